@@ -2,6 +2,7 @@ package producer_test
 
 import (
 	"errors"
+	"iter"
 	"strings"
 	"testing"
 	"time"
@@ -63,30 +64,36 @@ func TestWhatACampaignCostsIsComparedWithTheBalance(t *testing.T) {
 			if tt.change != nil {
 				tt.change(&c)
 			}
-			numbers := producer.Numbers(kenyan(tt.n)...)
-			refuses := tt.problem == "short" || tt.problem == "unknown"
-			c.RequireCredit = true
-			_, err := tt.client.Enqueue(t.Context(), c, numbers)
-			if errors.Is(err, producer.ErrNoCredit) != refuses || errors.Is(err, producer.ErrInvalid) != refuses || refuses && !strings.Contains(err.Error(), tt.says) {
-				t.Errorf("Enqueue with RequireCredit: error %v; want an ErrNoCredit only if the credit is short or unknown", err)
-			}
-			if _, err := b.Status(t.Context(), c.ID); errors.Is(err, producer.ErrNotFound) != refuses {
-				t.Errorf("Status after Enqueue with RequireCredit: error %v; want ErrNotFound only after a refusal", err)
-			}
-			c.RequireCredit = false
-			c.ID += ":2"
-			got, err := tt.client.Enqueue(t.Context(), c, numbers)
-			if err != nil || len(got.Credit) > 1 || (len(got.Credit) == 0) != (tt.problem == "") {
-				t.Fatalf("Enqueue without RequireCredit = %+v, %v; want at most one warning", got, err)
-			}
-			if len(got.Credit) == 1 && (got.Credit[0].Problem != tt.problem || got.Credit[0].Account != tt.via || !strings.Contains(got.Credit[0].Warning, tt.says)) {
-				t.Errorf("warning %+v does not have the expected problem, account and text", got.Credit[0])
-			}
-			c.RequireCredit = true // RequireCredit is not part of the content, so that nothing new is enqueued
-			if again, err := tt.client.Enqueue(t.Context(), c, numbers); err != nil || !again.Again || len(again.Credit) > 0 {
-				t.Errorf("Enqueue again = %+v, %v; want Again without a warning", again, err)
-			}
+			enqueueWithCredit(t, tt.client, c, producer.Numbers(kenyan(tt.n)...), tt.problem, tt.says)
 		})
+	}
+}
+
+// enqueueWithCredit enqueues a campaign with and without RequireCredit. It expects the given problem
+// of the account's credit, and a text in the error and the warning.
+func enqueueWithCredit(t *testing.T, client *producer.Client, c producer.Campaign, numbers iter.Seq2[producer.Recipient, error], problem, says string) {
+	t.Helper()
+	refuses := problem == "short" || problem == "unknown"
+	c.RequireCredit = true
+	_, err := client.Enqueue(t.Context(), c, numbers)
+	if errors.Is(err, producer.ErrNoCredit) != refuses || errors.Is(err, producer.ErrInvalid) != refuses || refuses && !strings.Contains(err.Error(), says) {
+		t.Errorf("Enqueue with RequireCredit: error %v; want an ErrNoCredit only if the credit is short or unknown", err)
+	}
+	if _, err := client.Status(t.Context(), c.ID); errors.Is(err, producer.ErrNotFound) != refuses {
+		t.Errorf("Status after Enqueue with RequireCredit: error %v; want ErrNotFound only after a refusal", err)
+	}
+	c.RequireCredit = false
+	c.ID += ":2"
+	got, err := client.Enqueue(t.Context(), c, numbers)
+	if err != nil || len(got.Credit) > 1 || (len(got.Credit) == 0) != (problem == "") {
+		t.Fatalf("Enqueue without RequireCredit = %+v, %v; want at most one warning", got, err)
+	}
+	if len(got.Credit) == 1 && (got.Credit[0].Problem != problem || got.Credit[0].Account != c.Via || !strings.Contains(got.Credit[0].Warning, says)) {
+		t.Errorf("warning %+v does not have the expected problem, account and text", got.Credit[0])
+	}
+	c.RequireCredit = true // RequireCredit is not part of the content, so that nothing new is enqueued
+	if again, err := client.Enqueue(t.Context(), c, numbers); err != nil || !again.Again || len(again.Credit) > 0 {
+		t.Errorf("Enqueue again = %+v, %v; want Again without a warning", again, err)
 	}
 }
 
@@ -111,14 +118,4 @@ func kenyan(n int) (out []string) {
 		out = append(out, "071234567"+string(rune('0'+i)))
 	}
 	return out
-}
-
-// newBenchOn returns another client that uses the Redis of the bench b.
-func newBenchOn(t *testing.T, b *bench, options ...producer.Option) *producer.Client {
-	t.Helper()
-	c, err := producer.New(b.rdb, options...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return c
 }

@@ -3,159 +3,17 @@ package producer_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"iter"
 	"runtime"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
 	"github.com/tuma-sms/tuma/internal/ledger"
-	"github.com/tuma-sms/tuma/internal/test/redistest"
 	"github.com/tuma-sms/tuma/producer"
-	"github.com/tuma-sms/tuma/providers"
 )
-
-// now is the time that the client's clock shows in these tests, except in tests that need the clock
-// of Redis.
-var now = time.Date(2030, 6, 1, 12, 0, 0, 0, time.UTC)
-
-// bench is a client with its own Redis and without a worker.
-type bench struct {
-	*producer.Client
-	t      *testing.T
-	rdb    *redis.Client
-	ledger *ledger.Ledger
-}
-
-func newBench(t *testing.T, options ...producer.Option) *bench {
-	t.Helper()
-	b := &bench{t: t, rdb: redistest.Start(t).Client()}
-	b.ledger = ledger.New(b.rdb)
-	var err error
-	if b.Client, err = producer.New(b.rdb, append([]producer.Option{producer.WithPollInterval(time.Millisecond)}, options...)...); err != nil {
-		t.Fatal(err)
-	}
-	return b
-}
-
-// serve publishes an account as a worker does.
-func (b *bench) serve(name string, change ...func(*ledger.Card)) {
-	b.t.Helper()
-	card := ledger.Card{Name: name, Provider: "kobo", Unit: "messages", Concurrency: 8, Sender: "ACME",
-		Info: providers.Info{MaxRecipients: 500, MaxChars: 905, MaxSegments: 6, SenderAlphaMax: 11, SenderDigitsMax: 16}}
-	for _, f := range change {
-		f(&card)
-	}
-	if err := b.ledger.Publish(b.t.Context(), "w1", card); err != nil {
-		b.t.Fatal(err)
-	}
-}
-
-func good() producer.Campaign { return producer.Campaign{ID: "c", Via: "kobo-main", Body: "Hello"} }
-
-func TestAllMistakesComeInOneError(t *testing.T) {
-	t.Parallel()
-	b := newBench(t, producer.WithClock(func() time.Time { return now }))
-	b.serve("kobo-main")
-	b.serve("bare", func(c *ledger.Card) { c.Sender = "" })
-	tests := []struct {
-		name   string
-		change func(*producer.Campaign)
-		fields []string // of the mistakes, in order
-	}{
-		{"nothing wrong", func(*producer.Campaign) {}, nil},
-		{"no id", func(c *producer.Campaign) { c.ID = "" }, []string{"id"}},
-		{"a bad id", func(c *producer.Campaign) { c.ID = "a{b}" }, []string{"id"}},
-		{"a long id", func(c *producer.Campaign) { c.ID = strings.Repeat("x", 129) }, []string{"id"}},
-		{"flash where there is none", func(c *producer.Campaign) { c.Flash = true }, []string{"flash"}},
-		{"no body", func(c *producer.Campaign) { c.Body = "" }, []string{"body"}},
-		{"a blank body", func(c *producer.Campaign) { c.Body = " \n\t" }, []string{"body"}},
-		{"a body that is not UTF-8", func(c *producer.Campaign) { c.Body = "a\xff" }, []string{"body"}},
-		{"a merge field that is not closed", func(c *producer.Campaign) { c.Body = "Dear {{name" }, []string{"body"}},
-		{"a body beyond all bounds", func(c *producer.Campaign) { c.Body = strings.Repeat("x", producer.MaxBody+1) }, []string{"body", "body", "body"}},
-		{"too many characters and segments", func(c *producer.Campaign) { c.Body = strings.Repeat("x", 1000) }, []string{"body", "body"}},
-		{"too many segments", func(c *producer.Campaign) { c.Body = strings.Repeat("ŝ", 600) }, []string{"body"}},
-		{"a long sender", func(c *producer.Campaign) { c.From = "ACMECOMPANYLTD" }, []string{"from"}},
-		{"a long number as sender", func(c *producer.Campaign) { c.From = "12345678901234567" }, []string{"from"}},
-		{"an endless sender", func(c *producer.Campaign) { c.From = strings.Repeat("A", 1<<20) }, []string{"from"}},
-		{"no sender where one is needed", func(c *producer.Campaign) { c.Via = "bare" }, []string{"from"}},
-		{"an unknown class", func(c *producer.Campaign) { c.Class = "urgent" }, []string{"class"}},
-		{"an unknown country", func(c *producer.Campaign) { c.Country = "XX" }, []string{"country"}},
-		{"resend", func(c *producer.Campaign) { c.OnUnknown = producer.OnUnknownResend }, nil},
-		{"an unknown word for the unknown", func(c *producer.Campaign) { c.OnUnknown = "drop" }, []string{"on_unknown"}},
-		{"a negative cap", func(c *producer.Campaign) { c.MaxMessages = -1 }, []string{"max_messages"}},
-		{"a negative cap of segments", func(c *producer.Campaign) { c.MaxSegments = -1 }, []string{"max_segments"}},
-		{"a cap below one message", func(c *producer.Campaign) { c.Body, c.MaxSegments = strings.Repeat("x", 161), 1 }, []string{"max_segments"}},
-		{"a start in the past", func(c *producer.Campaign) { c.StartAt = now.Add(-time.Second) }, []string{"start_at"}},
-		{"an expiry in the past", func(c *producer.Campaign) { c.ExpiresAt = now.Add(-time.Second) }, []string{"expires_at"}},
-		{"an expiry before the start", func(c *producer.Campaign) { c.StartAt, c.ExpiresAt = now.Add(2*time.Hour), now.Add(time.Hour) }, []string{"expires_at"}},
-		{"two expiries", func(c *producer.Campaign) { c.ExpiresAt, c.ExpiresIn = now.Add(time.Hour), time.Hour }, []string{"expires_in"}},
-		{"a negative time", func(c *producer.Campaign) { c.ExpiresIn = -time.Hour }, []string{"expires_in"}},
-		{"no account and no routes", func(c *producer.Campaign) { c.Via = "" }, []string{"via"}},
-		{"an unknown account", func(c *producer.Campaign) { c.Via = "nobody" }, []string{"via"}},
-		{"everything at once", func(c *producer.Campaign) {
-			*c = producer.Campaign{ID: "/", Via: "nobody", Class: "x", Country: "nowhere", OnUnknown: "x", MaxMessages: -1,
-				StartAt: now.Add(-2 * time.Hour), ExpiresAt: now.Add(-3 * time.Hour), ExpiresIn: -1}
-		}, []string{"id", "body", "class", "on_unknown", "max_messages", "country", "expires_in", "expires_in", "expires_at", "start_at", "expires_at", "via"}},
-	}
-	for i, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			c := good()
-			c.ID = fmt.Sprint("c-", i)
-			tt.change(&c)
-			_, err := b.Enqueue(t.Context(), c, producer.Numbers("0803 123 4567"))
-			if errors.Is(err, producer.ErrInvalid) != (len(tt.fields) > 0) {
-				t.Fatalf("Enqueue: error %v; want an ErrInvalid exactly if there are mistakes", err)
-			}
-			if got := fields(err); !slices.Equal(got, tt.fields) {
-				t.Errorf("mistakes in the fields %v; want %v: %v", got, tt.fields, err)
-			}
-			if err != nil && len(err.Error()) > 4000 {
-				t.Errorf("the error has %d bytes; want at most 4000", len(err.Error()))
-			}
-			if unknown := slices.Contains(tt.fields, "via") && c.Via != ""; errors.Is(err, producer.ErrUnknownAccount) != unknown {
-				t.Errorf("error %v; want an ErrUnknownAccount exactly for an account that no worker serves", err)
-			}
-		})
-	}
-}
-
-// fields returns the names of the invalid fields in an error.
-func fields(err error) (out []string) {
-	switch x := err.(type) { //nolint:errorlint // this function walks the whole error tree, including joined errors
-	case *producer.FieldError:
-		return []string{x.Field}
-	case interface{ Unwrap() []error }:
-		for _, e := range x.Unwrap() {
-			out = append(out, fields(e)...)
-		}
-	case interface{ Unwrap() error }:
-		return fields(x.Unwrap())
-	}
-	return out
-}
-
-func TestTheAccountsOfTheRoutesAreChecked(t *testing.T) {
-	t.Parallel()
-	b := newBench(t)
-	b.serve("kobo-main")
-	if err := b.ledger.PublishRoutes(t.Context(), []ledger.Route{{Match: "254", Via: []string{"kobo-main", "gone"}}, {Match: "2", Via: []string{"kobo-main"}}}); err != nil {
-		t.Fatal(err)
-	}
-	c := good()
-	c.Via, c.From = "", "MUCHTOOLONGASENDER"
-	_, err := b.Enqueue(t.Context(), c, producer.Numbers("0803 123 4567"))
-	if got := fields(err); !slices.Equal(got, []string{"via", "from"}) || !errors.Is(err, producer.ErrUnknownAccount) {
-		t.Errorf("mistakes in the fields %v; want via and from with an ErrUnknownAccount: %v", got, err)
-	}
-}
 
 func TestTheSameAgainGivesTheFirstReceipt(t *testing.T) {
 	t.Parallel()
@@ -243,17 +101,6 @@ func TestOneCampaignComesOfManyEnqueuesAtOnce(t *testing.T) {
 	}
 }
 
-// many returns a sequence of n recipients.
-func many(n int) iter.Seq2[producer.Recipient, error] {
-	return func(yield func(producer.Recipient, error) bool) {
-		for i := range n {
-			if !yield(producer.Recipient{Number: fmt.Sprintf("+234803%07d", i)}, nil) {
-				return
-			}
-		}
-	}
-}
-
 func TestAnUploadThatIsCutOffLeavesNothing(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
@@ -285,7 +132,7 @@ func TestAnUploadThatIsCutOffLeavesNothing(t *testing.T) {
 		"at once":           {t.Context(), cut(1, func() error { return broken }), broken},
 		"in the middle":     {t.Context(), cut(15_000, func() error { return broken }), broken},
 		"by its caller":     {ctx, cut(15_000, func() error { cancel(); return nil }), context.Canceled},
-		"with no one in it": {t.Context(), producer.Numbers(), producer.ErrInvalid},
+		"with no recipient": {t.Context(), producer.Numbers(), producer.ErrInvalid},
 		"no sequence":       {t.Context(), nil, producer.ErrInvalid},
 	} {
 		if _, err := b.Enqueue(tt.ctx, good(), tt.to); !errors.Is(err, tt.want) {

@@ -42,35 +42,43 @@ func people(kenyans, nigerians int) iter.Seq2[producer.Recipient, error] {
 	}
 }
 
-func TestPreviewForeseesWhenItEnds(t *testing.T) {
-	t.Parallel()
-	at := func(s string) time.Time {
-		x, err := time.Parse(time.RFC3339, s)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return x
+// scheduleStart is when the schedules of scheduleCases begin: a Monday morning in Nairobi.
+const scheduleStart = "2026-11-23T09:00:00+03:00"
+
+// parseTime parses a time in RFC 3339.
+func parseTime(t *testing.T, s string) time.Time {
+	t.Helper()
+	x, err := time.Parse(time.RFC3339, s)
+	if err != nil {
+		t.Fatal(err)
 	}
+	return x
+}
+
+// scheduleCase is a campaign and the schedule that Preview must compute for it.
+type scheduleCase struct {
+	kenyans, nigerians int
+	campaign           producer.Campaign
+	accounts           []producer.Account
+	routes             []producer.Route
+	until              string
+	stretches          []string
+	expired            int
+}
+
+func scheduleCases(t *testing.T) map[string]scheduleCase {
+	t.Helper()
 	byDay := func(a *producer.Account) { a.Windows = map[string]string{"KE": "08:00-18:00", "NG": "08:00-20:00"} }
 	requests := func(a *producer.Account) { a.Unit = "requests" }
 	segments := func(a *producer.Account) { a.Unit = "segments" }
-	const morning = "2026-11-23T09:00:00+03:00" // a Monday
-	tests := map[string]struct {
-		kenyans, nigerians int
-		campaign           producer.Campaign
-		accounts           []producer.Account
-		routes             []producer.Route
-		until              string
-		stretches          []string
-		expired            int
-	}{
+	return map[string]scheduleCase{
 		"in one go": {kenyans: 3600, accounts: []producer.Account{card("k", 1, byDay)}, until: "2026-11-23T10:00:00+03:00",
 			stretches: []string{"KE 09:00 10:00 3600"}},
 		"at any hour": {kenyans: 7200, campaign: producer.Campaign{Class: producer.Transactional}, accounts: []producer.Account{card("k", 0.1, byDay)},
 			until: "2026-11-24T05:00:00+03:00", stretches: []string{" 09:00 05:00 7200"}},
 		"not in one day": {kenyans: 7200, accounts: []producer.Account{card("k", 0.1, byDay)}, until: "2026-11-25T09:00:00+03:00",
 			stretches: []string{"KE 09:00 18:00 3240", "KE 08:00 18:00 3600", "KE 08:00 09:00 360"}},
-		"it begins at night": {kenyans: 3600, campaign: producer.Campaign{StartAt: at("2026-11-23T22:00:00+03:00")},
+		"it begins at night": {kenyans: 3600, campaign: producer.Campaign{StartAt: parseTime(t, "2026-11-23T22:00:00+03:00")},
 			accounts: []producer.Account{card("k", 1, byDay)}, until: "2026-11-24T09:00:00+03:00", stretches: []string{"KE 08:00 09:00 3600"}},
 		"two countries have one account": {kenyans: 3600, nigerians: 3600, accounts: []producer.Account{card("k", 1, byDay)},
 			// 08:00 in Nigeria is 10:00 in Nairobi. Until then only Kenyan recipients use the account.
@@ -93,7 +101,38 @@ func TestPreviewForeseesWhenItEnds(t *testing.T) {
 		"more than a year": {kenyans: 7200, campaign: producer.Campaign{Class: producer.Transactional}, accounts: []producer.Account{card("k", 0.0001)},
 			stretches: []string{" 09:00 09:00 3162"}},
 	}
-	for name, tt := range tests {
+}
+
+// check compares a forecast with the expected schedule.
+func (c scheduleCase) check(t *testing.T, f producer.Forecast) {
+	t.Helper()
+	var got []string
+	nairobi := parseTime(t, scheduleStart).Location()
+	sum := f.Schedule.Expired
+	for _, x := range f.Schedule.Spans {
+		got = append(got, fmt.Sprintf("%s %s %s %d", x.Country, x.From.In(nairobi).Format("15:04"), x.Until.In(nairobi).Format("15:04"), x.Recipients))
+		sum += x.Recipients
+	}
+	if !slices.Equal(got, c.stretches) || f.Schedule.Expired != c.expired {
+		t.Errorf("got %q, %d expire; want %q, %d", got, f.Schedule.Expired, c.stretches, c.expired)
+	}
+	if c.until == "" {
+		if f.Schedule.Until != nil {
+			t.Errorf("the schedule ends at %s; want no end", f.Schedule.Until)
+		}
+		return
+	}
+	if sum != f.Sent {
+		t.Errorf("%d of %d recipients are scheduled or expire; want all", sum, f.Sent)
+	}
+	if u := f.Schedule.Until; u == nil || u.Sub(parseTime(t, c.until)).Abs() > time.Second {
+		t.Errorf("the schedule ends at %v; want %s", u, c.until)
+	}
+}
+
+func TestPreviewForeseesWhenItEnds(t *testing.T) {
+	t.Parallel()
+	for name, tt := range scheduleCases(t) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			c := tt.campaign
@@ -103,32 +142,12 @@ func TestPreviewForeseesWhenItEnds(t *testing.T) {
 			if len(tt.routes) == 0 {
 				c.Via = "k"
 			}
-			f, err := producer.Preview(t.Context(), c, people(tt.kenyans, tt.nigerians), producer.PreviewOptions{Accounts: tt.accounts, Routes: tt.routes, Now: at(morning)})
+			f, err := producer.Preview(t.Context(), c, people(tt.kenyans, tt.nigerians),
+				producer.PreviewOptions{Accounts: tt.accounts, Routes: tt.routes, Now: parseTime(t, scheduleStart)})
 			if err != nil {
 				t.Fatal(err)
 			}
-			var got []string
-			nairobi := at(morning).Location()
-			sum := f.Schedule.Expired
-			for _, x := range f.Schedule.Spans {
-				got = append(got, fmt.Sprintf("%s %s %s %d", x.Country, x.From.In(nairobi).Format("15:04"), x.Until.In(nairobi).Format("15:04"), x.Recipients))
-				sum += x.Recipients
-			}
-			if !slices.Equal(got, tt.stretches) || f.Schedule.Expired != tt.expired {
-				t.Errorf("got %q, %d expire; want %q, %d", got, f.Schedule.Expired, tt.stretches, tt.expired)
-			}
-			if tt.until == "" {
-				if f.Schedule.Until != nil {
-					t.Errorf("the schedule ends at %s; want no end", f.Schedule.Until)
-				}
-				return
-			}
-			if sum != f.Sent {
-				t.Errorf("%d of %d recipients are scheduled or expire; want all", sum, f.Sent)
-			}
-			if u := f.Schedule.Until; u == nil || u.Sub(at(tt.until)).Abs() > time.Second {
-				t.Errorf("the schedule ends at %v; want %s", u, tt.until)
-			}
+			tt.check(t, f)
 		})
 	}
 }

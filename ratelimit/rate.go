@@ -22,7 +22,7 @@ const (
 
 // ParseRate parses a rate as written in the configuration: "50/s", "600/m", "0.5/s", or "0" for no
 // limit. The number is a plain decimal, and the rate must be at least one token an hour and at most
-// a million a second. Any other text is an error that says what to write.
+// a million a second. The error for any other text describes what to write.
 func ParseRate(s string) (Rate, error) {
 	if s == "0" {
 		return Unlimited, nil

@@ -11,7 +11,7 @@ import (
 
 // traffic checks minutes of virtual time with many callers.
 var traffic = []check{
-	{"asked again in turn", checkAskedAgain},
+	{"refused calls retry in turn", checkAskedAgain},
 	{"both kinds", checkBothKinds},
 	{"any second", checkAnySecondOfAnything},
 	{"backlog", checkBacklog},

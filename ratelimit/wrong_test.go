@@ -69,7 +69,7 @@ func wrongs(t testing.TB) []struct {
 			a.bulk = plain{rate.NewLimiter(rate.Limit(a.rate), a.burst), a.clock}
 		})},
 		{"books what it refuses", "refusal", change(func(a *account) { a.bulk = booksRefused{a.bulk} })},
-		{"gives all refused callers the same wait", "asked again in turn", change(func(a *account) {
+		{"gives all refused callers the same wait", "refused calls retry in turn", change(func(a *account) {
 			a.bulk = herds{a.bulk}
 		})},
 		{"gives everything back whenever it is returned", "given back late", change(func(a *account) {

@@ -82,11 +82,6 @@ var boundExceptions = []boundException{
 	{"internal/test/e2e/schema_run_test.go", 424, "lines", notYet},
 	{"internal/test/e2e/schema_test.go", 526, "lines", notYet},
 
-	{"producer TestPreviewForeseesWhenItEnds", 90, "lines", notYet},
-	{"producer TestWaitEndsWithTheCampaignOrTheContext", 62, "lines", notYet},
-	{"producer TestWhatACampaignCostsIsComparedWithTheBalance", 66, "lines", notYet},
-	{"producer/enqueue_test.go", 438, "lines", notYet},
-
 	{"providers TestStatusVerdictOfEveryStatus", 66, "lines", notYet},
 	{"providers TestWithoutAConnectionNothingIsSent", 70, "lines", notYet},
 	{"providers/call_test.go", 439, "lines", notYet},
@@ -104,8 +99,6 @@ var boundExceptions = []boundException{
 	{"providers/providertest TestTheWrongAreCaughtByTheRightCheck", 91, "lines", notYet},
 
 	{"providers/textconnect/textconnect_test.go", 471, "lines", notYet},
-
-	{"ratelimit/redis_test.go", 469, "lines", notYet},
 
 	{"worker TestATextStaysWithItsRecipientsWhateverHappens", 79, "lines", notYet},
 	{"worker TestWhatCannotBeReadStopsNothingElse", 83, "lines", notYet},

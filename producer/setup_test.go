@@ -1,0 +1,90 @@
+package producer_test
+
+import (
+	"fmt"
+	"iter"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/tuma-sms/tuma/internal/ledger"
+	"github.com/tuma-sms/tuma/internal/test/redistest"
+	"github.com/tuma-sms/tuma/producer"
+	"github.com/tuma-sms/tuma/providers"
+)
+
+// now is the time that the client's clock shows in these tests, except in tests that need the clock
+// of Redis.
+var now = time.Date(2030, 6, 1, 12, 0, 0, 0, time.UTC)
+
+// bench is a client with its own Redis and without a worker.
+type bench struct {
+	*producer.Client
+	t      *testing.T
+	rdb    *redis.Client
+	ledger *ledger.Ledger
+}
+
+func newBench(t *testing.T, options ...producer.Option) *bench {
+	t.Helper()
+	b := &bench{t: t, rdb: redistest.Start(t).Client()}
+	b.ledger = ledger.New(b.rdb)
+	var err error
+	if b.Client, err = producer.New(b.rdb, append([]producer.Option{producer.WithPollInterval(time.Millisecond)}, options...)...); err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// serve publishes an account as a worker does.
+func (b *bench) serve(name string, change ...func(*ledger.Card)) {
+	b.t.Helper()
+	card := ledger.Card{Name: name, Provider: "kobo", Unit: "messages", Concurrency: 8, Sender: "ACME",
+		Info: providers.Info{MaxRecipients: 500, MaxChars: 905, MaxSegments: 6, SenderAlphaMax: 11, SenderDigitsMax: 16}}
+	for _, f := range change {
+		f(&card)
+	}
+	if err := b.ledger.Publish(b.t.Context(), "w1", card); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+func good() producer.Campaign { return producer.Campaign{ID: "c", Via: "kobo-main", Body: "Hello"} }
+
+// many returns a sequence of n recipients.
+func many(n int) iter.Seq2[producer.Recipient, error] {
+	return func(yield func(producer.Recipient, error) bool) {
+		for i := range n {
+			if !yield(producer.Recipient{Number: fmt.Sprintf("+234803%07d", i)}, nil) {
+				return
+			}
+		}
+	}
+}
+
+func (b *bench) enqueue(c producer.Campaign, n int) {
+	b.t.Helper()
+	if _, err := b.Enqueue(b.t.Context(), c, many(n)); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+func (b *bench) status(id string) producer.Status {
+	b.t.Helper()
+	s, err := b.Status(b.t.Context(), id)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return s
+}
+
+// newBenchOn returns another client that uses the Redis of the bench b.
+func newBenchOn(t *testing.T, b *bench, options ...producer.Option) *producer.Client {
+	t.Helper()
+	c, err := producer.New(b.rdb, options...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
