@@ -139,7 +139,7 @@ func (d *demo) start(ctx context.Context) (*backend, error) {
 			return b, err
 		}
 		d.workers = append(d.workers, w)
-		d.note("worker %d   process %d", i+1, w.pid())
+		d.note("worker %d   process %d", i+1, w.PID())
 	}
 	return b, d.awaitWorkers(ctx, b)
 }
@@ -191,7 +191,7 @@ func (d *demo) awaitWorkers(ctx context.Context, b *backend) error {
 			return nil
 		}
 		for i, w := range d.workers {
-			if w.ended() {
+			if w.Ended() {
 				return fmt.Errorf("demo: worker %d ended right after its start", i+1)
 			}
 		}
@@ -241,7 +241,7 @@ func (d *demo) onStatus(st producer.Status) error {
 		d.lastSeen, d.recovered = gateway.Replays, d.now()
 	}
 	last := d.workers[len(d.workers)-1]
-	if last.ended() {
+	if last.Ended() {
 		return errors.New("demo: the remaining worker has ended")
 	}
 	return nil

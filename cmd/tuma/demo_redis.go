@@ -69,7 +69,7 @@ func startRealRedis(ctx context.Context, binary, dir string) (*demoRedis, error)
 		if err = awaitRedis(ctx, server, address); err == nil {
 			return &demoRedis{
 				url:   "redis://" + address + "/0",
-				what:  fmt.Sprintf("%s, process %d, at %s", binary, server.pid(), address),
+				what:  fmt.Sprintf("%s, process %d, at %s", binary, server.PID(), address),
 				close: server.kill,
 			}, nil
 		}
@@ -103,13 +103,13 @@ func awaitRedis(ctx context.Context, server *child, address string) error {
 		fields := info["Server"]
 		major, _, _ := strings.Cut(fields["redis_version"], ".")
 		switch version, _ := strconv.Atoi(major); {
-		case err == nil && fields["process_id"] != strconv.Itoa(server.pid()):
+		case err == nil && fields["process_id"] != strconv.Itoa(server.PID()):
 			return errors.New("another process uses the server's port")
 		case err == nil && version < 7:
 			return fmt.Errorf("it has version %s; 7.0 or later is required", fields["redis_version"])
 		case err == nil:
 			return nil
-		case server.ended():
+		case server.Ended():
 			return errors.New("the server ended right after its start: " + server.tail())
 		}
 		select {

@@ -17,6 +17,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/tuma-sms/tuma/internal/process"
 	"github.com/tuma-sms/tuma/internal/test/dirtylist"
 	"github.com/tuma-sms/tuma/producer"
 )
@@ -140,7 +141,7 @@ func fileRound(ctx context.Context, o fileOptions, file string, n int, look bool
 	if err != nil {
 		return f, err
 	}
-	if err := p.cmd.Wait(); err != nil {
+	if err := p.Wait(); err != nil {
 		return f, fmt.Errorf("copy: %w", err)
 	}
 	f.copied = time.Since(begun)
@@ -159,11 +160,16 @@ func fileRound(ctx context.Context, o fileOptions, file string, n int, look bool
 		return f, err
 	}
 	begun = time.Now()
-	send := process{cmd: r.command("send", "--id", "file", "--via", "kobo", "--country", dirtylist.Country, "--body", body, "--file", file)}
-	send.cmd.Stderr = os.Stderr
-	if err := send.cmd.Run(); err != nil {
+	cmd := r.command("send", "--id", "file", "--via", "kobo", "--country", dirtylist.Country, "--body", body, "--file", file)
+	cmd.Stderr = os.Stderr
+	sender, err := process.Start(cmd)
+	if err == nil {
+		err = sender.Wait()
+	}
+	if err != nil {
 		return f, fmt.Errorf("send: %w", err)
 	}
+	send := &child{Process: sender}
 	f.enqueued = time.Since(begun)
 	f.sendCPU, f.sendPeak = send.usage()
 	begun = time.Now()
@@ -177,8 +183,8 @@ func fileRound(ctx context.Context, o fileOptions, file string, n int, look bool
 	}
 	f.redisCPU = redisAfter - redisBefore
 	w := r.workers[0]
-	_ = w.cmd.Process.Signal(syscall.SIGTERM) // Wait returns the error
-	if err := w.cmd.Wait(); err != nil {
+	_ = w.Signal(syscall.SIGTERM) // Wait returns the error
+	if err := w.Wait(); err != nil {
 		return f, fmt.Errorf("worker: %w", err)
 	}
 	f.workerCPU, f.workerPeak = w.usage()

@@ -126,7 +126,9 @@ func measureKill(ctx context.Context, o flowOptions) ([]string, error) {
 		return nil, err
 	}
 	for _, w := range r.workers[:workers/2] {
-		r.kill(w)
+		if err := w.Kill(); err != nil {
+			return nil, err
+		}
 	}
 	to := from.Add(o.lasts)
 	if err := wait(ctx, to.Add(time.Second)); err != nil {

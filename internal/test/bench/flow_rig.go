@@ -14,9 +14,9 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
+	"github.com/tuma-sms/tuma/internal/process"
 	"github.com/tuma-sms/tuma/internal/sandbox"
 	"github.com/tuma-sms/tuma/producer"
 	"github.com/tuma-sms/tuma/providers/catalog"
@@ -50,7 +50,7 @@ type flowRig struct {
 	gateway             *sandbox.Server
 	web                 *http.Server
 	client              *producer.Client
-	workers             []*process
+	workers             []*child
 	accounts            int
 }
 
@@ -112,23 +112,16 @@ func flowConfig(url, base string, s flowSetup) string {
 func (r *flowRig) command(args ...string) *exec.Cmd {
 	cmd := exec.Command(r.binary, append(args, "--config", r.config)...)
 	cmd.Env = []string{"HOME=" + r.dir}
-	cmd.SysProcAttr = withParent()
 	return cmd
 }
 
 func (r *flowRig) startWorkers(ctx context.Context, n int) error {
-	log, err := os.OpenFile(filepath.Join(r.dir, "workers.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	defer log.Close() // the workers have their own descriptors
 	for range n {
-		cmd := r.command("worker", "--log-level", "warn", "--log-format", "json")
-		cmd.Stdout, cmd.Stderr = log, log
-		if err := cmd.Start(); err != nil {
+		p, err := process.StartLogged(r.command("worker", "--log-level", "warn", "--log-format", "json"), filepath.Join(r.dir, "workers.log"))
+		if err != nil {
 			return err
 		}
-		r.workers = append(r.workers, &process{cmd: cmd})
+		r.workers = append(r.workers, &child{Process: p})
 	}
 	return poll(ctx, time.Minute, "the workers", func() (bool, error) {
 		accounts, err := r.client.Accounts(ctx)
@@ -171,17 +164,9 @@ func wait(ctx context.Context, at time.Time) error {
 	}
 }
 
-// kill kills a process with SIGKILL and waits for its end.
-func (r *flowRig) kill(p *process) {
-	if p.cmd.ProcessState == nil {
-		_ = p.cmd.Process.Signal(syscall.SIGKILL) // it may have ended already
-		_ = p.cmd.Wait()                          // its exit status does not matter
-	}
-}
-
 func (r *flowRig) end() {
 	for _, w := range r.workers {
-		r.kill(w)
+		_ = w.Kill() // the case has ended, so the error changes nothing
 	}
 	if r.web != nil {
 		r.gateway.Close()
@@ -189,7 +174,7 @@ func (r *flowRig) end() {
 	}
 	if r.redis != nil {
 		r.redis.client.Close()
-		r.kill(&r.redis.process)
+		_ = r.redis.Kill() // the case has ended, so the error changes nothing
 	}
 }
 

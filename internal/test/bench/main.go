@@ -22,6 +22,8 @@ import (
 	"slices"
 	"syscall"
 	"time"
+
+	"github.com/tuma-sms/tuma/internal/process"
 )
 
 type options struct {
@@ -175,50 +177,46 @@ func writeRecipients(file string, n int) error {
 	return errors.Join(err, w.Flush(), f.Close())
 }
 
-// process is a child process of the bench.
-type process struct {
-	cmd         *exec.Cmd
+// child is a child process of the bench.
+type child struct {
+	*process.Process
 	addressFile string // file to which a sandbox writes its address
 }
 
-func (p *process) end() {
-	if p.cmd.ProcessState != nil {
-		return
-	}
-	_ = p.cmd.Process.Signal(syscall.SIGTERM) // it may have ended already
-	_ = p.cmd.Wait()                          // its exit status does not matter
+// end stops the process with SIGTERM and waits for its end.
+func (c *child) end() {
+	_ = c.Signal(syscall.SIGTERM) // it may have ended already
+	_ = c.Wait()                  // its exit status does not matter
 }
 
-func startRole(args ...string) (*process, error) {
+func startRole(args ...string) (*child, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
 	cmd := exec.Command(self, args...)
 	cmd.Stderr = os.Stderr
-	if err := cmd.Start(); err != nil {
-		return nil, err
-	}
-	return &process{cmd: cmd, addressFile: args[1]}, nil
+	p, err := process.Start(cmd)
+	return &child{Process: p, addressFile: args[1]}, err
 }
 
-func (p *process) address(ctx context.Context) (string, error) {
+func (c *child) address(ctx context.Context) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	for tick := time.Tick(5 * time.Millisecond); ; {
-		if b, err := os.ReadFile(p.addressFile); err == nil && len(b) > 0 {
+		if b, err := os.ReadFile(c.addressFile); err == nil && len(b) > 0 {
 			return string(b), nil
 		}
 		select {
 		case <-ctx.Done():
-			return "", fmt.Errorf("waiting for %s: %w", p.addressFile, ctx.Err())
+			return "", fmt.Errorf("waiting for %s: %w", c.addressFile, ctx.Err())
 		case <-tick:
 		}
 	}
 }
 
-func (p *process) usage() (cpu time.Duration, peak int64) {
-	s := p.cmd.ProcessState
+func (c *child) usage() (cpu time.Duration, peak int64) {
+	s := c.State()
 	if s == nil {
 		return 0, 0
 	}

@@ -112,7 +112,7 @@ func barePersonal(ctx context.Context, o options, file string) (f figures, err e
 		if err != nil {
 			return err
 		}
-		if err := p.cmd.Wait(); err != nil {
+		if err := p.Wait(); err != nil {
 			return err
 		}
 		f.wall = time.Since(begun)

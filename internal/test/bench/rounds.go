@@ -16,6 +16,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/tuma-sms/tuma/internal/process"
 	"github.com/tuma-sms/tuma/producer"
 )
 
@@ -27,7 +28,7 @@ func runBare(ctx context.Context, o options, url, file string) (figures, error) 
 	if err != nil {
 		return f, err
 	}
-	if err := p.cmd.Wait(); err != nil {
+	if err := p.Wait(); err != nil {
 		return f, err
 	}
 	f.wall = time.Since(begun)
@@ -68,7 +69,7 @@ func runTuma(ctx context.Context, o options, url, file string, r *redisServer, i
 	if err != nil {
 		return f, err
 	}
-	if err := p.cmd.Wait(); err != nil {
+	if err := p.Wait(); err != nil {
 		return f, fmt.Errorf("producer: %w", err)
 	}
 	f.enqueued = time.Since(begun)
@@ -94,7 +95,7 @@ func runTuma(ctx context.Context, o options, url, file string, r *redisServer, i
 	if p, err = startRole("results", "", r.url, id, filepath.Join(o.dir, "results.csv")); err != nil {
 		return f, err
 	}
-	if err := p.cmd.Wait(); err != nil {
+	if err := p.Wait(); err != nil {
 		return f, fmt.Errorf("results: %w", err)
 	}
 	f.results = time.Since(begun)
@@ -122,7 +123,7 @@ func waitForAccount(ctx context.Context, c *producer.Client) error {
 
 // redisServer is a redis-server that the bench starts.
 type redisServer struct {
-	process
+	child
 	url    string
 	client *redis.Client
 }
@@ -146,10 +147,11 @@ func startRedis(ctx context.Context, o options) (*redisServer, error) {
 	}
 	cmd := exec.Command(binary, "--port", port, "--bind", "127.0.0.1", "--save", "", "--appendonly", appendOnly, "--dir", o.dir)
 	cmd.Stderr = os.Stderr
-	if err := cmd.Start(); err != nil {
+	p, err := process.Start(cmd)
+	if err != nil {
 		return nil, err
 	}
-	r := &redisServer{process: process{cmd: cmd}, url: "redis://127.0.0.1:" + port}
+	r := &redisServer{child: child{Process: p}, url: "redis://127.0.0.1:" + port}
 	if r.client, err = dial(r.url); err != nil {
 		return nil, err
 	}

@@ -205,7 +205,7 @@ func (s *injector) replaceWorker(slot *slot, off time.Duration) {
 // up reports whether the slot's current worker has run for at least d.
 func (s *slot) up(d time.Duration) bool {
 	c := s.current.Load()
-	return !c.ended() && time.Since(c.began) >= d
+	return !c.Ended() && time.Since(c.began) >= d
 }
 
 // clockWithin is the maximum time from a worker's start to its first log line.

@@ -13,7 +13,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -91,11 +90,11 @@ func (s *redisServer) ready(ctx context.Context) error {
 		info, err := rdb.InfoMap(ctx, "server", "persistence").Result()
 		fields := info["Server"]
 		switch {
-		case err == nil && fields["process_id"] != strconv.Itoa(s.process.process.Pid):
+		case err == nil && fields["process_id"] != strconv.Itoa(s.process.PID()):
 			return errors.New("another process uses the port")
 		case err == nil && info["Persistence"]["loading"] == "0":
 			return nil
-		case s.process.ended():
+		case s.process.Ended():
 			return errors.New("the process ended at once; its log is " + filepath.Join(s.dir, "redis.log"))
 		}
 		select {
@@ -114,6 +113,6 @@ func (s *redisServer) now() *child {
 
 func (s *redisServer) kill() error { return s.now().kill() }
 
-func (s *redisServer) freeze() error { return s.now().signal(syscall.SIGSTOP) }
+func (s *redisServer) freeze() error { return s.now().Freeze() }
 
-func (s *redisServer) thaw() error { return s.now().signal(syscall.SIGCONT) }
+func (s *redisServer) thaw() error { return s.now().Thaw() }

@@ -66,11 +66,11 @@ func (s *slot) run(ctx context.Context) error {
 			return nil
 		case s.replace <- c:
 			continue
-		case <-c.done:
+		case <-c.Done():
 		}
 		if !c.expected.Load() && time.Since(c.began) > minRun {
 			s.mu.Lock()
-			s.unexpectedEnds = append(s.unexpectedEnds, fmt.Sprintf("process %d of %s ended by itself: %v", c.process.Pid, filepath.Base(s.log), c.state))
+			s.unexpectedEnds = append(s.unexpectedEnds, fmt.Sprintf("process %d of %s ended by itself: %v", c.PID(), filepath.Base(s.log), c.State()))
 			s.mu.Unlock()
 		}
 		select {
@@ -98,7 +98,7 @@ func (s *slot) kill() error { return s.current.Load().kill() }
 // freeze stops the slot's current process with SIGSTOP. thaw lets it continue.
 func (s *slot) freeze() (thaw func() error, err error) {
 	c := s.current.Load()
-	return func() error { return c.signal(syscall.SIGCONT) }, c.signal(syscall.SIGSTOP)
+	return func() error { return c.Thaw() }, c.Freeze()
 }
 
 // drain sends SIGTERM to the slot's current process, lets run start another at once, and
@@ -107,24 +107,24 @@ func (s *slot) freeze() (thaw func() error, err error) {
 func (s *slot) drain(ctx context.Context, within time.Duration) error {
 	c := s.current.Load()
 	c.expected.Store(true)
-	if err := c.signal(syscall.SIGTERM); err != nil {
+	if err := c.Signal(syscall.SIGTERM); err != nil {
 		return err
 	}
 	select {
 	case <-s.replace:
-	case <-c.done: // it has ended already; run starts another
+	case <-c.Done(): // it has ended already; run starts another
 	case <-ctx.Done():
 		return nil
 	}
 	select {
-	case <-c.done:
+	case <-c.Done():
 	case <-ctx.Done():
 		return nil
 	case <-time.After(within):
-		return fmt.Errorf("drain process %d: it has not ended within %s", c.process.Pid, within)
+		return fmt.Errorf("drain process %d: it has not ended within %s", c.PID(), within)
 	}
-	if !c.state.Success() {
-		return fmt.Errorf("drain process %d: it ended with %v, must be exit status 0", c.process.Pid, c.state)
+	if !c.State().Success() {
+		return fmt.Errorf("drain process %d: it ended with %v, must be exit status 0", c.PID(), c.State())
 	}
 	return nil
 }

@@ -12,7 +12,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -20,6 +19,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/tuma-sms/tuma/internal/process"
 )
 
 // Server is a redis-server process that ends with its test. Its methods are safe for concurrent use, and a failure
@@ -33,14 +34,7 @@ type Server struct {
 	config   []string
 
 	mu  sync.Mutex
-	run *process // nil between Kill and Restart
-}
-
-// process is one run of a server, from start to exit.
-type process struct {
-	pid  int
-	kill func() error
-	done chan struct{} // closed when the process has exited and was reaped
+	run *process.Process // nil between Kill and Restart
 }
 
 // An Option changes how Start runs its server.
@@ -131,7 +125,7 @@ func (s *Server) PID() int {
 	if s.run == nil {
 		return 0
 	}
-	return s.run.pid
+	return s.run.PID()
 }
 
 // Client returns a new client, which is closed when the test ends. The functions may change its options, such as
@@ -174,12 +168,12 @@ func (s *Server) Restart() {
 }
 
 // Stop freezes the server with SIGSTOP: connections stay open and get no reply.
-func (s *Server) Stop() { s.t.Helper(); s.signal("stop", freeze) }
+func (s *Server) Stop() { s.t.Helper(); s.signal("stop", (*process.Process).Freeze) }
 
 // Cont continues a stopped server with SIGCONT.
-func (s *Server) Cont() { s.t.Helper(); s.signal("continue", thaw) }
+func (s *Server) Cont() { s.t.Helper(); s.signal("continue", (*process.Process).Thaw) }
 
-func (s *Server) signal(what string, send func(pid int) error) {
+func (s *Server) signal(what string, send func(*process.Process) error) {
 	s.t.Helper()
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -187,7 +181,7 @@ func (s *Server) signal(what string, send func(pid int) error) {
 		s.t.Errorf("redistest: %s: the server is not running", what)
 		return
 	}
-	if err := send(s.run.pid); err != nil {
+	if err := send(s.run); err != nil {
 		s.t.Errorf("redistest: %s: %v", what, err)
 	}
 }
@@ -197,10 +191,9 @@ func (s *Server) end() {
 	if s.run == nil {
 		return
 	}
-	if err := s.run.kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
-		s.t.Errorf("redistest: kill: %v", err)
+	if err := s.run.Kill(); err != nil {
+		s.t.Errorf("redistest: %v", err)
 	}
-	<-s.run.done
 	s.run = nil
 }
 
@@ -226,7 +219,7 @@ func (s *Server) begin() error {
 	}
 	cmd := exec.Command(s.binary, append(args, s.config...)...)
 	cmd.Stdout, cmd.Stderr = log, log
-	run, err := spawn(cmd)
+	run, err := process.Start(cmd)
 	if err != nil {
 		return err
 	}
@@ -240,29 +233,6 @@ func (s *Server) begin() error {
 		return errors.Join(fmt.Errorf("%w; its log:\n%s", err, said), readErr)
 	}
 	return nil
-}
-
-// spawn starts cmd from a thread that lives as long as the child: Linux sends
-// the parent-death signal when the thread that started the child ends.
-func spawn(cmd *exec.Cmd) (*process, error) {
-	dieWithParent(cmd)
-	started := make(chan error)
-	done := make(chan struct{})
-	go func() {
-		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
-		err := cmd.Start()
-		started <- err
-		if err == nil {
-			// The process is always killed, so its exit status has no meaning.
-			_ = cmd.Wait()
-		}
-		close(done)
-	}()
-	if err := <-started; err != nil {
-		return nil, err
-	}
-	return &process{pid: cmd.Process.Pid, kill: cmd.Process.Kill, done: done}, nil
 }
 
 // ready waits until the started process replies to PING. It does not reply while it loads its append-only file.
@@ -279,7 +249,7 @@ func (s *Server) ready() error {
 	last := errors.New("no answer")
 	for {
 		select {
-		case <-s.run.done:
+		case <-s.run.Done():
 			return errors.New("the server ended at once")
 		case <-ctx.Done():
 			return fmt.Errorf("not ready in %v: %w", startWithin, last)
@@ -309,7 +279,7 @@ func (s *Server) checkIdentity(ctx context.Context, c *redis.Client) error {
 		value, _, _ := strings.Cut(rest, "\r\n")
 		return value
 	}
-	if field("process_id") != strconv.Itoa(s.run.pid) {
+	if field("process_id") != strconv.Itoa(s.run.PID()) {
 		return errPortTaken
 	}
 	version := field("redis_version")

@@ -1,0 +1,11 @@
+//go:build !windows
+
+package process
+
+import "syscall"
+
+// Freeze stops the process with SIGSTOP: it keeps its files and connections, and does nothing.
+func (p *Process) Freeze() error { return p.Signal(syscall.SIGSTOP) }
+
+// Thaw lets a frozen process continue, with SIGCONT.
+func (p *Process) Thaw() error { return p.Signal(syscall.SIGCONT) }
