@@ -51,7 +51,7 @@ func TestResultsAsCSV(t *testing.T) {
 	}
 }
 
-func TestProgressIsPlainLinesWhereNobodyLooks(t *testing.T) {
+func TestProgressIsPlainLinesOffTheTerminal(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2025, 11, 3, 9, 0, 0, 0, time.UTC)
 	var out bytes.Buffer

@@ -47,8 +47,8 @@ func (b *ProgressBar) Clear() {
 // terminal. It is not safe for concurrent use.
 type CountBar struct{ bar *progressbar.ProgressBar }
 
-// NewCountBar returns a CountBar on w; what is counted stands before the bar. total is 0 if it is not
-// known.
+// NewCountBar returns a CountBar on w. The text what names the rows, and the bar shows it at its start.
+// total is the number of rows, or 0 if it is not known.
 func NewCountBar(w io.Writer, what string, total int) *CountBar {
 	if !IsTerminal(w) {
 		return &CountBar{}

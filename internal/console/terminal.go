@@ -1,5 +1,5 @@
 // Package console formats output for people and for spreadsheets: tables, charts, progress bars, numbers,
-// times and money. It knows what a terminal is, and nothing of campaigns.
+// times and money. It does not depend on campaigns.
 package console
 
 import (

@@ -55,7 +55,7 @@ func TestKill_WaitsUntilTheProcessHasEnded(t *testing.T) {
 	if p.Ended() || p.State() != nil || p.PID() <= 0 {
 		t.Errorf("a running process: ended %v, state %v, ID %d", p.Ended(), p.State(), p.PID())
 	}
-	for range 2 { // killing an ended process is no error
+	for range 2 { // killing an ended process again succeeds
 		if err := p.Kill(); err != nil {
 			t.Fatal(err)
 		}

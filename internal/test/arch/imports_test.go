@@ -102,7 +102,7 @@ var folderRules = []folderRule{
 	{folder: "internal/test/redistest", what: "starts a redis-server for a test",
 		may:       []string{"internal/process"},
 		importers: []string{"internal/test/bench"},
-		why:       "tests of every package use it, so it may depend only on what knows nothing of messages"},
+		why:       "tests of every package use it, so it must not depend on code that they test"},
 	{folder: "internal/test/dirtylist", what: "generates recipient lists with mistakes, and their expected results",
 		importers: []string{"internal/test/bench"},
 		why:       "a generator that used our parsers would only make mistakes that they expect"},
