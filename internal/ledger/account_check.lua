@@ -1,10 +1,12 @@
 -- account_check.lua reports whether an account may be used now. When the time of a hold is over, one caller at a time
 -- gets the probe.
 -- KEYS: 1 account
--- ARGV: 1 ms that a probe may take
+-- ARGV, in the order of accountCheckArgs:
+--   probe_life  ms that a probe may take
 -- Returns {'open', time of the last accepted call in ms}
 --   | {'held'|'probe', reason, until ms, balance before, segments refused, time of that refusal in ms}
 -- A 'probe' sets the time until which no other caller gets one. The other answers change nothing.
+local probe_life = unpack(ARGV)
 local A = KEYS[1]
 local t = redis.call('TIME')
 local now = tonumber(t[1]) * 1000 + math.floor(tonumber(t[2]) / 1000)
@@ -14,5 +16,5 @@ local until_ms = tonumber(v[2] or 0)
 if until_ms == 0 or now < until_ms or now < tonumber(v[3] or 0) then
   return {'held', v[1], string.format('%.0f', math.max(until_ms, tonumber(v[3] or 0))), v[5] or '', v[6] or '0', v[7] or '0'}
 end
-redis.call('HSET', A, 'probe_until', string.format('%.0f', now + tonumber(ARGV[1])))
+redis.call('HSET', A, 'probe_until', string.format('%.0f', now + tonumber(probe_life)))
 return {'probe', v[1], v[2], v[5] or '', v[6] or '0', v[7] or '0'}

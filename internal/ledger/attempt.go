@@ -163,11 +163,17 @@ func (l *Ledger) RecordMessageIDs(ctx context.Context, login string, a Attempt, 
 	for _, id := range ids {
 		b.WriteString(hashID(id))
 	}
-	_, err := l.evalStrings(ctx, sentScript, []string{sentKey(login, a.At)}, b.String(), (life + 2*sentSpan).Milliseconds())
+	_, err := l.evalStrings(ctx, sentScript, []string{sentKey(login, a.At)}, scriptArgs(sentArgs{Hashes: b.String(), Life: life + 2*sentSpan})...)
 	if err != nil {
 		return fmt.Errorf("record message ids of %s %s: %w", a.Campaign, a.Batch, err)
 	}
 	return nil
+}
+
+// sentArgs are the arguments of sent.lua.
+type sentArgs struct {
+	Hashes string
+	Life   time.Duration
 }
 
 // KnownMessageIDs returns a function that reports whether an id was recorded under the login by an

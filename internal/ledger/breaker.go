@@ -3,7 +3,6 @@ package ledger
 import (
 	"context"
 	"fmt"
-	"strconv"
 	"time"
 
 	"github.com/tuma-sms/tuma/providers"
@@ -29,7 +28,7 @@ type AccountCheck struct {
 // CheckAccount reports whether an account may be used now. probeFor is how long a probe may take
 // before another caller gets the next one.
 func (l *Ledger) CheckAccount(ctx context.Context, name string, probeFor time.Duration) (AccountCheck, error) {
-	out, err := l.evalStrings(ctx, accountCheckScript, []string{accountKey(name)}, probeFor.Milliseconds())
+	out, err := l.evalStrings(ctx, accountCheckScript, []string{accountKey(name)}, scriptArgs(accountCheckArgs{ProbeLife: probeFor})...)
 	if err != nil {
 		return AccountCheck{}, fmt.Errorf("check account %s: %w", name, err)
 	}
@@ -88,8 +87,10 @@ func (l *Ledger) ReportCall(ctx context.Context, name string, r CallReport) (Hol
 	if r.Reason == string(providers.CauseCredit) && r.Balance != "" {
 		longest = creditLongest
 	}
-	out, err := l.evalStrings(ctx, breakerScript, []string{accountKey(name)}, string(r.Outcome), unixMilli(r.Claimed), r.Reason, r.Code,
-		holdFirst.Milliseconds(), longest.Milliseconds(), strconv.FormatFloat(r.Jitter, 'f', 6, 64), r.Balance, r.Size, max(1, r.Calls))
+	out, err := l.evalStrings(ctx, breakerScript, []string{accountKey(name)}, scriptArgs(breakerArgs{
+		Outcome: r.Outcome, ClaimedAt: r.Claimed, Reason: r.Reason, Code: r.Code, FirstBackOff: holdFirst, LongestBackOff: longest,
+		Jitter: r.Jitter, KnownBalance: r.Balance, RefusedSize: r.Size, Calls: max(1, r.Calls),
+	})...)
 	if err != nil {
 		return Hold{}, fmt.Errorf("report call to account %s: %w", name, err)
 	}
@@ -105,7 +106,7 @@ func (l *Ledger) HoldAccount(ctx context.Context, name, reason, by string) error
 	if _, err := l.Account(ctx, name); err != nil {
 		return err
 	}
-	if _, err := l.evalStrings(ctx, accountHoldScript, []string{accountKey(name)}, reason, by); err != nil {
+	if _, err := l.evalStrings(ctx, accountHoldScript, []string{accountKey(name)}, scriptArgs(accountHoldArgs{Reason: reason, By: by})...); err != nil {
 		return fmt.Errorf("hold account %s: %w", name, err)
 	}
 	return nil
@@ -122,3 +123,21 @@ func (l *Ledger) ReleaseAccount(ctx context.Context, name string) (bool, error) 
 	}
 	return out[0] == "released", nil
 }
+
+// accountCheckArgs are the arguments of account_check.lua.
+type accountCheckArgs struct{ ProbeLife time.Duration }
+
+// breakerArgs are the arguments of breaker.lua.
+type breakerArgs struct {
+	Outcome                      CallOutcome
+	ClaimedAt                    time.Time
+	Reason, Code                 string
+	FirstBackOff, LongestBackOff time.Duration
+	Jitter                       float64
+	KnownBalance                 string
+	RefusedSize                  int
+	Calls                        int
+}
+
+// accountHoldArgs are the arguments of account_hold.lua.
+type accountHoldArgs struct{ Reason, By string }

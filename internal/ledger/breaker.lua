@@ -1,34 +1,35 @@
 -- breaker.lua records the outcome of a call or probe for its account. It is the circuit breaker. Only calls
 -- that were claimed after the last release count.
 -- KEYS: 1 account
--- ARGV:
---   1  outcome: 'ok', 'bad' or 'hold'
---   2  time of the claim in ms; 0: now
---   3  reason, one word
---   4  the gateway's code, or ''
---   5  first back-off in ms
---   6  longest back-off in ms
---   7  jitter, 0 to 1
---   8  known balance, or ''
---   9  segments of a call that was refused for lack of credit; 0: no such call
---   10 number of consecutive calls with this outcome; argument 2 is then the claim of the last of these calls
+-- ARGV, in the order of breakerArgs:
+--   outcome           'ok', 'bad' or 'hold'
+--   claimed_at        time of the claim in ms; 0: now
+--   reason            one word
+--   code              the gateway's code, or ''
+--   first_back_off    in ms
+--   longest_back_off  in ms
+--   jitter            0 to 1
+--   known_balance     or ''
+--   refused_size      segments of a call that was refused for lack of credit; 0: no such call
+--   calls             number of consecutive calls with this outcome; claimed_at is then the claim of the last of these
 -- Returns {'open'} | {'held', reason, until ms}
 -- 'ok' lifts any hold except one by hand. Three 'bad' in a row, or five of the last ten, hold the account; 'hold' holds
 -- it at once. A hold by hand does not change.
 -- A probe may be refused for lack of credit although it was smaller than the call refused before it at the same
 -- balance. Such smaller probes approach what the balance can pay for, so the next probe may follow at once.
+local outcome, claimed_at, reason, code, first_back_off, longest_back_off, jitter, known_balance, refused_size, calls = unpack(ARGV)
 local A = KEYS[1]
 local t = redis.call('TIME')
 local now = tonumber(t[1]) * 1000 + math.floor(tonumber(t[2]) / 1000)
 local function int(n) return string.format('%.0f', n) end
-local kind, claimed = ARGV[1], tonumber(ARGV[2])
+local kind, claimed = outcome, tonumber(claimed_at)
 local v = redis.call('HMGET', A, 'hold', 'hold_until', 'released_at', 'bad', 'ring', 'trips', 'hold_at', 'hold_balance', 'hold_size')
 local held, by_hand = v[1], v[1] and tonumber(v[2] or 0) == 0
 if claimed ~= 0 and claimed < tonumber(v[3] or 0) then
   if held then return {'held', held, v[2]} end
   return {'open'}
 end
-local ring = string.sub((v[5] or '') .. string.rep(kind == 'ok' and '.' or 'x', math.min(10, tonumber(ARGV[10]))), -10)
+local ring = string.sub((v[5] or '') .. string.rep(kind == 'ok' and '.' or 'x', math.min(10, tonumber(calls))), -10)
 if kind == 'ok' then
   redis.call('HSET', A, 'ok_at', int(now), 'ring', ring)
   redis.call('HDEL', A, 'bad')
@@ -52,15 +53,15 @@ local _, broken = string.gsub(ring, 'x', '')
 local trip = kind == 'hold' or bad >= 3 or (#ring == 10 and broken >= 5)
 if held and not probed then return {'held', held, v[2]} end
 if not held and not trip then return {'open'} end
-local before, balance, size = held and tonumber(v[8] or ''), tonumber(ARGV[8]), tonumber(ARGV[9])
+local before, balance, size = held and tonumber(v[8] or ''), tonumber(known_balance), tonumber(refused_size)
 local step = before and balance and balance <= before and size > 0 and size < tonumber(v[9] or 0)
 local trips = tonumber(v[6] or 0) + (step and 0 or 1)
-local wait = math.min(tonumber(ARGV[6]), tonumber(ARGV[5]) * 2 ^ math.min(trips - 1, 20))
-local till = int(step and now or now + wait * (0.5 + tonumber(ARGV[7]) / 2))
-redis.call('HSET', A, 'hold', ARGV[3], 'hold_code', ARGV[4], 'hold_by', 'worker', 'hold_until', till, 'trips', int(trips))
+local wait = math.min(tonumber(longest_back_off), tonumber(first_back_off) * 2 ^ math.min(trips - 1, 20))
+local till = int(step and now or now + wait * (0.5 + tonumber(jitter) / 2))
+redis.call('HSET', A, 'hold', reason, 'hold_code', code, 'hold_by', 'worker', 'hold_until', till, 'trips', int(trips))
 if not held then redis.call('HSET', A, 'hold_at', int(now)) end
 if size > 0 then redis.call('HSET', A, 'hold_size', int(size), 'hold_call', int(now)) end
 -- A probe that only reads the balance can find that the balance has fallen.
-if balance and (not held or size > 0 or kind == 'hold' and before and balance < before) then redis.call('HSET', A, 'hold_balance', ARGV[8]) end
+if balance and (not held or size > 0 or kind == 'hold' and before and balance < before) then redis.call('HSET', A, 'hold_balance', known_balance) end
 redis.call('HDEL', A, 'probe_until')
-return {'held', ARGV[3], till}
+return {'held', reason, till}

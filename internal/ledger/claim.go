@@ -108,9 +108,7 @@ func (l *Ledger) Claim(ctx context.Context, r ClaimRequest) (*Claim, error) {
 		return nil, err
 	}
 	c := r.claim()
-	out, err := l.run(ctx, claimScript, r.ID, nil,
-		c.Token, r.Batch, r.Wake, r.Gen.Call, r.Gen.Number, r.Gen.Revision, r.Lease.Milliseconds(),
-		shortUUID(r.IdempotencyKey), r.Login, r.KeyTTL.Milliseconds(), len(r.Gen.To), spanArg(r.Open), r.Exclusions)
+	out, err := l.run(ctx, claimScript, r.ID, nil, scriptArgs(r.args(c.Token))...)
 	if errors.Is(err, ErrNotDurable) {
 		return c, err
 	}
@@ -121,6 +119,30 @@ func (l *Ledger) Claim(ctx context.Context, r ClaimRequest) (*Claim, error) {
 		return nil, err
 	}
 	return c, nil
+}
+
+// claimArgs are the arguments of claim.lua.
+type claimArgs struct {
+	Token, Batch     string
+	Wake             int
+	Call, Generation int
+	Revision         string
+	Lease            time.Duration
+	IdempotencyKey   string
+	Login            string
+	KeyTTL           time.Duration
+	Size             int
+	Spans            string
+	Exclusions       string
+}
+
+func (r ClaimRequest) args(token string) claimArgs {
+	return claimArgs{
+		Token: token, Batch: r.Batch, Wake: r.Wake,
+		Call: r.Gen.Call, Generation: r.Gen.Number, Revision: r.Gen.Revision,
+		Lease: r.Lease, IdempotencyKey: shortUUID(r.IdempotencyKey), Login: r.Login, KeyTTL: r.KeyTTL,
+		Size: len(r.Gen.To), Spans: spanArg(r.Open), Exclusions: r.Exclusions,
+	}
 }
 
 // check returns an error for a login that the scripts could not store.

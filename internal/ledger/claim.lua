@@ -1,20 +1,20 @@
 -- claim.lua grants or refuses the submission of one generation of a call. After 'go' the caller may write to the
 -- gateway until its lease ends.
 -- KEYS: 1 ledger, 2 open set
--- ARGV:
---   1  token
---   2  batch
---   3  wake number; 0: not checked
---   4  call
---   5  generation
---   6  revision that the caller read
---   7  lease in ms
---   8  idempotency key (uuid) to use if none is stored
---   9  login: fingerprint of the account
---   10 ms for which the gateway is known to remember a uuid; 0: it has no idempotency keys
---   11 recipients
---   12 time spans in which the call may be made, 'from until from until …' in ms; '': at any time
---   13 version of the campaign's opt-outs that the caller has taken out of the generation, or ''
+-- ARGV, in the order of claimArgs:
+--   token
+--   batch
+--   wake             wake number; 0: not checked
+--   call
+--   generation
+--   revision         the revision that the caller read
+--   lease            in ms
+--   idempotency_key  uuid to use if none is stored
+--   login            fingerprint of the account
+--   key_ttl          ms for which the gateway is known to remember a uuid; 0: it has no idempotency keys
+--   size             number of recipients
+--   spans            time spans in which the call may be made, 'from until from until …' in ms; '': at any time
+--   exclusions       version of the campaign's opt-outs that the caller has taken out of the generation, or ''
 -- Returns
 --   {'go', uuid, doubt 0|1, first ms, claimed ms, tries, claims}: the only answer that allows a submission
 --   {'settled'|'paused'|'canary'|'stale'|'changed'|'missing'|'newer'}
@@ -27,11 +27,14 @@
 --     at the gateway if that is possible (lookups: how often it did so far), and settles the rest as unknown.
 -- The same token gets the same answer again. A claim whose lease ended without a settle makes the generation doubtful.
 
+local token, batch, wake, call, generation, revision, lease, idempotency_key, login, key_ttl, size, spans, exclusions = unpack(ARGV)
+local b, k, g = batch, call, generation
+
 -- closed returns the time (ms) at which the call may be made, or nil if that is now. After the last span it returns
 -- that span's end: the caller must compute new spans.
 local function closed(now)
   local opens
-  for from, till in string.gmatch(ARGV[12], '(%d+) (%d+)') do
+  for from, till in string.gmatch(spans, '(%d+) (%d+)') do
     if now < tonumber(from) then return from end
     if now < tonumber(till) then return nil end
     opens = till
@@ -41,18 +44,17 @@ end
 
 local bad = unfit()
 if bad then return {bad} end
-local token, b, k, g = ARGV[1], ARGV[2], ARGV[4], ARGV[5]
 local now = now_ms()
 local exp = get('exp')
 if exp and now >= tonumber(exp) then stop('expired', now) end
 of_batch(b)
 
-local rec = load_gen(b, k, g, tonumber(ARGV[11]))
+local rec = load_gen(b, k, g, tonumber(size))
 if not rec or rec[STATE] == 't' then return {'settled'} end
 if rec[CLAIMS] == '0' and redis.call('HEXISTS', L, 'b' .. b) == 0 then return {'changed'} end
 local again = rec[STATE] == 's' and rec[TOKEN] == token
 if not again then
-  if ARGV[3] ~= '0' and num('w' .. b) > tonumber(ARGV[3]) then return {'stale'} end
+  if wake ~= '0' and num('w' .. b) > tonumber(wake) then return {'stale'} end
   if rec[STATE] == 's' then
     if now < tonumber(rec[LEASE]) then return {'busy', rec[LEASE]} end
     rec[STATE], rec[DOUBT] = 'd', '1'
@@ -65,17 +67,17 @@ if not again then
   if paused then return {'paused'} end
   if is_beyond_canary(b, lim) then return {'canary'} end
   if now < tonumber(rec[DUE]) then return {'later', rec[DUE]} end
-  if rec[REV] ~= ARGV[6] then return {'changed'} end
+  if rec[REV] ~= revision then return {'changed'} end
 end
 
 if rec[STATE] == 'd' then
-  local ttl, why = tonumber(ARGV[10]), nil
-  if rec[LOGIN] ~= ARGV[9] then why = 'login_changed'
+  local ttl, why = tonumber(key_ttl), nil
+  if rec[LOGIN] ~= login then why = 'login_changed'
   elseif ttl == 0 then why = 'no_key'
   elseif now - tonumber(rec[FIRST]) > ttl then why = 'key_expired' end
   if why then return {'doubtful', why, rec[CLAIMED], rec[BAD]} end
 end
-if rec[STATE] == 'r' and outdated(ARGV[13]) then return {'excluded'} end
+if rec[STATE] == 'r' and outdated(exclusions) then return {'excluded'} end
 local opens = not again and closed(now)
 if opens then
   local z = 'z:' .. string.match(b, '^%d+')
@@ -83,8 +85,8 @@ if opens then
   return {'closed', opens}
 end
 if rec[STATE] == 'r' then
-  if rec[UUID] == '-' or rec[LOGIN] ~= ARGV[9] then
-    rec[UUID], rec[LOGIN], rec[FIRST] = ARGV[8], ARGV[9], int(now)
+  if rec[UUID] == '-' or rec[LOGIN] ~= login then
+    rec[UUID], rec[LOGIN], rec[FIRST] = idempotency_key, login, int(now)
     add('calls', 1)
   end
   add('fly', tonumber(rec[SIZE]))
@@ -99,7 +101,7 @@ if not again then
   add('flyc', 1)
 end
 rec[STATE], rec[TOKEN] = 's', token
-rec[LEASE] = int(now + tonumber(ARGV[7]))
+rec[LEASE] = int(now + tonumber(lease))
 save_gen(b, k, g, rec)
 if redis.call('ZADD', O, int(tonumber(rec[LEASE]) + 1000), b) == 1 then
   add('ob:' .. string.match(b, '^(%d+)%.'), 1)

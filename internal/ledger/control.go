@@ -33,7 +33,7 @@ func (l *Ledger) Cancel(ctx context.Context, id, by string) (InFlight, error) {
 }
 
 func (l *Ledger) control(ctx context.Context, id, order, by string) (InFlight, error) {
-	out, err := l.run(ctx, controlScript, id, []string{quarantineKey(id), quarantineWorkKey(id)}, NewToken(), order, by)
+	out, err := l.run(ctx, controlScript, id, []string{quarantineKey(id), quarantineWorkKey(id)}, scriptArgs(controlArgs{Token: NewToken(), Order: order, By: by})...)
 	if errors.Is(err, ErrNotFound) {
 		return InFlight{}, fmt.Errorf("%s %s: %w", order, id, ErrNotFound)
 	}
@@ -56,4 +56,9 @@ func (l *Ledger) control(ctx context.Context, id, order, by string) (InFlight, e
 		return f, fmt.Errorf("%s %s: %w", order, id, ErrStopped)
 	}
 	return f, nil
+}
+
+// controlArgs are the arguments of control.lua.
+type controlArgs struct {
+	Token, Order, By string
 }

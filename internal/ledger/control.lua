@@ -1,22 +1,26 @@
 -- control.lua pauses, resumes or cancels a campaign.
 -- KEYS: 1 ledger, 2 open set, 3 quarantined records, 4 quarantined work
--- ARGV: 1 token, 2 'pause'|'resume'|'cancel', 3 name or reason, one word
+-- ARGV, in the order of controlArgs:
+--   token
+--   order  'pause'|'resume'|'cancel'
+--   by     name or reason, one word
 -- Returns {'ok'|'done'|'cancelled'|'missing'|'newer', calls in flight, recipients in flight}. Only 'ok' changes anything.
 -- Once a pause or cancel has answered, no claim is granted. The last eight tokens get the same answer again.
+local token, order, by = unpack(ARGV)
 local bad = unfit()
 if bad then return {bad, '0', '0'} end
 local ctl = get('ctl') or ''
 local function answer(word) return {word, int(num('flyc')), int(num('fly'))} end
 for t in string.gmatch(ctl, '%S+') do
-  if t == ARGV[1] then return answer('ok') end
+  if t == token then return answer('ok') end
 end
-if get('stop') == 'cancelled' and ARGV[2] == 'cancel' then return answer('ok') end
+if get('stop') == 'cancelled' and order == 'cancel' then return answer('ok') end
 if get('stop') then return answer(get('stop') == 'cancelled' and 'cancelled' or 'done') end
 if get('fin') then return answer('done') end
 local now = now_ms()
-if ARGV[2] == 'pause' then
-  if not get('paused') then set('paused', ARGV[3] .. ' ' .. int(now)) end
-elseif ARGV[2] == 'resume' then
+if order == 'pause' then
+  if not get('paused') then set('paused', by .. ' ' .. int(now)) end
+elseif order == 'resume' then
   accept_so_far()
   del('paused')
   for _, m in ipairs(redis.call('ZRANGE', O, 0, -1)) do
@@ -34,7 +38,7 @@ else
 end
 if not get('fin') then
   local keep = words(ctl)
-  keep[#keep + 1] = ARGV[1]
+  keep[#keep + 1] = token
   while #keep > 8 do table.remove(keep, 1) end
   set('ctl', table.concat(keep, ' '))
 end

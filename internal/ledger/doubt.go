@@ -10,11 +10,10 @@ import (
 // itself. Settled.Count is the number of answers counted so far. Settled.Stale is set if c is no
 // longer the generation's current claim.
 func (l *Ledger) Doubt(ctx context.Context, c *Claim, backOff time.Duration, count bool) (Settled, error) {
-	by := 0
-	if count {
-		by = 1
-	}
-	out, err := l.run(ctx, doubtScript, c.id, nil, c.Token, c.batch, c.gen.Call, c.gen.Number, c.gen.CallSize, backOff.Milliseconds(), by)
+	out, err := l.run(ctx, doubtScript, c.id, nil, scriptArgs(doubtArgs{
+		Token: c.Token, Batch: c.batch, Call: c.gen.Call, Generation: c.gen.Number, CallSize: c.gen.CallSize,
+		BackOff: backOff, Count: count,
+	})...)
 	if err != nil {
 		return Settled{}, err
 	}
@@ -26,4 +25,12 @@ func (l *Ledger) Doubt(ctx context.Context, c *Claim, backOff time.Duration, cou
 		return Settled{}, errAnswer
 	}
 	return Settled{Count: n}, nil
+}
+
+// doubtArgs are the arguments of doubt.lua.
+type doubtArgs struct {
+	Token, Batch               string
+	Call, Generation, CallSize int
+	BackOff                    time.Duration
+	Count                      bool
 }

@@ -2,7 +2,6 @@ package ledger
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
@@ -142,7 +141,7 @@ func (l *Ledger) Exclude(ctx context.Context, id, list string, numbers []sms.MSI
 		}
 		text = string(b)
 	}
-	out, err := l.run(ctx, excludeScript, id, nil, NewToken(), list, text)
+	out, err := l.run(ctx, excludeScript, id, nil, scriptArgs(excludeArgs{Token: NewToken(), List: list, Numbers: text})...)
 	if errors.Is(err, ErrNotFound) || err == nil && out[0] == "over" {
 		return InFlight{}, nil
 	}
@@ -155,33 +154,7 @@ func (l *Ledger) Exclude(ctx context.Context, id, list string, numbers []sms.MSI
 	return InFlight{Calls: fieldInt(out[1]), Recipients: fieldInt(out[2])}, nil
 }
 
-// ErrCanary means that a change has to wait until the campaign's canary has ended.
-var ErrCanary = errors.New("the canary has not ended")
-
-// Narrow removes recipients from a ready generation because they have opted out. optedOut has their
-// indexes in g.To, each with the list. If the generation has changed since it was read, nothing
-// happens and Settled.Stale is set. It returns ErrCanary, and changes nothing, if the generation
-// waits for the canary to end.
-func (l *Ledger) Narrow(ctx context.Context, id, token, batch string, g *Generation, optedOut map[int]string, openBatchLimit int) (Settled, error) {
-	var positions, blob []byte
-	for i := range g.To {
-		list, ok := optedOut[i]
-		if !ok {
-			continue
-		}
-		positions = binary.BigEndian.AppendUint16(positions, g.position(i))
-		blob = appendRecord(blob, Record{Status: Skipped, Generation: g.Number, Reason: ReasonOptedOut, Code: ListCode(list)})
-	}
-	out, err := l.run(ctx, narrowScript, id, nil, token, batch, g.Call, g.Number, g.Revision, g.CallSize, openBatchLimit, positions, blob)
-	if err != nil {
-		return Settled{}, err
-	}
-	if out[0] == "canary" {
-		return Settled{}, fmt.Errorf("narrow %s %s: %w", id, batch, ErrCanary)
-	}
-	if out[0] != "narrowed" {
-		return Settled{Stale: true}, nil
-	}
-	wakes, done, err := answerWakes(out)
-	return Settled{Wakes: wakes, Done: done}, err
+// excludeArgs are the arguments of exclude.lua.
+type excludeArgs struct {
+	Token, List, Numbers string
 }

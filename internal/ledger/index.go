@@ -21,7 +21,7 @@ const unindexAfter = time.Minute
 
 // index enters a campaign in both indexes, with the current time.
 func (l *Ledger) index(ctx context.Context, id string) error {
-	out, err := l.evalStrings(ctx, indexScript, []string{openIndex}, id)
+	out, err := l.evalStrings(ctx, indexScript, []string{openIndex}, scriptArgs(indexArgs{ID: id})...)
 	if err != nil {
 		return fmt.Errorf("index %s: %w", id, err)
 	}
@@ -81,7 +81,7 @@ func (l *Ledger) OpenCampaigns(ctx context.Context) ([]IndexEntry, error) {
 // index. It keeps an entry that was written again since e was read, or that was written in the last
 // minute.
 func (l *Ledger) RemoveFromOpenIndex(ctx context.Context, e IndexEntry) error {
-	_, err := l.evalStrings(ctx, unindexScript, []string{openIndex}, e.ID, strconv.FormatFloat(e.score, 'f', -1, 64), unindexAfter.Milliseconds())
+	_, err := l.evalStrings(ctx, unindexScript, []string{openIndex}, scriptArgs(unindexArgs{ID: e.ID, ReadScore: scoreText(e.score), MinAge: unindexAfter})...)
 	if err != nil {
 		return fmt.Errorf("remove %s from the open index: %w", e.ID, err)
 	}
@@ -127,7 +127,8 @@ func (l *Ledger) IndexedBefore(ctx context.Context, before time.Time) ([]string,
 // whether it removed something.
 func (l *Ledger) Purge(ctx context.Context, id string, before time.Time) (bool, error) {
 	const tombstone = 365 * 24 * time.Hour
-	out, err := l.run(ctx, purgeScript, id, []string{specKey(id), tombstoneKey(id), quarantineKey(id), quarantineWorkKey(id)}, before.UnixMilli(), int(tombstone.Seconds()))
+	out, err := l.run(ctx, purgeScript, id, []string{specKey(id), tombstoneKey(id), quarantineKey(id), quarantineWorkKey(id)},
+		scriptArgs(purgeArgs{EndedBefore: before, TombstoneLife: int(tombstone.Seconds())})...)
 	if err != nil && !errors.Is(err, ErrNotFound) {
 		return false, err
 	}
@@ -137,7 +138,7 @@ func (l *Ledger) Purge(ctx context.Context, id string, before time.Time) (bool, 
 	score, err := l.rdb.ZScore(ctx, openIndex, id).Result()
 	if err == nil {
 		// An upload under this id may be about to commit, so unindex.lua keeps a recent entry.
-		out, err = l.evalStrings(ctx, unindexScript, []string{openIndex}, id, strconv.FormatFloat(score, 'f', -1, 64), stagingLife.Milliseconds())
+		out, err = l.evalStrings(ctx, unindexScript, []string{openIndex}, scriptArgs(unindexArgs{ID: id, ReadScore: scoreText(score), MinAge: stagingLife})...)
 		if err != nil {
 			return true, fmt.Errorf("purge %s: %w", id, err)
 		}
@@ -151,4 +152,23 @@ func (l *Ledger) Purge(ctx context.Context, id string, before time.Time) (bool, 
 		return true, fmt.Errorf("purge %s: %w", id, err)
 	}
 	return true, nil
+}
+
+// scoreText returns a score of the open index as Redis writes it.
+func scoreText(score float64) string { return strconv.FormatFloat(score, 'f', -1, 64) }
+
+// indexArgs are the arguments of index.lua.
+type indexArgs struct{ ID string }
+
+// unindexArgs are the arguments of unindex.lua.
+type unindexArgs struct {
+	ID        string
+	ReadScore string
+	MinAge    time.Duration
+}
+
+// purgeArgs are the arguments of purge.lua.
+type purgeArgs struct {
+	EndedBefore   time.Time
+	TombstoneLife int // in seconds
 }

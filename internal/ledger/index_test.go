@@ -110,7 +110,7 @@ func TestPurgeKeepsWhatIsNotOver(t *testing.T) {
 	r.sending("young", []int{1})
 	r.settle(r.claim("young", "0.0", 0, 0, keyed, long), SettleAnswer, accepted("m"))
 	r.ended("retried", Spec{})
-	_, err := r.run(t.Context(), retryOpenScript, "retried", nil, "op", 1, 1)
+	_, err := r.run(t.Context(), retryOpenScript, "retried", nil, scriptArgs(retryOpenArgs{Token: "op", Unknown: true, Rejected: true})...)
 	r.ok(err)
 	for id, before := range map[string]time.Time{"sending": hour, "young": time.Now().Add(-time.Hour), "retried": hour} {
 		state := r.state(id)

@@ -76,9 +76,11 @@ func (l *Ledger) applyAt(ctx context.Context, w *lateResult, name string) error 
 		if len(positions) == 0 {
 			continue
 		}
-		out, err := l.run(ctx, settleScript, w.claim.id, nil,
-			w.claim.Token, name, k, 0, b.Calls[k], positions, blob, string(SettleAnswer), w.claim.openBatchLimit,
-			0, w.segments, 0, 0, 0, 0, 0, -1, w.origin, w.uuid)
+		out, err := l.run(ctx, settleScript, w.claim.id, nil, scriptArgs(settleArgs{
+			Token: w.claim.Token, Batch: name, Call: k, Generation: 0, CallSize: b.Calls[k],
+			Positions: string(positions), Records: blob, Reason: SettleAnswer, OpenBatchLimit: w.claim.openBatchLimit, Segments: w.segments,
+			Lookups: -1, Origin: w.origin, OriginKey: w.uuid,
+		})...)
 		if err != nil {
 			return err
 		}

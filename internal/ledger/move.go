@@ -132,20 +132,22 @@ func (l *Ledger) Move(ctx context.Context, id, token string, m *Movable, f PlanS
 			count++
 		}
 		if len(positions) > 0 {
-			gens = append(gens, g.gen.Call, g.gen.Number, g.gen.Revision, g.gen.CallSize, positions)
+			gens = append(gens, scriptArgs(movedGenerationArgs{
+				Call: g.gen.Call, Generation: g.gen.Number, Revision: g.gen.Revision, CallSize: g.gen.CallSize, Positions: positions,
+			})...)
 			parts++
 		}
 	}
 	if count == 0 {
 		return Moved{}, nil
 	}
-	args := append([]any{token, m.Batch, openBatchLimit, parts}, gens...)
+	args := append(scriptArgs(moveArgs{Token: token, Batch: m.Batch, OpenBatchLimit: openBatchLimit, Generations: parts}), gens...)
 	for a, list := range going {
 		stream := f.SameHoursFor(m.Been[0], a)
 		for len(list) > 0 {
 			b, n := f.Accounts[a].Fill(stream, list)
 			batch, bodies := b.records()
-			args = append(args, l.movedName(stream), len(b.Calls), len(b.To), batch, bodies)
+			args = append(args, scriptArgs(newBatchArgs{Name: l.movedName(stream), Calls: len(b.Calls), Recipients: len(b.To), Record: batch, Bodies: bodies})...)
 			list = list[n:]
 		}
 	}
@@ -158,6 +160,28 @@ func (l *Ledger) Move(ctx context.Context, id, token string, m *Movable, f PlanS
 	}
 	wakes, _, err := answerWakes(out)
 	return Moved{Count: count, Wakes: wakes}, err
+}
+
+// moveArgs are the first arguments of move.lua.
+type moveArgs struct {
+	Token, Batch   string
+	OpenBatchLimit int
+	Generations    int
+}
+
+// movedGenerationArgs are the arguments of move.lua for each generation.
+type movedGenerationArgs struct {
+	Call, Generation int
+	Revision         string
+	CallSize         int
+	Positions        []byte
+}
+
+// newBatchArgs are the arguments of move.lua for each new batch.
+type newBatchArgs struct {
+	Name              string
+	Calls, Recipients int
+	Record, Bodies    []byte
 }
 
 // appendTo adds a recipient to the last call with its body, or to a new call if that one is full.

@@ -1,20 +1,30 @@
 -- move.lua moves recipients of one batch to batches of other accounts. These recipients are pending and have certainly
 -- not been sent.
 -- KEYS: 1 ledger, 2 open set
--- ARGV:
---   1  token
---   2  batch
---   3  open-batch limit of its stream
---   4  number of generations, then for each generation:
---        call, generation, revision that was read, recipients of the call, packed positions that move
---      then for each new batch:
---        name, calls, recipients, record, record of its bodies or ''
+-- ARGV, in the order of moveArgs:
+--   token
+--   batch
+--   open_batch_limit  of the batch's stream
+--   generations       number of generations
+-- then for each generation, in the order of movedGenerationArgs:
+--   call
+--   generation
+--   revision          the revision that the caller read
+--   call_size         recipients of the call
+--   positions         packed positions that move
+-- then for each new batch, in the order of newBatchArgs:
+--   name
+--   calls             number of calls
+--   recipients        number of recipients
+--   record
+--   bodies            record of its bodies, or ''
 -- Returns {'moved', '0', 'batch:wake'…} | {'changed'|'busy'|'missing'|'newer'}
 -- Either all of these recipients move, or none. 'changed': a generation has changed since it was read. 'busy': the
 -- campaign is over, stopped or being retried.
 local bad = unfit()
 if bad then return {bad} end
-local token, b, window = ARGV[1], ARGV[2], tonumber(ARGV[3])
+local token, batch, open_batch_limit, generations = unpack(ARGV, 1, 4)
+local b, window = batch, tonumber(open_batch_limit)
 local wakes = {}
 local function answer()
   local out = {'moved', '0'}
@@ -31,13 +41,14 @@ if not get('b' .. b) then return {'changed'} end
 
 -- Everything is read before the first write, because an unreadable record ends the script.
 local at, gens, results, count = 5, {}, {}, 0
-for i = 1, tonumber(ARGV[4]) do
-  local k, g, n = ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 3])
+for i = 1, tonumber(generations) do
+  local call, generation, revision, call_size, positions = unpack(ARGV, at, at + 4)
+  local k, g, n = call, generation, tonumber(call_size)
   local rec = load_gen(b, k, g, n)
-  if not rec or rec[STATE] ~= 'r' or rec[REV] ~= ARGV[at + 2] then return {'changed'} end
+  if not rec or rec[STATE] ~= 'r' or rec[REV] ~= revision then return {'changed'} end
   if not results[k] then results[k] = {read_results(b, k, n)} end
   members(b, k, g, n)
-  gens[i] = {k, g, rec, n, unpack_members(ARGV[at + 4])}
+  gens[i] = {k, g, rec, n, unpack_members(positions)}
   count = count + #gens[i][5]
   at = at + 5
 end
@@ -66,15 +77,15 @@ local from, to = get('f' .. b), get('m' .. b)
 local per = get('per')
 if per then add('to:' .. a, -count) end
 while ARGV[at] do
-  local new = ARGV[at]
-  local other = string.match(new, '^(%d+)%.')
-  set('b' .. new, ARGV[at + 3], 'f' .. new, from and b .. ' ' .. from or b, 'w' .. new, '1')
-  if ARGV[at + 4] ~= '' then set('t' .. new, ARGV[at + 4]) end
-  add('l' .. new, tonumber(ARGV[at + 1]))
-  if per then add('to:' .. other, tonumber(ARGV[at + 2])) end
-  add('ob:' .. other, redis.call('ZADD', O, int(now + 5000), new))
-  to = (to and to .. ' ' or '') .. new
-  wakes[#wakes + 1] = new .. ':1'
+  local name, calls, recipients, record, bodies = unpack(ARGV, at, at + 4)
+  local other = string.match(name, '^(%d+)%.')
+  set('b' .. name, record, 'f' .. name, from and b .. ' ' .. from or b, 'w' .. name, '1')
+  if bodies ~= '' then set('t' .. name, bodies) end
+  add('l' .. name, tonumber(calls))
+  if per then add('to:' .. other, tonumber(recipients)) end
+  add('ob:' .. other, redis.call('ZADD', O, int(now + 5000), name))
+  to = (to and to .. ' ' or '') .. name
+  wakes[#wakes + 1] = name .. ':1'
   at = at + 5
 end
 set('m' .. b, to, 'mt', token .. ' ' .. table.concat(wakes, ' '))

@@ -2,24 +2,25 @@
 -- that were unknown before a retry or a resend become unknown again; the others are skipped. The next submission of the
 -- generation is a different request.
 -- KEYS: 1 ledger, 2 open set
--- ARGV:
---   1  token
---   2  batch
---   3  call
---   4  generation
---   5  revision that was read
---   6  recipients of the call
---   7  open-batch limit
---   8  packed positions to remove
---   9  one [status][length][detail] for each position
+-- ARGV, in the order of narrowArgs:
+--   token
+--   batch
+--   call
+--   generation
+--   revision   the revision that the caller read
+--   call_size  recipients of the call
+--   open_batch_limit
+--   positions  packed positions to remove
+--   records    one [status][length][detail] for each position
 -- Returns {'narrowed', done 0|1, 'batch:wake'…} | {'settled'|'changed'|'canary'|'missing'|'newer'}
 -- Only 'narrowed' changes anything. 'canary': a generation that waits for the canary to end is left whole until then,
 -- because its skipped recipients would be counted for the canary.
 local bad = unfit()
 if bad then return {bad} end
-local token, b, k, g, n = ARGV[1], ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[6])
+local token, batch, call, generation, revision, call_size, open_batch_limit, positions, records = unpack(ARGV)
+local b, k, g, n = batch, call, generation, tonumber(call_size)
 of_batch(b)
-local now, window, wakes = now_ms(), tonumber(ARGV[7]), {}
+local now, window, wakes = now_ms(), tonumber(open_batch_limit), {}
 local function answer()
   local out = {'narrowed', get('fin') and '1' or '0'}
   for _, x in ipairs(wakes) do out[#out + 1] = x end
@@ -32,17 +33,17 @@ if rec[STATE] == 't' then
   told(rec, wakes)
   return answer()
 end
-if rec[STATE] == 'r' and rec[TOKEN] == token and tonumber(rec[REV]) == tonumber(ARGV[5]) + 1 then return answer() end
-if rec[STATE] ~= 'r' or rec[REV] ~= ARGV[5] or get('stop') or not get('b' .. b) then
+if rec[STATE] == 'r' and rec[TOKEN] == token and tonumber(rec[REV]) == tonumber(revision) + 1 then return answer() end
+if rec[STATE] ~= 'r' or rec[REV] ~= revision or get('stop') or not get('b' .. b) then
   return {'changed'} -- also if Redis lost the move that made this batch
 end
 
 if is_beyond_canary(b, get('lim')) then return {'canary'} end
 
 local st, de = read_results(b, k, n)
-local _, detail = read_records(ARGV[9])
+local _, detail = read_records(records)
 local gone, count, was = {}, 0, 0
-for j, p in ipairs(unpack_members(ARGV[8])) do
+for j, p in ipairs(unpack_members(positions)) do
   local i = p + 1
   if st[i] == 0 and pending_in(de[i]) == g then
     gone[p], count = true, count + 1

@@ -144,7 +144,7 @@ func (l *Ledger) AddOptOuts(ctx context.Context, list string, entries []OptOut, 
 	}
 	for at := 0; at == 0 || at < len(entries); at += OptOutChunk {
 		part := entries[at:min(at+OptOutChunk, len(entries))]
-		keys, args := []string{optOutMeta}, []any{NewToken(), list}
+		keys, args := []string{optOutMeta}, scriptArgs(changeArgs{Token: NewToken(), List: list})
 		for _, e := range part {
 			key, field := optOutPlace(list, e.MSISDN)
 			keys, args = append(keys, key), append(args, field, optOutValue(origins[e.Origin], e.At))
@@ -172,7 +172,7 @@ func (l *Ledger) AddOptOuts(ctx context.Context, list string, entries []OptOut, 
 // RemoveOptOuts removes numbers from a list, and returns how many were on it.
 func (l *Ledger) RemoveOptOuts(ctx context.Context, list string, numbers []sms.MSISDN) (removed int, err error) {
 	for at := 0; at < len(numbers); at += OptOutChunk {
-		keys, args := []string{optOutMeta}, []any{NewToken(), list}
+		keys, args := []string{optOutMeta}, scriptArgs(changeArgs{Token: NewToken(), List: list})
 		for _, m := range numbers[at:min(at+OptOutChunk, len(numbers))] {
 			key, field := optOutPlace(list, m)
 			keys, args = append(keys, key), append(args, field)
@@ -198,7 +198,8 @@ func (l *Ledger) originNumber(ctx context.Context, origin string) (int, error) {
 	if n, ok := fixedOrigins[origin]; ok {
 		return n, nil
 	}
-	out, err := l.evalStrings(ctx, optOutOriginScript, []string{optOutMeta}, origin, firstOrigin, lastOrigin, fixedOrigins[OriginGateway])
+	out, err := l.evalStrings(ctx, optOutOriginScript, []string{optOutMeta},
+		scriptArgs(originArgs{Origin: origin, First: firstOrigin, Last: lastOrigin, Other: fixedOrigins[OriginGateway]})...)
 	if err != nil {
 		return 0, fmt.Errorf("read origin of opt-outs: %w", err)
 	}
@@ -351,4 +352,13 @@ func (l *Ledger) OptOuts(ctx context.Context, list string) iter.Seq2[OptOut, err
 			}
 		}
 	}
+}
+
+// changeArgs are the first arguments of optout_add.lua and optout_remove.lua.
+type changeArgs struct{ Token, List string }
+
+// originArgs are the arguments of optout_origin.lua.
+type originArgs struct {
+	Origin             string
+	First, Last, Other int
 }

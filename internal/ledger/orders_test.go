@@ -149,7 +149,7 @@ func (d *driver) retry() {
 	want := d.m.retryOpen(token, u, r)
 	open := d.m.retry != nil && d.m.retry.token == token
 	if want == nil && open && d.chance(2, "dies on the way") {
-		_, err := d.l.run(d.ctx, retryOpenScript, d.id, nil, token, boolArg(u), boolArg(r))
+		_, err := d.l.run(d.ctx, retryOpenScript, d.id, nil, scriptArgs(retryOpenArgs{Token: token, Unknown: u, Rejected: r})...)
 		d.ok(err)
 		d.retryOne()
 		return

@@ -50,7 +50,8 @@ func (l *Ledger) StartPlan(ctx context.Context, id string, want func(Spec) (Plan
 	if err != nil {
 		return nil, fmt.Errorf("plan %s: %w", id, err)
 	}
-	out, err := l.run(ctx, planStartScript, id, nil, record, planWatch.Milliseconds(), encodeSendingHours(snapshot.SendingHours), snapshot.countedStreams())
+	out, err := l.run(ctx, planStartScript, id, nil,
+		scriptArgs(planStartArgs{Snapshot: record, Watch: planWatch, SendingHours: encodeSendingHours(snapshot.SendingHours), Streams: snapshot.countedStreams()})...)
 	if err != nil || out[0] != "go" {
 		return nil, err
 	}
@@ -73,6 +74,14 @@ func (l *Ledger) StartPlan(ctx context.Context, id string, want func(Spec) (Plan
 	}
 	p.Total, p.Pages = fieldInt(sizes[0]), fieldInt(sizes[1])
 	return p, nil
+}
+
+// planStartArgs are the arguments of plan_start.lua.
+type planStartArgs struct {
+	Snapshot     []byte
+	Watch        time.Duration
+	SendingHours string
+	Streams      int
 }
 
 // Spec reads the spec of a campaign. It returns ErrNotFound if there is none.
@@ -182,18 +191,34 @@ func (a SnapshotAccount) Fill(stream int, calls []Call) (b PlannedBatch, n int) 
 type PackedPage struct {
 	page  int
 	carry [][]Call
-	args  []any // without the token
+	args  []any // the first is the token, which argsWith sets
+}
+
+// planPageArgs are the first arguments of plan_page.lua.
+type planPageArgs struct {
+	Token          string
+	Page           int
+	Skipped, Carry []byte
+	Watch          time.Duration
+	Reasons        int
+}
+
+// plannedBatchArgs are the arguments of plan_page.lua for each batch.
+type plannedBatchArgs struct {
+	Stream, Calls, Recipients int
+	Record, Bodies            []byte
 }
 
 // Pack encodes a planned page. It may run while another page is committed.
 func (page PlannedPage) Pack() PackedPage {
-	carry := encodeCarry(page.Carry)
-	args := []any{page.Page, encodeSkipped(page.First-1, page.Skipped), carry, planWatch.Milliseconds()}
 	reasons := map[string]int{}
 	for _, x := range page.Skipped {
 		reasons[x.Reason]++
 	}
-	args = append(args, len(reasons))
+	args := scriptArgs(planPageArgs{
+		Page: page.Page, Skipped: encodeSkipped(page.First-1, page.Skipped), Carry: encodeCarry(page.Carry),
+		Watch: planWatch, Reasons: len(reasons),
+	})
 	for reason, n := range reasons {
 		args = append(args, reason, n)
 	}
@@ -203,10 +228,13 @@ func (page PlannedPage) Pack() PackedPage {
 	}
 	for _, b := range page.Batches {
 		batch, bodies := b.records()
-		args = append(args, b.Stream, len(b.Calls), len(b.To), batch, bodies)
+		args = append(args, scriptArgs(plannedBatchArgs{Stream: b.Stream, Calls: len(b.Calls), Recipients: len(b.To), Record: batch, Bodies: bodies})...)
 	}
 	return PackedPage{page: page.Page, carry: page.Carry, args: args}
 }
+
+// argsWith returns the arguments of plan_page.lua, with a token.
+func (p PackedPage) argsWith(token string) []any { return append([]any{token}, p.args[1:]...) }
 
 // CommitPage packs and commits a planned page.
 func (p *Plan) CommitPage(ctx context.Context, token string, page PlannedPage) (wakes []Wake, done bool, err error) {
@@ -218,7 +246,7 @@ func (p *Plan) CommitPage(ctx context.Context, token string, page PlannedPage) (
 // another planner committed the page first, and ErrStopped if the campaign is stopped. After an
 // error, Commit may be repeated with the same token.
 func (p *Plan) Commit(ctx context.Context, token string, page PackedPage) (wakes []Wake, done bool, err error) {
-	out, err := p.ledger.run(ctx, planPageScript, p.ID, nil, append([]any{token}, page.args...)...)
+	out, err := p.ledger.run(ctx, planPageScript, p.ID, nil, page.argsWith(token)...)
 	if err != nil {
 		return nil, false, err
 	}

@@ -119,7 +119,7 @@ func (l *Ledger) Quarantine(ctx context.Context, u *Unreadable, work string, lea
 		return nil, false, fmt.Errorf("quarantine %s of %s: %w", u.Record, u.Campaign, err)
 	}
 	out, err := l.run(ctx, quarantineScript, u.Campaign, []string{quarantineKey(u.Campaign), quarantineWorkKey(u.Campaign)},
-		NewToken(), u.Record, full, short, work, boolArg(leave), openBatchLimit)
+		scriptArgs(quarantineArgs{Token: NewToken(), Name: u.Record, Entry: full, ShortEntry: short, Work: work, Remove: leave, OpenBatchLimit: openBatchLimit})...)
 	if err != nil {
 		return nil, false, err
 	}
@@ -165,7 +165,7 @@ func (l *Ledger) QuarantinedRecords(ctx context.Context, id string) ([]Quarantin
 // flight become unknown, because their outcome cannot be read. It changes nothing if work was
 // quarantined within the last duration quiet, which must be longer than a lease.
 func (l *Ledger) WriteOff(ctx context.Context, id string, quiet time.Duration) (done bool, err error) {
-	out, err := l.run(ctx, writeOffScript, id, []string{quarantineWorkKey(id)}, quiet.Milliseconds())
+	out, err := l.run(ctx, writeOffScript, id, []string{quarantineWorkKey(id)}, scriptArgs(writeOffArgs{MinAge: quiet})...)
 	return err == nil && out[0] == "done", err
 }
 
@@ -185,7 +185,8 @@ func (l *Ledger) QuarantinePayload(ctx context.Context, task string, payload []b
 		return false, fmt.Errorf("quarantine payload: %w", err)
 	}
 	sum := sha256.Sum256(payload)
-	out, err := l.evalStrings(ctx, quarantinePayloadScript, []string{payloadsKey}, NewToken(), hex.EncodeToString(sum[:8])+" "+task, e, payloadsKept)
+	out, err := l.evalStrings(ctx, quarantinePayloadScript, []string{payloadsKey},
+		scriptArgs(quarantinePayloadArgs{Token: NewToken(), Name: hex.EncodeToString(sum[:8]) + " " + task, Entry: e, Kept: payloadsKept})...)
 	if err != nil {
 		return false, fmt.Errorf("quarantine payload: %w", err)
 	}
@@ -206,4 +207,23 @@ func (l *Ledger) QuarantinedPayloads(ctx context.Context) (int, error) {
 		return 0, fmt.Errorf("count quarantined payloads: %w", err)
 	}
 	return int(n) - 1 + more, nil
+}
+
+// quarantineArgs are the arguments of quarantine.lua.
+type quarantineArgs struct {
+	Token, Name       string
+	Entry, ShortEntry []byte
+	Work              string
+	Remove            bool
+	OpenBatchLimit    int
+}
+
+// writeOffArgs are the arguments of write_off.lua.
+type writeOffArgs struct{ MinAge time.Duration }
+
+// quarantinePayloadArgs are the arguments of quarantine_payload.lua.
+type quarantinePayloadArgs struct {
+	Token, Name string
+	Entry       []byte
+	Kept        int
 }

@@ -1,21 +1,22 @@
 -- quarantine.lua enters an unreadable record in the campaign's quarantine list. It can also remove the work that needs
 -- the record from the open set.
 -- KEYS: 1 ledger, 2 open set, 3 quarantined records, 4 quarantined work
--- ARGV:
---   1  token
---   2  name of the record
---   3  its entry
---   4  its entry without the bytes
---   5  work that needs it (a batch or 'plan'), or ''
---   6  1: remove that work from the open set; 0: do not
---   7  open-batch limit
+-- ARGV, in the order of quarantineArgs:
+--   token
+--   name         name of the record
+--   entry        its entry
+--   short_entry  its entry without the bytes
+--   work         work that needs it (a batch or 'plan'), or ''
+--   remove       1: remove that work from the open set; 0: do not
+--   open_batch_limit
 -- Returns {'aside', first 0|1, 'batch:wake'…} | {'missing'|'newer'}. first is 1 if the record was not in the list.
 -- An entry begins with its time and the answer to the token that was last there; that token gets the same answer again.
 -- The first 100 entries keep their bytes, and 1,000 are listed; after that records are only counted.
+local token, name, entry, short_entry, work, remove, open_batch_limit = unpack(ARGV)
 local v = get('v')
 if not v then return {'missing'} end
 if (tonumber(v) or 0) > 1 then return {'newer'} end
-local token, name, work, now = ARGV[1], ARGV[2], ARGV[5], now_ms()
+local now = now_ms()
 local old = redis.call('HGET', KEYS[3], name)
 local at, text, first, wakes = int(now), nil, '0', {}
 
@@ -33,20 +34,20 @@ if old then
     for i = 4, #w do wakes[#wakes + 1] = w[i] end
     return answer()
   end
-  at, text = w[1] or at, rest or ARGV[4]
+  at, text = w[1] or at, rest or short_entry
 else
   local n = redis.call('HLEN', KEYS[3])
-  if n < 1000 then text = n < 100 and ARGV[3] or ARGV[4] end
+  if n < 1000 then text = n < 100 and entry or short_entry end
   if text or work == '' or not redis.call('ZSCORE', KEYS[4], work) then first = '1' end
 end
 if first == '1' then add('aside', 1) end
-if ARGV[6] == '1' then
+if remove == '1' then
   if redis.call('ZADD', KEYS[4], int(now), work) == 1 then add('left', 1) end
   if redis.call('ZREM', O, work) == 1 then
     local a = string.match(work, '^(%d+)%.%d+$')
     if a then
       add('ob:' .. a, -1)
-      hand_out(a, tonumber(ARGV[7]), now, wakes)
+      hand_out(a, tonumber(open_batch_limit), now, wakes)
     end
   end
 end

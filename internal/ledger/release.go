@@ -9,10 +9,17 @@ import (
 // under the claim's idempotency key: the next submission then uses another key. The generation may
 // be claimed again after backOff.
 func (l *Ledger) Release(ctx context.Context, c *Claim, backOff time.Duration, renew bool) (Settled, error) {
-	flag := 0
-	if renew {
-		flag = 1
-	}
-	return parseSettled(l.run(ctx, releaseScript, c.id, nil,
-		c.Token, c.batch, c.gen.Call, c.gen.Number, c.gen.CallSize, backOff.Milliseconds(), flag, c.openBatchLimit))
+	return parseSettled(l.run(ctx, releaseScript, c.id, nil, scriptArgs(releaseArgs{
+		Token: c.Token, Batch: c.batch, Call: c.gen.Call, Generation: c.gen.Number, CallSize: c.gen.CallSize,
+		BackOff: backOff, Renew: renew, OpenBatchLimit: c.openBatchLimit,
+	})...))
+}
+
+// releaseArgs are the arguments of release.lua.
+type releaseArgs struct {
+	Token, Batch               string
+	Call, Generation, CallSize int
+	BackOff                    time.Duration
+	Renew                      bool
+	OpenBatchLimit             int
 }

@@ -1,22 +1,23 @@
 -- release.lua ends a claim whose messages were certainly not sent. Doubt from an earlier attempt stays.
 -- KEYS: 1 ledger, 2 open set
--- ARGV:
---   1  token
---   2  batch
---   3  call
---   4  generation
---   5  recipients
---   6  back-off ms
---   7  renew 0|1: the gateway answered under this uuid, so the next attempt needs another
---   8  open-batch limit
+-- ARGV, in the order of releaseArgs:
+--   token
+--   batch
+--   call
+--   generation
+--   call_size  recipients of the call
+--   back_off   in ms
+--   renew      0|1: the gateway answered under this uuid, so the next attempt needs another
+--   open_batch_limit
 -- Returns {'released', done 0|1, 'batch:wake'…} | {'settled'|'stale'|'missing'|'newer'}. The same token gets the same
 -- answer again. Only 'released' changes anything.
 local bad = unfit()
 if bad then return {bad} end
-local token, b, k, g, n = ARGV[1], ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5])
+local token, batch, call, generation, call_size, back_off, renew, open_batch_limit = unpack(ARGV)
+local b, k, g, n = batch, call, generation, tonumber(call_size)
 of_batch(b)
 local rec = load_gen(b, k, g, n)
-local now, window, wakes = now_ms(), tonumber(ARGV[8]), {}
+local now, window, wakes = now_ms(), tonumber(open_batch_limit), {}
 local function answer()
   local out = {'released', get('fin') and '1' or '0'}
   for _, x in ipairs(wakes) do out[#out + 1] = x end
@@ -31,7 +32,7 @@ end
 if rec[TOKEN] ~= token then return {'stale'} end
 if rec[STATE] ~= 's' then return answer() end
 
-rec[DUE] = int(now + tonumber(ARGV[6]))
+rec[DUE] = int(now + tonumber(back_off))
 if rec[DOUBT] == '1' then
   rec[STATE] = 'd'
   save_gen(b, k, g, rec)
@@ -51,7 +52,7 @@ if get('stop') then
 else
   add('flyc', -1)
   rec[STATE] = 'r'
-  if ARGV[7] == '1' then
+  if renew == '1' then
     rec[REV], rec[UUID], rec[LOGIN], rec[FIRST] = int(tonumber(rec[REV]) + 1), '-', '-', '0'
   end
   if next(gone) then

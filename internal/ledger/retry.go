@@ -36,7 +36,7 @@ func (l *Ledger) Retry(ctx context.Context, id, token string, unknown, rejected 
 	if err := l.index(ctx, id); err != nil {
 		return 0, err
 	}
-	out, err := l.run(ctx, retryOpenScript, id, nil, token, boolArg(unknown), boolArg(rejected))
+	out, err := l.run(ctx, retryOpenScript, id, nil, scriptArgs(retryOpenArgs{Token: token, Unknown: unknown, Rejected: rejected})...)
 	if err != nil {
 		return 0, err
 	}
@@ -109,7 +109,7 @@ func (l *Ledger) retrySteps(ctx context.Context, id, op, batch string) (int, err
 			if passed++; passed <= 10 {
 				bad = errors.Join(bad, err)
 			}
-			out, err = l.run(ctx, retryStepScript, id, nil, op, batch)
+			out, err = l.run(ctx, retryStepScript, id, nil, scriptArgs(retryStepArgs{Operation: op, Batch: batch})...)
 		}
 		if err != nil {
 			return 0, err
@@ -152,7 +152,7 @@ func (l *Ledger) retryStep(ctx context.Context, id, op, batch string, lists []st
 			opted = binary.BigEndian.AppendUint16(opted, uint16(i))
 		}
 	}
-	args := []any{op, batch, opted}
+	args := scriptArgs(retryStepArgs{Operation: op, Batch: batch, OptedOut: opted})
 	for _, n := range calls {
 		args = append(args, n)
 	}
@@ -173,9 +173,14 @@ func (l *Ledger) FinishRetry(ctx context.Context, id, record string) error {
 	return err
 }
 
-func boolArg(b bool) int {
-	if b {
-		return 1
-	}
-	return 0
+// retryOpenArgs are the arguments of retry_open.lua.
+type retryOpenArgs struct {
+	Token             string
+	Unknown, Rejected bool
+}
+
+// retryStepArgs are the first arguments of retry_step.lua.
+type retryStepArgs struct {
+	Operation, Batch string
+	OptedOut         []byte
 }

@@ -1,25 +1,26 @@
 -- retry_step.lua puts the recipients of one batch that a retry selects into new generations.
 -- KEYS: 1 ledger, 2 open set
--- ARGV:
---   1  operation number
---   2  batch
---   3  packed positions in the batch of recipients that have opted out; they stay as they are
---   4… number of recipients of each call of the batch; if absent, the batch is passed over
+-- ARGV, in the order of retryStepArgs:
+--   operation  number of the retry
+--   batch
+--   opted_out  packed positions in the batch of recipients that have opted out; they stay as they are
+-- then the number of recipients of each call of the batch; without them the batch is passed over
 -- Returns {'open', next batch, recipients so far} | {'ended', '', recipients} | {'past'|'missing'|'newer'}
 -- For a batch that is not the operation's next one it changes nothing and returns the operation's next batch. 'past':
 -- another retry has followed this one.
+local operation, batch, opted_out = unpack(ARGV, 1, 3)
 local bad = unfit()
 if bad then return {bad} end
 local last, w = words(get('rlast') or ''), words(get('rt') or '')
-if last[2] == ARGV[1] then return {'ended', '', last[3]} end
-if w[2] ~= ARGV[1] then return {'past'} end
-if w[5] ~= ARGV[2] then return {'open', w[5], w[6]} end
-local b = ARGV[2]
+if last[2] == operation then return {'ended', '', last[3]} end
+if w[2] ~= operation then return {'past'} end
+if w[5] ~= batch then return {'open', w[5], w[6]} end
+local b = batch
 local a = string.match(b, '^(%d+)%.')
 of_batch(b)
 local now, count, left, at = now_ms(), 0, 0, 0
 local opted = {}
-for _, p in ipairs(unpack_members(ARGV[3] or '')) do opted[p] = true end
+for _, p in ipairs(unpack_members(opted_out or '')) do opted[p] = true end
 
 -- after returns the batch that follows x: first a batch that its recipients were moved to, then the next batch moved
 -- from the same origin, then the next planned batch.

@@ -42,6 +42,23 @@ const (
 	SettleAbandon SettleReason = "abandon"
 )
 
+// settleArgs are the arguments of settle.lua.
+type settleArgs struct {
+	Token, Batch                string
+	Call, Generation, CallSize  int
+	Positions                   string
+	Records                     []byte
+	Reason                      SettleReason
+	OpenBatchLimit              int
+	BackOff                     time.Duration
+	Segments                    int
+	Accepted, Rejected, Unknown int
+	MayResend                   bool
+	PatientBackOff              time.Duration
+	Lookups                     int
+	Origin, OriginKey           string
+}
+
 // retryLaterStatus is what settle.lua reads as Pending with a longer wait than the others.
 const retryLaterStatus = 7
 
@@ -70,10 +87,12 @@ func (l *Ledger) Settle(ctx context.Context, c *Claim, records []Record, reason 
 			longest = max(longest, r.RetryIn)
 		}
 	}
-	out, err := l.run(ctx, settleScript, c.id, nil,
-		c.Token, c.batch, c.gen.Call, c.gen.Number, c.gen.CallSize, c.gen.positions, blob, string(reason), c.openBatchLimit,
-		retryIn.Milliseconds(), segments, counts[Accepted], counts[Rejected], counts[Unknown], boolArg(c.resend), longest.Milliseconds(), c.lookupsBefore(),
-		"", "")
+	out, err := l.run(ctx, settleScript, c.id, nil, scriptArgs(settleArgs{
+		Token: c.Token, Batch: c.batch, Call: c.gen.Call, Generation: c.gen.Number, CallSize: c.gen.CallSize,
+		Positions: c.gen.positions, Records: blob, Reason: reason, OpenBatchLimit: c.openBatchLimit, BackOff: retryIn, Segments: segments,
+		Accepted: counts[Accepted], Rejected: counts[Rejected], Unknown: counts[Unknown],
+		MayResend: c.resend, PatientBackOff: longest, Lookups: c.lookupsBefore(),
+	})...)
 	if err == nil && (out[0] == "forward" || out[0] == "lost") {
 		return l.settleLate(ctx, c, records, segments, out)
 	}

@@ -2,37 +2,38 @@
 -- unknown < rejected < accepted < delivered or undelivered. It is applied even if the lease has ended, or if Redis lost
 -- the claim.
 -- KEYS: 1 ledger, 2 open set
--- ARGV:
---   1  token
---   2  batch
---   3  call
---   4  generation
---   5  recipients of the call
---   6  packed positions of the generation's recipients, or '' for all
---   7  one [status][length][detail] for each position. Two statuses have a special meaning:
+-- ARGV, in the order of settleArgs:
+--   token
+--   batch
+--   call
+--   generation
+--   call_size         recipients of the call
+--   positions         packed positions of the generation's recipients, or '' for all
+--   records           one [status][length][detail] for each position. Two statuses have a special meaning:
 --        0  certainly refused for now: the recipient goes into the next generation
---        7  the same, but into a separate generation, which waits for the back-off in argument 16
---   8  reason of the settle:
+--        7  the same, but into a separate generation, which waits for patient_back_off
+--   reason            reason of the settle:
 --        'answer'   the gateway's own answer
 --        'partial'  the same, but recipients unknown in it stay doubtful, and may be submitted again under the same uuid
 --        'spared'   the same as answer, but refusals for now concern the account or the campaign, so they do not count
 --                   as an attempt
 --        'verdict'  Tuma's own conclusion
---        'looked'   recipients unknown in it are looked up at the gateway after the back-off in argument 10; the rest is the gateway's answer or
---                   comes from its list of messages
+--        'looked'   recipients unknown in it are looked up at the gateway after back_off; the rest is the gateway's
+--                   answer or comes from its list of messages
 --        'abandon'  a doubtful generation that will not be submitted again
---   9  open-batch limit
---   10 back-off of the next generation in ms
---   11 segments of one message
---   12 number of accepted in 7
---   13 number of rejected in 7
---   14 number of unknown in 7
---   15 resend 0|1: recipients that become unknown now, and were not before, wait in a new generation and are submitted
---      once more
---   16 back-off of the recipients with status 7, in ms
---   17 number of earlier lookups ('looked'); -1: this is not a lookup
---   18 for a late result, whose recipients have moved here from another batch: that batch's generation, "b.k.g"; else ''
---   19 the uuid of that generation, or '-'
+--   open_batch_limit
+--   back_off          of the next generation, in ms
+--   segments          segments of one message
+--   accepted          number of accepted in records
+--   rejected          number of rejected in records
+--   unknown           number of unknown in records
+--   may_resend        0|1: recipients that become unknown now, and were not before, wait in a new generation and are
+--                     submitted once more
+--   patient_back_off  back-off of the recipients with status 7, in ms
+--   lookups           number of earlier lookups ('looked'); -1: this is not a lookup
+--   origin            for a late result, whose recipients have moved here from another batch: that batch's generation,
+--                     "b.k.g"; else ''
+--   origin_key        the uuid of that generation, or '-'
 -- Returns {'settled'|'forward', done 0|1, 'batch:wake'…} | {'superseded'|'lost'|'missing'|'newer'}
 --   'forward'     settled, but an accepted recipient has moved: the result must be applied at its new batch too
 --   'superseded'  the claim is no longer the caller's to settle; nothing changed
@@ -40,8 +41,10 @@
 -- Running it again changes nothing.
 local bad = unfit()
 if bad then return {bad} end
-local token, b, k, g, n = ARGV[1], ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5])
-local basis, window, segs = ARGV[8], tonumber(ARGV[9]), tonumber(ARGV[11])
+local token, batch, call, generation, call_size, positions, records, reason, open_batch_limit, back_off, segments,
+  accepted, rejected, unknown, may_resend, patient_back_off, lookups, origin, origin_key = unpack(ARGV)
+local b, k, g, n = batch, call, generation, tonumber(call_size)
+local basis, window, segs = reason, tonumber(open_batch_limit), tonumber(segments)
 local now, wakes = now_ms(), {}
 
 -- moved_here reports, from the name of a batch, whether recipients of another batch were moved to it.
@@ -49,7 +52,7 @@ local function moved_here(b) return #string.match(b, '%.(%d+)$') > 12 end
 
 -- foreign returns the number by which this call knows a generation of another batch, in which its recipients were
 -- before they moved. It assigns one if there is none.
-local function foreign(origin, uuid)
+local function foreign()
   local f = 'q' .. b .. '.' .. k
   local all = get(f) or ''
   for name, number in string.gmatch(all, '(%S+)=(%d+)') do
@@ -57,20 +60,20 @@ local function foreign(origin, uuid)
   end
   local number = int(redis.call('HINCRBY', L, 'n' .. b .. '.' .. k, 1))
   set(f, all .. ' ' .. origin .. '=' .. number)
-  save_gen(b, k, number, {'t', uuid, int(now), half(token), '0'})
+  save_gen(b, k, number, {'t', origin_key, int(now), half(token), '0'})
   return number
 end
 
 local stopped, lim = unpack(redis.call('HMGET', L, 'stop', 'lim'))
-local resend = ARGV[15] == '1' and not stopped
+local resend = may_resend == '1' and not stopped
 local partial, spared, looked = basis == 'partial', basis == 'spared', basis == 'looked'
 if partial or spared or looked then basis = 'answer' end
 of_batch(b)
-if ARGV[18] ~= '' then
+if origin ~= '' then
   local there, here = read_results(b, k, n), false
-  for _, p in ipairs(unpack_members(ARGV[6])) do here = here or there[p + 1] ~= MOVED end
+  for _, p in ipairs(unpack_members(positions)) do here = here or there[p + 1] ~= MOVED end
   if not here then return {'forward', get('fin') and '1' or '0'} end
-  g = foreign(ARGV[18], ARGV[19])
+  g = foreign()
 elseif moved_here(b) and not get('b' .. b) then
   return {'lost'}
 end
@@ -93,10 +96,10 @@ local function answer()
   return out
 end
 
-local a, r, u = tonumber(ARGV[12]), tonumber(ARGV[13]), tonumber(ARGV[14])
+local a, r, u = tonumber(accepted), tonumber(rejected), tonumber(unknown)
 if mine and not partial and not looked and g == '0' and a + r + u == n and not (resend and u > 0) and (rec[DOUBT] == '0' or r == 0)
   and redis.call('HEXISTS', L, result_field(b, k)) == 0 then
-  set(result_field(b, k), ARGV[7])
+  set(result_field(b, k), records)
   add('pending', -n)
   add('fly', -n)
   add('accepted', a)
@@ -119,12 +122,12 @@ elseif not mine and state ~= 'r' and basis == 'verdict' and a == 0 then
 end
 
 local list = {}
-if ARGV[6] == '' then
+if positions == '' then
   for i = 0, n - 1 do list[i + 1] = i end
 else
-  for i = 1, #ARGV[6], 2 do list[#list + 1] = string.byte(ARGV[6], i) * 256 + string.byte(ARGV[6], i + 1) end
+  for i = 1, #positions, 2 do list[#list + 1] = string.byte(positions, i) * 256 + string.byte(positions, i + 1) end
 end
-local new, detail = read_records(ARGV[7])
+local new, detail = read_records(records)
 local patient = {}
 for j, ns in ipairs(new) do
   if ns == 7 then new[j], patient[list[j]] = 0, true end
@@ -211,7 +214,7 @@ end
 
 for j, p in ipairs(list) do
   local i, ns, nd = p + 1, new[j], detail[j]
-  if ARGV[18] ~= '' then nd = pending_detail(g) .. string.sub(nd, 3) end
+  if origin ~= '' then nd = pending_detail(g) .. string.sub(nd, 3) end
   if rec[DOUBT] == '1' and (ns == 2 and basis ~= 'answer' or ns == 0 and mine) then ns = 1 end
   local os = st[i]
   local same = string.sub(nd, 1, 2) == string.sub(de[i], 1, 2)
@@ -262,11 +265,11 @@ if #again > 0 then
     local to = patient[p] and later or prompt
     to[#to + 1] = p
   end
-  if not stopped and #prompt > 0 then open_gen(b, k, prompt, tries, now + tonumber(ARGV[10]), st, de) end
-  if not stopped and #later > 0 then open_gen(b, k, later, tries, now + tonumber(ARGV[16]), st, de) end
+  if not stopped and #prompt > 0 then open_gen(b, k, prompt, tries, now + tonumber(back_off), st, de) end
+  if not stopped and #later > 0 then open_gen(b, k, later, tries, now + tonumber(patient_back_off), st, de) end
 end
 -- The gateway has not answered about these recipients, so this does not count as one of their attempts.
-if #anew > 0 then open_gen(b, k, anew, tonumber(rec[TRIES]), now + tonumber(ARGV[10]), st, de) end
+if #anew > 0 then open_gen(b, k, anew, tonumber(rec[TRIES]), now + tonumber(back_off), st, de) end
 for f, by in pairs(moved) do add(f, by) end
 if lim then judge(now) end
 write_results(b, k, st, de)
@@ -282,12 +285,12 @@ if state ~= 't' and not open then
   close_gen(b, k, g, rec, now, window, wakes, basis == 'abandon' and token)
 elseif mine then
   rec[STATE], rec[DOUBT], rec[BAD] = 'd', '1', int(tonumber(rec[BAD]) + (looked and 0 or 1))
-  rec[DUE] = int(now + tonumber(ARGV[10]))
+  rec[DUE] = int(now + tonumber(back_off))
   save_gen(b, k, g, rec)
   add('flyc', -1)
   redis.call('ZADD', O, 'XX', rec[DUE], b)
-elseif looked and state == 'd' and rec[BAD] == ARGV[17] then
-  rec[BAD], rec[DUE] = int(tonumber(rec[BAD]) + 1), int(now + tonumber(ARGV[10]))
+elseif looked and state == 'd' and rec[BAD] == lookups then
+  rec[BAD], rec[DUE] = int(tonumber(rec[BAD]) + 1), int(now + tonumber(back_off))
   save_gen(b, k, g, rec)
   redis.call('ZADD', O, 'XX', rec[DUE], b)
 elseif state == 'r' and next(solved) then

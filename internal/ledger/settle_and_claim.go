@@ -3,6 +3,7 @@ package ledger
 import (
 	"context"
 	"strings"
+	"time"
 )
 
 // SettleAndClaim settles a claim whose recipients were all accepted, one record each, in order, and
@@ -27,13 +28,34 @@ func (l *Ledger) SettleAndClaim(ctx context.Context, c *Claim, records []Record,
 		blob = appendRecord(blob, x)
 	}
 	shared := runKey{r.ID, r.Lease, r.Login, spanArg(r.Open), r.Exclusions}
-	own := [settleAndClaimArgs]any{c.Token, c.batch, c.gen.Call, len(records), blob, segments, r.Wake, next.Token, r.Gen.Call, len(r.Gen.To), shortUUID(r.IdempotencyKey)}
+	own := [settleAndClaimArgs]any(scriptArgs(nextArgs{
+		Token: c.Token, Batch: c.batch, Call: c.gen.Call, CallSize: len(records), Records: blob, Segments: segments, Wake: r.Wake,
+		NextToken: next.Token, NextCall: r.Gen.Call, NextSize: len(r.Gen.To), NextKey: shortUUID(r.IdempotencyKey),
+	}))
 	answer, err := l.evalBatched(ctx, shared, own)
 	if _, err = checkAnswer(settleAndClaimScript, r.ID, own[:], nil, err); err != nil || answer == "" {
 		return next, false, err
 	}
 	uuid, at, _ := strings.Cut(answer, " ")
 	return next, true, next.parse([]string{string(ClaimGranted), uuid, "0", at, at, "0", "1"})
+}
+
+// sharedArgs are the arguments of settle_and_claim.lua that all calls share.
+type sharedArgs struct {
+	Lease                    time.Duration
+	Login, Spans, Exclusions string
+}
+
+// nextArgs are the arguments of settle_and_claim.lua for each call.
+type nextArgs struct {
+	Token, Batch       string
+	Call, CallSize     int
+	Records            []byte
+	Segments           int
+	Wake               int
+	NextToken          string
+	NextCall, NextSize int
+	NextKey            string
 }
 
 // canSettleAndClaim reports whether settle_and_claim.lua can handle a settle and a claim, as far as

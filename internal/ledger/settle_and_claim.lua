@@ -5,38 +5,40 @@
 -- run has one call, so the script avoids all unnecessary work. When Redis is full, it refuses this script, as it refuses
 -- a claim. The caller then uses settle.lua, which a full Redis accepts.
 -- KEYS: 1 ledger, 2 open set
--- ARGV, shared by all calls:
---   1  lease ms
---   2  login
---   3  time spans in which the next call may be made, as in claim.lua
---   4  version of the campaign's opt-outs, as in claim.lua
--- then for each call:
---   1  token
---   2  batch
---   3  call (its generation 0, never divided)
---   4  recipients
---   5  one [status][length][detail] for each recipient
---   6  segments of one message
---   7  wake number; 0: not checked
---   8  token of the next claim
---   9  next call (its generation 0, never claimed)
---   10 recipients of the next call
---   11 idempotency key (uuid) of the next call
+-- ARGV, shared by all calls, in the order of sharedArgs:
+--   lease       in ms
+--   login
+--   spans       time spans in which the next call may be made, as in claim.lua
+--   exclusions  version of the campaign's opt-outs, as in claim.lua
+-- then for each call, in the order of nextArgs:
+--   token
+--   batch
+--   call        its generation 0, never divided
+--   call_size   recipients of the call
+--   records     one [status][length][detail] for each recipient
+--   segments    segments of one message
+--   wake        wake number; 0: not checked
+--   next_token  token of the next claim
+--   next_call   its generation 0, never claimed
+--   next_size   recipients of the next call
+--   next_key    idempotency key (uuid) of the next call
 -- Returns one string for each call. 'uuid claimed-ms' means that the call is settled and the next call is claimed. ''
 -- means that the script wrote nothing for this call, and the caller uses settle.lua and claim.lua. While the next claim
 -- is valid, the same tokens get the same answer again.
-local L, lease, login, version = KEYS[1], tonumber(ARGV[1]), ARGV[2], ARGV[4]
-local int, match, sub, each, head, own = string.format, string.match, string.sub, 11, 4, 12
+local lease, login, spans, exclusions = unpack(ARGV, 1, 4)
+local TOKEN, BATCH, CALL, CALL_SIZE, RECORDS, SEGMENTS, WAKE, NEXT_TOKEN, NEXT_CALL, NEXT_SIZE, NEXT_KEY = 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11
+local L, lease_ms = KEYS[1], tonumber(lease)
+local int, match, sub, each, head, own = string.format, string.match, string.sub, NEXT_KEY, 4, 12
 local fields = {'v', 'stop', 'paused', 'exp', 'ex', 'lim', 'per', 'pending', 'fly', 'accepted', 'seg', 'calls'}
 for i = head, #ARGV - each, each do
-  local b, k = ARGV[i + 2], #fields
-  fields[k + 1], fields[k + 2], fields[k + 3] = 'g' .. b .. '.' .. ARGV[i + 3] .. '.0', 'r' .. b .. '.' .. ARGV[i + 3], 'g' .. b .. '.' .. ARGV[i + 9] .. '.0'
+  local b, call, next_call, k = ARGV[i + BATCH], ARGV[i + CALL], ARGV[i + NEXT_CALL], #fields
+  fields[k + 1], fields[k + 2], fields[k + 3] = 'g' .. b .. '.' .. call .. '.0', 'r' .. b .. '.' .. call, 'g' .. b .. '.' .. next_call .. '.0'
   fields[k + 4], fields[k + 5] = 'w' .. b, 'l' .. b
 end
 local v = redis.call('HMGET', L, unpack(fields))
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
-local stamp, due = int('%d', now), int('%d', now + lease)
+local stamp, due = int('%d', now), int('%d', now + lease_ms)
 
 -- These conditions hold for all calls. A failure threshold is checked at every settle, which settle.lua does. A
 -- counter that is not a whole number is left to the other scripts, which report it.
@@ -45,11 +47,11 @@ local function whole(x)
   return match(x, '^%d+$') and tonumber(x)
 end
 local pending, fly, accepted, seg, calls = whole(v[8]), whole(v[9]), whole(v[10]), whole(v[11]), whole(v[12])
-local simple = not (v[2] or v[3] or v[6]) and (v[5] or '') == version and pending and fly and accepted and seg and calls
+local simple = not (v[2] or v[3] or v[6]) and (v[5] or '') == exclusions and pending and fly and accepted and seg and calls
 if v[4] and now >= (tonumber(v[4]) or 0) then simple = false end
-if ARGV[3] ~= '' then
+if spans ~= '' then
   local open = false
-  for from, till in string.gmatch(ARGV[3], '(%d+) (%d+)') do open = open or now >= tonumber(from) and now < tonumber(till) end
+  for from, till in string.gmatch(spans, '(%d+) (%d+)') do open = open or now >= tonumber(from) and now < tonumber(till) end
   simple = simple and open
 end
 
@@ -68,7 +70,7 @@ local function change(field, value) changes[#changes + 1], changes[#changes + 2]
 
 -- one settles and claims for one call. It returns the uuid and the time of the claim, or nil if it wrote nothing.
 local function one(i, k)
-  local token, b, mine = ARGV[i + 1], ARGV[i + 2], ARGV[i + 8]
+  local token, b, mine = ARGV[i + TOKEN], ARGV[i + BATCH], ARGV[i + NEXT_TOKEN]
   local this, result, other, wake, left = v[k + 1], v[k + 2], v[k + 3], v[k + 4], v[k + 5]
   if not this or done[b] then return nil end
   if other then
@@ -82,9 +84,9 @@ local function one(i, k)
   -- The words of the record (prelude.lua): state, token, lease, claimed, first, tries, bad, doubt, revision, uuid,
   -- login, due, size, claims.
   local was, before, size, claims = match(this, '^s (%S+) %d+ %d+ %d+ %d+ %d+ 0 %d+ (%S+) %S+ %d+ (%d+) (%d+)$')
-  if was ~= token or size ~= ARGV[i + 4] or result or not simple then return nil end
-  if ARGV[i + 7] ~= '0' and (tonumber(wake or 0) or 1 / 0) > tonumber(ARGV[i + 7]) then return nil end
-  local n, m = ARGV[i + 4] + 0, ARGV[i + 10] + 0
+  if was ~= token or size ~= ARGV[i + CALL_SIZE] or result or not simple then return nil end
+  if ARGV[i + WAKE] ~= '0' and (tonumber(wake or 0) or 1 / 0) > tonumber(ARGV[i + WAKE]) then return nil end
+  local n, m = ARGV[i + CALL_SIZE] + 0, ARGV[i + NEXT_SIZE] + 0
   left = (whole(left) or 0) - 1
   -- The end of a batch or campaign needs more work, which settle.lua does.
   if left < 1 or pending - n < m or fly < n then return nil end
@@ -93,13 +95,13 @@ local function one(i, k)
     if not a then return nil end
     a[1], a[2] = a[1] + n, a[2] - n + m
   end
-  pending, fly, accepted, seg, calls = pending - n, fly - n + m, accepted + n, seg + n * ARGV[i + 6], calls + 1
+  pending, fly, accepted, seg, calls = pending - n, fly - n + m, accepted + n, seg + n * ARGV[i + SEGMENTS], calls + 1
   settled = true
-  change(fields[k + 2], ARGV[i + 5])
+  change(fields[k + 2], ARGV[i + RECORDS])
   change(fields[k + 1], 't ' .. before .. ' ' .. stamp .. ' ' .. sub(token, 1, 6) .. ' ' .. claims)
-  change(fields[k + 3], 's ' .. mine .. ' ' .. due .. ' ' .. stamp .. ' ' .. stamp .. ' 0 0 0 0 ' .. ARGV[i + 11] .. ' ' .. login .. ' 0 ' .. ARGV[i + 10] .. ' 1')
+  change(fields[k + 3], 's ' .. mine .. ' ' .. due .. ' ' .. stamp .. ' ' .. stamp .. ' 0 0 0 0 ' .. ARGV[i + NEXT_KEY] .. ' ' .. login .. ' 0 ' .. ARGV[i + NEXT_SIZE] .. ' 1')
   change(fields[k + 5], int('%d', left))
-  return ARGV[i + 11], stamp
+  return ARGV[i + NEXT_KEY], stamp
 end
 
 for i = head, #ARGV - each, each do
@@ -107,7 +109,7 @@ for i = head, #ARGV - each, each do
   if v[1] == '1' then uuid, first = one(i, own + (i - head) / each * 5) end
   out[#out + 1] = uuid and uuid .. ' ' .. first or ''
   if uuid then
-    batches[#batches + 1], done[ARGV[i + 2]] = ARGV[i + 2], true
+    batches[#batches + 1], done[ARGV[i + BATCH]] = ARGV[i + BATCH], true
   end
 end
 if #batches == 0 then return out end
@@ -120,7 +122,7 @@ if settled then
 end
 redis.call('HSET', L, unpack(changes))
 local scores = {}
-for i, b in ipairs(batches) do scores[2 * i - 1], scores[2 * i] = int('%d', now + lease + 1000), b end
+for i, b in ipairs(batches) do scores[2 * i - 1], scores[2 * i] = int('%d', now + lease_ms + 1000), b end
 -- Usually all batches are in the open set already, and only their scores change.
 if redis.call('ZADD', KEYS[2], 'XX', 'CH', unpack(scores)) < #batches then
   for i, was in ipairs(redis.call('ZMSCORE', KEYS[2], unpack(batches))) do

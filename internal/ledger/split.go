@@ -18,5 +18,16 @@ func (l *Ledger) SplitAfter(ctx context.Context, c *Claim, first int) (Settled, 
 }
 
 func (l *Ledger) split(ctx context.Context, c *Claim, first int) (Settled, error) {
-	return parseSettled(l.run(ctx, splitScript, c.id, nil, c.Token, c.batch, c.gen.Call, c.gen.Number, c.gen.CallSize, c.openBatchLimit, first))
+	return parseSettled(l.run(ctx, splitScript, c.id, nil, scriptArgs(splitArgs{
+		Token: c.Token, Batch: c.batch, Call: c.gen.Call, Generation: c.gen.Number, CallSize: c.gen.CallSize,
+		OpenBatchLimit: c.openBatchLimit, FirstSize: first,
+	})...))
+}
+
+// splitArgs are the arguments of split.lua.
+type splitArgs struct {
+	Token, Batch               string
+	Call, Generation, CallSize int
+	OpenBatchLimit             int
+	FirstSize                  int
 }

@@ -2,20 +2,21 @@
 -- a whole, but perhaps not because of every recipient. It is also used if the call is too large to probe an account
 -- with.
 -- KEYS: 1 ledger, 2 open set
--- ARGV:
---   1  token
---   2  batch
---   3  call
---   4  generation
---   5  recipients
---   6  open-batch limit
---   7  recipients of the first part, for a call that was not submitted and so is not counted; 0: the call was submitted,
---      and is divided in half
+-- ARGV, in the order of splitArgs:
+--   token
+--   batch
+--   call
+--   generation
+--   call_size   recipients of the call
+--   open_batch_limit
+--   first_size  recipients of the first part, for a call that was not submitted and so is not counted; 0: the call was
+--               submitted, and is divided in half
 -- Returns {'split', done 0|1, 'batch:wake'…} | {'doubtful'|'settled'|'stale'|'missing'|'newer'}. Only 'split' changes
 -- anything; a doubtful generation is never split.
 local bad = unfit()
 if bad then return {bad} end
-local token, b, k, g, n = ARGV[1], ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5])
+local token, batch, call, generation, call_size, open_batch_limit, first_size = unpack(ARGV)
+local b, k, g, n = batch, call, generation, tonumber(call_size)
 of_batch(b)
 local rec = load_gen(b, k, g, n)
 if not rec then return {'settled'} end
@@ -34,11 +35,11 @@ if rec[TOKEN] ~= token or rec[STATE] ~= 's' then return {'stale'} end
 if rec[DOUBT] == '1' then return {'doubtful'} end
 
 local st, de = read_results(b, k, n)
-if ARGV[7] ~= '0' then add('calls', -1) end
+if first_size ~= '0' then add('calls', -1) end
 local left, was = waiting(b, k, g, n, st, de)
 leave(#left, was)
 if not get('stop') and #left > 0 then
-  local parts, first = {{}, {}}, tonumber(ARGV[7])
+  local parts, first = {{}, {}}, tonumber(first_size)
   if first == 0 then first = math.ceil(#left / 2) end
   for i, p in ipairs(left) do
     local part = parts[i <= first and 1 or 2]
@@ -49,6 +50,6 @@ if not get('stop') and #left > 0 then
   end
   write_results(b, k, st, de)
 end
-close_gen(b, k, g, rec, now, tonumber(ARGV[6]), wakes)
+close_gen(b, k, g, rec, now, tonumber(open_batch_limit), wakes)
 finish(now)
 return answer()

@@ -255,7 +255,10 @@ func (u *Upload) Commit(ctx context.Context) (Receipt, error) {
 	}
 	out, err := u.ledger.run(ctx, commitScript, u.id,
 		[]string{stagingKey(u.id, u.token), specKey(u.id), tombstoneKey(u.id)},
-		u.token, u.digest.Sum(), u.record, u.total, u.pages, unixMilli(u.spec.StartAt), unixMilli(u.spec.ExpiresAt), u.ledger.thresholdRecord(u.spec))
+		scriptArgs(commitArgs{
+			Token: u.token, Content: u.digest.Sum(), Spec: u.record, Total: u.total, Pages: u.pages,
+			StartAt: u.spec.StartAt, ExpiresAt: u.spec.ExpiresAt, FailureThreshold: u.ledger.thresholdRecord(u.spec),
+		})...)
 	if err != nil {
 		return Receipt{}, err
 	}
@@ -279,6 +282,15 @@ func (u *Upload) Commit(ctx context.Context) (Receipt, error) {
 		return Receipt{}, fmt.Errorf("commit %s: %w", u.id, errAnswer)
 	}
 	return Receipt{ID: u.id, Total: total, CreatedAt: parseMilli(out[1]), Again: out[0] != "new"}, nil
+}
+
+// commitArgs are the arguments of commit.lua.
+type commitArgs struct {
+	Token, Content     string
+	Spec               []byte
+	Total, Pages       int
+	StartAt, ExpiresAt time.Time
+	FailureThreshold   string
 }
 
 // Discard deletes what was uploaded. A Commit after Discard fails.

@@ -100,7 +100,7 @@ func (l *Ledger) NextDue(ctx context.Context, id string) (time.Time, error) {
 // worker. ok is false if the batch is closed. watch is how long the sweeper waits before it checks
 // the batch again.
 func (l *Ledger) RaiseWake(ctx context.Context, id string, lost Wake, watch time.Duration) (w Wake, ok bool, err error) {
-	out, err := l.run(ctx, wakeScript, id, nil, lost.Batch, lost.Number, watch.Milliseconds())
+	out, err := l.run(ctx, wakeScript, id, nil, scriptArgs(wakeArgs{Batch: lost.Batch, Lost: lost.Number, Watch: watch})...)
 	if errors.Is(err, ErrNotFound) {
 		return Wake{}, false, nil
 	}
@@ -115,6 +115,13 @@ func (l *Ledger) RaiseWake(ctx context.Context, id string, lost Wake, watch time
 		return Wake{}, false, errAnswer
 	}
 	return Wake{Batch: lost.Batch, Number: n}, true, nil
+}
+
+// wakeArgs are the arguments of wake.lua.
+type wakeArgs struct {
+	Batch string
+	Lost  int
+	Watch time.Duration
 }
 
 // TopUp hands out batches where a crash or a larger open-batch limit left room, and ends a campaign

@@ -1,12 +1,16 @@
 -- wake.lua gives a batch, or the plan, a new wake number because its last wake is lost.
 -- KEYS: 1 ledger, 2 open set
--- ARGV: 1 batch or 'plan', 2 wake number that is lost, 3 ms until the sweeper looks again
+-- ARGV, in the order of wakeArgs:
+--   batch  or 'plan'
+--   lost   the wake number that is lost
+--   watch  ms until the sweeper looks again
 -- Returns {'woken', wake} | {'closed'|'missing'|'newer'}. If another caller has raised the number already, that number is
 -- returned and not raised again.
+local batch, lost, watch = unpack(ARGV)
 local bad = unfit()
 if bad then return {bad} end
-if redis.call('ZADD', O, 'XX', 'CH', int(now_ms() + tonumber(ARGV[3])), ARGV[1]) == 0 and not redis.call('ZSCORE', O, ARGV[1]) then
+if redis.call('ZADD', O, 'XX', 'CH', int(now_ms() + tonumber(watch)), batch) == 0 and not redis.call('ZSCORE', O, batch) then
   return {'closed'}
 end
-if num('w' .. ARGV[1]) == tonumber(ARGV[2]) then redis.call('HINCRBY', L, 'w' .. ARGV[1], 1) end
-return {'woken', get('w' .. ARGV[1])}
+if num('w' .. batch) == tonumber(lost) then redis.call('HINCRBY', L, 'w' .. batch, 1) end
+return {'woken', get('w' .. batch)}

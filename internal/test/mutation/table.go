@@ -52,13 +52,13 @@ var keyMutants = []mutant{
 		{sendGo, "type batchSender struct {\n\t*Worker\n\tacc *account\n", "type batchSender struct {\n\t*Worker\n\tacc *account\n\tearly []providers.Result\n\tearlyErr error\n"},
 	}, chaos(twice)},
 	{"doubt forgotten after a later error", one(releaseLua, "if rec[DOUBT] == '1' then\n  rec[STATE] = 'd'",
-		"if rec[DOUBT] == '1' and ARGV[7] == '1' then rec[DOUBT] = '0' end\nif rec[DOUBT] == '1' then\n  rec[STATE] = 'd'"), model},
+		"if rec[DOUBT] == '1' and renew == '1' then rec[DOUBT] = '0' end\nif rec[DOUBT] == '1' then\n  rec[STATE] = 'd'"), model},
 	{"doubt forgotten after a later error_gw", []edit{
 		{verdictGo, "e.Outcome == providers.Retryable && e.KeepKey:", "e.Outcome == providers.Retryable && e.KeepKey && !s.doubt:"},
 		{releaseLua, "if rec[DOUBT] == '1' then\n  rec[STATE] = 'd'", "rec[DOUBT] = '0'\nif rec[DOUBT] == '1' then\n  rec[STATE] = 'd'"},
 	}, tests("worker", "TestWhatMayHaveBeenTakenIsNeverCalledNotSent")},
 	{"idempotency key recomputed instead of stored at the first claim", one(claimLua, "if rec[STATE] == 'd' then\n  local ttl",
-		"if rec[STATE] == 'd' then\n  rec[UUID] = ARGV[8]\n  local ttl"), model},
+		"if rec[STATE] == 'd' then\n  rec[UUID] = idempotency_key\n  local ttl"), model},
 	{"idempotency key recomputed from the remaining recipients", []edit{
 		{settleLua, "  rec[STATE], rec[DOUBT], rec[BAD] = 'd', '1', int(tonumber(rec[BAD]) + (looked and 0 or 1))\n", `  rec[STATE], rec[DOUBT], rec[BAD] = 'd', '1', int(tonumber(rec[BAD]) + 1)
   local left = {}
@@ -68,7 +68,7 @@ var keyMutants = []mutant{
   set(members_field(b, k, g), pack_members(left))
   rec[UUID], rec[SIZE] = '-', int(#left)
 `},
-		{claimLua, "if rec[STATE] == 'd' then\n  local ttl", "if rec[STATE] == 'd' then\n  if rec[UUID] == '-' then rec[UUID] = ARGV[8] end\n  local ttl"},
+		{claimLua, "if rec[STATE] == 'd' then\n  local ttl", "if rec[STATE] == 'd' then\n  if rec[UUID] == '-' then rec[UUID] = idempotency_key end\n  local ttl"},
 	}, model},
 	{"idempotency key recomputed by the worker from fewer recipients", []edit{
 		{sendGo, "providers.Batch{IdempotencyKey: c.IdempotencyKey.String(),", "providers.Batch{IdempotencyKey: s.narrowed(c, g).String(),"},
@@ -95,15 +95,15 @@ var scriptMutants = []mutant{
 	{"an expired lease does not mark doubt", one(claimLua, "rec[STATE], rec[DOUBT] = 'd', '1'\n    add('flyc', -1)", "rec[STATE], rec[DOUBT] = 'd', '0'\n    add('flyc', -1)"), model},
 	{"a doubtful call retried without an idempotency key", one(claimLua, "elseif ttl == 0 then why = 'no_key'\n", "elseif ttl == 0 then ttl = 1e15\n"), model},
 	{"a doubtful call retried after its idempotency key expired", one(claimLua, "elseif now - tonumber(rec[FIRST]) > ttl then why = 'key_expired' end", "end"), model},
-	{"a doubtful call retried under another login", one(claimLua, "if rec[LOGIN] ~= ARGV[9] then why = 'login_changed'\n  elseif ttl == 0", "if ttl == 0"), model},
-	{"a repeated settle of a reconciliation counted twice", one(settleLua, "elseif looked and state == 'd' and rec[BAD] == ARGV[17] then", "elseif looked and state == 'd' then"), model},
+	{"a doubtful call retried under another login", one(claimLua, "if rec[LOGIN] ~= login then why = 'login_changed'\n  elseif ttl == 0", "if ttl == 0"), model},
+	{"a repeated settle of a reconciliation counted twice", one(settleLua, "elseif looked and state == 'd' and rec[BAD] == lookups then", "elseif looked and state == 'd' then"), model},
 	{"a claim granted in a paused campaign", one(claimLua, "if paused then return {'paused'} end", ""), model},
 	{"a claim granted before its back-off ended", one(claimLua, "if now < tonumber(rec[DUE]) then return {'later', rec[DUE]} end", ""), model},
-	{"a claim granted for an old revision of a generation", one(claimLua, "if rec[REV] ~= ARGV[6] then return {'changed'} end", ""), model},
+	{"a claim granted for an old revision of a generation", one(claimLua, "if rec[REV] ~= revision then return {'changed'} end", ""), model},
 	{"a claim granted in a stopped campaign", one(claimLua, "if why then return {'stopped', why, rec[STATE] == 'd' and '1' or '0'} end", ""), model},
 	{"a claim uses the worker's clock instead of Redis time", []edit{
 		{claimLua, "local now = now_ms()\nlocal exp = get('exp')", "local now = tonumber(ARGV[14])\nlocal exp = get('exp')"},
-		{"internal/ledger/claim.go", "len(r.Gen.To), spanArg(r.Open), r.Exclusions)", "len(r.Gen.To), spanArg(r.Open), r.Exclusions, time.Now().UnixMilli())"},
+		{"internal/ledger/claim.go", "scriptArgs(r.args(c.Token))...)", "append(scriptArgs(r.args(c.Token)), time.Now().UnixMilli())...)"},
 	}, tests("internal/ledger", "TestTimeIsRedisOwn")},
 	{"the sweeper uses its own clock instead of Redis time", one("internal/ledger/wake.go", "\tt, err := l.rdb.Time(ctx).Result()",
 		"\tt, err := time.Now(), ctx.Err()"), tests("internal/ledger", "TestTimeIsRedisOwn")},
@@ -119,7 +119,7 @@ var scriptMutants = []mutant{
 	{"a generation in flight is abandoned", one(settleLua, "if state == 's' then return {'superseded'} end", ""), tests("internal/ledger", "TestBothWentOut|TestWhatIsInFlightIsNotGivenUp")},
 	{"a late acceptance does not replace a rejection", one(settleLua, "  elseif ns >= 3 then\n    move(STATUS[os], -1)", "  elseif ns >= 3 and os ~= 2 then\n    move(STATUS[os], -1)"), tests("internal/ledger", "TestBothWentOut|TestWhatIsInFlightIsNotGivenUp")},
 	{"unknown recipients resent twice", one(settleLua, "if ns == 1 and resend and not was_unknown(de[i]) then", "if ns == 1 and resend then"), model},
-	{"unknown recipients resent in a stopped campaign", one(settleLua, "local resend = ARGV[15] == '1' and not stopped", "local resend = ARGV[15] == '1'"), model},
+	{"unknown recipients resent in a stopped campaign", one(settleLua, "local resend = may_resend == '1' and not stopped", "local resend = may_resend == '1'"), model},
 	{"a doubtful generation is split", one("internal/ledger/split.lua", "if rec[DOUBT] == '1' then return {'doubtful'} end", ""), model},
 	{"a repeated split does not return its first result", one("internal/ledger/split.lua", `if rec[T_TOKEN] ~= half(token) then return {'settled'} end
   told(rec, wakes)
@@ -131,13 +131,13 @@ if rec[TOKEN] ~= token or rec[STATE] ~= 's'`, `if rec[T_TOKEN] == half(token) th
 end
 if rec[TOKEN] ~= token or rec[STATE] ~= 's'`), model},
 	{"doubt.lua ends another worker's claim", one("internal/ledger/doubt.lua", "if rec[TOKEN] ~= token then return {'stale'} end\nif rec[STATE] == 's' then", "if rec[STATE] == 's' then"), model},
-	{"doubt.lua does not mark doubt", one("internal/ledger/doubt.lua", "rec[STATE], rec[DOUBT], rec[BAD] = 'd', '1', int(tonumber(rec[BAD]) + tonumber(ARGV[7]))",
-		"rec[STATE], rec[DOUBT], rec[BAD] = 'd', '0', int(tonumber(rec[BAD]) + tonumber(ARGV[7]))"), model},
+	{"doubt.lua does not mark doubt", one("internal/ledger/doubt.lua", "rec[STATE], rec[DOUBT], rec[BAD] = 'd', '1', int(tonumber(rec[BAD]) + tonumber(count))",
+		"rec[STATE], rec[DOUBT], rec[BAD] = 'd', '0', int(tonumber(rec[BAD]) + tonumber(count))"), model},
 	{"release.lua ends another worker's claim", one(releaseLua, "if rec[TOKEN] ~= token then return {'stale'} end\nif rec[STATE] ~= 's' then return", "if rec[STATE] ~= 's' then return"), model},
-	{"release.lua keeps an idempotency key that must be renewed", one(releaseLua, "if ARGV[7] == '1' then\n    rec[REV]", "if false then\n    rec[REV]"), model},
-	{"a repeated retry step retries its batch twice", one("internal/ledger/retry_step.lua", "if w[5] ~= ARGV[2] then return {'open', w[5], w[6]} end", ""),
+	{"release.lua keeps an idempotency key that must be renewed", one(releaseLua, "if renew == '1' then\n    rec[REV]", "if false then\n    rec[REV]"), model},
+	{"a repeated retry step retries its batch twice", one("internal/ledger/retry_step.lua", "if w[5] ~= batch then return {'open', w[5], w[6]} end", ""),
 		tests("internal/ledger", "TestRetryStepsSaidAgain|TestRetryWhoseCallerDiesIsFinishedOnce")},
-	{"two planners plan one page", one("internal/ledger/plan_page.lua", "if get('cur') ~= ARGV[2] then return {'moved'} end", ""), model},
+	{"two planners plan one page", one("internal/ledger/plan_page.lua", "if get('cur') ~= page then return {'moved'} end", ""), model},
 	{"every worker probes a held account", one("internal/ledger/account_check.lua", " or now < tonumber(v[3] or 0) then", " then"),
 		tests("internal/ledger", "TestOneProbeAtATime")},
 	{"an upload is committed twice", one("internal/ledger/commit.lua", "if redis.call('EXISTS', L) == 1 then", "if false then"), tests("internal/ledger", "TestCommitOnce|TestUploadsAtOnceOneWins")},

@@ -1,0 +1,50 @@
+package ledger
+
+import (
+	"fmt"
+	"reflect"
+	"strconv"
+	"time"
+)
+
+// Each script that takes arguments has a struct of them, beside the method that runs the script.
+// The script gives ARGV the names of the struct's fields, in the same order. arguments_test.go
+// checks that both agree.
+
+// scriptArgs returns the fields of a struct of arguments, in their order, as scripts read them: a
+// duration in milliseconds, a time in milliseconds since 1970 (0 for the zero time), a bool as 0 or
+// 1. It panics for a field of another kind, which is an error in this program.
+func scriptArgs(s any) []any {
+	v := reflect.ValueOf(s)
+	out := make([]any, v.NumField(), v.NumField()+4)
+	for i := range out {
+		out[i] = scriptArg(v.Field(i))
+	}
+	return out
+}
+
+func scriptArg(v reflect.Value) any {
+	switch v.Kind() {
+	case reflect.String:
+		return v.String()
+	case reflect.Int, reflect.Int64:
+		if v.Type() == reflect.TypeFor[time.Duration]() {
+			return time.Duration(v.Int()).Milliseconds()
+		}
+		return v.Int()
+	case reflect.Bool:
+		if v.Bool() {
+			return 1
+		}
+		return 0
+	case reflect.Float64:
+		return strconv.FormatFloat(v.Float(), 'f', 6, 64)
+	case reflect.Slice:
+		return v.Bytes()
+	}
+	if v.Type() == reflect.TypeFor[time.Time]() {
+		at, _ := reflect.TypeAssert[time.Time](v)
+		return unixMilli(at)
+	}
+	panic(fmt.Sprintf("ledger: an argument of type %s", v.Type()))
+}

@@ -1,0 +1,52 @@
+package ledger
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+)
+
+// ErrCanary means that a change has to wait until the campaign's canary has ended.
+var ErrCanary = errors.New("the canary has not ended")
+
+// Narrow removes recipients from a ready generation because they have opted out. optedOut has their
+// indexes in g.To, each with the list. If the generation has changed since it was read, nothing
+// happens and Settled.Stale is set. It returns ErrCanary, and changes nothing, if the generation
+// waits for the canary to end.
+func (l *Ledger) Narrow(ctx context.Context, id, token, batch string, g *Generation, optedOut map[int]string, openBatchLimit int) (Settled, error) {
+	var positions, blob []byte
+	for i := range g.To {
+		list, ok := optedOut[i]
+		if !ok {
+			continue
+		}
+		positions = binary.BigEndian.AppendUint16(positions, g.position(i))
+		blob = appendRecord(blob, Record{Status: Skipped, Generation: g.Number, Reason: ReasonOptedOut, Code: ListCode(list)})
+	}
+	out, err := l.run(ctx, narrowScript, id, nil, scriptArgs(narrowArgs{
+		Token: token, Batch: batch, Call: g.Call, Generation: g.Number, Revision: g.Revision, CallSize: g.CallSize,
+		OpenBatchLimit: openBatchLimit, Positions: positions, Records: blob,
+	})...)
+	if err != nil {
+		return Settled{}, err
+	}
+	if out[0] == "canary" {
+		return Settled{}, fmt.Errorf("narrow %s %s: %w", id, batch, ErrCanary)
+	}
+	if out[0] != "narrowed" {
+		return Settled{Stale: true}, nil
+	}
+	wakes, done, err := answerWakes(out)
+	return Settled{Wakes: wakes, Done: done}, err
+}
+
+// narrowArgs are the arguments of narrow.lua.
+type narrowArgs struct {
+	Token, Batch       string
+	Call, Generation   int
+	Revision           string
+	CallSize           int
+	OpenBatchLimit     int
+	Positions, Records []byte
+}
