@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/tuma-sms/tuma/internal/demo"
 )
 
 // testBinary returns the path of this test binary.
@@ -35,7 +37,7 @@ func TestDemo(t *testing.T) {
 			_, err := exec.LookPath("redis-server")
 			builtIn := path == "" || err != nil
 			dir := t.TempDir()
-			ctx, cancel := context.WithTimeout(t.Context(), demoTimeout)
+			ctx, cancel := context.WithTimeout(t.Context(), demo.Timeout)
 			defer cancel()
 			cmd := exec.CommandContext(ctx, testBinary(t), "demo")
 			cmd.Env = demoEnv(dir, path)

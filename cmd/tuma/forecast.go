@@ -62,12 +62,12 @@ func section(w io.Writer, p console.Screen, g console.Table) error {
 func forecastTotals(f producer.Forecast) console.Table {
 	g := console.Table{Right: []int{1}}
 	g.Add("recipients", console.FormatInt(f.Total), "")
-	g.Add("would be sent", console.FormatInt(f.Sent), tally(byCountry(f.Countries)))
+	g.Add("would be sent", console.FormatInt(f.Sent), console.Tally(byCountry(f.Countries)))
 	g.Add("skipped", console.FormatInt(f.Skipped), "")
 	for _, reason := range slices.Sorted(maps.Keys(f.Reasons)) {
 		detail := ""
 		if reason == "invalid_number" {
-			detail = tally(f.Invalid)
+			detail = console.Tally(f.Invalid)
 		}
 		g.Add("  "+reason, console.FormatInt(f.Reasons[reason]), detail)
 	}
@@ -165,19 +165,4 @@ func sampleLines(f producer.Forecast) (lines []string) {
 		lines = append(lines, fmt.Sprintf("row %s, %s, %s: %s", console.FormatInt(x.Row), sms.Mask(x.MSISDN), console.Plural(x.Segments, "segment"), console.WithoutControls(x.Body, sampleBody)))
 	}
 	return lines
-}
-
-// tally formats counts, the largest first: "3 too_short, 1 empty".
-func tally(counts map[string]int) string {
-	words := slices.SortedFunc(maps.Keys(counts), func(a, b string) int {
-		if d := counts[b] - counts[a]; d != 0 {
-			return d
-		}
-		return strings.Compare(a, b)
-	})
-	parts := make([]string, len(words))
-	for i, w := range words {
-		parts[i] = console.FormatInt(counts[w]) + " " + w
-	}
-	return strings.Join(parts, ", ")
 }

@@ -24,7 +24,7 @@ const (
 
 // follow shows a campaign's progress on standard error until enough returns true, and returns the
 // last status.
-func (a *app) follow(ctx context.Context, b *backend, id string, enough func(producer.Status) bool) (producer.Status, error) {
+func (a *app) follow(ctx context.Context, client *producer.Client, id string, enough func(producer.Status) bool) (producer.Status, error) {
 	p := newProgress(a.err, a.now)
 	a.progress = p
 	defer func() {
@@ -35,7 +35,7 @@ func (a *app) follow(ctx context.Context, b *backend, id string, enough func(pro
 	defer tick.Stop()
 	var lost time.Time
 	for {
-		st, err := b.Status(ctx, id)
+		st, err := client.Status(ctx, id)
 		switch {
 		case ctx.Err() != nil:
 			return st, fmt.Errorf("stopped watching; the campaign continues. To watch it again: tuma status %s --watch", id)

@@ -257,7 +257,7 @@ func (s *sendCommand) resendingAccounts(ctx context.Context, b *backend) (where 
 // waitUntilEnded waits until the campaign has ended or is paused, and prints its status. It returns
 // errNotAll if not all recipients were accepted.
 func (s *sendCommand) waitUntilEnded(ctx context.Context, b *backend, r producer.Receipt) error {
-	st, err := s.follow(ctx, b, r.ID, func(st producer.Status) bool { return st.Ended() || st.State == producer.Paused })
+	st, err := s.follow(ctx, b.Client, r.ID, func(st producer.Status) bool { return st.Ended() || st.State == producer.Paused })
 	if err != nil {
 		return err
 	}

@@ -246,7 +246,7 @@ func (t *testMessage) chooseID(ctx context.Context, to producer.Recipient) (agai
 // testTimeout, when the test is paused, or when ctx is done.
 func (t *testMessage) waitForOutcome(ctx context.Context) (producer.Result, error) {
 	deadline := t.now().Add(testTimeout)
-	st, err := t.follow(ctx, t.b, t.campaign.ID, func(st producer.Status) bool {
+	st, err := t.follow(ctx, t.b.Client, t.campaign.ID, func(st producer.Status) bool {
 		return st.Ended() || st.State == producer.Paused || t.now().After(deadline)
 	})
 	if err != nil || !st.Ended() {

@@ -39,7 +39,7 @@ progress until the campaign has ended, and then the status.`,
 				var st producer.Status
 				var err error
 				if watch {
-					st, err = a.follow(ctx, b, id, producer.Status.Ended)
+					st, err = a.follow(ctx, b.Client, id, producer.Status.Ended)
 				} else {
 					st, err = b.Status(ctx, id)
 				}
@@ -93,7 +93,7 @@ func printStatus(w io.Writer, st producer.Status, now time.Time) error {
 		resend = "each is sent the message once more, and may get it twice"
 	}
 	figure("  unknown", st.Unknown, true, resend)
-	figure("  skipped", st.Skipped, true, tally(st.Reasons))
+	figure("  skipped", st.Skipped, true, console.Tally(st.Reasons))
 	if c := st.Canary; c != nil {
 		g.Add("canary", console.FormatInt(c.Size), canaryText(c)+"; the other recipients wait")
 	}

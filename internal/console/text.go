@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -126,6 +128,21 @@ func Share(n, of int) string {
 		return "<0.1 %"
 	}
 	return fmt.Sprintf("%.1f %%", 100*float64(n)/float64(max(of, 1)))
+}
+
+// Tally formats counts, the largest first: "3 too_short, 1 empty".
+func Tally(counts map[string]int) string {
+	words := slices.SortedFunc(maps.Keys(counts), func(a, b string) int {
+		if d := counts[b] - counts[a]; d != 0 {
+			return d
+		}
+		return strings.Compare(a, b)
+	})
+	parts := make([]string, len(words))
+	for i, w := range words {
+		parts[i] = FormatInt(counts[w]) + " " + w
+	}
+	return strings.Join(parts, ", ")
 }
 
 // WriteJSON writes v as indented JSON.

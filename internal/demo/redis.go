@@ -1,4 +1,4 @@
-package main
+package demo
 
 import (
 	"context"
@@ -17,16 +17,16 @@ import (
 	"github.com/tuma-sms/tuma/internal/console"
 )
 
-// demoRedis is the Redis that the demo has started.
-type demoRedis struct {
-	url   string
-	what  string // description for the output
-	close func() error
+// redisServer is the Redis that the demo has started.
+type redisServer struct {
+	address string // host and port
+	what    string // description for the output
+	close   func() error
 }
 
-// startDemoRedis starts the redis-server on PATH. If PATH has no redis-server, or that one cannot
-// be used, startDemoRedis starts the built-in Redis.
-func startDemoRedis(ctx context.Context, dir string) (*demoRedis, error) {
+// startRedis starts the redis-server on PATH. If PATH has no redis-server, or that one cannot
+// be used, startRedis starts the built-in Redis.
+func startRedis(ctx context.Context, dir string) (*redisServer, error) {
 	why := "no redis-server on PATH"
 	if binary, err := exec.LookPath("redis-server"); err == nil {
 		r, err := startRealRedis(ctx, binary, dir)
@@ -40,10 +40,10 @@ func startDemoRedis(ctx context.Context, dir string) (*demoRedis, error) {
 	if err := mini.StartAddr("127.0.0.1:0"); err != nil {
 		return nil, fmt.Errorf("demo: built-in redis: %w", err)
 	}
-	return &demoRedis{
-		url:   "redis://" + mini.Addr() + "/0",
-		what:  "built-in, at " + mini.Addr() + ": " + why,
-		close: func() error { mini.Close(); return nil },
+	return &redisServer{
+		address: mini.Addr(),
+		what:    "built-in, at " + mini.Addr() + ": " + why,
+		close:   func() error { mini.Close(); return nil },
 	}, nil
 }
 
@@ -52,7 +52,7 @@ func startDemoRedis(ctx context.Context, dir string) (*demoRedis, error) {
 const redisStartAttempts = 5
 
 // startRealRedis starts a redis-server on a free port, without persistence.
-func startRealRedis(ctx context.Context, binary, dir string) (*demoRedis, error) {
+func startRealRedis(ctx context.Context, binary, dir string) (*redisServer, error) {
 	var err error
 	for range redisStartAttempts {
 		var port string
@@ -67,10 +67,10 @@ func startRealRedis(ctx context.Context, binary, dir string) (*demoRedis, error)
 		}
 		address := net.JoinHostPort("127.0.0.1", port)
 		if err = awaitRedis(ctx, server, address); err == nil {
-			return &demoRedis{
-				url:   "redis://" + address + "/0",
-				what:  fmt.Sprintf("%s, process %d, at %s", binary, server.PID(), address),
-				close: server.kill,
+			return &redisServer{
+				address: address,
+				what:    fmt.Sprintf("%s, process %d, at %s", binary, server.PID(), address),
+				close:   server.kill,
 			}, nil
 		}
 		err = errors.Join(err, server.kill())
@@ -80,8 +80,8 @@ func startRealRedis(ctx context.Context, binary, dir string) (*demoRedis, error)
 
 // freePort returns a TCP port of 127.0.0.1 that was free a moment ago.
 func freePort(ctx context.Context) (string, error) {
-	var config net.ListenConfig
-	l, err := config.Listen(ctx, "tcp", "127.0.0.1:0")
+	var lc net.ListenConfig
+	l, err := lc.Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return "", err
 	}

@@ -1,4 +1,4 @@
-package main
+package demo
 
 import (
 	"bytes"
@@ -13,31 +13,31 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-var update = flag.Bool("update", false, "write demo/recipients.csv")
+var update = flag.Bool("update", false, "write recipients.csv")
 
 // How many rows the demo's list has: in total, duplicate and invalid.
 const (
-	demoRows       = 20_000
-	demoDuplicates = 340
-	demoInvalid    = 260
+	rowCount       = 20_000
+	duplicateCount = 340
+	invalidCount   = 260
 )
 
-func TestDemoRecipients(t *testing.T) {
+func TestRecipients(t *testing.T) {
 	t.Parallel()
-	made := makeDemoRecipients()
+	made := makeRecipients()
 	if *update {
-		if err := os.WriteFile("demo/recipients.csv", made, 0o644); err != nil {
+		if err := os.WriteFile("recipients.csv", made, 0o644); err != nil {
 			t.Fatal(err)
 		}
-		t.Log("demo/recipients.csv written; rebuild to embed it")
+		t.Log("recipients.csv written; rebuild to embed it")
 		return
 	}
-	if !bytes.Equal(made, demoRecipients) {
-		t.Error("demo/recipients.csv differs from the generated list; run: go test ./cmd/tuma -run TestDemoRecipients -update")
+	if !bytes.Equal(made, recipientsCSV) {
+		t.Error("recipients.csv differs from the generated list; run: go test ./internal/demo -run TestRecipients -update")
 	}
 	seen := map[sms.MSISDN]bool{}
 	var rows, duplicates, invalid int
-	for r, err := range demoList().All() {
+	for r, err := range list().All() {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -51,8 +51,8 @@ func TestDemoRecipients(t *testing.T) {
 		}
 		seen[number] = true
 	}
-	if rows != demoRows || duplicates != demoDuplicates || invalid != demoInvalid {
-		t.Errorf("the list has %d rows, %d duplicates, %d invalid; want %d, %d, %d", rows, duplicates, invalid, demoRows, demoDuplicates, demoInvalid)
+	if rows != rowCount || duplicates != duplicateCount || invalid != invalidCount {
+		t.Errorf("the list has %d rows, %d duplicates, %d invalid; want %d, %d, %d", rows, duplicates, invalid, rowCount, duplicateCount, invalidCount)
 	}
 }
 
@@ -73,11 +73,11 @@ var (
 	}
 )
 
-// makeDemoRecipients returns the demo's list of customers in Kenya and Nigeria, with numbers in
+// makeRecipients returns the demo's list of customers in Kenya and Nigeria, with numbers in
 // many notations. The list is always the same.
-func makeDemoRecipients() []byte {
+func makeRecipients() []byte {
 	rng := rand.New(rand.NewPCG(2025, 0x7475_6d61))
-	rows := make([][]string, 0, demoRows)
+	rows := make([][]string, 0, rowCount)
 	seen := map[uint64]bool{}
 	var good []uint64
 	person := func(number uint64) []string {
@@ -92,7 +92,7 @@ func makeDemoRecipients() []byte {
 		}
 		return []string{name, "", pick(towns)}
 	}
-	for len(good) < demoRows-demoDuplicates-demoInvalid {
+	for len(good) < rowCount-duplicateCount-invalidCount {
 		number := 254_700_000_000 + uint64(rng.IntN(100_000_000))
 		if rng.IntN(5) < 2 {
 			prefixes := []uint64{70, 80, 81, 90}
@@ -107,13 +107,13 @@ func makeDemoRecipients() []byte {
 		rows = append(rows, person(number))
 		rows[len(rows)-1][1] = writeNumber(rng, number)
 	}
-	for range demoDuplicates {
+	for range duplicateCount {
 		number := good[rng.IntN(len(good))]
 		row := person(number)
 		row[1] = writeNumber(rng, number)
 		rows = append(rows, row)
 	}
-	for i := range demoInvalid {
+	for i := range invalidCount {
 		row := person(254_712_345_678)
 		row[1] = notNumbers[i%len(notNumbers)]
 		rows = append(rows, row)

@@ -1,4 +1,4 @@
-package main
+package demo
 
 import (
 	"errors"
@@ -10,8 +10,8 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// errDemo is returned when the demo found a message sent twice or a recipient lost.
-var errDemo = errors.New("demo failed")
+// errFailed is returned when the demo found a message sent twice or a recipient lost.
+var errFailed = errors.New("demo failed")
 
 // report prints the outcome of the campaign, from the ledger and from the gateway's own counts.
 // It returns an error if a message was sent twice or a recipient was lost.
@@ -21,17 +21,17 @@ func (d *demo) report(st producer.Status) error {
 	if err != nil {
 		return err
 	}
-	took := d.now().Sub(d.began)
+	took := d.Now().Sub(d.began)
 	g := console.Table{Right: []int{1}}
 	g.Add("recipients", console.FormatInt(st.Total), "")
 	g.Add("  accepted", console.FormatInt(st.Accepted), "")
-	g.Add("  skipped", console.FormatInt(st.Skipped), tally(st.Reasons))
+	g.Add("  skipped", console.FormatInt(st.Skipped), console.Tally(st.Reasons))
 	for name, n := range map[string]int{"  rejected": st.Rejected, "  unknown": st.Unknown, "  pending": st.Pending} {
 		if n > 0 {
 			g.Add(name, console.FormatInt(n), "")
 		}
 	}
-	g.Add("calls", console.FormatInt(st.Calls), fmt.Sprintf("at most %d recipients each", demoPerCall))
+	g.Add("calls", console.FormatInt(st.Calls), fmt.Sprintf("at most %d recipients each", perCall))
 	g.Add("requests", console.FormatInt(int(gateway.Calls)), console.Plural(int(gateway.Replays), "repeat")+" recognised by idempotency key")
 	g.Add("at the gateway", console.FormatInt(int(gateway.Accepted)), "accepted, by its own count")
 	g.Add("  duplicates", console.FormatInt(int(gateway.Duplicates)), "")
@@ -49,10 +49,10 @@ func (d *demo) report(st producer.Status) error {
 		g.Add("recovery", fmt.Sprintf("%.1fs", d.recovered.Sub(d.killed).Seconds()), "from kill -9 until the killed worker's calls were settled")
 	}
 	g.Add("took", fmt.Sprintf("%.1fs", took.Seconds()), "in total")
-	if _, err := fmt.Fprintln(d.out); err != nil {
+	if _, err := fmt.Fprintln(d.Out); err != nil {
 		return err
 	}
-	if err := g.Print(d.out); err != nil {
+	if err := g.Print(d.Out); err != nil {
 		return err
 	}
 	return d.verdict(st, gateway, lost, strangers)
@@ -63,7 +63,7 @@ func (d *demo) report(st producer.Status) error {
 // are not in the list.
 func (d *demo) compare() (lost, strangers int, err error) {
 	expected := map[sms.MSISDN]bool{}
-	for r, err := range demoList().All() {
+	for r, err := range list().All() {
 		if err != nil {
 			return 0, 0, err
 		}
@@ -89,7 +89,7 @@ func (d *demo) verdict(st producer.Status, gateway sandbox.Stats, lost, stranger
 	var errs []error
 	wrong := func(is bool, format string, args ...any) {
 		if is {
-			errs = append(errs, fmt.Errorf("%w: "+format, append([]any{errDemo}, args...)...))
+			errs = append(errs, fmt.Errorf("%w: "+format, append([]any{errFailed}, args...)...))
 		}
 	}
 	sum := st.Pending + st.Accepted + st.Delivered + st.Undelivered + st.Rejected + st.Unknown + st.Skipped
@@ -102,6 +102,6 @@ func (d *demo) verdict(st producer.Status, gateway sandbox.Stats, lost, stranger
 	if len(errs) > 0 {
 		return errors.Join(errs...)
 	}
-	_, err := fmt.Fprintln(d.out, "\nEvery recipient has exactly one status. No message was sent twice, none was lost.")
+	_, err := fmt.Fprintln(d.Out, "\nEvery recipient has exactly one status. No message was sent twice, none was lost.")
 	return err
 }
