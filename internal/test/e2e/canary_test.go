@@ -62,10 +62,11 @@ func (c *blockingCounter) counts() (numbers, most int) {
 	return len(c.seen), most
 }
 
-// A worker is killed in the middle of a canary, at a gateway without idempotency keys that rejects every number. Of
-// 5,000 messages only the canary's 50 arrive at the gateway, each once.
-func TestAKilledWorkerSendsNothingBeyondTheCanary(t *testing.T) {
-	t.Parallel()
+// newRejectingDeployment returns a deployment with one account, and the counter in front of its
+// gateway. The gateway has no idempotency keys and rejects each of the first n numbers of
+// deployment.recipients.
+func newRejectingDeployment(t *testing.T, n int) (*deployment, *blockingCounter) {
+	t.Helper()
 	gateway := sandbox.New(sandbox.Options{})
 	door := &blockingCounter{next: gateway, open: make(chan struct{}), seen: map[string]int{}}
 	srv := httptest.NewServer(door)
@@ -75,13 +76,21 @@ func TestAKilledWorkerSendsNothingBeyondTheCanary(t *testing.T) {
 	})
 	f := deploymentWith(t, gateway, "  kobo-main: {provider: africastalking, base_url: '"+srv.URL+
 		"', username: demo, api_key: demokey, sender: ACME, timeout: 5s, concurrency: 2, max_recipients: 5}\n")
-	numbers := make([]uint64, 5000)
+	numbers := make([]uint64, n)
 	for i := range numbers {
 		numbers[i] = mustNumber(t, fmt.Sprintf("2547%08d", 10_000_000+i))
 	}
 	if err := gateway.Gateway("africastalking").SetReply(sandbox.Reject, numbers...); err != nil {
 		t.Fatal(err)
 	}
+	return f, door
+}
+
+// A worker is killed in the middle of a canary, at a gateway without idempotency keys that rejects every number. Of
+// 5,000 messages only the canary's 50 arrive at the gateway, each once.
+func TestAKilledWorkerSendsNothingBeyondTheCanary(t *testing.T) {
+	t.Parallel()
+	f, door := newRejectingDeployment(t, 5000)
 	f.start()
 	sent := make(chan string, 1)
 	go func() {

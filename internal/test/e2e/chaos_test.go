@@ -45,31 +45,11 @@ func TestNothingIsLostOrSentTwiceWhileWorkersAreKilled(t *testing.T) {
 			t.Fatal(err)
 		}
 		recipients += perCampaign
-		limit := time.Now().Add(3 * time.Minute)
-		for {
-			s, err := f.client.Status(t.Context(), id)
-			if err != nil {
-				t.Fatal(err)
-			}
-			f.checkI1(s)
-			if s.Ended() {
-				if s.Accepted != perCampaign {
-					t.Fatalf("%s: %+v", id, s)
-				}
-				break
-			}
-			if time.Now().After(limit) {
-				t.Fatalf("%s has not ended: %+v; gateway %+v", id, s, f.gateway.Stats())
-			}
-			select {
-			case <-tick.C:
-				i := random.IntN(len(alive))
-				f.kill(alive[i])
-				kills++
-				alive[i] = f.spawn()
-			case <-time.After(50 * time.Millisecond):
-			}
-		}
+		kills += f.killUntilEnd(id, tick.C, func() {
+			i := random.IntN(len(alive))
+			f.kill(alive[i])
+			alive[i] = f.spawn()
+		})
 	}
 	stats := f.gateway.Stats()
 	t.Logf("seed %d: %d campaigns, %d recipients, %d kills, %d faults, %d calls, %d of them replays; duplicates %d, conflicts %d",
@@ -81,13 +61,49 @@ func TestNothingIsLostOrSentTwiceWhileWorkersAreKilled(t *testing.T) {
 		t.Errorf("got %d faults and %d kills, want at least one of each", stats.Faults, kills)
 	}
 	for i := range campaigns {
-		for r, err := range f.client.Results(t.Context(), fmt.Sprintf("chaos-%d", i+1)) {
-			if err != nil {
-				t.Fatal(err)
+		f.checkEachAcceptedOnce(fmt.Sprintf("chaos-%d", i+1))
+	}
+}
+
+// killUntilEnd calls kill at each tick until a campaign of perCampaign recipients ends, and returns how
+// often. All recipients must be accepted.
+func (f *deployment) killUntilEnd(id string, tick <-chan time.Time, kill func()) (kills int) {
+	f.t.Helper()
+	limit := time.Now().Add(3 * time.Minute)
+	for {
+		s, err := f.client.Status(f.t.Context(), id)
+		if err != nil {
+			f.t.Fatal(err)
+		}
+		f.checkI1(s)
+		if s.Ended() {
+			if s.Accepted != perCampaign {
+				f.t.Fatalf("%s: %+v", id, s)
 			}
-			if r.Status != "accepted" || f.gateway.Accepted(mustNumber(t, r.MSISDN)) != 1 {
-				t.Fatalf("campaign %d row %d: %+v", i+1, r.Row, r)
-			}
+			return kills
+		}
+		if time.Now().After(limit) {
+			f.t.Fatalf("%s has not ended: %+v; gateway %+v", id, s, f.gateway.Stats())
+		}
+		select {
+		case <-tick:
+			kill()
+			kills++
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
+
+// checkEachAcceptedOnce checks that each recipient of a campaign is accepted, and that the gateway has
+// accepted it once.
+func (f *deployment) checkEachAcceptedOnce(id string) {
+	f.t.Helper()
+	for r, err := range f.client.Results(f.t.Context(), id) {
+		if err != nil {
+			f.t.Fatal(err)
+		}
+		if r.Status != "accepted" || f.gateway.Accepted(mustNumber(f.t, r.MSISDN)) != 1 {
+			f.t.Fatalf("%s row %d: %+v", id, r.Row, r)
 		}
 	}
 }

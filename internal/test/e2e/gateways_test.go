@@ -2,10 +2,6 @@ package e2e
 
 import (
 	"flag"
-	"fmt"
-	"iter"
-	"net"
-	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -24,147 +20,6 @@ const perGateway = 3000
 var underFaults = flag.Int("faults.recipients", 1000, "recipients of each gateway while it breaks")
 
 var outageFor = flag.Duration("outage.for", 15*time.Second, "how long the gateways are stopped")
-
-// allGateways is a deployment with one account at every gateway of the catalog.
-type allGateways struct {
-	*deployment
-	kinds   []providers.Kind
-	address string
-	web     *http.Server
-}
-
-// newAllGateways starts a sandbox and a deployment with an account at each gateway, named after its provider. extra
-// are further lines of the accounts by provider; "" means every account.
-func newAllGateways(t *testing.T, o sandbox.Options, extra map[string][]string) *allGateways {
-	t.Helper()
-	x := &allGateways{kinds: catalog.Kinds(), address: "127.0.0.1:0"}
-	gateway := sandbox.New(o)
-	x.serve(t, gateway)
-	t.Cleanup(func() {
-		gateway.Close()
-		_ = x.web.Close()
-	})
-	var accounts strings.Builder
-	for _, k := range x.kinds {
-		fmt.Fprintf(&accounts, "  %[1]s:\n    provider: %[1]s\n    base_url: http://%[2]s/%[1]s\n    sender: ACME\n", k.Name, x.address)
-		for _, field := range k.Login() {
-			fmt.Fprintf(&accounts, "    %s: demo\n", field)
-		}
-		for _, line := range append(extra[""], extra[k.Name]...) {
-			accounts.WriteString("    " + line + "\n")
-		}
-	}
-	x.deployment = deploymentWith(t, gateway, accounts.String())
-	return x
-}
-
-// start starts a worker process and returns when it serves every gateway.
-func (x *allGateways) start() {
-	x.t.Helper()
-	x.spawn()
-	x.eventually(20*time.Second, "a worker to serve every gateway", func() bool {
-		accounts, err := x.client.Accounts(x.t.Context())
-		return err == nil && len(accounts) == len(x.kinds) && !slices.ContainsFunc(accounts, func(a producer.Account) bool { return a.Workers == 0 })
-	})
-}
-
-// serve serves a sandbox at the same address each time. The first call chooses the port.
-func (x *allGateways) serve(t *testing.T, gateway *sandbox.Server) {
-	t.Helper()
-	listener, err := net.Listen("tcp", x.address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	x.address = listener.Addr().String()
-	x.web = &http.Server{Handler: gateway, ReadHeaderTimeout: time.Minute}
-	go func(web *http.Server) { _ = web.Serve(listener) }(x.web)
-}
-
-// numbers yields n numbers that only the i-th gateway gets.
-func numbers(i, n int) iter.Seq2[producer.Recipient, error] {
-	return func(yield func(producer.Recipient, error) bool) {
-		for k := range n {
-			if !yield(producer.Recipient{Number: fmt.Sprint(number(i, k))}, nil) {
-				return
-			}
-		}
-	}
-}
-
-func number(i, k int) uint64 { return uint64(254_710_000_000 + i*1_000_000 + k) }
-
-// enqueueAll enqueues a campaign of n recipients at every gateway. The campaign's ID is the provider's name.
-func (x *allGateways) enqueueAll(n int) {
-	x.t.Helper()
-	for i, k := range x.kinds {
-		if _, err := x.client.Enqueue(x.t.Context(), producer.Campaign{ID: k.Name, Via: k.Name, Body: text}, numbers(i, n)); err != nil {
-			x.t.Fatal(err)
-		}
-	}
-}
-
-// info returns the providers.Info of an account, as the workers have published it.
-func (x *allGateways) info(name string) providers.Info {
-	x.t.Helper()
-	accounts, err := x.client.Accounts(x.t.Context())
-	if err != nil {
-		x.t.Fatal(err)
-	}
-	i := slices.IndexFunc(accounts, func(a producer.Account) bool { return a.Name == name })
-	if i < 0 {
-		x.t.Fatalf("no account card of %s", name)
-	}
-	return accounts[i].Info
-}
-
-// audit has the counts of a campaign's results, which the method audit has compared with the gateway's own counts.
-type audit struct {
-	accepted, rejected, unknown int
-	ids                         map[string]bool
-	unknownCalls                map[string]bool
-	refused                     []producer.Result
-}
-
-func (x *allGateways) audit(i, n int) audit {
-	x.t.Helper()
-	k := x.kinds[i]
-	gateway := x.gateway.Gateway(k.Name)
-	a := audit{ids: map[string]bool{}, unknownCalls: map[string]bool{}}
-	rows := 0
-	for r, err := range x.client.Results(x.t.Context(), k.Name) {
-		if err != nil {
-			x.t.Fatal(err)
-		}
-		got := gateway.Accepted(number(i, rows))
-		if rows++; r.MSISDN != fmt.Sprint(number(i, rows-1)) {
-			x.t.Fatalf("%s row %d has the number %s", k.Name, r.Row, r.MSISDN)
-		}
-		ok := false
-		switch r.Status {
-		case "accepted":
-			a.accepted++
-			ok = got == 1
-			if r.MessageID != "" {
-				a.ids[r.MessageID] = true
-			}
-		case "rejected":
-			a.rejected++
-			a.refused = append(a.refused, r)
-			ok = got == 0
-		case "unknown":
-			a.unknown++
-			a.unknownCalls[r.MessageUUID] = true
-			ok = got <= 1
-		}
-		if !ok {
-			x.t.Errorf("%s row %d is %s (%s %s), and the gateway accepted it %d times", k.Name, r.Row, r.Status, r.Reason, r.Code, got)
-		}
-	}
-	if st := gateway.Stats(); rows != n || st.Duplicates != 0 || st.Conflicts != 0 {
-		x.t.Errorf("%s: %d rows, gateway %+v", k.Name, rows, st)
-	}
-	return a
-}
 
 func TestThreeThousandThroughEachOfTheGatewaysAtOnce(t *testing.T) {
 	t.Parallel()
@@ -340,90 +195,90 @@ func TestAStoppedGatewayFailsNothing(t *testing.T) {
 	}
 }
 
-func TestWhatAGatewaySaysOfTheAccountOrTheSenderUsesNobodyUp(t *testing.T) {
+// A gateway that refuses the login, has no credit left or refuses the sender answers for the account or
+// the campaign. So the recipients of such a call keep all their attempts.
+
+func TestARefusedLoginUsesUpNoAttempt(t *testing.T) {
 	t.Parallel()
 	x := newAllGateways(t, sandbox.Options{Users: map[string]string{"demo": "demo"}}, nil)
 	x.start()
-	accepted := map[string]int64{}
-	blocked := func(id, reason string) {
-		t.Helper()
-		x.eventually(30*time.Second, id+" to be blocked by "+reason, func() bool {
-			return slices.ContainsFunc(x.status(id).BlockedBy, func(b producer.Block) bool { return b.Reason == reason })
-		})
-		x.eventually(30*time.Second, "the calls in flight", func() bool { return x.status(id).InFlight.Calls == 0 })
-		if s := x.status(id); s.Pending != s.Total {
-			t.Errorf("%s: a message lost a retry attempt: %+v", id, s)
-		}
+	x.gateway.SetPassword("demo", "other")
+	for i, k := range x.kinds {
+		x.enqueueAt(k.Name+":login", k.Name, i, 20)
 	}
-	through := func(id, name string, n int) {
-		t.Helper()
-		if s := x.wait(id, time.Minute); s.Accepted != n {
-			t.Errorf("%s: %+v", id, s)
-		}
-		accepted[name] += int64(n)
-		if st := x.gateway.Gateway(name).Stats(); st.Accepted != accepted[name] || st.Duplicates != 0 {
-			t.Errorf("%s: gateway %+v, want %d accepted", id, st, accepted[name])
-		}
+	for _, k := range x.kinds {
+		x.waitForBlock(k.Name+":login", "credentials")
 	}
-	enqueue := func(id, name string, i, from, n int) {
-		t.Helper()
-		list := func(yield func(producer.Recipient, error) bool) {
-			for k := range n {
-				if !yield(producer.Recipient{Number: fmt.Sprint(number(i, from+k))}, nil) {
-					return
-				}
-			}
-		}
-		if _, err := x.client.Enqueue(t.Context(), producer.Campaign{ID: id, Via: name, Body: text}, list); err != nil {
-			t.Fatal(err)
-		}
+	x.gateway.SetPassword("demo", "demo")
+	for _, k := range x.kinds {
+		x.must("release", k.Name)
+		x.waitForAll(k.Name+":login", k.Name, 20)
 	}
-	t.Run("login", func(t *testing.T) {
-		x.gateway.SetPassword("demo", "other")
-		for i, k := range x.kinds {
-			enqueue(k.Name+":login", k.Name, i, 0, 20)
-		}
-		for _, k := range x.kinds {
-			blocked(k.Name+":login", "credentials")
-		}
-		x.gateway.SetPassword("demo", "demo")
-		for _, k := range x.kinds {
-			x.must("release", k.Name)
-			through(k.Name+":login", k.Name, 20)
-		}
+}
+
+func TestMissingCreditUsesUpNoAttempt(t *testing.T) {
+	t.Parallel()
+	x := newAllGateways(t, sandbox.Options{Users: map[string]string{"demo": "demo"}}, nil)
+	x.start()
+	// Not every gateway documents a reply for missing credit.
+	kinds := slices.DeleteFunc(slices.Clone(x.kinds), func(k providers.Kind) bool { return !x.gateway.Gateway(k.Name).CanReply("credit") })
+	for i, k := range kinds {
+		x.gateway.Gateway(k.Name).SetCredit(0)
+		x.enqueueAt(k.Name+":credit", k.Name, i, 20)
+	}
+	for _, k := range kinds {
+		x.waitForBlock(k.Name+":credit", "credit")
+	}
+	for _, k := range kinds {
+		x.gateway.Gateway(k.Name).SetCredit(1000) // a top-up, without a release by hand
+	}
+	for _, k := range kinds {
+		x.waitForAll(k.Name+":credit", k.Name, 20)
+	}
+}
+
+func TestARefusedSenderUsesUpNoAttempt(t *testing.T) {
+	t.Parallel()
+	x := newAllGateways(t, sandbox.Options{Users: map[string]string{"demo": "demo"}}, nil)
+	x.start()
+	if err := x.gateway.Fail(sandbox.Fault{Name: "campaign", P: 1}); err != nil {
+		t.Fatal(err)
+	}
+	kinds := slices.DeleteFunc(slices.Clone(x.kinds), func(k providers.Kind) bool { return !x.gateway.Gateway(k.Name).CanReply("campaign") })
+	for i, k := range kinds {
+		x.enqueueAt(k.Name+":sender", k.Name, i, 20)
+	}
+	for _, k := range kinds {
+		x.waitForBlock(k.Name+":sender", "paused")
+	}
+	x.gateway.ClearFaults()
+	for _, k := range kinds {
+		x.must("resume", k.Name+":sender")
+		x.waitForAll(k.Name+":sender", k.Name, 20)
+	}
+}
+
+// waitForBlock waits until a reason blocks a campaign and no call of it is in flight. All its recipients
+// must be pending.
+func (x *allGateways) waitForBlock(id, reason string) {
+	x.t.Helper()
+	x.eventually(30*time.Second, id+" to be blocked by "+reason, func() bool {
+		return slices.ContainsFunc(x.status(id).BlockedBy, func(b producer.Block) bool { return b.Reason == reason })
 	})
-	t.Run("credit", func(t *testing.T) {
-		// Not every gateway documents a reply for missing credit.
-		kinds := slices.DeleteFunc(slices.Clone(x.kinds), func(k providers.Kind) bool { return !x.gateway.Gateway(k.Name).CanReply("credit") })
-		for i, k := range kinds {
-			x.gateway.Gateway(k.Name).SetCredit(0)
-			enqueue(k.Name+":credit", k.Name, 5+i, 0, 20)
-		}
-		for _, k := range kinds {
-			blocked(k.Name+":credit", "credit")
-		}
-		for _, k := range kinds {
-			x.gateway.Gateway(k.Name).SetCredit(1000) // a top-up, without a release by hand
-		}
-		for _, k := range kinds {
-			through(k.Name+":credit", k.Name, 20)
-		}
-	})
-	t.Run("sender", func(t *testing.T) {
-		if err := x.gateway.Fail(sandbox.Fault{Name: "campaign", P: 1}); err != nil {
-			t.Fatal(err)
-		}
-		kinds := slices.DeleteFunc(slices.Clone(x.kinds), func(k providers.Kind) bool { return !x.gateway.Gateway(k.Name).CanReply("campaign") })
-		for i, k := range kinds {
-			enqueue(k.Name+":sender", k.Name, 10+i, 0, 20)
-		}
-		for _, k := range kinds {
-			blocked(k.Name+":sender", "paused")
-		}
-		x.gateway.ClearFaults()
-		for _, k := range kinds {
-			x.must("resume", k.Name+":sender")
-			through(k.Name+":sender", k.Name, 20)
-		}
-	})
+	x.eventually(30*time.Second, "the calls in flight", func() bool { return x.status(id).InFlight.Calls == 0 })
+	if s := x.status(id); s.Pending != s.Total {
+		x.t.Errorf("%s: a message lost a retry attempt: %+v", id, s)
+	}
+}
+
+// waitForAll waits until a campaign of n recipients has ended. The gateway must have accepted all of them
+// and no other recipient.
+func (x *allGateways) waitForAll(id, name string, n int) {
+	x.t.Helper()
+	if s := x.wait(id, time.Minute); s.Accepted != n {
+		x.t.Errorf("%s: %+v", id, s)
+	}
+	if st := x.gateway.Gateway(name).Stats(); st.Accepted != int64(n) || st.Duplicates != 0 {
+		x.t.Errorf("%s: gateway %+v, want %d accepted", id, st, n)
+	}
 }

@@ -56,6 +56,26 @@ func (o *optOutTimes) add(f *deployment, number string) {
 	o.since[m], o.calls[m] = time.Now(), r.InFlight.Calls+r.Doubt
 }
 
+// optedOut returns how many results of a campaign have the reason opted_out. It checks that these
+// recipients had opted out, and that the gateway has not accepted them.
+func (o *optOutTimes) optedOut(f *deployment, id string) (n int) {
+	f.t.Helper()
+	for x, err := range f.client.Results(f.t.Context(), id) {
+		if err != nil {
+			f.t.Fatal(err)
+		}
+		if x.Reason != "opted_out" {
+			continue
+		}
+		n++
+		m := mustNumber(f.t, x.MSISDN)
+		if _, ok := o.since[m]; !ok || f.gateway.Accepted(m) > 0 {
+			f.t.Errorf("%+v: the gateway accepted it %d times; it opted out: %t", x, f.gateway.Accepted(m), ok)
+		}
+	}
+	return n
+}
+
 // 100 recipients opt out at random moments while a campaign is sent, with 5 recipients a call and idempotency keys. One
 // run also kills workers, and another one restarts Redis.
 func TestNoCallBeginsToWhoHasOptedOut(t *testing.T) {
@@ -92,14 +112,7 @@ func TestNoCallBeginsToWhoHasOptedOut(t *testing.T) {
 			f.eventually(30*time.Second, "calls", func() bool { return f.gateway.Stats().Calls > 10 })
 			for i := range 100 {
 				before := f.gateway.Stats().Calls
-				at := rand.IntN(n)
-				if log := f.gateway.Log(); i%4 > 0 {
-					// Choose a number of one of the last calls, or one of the 14 numbers after it: calls with
-					// these are probably in flight.
-					near := log[len(log)-1-rand.IntN(4)].Numbers[0]
-					at = min(int(near-mustNumber(t, numbers[0][1:]))+rand.IntN(15), n-1)
-				}
-				o.add(f, numbers[at])
+				o.add(f, numbers[f.numberInFlight(i, numbers)])
 				if harm != nil {
 					harm(f, i)
 				}
@@ -110,19 +123,7 @@ func TestNoCallBeginsToWhoHasOptedOut(t *testing.T) {
 			}
 			s := f.wait("c", 2*time.Minute)
 			inFlight := o.check(f)
-			left := 0
-			for x, err := range f.client.Results(t.Context(), "c") {
-				if err != nil {
-					t.Fatal(err)
-				}
-				m := mustNumber(t, x.MSISDN)
-				if _, ok := o.since[m]; x.Reason == "opted_out" && (!ok || f.gateway.Accepted(m) > 0) {
-					t.Errorf("%+v: the gateway accepted it %d times; it opted out: %t", x, f.gateway.Accepted(m), ok)
-				}
-				if x.Reason == "opted_out" {
-					left++
-				}
-			}
+			left := o.optedOut(f, "c")
 			if s.Accepted+s.Skipped != n || s.Skipped != left || left == 0 {
 				t.Errorf("got status %+v, and %d results with opted_out", s, left)
 			}
@@ -134,10 +135,20 @@ func TestNoCallBeginsToWhoHasOptedOut(t *testing.T) {
 	}
 }
 
+// numberInFlight returns a random index of numbers. Unless i is a multiple of four, a call to the number
+// at this index is probably in flight: the number is one of the last calls, or one of the 14 after it.
+func (f *deployment) numberInFlight(i int, numbers []string) int {
+	log := f.gateway.Log()
+	if i%4 == 0 {
+		return rand.IntN(len(numbers))
+	}
+	near := log[len(log)-1-rand.IntN(4)].Numbers[0]
+	return min(int(near-mustNumber(f.t, numbers[0][1:]))+rand.IntN(15), len(numbers)-1)
+}
+
 func TestOptOutOnTheCommandLine(t *testing.T) {
 	t.Parallel()
-	f := newDeployment(t, sandbox.Options{Latency: 2 * time.Second}, "max_recipients: 2", "concurrency: 1")
-	f.start()
+	f := newDeployment(t, sandbox.Options{})
 	if out := f.must("optout", "add", "0710000001", "+254710000002", "--sender", "acme"); out != "2 numbers added to the suppression list of ACME\n" {
 		t.Error(out)
 	}
@@ -159,13 +170,20 @@ func TestOptOutOnTheCommandLine(t *testing.T) {
 		found[0].Sender != "" || found[0].Origin != "import" || found[1].Sender != "ACME" || found[1].Origin != "hand" {
 		t.Errorf("got %+v, %v", found, err)
 	}
+}
+
+func TestOptOutExportCanBeImported(t *testing.T) {
+	t.Parallel()
+	f := newDeployment(t, sandbox.Options{})
+	f.must("optout", "add", "0710000001", "0710000002", "--sender", "ACME")
+	f.must("optout", "add", "0710000001", "0710000003", "0710000004")
 	export := f.write("export.csv", "")
 	f.must("optout", "export", export)
 	was := f.read("export.csv")
 	if strings.Count(was, "\n") != 6 || !strings.HasPrefix(was, "msisdn,sender,origin,at\n") {
 		t.Error(was)
 	}
-	if out := f.must("optout", "remove", "--file", list[:len(list)-8]+"export.csv"); !strings.HasPrefix(out, "3 numbers removed") {
+	if out := f.must("optout", "remove", "--file", export); !strings.HasPrefix(out, "3 numbers removed") {
 		t.Error(out)
 	}
 	if out := f.must("optout", "remove", "0710000001", "0710000002", "--sender", "ACME"); !strings.HasPrefix(out, "2 numbers removed") {
@@ -188,7 +206,13 @@ func TestOptOutOnTheCommandLine(t *testing.T) {
 			t.Errorf("%q was exported and imported, but the second export does not have it", line)
 		}
 	}
-	// The next opt-out begins while a call to two of its numbers is in flight.
+}
+
+// The opt-out begins while a call to two of its numbers is in flight.
+func TestOptOutWaitsForCallsInFlight(t *testing.T) {
+	t.Parallel()
+	f := newDeployment(t, sandbox.Options{Latency: 2 * time.Second}, "max_recipients: 2", "concurrency: 1")
+	f.start()
 	if _, err := f.client.Enqueue(t.Context(), producer.Campaign{ID: "c", Via: "kobo-main", Body: text}, campaignNumbers(9, 6)); err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,263 @@
+package e2e
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/hibiken/asynq"
+
+	"github.com/tuma-sms/tuma/producer"
+	"github.com/tuma-sms/tuma/providers"
+	"github.com/tuma-sms/tuma/ratelimit"
+	"github.com/tuma-sms/tuma/sms"
+)
+
+func rejectedResult() *providers.Result {
+	return &providers.Result{Outcome: providers.Rejected, Reason: "refused", Code: "7"}
+}
+
+func noAnswer() error {
+	return &providers.Error{Op: "scripted send", Outcome: providers.Unknown, Scope: providers.Call, Cause: providers.CauseNoAnswer}
+}
+
+// ordinary runs a small campaign with an invalid number, and one that it pauses, resumes and cancels.
+func (r *schemaRig) ordinary() {
+	r.enqueue(producer.Campaign{ID: "ordinary", Via: "plain"}, append(r.numbers(3), "12")...)
+	r.done("ordinary")
+	r.ok(r.client.Hold(r.t.Context(), "keyed", ""))
+	r.enqueue(producer.Campaign{ID: "cancelled", Via: "keyed"}, r.numbers(3)...)
+	_, err := r.client.Pause(r.t.Context(), "cancelled")
+	r.ok(err)
+	_, err = r.client.Resume(r.t.Context(), "cancelled")
+	r.ok(err)
+	_, err = r.client.Cancel(r.t.Context(), "cancelled")
+	r.ok(err)
+	_, err = r.client.Release(r.t.Context(), "keyed")
+	r.ok(err)
+}
+
+// everything runs a campaign that sets every option.
+func (r *schemaRig) everything() {
+	recipients := func(yield func(producer.Recipient, error) bool) {
+		for i, n := range r.numbers(6) {
+			fields := map[string]string{"name": fmt.Sprintf("Amina %d", i)}
+			if i == 5 {
+				fields = nil
+			}
+			if !yield(producer.Recipient{Number: n, Fields: fields}, nil) {
+				return
+			}
+		}
+	}
+	_, err := r.client.Enqueue(r.t.Context(), producer.Campaign{ID: "everything", Via: "keyed", From: "ACME", Body: "Habari {{name}}", Class: producer.Transactional,
+		Country: "KE", Flash: true, OnUnknown: producer.OnUnknownKeep, OnMissing: producer.OnMissingSkip, Transliterate: true, MaxMessages: 100,
+		MaxSegments: 100, Canary: 2, MaxRejected: 50, StartAt: time.Now().Add(200 * time.Millisecond), ExpiresIn: time.Hour}, recipients)
+	r.ok(err)
+	r.done("everything")
+}
+
+// tryAgain retries rejected and unknown recipients of a campaign with routes. Another campaign has a recipient that
+// the gateway refuses at first.
+func (r *schemaRig) tryAgain() {
+	numbers := r.numbers(4)
+	bad := func(to sms.MSISDN) int {
+		for i, n := range numbers {
+			if n == to.E164() {
+				return i
+			}
+		}
+		return -1
+	}
+	r.plain.answers(func(to sms.MSISDN, _ int) (*providers.Result, error) {
+		switch bad(to) {
+		case 0:
+			return rejectedResult(), nil
+		case 1:
+			return &providers.Result{Outcome: providers.Unknown, Reason: "not_in_reply"}, nil
+		}
+		return nil, nil
+	})
+	r.enqueue(producer.Campaign{ID: "retried"}, numbers...)
+	if s := r.done("retried"); s.Rejected != 1 || s.Unknown != 1 {
+		r.t.Fatalf("before the retry: %+v", s)
+	}
+	r.plain.answers(nil)
+	n, err := r.client.Retry(r.t.Context(), "retried", producer.RetryOptions{Unknown: true, Rejected: true})
+	if err != nil || n != 2 {
+		r.t.Fatalf("got %d retried recipients, %v; want 2", n, err)
+	}
+	r.done("retried")
+
+	first := r.numbers(3)
+	r.keyed.answers(func(to sms.MSISDN, tries int) (*providers.Result, error) {
+		if to.E164() == first[0] && tries == 1 {
+			return &providers.Result{Outcome: providers.Retryable, Reason: "busy"}, nil
+		}
+		return nil, nil
+	})
+	r.enqueue(producer.Campaign{ID: "busy", Via: "keyed"}, first...)
+	r.done("busy")
+	r.keyed.answers(nil)
+}
+
+// optOut opts out a recipient between planning and sending.
+func (r *schemaRig) optOut() {
+	numbers := r.numbers(3)
+	r.ok(r.client.Hold(r.t.Context(), "keyed", ""))
+	r.enqueue(producer.Campaign{ID: "opted", Via: "keyed"}, numbers...)
+	r.until("opted to be planned", func() bool { return r.has("opted", "b0.0") })
+	for _, sender := range []string{"", "ACME"} {
+		people := func(yield func(producer.OptOut, error) bool) {
+			yield(producer.OptOut{Number: numbers[0], Sender: sender, Origin: "form"}, nil)
+		}
+		_, err := r.client.OptOut(r.t.Context(), people)
+		r.ok(err)
+	}
+	_, err := r.client.Release(r.t.Context(), "keyed")
+	r.ok(err)
+	if s := r.done("opted"); s.Skipped != 1 {
+		r.t.Fatalf("opted: %+v", s)
+	}
+}
+
+// quarantine overwrites a batch with unreadable bytes, and enqueues a task with an unreadable payload. A worker
+// quarantines both.
+func (r *schemaRig) quarantine() {
+	for try := 0; !r.breakBatch(fmt.Sprintf("broken-%d", try)); try++ {
+		if try == 4 {
+			r.t.Fatal("each of five campaigns was sent, although its batch cannot be read")
+		}
+	}
+	tasks := asynq.NewClientFromRedisClient(r.rdb)
+	_, err := tasks.EnqueueContext(r.t.Context(), asynq.NewTask("tuma:send", []byte("nothing")), asynq.Queue("tuma-send:plain"), asynq.TaskID("nothing"))
+	r.ok(err)
+	r.until("the payload", func() bool {
+		n, err := r.rdb.Exists(r.t.Context(), "tuma:payloads").Result()
+		r.ok(err)
+		return n == 1
+	})
+}
+
+// breakBatch overwrites the only batch of a planned campaign, and reports whether the worker quarantined it. It reports
+// false if the campaign ended: then planning wrote the batch again after breakBatch did.
+func (r *schemaRig) breakBatch(id string) (quarantined bool) {
+	r.ok(r.client.Hold(r.t.Context(), "keyed", ""))
+	r.enqueue(producer.Campaign{ID: id, Via: "keyed"}, r.numbers(3)...)
+	r.until(id+" to be planned", func() bool { return r.has(id, "b0.0") })
+	r.ok(r.rdb.HSet(r.t.Context(), "tuma:{"+id+"}:l", "b0.0", "\xf0nothing").Err())
+	_, err := r.client.Release(r.t.Context(), "keyed")
+	r.ok(err)
+	r.until("the quarantine of "+id, func() bool {
+		if quarantined = r.has(id, "left"); quarantined {
+			return true
+		}
+		s, err := r.client.Status(r.t.Context(), id)
+		return err == nil && s.State == producer.Done
+	})
+	return quarantined
+}
+
+// twice has a recipient who gets two messages: after the resend a delivery report shows that the gateway had taken the
+// first submission.
+func (r *schemaRig) twice() {
+	numbers := r.numbers(1)
+	r.plain.answers(func(_ sms.MSISDN, tries int) (*providers.Result, error) {
+		if tries == 1 {
+			return nil, noAnswer()
+		}
+		return &providers.Result{Outcome: providers.Accepted, MessageID: "second"}, nil
+	})
+	r.enqueue(producer.Campaign{ID: "twice", Via: "plain"}, numbers...)
+	if s := r.done("twice"); s.Accepted != 1 {
+		r.t.Fatalf("twice: %+v", s)
+	}
+	to, err := sms.ParseMSISDN(numbers[0], "")
+	r.ok(err)
+	if told, err := r.worker.Reconcile(r.t.Context(), "plain", providers.DLR{MessageID: "first", To: to}); err != nil || !told {
+		r.t.Fatalf("Reconcile of the report: got %t, %v; want true", told, err)
+	}
+	r.plain.answers(nil)
+}
+
+// credit makes an account run out of credit, and then tops it up.
+func (r *schemaRig) credit() {
+	r.keyed.mu.Lock()
+	r.keyed.credit = 1
+	r.keyed.mu.Unlock()
+	r.keyed.answers(func(sms.MSISDN, int) (*providers.Result, error) {
+		if r.keyed.credit > 10 { // the lock is held
+			return nil, nil
+		}
+		return nil, &providers.Error{Op: "scripted send", Outcome: providers.Retryable, Scope: providers.Account, Cause: providers.CauseCredit, Code: "402"}
+	})
+	r.enqueue(producer.Campaign{ID: "poor", Via: "keyed"}, r.numbers(4)...)
+	r.until("the hold", func() bool {
+		ok, err := r.rdb.HExists(r.t.Context(), "tuma:account:{keyed}", "hold_size").Result()
+		r.ok(err)
+		return ok
+	})
+	r.keyed.mu.Lock()
+	r.keyed.credit = 100
+	r.keyed.mu.Unlock()
+	r.done("poor")
+	r.keyed.answers(nil)
+}
+
+// failOver makes an account unreachable. Its work moves to the next account of the route. Then a worker plans another
+// campaign, and does not use the held account.
+func (r *schemaRig) failOver() {
+	r.plain.answers(func(sms.MSISDN, int) (*providers.Result, error) {
+		return nil, &providers.Error{Op: "scripted send", Outcome: providers.Retryable, Scope: providers.Account, Cause: providers.CauseConnection}
+	})
+	r.enqueue(producer.Campaign{ID: "moved"}, r.numbers(9)...)
+	r.done("moved")
+	// Planning avoids the account only between two probes of its hold. If a probe is due, the campaign becomes
+	// the probe and is planned for the account, so the test tries up to 20 campaigns.
+	for n := range 20 {
+		id := fmt.Sprintf("around-%d", n)
+		r.enqueue(producer.Campaign{ID: id}, r.numbers(2)...)
+		r.done(id)
+		snapshot, err := r.rdb.HGet(r.t.Context(), "tuma:{"+id+"}:l", "frozen").Result()
+		r.ok(err)
+		if strings.Contains(snapshot, `"h":true`) {
+			break
+		}
+	}
+	r.plain.answers(nil)
+	_, err := r.client.Release(r.t.Context(), "plain")
+	r.ok(err)
+}
+
+// night enqueues a marketing campaign outside the sending hours, and cancels it.
+func (r *schemaRig) night() {
+	_, err := r.client.Enqueue(r.t.Context(), producer.Campaign{ID: "night", Via: "plain", Body: "Habari"}, producer.Numbers(r.numbers(1)...))
+	r.ok(err)
+	r.until("the sending hours", func() bool { return r.has("night", "z:1") })
+	_, err = r.client.Cancel(r.t.Context(), "night")
+	r.ok(err)
+}
+
+// large has three pages and is planned in the queue for large campaigns. The campaign after it has merge fields and
+// goes to the account with small calls.
+func (r *schemaRig) large() {
+	r.enqueue(producer.Campaign{ID: "large", Via: "keyed"}, r.numbers(10_001)...)
+	r.done("large")
+	recipients := func(yield func(producer.Recipient, error) bool) {
+		for i, n := range r.numbers(600) {
+			if !yield(producer.Recipient{Number: n, Fields: map[string]string{"n": fmt.Sprint(i)}}, nil) {
+				return
+			}
+		}
+	}
+	_, err := r.client.Enqueue(r.t.Context(), producer.Campaign{ID: "personal", Via: "plain", Body: "{{n}}", Class: producer.Transactional}, recipients)
+	r.ok(err)
+	r.done("personal")
+}
+
+// byHand changes a rate by hand, as tuma rate does.
+func (r *schemaRig) byHand() {
+	setting, err := ratelimit.Setting(500, 50)
+	r.ok(err)
+	r.ok(r.rdb.HSet(r.t.Context(), "tuma:account:{plain}", "rate", setting).Err())
+}

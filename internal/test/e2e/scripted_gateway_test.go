@@ -1,0 +1,58 @@
+package e2e
+
+import (
+	"context"
+	"sync"
+
+	"github.com/tuma-sms/tuma/providers"
+	"github.com/tuma-sms/tuma/sms"
+)
+
+// scripted is a gateway in this process whose answers a test sets. It is safe for concurrent use.
+type scripted struct {
+	info providers.Info
+	mu   sync.Mutex
+	// answer returns the result for one recipient, nil to accept it, or an error for the call. tries counts the
+	// submissions of that recipient. Without answer everything is accepted.
+	answer func(to sms.MSISDN, tries int) (*providers.Result, error)
+	tries  map[sms.MSISDN]int
+	credit float64
+}
+
+// Info implements providers.Provider.
+func (g *scripted) Info() providers.Info { return g.info }
+
+// Balance implements providers.Balancer.
+func (g *scripted) Balance(context.Context) (providers.Balance, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return providers.Balance{Amount: g.credit, Currency: "KES"}, nil
+}
+
+func (g *scripted) answers(f func(to sms.MSISDN, tries int) (*providers.Result, error)) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.answer, g.tries = f, map[sms.MSISDN]int{}
+}
+
+// Send implements providers.Provider.
+func (g *scripted) Send(_ context.Context, b providers.Batch) ([]providers.Result, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	out := make([]providers.Result, len(b.To))
+	for i, to := range b.To {
+		out[i] = providers.Result{Outcome: providers.Accepted, MessageID: "m-" + to.String()}
+		if g.answer == nil {
+			continue
+		}
+		g.tries[to]++
+		r, err := g.answer(to, g.tries[to])
+		if err != nil {
+			return nil, err
+		}
+		if r != nil {
+			out[i] = *r
+		}
+	}
+	return out, nil
+}
