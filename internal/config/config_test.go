@@ -200,13 +200,8 @@ func TestWhatIsMissingFailsOnlyItsAccount(t *testing.T) {
 	}
 }
 
-func TestConfigIsRead(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, "pass"), []byte("from a file\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	c, err := Parse(filepath.Join(dir, "tuma.yaml"), []byte(`
+// fullConfig has a value other than the default for almost every key.
+const fullConfig = `
 redis: {url: "redis://h:1/2", unsafe: true, durability: "replicas:2"}
 retention: 1d12h
 accounts:
@@ -233,7 +228,15 @@ routes:
 default_country: ke
 windows: {NG: "09:30-24:00", KE: off, ug: "08:00-17:00", GH: "20:00-06:00"}
 failover_after: 90s
-`), environment("WHO", "me"))
+`
+
+func TestConfigIsRead(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "pass"), []byte("from a file\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c, err := Parse(filepath.Join(dir, "tuma.yaml"), []byte(fullConfig), environment("WHO", "me"))
 	if err != nil {
 		t.Fatal(err)
 	}

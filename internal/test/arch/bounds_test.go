@@ -38,8 +38,6 @@ var boundExceptions = []boundException{
 	{"cmd/tuma testMessage", 65, "methods", notYet},
 	{"cmd/tuma/report.go", 402, "lines", notYet},
 
-	{"internal/config TestConfigIsRead", 63, "lines", notYet},
-
 	{"internal/ledger Ledger", 82, "exported methods", notYet},
 	{"internal/ledger Ledger", 126, "methods", notYet},
 	{"internal/ledger Ledger.rowsOf", 71, "lines", notYet},
@@ -64,10 +62,6 @@ var boundExceptions = []boundException{
 
 	{"internal/sandbox TestControlsFromOutside", 76, "lines", notYet},
 	{"internal/sandbox/sandbox_test.go", 470, "lines", notYet},
-
-	{"internal/test/bench measureRate", 65, "lines", notYet},
-	{"internal/test/bench optOutRole", 66, "lines", notYet},
-	{"internal/test/bench runTuma", 62, "lines", notYet},
 
 	{"providers TestStatusVerdictOfEveryStatus", 66, "lines", notYet},
 	{"providers TestWithoutAConnectionNothingIsSent", 70, "lines", notYet},

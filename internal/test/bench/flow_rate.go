@@ -36,6 +36,21 @@ func perCall(rate int) int {
 	return 1
 }
 
+// redisCounters are what the workers of the account kobo have cost so far: commands that Redis has run,
+// and requests to the limiter.
+type redisCounters struct {
+	commands int64
+	requests int
+}
+
+func (r *flowRig) counters(ctx context.Context) (c redisCounters, err error) {
+	if c.commands, err = r.commands(ctx); err != nil {
+		return c, err
+	}
+	c.requests, err = r.limiterRequests(ctx, "kobo")
+	return c, err
+}
+
 func measureRate(ctx context.Context, o flowOptions, workers, rate int, b *bounds) error {
 	size := perCall(rate)
 	r, err := newFlowRig(ctx, o, flowSetup{workers: workers, traced: true,
@@ -56,22 +71,14 @@ func measureRate(ctx context.Context, o flowOptions, workers, rate int, b *bound
 	if err := wait(ctx, from); err != nil {
 		return err
 	}
-	commandsBefore, err := r.commands(ctx)
-	if err != nil {
-		return err
-	}
-	askedBefore, err := r.limiterRequests(ctx, "kobo")
+	before, err := r.counters(ctx)
 	if err != nil {
 		return err
 	}
 	if err := wait(ctx, from.Add(o.lasts)); err != nil {
 		return err
 	}
-	commandsAfter, err := r.commands(ctx)
-	if err != nil {
-		return err
-	}
-	asked, err := r.limiterRequests(ctx, "kobo")
+	after, err := r.counters(ctx)
 	if err != nil {
 		return err
 	}
@@ -90,8 +97,8 @@ func measureRate(ctx context.Context, o flowOptions, workers, rate int, b *bound
 	// The default burst is what the rate allows in a tenth of a second.
 	bound := rate + max(rate/10, 1, size)
 	most, arrived := maxInASecond(granted), maxInASecond(went)
-	perGrant := float64(asked-askedBefore) / float64(max(1, grants/size))
-	perSecond := float64(commandsAfter-commandsBefore)/to.Sub(from).Seconds() - 3*float64(rate/size) // tracing costs three commands a call
+	perGrant := float64(after.requests-before.requests) / float64(max(1, grants/size))
+	perSecond := float64(after.commands-before.commands)/to.Sub(from).Seconds() - 3*float64(rate/size) // tracing costs three commands a call
 	fmt.Printf("%7d  %7d  %6d  %6.1f%%  %7d ≤ %6d  %7d ≤ %6.0f  %14.2f  %17.0f\n",
 		workers, rate, size, 100*used, most, bound, arrived, 1.05*float64(bound), perGrant, perSecond)
 	of := fmt.Sprintf("%d workers at %d/s: ", workers, rate)

@@ -91,15 +91,21 @@ func runTuma(ctx context.Context, o options, url, file string, r *redisServer, i
 	w.end()
 	f.workerCPU, f.workerPeak = w.usage()
 	f.cpu = f.producerCPU + f.workerCPU + f.redisCPU
-	begun = time.Now()
-	if p, err = startRole("results", "", r.url, id, filepath.Join(o.dir, "results.csv")); err != nil {
-		return f, err
+	f.results, err = readResults(o, r, id)
+	return f, err
+}
+
+// readResults writes the results of a campaign to a file, and returns how long that takes.
+func readResults(o options, r *redisServer, id string) (time.Duration, error) {
+	begun := time.Now()
+	p, err := startRole("results", "", r.url, id, filepath.Join(o.dir, "results.csv"))
+	if err != nil {
+		return 0, err
 	}
 	if err := p.Wait(); err != nil {
-		return f, fmt.Errorf("results: %w", err)
+		return 0, fmt.Errorf("results: %w", err)
 	}
-	f.results = time.Since(begun)
-	return f, nil
+	return time.Since(begun), nil
 }
 
 func waitForAccount(ctx context.Context, c *producer.Client) error {
