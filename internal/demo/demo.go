@@ -105,7 +105,7 @@ func (d *demo) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer client.Close()
+	defer func() { _ = client.Close() }() // it always returns nil
 	if err := d.awaitWorkers(ctx, client); err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 	"iter"
 	"strings"
 
+	"github.com/tuma-sms/tuma/internal/xlsx"
 	"github.com/tuma-sms/tuma/producer"
 )
 
@@ -52,7 +53,7 @@ const (
 	MaxBytes = 8 << 30
 	MaxRows  = 100_000_000
 	// MaxColumns is the maximum number of columns, which is Excel's.
-	MaxColumns = 16_384
+	MaxColumns = xlsx.MaxColumns
 	// MaxField is the maximum size of a field value in bytes. A rendered message may have
 	// four times as many bytes (sms.MaxRendered).
 	MaxField = 4 << 10

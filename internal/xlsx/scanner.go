@@ -1,4 +1,4 @@
-package recipients
+package xlsx
 
 import (
 	"archive/zip"
@@ -10,7 +10,7 @@ import (
 
 // xmlScanner reads the XML tokens of a part of a workbook, within limits.
 type xmlScanner struct {
-	w              *workbook
+	b              *Book
 	part           io.ReadCloser
 	in             *bufio.Reader
 	xml            *xml.Decoder
@@ -28,12 +28,12 @@ var (
 
 // open returns a scanner for the part f. most is the maximum number of unpacked bytes. The
 // caller must close it.
-func (w *workbook) open(f *zip.File, most int64) (*xmlScanner, error) {
+func (b *Book) open(f *zip.File, most int64) (*xmlScanner, error) {
 	part, err := f.Open()
 	if err != nil {
-		return nil, w.fileError("is a damaged workbook: %v", err)
+		return nil, b.fileError("is a damaged workbook: %v", err)
 	}
-	t := &xmlScanner{w: w, part: part, in: bufio.NewReaderSize(part, 32<<10), most: most, packed: int64(f.CompressedSize64)}
+	t := &xmlScanner{b: b, part: part, in: bufio.NewReaderSize(part, 32<<10), most: most, packed: int64(f.CompressedSize64)}
 	t.xml = xml.NewDecoder(t)
 	return t, nil
 }
@@ -42,15 +42,15 @@ func (t *xmlScanner) close() { _ = t.part.Close() } // no data is lost: the part
 
 // Read reads one byte. xml.NewDecoder requires an io.Reader, but the decoder calls ReadByte,
 // not Read.
-func (t *xmlScanner) Read(b []byte) (int, error) {
-	if len(b) == 0 {
+func (t *xmlScanner) Read(p []byte) (int, error) {
+	if len(p) == 0 {
 		return 0, nil
 	}
 	c, err := t.ReadByte()
 	if err != nil {
 		return 0, err
 	}
-	b[0] = c
+	p[0] = c
 	return 1, nil
 }
 
@@ -78,14 +78,14 @@ func (t *xmlScanner) next() (xml.Token, error) {
 		return token, err
 	}
 	switch {
-	case t.w.file.err != nil:
-		return nil, t.w.file.err
+	case t.b.file.err != nil:
+		return nil, t.b.file.err
 	case errors.Is(err, errToken):
-		return nil, t.w.errorHere("a cell has more than %d bytes: shorten it", maxToken)
+		return nil, t.b.errorHere("a cell has more than %d bytes: shorten it", maxToken)
 	case errors.Is(err, errPart):
-		return nil, t.w.fileError("has a part of more than %d MB: save it as CSV UTF-8", t.most>>20)
+		return nil, t.b.fileError("has a part of more than %d MB: save it as CSV UTF-8", t.most>>20)
 	case errors.Is(err, errBomb):
-		return nil, t.w.fileError("unpacks to more than %d times its size, unlike any real workbook: save it as CSV UTF-8", maxRatio)
+		return nil, t.b.fileError("unpacks to more than %d times its size, unlike any real workbook: save it as CSV UTF-8", maxRatio)
 	}
-	return nil, t.w.errorHere("the workbook is damaged: %v", err)
+	return nil, t.b.errorHere("the workbook is damaged: %v", err)
 }

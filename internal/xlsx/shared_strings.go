@@ -1,11 +1,10 @@
-package recipients
+package xlsx
 
 import (
 	"archive/zip"
 	"encoding/binary"
 	"encoding/xml"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 )
@@ -36,8 +35,8 @@ const (
 )
 
 // load reads all shared strings of the workbook.
-func (t *sharedStrings) load(w *workbook) (err error) {
-	in, err := w.open(t.part, maxSharedStrings)
+func (t *sharedStrings) load(b *Book) (err error) {
+	in, err := b.open(t.part, maxSharedStrings)
 	if err != nil {
 		return err
 	}
@@ -65,7 +64,7 @@ func (t *sharedStrings) load(w *workbook) (err error) {
 		case xml.CharData:
 			if inText {
 				if text = append(text, e...); len(text) > maxToken {
-					return w.errorHere("a cell has more than %d bytes: shorten it", maxToken)
+					return b.errorHere("a cell has more than %d bytes: shorten it", maxToken)
 				}
 			}
 		case xml.EndElement:
@@ -76,7 +75,7 @@ func (t *sharedStrings) load(w *workbook) (err error) {
 				phonetic--
 			case "si":
 				if err := t.add(text); err != nil {
-					return fmt.Errorf("read %s: %w", w.o.Name, err)
+					return err
 				}
 			}
 		}

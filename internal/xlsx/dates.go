@@ -1,4 +1,4 @@
-package recipients
+package xlsx
 
 import (
 	"archive/zip"
@@ -35,11 +35,11 @@ func builtinDateStyle(id int) dateStyle {
 const maxStyles = 65_490
 
 // readStyles finds the cell styles that show a number as a date.
-func (w *workbook) readStyles(f *zip.File) error {
+func (b *Book) readStyles(f *zip.File) error {
 	custom := map[string]dateStyle{}
-	w.dates = map[int]dateStyle{}
+	b.dates = map[int]dateStyle{}
 	n, inCells := 0, false
-	return w.scan(f, maxPart, func(e xml.StartElement) {
+	return b.scan(f, maxPart, func(e xml.StartElement) {
 		switch e.Name.Local {
 		case "numFmt":
 			if len(custom) < maxStyles {
@@ -62,7 +62,7 @@ func (w *workbook) readStyles(f *zip.File) error {
 				}
 			}
 			if style != 0 {
-				w.dates[n] = style
+				b.dates[n] = style
 			}
 			n++
 		}
@@ -113,14 +113,14 @@ const lastDate = 2_958_466
 
 // date converts a number of days to a date such as 2025-11-30, a time such as 14:05 or both,
 // depending on style. ok is false if number is not a date that Excel supports.
-func (w *workbook) date(number string, style dateStyle) (text string, ok bool) {
+func (b *Book) date(number string, style dateStyle) (text string, ok bool) {
 	days, err := strconv.ParseFloat(number, 64)
 	if err != nil || days < 0 || days >= lastDate {
 		return "", false
 	}
 	first := time.Date(1899, 12, 30, 0, 0, 0, 0, time.UTC)
 	switch {
-	case w.since1904:
+	case b.since1904:
 		first = time.Date(1904, 1, 1, 0, 0, 0, 0, time.UTC)
 	case days >= 1 && days < 60:
 		days++ // Excel counts 29 February 1900, which did not exist

@@ -1,0 +1,245 @@
+package xlsx
+
+import (
+	"bytes"
+	"encoding/xml"
+	"errors"
+	"io"
+	"iter"
+	"strconv"
+)
+
+// Cell is a cell of a sheet, in the form in which the file stores it.
+type Cell struct {
+	Column int    // from 0
+	kind   string // the t attribute, e.g. "s" for a shared string
+	style  int    // the index of the cell style
+	raw    []byte // the content, or the number of a shared string
+}
+
+// Empty reports whether the cell has no content.
+func (c *Cell) Empty() bool { return len(c.raw) == 0 }
+
+// Row is a row of a sheet with its wanted cells.
+type Row struct {
+	Number int // from 1
+	Cells  []Cell
+	// Filled is true if any cell, wanted or not, is not blank.
+	Filled bool
+	// Hidden is true if the sheet does not show the row, because of a filter or by hand.
+	Hidden bool
+	count  int // cells in the row, wanted or not
+	book   *Book
+}
+
+// Cell returns the cell in the given column, from 0, or nil if the row has no such cell.
+func (r *Row) Cell(column int) *Cell {
+	for i := range r.Cells {
+		if r.Cells[i].Column == column {
+			return &r.Cells[i]
+		}
+	}
+	return nil
+}
+
+// Text returns the content of a cell of the row: an unchanged text, a number in decimal notation, or a
+// date in the form 2025-11-30. It returns nothing for a nil cell. The result is valid until the next call
+// of Text or Digits. The error is an *Error if the workbook is damaged, else a read error.
+func (r *Row) Text(c *Cell) ([]byte, error) { return r.book.text(c, false) }
+
+// Digits is Text for a cell with a phone number, which is never a date.
+func (r *Row) Digits(c *Cell) ([]byte, error) { return r.book.text(c, true) }
+
+// Rows yields the rows of the sheet from the beginning, also blank rows, with only those cells for whose
+// column want returns true. A row is valid until the next one. An error ends the sequence. It is an *Error
+// if the workbook has a mistake, else a read error.
+func (b *Book) Rows(want func(column int) bool) iter.Seq2[*Row, error] {
+	return func(yield func(*Row, error) bool) {
+		b.row = 0
+		in, err := b.open(b.part, maxSheet)
+		if err != nil {
+			yield(nil, err)
+			return
+		}
+		defer in.close()
+		for r := (&Row{book: b}); ; {
+			err := in.nextRow(r, want)
+			switch {
+			case errors.Is(err, io.EOF):
+				return
+			case err != nil:
+				yield(nil, err)
+				return
+			case !yield(r, nil):
+				return
+			}
+		}
+	}
+}
+
+// text returns the content of a cell. isNumber is true for a phone number, which is never a date.
+func (b *Book) text(c *Cell, isNumber bool) ([]byte, error) {
+	if c == nil || len(c.raw) == 0 {
+		return nil, nil
+	}
+	switch c.kind {
+	case "s":
+		i, err := strconv.Atoi(string(bytes.TrimSpace(c.raw)))
+		if err != nil {
+			return nil, b.errorHere("the workbook is damaged: %v", errNoText)
+		}
+		text, err := b.sharedStrings.at(i)
+		if errors.Is(err, errNoText) {
+			return nil, b.errorHere("the workbook is damaged: %v", err)
+		}
+		return text, err
+	case "b":
+		if string(c.raw) == "1" {
+			return []byte("TRUE"), nil
+		}
+		return []byte("FALSE"), nil
+	case "", "n":
+		raw := string(bytes.TrimSpace(c.raw))
+		if style := b.dates[c.style]; style != 0 && !isNumber {
+			if text, ok := b.date(raw, style); ok {
+				return []byte(text), nil
+			}
+		}
+		return []byte(formatNumber(raw)), nil
+	}
+	return c.raw, nil // kinds str, inlineStr, d (ISO date) and e (error)
+}
+
+// nextRow reads the next row into r, with only those cells for whose column want returns
+// true. It returns io.EOF after the last row.
+func (t *xmlScanner) nextRow(r *Row, want func(column int) bool) error {
+	r.Cells, r.Filled, r.count = r.Cells[:0], false, 0
+	var c Cell
+	last, inRow, inCell, inText, phonetic := -1, false, false, false, 0
+	for {
+		token, err := t.next()
+		if err != nil {
+			return err
+		}
+		switch e := token.(type) {
+		case xml.StartElement:
+			switch e.Name.Local {
+			case "row":
+				inRow = true
+				if err := t.startRow(r, e); err != nil {
+					return err
+				}
+			case "c":
+				if inCell = inRow; inCell {
+					if c, err = t.startCell(r, e, last); err != nil {
+						return err
+					}
+					last = c.Column
+				}
+			case "v", "t":
+				inText = inCell && phonetic == 0
+			case "rPh":
+				phonetic++
+			}
+		case xml.CharData:
+			if !inText || len(e) == 0 {
+				continue
+			}
+			if r.Filled = r.Filled || c.kind != "s" && len(bytes.TrimSpace(e)) > 0; c.kind != "s" && !want(c.Column) {
+				continue
+			}
+			if len(c.raw)+len(e) > maxToken {
+				return t.b.errorHere("a cell has more than %d bytes: shorten it", maxToken)
+			}
+			c.raw = append(c.raw, e...)
+		case xml.EndElement:
+			switch e.Name.Local {
+			case "v", "t":
+				inText = false
+			case "rPh":
+				phonetic--
+			case "c":
+				if inCell && c.kind == "s" && !r.Filled {
+					text, err := t.b.text(&c, false)
+					if err != nil {
+						return err
+					}
+					r.Filled = len(bytes.TrimSpace(text)) > 0
+				}
+				if inCell && want(c.Column) {
+					if t.keptBytes(r) > maxRow {
+						return t.b.errorHere("the row has more than %d bytes: shorten its cells", maxRow)
+					}
+					r.Cells = append(r.Cells, c)
+				}
+				inCell, inText = false, false
+			case "row":
+				if inRow {
+					return nil
+				}
+			}
+		}
+	}
+}
+
+// maxRow is the maximum size of the wanted cells of a row, in bytes.
+const maxRow = 1 << 20
+
+// keptBytes returns the size of the cells of r. It counts only at every 64th cell and returns
+// 0 at the others, to save time.
+func (t *xmlScanner) keptBytes(r *Row) (n int) {
+	if len(r.Cells)%64 != 0 {
+		return 0
+	}
+	for i := range r.Cells {
+		n += len(r.Cells[i].raw)
+	}
+	return n
+}
+
+// startRow sets the number of a row and whether it is hidden. A row without a number has the
+// number after that of the previous row.
+func (t *xmlScanner) startRow(r *Row, e xml.StartElement) error {
+	r.Number++
+	if n, err := strconv.Atoi(attribute(e, "r")); err == nil && n > r.Number {
+		r.Number = n
+	}
+	r.Hidden, _ = strconv.ParseBool(attribute(e, "hidden")) // false if the attribute is missing
+	if t.b.row = r.Number; r.Number > MaxRows {
+		return t.b.errorHere("a sheet may have at most %d rows: save it as CSV UTF-8", MaxRows)
+	}
+	return nil
+}
+
+// startCell returns a cell with its column, kind and style. A cell without a name is in the
+// column after last.
+func (t *xmlScanner) startCell(r *Row, e xml.StartElement, last int) (Cell, error) {
+	c := Cell{Column: last + 1, kind: attribute(e, "t")}
+	if at, ok := columnOf(attribute(e, "r")); ok {
+		c.Column = at
+	}
+	if r.count++; c.Column >= MaxColumns || r.count > MaxColumns {
+		return c, t.b.errorHere("a row may have at most %d columns: remove the others", MaxColumns)
+	}
+	if style := attribute(e, "s"); style != "" {
+		c.style, _ = strconv.Atoi(style) // an invalid style becomes 0, which is not a date
+	}
+	return c, nil
+}
+
+// columnOf returns the column, from 0, of a cell name such as AB17. ok is false if the name
+// is invalid.
+func columnOf(name string) (column int, ok bool) {
+	n := 0
+	for i := range len(name) {
+		switch c := name[i]; {
+		case c >= 'A' && c <= 'Z':
+			if n = n*26 + int(c-'A') + 1; n > 2*MaxColumns {
+				return n, true
+			}
+		default:
+			return n - 1, i > 0 && c >= '0' && c <= '9'
+		}
+	}
+	return 0, false
+}
