@@ -61,7 +61,10 @@ func TestRows(t *testing.T) {
 			t.Error(diff)
 		}
 	}
-	for range b.Rows(func(int) bool { return true }) {
+	for r, err := range b.Rows(func(int) bool { return true }) {
+		if err != nil || r.Number != 1 {
+			t.Errorf("first row: number %d, error %v", r.Number, err)
+		}
 		break // the loop may end early
 	}
 }
