@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/tuma-sms/tuma/internal/ledger"
-	"github.com/tuma-sms/tuma/internal/sandbox"
+	"github.com/tuma-sms/tuma/internal/simulator"
 	"github.com/tuma-sms/tuma/producer"
 	"github.com/tuma-sms/tuma/providers"
 	"github.com/tuma-sms/tuma/providers/kobo"
@@ -83,7 +83,7 @@ func TestOfAFailingCampaignOnlyTheCanaryArrives(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := newRig(t, sandbox.Options{})
+			r := newRig(t, simulator.Options{})
 			gw := newScriptedStub(tt.most, func(int64) providers.Result { return tt.say })
 			for range 2 {
 				r.start(stubAccount(gw))
@@ -112,7 +112,7 @@ func TestOfAFailingCampaignOnlyTheCanaryArrives(t *testing.T) {
 
 func TestACanaryWithinTheLimitGoesOnByItself(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, sandbox.Options{})
+	r := newRig(t, simulator.Options{})
 	gw := newScriptedStub(20, func(n int64) providers.Result {
 		if n%10 == 0 {
 			return rejected
@@ -128,7 +128,7 @@ func TestACanaryWithinTheLimitGoesOnByItself(t *testing.T) {
 
 func TestOfARunningCampaignNoMoreIsClaimedAboveTheLimit(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, sandbox.Options{})
+	r := newRig(t, simulator.Options{})
 	gw := newScriptedStub(10, func(n int64) providers.Result {
 		if n > 300 {
 			return rejected
@@ -157,7 +157,7 @@ func TestOfARunningCampaignNoMoreIsClaimedAboveTheLimit(t *testing.T) {
 
 func TestTheSandboxRejectsEveryThird(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, sandbox.Options{})
+	r := newRig(t, simulator.Options{})
 	r.start(r.account(func(c *kobo.Config, a *worker.Account) { a.Concurrency = 3 }))
 	numbers := kenyan(3000)
 	for i, n := range numbers {
@@ -166,7 +166,7 @@ func TestTheSandboxRejectsEveryThird(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := r.gateway.Gateway("kobo").SetReply(sandbox.Reject, uint64(m)); err != nil {
+			if err := r.gateway.Gateway("kobo").SetReply(simulator.Reject, uint64(m)); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -189,7 +189,7 @@ func TestTheSandboxRejectsEveryThird(t *testing.T) {
 // a row at an account that has never accepted anything. The other parts must still be tried.
 func TestABadPartDoesNotKeepTheGoodOneFromItsTurn(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, sandbox.Options{})
+	r := newRig(t, simulator.Options{})
 	gw := newStub(providers.Info{})
 	bad, err := sms.ParseMSISDN(kenyan(7)[6], "KE")
 	if err != nil {

@@ -5,13 +5,13 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tuma-sms/tuma/internal/sandbox"
+	"github.com/tuma-sms/tuma/internal/simulator"
 	"github.com/tuma-sms/tuma/producer"
 )
 
 func TestCapsEndACampaignCleanly(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, sandbox.Options{})
+	r := newRig(t, simulator.Options{})
 	r.start(r.account())
 	long := strings.Repeat("x", 161) // two segments
 	for id, tt := range map[string]struct {

@@ -8,7 +8,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"github.com/tuma-sms/tuma/internal/sandbox"
+	"github.com/tuma-sms/tuma/internal/simulator"
 	"github.com/tuma-sms/tuma/providers"
 )
 
@@ -43,7 +43,7 @@ func (h afterClaim) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 // The lease begins when Redis grants the claim, and the call must end before the lease ends.
 func TestAClaimThatWasAnsweredLateLeavesLessTime(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, sandbox.Options{})
+	r := newRig(t, simulator.Options{})
 	gw := newStub(providers.Info{})
 	a := stubAccount(gw)
 	a.Timeout = 4 * time.Second
@@ -69,7 +69,7 @@ func TestAClaimThatWasAnsweredLateLeavesLessTime(t *testing.T) {
 // settles. The worker must rule that out before it makes the call.
 func TestAClaimFromARedisThatMayBeNewIsGivenBack(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, sandbox.Options{})
+	r := newRig(t, simulator.Options{})
 	gw := newStub(providers.Info{})
 	var mu sync.Mutex
 	var calls []int64 // calls made before each claim
@@ -103,7 +103,7 @@ func TestAClaimFromARedisThatMayBeNewIsGivenBack(t *testing.T) {
 // Without a new key, a gateway that remembers its answers would repeat the refusal.
 func TestARefusedCallGoesAgainUnderAnotherKey(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, sandbox.Options{})
+	r := newRig(t, simulator.Options{})
 	gw := newStub(providers.Info{KeyTTL: keyTTL})
 	var mu sync.Mutex
 	keys := map[string]bool{}

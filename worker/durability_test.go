@@ -11,7 +11,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"github.com/tuma-sms/tuma/internal/sandbox"
+	"github.com/tuma-sms/tuma/internal/simulator"
 	"github.com/tuma-sms/tuma/internal/test/redistest"
 	"github.com/tuma-sms/tuma/producer"
 	"github.com/tuma-sms/tuma/providers"
@@ -40,7 +40,7 @@ func (p *replicatedRig) startReplica() {
 
 func newReplicatedRig(t *testing.T) *replicatedRig {
 	t.Helper()
-	p := &replicatedRig{rig: newRig(t, sandbox.Options{}), master: redistest.Start(t, replicaConfig)}
+	p := &replicatedRig{rig: newRig(t, simulator.Options{}), master: redistest.Start(t, replicaConfig)}
 	p.startReplica()
 	p.proxy = redistest.NewProxy(t, p.master.Addr())
 	p.rdb = p.master.Client(func(o *redis.Options) { o.Addr = p.proxy.Addr() })

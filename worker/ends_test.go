@@ -12,7 +12,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/tuma-sms/tuma/internal/ledger"
-	"github.com/tuma-sms/tuma/internal/sandbox"
+	"github.com/tuma-sms/tuma/internal/simulator"
 	"github.com/tuma-sms/tuma/producer"
 	"github.com/tuma-sms/tuma/providers"
 	"github.com/tuma-sms/tuma/providers/kobo"
@@ -22,7 +22,7 @@ import (
 
 func TestAScheduledCampaignStartsOnTimeAndNotBefore(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, sandbox.Options{})
+	r := newRig(t, simulator.Options{})
 	gw := newClockedStub(providers.Info{})
 	r.start(stubAccount(gw))
 	start := time.Now().Add(1500 * time.Millisecond).Truncate(time.Millisecond)
@@ -42,7 +42,7 @@ func TestAScheduledCampaignStartsOnTimeAndNotBefore(t *testing.T) {
 
 func TestACampaignExpiresWhileItsAccountIsHeld(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, sandbox.Options{})
+	r := newRig(t, simulator.Options{})
 	gw := newStub(providers.Info{KeyTTL: keyTTL})
 	r.start(stubAccount(gw))
 	if err := r.producer.Hold(t.Context(), "kobo-main", "audit"); err != nil {
@@ -60,7 +60,7 @@ func TestACampaignExpiresWhileItsAccountIsHeld(t *testing.T) {
 
 func TestAnAnswerAfterTheExpiryStillCounts(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, sandbox.Options{})
+	r := newRig(t, simulator.Options{})
 	gw := newStub(providers.Info{KeyTTL: keyTTL})
 	proceed := make(chan struct{})
 	gw.send = func(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
@@ -85,7 +85,7 @@ func TestAnAnswerAfterTheExpiryStillCounts(t *testing.T) {
 
 func TestCancelSettlesDoubtAsUnknown(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, sandbox.Options{})
+	r := newRig(t, simulator.Options{})
 	gw := newStub(providers.Info{KeyTTL: keyTTL})
 	gw.send = func(context.Context, providers.Batch) ([]providers.Result, error) { return nil, unanswered() }
 	r.start(stubAccount(gw))
@@ -101,7 +101,7 @@ func TestCancelSettlesDoubtAsUnknown(t *testing.T) {
 
 func TestRetrySendsUnknownAndRejectedAgainOnPurpose(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, sandbox.Options{})
+	r := newRig(t, simulator.Options{})
 	gw := newStub(providers.Info{}) // a gateway without idempotency keys
 	var repaired atomic.Bool
 	gw.send = func(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
@@ -148,7 +148,7 @@ func TestRetrySendsUnknownAndRejectedAgainOnPurpose(t *testing.T) {
 
 func TestQuickPausesDelayNothing(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, sandbox.Options{})
+	r := newRig(t, simulator.Options{})
 	r.start(r.account(func(c *kobo.Config, _ *worker.Account) { c.MaxRecipients = 5 }))
 	r.enqueue("c", kenyan(4000))
 	r.eventually(10*time.Second, "calls", func() bool { return r.gateway.Stats().Calls > 0 })
@@ -171,7 +171,7 @@ func TestQuickPausesDelayNothing(t *testing.T) {
 func TestAPlannerThatDiedAnywhereIsTakenUp(t *testing.T) {
 	t.Parallel()
 	const n = ledger.MaxPageRows + 900
-	r := newRig(t, sandbox.Options{})
+	r := newRig(t, simulator.Options{})
 	l := ledger.New(r.rdb)
 	gw := newStub(providers.Info{KeyTTL: keyTTL})
 	card := ledger.Card{Name: "kobo-main", Info: gw.info, Unit: worker.UnitMessages, Concurrency: 1}
@@ -217,7 +217,7 @@ func TestAPlannerThatDiedAnywhereIsTakenUp(t *testing.T) {
 
 func TestPlanningWaitsForAnAccountAndForRoutes(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, sandbox.Options{})
+	r := newRig(t, simulator.Options{})
 	l := ledger.New(r.rdb)
 	if err := l.Publish(t.Context(), "gone", ledger.Card{Name: "kobo-main", Info: providers.Info{SenderOptional: true, MaxRecipients: 10}}); err != nil {
 		t.Fatal(err)
@@ -241,7 +241,7 @@ func TestPlanningWaitsForAnAccountAndForRoutes(t *testing.T) {
 
 func TestATaskThatAsynqGaveUpIsQueuedAgain(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, sandbox.Options{})
+	r := newRig(t, simulator.Options{})
 	r.enqueueAt(t.Context(), "c")
 	// asynq moves a task away from the queue in the same way if the task's handler failed too
 	// often.
@@ -263,7 +263,7 @@ func TestATaskThatAsynqGaveUpIsQueuedAgain(t *testing.T) {
 
 func TestAnotherWorkerSweepsWhenTheSweeperDies(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, sandbox.Options{})
+	r := newRig(t, simulator.Options{})
 	if err := r.rdb.Set(t.Context(), "tuma:sweeper", "a dead worker", 2*time.Second).Err(); err != nil {
 		t.Fatal(err)
 	}
@@ -279,7 +279,7 @@ func TestAnotherWorkerSweepsWhenTheSweeperDies(t *testing.T) {
 
 func TestRetentionKeepsUpHoweverManyThereAre(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, sandbox.Options{})
+	r := newRig(t, simulator.Options{})
 	old := make([]redis.Z, 2500)
 	for i := range old {
 		old[i] = redis.Z{Score: float64(i + 1), Member: fmt.Sprint("old-", i)}
@@ -330,7 +330,7 @@ func TestAStoppedCampaignHoldsNobodyUp(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := newRig(t, sandbox.Options{})
+			r := newRig(t, simulator.Options{})
 			r.start(r.account(func(c *kobo.Config, a *worker.Account) { c.MaxRecipients, a.Rate = 10, 50 }))
 			c := producer.Campaign{ID: "stopped", Via: "kobo-main", Body: "b"}
 			if name == "expired" {
@@ -355,7 +355,7 @@ func TestAStoppedCampaignHoldsNobodyUp(t *testing.T) {
 // Other campaigns share the account, so the cancelled campaign has few places in the queue.
 func TestTheDoubtOfACancelledCampaignEndsBesideOthers(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, sandbox.Options{})
+	r := newRig(t, simulator.Options{})
 	r.start(r.account(func(c *kobo.Config, a *worker.Account) { c.MaxRecipients, a.Concurrency, a.Rate = 1, 4, 100 }))
 	r.enqueue("c", kenyan(600))
 	r.eventually(20*time.Second, "60 recipients to be accepted", func() bool { return r.status("c").Accepted > 60 })

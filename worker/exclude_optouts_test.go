@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/tuma-sms/tuma/internal/ledger"
-	"github.com/tuma-sms/tuma/internal/sandbox"
+	"github.com/tuma-sms/tuma/internal/simulator"
 	"github.com/tuma-sms/tuma/producer"
 	"github.com/tuma-sms/tuma/providers"
 	"github.com/tuma-sms/tuma/sms"
@@ -52,7 +52,7 @@ func mustParse(t *testing.T, number string) sms.MSISDN {
 
 func TestPlanningLeavesOutWhoHasOptedOut(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, sandbox.Options{})
+	r := newRig(t, simulator.Options{})
 	const n = 2*ledger.MaxPageRows + 500 // three pages
 	numbers := kenyan(n)
 	last := func(back uint64) string { return sms.MSISDN(254_710_000_000 + n - back).String() }
@@ -108,7 +108,7 @@ func nameOf(s string) string {
 
 func TestWhoOptsOutOfARunningCampaignIsNotCalled(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, sandbox.Options{})
+	r := newRig(t, simulator.Options{})
 	gw := newStub(providers.Info{MaxRecipients: 2})
 	begun, goOn := make(chan []sms.MSISDN, 100), make(chan struct{})
 	gw.send = func(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
@@ -161,7 +161,7 @@ func TestAGatewaysBlacklistIsOurs(t *testing.T) {
 		sender, list string
 		others       int // how many of the recipients another sender still sends to
 	}{{true, "ACME", "ACME", 1}, {false, "ACME", "", 0}, {true, "", "", 0}} {
-		r := newRig(t, sandbox.Options{})
+		r := newRig(t, simulator.Options{})
 		gw := newStub(providers.Info{MaxRecipients: 10, BlacklistBySender: c.bySender})
 		barred := mustParse(t, "0710000001")
 		gw.send = func(ctx context.Context, b providers.Batch) ([]providers.Result, error) {

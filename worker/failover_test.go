@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/tuma-sms/tuma/internal/ledger"
-	"github.com/tuma-sms/tuma/internal/sandbox"
+	"github.com/tuma-sms/tuma/internal/simulator"
 	"github.com/tuma-sms/tuma/producer"
 	"github.com/tuma-sms/tuma/providers"
 	"github.com/tuma-sms/tuma/worker"
@@ -99,7 +99,7 @@ func TestWorkOfAHeldAccountMovesToTheNextOfItsRoute(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := newRig(t, sandbox.Options{})
+			r := newRig(t, simulator.Options{})
 			a, b := newSwitchedStub(tt.first), newSwitchedStub(tt.second)
 			a.unreachable.Store(true)
 			r.startRouted(300*time.Millisecond, a, b)
@@ -129,7 +129,7 @@ func TestWhatIsInDoubtNeverMoves(t *testing.T) {
 	for name, ttl := range map[string]time.Duration{"keyed": keyTTL, "without keys": 0} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := newRig(t, sandbox.Options{})
+			r := newRig(t, simulator.Options{})
 			a, b := newSwitchedStub(providers.Info{MaxRecipients: 50, KeyTTL: ttl}), newSwitchedStub(providers.Info{MaxRecipients: 20})
 			usual := a.send
 			var lost atomic.Int64
@@ -175,7 +175,7 @@ func TestWhatIsInDoubtNeverMoves(t *testing.T) {
 
 func TestARecipientIsAtEachAccountOnce(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, sandbox.Options{})
+	r := newRig(t, simulator.Options{})
 	a, b := newSwitchedStub(providers.Info{MaxRecipients: 50}), newSwitchedStub(providers.Info{MaxRecipients: 50})
 	a.unreachable.Store(true)
 	b.unreachable.Store(true)
@@ -208,7 +208,7 @@ func TestARecipientIsAtEachAccountOnce(t *testing.T) {
 
 func TestAnAccountHeldByHandKeepsItsWork(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, sandbox.Options{})
+	r := newRig(t, simulator.Options{})
 	a, b := newSwitchedStub(providers.Info{}), newSwitchedStub(providers.Info{})
 	r.startRouted(100*time.Millisecond, a, b)
 	if err := r.producer.Hold(t.Context(), "a", "audit"); err != nil {
@@ -232,7 +232,7 @@ func TestAnAccountHeldByHandKeepsItsWork(t *testing.T) {
 
 func TestPlanningPassesOverAnAccountThatIsHeldForLong(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, sandbox.Options{})
+	r := newRig(t, simulator.Options{})
 	a, b := newSwitchedStub(providers.Info{}), newSwitchedStub(providers.Info{})
 	r.startRouted(100*time.Millisecond, a, b)
 	a.unreachable.Store(true)
@@ -270,7 +270,7 @@ func (r *rig) waitForSweep() { <-time.After(100 * time.Millisecond) }
 
 func TestACampaignDoesNotMoveToAnAccountThatCannotCarryIt(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, sandbox.Options{})
+	r := newRig(t, simulator.Options{})
 	a, b := newSwitchedStub(providers.Info{}), newSwitchedStub(providers.Info{})
 	a.unreachable.Store(true)
 	first := r.startRouted(time.Hour, a, b)

@@ -5,9 +5,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tuma-sms/tuma/internal/sandbox"
+	"github.com/tuma-sms/tuma/internal/simulator"
 	"github.com/tuma-sms/tuma/producer"
 	"github.com/tuma-sms/tuma/providers/kobo"
+	"github.com/tuma-sms/tuma/providers/kobo/kobosim"
 	"github.com/tuma-sms/tuma/worker"
 )
 
@@ -16,8 +17,8 @@ func TestNothingIsSentTwiceOrLostWhateverTheGatewayDoes(t *testing.T) {
 	for _, name := range []string{"close", "accept_close", "accept_502", "500", "429", "error_gw", "accept_error_gw", "html", "accept_html", "cut", "hang", "accept_hang", "error_billing"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := newRig(t, sandbox.Options{Seed: 1})
-			if err := r.gateway.Fail(sandbox.Fault{Name: name, P: 0.2}); err != nil {
+			r := newRig(t, simulator.Options{Seed: 1})
+			if err := r.gateway.Fail(simulator.Fault{Name: name, P: 0.2}); err != nil {
 				t.Fatal(err)
 			}
 			r.start(r.account(func(c *kobo.Config, a *worker.Account) {
@@ -45,15 +46,15 @@ func TestAHeldAccountUsesNobodyUpAndRecovers(t *testing.T) {
 		reason string
 	}{
 		{"wrong password", func(r *rig) { r.gateway.SetPassword("demo", "other") }, func(r *rig) { r.gateway.SetPassword("demo", "demopass") }, "credentials"},
-		{"html from a proxy", func(r *rig) { r.fail(sandbox.Fault{Name: "html", P: 1, Everything: true}) }, func(r *rig) { r.gateway.ClearFaults() }, "not_understood"},
-		{"404", func(r *rig) { r.fail(sandbox.Fault{Name: "404", P: 1, Everything: true}) }, func(r *rig) { r.gateway.ClearFaults() }, "configuration"},
+		{"html from a proxy", func(r *rig) { r.fail(simulator.Fault{Name: "html", P: 1, Everything: true}) }, func(r *rig) { r.gateway.ClearFaults() }, "not_understood"},
+		{"404", func(r *rig) { r.fail(simulator.Fault{Name: "404", P: 1, Everything: true}) }, func(r *rig) { r.gateway.ClearFaults() }, "configuration"},
 		{"no credit", func(r *rig) { r.gateway.SetCredit(0.5) }, func(r *rig) { r.gateway.SetCredit(10000) }, "credit"},
-		{"500 for everything", func(r *rig) { r.fail(sandbox.Fault{Name: "500", P: 1, Everything: true}) }, func(r *rig) { r.gateway.ClearFaults() }, "gateway"},
+		{"500 for everything", func(r *rig) { r.fail(simulator.Fault{Name: "500", P: 1, Everything: true}) }, func(r *rig) { r.gateway.ClearFaults() }, "gateway"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			r := newRig(t, sandbox.Options{Users: map[string]string{"demo": "demopass"}})
+			r := newRig(t, simulator.Options{Users: map[string]string{"demo": "demopass"}})
 			tt.spoil(r)
 			r.start(r.account())
 			r.enqueue("c", kenyan(3000))
@@ -87,7 +88,7 @@ func TestAHeldAccountUsesNobodyUpAndRecovers(t *testing.T) {
 
 func TestAHoldByHandLastsUntilItIsReleased(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, sandbox.Options{})
+	r := newRig(t, simulator.Options{})
 	r.start(r.account())
 	r.eventually(5*time.Second, "the account card", func() bool {
 		return r.producer.Hold(t.Context(), "kobo-main", "audit") == nil
@@ -110,8 +111,8 @@ func TestAHoldByHandLastsUntilItIsReleased(t *testing.T) {
 
 func TestOneBadNumberCostsNobodyElse(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, sandbox.Options{})
-	r.gateway.KoboInvalid("error_limit", 254710000123, 254710000400)
+	r := newRig(t, simulator.Options{})
+	kobosim.Of(r.gateway).SetInvalid("error_limit", 254710000123, 254710000400)
 	r.start(r.account())
 	r.enqueue("c", kenyan(500))
 	s := r.wait("c", 60*time.Second)
@@ -126,7 +127,7 @@ func TestOneBadNumberCostsNobodyElse(t *testing.T) {
 
 func TestPauseStopsNewCallsAndResumeRepeatsNone(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, sandbox.Options{Latency: 20 * time.Millisecond})
+	r := newRig(t, simulator.Options{Latency: 20 * time.Millisecond})
 	r.start(r.account(func(c *kobo.Config, _ *worker.Account) { c.MaxRecipients = 10 }))
 	r.enqueue("c", kenyan(3000))
 	for i := range 5 {
@@ -164,7 +165,7 @@ func TestPauseStopsNewCallsAndResumeRepeatsNone(t *testing.T) {
 
 func TestCancelSkipsWhatWasNotClaimed(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, sandbox.Options{Latency: 20 * time.Millisecond})
+	r := newRig(t, simulator.Options{Latency: 20 * time.Millisecond})
 	r.start(r.account(func(c *kobo.Config, _ *worker.Account) { c.MaxRecipients = 10 }))
 	r.enqueue("c", kenyan(3000))
 	r.eventually(10*time.Second, "calls", func() bool { return r.gateway.Stats().Calls > 20 })
@@ -182,7 +183,7 @@ func TestCancelSkipsWhatWasNotClaimed(t *testing.T) {
 
 func TestLosingTheWholeQueueLosesNothing(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, sandbox.Options{Latency: 5 * time.Millisecond})
+	r := newRig(t, simulator.Options{Latency: 5 * time.Millisecond})
 	r.start(r.account(func(c *kobo.Config, _ *worker.Account) { c.MaxRecipients = 10 }))
 	r.enqueue("c", kenyan(5000))
 	for i := range 4 {
@@ -208,7 +209,7 @@ func TestLosingTheWholeQueueLosesNothing(t *testing.T) {
 
 func TestWorkersMayComeAndGo(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, sandbox.Options{Latency: 10 * time.Millisecond})
+	r := newRig(t, simulator.Options{Latency: 10 * time.Millisecond})
 	small := func(c *kobo.Config, _ *worker.Account) { c.MaxRecipients = 10 }
 	workers := []*running{r.start(r.account(small)), r.start(r.account(small)), r.start(r.account(small))}
 	r.enqueue("c", kenyan(10000))
@@ -225,7 +226,7 @@ func TestWorkersMayComeAndGo(t *testing.T) {
 	}
 }
 
-func (r *rig) fail(f sandbox.Fault) {
+func (r *rig) fail(f simulator.Fault) {
 	r.t.Helper()
 	if err := r.gateway.Fail(f); err != nil {
 		r.t.Fatal(err)

@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tuma-sms/tuma/internal/sandbox"
+	"github.com/tuma-sms/tuma/internal/simulator"
 	"github.com/tuma-sms/tuma/producer"
 	"github.com/tuma-sms/tuma/providers"
 	"github.com/tuma-sms/tuma/providers/kobo"
@@ -52,7 +52,7 @@ func (c *clockedStub) busiest() (most int, took time.Duration) {
 
 func TestTheRateHoldsAtTheGateway(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, sandbox.Options{})
+	r := newRig(t, simulator.Options{})
 	gw := newClockedStub(providers.Info{KeyTTL: keyTTL, MaxRecipients: 10})
 	limited := stubAccount(gw)
 	limited.Rate, limited.Burst = 200, 20
@@ -74,7 +74,7 @@ func TestTheRateHoldsAtTheGateway(t *testing.T) {
 
 func TestATransactionalMessageDoesNotWaitForBulkDebt(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, sandbox.Options{})
+	r := newRig(t, simulator.Options{})
 	gw := newStub(providers.Info{KeyTTL: keyTTL})
 	limited := stubAccount(gw)
 	limited.Rate, limited.Burst, limited.Concurrency = 50, 5, 2
@@ -100,7 +100,7 @@ func TestATransactionalMessageDoesNotWaitForBulkDebt(t *testing.T) {
 
 func TestNoMoreCallsAreInFlightThanTheAccountAllows(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, sandbox.Options{Latency: 20 * time.Millisecond})
+	r := newRig(t, simulator.Options{Latency: 20 * time.Millisecond})
 	r.start(r.account(func(c *kobo.Config, a *worker.Account) { c.MaxRecipients, a.Concurrency = 1, 2 }))
 	to := kenyan(60)
 	r.enqueue("bulk", to[:40])
@@ -120,7 +120,7 @@ func TestNoMoreCallsAreInFlightThanTheAccountAllows(t *testing.T) {
 
 func TestARateOfRequestsFillsItsCalls(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, sandbox.Options{})
+	r := newRig(t, simulator.Options{})
 	a := r.account()
 	a.Rate, a.Burst, a.Unit = 1, 2, worker.UnitRequests
 	r.start(a)
@@ -132,7 +132,7 @@ func TestARateOfRequestsFillsItsCalls(t *testing.T) {
 
 func TestSegmentsAreTheUnitWhereTheAccountSaysSo(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, sandbox.Options{})
+	r := newRig(t, simulator.Options{})
 	gw := newClockedStub(providers.Info{KeyTTL: keyTTL, MaxRecipients: 5})
 	a := stubAccount(gw)
 	a.Rate, a.Burst, a.Unit = 60, 1, worker.UnitSegments
@@ -155,7 +155,7 @@ func TestSegmentsAreTheUnitWhereTheAccountSaysSo(t *testing.T) {
 
 func TestRoutesSpreadACampaignOverAccounts(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, sandbox.Options{})
+	r := newRig(t, simulator.Options{})
 	ke, ng := newStub(providers.Info{}), newStub(providers.Info{})
 	a, b := stubAccount(ke), stubAccount(ng)
 	a.Name, b.Name = "ke", "ng"

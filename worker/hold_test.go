@@ -8,10 +8,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tuma-sms/tuma/internal/sandbox"
+	"github.com/tuma-sms/tuma/internal/simulator"
 	"github.com/tuma-sms/tuma/producer"
 	"github.com/tuma-sms/tuma/providers"
 	"github.com/tuma-sms/tuma/providers/kobo"
+	"github.com/tuma-sms/tuma/providers/kobo/kobosim"
 	"github.com/tuma-sms/tuma/sms"
 	"github.com/tuma-sms/tuma/worker"
 )
@@ -22,7 +23,7 @@ func stubAccount(p providers.Provider) worker.Account {
 
 func TestARefusedRecipientDoesNotKeepOthersFromProvingTheAccount(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, sandbox.Options{})
+	r := newRig(t, simulator.Options{})
 	gw := newStub(providers.Info{KeyTTL: keyTTL})
 	gw.send = func(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
 		for _, n := range b.To {
@@ -46,7 +47,7 @@ func TestARefusedRecipientDoesNotKeepOthersFromProvingTheAccount(t *testing.T) {
 
 func TestARefusalOfEverythingIsHeldWithinAFewCalls(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, sandbox.Options{})
+	r := newRig(t, simulator.Options{})
 	gw := newStub(providers.Info{KeyTTL: keyTTL})
 	gw.send = func(context.Context, providers.Batch) ([]providers.Result, error) { return nil, refused() }
 	r.start(stubAccount(gw))
@@ -63,8 +64,8 @@ func TestARefusalOfEverythingIsHeldWithinAFewCalls(t *testing.T) {
 
 func TestABalanceThatAnswersDoesNotProveThatMessagesGo(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, sandbox.Options{})
-	r.fail(sandbox.Fault{Name: "403", P: 1}) // only sending fails: the gateway still reports its balance
+	r := newRig(t, simulator.Options{})
+	r.fail(simulator.Fault{Name: "403", P: 1}) // only sending fails: the gateway still reports its balance
 	r.start(r.account())
 	r.enqueue("c", kenyan(3000))
 	r.eventually(20*time.Second, "three probes", func() bool {
@@ -78,7 +79,7 @@ func TestABalanceThatAnswersDoesNotProveThatMessagesGo(t *testing.T) {
 
 func TestCancelEndsADoubtfulCallOfAHeldAccount(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, sandbox.Options{})
+	r := newRig(t, simulator.Options{})
 	gw := newStub(providers.Info{KeyTTL: keyTTL})
 	gw.send = func(context.Context, providers.Batch) ([]providers.Result, error) { return nil, unanswered() }
 	r.start(stubAccount(gw))
@@ -103,7 +104,7 @@ func TestCancelEndsADoubtfulCallOfAHeldAccount(t *testing.T) {
 
 func TestAPausedCampaignDoesNotUseUpTheProbesOfOthers(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, sandbox.Options{})
+	r := newRig(t, simulator.Options{})
 	gw := newStub(providers.Info{KeyTTL: keyTTL, MaxRecipients: 1})
 	var down atomic.Bool
 	gw.send = func(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
@@ -128,7 +129,7 @@ func TestAPausedCampaignDoesNotUseUpTheProbesOfOthers(t *testing.T) {
 
 func TestACreditHoldLiftsAfterATopUp(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, sandbox.Options{Credit: 5})
+	r := newRig(t, simulator.Options{Credit: 5})
 	r.start(r.account())
 	r.enqueue("c", kenyan(10))
 	r.eventually(10*time.Second, "the hold", func() bool { return len(r.status("c").BlockedBy) > 0 })
@@ -149,7 +150,7 @@ func TestCreditThatIsLeftIsUsedUpByHalves(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			const perMessage = 2.5
-			r := newRig(t, sandbox.Options{})
+			r := newRig(t, simulator.Options{})
 			gw := &balanceStub{stub: newStub(info)}
 			var mu sync.Mutex
 			left, refusals := 260*perMessage, 0
@@ -196,7 +197,7 @@ func TestCreditThatIsLeftIsUsedUpByHalves(t *testing.T) {
 
 func TestAPanicOfABalanceCostsNothing(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, sandbox.Options{})
+	r := newRig(t, simulator.Options{})
 	gw := &balanceStub{stub: newStub(providers.Info{}), balance: func(context.Context) (providers.Balance, error) { panic("no") }}
 	r.start(stubAccount(gw))
 	r.enqueue("c", kenyan(3))
@@ -222,7 +223,7 @@ func TestAProviderThatBreaksItsContractCostsItsCallOnly(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := newRig(t, sandbox.Options{})
+			r := newRig(t, simulator.Options{})
 			without := newStub(providers.Info{})
 			without.send = func(context.Context, providers.Batch) ([]providers.Result, error) { return answer() }
 			with := newStub(providers.Info{KeyTTL: keyTTL})
@@ -256,7 +257,8 @@ func TestAProviderThatBreaksItsContractCostsItsCallOnly(t *testing.T) {
 // must neither end nor lengthen the hold, and must not prevent the next probe.
 func TestAProbeThatShowsNothingGivesItsTurnBack(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, sandbox.Options{Repeat: sandbox.RepeatError})
+	r := newRig(t, simulator.Options{})
+	kobosim.Of(r.gateway).SetRepeat(kobosim.RepeatError)
 	r.gateway.FailNext(3, "accept_close")
 	r.start(r.account(func(c *kobo.Config, a *worker.Account) { c.MaxRecipients, a.MaxAttempts = 20, 3 }))
 	r.enqueue("c", kenyan(60))
@@ -272,7 +274,7 @@ func TestAProbeThatShowsNothingGivesItsTurnBack(t *testing.T) {
 // after MaxAttempts. Until then it must neither hold the account nor delay other calls.
 func TestAKeyThatIsAnsweredWithAnErrorForEverHoldsNobodyUp(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, sandbox.Options{})
+	r := newRig(t, simulator.Options{})
 	gw := newStub(providers.Info{KeyTTL: keyTTL, MaxRecipients: 20})
 	var failingKey atomic.Value
 	gw.send = func(ctx context.Context, b providers.Batch) ([]providers.Result, error) {

@@ -6,10 +6,10 @@ import (
 	"sync"
 	"testing"
 	"time"
-	_ "time/tzdata" // cmd/tuma imports it too
+	_ "time/tzdata"
 
 	"github.com/tuma-sms/tuma/internal/ledger"
-	"github.com/tuma-sms/tuma/internal/sandbox"
+	"github.com/tuma-sms/tuma/internal/simulator"
 	"github.com/tuma-sms/tuma/producer"
 	"github.com/tuma-sms/tuma/providers"
 	"github.com/tuma-sms/tuma/sms"
@@ -100,7 +100,7 @@ func (r *rig) blocks(id string) []producer.Block { return r.status(id).BlockedBy
 
 func TestAClosedCountryWaitsAndTheOthersGo(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, sandbox.Options{})
+	r := newRig(t, simulator.Options{})
 	gw := newTimedStub(t, providers.Info{MaxRecipients: 20})
 	opens := r.now().Add(8 * time.Second)
 	r.startWith(worker.Config{Accounts: []worker.Account{stubAccount(gw)}, Windows: map[string]worker.Hours{
@@ -151,7 +151,7 @@ func TestAClosedCountryWaitsAndTheOthersGo(t *testing.T) {
 
 func TestWhatIsClosedBooksNothing(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, sandbox.Options{})
+	r := newRig(t, simulator.Options{})
 	gw := newTimedStub(t, providers.Info{})
 	a := stubAccount(gw)
 	a.Rate, a.Burst = 100, 10
@@ -195,7 +195,7 @@ func TestWhatIsClosedBooksNothing(t *testing.T) {
 
 func TestTransactionalKeepsNoHours(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, sandbox.Options{})
+	r := newRig(t, simulator.Options{})
 	gw := newTimedStub(t, providers.Info{})
 	opens := r.now().Add(time.Hour)
 	r.startWith(worker.Config{Accounts: []worker.Account{stubAccount(gw)}, Windows: map[string]worker.Hours{"KE": hoursIn("KE", opens, opens.Add(time.Hour))}})
@@ -210,7 +210,7 @@ func TestTransactionalKeepsNoHours(t *testing.T) {
 
 func TestWhatExpiresBeforeItsHoursIsSkipped(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, sandbox.Options{})
+	r := newRig(t, simulator.Options{})
 	gw := newTimedStub(t, providers.Info{})
 	opens := r.now().Add(time.Hour)
 	r.startWith(worker.Config{Accounts: []worker.Account{stubAccount(gw)}, Windows: map[string]worker.Hours{"KE": hoursIn("KE", opens, opens.Add(time.Hour))}})
@@ -241,7 +241,7 @@ func TestWhatGoesAgainKeepsTheHours(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := newRig(t, sandbox.Options{})
+			r := newRig(t, simulator.Options{})
 			gw := newTimedStub(t, tt.info)
 			closes := r.now().Add(5 * time.Second)
 			opens := closes.Add(5 * time.Second)
@@ -277,7 +277,7 @@ func TestWhatGoesAgainKeepsTheHours(t *testing.T) {
 
 func TestDoubtOfACancelledCampaignDoesNotWaitForTheHours(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, sandbox.Options{})
+	r := newRig(t, simulator.Options{})
 	gw := newTimedStub(t, providers.Info{KeyTTL: keyTTL})
 	closes := r.now().Add(5 * time.Second)
 	gw.send = func(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
@@ -305,7 +305,7 @@ func TestDoubtOfACancelledCampaignDoesNotWaitForTheHours(t *testing.T) {
 
 func TestWindowsThatCannotBeKeptAreRefused(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, sandbox.Options{})
+	r := newRig(t, simulator.Options{})
 	eight := worker.Hours{From: 8 * time.Hour, To: 12 * time.Hour}
 	many := make([]worker.Account, 0, 400)
 	var via []string
@@ -327,7 +327,7 @@ func TestWindowsThatCannotBeKeptAreRefused(t *testing.T) {
 
 func TestNothingGoesOnceTheHoursAreOver(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, sandbox.Options{})
+	r := newRig(t, simulator.Options{})
 	gw := newTimedStub(t, providers.Info{MaxRecipients: 1})
 	a := stubAccount(gw)
 	a.Rate, a.Burst, a.Concurrency = 40, 4, 16 // every slot then waits for a turn when the hours end

@@ -8,17 +8,18 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tuma-sms/tuma/internal/sandbox"
+	"github.com/tuma-sms/tuma/internal/simulator"
 	"github.com/tuma-sms/tuma/internal/test/redistest"
 	"github.com/tuma-sms/tuma/producer"
+	"github.com/tuma-sms/tuma/providers/catalog"
 	"github.com/tuma-sms/tuma/providers/kobo"
 	"github.com/tuma-sms/tuma/worker"
 )
 
 // rigOn is newRig with options for the Redis server.
-func rigOn(t *testing.T, o sandbox.Options, options ...redistest.Option) *rig {
+func rigOn(t *testing.T, o simulator.Options, options ...redistest.Option) *rig {
 	t.Helper()
-	r := &rig{t: t, redis: redistest.Start(t, options...), gateway: sandbox.New(o)}
+	r := &rig{t: t, redis: redistest.Start(t, options...), gateway: catalog.Simulate(o)}
 	r.rdb = r.redis.Client()
 	srv := httptest.NewServer(r.gateway)
 	t.Cleanup(func() {
@@ -43,7 +44,7 @@ func sleep(t *testing.T, d time.Duration) {
 
 func TestARedisThatHangsForSecondsCostsNothing(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, sandbox.Options{Latency: 5 * time.Millisecond})
+	r := newRig(t, simulator.Options{Latency: 5 * time.Millisecond})
 	r.start(r.account(func(c *kobo.Config, _ *worker.Account) { c.MaxRecipients = 10 }))
 	r.enqueue("c", kenyan(5000))
 	r.eventually(10*time.Second, "calls", func() bool { return r.gateway.Stats().Calls > 100 })
@@ -61,7 +62,7 @@ func TestARedisThatHangsForSecondsCostsNothing(t *testing.T) {
 
 func TestARedisThatIsDownForSecondsCostsNothing(t *testing.T) {
 	t.Parallel()
-	r := rigOn(t, sandbox.Options{Latency: 5 * time.Millisecond}, redistest.WithAOF("always"))
+	r := rigOn(t, simulator.Options{Latency: 5 * time.Millisecond}, redistest.WithAOF("always"))
 	r.start(r.account(func(c *kobo.Config, _ *worker.Account) { c.MaxRecipients = 10 }))
 	r.enqueue("c", kenyan(5000))
 	r.eventually(10*time.Second, "calls", func() bool { return r.gateway.Stats().Calls > 100 })
@@ -80,7 +81,7 @@ func TestARedisThatIsDownForSecondsCostsNothing(t *testing.T) {
 
 func TestAFullRedisStopsClaimsAndLosesNothing(t *testing.T) {
 	t.Parallel()
-	r := rigOn(t, sandbox.Options{Latency: 50 * time.Millisecond}, redistest.WithConfig("maxmemory", "16mb", "maxmemory-policy", "noeviction"))
+	r := rigOn(t, simulator.Options{Latency: 50 * time.Millisecond}, redistest.WithConfig("maxmemory", "16mb", "maxmemory-policy", "noeviction"))
 	r.start(r.account(func(c *kobo.Config, _ *worker.Account) { c.MaxRecipients = 10 }))
 	r.enqueue("c", kenyan(2000))
 	r.eventually(10*time.Second, "calls", func() bool { return r.gateway.Stats().Calls > 20 })
@@ -127,7 +128,7 @@ func TestAFullRedisStopsClaimsAndLosesNothing(t *testing.T) {
 
 func TestKillGivesUpWhatCannotBeWritten(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, sandbox.Options{Latency: 300 * time.Millisecond})
+	r := newRig(t, simulator.Options{Latency: 300 * time.Millisecond})
 	x := r.start(r.account())
 	r.enqueue("c", kenyan(10))
 	r.eventually(10*time.Second, "a call", func() bool { return r.gateway.Stats().InFlight > 0 })

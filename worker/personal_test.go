@@ -15,7 +15,7 @@ import (
 
 	"github.com/tuma-sms/tuma/internal/ledger"
 	"github.com/tuma-sms/tuma/internal/planning"
-	"github.com/tuma-sms/tuma/internal/sandbox"
+	"github.com/tuma-sms/tuma/internal/simulator"
 	"github.com/tuma-sms/tuma/producer"
 	"github.com/tuma-sms/tuma/providers"
 	"github.com/tuma-sms/tuma/providers/kobo"
@@ -65,7 +65,7 @@ func (r *rig) expectGreetings(n, share int, except ...int) {
 
 func TestEveryoneGetsTheirOwnText(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, sandbox.Options{Texts: true})
+	r := newRig(t, simulator.Options{Texts: true})
 	r.start(r.account())
 	const n = 2345
 	_, err := r.producer.Enqueue(t.Context(), producer.Campaign{ID: "c", Via: "kobo-main", Body: greeting}, namedRecipients(n, 1))
@@ -81,7 +81,7 @@ func TestEveryoneGetsTheirOwnText(t *testing.T) {
 
 func TestRecipientsOfTheSameTextShareACall(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, sandbox.Options{Texts: true})
+	r := newRig(t, simulator.Options{Texts: true})
 	r.start(r.account(func(_ *kobo.Config, a *worker.Account) { a.Name = "kobo-main" }))
 	const n, names = 3000, 3
 	interleaved := func(yield func(producer.Recipient, error) bool) {
@@ -207,7 +207,7 @@ func TestATextStaysWithItsRecipientsWhateverHappens(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := newRig(t, sandbox.Options{})
+			r := newRig(t, simulator.Options{})
 			h := newBodyChecker(t, share, x.info)
 			h.answer = x.say(h)
 			a := stubAccount(h)
@@ -241,7 +241,7 @@ func TestATextStaysWithItsRecipientsWhateverHappens(t *testing.T) {
 func TestATextMovesWithItsRecipientsToWhereItFits(t *testing.T) {
 	t.Parallel()
 	const n, share = 600, 30
-	r := newRig(t, sandbox.Options{})
+	r := newRig(t, simulator.Options{})
 	a, b := newBodyChecker(t, share, providers.Info{MaxRecipients: 500, KeyTTL: keyTTL}), newBodyChecker(t, share, providers.Info{MaxRecipients: 4})
 	a.answer = func(context.Context, providers.Batch, int) ([]providers.Result, error) {
 		return nil, connectionRefused()
@@ -269,7 +269,7 @@ func TestATextMovesWithItsRecipientsToWhereItFits(t *testing.T) {
 func TestAPlannerThatTakesOverKnowsEveryonesText(t *testing.T) {
 	t.Parallel()
 	const n, share = 5000, 300
-	r := newRig(t, sandbox.Options{})
+	r := newRig(t, simulator.Options{})
 	l := ledger.New(r.rdb)
 	h := newBodyChecker(t, share, providers.Info{KeyTTL: keyTTL})
 	card := ledger.Card{Name: "kobo-main", Info: h.info, Unit: worker.UnitMessages, Concurrency: 1}
@@ -314,7 +314,7 @@ func TestTextsThatCannotBeReadStopTheirBatchAlone(t *testing.T) {
 	for name, is := range map[string]string{"cut short": "", "noise": "\xf3\x01\x02", "of another batch": "\x00\x01\x01x"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := newRig(t, sandbox.Options{})
+			r := newRig(t, simulator.Options{})
 			h := newBodyChecker(t, share, providers.Info{KeyTTL: keyTTL})
 			r.publishAccount(stubAccount(h))
 			r.enqueueGreeting(producer.Campaign{ID: "c", Via: "kobo-main"}, n, share)
@@ -355,7 +355,7 @@ func TestTextsThatCannotBeReadStopTheirBatchAlone(t *testing.T) {
 // KB.
 func TestNoRecordOfLongTextsIsLarge(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, sandbox.Options{})
+	r := newRig(t, simulator.Options{})
 	h := newBodyChecker(t, 1, providers.Info{KeyTTL: keyTTL})
 	h.send = func(ctx context.Context, b providers.Batch) ([]providers.Result, error) { return h.accept(ctx, b) }
 	r.publishAccount(stubAccount(h))

@@ -18,7 +18,7 @@ import (
 
 	"github.com/tuma-sms/tuma/internal/ledger"
 	"github.com/tuma-sms/tuma/internal/queue"
-	"github.com/tuma-sms/tuma/internal/sandbox"
+	"github.com/tuma-sms/tuma/internal/simulator"
 	"github.com/tuma-sms/tuma/producer"
 	"github.com/tuma-sms/tuma/providers"
 	"github.com/tuma-sms/tuma/providers/kobo"
@@ -131,7 +131,7 @@ func TestWhatCannotBeReadStopsNothingElse(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := newRig(t, sandbox.Options{})
+			r := newRig(t, simulator.Options{})
 			gateway, account := r.fiveCallsABatch()
 			r.publishAccount(account)
 			r.enqueue("c", kenyan(1200))
@@ -192,7 +192,7 @@ func TestWhatCannotBeReadStopsNothingElse(t *testing.T) {
 func TestWhatWasMendedGoesOnAfterResume(t *testing.T) {
 	t.Parallel()
 	const page, n = ledger.MaxPageRows, ledger.MaxPageRows + 200
-	r := newRig(t, sandbox.Options{})
+	r := newRig(t, simulator.Options{})
 	gateway, account := r.fiveCallsABatch()
 	r.publishAccount(account)
 	r.enqueue("c", kenyan(n))
@@ -237,7 +237,7 @@ func TestACampaignThatCannotBeReadHoldsUpNoOther(t *testing.T) {
 	for _, record := range []string{"spec", "frozen", "v"} {
 		t.Run(record, func(t *testing.T) {
 			t.Parallel()
-			r := newRig(t, sandbox.Options{})
+			r := newRig(t, simulator.Options{})
 			_, account := r.fiveCallsABatch()
 			r.publishAccount(account)
 			r.enqueue("c", kenyan(300))
@@ -279,7 +279,7 @@ func TestACampaignThatCannotBeReadHoldsUpNoOther(t *testing.T) {
 
 func TestPayloadsThatCannotBeReadAreSetAside(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, sandbox.Options{})
+	r := newRig(t, simulator.Options{})
 	_, account := r.fiveCallsABatch()
 	r.publishAccount(account)
 	client := asynq.NewClientFromRedisClient(r.rdb)
@@ -316,7 +316,7 @@ func TestAnAnswerThatCannotBeWrittenDownIsKept(t *testing.T) {
 	for _, field := range []string{"g0.0.0.0", "r0.0.0"} {
 		t.Run(field, func(t *testing.T) {
 			t.Parallel()
-			r := newRig(t, sandbox.Options{})
+			r := newRig(t, simulator.Options{})
 			gateway, account := r.fiveCallsABatch()
 			begun, goOn := make(chan struct{}, 9), make(chan struct{})
 			gateway.send = func(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
@@ -358,7 +358,7 @@ func TestAnAnswerThatCannotBeWrittenDownIsKept(t *testing.T) {
 // unknown.
 func TestAPanicCostsItsCallOnly(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, sandbox.Options{})
+	r := newRig(t, simulator.Options{})
 	gateway := newStub(providers.Info{MaxRecipients: 10})
 	gateway.send = func(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
 		if gateway.calls.Load() == 5 {

@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tuma-sms/tuma/internal/sandbox"
+	"github.com/tuma-sms/tuma/internal/simulator"
 	"github.com/tuma-sms/tuma/producer"
 	"github.com/tuma-sms/tuma/providers"
 	"github.com/tuma-sms/tuma/providers/catalog"
@@ -47,7 +47,7 @@ func (r *rig) rows(id string) map[string]producer.Result {
 
 func TestWhatWasTakenWithoutAnAnswerIsFoundAtTheGateway(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, sandbox.Options{})
+	r := newRig(t, simulator.Options{})
 	r.gateway.FailNext(1, "accept_close")
 	r.gateway.FailNext(1, "accept_502")
 	r.gateway.FailNext(1, "close")
@@ -87,7 +87,7 @@ func TestWhatWasTakenWithoutAnAnswerIsFoundAtTheGateway(t *testing.T) {
 // The account is held. Its probe has one recipient, which was split off a call.
 func TestTheMessageOfAProbeIsFoundToo(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, sandbox.Options{})
+	r := newRig(t, simulator.Options{})
 	r.gateway.FailNext(3, "close")
 	r.gateway.FailNext(1, "accept_close")
 	r.start(r.textConnectAccount())
@@ -106,7 +106,7 @@ func TestTheMessageOfAProbeIsFoundToo(t *testing.T) {
 
 func TestWhatIsFoundIsNotResent(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, sandbox.Options{})
+	r := newRig(t, simulator.Options{})
 	r.gateway.FailNext(1, "accept_close")
 	r.gateway.FailNext(1, "close")
 	r.start(r.textConnectAccount(func(a *worker.Account) { a.OnUnknown = worker.OnUnknownResend }))
@@ -123,7 +123,7 @@ func TestWhatIsFoundIsNotResent(t *testing.T) {
 
 func TestWhatCanBeTwoCallsMessageIsNobodys(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, sandbox.Options{})
+	r := newRig(t, simulator.Options{})
 	r.start(r.textConnectAccount())
 	r.enqueue("first", kenyan(5)) // the message IDs of this campaign are recorded, so they can belong to no other call
 	if s := r.wait("first", 30*time.Second); s.Accepted != 5 {
@@ -143,7 +143,7 @@ func TestWhatCanBeTwoCallsMessageIsNobodys(t *testing.T) {
 
 func TestWhatIsSwitchedOffIsNotLookedFor(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, sandbox.Options{})
+	r := newRig(t, simulator.Options{})
 	r.gateway.FailNext(1, "accept_close")
 	r.start(r.textConnectAccount(func(a *worker.Account) { a.ReconcileFor = -1 }))
 	r.enqueue("c", kenyan(5))
@@ -154,7 +154,7 @@ func TestWhatIsSwitchedOffIsNotLookedFor(t *testing.T) {
 
 func TestTheCallsOfADeadWorkerAreFound(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, sandbox.Options{})
+	r := newRig(t, simulator.Options{})
 	a := r.textConnectAccount()
 	stuck := neverReturns{Provider: a.Provider, Reconciler: a.Provider.(providers.Reconciler), until: make(chan struct{})}
 	first := a
@@ -191,7 +191,7 @@ func (p neverReturns) Send(ctx context.Context, b providers.Batch) ([]providers.
 
 func TestADeliveryReportTellsOfAMessageOfUnknownOutcome(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, sandbox.Options{})
+	r := newRig(t, simulator.Options{})
 	w := r.start(r.africasTalkingAccount(worker.OnUnknownKeep)).worker
 	r.enqueue("known", kenyan(2))
 	known := r.wait("known", 30*time.Second)
@@ -247,7 +247,7 @@ func TestADeliveryReportTellsOfAMessageOfUnknownOutcome(t *testing.T) {
 // about.
 func TestAReportIsNobodysBesideAMessageWithoutAnID(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, sandbox.Options{})
+	r := newRig(t, simulator.Options{})
 	gw := newStub(providers.Info{DLRNamesRecipient: true})
 	gw.send = func(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
 		out, err := gw.accept(ctx, b)

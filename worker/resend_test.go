@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tuma-sms/tuma/internal/sandbox"
+	"github.com/tuma-sms/tuma/internal/simulator"
 	"github.com/tuma-sms/tuma/producer"
 	"github.com/tuma-sms/tuma/providers"
 	"github.com/tuma-sms/tuma/providers/catalog"
@@ -55,7 +55,7 @@ func TestTheUnknownAreKeptOrResent(t *testing.T) {
 	} {
 		t.Run(onUnknown, func(t *testing.T) {
 			t.Parallel()
-			r := newRig(t, sandbox.Options{})
+			r := newRig(t, simulator.Options{})
 			r.gateway.FailNext(2, "accept_close")
 			r.gateway.FailNext(1, "close")
 			r.start(r.africasTalkingAccount(onUnknown))
@@ -83,7 +83,7 @@ func TestTheUnknownAreKeptOrResent(t *testing.T) {
 
 func TestWhereThereIsAKeyResendChangesNothing(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, sandbox.Options{})
+	r := newRig(t, simulator.Options{})
 	r.gateway.FailNext(2, "accept_close")
 	r.start(r.account(func(c *kobo.Config, a *worker.Account) { c.MaxRecipients, a.OnUnknown = 10, worker.OnUnknownResend }))
 	r.enqueueWith("c", producer.OnUnknownResend, kenyan(50))
@@ -121,7 +121,7 @@ func TestTheCampaignsWordForTheUnknownWins(t *testing.T) {
 	} {
 		t.Run(tt.account+" "+tt.campaign, func(t *testing.T) {
 			t.Parallel()
-			r := newRig(t, sandbox.Options{})
+			r := newRig(t, simulator.Options{})
 			gw := newStub(providers.Info{})
 			gw.unansweredFirst(1)
 			a := stubAccount(gw)
@@ -138,7 +138,7 @@ func TestTheCampaignsWordForTheUnknownWins(t *testing.T) {
 
 func TestAResendThatIsUnknownTooIsTheLast(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, sandbox.Options{})
+	r := newRig(t, simulator.Options{})
 	gw := newStub(providers.Info{})
 	gw.unansweredFirst(3)
 	r.start(stubAccount(gw))
@@ -156,7 +156,7 @@ func TestAResendThatIsUnknownTooIsTheLast(t *testing.T) {
 
 func TestWhatWasFrozenOfTheUnknownOutlivesTheConfiguration(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, sandbox.Options{})
+	r := newRig(t, simulator.Options{})
 	gw := newStub(providers.Info{})
 	gw.unansweredFirst(1)
 	before := stubAccount(gw)
@@ -184,7 +184,7 @@ func TestWhatWasFrozenOfTheUnknownOutlivesTheConfiguration(t *testing.T) {
 // The first call hangs until its lease has ended. It is answered after the second call.
 func TestTwoAnswersToAResendAreBothKept(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, sandbox.Options{})
+	r := newRig(t, simulator.Options{})
 	gw := newStub(providers.Info{})
 	var calls atomic.Int64
 	proceed := make(chan struct{})

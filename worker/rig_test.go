@@ -13,10 +13,11 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/rs/zerolog"
 
-	"github.com/tuma-sms/tuma/internal/sandbox"
+	"github.com/tuma-sms/tuma/internal/simulator"
 	"github.com/tuma-sms/tuma/internal/test/redistest"
 	"github.com/tuma-sms/tuma/producer"
 	"github.com/tuma-sms/tuma/providers"
+	"github.com/tuma-sms/tuma/providers/catalog"
 	"github.com/tuma-sms/tuma/providers/kobo"
 	"github.com/tuma-sms/tuma/worker"
 )
@@ -26,14 +27,14 @@ type rig struct {
 	t        *testing.T
 	redis    *redistest.Server
 	rdb      *redis.Client
-	gateway  *sandbox.Server
+	gateway  *simulator.Server
 	url      string
 	producer *producer.Client
 }
 
-func newRig(t *testing.T, o sandbox.Options) *rig {
+func newRig(t *testing.T, o simulator.Options) *rig {
 	t.Helper()
-	r := &rig{t: t, redis: redistest.Start(t), gateway: sandbox.New(o)}
+	r := &rig{t: t, redis: redistest.Start(t), gateway: catalog.Simulate(o)}
 	r.rdb = r.redis.Client()
 	srv := httptest.NewServer(r.gateway)
 	t.Cleanup(func() {

@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tuma-sms/tuma/internal/sandbox"
+	"github.com/tuma-sms/tuma/internal/simulator"
 	"github.com/tuma-sms/tuma/producer"
 	"github.com/tuma-sms/tuma/providers"
 )
@@ -34,7 +34,7 @@ func acceptFirstHalf(says providers.Result) (gw *stub, mend func()) {
 
 func TestCreditThatEndsInACallHoldsTheAccountAndUsesNobodyUp(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, sandbox.Options{})
+	r := newRig(t, simulator.Options{})
 	gw, mend := acceptFirstHalf(providers.Result{Outcome: providers.Retryable, Scope: providers.Account, Cause: providers.CauseCredit, Code: "405"})
 	a := stubAccount(gw)
 	a.MaxAttempts, a.Concurrency = 1, 1
@@ -79,7 +79,7 @@ var senderRefused = providers.Result{Outcome: providers.Rejected, Scope: provide
 
 func TestASenderRefusedRecipientByRecipientPausesTheCampaign(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, sandbox.Options{})
+	r := newRig(t, simulator.Options{})
 	gw, mend := answerAll(senderRefused)
 	a := stubAccount(gw)
 	a.MaxAttempts = 1
@@ -109,7 +109,7 @@ func TestASenderRefusedRecipientByRecipientPausesTheCampaign(t *testing.T) {
 
 func TestASenderThatOthersWereTakenWithIsRefusedForOneAlone(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, sandbox.Options{})
+	r := newRig(t, simulator.Options{})
 	gw, _ := acceptFirstHalf(senderRefused)
 	r.start(stubAccount(gw))
 	r.enqueue("c", kenyan(200))
@@ -125,7 +125,7 @@ func TestASenderThatOthersWereTakenWithIsRefusedForOneAlone(t *testing.T) {
 
 func TestTheCreditInAReplyIsOnTheAccountsCard(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, sandbox.Options{})
+	r := newRig(t, simulator.Options{})
 	gw := newStub(providers.Info{})
 	gw.send = func(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
 		out, err := gw.accept(ctx, b)
@@ -149,7 +149,7 @@ func TestTheCreditInAReplyIsOnTheAccountsCard(t *testing.T) {
 
 func TestARecipientRefusedUntilTomorrowIsLeftUntilTomorrow(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, sandbox.Options{})
+	r := newRig(t, simulator.Options{})
 	gw, mend := acceptFirstHalf(providers.Result{Outcome: providers.Retryable, Reason: "daily_cap", Code: "-411", RetryAfter: 24 * time.Hour})
 	r.start(stubAccount(gw))
 	r.enqueue("c", kenyan(4))
@@ -165,7 +165,7 @@ func TestARecipientRefusedUntilTomorrowIsLeftUntilTomorrow(t *testing.T) {
 
 func TestOneNumbersDailyCapPutsNobodyElseOff(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, sandbox.Options{})
+	r := newRig(t, simulator.Options{})
 	gw := newStub(providers.Info{MaxRecipients: 100})
 	gw.send = func(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
 		if gw.calls.Load() > 1 {

@@ -10,7 +10,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/tuma-sms/tuma/internal/ledger"
-	"github.com/tuma-sms/tuma/internal/sandbox"
+	"github.com/tuma-sms/tuma/internal/simulator"
 	"github.com/tuma-sms/tuma/providers"
 )
 
@@ -78,7 +78,7 @@ func oneRecipientPerCall(r *rig, gw *stub) *settleAndClaimHook {
 
 func TestTheSettleOfAGoodCallClaimsTheNext(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, sandbox.Options{})
+	r := newRig(t, simulator.Options{})
 	gw := newStub(providers.Info{MaxRecipients: 1})
 	h := oneRecipientPerCall(r, gw)
 	r.enqueue("c", kenyan(120))
@@ -99,7 +99,7 @@ func TestTheSettleOfAGoodCallClaimsTheNext(t *testing.T) {
 // call may become doubtful, even at a gateway without keys.
 func TestANextWhoseAnswerIsLostCostsNobodyAnything(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, sandbox.Options{})
+	r := newRig(t, simulator.Options{})
 	gw := newStub(providers.Info{MaxRecipients: 1})
 	h := &settleAndClaimHook{lose: func(n int64) bool { return n%3 == 1 }}
 	r.rdb.AddHook(h)
@@ -135,7 +135,7 @@ func duringCall(gw *stub, n int64, what func()) {
 
 func TestAfterAHoldNoSettleClaimsTheNext(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, sandbox.Options{})
+	r := newRig(t, simulator.Options{})
 	gw := newStub(providers.Info{MaxRecipients: 1, KeyTTL: keyTTL})
 	duringCall(gw, 5, func() {
 		if err := r.producer.Hold(t.Context(), "kobo-main", "audit"); err != nil {
@@ -161,7 +161,7 @@ func TestAfterAHoldNoSettleClaimsTheNext(t *testing.T) {
 
 func TestWhereThereIsARateEveryCallIsBooked(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, sandbox.Options{})
+	r := newRig(t, simulator.Options{})
 	gw := newStub(providers.Info{MaxRecipients: 1, KeyTTL: keyTTL})
 	var before atomic.Int64
 	h := &settleAndClaimHook{}
@@ -186,7 +186,7 @@ func TestWhereThereIsARateEveryCallIsBooked(t *testing.T) {
 
 func TestAfterACoolDownNoSettleClaimsTheNext(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, sandbox.Options{})
+	r := newRig(t, simulator.Options{})
 	gw := newStub(providers.Info{MaxRecipients: 1, KeyTTL: keyTTL})
 	h := &settleAndClaimHook{}
 	var before, after atomic.Int64

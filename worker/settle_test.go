@@ -10,7 +10,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"github.com/tuma-sms/tuma/internal/sandbox"
+	"github.com/tuma-sms/tuma/internal/simulator"
 	"github.com/tuma-sms/tuma/providers"
 )
 
@@ -42,7 +42,7 @@ func (h *failingSettles) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 // keep trying to settle.
 func TestAnAnswerIsWrittenHoweverOftenItFails(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, sandbox.Options{})
+	r := newRig(t, simulator.Options{})
 	h := &failingSettles{}
 	h.left.Store(3)
 	r.rdb.AddHook(h)

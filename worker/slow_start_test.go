@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tuma-sms/tuma/internal/sandbox"
+	"github.com/tuma-sms/tuma/internal/simulator"
 	"github.com/tuma-sms/tuma/providers"
 )
 
@@ -25,7 +25,7 @@ func TestAGatewayWithoutKeysThatLiesFromTheStartCostsFewCalls(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := newRig(t, sandbox.Options{})
+			r := newRig(t, simulator.Options{})
 			gw := newStub(providers.Info{MaxRecipients: 100})
 			gw.send = func(ctx context.Context, _ providers.Batch) ([]providers.Result, error) {
 				select {
@@ -48,7 +48,7 @@ func TestAGatewayWithoutKeysThatLiesFromTheStartCostsFewCalls(t *testing.T) {
 
 func TestAnAccountThatIsProvenUsesAllItsSlots(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, sandbox.Options{})
+	r := newRig(t, simulator.Options{})
 	gw := newStub(providers.Info{MaxRecipients: 100})
 	var waiting atomic.Int64
 	all := make(chan struct{})
@@ -73,7 +73,7 @@ func TestAnAccountThatIsProvenUsesAllItsSlots(t *testing.T) {
 
 func TestAProbeAtAGatewayWithoutKeysIsOneRecipient(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, sandbox.Options{})
+	r := newRig(t, simulator.Options{})
 	gw := newStub(providers.Info{MaxRecipients: 100})
 	var mu sync.Mutex
 	var sizes []int

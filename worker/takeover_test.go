@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/tuma-sms/tuma/internal/ledger"
-	"github.com/tuma-sms/tuma/internal/sandbox"
+	"github.com/tuma-sms/tuma/internal/simulator"
 	"github.com/tuma-sms/tuma/producer"
 	"github.com/tuma-sms/tuma/providers"
 	"github.com/tuma-sms/tuma/sms"
@@ -18,7 +18,7 @@ import (
 // more than the cap allows.
 func TestAPlannerThatTakesOverKnowsWhatWasPlanned(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, sandbox.Options{})
+	r := newRig(t, simulator.Options{})
 	l := ledger.New(r.rdb)
 	gw := newStub(providers.Info{KeyTTL: keyTTL})
 	if err := l.Publish(t.Context(), "dead", ledger.Card{Name: "kobo-main", Info: gw.info, Unit: worker.UnitMessages, Concurrency: 1}); err != nil {

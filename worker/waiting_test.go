@@ -5,14 +5,14 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tuma-sms/tuma/internal/sandbox"
+	"github.com/tuma-sms/tuma/internal/simulator"
 	"github.com/tuma-sms/tuma/providers/kobo"
 	"github.com/tuma-sms/tuma/worker"
 )
 
 func TestAHoldStopsCallsThatWaitForTheirTurn(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, sandbox.Options{})
+	r := newRig(t, simulator.Options{})
 	// The rate allows one call every 500 ms, and eight slots with a batch each wait for a turn.
 	r.start(r.account(func(c *kobo.Config, a *worker.Account) { c.MaxRecipients, a.Rate, a.Burst = 10, 20, 1 }))
 	numbers := kenyan(160)

@@ -5,12 +5,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tuma-sms/tuma/internal/sandbox"
+	"github.com/tuma-sms/tuma/internal/simulator"
 )
 
 func TestACampaignGoesFromListToGateway(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, sandbox.Options{})
+	r := newRig(t, simulator.Options{})
 	r.start(r.account())
 	numbers := append(kenyan(1200), "0710000000", "not a number", "2.54712E+11", "+254 710-000-001")
 	r.enqueue("first", numbers)

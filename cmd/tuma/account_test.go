@@ -9,13 +9,13 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/tuma-sms/tuma/internal/sandbox"
+	"github.com/tuma-sms/tuma/internal/simulator"
 	"github.com/tuma-sms/tuma/providers/catalog"
 )
 
 func TestAccounts(t *testing.T) {
 	t.Parallel()
-	h := newFixture(t, sandbox.Options{Credit: 250})
+	h := newFixture(t, simulator.Options{Credit: 250})
 	if out, errOut := h.mustRun("accounts"); out != "" || !strings.Contains(errOut, "no accounts yet: a worker publishes its accounts") {
 		t.Errorf("accounts without a worker: got %s%s, want only a note that there are no accounts yet", out, errOut)
 	}
@@ -42,7 +42,7 @@ func TestAccounts(t *testing.T) {
 
 func TestBalance(t *testing.T) {
 	t.Parallel()
-	h := newFixture(t, sandbox.Options{Credit: 250, Users: map[string]string{"demo": "secret-word"}})
+	h := newFixture(t, simulator.Options{Credit: 250, Users: map[string]string{"demo": "secret-word"}})
 	if out, _ := h.mustRun("balance", "kobo-main"); out != "kobo-main  250\n" {
 		t.Errorf("balance: got %q, want kobo-main with 250", out)
 	}
@@ -63,7 +63,7 @@ func TestBalance(t *testing.T) {
 
 func TestCheckTellsEverythingAtOnce(t *testing.T) {
 	t.Parallel()
-	h := newFixture(t, sandbox.Options{})
+	h := newFixture(t, simulator.Options{})
 	out, errOut, exit := h.run("check")
 	if exit != exitMisuse || !strings.Contains(out, "redis          ok") || !strings.Contains(out, "kobo-main: balance") ||
 		!strings.Contains(errOut, "accounts.other.user: environment variable UNSET_VARIABLE is not set") {
@@ -81,7 +81,7 @@ func TestCheckTellsEverythingAtOnce(t *testing.T) {
 
 func TestWorkerTellsOfItsHealthAndDrains(t *testing.T) {
 	t.Parallel()
-	h := newFixture(t, sandbox.Options{})
+	h := newFixture(t, simulator.Options{})
 	w := h.start("worker", "--accounts", "kobo-main", "--listen", "127.0.0.1:0", "--log-format", "json")
 	var address string
 	eventually(t, "the health checks", func() bool {
@@ -149,7 +149,7 @@ func TestAWorkerThatIsEndedWhileItWaitsForRedisHasDoneWhatItWasAsked(t *testing.
 
 func TestWorkerNeedsItsAccountsOnly(t *testing.T) {
 	t.Parallel()
-	h := newFixture(t, sandbox.Options{})
+	h := newFixture(t, simulator.Options{})
 	if _, errOut, exit := h.run("worker"); exit != exitMisuse || !strings.Contains(errOut, "UNSET_VARIABLE is not set") {
 		t.Errorf("got exit %d and standard error %s, want exit 2 and the unset variable", exit, errOut)
 	}
@@ -179,7 +179,7 @@ func TestSandboxSaysHowToUseIt(t *testing.T) {
 
 func TestCompletion(t *testing.T) {
 	t.Parallel()
-	h := newFixture(t, sandbox.Options{})
+	h := newFixture(t, simulator.Options{})
 	h.startWorker()
 	if _, _, exit := h.runWithInput("0712345678\n", "send", "--id", "my-campaign", "--via", "kobo-main", "--body", "Hello"); exit != exitDone {
 		t.Fatalf("got exit %d", exit)
@@ -212,7 +212,7 @@ func TestCompletion(t *testing.T) {
 
 func TestTheSignalsOfAProcess(t *testing.T) {
 	t.Parallel()
-	h := newFixture(t, sandbox.Options{})
+	h := newFixture(t, simulator.Options{})
 	p := h.process("worker", "--accounts", "kobo-main")
 	eventually(t, "the worker", func() bool {
 		out, _ := h.mustRun("accounts", "--json")
@@ -264,7 +264,7 @@ func (c *cli) process(args ...string) *exec.Cmd {
 
 func TestRateIsChangedByHandUntilItIsChangedBack(t *testing.T) {
 	t.Parallel()
-	h := newFixture(t, sandbox.Options{})
+	h := newFixture(t, simulator.Options{})
 	if _, errOut, exit := h.run("rate", "kobo-main", "80/s"); exit != exitFailed || !strings.Contains(errOut, "kobo-main") {
 		t.Errorf("rate of an account that no worker has published: got exit %d and standard error %s, want exit 1 and the account", exit, errOut)
 	}

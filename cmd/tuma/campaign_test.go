@@ -13,9 +13,11 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/tuma-sms/tuma/internal/sandbox"
+	"github.com/tuma-sms/tuma/internal/simulator"
 	"github.com/tuma-sms/tuma/internal/test/redistest"
 	"github.com/tuma-sms/tuma/producer"
+	"github.com/tuma-sms/tuma/providers/catalog"
+	"github.com/tuma-sms/tuma/providers/kobo/kobosim"
 )
 
 // mixedList has seven recipients: four valid numbers, one duplicate and two invalid numbers.
@@ -43,7 +45,7 @@ func (h *fixture) campaigns() []producer.Status {
 
 func TestACampaignFromAFileToTheGateway(t *testing.T) {
 	t.Parallel()
-	h := newFixture(t, sandbox.Options{})
+	h := newFixture(t, simulator.Options{})
 	h.startWorker()
 	file := h.file("customers.csv", mixedList)
 	send := []string{"send", "--id", "sale", "--via", "kobo-main", "--body", "Hello", "--file", file}
@@ -133,7 +135,7 @@ func TestACampaignFromAFileToTheGateway(t *testing.T) {
 
 func TestWithoutAnIDTheSameIsSentOnce(t *testing.T) {
 	t.Parallel()
-	h := newFixture(t, sandbox.Options{})
+	h := newFixture(t, simulator.Options{})
 	h.startWorker()
 	send := []string{"send", "--via", "kobo-main", "--body", "Hello", "--wait"}
 	const list = "0712345678\n0712345679\n0712345678\n"
@@ -163,7 +165,7 @@ func TestWithoutAnIDTheSameIsSentOnce(t *testing.T) {
 
 func TestBadInputEnqueuesNothing(t *testing.T) {
 	t.Parallel()
-	h := newFixture(t, sandbox.Options{})
+	h := newFixture(t, simulator.Options{})
 	h.startWorker()
 	tests := map[string]struct {
 		in   string
@@ -204,7 +206,7 @@ func TestBadInputEnqueuesNothing(t *testing.T) {
 
 func TestSendWarnsWhereSomebodyMayGetItTwice(t *testing.T) {
 	t.Parallel()
-	gateway := sandbox.New(sandbox.Options{})
+	gateway := catalog.Simulate(simulator.Options{})
 	server := httptest.NewServer(gateway)
 	t.Cleanup(func() { gateway.Close(); server.Close() })
 	c := newCLI(t, `
@@ -245,7 +247,7 @@ windows: off
 
 func TestOrdersToACampaign(t *testing.T) {
 	t.Parallel()
-	h := newFixture(t, sandbox.Options{Latency: 50 * time.Millisecond})
+	h := newFixture(t, simulator.Options{Latency: 50 * time.Millisecond})
 	h.startWorker()
 	h.mustRun("hold", "kobo-main", "--reason", "lunch")
 	if _, _, exit := h.runWithInput("0712345678\n", "send", "--id", "a", "--via", "kobo-main", "--body", "Hello"); exit != exitDone {
@@ -288,7 +290,7 @@ func TestOrdersToACampaign(t *testing.T) {
 
 func TestCancelWaitsForCallsInFlight(t *testing.T) {
 	t.Parallel()
-	h := newFixture(t, sandbox.Options{Latency: time.Second})
+	h := newFixture(t, simulator.Options{Latency: time.Second})
 	h.startWorker()
 	var list strings.Builder
 	for i := range 10_000 {
@@ -320,8 +322,8 @@ func TestCancelWaitsForCallsInFlight(t *testing.T) {
 
 func TestRetrySendsAgainOnPurpose(t *testing.T) {
 	t.Parallel()
-	h := newFixture(t, sandbox.Options{})
-	h.gateway.KoboInvalid("error_number", 254712345678)
+	h := newFixture(t, simulator.Options{})
+	kobosim.Of(h.gateway).SetInvalid("error_number", 254712345678)
 	h.startWorker()
 	_, errOut, exit := h.runWithInput("0712345678\n0712345679\n", "send", "--id", "a", "--via", "kobo-main", "--body", "Hello", "--wait")
 	if st := h.status("a"); exit != exitNotAll || st.Rejected != 1 || st.Accepted != 1 {

@@ -7,17 +7,17 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/tuma-sms/tuma/internal/sandbox"
+	"github.com/tuma-sms/tuma/internal/simulator"
 	"github.com/tuma-sms/tuma/producer"
 )
 
 func TestACampaignThatItsCanaryPausesSaysWhatToDo(t *testing.T) {
 	t.Parallel()
-	h := newFixture(t, sandbox.Options{})
+	h := newFixture(t, simulator.Options{})
 	h.startWorker()
 	h.runWithInput("0711111111\n", "send", "--via", "kobo-main", "--body", "Hello", "--wait") // once a message is accepted, a later rejection concerns only its own number
 	numbers := "0712345678\n0712345679\n0712345680\n0712345681\n"
-	if err := h.gateway.Gateway("kobo").SetReply(sandbox.Reject, 254712345678); err != nil {
+	if err := h.gateway.Gateway("kobo").SetReply(simulator.Reject, 254712345678); err != nil {
 		t.Fatal(err)
 	}
 	send := []string{"send", "--id", "sale", "--via", "kobo-main", "--body", "Half price", "--file", h.file("sale.txt", numbers), "--wait"}

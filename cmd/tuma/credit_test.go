@@ -5,14 +5,14 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/tuma-sms/tuma/internal/sandbox"
+	"github.com/tuma-sms/tuma/internal/simulator"
 	"github.com/tuma-sms/tuma/producer"
 )
 
 func TestTheCreditGuard(t *testing.T) {
 	t.Parallel()
-	h := newFixture(t, sandbox.Options{Credit: 4}) // 4.00 is enough for five messages of 0.80
-	file := h.file("customers.csv", mixedList)     // seven recipients, four of them valid
+	h := newFixture(t, simulator.Options{Credit: 4}) // 4.00 is enough for five messages of 0.80
+	file := h.file("customers.csv", mixedList)       // seven recipients, four of them valid
 	send := []string{"send", "--via", "kobo-main", "--body", "Hello", "--file", file}
 
 	h.startWorker()

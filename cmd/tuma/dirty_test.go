@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/tuma-sms/tuma/internal/sandbox"
+	"github.com/tuma-sms/tuma/internal/simulator"
 	"github.com/tuma-sms/tuma/internal/test/dirtylist"
 )
 
@@ -17,7 +17,7 @@ import (
 func TestEveryRowOfADirtyListEndsAsItWasMeant(t *testing.T) {
 	t.Parallel()
 	const rows = 20_000
-	h := newFixture(t, sandbox.Options{})
+	h := newFixture(t, simulator.Options{})
 	h.startWorker()
 	var list bytes.Buffer
 	if err := dirtylist.Write(&list, rows); err != nil {

@@ -12,9 +12,10 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/tuma-sms/tuma/internal/sandbox"
+	"github.com/tuma-sms/tuma/internal/simulator"
 	"github.com/tuma-sms/tuma/internal/test/redistest"
 	"github.com/tuma-sms/tuma/producer"
+	"github.com/tuma-sms/tuma/providers/catalog"
 )
 
 // counts is the part of a forecast that does not depend on the time.
@@ -40,7 +41,7 @@ func countsOf(t *testing.T, out string) (counts, producer.Forecast) {
 
 func TestDryRunCountsAndEnqueuesNothing(t *testing.T) {
 	t.Parallel()
-	h := newFixture(t, sandbox.Options{Credit: 250})
+	h := newFixture(t, simulator.Options{Credit: 250})
 	file := h.file("customers.csv", mixedList)
 	send := []string{"send", "--via", "kobo-main", "--body", strings.Repeat("x", 161), "--file", file, "--dry-run", "--json"}
 	want := counts{
@@ -92,7 +93,7 @@ func TestDryRunCountsAndEnqueuesNothing(t *testing.T) {
 
 func TestDryRunRefusesWhatWouldBeRefused(t *testing.T) {
 	t.Parallel()
-	h := newFixture(t, sandbox.Options{})
+	h := newFixture(t, simulator.Options{})
 	for want, args := range map[string][]string{
 		"--body: must not be empty":                                         {"--body", " "},
 		"--body: the body has 906 characters; account kobo-main allows 905": {"--body", strings.Repeat("x", 906)},
@@ -118,7 +119,7 @@ func TestDryRunRefusesWhatWouldBeRefused(t *testing.T) {
 
 func TestRejectsAreAFileOfItsOwn(t *testing.T) {
 	t.Parallel()
-	h := newFixture(t, sandbox.Options{})
+	h := newFixture(t, simulator.Options{})
 	file := h.file("customers.csv", "name,phone\n\n"+strings.TrimPrefix(mixedList, "name,phone\n"))
 	skipped := filepath.Join(h.dir, "skipped.csv")
 	send := []string{"send", "--via", "kobo-main", "--body", "Hello", "--file", file, "--dry-run", "--skipped-file", skipped}
@@ -155,7 +156,7 @@ func TestRejectsAreAFileOfItsOwn(t *testing.T) {
 // TestRejectsIsTheDeprecatedNameOfSkippedFile checks the old flag --rejects.
 func TestRejectsIsTheDeprecatedNameOfSkippedFile(t *testing.T) {
 	t.Parallel()
-	h := newFixture(t, sandbox.Options{})
+	h := newFixture(t, simulator.Options{})
 	old, other := filepath.Join(h.dir, "old.csv"), filepath.Join(h.dir, "other.csv")
 	send := []string{"send", "--via", "kobo-main", "--body", "Hello", "--file", h.file("customers.csv", mixedList), "--dry-run", "--json", "--rejects", old}
 	if _, errOut, exit := h.run(append(send, "--skipped-file", other)...); exit != exitMisuse || !strings.Contains(errOut, "they name different files: use only --skipped-file") {
@@ -179,7 +180,7 @@ func TestRejectsIsTheDeprecatedNameOfSkippedFile(t *testing.T) {
 // TestDryRunIsWhatSendingComesTo compares the forecast of a dry run with the same campaign when sent.
 func TestDryRunIsWhatSendingComesTo(t *testing.T) {
 	t.Parallel()
-	gateway := sandbox.New(sandbox.Options{})
+	gateway := catalog.Simulate(simulator.Options{})
 	server := httptest.NewServer(gateway)
 	t.Cleanup(func() { gateway.Close(); server.Close() })
 	c := newCLI(t, `
@@ -304,7 +305,7 @@ func makeDirtyList(rows int) string {
 
 func TestDryRunLeavesOutWhoHasOptedOut(t *testing.T) {
 	t.Parallel()
-	h := newFixture(t, sandbox.Options{})
+	h := newFixture(t, simulator.Options{})
 	file := h.file("customers.csv", mixedList)
 	h.mustRun("optout", "add", "254712345679")
 	h.mustRun("optout", "add", "254712345680", "--sender", "ACME") // the account's sender

@@ -7,14 +7,14 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/tuma-sms/tuma/internal/sandbox"
+	"github.com/tuma-sms/tuma/internal/simulator"
 	"github.com/tuma-sms/tuma/providers/catalog"
 )
 
 // newGatewayCLI returns a cli with an account at every gateway of the catalog, named after its provider.
-func newGatewayCLI(t *testing.T, o sandbox.Options) (*cli, *sandbox.Server) {
+func newGatewayCLI(t *testing.T, o simulator.Options) (*cli, *simulator.Server) {
 	t.Helper()
-	gateway := sandbox.New(o)
+	gateway := catalog.Simulate(o)
 	server := httptest.NewServer(gateway)
 	t.Cleanup(func() { gateway.Close(); server.Close() })
 	config := strings.ReplaceAll(sandboxAccounts(strings.TrimPrefix(server.URL, "http://")), "try-", "")
@@ -24,7 +24,7 @@ func newGatewayCLI(t *testing.T, o sandbox.Options) (*cli, *sandbox.Server) {
 
 func TestWhatTheSandboxPrintsIsAConfiguration(t *testing.T) {
 	t.Parallel()
-	c, _ := newGatewayCLI(t, sandbox.Options{Credit: 17})
+	c, _ := newGatewayCLI(t, simulator.Options{Credit: 17})
 	out, _ := c.mustRun("balance")
 	for _, name := range catalog.Names() {
 		if !strings.Contains(out, name) {
@@ -41,7 +41,7 @@ func TestWhatTheSandboxPrintsIsAConfiguration(t *testing.T) {
 
 func TestReports(t *testing.T) {
 	t.Parallel()
-	c, _ := newGatewayCLI(t, sandbox.Options{})
+	c, _ := newGatewayCLI(t, simulator.Options{})
 	out, _ := c.mustRun("gateway", "reports", "textconnect", "inboundmessages", "--csv", "--from", "2000-01-01T00:00:00Z")
 	rows, err := csv.NewReader(strings.NewReader(out)).ReadAll()
 	if err != nil || len(rows) < 2 || len(rows[0]) < 3 {
@@ -71,7 +71,7 @@ func TestReports(t *testing.T) {
 
 func TestInbox(t *testing.T) {
 	t.Parallel()
-	c, gateway := newGatewayCLI(t, sandbox.Options{Users: map[string]string{"any": "any"}})
+	c, gateway := newGatewayCLI(t, simulator.Options{Users: map[string]string{"any": "any"}})
 	var messages []map[string]string
 	out, _ := c.mustRun("gateway", "inbox", "africastalking", "--json")
 	if err := json.Unmarshal([]byte(out), &messages); err != nil || len(messages) < 2 {
@@ -100,7 +100,7 @@ func TestInbox(t *testing.T) {
 
 func TestAdministration(t *testing.T) {
 	t.Parallel()
-	c, _ := newGatewayCLI(t, sandbox.Options{})
+	c, _ := newGatewayCLI(t, simulator.Options{})
 	act := func(args ...string) string {
 		t.Helper()
 		out, _ := c.mustRun(append([]string{"gateway", "textconnect", "textconnect"}, args...)...)
@@ -153,7 +153,7 @@ func TestAdministration(t *testing.T) {
 
 func TestAnActionWithoutAnAnswerMayHaveBeenCarriedOut(t *testing.T) {
 	t.Parallel()
-	c, gateway := newGatewayCLI(t, sandbox.Options{})
+	c, gateway := newGatewayCLI(t, simulator.Options{})
 	gateway.FailNext(1, "accept_close")
 	send := []string{"gateway", "textconnect", "textconnect", "SendList", "ListName=Everyone", "SourceAddress=ACME", "Body=Hello", "--yes"}
 	const hint = "the gateway may have carried it out: check at the gateway, or with tuma gateway reports textconnect, before you run it again"

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/tuma-sms/tuma/internal/sandbox"
+	"github.com/tuma-sms/tuma/internal/simulator"
 )
 
 // TestRowsThatAreHiddenInTheirSheetAreNamed checks that rows hidden by a filter of the spreadsheet are
@@ -32,7 +32,7 @@ func TestRowsThatAreHiddenInTheirSheetAreNamed(t *testing.T) {
 	if err := z.Close(); err != nil {
 		t.Fatal(err)
 	}
-	h := newFixture(t, sandbox.Options{})
+	h := newFixture(t, simulator.Options{})
 	h.startWorker()
 	send := []string{"send", "--via", "kobo-main", "--body", "Hello", "--file", h.file("list.xlsx", book.String())}
 	const note = "tuma: note: the recipients include 2 hidden rows of the sheet\n"

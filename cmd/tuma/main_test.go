@@ -14,8 +14,9 @@ import (
 	"github.com/redis/go-redis/v9"
 	"go.uber.org/goleak"
 
-	"github.com/tuma-sms/tuma/internal/sandbox"
+	"github.com/tuma-sms/tuma/internal/simulator"
 	"github.com/tuma-sms/tuma/internal/test/redistest"
+	"github.com/tuma-sms/tuma/providers/catalog"
 	"github.com/tuma-sms/tuma/providers/providertest"
 )
 
@@ -148,12 +149,12 @@ func eventually(t testing.TB, what string, is func() bool) {
 type fixture struct {
 	*cli
 	redis   *redistest.Server
-	gateway *sandbox.Server
+	gateway *simulator.Server
 }
 
-func newFixture(t testing.TB, o sandbox.Options, options ...redistest.Option) *fixture {
+func newFixture(t testing.TB, o simulator.Options, options ...redistest.Option) *fixture {
 	t.Helper()
-	h := &fixture{redis: redistest.Start(t, append([]redistest.Option{redistest.WithAOF("no")}, options...)...), gateway: sandbox.New(o)}
+	h := &fixture{redis: redistest.Start(t, append([]redistest.Option{redistest.WithAOF("no")}, options...)...), gateway: catalog.Simulate(o)}
 	server := httptest.NewServer(h.gateway)
 	t.Cleanup(func() {
 		h.gateway.Close()

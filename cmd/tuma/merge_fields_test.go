@@ -4,14 +4,14 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/tuma-sms/tuma/internal/sandbox"
+	"github.com/tuma-sms/tuma/internal/simulator"
 )
 
 const guestList = "First Name;Phone;Points\r\nAmina;0712345678;7\r\nJuma;0712345679;7\r\n;0712345680;7\r\nZuri;0712345681;\r\n"
 
 func TestMergeFieldsFromAFileToThePhone(t *testing.T) {
 	t.Parallel()
-	h := newFixture(t, sandbox.Options{Texts: true})
+	h := newFixture(t, simulator.Options{Texts: true})
 	h.startWorker()
 	file := h.file("guests.csv", guestList)
 	send := func(id, body string, more ...string) (out, errOut string, exit int) {

@@ -12,14 +12,15 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/tuma-sms/tuma/internal/console"
-	"github.com/tuma-sms/tuma/internal/sandbox"
+	"github.com/tuma-sms/tuma/internal/simulator"
 	"github.com/tuma-sms/tuma/producer"
+	"github.com/tuma-sms/tuma/providers/kobo/kobosim"
 )
 
 func TestReportOfACampaign(t *testing.T) {
 	t.Parallel()
-	h := newFixture(t, sandbox.Options{})
-	h.gateway.KoboInvalid("error_number", 254712345679)
+	h := newFixture(t, simulator.Options{})
+	kobosim.Of(h.gateway).SetInvalid("error_number", 254712345679)
 	h.startWorker()
 	file := h.file("customers.csv", mixedList)
 	h.run("send", "--id", "sale", "--via", "kobo-main", "--body", strings.Repeat("x", 161), "--file", file, "--wait")
@@ -72,7 +73,7 @@ func TestReportOfACampaign(t *testing.T) {
 
 func TestReportSaysWhatACampaignWaitsFor(t *testing.T) {
 	t.Parallel()
-	h := newFixture(t, sandbox.Options{})
+	h := newFixture(t, simulator.Options{})
 	h.startWorker()
 	h.mustRun("hold", "kobo-main", "--reason", "lunch")
 	h.runWithInput("0712345678\n", "send", "--id", "a", "--via", "kobo-main", "--body", "Hello")

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/tuma-sms/tuma/internal/sandbox"
+	"github.com/tuma-sms/tuma/internal/simulator"
 )
 
 // cancelOnWrite is a buffer that calls end() at each write, so that the command that writes to it
@@ -25,7 +25,7 @@ func (c *cancelOnWrite) Write(b []byte) (int, error) {
 
 func TestResultsGoOnWhereTheyWereInterrupted(t *testing.T) {
 	t.Parallel()
-	h := newFixture(t, sandbox.Options{})
+	h := newFixture(t, simulator.Options{})
 	h.startWorker()
 	var list strings.Builder
 	for i := range 6000 {

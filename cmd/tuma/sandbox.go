@@ -11,7 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/tuma-sms/tuma/internal/sandbox"
+	"github.com/tuma-sms/tuma/internal/simulator"
 	"github.com/tuma-sms/tuma/providers/catalog"
 )
 
@@ -42,7 +42,7 @@ and can simulate faults:
 
 // sandbox serves the simulated gateways until ctx is done.
 func (a *app) sandbox(ctx context.Context, listen string, latency time.Duration) error {
-	gateway := sandbox.New(sandbox.Options{Latency: latency})
+	gateway := catalog.Simulate(simulator.Options{Latency: latency})
 	server, address, err := serveSandbox(ctx, gateway, listen)
 	if err != nil {
 		return err
@@ -76,7 +76,7 @@ func sandboxAccounts(address string) string {
 
 // serveSandbox listens on an address and serves the sandbox until the server is closed. It returns
 // the address with the actual port.
-func serveSandbox(ctx context.Context, gateway *sandbox.Server, listen string) (server *http.Server, address string, err error) {
+func serveSandbox(ctx context.Context, gateway *simulator.Server, listen string) (server *http.Server, address string, err error) {
 	var config net.ListenConfig
 	listener, err := config.Listen(ctx, "tcp", listen)
 	if err != nil {

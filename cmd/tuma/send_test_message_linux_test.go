@@ -10,7 +10,7 @@ import (
 	"testing"
 	"unsafe"
 
-	"github.com/tuma-sms/tuma/internal/sandbox"
+	"github.com/tuma-sms/tuma/internal/simulator"
 	"github.com/tuma-sms/tuma/producer"
 )
 
@@ -58,7 +58,7 @@ func (c *cli) runTyped(types string, args ...string) (screen, out string, exit i
 
 func TestATestGoesFirstAndOnce(t *testing.T) {
 	t.Parallel()
-	h := newFixture(t, sandbox.Options{})
+	h := newFixture(t, simulator.Options{})
 	h.startWorker()
 	for _, tt := range []struct {
 		name, types string
@@ -98,7 +98,7 @@ func TestATestGoesFirstAndOnce(t *testing.T) {
 
 func TestWhoIsLeftOutIsNotAskedAbout(t *testing.T) {
 	t.Parallel()
-	h := newFixture(t, sandbox.Options{})
+	h := newFixture(t, simulator.Options{})
 	h.startWorker()
 	if out, errOut, exit := h.run("optout", "add", "0712345680"); exit != exitDone {
 		t.Fatal(out, errOut)
@@ -119,12 +119,12 @@ func TestWhoIsLeftOutIsNotAskedAbout(t *testing.T) {
 
 func TestAfterATestThatIsRefusedNothingGoes(t *testing.T) {
 	t.Parallel()
-	h := newFixture(t, sandbox.Options{})
+	h := newFixture(t, simulator.Options{})
 	h.startWorker()
 	// One message is accepted first; after that a rejection concerns only its number.
 	h.runWithInput("0711111111\n", "send", "--via", "kobo-main", "--body", "Hello", "--wait")
 	gateway := h.gateway.Gateway("kobo")
-	if err := gateway.SetReply(sandbox.Reject, testMSISDN); err != nil {
+	if err := gateway.SetReply(simulator.Reject, testMSISDN); err != nil {
 		t.Fatal(err)
 	}
 	screen, _, exit := h.runTyped("y\n", h.saleArgs("--id", "sale")...)
@@ -133,7 +133,7 @@ func TestAfterATestThatIsRefusedNothingGoes(t *testing.T) {
 		t.Errorf("got exit %d and output\n%s", exit, screen)
 	}
 	// When the gateway accepts the number, the test is sent again under another ID.
-	if err := gateway.SetReply(sandbox.Accept, testMSISDN); err != nil {
+	if err := gateway.SetReply(simulator.Accept, testMSISDN); err != nil {
 		t.Fatal(err)
 	}
 	if screen, _, exit := h.runTyped("y\n", h.saleArgs("--id", "sale", "--wait")...); exit != exitDone || h.acceptedCounts() != [2]int{1, 5} {
@@ -143,7 +143,7 @@ func TestAfterATestThatIsRefusedNothingGoes(t *testing.T) {
 
 func TestWhetherATestOfUnknownOutcomeIsEnoughIsForThePersonToSay(t *testing.T) {
 	t.Parallel()
-	h := newFixture(t, sandbox.Options{})
+	h := newFixture(t, simulator.Options{})
 	server := httptest.NewServer(h.gateway)
 	t.Cleanup(server.Close)
 	h.cli = newCLI(t, `

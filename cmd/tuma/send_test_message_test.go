@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tuma-sms/tuma/internal/sandbox"
+	"github.com/tuma-sms/tuma/internal/simulator"
 	"github.com/tuma-sms/tuma/producer"
 )
 
@@ -29,7 +29,7 @@ func (h *fixture) acceptedCounts() [2]int {
 
 func TestWithNobodyToAskATestNeedsYes(t *testing.T) {
 	t.Parallel()
-	h := newFixture(t, sandbox.Options{})
+	h := newFixture(t, simulator.Options{})
 	h.startWorker()
 	refused := func(in, want string, args ...string) {
 		t.Helper()
@@ -52,7 +52,7 @@ func TestWithNobodyToAskATestNeedsYes(t *testing.T) {
 
 func TestATestIsRenderedForTheFirstWhoCanBeSentTo(t *testing.T) {
 	t.Parallel()
-	h := newFixture(t, sandbox.Options{})
+	h := newFixture(t, simulator.Options{})
 	h.startWorker()
 	send := []string{"send", "--via", "kobo-main", "--body", "Hi {{name}}", "--test", testPhone, "--yes",
 		"--file", h.file("sale.csv", "phone,name\n0712345678,\n0712345679,Wanjiku\n")}
@@ -73,7 +73,7 @@ func TestATestIsRenderedForTheFirstWhoCanBeSentTo(t *testing.T) {
 
 func TestATestOfARefusedSenderIsCancelled(t *testing.T) {
 	t.Parallel()
-	h := newFixture(t, sandbox.Options{})
+	h := newFixture(t, simulator.Options{})
 	h.startWorker()
 	h.gateway.FailNext(1, "campaign")
 	_, errOut, exit := h.run(h.saleArgs("--yes")...)
@@ -87,7 +87,7 @@ func TestATestOfARefusedSenderIsCancelled(t *testing.T) {
 
 func TestATestThatNobodySendsIsCancelledInTime(t *testing.T) {
 	t.Parallel()
-	h := newFixture(t, sandbox.Options{})
+	h := newFixture(t, simulator.Options{})
 	h.startWorker().end(t)
 	var looks atomic.Int64
 	a := &app{in: strings.NewReader(""), env: map[string]string{}, now: func() time.Time {

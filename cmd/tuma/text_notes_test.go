@@ -4,7 +4,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/tuma-sms/tuma/internal/sandbox"
+	"github.com/tuma-sms/tuma/internal/simulator"
 	"github.com/tuma-sms/tuma/producer"
 )
 
@@ -50,7 +50,7 @@ func TestWhatIsSaidOfAText(t *testing.T) {
 
 func TestACampaignIsTransliterated(t *testing.T) {
 	t.Parallel()
-	h := newFixture(t, sandbox.Options{})
+	h := newFixture(t, simulator.Options{})
 	h.startWorker()
 	file := h.file("list.csv", "phone,name\n0712345678,O’Neill\n0712345679,Ada\n0712345680,Ọláníyì\n")
 	body := "It’s on, {{name}} – " + strings.Repeat("x", 60)

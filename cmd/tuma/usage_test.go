@@ -4,7 +4,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/tuma-sms/tuma/internal/sandbox"
+	"github.com/tuma-sms/tuma/internal/simulator"
 	"github.com/tuma-sms/tuma/internal/test/redistest"
 )
 
@@ -107,7 +107,7 @@ func TestARedisThatForgetsIsRefused(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			h := newFixture(t, sandbox.Options{}, tt.option)
+			h := newFixture(t, simulator.Options{}, tt.option)
 			if tt.why == "" {
 				h.env = append(h.env, "TUMA_REDIS_URL=redis://"+h.redis.Addr())
 				if _, errOut, exit := h.run("list"); exit != exitFailed || !strings.Contains(errOut, "add its login to the URL") {

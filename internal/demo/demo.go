@@ -22,8 +22,9 @@ import (
 	"github.com/tuma-sms/tuma/internal/config"
 	"github.com/tuma-sms/tuma/internal/console"
 	"github.com/tuma-sms/tuma/internal/recipients"
-	"github.com/tuma-sms/tuma/internal/sandbox"
+	"github.com/tuma-sms/tuma/internal/simulator"
 	"github.com/tuma-sms/tuma/producer"
+	"github.com/tuma-sms/tuma/providers/catalog"
 )
 
 // recipientsCSV is a CSV file of 20,000 invented customers. TestRecipients generates it.
@@ -62,7 +63,7 @@ type Options struct {
 type demo struct {
 	Options
 	dir       string
-	gateway   *sandbox.Server
+	gateway   *simulator.Server
 	server    *http.Server
 	redis     *redisServer
 	workers   []*child
@@ -153,7 +154,7 @@ func (d *demo) startGateway(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("demo: %w", err)
 	}
-	d.gateway = sandbox.New(sandbox.Options{Latency: latency})
+	d.gateway = catalog.Simulate(simulator.Options{Latency: latency})
 	d.server = &http.Server{Handler: d.gateway, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute}
 	go func() { _ = d.server.Serve(listener) }() // ends with ErrServerClosed
 	return listener.Addr().String(), nil

@@ -5,7 +5,7 @@ import (
 	"fmt"
 
 	"github.com/tuma-sms/tuma/internal/console"
-	"github.com/tuma-sms/tuma/internal/sandbox"
+	"github.com/tuma-sms/tuma/internal/simulator"
 	"github.com/tuma-sms/tuma/producer"
 	"github.com/tuma-sms/tuma/sms"
 )
@@ -85,7 +85,7 @@ func (d *demo) compare() (lost, strangers int, err error) {
 }
 
 // verdict prints that all went well, or returns an error for each violated promise.
-func (d *demo) verdict(st producer.Status, gateway sandbox.Stats, lost, strangers int) error {
+func (d *demo) verdict(st producer.Status, gateway simulator.Stats, lost, strangers int) error {
 	var errs []error
 	wrong := func(is bool, format string, args ...any) {
 		if is {

@@ -12,16 +12,19 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/tuma-sms/tuma/internal/sandbox"
+	"github.com/tuma-sms/tuma/internal/simulator"
 	"github.com/tuma-sms/tuma/providers"
+	"github.com/tuma-sms/tuma/providers/africastalking/africastalkingsim"
 	"github.com/tuma-sms/tuma/sms"
 )
 
+var simulated = map[string]simulator.NewVendor{"africastalking": africastalkingsim.New}
+
 // gateway starts a sandbox server and returns it with a provider for an account there.
-func gateway(t *testing.T, o sandbox.Options, format Format) (*sandbox.Server, *Provider) {
+func gateway(t *testing.T, o simulator.Options, format Format) (*simulator.Server, *Provider) {
 	t.Helper()
 	o.Users = map[string]string{"demo": apiKey}
-	s := sandbox.New(o)
+	s := simulator.New(o, simulated)
 	web := httptest.NewServer(s)
 	t.Cleanup(func() { s.Close(); web.Close() })
 	return s, open(t, Config{
@@ -35,11 +38,11 @@ func TestTheSandboxAndTheClientAgree(t *testing.T) {
 	for _, format := range []Format{JSON, XML} {
 		t.Run(string(format), func(t *testing.T) {
 			t.Parallel()
-			s, p := gateway(t, sandbox.Options{Credit: 198}, format)
+			s, p := gateway(t, simulator.Options{Credit: 198}, format)
 			d := s.Gateway("africastalking")
 			b := batch(append(manyNumbers(199), three)...)
 			b.Body = "a+b & c% é€漢😀"
-			refused := map[int]sandbox.Reply{3: sandbox.Reject, 100: sandbox.Later, 199: sandbox.Reject}
+			refused := map[int]simulator.Reply{3: simulator.Reject, 100: simulator.Later, 199: simulator.Reject}
 			for i, w := range refused {
 				if err := d.SetReply(w, uint64(b.To[i])); err != nil {
 					t.Fatal(err)
@@ -82,7 +85,7 @@ func TestTheSandboxAndTheClientAgree(t *testing.T) {
 			})) {
 				t.Errorf("got %+v and the error %v, want one accepted and one no_credit", results, err)
 			}
-			s.AfricasTalkingRefuse("ACME")
+			africastalkingsim.Of(s).RefuseSender("ACME")
 			_, err = p.Send(t.Context(), batch(one))
 			if e := verdict(t, err); e.Scope != providers.Campaign || e.Outcome != providers.Rejected || e.Code != "InvalidSenderId" {
 				t.Errorf("a refused sender ID: got %+v, want rejected, campaign, InvalidSenderId", e)
@@ -104,7 +107,7 @@ func TestAnswersThatNameOtherNumbers(t *testing.T) {
 	t.Parallel()
 	for fault, unknown := range map[string]int{"missing": 1, "extra": 0, "shuffled": 0} {
 		for _, format := range []Format{JSON, XML} {
-			s, p := gateway(t, sandbox.Options{}, format)
+			s, p := gateway(t, simulator.Options{}, format)
 			s.FailNext(1, fault)
 			results, err := p.Send(t.Context(), batch(one, three, two))
 			if err != nil || len(results) != 3 {
@@ -129,7 +132,7 @@ func TestAnswersThatNameOtherNumbers(t *testing.T) {
 }
 
 func ExampleProvider_Send() {
-	server := httptest.NewServer(sandbox.New(sandbox.Options{Seed: 1, Credit: 2}))
+	server := httptest.NewServer(simulator.New(simulator.Options{Seed: 1, Credit: 2}, simulated))
 	defer server.Close()
 	p, err := New(Config{Endpoint: providers.Endpoint{BaseURL: server.URL}, Username: "demo", APIKey: "key"})
 	if err != nil {

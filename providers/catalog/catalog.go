@@ -1,29 +1,62 @@
-// Package catalog lists all providers by name. Add every new gateway to the list in this package.
-// Only programs and tests import the package, so that no other code depends on a particular
-// gateway.
+// Package catalog lists all gateways by name: the client and the simulator of each. A new gateway adds
+// one line to the list in this package. Only programs and tests import the package, so that no other
+// code depends on a particular gateway.
 package catalog
 
 import (
 	"slices"
 	"strings"
 
+	"github.com/tuma-sms/tuma/internal/simulator"
 	"github.com/tuma-sms/tuma/providers"
 	"github.com/tuma-sms/tuma/providers/africastalking"
+	"github.com/tuma-sms/tuma/providers/africastalking/africastalkingsim"
 	"github.com/tuma-sms/tuma/providers/connectmedia"
+	"github.com/tuma-sms/tuma/providers/connectmedia/connectmediasim"
 	"github.com/tuma-sms/tuma/providers/kobo"
+	"github.com/tuma-sms/tuma/providers/kobo/kobosim"
 	"github.com/tuma-sms/tuma/providers/qserve"
+	"github.com/tuma-sms/tuma/providers/qserve/qservesim"
 	"github.com/tuma-sms/tuma/providers/textconnect"
+	"github.com/tuma-sms/tuma/providers/textconnect/textconnectsim"
 )
+
+// gateway is one entry of the catalog.
+type gateway struct {
+	kind     providers.Kind
+	simulate simulator.NewVendor
+}
+
+// gateways returns every gateway, in the order in which output lists them.
+func gateways() []gateway {
+	return []gateway{
+		{kobo.Kind(), kobosim.New},
+		{textconnect.Kind(), textconnectsim.New},
+		{africastalking.Kind(), africastalkingsim.New},
+		{qserve.Kind(), qservesim.New},
+		{connectmedia.Kind(), connectmediasim.New},
+	}
+}
 
 // Kinds returns every provider, in the order in which output lists them.
 func Kinds() []providers.Kind {
-	return []providers.Kind{
-		kobo.Kind(),
-		textconnect.Kind(),
-		africastalking.Kind(),
-		qserve.Kind(),
-		connectmedia.Kind(),
+	var kinds []providers.Kind
+	for _, g := range gateways() {
+		kinds = append(kinds, g.kind)
 	}
+	return kinds
+}
+
+// Simulate returns a server that simulates every gateway.
+func Simulate(o simulator.Options) *simulator.Server { return simulator.New(o, Simulators()) }
+
+// Simulators returns the simulators of every gateway, by provider name.
+func Simulators() map[string]simulator.NewVendor {
+	out := map[string]simulator.NewVendor{}
+	for _, g := range gateways() {
+		out[g.kind.Name] = g.simulate
+	}
+	return out
 }
 
 // Lookup returns the provider with the given name; ok is false if no provider has that name.

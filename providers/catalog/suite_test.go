@@ -17,7 +17,7 @@ func TestEveryEntryPassesTheSuite(t *testing.T) {
 		for _, kind := range catalog.Kinds() {
 			t.Run(kind.Name, func(t *testing.T) {
 				t.Parallel()
-				providertest.Run(t, kind)
+				providertest.Run(t, kind, catalog.Simulators()[kind.Name])
 			})
 		}
 	})

@@ -15,8 +15,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/tuma-sms/tuma/internal/sandbox"
+	"github.com/tuma-sms/tuma/internal/simulator"
 	"github.com/tuma-sms/tuma/providers"
+	"github.com/tuma-sms/tuma/providers/connectmedia/connectmediasim"
 	"github.com/tuma-sms/tuma/sms"
 )
 
@@ -142,11 +143,11 @@ func TestAPreEncodedMessageIsTheSameToEveryDecoder(t *testing.T) {
 func TestTheMessageArrivesAsTheAccountEncodesIt(t *testing.T) {
 	t.Parallel()
 	const signs = "50% off + a&b; %41 é€漢😀"
-	s := sandbox.New(sandbox.Options{})
+	s := simulator.New(simulator.Options{}, map[string]simulator.NewVendor{"connectmedia": connectmediasim.New})
 	web := httptest.NewServer(s)
 	t.Cleanup(func() { s.Close(); web.Close() })
 	for _, gatewayPlain := range []bool{false, true} {
-		s.ConnectMediaPlain(gatewayPlain)
+		connectmediasim.Of(s).SetPlain(gatewayPlain)
 		for option, clientPlain := range map[string]bool{"true": false, "false": true} {
 			p, err := Kind().Open(providers.Settings{
 				Endpoint: providers.Endpoint{BaseURL: web.URL + "/connectmedia"}, Login: map[string]string{"username": "demo"}, Secrets: map[string]providers.Secret{"password": password},

@@ -15,20 +15,23 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/tuma-sms/tuma/internal/sandbox"
+	"github.com/tuma-sms/tuma/internal/simulator"
 	"github.com/tuma-sms/tuma/providers"
+	"github.com/tuma-sms/tuma/providers/kobo/kobosim"
 	"github.com/tuma-sms/tuma/sms"
 )
 
 const password = "s3cr3t&pass"
 
-// gateway starts a sandbox server and returns it with a provider for an account there.
-func gateway(t testing.TB, o sandbox.Options) (*sandbox.Server, *Provider) {
+var simulated = map[string]simulator.NewVendor{"kobo": kobosim.New}
+
+// gateway starts the simulator and returns it with a provider for an account there.
+func gateway(t testing.TB, o simulator.Options) (*simulator.Server, *Provider) {
 	t.Helper()
 	if o.Users == nil {
 		o.Users = map[string]string{"demo": password}
 	}
-	s := sandbox.New(o)
+	s := simulator.New(o, simulated)
 	web := httptest.NewServer(s)
 	t.Cleanup(func() { s.Close(); web.Close() })
 	return s, account(t, web.URL)
@@ -128,7 +131,7 @@ func TestTheFormIsTheDocumentedOne(t *testing.T) {
 
 func TestSendGivesEachRecipientTheGatewaysID(t *testing.T) {
 	t.Parallel()
-	s, p := gateway(t, sandbox.Options{Seed: 7})
+	s, p := gateway(t, simulator.Options{Seed: 7})
 	b := batch(manyNumbers(500)...)
 	results, err := p.Send(t.Context(), b)
 	if err != nil {
@@ -177,8 +180,8 @@ func TestFaultsOfTheGatewayAndTheirVerdicts(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s, p := gateway(t, sandbox.Options{})
-			if err := s.Fail(sandbox.Fault{Name: tc.fault, N: 1, RetryAfter: 9 * time.Second}); err != nil {
+			s, p := gateway(t, simulator.Options{})
+			if err := s.Fail(simulator.Fault{Name: tc.fault, N: 1, RetryAfter: 9 * time.Second}); err != nil {
 				t.Fatal(err)
 			}
 			results, err := p.Send(t.Context(), batch(one, two))
@@ -206,21 +209,21 @@ func TestFaultsOfTheGatewayAndTheirVerdicts(t *testing.T) {
 func TestRefusalsOfTheGateway(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
-		arrange func(*sandbox.Server)
+		arrange func(*simulator.Server)
 		change  func(*providers.Batch)
 		code    string
 	}{
-		"password":       {arrange: func(s *sandbox.Server) { s.SetPassword("demo", "other") }, code: "error_user"},
-		"credit":         {arrange: func(s *sandbox.Server) { s.SetCredit(1) }, code: "error_credit"},
-		"invalid number": {arrange: func(s *sandbox.Server) { s.KoboInvalid("", uint64(two)) }, code: "error_limit"},
-		"error_number":   {arrange: func(s *sandbox.Server) { s.KoboInvalid("error_number", uint64(two)) }, code: "error_number"},
+		"password":       {arrange: func(s *simulator.Server) { s.SetPassword("demo", "other") }, code: "error_user"},
+		"credit":         {arrange: func(s *simulator.Server) { s.SetCredit(1) }, code: "error_credit"},
+		"invalid number": {arrange: func(s *simulator.Server) { kobosim.Of(s).SetInvalid("", uint64(two)) }, code: "error_limit"},
+		"error_number":   {arrange: func(s *simulator.Server) { kobosim.Of(s).SetInvalid("error_number", uint64(two)) }, code: "error_number"},
 		"no body":        {change: func(b *providers.Batch) { b.Body = "" }, code: "error_param"},
 		"no sender":      {change: func(b *providers.Batch) { b.From = "" }, code: "error_param"},
 		"short key":      {change: func(b *providers.Batch) { b.IdempotencyKey = "short" }, code: "error_msgid"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s, p := gateway(t, sandbox.Options{})
+			s, p := gateway(t, simulator.Options{})
 			b := batch(one, two)
 			if tc.arrange != nil {
 				tc.arrange(s)
@@ -243,7 +246,8 @@ func TestRefusalsOfTheGateway(t *testing.T) {
 
 func TestARepeatedKeyAnsweredWithAnError(t *testing.T) {
 	t.Parallel()
-	s, p := gateway(t, sandbox.Options{Repeat: sandbox.RepeatError})
+	s, p := gateway(t, simulator.Options{})
+	kobosim.Of(s).SetRepeat(kobosim.RepeatError)
 	s.FailNext(1, "accept_close")
 	if e := func() error { _, err := p.Send(t.Context(), batch(one)); return err }(); verdict(t, e).Outcome != providers.Unknown {
 		t.Fatal(e)
@@ -259,7 +263,7 @@ func TestARepeatedKeyAnsweredWithAnError(t *testing.T) {
 
 func TestABatchThatIsNoCallMakesNoRequest(t *testing.T) {
 	t.Parallel()
-	s, _ := gateway(t, sandbox.Options{})
+	s, _ := gateway(t, simulator.Options{})
 	web := httptest.NewServer(s)
 	t.Cleanup(web.Close)
 	p, err := New(Config{Endpoint: providers.Endpoint{BaseURL: web.URL, MaxRecipients: 2}, User: "demo", Pass: password})
@@ -296,7 +300,7 @@ func TestAnAnswerForSomeIsUnknownForTheRest(t *testing.T) {
 
 func TestBalance(t *testing.T) {
 	t.Parallel()
-	s, p := gateway(t, sandbox.Options{Credit: 120.5})
+	s, p := gateway(t, simulator.Options{Credit: 120.5})
 	if got, err := p.Balance(t.Context()); err != nil || got != (providers.Balance{Amount: 120.5}) {
 		t.Errorf("balance: got %+v and the error %v, want 120.5", got, err)
 	}
@@ -325,7 +329,7 @@ func TestBalance(t *testing.T) {
 
 func TestMessageStatus(t *testing.T) {
 	t.Parallel()
-	s, p := gateway(t, sandbox.Options{})
+	s, p := gateway(t, simulator.Options{})
 	results, err := p.Send(t.Context(), batch(one))
 	if err != nil {
 		t.Fatal(err)
@@ -334,7 +338,7 @@ func TestMessageStatus(t *testing.T) {
 	if want := (providers.MessageStatus{Final: true, Delivered: true, State: "DELIVRD"}); err != nil || got != want {
 		t.Errorf("a delivered message: got %+v and the error %v, want the state DELIVRD", got, err)
 	}
-	s.KoboReport("ENROUTE")
+	kobosim.Of(s).SetReport("ENROUTE")
 	if got, err = p.MessageStatus(t.Context(), results[0].MessageID); err != nil || got.Final {
 		t.Errorf("a message on its way: got %+v and the error %v, want a status that is not final", got, err)
 	}
@@ -420,7 +424,7 @@ func TestAProviderNeverPrintsItsLogin(t *testing.T) {
 }
 
 func ExampleProvider_Send() {
-	server := httptest.NewServer(sandbox.New(sandbox.Options{Seed: 1, Credit: 3}))
+	server := httptest.NewServer(simulator.New(simulator.Options{Seed: 1, Credit: 3}, simulated))
 	defer server.Close()
 	p, err := New(Config{Endpoint: providers.Endpoint{BaseURL: server.URL}, User: "demo", Pass: "demopass"})
 	if err != nil {
@@ -444,7 +448,7 @@ func ExampleProvider_Send() {
 }
 
 func BenchmarkSend500(b *testing.B) {
-	_, p := gateway(b, sandbox.Options{NoCount: true})
+	_, p := gateway(b, simulator.Options{NoCount: true})
 	call := batch(manyNumbers(500)...)
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i++ {

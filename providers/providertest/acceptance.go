@@ -5,7 +5,7 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/tuma-sms/tuma/internal/sandbox"
+	"github.com/tuma-sms/tuma/internal/simulator"
 	"github.com/tuma-sms/tuma/providers"
 	"github.com/tuma-sms/tuma/sms"
 )
@@ -16,8 +16,8 @@ var acceptanceChecks = []check{
 	{"accepts the most a call may carry", func(x *exam) { acceptsAll(x, 1<<30) }},
 	{"refuses more than a call may carry without a request", refusesTooMany},
 	{"refuses a call without recipients, without a request", refusesNoRecipients},
-	{"reports the recipients that the gateway rejects", func(x *exam) { answerForSome(x, sandbox.Reject, providers.Rejected) }},
-	{"reports the recipients that the gateway refuses for now", func(x *exam) { answerForSome(x, sandbox.Later, providers.Retryable) }},
+	{"reports the recipients that the gateway rejects", func(x *exam) { answerForSome(x, simulator.Reject, providers.Rejected) }},
+	{"reports the recipients that the gateway refuses for now", func(x *exam) { answerForSome(x, simulator.Later, providers.Retryable) }},
 	{"a call that the gateway refuses for now is not sent", refusesForNow},
 	{"the same key again is the same call", repeatsByKey},
 	{"texts arrive unchanged", textsArrive},
@@ -37,7 +37,7 @@ func acceptsAll(x *exam, n int) {
 	if stats := g.Stats(); stats.Requests != 1 || stats.Calls != 1 {
 		x.Errorf("got %d requests and %d calls, want 1 and 1", stats.Requests, stats.Calls)
 	}
-	want := sandbox.AcceptedCall{From: b.From, Body: b.Body, Key: b.IdempotencyKey}
+	want := simulator.AcceptedCall{From: b.From, Body: b.Body, Key: b.IdempotencyKey}
 	if p.Info().KeyTTL == 0 {
 		want.Key = ""
 	}
@@ -112,12 +112,12 @@ func (x *exam) wantNoCall(g *gateway, p providers.Provider, b providers.Batch) {
 
 // answerForSome makes the gateway give the reply word for some numbers, and checks the results of
 // all numbers.
-func answerForSome(x *exam, word sandbox.Reply, want providers.Outcome) {
+func answerForSome(x *exam, word simulator.Reply, want providers.Outcome) {
 	g := x.gateway()
 	p := x.open(g.url)
 	to := x.numbers(min(6, max(2, p.Info().MaxRecipients)))
 	reach := g.ReplyScope(word)
-	if reach == sandbox.ScopeNone {
+	if reach == simulator.ScopeNone {
 		return // the vendor has no such answer
 	}
 	marked := map[sms.MSISDN]bool{to[0]: true, to[len(to)-2]: true}
@@ -133,7 +133,7 @@ func answerForSome(x *exam, word sandbox.Reply, want providers.Outcome) {
 		for i, number := range part {
 			got := a.verdict(i)
 			switch {
-			case reach == sandbox.ScopeNumber && !marked[number], reach == sandbox.ScopeCall && !struck:
+			case reach == simulator.ScopeNumber && !marked[number], reach == simulator.ScopeCall && !struck:
 				taken = append(taken, number)
 				if got.Outcome != providers.Accepted {
 					x.Errorf("a number without the reply: got %+v, want accepted", got)
@@ -142,11 +142,11 @@ func answerForSome(x *exam, word sandbox.Reply, want providers.Outcome) {
 				x.Errorf("the gateway replies %q (reach %d): got %+[4]v, want %[3]v", word, reach, want, got)
 			case got.Code == "" || a.err == nil && got.Reason == "":
 				x.Errorf("got outcome %v without a reason or code, want both: %+v", want, got)
-			case reach == sandbox.ScopeNumber && a.err == nil && got.Scope != providers.Recipient:
+			case reach == simulator.ScopeNumber && a.err == nil && got.Scope != providers.Recipient:
 				x.Errorf("the gateway refuses one number: got scope %v, want recipient: %+v", got.Scope, got)
 			}
 		}
-		if reach == sandbox.ScopeCall && struck && a.err == nil && len(part) > 1 {
+		if reach == simulator.ScopeCall && struck && a.err == nil && len(part) > 1 {
 			x.Errorf("the gateway refuses the whole call: got %v, want an error", a)
 		}
 	}
@@ -158,7 +158,7 @@ func answerForSome(x *exam, word sandbox.Reply, want providers.Outcome) {
 func refusesForNow(x *exam) {
 	g := x.gateway()
 	p := x.open(g.url)
-	if err := g.server.Fail(sandbox.Fault{Name: "later", Gateway: x.kind.Name, N: 1}); err != nil {
+	if err := g.server.Fail(simulator.Fault{Name: "later", Gateway: x.kind.Name, N: 1}); err != nil {
 		x.Fatalf("%v", err)
 	}
 	b := x.newBatch(p, 3)
@@ -280,7 +280,7 @@ func fiftyAtOnce(x *exam) {
 func fiftyBreaking(x *exam) {
 	g := x.gateway()
 	for _, name := range []string{"accept_close", "close", "accept_502", "429", "accept_html", "cut", "later"} {
-		if err := g.server.Fail(sandbox.Fault{Name: name, Gateway: x.kind.Name, P: 0.1}); err != nil {
+		if err := g.server.Fail(simulator.Fault{Name: name, Gateway: x.kind.Name, P: 0.1}); err != nil {
 			x.Fatalf("%v", err)
 		}
 	}

@@ -13,7 +13,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/tuma-sms/tuma/internal/sandbox"
+	"github.com/tuma-sms/tuma/internal/simulator"
 	"github.com/tuma-sms/tuma/providers"
 	"github.com/tuma-sms/tuma/sms"
 )
@@ -175,7 +175,7 @@ func goroutines(x *exam) {
 	hangs <- cancel
 	pprof.Do(x.Context(), pprof.Labels(labelKey, label), func(context.Context) {
 		x.wantAccepted(x.send(p, x.newBatch(p, 3)))
-		if err := g.server.Fail(sandbox.Fault{Name: "close", Gateway: x.kind.Name, N: 1}); err != nil {
+		if err := g.server.Fail(simulator.Fault{Name: "close", Gateway: x.kind.Name, N: 1}); err != nil {
 			x.Errorf("%v", err)
 		}
 		x.send(p, x.newBatch(p, 3))

@@ -1,9 +1,9 @@
 // Package providertest is the test suite that every provider must pass. Run connects a provider to
-// its sandbox server and to servers that fail. It checks that the outcomes that the provider
+// the gateway's simulator and to servers that fail. It checks that the outcomes that the provider
 // reports are correct. Main prevents a test binary from connecting to other machines.
 //
 // The suite has no code for a particular gateway. It takes the gateway's limits from Info and its
-// behaviour from the simulated gateway in internal/sandbox. All other rules are the contract in
+// behaviour from the gateway's simulator. All other rules are the contract in
 // package providers and the table "Whose fault, what next" of the design. For an HTTP status that
 // this table calls unknown, a provider may report Retryable only if no gateway can have handled the
 // request.
@@ -15,19 +15,15 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/tuma-sms/tuma/internal/sandbox"
+	"github.com/tuma-sms/tuma/internal/simulator"
 	"github.com/tuma-sms/tuma/providers"
 )
 
-// Run runs every check on a provider of the given kind, each as a parallel subtest. It returns when
-// all checks have ended. If internal/sandbox has no server with the kind's name, the test fails at
-// once.
-func Run(t *testing.T, kind providers.Kind) {
+// Run runs every check on a provider of the given kind against the simulator of its gateway, each as a
+// parallel subtest. It returns when all checks have ended.
+func Run(t *testing.T, kind providers.Kind, simulate simulator.NewVendor) {
 	t.Helper()
-	if !slices.Contains(sandbox.Names(), kind.Name) {
-		t.Fatalf("internal/sandbox has no server for %q, want one for every provider; it has %q", kind.Name, sandbox.Names())
-	}
-	s := &suite{kind: kind}
+	s := &suite{kind: kind, simulate: simulate}
 	t.Run("checks", func(t *testing.T) {
 		for _, c := range checks {
 			t.Run(c.name, func(t *testing.T) {
@@ -86,7 +82,8 @@ type tester interface {
 
 // suite is the state of one run of all checks on one kind.
 type suite struct {
-	kind providers.Kind
+	kind     providers.Kind
+	simulate simulator.NewVendor
 
 	mu    sync.Mutex
 	texts map[string]string // the texts of errors, results and prints; the value is the check's name

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/tuma-sms/tuma/providers"
+	"github.com/tuma-sms/tuma/providers/kobo/kobosim"
 )
 
 // recorder is a tester that records failures, for checks that are expected to fail.
@@ -61,7 +62,7 @@ func record(ctx context.Context, s *suite, c check) []string {
 // failing runs the whole suite on a kind and returns the failure messages of each failed check.
 func failing(t *testing.T, kind providers.Kind) map[string][]string {
 	t.Helper()
-	s := &suite{kind: kind}
+	s := &suite{kind: kind, simulate: kobosim.New}
 	var mu sync.Mutex
 	failures := map[string][]string{}
 	var wg sync.WaitGroup

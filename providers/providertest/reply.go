@@ -9,7 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/tuma-sms/tuma/internal/sandbox"
+	"github.com/tuma-sms/tuma/internal/simulator"
 	"github.com/tuma-sms/tuma/providers"
 	"github.com/tuma-sms/tuma/sms"
 )
@@ -162,13 +162,13 @@ func (x *exam) eachCut(e exchange, b providers.Batch, most int, look func(a answ
 func cutRefusals(x *exam) {
 	for name, refuse := range map[string]func(g *gateway, b providers.Batch) error{
 		"rejected": func(g *gateway, b providers.Batch) error {
-			return g.SetReply(sandbox.Reject, uint64(b.To[0]), uint64(b.To[len(b.To)-1]))
+			return g.SetReply(simulator.Reject, uint64(b.To[0]), uint64(b.To[len(b.To)-1]))
 		},
 		"put off": func(g *gateway, b providers.Batch) error {
-			return g.SetReply(sandbox.Later, uint64(b.To[0]), uint64(b.To[len(b.To)-1]))
+			return g.SetReply(simulator.Later, uint64(b.To[0]), uint64(b.To[len(b.To)-1]))
 		},
 		"the call is put off": func(g *gateway, _ providers.Batch) error {
-			return g.server.Fail(sandbox.Fault{Name: "later", Gateway: x.kind.Name, N: 1})
+			return g.server.Fail(simulator.Fault{Name: "later", Gateway: x.kind.Name, N: 1})
 		},
 		"no credit":      func(g *gateway, _ providers.Batch) error { g.SetCredit(0); return nil },
 		"wrong password": func(g *gateway, _ providers.Batch) error { g.server.SetPassword(user, wrongSecret); return nil },
@@ -359,7 +359,7 @@ func brokenReplies(x *exam) {
 		g := x.gateway()
 		p := x.open(g.url)
 		b := x.newBatch(p, 4)
-		if err := g.server.Fail(sandbox.Fault{Name: name, Gateway: x.kind.Name, N: 1}); err != nil {
+		if err := g.server.Fail(simulator.Fault{Name: name, Gateway: x.kind.Name, N: 1}); err != nil {
 			x.Fatalf("%v", err)
 		}
 		a := x.send(p, b)

@@ -14,15 +14,15 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/tuma-sms/tuma/internal/sandbox"
+	"github.com/tuma-sms/tuma/internal/simulator"
 	"github.com/tuma-sms/tuma/providers"
 )
 
-// gateway is the simulated gateway of the kind in a sandbox server, with a log of all requests and
+// gateway is the simulated gateway of the kind in its server, with a log of all requests and
 // replies.
 type gateway struct {
-	*sandbox.Gateway
-	server *sandbox.Server
+	*simulator.Gateway
+	server *simulator.Server
 	url    string
 	// hangUp closes every connection and the server.
 	hangUp func()
@@ -43,7 +43,7 @@ type exchange struct {
 
 // gateway starts a sandbox server that accepts only the suite's login.
 func (x *exam) gateway() *gateway {
-	s := sandbox.New(sandbox.Options{Users: map[string]string{user: secret}})
+	s := simulator.New(simulator.Options{Users: map[string]string{user: secret}}, map[string]simulator.NewVendor{x.kind.Name: x.simulate})
 	g := &gateway{Gateway: s.Gateway(x.kind.Name), server: s}
 	web := httptest.NewServer(g)
 	g.url = web.URL + "/" + x.kind.Name

@@ -7,15 +7,16 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tuma-sms/tuma/internal/sandbox"
+	"github.com/tuma-sms/tuma/internal/simulator"
 	"github.com/tuma-sms/tuma/providers"
+	"github.com/tuma-sms/tuma/providers/textconnect/textconnectsim"
 	"github.com/tuma-sms/tuma/sms"
 )
 
 // gateway starts a sandbox server and returns it with a provider for an account there.
-func gateway(t testing.TB) (*sandbox.Server, *Provider) {
+func gateway(t testing.TB) (*simulator.Server, *Provider) {
 	t.Helper()
-	s := sandbox.New(sandbox.Options{Users: map[string]string{"demo": token}})
+	s := simulator.New(simulator.Options{Users: map[string]string{"demo": token}}, map[string]simulator.NewVendor{"textconnect": textconnectsim.New})
 	web := httptest.NewServer(s)
 	t.Cleanup(func() { s.Close(); web.Close() })
 	return s, open(t, Config{Endpoint: providers.Endpoint{BaseURL: web.URL + "/textconnect"}})

@@ -94,11 +94,11 @@ func TestGuardsRecognisesTheGuard(t *testing.T) {
 		}
 	}
 	for text, want := range map[string]bool{
-		"package x\nimport \"" + module + "/providers/kobo\"":   true,
-		"package x\nimport \"" + module + "/worker\"":           true,
-		"package x\nimport \"" + module + "/providers\"":        false,
-		"package x\nimport \"" + module + "/internal/sandbox\"": false,
-		"package x\nimport \"os\"":                              false,
+		"package x\nimport \"" + module + "/providers/kobo\"":     true,
+		"package x\nimport \"" + module + "/worker\"":             true,
+		"package x\nimport \"" + module + "/providers\"":          false,
+		"package x\nimport \"" + module + "/internal/simulator\"": false,
+		"package x\nimport \"os\"":                                false,
 	} {
 		if got := opensProviders("x", []parsed{parse(t, "x.go", text)}); got != want {
 			t.Errorf("got %v, want %v for\n%s", got, want, text)

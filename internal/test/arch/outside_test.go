@@ -21,7 +21,7 @@ var (
 	}
 	forTests = []string{
 		"testing", "net/http/httptest", "github.com/alicebob/miniredis", "github.com/yuin/gopher-lua", "pgregory.net/rapid",
-		"github.com/google/go-cmp", module + "/producer/producertest", module + "/internal/sandbox", module + "/internal/test/redistest",
+		"github.com/google/go-cmp", module + "/producer/producertest", module + "/internal/simulator", module + "/internal/test/redistest",
 		module + "/internal/test/dirtylist", module + "/internal/test/arch", module + "/internal/test/bench", module + "/internal/test/chaos",
 		module + "/internal/test/mutation", module + "/internal/test/e2e",
 	}

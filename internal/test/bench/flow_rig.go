@@ -17,7 +17,7 @@ import (
 	"time"
 
 	"github.com/tuma-sms/tuma/internal/process"
-	"github.com/tuma-sms/tuma/internal/sandbox"
+	"github.com/tuma-sms/tuma/internal/simulator"
 	"github.com/tuma-sms/tuma/producer"
 	"github.com/tuma-sms/tuma/providers/catalog"
 )
@@ -47,7 +47,7 @@ type flowSetup struct {
 type flowRig struct {
 	dir, binary, config string
 	redis               *redisServer
-	gateway             *sandbox.Server
+	gateway             *simulator.Server
 	web                 *http.Server
 	client              *producer.Client
 	workers             []*child
@@ -75,7 +75,7 @@ func newFlowRig(ctx context.Context, o flowOptions, s flowSetup) (r *flowRig, er
 	if r.redis, err = startRedis(ctx, options{aof: true, dir: r.dir}); err != nil {
 		return r, err
 	}
-	r.gateway = sandbox.New(sandbox.Options{Latency: s.latency, NoCount: !s.counting, Log: maxLogged})
+	r.gateway = catalog.Simulate(simulator.Options{Latency: s.latency, NoCount: !s.counting, Log: maxLogged})
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return r, err

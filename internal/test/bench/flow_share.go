@@ -11,7 +11,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/tuma-sms/tuma/internal/sandbox"
+	"github.com/tuma-sms/tuma/internal/simulator"
 	"github.com/tuma-sms/tuma/producer"
 )
 
@@ -150,7 +150,7 @@ func throughput(ctx context.Context, o flowOptions, hang bool) (map[string]float
 	}
 	defer r.end()
 	if hang {
-		if err := r.gateway.Fail(sandbox.Fault{Name: "hang", Gateway: "connectmedia", P: 1}); err != nil {
+		if err := r.gateway.Fail(simulator.Fault{Name: "hang", Gateway: "connectmedia", P: 1}); err != nil {
 			return nil, err
 		}
 	}
@@ -170,7 +170,7 @@ func throughput(ctx context.Context, o flowOptions, hang bool) (map[string]float
 	}
 	out := map[string]float64{}
 	for name := range logins {
-		got, took := countBetween(acceptedCalls(r.gateway.Log(), func(e sandbox.Entry) bool { return strings.HasPrefix(e.Gateway, name) }), from, from.Add(o.lasts))
+		got, took := countBetween(acceptedCalls(r.gateway.Log(), func(e simulator.Entry) bool { return strings.HasPrefix(e.Gateway, name) }), from, from.Add(o.lasts))
 		out[name] = float64(got) / took.Seconds()
 	}
 	return out, nil

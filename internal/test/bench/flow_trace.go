@@ -19,7 +19,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/tuma-sms/tuma/internal/ledger"
-	"github.com/tuma-sms/tuma/internal/sandbox"
+	"github.com/tuma-sms/tuma/internal/simulator"
 )
 
 // tracing are the changes to the limiter's script, as pairs of old and new text, that make it
@@ -123,7 +123,7 @@ func (r *flowRig) limiterRequests(ctx context.Context, account string) (n int, e
 
 // acceptedCalls returns the calls in the sandbox's log for which wanted returns true, in the order
 // of their times. If wanted is nil, it returns all calls.
-func acceptedCalls(log []sandbox.Entry, wanted func(sandbox.Entry) bool) []timedMessages {
+func acceptedCalls(log []simulator.Entry, wanted func(simulator.Entry) bool) []timedMessages {
 	var out []timedMessages
 	for _, e := range log {
 		if wanted == nil || wanted(e) {

@@ -25,9 +25,10 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/rs/zerolog"
 
-	"github.com/tuma-sms/tuma/internal/sandbox"
+	"github.com/tuma-sms/tuma/internal/simulator"
 	"github.com/tuma-sms/tuma/producer"
 	"github.com/tuma-sms/tuma/providers"
+	"github.com/tuma-sms/tuma/providers/catalog"
 	"github.com/tuma-sms/tuma/providers/kobo"
 	"github.com/tuma-sms/tuma/worker"
 )
@@ -43,7 +44,7 @@ var roles = map[string]func(context.Context, []string) error{
 const body = "Dear customer, your statement is ready. Reply STOP to opt out."
 
 func sandboxRole(ctx context.Context, args []string) error {
-	s := sandbox.New(sandbox.Options{NoCount: true})
+	s := catalog.Simulate(simulator.Options{NoCount: true})
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return err

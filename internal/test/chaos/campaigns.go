@@ -14,8 +14,9 @@ import (
 	"time"
 
 	"github.com/tuma-sms/tuma/internal/queue"
-	"github.com/tuma-sms/tuma/internal/sandbox"
+	"github.com/tuma-sms/tuma/internal/simulator"
 	"github.com/tuma-sms/tuma/producer"
+	"github.com/tuma-sms/tuma/providers/kobo/kobosim"
 )
 
 // campaign is a campaign of the run, enqueued or about to be.
@@ -59,7 +60,7 @@ func (c *campaign) recipients() iter.Seq2[producer.Recipient, error] {
 
 // repeats are the ways in which KoboMobile answers a repeated idempotency key. Its campaigns
 // use them in turn.
-var repeats = []sandbox.Repeat{sandbox.RepeatAccepts, sandbox.RepeatAll, sandbox.RepeatAccepts, sandbox.RepeatError}
+var repeats = []kobosim.Repeat{kobosim.RepeatAccepts, kobosim.RepeatAll, kobosim.RepeatAccepts, kobosim.RepeatError}
 
 // traffic sends the campaigns of a run: at each gateway, as many at a time as concurrentCampaigns
 // returns. Safe for concurrent use.
@@ -68,7 +69,7 @@ type traffic struct {
 	// directly.
 	client, watcher *producer.Client
 	queue           *queue.Queue
-	gateway         *sandbox.Server
+	gateway         *simulator.Server
 	size            func(gateway string) int
 	optOuts         *optOutLog
 	pause           time.Duration // maximum time between two opt-outs of a campaign
@@ -121,7 +122,7 @@ func (t *traffic) campaigns() []*campaign {
 func (t *traffic) newCampaign(gateway string) *campaign {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	i, n := slices.Index(sandbox.Names(), gateway), 0
+	i, n := slices.Index(t.gateway.Names(), gateway), 0
 	for _, c := range t.all {
 		if c.gateway == gateway {
 			n++
@@ -168,9 +169,9 @@ func (t *traffic) runCampaigns(ctx context.Context, gateway string, over <-chan 
 		if gateway == "kobo" {
 			// The campaign before has ended, so none of its idempotency keys is repeated.
 			repeat := repeats[n%len(repeats)]
-			t.gateway.SetRepeat(repeat)
+			kobosim.Of(t.gateway).SetRepeat(repeat)
 			t.mu.Lock()
-			c.noUnknown, c.repeatsError = repeat == sandbox.RepeatAccepts, repeat == sandbox.RepeatError
+			c.noUnknown, c.repeatsError = repeat == kobosim.RepeatAccepts, repeat == kobosim.RepeatError
 			t.mu.Unlock()
 		}
 		t.startOptOuts(ctx, c)

@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"github.com/tuma-sms/tuma/internal/queue"
-	"github.com/tuma-sms/tuma/internal/sandbox"
+	"github.com/tuma-sms/tuma/internal/simulator"
 )
 
 // tally counts the injected faults and keeps their times. Safe for concurrent use.
@@ -156,7 +156,7 @@ func (s *injector) inject(e event) {
 		s.repeatTask(e)
 	case planTwice, enqueueTwice:
 		// KoboMobile has one campaign at a time: see concurrentCampaigns.
-		gateways := slices.DeleteFunc(sandbox.Names(), func(name string) bool { return name == "kobo" || name == oneByOne })
+		gateways := slices.DeleteFunc(s.gateway.Names(), func(name string) bool { return name == "kobo" || name == oneByOne })
 		over := s.injected.begin(e.name())
 		s.verbosef("%s", e.name())
 		s.traffic.runExtra(s.ctx, gateways[e.worker%len(gateways)], e.kind == enqueueTwice, e.kind == planTwice)
@@ -282,7 +282,7 @@ func (s *injector) cut(e event) {
 // repeatTask makes asynq deliver a task again while a worker processes it. It deletes the
 // task's key, so that asynq no longer knows the task, and enqueues the same task again.
 func (s *injector) repeatTask(e event) {
-	gateways := sandbox.Names()
+	gateways := s.gateway.Names()
 	for first := e.worker; ; first++ {
 		for i := range gateways {
 			gateway := gateways[(first+i)%len(gateways)]
@@ -338,7 +338,7 @@ func (s *injector) breakGateways(e event) {
 	for _, p := range []float64{e.p, 0} {
 		for name := range logins {
 			if e.fault != "missing" || slices.Contains(gatewaysWithRows, name) {
-				s.injected.fail(s.gateway.Fail(sandbox.Fault{Name: e.fault, Gateway: name, P: p, RetryAfter: time.Second}))
+				s.injected.fail(s.gateway.Fail(simulator.Fault{Name: e.fault, Gateway: name, P: p, RetryAfter: time.Second}))
 			}
 		}
 		if p > 0 {

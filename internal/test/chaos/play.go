@@ -9,8 +9,6 @@ import (
 	"strings"
 	"sync"
 	"time"
-
-	"github.com/tuma-sms/tuma/internal/sandbox"
 )
 
 // settleWithin is the maximum time that the campaigns may take to end after the last fault.
@@ -40,7 +38,7 @@ func (r *rig) play(ctx context.Context) (*report, error) {
 	over, stop := context.WithTimeout(ctx, r.duration)
 	defer stop()
 	background.Go(func() { r.traffic.sample(ctx) })
-	for _, gateway := range sandbox.Names() {
+	for _, gateway := range r.gateway.Names() {
 		for range concurrentCampaigns(gateway) {
 			campaigns.Go(func() { r.traffic.runCampaigns(ctx, gateway, over.Done()) })
 		}

@@ -12,7 +12,7 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"github.com/tuma-sms/tuma/internal/sandbox"
+	"github.com/tuma-sms/tuma/internal/simulator"
 )
 
 // report is the result of a run: the counts of each gateway and the broken promises.
@@ -20,7 +20,7 @@ type report struct {
 	*rig
 	lasted, settled time.Duration
 	audits          []*audit
-	stats           map[string]sandbox.Stats
+	stats           map[string]simulator.Stats
 	breaches        []string
 }
 
@@ -32,9 +32,9 @@ const recoverWithin = callTimeout + 15*time.Second
 // collects the broken promises of the run. settled is how long the campaigns took to end
 // after the last fault.
 func (r *rig) report(ctx context.Context, settled time.Duration) (*report, error) {
-	out := &report{rig: r, lasted: time.Since(r.began), settled: settled, stats: map[string]sandbox.Stats{}}
+	out := &report{rig: r, lasted: time.Since(r.began), settled: settled, stats: map[string]simulator.Stats{}}
 	audits := map[string]*audit{}
-	for _, name := range sandbox.Names() {
+	for _, name := range r.gateway.Names() {
 		audits[name] = &audit{gateway: name, unknownCalls: map[string]bool{}}
 		out.audits = append(out.audits, audits[name])
 	}

@@ -22,7 +22,7 @@ import (
 
 	"github.com/tuma-sms/tuma/internal/ledger"
 	"github.com/tuma-sms/tuma/internal/queue"
-	"github.com/tuma-sms/tuma/internal/sandbox"
+	"github.com/tuma-sms/tuma/internal/simulator"
 	"github.com/tuma-sms/tuma/producer"
 	"github.com/tuma-sms/tuma/providers/catalog"
 )
@@ -42,7 +42,7 @@ type rig struct {
 	direct      *redis.Client
 	viaProxy    *redis.Client
 	proxy       *proxy
-	gateway     *sandbox.Server
+	gateway     *simulator.Server
 	web         *http.Server
 	callersGone map[string]*atomic.Int64 // by gateway, calls whose caller closed the connection before the answer
 	slots       []*slot
@@ -122,7 +122,7 @@ func (r *rig) startGateways(ctx context.Context) (base string, err error) {
 		r.callersGone[name] = new(atomic.Int64)
 	}
 	r.optOuts = newOptOutLog()
-	r.gateway = sandbox.New(sandbox.Options{Latency: latency, Seed: r.seed})
+	r.gateway = catalog.Simulate(simulator.Options{Latency: latency, Seed: r.seed})
 	var config net.ListenConfig
 	l, err := config.Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {

@@ -12,8 +12,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tuma-sms/tuma/internal/sandbox"
+	"github.com/tuma-sms/tuma/internal/simulator"
 	"github.com/tuma-sms/tuma/producer"
+	"github.com/tuma-sms/tuma/providers/catalog"
 )
 
 // blockingCounter is a proxy of a gateway that counts how often each number arrives, also those that the gateway
@@ -67,7 +68,7 @@ func (c *blockingCounter) counts() (numbers, most int) {
 // deployment.recipients.
 func newRejectingDeployment(t *testing.T, n int) (*deployment, *blockingCounter) {
 	t.Helper()
-	gateway := sandbox.New(sandbox.Options{})
+	gateway := catalog.Simulate(simulator.Options{})
 	door := &blockingCounter{next: gateway, open: make(chan struct{}), seen: map[string]int{}}
 	srv := httptest.NewServer(door)
 	t.Cleanup(func() {
@@ -80,7 +81,7 @@ func newRejectingDeployment(t *testing.T, n int) (*deployment, *blockingCounter)
 	for i := range numbers {
 		numbers[i] = mustNumber(t, fmt.Sprintf("2547%08d", 10_000_000+i))
 	}
-	if err := gateway.Gateway("africastalking").SetReply(sandbox.Reject, numbers...); err != nil {
+	if err := gateway.Gateway("africastalking").SetReply(simulator.Reject, numbers...); err != nil {
 		t.Fatal(err)
 	}
 	return f, door

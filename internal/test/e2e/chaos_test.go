@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tuma-sms/tuma/internal/sandbox"
+	"github.com/tuma-sms/tuma/internal/simulator"
 	"github.com/tuma-sms/tuma/producer"
 )
 
@@ -27,9 +27,9 @@ var (
 // test compares the results with the gateway's own counts.
 func TestNothingIsLostOrSentTwiceWhileWorkersAreKilled(t *testing.T) {
 	t.Parallel()
-	f := newDeployment(t, sandbox.Options{Latency: 50 * time.Millisecond, Seed: *chaosSeed}, "timeout: 1s", "max_recipients: 100")
+	f := newDeployment(t, simulator.Options{Latency: 50 * time.Millisecond, Seed: *chaosSeed}, "timeout: 1s", "max_recipients: 100")
 	for _, name := range []string{"accept_close", "accept_502", "close"} {
-		if err := f.gateway.Fail(sandbox.Fault{Name: name, P: 0.05}); err != nil {
+		if err := f.gateway.Fail(simulator.Fault{Name: name, P: 0.05}); err != nil {
 			t.Fatal(err)
 		}
 	}

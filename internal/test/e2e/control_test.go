@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tuma-sms/tuma/internal/sandbox"
+	"github.com/tuma-sms/tuma/internal/simulator"
 	"github.com/tuma-sms/tuma/producer"
 )
 
@@ -75,7 +75,7 @@ type ordered struct {
 // giveOrders enqueues campaigns and gives each order twice.
 func giveOrders(t *testing.T) *ordered {
 	t.Helper()
-	f := newDeployment(t, sandbox.Options{Latency: 20 * time.Millisecond}, "timeout: 1s", "max_recipients: 20")
+	f := newDeployment(t, simulator.Options{Latency: 20 * time.Millisecond}, "timeout: 1s", "max_recipients: 20")
 	f.write("tuma.yaml", strings.Replace(f.read("tuma.yaml"), `rate: "0"`, "rate: 200/s", 1))
 	f.start()
 	startAt, expiresAt := time.Now().Add(8*time.Second), time.Now().Add(5*time.Second)
@@ -158,7 +158,7 @@ func (o *ordered) checkLimits(killed bool) {
 
 func TestAfterAPauseOnlyTheCallsThatItReportedArrive(t *testing.T) {
 	t.Parallel()
-	f := newDeployment(t, sandbox.Options{Latency: 10 * time.Millisecond}, "max_recipients: 5")
+	f := newDeployment(t, simulator.Options{Latency: 10 * time.Millisecond}, "max_recipients: 5")
 	f.start()
 	f.start()
 	const n = 20_000

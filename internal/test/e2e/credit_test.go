@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tuma-sms/tuma/internal/sandbox"
+	"github.com/tuma-sms/tuma/internal/simulator"
 	"github.com/tuma-sms/tuma/producer"
 	"github.com/tuma-sms/tuma/providers"
 )
@@ -39,7 +39,7 @@ func TestCreditThatRunsOutIsUsedUpAndATopUpSendsTheRest(t *testing.T) {
 	for name, credit := range map[string]int{"whole calls": first, "no multiple of a call": first + 37} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			x := newAllGateways(t, sandbox.Options{}, nil)
+			x := newAllGateways(t, simulator.Options{}, nil)
 			for _, i := range x.withCreditCode() {
 				x.gateway.Gateway(x.kinds[i].Name).SetCredit(float64(credit))
 			}

@@ -19,9 +19,10 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"github.com/tuma-sms/tuma/internal/sandbox"
+	"github.com/tuma-sms/tuma/internal/simulator"
 	"github.com/tuma-sms/tuma/internal/test/redistest"
 	"github.com/tuma-sms/tuma/producer"
+	"github.com/tuma-sms/tuma/providers/catalog"
 	"github.com/tuma-sms/tuma/providers/providertest"
 )
 
@@ -52,7 +53,7 @@ type deployment struct {
 	dir     string
 	redis   *redistest.Server
 	rdb     *redis.Client
-	gateway *sandbox.Server
+	gateway *simulator.Server
 	client  *producer.Client
 	mu      sync.Mutex
 	workers []*exec.Cmd
@@ -60,9 +61,9 @@ type deployment struct {
 
 // newDeployment starts a Redis and a sandbox, and writes a tuma.yaml with one account at KoboMobile. extra are
 // further lines of the account.
-func newDeployment(t *testing.T, o sandbox.Options, extra ...string) *deployment {
+func newDeployment(t *testing.T, o simulator.Options, extra ...string) *deployment {
 	t.Helper()
-	gateway := sandbox.New(o)
+	gateway := catalog.Simulate(o)
 	srv := httptest.NewServer(gateway)
 	t.Cleanup(func() {
 		gateway.Close()
@@ -76,7 +77,7 @@ func newDeployment(t *testing.T, o sandbox.Options, extra ...string) *deployment
 }
 
 // deploymentWith starts a Redis and writes a tuma.yaml with these accounts.
-func deploymentWith(t *testing.T, gateway *sandbox.Server, accounts string) *deployment {
+func deploymentWith(t *testing.T, gateway *simulator.Server, accounts string) *deployment {
 	t.Helper()
 	f := &deployment{t: t, dir: t.TempDir(), redis: redistest.Start(t, redistest.WithAOF("everysec")), gateway: gateway}
 	f.rdb = f.redis.Client()

@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tuma-sms/tuma/internal/sandbox"
+	"github.com/tuma-sms/tuma/internal/simulator"
 	"github.com/tuma-sms/tuma/producer"
 	"github.com/tuma-sms/tuma/providers/catalog"
 )
@@ -35,7 +35,7 @@ func loginOf(t *testing.T, gateway string) string {
 
 func newFailoverPair(t *testing.T, first, second string, extra string) *failoverPair {
 	t.Helper()
-	gateway := sandbox.New(sandbox.Options{})
+	gateway := catalog.Simulate(simulator.Options{})
 	x := &failoverPair{names: [2]string{first, second}}
 	accounts := ""
 	for i, name := range x.names {
@@ -129,7 +129,7 @@ func TestWhatIsInDoubtAtAGatewayThatFailsNeverMoves(t *testing.T) {
 		t.Run(first, func(t *testing.T) {
 			t.Parallel()
 			x := newFailoverPair(t, first, second, "    max_recipients: 50\n    concurrency: 4\n")
-			if err := x.gateway.Fail(sandbox.Fault{Name: "accept_close", P: 1, Gateway: first}); err != nil {
+			if err := x.gateway.Fail(simulator.Fault{Name: "accept_close", P: 1, Gateway: first}); err != nil {
 				t.Fatal(err)
 			}
 			x.start()

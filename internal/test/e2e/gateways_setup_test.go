@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tuma-sms/tuma/internal/sandbox"
+	"github.com/tuma-sms/tuma/internal/simulator"
 	"github.com/tuma-sms/tuma/producer"
 	"github.com/tuma-sms/tuma/providers"
 	"github.com/tuma-sms/tuma/providers/catalog"
@@ -26,10 +26,10 @@ type allGateways struct {
 
 // newAllGateways starts a sandbox and a deployment with an account at each gateway, named after its provider. extra
 // are further lines of the accounts by provider; "" means every account.
-func newAllGateways(t *testing.T, o sandbox.Options, extra map[string][]string) *allGateways {
+func newAllGateways(t *testing.T, o simulator.Options, extra map[string][]string) *allGateways {
 	t.Helper()
 	x := &allGateways{kinds: catalog.Kinds(), address: "127.0.0.1:0"}
-	gateway := sandbox.New(o)
+	gateway := catalog.Simulate(o)
 	x.serve(t, gateway)
 	t.Cleanup(func() {
 		gateway.Close()
@@ -60,7 +60,7 @@ func (x *allGateways) start() {
 }
 
 // serve serves a sandbox at the same address each time. The first call chooses the port.
-func (x *allGateways) serve(t *testing.T, gateway *sandbox.Server) {
+func (x *allGateways) serve(t *testing.T, gateway *simulator.Server) {
 	t.Helper()
 	listener, err := net.Listen("tcp", x.address)
 	if err != nil {

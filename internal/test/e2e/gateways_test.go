@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tuma-sms/tuma/internal/sandbox"
+	"github.com/tuma-sms/tuma/internal/simulator"
 	"github.com/tuma-sms/tuma/producer"
 	"github.com/tuma-sms/tuma/providers"
 	"github.com/tuma-sms/tuma/providers/catalog"
@@ -23,12 +23,12 @@ var outageFor = flag.Duration("outage.for", 15*time.Second, "how long the gatewa
 
 func TestThreeThousandThroughEachOfTheGatewaysAtOnce(t *testing.T) {
 	t.Parallel()
-	x := newAllGateways(t, sandbox.Options{}, nil)
+	x := newAllGateways(t, simulator.Options{}, nil)
 	bad := []int{7, 1203, 1204, 2999}
 	for i, k := range x.kinds {
-		if gateway := x.gateway.Gateway(k.Name); gateway.ReplyScope(sandbox.Reject) == sandbox.ScopeNumber {
+		if gateway := x.gateway.Gateway(k.Name); gateway.ReplyScope(simulator.Reject) == simulator.ScopeNumber {
 			for _, at := range bad {
-				if err := gateway.SetReply(sandbox.Reject, number(i, at)); err != nil {
+				if err := gateway.SetReply(simulator.Reject, number(i, at)); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -41,7 +41,7 @@ func TestThreeThousandThroughEachOfTheGatewaysAtOnce(t *testing.T) {
 		s := x.wait(k.Name, 2*time.Minute)
 		a := x.audit(i, perGateway)
 		refused := 0
-		if x.gateway.Gateway(k.Name).ReplyScope(sandbox.Reject) == sandbox.ScopeNumber {
+		if x.gateway.Gateway(k.Name).ReplyScope(simulator.Reject) == simulator.ScopeNumber {
 			refused = len(bad)
 		}
 		if s.State != producer.Done || a.accepted != perGateway-refused || a.rejected != refused || a.unknown != 0 {
@@ -76,9 +76,9 @@ func TestFaultsAtEveryGatewayCostNothingButWhatNobodyCanKnow(t *testing.T) {
 			extra[k.Name] = []string{"max_recipients: 20"}
 		}
 	}
-	x := newAllGateways(t, sandbox.Options{Seed: 3}, extra)
+	x := newAllGateways(t, simulator.Options{Seed: 3}, extra)
 	for _, name := range []string{"accept_close", "accept_502", "close", "429", "later"} {
-		if err := x.gateway.Fail(sandbox.Fault{Name: name, P: 0.05}); err != nil {
+		if err := x.gateway.Fail(simulator.Fault{Name: name, P: 0.05}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -107,9 +107,9 @@ func TestFaultsAtEveryGatewayCostNothingButWhatNobodyCanKnow(t *testing.T) {
 // the recipients again.
 func TestARedirectAfterAcceptingSendsNothingAgain(t *testing.T) {
 	t.Parallel()
-	x := newAllGateways(t, sandbox.Options{}, map[string][]string{"": {"reconcile_for: 3s"}})
+	x := newAllGateways(t, simulator.Options{}, map[string][]string{"": {"reconcile_for: 3s"}})
 	for _, k := range x.kinds {
-		if err := x.gateway.Fail(sandbox.Fault{Name: "accept_302", N: 1, Gateway: k.Name}); err != nil {
+		if err := x.gateway.Fail(simulator.Fault{Name: "accept_302", N: 1, Gateway: k.Name}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -128,18 +128,18 @@ func TestARedirectAfterAcceptingSendsNothingAgain(t *testing.T) {
 
 func TestABadNumberCostsItselfAlone(t *testing.T) {
 	t.Parallel()
-	x := newAllGateways(t, sandbox.Options{}, nil)
+	x := newAllGateways(t, simulator.Options{}, nil)
 	x.start()
 	for i, k := range x.kinds {
 		most := int64(1)
 		switch gateway := x.gateway.Gateway(k.Name); {
-		case gateway.ReplyScope(sandbox.Reject) == sandbox.ScopeNone || x.info(k.Name).MaxRecipients == 1:
+		case gateway.ReplyScope(simulator.Reject) == simulator.ScopeNone || x.info(k.Name).MaxRecipients == 1:
 			continue
-		case gateway.ReplyScope(sandbox.Reject) == sandbox.ScopeCall:
+		case gateway.ReplyScope(simulator.Reject) == simulator.ScopeCall:
 			most = 19
 		}
 		n := x.info(k.Name).MaxRecipients
-		if err := x.gateway.Gateway(k.Name).SetReply(sandbox.Reject, number(i, n/3)); err != nil {
+		if err := x.gateway.Gateway(k.Name).SetReply(simulator.Reject, number(i, n/3)); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := x.client.Enqueue(t.Context(), producer.Campaign{ID: k.Name, Via: k.Name, Body: text}, numbers(i, n)); err != nil {
@@ -157,7 +157,7 @@ func TestABadNumberCostsItselfAlone(t *testing.T) {
 
 func TestAStoppedGatewayFailsNothing(t *testing.T) {
 	t.Parallel()
-	x := newAllGateways(t, sandbox.Options{}, map[string][]string{"": {"timeout: 2s"}})
+	x := newAllGateways(t, simulator.Options{}, map[string][]string{"": {"timeout: 2s"}})
 	x.start()
 	if err := x.web.Close(); err != nil {
 		t.Fatal(err)
@@ -200,7 +200,7 @@ func TestAStoppedGatewayFailsNothing(t *testing.T) {
 
 func TestARefusedLoginUsesUpNoAttempt(t *testing.T) {
 	t.Parallel()
-	x := newAllGateways(t, sandbox.Options{Users: map[string]string{"demo": "demo"}}, nil)
+	x := newAllGateways(t, simulator.Options{Users: map[string]string{"demo": "demo"}}, nil)
 	x.start()
 	x.gateway.SetPassword("demo", "other")
 	for i, k := range x.kinds {
@@ -218,7 +218,7 @@ func TestARefusedLoginUsesUpNoAttempt(t *testing.T) {
 
 func TestMissingCreditUsesUpNoAttempt(t *testing.T) {
 	t.Parallel()
-	x := newAllGateways(t, sandbox.Options{Users: map[string]string{"demo": "demo"}}, nil)
+	x := newAllGateways(t, simulator.Options{Users: map[string]string{"demo": "demo"}}, nil)
 	x.start()
 	// Not every gateway documents a reply for missing credit.
 	kinds := slices.DeleteFunc(slices.Clone(x.kinds), func(k providers.Kind) bool { return !x.gateway.Gateway(k.Name).CanReply("credit") })
@@ -239,9 +239,9 @@ func TestMissingCreditUsesUpNoAttempt(t *testing.T) {
 
 func TestARefusedSenderUsesUpNoAttempt(t *testing.T) {
 	t.Parallel()
-	x := newAllGateways(t, sandbox.Options{Users: map[string]string{"demo": "demo"}}, nil)
+	x := newAllGateways(t, simulator.Options{Users: map[string]string{"demo": "demo"}}, nil)
 	x.start()
-	if err := x.gateway.Fail(sandbox.Fault{Name: "campaign", P: 1}); err != nil {
+	if err := x.gateway.Fail(simulator.Fault{Name: "campaign", P: 1}); err != nil {
 		t.Fatal(err)
 	}
 	kinds := slices.DeleteFunc(slices.Clone(x.kinds), func(k providers.Kind) bool { return !x.gateway.Gateway(k.Name).CanReply("campaign") })

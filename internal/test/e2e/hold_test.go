@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tuma-sms/tuma/internal/sandbox"
+	"github.com/tuma-sms/tuma/internal/simulator"
 	"github.com/tuma-sms/tuma/producer"
 )
 
@@ -27,7 +27,7 @@ func TestAWrongConfigurationHoldsAndIsRepaired(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			f := newDeployment(t, sandbox.Options{Users: map[string]string{"demo": "demopass"}}, "timeout: 2s")
+			f := newDeployment(t, simulator.Options{Users: map[string]string{"demo": "demopass"}}, "timeout: 2s")
 			good, err := os.ReadFile(filepath.Join(f.dir, "tuma.yaml"))
 			if err != nil {
 				t.Fatal(err)

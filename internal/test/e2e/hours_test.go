@@ -7,13 +7,13 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tuma-sms/tuma/internal/sandbox"
+	"github.com/tuma-sms/tuma/internal/simulator"
 )
 
 // TestMarketingWaitsForItsHours uses sending hours that begin a few seconds after the workers start.
 func TestMarketingWaitsForItsHours(t *testing.T) {
 	t.Parallel()
-	f := newDeployment(t, sandbox.Options{})
+	f := newDeployment(t, simulator.Options{})
 	config, err := os.ReadFile(filepath.Join(f.dir, "tuma.yaml"))
 	if err != nil {
 		t.Fatal(err)

@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tuma-sms/tuma/internal/sandbox"
+	"github.com/tuma-sms/tuma/internal/simulator"
 	"github.com/tuma-sms/tuma/producer"
 )
 
@@ -97,7 +97,7 @@ func TestNoCallBeginsToWhoHasOptedOut(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			f := newDeployment(t, sandbox.Options{Latency: 5 * time.Millisecond, Log: 10_000}, "max_recipients: 5", "timeout: 1s")
+			f := newDeployment(t, simulator.Options{Latency: 5 * time.Millisecond, Log: 10_000}, "max_recipients: 5", "timeout: 1s")
 			f.start()
 			f.start()
 			const n = 20_000
@@ -148,7 +148,7 @@ func (f *deployment) numberInFlight(i int, numbers []string) int {
 
 func TestOptOutOnTheCommandLine(t *testing.T) {
 	t.Parallel()
-	f := newDeployment(t, sandbox.Options{})
+	f := newDeployment(t, simulator.Options{})
 	if out := f.must("optout", "add", "0710000001", "+254710000002", "--sender", "acme"); out != "2 numbers added to the suppression list of ACME\n" {
 		t.Error(out)
 	}
@@ -174,7 +174,7 @@ func TestOptOutOnTheCommandLine(t *testing.T) {
 
 func TestOptOutExportCanBeImported(t *testing.T) {
 	t.Parallel()
-	f := newDeployment(t, sandbox.Options{})
+	f := newDeployment(t, simulator.Options{})
 	f.must("optout", "add", "0710000001", "0710000002", "--sender", "ACME")
 	f.must("optout", "add", "0710000001", "0710000003", "0710000004")
 	export := f.write("export.csv", "")
@@ -211,7 +211,7 @@ func TestOptOutExportCanBeImported(t *testing.T) {
 // The opt-out begins while a call to two of its numbers is in flight.
 func TestOptOutWaitsForCallsInFlight(t *testing.T) {
 	t.Parallel()
-	f := newDeployment(t, sandbox.Options{Latency: 2 * time.Second}, "max_recipients: 2", "concurrency: 1")
+	f := newDeployment(t, simulator.Options{Latency: 2 * time.Second}, "max_recipients: 2", "concurrency: 1")
 	f.start()
 	if _, err := f.client.Enqueue(t.Context(), producer.Campaign{ID: "c", Via: "kobo-main", Body: text}, campaignNumbers(9, 6)); err != nil {
 		t.Fatal(err)

@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tuma-sms/tuma/internal/sandbox"
+	"github.com/tuma-sms/tuma/internal/simulator"
 	"github.com/tuma-sms/tuma/producer"
 )
 
@@ -29,7 +29,7 @@ const personalTemplate = "Habari {{name|friend}}, you have {{points}} points & {
 func TestThroughEachGatewayEveryoneGetsTheirOwnText(t *testing.T) {
 	t.Parallel()
 	const n = 450
-	x := newAllGateways(t, sandbox.Options{Texts: true}, nil)
+	x := newAllGateways(t, simulator.Options{Texts: true}, nil)
 	x.start()
 	for i, k := range x.kinds {
 		_, err := x.client.Enqueue(t.Context(), producer.Campaign{ID: k.Name, Via: k.Name, Body: personalTemplate},
@@ -73,7 +73,7 @@ func TestThroughEachGatewayEveryoneGetsTheirOwnText(t *testing.T) {
 func TestKilledWorkersMixUpNobodysText(t *testing.T) {
 	t.Parallel()
 	const n = 6000
-	f := newDeployment(t, sandbox.Options{Texts: true, Latency: 2 * time.Millisecond})
+	f := newDeployment(t, simulator.Options{Texts: true, Latency: 2 * time.Millisecond})
 	var list strings.Builder
 	list.WriteString("Phone;First name;points\n")
 	for k := range n {

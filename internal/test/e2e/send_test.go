@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tuma-sms/tuma/internal/sandbox"
+	"github.com/tuma-sms/tuma/internal/simulator"
 	"github.com/tuma-sms/tuma/producer"
 )
 
@@ -14,7 +14,7 @@ const text = "Dear customer, your statement is ready."
 
 func TestAHundredThousandNumbersGoOutOnceInExactlyTwoHundredCalls(t *testing.T) {
 	t.Parallel()
-	f := newDeployment(t, sandbox.Options{})
+	f := newDeployment(t, simulator.Options{})
 	f.start()
 	f.start()
 	file := f.recipients("list.csv", 100_000)
@@ -48,7 +48,7 @@ func TestAHundredThousandNumbersGoOutOnceInExactlyTwoHundredCalls(t *testing.T) 
 
 func TestWithoutAnIDTheContentIsTheID(t *testing.T) {
 	t.Parallel()
-	f := newDeployment(t, sandbox.Options{})
+	f := newDeployment(t, simulator.Options{})
 	f.start()
 	file := f.recipients("list.csv", 2000)
 	args := []string{"send", "--via", "kobo-main", "--body", text, "--file", file, "--wait"}
@@ -88,7 +88,7 @@ func TestWithoutAnIDTheContentIsTheID(t *testing.T) {
 
 func TestARollingRestartLosesAndRepeatsNothing(t *testing.T) {
 	t.Parallel()
-	f := newDeployment(t, sandbox.Options{Latency: 30 * time.Millisecond}, "max_recipients: 50", "timeout: 2s")
+	f := newDeployment(t, simulator.Options{Latency: 30 * time.Millisecond}, "max_recipients: 50", "timeout: 2s")
 	workers := []int{0, 1, 2}
 	running := f.workers
 	for range workers {

@@ -1,10 +1,10 @@
-package sandbox
+package simulator
 
 import "encoding/hex"
 
-// idMaker makes message IDs that look like random UUIDs. With the seed, an ID can be turned back into its
+// IDs makes message IDs that look like random UUIDs. With the seed, an ID can be turned back into its
 // call and message, so that a million IDs need no memory.
-type idMaker struct {
+type IDs struct {
 	seed, factor, inverse uint64
 }
 
@@ -14,29 +14,30 @@ const (
 	idChars = 36
 )
 
-func newIDMaker(seed uint64) idMaker {
-	factor := mix(seed) | 1
+// NewIDs returns the IDs of a seed.
+func NewIDs(seed uint64) IDs {
+	factor := Mix(seed) | 1
 	inverse := factor
 	for range 6 { // Newton's method: 3 low bits are correct at first, and each round doubles that number
 		inverse *= 2 - factor*inverse
 	}
-	return idMaker{seed: seed, factor: factor, inverse: inverse}
+	return IDs{seed: seed, factor: factor, inverse: inverse}
 }
 
-// mix is the output step of the SplitMix64 generator.
-func mix(x uint64) uint64 {
+// Mix is the output step of the SplitMix64 generator.
+func Mix(x uint64) uint64 {
 	x += 0x9e37_79b9_7f4a_7c15
 	x = (x ^ x>>30) * 0xbf58_476d_1ce4_e5b9
 	x = (x ^ x>>27) * 0x94d0_49bb_1331_11eb
 	return x ^ x>>31
 }
 
-// append appends the ID of message i of call seq to dst, as a version 4 UUID: 48 bits of the call, 12 of the
+// Append appends the ID of message i of call seq to dst, as a version 4 UUID: 48 bits of the call, 12 of the
 // message and 62 that depend on the seed.
-func (m idMaker) append(dst []byte, seq, i uint64) []byte {
+func (m IDs) Append(dst []byte, seq, i uint64) []byte {
 	call := (seq + 1) * m.factor & bits48
-	tail := mix(m.seed ^ mix(seq<<12|i))
-	item := (i ^ mix(m.seed^call)) & bits12
+	tail := Mix(m.seed ^ Mix(seq<<12|i))
+	item := (i ^ Mix(m.seed^call)) & bits12
 	high := call<<16 | 4<<12 | item
 	low := tail&(1<<62-1) | 1<<63
 	var raw [16]byte
@@ -54,9 +55,9 @@ func (m idMaker) append(dst []byte, seq, i uint64) []byte {
 	return append(dst, text[:]...)
 }
 
-// parse returns the call and the message that an ID was made for. It also parses IDs that append never made. So the
-// caller must call append for the result and compare.
-func (m idMaker) parse(id string) (seq, i uint64, ok bool) {
+// Parse returns the call and the message that an ID was made for. It also parses IDs that Append never made. So the
+// caller must call Append for the result and compare.
+func (m IDs) Parse(id string) (seq, i uint64, ok bool) {
 	if len(id) != idChars {
 		return 0, 0, false
 	}
@@ -70,5 +71,5 @@ func (m idMaker) parse(id string) (seq, i uint64, ok bool) {
 	}
 	call := high >> 16
 	seq = (call*m.inverse - 1) & bits48
-	return seq, (high ^ mix(m.seed^call)) & bits12, true
+	return seq, (high ^ Mix(m.seed^call)) & bits12, true
 }

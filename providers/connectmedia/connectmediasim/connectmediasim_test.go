@@ -1,4 +1,4 @@
-package sandbox
+package connectmediasim_test
 
 import (
 	"bytes"
@@ -10,7 +10,17 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+
+	"github.com/tuma-sms/tuma/internal/simulator"
+	"github.com/tuma-sms/tuma/internal/simulator/simulatortest"
+	"github.com/tuma-sms/tuma/providers/connectmedia/connectmediasim"
 )
+
+// start serves the simulator, and returns it with its address.
+func start(t testing.TB, o simulator.Options) (*simulator.Server, string) {
+	t.Helper()
+	return simulatortest.Start(t, o, map[string]simulator.NewVendor{"connectmedia": connectmediasim.New})
+}
 
 // connectMediaPost posts a form to Connect Media and returns the reply's code, and its other fields.
 func connectMediaPost(t *testing.T, address string, form url.Values) (code string, reply map[string]any) {
@@ -52,38 +62,38 @@ func TestConnectMediaAnswersAsItsPageSays(t *testing.T) {
 	good := connectMediaSend()
 	for name, tc := range map[string]struct {
 		form   url.Values
-		change func(*Gateway)
+		change func(*simulator.Gateway)
 		query  string
 		want   string
 	}{
 		"good":               {form: good, want: "201"},
-		"no sender":          {form: with(good, "sender", ""), want: "201"},
-		"11 letters":         {form: with(good, "sender", "ConectMedia"), want: "201"},
-		"12 letters":         {form: with(good, "sender", "ConnectMedia"), want: "102"},
-		"no message":         {form: with(good, "message", ""), want: "105"},
-		"no number":          {form: with(good, "to", ""), want: "104"},
-		"two numbers":        {form: with(good, "to", "254712345678,254787654321"), want: "104"},
-		"a plus":             {form: with(good, "to", "+254712345678"), want: "104"},
-		"the national form":  {form: with(good, "to", "0712345678"), want: "104"},
-		"rejected":           {form: good, change: func(d *Gateway) { _ = d.SetReply(Reject, 254712345678) }, want: "104"},
-		"no credit":          {form: good, change: func(d *Gateway) { d.SetCredit(0.5) }, want: "101"},
-		"wrong password":     {form: with(good, "password", "x"), want: "100"},
-		"no user":            {form: with(good, "username", ""), want: "100"},
-		"no action":          {form: with(good, "action", ""), want: "103"},
-		"another action":     {form: with(good, "action", "Send"), want: "103"},
+		"no sender":          {form: simulatortest.With(good, "sender", ""), want: "201"},
+		"11 letters":         {form: simulatortest.With(good, "sender", "ConectMedia"), want: "201"},
+		"12 letters":         {form: simulatortest.With(good, "sender", "ConnectMedia"), want: "102"},
+		"no message":         {form: simulatortest.With(good, "message", ""), want: "105"},
+		"no number":          {form: simulatortest.With(good, "to", ""), want: "104"},
+		"two numbers":        {form: simulatortest.With(good, "to", "254712345678,254787654321"), want: "104"},
+		"a plus":             {form: simulatortest.With(good, "to", "+254712345678"), want: "104"},
+		"the national form":  {form: simulatortest.With(good, "to", "0712345678"), want: "104"},
+		"rejected":           {form: good, change: func(d *simulator.Gateway) { _ = d.SetReply(simulator.Reject, 254712345678) }, want: "104"},
+		"no credit":          {form: good, change: func(d *simulator.Gateway) { d.SetCredit(0.5) }, want: "101"},
+		"wrong password":     {form: simulatortest.With(good, "password", "x"), want: "100"},
+		"no user":            {form: simulatortest.With(good, "username", ""), want: "100"},
+		"no action":          {form: simulatortest.With(good, "action", ""), want: "103"},
+		"another action":     {form: simulatortest.With(good, "action", "Send"), want: "103"},
 		"sent to the inbox":  {form: good, query: "api_v2", want: "103"},
 		"a query with a =":   {form: good, query: "api=", want: "not JSON"},
 		"no query":           {form: good, query: "-", want: "not JSON"},
 		"no form":            {want: "103"},
-		"balance":            {form: with(good, "action", "balance"), want: "200"},
-		"history":            {form: with(good, "action", "history"), want: "202"},
-		"inbox":              {form: with(good, "action", "inbox"), query: "api_v2", want: "302"},
-		"inbox at api":       {form: with(good, "action", "inbox"), want: "103"},
-		"balance at api_v2":  {form: with(good, "action", "balance"), query: "api_v2", want: "103"},
-		"balance of another": {form: with(with(good, "action", "balance"), "username", "x"), want: "100"},
+		"balance":            {form: simulatortest.With(good, "action", "balance"), want: "200"},
+		"history":            {form: simulatortest.With(good, "action", "history"), want: "202"},
+		"inbox":              {form: simulatortest.With(good, "action", "inbox"), query: "api_v2", want: "302"},
+		"inbox at api":       {form: simulatortest.With(good, "action", "inbox"), want: "103"},
+		"balance at api_v2":  {form: simulatortest.With(good, "action", "balance"), query: "api_v2", want: "103"},
+		"balance of another": {form: simulatortest.With(simulatortest.With(good, "action", "balance"), "username", "x"), want: "100"},
 	} {
 		for _, prefix := range []string{"", "/connectmedia"} {
-			s, address := server(t, Options{Users: map[string]string{"demo": "pass"}})
+			s, address := start(t, simulator.Options{Users: map[string]string{"demo": "pass"}})
 			d := s.Gateway("connectmedia")
 			if tc.change != nil {
 				tc.change(d)
@@ -110,30 +120,30 @@ func TestConnectMediaAnswersAsItsPageSays(t *testing.T) {
 
 func TestConnectMediaDecodesAMessageOnceMore(t *testing.T) {
 	t.Parallel()
-	s, address := server(t, Options{})
+	s, address := start(t, simulator.Options{})
 	d := s.Gateway("connectmedia")
 	for message, want := range map[string]string{
 		"Hello": "Hello", "a%20b": "a b", "a+b": "a b", "a%2Bb": "a+b", "100%25+": "100% ", "100% é": "100% é", "%zz%4": "%zz%4", "%E6%BC%A2%F0%9F%98%80": "漢😀", "%": "%",
 	} {
-		if code, _ := connectMediaPost(t, address+"/user-board/?api", with(connectMediaSend(), "message", message)); code != "201" {
+		if code, _ := connectMediaPost(t, address+"/user-board/?api", simulatortest.With(connectMediaSend(), "message", message)); code != "201" {
 			t.Fatalf("%q: got %s, want 201", message, code)
 		}
 		if last := d.LastAccepted(); last.Body != want || last.From != "ACME" || len(last.Numbers) != 1 || last.Numbers[0] != 254712345678 {
 			t.Errorf("%q: got %+v, want %q", message, last, want)
 		}
 	}
-	connectMediaPost(t, address+"/user-board/?api", with(connectMediaSend(), "sender", ""))
+	connectMediaPost(t, address+"/user-board/?api", simulatortest.With(connectMediaSend(), "sender", ""))
 	if from := d.LastAccepted().From; from != "ConectMedia" {
 		t.Errorf("got sender %q, want \"ConectMedia\"", from)
 	}
-	if d.ReplyScope(Reject) != ScopeNumber || d.ReplyScope(Later) != ScopeNone {
-		t.Errorf("got reply scopes %v and %v; want ScopeNumber for Reject, ScopeNone for Later", d.ReplyScope(Reject), d.ReplyScope(Later))
+	if d.ReplyScope(simulator.Reject) != simulator.ScopeNumber || d.ReplyScope(simulator.Later) != simulator.ScopeNone {
+		t.Errorf("got reply scopes %v and %v; want ScopeNumber for Reject, ScopeNone for Later", d.ReplyScope(simulator.Reject), d.ReplyScope(simulator.Later))
 	}
 }
 
 func TestConnectMediaTakesFormsOfBothKinds(t *testing.T) {
 	t.Parallel()
-	s, address := server(t, Options{})
+	s, address := start(t, simulator.Options{})
 	var body bytes.Buffer
 	w := multipart.NewWriter(&body)
 	for name, values := range connectMediaSend() {
@@ -160,16 +170,16 @@ func TestConnectMediaTakesFormsOfBothKinds(t *testing.T) {
 
 func TestConnectMediaLists(t *testing.T) {
 	t.Parallel()
-	s, address := server(t, Options{Credit: 250})
+	s, address := start(t, simulator.Options{Credit: 250})
 	ask := func(query, action string) map[string]any {
-		_, reply := connectMediaPost(t, address+"/user-board/?"+query, with(connectMediaSend(), "action", action))
+		_, reply := connectMediaPost(t, address+"/user-board/?"+query, simulatortest.With(connectMediaSend(), "action", action))
 		return reply
 	}
 	if reply := ask("api", "history"); len(reply) != 0 {
 		t.Errorf("got history %v, want none", reply)
 	}
 	for i := range 210 {
-		connectMediaPost(t, address+"/user-board/?api", with(connectMediaSend(), "message", fmt.Sprint("message ", i)))
+		connectMediaPost(t, address+"/user-board/?api", simulatortest.With(connectMediaSend(), "message", fmt.Sprint("message ", i)))
 	}
 	reply := ask("api", "history")
 	last, _ := reply["199"].(map[string]any)
@@ -183,7 +193,7 @@ func TestConnectMediaLists(t *testing.T) {
 	if reply := ask("api", "balance"); reply["message"] != "40" {
 		t.Errorf("got %v", reply)
 	}
-	_, body := post(t, address+"/user-board/?api_v2", with(connectMediaSend(), "action", "inbox"))
+	_, body := simulatortest.Post(t, address+"/user-board/?api_v2", simulatortest.With(connectMediaSend(), "action", "inbox"))
 	if !strings.HasPrefix(body, `{"2":{`) || !strings.Contains(body, `,"code":"302","1":{`) {
 		t.Errorf("got %s; want the rows in descending order, with the code after the first one", body)
 	}
@@ -195,7 +205,7 @@ func TestConnectMediaLists(t *testing.T) {
 
 func TestConnectMediasFaults(t *testing.T) {
 	t.Parallel()
-	s, address := server(t, Options{})
+	s, address := start(t, simulator.Options{})
 	for fault, want := range map[string]string{"code_101": "101", "code_999": "999", "error_x": "error_x", "missing": "201", "shuffled": "201", "extra": "201"} {
 		s.FailNext(1, fault)
 		if code, _ := connectMediaPost(t, address+"/user-board/?api", connectMediaSend()); code != want {
@@ -203,13 +213,13 @@ func TestConnectMediasFaults(t *testing.T) {
 		}
 	}
 	s.FailNext(1, "code_301") // applies to the next send only
-	if code, _ := connectMediaPost(t, address+"/user-board/?api_v2", with(connectMediaSend(), "action", "inbox")); code != "302" {
+	if code, _ := connectMediaPost(t, address+"/user-board/?api_v2", simulatortest.With(connectMediaSend(), "action", "inbox")); code != "302" {
 		t.Errorf("a fault for sends was injected into an inbox request: got code %s, want 302", code)
 	}
-	if err := s.Fail(Fault{Name: "code_301", N: 1, Everything: true}); err != nil {
+	if err := s.Fail(simulator.Fault{Name: "code_301", N: 1, Everything: true}); err != nil {
 		t.Fatal(err)
 	}
-	code, reply := connectMediaPost(t, address+"/user-board/?api_v2", with(connectMediaSend(), "action", "inbox"))
+	code, reply := connectMediaPost(t, address+"/user-board/?api_v2", simulatortest.With(connectMediaSend(), "action", "inbox"))
 	if code != "301" || reply["message"] != "Error in fetching data" {
 		t.Errorf("got code %s, reply %v; want 301 with its text", code, reply)
 	}

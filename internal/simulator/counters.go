@@ -1,4 +1,4 @@
-package sandbox
+package simulator
 
 import (
 	"iter"
@@ -78,7 +78,7 @@ func (s *Server) Stats() Stats {
 	defer s.mu.Unlock()
 	credit := math.Inf(1)
 	for _, d := range s.gateways {
-		credit = min(credit, d.credit)
+		credit = min(credit, d.state.credit)
 	}
 	return s.stats(&s.counters, credit, &s.requests, &s.calls, &s.faultCount, &s.ambiguous)
 }

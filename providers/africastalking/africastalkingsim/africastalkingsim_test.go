@@ -1,4 +1,4 @@
-package sandbox
+package africastalkingsim_test
 
 import (
 	"encoding/json"
@@ -10,7 +10,17 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/tuma-sms/tuma/internal/simulator"
+	"github.com/tuma-sms/tuma/internal/simulator/simulatortest"
+	"github.com/tuma-sms/tuma/providers/africastalking/africastalkingsim"
 )
+
+// start serves the simulator, and returns it with its address.
+func start(t testing.TB, o simulator.Options) (*simulator.Server, string) {
+	t.Helper()
+	return simulatortest.Start(t, o, map[string]simulator.NewVendor{"africastalking": africastalkingsim.New})
+}
 
 const (
 	wanja  = "+254711000001"
@@ -82,15 +92,15 @@ func atSend(t *testing.T, address string, form url.Values) (said []string) {
 
 func TestAfricasTalkingJudgesEachNumber(t *testing.T) {
 	t.Parallel()
-	s, address := server(t, Options{Users: map[string]string{"demo": "key"}, Credit: 5})
+	s, address := start(t, simulator.Options{Users: map[string]string{"demo": "key"}, Credit: 5})
 	address += "/africastalking/version1/messaging"
 	d := s.Gateway("africastalking")
-	for _, w := range []Reply{Reject, Later} {
-		if d.ReplyScope(w) != ScopeNumber {
+	for _, w := range []simulator.Reply{simulator.Reject, simulator.Later} {
+		if d.ReplyScope(w) != simulator.ScopeNumber {
 			t.Errorf("reply scope of %s: got %v, want ScopeNumber", w, d.ReplyScope(w))
 		}
 	}
-	say := func(w Reply, n uint64) {
+	say := func(w simulator.Reply, n uint64) {
 		if err := d.SetReply(w, n); err != nil {
 			t.Fatal(err)
 		}
@@ -101,18 +111,18 @@ func TestAfricasTalkingJudgesEachNumber(t *testing.T) {
 	if last := d.LastAccepted(); !slices.Equal(last.Numbers, []uint64{254711000001, 254733000002, 2348030000000}) || last.From != "ACME" || last.Body != "Hello" || last.Fields["enqueue"] != "1" || last.Fields["bulkSMSMode"] != "1" {
 		t.Errorf("got %+v", last)
 	}
-	say(Reject, 254711000001)
-	say(Later, 254733000002)
-	say(Reject, 2348030000000)
+	say(simulator.Reject, 254711000001)
+	say(simulator.Later, 254733000002)
+	say(simulator.Reject, 2348030000000)
 	refused := []string{chidi + " 409", wanja + " 406", otieno + " 501"}
-	if got := atSend(t, address, with(atForm(wanja, otieno, chidi), "enqueue", "0")); !slices.Equal(got, refused) {
+	if got := atSend(t, address, simulatortest.With(atForm(wanja, otieno, chidi), "enqueue", "0")); !slices.Equal(got, refused) {
 		t.Errorf("got %v, want %v", got, refused)
 	}
-	say(Accept, 254711000001)
-	say(Accept, 254733000002)
-	say(Accept, 2348030000000)
+	say(simulator.Accept, 254711000001)
+	say(simulator.Accept, 254733000002)
+	say(simulator.Accept, 2348030000000)
 	// Two credits are left. They cover the first two valid numbers of the call.
-	got := atSend(t, address, with(atForm("254711000001", " 254711000001", "+0711000001", "", "+254711x00001", wanja, otieno, chidi), "enqueue", "0"))
+	got := atSend(t, address, simulatortest.With(atForm("254711000001", " 254711000001", "+0711000001", "", "+254711x00001", wanja, otieno, chidi), "enqueue", "0"))
 	slices.Sort(got)
 	want := []string{" 254711000001 403", " 403", "+0711000001 403", "+2348030000000 405", "+254711000001 101", "+254711x00001 403", "+254733000002 101", "254711000001 403"}
 	if !slices.Equal(got, want) {
@@ -125,7 +135,7 @@ func TestAfricasTalkingJudgesEachNumber(t *testing.T) {
 
 func TestAfricasTalkingTakesNoPlusThatIsASpace(t *testing.T) {
 	t.Parallel()
-	s, address := server(t, Options{})
+	s, address := start(t, simulator.Options{})
 	resp, err := http.Post(address+"/version1/messaging", "application/x-www-form-urlencoded", strings.NewReader("username=demo&message=Hello&to="+wanja))
 	if err != nil {
 		t.Fatal(err)
@@ -151,25 +161,25 @@ func TestAfricasTalkingIsStrict(t *testing.T) {
 	}{
 		"good":             {good, nil, 201, `"Sent to 1/1 Total Cost: KES 1.0000 Message parts: 1"`},
 		"least":            {url.Values{"username": {"demo"}, "to": {wanja}, "message": {"Hello"}}, nil, 201, `"statusCode":101`},
-		"premium":          {with(with(with(with(good, "bulkSMSMode", "0"), "keyword", "k"), "linkId", "l"), "retryDurationInHours", "24"), nil, 201, `"statusCode":102`},
+		"premium":          {simulatortest.With(simulatortest.With(simulatortest.With(simulatortest.With(good, "bulkSMSMode", "0"), "keyword", "k"), "linkId", "l"), "retryDurationInHours", "24"), nil, 201, `"statusCode":102`},
 		"wrong key":        {good, []string{"apiKey", "x"}, 401, "The supplied authentication is invalid"},
 		"no key":           {good, []string{"apiKey", ""}, 401, "The supplied authentication is invalid"},
-		"another user":     {with(good, "username", "x"), nil, 401, "The supplied authentication is invalid"},
-		"no user":          {with(good, "username", ""), nil, 400, "'username'"},
-		"no to":            {with(good, "to", ""), nil, 400, "'to'"},
-		"no message":       {with(good, "message", ""), nil, 400, "'message'"},
-		"bulkSMSMode 2":    {with(good, "bulkSMSMode", "2"), nil, 400, "'bulkSMSMode'"},
-		"enqueue true":     {with(good, "enqueue", "true"), nil, 400, "'enqueue'"},
-		"no hours":         {with(good, "retryDurationInHours", "0"), nil, 400, "'retryDurationInHours'"},
+		"another user":     {simulatortest.With(good, "username", "x"), nil, 401, "The supplied authentication is invalid"},
+		"no user":          {simulatortest.With(good, "username", ""), nil, 400, "'username'"},
+		"no to":            {simulatortest.With(good, "to", ""), nil, 400, "'to'"},
+		"no message":       {simulatortest.With(good, "message", ""), nil, 400, "'message'"},
+		"bulkSMSMode 2":    {simulatortest.With(good, "bulkSMSMode", "2"), nil, 400, "'bulkSMSMode'"},
+		"enqueue true":     {simulatortest.With(good, "enqueue", "true"), nil, 400, "'enqueue'"},
+		"no hours":         {simulatortest.With(good, "retryDurationInHours", "0"), nil, 400, "'retryDurationInHours'"},
 		"twice":            {url.Values{"username": {"demo"}, "to": {wanja, otieno}, "message": {"Hello"}}, nil, 400, "'to'"},
 		"JSON":             {good, []string{"Content-Type", "application/json"}, 400, "Content-Type"},
-		"a short code":     {with(good, "from", "20414"), nil, 201, `"statusCode":102`},
-		"a default sender": {with(good, "from", ""), nil, 201, `"statusCode":102`},
-		"12 letters":       {with(good, "from", "ABCDEFGHIJKL"), nil, 201, `{"SMSMessageData":{"Message":"InvalidSenderId","Recipients":[]}}`},
-		"a refused sender": {with(good, "from", "Spam"), nil, 201, `{"SMSMessageData":{"Message":"InvalidSenderId","Recipients":[]}}`},
+		"a short code":     {simulatortest.With(good, "from", "20414"), nil, 201, `"statusCode":102`},
+		"a default sender": {simulatortest.With(good, "from", ""), nil, 201, `"statusCode":102`},
+		"12 letters":       {simulatortest.With(good, "from", "ABCDEFGHIJKL"), nil, 201, `{"SMSMessageData":{"Message":"InvalidSenderId","Recipients":[]}}`},
+		"a refused sender": {simulatortest.With(good, "from", "Spam"), nil, 201, `{"SMSMessageData":{"Message":"InvalidSenderId","Recipients":[]}}`},
 	} {
-		s, address := server(t, Options{Users: map[string]string{"demo": "key"}})
-		s.AfricasTalkingRefuse("Spam")
+		s, address := start(t, simulator.Options{Users: map[string]string{"demo": "key"}})
+		africastalkingsim.Of(s).RefuseSender("Spam")
 		status, contentType, body := atAsk(t, address+"/version1/messaging", tc.form, tc.header...)
 		if status != tc.status || !strings.Contains(body, tc.body) || (status == 201) != (contentType == "application/json") {
 			t.Errorf("%s: got %d %s %s", name, status, contentType, body)
@@ -186,9 +196,9 @@ func TestAfricasTalkingIsStrict(t *testing.T) {
 
 func TestAfricasTalkingSpeaksXMLUnlessAsked(t *testing.T) {
 	t.Parallel()
-	s, address := server(t, Options{})
+	s, address := start(t, simulator.Options{})
 	for accept, json := range map[string]bool{"": false, "*/*": false, "application/xml": false, "application/json": true, "application/json; q=1": true} {
-		for _, form := range []url.Values{atForm(wanja, "a<b&c"), with(atForm(wanja), "from", "too long a sender"), nil} {
+		for _, form := range []url.Values{atForm(wanja, "a<b&c"), simulatortest.With(atForm(wanja), "from", "too long a sender"), nil} {
 			_, contentType, body := atAsk(t, address+"/version1/messaging?username=demo", form, "Accept", accept)
 			if (contentType == "application/json") != json || strings.HasPrefix(body, "{") != json || (contentType == "application/xml") == json || strings.HasPrefix(body, "<?xml") == json {
 				t.Errorf("Accept %q: got %s %s", accept, contentType, body)
@@ -204,7 +214,7 @@ func TestAfricasTalkingSpeaksXMLUnlessAsked(t *testing.T) {
 		`</Recipients></SMSMessageData></AfricasTalkingResponse>` + "\n"; body != want || id == "" {
 		t.Errorf("got %s\nwant %s", body, want)
 	}
-	_, _, body = atAsk(t, address+"/version1/messaging", with(atForm(wanja), "from", "too long a sender"), "Accept", "")
+	_, _, body = atAsk(t, address+"/version1/messaging", simulatortest.With(atForm(wanja), "from", "too long a sender"), "Accept", "")
 	if !strings.HasSuffix(body, `<SMSMessageData><Message>InvalidSenderId</Message><Recipients></Recipients></SMSMessageData></AfricasTalkingResponse>`+"\n") {
 		t.Errorf("got %s", body)
 	}
@@ -216,7 +226,7 @@ func TestAfricasTalkingSpeaksXMLUnlessAsked(t *testing.T) {
 
 func TestAfricasTalkingAnswersQuestions(t *testing.T) {
 	t.Parallel()
-	s, address := server(t, Options{Users: map[string]string{"demo": "key"}, Credit: 1785.5})
+	s, address := start(t, simulator.Options{Users: map[string]string{"demo": "key"}, Credit: 1785.5})
 	for path, want := range map[string]string{
 		"user?username=demo": `200 {"UserData":{"balance":"KES 1785.50"}}`,
 		"user?username=x":    `401 The supplied authentication is invalid`,
@@ -250,7 +260,7 @@ func TestAfricasTalkingsFaults(t *testing.T) {
 		"shuffled": {wanja + " 102", otieno + " 102"}, "missing": {wanja + " 102"},
 		"extra": {otieno + " 102", wanja + " 102", "+254711000002 102"},
 	} {
-		s, address := server(t, Options{})
+		s, address := start(t, simulator.Options{})
 		address += "/version1/messaging"
 		s.FailNext(1, fault)
 		if got := atSend(t, address, atForm(wanja, otieno)); !slices.Equal(got, want) {
@@ -267,8 +277,8 @@ func TestAfricasTalkingsFaults(t *testing.T) {
 			t.Errorf("after the fault: got %v, want both numbers with 102", got)
 		}
 	}
-	s, address := server(t, Options{})
-	if err := s.Fail(Fault{Name: "code_Oops", N: 1, Everything: true}); err != nil {
+	s, address := start(t, simulator.Options{})
+	if err := s.Fail(simulator.Fault{Name: "code_Oops", N: 1, Everything: true}); err != nil {
 		t.Fatal(err)
 	}
 	if status, _, body := atAsk(t, address+"/version1/user?username=demo", nil); status != 500 || body != "Oops" {
@@ -278,7 +288,7 @@ func TestAfricasTalkingsFaults(t *testing.T) {
 
 func TestAfricasTalkingsIDsAreDistinct(t *testing.T) {
 	t.Parallel()
-	s, address := server(t, Options{Seed: 7})
+	s, address := start(t, simulator.Options{Seed: 7})
 	var to []string
 	for i := range 200 {
 		to = append(to, fmt.Sprintf("+%d", 254711000000+i))

@@ -1,4 +1,6 @@
-package sandbox
+// Package textconnectsim simulates the gateway TextConnect, from the vendor's page. It shares no code with the client in
+// package textconnect.
+package textconnectsim
 
 import (
 	"net/http"
@@ -8,32 +10,33 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/tuma-sms/tuma/internal/simulator"
 )
 
-// textConnect simulates TextConnect as the vendor's page describes it. Where the page gives no details, it behaves
+// Simulator simulates TextConnect as the vendor's page describes it. Where the page gives no details, it behaves
 // like FastSMS, the product that TextConnect sells under another name. It has some contacts, the groups "Staff" and
-// "Empty", and the lists "Members" (3 numbers), "Everyone" (250 numbers) and "Vacant" (no numbers).
-type textConnect struct {
-	*Gateway
-	zone *time.Location
+// "Empty", and the lists "Members" (3 numbers), "Everyone" (250 numbers) and "Vacant" (no numbers). Its
+// methods are safe for concurrent use, except Reset, which the server calls.
+type Simulator struct {
+	state *simulator.State
+	zone  *time.Location
 
 	// The server's lock guards the fields below.
-	acceptedCalls []textConnectCall // in the order of their IDs
+	acceptedCalls []acceptedCall // in the order of their IDs
 	nextID        uint64
-	state         string
+	messageState  string            // the delivery status of every sent message
 	refusals      map[uint64]string // the refusal code of a number, if it is not -401
-	sends         []textConnectSend // the background sends, in the order of their IDs
+	sends         []backgroundSend  // the background sends, in the order of their IDs
 	lists         map[string][]uint64
 	groups        map[string]bool
-	contacts      []textConnectContact
+	contacts      []contact
 	users         map[string]float64 // child users, with their credits
 }
 
-var _ = register("textconnect", newTextConnect)
-
-// textConnectCall is an accepted call. Each message has parts segments, and each segment has an ID. The IDs of the
+// acceptedCall is an accepted call. Each message has parts segments, and each segment has an ID. The IDs of the
 // call are consecutive and start at first.
-type textConnectCall struct {
+type acceptedCall struct {
 	first, parts uint64
 	numbers      []uint64
 	from         string
@@ -41,48 +44,56 @@ type textConnectCall struct {
 	scheduled    time.Time
 }
 
-// textConnectSend is a background send to at most 200 numbers of a list or group.
-type textConnectSend struct {
+// backgroundSend is a background send to at most 200 numbers of a list or group.
+type backgroundSend struct {
 	asked bool // a client has asked for its messages
 	call  int  // index in acceptedCalls, or -1 if every number was refused
 	from  int  // index of its first number in the call
 	count int  // how many numbers it has
 }
 
-func newTextConnect(d *Gateway) vendorAPI {
+// New returns the simulator of TextConnect. It is a simulator.NewVendor.
+func New(state *simulator.State) simulator.Vendor {
 	zone, err := time.LoadLocation("Europe/London")
 	if err != nil {
 		zone = time.UTC // its dates are then one hour wrong in summer
 	}
-	return &textConnect{Gateway: d, zone: zone}
+	return &Simulator{state: state, zone: zone}
 }
 
-func (g *textConnect) reset() {
-	g.acceptedCalls, g.sends, g.nextID, g.state = nil, nil, 3509592+mix(g.s.options.Seed)%1_000_000, "Delivered"
+// Of returns the simulator of TextConnect in a server. It panics if the server has none.
+func Of(server *simulator.Server) *Simulator {
+	return server.Gateway("textconnect").Vendor().(*Simulator)
+}
+
+// Reset implements simulator.Vendor.
+func (g *Simulator) Reset() {
+	g.acceptedCalls, g.sends, g.nextID, g.messageState = nil, nil, 3509592+simulator.Mix(g.state.Seed())%1_000_000, "Delivered"
 	g.refusals = map[uint64]string{}
 	g.addSampleData()
 }
 
-// replyScope returns ScopeNumber: the reply has an ID or a code for each number.
-func (g *textConnect) replyScope(w Reply) ReplyScope {
-	if w == Reject || w == Later {
-		return ScopeNumber
+// ReplyScope returns ScopeNumber: the reply has an ID or a code for each number.
+func (g *Simulator) ReplyScope(w simulator.Reply) simulator.ReplyScope {
+	if w == simulator.Reject || w == simulator.Later {
+		return simulator.ScopeNumber
 	}
-	return ScopeNone
+	return simulator.ScopeNone
 }
 
-func (g *textConnect) endpoints() map[string]endpoint {
-	return map[string]endpoint{"/api": {
-		get: true, answer: g.answer, refuse: g.refuse, faultReplies: map[string]string{faultLater: "-511", faultCampaign: "-518", faultCredit: "-100"},
-		isSend: func(r *http.Request, body []byte) bool {
-			form, ok := textConnectForm(r, body)
+// Endpoints implements simulator.Vendor.
+func (g *Simulator) Endpoints() map[string]simulator.Endpoint {
+	return map[string]simulator.Endpoint{"/api": {
+		AllowGet: true, Answer: g.answer, Refuse: g.refuse, FaultReplies: map[string]string{simulator.FaultLater: "-511", simulator.FaultCampaign: "-518", simulator.FaultCredit: "-100"},
+		IsSend: func(r *http.Request, body []byte) bool {
+			form, ok := readForm(r, body)
 			return ok && strings.EqualFold(form.Get("Action"), "Send")
 		},
 	}}
 }
 
-// textConnectForm parses the parameters from the body of a POST or the query of a GET.
-func textConnectForm(r *http.Request, body []byte) (url.Values, bool) {
+// readForm parses the parameters from the body of a POST or the query of a GET.
+func readForm(r *http.Request, body []byte) (url.Values, bool) {
 	text := r.URL.RawQuery
 	if r.Method == http.MethodPost {
 		if !strings.HasPrefix(r.Header.Get("Content-Type"), "application/x-www-form-urlencoded") {
@@ -94,48 +105,48 @@ func textConnectForm(r *http.Request, body []byte) (url.Values, bool) {
 	return form, err == nil
 }
 
-func (g *textConnect) answer(r *http.Request, body []byte) answer {
-	form, _ := textConnectForm(r, body)
-	g.s.mu.Lock()
-	defer g.s.mu.Unlock()
+func (g *Simulator) answer(r *http.Request, body []byte) simulator.Answer {
+	form, _ := readForm(r, body)
+	g.state.Lock()
+	defer g.state.Unlock()
 	action := strings.ToLower(form.Get("Action"))
-	if !g.s.hasPassword(form.Get("Token")) {
+	if !g.state.HasPassword(form.Get("Token")) {
 		if action == "send" {
-			g.countRejected()
+			g.state.CountRejected()
 		}
-		return textConnectCode(form, "-501")
+		return codeAnswer(form, "-501")
 	}
-	do, ok := map[string]func(url.Values) answer{
+	do, ok := map[string]func(url.Values) simulator.Answer{
 		"checkcredits": g.credits, "checkmessagestatus": g.status, "send": g.send, "report": g.report, "getbgmessages": g.background,
 		"createuser": g.createUser, "updatecredits": g.updateCredits, "importcontactscsv": g.importContacts,
 		"deleteallcontacts": g.deleteAllContacts, "deleteallgroups": g.deleteAllGroups, "emptygroup": g.emptyGroup, "deletegroup": g.deleteGroup,
 	}[action]
 	if !ok {
-		return textConnectCode(form, "-502")
+		return codeAnswer(form, "-502")
 	}
 	return do(form)
 }
 
-func (g *textConnect) refuse(r *http.Request, body []byte, w string) answer {
-	form, _ := textConnectForm(r, body)
-	return textConnectCode(form, w)
+func (g *Simulator) refuse(r *http.Request, body []byte, w string) simulator.Answer {
+	form, _ := readForm(r, body)
+	return codeAnswer(form, w)
 }
 
-// textConnectCode replies with a code. If the request has the parameter ShowErrorMessage, with any value, a line of
+// codeAnswer replies with a code. If the request has the parameter ShowErrorMessage, with any value, a line of
 // text follows the code.
-func textConnectCode(form url.Values, code string) answer {
+func codeAnswer(form url.Values, code string) simulator.Answer {
 	if form.Has("ShowErrorMessage") {
-		return textAnswer(code + "\nThe error has the code " + code)
+		return simulator.TextAnswer(code + "\nThe error has the code " + code)
 	}
-	return textAnswer(code)
+	return simulator.TextAnswer(code)
 }
 
-func (g *textConnect) credits(url.Values) answer {
-	return textAnswer(strconv.FormatFloat(g.credit, 'f', -1, 64))
+func (g *Simulator) credits(url.Values) simulator.Answer {
+	return simulator.TextAnswer(strconv.FormatFloat(g.state.Credit(), 'f', -1, 64))
 }
 
 // send accepts or refuses a message to numbers, a list or a group.
-func (g *textConnect) send(form url.Values) answer {
+func (g *Simulator) send(form url.Values) simulator.Answer {
 	scheduled, code := g.checkMessage(form)
 	if code != "" {
 		return g.refused(form, code)
@@ -152,13 +163,13 @@ func (g *textConnect) send(form url.Values) answer {
 	}
 }
 
-func (g *textConnect) refused(form url.Values, code string) answer {
-	g.countRejected()
-	return textConnectCode(form, code)
+func (g *Simulator) refused(form url.Values, code string) simulator.Answer {
+	g.state.CountRejected()
+	return codeAnswer(form, code)
 }
 
 // checkMessage checks every part of a send except the recipients.
-func (g *textConnect) checkMessage(form url.Values) (scheduled time.Time, code string) {
+func (g *Simulator) checkMessage(form url.Values) (scheduled time.Time, code string) {
 	from, body, ton := form.Get("SourceAddress"), form.Get("Body"), form.Get("SourceTON")
 	digits := strings.Trim(strings.TrimPrefix(from, "+"), "0123456789") == ""
 	seconds, err := strconv.Atoi(form.Get("ValidityPeriod"))
@@ -189,7 +200,7 @@ func (g *textConnect) checkMessage(form url.Values) (scheduled time.Time, code s
 
 // sendNumbers replies with an ID or a code for each number, in order. More than 200 numbers are sent in the
 // background, and the whole reply is 1.
-func (g *textConnect) sendNumbers(form url.Values, scheduled time.Time, to []string) answer {
+func (g *Simulator) sendNumbers(form url.Values, scheduled time.Time, to []string) simulator.Answer {
 	numbers := make([]uint64, 0, len(to))
 	codes := make([]string, len(to))
 	for i, text := range to {
@@ -200,16 +211,16 @@ func (g *textConnect) sendNumbers(form url.Values, scheduled time.Time, to []str
 			numbers = append(numbers, n)
 		}
 	}
-	if !g.hasCredit(len(numbers)) {
+	if !g.state.HasCredit(len(numbers)) {
 		return g.refused(form, "-100")
 	}
 	if len(numbers) == 0 {
-		g.countRejected()
-		return textAnswer(strings.Join(codes, ","))
+		g.state.CountRejected()
+		return simulator.TextAnswer(strings.Join(codes, ","))
 	}
 	call := g.acceptedCalls[g.acceptCall(form, scheduled, numbers)]
 	if len(to) > 200 {
-		return answer{body: []byte("1"), accepted: true}
+		return simulator.Answer{Body: []byte("1"), Accepted: true}
 	}
 	out := make([]byte, 0, 8*len(to))
 	id := call.first
@@ -227,36 +238,36 @@ func (g *textConnect) sendNumbers(form url.Values, scheduled time.Time, to []str
 		}
 		id += call.parts
 	}
-	return answer{body: out, accepted: true}
+	return simulator.Answer{Body: out, Accepted: true}
 }
 
 // refusalCode returns the code of a refused number, or an empty string if the number is accepted.
-func (g *textConnect) refusalCode(number uint64) string {
-	switch word := g.replyTo(number); {
-	case word == Later:
+func (g *Simulator) refusalCode(number uint64) string {
+	switch word := g.state.ReplyTo(number); {
+	case word == simulator.Later:
 		return "-411"
-	case word == Reject && g.refusals[number] != "":
+	case word == simulator.Reject && g.refusals[number] != "":
 		return g.refusals[number]
-	case word == Reject:
+	case word == simulator.Reject:
 		return "-401"
 	}
 	return ""
 }
 
 // acceptCall accepts a call and returns its index.
-func (g *textConnect) acceptCall(form url.Values, scheduled time.Time, numbers []uint64) int {
+func (g *Simulator) acceptCall(form url.Values, scheduled time.Time, numbers []uint64) int {
 	fields := map[string]string{}
 	for _, name := range []string{"ValidityPeriod", "SourceTON", "ScheduleDate", "ListName", "GroupName"} {
 		if form.Has(name) {
 			fields[name] = form.Get(name)
 		}
 	}
-	g.accept(AcceptedCall{Numbers: numbers, From: form.Get("SourceAddress"), Body: form.Get("Body"), Fields: fields})
+	g.state.Accept(simulator.AcceptedCall{Numbers: numbers, From: form.Get("SourceAddress"), Body: form.Get("Body"), Fields: fields})
 	parts := uint64(1)
 	if length := utf8.RuneCountInString(form.Get("Body")); length > 160 {
 		parts = uint64((length + 152) / 153)
 	}
-	g.acceptedCalls = append(g.acceptedCalls, textConnectCall{
+	g.acceptedCalls = append(g.acceptedCalls, acceptedCall{
 		first: g.nextID, parts: parts, numbers: numbers, from: form.Get("SourceAddress"), sent: time.Now().Truncate(time.Second), scheduled: scheduled,
 	})
 	g.nextID += parts * uint64(len(numbers))
@@ -265,7 +276,7 @@ func (g *textConnect) acceptCall(form url.Values, scheduled time.Time, numbers [
 
 // sendStored sends to a list or a group, in background sends of at most 200 numbers. codes are the error codes for a
 // missing name, an unknown name, and a list or group without numbers.
-func (g *textConnect) sendStored(form url.Values, scheduled time.Time, all []uint64, known bool, codes [3]string, field string) answer {
+func (g *Simulator) sendStored(form url.Values, scheduled time.Time, all []uint64, known bool, codes [3]string, field string) simulator.Answer {
 	switch {
 	case form.Get(field) == "":
 		return g.refused(form, codes[0])
@@ -273,7 +284,7 @@ func (g *textConnect) sendStored(form url.Values, scheduled time.Time, all []uin
 		return g.refused(form, codes[1])
 	case len(all) == 0:
 		return g.refused(form, codes[2])
-	case !g.hasCredit(len(all)):
+	case !g.state.HasCredit(len(all)):
 		return g.refused(form, "-100")
 	}
 	var numbers []uint64
@@ -288,76 +299,73 @@ func (g *textConnect) sendStored(form url.Values, scheduled time.Time, all []uin
 	}
 	var ids []string
 	for from := 0; from == 0 || from < len(numbers); from += 200 {
-		g.sends = append(g.sends, textConnectSend{call: call, from: from, count: min(200, len(numbers)-from)})
+		g.sends = append(g.sends, backgroundSend{call: call, from: from, count: min(200, len(numbers)-from)})
 		ids = append(ids, strconv.Itoa(100+len(g.sends)))
 	}
 	if form.Get("GetBGSendID") != "1" {
-		return answer{body: []byte("1"), accepted: call >= 0}
+		return simulator.Answer{Body: []byte("1"), Accepted: call >= 0}
 	}
-	return answer{body: []byte(strings.Join(ids, ",")), accepted: call >= 0}
+	return simulator.Answer{Body: []byte(strings.Join(ids, ",")), Accepted: call >= 0}
 }
 
 // background returns the messages of a background send. The reply to the first request is the error "not finished".
 // Errors are JSON here, unlike in the other functions.
-func (g *textConnect) background(form url.Values) answer {
+func (g *Simulator) background(form url.Values) simulator.Answer {
 	const contentType = "application/json"
 	i, err := strconv.Atoi(form.Get("BGSendID"))
 	i -= 101
 	if err != nil || i < 0 || i >= len(g.sends) {
-		return answer{contentType: contentType, body: []byte(`{"error":"-521","message":"Unknown Background SendID"}`)}
+		return simulator.Answer{ContentType: contentType, Body: []byte(`{"error":"-521","message":"Unknown Background SendID"}`)}
 	}
 	send := &g.sends[i]
 	if !send.asked {
 		send.asked = true
-		return answer{contentType: contentType, body: []byte(`{"error":"-522","message":"Background Send Not Finished"}`)}
+		return simulator.Answer{ContentType: contentType, Body: []byte(`{"error":"-522","message":"Background Send Not Finished"}`)}
 	}
 	if send.call < 0 {
-		return answer{contentType: contentType, body: []byte(`{"error":"-523","message":"No messages were found"}`)}
+		return simulator.Answer{ContentType: contentType, Body: []byte(`{"error":"-523","message":"No messages were found"}`)}
 	}
 	call := g.acceptedCalls[send.call]
 	rows := make([]string, send.count)
 	for k := range rows {
 		at := send.from + k
 		rows[k] = `{"MessageID":"` + strconv.FormatUint(call.first+uint64(at)*call.parts, 10) +
-			`","Destination":"` + strconv.FormatUint(call.numbers[at], 10) + `","Status":"` + g.state + `"}`
+			`","Destination":"` + strconv.FormatUint(call.numbers[at], 10) + `","Status":"` + g.messageState + `"}`
 	}
-	return answer{contentType: contentType, body: []byte("[" + strings.Join(rows, ",") + "]")}
+	return simulator.Answer{ContentType: contentType, Body: []byte("[" + strings.Join(rows, ",") + "]")}
 }
 
 // status returns the delivery status of a message, or of one of its segments.
-func (g *textConnect) status(form url.Values) answer {
+func (g *Simulator) status(form url.Values) simulator.Answer {
 	id, err := strconv.ParseUint(form.Get("MessageID"), 10, 64)
 	i := sort.Search(len(g.acceptedCalls), func(i int) bool { return g.acceptedCalls[i].first > id }) - 1
 	if err != nil || i < 0 || id >= g.nextID {
-		return textConnectCode(form, "-503")
+		return codeAnswer(form, "-503")
 	}
-	return textAnswer(g.stateOf(g.acceptedCalls[i]))
+	return simulator.TextAnswer(g.stateOf(g.acceptedCalls[i]))
 }
 
-func (g *textConnect) stateOf(call textConnectCall) string {
+func (g *Simulator) stateOf(call acceptedCall) string {
 	if call.scheduled.After(time.Now()) {
 		return "Pending"
 	}
-	return g.state
+	return g.messageState
 }
 
-// TextConnectState sets the delivery status that TextConnect reports for every sent message. The default is
-// "Delivered".
-func (s *Server) TextConnectState(state string) {
-	d := s.Gateway("textconnect")
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	d.vendor.(*textConnect).state = state
+// SetState sets the delivery status that TextConnect reports for every sent message. The default is "Delivered".
+func (g *Simulator) SetState(state string) {
+	g.state.Lock()
+	defer g.state.Unlock()
+	g.messageState = state
 }
 
-// TextConnectRefuse makes TextConnect refuse these numbers with a code, such as "-412" for a blacklisted
-// number, instead of the -401 of Reject.
-func (s *Server) TextConnectRefuse(code string, numbers ...uint64) {
-	d := s.Gateway("textconnect")
-	_ = d.SetReply(Reject, numbers...) // cannot fail: TextConnect has a reply for it
-	s.mu.Lock()
-	defer s.mu.Unlock()
+// Refuse makes TextConnect refuse these numbers with a code, such as "-412" for a blacklisted number, instead of
+// the -401 of simulator.Reject.
+func (g *Simulator) Refuse(code string, numbers ...uint64) {
+	g.state.Lock()
+	defer g.state.Unlock()
+	g.state.SetReply(simulator.Reject, numbers...)
 	for _, n := range numbers {
-		d.vendor.(*textConnect).refusals[n] = code
+		g.refusals[n] = code
 	}
 }

@@ -1,7 +1,8 @@
-// Package sandbox simulates the gateways. Its servers behave as the vendors' pages describe and inject faults
-// on request, for `tuma sandbox`, the demo and tests. It counts accepted messages by itself, so that a test
-// need not trust the client, and shares no code with the clients in providers.
-package sandbox
+// Package simulator serves simulated gateways, for `tuma sandbox`, the demo and tests. It routes requests, counts
+// accepted messages and injects faults on request. The replies of a gateway come from a Vendor, whose package is
+// in the folder of the gateway's client: providers/kobo/kobosim simulates the gateway of providers/kobo. The
+// simulator counts by itself, so that a test need not trust the client, and shares no code with the clients.
+package simulator
 
 import (
 	"bytes"
@@ -24,8 +25,6 @@ type Options struct {
 	Credit float64
 	// Latency is how long the reply to an accepted call is delayed.
 	Latency time.Duration
-	// Repeat is the reply to a repeated idempotency key.
-	Repeat Repeat
 	// NoCount disables the counts by number, for benchmarks. Accepted and Duplicates then return 0,
 	// AllAccepted yields nothing, and LastAccepted is empty.
 	NoCount bool
@@ -63,20 +62,21 @@ type Server struct {
 
 // routedEndpoint is an endpoint with the gateway that serves it.
 type routedEndpoint struct {
-	endpoint
+	Endpoint
 	gateway *Gateway
 }
 
-// New returns a Server. Call Close to end calls that hang.
-func New(o Options) *Server {
+// New returns a Server with a gateway for each vendor, by the gateway's name. It panics if two vendors serve one
+// path. Call Close to end calls that hang.
+func New(o Options, vendors map[string]NewVendor) *Server {
 	s := &Server{options: o, gateways: map[string]*Gateway{}, endpoints: map[string]routedEndpoint{}, closed: make(chan struct{})}
-	for name, open := range constructors {
-		d := &Gateway{s: s, name: name}
-		d.vendor = open(d)
+	for name, newVendor := range vendors {
+		d := &Gateway{state: State{server: s, name: name}}
+		d.vendor = newVendor(&d.state)
 		s.gateways[name] = d
-		for path, e := range d.vendor.endpoints() {
+		for path, e := range d.vendor.Endpoints() {
 			if _, shared := s.endpoints[path]; shared {
-				panic("sandbox: " + path + " is the path of two gateways; serve one of them under its name alone")
+				panic("simulator: " + path + " is the path of two gateways; serve one of them under its name alone")
 			}
 			s.endpoints[path] = routedEndpoint{e, d}
 			s.endpoints["/"+name+path] = routedEndpoint{e, d}
@@ -120,7 +120,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	e.gateway.requests.Add(1)
-	if r.Method != http.MethodPost && (r.Method != http.MethodGet || !e.get) {
+	if r.Method != http.MethodPost && (r.Method != http.MethodGet || !e.AllowGet) {
 		w.Header().Set("Allow", http.MethodPost)
 		http.Error(w, "method not allowed", http.StatusMethodNotAllowed)
 		return
@@ -135,11 +135,11 @@ func (s *Server) exchange(w http.ResponseWriter, r *http.Request, e routedEndpoi
 	buf := buffers.Get().(*bytes.Buffer)
 	buf.Reset()
 	defer buffers.Put(buf)
-	if e.isSend != nil { // isSend needs the body
+	if e.IsSend != nil { // IsSend needs the body
 		s.read(r, buf)
-		e.send = e.isSend(r, buf.Bytes())
+		e.Send = e.IsSend(r, buf.Bytes())
 	}
-	if e.send {
+	if e.Send {
 		defer s.beginCall(e.gateway)()
 	}
 	f := s.faults.draw(e)
@@ -149,18 +149,18 @@ func (s *Server) exchange(w http.ResponseWriter, r *http.Request, e routedEndpoi
 	if f.kind == faultClose && !f.accept {
 		panic(http.ErrAbortHandler)
 	}
-	if e.isSend == nil {
+	if e.IsSend == nil {
 		s.read(r, buf)
 	}
 	if f.isSet() && !f.accept {
-		s.fail(w, r, f, e, buf.Bytes(), answer{})
+		s.fail(w, r, f, e, buf.Bytes(), Answer{})
 		return
 	}
-	a := e.answer(r, buf.Bytes())
-	if e.send && a.accepted {
+	a := e.Answer(r, buf.Bytes())
+	if e.Send && a.Accepted {
 		s.sleep(r)
 	}
-	if f.isSet() && a.accepted {
+	if f.isSet() && a.Accepted {
 		s.fail(w, r, f, e, buf.Bytes(), a)
 		return
 	}
@@ -210,40 +210,18 @@ func (s *Server) sleep(r *http.Request) {
 	}
 }
 
-const plainText = "text/plain; charset=utf-8"
+// PlainText is the default content type of a reply.
+const PlainText = "text/plain; charset=utf-8"
 
-func write(w http.ResponseWriter, a answer) {
+func write(w http.ResponseWriter, a Answer) {
 	h := w.Header()
-	if a.contentType == "" {
-		a.contentType = plainText
+	if a.ContentType == "" {
+		a.ContentType = PlainText
 	}
-	h.Set("Content-Type", a.contentType)
-	h.Set("Content-Length", strconv.Itoa(len(a.body)))
-	if a.status != 0 {
-		w.WriteHeader(a.status)
+	h.Set("Content-Type", a.ContentType)
+	h.Set("Content-Length", strconv.Itoa(len(a.Body)))
+	if a.Status != 0 {
+		w.WriteHeader(a.Status)
 	}
-	_, _ = w.Write(a.body)
-}
-
-// validLogin reports whether a login is valid. The caller holds s.mu.
-func (s *Server) validLogin(user, password string) bool {
-	if len(s.users) == 0 {
-		return true
-	}
-	want, ok := s.users[user]
-	return ok && want == password
-}
-
-// hasPassword reports whether a secret belongs to any user, for gateways whose login is a token only. The caller
-// holds s.mu.
-func (s *Server) hasPassword(secret string) bool {
-	if len(s.users) == 0 {
-		return secret != ""
-	}
-	for _, password := range s.users {
-		if password == secret {
-			return true
-		}
-	}
-	return false
+	_, _ = w.Write(a.Body)
 }

@@ -1,4 +1,4 @@
-package sandbox
+package simulator
 
 import (
 	"cmp"
@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// Fault is an error that the sandbox injects into calls.
+// Fault is an error that the simulator injects into calls.
 //
 // Name is one of
 //
@@ -57,13 +57,19 @@ const (
 	faultHTML  = "html"
 	faultCut   = "cut"
 
-	faultLater    = "later"
-	faultCampaign = "campaign"
-	faultCredit   = "credit"
-
 	faultMissing  = "missing"
 	faultExtra    = "extra"
 	faultShuffled = "shuffled"
+)
+
+// The faults for which a vendor has its own error codes, in Endpoint.FaultReplies.
+const (
+	// FaultLater refuses a call that may be tried again.
+	FaultLater = "later"
+	// FaultCampaign refuses a campaign as a whole.
+	FaultCampaign = "campaign"
+	// FaultCredit refuses a call because the account has no credit.
+	FaultCredit = "credit"
 )
 
 // fault is a parsed Fault.
@@ -90,12 +96,12 @@ func (f fault) ambiguous() bool {
 
 // isVendorReply reports whether the fault is later, campaign or credit, which each vendor has its own code for.
 func (f fault) isVendorReply() bool {
-	return f.kind == faultLater || f.kind == faultCampaign || f.kind == faultCredit
+	return f.kind == FaultLater || f.kind == FaultCampaign || f.kind == FaultCredit
 }
 
 // appliesTo reports whether the fault can be injected at an endpoint.
 func (f fault) appliesTo(e routedEndpoint) bool {
-	return (f.Gateway == "" || f.Gateway == e.gateway.name) && (e.send || f.Everything) && (!f.isVendorReply() || e.faultReplies[f.kind] != "")
+	return (f.Gateway == "" || f.Gateway == e.gateway.state.name) && (e.Send || f.Everything) && (!f.isVendorReply() || e.FaultReplies[f.kind] != "")
 }
 
 func parseFault(in Fault) (fault, error) {
@@ -166,7 +172,7 @@ func (s *Server) Fail(in Fault) error {
 		return err
 	}
 	if s.gateways[in.Gateway] == nil && in.Gateway != "" {
-		return fmt.Errorf("fault %q: unknown gateway %q; the gateways are %q", in.Name, in.Gateway, Names())
+		return fmt.Errorf("fault %q: unknown gateway %q; the gateways are %q", in.Name, in.Gateway, s.Names())
 	}
 	s.faults.mu.Lock()
 	defer s.faults.mu.Unlock()
@@ -198,7 +204,7 @@ func (s *Server) ClearFaults() {
 const maintenance = "<!DOCTYPE html>\n<html><head><title>Maintenance</title></head><body><h1>We will be back soon</h1></body></html>\n"
 
 // fail replies with the fault f. a is the reply that f replaces, if the call was accepted.
-func (s *Server) fail(w http.ResponseWriter, r *http.Request, f fault, e routedEndpoint, body []byte, a answer) {
+func (s *Server) fail(w http.ResponseWriter, r *http.Request, f fault, e routedEndpoint, body []byte, a Answer) {
 	switch {
 	case f.kind == faultHang:
 		select {
@@ -209,13 +215,13 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, f fault, e routedE
 	case f.kind == faultClose:
 		panic(http.ErrAbortHandler)
 	case f.kind == faultCut:
-		w.Header().Set("Content-Type", cmp.Or(a.contentType, plainText))
-		w.Header().Set("Content-Length", strconv.Itoa(len(a.body)))
-		_, _ = w.Write(a.body[:len(a.body)/2])
+		w.Header().Set("Content-Type", cmp.Or(a.ContentType, PlainText))
+		w.Header().Set("Content-Length", strconv.Itoa(len(a.Body)))
+		_, _ = w.Write(a.Body[:len(a.Body)/2])
 		_ = http.NewResponseController(w).Flush()
 		panic(http.ErrAbortHandler)
 	case f.kind == faultHTML:
-		write(w, answer{contentType: "text/html; charset=utf-8", body: []byte(maintenance)})
+		write(w, Answer{ContentType: "text/html; charset=utf-8", Body: []byte(maintenance)})
 	case f.status != 0:
 		if f.RetryAfter > 0 {
 			w.Header().Set("Retry-After", strconv.Itoa(int(f.RetryAfter/time.Second)))
@@ -223,32 +229,32 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, f fault, e routedE
 		if f.status < 400 {
 			w.Header().Set("Location", "/elsewhere")
 		}
-		write(w, answer{status: f.status, body: []byte(http.StatusText(f.status) + "\n")})
+		write(w, Answer{Status: f.status, Body: []byte(http.StatusText(f.status) + "\n")})
 	case f.kind == faultMissing, f.kind == faultExtra, f.kind == faultShuffled:
 		write(w, alterRows(f.kind, a))
 	case f.isVendorReply():
-		write(w, e.refuse(r, body, e.faultReplies[f.kind]))
-	case e.refuse == nil:
-		write(w, answer{body: []byte(f.kind)})
+		write(w, e.Refuse(r, body, e.FaultReplies[f.kind]))
+	case e.Refuse == nil:
+		write(w, Answer{Body: []byte(f.kind)})
 	default:
-		write(w, e.refuse(r, body, f.kind))
+		write(w, e.Refuse(r, body, f.kind))
 	}
 }
 
 // alterRows returns the reply a with a number missing, an extra number, or another order.
-func alterRows(kind string, a answer) answer {
-	if a.rows == nil {
+func alterRows(kind string, a Answer) Answer {
+	if a.Rows == nil {
 		return a
 	}
-	rows, build := a.rows()
+	rows, build := a.Rows()
 	switch kind {
 	case faultMissing:
 		rows = rows[1:]
 	case faultExtra:
-		rows = append(rows, row{number: rows[len(rows)-1].number + 1, text: rows[0].text})
+		rows = append(rows, Row{Number: rows[len(rows)-1].Number + 1, Text: rows[0].Text})
 	case faultShuffled:
 		slices.Reverse(rows)
 	}
-	a.body = build(rows)
+	a.Body = build(rows)
 	return a
 }

@@ -1,13 +1,18 @@
-package sandbox
+package simulator_test
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/tuma-sms/tuma/internal/simulator"
+	"github.com/tuma-sms/tuma/internal/simulator/simulatortest"
+)
 
 func TestLogHasTheFirstAcceptedCalls(t *testing.T) {
 	t.Parallel()
-	s, address := server(t, Options{Log: 2})
+	s, address := start(t, simulator.Options{Log: 2})
 	for i := range 3 {
-		post(t, address+"/kobo/api/send/", call(i+1, ada, obi))
-		post(t, address+"/kobo/api/send/", call(i+1, ada, obi)) // a repeat is not logged again
+		simulatortest.Post(t, address+"/kobo/api/send/", call(i+1, ada, obi))
+		simulatortest.Post(t, address+"/kobo/api/send/", call(i+1, ada, obi)) // a repeat is not logged again
 	}
 	log := s.Log()
 	if len(log) != 2 || log[0].Gateway != "kobo" || log[0].From != "Testing" || log[0].Messages != 2 || log[1].At.Before(log[0].At) {

@@ -1,4 +1,4 @@
-package sandbox
+package simulator
 
 import (
 	"bufio"
@@ -21,7 +21,7 @@ import (
 //	POST say       gateway, word=accept|reject|later, numbers=NUMBER[,…]
 //	POST credit    credit, gateway=NAME
 //	POST password  user, pass
-//	POST options   latency=50ms, repeat=|all|error_msgid, invalid=NUMBER[,…], invalid_word, report
+//	POST options   latency=50ms, and the options of each vendor that is an OptionSetter
 //	POST reset
 func (s *Server) control(w http.ResponseWriter, r *http.Request) bool {
 	name, ok := strings.CutPrefix(r.URL.Path, "/_sandbox/")
@@ -32,7 +32,7 @@ func (s *Server) control(w http.ResponseWriter, r *http.Request) bool {
 	gateway := r.FormValue("gateway")
 	d := s.gateways[gateway]
 	if d == nil && gateway != "" {
-		http.Error(w, fmt.Sprintf("unknown gateway %q; the gateways are %q", gateway, Names()), http.StatusBadRequest)
+		http.Error(w, fmt.Sprintf("unknown gateway %q; the gateways are %q", gateway, s.Names()), http.StatusBadRequest)
 		return true
 	}
 	switch r.Method + " " + name {
@@ -56,7 +56,7 @@ func (s *Server) control(w http.ResponseWriter, r *http.Request) bool {
 	case "POST faults":
 		writeResult(w, s.controlFaults(r))
 	case "POST say":
-		writeResult(w, controlReply(r, d))
+		writeResult(w, s.controlReply(r, d))
 	case "POST credit":
 		credit, err := strconv.ParseFloat(r.PostFormValue("credit"), 64)
 		switch {
@@ -119,11 +119,11 @@ func (s *Server) controlFaults(r *http.Request) error {
 	return s.Fail(f)
 }
 
-func controlReply(r *http.Request, d *Gateway) error {
-	numbers, ok := koboNumbers(r.PostFormValue("numbers"))
+func (s *Server) controlReply(r *http.Request, d *Gateway) error {
+	numbers, ok := ParseNumbers(r.PostFormValue("numbers"))
 	switch {
 	case d == nil:
-		return fmt.Errorf("gateway is missing; the gateways are %q", Names())
+		return fmt.Errorf("gateway is missing; the gateways are %q", s.Names())
 	case !ok:
 		return errors.New("numbers must be a comma-separated list of numbers in international format")
 	}
@@ -136,44 +136,40 @@ func (s *Server) controlOptions(r *http.Request) error {
 	}
 	for name, values := range r.PostForm {
 		value := values[0]
-		switch name {
-		case "latency":
+		if name == "latency" {
 			d, err := time.ParseDuration(value)
 			if err != nil {
 				return fmt.Errorf("latency must be a duration, e.g. 50ms: %w", err)
 			}
 			s.SetLatency(d)
-		case "repeat":
-			switch repeat := Repeat(value); repeat {
-			case RepeatAccepts, RepeatAll, RepeatError:
-				s.SetRepeat(repeat)
-			default:
-				return fmt.Errorf("repeat: %q must be empty, all or error_msgid", value)
-			}
-		case "invalid":
-			numbers, ok := koboNumbers(value)
-			if !ok {
-				return errors.New("invalid must be a comma-separated list of numbers in international format")
-			}
-			s.KoboInvalid("", numbers...)
-		case "invalid_word":
-			s.KoboInvalid(value)
-		case "report":
-			s.KoboReport(value)
-		default:
-			return fmt.Errorf("unknown option %q", name)
+			continue
 		}
+		if err := s.setVendorOption(name, value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// setVendorOption sets an option of every vendor that has it. It returns an error if none has it.
+func (s *Server) setVendorOption(name, value string) error {
+	known := false
+	for _, gateway := range s.Names() {
+		setter, ok := s.gateways[gateway].vendor.(OptionSetter)
+		if !ok {
+			continue
+		}
+		has, err := setter.SetOption(name, value)
+		if err != nil {
+			return err
+		}
+		known = known || has
+	}
+	if !known {
+		return fmt.Errorf("unknown option %q", name)
 	}
 	return nil
 }
 
 // SetLatency sets how long the reply to an accepted call is delayed. It is safe for concurrent use.
 func (s *Server) SetLatency(d time.Duration) { s.latency.Store(int64(d)) }
-
-// SetRepeat sets the reply to a repeated idempotency key. It is safe for concurrent use.
-func (s *Server) SetRepeat(repeat Repeat) {
-	d := s.Gateway("kobo")
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	d.vendor.(*kobo).repeat = repeat
-}

@@ -1,4 +1,4 @@
-package sandbox
+package textconnectsim
 
 import (
 	"bytes"
@@ -9,19 +9,21 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/tuma-sms/tuma/internal/simulator"
 )
 
-// textConnectContact is an entry of the address book.
-type textConnectContact struct {
+// contact is an entry of the address book.
+type contact struct {
 	name, email string
 	number      uint64
 	groups      []string
 }
 
 // addSampleData fills the address book with its initial content.
-func (g *textConnect) addSampleData() {
+func (g *Simulator) addSampleData() {
 	g.groups = map[string]bool{"Staff": true, "Empty": true}
-	g.contacts = []textConnectContact{
+	g.contacts = []contact{
 		{name: "Ada", number: 447700900001, email: "ada@example.com", groups: []string{"Staff"}},
 		{name: "Obi", number: 447700900002, groups: []string{"Staff"}},
 		{name: "Eve", number: 447700900003},
@@ -35,7 +37,7 @@ func (g *textConnect) addSampleData() {
 }
 
 // members returns the numbers of a group.
-func (g *textConnect) members(group string) (numbers []uint64) {
+func (g *Simulator) members(group string) (numbers []uint64) {
 	for _, c := range g.contacts {
 		if slices.Contains(c.groups, group) {
 			numbers = append(numbers, c.number)
@@ -45,29 +47,29 @@ func (g *textConnect) members(group string) (numbers []uint64) {
 }
 
 // report replies with CSV in which every field is quoted.
-func (g *textConnect) report(form url.Values) answer {
+func (g *Simulator) report(form url.Values) simulator.Answer {
 	kind := strings.ToLower(form.Get("ReportType"))
 	if !slices.Contains([]string{"outbox", "messages", "usage", "inboundmessages", "failedmessages"}, kind) {
-		return textConnectCode(form, "-601")
+		return codeAnswer(form, "-601")
 	}
 	from, fromErr := time.ParseInLocation("20060102150405", form.Get("From"), g.zone)
 	to, toErr := time.ParseInLocation("20060102150405", form.Get("To"), g.zone)
 	switch {
 	case kind == "outbox": // this report ignores From and To
 	case fromErr != nil:
-		return textConnectCode(form, "-504")
+		return codeAnswer(form, "-504")
 	case toErr != nil || to.Before(from):
-		return textConnectCode(form, "-505")
+		return codeAnswer(form, "-505")
 	}
 	switch kind {
 	case "usage":
-		return textConnectCSV([][]string{{"Username", "Messages", "Credits"}, {"demo", strconv.FormatUint(g.messages(from, to), 10), strconv.FormatUint(g.messages(from, to), 10)}})
+		return csvAnswer([][]string{{"Username", "Messages", "Credits"}, {"demo", strconv.FormatUint(g.messages(from, to), 10), strconv.FormatUint(g.messages(from, to), 10)}})
 	case "inboundmessages":
 		rows := [][]string{{"MessageID", "Source", "Destination", "Message", "Received Date"}}
 		if at := g.now().Add(-time.Minute); !at.Before(from) && !at.After(to) {
 			rows = append(rows, []string{"9001", "447700900001", "447860000000", "Yes, \"count\" me in", g.date(at)})
 		}
-		return textConnectCSV(rows)
+		return csvAnswer(rows)
 	}
 	rows := [][]string{{"MessageID", "Username", "Destination", "Source", "Status", "Schedule Date", "Sent Date", "Delivery Date"}}
 	for _, call := range g.acceptedCalls {
@@ -77,11 +79,11 @@ func (g *textConnect) report(form url.Values) answer {
 		}
 		rows = g.appendMessages(rows, call, kind)
 	}
-	return textConnectCSV(rows)
+	return csvAnswer(rows)
 }
 
 // appendMessages appends the rows of a call's messages.
-func (g *textConnect) appendMessages(rows [][]string, call textConnectCall, kind string) [][]string {
+func (g *Simulator) appendMessages(rows [][]string, call acceptedCall, kind string) [][]string {
 	state := g.stateOf(call)
 	over := state != "Pending" && !strings.EqualFold(state, "Sent")
 	delivered := strings.EqualFold(state, "Delivered")
@@ -106,7 +108,7 @@ func (g *textConnect) appendMessages(rows [][]string, call textConnectCall, kind
 }
 
 // messages counts the messages sent in a time span.
-func (g *textConnect) messages(from, to time.Time) (n uint64) {
+func (g *Simulator) messages(from, to time.Time) (n uint64) {
 	for _, call := range g.acceptedCalls {
 		if !call.sent.Before(from) && !call.sent.After(to) {
 			n += uint64(len(call.numbers))
@@ -115,12 +117,12 @@ func (g *textConnect) messages(from, to time.Time) (n uint64) {
 	return n
 }
 
-func (*textConnect) now() time.Time { return time.Now().Truncate(time.Second) }
+func (*Simulator) now() time.Time { return time.Now().Truncate(time.Second) }
 
-func (g *textConnect) date(t time.Time) string { return t.In(g.zone).Format("02/01/2006 15:04:05") }
+func (g *Simulator) date(t time.Time) string { return t.In(g.zone).Format("02/01/2006 15:04:05") }
 
-// textConnectCSV quotes every field, which encoding/csv cannot do.
-func textConnectCSV(rows [][]string) answer {
+// csvAnswer quotes every field, which encoding/csv cannot do.
+func csvAnswer(rows [][]string) simulator.Answer {
 	var b bytes.Buffer
 	for _, row := range rows {
 		for i, field := range row {
@@ -131,11 +133,11 @@ func textConnectCSV(rows [][]string) answer {
 		}
 		b.WriteString("\r\n")
 	}
-	return answer{contentType: "text/csv; charset=utf-8", body: b.Bytes()}
+	return simulator.Answer{ContentType: "text/csv; charset=utf-8", Body: b.Bytes()}
 }
 
 // createUser replies with a code. If the request is invalid, the error follows in the next lines.
-func (g *textConnect) createUser(form url.Values) answer {
+func (g *Simulator) createUser(form url.Values) simulator.Answer {
 	var missing []string
 	for _, name := range []string{"ChildUsername", "ChildPassword", "AccessLevel", "FirstName", "LastName", "Email", "Credits"} {
 		if form.Get(name) == "" {
@@ -147,45 +149,45 @@ func (g *textConnect) createUser(form url.Values) answer {
 	_, exists := g.users[user]
 	switch {
 	case missing != nil:
-		return textAnswer("-507\n" + strings.Join(missing, "\n"))
+		return simulator.TextAnswer("-507\n" + strings.Join(missing, "\n"))
 	case form.Get("AccessLevel") != "Normal" && form.Get("AccessLevel") != "Admin":
-		return textAnswer("-508\nThe access level is not known")
+		return simulator.TextAnswer("-508\nThe access level is not known")
 	case exists:
-		return textAnswer("-508\nThe username is taken")
+		return simulator.TextAnswer("-508\nThe username is taken")
 	case err != nil || credits < 0:
-		return textAnswer("-702\nThe credits are not a number")
-	case credits > g.credit:
-		return textAnswer("-100\nThere are not enough credits")
+		return simulator.TextAnswer("-702\nThe credits are not a number")
+	case credits > g.state.Credit():
+		return simulator.TextAnswer("-100\nThere are not enough credits")
 	}
 	g.users[user] = credits
-	g.credit -= credits
-	return textAnswer("1")
+	g.state.Charge(credits)
+	return simulator.TextAnswer("1")
 }
 
-func (g *textConnect) updateCredits(form url.Values) answer {
+func (g *Simulator) updateCredits(form url.Values) simulator.Answer {
 	user := form.Get("ChildUsername")
 	has, ok := g.users[user]
 	quantity, err := strconv.ParseFloat(form.Get("Quantity"), 64)
 	switch {
 	case !ok:
-		return textConnectCode(form, "-509")
+		return codeAnswer(form, "-509")
 	case err != nil || quantity == 0:
-		return textConnectCode(form, "-702")
+		return codeAnswer(form, "-702")
 	case has+quantity < 0:
-		return textConnectCode(form, "-510")
-	case quantity > g.credit:
-		return textConnectCode(form, "-100")
+		return codeAnswer(form, "-510")
+	case quantity > g.state.Credit():
+		return codeAnswer(form, "-100")
 	}
 	g.users[user] += quantity
-	g.credit -= quantity
-	return textAnswer("1")
+	g.state.Charge(quantity)
+	return simulator.TextAnswer("1")
 }
 
 // importContacts replies with one result for each line of the import. The errors follow after two blank lines.
-func (g *textConnect) importContacts(form url.Values) answer {
+func (g *Simulator) importContacts(form url.Values) simulator.Answer {
 	text := strings.TrimRight(strings.ReplaceAll(form.Get("ContactsCSV"), "\r\n", "\n"), "\n")
 	if text == "" {
-		return textConnectCode(form, "-507")
+		return codeAnswer(form, "-507")
 	}
 	var results, details strings.Builder
 	n := 0
@@ -200,10 +202,10 @@ func (g *textConnect) importContacts(form url.Values) answer {
 	if details.Len() > 0 {
 		results.WriteString("\r\n\r\n" + details.String())
 	}
-	return textAnswer(results.String())
+	return simulator.TextAnswer(results.String())
 }
 
-func (g *textConnect) importLine(line string, ignore, overwrite bool) (result, detail string) {
+func (g *Simulator) importLine(line string, ignore, overwrite bool) (result, detail string) {
 	fields, err := csv.NewReader(strings.NewReader(line)).Read()
 	if err != nil {
 		return "Failed", "Not CSV"
@@ -218,21 +220,21 @@ func (g *textConnect) importLine(line string, ignore, overwrite bool) (result, d
 	case err != nil || len(fields[1]) < 10 || len(fields[1]) > 15:
 		return "Failed", "Invalid number (" + fields[1] + ")"
 	}
-	contact := textConnectContact{name: fields[0], number: number, email: fields[2]}
+	entry := contact{name: fields[0], number: number, email: fields[2]}
 	for _, group := range fields[3:] {
 		if g.groups[group] {
-			contact.groups = append(contact.groups, group)
+			entry.groups = append(entry.groups, group)
 		} else if group != "" {
 			detail = "Unknown group (" + group + ")"
 		}
 	}
-	sameNumber := slices.IndexFunc(g.contacts, func(c textConnectContact) bool { return c.number == number })
-	sameName := slices.ContainsFunc(g.contacts, func(c textConnectContact) bool { return c.name == fields[0] })
+	sameNumber := slices.IndexFunc(g.contacts, func(c contact) bool { return c.number == number })
+	sameName := slices.ContainsFunc(g.contacts, func(c contact) bool { return c.name == fields[0] })
 	switch {
 	case overwrite && sameNumber >= 0:
-		g.contacts[sameNumber] = contact
+		g.contacts[sameNumber] = entry
 	case overwrite, ignore, sameNumber < 0 && !sameName:
-		g.contacts = append(g.contacts, contact)
+		g.contacts = append(g.contacts, entry)
 	case sameNumber >= 0:
 		return "Duplicate Number", ""
 	default:
@@ -244,40 +246,40 @@ func (g *textConnect) importLine(line string, ignore, overwrite bool) (result, d
 	return "Success", ""
 }
 
-func (g *textConnect) deleteAllContacts(url.Values) answer {
+func (g *Simulator) deleteAllContacts(url.Values) simulator.Answer {
 	g.contacts = nil
-	return textAnswer("1")
+	return simulator.TextAnswer("1")
 }
 
-func (g *textConnect) deleteAllGroups(url.Values) answer {
+func (g *Simulator) deleteAllGroups(url.Values) simulator.Answer {
 	for _, name := range slices.Collect(maps.Keys(g.groups)) {
 		g.leave(name)
 	}
 	g.groups = map[string]bool{}
-	return textAnswer("1")
+	return simulator.TextAnswer("1")
 }
 
-func (g *textConnect) emptyGroup(form url.Values) answer { return g.onGroup(form, false) }
+func (g *Simulator) emptyGroup(form url.Values) simulator.Answer { return g.onGroup(form, false) }
 
-func (g *textConnect) deleteGroup(form url.Values) answer { return g.onGroup(form, true) }
+func (g *Simulator) deleteGroup(form url.Values) simulator.Answer { return g.onGroup(form, true) }
 
-func (g *textConnect) onGroup(form url.Values, remove bool) answer {
+func (g *Simulator) onGroup(form url.Values, remove bool) simulator.Answer {
 	name := form.Get("Group")
 	switch {
 	case name == "":
-		return textConnectCode(form, "-414")
+		return codeAnswer(form, "-414")
 	case !g.groups[name]:
-		return textConnectCode(form, "-520")
+		return codeAnswer(form, "-520")
 	}
 	g.leave(name)
 	if remove {
 		delete(g.groups, name)
 	}
-	return textAnswer("1")
+	return simulator.TextAnswer("1")
 }
 
 // leave removes all contacts from a group.
-func (g *textConnect) leave(group string) {
+func (g *Simulator) leave(group string) {
 	for i, c := range g.contacts {
 		g.contacts[i].groups = slices.DeleteFunc(slices.Clone(c.groups), func(name string) bool { return name == group })
 	}

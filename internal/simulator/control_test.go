@@ -1,43 +1,30 @@
-package sandbox
+package simulator_test
 
 import (
 	"encoding/json"
-	"io"
 	"net/http"
 	"net/url"
 	"testing"
 	"time"
-)
 
-// get returns the body of a GET request that must succeed.
-func get(t *testing.T, address string) string {
-	t.Helper()
-	resp, err := http.Get(address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = resp.Body.Close() }()
-	body, err := io.ReadAll(resp.Body)
-	if err != nil || resp.StatusCode != http.StatusOK {
-		t.Fatalf("%s: got %d %v", address, resp.StatusCode, err)
-	}
-	return string(body)
-}
+	"github.com/tuma-sms/tuma/internal/simulator"
+	"github.com/tuma-sms/tuma/internal/simulator/simulatortest"
+)
 
 func TestControlsFromOutside(t *testing.T) {
 	t.Parallel()
-	s, address := server(t, Options{Users: map[string]string{"demo": "demopass"}})
+	s, address := start(t, simulator.Options{Users: map[string]string{"demo": "demopass"}})
 	control := func(name string, pairs ...string) {
 		t.Helper()
 		form := url.Values{}
 		for i := 0; i < len(pairs); i += 2 {
 			form.Set(pairs[i], pairs[i+1])
 		}
-		if status, body := post(t, address+"/_sandbox/"+name, form); status != http.StatusNoContent {
+		if status, body := simulatortest.Post(t, address+"/_sandbox/"+name, form); status != http.StatusNoContent {
 			t.Fatalf("%s %v: got status %d %s, want 204", name, form, status, body)
 		}
 	}
-	send := func(n int) (int, string) { return post(t, address+"/api/send/", call(n, ada, obi)) }
+	send := func(n int) (int, string) { return simulatortest.Post(t, address+"/api/send/", call(n, ada, obi)) }
 
 	control("faults", "fault", "429", "n", "1", "retry_after", "7")
 	resp, err := http.PostForm(address+"/api/send/", call(1, ada, obi))
@@ -73,27 +60,27 @@ func TestControlsFromOutside(t *testing.T) {
 	if _, body := send(1); body != "error_msgid" {
 		t.Errorf("got reply %q, want \"error_msgid\"", body)
 	}
-	if d := time.Duration(s.latency.Load()); d != time.Millisecond {
+	if d := s.Latency(); d != time.Millisecond {
 		t.Errorf("got latency %v, want 1ms", d)
 	}
-	post(t, address+"/api/send/", call(5, ada))
+	simulatortest.Post(t, address+"/api/send/", call(5, ada))
 
-	var st Stats
-	if err := json.Unmarshal([]byte(get(t, address+"/_sandbox/stats")), &st); err != nil {
+	var st simulator.Stats
+	if err := json.Unmarshal([]byte(simulatortest.Get(t, address+"/_sandbox/stats")), &st); err != nil {
 		t.Fatal(err)
 	}
-	want := Stats{
+	want := simulator.Stats{
 		Requests: 8, Calls: 8, AcceptedCalls: 2, Accepted: 3, Numbers: 2, Duplicates: 1, Replays: 1,
 		Rejected: 4, Faults: 2, Ambiguous: 1, PeakInFlight: 1, Credit: 99,
 	}
 	if st != want {
 		t.Errorf("got %+v\nwant %+v", st, want)
 	}
-	if got := get(t, address+"/_sandbox/accepted"); got != ada+" 2\n"+obi+" 1\n" {
+	if got := simulatortest.Get(t, address+"/_sandbox/accepted"); got != ada+" 2\n"+obi+" 1\n" {
 		t.Errorf("got accepted messages\n%s\nwant 2 to one number and 1 to the other", got)
 	}
 	control("reset")
-	if st := s.Stats(); st != (Stats{Credit: 1e9}) {
+	if st := s.Stats(); st != (simulator.Stats{Credit: 1e9}) {
 		t.Errorf("after a reset: got stats %+v; want zero counts and a credit of 1e9", st)
 	}
 	if status, body := send(1); status != 200 || len(body) < 50 {
@@ -103,7 +90,7 @@ func TestControlsFromOutside(t *testing.T) {
 
 func TestControlsRefuseWhatTheyDoNotKnow(t *testing.T) {
 	t.Parallel()
-	s, address := server(t, Options{})
+	s, address := start(t, simulator.Options{})
 	for _, tc := range []struct {
 		name   string
 		form   url.Values
@@ -121,7 +108,7 @@ func TestControlsRefuseWhatTheyDoNotKnow(t *testing.T) {
 		{"stats", nil, 404},
 		{"nothing", nil, 404},
 	} {
-		if status, _ := post(t, address+"/_sandbox/"+tc.name, tc.form); status != tc.status {
+		if status, _ := simulatortest.Post(t, address+"/_sandbox/"+tc.name, tc.form); status != tc.status {
 			t.Errorf("%s %v: got status %d, want %d", tc.name, tc.form, status, tc.status)
 		}
 	}

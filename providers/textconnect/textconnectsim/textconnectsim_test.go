@@ -1,4 +1,4 @@
-package sandbox
+package textconnectsim_test
 
 import (
 	"encoding/csv"
@@ -11,7 +11,17 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/tuma-sms/tuma/internal/simulator"
+	"github.com/tuma-sms/tuma/internal/simulator/simulatortest"
+	"github.com/tuma-sms/tuma/providers/textconnect/textconnectsim"
 )
+
+// start serves the simulator, and returns it with its address.
+func start(t testing.TB, o simulator.Options) (*simulator.Server, string) {
+	t.Helper()
+	return simulatortest.Start(t, o, map[string]simulator.NewVendor{"textconnect": textconnectsim.New})
+}
 
 const ann, bob, cat = "447777777771", "447777777772", "447777777773"
 
@@ -31,11 +41,11 @@ func tcAct(action string, pairs ...string) url.Values {
 }
 
 // tcServer starts a sandbox with one login, and returns it with a function that posts a form to TextConnect.
-func tcServer(t testing.TB) (*Server, func(url.Values) string) {
+func tcServer(t testing.TB) (*simulator.Server, func(url.Values) string) {
 	t.Helper()
-	s, address := server(t, Options{Users: map[string]string{"demo": "demopass"}})
+	s, address := start(t, simulator.Options{Users: map[string]string{"demo": "demopass"}})
 	return s, func(form url.Values) string {
-		status, body := post(t, address+"/textconnect/api", form)
+		status, body := simulatortest.Post(t, address+"/textconnect/api", form)
 		if status != 200 {
 			t.Errorf("%v: got status %d, want 200", form, status)
 		}
@@ -48,47 +58,47 @@ func TestTextConnectAnswersAsItsPageSays(t *testing.T) {
 	good := tcSend(ann)
 	day := func(d int) string { return time.Now().AddDate(0, 0, d).Format("20060102150405") }
 	stored := func(kind, field, name string) url.Values {
-		return with(with(good, "DestinationAddress", kind), field, name)
+		return simulatortest.With(simulatortest.With(good, "DestinationAddress", kind), field, name)
 	}
 	for name, tc := range map[string]struct {
 		form url.Values
 		want string // "id" means a message ID
 	}{
 		"good":                      {good, "id"},
-		"action in capitals":        {with(good, "Action", "SEND"), "id"},
-		"no token":                  {with(good, "Token", ""), "-501"},
-		"wrong token":               {with(good, "Token", "x"), "-501"},
-		"no action":                 {with(good, "Action", ""), "-502"},
-		"unknown action":            {with(good, "Action", "Sent"), "-502"},
-		"no sender":                 {with(good, "SourceAddress", ""), "-518"},
-		"blank sender":              {with(good, "SourceAddress", "  "), "-518"},
-		"12 letters":                {with(good, "SourceAddress", "Testing12345"), "-402"},
-		"numeric sender":            {with(with(good, "SourceAddress", "447700900000"), "SourceTON", "1"), "id"},
-		"letters with type 1":       {with(good, "SourceTON", "1"), "-403"},
-		"two digits":                {with(good, "SourceAddress", "12"), "-403"},
-		"17 digits":                 {with(good, "SourceAddress", "12345678901234567"), "-403"},
-		"no type":                   {with(good, "SourceTON", ""), "id"},
-		"type 2":                    {with(good, "SourceTON", "2"), "-507"},
-		"459 characters":            {with(good, "Body", strings.Repeat("€", 459)), "id"},
-		"460 characters":            {with(good, "Body", strings.Repeat("x", 460)), "-507"},
-		"no body":                   {with(good, "Body", ""), "-519"},
-		"blank body":                {with(good, "Body", " \n"), "-404"},
-		"no validity":               {with(good, "ValidityPeriod", ""), "-405"},
-		"validity 0":                {with(good, "ValidityPeriod", "0"), "-405"},
-		"validity 86401":            {with(good, "ValidityPeriod", "86401"), "-405"},
-		"validity in words":         {with(good, "ValidityPeriod", "24h"), "-405"},
-		"scheduled":                 {with(good, "ScheduleDate", day(2)), "id"},
-		"scheduled for long ago":    {with(good, "ScheduleDate", day(-2)), "-407"},
-		"scheduled in words":        {with(good, "ScheduleDate", "tomorrow"), "-407"},
-		"no destination":            {with(good, "DestinationAddress", ""), "-401"},
-		"national number":           {with(good, "DestinationAddress", "07777777771"), "-401"},
-		"plus":                      {with(good, "DestinationAddress", "+"+ann), "-401"},
-		"space":                     {with(good, "DestinationAddress", ann+", "+bob), "ids"},
-		"list without a name":       {with(good, "DestinationAddress", "List"), "-410"},
+		"action in capitals":        {simulatortest.With(good, "Action", "SEND"), "id"},
+		"no token":                  {simulatortest.With(good, "Token", ""), "-501"},
+		"wrong token":               {simulatortest.With(good, "Token", "x"), "-501"},
+		"no action":                 {simulatortest.With(good, "Action", ""), "-502"},
+		"unknown action":            {simulatortest.With(good, "Action", "Sent"), "-502"},
+		"no sender":                 {simulatortest.With(good, "SourceAddress", ""), "-518"},
+		"blank sender":              {simulatortest.With(good, "SourceAddress", "  "), "-518"},
+		"12 letters":                {simulatortest.With(good, "SourceAddress", "Testing12345"), "-402"},
+		"numeric sender":            {simulatortest.With(simulatortest.With(good, "SourceAddress", "447700900000"), "SourceTON", "1"), "id"},
+		"letters with type 1":       {simulatortest.With(good, "SourceTON", "1"), "-403"},
+		"two digits":                {simulatortest.With(good, "SourceAddress", "12"), "-403"},
+		"17 digits":                 {simulatortest.With(good, "SourceAddress", "12345678901234567"), "-403"},
+		"no type":                   {simulatortest.With(good, "SourceTON", ""), "id"},
+		"type 2":                    {simulatortest.With(good, "SourceTON", "2"), "-507"},
+		"459 characters":            {simulatortest.With(good, "Body", strings.Repeat("€", 459)), "id"},
+		"460 characters":            {simulatortest.With(good, "Body", strings.Repeat("x", 460)), "-507"},
+		"no body":                   {simulatortest.With(good, "Body", ""), "-519"},
+		"blank body":                {simulatortest.With(good, "Body", " \n"), "-404"},
+		"no validity":               {simulatortest.With(good, "ValidityPeriod", ""), "-405"},
+		"validity 0":                {simulatortest.With(good, "ValidityPeriod", "0"), "-405"},
+		"validity 86401":            {simulatortest.With(good, "ValidityPeriod", "86401"), "-405"},
+		"validity in words":         {simulatortest.With(good, "ValidityPeriod", "24h"), "-405"},
+		"scheduled":                 {simulatortest.With(good, "ScheduleDate", day(2)), "id"},
+		"scheduled for long ago":    {simulatortest.With(good, "ScheduleDate", day(-2)), "-407"},
+		"scheduled in words":        {simulatortest.With(good, "ScheduleDate", "tomorrow"), "-407"},
+		"no destination":            {simulatortest.With(good, "DestinationAddress", ""), "-401"},
+		"national number":           {simulatortest.With(good, "DestinationAddress", "07777777771"), "-401"},
+		"plus":                      {simulatortest.With(good, "DestinationAddress", "+"+ann), "-401"},
+		"space":                     {simulatortest.With(good, "DestinationAddress", ann+", "+bob), "ids"},
+		"list without a name":       {simulatortest.With(good, "DestinationAddress", "List"), "-410"},
 		"unknown list":              {stored("List", "ListName", "Strangers"), "-516"},
 		"empty list":                {stored("List", "ListName", "Vacant"), "-408"},
 		"list":                      {stored("List", "ListName", "Members"), "1"},
-		"group without a name":      {with(good, "DestinationAddress", "Group"), "-414"},
+		"group without a name":      {simulatortest.With(good, "DestinationAddress", "Group"), "-414"},
 		"unknown group":             {stored("Group", "GroupName", "Strangers"), "-520"},
 		"empty group":               {stored("Group", "GroupName", "Empty"), "-409"},
 		"group":                     {stored("Group", "GroupName", "Staff"), "1"},
@@ -100,7 +110,7 @@ func TestTextConnectAnswersAsItsPageSays(t *testing.T) {
 		"report without to":         {tcAct("Report", "ReportType", "Usage", "From", day(0)), "-505"},
 		"report backwards":          {tcAct("Report", "ReportType", "Usage", "From", day(0), "To", day(-1)), "-505"},
 		"unknown background send":   {tcAct("GetBGMessages", "BGSendID", "7"), `{"error":"-521","message":"Unknown Background SendID"}`},
-		"with its text":             {with(with(good, "Body", ""), "ShowErrorMessage", "0"), "-519\nThe error has the code -519"},
+		"with its text":             {simulatortest.With(simulatortest.With(good, "Body", ""), "ShowErrorMessage", "0"), "-519\nThe error has the code -519"},
 		"credits":                   {tcAct("checkcredits"), "1000000000"},
 		"update of an unknown user": {tcAct("UpdateCredits", "ChildUsername", "unknown", "Quantity", "1"), "-509"},
 		"update by nothing":         {tcAct("UpdateCredits", "ChildUsername", "child", "Quantity", "0"), "-702"},
@@ -139,14 +149,14 @@ func TestTextConnectAnswersByPosition(t *testing.T) {
 	t.Parallel()
 	s, ask := tcServer(t)
 	d := s.Gateway("textconnect")
-	if d.ReplyScope(Reject) != ScopeNumber || d.ReplyScope(Later) != ScopeNumber || d.ReplyScope(Accept) != ScopeNone {
+	if d.ReplyScope(simulator.Reject) != simulator.ScopeNumber || d.ReplyScope(simulator.Later) != simulator.ScopeNumber || d.ReplyScope(simulator.Accept) != simulator.ScopeNone {
 		t.Errorf("got reply scopes %v, %v and %v; want ScopeNumber for Reject and Later, ScopeNone for Accept",
-			d.ReplyScope(Reject), d.ReplyScope(Later), d.ReplyScope(Accept))
+			d.ReplyScope(simulator.Reject), d.ReplyScope(simulator.Later), d.ReplyScope(simulator.Accept))
 	}
-	if err := d.SetReply(Later, 447777777772); err != nil {
+	if err := d.SetReply(simulator.Later, 447777777772); err != nil {
 		t.Fatal(err)
 	}
-	s.TextConnectRefuse("-412", 447777777773)
+	textconnectsim.Of(s).Refuse("-412", 447777777773)
 	first, rest, _ := strings.Cut(ask(tcSend(ann, bob, cat, "447777777774")), ",")
 	id, _ := strconv.Atoi(first)
 	if want := fmt.Sprintf("-411,-412,%d", id+1); rest != want {
@@ -157,7 +167,7 @@ func TestTextConnectAnswersByPosition(t *testing.T) {
 		last.Fields["ValidityPeriod"] != "86400" || last.Fields["SourceTON"] != "5" || d.Accepted(447777777772) != 0 {
 		t.Errorf("got %+v", last)
 	}
-	if err := d.SetReply(Reject, 447777777771); err != nil {
+	if err := d.SetReply(simulator.Reject, 447777777771); err != nil {
 		t.Fatal(err)
 	}
 	if body := ask(tcSend(ann, cat)); body != "-401,-412" || s.Stats().Accepted != 2 || s.Stats().Rejected != 1 {
@@ -182,15 +192,15 @@ func TestTextConnectAnswersByPosition(t *testing.T) {
 func TestTextConnectIDsOfLongMessages(t *testing.T) {
 	t.Parallel()
 	s, ask := tcServer(t)
-	long := with(tcSend(ann, bob), "Body", strings.Repeat("x", 307))
+	long := simulatortest.With(tcSend(ann, bob), "Body", strings.Repeat("x", 307))
 	ids := strings.Split(ask(long), ",")
-	all := strings.Split(ask(with(long, "GetAllMessageIDs", "1")), ",")
+	all := strings.Split(ask(simulatortest.With(long, "GetAllMessageIDs", "1")), ",")
 	a, _ := strconv.Atoi(ids[0])
 	b, _ := strconv.Atoi(ids[1])
 	if len(ids) != 2 || b != a+3 || len(all) != 6 || all[0] != strconv.Itoa(a+6) {
 		t.Fatalf("got %q, all %q", ids, all)
 	}
-	s.TextConnectState("UNDELIVERABLE")
+	textconnectsim.Of(s).SetState("UNDELIVERABLE")
 	for _, id := range append(ids, all...) {
 		if body := ask(tcAct("CheckMessageStatus", "MessageID", id)); body != "UNDELIVERABLE" {
 			t.Errorf("%s: got %q, want \"UNDELIVERABLE\"", id, body)
@@ -203,11 +213,11 @@ func TestTextConnectIDsOfLongMessages(t *testing.T) {
 
 func TestTextConnectByGetAndFaults(t *testing.T) {
 	t.Parallel()
-	s, address := server(t, Options{})
-	if n, err := strconv.Atoi(get(t, address+"/api?"+tcSend(ann).Encode())); err != nil || n == 0 || s.Stats().Calls != 1 {
+	s, address := start(t, simulator.Options{})
+	if n, err := strconv.Atoi(simulatortest.Get(t, address+"/api?"+tcSend(ann).Encode())); err != nil || n == 0 || s.Stats().Calls != 1 {
 		t.Errorf("got %d %v %+v", n, err, s.Stats())
 	}
-	if _, body := post(t, address+"/api?"+tcSend(ann).Encode(), nil); body != "-501" {
+	if _, body := simulatortest.Post(t, address+"/api?"+tcSend(ann).Encode(), nil); body != "-501" {
 		t.Errorf("parameters in the query of a POST: got %q, want \"-501\"", body)
 	}
 	resp, err := http.Post(address+"/api", "text/plain", strings.NewReader(tcSend(ann).Encode()))
@@ -219,15 +229,15 @@ func TestTextConnectByGetAndFaults(t *testing.T) {
 		t.Error("a request without a form was counted as a call")
 	}
 	for _, name := range []string{"later", "code_-300"} {
-		if err := s.Fail(Fault{Name: name, N: 1, Gateway: "textconnect"}); err != nil {
+		if err := s.Fail(simulator.Fault{Name: name, N: 1, Gateway: "textconnect"}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if _, body := post(t, address+"/api", tcAct("CheckCredits")); body != "999999999" {
+	if _, body := simulatortest.Post(t, address+"/api", tcAct("CheckCredits")); body != "999999999" {
 		t.Errorf("a fault for sends was injected into another request: got %q, want \"999999999\"", body)
 	}
 	for _, want := range []string{"-511", "-300"} {
-		if _, body := post(t, address+"/api", tcSend(ann)); body != want {
+		if _, body := simulatortest.Post(t, address+"/api", tcSend(ann)); body != want {
 			t.Errorf("got %q, want %q", body, want)
 		}
 	}
@@ -239,7 +249,7 @@ func TestTextConnectByGetAndFaults(t *testing.T) {
 func TestTextConnectBackgroundSends(t *testing.T) {
 	t.Parallel()
 	s, ask := tcServer(t)
-	form := with(with(with(tcSend(), "DestinationAddress", "List"), "ListName", "Everyone"), "GetBGSendID", "1")
+	form := simulatortest.With(simulatortest.With(simulatortest.With(tcSend(), "DestinationAddress", "List"), "ListName", "Everyone"), "GetBGSendID", "1")
 	ids := strings.Split(ask(form), ",")
 	if len(ids) != 2 || s.Stats().Accepted != 250 {
 		t.Fatalf("got %q, %+v", ids, s.Stats())
@@ -263,10 +273,10 @@ func TestTextConnectBackgroundSends(t *testing.T) {
 	if len(seen) != 250 {
 		t.Errorf("got %d numbers, want 250", len(seen))
 	}
-	if err := s.Gateway("textconnect").SetReply(Reject, 447700900001, 447700900002); err != nil {
+	if err := s.Gateway("textconnect").SetReply(simulator.Reject, 447700900001, 447700900002); err != nil {
 		t.Fatal(err)
 	}
-	id := ask(with(with(with(tcSend(), "DestinationAddress", "Group"), "GroupName", "Staff"), "GetBGSendID", "1"))
+	id := ask(simulatortest.With(simulatortest.With(simulatortest.With(tcSend(), "DestinationAddress", "Group"), "GroupName", "Staff"), "GetBGSendID", "1"))
 	ask(tcAct("GetBGMessages", "BGSendID", id))
 	if body := ask(tcAct("GetBGMessages", "BGSendID", id)); !strings.Contains(body, `"-523"`) {
 		t.Errorf("got %q", body)
@@ -296,7 +306,7 @@ func TestTextConnectReports(t *testing.T) {
 		return got
 	}
 	id := ask(tcSend(ann))
-	later := ask(with(tcSend(bob), "ScheduleDate", time.Now().AddDate(0, 0, 3).Format("20060102150405")))
+	later := ask(simulatortest.With(tcSend(bob), "ScheduleDate", time.Now().AddDate(0, 0, 3).Format("20060102150405")))
 	if got := rows("Messages", -1, 1); len(got) != 3 || strings.Join(got[0], ",") != "MessageID,Username,Destination,Source,Status,Schedule Date,Sent Date,Delivery Date" ||
 		got[1][0] != id || got[1][2] != ann || got[1][3] != "Testing" || got[1][4] != "Delivered" || got[1][5] != "" || got[1][6] == "" || got[1][7] == "" ||
 		got[2][0] != later || got[2][4] != "Pending" || got[2][5] == "" || got[2][6] != "" {
@@ -311,7 +321,7 @@ func TestTextConnectReports(t *testing.T) {
 	if got := rows("FailedMessages", -1, 1); len(got) != 1 {
 		t.Errorf("report of failed messages: got %q, want no row", got)
 	}
-	s.TextConnectState("EXPIRED")
+	textconnectsim.Of(s).SetState("EXPIRED")
 	if got := rows("FailedMessages", -1, 1); len(got) != 2 || got[1][0] != id || got[1][7] != "" {
 		t.Errorf("report of failed messages: got %q, want the expired message, not delivered", got)
 	}
@@ -337,10 +347,10 @@ func TestTextConnectUsersAndContacts(t *testing.T) {
 		form url.Values
 		want string
 	}{
-		{with(create, "Email", ""), "-507\nEmail is missing"},
-		{with(create, "AccessLevel", "Root"), "-508\n"},
-		{with(create, "Credits", "-1"), "-702\n"},
-		{with(create, "Credits", "2e9"), "-100\n"},
+		{simulatortest.With(create, "Email", ""), "-507\nEmail is missing"},
+		{simulatortest.With(create, "AccessLevel", "Root"), "-508\n"},
+		{simulatortest.With(create, "Credits", "-1"), "-702\n"},
+		{simulatortest.With(create, "Credits", "2e9"), "-100\n"},
 		{create, "1"},
 		{create, "-508\nThe username is taken"},
 		{tcAct("CheckCredits"), "999999995"},
@@ -351,16 +361,16 @@ func TestTextConnectUsersAndContacts(t *testing.T) {
 			"1 : Success\r\n2 : Duplicate Name\r\n3 : Duplicate Number\r\n4 : Failed\r\n5 : Failed\r\n6 : Partial\r\n\r\n\r\n4 : No name\r\n5 : Invalid number (mynumber)\r\n6 : Unknown group (Moon)"},
 		{tcAct("ImportContactsCSV", "ContactsCSV", "Ann,447777777772", "IgnoreDupes", "1"), "1 : Success\r\n"},
 		{tcAct("ImportContactsCSV", "ContactsCSV", "Bob,447777777771,,Empty", "OverwriteDupes", "1"), "1 : Success\r\n"},
-		{with(with(tcSend(), "DestinationAddress", "Group"), "GroupName", "Staff"), "1"},
-		{with(with(tcSend(), "DestinationAddress", "Group"), "GroupName", "Empty"), "1"},
+		{simulatortest.With(simulatortest.With(tcSend(), "DestinationAddress", "Group"), "GroupName", "Staff"), "1"},
+		{simulatortest.With(simulatortest.With(tcSend(), "DestinationAddress", "Group"), "GroupName", "Empty"), "1"},
 		{tcAct("EmptyGroup", "Group", "Staff"), "1"},
-		{with(with(tcSend(), "DestinationAddress", "Group"), "GroupName", "Staff"), "-409"},
+		{simulatortest.With(simulatortest.With(tcSend(), "DestinationAddress", "Group"), "GroupName", "Staff"), "-409"},
 		{tcAct("DeleteGroup", "Group", "Staff"), "1"},
-		{with(with(tcSend(), "DestinationAddress", "Group"), "GroupName", "Staff"), "-520"},
+		{simulatortest.With(simulatortest.With(tcSend(), "DestinationAddress", "Group"), "GroupName", "Staff"), "-520"},
 		{tcAct("DeleteAllContacts"), "1"},
-		{with(with(tcSend(), "DestinationAddress", "Group"), "GroupName", "Empty"), "-409"},
+		{simulatortest.With(simulatortest.With(tcSend(), "DestinationAddress", "Group"), "GroupName", "Empty"), "-409"},
 		{tcAct("DeleteAllGroups"), "1"},
-		{with(with(tcSend(), "DestinationAddress", "Group"), "GroupName", "Empty"), "-520"},
+		{simulatortest.With(simulatortest.With(tcSend(), "DestinationAddress", "Group"), "GroupName", "Empty"), "-520"},
 	} {
 		if body := ask(tc.form); !strings.HasPrefix(body, tc.want) {
 			t.Errorf("%v: got %q, want %q", tc.form, body, tc.want)
@@ -370,7 +380,7 @@ func TestTextConnectUsersAndContacts(t *testing.T) {
 		t.Errorf("got %+v", last)
 	}
 	s.Reset()
-	if body := ask(with(with(tcSend(), "DestinationAddress", "Group"), "GroupName", "Staff")); body != "1" {
+	if body := ask(simulatortest.With(simulatortest.With(tcSend(), "DestinationAddress", "Group"), "GroupName", "Staff")); body != "1" {
 		t.Errorf("after a reset: got %q, want \"1\"", body)
 	}
 }

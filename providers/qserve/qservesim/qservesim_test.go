@@ -1,4 +1,4 @@
-package sandbox
+package qservesim_test
 
 import (
 	"io"
@@ -6,7 +6,17 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/tuma-sms/tuma/internal/simulator"
+	"github.com/tuma-sms/tuma/internal/simulator/simulatortest"
+	"github.com/tuma-sms/tuma/providers/qserve/qservesim"
 )
+
+// start serves the simulator, and returns it with its address.
+func start(t testing.TB, o simulator.Options) (*simulator.Server, string) {
+	t.Helper()
+	return simulatortest.Start(t, o, map[string]simulator.NewVendor{"qserve": qservesim.New})
+}
 
 // qserveAsk posts a body to QServe and returns the reply.
 func qserveAsk(t *testing.T, address, contentType, body string) string {
@@ -57,7 +67,7 @@ func TestQServeAnswersAsItsPageShows(t *testing.T) {
 		"nothing":        {``, "", x000},
 	} {
 		for _, prefix := range []string{"", "/qserve"} {
-			s, address := server(t, Options{Users: map[string]string{"demo": "key"}, Credit: 3})
+			s, address := start(t, simulator.Options{Users: map[string]string{"demo": "key"}, Credit: 3})
 			if tc.contentType == "" {
 				tc.contentType = "application/json"
 			}
@@ -75,7 +85,7 @@ func TestQServeAnswersAsItsPageShows(t *testing.T) {
 
 func TestQServeKeepsWhatItTook(t *testing.T) {
 	t.Parallel()
-	s, address := server(t, Options{})
+	s, address := start(t, simulator.Options{})
 	d := s.Gateway("qserve")
 	for from, want := range map[string]string{"": "254sms", "ACME": "ACME"} {
 		qserveAsk(t, address+"/version1/sendsms", "application/json",
@@ -84,8 +94,8 @@ func TestQServeKeepsWhatItTook(t *testing.T) {
 			t.Errorf("got %+v", last)
 		}
 	}
-	for _, w := range []Reply{Reject, Later} {
-		if d.ReplyScope(w) != ScopeNone {
+	for _, w := range []simulator.Reply{simulator.Reject, simulator.Later} {
+		if d.ReplyScope(w) != simulator.ScopeNone {
 			t.Errorf("reply scope of %s: got %v, want ScopeNone", w, d.ReplyScope(w))
 		}
 	}
@@ -93,7 +103,7 @@ func TestQServeKeepsWhatItTook(t *testing.T) {
 
 func TestQServeCredits(t *testing.T) {
 	t.Parallel()
-	s, address := server(t, Options{Users: map[string]string{"demo": "key"}, Credit: 345})
+	s, address := start(t, simulator.Options{Users: map[string]string{"demo": "key"}, Credit: 345})
 	for body, want := range map[string]string{
 		`{"username":"demo","api_key":"key"}`: `[{"credits":"345","statusCode":101}]`,
 		`{"username":"demo","api_key":"x"}`:   `[{"statusCode":"X001","statusMessage":"Unknown or unvalid secret_key ."}]`,
@@ -122,7 +132,7 @@ func TestQServesFaults(t *testing.T) {
 		"shuffled":  failed + "," + row("254110000002") + "," + row("254725656565"),
 		"extra":     row("254725656565") + "," + row("254110000002") + "," + failed + "," + row("1"),
 	} {
-		s, address := server(t, Options{})
+		s, address := start(t, simulator.Options{})
 		s.FailNext(1, fault)
 		got := qserveAsk(t, address+"/version1/sendsms", "application/json", body)
 		if _, rows, found := strings.Cut(got, `"messageDetails":`); found {

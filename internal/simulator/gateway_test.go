@@ -1,4 +1,4 @@
-package sandbox
+package simulator_test
 
 import (
 	"encoding/json"
@@ -6,18 +6,21 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/tuma-sms/tuma/internal/simulator"
+	"github.com/tuma-sms/tuma/internal/simulator/simulatortest"
 )
 
 const eve = "2348030000022"
 
 func TestADeskHasBooksOfItsOwn(t *testing.T) {
 	t.Parallel()
-	s, address := server(t, Options{})
+	s, address := start(t, simulator.Options{})
 	d := s.Gateway("kobo")
-	if _, body := post(t, address+"/kobo/api/send/", with(call(1, ada, obi), "type", "1")); !strings.HasPrefix(body, ada+",") {
+	if _, body := simulatortest.Post(t, address+"/kobo/api/send/", simulatortest.With(call(1, ada, obi), "type", "1")); !strings.HasPrefix(body, ada+",") {
 		t.Fatalf("got reply %q", body)
 	}
-	post(t, address+"/_sandbox/nothing", url.Values{})
+	simulatortest.Post(t, address+"/_sandbox/nothing", url.Values{})
 	if st := d.Stats(); st.Requests != 1 || st.Calls != 1 || st.Accepted != 2 || st.Credit != 1e9-2 || st != s.Stats() {
 		t.Errorf("got %+v, all gateways %+v", st, s.Stats())
 	}
@@ -34,21 +37,21 @@ func TestADeskHasBooksOfItsOwn(t *testing.T) {
 			t.Errorf("got %d messages to %d, want one to each of two numbers", count, n)
 		}
 	}
-	var st Stats
-	if err := json.Unmarshal([]byte(get(t, address+"/_sandbox/stats?gateway=kobo")), &st); err != nil || st != d.Stats() {
+	var st simulator.Stats
+	if err := json.Unmarshal([]byte(simulatortest.Get(t, address+"/_sandbox/stats?gateway=kobo")), &st); err != nil || st != d.Stats() {
 		t.Errorf("got %+v, %v", st, err)
 	}
-	if status, body := post(t, address+"/_sandbox/credit", url.Values{"gateway": {"unknown"}, "credit": {"1"}}); status != 400 || !strings.Contains(body, `unknown gateway "unknown"`) {
+	if status, body := simulatortest.Post(t, address+"/_sandbox/credit", url.Values{"gateway": {"unknown"}, "credit": {"1"}}); status != 400 || !strings.Contains(body, `unknown gateway "unknown"`) {
 		t.Errorf("got %d %q", status, body)
 	}
 }
 
 func TestWordsOfNumbers(t *testing.T) {
 	t.Parallel()
-	s, address := server(t, Options{})
+	s, address := start(t, simulator.Options{})
 	d := s.Gateway("kobo")
-	if d.ReplyScope(Reject) != ScopeCall || d.ReplyScope(Later) != ScopeNone {
-		t.Errorf("got reply scopes %v and %v; want ScopeCall for Reject, ScopeNone for Later", d.ReplyScope(Reject), d.ReplyScope(Later))
+	if d.ReplyScope(simulator.Reject) != simulator.ScopeCall || d.ReplyScope(simulator.Later) != simulator.ScopeNone {
+		t.Errorf("got reply scopes %v and %v; want ScopeCall for Reject, ScopeNone for Later", d.ReplyScope(simulator.Reject), d.ReplyScope(simulator.Later))
 	}
 	for fault, want := range map[string]bool{"later": true, "campaign": true, "credit": true, "close": false} {
 		if d.CanReply(fault) != want {
@@ -58,25 +61,25 @@ func TestWordsOfNumbers(t *testing.T) {
 	if s.Gateway("qserve").CanReply("credit") || !s.Gateway("qserve").CanReply("campaign") {
 		t.Error("254sms has replies that its page does not document")
 	}
-	if err := d.SetReply(Later, 2348030000000); err == nil {
+	if err := d.SetReply(simulator.Later, 2348030000000); err == nil {
 		t.Error("SetReply accepted a reply that the gateway does not have")
 	}
-	if status, body := post(t, address+"/_sandbox/say", url.Values{"gateway": {"kobo"}, "word": {"reject"}, "numbers": {obi}}); status != 204 {
+	if status, body := simulatortest.Post(t, address+"/_sandbox/say", url.Values{"gateway": {"kobo"}, "word": {"reject"}, "numbers": {obi}}); status != 204 {
 		t.Fatalf("got status %d %s, want 204", status, body)
 	}
-	if _, body := post(t, address+"/api/send/", call(1, ada, obi)); body != "error_limit" {
+	if _, body := simulatortest.Post(t, address+"/api/send/", call(1, ada, obi)); body != "error_limit" {
 		t.Errorf("got reply %q, want \"error_limit\"", body)
 	}
-	if err := d.SetReply(Accept, 2348030000011); err != nil {
+	if err := d.SetReply(simulator.Accept, 2348030000011); err != nil {
 		t.Fatal(err)
 	}
-	if _, body := post(t, address+"/api/send/", call(2, ada, obi)); !strings.HasPrefix(body, ada) {
+	if _, body := simulatortest.Post(t, address+"/api/send/", call(2, ada, obi)); !strings.HasPrefix(body, ada) {
 		t.Errorf("got reply %q", body)
 	}
 	for _, form := range []url.Values{
 		{"word": {"reject"}, "numbers": {obi}}, {"gateway": {"kobo"}, "word": {"reject"}, "numbers": {"x"}}, {"gateway": {"kobo"}, "word": {"perhaps"}, "numbers": {obi}},
 	} {
-		if status, _ := post(t, address+"/_sandbox/say", form); status != 400 {
+		if status, _ := simulatortest.Post(t, address+"/_sandbox/say", form); status != 400 {
 			t.Errorf("%v: got status %d, want 400", form, status)
 		}
 	}
@@ -97,9 +100,9 @@ func TestAnswersThatNameOtherNumbers(t *testing.T) {
 	for fault, want := range map[string][]string{
 		"missing": {obi, eve}, "extra": {ada, obi, eve, "2348030000023"}, "shuffled": {eve, obi, ada},
 	} {
-		s, address := server(t, Options{})
+		s, address := start(t, simulator.Options{})
 		s.FailNext(1, fault)
-		_, body := post(t, address+"/api/send/", call(1, ada, obi, eve))
+		_, body := simulatortest.Post(t, address+"/api/send/", call(1, ada, obi, eve))
 		if got := numbers(body); !slices.Equal(got, want) {
 			t.Errorf("%s: got %v, want %v", fault, got, want)
 		}
@@ -107,7 +110,7 @@ func TestAnswersThatNameOtherNumbers(t *testing.T) {
 			t.Errorf("%s: got %+v", fault, st)
 		}
 		s.FailNext(1, fault)
-		if _, body := post(t, address+"/api/send/", with(call(2, ada), "enable_msg_id", "0")); body != "sent" {
+		if _, body := simulatortest.Post(t, address+"/api/send/", simulatortest.With(call(2, ada), "enable_msg_id", "0")); body != "sent" {
 			t.Errorf("%s of a reply without numbers: got %q, want \"sent\"", fault, body)
 		}
 	}
@@ -115,17 +118,17 @@ func TestAnswersThatNameOtherNumbers(t *testing.T) {
 
 func TestFaultsOfOneGateway(t *testing.T) {
 	t.Parallel()
-	s, address := server(t, Options{})
-	for _, f := range []Fault{{Name: "404", N: 1, Gateway: "kobo"}, {Name: "later", N: 1}, {Name: "code_error_billing", N: 1, Gateway: "kobo"}} {
+	s, address := start(t, simulator.Options{})
+	for _, f := range []simulator.Fault{{Name: "404", N: 1, Gateway: "kobo"}, {Name: "later", N: 1}, {Name: "code_error_billing", N: 1, Gateway: "kobo"}} {
 		if err := s.Fail(f); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := s.Fail(Fault{Name: "404", N: 1, Gateway: "unknown"}); err == nil {
+	if err := s.Fail(simulator.Fault{Name: "404", N: 1, Gateway: "unknown"}); err == nil {
 		t.Error("Fail accepted an unknown gateway")
 	}
 	for i, want := range []string{"Not Found\n", "error_gw", "error_billing"} {
-		if _, body := post(t, address+"/api/send/", call(i, ada)); body != want {
+		if _, body := simulatortest.Post(t, address+"/api/send/", call(i, ada)); body != want {
 			t.Errorf("%d: got %q, want %q", i, body, want)
 		}
 	}
@@ -140,9 +143,9 @@ func TestWhichFaultsLeaveTheClientInDoubt(t *testing.T) {
 		"close": true, "hang": true, "html": true, "cut": true, "500": true, "502": true, "accept_close": true, "accept_429": true, "missing": true,
 		"429": false, "404": false, "401": false, "error_gw": false, "later": false, "code_x": false, "extra": false, "shuffled": false,
 	} {
-		f, err := parseFault(Fault{Name: name, N: 1})
-		if err != nil || f.ambiguous() != want {
-			t.Errorf("%s: ambiguous is %t (error %v), want %t", name, f.ambiguous(), err, want)
+		ambiguous, err := simulator.Ambiguous(name)
+		if err != nil || ambiguous != want {
+			t.Errorf("%s: ambiguous is %t (error %v), want %t", name, ambiguous, err, want)
 		}
 	}
 }

@@ -1,0 +1,12 @@
+package simulator
+
+import "time"
+
+// Latency returns the delay of replies, for tests.
+func (s *Server) Latency() time.Duration { return time.Duration(s.latency.Load()) }
+
+// Ambiguous reports whether the client cannot know after a fault whether the call was accepted.
+func Ambiguous(name string) (bool, error) {
+	f, err := parseFault(Fault{Name: name, N: 1})
+	return f.ambiguous(), err
+}

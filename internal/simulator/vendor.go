@@ -1,0 +1,91 @@
+package simulator
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+)
+
+// Vendor simulates the API of one vendor: its endpoints and its state.
+//
+// An endpoint parses a request as strictly as the vendor's page demands. It calls State.ValidLogin (or
+// HasPassword, if the login is only a token), HasCredit, and ReplyTo for each number. Then it calls Accept with
+// the accepted numbers. All of that runs between Lock and Unlock of the State. A vendor's package shares no code
+// with the client.
+//
+// The Refuse function of an endpoint gets an error code of the vendor: one of its FaultReplies, or the text
+// after "code_" in a fault's name. If the code is about numbers, Refuse applies it to every number of the call.
+//
+// An endpoint lists in FaultReplies the vendor's error codes for the faults later, campaign and credit. If its
+// replies name numbers, it sets Answer.Rows, so that faults can leave a number out. It must copy what it
+// keeps of a request's body: the body is reused after the reply.
+type Vendor interface {
+	// Endpoints returns the endpoints by the vendor's path. It is called once.
+	Endpoints() map[string]Endpoint
+	// Reset restores the initial state. The caller holds the lock of the State.
+	Reset()
+	// ReplyScope returns how much of a call a reply refuses if it is set for one number.
+	ReplyScope(Reply) ReplyScope
+}
+
+// NewVendor returns a vendor that uses the given state. Every simulator's package has a function New of this type.
+type NewVendor func(*State) Vendor
+
+// OptionSetter is implemented by a Vendor that has further options. POST /_sandbox/options sets them.
+type OptionSetter interface {
+	// SetOption sets an option. known is false if the vendor has no option with this name.
+	SetOption(name, value string) (known bool, err error)
+}
+
+// Endpoint is one path of a gateway.
+type Endpoint struct {
+	// Send is true if requests to this endpoint are calls: the server counts them and injects faults. If a path
+	// also serves other functions, IsSend reports whether a request is a call. Otherwise IsSend is nil.
+	Send   bool
+	IsSend func(r *http.Request, body []byte) bool
+	// AllowGet allows GET requests too.
+	AllowGet bool
+	// Answer returns the reply to a request. body is the body of the request, which has been read.
+	Answer func(r *http.Request, body []byte) Answer
+	// Refuse returns the reply of a simulated fault that uses one of the vendor's error codes. word is the
+	// argument of the fault, such as the code. Refuse is nil if the vendor has no error codes.
+	Refuse func(r *http.Request, body []byte, word string) Answer
+	// FaultReplies are the vendor's error codes about a whole call, by the fault's name: FaultLater,
+	// FaultCampaign, FaultCredit. If a fault has no entry, the vendor has no code for it.
+	FaultReplies map[string]string
+}
+
+// Answer is a gateway's reply.
+type Answer struct {
+	Status      int    // 0 means 200
+	ContentType string // "" means PlainText
+	Body        []byte
+	Accepted    bool // messages were accepted, now or before under the same key
+	// Rows splits the reply into one row for each number, and returns a function that joins rows to a
+	// reply. nil means that the reply names no numbers.
+	Rows func() ([]Row, func([]Row) []byte)
+}
+
+// TextAnswer returns a reply with status 200 and a plain text.
+func TextAnswer(text string) Answer { return Answer{Body: []byte(text)} }
+
+// Row is the part of a reply about one number.
+type Row struct {
+	Number uint64
+	Text   string // what the reply says about the number
+}
+
+// ParseNumbers parses a comma-separated list of numbers in international format, digits only. It returns a number
+// for each part of the list, also if wellFormed is false.
+func ParseNumbers(list string) (numbers []uint64, wellFormed bool) {
+	numbers = make([]uint64, 0, strings.Count(list, ",")+1)
+	wellFormed = true
+	for part := range strings.SplitSeq(list, ",") {
+		n, err := strconv.ParseUint(part, 10, 64)
+		if err != nil || len(part) < 10 || len(part) > 15 || part[0] == '0' {
+			wellFormed = false
+		}
+		numbers = append(numbers, n)
+	}
+	return numbers, wellFormed
+}

@@ -1,0 +1,276 @@
+package kobosim_test
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/tuma-sms/tuma/internal/simulator"
+	"github.com/tuma-sms/tuma/internal/simulator/simulatortest"
+	"github.com/tuma-sms/tuma/providers/kobo/kobosim"
+)
+
+var vendors = map[string]simulator.NewVendor{"kobo": kobosim.New}
+
+// start serves the simulator, and returns it with its address.
+func start(t testing.TB, o simulator.Options) (*simulator.Server, string) {
+	t.Helper()
+	return simulatortest.Start(t, o, vendors)
+}
+
+// call returns a valid send request to KoboMobile whose idempotency key depends on n.
+func call(n int, to ...string) url.Values {
+	return url.Values{
+		"user": {"demo"}, "pass": {"demopass"}, "from": {"Testing"}, "to": {strings.Join(to, ",")}, "msg": {"Hello"},
+		"type": {"0"}, "enable_msg_id": {"1"}, "message_uuid": {fmt.Sprintf("58c0d0f9-7dc6-4ce0-91ae-%012d", n)},
+	}
+}
+
+const (
+	ada = "2348030000000"
+	obi = "2348030000011"
+)
+
+func TestKoboAnswersAsItsPageSays(t *testing.T) {
+	t.Parallel()
+	good := call(1, ada, obi)
+	long := strings.Repeat("x", 906)
+	many := strings.TrimSuffix(strings.Repeat("2348030000000,", 501), ",")
+	for name, tc := range map[string]struct {
+		form url.Values
+		want string // "" means a list of IDs
+	}{
+		"good":            {good, ""},
+		"no key":          {simulatortest.With(good, "message_uuid", ""), ""},
+		"without ids":     {simulatortest.With(good, "enable_msg_id", ""), "sent"},
+		"no user":         {simulatortest.With(good, "user", ""), "error_param"},
+		"no pass":         {simulatortest.With(good, "pass", ""), "error_param"},
+		"no from":         {simulatortest.With(good, "from", ""), "error_param"},
+		"no to":           {simulatortest.With(good, "to", ""), "error_param"},
+		"no msg":          {simulatortest.With(good, "msg", ""), "error_param"},
+		"type 3":          {simulatortest.With(good, "type", "3"), "error_param"},
+		"12 letters":      {simulatortest.With(good, "from", "Testing12345"), "error_param"},
+		"16 digits":       {simulatortest.With(good, "from", "1234567890123456"), ""},
+		"17 digits":       {simulatortest.With(good, "from", "12345678901234567"), "error_param"},
+		"906 characters":  {simulatortest.With(good, "msg", long), "error_param"},
+		"905 characters":  {simulatortest.With(good, "msg", strings.Repeat("₦", 905)), ""},
+		"wrong pass":      {simulatortest.With(good, "pass", "x"), "error_user"},
+		"wrong user":      {simulatortest.With(good, "user", "x"), "error_user"},
+		"501 numbers":     {simulatortest.With(good, "to", many), "error_limit"},
+		"500 numbers":     {simulatortest.With(good, "to", many[14:]), ""},
+		"national number": {simulatortest.With(good, "to", "08030000000"), "error_limit"},
+		"plus":            {simulatortest.With(good, "to", "+"+ada), "error_limit"},
+		"space":           {simulatortest.With(good, "to", ada+", "+obi), "error_limit"},
+		"key too long":    {simulatortest.With(good, "message_uuid", strings.Repeat("k", 65)), "error_msgid"},
+		"key too short":   {simulatortest.With(good, "message_uuid", "k"), "error_msgid"},
+	} {
+		for _, prefix := range []string{"", "/kobo"} {
+			_, address := start(t, simulator.Options{Users: map[string]string{"demo": "demopass"}})
+			status, body := simulatortest.Post(t, address+prefix+"/api/send/", tc.form)
+			ids := strings.Count(body, "~") + 1
+			if status != 200 || tc.want != "" && body != tc.want || tc.want == "" && ids != strings.Count(tc.form.Get("to"), ",")+1 {
+				t.Errorf("%s: got %d %.80q, want %q", name, status, body, tc.want)
+			}
+		}
+	}
+}
+
+func TestCredentialsInTheQueryAreNotSeen(t *testing.T) {
+	t.Parallel()
+	_, address := start(t, simulator.Options{})
+	if _, body := simulatortest.Post(t, address+"/api/send/?"+call(1, ada).Encode(), nil); body != "error_param" {
+		t.Errorf("got reply %q, want \"error_param\"", body)
+	}
+}
+
+func TestIDsAreUUIDsThatReportsKnow(t *testing.T) {
+	t.Parallel()
+	s, address := start(t, simulator.Options{Seed: 3})
+	seen := map[string]bool{}
+	for n := range 20 {
+		_, body := simulatortest.Post(t, address+"/api/send/", call(n, ada, obi))
+		for i, entry := range strings.Split(body, "~") {
+			number, id, _ := strings.Cut(entry, ",")
+			if number != []string{ada, obi}[i] || len(id) != 36 || id[14] != '4' || !strings.Contains("89ab", id[19:20]) || seen[id] {
+				t.Fatalf("got entry %q", entry)
+			}
+			seen[id] = true
+		}
+	}
+	ask := func(id string) string {
+		_, body := simulatortest.Post(t, address+"/api/report/", url.Values{"user": {"u"}, "pass": {"p"}, "msgid": {id}})
+		return body
+	}
+	for id := range seen {
+		if got := ask(id); got != "DELIVRD" {
+			t.Fatalf("report of %s: %q, want \"DELIVRD\"", id, got)
+		}
+		last := "0"
+		if id[35] == '0' {
+			last = "1"
+		}
+		for _, other := range []string{id[:35] + last, "0" + id[1:35], strings.ToUpper(id)} {
+			if other != id && ask(other) != "error_msgid" {
+				t.Fatalf("an ID that was never given out is known: %s", other)
+			}
+		}
+	}
+	kobosim.Of(s).SetReport("UNDELIV err:0dc")
+	for id := range seen {
+		if got := ask(id); got != "UNDELIV err:0dc" {
+			t.Fatalf("got report %q, want \"UNDELIV err:0dc\"", got)
+		}
+	}
+	if got := ask(""); got != "error_param" {
+		t.Errorf("report without an ID: got %q, want \"error_param\"", got)
+	}
+}
+
+func TestAKeyStandsForOneCall(t *testing.T) {
+	t.Parallel()
+	for _, repeat := range []kobosim.Repeat{kobosim.RepeatAccepts, kobosim.RepeatAll, kobosim.RepeatError} {
+		s, address := start(t, simulator.Options{})
+		kobosim.Of(s).SetRepeat(repeat)
+		address += "/api/send/"
+		_, first := simulatortest.Post(t, address, call(1, ada, obi))
+		for _, again := range []url.Values{call(1, ada, obi), call(1, obi), simulatortest.With(call(1, ada, obi), "msg", "Bye"), simulatortest.With(call(1, ada, obi), "from", "X")} {
+			_, body := simulatortest.Post(t, address, again)
+			want := first
+			if repeat == kobosim.RepeatError {
+				want = "error_msgid"
+			}
+			if body != want {
+				t.Errorf("%q: got reply %q, want %q", repeat, body, want)
+			}
+		}
+		if st := s.Stats(); st.Accepted != 2 || st.Replays != 4 || st.Conflicts != 3 || st.Duplicates != 0 || st.Credit != 1e9-2 {
+			t.Errorf("%q: got %+v; want Accepted 2, Replays 4, Conflicts 3, Duplicates 0, Credit 1e9-2", repeat, st)
+		}
+		// A new key, or the same key of another user, is a new call.
+		simulatortest.Post(t, address, call(2, ada))
+		simulatortest.Post(t, address, simulatortest.With(call(1, ada), "user", "other"))
+		if st := s.Stats(); st.Accepted != 4 || st.Duplicates != 2 || s.Duplicates() != 2 || s.Accepted(2348030000000) != 3 {
+			t.Errorf("%q: got %+v", repeat, st)
+		}
+	}
+}
+
+func TestWhetherErrorsAreRemembered(t *testing.T) {
+	t.Parallel()
+	for repeat, want := range map[kobosim.Repeat]string{kobosim.RepeatAccepts: "sent", kobosim.RepeatAll: "error_gw", kobosim.RepeatError: "sent"} {
+		s, address := start(t, simulator.Options{})
+		kobosim.Of(s).SetRepeat(repeat)
+		address += "/api/send/"
+		form := simulatortest.With(call(1, ada), "enable_msg_id", "")
+		s.FailNext(1, "error_gw")
+		if _, body := simulatortest.Post(t, address, form); body != "error_gw" {
+			t.Fatalf("%q: got %q, want \"error_gw\"", repeat, body)
+		}
+		if _, body := simulatortest.Post(t, address, form); body != want {
+			t.Errorf("%q: got %q, want %q", repeat, body, want)
+		}
+		s.SetCredit(0)
+		form = simulatortest.With(call(2, ada), "enable_msg_id", "")
+		simulatortest.Post(t, address, form)
+		s.SetCredit(10)
+		if _, body := simulatortest.Post(t, address, form); (body == "error_credit") != (repeat == kobosim.RepeatAll) {
+			t.Errorf("%q: got %q after a top-up; want error_credit only with RepeatAll", repeat, body)
+		}
+	}
+}
+
+func TestOneKeyAtOnceIsAcceptedOnce(t *testing.T) {
+	t.Parallel()
+	s, address := start(t, simulator.Options{Latency: time.Millisecond})
+	var wg sync.WaitGroup
+	answers := make([]string, 16)
+	for i := range answers {
+		wg.Go(func() { _, answers[i] = simulatortest.Post(t, address+"/api/send/", call(1, ada, obi)) })
+	}
+	wg.Wait()
+	for _, a := range answers {
+		if a != answers[0] || a == "" {
+			t.Errorf("got replies %q and %q, want one reply for all calls with the same key", a, answers[0])
+		}
+	}
+	if st := s.Stats(); st.Accepted != 2 || st.Replays != 15 || st.InFlight != 0 || st.PeakInFlight < 1 {
+		t.Errorf("got stats %+v", st)
+	}
+}
+
+func TestCreditIsDebitedPerMessageAndNeverOverdrawn(t *testing.T) {
+	t.Parallel()
+	s, address := start(t, simulator.Options{Credit: 3})
+	balance := func() string {
+		_, body := simulatortest.Post(t, address+"/api/credit/", url.Values{"user": {"u"}, "pass": {"p"}})
+		return body
+	}
+	if got := balance(); got != "3" {
+		t.Errorf("got balance %q, want \"3\"", got)
+	}
+	simulatortest.Post(t, address+"/api/send/", call(1, ada, obi))
+	if _, body := simulatortest.Post(t, address+"/api/send/", call(2, ada, obi)); body != "error_credit" || balance() != "1" {
+		t.Errorf("got reply %q, balance %q", body, balance())
+	}
+	s.SetCredit(2.5)
+	if _, body := simulatortest.Post(t, address+"/api/send/", call(2, ada, obi)); body == "error_credit" || balance() != "0.5" {
+		t.Errorf("got reply %q, balance %q", body, balance())
+	}
+}
+
+func TestInvalidNumbers(t *testing.T) {
+	t.Parallel()
+	s, address := start(t, simulator.Options{})
+	kobosim.Of(s).SetInvalid("", 2348030000011)
+	if _, body := simulatortest.Post(t, address+"/api/send/", call(1, ada, obi)); body != "error_limit" {
+		t.Errorf("got reply %q, want \"error_limit\"", body)
+	}
+	kobosim.Of(s).SetInvalid("error_number")
+	if _, body := simulatortest.Post(t, address+"/api/send/", call(2, ada, obi)); body != "error_number" {
+		t.Errorf("got reply %q, want \"error_number\"", body)
+	}
+	if _, body := simulatortest.Post(t, address+"/api/send/", call(3, ada)); !strings.HasPrefix(body, ada) {
+		t.Errorf("got reply %q", body)
+	}
+}
+
+func BenchmarkKobo500(b *testing.B) {
+	var to []string
+	for i := range 500 {
+		to = append(to, fmt.Sprint(2348030000000+i))
+	}
+	for name, o := range map[string]simulator.Options{"counting": {}, "not-counting": {NoCount: true}} {
+		b.Run(name, func(b *testing.B) {
+			s := simulator.New(o, vendors)
+			body := call(1, to...).Encode()
+			key := "message_uuid=58c0d0f9-7dc6-4ce0-91ae-000000000001"
+			at := strings.Index(body, key) + len("message_uuid=58c0d0f9-7dc6-4ce0-91ae-")
+			if at < 40 {
+				b.Fatal("the form has no idempotency key")
+			}
+			b.ReportAllocs()
+			for n := 0; b.Loop(); n++ {
+				form := body[:at] + fmt.Sprintf("%012d", n) + body[at+12:]
+				r := httptest.NewRequest(http.MethodPost, "/api/send/", strings.NewReader(form))
+				r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+				w := discard{}
+				s.ServeHTTP(w, r)
+			}
+			if st := s.Stats(); st.Accepted != 500*int64(b.N) {
+				b.Fatalf("%+v", st)
+			}
+			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "calls/s")
+		})
+	}
+}
+
+type discard http.Header
+
+func (d discard) Header() http.Header         { return http.Header{} }
+func (d discard) Write(p []byte) (int, error) { return len(p), nil }
+func (d discard) WriteHeader(int)             {}

@@ -1,0 +1,179 @@
+// Package qservesim simulates the gateway 254sms (QServe), from the vendor's page. It shares no code with the client in
+// package qserve.
+package qservesim
+
+import (
+	"encoding/json"
+	"net/http"
+	"regexp"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/tuma-sms/tuma/internal/simulator"
+)
+
+// Simulator simulates 254sms (QServe) as the vendor's page describes it. A request is JSON, and a reply is a list of one
+// object. In the row of a recipient, statusCode and statusMessage have swapped values, and the text of the message is
+// repeated. Two replies are not on the vendor's page and are invented: code 102 for missing credit, and a row with
+// "Failed" for an invalid number. Its methods are safe for concurrent use, except Reset, which the server calls.
+type Simulator struct{ state *simulator.State }
+
+// New returns the simulator of 254sms (QServe). It is a simulator.NewVendor.
+func New(state *simulator.State) simulator.Vendor { return &Simulator{state} }
+
+// Reset implements simulator.Vendor.
+func (q *Simulator) Reset() {}
+
+// ReplyScope returns ScopeNone: the vendor's page has no reply for a refused number.
+func (q *Simulator) ReplyScope(simulator.Reply) simulator.ReplyScope { return simulator.ScopeNone }
+
+// Endpoints implements simulator.Vendor.
+func (q *Simulator) Endpoints() map[string]simulator.Endpoint {
+	return map[string]simulator.Endpoint{
+		"/version1/sendsms": {Send: true, Answer: q.send, Refuse: q.refuse, FaultReplies: map[string]string{simulator.FaultCampaign: "X000"}},
+		"/version1/credits": {Answer: q.credits, Refuse: q.refuse},
+	}
+}
+
+// detail is the part of a reply about one recipient.
+type detail struct {
+	Recipient     string `json:"recipient"`
+	Message       string `json:"message"`
+	StatusCode    string `json:"statusCode"`
+	StatusMessage int    `json:"statusMessage"`
+}
+
+// errorTexts are the vendor's codes with its texts.
+var errorTexts = map[string]string{
+	"X000": "Some parameters are missing.",
+	"X001": "Unknown or unvalid secret_key .",
+	"X002": "Unvalid secret_key for this domain.",
+	"X003": "Unknown or unvalid user token .",
+}
+
+// validNumber matches a number in international format: 10 to 15 digits. So it also matches
+// the number in the vendor's first sample, which has 11 digits, one less than a Kenyan number.
+var validNumber = regexp.MustCompile(`^[1-9][0-9]{9,14}$`)
+
+// fields returns the text fields of a request, and reports whether all the named ones are set. It returns no fields
+// if the body is not UTF-8, or is not JSON by its type and content.
+func (q *Simulator) fields(r *http.Request, body []byte, names ...string) (map[string]string, bool) {
+	var raw map[string]any
+	mediaType, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";")
+	if strings.TrimSpace(mediaType) != "application/json" || !utf8.Valid(body) || json.Unmarshal(body, &raw) != nil {
+		return nil, false
+	}
+	fields := map[string]string{}
+	for name, value := range raw {
+		fields[name], _ = value.(string)
+	}
+	for _, name := range names {
+		if fields[name] == "" {
+			return fields, false
+		}
+	}
+	return fields, true
+}
+
+func (q *Simulator) send(r *http.Request, body []byte) simulator.Answer {
+	fields, ok := q.fields(r, body, "username", "api_key", "phone", "message")
+	q.state.Lock()
+	defer q.state.Unlock()
+	switch {
+	case !ok:
+		q.state.CountRejected()
+		return q.fault("X000")
+	case !q.state.ValidLogin(fields["username"], fields["api_key"]):
+		q.state.CountRejected()
+		return q.fault("X001")
+	}
+	var taken []uint64
+	var rows []detail
+	for text := range strings.SplitSeq(fields["phone"], ",") {
+		row := detail{Recipient: text, Message: fields["message"], StatusCode: "Failed"}
+		if validNumber.MatchString(text) {
+			number, _ := strconv.ParseUint(text, 10, 64)
+			taken = append(taken, number)
+			row.StatusCode, row.StatusMessage = "Successfully Sent", 2
+		}
+		rows = append(rows, row)
+	}
+	if !q.state.HasCredit(len(taken)) {
+		q.state.CountRejected()
+		return listAnswer(map[string]any{"statusCode": 102, "statusMessage": "Insufficient credits", "Balance": q.state.Credit()})
+	}
+	if len(taken) == 0 {
+		q.state.CountRejected()
+	} else {
+		from := fields["sender_id"]
+		if from == "" {
+			from = "254sms"
+		}
+		q.state.Accept(simulator.AcceptedCall{Numbers: taken, From: from, Body: fields["message"]})
+	}
+	balance := q.state.Credit()
+	reply := sendReply(rows, balance)
+	reply.Accepted = len(taken) > 0
+	reply.Rows = func() ([]simulator.Row, func([]simulator.Row) []byte) { return splitReply(rows, balance) }
+	return reply
+}
+
+func (q *Simulator) credits(r *http.Request, body []byte) simulator.Answer {
+	fields, ok := q.fields(r, body, "username", "api_key")
+	q.state.Lock()
+	defer q.state.Unlock()
+	switch {
+	case !ok:
+		return q.fault("X000")
+	case !q.state.ValidLogin(fields["username"], fields["api_key"]):
+		return q.fault("X001")
+	}
+	return listAnswer(map[string]any{"credits": strconv.FormatFloat(q.state.Credit(), 'f', -1, 64), "statusCode": 101})
+}
+
+// refuse returns the reply for an injected error. word is one of the vendor's codes, or any other text.
+func (q *Simulator) refuse(_ *http.Request, _ []byte, word string) simulator.Answer {
+	return q.fault(word)
+}
+
+func (q *Simulator) fault(code string) simulator.Answer {
+	return listAnswer(map[string]any{"statusCode": code, "statusMessage": errorTexts[code]})
+}
+
+func listAnswer(object any) simulator.Answer {
+	body, _ := json.Marshal([]any{object}) // strings and numbers only, so it cannot fail
+	return simulator.Answer{ContentType: "application/json", Body: body}
+}
+
+func sendReply(rows []detail, balance float64) simulator.Answer {
+	return listAnswer(struct {
+		RecipientsCount int      `json:"recipientsCount"`
+		StatusMessage   string   `json:"statusMessage"`
+		StatusCode      int      `json:"statusCode"`
+		Balance         float64  `json:"Balance"`
+		MessageDetails  []detail `json:"messageDetails"`
+	}{len(rows), "Success", 101, balance, rows})
+}
+
+// splitReply splits a reply into one row for each recipient and returns a function that joins rows again.
+// The text of a row is the recipient as JSON. When rows are joined, the row's number replaces the number in its
+// text, because a fault may have changed it.
+func splitReply(of []detail, balance float64) ([]simulator.Row, func([]simulator.Row) []byte) {
+	rows := make([]simulator.Row, len(of))
+	for i, r := range of {
+		number, _ := strconv.ParseUint(r.Recipient, 10, 64)
+		text, _ := json.Marshal(r) // strings and numbers only, so it cannot fail
+		rows[i] = simulator.Row{Number: number, Text: string(text)}
+	}
+	return rows, func(rows []simulator.Row) []byte {
+		of := make([]detail, len(rows))
+		for i, row := range rows {
+			_ = json.Unmarshal([]byte(row.Text), &of[i])
+			if validNumber.MatchString(of[i].Recipient) {
+				of[i].Recipient = strconv.FormatUint(row.Number, 10)
+			}
+		}
+		return sendReply(of, balance).Body
+	}
+}
