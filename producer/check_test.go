@@ -12,7 +12,7 @@ import (
 	"github.com/tuma-sms/tuma/producer"
 )
 
-func TestAllMistakesComeInOneError(t *testing.T) {
+func TestEnqueue_AllMistakesComeInOneError(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, producer.WithClock(func() time.Time { return now }))
 	b.serve("kobo-main")
@@ -95,7 +95,7 @@ func fields(err error) (out []string) {
 	return out
 }
 
-func TestTheAccountsOfTheRoutesAreChecked(t *testing.T) {
+func TestEnqueue_ChecksTheAccountsOfTheRoutes(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	b.serve("kobo-main")

@@ -24,7 +24,7 @@ func (b *bench) holding(name, balance, price string) {
 	}
 }
 
-func TestWhatACampaignCostsIsComparedWithTheBalance(t *testing.T) {
+func TestEnqueue_ComparesTheCostWithTheBalance(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	later := newBenchOn(t, b, producer.WithClock(func() time.Time { return time.Now().Add(3 * time.Hour) }))
@@ -97,7 +97,7 @@ func enqueueWithCredit(t *testing.T, client *producer.Client, c producer.Campaig
 	}
 }
 
-func TestTheCostIsSharedOutByRoute(t *testing.T) {
+func TestEnqueue_SharesTheCostByRoute(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	b.holding("ke", "2", "")

@@ -15,7 +15,7 @@ import (
 	"github.com/tuma-sms/tuma/producer"
 )
 
-func TestTheSameAgainGivesTheFirstReceipt(t *testing.T) {
+func TestEnqueue_SameContentReturnsTheFirstReceipt(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	b.serve("kobo-main")
@@ -63,7 +63,7 @@ func TestTheSameAgainGivesTheFirstReceipt(t *testing.T) {
 	}
 }
 
-func TestOneCampaignComesOfManyEnqueuesAtOnce(t *testing.T) {
+func TestEnqueue_ConcurrentCallsMakeOneCampaign(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	b.serve("kobo-main")
@@ -101,7 +101,7 @@ func TestOneCampaignComesOfManyEnqueuesAtOnce(t *testing.T) {
 	}
 }
 
-func TestAnUploadThatIsCutOffLeavesNothing(t *testing.T) {
+func TestEnqueue_InterruptedUploadLeavesNoKeys(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	b.serve("kobo-main")
@@ -152,7 +152,7 @@ func TestAnUploadThatIsCutOffLeavesNothing(t *testing.T) {
 }
 
 // Not parallel: this test measures the heap, which all tests share.
-func TestMemoryDoesNotGrowWithTheRecipients(t *testing.T) { //nolint:paralleltest // see above
+func TestEnqueue_MemoryDoesNotGrowWithTheRecipients(t *testing.T) { //nolint:paralleltest // see above
 	b := newBench(t)
 	b.serve("kobo-main")
 	heap := func() uint64 {
@@ -199,7 +199,7 @@ func TestMemoryDoesNotGrowWithTheRecipients(t *testing.T) { //nolint:paralleltes
 	}
 }
 
-func TestWhatIsNoNumberIsKeptAsItCame(t *testing.T) {
+func TestEnqueue_KeepsInvalidNumbersAsGiven(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	b.serve("kobo-main")
@@ -220,7 +220,7 @@ func TestWhatIsNoNumberIsKeptAsItCame(t *testing.T) {
 	}
 }
 
-func TestTheContentNamesACampaign(t *testing.T) {
+func TestContentID_DependsOnTheContentOnly(t *testing.T) {
 	t.Parallel()
 	id := func(c producer.Campaign, to ...string) string {
 		t.Helper()
@@ -261,7 +261,7 @@ func TestTheContentNamesACampaign(t *testing.T) {
 	}
 }
 
-func TestAFullRedisTakesNoCampaign(t *testing.T) {
+func TestEnqueue_FullRedisIsErrFull(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	b.serve("kobo-main")

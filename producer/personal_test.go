@@ -24,7 +24,7 @@ func fielded(all ...map[string]string) iter.Seq2[producer.Recipient, error] {
 
 type values = map[string]string
 
-func TestWhatCannotBeFilledInIsRefusedBeforeAnythingIsEnqueued(t *testing.T) {
+func TestEnqueue_MissingFieldsAreRefusedFirst(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	b.serve("kobo-main")
@@ -63,7 +63,7 @@ func TestWhatCannotBeFilledInIsRefusedBeforeAnythingIsEnqueued(t *testing.T) {
 	}
 }
 
-func TestTheValuesThatTheTextUsesAreTheContent(t *testing.T) {
+func TestEnqueue_UsedFieldsAreTheContent(t *testing.T) {
 	t.Parallel()
 	id := func(c producer.Campaign, all ...values) string {
 		t.Helper()
@@ -93,7 +93,7 @@ func TestTheValuesThatTheTextUsesAreTheContent(t *testing.T) {
 	}
 }
 
-func TestFourBracesAreTwoInAPlainText(t *testing.T) {
+func TestEnqueue_FourBracesAreTwoInAPlainText(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	b.serve("kobo-main")
@@ -107,7 +107,7 @@ func TestFourBracesAreTwoInAPlainText(t *testing.T) {
 }
 
 // The maximum cost counts the segments of each message separately.
-func TestTheCostOfOwnTextsIsWorkedOutFromThem(t *testing.T) {
+func TestEnqueue_CostOfPersonalTexts(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	b.holding("credits", "6", "")
@@ -142,7 +142,7 @@ func TestTheCostOfOwnTextsIsWorkedOutFromThem(t *testing.T) {
 }
 
 // A body that is too long with any value is rejected before the upload.
-func TestATextThatIsTooLongForAllIsRefused(t *testing.T) {
+func TestEnqueue_TextTooLongForAllIsRefused(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	b.serve("kobo-main")

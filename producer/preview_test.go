@@ -130,7 +130,7 @@ func (c scheduleCase) check(t *testing.T, f producer.Forecast) {
 	}
 }
 
-func TestPreviewForeseesWhenItEnds(t *testing.T) {
+func TestPreview_ForeseesTheEnd(t *testing.T) {
 	t.Parallel()
 	for name, tt := range scheduleCases(t) {
 		t.Run(name, func(t *testing.T) {
@@ -152,7 +152,7 @@ func TestPreviewForeseesWhenItEnds(t *testing.T) {
 	}
 }
 
-func TestPreviewOfRoutesAndHeldAccounts(t *testing.T) {
+func TestPreview_RoutesAndHeldAccounts(t *testing.T) {
 	t.Parallel()
 	held := func(since, until time.Duration) func(*producer.Account) {
 		return func(a *producer.Account) {
@@ -181,7 +181,7 @@ func TestPreviewOfRoutesAndHeldAccounts(t *testing.T) {
 	}
 }
 
-func TestPreviewSaysWhatItDoesNotKnow(t *testing.T) {
+func TestPreview_NamesWhatIsUnknown(t *testing.T) {
 	t.Parallel()
 	f, err := producer.Preview(t.Context(), producer.Campaign{Body: "Hello"}, producer.Numbers("0712345678", "+254712345678"), producer.PreviewOptions{})
 	if err != nil {
@@ -192,7 +192,7 @@ func TestPreviewSaysWhatItDoesNotKnow(t *testing.T) {
 	}
 }
 
-func TestPreviewRefusesAsEnqueueDoes(t *testing.T) {
+func TestPreview_RefusesAsEnqueueDoes(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
 		campaign producer.Campaign
@@ -222,7 +222,7 @@ func TestPreviewRefusesAsEnqueueDoes(t *testing.T) {
 	}
 }
 
-func TestPreviewTellsOfCreditAndAlphabet(t *testing.T) {
+func TestPreview_CreditAndAlphabet(t *testing.T) {
 	t.Parallel()
 	account := card("k", 1, func(a *producer.Account) { a.Balance, a.BalanceAt = "KES 100", now.Add(-time.Minute) })
 	f, err := producer.Preview(t.Context(), producer.Campaign{Via: "k", Body: "It’s on"}, people(1000, 0), producer.PreviewOptions{Accounts: []producer.Account{account}, Now: now})
@@ -244,7 +244,7 @@ func TestPreviewTellsOfCreditAndAlphabet(t *testing.T) {
 	}
 }
 
-func TestPreviewMemoryIsBounded(t *testing.T) {
+func TestPreview_MemoryIsBounded(t *testing.T) {
 	// Not parallel: the test measures the heap of the whole process.
 	const n = 300_000
 	var peak uint64

@@ -11,7 +11,7 @@ import (
 	"github.com/tuma-sms/tuma/producer"
 )
 
-func TestStatusSaysWhyACampaignDoesNotMove(t *testing.T) {
+func TestStatus_BlockedBy(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	b.serve("kobo-main")
@@ -46,7 +46,7 @@ func TestStatusSaysWhyACampaignDoesNotMove(t *testing.T) {
 	}
 }
 
-func TestStatusNamesMissingRoutes(t *testing.T) {
+func TestStatus_MissingRoutes(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	b.serve("kobo-main")
@@ -74,7 +74,7 @@ func TestStatusNamesMissingRoutes(t *testing.T) {
 	}
 }
 
-func TestTheETAFollowsTheRateAndTheStart(t *testing.T) {
+func TestStatus_ETAFollowsTheRateAndTheStart(t *testing.T) {
 	t.Parallel()
 	at := time.Now().Truncate(time.Second).UTC()
 	b := newBench(t, producer.WithClock(func() time.Time { return at }))
@@ -100,7 +100,7 @@ func TestTheETAFollowsTheRateAndTheStart(t *testing.T) {
 	}
 }
 
-func TestStatusKeepsItsForm(t *testing.T) {
+func TestStatus_JSONForm(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	b.serve("kobo-main")
@@ -124,7 +124,7 @@ func TestStatusKeepsItsForm(t *testing.T) {
 	}
 }
 
-func TestWhatIsNotThereIsNotFound(t *testing.T) {
+func TestClient_UnknownIDIsErrNotFound(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	ask := map[string]func(id string) error{
@@ -166,7 +166,7 @@ func TestWhatIsNotThereIsNotFound(t *testing.T) {
 	}
 }
 
-func TestWatchAndWaitEndWithTheContext(t *testing.T) {
+func TestWatch_EndsWithTheContext(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	b.serve("kobo-main")
@@ -190,7 +190,7 @@ func TestWatchAndWaitEndWithTheContext(t *testing.T) {
 	}
 }
 
-func TestWaitEndsWithTheCampaign(t *testing.T) {
+func TestWait_EndsWithTheCampaign(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	b.serve("kobo-main")
@@ -237,7 +237,7 @@ func TestWaitEndsWithTheCampaign(t *testing.T) {
 	}
 }
 
-func TestListHasTheNewestFirst(t *testing.T) {
+func TestList_NewestFirst(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	b.serve("kobo-main")
@@ -267,7 +267,7 @@ func TestListHasTheNewestFirst(t *testing.T) {
 	}
 }
 
-func TestResultsAreChosenByStatus(t *testing.T) {
+func TestResults_ChosenByStatus(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	b.serve("kobo-main")
@@ -292,7 +292,7 @@ func TestResultsAreChosenByStatus(t *testing.T) {
 	}
 }
 
-func TestOddOptionsAreHarmless(t *testing.T) {
+func TestNew_OddOptionsAreHarmless(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, producer.WithPollInterval(0), producer.WithPollInterval(-1), producer.WithClock(nil))
 	b.serve("kobo-main")

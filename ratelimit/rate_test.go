@@ -38,7 +38,7 @@ func TestParseRate(t *testing.T) {
 	}
 }
 
-func TestParseRateRefuses(t *testing.T) {
+func TestParseRate_Refuses(t *testing.T) {
 	t.Parallel()
 	for _, in := range []string{
 		"", "50", "/s", "/", "50/h", "50/", "50 /s", " 50/s", "50/s ", "50/S", "50/s/s", "-1/s", "+1/s", "1e3/s", "0x10/s", "1_0/s",

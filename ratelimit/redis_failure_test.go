@@ -15,7 +15,7 @@ import (
 
 // The clock of a promoted replica may be behind that of the old master. This must not block
 // the account.
-func TestRedisClockSetBack(t *testing.T) {
+func TestRedis_ClockSetBack(t *testing.T) {
 	t.Parallel()
 	open := openRedis(t, redistest.Start(t).Client())
 	a, free := open(10, 1), open(Unlimited, 0)
@@ -47,7 +47,7 @@ func TestRedisClockSetBack(t *testing.T) {
 	}
 }
 
-func TestRedisAwayIsAnError(t *testing.T) {
+func TestRedis_UnreachableIsAnError(t *testing.T) {
 	t.Parallel()
 	s := redistest.Start(t)
 	l := newRedis(t, s.Client(noRetry), "{acct}:rate", 10, 1)
@@ -77,7 +77,7 @@ func TestRedisAwayIsAnError(t *testing.T) {
 	}
 }
 
-func TestRedisLostAnswers(t *testing.T) {
+func TestRedis_LostAnswers(t *testing.T) {
 	t.Parallel()
 	s := redistest.Start(t)
 	p := redistest.NewProxy(t, s.Addr())
@@ -127,7 +127,7 @@ func TestRedisLostAnswers(t *testing.T) {
 	}
 }
 
-func TestRedisInACluster(t *testing.T) {
+func TestRedis_InACluster(t *testing.T) {
 	t.Parallel()
 	s := redistest.Start(t, redistest.WithConfig("cluster-enabled", "yes"))
 	node := s.Client()

@@ -8,7 +8,7 @@ import (
 	"github.com/tuma-sms/tuma/internal/test/redistest"
 )
 
-func TestRedisTakesANewRateAtOnce(t *testing.T) {
+func TestRedis_UsesANewRateAtOnce(t *testing.T) {
 	t.Parallel()
 	a := openRedis(t, redistest.Start(t).Client())(50, 5)
 	if err := reserve(a.bulk, step{505, 0, 0, true}); err != nil {
@@ -34,7 +34,7 @@ func TestRedisTakesANewRateAtOnce(t *testing.T) {
 	}
 }
 
-func TestRedisFollowsARateSetByHand(t *testing.T) {
+func TestRedis_FollowsARateSetByHand(t *testing.T) {
 	t.Parallel()
 	rdb := redistest.Start(t).Client()
 	ctx := t.Context()

@@ -21,7 +21,7 @@ func TestRedis(t *testing.T) {
 	runSuite(t, openRedis(t, redistest.Start(t).Client()), slices.Concat(rules, traffic)...)
 }
 
-func TestRedisOnMiniredis(t *testing.T) {
+func TestRedis_OnMiniredis(t *testing.T) {
 	t.Parallel()
 	// Each account has its own miniredis, because the clock of a miniredis applies to all
 	// keys. The traffic checks are omitted, because the Lua of miniredis is slow. The rules
@@ -39,7 +39,7 @@ func TestRedisOnMiniredis(t *testing.T) {
 
 // The Lua and the Go implementation must return the same results, to the microsecond, for any
 // sequence of calls.
-func TestRedisAndLocalAgree(t *testing.T) {
+func TestRedis_AgreesWithLocal(t *testing.T) {
 	t.Parallel()
 	inRedis, inGo := openRedis(t, redistest.Start(t).Client()), openLocal(t)
 	ctx := t.Context()
@@ -83,7 +83,7 @@ func TestRedisAndLocalAgree(t *testing.T) {
 	})
 }
 
-func TestRedisGrantIsOneCommandOfItsClock(t *testing.T) {
+func TestRedis_GrantIsOneCommand(t *testing.T) {
 	t.Parallel()
 	s := redistest.Start(t)
 	l := newRedis(t, s.Client(), "{acct}:rate", 1000, 1)
@@ -125,7 +125,7 @@ func TestRedisGrantIsOneCommandOfItsClock(t *testing.T) {
 	}
 }
 
-func TestRedisKeyExpiresOnlyWhenItSaysNothing(t *testing.T) {
+func TestRedis_KeyExpiresOnlyWhenUnneeded(t *testing.T) {
 	t.Parallel()
 	rdb := redistest.Start(t).Client()
 	l := newRedis(t, rdb, "{acct}:rate", 1, 1)
@@ -148,7 +148,7 @@ func TestRedisKeyExpiresOnlyWhenItSaysNothing(t *testing.T) {
 	}
 }
 
-func TestNewRedisRefusesNonsense(t *testing.T) {
+func TestNewRedis_RefusesWrongArguments(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name  string

@@ -10,7 +10,7 @@ import (
 	"golang.org/x/time/rate"
 )
 
-func TestSuiteFindsWrongLimiters(t *testing.T) {
+func TestSuite_FindsWrongLimiters(t *testing.T) {
 	t.Parallel()
 	for _, w := range wrongs(t) {
 		t.Run(w.name, func(t *testing.T) {

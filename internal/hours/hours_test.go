@@ -94,7 +94,7 @@ func TestSpans(t *testing.T) {
 	}
 }
 
-func TestBermudaHasTheRulesOfNewYork(t *testing.T) {
+func TestOpen_BermudaHasTheRulesOfNewYork(t *testing.T) {
 	t.Parallel()
 	w := window(t, "BM", "08:00-20:00")
 	for from, want := range map[string]string{
@@ -107,7 +107,7 @@ func TestBermudaHasTheRulesOfNewYork(t *testing.T) {
 	}
 }
 
-func TestAWindowThatNeverOpensIsRefused(t *testing.T) {
+func TestIn_RefusesAWindowThatNeverOpens(t *testing.T) {
 	t.Parallel()
 	for country, span := range map[string]string{"RU": "08:00-12:00", "XX": "08:00-18:00", "": "08:00-18:00", "#": "08:00-18:00"} {
 		h, err := hours.Parse(span)
@@ -123,7 +123,7 @@ func TestAWindowThatNeverOpensIsRefused(t *testing.T) {
 	}
 }
 
-func TestEveryCountryThatNumbersHaveIsKnown(t *testing.T) {
+func TestIn_KnowsEveryCountryOfNumbers(t *testing.T) {
 	t.Parallel()
 	h := hours.Hours{From: 0, To: 24 * time.Hour}
 	known := 0

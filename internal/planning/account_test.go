@@ -9,7 +9,7 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-func TestABatchIsAMinuteOfTheRateInWholeCalls(t *testing.T) {
+func TestAccount_BatchIsAMinuteOfTheRate(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		unit      string
@@ -37,7 +37,7 @@ func TestABatchIsAMinuteOfTheRateInWholeCalls(t *testing.T) {
 	}
 }
 
-func TestALargeCampaignHasMoreCallsInABatch(t *testing.T) {
+func TestAccount_LargeCampaignHasMoreCalls(t *testing.T) {
 	t.Parallel()
 	for recipients, want := range map[int]int{0: 50, 200: 50, 10_000: 50, 20_000: 100, 100_000: 250, 1_000_000: 250} {
 		card := ledger.Card{Unit: ledger.UnitMessages, Info: providers.Info{MaxRecipients: 1}}

@@ -10,7 +10,7 @@ import (
 )
 
 // The set must behave like a map, for few and for many numbers, close together and far apart.
-func TestASetOfNumbersHoldsWhatWasAdded(t *testing.T) {
+func TestMSISDNSet_HoldsWhatWasAdded(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		base := rapid.SampledFrom([]uint64{0, 254_710_000_000, 1<<40 - 3}).Draw(t, "base")
@@ -43,7 +43,7 @@ func TestASetOfNumbersHoldsWhatWasAdded(t *testing.T) {
 
 // A set of a million numbers of one country takes a few bytes for each number. That holds whether
 // the set has one in 30 or one in 1,000 of the country's possible numbers.
-func TestASetOfNumbersTakesAFewBytesEach(t *testing.T) {
+func TestMSISDNSet_FewBytesForEachNumber(t *testing.T) {
 	t.Parallel()
 	const n, perBlock = 1_000_000, 100 // perBlock is the bytes of a block besides its table, with its share of the heap and of the map
 	for _, width := range []uint64{30_000_000, 100_000_000, 1_000_000_000} {

@@ -276,7 +276,7 @@ func (w randomCampaign) fits(account int, body string) bool {
 // call, or is skipped for the right reason. Each call has one body, which is the body rendered for
 // each of its recipients. No call, batch or record exceeds the limits of its gateway, its account
 // or Redis.
-func TestCallsPartitionTheRecipients(t *testing.T) {
+func TestPlan_CallsPartitionTheRecipients(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		w := drawCampaign(t)

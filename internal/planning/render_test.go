@@ -6,7 +6,7 @@ import (
 	"github.com/tuma-sms/tuma/internal/ledger"
 )
 
-func TestWhatIsRenderedIsTransliterated(t *testing.T) {
+func TestRender_Transliterates(t *testing.T) {
 	t.Parallel()
 	for _, x := range []struct {
 		name  string

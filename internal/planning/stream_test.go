@@ -39,7 +39,7 @@ func planAll(t *testing.T, most int, pages []ledger.Page) (batches []ledger.Plan
 
 // Recipients with a few different bodies, in any order, need hardly more calls than recipients with
 // one body.
-func TestFewTextsTakeFewCalls(t *testing.T) {
+func TestPlan_FewTextsNeedFewCalls(t *testing.T) {
 	t.Parallel()
 	const rows, most = 30_000, 500
 	for texts, want := range map[int]int{1: 60, 3: 60, 7: 63, 100: 700, 1000: 12_000} {
@@ -56,7 +56,7 @@ func TestFewTextsTakeFewCalls(t *testing.T) {
 // A recipient with a rare body must not wait until the last page for others with the same body.
 // Results are read in row order, and planned batches are remembered only for a limited number of
 // rows.
-func TestNobodyIsCarriedOnForLong(t *testing.T) {
+func TestPlan_NoRecipientWaitsForLong(t *testing.T) {
 	t.Parallel()
 	rare := func(row int) string {
 		if row%9000 == 1 {

@@ -38,7 +38,7 @@ func (q *questions) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 // The gate relies on two private key names of asynq (see docs/adr/0001-asynq-and-its-gate.md). This
 // test runs asynq itself. If an upgrade changes the names, the test fails; otherwise only a higher
 // load on Redis would show the change.
-func TestGateKnowsTheKeysOfAsynq(t *testing.T) {
+func TestGate_KnowsTheKeysOfAsynq(t *testing.T) {
 	t.Parallel()
 	rdb := redistest.Start(t).Client()
 	names := []string{"tuma-send:a", "tuma-send:b"}

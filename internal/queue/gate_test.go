@@ -36,7 +36,7 @@ func scriptCalls(t *testing.T, rdb *redis.Client) (n int) {
 	return n
 }
 
-func TestEmptyQueuesAreLookedAtTogether(t *testing.T) {
+func TestGate_ChecksEmptyQueuesTogether(t *testing.T) {
 	t.Parallel()
 	rdb := redistest.Start(t).Client()
 	names := []string{"tuma-send:a", "tuma-send:b", "tuma-plan"}
@@ -57,7 +57,7 @@ func TestEmptyQueuesAreLookedAtTogether(t *testing.T) {
 	}
 }
 
-func TestAnEmptyQueueBesideAFullOneIsTriedOnce(t *testing.T) {
+func TestGate_TriesAnEmptyQueueBesideAFullOneOnce(t *testing.T) {
 	t.Parallel()
 	rdb := redistest.Start(t).Client()
 	names := []string{"tuma-send:a", "tuma-send:b"}
@@ -80,7 +80,7 @@ func TestAnEmptyQueueBesideAFullOneIsTriedOnce(t *testing.T) {
 	}
 }
 
-func TestATaskIsTakenAsSoonAsALookIsOld(t *testing.T) {
+func TestGate_FindsATaskWhenTheLastCheckIsOld(t *testing.T) {
 	t.Parallel()
 	rdb := redistest.Start(t).Client()
 	names := []string{"tuma-send:a", "tuma-send:b"}
@@ -99,7 +99,7 @@ func TestATaskIsTakenAsSoonAsALookIsOld(t *testing.T) {
 	}
 }
 
-func TestWhatCannotBeLookedAtIsTried(t *testing.T) {
+func TestGate_TriesAQueueThatItCannotCheck(t *testing.T) {
 	t.Parallel()
 	rdb := redistest.Start(t).Client()
 	names := []string{"tuma-send:a", "tuma-send:b"}

@@ -89,7 +89,7 @@ func newRejectingDeployment(t *testing.T, n int) (*deployment, *blockingCounter)
 
 // A worker is killed in the middle of a canary, at a gateway without idempotency keys that rejects every number. Of
 // 5,000 messages only the canary's 50 arrive at the gateway, each once.
-func TestAKilledWorkerSendsNothingBeyondTheCanary(t *testing.T) {
+func TestCanary_KilledWorkerSendsNothingBeyondIt(t *testing.T) {
 	t.Parallel()
 	f, door := newRejectingDeployment(t, 5000)
 	f.start()

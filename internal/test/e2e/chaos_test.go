@@ -22,10 +22,10 @@ var (
 	chaosSeed = flag.Uint64("chaos.seed", 1, "seed of the gateway's faults and of the choice of workers to kill")
 )
 
-// TestNothingIsLostOrSentTwiceWhileWorkersAreKilled kills a random worker every two seconds. The gateway replies after
+// TestKill_NothingIsLostOrSentTwice kills a random worker every two seconds. The gateway replies after
 // 50 ms. It closes some connections before and after it accepts a call, and replies 502 to some accepted calls. The
 // test compares the results with the gateway's own counts.
-func TestNothingIsLostOrSentTwiceWhileWorkersAreKilled(t *testing.T) {
+func TestKill_NothingIsLostOrSentTwice(t *testing.T) {
 	t.Parallel()
 	f := newDeployment(t, simulator.Options{Latency: 50 * time.Millisecond, Seed: *chaosSeed}, "timeout: 1s", "max_recipients: 100")
 	for _, name := range []string{"accept_close", "accept_502", "close"} {

@@ -36,7 +36,7 @@ func (f *deployment) enqueue(n int, c producer.Campaign) {
 
 // Orders are pause, resume and cancel. The test gives every order twice before the restarts, and pauses and cancels
 // again after them.
-func TestOrdersOutliveWhateverIsRestarted(t *testing.T) {
+func TestPauseResumeCancel_SurviveRestarts(t *testing.T) {
 	t.Parallel()
 	for name, between := range map[string]func(*deployment){
 		"nothing": func(*deployment) {},
@@ -156,7 +156,7 @@ func (o *ordered) checkLimits(killed bool) {
 	}
 }
 
-func TestAfterAPauseOnlyTheCallsThatItReportedArrive(t *testing.T) {
+func TestPause_OnlyReportedCallsArriveAfterIt(t *testing.T) {
 	t.Parallel()
 	f := newDeployment(t, simulator.Options{Latency: 10 * time.Millisecond}, "max_recipients: 5")
 	f.start()

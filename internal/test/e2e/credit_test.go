@@ -33,7 +33,7 @@ func (x *allGateways) heldForCredit(name string) bool {
 	return slices.ContainsFunc(x.status(name).BlockedBy, func(b producer.Block) bool { return b.Reason == string(providers.CauseCredit) })
 }
 
-func TestCreditThatRunsOutIsUsedUpAndATopUpSendsTheRest(t *testing.T) {
+func TestCredit_TopUpSendsTheRest(t *testing.T) {
 	t.Parallel()
 	n, first := *creditMessages, *creditFor
 	for name, credit := range map[string]int{"whole calls": first, "no multiple of a call": first + 37} {

@@ -92,7 +92,7 @@ func (x *failoverPair) audit(id string, n int) map[string]int {
 	return out
 }
 
-func TestAGatewayThatIsGoneLosesItsWorkToTheNext(t *testing.T) {
+func TestFailover_UnreachableGatewayLosesItsWork(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		first, second string
@@ -122,7 +122,7 @@ func TestAGatewayThatIsGoneLosesItsWorkToTheNext(t *testing.T) {
 	}
 }
 
-func TestWhatIsInDoubtAtAGatewayThatFailsNeverMoves(t *testing.T) {
+func TestFailover_DoubtfulCallsNeverMove(t *testing.T) {
 	t.Parallel()
 	const n = 4000
 	for first, second := range map[string]string{"kobo": "qserve", "qserve": "kobo"} {

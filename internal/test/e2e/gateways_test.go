@@ -21,7 +21,7 @@ var underFaults = flag.Int("faults.recipients", 1000, "recipients of each gatewa
 
 var outageFor = flag.Duration("outage.for", 15*time.Second, "how long the gateways are stopped")
 
-func TestThreeThousandThroughEachOfTheGatewaysAtOnce(t *testing.T) {
+func TestGateways_ThreeThousandThroughEach(t *testing.T) {
 	t.Parallel()
 	x := newAllGateways(t, simulator.Options{}, nil)
 	bad := []int{7, 1203, 1204, 2999}
@@ -67,7 +67,7 @@ func TestThreeThousandThroughEachOfTheGatewaysAtOnce(t *testing.T) {
 	}
 }
 
-func TestFaultsAtEveryGatewayCostNothingButWhatNobodyCanKnow(t *testing.T) {
+func TestGateways_FaultsLeaveOnlyUnknown(t *testing.T) {
 	t.Parallel()
 	// The calls are small, so that many of them get a fault.
 	extra := map[string][]string{"": {"timeout: 2s", "reconcile_for: 6s"}}
@@ -105,7 +105,7 @@ func TestFaultsAtEveryGatewayCostNothingButWhatNobodyCanKnow(t *testing.T) {
 
 // The gateway accepts a call and replies with a redirect, which suggests that it has not accepted it. Tuma must not send
 // the recipients again.
-func TestARedirectAfterAcceptingSendsNothingAgain(t *testing.T) {
+func TestGateways_RedirectAfterAcceptingSendsNothingAgain(t *testing.T) {
 	t.Parallel()
 	x := newAllGateways(t, simulator.Options{}, map[string][]string{"": {"reconcile_for: 3s"}})
 	for _, k := range x.kinds {
@@ -126,7 +126,7 @@ func TestARedirectAfterAcceptingSendsNothingAgain(t *testing.T) {
 	}
 }
 
-func TestABadNumberCostsItselfAlone(t *testing.T) {
+func TestGateways_BadNumberRejectsOnlyItself(t *testing.T) {
 	t.Parallel()
 	x := newAllGateways(t, simulator.Options{}, nil)
 	x.start()
@@ -155,7 +155,7 @@ func TestABadNumberCostsItselfAlone(t *testing.T) {
 	}
 }
 
-func TestAStoppedGatewayFailsNothing(t *testing.T) {
+func TestGateways_StoppedGatewayFailsNothing(t *testing.T) {
 	t.Parallel()
 	x := newAllGateways(t, simulator.Options{}, map[string][]string{"": {"timeout: 2s"}})
 	x.start()
@@ -198,7 +198,7 @@ func TestAStoppedGatewayFailsNothing(t *testing.T) {
 // A gateway that refuses the login, has no credit left or refuses the sender answers for the account or
 // the campaign. So the recipients of such a call keep all their attempts.
 
-func TestARefusedLoginUsesUpNoAttempt(t *testing.T) {
+func TestGateways_RefusedLoginUsesUpNoAttempt(t *testing.T) {
 	t.Parallel()
 	x := newAllGateways(t, simulator.Options{Users: map[string]string{"demo": "demo"}}, nil)
 	x.start()
@@ -216,7 +216,7 @@ func TestARefusedLoginUsesUpNoAttempt(t *testing.T) {
 	}
 }
 
-func TestMissingCreditUsesUpNoAttempt(t *testing.T) {
+func TestGateways_MissingCreditUsesUpNoAttempt(t *testing.T) {
 	t.Parallel()
 	x := newAllGateways(t, simulator.Options{Users: map[string]string{"demo": "demo"}}, nil)
 	x.start()
@@ -237,7 +237,7 @@ func TestMissingCreditUsesUpNoAttempt(t *testing.T) {
 	}
 }
 
-func TestARefusedSenderUsesUpNoAttempt(t *testing.T) {
+func TestGateways_RefusedSenderUsesUpNoAttempt(t *testing.T) {
 	t.Parallel()
 	x := newAllGateways(t, simulator.Options{Users: map[string]string{"demo": "demo"}}, nil)
 	x.start()

@@ -12,9 +12,9 @@ import (
 	"github.com/tuma-sms/tuma/producer"
 )
 
-// TestAWrongConfigurationHoldsAndIsRepaired makes a typical mistake in tuma.yaml, sends, reads what status and
+// TestHold_WrongConfigurationIsRepaired makes a typical mistake in tuma.yaml, sends, reads what status and
 // accounts print, corrects the mistake and restarts the worker.
-func TestAWrongConfigurationHoldsAndIsRepaired(t *testing.T) {
+func TestHold_WrongConfigurationIsRepaired(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name, reason string

@@ -10,8 +10,8 @@ import (
 	"github.com/tuma-sms/tuma/internal/simulator"
 )
 
-// TestMarketingWaitsForItsHours uses sending hours that begin a few seconds after the workers start.
-func TestMarketingWaitsForItsHours(t *testing.T) {
+// TestHours_MarketingWaits uses sending hours that begin a few seconds after the workers start.
+func TestHours_MarketingWaits(t *testing.T) {
 	t.Parallel()
 	f := newDeployment(t, simulator.Options{})
 	config, err := os.ReadFile(filepath.Join(f.dir, "tuma.yaml"))

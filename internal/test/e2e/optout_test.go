@@ -78,7 +78,7 @@ func (o *optOutTimes) optedOut(f *deployment, id string) (n int) {
 
 // 100 recipients opt out at random moments while a campaign is sent, with 5 recipients a call and idempotency keys. One
 // run also kills workers, and another one restarts Redis.
-func TestNoCallBeginsToWhoHasOptedOut(t *testing.T) {
+func TestOptOut_NoCallBeginsAfterIt(t *testing.T) {
 	t.Parallel()
 	for name, harm := range map[string]func(*deployment, int){
 		"all is well": nil,
@@ -146,7 +146,7 @@ func (f *deployment) numberInFlight(i int, numbers []string) int {
 	return min(int(near-mustNumber(f.t, numbers[0][1:]))+rand.IntN(15), len(numbers)-1)
 }
 
-func TestOptOutOnTheCommandLine(t *testing.T) {
+func TestOptOut_OnTheCommandLine(t *testing.T) {
 	t.Parallel()
 	f := newDeployment(t, simulator.Options{})
 	if out := f.must("optout", "add", "0710000001", "+254710000002", "--sender", "acme"); out != "2 numbers added to the suppression list of ACME\n" {
@@ -172,7 +172,7 @@ func TestOptOutOnTheCommandLine(t *testing.T) {
 	}
 }
 
-func TestOptOutExportCanBeImported(t *testing.T) {
+func TestOptOut_ExportCanBeImported(t *testing.T) {
 	t.Parallel()
 	f := newDeployment(t, simulator.Options{})
 	f.must("optout", "add", "0710000001", "0710000002", "--sender", "ACME")
@@ -209,7 +209,7 @@ func TestOptOutExportCanBeImported(t *testing.T) {
 }
 
 // The opt-out begins while a call to two of its numbers is in flight.
-func TestOptOutWaitsForCallsInFlight(t *testing.T) {
+func TestOptOut_WaitsForCallsInFlight(t *testing.T) {
 	t.Parallel()
 	f := newDeployment(t, simulator.Options{Latency: 2 * time.Second}, "max_recipients: 2", "concurrency: 1")
 	f.start()

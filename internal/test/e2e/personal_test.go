@@ -26,7 +26,7 @@ func personalRecipient(i, k int) (r producer.Recipient, text string) {
 
 const personalTemplate = "Habari {{name|friend}}, you have {{points}} points & {{{{more}}."
 
-func TestThroughEachGatewayEveryoneGetsTheirOwnText(t *testing.T) {
+func TestPersonal_EachRecipientGetsItsText(t *testing.T) {
 	t.Parallel()
 	const n = 450
 	x := newAllGateways(t, simulator.Options{Texts: true}, nil)
@@ -70,7 +70,7 @@ func TestThroughEachGatewayEveryoneGetsTheirOwnText(t *testing.T) {
 
 // The tuma command sends a campaign from a file, and the test kills the worker twice. Every recipient must get exactly
 // one message, with the text of this recipient.
-func TestKilledWorkersMixUpNobodysText(t *testing.T) {
+func TestPersonal_KilledWorkersMixUpNoText(t *testing.T) {
 	t.Parallel()
 	const n = 6000
 	f := newDeployment(t, simulator.Options{Texts: true, Latency: 2 * time.Millisecond})

@@ -25,9 +25,9 @@ var neverWritten = map[string]string{
 	"tuma:payloads +":                          "only when 100 other payloads are there",
 }
 
-// TestSchemaPageNamesWhatIsWritten runs campaigns of every kind and reads all writes from the append-only file of Redis.
+// TestSchemaPage_NamesWhatIsWritten runs campaigns of every kind and reads all writes from the append-only file of Redis.
 // It compares keys, types, expiry, hash fields, JSON names and queues with the tables of the page.
-func TestSchemaPageNamesWhatIsWritten(t *testing.T) {
+func TestSchemaPage_NamesWhatIsWritten(t *testing.T) {
 	t.Parallel()
 	page := readSchemaPage(t)
 	server := redistest.Start(t, redistest.WithAOF("no"))
@@ -57,8 +57,8 @@ func TestSchemaPageNamesWhatIsWritten(t *testing.T) {
 	}
 }
 
-// TestSchemaPageNamesWordsAndTags compares the layout of records with the constants that read them.
-func TestSchemaPageNamesWordsAndTags(t *testing.T) {
+// TestSchemaPage_NamesWordsAndTags compares the layout of records with the constants that read them.
+func TestSchemaPage_NamesWordsAndTags(t *testing.T) {
 	t.Parallel()
 	page := readSchemaPage(t)
 	prelude, err := os.ReadFile("../../ledger/prelude.lua")

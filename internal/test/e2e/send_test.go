@@ -12,7 +12,7 @@ import (
 
 const text = "Dear customer, your statement is ready."
 
-func TestAHundredThousandNumbersGoOutOnceInExactlyTwoHundredCalls(t *testing.T) {
+func TestSend_HundredThousandNumbersInTwoHundredCalls(t *testing.T) {
 	t.Parallel()
 	f := newDeployment(t, simulator.Options{})
 	f.start()
@@ -46,7 +46,7 @@ func TestAHundredThousandNumbersGoOutOnceInExactlyTwoHundredCalls(t *testing.T) 
 	}
 }
 
-func TestWithoutAnIDTheContentIsTheID(t *testing.T) {
+func TestSend_WithoutAnIDTheContentIsTheID(t *testing.T) {
 	t.Parallel()
 	f := newDeployment(t, simulator.Options{})
 	f.start()
@@ -86,7 +86,7 @@ func TestWithoutAnIDTheContentIsTheID(t *testing.T) {
 	}
 }
 
-func TestARollingRestartLosesAndRepeatsNothing(t *testing.T) {
+func TestRestart_LosesAndRepeatsNothing(t *testing.T) {
 	t.Parallel()
 	f := newDeployment(t, simulator.Options{Latency: 30 * time.Millisecond}, "max_recipients: 50", "timeout: 2s")
 	workers := []int{0, 1, 2}
