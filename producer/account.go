@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/tuma-sms/tuma/internal/campaign"
 	"github.com/tuma-sms/tuma/internal/ledger"
 	"github.com/tuma-sms/tuma/providers"
 )
@@ -143,7 +144,7 @@ func accountOf(a ledger.Account) Account {
 // stored converts an Account to the ledger's form. It is the reverse of accountOf.
 func (a Account) stored() ledger.Account {
 	return ledger.Account{
-		Card: ledger.Card{Name: a.Name, Provider: a.Provider, Info: a.Info, Rate: a.Rate, Burst: a.Burst, Unit: a.Unit, Sender: a.Sender,
+		Card: campaign.Card{Name: a.Name, Provider: a.Provider, Info: a.Info, Rate: a.Rate, Burst: a.Burst, Unit: a.Unit, Sender: a.Sender,
 			Concurrency: a.Concurrency, Price: a.Price, OnUnknown: a.OnUnknown, Country: a.Country, Windows: a.Windows},
 		Workers: a.Workers, Slots: a.Slots, LastSeen: a.LastSeen, Campaigns: a.Campaigns, Hold: ledger.Hold(a.Hold),
 		Balance: a.Balance, BalanceAt: a.BalanceAt, LastAccepted: a.LastAccepted,
@@ -151,7 +152,7 @@ func (a Account) stored() ledger.Account {
 	}
 }
 
-func routesOf(routes []ledger.Route) []Route {
+func routesOf(routes []campaign.Route) []Route {
 	out := make([]Route, len(routes))
 	for i, r := range routes {
 		out[i] = Route(r)
@@ -159,13 +160,13 @@ func routesOf(routes []ledger.Route) []Route {
 	return out
 }
 
-func storedRoutes(routes []Route) []ledger.Route {
+func storedRoutes(routes []Route) []campaign.Route {
 	if routes == nil {
 		return nil
 	}
-	out := make([]ledger.Route, len(routes))
+	out := make([]campaign.Route, len(routes))
 	for i, r := range routes {
-		out[i] = ledger.Route(r)
+		out[i] = campaign.Route(r)
 	}
 	return out
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/tuma-sms/tuma/internal/campaign"
 	"github.com/tuma-sms/tuma/internal/ledger"
 	"github.com/tuma-sms/tuma/sms"
 )
@@ -38,7 +39,7 @@ func (m *mistakes) past(field string, t, now time.Time) {
 // check returns the campaign's stored form and the accounts that it may use. For a campaign
 // that exists, check does not check times and accounts: a repeated Enqueue must not fail
 // because time has passed or a worker is gone.
-func (c *Client) check(ctx context.Context, campaign Campaign) (ledger.Spec, accountSet, error) {
+func (c *Client) check(ctx context.Context, campaign Campaign) (campaign.Spec, accountSet, error) {
 	var m mistakes
 	var accounts accountSet
 	now := c.now()
@@ -59,7 +60,7 @@ func (c *Client) check(ctx context.Context, campaign Campaign) (ledger.Spec, acc
 
 // checkContent adds to m the mistakes that can be found without Redis and returns the
 // campaign's stored form.
-func checkContent(campaign Campaign, now time.Time, m *mistakes) ledger.Spec {
+func checkContent(campaign Campaign, now time.Time, m *mistakes) campaign.Spec {
 	checkText(campaign, m)
 	if campaign.Country != "" && !sms.ValidCountry(strings.ToUpper(campaign.Country)) {
 		m.add("country", "%q must be an ISO country code such as KE", campaign.Country)
@@ -186,7 +187,7 @@ func (c *Client) published(ctx context.Context) string {
 }
 
 // checkAccount adds to m the reasons why an account cannot send the campaign.
-func checkAccount(s ledger.Spec, a ledger.Account, m *mistakes) {
+func checkAccount(s campaign.Spec, a ledger.Account, m *mistakes) {
 	for _, x := range a.Incompatibilities(s.From, s.ShortBody(), s.Flash) {
 		m.add(x.Field, "%s", x.Problem)
 	}

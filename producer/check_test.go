@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tuma-sms/tuma/internal/ledger"
+	"github.com/tuma-sms/tuma/internal/campaign"
 	"github.com/tuma-sms/tuma/producer"
 )
 
@@ -16,7 +16,7 @@ func TestEnqueue_AllMistakesComeInOneError(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, producer.WithClock(func() time.Time { return now }))
 	b.serve("kobo-main")
-	b.serve("bare", func(c *ledger.Card) { c.Sender = "" })
+	b.serve("bare", func(c *campaign.Card) { c.Sender = "" })
 	tests := []struct {
 		name   string
 		change func(*producer.Campaign)
@@ -99,7 +99,7 @@ func TestEnqueue_ChecksTheAccountsOfTheRoutes(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	b.serve("kobo-main")
-	if err := b.ledger.PublishRoutes(t.Context(), []ledger.Route{{Match: "254", Via: []string{"kobo-main", "gone"}}, {Match: "2", Via: []string{"kobo-main"}}}); err != nil {
+	if err := b.ledger.PublishRoutes(t.Context(), []campaign.Route{{Match: "254", Via: []string{"kobo-main", "gone"}}, {Match: "2", Via: []string{"kobo-main"}}}); err != nil {
 		t.Fatal(err)
 	}
 	c := good()

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tuma-sms/tuma/internal/campaign"
 	"github.com/tuma-sms/tuma/internal/ledger"
 	"github.com/tuma-sms/tuma/sms"
 )
@@ -47,14 +48,14 @@ const balanceOld = 15 * time.Minute
 // that choose among them.
 type accountSet struct {
 	all    []ledger.Account
-	routes []ledger.Route
+	routes []campaign.Route
 }
 
 // estimate adds up the highest possible cost of a campaign by account. It also counts recipients
 // that planning will skip.
 type estimate struct {
 	accountSet
-	spec     ledger.Spec
+	spec     campaign.Spec
 	segments int
 	// loads are the accountLoads by account. last is the load of lastName, the account of the
 	// previous recipient; it avoids a search in loads, because most consecutive recipients share an
@@ -70,7 +71,7 @@ type estimate struct {
 // the segments of their messages.
 type accountLoad struct{ recipients, segments int }
 
-func newEstimate(spec ledger.Spec, accounts accountSet) *estimate {
+func newEstimate(spec campaign.Spec, accounts accountSet) *estimate {
 	n, _ := sms.Segments(spec.Body)
 	return &estimate{accountSet: accounts, spec: spec, segments: n, loads: map[string]*accountLoad{}}
 }

@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tuma-sms/tuma/internal/ledger"
+	"github.com/tuma-sms/tuma/internal/campaign"
 	"github.com/tuma-sms/tuma/producer"
 )
 
@@ -15,7 +15,7 @@ import (
 // balance is not known.
 func (b *bench) holding(name, balance, price string) {
 	b.t.Helper()
-	b.serve(name, func(c *ledger.Card) { c.Price = price; c.Country = "KE" })
+	b.serve(name, func(c *campaign.Card) { c.Price = price; c.Country = "KE" })
 	if balance == "" {
 		return
 	}
@@ -103,7 +103,7 @@ func TestEnqueue_SharesTheCostByRoute(t *testing.T) {
 	b.holding("ke", "2", "")
 	b.holding("ng", "5", "")
 	b.holding("spare", "0", "")
-	if err := b.ledger.PublishRoutes(t.Context(), []ledger.Route{{Match: "254", Via: []string{"ke", "spare"}}, {Match: "234", Via: []string{"ng", "spare"}}}); err != nil {
+	if err := b.ledger.PublishRoutes(t.Context(), []campaign.Route{{Match: "254", Via: []string{"ke", "spare"}}, {Match: "234", Via: []string{"ng", "spare"}}}); err != nil {
 		t.Fatal(err)
 	}
 	numbers := append(kenyan(3), "+2348031234567", "+255712000001", "x")

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tuma-sms/tuma/internal/campaign"
 	"github.com/tuma-sms/tuma/internal/ledger"
 	"github.com/tuma-sms/tuma/internal/queue"
 	"github.com/tuma-sms/tuma/sms"
@@ -196,7 +197,7 @@ func (c *Client) Enqueue(ctx context.Context, campaign Campaign, recipients iter
 }
 
 // upload streams the recipients into u and adds them to the estimate e.
-func (c *Client) upload(ctx context.Context, u *ledger.Upload, spec ledger.Spec, e *estimate, recipients iter.Seq2[Recipient, error]) error {
+func (c *Client) upload(ctx context.Context, u *ledger.Upload, spec campaign.Spec, e *estimate, recipients iter.Seq2[Recipient, error]) error {
 	if recipients == nil {
 		recipients = Numbers()
 	}
@@ -264,8 +265,8 @@ func ContentID(campaign Campaign, recipients iter.Seq2[Recipient, error]) (strin
 
 // specOf returns the stored form of a campaign. In a body without merge fields it replaces escaped
 // braces, and transliterates the body if Transliterate is set.
-func specOf(c Campaign) ledger.Spec {
-	s := ledger.Spec{Via: c.Via, From: c.From, Body: c.Body, Class: ledger.Class(c.Class), Country: strings.ToUpper(c.Country), Flash: c.Flash,
+func specOf(c Campaign) campaign.Spec {
+	s := campaign.Spec{Via: c.Via, From: c.From, Body: c.Body, Class: campaign.Class(c.Class), Country: strings.ToUpper(c.Country), Flash: c.Flash,
 		OnUnknown: c.OnUnknown, MaxMessages: c.MaxMessages, MaxSegments: c.MaxSegments, StartAt: c.StartAt.UTC(), ExpiresAt: c.ExpiresAt.UTC(),
 		ExpiresIn: c.ExpiresIn, Canary: c.Canary, MaxRejected: c.MaxRejected}
 	if c.StartAt.IsZero() {
@@ -274,7 +275,7 @@ func specOf(c Campaign) ledger.Spec {
 	if c.ExpiresAt.IsZero() {
 		s.ExpiresAt = time.Time{}
 	}
-	if s.Class == ledger.Marketing {
+	if s.Class == campaign.Marketing {
 		s.Class = "" // stored as the default, to save memory
 	}
 	t, err := sms.ParseTemplate(c.Body)

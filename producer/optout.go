@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tuma-sms/tuma/internal/campaign"
 	"github.com/tuma-sms/tuma/internal/ledger"
 	"github.com/tuma-sms/tuma/sms"
 )
@@ -283,7 +284,7 @@ func optOutOf(x ledger.OptOut) OptOut {
 
 // senderOf returns the sender ID of a list, or "" for the list for every sender.
 func senderOf(list string) string {
-	if list == ledger.AllSenders {
+	if list == campaign.AllSenders {
 		return ""
 	}
 	return list

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"unicode/utf8"
 
-	"github.com/tuma-sms/tuma/internal/ledger"
+	"github.com/tuma-sms/tuma/internal/campaign"
 	"github.com/tuma-sms/tuma/sms"
 )
 
@@ -63,7 +63,7 @@ type personal struct {
 }
 
 // newPersonal returns nil for a campaign without merge fields.
-func newPersonal(spec ledger.Spec) (*personal, error) {
+func newPersonal(spec campaign.Spec) (*personal, error) {
 	if !spec.Personalized() {
 		return nil, nil //nolint:nilnil // nil stands for a campaign without merge fields
 	}

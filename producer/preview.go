@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tuma-sms/tuma/internal/campaign"
 	"github.com/tuma-sms/tuma/internal/ledger"
 	"github.com/tuma-sms/tuma/internal/planning"
 	"github.com/tuma-sms/tuma/sms"
@@ -108,7 +109,7 @@ func (c *Client) Preview(ctx context.Context, campaign Campaign, recipients iter
 
 // check returns the campaign's stored form, and an error with the mistakes that Enqueue would
 // return.
-func (o PreviewOptions) check(campaign Campaign) (ledger.Spec, error) {
+func (o PreviewOptions) check(campaign Campaign) (campaign.Spec, error) {
 	if campaign.ID == "" {
 		campaign.ID = "preview"
 	}
@@ -131,7 +132,7 @@ func (o PreviewOptions) check(campaign Campaign) (ledger.Spec, error) {
 func (o PreviewOptions) account(name string) (a ledger.Account, ok bool) {
 	i := slices.IndexFunc(o.Accounts, func(a Account) bool { return a.Name == name })
 	if i < 0 {
-		return ledger.Account{Card: ledger.Card{Name: name}}, false
+		return ledger.Account{Card: campaign.Card{Name: name}}, false
 	}
 	return o.Accounts[i].stored(), true
 }
@@ -163,14 +164,14 @@ func (o PreviewOptions) passesOver(h ledger.Hold) bool {
 // preview is the state of one call of Preview.
 type preview struct {
 	PreviewOptions
-	spec ledger.Spec
+	spec campaign.Spec
 	// cards are the accounts, and known reports for each whether its gateway is known.
 	cards   []ledger.Account
 	known   []bool
 	planner *planning.Planner
 	// snapshot has the settings that a worker would store when planning starts.
-	snapshot ledger.PlanSnapshot
-	page     ledger.Page
+	snapshot campaign.PlanSnapshot
+	page     campaign.Page
 	pager    ledger.Pager
 	opted    *ledger.OptOutLookup // nil without Redis
 	streams  []streamLoad         // by stream number
@@ -184,8 +185,8 @@ type preview struct {
 // streamLoad counts what goes through a stream.
 type streamLoad struct{ recipients, calls, segments int }
 
-func newPreview(ctx context.Context, spec ledger.Spec, o PreviewOptions) (*preview, error) {
-	p := &preview{PreviewOptions: o, spec: spec, spread: map[Length]int{}, page: ledger.Page{First: 1},
+func newPreview(ctx context.Context, spec campaign.Spec, o PreviewOptions) (*preview, error) {
+	p := &preview{PreviewOptions: o, spec: spec, spread: map[Length]int{}, page: campaign.Page{First: 1},
 		out: Forecast{Reasons: map[string]int{}, Invalid: map[string]int{}, Countries: map[string]int{}, Unknown: []string{}}}
 	p.snapshot.Country = spec.Country
 	if spec.Via == "" {
@@ -203,9 +204,9 @@ func newPreview(ctx context.Context, spec ledger.Spec, o PreviewOptions) (*previ
 		maps.Copy(windows, a.Windows)
 	}
 	p.snapshot.Country = cmp.Or(p.snapshot.Country, o.Country)
-	if spec.Class != ledger.Transactional {
+	if spec.Class != campaign.Transactional {
 		for _, country := range slices.Sorted(maps.Keys(windows)) {
-			p.snapshot.SendingHours = append(p.snapshot.SendingHours, ledger.CountryHours{Country: country, Hours: windows[country]})
+			p.snapshot.SendingHours = append(p.snapshot.SendingHours, campaign.CountryHours{Country: country, Hours: windows[country]})
 		}
 	}
 	p.streams = make([]streamLoad, p.snapshot.Streams())
@@ -232,7 +233,7 @@ func (p *preview) openSuppressionLists(ctx context.Context) error {
 			senders = append(senders, a.Sender)
 		}
 	}
-	lists := []string{ledger.AllSenders}
+	lists := []string{campaign.AllSenders}
 	for _, sender := range senders {
 		if list, err := ledger.OptOutList(sender); err == nil && !slices.Contains(lists, list) {
 			lists = append(lists, list)
@@ -283,7 +284,7 @@ func (p *preview) read(ctx context.Context, recipients iter.Seq2[Recipient, erro
 
 // add puts a recipient into the page. If the page is full, add plans the page first.
 func (p *preview) add(ctx context.Context, number string, values []string) error {
-	number = number[:min(len(number), ledger.MaxInput)]
+	number = number[:min(len(number), campaign.MaxInput)]
 	_, kept, next := p.pager.Add(number, values)
 	if next {
 		if err := p.plan(ctx, false); err != nil {
@@ -318,7 +319,7 @@ func (p *preview) plan(ctx context.Context, last bool) error {
 	page := p.planner.Page(p.page, last)
 	for _, x := range page.Skipped {
 		p.out.Reasons[x.Reason]++
-		if x.Reason == ledger.ReasonInvalidNumber {
+		if x.Reason == campaign.ReasonInvalidNumber {
 			p.out.Invalid[x.Code]++
 		}
 		if p.Skipped != nil {
@@ -341,7 +342,7 @@ func (p *preview) plan(ctx context.Context, last bool) error {
 }
 
 // batch counts the calls of the planned batch b.
-func (p *preview) batch(b ledger.PlannedBatch) {
+func (p *preview) batch(b campaign.PlannedBatch) {
 	at := 0
 	for i, n := range b.Calls {
 		body := p.spec.Body
@@ -354,7 +355,7 @@ func (p *preview) batch(b ledger.PlannedBatch) {
 }
 
 // call counts one call to a gateway.
-func (p *preview) call(stream int, body string, to []ledger.Planned) {
+func (p *preview) call(stream int, body string, to []campaign.Planned) {
 	segments, encoding := sms.Segments(body)
 	l := &p.streams[stream]
 	l.recipients += len(to)

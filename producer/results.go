@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/tuma-sms/tuma/internal/campaign"
 	"github.com/tuma-sms/tuma/internal/ledger"
 )
 
@@ -61,7 +62,7 @@ func (c *Client) ResultsAfter(ctx context.Context, id string, row int, statuses 
 			return
 		}
 		for _, s := range statuses {
-			if _, ok := ledger.ParseStatus(s); !ok {
+			if _, ok := campaign.ParseStatus(s); !ok {
 				yield(Result{}, &FieldError{Field: "status", Problem: fmt.Sprintf("%.40q must be pending, accepted, delivered, undelivered, rejected, unknown or skipped", s)})
 				return
 			}

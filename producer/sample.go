@@ -5,7 +5,7 @@ import (
 	"math/rand/v2"
 	"slices"
 
-	"github.com/tuma-sms/tuma/internal/ledger"
+	"github.com/tuma-sms/tuma/internal/campaign"
 	"github.com/tuma-sms/tuma/sms"
 )
 
@@ -19,7 +19,7 @@ type samples struct {
 }
 
 type sampled struct {
-	ledger.Planned
+	campaign.Planned
 	stream   int
 	body     string
 	segments int
@@ -29,7 +29,7 @@ type sampled struct {
 const shownSamples = 5
 
 // offer lets samples pick the given message or not.
-func (s *samples) offer(stream int, x ledger.Planned, body string, segments int) {
+func (s *samples) offer(stream int, x campaign.Planned, body string, segments int) {
 	if s.random == nil {
 		// The seed is fixed, so that the same list gives the same samples.
 		s.random = rand.New(rand.NewPCG(1, 2))

@@ -5,8 +5,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/tuma-sms/tuma/internal/campaign"
 	"github.com/tuma-sms/tuma/internal/hours"
-	"github.com/tuma-sms/tuma/internal/ledger"
 )
 
 // Schedule is when a campaign would be sent at the accounts' rates and within the sending hours. It
@@ -111,9 +111,9 @@ func (p *preview) queue(s *Schedule) (queue []*queueing, ok bool) {
 		}
 		q := &queueing{account: account, country: stream.SendingHours.Country, left: float64(l.recipients), units: 1}
 		switch p.cards[account].Unit {
-		case ledger.UnitRequests:
+		case campaign.UnitRequests:
 			q.units = float64(l.calls) / q.left
-		case ledger.UnitSegments:
+		case campaign.UnitSegments:
 			q.units = float64(l.segments) / q.left
 		}
 		if q.country != "" {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/tuma-sms/tuma/internal/campaign"
 	"github.com/tuma-sms/tuma/internal/ledger"
 	"github.com/tuma-sms/tuma/internal/test/redistest"
 	"github.com/tuma-sms/tuma/producer"
@@ -38,9 +39,9 @@ func newBench(t *testing.T, options ...producer.Option) *bench {
 }
 
 // serve publishes an account as a worker does.
-func (b *bench) serve(name string, change ...func(*ledger.Card)) {
+func (b *bench) serve(name string, change ...func(*campaign.Card)) {
 	b.t.Helper()
-	card := ledger.Card{Name: name, Provider: "kobo", Unit: "messages", Concurrency: 8, Sender: "ACME",
+	card := campaign.Card{Name: name, Provider: "kobo", Unit: "messages", Concurrency: 8, Sender: "ACME",
 		Info: providers.Info{MaxRecipients: 500, MaxChars: 905, MaxSegments: 6, SenderAlphaMax: 11, SenderDigitsMax: 16}}
 	for _, f := range change {
 		f(&card)

@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tuma-sms/tuma/internal/ledger"
+	"github.com/tuma-sms/tuma/internal/campaign"
 	"github.com/tuma-sms/tuma/producer"
 )
 
@@ -50,7 +50,7 @@ func TestStatus_MissingRoutes(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	b.serve("kobo-main")
-	routes := []ledger.Route{{Match: "234", Via: []string{"kobo-main"}}}
+	routes := []campaign.Route{{Match: "234", Via: []string{"kobo-main"}}}
 	if err := b.ledger.PublishRoutes(t.Context(), routes); err != nil {
 		t.Fatal(err)
 	}
@@ -78,7 +78,7 @@ func TestStatus_ETAFollowsTheRateAndTheStart(t *testing.T) {
 	t.Parallel()
 	at := time.Now().Truncate(time.Second).UTC()
 	b := newBench(t, producer.WithClock(func() time.Time { return at }))
-	b.serve("kobo-main", func(c *ledger.Card) { c.Rate = 50 })
+	b.serve("kobo-main", func(c *campaign.Card) { c.Rate = 50 })
 	b.enqueue(good(), 1000)
 	if s := b.status("c"); s.ETA == nil || !s.ETA.Equal(at.Add(20*time.Second)) || s.Rate != 50 {
 		t.Errorf("ETA of 1000 recipients at 50/s = %v; want 20 seconds from now", s.ETA)
@@ -90,11 +90,11 @@ func TestStatus_ETAFollowsTheRateAndTheStart(t *testing.T) {
 	if s.State != producer.Scheduled || s.ETA == nil || !s.ETA.Equal(c.StartAt.Add(20*time.Second)) || s.StartAt == nil || !s.StartAt.Equal(c.StartAt) {
 		t.Errorf("status before StartAt = %+v; want scheduled, with an ETA 20 seconds after StartAt", s)
 	}
-	b.serve("kobo-main", func(c *ledger.Card) { c.Rate = 1e-9 })
+	b.serve("kobo-main", func(c *campaign.Card) { c.Rate = 1e-9 })
 	if s := b.status("c"); s.ETA != nil {
 		t.Errorf("ETA at one message in 30 years = %v; want nil", s.ETA)
 	}
-	b.serve("kobo-main", func(c *ledger.Card) { c.Rate, c.Unit = 50, "segments" })
+	b.serve("kobo-main", func(c *campaign.Card) { c.Rate, c.Unit = 50, "segments" })
 	if s := b.status("c"); s.ETA != nil {
 		t.Errorf("ETA by segments before the first call = %v; want nil", s.ETA)
 	}

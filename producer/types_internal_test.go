@@ -3,6 +3,7 @@ package producer
 import (
 	"testing"
 
+	"github.com/tuma-sms/tuma/internal/campaign"
 	"github.com/tuma-sms/tuma/internal/ledger"
 )
 
@@ -11,26 +12,26 @@ import (
 func TestConstants_AreTheLedgers(t *testing.T) {
 	t.Parallel()
 	for name, same := range map[string]bool{
-		"Marketing":           string(Marketing) == string(ledger.Marketing),
-		"Transactional":       string(Transactional) == string(ledger.Transactional),
-		"OnUnknownKeep":       OnUnknownKeep == ledger.KeepUnknown,
-		"OnUnknownResend":     OnUnknownResend == ledger.ResendUnknown,
-		"OnMissingFail":       OnMissingFail == ledger.MissingFail,
-		"OnMissingSkip":       OnMissingSkip == ledger.MissingSkip,
-		"OnMissingDefault":    OnMissingDefault == ledger.MissingDefault,
+		"Marketing":           string(Marketing) == string(campaign.Marketing),
+		"Transactional":       string(Transactional) == string(campaign.Transactional),
+		"OnUnknownKeep":       OnUnknownKeep == campaign.KeepUnknown,
+		"OnUnknownResend":     OnUnknownResend == campaign.ResendUnknown,
+		"OnMissingFail":       OnMissingFail == campaign.MissingFail,
+		"OnMissingSkip":       OnMissingSkip == campaign.MissingSkip,
+		"OnMissingDefault":    OnMissingDefault == campaign.MissingDefault,
 		"OriginHand":          OriginHand == ledger.OriginHand,
 		"OriginImport":        OriginImport == ledger.OriginImport,
 		"OriginKeyword":       OriginKeyword == ledger.OriginKeyword,
-		"DefaultMaxRejected":  DefaultMaxRejected == ledger.DefaultMaxRejected,
-		"ThresholdSample":     ThresholdSample == ledger.ThresholdSample,
-		"ThresholdSpan":       ThresholdSpan == ledger.ThresholdSpan,
-		"Uploading":           string(Uploading) == string(ledger.Uploading),
-		"Scheduled":           string(Scheduled) == string(ledger.Scheduled),
-		"Planning":            string(Planning) == string(ledger.Planning),
-		"Sending":             string(Sending) == string(ledger.Sending),
-		"Paused":              string(Paused) == string(ledger.Paused),
-		"Cancelled":           string(Cancelled) == string(ledger.Cancelled),
-		"Done":                string(Done) == string(ledger.Done),
+		"DefaultMaxRejected":  DefaultMaxRejected == campaign.DefaultMaxRejected,
+		"ThresholdSample":     ThresholdSample == campaign.ThresholdSample,
+		"ThresholdSpan":       ThresholdSpan == campaign.ThresholdSpan,
+		"Uploading":           string(Uploading) == string(campaign.Uploading),
+		"Scheduled":           string(Scheduled) == string(campaign.Scheduled),
+		"Planning":            string(Planning) == string(campaign.Planning),
+		"Sending":             string(Sending) == string(campaign.Sending),
+		"Paused":              string(Paused) == string(campaign.Paused),
+		"Cancelled":           string(Cancelled) == string(campaign.Cancelled),
+		"Done":                string(Done) == string(campaign.Done),
 		"Durability.Replicas": ledger.Durability(Durability{Fsync: true, Replicas: 2}) == ledger.Durability{Fsync: true, Replicas: 2},
 	} {
 		if !same {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/tuma-sms/tuma/internal/campaign"
 	"github.com/tuma-sms/tuma/internal/ledger"
 	"github.com/tuma-sms/tuma/providers"
 	"github.com/tuma-sms/tuma/ratelimit"
@@ -104,8 +105,8 @@ func newAccount(rdb redis.UniversalClient, a Account) (*account, error) {
 // no idempotency keys.
 func (a *account) keyTTL() time.Duration { return min(a.info.KeyTTL, ledger.MaxKeyAge) }
 
-func (a *account) card(cfg Config) ledger.Card {
-	return ledger.Card{Name: a.Name, Provider: a.info.Name, Info: a.info, Rate: float64(a.Rate), Burst: float64(a.Burst), Unit: a.Unit,
+func (a *account) card(cfg Config) campaign.Card {
+	return campaign.Card{Name: a.Name, Provider: a.info.Name, Info: a.info, Rate: float64(a.Rate), Burst: float64(a.Burst), Unit: a.Unit,
 		Sender: a.Sender, Concurrency: a.Concurrency, Price: a.Price, OnUnknown: a.OnUnknown, Country: cfg.Country, Windows: hoursAsText(cfg.Windows)}
 }
 

@@ -3,7 +3,7 @@ package worker
 import (
 	"testing"
 
-	"github.com/tuma-sms/tuma/internal/ledger"
+	"github.com/tuma-sms/tuma/internal/campaign"
 )
 
 // The constants are written out, so that the documentation shows their values. They must equal those
@@ -11,8 +11,8 @@ import (
 func TestConstantsAreTheLedgers(t *testing.T) {
 	t.Parallel()
 	for got, want := range map[string]string{
-		UnitMessages: ledger.UnitMessages, UnitSegments: ledger.UnitSegments, UnitRequests: ledger.UnitRequests,
-		OnUnknownKeep: ledger.KeepUnknown, OnUnknownResend: ledger.ResendUnknown,
+		UnitMessages: campaign.UnitMessages, UnitSegments: campaign.UnitSegments, UnitRequests: campaign.UnitRequests,
+		OnUnknownKeep: campaign.KeepUnknown, OnUnknownResend: campaign.ResendUnknown,
 	} {
 		if got != want {
 			t.Errorf("got %q, want %q", got, want)

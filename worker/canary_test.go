@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tuma-sms/tuma/internal/ledger"
+	"github.com/tuma-sms/tuma/internal/campaign"
 	"github.com/tuma-sms/tuma/internal/simulator"
 	"github.com/tuma-sms/tuma/producer"
 	"github.com/tuma-sms/tuma/providers"
@@ -93,7 +93,7 @@ func TestOfAFailingCampaignOnlyTheCanaryArrives(t *testing.T) {
 			if s.TooManyRejected == nil || *s.TooManyRejected != (producer.TooManyRejected{Bad: 50, Ended: 50, Canary: true}) || s.MaxRejected != producer.DefaultMaxRejected {
 				t.Errorf("got TooManyRejected %+v with MaxRejected %v %%", s.TooManyRejected, s.MaxRejected)
 			}
-			if b := s.BlockedBy; len(b) == 0 || b[0].Reason != "paused" || b[0].By != ledger.PausedTooMany || b[0].Since == nil {
+			if b := s.BlockedBy; len(b) == 0 || b[0].Reason != "paused" || b[0].By != campaign.PausedTooMany || b[0].Since == nil {
 				t.Errorf("unexpected BlockedBy: %+v", b)
 			}
 			r.eventually(30*time.Second, "the whole campaign to be planned", func() bool { return r.status("c").Batches >= 5000/500 })

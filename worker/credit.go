@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/tuma-sms/tuma/internal/campaign"
 	"github.com/tuma-sms/tuma/internal/ledger"
 	"github.com/tuma-sms/tuma/providers"
 )
@@ -91,7 +92,7 @@ func (s *batchSender) probe(ctx context.Context, look ledger.AccountCheck, g *le
 	got, err := balance(bctx, b)
 	cancel()
 	credit := providers.Cause(look.Reason) == providers.CauseCredit
-	report := ledger.CallReport{Outcome: ledger.CallHold, Reason: look.Reason, Jitter: rand.Float64()}
+	report := ledger.CallReport{Outcome: campaign.CallHold, Reason: look.Reason, Jitter: rand.Float64()}
 	switch e, isError := errors.AsType[*providers.Error](err); {
 	case isError && e != nil:
 		report.Reason, report.Code, credit = string(e.Cause), e.Code, false
@@ -183,7 +184,7 @@ func balanceRose(amount float64, before string) bool {
 // accepted in part, these are the segments of one message, otherwise those of the whole call.
 func (s *batchSender) unaffordableSegments(g *ledger.Generation, v verdict) int {
 	n := len(g.To)
-	if slices.ContainsFunc(v.records, func(r ledger.Record) bool { return r.Status == ledger.Accepted }) {
+	if slices.ContainsFunc(v.records, func(r campaign.Record) bool { return r.Status == campaign.Accepted }) {
 		n = 1
 	}
 	return n * max(1, s.segmentsOf(g))

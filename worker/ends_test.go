@@ -11,6 +11,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/tuma-sms/tuma/internal/campaign"
 	"github.com/tuma-sms/tuma/internal/ledger"
 	"github.com/tuma-sms/tuma/internal/simulator"
 	"github.com/tuma-sms/tuma/producer"
@@ -170,15 +171,15 @@ func TestQuickPausesDelayNothing(t *testing.T) {
 
 func TestAPlannerThatDiedAnywhereIsTakenUp(t *testing.T) {
 	t.Parallel()
-	const n = ledger.MaxPageRows + 900
+	const n = campaign.MaxPageRows + 900
 	r := newRig(t, simulator.Options{})
 	l := ledger.New(r.rdb)
 	gw := newStub(providers.Info{KeyTTL: keyTTL})
-	card := ledger.Card{Name: "kobo-main", Info: gw.info, Unit: worker.UnitMessages, Concurrency: 1}
+	card := campaign.Card{Name: "kobo-main", Info: gw.info, Unit: worker.UnitMessages, Concurrency: 1}
 	if err := l.Publish(t.Context(), "dead", card); err != nil {
 		t.Fatal(err)
 	}
-	if err := l.PublishRoutes(t.Context(), []ledger.Route{{Match: "254", Via: []string{"kobo-main"}}}); err != nil {
+	if err := l.PublishRoutes(t.Context(), []campaign.Route{{Match: "254", Via: []string{"kobo-main"}}}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := r.producer.Enqueue(t.Context(), producer.Campaign{ID: "c", Body: "b"}, producer.Numbers(kenyan(n)...)); err != nil {
@@ -186,8 +187,8 @@ func TestAPlannerThatDiedAnywhereIsTakenUp(t *testing.T) {
 	}
 	// The first planner commits a page and dies before it has queued the page's batches. The second
 	// planner has no routes, so it must use the snapshot.
-	snapshot := ledger.PlanSnapshot{Country: "KE", Accounts: []ledger.SnapshotAccount{{Name: "kobo-main", MaxRecipients: 400, BatchSize: 400}}}
-	plan, err := l.StartPlan(t.Context(), "c", func(ledger.Spec) (ledger.PlanSnapshot, error) { return snapshot, nil })
+	snapshot := campaign.PlanSnapshot{Country: "KE", Accounts: []campaign.SnapshotAccount{{Name: "kobo-main", MaxRecipients: 400, BatchSize: 400}}}
+	plan, err := l.StartPlan(t.Context(), "c", func(campaign.Spec) (campaign.PlanSnapshot, error) { return snapshot, nil })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -195,13 +196,13 @@ func TestAPlannerThatDiedAnywhereIsTakenUp(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		out := ledger.PlannedPage{First: 1, OpenBatchLimits: map[int]int{0: 4}, Carry: make([][]ledger.Call, 1)}
-		var to []ledger.Planned
+		out := campaign.PlannedPage{First: 1, OpenBatchLimits: map[int]int{0: 4}, Carry: make([][]campaign.Call, 1)}
+		var to []campaign.Planned
 		for i := range page.Inputs {
-			to = append(to, ledger.Planned{Row: i + 1, MSISDN: 254_710_000_000 + sms.MSISDN(i)})
+			to = append(to, campaign.Planned{Row: i + 1, MSISDN: 254_710_000_000 + sms.MSISDN(i)})
 		}
-		out.Batches = []ledger.PlannedBatch{{Calls: []int{400}, To: to[:400]}, {Calls: []int{400}, To: to[400:800]}}
-		out.Carry[0] = []ledger.Call{{To: to[800:]}}
+		out.Batches = []campaign.PlannedBatch{{Calls: []int{400}, To: to[:400]}, {Calls: []int{400}, To: to[400:800]}}
+		out.Carry[0] = []campaign.Call{{To: to[800:]}}
 		if _, _, err := plan.CommitPage(t.Context(), ledger.NewToken(), out); err != nil {
 			t.Fatal(err)
 		}
@@ -219,7 +220,7 @@ func TestPlanningWaitsForAnAccountAndForRoutes(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, simulator.Options{})
 	l := ledger.New(r.rdb)
-	if err := l.Publish(t.Context(), "gone", ledger.Card{Name: "kobo-main", Info: providers.Info{SenderOptional: true, MaxRecipients: 10}}); err != nil {
+	if err := l.Publish(t.Context(), "gone", campaign.Card{Name: "kobo-main", Info: providers.Info{SenderOptional: true, MaxRecipients: 10}}); err != nil {
 		t.Fatal(err)
 	}
 	r.enqueue("c", kenyan(20))
@@ -295,7 +296,7 @@ func TestRetentionKeepsUpHoweverManyThereAre(t *testing.T) {
 // moment.
 func (r *rig) enqueueAt(ctx context.Context, id string) {
 	r.t.Helper()
-	card := ledger.Card{Name: "kobo-main", Info: providers.Info{SenderOptional: true, MaxRecipients: 500}}
+	card := campaign.Card{Name: "kobo-main", Info: providers.Info{SenderOptional: true, MaxRecipients: 500}}
 	if err := ledger.New(r.rdb).Publish(ctx, "once", card); err != nil {
 		r.t.Fatal(err)
 	}

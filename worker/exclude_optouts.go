@@ -8,6 +8,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/tuma-sms/tuma/internal/campaign"
 	"github.com/tuma-sms/tuma/internal/ledger"
 	"github.com/tuma-sms/tuma/providers"
 	"github.com/tuma-sms/tuma/sms"
@@ -55,7 +56,7 @@ func (s *batchSender) excludeOptOuts(ctx context.Context, g *ledger.Generation) 
 	return true, s.wakeAll(ctx, s.id, s.camp.snapshot, s.camp.spec, s.keepNext(out.Wakes))
 }
 
-func numbersOf(to []ledger.Planned) []sms.MSISDN {
+func numbersOf(to []campaign.Planned) []sms.MSISDN {
 	out := make([]sms.MSISDN, len(to))
 	for i, p := range to {
 		out[i] = p.MSISDN
@@ -72,11 +73,11 @@ const blacklistTimeout = 10 * time.Second
 // all senders. addBlacklisted runs after the settle, which has recorded the rejections for this
 // campaign. If the worker dies in between, the gateway rejects the same recipients again in the
 // next campaign, and they are added then.
-func (s *batchSender) addBlacklisted(g *ledger.Generation, records []ledger.Record) {
+func (s *batchSender) addBlacklisted(g *ledger.Generation, records []campaign.Record) {
 	var numbers []sms.MSISDN
 	var entries []ledger.OptOut
 	for i, r := range records {
-		if r.Status == ledger.Rejected && r.Reason == providers.ReasonBlacklisted {
+		if r.Status == campaign.Rejected && r.Reason == providers.ReasonBlacklisted {
 			numbers = append(numbers, g.To[i].MSISDN)
 			entries = append(entries, ledger.OptOut{MSISDN: g.To[i].MSISDN, Origin: ledger.OriginGateway + ":" + s.acc.Name + ":" + r.Code})
 		}
@@ -86,11 +87,11 @@ func (s *batchSender) addBlacklisted(g *ledger.Generation, records []ledger.Reco
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), blacklistTimeout)
 	defer cancel()
-	list := ledger.AllSenders
+	list := campaign.AllSenders
 	if s.acc.info.BlacklistBySender {
 		var err error
 		if list, err = ledger.OptOutList(s.sender()); err != nil {
-			list = ledger.AllSenders
+			list = campaign.AllSenders
 		}
 	}
 	added, err := s.ledger.AddOptOuts(ctx, list, entries, true)
@@ -101,7 +102,7 @@ func (s *batchSender) addBlacklisted(g *ledger.Generation, records []ledger.Reco
 	if err != nil {
 		level = zerolog.ErrorLevel
 	}
-	s.log.WithLevel(level).Err(err).Str("campaign", s.id).Str("account", s.acc.Name).Str("list", ledger.ListCode(list)).Int("recipients", len(numbers)).
+	s.log.WithLevel(level).Err(err).Str("campaign", s.id).Str("account", s.acc.Name).Str("list", campaign.ListCode(list)).Int("recipients", len(numbers)).
 		Int("new", added).Msg("adding numbers that the gateway blacklists to the suppression list")
 }
 

@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tuma-sms/tuma/internal/ledger"
+	"github.com/tuma-sms/tuma/internal/campaign"
 	"github.com/tuma-sms/tuma/internal/simulator"
 	"github.com/tuma-sms/tuma/producer"
 	"github.com/tuma-sms/tuma/providers"
@@ -53,7 +53,7 @@ func mustParse(t *testing.T, number string) sms.MSISDN {
 func TestPlanningLeavesOutWhoHasOptedOut(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, simulator.Options{})
-	const n = 2*ledger.MaxPageRows + 500 // three pages
+	const n = 2*campaign.MaxPageRows + 500 // three pages
 	numbers := kenyan(n)
 	last := func(back uint64) string { return sms.MSISDN(254_710_000_000 + n - back).String() }
 	if got := r.optOut("", numbers[0], numbers[n-800]); got.Added != 2 || got.InFlight.Calls != 0 {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/tuma-sms/tuma/internal/campaign"
 	"github.com/tuma-sms/tuma/internal/ledger"
 	"github.com/tuma-sms/tuma/internal/planning"
 )
@@ -60,7 +61,7 @@ func (w *Worker) skipInPlanning(a ledger.Account, now time.Time) bool {
 type failoverRun struct {
 	*Worker
 	id   string
-	camp *campaign
+	camp *loadedCampaign
 	from int // the index of the stream that work is taken from
 	// targets holds the indexes of the accounts that can take the work. room is how many more
 	// batches each stream can take.
@@ -75,7 +76,7 @@ type failoverRun struct {
 // failOver moves the waiting work of accounts that have been held for long to the next accounts of
 // the campaign's routes. It moves only as much work as those accounts can send soon. The rest
 // stays, because the held account may recover first.
-func (w *Worker) failOver(ctx context.Context, sum ledger.Summary, c *campaign, openBatchLimits map[int]int, now time.Time) error {
+func (w *Worker) failOver(ctx context.Context, sum ledger.Summary, c *loadedCampaign, openBatchLimits map[int]int, now time.Time) error {
 	if len(c.snapshot.Routes) == 0 || len(c.snapshot.Accounts) < 2 || sum.StoppedBy != "" || sum.RetryRecord != "" || w.cfg.FailoverAfter < 0 {
 		return nil
 	}
@@ -114,7 +115,7 @@ func (w *Worker) failOver(ctx context.Context, sum ledger.Summary, c *campaign, 
 		}
 	}
 	for _, b := range waiting.Open {
-		if n, err := ledger.BatchStream(b); err == nil {
+		if n, err := campaign.BatchStream(b); err == nil {
 			room[n]--
 		}
 	}
@@ -137,7 +138,7 @@ func (w *Worker) failOver(ctx context.Context, sum ledger.Summary, c *campaign, 
 func (m *failoverRun) moveAll(ctx context.Context, waiting *ledger.Waiting, now time.Time) error {
 	looked := 0
 	for _, b := range waiting.Open {
-		if n, err := ledger.BatchStream(b); err != nil || n != m.from {
+		if n, err := campaign.BatchStream(b); err != nil || n != m.from {
 			continue
 		}
 		if looked++; looked > maxFailoverBatches || !m.roomLeft() {
@@ -154,7 +155,7 @@ func (m *failoverRun) moveAll(ctx context.Context, waiting *ledger.Waiting, now 
 			m.sweeper.moves.resumeAt(place, next)
 			return nil
 		}
-		if err := m.moveBatch(ctx, ledger.BatchName(m.from, next), now); err != nil {
+		if err := m.moveBatch(ctx, campaign.BatchName(m.from, next), now); err != nil {
 			return err
 		}
 	}
@@ -191,7 +192,7 @@ func (m *failoverRun) moveBatch(ctx context.Context, batch string, now time.Time
 	if err != nil {
 		return err
 	}
-	out, err := m.ledger.Move(ctx, m.id, ledger.NewToken(), part, m.camp.snapshot, m.openBatchLimit, func(p ledger.Planned, body string) int {
+	out, err := m.ledger.Move(ctx, m.id, ledger.NewToken(), part, m.camp.snapshot, m.openBatchLimit, func(p campaign.Planned, body string) int {
 		return m.target(p, body, part.Been)
 	})
 	if ledger.AsUnreadable(err) != nil {
@@ -205,7 +206,7 @@ func (m *failoverRun) moveBatch(ctx context.Context, batch string, now time.Time
 	for _, x := range out.Wakes {
 		// The wake-ups of the held account's own next batches are dropped, because those batches
 		// are moved next.
-		if n, err := ledger.BatchStream(x.Batch); err == nil && n != m.from {
+		if n, err := campaign.BatchStream(x.Batch); err == nil && n != m.from {
 			m.room[n]--
 			wakes = append(wakes, x)
 		}
@@ -217,7 +218,7 @@ func (m *failoverRun) moveBatch(ctx context.Context, batch string, now time.Time
 // its route where the recipient has not been yet, if that account has room and accepts the body. A
 // recipient never returns to an earlier account. target returns -1 if the recipient must stay where
 // it is.
-func (m *failoverRun) target(p ledger.Planned, body string, been []int) int {
+func (m *failoverRun) target(p campaign.Planned, body string, been []int) int {
 	for _, name := range planning.RouteOf(m.camp.snapshot, p.MSISDN.String()) {
 		n := planning.AccountNumber(m.camp.snapshot, name)
 		if n < 0 || !m.targets[n] || slices.ContainsFunc(been, func(stream int) bool { return stream%len(m.camp.snapshot.Accounts) == n }) ||

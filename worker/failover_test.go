@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tuma-sms/tuma/internal/campaign"
 	"github.com/tuma-sms/tuma/internal/ledger"
 	"github.com/tuma-sms/tuma/internal/simulator"
 	"github.com/tuma-sms/tuma/producer"
@@ -237,7 +238,7 @@ func TestPlanningPassesOverAnAccountThatIsHeldForLong(t *testing.T) {
 	r.startRouted(100*time.Millisecond, a, b)
 	a.unreachable.Store(true)
 	l := ledger.New(r.rdb)
-	hold, err := l.ReportCall(t.Context(), "a", ledger.CallReport{Outcome: ledger.CallHold, Reason: "connection", Jitter: 1})
+	hold, err := l.ReportCall(t.Context(), "a", ledger.CallReport{Outcome: campaign.CallHold, Reason: "connection", Jitter: 1})
 	if err != nil || !hold.Held() {
 		t.Fatal(hold, err)
 	}

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/tuma-sms/tuma/internal/campaign"
 	"github.com/tuma-sms/tuma/internal/ledger"
 	"github.com/tuma-sms/tuma/internal/queue"
 )
@@ -26,7 +27,7 @@ func (s *batchSender) sliceOver(ctx context.Context) (bool, error) {
 		s.startedAt = time.Now() // all waiting tasks belong to this campaign
 		return false, nil
 	}
-	n, err := s.queue.Length(ctx, queue.SendQueue(s.acc.Name, s.camp.spec.Class == ledger.Transactional))
+	n, err := s.queue.Length(ctx, queue.SendQueue(s.acc.Name, s.camp.spec.Class == campaign.Transactional))
 	if n == 0 {
 		s.startedAt = time.Now()
 	}
@@ -145,9 +146,9 @@ func accountsInUse(sum ledger.Summary) []string {
 	switch {
 	case sum.PausedBy != "", sum.StoppedBy != "":
 		return nil
-	case len(sum.Accounts) == 0 && sum.State == ledger.Planning && sum.Spec.Via != "":
+	case len(sum.Accounts) == 0 && sum.State == campaign.Planning && sum.Spec.Via != "":
 		return []string{sum.Spec.Via}
-	case sum.Pending == 0 && sum.State != ledger.Planning:
+	case sum.Pending == 0 && sum.State != campaign.Planning:
 		return nil
 	}
 	return sum.Accounts
@@ -186,7 +187,7 @@ func (f campaignAccounts) count(open []ledger.IndexEntry, own map[string]*accoun
 
 // joinAccounts adds a campaign at once to the number of campaigns that share each of its accounts.
 // The next sweep counts all campaigns again.
-func (w *Worker) joinAccounts(ctx context.Context, f ledger.PlanSnapshot) error {
+func (w *Worker) joinAccounts(ctx context.Context, f campaign.PlanSnapshot) error {
 	for _, a := range f.Accounts {
 		if err := w.ledger.AddCampaign(ctx, a.Name); err != nil {
 			return err

@@ -4,6 +4,7 @@ import (
 	"maps"
 	"testing"
 
+	"github.com/tuma-sms/tuma/internal/campaign"
 	"github.com/tuma-sms/tuma/internal/ledger"
 )
 
@@ -19,12 +20,12 @@ func TestAWindowIsShared(t *testing.T) {
 func TestCampaignsOfAnAccountAreCounted(t *testing.T) {
 	t.Parallel()
 	var s sweeper
-	s.note("a", ledger.Summary{State: ledger.Sending, Accounts: []string{"kobo", "at"}, Counts: ledger.Counts{Pending: 1}})
-	s.note("b", ledger.Summary{State: ledger.Sending, Accounts: []string{"kobo"}, Counts: ledger.Counts{Pending: 1}})
-	s.note("planning", ledger.Summary{State: ledger.Planning, Spec: ledger.Spec{Via: "kobo"}})
-	s.note("paused", ledger.Summary{State: ledger.Paused, PausedBy: "operator", Accounts: []string{"kobo"}, Counts: ledger.Counts{Pending: 1}})
-	s.note("stopped", ledger.Summary{State: ledger.Cancelled, StoppedBy: "cancelled", Accounts: []string{"kobo"}, Counts: ledger.Counts{Pending: 1}})
-	s.note("through", ledger.Summary{State: ledger.Done, Accounts: []string{"kobo"}})
+	s.note("a", ledger.Summary{State: campaign.Sending, Accounts: []string{"kobo", "at"}, Counts: campaign.Counts{Pending: 1}})
+	s.note("b", ledger.Summary{State: campaign.Sending, Accounts: []string{"kobo"}, Counts: campaign.Counts{Pending: 1}})
+	s.note("planning", ledger.Summary{State: campaign.Planning, Spec: campaign.Spec{Via: "kobo"}})
+	s.note("paused", ledger.Summary{State: campaign.Paused, PausedBy: "operator", Accounts: []string{"kobo"}, Counts: campaign.Counts{Pending: 1}})
+	s.note("stopped", ledger.Summary{State: campaign.Cancelled, StoppedBy: "cancelled", Accounts: []string{"kobo"}, Counts: campaign.Counts{Pending: 1}})
+	s.note("through", ledger.Summary{State: campaign.Done, Accounts: []string{"kobo"}})
 	open := []ledger.IndexEntry{{ID: "a"}, {ID: "b"}, {ID: "planning"}, {ID: "paused"}, {ID: "stopped"}, {ID: "through"}}
 	own := map[string]*account{"qs": nil}
 	if got := s.flows.count(open, own); !maps.Equal(got, map[string]int{"kobo": 3, "at": 1}) {

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/tuma-sms/tuma/internal/campaign"
 	"github.com/tuma-sms/tuma/internal/hours"
 	"github.com/tuma-sms/tuma/internal/ledger"
 )
@@ -86,7 +87,7 @@ func (c *schedule) next() *schedule {
 // at any time.
 func (s *batchSender) readSchedule(ctx context.Context) (*schedule, error) {
 	stream, err := s.camp.snapshot.StreamOf(s.batch)
-	if err != nil || stream.SendingHours == (ledger.CountryHours{}) {
+	if err != nil || stream.SendingHours == (campaign.CountryHours{}) {
 		return nil, err
 	}
 	w, err := s.hours.get(stream.SendingHours)
@@ -119,9 +120,9 @@ func (s *batchSender) whileClosed(ctx context.Context, g *ledger.Generation) (st
 }
 
 // snapshotHours returns the configured sending hours, for the plan snapshot of a campaign.
-func (w *Worker) snapshotHours() (out []ledger.CountryHours) {
+func (w *Worker) snapshotHours() (out []campaign.CountryHours) {
 	for _, country := range slices.Sorted(maps.Keys(w.cfg.Windows)) {
-		out = append(out, ledger.CountryHours{Country: country, Hours: w.cfg.Windows[country].String()})
+		out = append(out, campaign.CountryHours{Country: country, Hours: w.cfg.Windows[country].String()})
 	}
 	return out
 }
@@ -142,8 +143,8 @@ func (w *Worker) checkSendingHours() error {
 			accounts[name] = true
 		}
 	}
-	if n := max(1, len(accounts)) * (1 + len(w.cfg.Windows)); n > ledger.MaxStreams {
-		mistakes = append(mistakes, fmt.Errorf("%d accounts in routes with sending hours of %d countries make %d streams; at most %d are possible", len(accounts), len(w.cfg.Windows), n, ledger.MaxStreams))
+	if n := max(1, len(accounts)) * (1 + len(w.cfg.Windows)); n > campaign.MaxStreams {
+		mistakes = append(mistakes, fmt.Errorf("%d accounts in routes with sending hours of %d countries make %d streams; at most %d are possible", len(accounts), len(w.cfg.Windows), n, campaign.MaxStreams))
 	}
 	return errors.Join(mistakes...)
 }
@@ -159,10 +160,10 @@ func hoursAsText(byCountry map[string]Hours) map[string]string {
 // hoursCache caches windows by country and hours, because loading time zones is slow.
 type hoursCache struct {
 	mu sync.Mutex
-	by map[ledger.CountryHours]*hours.Window
+	by map[campaign.CountryHours]*hours.Window
 }
 
-func (c *hoursCache) get(x ledger.CountryHours) (*hours.Window, error) {
+func (c *hoursCache) get(x campaign.CountryHours) (*hours.Window, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if w := c.by[x]; w != nil {
@@ -177,7 +178,7 @@ func (c *hoursCache) get(x ledger.CountryHours) (*hours.Window, error) {
 		return nil, err
 	}
 	if c.by == nil {
-		c.by = map[ledger.CountryHours]*hours.Window{}
+		c.by = map[campaign.CountryHours]*hours.Window{}
 	}
 	c.by[x] = w
 	return w, nil

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tuma-sms/tuma/internal/campaign"
 	"github.com/tuma-sms/tuma/internal/ledger"
 	"github.com/tuma-sms/tuma/providers"
 	"github.com/tuma-sms/tuma/sms"
@@ -52,7 +53,7 @@ func TestOnlyTheOneMessageThatCanBeTheCallsIsFound(t *testing.T) {
 			t.Parallel()
 			m := matcher{from: noon.Add(-2 * time.Minute), to: noon.Add(2 * time.Minute), sender: "ACME", parts: max(1, tt.parts), others: tt.others,
 				known: func(id string) bool { return id == "known" }}
-			got := m.among(tt.listed, []ledger.Planned{{Row: 1, MSISDN: one}, {Row: 2, MSISDN: two}})
+			got := m.among(tt.listed, []campaign.Planned{{Row: 1, MSISDN: one}, {Row: 2, MSISDN: two}})
 			if !maps.Equal(got, tt.want) {
 				t.Errorf("found %v, want %v", got, tt.want)
 			}

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tuma-sms/tuma/internal/campaign"
 	"github.com/tuma-sms/tuma/internal/ledger"
 	"github.com/tuma-sms/tuma/internal/planning"
 	"github.com/tuma-sms/tuma/internal/simulator"
@@ -272,13 +273,13 @@ func TestAPlannerThatTakesOverKnowsEveryonesText(t *testing.T) {
 	r := newRig(t, simulator.Options{})
 	l := ledger.New(r.rdb)
 	h := newBodyChecker(t, share, providers.Info{KeyTTL: keyTTL})
-	card := ledger.Card{Name: "kobo-main", Info: h.info, Unit: worker.UnitMessages, Concurrency: 1}
+	card := campaign.Card{Name: "kobo-main", Info: h.info, Unit: worker.UnitMessages, Concurrency: 1}
 	if err := l.Publish(t.Context(), "dead", card); err != nil {
 		t.Fatal(err)
 	}
 	r.enqueueGreeting(producer.Campaign{ID: "c", Via: "kobo-main", MaxSegments: n - 1}, n, share)
-	plan, err := l.StartPlan(t.Context(), "c", func(s ledger.Spec) (ledger.PlanSnapshot, error) {
-		return ledger.PlanSnapshot{Country: "KE", Accounts: []ledger.SnapshotAccount{planning.Account(card, s, 0)}}, nil
+	plan, err := l.StartPlan(t.Context(), "c", func(s campaign.Spec) (campaign.PlanSnapshot, error) {
+		return campaign.PlanSnapshot{Country: "KE", Accounts: []campaign.SnapshotAccount{planning.Account(card, s, 0)}}, nil
 	})
 	if err != nil {
 		t.Fatal(err)

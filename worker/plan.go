@@ -8,6 +8,7 @@ import (
 	"iter"
 	"strconv"
 
+	"github.com/tuma-sms/tuma/internal/campaign"
 	"github.com/tuma-sms/tuma/internal/ledger"
 	"github.com/tuma-sms/tuma/internal/planning"
 	"github.com/tuma-sms/tuma/internal/queue"
@@ -18,7 +19,7 @@ import (
 // planned, the campaign is stopped, another planner has committed the page first, or this worker
 // drains. Each page is committed separately, so planning may be interrupted at any point.
 func (w *Worker) plan(ctx context.Context, p queue.Pointer) error {
-	plan, err := w.ledger.StartPlan(ctx, p.Campaign, func(spec ledger.Spec) (ledger.PlanSnapshot, error) {
+	plan, err := w.ledger.StartPlan(ctx, p.Campaign, func(spec campaign.Spec) (campaign.PlanSnapshot, error) {
 		// A snapshot that exists applies, even if this worker does not have the snapshot's accounts
 		// and routes.
 		if f, _, err := w.ledger.Snapshot(ctx, p.Campaign); err != nil || len(f.Accounts) > 0 {
@@ -131,12 +132,12 @@ type committed struct {
 // commitPage commits a page once the page before it is committed, and queues the batches that this
 // commit opens. If one task plans and sends the campaign, commitPage returns the first batch
 // instead of queueing it.
-func (w *Worker) commitPage(ctx context.Context, plan *ledger.Plan, page ledger.PlannedPage, before *future[committed]) (c committed, err error) {
+func (w *Worker) commitPage(ctx context.Context, plan *ledger.Plan, page campaign.PlannedPage, before *future[committed]) (c committed, err error) {
 	page.OpenBatchLimits = map[int]int{}
 	for n := range plan.Snapshot.Streams() {
 		page.OpenBatchLimits[n] = min(firstOpenBatchLimit*(page.Page+1), w.openBatchLimit(ctx, plan.Snapshot.Stream(n).Account.Name))
 	}
-	packed := page.Pack()
+	packed := ledger.PackPage(page)
 	if c, err := before.wait(); err != nil {
 		return c, err
 	}
@@ -154,9 +155,9 @@ func (w *Worker) commitPage(ctx context.Context, plan *ledger.Plan, page ledger.
 
 // takeSnapshot collects everything that the planning of a campaign depends on: country, sending
 // hours, routes and accounts.
-func (w *Worker) takeSnapshot(ctx context.Context, id string, spec ledger.Spec) (ledger.PlanSnapshot, error) {
-	f := ledger.PlanSnapshot{Country: spec.Country}
-	if spec.Class != ledger.Transactional {
+func (w *Worker) takeSnapshot(ctx context.Context, id string, spec campaign.Spec) (campaign.PlanSnapshot, error) {
+	f := campaign.PlanSnapshot{Country: spec.Country}
+	if spec.Class != campaign.Transactional {
 		f.SendingHours = w.snapshotHours()
 	}
 	now, err := w.ledger.Now(ctx)
@@ -222,7 +223,7 @@ func catchUp(ctx context.Context, plan *ledger.Plan, pl *planning.Planner) (firs
 
 // checkComplete returns an error if the last page does not end with the campaign's last recipient.
 // Without this error, recipients missing from a truncated page would be pending for ever.
-func checkComplete(plan *ledger.Plan, page ledger.Page) error {
+func checkComplete(plan *ledger.Plan, page campaign.Page) error {
 	rows := page.First + len(page.Inputs) - 1
 	if page.Number+1 != plan.Pages || rows == plan.Total {
 		return nil

@@ -10,6 +10,7 @@ import (
 
 	"github.com/hibiken/asynq"
 
+	"github.com/tuma-sms/tuma/internal/campaign"
 	"github.com/tuma-sms/tuma/internal/ledger"
 	"github.com/tuma-sms/tuma/internal/queue"
 )
@@ -39,8 +40,8 @@ func (w *Worker) orQuarantine(ctx context.Context, id, work string, err error) e
 // record once, without the record's bytes, because they may hold numbers or a message body. If
 // leave is true, the work that needs the record leaves the open set.
 func (w *Worker) quarantine(ctx context.Context, id, work string, u *ledger.Unreadable, leave bool) error {
-	c, openBatchLimit := &campaign{}, 0
-	if _, err := ledger.BatchStream(work); err == nil && leave {
+	c, openBatchLimit := &loadedCampaign{}, 0
+	if _, err := campaign.BatchStream(work); err == nil && leave {
 		if c, err = w.campaign(ctx, id); err != nil {
 			return err // the campaign's main record is unreadable too: the sweeper quarantines it
 		}
@@ -82,9 +83,9 @@ func (s *batchSender) keepAnswer(c *ledger.Claim, g *ledger.Generation, v verdic
 		return
 	}
 	answer := struct {
-		UUID    string          `json:"uuid"`
-		Deed    string          `json:"deed"`
-		Records []ledger.Record `json:"records"`
+		UUID    string            `json:"uuid"`
+		Deed    string            `json:"deed"`
+		Records []campaign.Record `json:"records"`
 	}{c.IdempotencyKey.String(), v.action.String(), v.records}
 	b, err := json.Marshal(answer)
 	if err != nil {

@@ -16,7 +16,7 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/rs/zerolog"
 
-	"github.com/tuma-sms/tuma/internal/ledger"
+	"github.com/tuma-sms/tuma/internal/campaign"
 	"github.com/tuma-sms/tuma/internal/queue"
 	"github.com/tuma-sms/tuma/internal/simulator"
 	"github.com/tuma-sms/tuma/producer"
@@ -191,7 +191,7 @@ func TestWhatCannotBeReadStopsNothingElse(t *testing.T) {
 
 func TestWhatWasMendedGoesOnAfterResume(t *testing.T) {
 	t.Parallel()
-	const page, n = ledger.MaxPageRows, ledger.MaxPageRows + 200
+	const page, n = campaign.MaxPageRows, campaign.MaxPageRows + 200
 	r := newRig(t, simulator.Options{})
 	gateway, account := r.fiveCallsABatch()
 	r.publishAccount(account)

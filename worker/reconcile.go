@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/tuma-sms/tuma/internal/campaign"
 	"github.com/tuma-sms/tuma/internal/ledger"
 	"github.com/tuma-sms/tuma/providers"
 	"github.com/tuma-sms/tuma/sms"
@@ -63,13 +64,13 @@ func (a *account) keepIDsFor() time.Duration {
 
 // noteSent records the IDs of accepted messages. The caller settles those messages only afterwards;
 // ledger.Attempt explains why.
-func (s *batchSender) noteSent(ctx context.Context, c *ledger.Claim, records []ledger.Record) error {
+func (s *batchSender) noteSent(ctx context.Context, c *ledger.Claim, records []campaign.Record) error {
 	if !s.acc.tracked() {
 		return nil
 	}
 	var ids []string
 	for _, r := range records {
-		if r.Status == ledger.Accepted && r.MessageID != "" {
+		if r.Status == campaign.Accepted && r.MessageID != "" {
 			ids = append(ids, r.MessageID)
 		}
 	}
@@ -85,7 +86,7 @@ func (s *batchSender) endAttempt(ctx context.Context, c *ledger.Claim, g *ledger
 		return
 	}
 	for _, r := range v.records {
-		if r.Status == ledger.Unknown || r.Status == ledger.Accepted && r.MessageID == "" {
+		if r.Status == campaign.Unknown || r.Status == campaign.Accepted && r.MessageID == "" {
 			return // the gateway may report a message of this attempt with an ID that is not recorded
 		}
 	}
@@ -128,14 +129,14 @@ func (s *batchSender) lookUp(ctx context.Context, c *ledger.Claim, g *ledger.Gen
 		return stepDone, time.Time{}, err
 	}
 	found, err := s.find(ctx, c, g)
-	why := ledger.ReasonNotFound
+	why := campaign.ReasonNotFound
 	if err != nil {
 		why = c.Why
 		s.log.Warn().Err(err).Str("campaign", s.id).Str("account", s.acc.Name).Int("look", c.Lookups+1).Msg("could not look up a call of unknown outcome at the gateway")
 	}
-	records, basis, wait := g.Found(found, why), ledger.SettleLookup, lookupDelay(s.acc.ReconcileFor, c.Lookups+1)
+	records, basis, wait := g.Found(found, why), campaign.SettleLookup, lookupDelay(s.acc.ReconcileFor, c.Lookups+1)
 	if c.Lookups+1 >= maxLookups {
-		basis, wait = ledger.SettleAbandon, backOff(1) // backOff(1) is the delay before recipients are resent
+		basis, wait = campaign.SettleAbandon, backOff(1) // backOff(1) is the delay before recipients are resent
 	}
 	s.log.Info().Str("campaign", s.id).Str("batch", s.batch).Str("account", s.acc.Name).Int("look", c.Lookups+1).
 		Int("found", len(found)).Int("recipients", len(g.To)).Msg("looked up a call of unknown outcome at the gateway")
@@ -215,7 +216,7 @@ type matcher struct {
 // call's if it is the only candidate for its recipient. A candidate was sent in the call's time
 // from the call's sender, and its ID is not known. No other unresolved call may have gone to that
 // number. among has no side effects.
-func (m matcher) among(listed []providers.TakenMessage, to []ledger.Planned) map[sms.MSISDN]string {
+func (m matcher) among(listed []providers.TakenMessage, to []campaign.Planned) map[sms.MSISDN]string {
 	wanted := make(map[sms.MSISDN][]string, len(to))
 	for _, p := range to {
 		if !m.others[p.MSISDN] {

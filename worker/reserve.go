@@ -5,13 +5,14 @@ import (
 	"errors"
 	"time"
 
+	"github.com/tuma-sms/tuma/internal/campaign"
 	"github.com/tuma-sms/tuma/internal/ledger"
 	"github.com/tuma-sms/tuma/ratelimit"
 )
 
 // limiter returns the account's limiter for the campaign's class.
 func (s *batchSender) limiter() ratelimit.Limiter {
-	if s.camp.spec.Class == ledger.Transactional {
+	if s.camp.spec.Class == campaign.Transactional {
 		return s.acc.transactional
 	}
 	return s.acc.bulk
@@ -19,7 +20,7 @@ func (s *batchSender) limiter() ratelimit.Limiter {
 
 // pacer returns the pacer for the campaign's class.
 func (s *batchSender) pacer() *pacer {
-	if s.camp.spec.Class == ledger.Transactional {
+	if s.camp.spec.Class == campaign.Transactional {
 		return s.acc.urgentPace
 	}
 	return s.acc.bulkPace
@@ -100,7 +101,7 @@ func (s *batchSender) reserve(ctx context.Context, n int) (turn time.Time, ok bo
 // than this. Slots for bulk calls reserve less far ahead, so that a transactional call always finds
 // a free turn.
 func (s *batchSender) maxWait() time.Duration {
-	if s.camp.spec.Class == ledger.Transactional {
+	if s.camp.spec.Class == campaign.Transactional {
 		return time.Second
 	}
 	return 800 * time.Millisecond

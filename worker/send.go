@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/tuma-sms/tuma/internal/campaign"
 	"github.com/tuma-sms/tuma/internal/ledger"
 	"github.com/tuma-sms/tuma/internal/queue"
 	"github.com/tuma-sms/tuma/providers"
@@ -36,7 +37,7 @@ type batchSender struct {
 	id       string
 	batch    string
 	pointer  queue.Pointer
-	camp     *campaign
+	camp     *loadedCampaign
 	segments int // segments of one message of a plain campaign
 	// next is a batch that a settle opened and that this slot sends next. The slot may go from one
 	// batch to the next until chainUntil.
@@ -279,10 +280,10 @@ func (s *batchSender) whilePaused(ctx context.Context) (step, time.Time, error) 
 
 // abandon settles a doubtful generation as unknown. It will not be submitted again.
 func (s *batchSender) abandon(c *ledger.Claim, g *ledger.Generation, why string) error {
-	records := fill(len(g.To), ledger.Record{Status: ledger.Unknown, Reason: why})
+	records := fill(len(g.To), campaign.Record{Status: campaign.Unknown, Reason: why})
 	wait := backOff(1) // delay before recipients are resent
 	return s.endClaim("abandon", func(ctx context.Context) (ledger.Settled, error) {
-		return s.ledger.Settle(ctx, c, records, ledger.SettleAbandon, s.segmentsOf(g), wait)
+		return s.ledger.Settle(ctx, c, records, campaign.SettleAbandon, s.segmentsOf(g), wait)
 	})
 }
 
@@ -311,7 +312,7 @@ func (s *batchSender) submitCall(at submission, after []*ledger.Generation) (*su
 	v := judge(results, err, situation{recipients: len(to), doubt: c.Doubt, hasKeys: s.acc.info.KeyTTL > 0, reconcileFor: s.acc.reconcileFor(), tries: c.Tries, claims: c.Claims, probe: look.Probe,
 		maxAttempts: s.acc.MaxAttempts, lastAccepted: look.LastAccepted, first: c.First, now: c.At})
 	s.logCall(c, g, v, err, time.Since(at.start))
-	if v.outcome == ledger.CallOK {
+	if v.outcome == campaign.CallOK {
 		s.acc.slowStart.noteAccepted(time.Now())
 	}
 	next, st, err := s.applyVerdict(at, v, after)
@@ -341,8 +342,8 @@ func (s *batchSender) sender() string {
 	return s.acc.Sender
 }
 
-func fill(n int, r ledger.Record) []ledger.Record {
-	out := make([]ledger.Record, n)
+func fill(n int, r campaign.Record) []campaign.Record {
+	out := make([]campaign.Record, n)
 	for i := range out {
 		out[i] = r
 	}

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/tuma-sms/tuma/internal/campaign"
 	"github.com/tuma-sms/tuma/internal/ledger"
 	"github.com/tuma-sms/tuma/providers"
 )
@@ -69,7 +70,7 @@ func (s *batchSender) writeVerdict(ctx context.Context, c *ledger.Claim, g *ledg
 		if err == nil && out.Stale {
 			// The lease ended meanwhile, and the call may have been settled as unknown. It is still
 			// worth recording that the call was certainly not sent.
-			return s.ledger.Settle(ctx, c, fill(len(g.To), ledger.Record{Reason: ledger.ReasonNotSent, Code: v.code}), ledger.SettleVerdict, s.segmentsOf(g), 0)
+			return s.ledger.Settle(ctx, c, fill(len(g.To), campaign.Record{Reason: campaign.ReasonNotSent, Code: v.code}), campaign.SettleVerdict, s.segmentsOf(g), 0)
 		}
 		return out, err
 	case actionSplit:
@@ -81,8 +82,8 @@ func (s *batchSender) writeVerdict(ctx context.Context, c *ledger.Claim, g *ledg
 	}
 	out, err := s.ledger.Doubt(ctx, c, v.backOff, v.count)
 	if err == nil && out.Count >= s.acc.MaxAttempts {
-		records := fill(len(g.To), ledger.Record{Status: ledger.Unknown, Reason: v.reason, Code: v.code})
-		return s.ledger.Settle(ctx, c, records, ledger.SettleAbandon, s.segmentsOf(g), 0)
+		records := fill(len(g.To), campaign.Record{Status: campaign.Unknown, Reason: v.reason, Code: v.code})
+		return s.ledger.Settle(ctx, c, records, campaign.SettleAbandon, s.segmentsOf(g), 0)
 	}
 	return out, err
 }
@@ -131,7 +132,7 @@ func (s *batchSender) endClaim(what string, write func(context.Context) (ledger.
 // report records on the account how the call went. A failure is only logged: if Redis is away, the
 // next call reports instead.
 func (s *batchSender) report(c *ledger.Claim, g *ledger.Generation, v verdict) {
-	if v.outcome == ledger.CallOK && v.cooldown <= 0 {
+	if v.outcome == campaign.CallOK && v.cooldown <= 0 {
 		s.noteSuccess(c.At)
 		return
 	}
@@ -147,14 +148,14 @@ func (s *batchSender) report(c *ledger.Claim, g *ledger.Generation, v verdict) {
 	if v.outcome == "" {
 		return
 	}
-	if v.outcome == ledger.CallOK {
+	if v.outcome == campaign.CallOK {
 		s.noteSuccess(c.At)
 		return
 	}
 	s.reportSuccesses() // report earlier successes first, to keep the order of events
 	s.acc.health.forget()
 	r := ledger.CallReport{Outcome: v.outcome, Claimed: c.At, Reason: v.reason, Code: v.code, Jitter: rand.Float64()}
-	if v.outcome == ledger.CallHold && v.reason == string(providers.CauseCredit) {
+	if v.outcome == campaign.CallHold && v.reason == string(providers.CauseCredit) {
 		r.Balance, r.Size = s.askBalance(ctx, s.acc), s.unaffordableSegments(g, v)
 	}
 	hold, err := s.ledger.ReportCall(ctx, s.acc.Name, r)

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/tuma-sms/tuma/internal/campaign"
 	"github.com/tuma-sms/tuma/internal/ledger"
 )
 
@@ -77,7 +78,7 @@ func (s *batchSender) reportLocked(h *accountHealth) {
 	ctx, cancel := context.WithTimeout(context.Background(), leaseMargin/3)
 	defer cancel()
 	now := time.Now()
-	hold, err := s.ledger.ReportCall(ctx, s.acc.Name, ledger.CallReport{Outcome: ledger.CallOK, Claimed: h.claimed, Calls: h.calls, Jitter: rand.Float64()})
+	hold, err := s.ledger.ReportCall(ctx, s.acc.Name, ledger.CallReport{Outcome: campaign.CallOK, Claimed: h.claimed, Calls: h.calls, Jitter: rand.Float64()})
 	h.calls, h.reportedAt, h.open, h.free = 0, now, err == nil && !hold.Held(), false
 	if err == nil && h.open && s.acc.Rate == 0 {
 		h.free, err = s.acc.free(ctx)
@@ -130,7 +131,7 @@ func (s *batchSender) settleAndClaimNext(at submission, v verdict, after []*ledg
 // canClaimNext reports whether the next call needs neither an account check nor a wait.
 func (s *batchSender) canClaimNext(at submission, v verdict, after []*ledger.Generation) bool {
 	switch {
-	case v.action != actionSettle, v.outcome != ledger.CallOK, v.settleReason != ledger.SettleAnswer, v.pause != "", v.cooldown > 0, at.look.Probe:
+	case v.action != actionSettle, v.outcome != campaign.CallOK, v.settleReason != campaign.SettleAnswer, v.pause != "", v.cooldown > 0, at.look.Probe:
 		return false
 	case len(after) == 0, !after[0].Ready, after[0].Number != 0:
 		return false

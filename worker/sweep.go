@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/tuma-sms/tuma/internal/campaign"
 	"github.com/tuma-sms/tuma/internal/ledger"
 	"github.com/tuma-sms/tuma/internal/queue"
 )
@@ -125,7 +126,7 @@ func (w *Worker) sweepCampaign(ctx context.Context, e ledger.IndexEntry, now tim
 		return w.quarantine(ctx, e.ID, "", ledger.AsUnreadable(err), false)
 	case err != nil:
 		return err
-	case sum.State == ledger.Uploading:
+	case sum.State == campaign.Uploading:
 		if now.Sub(e.Since) > staleUpload {
 			return w.ledger.RemoveFromOpenIndex(ctx, e)
 		}
@@ -144,7 +145,7 @@ func (w *Worker) sweepCampaign(ctx context.Context, e ledger.IndexEntry, now tim
 	} else {
 		delete(w.sweeper.retries, e.ID)
 	}
-	if sum.State == ledger.Done || sum.State == ledger.Cancelled && sum.Pending == 0 {
+	if sum.State == campaign.Done || sum.State == campaign.Cancelled && sum.Pending == 0 {
 		if sum.RetryRecord != "" {
 			return nil
 		}
@@ -163,7 +164,7 @@ func (w *Worker) sweepCampaign(ctx context.Context, e ledger.IndexEntry, now tim
 
 // sweepOpen queues those batches of an open campaign that are due.
 func (w *Worker) sweepOpen(ctx context.Context, id string, sum ledger.Summary, now time.Time) error {
-	c := &campaign{spec: sum.Spec, total: sum.Total}
+	c := &loadedCampaign{spec: sum.Spec, total: sum.Total}
 	openBatchLimits := map[int]int{}
 	if len(sum.Accounts) > 0 {
 		var err error
@@ -195,7 +196,7 @@ func (w *Worker) sweepOpen(ctx context.Context, id string, sum ledger.Summary, n
 
 // sweepWork looks for the wake-up of overdue work. If the wake-up is lost or its worker has fallen
 // silent, sweepWork queues a new one.
-func (w *Worker) sweepWork(ctx context.Context, sum ledger.Summary, c *campaign, x ledger.Wake, now time.Time) error {
+func (w *Worker) sweepWork(ctx context.Context, sum ledger.Summary, c *loadedCampaign, x ledger.Wake, now time.Time) error {
 	id, name := sum.ID, c.firstQueue()
 	p := queue.Pointer{Campaign: id, Wake: x.Number}
 	if x.Batch != ledger.PlanWork {
@@ -231,7 +232,7 @@ func (w *Worker) sweepWork(ctx context.Context, sum ledger.Summary, c *campaign,
 // If the time of the hold has passed, each sweep wakes one batch, for the probe. It wakes no batch
 // of a paused campaign, because such a batch could not make the call. A stopped campaign only has
 // to end its doubtful calls, for which the account is not needed.
-func (w *Worker) stillHeld(ctx context.Context, sum ledger.Summary, c *campaign, batch string, now time.Time) (bool, error) {
+func (w *Worker) stillHeld(ctx context.Context, sum ledger.Summary, c *loadedCampaign, batch string, now time.Time) (bool, error) {
 	if sum.StoppedBy != "" {
 		return false, nil
 	}

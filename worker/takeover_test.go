@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tuma-sms/tuma/internal/campaign"
 	"github.com/tuma-sms/tuma/internal/ledger"
 	"github.com/tuma-sms/tuma/internal/simulator"
 	"github.com/tuma-sms/tuma/producer"
@@ -21,27 +22,27 @@ func TestAPlannerThatTakesOverKnowsWhatWasPlanned(t *testing.T) {
 	r := newRig(t, simulator.Options{})
 	l := ledger.New(r.rdb)
 	gw := newStub(providers.Info{KeyTTL: keyTTL})
-	if err := l.Publish(t.Context(), "dead", ledger.Card{Name: "kobo-main", Info: gw.info, Unit: worker.UnitMessages, Concurrency: 1}); err != nil {
+	if err := l.Publish(t.Context(), "dead", campaign.Card{Name: "kobo-main", Info: gw.info, Unit: worker.UnitMessages, Concurrency: 1}); err != nil {
 		t.Fatal(err)
 	}
-	const planned = ledger.MaxPageRows
+	const planned = campaign.MaxPageRows
 	all := kenyan(planned + 5)
 	list := slices.Concat(all[:planned], all[:10], all[planned-10:planned], all[planned:])
 	if _, err := r.producer.Enqueue(t.Context(), producer.Campaign{ID: "c", Via: "kobo-main", Body: "b", MaxMessages: planned + 3},
 		producer.Numbers(list...)); err != nil {
 		t.Fatal(err)
 	}
-	snapshot := ledger.PlanSnapshot{Country: "KE", Accounts: []ledger.SnapshotAccount{{Name: "kobo-main", MaxRecipients: 400, BatchSize: 400}}}
-	plan, err := l.StartPlan(t.Context(), "c", func(ledger.Spec) (ledger.PlanSnapshot, error) { return snapshot, nil })
+	snapshot := campaign.PlanSnapshot{Country: "KE", Accounts: []campaign.SnapshotAccount{{Name: "kobo-main", MaxRecipients: 400, BatchSize: 400}}}
+	plan, err := l.StartPlan(t.Context(), "c", func(campaign.Spec) (campaign.PlanSnapshot, error) { return snapshot, nil })
 	if err != nil {
 		t.Fatal(err)
 	}
-	var to []ledger.Planned
+	var to []campaign.Planned
 	for i := range planned {
-		to = append(to, ledger.Planned{Row: i + 1, MSISDN: 254_710_000_000 + sms.MSISDN(i)})
+		to = append(to, campaign.Planned{Row: i + 1, MSISDN: 254_710_000_000 + sms.MSISDN(i)})
 	}
-	page := ledger.PlannedPage{First: 1, OpenBatchLimits: map[int]int{0: 4}, Carry: [][]ledger.Call{{{To: to[800:]}}},
-		Batches: []ledger.PlannedBatch{{Calls: []int{400}, To: to[:400]}, {Calls: []int{400}, To: to[400:800]}}}
+	page := campaign.PlannedPage{First: 1, OpenBatchLimits: map[int]int{0: 4}, Carry: [][]campaign.Call{{{To: to[800:]}}},
+		Batches: []campaign.PlannedBatch{{Calls: []int{400}, To: to[:400]}, {Calls: []int{400}, To: to[400:800]}}}
 	if _, _, err := plan.CommitPage(t.Context(), ledger.NewToken(), page); err != nil {
 		t.Fatal(err)
 	}

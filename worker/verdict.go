@@ -5,7 +5,7 @@ import (
 	"errors"
 	"time"
 
-	"github.com/tuma-sms/tuma/internal/ledger"
+	"github.com/tuma-sms/tuma/internal/campaign"
 	"github.com/tuma-sms/tuma/providers"
 )
 
@@ -22,15 +22,15 @@ const (
 // verdict is the meaning of an answer for the call, its account and its campaign.
 type verdict struct {
 	action       action
-	records      []ledger.Record // for actionSettle
-	settleReason ledger.SettleReason
+	records      []campaign.Record // for actionSettle
+	settleReason campaign.SettleReason
 	backOff      time.Duration
 	renew        bool // for actionRelease: the next try uses a new idempotency key
 	count        bool // for actionDoubt: the answer counts as an attempt of the call
 
 	// outcome, reason and the fields after them are for the account: how the call went ("" if it
 	// shows nothing), why, and how long to make no calls.
-	outcome  ledger.CallOutcome
+	outcome  campaign.CallOutcome
 	reason   string
 	code     string
 	cooldown time.Duration
@@ -41,11 +41,11 @@ type verdict struct {
 // final reports whether the generation needs no further submission after the verdict. resend
 // reports whether recipients whose outcome is unknown may be submitted once more.
 func (v verdict) final(resend bool) bool {
-	if v.action != actionSettle || v.settleReason == ledger.SettlePartial || v.settleReason == ledger.SettleLookup {
+	if v.action != actionSettle || v.settleReason == campaign.SettlePartial || v.settleReason == campaign.SettleLookup {
 		return false
 	}
 	for _, r := range v.records {
-		if r.Status == ledger.Pending || resend && r.Status == ledger.Unknown {
+		if r.Status == campaign.Pending || resend && r.Status == campaign.Unknown {
 			return false
 		}
 	}
@@ -102,7 +102,7 @@ func judgeError(e *providers.Error, s situation) verdict {
 		// gateways repeat the same error for the same key for ever. The error therefore counts
 		// against the call once other calls have succeeded.
 		v := unknown(e, s, s.blamesCall())
-		v.outcome = ledger.CallBad
+		v.outcome = campaign.CallBad
 		if s.blamesCall() {
 			v.outcome = "" // the account must not be held before this call is given up
 		}
@@ -118,7 +118,7 @@ func judgeError(e *providers.Error, s situation) verdict {
 	case e.Outcome == providers.Rejected && e.Scope == providers.Campaign:
 		return verdict{action: actionRelease, renew: true, pause: reasonOf(e.Code, e.Cause)}
 	case e.Outcome == providers.Rejected && e.Scope == providers.Account:
-		return verdict{action: actionRelease, renew: true, outcome: ledger.CallHold}
+		return verdict{action: actionRelease, renew: true, outcome: campaign.CallHold}
 	case e.Outcome == providers.Rejected:
 		return judgeRefusal(e, s)
 	}
@@ -127,16 +127,16 @@ func judgeError(e *providers.Error, s situation) verdict {
 
 // judgeNotSent judges a call that the gateway has certainly not sent.
 func judgeNotSent(e *providers.Error) verdict {
-	v := verdict{action: actionRelease, renew: true, outcome: ledger.CallBad, backOff: backOff(1)}
+	v := verdict{action: actionRelease, renew: true, outcome: campaign.CallBad, backOff: backOff(1)}
 	switch e.Cause {
 	case providers.CauseConnection:
 		v.renew = false // the gateway has never seen the key
 	case providers.CauseConfiguration:
-		v.outcome, v.renew = ledger.CallHold, false // the key can be used again, because the answer did not come from the gateway
+		v.outcome, v.renew = campaign.CallHold, false // the key can be used again, because the answer did not come from the gateway
 	case providers.CauseCredentials:
-		v.outcome = ledger.CallHold
+		v.outcome = campaign.CallHold
 	case providers.CauseCredit:
-		v.outcome, v.backOff = ledger.CallHold, 0 // the hold takes the place of the back-off
+		v.outcome, v.backOff = campaign.CallHold, 0 // the hold takes the place of the back-off
 	case providers.CauseThrottled:
 		v.outcome, v.cooldown = "", e.RetryAfter
 		if v.cooldown <= 0 {
@@ -158,31 +158,31 @@ func judgeRefusal(e *providers.Error, s situation) verdict {
 			// The account may refuse every call. But splitting a probe is progress, because at most
 			// nine splits lead to a call with one recipient. So a split probe must not lengthen the
 			// hold.
-			v.outcome = ledger.CallBad
+			v.outcome = campaign.CallBad
 		}
 		return v
 	}
 	if !s.accountWorks() {
-		return verdict{action: actionRelease, renew: true, backOff: backOff(2), outcome: ledger.CallBad}
+		return verdict{action: actionRelease, renew: true, backOff: backOff(2), outcome: campaign.CallBad}
 	}
-	return verdict{action: actionSettle, settleReason: ledger.SettleVerdict,
-		records: []ledger.Record{{Status: ledger.Rejected, Reason: string(providers.CauseRefused), Code: e.Code}}}
+	return verdict{action: actionSettle, settleReason: campaign.SettleVerdict,
+		records: []campaign.Record{{Status: campaign.Rejected, Reason: string(providers.CauseRefused), Code: e.Code}}}
 }
 
 // unknown returns a verdict that keeps the call doubtful, if the gateway has idempotency keys or
 // can list the messages it has taken. Otherwise its verdict settles the call as unknown.
 func unknown(e *providers.Error, s situation, count bool) verdict {
-	v := verdict{action: actionDoubt, count: count, backOff: backOff(max(1, s.claims)), outcome: ledger.CallBad}
+	v := verdict{action: actionDoubt, count: count, backOff: backOff(max(1, s.claims)), outcome: campaign.CallBad}
 	if e.Scope == providers.Account {
-		v.outcome = ledger.CallHold
+		v.outcome = campaign.CallHold
 	}
 	switch {
 	case s.hasKeys:
 	case s.reconcileFor > 0:
 		v.count, v.backOff = false, lookupDelay(s.reconcileFor, 0)
 	default:
-		v.action, v.settleReason = actionSettle, ledger.SettleVerdict
-		v.records = fill(s.recipients, ledger.Record{Status: ledger.Unknown, Reason: string(e.Cause), Code: e.Code})
+		v.action, v.settleReason = actionSettle, campaign.SettleVerdict
+		v.records = fill(s.recipients, campaign.Record{Status: campaign.Unknown, Reason: string(e.Cause), Code: e.Code})
 	}
 	return v
 }
@@ -191,7 +191,7 @@ func unknown(e *providers.Error, s situation, count bool) verdict {
 // the account, and an answer about the campaign pauses the campaign. Neither counts as an attempt
 // of the recipient.
 func judgeResults(results []providers.Result, s situation) verdict {
-	v := verdict{action: actionSettle, settleReason: ledger.SettleAnswer, records: make([]ledger.Record, len(results)), backOff: backOff(s.tries + 2)}
+	v := verdict{action: actionSettle, settleReason: campaign.SettleAnswer, records: make([]campaign.Record, len(results)), backOff: backOff(s.tries + 2)}
 	accepted, unnamed := 0, 0
 	for _, r := range results {
 		if r.Outcome == providers.Accepted {
@@ -206,7 +206,7 @@ func judgeResults(results []providers.Result, s situation) verdict {
 			// continues.
 			r.Scope = providers.Recipient
 		}
-		v.records[i] = ledger.Record{Status: s.statusOf(r), MessageID: r.MessageID, Reason: r.Reason, Code: r.Code, Cost: r.Cost, Currency: r.Currency}
+		v.records[i] = campaign.Record{Status: s.statusOf(r), MessageID: r.MessageID, Reason: r.Reason, Code: r.Code, Cost: r.Cost, Currency: r.Currency}
 		switch {
 		case r.Outcome == providers.Accepted:
 		case r.Outcome == providers.Unknown || r.Outcome > providers.Retryable:
@@ -225,36 +225,36 @@ func judgeResults(results []providers.Result, s situation) verdict {
 		why := judgeNotSent(&providers.Error{Cause: accountAnswer.Cause, RetryAfter: accountAnswer.RetryAfter})
 		v.outcome, v.cooldown, v.reason, v.code = why.outcome, why.cooldown, string(accountAnswer.Cause), accountAnswer.Code
 	case accepted > 0:
-		v.outcome = ledger.CallOK
+		v.outcome = campaign.CallOK
 	case unnamed == len(results):
-		v.outcome, v.reason = ledger.CallBad, string(providers.CauseNotUnderstood)
+		v.outcome, v.reason = campaign.CallBad, string(providers.CauseNotUnderstood)
 	}
 	switch {
 	case unnamed > 0 && !s.hasKeys && s.reconcileFor > 0:
-		v.settleReason, v.backOff = ledger.SettleLookup, lookupDelay(s.reconcileFor, 0)
+		v.settleReason, v.backOff = campaign.SettleLookup, lookupDelay(s.reconcileFor, 0)
 	case unnamed > 0 && s.hasKeys && !s.doubt:
 		// Repeating the call under the same key may bring the missing answers.
-		v.settleReason = ledger.SettlePartial
+		v.settleReason = campaign.SettlePartial
 	case accountAnswer != nil || v.pause != "":
-		v.settleReason = ledger.SettleSpared
+		v.settleReason = campaign.SettleSpared
 	}
 	return v
 }
 
 // statusOf returns the status of a recipient after the answer r.
-func (s situation) statusOf(r providers.Result) ledger.Status {
+func (s situation) statusOf(r providers.Result) campaign.Status {
 	accountAnswer := r.Scope == providers.Campaign || r.Scope == providers.Account
 	switch {
 	case r.Outcome == providers.Accepted:
-		return ledger.Accepted
+		return campaign.Accepted
 	case r.Outcome == providers.Rejected && !accountAnswer:
-		return ledger.Rejected
+		return campaign.Rejected
 	case r.Outcome != providers.Rejected && r.Outcome != providers.Retryable, s.doubt:
-		return ledger.Unknown
+		return campaign.Unknown
 	case !accountAnswer && s.tries+1 >= s.maxAttempts:
-		return ledger.Rejected
+		return campaign.Rejected
 	}
-	return ledger.Pending
+	return campaign.Pending
 }
 
 // reasonOf returns the reason for a refusal of the whole campaign. That is the gateway's code, or

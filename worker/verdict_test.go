@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tuma-sms/tuma/internal/ledger"
+	"github.com/tuma-sms/tuma/internal/campaign"
 	"github.com/tuma-sms/tuma/providers"
 )
 
@@ -47,7 +47,7 @@ func TestWhatMayHaveBeenTakenIsNeverCalledNotSent(t *testing.T) {
 		case v.action == actionDoubt && s.hasKeys:
 		case v.action == actionSettle && !s.hasKeys:
 			for _, r := range v.records {
-				if r.Status != ledger.Unknown {
+				if r.Status != campaign.Unknown {
 					t.Errorf("%s: got status %s, want unknown", name, r.Status)
 				}
 			}
@@ -69,11 +69,11 @@ func TestWhomAnAnswerDoesNotNameIsNeverCalledNotSent(t *testing.T) {
 			s := situation{recipients: 2, hasKeys: keyed, doubt: doubt, maxAttempts: 8, first: time.Unix(1e9, 0), now: time.Unix(1e9, 0)}
 			for _, results := range [][]providers.Result{unnamed, odd} {
 				v := judge(results, nil, s)
-				if v.action != actionSettle || len(v.records) != 2 || v.records[0].Status != ledger.Accepted || v.records[1].Status != ledger.Unknown {
+				if v.action != actionSettle || len(v.records) != 2 || v.records[0].Status != campaign.Accepted || v.records[1].Status != campaign.Unknown {
 					t.Errorf("%+v: got action %s and records %+v, want a settle with one accepted and one unknown", s, v.action, v.records)
 				}
 				// If the gateway has keys, the call is repeated once for the missing answers.
-				if partial := v.settleReason == ledger.SettlePartial; partial != (keyed && !doubt) {
+				if partial := v.settleReason == campaign.SettlePartial; partial != (keyed && !doubt) {
 					t.Errorf("%+v: got settle reason %s", s, v.settleReason)
 				}
 			}
@@ -83,7 +83,7 @@ func TestWhomAnAnswerDoesNotNameIsNeverCalledNotSent(t *testing.T) {
 					t.Errorf("%+v, an answer for %d of 2: unexpected action %s and records %+v", s, len(results), v.action, v.records)
 				}
 				for _, r := range v.records {
-					if r.Status != ledger.Unknown {
+					if r.Status != campaign.Unknown {
 						t.Errorf("%+v, an answer for %d of 2: got status %s, want unknown", s, len(results), r.Status)
 					}
 				}
@@ -94,10 +94,10 @@ func TestWhomAnAnswerDoesNotNameIsNeverCalledNotSent(t *testing.T) {
 
 func TestABatchIsReadAgainWhereMoreOfItMayGo(t *testing.T) {
 	t.Parallel()
-	settled := func(basis ledger.SettleReason, all ...ledger.Status) (v verdict) {
+	settled := func(basis campaign.SettleReason, all ...campaign.Status) (v verdict) {
 		v = verdict{action: actionSettle, settleReason: basis}
 		for _, s := range all {
-			v.records = append(v.records, ledger.Record{Status: s})
+			v.records = append(v.records, campaign.Record{Status: s})
 		}
 		return v
 	}
@@ -105,10 +105,10 @@ func TestABatchIsReadAgainWhereMoreOfItMayGo(t *testing.T) {
 		v           verdict
 		keep, again bool // the wanted results of final(false) and final(true)
 	}{
-		"all known":       {settled(ledger.SettleAnswer, ledger.Accepted, ledger.Rejected), true, true},
-		"one unknown":     {settled(ledger.SettleVerdict, ledger.Accepted, ledger.Unknown), true, false},
-		"one not now":     {settled(ledger.SettleAnswer, ledger.Pending, ledger.Accepted), false, false},
-		"one not named":   {settled(ledger.SettlePartial, ledger.Unknown, ledger.Accepted), false, false},
+		"all known":       {settled(campaign.SettleAnswer, campaign.Accepted, campaign.Rejected), true, true},
+		"one unknown":     {settled(campaign.SettleVerdict, campaign.Accepted, campaign.Unknown), true, false},
+		"one not now":     {settled(campaign.SettleAnswer, campaign.Pending, campaign.Accepted), false, false},
+		"one not named":   {settled(campaign.SettlePartial, campaign.Unknown, campaign.Accepted), false, false},
 		"no settle":       {verdict{action: actionRelease}, false, false},
 		"refused, halved": {verdict{action: actionSplit}, false, false},
 	} {
@@ -137,7 +137,7 @@ func TestARefusalByAnAccountThatHasAcceptedNothingRejectsNobody(t *testing.T) {
 		if e.Outcome != providers.Rejected || s.doubt || s.accountWorks() || e.Scope == providers.Campaign {
 			return
 		}
-		if v := judge(nil, e, s); v.action == actionSettle || v.action == actionDoubt || v.outcome != ledger.CallBad && v.outcome != ledger.CallHold {
+		if v := judge(nil, e, s); v.action == actionSettle || v.action == actionDoubt || v.outcome != campaign.CallBad && v.outcome != campaign.CallHold {
 			t.Errorf("%s: got action %s, outcome %q", name, v.action, v.outcome)
 		}
 	})

@@ -13,6 +13,7 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/rs/zerolog"
 
+	"github.com/tuma-sms/tuma/internal/campaign"
 	"github.com/tuma-sms/tuma/internal/ledger"
 	"github.com/tuma-sms/tuma/internal/queue"
 	"github.com/tuma-sms/tuma/providers"
@@ -96,9 +97,9 @@ type Route struct {
 }
 
 // ledgerRoutes converts routes to the type that the ledger stores.
-func ledgerRoutes(routes []Route) (out []ledger.Route) {
+func ledgerRoutes(routes []Route) (out []campaign.Route) {
 	for _, r := range routes {
-		out = append(out, ledger.Route(r))
+		out = append(out, campaign.Route(r))
 	}
 	return out
 }

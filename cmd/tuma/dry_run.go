@@ -9,9 +9,9 @@ import (
 	"sync"
 	"time"
 
+	"github.com/tuma-sms/tuma/internal/campaign"
 	"github.com/tuma-sms/tuma/internal/config"
 	"github.com/tuma-sms/tuma/internal/console"
-	"github.com/tuma-sms/tuma/internal/ledger"
 	"github.com/tuma-sms/tuma/producer"
 	"github.com/tuma-sms/tuma/providers"
 	"github.com/tuma-sms/tuma/worker"
@@ -80,7 +80,7 @@ func configuredAccounts(cfg *config.Config) (out []producer.Account) {
 }
 
 // publicRoutes converts routes to the producer's type.
-func publicRoutes(routes []ledger.Route) (out []producer.Route) {
+func publicRoutes(routes []campaign.Route) (out []producer.Route) {
 	for _, r := range routes {
 		out = append(out, producer.Route(r))
 	}
@@ -115,7 +115,7 @@ func (s *sendCommand) queryBalances(ctx context.Context, cfg *config.Config, b *
 		return slices.ContainsFunc(published, func(a producer.Account) bool { return a.Name == name && a.Workers > 0 })
 	}
 	routed := func(name string) bool {
-		return slices.ContainsFunc(cfg.Routes, func(r ledger.Route) bool { return slices.Contains(r.Via, name) })
+		return slices.ContainsFunc(cfg.Routes, func(r campaign.Route) bool { return slices.Contains(r.Via, name) })
 	}
 	ctx, cancel := context.WithTimeout(ctx, balanceTimeout)
 	defer cancel()
@@ -147,7 +147,7 @@ type lineNumbers struct {
 
 // rememberedLines is larger than a page. The rows of a page are planned together, so a row's line
 // is needed at most one page after the row was read.
-const rememberedLines = 4 * ledger.MaxPageRows
+const rememberedLines = 4 * campaign.MaxPageRows
 
 // record yields the recipients of a source and remembers their lines.
 func (l *lineNumbers) record(src *source) func(func(producer.Recipient, error) bool) {

@@ -11,7 +11,7 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/tuma-sms/tuma/internal/ledger"
+	"github.com/tuma-sms/tuma/internal/campaign"
 	"github.com/tuma-sms/tuma/providers"
 	"github.com/tuma-sms/tuma/providers/catalog"
 	"github.com/tuma-sms/tuma/worker"
@@ -30,7 +30,7 @@ type Config struct {
 	// Accounts are in the order of the file.
 	Accounts []*Account
 	// Routes are in the order of the file; the first that matches a number applies.
-	Routes []ledger.Route
+	Routes []campaign.Route
 	// Country is the ISO code of the country of numbers without a country code; empty if it is not set.
 	Country string
 	// Windows are the sending hours of marketing by country; nil: marketing is sent at any hour.

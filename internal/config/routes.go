@@ -7,15 +7,15 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
-	"github.com/tuma-sms/tuma/internal/ledger"
+	"github.com/tuma-sms/tuma/internal/campaign"
 	"github.com/tuma-sms/tuma/sms"
 )
 
 // routes reads the list of routes.
-func (r *reader) routes(e entry) []ledger.Route {
-	var out []ledger.Route
+func (r *reader) routes(e entry) []campaign.Route {
+	var out []campaign.Route
 	for _, item := range r.items(e) {
-		var route ledger.Route
+		var route campaign.Route
 		matched := false
 		r.section(item, map[string]func(entry){
 			"match": func(e entry) {

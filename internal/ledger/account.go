@@ -11,37 +11,12 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"github.com/tuma-sms/tuma/providers"
+	"github.com/tuma-sms/tuma/internal/campaign"
 )
-
-// Units of an account's rate.
-const (
-	UnitMessages = "messages" // recipients
-	UnitSegments = "segments"
-	UnitRequests = "requests"
-)
-
-// Card is the description of an account that workers publish. Producers validate campaigns against
-// it, and the CLI shows it.
-type Card struct {
-	Name        string         `json:"name"`
-	Provider    string         `json:"provider"`
-	Info        providers.Info `json:"info"`
-	Rate        float64        `json:"rate"` // units a second; 0: unlimited
-	Burst       float64        `json:"burst,omitempty"`
-	Unit        string         `json:"unit"` // UnitMessages, UnitSegments or UnitRequests
-	Sender      string         `json:"sender,omitempty"`
-	Concurrency int            `json:"concurrency"` // calls at once in one worker
-	Price       string         `json:"price,omitempty"`
-	OnUnknown   string         `json:"on_unknown,omitempty"`
-	Country     string         `json:"country,omitempty"`
-	// Windows are the sending hours of marketing campaigns by country, e.g. "08:00-18:00".
-	Windows map[string]string `json:"windows,omitempty"`
-}
 
 // Account is a card with the current state of the account.
 type Account struct {
-	Card
+	campaign.Card
 	// Workers is how many workers serve the account now. Slots is how many calls those workers can
 	// make at once in total.
 	Workers, Slots int
@@ -80,7 +55,7 @@ func (h Hold) Held() bool { return h.Reason != "" }
 const WorkerLife = 15 * time.Second
 
 // Publish writes an account's card, and records that the worker serves the account now.
-func (l *Ledger) Publish(ctx context.Context, worker string, c Card) error {
+func (l *Ledger) Publish(ctx context.Context, worker string, c campaign.Card) error {
 	record, err := json.Marshal(c)
 	if err != nil {
 		return fmt.Errorf("publish account %s: %w", c.Name, err)
@@ -191,7 +166,7 @@ func (l *Ledger) Account(ctx context.Context, name string) (Account, error) {
 	a.Configured, a.ConfiguredBurst = a.Rate, int(a.Burst)
 	if set := f["rate"]; set != "" {
 		if _, err := fmt.Sscan(set, &a.Rate, &a.Burst); err != nil {
-			return a, fmt.Errorf("read account %s: rate %.40q: %w", name, set, errRecord)
+			return a, fmt.Errorf("read account %s: rate %.40q: %w", name, set, campaign.ErrRecord)
 		}
 		a.RateSet = true
 	}
@@ -278,7 +253,7 @@ func (l *Ledger) campaigns(ctx context.Context, name string, note func() error) 
 
 // PublishRoutes stores the routes of the workers' configuration, which producers read. An empty
 // list means that there are no routes.
-func (l *Ledger) PublishRoutes(ctx context.Context, routes []Route) error {
+func (l *Ledger) PublishRoutes(ctx context.Context, routes []campaign.Route) error {
 	record, err := json.Marshal(routes)
 	if err != nil {
 		return fmt.Errorf("publish routes: %w", err)
@@ -290,7 +265,7 @@ func (l *Ledger) PublishRoutes(ctx context.Context, routes []Route) error {
 }
 
 // Routes reads what PublishRoutes stored. It returns nil if nothing was stored.
-func (l *Ledger) Routes(ctx context.Context) ([]Route, error) {
+func (l *Ledger) Routes(ctx context.Context) ([]campaign.Route, error) {
 	b, err := l.rdb.Get(ctx, routesKey).Bytes()
 	if errors.Is(err, redis.Nil) {
 		return nil, nil
@@ -298,7 +273,7 @@ func (l *Ledger) Routes(ctx context.Context) ([]Route, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read routes: %w", err)
 	}
-	var out []Route
+	var out []campaign.Route
 	if err := json.Unmarshal(b, &out); err != nil {
 		return nil, fmt.Errorf("read routes: %w", err)
 	}

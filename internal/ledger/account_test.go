@@ -9,12 +9,13 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/tuma-sms/tuma/internal/campaign"
 	"github.com/tuma-sms/tuma/internal/test/redistest"
 )
 
 func (r *rig) publish(name string) {
 	r.Helper()
-	r.ok(r.Publish(r.Context(), "worker", Card{Name: name, Provider: "kobo", Rate: 50, Unit: "messages", Concurrency: 8}))
+	r.ok(r.Publish(r.Context(), "worker", campaign.Card{Name: name, Provider: "kobo", Rate: 50, Unit: "messages", Concurrency: 8}))
 }
 
 func (r *rig) account(name string) Account {
@@ -32,7 +33,7 @@ func (r *rig) checkAccount(name string) AccountCheck {
 }
 
 // report reports the outcome of a call that was claimed at the given time by Redis' clock.
-func (r *rig) report(name string, went CallOutcome, claimed time.Time) Hold {
+func (r *rig) report(name string, went campaign.CallOutcome, claimed time.Time) Hold {
 	r.Helper()
 	h, err := r.ReportCall(r.Context(), name, CallReport{Outcome: went, Claimed: claimed, Reason: "gateway", Code: "http 502", Jitter: 1})
 	r.ok(err)
@@ -78,7 +79,7 @@ func TestBreaker(t *testing.T) {
 		r.publish(name)
 		start := r.clock()
 		for _, x := range c.calls {
-			r.report(name, map[rune]CallOutcome{'.': CallOK, 'x': CallBad}[x], start)
+			r.report(name, map[rune]campaign.CallOutcome{'.': campaign.CallOK, 'x': campaign.CallBad}[x], start)
 		}
 		a := r.account(name)
 		if a.Hold.Held() != c.held || r.checkAccount(name).Open == c.held {
@@ -94,7 +95,7 @@ func TestHoldAtOnce(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.publish("a")
-	h, err := r.ReportCall(t.Context(), "a", CallReport{Outcome: CallHold, Claimed: r.clock(), Reason: "credit", Balance: "12.5", Jitter: 1})
+	h, err := r.ReportCall(t.Context(), "a", CallReport{Outcome: campaign.CallHold, Claimed: r.clock(), Reason: "credit", Balance: "12.5", Jitter: 1})
 	if err != nil || h.Reason != "credit" || h.Until.IsZero() {
 		t.Errorf("hold is %+v, %v; want reason credit and an end", h, err)
 	}
@@ -107,7 +108,7 @@ func TestOneProbeAtATime(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.publish("a")
-	r.report("a", CallHold, r.clock())
+	r.report("a", campaign.CallHold, r.clock())
 	if l := r.checkAccount("a"); l.Probe || l.Open {
 		t.Errorf("during the hold CheckAccount returned %+v, want held", l)
 	}
@@ -122,7 +123,7 @@ func TestOneProbeAtATime(t *testing.T) {
 	if l := r.checkAccount("a"); !l.Probe {
 		t.Errorf("after the worker with the probe died CheckAccount returned %+v, want a probe", l)
 	}
-	r.report("a", CallOK, time.Time{})
+	r.report("a", campaign.CallOK, time.Time{})
 	if l := r.checkAccount("a"); !l.Open || l.LastAccepted.IsZero() {
 		t.Errorf("after a successful probe CheckAccount returned %+v, want open", l)
 	}
@@ -136,7 +137,7 @@ func TestBackOffDoublesWithEachFailedProbeOnly(t *testing.T) {
 	r := newRig(t)
 	r.publish("a")
 	underWay := r.clock()
-	h := r.report("a", CallHold, underWay)
+	h := r.report("a", campaign.CallHold, underWay)
 	want := holdFirst
 	for range 12 {
 		wait := h.Until.Sub(r.clock())
@@ -146,10 +147,10 @@ func TestBackOffDoublesWithEachFailedProbeOnly(t *testing.T) {
 		// Calls that were in flight when the hold began do not prolong it. Nor do calls claimed
 		// during the hold by a worker that had checked the account just before it.
 		for range 3 {
-			if again := r.report("a", CallBad, underWay); !again.Until.Equal(h.Until) {
+			if again := r.report("a", campaign.CallBad, underWay); !again.Until.Equal(h.Until) {
 				t.Fatalf("a call in flight moved the end of the hold from %v to %v", h.Until, again.Until)
 			}
-			if again := r.report("a", CallBad, r.clock()); !again.Until.Equal(h.Until) {
+			if again := r.report("a", campaign.CallBad, r.clock()); !again.Until.Equal(h.Until) {
 				t.Fatalf("a call claimed during the hold moved its end from %v to %v", h.Until, again.Until)
 			}
 		}
@@ -157,12 +158,12 @@ func TestBackOffDoublesWithEachFailedProbeOnly(t *testing.T) {
 		if l := r.checkAccount("a"); !l.Probe {
 			t.Fatalf("CheckAccount after the hold returned no probe: got %+v", l)
 		}
-		h = r.report("a", CallBad, r.clock())
+		h = r.report("a", campaign.CallBad, r.clock())
 		want = min(2*want, holdLongest)
 	}
 	// After a successful call the back-off starts again.
-	r.report("a", CallOK, time.Time{})
-	h = r.report("a", CallHold, r.clock().Add(time.Second))
+	r.report("a", campaign.CallOK, time.Time{})
+	h = r.report("a", campaign.CallHold, r.clock().Add(time.Second))
 	if wait := h.Until.Sub(r.clock()); wait > holdFirst {
 		t.Errorf("after a successful call a hold lasts %v, want %v", wait, holdFirst)
 	}
@@ -173,14 +174,14 @@ func TestFailedProbeKeepsAHoldAtOnce(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.publish("a")
-	_, err := r.ReportCall(t.Context(), "a", CallReport{Outcome: CallHold, Claimed: r.clock(), Reason: "credit", Balance: "12.5", Jitter: 1})
+	_, err := r.ReportCall(t.Context(), "a", CallReport{Outcome: campaign.CallHold, Claimed: r.clock(), Reason: "credit", Balance: "12.5", Jitter: 1})
 	r.ok(err)
 	since := r.account("a").Hold.Since
 	r.ageAccount("a", time.Hour)
 	if !r.checkAccount("a").Probe {
 		t.Fatal("CheckAccount after the hold returned no probe, want a probe")
 	}
-	h, err := r.ReportCall(t.Context(), "a", CallReport{Outcome: CallBad, Reason: "credit", Balance: "3", Jitter: 1})
+	h, err := r.ReportCall(t.Context(), "a", CallReport{Outcome: campaign.CallBad, Reason: "credit", Balance: "3", Jitter: 1})
 	if err != nil || !h.Held() {
 		t.Errorf("after a failed probe the hold is %+v, %v; want the account held", h, err)
 	}
@@ -194,8 +195,8 @@ func TestFailedProbeKeepsAHoldAtOnce(t *testing.T) {
 	}
 	// Calls that were claimed before the successful probe do not count afterwards.
 	before := r.clock()
-	r.report("a", CallOK, time.Time{})
-	if h := r.report("a", CallHold, before.Add(-time.Millisecond)); h.Held() || !r.checkAccount("a").Open {
+	r.report("a", campaign.CallOK, time.Time{})
+	if h := r.report("a", campaign.CallHold, before.Add(-time.Millisecond)); h.Held() || !r.checkAccount("a").Open {
 		t.Errorf("a call claimed before the successful probe holds the account again: %+v", h)
 	}
 }
@@ -205,12 +206,12 @@ func TestReportWithoutAClaimIsOfNow(t *testing.T) {
 	r := newRig(t)
 	r.publish("a")
 	r.ok(r.HoldAccount(t.Context(), "a", "maintenance", "me"))
-	if h := r.report("a", CallOK, time.Time{}); h.Reason != "maintenance" {
+	if h := r.report("a", campaign.CallOK, time.Time{}); h.Reason != "maintenance" {
 		t.Errorf("a successful call during a hold by hand returned %+v, want the reason maintenance", h)
 	}
 	_, err := r.ReleaseAccount(t.Context(), "a")
 	r.ok(err)
-	if h := r.report("a", CallHold, time.Time{}); !h.Held() {
+	if h := r.report("a", campaign.CallHold, time.Time{}); !h.Held() {
 		t.Error("a report of a bad call after the release did not hold the account")
 	}
 }
@@ -220,12 +221,12 @@ func TestSuccessClaimedBeforeTheHoldProvesNothing(t *testing.T) {
 	r := newRig(t)
 	r.publish("a")
 	before := r.clock().Add(-time.Second)
-	r.report("a", CallHold, r.clock())
-	r.report("a", CallOK, before)
+	r.report("a", campaign.CallHold, r.clock())
+	r.report("a", campaign.CallOK, before)
 	if !r.account("a").Hold.Held() {
 		t.Error("a call claimed before the hold lifted it")
 	}
-	r.report("a", CallOK, r.clock().Add(time.Millisecond))
+	r.report("a", campaign.CallOK, r.clock().Add(time.Millisecond))
 	if r.account("a").Hold.Held() {
 		t.Error("a successful call claimed during the hold did not lift it")
 	}
@@ -237,9 +238,9 @@ func TestHoldByHand(t *testing.T) {
 	r.publish("a")
 	claimed := r.clock()
 	r.ok(r.HoldAccount(t.Context(), "a", "maintenance", "me"))
-	r.report("a", CallOK, time.Time{})
-	r.report("a", CallBad, r.clock())
-	r.report("a", CallHold, r.clock())
+	r.report("a", campaign.CallOK, time.Time{})
+	r.report("a", campaign.CallBad, r.clock())
+	r.report("a", campaign.CallHold, r.clock())
 	r.ageAccount("a", 1000*time.Hour)
 	a := r.account("a")
 	if h := a.Hold; h.Reason != "maintenance" || h.By != "me" || !h.Until.IsZero() || h.Since.IsZero() {
@@ -255,13 +256,13 @@ func TestHoldByHand(t *testing.T) {
 	}
 	// Calls that were claimed before the release cannot hold the account again.
 	for range 5 {
-		r.report("a", CallBad, claimed)
-		r.report("a", CallHold, claimed)
+		r.report("a", campaign.CallBad, claimed)
+		r.report("a", campaign.CallHold, claimed)
 	}
 	if !r.checkAccount("a").Open {
 		t.Error("a call claimed before the release holds the account again")
 	}
-	r.report("a", CallHold, r.clock().Add(time.Millisecond))
+	r.report("a", campaign.CallHold, r.clock().Add(time.Millisecond))
 	if r.checkAccount("a").Open {
 		t.Error("a call claimed after the release does not hold the account")
 	}
@@ -271,7 +272,7 @@ func TestHoldByHandOverAnAutomaticOne(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.publish("a")
-	r.report("a", CallHold, r.clock())
+	r.report("a", campaign.CallHold, r.clock())
 	r.ok(r.HoldAccount(t.Context(), "a", "maintenance", "me"))
 	r.ageAccount("a", time.Hour)
 	if l := r.checkAccount("a"); l.Open || l.Probe || l.Reason != "maintenance" {
@@ -283,7 +284,7 @@ func TestWhoServesAnAccount(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	ctx := t.Context()
-	card := Card{Name: "a", Provider: "kobo", Rate: 50, Burst: 5, Unit: "messages", Sender: "ACME", Concurrency: 8, Price: "0.80 KES"}
+	card := campaign.Card{Name: "a", Provider: "kobo", Rate: 50, Burst: 5, Unit: "messages", Sender: "ACME", Concurrency: 8, Price: "0.80 KES"}
 	r.ok(r.Publish(ctx, "one", card))
 	r.ok(r.Publish(ctx, "two", card))
 	r.ok(r.SetBalance(ctx, "a", "KES 12.50"))
@@ -314,7 +315,7 @@ func TestWhoServesAnAccount(t *testing.T) {
 			t.Errorf("%s of an unknown account: got %v, want ErrNoAccount", name, err)
 		}
 	}
-	routes := []Route{{Match: "254", Via: []string{"a", "b"}}}
+	routes := []campaign.Route{{Match: "254", Via: []string{"a", "b"}}}
 	if got, err := r.Routes(ctx); err != nil || got != nil {
 		t.Errorf("routes are %v, %v before any are published; want none", got, err)
 	}
@@ -329,12 +330,12 @@ func TestAccountsOnMiniredis(t *testing.T) {
 	rdb := redistest.Mini(t)
 	r := &rig{TB: t, rdb: rdb, Ledger: New(rdb)}
 	r.publish("a")
-	r.report("a", CallHold, r.clock())
+	r.report("a", campaign.CallHold, r.clock())
 	r.ageAccount("a", time.Hour)
 	if !r.checkAccount("a").Probe {
 		t.Error("CheckAccount after the hold returned no probe, want a probe")
 	}
-	r.report("a", CallOK, time.Time{})
+	r.report("a", campaign.CallOK, time.Time{})
 	if !r.checkAccount("a").Open {
 		t.Error("the account is still held, want open")
 	}
@@ -343,7 +344,7 @@ func TestAccountsOnMiniredis(t *testing.T) {
 func TestLastSeenOutlivesTheWorkersWord(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	r.ok(r.Publish(r.Context(), "w1", Card{Name: "a", Concurrency: 3}))
+	r.ok(r.Publish(r.Context(), "w1", campaign.Card{Name: "a", Concurrency: 3}))
 	r.ok(r.Withdraw(r.Context(), "w1", "a"))
 	a, err := r.Account(r.Context(), "a")
 	r.ok(err)
@@ -356,7 +357,7 @@ func TestWorkersThatAreLongGoneAreForgotten(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.ok(r.rdb.HSet(r.Context(), accountKey("a"), "w:dead", "1000 8", "w:slow", fmt.Sprintf("%d 8", time.Now().Add(-time.Minute).UnixMilli())).Err())
-	r.ok(r.Publish(r.Context(), "w1", Card{Name: "a", Concurrency: 3}))
+	r.ok(r.Publish(r.Context(), "w1", campaign.Card{Name: "a", Concurrency: 3}))
 	f, err := r.rdb.HGetAll(r.Context(), accountKey("a")).Result()
 	r.ok(err)
 	if _, there := f["w:dead"]; there || f["w:slow"] == "" || f["w:w1"] == "" {
@@ -367,8 +368,8 @@ func TestWorkersThatAreLongGoneAreForgotten(t *testing.T) {
 func TestAnUnusedProbeIsGivenBack(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	r.ok(r.Publish(r.Context(), "w1", Card{Name: "a"}))
-	_, err := r.ReportCall(r.Context(), "a", CallReport{Outcome: CallHold, Reason: "credit"})
+	r.ok(r.Publish(r.Context(), "w1", campaign.Card{Name: "a"}))
+	_, err := r.ReportCall(r.Context(), "a", CallReport{Outcome: campaign.CallHold, Reason: "credit"})
 	r.ok(err)
 	r.ok(r.rdb.HSet(r.Context(), accountKey("a"), "hold_until", "1").Err())
 	look := func() AccountCheck {
@@ -392,7 +393,7 @@ func TestAHoldForCreditStepsDownQuicklyAndThenWaits(t *testing.T) {
 	r.publish("a")
 	tell := func(balance string, size int) Hold {
 		t.Helper()
-		h, err := r.ReportCall(t.Context(), "a", CallReport{Outcome: CallHold, Reason: "credit", Code: "101", Balance: balance, Size: size, Jitter: 1})
+		h, err := r.ReportCall(t.Context(), "a", CallReport{Outcome: campaign.CallHold, Reason: "credit", Code: "101", Balance: balance, Size: size, Jitter: 1})
 		r.ok(err)
 		return h
 	}

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 	"unicode"
+
+	"github.com/tuma-sms/tuma/internal/campaign"
 )
 
 // scriptStructs are the structs of each script's arguments, in the order in which the script names
@@ -132,14 +134,14 @@ func TestScriptArgsInTheOrderOfTheFields(t *testing.T) {
 	at := time.UnixMilli(1_764_323_173_000)
 	got := scriptArgs(struct {
 		Text   string
-		Word   SettleReason
+		Word   campaign.SettleReason
 		N      int
 		For    time.Duration
 		At, No time.Time
 		Yes    bool
 		Jitter float64
 		Blob   []byte
-	}{"a", SettleAnswer, 2, 3 * time.Second, at, time.Time{}, true, 0.5, []byte("b")})
+	}{"a", campaign.SettleAnswer, 2, 3 * time.Second, at, time.Time{}, true, 0.5, []byte("b")})
 	want := []any{"a", "answer", int64(2), int64(3000), int64(1_764_323_173_000), int64(0), 1, "0.500000", []byte("b")}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("scriptArgs = %v, want %v", got, want)

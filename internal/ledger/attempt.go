@@ -13,6 +13,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/tuma-sms/tuma/internal/campaign"
 	"github.com/tuma-sms/tuma/sms"
 )
 
@@ -53,12 +54,12 @@ func (a Attempt) member() string {
 func parseAttempt(member string, at time.Time) (Attempt, error) {
 	f := strings.Fields(member)
 	if len(f) != 4 {
-		return Attempt{}, errRecord
+		return Attempt{}, campaign.ErrRecord
 	}
 	call, err1 := strconv.Atoi(f[2])
 	gen, err2 := strconv.Atoi(f[3])
 	if err1 != nil || err2 != nil || call < 0 || gen < 0 {
-		return Attempt{}, errRecord
+		return Attempt{}, campaign.ErrRecord
 	}
 	return Attempt{Campaign: f[0], Batch: f[1], Call: call, Generation: gen, At: at}, nil
 }
@@ -129,7 +130,7 @@ func (l *Ledger) AttemptTo(ctx context.Context, a Attempt) ([]sms.MSISDN, error)
 
 // recipientsOf reads the recipients of an attempt's call and the segments of one of its messages.
 // For a plain campaign it returns the segments given as plain.
-func (l *Ledger) recipientsOf(ctx context.Context, a Attempt, plain int) (to []Planned, segments int, err error) {
+func (l *Ledger) recipientsOf(ctx context.Context, a Attempt, plain int) (to []campaign.Planned, segments int, err error) {
 	b, err := l.batch(ctx, a.Campaign, a.Batch)
 	if u := AsUnreadable(err); u != nil {
 		return nil, 0, fmt.Errorf("read batch %s of %s: %w", a.Batch, a.Campaign, u.Err) // not an Unreadable: the worker that loads the batch quarantines it
@@ -138,7 +139,7 @@ func (l *Ledger) recipientsOf(ctx context.Context, a Attempt, plain int) (to []P
 		return nil, 0, err
 	}
 	if a.Call >= len(b.Calls) {
-		return nil, 0, fmt.Errorf("read call %d of batch %s of %s: %w", a.Call, a.Batch, a.Campaign, errRecord)
+		return nil, 0, fmt.Errorf("read call %d of batch %s of %s: %w", a.Call, a.Batch, a.Campaign, campaign.ErrRecord)
 	}
 	return b.call(a.Call), b.segments(a.Call, plain), nil
 }
@@ -218,13 +219,13 @@ func (l *Ledger) Reconcile(ctx context.Context, a Attempt, found map[sms.MSISDN]
 		return Settled{}, fmt.Errorf("reconcile: %w", err)
 	}
 	g := &Generation{Call: a.Call, Number: a.Generation, CallSize: len(to)}
-	var records []Record
+	var records []campaign.Record
 	var positions []byte
 	for p, x := range to {
 		if id, ok := found[x.MSISDN]; ok {
 			g.To = append(g.To, x)
 			positions = binary.BigEndian.AppendUint16(positions, uint16(p))
-			records = append(records, Record{Status: Accepted, MessageID: id, Reason: ReasonReconciled})
+			records = append(records, campaign.Record{Status: campaign.Accepted, MessageID: id, Reason: campaign.ReasonReconciled})
 		}
 	}
 	if len(records) == 0 {
@@ -232,16 +233,16 @@ func (l *Ledger) Reconcile(ctx context.Context, a Attempt, found map[sms.MSISDN]
 	}
 	g.positions = string(positions)
 	c := &Claim{Token: NewToken(), id: a.Campaign, batch: a.Batch, gen: g, openBatchLimit: openBatchLimit}
-	return l.Settle(ctx, c, records, SettleAnswer, segments, 0)
+	return l.Settle(ctx, c, records, campaign.SettleAnswer, segments, 0)
 }
 
 // Found returns the records of a doubtful generation after a lookup at the gateway: Accepted for
 // the numbers in found, and Unknown with the reason why for all others.
-func (g *Generation) Found(found map[sms.MSISDN]string, why string) []Record {
-	out := slices.Repeat([]Record{{Status: Unknown, Reason: why}}, len(g.To))
+func (g *Generation) Found(found map[sms.MSISDN]string, why string) []campaign.Record {
+	out := slices.Repeat([]campaign.Record{{Status: campaign.Unknown, Reason: why}}, len(g.To))
 	for i, p := range g.To {
 		if id, ok := found[p.MSISDN]; ok {
-			out[i] = Record{Status: Accepted, MessageID: id, Reason: ReasonReconciled}
+			out[i] = campaign.Record{Status: campaign.Accepted, MessageID: id, Reason: campaign.ReasonReconciled}
 		}
 	}
 	return out

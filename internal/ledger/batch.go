@@ -10,28 +10,15 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tuma-sms/tuma/internal/campaign"
 	"github.com/tuma-sms/tuma/sms"
 )
-
-// BatchName returns the name of a batch within its campaign: the number of its stream and its
-// position there.
-func BatchName(stream, seq int) string { return strconv.Itoa(stream) + "." + strconv.Itoa(seq) }
-
-// BatchStream returns the number of the stream in a batch's name.
-func BatchStream(batch string) (int, error) {
-	a, s, ok := strings.Cut(batch, ".")
-	n, err := strconv.Atoi(a)
-	if _, err2 := strconv.ParseUint(s, 10, 63); !ok || err != nil || err2 != nil || n < 0 {
-		return 0, fmt.Errorf("batch name %.20q: %w", batch, errRecord)
-	}
-	return n, nil
-}
 
 // Batch is a planned batch. It never changes.
 type Batch struct {
 	Name  string
 	Calls []int // number of recipients of each call
-	To    []Planned
+	To    []campaign.Planned
 	// Bodies are the message bodies, one for each call; nil in a plain campaign.
 	Bodies []string
 }
@@ -73,7 +60,7 @@ func (b *Batch) segments(k, plain int) int {
 }
 
 // call returns the recipients of call k.
-func (b *Batch) call(k int) []Planned {
+func (b *Batch) call(k int) []campaign.Planned {
 	at := 0
 	for i := range k {
 		at += b.Calls[i]
@@ -94,7 +81,7 @@ func (l *Ledger) batches(ctx context.Context, id string, stream int, bodies bool
 		for at, end := 0, fieldInt(n[0]); at < end; at += step {
 			var fields []string
 			for s := at; s < min(at+step, end); s++ {
-				fields = append(fields, "b"+BatchName(stream, s))
+				fields = append(fields, "b"+campaign.BatchName(stream, s))
 			}
 			names := len(fields)
 			for i := range names {
@@ -137,7 +124,7 @@ type Generation struct {
 	// idempotency key.
 	Revision string
 	// To are the generation's recipients. positions holds their positions in the call.
-	To []Planned
+	To []campaign.Planned
 	// Body is the text of the recipients' message; empty in a plain campaign.
 	Body string
 	// CallSize is how many recipients the whole call has.
@@ -184,7 +171,7 @@ func (l *Ledger) LoadWork(ctx context.Context, id, batch string) (*Work, error) 
 	}
 	for i, f := range map[int]string{1: "w" + batch, 4: "l" + batch} {
 		if _, err := strconv.Atoi(fieldString(got[i])); err != nil && got[i] != nil {
-			return nil, unreadable(id, f, fieldString(got[i]), errRecord)
+			return nil, unreadable(id, f, fieldString(got[i]), campaign.ErrRecord)
 		}
 	}
 	w := &Work{Wake: fieldInt(got[1]), Stopped: got[5] != nil, from: strings.Fields(fieldString(got[6]))}
@@ -257,7 +244,7 @@ func (w *Work) parseName(name string) (call, number int, err error) {
 	k, err1 := strconv.Atoi(ks)
 	n, err2 := strconv.Atoi(gs)
 	if err1 != nil || err2 != nil || k < 0 || n < 0 || k >= len(w.Batch.Calls) {
-		return 0, 0, errRecord
+		return 0, 0, campaign.ErrRecord
 	}
 	return k, n, nil
 }
@@ -275,7 +262,7 @@ func (w *Work) generation(name string, record, positions any) (g *Generation, ba
 	if record != nil {
 		f := strings.Fields(fieldString(record))
 		if !isGeneration(f) {
-			return nil, 0, errRecord
+			return nil, 0, campaign.ErrRecord
 		}
 		if f[0] == "t" {
 			return nil, 0, nil
@@ -283,24 +270,24 @@ func (w *Work) generation(name string, record, positions any) (g *Generation, ba
 		g.Revision, g.token = f[8], f[1]
 		g.Due, g.Doubtful, g.Ready, g.claimed = parseMilli(f[11]), f[0] == "d", f[0] == "r", f[0] == "s"
 		if size, err = strconv.Atoi(f[12]); err != nil {
-			return nil, 0, errRecord
+			return nil, 0, campaign.ErrRecord
 		}
 	} else if n > 0 {
 		return nil, 0, nil
 	}
 	if positions != nil {
 		all := g.To
-		g.To = make([]Planned, 0, len(g.positions)/2)
+		g.To = make([]campaign.Planned, 0, len(g.positions)/2)
 		for i := 0; i+1 < len(g.positions); i += 2 {
 			p := int(binary.BigEndian.Uint16([]byte(g.positions[i : i+2])))
 			if p >= len(all) {
-				return nil, 1, errRecord
+				return nil, 1, campaign.ErrRecord
 			}
 			g.To = append(g.To, all[p])
 		}
 	}
 	if len(g.positions)%2 != 0 || len(g.To) != size {
-		return nil, 1, errRecord
+		return nil, 1, campaign.ErrRecord
 	}
 	return g, 0, nil
 }

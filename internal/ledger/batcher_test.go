@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/tuma-sms/tuma/internal/campaign"
 )
 
 // Requests that share a run of the script each have the same result, to the last byte, as a
@@ -24,15 +26,15 @@ func TestNextsThatShareARunAreEachASettleAndAClaim(t *testing.T) {
 	var states []string
 	for _, together := range []bool{false, true} {
 		r.ok(r.rdb.FlushAll(t.Context()).Err())
-		r.enqueue("c", Spec{}, 16)
-		page := PlannedPage{First: 1, OpenBatchLimits: map[int]int{0: 9, 1: 9}}
+		r.enqueue("c", campaign.Spec{}, 16)
+		page := campaign.PlannedPage{First: 1, OpenBatchLimits: map[int]int{0: 9, 1: 9}}
 		row := 1
 		for i, calls := range [][]int{{1, 1, 1, 1}, {1, 2}, {2, 1, 1}, {1, 1}, {2, 1}} {
 			n := 0
 			for _, c := range calls {
 				n += c
 			}
-			page.Batches = append(page.Batches, PlannedBatch{Stream: i % 2, Calls: calls, To: run(row, n)})
+			page.Batches = append(page.Batches, campaign.PlannedBatch{Stream: i % 2, Calls: calls, To: run(row, n)})
 			row += n
 		}
 		_, _, err := r.startPlan("c", 2).CommitPage(t.Context(), "planner token", page)
@@ -40,19 +42,19 @@ func TestNextsThatShareARunAreEachASettleAndAClaim(t *testing.T) {
 		hide := []string{r.rdb.HGet(t.Context(), ledgerKey("c"), "pt").Val(), "<lanes in any order>", r.rdb.HGet(t.Context(), ledgerKey("c"), "up").Val(), "<upload>"}
 		var asks []func() (*Claim, bool)
 		for i := range page.Batches {
-			batch := BatchName(i%2, i/2)
+			batch := campaign.BatchName(i%2, i/2)
 			c, g := r.claim("c", batch, 0, 0, keyed, long), r.open("c", batch, 1, 0)
 			hide = append(hide, c.Token, fmt.Sprintf("<%d>", i), c.Token[:6], fmt.Sprintf("<%d", i))
 			asks = append(asks, func() (*Claim, bool) {
 				if together {
 					return r.settleAndClaim(c, g, long)
 				}
-				r.settle(c, SettleAnswer, repeat(len(c.gen.To), accepted("0191d7a0-0000-7000-8000-000000000001"))...)
+				r.settle(c, campaign.SettleAnswer, repeat(len(c.gen.To), accepted("0191d7a0-0000-7000-8000-000000000001"))...)
 				return r.claim("c", batch, 1, 0, keyed, long), true
 			})
 		}
 		// Another worker slot has another call of the first batch.
-		other, last := r.claim("c", BatchName(0, 0), 2, 0, keyed, long), r.open("c", BatchName(0, 0), 3, 0)
+		other, last := r.claim("c", campaign.BatchName(0, 0), 2, 0, keyed, long), r.open("c", campaign.BatchName(0, 0), 3, 0)
 		hide = append(hide, other.Token, "<other>")
 		got := make([]*Claim, len(asks))
 		if together {
@@ -130,10 +132,10 @@ func TestAPanicInAPipelineKeepsNobodyWaiting(t *testing.T) {
 	errs := make([]error, 2)
 	var asks []func() (*Claim, bool)
 	for i := range errs {
-		batch := BatchName(0, i)
+		batch := campaign.BatchName(0, i)
 		c, g := r.claim("c", batch, 0, 0, keyed, long), r.open("c", batch, 1, 0)
 		asks = append(asks, func() (*Claim, bool) {
-			_, ok, err := r.SettleAndClaim(t.Context(), c, []Record{accepted("m")}, 1, r.settleAndClaimRequest(c, g, long))
+			_, ok, err := r.SettleAndClaim(t.Context(), c, []campaign.Record{accepted("m")}, 1, r.settleAndClaimRequest(c, g, long))
 			errs[i] = err
 			return nil, ok
 		})
@@ -195,13 +197,13 @@ func TestManyNextsAtOnceAreEachTheirOwn(t *testing.T) {
 	r.ok(err)
 	var all sync.WaitGroup
 	for slot := range slots {
-		batch := BatchName(0, slot)
+		batch := campaign.BatchName(0, slot)
 		w, err := r.LoadWork(t.Context(), "c", batch)
 		r.ok(err)
 		c := r.tryClaim("c", batch, w.Open[0], keyed, long)
 		all.Go(func() {
 			for k, g := range w.Open[1:] {
-				next, ok, err := r.SettleAndClaim(t.Context(), c, []Record{accepted(fmt.Sprintf("m%d-%d", slot, k))}, 1, r.settleAndClaimRequest(c, g, long))
+				next, ok, err := r.SettleAndClaim(t.Context(), c, []campaign.Record{accepted(fmt.Sprintf("m%d-%d", slot, k))}, 1, r.settleAndClaimRequest(c, g, long))
 				if err != nil || !ok || next.IdempotencyKey != requestID(batch, g, "login") {
 					t.Errorf("batch %s call %d: got %+v, %t, %v; want a claim under the key of this request", batch, k+1, next, ok, err)
 					return
@@ -212,12 +214,12 @@ func TestManyNextsAtOnceAreEachTheirOwn(t *testing.T) {
 					}
 				}
 			}
-			if _, err := r.Settle(t.Context(), c, []Record{accepted(fmt.Sprintf("m%d-last", slot))}, SettleAnswer, 1, 0); err != nil {
+			if _, err := r.Settle(t.Context(), c, []campaign.Record{accepted(fmt.Sprintf("m%d-last", slot))}, campaign.SettleAnswer, 1, 0); err != nil {
 				t.Error(err)
 			}
 		})
 		all.Go(func() {
-			if next, ok, err := r.SettleAndClaim(t.Context(), p, []Record{accepted("m")}, 1, r.settleAndClaimRequest(p, g, long)); ok || err != nil {
+			if next, ok, err := r.SettleAndClaim(t.Context(), p, []campaign.Record{accepted("m")}, 1, r.settleAndClaimRequest(p, g, long)); ok || err != nil {
 				t.Errorf("in a paused campaign: got %+v, %t, %v; want ok false and no error", next, ok, err)
 			}
 		})
@@ -244,7 +246,7 @@ func TestNextOfOneWhoGoesAway(t *testing.T) {
 	r.batcher.busy = maxInFlightPipelines // as if a pipeline were running
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	next, ok, err := r.SettleAndClaim(ctx, c, []Record{accepted("m")}, 1, r.settleAndClaimRequest(c, g, long))
+	next, ok, err := r.SettleAndClaim(ctx, c, []campaign.Record{accepted("m")}, 1, r.settleAndClaimRequest(c, g, long))
 	if ok || next == nil || !errors.Is(err, context.Canceled) {
 		t.Errorf("got %+v, %t, %v; want a claim, ok false and context.Canceled", next, ok, err)
 	}
@@ -254,7 +256,7 @@ func TestNextOfOneWhoGoesAway(t *testing.T) {
 	if asked.err != nil || r.batcher.busy != maxInFlightPipelines-1 {
 		t.Errorf("the request of the caller that left did not run: %v", asked.err)
 	}
-	r.settle(c, SettleAnswer, accepted("m"))
+	r.settle(c, campaign.SettleAnswer, accepted("m"))
 	if out, err := r.Release(t.Context(), next, 0, false); err != nil || out.Stale {
 		t.Errorf("Release returned %+v, %v; want it not stale", out, err)
 	}

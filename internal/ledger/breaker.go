@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/tuma-sms/tuma/internal/campaign"
 	"github.com/tuma-sms/tuma/providers"
 )
 
@@ -42,16 +43,6 @@ func (l *Ledger) CheckAccount(ctx context.Context, name string, probeFor time.Du
 		Refused: fieldInt(out[4]), RefusedAt: parseMilli(out[5])}, nil
 }
 
-// CallOutcome is what a call or probe shows about the account.
-type CallOutcome string
-
-// The outcomes of a call.
-const (
-	CallOK   CallOutcome = "ok"   // the gateway accepted a message
-	CallBad  CallOutcome = "bad"  // counts toward the circuit breaker
-	CallHold CallOutcome = "hold" // holds the account at once
-)
-
 // Back-off of an automatic hold. It doubles each time the account is held again.
 const (
 	holdFirst   = 2 * time.Second
@@ -63,7 +54,7 @@ const (
 
 // CallReport describes one call or probe, or several calls that succeeded.
 type CallReport struct {
-	Outcome CallOutcome
+	Outcome campaign.CallOutcome
 	// Claimed is when the call was claimed; zero: the report is about a probe made just now.
 	Claimed time.Time
 	// Reason is one of Tuma's reason words, Code the gateway's code.
@@ -129,7 +120,7 @@ type accountCheckArgs struct{ ProbeLife time.Duration }
 
 // breakerArgs are the arguments of breaker.lua.
 type breakerArgs struct {
-	Outcome                      CallOutcome
+	Outcome                      campaign.CallOutcome
 	ClaimedAt                    time.Time
 	Reason, Code                 string
 	FirstBackOff, LongestBackOff time.Duration

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"github.com/tuma-sms/tuma/internal/campaign"
 )
 
 // MaxKeyAge is how long after its first use an idempotency key counts as known to the gateway. It
@@ -211,7 +213,7 @@ func shortUUID(u uuid.UUID) string { return base64.RawURLEncoding.EncodeToString
 func longUUID(s string) (uuid.UUID, error) {
 	b, err := base64.RawURLEncoding.DecodeString(s)
 	if err != nil {
-		return uuid.UUID{}, errors.Join(errRecord, err)
+		return uuid.UUID{}, errors.Join(campaign.ErrRecord, err)
 	}
 	return uuid.FromBytes(b)
 }

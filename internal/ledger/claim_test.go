@@ -7,6 +7,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
+
+	"github.com/tuma-sms/tuma/internal/campaign"
 )
 
 func TestClaimAnswers(t *testing.T) {
@@ -41,7 +43,7 @@ func TestClaimAnswers(t *testing.T) {
 			r.travel(id, 2*time.Hour)
 		}, want: ClaimGranted},
 		"settled": {prepare: func(r *rig, id string) {
-			r.settle(r.claim(id, b, 0, 0, keyed, long), SettleAnswer, accepted("m"), accepted("m"))
+			r.settle(r.claim(id, b, 0, 0, keyed, long), campaign.SettleAnswer, accepted("m"), accepted("m"))
 		}, want: ClaimSettled},
 		"paused": {prepare: func(r *rig, id string) { _, err := r.Pause(r.Context(), id, "me"); r.ok(err) }, want: ClaimPaused},
 		"paused and doubtful": {prepare: func(r *rig, id string) {
@@ -53,14 +55,14 @@ func TestClaimAnswers(t *testing.T) {
 			r.claim(id, b, 1, 0, keyed, long) // so that the campaign does not end
 			_, err := r.Cancel(r.Context(), id, "me")
 			r.ok(err)
-		}, want: ClaimStopped, why: ReasonCancelled},
+		}, want: ClaimStopped, why: campaign.ReasonCancelled},
 		"cancelled and doubtful": {prepare: func(r *rig, id string) {
 			lapse(r, id)
 			_, err := r.Cancel(r.Context(), id, "me")
 			r.ok(err)
-		}, want: ClaimStopped, why: ReasonCancelled, doubt: true},
-		"expired":              {prepare: func(r *rig, id string) { r.travel(id, 100*24*time.Hour) }, want: ClaimStopped, why: ReasonExpired},
-		"expired and doubtful": {prepare: func(r *rig, id string) { lapse(r, id); r.travel(id, 100*24*time.Hour) }, want: ClaimStopped, why: ReasonExpired, doubt: true},
+		}, want: ClaimStopped, why: campaign.ReasonCancelled, doubt: true},
+		"expired":              {prepare: func(r *rig, id string) { r.travel(id, 100*24*time.Hour) }, want: ClaimStopped, why: campaign.ReasonExpired},
+		"expired and doubtful": {prepare: func(r *rig, id string) { lapse(r, id); r.travel(id, 100*24*time.Hour) }, want: ClaimStopped, why: campaign.ReasonExpired, doubt: true},
 		"an old wake":          {request: func(q *ClaimRequest) { q.Wake = 1 }, want: ClaimStale},
 		"the last wake":        {request: func(q *ClaimRequest) { q.Wake = 2 }, want: ClaimGranted},
 		"an unknown batch": {prepare: func(r *rig, id string) {
@@ -74,7 +76,7 @@ func TestClaimAnswers(t *testing.T) {
 		id := "c" + string(rune('a'+n))
 		t.Run(name, func(t *testing.T) {
 			r := &rig{TB: t, rdb: r.rdb, Ledger: r.Ledger}
-			r.sendingSpec(id, Spec{ExpiresAt: time.Now().Add(99 * 24 * time.Hour)}, []int{2, 1})
+			r.sendingSpec(id, campaign.Spec{ExpiresAt: time.Now().Add(99 * 24 * time.Hour)}, []int{2, 1})
 			_, ok, err := r.RaiseWake(t.Context(), id, Wake{Batch: b, Number: 1}, time.Second)
 			if err != nil || !ok {
 				t.Fatal("no second wake", err)
@@ -118,7 +120,7 @@ func TestDoubtfulRequestNeverChanges(t *testing.T) {
 	}
 	// A recipient whose outcome has arrived since stays in the request, because a repeated request
 	// must have the same recipients.
-	r.settle(first, SettleAnswer, accepted("m1"), unknown("unsaid"), unknown("unsaid"))
+	r.settle(first, campaign.SettleAnswer, accepted("m1"), unknown("unsaid"), unknown("unsaid"))
 	if c := r.claim("c", "0.0", 0, 0, keyed, long); len(c.gen.To) != 3 || c.IdempotencyKey != first.IdempotencyKey {
 		t.Errorf("resubmitted to %v under %s, want the first request", c.gen.To, c.IdempotencyKey)
 	}
@@ -132,11 +134,11 @@ func TestClaimOfADoubtfulGenerationByAnOldReading(t *testing.T) {
 	r := newRig(t)
 	r.sending("c", []int{2})
 	late := r.claim("c", "0.0", 0, 0, noKey, lapsed)
-	r.settle(r.tryClaim("c", "0.0", r.open("c", "0.0", 0, 0), noKey, long), SettleAbandon, repeat(2, unknown("no_key"))...)
+	r.settle(r.tryClaim("c", "0.0", r.open("c", "0.0", 0, 0), noKey, long), campaign.SettleAbandon, repeat(2, unknown("no_key"))...)
 	_, err := r.Retry(t.Context(), "c", "op", true, false)
 	r.ok(err)
 	old := r.open("c", "0.0", 0, 1)
-	r.settle(late, SettleAnswer, accepted("m1"), unknown("unsaid"))
+	r.settle(late, campaign.SettleAnswer, accepted("m1"), unknown("unsaid"))
 	narrow := r.claim("c", "0.0", 0, 1, keyed, lapsed)
 	if c := r.tryClaim("c", "0.0", old, keyed, long); c.Result != ClaimChanged {
 		t.Errorf("a claim for %v got %q under %s, which stands for %v; want changed", old.To, c.Result, c.IdempotencyKey, narrow.gen.To)
@@ -201,7 +203,7 @@ func TestEndsOfAForgottenGenerationChangeNothing(t *testing.T) {
 	r.sending("c", []int{2})
 	l, err := r.rdb.Dump(t.Context(), ledgerKey("c")).Result()
 	r.ok(err)
-	r.settle(r.claim("c", "0.0", 0, 0, noKey, long), SettleAnswer, repeat(2, notNow())...)
+	r.settle(r.claim("c", "0.0", 0, 0, noKey, long), campaign.SettleAnswer, repeat(2, notNow())...)
 	one := r.claim("c", "0.0", 0, 1, noKey, long)
 	r.ok(r.rdb.RestoreReplace(t.Context(), ledgerKey("c"), 0, l).Err())
 	before := r.state("c")
@@ -223,11 +225,11 @@ func TestReleaseNarrowsToWhoStillWaits(t *testing.T) {
 	r := newRig(t)
 	r.sending("c", []int{2})
 	late := r.claim("c", "0.0", 0, 0, noKey, lapsed)
-	r.settle(r.tryClaim("c", "0.0", r.open("c", "0.0", 0, 0), noKey, long), SettleAbandon, repeat(2, unknown("no_key"))...)
+	r.settle(r.tryClaim("c", "0.0", r.open("c", "0.0", 0, 0), noKey, long), campaign.SettleAbandon, repeat(2, unknown("no_key"))...)
 	_, err := r.Retry(t.Context(), "c", "op", true, false)
 	r.ok(err)
 	out := r.claim("c", "0.0", 0, 1, noKey, long)
-	r.settle(late, SettleAnswer, accepted("m1"), unknown("unsaid"))
+	r.settle(late, campaign.SettleAnswer, accepted("m1"), unknown("unsaid"))
 	_, err = r.Release(t.Context(), out, 0, false)
 	r.ok(err)
 	r.expect("c", "accepted pending")
@@ -255,7 +257,7 @@ func TestReleaseByWhoLostTheLeaseChangesNothing(t *testing.T) {
 			t.Errorf("%s by a claim that lost its lease returned %+v, want stale and no change", name, out)
 		}
 	}
-	r.settle(c, SettleAnswer, repeat(2, accepted("m"))...)
+	r.settle(c, campaign.SettleAnswer, repeat(2, accepted("m"))...)
 	r.expect("c", "accepted accepted")
 }
 
@@ -310,16 +312,19 @@ func TestNothingTouchesWhatANewerReleaseWrote(t *testing.T) {
 			_, err := r.Claim(ctx, ClaimRequest{ID: "c", Batch: "0.0", Gen: g, Login: "x", Lease: long})
 			return err
 		},
-		"settle":  func() error { _, err := r.Settle(ctx, c, repeat(2, accepted("m")), SettleAnswer, 1, 0); return err },
+		"settle": func() error {
+			_, err := r.Settle(ctx, c, repeat(2, accepted("m")), campaign.SettleAnswer, 1, 0)
+			return err
+		},
 		"release": func() error { _, err := r.Release(ctx, c, 0, false); return err },
 		"doubt":   func() error { _, err := r.Doubt(ctx, c, 0, false); return err },
 		"split":   func() error { _, err := r.Split(ctx, c); return err },
 		"pause":   func() error { _, err := r.Pause(ctx, "c", "me"); return err },
 		"start plan": func() error {
-			_, err := r.StartPlan(ctx, "c", func(Spec) (PlanSnapshot, error) { return PlanSnapshot{}, nil })
+			_, err := r.StartPlan(ctx, "c", func(campaign.Spec) (campaign.PlanSnapshot, error) { return campaign.PlanSnapshot{}, nil })
 			return err
 		},
-		"plan page": func() error { _, _, err := plan.CommitPage(ctx, NewToken(), PlannedPage{}); return err },
+		"plan page": func() error { _, _, err := plan.CommitPage(ctx, NewToken(), campaign.PlannedPage{}); return err },
 		"top up":    func() error { _, _, err := r.TopUp(ctx, "c", map[int]int{0: 9}); return err },
 		"wake":      func() error { _, _, err := r.RaiseWake(ctx, "c", Wake{"0.0", 1}, 0); return err },
 		"retry":     func() error { _, err := r.Retry(ctx, "c", "op", true, true); return err },

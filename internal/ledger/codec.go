@@ -2,19 +2,15 @@ package ledger
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"strings"
 	"sync"
 
 	"github.com/klauspost/compress/zstd"
 
+	"github.com/tuma-sms/tuma/internal/campaign"
 	"github.com/tuma-sms/tuma/sms"
 )
-
-// Records in Redis are binary and bounded. A record that cannot be read is an error, never a panic
-// or a guess.
-var errRecord = errors.New("record cannot be read")
 
 const (
 	formatPlain = 0
@@ -26,12 +22,6 @@ const (
 	// maxPageRaw bounds the text of a page before compression, in bytes, so that the page stays
 	// below 64 KB in Redis, compressed or not.
 	maxPageRaw = 48 << 10
-	// MaxPageRows is the most recipients in a page. With that many plain numbers a page is about
-	// full. A page costs Redis hardly more for many recipients than for few.
-	MaxPageRows = 4096
-	// MaxInput is how many bytes of a recipient's uploaded text are kept. No phone number is
-	// longer.
-	MaxInput = 64
 )
 
 // The fastest level compresses numbers better than the slower ones, and text nearly as well.
@@ -68,14 +58,14 @@ const lastFormat = 31
 
 func wrongFormat(b byte) error {
 	if b > lastFormat {
-		return fmt.Errorf("format %d: %w", b, errRecord)
+		return fmt.Errorf("format %d: %w", b, campaign.ErrRecord)
 	}
 	return fmt.Errorf("format %d: %w", b, ErrNewer)
 }
 
 func decompress(b []byte) ([]byte, error) {
 	if len(b) == 0 {
-		return nil, fmt.Errorf("empty record: %w", errRecord)
+		return nil, fmt.Errorf("empty record: %w", campaign.ErrRecord)
 	}
 	switch b[0] {
 	case formatPlain:
@@ -83,7 +73,7 @@ func decompress(b []byte) ([]byte, error) {
 	case formatZstd:
 		out, err := zstdReader().DecodeAll(b[1:], nil)
 		if err != nil {
-			return nil, fmt.Errorf("%w: %w", errRecord, err)
+			return nil, fmt.Errorf("%w: %w", campaign.ErrRecord, err)
 		}
 		return out, nil
 	}
@@ -138,7 +128,7 @@ func (r *reader) bytes(n int) []byte {
 
 func (r *reader) err() error {
 	if r.bad {
-		return errRecord
+		return campaign.ErrRecord
 	}
 	return nil
 }
@@ -150,29 +140,22 @@ func decodePage(b []byte) ([]string, error) {
 		return nil, fmt.Errorf("page: %w", err)
 	}
 	r := reader{b: raw}
-	out := make([]string, 0, MaxPageRows)
+	out := make([]string, 0, campaign.MaxPageRows)
 	text := string(raw) // one string, so that all inputs share its memory
-	for len(r.b) > 0 && !r.bad && len(out) < MaxPageRows {
+	for len(r.b) > 0 && !r.bad && len(out) < campaign.MaxPageRows {
 		n := len(r.bytes(r.count()))
 		end := len(text) - len(r.b)
 		out = append(out, text[end-n:end])
 	}
 	if r.bad || len(r.b) > 0 {
-		return nil, fmt.Errorf("page: %w", errRecord)
+		return nil, fmt.Errorf("page: %w", campaign.ErrRecord)
 	}
 	return out, nil
 }
 
-// SkippedRecipient is a recipient that planning did not put into a batch.
-type SkippedRecipient struct {
-	Row    int    // row in the upload, from 1
-	Reason string // one of the Reason constants
-	Code   string // more detail, or empty
-}
-
 // encodeSkipped encodes the skipped recipients of one page, lastRow is the last row
 // before the page.
-func encodeSkipped(lastRow int, rows []SkippedRecipient) []byte {
+func encodeSkipped(lastRow int, rows []campaign.SkippedRecipient) []byte {
 	if len(rows) == 0 {
 		return nil
 	}
@@ -199,7 +182,7 @@ func encodeSkipped(lastRow int, rows []SkippedRecipient) []byte {
 	return compress(b)
 }
 
-func decodeSkipped(before int, b []byte) ([]SkippedRecipient, error) {
+func decodeSkipped(before int, b []byte) ([]campaign.SkippedRecipient, error) {
 	raw, err := decompress(b)
 	if err != nil {
 		return nil, fmt.Errorf("skipped recipients: %w", err)
@@ -209,68 +192,45 @@ func decodeSkipped(before int, b []byte) ([]SkippedRecipient, error) {
 	for i := range words {
 		words[i] = string(r.bytes(r.count()))
 	}
-	var out []SkippedRecipient
+	var out []campaign.SkippedRecipient
 	row := before
 	for len(r.b) > 0 && !r.bad {
 		row += int(r.uvarint())
 		i := r.uvarint()
 		if i >= uint64(len(words)) {
-			return nil, fmt.Errorf("skipped recipients: %w", errRecord)
+			return nil, fmt.Errorf("skipped recipients: %w", campaign.ErrRecord)
 		}
 		reason, code, _ := strings.Cut(words[i], ":")
-		out = append(out, SkippedRecipient{Row: row, Reason: reason, Code: code})
+		out = append(out, campaign.SkippedRecipient{Row: row, Reason: reason, Code: code})
 	}
 	if r.bad {
-		return nil, fmt.Errorf("skipped recipients: %w", errRecord)
+		return nil, fmt.Errorf("skipped recipients: %w", campaign.ErrRecord)
 	}
 	return out, nil
 }
 
-// Planned is a recipient in a batch: its row in the upload, from 1, and its number.
-type Planned struct {
-	Row    int
-	MSISDN sms.MSISDN
-}
-
 // encodeBatch encodes a batch: the sizes of its calls, then its recipients in the order of the
 // calls. Rows are stored as differences, numbers as their distance from the smallest one.
-func encodeBatch(calls []int, to []Planned) []byte { return encodeBatchAs(formatPlain, calls, to) }
+func encodeBatch(calls []int, to []campaign.Planned) []byte {
+	return encodeBatchAs(formatPlain, calls, to)
+}
 
-func encodeBatchAs(format byte, calls []int, to []Planned) []byte {
+func encodeBatchAs(format byte, calls []int, to []campaign.Planned) []byte {
 	b := append(make([]byte, 0, 16+6*len(to)), format)
 	b = binary.AppendUvarint(b, uint64(len(calls)))
 	for _, n := range calls {
 		b = binary.AppendUvarint(b, uint64(n))
 	}
-	return appendPlanned(b, to)
+	return campaign.AppendPlanned(b, to)
 }
 
-func appendPlanned(b []byte, to []Planned) []byte {
-	b = binary.AppendUvarint(b, uint64(len(to)))
-	if len(to) == 0 {
-		return b
-	}
-	base := to[0].MSISDN
-	for _, p := range to {
-		base = min(base, p.MSISDN)
-	}
-	b = binary.AppendUvarint(b, uint64(base))
-	row := 0
-	for _, p := range to {
-		b = binary.AppendVarint(b, int64(p.Row-row))
-		b = binary.AppendUvarint(b, uint64(p.MSISDN-base))
-		row = p.Row
-	}
-	return b
-}
-
-func (r *reader) planned() []Planned {
+func (r *reader) planned() []campaign.Planned {
 	n := r.count()
 	if n == 0 {
 		return nil
 	}
 	base := r.uvarint()
-	out := make([]Planned, 0, n)
+	out := make([]campaign.Planned, 0, n)
 	row := 0
 	for range n {
 		v, w := binary.Varint(r.b)
@@ -280,14 +240,14 @@ func (r *reader) planned() []Planned {
 		}
 		r.b = r.b[w:]
 		row += int(v)
-		out = append(out, Planned{Row: row, MSISDN: sms.MSISDN(base + r.uvarint())})
+		out = append(out, campaign.Planned{Row: row, MSISDN: sms.MSISDN(base + r.uvarint())})
 	}
 	return out
 }
 
-func decodeBatch(b []byte) (calls []int, to []Planned, err error) {
+func decodeBatch(b []byte) (calls []int, to []campaign.Planned, err error) {
 	if len(b) == 0 {
-		return nil, nil, fmt.Errorf("batch: %w", errRecord)
+		return nil, nil, fmt.Errorf("batch: %w", campaign.ErrRecord)
 	}
 	if b[0] != formatPlain && b[0] != formatOwn {
 		return nil, nil, fmt.Errorf("batch: %w", wrongFormat(b[0]))
@@ -301,7 +261,7 @@ func decodeBatch(b []byte) (calls []int, to []Planned, err error) {
 	}
 	to = r.planned()
 	if r.bad || sum != len(to) || len(r.b) > 0 {
-		return nil, nil, fmt.Errorf("batch: %w", errRecord)
+		return nil, nil, fmt.Errorf("batch: %w", campaign.ErrRecord)
 	}
 	return calls, to, nil
 }

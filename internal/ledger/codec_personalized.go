@@ -4,35 +4,12 @@ import (
 	"encoding/binary"
 	"fmt"
 
+	"github.com/tuma-sms/tuma/internal/campaign"
 	"github.com/tuma-sms/tuma/sms"
 )
 
 // A campaign with merge fields stores more than a plain one: values beside its numbers, calls that
 // are carried over half full, and bodies beside its batches.
-
-const (
-	// MaxValue is the most bytes in the value of a merge field. A recipient with a longer one is
-	// skipped.
-	MaxValue = 4 << 10
-	// MaxValues bounds the values of one recipient together, in bytes.
-	MaxValues = 16 << 10
-	// MaxBodies bounds the bodies of a batch, and what is carried over, in bytes before
-	// compression.
-	MaxBodies = 48 << 10
-)
-
-// appendValues appends the values of one recipient. nil means that they are too long.
-func appendValues(b []byte, values []string) []byte {
-	if values == nil {
-		return append(b, 0)
-	}
-	b = binary.AppendUvarint(b, uint64(len(values)+1))
-	for _, v := range values {
-		b = binary.AppendUvarint(b, uint64(len(v)))
-		b = append(b, v...)
-	}
-	return b
-}
 
 func (r *reader) values() []string {
 	n := r.uvarint()
@@ -51,7 +28,7 @@ func (r *reader) values() []string {
 func keptValues(values []string) []string {
 	all := 0
 	for _, v := range values {
-		if all += len(v) + 2; len(v) > MaxValue || all > MaxValues {
+		if all += len(v) + 2; len(v) > campaign.MaxValue || all > campaign.MaxValues {
 			return nil
 		}
 	}
@@ -77,56 +54,24 @@ func decodeRows(b []byte) (inputs []string, values [][]string, err error) {
 		return nil, nil, fmt.Errorf("page: %w", err)
 	}
 	r := reader{b: raw}
-	for len(r.b) > 0 && !r.bad && len(inputs) < MaxPageRows {
+	for len(r.b) > 0 && !r.bad && len(inputs) < campaign.MaxPageRows {
 		inputs = append(inputs, string(r.bytes(r.count())))
 		values = append(values, r.values())
 	}
 	if r.bad || len(r.b) > 0 || len(inputs) == 0 {
-		return nil, nil, fmt.Errorf("page: %w", errRecord)
+		return nil, nil, fmt.Errorf("page: %w", campaign.ErrRecord)
 	}
 	return inputs, values, nil
 }
 
-// Call is a list of recipients that get the same body, in the order of sending.
-type Call struct {
-	// Body is empty in a plain campaign, where every call sends the campaign's body.
-	Body string
-	// Values are the values that the body was rendered from; nil in a plain campaign.
-	Values []string
-	To     []Planned
-}
-
-// CarrySize returns how many bytes one stream's part of the carried-over recipients takes, before
-// compression.
-func CarrySize(calls []Call) int { return len(appendCarried(nil, calls)) }
-
-func appendCarried(b []byte, calls []Call) []byte {
-	var to []Planned
-	personalized := false
-	for _, c := range calls {
-		to = append(to, c.To...)
-		personalized = personalized || c.Values != nil
-	}
-	b = appendPlanned(b, to)
-	if !personalized {
-		return b
-	}
-	b = binary.AppendUvarint(b, uint64(len(calls)))
-	for _, c := range calls {
-		b = binary.AppendUvarint(b, uint64(len(c.To)))
-		b = appendValues(b, c.Values)
-	}
-	return b
-}
-
 // encodeCarry encodes the recipients that planning carries over from page to page, by stream. In a
 // plain campaign their calls are not kept.
-func encodeCarry(carry [][]Call) []byte {
+func encodeCarry(carry [][]campaign.Call) []byte {
 	empty := true
 	var b []byte
 	for _, c := range carry {
 		empty = empty && len(c) == 0
-		b = appendCarried(b, c)
+		b = campaign.AppendCarry(b, c)
 	}
 	if empty {
 		return nil
@@ -137,8 +82,8 @@ func encodeCarry(carry [][]Call) []byte {
 // decodeCarry reverses encodeCarry for the given number of streams. personalized is set for a
 // campaign with merge fields. The bodies are not stored: planning renders them again. In a plain
 // campaign the recipients of a stream come back as one call.
-func decodeCarry(b []byte, streams int, personalized bool) ([][]Call, error) {
-	out := make([][]Call, streams)
+func decodeCarry(b []byte, streams int, personalized bool) ([][]campaign.Call, error) {
+	out := make([][]campaign.Call, streams)
 	if len(b) == 0 {
 		return out, nil
 	}
@@ -151,32 +96,32 @@ func decodeCarry(b []byte, streams int, personalized bool) ([][]Call, error) {
 		out[i] = r.carried(personalized)
 	}
 	if r.bad {
-		return nil, fmt.Errorf("carry: %w", errRecord)
+		return nil, fmt.Errorf("carry: %w", campaign.ErrRecord)
 	}
 	return out, nil
 }
 
-func (r *reader) carried(personalized bool) []Call {
+func (r *reader) carried(personalized bool) []campaign.Call {
 	to := r.planned()
 	if len(to) == 0 {
 		return nil
 	}
 	if !personalized {
-		return []Call{{To: to}}
+		return []campaign.Call{{To: to}}
 	}
 	calls := r.uvarint()
 	if calls > uint64(len(to)) {
 		r.bad = true
 		return nil
 	}
-	out := make([]Call, calls)
+	out := make([]campaign.Call, calls)
 	for i := range out {
 		n := r.uvarint()
 		if n == 0 || n > uint64(len(to)) {
 			r.bad = true
 			return nil
 		}
-		out[i] = Call{To: to[:n:n], Values: r.values()}
+		out[i] = campaign.Call{To: to[:n:n], Values: r.values()}
 		r.bad = r.bad || out[i].Values == nil
 		to = to[n:]
 	}
@@ -205,7 +150,7 @@ func decodeBodies(b []byte, calls int) ([]string, error) {
 	}
 	r := reader{b: raw}
 	if n := r.count(); n != calls {
-		return nil, fmt.Errorf("bodies of %d calls, want %d: %w", n, calls, errRecord)
+		return nil, fmt.Errorf("bodies of %d calls, want %d: %w", n, calls, campaign.ErrRecord)
 	}
 	out := make([]string, calls)
 	for i := range out {
@@ -213,7 +158,7 @@ func decodeBodies(b []byte, calls int) ([]string, error) {
 		r.bad = r.bad || out[i] == ""
 	}
 	if r.bad || len(r.b) > 0 {
-		return nil, fmt.Errorf("bodies: %w", errRecord)
+		return nil, fmt.Errorf("bodies: %w", campaign.ErrRecord)
 	}
 	return out, nil
 }

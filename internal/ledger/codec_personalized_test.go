@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"github.com/tuma-sms/tuma/internal/campaign"
 	"github.com/tuma-sms/tuma/sms"
 )
 
@@ -16,7 +17,7 @@ func personalizedPage(inputs []string, values [][]string) []byte {
 	var raw []byte
 	for i, input := range inputs {
 		raw = append(append(raw, byte(len(input))), input...)
-		raw = appendValues(raw, values[i])
+		raw = campaign.AppendValues(raw, values[i])
 	}
 	return compressPersonalized(raw)
 }
@@ -30,7 +31,7 @@ func TestRowsRoundTrip(t *testing.T) {
 		"one":       {[]string{"0712345678"}, [][]string{{"Amina"}}},
 		"blank":     {[]string{"", "1"}, [][]string{{"", ""}, {"", "x"}}},
 		"too long":  {[]string{"1", "2"}, [][]string{nil, {"x"}}},
-		"of a page": {make([]string, MaxPageRows), func() [][]string { v := make([][]string, MaxPageRows); v[999] = []string{"é\n"}; return v }()},
+		"of a page": {make([]string, campaign.MaxPageRows), func() [][]string { v := make([][]string, campaign.MaxPageRows); v[999] = []string{"é\n"}; return v }()},
 	} {
 		inputs, values, err := decodeRows(personalizedPage(x.inputs, x.values))
 		if err != nil || !cmp.Equal(inputs, x.inputs) || !cmp.Equal(values, x.values) {
@@ -47,10 +48,10 @@ func TestRowsRoundTrip(t *testing.T) {
 
 func TestValuesThatAreTooLongAreNotKept(t *testing.T) {
 	t.Parallel()
-	long := strings.Repeat("x", MaxValue)
+	long := strings.Repeat("x", campaign.MaxValue)
 	many := make([]string, 10)
 	for i := range many {
-		many[i] = long[:MaxValues/10]
+		many[i] = long[:campaign.MaxValues/10]
 	}
 	for name, x := range map[string]struct {
 		values []string
@@ -74,12 +75,12 @@ func TestBodiesRoundTrip(t *testing.T) {
 		if err != nil || !cmp.Equal(got, bodies) {
 			t.Errorf("%d bodies decoded as %d, %v; want the same bodies", len(bodies), len(got), err)
 		}
-		if _, err := decodeBodies(encodeBodies(bodies), len(bodies)+1); !errors.Is(err, errRecord) {
+		if _, err := decodeBodies(encodeBodies(bodies), len(bodies)+1); !errors.Is(err, campaign.ErrRecord) {
 			t.Errorf("bodies decoded for another number of calls: got %v, want errRecord", err)
 		}
 	}
 	for name, b := range map[string][]byte{"none": nil, "cut": encodeBodies([]string{"abc"})[:3], "an empty one": {0, 1, 0}, "more": {0, 1, 1, 'x', 'y'}} {
-		if got, err := decodeBodies(b, 1); !errors.Is(err, errRecord) {
+		if got, err := decodeBodies(b, 1); !errors.Is(err, campaign.ErrRecord) {
 			t.Errorf("%s: got %q, %v; want errRecord", name, got, err)
 		}
 	}
@@ -87,14 +88,14 @@ func TestBodiesRoundTrip(t *testing.T) {
 
 func TestABatchWithBodiesIsNotTakenForAPlainOne(t *testing.T) {
 	t.Parallel()
-	plain := PlannedBatch{Calls: []int{2}, To: run(1, 2)}
+	plain := campaign.PlannedBatch{Calls: []int{2}, To: run(1, 2)}
 	own := plain
 	own.Bodies = []string{"Habari"}
-	batch, bodies := plain.records()
+	batch, bodies := batchRecords(plain)
 	if !cmp.Equal(batch, encodeBatch(plain.Calls, plain.To)) || bodies != nil {
 		t.Errorf("a plain batch is %x with bodies %x, want the plain format without bodies", batch, bodies)
 	}
-	batch, bodies = own.records()
+	batch, bodies = batchRecords(own)
 	if batch[0] == formatPlain || bodies == nil {
 		t.Errorf("a batch with bodies is %x with bodies %x, want another format and bodies", batch, bodies)
 	}
@@ -108,18 +109,18 @@ func TestABatchWithBodiesIsNotTakenForAPlainOne(t *testing.T) {
 
 func TestCarryWithValuesRoundTrip(t *testing.T) {
 	t.Parallel()
-	carry := [][]Call{{{Values: []string{"Amina", ""}, To: run(1, 3)}, {Values: []string{"Juma", "x"}, To: run(9, 1)}}, nil, {{Values: []string{"", ""}, To: run(20, 40)}}}
+	carry := [][]campaign.Call{{{Values: []string{"Amina", ""}, To: run(1, 3)}, {Values: []string{"Juma", "x"}, To: run(9, 1)}}, nil, {{Values: []string{"", ""}, To: run(20, 40)}}}
 	got, err := decodeCarry(encodeCarry(carry), len(carry), true)
 	if err != nil || !cmp.Equal(got, carry, cmpopts.EquateEmpty()) {
 		t.Errorf("%v decoded as %v, %v; want the same", carry, got, err)
 	}
 	sum := 0
 	for _, c := range carry {
-		sum += CarrySize(c)
+		sum += campaign.CarrySize(c)
 	}
 	var raw []byte
 	for _, c := range carry {
-		raw = appendCarried(raw, c)
+		raw = campaign.AppendCarry(raw, c)
 	}
 	if sum != len(raw) {
 		t.Errorf("the streams take %d bytes in sum, want %d as encoded together", sum, len(raw))
@@ -134,7 +135,7 @@ func FuzzRows(f *testing.F) {
 		if err != nil || values == nil {
 			return
 		}
-		if len(inputs) != len(values) || len(inputs) > MaxPageRows {
+		if len(inputs) != len(values) || len(inputs) > campaign.MaxPageRows {
 			t.Fatalf("%d rows and %d lists of values, want equally many and at most MaxPageRows", len(inputs), len(values))
 		}
 		for i, v := range values {
@@ -169,7 +170,7 @@ func FuzzBodies(f *testing.F) {
 func TestResultsAreInOrderWhereBatchesAreNot(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	u, err := r.BeginUpload("c", Spec{Body: "Habari {{n}}", Fields: []string{"n"}})
+	u, err := r.BeginUpload("c", campaign.Spec{Body: "Habari {{n}}", Fields: []string{"n"}})
 	r.ok(err)
 	const rows = 2500
 	for range rows {
@@ -179,10 +180,10 @@ func TestResultsAreInOrderWhereBatchesAreNot(t *testing.T) {
 	r.ok(err)
 	p := r.startPlan("c", 1)
 	for n := range 3 {
-		page := PlannedPage{Page: n, First: n*MaxPageRows + 1, OpenBatchLimits: map[int]int{0: 1}}
+		page := campaign.PlannedPage{Page: n, First: n*campaign.MaxPageRows + 1, OpenBatchLimits: map[int]int{0: 1}}
 		if n == 2 {
 			two := "ŝ" + strings.Repeat("x", 80)
-			page.Batches = []PlannedBatch{{Calls: []int{1000, 999}, To: append(run(1501, 1000), run(2, 999)...), Bodies: []string{"a", two}},
+			page.Batches = []campaign.PlannedBatch{{Calls: []int{1000, 999}, To: append(run(1501, 1000), run(2, 999)...), Bodies: []string{"a", two}},
 				{Calls: []int{1, 500}, To: append(run(1, 1), run(1001, 500)...), Bodies: []string{two, "b"}}}
 		}
 		_, _, err := p.CommitPage(t.Context(), NewToken(), page)

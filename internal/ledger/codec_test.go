@@ -11,6 +11,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/google/uuid"
+
+	"github.com/tuma-sms/tuma/internal/campaign"
 )
 
 func page(inputs ...string) []byte {
@@ -24,21 +26,21 @@ func page(inputs ...string) []byte {
 
 func TestPageRoundTrip(t *testing.T) {
 	t.Parallel()
-	for _, inputs := range [][]string{{}, {""}, {"+254700000001"}, {"", "\x00\xff", strings.Repeat("9", MaxInput)}, strings.Split(strings.Repeat("0712345678,", 999), ",")} {
+	for _, inputs := range [][]string{{}, {""}, {"+254700000001"}, {"", "\x00\xff", strings.Repeat("9", campaign.MaxInput)}, strings.Split(strings.Repeat("0712345678,", 999), ",")} {
 		got, err := decodePage(page(inputs...))
 		if err != nil || !cmp.Equal(got, inputs, cmpopts.EquateEmpty()) {
 			t.Errorf("%d inputs decoded as %d, %v; want the same inputs", len(inputs), len(got), err)
 		}
 	}
-	if _, err := decodePage(page(make([]string, MaxPageRows+1)...)); !errors.Is(err, errRecord) {
+	if _, err := decodePage(page(make([]string, campaign.MaxPageRows+1)...)); !errors.Is(err, campaign.ErrRecord) {
 		t.Errorf("decoding a page of too many rows: got %v, want errRecord", err)
 	}
 }
 
 func TestLeftOutRoundTrip(t *testing.T) {
 	t.Parallel()
-	rows := []SkippedRecipient{{Row: 2001, Reason: ReasonInvalidNumber, Code: "too_short"}, {Row: 2002, Reason: ReasonDuplicate},
-		{Row: 2500, Reason: ReasonInvalidNumber, Code: "a:b"}, {Row: 3000, Reason: ReasonInvalidNumber, Code: "too_short"}}
+	rows := []campaign.SkippedRecipient{{Row: 2001, Reason: campaign.ReasonInvalidNumber, Code: "too_short"}, {Row: 2002, Reason: campaign.ReasonDuplicate},
+		{Row: 2500, Reason: campaign.ReasonInvalidNumber, Code: "a:b"}, {Row: 3000, Reason: campaign.ReasonInvalidNumber, Code: "too_short"}}
 	got, err := decodeSkipped(2000, encodeSkipped(2000, rows))
 	if err != nil || !cmp.Equal(got, rows) {
 		t.Errorf("decoded as %v, %v; want the encoded rows", got, err)
@@ -53,7 +55,7 @@ func TestBatchRoundTrip(t *testing.T) {
 	for name, b := range map[string]Batch{
 		"one":                 {Calls: []int{1}, To: run(1, 1)},
 		"several calls":       {Calls: []int{2, 1, 4}, To: run(90, 7)},
-		"not in order of row": {Calls: []int{3}, To: []Planned{{Row: 9, MSISDN: 2}, {Row: 3, MSISDN: 999999999999999}, {Row: 1 << 40, MSISDN: 1}}},
+		"not in order of row": {Calls: []int{3}, To: []campaign.Planned{{Row: 9, MSISDN: 2}, {Row: 3, MSISDN: 999999999999999}, {Row: 1 << 40, MSISDN: 1}}},
 		"full":                {Calls: []int{500}, To: run(1, 500)},
 	} {
 		calls, to, err := decodeBatch(encodeBatch(b.Calls, b.To))
@@ -65,13 +67,13 @@ func TestBatchRoundTrip(t *testing.T) {
 
 func TestCarryRoundTrip(t *testing.T) {
 	t.Parallel()
-	for _, carry := range [][][]Call{carried(nil), carried(nil, nil, nil), carried(run(1, 3), nil, run(4, 499)), carried(nil, run(7, 1))} {
+	for _, carry := range [][][]campaign.Call{carried(nil), carried(nil, nil, nil), carried(run(1, 3), nil, run(4, 499)), carried(nil, run(7, 1))} {
 		got, err := decodeCarry(encodeCarry(carry), len(carry), false)
 		if err != nil || !cmp.Equal(got, carry, cmpopts.EquateEmpty()) {
 			t.Errorf("%v decoded as %v, %v; want the same", carry, got, err)
 		}
 	}
-	if b := encodeCarry([][]Call{nil, {}}); b != nil {
+	if b := encodeCarry([][]campaign.Call{nil, {}}); b != nil {
 		t.Errorf("an empty carry takes %d bytes, want 0", len(b))
 	}
 }
@@ -79,23 +81,23 @@ func TestCarryRoundTrip(t *testing.T) {
 func TestRecordRoundTrip(t *testing.T) {
 	t.Parallel()
 	const id = "0191d7a0-aaaa-7000-8000-00000000000f"
-	for name, r := range map[string]Record{
+	for name, r := range map[string]campaign.Record{
 		"nothing":          {},
-		"all of it":        {Status: Accepted, Generation: 258, MessageID: "ATXid_1", Reason: "why", Code: "100", Cost: "0.8000", Currency: "KES"},
-		"a uuid":           {Status: Delivered, MessageID: id},
-		"an upper-case id": {Status: Accepted, MessageID: strings.ToUpper(id)},
-		"a urn":            {Status: Accepted, MessageID: "urn:uuid:" + id},
-		"one of 127 bytes": {Status: Accepted, MessageID: strings.Repeat("a", 127)},
-		"one of 128 bytes": {Status: Accepted, MessageID: strings.Repeat("a", 128)},
-		"one of 246 bytes": {Status: Rejected, Reason: strings.Repeat("a", 246)},
+		"all of it":        {Status: campaign.Accepted, Generation: 258, MessageID: "ATXid_1", Reason: "why", Code: "100", Cost: "0.8000", Currency: "KES"},
+		"a uuid":           {Status: campaign.Delivered, MessageID: id},
+		"an upper-case id": {Status: campaign.Accepted, MessageID: strings.ToUpper(id)},
+		"a urn":            {Status: campaign.Accepted, MessageID: "urn:uuid:" + id},
+		"one of 127 bytes": {Status: campaign.Accepted, MessageID: strings.Repeat("a", 127)},
+		"one of 128 bytes": {Status: campaign.Accepted, MessageID: strings.Repeat("a", 128)},
+		"one of 246 bytes": {Status: campaign.Rejected, Reason: strings.Repeat("a", 246)},
 	} {
 		b := appendRecord(nil, r)
 		got, err := decodeRecords(b, 1)
-		if err != nil || !cmp.Equal(got, []Record{r}, cmpopts.IgnoreUnexported(Record{})) {
+		if err != nil || !cmp.Equal(got, []campaign.Record{r}, cmpopts.IgnoreUnexported(campaign.Record{})) {
 			t.Errorf("%s decoded as %+v, %v; want the encoded record", name, got, err)
 		}
 	}
-	if n := len(appendRecord(nil, Record{Status: Accepted, MessageID: id})); n != 21 {
+	if n := len(appendRecord(nil, campaign.Record{Status: campaign.Accepted, MessageID: id})); n != 21 {
 		t.Errorf("an accepted message with a uuid takes %d bytes, want 21", n)
 	}
 }
@@ -103,7 +105,7 @@ func TestRecordRoundTrip(t *testing.T) {
 func TestRecordIsCutToItsBounds(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("x", 1000)
-	b := appendRecord(nil, Record{Status: Accepted, MessageID: "id", Reason: long, Code: long, Cost: long})
+	b := appendRecord(nil, campaign.Record{Status: campaign.Accepted, MessageID: "id", Reason: long, Code: long, Cost: long})
 	if len(b) > 2+maxDetail {
 		t.Errorf("the record takes %d bytes, want at most 2+maxDetail", len(b))
 	}
@@ -115,7 +117,7 @@ func TestRecordIsCutToItsBounds(t *testing.T) {
 
 func TestRecordsThatCannotBeRead(t *testing.T) {
 	t.Parallel()
-	good := appendRecord(nil, Record{Status: Accepted, MessageID: "id"})
+	good := appendRecord(nil, campaign.Record{Status: campaign.Accepted, MessageID: "id"})
 	for name, b := range map[string][]byte{
 		"cut":                good[:len(good)-1],
 		"more than expected": append(append([]byte{}, good...), good...),
@@ -124,11 +126,11 @@ func TestRecordsThatCannotBeRead(t *testing.T) {
 		"a tag cut":          {3, 4, 0, 0, 2, 9},
 		"a uuid cut":         {3, 4, 0, 0, 1, 9},
 	} {
-		if got, err := decodeRecords(b, 1); !errors.Is(err, errRecord) {
+		if got, err := decodeRecords(b, 1); !errors.Is(err, campaign.ErrRecord) {
 			t.Errorf("%s: got %v, %v; want errRecord", name, got, err)
 		}
 	}
-	if got, err := decodeRecords(nil, 3); err != nil || len(got) != 3 || got[2].Status != Pending {
+	if got, err := decodeRecords(nil, 3); err != nil || len(got) != 3 || got[2].Status != campaign.Pending {
 		t.Errorf("nothing stored: got %v, %v; want three pending records", got, err)
 	}
 }
@@ -154,22 +156,22 @@ func TestDecompressionIsBounded(t *testing.T) {
 	if len(bomb) > 64<<10 {
 		t.Fatalf("the compressed input has %d bytes, want at most 64 KB", len(bomb))
 	}
-	if _, err := decompress(bomb); !errors.Is(err, errRecord) {
+	if _, err := decompress(bomb); !errors.Is(err, campaign.ErrRecord) {
 		t.Errorf("decompressing to 64 MB: got %v, want an error", err)
 	}
 }
 
 func TestStatusWords(t *testing.T) {
 	t.Parallel()
-	for s := Pending; s <= Skipped; s++ {
-		if got, ok := ParseStatus(s.String()); !ok || got != s {
+	for s := campaign.Pending; s <= campaign.Skipped; s++ {
+		if got, ok := campaign.ParseStatus(s.String()); !ok || got != s {
 			t.Errorf("%s is parsed as %s, %t; want the same status", s, got, ok)
 		}
 	}
-	if _, ok := ParseStatus("sent"); ok {
+	if _, ok := campaign.ParseStatus("sent"); ok {
 		t.Error("the word sent was parsed as a status")
 	}
-	if got := Status(99).String(); got != "status(99)" {
+	if got := campaign.Status(99).String(); got != "status(99)" {
 		t.Errorf("status 99 is %q, want status(99)", got)
 	}
 }
@@ -205,7 +207,7 @@ func FuzzPage(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if len(got) > MaxPageRows {
+		if len(got) > campaign.MaxPageRows {
 			t.Fatalf("decoded %d rows, want at most MaxPageRows", len(got))
 		}
 		again, err := decodePage(page(got...))
@@ -239,7 +241,7 @@ func FuzzBatch(f *testing.F) {
 
 func FuzzCarry(f *testing.F) {
 	f.Add(encodeCarry(carried(run(1, 2), nil)), 2, false)
-	f.Add(encodeCarry([][]Call{{{To: run(1, 2), Values: []string{"Amina", ""}}}, nil}), 2, true)
+	f.Add(encodeCarry([][]campaign.Call{{{To: run(1, 2), Values: []string{"Amina", ""}}}, nil}), 2, true)
 	f.Fuzz(func(t *testing.T, b []byte, accounts int, personalized bool) {
 		accounts = 1 + accounts&7
 		got, err := decodeCarry(b, accounts, personalized)
@@ -254,7 +256,7 @@ func FuzzCarry(f *testing.F) {
 }
 
 func FuzzLeftOut(f *testing.F) {
-	f.Add(encodeSkipped(0, []SkippedRecipient{{Row: 1, Reason: "a", Code: "b"}, {Row: 9, Reason: "c"}}))
+	f.Add(encodeSkipped(0, []campaign.SkippedRecipient{{Row: 1, Reason: "a", Code: "b"}, {Row: 9, Reason: "c"}}))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		got, err := decodeSkipped(0, b)
 		if err != nil {
@@ -274,7 +276,7 @@ func FuzzLeftOut(f *testing.F) {
 }
 
 func FuzzRecords(f *testing.F) {
-	f.Add(appendRecord(nil, Record{Status: Accepted, MessageID: "0191d7a0-0000-7000-8000-000000000001", Cost: "1"}), 1)
+	f.Add(appendRecord(nil, campaign.Record{Status: campaign.Accepted, MessageID: "0191d7a0-0000-7000-8000-000000000001", Cost: "1"}), 1)
 	f.Add([]byte{3, 6, 0, 0, 8, 2, 0, 1}, 1)
 	f.Add([]byte{0, 6, 0, 1, 9, 2, 0, 0}, 1)
 	f.Fuzz(func(t *testing.T, b []byte, n int) {
@@ -286,11 +288,11 @@ func FuzzRecords(f *testing.F) {
 			t.Fatalf("%d records, want %d", len(got), n&0xff)
 		}
 		for _, r := range got {
-			if r.before != nil || len(r.Resent) > 0 {
+			if r.Before != nil || len(r.Resent) > 0 {
 				continue // only scripts write records with these fields
 			}
 			again, err := decodeRecords(appendRecord(nil, r), 1)
-			if err != nil || !cmp.Equal(again[0], r, cmpopts.IgnoreUnexported(Record{})) {
+			if err != nil || !cmp.Equal(again[0], r, cmpopts.IgnoreUnexported(campaign.Record{})) {
 				t.Fatalf("%+v encoded and decoded again as %+v, %v; want the same", r, again, err)
 			}
 		}
@@ -330,9 +332,9 @@ func FuzzGenerationRecord(f *testing.F) {
 
 func TestLanes(t *testing.T) {
 	t.Parallel()
-	f := PlanSnapshot{Accounts: []SnapshotAccount{{Name: "a", MaxRecipients: 5, BatchSize: 5}, {Name: "b", MaxRecipients: 5, BatchSize: 5}},
-		SendingHours: []CountryHours{{"KE", "08:00-18:00"}, {"NG", "08:00-20:00"}}}
-	record, err := f.encode()
+	f := campaign.PlanSnapshot{Accounts: []campaign.SnapshotAccount{{Name: "a", MaxRecipients: 5, BatchSize: 5}, {Name: "b", MaxRecipients: 5, BatchSize: 5}},
+		SendingHours: []campaign.CountryHours{{Country: "KE", Hours: "08:00-18:00"}, {Country: "NG", Hours: "08:00-20:00"}}}
+	record, err := encodeSnapshot(f)
 	windows := encodeSendingHours(f.SendingHours)
 	if err != nil || windows != "KE 08:00-18:00 NG 08:00-20:00" {
 		t.Fatalf("encoded sending hours are %s, %v; want KE 08:00-18:00 NG 08:00-20:00", windows, err)
@@ -343,7 +345,7 @@ func TestLanes(t *testing.T) {
 	}
 	var got []string
 	for n := range read.Streams() {
-		stream, err := read.StreamOf(BatchName(n, 3))
+		stream, err := read.StreamOf(campaign.BatchName(n, 3))
 		if err != nil || stream.Number != n {
 			t.Fatalf("stream %d is %+v, %v; want the same number", n, stream, err)
 		}
@@ -360,7 +362,7 @@ func TestLanes(t *testing.T) {
 
 	// This is what a release without sending hours wrote: each account is a stream.
 	before, err := decodeSnapshot(`{"cc":"KE","a":[{"n":"a","m":5},{"n":"b","m":1}]}`, "")
-	if err != nil || before.Streams() != 2 || before.Stream(1).Account.Name != "b" || before.Stream(1).SendingHours != (CountryHours{}) {
+	if err != nil || before.Streams() != 2 || before.Stream(1).Account.Name != "b" || before.Stream(1).SendingHours != (campaign.CountryHours{}) {
 		t.Errorf("got %+v, %v; want two streams, one for each account, at any hour", before, err)
 	}
 	if f, err := decodeSnapshot(`{"a":[]}`, "KE"); err == nil {
@@ -371,12 +373,12 @@ func TestLanes(t *testing.T) {
 func TestBatchNames(t *testing.T) {
 	t.Parallel()
 	for _, a := range []int{0, 7, 255} {
-		if got, err := BatchStream(BatchName(a, 12)); err != nil || got != a {
+		if got, err := campaign.BatchStream(campaign.BatchName(a, 12)); err != nil || got != a {
 			t.Errorf("the name of a batch in stream %d gives stream %d, %v; want the same", a, got, err)
 		}
 	}
 	for _, name := range []string{"", "0", "a.1", "1.b", "-1.0", PlanWork} {
-		if got, err := BatchStream(name); err == nil {
+		if got, err := campaign.BatchStream(name); err == nil {
 			t.Errorf("%q reads as stream %d, want an error", name, got)
 		}
 	}
@@ -412,7 +414,7 @@ func uniform(n int) []byte {
 
 func TestDigestTellsContentApart(t *testing.T) {
 	t.Parallel()
-	sum := func(s Spec, inputs ...string) string {
+	sum := func(s campaign.Spec, inputs ...string) string {
 		d, err := NewDigest(s)
 		if err != nil {
 			t.Fatal(err)
@@ -424,17 +426,17 @@ func TestDigestTellsContentApart(t *testing.T) {
 	}
 	seen := map[string]string{}
 	for name, got := range map[string]string{
-		"no recipients": sum(Spec{Body: "b"}), "a": sum(Spec{Body: "b"}, "a"), "ab": sum(Spec{Body: "b"}, "ab"), "a b": sum(Spec{Body: "b"}, "a", "b"),
-		"b a": sum(Spec{Body: "b"}, "b", "a"), "a and nothing": sum(Spec{Body: "b"}, "a", ""), "flash": sum(Spec{Body: "b", Flash: true}, "a"),
-		"via": sum(Spec{Body: "b", Via: "x"}, "a"), "from": sum(Spec{Body: "b", From: "x"}, "a"),
-		"transliterated": sum(Spec{Body: "b", Transliterate: true}, "a"),
+		"no recipients": sum(campaign.Spec{Body: "b"}), "a": sum(campaign.Spec{Body: "b"}, "a"), "ab": sum(campaign.Spec{Body: "b"}, "ab"), "a b": sum(campaign.Spec{Body: "b"}, "a", "b"),
+		"b a": sum(campaign.Spec{Body: "b"}, "b", "a"), "a and nothing": sum(campaign.Spec{Body: "b"}, "a", ""), "flash": sum(campaign.Spec{Body: "b", Flash: true}, "a"),
+		"via": sum(campaign.Spec{Body: "b", Via: "x"}, "a"), "from": sum(campaign.Spec{Body: "b", From: "x"}, "a"),
+		"transliterated": sum(campaign.Spec{Body: "b", Transliterate: true}, "a"),
 	} {
 		if other, ok := seen[got]; ok || len(got) != 43 {
 			t.Errorf("%q and %q have the hash %q, want different hashes of 43 characters", name, other, got)
 		}
 		seen[got] = name
 	}
-	if first, second := sum(Spec{Body: "b"}, "a"), sum(Spec{Body: "b"}, "a"); first != second {
+	if first, second := sum(campaign.Spec{Body: "b"}, "a"), sum(campaign.Spec{Body: "b"}, "a"); first != second {
 		t.Error("the same content has two hashes")
 	}
 }

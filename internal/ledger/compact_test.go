@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/tuma-sms/tuma/internal/campaign"
 	"github.com/tuma-sms/tuma/sms"
 )
 
@@ -58,7 +59,7 @@ func TestAMillionRecipientsStayCompact(t *testing.T) {
 	p.settleAll(n / 500)
 
 	s := r.summary("c")
-	if s.State != Done || s.Accepted != n || s.Calls != n/500 {
+	if s.State != campaign.Done || s.Accepted != n || s.Calls != n/500 {
 		t.Fatalf("the campaign is %s with %d accepted in %d calls, want done with all accepted in calls of 500", s.State, s.Accepted, s.Calls)
 	}
 	each := func(most int) float64 { return float64(most-p.idle) / float64(n) }
@@ -70,7 +71,7 @@ func TestAMillionRecipientsStayCompact(t *testing.T) {
 
 func (p *peakMemory) uploadAll(numbers []sms.MSISDN) {
 	p.Helper()
-	u, err := p.BeginUpload("c", Spec{Body: "Habari, leo kuna punguzo la bei katika maduka yetu yote."})
+	u, err := p.BeginUpload("c", campaign.Spec{Body: "Habari, leo kuna punguzo la bei katika maduka yetu yote."})
 	p.ok(err)
 	for i, m := range numbers {
 		p.ok(u.Add(p.Context(), m.E164()))
@@ -86,19 +87,19 @@ func (p *peakMemory) uploadAll(numbers []sms.MSISDN) {
 func (p *peakMemory) planAll(numbers []sms.MSISDN) {
 	p.Helper()
 	plan := p.startPlan("c", 1)
-	var waiting []Planned
+	var waiting []campaign.Planned
 	for page, err := range p.ReadPages(p.Context(), "c", 0, plan.Pages, 1) {
 		p.ok(err)
-		out := PlannedPage{Page: page.Number, First: page.First, OpenBatchLimits: map[int]int{0: 16}}
+		out := campaign.PlannedPage{Page: page.Number, First: page.First, OpenBatchLimits: map[int]int{0: 16}}
 		for i := range page.Inputs {
 			row := page.First + i
-			waiting = append(waiting, Planned{Row: row, MSISDN: numbers[row-1]})
+			waiting = append(waiting, campaign.Planned{Row: row, MSISDN: numbers[row-1]})
 		}
 		for ; len(waiting) >= 500; waiting = waiting[500:] {
-			out.Batches = append(out.Batches, PlannedBatch{Calls: []int{500}, To: waiting[:500]})
+			out.Batches = append(out.Batches, campaign.PlannedBatch{Calls: []int{500}, To: waiting[:500]})
 		}
 		if len(waiting) > 0 {
-			out.Carry = [][]Call{{{To: waiting}}}
+			out.Carry = [][]campaign.Call{{{To: waiting}}}
 		}
 		_, _, err := plan.CommitPage(p.Context(), NewToken(), out)
 		p.ok(err)
@@ -111,14 +112,14 @@ func (p *peakMemory) planAll(numbers []sms.MSISDN) {
 
 func (p *peakMemory) settleAll(batches int) {
 	p.Helper()
-	records := make([]Record, 500)
+	records := make([]campaign.Record, 500)
 	for b := range batches {
-		c := p.claim("c", BatchName(0, b), 0, 0, keyed, long)
+		c := p.claim("c", campaign.BatchName(0, b), 0, 0, keyed, long)
 		for i := range records {
 			records[i] = accepted(uuid.NewString())
 		}
 		c.openBatchLimit = 16
-		p.settle(c, SettleAnswer, records...)
+		p.settle(c, campaign.SettleAnswer, records...)
 		if b%50 == 0 {
 			p.look()
 		}
@@ -131,13 +132,13 @@ func (p *peakMemory) settleAll(batches int) {
 func TestACampaignOfOneLeavesLittle(t *testing.T) {
 	t.Parallel()
 	cases := map[string]struct {
-		spec   Spec
-		record Record
+		spec   campaign.Spec
+		record campaign.Record
 	}{
-		"transactional, through an account": {Spec{Via: "kobo-main", From: "ACME", Class: Transactional, Country: "KE", Body: strings.Repeat("Ujumbe mfupi. ", 5)[:60]},
-			Record{Status: Accepted, Cost: "0.8000", Currency: "KES"}},
-		"marketing, with an expiry": {Spec{Via: "kobo-main", From: "ACME", Body: strings.Repeat("Ujumbe mfupi. ", 5)[:60]}, Record{Status: Accepted}},
-		"rejected":                  {Spec{Via: "kobo-main", Body: strings.Repeat("Ujumbe mfupi. ", 5)[:60]}, Record{Status: Rejected, Reason: "blacklisted", Code: "UserInBlacklist"}},
+		"transactional, through an account": {campaign.Spec{Via: "kobo-main", From: "ACME", Class: campaign.Transactional, Country: "KE", Body: strings.Repeat("Ujumbe mfupi. ", 5)[:60]},
+			campaign.Record{Status: campaign.Accepted, Cost: "0.8000", Currency: "KES"}},
+		"marketing, with an expiry": {campaign.Spec{Via: "kobo-main", From: "ACME", Body: strings.Repeat("Ujumbe mfupi. ", 5)[:60]}, campaign.Record{Status: campaign.Accepted}},
+		"rejected":                  {campaign.Spec{Via: "kobo-main", Body: strings.Repeat("Ujumbe mfupi. ", 5)[:60]}, campaign.Record{Status: campaign.Rejected, Reason: "blacklisted", Code: "UserInBlacklist"}},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -147,24 +148,24 @@ func TestACampaignOfOneLeavesLittle(t *testing.T) {
 				u := r.upload(id, c.spec, "+254712345678")
 				_, err := u.Commit(t.Context())
 				r.ok(err)
-				p, err := r.StartPlan(t.Context(), id, func(Spec) (PlanSnapshot, error) {
-					f := PlanSnapshot{Country: "KE", Accounts: []SnapshotAccount{{Name: "kobo-main", MaxRecipients: 500, BatchSize: 500}}}
-					if c.spec.Class != Transactional {
-						f.SendingHours = []CountryHours{{"KE", "08:00-18:00"}, {"NG", "08:00-20:00"}}
+				p, err := r.StartPlan(t.Context(), id, func(campaign.Spec) (campaign.PlanSnapshot, error) {
+					f := campaign.PlanSnapshot{Country: "KE", Accounts: []campaign.SnapshotAccount{{Name: "kobo-main", MaxRecipients: 500, BatchSize: 500}}}
+					if c.spec.Class != campaign.Transactional {
+						f.SendingHours = []campaign.CountryHours{{Country: "KE", Hours: "08:00-18:00"}, {Country: "NG", Hours: "08:00-20:00"}}
 					}
 					return f, nil
 				})
 				r.ok(err)
 				stream := min(1, len(p.Snapshot.SendingHours))
-				_, _, err = p.CommitPage(t.Context(), NewToken(), PlannedPage{First: 1, OpenBatchLimits: map[int]int{0: 4, 1: 4},
-					Batches: []PlannedBatch{{Stream: stream, Calls: []int{1}, To: []Planned{{Row: 1, MSISDN: 254712345678}}}}})
+				_, _, err = p.CommitPage(t.Context(), NewToken(), campaign.PlannedPage{First: 1, OpenBatchLimits: map[int]int{0: 4, 1: 4},
+					Batches: []campaign.PlannedBatch{{Stream: stream, Calls: []int{1}, To: []campaign.Planned{{Row: 1, MSISDN: 254712345678}}}}})
 				r.ok(err)
-				claim := r.claim(id, BatchName(stream, 0), 0, 0, keyed, long)
+				claim := r.claim(id, campaign.BatchName(stream, 0), 0, 0, keyed, long)
 				rec := c.record
-				if rec.Status == Accepted {
+				if rec.Status == campaign.Accepted {
 					rec.MessageID = uuid.NewString()
 				}
-				if out := r.settle(claim, SettleAnswer, rec); !out.Done {
+				if out := r.settle(claim, campaign.SettleAnswer, rec); !out.Done {
 					t.Fatal("the campaign is not done")
 				}
 			}

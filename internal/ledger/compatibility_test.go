@@ -4,12 +4,13 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/tuma-sms/tuma/internal/campaign"
 	"github.com/tuma-sms/tuma/providers"
 )
 
 func TestABodyTooLongForAnAccountIsAMisfit(t *testing.T) {
 	t.Parallel()
-	card := Card{Name: "tc", Sender: "ACME", Info: providers.Info{MaxChars: 459, MaxSegments: 3, SenderAlphaMax: 11}}
+	card := campaign.Card{Name: "tc", Sender: "ACME", Info: providers.Info{MaxChars: 459, MaxSegments: 3, SenderAlphaMax: 11}}
 	for _, tt := range []struct{ name, body, want string }{
 		{"fits", strings.Repeat("x", 459), ""},
 		{"letters", strings.Repeat("x", 460), "body the body has 460 characters; account tc allows 459"},

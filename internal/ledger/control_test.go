@@ -4,6 +4,8 @@ import (
 	"errors"
 	"testing"
 	"time"
+
+	"github.com/tuma-sms/tuma/internal/campaign"
 )
 
 func TestPauseAndResume(t *testing.T) {
@@ -16,7 +18,7 @@ func TestPauseAndResume(t *testing.T) {
 		t.Errorf("pause returned %+v, %v; want one call, two recipients", f, err)
 	}
 	s := r.summary("c")
-	if s.State != Paused || s.PausedBy != "gateway:http 400" || time.Since(s.PausedAt) > time.Minute {
+	if s.State != campaign.Paused || s.PausedBy != "gateway:http 400" || time.Since(s.PausedAt) > time.Minute {
 		t.Errorf("state is %s by %q at %v, want paused by gateway:http 400 just now", s.State, s.PausedBy, s.PausedAt)
 	}
 	if c := r.tryClaim("c", "0.0", r.open("c", "0.0", 1, 0), keyed, long); c.Result != ClaimPaused {
@@ -24,7 +26,7 @@ func TestPauseAndResume(t *testing.T) {
 	}
 	// The call that was in flight is still settled, and the recipients that the settle leaves
 	// pending wait.
-	r.settle(out, SettleAnswer, accepted("m1"), notNow())
+	r.settle(out, campaign.SettleAnswer, accepted("m1"), notNow())
 	r.expect("c", "accepted pending pending")
 	if _, err := r.Pause(t.Context(), "c", "another"); err != nil {
 		t.Error(err)
@@ -41,8 +43,8 @@ func TestPauseAndResume(t *testing.T) {
 	if due, err := r.DueBatches(t.Context(), "c", now); err != nil || len(due) != 1 {
 		t.Errorf("after Resume, due are %v, %v; want one batch", due, err)
 	}
-	r.settle(r.claim("c", "0.0", 1, 0, keyed, long), SettleAnswer, accepted("m3"))
-	r.settle(r.claim("c", "0.0", 0, 1, keyed, long), SettleAnswer, accepted("m2"))
+	r.settle(r.claim("c", "0.0", 1, 0, keyed, long), campaign.SettleAnswer, accepted("m3"))
+	r.settle(r.claim("c", "0.0", 0, 1, keyed, long), campaign.SettleAnswer, accepted("m2"))
 	r.expect("c", "accepted accepted accepted")
 	if _, err := r.Resume(t.Context(), "c", "me"); !errors.Is(err, ErrDone) {
 		t.Errorf("Resume of a finished campaign returned %v, want ErrDone", err)
@@ -60,7 +62,7 @@ func TestOrderSaidAgainAfterItsOppositeChangesNothing(t *testing.T) {
 	r.ok(err)
 	_, err = r.run(t.Context(), controlScript, "c", nil, pause...)
 	r.ok(err)
-	if s := r.summary("c"); s.State != Sending {
+	if s := r.summary("c"); s.State != campaign.Sending {
 		t.Errorf("state is %s, want sending: a repeated pause was applied again after the resume", s.State)
 	}
 }
@@ -77,12 +79,12 @@ func TestCancelWithCallsInFlight(t *testing.T) {
 		t.Errorf("Cancel returned %+v, %v; want 2 calls with 3 recipients in flight", f, err)
 	}
 	r.expect("c", "pending pending pending skipped skipped")
-	if s := r.summary("c"); s.State != Cancelled || !s.FinishedAt.IsZero() {
+	if s := r.summary("c"); s.State != campaign.Cancelled || !s.FinishedAt.IsZero() {
 		t.Errorf("state is %s, finished %v; want cancelled and not finished", s.State, s.FinishedAt)
 	}
 	// A recipient that was refused for now, or whose claim was released, was not sent and is
 	// skipped.
-	if got := r.settle(out, SettleAnswer, accepted("m1"), notNow()); got.Done || len(got.Wakes) > 0 {
+	if got := r.settle(out, campaign.SettleAnswer, accepted("m1"), notNow()); got.Done || len(got.Wakes) > 0 {
 		t.Errorf("the settle returned %+v, want not done and no wakes", got)
 	}
 	r.expect("c", "accepted skipped pending skipped skipped")
@@ -90,13 +92,13 @@ func TestCancelWithCallsInFlight(t *testing.T) {
 	if c.Result != ClaimStopped || !c.Doubt {
 		t.Errorf("a doubtful call of a cancelled campaign got %q, doubt %t; want stopped with doubt", c.Result, c.Doubt)
 	}
-	if got := r.settle(c, SettleAbandon, unknown(c.Why)); !got.Done {
+	if got := r.settle(c, campaign.SettleAbandon, unknown(c.Why)); !got.Done {
 		t.Error("the campaign has not finished")
 	}
 	r.expect("c", "accepted skipped unknown skipped skipped")
 	// A late result is still written, even for a skipped recipient.
-	r.settle(doubtful, SettleAnswer, accepted("m3"))
-	r.settle(out, SettleAnswer, accepted("m1"), accepted("m2"))
+	r.settle(doubtful, campaign.SettleAnswer, accepted("m3"))
+	r.settle(out, campaign.SettleAnswer, accepted("m1"), accepted("m2"))
 	r.expect("c", "accepted accepted accepted skipped skipped")
 	for name, do := range map[string]func() (InFlight, error){
 		"pause":  func() (InFlight, error) { return r.Pause(t.Context(), "c", "me") },
@@ -145,11 +147,11 @@ func TestExpiryIsNoticedByClaimsAndBySweeping(t *testing.T) {
 			}
 		},
 	} {
-		r.sendingSpec(name, Spec{ExpiresAt: time.Now().Add(time.Hour)}, []int{2})
+		r.sendingSpec(name, campaign.Spec{ExpiresAt: time.Now().Add(time.Hour)}, []int{2})
 		r.travel(name, 2*time.Hour)
 		notice(name)
 		r.expect(name, "skipped skipped")
-		if s := r.summary(name); s.State != Done || s.StoppedBy != ReasonExpired || s.Reasons[ReasonExpired] != 2 {
+		if s := r.summary(name); s.State != campaign.Done || s.StoppedBy != campaign.ReasonExpired || s.Reasons[campaign.ReasonExpired] != 2 {
 			t.Errorf("%s: state %s, stopped by %q for %v; want done, stopped by expired, 2 skipped as expired", name, s.State, s.StoppedBy, s.Reasons)
 		}
 	}
@@ -172,10 +174,10 @@ func TestOrdersOfNoCampaign(t *testing.T) {
 func TestWhatIsOverOrStoppedStaysAsItIs(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	r.sendingSpec("done", Spec{ExpiresAt: time.Now().Add(time.Hour)}, []int{1})
+	r.sendingSpec("done", campaign.Spec{ExpiresAt: time.Now().Add(time.Hour)}, []int{1})
 	old := r.open("done", "0.0", 0, 0)
-	r.settle(r.claim("done", "0.0", 0, 0, keyed, long), SettleAnswer, accepted("m"))
-	r.sendingSpec("cancelled", Spec{ExpiresAt: time.Now().Add(time.Hour)}, []int{1, 1})
+	r.settle(r.claim("done", "0.0", 0, 0, keyed, long), campaign.SettleAnswer, accepted("m"))
+	r.sendingSpec("cancelled", campaign.Spec{ExpiresAt: time.Now().Add(time.Hour)}, []int{1, 1})
 	out := r.claim("cancelled", "0.0", 0, 0, keyed, 1000*time.Hour)
 	_, err := r.Cancel(t.Context(), "cancelled", "me")
 	r.ok(err)
@@ -195,8 +197,8 @@ func TestWhatIsOverOrStoppedStaysAsItIs(t *testing.T) {
 func TestStoppingInTheMiddleOfPlanningEndsItsWatch(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	r.uploaded("c", Spec{}, 1, 1)
-	_, _, err := r.startPlan("c", 1).CommitPage(t.Context(), NewToken(), PlannedPage{First: 1, OpenBatchLimits: map[int]int{0: 1}, Batches: []PlannedBatch{{Calls: []int{1}, To: run(1, 1)}}})
+	r.uploaded("c", campaign.Spec{}, 1, 1)
+	_, _, err := r.startPlan("c", 1).CommitPage(t.Context(), NewToken(), campaign.PlannedPage{First: 1, OpenBatchLimits: map[int]int{0: 1}, Batches: []campaign.PlannedBatch{{Calls: []int{1}, To: run(1, 1)}}})
 	r.ok(err)
 	out := r.claim("c", "0.0", 0, 0, keyed, long)
 	_, err = r.Cancel(t.Context(), "c", "me")
@@ -205,6 +207,6 @@ func TestStoppingInTheMiddleOfPlanningEndsItsWatch(t *testing.T) {
 	if due, err := r.DueBatches(t.Context(), "c", time.Now().Add(2*time.Hour)); err != nil || len(due) != 1 || due[0].Batch != "0.0" {
 		t.Errorf("due is %v, %v; want only the batch in flight", due, err)
 	}
-	r.settle(out, SettleAnswer, accepted("m"))
+	r.settle(out, campaign.SettleAnswer, accepted("m"))
 	r.expect("c", "accepted skipped")
 }

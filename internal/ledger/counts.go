@@ -1,26 +1,10 @@
 package ledger
 
-import "strconv"
+import (
+	"strconv"
 
-// Counts counts recipients by status. After the commit of a campaign, Total is always the sum of
-// the other seven counts.
-type Counts struct {
-	Total       int
-	Pending     int
-	Accepted    int
-	Delivered   int
-	Undelivered int
-	Rejected    int
-	Unknown     int
-	Skipped     int
-}
-
-// AccountCounts counts a campaign's recipients at one of its accounts. Recipients that planning
-// skipped or has not reached belong to no account.
-type AccountCounts struct {
-	Account string
-	Counts
-}
+	"github.com/tuma-sms/tuma/internal/campaign"
+)
 
 // countFields returns the ledger fields that accountCounts needs for each stream of a campaign with
 // several accounts.
@@ -36,12 +20,12 @@ func countFields(streams int) []string {
 
 // accountCounts computes the counts of each account from the fields that countFields names. It
 // returns nil if planning kept no separate counts.
-func accountCounts(names []string, streams int, v []any) []AccountCounts {
+func accountCounts(names []string, streams int, v []any) []campaign.AccountCounts {
 	if fieldInt(v[0]) != streams {
 		return nil
 	}
 	stopped := fieldString(v[1]) != ""
-	out := make([]AccountCounts, len(names))
+	out := make([]campaign.AccountCounts, len(names))
 	for a := range streams {
 		n := func(i int) int { return fieldInt(v[2+7*a+i]) }
 		c := &out[a%len(names)]
@@ -62,9 +46,9 @@ func accountCounts(names []string, streams int, v []any) []AccountCounts {
 }
 
 // onlyAccount returns the counts of a campaign with a single account.
-func (s *Summary) onlyAccount() []AccountCounts {
-	stopped := s.Reasons[ReasonCancelled] + s.Reasons[ReasonExpired]
+func (s *Summary) onlyAccount() []campaign.AccountCounts {
+	stopped := s.Reasons[campaign.ReasonCancelled] + s.Reasons[campaign.ReasonExpired]
 	c := s.Counts
 	c.Total, c.Skipped = s.Total-s.Skipped+stopped, stopped
-	return []AccountCounts{{Account: s.Accounts[0], Counts: c}}
+	return []campaign.AccountCounts{{Account: s.Accounts[0], Counts: c}}
 }

@@ -10,6 +10,8 @@ import (
 
 	"github.com/redis/go-redis/v9"
 	"pgregory.net/rapid"
+
+	"github.com/tuma-sms/tuma/internal/campaign"
 )
 
 // driver runs a random sequence of everything that can happen to a campaign. It applies every step
@@ -28,12 +30,12 @@ type driver struct {
 	stalePlan *Plan // of a planner that may be out of date
 	read      []reading
 	ends      []end
-	uuids     map[string]string // I2: the request that each idempotency key stood for
-	mostKnown map[int]Status    // I4: the best known status of each row
-	retried   map[int]int       // by row: number of retries
-	resend    bool              // at account 1, unknown recipients are submitted once more
-	noKey     map[string]bool   // I3: generations at account 1 that may have reached the gateway
-	maybe     map[int]int       // I3: by row, submissions at account 1 that were or may have been accepted
+	uuids     map[string]string       // I2: the request that each idempotency key stood for
+	mostKnown map[int]campaign.Status // I4: the best known status of each row
+	retried   map[int]int             // by row: number of retries
+	resend    bool                    // at account 1, unknown recipients are submitted once more
+	noKey     map[string]bool         // I3: generations at account 1 that may have reached the gateway
+	maybe     map[int]int             // I3: by row, submissions at account 1 that were or may have been accepted
 	saves     []save
 	movables  []*Movable
 	forgot    bool
@@ -77,10 +79,10 @@ func (d *driver) enqueue() {
 	d.resend = d.chance(2, "resend")
 	d.m = &model{excluded: map[int]bool{}, listed: map[int]bool{}, calls: map[string]*modelCall{}, gens: map[string]*modelGen{}, moved: map[string][]string{}, under: map[string]string{}}
 	n := 1 + d.draw(24, "recipients")
-	spec := Spec{Body: "Habari"}
+	spec := campaign.Spec{Body: "Habari"}
 	var values []string
 	if d.m.personal = d.chance(2, "merge fields"); d.m.personal {
-		spec, values = Spec{Body: "{{n}}", Fields: []string{"n"}}, []string{"n"}
+		spec, values = campaign.Spec{Body: "{{n}}", Fields: []string{"n"}}, []string{"n"}
 	}
 	if d.chance(3, "expires") {
 		d.m.expiry = 40 * 24 * time.Hour
@@ -107,7 +109,7 @@ func (d *driver) enqueue() {
 }
 
 func (d *driver) startPlan() *Plan {
-	p, err := d.l.StartPlan(d.ctx, d.id, func(Spec) (PlanSnapshot, error) {
+	p, err := d.l.StartPlan(d.ctx, d.id, func(campaign.Spec) (campaign.PlanSnapshot, error) {
 		return testSnapshot, nil
 	})
 	d.ok(err)
@@ -137,7 +139,7 @@ func (d *driver) planPage() {
 		return // the planner knows that it is finished
 	}
 	if p.Next != d.m.cur || d.m.stop != "" {
-		_, _, err := p.CommitPage(d.ctx, NewToken(), PlannedPage{Page: p.Next, First: 1, Skipped: []SkippedRecipient{{Row: 1, Reason: ReasonDuplicate}}})
+		_, _, err := p.CommitPage(d.ctx, NewToken(), campaign.PlannedPage{Page: p.Next, First: 1, Skipped: []campaign.SkippedRecipient{{Row: 1, Reason: campaign.ReasonDuplicate}}})
 		want := ErrMoved
 		if d.m.stop != "" {
 			want = ErrStopped
@@ -165,9 +167,9 @@ func (d *driver) planPage() {
 	}
 }
 
-func (d *driver) fillPage(p *Plan) PlannedPage {
+func (d *driver) fillPage(p *Plan) campaign.PlannedPage {
 	rows := d.m.pages[p.Next]
-	page := PlannedPage{Page: p.Next, First: rows[0], OpenBatchLimits: map[int]int{0: 1 + d.draw(3, "window"), 1: 1 + d.draw(3, "window")}}
+	page := campaign.PlannedPage{Page: p.Next, First: rows[0], OpenBatchLimits: map[int]int{0: 1 + d.draw(3, "window"), 1: 1 + d.draw(3, "window")}}
 	for a, c := range p.Carry {
 		n := 0
 		for _, x := range c {
@@ -181,11 +183,11 @@ func (d *driver) fillPage(p *Plan) PlannedPage {
 	for _, row := range rows {
 		switch to := d.draw(8, "place"); to {
 		case 0:
-			page.Skipped = append(page.Skipped, SkippedRecipient{Row: row, Reason: ReasonInvalidNumber, Code: "too_short"})
-			d.m.rows[row-1].left = ReasonInvalidNumber
+			page.Skipped = append(page.Skipped, campaign.SkippedRecipient{Row: row, Reason: campaign.ReasonInvalidNumber, Code: "too_short"})
+			d.m.rows[row-1].left = campaign.ReasonInvalidNumber
 		case 1:
-			page.Skipped = append(page.Skipped, SkippedRecipient{Row: row, Reason: ReasonDuplicate})
-			d.m.rows[row-1].left = ReasonDuplicate
+			page.Skipped = append(page.Skipped, campaign.SkippedRecipient{Row: row, Reason: campaign.ReasonDuplicate})
+			d.m.rows[row-1].left = campaign.ReasonDuplicate
 		default:
 			d.m.carry[to%accounts] = append(d.m.carry[to%accounts], row)
 			if d.m.threshold.place() {
@@ -198,19 +200,19 @@ func (d *driver) fillPage(p *Plan) PlannedPage {
 		}
 	}
 	last := p.Next+1 == len(d.m.pages)
-	page.Carry = make([][]Call, accounts)
+	page.Carry = make([][]campaign.Call, accounts)
 	for a := range accounts {
 		for len(d.m.carry[a]) > 0 && (last || d.chance(2, "batch")) {
 			page.Batches = append(page.Batches, d.cutBatch(a))
 		}
 		if len(d.m.carry[a]) > 0 {
-			page.Carry[a] = []Call{{}}
+			page.Carry[a] = []campaign.Call{{}}
 			if d.m.personal {
 				page.Carry[a][0].Values = []string{"n"}
 			}
 		}
 		for _, row := range d.m.carry[a] {
-			page.Carry[a][0].To = append(page.Carry[a][0].To, Planned{Row: row, MSISDN: number(row)})
+			page.Carry[a][0].To = append(page.Carry[a][0].To, campaign.Planned{Row: row, MSISDN: number(row)})
 		}
 	}
 	return page
@@ -230,9 +232,9 @@ func (m *model) body(row int) string {
 }
 
 // cutBatch makes a batch of calls with one to six of the recipients that an account carries over.
-func (d *driver) cutBatch(a int) PlannedBatch {
-	b := PlannedBatch{Stream: a}
-	name := BatchName(a, len(d.m.order[a]))
+func (d *driver) cutBatch(a int) campaign.PlannedBatch {
+	b := campaign.PlannedBatch{Stream: a}
+	name := campaign.BatchName(a, len(d.m.order[a]))
 	d.m.order[a], d.named = append(d.m.order[a], name), append(d.named, name)
 	for k := range 1 + d.draw(3, "calls") {
 		rows := d.m.carry[a][:min(1+d.draw(6, "call size"), len(d.m.carry[a]))]
@@ -251,7 +253,7 @@ func (d *driver) cutBatch(a int) PlannedBatch {
 		d.m.calls[call] = &modelCall{rows: rows}
 		g := &modelGen{call: call, state: "r"}
 		for pos, row := range rows {
-			b.To = append(b.To, Planned{Row: row, MSISDN: number(row)})
+			b.To = append(b.To, campaign.Planned{Row: row, MSISDN: number(row)})
 			d.m.rows[row-1].call, d.m.rows[row-1].pos, d.m.rows[row-1].from = call, pos, genKey(call, 0)
 			g.members = append(g.members, pos)
 		}

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tuma-sms/tuma/internal/campaign"
 	"github.com/tuma-sms/tuma/internal/test/redistest"
 	"github.com/tuma-sms/tuma/sms"
 )
@@ -54,7 +55,7 @@ func TestAClaimCountsOnceAReplicaHasIt(t *testing.T) {
 	if original := r.rdb.HGet(t.Context(), ledgerKey("c"), "g0.0.0.0").Val(); err != nil || original == "" || copied != original {
 		t.Errorf("the replica has %q, %v; the master has %q; want the same", copied, err, original)
 	}
-	r.settle(c, SettleAnswer, accepted("m"), accepted("n"))
+	r.settle(c, campaign.SettleAnswer, accepted("m"), accepted("n"))
 	if c.Result != ClaimGranted {
 		t.Errorf("the claim got %q, want go", c.Result)
 	}
@@ -85,14 +86,14 @@ func TestAClaimThatNoReplicaHasIsNoLeaveToSend(t *testing.T) {
 	if again.Result != ClaimGranted || again.Doubt {
 		t.Errorf("claimed again: got %+v, want granted without doubt", again)
 	}
-	r.settle(again, SettleAnswer, accepted("m"), accepted("n"))
+	r.settle(again, campaign.SettleAnswer, accepted("m"), accepted("n"))
 }
 
 func TestOrdersWaitUntilTheyAreDurable(t *testing.T) {
 	t.Parallel()
 	r, replica := mirrored(t)
 	r.sending("c", []int{2, 2})
-	r.ok(r.Publish(t.Context(), "w", Card{Name: "a"}))
+	r.ok(r.Publish(t.Context(), "w", campaign.Card{Name: "a"}))
 	c := r.claim("c", "0.0", 0, 0, noKey, long)
 	replica.Stop()
 	for name, order := range map[string]func() error{
@@ -100,15 +101,15 @@ func TestOrdersWaitUntilTheyAreDurable(t *testing.T) {
 		"cancel": func() error { _, err := r.Cancel(t.Context(), "c", "me"); return err },
 		"hold":   func() error { return r.HoldAccount(t.Context(), "a", "audit", "me") },
 		"opt out": func() error {
-			_, err := r.AddOptOuts(t.Context(), AllSenders, []OptOut{{MSISDN: number(9)}}, true)
+			_, err := r.AddOptOuts(t.Context(), campaign.AllSenders, []OptOut{{MSISDN: number(9)}}, true)
 			return err
 		},
 		"exclude": func() error {
-			_, err := r.Exclude(t.Context(), "c", AllSenders, []sms.MSISDN{number(9)})
+			_, err := r.Exclude(t.Context(), "c", campaign.AllSenders, []sms.MSISDN{number(9)})
 			return err
 		},
 		"settle": func() error {
-			_, err := r.Settle(t.Context(), c, []Record{accepted("m"), accepted("n")}, SettleAnswer, 1, 0)
+			_, err := r.Settle(t.Context(), c, []campaign.Record{accepted("m"), accepted("n")}, campaign.SettleAnswer, 1, 0)
 			return err
 		},
 	} {
@@ -121,7 +122,7 @@ func TestOrdersWaitUntilTheyAreDurable(t *testing.T) {
 	}
 	replica.Cont()
 	// When the same calls are repeated, they become durable and change nothing more.
-	if _, err := r.Settle(t.Context(), c, []Record{accepted("m"), accepted("n")}, SettleAnswer, 1, 0); err != nil {
+	if _, err := r.Settle(t.Context(), c, []campaign.Record{accepted("m"), accepted("n")}, campaign.SettleAnswer, 1, 0); err != nil {
 		t.Error(err)
 	}
 	r.expect("c", "accepted accepted skipped skipped")
@@ -138,7 +139,7 @@ func TestAlwaysSyncedFileNeedsNoQuestion(t *testing.T) {
 	}
 	r.server.Kill()
 	r.server.Restart()
-	if _, err := r.Settle(t.Context(), c, []Record{accepted("m"), accepted("n")}, SettleAnswer, 1, 0); err != nil {
+	if _, err := r.Settle(t.Context(), c, []campaign.Record{accepted("m"), accepted("n")}, campaign.SettleAnswer, 1, 0); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -191,7 +192,7 @@ func BenchmarkACall(b *testing.B) {
 					if claim.Result != ClaimGranted {
 						continue
 					}
-					if _, err := r.Settle(b.Context(), claim, []Record{accepted("m")}, SettleAnswer, 1, 0); err != nil {
+					if _, err := r.Settle(b.Context(), claim, []campaign.Record{accepted("m")}, campaign.SettleAnswer, 1, 0); err != nil {
 						b.Error(err)
 					}
 				}
@@ -208,12 +209,12 @@ func TestANextThatNoReplicaHasIsNoLeaveToSend(t *testing.T) {
 	c := r.claim("c", "0.0", 0, 0, noKey, long)
 	g := r.open("c", "0.0", 1, 0)
 	replica.Stop()
-	next, ok, err := r.SettleAndClaim(t.Context(), c, []Record{accepted("m")}, 1, r.settleAndClaimRequest(c, g, long))
+	next, ok, err := r.SettleAndClaim(t.Context(), c, []campaign.Record{accepted("m")}, 1, r.settleAndClaimRequest(c, g, long))
 	if ok || next == nil || next.Result == ClaimGranted || !errors.Is(err, ErrNotDurable) {
 		t.Fatalf("got %+v, %t, %v; want a claim that is not granted, ok false and ErrNotDurable", next, ok, err)
 	}
 	replica.Cont()
-	r.settle(c, SettleAnswer, accepted("m"))
+	r.settle(c, campaign.SettleAnswer, accepted("m"))
 	if _, err := r.Release(t.Context(), next, 0, false); err != nil {
 		t.Error(err)
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/tuma-sms/tuma/internal/campaign"
 	"github.com/tuma-sms/tuma/sms"
 )
 
@@ -31,7 +32,7 @@ type Exclusions struct {
 // suppression lists. version is the version of the opt-outs that In compared. lists are the
 // suppression lists whose every number has opted out. The caller must look the recipients up on
 // those lists.
-func (x *Exclusions) In(to []Planned) (optedOut map[int]string, version string, lists []string) {
+func (x *Exclusions) In(to []campaign.Planned) (optedOut map[int]string, version string, lists []string) {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
 	if len(x.numbers) > 0 {
@@ -105,7 +106,7 @@ func (l *Ledger) readExclusions(ctx context.Context, id string, from, to int, to
 				return false, nil
 			}
 			if len(parts) < 3 {
-				return false, unreadable(id, fields[i], fieldString(v), errRecord)
+				return false, unreadable(id, fields[i], fieldString(v), campaign.ErrRecord)
 			}
 			if parts[2] == wholeList {
 				if !slices.Contains(*lists, parts[1]) {
@@ -116,7 +117,7 @@ func (l *Ledger) readExclusions(ctx context.Context, id string, from, to int, to
 			for word := range strings.FieldsSeq(parts[2]) {
 				m, err := strconv.ParseUint(word, 10, 64)
 				if err != nil {
-					return false, unreadable(id, fields[i], fieldString(v), errRecord)
+					return false, unreadable(id, fields[i], fieldString(v), campaign.ErrRecord)
 				}
 				numbers[sms.MSISDN(m)] = parts[1]
 			}

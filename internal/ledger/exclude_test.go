@@ -4,6 +4,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/tuma-sms/tuma/internal/campaign"
 	"github.com/tuma-sms/tuma/sms"
 )
 
@@ -23,7 +24,7 @@ func (r *rig) exclude(id string, rows ...int) {
 	for _, row := range rows {
 		numbers = append(numbers, number(row))
 	}
-	_, err := r.Exclude(r.Context(), id, AllSenders, numbers)
+	_, err := r.Exclude(r.Context(), id, campaign.AllSenders, numbers)
 	r.ok(err)
 }
 
@@ -65,17 +66,17 @@ func TestWhoOptsOutIsNotClaimedAnyMore(t *testing.T) {
 		if c.Result != ClaimGranted || c.IdempotencyKey == requestID("0.0", g, "login") {
 			t.Errorf("%s: a claim of the narrowed generation got %s under %s, want go under a new key", name, c.Result, c.IdempotencyKey)
 		}
-		r.settle(c, SettleAnswer, accepted("m4"))
-		r.settle(first, SettleAnswer, accepted("m1"), accepted("m2"), accepted("m3"))
+		r.settle(c, campaign.SettleAnswer, accepted("m4"))
+		r.settle(first, campaign.SettleAnswer, accepted("m1"), accepted("m2"), accepted("m3"))
 		r.expect("c", "accepted accepted accepted accepted skipped")
 		if still, err := r.StillInFlight(t.Context(), inFlight); err != nil || len(still) != 0 {
 			t.Errorf("%s: still in flight are %v, %v; want none", name, still, err)
 		}
 		rows := r.rows("c")
-		if x := rows[4]; x.Reason != ReasonOptedOut || x.Code != "ACME" || x.MSISDN != number(5) || x.MessageUUID != "" || x.Account != "" {
+		if x := rows[4]; x.Reason != campaign.ReasonOptedOut || x.Code != "ACME" || x.MSISDN != number(5) || x.MessageUUID != "" || x.Account != "" {
 			t.Errorf("%s: row 5 is %+v, want opted out by ACME, and no key or account", name, x)
 		}
-		if s := r.summary("c"); s.State != Done || s.Reasons[ReasonOptedOut] != 1 {
+		if s := r.summary("c"); s.State != campaign.Done || s.Reasons[campaign.ReasonOptedOut] != 1 {
 			t.Errorf("%s: summary is %+v, want done with 1 opted out", name, s)
 		}
 	}
@@ -103,7 +104,7 @@ func TestACampaignWhoseLastOnesOptOutIsDone(t *testing.T) {
 		}
 	}
 	r.expect("c", "skipped skipped skipped")
-	if s := r.summary("c"); s.State != Done {
+	if s := r.summary("c"); s.State != campaign.Done {
 		t.Errorf("summary is %+v, want done", s)
 	}
 }
@@ -128,7 +129,7 @@ func TestDoubtGoesOnWithWhoHasOptedOut(t *testing.T) {
 	if out, err := r.Narrow(t.Context(), "c", NewToken(), "0.0", g, map[int]string{0: "*"}, 1000); err != nil || !out.Stale {
 		t.Errorf("narrowing a generation in flight returned %+v, %v; want stale", out, err)
 	}
-	r.settle(again, SettleAnswer, accepted("m1"), accepted("m2"))
+	r.settle(again, campaign.SettleAnswer, accepted("m1"), accepted("m2"))
 	r.expect("c", "accepted accepted")
 }
 
@@ -136,9 +137,9 @@ func TestRetriesLeaveOutWhoHasOptedOut(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.sending("c", []int{2}, []int{2})
-	r.settle(r.claim("c", "0.0", 0, 0, keyed, long), SettleAnswer, rejected("no"), unknown("?"))
-	r.settle(r.claim("c", "0.1", 0, 0, keyed, long), SettleAnswer, rejected("no"), unknown("?"))
-	_, err := r.AddOptOuts(t.Context(), AllSenders, []OptOut{{MSISDN: number(1)}, {MSISDN: number(4)}}, true)
+	r.settle(r.claim("c", "0.0", 0, 0, keyed, long), campaign.SettleAnswer, rejected("no"), unknown("?"))
+	r.settle(r.claim("c", "0.1", 0, 0, keyed, long), campaign.SettleAnswer, rejected("no"), unknown("?"))
+	_, err := r.AddOptOuts(t.Context(), campaign.AllSenders, []OptOut{{MSISDN: number(1)}, {MSISDN: number(4)}}, true)
 	r.ok(err)
 	if n, err := r.Retry(t.Context(), "c", "op", true, true); err != nil || n != 2 {
 		t.Errorf("retried %d, %v; want 2", n, err)
@@ -179,7 +180,7 @@ func TestALateWordOnWhoWasExcludedCounts(t *testing.T) {
 		t.Fatalf("Narrow returned %+v, %v; want done", out, err)
 	}
 	for range 2 {
-		r.settle(c, SettleAnswer, accepted("m1"), rejected("no"), unknown("?"))
+		r.settle(c, campaign.SettleAnswer, accepted("m1"), rejected("no"), unknown("?"))
 		r.expect("c", "accepted rejected unknown")
 	}
 	if s := r.summary("c"); s.Skipped != 0 || len(s.Reasons) != 0 {
@@ -233,14 +234,14 @@ func TestExclusionsThatRedisForgotAreReadAnew(t *testing.T) {
 func TestOpenCampaignsOfTheSenderAreTold(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	r.ok(r.Publish(t.Context(), "w", Card{Name: "a0", Sender: "Other"}))
-	r.sendingSpec("acme", Spec{From: "Acme", Via: "a0"}, []int{1})
-	r.sendingSpec("other", Spec{Via: "a0"}, []int{1})
-	r.sendingSpec("paused", Spec{From: "ACME", Via: "a0"}, []int{1})
+	r.ok(r.Publish(t.Context(), "w", campaign.Card{Name: "a0", Sender: "Other"}))
+	r.sendingSpec("acme", campaign.Spec{From: "Acme", Via: "a0"}, []int{1})
+	r.sendingSpec("other", campaign.Spec{Via: "a0"}, []int{1})
+	r.sendingSpec("paused", campaign.Spec{From: "ACME", Via: "a0"}, []int{1})
 	_, err := r.Pause(t.Context(), "paused", "me")
 	r.ok(err)
-	r.sendingSpec("done", Spec{From: "ACME", Via: "a0"}, []int{1})
-	r.settle(r.claim("done", "0.0", 0, 0, keyed, long), SettleAnswer, accepted("m"))
+	r.sendingSpec("done", campaign.Spec{From: "ACME", Via: "a0"}, []int{1})
+	r.settle(r.claim("done", "0.0", 0, 0, keyed, long), campaign.SettleAnswer, accepted("m"))
 	told := func(want ...string) {
 		t.Helper()
 		var got []string
@@ -259,7 +260,7 @@ func TestOpenCampaignsOfTheSenderAreTold(t *testing.T) {
 		want      []string
 	}{
 		{"ACME", "", []string{"acme", "paused"}}, {"ACME", "acme", []string{"paused"}}, {"OTHER", "", []string{"other"}},
-		{AllSenders, "", []string{"acme", "other", "paused"}}, {"EMPTY", "", nil},
+		{campaign.AllSenders, "", []string{"acme", "other", "paused"}}, {"EMPTY", "", nil},
 	} {
 		_, err := r.ExcludeOpen(t.Context(), c.list, []sms.MSISDN{number(1)}, c.but)
 		r.ok(err)

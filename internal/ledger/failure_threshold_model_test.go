@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"github.com/tuma-sms/tuma/internal/campaign"
 )
 
 // modelThreshold is the expected state of a campaign's failure threshold and canary. Nil: it has
@@ -37,7 +39,7 @@ func (x *modelThreshold) place() bool {
 }
 
 // plan records a planned page and its batches in order.
-func (x *modelThreshold) plan(leftOut int, batches []PlannedBatch, names []string, last bool) {
+func (x *modelThreshold) plan(leftOut int, batches []campaign.PlannedBatch, names []string, last bool) {
 	if x == nil || x.phase == "-" {
 		return
 	}
@@ -67,10 +69,10 @@ func (x *modelThreshold) tryAgain(n int) {
 func (m *model) soFar() (ended, bad int) {
 	for _, r := range m.rows {
 		s, _ := m.shown(r)
-		if s != Pending && s != Skipped {
+		if s != campaign.Pending && s != campaign.Skipped {
 			ended++
 		}
-		if s == Rejected || s == Unknown {
+		if s == campaign.Rejected || s == campaign.Unknown {
 			bad++
 		}
 	}
@@ -116,7 +118,7 @@ func (m *model) resume() {
 }
 
 // drawThreshold draws a failure threshold and a canary for the campaign.
-func (d *driver) drawThreshold(spec *Spec) {
+func (d *driver) drawThreshold(spec *campaign.Spec) {
 	d.l.thresholdSample, d.l.thresholdSpan = 1+d.draw(6, "sample"), 6+d.draw(6, "span")
 	if d.chance(2, "no limit") {
 		return
@@ -175,14 +177,14 @@ func (d *driver) checkThreshold(sum Summary) {
 	if x.closed {
 		x.closed = false
 		for i, r := range d.m.rows {
-			if r.status == Pending && r.left == "" && r.call != "" && x.batches[d.origin(batchOf(r.call))] {
+			if r.status == campaign.Pending && r.left == "" && r.call != "" && x.batches[d.origin(batchOf(r.call))] {
 				d.rt.Errorf("the canary is over, but its row %d is pending", i+1)
 			}
 		}
 	}
 	if x.phase != "-" {
 		for i, r := range d.m.rows {
-			if r.status != Pending && r.call != "" && !x.batches[d.origin(batchOf(r.call))] {
+			if r.status != campaign.Pending && r.call != "" && !x.batches[d.origin(batchOf(r.call))] {
 				d.rt.Errorf("row %d was sent to before the canary was over", i+1)
 			}
 		}

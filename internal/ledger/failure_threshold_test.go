@@ -6,11 +6,13 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/tuma-sms/tuma/internal/campaign"
 )
 
 // canary plans a campaign whose first batch, with calls of the sizes in first, is its canary. A
 // batch of one call follows.
-func (r *rig) canary(id string, spec Spec, first []int, rest int) {
+func (r *rig) canary(id string, spec campaign.Spec, first []int, rest int) {
 	r.Helper()
 	for _, n := range first {
 		spec.Canary += n
@@ -35,7 +37,7 @@ func (r *rig) wantClaim(id, batch string, call int, want ClaimResult) {
 func TestNothingGoesBeforeTheCanaryHasEnded(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	r.canary("c", Spec{MaxRejected: 50}, []int{2, 1, 1}, 3)
+	r.canary("c", campaign.Spec{MaxRejected: 50}, []int{2, 1, 1}, 3)
 	now, err := r.Now(t.Context())
 	r.ok(err)
 	if due, err := r.DueBatches(t.Context(), "c", now.Add(time.Minute)); err != nil || len(due) != 1 || due[0].Batch != "0.0" {
@@ -46,11 +48,11 @@ func TestNothingGoesBeforeTheCanaryHasEnded(t *testing.T) {
 		t.Errorf("the canary is %d, TooManyRejected %+v; want 4 and nil", s.Canary, s.TooManyRejected)
 	}
 
-	r.settle(r.claim("c", "0.0", 0, 0, keyed, long), SettleAnswer, accepted("m1"), rejected("bad_number"))
+	r.settle(r.claim("c", "0.0", 0, 0, keyed, long), campaign.SettleAnswer, accepted("m1"), rejected("bad_number"))
 	doubtful := r.claim("c", "0.0", 1, 0, keyed, lapsed)
 	_, err = r.Doubt(t.Context(), doubtful, 0, true)
 	r.ok(err)
-	r.settle(r.claim("c", "0.0", 2, 0, keyed, long), SettleAnswer, notNow())
+	r.settle(r.claim("c", "0.0", 2, 0, keyed, long), campaign.SettleAnswer, notNow())
 	for range 2 {
 		wakes, _, err := r.TopUp(t.Context(), "c", map[int]int{0: 1000})
 		if err != nil || len(wakes) > 0 {
@@ -58,36 +60,36 @@ func TestNothingGoesBeforeTheCanaryHasEnded(t *testing.T) {
 		}
 	}
 	r.wantClaim("c", "0.1", 0, ClaimCanary)
-	r.settle(r.claim("c", "0.0", 2, 1, keyed, long), SettleAnswer, unknown("no_answer"))
+	r.settle(r.claim("c", "0.0", 2, 1, keyed, long), campaign.SettleAnswer, unknown("no_answer"))
 	if _, err := r.Resume(t.Context(), "c", "me"); err != nil { // it is not paused
 		t.Error(err)
 	}
 	r.wantClaim("c", "0.1", 0, ClaimCanary)
 
 	// The doubtful call is settled: two of four failed, which is not more than 50 %.
-	out := r.settle(r.claim("c", "0.0", 1, 0, keyed, long), SettleAnswer, accepted("m3"))
+	out := r.settle(r.claim("c", "0.0", 1, 0, keyed, long), campaign.SettleAnswer, accepted("m3"))
 	if want := []Wake{{"0.1", 1}}; !cmp.Equal(out.Wakes, want) {
 		t.Errorf("the end of the canary handed out %v, want %v", out.Wakes, want)
 	}
-	if s := r.summary("c"); s.Canary != 0 || s.State != Sending {
+	if s := r.summary("c"); s.Canary != 0 || s.State != campaign.Sending {
 		t.Errorf("after the canary: the canary is %d, the state %s; want 0 and sending", s.Canary, s.State)
 	}
-	r.settle(r.claim("c", "0.1", 0, 0, keyed, long), SettleAnswer, repeat(3, accepted("m"))...)
+	r.settle(r.claim("c", "0.1", 0, 0, keyed, long), campaign.SettleAnswer, repeat(3, accepted("m"))...)
 	r.expect("c", "accepted rejected accepted unknown accepted accepted accepted")
 }
 
 func TestACanaryOfWhichTooManyAreRejectedPausesTheCampaign(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	r.canary("c", Spec{}, []int{2, 2}, 3) // the default threshold, 10 %
-	r.settle(r.claim("c", "0.0", 0, 0, keyed, long), SettleAnswer, accepted("m1"), unknown("no_answer"))
+	r.canary("c", campaign.Spec{}, []int{2, 2}, 3) // the default threshold, 10 %
+	r.settle(r.claim("c", "0.0", 0, 0, keyed, long), campaign.SettleAnswer, accepted("m1"), unknown("no_answer"))
 	last := r.claim("c", "0.0", 1, 0, keyed, long)
 	settle := func() Settled {
-		return r.settle(last, SettleAnswer, rejected("blacklisted"), accepted("m4"))
+		return r.settle(last, campaign.SettleAnswer, rejected("blacklisted"), accepted("m4"))
 	}
 	settle()
 	s := r.summary("c")
-	if want := (&TooManyRejected{Bad: 2, Ended: 4, Canary: true}); s.State != Paused || s.PausedBy != PausedTooMany || !cmp.Equal(s.TooManyRejected, want) || s.PausedAt.IsZero() {
+	if want := (&campaign.TooManyRejected{Bad: 2, Ended: 4, Canary: true}); s.State != campaign.Paused || s.PausedBy != campaign.PausedTooMany || !cmp.Equal(s.TooManyRejected, want) || s.PausedAt.IsZero() {
 		t.Fatalf("the campaign is %s by %q, %+v; want paused for %+v", s.State, s.PausedBy, s.TooManyRejected, want)
 	}
 	r.wantClaim("c", "0.1", 0, ClaimPaused)
@@ -99,10 +101,10 @@ func TestACanaryOfWhichTooManyAreRejectedPausesTheCampaign(t *testing.T) {
 		t.Fatal(err)
 	}
 	settle()
-	if s := r.summary("c"); s.State != Sending || s.TooManyRejected != nil {
+	if s := r.summary("c"); s.State != campaign.Sending || s.TooManyRejected != nil {
 		t.Errorf("after Resume the campaign is %s, %+v; want sending and nil", s.State, s.TooManyRejected)
 	}
-	r.settle(r.claim("c", "0.1", 0, 0, keyed, long), SettleAnswer, repeat(3, rejected("bad_number"))...)
+	r.settle(r.claim("c", "0.1", 0, 0, keyed, long), campaign.SettleAnswer, repeat(3, rejected("bad_number"))...)
 	r.expect("c", "accepted unknown rejected accepted rejected rejected rejected")
 }
 
@@ -121,26 +123,26 @@ func TestACanaryIsAllThereIs(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r := newRig(t)
-			page := PlannedPage{First: 1, OpenBatchLimits: map[int]int{0: 1}}
+			page := campaign.PlannedPage{First: 1, OpenBatchLimits: map[int]int{0: 1}}
 			n := 0
 			if tt.calls != nil {
 				n = tt.calls[0]
-				page.Batches = []PlannedBatch{{Calls: tt.calls, To: run(1, n)}}
+				page.Batches = []campaign.PlannedBatch{{Calls: tt.calls, To: run(1, n)}}
 			}
 			for i := range tt.leftOut {
-				page.Skipped = append(page.Skipped, SkippedRecipient{Row: n + i + 1, Reason: ReasonDuplicate})
+				page.Skipped = append(page.Skipped, campaign.SkippedRecipient{Row: n + i + 1, Reason: campaign.ReasonDuplicate})
 			}
-			r.enqueue("c", Spec{Canary: 3}, n+tt.leftOut)
+			r.enqueue("c", campaign.Spec{Canary: 3}, n+tt.leftOut)
 			_, done, err := r.startPlan("c", 1).CommitPage(t.Context(), NewToken(), page)
 			r.ok(err)
 			if n > 0 {
 				if s := r.summary("c"); s.Canary != n {
 					t.Errorf("the canary is %d, want %d", s.Canary, n)
 				}
-				done = r.settle(r.claim("c", "0.0", 0, 0, keyed, long), SettleAnswer, repeat(n, rejected("bad_number"))...).Done
+				done = r.settle(r.claim("c", "0.0", 0, 0, keyed, long), campaign.SettleAnswer, repeat(n, rejected("bad_number"))...).Done
 			}
 			// Nothing is pending, so there is nothing to pause.
-			if s := r.summary("c"); !done || s.State != Done || s.TooManyRejected != nil {
+			if s := r.summary("c"); !done || s.State != campaign.Done || s.TooManyRejected != nil {
 				t.Errorf("done is %t, the state %s, TooManyRejected %+v; want true, done and nil", done, s.State, s.TooManyRejected)
 			}
 			r.sound("c")
@@ -151,14 +153,14 @@ func TestACanaryIsAllThereIs(t *testing.T) {
 func TestACanaryIsCountedOverTheCampaign(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	r.enqueue("c", Spec{Canary: 4, MaxRejected: 25}, 10)
-	_, _, err := r.startPlan("c", 2).CommitPage(t.Context(), NewToken(), PlannedPage{First: 1, OpenBatchLimits: map[int]int{0: 9, 1: 9}, Batches: []PlannedBatch{
+	r.enqueue("c", campaign.Spec{Canary: 4, MaxRejected: 25}, 10)
+	_, _, err := r.startPlan("c", 2).CommitPage(t.Context(), NewToken(), campaign.PlannedPage{First: 1, OpenBatchLimits: map[int]int{0: 9, 1: 9}, Batches: []campaign.PlannedBatch{
 		{Stream: 0, Calls: []int{3}, To: run(1, 3)}, {Stream: 1, Calls: []int{1}, To: run(4, 1)},
 		{Stream: 0, Calls: []int{3}, To: run(5, 3)}, {Stream: 1, Calls: []int{3}, To: run(8, 3)}}})
 	r.ok(err)
 	r.wantClaim("c", "0.1", 0, ClaimCanary)
 	r.wantClaim("c", "1.1", 0, ClaimCanary)
-	r.settle(r.claim("c", "1.0", 0, 0, keyed, long), SettleAnswer, rejected("bad_number"))
+	r.settle(r.claim("c", "1.0", 0, 0, keyed, long), campaign.SettleAnswer, rejected("bad_number"))
 	r.wantClaim("c", "1.1", 0, ClaimCanary)
 
 	// A canary recipient whose account is held moves and stays in the canary. Other recipients that
@@ -168,7 +170,7 @@ func TestACanaryIsCountedOverTheCampaign(t *testing.T) {
 		r.ok(err)
 		f, _, err := r.Snapshot(t.Context(), "c")
 		r.ok(err)
-		out, err := r.Move(t.Context(), "c", NewToken(), m, f, 9, func(Planned, string) int { return 1 })
+		out, err := r.Move(t.Context(), "c", NewToken(), m, f, 9, func(campaign.Planned, string) int { return 1 })
 		r.ok(err)
 		to := out.Wakes[0].Batch
 		c := r.tryClaim("c", to, r.open("c", to, 0, 0), keyed, long)
@@ -176,7 +178,7 @@ func TestACanaryIsCountedOverTheCampaign(t *testing.T) {
 			t.Errorf("recipients that moved from %s to %s got %q, want %q", batch, to, c.Result, want)
 		}
 		if c.Result == ClaimGranted {
-			defer r.settle(c, SettleAnswer, repeat(3, accepted("m"))...)
+			defer r.settle(c, campaign.SettleAnswer, repeat(3, accepted("m"))...)
 		}
 	}
 	r.sound("c")
@@ -185,16 +187,16 @@ func TestACanaryIsCountedOverTheCampaign(t *testing.T) {
 func TestARunningCampaignIsPausedForItsLimit(t *testing.T) {
 	t.Parallel()
 	r := newThresholdRig(t)
-	r.sendingSpec("c", Spec{MaxRejected: 40}, []int{3, 2, 3, 4, 6, 9, 9})
-	end := func(call int, records ...Record) *TooManyRejected {
+	r.sendingSpec("c", campaign.Spec{MaxRejected: 40}, []int{3, 2, 3, 4, 6, 9, 9})
+	end := func(call int, records ...campaign.Record) *campaign.TooManyRejected {
 		t.Helper()
-		r.settle(r.claim("c", "0.0", call, 0, keyed, long), SettleAnswer, records...)
+		r.settle(r.claim("c", "0.0", call, 0, keyed, long), campaign.SettleAnswer, records...)
 		return r.summary("c").TooManyRejected
 	}
 	if got := end(0, repeat(3, rejected("x"))...); got != nil {
 		t.Errorf("paused after three messages, too few to check: %+v", got)
 	}
-	if got, want := end(1, accepted("m"), accepted("m")), (&TooManyRejected{Bad: 3, Ended: 5}); !cmp.Equal(got, want) {
+	if got, want := end(1, accepted("m"), accepted("m")), (&campaign.TooManyRejected{Bad: 3, Ended: 5}); !cmp.Equal(got, want) {
 		t.Fatalf("the campaign is paused for %+v, want %+v", got, want)
 	}
 	r.wantClaim("c", "0.0", 2, ClaimPaused)
@@ -209,8 +211,8 @@ func TestARunningCampaignIsPausedForItsLimit(t *testing.T) {
 	if n, err := r.Retry(t.Context(), "c", "again", false, true); err != nil || n != 3 {
 		t.Fatal(n, err)
 	}
-	r.settle(r.claim("c", "0.0", 0, 1, keyed, long), SettleAnswer, repeat(3, accepted("n"))...)
-	if s := r.summary("c"); !cmp.Equal(s.TooManyRejected, &TooManyRejected{Bad: 3, Ended: 6}) {
+	r.settle(r.claim("c", "0.0", 0, 1, keyed, long), campaign.SettleAnswer, repeat(3, accepted("n"))...)
+	if s := r.summary("c"); !cmp.Equal(s.TooManyRejected, &campaign.TooManyRejected{Bad: 3, Ended: 6}) {
 		t.Errorf("after the three retried and the three unknown: paused for %+v, want 3 of 6", s.TooManyRejected)
 	}
 
@@ -220,7 +222,7 @@ func TestARunningCampaignIsPausedForItsLimit(t *testing.T) {
 	if got := end(5, repeat(9, accepted("m"))...); got != nil {
 		t.Error(got)
 	}
-	if got := end(4, repeat(6, rejected("x"))...); !cmp.Equal(got, &TooManyRejected{Bad: 6, Ended: 6}) {
+	if got := end(4, repeat(6, rejected("x"))...); !cmp.Equal(got, &campaign.TooManyRejected{Bad: 6, Ended: 6}) {
 		t.Errorf("after a good span: paused for %+v, want 6 of 6", got)
 	}
 	if _, err := r.Cancel(t.Context(), "c", "me"); err != nil {
@@ -235,31 +237,31 @@ func TestARunningCampaignIsPausedForItsLimit(t *testing.T) {
 func TestALimitOverrulesWhoPausedByHand(t *testing.T) {
 	t.Parallel()
 	r := newThresholdRig(t)
-	r.sendingSpec("c", Spec{MaxRejected: 40}, []int{4, 1})
+	r.sendingSpec("c", campaign.Spec{MaxRejected: 40}, []int{4, 1})
 	out := r.claim("c", "0.0", 0, 0, keyed, long)
 	_, err := r.Pause(t.Context(), "c", "me")
 	r.ok(err)
-	r.settle(out, SettleAnswer, repeat(4, rejected("x"))...)
-	if s := r.summary("c"); s.PausedBy != PausedTooMany {
+	r.settle(out, campaign.SettleAnswer, repeat(4, rejected("x"))...)
+	if s := r.summary("c"); s.PausedBy != campaign.PausedTooMany {
 		t.Errorf("the campaign is paused by %q, want the threshold: the operator's resume did not see that pause", s.PausedBy)
 	}
 	_, err = r.Resume(t.Context(), "c", "me")
 	r.ok(err)
-	r.settle(r.claim("c", "0.0", 1, 0, keyed, long), SettleAnswer, rejected("x"))
+	r.settle(r.claim("c", "0.0", 1, 0, keyed, long), campaign.SettleAnswer, rejected("x"))
 	r.expect("c", "rejected rejected rejected rejected rejected")
 }
 
 func TestALimitThatCannotBeReadIsSaid(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	r.canary("c", Spec{}, []int{1}, 1)
+	r.canary("c", campaign.Spec{}, []int{1}, 1)
 	r.ok(r.rdb.HSet(t.Context(), ledgerKey("c"), "lim", "10 x").Err())
 	_, _, err := r.TopUp(t.Context(), "c", map[int]int{0: 9})
 	if u := AsUnreadable(err); u == nil || u.Record != "lim" {
 		t.Errorf("got %v, want an Unreadable of the field lim", err)
 	}
 	// Outcomes are still written, and no batch beyond what may be the canary is claimed.
-	r.settle(r.claim("c", "0.0", 0, 0, keyed, long), SettleAnswer, accepted("m"))
+	r.settle(r.claim("c", "0.0", 0, 0, keyed, long), campaign.SettleAnswer, accepted("m"))
 	r.wantClaim("c", "0.1", 0, ClaimCanary)
 	r.expect("c", "accepted pending")
 }
@@ -267,8 +269,8 @@ func TestALimitThatCannotBeReadIsSaid(t *testing.T) {
 func TestHowCarefullyItBeginsMakesNoOtherCampaign(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	r.enqueue("c", Spec{Canary: 50, MaxRejected: 5}, 3)
-	if again := r.enqueue("c", Spec{}, 3); !again.Again {
+	r.enqueue("c", campaign.Spec{Canary: 50, MaxRejected: 5}, 3)
+	if again := r.enqueue("c", campaign.Spec{}, 3); !again.Again {
 		t.Error("the same campaign without a canary counts as a new one, so it would be sent twice")
 	}
 }
@@ -278,7 +280,7 @@ func TestHowCarefullyItBeginsMakesNoOtherCampaign(t *testing.T) {
 func TestACanaryDoesNotWaitForWhoHasOptedOut(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	r.canary("c", Spec{}, []int{2, 1}, 3)
+	r.canary("c", campaign.Spec{}, []int{2, 1}, 3)
 	leave := func(call int, optedOut map[int]string) Settled {
 		t.Helper()
 		out, err := r.Narrow(t.Context(), "c", NewToken(), "0.0", r.open("c", "0.0", call, 0), optedOut, 1000)
@@ -286,11 +288,11 @@ func TestACanaryDoesNotWaitForWhoHasOptedOut(t *testing.T) {
 		return out
 	}
 	leave(0, map[int]string{1: "ACME"})
-	r.settle(r.claim("c", "0.0", 0, 0, keyed, long), SettleAnswer, accepted("m"))
+	r.settle(r.claim("c", "0.0", 0, 0, keyed, long), campaign.SettleAnswer, accepted("m"))
 	r.wantClaim("c", "0.1", 0, ClaimCanary)
 	if got := leave(1, map[int]string{0: "ACME"}).Wakes; len(got) != 1 || got[0].Batch != "0.1" {
 		t.Errorf("the end of the canary handed out %v, want batch 0.1", got)
 	}
-	r.settle(r.claim("c", "0.1", 0, 0, keyed, long), SettleAnswer, repeat(3, accepted("m"))...)
+	r.settle(r.claim("c", "0.1", 0, 0, keyed, long), campaign.SettleAnswer, repeat(3, accepted("m"))...)
 	r.expect("c", "accepted skipped skipped accepted accepted accepted")
 }

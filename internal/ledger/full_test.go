@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tuma-sms/tuma/internal/campaign"
 	"github.com/tuma-sms/tuma/internal/test/redistest"
 )
 
@@ -17,14 +18,17 @@ func TestFullRedisTakesWhatHappened(t *testing.T) {
 	ctx := t.Context()
 	ends := map[string]func(c *Claim) error{
 		"settle": func(c *Claim) error {
-			_, err := r.Settle(ctx, c, repeat(2, accepted(strings.Repeat("m", 100))), SettleAnswer, 1, 0)
+			_, err := r.Settle(ctx, c, repeat(2, accepted(strings.Repeat("m", 100))), campaign.SettleAnswer, 1, 0)
 			return err
 		},
 		"partial": func(c *Claim) error {
-			_, err := r.Settle(ctx, c, []Record{accepted("m"), unknown("x")}, SettlePartial, 1, 0)
+			_, err := r.Settle(ctx, c, []campaign.Record{accepted("m"), unknown("x")}, campaign.SettlePartial, 1, 0)
 			return err
 		},
-		"later":   func(c *Claim) error { _, err := r.Settle(ctx, c, repeat(2, notNow()), SettleAnswer, 1, 0); return err },
+		"later": func(c *Claim) error {
+			_, err := r.Settle(ctx, c, repeat(2, notNow()), campaign.SettleAnswer, 1, 0)
+			return err
+		},
 		"doubt":   func(c *Claim) error { _, err := r.Doubt(ctx, c, 0, true); return err },
 		"release": func(c *Claim) error { _, err := r.Release(ctx, c, 0, true); return err },
 		"split":   func(c *Claim) error { _, err := r.Split(ctx, c); return err },
@@ -38,7 +42,7 @@ func TestFullRedisTakesWhatHappened(t *testing.T) {
 	}
 	r.sending("new", []int{1})
 	g := r.open("new", "0.0", 0, 0)
-	u := r.upload("upload", Spec{Body: "x"}, "1")
+	u := r.upload("upload", campaign.Spec{Body: "x"}, "1")
 	before := r.state("new")
 
 	r.ok(r.rdb.ConfigSet(ctx, "maxmemory", "1mb").Err())
@@ -61,7 +65,7 @@ func TestFullRedisTakesWhatHappened(t *testing.T) {
 
 	r.ok(r.rdb.ConfigSet(ctx, "maxmemory", "0").Err())
 	r.expect("settle", "accepted accepted pending")
-	r.settle(r.claim("new", "0.0", 0, 0, keyed, long), SettleAnswer, accepted("m"))
+	r.settle(r.claim("new", "0.0", 0, 0, keyed, long), campaign.SettleAnswer, accepted("m"))
 	if _, err := u.Commit(ctx); err != nil {
 		t.Errorf("with room again, Commit returned %v, want no error", err)
 	}
@@ -74,26 +78,26 @@ func TestEveryScriptRunsOnMiniredis(t *testing.T) {
 	ctx := t.Context()
 	r.sending("c", []int{3, 2}, []int{1})
 	r.expect("c", "pending pending pending pending pending pending")
-	r.settle(r.claim("c", "0.0", 0, 0, keyed, long), SettleAnswer, accepted("0191d7a0-0000-7000-8000-000000000001"), notNow(), rejected("bad_number"))
+	r.settle(r.claim("c", "0.0", 0, 0, keyed, long), campaign.SettleAnswer, accepted("0191d7a0-0000-7000-8000-000000000001"), notNow(), rejected("bad_number"))
 	_, err := r.Split(ctx, r.claim("c", "0.0", 1, 0, keyed, long))
 	r.ok(err)
 	_, err = r.Release(ctx, r.claim("c", "0.0", 1, 1, keyed, long), 0, true)
 	r.ok(err)
-	r.settle(r.claim("c", "0.0", 1, 1, keyed, long), SettleAnswer, accepted("m4"))
+	r.settle(r.claim("c", "0.0", 1, 1, keyed, long), campaign.SettleAnswer, accepted("m4"))
 	_, err = r.Doubt(ctx, r.claim("c", "0.0", 1, 2, keyed, long), 0, true)
 	r.ok(err)
-	r.settle(r.claim("c", "0.0", 1, 2, keyed, long), SettlePartial, unknown("unsaid"))
-	r.settle(r.tryClaim("c", "0.0", r.open("c", "0.0", 1, 2), noKey, long), SettleAbandon, unknown("no_key"))
+	r.settle(r.claim("c", "0.0", 1, 2, keyed, long), campaign.SettlePartial, unknown("unsaid"))
+	r.settle(r.tryClaim("c", "0.0", r.open("c", "0.0", 1, 2), noKey, long), campaign.SettleAbandon, unknown("no_key"))
 	r.expect("c", "accepted pending rejected accepted unknown pending")
 	_, err = r.Pause(ctx, "c", "me")
 	r.ok(err)
-	if s := r.summary("c"); s.State != Paused {
+	if s := r.summary("c"); s.State != campaign.Paused {
 		t.Errorf("state is %s, want paused", s.State)
 	}
 	_, err = r.Resume(ctx, "c", "me")
 	r.ok(err)
-	r.settle(r.claim("c", "0.0", 0, 1, keyed, long), SettleAnswer, accepted("m2"))
-	r.settle(r.claim("c", "0.1", 0, 0, keyed, long), SettleAnswer, accepted("m6"))
+	r.settle(r.claim("c", "0.0", 0, 1, keyed, long), campaign.SettleAnswer, accepted("m2"))
+	r.settle(r.claim("c", "0.1", 0, 0, keyed, long), campaign.SettleAnswer, accepted("m6"))
 	if n, err := r.Retry(ctx, "c", "op", true, true); err != nil || n != 2 {
 		t.Errorf("Retry returned %d, %v; want 2", n, err)
 	}
@@ -123,9 +127,9 @@ func TestValuesStaySmall(t *testing.T) {
 	r := newRig(t)
 	for _, pages := range []int{1, 3} {
 		id := fmt.Sprint("c", pages)
-		u, err := r.BeginUpload(id, Spec{Body: "x"})
+		u, err := r.BeginUpload(id, campaign.Spec{Body: "x"})
 		r.ok(err)
-		for row := range pages * MaxPageRows {
+		for row := range pages * campaign.MaxPageRows {
 			r.ok(u.Add(t.Context(), fmt.Sprintf("%064x", uint64(row)*0x9E3779B97F4A7C15)))
 		}
 		_, err = u.Commit(t.Context())
@@ -139,7 +143,7 @@ func TestValuesStaySmall(t *testing.T) {
 		}
 	}
 	r.sending("one", []int{1})
-	r.settle(r.claim("one", "0.0", 0, 0, keyed, long), SettleAnswer, accepted("0191d7a0-0000-7000-8000-000000000001"))
+	r.settle(r.claim("one", "0.0", 0, 0, keyed, long), campaign.SettleAnswer, accepted("0191d7a0-0000-7000-8000-000000000001"))
 	if enc, err := r.rdb.ObjectEncoding(t.Context(), ledgerKey("one")).Result(); err != nil || enc != "listpack" {
 		t.Errorf("a campaign of one is kept as %s, %v; want listpack", enc, err)
 	}

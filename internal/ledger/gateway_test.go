@@ -4,21 +4,23 @@ import (
 	"fmt"
 
 	"pgregory.net/rapid"
+
+	"github.com/tuma-sms/tuma/internal/campaign"
 )
 
 // gateway simulates the two gateways of a test campaign. It records the truth: how often each
 // recipient's message was really accepted.
 type gateway struct {
 	rt    *rapid.T
-	known map[string]map[int]Record // at account 0: the outcome of each request, by key and row
-	taken map[int]int               // number of accepted messages, by row
+	known map[string]map[int]campaign.Record // at account 0: the outcome of each request, by key and row
+	taken map[int]int                        // number of accepted messages, by row
 	count int
 }
 
 // reply is the result of one submission as the worker sees it.
 type reply struct {
 	kind    replyKind
-	records []Record // set for answered and partial
+	records []campaign.Record // set for answered and partial
 }
 
 type replyKind string
@@ -41,7 +43,7 @@ func (g *gateway) submit(account int, key string, rows []int) reply {
 		return reply{kind: kind}
 	}
 	if !again {
-		known = map[int]Record{}
+		known = map[int]campaign.Record{}
 		for _, row := range rows {
 			known[row] = g.decide(row)
 		}
@@ -58,7 +60,7 @@ func (g *gateway) submit(account int, key string, rows []int) reply {
 	return out
 }
 
-func (g *gateway) decide(row int) Record {
+func (g *gateway) decide(row int) campaign.Record {
 	switch rapid.SampledFrom([]string{"accept", "accept", "accept", "reject", "later"}).Draw(g.rt, "verdict") {
 	case "reject":
 		return rejected("bad_number")

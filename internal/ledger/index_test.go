@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/tuma-sms/tuma/internal/campaign"
 )
 
 func (r *rig) indexed(id string) (IndexEntry, bool) {
@@ -55,7 +57,7 @@ func TestCloseLeavesWhatSomebodyTouched(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r := newRig(t)
-			r.enqueue("c", Spec{}, 1)
+			r.enqueue("c", campaign.Spec{}, 1)
 			r.age("c", 2*time.Minute)
 			e, ok := r.indexed("c")
 			if !ok {
@@ -74,7 +76,7 @@ func TestCloseLeavesWhatSomebodyTouched(t *testing.T) {
 	t.Run("a young entry stays", func(t *testing.T) {
 		t.Parallel()
 		r := newRig(t)
-		r.enqueue("c", Spec{}, 1)
+		r.enqueue("c", campaign.Spec{}, 1)
 		e, _ := r.indexed("c")
 		r.ok(r.RemoveFromOpenIndex(t.Context(), e))
 		if _, ok := r.indexed("c"); !ok {
@@ -108,8 +110,8 @@ func TestPurgeKeepsWhatIsNotOver(t *testing.T) {
 	hour := time.Now().Add(time.Hour)
 	r.sending("sending", []int{1})
 	r.sending("young", []int{1})
-	r.settle(r.claim("young", "0.0", 0, 0, keyed, long), SettleAnswer, accepted("m"))
-	r.ended("retried", Spec{})
+	r.settle(r.claim("young", "0.0", 0, 0, keyed, long), campaign.SettleAnswer, accepted("m"))
+	r.ended("retried", campaign.Spec{})
 	_, err := r.run(t.Context(), retryOpenScript, "retried", nil, scriptArgs(retryOpenArgs{Token: "op", Unknown: true, Rejected: true})...)
 	r.ok(err)
 	for id, before := range map[string]time.Time{"sending": hour, "young": time.Now().Add(-time.Hour), "retried": hour} {
@@ -126,11 +128,11 @@ func TestPurgeKeepsWhatIsNotOver(t *testing.T) {
 func TestPurgeLeavesATombstone(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	first := r.enqueue("c", Spec{}, 1)
-	_, _, err := r.startPlan("c", 1).CommitPage(t.Context(), NewToken(), PlannedPage{First: 1, OpenBatchLimits: map[int]int{0: 1}, Batches: []PlannedBatch{{Calls: []int{1}, To: run(1, 1)}}})
+	first := r.enqueue("c", campaign.Spec{}, 1)
+	_, _, err := r.startPlan("c", 1).CommitPage(t.Context(), NewToken(), campaign.PlannedPage{First: 1, OpenBatchLimits: map[int]int{0: 1}, Batches: []campaign.PlannedBatch{{Calls: []int{1}, To: run(1, 1)}}})
 	r.ok(err)
 	c := r.claim("c", "0.0", 0, 0, keyed, long)
-	r.settle(c, SettleAnswer, accepted("m"))
+	r.settle(c, campaign.SettleAnswer, accepted("m"))
 	r.age("c", 48*time.Hour)
 	if old, err := r.IndexedBefore(t.Context(), time.Now().Add(-47*time.Hour)); err != nil || !slices.Equal(old, []string{"c"}) {
 		t.Errorf("IndexedBefore returned %v, %v; want only c", old, err)
@@ -152,16 +154,16 @@ func TestPurgeLeavesATombstone(t *testing.T) {
 	if _, err := r.Summary(t.Context(), "c"); !errors.Is(err, ErrNotFound) {
 		t.Errorf("Summary of the purged campaign: got %v, want ErrNotFound", err)
 	}
-	if _, err := r.Settle(t.Context(), c, repeat(1, accepted("m")), SettleAnswer, 1, 0); !errors.Is(err, ErrNotFound) {
+	if _, err := r.Settle(t.Context(), c, repeat(1, accepted("m")), campaign.SettleAnswer, 1, 0); !errors.Is(err, ErrNotFound) {
 		t.Errorf("a late settle of the purged campaign: got %v, want ErrNotFound", err)
 	}
 
 	// After the purge, an enqueue with the same id still changes nothing.
-	again, err := r.upload("c", Spec{Body: "Habari"}, number(1).E164()).Commit(t.Context())
+	again, err := r.upload("c", campaign.Spec{Body: "Habari"}, number(1).E164()).Commit(t.Context())
 	if err != nil || !again.Again || again.Total != 1 || !again.CreatedAt.Equal(first.CreatedAt) {
 		t.Errorf("enqueuing the same again returned %+v, %v; want the first receipt", again, err)
 	}
-	if _, err := r.upload("c", Spec{Body: "Kwaheri"}, number(1).E164()).Commit(t.Context()); !errors.Is(err, ErrConflict) {
+	if _, err := r.upload("c", campaign.Spec{Body: "Kwaheri"}, number(1).E164()).Commit(t.Context()); !errors.Is(err, ErrConflict) {
 		t.Errorf("enqueuing other content returned %v, want ErrConflict", err)
 	}
 	if keys, err := r.rdb.Keys(t.Context(), "*{c}*").Result(); err != nil || !slices.Equal(keys, []string{tombstoneKey("c")}) {
@@ -172,7 +174,7 @@ func TestPurgeLeavesATombstone(t *testing.T) {
 func TestPurgeOfAnUploadThatNeverCame(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	u := r.upload("c", Spec{Body: "x"}, "1")
+	u := r.upload("c", campaign.Spec{Body: "x"}, "1")
 	r.ok(u.flush(t.Context(), 1))
 	r.ok(u.waitForWrite())
 	r.age("c", 2*time.Hour)
@@ -229,7 +231,7 @@ func TestWakesAreRaisedOnce(t *testing.T) {
 	if due, err := r.DueBatches(t.Context(), "c", now); err != nil || !slices.Equal(due, []Wake{{"0.0", 2}}) {
 		t.Errorf("due are %v, %v; want batch 0.0 with wake 2", due, err)
 	}
-	r.settle(r.claim("c", "0.0", 0, 0, keyed, long), SettleAnswer, accepted("m"))
+	r.settle(r.claim("c", "0.0", 0, 0, keyed, long), campaign.SettleAnswer, accepted("m"))
 	r.ok(r.Watch(t.Context(), "c", "0.0", now))
 	if _, ok, err := r.RaiseWake(t.Context(), "c", Wake{"0.0", 2}, 0); err != nil || ok {
 		t.Errorf("waking a closed batch returned %t, %v; want false", ok, err)
@@ -261,7 +263,7 @@ func TestWhenTheSweeperLooksAtABatch(t *testing.T) {
 			r.ok(err)
 		}, time.Minute},
 		"one of two calls is settled": {func(r *rig, id string) {
-			r.settle(r.claim(id, b, 0, 0, keyed, long), SettleAnswer, repeat(2, accepted("m"))...)
+			r.settle(r.claim(id, b, 0, 0, keyed, long), campaign.SettleAnswer, repeat(2, accepted("m"))...)
 		}, 5 * time.Second},
 		"split": {func(r *rig, id string) { _, err := r.Split(r.Context(), r.claim(id, b, 0, 0, keyed, long)); r.ok(err) }, 5 * time.Second},
 		"woken": {func(r *rig, id string) {
@@ -270,7 +272,7 @@ func TestWhenTheSweeperLooksAtABatch(t *testing.T) {
 		}, 7 * time.Second},
 		"resumed": {func(r *rig, id string) { _, err := r.Resume(r.Context(), id, "me"); r.ok(err) }, 0},
 		"answered partially": {func(r *rig, id string) {
-			_, err := r.Settle(r.Context(), r.claim(id, b, 0, 0, keyed, long), []Record{accepted("m"), unknown("unsaid")}, SettlePartial, 1, 2*time.Minute)
+			_, err := r.Settle(r.Context(), r.claim(id, b, 0, 0, keyed, long), []campaign.Record{accepted("m"), unknown("unsaid")}, campaign.SettlePartial, 1, 2*time.Minute)
 			r.ok(err)
 		}, 2 * time.Minute},
 	}
@@ -294,7 +296,7 @@ func TestWhenTheSweeperLooksAtABatch(t *testing.T) {
 func TestPlanningIsWatched(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	r.uploaded("c", Spec{}, 1, 1)
+	r.uploaded("c", campaign.Spec{}, 1, 1)
 	looks := func(what string, want time.Duration) {
 		t.Helper()
 		score, err := r.rdb.ZScore(t.Context(), openKey("c"), PlanWork).Result()
@@ -307,10 +309,10 @@ func TestPlanningIsWatched(t *testing.T) {
 	p := r.startPlan("c", 1)
 	looks("begun", planWatch)
 	r.ok(r.Watch(t.Context(), "c", PlanWork, time.Now()))
-	_, _, err := p.CommitPage(t.Context(), NewToken(), PlannedPage{First: 1, Carry: carried(run(1, 1))})
+	_, _, err := p.CommitPage(t.Context(), NewToken(), campaign.PlannedPage{First: 1, Carry: carried(run(1, 1))})
 	r.ok(err)
 	looks("one page planned", planWatch)
-	_, _, err = p.CommitPage(t.Context(), NewToken(), PlannedPage{Page: 1, First: 2, OpenBatchLimits: map[int]int{0: 1}, Batches: []PlannedBatch{{Calls: []int{2}, To: run(1, 2)}}})
+	_, _, err = p.CommitPage(t.Context(), NewToken(), campaign.PlannedPage{Page: 1, First: 2, OpenBatchLimits: map[int]int{0: 1}, Batches: []campaign.PlannedBatch{{Calls: []int{2}, To: run(1, 2)}}})
 	r.ok(err)
 	if due, err := r.DueBatches(t.Context(), "c", time.Now().Add(time.Hour)); err != nil || !slices.Equal(due, []Wake{{"0.0", 1}}) {
 		t.Errorf("after planning, due are %v, %v; want batch 0.0 with wake 1", due, err)
@@ -323,13 +325,13 @@ func TestBatchesAheadAreCountedNoFurtherThanNeeded(t *testing.T) {
 	now := time.Now()
 	var all []redis.Z
 	for i := range 600 { // more than are read in one round trip
-		all = append(all, redis.Z{Score: float64(now.UnixMilli() + int64(i)), Member: BatchName(0, i)})
+		all = append(all, redis.Z{Score: float64(now.UnixMilli() + int64(i)), Member: campaign.BatchName(0, i)})
 	}
-	all = append(all, redis.Z{Score: float64(now.UnixMilli()), Member: BatchName(1, 0)}, // of another stream
-		redis.Z{Score: float64(now.Add(time.Hour).UnixMilli()), Member: BatchName(0, 600)}) // backs off, so it does not count
+	all = append(all, redis.Z{Score: float64(now.UnixMilli()), Member: campaign.BatchName(1, 0)}, // of another stream
+		redis.Z{Score: float64(now.Add(time.Hour).UnixMilli()), Member: campaign.BatchName(0, 600)}) // backs off, so it does not count
 	r.ok(r.rdb.ZAdd(r.Context(), openKey("c"), all...).Err())
 	for _, x := range []struct{ seq, most, want int }{{0, 10, 0}, {9, 10, 9}, {500, 10, 10}, {500, 1000, 500}, {700, 1000, 600}, {700, 300, 300}} {
-		n, err := r.BatchesAhead(r.Context(), "c", BatchName(0, x.seq), now.Add(time.Minute), x.most)
+		n, err := r.BatchesAhead(r.Context(), "c", campaign.BatchName(0, x.seq), now.Add(time.Minute), x.most)
 		r.ok(err)
 		if n != x.want {
 			t.Errorf("%d batches are ahead of %d, counted to %d; want %d", n, x.seq, x.most, x.want)

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/tuma-sms/tuma/internal/campaign"
 )
 
 // lateResult carries "accepted" for recipients that are not in the generation's batch any more.
@@ -16,7 +18,7 @@ type lateResult struct {
 	claim    *Claim
 	origin   string // the generation, as "batch.call.number"
 	uuid     string // the generation's idempotency key in base64, or "-" if it is not known
-	records  map[int]Record
+	records  map[int]campaign.Record
 	segments int
 	out      Settled
 	applied  bool
@@ -24,11 +26,11 @@ type lateResult struct {
 
 // applyElsewhere applies the accepted records of a settle to the batches that hold the recipients
 // now. It starts at the batches listed in from.
-func (l *Ledger) applyElsewhere(ctx context.Context, c *Claim, records []Record, segments int, from []string) (*lateResult, error) {
+func (l *Ledger) applyElsewhere(ctx context.Context, c *Claim, records []campaign.Record, segments int, from []string) (*lateResult, error) {
 	g := c.gen
-	w := &lateResult{claim: c, origin: fmt.Sprintf("%s.%d.%d", c.batch, g.Call, g.Number), uuid: shortUUID(c.IdempotencyKey), records: map[int]Record{}, segments: segments}
+	w := &lateResult{claim: c, origin: fmt.Sprintf("%s.%d.%d", c.batch, g.Call, g.Number), uuid: shortUUID(c.IdempotencyKey), records: map[int]campaign.Record{}, segments: segments}
 	for i, r := range records {
-		if r.Status >= Accepted {
+		if r.Status >= campaign.Accepted {
 			w.records[g.To[i].Row] = r
 		}
 	}
@@ -78,7 +80,7 @@ func (l *Ledger) applyAt(ctx context.Context, w *lateResult, name string) error 
 		}
 		out, err := l.run(ctx, settleScript, w.claim.id, nil, scriptArgs(settleArgs{
 			Token: w.claim.Token, Batch: name, Call: k, Generation: 0, CallSize: b.Calls[k],
-			Positions: string(positions), Records: blob, Reason: SettleAnswer, OpenBatchLimit: w.claim.openBatchLimit, Segments: w.segments,
+			Positions: string(positions), Records: blob, Reason: campaign.SettleAnswer, OpenBatchLimit: w.claim.openBatchLimit, Segments: w.segments,
 			Lookups: -1, Origin: w.origin, OriginKey: w.uuid,
 		})...)
 		if err != nil {
@@ -108,7 +110,7 @@ func (l *Ledger) applyAt(ctx context.Context, w *lateResult, name string) error 
 
 // settleLate completes a settle whose recipients are in other batches; out is the answer of
 // settle.lua.
-func (l *Ledger) settleLate(ctx context.Context, c *Claim, records []Record, segments int, out []string) (Settled, error) {
+func (l *Ledger) settleLate(ctx context.Context, c *Claim, records []campaign.Record, segments int, out []string) (Settled, error) {
 	s, err := parseSettled(out, nil)
 	if err != nil {
 		return s, err

@@ -17,6 +17,8 @@ import (
 	"sync/atomic"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/tuma-sms/tuma/internal/campaign"
 )
 
 // Errors that callers distinguish with errors.Is.
@@ -58,7 +60,7 @@ func New(rdb redis.UniversalClient) *Ledger { return NewDurable(rdb, Durability{
 // NewDurable is New for a ledger with the durability d. Its claims, settles and operators' orders
 // return only when they are durable. One that is not durable in time returns ErrNotDurable.
 func NewDurable(rdb redis.UniversalClient, d Durability) *Ledger {
-	return &Ledger{rdb: rdb, durability: d, drawNumber: randomNumber, thresholdSample: ThresholdSample, thresholdSpan: ThresholdSpan}
+	return &Ledger{rdb: rdb, durability: d, drawNumber: randomNumber, thresholdSample: campaign.ThresholdSample, thresholdSpan: campaign.ThresholdSpan}
 }
 
 var idPattern = regexp.MustCompile(`^[A-Za-z0-9._:-]{1,128}$`)

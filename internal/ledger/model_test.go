@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/tuma-sms/tuma/internal/campaign"
 )
 
 // model is the expected state of a campaign: plain data and the delivery rules, without Redis. The
@@ -47,7 +49,7 @@ type modelRow struct {
 	left   string // the skip reason of planning or an opt-out
 	call   string // "b.k", if it is in a batch
 	pos    int
-	status Status
+	status campaign.Status
 	from   string     // the generation it waits in, or that set the status
 	under  string     // the key of that generation, if it belongs to another call
 	before *modelSent // the unknown outcome before a retry or a resend
@@ -135,23 +137,23 @@ func (m *model) planned() bool { return m.cur == len(m.pages) }
 
 // shown returns what a user sees of a row. A stopped campaign skips the rows that are not in
 // flight.
-func (m *model) shown(r *modelRow) (Status, string) {
+func (m *model) shown(r *modelRow) (campaign.Status, string) {
 	switch {
 	case r.left != "":
-		return Skipped, r.left
-	case r.status != Pending || m.stop == "":
+		return campaign.Skipped, r.left
+	case r.status != campaign.Pending || m.stop == "":
 		return r.status, ""
 	case r.call != "" && m.gens[r.from].inFlight():
-		return Pending, ""
+		return campaign.Pending, ""
 	case r.before != nil:
-		return Unknown, ""
+		return campaign.Unknown, ""
 	}
-	return Skipped, m.stop
+	return campaign.Skipped, m.stop
 }
 
 func (m *model) pending() (n int) {
 	for _, r := range m.rows {
-		if s, _ := m.shown(r); s == Pending {
+		if s, _ := m.shown(r); s == campaign.Pending {
 			n++
 		}
 	}
@@ -174,7 +176,7 @@ func (m *model) stopCampaign(why string) {
 // waiting returns the positions that are pending in a generation.
 func (m *model) waiting(g *modelGen) (out []int) {
 	for _, p := range g.members {
-		if r := m.row(g.call, p); r.status == Pending && r.from == genKey(g.call, g.number) {
+		if r := m.row(g.call, p); r.status == campaign.Pending && r.from == genKey(g.call, g.number) {
 			out = append(out, p)
 		}
 	}
@@ -206,10 +208,10 @@ func (m *model) openGen(call string, members []int, tries int, due time.Duration
 	m.gens[genKey(call, c.next)] = &modelGen{call: call, number: c.next, state: "r", members: members, tries: tries, due: due}
 	for _, p := range members {
 		r := m.row(call, p)
-		if r.status == Unknown {
+		if r.status == campaign.Unknown {
 			r.before = &r.sent[0]
 		}
-		r.status, r.from, r.under, r.sent = Pending, genKey(call, c.next), "", nil
+		r.status, r.from, r.under, r.sent = campaign.Pending, genKey(call, c.next), "", nil
 	}
 }
 
@@ -225,7 +227,7 @@ type modelClaim struct {
 
 func (m *model) claim(g *modelGen, c modelClaim) (answer ClaimResult, why string) {
 	if m.expiry != 0 && m.now >= m.expiry {
-		m.stopCampaign(ReasonExpired)
+		m.stopCampaign(campaign.ReasonExpired)
 	}
 	if c.ghost {
 		return ClaimChanged, ""
@@ -286,9 +288,9 @@ func (m *model) narrow(g *modelGen, rev int, token string, positions []int) (sta
 	for _, p := range positions {
 		r := m.row(g.call, p)
 		if r.before != nil {
-			r.status, r.from, r.under, r.sent, r.before = Unknown, r.before.gen, "", []modelSent{*r.before}, nil
+			r.status, r.from, r.under, r.sent, r.before = campaign.Unknown, r.before.gen, "", []modelSent{*r.before}, nil
 		} else {
-			r.left, r.from = ReasonOptedOut, ""
+			r.left, r.from = campaign.ReasonOptedOut, ""
 		}
 	}
 	g.token = token
@@ -380,8 +382,8 @@ type modelSettle struct {
 	list    []int // positions
 	rows    []int
 	uuid    string
-	records []Record
-	reason  SettleReason
+	records []campaign.Record
+	reason  campaign.SettleReason
 	retryIn time.Duration
 	resend  bool
 	looks   int
@@ -397,7 +399,7 @@ func (m *model) settleElsewhere(s modelSettle) (told bool) {
 	touched := map[*modelGen]bool{}
 	for i, row := range s.rows {
 		r, x := m.rows[row-1], s.records[i]
-		if r.call == s.call || x.Status < Accepted {
+		if r.call == s.call || x.Status < campaign.Accepted {
 			continue
 		}
 		told = true
@@ -409,12 +411,12 @@ func (m *model) settleElsewhere(s modelSettle) (told bool) {
 			m.calls[r.call].next++ // the generation gets a number in that call too
 		}
 		switch {
-		case r.status >= Accepted:
+		case r.status >= campaign.Accepted:
 			if !slices.ContainsFunc(r.sent, func(w modelSent) bool { return w.gen == key }) {
 				r.sent = append(r.sent, word)
 			}
 			continue
-		case r.status == Pending && !opted:
+		case r.status == campaign.Pending && !opted:
 			touched[m.gens[r.from]] = true
 		}
 		r.status, r.from, r.under, r.sent, r.before = x.Status, key, m.under[r.call+" "+key], []modelSent{word}, nil
@@ -484,17 +486,17 @@ func (m *model) settleHere(s modelSettle) (superseded bool) {
 		m.calls[s.call].next = max(m.calls[s.call].next, s.gen)
 	}
 	mine := g.state == "s" && g.token == s.token
-	saysAccepted := slices.ContainsFunc(s.records, func(r Record) bool { return r.Status == Accepted })
+	saysAccepted := slices.ContainsFunc(s.records, func(r campaign.Record) bool { return r.Status == campaign.Accepted })
 	switch {
 	case g.state == "t":
-		if s.reason == SettleAbandon && !forgotten && g.abandonedBy != s.token {
+		if s.reason == campaign.SettleAbandon && !forgotten && g.abandonedBy != s.token {
 			return true
 		}
-	case s.reason == SettleAbandon:
+	case s.reason == campaign.SettleAbandon:
 		if g.state == "s" {
 			return true
 		}
-	case !mine && g.state != "r" && s.reason == SettleVerdict && !saysAccepted:
+	case !mine && g.state != "r" && s.reason == campaign.SettleVerdict && !saysAccepted:
 		return true
 	}
 	var again, anew []int
@@ -506,64 +508,64 @@ func (m *model) settleHere(s modelSettle) (superseded bool) {
 		if r.call != s.call {
 			continue
 		}
-		if state != "t" && g.doubt && (status == Rejected && !s.reason.fromGateway() || status == Pending && mine) {
-			status = Unknown
+		if state != "t" && g.doubt && (status == campaign.Rejected && !fromGateway(s.reason) || status == campaign.Pending && mine) {
+			status = campaign.Unknown
 		}
 		word := modelSent{gen: genKey(s.call, s.gen), id: x.MessageID}
 		resolve := func() {
 			r.status, r.from, r.under, r.sent = status, word.gen, "", []modelSent{word}
-			if status >= Accepted {
+			if status >= campaign.Accepted {
 				r.before = nil
 			}
 		}
 		switch {
 		case r.left != "":
-			if status != Pending {
+			if status != campaign.Pending {
 				r.left = ""
 				resolve()
 			}
-		case r.status == Pending && state != "t" && r.from == word.gen:
+		case r.status == campaign.Pending && state != "t" && r.from == word.gen:
 			switch {
-			case status == Pending && mine && s.reason != SettlePartial:
+			case status == campaign.Pending && mine && s.reason != campaign.SettlePartial:
 				again = append(again, p)
-			case status == Pending:
-			case status == Unknown && state != "r" && (s.reason == SettlePartial || s.reason == SettleLookup || !mine && s.reason != SettleAbandon):
+			case status == campaign.Pending:
+			case status == campaign.Unknown && state != "r" && (s.reason == campaign.SettlePartial || s.reason == campaign.SettleLookup || !mine && s.reason != campaign.SettleAbandon):
 			default:
-				if status == Unknown && s.resend && m.stop == "" && r.before == nil {
+				if status == campaign.Unknown && s.resend && m.stop == "" && r.before == nil {
 					anew = append(anew, p)
 				}
 				resolve()
 			}
-		case r.status == Pending:
+		case r.status == campaign.Pending:
 			other := m.gens[r.from]
-			if status >= Accepted || forgotten && status != Pending && !other.inFlight() {
+			if status >= campaign.Accepted || forgotten && status != campaign.Pending && !other.inFlight() {
 				if other != nil {
 					touched[other] = true
 				}
 				resolve()
 			}
-		case status >= Accepted && r.status >= Accepted:
+		case status >= campaign.Accepted && r.status >= campaign.Accepted:
 			if !slices.ContainsFunc(r.sent, func(w modelSent) bool { return w.gen == word.gen }) {
 				r.sent = append(r.sent, word)
 			}
-		case status >= Accepted:
+		case status >= campaign.Accepted:
 			resolve()
-		case r.status == Unknown && r.from == word.gen:
+		case r.status == campaign.Unknown && r.from == word.gen:
 			single := state == "t" && g.closedBy == s.token && g.claims == 1
-			if status == Rejected && s.reason.fromGateway() || status != Unknown && single {
-				r.status, r.sent = Rejected, []modelSent{word}
+			if status == campaign.Rejected && fromGateway(s.reason) || status != campaign.Unknown && single {
+				r.status, r.sent = campaign.Rejected, []modelSent{word}
 			}
 		}
 	}
 	if len(again) > 0 && m.stop == "" {
 		tries := g.tries + 1
-		if s.reason == SettleSpared {
+		if s.reason == campaign.SettleSpared {
 			tries--
 		}
 		prompt, later, longest := []int(nil), []int(nil), s.retryIn
 		for i, p := range s.list {
 			switch in := s.records[i].RetryIn; {
-			case s.records[i].Status == Pending && in > s.retryIn:
+			case s.records[i].Status == campaign.Pending && in > s.retryIn:
 				longest = max(longest, in)
 				if slices.Contains(again, p) {
 					later = append(later, p)
@@ -582,7 +584,7 @@ func (m *model) settleHere(s modelSettle) (superseded bool) {
 	if len(anew) > 0 {
 		m.openGen(s.call, anew, g.tries, m.now+s.retryIn)
 	}
-	gave := g.state != "t" && s.reason == SettleAbandon
+	gave := g.state != "t" && s.reason == campaign.SettleAbandon
 	for x := range touched {
 		if x == g && m.stop != "" && len(again) > 0 && len(again) == len(m.waiting(g)) {
 			m.closeGen(g)
@@ -593,13 +595,13 @@ func (m *model) settleHere(s modelSettle) (superseded bool) {
 	if gave && g.state == "t" {
 		g.abandonedBy = s.token
 	}
-	if s.reason == SettleLookup && g.state == "d" && g.bad == s.looks {
+	if s.reason == campaign.SettleLookup && g.state == "d" && g.bad == s.looks {
 		g.due = m.now + s.retryIn
 		g.bad++
 	}
 	if mine && g.state == "s" {
 		g.state, g.doubt, g.due = "d", true, m.now+s.retryIn
-		if s.reason != SettleLookup {
+		if s.reason != campaign.SettleLookup {
 			g.bad++
 		}
 	}
@@ -608,8 +610,8 @@ func (m *model) settleHere(s modelSettle) (superseded bool) {
 }
 
 // fromGateway reports whether a settle is based on the gateway's own answer.
-func (b SettleReason) fromGateway() bool {
-	return b == SettleAnswer || b == SettlePartial || b == SettleSpared || b == SettleLookup
+func fromGateway(b campaign.SettleReason) bool {
+	return b == campaign.SettleAnswer || b == campaign.SettlePartial || b == campaign.SettleSpared || b == campaign.SettleLookup
 }
 
 func (m *model) retryOpen(token string, unknown, rejected bool) error {
@@ -625,7 +627,9 @@ func (m *model) retryOpen(token string, unknown, rejected bool) error {
 	case !m.planned():
 		return ErrPlanning
 	}
-	some := slices.ContainsFunc(m.rows, func(r *modelRow) bool { return unknown && r.status == Unknown || rejected && r.status == Rejected })
+	some := slices.ContainsFunc(m.rows, func(r *modelRow) bool {
+		return unknown && r.status == campaign.Unknown || rejected && r.status == campaign.Rejected
+	})
 	if !some {
 		return ErrNothingToRetry
 	}
@@ -650,7 +654,7 @@ func (m *model) retryStep() {
 		}
 		var list []int
 		for p := range m.calls[call].rows {
-			if x := m.row(call, p); x.call == call && x.left == "" && !m.listed[m.calls[call].rows[p]] && (r.unknown && x.status == Unknown || r.rejected && x.status == Rejected) {
+			if x := m.row(call, p); x.call == call && x.left == "" && !m.listed[m.calls[call].rows[p]] && (r.unknown && x.status == campaign.Unknown || r.rejected && x.status == campaign.Rejected) {
 				list = append(list, p)
 			}
 		}

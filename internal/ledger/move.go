@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/tuma-sms/tuma/internal/campaign"
 )
 
 // Movable is the list of recipients of a batch that may be sent through another account: they have
@@ -18,7 +20,7 @@ import (
 type Movable struct {
 	Batch string
 	// To are these recipients, in the order of the batch.
-	To []Planned
+	To []campaign.Planned
 	// Been are the streams that the recipients have been in, the stream of the batch first.
 	Been []int
 	gens []movableGen
@@ -27,7 +29,7 @@ type Movable struct {
 // movableGen is the part of a generation that may move.
 type movableGen struct {
 	gen       *Generation
-	to        []Planned
+	to        []campaign.Planned
 	positions []uint16
 }
 
@@ -41,7 +43,7 @@ func (l *Ledger) Movable(ctx context.Context, id, batch string, now time.Time) (
 	}
 	m := &Movable{Batch: batch}
 	for _, name := range append([]string{batch}, w.from...) {
-		a, err := BatchStream(name)
+		a, err := campaign.BatchStream(name)
 		if err != nil {
 			return nil, fmt.Errorf("read movable recipients of %s: %w", id, err)
 		}
@@ -94,7 +96,7 @@ func (l *Ledger) onceUnknown(ctx context.Context, id, batch string, g *Generatio
 	once := map[uint16]bool{}
 	for i := range g.To {
 		p := g.position(i)
-		once[p] = records[p].before != nil
+		once[p] = records[p].Before != nil
 	}
 	return once, nil
 }
@@ -116,8 +118,8 @@ type Moved struct {
 // Nothing moves, without an error, if the batch has changed since it was read, or the campaign is
 // over, stopped or being retried. After an error, Move may be repeated with the same token.
 // openBatchLimit is the open-batch limit of the batch's account.
-func (l *Ledger) Move(ctx context.Context, id, token string, m *Movable, f PlanSnapshot, openBatchLimit int, to func(p Planned, body string) int) (Moved, error) {
-	going := make([][]Call, len(f.Accounts))
+func (l *Ledger) Move(ctx context.Context, id, token string, m *Movable, f campaign.PlanSnapshot, openBatchLimit int, to func(p campaign.Planned, body string) int) (Moved, error) {
+	going := make([][]campaign.Call, len(f.Accounts))
 	var gens []any
 	count, parts := 0, 0
 	for _, g := range m.gens {
@@ -146,7 +148,7 @@ func (l *Ledger) Move(ctx context.Context, id, token string, m *Movable, f PlanS
 		stream := f.SameHoursFor(m.Been[0], a)
 		for len(list) > 0 {
 			b, n := f.Accounts[a].Fill(stream, list)
-			batch, bodies := b.records()
+			batch, bodies := batchRecords(b)
 			args = append(args, scriptArgs(newBatchArgs{Name: l.movedName(stream), Calls: len(b.Calls), Recipients: len(b.To), Record: batch, Bodies: bodies})...)
 			list = list[n:]
 		}
@@ -185,7 +187,7 @@ type newBatchArgs struct {
 }
 
 // appendTo adds a recipient to the last call with its body, or to a new call if that one is full.
-func appendTo(calls []Call, p Planned, body string, a SnapshotAccount) []Call {
+func appendTo(calls []campaign.Call, p campaign.Planned, body string, a campaign.SnapshotAccount) []campaign.Call {
 	for i := len(calls) - 1; i >= 0; i-- {
 		if calls[i].Body == body && len(calls[i].To) < a.CallSize() {
 			calls[i].To = append(calls[i].To, p)
@@ -195,11 +197,8 @@ func appendTo(calls []Call, p Planned, body string, a SnapshotAccount) []Call {
 			break
 		}
 	}
-	return append(calls, Call{Body: body, To: []Planned{p}})
+	return append(calls, campaign.Call{Body: body, To: []campaign.Planned{p}})
 }
-
-// CallSize returns the most recipients of a call through the account.
-func (a SnapshotAccount) CallSize() int { return max(1, min(a.MaxRecipients, a.BatchSize)) }
 
 // movedBase is the lowest number of a batch that recipients move to. The numbers are random. Redis
 // may lose a move and then make another. An outcome for a batch of the first move must never be
@@ -219,7 +218,7 @@ func randomNumber() uint64 {
 // replaceMoved replaces the row of each recipient that has moved by the row from the batch that
 // holds the recipient now.
 func (l *Ledger) replaceMoved(ctx context.Context, id string, b *Batch, rows []Row, r *rowReading) error {
-	if !slices.ContainsFunc(rows, func(x Row) bool { return x.moved }) {
+	if !slices.ContainsFunc(rows, func(x Row) bool { return x.Moved }) {
 		return nil
 	}
 	to, err := l.movedTo(ctx, id, b.Name)
@@ -237,13 +236,13 @@ func (l *Ledger) replaceMoved(ctx context.Context, id string, b *Batch, rows []R
 			return err
 		}
 		for _, x := range more {
-			if !x.moved {
+			if !x.Moved {
 				now[x.Row] = x
 			}
 		}
 	}
 	for i, x := range rows {
-		if y, ok := now[x.Row]; ok && x.moved {
+		if y, ok := now[x.Row]; ok && x.Moved {
 			rows[i] = y
 		}
 	}

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"github.com/tuma-sms/tuma/internal/campaign"
 )
 
 func claimUUID(c *Claim) string {
@@ -18,7 +20,7 @@ func claimUUID(c *Claim) string {
 
 // testSnapshot is the planning snapshot of a test campaign: calls of six at account 0, of two at
 // account 1.
-var testSnapshot = PlanSnapshot{Country: "KE", Accounts: []SnapshotAccount{{Name: "a0", MaxRecipients: 6, BatchSize: 6}, {Name: "a1", MaxRecipients: 2, BatchSize: 4}}}
+var testSnapshot = campaign.PlanSnapshot{Country: "KE", Accounts: []campaign.SnapshotAccount{{Name: "a0", MaxRecipients: 6, BatchSize: 6}, {Name: "a1", MaxRecipients: 2, BatchSize: 4}}}
 
 // move moves some of a batch's recipients to the other account, like a sweeper that may have read
 // the batch long ago.
@@ -53,7 +55,7 @@ func (d *driver) checkMovable(m *Movable) {
 	var want, got []int
 	for i, r := range d.m.rows {
 		g := d.m.gens[r.from]
-		if strings.HasPrefix(r.call, m.Batch+".") && r.left == "" && r.status == Pending && g.state == "r" && r.before == nil {
+		if strings.HasPrefix(r.call, m.Batch+".") && r.left == "" && r.status == campaign.Pending && g.state == "r" && r.before == nil {
 			want = append(want, i+1)
 		}
 	}
@@ -88,7 +90,7 @@ func (d *driver) moveNow(m *Movable) {
 			}
 		}
 	}
-	out, err := d.l.Move(d.ctx, d.id, NewToken(), m, testSnapshot, openBatchLimit, func(p Planned, body string) int {
+	out, err := d.l.Move(d.ctx, d.id, NewToken(), m, testSnapshot, openBatchLimit, func(p campaign.Planned, body string) int {
 		if body != d.m.body(p.Row) {
 			d.rt.Fatalf("row %d would move with the body %q, want its own body", p.Row, body)
 		}

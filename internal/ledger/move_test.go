@@ -5,19 +5,21 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/tuma-sms/tuma/internal/campaign"
 )
 
 // routed plans n recipients in calls of three for account a0. The campaign also has account a1,
 // which takes two recipients a call, and a2.
-func (r *rig) routed(id string, n int, calls ...int) PlanSnapshot {
+func (r *rig) routed(id string, n int, calls ...int) campaign.PlanSnapshot {
 	r.Helper()
-	r.enqueue(id, Spec{}, n)
-	f := PlanSnapshot{Country: "KE", Accounts: []SnapshotAccount{{Name: "a0", MaxRecipients: 3, BatchSize: 6}, {Name: "a1", MaxRecipients: 2, BatchSize: 4},
-		{Name: "a2", MaxRecipients: 500, BatchSize: 500}}, Routes: []Route{{Match: "254", Via: []string{"a0", "a1", "a2"}}}}
-	p, err := r.StartPlan(r.Context(), id, func(Spec) (PlanSnapshot, error) { return f, nil })
+	r.enqueue(id, campaign.Spec{}, n)
+	f := campaign.PlanSnapshot{Country: "KE", Accounts: []campaign.SnapshotAccount{{Name: "a0", MaxRecipients: 3, BatchSize: 6}, {Name: "a1", MaxRecipients: 2, BatchSize: 4},
+		{Name: "a2", MaxRecipients: 500, BatchSize: 500}}, Routes: []campaign.Route{{Match: "254", Via: []string{"a0", "a1", "a2"}}}}
+	p, err := r.StartPlan(r.Context(), id, func(campaign.Spec) (campaign.PlanSnapshot, error) { return f, nil })
 	r.ok(err)
-	_, _, err = p.CommitPage(r.Context(), NewToken(), PlannedPage{First: 1, OpenBatchLimits: map[int]int{0: 1000},
-		Batches: []PlannedBatch{{Calls: calls, To: run(1, n)}}})
+	_, _, err = p.CommitPage(r.Context(), NewToken(), campaign.PlannedPage{First: 1, OpenBatchLimits: map[int]int{0: 1000},
+		Batches: []campaign.PlannedBatch{{Calls: calls, To: run(1, n)}}})
 	r.ok(err)
 	return f
 }
@@ -33,10 +35,10 @@ func (r *rig) movable(id, batch string) *Movable {
 
 // move moves all movable recipients of a batch to an account, and returns the names of the new
 // batches.
-func (r *rig) move(id, batch string, f PlanSnapshot, to int) []string {
+func (r *rig) move(id, batch string, f campaign.PlanSnapshot, to int) []string {
 	r.Helper()
 	m := r.movable(id, batch)
-	out, err := r.Move(r.Context(), id, NewToken(), m, f, 1000, func(Planned, string) int { return to })
+	out, err := r.Move(r.Context(), id, NewToken(), m, f, 1000, func(campaign.Planned, string) int { return to })
 	r.ok(err)
 	if out.Count != len(m.To) {
 		r.Fatalf("%d recipients moved, want %d", out.Count, len(m.To))
@@ -67,11 +69,11 @@ func TestAMoveCutsForTheOtherAccount(t *testing.T) {
 	}
 	r.expect("c", "pending pending pending pending pending pending")
 	for k := range 2 {
-		r.settle(r.claim("c", names[0], k, 0, noKey, long), SettleAnswer, accepted("x"), accepted("y"))
+		r.settle(r.claim("c", names[0], k, 0, noKey, long), campaign.SettleAnswer, accepted("x"), accepted("y"))
 	}
-	out := r.settle(r.claim("c", names[1], 0, 0, noKey, long), SettleAnswer, accepted("x"), rejected("bad_number"))
+	out := r.settle(r.claim("c", names[1], 0, 0, noKey, long), campaign.SettleAnswer, accepted("x"), rejected("bad_number"))
 	r.expect("c", "accepted accepted accepted accepted accepted rejected")
-	if s := r.summary("c"); !out.Done || s.ByAccount[0].Total != 0 || s.ByAccount[1] != (AccountCounts{Account: "a1", Counts: Counts{Total: 6, Accepted: 5, Rejected: 1}}) {
+	if s := r.summary("c"); !out.Done || s.ByAccount[0].Total != 0 || s.ByAccount[1] != (campaign.AccountCounts{Account: "a1", Counts: campaign.Counts{Total: 6, Accepted: 5, Rejected: 1}}) {
 		t.Errorf("done %t, counts by account %+v; want true, and all 6 at a1", out.Done, s.ByAccount)
 	}
 	for _, row := range r.rows("c") {
@@ -90,7 +92,7 @@ func TestOnlyWhatIsCertainlyNotSentMoves(t *testing.T) {
 	r.ok(err)
 	_, err = r.Release(t.Context(), r.claim("c", "0.0", 2, 0, noKey, long), time.Hour, false) // the third call backs off
 	r.ok(err)
-	r.settle(r.claim("c", "0.0", 3, 0, noKey, long), SettleAnswer, unknown("no_answer"), rejected("x"), notNow())
+	r.settle(r.claim("c", "0.0", 3, 0, noKey, long), campaign.SettleAnswer, unknown("no_answer"), rejected("x"), notNow())
 	_, err = r.Retry(t.Context(), "c", "op", true, true)
 	r.ok(err)
 	var rows []int
@@ -135,7 +137,7 @@ func TestAMoveOfWhatHasChangedMovesNothing(t *testing.T) {
 			m := r.movable("c", "0.0")
 			change(r)
 			before := r.state("c")
-			out, err := r.Move(t.Context(), "c", NewToken(), m, f, 1000, func(Planned, string) int { return 1 })
+			out, err := r.Move(t.Context(), "c", NewToken(), m, f, 1000, func(campaign.Planned, string) int { return 1 })
 			if err != nil || out.Count != 0 || r.state("c") != before {
 				t.Errorf("Move returned %+v, %v; want nothing moved, and no change", out, err)
 			}
@@ -144,7 +146,7 @@ func TestAMoveOfWhatHasChangedMovesNothing(t *testing.T) {
 	}
 }
 
-func (r *rig) snapshot(id string) PlanSnapshot {
+func (r *rig) snapshot(id string) campaign.PlanSnapshot {
 	r.Helper()
 	f, _, err := r.Snapshot(r.Context(), id)
 	r.ok(err)
@@ -163,7 +165,7 @@ func TestALateWordReachesWhoHasMoved(t *testing.T) {
 	one := r.move("c", "0.0", f, 1)
 	last := r.claim("c", one[0], 1, 0, noKey, long) // row 3 is in flight
 	two := r.move("c", one[0], f, 2)
-	r.settle(late, SettleAnswer, accepted("early-1"), rejected("x"), accepted("early-3"))
+	r.settle(late, campaign.SettleAnswer, accepted("early-1"), rejected("x"), accepted("early-3"))
 	r.expect("c", "accepted pending accepted")
 	if got := r.open("c", two[0], 0, 0).To; len(got) != 1 || got[0].Row != 2 {
 		t.Errorf("waiting at the third account are %v, want only row 2", got)
@@ -173,15 +175,15 @@ func TestALateWordReachesWhoHasMoved(t *testing.T) {
 		t.Errorf("row 1 is %+v, want the late result's id and key, and account a2", rows[0])
 	}
 	before := r.state("c")
-	r.settle(late, SettleAnswer, accepted("early-1"), rejected("x"), accepted("early-3"))
+	r.settle(late, campaign.SettleAnswer, accepted("early-1"), rejected("x"), accepted("early-3"))
 	if r.state("c") != before {
 		t.Error("the repeated result changed the ledger")
 	}
-	r.settle(last, SettleAnswer, accepted("late-3"))
+	r.settle(last, campaign.SettleAnswer, accepted("late-3"))
 	if row := r.rows("c")[2]; row.MessageID != "early-3" || !slices.Equal(row.Resent, []string{"late-3"}) || r.summary("c").Resent != 1 {
 		t.Errorf("row 3 is %+v, want the ids of both messages", row)
 	}
-	out := r.settle(r.claim("c", two[0], 0, 0, noKey, long), SettleAnswer, rejected("x"))
+	out := r.settle(r.claim("c", two[0], 0, 0, noKey, long), campaign.SettleAnswer, rejected("x"))
 	if r.expect("c", "accepted rejected accepted"); !out.Done {
 		t.Error("the campaign is not done")
 	}
@@ -201,7 +203,7 @@ func TestAWordOnAMoveThatRedisForgotReachesWhereItCameFrom(t *testing.T) {
 	r.ok(r.rdb.RestoreReplace(t.Context(), ledgerKey("c"), 0, saved).Err())
 	r.ok(r.rdb.RestoreReplace(t.Context(), openKey("c"), 0, open).Err())
 	r.move("c", "0.0", f, 2) // to other batches than the first time
-	r.settle(lost, SettleAnswer, accepted("x"), unknown("no_answer"), rejected("x"))
+	r.settle(lost, campaign.SettleAnswer, accepted("x"), unknown("no_answer"), rejected("x"))
 	r.expect("c", "accepted pending pending")
 	if row := r.rows("c")[0]; row.MessageID != "x" || row.MessageUUID != lost.IdempotencyKey.String() {
 		t.Errorf("row 1 is %+v, want id x under the key of the lost claim", row)
@@ -214,9 +216,9 @@ func TestARetryGoesByWhereRecipientsAreNow(t *testing.T) {
 	f := r.routed("c", 6, 3, 3)
 	names := r.move("c", "0.0", f, 1)
 	further := r.move("c", names[1], f, 2)
-	r.settle(r.claim("c", names[0], 0, 0, noKey, long), SettleAnswer, rejected("x"), accepted("1"))
-	r.settle(r.claim("c", names[0], 1, 0, noKey, long), SettleAnswer, unknown("x"), rejected("x"))
-	r.settle(r.claim("c", further[0], 0, 0, noKey, long), SettleAnswer, rejected("x"), accepted("2"))
+	r.settle(r.claim("c", names[0], 0, 0, noKey, long), campaign.SettleAnswer, rejected("x"), accepted("1"))
+	r.settle(r.claim("c", names[0], 1, 0, noKey, long), campaign.SettleAnswer, unknown("x"), rejected("x"))
+	r.settle(r.claim("c", further[0], 0, 0, noKey, long), campaign.SettleAnswer, rejected("x"), accepted("2"))
 	r.expect("c", "rejected accepted unknown rejected rejected accepted")
 	n, err := r.Retry(t.Context(), "c", "op", true, true)
 	if err != nil || n != 4 {
@@ -234,10 +236,10 @@ func TestARetryGoesByWhereRecipientsAreNow(t *testing.T) {
 func TestAPlannerThatTakesOverCountsWhoHasMovedOnce(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	r.enqueue("c", Spec{}, 2*MaxPageRows)
+	r.enqueue("c", campaign.Spec{}, 2*campaign.MaxPageRows)
 	p := r.startPlan("c", 2)
-	_, _, err := p.CommitPage(t.Context(), NewToken(), PlannedPage{First: 1, OpenBatchLimits: map[int]int{0: 1},
-		Batches: []PlannedBatch{{Calls: []int{500}, To: run(1, 500)}, {Calls: []int{500}, To: run(501, 500)}}})
+	_, _, err := p.CommitPage(t.Context(), NewToken(), campaign.PlannedPage{First: 1, OpenBatchLimits: map[int]int{0: 1},
+		Batches: []campaign.PlannedBatch{{Calls: []int{500}, To: run(1, 500)}, {Calls: []int{500}, To: run(501, 500)}}})
 	r.ok(err)
 	r.move("c", "0.0", p.Snapshot, 1)
 	r.move("c", "0.1", p.Snapshot, 1)
@@ -255,7 +257,7 @@ func TestAPlannerThatTakesOverCountsWhoHasMovedOnce(t *testing.T) {
 			t.Fatalf("row %d is planned %d times, want once", row, n)
 		}
 	}
-	_, _, err = p.CommitPage(t.Context(), NewToken(), PlannedPage{Page: 1, First: 1001, OpenBatchLimits: map[int]int{0: 1}, Batches: []PlannedBatch{
+	_, _, err = p.CommitPage(t.Context(), NewToken(), campaign.PlannedPage{Page: 1, First: 1001, OpenBatchLimits: map[int]int{0: 1}, Batches: []campaign.PlannedBatch{
 		{Calls: []int{500}, To: run(1001, 500)}, {Stream: 1, Calls: []int{500}, To: run(1501, 500)}}})
 	r.ok(err)
 	r.sound("c")
@@ -268,11 +270,11 @@ func TestAPlannerThatTakesOverCountsWhoHasMovedOnce(t *testing.T) {
 func TestMovedValuesStaySmall(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	r.enqueue("c", Spec{}, 500)
-	f := PlanSnapshot{Accounts: []SnapshotAccount{{Name: "a0", MaxRecipients: 500, BatchSize: 500}, {Name: "a1", MaxRecipients: 1, BatchSize: 1}}}
-	p, err := r.StartPlan(t.Context(), "c", func(Spec) (PlanSnapshot, error) { return f, nil })
+	r.enqueue("c", campaign.Spec{}, 500)
+	f := campaign.PlanSnapshot{Accounts: []campaign.SnapshotAccount{{Name: "a0", MaxRecipients: 500, BatchSize: 500}, {Name: "a1", MaxRecipients: 1, BatchSize: 1}}}
+	p, err := r.StartPlan(t.Context(), "c", func(campaign.Spec) (campaign.PlanSnapshot, error) { return f, nil })
 	r.ok(err)
-	_, _, err = p.CommitPage(t.Context(), NewToken(), PlannedPage{First: 1, OpenBatchLimits: map[int]int{0: 1}, Batches: []PlannedBatch{{Calls: []int{500}, To: run(1, 500)}}})
+	_, _, err = p.CommitPage(t.Context(), NewToken(), campaign.PlannedPage{First: 1, OpenBatchLimits: map[int]int{0: 1}, Batches: []campaign.PlannedBatch{{Calls: []int{500}, To: run(1, 500)}}})
 	r.ok(err)
 	if names := r.move("c", "0.0", f, 1); len(names) != 500 {
 		t.Errorf("%d new batches, want 500", len(names))
@@ -290,12 +292,12 @@ func TestMovedValuesStaySmall(t *testing.T) {
 func TestAMoveKeepsToTheSendingHours(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	r.enqueue("c", Spec{}, 3)
-	f := PlanSnapshot{Country: "KE", Accounts: []SnapshotAccount{{Name: "a0", MaxRecipients: 3, BatchSize: 3}, {Name: "a1", MaxRecipients: 2, BatchSize: 2}},
-		SendingHours: []CountryHours{{Country: "KE", Hours: "08:00-18:00"}}}
-	p, err := r.StartPlan(t.Context(), "c", func(Spec) (PlanSnapshot, error) { return f, nil })
+	r.enqueue("c", campaign.Spec{}, 3)
+	f := campaign.PlanSnapshot{Country: "KE", Accounts: []campaign.SnapshotAccount{{Name: "a0", MaxRecipients: 3, BatchSize: 3}, {Name: "a1", MaxRecipients: 2, BatchSize: 2}},
+		SendingHours: []campaign.CountryHours{{Country: "KE", Hours: "08:00-18:00"}}}
+	p, err := r.StartPlan(t.Context(), "c", func(campaign.Spec) (campaign.PlanSnapshot, error) { return f, nil })
 	r.ok(err)
-	_, _, err = p.CommitPage(t.Context(), NewToken(), PlannedPage{First: 1, OpenBatchLimits: map[int]int{2: 9}, Batches: []PlannedBatch{{Stream: 2, Calls: []int{3}, To: run(1, 3)}}})
+	_, _, err = p.CommitPage(t.Context(), NewToken(), campaign.PlannedPage{First: 1, OpenBatchLimits: map[int]int{2: 9}, Batches: []campaign.PlannedBatch{{Stream: 2, Calls: []int{3}, To: run(1, 3)}}})
 	r.ok(err)
 	for _, name := range r.move("c", "2.0", f, 1) {
 		t.Error("no error for a stream outside the snapshot: ", name)

@@ -5,6 +5,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+
+	"github.com/tuma-sms/tuma/internal/campaign"
 )
 
 // ErrCanary means that a change has to wait until the campaign's canary has ended.
@@ -22,7 +24,7 @@ func (l *Ledger) Narrow(ctx context.Context, id, token, batch string, g *Generat
 			continue
 		}
 		positions = binary.BigEndian.AppendUint16(positions, g.position(i))
-		blob = appendRecord(blob, Record{Status: Skipped, Generation: g.Number, Reason: ReasonOptedOut, Code: ListCode(list)})
+		blob = appendRecord(blob, campaign.Record{Status: campaign.Skipped, Generation: g.Number, Reason: campaign.ReasonOptedOut, Code: campaign.ListCode(list)})
 	}
 	out, err := l.run(ctx, narrowScript, id, nil, scriptArgs(narrowArgs{
 		Token: token, Batch: batch, Call: g.Call, Generation: g.Number, Revision: g.Revision, CallSize: g.CallSize,

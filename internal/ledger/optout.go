@@ -12,6 +12,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/tuma-sms/tuma/internal/campaign"
 	"github.com/tuma-sms/tuma/sms"
 )
 
@@ -30,9 +31,6 @@ import (
 // 50,000,000 numbers, buckets stay within 512 entries, the most for which Redis keeps a hash
 // compact.
 const optOutBuckets = 1 << 17
-
-// AllSenders is the list that applies to every campaign, whatever its sender.
-const AllSenders = "*"
 
 // The fixed origins of an opt-out. The origin of a gateway's answer is "gateway:ACCOUNT:CODE".
 const (
@@ -60,21 +58,13 @@ var listPattern = regexp.MustCompile(`^[A-Z0-9 ._&-]{1,16}$`)
 // does a leading plus sign. For an empty sender it returns AllSenders.
 func OptOutList(sender string) (string, error) {
 	s := strings.ToUpper(strings.TrimPrefix(strings.TrimSpace(sender), "+"))
-	if s == "" || s == AllSenders {
-		return AllSenders, nil
+	if s == "" || s == campaign.AllSenders {
+		return campaign.AllSenders, nil
 	}
 	if !listPattern.MatchString(s) {
 		return "", fmt.Errorf("suppression list %.40q: %w", sender, ErrSender)
 	}
 	return s, nil
-}
-
-// ListCode returns a list's name as it appears in the code of a skipped recipient.
-func ListCode(list string) string {
-	if list == AllSenders {
-		return "global"
-	}
-	return list
 }
 
 // OptOut is an entry of a suppression list.

@@ -3,6 +3,7 @@ package ledger
 import (
 	"testing"
 
+	"github.com/tuma-sms/tuma/internal/campaign"
 	"github.com/tuma-sms/tuma/sms"
 )
 
@@ -22,17 +23,17 @@ func TestALookupOfManyReadsTheList(t *testing.T) {
 				entries = append(entries, OptOut{MSISDN: m, Origin: OriginImport})
 			}
 		}
-		_, err := r.AddOptOuts(ctx, AllSenders, entries, true)
+		_, err := r.AddOptOuts(ctx, campaign.AllSenders, entries, true)
 		r.ok(err)
 		_, err = r.AddOptOuts(ctx, "ACME", []OptOut{{MSISDN: page[0]}, {MSISDN: page[1]}, {MSISDN: optOutBuckets - 1}}, true)
 		r.ok(err)
 		counts, err := r.OptOutCounts(ctx)
 		r.ok(err)
-		lists := []string{"OTHER", "ACME", AllSenders}
+		lists := []string{"OTHER", "ACME", campaign.AllSenders}
 		for most, reads := range map[int]bool{0: false, copyFrom: false, copyFrom + n: true} {
 			x := r.NewOptOutLookup(lists, counts, most)
 			on, err := x.OptedOut(ctx, page)
-			if err != nil || len(on) != len(entries)+1 || on[page[0]] != "ACME" || on[page[1]] != "ACME" || on[page[3]] != AllSenders || on[page[2]] != "" {
+			if err != nil || len(on) != len(entries)+1 || on[page[0]] != "ACME" || on[page[1]] != "ACME" || on[page[3]] != campaign.AllSenders || on[page[2]] != "" {
 				t.Errorf("%s, %d to look up: got %d suppressed numbers, %v; want one more than the entries, each with its list", name, most, len(on), err)
 			}
 			if got := x.copies[1] != nil; !x.Any() || len(x.copies) != 2 || got != reads {
@@ -48,27 +49,27 @@ func TestALookupOfManyReadsTheList(t *testing.T) {
 func TestALookupTurnsToReadingAfterManyPages(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	_, err := r.AddOptOuts(t.Context(), AllSenders, []OptOut{{MSISDN: 254700000007}}, true)
+	_, err := r.AddOptOuts(t.Context(), campaign.AllSenders, []OptOut{{MSISDN: 254700000007}}, true)
 	r.ok(err)
-	x := r.NewOptOutLookup([]string{AllSenders}, map[string]int{AllSenders: 1}, 0)
+	x := r.NewOptOutLookup([]string{campaign.AllSenders}, map[string]int{campaign.AllSenders: 1}, 0)
 	page := make([]sms.MSISDN, copyFrom)
 	for i := range page {
 		page[i] = sms.MSISDN(254700000000 + i)
 	}
 	for n, reads := range []bool{false, true, true} {
 		on, err := x.OptedOut(t.Context(), page)
-		if err != nil || len(on) != 1 || on[254700000007] != AllSenders || (x.copies[0] != nil) != reads {
+		if err != nil || len(on) != 1 || on[254700000007] != campaign.AllSenders || (x.copies[0] != nil) != reads {
 			t.Errorf("page %d: suppressed are %v, %v; the list was read: %t", n, on, err, x.copies[0] != nil)
 		}
 	}
-	_, err = r.AddOptOuts(t.Context(), AllSenders, []OptOut{{MSISDN: 254700000009}}, true)
+	_, err = r.AddOptOuts(t.Context(), campaign.AllSenders, []OptOut{{MSISDN: 254700000009}}, true)
 	r.ok(err)
 	for range 2 {
 		if on, err := x.OptedOut(t.Context(), page); err != nil || len(on) != 2 || x.copies[0] != nil {
 			t.Errorf("suppressed are %v, %v: a list that has grown since it was read was not looked up in Redis", on, err)
 		}
 	}
-	big := r.NewOptOutLookup([]string{AllSenders}, map[string]int{AllSenders: maxCopied + 1}, 1_000_000_000)
+	big := r.NewOptOutLookup([]string{campaign.AllSenders}, map[string]int{campaign.AllSenders: maxCopied + 1}, 1_000_000_000)
 	if on, err := big.OptedOut(t.Context(), page[:8]); err != nil || len(on) != 1 || big.copies[0] != nil {
 		t.Errorf("suppressed are %v, %v: a list too long to copy was read", on, err)
 	}

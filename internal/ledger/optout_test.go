@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tuma-sms/tuma/internal/campaign"
 	"github.com/tuma-sms/tuma/sms"
 )
 
@@ -20,30 +21,30 @@ func TestOptOutsAreKeptByList(t *testing.T) {
 		for i, m := range some {
 			entries = append(entries, OptOut{MSISDN: m, Origin: []string{OriginHand, "gateway:at:406", "", OriginKeyword}[i], At: at})
 		}
-		if n, err := r.AddOptOuts(ctx, AllSenders, entries, true); err != nil || n != 4 {
+		if n, err := r.AddOptOuts(ctx, campaign.AllSenders, entries, true); err != nil || n != 4 {
 			t.Fatalf("%s: added %d, %v; want 4", name, n, err)
 		}
 		again := []OptOut{{MSISDN: some[0], Origin: OriginImport, At: at.Add(time.Hour)}, {MSISDN: 254712345679, Origin: OriginImport, At: at}}
-		if n, err := r.AddOptOuts(ctx, AllSenders, again, true); err != nil || n != 1 {
+		if n, err := r.AddOptOuts(ctx, campaign.AllSenders, again, true); err != nil || n != 1 {
 			t.Errorf("%s: added %d, %v; want 1, because the others are on the list already", name, n, err)
 		}
 		if n, err := r.AddOptOuts(ctx, "ACME", []OptOut{{MSISDN: some[1], Origin: OriginHand}}, false); err != nil || n != 1 {
 			t.Errorf("%s: added %d, %v; want 1", name, n, err)
 		}
 		counts, err := r.OptOutCounts(ctx)
-		if err != nil || counts[AllSenders] != 5 || counts["ACME"] != 1 || len(counts) != 2 {
+		if err != nil || counts[campaign.AllSenders] != 5 || counts["ACME"] != 1 || len(counts) != 2 {
 			t.Errorf("%s: counts are %v, %v; want 5 on the list for all senders and 1 on ACME", name, counts, err)
 		}
-		have, err := r.HaveOptOuts(ctx, []string{"OTHER", "ACME", AllSenders})
-		if err != nil || !slices.Equal(have, []string{"ACME", AllSenders}) {
+		have, err := r.HaveOptOuts(ctx, []string{"OTHER", "ACME", campaign.AllSenders})
+		if err != nil || !slices.Equal(have, []string{"ACME", campaign.AllSenders}) {
 			t.Errorf("%s: lists that are not empty are %v, %v; want ACME and the list for all senders", name, have, err)
 		}
-		on, err := r.OptedOut(ctx, []string{"ACME", AllSenders}, []sms.MSISDN{some[0], some[1], 254700000000})
-		if err != nil || len(on) != 2 || on[some[0]] != AllSenders || on[some[1]] != "ACME" {
+		on, err := r.OptedOut(ctx, []string{"ACME", campaign.AllSenders}, []sms.MSISDN{some[0], some[1], 254700000000})
+		if err != nil || len(on) != 2 || on[some[0]] != campaign.AllSenders || on[some[1]] != "ACME" {
 			t.Errorf("%s: suppressed are %v, %v; want the first number on the list for all senders, the second on ACME", name, on, err)
 		}
 		var listed []OptOut
-		for x, err := range r.OptOuts(ctx, AllSenders) {
+		for x, err := range r.OptOuts(ctx, campaign.AllSenders) {
 			r.ok(err)
 			listed = append(listed, x)
 		}
@@ -57,13 +58,13 @@ func TestOptOutsAreKeptByList(t *testing.T) {
 		if found, err := r.OptOutsOf(ctx, some[1]); err != nil || len(found) != 2 {
 			t.Errorf("%s: entries of the number are %v, %v; want two", name, found, err)
 		}
-		if n, err := r.RemoveOptOuts(ctx, AllSenders, []sms.MSISDN{some[0], some[1], 7}); err != nil || n != 2 {
+		if n, err := r.RemoveOptOuts(ctx, campaign.AllSenders, []sms.MSISDN{some[0], some[1], 7}); err != nil || n != 2 {
 			t.Errorf("%s: removed %d, %v; want 2", name, n, err)
 		}
 		if n, err := r.RemoveOptOuts(ctx, "ACME", some[:2]); err != nil || n != 1 {
 			t.Errorf("%s: removed %d, %v; want 1", name, n, err)
 		}
-		if counts, err := r.OptOutCounts(ctx); err != nil || counts[AllSenders] != 3 || len(counts) != 1 {
+		if counts, err := r.OptOutCounts(ctx); err != nil || counts[campaign.AllSenders] != 3 || len(counts) != 1 {
 			t.Errorf("%s: counts are %v, %v; want only 3 on the list for all senders", name, counts, err)
 		}
 	}
@@ -73,11 +74,11 @@ func TestOriginsOfOptOutsAreBounded(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	for n := range 70 {
-		_, err := r.AddOptOuts(t.Context(), AllSenders, []OptOut{{MSISDN: sms.MSISDN(254700000000 + n), Origin: "gateway:a:" + string(rune('A'+n))}}, true)
+		_, err := r.AddOptOuts(t.Context(), campaign.AllSenders, []OptOut{{MSISDN: sms.MSISDN(254700000000 + n), Origin: "gateway:a:" + string(rune('A'+n))}}, true)
 		r.ok(err)
 	}
 	by := map[string]int{}
-	for x, err := range r.OptOuts(t.Context(), AllSenders) {
+	for x, err := range r.OptOuts(t.Context(), campaign.AllSenders) {
 		r.ok(err)
 		by[x.Origin]++
 	}
@@ -116,7 +117,7 @@ func TestASuppressionListIsSmall(t *testing.T) {
 		// numbers.
 		entries = append(entries, OptOut{MSISDN: sms.MSISDN(254700000000 + uint64(i)*199), Origin: OriginImport})
 		if len(entries) == cap(entries) {
-			_, err := r.AddOptOuts(t.Context(), AllSenders, entries, false)
+			_, err := r.AddOptOuts(t.Context(), campaign.AllSenders, entries, false)
 			r.ok(err)
 			entries = entries[:0]
 		}

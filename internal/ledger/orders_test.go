@@ -10,6 +10,7 @@ import (
 	"github.com/redis/go-redis/v9"
 	"pgregory.net/rapid"
 
+	"github.com/tuma-sms/tuma/internal/campaign"
 	"github.com/tuma-sms/tuma/sms"
 )
 
@@ -20,13 +21,13 @@ func (d *driver) control() {
 	}
 	var want error
 	switch {
-	case d.m.stop == ReasonCancelled && order == "cancel":
-	case d.m.stop == ReasonCancelled:
+	case d.m.stop == campaign.ReasonCancelled && order == "cancel":
+	case d.m.stop == campaign.ReasonCancelled:
 		want = ErrStopped
 	case d.m.stop != "" || d.m.fin:
 		want = ErrDone
 	case order == "cancel":
-		d.m.stopCampaign(ReasonCancelled)
+		d.m.stopCampaign(campaign.ReasonCancelled)
 	case order == "pause":
 		d.m.paused = true
 	default:
@@ -64,9 +65,9 @@ func (d *driver) optOut() {
 			d.m.excluded[row] = true
 		}
 	}
-	_, err := d.l.AddOptOuts(d.ctx, AllSenders, entries, true)
+	_, err := d.l.AddOptOuts(d.ctx, campaign.AllSenders, entries, true)
 	d.ok(err)
-	in, err := d.l.Exclude(d.ctx, d.id, AllSenders, numbers)
+	in, err := d.l.Exclude(d.ctx, d.id, campaign.AllSenders, numbers)
 	d.ok(err)
 	d.rt.Logf("  %v opt out", numbers)
 	if n := d.callsInFlight(); !d.m.fin && in.Calls != n {
@@ -112,7 +113,7 @@ func (d *driver) topUp() {
 	wakes, done, err := d.l.TopUp(d.ctx, d.id, map[int]int{0: 1 + d.draw(4, "window"), 1: 1 + d.draw(4, "window")})
 	d.ok(err)
 	if d.m.expiry != 0 && d.m.now >= d.m.expiry {
-		d.m.stopCampaign(ReasonExpired)
+		d.m.stopCampaign(campaign.ReasonExpired)
 	}
 	d.m.judge()
 	if done != d.m.fin {
@@ -172,7 +173,7 @@ func (d *driver) retryOne() {
 	sum, err := d.l.Summary(d.ctx, d.id)
 	d.ok(err)
 	w := strings.Fields(sum.RetryRecord)
-	_, err = d.l.retryStep(d.ctx, d.id, w[1], w[4], []string{AllSenders})
+	_, err = d.l.retryStep(d.ctx, d.id, w[1], w[4], []string{campaign.AllSenders})
 	d.ok(err)
 	d.noteRetry(d.m.retryStep)
 }
@@ -188,13 +189,13 @@ func (d *driver) retryThrough() {
 // noteRetry runs step and records which recipients this step of a retry reopens. Each of these
 // recipients may be accepted once more, and what is known about it starts again.
 func (d *driver) noteRetry(step func()) {
-	before := map[int]Status{}
+	before := map[int]campaign.Status{}
 	for i, r := range d.m.rows {
 		before[i+1], _ = d.m.shown(r)
 	}
 	step()
 	for i, r := range d.m.rows {
-		if now, _ := d.m.shown(r); now == Pending && before[i+1] != Pending {
+		if now, _ := d.m.shown(r); now == campaign.Pending && before[i+1] != campaign.Pending {
 			d.retried[i+1]++
 			delete(d.mostKnown, i+1)
 		}
@@ -230,7 +231,7 @@ func (d *driver) restoreRedis() {
 		d.ok(d.rdb.RestoreReplace(d.ctx, openKey(d.id), 0, s.open).Err())
 	}
 	d.m = s.model.clone()
-	d.forgot, d.mostKnown, d.replay.late = true, map[int]Status{}, nil
+	d.forgot, d.mostKnown, d.replay.late = true, map[int]campaign.Status{}, nil
 }
 
 // replayLate repeats an earlier script, which must not change anything, however late it is

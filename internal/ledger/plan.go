@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/tuma-sms/tuma/internal/campaign"
 )
 
 // planWatch is how long a planner may make no progress before the sweeper wakes another planner.
@@ -18,13 +20,13 @@ const planWatch = 20 * time.Second
 // concurrent use.
 type Plan struct {
 	ID       string
-	Spec     Spec
-	Snapshot PlanSnapshot
+	Spec     campaign.Spec
+	Snapshot campaign.PlanSnapshot
 	// Total is the number of uploaded recipients, Pages the number of pages. Next is the page to
 	// plan next.
 	Total, Pages, Next int
 	// Carry are the calls that earlier pages left over, by stream, without their bodies.
-	Carry  [][]Call
+	Carry  [][]campaign.Call
 	ledger *Ledger
 }
 
@@ -37,7 +39,7 @@ type Wake struct {
 // StartPlan starts or continues planning. want returns the snapshot to store if planning has not
 // started; otherwise the stored snapshot is used. StartPlan returns nil without an error if there
 // is nothing to plan: the campaign is planned already, or stopped.
-func (l *Ledger) StartPlan(ctx context.Context, id string, want func(Spec) (PlanSnapshot, error)) (*Plan, error) {
+func (l *Ledger) StartPlan(ctx context.Context, id string, want func(campaign.Spec) (campaign.PlanSnapshot, error)) (*Plan, error) {
 	spec, err := l.Spec(ctx, id)
 	if err != nil {
 		return nil, err
@@ -46,12 +48,12 @@ func (l *Ledger) StartPlan(ctx context.Context, id string, want func(Spec) (Plan
 	if err != nil {
 		return nil, err
 	}
-	record, err := snapshot.encode()
+	record, err := encodeSnapshot(snapshot)
 	if err != nil {
 		return nil, fmt.Errorf("plan %s: %w", id, err)
 	}
 	out, err := l.run(ctx, planStartScript, id, nil,
-		scriptArgs(planStartArgs{Snapshot: record, Watch: planWatch, SendingHours: encodeSendingHours(snapshot.SendingHours), Streams: snapshot.countedStreams()})...)
+		scriptArgs(planStartArgs{Snapshot: record, Watch: planWatch, SendingHours: encodeSendingHours(snapshot.SendingHours), Streams: snapshot.CountedStreams()})...)
 	if err != nil || out[0] != "go" {
 		return nil, err
 	}
@@ -63,7 +65,7 @@ func (l *Ledger) StartPlan(ctx context.Context, id string, want func(Spec) (Plan
 		return nil, unreadable(id, "frozen", out[1], err)
 	}
 	if p.Next, err = strconv.Atoi(out[2]); err != nil {
-		return nil, unreadable(id, "cur", out[2], errRecord)
+		return nil, unreadable(id, "cur", out[2], campaign.ErrRecord)
 	}
 	if p.Carry, err = decodeCarry([]byte(out[3]), p.Snapshot.Streams(), spec.Personalized()); err != nil {
 		return nil, unreadable(id, "carry", out[3], err)
@@ -85,32 +87,23 @@ type planStartArgs struct {
 }
 
 // Spec reads the spec of a campaign. It returns ErrNotFound if there is none.
-func (l *Ledger) Spec(ctx context.Context, id string) (Spec, error) {
+func (l *Ledger) Spec(ctx context.Context, id string) (campaign.Spec, error) {
 	b, err := l.rdb.Get(ctx, specKey(id)).Bytes()
 	if errors.Is(err, redis.Nil) {
-		return Spec{}, fmt.Errorf("read campaign %s: %w", id, ErrNotFound)
+		return campaign.Spec{}, fmt.Errorf("read campaign %s: %w", id, ErrNotFound)
 	}
 	if err != nil {
-		return Spec{}, fmt.Errorf("read campaign %s: %w", id, err)
+		return campaign.Spec{}, fmt.Errorf("read campaign %s: %w", id, err)
 	}
 	s, err := decodeSpec(b)
 	return s, unreadable(id, specRecord, string(b), err)
 }
 
-// Page is a page of recipients as uploaded. First is the row of its first recipient, from 1.
-type Page struct {
-	Number, First int
-	Inputs        []string
-	// Values holds the values of the spec's fields for each input; a nil element means that they
-	// are too long. It is nil in a plain campaign.
-	Values [][]string
-}
-
 // ReadPages yields the pages from one number up to another, which is not included, eight in a round
 // trip. first is the row of the first page's first recipient.
-func (l *Ledger) ReadPages(ctx context.Context, id string, from, to, first int) iter.Seq2[Page, error] {
+func (l *Ledger) ReadPages(ctx context.Context, id string, from, to, first int) iter.Seq2[campaign.Page, error] {
 	const step = 8
-	return func(yield func(Page, error) bool) {
+	return func(yield func(campaign.Page, error) bool) {
 		for at := from; at < to; at += step {
 			var fields []string
 			for n := at; n < min(at+step, to); n++ {
@@ -118,16 +111,16 @@ func (l *Ledger) ReadPages(ctx context.Context, id string, from, to, first int) 
 			}
 			got, err := l.rdb.HMGet(ctx, ledgerKey(id), fields...).Result()
 			if err != nil {
-				yield(Page{}, fmt.Errorf("read pages of %s: %w", id, err))
+				yield(campaign.Page{}, fmt.Errorf("read pages of %s: %w", id, err))
 				return
 			}
 			for i, v := range got {
 				inputs, values, err := decodeRows([]byte(fieldString(v)))
 				if err != nil {
-					yield(Page{}, unreadable(id, fields[i], fieldString(v), err))
+					yield(campaign.Page{}, unreadable(id, fields[i], fieldString(v), err))
 					return
 				}
-				if !yield(Page{Number: at + i, First: first, Inputs: inputs, Values: values}, nil) {
+				if !yield(campaign.Page{Number: at + i, First: first, Inputs: inputs, Values: values}, nil) {
 					return
 				}
 				first += len(inputs)
@@ -136,61 +129,18 @@ func (l *Ledger) ReadPages(ctx context.Context, id string, from, to, first int) 
 	}
 }
 
-// PlannedPage is the plan of one page.
-type PlannedPage struct {
-	Page    int
-	First   int // row of the page's first recipient, from 1
-	Skipped []SkippedRecipient
-	Batches []PlannedBatch
-	Carry   [][]Call
-	// OpenBatchLimits are how many batches may be open at once, by stream.
-	OpenBatchLimits map[int]int
-}
-
-// PlannedBatch is a batch of recipients for one stream, divided into calls. Lane is the number of
-// the stream. Bodies has one body for each call; it is empty in a plain campaign.
-type PlannedBatch struct {
-	Stream int
-	Calls  []int
-	To     []Planned
-	Bodies []string
-}
-
-// records returns the records that Redis stores for a batch: the batch itself, and its bodies.
-func (b PlannedBatch) records() (batch, bodies []byte) {
+// batchRecords returns the records that Redis stores for a batch: the batch itself, and its bodies.
+func batchRecords(b campaign.PlannedBatch) (batch, bodies []byte) {
 	if len(b.Bodies) == 0 {
 		return encodeBatch(b.Calls, b.To), nil
 	}
 	return encodeBatchAs(formatOwn, b.Calls, b.To), encodeBodies(b.Bodies)
 }
 
-// Fill makes a batch for a stream of the account. It takes the first of the given calls: as many as
-// fit into the batch, but at least one. It returns the batch and the number of calls taken.
-func (a SnapshotAccount) Fill(stream int, calls []Call) (b PlannedBatch, n int) {
-	b.Stream = stream
-	text := 0
-	for _, c := range calls {
-		text += len(c.Body)
-		if n > 0 && (len(b.To)+len(c.To) > a.BatchSize || a.Calls > 0 && n == a.Calls || text+4*(n+2) > MaxBodies) {
-			break
-		}
-		if n++; n == 1 {
-			b.To = c.To[:len(c.To):len(c.To)] // usually the batch has only this call
-		} else {
-			b.To = append(b.To, c.To...)
-		}
-		b.Calls = append(b.Calls, len(c.To))
-		if c.Body != "" {
-			b.Bodies = append(b.Bodies, c.Body)
-		}
-	}
-	return b, n
-}
-
 // PackedPage is a planned page, encoded for writing.
 type PackedPage struct {
 	page  int
-	carry [][]Call
+	carry [][]campaign.Call
 	args  []any // the first is the token, which argsWith sets
 }
 
@@ -209,8 +159,8 @@ type plannedBatchArgs struct {
 	Record, Bodies            []byte
 }
 
-// Pack encodes a planned page. It may run while another page is committed.
-func (page PlannedPage) Pack() PackedPage {
+// PackPage encodes a planned page. It may run while another page is committed.
+func PackPage(page campaign.PlannedPage) PackedPage {
 	reasons := map[string]int{}
 	for _, x := range page.Skipped {
 		reasons[x.Reason]++
@@ -227,7 +177,7 @@ func (page PlannedPage) Pack() PackedPage {
 		args = append(args, a, n)
 	}
 	for _, b := range page.Batches {
-		batch, bodies := b.records()
+		batch, bodies := batchRecords(b)
 		args = append(args, scriptArgs(plannedBatchArgs{Stream: b.Stream, Calls: len(b.Calls), Recipients: len(b.To), Record: batch, Bodies: bodies})...)
 	}
 	return PackedPage{page: page.Page, carry: page.Carry, args: args}
@@ -237,8 +187,8 @@ func (page PlannedPage) Pack() PackedPage {
 func (p PackedPage) argsWith(token string) []any { return append([]any{token}, p.args[1:]...) }
 
 // CommitPage packs and commits a planned page.
-func (p *Plan) CommitPage(ctx context.Context, token string, page PlannedPage) (wakes []Wake, done bool, err error) {
-	return p.Commit(ctx, token, page.Pack())
+func (p *Plan) CommitPage(ctx context.Context, token string, page campaign.PlannedPage) (wakes []Wake, done bool, err error) {
+	return p.Commit(ctx, token, PackPage(page))
 }
 
 // Commit writes a page in one step, if planning has not advanced since p was read, and advances p.
@@ -281,12 +231,12 @@ func answerWakes(out []string) ([]Wake, bool, error) {
 
 // PlannedNumbers yields every recipient that is planned so far. A planner that continues another
 // planner's work reads them, so that it plans no number twice.
-func (p *Plan) PlannedNumbers(ctx context.Context) iter.Seq2[Planned, error] {
-	return func(yield func(Planned, error) bool) {
+func (p *Plan) PlannedNumbers(ctx context.Context) iter.Seq2[campaign.Planned, error] {
+	return func(yield func(campaign.Planned, error) bool) {
 		for a := range p.Snapshot.Streams() {
 			for b, err := range p.ledger.batches(ctx, p.ID, a, false) {
 				if err != nil {
-					yield(Planned{}, err)
+					yield(campaign.Planned{}, err)
 					return
 				}
 				for _, x := range b.To {

@@ -6,49 +6,12 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/tuma-sms/tuma/internal/campaign"
 )
 
-// PlanSnapshot is everything besides the spec that planning depends on. It is stored when planning
-// starts, so that a restart with another configuration continues the same plan.
-type PlanSnapshot struct {
-	Country  string            `json:"cc,omitempty"`
-	Accounts []SnapshotAccount `json:"a"`
-	Routes   []Route           `json:"r,omitempty"` // empty: all recipients go to account 0
-	// SendingHours are the sending hours of the campaign by country. They have a separate field in
-	// Redis: a field of more than 64 bytes keeps the hash of a small campaign from being stored
-	// compactly.
-	SendingHours []CountryHours `json:"-"`
-}
-
-// SnapshotAccount is one account that a campaign may use.
-type SnapshotAccount struct {
-	Name          string `json:"n"`
-	MaxRecipients int    `json:"m"` // most recipients of a call
-	// BatchSize is the most recipients of a batch: a multiple of MaxRecipients, or less than it. In
-	// Redis, 0 stands for MaxRecipients.
-	BatchSize int `json:"b,omitempty"`
-	// Resend: recipients with an unknown outcome are submitted once more, because the gateway has
-	// no idempotency keys and the campaign or account asks for it.
-	Resend bool `json:"r,omitempty"`
-	// MaxChars and MaxSegments are the longest body that the gateway accepts, and Calls the most
-	// calls of a batch; 0: no limit. All three are 0 in plain campaigns: their body was checked
-	// before, and BatchSize bounds their batches.
-	MaxChars    int `json:"mc,omitempty"`
-	MaxSegments int `json:"mx,omitempty"`
-	Calls       int `json:"k,omitempty"`
-	// Held: the account had been held for long when planning started. A route that also names
-	// another account skips this account.
-	Held bool `json:"h,omitempty"`
-}
-
-// CountryHours are the sending hours for recipients of a country. The zero value allows any hour.
-type CountryHours struct {
-	Country string // ISO code
-	Hours   string // in the recipient's local time: "08:00-18:00"
-}
-
 // encodeSendingHours encodes sending hours as "KE 08:00-18:00 NG 08:00-20:00".
-func encodeSendingHours(hours []CountryHours) string {
+func encodeSendingHours(hours []campaign.CountryHours) string {
 	var words []string
 	for _, h := range hours {
 		words = append(words, h.Country, h.Hours)
@@ -56,18 +19,18 @@ func encodeSendingHours(hours []CountryHours) string {
 	return strings.Join(words, " ")
 }
 
-func decodeSendingHours(s string) (out []CountryHours, err error) {
+func decodeSendingHours(s string) (out []campaign.CountryHours, err error) {
 	words := strings.Fields(s)
 	if len(words)%2 != 0 {
-		return nil, fmt.Errorf("decode sending hours: %w", errRecord)
+		return nil, fmt.Errorf("decode sending hours: %w", campaign.ErrRecord)
 	}
 	for w := range slices.Chunk(words, 2) {
-		out = append(out, CountryHours{Country: w[0], Hours: w[1]})
+		out = append(out, campaign.CountryHours{Country: w[0], Hours: w[1]})
 	}
 	return out, nil
 }
 
-func (f PlanSnapshot) encode() ([]byte, error) {
+func encodeSnapshot(f campaign.PlanSnapshot) ([]byte, error) {
 	f.Accounts = slices.Clone(f.Accounts)
 	for i, a := range f.Accounts {
 		if a.BatchSize == a.MaxRecipients {
@@ -81,8 +44,8 @@ func (f PlanSnapshot) encode() ([]byte, error) {
 	return b, nil
 }
 
-func decodeSnapshot(s, hours string) (PlanSnapshot, error) {
-	var f PlanSnapshot
+func decodeSnapshot(s, hours string) (campaign.PlanSnapshot, error) {
+	var f campaign.PlanSnapshot
 	err := json.Unmarshal([]byte(s), &f)
 	if err == nil {
 		f.SendingHours, err = decodeSendingHours(hours)
@@ -100,13 +63,13 @@ func decodeSnapshot(s, hours string) (PlanSnapshot, error) {
 
 // Snapshot reads the planning snapshot of a campaign, and the number of its recipients. Before
 // planning the snapshot is the zero value.
-func (l *Ledger) Snapshot(ctx context.Context, id string) (PlanSnapshot, int, error) {
+func (l *Ledger) Snapshot(ctx context.Context, id string) (campaign.PlanSnapshot, int, error) {
 	got, err := l.rdb.HMGet(ctx, ledgerKey(id), "frozen", "total", "win").Result()
 	if err != nil {
-		return PlanSnapshot{}, 0, fmt.Errorf("read campaign %s: %w", id, err)
+		return campaign.PlanSnapshot{}, 0, fmt.Errorf("read campaign %s: %w", id, err)
 	}
 	if got[0] == nil {
-		return PlanSnapshot{}, fieldInt(got[1]), nil
+		return campaign.PlanSnapshot{}, fieldInt(got[1]), nil
 	}
 	f, err := decodeSnapshot(fieldString(got[0]), fieldString(got[2]))
 	if err != nil {

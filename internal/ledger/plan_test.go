@@ -8,10 +8,12 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/tuma-sms/tuma/internal/campaign"
 )
 
 // uploaded uploads and commits a campaign with pages of the given sizes.
-func (r *rig) uploaded(id string, spec Spec, pages ...int) {
+func (r *rig) uploaded(id string, spec campaign.Spec, pages ...int) {
 	r.Helper()
 	spec.Body = "Habari"
 	u, err := r.BeginUpload(id, spec)
@@ -31,13 +33,13 @@ func (r *rig) uploaded(id string, spec Spec, pages ...int) {
 func TestPlanGoesPageByPageWithCarryOver(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	r.uploaded("c", Spec{}, 3, 2, 2)
+	r.uploaded("c", campaign.Spec{}, 3, 2, 2)
 	p := r.startPlan("c", 2)
 	if p.Total != 7 || p.Pages != 3 || p.Next != 0 {
 		t.Fatalf("the plan is of %d recipients, %d pages, from page %d; want 7, 3, 0", p.Total, p.Pages, p.Next)
 	}
-	_, done, err := p.CommitPage(t.Context(), NewToken(), PlannedPage{First: 1, Carry: carried(run(1, 1), run(3, 1)),
-		Skipped: []SkippedRecipient{{Row: 2, Reason: ReasonInvalidNumber, Code: "too_short"}}})
+	_, done, err := p.CommitPage(t.Context(), NewToken(), campaign.PlannedPage{First: 1, Carry: carried(run(1, 1), run(3, 1)),
+		Skipped: []campaign.SkippedRecipient{{Row: 2, Reason: campaign.ReasonInvalidNumber, Code: "too_short"}}})
 	if err != nil || done {
 		t.Fatal(done, err)
 	}
@@ -51,8 +53,8 @@ func TestPlanGoesPageByPageWithCarryOver(t *testing.T) {
 	if row, err := p.FirstRow(t.Context()); err != nil || row != 4 {
 		t.Errorf("page 1 begins with row %d, %v; want 4", row, err)
 	}
-	wakes, _, err := p.CommitPage(t.Context(), NewToken(), PlannedPage{Page: 1, First: 4, OpenBatchLimits: map[int]int{0: 1, 1: 1},
-		Batches: []PlannedBatch{{Stream: 0, Calls: []int{2}, To: append(run(1, 1), run(4, 1)...)}}, Carry: carried(nil, append(run(3, 1), run(5, 1)...))})
+	wakes, _, err := p.CommitPage(t.Context(), NewToken(), campaign.PlannedPage{Page: 1, First: 4, OpenBatchLimits: map[int]int{0: 1, 1: 1},
+		Batches: []campaign.PlannedBatch{{Stream: 0, Calls: []int{2}, To: append(run(1, 1), run(4, 1)...)}}, Carry: carried(nil, append(run(3, 1), run(5, 1)...))})
 	r.ok(err)
 	if want := []Wake{{"0.0", 1}}; !cmp.Equal(wakes, want) {
 		t.Errorf("handed out %v, want %v", wakes, want)
@@ -67,23 +69,23 @@ func TestPlanGoesPageByPageWithCarryOver(t *testing.T) {
 	}
 	r.sound("c")
 
-	_, done, err = p.CommitPage(t.Context(), NewToken(), PlannedPage{Page: 2, First: 6, OpenBatchLimits: map[int]int{0: 1, 1: 1},
-		Skipped: []SkippedRecipient{{Row: 7, Reason: ReasonDuplicate}}, Batches: []PlannedBatch{{Stream: 1, Calls: []int{1, 2}, To: append(append(run(3, 1), run(5, 1)...), run(6, 1)...)}}})
+	_, done, err = p.CommitPage(t.Context(), NewToken(), campaign.PlannedPage{Page: 2, First: 6, OpenBatchLimits: map[int]int{0: 1, 1: 1},
+		Skipped: []campaign.SkippedRecipient{{Row: 7, Reason: campaign.ReasonDuplicate}}, Batches: []campaign.PlannedBatch{{Stream: 1, Calls: []int{1, 2}, To: append(append(run(3, 1), run(5, 1)...), run(6, 1)...)}}})
 	if err != nil || done {
 		t.Fatal(done, err)
 	}
-	if again, err := r.StartPlan(t.Context(), "c", func(Spec) (PlanSnapshot, error) { return PlanSnapshot{}, nil }); again != nil || err != nil {
+	if again, err := r.StartPlan(t.Context(), "c", func(campaign.Spec) (campaign.PlanSnapshot, error) { return campaign.PlanSnapshot{}, nil }); again != nil || err != nil {
 		t.Errorf("StartPlan of a planned campaign returned %v, %v; want nil", again, err)
 	}
-	r.settle(r.claim("c", "0.0", 0, 0, keyed, long), SettleAnswer, accepted("m1"), accepted("m4"))
-	r.settle(r.claim("c", "1.0", 0, 0, noKey, long), SettleAnswer, accepted("m3"))
-	r.settle(r.claim("c", "1.0", 1, 0, noKey, long), SettleAnswer, rejected("bad_number"), accepted("m6"))
+	r.settle(r.claim("c", "0.0", 0, 0, keyed, long), campaign.SettleAnswer, accepted("m1"), accepted("m4"))
+	r.settle(r.claim("c", "1.0", 0, 0, noKey, long), campaign.SettleAnswer, accepted("m3"))
+	r.settle(r.claim("c", "1.0", 1, 0, noKey, long), campaign.SettleAnswer, rejected("bad_number"), accepted("m6"))
 	r.expect("c", "accepted skipped accepted accepted rejected accepted skipped")
 	rows := r.rows("c")
 	if rows[0].Account != "a0" || rows[2].Account != "a1" || rows[1].Code != "too_short" || rows[4].Input != number(5).E164() || rows[4].MSISDN != number(5) {
 		t.Errorf("rows are %+v, want the planned accounts and the skipped rows", rows)
 	}
-	if s := r.summary("c"); s.State != Done || s.Batches != 2 || s.Calls != 3 || s.Segments != 4 {
+	if s := r.summary("c"); s.State != campaign.Done || s.Batches != 2 || s.Calls != 3 || s.Segments != 4 {
 		t.Errorf("summary is %+v, want done with 2 batches, 3 calls and 4 segments", s)
 	}
 }
@@ -91,9 +93,9 @@ func TestPlanGoesPageByPageWithCarryOver(t *testing.T) {
 func TestOfTwoPlannersOneStops(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	r.uploaded("c", Spec{}, 2, 2)
+	r.uploaded("c", campaign.Spec{}, 2, 2)
 	one, two := r.startPlan("c", 1), r.startPlan("c", 1)
-	page := PlannedPage{First: 1, OpenBatchLimits: map[int]int{0: 2}, Batches: []PlannedBatch{{Calls: []int{2}, To: run(1, 2)}}}
+	page := campaign.PlannedPage{First: 1, OpenBatchLimits: map[int]int{0: 2}, Batches: []campaign.PlannedBatch{{Calls: []int{2}, To: run(1, 2)}}}
 	token := NewToken()
 	first, _, err := one.CommitPage(t.Context(), token, page)
 	r.ok(err)
@@ -114,9 +116,9 @@ func TestOfTwoPlannersOneStops(t *testing.T) {
 func TestPlanThatEndsTheCampaignSaidAgain(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	r.uploaded("c", Spec{}, 2)
+	r.uploaded("c", campaign.Spec{}, 2)
 	p := r.startPlan("c", 1)
-	page := PlannedPage{First: 1, Skipped: []SkippedRecipient{{Row: 1, Reason: ReasonNoRoute}, {Row: 2, Reason: ReasonOverCap}}}
+	page := campaign.PlannedPage{First: 1, Skipped: []campaign.SkippedRecipient{{Row: 1, Reason: campaign.ReasonNoRoute}, {Row: 2, Reason: campaign.ReasonOverCap}}}
 	token := NewToken()
 	for range 2 {
 		if _, done, err := p.CommitPage(t.Context(), token, page); err != nil || !done {
@@ -129,12 +131,12 @@ func TestPlanThatEndsTheCampaignSaidAgain(t *testing.T) {
 func TestWindowBoundsWhatIsHandedOut(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	r.uploaded("c", Spec{}, 6)
-	page := PlannedPage{First: 1, OpenBatchLimits: map[int]int{0: 2, 1: 0}}
+	r.uploaded("c", campaign.Spec{}, 6)
+	page := campaign.PlannedPage{First: 1, OpenBatchLimits: map[int]int{0: 2, 1: 0}}
 	for i := range 5 {
-		page.Batches = append(page.Batches, PlannedBatch{Calls: []int{1}, To: run(i+1, 1)})
+		page.Batches = append(page.Batches, campaign.PlannedBatch{Calls: []int{1}, To: run(i+1, 1)})
 	}
-	page.Batches = append(page.Batches, PlannedBatch{Stream: 1, Calls: []int{1}, To: run(6, 1)})
+	page.Batches = append(page.Batches, campaign.PlannedBatch{Stream: 1, Calls: []int{1}, To: run(6, 1)})
 	wakes, _, err := r.startPlan("c", 2).CommitPage(t.Context(), NewToken(), page)
 	r.ok(err)
 	if want := []Wake{{"0.0", 1}, {"0.1", 1}}; !cmp.Equal(wakes, want) {
@@ -142,7 +144,7 @@ func TestWindowBoundsWhatIsHandedOut(t *testing.T) {
 	}
 	c := r.claim("c", "0.1", 0, 0, keyed, long)
 	c.openBatchLimit = 2
-	if out := r.settle(c, SettleAnswer, accepted("m")); !cmp.Equal(out.Wakes, []Wake{{"0.2", 1}}) {
+	if out := r.settle(c, campaign.SettleAnswer, accepted("m")); !cmp.Equal(out.Wakes, []Wake{{"0.2", 1}}) {
 		t.Errorf("a settled batch handed out %v, want 0.2", out.Wakes)
 	}
 	r.sound("c")
@@ -164,22 +166,22 @@ func TestWindowBoundsWhatIsHandedOut(t *testing.T) {
 func TestWindowAfterRedisForgotAHandOut(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	r.uploaded("c", Spec{}, 3)
-	page := PlannedPage{First: 1, OpenBatchLimits: map[int]int{0: 1}}
+	r.uploaded("c", campaign.Spec{}, 3)
+	page := campaign.PlannedPage{First: 1, OpenBatchLimits: map[int]int{0: 1}}
 	for i := range 3 {
-		page.Batches = append(page.Batches, PlannedBatch{Calls: []int{1}, To: run(i+1, 1)})
+		page.Batches = append(page.Batches, campaign.PlannedBatch{Calls: []int{1}, To: run(i+1, 1)})
 	}
 	_, _, err := r.startPlan("c", 1).CommitPage(t.Context(), NewToken(), page)
 	r.ok(err)
 	c := r.claim("c", "0.1", 0, 0, keyed, long)
 	d := r.claim("c", "0.2", 0, 0, keyed, long)
-	r.settle(d, SettleAnswer, accepted("m3"))
+	r.settle(d, campaign.SettleAnswer, accepted("m3"))
 	end := r.claim("c", "0.0", 0, 0, keyed, long)
 	end.openBatchLimit = 1
-	r.settle(end, SettleAnswer, accepted("m1"))
+	r.settle(end, campaign.SettleAnswer, accepted("m1"))
 	r.sound("c")
 	c.openBatchLimit = 1
-	if out := r.settle(c, SettleAnswer, accepted("m2")); !out.Done {
+	if out := r.settle(c, campaign.SettleAnswer, accepted("m2")); !out.Done {
 		t.Error("the campaign is not done")
 	}
 	r.expect("c", "accepted accepted accepted")
@@ -188,23 +190,23 @@ func TestWindowAfterRedisForgotAHandOut(t *testing.T) {
 func TestPlanStopsWithTheCampaign(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	r.uploaded("c", Spec{}, 2, 2)
+	r.uploaded("c", campaign.Spec{}, 2, 2)
 	p := r.startPlan("c", 1)
-	_, _, err := p.CommitPage(t.Context(), NewToken(), PlannedPage{First: 1, OpenBatchLimits: map[int]int{0: 2}, Skipped: []SkippedRecipient{{Row: 2, Reason: ReasonDuplicate}},
+	_, _, err := p.CommitPage(t.Context(), NewToken(), campaign.PlannedPage{First: 1, OpenBatchLimits: map[int]int{0: 2}, Skipped: []campaign.SkippedRecipient{{Row: 2, Reason: campaign.ReasonDuplicate}},
 		Carry: carried(run(1, 1))})
 	r.ok(err)
 	if _, err := r.Cancel(t.Context(), "c", "me"); err != nil {
 		t.Fatal(err)
 	}
 	r.expect("c", "skipped skipped skipped skipped")
-	if s := r.summary("c"); s.Reasons[ReasonCancelled] != 3 || s.Reasons[ReasonDuplicate] != 1 || s.State != Cancelled || s.FinishedAt.IsZero() {
+	if s := r.summary("c"); s.Reasons[campaign.ReasonCancelled] != 3 || s.Reasons[campaign.ReasonDuplicate] != 1 || s.State != campaign.Cancelled || s.FinishedAt.IsZero() {
 		t.Errorf("summary is %+v, want cancelled and finished, 3 skipped by the cancel and 1 duplicate", s)
 	}
 	before := r.state("c")
-	if _, _, err := p.CommitPage(t.Context(), NewToken(), PlannedPage{Page: 1, First: 3}); !errors.Is(err, ErrStopped) {
+	if _, _, err := p.CommitPage(t.Context(), NewToken(), campaign.PlannedPage{Page: 1, First: 3}); !errors.Is(err, ErrStopped) {
 		t.Errorf("the campaign's planner got %v, want ErrStopped", err)
 	}
-	if p, err := r.StartPlan(t.Context(), "c", func(Spec) (PlanSnapshot, error) { return PlanSnapshot{}, nil }); p != nil || err != nil {
+	if p, err := r.StartPlan(t.Context(), "c", func(campaign.Spec) (campaign.PlanSnapshot, error) { return campaign.PlanSnapshot{}, nil }); p != nil || err != nil {
 		t.Errorf("StartPlan of a cancelled campaign returned %v, %v; want nil", p, err)
 	}
 	if r.state("c") != before {
@@ -215,28 +217,28 @@ func TestPlanStopsWithTheCampaign(t *testing.T) {
 func TestResultsOfLargeUploadComeInOrder(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	const n = 2*MaxPageRows + 500
-	r.enqueue("c", Spec{}, n)
+	const n = 2*campaign.MaxPageRows + 500
+	r.enqueue("c", campaign.Spec{}, n)
 	p := r.startPlan("c", 2)
 	for page, err := range r.ReadPages(t.Context(), "c", 0, p.Pages, 1) {
 		r.ok(err)
-		out := PlannedPage{Page: page.Number, First: page.First, OpenBatchLimits: map[int]int{0: 100, 1: 100}}
+		out := campaign.PlannedPage{Page: page.Number, First: page.First, OpenBatchLimits: map[int]int{0: 100, 1: 100}}
 		// Odd rows go to account 0, the others to account 1, in batches of 100.
-		to := [2][]Planned{}
+		to := [2][]campaign.Planned{}
 		for i := range page.Inputs {
 			row := page.First + i
-			to[row%2] = append(to[row%2], Planned{Row: row, MSISDN: number(row)})
+			to[row%2] = append(to[row%2], campaign.Planned{Row: row, MSISDN: number(row)})
 		}
 		for a := range to {
 			for at := 0; at < len(to[a]); at += 100 {
 				some := to[a][at:min(at+100, len(to[a]))]
-				out.Batches = append(out.Batches, PlannedBatch{Stream: a, Calls: []int{len(some)}, To: some})
+				out.Batches = append(out.Batches, campaign.PlannedBatch{Stream: a, Calls: []int{len(some)}, To: some})
 			}
 		}
 		_, _, err := p.CommitPage(t.Context(), NewToken(), out)
 		r.ok(err)
 	}
-	r.settle(r.claim("c", "1.3", 0, 0, keyed, long), SettleAnswer, repeat(100, accepted("m"))...)
+	r.settle(r.claim("c", "1.3", 0, 0, keyed, long), campaign.SettleAnswer, repeat(100, accepted("m"))...)
 	rows := r.rows("c")
 	if len(rows) != n {
 		t.Fatalf("got %d results, want %d", len(rows), n)
@@ -248,10 +250,10 @@ func TestResultsOfLargeUploadComeInOrder(t *testing.T) {
 		}
 	}
 	r.sound("c")
-	if first := rows[600]; first.Status != Accepted || first.UpdatedAt.Before(time.Now().Add(-time.Hour)) {
+	if first := rows[600]; first.Status != campaign.Accepted || first.UpdatedAt.Before(time.Now().Add(-time.Hour)) {
 		t.Errorf("row 601 is %+v, want accepted within the last hour", first)
 	}
-	for _, after := range []int{0, 1, 99, 100, 600, 601, MaxPageRows - 1, MaxPageRows, MaxPageRows + 1, 2 * MaxPageRows, n - 1, n, n + 1} {
+	for _, after := range []int{0, 1, 99, 100, 600, 601, campaign.MaxPageRows - 1, campaign.MaxPageRows, campaign.MaxPageRows + 1, 2 * campaign.MaxPageRows, n - 1, n, n + 1} {
 		var rest []Row
 		for row, err := range r.ResultsAfter(t.Context(), "c", after) {
 			r.ok(err)

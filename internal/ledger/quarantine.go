@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/tuma-sms/tuma/internal/campaign"
 )
 
 // Unreadable is a record of a campaign that cannot be read, and that no release can have written.
@@ -86,7 +88,7 @@ func scriptFault(id, script string, args []any, err error) error {
 			record = fmt.Sprintf("%s:%.40v", script, args[1])
 		}
 	}
-	return &Unreadable{Campaign: id, Record: record, Err: fmt.Errorf("%w: %w", errRecord, err)}
+	return &Unreadable{Campaign: id, Record: record, Err: fmt.Errorf("%w: %w", campaign.ErrRecord, err)}
 }
 
 // quarantineBytes is how many bytes of a record its entry keeps.

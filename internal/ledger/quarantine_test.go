@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/tuma-sms/tuma/internal/campaign"
 )
 
 // corruptions are ways in which a record can become unreadable.
@@ -41,7 +43,7 @@ func (r *rig) inHalves(id string) {
 	r.Helper()
 	r.sending(id, []int{4, 4}, []int{4})
 	c := r.claim(id, "0.0", 0, 0, keyed, long)
-	r.settle(c, SettleAnswer, accepted("a"), accepted("b"), notNow(), notNow())
+	r.settle(c, campaign.SettleAnswer, accepted("a"), accepted("b"), notNow(), notNow())
 }
 
 func TestRecordsThatCannotBeReadAreNamed(t *testing.T) {
@@ -109,14 +111,14 @@ func TestANewerReleasesRecordIsNotSetAside(t *testing.T) {
 func TestScriptsWriteNothingOfWhatTheyCannotRead(t *testing.T) {
 	t.Parallel()
 	all := newRig(t)
-	records := []Record{accepted("x"), accepted("y")}
+	records := []campaign.Record{accepted("x"), accepted("y")}
 	for script, do := range map[string]func(r *rig, c *Claim) error{
 		"claim": func(r *rig, c *Claim) error {
 			_, err := r.Claim(r.Context(), ClaimRequest{ID: c.id, Batch: "0.0", Gen: c.gen, Login: "login", Lease: long})
 			return err
 		},
 		"settle": func(r *rig, c *Claim) error {
-			_, err := r.Settle(r.Context(), c, records, SettleAnswer, 1, 0)
+			_, err := r.Settle(r.Context(), c, records, campaign.SettleAnswer, 1, 0)
 			return err
 		},
 		"release": func(r *rig, c *Claim) error { _, err := r.Release(r.Context(), c, 0, false); return err },
@@ -152,10 +154,10 @@ func TestScriptsWriteNothingOfWhatTheyCannotRead(t *testing.T) {
 func TestSetAsideGivesItsPlaceToOthers(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	r.enqueue("c", Spec{}, 6)
-	page := PlannedPage{First: 1, OpenBatchLimits: map[int]int{0: 1}}
+	r.enqueue("c", campaign.Spec{}, 6)
+	page := campaign.PlannedPage{First: 1, OpenBatchLimits: map[int]int{0: 1}}
 	for i := range 3 {
-		page.Batches = append(page.Batches, PlannedBatch{Calls: []int{2}, To: run(1+2*i, 2)})
+		page.Batches = append(page.Batches, campaign.PlannedBatch{Calls: []int{2}, To: run(1+2*i, 2)})
 	}
 	wakes, _, err := r.startPlan("c", 1).CommitPage(t.Context(), NewToken(), page)
 	r.ok(err)
@@ -201,9 +203,9 @@ func TestSetAsideGivesItsPlaceToOthers(t *testing.T) {
 		t.Errorf("after Resume the summary is %+v, want nothing quarantined", s)
 	}
 	for _, b := range []string{"0.0", "0.1", "0.2"} {
-		r.settle(r.claim("c", b, 0, 0, keyed, long), SettleAnswer, accepted("a"), accepted("b"))
+		r.settle(r.claim("c", b, 0, 0, keyed, long), campaign.SettleAnswer, accepted("a"), accepted("b"))
 	}
-	if s := r.summary("c"); s.State != Done || s.Accepted != 6 {
+	if s := r.summary("c"); s.State != campaign.Done || s.Accepted != 6 {
 		t.Errorf("at the end the summary is %+v, want done with 6 accepted", s)
 	}
 }
@@ -213,7 +215,7 @@ func TestTheListOfWhatIsSetAsideIsBounded(t *testing.T) {
 	r := newRig(t)
 	r.sending("c", []int{2})
 	for i := range 1100 {
-		u := &Unreadable{Campaign: "c", Record: "g" + strconv.Itoa(i), Bytes: make([]byte, 5000), Err: errRecord}
+		u := &Unreadable{Campaign: "c", Record: "g" + strconv.Itoa(i), Bytes: make([]byte, 5000), Err: campaign.ErrRecord}
 		if _, first, err := r.Quarantine(t.Context(), u, "", false, 0); err != nil || !first {
 			t.Fatalf("entry %d: first %t, %v; want true", i, first, err)
 		}
@@ -267,7 +269,7 @@ func TestCancelEndsWhatWasSetAside(t *testing.T) {
 				unknown, skipped = 2, 3
 			}
 			s := r.summary("c")
-			if s.State != Cancelled || s.Pending != 0 || s.Unknown != unknown || s.Skipped != skipped || s.FinishedAt.IsZero() {
+			if s.State != campaign.Cancelled || s.Pending != 0 || s.Unknown != unknown || s.Skipped != skipped || s.FinishedAt.IsZero() {
 				t.Errorf("summary is %+v, want cancelled and finished with nothing pending", s)
 			}
 		})
@@ -285,7 +287,7 @@ func TestARetryPassesOverWhatCannotBeRead(t *testing.T) {
 				batch string
 				call  int
 			}{{"0.0", 0}, {"0.0", 1}, {"0.1", 0}} {
-				r.settle(r.claim("c", x.batch, x.call, 0, noKey, long), SettleAnswer, rejected("no"), rejected("no"))
+				r.settle(r.claim("c", x.batch, x.call, 0, noKey, long), campaign.SettleAnswer, rejected("no"), rejected("no"))
 			}
 			r.corrupt("c", field, corruptions["cut short"])
 			n, err := r.Retry(t.Context(), "c", NewToken(), false, true)
@@ -318,7 +320,7 @@ func TestACampaignThatCannotBeReadStillHasItsCounts(t *testing.T) {
 			for _, id := range []string{"frozen", "spec"} {
 				_, err := r.Cancel(t.Context(), id, "test")
 				r.ok(err)
-				if s := r.summary(id); s.State != Cancelled || s.Skipped != 2 {
+				if s := r.summary(id); s.State != campaign.Cancelled || s.Skipped != 2 {
 					t.Errorf("after Cancel, %s is %+v; want cancelled with 2 skipped", id, s)
 				}
 			}
@@ -338,12 +340,12 @@ func TestPayloadsAreSetAsideOnce(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	for i := range payloadsKept + 5 {
-		first, err := r.QuarantinePayload(t.Context(), "task", []byte("p"+strconv.Itoa(i)), errRecord)
+		first, err := r.QuarantinePayload(t.Context(), "task", []byte("p"+strconv.Itoa(i)), campaign.ErrRecord)
 		if err != nil || !first {
 			t.Fatalf("payload %d: first %t, %v; want true", i, first, err)
 		}
 	}
-	if first, err := r.QuarantinePayload(t.Context(), "task", []byte("p0"), errRecord); err != nil || first {
+	if first, err := r.QuarantinePayload(t.Context(), "task", []byte("p0"), campaign.ErrRecord); err != nil || first {
 		t.Errorf("the same payload again: first %t, %v; want false", first, err)
 	}
 	if n, err := r.QuarantinedPayloads(t.Context()); err != nil || n != payloadsKept+5 {

@@ -3,23 +3,10 @@ package ledger
 import (
 	"encoding/binary"
 	"fmt"
-	"time"
 
 	"github.com/google/uuid"
-)
 
-// Status is the status of a recipient.
-type Status uint8
-
-// The statuses, with the numbers that settle.lua uses.
-const (
-	Pending Status = iota
-	Unknown
-	Rejected
-	Accepted
-	Delivered
-	Undelivered
-	Skipped
+	"github.com/tuma-sms/tuma/internal/campaign"
 )
 
 // optedStatus is the stored status of a recipient that was skipped because of an opt-out after
@@ -28,49 +15,7 @@ const optedStatus = byte(8)
 
 // movedStatus replaces the stored status of a recipient that has moved to another batch. The number
 // of Skipped is free for this, because no recipient of a batch is stored as Skipped.
-const movedStatus = byte(Skipped)
-
-var statusNames = [...]string{"pending", "unknown", "rejected", "accepted", "delivered", "undelivered", "skipped"}
-
-// String returns the status word that users see.
-func (s Status) String() string {
-	if int(s) < len(statusNames) {
-		return statusNames[s]
-	}
-	return fmt.Sprintf("status(%d)", uint8(s))
-}
-
-// ParseStatus reverses Status.String. ok is false for an unknown word.
-func ParseStatus(s string) (Status, bool) {
-	for i, n := range statusNames {
-		if n == s {
-			return Status(i), true
-		}
-	}
-	return 0, false
-}
-
-// Record is the outcome of one recipient of a call. In Redis it is [status][length of the
-// rest][generation, two bytes][tagged fields].
-type Record struct {
-	Status     Status
-	Generation int
-	MessageID  string
-	Reason     string
-	Code       string
-	Cost       string
-	Currency   string
-	// RetryIn is how long a Pending recipient of a settle must wait, if longer than the others. It
-	// is not stored.
-	RetryIn time.Duration
-	// Resent holds further message ids of a recipient that was submitted again, if both messages
-	// went out.
-	Resent []string
-	// before is the unknown record of a recipient that a retry or a resend made pending again.
-	before *Record
-	// moved: the recipient is in another batch now, and the rest of the record is empty.
-	moved bool
-}
+const movedStatus = byte(campaign.Skipped)
 
 const (
 	tagUUID     = 1 // message id that is a lower-case UUID, as 16 bytes
@@ -86,7 +31,7 @@ const (
 )
 
 // appendRecord appends r in its stored form. Fields that do not fit into 250 bytes are cut.
-func appendRecord(b []byte, r Record) []byte {
+func appendRecord(b []byte, r campaign.Record) []byte {
 	b = append(b, byte(r.Status), 0)
 	at := len(b)
 	b = append(b, byte(r.Generation>>8), byte(r.Generation))
@@ -130,46 +75,47 @@ func canonicalUUID(s string) (uuid.UUID, bool) {
 
 // decodeRecords decodes the results of a call's n recipients. Empty bytes mean that all are
 // pending.
-func decodeRecords(b []byte, n int) ([]Record, error) {
-	out := make([]Record, n)
+func decodeRecords(b []byte, n int) ([]campaign.Record, error) {
+	out := make([]campaign.Record, n)
 	if len(b) == 0 {
 		return out, nil
 	}
 	for i := range out {
-		if len(b) < 2 || len(b) < 2+int(b[1]) || b[0] > byte(Skipped) && b[0] != optedStatus {
-			return nil, fmt.Errorf("decode results: %w", errRecord)
+		if len(b) < 2 || len(b) < 2+int(b[1]) || b[0] > byte(campaign.Skipped) && b[0] != optedStatus {
+			return nil, fmt.Errorf("decode results: %w", campaign.ErrRecord)
 		}
-		out[i].Status, out[i].moved = Status(b[0]), b[0] == movedStatus
+		out[i].Status, out[i].Moved = campaign.Status(b[0]), b[0] == movedStatus
 		if b[0] == optedStatus {
-			out[i].Status = Skipped
+			out[i].Status = campaign.Skipped
 		}
-		if err := out[i].detail(b[2 : 2+int(b[1])]); err != nil {
+		if err := decodeDetail(&out[i], b[2:2+int(b[1])]); err != nil {
 			return nil, fmt.Errorf("decode results: %w", err)
 		}
 		b = b[2+int(b[1]):]
 	}
 	if len(b) > 0 {
-		return nil, fmt.Errorf("decode results: %w", errRecord)
+		return nil, fmt.Errorf("decode results: %w", campaign.ErrRecord)
 	}
 	return out, nil
 }
 
 // callRecords is decodeRecords for a field as Redis returns it. A field that exists must not be
 // empty.
-func callRecords(field any, n int) ([]Record, error) {
+func callRecords(field any, n int) ([]campaign.Record, error) {
 	b := fieldString(field)
 	if field != nil && b == "" {
-		return nil, fmt.Errorf("decode results: empty record: %w", errRecord)
+		return nil, fmt.Errorf("decode results: empty record: %w", campaign.ErrRecord)
 	}
 	return decodeRecords([]byte(b), n)
 }
 
-func (r *Record) detail(b []byte) error {
+// decodeDetail decodes the part of a record after its status and length into r.
+func decodeDetail(r *campaign.Record, b []byte) error {
 	if len(b) == 0 {
 		return nil
 	}
 	if len(b) < 2 {
-		return errRecord
+		return campaign.ErrRecord
 	}
 	r.Generation = int(binary.BigEndian.Uint16(b))
 	rd := reader{b: b[2:]}
@@ -178,14 +124,14 @@ func (r *Record) detail(b []byte) error {
 		if tag == tagUUID {
 			id, err := uuid.FromBytes(rd.bytes(16))
 			if err != nil {
-				return errRecord
+				return campaign.ErrRecord
 			}
 			r.MessageID = id.String()
 			continue
 		}
 		v := rd.bytes(rd.length())
 		if rd.bad {
-			return errRecord
+			return campaign.ErrRecord
 		}
 		switch tag {
 		case tagID:
@@ -199,13 +145,13 @@ func (r *Record) detail(b []byte) error {
 		case tagCurrency:
 			r.Currency = string(v)
 		case tagAgain, tagBefore:
-			var other Record
-			if err := other.detail(v); err != nil {
+			var other campaign.Record
+			if err := decodeDetail(&other, v); err != nil {
 				return err
 			}
 			if tag == tagBefore {
-				other.Status = Unknown
-				r.before = &other
+				other.Status = campaign.Unknown
+				r.Before = &other
 			} else {
 				r.Resent = append(r.Resent, other.MessageID)
 			}

@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/tuma-sms/tuma/internal/campaign"
 )
 
 // resending sets Resend in a claim.
@@ -25,24 +27,24 @@ func TestResend(t *testing.T) {
 		want string
 	}{
 		"an unknown recipient waits for its resend": {func(r *rig, id string) {
-			out := r.settle(first(r, id), SettleVerdict, lost...)
-			if s := r.summary(id); out.Done || !s.FinishedAt.IsZero() || s.State != Sending || s.InFlight != (InFlight{}) {
+			out := r.settle(first(r, id), campaign.SettleVerdict, lost...)
+			if s := r.summary(id); out.Done || !s.FinishedAt.IsZero() || s.State != campaign.Sending || s.InFlight != (InFlight{}) {
 				r.Errorf("done %t, summary %+v; want not done, sending, and nothing in flight", out.Done, s)
 			}
 		}, "pending pending pending"},
 		"the second answer counts": {func(r *rig, id string) {
 			one := first(r, id)
-			r.settle(one, SettleVerdict, lost...)
+			r.settle(one, campaign.SettleVerdict, lost...)
 			two := second(r, id)
 			if two.IdempotencyKey == one.IdempotencyKey || two.Doubt || two.Tries != 0 {
 				r.Errorf("the second claim is %+v, want a separate request without doubt", two)
 			}
-			r.settle(two, SettleAnswer, accepted("m1"), rejected("bad_number"), accepted("m3"))
+			r.settle(two, campaign.SettleAnswer, accepted("m1"), rejected("bad_number"), accepted("m3"))
 		}, "accepted rejected accepted"},
 		"unknown twice is unknown": {func(r *rig, id string) {
-			r.settle(first(r, id), SettleVerdict, lost...)
+			r.settle(first(r, id), campaign.SettleVerdict, lost...)
 			two := second(r, id)
-			if out := r.settle(two, SettleVerdict, repeat(3, unknown("reset"))...); !out.Done {
+			if out := r.settle(two, campaign.SettleVerdict, repeat(3, unknown("reset"))...); !out.Done {
 				r.Error("the campaign is not done")
 			}
 			if row := r.rows(id)[0]; row.Reason != "reset" || row.MessageUUID != two.IdempotencyKey.String() {
@@ -50,25 +52,25 @@ func TestResend(t *testing.T) {
 			}
 		}, "unknown unknown unknown"},
 		"only the recipient without an answer is resent": {func(r *rig, id string) {
-			r.settle(first(r, id), SettleAnswer, accepted("m1"), unknown("unsaid"), rejected("bad_number"))
+			r.settle(first(r, id), campaign.SettleAnswer, accepted("m1"), unknown("unsaid"), rejected("bad_number"))
 			if g := r.open(id, b, 0, 1); len(g.To) != 1 || g.To[0].Row != 2 {
 				r.Errorf("the next generation holds %v, want row 2", g.To)
 			}
 			r.expect(id, "accepted pending rejected")
-			r.settle(second(r, id), SettleAnswer, accepted("m2"))
+			r.settle(second(r, id), campaign.SettleAnswer, accepted("m2"))
 		}, "accepted accepted rejected"},
 		"a resend and a refusal for now are separate generations": {func(r *rig, id string) {
-			r.settle(first(r, id), SettleAnswer, notNow(), unknown("unsaid"), accepted("m3"))
+			r.settle(first(r, id), campaign.SettleAnswer, notNow(), unknown("unsaid"), accepted("m3"))
 			r.sound(id)
 			later := second(r, id)
 			anew := resending(r.claim(id, b, 0, 2, noKey, long))
 			if later.Tries != 1 || anew.Tries != 0 {
 				r.Errorf("tries are %d and %d, want 1 for the one that returned", later.Tries, anew.Tries)
 			}
-			r.settle(anew, SettleVerdict, unknown("no_answer"))
-			r.settle(later, SettleVerdict, unknown("no_answer")) // its first unknown outcome
+			r.settle(anew, campaign.SettleVerdict, unknown("no_answer"))
+			r.settle(later, campaign.SettleVerdict, unknown("no_answer")) // its first unknown outcome
 			r.expect(id, "pending unknown accepted")
-			r.settle(resending(r.claim(id, b, 0, 3, noKey, long)), SettleAnswer, accepted("m1"))
+			r.settle(resending(r.claim(id, b, 0, 3, noKey, long)), campaign.SettleAnswer, accepted("m1"))
 		}, "accepted unknown accepted"},
 		"a call whose lease ended is resent": {func(r *rig, id string) {
 			r.claim(id, b, 0, 0, noKey, lapsed)
@@ -76,48 +78,48 @@ func TestResend(t *testing.T) {
 			if c.Result != ClaimDoubtful {
 				r.Fatalf("the next claim got %q, want doubtful", c.Result)
 			}
-			r.settle(c, SettleAbandon, repeat(3, unknown(c.Why))...)
+			r.settle(c, campaign.SettleAbandon, repeat(3, unknown(c.Why))...)
 			r.expect(id, "pending pending pending")
-			r.settle(second(r, id), SettleAnswer, repeat(3, accepted("m"))...)
+			r.settle(second(r, id), campaign.SettleAnswer, repeat(3, accepted("m"))...)
 		}, "accepted accepted accepted"},
 		"two workers that abandon a call make one resend": {func(r *rig, id string) {
 			r.claim(id, b, 0, 0, noKey, lapsed)
 			one := resending(r.tryClaim(id, b, r.open(id, b, 0, 0), noKey, long))
 			two := resending(r.tryClaim(id, b, r.open(id, b, 0, 0), noKey, long))
-			r.settle(one, SettleAbandon, repeat(3, unknown(one.Why))...)
+			r.settle(one, campaign.SettleAbandon, repeat(3, unknown(one.Why))...)
 			before := r.state(id)
-			if out := r.settle(two, SettleAbandon, repeat(3, unknown(two.Why))...); !out.Stale || r.state(id) != before {
+			if out := r.settle(two, campaign.SettleAbandon, repeat(3, unknown(two.Why))...); !out.Stale || r.state(id) != before {
 				r.Error("the second settle was applied")
 			}
-			r.settle(second(r, id), SettleAnswer, repeat(3, accepted("m"))...)
+			r.settle(second(r, id), campaign.SettleAnswer, repeat(3, accepted("m"))...)
 		}, "accepted accepted accepted"},
 		"a late answer removes its recipients before the second call": {func(r *rig, id string) {
 			one := first(r, id)
-			r.settle(one, SettleVerdict, lost...)
-			r.settle(one, SettleAnswer, accepted("m1"), unknown("unsaid"), rejected("bad_number"))
+			r.settle(one, campaign.SettleVerdict, lost...)
+			r.settle(one, campaign.SettleAnswer, accepted("m1"), unknown("unsaid"), rejected("bad_number"))
 			if g := r.open(id, b, 0, 1); len(g.To) != 2 || g.To[0].Row != 2 || g.To[1].Row != 3 {
 				r.Errorf("the resend holds %v, want rows 2 and 3", g.To)
 			}
-			r.settle(second(r, id), SettleAnswer, repeat(2, accepted("m"))...)
+			r.settle(second(r, id), campaign.SettleAnswer, repeat(2, accepted("m"))...)
 			if s := r.summary(id); s.Resent != 0 {
 				r.Errorf("resent is %d, want 0", s.Resent)
 			}
 		}, "accepted accepted accepted"},
 		"a late answer to all leaves nothing to resend": {func(r *rig, id string) {
 			one := first(r, id)
-			r.settle(one, SettleVerdict, lost...)
-			if out := r.settle(one, SettleAnswer, repeat(3, accepted("m"))...); !out.Done {
+			r.settle(one, campaign.SettleVerdict, lost...)
+			if out := r.settle(one, campaign.SettleAnswer, repeat(3, accepted("m"))...); !out.Done {
 				r.Error("the campaign is not done")
 			}
 		}, "accepted accepted accepted"},
 		"both messages went out: both ids are kept and counted": {func(r *rig, id string) {
 			one := first(r, id)
-			r.settle(one, SettleVerdict, lost...)
+			r.settle(one, campaign.SettleVerdict, lost...)
 			two := second(r, id)
-			r.settle(one, SettleAnswer, accepted("a1"), accepted("a2"), unknown("unsaid")) // while the second request is in flight
+			r.settle(one, campaign.SettleAnswer, accepted("a1"), accepted("a2"), unknown("unsaid")) // while the second request is in flight
 			r.expect(id, "accepted accepted pending")
-			r.settle(two, SettleAnswer, accepted("b1"), unknown("unsaid"), accepted("b3"))
-			r.settle(one, SettleAnswer, accepted("a1"), accepted("a2"), accepted("a3")) // and after the second request
+			r.settle(two, campaign.SettleAnswer, accepted("b1"), unknown("unsaid"), accepted("b3"))
+			r.settle(one, campaign.SettleAnswer, accepted("a1"), accepted("a2"), accepted("a3")) // and after the second request
 			for i, want := range []string{"a1 b1", "a2 ", "b3 a3"} {
 				if row := r.rows(id)[i]; row.MessageID+" "+strings.Join(row.Resent, " ") != want {
 					r.Errorf("row %d has the ids %s %v, want %s", i+1, row.MessageID, row.Resent, want)
@@ -129,11 +131,11 @@ func TestResend(t *testing.T) {
 		}, "accepted accepted accepted"},
 		"a repeated settle changes nothing": {func(r *rig, id string) {
 			one := first(r, id)
-			for _, end := range []func(){func() {}, func() { r.settle(second(r, id), SettleVerdict, lost...) }} {
-				r.settle(one, SettleVerdict, lost...)
+			for _, end := range []func(){func() {}, func() { r.settle(second(r, id), campaign.SettleVerdict, lost...) }} {
+				r.settle(one, campaign.SettleVerdict, lost...)
 				end()
 				before := r.state(id)
-				r.settle(one, SettleVerdict, lost...)
+				r.settle(one, campaign.SettleVerdict, lost...)
 				if r.state(id) != before {
 					r.Error("the ledger changed, want no change")
 				}
@@ -141,7 +143,7 @@ func TestResend(t *testing.T) {
 		}, "unknown unknown unknown"},
 		"cancelled before the resend, it is unknown again": {func(r *rig, id string) {
 			one := first(r, id)
-			r.settle(one, SettleVerdict, lost...)
+			r.settle(one, campaign.SettleVerdict, lost...)
 			_, err := r.Cancel(r.Context(), id, "me")
 			r.ok(err)
 			if row := r.rows(id)[0]; row.Reason != "no_answer" || row.MessageUUID != one.IdempotencyKey.String() {
@@ -151,10 +153,10 @@ func TestResend(t *testing.T) {
 				r.Error("the campaign has not finished")
 			}
 			r.expect(id, "unknown unknown unknown")
-			r.settle(one, SettleAnswer, accepted("m1"), unknown("unsaid"), unknown("unsaid"))
+			r.settle(one, campaign.SettleAnswer, accepted("m1"), unknown("unsaid"), unknown("unsaid"))
 		}, "accepted unknown unknown"},
 		"expired before the resend, it is unknown again": {func(r *rig, id string) {
-			r.settle(first(r, id), SettleVerdict, lost...)
+			r.settle(first(r, id), campaign.SettleVerdict, lost...)
 			g := r.open(id, b, 0, 1)
 			r.travel(id, 2*time.Hour)
 			if c := r.tryClaim(id, b, g, noKey, long); c.Result != ClaimStopped || c.Doubt {
@@ -165,12 +167,12 @@ func TestResend(t *testing.T) {
 			one := first(r, id)
 			_, err := r.Cancel(r.Context(), id, "me")
 			r.ok(err)
-			if out := r.settle(one, SettleVerdict, lost...); !out.Done {
+			if out := r.settle(one, campaign.SettleVerdict, lost...); !out.Done {
 				r.Error("the campaign is not done")
 			}
 		}, "unknown unknown unknown"},
 		"cancelled during the second call, which was not sent": {func(r *rig, id string) {
-			r.settle(first(r, id), SettleVerdict, lost...)
+			r.settle(first(r, id), campaign.SettleVerdict, lost...)
 			two := second(r, id)
 			_, err := r.Cancel(r.Context(), id, "me")
 			r.ok(err)
@@ -186,42 +188,42 @@ func TestResend(t *testing.T) {
 			one := first(r, id)
 			_, err = r.Pause(r.Context(), id, "me")
 			r.ok(err)
-			r.settle(one, SettleVerdict, lost...)
+			r.settle(one, campaign.SettleVerdict, lost...)
 			g := r.open(id, b, 0, 1)
 			if c := r.tryClaim(id, b, g, noKey, long); c.Result != ClaimPaused {
 				r.Errorf("the claim got %q, want paused", c.Result)
 			}
 			_, err = r.Resume(r.Context(), id, "me")
 			r.ok(err)
-			r.settle(second(r, id), SettleAnswer, repeat(3, accepted("m"))...)
+			r.settle(second(r, id), campaign.SettleAnswer, repeat(3, accepted("m"))...)
 		}, "accepted accepted accepted"},
 		"the resend backs off": {func(r *rig, id string) {
-			_, err := r.Settle(r.Context(), first(r, id), lost, SettleVerdict, 1, time.Hour)
+			_, err := r.Settle(r.Context(), first(r, id), lost, campaign.SettleVerdict, 1, time.Hour)
 			r.ok(err)
 			if c := r.tryClaim(id, b, r.open(id, b, 0, 1), noKey, long); c.Result != ClaimLater {
 				r.Errorf("the claim got %q, want later", c.Result)
 			}
 			r.travel(id, time.Hour)
-			r.settle(second(r, id), SettleAnswer, repeat(3, accepted("m"))...)
+			r.settle(second(r, id), campaign.SettleAnswer, repeat(3, accepted("m"))...)
 		}, "accepted accepted accepted"},
 		"the halves of a resend are not resent again": {func(r *rig, id string) {
-			r.settle(first(r, id), SettleVerdict, lost...)
+			r.settle(first(r, id), campaign.SettleVerdict, lost...)
 			_, err := r.Split(r.Context(), second(r, id))
 			r.ok(err)
 			r.sound(id)
-			r.settle(resending(r.claim(id, b, 0, 2, noKey, long)), SettleVerdict, lost[:2]...)
-			r.settle(resending(r.claim(id, b, 0, 3, noKey, long)), SettleAnswer, notNow())
-			r.settle(resending(r.claim(id, b, 0, 4, noKey, long)), SettleVerdict, lost[:1]...)
+			r.settle(resending(r.claim(id, b, 0, 2, noKey, long)), campaign.SettleVerdict, lost[:2]...)
+			r.settle(resending(r.claim(id, b, 0, 3, noKey, long)), campaign.SettleAnswer, notNow())
+			r.settle(resending(r.claim(id, b, 0, 4, noKey, long)), campaign.SettleVerdict, lost[:1]...)
 		}, "unknown unknown unknown"},
 		"a retry by hand is one more submission": {func(r *rig, id string) {
-			r.settle(first(r, id), SettleVerdict, lost...)
-			r.settle(second(r, id), SettleVerdict, lost...)
+			r.settle(first(r, id), campaign.SettleVerdict, lost...)
+			r.settle(second(r, id), campaign.SettleVerdict, lost...)
 			n, err := r.Retry(r.Context(), id, "op", true, false)
 			if r.ok(err); n != 3 {
 				r.Errorf("Retry returned %d, want 3", n)
 			}
 			r.expect(id, "pending pending pending")
-			if out := r.settle(resending(r.claim(id, b, 0, 2, noKey, long)), SettleVerdict, lost...); !out.Done {
+			if out := r.settle(resending(r.claim(id, b, 0, 2, noKey, long)), campaign.SettleVerdict, lost...); !out.Done {
 				r.Error("the campaign is not done")
 			}
 		}, "unknown unknown unknown"},
@@ -235,17 +237,17 @@ func TestResend(t *testing.T) {
 				r.ok(r.rdb.RestoreReplace(r.Context(), openKey(id), 0, o).Err())
 			}
 			one := first(r, id)
-			r.settle(one, SettleVerdict, lost...)
+			r.settle(one, campaign.SettleVerdict, lost...)
 			two := second(r, id)
 			forget()
-			r.settle(one, SettleVerdict, lost...)
+			r.settle(one, campaign.SettleVerdict, lost...)
 			r.expect(id, "pending pending pending")
-			r.settle(two, SettleVerdict, lost...)
+			r.settle(two, campaign.SettleVerdict, lost...)
 			r.expect(id, "unknown unknown unknown")
 
 			forget()
-			r.settle(two, SettleVerdict, lost...) // settled before the first request
-			r.settle(one, SettleVerdict, lost...)
+			r.settle(two, campaign.SettleVerdict, lost...) // settled before the first request
+			r.settle(one, campaign.SettleVerdict, lost...)
 		}, "unknown unknown unknown"},
 	}
 	r := newRig(t)
@@ -253,7 +255,7 @@ func TestResend(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			sub := &rig{TB: t, rdb: r.rdb, Ledger: r.Ledger}
 			id := strings.ReplaceAll(nameID(name), ":", "")
-			sub.sendingSpec(id, Spec{ExpiresAt: time.Now().Add(90 * time.Minute)}, []int{3})
+			sub.sendingSpec(id, campaign.Spec{ExpiresAt: time.Now().Add(90 * time.Minute)}, []int{3})
 			c.do(sub, id)
 			sub.expect(id, c.want)
 		})
@@ -266,8 +268,8 @@ func TestAResendIsWatched(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.sending("c", []int{2, 1})
-	r.settle(r.claim("c", "0.0", 0, 0, noKey, long), SettleAnswer, repeat(2, accepted("m"))...)
-	r.settle(resending(r.claim("c", "0.0", 1, 0, noKey, long)), SettleVerdict, unknown("no_answer"))
+	r.settle(r.claim("c", "0.0", 0, 0, noKey, long), campaign.SettleAnswer, repeat(2, accepted("m"))...)
+	r.settle(resending(r.claim("c", "0.0", 1, 0, noKey, long)), campaign.SettleVerdict, unknown("no_answer"))
 	r.expect("c", "accepted accepted pending")
 	due, err := r.DueBatches(t.Context(), "c", time.Now().Add(time.Minute))
 	if r.ok(err); len(due) != 1 || due[0].Batch != "0.0" {

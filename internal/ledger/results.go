@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tuma-sms/tuma/internal/campaign"
 	"github.com/tuma-sms/tuma/sms"
 )
 
@@ -17,7 +18,7 @@ type Row struct {
 	Row    int    // row in the upload, from 1
 	Input  string // the number as uploaded
 	MSISDN sms.MSISDN
-	Record
+	campaign.Record
 	Account     string
 	MessageUUID string
 	Segments    int // segments of one message; 0 if nothing was submitted
@@ -46,7 +47,7 @@ func (l *Ledger) results(ctx context.Context, id string, after int, yield func(R
 	if err != nil {
 		return err
 	}
-	if sum.State == Uploading {
+	if sum.State == campaign.Uploading {
 		return nil
 	}
 	pages, err := l.rdb.HGet(ctx, ledgerKey(id), "pg").Int()
@@ -82,7 +83,7 @@ func (l *Ledger) results(ctx context.Context, id string, after int, yield func(R
 				return err
 			}
 			row.Input = input
-			if row.MSISDN == 0 && row.Status == Skipped && row.Reason != ReasonInvalidNumber {
+			if row.MSISDN == 0 && row.Status == campaign.Skipped && row.Reason != campaign.ReasonInvalidNumber {
 				row.MSISDN = readAgain(input, country)
 			}
 			if !yield(row, nil) {
@@ -103,7 +104,7 @@ func readAgain(input, country string) sms.MSISDN {
 	return m
 }
 
-func (l *Ledger) skipped(ctx context.Context, id string, page Page) ([]SkippedRecipient, error) {
+func (l *Ledger) skipped(ctx context.Context, id string, page campaign.Page) ([]campaign.SkippedRecipient, error) {
 	got, err := l.rdb.HMGet(ctx, ledgerKey(id), "k"+strconv.Itoa(page.Number)).Result()
 	if err != nil {
 		return nil, fmt.Errorf("read results of %s: %w", id, err)
@@ -119,14 +120,14 @@ func (l *Ledger) skipped(ctx context.Context, id string, page Page) ([]SkippedRe
 }
 
 // rowOf returns the result of a row, from the skipped recipients or from the batches.
-func rowOf(ctx context.Context, n int, left *[]SkippedRecipient, found *rowIndex) (Row, error) {
+func rowOf(ctx context.Context, n int, left *[]campaign.SkippedRecipient, found *rowIndex) (Row, error) {
 	for len(*left) > 0 && (*left)[0].Row < n {
 		*left = (*left)[1:]
 	}
 	if len(*left) > 0 && (*left)[0].Row == n {
 		x := (*left)[0]
 		*left = (*left)[1:]
-		return Row{Row: n, Record: Record{Status: Skipped, Reason: x.Reason, Code: x.Code}}, nil
+		return Row{Row: n, Record: campaign.Record{Status: campaign.Skipped, Reason: x.Reason, Code: x.Code}}, nil
 	}
 	row, ok, err := found.find(ctx, n)
 	if err != nil || ok {
@@ -136,8 +137,8 @@ func rowOf(ctx context.Context, n int, left *[]SkippedRecipient, found *rowIndex
 }
 
 func skipIfStopped(r Row, stopped string) Row {
-	if stopped != "" && r.Status == Pending {
-		r.Status, r.Reason = Skipped, stopped
+	if stopped != "" && r.Status == campaign.Pending {
+		r.Status, r.Reason = campaign.Skipped, stopped
 	}
 	return r
 }
@@ -151,12 +152,6 @@ type source struct {
 	early map[int]Row
 	last  int
 }
-
-// CarryRows is the most rows for which planning carries a recipient on. It does so to let
-// recipients with the same body share a call. Batches of a stream are out of row order by at most
-// CarryRows rows and one page. A later release may lower CarryRows only if it keeps the present
-// value for campaigns that this release has planned.
-const CarryRows = 5000
 
 func (s *source) nextRow(n int) (Row, bool, error) {
 	if s.early != nil {
@@ -184,7 +179,7 @@ func (s *source) nextRow(n int) (Row, bool, error) {
 
 // nextEarlyRow is nextRow for batches that may hold rows before those of earlier batches.
 func (s *source) nextEarlyRow(n int) (Row, bool, error) {
-	for s.next != nil && s.last < n+CarryRows+MaxPageRows {
+	for s.next != nil && s.last < n+campaign.CarryRows+campaign.MaxPageRows {
 		rows, err, ok := s.next()
 		if err != nil {
 			return Row{}, false, err
@@ -212,7 +207,7 @@ func (l *Ledger) batchRows(ctx context.Context, id string, stream int, r *rowRea
 				yield(nil, err)
 				return
 			}
-			if !slices.ContainsFunc(b.To, func(p Planned) bool { return p.Row > r.after }) {
+			if !slices.ContainsFunc(b.To, func(p campaign.Planned) bool { return p.Row > r.after }) {
 				continue
 			}
 			rows, err := l.sortedRows(ctx, id, b, r)
@@ -229,7 +224,7 @@ func (l *Ledger) batchRows(ctx context.Context, id string, stream int, r *rowRea
 
 // rowReading holds what is needed to read the rows of any batch of a campaign.
 type rowReading struct {
-	snapshot     PlanSnapshot
+	snapshot     campaign.PlanSnapshot
 	segments     int // segments of a message of a plain campaign
 	stopped      string
 	after        int // rows up to this one are not wanted
@@ -247,7 +242,7 @@ func (l *Ledger) rowsAt(ctx context.Context, id string, b *Batch, r *rowReading)
 		return nil, fmt.Errorf("read results of %s: %w", id, err)
 	}
 	for i := range rows {
-		if rows[i].Status != Skipped || rows[i].Reason != ReasonOptedOut { // like recipients that planning skipped, they belong to no account
+		if rows[i].Status != campaign.Skipped || rows[i].Reason != campaign.ReasonOptedOut { // like recipients that planning skipped, they belong to no account
 			rows[i].Account = stream.Account.Name
 		}
 	}
@@ -287,8 +282,8 @@ func (l *Ledger) rowsOf(ctx context.Context, id string, b *Batch, segments int, 
 			r := records[i]
 			rows = append(rows, Row{Row: to.Row, MSISDN: to.MSISDN, Record: r})
 			in, parts = append(in, find(k, r.Generation)), append(parts, each)
-			if r.before != nil {
-				before = append(before, find(k, r.before.Generation))
+			if r.Before != nil {
+				before = append(before, find(k, r.Before.Generation))
 			} else {
 				before = append(before, in[len(in)-1])
 			}
@@ -307,14 +302,14 @@ func (l *Ledger) rowsOf(ctx context.Context, id string, b *Batch, segments int, 
 		}
 	}
 	for i := range rows {
-		if rows[i].Status == Skipped && !rows[i].moved {
+		if rows[i].Status == campaign.Skipped && !rows[i].Moved {
 			continue // later submissions of their generation did not include them
 		}
 		s := submissions[in[i]]
-		if stopped != "" && !s.inFlight && rows[i].Status == Pending && rows[i].before != nil {
+		if stopped != "" && !s.inFlight && rows[i].Status == campaign.Pending && rows[i].Before != nil {
 			// The campaign was stopped before the retry was claimed, so the recipient is still
 			// unknown.
-			s, rows[i].Record = submissions[before[i]], *rows[i].before
+			s, rows[i].Record = submissions[before[i]], *rows[i].Before
 		}
 		if s.uuid != "" {
 			rows[i].MessageUUID, rows[i].UpdatedAt, rows[i].Segments = s.uuid, s.at, parts[i]
@@ -343,7 +338,7 @@ func parseSubmission(record string) (submission, error) {
 	case len(f) >= 14 && isGeneration(f):
 		short, at, s.inFlight = f[9], f[3], f[0] != "r"
 	default:
-		return s, errRecord
+		return s, campaign.ErrRecord
 	}
 	if short == "-" {
 		return s, nil

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/tuma-sms/tuma/internal/campaign"
 	"github.com/tuma-sms/tuma/sms"
 )
 
@@ -164,7 +165,7 @@ func (l *Ledger) FinishRetry(ctx context.Context, id, record string) error {
 	var token, op, batch string
 	var unknown, rejected, count int
 	if _, err := fmt.Sscan(record, &token, &op, &unknown, &rejected, &batch, &count); err != nil {
-		return unreadable(id, "rt", record, errRecord)
+		return unreadable(id, "rt", record, campaign.ErrRecord)
 	}
 	_, err := l.retrySteps(ctx, id, op, batch)
 	if errors.Is(err, ErrBusy) {

@@ -7,15 +7,17 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/tuma-sms/tuma/internal/campaign"
 )
 
 // ended creates a finished campaign of two batches: its rows are accepted, unknown, rejected |
 // unknown.
-func (r *rig) ended(id string, spec Spec) {
+func (r *rig) ended(id string, spec campaign.Spec) {
 	r.Helper()
 	r.sendingSpec(id, spec, []int{3}, []int{1})
-	r.settle(r.claim(id, "0.0", 0, 0, keyed, long), SettleAnswer, accepted("m1"), unknown("unsaid"), rejected("bad_number"))
-	r.settle(r.claim(id, "0.1", 0, 0, keyed, long), SettleVerdict, unknown("no_answer"))
+	r.settle(r.claim(id, "0.0", 0, 0, keyed, long), campaign.SettleAnswer, accepted("m1"), unknown("unsaid"), rejected("bad_number"))
+	r.settle(r.claim(id, "0.1", 0, 0, keyed, long), campaign.SettleVerdict, unknown("no_answer"))
 	r.expect(id, "accepted unknown rejected unknown")
 }
 
@@ -34,14 +36,14 @@ func TestRetryPutsBackWhatIsAskedFor(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			r := &rig{TB: t, rdb: r.rdb, Ledger: r.Ledger}
-			r.ended(name, Spec{})
+			r.ended(name, campaign.Spec{})
 			for range 2 { // repeating the operation changes nothing
 				if n, err := r.Retry(t.Context(), name, "op", c.unknown, c.rejected); err != nil || n != c.count {
 					t.Errorf("retry returned %d, %v; want %d", n, err, c.count)
 				}
 				r.expect(name, c.want)
 			}
-			if s := r.summary(name); s.State != Sending || !s.FinishedAt.IsZero() {
+			if s := r.summary(name); s.State != campaign.Sending || !s.FinishedAt.IsZero() {
 				t.Errorf("state is %s, finished %v; want sending and not finished", s.State, s.FinishedAt)
 			}
 			due, err := r.DueBatches(t.Context(), name, time.Now().Add(time.Minute))
@@ -55,15 +57,15 @@ func TestRetryPutsBackWhatIsAskedFor(t *testing.T) {
 func TestRetryIsRefused(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	r.enqueue("planning", Spec{}, 2)
+	r.enqueue("planning", campaign.Spec{}, 2)
 	r.sending("nothing", []int{1})
-	r.settle(r.claim("nothing", "0.0", 0, 0, keyed, long), SettleAnswer, accepted("m"))
-	r.ended("expired", Spec{ExpiresAt: time.Now().Add(time.Hour)})
+	r.settle(r.claim("nothing", "0.0", 0, 0, keyed, long), campaign.SettleAnswer, accepted("m"))
+	r.ended("expired", campaign.Spec{ExpiresAt: time.Now().Add(time.Hour)})
 	r.travel("expired", 2*time.Hour)
 	r.sending("cancelled", []int{1})
 	_, err := r.Cancel(t.Context(), "cancelled", "me")
 	r.ok(err)
-	r.ended("busy", Spec{})
+	r.ended("busy", campaign.Spec{})
 	_, err = r.run(t.Context(), retryOpenScript, "busy", nil, scriptArgs(retryOpenArgs{Token: "another", Unknown: true, Rejected: true})...)
 	r.ok(err)
 	for id, want := range map[string]error{"planning": ErrPlanning, "nothing": ErrNothingToRetry, "expired": ErrStopped, "cancelled": ErrStopped,
@@ -84,7 +86,7 @@ func TestRetryIsRefused(t *testing.T) {
 func TestRetryWhoseCallerDiesIsFinishedOnce(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	r.ended("c", Spec{})
+	r.ended("c", campaign.Spec{})
 	out, err := r.run(t.Context(), retryOpenScript, "c", nil, scriptArgs(retryOpenArgs{Token: "op", Unknown: true})...)
 	r.ok(err)
 	_, err = r.run(t.Context(), retryStepScript, "c", nil, append(scriptArgs(retryStepArgs{Operation: out[1], Batch: out[2]}), 3)...)
@@ -96,7 +98,7 @@ func TestRetryWhoseCallerDiesIsFinishedOnce(t *testing.T) {
 	}
 	// All reopened recipients are settled before the retry is complete: the campaign is not done
 	// yet.
-	if out := r.settle(r.claim("c", "0.0", 0, 1, keyed, long), SettleAnswer, accepted("m2")); out.Done {
+	if out := r.settle(r.claim("c", "0.0", 0, 1, keyed, long), campaign.SettleAnswer, accepted("m2")); out.Done {
 		t.Error("done in the middle of a retry")
 	}
 	r.ok(r.FinishRetry(t.Context(), "c", record))
@@ -119,11 +121,11 @@ func TestRetryWhoseLastRecipientsWereSettledMeanwhileEnds(t *testing.T) {
 	r := newRig(t)
 	r.sending("c", []int{1}, []int{1})
 	late := r.claim("c", "0.0", 0, 0, noKey, lapsed)
-	r.settle(r.tryClaim("c", "0.0", r.open("c", "0.0", 0, 0), noKey, long), SettleAbandon, unknown("no_key"))
-	r.settle(r.claim("c", "0.1", 0, 0, noKey, long), SettleAnswer, accepted("m2"))
+	r.settle(r.tryClaim("c", "0.0", r.open("c", "0.0", 0, 0), noKey, long), campaign.SettleAbandon, unknown("no_key"))
+	r.settle(r.claim("c", "0.1", 0, 0, noKey, long), campaign.SettleAnswer, accepted("m2"))
 	out, err := r.run(t.Context(), retryOpenScript, "c", nil, scriptArgs(retryOpenArgs{Token: "op", Unknown: true})...)
 	r.ok(err)
-	r.settle(late, SettleAnswer, accepted("m1"))
+	r.settle(late, campaign.SettleAnswer, accepted("m1"))
 	r.sound("c")
 	n, err := r.retrySteps(t.Context(), "c", out[1], out[2])
 	if err != nil || n != 0 {
@@ -146,7 +148,7 @@ func TestStoppingARetryLeavesUnknownWhatWasUnknown(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := &rig{TB: t, rdb: r.rdb, Ledger: r.Ledger}
-			r.ended(name, Spec{ExpiresAt: time.Now().Add(time.Hour)})
+			r.ended(name, campaign.Spec{ExpiresAt: time.Now().Add(time.Hour)})
 			was := r.rows(name)
 			_, err := r.Retry(t.Context(), name, "op", true, true)
 			r.ok(err)
@@ -171,10 +173,10 @@ func TestRetryOfAnUnknownThatIsRefusedForNowKeepsItsPast(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.sending("c", []int{2})
-	r.settle(r.claim("c", "0.0", 0, 0, noKey, long), SettleVerdict, repeat(2, unknown("no_answer"))...)
+	r.settle(r.claim("c", "0.0", 0, 0, noKey, long), campaign.SettleVerdict, repeat(2, unknown("no_answer"))...)
 	_, err := r.Retry(t.Context(), "c", "op", true, false)
 	r.ok(err)
-	r.settle(r.claim("c", "0.0", 0, 1, noKey, long), SettleAnswer, notNow(), notNow())
+	r.settle(r.claim("c", "0.0", 0, 1, noKey, long), campaign.SettleAnswer, notNow(), notNow())
 	r.sound("c")
 	_, err = r.Split(t.Context(), r.claim("c", "0.0", 0, 2, noKey, long))
 	r.ok(err)
@@ -190,7 +192,7 @@ func TestRetryOfAnUnknownThatIsRefusedForNowKeepsItsPast(t *testing.T) {
 func TestRetryStepsSaidAgain(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	r.ended("c", Spec{})
+	r.ended("c", campaign.Spec{})
 	step := func(op, batch string, calls ...any) []string {
 		t.Helper()
 		out, err := r.run(t.Context(), retryStepScript, "c", nil, append(scriptArgs(retryStepArgs{Operation: op, Batch: batch}), calls...)...)
@@ -230,7 +232,7 @@ func TestRetryStepsSaidAgain(t *testing.T) {
 func TestRetryIsCutShortByCancel(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	r.ended("c", Spec{})
+	r.ended("c", campaign.Spec{})
 	open, err := r.run(t.Context(), retryOpenScript, "c", nil, scriptArgs(retryOpenArgs{Token: "op", Unknown: true, Rejected: true})...)
 	r.ok(err)
 	_, err = r.Cancel(t.Context(), "c", "me")
@@ -252,15 +254,15 @@ func TestRetryOfARejectionAfterAnUnknownKeepsItsPast(t *testing.T) {
 	for name, code := range map[string]string{"short": "x", "long": strings.Repeat("x", 240)} {
 		r.sending(name, []int{1, 1})
 		first := r.claim(name, "0.0", 0, 0, noKey, long)
-		r.settle(first, SettleVerdict, Record{Status: Unknown, Reason: "no_answer", Code: code})
-		r.settle(r.claim(name, "0.0", 1, 0, noKey, long), SettleAnswer, rejected("bad_number"))
+		r.settle(first, campaign.SettleVerdict, campaign.Record{Status: campaign.Unknown, Reason: "no_answer", Code: code})
+		r.settle(r.claim(name, "0.0", 1, 0, noKey, long), campaign.SettleAnswer, rejected("bad_number"))
 		for op := range 3 {
 			_, err := r.Retry(t.Context(), name, strconv.Itoa(op), true, true)
 			r.ok(err)
 			r.sound(name)
-			r.settle(r.claim(name, "0.0", 0, op+1, noKey, long), SettleAnswer, Record{Status: Rejected, Reason: "blacklisted", Code: code})
+			r.settle(r.claim(name, "0.0", 0, op+1, noKey, long), campaign.SettleAnswer, campaign.Record{Status: campaign.Rejected, Reason: "blacklisted", Code: code})
 			r.expect(name, "rejected pending")
-			r.settle(r.claim(name, "0.0", 1, op+1, noKey, long), SettleAnswer, rejected("bad_number"))
+			r.settle(r.claim(name, "0.0", 1, op+1, noKey, long), campaign.SettleAnswer, rejected("bad_number"))
 		}
 		_, err := r.Retry(t.Context(), name, "last", true, true)
 		r.ok(err)

@@ -13,6 +13,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/redis/go-redis/v9"
 
+	"github.com/tuma-sms/tuma/internal/campaign"
 	"github.com/tuma-sms/tuma/internal/test/redistest"
 	"github.com/tuma-sms/tuma/sms"
 )
@@ -50,7 +51,7 @@ func (r *rig) ok(err error) {
 func number(row int) sms.MSISDN { return sms.MSISDN(254700000000 + row) }
 
 // enqueue uploads and commits n recipients.
-func (r *rig) enqueue(id string, spec Spec, n int) Receipt {
+func (r *rig) enqueue(id string, spec campaign.Spec, n int) Receipt {
 	r.Helper()
 	if spec.Body == "" {
 		spec.Body = "Habari"
@@ -68,10 +69,10 @@ func (r *rig) enqueue(id string, spec Spec, n int) Receipt {
 // startPlan starts planning for accounts named a0, a1, ….
 func (r *rig) startPlan(id string, accounts int) *Plan {
 	r.Helper()
-	p, err := r.StartPlan(r.Context(), id, func(Spec) (PlanSnapshot, error) {
-		f := PlanSnapshot{Country: "KE"}
+	p, err := r.StartPlan(r.Context(), id, func(campaign.Spec) (campaign.PlanSnapshot, error) {
+		f := campaign.PlanSnapshot{Country: "KE"}
 		for a := range accounts {
-			f.Accounts = append(f.Accounts, SnapshotAccount{Name: "a" + strconv.Itoa(a), MaxRecipients: 500, BatchSize: 500})
+			f.Accounts = append(f.Accounts, campaign.SnapshotAccount{Name: "a" + strconv.Itoa(a), MaxRecipients: 500, BatchSize: 500})
 		}
 		return f, nil
 	})
@@ -83,10 +84,10 @@ func (r *rig) startPlan(id string, accounts int) *Plan {
 }
 
 // run returns n recipients from row first on.
-func run(first, n int) []Planned {
-	out := make([]Planned, n)
+func run(first, n int) []campaign.Planned {
+	out := make([]campaign.Planned, n)
 	for i := range out {
-		out[i] = Planned{Row: first + i, MSISDN: number(first + i)}
+		out[i] = campaign.Planned{Row: first + i, MSISDN: number(first + i)}
 	}
 	return out
 }
@@ -95,19 +96,19 @@ func run(first, n int) []Planned {
 // sizes. All batches are handed out.
 func (r *rig) sending(id string, batches ...[]int) {
 	r.Helper()
-	r.sendingSpec(id, Spec{}, batches...)
+	r.sendingSpec(id, campaign.Spec{}, batches...)
 }
 
-func (r *rig) sendingSpec(id string, spec Spec, batches ...[]int) {
+func (r *rig) sendingSpec(id string, spec campaign.Spec, batches ...[]int) {
 	r.Helper()
-	page := PlannedPage{First: 1, OpenBatchLimits: map[int]int{0: 1000}}
+	page := campaign.PlannedPage{First: 1, OpenBatchLimits: map[int]int{0: 1000}}
 	row := 1
 	for _, calls := range batches {
 		n := 0
 		for _, c := range calls {
 			n += c
 		}
-		page.Batches = append(page.Batches, PlannedBatch{Calls: calls, To: run(row, n)})
+		page.Batches = append(page.Batches, campaign.PlannedBatch{Calls: calls, To: run(row, n)})
 		row += n
 	}
 	r.enqueue(id, spec, row-1)
@@ -166,19 +167,27 @@ func requestID(batch string, g *Generation, login string) uuid.UUID {
 	return uuid.NewSHA1(uuid.NameSpaceOID, b)
 }
 
-func (r *rig) settle(c *Claim, reason SettleReason, records ...Record) Settled {
+func (r *rig) settle(c *Claim, reason campaign.SettleReason, records ...campaign.Record) Settled {
 	r.Helper()
 	out, err := r.Settle(r.Context(), c, records, reason, 1, 0)
 	r.ok(err)
 	return out
 }
 
-func accepted(id string) Record     { return Record{Status: Accepted, MessageID: id} }
-func rejected(reason string) Record { return Record{Status: Rejected, Reason: reason} }
-func unknown(reason string) Record  { return Record{Status: Unknown, Reason: reason} }
-func notNow() Record                { return Record{Status: Pending, Reason: "busy"} }
-func notSent() Record               { return Record{Status: Pending, Reason: ReasonNotSent} }
-func repeat(n int, r Record) (all []Record) {
+func accepted(id string) campaign.Record {
+	return campaign.Record{Status: campaign.Accepted, MessageID: id}
+}
+func rejected(reason string) campaign.Record {
+	return campaign.Record{Status: campaign.Rejected, Reason: reason}
+}
+func unknown(reason string) campaign.Record {
+	return campaign.Record{Status: campaign.Unknown, Reason: reason}
+}
+func notNow() campaign.Record { return campaign.Record{Status: campaign.Pending, Reason: "busy"} }
+func notSent() campaign.Record {
+	return campaign.Record{Status: campaign.Pending, Reason: campaign.ReasonNotSent}
+}
+func repeat(n int, r campaign.Record) (all []campaign.Record) {
 	for range n {
 		all = append(all, r)
 	}
@@ -287,13 +296,13 @@ func travel(ctx context.Context, rdb *redis.Client, id string, d time.Duration) 
 }
 
 // carried returns carried-over recipients of a plain campaign, by stream.
-func carried(streams ...[]Planned) (out [][]Call) {
+func carried(streams ...[]campaign.Planned) (out [][]campaign.Call) {
 	for _, to := range streams {
 		if len(to) == 0 {
 			out = append(out, nil)
 			continue
 		}
-		out = append(out, []Call{{To: to}})
+		out = append(out, []campaign.Call{{To: to}})
 	}
 	return out
 }

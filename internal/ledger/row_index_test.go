@@ -6,37 +6,39 @@ import (
 	"reflect"
 	"slices"
 	"testing"
+
+	"github.com/tuma-sms/tuma/internal/campaign"
 )
 
 // Batches may have rows out of the order of the upload: their recipients waited for others with the
 // same text, or came from another account.
 func TestResultsOfBatchesInNoOrder(t *testing.T) {
 	t.Parallel()
-	for name, spec := range map[string]Spec{"plain": {}, "own texts": {Fields: []string{"name"}}} {
+	for name, spec := range map[string]campaign.Spec{"plain": {}, "own texts": {Fields: []string{"name"}}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r := newRig(t)
-			const n = 2 * MaxPageRows
+			const n = 2 * campaign.MaxPageRows
 			r.enqueue("c", spec, n)
 			p := r.startPlan("c", 2)
 			order := rand.New(rand.NewPCG(3, 7)).Perm(n)
 			left := map[int]bool{}
 			for page, err := range r.ReadPages(t.Context(), "c", 0, p.Pages, 1) {
 				r.ok(err)
-				out := PlannedPage{Page: page.Number, First: page.First, OpenBatchLimits: map[int]int{0: 100, 1: 100}}
+				out := campaign.PlannedPage{Page: page.Number, First: page.First, OpenBatchLimits: map[int]int{0: 100, 1: 100}}
 				for i := range page.Inputs {
 					if row := page.First + i; row%97 == 0 {
 						left[row] = true
-						out.Skipped = append(out.Skipped, SkippedRecipient{Row: row, Reason: ReasonDuplicate})
+						out.Skipped = append(out.Skipped, campaign.SkippedRecipient{Row: row, Reason: campaign.ReasonDuplicate})
 					}
 				}
 				if page.Number+1 == p.Pages {
 					// All planned recipients are in the batches of the last page, in any order.
 					order = slices.DeleteFunc(order, func(i int) bool { return left[i+1] })
 					for k, some := range slices.Collect(slices.Chunk(order, 37)) {
-						b := PlannedBatch{Stream: k % 2, Calls: []int{len(some)}}
+						b := campaign.PlannedBatch{Stream: k % 2, Calls: []int{len(some)}}
 						for _, i := range some {
-							b.To = append(b.To, Planned{Row: i + 1, MSISDN: number(i + 1)})
+							b.To = append(b.To, campaign.Planned{Row: i + 1, MSISDN: number(i + 1)})
 						}
 						if len(spec.Fields) > 0 {
 							b.Bodies = []string{fmt.Sprint("Habari ", k)}
@@ -47,7 +49,7 @@ func TestResultsOfBatchesInNoOrder(t *testing.T) {
 				_, _, err := p.CommitPage(t.Context(), NewToken(), out)
 				r.ok(err)
 			}
-			r.settle(r.claim("c", "1.3", 0, 0, keyed, long), SettleAnswer, repeat(37, accepted("m"))...)
+			r.settle(r.claim("c", "1.3", 0, 0, keyed, long), campaign.SettleAnswer, repeat(37, accepted("m"))...)
 			var rows []Row
 			for row, err := range r.Results(t.Context(), "c") {
 				r.ok(err)
@@ -58,17 +60,17 @@ func TestResultsOfBatchesInNoOrder(t *testing.T) {
 			}
 			taken := 0
 			for i, row := range rows {
-				if row.Row != i+1 || row.MSISDN != number(i+1) || left[i+1] != (row.Status == Skipped) || !left[i+1] && row.Account == "" {
+				if row.Row != i+1 || row.MSISDN != number(i+1) || left[i+1] != (row.Status == campaign.Skipped) || !left[i+1] && row.Account == "" {
 					t.Fatalf("row %d is %+v, want its number, and an account unless it is skipped", i+1, row)
 				}
-				if row.Status == Accepted {
+				if row.Status == campaign.Accepted {
 					taken++
 				}
 			}
 			if taken != 37 {
 				t.Errorf("%d rows are accepted, want 37", taken)
 			}
-			for _, after := range []int{1, 500, MaxPageRows, n - 1, n} {
+			for _, after := range []int{1, 500, campaign.MaxPageRows, n - 1, n} {
 				var rest []Row
 				for row, err := range r.ResultsAfter(t.Context(), "c", after) {
 					r.ok(err)

@@ -12,6 +12,7 @@ import (
 	"github.com/redis/go-redis/v9"
 	"pgregory.net/rapid"
 
+	"github.com/tuma-sms/tuma/internal/campaign"
 	"github.com/tuma-sms/tuma/internal/test/redistest"
 )
 
@@ -53,8 +54,8 @@ func sequences(t *testing.T, forgetful bool) {
 
 func newDriver(rt *rapid.T, rdb *redis.Client, id string) *driver {
 	ctx := context.Background()
-	d := &driver{rt: rt, ctx: ctx, id: id, uuids: map[string]string{}, mostKnown: map[int]Status{}, retried: map[int]int{}, noKey: map[string]bool{}, maybe: map[int]int{},
-		gw: &gateway{rt: rt, known: map[string]map[int]Record{}, taken: map[int]int{}}}
+	d := &driver{rt: rt, ctx: ctx, id: id, uuids: map[string]string{}, mostKnown: map[int]campaign.Status{}, retried: map[int]int{}, noKey: map[string]bool{}, maybe: map[int]int{},
+		gw: &gateway{rt: rt, known: map[string]map[int]campaign.Record{}, taken: map[int]int{}}}
 	// A separate client, so that the hook is gone once this client is closed.
 	d.rdb = redis.NewClient(&redis.Options{Addr: rdb.Options().Addr})
 	rt.Cleanup(func() { _ = d.rdb.Close() })
@@ -132,11 +133,11 @@ func (d *driver) check() {
 func (d *driver) checkRow(row Row) {
 	r := d.m.rows[row.Row-1]
 	want, reason := d.m.shown(r)
-	if row.Status != want || want == Skipped && row.Reason != reason {
+	if row.Status != want || want == campaign.Skipped && row.Reason != reason {
 		d.rt.Errorf("row %d is %s (%s), want %s (%s)", row.Row, row.Status, row.Reason, want, reason)
 		return
 	}
-	if want >= Accepted && want <= Undelivered {
+	if want >= campaign.Accepted && want <= campaign.Undelivered {
 		var ids []string
 		for _, s := range r.sent {
 			ids = append(ids, s.id)
@@ -149,14 +150,14 @@ func (d *driver) checkRow(row Row) {
 	if g := d.m.gens[r.from]; under == "" && g != nil {
 		under = g.uuid
 	}
-	if (want == Accepted || want == Rejected) && row.MessageUUID != under {
+	if (want == campaign.Accepted || want == campaign.Rejected) && row.MessageUUID != under {
 		d.rt.Errorf("row %d was submitted under %q, want %q", row.Row, row.MessageUUID, under)
 	}
 	d.checkKnowledge(row)
 	d.checkTruth(row, r)
 }
 
-var knowledge = map[Status]int{Pending: 0, Unknown: 1, Rejected: 2, Skipped: 2, Accepted: 3, Delivered: 4, Undelivered: 4}
+var knowledge = map[campaign.Status]int{campaign.Pending: 0, campaign.Unknown: 1, campaign.Rejected: 2, campaign.Skipped: 2, campaign.Accepted: 3, campaign.Delivered: 4, campaign.Undelivered: 4}
 
 // checkKnowledge checks I4: knowledge only grows.
 func (d *driver) checkKnowledge(row Row) {
@@ -180,21 +181,21 @@ func (d *driver) checkTruth(row Row, r *modelRow) {
 		d.rt.Errorf("I2, I3: row %d was accepted %d times by the gateways, want at most %d", row.Row, taken, most)
 	}
 	switch row.Status {
-	case Accepted:
+	case campaign.Accepted:
 		if taken < 1+len(row.Resent) {
 			d.rt.Errorf("row %d is accepted with %d resent ids, but the gateways accepted it only %d times", row.Row, len(row.Resent), taken)
 		}
-	case Rejected:
+	case campaign.Rejected:
 		// After a retry or a resend of an unknown recipient, the status is about the new
 		// submission.
 		if taken > 0 && d.retried[row.Row] == 0 && r.before == nil {
 			d.rt.Errorf("row %d is rejected, but the gateways accepted it %d times", row.Row, taken)
 		}
-	case Skipped:
+	case campaign.Skipped:
 		if taken > 0 {
 			d.rt.Errorf("row %d is skipped (%s), but the gateways accepted it %d times", row.Row, row.Reason, taken)
 		}
-	case Pending:
+	case campaign.Pending:
 		if g := d.m.gens[r.from]; taken > 0 && !g.inFlight() && d.retried[row.Row] == 0 && r.before == nil {
 			d.rt.Errorf("row %d is pending and not in flight, but the gateways accepted it %d times", row.Row, taken)
 		}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"github.com/tuma-sms/tuma/internal/campaign"
 )
 
 // Settled is the result of ending a claim.
@@ -18,37 +20,13 @@ type Settled struct {
 	Stale bool
 }
 
-// SettleReason is what the outcomes of a settle are based on.
-type SettleReason string
-
-// The reasons of a settle.
-const (
-	// SettleAnswer: the gateway answered about these recipients.
-	SettleAnswer SettleReason = "answer"
-	// SettlePartial: the gateway answered, but not about all recipients. Recipients that are
-	// Unknown in the records stay doubtful, and may be submitted again under the same idempotency
-	// key.
-	SettlePartial SettleReason = "partial"
-	// SettleSpared: the gateway answered about these recipients, but refused some of them because of
-	// the account or the campaign. Those are Pending in the records that settle the call, and the
-	// call does not count as an attempt for them.
-	SettleSpared SettleReason = "spared"
-	// SettleVerdict: Tuma's own conclusion from an error or a missing answer.
-	SettleVerdict SettleReason = "verdict"
-	// SettleLookup: the answer of a call or a lookup in the gateway's list. Recipients that are
-	// Unknown in the records stay doubtful, and are looked up in the gateway's list after retryIn.
-	SettleLookup SettleReason = "looked"
-	// SettleAbandon: a doubtful generation that will not be submitted again.
-	SettleAbandon SettleReason = "abandon"
-)
-
 // settleArgs are the arguments of settle.lua.
 type settleArgs struct {
 	Token, Batch                string
 	Call, Generation, CallSize  int
 	Positions                   string
 	Records                     []byte
-	Reason                      SettleReason
+	Reason                      campaign.SettleReason
 	OpenBatchLimit              int
 	BackOff                     time.Duration
 	Segments                    int
@@ -68,7 +46,7 @@ const retryLaterStatus = 7
 //
 // If the claim has Resend, recipients that are Unknown and were not before are submitted once more.
 // segments is the number of segments of one message.
-func (l *Ledger) Settle(ctx context.Context, c *Claim, records []Record, reason SettleReason, segments int, retryIn time.Duration) (Settled, error) {
+func (l *Ledger) Settle(ctx context.Context, c *Claim, records []campaign.Record, reason campaign.SettleReason, segments int, retryIn time.Duration) (Settled, error) {
 	if len(records) != len(c.gen.To) {
 		return Settled{}, fmt.Errorf("settle %s %s: %d records for %d recipients", c.id, c.batch, len(records), len(c.gen.To))
 	}
@@ -76,13 +54,13 @@ func (l *Ledger) Settle(ctx context.Context, c *Claim, records []Record, reason 
 	var counts [7]int
 	longest := retryIn
 	for _, r := range records {
-		if r.Status > Undelivered {
+		if r.Status > campaign.Undelivered {
 			return Settled{}, fmt.Errorf("settle %s %s: a call cannot end as %s", c.id, c.batch, r.Status)
 		}
 		r.Generation = c.gen.Number
 		counts[r.Status]++
 		at := len(blob)
-		if blob = appendRecord(blob, r); r.Status == Pending && r.RetryIn > retryIn {
+		if blob = appendRecord(blob, r); r.Status == campaign.Pending && r.RetryIn > retryIn {
 			blob[at] = retryLaterStatus
 			longest = max(longest, r.RetryIn)
 		}
@@ -90,7 +68,7 @@ func (l *Ledger) Settle(ctx context.Context, c *Claim, records []Record, reason 
 	out, err := l.run(ctx, settleScript, c.id, nil, scriptArgs(settleArgs{
 		Token: c.Token, Batch: c.batch, Call: c.gen.Call, Generation: c.gen.Number, CallSize: c.gen.CallSize,
 		Positions: c.gen.positions, Records: blob, Reason: reason, OpenBatchLimit: c.openBatchLimit, BackOff: retryIn, Segments: segments,
-		Accepted: counts[Accepted], Rejected: counts[Rejected], Unknown: counts[Unknown],
+		Accepted: counts[campaign.Accepted], Rejected: counts[campaign.Rejected], Unknown: counts[campaign.Unknown],
 		MayResend: c.resend, PatientBackOff: longest, Lookups: c.lookupsBefore(),
 	})...)
 	if err == nil && (out[0] == "forward" || out[0] == "lost") {

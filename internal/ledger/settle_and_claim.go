@@ -4,6 +4,8 @@ import (
 	"context"
 	"strings"
 	"time"
+
+	"github.com/tuma-sms/tuma/internal/campaign"
 )
 
 // SettleAndClaim settles a claim whose recipients were all accepted, one record each, in order, and
@@ -15,7 +17,7 @@ import (
 // returned with the error. It calls Settle for the old claim, which is safe if the claim was
 // settled already. Then it calls Release for the new claim, whether or not the new claim was
 // granted.
-func (l *Ledger) SettleAndClaim(ctx context.Context, c *Claim, records []Record, segments int, r ClaimRequest) (next *Claim, ok bool, err error) {
+func (l *Ledger) SettleAndClaim(ctx context.Context, c *Claim, records []campaign.Record, segments int, r ClaimRequest) (next *Claim, ok bool, err error) {
 	if err := r.check(); err != nil {
 		return nil, false, err
 	}
@@ -60,7 +62,7 @@ type nextArgs struct {
 
 // canSettleAndClaim reports whether settle_and_claim.lua can handle a settle and a claim, as far as
 // the caller's data show.
-func canSettleAndClaim(c *Claim, records []Record, r ClaimRequest) bool {
+func canSettleAndClaim(c *Claim, records []campaign.Record, r ClaimRequest) bool {
 	g := r.Gen
 	if c.Result != ClaimGranted || c.Doubt || c.id != r.ID || c.batch != r.Batch || c.gen.Number != 0 || c.gen.positions != "" || len(records) != c.gen.CallSize {
 		return false
@@ -69,7 +71,7 @@ func canSettleAndClaim(c *Claim, records []Record, r ClaimRequest) bool {
 		return false
 	}
 	for _, x := range records {
-		if x.Status != Accepted || x.Generation != 0 {
+		if x.Status != campaign.Accepted || x.Generation != 0 {
 			return false
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tuma-sms/tuma/internal/campaign"
 	"github.com/tuma-sms/tuma/internal/test/redistest"
 )
 
@@ -31,9 +32,9 @@ func TestNextIsASettleAndAClaim(t *testing.T) {
 			var states []string
 			for _, together := range []bool{false, true} {
 				r.ok(r.rdb.FlushAll(t.Context()).Err())
-				r.enqueue("c", Spec{}, 7)
-				page := PlannedPage{First: 1, OpenBatchLimits: map[int]int{0: 9, 1: 9}, Batches: []PlannedBatch{{Calls: []int{2, 3, 1}, To: run(1, 6)}}}
-				page.Batches = append(page.Batches, PlannedBatch{Stream: streams - 1, Calls: []int{1}, To: run(7, 1)})
+				r.enqueue("c", campaign.Spec{}, 7)
+				page := campaign.PlannedPage{First: 1, OpenBatchLimits: map[int]int{0: 9, 1: 9}, Batches: []campaign.PlannedBatch{{Calls: []int{2, 3, 1}, To: run(1, 6)}}}
+				page.Batches = append(page.Batches, campaign.PlannedBatch{Stream: streams - 1, Calls: []int{1}, To: run(7, 1)})
 				_, _, err := r.startPlan("c", streams).CommitPage(t.Context(), "planner token", page)
 				r.ok(err)
 				c := r.claim("c", "0.0", 0, 0, keyed, long)
@@ -46,7 +47,7 @@ func TestNextIsASettleAndAClaim(t *testing.T) {
 						t.Errorf("the next claim is %+v, %t; want it granted, with equal times", next, ok)
 					}
 				} else {
-					r.settle(c, SettleAnswer, repeat(2, accepted("0191d7a0-0000-7000-8000-000000000001"))...)
+					r.settle(c, campaign.SettleAnswer, repeat(2, accepted("0191d7a0-0000-7000-8000-000000000001"))...)
 					next = r.claim("c", "0.0", 1, 0, keyed, long)
 				}
 				named := strings.NewReplacer("1.0:1 0.0:1", "0.0:1 1.0:1", c.Token, "<c>", c.Token[:6], "<c>", next.Token, "<next>", r.rdb.HGet(t.Context(), ledgerKey("c"), "up").Val(), "<upload>")
@@ -91,7 +92,9 @@ func TestNextLeavesWhatIsNotSimple(t *testing.T) {
 		"closed": func(_ *rig, _ *Claim, _ *Generation, q *ClaimRequest) {
 			q.Open = []Span{{From: time.Now().Add(time.Hour), Until: time.Now().Add(2 * time.Hour)}}
 		},
-		"settled meanwhile": func(r *rig, c *Claim, _ *Generation, _ *ClaimRequest) { r.settle(c, SettleAnswer, accepted("m")) },
+		"settled meanwhile": func(r *rig, c *Claim, _ *Generation, _ *ClaimRequest) {
+			r.settle(c, campaign.SettleAnswer, accepted("m"))
+		},
 		"released": func(r *rig, c *Claim, _ *Generation, _ *ClaimRequest) {
 			_, err := r.Release(r.Context(), c, 0, false)
 			r.ok(err)
@@ -106,19 +109,19 @@ func TestNextLeavesWhatIsNotSimple(t *testing.T) {
 		},
 		"the next is claimed": func(r *rig, c *Claim, _ *Generation, _ *ClaimRequest) { r.claim(c.id, "0.0", 1, 0, keyed, long) },
 		"settled, and the next call has another claim": func(r *rig, c *Claim, _ *Generation, _ *ClaimRequest) { // the settle comes too late
-			r.settle(c, SettleAnswer, accepted("m"))
+			r.settle(c, campaign.SettleAnswer, accepted("m"))
 			r.claim(c.id, "0.0", 1, 0, keyed, long)
 		},
 		"the next is settled": func(r *rig, c *Claim, _ *Generation, _ *ClaimRequest) {
-			r.settle(r.claim(c.id, "0.0", 1, 0, keyed, long), SettleAnswer, accepted("m"))
+			r.settle(r.claim(c.id, "0.0", 1, 0, keyed, long), campaign.SettleAnswer, accepted("m"))
 		},
 		"the next was refused": func(r *rig, c *Claim, _ *Generation, _ *ClaimRequest) {
 			_, err := r.Release(r.Context(), r.claim(c.id, "0.0", 1, 0, keyed, long), time.Minute, true)
 			r.ok(err)
 		},
 		"the last of the batch": func(r *rig, c *Claim, g *Generation, q *ClaimRequest) {
-			r.settle(r.claim(c.id, "0.0", 2, 0, keyed, long), SettleAnswer, accepted("m"))
-			r.settle(r.claim(c.id, "0.0", 1, 0, keyed, long), SettleAnswer, accepted("m"))
+			r.settle(r.claim(c.id, "0.0", 2, 0, keyed, long), campaign.SettleAnswer, accepted("m"))
+			r.settle(r.claim(c.id, "0.0", 1, 0, keyed, long), campaign.SettleAnswer, accepted("m"))
 		},
 		"the last by the batch's counter": func(r *rig, c *Claim, _ *Generation, _ *ClaimRequest) {
 			r.ok(r.rdb.HSet(r.Context(), ledgerKey(c.id), "l0.0", 1).Err())
@@ -152,7 +155,7 @@ func TestNextLeavesWhatIsNotSimple(t *testing.T) {
 			q := r.settleAndClaimRequest(c, g, long)
 			bend(r, c, g, &q)
 			before := r.state(id)
-			if next, ok, err := r.SettleAndClaim(t.Context(), c, []Record{accepted("m")}, 1, q); ok || err != nil || next == nil {
+			if next, ok, err := r.SettleAndClaim(t.Context(), c, []campaign.Record{accepted("m")}, 1, q); ok || err != nil || next == nil {
 				t.Errorf("SettleAndClaim returned %+v, %v; want a claim with ok false and no error", next, err)
 			}
 			if after := r.state(id); after != before {
@@ -172,7 +175,7 @@ func TestNextWritesNothingBesideACounterThatIsNone(t *testing.T) {
 		g := r.open("c", "0.0", 1, 0)
 		r.ok(r.rdb.HSet(t.Context(), ledgerKey("c"), field, []string{"many", "2.5"}[i%2]).Err())
 		before := r.state("c")
-		_, ok, err := r.SettleAndClaim(t.Context(), c, []Record{accepted("m")}, 1, r.settleAndClaimRequest(c, g, long))
+		_, ok, err := r.SettleAndClaim(t.Context(), c, []campaign.Record{accepted("m")}, 1, r.settleAndClaimRequest(c, g, long))
 		if ok || err != nil && AsUnreadable(err) == nil {
 			t.Errorf("%s: got %t, %v; want false, and no error or an Unreadable", field, ok, err)
 		}
@@ -191,12 +194,12 @@ func TestNextTakesOnlyWhatIsSimple(t *testing.T) {
 	g, other := r.open("c", "0.0", 1, 0), r.open("c", "0.1", 0, 0)
 	ok := repeat(2, accepted("m"))
 	for name, x := range map[string]struct {
-		records []Record
+		records []campaign.Record
 		bend    func(c *Claim, q *ClaimRequest)
 	}{
-		"one is rejected":                  {[]Record{accepted("m"), rejected("no")}, nil},
-		"one is unknown":                   {[]Record{accepted("m"), unknown("x")}, nil},
-		"one is refused for now":           {[]Record{accepted("m"), notNow()}, nil},
+		"one is rejected":                  {[]campaign.Record{accepted("m"), rejected("no")}, nil},
+		"one is unknown":                   {[]campaign.Record{accepted("m"), unknown("x")}, nil},
+		"one is refused for now":           {[]campaign.Record{accepted("m"), notNow()}, nil},
 		"too few":                          {ok[:1], nil},
 		"doubt":                            {ok, func(c *Claim, _ *ClaimRequest) { c.Doubt = true }},
 		"a claim that was not granted":     {ok, func(c *Claim, _ *ClaimRequest) { c.Result = ClaimDoubtful }},
@@ -249,7 +252,7 @@ func TestNextIsAnsweredTheSameAgain(t *testing.T) {
 	for _, p := range say.problems {
 		t.Error(p)
 	}
-	r.settle(third, SettleAnswer, accepted("m"))
+	r.settle(third, campaign.SettleAnswer, accepted("m"))
 	r.expect("c", "accepted accepted accepted")
 }
 
@@ -288,7 +291,7 @@ func TestANextThatNobodyHeardOfIsGivenBack(t *testing.T) {
 		if done {
 			next, _ = r.settleAndClaim(c, g, long)
 		}
-		r.settle(c, SettleAnswer, accepted("m"))
+		r.settle(c, campaign.SettleAnswer, accepted("m"))
 		out, err := r.Release(t.Context(), next, 0, false)
 		if err != nil || out.Stale == done {
 			t.Errorf("done %t: Release returned %+v, %v; want it stale only if not done", done, out, err)
@@ -297,7 +300,7 @@ func TestANextThatNobodyHeardOfIsGivenBack(t *testing.T) {
 		if n := r.summary("c").InFlight; n.Calls != 0 || n.Recipients != 0 {
 			t.Errorf("done %t: in flight are %+v, want nothing", done, n)
 		}
-		r.settle(r.claim("c", "0.0", 1, 0, noKey, long), SettleAnswer, accepted("m"))
+		r.settle(r.claim("c", "0.0", 1, 0, noKey, long), campaign.SettleAnswer, accepted("m"))
 		r.expect("c", "accepted accepted")
 	}
 }
@@ -318,7 +321,7 @@ func TestANextWhoseLeaseIsOverIsInDoubt(t *testing.T) {
 	if _, ok := r.settleAndClaim(next, last, long); ok {
 		t.Error("SettleAndClaim settled a doubtful claim")
 	}
-	r.settle(next, SettleAnswer, accepted("m"))
+	r.settle(next, campaign.SettleAnswer, accepted("m"))
 	r.expect("c", "accepted accepted pending")
 }
 
@@ -331,14 +334,14 @@ func TestAFullRedisRefusesTheNextAndTakesTheSettle(t *testing.T) {
 	g := r.open("c", "0.0", 1, 0)
 	before := r.state("c")
 	r.ok(r.rdb.ConfigSet(t.Context(), "maxmemory", "1mb").Err())
-	next, ok, err := r.SettleAndClaim(t.Context(), c, []Record{accepted("m")}, 1, r.settleAndClaimRequest(c, g, long))
+	next, ok, err := r.SettleAndClaim(t.Context(), c, []campaign.Record{accepted("m")}, 1, r.settleAndClaimRequest(c, g, long))
 	if ok || next == nil || err == nil || !strings.Contains(err.Error(), "OOM") {
 		t.Errorf("got %+v, %t, %v; want a claim, ok false and an OOM error", next, ok, err)
 	}
 	if r.state("c") != before {
 		t.Error("the ledger changed, want no change")
 	}
-	r.settle(c, SettleAnswer, accepted("m"))
+	r.settle(c, campaign.SettleAnswer, accepted("m"))
 	if out, err := r.Release(t.Context(), next, 0, false); err != nil || !out.Stale {
 		t.Errorf("Release of a claim that was never made returned %+v, %v; want stale", out, err)
 	}

@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/tuma-sms/tuma/internal/campaign"
 )
 
 // Each case is call 0 of batch 0.0, with three recipients, in a separate campaign.
@@ -17,11 +19,11 @@ func TestSettle(t *testing.T) {
 	}{
 		"every recipient gets its own status": {func(r *rig, id string) {
 			c := r.claim(id, b, 0, 0, keyed, long)
-			r.settle(c, SettleAnswer, accepted("m1"), rejected("bad_number"), unknown("unsaid"))
+			r.settle(c, campaign.SettleAnswer, accepted("m1"), rejected("bad_number"), unknown("unsaid"))
 		}, "accepted rejected unknown"},
 		"refused for now goes into the next generation, alone": {func(r *rig, id string) {
 			c := r.claim(id, b, 0, 0, keyed, long)
-			r.settle(c, SettleAnswer, accepted("m1"), notNow(), accepted("m3"))
+			r.settle(c, campaign.SettleAnswer, accepted("m1"), notNow(), accepted("m3"))
 			g := r.open(id, b, 0, 1)
 			if len(g.To) != 1 || g.To[0].Row != 2 {
 				r.Errorf("the next generation holds %v, want row 2", g.To)
@@ -30,7 +32,7 @@ func TestSettle(t *testing.T) {
 			if next.Tries != 1 {
 				r.Errorf("tries is %d after one answer about the message, want 1", next.Tries)
 			}
-			r.settle(next, SettleAnswer, accepted("m2"))
+			r.settle(next, campaign.SettleAnswer, accepted("m2"))
 		}, "accepted accepted accepted"},
 		"after a doubt, our own refusal counts as unknown": {func(r *rig, id string) {
 			r.claim(id, b, 0, 0, keyed, lapsed)
@@ -38,15 +40,15 @@ func TestSettle(t *testing.T) {
 			if !c.Doubt {
 				r.Error("Doubt is not set in the second claim")
 			}
-			r.settle(c, SettleVerdict, repeat(3, rejected("refused"))...)
+			r.settle(c, campaign.SettleVerdict, repeat(3, rejected("refused"))...)
 		}, "unknown unknown unknown"},
 		"after a doubt, refused for now is unknown": {func(r *rig, id string) {
 			r.claim(id, b, 0, 0, keyed, lapsed)
-			r.settle(r.claim(id, b, 0, 0, keyed, long), SettleAnswer, repeat(3, notNow())...)
+			r.settle(r.claim(id, b, 0, 0, keyed, long), campaign.SettleAnswer, repeat(3, notNow())...)
 		}, "unknown unknown unknown"},
 		"after a doubt, the gateway's own refusal counts": {func(r *rig, id string) {
 			r.claim(id, b, 0, 0, keyed, lapsed)
-			r.settle(r.claim(id, b, 0, 0, keyed, long), SettleAnswer, accepted("m1"), rejected("bad_number"), accepted("m3"))
+			r.settle(r.claim(id, b, 0, 0, keyed, long), campaign.SettleAnswer, accepted("m1"), rejected("bad_number"), accepted("m3"))
 		}, "accepted rejected accepted"},
 		"a doubtful release stays doubtful": {func(r *rig, id string) {
 			r.claim(id, b, 0, 0, keyed, lapsed)
@@ -56,7 +58,7 @@ func TestSettle(t *testing.T) {
 			if c.Result != ClaimDoubtful || c.Why != "no_key" {
 				r.Errorf("the next claim got %q %q, want doubtful no_key", c.Result, c.Why)
 			}
-			r.settle(c, SettleAbandon, repeat(3, unknown(c.Why))...)
+			r.settle(c, campaign.SettleAbandon, repeat(3, unknown(c.Why))...)
 		}, "unknown unknown unknown"},
 		"a doubtful call is not split": {func(r *rig, id string) {
 			r.claim(id, b, 0, 0, keyed, lapsed)
@@ -66,11 +68,11 @@ func TestSettle(t *testing.T) {
 			if !out.Stale {
 				r.Error("a doubtful generation was split")
 			}
-			r.settle(c, SettleAnswer, repeat(3, accepted("m"))...)
+			r.settle(c, campaign.SettleAnswer, repeat(3, accepted("m"))...)
 		}, "accepted accepted accepted"},
 		"a partial answer leaves the unnamed doubtful under the same uuid": {func(r *rig, id string) {
 			first := r.claim(id, b, 0, 0, keyed, long)
-			out := r.settle(first, SettlePartial, accepted("m1"), unknown("unsaid"), rejected("bad_number"))
+			out := r.settle(first, campaign.SettlePartial, accepted("m1"), unknown("unsaid"), rejected("bad_number"))
 			if out.Done {
 				r.Error("the campaign is done, but one recipient is still in doubt")
 			}
@@ -79,76 +81,76 @@ func TestSettle(t *testing.T) {
 			if second.IdempotencyKey != first.IdempotencyKey || !second.Doubt || len(r.open(id, b, 0, 0).To) != 3 {
 				r.Error("the second attempt is not the same request as the first")
 			}
-			r.settle(second, SettleAnswer, accepted("m1"), accepted("m2"), rejected("bad_number"))
+			r.settle(second, campaign.SettleAnswer, accepted("m1"), accepted("m2"), rejected("bad_number"))
 		}, "accepted accepted rejected"},
 		"a late accepted beats unknown": {func(r *rig, id string) {
 			late := r.claim(id, b, 0, 0, noKey, lapsed)
-			r.settle(r.tryClaim(id, b, r.open(id, b, 0, 0), noKey, long), SettleAbandon, repeat(3, unknown("no_key"))...)
-			r.settle(late, SettleAnswer, accepted("m1"), rejected("bad_number"), accepted("m3"))
+			r.settle(r.tryClaim(id, b, r.open(id, b, 0, 0), noKey, long), campaign.SettleAbandon, repeat(3, unknown("no_key"))...)
+			r.settle(late, campaign.SettleAnswer, accepted("m1"), rejected("bad_number"), accepted("m3"))
 		}, "accepted rejected accepted"},
 		"a late accepted beats rejected": {func(r *rig, id string) {
 			late := r.claim(id, b, 0, 0, keyed, lapsed)
-			r.settle(r.claim(id, b, 0, 0, keyed, long), SettleAnswer, repeat(3, rejected("bad_number"))...)
-			r.settle(late, SettleAnswer, accepted("m1"), unknown("unsaid"), notNow())
+			r.settle(r.claim(id, b, 0, 0, keyed, long), campaign.SettleAnswer, repeat(3, rejected("bad_number"))...)
+			r.settle(late, campaign.SettleAnswer, accepted("m1"), unknown("unsaid"), notNow())
 		}, "accepted rejected rejected"},
 		"nothing takes accepted back": {func(r *rig, id string) {
 			late := r.claim(id, b, 0, 0, keyed, lapsed)
-			r.settle(r.claim(id, b, 0, 0, keyed, long), SettleAnswer, repeat(3, accepted("m"))...)
-			r.settle(late, SettleAnswer, rejected("bad_number"), unknown("unsaid"), notNow())
-			r.settle(late, SettleVerdict, repeat(3, rejected("refused"))...)
+			r.settle(r.claim(id, b, 0, 0, keyed, long), campaign.SettleAnswer, repeat(3, accepted("m"))...)
+			r.settle(late, campaign.SettleAnswer, rejected("bad_number"), unknown("unsaid"), notNow())
+			r.settle(late, campaign.SettleVerdict, repeat(3, rejected("refused"))...)
 		}, "accepted accepted accepted"},
 		"a late answer during another claim takes effect at once": {func(r *rig, id string) {
 			late := r.claim(id, b, 0, 0, keyed, lapsed)
 			c := r.claim(id, b, 0, 0, keyed, long)
-			r.settle(late, SettleAnswer, accepted("m1"), unknown("unsaid"), rejected("bad_number"))
+			r.settle(late, campaign.SettleAnswer, accepted("m1"), unknown("unsaid"), rejected("bad_number"))
 			r.expect(id, "accepted pending rejected")
 			if f := r.summary(id).InFlight; f.Calls != 1 || f.Recipients != 1 {
 				r.Errorf("in flight is %+v, want one call and one recipient", f)
 			}
-			r.settle(c, SettleAnswer, accepted("m1"), accepted("m2"), rejected("bad_number"))
+			r.settle(c, campaign.SettleAnswer, accepted("m1"), accepted("m2"), rejected("bad_number"))
 		}, "accepted accepted rejected"},
 		"our own late verdict does not affect the current claim": {func(r *rig, id string) {
 			late := r.claim(id, b, 0, 0, keyed, lapsed)
 			c := r.claim(id, b, 0, 0, keyed, long)
-			if out := r.settle(late, SettleVerdict, repeat(3, rejected("refused"))...); !out.Stale {
+			if out := r.settle(late, campaign.SettleVerdict, repeat(3, rejected("refused"))...); !out.Stale {
 				r.Error("the late settle was applied")
 			}
-			r.settle(c, SettleAnswer, repeat(3, accepted("m"))...)
+			r.settle(c, campaign.SettleAnswer, repeat(3, accepted("m"))...)
 		}, "accepted accepted accepted"},
 		"late not sent of the only claim turns unknown into rejected": {func(r *rig, id string) {
 			late := r.claim(id, b, 0, 0, noKey, lapsed)
-			r.settle(r.tryClaim(id, b, r.open(id, b, 0, 0), noKey, long), SettleAbandon, repeat(3, unknown("no_key"))...)
-			out := r.settle(late, SettleVerdict, repeat(3, notSent())...)
+			r.settle(r.tryClaim(id, b, r.open(id, b, 0, 0), noKey, long), campaign.SettleAbandon, repeat(3, unknown("no_key"))...)
+			out := r.settle(late, campaign.SettleVerdict, repeat(3, notSent())...)
 			if !out.Done {
 				r.Error("the settle opened a generation again")
 			}
-			if got := r.rows(id)[0].Reason; got != ReasonNotSent {
+			if got := r.rows(id)[0].Reason; got != campaign.ReasonNotSent {
 				r.Errorf("reason is %q, want not_sent", got)
 			}
 		}, "rejected rejected rejected"},
 		"late not sent of one claim among several proves nothing": {func(r *rig, id string) {
 			first := r.claim(id, b, 0, 0, keyed, lapsed)
 			second := r.claim(id, b, 0, 0, keyed, lapsed)
-			r.settle(r.tryClaim(id, b, r.open(id, b, 0, 0), noKey, long), SettleAbandon, repeat(3, unknown("no_key"))...)
-			r.settle(first, SettleVerdict, repeat(3, notSent())...)
-			r.settle(second, SettleVerdict, repeat(3, notSent())...)
+			r.settle(r.tryClaim(id, b, r.open(id, b, 0, 0), noKey, long), campaign.SettleAbandon, repeat(3, unknown("no_key"))...)
+			r.settle(first, campaign.SettleVerdict, repeat(3, notSent())...)
+			r.settle(second, campaign.SettleVerdict, repeat(3, notSent())...)
 		}, "unknown unknown unknown"},
 		"our own late refusal proves nothing after several claims": {func(r *rig, id string) {
 			first := r.claim(id, b, 0, 0, keyed, lapsed)
 			second := r.claim(id, b, 0, 0, keyed, lapsed)
-			r.settle(r.tryClaim(id, b, r.open(id, b, 0, 0), noKey, long), SettleAbandon, repeat(3, unknown("no_key"))...)
-			r.settle(first, SettleVerdict, repeat(3, rejected("refused"))...)
-			r.settle(second, SettleVerdict, repeat(3, rejected("refused"))...)
+			r.settle(r.tryClaim(id, b, r.open(id, b, 0, 0), noKey, long), campaign.SettleAbandon, repeat(3, unknown("no_key"))...)
+			r.settle(first, campaign.SettleVerdict, repeat(3, rejected("refused"))...)
+			r.settle(second, campaign.SettleVerdict, repeat(3, rejected("refused"))...)
 		}, "unknown unknown unknown"},
 		"an abandoned claim is not abandoned again by another worker": {func(r *rig, id string) {
 			r.claim(id, b, 0, 0, noKey, lapsed)
 			one := r.tryClaim(id, b, r.open(id, b, 0, 0), noKey, long)
 			two := r.tryClaim(id, b, r.open(id, b, 0, 0), noKey, long)
-			first := r.settle(one, SettleAbandon, repeat(3, unknown("no_key"))...)
-			if second := r.settle(two, SettleAbandon, repeat(3, unknown("no_key"))...); !second.Stale {
+			first := r.settle(one, campaign.SettleAbandon, repeat(3, unknown("no_key"))...)
+			if second := r.settle(two, campaign.SettleAbandon, repeat(3, unknown("no_key"))...); !second.Stale {
 				r.Error("the second settle was applied")
 			}
-			if again := r.settle(one, SettleAbandon, repeat(3, unknown("no_key"))...); !cmp.Equal(again, first) {
+			if again := r.settle(one, campaign.SettleAbandon, repeat(3, unknown("no_key"))...); !cmp.Equal(again, first) {
 				r.Errorf("the repeated settle returned %+v, want %+v as the first time", again, first)
 			}
 		}, "unknown unknown unknown"},
@@ -164,9 +166,9 @@ func TestSettle(t *testing.T) {
 			if r.state(id) != before {
 				r.Fatal("the test did not restore the earlier state of Redis")
 			}
-			r.settle(c, SettleAnswer, accepted("m1"), rejected("bad_number"), notNow())
+			r.settle(c, campaign.SettleAnswer, accepted("m1"), rejected("bad_number"), notNow())
 			r.expect(id, "accepted rejected pending")
-			r.settle(r.claim(id, b, 0, 0, noKey, long), SettleAnswer, accepted("m3"))
+			r.settle(r.claim(id, b, 0, 0, noKey, long), campaign.SettleAnswer, accepted("m3"))
 		}, "accepted rejected accepted"},
 		"split halves until the bad one is alone": {func(r *rig, id string) {
 			_, err := r.Split(r.Context(), r.claim(id, b, 0, 0, keyed, long))
@@ -175,9 +177,9 @@ func TestSettle(t *testing.T) {
 			_, err = r.Split(r.Context(), r.claim(id, b, 0, 1, keyed, long))
 			r.ok(err)
 			r.sound(id)
-			r.settle(r.claim(id, b, 0, 2, keyed, long), SettleAnswer, accepted("m3"))
-			r.settle(r.claim(id, b, 0, 3, keyed, long), SettleVerdict, rejected("refused"))
-			r.settle(r.claim(id, b, 0, 4, keyed, long), SettleAnswer, accepted("m2"))
+			r.settle(r.claim(id, b, 0, 2, keyed, long), campaign.SettleAnswer, accepted("m3"))
+			r.settle(r.claim(id, b, 0, 3, keyed, long), campaign.SettleVerdict, rejected("refused"))
+			r.settle(r.claim(id, b, 0, 4, keyed, long), campaign.SettleAnswer, accepted("m2"))
 		}, "rejected accepted accepted"},
 	}
 	r := newRig(t)
@@ -196,18 +198,18 @@ func TestSettleSaidAgainAnswersTheSame(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	// Two batches and an open-batch limit of one: the end of the first hands out the second.
-	r.enqueue("c", Spec{}, 4)
-	_, _, err := r.startPlan("c", 1).CommitPage(t.Context(), NewToken(), PlannedPage{First: 1, OpenBatchLimits: map[int]int{0: 1},
-		Batches: []PlannedBatch{{Calls: []int{2}, To: run(1, 2)}, {Calls: []int{2}, To: run(3, 2)}}})
+	r.enqueue("c", campaign.Spec{}, 4)
+	_, _, err := r.startPlan("c", 1).CommitPage(t.Context(), NewToken(), campaign.PlannedPage{First: 1, OpenBatchLimits: map[int]int{0: 1},
+		Batches: []campaign.PlannedBatch{{Calls: []int{2}, To: run(1, 2)}, {Calls: []int{2}, To: run(3, 2)}}})
 	r.ok(err)
 	c := r.claim("c", "0.0", 0, 0, keyed, long)
 	c.openBatchLimit = 1
-	first := r.settle(c, SettleAnswer, accepted("m1"), accepted("m2"))
+	first := r.settle(c, campaign.SettleAnswer, accepted("m1"), accepted("m2"))
 	if want := []Wake{{Batch: "0.1", Number: 1}}; !cmp.Equal(first.Wakes, want) {
 		t.Fatalf("settle handed out %v, want %v", first.Wakes, want)
 	}
 	before := r.state("c")
-	second := r.settle(c, SettleAnswer, accepted("m1"), accepted("m2"))
+	second := r.settle(c, campaign.SettleAnswer, accepted("m1"), accepted("m2"))
 	if !cmp.Equal(first, second) {
 		t.Errorf("the repeated settle returned %+v, want %+v as the first time", second, first)
 	}
@@ -221,17 +223,17 @@ func TestBothWentOut(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	cases := map[string]struct {
-		first, second Record
+		first, second campaign.Record
 		wantID        string
 		wantResent    []string
 	}{
 		"uuids": {accepted("0191d7a0-0000-7000-8000-000000000001"), accepted("0191d7a0-0000-7000-8000-000000000002"),
 			"0191d7a0-0000-7000-8000-000000000002", []string{"0191d7a0-0000-7000-8000-000000000001"}},
-		"other ids, with what they cost": {Record{Status: Accepted, MessageID: "a", Cost: "0.8", Currency: "KES"}, accepted("b"), "b", []string{"a"}},
+		"other ids, with what they cost": {campaign.Record{Status: campaign.Accepted, MessageID: "a", Cost: "0.8", Currency: "KES"}, accepted("b"), "b", []string{"a"}},
 		"no ids at all":                  {accepted(""), accepted(""), "", []string{""}},
-		"long ids, the second settled first": {accepted(strings.Repeat("a", 240)), Record{Status: Accepted, MessageID: "b", Code: strings.Repeat("c", 200)},
+		"long ids, the second settled first": {accepted(strings.Repeat("a", 240)), campaign.Record{Status: campaign.Accepted, MessageID: "b", Code: strings.Repeat("c", 200)},
 			"b", []string{""}},
-		"long details, only the id is kept": {Record{Status: Accepted, MessageID: "a", Code: strings.Repeat("c", 200)}, Record{Status: Accepted, MessageID: "b", Code: strings.Repeat("d", 200)},
+		"long details, only the id is kept": {campaign.Record{Status: campaign.Accepted, MessageID: "a", Code: strings.Repeat("c", 200)}, campaign.Record{Status: campaign.Accepted, MessageID: "b", Code: strings.Repeat("d", 200)},
 			"b", []string{"a"}},
 	}
 	for name, c := range cases {
@@ -240,14 +242,14 @@ func TestBothWentOut(t *testing.T) {
 			id := nameID(name)
 			r.sending(id, []int{2})
 			late := r.claim(id, "0.0", 0, 0, noKey, lapsed)
-			r.settle(r.tryClaim(id, "0.0", r.open(id, "0.0", 0, 0), noKey, long), SettleAbandon, repeat(2, unknown("no_key"))...)
+			r.settle(r.tryClaim(id, "0.0", r.open(id, "0.0", 0, 0), noKey, long), campaign.SettleAbandon, repeat(2, unknown("no_key"))...)
 			if n, err := r.Retry(t.Context(), id, "op", true, false); err != nil || n != 2 {
 				t.Fatalf("Retry returned %d, %v; want 2", n, err)
 			}
 			resend := r.claim(id, "0.0", 0, 1, noKey, long)
-			r.settle(resend, SettleAnswer, c.second, rejected("bad_number"))
+			r.settle(resend, campaign.SettleAnswer, c.second, rejected("bad_number"))
 			for range 2 { // repeated, it is counted once
-				r.settle(late, SettleAnswer, c.first, accepted("x"))
+				r.settle(late, campaign.SettleAnswer, c.first, accepted("x"))
 			}
 			r.expect(id, "accepted accepted")
 			row := r.rows(id)[0]
@@ -266,11 +268,11 @@ func TestLateAcceptedTakesRecipientsOutOfANewerGeneration(t *testing.T) {
 	r := newRig(t)
 	r.sending("c", []int{3})
 	late := r.claim("c", "0.0", 0, 0, noKey, lapsed)
-	r.settle(r.tryClaim("c", "0.0", r.open("c", "0.0", 0, 0), noKey, long), SettleAbandon, repeat(3, unknown("no_key"))...)
+	r.settle(r.tryClaim("c", "0.0", r.open("c", "0.0", 0, 0), noKey, long), campaign.SettleAbandon, repeat(3, unknown("no_key"))...)
 	_, err := r.Retry(t.Context(), "c", "op", true, false)
 	r.ok(err)
 	stale := r.open("c", "0.0", 0, 1)
-	r.settle(late, SettleAnswer, accepted("m1"), unknown("unsaid"), accepted("m3"))
+	r.settle(late, campaign.SettleAnswer, accepted("m1"), unknown("unsaid"), accepted("m3"))
 	r.expect("c", "accepted pending accepted")
 
 	if c := r.tryClaim("c", "0.0", stale, noKey, long); c.Result != ClaimChanged {
@@ -280,9 +282,9 @@ func TestLateAcceptedTakesRecipientsOutOfANewerGeneration(t *testing.T) {
 	if len(c.gen.To) != 1 || c.gen.To[0].Row != 2 || c.IdempotencyKey == requestID("0.0", stale, "login") {
 		t.Errorf("the newer generation is %v under %s, want row 2 under a new key", c.gen.To, c.IdempotencyKey)
 	}
-	r.settle(c, SettleAnswer, accepted("m2"))
+	r.settle(c, campaign.SettleAnswer, accepted("m2"))
 	r.expect("c", "accepted accepted accepted")
-	if s := r.summary("c"); s.Resent != 0 || s.State != Done {
+	if s := r.summary("c"); s.Resent != 0 || s.State != campaign.Done {
 		t.Errorf("resent %d, state %s; want 0, done", s.Resent, s.State)
 	}
 }
@@ -292,15 +294,15 @@ func TestLateAcceptedEndsANewerGenerationThatIsOut(t *testing.T) {
 	r := newRig(t)
 	r.sending("c", []int{1})
 	late := r.claim("c", "0.0", 0, 0, noKey, lapsed)
-	r.settle(r.tryClaim("c", "0.0", r.open("c", "0.0", 0, 0), noKey, long), SettleAbandon, unknown("no_key"))
+	r.settle(r.tryClaim("c", "0.0", r.open("c", "0.0", 0, 0), noKey, long), campaign.SettleAbandon, unknown("no_key"))
 	_, err := r.Retry(t.Context(), "c", "op", true, false)
 	r.ok(err)
 	out := r.claim("c", "0.0", 0, 1, noKey, long)
-	if got := r.settle(late, SettleAnswer, accepted("m1")); !got.Done {
+	if got := r.settle(late, campaign.SettleAnswer, accepted("m1")); !got.Done {
 		t.Error("the campaign is not done, though no recipient waits any more")
 	}
 	r.expect("c", "accepted")
-	r.settle(out, SettleAnswer, accepted("m2"))
+	r.settle(out, campaign.SettleAnswer, accepted("m2"))
 	r.expect("c", "accepted")
 	if s := r.summary("c"); s.Resent != 1 || s.InFlight != (InFlight{}) {
 		t.Errorf("resent %d, in flight %+v; want 1 and nothing", s.Resent, s.InFlight)
@@ -311,19 +313,19 @@ func TestLateAcceptedEndsANewerGenerationThatIsOut(t *testing.T) {
 func TestLateWordOfAnOlderGenerationLeavesTheNewersUnknownAlone(t *testing.T) {
 	t.Parallel()
 	for name, say := range map[string]func(r *rig, late *Claim){
-		"not sent":             func(r *rig, late *Claim) { r.settle(late, SettleVerdict, notSent()) },
-		"rejected by us":       func(r *rig, late *Claim) { r.settle(late, SettleVerdict, rejected("refused")) },
-		"rejected by the gate": func(r *rig, late *Claim) { r.settle(late, SettleAnswer, rejected("bad_number")) },
+		"not sent":             func(r *rig, late *Claim) { r.settle(late, campaign.SettleVerdict, notSent()) },
+		"rejected by us":       func(r *rig, late *Claim) { r.settle(late, campaign.SettleVerdict, rejected("refused")) },
+		"rejected by the gate": func(r *rig, late *Claim) { r.settle(late, campaign.SettleAnswer, rejected("bad_number")) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r := newRig(t)
 			r.sending("c", []int{1})
 			late := r.claim("c", "0.0", 0, 0, noKey, lapsed)
-			r.settle(r.tryClaim("c", "0.0", r.open("c", "0.0", 0, 0), noKey, long), SettleAbandon, unknown("no_key"))
+			r.settle(r.tryClaim("c", "0.0", r.open("c", "0.0", 0, 0), noKey, long), campaign.SettleAbandon, unknown("no_key"))
 			_, err := r.Retry(t.Context(), "c", "op", true, false)
 			r.ok(err)
-			r.settle(r.claim("c", "0.0", 0, 1, noKey, long), SettleVerdict, unknown("no_answer"))
+			r.settle(r.claim("c", "0.0", 0, 1, noKey, long), campaign.SettleVerdict, unknown("no_answer"))
 			say(r, late)
 			r.expect("c", "unknown")
 		})
@@ -336,10 +338,10 @@ func TestSettleRefusesWhatNoCallCanEndIn(t *testing.T) {
 	r.sending("c", []int{2})
 	c := r.claim("c", "0.0", 0, 0, keyed, long)
 	before := r.state("c")
-	if _, err := r.Settle(t.Context(), c, repeat(2, Record{Status: Skipped}), SettleAnswer, 1, 0); err == nil {
+	if _, err := r.Settle(t.Context(), c, repeat(2, campaign.Record{Status: campaign.Skipped}), campaign.SettleAnswer, 1, 0); err == nil {
 		t.Error("a skipped record was accepted")
 	}
-	if _, err := r.Settle(t.Context(), c, repeat(1, accepted("m")), SettleAnswer, 1, 0); err == nil {
+	if _, err := r.Settle(t.Context(), c, repeat(1, accepted("m")), campaign.SettleAnswer, 1, 0); err == nil {
 		t.Error("one record was accepted for two recipients")
 	}
 	if r.state("c") != before {
@@ -356,16 +358,16 @@ func TestForgottenGenerationLeavesTheBatchOpen(t *testing.T) {
 	l, err := r.rdb.Dump(t.Context(), ledgerKey("c")).Result()
 	r.ok(err)
 	zero := r.claim("c", "0.0", 0, 0, noKey, long)
-	r.settle(zero, SettleAnswer, repeat(2, notNow())...)
+	r.settle(zero, campaign.SettleAnswer, repeat(2, notNow())...)
 	one := r.claim("c", "0.0", 0, 1, noKey, long)
 	r.ok(r.rdb.RestoreReplace(t.Context(), ledgerKey("c"), 0, l).Err())
 
-	r.settle(one, SettleAnswer, accepted("m1"), notNow())
+	r.settle(one, campaign.SettleAnswer, accepted("m1"), notNow())
 	r.expect("c", "accepted pending")
-	r.settle(r.claim("c", "0.0", 0, 0, noKey, long), SettleAnswer, notNow())
+	r.settle(r.claim("c", "0.0", 0, 0, noKey, long), campaign.SettleAnswer, notNow())
 	r.expect("c", "accepted pending")
 	// The number of the lost generation was not assigned again.
-	r.settle(r.claim("c", "0.0", 0, 2, noKey, long), SettleAnswer, accepted("m2"))
+	r.settle(r.claim("c", "0.0", 0, 2, noKey, long), campaign.SettleAnswer, accepted("m2"))
 	r.expect("c", "accepted accepted")
 }
 
@@ -383,11 +385,11 @@ func TestWhatIsInFlightIsNotGivenUp(t *testing.T) {
 		t.Fatalf("the slow worker's claim is %+v, %v; want doubtful", slow, err)
 	}
 	again := r.claim("c", "0.0", 0, 0, keyed, long)
-	if out := r.settle(slow, SettleAbandon, unknown(slow.Why), unknown(slow.Why)); !out.Stale {
+	if out := r.settle(slow, campaign.SettleAbandon, unknown(slow.Why), unknown(slow.Why)); !out.Stale {
 		t.Errorf("the generation in flight was abandoned: the settle returned %+v, want stale", out)
 	}
 	r.expect("c", "pending pending pending")
-	r.settle(again, SettleAnswer, accepted("m1"), accepted("m2"))
+	r.settle(again, campaign.SettleAnswer, accepted("m1"), accepted("m2"))
 	r.expect("c", "accepted accepted pending")
 	r.sound("c")
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/tuma-sms/tuma/internal/campaign"
 	"github.com/tuma-sms/tuma/sms"
 )
 
@@ -47,8 +48,8 @@ type audit struct {
 	open     map[string]float64
 	isOpen   bool // the open set has members
 	gens     map[string]*auditGen
-	calls    map[string]int      // number of recipients of call "b.k"
-	results  map[string][]Record // of call "b.k"
+	calls    map[string]int               // number of recipients of call "b.k"
+	results  map[string][]campaign.Record // of call "b.k"
 }
 
 type auditGen struct {
@@ -88,7 +89,7 @@ func (a *audit) read(ctx context.Context, rdb *redis.Client, id string) error {
 	for _, z := range zs {
 		a.open[z.Member.(string)] = z.Score
 	}
-	a.calls, a.results, a.gens = map[string]int{}, map[string][]Record{}, map[string]*auditGen{}
+	a.calls, a.results, a.gens = map[string]int{}, map[string][]campaign.Record{}, map[string]*auditGen{}
 	for f, v := range a.fields {
 		if f[0] == 'b' && f[1] >= '0' && f[1] <= '9' {
 			sizes, _, err := decodeBatch([]byte(v))
@@ -146,7 +147,7 @@ func (a *audit) addGen(call string, number int, record string) {
 			a.failf("generation %s has position %d of %d", g.name, p, len(a.results[call]))
 			return
 		}
-		if r := a.results[call][p]; r.Status == Pending && r.Generation == number {
+		if r := a.results[call][p]; r.Status == campaign.Pending && r.Generation == number {
 			g.waiting++
 		}
 	}
@@ -167,7 +168,7 @@ func (a *audit) counts(sum Summary) {
 		}
 		by[row.Status]++
 		resent += len(row.Resent)
-		if row.Status == Skipped {
+		if row.Status == campaign.Skipped {
 			reasons[row.Reason]++
 		}
 	}
@@ -184,9 +185,9 @@ func (a *audit) counts(sum Summary) {
 	// All tests send messages of one segment, except those with merge fields.
 	went := 0
 	for _, row := range a.rows {
-		if row.Status >= Accepted && row.Status <= Undelivered && sum.Spec.Personalized() {
+		if row.Status >= campaign.Accepted && row.Status <= campaign.Undelivered && sum.Spec.Personalized() {
 			went += segmentsOf(personalizedBody(row.Row))
-		} else if row.Status >= Accepted && row.Status <= Undelivered {
+		} else if row.Status >= campaign.Accepted && row.Status <= campaign.Undelivered {
 			went++
 		}
 	}
@@ -226,13 +227,13 @@ func (a *audit) generations(sum Summary) {
 	}
 	for call, records := range a.results {
 		for p, r := range records {
-			if r.Status != Pending {
+			if r.Status != campaign.Pending {
 				continue
 			}
 			g := a.gens[call+"."+strconv.Itoa(r.Generation)]
 			if g == nil || !slices.Contains(g.members, p) || !g.isOpen() && sum.StoppedBy == "" {
 				a.failf("recipient %d of call %s waits in generation %d, which is not open or does not contain it", p, call, r.Generation)
-			} else if r.before != nil && !g.inFlight() && sum.StoppedBy == "" {
+			} else if r.Before != nil && !g.inFlight() && sum.StoppedBy == "" {
 				was++
 			}
 		}
@@ -340,7 +341,7 @@ func (a *audit) byAccount(sum Summary) {
 	if a.fields["per"] == "" {
 		return
 	}
-	want := map[string]AccountCounts{}
+	want := map[string]campaign.AccountCounts{}
 	for _, row := range a.rows {
 		if row.Account == "" {
 			continue

@@ -9,28 +9,16 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
-)
 
-// State is the state of a campaign.
-type State string
-
-// The states, in the words that users see. Done means that nothing is pending.
-const (
-	Uploading State = "uploading"
-	Scheduled State = "scheduled"
-	Planning  State = "planning"
-	Sending   State = "sending"
-	Paused    State = "paused"
-	Cancelled State = "cancelled"
-	Done      State = "done"
+	"github.com/tuma-sms/tuma/internal/campaign"
 )
 
 // Summary is the state and the counts of a campaign. After the commit, Total always equals the sum
 // of the seven statuses.
 type Summary struct {
 	ID    string
-	State State
-	Spec  Spec
+	State campaign.State
+	Spec  campaign.Spec
 	// Accounts are the accounts that the campaign is planned for; empty before planning. Resend: at
 	// one of them, recipients with an unknown outcome are submitted once more.
 	Accounts []string
@@ -39,10 +27,10 @@ type Summary struct {
 	Streams []StreamState
 	// Routes are the routes that planning used; none: all recipients went to Accounts[0]. ByAccount
 	// are the counts of each account, in the order of Accounts; nil if they are not known.
-	Routes    []Route
-	ByAccount []AccountCounts
+	Routes    []campaign.Route
+	ByAccount []campaign.AccountCounts
 
-	Counts
+	campaign.Counts
 	// Reasons counts the skipped recipients by reason.
 	Reasons map[string]int
 	// Batches is the number of planned batches. Calls is the number of submitted calls, each
@@ -57,7 +45,7 @@ type Summary struct {
 	PausedAt time.Time
 	// TooManyRejected is set if the campaign was paused for its failure threshold. Canary is how
 	// many messages must end before others are sent; 0: there is no canary, or it is over.
-	TooManyRejected *TooManyRejected
+	TooManyRejected *campaign.TooManyRejected
 	Canary          int
 	// StoppedBy is "cancelled", "expired" or empty.
 	StoppedBy string
@@ -80,22 +68,6 @@ type StreamState struct {
 
 var summaryFields = []string{"v", "total", "pending", "accepted", "delivered", "undelivered", "rejected", "unknown", "skipped",
 	"calls", "seg", "resent", "fly", "flyc", "at", "fin", "start", "exp", "paused", "stop", "rt", "cur", "pg", "aside", "left", "win", "lim", "frozen"}
-
-// Reasons for which recipients are skipped, and some others.
-const (
-	ReasonInvalidNumber = "invalid_number"
-	ReasonDuplicate     = "duplicate"
-	ReasonCancelled     = "cancelled"
-	ReasonExpired       = "expired"
-	ReasonOverCap       = "over_cap"
-	ReasonNoRoute       = "no_route"
-	ReasonOptedOut      = "opted_out"
-	ReasonMissingField  = "missing_field" // the code is the name of the field
-	ReasonBodyTooLong   = "body_too_long"
-	ReasonNotSent       = "not_sent"
-	ReasonReconciled    = "reconciled" // of an accepted recipient: its message, of unknown outcome before, was found at the gateway
-	ReasonNotFound      = "not_found"  // of an unknown recipient: its message was not found at the gateway
-)
 
 // Summary reads the state of a campaign. It returns ErrNotFound if the campaign was never committed
 // or was removed. While its upload is in progress, its state is Uploading.
@@ -120,7 +92,7 @@ func (l *Ledger) Summary(ctx context.Context, id string) (Summary, error) {
 		return l.uploading(ctx, s)
 	}
 	if n, err := strconv.Atoi(f["v"]); err != nil {
-		return s, unreadable(id, "v", f["v"], errRecord)
+		return s, unreadable(id, "v", f["v"], campaign.ErrRecord)
 	} else if n > 1 {
 		return s, fmt.Errorf("read status of %s: %w", id, ErrNewer)
 	}
@@ -145,11 +117,11 @@ func (l *Ledger) Summary(ctx context.Context, id string) (Summary, error) {
 
 // summaryExtras reads what depends on the accounts, and derives the state.
 func (l *Ledger) summaryExtras(ctx context.Context, s *Summary, f map[string]string, hasSnapshot bool) error {
-	var snapshot PlanSnapshot
+	var snapshot campaign.PlanSnapshot
 	if hasSnapshot {
 		var err error
 		if snapshot, err = decodeSnapshot(f["frozen"], f["win"]); err != nil {
-			snapshot = PlanSnapshot{}
+			snapshot = campaign.PlanSnapshot{}
 			s.Unreadable = &Unreadable{Campaign: s.ID, Record: "frozen", Bytes: []byte(f["frozen"]), Err: err}
 		}
 	}
@@ -202,25 +174,25 @@ func (l *Ledger) summaryExtras(ctx context.Context, s *Summary, f map[string]str
 	}
 	planned := f["cur"] == f["pg"]
 	switch {
-	case s.StoppedBy == ReasonCancelled:
-		s.State = Cancelled
+	case s.StoppedBy == campaign.ReasonCancelled:
+		s.State = campaign.Cancelled
 	case f["fin"] != "":
-		s.State = Done
+		s.State = campaign.Done
 	case s.PausedBy != "":
-		s.State = Paused
+		s.State = campaign.Paused
 	case !hasSnapshot && s.StartAt.After(s.CreatedAt):
-		s.State = Scheduled
+		s.State = campaign.Scheduled
 	case !planned && s.StoppedBy == "":
-		s.State = Planning
+		s.State = campaign.Planning
 	default:
-		s.State = Sending
+		s.State = campaign.Sending
 	}
 	return nil
 }
 
 // openStreams returns the streams with batches that are handed out and not settled, or still to be
 // handed out. If the canary is open, only the canary's batches count as still to be handed out.
-func openStreams(f PlanSnapshot, fields map[string]string, canary bool) (out []StreamState) {
+func openStreams(f campaign.PlanSnapshot, fields map[string]string, canary bool) (out []StreamState) {
 	last := "nb:"
 	if canary {
 		last = "cb:"
@@ -238,8 +210,8 @@ func openStreams(f PlanSnapshot, fields map[string]string, canary bool) (out []S
 }
 
 // skipReasons are all reasons that may follow "x:" in a ledger.
-var skipReasons = []string{ReasonInvalidNumber, ReasonDuplicate, ReasonCancelled, ReasonExpired, ReasonOverCap, ReasonNoRoute, ReasonOptedOut,
-	ReasonMissingField, ReasonBodyTooLong}
+var skipReasons = []string{campaign.ReasonInvalidNumber, campaign.ReasonDuplicate, campaign.ReasonCancelled, campaign.ReasonExpired, campaign.ReasonOverCap, campaign.ReasonNoRoute, campaign.ReasonOptedOut,
+	campaign.ReasonMissingField, campaign.ReasonBodyTooLong}
 
 func (l *Ledger) uploading(ctx context.Context, s Summary) (Summary, error) {
 	at, err := l.rdb.ZScore(ctx, openIndex, s.ID).Result()
@@ -249,6 +221,6 @@ func (l *Ledger) uploading(ctx context.Context, s Summary) (Summary, error) {
 	if err != nil {
 		return s, fmt.Errorf("read status of %s: %w", s.ID, err)
 	}
-	s.State, s.CreatedAt = Uploading, time.UnixMilli(int64(at)).UTC()
+	s.State, s.CreatedAt = campaign.Uploading, time.UnixMilli(int64(at)).UTC()
 	return s, nil
 }

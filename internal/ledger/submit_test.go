@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/tuma-sms/tuma/internal/campaign"
 )
 
 // readBatch reads a batch that is handed out.
@@ -108,7 +110,7 @@ type request struct {
 }
 
 func (d *driver) request(r reading, wake int, stale bool, lease time.Duration, version string) request {
-	a, err := BatchStream(r.batch)
+	a, err := campaign.BatchStream(r.batch)
 	d.ok(err)
 	call := r.batch + "." + strconv.Itoa(r.gen.Call)
 	login := "one"
@@ -141,7 +143,7 @@ func (x request) model(d *driver, c *Claim) modelClaim {
 
 // settleAndClaim settles a claim and claims another call of its batch in one step, if the ledger
 // can do both in one step. The result must be the same as with two steps.
-func (d *driver) settleAndClaim(r reading, call string, c *Claim, records []Record) bool {
+func (d *driver) settleAndClaim(r reading, call string, c *Claim, records []campaign.Record) bool {
 	w, err := d.l.LoadWork(d.ctx, d.id, r.batch)
 	if errors.Is(err, ErrNotFound) {
 		return false // Redis lost the batch
@@ -178,7 +180,7 @@ func (d *driver) settleAndClaim(r reading, call string, c *Claim, records []Reco
 		return false
 	}
 	list, rows := d.places(r)
-	stale, elsewhere := d.m.settle(modelSettle{call: call, gen: r.gen.Number, token: c.Token, list: list, records: records, reason: SettleAnswer, rows: rows, uuid: claimUUID(c)})
+	stale, elsewhere := d.m.settle(modelSettle{call: call, gen: r.gen.Number, token: c.Token, list: list, records: records, reason: campaign.SettleAnswer, rows: rows, uuid: claimUUID(c)})
 	if stale || elsewhere || d.m.fin {
 		d.rt.Fatalf("SettleAndClaim settled a claim that the model refuses, or the campaign ended (%t)", d.m.fin)
 	}
@@ -209,15 +211,15 @@ func (d *driver) giveUp(r reading, call string, c *Claim) {
 		records := repeat(len(r.gen.To), unknown(c.Why))
 		mg := d.m.gens[genKey(call, r.gen.Number)]
 		for i, p := range r.gen.To {
-			if was := d.gw.known[mg.login+mg.uuid][p.Row]; was.Status == Accepted && d.chance(2, "found") {
-				records[i] = Record{Status: Accepted, MessageID: was.MessageID, Reason: ReasonReconciled}
+			if was := d.gw.known[mg.login+mg.uuid][p.Row]; was.Status == campaign.Accepted && d.chance(2, "found") {
+				records[i] = campaign.Record{Status: campaign.Accepted, MessageID: was.MessageID, Reason: campaign.ReasonReconciled}
 			}
 		}
-		reason := []SettleReason{SettleLookup, SettleAbandon}[d.draw(2, "the last lookup")]
+		reason := []campaign.SettleReason{campaign.SettleLookup, campaign.SettleAbandon}[d.draw(2, "the last lookup")]
 		d.settleLater("look", r, call, c, records, reason, []time.Duration{0, 2 * time.Hour}[d.draw(2, "next look")])
 		return
 	}
-	d.settleLater("abandon", r, call, c, repeat(len(r.gen.To), unknown(c.Why)), SettleAbandon, 0)
+	d.settleLater("abandon", r, call, c, repeat(len(r.gen.To), unknown(c.Why)), campaign.SettleAbandon, 0)
 }
 
 // submit submits a granted claim, and adds what the worker must do afterwards to d.ends.
@@ -258,7 +260,7 @@ func (d *driver) checkMaybe(a int, rows []int, answer reply) {
 		return
 	}
 	for i, row := range rows {
-		if s := answer.records[i].Status; answer.kind == lost || s == Unknown || s == Accepted {
+		if s := answer.records[i].Status; answer.kind == lost || s == campaign.Unknown || s == campaign.Accepted {
 			d.maybe[row]++
 		}
 		if most := d.submissions(row); d.maybe[row] > most && !d.forgot {
@@ -280,12 +282,12 @@ func (d *driver) reactTo(r reading, call string, a int, c *Claim, answer reply) 
 		}
 		d.later("release", func() {
 			if d.releaseNow(call, number, c, backOff, d.chance(2, "renew")) {
-				d.settleNow(call, r, c, repeat(n, notSent()), SettleVerdict, 0)
+				d.settleNow(call, r, c, repeat(n, notSent()), campaign.SettleVerdict, 0)
 			}
 		})
 	case busy:
 		if d.chance(2, "busy is an answer") {
-			reason := []SettleReason{SettleAnswer, SettleSpared}[d.draw(2, "whose fault")]
+			reason := []campaign.SettleReason{campaign.SettleAnswer, campaign.SettleSpared}[d.draw(2, "whose fault")]
 			d.settleLater("busy", r, call, c, repeat(n, notNow()), reason, backOff)
 		} else {
 			d.later("renew", func() { d.releaseNow(call, number, c, backOff, true) })
@@ -293,24 +295,24 @@ func (d *driver) reactTo(r reading, call string, a int, c *Claim, answer reply) 
 	case refused:
 		switch d.draw(3, "refusal") {
 		case 0:
-			d.settleLater("refuse", r, call, c, repeat(n, rejected("refused")), SettleVerdict, 0)
+			d.settleLater("refuse", r, call, c, repeat(n, rejected("refused")), campaign.SettleVerdict, 0)
 		case 1:
 			d.later("renew", func() { d.releaseNow(call, number, c, backOff, true) })
 		case 2:
 			d.later("split", func() { d.splitNow(call, number, 0, c) })
 		}
 	case answered:
-		reason := []SettleReason{SettleAnswer, SettleAnswer, SettleSpared}[d.draw(3, "whose fault")]
+		reason := []campaign.SettleReason{campaign.SettleAnswer, campaign.SettleAnswer, campaign.SettleSpared}[d.draw(3, "whose fault")]
 		d.settleLater("settle", r, call, c, answer.records, reason, backOff)
 	case partial:
-		reason := []SettleReason{SettleAnswer, SettleLookup}[d.draw(2, "can look")]
+		reason := []campaign.SettleReason{campaign.SettleAnswer, campaign.SettleLookup}[d.draw(2, "can look")]
 		if a == 0 {
-			reason = SettlePartial
+			reason = campaign.SettlePartial
 		}
 		d.settleLater("partial", r, call, c, answer.records, reason, backOff)
 	case lost:
 		if a == 1 && d.chance(2, "unknown at once") {
-			d.settleLater("unknown", r, call, c, repeat(n, unknown("no_answer")), SettleVerdict, 0)
+			d.settleLater("unknown", r, call, c, repeat(n, unknown("no_answer")), campaign.SettleVerdict, 0)
 			return
 		}
 		count := d.chance(2, "counts")
@@ -328,21 +330,21 @@ func (d *driver) reactTo(r reading, call string, a int, c *Claim, answer reply) 
 
 func (d *driver) later(what string, do func()) { d.ends = append(d.ends, end{what, do}) }
 
-func (d *driver) settleLater(what string, r reading, call string, c *Claim, records []Record, reason SettleReason, retryIn time.Duration) {
+func (d *driver) settleLater(what string, r reading, call string, c *Claim, records []campaign.Record, reason campaign.SettleReason, retryIn time.Duration) {
 	records = slices.Clone(records)
 	for i := range records {
-		if records[i].Status == Pending && d.chance(4, "for longer") {
+		if records[i].Status == campaign.Pending && d.chance(4, "for longer") {
 			records[i].RetryIn = []time.Duration{0, 2 * time.Hour, 26 * time.Hour}[d.draw(3, "how long")]
 		}
 	}
 	d.later(what, func() {
-		if reason != SettleAnswer || !d.chance(2, "and the next") || !d.settleAndClaim(r, call, c, records) {
+		if reason != campaign.SettleAnswer || !d.chance(2, "and the next") || !d.settleAndClaim(r, call, c, records) {
 			d.settleNow(call, r, c, records, reason, retryIn)
 		}
 	})
 }
 
-func (d *driver) settleNow(call string, r reading, c *Claim, records []Record, reason SettleReason, retryIn time.Duration) {
+func (d *driver) settleNow(call string, r reading, c *Claim, records []campaign.Record, reason campaign.SettleReason, retryIn time.Duration) {
 	list, rows := d.places(r)
 	d.rt.Logf("  settle %s.%d by %s: %s %v", call, r.gen.Number, c.Token, reason, records)
 	out, err := d.l.Settle(d.ctx, c, records, reason, segmentsOf(c.gen.Body), retryIn)

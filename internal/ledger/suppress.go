@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/tuma-sms/tuma/internal/campaign"
 	"github.com/tuma-sms/tuma/sms"
 )
 
@@ -26,8 +27,8 @@ type InFlightCall struct {
 // SuppressionLists returns the suppression lists that apply to a campaign: the one for all senders,
 // and the one of its sender. If the campaign names no sender, it returns those of all its accounts'
 // senders.
-func (l *Ledger) SuppressionLists(ctx context.Context, spec Spec, accounts []string) ([]string, error) {
-	out := []string{AllSenders}
+func (l *Ledger) SuppressionLists(ctx context.Context, spec campaign.Spec, accounts []string) ([]string, error) {
+	out := []string{campaign.AllSenders}
 	add := func(sender string) {
 		if list, err := OptOutList(sender); err == nil && !slices.Contains(out, list) {
 			out = append(out, list)
@@ -77,7 +78,7 @@ func (l *Ledger) SuppressionListsOf(ctx context.Context, id string) ([]string, e
 	return l.SuppressionLists(ctx, spec, names)
 }
 
-func accountNames(f PlanSnapshot) (out []string) {
+func accountNames(f campaign.PlanSnapshot) (out []string) {
 	for _, a := range f.Accounts {
 		out = append(out, a.Name)
 	}

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/tuma-sms/tuma/internal/campaign"
 )
 
 const (
@@ -35,8 +37,8 @@ type Digest struct {
 const digestStep = 4 << 10
 
 // NewDigest starts a content hash with the spec.
-func NewDigest(s Spec) (*Digest, error) {
-	b, err := s.content().encode()
+func NewDigest(s campaign.Spec) (*Digest, error) {
+	b, err := encodeSpec(s.Content())
 	if err != nil {
 		return nil, err
 	}
@@ -83,9 +85,9 @@ func (p *Pager) Add(input string, values []string) (row []byte, kept []string, n
 	p.row = append(p.row, input...)
 	if len(values) > 0 {
 		kept = keptValues(values)
-		p.row = appendValues(p.row, kept)
+		p.row = campaign.AppendValues(p.row, kept)
 	}
-	if next = p.rows == MaxPageRows || p.rows > 0 && p.size+len(p.row) > maxPageRaw; next {
+	if next = p.rows == campaign.MaxPageRows || p.rows > 0 && p.size+len(p.row) > maxPageRaw; next {
 		p.rows, p.size = 0, 0
 	}
 	p.rows++
@@ -100,7 +102,7 @@ type Upload struct {
 	ledger *Ledger
 	id     string
 	token  string
-	spec   Spec
+	spec   campaign.Spec
 	record []byte
 	digest *Digest
 	page   []byte
@@ -126,7 +128,7 @@ type Receipt struct {
 }
 
 // BeginUpload starts an upload. It does not write to Redis yet.
-func (l *Ledger) BeginUpload(id string, spec Spec) (*Upload, error) {
+func (l *Ledger) BeginUpload(id string, spec campaign.Spec) (*Upload, error) {
 	if !ValidID(id) {
 		return nil, errors.New("upload: invalid campaign id: must be 1 to 128 of A-Z a-z 0-9 . _ : -")
 	}
@@ -134,7 +136,7 @@ func (l *Ledger) BeginUpload(id string, spec Spec) (*Upload, error) {
 	if err != nil {
 		return nil, err
 	}
-	record, err := spec.encode()
+	record, err := encodeSpec(spec)
 	if err != nil {
 		return nil, err
 	}
@@ -145,8 +147,8 @@ func (l *Ledger) BeginUpload(id string, spec Spec) (*Upload, error) {
 // longer than MaxInput is cut. If values are too long (MaxValue, MaxValues), they are not stored,
 // and planning skips the recipient.
 func (u *Upload) Add(ctx context.Context, input string, values ...string) error {
-	if len(input) > MaxInput {
-		input = input[:MaxInput]
+	if len(input) > campaign.MaxInput {
+		input = input[:campaign.MaxInput]
 	}
 	if len(values) != len(u.spec.Fields) {
 		return fmt.Errorf("upload %s: %d values for %d fields", u.id, len(values), len(u.spec.Fields))

@@ -8,9 +8,11 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/tuma-sms/tuma/internal/campaign"
 )
 
-func (r *rig) upload(id string, spec Spec, inputs ...string) *Upload {
+func (r *rig) upload(id string, spec campaign.Spec, inputs ...string) *Upload {
 	r.Helper()
 	u, err := r.BeginUpload(id, spec)
 	r.ok(err)
@@ -23,7 +25,7 @@ func (r *rig) upload(id string, spec Spec, inputs ...string) *Upload {
 func TestCommitOnce(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	spec := Spec{Body: "Habari", ExpiresIn: time.Hour, ExpiresAt: time.Now().Add(time.Hour)}
+	spec := campaign.Spec{Body: "Habari", ExpiresIn: time.Hour, ExpiresAt: time.Now().Add(time.Hour)}
 	first, err := r.upload("c", spec, "1", "2").Commit(t.Context())
 	if err != nil || first.Total != 2 || first.Again || first.CreatedAt.IsZero() {
 		t.Fatalf("Commit returned %+v, %v; want a new campaign of 2", first, err)
@@ -40,12 +42,12 @@ func TestCommitOnce(t *testing.T) {
 	}{
 		"the same":           {r.upload("c", spec, "1", "2"), same, nil},
 		"the same, later":    {r.upload("c", later, "1", "2"), same, nil},
-		"another body":       {r.upload("c", Spec{Body: "Kwaheri", ExpiresIn: time.Hour}, "1", "2"), Receipt{}, ErrConflict},
+		"another body":       {r.upload("c", campaign.Spec{Body: "Kwaheri", ExpiresIn: time.Hour}, "1", "2"), Receipt{}, ErrConflict},
 		"another order":      {r.upload("c", spec, "2", "1"), Receipt{}, ErrConflict},
 		"fewer":              {r.upload("c", spec, "1"), Receipt{}, ErrConflict},
 		"glued together":     {r.upload("c", spec, "12", ""), Receipt{}, ErrConflict},
-		"a sender besides":   {r.upload("c", Spec{Body: "Habari", From: "ACME", ExpiresIn: time.Hour}, "1", "2"), Receipt{}, ErrConflict},
-		"an expiry by clock": {r.upload("c", Spec{Body: "Habari", ExpiresAt: spec.ExpiresAt}, "1", "2"), Receipt{}, ErrConflict},
+		"a sender besides":   {r.upload("c", campaign.Spec{Body: "Habari", From: "ACME", ExpiresIn: time.Hour}, "1", "2"), Receipt{}, ErrConflict},
+		"an expiry by clock": {r.upload("c", campaign.Spec{Body: "Habari", ExpiresAt: spec.ExpiresAt}, "1", "2"), Receipt{}, ErrConflict},
 	}
 	for name, c := range cases {
 		got, err := c.u.Commit(t.Context())
@@ -64,7 +66,7 @@ func TestCommitOnce(t *testing.T) {
 func TestCommitWhoseAnswerGotLost(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	u := r.upload("c", Spec{Body: "Habari"}, "1", "2")
+	u := r.upload("c", campaign.Spec{Body: "Habari"}, "1", "2")
 	first, err := u.Commit(t.Context())
 	r.ok(err)
 	before := r.state("c")
@@ -80,16 +82,16 @@ func TestCommitWhoseAnswerGotLost(t *testing.T) {
 func TestCommitOfWhatIsNotThere(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	discarded := r.upload("discarded", Spec{Body: "x"}, "1")
+	discarded := r.upload("discarded", campaign.Spec{Body: "x"}, "1")
 	r.ok(discarded.flush(t.Context(), 1))
 	r.ok(discarded.Discard(t.Context()))
-	half := r.upload("half", Spec{Body: "x"}, "1")
+	half := r.upload("half", campaign.Spec{Body: "x"}, "1")
 	r.ok(half.flush(t.Context(), 1))
 	r.ok(half.Add(t.Context(), "2"))
 	r.ok(half.flush(t.Context(), 1))
 	r.ok(half.waitForWrite())
 	r.ok(r.rdb.HDel(t.Context(), stagingKey("half", half.token), "p1").Err())
-	for _, u := range []*Upload{discarded, half, r.upload("empty", Spec{Body: "x"})} {
+	for _, u := range []*Upload{discarded, half, r.upload("empty", campaign.Spec{Body: "x"})} {
 		if _, err := u.Commit(t.Context()); err == nil || errors.Is(err, ErrConflict) {
 			t.Errorf("%s: Commit returned %v, want an error other than ErrConflict", u.id, err)
 		}
@@ -98,7 +100,7 @@ func TestCommitOfWhatIsNotThere(t *testing.T) {
 		}
 	}
 	// A lost upload can be repeated.
-	if receipt, err := r.upload("half", Spec{Body: "x"}, "1", "2").Commit(t.Context()); err != nil || receipt.Total != 2 {
+	if receipt, err := r.upload("half", campaign.Spec{Body: "x"}, "1", "2").Commit(t.Context()); err != nil || receipt.Total != 2 {
 		t.Errorf("the second upload returned %+v, %v; want 2 recipients", receipt, err)
 	}
 }
@@ -109,10 +111,10 @@ func TestStagingIsOutOfSightAndGoesByItself(t *testing.T) {
 	if _, err := r.Summary(t.Context(), "c"); !errors.Is(err, ErrNotFound) {
 		t.Errorf("Summary before the upload: got %v, want ErrNotFound", err)
 	}
-	u := r.upload("c", Spec{Body: "x"}, "1")
+	u := r.upload("c", campaign.Spec{Body: "x"}, "1")
 	r.ok(u.flush(t.Context(), 1))
 	r.ok(u.waitForWrite())
-	if s := r.summary("c"); s.State != Uploading || s.CreatedAt.IsZero() {
+	if s := r.summary("c"); s.State != campaign.Uploading || s.CreatedAt.IsZero() {
 		t.Errorf("state is %s since %v, want uploading", s.State, s.CreatedAt)
 	}
 	for row, err := range r.Results(t.Context(), "c") {
@@ -132,14 +134,14 @@ func TestStagingIsOutOfSightAndGoesByItself(t *testing.T) {
 func TestUploadCutsWhatIsLongerThanAnyNumber(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	long := strings.Repeat("9", MaxInput) + "tail"
-	_, err := r.upload("c", Spec{Body: "x"}, long, "", "\x00\xff").Commit(t.Context())
+	long := strings.Repeat("9", campaign.MaxInput) + "tail"
+	_, err := r.upload("c", campaign.Spec{Body: "x"}, long, "", "\x00\xff").Commit(t.Context())
 	r.ok(err)
 	rows := r.rows("c")
-	if rows[0].Input != long[:MaxInput] || rows[1].Input != "" || rows[2].Input != "\x00\xff" {
+	if rows[0].Input != long[:campaign.MaxInput] || rows[1].Input != "" || rows[2].Input != "\x00\xff" {
 		t.Errorf("inputs are %q, want the first one cut to MaxInput and the others unchanged", []string{rows[0].Input, rows[1].Input, rows[2].Input})
 	}
-	u := r.upload("c", Spec{Body: "x"}, long[:MaxInput], "", "\x00\xff")
+	u := r.upload("c", campaign.Spec{Body: "x"}, long[:campaign.MaxInput], "", "\x00\xff")
 	if got, err := u.Commit(t.Context()); err != nil || !got.Again {
 		t.Errorf("uploading the cut inputs returned %+v, %v; want the same campaign", got, err)
 	}
@@ -149,12 +151,12 @@ func TestBeginRefusesBadIDs(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	for _, id := range []string{"", "a b", "{a}", "ä", strings.Repeat("x", 129), "a\n"} {
-		if _, err := r.BeginUpload(id, Spec{}); err == nil || ValidID(id) {
+		if _, err := r.BeginUpload(id, campaign.Spec{}); err == nil || ValidID(id) {
 			t.Errorf("id %q was accepted, want an error", id)
 		}
 	}
 	for _, id := range []string{"a", "A.b_c:d-9", strings.Repeat("x", 128)} {
-		if _, err := r.BeginUpload(id, Spec{}); err != nil || !ValidID(id) {
+		if _, err := r.BeginUpload(id, campaign.Spec{}); err != nil || !ValidID(id) {
 			t.Errorf("id %q was rejected with %v, want it accepted", id, err)
 		}
 	}
@@ -166,7 +168,7 @@ func TestCommitOfALongUploadIsFoundByTheSweeper(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	for name, forget := range map[string]string{"open": openIndex, "all": campaignIndex} {
-		u := r.upload(name, Spec{Body: "x"}, "1")
+		u := r.upload(name, campaign.Spec{Body: "x"}, "1")
 		r.ok(u.flush(t.Context(), 1))
 		r.ok(r.rdb.ZRem(t.Context(), forget, name).Err())
 		_, err := u.Commit(t.Context())
@@ -183,8 +185,8 @@ func TestScheduledCampaignIsWatchedFromItsStart(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	start := time.Now().Add(time.Hour).Truncate(time.Millisecond)
-	r.enqueue("c", Spec{StartAt: start}, 1)
-	if s := r.summary("c"); s.State != Scheduled || !s.StartAt.Equal(start) {
+	r.enqueue("c", campaign.Spec{StartAt: start}, 1)
+	if s := r.summary("c"); s.State != campaign.Scheduled || !s.StartAt.Equal(start) {
 		t.Errorf("state is %s, start %v; want scheduled with the given start", s.State, s.StartAt)
 	}
 	if due, err := r.DueBatches(t.Context(), "c", start.Add(-time.Second)); err != nil || len(due) > 0 {
@@ -216,7 +218,7 @@ func TestUploadsAtOnceOneWins(t *testing.T) {
 	for i := range n {
 		body := []string{"one", "other"}[i%2]
 		go func() {
-			u, err := r.BeginUpload("c", Spec{Body: body})
+			u, err := r.BeginUpload("c", campaign.Spec{Body: body})
 			if err == nil {
 				err = u.Add(t.Context(), "1")
 			}

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/tuma-sms/tuma/internal/campaign"
 )
 
 // PlanWork is the name of planning in the open set, beside the names of batches.
@@ -18,7 +20,7 @@ func parseWake(s string) (Wake, error) {
 	b, n, ok := strings.Cut(s, ":")
 	num, err := strconv.Atoi(n)
 	if !ok || err != nil {
-		return Wake{}, fmt.Errorf("parse wake %.30q: %w", s, errRecord)
+		return Wake{}, fmt.Errorf("parse wake %.30q: %w", s, campaign.ErrRecord)
 	}
 	return Wake{Batch: b, Number: num}, nil
 }

@@ -1,7 +1,7 @@
 package planning
 
 import (
-	"github.com/tuma-sms/tuma/internal/ledger"
+	"github.com/tuma-sms/tuma/internal/campaign"
 )
 
 // maxBatchSize is the maximum number of recipients of a batch, whatever the account's rate.
@@ -22,28 +22,28 @@ func callsPerBatch(recipients int) int { return min(max(minCalls, recipients/tar
 
 // Account returns what a plan snapshot stores about the account of card c, for a campaign with the
 // given number of recipients (0: unknown). The caller sets Resend and Held.
-func Account(c ledger.Card, spec ledger.Spec, recipients int) ledger.SnapshotAccount {
+func Account(c campaign.Card, spec campaign.Spec, recipients int) campaign.SnapshotAccount {
 	most := max(1, c.Info.MaxRecipients)
 	rate := messageRate(c, segmentsOf(spec.ShortBody()))
-	a := ledger.SnapshotAccount{Name: c.Name, MaxRecipients: most, BatchSize: batchSize(most, callsPerBatch(recipients), rate)}
+	a := campaign.SnapshotAccount{Name: c.Name, MaxRecipients: most, BatchSize: batchSize(most, callsPerBatch(recipients), rate)}
 	if !spec.Personalized() {
 		return a
 	}
 	// Each call of a personalized campaign may have one recipient or many.
 	a.MaxChars, a.MaxSegments = c.Info.MaxChars, c.Info.MaxSegments
 	a.Calls = callsPerBatch(recipients)
-	if c.Unit == ledger.UnitRequests && c.Rate > 0 {
+	if c.Unit == campaign.UnitRequests && c.Rate > 0 {
 		a.Calls = int(min(float64(a.Calls), max(1, c.Rate*60)))
 	}
 	return a
 }
 
 // messageRate returns an account's rate in messages a second; 0 means unlimited.
-func messageRate(c ledger.Card, segments int) float64 {
+func messageRate(c campaign.Card, segments int) float64 {
 	switch c.Unit {
-	case ledger.UnitRequests:
+	case campaign.UnitRequests:
 		return c.Rate * float64(max(1, c.Info.MaxRecipients))
-	case ledger.UnitSegments:
+	case campaign.UnitSegments:
 		return c.Rate / float64(max(1, segments))
 	}
 	return c.Rate

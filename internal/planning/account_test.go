@@ -4,7 +4,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/tuma-sms/tuma/internal/ledger"
+	"github.com/tuma-sms/tuma/internal/campaign"
 	"github.com/tuma-sms/tuma/internal/planning"
 	"github.com/tuma-sms/tuma/providers"
 )
@@ -18,20 +18,20 @@ func TestAccount_BatchIsAMinuteOfTheRate(t *testing.T) {
 		segments  int
 		recipient int
 	}{
-		{ledger.UnitMessages, 0, 500, 1, 500},
-		{ledger.UnitMessages, 1000, 500, 1, 500},
-		{ledger.UnitMessages, 0, 1, 1, 50},
-		{ledger.UnitMessages, 0, 9, 1, 450},
-		{ledger.UnitMessages, 2, 500, 1, 120},
-		{ledger.UnitMessages, 2, 50, 1, 100},
-		{ledger.UnitMessages, 0.001, 500, 1, 1},
-		{ledger.UnitMessages, 0, 30, 1, 480},
-		{ledger.UnitRequests, 1, 500, 1, 500},
-		{ledger.UnitRequests, 0.01, 50, 1, 30},
-		{ledger.UnitSegments, 4, 500, 2, 120},
+		{campaign.UnitMessages, 0, 500, 1, 500},
+		{campaign.UnitMessages, 1000, 500, 1, 500},
+		{campaign.UnitMessages, 0, 1, 1, 50},
+		{campaign.UnitMessages, 0, 9, 1, 450},
+		{campaign.UnitMessages, 2, 500, 1, 120},
+		{campaign.UnitMessages, 2, 50, 1, 100},
+		{campaign.UnitMessages, 0.001, 500, 1, 1},
+		{campaign.UnitMessages, 0, 30, 1, 480},
+		{campaign.UnitRequests, 1, 500, 1, 500},
+		{campaign.UnitRequests, 0.01, 50, 1, 30},
+		{campaign.UnitSegments, 4, 500, 2, 120},
 	} {
-		card := ledger.Card{Unit: tt.unit, Rate: tt.rate, Info: providers.Info{MaxRecipients: tt.most}}
-		if got := planning.Account(card, ledger.Spec{Body: strings.Repeat("x", 150*tt.segments)}, 0).BatchSize; got != tt.recipient {
+		card := campaign.Card{Unit: tt.unit, Rate: tt.rate, Info: providers.Info{MaxRecipients: tt.most}}
+		if got := planning.Account(card, campaign.Spec{Body: strings.Repeat("x", 150*tt.segments)}, 0).BatchSize; got != tt.recipient {
 			t.Errorf("%+v: %d recipients", tt, got)
 		}
 	}
@@ -40,11 +40,11 @@ func TestAccount_BatchIsAMinuteOfTheRate(t *testing.T) {
 func TestAccount_LargeCampaignHasMoreCalls(t *testing.T) {
 	t.Parallel()
 	for recipients, want := range map[int]int{0: 50, 200: 50, 10_000: 50, 20_000: 100, 100_000: 250, 1_000_000: 250} {
-		card := ledger.Card{Unit: ledger.UnitMessages, Info: providers.Info{MaxRecipients: 1}}
-		if got := planning.Account(card, ledger.Spec{Body: "x"}, recipients).BatchSize; got != want {
+		card := campaign.Card{Unit: campaign.UnitMessages, Info: providers.Info{MaxRecipients: 1}}
+		if got := planning.Account(card, campaign.Spec{Body: "x"}, recipients).BatchSize; got != want {
 			t.Errorf("%d recipients: batches of %d calls, want %d", recipients, got, want)
 		}
-		if got := planning.Account(card, ledger.Spec{Body: "x {{name}}", Fields: []string{"name"}}, recipients).Calls; got != want {
+		if got := planning.Account(card, campaign.Spec{Body: "x {{name}}", Fields: []string{"name"}}, recipients).Calls; got != want {
 			t.Errorf("%d personalized recipients: batches of %d calls, want %d", recipients, got, want)
 		}
 	}

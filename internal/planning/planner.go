@@ -6,21 +6,21 @@ package planning
 import (
 	"fmt"
 
-	"github.com/tuma-sms/tuma/internal/ledger"
+	"github.com/tuma-sms/tuma/internal/campaign"
 	"github.com/tuma-sms/tuma/sms"
 )
 
 // Planner turns the pages of one campaign, in order, into batches. It remembers every number that
 // it has planned, in three to six bytes each. For each stream it keeps the calls that are not full
 // yet, so that recipients with the same body share a call. Recipients of one call must be at most
-// ledger.CarryRows rows apart. All waiting calls must fit into what one page may carry over to the
+// campaign.CarryRows rows apart. All waiting calls must fit into what one page may carry over to the
 // next.
 //
 // The result depends only on the input, so another Planner with the same input produces the same
 // result. A Planner is not safe for concurrent use.
 type Planner struct {
-	spec     ledger.Spec
-	snapshot ledger.PlanSnapshot
+	spec     campaign.Spec
+	snapshot campaign.PlanSnapshot
 	renderer *renderer // nil if the campaign is not personalized
 	seen     *msisdnSet
 	streams  []*stream
@@ -33,7 +33,7 @@ type Planner struct {
 
 // New returns a planner for a campaign. The snapshot must have at least one account. New returns an
 // error if the campaign's template cannot be parsed.
-func New(spec ledger.Spec, snapshot ledger.PlanSnapshot) (*Planner, error) {
+func New(spec campaign.Spec, snapshot campaign.PlanSnapshot) (*Planner, error) {
 	p := &Planner{spec: spec, snapshot: snapshot, seen: newMSISDNSet(), codes: callingCodes(snapshot)}
 	for n := range snapshot.Streams() {
 		p.streams = append(p.streams, newStream(snapshot.Stream(n)))
@@ -47,7 +47,7 @@ func New(spec ledger.Spec, snapshot ledger.PlanSnapshot) (*Planner, error) {
 }
 
 // Remember adds a recipient that an earlier planner has put into a batch or carried over.
-func (p *Planner) Remember(x ledger.Planned) {
+func (p *Planner) Remember(x campaign.Planned) {
 	p.seen.add(x.MSISDN)
 	p.count++
 }
@@ -55,7 +55,7 @@ func (p *Planner) Remember(x ledger.Planned) {
 // Resume adds the calls that an earlier planner carried over; carry is indexed by stream. segments
 // is the number of segments in that planner's batches. It matters only for a personalized campaign
 // with a segment cap. Resume returns an error if the body of a carried call cannot be rendered.
-func (p *Planner) Resume(carry [][]ledger.Call, segments int) error {
+func (p *Planner) Resume(carry [][]campaign.Call, segments int) error {
 	p.segments = segments
 	for n, calls := range carry {
 		for _, c := range calls {
@@ -81,14 +81,14 @@ func (p *Planner) Planned() int { return p.count }
 
 // Reading is a page with its numbers parsed.
 type Reading struct {
-	ledger.Page
+	campaign.Page
 	numbers []sms.MSISDN   // 0 if the input is not a valid number
 	codes   map[int]string // why it is not valid, by index
 }
 
 // Read parses the numbers of a page. This takes most of the time of planning. Unlike the other
 // methods, Read is safe for concurrent use.
-func (p *Planner) Read(page ledger.Page) Reading {
+func (p *Planner) Read(page campaign.Page) Reading {
 	r := Reading{Page: page, numbers: make([]sms.MSISDN, len(page.Inputs))}
 	for i, input := range page.Inputs {
 		m, err := sms.ParseMSISDN(input, p.snapshot.Country)
@@ -116,7 +116,7 @@ func (r Reading) Numbers() []sms.MSISDN {
 }
 
 // Numbers returns the valid numbers of a page that Read has not parsed yet.
-func (p *Planner) Numbers(page ledger.Page) []sms.MSISDN { return p.Read(page).Numbers() }
+func (p *Planner) Numbers(page campaign.Page) []sms.MSISDN { return p.Read(page).Numbers() }
 
 // SetOptedOut sets the suppressed numbers of the next page, each with its suppression list. Plan
 // checks these numbers first: a suppressed recipient is skipped as opted out, even if another
@@ -124,15 +124,15 @@ func (p *Planner) Numbers(page ledger.Page) []sms.MSISDN { return p.Read(page).N
 func (p *Planner) SetOptedOut(opted map[sms.MSISDN]string) { p.opted = opted }
 
 // Page is Read followed by Plan. last reports whether this is the campaign's last page.
-func (p *Planner) Page(page ledger.Page, last bool) ledger.PlannedPage {
+func (p *Planner) Page(page campaign.Page, last bool) campaign.PlannedPage {
 	return p.Plan(p.Read(page), last)
 }
 
 // Plan plans one page. With the last page it also plans the calls that were carried over. If the
 // result cannot be committed, discard the planner. The caller sets OpenBatchLimits. The result
 // shares no memory with the results of later pages.
-func (p *Planner) Plan(page Reading, last bool) ledger.PlannedPage {
-	out := ledger.PlannedPage{Page: page.Number, First: page.First}
+func (p *Planner) Plan(page Reading, last bool) campaign.PlannedPage {
+	out := campaign.PlannedPage{Page: page.Number, First: page.First}
 	// Most entries of seen are not in the CPU's cache. Looking up all numbers of the page together
 	// lets the CPU overlap its reads from memory.
 	again := p.seen.contains(page.numbers)
@@ -143,16 +143,16 @@ func (p *Planner) Plan(page Reading, last bool) ledger.PlannedPage {
 		}
 		row := page.First + i
 		if m == 0 {
-			out.Skipped = append(out.Skipped, ledger.SkippedRecipient{Row: row, Reason: ledger.ReasonInvalidNumber, Code: page.codes[i]})
+			out.Skipped = append(out.Skipped, campaign.SkippedRecipient{Row: row, Reason: campaign.ReasonInvalidNumber, Code: page.codes[i]})
 			continue
 		}
 		body, to, reason, code := p.assign(m, again[i], values)
 		if reason != "" {
-			out.Skipped = append(out.Skipped, ledger.SkippedRecipient{Row: row, Reason: reason, Code: code})
+			out.Skipped = append(out.Skipped, campaign.SkippedRecipient{Row: row, Reason: reason, Code: code})
 			continue
 		}
 		l := p.streams[to]
-		l.add(body, values, ledger.Planned{Row: row, MSISDN: m})
+		l.add(body, values, campaign.Planned{Row: row, MSISDN: m})
 		out.Batches = append(out.Batches, l.ready()...)
 		if p.count == p.spec.Canary {
 			out.Batches = append(out.Batches, p.flush()...) // end the batches here, so that the canary shares no batch and no call with later recipients
@@ -163,7 +163,7 @@ func (p *Planner) Plan(page Reading, last bool) ledger.PlannedPage {
 	}
 	next := page.First + len(page.Inputs)
 	for _, l := range p.streams {
-		for len(l.calls) > 0 && l.calls[0].To[0].Row <= next-ledger.CarryRows {
+		for len(l.calls) > 0 && l.calls[0].To[0].Row <= next-campaign.CarryRows {
 			out.Batches = append(out.Batches, l.oldest())
 		}
 	}
@@ -175,7 +175,7 @@ func (p *Planner) Plan(page Reading, last bool) ledger.PlannedPage {
 }
 
 // flush puts all waiting calls into batches.
-func (p *Planner) flush() (out []ledger.PlannedBatch) {
+func (p *Planner) flush() (out []campaign.PlannedBatch) {
 	for _, l := range p.streams {
 		for len(l.calls) > 0 {
 			out = append(out, l.oldest())
@@ -186,13 +186,13 @@ func (p *Planner) flush() (out []ledger.PlannedBatch) {
 
 // shrinkCarry puts the oldest calls of the fullest streams into batches, until the other waiting
 // calls fit into what a page may carry over.
-func (p *Planner) shrinkCarry() (out []ledger.PlannedBatch) {
+func (p *Planner) shrinkCarry() (out []campaign.PlannedBatch) {
 	sizes, sum := make([]int, len(p.streams)), 0
 	for n, l := range p.streams {
-		sizes[n] = ledger.CarrySize(l.calls)
+		sizes[n] = campaign.CarrySize(l.calls)
 		sum += sizes[n]
 	}
-	for sum > ledger.MaxBodies {
+	for sum > campaign.MaxBodies {
 		fullest := 0
 		for n := range sizes {
 			if sizes[n] > sizes[fullest] {
@@ -201,7 +201,7 @@ func (p *Planner) shrinkCarry() (out []ledger.PlannedBatch) {
 		}
 		out = append(out, p.streams[fullest].oldest())
 		sum -= sizes[fullest]
-		sizes[fullest] = ledger.CarrySize(p.streams[fullest].calls)
+		sizes[fullest] = campaign.CarrySize(p.streams[fullest].calls)
 		sum += sizes[fullest]
 	}
 	return out
@@ -212,11 +212,11 @@ func (p *Planner) shrinkCarry() (out []ledger.PlannedBatch) {
 // page.
 func (p *Planner) assign(m sms.MSISDN, again bool, values []string) (body string, stream int, reason, code string) {
 	if list, ok := p.opted[m]; ok {
-		return "", 0, ledger.ReasonOptedOut, ledger.ListCode(list)
+		return "", 0, campaign.ReasonOptedOut, campaign.ListCode(list)
 	}
 	seen, low := p.seen.blockOf(m)
 	if again || seen.has(low) {
-		return "", 0, ledger.ReasonDuplicate, ""
+		return "", 0, campaign.ReasonDuplicate, ""
 	}
 	if body, stream, reason, code = p.assignStream(m, values); reason != "" {
 		return "", 0, reason, code // the number is not added to seen, so a later repetition of it is not skipped as a duplicate
@@ -237,7 +237,7 @@ func (p *Planner) assignStream(m sms.MSISDN, values []string) (body string, stre
 		return "", 0, reason, ""
 	}
 	if !p.takeFromCap(body) {
-		return "", 0, ledger.ReasonOverCap, ""
+		return "", 0, campaign.ReasonOverCap, ""
 	}
 	return body, account + p.hoursIndex(m)*len(p.snapshot.Accounts), "", ""
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"pgregory.net/rapid"
 
-	"github.com/tuma-sms/tuma/internal/ledger"
+	"github.com/tuma-sms/tuma/internal/campaign"
 	"github.com/tuma-sms/tuma/internal/planning"
 	"github.com/tuma-sms/tuma/providers"
 	"github.com/tuma-sms/tuma/sms"
@@ -18,16 +18,16 @@ import (
 
 // randomCampaign is a randomly drawn campaign with its recipients.
 type randomCampaign struct {
-	spec     ledger.Spec
-	snapshot ledger.PlanSnapshot
-	pages    []ledger.Page
+	spec     campaign.Spec
+	snapshot campaign.PlanSnapshot
+	pages    []campaign.Page
 }
 
 func drawCampaign(t *rapid.T) randomCampaign {
 	var w randomCampaign
 	w.spec = drawSpec(t)
 	for i := range rapid.IntRange(1, 3).Draw(t, "accounts") {
-		card := ledger.Card{Name: fmt.Sprintf("a%d", i), Unit: rapid.SampledFrom([]string{ledger.UnitMessages, ledger.UnitSegments, ledger.UnitRequests}).Draw(t, "unit"),
+		card := campaign.Card{Name: fmt.Sprintf("a%d", i), Unit: rapid.SampledFrom([]string{campaign.UnitMessages, campaign.UnitSegments, campaign.UnitRequests}).Draw(t, "unit"),
 			Rate: rapid.SampledFrom([]float64{0, 0.1, 2, 1000}).Draw(t, "rate"),
 			Info: providers.Info{MaxRecipients: rapid.SampledFrom([]int{1, 2, 7, 100, 500}).Draw(t, "most"),
 				MaxChars: rapid.SampledFrom([]int{0, 20, 160, 905}).Draw(t, "characters"), MaxSegments: rapid.SampledFrom([]int{0, 1, 2, 6}).Draw(t, "segments")}}
@@ -42,20 +42,20 @@ func drawCampaign(t *rapid.T) randomCampaign {
 			for _, a := range rapid.Permutation(w.snapshot.Accounts).Draw(t, "via") {
 				via = append(via, a.Name)
 			}
-			w.snapshot.Routes = append(w.snapshot.Routes, ledger.Route{Match: match, Via: via[:rapid.IntRange(0, len(via)).Draw(t, "accounts of the route")]})
+			w.snapshot.Routes = append(w.snapshot.Routes, campaign.Route{Match: match, Via: via[:rapid.IntRange(0, len(via)).Draw(t, "accounts of the route")]})
 		}
 	}
 	if rapid.Bool().Draw(t, "windows") {
-		w.snapshot.SendingHours = []ledger.CountryHours{{Country: "KE", Hours: "08:00-18:00"}}
+		w.snapshot.SendingHours = []campaign.CountryHours{{Country: "KE", Hours: "08:00-18:00"}}
 	}
 	w.pages = drawPages(t, w.spec)
 	return w
 }
 
-func drawSpec(t *rapid.T) ledger.Spec {
+func drawSpec(t *rapid.T) campaign.Spec {
 	pieces := []string{"Habari ", "{{name}}", "{{name|there}}", "{{name:first:upper|you}}", "{{city}}", "{{city|}}", "{{city:max:3}}", ", ", "€", "ŝ", "😀", "₦", "‘",
 		"{{{{", strings.Repeat("x", 70), strings.Repeat("long ", 200)}
-	s := ledger.Spec{Body: "x" + strings.Join(rapid.SliceOfN(rapid.SampledFrom(pieces), 0, 6).Draw(t, "body"), "")}
+	s := campaign.Spec{Body: "x" + strings.Join(rapid.SliceOfN(rapid.SampledFrom(pieces), 0, 6).Draw(t, "body"), "")}
 	if rapid.IntRange(0, 9).Draw(t, "blank but for fields") == 0 {
 		s.Body = "{{name}} "
 	}
@@ -64,7 +64,7 @@ func drawSpec(t *rapid.T) ledger.Spec {
 		t.Fatal(err)
 	}
 	s.Fields = template.Fields()
-	s.OnMissing = rapid.SampledFrom([]string{"", ledger.MissingSkip, ledger.MissingDefault}).Draw(t, "on missing")
+	s.OnMissing = rapid.SampledFrom([]string{"", campaign.MissingSkip, campaign.MissingDefault}).Draw(t, "on missing")
 	s.Transliterate = s.Personalized() && rapid.Bool().Draw(t, "transliterate")
 	s.MaxMessages = rapid.SampledFrom([]int{0, 0, 5, 100}).Draw(t, "messages")
 	s.MaxSegments = rapid.SampledFrom([]int{0, 0, 9, 200}).Draw(t, "segments in all")
@@ -72,12 +72,12 @@ func drawSpec(t *rapid.T) ledger.Spec {
 	return s
 }
 
-func drawPages(t *rapid.T, s ledger.Spec) (pages []ledger.Page) {
+func drawPages(t *rapid.T, s campaign.Spec) (pages []campaign.Page) {
 	values := rapid.SampledFrom([]string{"Amina", "Amina Wanjiru", "Juma", "Ọláyínká", "", "  ", "#N/A", strings.Repeat("né", 60), strings.Repeat("y", 1000)})
 	distinct := rapid.Bool().Draw(t, "all names differ")
 	row := 1
 	for n := range rapid.IntRange(1, 5).Draw(t, "pages") {
-		page := ledger.Page{Number: n, First: row}
+		page := campaign.Page{Number: n, First: row}
 		for range rapid.IntRange(1, 400).Draw(t, "rows") {
 			page.Inputs = append(page.Inputs, drawNumber(t, row))
 			if s.Personalized() {
@@ -117,7 +117,7 @@ func drawNumber(t *rapid.T, row int) string {
 
 // plan plans the whole campaign. Before each page it calls again, which decides whether another
 // planner takes over.
-func (w randomCampaign) plan(t *rapid.T, again func() bool) (out []ledger.PlannedPage) {
+func (w randomCampaign) plan(t *rapid.T, again func() bool) (out []campaign.PlannedPage) {
 	p, err := planning.New(w.spec, w.snapshot)
 	if err != nil {
 		t.Fatal(err)
@@ -133,7 +133,7 @@ func (w randomCampaign) plan(t *rapid.T, again func() bool) (out []ledger.Planne
 
 // takeOver returns a planner that resumes from the pages in out, which earlier planners have
 // committed.
-func (w randomCampaign) takeOver(t *rapid.T, out []ledger.PlannedPage) *planning.Planner {
+func (w randomCampaign) takeOver(t *rapid.T, out []campaign.PlannedPage) *planning.Planner {
 	p, err := planning.New(w.spec, w.snapshot)
 	if err != nil {
 		t.Fatal(err)
@@ -152,15 +152,15 @@ func (w randomCampaign) takeOver(t *rapid.T, out []ledger.PlannedPage) *planning
 			}
 		}
 	}
-	var carry [][]ledger.Call // the carried-over calls, in the form that Redis stores
+	var carry [][]campaign.Call // the carried-over calls, in the form that Redis stores
 	for _, calls := range out[len(out)-1].Carry {
-		var stream []ledger.Call
+		var stream []campaign.Call
 		for _, c := range calls {
 			for _, x := range c.To {
 				p.Remember(x)
 			}
 			if w.spec.Personalized() || len(stream) == 0 {
-				stream = append(stream, ledger.Call{Values: c.Values, To: slices.Clone(c.To)})
+				stream = append(stream, campaign.Call{Values: c.Values, To: slices.Clone(c.To)})
 			} else {
 				stream[0].To = append(stream[0].To, c.To...)
 			}
@@ -202,7 +202,7 @@ func (w randomCampaign) oracle(t *rapid.T) []rowOutcome {
 				}
 				n, _ := sms.Segments(body)
 				if w.spec.MaxMessages > 0 && count == w.spec.MaxMessages || w.spec.MaxSegments > 0 && segments+n > w.spec.MaxSegments {
-					f.reason = ledger.ReasonOverCap
+					f.reason = campaign.ReasonOverCap
 				} else {
 					seen[f.msisdn] = true
 					count, segments = count+1, segments+n
@@ -217,22 +217,22 @@ func (w randomCampaign) oracle(t *rapid.T) []rowOutcome {
 func (w randomCampaign) outcomeOf(template *sms.Template, input string, values []string, seen map[sms.MSISDN]bool) (f rowOutcome) {
 	var err error
 	if f.msisdn, err = sms.ParseMSISDN(input, "KE"); err != nil {
-		return rowOutcome{reason: ledger.ReasonInvalidNumber}
+		return rowOutcome{reason: campaign.ReasonInvalidNumber}
 	}
 	if seen[f.msisdn] {
-		return rowOutcome{reason: ledger.ReasonDuplicate}
+		return rowOutcome{reason: campaign.ReasonDuplicate}
 	}
 	if w.spec.Personalized() {
 		if values == nil {
-			return rowOutcome{reason: ledger.ReasonBodyTooLong}
+			return rowOutcome{reason: campaign.ReasonBodyTooLong}
 		}
 		body, missing := template.Render(nil, func(field string) string { return values[slices.Index(w.spec.Fields, field)] })
 		f.body = string(body)
 		if w.spec.Transliterate {
 			f.body, _ = sms.Transliterate(f.body)
 		}
-		if missing != "" && w.spec.OnMissing != ledger.MissingDefault || strings.TrimSpace(f.body) == "" {
-			return rowOutcome{reason: ledger.ReasonMissingField}
+		if missing != "" && w.spec.OnMissing != campaign.MissingDefault || strings.TrimSpace(f.body) == "" {
+			return rowOutcome{reason: campaign.ReasonMissingField}
 		}
 	}
 	account, reason := w.accountOf(f.msisdn, f.body)
@@ -249,21 +249,21 @@ func (w randomCampaign) outcomeOf(template *sms.Template, input string, values [
 func (w randomCampaign) accountOf(m sms.MSISDN, body string) (int, string) {
 	via := []string{w.snapshot.Accounts[0].Name}
 	if len(w.snapshot.Routes) > 0 {
-		i := slices.IndexFunc(w.snapshot.Routes, func(r ledger.Route) bool { return len(r.Via) > 0 && strings.HasPrefix(m.String(), r.Match) })
+		i := slices.IndexFunc(w.snapshot.Routes, func(r campaign.Route) bool { return len(r.Via) > 0 && strings.HasPrefix(m.String(), r.Match) })
 		if i < 0 {
-			return 0, ledger.ReasonNoRoute
+			return 0, campaign.ReasonNoRoute
 		}
 		via = w.snapshot.Routes[i].Via
 	}
 	for _, held := range []bool{false, true} {
 		for _, name := range via {
-			i := slices.IndexFunc(w.snapshot.Accounts, func(a ledger.SnapshotAccount) bool { return a.Name == name })
+			i := slices.IndexFunc(w.snapshot.Accounts, func(a campaign.SnapshotAccount) bool { return a.Name == name })
 			if w.fits(i, body) && (len(w.snapshot.Routes) == 0 || w.snapshot.Accounts[i].Held == held) {
 				return i, ""
 			}
 		}
 	}
-	return 0, ledger.ReasonBodyTooLong
+	return 0, campaign.ReasonBodyTooLong
 }
 
 func (w randomCampaign) fits(account int, body string) bool {
@@ -300,9 +300,9 @@ func TestPlan_CallsPartitionTheRecipients(t *testing.T) {
 			carried, size := 0, 0
 			for _, calls := range page.Carry {
 				carried += len(calls)
-				size += ledger.CarrySize(calls)
+				size += campaign.CarrySize(calls)
 			}
-			if size > ledger.MaxBodies || n+1 == len(once) && carried > 0 {
+			if size > campaign.MaxBodies || n+1 == len(once) && carried > 0 {
 				t.Fatalf("%d bytes and %d calls are carried over from page %d of %d", size, carried, n, len(once))
 			}
 		}
@@ -315,13 +315,13 @@ func TestPlan_CallsPartitionTheRecipients(t *testing.T) {
 	})
 }
 
-func (w randomCampaign) checkBatch(t *rapid.T, b ledger.PlannedBatch, want []rowOutcome, got []string) {
+func (w randomCampaign) checkBatch(t *rapid.T, b campaign.PlannedBatch, want []rowOutcome, got []string) {
 	a := w.snapshot.Stream(b.Stream).Account
 	text, at, halfFull := 0, 0, map[string]bool{}
 	for _, body := range b.Bodies {
 		text += len(body) + 4
 	}
-	if len(b.Calls) > 1 && (len(b.To) > a.BatchSize || a.Calls > 0 && len(b.Calls) > a.Calls) || text > ledger.MaxBodies || len(b.Bodies) > 0 != w.spec.Personalized() {
+	if len(b.Calls) > 1 && (len(b.To) > a.BatchSize || a.Calls > 0 && len(b.Calls) > a.Calls) || text > campaign.MaxBodies || len(b.Bodies) > 0 != w.spec.Personalized() {
 		t.Fatalf("batch with %d calls, %d recipients and %d bodies of %d bytes does not fit account %+v", len(b.Calls), len(b.To), len(b.Bodies), text, a)
 	}
 	for k, n := range b.Calls {
@@ -351,7 +351,7 @@ func (w randomCampaign) checkBatch(t *rapid.T, b ledger.PlannedBatch, want []row
 
 // checkCanary checks that the first batches hold exactly the canary, which is the first recipients
 // that are not skipped.
-func (w randomCampaign) checkCanary(t *rapid.T, pages []ledger.PlannedPage) {
+func (w randomCampaign) checkCanary(t *rapid.T, pages []campaign.PlannedPage) {
 	var order []int
 	for _, p := range pages {
 		for _, b := range p.Batches {

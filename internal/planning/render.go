@@ -3,7 +3,7 @@ package planning
 import (
 	"bytes"
 
-	"github.com/tuma-sms/tuma/internal/ledger"
+	"github.com/tuma-sms/tuma/internal/campaign"
 	"github.com/tuma-sms/tuma/sms"
 )
 
@@ -19,12 +19,12 @@ type renderer struct {
 	buf           []byte
 }
 
-func newRenderer(spec ledger.Spec) (*renderer, error) {
+func newRenderer(spec campaign.Spec) (*renderer, error) {
 	t, err := sms.ParseTemplate(spec.Body)
 	if err != nil {
 		return nil, err
 	}
-	r := &renderer{template: t, fieldIndex: map[string]int{}, allowMissing: spec.OnMissing == ledger.MissingDefault, transliterate: spec.Transliterate, first: spec.Fields[0]}
+	r := &renderer{template: t, fieldIndex: map[string]int{}, allowMissing: spec.OnMissing == campaign.MissingDefault, transliterate: spec.Transliterate, first: spec.Fields[0]}
 	for i, f := range spec.Fields {
 		r.fieldIndex[f] = i
 	}
@@ -41,18 +41,18 @@ func newRenderer(spec ledger.Spec) (*renderer, error) {
 // reason.
 func (r *renderer) render(values []string) (body, reason, code string) {
 	if values == nil {
-		return "", ledger.ReasonBodyTooLong, ""
+		return "", campaign.ReasonBodyTooLong, ""
 	}
 	r.values = values
 	var missing string
 	r.buf, missing = r.template.Render(r.buf[:0], r.lookup)
 	switch {
 	case len(r.buf) > sms.MaxRendered:
-		return "", ledger.ReasonBodyTooLong, ""
+		return "", campaign.ReasonBodyTooLong, ""
 	case missing != "" && !r.allowMissing:
-		return "", ledger.ReasonMissingField, missing
+		return "", campaign.ReasonMissingField, missing
 	case len(bytes.TrimSpace(r.buf)) == 0:
-		return "", ledger.ReasonMissingField, r.first
+		return "", campaign.ReasonMissingField, r.first
 	}
 	body = string(r.buf)
 	if r.transliterate {

@@ -3,21 +3,21 @@ package planning
 import (
 	"testing"
 
-	"github.com/tuma-sms/tuma/internal/ledger"
+	"github.com/tuma-sms/tuma/internal/campaign"
 )
 
 func TestRender_Transliterates(t *testing.T) {
 	t.Parallel()
 	for _, x := range []struct {
 		name  string
-		spec  ledger.Spec
+		spec  campaign.Spec
 		value string
 		want  string
 	}{
-		{"a quote in a value", ledger.Spec{Body: "Hi {{name}}", Transliterate: true}, "O’Brien", "Hi O'Brien"},
-		{"quotes in the body", ledger.Spec{Body: "“Hi” {{name}}", Transliterate: true}, "Amina", `"Hi" Amina`},
-		{"unchanged if not everything can be replaced", ledger.Spec{Body: "Hi {{name}}", Transliterate: true}, "O’Brien 🎉", "Hi O’Brien 🎉"},
-		{"unchanged without Transliterate", ledger.Spec{Body: "Hi {{name}}"}, "O’Brien", "Hi O’Brien"},
+		{"a quote in a value", campaign.Spec{Body: "Hi {{name}}", Transliterate: true}, "O’Brien", "Hi O'Brien"},
+		{"quotes in the body", campaign.Spec{Body: "“Hi” {{name}}", Transliterate: true}, "Amina", `"Hi" Amina`},
+		{"unchanged if not everything can be replaced", campaign.Spec{Body: "Hi {{name}}", Transliterate: true}, "O’Brien 🎉", "Hi O’Brien 🎉"},
+		{"unchanged without Transliterate", campaign.Spec{Body: "Hi {{name}}"}, "O’Brien", "Hi O’Brien"},
 	} {
 		t.Run(x.name, func(t *testing.T) {
 			t.Parallel()

@@ -4,14 +4,14 @@ import (
 	"errors"
 	"strings"
 
-	"github.com/tuma-sms/tuma/internal/ledger"
+	"github.com/tuma-sms/tuma/internal/campaign"
 	"github.com/tuma-sms/tuma/sms"
 )
 
 // RouteOf returns the accounts, in order of preference, of the first route that matches the number
 // and has accounts. digits is the number in international format. RouteOf returns nil if no route
 // matches.
-func RouteOf(f ledger.PlanSnapshot, digits string) []string {
+func RouteOf(f campaign.PlanSnapshot, digits string) []string {
 	for _, r := range f.Routes {
 		if strings.HasPrefix(digits, r.Match) && len(r.Via) > 0 {
 			return r.Via
@@ -22,7 +22,7 @@ func RouteOf(f ledger.PlanSnapshot, digits string) []string {
 
 // AccountNumber returns the index in the snapshot of the account with the given name. It returns -1
 // if there is none.
-func AccountNumber(f ledger.PlanSnapshot, name string) int {
+func AccountNumber(f campaign.PlanSnapshot, name string) int {
 	for i, a := range f.Accounts {
 		if a.Name == name {
 			return i
@@ -38,7 +38,7 @@ func AccountNumber(f ledger.PlanSnapshot, name string) int {
 func (p *Planner) route(m sms.MSISDN, body string) (account int, reason string) {
 	if len(p.snapshot.Routes) == 0 {
 		if !p.snapshot.Accounts[0].AcceptsBody(body) {
-			return 0, ledger.ReasonBodyTooLong
+			return 0, campaign.ReasonBodyTooLong
 		}
 		return 0, ""
 	}
@@ -59,9 +59,9 @@ func (p *Planner) route(m sms.MSISDN, body string) (account int, reason string) 
 	case held >= 0:
 		return held, ""
 	case short:
-		return 0, ledger.ReasonBodyTooLong
+		return 0, campaign.ReasonBodyTooLong
 	}
-	return 0, ledger.ReasonNoRoute
+	return 0, campaign.ReasonNoRoute
 }
 
 // hoursIndex returns the index, counted from 1, of the recipient's country in SendingHours. It
@@ -87,7 +87,7 @@ func (p *Planner) hoursIndex(m sms.MSISDN) int {
 
 // callingCodes returns the calling code of each country with sending hours. Most numbers have a
 // different calling code, so their country need not be determined.
-func callingCodes(f ledger.PlanSnapshot) (out []string) {
+func callingCodes(f campaign.PlanSnapshot) (out []string) {
 	for _, w := range f.SendingHours {
 		out = append(out, sms.CallingCode(w.Country))
 	}

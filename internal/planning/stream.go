@@ -3,16 +3,16 @@ package planning
 import (
 	"slices"
 
-	"github.com/tuma-sms/tuma/internal/ledger"
+	"github.com/tuma-sms/tuma/internal/campaign"
 )
 
 // stream holds the calls that wait for the same account and the same sending hours.
 type stream struct {
-	ledger.Stream
+	campaign.Stream
 	// size is the number of recipients of a full call.
 	size int
 	// calls are the waiting calls, the oldest first.
-	calls []ledger.Call
+	calls []campaign.Call
 	// open maps a body to the index of its call that is not full. last is the index of the call
 	// that a recipient was last added to. It may be out of range.
 	open map[string]int
@@ -22,12 +22,12 @@ type stream struct {
 	full, fullTo, fullText int
 }
 
-func newStream(l ledger.Stream) *stream {
+func newStream(l campaign.Stream) *stream {
 	return &stream{Stream: l, size: l.Account.CallSize(), open: map[string]int{}}
 }
 
 // add adds a recipient to the waiting call with this body.
-func (l *stream) add(body string, values []string, x ledger.Planned) {
+func (l *stream) add(body string, values []string, x campaign.Planned) {
 	if l.last >= len(l.calls) || l.calls[l.last].Body != body || l.isFull(&l.calls[l.last]) {
 		l.last = l.callOf(body, values)
 	}
@@ -42,9 +42,9 @@ func (l *stream) add(body string, values []string, x ledger.Planned) {
 func (l *stream) callOf(body string, values []string) int {
 	i, ok := l.open[body]
 	if !ok {
-		c := ledger.Call{Body: body, Values: values}
+		c := campaign.Call{Body: body, Values: values}
 		if values == nil {
-			c.To = make([]ledger.Planned, 0, l.size) // most calls of a campaign that is not personalized become full
+			c.To = make([]campaign.Planned, 0, l.size) // most calls of a campaign that is not personalized become full
 		}
 		i = len(l.calls)
 		l.calls = append(l.calls, c)
@@ -54,7 +54,7 @@ func (l *stream) callOf(body string, values []string) int {
 }
 
 // resume adds a call that was carried over.
-func (l *stream) resume(body string, c ledger.Call) {
+func (l *stream) resume(body string, c campaign.Call) {
 	c.Body = body
 	l.calls = append(l.calls, c)
 	l.index(len(l.calls) - 1)
@@ -78,9 +78,9 @@ func (l *stream) markFull(i int) {
 }
 
 // ready makes batches of the full calls, as long as there are enough of them for a whole batch.
-func (l *stream) ready() (out []ledger.PlannedBatch) {
-	for l.full > 0 && (l.fullTo >= l.Account.BatchSize || l.Account.Calls > 0 && l.full >= l.Account.Calls || l.fullText > ledger.MaxBodies) {
-		var full []ledger.Call
+func (l *stream) ready() (out []campaign.PlannedBatch) {
+	for l.full > 0 && (l.fullTo >= l.Account.BatchSize || l.Account.Calls > 0 && l.full >= l.Account.Calls || l.fullText > campaign.MaxBodies) {
+		var full []campaign.Call
 		for i := range l.calls {
 			if l.isFull(&l.calls[i]) {
 				full = append(full, l.calls[i])
@@ -88,7 +88,7 @@ func (l *stream) ready() (out []ledger.PlannedBatch) {
 		}
 		b, n := l.Account.Fill(l.Number, full)
 		out = append(out, b)
-		l.reset(slices.DeleteFunc(l.calls, func(c ledger.Call) bool {
+		l.reset(slices.DeleteFunc(l.calls, func(c campaign.Call) bool {
 			going := n > 0 && l.isFull(&c)
 			if going {
 				n--
@@ -99,16 +99,16 @@ func (l *stream) ready() (out []ledger.PlannedBatch) {
 	return out
 }
 
-func (l *stream) isFull(c *ledger.Call) bool { return len(c.To) >= l.size }
+func (l *stream) isFull(c *campaign.Call) bool { return len(c.To) >= l.size }
 
 // oldest makes one batch of the oldest calls, whether full or not.
-func (l *stream) oldest() ledger.PlannedBatch {
+func (l *stream) oldest() campaign.PlannedBatch {
 	b, n := l.Account.Fill(l.Number, l.calls)
 	l.reset(l.calls[n:])
 	return b
 }
 
-func (l *stream) reset(calls []ledger.Call) {
+func (l *stream) reset(calls []campaign.Call) {
 	l.calls, l.full, l.fullTo, l.fullText = calls, 0, 0, 0
 	clear(l.open)
 	for i := range calls {
@@ -118,13 +118,13 @@ func (l *stream) reset(calls []ledger.Call) {
 
 // carry returns the waiting calls, to be carried over to the next page. They share no memory with
 // recipients that are added later.
-func (l *stream) carry() []ledger.Call {
+func (l *stream) carry() []campaign.Call {
 	if len(l.calls) == 0 {
 		return nil
 	}
-	out := make([]ledger.Call, len(l.calls))
+	out := make([]campaign.Call, len(l.calls))
 	for i, c := range l.calls {
-		out[i] = ledger.Call{Body: c.Body, Values: c.Values, To: c.To[:len(c.To):len(c.To)]}
+		out[i] = campaign.Call{Body: c.Body, Values: c.Values, To: c.To[:len(c.To):len(c.To)]}
 	}
 	return out
 }

@@ -4,17 +4,17 @@ import (
 	"fmt"
 	"testing"
 
-	"github.com/tuma-sms/tuma/internal/ledger"
+	"github.com/tuma-sms/tuma/internal/campaign"
 	"github.com/tuma-sms/tuma/internal/planning"
 	"github.com/tuma-sms/tuma/providers"
 )
 
 // pagesOf returns pages of recipients. value returns the value of the only field, for the given
 // row.
-func pagesOf(rows int, value func(row int) string) (pages []ledger.Page) {
+func pagesOf(rows int, value func(row int) string) (pages []campaign.Page) {
 	for row := 1; row <= rows; row++ {
-		if (row-1)%ledger.MaxPageRows == 0 {
-			pages = append(pages, ledger.Page{Number: len(pages), First: row})
+		if (row-1)%campaign.MaxPageRows == 0 {
+			pages = append(pages, campaign.Page{Number: len(pages), First: row})
 		}
 		p := &pages[len(pages)-1]
 		p.Inputs = append(p.Inputs, fmt.Sprintf("07%08d", 10_000_000+row))
@@ -23,11 +23,11 @@ func pagesOf(rows int, value func(row int) string) (pages []ledger.Page) {
 	return pages
 }
 
-func planAll(t *testing.T, most int, pages []ledger.Page) (batches []ledger.PlannedBatch) {
+func planAll(t *testing.T, most int, pages []campaign.Page) (batches []campaign.PlannedBatch) {
 	t.Helper()
-	spec := ledger.Spec{Body: "Habari {{name}}", Fields: []string{"name"}}
-	account := planning.Account(ledger.Card{Name: "a", Info: providers.Info{MaxRecipients: most}}, spec, 0)
-	p, err := planning.New(spec, ledger.PlanSnapshot{Country: "KE", Accounts: []ledger.SnapshotAccount{account}})
+	spec := campaign.Spec{Body: "Habari {{name}}", Fields: []string{"name"}}
+	account := planning.Account(campaign.Card{Name: "a", Info: providers.Info{MaxRecipients: most}}, spec, 0)
+	p, err := planning.New(spec, campaign.PlanSnapshot{Country: "KE", Accounts: []campaign.SnapshotAccount{account}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,7 +67,7 @@ func TestPlan_NoRecipientWaitsForLong(t *testing.T) {
 	last, seen := 0, 0
 	for _, b := range planAll(t, 500, pagesOf(40_000, rare)) {
 		for _, x := range b.To {
-			if x.Row <= last-ledger.CarryRows-ledger.MaxPageRows {
+			if x.Row <= last-campaign.CarryRows-campaign.MaxPageRows {
 				t.Fatalf("row %d is in a later batch than row %d", x.Row, last)
 			}
 			seen++

@@ -44,18 +44,18 @@ var boundExceptions = []boundException{
 	{"internal/ledger Ledger.summaryExtras", 73, "lines", notYet},
 	{"internal/ledger TestAHoldForCreditStepsDownQuicklyAndThenWaits", 63, "lines", notYet},
 	{"internal/ledger TestClaimAnswers", 95, "lines", notYet},
-	{"internal/ledger TestNextLeavesWhatIsNotSimple", 100, "lines", notYet},
+	{"internal/ledger TestNextLeavesWhatIsNotSimple", 102, "lines", notYet},
 	{"internal/ledger TestNextsThatShareARunAreEachASettleAndAClaim", 77, "lines", notYet},
 	{"internal/ledger TestResend", 245, "lines", notYet},
 	{"internal/ledger TestResultsOfBatchesInNoOrder", 71, "lines", notYet},
 	{"internal/ledger TestSettle", 183, "lines", notYet},
 	{"internal/ledger driver.moveNow", 66, "lines", notYet},
 	{"internal/ledger model.settleHere", 131, "lines", notYet},
-	{"internal/ledger/account_test.go", 451, "lines", notYet},
-	{"internal/ledger/codec_test.go", 440, "lines", notYet},
-	{"internal/ledger/model_test.go", 667, "lines", notYet},
+	{"internal/ledger/account_test.go", 452, "lines", notYet},
+	{"internal/ledger/codec_test.go", 442, "lines", notYet},
+	{"internal/ledger/model_test.go", 671, "lines", notYet},
 	{"internal/ledger/prelude.lua", 485, "lines", notYet},
-	{"internal/ledger/submit_test.go", 406, "lines", notYet},
+	{"internal/ledger/submit_test.go", 408, "lines", notYet},
 
 	{"internal/recipients TestWhatAFileIsIsFoundOut", 64, "lines", notYet},
 	{"internal/xlsx xmlScanner.nextRow", 69, "lines", notYet},
@@ -84,7 +84,7 @@ var boundExceptions = []boundException{
 	{"worker TestWhatCannotBeReadStopsNothingElse", 83, "lines", notYet},
 	{"worker batchSender", 120, "methods", notYet},
 	{"worker batchSender.tryGeneration", 83, "lines", notYet},
-	{"worker/personal_test.go", 405, "lines", notYet},
+	{"worker/personal_test.go", 406, "lines", notYet},
 }
 
 func TestFilesFunctionsAndTypesAreSmallEnoughToRead(t *testing.T) {

@@ -111,7 +111,7 @@ var scriptMutants = []mutant{
 	{"a doubtful generation given up as rejected", []edit{
 		{settleLua, "if rec[DOUBT] == '1' and (ns == 2 and basis ~= 'answer' or ns == 0 and mine) then ns = 1 end",
 			"if rec[DOUBT] == '1' and ns == 0 and mine then ns = 1 end"},
-		{sendGo, "ledger.Record{Status: ledger.Unknown, Reason: why}", "ledger.Record{Status: ledger.Rejected, Reason: why}"},
+		{sendGo, "campaign.Record{Status: campaign.Unknown, Reason: why}", "campaign.Record{Status: campaign.Rejected, Reason: why}"},
 	}, tests("worker", "TestCancelSettlesDoubtAsUnknown")},
 	{"doubt settled as rejected by the worker's own decision", one(settleLua, "(ns == 2 and basis ~= 'answer' or ns == 0 and mine)", "(ns == 0 and mine)"), model},
 	{"a temporary refusal clears doubt", one(settleLua, "(ns == 2 and basis ~= 'answer' or ns == 0 and mine)", "(ns == 2 and basis ~= 'answer')"), model},

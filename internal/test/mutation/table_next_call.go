@@ -22,7 +22,7 @@ var nextCallMutants = []mutant{
 		tests("internal/ledger", "TestAFullRedisRefusesTheNextAndTakesTheSettle")},
 	{"the next claim does not wait until it is durable", one("internal/ledger/script.go", `binding(plainScript("settle_and_claim"))`, `plainScript("settle_and_claim")`),
 		tests("internal/ledger", "TestANextThatNoReplicaHasIsNoLeaveToSend")},
-	{"recipients that were not accepted settled together with the next claim", one("internal/ledger/settle_and_claim.go", "if x.Status != Accepted || x.Generation != 0 {", "if x.Generation != 0 {"), nextTests},
+	{"recipients that were not accepted settled together with the next claim", one("internal/ledger/settle_and_claim.go", "if x.Status != campaign.Accepted || x.Generation != 0 {", "if x.Generation != 0 {"), nextTests},
 	{"doubt settled together with the next claim", one("internal/ledger/settle_and_claim.go", "c.Result != ClaimGranted || c.Doubt || ", "c.Result != ClaimGranted || "), nextTests},
 	{"two calls of one batch settled in one script run", one(nextCallLua, "if not this or done[b] then", "if not this then"), tests("internal/ledger", "TestNextsThatShareARun.*")},
 	{"all accounts counted as the first one", one(nextCallLua, "account(match(b, '^%d+'))", "account('0')"), nextTests},

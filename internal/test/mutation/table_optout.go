@@ -20,7 +20,7 @@ var optOutMutants = []mutant{
 		tests("worker", "TestWhoOptsOutOfARunningCampaignIsNotCalled")},
 	{"planning ignores the suppression list", one("internal/planning/planner.go", "if list, ok := p.opted[m]; ok {", "if list, ok := p.opted[m]; ok && false {"),
 		tests("worker", "TestPlanningLeavesOutWhoHasOptedOut")},
-	{"a gateway's blacklisted numbers not suppressed", one(exclusionsGo, "if r.Status == ledger.Rejected && r.Reason == providers.ReasonBlacklisted {\n\t\t\tnumbers = append(",
+	{"a gateway's blacklisted numbers not suppressed", one(exclusionsGo, "if r.Status == campaign.Rejected && r.Reason == providers.ReasonBlacklisted {\n\t\t\tnumbers = append(",
 		"if false && r.Reason == providers.ReasonBlacklisted {\n\t\t\tnumbers = append("), tests("worker", "TestAGatewaysBlacklistIsOurs")},
 	{"a call's first recipient is called despite an opt-out", one("internal/ledger/exclude.go", "if list, ok := x.numbers[p.MSISDN]; ok {\n\t\t\t\tif optedOut == nil {",
 		"if list, ok := x.numbers[p.MSISDN]; ok && (optedOut != nil || i > 0) {\n\t\t\t\tif optedOut == nil {"),

@@ -5,12 +5,12 @@ const streamGo = "internal/planning/stream.go"
 // personalMutants break campaigns with merge fields.
 var personalMutants = []mutant{
 	{"recipients added to a full call", one(streamGo, "\tdelete(l.open, c.Body)\n", ""), partition},
-	{"a call contains recipients with another text", one(streamGo, "i, ok := l.open[body]\n\tif !ok {\n\t\tc := ledger.Call{", "i, ok := 0, len(l.calls) > 0\n\tif !ok {\n\t\tc := ledger.Call{"), partition},
+	{"a call contains recipients with another text", one(streamGo, "i, ok := l.open[body]\n\tif !ok {\n\t\tc := campaign.Call{", "i, ok := 0, len(l.calls) > 0\n\tif !ok {\n\t\tc := campaign.Call{"), partition},
 	{"planning ignores which texts an account takes", one("internal/planning/route.go", "case !p.frozen.Accounts[n].AcceptsBody(body):", "case false:"), partition},
 	{"carried-over recipients not counted in segments", one("internal/planning/planner.go", "\t\t\tp.segments += len(c.To) * segmentsOf(body)\n", ""), partition},
-	{"carried-over texts exceed their size limit", one("internal/planning/planner.go", "for sum > ledger.MaxBodies {", "for sum < 0 {"),
+	{"carried-over texts exceed their size limit", one("internal/planning/planner.go", "for sum > campaign.MaxBodies {", "for sum < 0 {"),
 		tests("worker", "TestNoRecordOfLongTextsIsLarge")},
-	{"recipients with a rare text carried over without end", one("internal/planning/planner.go", "l.calls[0].To[0].Row <= next-ledger.CarryRows", "l.calls[0].To[0].Row < 0*next"),
+	{"recipients with a rare text carried over without end", one("internal/planning/planner.go", "l.calls[0].To[0].Row <= next-campaign.CarryRows", "l.calls[0].To[0].Row < 0*next"),
 		tests("internal/planning", "TestPlan_NoRecipientWaitsForLong")},
 	{"batches assumed to be in the order of rows", one("internal/ledger/row_index.go", "\t\tif err := f.build(ctx, n); err != nil {\n\t\t\treturn Row{}, false, err\n\t\t}\n",
 		"\t\tf.index = []uint32{}\n"), tests("internal/ledger", "TestResultsOfBatchesInNoOrder")},

@@ -5,17 +5,17 @@ import "time"
 // workerMutants break Go code, most of it the worker's. Some need two events at once to send
 // a message twice, so each names a test that brings both about.
 var workerMutants = []mutant{
-	{"a refused call keeps its idempotency key", one(verdictGo, "v := verdict{action: actionRelease, renew: true, outcome: ledger.CallBad, backOff: backOff(1)}",
-		"v := verdict{action: actionRelease, renew: false, outcome: ledger.CallBad, backOff: backOff(1)}"),
+	{"a refused call keeps its idempotency key", one(verdictGo, "v := verdict{action: actionRelease, renew: true, outcome: campaign.CallBad, backOff: backOff(1)}",
+		"v := verdict{action: actionRelease, renew: false, outcome: campaign.CallBad, backOff: backOff(1)}"),
 		tests("worker", "TestARefusedCallGoesAgainUnderAnotherKey")},
 	{"a refusal clears doubt", one(verdictGo, "case e.Outcome == providers.Rejected && s.doubt:", "case false:"),
 		tests("worker", "TestWhatMayHaveBeenTakenIsNeverCalledNotSent")},
 	{"no answer settled as rejected on a gateway without keys", one(verdictGo,
-		"v.records = fill(s.recipients, ledger.Record{Status: ledger.Unknown,", "v.records = fill(s.recipients, ledger.Record{Status: ledger.Rejected,"),
+		"v.records = fill(s.recipients, campaign.Record{Status: campaign.Unknown,", "v.records = fill(s.recipients, campaign.Record{Status: campaign.Rejected,"),
 		tests("worker", "TestWhatMayHaveBeenTakenIsNeverCalledNotSent")},
 	{"recipients missing in the answer retried", one(verdictGo,
-		"case r.Outcome != providers.Rejected && r.Outcome != providers.Retryable, s.doubt:\n\t\treturn ledger.Unknown",
-		"case r.Outcome != providers.Rejected && r.Outcome != providers.Retryable, s.doubt:\n\t\treturn ledger.Pending"),
+		"case r.Outcome != providers.Rejected && r.Outcome != providers.Retryable, s.doubt:\n\t\treturn campaign.Unknown",
+		"case r.Outcome != providers.Rejected && r.Outcome != providers.Retryable, s.doubt:\n\t\treturn campaign.Pending"),
 		tests("worker", "TestWhomAnAnswerDoesNotNameIsNeverCalledNotSent")},
 	{"an answer with too few results accepted", one(verdictGo, "if err == nil && len(results) == s.recipients {", "if err == nil {"),
 		tests("worker", "TestWhomAnAnswerDoesNotNameIsNeverCalledNotSent")},

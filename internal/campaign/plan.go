@@ -1,0 +1,77 @@
+package campaign
+
+import "github.com/tuma-sms/tuma/sms"
+
+// Limits of a stored page, and of what planning carries over to the next one.
+const (
+	// MaxPageRows is the most recipients in a page. With that many plain numbers a page is about
+	// full. A page costs Redis hardly more for many recipients than for few.
+	MaxPageRows = 4096
+	// MaxInput is how many bytes of a recipient's uploaded text are kept. No phone number is
+	// longer.
+	MaxInput = 64
+	// MaxValue is the most bytes in the value of a merge field. A recipient with a longer one is
+	// skipped.
+	MaxValue = 4 << 10
+	// MaxValues bounds the values of one recipient together, in bytes.
+	MaxValues = 16 << 10
+	// MaxBodies bounds the bodies of a batch, and what is carried over, in bytes before
+	// compression.
+	MaxBodies = 48 << 10
+	// CarryRows is the most rows for which planning carries a recipient on. It does so to let
+	// recipients with the same body share a call. Batches of a stream are out of row order by at
+	// most CarryRows rows and one page. A later release may lower CarryRows only if it keeps the
+	// present value for campaigns that this release has planned.
+	CarryRows = 5000
+)
+
+// Page is a page of recipients as uploaded. First is the row of its first recipient, from 1.
+type Page struct {
+	Number, First int
+	Inputs        []string
+	// Values holds the values of the spec's fields for each input; a nil element means that they
+	// are too long. It is nil in a plain campaign.
+	Values [][]string
+}
+
+// PlannedPage is the plan of one page.
+type PlannedPage struct {
+	Page    int
+	First   int // row of the page's first recipient, from 1
+	Skipped []SkippedRecipient
+	Batches []PlannedBatch
+	Carry   [][]Call
+	// OpenBatchLimits are how many batches may be open at once, by stream.
+	OpenBatchLimits map[int]int
+}
+
+// PlannedBatch is a batch of recipients for one stream, divided into calls. Stream is the number
+// of the stream. Bodies has one body for each call; it is empty in a plain campaign.
+type PlannedBatch struct {
+	Stream int
+	Calls  []int
+	To     []Planned
+	Bodies []string
+}
+
+// Call is a list of recipients that get the same body, in the order of sending.
+type Call struct {
+	// Body is empty in a plain campaign, where every call sends the campaign's body.
+	Body string
+	// Values are the values that the body was rendered from; nil in a plain campaign.
+	Values []string
+	To     []Planned
+}
+
+// SkippedRecipient is a recipient that planning did not put into a batch.
+type SkippedRecipient struct {
+	Row    int    // row in the upload, from 1
+	Reason string // one of the Reason constants
+	Code   string // more detail, or empty
+}
+
+// Planned is a recipient in a batch: its row in the upload, from 1, and its number.
+type Planned struct {
+	Row    int
+	MSISDN sms.MSISDN
+}

@@ -1,0 +1,28 @@
+package campaign
+
+// Reasons for which recipients are skipped, and some others.
+const (
+	ReasonInvalidNumber = "invalid_number"
+	ReasonDuplicate     = "duplicate"
+	ReasonCancelled     = "cancelled"
+	ReasonExpired       = "expired"
+	ReasonOverCap       = "over_cap"
+	ReasonNoRoute       = "no_route"
+	ReasonOptedOut      = "opted_out"
+	ReasonMissingField  = "missing_field" // the code is the name of the field
+	ReasonBodyTooLong   = "body_too_long"
+	ReasonNotSent       = "not_sent"
+	ReasonReconciled    = "reconciled" // of an accepted recipient: its message, of unknown outcome before, was found at the gateway
+	ReasonNotFound      = "not_found"  // of an unknown recipient: its message was not found at the gateway
+)
+
+// AllSenders is the list that applies to every campaign, whatever its sender.
+const AllSenders = "*"
+
+// ListCode returns a list's name as it appears in the code of a skipped recipient.
+func ListCode(list string) string {
+	if list == AllSenders {
+		return "global"
+	}
+	return list
+}

@@ -1,0 +1,75 @@
+package campaign
+
+import (
+	"github.com/tuma-sms/tuma/sms"
+)
+
+// PlanSnapshot is everything besides the spec that planning depends on. It is stored when planning
+// starts, so that a restart with another configuration continues the same plan.
+type PlanSnapshot struct {
+	Country  string            `json:"cc,omitempty"`
+	Accounts []SnapshotAccount `json:"a"`
+	Routes   []Route           `json:"r,omitempty"` // empty: all recipients go to account 0
+	// SendingHours are the sending hours of the campaign by country. They have a separate field in
+	// Redis: a field of more than 64 bytes keeps the hash of a small campaign from being stored
+	// compactly.
+	SendingHours []CountryHours `json:"-"`
+}
+
+// SnapshotAccount is one account that a campaign may use.
+type SnapshotAccount struct {
+	Name          string `json:"n"`
+	MaxRecipients int    `json:"m"` // most recipients of a call
+	// BatchSize is the most recipients of a batch: a multiple of MaxRecipients, or less than it. In
+	// Redis, 0 stands for MaxRecipients.
+	BatchSize int `json:"b,omitempty"`
+	// Resend: recipients with an unknown outcome are submitted once more, because the gateway has
+	// no idempotency keys and the campaign or account asks for it.
+	Resend bool `json:"r,omitempty"`
+	// MaxChars and MaxSegments are the longest body that the gateway accepts, and Calls the most
+	// calls of a batch; 0: no limit. All three are 0 in plain campaigns: their body was checked
+	// before, and BatchSize bounds their batches.
+	MaxChars    int `json:"mc,omitempty"`
+	MaxSegments int `json:"mx,omitempty"`
+	Calls       int `json:"k,omitempty"`
+	// Held: the account had been held for long when planning started. A route that also names
+	// another account skips this account.
+	Held bool `json:"h,omitempty"`
+}
+
+// CountryHours are the sending hours for recipients of a country. The zero value allows any hour.
+type CountryHours struct {
+	Country string // ISO code
+	Hours   string // in the recipient's local time: "08:00-18:00"
+}
+
+// AcceptsBody reports whether the account's gateway accepts a body of that length.
+func (a SnapshotAccount) AcceptsBody(body string) bool {
+	return a.MaxChars == 0 && a.MaxSegments == 0 || sms.Measure(body).Fits(a.MaxChars, a.MaxSegments)
+}
+
+// CallSize returns the most recipients of a call through the account.
+func (a SnapshotAccount) CallSize() int { return max(1, min(a.MaxRecipients, a.BatchSize)) }
+
+// Fill makes a batch for a stream of the account. It takes the first of the given calls: as many as
+// fit into the batch, but at least one. It returns the batch and the number of calls taken.
+func (a SnapshotAccount) Fill(stream int, calls []Call) (b PlannedBatch, n int) {
+	b.Stream = stream
+	text := 0
+	for _, c := range calls {
+		text += len(c.Body)
+		if n > 0 && (len(b.To)+len(c.To) > a.BatchSize || a.Calls > 0 && n == a.Calls || text+4*(n+2) > MaxBodies) {
+			break
+		}
+		if n++; n == 1 {
+			b.To = c.To[:len(c.To):len(c.To)] // usually the batch has only this call
+		} else {
+			b.To = append(b.To, c.To...)
+		}
+		b.Calls = append(b.Calls, len(c.To))
+		if c.Body != "" {
+			b.Bodies = append(b.Bodies, c.Body)
+		}
+	}
+	return b, n
+}

@@ -1,0 +1,124 @@
+package campaign
+
+import (
+	"time"
+
+	"github.com/tuma-sms/tuma/sms"
+)
+
+// Class is the class of a campaign. It decides about sending hours and priority.
+type Class string
+
+// The classes.
+const (
+	Marketing     Class = "marketing"
+	Transactional Class = "transactional"
+)
+
+// What happens to a recipient with an unknown outcome at a gateway without idempotency keys.
+const (
+	KeepUnknown   = "keep"
+	ResendUnknown = "resend" // the recipient is submitted once more, and may get the message twice
+)
+
+// Spec is what the producer of a campaign asked for. It is written once, at commit, and never
+// changes. The JSON names are short because every campaign, even one of a single message, stores a
+// copy in Redis.
+type Spec struct {
+	Via         string        `json:"v,omitempty"`  // account; empty: chosen by route
+	From        string        `json:"f,omitempty"`  // sender ID; empty: the account's
+	Body        string        `json:"b"`            // UTF-8
+	Class       Class         `json:"c,omitempty"`  // empty: marketing
+	Country     string        `json:"cc,omitempty"` // ISO code of the country for numbers in national format; empty: the worker's
+	Flash       bool          `json:"fl,omitempty"`
+	OnUnknown   string        `json:"u,omitempty"`  // KeepUnknown or ResendUnknown; empty: the account's
+	MaxMessages int           `json:"m,omitempty"`  // 0: no cap
+	MaxSegments int           `json:"ms,omitempty"` // of all messages together; 0: no cap
+	StartAt     time.Time     `json:"s,omitzero"`
+	ExpiresAt   time.Time     `json:"x,omitzero"`
+	ExpiresIn   time.Duration `json:"xi,omitempty"` // as requested; ExpiresAt is computed from it
+	// Canary is how many messages must end before any other is sent; 0: none. MaxRejected is the
+	// maximum percentage of finished messages that may be rejected or unknown; 0:
+	// DefaultMaxRejected with a canary, else no limit.
+	Canary      int     `json:"cy,omitempty"`
+	MaxRejected float64 `json:"mr,omitempty"`
+	// Fields are the body's merge fields, in the order of each recipient's values. Without fields
+	// the campaign is plain: the body is sent unchanged, even if it contains braces.
+	Fields []string `json:"fd,omitempty"`
+	// OnMissing is what happens to a recipient with a blank value for a field that has no default:
+	// MissingSkip or MissingDefault; empty: the producer made sure that there is none.
+	OnMissing string `json:"om,omitempty"`
+	// Transliterate: each rendered body is written in GSM-7 where possible. A plain body was
+	// transliterated before.
+	Transliterate bool `json:"tl,omitempty"`
+}
+
+// What happens to a recipient with a blank value for a field without a default.
+const (
+	MissingFail    = "fail"    // the campaign is not enqueued
+	MissingSkip    = "skip"    // the recipient is skipped
+	MissingDefault = "default" // the field is left empty
+)
+
+// Personalized reports whether the body has merge fields.
+func (s Spec) Personalized() bool { return len(s.Fields) > 0 }
+
+// ShortBody returns the body, or in a campaign with merge fields a body about as short as any
+// recipient's. It is used to check whether an account can carry any message of the campaign.
+func (s Spec) ShortBody() string {
+	if !s.Personalized() {
+		return s.Body
+	}
+	t, err := sms.ParseTemplate(s.Body)
+	if err != nil {
+		return s.Body // planning reports the error
+	}
+	short := ""
+	for _, value := range []string{"x", ""} {
+		out, _ := t.Render(nil, func(string) string { return value })
+		body := string(out)
+		if s.Transliterate {
+			body, _ = sms.Transliterate(body)
+		}
+		if value == "x" || sms.CodeUnits(body) < sms.CodeUnits(short) {
+			short = body
+		}
+	}
+	return short
+}
+
+// MessageCap returns how many messages of a plain campaign may be planned; 0: no cap. A cap on
+// segments counts every message with the segments of the body.
+func (s Spec) MessageCap() int {
+	most := s.MaxMessages
+	if s.MaxSegments > 0 {
+		segments, _ := sms.Segments(s.Body)
+		if n := s.MaxSegments / max(1, segments); most == 0 || n < most {
+			most = n
+		}
+	}
+	return most
+}
+
+// Capped reports whether another message after n messages would exceed the caps.
+func (s Spec) Capped(n int) bool {
+	return (s.MaxMessages > 0 || s.MaxSegments > 0) && n >= s.MessageCap()
+}
+
+// Content returns the part of a spec that decides whether two enqueues are the same campaign. It
+// has the expiry as the producer gave it (ExpiresIn), not the time computed from that (ExpiresAt).
+// Canary and MaxRejected do not count: a second enqueue that omits them by mistake must not send
+// the campaign again.
+func (s Spec) Content() Spec {
+	s.Canary, s.MaxRejected = 0, 0
+	if s.ExpiresIn != 0 {
+		s.ExpiresAt = time.Time{}
+	}
+	return s
+}
+
+// Route sends numbers with a prefix through accounts, in order of preference.
+type Route struct {
+	Match string   `json:"match" yaml:"match"`
+	Via   []string `json:"via" yaml:"via"`
+}

@@ -1,0 +1,37 @@
+package campaign
+
+// DefaultMaxRejected is the failure threshold, in percent, of a campaign that has a canary and sets
+// none.
+const DefaultMaxRejected = 10
+
+const (
+	// ThresholdSample is how many messages must have finished before the threshold is checked,
+	// other than at the end of the canary. A smaller sample says too little about the campaign.
+	ThresholdSample = 100
+	// ThresholdSpan is the number of messages within the threshold after which the count restarts,
+	// so that a million good ones do not hide later failures.
+	ThresholdSpan = 10_000
+)
+
+// PausedTooMany is Summary.PausedBy of a campaign that exceeded its failure threshold.
+const PausedTooMany = "too_many_rejected"
+
+// TooManyRejected describes why a campaign was paused for its failure threshold: Bad of Ended
+// finished messages were rejected or unknown.
+type TooManyRejected struct {
+	Bad   int `json:"rejected_or_unknown"`
+	Ended int `json:"ended"`
+	// Canary: Ended counts the messages of the canary. Otherwise Ended counts the messages since
+	// the count last restarted: at the start, at a resume after such a pause, or after
+	// ThresholdSpan messages within the threshold.
+	Canary bool `json:"canary,omitempty"`
+}
+
+// FailureThreshold returns the maximum percentage of finished messages that may be rejected or
+// unknown; 0 disables it.
+func (s Spec) FailureThreshold() float64 {
+	if s.MaxRejected == 0 && s.Canary > 0 {
+		return DefaultMaxRejected
+	}
+	return s.MaxRejected
+}
