@@ -9,25 +9,31 @@ import (
 	"time"
 )
 
-func TestStatusVerdictOfEveryStatus(t *testing.T) {
-	t.Parallel()
-	type verdict struct {
-		Outcome Outcome
-		Scope   Scope
-		Cause   Cause
-	}
-	type row struct {
-		want     verdict
-		statuses []int
-	}
+// verdict is what StatusVerdict decides.
+type verdict struct {
+	Outcome Outcome
+	Scope   Scope
+	Cause   Cause
+}
+
+// statusRow lists the statuses that have the same verdict.
+type statusRow struct {
+	want     verdict
+	statuses []int
+}
+
+// noHandler are the statuses of a web server that has nothing at the URL.
+var noHandler = []int{404, 405, 415}
+
+// statusVerdicts returns the verdict of every status but 2xx.
+func statusVerdicts() []statusRow {
 	span := func(from, to int) (statuses []int) {
 		for s := from; s <= to; s++ {
 			statuses = append(statuses, s)
 		}
 		return statuses
 	}
-	noHandler := []int{404, 405, 415}
-	table := []row{
+	table := []statusRow{
 		{verdict{Rejected, Call, CauseRefused}, []int{400, 413, 422}},
 		{verdict{Retryable, Account, CauseCredentials}, []int{401, 403}},
 		{verdict{Retryable, Account, CauseCredit}, []int{402}},
@@ -39,10 +45,13 @@ func TestStatusVerdictOfEveryStatus(t *testing.T) {
 		listed = append(listed, r.statuses...)
 	}
 	others := slices.DeleteFunc(slices.Concat(span(100, 199), span(400, 599)), func(s int) bool { return slices.Contains(listed, s) })
-	table = append(table, row{verdict{Unknown, Call, CauseGateway}, others})
+	return append(table, statusRow{verdict{Unknown, Call, CauseGateway}, others})
+}
 
+func TestStatusVerdictOfEveryStatus(t *testing.T) {
+	t.Parallel()
 	seen := 0
-	for _, r := range table {
+	for _, r := range statusVerdicts() {
 		for _, status := range r.statuses {
 			r := r
 			seen++

@@ -228,7 +228,7 @@ func TestObjects(t *testing.T) {
 	}
 }
 
-func TestWhatAFileIsIsFoundOut(t *testing.T) {
+func TestEncodingAndFormatAreDetected(t *testing.T) {
 	t.Parallel()
 	u16 := func(s string, big, mark bool) string {
 		b := []byte(inUTF16(s))
@@ -267,6 +267,10 @@ func TestWhatAFileIsIsFoundOut(t *testing.T) {
 			t.Errorf("%s: got %q, error %v; want %q", name, got, err, tt.want)
 		}
 	}
+}
+
+func TestEncodingsAndFormatsThatAreRefused(t *testing.T) {
+	t.Parallel()
 	for name, tt := range map[string]struct {
 		o          Options
 		text, want string

@@ -11,19 +11,22 @@ import (
 	"github.com/tuma-sms/tuma/internal/simulator/simulatortest"
 )
 
+// control calls a control of the simulator with a form of the given names and values.
+func control(t *testing.T, address, name string, pairs ...string) {
+	t.Helper()
+	form := url.Values{}
+	for i := 0; i < len(pairs); i += 2 {
+		form.Set(pairs[i], pairs[i+1])
+	}
+	if status, body := simulatortest.Post(t, address+"/_sandbox/"+name, form); status != http.StatusNoContent {
+		t.Fatalf("%s %v: got status %d %s, want 204", name, form, status, body)
+	}
+}
+
 func TestControlsFromOutside(t *testing.T) {
 	t.Parallel()
 	s, address := start(t, simulator.Options{Users: map[string]string{"demo": "demopass"}})
-	control := func(name string, pairs ...string) {
-		t.Helper()
-		form := url.Values{}
-		for i := 0; i < len(pairs); i += 2 {
-			form.Set(pairs[i], pairs[i+1])
-		}
-		if status, body := simulatortest.Post(t, address+"/_sandbox/"+name, form); status != http.StatusNoContent {
-			t.Fatalf("%s %v: got status %d %s, want 204", name, form, status, body)
-		}
-	}
+	control := func(name string, pairs ...string) { t.Helper(); control(t, address, name, pairs...) }
 	send := func(n int) (int, string) { return simulatortest.Post(t, address+"/api/send/", call(n, ada, obi)) }
 
 	control("faults", "fault", "429", "n", "1", "retry_after", "7")

@@ -159,18 +159,10 @@ func (t *xmlScanner) nextRow(r *Row, want func(column int) bool) error {
 			case "rPh":
 				phonetic--
 			case "c":
-				if inCell && c.kind == "s" && !r.Filled {
-					text, err := t.b.text(&c, false)
-					if err != nil {
+				if inCell {
+					if err := t.endCell(r, &c, want); err != nil {
 						return err
 					}
-					r.Filled = len(bytes.TrimSpace(text)) > 0
-				}
-				if inCell && want(c.Column) {
-					if t.keptBytes(r) > maxRow {
-						return t.b.errorHere("the row has more than %d bytes: shorten its cells", maxRow)
-					}
-					r.Cells = append(r.Cells, c)
 				}
 				inCell, inText = false, false
 			case "row":
@@ -180,6 +172,24 @@ func (t *xmlScanner) nextRow(r *Row, want func(column int) bool) error {
 			}
 		}
 	}
+}
+
+// endCell adds a cell to its row if want returns true for its column, and sets r.Filled.
+func (t *xmlScanner) endCell(r *Row, c *Cell, want func(column int) bool) error {
+	if c.kind == "s" && !r.Filled {
+		text, err := t.b.text(c, false)
+		if err != nil {
+			return err
+		}
+		r.Filled = len(bytes.TrimSpace(text)) > 0
+	}
+	if want(c.Column) {
+		if t.keptBytes(r) > maxRow {
+			return t.b.errorHere("the row has more than %d bytes: shorten its cells", maxRow)
+		}
+		r.Cells = append(r.Cells, *c)
+	}
+	return nil
 }
 
 // maxRow is the maximum size of the wanted cells of a row, in bytes.

@@ -135,6 +135,39 @@ var (
 	}
 )
 
+// retrying sends the batch again after an unknown answer.
+func retrying(ctx context.Context, w wrong, b providers.Batch) ([]providers.Result, error) {
+	results, err := w.Provider.Send(ctx, b)
+	if e, ok := err.(*providers.Error); ok && e.Outcome == providers.Unknown {
+		return w.Provider.Send(ctx, b)
+	}
+	return results, err
+}
+
+// reorder sorts the results by the numbers of their recipients.
+func reorder(b providers.Batch, results []providers.Result) {
+	places := map[sms.MSISDN]int{}
+	for i, number := range b.To {
+		places[number] = i
+	}
+	was := slices.Clone(results)
+	for i, number := range slices.Sorted(slices.Values(b.To)) {
+		results[i] = was[places[number]]
+	}
+}
+
+// followingRedirects sends the batch again with a client that follows redirects.
+func followingRedirects(ctx context.Context, w wrong, b providers.Batch) ([]providers.Result, error) {
+	results, err := w.Provider.Send(ctx, b)
+	if e, ok := err.(*providers.Error); ok && e.Cause == providers.CauseConfiguration {
+		form := url.Values{"user": {user}, "pass": {secret}, "from": {b.From}, "to": {b.To[0].String()}, "msg": {b.Body}}
+		if resp, err := http.PostForm(w.base+"/api/send/", form); err == nil {
+			_ = resp.Body.Close()
+		}
+	}
+	return results, err
+}
+
 func TestTheWrongAreCaughtByTheRightCheck(t *testing.T) {
 	t.Parallel()
 	ended := make(chan struct{})
@@ -143,13 +176,7 @@ func TestTheWrongAreCaughtByTheRightCheck(t *testing.T) {
 		send sending
 		by   []string
 	}{
-		"it retries": {func(ctx context.Context, w wrong, b providers.Batch) ([]providers.Result, error) {
-			results, err := w.Provider.Send(ctx, b)
-			if e, ok := err.(*providers.Error); ok && e.Outcome == providers.Unknown {
-				return w.Provider.Send(ctx, b)
-			}
-			return results, err
-		}, slices.Concat(bySilence, byStatus, []string{"every success status without an answer", "the sandbox breaks its replies", "redirects are not followed"})},
+		"it retries": {retrying, slices.Concat(bySilence, byStatus, []string{"every success status without an answer", "the sandbox breaks its replies", "redirects are not followed"})},
 		"5xx is Retryable": {judging(func(e *providers.Error) {
 			if e.Cause == providers.CauseGateway && e.Outcome == providers.Unknown {
 				e.Outcome, e.Scope = providers.Retryable, providers.Account
@@ -185,28 +212,10 @@ func TestTheWrongAreCaughtByTheRightCheck(t *testing.T) {
 		}), []string{
 			"a reply without one recipient", "a reply cut anywhere", "a reply with bytes changed", "a reply that is repeated", "the sandbox breaks its replies",
 		}},
-		"the results are in another order": {answering(func(b providers.Batch, results []providers.Result) {
-			places := map[sms.MSISDN]int{}
-			for i, number := range b.To {
-				places[number] = i
-			}
-			was := slices.Clone(results)
-			for i, number := range slices.Sorted(slices.Values(b.To)) {
-				results[i] = was[places[number]]
-			}
-		}), []string{
+		"the results are in another order": {answering(reorder), []string{
 			"a reply without one recipient", "a reply in another order", "a reply cut anywhere", "a reply with bytes changed", "the sandbox breaks its replies",
 		}},
-		"it follows redirects": {func(ctx context.Context, w wrong, b providers.Batch) ([]providers.Result, error) {
-			results, err := w.Provider.Send(ctx, b)
-			if e, ok := err.(*providers.Error); ok && e.Cause == providers.CauseConfiguration {
-				form := url.Values{"user": {user}, "pass": {secret}, "from": {b.From}, "to": {b.To[0].String()}, "msg": {b.Body}}
-				if resp, err := http.PostForm(w.base+"/api/send/", form); err == nil {
-					_ = resp.Body.Close()
-				}
-			}
-			return results, err
-		}, slices.Concat(byStatus, []string{"redirects are not followed"})},
+		"it follows redirects": {followingRedirects, slices.Concat(byStatus, []string{"redirects are not followed"})},
 		"it changes the batch": {func(ctx context.Context, w wrong, b providers.Batch) ([]providers.Result, error) {
 			slices.SortFunc(b.To, func(x, y sms.MSISDN) int { return cmp.Compare(x%10, y%10) })
 			return w.Provider.Send(ctx, b)

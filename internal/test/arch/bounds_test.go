@@ -57,14 +57,9 @@ var boundExceptions = []boundException{
 	{"internal/ledger/prelude.lua", 485, "lines", notYet},
 	{"internal/ledger/submit_test.go", 408, "lines", notYet},
 
-	{"internal/recipients TestWhatAFileIsIsFoundOut", 64, "lines", notYet},
 	{"internal/xlsx xmlScanner.nextRow", 69, "lines", notYet},
 
 	{"internal/simulator TestControlsFromOutside", 76, "lines", notYet},
-
-	{"providers TestStatusVerdictOfEveryStatus", 66, "lines", notYet},
-	{"providers TestWithoutAConnectionNothingIsSent", 70, "lines", notYet},
-	{"providers/call_test.go", 439, "lines", notYet},
 
 	{"providers/africastalking TestEverythingOnThePageHasItsPlace", 63, "lines", notYet},
 	{"providers/africastalking TestTheRequestIsTheDocumentedOne", 70, "lines", notYet},
