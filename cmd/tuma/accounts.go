@@ -84,32 +84,29 @@ the account again at the time shown; if no time is shown, the hold lasts until
   tuma accounts --json | jq -r '.[] | select(.hold) | .name'`,
 		Args: takes(),
 		RunE: a.verb(func(ctx context.Context, _ []string) error {
-			b, err := a.connect(ctx)
-			if err != nil {
-				return err
-			}
-			defer b.Close()
-			all, err := b.Accounts(ctx)
-			if err != nil {
-				return err
-			}
-			if asJSON {
-				views := make([]accountView, len(all))
-				for i, acc := range all {
-					views[i] = viewAccount(acc)
+			return a.withBackend(ctx, func(b *backend) error {
+				all, err := b.Accounts(ctx)
+				if err != nil {
+					return err
 				}
-				return console.WriteJSON(a.out, views)
-			}
-			if len(all) == 0 {
-				a.note("tuma: no accounts yet: a worker publishes its accounts when it starts (tuma worker)")
-				return nil
-			}
-			g := console.Table{Header: []string{"ACCOUNT", "PROVIDER", "RATE", "WORKERS", "SLOTS", "HOLD", "BALANCE"}, Right: []int{3, 4}}
-			for _, acc := range all {
-				g.Add(acc.Name, acc.Provider, rateCell(acc), strconv.Itoa(acc.Workers), strconv.Itoa(acc.Slots),
-					holdCell(acc, a.now()), balanceCell(acc, a.now()))
-			}
-			return g.Print(a.out)
+				if asJSON {
+					views := make([]accountView, len(all))
+					for i, acc := range all {
+						views[i] = viewAccount(acc)
+					}
+					return console.WriteJSON(a.out, views)
+				}
+				if len(all) == 0 {
+					a.note("tuma: no accounts yet: a worker publishes its accounts when it starts (tuma worker)")
+					return nil
+				}
+				g := console.Table{Header: []string{"ACCOUNT", "PROVIDER", "RATE", "WORKERS", "SLOTS", "HOLD", "BALANCE"}, Right: []int{3, 4}}
+				for _, acc := range all {
+					g.Add(acc.Name, acc.Provider, rateCell(acc), strconv.Itoa(acc.Workers), strconv.Itoa(acc.Slots),
+						holdCell(acc, a.now()), balanceCell(acc, a.now()))
+				}
+				return g.Print(a.out)
+			})
 		}),
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")

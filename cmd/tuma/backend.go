@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -29,13 +30,23 @@ func (b *backend) Close() {
 	_ = b.rdb.Close() // an error here loses no data
 }
 
-// connect connects to the Redis that the configuration names.
+// connect connects to the Redis that the configuration names. The caller must close the backend.
 func (a *app) connect(ctx context.Context) (*backend, error) {
 	cfg, err := a.config(false)
 	if err != nil {
 		return nil, err
 	}
 	return openBackend(ctx, cfg, 0)
+}
+
+// withBackend connects to the Redis that the configuration names, calls do and closes the connection.
+func (a *app) withBackend(ctx context.Context, do func(*backend) error) error {
+	b, err := a.connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer b.Close()
+	return do(b)
 }
 
 // pingTimeout is how long Redis may take for its first answer.
@@ -136,4 +147,33 @@ func poolSizeFor(accounts []*config.Account) int {
 		calls += max(acc.Worker.Concurrency, 8)
 	}
 	return max(10*runtime.GOMAXPROCS(0), 2*calls+20)
+}
+
+// errNoConfig is returned when a command needs a configuration file and there is none.
+var errNoConfig = errors.New("no configuration: tuma.yaml is not in this directory; name a file with --config or TUMA_CONFIG")
+
+// config returns the configuration; the first call reads the file. If the file does not exist, config
+// returns errNoConfig if needFile is true, and otherwise the defaults, which are enough for commands
+// that only need Redis.
+func (a *app) config(needFile bool) (*config.Config, error) {
+	if a.loaded == nil {
+		c, err := config.Load(a.configPath, a.lookup)
+		if err != nil {
+			return nil, misuseError{err: err}
+		}
+		a.loaded = c
+	}
+	if needFile && a.loaded.File == "" {
+		return nil, misuseError{err: errNoConfig}
+	}
+	return a.loaded, nil
+}
+
+// findAccount returns the account with the given name. It returns an error if the configuration
+// lacks the account, and both the account and an error if the account lacks a setting.
+func findAccount(cfg *config.Config, name string) (*config.Account, error) {
+	if acc := cfg.Account(name); acc != nil {
+		return acc, acc.Ready()
+	}
+	return nil, misuse("%s has no account %q; its accounts: %s", cfg.File, name, cmp.Or(strings.Join(cfg.AccountNames(), ", "), "none"))
 }

@@ -41,7 +41,7 @@ func (a *app) check(ctx context.Context) error {
 	say := func(format string, args ...any) { _, _ = fmt.Fprintf(a.out, format+"\n", args...) }
 	var failed []error
 	say("configuration  ok  %s, %s, %s", cfg.File, console.Plural(len(cfg.Accounts), "account"), console.Plural(len(cfg.Routes), "route"))
-	if err := a.checkRedis(ctx, cfg); err != nil {
+	if err := a.withBackend(ctx, func(b *backend) error { return a.checkRedis(ctx, b) }); err != nil {
 		failed = append(failed, err)
 	} else {
 		say("redis          ok  %s", config.URLWithoutLogin(cfg.Redis.URL))
@@ -89,14 +89,10 @@ func accountProblem(acc *config.Account, err error) error {
 	return fmt.Errorf("account %s: %w%s", acc.Name, err, advice)
 }
 
-func (a *app) checkRedis(ctx context.Context, cfg *config.Config) error {
-	b, err := openBackend(ctx, cfg, 0)
-	if err != nil {
-		return err
-	}
-	defer b.Close()
-	warnings, err := worker.CheckRedis(ctx, b.rdb, cfg.Redis.Unsafe)
-	more, err2 := worker.CheckDurability(ctx, b.rdb, worker.Durability(cfg.Redis.Durability))
+// checkRedis checks that Redis answers and is set up to keep its data, and prints warnings.
+func (a *app) checkRedis(ctx context.Context, b *backend) error {
+	warnings, err := worker.CheckRedis(ctx, b.rdb, b.cfg.Redis.Unsafe)
+	more, err2 := worker.CheckDurability(ctx, b.rdb, worker.Durability(b.cfg.Redis.Durability))
 	for _, w := range append(warnings, more...) {
 		a.note("tuma: warning: %s", w)
 	}

@@ -64,10 +64,8 @@ func (a *app) withCompletionBackend(c *cobra.Command, do func(context.Context, *
 	}
 	ctx, cancel := context.WithTimeout(ctx, completionTimeout)
 	defer cancel()
-	b, err := a.connect(ctx)
-	if err != nil {
-		return // a shell completion cannot show an error
-	}
-	defer b.Close()
-	do(ctx, b)
+	_ = a.withBackend(ctx, func(b *backend) error { // a shell completion cannot show an error
+		do(ctx, b)
+		return nil
+	})
 }

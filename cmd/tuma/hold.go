@@ -24,18 +24,43 @@ account's work waits; no message fails. 'tuma release' ends the hold.`,
 			if !ledger.ValidHoldReason(reason) {
 				return misuse("--reason: %.60q must be one word of 1 to 40 letters, digits or _ . -", reason)
 			}
-			b, err := a.connect(ctx)
-			if err != nil {
+			return a.withBackend(ctx, func(b *backend) error {
+				if err := b.Hold(ctx, args[0], reason); err != nil {
+					return err
+				}
+				_, err := fmt.Fprintf(a.out, "account %s is on hold (%s)\n", args[0], reason)
 				return err
-			}
-			defer b.Close()
-			if err := b.Hold(ctx, args[0], reason); err != nil {
-				return err
-			}
-			_, err = fmt.Fprintf(a.out, "account %s is on hold (%s)\n", args[0], reason)
-			return err
+			})
 		}),
 	}
 	c.Flags().StringVar(&reason, "reason", "manual", "the reason, one `word`")
 	return c
+}
+
+func newRelease(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:   "release ACCOUNT",
+		Short: "Release an account hold",
+		Long: `Release ends the hold of an account, whether 'tuma hold' or Tuma itself has set
+it. Tuma holds an account because of its credit, credentials or configuration,
+or when the gateway fails. If the cause of the hold still exists, Tuma holds the
+account again after a few calls.`,
+		Example:           "  tuma release kobo-main",
+		Args:              takes("ACCOUNT"),
+		ValidArgsFunction: a.completeAccounts,
+		RunE: a.verb(func(ctx context.Context, args []string) error {
+			return a.withBackend(ctx, func(b *backend) error {
+				had, err := b.Release(ctx, args[0])
+				if err != nil {
+					return err
+				}
+				text := "account %s is released\n"
+				if !had {
+					text = "account %s was not on hold\n"
+				}
+				_, err = fmt.Fprintf(a.out, text, args[0])
+				return err
+			})
+		}),
+	}
 }

@@ -22,30 +22,27 @@ func newList(a *app) *cobra.Command {
   tuma list --json | jq -r '.[] | select(.state == "paused") | .id'`,
 		Args: takes(),
 		RunE: a.verb(func(ctx context.Context, _ []string) error {
-			b, err := a.connect(ctx)
-			if err != nil {
-				return err
-			}
-			defer b.Close()
-			if asJSON {
-				return a.listJSON(ctx, b)
-			}
-			g := console.Table{
-				Header: []string{"ID", "STATE", "TOTAL", "PENDING", "ACCEPTED", "DELIVERED", "REJECTED", "UNKNOWN", "SKIPPED", "CREATED"},
-				Right:  []int{2, 3, 4, 5, 6, 7, 8},
-			}
-			for st, err := range b.List(ctx) {
-				if err != nil {
-					return err
+			return a.withBackend(ctx, func(b *backend) error {
+				if asJSON {
+					return a.listJSON(ctx, b)
 				}
-				g.Add(st.ID, string(st.State), console.FormatInt(st.Total), console.FormatInt(st.Pending), console.FormatInt(st.Accepted), console.FormatInt(st.Delivered),
-					console.FormatInt(st.Rejected), console.FormatInt(st.Unknown), console.FormatInt(st.Skipped), console.FormatTime(st.CreatedAt))
-			}
-			if len(g.Rows) == 0 {
-				a.note("tuma: no campaigns; tuma send enqueues one")
-				return nil
-			}
-			return g.Print(a.out)
+				g := console.Table{
+					Header: []string{"ID", "STATE", "TOTAL", "PENDING", "ACCEPTED", "DELIVERED", "REJECTED", "UNKNOWN", "SKIPPED", "CREATED"},
+					Right:  []int{2, 3, 4, 5, 6, 7, 8},
+				}
+				for st, err := range b.List(ctx) {
+					if err != nil {
+						return err
+					}
+					g.Add(st.ID, string(st.State), console.FormatInt(st.Total), console.FormatInt(st.Pending), console.FormatInt(st.Accepted), console.FormatInt(st.Delivered),
+						console.FormatInt(st.Rejected), console.FormatInt(st.Unknown), console.FormatInt(st.Skipped), console.FormatTime(st.CreatedAt))
+				}
+				if len(g.Rows) == 0 {
+					a.note("tuma: no campaigns; tuma send enqueues one")
+					return nil
+				}
+				return g.Print(a.out)
+			})
 		}),
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON: an array of the objects of tuma status --json, with blocked_by empty")

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -124,27 +125,21 @@ senders. Campaigns that have already skipped these numbers do not send to them.`
 }
 
 // run connects to Redis, opens the file of --file if that is set, and calls do with both.
-func (o *optOutCommand) run(ctx context.Context, numbers []string, do func(context.Context, *backend, []string, *source) error) (err error) {
+func (o *optOutCommand) run(ctx context.Context, numbers []string, do func(context.Context, *backend, []string, *source) error) error {
 	if len(numbers) == 0 && o.file == "" {
 		return misuse("no numbers given: pass numbers as arguments, or a file with --file")
 	}
-	b, err := o.connect(ctx)
-	if err != nil {
-		return err
-	}
-	defer b.Close()
-	if o.country == "" {
-		o.country = b.cfg.Country
-	}
-	o.country = strings.ToUpper(o.country)
-	var src *source
-	if o.file != "" {
-		if src, err = o.openSource(o.file, o.list); err != nil {
+	return o.withBackend(ctx, func(b *backend) error {
+		o.country = strings.ToUpper(cmp.Or(o.country, b.cfg.Country))
+		if o.file == "" {
+			return do(ctx, b, numbers, nil)
+		}
+		src, err := o.openSource(o.file, o.list)
+		if err != nil {
 			return err
 		}
-		defer func() { err = errors.Join(err, src.Close()) }()
-	}
-	return do(ctx, b, numbers, src)
+		return errors.Join(do(ctx, b, numbers, src), src.Close())
+	})
 }
 
 // locatedOptOut is a number and the place it was read from.

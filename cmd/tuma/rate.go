@@ -28,12 +28,9 @@ is 0.1 s of the new rate. Calls that are already planned are not planned again.`
 			if err != nil && args[1] != "default" {
 				return misuse("rate %.40q must be like 50/s or 600/m, 0 for no limit, or default for the configured rate", args[1])
 			}
-			b, err := a.connect(ctx)
-			if err != nil {
-				return err
-			}
-			defer b.Close()
-			return a.setRate(ctx, ledger.New(b.rdb), args[0], rate, args[1] == "default")
+			return a.withBackend(ctx, func(b *backend) error {
+				return a.setRate(ctx, ledger.New(b.rdb), args[0], rate, args[1] == "default")
+			})
 		}),
 	}
 }

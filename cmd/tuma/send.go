@@ -132,18 +132,15 @@ func (s *sendCommand) run(ctx context.Context) (err error) {
 	if s.dryRunOnly {
 		return s.dryRun(ctx, src)
 	}
-	b, err := s.connect(ctx)
-	if err != nil {
-		return err
-	}
-	defer b.Close()
-	if err := refuseUnwritable(ctx, b); err != nil {
-		return err
-	}
-	if err := refuseEviction(ctx, b); err != nil {
-		return err
-	}
-	return s.enqueue(ctx, b, src)
+	return s.withBackend(ctx, func(b *backend) error {
+		if err := refuseUnwritable(ctx, b); err != nil {
+			return err
+		}
+		if err := refuseEviction(ctx, b); err != nil {
+			return err
+		}
+		return s.enqueue(ctx, b, src)
+	})
 }
 
 // enqueue sends the test message if there is one, enqueues the campaign and prints the receipt.

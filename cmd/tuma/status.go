@@ -63,12 +63,7 @@ func (a *app) withCampaign(ctx context.Context, id string, do func(*backend, str
 	if !ledger.ValidID(id) {
 		return misuse("invalid campaign ID %.140q: use 1 to 128 of A-Z a-z 0-9 . _ : -", id)
 	}
-	b, err := a.connect(ctx)
-	if err != nil {
-		return err
-	}
-	defer b.Close()
-	return do(b, id)
+	return a.withBackend(ctx, func(b *backend) error { return do(b, id) })
 }
 
 // printStatus prints a status as text.

@@ -46,24 +46,21 @@ time. The order is random. Memory use does not grow with the list.`,
   tuma optout list --count`,
 		Args: takes(),
 		RunE: a.verb(func(ctx context.Context, _ []string) error {
-			b, err := a.connect(ctx)
-			if err != nil {
-				return err
-			}
-			defer b.Close()
-			if counts {
-				return a.optOutCounts(ctx, b, asJSON)
-			}
-			out := bufio.NewWriterSize(a.out, 64<<10)
-			lines := json.NewEncoder(out)
-			err = forEachOptOut(ctx, b, sender, func(x producer.OptOut) error {
-				if asJSON {
-					return lines.Encode(x)
+			return a.withBackend(ctx, func(b *backend) error {
+				if counts {
+					return a.optOutCounts(ctx, b, asJSON)
 				}
-				_, err := fmt.Fprintln(out, strings.Join(optOutCells(x), "  "))
-				return err
+				out := bufio.NewWriterSize(a.out, 64<<10)
+				lines := json.NewEncoder(out)
+				err := forEachOptOut(ctx, b, sender, func(x producer.OptOut) error {
+					if asJSON {
+						return lines.Encode(x)
+					}
+					_, err := fmt.Fprintln(out, strings.Join(optOutCells(x), "  "))
+					return err
+				})
+				return errors.Join(err, out.Flush())
 			})
-			return errors.Join(err, out.Flush())
 		}),
 	}
 	c.Flags().StringVar(&sender, "sender", "", "only the list of this sender `ID`")
@@ -132,22 +129,17 @@ the output. Memory use does not grow with the list.`,
 		Example: `  tuma optout export do-not-call.csv
   tuma optout export --sender ACME | gzip > acme.csv.gz`,
 		Args: takes("[FILE]"),
-		RunE: a.verb(func(ctx context.Context, args []string) (err error) {
-			b, err := a.connect(ctx)
-			if err != nil {
-				return err
-			}
-			defer b.Close()
-			to := a.out
-			if len(args) > 0 && args[0] != "-" {
+		RunE: a.verb(func(ctx context.Context, args []string) error {
+			return a.withBackend(ctx, func(b *backend) error {
+				if len(args) == 0 || args[0] == "-" {
+					return a.exportOptOuts(ctx, b, sender, a.out)
+				}
 				file, err := os.OpenFile(args[0], os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600) // only the owner may read personal data
 				if err != nil {
 					return misuse("export: %w", err)
 				}
-				defer func() { err = errors.Join(err, file.Close()) }()
-				to = file
-			}
-			return a.exportOptOuts(ctx, b, sender, to)
+				return errors.Join(a.exportOptOuts(ctx, b, sender, file), file.Close())
+			})
 		}),
 	}
 	c.Flags().StringVar(&sender, "sender", "", "only the list of this sender `ID`")
