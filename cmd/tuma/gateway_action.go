@@ -19,11 +19,18 @@ import (
 // maxParameterFile is the maximum size in bytes of a parameter that is read from a file.
 const maxParameterFile = 4 << 20
 
+// actionCommand is one run of `tuma gateway PROVIDER`, with its flags.
+type actionCommand struct {
+	*app
+	kind   providers.Kind
+	yes    bool
+	format tableFormat
+}
+
 // newGatewayActions returns the command for the actions of a provider: requests that only its
 // gateway offers.
 func newGatewayActions(a *app, kind providers.Kind) *cobra.Command {
-	var yes bool
-	var format tableFormat
+	g := &actionCommand{app: a, kind: kind}
 	var list strings.Builder
 	for _, action := range kind.Actions {
 		usage := strings.Join(console.Wrap(usageOf(action), helpWidth-4), "\n    ")
@@ -53,12 +60,10 @@ Actions:
 			}
 			return a.completeAccounts(c, args, toComplete)
 		},
-		RunE: a.verb(func(ctx context.Context, args []string) error {
-			return a.gatewayAction(ctx, kind, args, yes, format)
-		}),
+		RunE: a.verb(g.run),
 	}
-	c.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask for confirmation")
-	format.flags(c)
+	c.Flags().BoolVarP(&g.yes, "yes", "y", false, "do not ask for confirmation")
+	g.format.flags(c)
 	return c
 }
 
@@ -81,8 +86,11 @@ func actionNames(kind providers.Kind) (names []string) {
 	return names
 }
 
-func (a *app) gatewayAction(ctx context.Context, kind providers.Kind, args []string, yes bool, format tableFormat) error {
-	acc, err := a.account(args[0])
+// run runs the action that args name, and prints its answer. args are the account, the action and its
+// parameters.
+func (g *actionCommand) run(ctx context.Context, args []string) error {
+	kind := g.kind
+	acc, err := g.account(args[0])
 	if err != nil {
 		return err
 	}
@@ -94,15 +102,15 @@ func (a *app) gatewayAction(ctx context.Context, kind providers.Kind, args []str
 		return misuse("provider %s has no action %.40q; actions: %s", kind.Name, args[1], strings.Join(actionNames(kind), ", "))
 	}
 	action := kind.Actions[i]
-	params, err := a.parameters(action, args[2:])
+	params, err := g.parameters(action, args[2:])
 	if err != nil {
 		return err
 	}
 	if err := action.Check(params); err != nil {
 		return misuse("%w; usage: %s", err, usageOf(action))
 	}
-	if action.Confirm != "" && !yes {
-		if err := a.confirm(ctx, action, acc); err != nil {
+	if action.Confirm != "" && !g.yes {
+		if err := g.confirm(ctx, action, acc); err != nil {
 			return err
 		}
 	}
@@ -110,11 +118,11 @@ func (a *app) gatewayAction(ctx context.Context, kind providers.Kind, args []str
 	if err != nil {
 		return noteUnknownOutcome(acc, err)
 	}
-	if len(t.Columns) == 0 && !format.json && !format.csv {
-		_, err = fmt.Fprintf(a.out, "%s: done\n", action.Name)
+	if len(t.Columns) == 0 && !g.format.json && !g.format.csv {
+		_, err = fmt.Fprintf(g.out, "%s: done\n", action.Name)
 		return err
 	}
-	return a.printTable(t, format, action.Name+": done; the gateway returned no rows")
+	return g.printTable(t, g.format, action.Name+": done; the gateway returned no rows")
 }
 
 // noteUnknownOutcome completes an error after which the outcome of an action is unknown. It adds
@@ -133,11 +141,11 @@ func noteUnknownOutcome(acc *config.Account, err error) error {
 
 // confirm asks on the terminal whether to run an action. It returns an error if the answer is
 // not yes, or if standard input or standard error is not a terminal.
-func (a *app) confirm(ctx context.Context, action providers.Action, acc *config.Account) error {
-	if !console.IsTerminal(a.in) || !console.IsTerminal(a.err) {
+func (g *actionCommand) confirm(ctx context.Context, action providers.Action, acc *config.Account) error {
+	if !console.IsTerminal(g.in) || !console.IsTerminal(g.err) {
 		return misuse("account %s: %s %s; confirm with --yes", acc.Name, action.Name, action.Confirm)
 	}
-	sure, err := a.ask(ctx, fmt.Sprintf("account %s: %s %s. Continue?", acc.Name, action.Name, action.Confirm))
+	sure, err := g.ask(ctx, fmt.Sprintf("account %s: %s %s. Continue?", acc.Name, action.Name, action.Confirm))
 	if err != nil || !sure {
 		return errors.Join(errors.New("the action was not run"), err)
 	}
@@ -146,7 +154,7 @@ func (a *app) confirm(ctx context.Context, action providers.Action, acc *config.
 
 // parameters parses KEY=VALUE arguments. It returns the keys in the vendor's spelling. Its error
 // never contains an argument that is not KEY=VALUE, because such an argument may be a password.
-func (a *app) parameters(action providers.Action, args []string) (map[string]string, error) {
+func (g *actionCommand) parameters(action providers.Action, args []string) (map[string]string, error) {
 	known := slices.Concat(action.Needs, action.Takes)
 	params := map[string]string{}
 	for i, arg := range args {
@@ -162,7 +170,7 @@ func (a *app) parameters(action providers.Action, args []string) (map[string]str
 		}
 		if name, fromFile := strings.CutPrefix(value, "@"); fromFile {
 			var err error
-			if value, err = a.parameterFile(key, name); err != nil {
+			if value, err = g.parameterFile(key, name); err != nil {
 				return nil, err
 			}
 		}
@@ -173,8 +181,8 @@ func (a *app) parameters(action providers.Action, args []string) (map[string]str
 
 // parameterFile reads a value from a file, or from standard input if the name is "-". It removes
 // one newline at the end of the value.
-func (a *app) parameterFile(key, name string) (string, error) {
-	in := a.in
+func (g *actionCommand) parameterFile(key, name string) (string, error) {
+	in := g.in
 	if name != "-" {
 		f, err := os.Open(name)
 		if err != nil {

@@ -29,9 +29,11 @@ const (
 // testMessage is the test of `tuma send --test`: a campaign of one message, sent before the real
 // campaign is enqueued.
 type testMessage struct {
-	*sendCommand
+	*app
 	b        *backend
 	campaign producer.Campaign
+	// idDerived is true if the ID of the real campaign is derived from its content.
+	idDerived bool
 }
 
 // validateSafetyFlags checks --test and parses --max-rejected. It refuses empty values: an unset shell
@@ -91,7 +93,7 @@ func (s *sendCommand) sendTestFirst(ctx context.Context, b *backend, src *source
 	}
 	s.noteHiddenRows(src)
 	first.Number = s.testNumber
-	t := &testMessage{sendCommand: s, b: b, campaign: testCampaign(s.campaign)}
+	t := &testMessage{app: s.app, b: b, campaign: testCampaign(s.campaign), idDerived: s.idDerived}
 	r, err := t.run(ctx, first)
 	if err != nil {
 		return fmt.Errorf("%w; the campaign was not enqueued", err)
