@@ -93,6 +93,8 @@ type Kind struct {
 	Required []Field
 	// Optional lists the names of the provider's other fields.
 	Optional []string
+	// MessageIDs reports whether the gateway returns an ID for each accepted message.
+	MessageIDs bool
 	// New opens a provider. The settings passed to it hold no field that the provider does not
 	// know. The error joins a *FieldError for each mistake.
 	New func(Settings) (Provider, error)

@@ -258,7 +258,7 @@ func TestAProviderThatBreaksItsContractCostsItsCallOnly(t *testing.T) {
 func TestAProbeThatShowsNothingGivesItsTurnBack(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, simulator.Options{})
-	kobosim.Of(r.gateway).SetRepeat(kobosim.RepeatError)
+	kobosim.Of(r.gateway).SetRepeat(simulator.RepeatError)
 	r.gateway.FailNext(3, "accept_close")
 	r.start(r.account(func(c *kobo.Config, a *worker.Account) { c.MaxRecipients, a.MaxAttempts = 20, 3 }))
 	r.enqueue("c", kenyan(60))

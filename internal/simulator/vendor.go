@@ -37,6 +37,26 @@ type OptionSetter interface {
 	SetOption(name, value string) (known bool, err error)
 }
 
+// Repeat is the reply to a repeated idempotency key.
+type Repeat string
+
+// The replies to a repeated key.
+const (
+	// RepeatAccepts repeats the reply to an accepted call. Errors are not remembered.
+	RepeatAccepts Repeat = ""
+	// RepeatAll repeats every reply, also an error, except errors of the form and the login.
+	RepeatAll Repeat = "all"
+	// RepeatError replies with an error if the call with this key was accepted. Its value is KoboMobile's code.
+	RepeatError Repeat = "error_msgid"
+)
+
+// Repeater is implemented by a Vendor with idempotency keys whose page leaves open what it replies to a repeated key.
+type Repeater interface {
+	// SetRepeat sets the reply to a repeated idempotency key. The default is RepeatAccepts. It is safe for
+	// concurrent use.
+	SetRepeat(repeat Repeat)
+}
+
 // Endpoint is one path of a gateway.
 type Endpoint struct {
 	// Send is true if requests to this endpoint are calls: the server counts them and injects faults. If a path

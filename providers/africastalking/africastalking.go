@@ -146,7 +146,7 @@ func (f Format) accept() (string, error) {
 func Kind() providers.Kind {
 	return providers.Kind{
 		Name: Name, BaseURL: DefaultBaseURL, Required: []providers.Field{{Name: "username"}, {Name: "api_key", Secret: true}},
-		Optional: []string{fieldBulkMode, fieldEnqueue, fieldKeyword, fieldRetryHours, fieldFormat},
+		Optional: []string{fieldBulkMode, fieldEnqueue, fieldKeyword, fieldRetryHours, fieldFormat}, MessageIDs: true,
 		New: func(s providers.Settings) (providers.Provider, error) {
 			options, err := readOptions(s)
 			p, newErr := New(Config{

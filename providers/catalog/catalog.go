@@ -47,6 +47,22 @@ func Kinds() []providers.Kind {
 	return kinds
 }
 
+// Infos returns the facts about each provider with default settings, by provider name, for tools that have an
+// account at each. A Fingerprint in it is that of an invented login.
+func Infos() map[string]providers.Info {
+	out := map[string]providers.Info{}
+	for _, k := range Kinds() {
+		var s providers.Settings
+		k.LogIn(&s, "user", "secret")
+		p, err := k.Open(s)
+		if err != nil {
+			panic("catalog: " + err.Error()) // a login and defaults are enough, which the tests check
+		}
+		out[k.Name] = p.Info()
+	}
+	return out
+}
+
 // Simulate returns a server that simulates every gateway.
 func Simulate(o simulator.Options) *simulator.Server { return simulator.New(o, Simulators()) }
 

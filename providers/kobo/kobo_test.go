@@ -247,7 +247,7 @@ func TestRefusalsOfTheGateway(t *testing.T) {
 func TestARepeatedKeyAnsweredWithAnError(t *testing.T) {
 	t.Parallel()
 	s, p := gateway(t, simulator.Options{})
-	kobosim.Of(s).SetRepeat(kobosim.RepeatError)
+	kobosim.Of(s).SetRepeat(simulator.RepeatError)
 	s.FailNext(1, "accept_close")
 	if e := func() error { _, err := p.Send(t.Context(), batch(one)); return err }(); verdict(t, e).Outcome != providers.Unknown {
 		t.Fatal(e)

@@ -60,7 +60,7 @@ var folderRules = []folderRule{
 		why:       "tests of a simulator must not use our clients"},
 	{folder: "providers/*/*sim", what: "the simulators of the gateways, each beside its client",
 		may:       []string{"internal/simulator"},
-		importers: []string{"providers/catalog", "internal/test/chaos"},
+		importers: []string{"providers/catalog"},
 		why:       "a simulator that shared code with its client would share its mistakes; only the catalog connects the two"},
 	{folder: "providers/catalog", what: "the list of all gateways: the client and the simulator of each",
 		may:       []string{"providers", "providers/*", "internal/simulator", "providers/*/*sim"},

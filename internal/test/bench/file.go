@@ -147,12 +147,12 @@ func fileRound(ctx context.Context, o fileOptions, file string, n int, look bool
 	f.copied = time.Since(begun)
 	f.copyCPU, f.copyPeak = p.usage()
 
-	r, err := newFlowRig(ctx, flowOptions{dir: o.dir, binary: o.binary}, flowSetup{accounts: []flowAccount{{gateway: "kobo", rate: "0"}}, workers: 1})
+	r, err := newFlowRig(ctx, flowOptions{dir: o.dir, binary: o.binary}, flowSetup{accounts: []flowAccount{{gateway: measured, rate: "0"}}, workers: 1})
 	if err != nil {
 		return f, err
 	}
 	defer r.end()
-	if output, err := r.command("hold", "kobo").CombinedOutput(); err != nil {
+	if output, err := r.command("hold", measured).CombinedOutput(); err != nil {
 		return f, fmt.Errorf("hold: %w: %s", err, output)
 	}
 	redisBefore, err := r.redis.cpu(ctx)
@@ -160,7 +160,7 @@ func fileRound(ctx context.Context, o fileOptions, file string, n int, look bool
 		return f, err
 	}
 	begun = time.Now()
-	cmd := r.command("send", "--id", "file", "--via", "kobo", "--country", dirtylist.Country, "--body", body, "--file", file)
+	cmd := r.command("send", "--id", "file", "--via", measured, "--country", dirtylist.Country, "--body", body, "--file", file)
 	cmd.Stderr = os.Stderr
 	sender, err := process.Start(cmd)
 	if err == nil {

@@ -20,12 +20,12 @@ func measureChange(ctx context.Context, o flowOptions) ([]string, error) {
 	each := max(o.lasts/time.Duration(len(changes)), 3*time.Second)
 	var b bounds
 	r, err := newFlowRig(ctx, o, flowSetup{workers: 2, latency: 10 * time.Millisecond,
-		accounts: []flowAccount{{gateway: "kobo", rate: fmt.Sprintf("%d/s", configured), perCall: 1}}})
+		accounts: []flowAccount{{gateway: measured, rate: fmt.Sprintf("%d/s", configured), perCall: 1}}})
 	if err != nil {
 		return nil, err
 	}
 	defer r.end()
-	if err := r.enqueue(ctx, "backlog", "kobo", "ACME", 2500*int(each/time.Second+2), 0); err != nil {
+	if err := r.enqueue(ctx, "backlog", measured, "ACME", 2500*int(each/time.Second+2), 0); err != nil {
 		return nil, err
 	}
 	first, err := r.firstCall(ctx)
@@ -37,7 +37,7 @@ func measureChange(ctx context.Context, o flowOptions) ([]string, error) {
 	}
 	fmt.Printf("\ntwo workers, configured rate %d/s; rates from one second after each tuma rate:", configured)
 	for _, c := range changes {
-		if output, err := r.command("rate", "kobo", c.order).CombinedOutput(); err != nil {
+		if output, err := r.command("rate", measured, c.order).CombinedOutput(); err != nil {
 			return nil, fmt.Errorf("tuma rate: %w: %s", err, output)
 		}
 		from := time.Now().Add(follows)

@@ -20,12 +20,12 @@ func measurePauses(ctx context.Context, o flowOptions) ([]string, error) {
 	var b bounds
 	const lasts = 400 * time.Millisecond // of a round, rounded up
 	r, err := newFlowRig(ctx, o, flowSetup{workers: 2, latency: 10 * time.Millisecond, counting: true,
-		accounts: []flowAccount{{gateway: "kobo", rate: `"0"`, perCall: 1}}})
+		accounts: []flowAccount{{gateway: measured, rate: `"0"`, perCall: 1}}})
 	if err != nil {
 		return nil, err
 	}
 	defer r.end()
-	if err := r.enqueue(ctx, "sale", "kobo", "ACME", o.times*int(2000*lasts/time.Second), 0); err != nil {
+	if err := r.enqueue(ctx, "sale", measured, "ACME", o.times*int(2000*lasts/time.Second), 0); err != nil {
 		return nil, err
 	}
 	if _, err := r.firstCall(ctx); err != nil {

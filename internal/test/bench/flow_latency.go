@@ -74,7 +74,7 @@ func measureLatency(ctx context.Context, o flowOptions) ([]string, error) {
 			return nil, err
 		}
 		begun := time.Now()
-		if err := r.enqueue(ctx, fmt.Sprintf("one-%d", i), "kobo", "ACME", 1, i); err != nil {
+		if err := r.enqueue(ctx, fmt.Sprintf("one-%d", i), measured, "ACME", 1, i); err != nil {
 			return nil, err
 		}
 		if err := poll(ctx, 30*time.Second, "the message", func() (bool, error) { return len(r.gateway.Log()) > i, nil }); err != nil {

@@ -36,7 +36,7 @@ func perCall(rate int) int {
 	return 1
 }
 
-// redisCounters are what the workers of the account kobo have cost so far: commands that Redis has run,
+// redisCounters are what the workers of the measured account have cost so far: commands that Redis has run,
 // and requests to the limiter.
 type redisCounters struct {
 	commands int64
@@ -47,20 +47,20 @@ func (r *flowRig) counters(ctx context.Context) (c redisCounters, err error) {
 	if c.commands, err = r.commands(ctx); err != nil {
 		return c, err
 	}
-	c.requests, err = r.limiterRequests(ctx, "kobo")
+	c.requests, err = r.limiterRequests(ctx, measured)
 	return c, err
 }
 
 func measureRate(ctx context.Context, o flowOptions, workers, rate int, b *bounds) error {
 	size := perCall(rate)
 	r, err := newFlowRig(ctx, o, flowSetup{workers: workers, traced: true,
-		accounts: []flowAccount{{gateway: "kobo", rate: fmt.Sprintf("%d/s", rate), perCall: size}}})
+		accounts: []flowAccount{{gateway: measured, rate: fmt.Sprintf("%d/s", rate), perCall: size}}})
 	if err != nil {
 		return err
 	}
 	defer r.end()
 	backlog := rate * int((o.lasts+warmUp+3*time.Second)/time.Second)
-	if err := r.enqueue(ctx, "backlog", "kobo", "ACME", backlog, 0); err != nil {
+	if err := r.enqueue(ctx, "backlog", measured, "ACME", backlog, 0); err != nil {
 		return err
 	}
 	first, err := r.firstCall(ctx)
@@ -86,7 +86,7 @@ func measureRate(ctx context.Context, o flowOptions, workers, rate int, b *bound
 	if err := wait(ctx, to.Add(time.Second)); err != nil { // so that the log has a call after the end
 		return err
 	}
-	granted, err := r.grants(ctx, "kobo")
+	granted, err := r.grants(ctx, measured)
 	if err != nil {
 		return err
 	}
@@ -115,12 +115,12 @@ func measureKill(ctx context.Context, o flowOptions) ([]string, error) {
 	const workers, rate = 4, 500
 	var b bounds
 	r, err := newFlowRig(ctx, o, flowSetup{workers: workers,
-		accounts: []flowAccount{{gateway: "kobo", rate: fmt.Sprintf("%d/s", rate), perCall: 1}}})
+		accounts: []flowAccount{{gateway: measured, rate: fmt.Sprintf("%d/s", rate), perCall: 1}}})
 	if err != nil {
 		return nil, err
 	}
 	defer r.end()
-	if err := r.enqueue(ctx, "backlog", "kobo", "ACME", rate*int((o.lasts+warmUp+5*time.Second)/time.Second), 0); err != nil {
+	if err := r.enqueue(ctx, "backlog", measured, "ACME", rate*int((o.lasts+warmUp+5*time.Second)/time.Second), 0); err != nil {
 		return nil, err
 	}
 	first, err := r.firstCall(ctx)

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -21,6 +23,14 @@ import (
 	"github.com/tuma-sms/tuma/producer"
 	"github.com/tuma-sms/tuma/providers/catalog"
 )
+
+// infos has the facts about each gateway.
+var infos = catalog.Infos()
+
+// measured is the gateway of the measurements that use one gateway: the one that takes the most recipients a call.
+var measured = slices.MaxFunc(catalog.Names(), func(a, b string) int {
+	return cmp.Compare(infos[a].MaxRecipients, infos[b].MaxRecipients)
+})
 
 // logins has the names of an account's login fields, by gateway.
 var logins = catalog.Logins()
@@ -98,7 +108,7 @@ func flowConfig(url, base string, s flowSetup) string {
 	for _, a := range s.accounts {
 		fmt.Fprintf(&b, "  %[1]s:\n    provider: %[1]s\n    base_url: %[2]s/%[1]s\n    sender: ACME\n    rate: %[3]s\n", a.gateway, base, a.rate)
 		fmt.Fprintf(&b, "    concurrency: %d\n    timeout: %s\n", max(8, a.concurrency), max(a.timeout, time.Second))
-		if a.perCall > 0 && a.gateway != "connectmedia" {
+		if a.perCall > 0 && infos[a.gateway].MaxRecipients > 1 {
 			fmt.Fprintf(&b, "    max_recipients: %d\n", a.perCall)
 		}
 		for _, field := range logins[a.gateway] {

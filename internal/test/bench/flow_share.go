@@ -13,6 +13,7 @@ import (
 
 	"github.com/tuma-sms/tuma/internal/simulator"
 	"github.com/tuma-sms/tuma/producer"
+	"github.com/tuma-sms/tuma/providers/catalog"
 )
 
 // measureFair sends ten campaigns of the same size through one account. It measures how far
@@ -22,21 +23,21 @@ func measureFair(ctx context.Context, o flowOptions) ([]string, error) {
 	each := rate * int(o.lasts/time.Second) / campaigns
 	var b bounds
 	r, err := newFlowRig(ctx, o, flowSetup{workers: workers,
-		accounts: []flowAccount{{gateway: "kobo", rate: fmt.Sprintf("%d/s", rate), perCall: 1, concurrency: slots}}})
+		accounts: []flowAccount{{gateway: measured, rate: fmt.Sprintf("%d/s", rate), perCall: 1, concurrency: slots}}})
 	if err != nil {
 		return nil, err
 	}
 	defer r.end()
 	// The account is held until all campaigns are enqueued, so that none has a head start.
-	if err := r.client.Hold(ctx, "kobo", "start"); err != nil {
+	if err := r.client.Hold(ctx, measured, "start"); err != nil {
 		return nil, err
 	}
 	for i := range campaigns {
-		if err := r.enqueue(ctx, fmt.Sprintf("campaign-%d", i), "kobo", fmt.Sprintf("C%d", i), each, i*each); err != nil {
+		if err := r.enqueue(ctx, fmt.Sprintf("campaign-%d", i), measured, fmt.Sprintf("C%d", i), each, i*each); err != nil {
 			return nil, err
 		}
 	}
-	if _, err := r.client.Release(ctx, "kobo"); err != nil {
+	if _, err := r.client.Release(ctx, measured); err != nil {
 		return nil, err
 	}
 	total := campaigns * each
@@ -72,12 +73,12 @@ func measureFair(ctx context.Context, o flowOptions) ([]string, error) {
 func measureBehind(ctx context.Context, o flowOptions) ([]string, error) {
 	const rate, million = 500, 1_000_000
 	var b bounds
-	r, err := newFlowRig(ctx, o, flowSetup{workers: 2, accounts: []flowAccount{{gateway: "kobo", rate: fmt.Sprintf("%d/s", rate), perCall: 1}}})
+	r, err := newFlowRig(ctx, o, flowSetup{workers: 2, accounts: []flowAccount{{gateway: measured, rate: fmt.Sprintf("%d/s", rate), perCall: 1}}})
 	if err != nil {
 		return nil, err
 	}
 	defer r.end()
-	if err := r.enqueue(ctx, "million", "kobo", "MANY", million, 0); err != nil {
+	if err := r.enqueue(ctx, "million", measured, "MANY", million, 0); err != nil {
 		return nil, err
 	}
 	if err := poll(ctx, time.Minute, "the million to be planned", func() (bool, error) {
@@ -92,7 +93,7 @@ func measureBehind(ctx context.Context, o flowOptions) ([]string, error) {
 			return nil, err
 		}
 		begun, from := time.Now(), fmt.Sprintf("ONE%d", i)
-		if err := r.enqueue(ctx, fmt.Sprintf("one-%d", i), "kobo", from, 1, million+i); err != nil {
+		if err := r.enqueue(ctx, fmt.Sprintf("one-%d", i), measured, from, 1, million+i); err != nil {
 			return nil, err
 		}
 		var at time.Time
@@ -116,8 +117,15 @@ func measureBehind(ctx context.Context, o flowOptions) ([]string, error) {
 	return b.broken, nil
 }
 
-// measureHang compares the throughput of four accounts while a fifth works and while the
-// fifth's gateway hangs.
+// hanging returns the gateway that measureHang stops: one that takes one number a call, so that its calls
+// occupy the most slots.
+func hanging() string {
+	names := catalog.Names()
+	return names[max(0, slices.IndexFunc(names, func(name string) bool { return infos[name].MaxRecipients == 1 }))]
+}
+
+// measureHang compares the throughput of all other accounts while one works and while the gateway of
+// this one hangs.
 func measureHang(ctx context.Context, o flowOptions) ([]string, error) {
 	var b bounds
 	without, err := throughput(ctx, o, false)
@@ -128,16 +136,16 @@ func measureHang(ctx context.Context, o flowOptions) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	fmt.Println("\nmessages a second at five gateways; in the second column, Connect Media answers no call:")
+	fmt.Println("\nmessages a second at each gateway; in the second column, " + hanging() + " answers no call:")
 	for _, name := range slices.Sorted(maps.Keys(logins)) {
 		fmt.Printf("  %-15s %7.1f  %7.1f\n", name, without[name], with[name])
-		b.check(name == "connectmedia" || with[name] >= 0.95*without[name], "%s: %.1f/s beside a gateway that hangs, must be at least 95 %% of %.1f/s", name, with[name], without[name])
+		b.check(name == hanging() || with[name] >= 0.95*without[name], "%s: %.1f/s beside a gateway that hangs, must be at least 95 %% of %.1f/s", name, with[name], without[name])
 	}
 	return b.broken, nil
 }
 
 // throughput returns the messages a second that each gateway receives. If hang is true,
-// Connect Media answers no call.
+// one of them answers no call.
 func throughput(ctx context.Context, o flowOptions, hang bool) (map[string]float64, error) {
 	const rate = 100
 	s := flowSetup{workers: 2, latency: 20 * time.Millisecond}
@@ -150,7 +158,7 @@ func throughput(ctx context.Context, o flowOptions, hang bool) (map[string]float
 	}
 	defer r.end()
 	if hang {
-		if err := r.gateway.Fail(simulator.Fault{Name: "hang", Gateway: "connectmedia", P: 1}); err != nil {
+		if err := r.gateway.Fail(simulator.Fault{Name: "hang", Gateway: hanging(), P: 1}); err != nil {
 			return nil, err
 		}
 	}

@@ -311,5 +311,5 @@ func reportPersonal(o options, rounds []personalRound) error {
 
 // personalCampaign returns the campaign of personalized messages that Tuma sends.
 func personalCampaign(id string) producer.Campaign {
-	return producer.Campaign{ID: id, Via: "kobo-main", From: "ACME", Body: template}
+	return producer.Campaign{ID: id, Via: "main", From: "ACME", Body: template}
 }

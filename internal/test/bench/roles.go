@@ -29,7 +29,6 @@ import (
 	"github.com/tuma-sms/tuma/producer"
 	"github.com/tuma-sms/tuma/providers"
 	"github.com/tuma-sms/tuma/providers/catalog"
-	"github.com/tuma-sms/tuma/providers/kobo"
 	"github.com/tuma-sms/tuma/worker"
 )
 
@@ -172,7 +171,7 @@ func producerRole(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	campaign := producer.Campaign{ID: args[3], Via: "kobo-main", From: "ACME", Body: body}
+	campaign := producer.Campaign{ID: args[3], Via: "main", From: "ACME", Body: body}
 	if args[4] == "1" {
 		campaign = personalCampaign(args[3])
 	}
@@ -191,7 +190,10 @@ func workerRole(ctx context.Context, args []string) error {
 	var count commandCount
 	rdb.AddHook(&count)
 	concurrency := atoi(args[3])
-	p, err := kobo.New(kobo.Config{Endpoint: providers.Endpoint{BaseURL: args[2], Concurrency: concurrency, MaxRecipients: atoi(args[4])}, User: "demo", Pass: "demopass"})
+	s := providers.Settings{Endpoint: providers.Endpoint{BaseURL: args[2], Concurrency: concurrency, MaxRecipients: atoi(args[4])}}
+	kind, _ := catalog.Lookup(measured)
+	kind.LogIn(&s, "demo", "demopass")
+	p, err := kind.Open(s)
 	if err != nil {
 		return err
 	}
@@ -208,7 +210,7 @@ func workerRole(ctx context.Context, args []string) error {
 	}
 	w, err := worker.New(worker.Config{Redis: rdb, Country: "KE", UnsafeRedis: true,
 		Logger:   zerolog.New(os.Stderr).Level(zerolog.ErrorLevel),
-		Accounts: []worker.Account{{Name: "kobo-main", Provider: p, Concurrency: concurrency}}})
+		Accounts: []worker.Account{{Name: "main", Provider: p, Concurrency: concurrency}}})
 	if err != nil {
 		return err
 	}

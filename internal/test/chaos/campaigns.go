@@ -16,7 +16,6 @@ import (
 	"github.com/tuma-sms/tuma/internal/queue"
 	"github.com/tuma-sms/tuma/internal/simulator"
 	"github.com/tuma-sms/tuma/producer"
-	"github.com/tuma-sms/tuma/providers/kobo/kobosim"
 )
 
 // campaign is a campaign of the run, enqueued or about to be.
@@ -58,9 +57,9 @@ func (c *campaign) recipients() iter.Seq2[producer.Recipient, error] {
 	}
 }
 
-// repeats are the ways in which KoboMobile answers a repeated idempotency key. Its campaigns
-// use them in turn.
-var repeats = []kobosim.Repeat{kobosim.RepeatAccepts, kobosim.RepeatAll, kobosim.RepeatAccepts, kobosim.RepeatError}
+// repeats are the ways in which a gateway answers a repeated idempotency key. The campaigns of a
+// gateway with keys use them in turn.
+var repeats = []simulator.Repeat{simulator.RepeatAccepts, simulator.RepeatAll, simulator.RepeatAccepts, simulator.RepeatError}
 
 // traffic sends the campaigns of a run: at each gateway, as many at a time as concurrentCampaigns
 // returns. Safe for concurrent use.
@@ -166,12 +165,12 @@ func (t *traffic) runCampaigns(ctx context.Context, gateway string, over <-chan 
 		if c == nil {
 			return // the gateway's block has no more numbers
 		}
-		if gateway == "kobo" {
+		if vendor, ok := t.gateway.Gateway(gateway).Vendor().(simulator.Repeater); ok {
 			// The campaign before has ended, so none of its idempotency keys is repeated.
 			repeat := repeats[n%len(repeats)]
-			kobosim.Of(t.gateway).SetRepeat(repeat)
+			vendor.SetRepeat(repeat)
 			t.mu.Lock()
-			c.noUnknown, c.repeatsError = repeat == kobosim.RepeatAccepts, repeat == kobosim.RepeatError
+			c.noUnknown, c.repeatsError = repeat == simulator.RepeatAccepts, repeat == simulator.RepeatError
 			t.mu.Unlock()
 		}
 		t.startOptOuts(ctx, c)

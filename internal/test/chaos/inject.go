@@ -155,8 +155,8 @@ func (s *injector) inject(e event) {
 	case taskTwice:
 		s.repeatTask(e)
 	case planTwice, enqueueTwice:
-		// KoboMobile has one campaign at a time: see concurrentCampaigns.
-		gateways := slices.DeleteFunc(s.gateway.Names(), func(name string) bool { return name == "kobo" || name == oneByOne })
+		// A gateway with keys has one campaign at a time: see concurrentCampaigns.
+		gateways := slices.DeleteFunc(s.gateway.Names(), func(name string) bool { return hasKeys(name) || oneByOne(name) })
 		over := s.injected.begin(e.name())
 		s.verbosef("%s", e.name())
 		s.traffic.runExtra(s.ctx, gateways[e.worker%len(gateways)], e.kind == enqueueTwice, e.kind == planTwice)
@@ -328,16 +328,13 @@ func readTask(id string) (p queue.Pointer, ok bool) {
 	return p, err == nil && (p.Batch == "" || strings.Contains(p.Batch, "."))
 }
 
-// gatewaysWithRows are the gateways whose answers list the numbers. Only in their answers
-// can a number be missing.
-var gatewaysWithRows = []string{"africastalking", "kobo", "textconnect"}
-
 func (s *injector) breakGateways(e event) {
 	over := s.injected.begin(e.name())
 	defer over()
 	for _, p := range []float64{e.p, 0} {
 		for name := range logins {
-			if e.fault != "missing" || slices.Contains(gatewaysWithRows, name) {
+			// A number can only be missing in an answer about several numbers.
+			if e.fault != "missing" || !oneByOne(name) {
 				s.injected.fail(s.gateway.Fail(simulator.Fault{Name: e.fault, Gateway: name, P: p, RetryAfter: time.Second}))
 			}
 		}

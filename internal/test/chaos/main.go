@@ -16,8 +16,8 @@
 //   - A recipient is rejected or skipped in the results, but the gateway accepted its number.
 //   - The counts of a campaign's status do not add up to its recipients (I1, checked once a
 //     second).
-//   - A recipient is unknown at KoboMobile while the sandbox answers the repeat of an accepted
-//     call with its first answer and forgets errors. While the sandbox also repeats errors, or
+//   - A recipient is unknown at a gateway with idempotency keys, which answers the repeat of an accepted
+//     call with its first answer and forgets errors. While the gateway also repeats errors, or
 //     refuses repeats, recipients may be unknown.
 //   - A call to a recipient arrived after the recipient's opt-out had returned, and the
 //     opt-out had not reported that call as in flight.

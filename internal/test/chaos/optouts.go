@@ -60,7 +60,7 @@ func newOptOutLog() *optOutLog {
 }
 
 // Requests to every gateway have the numbers in international form. They all begin as
-// firstNumber does. KoboMobile's idempotency key is a UUID.
+// firstNumber does. Idempotency keys are UUIDs.
 var (
 	numberPattern = regexp.MustCompile(`2547[0-9]{8}`)
 	keyPattern    = regexp.MustCompile(`[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}`)
@@ -78,7 +78,7 @@ func (c *optOutLog) readRequest(gateway string, q *http.Request) error {
 	q.Body = io.NopCloser(bytes.NewReader(body))
 	text := append(append([]byte(q.URL.RawQuery), '\n'), body...)
 	a := arrival{arrived: at}
-	if gateway == "kobo" {
+	if hasKeys(gateway) {
 		a.key = string(keyPattern.Find(text))
 	}
 	c.mu.Lock()

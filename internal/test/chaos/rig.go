@@ -30,8 +30,14 @@ import (
 // logins has the names of an account's login fields, by gateway.
 var logins = catalog.Logins()
 
-// oneByOne is the gateway that takes only one number a call.
-const oneByOne = "connectmedia"
+// infos has the facts about each gateway.
+var infos = catalog.Infos()
+
+// oneByOne reports whether a gateway takes only one number a call.
+func oneByOne(gateway string) bool { return infos[gateway].MaxRecipients == 1 }
+
+// hasKeys reports whether a gateway has idempotency keys.
+func hasKeys(gateway string) bool { return infos[gateway].KeyTTL > 0 }
 
 // rig is everything that a run has started.
 type rig struct {
@@ -156,7 +162,7 @@ func (r *rig) config(url, base string) string {
 	for _, name := range slices.Sorted(maps.Keys(logins)) {
 		fmt.Fprintf(&b, "  %[1]s:\n    provider: %[1]s\n    base_url: %[2]s/%[1]s\n    sender: ACME\n    rate: \"0\"\n    timeout: %[3]s\n    reconcile_for: 12s\n    concurrency: %[4]d\n",
 			name, base, callTimeout, concurrency)
-		if name != oneByOne {
+		if !oneByOne(name) {
 			fmt.Fprintf(&b, "    max_recipients: %d\n", perCall)
 		}
 		for _, field := range logins[name] {
@@ -177,11 +183,11 @@ func (r *rig) startTraffic(config string) error {
 	}
 	t.size = func(gateway string) int {
 		switch {
-		case r.quick && gateway == oneByOne:
+		case r.quick && oneByOne(gateway):
 			return 20
 		case r.quick:
 			return 200
-		case gateway == oneByOne:
+		case oneByOne(gateway):
 			return 100
 		}
 		return 2000
@@ -232,13 +238,13 @@ func (r *rig) logf(format string, args ...any) {
 
 // concurrentCampaigns returns how many campaigns are sent through a gateway at a time. Several are
 // needed to keep the account's slots busy, because each slot sends one batch and a campaign has few
-// batches. KoboMobile has one campaign at a time, because chaos changes between two campaigns how
-// KoboMobile answers a repeated idempotency key.
+// batches. A gateway with idempotency keys has one campaign at a time, because chaos changes between two
+// campaigns how the gateway answers a repeated key.
 func concurrentCampaigns(gateway string) int {
-	switch gateway {
-	case "kobo":
+	switch {
+	case hasKeys(gateway):
 		return 1
-	case oneByOne:
+	case oneByOne(gateway):
 		return 4
 	}
 	return 2

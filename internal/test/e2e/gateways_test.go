@@ -36,7 +36,7 @@ func TestGateways_ThreeThousandThroughEach(t *testing.T) {
 	}
 	x.start()
 	x.enqueueAll(perGateway)
-	sizes := map[string]int{"kobo": 500, "textconnect": 200, "africastalking": 200, "qserve": 100, "connectmedia": 1}
+	infos := catalog.Infos()
 	for i, k := range x.kinds {
 		s := x.wait(k.Name, 2*time.Minute)
 		a := x.audit(i, perGateway)
@@ -48,15 +48,15 @@ func TestGateways_ThreeThousandThroughEach(t *testing.T) {
 			t.Errorf("%s: got %+v", k.Name, s)
 		}
 		size := x.info(k.Name).MaxRecipients
-		if want, said := sizes[k.Name]; said && size != want {
+		if want := infos[k.Name].MaxRecipients; size != want {
 			t.Errorf("%s: got calls of %d recipients, want %d", k.Name, size, want)
 		}
 		calls := (perGateway + size - 1) / size
 		if st := x.gateway.Gateway(k.Name).Stats(); s.Calls != calls || st.Calls != int64(calls) || st.Accepted != int64(perGateway-refused) {
 			t.Errorf("%s: %d calls, %d at the gateway, want %d; %+v", k.Name, s.Calls, st.Calls, calls, st)
 		}
-		// A gateway returns message IDs for all messages or for none. Two of the five return none.
-		if without := k.Name == "qserve" || k.Name == "connectmedia"; len(a.ids) != a.accepted && len(a.ids) != 0 || without != (len(a.ids) == 0) && sizes[k.Name] > 0 {
+		// A gateway returns message IDs for all messages or for none.
+		if len(a.ids) != a.accepted && k.MessageIDs || len(a.ids) != 0 && !k.MessageIDs {
 			t.Errorf("%s: got %d distinct message IDs for %d accepted messages", k.Name, len(a.ids), a.accepted)
 		}
 		for _, r := range a.refused {

@@ -15,20 +15,6 @@ import (
 	"github.com/tuma-sms/tuma/internal/simulator"
 )
 
-// Repeat is the reply to a repeated idempotency key. KoboMobile documents only that the second request is not
-// executed.
-type Repeat string
-
-// The replies to a repeated key.
-const (
-	// RepeatAccepts repeats the reply to an accepted call. Errors are not remembered.
-	RepeatAccepts Repeat = ""
-	// RepeatAll repeats every reply, also an error, except error_param and error_user.
-	RepeatAll Repeat = "all"
-	// RepeatError replies error_msgid if the call with this key was accepted.
-	RepeatError Repeat = "error_msgid"
-)
-
 // Simulator simulates KoboMobile as its page describes it. Its methods are safe for concurrent use, except Reset,
 // which the server calls.
 type Simulator struct {
@@ -37,12 +23,12 @@ type Simulator struct {
 	seed  maphash.Seed
 
 	// The server's lock guards the fields below.
-	repeat        Repeat
+	repeat        simulator.Repeat
 	report        string
 	invalidReply  string                   // the reply for an invalid number
 	acceptedCalls []*acceptedCall          // by sequence number
 	byKey         map[string]*acceptedCall // by user, NUL and message_uuid
-	errors        map[string]string        // error code by key; only used with RepeatAll
+	errors        map[string]string        // error code by key; only used with simulator.RepeatAll
 }
 
 // acceptedCall is an accepted call. Its fields are enough to build its reply again.
@@ -69,7 +55,7 @@ func Of(server *simulator.Server) *Simulator { return server.Gateway("kobo").Ven
 
 // Reset implements simulator.Vendor.
 func (k *Simulator) Reset() {
-	k.repeat, k.report, k.invalidReply = RepeatAccepts, "DELIVRD", "error_limit"
+	k.repeat, k.report, k.invalidReply = simulator.RepeatAccepts, "DELIVRD", "error_limit"
 	k.byKey, k.errors, k.acceptedCalls = map[string]*acceptedCall{}, map[string]string{}, nil
 }
 
@@ -181,7 +167,7 @@ func (k *Simulator) acceptOrReplay(q request, ok bool, numbers []uint64, wellFor
 	key := q.key()
 	if call := k.byKey[key]; call != nil {
 		k.state.CountReplay(call.content != content)
-		if k.repeat == RepeatError {
+		if k.repeat == simulator.RepeatError {
 			return nil, k.reject("", "error_msgid")
 		}
 		return call, ""
@@ -208,7 +194,7 @@ func (k *Simulator) acceptOrReplay(q request, ok bool, numbers []uint64, wellFor
 	return call, ""
 }
 
-// reject counts a refused call and returns its error code. With RepeatAll it stores the code under key.
+// reject counts a refused call and returns its error code. With simulator.RepeatAll it stores the code under key.
 func (k *Simulator) reject(key, w string) string {
 	k.state.CountRejected()
 	k.remember(key, w)
@@ -216,7 +202,7 @@ func (k *Simulator) reject(key, w string) string {
 }
 
 func (k *Simulator) remember(key, w string) {
-	if key != "" && k.repeat == RepeatAll {
+	if key != "" && k.repeat == simulator.RepeatAll {
 		k.errors[key] = w
 	}
 }
@@ -305,8 +291,8 @@ func (k *Simulator) knows(id string) bool {
 func (k *Simulator) SetOption(name, value string) (known bool, err error) {
 	switch name {
 	case "repeat":
-		switch repeat := Repeat(value); repeat {
-		case RepeatAccepts, RepeatAll, RepeatError:
+		switch repeat := simulator.Repeat(value); repeat {
+		case simulator.RepeatAccepts, simulator.RepeatAll, simulator.RepeatError:
 			k.SetRepeat(repeat)
 		default:
 			return true, fmt.Errorf("repeat: %q must be empty, all or error_msgid", value)
@@ -328,7 +314,7 @@ func (k *Simulator) SetOption(name, value string) (known bool, err error) {
 }
 
 // SetRepeat sets the reply to a repeated idempotency key. The default is RepeatAccepts.
-func (k *Simulator) SetRepeat(repeat Repeat) {
+func (k *Simulator) SetRepeat(repeat simulator.Repeat) {
 	k.state.Lock()
 	defer k.state.Unlock()
 	k.repeat = repeat

@@ -133,7 +133,7 @@ func TestIDsAreUUIDsThatReportsKnow(t *testing.T) {
 
 func TestAKeyStandsForOneCall(t *testing.T) {
 	t.Parallel()
-	for _, repeat := range []kobosim.Repeat{kobosim.RepeatAccepts, kobosim.RepeatAll, kobosim.RepeatError} {
+	for _, repeat := range []simulator.Repeat{simulator.RepeatAccepts, simulator.RepeatAll, simulator.RepeatError} {
 		s, address := start(t, simulator.Options{})
 		kobosim.Of(s).SetRepeat(repeat)
 		address += "/api/send/"
@@ -141,7 +141,7 @@ func TestAKeyStandsForOneCall(t *testing.T) {
 		for _, again := range []url.Values{call(1, ada, obi), call(1, obi), simulatortest.With(call(1, ada, obi), "msg", "Bye"), simulatortest.With(call(1, ada, obi), "from", "X")} {
 			_, body := simulatortest.Post(t, address, again)
 			want := first
-			if repeat == kobosim.RepeatError {
+			if repeat == simulator.RepeatError {
 				want = "error_msgid"
 			}
 			if body != want {
@@ -162,7 +162,7 @@ func TestAKeyStandsForOneCall(t *testing.T) {
 
 func TestWhetherErrorsAreRemembered(t *testing.T) {
 	t.Parallel()
-	for repeat, want := range map[kobosim.Repeat]string{kobosim.RepeatAccepts: "sent", kobosim.RepeatAll: "error_gw", kobosim.RepeatError: "sent"} {
+	for repeat, want := range map[simulator.Repeat]string{simulator.RepeatAccepts: "sent", simulator.RepeatAll: "error_gw", simulator.RepeatError: "sent"} {
 		s, address := start(t, simulator.Options{})
 		kobosim.Of(s).SetRepeat(repeat)
 		address += "/api/send/"
@@ -178,7 +178,7 @@ func TestWhetherErrorsAreRemembered(t *testing.T) {
 		form = simulatortest.With(call(2, ada), "enable_msg_id", "")
 		simulatortest.Post(t, address, form)
 		s.SetCredit(10)
-		if _, body := simulatortest.Post(t, address, form); (body == "error_credit") != (repeat == kobosim.RepeatAll) {
+		if _, body := simulatortest.Post(t, address, form); (body == "error_credit") != (repeat == simulator.RepeatAll) {
 			t.Errorf("%q: got %q after a top-up; want error_credit only with RepeatAll", repeat, body)
 		}
 	}
