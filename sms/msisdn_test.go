@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-func TestMSISDNForms(t *testing.T) {
+func TestMSISDN_Forms(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		m                               MSISDN
@@ -43,7 +43,7 @@ func TestMSISDNForms(t *testing.T) {
 	}
 }
 
-func TestMaskShowsNoMoreThanTheEnds(t *testing.T) {
+func TestMask_ShowsNoMoreThanTheEnds(t *testing.T) {
 	t.Parallel()
 	for in, want := range map[string]string{
 		"":                        "****",

@@ -28,10 +28,10 @@ func checkAgainstLibrary(t *testing.T, s, country string) (fast bool) {
 	return ok
 }
 
-// TestFastPathAgreesOnEveryPrefix tries all prefixes of Kenya and Nigeria, including those
+// TestParseMSISDN_FastPathAgreesOnEveryPrefix tries all prefixes of Kenya and Nigeria, including those
 // outside the numbering plans. One in eight of the prefixes that parseFast decides is tried in
 // every form and with every kind of default country.
-func TestFastPathAgreesOnEveryPrefix(t *testing.T) {
+func TestParseMSISDN_FastPathAgreesOnEveryPrefix(t *testing.T) {
 	t.Parallel()
 	for _, plan := range []struct {
 		iso, code    string
@@ -70,9 +70,9 @@ func TestFastPathAgreesOnEveryPrefix(t *testing.T) {
 	}
 }
 
-// TestHomeAgreesOnEveryPrefixOfEveryLength tries the numbers that resolveNational rejects
+// TestParseMSISDN_HomeAgreesOnEveryPrefixOfEveryLength tries the numbers that resolveNational rejects
 // without the library: too short or too long, landlines and special numbers.
-func TestHomeAgreesOnEveryPrefixOfEveryLength(t *testing.T) {
+func TestParseMSISDN_HomeAgreesOnEveryPrefixOfEveryLength(t *testing.T) {
 	t.Parallel()
 	for _, country := range []string{kenya, nigeria} {
 		t.Run(country, func(t *testing.T) {
@@ -102,7 +102,7 @@ func TestHomeAgreesOnEveryPrefixOfEveryLength(t *testing.T) {
 }
 
 // Short codes, prices and house numbers are too short to be mobile numbers in any country.
-func TestHomeAgreesOnWhatIsTooShortForAnyCountry(t *testing.T) {
+func TestParseMSISDN_HomeAgreesOnTooShortNumbers(t *testing.T) {
 	t.Parallel()
 	for n := 1; n < minForeignDigits; n++ {
 		// The step is odd, so that the last digits vary.
@@ -120,7 +120,7 @@ func TestHomeAgreesOnWhatIsTooShortForAnyCountry(t *testing.T) {
 	}
 }
 
-func TestNumbersOfNoCountryAreKnown(t *testing.T) {
+func TestParseMSISDN_NumbersOfNoCountry(t *testing.T) {
 	t.Parallel()
 	unassigned := 0
 	for code := range 1000 {
@@ -138,9 +138,9 @@ func TestNumbersOfNoCountryAreKnown(t *testing.T) {
 	}
 }
 
-// TestFastPathAgreesOnEveryLength tries numbers with missing digits, extra digits and
+// TestParseMSISDN_FastPathAgreesOnEveryLength tries numbers with missing digits, extra digits and
 // extra zeros.
-func TestFastPathAgreesOnEveryLength(t *testing.T) {
+func TestParseMSISDN_FastPathAgreesOnEveryLength(t *testing.T) {
 	t.Parallel()
 	for _, digits := range []string{"712345678901234567890123", "803123456789012345678901", "110345678901234567890123"} {
 		for n := range len(digits) {
@@ -154,7 +154,7 @@ func TestFastPathAgreesOnEveryLength(t *testing.T) {
 	}
 }
 
-func TestFastPathDecidesTheUsualForms(t *testing.T) {
+func TestParseMSISDN_FastPathDecidesTheUsualForms(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct{ s, country string }{
 		{"0712345678", kenya},
@@ -182,7 +182,7 @@ func TestFastPathDecidesTheUsualForms(t *testing.T) {
 }
 
 // Not parallel: testing.AllocsPerRun counts the whole program's allocations.
-func TestFastPathDoesNotAllocate(t *testing.T) {
+func TestParseMSISDN_FastPathDoesNotAllocate(t *testing.T) {
 	for _, s := range []string{"0712345678", "+254 712-345-678", "2348031234567"} {
 		if n := testing.AllocsPerRun(100, func() { _, _ = ParseMSISDN(s, kenya) }); n != 0 {
 			t.Errorf("ParseMSISDN(%q) allocates %v times; want 0", s, n)

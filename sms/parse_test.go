@@ -9,7 +9,7 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-func TestParseMSISDNAccepts(t *testing.T) {
+func TestParseMSISDN_Accepts(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name, in, country string
@@ -124,7 +124,7 @@ func TestParseMSISDNAccepts(t *testing.T) {
 	}
 }
 
-func TestParseMSISDNRefuses(t *testing.T) {
+func TestParseMSISDN_Refuses(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name, in, country string
@@ -274,7 +274,7 @@ func TestParseMSISDNRefuses(t *testing.T) {
 	}
 }
 
-func TestNumberErrorHidesTheNumberAndSaysWhatToDo(t *testing.T) {
+func TestNumberError_HidesTheNumber(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		err  sms.NumberError
@@ -303,7 +303,7 @@ func parseError(s string) sms.NumberError {
 	return *numberErr
 }
 
-func TestEveryReasonHasItsText(t *testing.T) {
+func TestNumberError_EveryReasonHasAText(t *testing.T) {
 	t.Parallel()
 	for _, reason := range []sms.NumberReason{
 		sms.ReasonEmpty, sms.ReasonLostDigits, sms.ReasonDecimal, sms.ReasonSeveralNumbers, sms.ReasonNotANumber, sms.ReasonTooShort,

@@ -74,7 +74,7 @@ func TestSegments(t *testing.T) {
 	}
 }
 
-func TestEveryCharacterHasTheAlphabetOfTheTable(t *testing.T) {
+func TestSegments_AlphabetOfEveryCharacter(t *testing.T) {
 	t.Parallel()
 	for r := range rune(0x11000) {
 		body := string(r)
@@ -85,7 +85,7 @@ func TestEveryCharacterHasTheAlphabetOfTheTable(t *testing.T) {
 	}
 }
 
-func TestEncodingNames(t *testing.T) {
+func TestEncoding_Names(t *testing.T) {
 	t.Parallel()
 	if sms.GSM7.String() != "GSM-7" || sms.UCS2.String() != "UCS-2" {
 		t.Errorf("names of the encodings = %q, %q; want GSM-7, UCS-2", sms.GSM7, sms.UCS2)

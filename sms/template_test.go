@@ -15,7 +15,7 @@ func lookup(values map[string]string) func(string) string {
 	return func(field string) string { return values[field] }
 }
 
-func TestTemplatesRender(t *testing.T) {
+func TestTemplate_Renders(t *testing.T) {
 	t.Parallel()
 	jane := map[string]string{
 		"name": "Jane", "firstname": " JANE wanjiru\u00a0", "town": "nairobi west", "amount": "1,500.00", "blank": " \u00a0\u200b\t",
@@ -87,7 +87,7 @@ func TestTemplatesRender(t *testing.T) {
 	}
 }
 
-func TestTemplatesNameTheirFieldsOnce(t *testing.T) {
+func TestTemplate_NamesItsFieldsOnce(t *testing.T) {
 	t.Parallel()
 	tmpl, err := sms.ParseTemplate("{{ Town }} {{First name|x}} {{town:upper}} {{first_name}} {{Amount.KES}}")
 	if err != nil {
@@ -98,7 +98,7 @@ func TestTemplatesNameTheirFieldsOnce(t *testing.T) {
 	}
 }
 
-func TestTemplateMistakesNameThePlaceAndTheRemedy(t *testing.T) {
+func TestTemplate_MistakesNameThePlaceAndTheRemedy(t *testing.T) {
 	t.Parallel()
 	for body, want := range map[string]string{
 		"Hi {{name":                  "character 4: {{ opens a merge field that is not closed: write }} after its name, or {{{{ for two plain braces",
@@ -135,7 +135,7 @@ func TestTemplateMistakesNameThePlaceAndTheRemedy(t *testing.T) {
 	}
 }
 
-func TestRenderingEndsWhereNoMessageIsSoLong(t *testing.T) {
+func TestTemplate_RenderingEndsAtTheLongestMessage(t *testing.T) {
 	t.Parallel()
 	tmpl, err := sms.ParseTemplate(strings.Repeat("{{a:upper}}-", sms.MaxMergeFields))
 	if err != nil {
@@ -170,7 +170,7 @@ func TestFieldKey(t *testing.T) {
 }
 
 // Not parallel: testing.AllocsPerRun counts the whole program's allocations.
-func TestRenderingDoesNotAllocate(t *testing.T) {
+func TestTemplate_RenderingDoesNotAllocate(t *testing.T) {
 	tmpl, err := sms.ParseTemplate("Hi {{first name:first:title|there}}, {{amount}} is due on {{date:upper}}. {{town:max:4}}{{town:trim}}")
 	if err != nil {
 		t.Fatal(err)

@@ -90,7 +90,7 @@ func FuzzTransliterate(f *testing.F) {
 	})
 }
 
-func TestWhyNamesTheCharacterThatCosts(t *testing.T) {
+func TestWhy_NamesTheCharacterThatCosts(t *testing.T) {
 	t.Parallel()
 	x := func(n int) string { return strings.Repeat("x", n) }
 	tests := []struct {
@@ -128,7 +128,7 @@ func TestWhyNamesTheCharacterThatCosts(t *testing.T) {
 	}
 }
 
-func TestCharactersAreDescribed(t *testing.T) {
+func TestDescribeRune(t *testing.T) {
 	t.Parallel()
 	for r, want := range map[rune]string{
 		'’': "’ (U+2019, a curly apostrophe)", '\u00a0': "U+00A0 (a non-breaking space)", '\u200b': "U+200B (an invisible character)",
@@ -143,7 +143,7 @@ func TestCharactersAreDescribed(t *testing.T) {
 	}
 }
 
-func TestGatewayLimitsCountWhatIsPaidFor(t *testing.T) {
+func TestSegments_GatewayLimitsCountWhatIsPaidFor(t *testing.T) {
 	t.Parallel()
 	const kobo, textConnect, segments = 905, 459, 3
 	for _, tt := range []struct {
