@@ -1,0 +1,278 @@
+// Package verdict decides what the answer of a gateway means for the call, its account and its
+// campaign. Its functions are pure: they read no clock and reach no Redis. Only back-offs are random.
+package verdict
+
+import (
+	"cmp"
+	"errors"
+	"time"
+
+	"github.com/tuma-sms/tuma/internal/campaign"
+	"github.com/tuma-sms/tuma/providers"
+)
+
+// Action is what the ledger does with a call after its answer.
+type Action uint8
+
+// The actions.
+const (
+	Doubt   Action = iota // keep the call doubtful: repeat the call unchanged or give it up (the zero value, because this is the safe default)
+	Settle                // record an outcome for each recipient
+	Release               // the call was certainly not sent: free the claim, without counting an attempt
+	Split                 // the gateway refused the call as a whole: split it in two
+)
+
+// String returns the name of the action, for logs.
+func (a Action) String() string {
+	switch a {
+	case Settle:
+		return "settle"
+	case Release:
+		return "release"
+	case Split:
+		return "split"
+	}
+	return "doubt"
+}
+
+// Verdict is the meaning of an answer for the call, its account and its campaign.
+type Verdict struct {
+	Action       Action
+	Records      []campaign.Record // for Settle: one for each recipient
+	SettleReason campaign.SettleReason
+	BackOff      time.Duration // the minimum time until the next try
+	Renew        bool          // for Release: the next try uses a new idempotency key
+	Count        bool          // for Doubt: the answer counts as an attempt of the call
+
+	// Outcome, Reason and the fields after them are for the account: how the call went ("" if it
+	// shows nothing), why, and how long to make no calls.
+	Outcome  campaign.CallOutcome
+	Reason   string
+	Code     string
+	Cooldown time.Duration
+	// Pause is the reason for which the whole campaign is paused, or "".
+	Pause string
+}
+
+// Final reports whether the generation needs no further submission after the verdict. resend
+// reports whether recipients whose outcome is unknown may be submitted once more.
+func (v Verdict) Final(resend bool) bool {
+	if v.Action != Settle || v.SettleReason == campaign.SettlePartial || v.SettleReason == campaign.SettleLookup {
+		return false
+	}
+	for _, r := range v.Records {
+		if r.Status == campaign.Pending || resend && r.Status == campaign.Unknown {
+			return false
+		}
+	}
+	return true
+}
+
+// Situation is everything that a verdict depends on, except the answer itself.
+type Situation struct {
+	Recipients int
+	Doubt      bool // the gateway may have taken an earlier attempt with this key
+	HasKeys    bool // the gateway has idempotency keys
+	// ReconcileFor is how long messages of unknown outcome can be looked up at the gateway. It is 0
+	// if the gateway cannot list them.
+	ReconcileFor time.Duration
+	Tries        int
+	Claims       int // number of claims of this generation, including this one
+	Probe        bool
+	MaxAttempts  int
+	LastAccepted time.Time // when the account last accepted a message, before this call
+	First, Now   time.Time // first submission with this key; this claim
+}
+
+// ProvenFor is how long an accepted call proves that an account works. If a call is refused within
+// that time, the reason is the content of that call, not the account.
+const ProvenFor = 10 * time.Minute
+
+func (s Situation) accountWorks() bool {
+	return !s.LastAccepted.IsZero() && s.Now.Sub(s.LastAccepted) < ProvenFor
+}
+
+// blamesCall reports whether an unknown answer counts against the call itself. That is so if other
+// calls have been accepted since the call was first tried.
+func (s Situation) blamesCall() bool { return s.LastAccepted.After(s.First) }
+
+// Judge turns a provider's answer into a verdict. It treats an answer that it does not recognise as
+// unknown.
+func Judge(results []providers.Result, err error, s Situation) Verdict {
+	if err == nil && len(results) == s.Recipients {
+		return judgeResults(results, s)
+	}
+	e, ok := errors.AsType[*providers.Error](err)
+	if !ok || e == nil {
+		e = &providers.Error{Outcome: providers.Unknown, Scope: providers.Call, Cause: providers.CauseNotUnderstood, Code: "contract"}
+	}
+	v := judgeError(e, s)
+	v.Reason, v.Code = string(e.Cause), e.Code
+	return v
+}
+
+func judgeError(e *providers.Error, s Situation) Verdict {
+	switch {
+	case e.Outcome == providers.Retryable && e.KeepKey:
+		// KeepKey means that the gateway may have started sending, so the outcome is unknown. Some
+		// gateways repeat the same error for the same key for ever. The error therefore counts
+		// against the call once other calls have succeeded.
+		v := unknown(e, s, s.blamesCall())
+		v.Outcome = campaign.CallBad
+		if s.blamesCall() {
+			v.Outcome = "" // the account must not be held before this call is given up
+		}
+		return v
+	case e.Outcome == providers.Retryable:
+		return judgeNotSent(e)
+	case e.Outcome == providers.Rejected && s.Doubt:
+		// A refusal of this attempt does not reveal the outcome of the earlier attempt. The gateway
+		// did answer, so the circuit breaker does not count this as a failure.
+		v := unknown(e, s, true)
+		v.Outcome = ""
+		return v
+	case e.Outcome == providers.Rejected && e.Scope == providers.Campaign:
+		return Verdict{Action: Release, Renew: true, Pause: reasonOf(e.Code, e.Cause)}
+	case e.Outcome == providers.Rejected && e.Scope == providers.Account:
+		return Verdict{Action: Release, Renew: true, Outcome: campaign.CallHold}
+	case e.Outcome == providers.Rejected:
+		return judgeRefusal(e, s)
+	}
+	return unknown(e, s, s.blamesCall())
+}
+
+// judgeNotSent judges a call that the gateway has certainly not sent.
+func judgeNotSent(e *providers.Error) Verdict {
+	v := Verdict{Action: Release, Renew: true, Outcome: campaign.CallBad, BackOff: BackOff(1)}
+	switch e.Cause {
+	case providers.CauseConnection:
+		v.Renew = false // the gateway has never seen the key
+	case providers.CauseConfiguration:
+		v.Outcome, v.Renew = campaign.CallHold, false // the key can be used again, because the answer did not come from the gateway
+	case providers.CauseCredentials:
+		v.Outcome = campaign.CallHold
+	case providers.CauseCredit:
+		v.Outcome, v.BackOff = campaign.CallHold, 0 // the hold takes the place of the back-off
+	case providers.CauseThrottled:
+		v.Outcome, v.Cooldown = "", e.RetryAfter
+		if v.Cooldown <= 0 {
+			v.Cooldown = time.Second
+		}
+		v.BackOff = 0 // the cool-down takes the place of the back-off
+	default:
+	}
+	return v
+}
+
+// judgeRefusal judges a call that was refused as a whole and not sent. It splits the call, to find
+// the recipient that causes the refusal. If the call has only one recipient and the account
+// otherwise works, the recipient is rejected.
+func judgeRefusal(e *providers.Error, s Situation) Verdict {
+	if s.Recipients > 1 {
+		v := Verdict{Action: Split}
+		if !s.accountWorks() && !s.Probe {
+			// The account may refuse every call. But splitting a probe is progress, because at most
+			// nine splits lead to a call with one recipient. So a split probe must not lengthen the
+			// hold.
+			v.Outcome = campaign.CallBad
+		}
+		return v
+	}
+	if !s.accountWorks() {
+		return Verdict{Action: Release, Renew: true, BackOff: BackOff(2), Outcome: campaign.CallBad}
+	}
+	return Verdict{Action: Settle, SettleReason: campaign.SettleVerdict,
+		Records: []campaign.Record{{Status: campaign.Rejected, Reason: string(providers.CauseRefused), Code: e.Code}}}
+}
+
+// unknown returns a verdict that keeps the call doubtful, if the gateway has idempotency keys or
+// can list the messages it has taken. Otherwise its verdict settles the call as unknown.
+func unknown(e *providers.Error, s Situation, count bool) Verdict {
+	v := Verdict{Action: Doubt, Count: count, BackOff: BackOff(max(1, s.Claims)), Outcome: campaign.CallBad}
+	if e.Scope == providers.Account {
+		v.Outcome = campaign.CallHold
+	}
+	switch {
+	case s.HasKeys:
+	case s.ReconcileFor > 0:
+		v.Count, v.BackOff = false, LookupDelay(s.ReconcileFor, 0)
+	default:
+		v.Action, v.SettleReason = Settle, campaign.SettleVerdict
+		v.Records = SameForAll(s.Recipients, campaign.Record{Status: campaign.Unknown, Reason: string(e.Cause), Code: e.Code})
+	}
+	return v
+}
+
+// judgeResults judges the gateway's answers for each recipient. An answer about the account holds
+// the account, and an answer about the campaign pauses the campaign. Neither counts as an attempt
+// of the recipient.
+func judgeResults(results []providers.Result, s Situation) Verdict {
+	v := Verdict{Action: Settle, SettleReason: campaign.SettleAnswer, Records: make([]campaign.Record, len(results)), BackOff: BackOff(s.Tries + 2)}
+	accepted, unnamed := 0, 0
+	for _, r := range results {
+		if r.Outcome == providers.Accepted {
+			accepted++
+		}
+	}
+	var accountAnswer *providers.Result
+	for i, r := range results {
+		if accepted > 0 && r.Scope == providers.Campaign {
+			// Other recipients were accepted with the same sender and body, so the refusal concerns
+			// this recipient only. For example, one network may not know the sender. The campaign
+			// continues.
+			r.Scope = providers.Recipient
+		}
+		v.Records[i] = campaign.Record{Status: s.statusOf(r), MessageID: r.MessageID, Reason: r.Reason, Code: r.Code, Cost: r.Cost, Currency: r.Currency}
+		switch {
+		case r.Outcome == providers.Accepted:
+		case r.Outcome == providers.Unknown || r.Outcome > providers.Retryable:
+			unnamed++
+		case r.Scope == providers.Campaign:
+			v.Pause = reasonOf(r.Code, r.Cause)
+		case r.Scope == providers.Account:
+			accountAnswer = &results[i]
+		}
+		if r.Outcome == providers.Retryable && r.Scope != providers.Account {
+			v.Records[i].RetryIn = r.RetryAfter
+		}
+	}
+	switch {
+	case accountAnswer != nil:
+		why := judgeNotSent(&providers.Error{Cause: accountAnswer.Cause, RetryAfter: accountAnswer.RetryAfter})
+		v.Outcome, v.Cooldown, v.Reason, v.Code = why.Outcome, why.Cooldown, string(accountAnswer.Cause), accountAnswer.Code
+	case accepted > 0:
+		v.Outcome = campaign.CallOK
+	case unnamed == len(results):
+		v.Outcome, v.Reason = campaign.CallBad, string(providers.CauseNotUnderstood)
+	}
+	switch {
+	case unnamed > 0 && !s.HasKeys && s.ReconcileFor > 0:
+		v.SettleReason, v.BackOff = campaign.SettleLookup, LookupDelay(s.ReconcileFor, 0)
+	case unnamed > 0 && s.HasKeys && !s.Doubt:
+		// Repeating the call under the same key may bring the missing answers.
+		v.SettleReason = campaign.SettlePartial
+	case accountAnswer != nil || v.Pause != "":
+		v.SettleReason = campaign.SettleSpared
+	}
+	return v
+}
+
+// statusOf returns the status of a recipient after the answer r.
+func (s Situation) statusOf(r providers.Result) campaign.Status {
+	accountAnswer := r.Scope == providers.Campaign || r.Scope == providers.Account
+	switch {
+	case r.Outcome == providers.Accepted:
+		return campaign.Accepted
+	case r.Outcome == providers.Rejected && !accountAnswer:
+		return campaign.Rejected
+	case r.Outcome != providers.Rejected && r.Outcome != providers.Retryable, s.Doubt:
+		return campaign.Unknown
+	case !accountAnswer && s.Tries+1 >= s.MaxAttempts:
+		return campaign.Rejected
+	}
+	return campaign.Pending
+}
+
+// reasonOf returns the reason for a refusal of the whole campaign. That is the gateway's code, or
+// the cause if there is no code.
+func reasonOf(code string, cause providers.Cause) string { return cmp.Or(code, string(cause)) }

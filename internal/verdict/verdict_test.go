@@ -1,0 +1,164 @@
+package verdict
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/tuma-sms/tuma/internal/campaign"
+	"github.com/tuma-sms/tuma/providers"
+)
+
+// everyAnswer calls f with every error that a provider can return for a whole call, in every
+// situation.
+func everyAnswer(f func(name string, e *providers.Error, s Situation)) {
+	causes := []providers.Cause{"", providers.CauseConnection, providers.CauseNoAnswer, providers.CauseGateway, providers.CauseNotUnderstood,
+		providers.CauseConfiguration, providers.CauseCredentials, providers.CauseCredit, providers.CauseBilling, providers.CauseThrottled, providers.CauseRefused}
+	now := time.Unix(1e9, 0)
+	for outcome := range providers.Outcome(5) {
+		for scope := range providers.Scope(5) {
+			for _, cause := range causes {
+				for bits := range 1 << 5 {
+					on := func(i int) bool { return bits>>i&1 == 1 }
+					e := &providers.Error{Outcome: outcome, Scope: scope, Cause: cause, KeepKey: on(0)}
+					s := Situation{Recipients: 1, Doubt: on(1), HasKeys: on(2), MaxAttempts: 8, First: now, Now: now}
+					if on(3) {
+						s.Recipients = 5
+					}
+					if on(4) {
+						s.LastAccepted = now.Add(time.Second)
+					}
+					f(fmt.Sprintf("%s %s %q %+v", outcome, scope, cause, s), e, s)
+				}
+			}
+		}
+	}
+}
+
+func TestWhatMayHaveBeenTakenIsNeverCalledNotSent(t *testing.T) {
+	t.Parallel()
+	everyAnswer(func(name string, e *providers.Error, s Situation) {
+		v := Judge(nil, e, s)
+		maybe := e.Outcome != providers.Rejected && e.Outcome != providers.Retryable || e.Outcome == providers.Retryable && e.KeepKey
+		if !maybe && !(e.Outcome == providers.Rejected && s.Doubt) {
+			return
+		}
+		switch {
+		case v.Action == Doubt && s.HasKeys:
+		case v.Action == Settle && !s.HasKeys:
+			for _, r := range v.Records {
+				if r.Status != campaign.Unknown {
+					t.Errorf("%s: got status %s, want unknown", name, r.Status)
+				}
+			}
+			if len(v.Records) != s.Recipients {
+				t.Errorf("%s: got %d records, want one for each recipient", name, len(v.Records))
+			}
+		default:
+			t.Errorf("%s: unexpected action %s", name, v.Action)
+		}
+	})
+}
+
+func TestWhomAnAnswerDoesNotNameIsNeverCalledNotSent(t *testing.T) {
+	t.Parallel()
+	unnamed := []providers.Result{{Outcome: providers.Accepted, MessageID: "m"}, {Outcome: providers.Unknown, Reason: "not_in_reply"}}
+	odd := []providers.Result{unnamed[0], {Outcome: providers.Outcome(9)}}
+	for _, keyed := range []bool{false, true} {
+		for _, doubt := range []bool{false, true} {
+			s := Situation{Recipients: 2, HasKeys: keyed, Doubt: doubt, MaxAttempts: 8, First: time.Unix(1e9, 0), Now: time.Unix(1e9, 0)}
+			for _, results := range [][]providers.Result{unnamed, odd} {
+				v := Judge(results, nil, s)
+				if v.Action != Settle || len(v.Records) != 2 || v.Records[0].Status != campaign.Accepted || v.Records[1].Status != campaign.Unknown {
+					t.Errorf("%+v: got action %s and records %+v, want a settle with one accepted and one unknown", s, v.Action, v.Records)
+				}
+				// If the gateway has keys, the call is repeated once for the missing answers.
+				if partial := v.SettleReason == campaign.SettlePartial; partial != (keyed && !doubt) {
+					t.Errorf("%+v: got settle reason %s", s, v.SettleReason)
+				}
+			}
+			for _, results := range [][]providers.Result{nil, unnamed[:1], append(unnamed, unnamed[0])} {
+				v := Judge(results, nil, s)
+				if keyed && v.Action != Doubt || !keyed && (v.Action != Settle || len(v.Records) != 2) {
+					t.Errorf("%+v, an answer for %d of 2: unexpected action %s and records %+v", s, len(results), v.Action, v.Records)
+				}
+				for _, r := range v.Records {
+					if r.Status != campaign.Unknown {
+						t.Errorf("%+v, an answer for %d of 2: got status %s, want unknown", s, len(results), r.Status)
+					}
+				}
+			}
+		}
+	}
+}
+
+func TestABatchIsReadAgainWhereMoreOfItMayGo(t *testing.T) {
+	t.Parallel()
+	settled := func(basis campaign.SettleReason, all ...campaign.Status) (v Verdict) {
+		v = Verdict{Action: Settle, SettleReason: basis}
+		for _, s := range all {
+			v.Records = append(v.Records, campaign.Record{Status: s})
+		}
+		return v
+	}
+	for name, tt := range map[string]struct {
+		v           Verdict
+		keep, again bool // the wanted results of Final(false) and Final(true)
+	}{
+		"all known":       {settled(campaign.SettleAnswer, campaign.Accepted, campaign.Rejected), true, true},
+		"one unknown":     {settled(campaign.SettleVerdict, campaign.Accepted, campaign.Unknown), true, false},
+		"one not now":     {settled(campaign.SettleAnswer, campaign.Pending, campaign.Accepted), false, false},
+		"one not named":   {settled(campaign.SettlePartial, campaign.Unknown, campaign.Accepted), false, false},
+		"no settle":       {Verdict{Action: Release}, false, false},
+		"refused, halved": {Verdict{Action: Split}, false, false},
+	} {
+		if tt.v.Final(false) != tt.keep || tt.v.Final(true) != tt.again {
+			t.Errorf("%s: unexpected result: Final(false) = %t, Final(true) = %t", name, tt.v.Final(false), tt.v.Final(true))
+		}
+	}
+}
+
+func TestAFaultOfTheAccountUsesNobodyUp(t *testing.T) {
+	t.Parallel()
+	everyAnswer(func(name string, e *providers.Error, s Situation) {
+		if e.Outcome != providers.Retryable || e.KeepKey {
+			return
+		}
+		v := Judge(nil, e, s)
+		if v.Action != Release || v.Outcome == "" && v.Cooldown == 0 {
+			t.Errorf("%s: got action %s, outcome %q, want a release that holds or slows the account", name, v.Action, v.Outcome)
+		}
+	})
+}
+
+func TestARefusalByAnAccountThatHasAcceptedNothingRejectsNobody(t *testing.T) {
+	t.Parallel()
+	everyAnswer(func(name string, e *providers.Error, s Situation) {
+		if e.Outcome != providers.Rejected || s.Doubt || s.accountWorks() || e.Scope == providers.Campaign {
+			return
+		}
+		if v := Judge(nil, e, s); v.Action == Settle || v.Action == Doubt || v.Outcome != campaign.CallBad && v.Outcome != campaign.CallHold {
+			t.Errorf("%s: got action %s, outcome %q", name, v.Action, v.Outcome)
+		}
+	})
+}
+
+func TestABackOffIsBetweenHalfASecondAndAMinute(t *testing.T) {
+	t.Parallel()
+	for n := -1; n < 100; n++ {
+		if d := BackOff(n); d < 500*time.Millisecond || d > time.Minute {
+			t.Errorf("BackOff(%d) = %s, want 500 ms to 1 min", n, d)
+		}
+	}
+}
+
+func TestTheLooksTakeAsLongAsTheAccountSays(t *testing.T) {
+	t.Parallel()
+	var all time.Duration
+	for n := range MaxLookups {
+		all += LookupDelay(time.Minute, n)
+	}
+	if all != time.Minute || LookupDelay(time.Minute, 0) != 5*time.Second || LookupDelay(time.Minute, 9) <= 0 {
+		t.Errorf("delays: got %s in all and %s for the first, want 1m0s and 5s", all, LookupDelay(time.Minute, 0))
+	}
+}
