@@ -1,0 +1,56 @@
+// Package drain tells the goroutines of a worker when to stop. A worker stops in two steps. When it
+// drains, it claims nothing more, and finishes the calls in flight. When it is killed, it also stops
+// trying to write to Redis.
+package drain
+
+import (
+	"sync"
+	"time"
+)
+
+// Signals are the two signals with which a worker stops. Make them with New. Their methods are safe
+// for concurrent use.
+type Signals struct {
+	draining, killed chan struct{}
+	drain, kill      sync.Once
+}
+
+// New returns signals that have not been given.
+func New() *Signals { return &Signals{draining: make(chan struct{}), killed: make(chan struct{})} }
+
+// Drain gives the signal to drain. It may be called repeatedly.
+func (s *Signals) Drain() { s.drain.Do(func() { close(s.draining) }) }
+
+// Kill gives the signal to stop trying to write to Redis. It may be called repeatedly.
+func (s *Signals) Kill() { s.kill.Do(func() { close(s.killed) }) }
+
+// Begun returns a channel that is closed when the worker drains.
+func (s *Signals) Begun() <-chan struct{} { return s.draining }
+
+// Killed returns a channel that is closed when the worker is killed.
+func (s *Signals) Killed() <-chan struct{} { return s.killed }
+
+// Draining reports whether the worker drains.
+func (s *Signals) Draining() bool {
+	select {
+	case <-s.draining:
+		return true
+	default:
+		return false
+	}
+}
+
+// Sleep waits for d. It returns false if the worker drains meanwhile.
+func (s *Signals) Sleep(d time.Duration) bool {
+	if d <= 0 {
+		return !s.Draining()
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-s.draining:
+		return false
+	}
+}

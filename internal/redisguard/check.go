@@ -1,0 +1,134 @@
+package redisguard
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net"
+	"strconv"
+	"strings"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// ErrUnfit means that a Redis may lose data, cannot be written to, or is too old for Tuma's
+// scripts.
+var ErrUnfit = errors.New("redis is not fit for sending")
+
+// Check checks from INFO that a Redis keeps its data: version 7.0 or later, "maxmemory-policy
+// noeviction", "appendonly yes", and the role of a master. One error lists all faults; it wraps
+// ErrUnfit. If unsafe is true, Check returns these faults as warnings instead. A setting
+// that cannot be read is a warning.
+//
+// Check also calls CheckWritable. An error of CheckWritable stays an error even if unsafe is
+// true. A connection error is returned wrapped.
+func Check(ctx context.Context, rdb redis.UniversalClient, unsafe bool) (warnings []string, err error) {
+	if err := rdb.Ping(ctx).Err(); err != nil {
+		return nil, fmt.Errorf("check redis: %w", err)
+	}
+	if err := CheckWritable(ctx, rdb); err != nil {
+		return nil, err
+	}
+	info := map[string]string{}
+	for _, section := range []string{"server", "memory", "persistence", "replication"} {
+		got, err := rdb.InfoMap(ctx, section).Result()
+		if err != nil {
+			continue // reported below as a warning
+		}
+		for _, fields := range got {
+			for k, v := range fields {
+				info[k] = v
+			}
+		}
+	}
+	wrong, warnings := checkInfo(info)
+	if len(wrong) == 0 {
+		return warnings, nil
+	}
+	if unsafe {
+		for _, x := range wrong {
+			warnings = append(warnings, "redis.unsafe is set: "+x)
+		}
+		return warnings, nil
+	}
+	return warnings, fmt.Errorf("%w: %s (redis.unsafe: true accepts this, for trials only)", ErrUnfit, strings.Join(wrong, "; "))
+}
+
+// hashSlots is the number of hash slots of a Redis cluster.
+const hashSlots = 16384
+
+// CheckWritable returns an error that wraps ErrUnfit if a Redis cannot be written to: a
+// read-only replica, a cluster that does not serve all hash slots, or a cluster node used without a
+// cluster client. It returns nil if Redis does not allow INFO or CLUSTER INFO.
+func CheckWritable(ctx context.Context, rdb redis.UniversalClient) error {
+	info := map[string]string{}
+	for _, section := range []string{"replication", "cluster"} {
+		got, err := rdb.InfoMap(ctx, section).Result()
+		if err != nil {
+			return nil //nolint:nilerr // INFO is forbidden
+		}
+		for _, fields := range got {
+			maps.Copy(info, fields)
+		}
+	}
+	if info["role"] == "slave" && info["slave_read_only"] == "1" {
+		return fmt.Errorf("%w: it is a read-only replica: connect to its master, %s", ErrUnfit, net.JoinHostPort(info["master_host"], info["master_port"]))
+	}
+	if info["cluster_enabled"] != "1" {
+		return nil
+	}
+	text, err := rdb.ClusterInfo(ctx).Result()
+	if err != nil {
+		return nil //nolint:nilerr // CLUSTER is forbidden
+	}
+	cluster := map[string]string{}
+	for line := range strings.Lines(text) {
+		k, v, _ := strings.Cut(strings.TrimSpace(line), ":")
+		cluster[k] = v
+	}
+	ok, err := strconv.Atoi(cluster["cluster_slots_ok"])
+	if err != nil {
+		return nil //nolint:nilerr // CLUSTER INFO does not give the number of slots
+	}
+	if ok < hashSlots {
+		return fmt.Errorf("%w: its cluster serves %d of %d hash slots, state %s: redis-cli --cluster check lists the missing nodes",
+			ErrUnfit, ok, hashSlots, cluster["cluster_state"])
+	}
+	if _, aware := rdb.(*redis.ClusterClient); !aware && cluster["cluster_size"] != "1" {
+		return fmt.Errorf("%w: it is one of %s masters of a cluster, but is used as a single server: use redis-cluster:// in its URL",
+			ErrUnfit, cluster["cluster_size"])
+	}
+	return nil
+}
+
+func checkInfo(info map[string]string) (wrong, warnings []string) {
+	checks := []struct {
+		field string
+		good  func(string) bool
+		say   string
+	}{
+		{"redis_version", atLeast7, "its version is %s, but 7.0 or later is needed"},
+		{"maxmemory_policy", func(v string) bool { return v == "noeviction" }, "maxmemory-policy is %s, which may evict campaigns: set it to noeviction"},
+		{"aof_enabled", func(v string) bool { return v == "1" }, "it has no append-only file, so it loses its data when it stops: set appendonly yes"},
+		{"role", func(v string) bool { return v == "master" }, "it is a %s, not a master"},
+	}
+	for _, c := range checks {
+		v, ok := info[c.field]
+		switch {
+		case !ok || v == "":
+			warnings = append(warnings, "cannot read "+c.field+" of this redis")
+		case !c.good(v) && strings.Contains(c.say, "%s"):
+			wrong = append(wrong, fmt.Sprintf(c.say, v))
+		case !c.good(v):
+			wrong = append(wrong, c.say)
+		}
+	}
+	return wrong, warnings
+}
+
+func atLeast7(v string) bool {
+	major, _, _ := strings.Cut(v, ".")
+	n, err := strconv.Atoi(major)
+	return err == nil && n >= 7
+}

@@ -1,0 +1,150 @@
+package redisguard
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/rs/zerolog"
+
+	"github.com/tuma-sms/tuma/internal/drain"
+)
+
+// ErrDraining means that the worker drained while the Guard waited for calls in flight.
+var ErrDraining = errors.New("draining")
+
+// Guard detects that Redis restarted or that a replica was promoted. That Redis may have lost the
+// last writes, so the worker replays its recent settles before it claims anything there.
+//
+// Set the exported fields and call Watch before any other method. The methods are safe for
+// concurrent use.
+type Guard struct {
+	Redis redis.UniversalClient
+	// Unsafe accepts a Redis that may lose data; see Check.
+	Unsafe bool
+	// Durable reports whether each claim is durable before its call is made. If it is false, the
+	// Guard waits for calls in flight before it replays settles.
+	Durable bool
+	// LongestCall is the maximum time from the claim of a call to its settle.
+	LongestCall time.Duration
+	Stop        *drain.Signals
+	Log         zerolog.Logger
+
+	// dials is the number of connections made to Redis so far. confirmedDials is how many of them
+	// certainly lead to a Redis that has all of this worker's settles.
+	dials, confirmedDials atomic.Int64
+	// inFlight counts the claims that are requested or held.
+	inFlight atomic.Int64
+	checking sync.Mutex
+	runID    string // run_id of the Redis last seen; guarded by checking
+	settles  settles
+}
+
+// Watch begins to count the connections to Redis, and records the run_id of the Redis in use. A
+// Redis that does not report a run_id always counts as the same Redis.
+func (g *Guard) Watch(ctx context.Context) error {
+	if err := watchDials(ctx, g.Redis, dialWatch{&g.dials}); err != nil {
+		return fmt.Errorf("watch redis: %w", err)
+	}
+	id, err := runID(ctx, g.Redis)
+	g.checking.Lock()
+	defer g.checking.Unlock()
+	g.runID = id
+	return err
+}
+
+// Confirm returns once Redis is certainly the same as before, or this worker's settles have been
+// replayed to it. dials is the number of connections for which that holds. A later claim may be
+// used only if no connection has been made since; see Unchanged. If Confirm returns an error,
+// nothing may be claimed.
+func (g *Guard) Confirm(ctx context.Context) (dials int64, err error) {
+	if dials = g.dials.Load(); dials == g.confirmedDials.Load() {
+		return dials, nil
+	}
+	g.checking.Lock()
+	defer g.checking.Unlock()
+	if dials = g.dials.Load(); dials == g.confirmedDials.Load() { // read before the run_id, so that a connection made meanwhile is checked again
+		return dials, nil
+	}
+	if err := g.checkRunID(ctx); err != nil {
+		return dials, err
+	}
+	g.confirmedDials.Store(dials)
+	return dials, nil
+}
+
+// Confirmed returns the number of connections, and whether Redis is confirmed for all of them. It
+// sends no command to Redis.
+func (g *Guard) Confirmed() (dials int64, ok bool) {
+	dials = g.dials.Load()
+	return dials, dials == g.confirmedDials.Load()
+}
+
+// Unchanged reports whether no connection was made since the number of connections was dials.
+func (g *Guard) Unchanged(dials int64) bool { return g.dials.Load() == dials }
+
+// Enter counts a claim that is about to be requested. The caller calls leave when it makes no more
+// calls under that claim. leave may be called repeatedly.
+func (g *Guard) Enter() (leave func()) {
+	g.inFlight.Add(1)
+	return sync.OnceFunc(func() { g.inFlight.Add(-1) })
+}
+
+// Remember keeps a settle for replay. The caller calls Remember before it writes the settle. write
+// writes the settle again; a settle that Redis already has changes nothing. Remember drops the
+// oldest settles beyond its limits.
+func (g *Guard) Remember(recipients int, write func(context.Context) error) {
+	g.settles.remember(recipients, write)
+}
+
+// checkRunID reads the run_id of Redis. If it has changed, checkRunID replays the recent settles.
+func (g *Guard) checkRunID(ctx context.Context) error {
+	id, err := runID(ctx, g.Redis)
+	if err != nil {
+		return err
+	}
+	if id == g.runID || id == "" || g.runID == "" {
+		g.runID = id
+		return nil
+	}
+	if _, err := Check(ctx, g.Redis, g.Unsafe); err != nil {
+		return err
+	}
+	if err := g.waitForInFlight(ctx); err != nil {
+		return err
+	}
+	n, err := g.settles.replay(ctx)
+	if err != nil {
+		return fmt.Errorf("replay settles: %w", err)
+	}
+	g.runID = id
+	g.Log.Warn().Int("settles", n).Msgf("redis restarted or failed over: replayed %d recent settles", n)
+	return nil
+}
+
+// waitForInFlight waits until this worker's calls are settled. Without a durability setting, a new
+// Redis may lack the claims of these calls, and another slot could then repeat the calls.
+// waitForInFlight returns an error if the worker drains.
+func (g *Guard) waitForInFlight(ctx context.Context) error {
+	if g.Durable {
+		return nil
+	}
+	// A provider that ignores its deadline must not stop the worker for ever.
+	until := time.Now().Add(g.LongestCall)
+	for said := false; g.inFlight.Load() > 0 && time.Now().Before(until); said = true {
+		if !said {
+			g.Log.Warn().Int64("calls", g.inFlight.Load()).Msg("redis restarted or failed over: waiting for calls in flight")
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if !g.Stop.Sleep(10 * time.Millisecond) {
+			return ErrDraining
+		}
+	}
+	return nil
+}

@@ -1,0 +1,41 @@
+package redisguard
+
+import (
+	"context"
+	"strconv"
+	"sync/atomic"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/rs/zerolog"
+)
+
+// Memory records whether Redis has room for another claim. Its methods are safe for concurrent use.
+type Memory struct {
+	// Redis is the Redis whose memory is read. Log receives a line when the answer of Full changes.
+	Redis redis.UniversalClient
+	Log   zerolog.Logger
+
+	over atomic.Bool
+}
+
+// claimShare is the share of maxmemory above which a worker claims nothing. The room above it is
+// left for settles. A call must not begin if its outcome could not be stored.
+const claimShare = 0.95
+
+// Full reports whether Redis had no room for another claim when Read last read its memory.
+func (m *Memory) Full() bool { return m.over.Load() }
+
+// Read reads from INFO how much of its memory Redis uses. If Read cannot read INFO, the answer of
+// Full does not change.
+func (m *Memory) Read(ctx context.Context) {
+	info, err := m.Redis.InfoMap(ctx, "memory").Result()
+	if err != nil {
+		return
+	}
+	used, err1 := strconv.ParseFloat(info["Memory"]["used_memory"], 64)
+	most, err2 := strconv.ParseFloat(info["Memory"]["maxmemory"], 64)
+	full := err1 == nil && err2 == nil && most > 0 && used > claimShare*most
+	if full != m.over.Swap(full) {
+		m.Log.Warn().Bool("full", full).Float64("used_bytes", used).Float64("max_bytes", most).Msg("redis memory: no calls are claimed while it is full")
+	}
+}

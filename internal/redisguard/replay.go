@@ -1,0 +1,66 @@
+package redisguard
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/tuma-sms/tuma/internal/ledger"
+)
+
+// A worker remembers its recent settles, to replay them to a Redis that has lost its last seconds
+// of writes. These constants limit how many recipients and settles the worker remembers, and for
+// how long.
+const (
+	keptRecipients = 50_000
+	keptSettles    = 5_000
+	keptFor        = 30 * time.Second
+)
+
+// settles are the recent settles of this worker.
+type settles struct {
+	mu         sync.Mutex // guards the rest
+	kept       []rememberedSettle
+	recipients int
+}
+
+// rememberedSettle is a settle that was written or is about to be written. Writing a settle again
+// changes nothing.
+type rememberedSettle struct {
+	at         time.Time
+	recipients int
+	write      func(context.Context) error
+}
+
+// remember stores a settle for replay. It drops the oldest settles beyond the limits.
+func (s *settles) remember(recipients int, write func(context.Context) error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.kept = append(s.kept, rememberedSettle{at: time.Now(), recipients: recipients, write: write})
+	s.recipients += recipients
+	old := time.Now().Add(-keptFor)
+	first := 0
+	for len(s.kept)-first > 1 && (s.recipients > keptRecipients || len(s.kept)-first > keptSettles || s.kept[first].at.Before(old)) {
+		s.recipients -= s.kept[first].recipients
+		s.kept[first] = rememberedSettle{}
+		first++
+	}
+	s.kept = s.kept[first:]
+}
+
+// replay writes every remembered settle again. A settle that Redis already has changes nothing.
+// replay returns the number of settles that it wrote.
+func (s *settles) replay(ctx context.Context) (int, error) {
+	s.mu.Lock()
+	kept := slices.Clone(s.kept)
+	s.mu.Unlock()
+	for _, k := range kept {
+		err := k.write(ctx)
+		if err != nil && !errors.Is(err, ledger.ErrNotFound) && !errors.Is(err, ledger.ErrNewer) && ledger.AsUnreadable(err) == nil {
+			return 0, err
+		}
+	}
+	return len(kept), nil
+}
