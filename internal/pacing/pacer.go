@@ -1,0 +1,78 @@
+package pacing
+
+import (
+	"sync"
+	"time"
+)
+
+// pacer limits how often a worker requests a reservation from the limiter of an account. With large
+// calls and many workers, more slots wait than can reserve ahead. Without the pacer, the limiter
+// would refuse each call at least once before granting it.
+//
+// While the limiter refuses calls, only one slot of a worker requests reservations at a time.
+// Between two requests the slot waits for the time in which every worker can have one turn. That
+// wait grows if the last turn was far ahead. It shrinks if the last turn was near, because then
+// other workers have nothing to send. A pacer is safe for concurrent use.
+type pacer struct {
+	// asks holds one entry while a slot has the turn to request a reservation and requests are
+	// spaced.
+	asks chan struct{}
+	mu   sync.Mutex
+	// scale multiplies the fair gap between two requests. 0 means that there was no refusal lately,
+	// so every slot may send a request at any time.
+	scale float64
+	// next is the time of the next request.
+	next time.Time
+}
+
+const (
+	// minScale is the scale below which requests are no longer spaced, because this worker has the
+	// rate almost to itself.
+	minScale = 1.0 / 64
+	// maxScale is the maximum of scale. It allows for workers that this worker does not know yet.
+	maxScale = 4.0
+	// maxGap is the maximum time between two requests.
+	maxGap = 5 * time.Second
+)
+
+func newPacer() *pacer { return &pacer{asks: make(chan struct{}, 1)} }
+
+// until returns how long to wait before the next request. spaced reports whether only one slot may
+// send requests at a time.
+func (p *pacer) until(now time.Time) (wait time.Duration, spaced bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.next.Sub(now), p.scale > 0
+}
+
+// observe adjusts the pacer to an answer of the limiter. wait is the time until the reserved turn,
+// or until the next request makes sense. longest is the longest wait for which a turn is reserved.
+// fair is the time in which every worker can have one turn.
+func (p *pacer) observe(now time.Time, wait time.Duration, booked, spaced bool, longest, fair time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case !booked && p.scale == 0:
+		p.scale, p.next = 1, now.Add(wait)
+	case !booked && spaced: // several slots may have sent requests before spacing began; count one refusal
+		p.scale, p.next = min(p.scale*1.25, maxScale), now.Add(wait)
+	case !booked || p.scale == 0:
+	case wait < longest/8: // the rate is, or soon will be, idle
+		p.scale, p.next = p.scale/2, now
+		if p.scale < minScale {
+			p.scale = 0
+		}
+	default:
+		off := wait - longest/2
+		p.next = now.Add(min(max(0, time.Duration(p.scale*float64(fair))+off), maxGap))
+		switch {
+		case off > 0 && p.scale < 1:
+			p.scale = min(1, p.scale*1.25)
+		case off < 0 && p.scale > 1:
+			p.scale = max(1, p.scale/1.25)
+		}
+	}
+}
+
+// done lets the next slot send a request.
+func (p *pacer) done() { <-p.asks }

@@ -1,0 +1,68 @@
+package pacing
+
+import (
+	"context"
+	"time"
+
+	"github.com/tuma-sms/tuma/internal/drain"
+)
+
+// keepAliveEvery is how often a waiting slot shows that it still works on its batch.
+const keepAliveEvery = 2 * time.Second
+
+// Waiter waits for one slot, and meanwhile shows the sweeper that the slot still works on its
+// batch. Otherwise the sweeper would take the worker for dead. It is not safe for concurrent use.
+type Waiter struct {
+	Stop *drain.Signals
+	// KeepAlive extends the watch of the batch. The extension must cover the period of time that
+	// KeepAlive is given.
+	KeepAlive func(context.Context, time.Duration) error
+
+	alive time.Time // when KeepAlive was last called
+}
+
+// wait sleeps for d and keeps extending the batch's watch. It returns false if the worker drains.
+func (w *Waiter) wait(ctx context.Context, d time.Duration) (bool, error) {
+	for {
+		if d > keepAliveEvery || time.Since(w.alive) > keepAliveEvery {
+			if err := w.keepAlive(ctx); err != nil {
+				return false, err
+			}
+		}
+		if d <= keepAliveEvery {
+			return w.Stop.Sleep(d), nil
+		}
+		if !w.Stop.Sleep(keepAliveEvery) {
+			return false, nil
+		}
+		d -= keepAliveEvery
+	}
+}
+
+// waitToAsk waits until no other slot of this worker uses the limiter, and takes the turn to use
+// it. It returns false if the worker drains.
+func (w *Waiter) waitToAsk(ctx context.Context, p *pacer) (bool, error) {
+	for {
+		if time.Since(w.alive) > keepAliveEvery {
+			if err := w.keepAlive(ctx); err != nil {
+				return false, err
+			}
+		}
+		select {
+		case p.asks <- struct{}{}:
+			return true, nil
+		case <-w.Stop.Begun():
+			return false, nil
+		case <-time.After(keepAliveEvery):
+		}
+	}
+}
+
+// keepAlive tells the sweeper that this worker still works on the batch.
+func (w *Waiter) keepAlive(ctx context.Context) error {
+	if err := w.KeepAlive(ctx, keepAliveEvery); err != nil {
+		return err
+	}
+	w.alive = time.Now()
+	return nil
+}
