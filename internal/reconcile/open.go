@@ -1,0 +1,84 @@
+package reconcile
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/tuma-sms/tuma/internal/ledger"
+	"github.com/tuma-sms/tuma/sms"
+)
+
+// openAttempts caches the recipients of a login's unresolved attempts. These are the attempts in
+// flight and those that ended unknown.
+type openAttempts struct {
+	mu   sync.Mutex
+	read time.Time
+	of   map[ledger.Attempt][]sms.MSISDN
+	by   map[sms.MSISDN][]ledger.Attempt
+}
+
+// attemptsCacheFor is the maximum age of the cache. Within that age, a number that is not in the
+// cache counts as one to which no attempt went.
+const attemptsCacheFor = 100 * time.Millisecond
+
+// to returns the attempts to the number n. If the cache has any, to reads them again, so that they
+// are newer than the report (see ledger.Attempt).
+func (o *openAttempts) to(ctx context.Context, l *ledger.Ledger, login string, n sms.MSISDN, now time.Time) ([]ledger.Attempt, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if len(o.by[n]) > 0 || time.Since(o.read) > attemptsCacheFor {
+		if err := o.update(ctx, l, login, now); err != nil {
+			return nil, err
+		}
+		o.read = time.Now()
+	}
+	return o.by[n], nil
+}
+
+func (o *openAttempts) update(ctx context.Context, l *ledger.Ledger, login string, now time.Time) error {
+	list, err := l.Attempts(ctx, login, now.Add(-ledger.AttemptLife), now.Add(clockSlack))
+	if err != nil {
+		return err
+	}
+	if o.of == nil {
+		o.of, o.by = map[ledger.Attempt][]sms.MSISDN{}, map[sms.MSISDN][]ledger.Attempt{}
+	}
+	there := make(map[ledger.Attempt]bool, len(list))
+	for _, a := range list {
+		there[a] = true
+		if _, ok := o.of[a]; ok {
+			continue
+		}
+		numbers, err := l.AttemptTo(ctx, a)
+		if err != nil {
+			return err
+		}
+		o.of[a] = numbers
+		for _, n := range numbers {
+			o.by[n] = append(o.by[n], a)
+		}
+	}
+	for a, numbers := range o.of {
+		if there[a] {
+			continue
+		}
+		delete(o.of, a)
+		for _, n := range numbers {
+			if o.by[n] = removeAttempt(o.by[n], a); len(o.by[n]) == 0 {
+				delete(o.by, n)
+			}
+		}
+	}
+	return nil
+}
+
+func removeAttempt(list []ledger.Attempt, a ledger.Attempt) []ledger.Attempt {
+	var out []ledger.Attempt
+	for _, x := range list {
+		if x != a {
+			out = append(out, x)
+		}
+	}
+	return out
+}

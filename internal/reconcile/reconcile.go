@@ -1,0 +1,214 @@
+// Package reconcile keeps track of the calls that a gateway may have taken, and finds out which
+// messages the gateway did take. It searches the gateway's list of taken messages, and matches
+// delivery reports with calls of unknown outcome. It does this only for gateways without
+// idempotency keys, because there a call of unknown outcome cannot be repeated.
+package reconcile
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/tuma-sms/tuma/internal/campaign"
+	"github.com/tuma-sms/tuma/internal/ledger"
+	"github.com/tuma-sms/tuma/internal/verdict"
+	"github.com/tuma-sms/tuma/providers"
+	"github.com/tuma-sms/tuma/sms"
+)
+
+const (
+	// clockSlack is how far a gateway's clock may differ from Redis' clock.
+	clockSlack = 2 * time.Minute
+	// maxDLRDelay is how long after its message a delivery report may arrive. Gateways try to
+	// deliver a message for two days at most, and usually for one day.
+	maxDLRDelay = 48 * time.Hour
+)
+
+// Tracker keeps track of the calls of one login. Set its exported fields before the first call. Its
+// methods are safe for concurrent use.
+type Tracker struct {
+	Attempts *ledger.Ledger
+	Log      zerolog.Logger
+	Info     providers.Info
+	// Lister lists the messages that the gateway has taken. It is nil if the gateway cannot.
+	Lister providers.Reconciler
+	// SearchFor is how long a call of unknown outcome is looked up in that list. If it is not
+	// positive, it is not looked up.
+	SearchFor time.Duration
+	// Timeout is the maximum duration of a request. LongestCall is the maximum time from the claim
+	// of a call to the end of its lease.
+	Timeout, LongestCall time.Duration
+
+	// listing is locked while a slot reads the gateway's list. open caches unresolved attempts, so
+	// that delivery reports can be matched with them.
+	listing sync.Mutex
+	open    openAttempts
+}
+
+// For is how long a call of unknown outcome is looked up at the gateway. 0 means not at all.
+func (t *Tracker) For() time.Duration {
+	if !t.Searches() {
+		return 0
+	}
+	return t.SearchFor
+}
+
+// Searches reports whether a call of unknown outcome can be looked up at the gateway.
+func (t *Tracker) Searches() bool {
+	return t.Info.KeyTTL == 0 && t.Lister != nil && t.SearchFor > 0
+}
+
+// Tracked reports whether the login's attempts and message IDs are recorded, so that messages which
+// the gateway reports can be matched with them.
+func (t *Tracker) Tracked() bool {
+	return t.Info.KeyTTL == 0 && (t.Searches() || t.Info.DLRNamesRecipient)
+}
+
+// keepIDsFor is how long message IDs are kept. It covers the time in which the gateway's list or a
+// delivery report may contain them.
+func (t *Tracker) keepIDsFor() time.Duration {
+	if t.Info.DLRNamesRecipient {
+		return maxDLRDelay
+	}
+	return ledger.AttemptLife
+}
+
+// Begin records an attempt before its call is made. It does nothing if the login is not tracked.
+func (t *Tracker) Begin(ctx context.Context, c *ledger.Claim) error {
+	if !t.Tracked() {
+		return nil
+	}
+	return t.Attempts.BeginAttempt(ctx, t.Info.Fingerprint, c.Attempt())
+}
+
+// NoteSent records the IDs of accepted messages. The caller settles those messages only afterwards;
+// ledger.Attempt explains why.
+func (t *Tracker) NoteSent(ctx context.Context, c *ledger.Claim, records []campaign.Record) error {
+	if !t.Tracked() {
+		return nil
+	}
+	var ids []string
+	for _, r := range records {
+		if r.Status == campaign.Accepted && r.MessageID != "" {
+			ids = append(ids, r.MessageID)
+		}
+	}
+	return t.Attempts.RecordMessageIDs(ctx, t.Info.Fingerprint, c.Attempt(), ids, t.keepIDsFor())
+}
+
+// End removes an attempt from the reconciliation index once all its outcomes are known and all its
+// message IDs are recorded. segments is the number of segments of one message. If the worker
+// searches the gateway's list of sent messages, an attempt with messages of several segments stays
+// in the index. That list may contain more message IDs than the answer to the call.
+func (t *Tracker) End(ctx context.Context, c *ledger.Claim, segments int, v verdict.Verdict) {
+	if !t.Tracked() || v.Action == verdict.Doubt || t.Searches() && segments > 1 && v.Action == verdict.Settle {
+		return
+	}
+	for _, r := range v.Records {
+		if r.Status == campaign.Unknown || r.Status == campaign.Accepted && r.MessageID == "" {
+			return // the gateway may report a message of this attempt with an ID that is not recorded
+		}
+	}
+	t.Forget(ctx, c)
+}
+
+// Forget removes the attempt from the reconciliation index, because none of its messages can still
+// have an unknown outcome.
+func (t *Tracker) Forget(ctx context.Context, c *ledger.Claim) {
+	if !t.Tracked() {
+		return
+	}
+	if err := t.Attempts.EndAttempt(ctx, t.Info.Fingerprint, c.Attempt()); err != nil {
+		t.Log.Debug().Err(err).Msg("could not delete finished attempt; reconciliation will be less precise") // the failure has no other effect
+	}
+}
+
+// TooOld reports whether a call made at the time at is too old to be looked up. Records of other
+// calls of that time may have been deleted already.
+func (t *Tracker) TooOld(now, at time.Time) bool { return tooOld(now, at, t.LongestCall) }
+
+func tooOld(now, at time.Time, lasts time.Duration) bool {
+	return now.Sub(at) > ledger.AttemptLife-2*lasts-4*clockSlack
+}
+
+// TryLockList locks the gateway's list for one reader, because lists are long. It returns false if
+// another slot reads the list. If it returns true, the caller calls UnlockList once.
+func (t *Tracker) TryLockList() bool { return t.listing.TryLock() }
+
+// UnlockList unlocks the gateway's list.
+func (t *Tracker) UnlockList() { t.listing.Unlock() }
+
+// Find returns the gateway's IDs of the messages of a doubtful call, by number. sender is the sender
+// ID of the call, and segments the number of segments of one message. Find leaves out messages that
+// may belong to another call. Its three requests must be made in this order; ledger.Attempt explains
+// why.
+func (t *Tracker) Find(ctx context.Context, c *ledger.Claim, g *ledger.Generation, sender string, segments int) (map[sms.MSISDN]string, error) {
+	lasts := t.LongestCall
+	from, to := c.At.Add(-clockSlack), c.At.Add(lasts+clockSlack)
+	bounded, cancel := context.WithTimeout(ctx, t.Timeout)
+	listed, err := listTaken(bounded, t.Lister, from, to)
+	cancel()
+	if err != nil {
+		return nil, err
+	}
+	// The list may contain messages of attempts that were made between first and last.
+	first, last := from.Add(-lasts-clockSlack), to.Add(clockSlack)
+	attempts, err := t.Attempts.Attempts(ctx, t.Info.Fingerprint, first, last)
+	if err != nil {
+		return nil, err
+	}
+	others := map[sms.MSISDN]bool{}
+	own := c.Attempt()
+	for _, a := range attempts {
+		if a.At = own.At; a == own {
+			continue
+		}
+		numbers, err := t.Attempts.AttemptTo(ctx, a)
+		if err != nil {
+			return nil, err
+		}
+		for _, n := range numbers {
+			others[n] = true
+		}
+	}
+	known, err := t.Attempts.KnownMessageIDs(ctx, t.Info.Fingerprint, first, last)
+	if err != nil {
+		return nil, err
+	}
+	m := matcher{from: from, to: to, sender: sender, parts: max(1, segments), others: others, known: known}
+	return m.among(listed, g.To), nil
+}
+
+// AttemptOf returns the unresolved call whose message the delivery report can name, with the time
+// now by Redis' clock. ok is false if the report resolves nothing. After AttemptOf, the caller
+// records the report's message ID with NoteReported.
+func (t *Tracker) AttemptOf(ctx context.Context, r providers.DLR, now time.Time) (a ledger.Attempt, ok bool, err error) {
+	attempts, err := t.open.to(ctx, t.Attempts, t.Info.Fingerprint, r.To, now)
+	if err != nil || len(attempts) != 1 {
+		return a, false, err
+	}
+	known, err := t.Attempts.KnownMessageIDs(ctx, t.Info.Fingerprint, now.Add(-maxDLRDelay), now)
+	if err != nil || known(r.MessageID) {
+		return a, false, err
+	}
+	return attempts[0], true, nil
+}
+
+// NoteReported records the message ID of a delivery report that names a message of the attempt.
+func (t *Tracker) NoteReported(ctx context.Context, a ledger.Attempt, r providers.DLR) error {
+	return t.Attempts.RecordMessageIDs(ctx, t.Info.Fingerprint, a, []string{r.MessageID}, t.keepIDsFor())
+}
+
+// listTaken requests the messages that a gateway took between the times from and to. It returns a
+// panic of the provider as an error.
+func listTaken(ctx context.Context, p providers.Reconciler, from, to time.Time) (got []providers.TakenMessage, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = &providers.Error{Op: "taken", Cause: providers.CauseNoAnswer, Code: "panic", Err: fmt.Errorf("%T in the provider", r)}
+		}
+	}()
+	return p.Taken(ctx, from, to)
+}

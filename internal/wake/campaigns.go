@@ -1,0 +1,81 @@
+package wake
+
+import (
+	"context"
+	"sync"
+
+	"github.com/tuma-sms/tuma/internal/campaign"
+	"github.com/tuma-sms/tuma/internal/ledger"
+	"github.com/tuma-sms/tuma/internal/queue"
+)
+
+// Campaign holds the facts about a campaign that do not change after its planning has begun, and
+// its opt-outs.
+type Campaign struct {
+	Spec     campaign.Spec
+	Snapshot campaign.PlanSnapshot
+	Total    int
+	Opted    *ledger.Exclusions
+}
+
+// FirstQueue returns the queue of the campaign's planning task.
+func (c *Campaign) FirstQueue() string {
+	return queue.FirstQueue(c.Spec.Via, c.Spec.Class == campaign.Transactional, c.Total)
+}
+
+// QueueOf returns the queue of a batch. It depends on the batch's account and on the campaign's
+// class. QueueOf returns an error if the campaign cannot have a batch of that name.
+func (c *Campaign) QueueOf(batch string) (string, error) {
+	stream, err := c.Snapshot.StreamOf(batch)
+	if err != nil {
+		return "", err
+	}
+	return queue.SendQueue(stream.Account.Name, c.Spec.Class == campaign.Transactional), nil
+}
+
+// Campaigns caches the campaigns that are being sent. A worker sends only a few campaigns at a time.
+// Its methods are safe for concurrent use.
+type Campaigns struct {
+	Ledger *ledger.Ledger
+
+	mu   sync.Mutex
+	byID map[string]*Campaign
+}
+
+const cachedCampaigns = 256
+
+// Get returns a campaign, from the cache or the ledger. It returns an error that wraps
+// ledger.ErrNotFound if there is no such campaign.
+func (c *Campaigns) Get(ctx context.Context, id string) (*Campaign, error) {
+	if known := c.cached(id); known != nil {
+		return known, nil
+	}
+	spec, err := c.Ledger.Spec(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	snapshot, total, err := c.Ledger.Snapshot(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	read := &Campaign{Spec: spec, Snapshot: snapshot, Total: total, Opted: &ledger.Exclusions{}}
+	if len(snapshot.Accounts) > 0 {
+		c.put(id, read)
+	}
+	return read, nil
+}
+
+func (c *Campaigns) cached(id string) *Campaign {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.byID[id]
+}
+
+func (c *Campaigns) put(id string, x *Campaign) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.byID) >= cachedCampaigns || c.byID == nil {
+		c.byID = map[string]*Campaign{}
+	}
+	c.byID[id] = x
+}

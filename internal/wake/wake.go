@@ -1,0 +1,71 @@
+// Package wake queues the wake-ups of work: of a campaign's planning, and of batches that are open.
+// A wake-up is a task in the queue that only names its work. If a wake-up gets lost, the sweeper
+// queues it again.
+package wake
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/tuma-sms/tuma/internal/ledger"
+	"github.com/tuma-sms/tuma/internal/queue"
+)
+
+// Watch is how long a wake-up may wait, or its worker may be silent, before the sweeper looks for
+// the wake-up.
+const Watch = 5 * time.Second
+
+// HeldWatch is how often the sweeper checks whether the hold of an account is over.
+const HeldWatch = 2 * time.Second
+
+// Waker queues wake-ups. Its methods are safe for concurrent use.
+type Waker struct {
+	Ledger    *ledger.Ledger
+	Queue     *queue.Queue
+	Campaigns *Campaigns
+	// HandOverWithin bounds HandOver.
+	HandOverWithin time.Duration
+}
+
+// All queues the wake-ups of batches that the ledger has opened for the campaign c with this ID.
+func (w *Waker) All(ctx context.Context, id string, c *Campaign, wakes []ledger.Wake) error {
+	for _, x := range wakes {
+		name, err := c.QueueOf(x.Batch)
+		if err != nil {
+			return fmt.Errorf("wake %s: %w", id, err)
+		}
+		if err := w.Queue.Wake(ctx, name, queue.Pointer{Campaign: id, Batch: x.Batch, Wake: x.Number}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// One queues the wake-up x: of a batch, or of the campaign's planning.
+func (w *Waker) One(ctx context.Context, id string, c *Campaign, x ledger.Wake) error {
+	if x.Batch == ledger.PlanWork {
+		return w.Queue.Wake(ctx, c.FirstQueue(), queue.Pointer{Campaign: id, Wake: x.Number})
+	}
+	return w.All(ctx, id, c, []ledger.Wake{x})
+}
+
+// HandOver queues a new wake-up for work that a slot leaves unfinished, because the worker drains or
+// other campaigns come first.
+func (w *Waker) HandOver(p queue.Pointer) error {
+	ctx, cancel := context.WithTimeout(context.Background(), w.HandOverWithin)
+	defer cancel()
+	lost := ledger.Wake{Batch: p.Batch, Number: p.Wake}
+	if p.Batch == "" {
+		lost.Batch = ledger.PlanWork
+	}
+	next, ok, err := w.Ledger.RaiseWake(ctx, p.Campaign, lost, Watch)
+	if err != nil || !ok {
+		return err
+	}
+	c, err := w.Campaigns.Get(ctx, p.Campaign)
+	if err != nil {
+		return err
+	}
+	return w.One(ctx, p.Campaign, c, next)
+}
