@@ -1,0 +1,81 @@
+package sweep
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/tuma-sms/tuma/internal/ledger"
+	"github.com/tuma-sms/tuma/internal/wake"
+)
+
+// probeTurns decides which batch may probe a held account. Each batch gets one turn before any
+// batch gets a second one. So a batch whose calls are always refused does not keep the others from
+// showing that the account works.
+type probeTurns struct {
+	since   time.Time // start of the hold
+	tried   map[string]bool
+	chosen  bool // a batch was chosen in this sweep
+	skipped bool // a batch was skipped in this sweep because it has had its turn
+}
+
+// next reports whether the batch named work may probe in this sweep. If so, it records that the
+// batch has had its turn.
+func (p *probeTurns) next(work string) bool {
+	if p.chosen {
+		return false
+	}
+	if p.tried[work] {
+		p.skipped = true
+		return false
+	}
+	p.chosen, p.tried[work] = true, true
+	return true
+}
+
+// newSweep prepares for another sweep. If every batch has had its turn, all of them get a turn
+// again.
+func (p *probeTurns) newSweep() {
+	if p.skipped && !p.chosen {
+		clear(p.tried)
+	}
+	p.chosen, p.skipped = false, false
+}
+
+// stillHeld reports whether a batch's account is held, so that waking the batch would be useless.
+// If the time of the hold has passed, each sweep wakes one batch, for the probe. It wakes no batch
+// of a paused campaign, because such a batch could not make the call. A stopped campaign only has
+// to end its doubtful calls, for which the account is not needed.
+func (s *Sweeper) stillHeld(ctx context.Context, sum ledger.Summary, c *wake.Campaign, batch string, now time.Time) (bool, error) {
+	if sum.StoppedBy != "" {
+		return false, nil
+	}
+	stream, err := c.Snapshot.StreamOf(batch)
+	if err != nil {
+		return false, err
+	}
+	name := stream.Account.Name
+	a, err := s.Accounts.Account(ctx, name)
+	if errors.Is(err, ledger.ErrNoAccount) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	if !a.Hold.Held() {
+		delete(s.probes, name)
+		return false, nil
+	}
+	if a.Hold.Until.IsZero() || now.Before(a.Hold.Until) || sum.PausedBy != "" {
+		return true, nil
+	}
+	p := s.probes[name]
+	if p == nil || !p.since.Equal(a.Hold.Since) {
+		p = &probeTurns{since: a.Hold.Since, tried: map[string]bool{}}
+		if s.probes == nil {
+			s.probes = map[string]*probeTurns{}
+		}
+		s.probes[name] = p
+	}
+	return !p.next(sum.ID + " " + batch), nil
+}

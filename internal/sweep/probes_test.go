@@ -1,0 +1,20 @@
+package sweep
+
+import "testing"
+
+func TestEveryBatchGetsItsTurnToProbe(t *testing.T) {
+	t.Parallel()
+	p := &probeTurns{tried: map[string]bool{}}
+	got := map[string]int{}
+	for range 40 {
+		p.newSweep()
+		for _, work := range []string{"a", "b", "c"} {
+			if p.next(work) {
+				got[work]++
+			}
+		}
+	}
+	if len(got) != 3 || min(got["a"], got["b"], got["c"]) < 9 || got["a"]+got["b"]+got["c"] > 40 {
+		t.Errorf("unfair probes: %v", got)
+	}
+}

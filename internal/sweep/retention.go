@@ -1,0 +1,70 @@
+package sweep
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/tuma-sms/tuma/internal/ledger"
+)
+
+const (
+	// retireFor is how long a sweep may spend on deleting campaigns past retention.
+	retireFor = time.Second
+	// retireEvery is how often the sweeper looks for campaigns past retention.
+	retireEvery = time.Minute
+)
+
+// retire deletes campaigns that ended before the given time, for at most retireFor. more reports
+// whether some of these campaigns may be left.
+func (s *Sweeper) retire(ctx context.Context, before time.Time) (more bool, err error) {
+	until := time.Now().Add(retireFor)
+	for more = true; more && time.Now().Before(until); {
+		if more, err = s.retireSome(ctx, before); err != nil {
+			return false, err
+		}
+	}
+	return more, s.retireAccounts(ctx, before)
+}
+
+// retireAccounts deletes accounts that no worker has served since the time before. It keeps
+// accounts that an operator has held or given a rate.
+func (s *Sweeper) retireAccounts(ctx context.Context, before time.Time) error {
+	accounts, err := s.Accounts.Accounts(ctx)
+	if err != nil {
+		return err
+	}
+	for _, a := range accounts {
+		if a.LastSeen.IsZero() || a.LastSeen.After(before) || a.RateSet || a.Hold.Held() && a.Hold.Until.IsZero() {
+			continue
+		}
+		if err := s.Accounts.ForgetAccount(ctx, a.Name); err != nil {
+			return err
+		}
+		s.Log.Info().Str("account", a.Name).Msg("account deleted: not served within retention")
+	}
+	return nil
+}
+
+// retireSome examines the thousand oldest campaigns of the index and deletes those that ended
+// before the given time. some reports whether it deleted any.
+func (s *Sweeper) retireSome(ctx context.Context, before time.Time) (some bool, err error) {
+	ids, err := s.Ledger.IndexedBefore(ctx, before)
+	if err != nil {
+		return false, err
+	}
+	for _, id := range ids {
+		gone, err := s.Ledger.Purge(ctx, id, before)
+		if errors.Is(err, ledger.ErrNewer) || ledger.AsUnreadable(err) != nil {
+			continue
+		}
+		if err != nil {
+			return false, err
+		}
+		if gone {
+			some = true
+			s.Log.Info().Str("campaign", id).Msg("campaign deleted: past retention")
+		}
+	}
+	return some, nil
+}

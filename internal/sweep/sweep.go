@@ -1,0 +1,242 @@
+package sweep
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/tuma-sms/tuma/internal/campaign"
+	"github.com/tuma-sms/tuma/internal/ledger"
+	"github.com/tuma-sms/tuma/internal/pacing"
+	"github.com/tuma-sms/tuma/internal/quarantine"
+	"github.com/tuma-sms/tuma/internal/queue"
+	"github.com/tuma-sms/tuma/internal/redisguard"
+	"github.com/tuma-sms/tuma/internal/wake"
+)
+
+const (
+	// sweeperLife is how long the lock of a dead sweeper keeps other workers from sweeping.
+	sweeperLife = 3 * time.Second
+	// staleUpload is the age at which the sweeper removes an upload that was never committed from
+	// the index. The upload's staging area expires an hour earlier.
+	staleUpload = 25 * time.Hour
+	// retryTakeover is how long a retry must have made no progress before the sweeper continues the
+	// retry.
+	retryTakeover = 10 * time.Second
+)
+
+// Sweeper looks for work that is lost or stuck. Set its exported fields before the first sweep. It
+// is not safe for concurrent use.
+type Sweeper struct {
+	Ledger     *ledger.Ledger
+	Accounts   *ledger.Ledger
+	Queue      *queue.Queue
+	Campaigns  *wake.Campaigns
+	Waker      *wake.Waker
+	Quarantine *quarantine.Quarantine
+	Shares     *pacing.Shares
+	Memory     *redisguard.Memory // read at the start of each sweep
+	Log        zerolog.Logger
+
+	Name   string        // the name of this worker
+	Served []string      // the names of the accounts that this worker serves
+	Every  time.Duration // the time between two sweeps
+	// Retention is how long a finished campaign is kept.
+	Retention time.Duration
+	// FailoverAfter is how long an account must have been held before its work fails over; see
+	// HeldLong.
+	FailoverAfter time.Duration
+	// WriteOffAfter is how long a stopped campaign waits for calls whose records are unreadable. It
+	// is longer than any lease.
+	WriteOffAfter time.Duration
+
+	remembered
+}
+
+// remembered is what one sweep remembers for the next. Nothing depends on it: a new sweeper rebuilds it.
+type remembered struct {
+	retired         time.Time
+	retries         map[string]retrySeen
+	probes          map[string]*probeTurns
+	usage           accountUsage
+	publishedCounts map[string]int // number of campaigns by account, as last published
+	failovers       failoverState
+}
+
+type retrySeen struct {
+	record string
+	since  time.Time
+}
+
+// Sweep examines every open campaign once. It queues lost wake-ups, opens more batches, completes
+// operations that their callers did not finish, and deletes what is past retention. Only one of all
+// workers sweeps at a time; two sweeps at once would do no harm.
+func (s *Sweeper) Sweep(ctx context.Context) error {
+	s.Memory.Read(ctx)
+	mine, err := s.Ledger.Sweeping(ctx, s.Name, max(sweeperLife, 3*s.Every))
+	if err != nil || !mine {
+		return err
+	}
+	now, err := s.Ledger.Now(ctx)
+	if err != nil {
+		return err
+	}
+	open, err := s.Ledger.OpenCampaigns(ctx)
+	if err != nil {
+		return err
+	}
+	for _, p := range s.probes {
+		p.newSweep()
+	}
+	s.failovers.newSweep()
+	var errs []error
+	if err := s.publishCampaignCounts(ctx, open); err != nil {
+		errs = append(errs, err)
+	}
+	for _, e := range open {
+		if err := s.sweepCampaign(ctx, e, now); err != nil {
+			errs = append(errs, fmt.Errorf("sweep %s: %w", e.ID, err))
+		}
+	}
+	if now.Sub(s.retired) > retireEvery {
+		more, err := s.retire(ctx, now.Add(-s.Retention))
+		if !more {
+			s.retired = now
+		}
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
+func (s *Sweeper) sweepCampaign(ctx context.Context, e ledger.IndexEntry, now time.Time) error {
+	sum, err := s.Ledger.Summary(ctx, e.ID)
+	switch {
+	case errors.Is(err, ledger.ErrNotFound):
+		return s.Ledger.RemoveFromOpenIndex(ctx, e)
+	case errors.Is(err, ledger.ErrNewer):
+		return nil
+	case ledger.AsUnreadable(err) != nil:
+		return s.Quarantine.Record(ctx, e.ID, "", ledger.AsUnreadable(err), false)
+	case err != nil:
+		return err
+	case sum.State == campaign.Uploading:
+		if now.Sub(e.Since) > staleUpload {
+			return s.Ledger.RemoveFromOpenIndex(ctx, e)
+		}
+		return nil
+	}
+	s.usage.note(e.ID, sum)
+	if sum.RetryRecord != "" {
+		// An unreadable part of the retry must not keep the sweep from the rest of the campaign.
+		err := s.takeOverRetry(ctx, e.ID, sum.RetryRecord, now)
+		if u := ledger.AsUnreadable(err); u != nil {
+			err = s.Quarantine.Record(ctx, e.ID, "", u, false)
+		}
+		if err != nil {
+			return err
+		}
+	} else {
+		delete(s.retries, e.ID)
+	}
+	if sum.State == campaign.Done || sum.State == campaign.Cancelled && sum.Pending == 0 {
+		if sum.RetryRecord != "" {
+			return nil
+		}
+		return s.Ledger.RemoveFromOpenIndex(ctx, e)
+	}
+	if sum.Unreadable != nil {
+		return s.Quarantine.Record(ctx, e.ID, "", sum.Unreadable, false)
+	}
+	if sum.StoppedBy != "" && sum.QuarantinedWork > 0 {
+		if done, err := s.Ledger.WriteOff(ctx, e.ID, s.WriteOffAfter); err != nil || done {
+			return err
+		}
+	}
+	return s.sweepOpen(ctx, e.ID, sum, now)
+}
+
+// sweepOpen queues those batches of an open campaign that are due.
+func (s *Sweeper) sweepOpen(ctx context.Context, id string, sum ledger.Summary, now time.Time) error {
+	c := &wake.Campaign{Spec: sum.Spec, Total: sum.Total}
+	openBatchLimits := map[int]int{}
+	if len(sum.Accounts) > 0 {
+		var err error
+		if c, err = s.Campaigns.Get(ctx, id); err != nil {
+			return err
+		}
+		for n := range c.Snapshot.Streams() {
+			openBatchLimits[n] = s.Shares.OpenBatchLimit(ctx, c.Snapshot.Stream(n).Account.Name)
+		}
+	}
+	wakes, done, err := s.Ledger.TopUp(ctx, id, openBatchLimits)
+	if u := ledger.AsUnreadable(err); u != nil {
+		err = s.Quarantine.Record(ctx, id, "", u, false)
+	}
+	if err != nil || done {
+		return err
+	}
+	if err := s.Waker.All(ctx, id, c, wakes); err != nil {
+		return err
+	}
+	errs := []error{s.failOver(ctx, sum, c, openBatchLimits, now)}
+	due, err := s.Ledger.DueBatches(ctx, id, now)
+	errs = append(errs, err)
+	for _, x := range due {
+		errs = append(errs, s.Quarantine.Unreadable(ctx, id, x.Batch, s.sweepWork(ctx, sum, c, x, now)))
+	}
+	return errors.Join(errs...)
+}
+
+// sweepWork looks for the wake-up of overdue work. If the wake-up is lost or its worker has fallen
+// silent, sweepWork queues a new one.
+func (s *Sweeper) sweepWork(ctx context.Context, sum ledger.Summary, c *wake.Campaign, x ledger.Wake, now time.Time) error {
+	id, name := sum.ID, c.FirstQueue()
+	p := queue.Pointer{Campaign: id, Wake: x.Number}
+	if x.Batch != ledger.PlanWork {
+		var err error
+		if name, err = c.QueueOf(x.Batch); err != nil {
+			return &ledger.Unreadable{Campaign: id, Record: "o", Bytes: []byte(x.Batch), Err: err}
+		}
+		p.Batch = x.Batch
+		held, err := s.stillHeld(ctx, sum, c, x.Batch, now)
+		if err != nil {
+			return err
+		}
+		if held {
+			return s.Ledger.Watch(ctx, id, x.Batch, now.Add(wake.HeldWatch))
+		}
+	}
+	place, err := s.Queue.Find(name, p)
+	if err != nil {
+		return err
+	}
+	if place == queue.Waiting {
+		return s.Ledger.Watch(ctx, id, x.Batch, now.Add(wake.Watch))
+	}
+	next, ok, err := s.Ledger.RaiseWake(ctx, id, x, wake.Watch)
+	if err != nil || !ok {
+		return err
+	}
+	s.Log.Debug().Str("campaign", id).Str("work", x.Batch).Int("wake", next.Number).Bool("running", place == queue.Running).Msg("lost or silent work queued again")
+	return s.Waker.One(ctx, id, c, next)
+}
+
+// takeOverRetry continues a retry that has made no progress for retryTakeover.
+func (s *Sweeper) takeOverRetry(ctx context.Context, id, record string, now time.Time) error {
+	if s.retries == nil {
+		s.retries = map[string]retrySeen{}
+	}
+	seen, ok := s.retries[id]
+	if !ok || seen.record != record {
+		s.retries[id] = retrySeen{record: record, since: now}
+		return nil
+	}
+	if now.Sub(seen.since) < retryTakeover {
+		return nil
+	}
+	s.Log.Info().Str("campaign", id).Msg("continuing a retry that its caller left unfinished")
+	return s.Ledger.FinishRetry(ctx, id, record)
+}
