@@ -1,0 +1,72 @@
+package dispatch
+
+import (
+	"context"
+	"time"
+
+	"github.com/tuma-sms/tuma/internal/campaign"
+	"github.com/tuma-sms/tuma/internal/ledger"
+	"github.com/tuma-sms/tuma/internal/pacing"
+	"github.com/tuma-sms/tuma/internal/reconcile"
+	"github.com/tuma-sms/tuma/providers"
+	"github.com/tuma-sms/tuma/ratelimit"
+)
+
+// LeaseMargin is how much longer the lease of a claim is than the maximum duration of its call.
+const LeaseMargin = 3 * time.Second
+
+// Account is a gateway account that batches are sent through, as one worker uses it. Make it with
+// NewAccount, and do not change it afterwards. It is safe for concurrent use.
+type Account struct {
+	Settings
+	// Tracker keeps track of the calls that the gateway may have taken.
+	Tracker *reconcile.Tracker
+
+	bulk, transactional *pacing.Lane
+	slots               *pacing.Slots
+	slowStart           *pacing.SlowStart
+	// free reports whether neither a rate nor a cool-down limits the account.
+	free   func(context.Context) (bool, error)
+	health health
+}
+
+// Settings are the facts of an account.
+type Settings struct {
+	Name     string
+	Provider providers.Provider
+	Info     providers.Info
+	Sender   string // the sender ID of campaigns that name none
+	Unit     string // what the rate counts: one of the units of package ledger
+	// Limited reports whether the account is configured with a rate.
+	Limited bool
+	// Concurrency is the maximum number of calls in flight.
+	Concurrency int
+	// Timeout bounds a whole call of Provider.Send.
+	Timeout time.Duration
+	// MaxAttempts limits how many answers a gateway may give about a message itself.
+	MaxAttempts int
+	// Price is the price of one segment, as ledger.SegmentCost reads it, or "".
+	Price string
+}
+
+// NewAccount returns an account that has no call in flight. The limiter is the one that all workers
+// share.
+func NewAccount(s Settings, l *ratelimit.Redis, t *reconcile.Tracker) *Account {
+	return &Account{Settings: s, Tracker: t, bulk: pacing.NewBulkLane(l), transactional: pacing.NewTransactionalLane(l.Transactional()),
+		slots: pacing.NewSlots(s.Concurrency), slowStart: pacing.NewSlowStart(), free: l.Free}
+}
+
+// lane returns the account's lane for campaigns of a class.
+func (a *Account) lane(class campaign.Class) *pacing.Lane {
+	if class == campaign.Transactional {
+		return a.transactional
+	}
+	return a.bulk
+}
+
+// keyTTL is how long the gateway certainly remembers an idempotency key. It is 0 if the gateway has
+// no idempotency keys.
+func (a *Account) keyTTL() time.Duration { return min(a.Info.KeyTTL, ledger.MaxKeyAge) }
+
+// lease is how long a claim of the account's calls lasts.
+func (a *Account) lease() time.Duration { return a.Timeout + LeaseMargin }

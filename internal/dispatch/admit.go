@@ -1,0 +1,140 @@
+package dispatch
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"sync"
+	"time"
+
+	"github.com/tuma-sms/tuma/internal/ledger"
+	"github.com/tuma-sms/tuma/internal/wake"
+)
+
+// fullWatch is how long to wait when Redis has no room for another claim.
+const fullWatch = 2 * time.Second
+
+// admission is the result of admit. If ok is false, the generation is not submitted now, and
+// otherwise is how the slot continues.
+type admission struct {
+	ok        bool
+	otherwise outcome
+	// look is the state of the account in Redis. lookedAt is when the generation was admitted.
+	look     ledger.AccountCheck
+	lookedAt time.Time
+	// probeLimit is the maximum number of recipients if the call is a probe; 0 means no limit.
+	probeLimit int
+	// exclusions is the version of the campaign's opt-outs that have been applied to the generation.
+	exclusions string
+	// endTrial ends the trial call of an account that has not proven itself. It must be called once
+	// the call is over, and may be called repeatedly.
+	endTrial func()
+}
+
+// admit decides whether a generation may be submitted now, as far as this can be known before its
+// turn: Redis has room, no recipient has opted out, the sending hours are open, and the account is
+// open or wants a probe.
+func (s *Sender) admit(ctx context.Context, b *batch, g *ledger.Generation) (admission, error) {
+	if s.Memory.Full() {
+		return admission{otherwise: leave}, s.watches.in(ctx, b, fullWatch)
+	}
+	exclusions, narrowed, err := s.excludeOptOuts(ctx, b, g)
+	if err != nil || narrowed {
+		return admission{otherwise: reload}, err
+	}
+	var out outcome
+	if g.Doubtful && b.acc.Info.KeyTTL == 0 {
+		out, err = s.claimExpectingRefusal(ctx, b, g, b.schedule.open(), exclusions) // this generation will not be submitted again, so it need not wait for a turn or for the end of a hold
+		return admission{otherwise: out}, err
+	}
+	if b.schedule.closed() {
+		out, err = s.whileClosed(ctx, b, g, exclusions)
+		return admission{otherwise: out}, err
+	}
+	turns := b.acc.slowStart.Turns()
+	look, most, ok, err := s.probes.check(ctx, b, g)
+	if err != nil {
+		return admission{}, err
+	}
+	if !ok {
+		out, err = s.whileHeld(ctx, b, g, exclusions)
+		return admission{otherwise: out}, err
+	}
+	endTrial, ok := b.acc.slowStart.Admit(look.LastAccepted, turns, s.Stop.Begun(), b.acc.lease())
+	if !ok {
+		if look.Probe {
+			s.probes.end(b.acc)
+		}
+		return admission{otherwise: reload}, nil
+	}
+	return admission{ok: true, look: look, lookedAt: time.Now(), probeLimit: most, exclusions: exclusions, endTrial: sync.OnceFunc(endTrial)}, nil
+}
+
+// excludeOptOuts removes recipients who opted out after planning. It does so only in a generation
+// that was never submitted. A doubtful call has been submitted, so it must be repeated unchanged.
+// narrowed reports whether any recipient was removed; the batch must then be loaded again.
+// Otherwise version is the version of the opt-outs that hold for the generation.
+func (s *Sender) excludeOptOuts(ctx context.Context, b *batch, g *ledger.Generation) (version string, narrowed bool, err error) {
+	if !g.Ready {
+		return "", false, nil
+	}
+	gone, version, lists := b.camp.Opted.In(g.To)
+	if len(lists) > 0 {
+		on, err := s.OptOuts.OptedOut(ctx, lists, numbersOf(g.To))
+		if err != nil {
+			return "", false, err
+		}
+		if len(on) > 0 {
+			if gone = maps.Clone(gone); gone == nil {
+				gone = map[int]string{}
+			}
+		}
+		for i, p := range g.To {
+			if list := on[p.MSISDN]; list != "" {
+				gone[i] = list
+			}
+		}
+	}
+	if len(gone) == 0 {
+		return version, false, nil
+	}
+	out, err := s.Ledger.Narrow(ctx, b.id, ledger.NewToken(), b.name, g, gone, s.Shares.OpenBatchLimit(ctx, b.acc.Name))
+	if errors.Is(err, ledger.ErrCanary) {
+		return "", false, nil // the claim will be refused too: for the same reason, or because the opt-outs were not applied
+	}
+	if err != nil {
+		return "", false, err
+	}
+	if out.Done {
+		s.Log.Info().Str("campaign", b.id).Msg("campaign finished")
+	}
+	return "", true, s.Waker.All(ctx, b.id, b.camp, b.follow(out.Wakes, s.Stop))
+}
+
+// whileHeld leaves the batch until the hold is over. If the campaign was stopped, its doubtful
+// calls end now, because their claims would be refused even without the hold.
+func (s *Sender) whileHeld(ctx context.Context, b *batch, g *ledger.Generation, exclusions string) (outcome, error) {
+	sum, err := s.Ledger.Summary(ctx, b.id)
+	if errors.Is(err, ledger.ErrNotFound) {
+		return leave, nil
+	}
+	if err != nil {
+		return leave, err
+	}
+	if sum.StoppedBy == "" {
+		return leave, s.watches.in(ctx, b, wake.HeldWatch)
+	}
+	return s.claimExpectingRefusal(ctx, b, g, b.schedule.open(), exclusions)
+}
+
+// whileClosed claims a generation outside its sending hours, without a reservation. The refusal
+// names the time of the next try. It may also end the generation, if the campaign was stopped or no
+// call can resolve the generation's doubt.
+func (s *Sender) whileClosed(ctx context.Context, b *batch, g *ledger.Generation, exclusions string) (outcome, error) {
+	opening := b.schedule.nextOpening()
+	out, err := s.claimExpectingRefusal(ctx, b, g, []ledger.Span{opening}, exclusions)
+	if errors.Is(err, ledger.ErrNotDurable) {
+		return postponed(opening.From), nil // the claim allowed no call, so it does not matter whether its refusal is durable
+	}
+	return out, err
+}

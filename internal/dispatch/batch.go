@@ -1,0 +1,139 @@
+package dispatch
+
+import (
+	"time"
+
+	"github.com/tuma-sms/tuma/internal/campaign"
+	"github.com/tuma-sms/tuma/internal/drain"
+	"github.com/tuma-sms/tuma/internal/ledger"
+	"github.com/tuma-sms/tuma/internal/pacing"
+	"github.com/tuma-sms/tuma/internal/planning"
+	"github.com/tuma-sms/tuma/internal/queue"
+	"github.com/tuma-sms/tuma/internal/wake"
+	"github.com/tuma-sms/tuma/sms"
+)
+
+// slot is the work on one wake-up: it sends the calls of one batch, and then those of the batches
+// that become open when it settles these calls. Only one goroutine uses it.
+type slot struct {
+	acc      *Account
+	id       string // of the campaign
+	camp     *wake.Campaign
+	segments int // segments of one message of a plain campaign
+	waiter   *pacing.Waiter
+	// following is a batch that a settle opened and that this slot sends next. The slot may go from
+	// one batch to the next until chainUntil.
+	following  *ledger.Wake
+	chainUntil time.Time
+}
+
+// batch is the work of a slot on one batch.
+type batch struct {
+	*slot
+	name string
+	wake int // the number of the wake-up
+	// schedule holds the times at which the batch may be sent, for the current pass over it. nil
+	// means that it may be sent at any time.
+	schedule *schedule
+	// startedAt is when the slot began the batch, or last found that no other campaign waits for a
+	// slot. tried reports whether the slot has tried a call of the batch since it began the batch.
+	startedAt time.Time
+	tried     bool
+}
+
+// chainFor is how long a slot goes from one batch to the next of the same campaign. Then the queue
+// chooses the next campaign again.
+const chainFor = time.Second
+
+// newSlot returns a slot for a wake-up of the campaign with this ID.
+func newSlot(acc *Account, id string, camp *wake.Campaign, waiter *pacing.Waiter) *slot {
+	s := &slot{acc: acc, id: id, camp: camp, waiter: waiter, chainUntil: time.Now().Add(chainFor)}
+	s.segments, _ = sms.Segments(camp.Spec.Body)
+	return s
+}
+
+// newBatch returns the slot's work on the batch that the wake-up p names.
+func (s *slot) newBatch(p queue.Pointer) *batch {
+	return &batch{slot: s, name: p.Batch, wake: p.Wake, startedAt: time.Now()}
+}
+
+// pointer returns the wake-up of the batch.
+func (b *batch) pointer() queue.Pointer {
+	return queue.Pointer{Campaign: b.id, Batch: b.name, Wake: b.wake}
+}
+
+// lane returns the account's lane for the campaign's class.
+func (s *slot) lane() *pacing.Lane { return s.acc.lane(s.camp.Spec.Class) }
+
+// queueName returns the queue of the campaign's batches at this account.
+func (s *slot) queueName() string {
+	return queue.SendQueue(s.acc.Name, s.camp.Spec.Class == campaign.Transactional)
+}
+
+// sender returns the sender ID of the campaign's messages.
+func (s *slot) sender() string {
+	if s.camp.Spec.From != "" {
+		return s.camp.Spec.From
+	}
+	return s.acc.Sender
+}
+
+// body returns the message body of a generation.
+func (s *slot) body(g *ledger.Generation) string {
+	if g.Body != "" {
+		return g.Body
+	}
+	return s.camp.Spec.Body
+}
+
+// segmentsOf returns how many segments one message of a generation has.
+func (s *slot) segmentsOf(g *ledger.Generation) int {
+	if g.Body == "" {
+		return s.segments
+	}
+	n, _ := sms.Segments(g.Body)
+	return n
+}
+
+// units returns how many units of the account's rate the call of the generation g takes.
+func (s *slot) units(g *ledger.Generation) int {
+	n := len(g.To)
+	switch s.acc.Unit {
+	case campaign.UnitRequests:
+		return 1
+	case campaign.UnitSegments:
+		return n * max(1, s.segmentsOf(g))
+	}
+	return n
+}
+
+// follow keeps one newly opened batch of this account, for this slot to send next. It returns the
+// other batches, which the caller queues.
+func (s *slot) follow(wakes []ledger.Wake, stop *drain.Signals) []ledger.Wake {
+	if s.following != nil || stop.Draining() || time.Now().After(s.chainUntil) {
+		return wakes
+	}
+	for i, x := range wakes {
+		if stream, err := s.camp.Snapshot.StreamOf(x.Batch); err == nil && stream.Account.Name == s.acc.Name {
+			s.following = &x
+			return append(wakes[:i:i], wakes[i+1:]...)
+		}
+	}
+	return wakes
+}
+
+// resends reports whether a recipient whose outcome is unknown is submitted once more. The plan
+// snapshot decides that. At a gateway with idempotency keys the result is always false. There the
+// worker repeats the call under the same key, which is safe and reveals the outcome.
+func (s *slot) resends() bool {
+	n := planning.AccountNumber(s.camp.Snapshot, s.acc.Name)
+	return n >= 0 && s.camp.Snapshot.Accounts[n].Resend && s.acc.Info.KeyTTL == 0
+}
+
+func numbersOf(to []campaign.Planned) []sms.MSISDN {
+	out := make([]sms.MSISDN, len(to))
+	for i, p := range to {
+		out[i] = p.MSISDN
+	}
+	return out
+}

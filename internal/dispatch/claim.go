@@ -1,0 +1,94 @@
+package dispatch
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/tuma-sms/tuma/internal/ledger"
+	"github.com/tuma-sms/tuma/internal/verdict"
+)
+
+// grant is the result of claim. If ok is false, no call may be made, and otherwise is how the slot
+// continues. If ok is true, the caller calls leave after the call and those that follow it.
+type grant struct {
+	ok         bool
+	otherwise  outcome
+	submission submission
+	leave      func()
+}
+
+// submission is a call whose claim was granted.
+type submission struct {
+	claim *ledger.Claim
+	gen   *ledger.Generation
+	look  ledger.AccountCheck
+	start time.Time // when the time limit of the call started
+}
+
+// claim claims a generation for its reserved turn. It releases a claim that was granted but cannot be
+// relied on.
+func (s *Sender) claim(ctx context.Context, b *batch, g *ledger.Generation, a admission, r reservation) (granted grant, err error) {
+	// The time limit of the call starts before the first try of the claim. If the answer to the
+	// claim is late, less time is left for the call. So the call ends within its lease.
+	start := time.Now()
+	req, err := s.requestClaim(ctx, b, g, b.schedule.open(), a.exclusions)
+	defer func() {
+		if !granted.ok {
+			req.leave()
+		}
+	}()
+	claim := req.claim
+	switch {
+	case claim != nil && err != nil:
+		return grant{otherwise: reload}, s.releaseUnused(ctx, b, claim, r, verdict.BackOff(2), err)
+	case err != nil:
+		return grant{}, err
+	case claim.Result == ledger.ClaimGranted && !s.Guard.Unchanged(req.dials):
+		// The claim may have been granted by a new Redis that lacks recent settles.
+		return grant{otherwise: reload}, s.releaseUnused(ctx, b, claim, r, 0, errSuspect)
+	case claim.Result != ledger.ClaimGranted:
+		if err := b.lane().Return(ctx, r.units, time.Until(r.turn)); err != nil {
+			s.Log.Warn().Err(err).Str("account", b.acc.Name).Msg("a booking could not be given back")
+		}
+		out, err := s.refused(ctx, b, g, req)
+		return grant{otherwise: out}, err
+	case a.look.Probe && a.probeLimit > 0 && len(g.To) > a.probeLimit && !claim.Doubt:
+		return grant{otherwise: reload}, s.splitProbe(ctx, b, claim, a.probeLimit, r)
+	}
+	return grant{ok: true, submission: submission{claim: claim, gen: g, look: a.look, start: start}, leave: req.leave}, nil
+}
+
+var errSuspect = errors.New("a new connection to redis was made during the claim")
+
+// releaseUnused releases a claim that cannot be relied on, and returns the rate reserved for the
+// claim. No call was made under that claim.
+func (s *Sender) releaseUnused(ctx context.Context, b *batch, c *ledger.Claim, r reservation, wait time.Duration, why error) error {
+	ahead := time.Until(r.turn)
+	level := zerolog.WarnLevel
+	if errors.Is(why, errSuspect) {
+		level = zerolog.DebugLevel // this also happens while the connection pool grows
+	}
+	s.Log.WithLevel(level).Err(why).Str("account", b.acc.Name).Str("campaign", b.id).Msg("claim released: it cannot be relied on")
+	if err := b.lane().Return(ctx, r.units, ahead); err != nil {
+		s.Log.Warn().Err(err).Str("account", b.acc.Name).Msg("could not return reserved rate")
+	}
+	return s.endings.release(b, c, wait)
+}
+
+// splitProbe releases a claim and splits the call. Its first recipients become a separate call,
+// which serves as a small probe.
+func (s *Sender) splitProbe(ctx context.Context, b *batch, c *ledger.Claim, first int, r reservation) error {
+	if err := b.lane().Return(ctx, r.units, time.Until(r.turn)); err != nil {
+		s.Log.Warn().Err(err).Str("account", b.acc.Name).Msg("could not return reserved rate")
+	}
+	return s.endings.end(b, "split", func(ctx context.Context) (ledger.Settled, error) {
+		out, err := s.Ledger.SplitAfter(ctx, c, first)
+		if err == nil {
+			b.acc.Tracker.Forget(ctx, c)
+		}
+		return out, err
+	})
+}

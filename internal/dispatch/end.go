@@ -1,0 +1,88 @@
+package dispatch
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/tuma-sms/tuma/internal/campaign"
+	"github.com/tuma-sms/tuma/internal/drain"
+	"github.com/tuma-sms/tuma/internal/ledger"
+	"github.com/tuma-sms/tuma/internal/verdict"
+	"github.com/tuma-sms/tuma/internal/wake"
+)
+
+// endings writes the ends of claims.
+type endings struct {
+	ledger *ledger.Ledger
+	waker  *wake.Waker
+	stop   *drain.Signals
+	log    zerolog.Logger
+}
+
+// durableTries is how often a draining worker waits for its write to become durable.
+const durableTries = 3
+
+// end writes the end of a claim, and retries while Redis is away. what names the write in logs. end
+// uses its own context and stops only when the worker is killed. After the write it queues the
+// batches that the write opened, except the one that the slot sends next.
+func (e endings) end(b *batch, what string, write func(context.Context) (ledger.Settled, error)) error {
+	wait := 50 * time.Millisecond
+	for try := 1; ; try++ {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		out, err := write(ctx)
+		if err == nil {
+			err = e.waker.All(ctx, b.id, b.camp, b.follow(out.Wakes, e.stop))
+			cancel()
+			if err != nil {
+				e.log.Warn().Err(err).Str("campaign", b.id).Msg("could not enqueue follow-up batches; sweeper will retry")
+			}
+			if out.Done {
+				e.log.Info().Str("campaign", b.id).Msg("campaign finished")
+			}
+			return nil
+		}
+		cancel()
+		if errors.Is(err, ledger.ErrNotFound) || errors.Is(err, ledger.ErrNewer) || ledger.AsUnreadable(err) != nil {
+			return err
+		}
+		if errors.Is(err, ledger.ErrNotDurable) && e.stop.Draining() && try >= durableTries {
+			return err // the end of the claim is written; the next worker waits until it is durable
+		}
+		if try == 1 || try%20 == 0 {
+			e.log.Error().Err(err).Str("campaign", b.id).Str("batch", b.name).Int("try", try).Msg(what + " failed; retrying")
+		}
+		select {
+		case <-e.stop.Killed():
+			return err
+		case <-time.After(wait/2 + rand.N(wait)):
+		}
+		wait = min(2*wait, 2*time.Second)
+	}
+}
+
+// release releases a claim under which no call was made.
+func (e endings) release(b *batch, c *ledger.Claim, wait time.Duration) error {
+	return e.end(b, "release", func(ctx context.Context) (ledger.Settled, error) {
+		out, err := e.ledger.Release(ctx, c, wait, false)
+		if errors.Is(err, ledger.ErrNotDurable) {
+			err = nil // a release that Redis forgets does no harm
+		}
+		if err == nil {
+			b.acc.Tracker.Forget(ctx, c)
+		}
+		return out, err
+	})
+}
+
+// abandon settles a doubtful generation as unknown. It will not be submitted again.
+func (e endings) abandon(b *batch, c *ledger.Claim, g *ledger.Generation, why string) error {
+	records := verdict.SameForAll(len(g.To), campaign.Record{Status: campaign.Unknown, Reason: why})
+	wait := verdict.BackOff(1) // delay before recipients are resent
+	return e.end(b, "abandon", func(ctx context.Context) (ledger.Settled, error) {
+		return e.ledger.Settle(ctx, c, records, campaign.SettleAbandon, b.segmentsOf(g), wait)
+	})
+}

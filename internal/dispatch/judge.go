@@ -1,0 +1,57 @@
+package dispatch
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/tuma-sms/tuma/internal/campaign"
+	"github.com/tuma-sms/tuma/internal/ledger"
+	"github.com/tuma-sms/tuma/internal/verdict"
+)
+
+// judge decides what the answer to a call means. Before the call is settled, judge pauses the
+// campaign if the gateway refuses the whole campaign, and reports to the account how the call went.
+func (s *Sender) judge(b *batch, sub submission, a answer) verdict.Verdict {
+	c, g := sub.claim, sub.gen
+	v := verdict.Judge(a.results, a.err, verdict.Situation{Recipients: len(g.To), Doubt: c.Doubt, HasKeys: b.acc.Info.KeyTTL > 0,
+		ReconcileFor: b.acc.Tracker.For(), Tries: c.Tries, Claims: c.Claims, Probe: sub.look.Probe, MaxAttempts: b.acc.MaxAttempts,
+		LastAccepted: sub.look.LastAccepted, First: c.First, Now: c.At})
+	s.logCall(b, sub, v, a.err, time.Since(sub.start))
+	if v.Outcome == campaign.CallOK {
+		b.acc.slowStart.NoteAccepted(time.Now())
+	}
+	if v.Pause != "" {
+		// Pause the campaign before the claim is released, so that no other worker claims the call
+		// in between.
+		s.pauseCampaign(b, v.Pause)
+	}
+	s.reports.report(b, c, g, v)
+	return v
+}
+
+// pauseCampaign pauses a campaign because the gateway refuses the whole campaign.
+func (s *Sender) pauseCampaign(b *batch, why string) {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	_, err := s.Ledger.Pause(ctx, b.id, "gateway:"+why)
+	if err != nil && !errors.Is(err, ledger.ErrDone) && !errors.Is(err, ledger.ErrStopped) {
+		s.Log.Error().Err(err).Str("campaign", b.id).Str("why", why).Msg("could not pause campaign that its gateway refuses")
+		return
+	}
+	s.Log.Warn().Str("campaign", b.id).Str("account", b.acc.Name).Str("why", why).Msg("campaign paused: its gateway refuses it")
+}
+
+func (s *Sender) logCall(b *batch, sub submission, v verdict.Verdict, err error, took time.Duration) {
+	e := s.Log.Debug()
+	if err != nil {
+		e = s.Log.Warn().Err(err)
+	}
+	if !e.Enabled() {
+		return
+	}
+	c, g := sub.claim, sub.gen
+	e.Str("campaign", b.id).Str("batch", b.name).Int("call", g.Call).Int("generation", g.Number).Str("account", b.acc.Name).
+		Str("uuid", c.IdempotencyKey.String()).Int("recipients", len(g.To)).Bool("doubt", c.Doubt).Int("tries", c.Tries).
+		Str("deed", v.Action.String()).Dur("took", took).Msg("call finished")
+}

@@ -1,0 +1,124 @@
+package dispatch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/tuma-sms/tuma/internal/campaign"
+	"github.com/tuma-sms/tuma/internal/ledger"
+	"github.com/tuma-sms/tuma/internal/wake"
+)
+
+var errNoBodies = errors.New("batch of a personalized campaign has no bodies")
+
+// look loads the batch. It returns nil if the slot has nothing to do on the batch right now: its
+// work is done, other workers get it, or it waits for its turn.
+func (s *Sender) look(ctx context.Context, b *batch) (*ledger.Work, error) {
+	if s.Stop.Draining() {
+		return nil, s.Waker.HandOver(b.pointer())
+	}
+	work, err := s.Ledger.LoadWork(ctx, b.id, b.name)
+	if errors.Is(err, ledger.ErrNotFound) {
+		return nil, nil //nolint:nilnil // nil means that there is no work
+	}
+	if err != nil {
+		return nil, err
+	}
+	if work.Wake > b.wake {
+		return nil, nil //nolint:nilnil // as above: a later wake-up has taken over the batch
+	}
+	if b.camp.Spec.Personalized() && work.Batch.Bodies == nil {
+		return nil, &ledger.Unreadable{Campaign: b.id, Record: "b" + b.name, Err: errNoBodies} // without its bodies, the batch must not be sent: recipients would get the template itself
+	}
+	if work.Stopped {
+		// Each of these generations would wait for a turn at the limiter, although its claim would
+		// be refused.
+		work.Open = slices.DeleteFunc(work.Open, func(g *ledger.Generation) bool { return g.Ready })
+	}
+	if left, err := s.quarantineUnreadable(ctx, b, work); err != nil || left {
+		return nil, err
+	}
+	if work.Stopped { // the generations of a stopped campaign are not sent; they only have to end
+		return work, nil
+	}
+	leaveFor, err := s.beyondShare(ctx, b)
+	if err != nil {
+		return nil, err
+	}
+	if leaveFor > 0 {
+		return nil, s.watches.in(ctx, b, leaveFor)
+	}
+	return work, nil
+}
+
+// quarantineUnreadable quarantines the unreadable records of a batch. left reports whether the
+// batch has left the open set, because no readable generation of it was open.
+func (s *Sender) quarantineUnreadable(ctx context.Context, b *batch, work *ledger.Work) (left bool, err error) {
+	left = len(work.Open) == 0
+	for _, u := range work.Bad {
+		if err := s.Quarantine.Record(ctx, b.id, b.name, u, left); err != nil {
+			return left, err
+		}
+	}
+	return left, nil
+}
+
+const (
+	// shareWatch is how long a batch beyond its campaign's share is left alone. A batch that is
+	// several shares behind waits that long for each of them.
+	shareWatch = 500 * time.Millisecond
+	// maxShares is the maximum number of shares that are counted ahead of a batch.
+	maxShares = 20
+	// busyWatch is longer than the watch of a batch that is being worked on or waits for a slot. A
+	// batch whose watch is longer than busyWatch is backing off.
+	busyWatch = 2 * wake.Watch
+)
+
+// beyondShare returns how long to leave the batch alone because other campaigns share the account.
+// It returns 0 unless the campaign already has as many batches ahead of this one as it may have
+// open.
+func (s *Sender) beyondShare(ctx context.Context, b *batch) (time.Duration, error) {
+	share, alone := s.Shares.Share(ctx, b.acc.Name)
+	if alone || b.tried {
+		return 0, nil
+	}
+	n, err := s.Ledger.BatchesAhead(ctx, b.id, b.name, time.Now().Add(busyWatch), maxShares*share)
+	if err != nil {
+		return 0, err
+	}
+	return time.Duration(n/share) * shareWatch, nil
+}
+
+const (
+	// openingSlack is how far before now the spans of a claim begin. Redis' clock may step back
+	// when a replica takes over.
+	openingSlack = time.Hour
+	// spansAhead is how many openings a claim is given, including the current one. A pass over a
+	// batch may outlast the current opening.
+	spansAhead = 3
+)
+
+// readSchedule returns when the batch may be sent. It returns nil if the batch may be sent at any
+// time.
+func (s *Sender) readSchedule(ctx context.Context, b *batch) (*schedule, error) {
+	stream, err := b.camp.Snapshot.StreamOf(b.name)
+	if err != nil || stream.SendingHours == (campaign.CountryHours{}) {
+		return nil, err
+	}
+	w, err := s.Hours.Window(stream.SendingHours.Country, stream.SendingHours.Hours)
+	if err != nil {
+		return nil, fmt.Errorf("sending hours of %s: %w", b.id, err)
+	}
+	now, err := s.Clock.Now(ctx)
+	if err != nil {
+		return nil, err
+	}
+	c := &schedule{now: now, at: time.Now()}
+	for _, x := range w.Spans(now.Add(-openingSlack), spansAhead) {
+		c.spans = append(c.spans, ledger.Span(x))
+	}
+	return c, nil
+}

@@ -1,0 +1,49 @@
+package dispatch
+
+import (
+	"context"
+
+	"github.com/tuma-sms/tuma/internal/campaign"
+	"github.com/tuma-sms/tuma/internal/ledger"
+	"github.com/tuma-sms/tuma/internal/verdict"
+	"github.com/tuma-sms/tuma/internal/wake"
+)
+
+// lookUp looks up a doubtful call in the gateway's list of messages it has taken. Recipients that
+// are in the list become accepted. After the last lookup the other recipients end unknown.
+func (s *Sender) lookUp(ctx context.Context, b *batch, g *ledger.Generation, req requested) (outcome, error) {
+	req.leave() // no call is made under this claim
+	c, tracker := req.claim, b.acc.Tracker
+	now, err := s.Clock.Now(ctx)
+	if err != nil {
+		return leave, err
+	}
+	if tracker.TooOld(now, c.At) {
+		return reload, s.endings.abandon(b, c, g, c.Why)
+	}
+	if !tracker.TryLockList() { // lists are long: request one at a time
+		return leave, s.watches.at(ctx, b, now.Add(b.acc.Timeout/4))
+	}
+	defer tracker.UnlockList()
+	if err := s.watches.at(ctx, b, now.Add(b.acc.Timeout+wake.Watch)); err != nil { // otherwise the sweeper would take this worker for dead
+		return leave, err
+	}
+	found, err := tracker.Find(ctx, c, g, b.sender(), b.segmentsOf(g))
+	why := campaign.ReasonNotFound
+	if err != nil {
+		why = c.Why
+		s.Log.Warn().Err(err).Str("campaign", b.id).Str("account", b.acc.Name).Int("look", c.Lookups+1).Msg("could not look up a call of unknown outcome at the gateway")
+	}
+	records, basis, wait := g.Found(found, why), campaign.SettleLookup, verdict.LookupDelay(tracker.SearchFor, c.Lookups+1)
+	if c.Lookups+1 >= verdict.MaxLookups {
+		basis, wait = campaign.SettleAbandon, verdict.BackOff(1) // the delay before recipients are resent
+	}
+	s.Log.Info().Str("campaign", b.id).Str("batch", b.name).Str("account", b.acc.Name).Int("look", c.Lookups+1).
+		Int("found", len(found)).Int("recipients", len(g.To)).Msg("looked up a call of unknown outcome at the gateway")
+	return reload, s.endings.end(b, "look", func(ctx context.Context) (ledger.Settled, error) {
+		if err := tracker.NoteSent(ctx, c, records); err != nil {
+			return ledger.Settled{}, err
+		}
+		return s.Ledger.Settle(ctx, c, records, basis, b.segmentsOf(g), wait)
+	})
+}

@@ -1,0 +1,189 @@
+package dispatch
+
+import (
+	"cmp"
+	"context"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"github.com/tuma-sms/tuma/internal/campaign"
+	"github.com/tuma-sms/tuma/internal/ledger"
+	"github.com/tuma-sms/tuma/internal/verdict"
+)
+
+// pass is one pass over the open generations of a batch.
+type pass struct {
+	open []*ledger.Generation // the generations that are left, in the order in which they are tried
+	now  time.Time            // Redis' time, read when it was first needed
+	due  time.Time            // when the earliest of the postponed generations is due
+}
+
+func newPass(open []*ledger.Generation) *pass { return &pass{open: orderGenerations(open)} }
+
+// postpone notes that a generation can be tried again at the time due.
+func (p *pass) postpone(due time.Time) {
+	if p.due.IsZero() || due.Before(p.due) {
+		p.due = due
+	}
+}
+
+// submitted notes that the first generation that was left has been submitted.
+func (p *pass) submitted() { p.open = p.open[1:] }
+
+// orderGenerations returns the open generations in the order in which they are tried.
+//
+// Generations made by splitting a call, or by an answer for only some recipients, come before calls
+// that were never split. Among these parts, the one due earliest comes first, then the smallest;
+// equal parts are shuffled. Suppose a call was refused because of some of its recipients. It is
+// then quickly split down to a part that succeeds, which shows that the account works. A part that
+// was tried and must wait has a later due time, because the smallest part may be the bad one. Calls
+// that were never split keep their order and come last.
+func orderGenerations(open []*ledger.Generation) []*ledger.Generation {
+	var later, first []*ledger.Generation
+	for _, g := range open {
+		if g.Number == 0 {
+			first = append(first, g)
+		} else {
+			later = append(later, g)
+		}
+	}
+	rand.Shuffle(len(later), func(i, j int) { later[i], later[j] = later[j], later[i] })
+	slices.SortStableFunc(later, func(a, b *ledger.Generation) int {
+		return cmp.Or(a.Due.Compare(b.Due), cmp.Compare(len(a.To), len(b.To)))
+	})
+	return append(later, first...)
+}
+
+// chosen is the result of next. If gen is nil, the pass is over, and otherwise is how the slot
+// continues.
+type chosen struct {
+	gen       *ledger.Generation
+	otherwise outcome
+}
+
+// next chooses the next generation of the pass that is due.
+func (s *Sender) next(ctx context.Context, b *batch, p *pass) (chosen, error) {
+	for len(p.open) > 0 {
+		g := p.open[0]
+		p.open = p.open[1:]
+		if s.Stop.Draining() {
+			return chosen{otherwise: reload}, nil
+		}
+		if !g.Due.IsZero() && p.now.IsZero() {
+			var err error
+			if p.now, err = s.Clock.Now(ctx); err != nil {
+				return chosen{otherwise: leave}, err
+			}
+		}
+		if p.now.Before(g.Due) { // a generation that is not due reserves no rate and does not serve as a probe
+			p.postpone(g.Due)
+			continue
+		}
+		over, err := s.sliceOver(ctx, b)
+		switch {
+		case err != nil:
+			return chosen{otherwise: leave}, err
+		case over:
+			return chosen{otherwise: requeue}, nil
+		}
+		return chosen{gen: g}, nil
+	}
+	if p.due.IsZero() {
+		return chosen{otherwise: leave}, nil
+	}
+	return chosen{otherwise: leave}, s.watches.at(ctx, b, p.due)
+}
+
+// sliceLength is how long a slot works on a batch while other campaigns wait for a slot. The batch
+// then joins the end of the queue. Without this limit, a batch of many calls that each wait for a
+// turn would delay the other campaigns of the account.
+const sliceLength = 250 * time.Millisecond
+
+// sliceOver reports whether the slot must be given to another campaign. It returns false until the
+// slot has tried at least one call of the batch.
+func (s *Sender) sliceOver(ctx context.Context, b *batch) (bool, error) {
+	if !b.tried || time.Since(b.startedAt) < sliceLength {
+		return false, nil
+	}
+	if _, alone := s.Shares.Share(ctx, b.acc.Name); alone {
+		b.startedAt = time.Now() // all waiting tasks belong to this campaign
+		return false, nil
+	}
+	n, err := s.Queue.Length(ctx, b.queueName())
+	if n == 0 {
+		b.startedAt = time.Now()
+	}
+	return n > 0, err
+}
+
+// followUp is the result of settleAndClaimNext. settled reports whether the settle was written. next
+// is the next call, if it was claimed. If unused is not nil, that claim may exist in Redis and must
+// be released after the settle.
+type followUp struct {
+	settled bool
+	next    *submission
+	unused  *ledger.Claim
+}
+
+// settleAndClaimNext settles a successful call and claims the next call of the batch in one script.
+// The script replaces the hold check, rate reservation and claim of the next call.
+func (s *Sender) settleAndClaimNext(b *batch, p *pass, sub submission, v verdict.Verdict) followUp {
+	if !s.canClaimNext(b, p, sub, v) {
+		return followUp{}
+	}
+	following := p.open[0]
+	gone, version, lists := b.camp.Opted.In(following.To)
+	if len(gone) > 0 || len(lists) > 0 {
+		return followUp{}
+	}
+	dials, confirmed := s.Guard.Confirmed()
+	if !confirmed {
+		return followUp{}
+	}
+	ctx := context.Background() // each command has its own timeout
+	if b.acc.Tracker.NoteSent(ctx, sub.claim, v.Records) != nil {
+		return followUp{} // the caller settles again
+	}
+	start := time.Now()
+	claim, ok, err := s.Ledger.SettleAndClaim(ctx, sub.claim, v.Records, b.segmentsOf(sub.gen), s.claimRequest(ctx, b, following, b.schedule.open(), version))
+	if err != nil {
+		s.Log.Debug().Err(err).Str("campaign", b.id).Str("batch", b.name).Msg("settle-and-claim failed; the call is now settled without claiming the next one")
+		return followUp{unused: claim}
+	}
+	if !ok {
+		return followUp{}
+	}
+	b.acc.Tracker.End(ctx, sub.claim, b.segmentsOf(sub.gen), v)
+	if !s.Guard.Unchanged(dials) {
+		return followUp{settled: true, unused: claim} // the claim may have been granted by a new Redis that lacks recent settles
+	}
+	if b.acc.Tracker.Begin(ctx, claim) != nil {
+		return followUp{settled: true, unused: claim}
+	}
+	return followUp{settled: true, next: &submission{claim: claim, gen: following, start: start, look: ledger.AccountCheck{Open: true, LastAccepted: sub.claim.At}}}
+}
+
+// canClaimNext reports whether the next call needs neither an account check nor a wait.
+func (s *Sender) canClaimNext(b *batch, p *pass, sub submission, v verdict.Verdict) bool {
+	switch {
+	case v.Action != verdict.Settle, v.Outcome != campaign.CallOK, v.SettleReason != campaign.SettleAnswer, v.Pause != "", v.Cooldown > 0, sub.look.Probe:
+		return false
+	case len(p.open) == 0, !p.open[0].Ready, p.open[0].Number != 0:
+		return false
+	case s.Stop.Draining(), s.Memory.Full(), b.schedule.closed(), time.Since(b.startedAt) >= sliceLength:
+		return false
+	case b.acc.slots.Awaited(): // another slot waits for this call's place among the calls in flight
+		return false
+	}
+	return b.acc.health.recentlyGood()
+}
+
+// queueFollowing queues the batch that the slot was to send next. It is used when the slot cannot
+// continue.
+func (s *Sender) queueFollowing(ctx context.Context, sl *slot) error {
+	if sl.following == nil {
+		return nil
+	}
+	return s.Waker.All(ctx, sl.id, sl.camp, []ledger.Wake{*sl.following})
+}

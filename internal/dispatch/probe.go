@@ -1,0 +1,167 @@
+package dispatch
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"math/rand/v2"
+	"strconv"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/tuma-sms/tuma/internal/balance"
+	"github.com/tuma-sms/tuma/internal/campaign"
+	"github.com/tuma-sms/tuma/internal/ledger"
+	"github.com/tuma-sms/tuma/internal/wake"
+	"github.com/tuma-sms/tuma/providers"
+)
+
+// probes decides whether a call may be made at an account, and whether it may probe a held one.
+type probes struct {
+	accounts *ledger.Ledger
+	balances *balance.Balances
+	watches  watches
+	log      zerolog.Logger
+}
+
+// check reports whether the account may be used. If the time of the account's hold has
+// passed, it lets this call probe the account. most is the maximum number of recipients of the
+// probe; 0 means no limit.
+func (p probes) check(ctx context.Context, b *batch, g *ledger.Generation) (look ledger.AccountCheck, most int, ok bool, err error) {
+	look, err = p.accounts.CheckAccount(ctx, b.acc.Name, balance.Timeout+b.acc.lease())
+	if err != nil || look.Open || !look.Probe {
+		return look, 0, look.Open, err
+	}
+	most, ok, err = p.probe(ctx, b, look, g)
+	return look, most, ok, err
+}
+
+// A held account whose balance looks too low is still probed with a call now and then. The reported
+// balance may be wrong or missing for ever, and a hold must not last for ever. callProbeAfter is
+// how long a hold must last before the first such call. For a credit hold, the delay to the next
+// call doubles each time, up to callProbeEvery.
+const (
+	callProbeAfter = time.Minute
+	callProbeEvery = 15 * time.Minute
+)
+
+// probe reports whether this call may probe a held account. most is the maximum number of
+// recipients of the probe (0: no limit). probe requests the balance first, because a balance
+// request costs nothing and may make the call unnecessary. Only a call can show that the gateway
+// accepts messages.
+func (p probes) probe(ctx context.Context, b *batch, look ledger.AccountCheck, g *ledger.Generation) (most int, ok bool, err error) {
+	if b.acc.Info.KeyTTL == 0 {
+		// At a gateway without keys the outcome of the probe may stay unknown, so risk only one
+		// recipient.
+		most = 1
+	}
+	gateway, can := b.acc.Provider.(providers.Balancer)
+	if !can {
+		return most, true, nil
+	}
+	// Extend the watch first, or the sweeper would take this worker for dead.
+	if err := p.watches.in(ctx, b, balance.Timeout+wake.Watch); err != nil {
+		return 0, false, err
+	}
+	bctx, cancel := context.WithTimeout(ctx, balance.Timeout)
+	got, err := balance.Request(bctx, gateway)
+	cancel()
+	credit := providers.Cause(look.Reason) == providers.CauseCredit
+	report := ledger.CallReport{Outcome: campaign.CallHold, Reason: look.Reason, Jitter: rand.Float64()}
+	switch e, isError := errors.AsType[*providers.Error](err); {
+	case isError && e != nil:
+		report.Reason, report.Code, credit = string(e.Cause), e.Code, false
+	case err != nil:
+		credit = false
+	default:
+		p.balances.Store(ctx, b.acc.Name, got)
+		report.Balance = balance.Text(got.Amount)
+		if !credit {
+			return most, true, nil
+		}
+		if n := affordableRecipients(b, got, look, g); n > 0 {
+			// If the balance did not rise, a call with n recipients is safe even without keys: the
+			// gateway has just answered a larger one. If the balance rose, the usual limit of a
+			// probe applies.
+			if balanceRose(got.Amount, look.BalanceBefore) && most > 0 {
+				n = most
+			}
+			return n, true, nil
+		}
+	}
+	a, err := p.accounts.Account(ctx, b.acc.Name)
+	if err != nil {
+		return 0, false, err
+	}
+	if !a.Hold.Held() || mayTryDespiteBalance(look, a.Hold, credit) {
+		if credit {
+			most = 1
+		}
+		return most, true, nil
+	}
+	if report.Reason == a.Hold.Reason {
+		report.Code = cmp.Or(report.Code, a.Hold.Code)
+	}
+	hold, err := p.accounts.ReportCall(ctx, b.acc.Name, report)
+	if err != nil {
+		return 0, false, err
+	}
+	p.log.Info().Str("account", b.acc.Name).Str("reason", report.Reason).Time("until", hold.Until).Msg("account stays held after its balance was read")
+	return 0, !hold.Held(), nil
+}
+
+// mayTryDespiteBalance reports whether a held account may be probed with a call although the
+// balance looks too low.
+func mayTryDespiteBalance(look ledger.AccountCheck, h ledger.Hold, credit bool) bool {
+	if !credit {
+		return look.Until.Sub(h.Since) > callProbeAfter
+	}
+	last := look.RefusedAt
+	if last.IsZero() {
+		last = h.Since
+	}
+	return look.Until.Sub(last) > min(max(callProbeAfter, last.Sub(h.Since)), callProbeEvery)
+}
+
+// anySize is the number of recipients that stands for no limit.
+const anySize = 1 << 30
+
+// affordableRecipients returns the maximum number of recipients of a call at the given credit, for an
+// account that is held for credit. It returns 0 if no call may be tried. A balance that was too low
+// for a large call may suffice for a smaller one. If the price is known, the limit is what the
+// balance pays for. If the price is unknown, or a call within that limit was refused, the limit is
+// half of the size that was refused.
+func affordableRecipients(b *batch, credit providers.Balance, look ledger.AccountCheck, g *ledger.Generation) int {
+	if credit.Amount <= 0 {
+		return 0
+	}
+	most := anySize
+	if cost, ok := ledger.SegmentCost(credit, b.acc.Price); ok && cost > 0 {
+		most = int(min(credit.Amount/cost, anySize))
+	}
+	if !balanceRose(credit.Amount, look.BalanceBefore) && most >= look.Refused {
+		most = look.Refused / 2
+	}
+	return most / max(1, b.segmentsOf(g))
+}
+
+// balanceRose reports whether amount is positive and higher than the balance before, which was read
+// when the account was held.
+func balanceRose(amount float64, before string) bool {
+	was, err := strconv.ParseFloat(before, 64)
+	if err != nil {
+		return amount > 0
+	}
+	return amount > 0 && amount > was
+}
+
+// end gives back the probe of a held account that a batch was granted but made no use of. Another
+// batch can then probe at once. If the write fails, the probe expires by itself.
+func (p probes) end(acc *Account) {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	if err := p.accounts.EndProbe(ctx, acc.Name); err != nil {
+		p.log.Warn().Err(err).Str("account", acc.Name).Msg("could not release unused probe; it expires by itself")
+	}
+}

@@ -1,0 +1,118 @@
+package dispatch
+
+import (
+	"context"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/tuma-sms/tuma/internal/balance"
+	"github.com/tuma-sms/tuma/internal/campaign"
+	"github.com/tuma-sms/tuma/internal/ledger"
+	"github.com/tuma-sms/tuma/internal/verdict"
+	"github.com/tuma-sms/tuma/providers"
+)
+
+// reports tells accounts how their calls went. The circuit breaker holds an account after failures.
+type reports struct {
+	accounts *ledger.Ledger
+	balances *balance.Balances
+	log      zerolog.Logger
+}
+
+// report records on the account how the call went. A failure is only logged: if Redis is away, the
+// next call reports instead.
+func (r reports) report(b *batch, c *ledger.Claim, g *ledger.Generation, v verdict.Verdict) {
+	acc := b.acc
+	if v.Outcome == campaign.CallOK && v.Cooldown <= 0 {
+		r.noteSuccess(acc, c.At)
+		return
+	}
+	// report must end within the margin of the lease, because the claim ends only after it.
+	ctx, cancel := context.WithTimeout(context.Background(), LeaseMargin*2/3)
+	defer cancel()
+	if v.Cooldown > 0 {
+		acc.health.forget()
+		if err := b.lane().Cooldown(ctx, v.Cooldown); err != nil {
+			r.log.Warn().Err(err).Str("account", acc.Name).Msg("could not set cool-down of account")
+		}
+	}
+	if v.Outcome == "" {
+		return
+	}
+	if v.Outcome == campaign.CallOK {
+		r.noteSuccess(acc, c.At)
+		return
+	}
+	r.flush(acc) // report earlier successes first, to keep the order of events
+	acc.health.forget()
+	call := ledger.CallReport{Outcome: v.Outcome, Claimed: c.At, Reason: v.Reason, Code: v.Code, Jitter: rand.Float64()}
+	if v.Outcome == campaign.CallHold && v.Reason == string(providers.CauseCredit) {
+		call.Balance, call.Size = r.balances.Ask(ctx, acc.Name, acc.Provider), unaffordableSegments(b, g, v)
+	}
+	hold, err := r.accounts.ReportCall(ctx, acc.Name, call)
+	if err != nil {
+		r.log.Warn().Err(err).Str("account", acc.Name).Msg("could not report a call to its account")
+		return
+	}
+	if hold.Held() {
+		r.log.Warn().Str("account", acc.Name).Str("reason", hold.Reason).Time("until", hold.Until).Msg("account held")
+	}
+}
+
+// unaffordableSegments returns how many segments the credit did not suffice for. If the call was
+// accepted in part, these are the segments of one message, otherwise those of the whole call.
+func unaffordableSegments(b *batch, g *ledger.Generation, v verdict.Verdict) int {
+	n := len(g.To)
+	if slices.ContainsFunc(v.Records, func(r campaign.Record) bool { return r.Status == campaign.Accepted }) {
+		n = 1
+	}
+	return n * max(1, b.segmentsOf(g))
+}
+
+// noteSuccess counts a successful call. It then reports all counted calls to the account, unless it
+// has done so within the last reportEvery. Redis' answer to the report shows if the account is
+// open.
+func (r reports) noteSuccess(acc *Account, claimed time.Time) {
+	h := &acc.health
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.calls++
+	if claimed.After(h.claimed) {
+		h.claimed = claimed
+	}
+	if h.open && time.Since(h.reportedAt) < reportEvery {
+		return
+	}
+	r.reportLocked(acc, h)
+}
+
+// flush reports successful calls that were not reported yet.
+func (r reports) flush(acc *Account) {
+	h := &acc.health
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.calls == 0 {
+		return
+	}
+	r.reportLocked(acc, h)
+}
+
+// reportLocked adds the successes counted so far to the account record in Redis. The caller holds
+// h.mu. A failure is only logged, because a lost report only delays changes of the circuit breaker.
+func (r reports) reportLocked(acc *Account, h *health) {
+	// reportLocked must end within the margin of the lease, because the claim ends only after it.
+	ctx, cancel := context.WithTimeout(context.Background(), LeaseMargin/3)
+	defer cancel()
+	now := time.Now()
+	hold, err := r.accounts.ReportCall(ctx, acc.Name, ledger.CallReport{Outcome: campaign.CallOK, Claimed: h.claimed, Calls: h.calls, Jitter: rand.Float64()})
+	h.calls, h.reportedAt, h.open, h.free = 0, now, err == nil && !hold.Held(), false
+	if err == nil && h.open && !acc.Limited {
+		h.free, err = acc.free(ctx)
+	}
+	if err != nil {
+		r.log.Warn().Err(err).Str("account", acc.Name).Msg("could not report calls to their account")
+	}
+}

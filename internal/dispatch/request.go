@@ -1,0 +1,73 @@
+package dispatch
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"strconv"
+
+	"github.com/google/uuid"
+
+	"github.com/tuma-sms/tuma/internal/ledger"
+)
+
+// requested is a claim that was requested.
+type requested struct {
+	claim *ledger.Claim
+	// dials is the number of connections to Redis when the claim was requested.
+	dials int64
+	// leave must be called when no more calls are made under the claim. It may be called repeatedly.
+	leave func()
+}
+
+// requestClaim claims a generation in the ledger, so that this worker may submit it. open are the
+// spans of time in which the claim may be granted; nil means any time. exclusions is the version of
+// the opt-outs that were applied to the generation. If the account is tracked, requestClaim also
+// registers the attempt. If it returns both a claim and an error, the caller must release the
+// claim.
+func (s *Sender) requestClaim(ctx context.Context, b *batch, g *ledger.Generation, open []ledger.Span, exclusions string) (req requested, err error) {
+	req.leave = func() {}
+	if req.dials, err = s.Guard.Confirm(ctx); err != nil {
+		return req, err
+	}
+	req.leave = s.Guard.Enter()
+	req.claim, err = s.Ledger.Claim(ctx, s.claimRequest(ctx, b, g, open, exclusions))
+	if err == nil && req.claim.Result == ledger.ClaimGranted {
+		err = b.acc.Tracker.Begin(ctx, req.claim)
+	}
+	return req, err
+}
+
+// claimRequest returns the request for a claim of a generation. open are the spans of time in which
+// the claim may be granted; nil means any time. exclusions is the version of the opt-outs that were
+// applied to the generation.
+func (s *Sender) claimRequest(ctx context.Context, b *batch, g *ledger.Generation, open []ledger.Span, exclusions string) ledger.ClaimRequest {
+	return ledger.ClaimRequest{ID: b.id, Batch: b.name, Wake: b.wake, Gen: g,
+		IdempotencyKey: b.idempotencyKey(g), Login: b.acc.Info.Fingerprint, KeyTTL: b.acc.keyTTL(), Lease: b.acc.lease(),
+		Open: open, OpenBatchLimit: s.Shares.OpenBatchLimit(ctx, b.acc.Name), Exclusions: exclusions, Resend: b.resends()}
+}
+
+// requestNamespace is the UUIDv5 namespace of Tuma's idempotency keys.
+var requestNamespace = uuid.MustParse("6f2b8a54-9c1d-5e7a-8b3f-2d4c6e8a0b1c")
+
+// idempotencyKey derives the key of a request from its campaign, batch, call, generation, login,
+// sender, body and recipients. The first claim stores the key. Later tries of the same request use
+// the stored key.
+func (b *batch) idempotencyKey(g *ledger.Generation) uuid.UUID {
+	request := make([]byte, 0, 512)
+	for _, x := range []string{b.acc.Info.Name, b.acc.Info.Fingerprint, b.sender(), b.body(g)} {
+		request = append(binary.AppendUvarint(request, uint64(len(x))), x...)
+	}
+	if b.camp.Spec.Flash {
+		request = append(request, 'f')
+	}
+	for _, p := range g.To {
+		request = binary.BigEndian.AppendUint64(request, uint64(p.MSISDN))
+	}
+	sum := sha256.Sum256(request)
+	name := make([]byte, 0, 128)
+	for _, x := range []string{b.id, b.name, strconv.Itoa(g.Call), strconv.Itoa(g.Number), g.Revision} {
+		name = append(append(name, x...), ' ')
+	}
+	return uuid.NewSHA1(requestNamespace, append(name, sum[:]...))
+}

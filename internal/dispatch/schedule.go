@@ -1,0 +1,51 @@
+package dispatch
+
+import (
+	"slices"
+	"time"
+
+	"github.com/tuma-sms/tuma/internal/ledger"
+)
+
+// openingSpread is the period over which the wake-ups of batches that wait for the same opening
+// are spread.
+const openingSpread = time.Second
+
+// schedule holds the times at which a batch may be sent, for one pass over it.
+type schedule struct {
+	spans []ledger.Span
+	now   time.Time // now by Redis' clock
+	at    time.Time // this process' time when the field now was read
+}
+
+// open returns the spans that Redis checks a claim against; nil means any time.
+func (c *schedule) open() []ledger.Span {
+	if c == nil {
+		return nil
+	}
+	return c.spans
+}
+
+// closed reports whether a claim would be refused now. It judges by this process' clock, to avoid a
+// useless reservation. The claim itself makes the decision.
+func (c *schedule) closed() bool {
+	if c == nil {
+		return false
+	}
+	now := c.now.Add(time.Since(c.at))
+	return !slices.ContainsFunc(c.spans, func(s ledger.Span) bool { return !now.Before(s.From) && now.Before(s.Until) })
+}
+
+// nextOpening returns a span that is never open, at the next opening. The refusal of a claim with
+// that span names the opening.
+func (c *schedule) nextOpening() ledger.Span {
+	now := c.now.Add(time.Since(c.at))
+	at := now
+	for _, s := range c.spans {
+		if now.Before(s.From) {
+			at = s.From
+			break
+		}
+	}
+	return ledger.Span{From: at, Until: at}
+}

@@ -1,0 +1,141 @@
+package dispatch
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/tuma-sms/tuma/internal/campaign"
+	"github.com/tuma-sms/tuma/internal/ledger"
+	"github.com/tuma-sms/tuma/internal/verdict"
+	"github.com/tuma-sms/tuma/providers"
+)
+
+// settled is the result of settle. next is the next generation of the pass, if the settle claimed
+// it; it is submitted next. If next is nil, otherwise is how the slot
+// continues.
+type settled struct {
+	next      *submission
+	otherwise outcome
+}
+
+// settle applies a verdict to the call, and then notes what else the answer contained. Everything
+// that must be written is written first.
+func (s *Sender) settle(b *batch, p *pass, sub submission, a answer, v verdict.Verdict) (settled, error) {
+	done, err := s.settleCall(b, p, sub, v)
+	if sub.look.Probe && v.Outcome == "" {
+		s.probes.end(b.acc) // the call showed nothing about the account, so another call may probe at once
+	}
+	s.storeBalance(b, a.results)
+	return done, err
+}
+
+// settleCall writes a verdict to the call. After a successful call it may claim the next generation
+// of the pass in the same script.
+func (s *Sender) settleCall(b *batch, p *pass, sub submission, v verdict.Verdict) (settled, error) {
+	c, g := sub.claim, sub.gen
+	write := func(ctx context.Context) (ledger.Settled, error) {
+		if err := b.acc.Tracker.NoteSent(ctx, c, v.Records); err != nil {
+			return ledger.Settled{}, err
+		}
+		out, err := s.writeVerdict(ctx, b, sub, v)
+		if err == nil {
+			b.acc.Tracker.End(ctx, c, b.segmentsOf(g), v)
+		}
+		return out, err
+	}
+	if v.Action == verdict.Settle {
+		// Remember the settle before writing it. A Redis that restarts right after the write needs
+		// the settle too.
+		s.Guard.Remember(len(g.To), func(ctx context.Context) error {
+			_, err := write(ctx)
+			return err
+		})
+	}
+	followed := s.settleAndClaimNext(b, p, sub, v)
+	var err error
+	if !followed.settled {
+		err = s.endings.end(b, "settle", write)
+	}
+	s.keepAnswer(b, sub, v, err)
+	if v.Action == verdict.Settle && err == nil {
+		s.blacklist.add(b, g, v.Records)
+	}
+	switch {
+	case err != nil:
+		return settled{otherwise: reload}, err
+	case followed.unused != nil:
+		return settled{otherwise: reload}, s.endings.release(b, followed.unused, 0)
+	case v.Final(b.resends()):
+		return settled{next: followed.next, otherwise: tryOthers}, nil
+	}
+	return settled{otherwise: reload}, nil
+}
+
+// writeVerdict writes the verdict to the ledger, which ends the claim.
+func (s *Sender) writeVerdict(ctx context.Context, b *batch, sub submission, v verdict.Verdict) (ledger.Settled, error) {
+	c, g := sub.claim, sub.gen
+	switch v.Action {
+	case verdict.Settle:
+		return s.Ledger.Settle(ctx, c, v.Records, v.SettleReason, b.segmentsOf(g), v.BackOff)
+	case verdict.Release:
+		out, err := s.Ledger.Release(ctx, c, v.BackOff, v.Renew)
+		if err == nil && out.Stale {
+			// The lease ended meanwhile, and the call may have been settled as unknown. It is still
+			// worth recording that the call was certainly not sent.
+			return s.Ledger.Settle(ctx, c, verdict.SameForAll(len(g.To), campaign.Record{Reason: campaign.ReasonNotSent, Code: v.Code}), campaign.SettleVerdict, b.segmentsOf(g), 0)
+		}
+		return out, err
+	case verdict.Split:
+		out, err := s.Ledger.Split(ctx, c)
+		if err == nil && out.Stale {
+			return s.Ledger.Doubt(ctx, c, v.BackOff, true)
+		}
+		return out, err
+	}
+	out, err := s.Ledger.Doubt(ctx, c, v.BackOff, v.Count)
+	if err == nil && out.Count >= b.acc.MaxAttempts {
+		records := verdict.SameForAll(len(g.To), campaign.Record{Status: campaign.Unknown, Reason: v.Reason, Code: v.Code})
+		return s.Ledger.Settle(ctx, c, records, campaign.SettleAbandon, b.segmentsOf(g), 0)
+	}
+	return out, err
+}
+
+// keepAnswer quarantines the answer to a call that cannot be settled, because its records have
+// become unreadable. An operator may still need the answer.
+func (s *Sender) keepAnswer(b *batch, sub submission, v verdict.Verdict, err error) {
+	u := ledger.AsUnreadable(err)
+	if u == nil {
+		return
+	}
+	answer := struct {
+		UUID    string            `json:"uuid"`
+		Deed    string            `json:"deed"`
+		Records []campaign.Record `json:"records"`
+	}{sub.claim.IdempotencyKey.String(), v.Action.String(), v.Records}
+	text, err := json.Marshal(answer)
+	if err != nil {
+		text = fmt.Appendf(nil, "%s %s", answer.UUID, answer.Deed)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	lost := &ledger.Unreadable{Campaign: b.id, Record: fmt.Sprintf("answer:%s.%d.%d", b.name, sub.gen.Call, sub.gen.Number), Bytes: text,
+		Err: fmt.Errorf("the answer to a call could not be settled: %w", u)}
+	if err := s.Quarantine.Record(ctx, b.id, b.name, lost, false); err != nil {
+		s.Log.Error().Err(err).Str("campaign", b.id).Str("uuid", answer.UUID).Msg("could not quarantine the answer to a call")
+	}
+}
+
+// storeBalance stores the balance that the answer to a call contained, if any. A failure is only
+// logged.
+func (s *Sender) storeBalance(b *batch, results []providers.Result) {
+	i := slices.IndexFunc(results, func(r providers.Result) bool { return r.Balance != nil })
+	if i < 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	s.Balances.Store(ctx, b.acc.Name, *results[i].Balance)
+}
