@@ -12,6 +12,9 @@ import (
 	"github.com/tuma-sms/tuma/internal/ledger"
 	"github.com/tuma-sms/tuma/internal/planning"
 	"github.com/tuma-sms/tuma/internal/queue"
+	"github.com/tuma-sms/tuma/internal/redisguard"
+	"github.com/tuma-sms/tuma/internal/sweep"
+	"github.com/tuma-sms/tuma/internal/wake"
 	"github.com/tuma-sms/tuma/sms"
 )
 
@@ -54,15 +57,15 @@ func (w *Worker) plan(ctx context.Context, p queue.Pointer) error {
 	switch {
 	case errors.Is(err, ledger.ErrMoved), errors.Is(err, ledger.ErrStopped), errors.Is(err, ledger.ErrNotFound):
 		return nil
-	case errors.Is(err, errDraining):
-		return w.handOver(p)
+	case errors.Is(err, redisguard.ErrDraining):
+		return w.waker.HandOver(p)
 	case err != nil:
 		return err
 	}
 	w.log.Info().Str("campaign", plan.ID).Int("recipients", plan.Total).Bool("done", last.done).Msg("campaign planned")
 	if last.first != nil {
 		p.Batch, p.Wake = last.first.Batch, last.first.Number
-		return w.send(ctx, w.accounts[plan.Spec.Via], p)
+		return w.sender.Send(ctx, w.accounts[plan.Spec.Via].sending, p)
 	}
 	return nil
 }
@@ -81,9 +84,9 @@ func (w *Worker) planPages(ctx context.Context, plan *ledger.Plan, pl *planning.
 		if err != nil {
 			return last, err
 		}
-		if w.draining() {
+		if w.stop.Draining() {
 			_, err := newest.wait()
-			return last, cmp.Or(err, errDraining)
+			return last, cmp.Or(err, redisguard.ErrDraining)
 		}
 		if err := checkComplete(plan, page.Page); err != nil {
 			return last, err
@@ -135,7 +138,7 @@ type committed struct {
 func (w *Worker) commitPage(ctx context.Context, plan *ledger.Plan, page campaign.PlannedPage, before *future[committed]) (c committed, err error) {
 	page.OpenBatchLimits = map[int]int{}
 	for n := range plan.Snapshot.Streams() {
-		page.OpenBatchLimits[n] = min(firstOpenBatchLimit*(page.Page+1), w.openBatchLimit(ctx, plan.Snapshot.Stream(n).Account.Name))
+		page.OpenBatchLimits[n] = min(firstOpenBatchLimit*(page.Page+1), w.shares.OpenBatchLimit(ctx, plan.Snapshot.Stream(n).Account.Name))
 	}
 	packed := ledger.PackPage(page)
 	if c, err := before.wait(); err != nil {
@@ -150,7 +153,7 @@ func (w *Worker) commitPage(ctx context.Context, plan *ledger.Plan, page campaig
 	if len(wakes) > 0 && plan.Pages == 1 && w.accounts[via] != nil && queue.PlansInline(via, plan.Total) {
 		c.first, wakes = &wakes[0], wakes[1:]
 	}
-	return c, w.wakeAll(ctx, plan.ID, plan.Snapshot, plan.Spec, wakes)
+	return c, w.waker.All(ctx, plan.ID, &wake.Campaign{Spec: plan.Spec, Snapshot: plan.Snapshot}, wakes)
 }
 
 // takeSnapshot collects everything that the planning of a campaign depends on: country, sending
@@ -188,7 +191,7 @@ func (w *Worker) takeSnapshot(ctx context.Context, id string, spec campaign.Spec
 		}
 		snapshot := planning.Account(a.Card, spec, sum.Total)
 		snapshot.Resend = a.Info.KeyTTL == 0 && cmp.Or(spec.OnUnknown, a.OnUnknown) == OnUnknownResend
-		snapshot.Held = spec.Via == "" && w.skipInPlanning(a, now)
+		snapshot.Held = spec.Via == "" && sweep.SkipInPlanning(a, w.cfg.FailoverAfter, now)
 		f.Accounts = append(f.Accounts, snapshot)
 	}
 	if len(f.Accounts) == 0 {

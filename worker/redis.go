@@ -2,21 +2,15 @@ package worker
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"maps"
-	"net"
-	"strconv"
-	"strings"
-	"sync/atomic"
 
 	"github.com/redis/go-redis/v9"
-	"github.com/rs/zerolog"
+
+	"github.com/tuma-sms/tuma/internal/redisguard"
 )
 
 // ErrRedisUnfit means that a Redis may lose data, cannot be written to, or is too old for Tuma's
 // scripts.
-var ErrRedisUnfit = errors.New("redis is not fit for sending")
+var ErrRedisUnfit = redisguard.ErrUnfit
 
 // CheckRedis checks from INFO that a Redis keeps its data: version 7.0 or later, "maxmemory-policy
 // noeviction", "appendonly yes", and the role of a master. One error lists all faults; it wraps
@@ -26,133 +20,12 @@ var ErrRedisUnfit = errors.New("redis is not fit for sending")
 // CheckRedis also calls CheckWritable. An error of CheckWritable stays an error even if unsafe is
 // true. A connection error is returned wrapped.
 func CheckRedis(ctx context.Context, rdb redis.UniversalClient, unsafe bool) (warnings []string, err error) {
-	if err := rdb.Ping(ctx).Err(); err != nil {
-		return nil, fmt.Errorf("check redis: %w", err)
-	}
-	if err := CheckWritable(ctx, rdb); err != nil {
-		return nil, err
-	}
-	info := map[string]string{}
-	for _, section := range []string{"server", "memory", "persistence", "replication"} {
-		got, err := rdb.InfoMap(ctx, section).Result()
-		if err != nil {
-			continue // reported below as a warning
-		}
-		for _, fields := range got {
-			for k, v := range fields {
-				info[k] = v
-			}
-		}
-	}
-	wrong, warnings := checkInfo(info)
-	if len(wrong) == 0 {
-		return warnings, nil
-	}
-	if unsafe {
-		for _, x := range wrong {
-			warnings = append(warnings, "redis.unsafe is set: "+x)
-		}
-		return warnings, nil
-	}
-	return warnings, fmt.Errorf("%w: %s (redis.unsafe: true accepts this, for trials only)", ErrRedisUnfit, strings.Join(wrong, "; "))
+	return redisguard.Check(ctx, rdb, unsafe)
 }
-
-// hashSlots is the number of hash slots of a Redis cluster.
-const hashSlots = 16384
 
 // CheckWritable returns an error that wraps ErrRedisUnfit if a Redis cannot be written to: a
 // read-only replica, a cluster that does not serve all hash slots, or a cluster node used without a
 // cluster client. It returns nil if Redis does not allow INFO or CLUSTER INFO.
 func CheckWritable(ctx context.Context, rdb redis.UniversalClient) error {
-	info := map[string]string{}
-	for _, section := range []string{"replication", "cluster"} {
-		got, err := rdb.InfoMap(ctx, section).Result()
-		if err != nil {
-			return nil //nolint:nilerr // INFO is forbidden
-		}
-		for _, fields := range got {
-			maps.Copy(info, fields)
-		}
-	}
-	if info["role"] == "slave" && info["slave_read_only"] == "1" {
-		return fmt.Errorf("%w: it is a read-only replica: connect to its master, %s", ErrRedisUnfit, net.JoinHostPort(info["master_host"], info["master_port"]))
-	}
-	if info["cluster_enabled"] != "1" {
-		return nil
-	}
-	text, err := rdb.ClusterInfo(ctx).Result()
-	if err != nil {
-		return nil //nolint:nilerr // CLUSTER is forbidden
-	}
-	cluster := map[string]string{}
-	for line := range strings.Lines(text) {
-		k, v, _ := strings.Cut(strings.TrimSpace(line), ":")
-		cluster[k] = v
-	}
-	ok, err := strconv.Atoi(cluster["cluster_slots_ok"])
-	if err != nil {
-		return nil //nolint:nilerr // CLUSTER INFO does not give the number of slots
-	}
-	if ok < hashSlots {
-		return fmt.Errorf("%w: its cluster serves %d of %d hash slots, state %s: redis-cli --cluster check lists the missing nodes",
-			ErrRedisUnfit, ok, hashSlots, cluster["cluster_state"])
-	}
-	if _, aware := rdb.(*redis.ClusterClient); !aware && cluster["cluster_size"] != "1" {
-		return fmt.Errorf("%w: it is one of %s masters of a cluster, but is used as a single server: use redis-cluster:// in its URL",
-			ErrRedisUnfit, cluster["cluster_size"])
-	}
-	return nil
-}
-
-func checkInfo(info map[string]string) (wrong, warnings []string) {
-	checks := []struct {
-		field string
-		good  func(string) bool
-		say   string
-	}{
-		{"redis_version", atLeast7, "its version is %s, but 7.0 or later is needed"},
-		{"maxmemory_policy", func(v string) bool { return v == "noeviction" }, "maxmemory-policy is %s, which may evict campaigns: set it to noeviction"},
-		{"aof_enabled", func(v string) bool { return v == "1" }, "it has no append-only file, so it loses its data when it stops: set appendonly yes"},
-		{"role", func(v string) bool { return v == "master" }, "it is a %s, not a master"},
-	}
-	for _, c := range checks {
-		v, ok := info[c.field]
-		switch {
-		case !ok || v == "":
-			warnings = append(warnings, "cannot read "+c.field+" of this redis")
-		case !c.good(v) && strings.Contains(c.say, "%s"):
-			wrong = append(wrong, fmt.Sprintf(c.say, v))
-		case !c.good(v):
-			wrong = append(wrong, c.say)
-		}
-	}
-	return wrong, warnings
-}
-
-func atLeast7(v string) bool {
-	major, _, _ := strings.Cut(v, ".")
-	n, err := strconv.Atoi(major)
-	return err == nil && n >= 7
-}
-
-// memoryWatch records whether Redis has room for another claim.
-type memoryWatch struct{ over atomic.Bool }
-
-// claimShare is the share of maxmemory above which a worker claims nothing. The room above it is
-// left for settles. A call must not begin if its outcome could not be stored.
-const claimShare = 0.95
-
-func (m *memoryWatch) full() bool { return m.over.Load() }
-
-func (m *memoryWatch) read(ctx context.Context, rdb redis.UniversalClient, log zerolog.Logger) {
-	info, err := rdb.InfoMap(ctx, "memory").Result()
-	if err != nil {
-		return // if INFO cannot be read, Redis counts as not full
-	}
-	used, err1 := strconv.ParseFloat(info["Memory"]["used_memory"], 64)
-	most, err2 := strconv.ParseFloat(info["Memory"]["maxmemory"], 64)
-	full := err1 == nil && err2 == nil && most > 0 && used > claimShare*most
-	if full != m.over.Swap(full) {
-		log.Warn().Bool("full", full).Float64("used_bytes", used).Float64("max_bytes", most).Msg("redis memory: no calls are claimed while it is full")
-	}
+	return redisguard.CheckWritable(ctx, rdb)
 }

@@ -83,7 +83,7 @@ func (w *Worker) handle(task context.Context, t *asynq.Task) error {
 		return w.quarantinePayload(task, t, err)
 	}
 	if !w.running.TryRLock() {
-		return w.handOver(p) // the task was taken from the queue just as draining began
+		return w.waker.HandOver(p) // the task was taken from the queue just as draining began
 	}
 	defer w.running.RUnlock()
 	// asynq cancels the context of its handler at shutdown and when the task's lease is lost, but
@@ -92,19 +92,19 @@ func (w *Worker) handle(task context.Context, t *asynq.Task) error {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	if p.Batch == "" {
-		return w.orQuarantine(ctx, p.Campaign, ledger.PlanWork, w.plan(ctx, p))
+		return w.quarantine.Unreadable(ctx, p.Campaign, ledger.PlanWork, w.plan(ctx, p))
 	}
-	camp, err := w.campaign(ctx, p.Campaign)
+	camp, err := w.campaigns.Get(ctx, p.Campaign)
 	if errors.Is(err, ledger.ErrNotFound) {
 		return nil
 	}
 	if u := ledger.AsUnreadable(err); u != nil {
-		return w.quarantine(ctx, p.Campaign, "", u, false)
+		return w.quarantine.Record(ctx, p.Campaign, "", u, false)
 	}
 	if err != nil {
 		return err
 	}
-	stream, err := camp.snapshot.StreamOf(p.Batch)
+	stream, err := camp.Snapshot.StreamOf(p.Batch)
 	if err != nil {
 		return w.quarantinePayload(task, t, fmt.Errorf("batch %.40q of %s: %w", p.Batch, p.Campaign, queue.ErrPayload))
 	}
@@ -112,7 +112,13 @@ func (w *Worker) handle(task context.Context, t *asynq.Task) error {
 	if acc == nil {
 		return fmt.Errorf("account %s is not served by this worker", stream.Account.Name)
 	}
-	return w.send(ctx, acc, p)
+	return w.sender.Send(ctx, acc.sending, p)
+}
+
+// quarantinePayload quarantines the payload of a task, for the given reason.
+func (w *Worker) quarantinePayload(task context.Context, t *asynq.Task, why error) error {
+	id, _ := asynq.GetTaskID(task)
+	return w.quarantine.Payload(task, t.Type(), id, t.Payload(), why)
 }
 
 // taskFailed logs a handler's error.

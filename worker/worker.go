@@ -13,9 +13,10 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/rs/zerolog"
 
+	"github.com/tuma-sms/tuma/internal/balance"
 	"github.com/tuma-sms/tuma/internal/campaign"
+	"github.com/tuma-sms/tuma/internal/drain"
 	"github.com/tuma-sms/tuma/internal/ledger"
-	"github.com/tuma-sms/tuma/internal/queue"
 	"github.com/tuma-sms/tuma/providers"
 	"github.com/tuma-sms/tuma/ratelimit"
 )
@@ -149,32 +150,20 @@ type Account struct {
 // Worker plans and sends campaigns. Make one with New. Its methods are safe for concurrent use, but
 // Run may be called only once.
 type Worker struct {
-	cfg         Config
-	log         zerolog.Logger
-	ledger      *ledger.Ledger
-	queue       *queue.Queue
-	accounts    map[string]*account
-	campaigns   campaignCache
-	openBatches openBatchCache
-	hours       hoursCache
-	memory      memoryWatch
-	sweeper     sweeper
-
-	drain   chan struct{} // closed when Run drains: the worker then claims nothing more
-	killed  chan struct{} // closed by Kill: the worker then stops trying to write to Redis
-	kill    sync.Once
+	cfg      Config
+	log      zerolog.Logger
+	accounts map[string]*account
+	rooms
+	stop    *drain.Signals
 	running sync.RWMutex // each handler holds a read lock; draining takes the write lock and keeps it
 	serving atomic.Bool
-	// restartGuard detects that Redis restarted or failed over, and replays recent settles to it.
-	restartGuard restartGuard
 }
 
 // New checks cfg, fills in its defaults and returns a worker. It does not connect to Redis; Run
 // does that. If cfg has mistakes, New returns one error that joins all of them.
 func New(cfg Config) (*Worker, error) {
 	cfg.setDefaults()
-	w := &Worker{cfg: cfg, log: cfg.Logger.With().Str("worker", cfg.Name).Logger(), accounts: map[string]*account{},
-		drain: make(chan struct{}), killed: make(chan struct{})}
+	w := &Worker{cfg: cfg, log: cfg.Logger.With().Str("worker", cfg.Name).Logger(), accounts: map[string]*account{}, stop: drain.New()}
 	var mistakes []error
 	if cfg.Redis == nil {
 		return nil, errors.New("new worker: no redis client: set Config.Redis")
@@ -199,7 +188,7 @@ func New(cfg Config) (*Worker, error) {
 	if len(mistakes) > 0 {
 		return nil, fmt.Errorf("new worker: %w", errors.Join(mistakes...))
 	}
-	w.ledger, w.queue = ledger.NewDurable(cfg.Redis, ledger.Durability(cfg.Durability)), queue.New(cfg.Redis)
+	w.connect()
 	return w, nil
 }
 
@@ -247,7 +236,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	for _, x := range append(warnings, more...) {
 		w.log.Warn().Msg(x)
 	}
-	if err := w.watchRedis(ctx); err != nil {
+	if err := w.guard.Watch(ctx); err != nil {
 		return fmt.Errorf("run worker: %w", err)
 	}
 	if err := w.publish(ctx); err != nil {
@@ -262,16 +251,16 @@ func (w *Worker) Run(ctx context.Context) error {
 	}
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var loops sync.WaitGroup
-	loops.Go(func() { w.runEvery(background, w.cfg.SweepEvery, "sweep", w.sweep) })
+	loops.Go(func() { w.runEvery(background, w.cfg.SweepEvery, "sweep", w.sweeper.Sweep) })
 	loops.Go(func() { w.runEvery(background, publishEvery, "publish", w.publish) })
-	loops.Go(func() { w.runEvery(background, balanceTick, "balance", w.pollBalances()) })
+	loops.Go(func() { w.runEvery(background, balance.Tick, "balance", w.pollBalances) })
 	w.serving.Store(true)
 	w.log.Info().Int("accounts", len(w.accounts)).Msg("worker started")
 
 	<-ctx.Done()
 	w.serving.Store(false)
 	w.log.Info().Msg("worker draining: finishing calls in flight, claiming nothing more")
-	close(w.drain)
+	w.stop.Drain()
 	for _, s := range servers {
 		s.Stop()
 	}
@@ -287,7 +276,7 @@ func (w *Worker) Run(ctx context.Context) error {
 // Kill makes a draining worker stop retrying its writes to Redis. It is meant for a second
 // interrupt. Calls that could not be settled become doubtful: another worker resolves them after
 // their leases have ended. Kill may be called repeatedly.
-func (w *Worker) Kill() { w.kill.Do(func() { close(w.killed) }) }
+func (w *Worker) Kill() { w.stop.Kill() }
 
 // Ready returns nil if the worker is running, is not draining, and Redis answers. Otherwise it
 // returns an error that says why. It suits a readiness probe.
@@ -301,28 +290,13 @@ func (w *Worker) Ready(ctx context.Context) error {
 	return nil
 }
 
-func (w *Worker) draining() bool {
-	select {
-	case <-w.drain:
-		return true
-	default:
-		return false
+// pollBalances requests the balances that are due.
+func (w *Worker) pollBalances(ctx context.Context) error {
+	served := make(map[string]providers.Provider, len(w.accounts))
+	for name, a := range w.accounts {
+		served[name] = a.Provider
 	}
-}
-
-// sleep waits for d. It returns false if the worker drains meanwhile.
-func (w *Worker) sleep(d time.Duration) bool {
-	if d <= 0 {
-		return !w.draining()
-	}
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-w.drain:
-		return false
-	}
+	return w.balances.Poll(ctx, served)
 }
 
 // runEvery calls do at once, and then every d until ctx ends. If do fails, runEvery logs the error

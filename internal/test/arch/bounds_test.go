@@ -75,8 +75,6 @@ var boundExceptions = []boundException{
 
 	{"worker TestATextStaysWithItsRecipientsWhateverHappens", 79, "lines", notYet},
 	{"worker TestWhatCannotBeReadStopsNothingElse", 83, "lines", notYet},
-	{"worker batchSender", 120, "methods", notYet},
-	{"worker batchSender.tryGeneration", 83, "lines", notYet},
 	{"worker/personal_test.go", 406, "lines", notYet},
 }
 

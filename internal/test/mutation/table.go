@@ -27,8 +27,9 @@ const (
 	claimLua   = "internal/ledger/claim.lua"
 	settleLua  = "internal/ledger/settle.lua"
 	releaseLua = "internal/ledger/release.lua"
-	sendGo     = "worker/send.go"
-	verdictGo  = "worker/verdict.go"
+	callGo     = "internal/dispatch/call.go"
+	claimGo    = "internal/dispatch/claim.go"
+	verdictGo  = "internal/verdict/verdict.go"
 	twice      = `accepted it \d+ times|duplicates`
 )
 
@@ -38,25 +39,30 @@ var mutants = slices.Concat(keyMutants, scriptMutants, workerMutants, nextCallMu
 // keyMutants break the rules that keep a message from being sent twice.
 var keyMutants = []mutant{
 	{"claim after the call instead of before", []edit{
-		{sendGo, "\tclaim, err := s.claim(ctx, g)\n\tif claim != nil && err != nil {", `	early := make([]sms.MSISDN, len(g.To))
-	for i, p := range g.To {
-		early[i] = p.MSISDN
-	}
-	bounded, cancel := context.WithTimeout(context.Background(), s.acc.Timeout)
+		{claimGo, "\treq, err := s.requestClaim(ctx, b, g, b.schedule.open(), a.exclusions)\n\tdefer func() {",
+			"\tb.early = s.callEarly(b, submission{gen: g})\n\treq, err := s.requestClaim(ctx, b, g, b.schedule.open(), a.exclusions)\n\tdefer func() {"},
+		{callGo, "results, err := callProvider(ctx, b.acc.Provider, providers.Batch{IdempotencyKey: sub.claim.IdempotencyKey.String(),",
+			"_ = ctx\n\tresults, err := b.early.results, b.early.err\n\t_ = (providers.Batch{IdempotencyKey: sub.claim.IdempotencyKey.String(),"},
+		{callGo, "type answer struct {\n\tresults []providers.Result\n\terr     error\n}", `func (s *Sender) callEarly(b *batch, sub submission) answer {
+	ctx, cancel := context.WithTimeout(context.Background(), b.acc.Timeout)
 	defer cancel()
-	s.early, s.earlyErr = callProvider(bounded, s.acc.Provider, providers.Batch{IdempotencyKey: s.idempotencyKey(g).String(), From: s.sender(), Body: s.body(g), To: early})
-	claim, err := s.claim(ctx, g)
-	if claim != nil && err != nil {`},
-		{sendGo, "\tresults, err := callProvider(ctx, s.acc.Provider, providers.Batch{IdempotencyKey: c.IdempotencyKey.String(), From: s.sender(), Body: s.body(g),",
-			"\t_ = ctx\n\tresults, err := s.early, s.earlyErr\n\t_ = (providers.Batch{IdempotencyKey: c.IdempotencyKey.String(), From: s.sender(), Body: s.body(g),"},
-		{sendGo, "type batchSender struct {\n\t*Worker\n\tacc *account\n", "type batchSender struct {\n\t*Worker\n\tacc *account\n\tearly []providers.Result\n\tearlyErr error\n"},
+	results, err := callProvider(ctx, b.acc.Provider, providers.Batch{IdempotencyKey: b.idempotencyKey(sub.gen).String(),
+		From: b.sender(), Body: b.body(sub.gen), To: numbersOf(sub.gen.To)})
+	return answer{results: results, err: err}
+}
+
+type answer struct {
+	results []providers.Result
+	err     error
+}`},
+		{"internal/dispatch/batch.go", "type batch struct {\n\t*slot\n", "type batch struct {\n\t*slot\n\tearly answer\n"},
 	}, chaos(twice)},
 	{"doubt forgotten after a later error", one(releaseLua, "if rec[DOUBT] == '1' then\n  rec[STATE] = 'd'",
 		"if rec[DOUBT] == '1' and renew == '1' then rec[DOUBT] = '0' end\nif rec[DOUBT] == '1' then\n  rec[STATE] = 'd'"), model},
 	{"doubt forgotten after a later error_gw", []edit{
-		{verdictGo, "e.Outcome == providers.Retryable && e.KeepKey:", "e.Outcome == providers.Retryable && e.KeepKey && !s.doubt:"},
+		{verdictGo, "e.Outcome == providers.Retryable && e.KeepKey:", "e.Outcome == providers.Retryable && e.KeepKey && !s.Doubt:"},
 		{releaseLua, "if rec[DOUBT] == '1' then\n  rec[STATE] = 'd'", "rec[DOUBT] = '0'\nif rec[DOUBT] == '1' then\n  rec[STATE] = 'd'"},
-	}, tests("worker", "TestWhatMayHaveBeenTakenIsNeverCalledNotSent")},
+	}, tests("internal/verdict", "TestWhatMayHaveBeenTakenIsNeverCalledNotSent")},
 	{"idempotency key recomputed instead of stored at the first claim", one(claimLua, "if rec[STATE] == 'd' then\n  local ttl",
 		"if rec[STATE] == 'd' then\n  rec[UUID] = idempotency_key\n  local ttl"), model},
 	{"idempotency key recomputed from the remaining recipients", []edit{
@@ -71,17 +77,17 @@ var keyMutants = []mutant{
 		{claimLua, "if rec[STATE] == 'd' then\n  local ttl", "if rec[STATE] == 'd' then\n  if rec[UUID] == '-' then rec[UUID] = idempotency_key end\n  local ttl"},
 	}, model},
 	{"idempotency key recomputed by the worker from fewer recipients", []edit{
-		{sendGo, "providers.Batch{IdempotencyKey: c.IdempotencyKey.String(),", "providers.Batch{IdempotencyKey: s.narrowed(c, g).String(),"},
-		{"worker/idempotency_key.go", "func (s *batchSender) idempotencyKey(g *ledger.Generation) uuid.UUID {", `func (s *batchSender) narrowed(c *ledger.Claim, g *ledger.Generation) uuid.UUID {
+		{callGo, "providers.Batch{IdempotencyKey: sub.claim.IdempotencyKey.String(),", "providers.Batch{IdempotencyKey: b.narrowed(sub.claim, sub.gen).String(),"},
+		{"internal/dispatch/request.go", "func (b *batch) idempotencyKey(g *ledger.Generation) uuid.UUID {", `func (b *batch) narrowed(c *ledger.Claim, g *ledger.Generation) uuid.UUID {
 	if !c.Doubt || len(g.To) < 2 {
 		return c.IdempotencyKey
 	}
 	less := *g
 	less.To = g.To[1:]
-	return s.idempotencyKey(&less)
+	return b.idempotencyKey(&less)
 }
 
-func (s *batchSender) idempotencyKey(g *ledger.Generation) uuid.UUID {`},
+func (b *batch) idempotencyKey(g *ledger.Generation) uuid.UUID {`},
 	}, chaos(twice)},
 	{"a 502 treated as retryable", one("providers/status.go", "\tdefault:\n\t\te.Outcome, e.Scope, e.Cause = Unknown, Call, CauseGateway",
 		"\tdefault:\n\t\te.Outcome, e.Scope, e.Cause = Retryable, Account, CauseGateway"), chaos(twice)},
@@ -111,7 +117,7 @@ var scriptMutants = []mutant{
 	{"a doubtful generation given up as rejected", []edit{
 		{settleLua, "if rec[DOUBT] == '1' and (ns == 2 and basis ~= 'answer' or ns == 0 and mine) then ns = 1 end",
 			"if rec[DOUBT] == '1' and ns == 0 and mine then ns = 1 end"},
-		{sendGo, "campaign.Record{Status: campaign.Unknown, Reason: why}", "campaign.Record{Status: campaign.Rejected, Reason: why}"},
+		{"internal/dispatch/end.go", "campaign.Record{Status: campaign.Unknown, Reason: why}", "campaign.Record{Status: campaign.Rejected, Reason: why}"},
 	}, tests("worker", "TestCancelSettlesDoubtAsUnknown")},
 	{"doubt settled as rejected by the worker's own decision", one(settleLua, "(ns == 2 and basis ~= 'answer' or ns == 0 and mine)", "(ns == 0 and mine)"), model},
 	{"a temporary refusal clears doubt", one(settleLua, "(ns == 2 and basis ~= 'answer' or ns == 0 and mine)", "(ns == 2 and basis ~= 'answer')"), model},

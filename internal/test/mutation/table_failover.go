@@ -12,7 +12,7 @@ var failoverMutants = []mutant{
 	{"a late result does not follow moved recipients", one(settleLua, "forward = forward or ns >= 3", "forward = false"), tests("internal/ledger", "TestALateWordReachesWhoHasMoved")},
 	{"a result for a move that Redis lost is applied to the new batch", one(settleLua, "elseif moved_here(b) and not get('b' .. b) then", "elseif false then"), tests("internal/ledger", "TestAWordOnAMoveThatRedisForgotReachesWhereItCameFrom")},
 	{"a retry leaves out moved recipients", one("internal/ledger/retry_step.lua", "  if to then return string.match(to, '^%S+') end\n", ""), tests("internal/ledger", "TestARetryGoesByWhereRecipientsAreNow")},
-	{"failover returns a recipient to an earlier account", one("worker/failover.go", "slices.ContainsFunc(been, func", "slices.ContainsFunc(been[:1], func"),
+	{"failover returns a recipient to an earlier account", one("internal/sweep/failover.go", "slices.ContainsFunc(been, func", "slices.ContainsFunc(been[:1], func"),
 		tests("worker", "TestARecipientIsAtEachAccountOnce")},
-	{"failover takes work from a manually held account", one("worker/failover.go", " && !a.Hold.Until.IsZero()", ""), tests("worker", "TestAnAccountHeldByHandKeepsItsWork")},
+	{"failover takes work from a manually held account", one("internal/sweep/failover.go", " && !a.Hold.Until.IsZero()", ""), tests("worker", "TestAnAccountHeldByHandKeepsItsWork")},
 }

@@ -18,5 +18,5 @@ var limitMutants = []mutant{
 	{"retried recipients counted twice against the failure limit", one("internal/ledger/retry_step.lua", "try_again(count)\nif count > 0 then", "if count > 0 then"), model},
 	{"the failure limit never starts a new span", one(preludeLua, "elseif ended >= tonumber(w[SPAN]) then", "elseif false then"), model},
 	{"canary calls contain other recipients", one("internal/planning/planner.go", "if p.count == p.spec.Canary {", "if false {"), tests("worker", "TestOfAFailingCampaignOnlyTheCanaryArrives")},
-	{"a refused part delays the other parts of its batch", one("worker/batch.go", "a.Due.Compare(b.Due), ", ""), tests("worker", "TestABadPartDoesNotKeepTheGoodOneFromItsTurn")},
+	{"a refused part delays the other parts of its batch", one("internal/dispatch/next.go", "a.Due.Compare(b.Due), ", ""), tests("worker", "TestABadPartDoesNotKeepTheGoodOneFromItsTurn")},
 }

@@ -2,7 +2,7 @@ package main
 
 const (
 	nextCallLua = "internal/ledger/settle_and_claim.lua"
-	nextCallGo  = "worker/settle_and_claim.go"
+	nextCallGo  = "internal/dispatch/next.go"
 )
 
 // nextCallMutants break the script that settles a call and claims the next one, and its callers.
@@ -30,13 +30,13 @@ var nextCallMutants = []mutant{
 		tests("internal/ledger", "TestAPanicInAPipelineKeepsNobodyWaiting")},
 	{"callers of one script run get each other's results", one("internal/ledger/batcher.go", "a.answer = out[i]", "a.answer = out[len(out)-1-i]"),
 		tests("internal/ledger", "TestManyNextsAtOnceAreEachTheirOwn")},
-	{"the next call claimed on a held account", one(nextCallGo, "h.calls, h.told, h.open, h.free = 0, now, err == nil && !hold.Held(), false", "h.calls, h.told, h.open, h.free = 0, now, err == nil, hold.Held() && false"),
+	{"the next call claimed on a held account", one("internal/dispatch/report.go", "h.calls, h.reportedAt, h.open, h.free = 0, now, err == nil && !hold.Held(), false", "h.calls, h.reportedAt, h.open, h.free = 0, now, err == nil, hold.Held() && false"),
 		tests("worker", "TestAfterAHoldNoSettleClaimsTheNext")},
-	{"an account's state never expires", one(nextCallGo, "return h.open && h.free && time.Since(h.told) < reportEvery", "return h.open && h.free"),
+	{"an account's state never expires", one("internal/dispatch/health.go", "return h.open && h.free && time.Since(h.reportedAt) < reportEvery", "return h.open && h.free"),
 		tests("worker", "TestAfterAHoldNoSettleClaimsTheNext|TestWhereThereIsARateEveryCallIsBooked")},
-	{"the next call claimed without reserving rate", one(nextCallGo, "h.free, err = s.acc.free(ctx)", "_, err = s.acc.free(ctx)\n\t\th.free = true"),
+	{"the next call claimed without reserving rate", one("internal/dispatch/report.go", "h.free, err = acc.free(ctx)", "_, err = acc.free(ctx)\n\t\th.free = true"),
 		tests("worker", "TestWhereThereIsARateEveryCallIsBooked")},
-	{"a next claim without an answer is not released", one(nextCallGo, "return nil, false, claim\n", "return nil, false, nil\n"),
+	{"a next claim without an answer is not released", one(nextCallGo, "return followUp{unused: claim}\n\t}\n\tif !ok {", "return followUp{}\n\t}\n\tif !ok {"),
 		tests("worker", "TestANextWhoseAnswerIsLostCostsNobodyAnything")},
 }
 

@@ -2,7 +2,7 @@ package main
 
 const (
 	narrowLua    = "internal/ledger/narrow.lua"
-	exclusionsGo = "worker/exclude_optouts.go"
+	exclusionsGo = "internal/dispatch/blacklist.go"
 )
 
 // optOutMutants break suppression lists and exclusions.

@@ -1,0 +1,77 @@
+package worker
+
+import (
+	"time"
+
+	"github.com/tuma-sms/tuma/internal/balance"
+	"github.com/tuma-sms/tuma/internal/dispatch"
+	"github.com/tuma-sms/tuma/internal/hours"
+	"github.com/tuma-sms/tuma/internal/ledger"
+	"github.com/tuma-sms/tuma/internal/pacing"
+	"github.com/tuma-sms/tuma/internal/quarantine"
+	"github.com/tuma-sms/tuma/internal/queue"
+	"github.com/tuma-sms/tuma/internal/reconcile"
+	"github.com/tuma-sms/tuma/internal/redisguard"
+	"github.com/tuma-sms/tuma/internal/sweep"
+	"github.com/tuma-sms/tuma/internal/wake"
+	"github.com/tuma-sms/tuma/providers"
+)
+
+// rooms are the parts of a worker. Each of them is a separate package. connect gives each
+// part the other parts that it uses.
+type rooms struct {
+	ledger     *ledger.Ledger
+	queue      *queue.Queue
+	campaigns  *wake.Campaigns
+	waker      *wake.Waker
+	quarantine *quarantine.Quarantine
+	shares     *pacing.Shares
+	hours      hours.Cache
+	guard      *redisguard.Guard
+	balances   *balance.Balances
+	sender     *dispatch.Sender
+	sweeper    *sweep.Sweeper
+}
+
+// connect makes the parts of the worker. It sends nothing to Redis.
+func (w *Worker) connect() {
+	rdb := w.cfg.Redis
+	l := ledger.NewDurable(rdb, ledger.Durability(w.cfg.Durability))
+	w.ledger, w.queue = l, queue.New(rdb)
+	w.campaigns = &wake.Campaigns{Ledger: l}
+	w.waker = &wake.Waker{Ledger: l, Queue: w.queue, Campaigns: w.campaigns, HandOverWithin: w.cfg.SweepEvery + 5*time.Second}
+	w.shares = &pacing.Shares{Accounts: l, Log: w.log}
+	w.quarantine = &quarantine.Quarantine{Ledger: l, Campaigns: w.campaigns, Waker: w.waker, Shares: w.shares, Log: w.log}
+	w.balances = &balance.Balances{Accounts: l, Clock: l, Log: w.log}
+	w.guard = &redisguard.Guard{Redis: rdb, Unsafe: w.cfg.UnsafeRedis, Durable: w.cfg.Durability != (Durability{}),
+		LongestCall: w.longest(dispatch.LeaseMargin, dispatch.LeaseMargin), Stop: w.stop, Log: w.log}
+	memory := &redisguard.Memory{Redis: rdb, Log: w.log}
+	w.sender = dispatch.New(dispatch.Collaborators{Ledger: l, Accounts: l, OptOuts: l, Clock: l, Queue: w.queue, Campaigns: w.campaigns,
+		Waker: w.waker, Quarantine: w.quarantine, Shares: w.shares, Hours: &w.hours, Guard: w.guard, Memory: memory, Balances: w.balances,
+		Stop: w.stop, Log: w.log})
+	w.sweeper = &sweep.Sweeper{Ledger: l, Accounts: l, Queue: w.queue, Campaigns: w.campaigns, Waker: w.waker, Quarantine: w.quarantine,
+		Shares: w.shares, Memory: memory, Log: w.log, Name: w.cfg.Name, Every: w.cfg.SweepEvery, Retention: w.cfg.Retention,
+		FailoverAfter: w.cfg.FailoverAfter, WriteOffAfter: w.longest(2*time.Minute, 2*dispatch.LeaseMargin)}
+	for name, a := range w.accounts {
+		w.sweeper.Served = append(w.sweeper.Served, name)
+		a.sending = w.sendingAccount(a)
+	}
+}
+
+// sendingAccount returns an account as batches are sent through it.
+func (w *Worker) sendingAccount(a *account) *dispatch.Account {
+	lister, _ := a.Provider.(providers.Reconciler)
+	tracker := &reconcile.Tracker{Attempts: w.ledger, Log: w.log, Info: a.info, Lister: lister, SearchFor: a.ReconcileFor,
+		Timeout: a.Timeout, LongestCall: a.Timeout + dispatch.LeaseMargin}
+	return dispatch.NewAccount(dispatch.Settings{Name: a.Name, Provider: a.Provider, Info: a.info, Sender: a.Sender, Unit: a.Unit,
+		Limited: a.Rate != 0, Concurrency: a.Concurrency, Timeout: a.Timeout, MaxAttempts: a.MaxAttempts, Price: a.Price}, a.limiter, tracker)
+}
+
+// longest returns the longest timeout of an account plus margin, but at least the given duration.
+func (w *Worker) longest(atLeast, margin time.Duration) time.Duration {
+	longest := atLeast
+	for _, a := range w.accounts {
+		longest = max(longest, a.Timeout+margin)
+	}
+	return longest
+}
