@@ -43,13 +43,13 @@ func (h *fixture) campaigns() []producer.Status {
 	return all
 }
 
-func TestACampaignFromAFileToTheGateway(t *testing.T) {
-	t.Parallel()
-	h := newFixture(t, simulator.Options{})
+// sentCampaign returns a deployment that has sent mixedList as the campaign "sale", and the arguments of
+// that send.
+func sentCampaign(t *testing.T) (h *fixture, send []string) {
+	t.Helper()
+	h = newFixture(t, simulator.Options{})
 	h.startWorker()
-	file := h.file("customers.csv", mixedList)
-	send := []string{"send", "--id", "sale", "--via", "kobo-main", "--body", "Hello", "--file", file}
-
+	send = []string{"send", "--id", "sale", "--via", "kobo-main", "--body", "Hello", "--file", h.file("customers.csv", mixedList)}
 	out, errOut, exit := h.run(append(send, "--wait")...)
 	if exit != exitNotAll || !strings.Contains(out, "sale: done") || !strings.Contains(errOut, "enqueued 7 recipients as sale") {
 		t.Fatalf("got exit %d and output\n%s%s\nwant exit 3, state done and 7 recipients", exit, out, errOut)
@@ -58,78 +58,88 @@ func TestACampaignFromAFileToTheGateway(t *testing.T) {
 	if st.State != producer.Done || st.Total != 7 || st.Accepted != 4 || st.Skipped != 3 || st.Calls != 1 || st.Reasons["duplicate"] != 1 {
 		t.Errorf("got status %+v, want done with 4 accepted and 3 skipped in 1 call", st)
 	}
+	return h, send
+}
 
-	t.Run("results", func(t *testing.T) {
-		out, _ := h.mustRun("results", "sale")
-		rows, err := csv.NewReader(strings.NewReader(out)).ReadAll()
-		if err != nil || len(rows) != 8 {
-			t.Fatalf("results: got error %v and %d rows, want 8 rows", err, len(rows))
-		}
-		var got []string
-		for _, row := range rows[1:] {
-			if row[2] == "skipped" {
-				row[1] = "" // whether a skipped row has a number is not compared here
-			}
-			got = append(got, strings.Join([]string{row[0], row[1], row[2], row[3], row[12]}, "|"))
-		}
-		want := []string{"1|254712345678|accepted||0712345678", "2|254712345679|accepted||+254 712 345 679", "3||skipped|duplicate|254712345678",
-			"4||skipped|invalid_number|n/a", "5|254712345680|accepted||0712 345 680", "6||skipped|invalid_number|'=1+1", "7|254712345681|accepted||0712-345-681"}
-		if diff := cmp.Diff(want, got); diff != "" {
-			t.Error(diff)
-		}
-		out, _ = h.mustRun("results", "sale", "--status", "skipped", "--format", "jsonl")
-		if strings.Count(out, "\n") != 3 || !strings.Contains(out, `"input":"=1+1"`) {
-			t.Errorf("jsonl of the skipped: got\n%s\nwant 3 lines, one of them with the input =1+1", out)
-		}
-		if out, errOut, exit := h.run("results", "missing"); exit != exitMisuse || out != "" || !strings.Contains(errOut, "no such campaign") {
-			t.Errorf("results of an unknown campaign: got exit %d and output %s%s, want exit 2 and \"no such campaign\"", exit, out, errOut)
-		}
-		if _, errOut, exit := h.run("results", "sale", "--status", "sent"); exit != exitMisuse || !strings.Contains(errOut, "--status: \"sent\" must be pending,") {
-			t.Errorf("results --status sent: exit %d, %s", exit, errOut)
-		}
-	})
-	t.Run("sending the same again changes nothing and reports it", func(t *testing.T) {
-		out, errOut := h.mustRun(send...)
-		if out != "sale\n" || !strings.Contains(errOut, "sale already exists with the same content") {
-			t.Errorf("got output %s%s, want the ID sale and a note that it already exists", out, errOut)
-		}
-	})
-	t.Run("other content is refused", func(t *testing.T) {
-		other := slices.Clone(send)
-		other[6] = "Hullo"
-		if out, errOut, exit := h.run(other...); exit != exitMisuse || out != "" || !strings.Contains(errOut, "nothing was enqueued: use another --id") {
-			t.Errorf("got exit %d and output %s%s, want exit 2 and a note that nothing was enqueued", exit, out, errOut)
-		}
-	})
-	t.Run("pause, cancel and resume of an ended campaign change nothing and report it", func(t *testing.T) {
-		for order, want := range map[string]string{"pause": "nothing to stop", "cancel": "nothing to stop", "resume": "nothing left to send"} {
-			if out, _ := h.mustRun(order, "sale"); out != "sale has already ended: "+want+"\n" {
-				t.Errorf("%s printed %s", order, out)
-			}
-		}
-		if st := h.status("sale"); st.State != producer.Done {
-			t.Errorf("got status %+v, want done", st)
-		}
-		if out, _ := h.mustRun("retry", "sale", "--unknown", "--rejected"); out != "sale has no such recipients: nothing to send again\n" {
-			t.Errorf("retry printed %s", out)
-		}
-	})
-	t.Run("the message is known to the gateway", func(t *testing.T) {
-		out, _ := h.mustRun("results", "sale", "--status", "accepted")
-		rows, err := csv.NewReader(strings.NewReader(out)).ReadAll()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if out, _ := h.mustRun("gateway", "status", "kobo-main", rows[1][5]); !strings.Contains(out, "DELIVRD") {
-			t.Errorf("gateway status: got %s, want DELIVRD", out)
-		}
-		out, errOut, exit := h.run("gateway", "status", "kobo-main", "missing", rows[1][5], "--json")
-		if exit != exitFailed || !strings.Contains(out, "DELIVRD") || !strings.Contains(errOut, "message missing") {
-			t.Errorf("got exit %d and output %s%s, want exit 1, DELIVRD and an error about the message \"missing\"", exit, out, errOut)
-		}
-	})
+func TestSend_SameContentChangesNothing(t *testing.T) {
+	t.Parallel()
+	h, send := sentCampaign(t)
+	out, errOut := h.mustRun(send...)
+	if out != "sale\n" || !strings.Contains(errOut, "sale already exists with the same content") {
+		t.Errorf("got output %s%s, want the ID sale and a note that it already exists", out, errOut)
+	}
+	other := slices.Clone(send)
+	other[6] = "Hullo"
+	if out, errOut, exit := h.run(other...); exit != exitMisuse || out != "" || !strings.Contains(errOut, "nothing was enqueued: use another --id") {
+		t.Errorf("got exit %d and output %s%s, want exit 2 and a note that nothing was enqueued", exit, out, errOut)
+	}
 	if n := h.gateway.Stats(); n.Accepted != 4 || n.Calls != 1 {
 		t.Errorf("gateway: got %+v, want 4 accepted messages in 1 call", n)
+	}
+}
+
+func TestResults_OfASentCampaign(t *testing.T) {
+	t.Parallel()
+	h, _ := sentCampaign(t)
+	out, _ := h.mustRun("results", "sale")
+	rows, err := csv.NewReader(strings.NewReader(out)).ReadAll()
+	if err != nil || len(rows) != 8 {
+		t.Fatalf("results: got error %v and %d rows, want 8 rows", err, len(rows))
+	}
+	var got []string
+	for _, row := range rows[1:] {
+		if row[2] == "skipped" {
+			row[1] = "" // whether a skipped row has a number is not compared here
+		}
+		got = append(got, strings.Join([]string{row[0], row[1], row[2], row[3], row[12]}, "|"))
+	}
+	want := []string{"1|254712345678|accepted||0712345678", "2|254712345679|accepted||+254 712 345 679", "3||skipped|duplicate|254712345678",
+		"4||skipped|invalid_number|n/a", "5|254712345680|accepted||0712 345 680", "6||skipped|invalid_number|'=1+1", "7|254712345681|accepted||0712-345-681"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	out, _ = h.mustRun("results", "sale", "--status", "skipped", "--format", "jsonl")
+	if strings.Count(out, "\n") != 3 || !strings.Contains(out, `"input":"=1+1"`) {
+		t.Errorf("jsonl of the skipped: got\n%s\nwant 3 lines, one of them with the input =1+1", out)
+	}
+	if out, errOut, exit := h.run("results", "missing"); exit != exitMisuse || out != "" || !strings.Contains(errOut, "no such campaign") {
+		t.Errorf("results of an unknown campaign: got exit %d and output %s%s, want exit 2 and \"no such campaign\"", exit, out, errOut)
+	}
+	if _, errOut, exit := h.run("results", "sale", "--status", "sent"); exit != exitMisuse || !strings.Contains(errOut, "--status: \"sent\" must be pending,") {
+		t.Errorf("results --status sent: exit %d, %s", exit, errOut)
+	}
+}
+
+func TestPauseCancelResumeRetry_OfAnEndedCampaignChangeNothing(t *testing.T) {
+	t.Parallel()
+	h, _ := sentCampaign(t)
+	for order, want := range map[string]string{"pause": "nothing to stop", "cancel": "nothing to stop", "resume": "nothing left to send"} {
+		if out, _ := h.mustRun(order, "sale"); out != "sale has already ended: "+want+"\n" {
+			t.Errorf("%s printed %s", order, out)
+		}
+	}
+	if st := h.status("sale"); st.State != producer.Done {
+		t.Errorf("got status %+v, want done", st)
+	}
+	if out, _ := h.mustRun("retry", "sale", "--unknown", "--rejected"); out != "sale has no such recipients: nothing to send again\n" {
+		t.Errorf("retry printed %s", out)
+	}
+}
+
+func TestGatewayStatus_OfASentMessage(t *testing.T) {
+	t.Parallel()
+	h, _ := sentCampaign(t)
+	out, _ := h.mustRun("results", "sale", "--status", "accepted")
+	rows, err := csv.NewReader(strings.NewReader(out)).ReadAll()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if out, _ := h.mustRun("gateway", "status", "kobo-main", rows[1][5]); !strings.Contains(out, "DELIVRD") {
+		t.Errorf("gateway status: got %s, want DELIVRD", out)
+	}
+	out, errOut, exit := h.run("gateway", "status", "kobo-main", "missing", rows[1][5], "--json")
+	if exit != exitFailed || !strings.Contains(out, "DELIVRD") || !strings.Contains(errOut, "message missing") {
+		t.Errorf("got exit %d and output %s%s, want exit 1, DELIVRD and an error about the message \"missing\"", exit, out, errOut)
 	}
 }
 

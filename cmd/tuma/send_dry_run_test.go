@@ -177,13 +177,27 @@ func TestRejectsIsTheDeprecatedNameOfSkippedFile(t *testing.T) {
 	}
 }
 
-// TestDryRunIsWhatSendingComesTo compares the forecast of a dry run with the same campaign when sent.
-func TestDryRunIsWhatSendingComesTo(t *testing.T) {
-	t.Parallel()
+// dryRunCampaigns are the arguments of tuma send for the campaigns of TestDryRunIsWhatSendingComesTo.
+var dryRunCampaigns = map[string][]string{
+	"one account":     {"--via", "kobo-main", "--body", "Hello"},
+	"routes":          {"--body", strings.Repeat("Hello ", 30)},
+	"capped":          {"--body", "Habari", "--max-messages", "1234"},
+	"capped segments": {"--body", strings.Repeat("é", 100) + "ŝ", "--max-segments", "2001"},
+	"national":        {"--via", "at", "--body", "Hello", "--country", "NG", "--class", "transactional"},
+	"canary":          {"--via", "small", "--body", "Hello", "--canary", "25"},
+	"own text":        {"--body", "Hi {{name|you}}, we open at 9.", "--via", "kobo-main"},
+	"own texts":       {"--body", strings.Repeat("Hi {{name}}, ", 13) + "{{ town }}!", "--on-missing", "skip"},
+	"own, capped":     {"--body", "Hi {{name}}, " + strings.Repeat("Hello ", 24), "--on-missing", "default", "--max-segments", "1700"},
+	"own, plain":      {"--via", "at", "--body", "“{{name|you}}” – {{town}}", "--on-missing", "default", "--transliterate", "--country", "NG"},
+}
+
+// newDryRunCLI returns a command line with three accounts at simulated gateways.
+func newDryRunCLI(t *testing.T) *cli {
+	t.Helper()
 	gateway := catalog.Simulate(simulator.Options{})
 	server := httptest.NewServer(gateway)
 	t.Cleanup(func() { gateway.Close(); server.Close() })
-	c := newCLI(t, `
+	return newCLI(t, `
 redis: {url: "`+redistest.Start(t, redistest.WithAOF("no")).URL()+`"}
 accounts:
   kobo-main: {provider: kobo, base_url: "`+server.URL+`/kobo", user: demo, pass: demo, sender: ACME, price: 0.80 KES}
@@ -196,27 +210,21 @@ routes:
 default_country: KE
 windows: {KE: "00:00-24:00", NG: "00:00-24:00"}
 `)
+}
+
+// TestDryRunIsWhatSendingComesTo compares the forecast of a dry run with the same campaign when sent.
+func TestDryRunIsWhatSendingComesTo(t *testing.T) {
+	t.Parallel()
+	c := newDryRunCLI(t)
 	list := c.file("list.csv", makeDirtyList(3200))
 	plan := func(t *testing.T, args []string) (counts, producer.Forecast) {
 		t.Helper()
 		out, _ := c.mustRun(append(args, "--dry-run", "--json")...)
 		return countsOf(t, out)
 	}
-	campaigns := map[string][]string{
-		"one account":     {"--via", "kobo-main", "--body", "Hello"},
-		"routes":          {"--body", strings.Repeat("Hello ", 30)},
-		"capped":          {"--body", "Habari", "--max-messages", "1234"},
-		"capped segments": {"--body", strings.Repeat("é", 100) + "ŝ", "--max-segments", "2001"},
-		"national":        {"--via", "at", "--body", "Hello", "--country", "NG", "--class", "transactional"},
-		"canary":          {"--via", "small", "--body", "Hello", "--canary", "25"},
-		"own text":        {"--body", "Hi {{name|you}}, we open at 9.", "--via", "kobo-main"},
-		"own texts":       {"--body", strings.Repeat("Hi {{name}}, ", 13) + "{{ town }}!", "--on-missing", "skip"},
-		"own, capped":     {"--body", "Hi {{name}}, " + strings.Repeat("Hello ", 24), "--on-missing", "default", "--max-segments", "1700"},
-		"own, plain":      {"--via", "at", "--body", "“{{name|you}}” – {{town}}", "--on-missing", "default", "--transliterate", "--country", "NG"},
-	}
 	id := func(name string) string { return strings.NewReplacer(" ", "-", ",", "").Replace(name) }
 	before := map[string]counts{}
-	for name, args := range campaigns {
+	for name, args := range dryRunCampaigns {
 		// This dry run is made before any worker has run, so that only the configuration is known.
 		before[name], _ = plan(t, append([]string{"send", "--file", list}, args...))
 	}
@@ -225,7 +233,7 @@ windows: {KE: "00:00-24:00", NG: "00:00-24:00"}
 		out, _, _ := c.run("accounts", "--json")
 		return strings.Count(out, `"workers": 1`) == 3
 	})
-	for name, args := range campaigns {
+	for name, args := range dryRunCampaigns {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			args := append([]string{"send", "--file", list, "--id", id(name)}, args...)
@@ -236,43 +244,49 @@ windows: {KE: "00:00-24:00", NG: "00:00-24:00"}
 			if out, errOut, exit := c.run(append(args, "--wait")...); exit != exitNotAll {
 				t.Fatalf("got exit %d and output %s%s, want exit 3", exit, out, errOut)
 			}
-			out, _ := c.mustRun("status", id(name), "--json")
-			var st producer.Status
-			if err := json.Unmarshal([]byte(out), &st); err != nil {
-				t.Fatal(err)
-			}
-			got := counts{Total: st.Total, Sent: st.Accepted, Skipped: st.Skipped, Calls: st.Calls, Segments: st.Segments, Reasons: st.Reasons,
-				Invalid: map[string]int{}, Each: want.Each, Encoding: want.Encoding, Cost: want.Cost, Country: want.Country}
-			out, _ = c.mustRun("results", id(name), "--format", "jsonl")
-			accepted := 0
-			for line := range strings.Lines(out) {
-				var r producer.Result
-				if err := json.Unmarshal([]byte(line), &r); err != nil {
-					t.Fatal(err)
-				}
-				if r.Reason == "invalid_number" {
-					got.Invalid[r.Code]++
-				}
-				if r.Status == "accepted" {
-					accepted++
-				}
-			}
-			if accepted != st.Accepted {
-				t.Errorf("results have %d accepted, status has %d", accepted, st.Accepted)
-			}
-			if diff := cmp.Diff(want, got); diff != "" || want.Sent == 0 {
-				t.Error(diff)
-			}
-			byAccount := map[string]int{}
-			for _, a := range st.ByAccount {
-				byAccount[a.Account] = a.Total
-			}
-			for _, a := range f.Accounts {
-				if byAccount[a.Account] != a.Recipients {
-					t.Errorf("account %s: got %d recipients, the forecast was %d", a.Account, byAccount[a.Account], a.Recipients)
-				}
-			}
+			c.checkForecast(t, id(name), want, f)
 		})
+	}
+}
+
+// checkForecast compares the forecast of a campaign with its status and results.
+func (c *cli) checkForecast(t *testing.T, id string, want counts, f producer.Forecast) {
+	t.Helper()
+	out, _ := c.mustRun("status", id, "--json")
+	var st producer.Status
+	if err := json.Unmarshal([]byte(out), &st); err != nil {
+		t.Fatal(err)
+	}
+	got := counts{Total: st.Total, Sent: st.Accepted, Skipped: st.Skipped, Calls: st.Calls, Segments: st.Segments, Reasons: st.Reasons,
+		Invalid: map[string]int{}, Each: want.Each, Encoding: want.Encoding, Cost: want.Cost, Country: want.Country}
+	out, _ = c.mustRun("results", id, "--format", "jsonl")
+	accepted := 0
+	for line := range strings.Lines(out) {
+		var r producer.Result
+		if err := json.Unmarshal([]byte(line), &r); err != nil {
+			t.Fatal(err)
+		}
+		if r.Reason == "invalid_number" {
+			got.Invalid[r.Code]++
+		}
+		if r.Status == "accepted" {
+			accepted++
+		}
+	}
+	if accepted != st.Accepted {
+		t.Errorf("results have %d accepted, status has %d", accepted, st.Accepted)
+	}
+	if diff := cmp.Diff(want, got); diff != "" || want.Sent == 0 {
+		t.Error(diff)
+	}
+	byAccount := map[string]int{}
+	for _, a := range st.ByAccount {
+		byAccount[a.Account] = a.Total
+	}
+	for _, a := range f.Accounts {
+		if byAccount[a.Account] != a.Recipients {
+			t.Errorf("account %s: got %d recipients, the forecast was %d", a.Account, byAccount[a.Account], a.Recipients)
+		}
 	}
 }
 
