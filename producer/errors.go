@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"github.com/tuma-sms/tuma/internal/ledger"
+	"github.com/tuma-sms/tuma/internal/script"
 )
 
 // Errors returned by Client. Test for them with errors.Is.
@@ -42,7 +43,7 @@ var (
 var (
 	errConflict       = ledger.ErrConflict
 	errNotFound       = ledger.ErrNotFound
-	errNotDurable     = ledger.ErrNotDurable
+	errNotDurable     = script.ErrNotDurable
 	errDone           = ledger.ErrDone
 	errStopped        = ledger.ErrStopped
 	errNothingToRetry = ledger.ErrNothingToRetry

@@ -10,6 +10,7 @@ import (
 
 	"github.com/tuma-sms/tuma/internal/ledger"
 	"github.com/tuma-sms/tuma/internal/queue"
+	"github.com/tuma-sms/tuma/internal/script"
 )
 
 // Client enqueues campaigns, controls them and reads their status and results. It is safe
@@ -65,7 +66,7 @@ type Durability struct {
 // wait until their change is durable. A change that is not durable within a second is an
 // ErrNotDurable. The default is the zero Durability.
 func WithDurability(d Durability) Option {
-	return func(c *Client) { c.ledger = ledger.NewDurable(c.rdb, ledger.Durability(d)) }
+	return func(c *Client) { c.ledger = ledger.NewDurable(c.rdb, script.Durability(d)) }
 }
 
 // New returns a client that uses rdb. The caller owns rdb and must close it. New sends no
@@ -137,7 +138,7 @@ func (c *Client) Retry(ctx context.Context, id string, o RetryOptions) (int, err
 	if _, err := c.ledger.Spec(ctx, id); err != nil {
 		return 0, err
 	}
-	return c.ledger.Retry(ctx, id, ledger.NewToken(), o.Unknown, o.Rejected)
+	return c.ledger.Retry(ctx, id, script.NewToken(), o.Unknown, o.Rejected)
 }
 
 // RetryResult is the result of a retry.

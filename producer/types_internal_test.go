@@ -5,6 +5,7 @@ import (
 
 	"github.com/tuma-sms/tuma/internal/campaign"
 	"github.com/tuma-sms/tuma/internal/ledger"
+	"github.com/tuma-sms/tuma/internal/script"
 )
 
 // The public constants are literals, so that "go doc" shows their values. Each must be equal to the
@@ -32,7 +33,7 @@ func TestConstants_AreTheLedgers(t *testing.T) {
 		"Paused":              string(Paused) == string(campaign.Paused),
 		"Cancelled":           string(Cancelled) == string(campaign.Cancelled),
 		"Done":                string(Done) == string(campaign.Done),
-		"Durability.Replicas": ledger.Durability(Durability{Fsync: true, Replicas: 2}) == ledger.Durability{Fsync: true, Replicas: 2},
+		"Durability.Replicas": script.Durability(Durability{Fsync: true, Replicas: 2}) == script.Durability{Fsync: true, Replicas: 2},
 	} {
 		if !same {
 			t.Errorf("%s differs from the ledger's constant", name)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/tuma-sms/tuma/internal/campaign"
 	"github.com/tuma-sms/tuma/internal/ledger"
+	"github.com/tuma-sms/tuma/internal/script"
 	"github.com/tuma-sms/tuma/internal/simulator"
 	"github.com/tuma-sms/tuma/producer"
 	"github.com/tuma-sms/tuma/providers"
@@ -203,7 +204,7 @@ func TestAPlannerThatDiedAnywhereIsTakenUp(t *testing.T) {
 		}
 		out.Batches = []campaign.PlannedBatch{{Calls: []int{400}, To: to[:400]}, {Calls: []int{400}, To: to[400:800]}}
 		out.Carry[0] = []campaign.Call{{To: to[800:]}}
-		if _, _, err := plan.CommitPage(t.Context(), ledger.NewToken(), out); err != nil {
+		if _, _, err := plan.CommitPage(t.Context(), script.NewToken(), out); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -296,7 +296,7 @@ func TestAPlannerThatTakesOverKnowsEveryonesText(t *testing.T) {
 		if len(out.Carry[0]) == 0 {
 			t.Fatal("no call was carried over")
 		}
-		if _, _, err := plan.CommitPage(t.Context(), ledger.NewToken(), out); err != nil {
+		if _, _, err := plan.CommitPage(t.Context(), "planner token", out); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/tuma-sms/tuma/internal/planning"
 	"github.com/tuma-sms/tuma/internal/queue"
 	"github.com/tuma-sms/tuma/internal/redisguard"
+	"github.com/tuma-sms/tuma/internal/script"
 	"github.com/tuma-sms/tuma/internal/sweep"
 	"github.com/tuma-sms/tuma/internal/wake"
 	"github.com/tuma-sms/tuma/sms"
@@ -144,7 +145,7 @@ func (w *Worker) commitPage(ctx context.Context, plan *ledger.Plan, page campaig
 	if c, err := before.wait(); err != nil {
 		return c, err
 	}
-	wakes, done, err := plan.Commit(ctx, ledger.NewToken(), packed)
+	wakes, done, err := plan.Commit(ctx, script.NewToken(), packed)
 	if err != nil {
 		return c, err
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/tuma-sms/tuma/internal/campaign"
 	"github.com/tuma-sms/tuma/internal/ledger"
+	"github.com/tuma-sms/tuma/internal/script"
 	"github.com/tuma-sms/tuma/internal/simulator"
 	"github.com/tuma-sms/tuma/producer"
 	"github.com/tuma-sms/tuma/providers"
@@ -43,7 +44,7 @@ func TestAPlannerThatTakesOverKnowsWhatWasPlanned(t *testing.T) {
 	}
 	page := campaign.PlannedPage{First: 1, OpenBatchLimits: map[int]int{0: 4}, Carry: [][]campaign.Call{{{To: to[800:]}}},
 		Batches: []campaign.PlannedBatch{{Calls: []int{400}, To: to[:400]}, {Calls: []int{400}, To: to[400:800]}}}
-	if _, _, err := plan.CommitPage(t.Context(), ledger.NewToken(), page); err != nil {
+	if _, _, err := plan.CommitPage(t.Context(), script.NewToken(), page); err != nil {
 		t.Fatal(err)
 	}
 	r.start(stubAccount(gw))

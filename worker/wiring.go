@@ -12,6 +12,7 @@ import (
 	"github.com/tuma-sms/tuma/internal/queue"
 	"github.com/tuma-sms/tuma/internal/reconcile"
 	"github.com/tuma-sms/tuma/internal/redisguard"
+	"github.com/tuma-sms/tuma/internal/script"
 	"github.com/tuma-sms/tuma/internal/sweep"
 	"github.com/tuma-sms/tuma/internal/wake"
 	"github.com/tuma-sms/tuma/providers"
@@ -36,7 +37,7 @@ type rooms struct {
 // connect makes the parts of the worker. It sends nothing to Redis.
 func (w *Worker) connect() {
 	rdb := w.cfg.Redis
-	l := ledger.NewDurable(rdb, ledger.Durability(w.cfg.Durability))
+	l := ledger.NewDurable(rdb, script.Durability(w.cfg.Durability))
 	w.ledger, w.queue = l, queue.New(rdb)
 	w.campaigns = &wake.Campaigns{Ledger: l}
 	w.waker = &wake.Waker{Ledger: l, Queue: w.queue, Campaigns: w.campaigns, HandOverWithin: w.cfg.SweepEvery + 5*time.Second}

@@ -16,7 +16,7 @@ import (
 	"github.com/tuma-sms/tuma/internal/balance"
 	"github.com/tuma-sms/tuma/internal/campaign"
 	"github.com/tuma-sms/tuma/internal/drain"
-	"github.com/tuma-sms/tuma/internal/ledger"
+	"github.com/tuma-sms/tuma/internal/script"
 	"github.com/tuma-sms/tuma/providers"
 	"github.com/tuma-sms/tuma/ratelimit"
 )
@@ -213,7 +213,7 @@ func (c *Config) setDefaults() {
 		if err != nil {
 			host = "worker"
 		}
-		c.Name = fmt.Sprintf("%s-%d-%s", host, os.Getpid(), ledger.NewToken()[:6])
+		c.Name = fmt.Sprintf("%s-%d-%s", host, os.Getpid(), script.NewToken()[:6])
 	}
 }
 

@@ -10,7 +10,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"github.com/tuma-sms/tuma/internal/ledger"
+	"github.com/tuma-sms/tuma/internal/script"
 )
 
 // Redis is the redis section of the configuration.
@@ -22,7 +22,7 @@ type Redis struct {
 	// Unsafe accepts a Redis that may lose data: without AOF, or with an eviction policy.
 	Unsafe bool
 	// Durability is how safely Redis must have stored a change before Tuma acts on it.
-	Durability ledger.Durability
+	Durability script.Durability
 }
 
 // redis reads the redis section.
@@ -52,7 +52,7 @@ func (r *reader) redis(e entry, to *Redis) {
 				return
 			}
 			var err error
-			if to.Durability, err = ledger.ParseDurability(text); err != nil {
+			if to.Durability, err = script.ParseDurability(text); err != nil {
 				r.fail(e, "%v", err)
 			}
 		},

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/tuma-sms/tuma/internal/ledger"
+	"github.com/tuma-sms/tuma/internal/script"
 	"github.com/tuma-sms/tuma/internal/wake"
 )
 
@@ -98,7 +99,7 @@ func (s *Sender) excludeOptOuts(ctx context.Context, b *batch, g *ledger.Generat
 	if len(gone) == 0 {
 		return version, false, nil
 	}
-	out, err := s.Ledger.Narrow(ctx, b.id, ledger.NewToken(), b.name, g, gone, s.Shares.OpenBatchLimit(ctx, b.acc.Name))
+	out, err := s.Ledger.Narrow(ctx, b.id, script.NewToken(), b.name, g, gone, s.Shares.OpenBatchLimit(ctx, b.acc.Name))
 	if errors.Is(err, ledger.ErrCanary) {
 		return "", false, nil // the claim will be refused too: for the same reason, or because the opt-outs were not applied
 	}
@@ -133,7 +134,7 @@ func (s *Sender) whileHeld(ctx context.Context, b *batch, g *ledger.Generation, 
 func (s *Sender) whileClosed(ctx context.Context, b *batch, g *ledger.Generation, exclusions string) (outcome, error) {
 	opening := b.schedule.nextOpening()
 	out, err := s.claimExpectingRefusal(ctx, b, g, []ledger.Span{opening}, exclusions)
-	if errors.Is(err, ledger.ErrNotDurable) {
+	if errors.Is(err, script.ErrNotDurable) {
 		return postponed(opening.From), nil // the claim allowed no call, so it does not matter whether its refusal is durable
 	}
 	return out, err

@@ -11,6 +11,7 @@ import (
 	"github.com/tuma-sms/tuma/internal/campaign"
 	"github.com/tuma-sms/tuma/internal/drain"
 	"github.com/tuma-sms/tuma/internal/ledger"
+	"github.com/tuma-sms/tuma/internal/script"
 	"github.com/tuma-sms/tuma/internal/verdict"
 	"github.com/tuma-sms/tuma/internal/wake"
 )
@@ -49,7 +50,7 @@ func (e endings) end(b *batch, what string, write func(context.Context) (ledger.
 		if errors.Is(err, ledger.ErrNotFound) || errors.Is(err, ledger.ErrNewer) || ledger.AsUnreadable(err) != nil {
 			return err
 		}
-		if errors.Is(err, ledger.ErrNotDurable) && e.stop.Draining() && try >= durableTries {
+		if errors.Is(err, script.ErrNotDurable) && e.stop.Draining() && try >= durableTries {
 			return err // the end of the claim is written; the next worker waits until it is durable
 		}
 		if try == 1 || try%20 == 0 {
@@ -68,7 +69,7 @@ func (e endings) end(b *batch, what string, write func(context.Context) (ledger.
 func (e endings) release(b *batch, c *ledger.Claim, wait time.Duration) error {
 	return e.end(b, "release", func(ctx context.Context) (ledger.Settled, error) {
 		out, err := e.ledger.Release(ctx, c, wait, false)
-		if errors.Is(err, ledger.ErrNotDurable) {
+		if errors.Is(err, script.ErrNotDurable) {
 			err = nil // a release that Redis forgets does no harm
 		}
 		if err == nil {

@@ -12,6 +12,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/tuma-sms/tuma/internal/campaign"
+	"github.com/tuma-sms/tuma/internal/script"
 )
 
 // Account is a card with the current state of the account.
@@ -87,7 +88,7 @@ func (l *Ledger) forgetWorkers(ctx context.Context, account string, now time.Tim
 	}
 	for k, v := range f {
 		at, _, _ := strings.Cut(v, " ")
-		if !strings.HasPrefix(k, "w:") || now.Sub(parseMilli(at)) < workerRecordLife {
+		if !strings.HasPrefix(k, "w:") || now.Sub(script.Milli(at)) < workerRecordLife {
 			continue
 		}
 		if err := l.rdb.HDel(ctx, accountKey(account), k).Err(); err != nil {
@@ -174,24 +175,24 @@ func (l *Ledger) Account(ctx context.Context, name string) (Account, error) {
 	if err != nil {
 		return a, err
 	}
-	a.LastSeen, a.Campaigns = parseMilli(f["seen"]), fieldInt(f["campaigns"])
+	a.LastSeen, a.Campaigns = script.Milli(f["seen"]), script.Int(f["campaigns"])
 	for k, v := range f {
 		if !strings.HasPrefix(k, "w:") {
 			continue
 		}
 		at, slots, _ := strings.Cut(v, " ")
-		seen := parseMilli(at)
+		seen := script.Milli(at)
 		if now.Sub(seen) < WorkerLife {
 			a.Workers++
-			a.Slots += fieldInt(slots)
+			a.Slots += script.Int(slots)
 		}
 	}
-	a.Hold = Hold{Reason: f["hold"], Code: f["hold_code"], By: f["hold_by"], Since: parseMilli(f["hold_at"]), Until: parseMilli(f["hold_until"])}
+	a.Hold = Hold{Reason: f["hold"], Code: f["hold_code"], By: f["hold_by"], Since: script.Milli(f["hold_at"]), Until: script.Milli(f["hold_until"])}
 	if !a.Hold.Held() {
 		a.Hold = Hold{}
 	}
-	a.Balance, a.BalanceAt = f["balance"], parseMilli(f["balance_at"])
-	a.LastAccepted, a.Bad = parseMilli(f["ok_at"]), fieldInt(f["bad"])
+	a.Balance, a.BalanceAt = f["balance"], script.Milli(f["balance_at"])
+	a.LastAccepted, a.Bad = script.Milli(f["ok_at"]), script.Int(f["bad"])
 	return a, nil
 }
 

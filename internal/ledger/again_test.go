@@ -67,7 +67,7 @@ func (a *replayHook) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 		if cmd.Name() == "eval" { // the first run of a script
 			hash = redis.NewScript(hash).Hash()
 		}
-		if hash == topUpScript.plain.Hash() {
+		if hash == topUpScript.Hash() {
 			return nil // of all scripts, only top_up.lua does not repeat its wakes; its header has the reason
 		}
 		if x, y := timeless(first.Val()), timeless(second.Val()); !reflect.DeepEqual(x, y) {

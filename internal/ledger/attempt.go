@@ -14,6 +14,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/tuma-sms/tuma/internal/campaign"
+	"github.com/tuma-sms/tuma/internal/script"
 	"github.com/tuma-sms/tuma/sms"
 )
 
@@ -164,7 +165,7 @@ func (l *Ledger) RecordMessageIDs(ctx context.Context, login string, a Attempt, 
 	for _, id := range ids {
 		b.WriteString(hashID(id))
 	}
-	_, err := l.evalStrings(ctx, sentScript, []string{sentKey(login, a.At)}, scriptArgs(sentArgs{Hashes: b.String(), Life: life + 2*sentSpan})...)
+	_, err := l.scripts.Run(ctx, sentScript, []string{sentKey(login, a.At)}, script.Args(sentArgs{Hashes: b.String(), Life: life + 2*sentSpan})...)
 	if err != nil {
 		return fmt.Errorf("record message ids of %s %s: %w", a.Campaign, a.Batch, err)
 	}
@@ -199,7 +200,7 @@ func (l *Ledger) KnownMessageIDs(ctx context.Context, login string, from, to tim
 		return nil, fmt.Errorf("read message ids: %w", err)
 	}
 	for _, v := range got {
-		for s := fieldString(v); len(s) >= sentHash; s = s[sentHash:] {
+		for s := script.Text(v); len(s) >= sentHash; s = s[sentHash:] {
 			known[s[:sentHash]] = struct{}{}
 		}
 	}
@@ -232,7 +233,7 @@ func (l *Ledger) Reconcile(ctx context.Context, a Attempt, found map[sms.MSISDN]
 		return Settled{}, nil
 	}
 	g.positions = string(positions)
-	c := &Claim{Token: NewToken(), id: a.Campaign, batch: a.Batch, gen: g, openBatchLimit: openBatchLimit}
+	c := &Claim{Token: script.NewToken(), id: a.Campaign, batch: a.Batch, gen: g, openBatchLimit: openBatchLimit}
 	return l.Settle(ctx, c, records, campaign.SettleAnswer, segments, 0)
 }
 

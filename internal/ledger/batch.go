@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/tuma-sms/tuma/internal/campaign"
+	"github.com/tuma-sms/tuma/internal/script"
 	"github.com/tuma-sms/tuma/sms"
 )
 
@@ -27,14 +28,14 @@ type Batch struct {
 // bodies. It returns an Unreadable if one of the two records cannot be read, and ErrNewer if a
 // newer release wrote it.
 func readBatch(id, name string, record, bodies any) (*Batch, error) {
-	b, raw := &Batch{Name: name}, fieldString(record)
+	b, raw := &Batch{Name: name}, script.Text(record)
 	var err error
 	if b.Calls, b.To, err = decodeBatch([]byte(raw)); err != nil {
 		return nil, unreadable(id, "b"+name, raw, err)
 	}
 	if raw[0] == formatOwn {
-		if b.Bodies, err = decodeBodies([]byte(fieldString(bodies)), len(b.Calls)); err != nil {
-			return nil, unreadable(id, "t"+name, fieldString(bodies), err)
+		if b.Bodies, err = decodeBodies([]byte(script.Text(bodies)), len(b.Calls)); err != nil {
+			return nil, unreadable(id, "t"+name, script.Text(bodies), err)
 		}
 	}
 	return b, nil
@@ -78,7 +79,7 @@ func (l *Ledger) batches(ctx context.Context, id string, stream int, bodies bool
 			yield(nil, fmt.Errorf("read batches of %s: %w", id, err))
 			return
 		}
-		for at, end := 0, fieldInt(n[0]); at < end; at += step {
+		for at, end := 0, script.Int(n[0]); at < end; at += step {
 			var fields []string
 			for s := at; s < min(at+step, end); s++ {
 				fields = append(fields, "b"+campaign.BatchName(stream, s))
@@ -100,8 +101,8 @@ func (l *Ledger) batches(ctx context.Context, id string, stream int, bodies bool
 					b, err = readBatch(id, fields[i][1:], v, got[names+i])
 				} else {
 					b = &Batch{Name: fields[i][1:]}
-					b.Calls, b.To, err = decodeBatch([]byte(fieldString(v)))
-					err = unreadable(id, fields[i], fieldString(v), err)
+					b.Calls, b.To, err = decodeBatch([]byte(script.Text(v)))
+					err = unreadable(id, fields[i], script.Text(v), err)
 				}
 				if err != nil {
 					yield(nil, err)
@@ -166,15 +167,15 @@ func (l *Ledger) LoadWork(ctx context.Context, id, batch string) (*Work, error) 
 	if got[0] == nil {
 		return nil, fmt.Errorf("load batch %s of %s: %w", batch, id, ErrNotFound)
 	}
-	if fieldInt(got[3]) > 1 {
+	if script.Int(got[3]) > 1 {
 		return nil, fmt.Errorf("load batch %s of %s: %w", batch, id, ErrNewer)
 	}
 	for i, f := range map[int]string{1: "w" + batch, 4: "l" + batch} {
-		if _, err := strconv.Atoi(fieldString(got[i])); err != nil && got[i] != nil {
-			return nil, unreadable(id, f, fieldString(got[i]), campaign.ErrRecord)
+		if _, err := strconv.Atoi(script.Text(got[i])); err != nil && got[i] != nil {
+			return nil, unreadable(id, f, script.Text(got[i]), campaign.ErrRecord)
 		}
 	}
-	w := &Work{Wake: fieldInt(got[1]), Stopped: got[5] != nil, from: strings.Fields(fieldString(got[6]))}
+	w := &Work{Wake: script.Int(got[1]), Stopped: got[5] != nil, from: strings.Fields(script.Text(got[6]))}
 	if w.Batch, err = readBatch(id, batch, got[0], got[7]); err != nil {
 		return nil, err
 	}
@@ -182,9 +183,9 @@ func (l *Ledger) LoadWork(ctx context.Context, id, batch string) (*Work, error) 
 	for k := range w.Batch.Calls {
 		names = append(names, strconv.Itoa(k)+".0")
 	}
-	for _, n := range strings.Fields(fieldString(got[2])) {
+	for _, n := range strings.Fields(script.Text(got[2])) {
 		if _, _, err := w.parseName(n); err != nil {
-			return nil, unreadable(id, "x"+batch, fieldString(got[2]), err)
+			return nil, unreadable(id, "x"+batch, script.Text(got[2]), err)
 		}
 		names = append(names, n)
 	}
@@ -200,7 +201,7 @@ func (l *Ledger) LoadWork(ctx context.Context, id, batch string) (*Work, error) 
 		g, bad, err := w.generation(n, got[2*i], got[2*i+1])
 		if err != nil {
 			field := fields[2*i+bad]
-			w.Bad = append(w.Bad, &Unreadable{Campaign: id, Record: field, Bytes: []byte(fieldString(got[2*i+bad])), Err: err})
+			w.Bad = append(w.Bad, &Unreadable{Campaign: id, Record: field, Bytes: []byte(script.Text(got[2*i+bad])), Err: err})
 			continue
 		}
 		if g != nil {
@@ -231,7 +232,7 @@ func (l *Ledger) checkResults(ctx context.Context, id string, w *Work, calls []i
 	}
 	for i, k := range calls {
 		if _, err := callRecords(got[i], w.Batch.Calls[k]); err != nil {
-			w.Bad = append(w.Bad, &Unreadable{Campaign: id, Record: fields[i], Bytes: []byte(fieldString(got[i])), Err: err})
+			w.Bad = append(w.Bad, &Unreadable{Campaign: id, Record: fields[i], Bytes: []byte(script.Text(got[i])), Err: err})
 			w.Open = slices.DeleteFunc(w.Open, func(g *Generation) bool { return g.Call == k })
 		}
 	}
@@ -257,10 +258,10 @@ func (w *Work) generation(name string, record, positions any) (g *Generation, ba
 	if err != nil {
 		return nil, 0, err
 	}
-	g = &Generation{Call: k, Number: n, Revision: "0", positions: fieldString(positions), CallSize: w.Batch.Calls[k], To: w.Batch.call(k), Body: w.Batch.body(k), Ready: true, from: w.from}
+	g = &Generation{Call: k, Number: n, Revision: "0", positions: script.Text(positions), CallSize: w.Batch.Calls[k], To: w.Batch.call(k), Body: w.Batch.body(k), Ready: true, from: w.from}
 	size := g.CallSize
 	if record != nil {
-		f := strings.Fields(fieldString(record))
+		f := strings.Fields(script.Text(record))
 		if !isGeneration(f) {
 			return nil, 0, campaign.ErrRecord
 		}
@@ -268,7 +269,7 @@ func (w *Work) generation(name string, record, positions any) (g *Generation, ba
 			return nil, 0, nil
 		}
 		g.Revision, g.token = f[8], f[1]
-		g.Due, g.Doubtful, g.Ready, g.claimed = parseMilli(f[11]), f[0] == "d", f[0] == "r", f[0] == "s"
+		g.Due, g.Doubtful, g.Ready, g.claimed = script.Milli(f[11]), f[0] == "d", f[0] == "r", f[0] == "s"
 		if size, err = strconv.Atoi(f[12]); err != nil {
 			return nil, 0, campaign.ErrRecord
 		}

@@ -4,14 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"runtime"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
-
-	"github.com/redis/go-redis/v9"
 
 	"github.com/tuma-sms/tuma/internal/campaign"
 )
@@ -100,12 +97,7 @@ func TestNextsThatShareARunAreEachASettleAndAClaim(t *testing.T) {
 // nil for a request that the script left alone.
 func (r *rig) inOnePipeline(asks []func() (*Claim, bool)) []*Claim {
 	r.Helper()
-	waiting := func() int {
-		r.batcher.mu.Lock()
-		defer r.batcher.mu.Unlock()
-		return len(r.batcher.queue)
-	}
-	r.batcher.busy = maxInFlightPipelines // as if pipelines were running, until all requests are queued
+	queued, release := r.batcher.Hold()
 	got := make([]*Claim, len(asks))
 	var all sync.WaitGroup
 	for i, ask := range asks {
@@ -114,69 +106,13 @@ func (r *rig) inOnePipeline(asks []func() (*Claim, bool)) []*Claim {
 				got[i] = next
 			}
 		})
-		for waiting() <= i {
+		for queued() <= i {
 			runtime.Gosched()
 		}
 	}
 	defer all.Wait() // also after a panic
-	r.runPipeline()
+	release()
 	return got
-}
-
-// If a pipeline panics, its requests get an error and the next pipeline starts.
-func TestAPanicInAPipelineKeepsNobodyWaiting(t *testing.T) {
-	t.Parallel()
-	r := newRig(t)
-	r.sending("c", []int{1, 1}, []int{1, 1})
-	r.rdb.AddHook(new(panicHook))
-	errs := make([]error, 2)
-	var asks []func() (*Claim, bool)
-	for i := range errs {
-		batch := campaign.BatchName(0, i)
-		c, g := r.claim("c", batch, 0, 0, keyed, long), r.open("c", batch, 1, 0)
-		asks = append(asks, func() (*Claim, bool) {
-			_, ok, err := r.SettleAndClaim(t.Context(), c, []campaign.Record{accepted("m")}, 1, r.settleAndClaimRequest(c, g, long))
-			errs[i] = err
-			return nil, ok
-		})
-	}
-	func() {
-		defer func() {
-			if recover() == nil {
-				t.Error("there was no panic")
-			}
-		}()
-		r.inOnePipeline(asks)
-	}()
-	for _, err := range errs {
-		if !errors.Is(err, errNoAnswer) {
-			t.Errorf("got %v, want errNoAnswer", err)
-		}
-	}
-	if r.batcher.busy != maxInFlightPipelines-1 {
-		t.Errorf("%d pipelines count as running, want one fewer than the maximum", r.batcher.busy)
-	}
-	r.expect("c", "pending pending pending pending")
-}
-
-// panicHook is a hook that panics when settle_and_claim.lua runs.
-type panicHook struct{}
-
-func (*panicHook) DialHook(next redis.DialHook) redis.DialHook {
-	return func(ctx context.Context, network, addr string) (net.Conn, error) { return next(ctx, network, addr) }
-}
-
-func (*panicHook) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
-	return next
-}
-
-func (*panicHook) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
-	return func(ctx context.Context, cmd redis.Cmder) error {
-		if args := cmd.Args(); len(args) > 1 && args[1] == settleAndClaimScript.plain.Hash() {
-			panic("in the client")
-		}
-		return next(ctx, cmd)
-	}
 }
 
 // Many concurrent requests share pipelines, and each gets its own answer. This holds even if Redis
@@ -243,19 +179,14 @@ func TestNextOfOneWhoGoesAway(t *testing.T) {
 	r.sending("c", []int{1, 1})
 	c := r.claim("c", "0.0", 0, 0, keyed, long)
 	g := r.open("c", "0.0", 1, 0)
-	r.batcher.busy = maxInFlightPipelines // as if a pipeline were running
+	_, release := r.batcher.Hold() // as if a pipeline were running
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	next, ok, err := r.SettleAndClaim(ctx, c, []campaign.Record{accepted("m")}, 1, r.settleAndClaimRequest(c, g, long))
 	if ok || next == nil || !errors.Is(err, context.Canceled) {
 		t.Errorf("got %+v, %t, %v; want a claim, ok false and context.Canceled", next, ok, err)
 	}
-	asked := r.batcher.queue[0]
-	r.runPipeline()
-	<-asked.done
-	if asked.err != nil || r.batcher.busy != maxInFlightPipelines-1 {
-		t.Errorf("the request of the caller that left did not run: %v", asked.err)
-	}
+	release()
 	r.settle(c, campaign.SettleAnswer, accepted("m"))
 	if out, err := r.Release(t.Context(), next, 0, false); err != nil || out.Stale {
 		t.Errorf("Release returned %+v, %v; want it not stale", out, err)

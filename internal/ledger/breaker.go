@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/tuma-sms/tuma/internal/campaign"
+	"github.com/tuma-sms/tuma/internal/script"
 	"github.com/tuma-sms/tuma/providers"
 )
 
@@ -29,18 +30,18 @@ type AccountCheck struct {
 // CheckAccount reports whether an account may be used now. probeFor is how long a probe may take
 // before another caller gets the next one.
 func (l *Ledger) CheckAccount(ctx context.Context, name string, probeFor time.Duration) (AccountCheck, error) {
-	out, err := l.evalStrings(ctx, accountCheckScript, []string{accountKey(name)}, scriptArgs(accountCheckArgs{ProbeLife: probeFor})...)
+	out, err := l.scripts.Run(ctx, accountCheckScript, []string{accountKey(name)}, script.Args(accountCheckArgs{ProbeLife: probeFor})...)
 	if err != nil {
 		return AccountCheck{}, fmt.Errorf("check account %s: %w", name, err)
 	}
 	if out[0] == "open" && len(out) > 1 {
-		return AccountCheck{Open: true, LastAccepted: parseMilli(out[1])}, nil
+		return AccountCheck{Open: true, LastAccepted: script.Milli(out[1])}, nil
 	}
 	if len(out) < 6 {
-		return AccountCheck{}, fmt.Errorf("check account %s: %w", name, errAnswer)
+		return AccountCheck{}, fmt.Errorf("check account %s: %w", name, script.ErrAnswer)
 	}
-	return AccountCheck{Probe: out[0] == "probe", Reason: out[1], Until: parseMilli(out[2]), BalanceBefore: out[3],
-		Refused: fieldInt(out[4]), RefusedAt: parseMilli(out[5])}, nil
+	return AccountCheck{Probe: out[0] == "probe", Reason: out[1], Until: script.Milli(out[2]), BalanceBefore: out[3],
+		Refused: script.Int(out[4]), RefusedAt: script.Milli(out[5])}, nil
 }
 
 // Back-off of an automatic hold. It doubles each time the account is held again.
@@ -78,7 +79,7 @@ func (l *Ledger) ReportCall(ctx context.Context, name string, r CallReport) (Hol
 	if r.Reason == string(providers.CauseCredit) && r.Balance != "" {
 		longest = creditLongest
 	}
-	out, err := l.evalStrings(ctx, breakerScript, []string{accountKey(name)}, scriptArgs(breakerArgs{
+	out, err := l.scripts.Run(ctx, breakerScript, []string{accountKey(name)}, script.Args(breakerArgs{
 		Outcome: r.Outcome, ClaimedAt: r.Claimed, Reason: r.Reason, Code: r.Code, FirstBackOff: holdFirst, LongestBackOff: longest,
 		Jitter: r.Jitter, KnownBalance: r.Balance, RefusedSize: r.Size, Calls: max(1, r.Calls),
 	})...)
@@ -86,7 +87,7 @@ func (l *Ledger) ReportCall(ctx context.Context, name string, r CallReport) (Hol
 		return Hold{}, fmt.Errorf("report call to account %s: %w", name, err)
 	}
 	if out[0] == "held" && len(out) > 2 {
-		return Hold{Reason: out[1], Until: parseMilli(out[2])}, nil
+		return Hold{Reason: out[1], Until: script.Milli(out[2])}, nil
 	}
 	return Hold{}, nil
 }
@@ -97,7 +98,7 @@ func (l *Ledger) HoldAccount(ctx context.Context, name, reason, by string) error
 	if _, err := l.Account(ctx, name); err != nil {
 		return err
 	}
-	if _, err := l.evalStrings(ctx, accountHoldScript, []string{accountKey(name)}, scriptArgs(accountHoldArgs{Reason: reason, By: by})...); err != nil {
+	if _, err := l.scripts.Run(ctx, accountHoldScript, []string{accountKey(name)}, script.Args(accountHoldArgs{Reason: reason, By: by})...); err != nil {
 		return fmt.Errorf("hold account %s: %w", name, err)
 	}
 	return nil
@@ -108,7 +109,7 @@ func (l *Ledger) ReleaseAccount(ctx context.Context, name string) (bool, error) 
 	if _, err := l.Account(ctx, name); err != nil {
 		return false, err
 	}
-	out, err := l.evalStrings(ctx, accountReleaseScript, []string{accountKey(name)})
+	out, err := l.scripts.Run(ctx, accountReleaseScript, []string{accountKey(name)})
 	if err != nil {
 		return false, fmt.Errorf("release account %s: %w", name, err)
 	}

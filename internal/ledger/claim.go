@@ -12,6 +12,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/tuma-sms/tuma/internal/campaign"
+	"github.com/tuma-sms/tuma/internal/script"
 )
 
 // MaxKeyAge is how long after its first use an idempotency key counts as known to the gateway. It
@@ -103,15 +104,15 @@ func spanArg(spans []Span) string {
 }
 
 // Claim asks to submit one generation. After an error the caller does not know whether it holds a
-// claim. It must not submit, and lets the lease run out. Exception: with ErrNotDurable, Claim also
+// claim. It must not submit, and lets the lease run out. Exception: with script.ErrNotDurable, Claim also
 // returns the claim, which can be released.
 func (l *Ledger) Claim(ctx context.Context, r ClaimRequest) (*Claim, error) {
 	if err := r.check(); err != nil {
 		return nil, err
 	}
 	c := r.claim()
-	out, err := l.run(ctx, claimScript, r.ID, nil, scriptArgs(r.args(c.Token))...)
-	if errors.Is(err, ErrNotDurable) {
+	out, err := l.run(ctx, claimScript, r.ID, nil, script.Args(r.args(c.Token))...)
+	if errors.Is(err, script.ErrNotDurable) {
 		return c, err
 	}
 	if err == nil {
@@ -157,7 +158,7 @@ func (r ClaimRequest) check() error {
 
 // claim returns a Claim with what this request determines, before the script runs.
 func (r ClaimRequest) claim() *Claim {
-	return &Claim{Token: NewToken(), id: r.ID, batch: r.Batch, gen: r.Gen, openBatchLimit: r.OpenBatchLimit, resend: r.Resend}
+	return &Claim{Token: script.NewToken(), id: r.ID, batch: r.Batch, gen: r.Gen, openBatchLimit: r.OpenBatchLimit, resend: r.Resend}
 }
 
 // parse reads the answer of a script into c.
@@ -173,27 +174,27 @@ func (c *Claim) parse(out []string) (err error) {
 		if c.IdempotencyKey, err = longUUID(out[1]); err != nil {
 			return err
 		}
-		c.Doubt, c.First, c.At = out[2] == "1", parseMilli(out[3]), parseMilli(out[4])
+		c.Doubt, c.First, c.At = out[2] == "1", script.Milli(out[3]), script.Milli(out[4])
 		var err1, err2 error
 		c.Tries, err1 = strconv.Atoi(out[5])
 		c.Claims, err2 = strconv.Atoi(out[6])
 		if err1 != nil || err2 != nil {
-			return errAnswer
+			return script.ErrAnswer
 		}
 	case c.Result == ClaimGranted:
-		return errAnswer
+		return script.ErrAnswer
 	case (c.Result == ClaimBusy || c.Result == ClaimLater || c.Result == ClaimClosed) && len(out) > 1:
-		c.Until = parseMilli(out[1])
+		c.Until = script.Milli(out[1])
 	case c.Result == ClaimStopped && len(out) > 2:
 		c.Why, c.Doubt = out[1], out[2] == "1"
 	case c.Result == ClaimDoubtful && len(out) > 1:
 		c.Why, c.Doubt = out[1], true
 		if len(out) < 4 {
-			return errAnswer
+			return script.ErrAnswer
 		}
-		c.At = parseMilli(out[2])
+		c.At = script.Milli(out[2])
 		if c.Lookups, err = strconv.Atoi(out[3]); err != nil {
-			return errAnswer
+			return script.ErrAnswer
 		}
 	}
 	return nil

@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/tuma-sms/tuma/internal/campaign"
+	"github.com/tuma-sms/tuma/internal/script"
 )
 
 func TestClaimAnswers(t *testing.T) {
@@ -324,7 +325,7 @@ func TestNothingTouchesWhatANewerReleaseWrote(t *testing.T) {
 			_, err := r.StartPlan(ctx, "c", func(campaign.Spec) (campaign.PlanSnapshot, error) { return campaign.PlanSnapshot{}, nil })
 			return err
 		},
-		"plan page": func() error { _, _, err := plan.CommitPage(ctx, NewToken(), campaign.PlannedPage{}); return err },
+		"plan page": func() error { _, _, err := plan.CommitPage(ctx, script.NewToken(), campaign.PlannedPage{}); return err },
 		"top up":    func() error { _, _, err := r.TopUp(ctx, "c", map[int]int{0: 9}); return err },
 		"wake":      func() error { _, _, err := r.RaiseWake(ctx, "c", Wake{"0.0", 1}, 0); return err },
 		"retry":     func() error { _, err := r.Retry(ctx, "c", "op", true, true); return err },

@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/tuma-sms/tuma/internal/campaign"
+	"github.com/tuma-sms/tuma/internal/script"
 	"github.com/tuma-sms/tuma/sms"
 )
 
@@ -186,7 +187,7 @@ func TestResultsAreInOrderWhereBatchesAreNot(t *testing.T) {
 			page.Batches = []campaign.PlannedBatch{{Calls: []int{1000, 999}, To: append(run(1501, 1000), run(2, 999)...), Bodies: []string{"a", two}},
 				{Calls: []int{1, 500}, To: append(run(1, 1), run(1001, 500)...), Bodies: []string{two, "b"}}}
 		}
-		_, _, err := p.CommitPage(t.Context(), NewToken(), page)
+		_, _, err := p.CommitPage(t.Context(), script.NewToken(), page)
 		r.ok(err)
 	}
 	for after := range 2 {

@@ -182,10 +182,10 @@ func TestSubmissionOfEveryState(t *testing.T) {
 	short := shortUUID(u)
 	for record, want := range map[string]submission{
 		"r - 0 0 0 0 0 0 0 - - 0 3 0":                               {},
-		"r tok 0 1700000000000 1 0 0 0 0 " + short + " login 0 3 1": {uuid: u.String(), at: parseMilli("1700000000000")},
-		"s tok 9 1700000000000 1 0 0 0 0 " + short + " login 0 3 1": {uuid: u.String(), at: parseMilli("1700000000000"), inFlight: true},
-		"d tok 9 1700000000000 1 0 0 1 0 " + short + " login 0 3 1": {uuid: u.String(), at: parseMilli("1700000000000"), inFlight: true},
-		"t " + short + " 1700000000000 tok 1":                       {uuid: u.String(), at: parseMilli("1700000000000")},
+		"r tok 0 1700000000000 1 0 0 0 0 " + short + " login 0 3 1": {uuid: u.String(), at: milli(1_700_000_000_000)},
+		"s tok 9 1700000000000 1 0 0 0 0 " + short + " login 0 3 1": {uuid: u.String(), at: milli(1_700_000_000_000), inFlight: true},
+		"d tok 9 1700000000000 1 0 0 1 0 " + short + " login 0 3 1": {uuid: u.String(), at: milli(1_700_000_000_000), inFlight: true},
+		"t " + short + " 1700000000000 tok 1":                       {uuid: u.String(), at: milli(1_700_000_000_000)},
 		"t - 1700000000000 tok 1 0.1:1,0.2:1 abcdef":                {},
 	} {
 		if got, err := parseSubmission(record); err != nil || got != want {

@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/tuma-sms/tuma/internal/campaign"
+	"github.com/tuma-sms/tuma/internal/script"
 	"github.com/tuma-sms/tuma/sms"
 )
 
@@ -101,7 +102,7 @@ func (p *peakMemory) planAll(numbers []sms.MSISDN) {
 		if len(waiting) > 0 {
 			out.Carry = [][]campaign.Call{{{To: waiting}}}
 		}
-		_, _, err := plan.CommitPage(p.Context(), NewToken(), out)
+		_, _, err := plan.CommitPage(p.Context(), script.NewToken(), out)
 		p.ok(err)
 		if page.Number%50 == 0 {
 			p.look()
@@ -157,7 +158,7 @@ func TestACampaignOfOneLeavesLittle(t *testing.T) {
 				})
 				r.ok(err)
 				stream := min(1, len(p.Snapshot.SendingHours))
-				_, _, err = p.CommitPage(t.Context(), NewToken(), campaign.PlannedPage{First: 1, OpenBatchLimits: map[int]int{0: 4, 1: 4},
+				_, _, err = p.CommitPage(t.Context(), script.NewToken(), campaign.PlannedPage{First: 1, OpenBatchLimits: map[int]int{0: 4, 1: 4},
 					Batches: []campaign.PlannedBatch{{Stream: stream, Calls: []int{1}, To: []campaign.Planned{{Row: 1, MSISDN: 254712345678}}}}})
 				r.ok(err)
 				claim := r.claim(id, campaign.BatchName(stream, 0), 0, 0, keyed, long)

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+
+	"github.com/tuma-sms/tuma/internal/script"
 )
 
 // InFlight is the part of a campaign that is at the gateways now.
@@ -33,7 +35,7 @@ func (l *Ledger) Cancel(ctx context.Context, id, by string) (InFlight, error) {
 }
 
 func (l *Ledger) control(ctx context.Context, id, order, by string) (InFlight, error) {
-	out, err := l.run(ctx, controlScript, id, []string{quarantineKey(id), quarantineWorkKey(id)}, scriptArgs(controlArgs{Token: NewToken(), Order: order, By: by})...)
+	out, err := l.run(ctx, controlScript, id, []string{quarantineKey(id), quarantineWorkKey(id)}, script.Args(controlArgs{Token: script.NewToken(), Order: order, By: by})...)
 	if errors.Is(err, ErrNotFound) {
 		return InFlight{}, fmt.Errorf("%s %s: %w", order, id, ErrNotFound)
 	}
@@ -41,12 +43,12 @@ func (l *Ledger) control(ctx context.Context, id, order, by string) (InFlight, e
 		return InFlight{}, err
 	}
 	if len(out) < 3 {
-		return InFlight{}, errAnswer
+		return InFlight{}, script.ErrAnswer
 	}
 	calls, err1 := strconv.Atoi(out[1])
 	recipients, err2 := strconv.Atoi(out[2])
 	if err1 != nil || err2 != nil {
-		return InFlight{}, errAnswer
+		return InFlight{}, script.ErrAnswer
 	}
 	f := InFlight{Calls: calls, Recipients: recipients}
 	switch out[0] {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/tuma-sms/tuma/internal/campaign"
+	"github.com/tuma-sms/tuma/internal/script"
 )
 
 func TestPauseAndResume(t *testing.T) {
@@ -198,7 +199,7 @@ func TestStoppingInTheMiddleOfPlanningEndsItsWatch(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.uploaded("c", campaign.Spec{}, 1, 1)
-	_, _, err := r.startPlan("c", 1).CommitPage(t.Context(), NewToken(), campaign.PlannedPage{First: 1, OpenBatchLimits: map[int]int{0: 1}, Batches: []campaign.PlannedBatch{{Calls: []int{1}, To: run(1, 1)}}})
+	_, _, err := r.startPlan("c", 1).CommitPage(t.Context(), script.NewToken(), campaign.PlannedPage{First: 1, OpenBatchLimits: map[int]int{0: 1}, Batches: []campaign.PlannedBatch{{Calls: []int{1}, To: run(1, 1)}}})
 	r.ok(err)
 	out := r.claim("c", "0.0", 0, 0, keyed, long)
 	_, err = r.Cancel(t.Context(), "c", "me")

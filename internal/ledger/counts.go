@@ -4,6 +4,7 @@ import (
 	"strconv"
 
 	"github.com/tuma-sms/tuma/internal/campaign"
+	"github.com/tuma-sms/tuma/internal/script"
 )
 
 // countFields returns the ledger fields that accountCounts needs for each stream of a campaign with
@@ -21,13 +22,13 @@ func countFields(streams int) []string {
 // accountCounts computes the counts of each account from the fields that countFields names. It
 // returns nil if planning kept no separate counts.
 func accountCounts(names []string, streams int, v []any) []campaign.AccountCounts {
-	if fieldInt(v[0]) != streams {
+	if script.Int(v[0]) != streams {
 		return nil
 	}
-	stopped := fieldString(v[1]) != ""
+	stopped := script.Text(v[1]) != ""
 	out := make([]campaign.AccountCounts, len(names))
 	for a := range streams {
-		n := func(i int) int { return fieldInt(v[2+7*a+i]) }
+		n := func(i int) int { return script.Int(v[2+7*a+i]) }
 		c := &out[a%len(names)]
 		c.Account = names[a%len(names)]
 		ended := n(1) + n(2) + n(3) + n(4) + n(5)

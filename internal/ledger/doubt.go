@@ -4,13 +4,15 @@ import (
 	"context"
 	"strconv"
 	"time"
+
+	"github.com/tuma-sms/tuma/internal/script"
 )
 
 // Doubt ends a claim whose outcome is unknown. If count is set, the answer counts against the call
 // itself. Settled.Count is the number of answers counted so far. Settled.Stale is set if c is no
 // longer the generation's current claim.
 func (l *Ledger) Doubt(ctx context.Context, c *Claim, backOff time.Duration, count bool) (Settled, error) {
-	out, err := l.run(ctx, doubtScript, c.id, nil, scriptArgs(doubtArgs{
+	out, err := l.run(ctx, doubtScript, c.id, nil, script.Args(doubtArgs{
 		Token: c.Token, Batch: c.batch, Call: c.gen.Call, Generation: c.gen.Number, CallSize: c.gen.CallSize,
 		BackOff: backOff, Count: count,
 	})...)
@@ -22,7 +24,7 @@ func (l *Ledger) Doubt(ctx context.Context, c *Claim, backOff time.Duration, cou
 	}
 	n, err := strconv.Atoi(out[1])
 	if err != nil {
-		return Settled{}, errAnswer
+		return Settled{}, script.ErrAnswer
 	}
 	return Settled{Count: n}, nil
 }

@@ -12,6 +12,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/tuma-sms/tuma/internal/campaign"
+	"github.com/tuma-sms/tuma/internal/script"
 )
 
 // driver runs a random sequence of everything that can happen to a campaign. It applies every step
@@ -139,7 +140,7 @@ func (d *driver) planPage() {
 		return // the planner knows that it is finished
 	}
 	if p.Next != d.m.cur || d.m.stop != "" {
-		_, _, err := p.CommitPage(d.ctx, NewToken(), campaign.PlannedPage{Page: p.Next, First: 1, Skipped: []campaign.SkippedRecipient{{Row: 1, Reason: campaign.ReasonDuplicate}}})
+		_, _, err := p.CommitPage(d.ctx, script.NewToken(), campaign.PlannedPage{Page: p.Next, First: 1, Skipped: []campaign.SkippedRecipient{{Row: 1, Reason: campaign.ReasonDuplicate}}})
 		want := ErrMoved
 		if d.m.stop != "" {
 			want = ErrStopped
@@ -151,7 +152,7 @@ func (d *driver) planPage() {
 		return
 	}
 	page := d.fillPage(p)
-	wakes, done, err := p.CommitPage(d.ctx, NewToken(), page)
+	wakes, done, err := p.CommitPage(d.ctx, script.NewToken(), page)
 	d.ok(err)
 	d.m.cur++
 	d.m.threshold.plan(len(page.Skipped), page.Batches, d.named, d.m.planned())

@@ -10,23 +10,10 @@ import (
 	"time"
 
 	"github.com/tuma-sms/tuma/internal/campaign"
+	"github.com/tuma-sms/tuma/internal/script"
 	"github.com/tuma-sms/tuma/internal/test/redistest"
 	"github.com/tuma-sms/tuma/sms"
 )
-
-func TestDurabilityIsReadAsItIsWritten(t *testing.T) {
-	t.Parallel()
-	for text, want := range map[string]Durability{"none": {}, "fsync": {Fsync: true}, "replicas:1": {Replicas: 1}, "replicas:16": {Replicas: 16}} {
-		if got, err := ParseDurability(text); err != nil || got != want || got.String() != text {
-			t.Errorf("%s: parsed as %+v, %v; want the durability it names, with the same text", text, got, err)
-		}
-	}
-	for _, text := range []string{"", "None", "replicas", "replicas:", "replicas:0", "replicas:17", "replicas:-1", "replicas:01", "replicas:+1", "fsync:1"} {
-		if got, err := ParseDurability(text); err == nil || got != (Durability{}) {
-			t.Errorf("%q: parsed as %+v, %v; want an error", text, got, err)
-		}
-	}
-}
 
 // mirrored returns a rig whose Redis has one replica, and whose ledger waits for that replica.
 func mirrored(t *testing.T) (r *rig, replica *redistest.Server) {
@@ -34,7 +21,7 @@ func mirrored(t *testing.T) (r *rig, replica *redistest.Server) {
 	r = newRig(t, redistest.WithConfig("repl-diskless-sync-delay", "0"))
 	host, port, _ := strings.Cut(r.server.Addr(), ":")
 	replica = redistest.Start(t, redistest.WithConfig("replicaof", host+" "+port))
-	r.Ledger = NewDurable(r.rdb, Durability{Replicas: 1})
+	r.Ledger = NewDurable(r.rdb, script.Durability{Replicas: 1})
 	deadline := time.After(20 * time.Second)
 	for r.rdb.Wait(t.Context(), 1, 100*time.Millisecond).Val() != 1 {
 		select {
@@ -70,16 +57,16 @@ func TestAClaimThatNoReplicaHasIsNoLeaveToSend(t *testing.T) {
 	r.ok(err)
 	c, err := r.Claim(t.Context(), ClaimRequest{ID: "c", Batch: "0.0", Gen: work.Open[0], IdempotencyKey: requestID("0.0", work.Open[0], "one"), Login: "one",
 		Lease: time.Hour, OpenBatchLimit: 1})
-	if !errors.Is(err, ErrNotDurable) || c == nil || c.Result == ClaimGranted {
-		t.Fatalf("the claim is %+v, %v; want a claim that is not granted, and ErrNotDurable", c, err)
+	if !errors.Is(err, script.ErrNotDurable) || c == nil || c.Result == ClaimGranted {
+		t.Fatalf("the claim is %+v, %v; want a claim that is not granted, and script.ErrNotDurable", c, err)
 	}
 	if !strings.Contains(err.Error(), "held by 0 of 1") || !strings.Contains(err.Error(), "replicas:1") {
 		t.Errorf("error is %v, want held by 0 of 1, and replicas:1", err)
 	}
 	// After the release it is as if the claim had never been made, even at a gateway without keys.
 	out, err := r.Release(t.Context(), c, 0, false)
-	if !errors.Is(err, ErrNotDurable) || out.Stale {
-		t.Errorf("Release returned %+v, %v; want ErrNotDurable and not stale", out, err)
+	if !errors.Is(err, script.ErrNotDurable) || out.Stale {
+		t.Errorf("Release returned %+v, %v; want script.ErrNotDurable and not stale", out, err)
 	}
 	replica.Cont()
 	again := r.claim("c", "0.0", 0, 0, noKey, long)
@@ -113,8 +100,8 @@ func TestOrdersWaitUntilTheyAreDurable(t *testing.T) {
 			return err
 		},
 	} {
-		if err := order(); !errors.Is(err, ErrNotDurable) {
-			t.Errorf("%s: got %v, want ErrNotDurable", name, err)
+		if err := order(); !errors.Is(err, script.ErrNotDurable) {
+			t.Errorf("%s: got %v, want script.ErrNotDurable", name, err)
 		}
 	}
 	if _, err := r.Pause(t.Context(), "no-such", "me"); !errors.Is(err, ErrNotFound) {
@@ -131,7 +118,7 @@ func TestOrdersWaitUntilTheyAreDurable(t *testing.T) {
 func TestAlwaysSyncedFileNeedsNoQuestion(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, redistest.WithAOF("always"))
-	r.Ledger = NewDurable(r.rdb, Durability{Fsync: true})
+	r.Ledger = NewDurable(r.rdb, script.Durability{Fsync: true})
 	r.sending("c", []int{2, 2})
 	c := r.claim("c", "0.0", 0, 0, noKey, long)
 	if c.Result != ClaimGranted {
@@ -147,7 +134,7 @@ func TestAlwaysSyncedFileNeedsNoQuestion(t *testing.T) {
 // BenchmarkACall measures what a call costs the ledger: its claim and its settle, with eight in
 // flight. Compare the lines of one run with each other, not with another day's.
 func BenchmarkACall(b *testing.B) {
-	durable := func(d Durability) func(*rig) {
+	durable := func(d script.Durability) func(*rig) {
 		return func(r *rig) { r.Ledger = NewDurable(r.rdb, d) }
 	}
 	for name, c := range map[string]struct {
@@ -155,8 +142,8 @@ func BenchmarkACall(b *testing.B) {
 		change func(*rig)
 	}{
 		"none,everysec":       {"everysec", func(*rig) {}},
-		"fsync,always":        {"always", durable(Durability{Fsync: true})},
-		"replicas:1,everysec": {"everysec", durable(Durability{Replicas: 1})},
+		"fsync,always":        {"always", durable(script.Durability{Fsync: true})},
+		"replicas:1,everysec": {"everysec", durable(script.Durability{Replicas: 1})},
 	} {
 		b.Run(name, func(b *testing.B) {
 			r := newRig(b, redistest.WithAOF(c.fsync), redistest.WithConfig("repl-diskless-sync-delay", "0"))
@@ -210,8 +197,8 @@ func TestANextThatNoReplicaHasIsNoLeaveToSend(t *testing.T) {
 	g := r.open("c", "0.0", 1, 0)
 	replica.Stop()
 	next, ok, err := r.SettleAndClaim(t.Context(), c, []campaign.Record{accepted("m")}, 1, r.settleAndClaimRequest(c, g, long))
-	if ok || next == nil || next.Result == ClaimGranted || !errors.Is(err, ErrNotDurable) {
-		t.Fatalf("got %+v, %t, %v; want a claim that is not granted, ok false and ErrNotDurable", next, ok, err)
+	if ok || next == nil || next.Result == ClaimGranted || !errors.Is(err, script.ErrNotDurable) {
+		t.Fatalf("got %+v, %t, %v; want a claim that is not granted, ok false and script.ErrNotDurable", next, ok, err)
 	}
 	replica.Cont()
 	r.settle(c, campaign.SettleAnswer, accepted("m"))

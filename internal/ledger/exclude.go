@@ -12,6 +12,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/tuma-sms/tuma/internal/campaign"
+	"github.com/tuma-sms/tuma/internal/script"
 	"github.com/tuma-sms/tuma/sms"
 )
 
@@ -51,7 +52,7 @@ func (x *Exclusions) In(to []campaign.Planned) (optedOut map[int]string, version
 // versionParts splits a version into its number and its token.
 func versionParts(version string) (n int, token string) {
 	number, token, _ := strings.Cut(version, " ")
-	return fieldInt(number), token
+	return script.Int(number), token
 }
 
 // ReadExclusions reads the opt-outs that a campaign has received since x was last read. If Redis
@@ -101,12 +102,12 @@ func (l *Ledger) readExclusions(ctx context.Context, id string, from, to int, to
 			return false, fmt.Errorf("read opt-outs of %s: %w", id, err)
 		}
 		for i, v := range got {
-			parts := strings.SplitN(fieldString(v), "\n", 3)
+			parts := strings.SplitN(script.Text(v), "\n", 3)
 			if at == from && i == 0 && token != "" && parts[0] != token {
 				return false, nil
 			}
 			if len(parts) < 3 {
-				return false, unreadable(id, fields[i], fieldString(v), campaign.ErrRecord)
+				return false, unreadable(id, fields[i], script.Text(v), campaign.ErrRecord)
 			}
 			if parts[2] == wholeList {
 				if !slices.Contains(*lists, parts[1]) {
@@ -117,7 +118,7 @@ func (l *Ledger) readExclusions(ctx context.Context, id string, from, to int, to
 			for word := range strings.FieldsSeq(parts[2]) {
 				m, err := strconv.ParseUint(word, 10, 64)
 				if err != nil {
-					return false, unreadable(id, fields[i], fieldString(v), campaign.ErrRecord)
+					return false, unreadable(id, fields[i], script.Text(v), campaign.ErrRecord)
 				}
 				numbers[sms.MSISDN(m)] = parts[1]
 			}
@@ -142,7 +143,7 @@ func (l *Ledger) Exclude(ctx context.Context, id, list string, numbers []sms.MSI
 		}
 		text = string(b)
 	}
-	out, err := l.run(ctx, excludeScript, id, nil, scriptArgs(excludeArgs{Token: NewToken(), List: list, Numbers: text})...)
+	out, err := l.run(ctx, excludeScript, id, nil, script.Args(excludeArgs{Token: script.NewToken(), List: list, Numbers: text})...)
 	if errors.Is(err, ErrNotFound) || err == nil && out[0] == "over" {
 		return InFlight{}, nil
 	}
@@ -150,9 +151,9 @@ func (l *Ledger) Exclude(ctx context.Context, id, list string, numbers []sms.MSI
 		return InFlight{}, err
 	}
 	if len(out) < 3 {
-		return InFlight{}, errAnswer
+		return InFlight{}, script.ErrAnswer
 	}
-	return InFlight{Calls: fieldInt(out[1]), Recipients: fieldInt(out[2])}, nil
+	return InFlight{Calls: script.Int(out[1]), Recipients: script.Int(out[2])}, nil
 }
 
 // excludeArgs are the arguments of exclude.lua.

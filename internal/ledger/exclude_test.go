@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/tuma-sms/tuma/internal/campaign"
+	"github.com/tuma-sms/tuma/internal/script"
 	"github.com/tuma-sms/tuma/sms"
 )
 
@@ -54,7 +55,7 @@ func TestWhoOptsOutIsNotClaimedAnyMore(t *testing.T) {
 		if len(optedOut) != 1 || optedOut[1] != "ACME" || lists != nil {
 			t.Fatalf("%s: opted out are %v, on whole lists %v; want index 1 on ACME, and no whole list", name, optedOut, lists)
 		}
-		out, err := r.Narrow(t.Context(), "c", NewToken(), "0.0", g, optedOut, 1000)
+		out, err := r.Narrow(t.Context(), "c", script.NewToken(), "0.0", g, optedOut, 1000)
 		if err != nil || out.Stale {
 			t.Fatalf("%s: Narrow returned %+v, %v; want not stale", name, out, err)
 		}
@@ -93,13 +94,13 @@ func TestACampaignWhoseLastOnesOptOutIsDone(t *testing.T) {
 	for _, b := range []string{"0.0", "0.1"} {
 		g := r.open("c", b, 0, 0)
 		optedOut, _, _ := x.In(g.To)
-		token := NewToken()
+		token := script.NewToken()
 		out, err := r.Narrow(t.Context(), "c", token, b, g, optedOut, 1000)
 		r.ok(err)
 		if again, err := r.Narrow(t.Context(), "c", token, b, g, optedOut, 1000); err != nil || again.Stale || !slices.Equal(again.Wakes, out.Wakes) {
 			t.Errorf("the repeated Narrow returned %+v, %v; want %+v", again, err, out)
 		}
-		if other, err := r.Narrow(t.Context(), "c", NewToken(), b, g, optedOut, 1000); err != nil || !other.Stale {
+		if other, err := r.Narrow(t.Context(), "c", script.NewToken(), b, g, optedOut, 1000); err != nil || !other.Stale {
 			t.Errorf("Narrow with another token returned %+v, %v; want stale", other, err)
 		}
 	}
@@ -119,14 +120,14 @@ func TestDoubtGoesOnWithWhoHasOptedOut(t *testing.T) {
 	_, err := r.Doubt(t.Context(), c, 0, false)
 	r.ok(err)
 	r.exclude("c", 1)
-	if out, err := r.Narrow(t.Context(), "c", NewToken(), "0.0", g, map[int]string{0: "*"}, 1000); err != nil || !out.Stale {
+	if out, err := r.Narrow(t.Context(), "c", script.NewToken(), "0.0", g, map[int]string{0: "*"}, 1000); err != nil || !out.Stale {
 		t.Errorf("narrowing a doubtful generation returned %+v, %v; want stale", out, err)
 	}
 	again := r.excluding("c", "0.0", g, &x)
 	if again.Result != ClaimGranted || again.IdempotencyKey != c.IdempotencyKey || !again.Doubt {
 		t.Errorf("the doubtful generation got %s under %s, doubt %t; want the same request again", again.Result, again.IdempotencyKey, again.Doubt)
 	}
-	if out, err := r.Narrow(t.Context(), "c", NewToken(), "0.0", g, map[int]string{0: "*"}, 1000); err != nil || !out.Stale {
+	if out, err := r.Narrow(t.Context(), "c", script.NewToken(), "0.0", g, map[int]string{0: "*"}, 1000); err != nil || !out.Stale {
 		t.Errorf("narrowing a generation in flight returned %+v, %v; want stale", out, err)
 	}
 	r.settle(again, campaign.SettleAnswer, accepted("m1"), accepted("m2"))
@@ -156,7 +157,7 @@ func TestRetriesLeaveOutWhoHasOptedOut(t *testing.T) {
 	for _, b := range []string{"0.0", "0.1"} {
 		g := r.open("c", b, 0, 1)
 		optedOut, _, _ := x.In(g.To)
-		_, err := r.Narrow(t.Context(), "c", NewToken(), b, g, optedOut, 1000)
+		_, err := r.Narrow(t.Context(), "c", script.NewToken(), b, g, optedOut, 1000)
 		r.ok(err)
 	}
 	r.expect("c", "rejected unknown skipped unknown")
@@ -175,7 +176,7 @@ func TestALateWordOnWhoWasExcludedCounts(t *testing.T) {
 	c := r.claim("c", "0.0", 0, 0, keyed, long)
 	r.ok(r.rdb.RestoreReplace(t.Context(), ledgerKey("c"), 0, before).Err()) // Redis loses the claim
 	r.exclude("c", 1, 2, 3)
-	out, err := r.Narrow(t.Context(), "c", NewToken(), "0.0", r.open("c", "0.0", 0, 0), map[int]string{0: "*", 1: "*", 2: "*"}, 1000)
+	out, err := r.Narrow(t.Context(), "c", script.NewToken(), "0.0", r.open("c", "0.0", 0, 0), map[int]string{0: "*", 1: "*", 2: "*"}, 1000)
 	if err != nil || !out.Done {
 		t.Fatalf("Narrow returned %+v, %v; want done", out, err)
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/tuma-sms/tuma/internal/campaign"
+	"github.com/tuma-sms/tuma/internal/script"
 )
 
 // canary plans a campaign whose first batch, with calls of the sizes in first, is its canary. A
@@ -133,7 +134,7 @@ func TestACanaryIsAllThereIs(t *testing.T) {
 				page.Skipped = append(page.Skipped, campaign.SkippedRecipient{Row: n + i + 1, Reason: campaign.ReasonDuplicate})
 			}
 			r.enqueue("c", campaign.Spec{Canary: 3}, n+tt.leftOut)
-			_, done, err := r.startPlan("c", 1).CommitPage(t.Context(), NewToken(), page)
+			_, done, err := r.startPlan("c", 1).CommitPage(t.Context(), script.NewToken(), page)
 			r.ok(err)
 			if n > 0 {
 				if s := r.summary("c"); s.Canary != n {
@@ -154,7 +155,7 @@ func TestACanaryIsCountedOverTheCampaign(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.enqueue("c", campaign.Spec{Canary: 4, MaxRejected: 25}, 10)
-	_, _, err := r.startPlan("c", 2).CommitPage(t.Context(), NewToken(), campaign.PlannedPage{First: 1, OpenBatchLimits: map[int]int{0: 9, 1: 9}, Batches: []campaign.PlannedBatch{
+	_, _, err := r.startPlan("c", 2).CommitPage(t.Context(), script.NewToken(), campaign.PlannedPage{First: 1, OpenBatchLimits: map[int]int{0: 9, 1: 9}, Batches: []campaign.PlannedBatch{
 		{Stream: 0, Calls: []int{3}, To: run(1, 3)}, {Stream: 1, Calls: []int{1}, To: run(4, 1)},
 		{Stream: 0, Calls: []int{3}, To: run(5, 3)}, {Stream: 1, Calls: []int{3}, To: run(8, 3)}}})
 	r.ok(err)
@@ -170,7 +171,7 @@ func TestACanaryIsCountedOverTheCampaign(t *testing.T) {
 		r.ok(err)
 		f, _, err := r.Snapshot(t.Context(), "c")
 		r.ok(err)
-		out, err := r.Move(t.Context(), "c", NewToken(), m, f, 9, func(campaign.Planned, string) int { return 1 })
+		out, err := r.Move(t.Context(), "c", script.NewToken(), m, f, 9, func(campaign.Planned, string) int { return 1 })
 		r.ok(err)
 		to := out.Wakes[0].Batch
 		c := r.tryClaim("c", to, r.open("c", to, 0, 0), keyed, long)
@@ -283,7 +284,7 @@ func TestACanaryDoesNotWaitForWhoHasOptedOut(t *testing.T) {
 	r.canary("c", campaign.Spec{}, []int{2, 1}, 3)
 	leave := func(call int, optedOut map[int]string) Settled {
 		t.Helper()
-		out, err := r.Narrow(t.Context(), "c", NewToken(), "0.0", r.open("c", "0.0", call, 0), optedOut, 1000)
+		out, err := r.Narrow(t.Context(), "c", script.NewToken(), "0.0", r.open("c", "0.0", call, 0), optedOut, 1000)
 		r.ok(err)
 		return out
 	}

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/tuma-sms/tuma/internal/script"
 )
 
 // The sweeper reads the index of open campaigns; lists show the index of all campaigns. Neither is
@@ -21,13 +23,13 @@ const unindexAfter = time.Minute
 
 // index enters a campaign in both indexes, with the current time.
 func (l *Ledger) index(ctx context.Context, id string) error {
-	out, err := l.evalStrings(ctx, indexScript, []string{openIndex}, scriptArgs(indexArgs{ID: id})...)
+	out, err := l.scripts.Run(ctx, indexScript, []string{openIndex}, script.Args(indexArgs{ID: id})...)
 	if err != nil {
 		return fmt.Errorf("index %s: %w", id, err)
 	}
 	at, err := strconv.ParseFloat(out[0], 64)
 	if err != nil {
-		return fmt.Errorf("index %s: %w", id, errAnswer)
+		return fmt.Errorf("index %s: %w", id, script.ErrAnswer)
 	}
 	if err := l.rdb.ZAddNX(ctx, campaignIndex, redis.Z{Score: at, Member: id}).Err(); err != nil {
 		return fmt.Errorf("index %s: %w", id, err)
@@ -81,7 +83,7 @@ func (l *Ledger) OpenCampaigns(ctx context.Context) ([]IndexEntry, error) {
 // index. It keeps an entry that was written again since e was read, or that was written in the last
 // minute.
 func (l *Ledger) RemoveFromOpenIndex(ctx context.Context, e IndexEntry) error {
-	_, err := l.evalStrings(ctx, unindexScript, []string{openIndex}, scriptArgs(unindexArgs{ID: e.ID, ReadScore: scoreText(e.score), MinAge: unindexAfter})...)
+	_, err := l.scripts.Run(ctx, unindexScript, []string{openIndex}, script.Args(unindexArgs{ID: e.ID, ReadScore: scoreText(e.score), MinAge: unindexAfter})...)
 	if err != nil {
 		return fmt.Errorf("remove %s from the open index: %w", e.ID, err)
 	}
@@ -128,7 +130,7 @@ func (l *Ledger) IndexedBefore(ctx context.Context, before time.Time) ([]string,
 func (l *Ledger) Purge(ctx context.Context, id string, before time.Time) (bool, error) {
 	const tombstone = 365 * 24 * time.Hour
 	out, err := l.run(ctx, purgeScript, id, []string{specKey(id), tombstoneKey(id), quarantineKey(id), quarantineWorkKey(id)},
-		scriptArgs(purgeArgs{EndedBefore: before, TombstoneLife: int(tombstone.Seconds())})...)
+		script.Args(purgeArgs{EndedBefore: before, TombstoneLife: int(tombstone.Seconds())})...)
 	if err != nil && !errors.Is(err, ErrNotFound) {
 		return false, err
 	}
@@ -138,7 +140,7 @@ func (l *Ledger) Purge(ctx context.Context, id string, before time.Time) (bool, 
 	score, err := l.rdb.ZScore(ctx, openIndex, id).Result()
 	if err == nil {
 		// An upload under this id may be about to commit, so unindex.lua keeps a recent entry.
-		out, err = l.evalStrings(ctx, unindexScript, []string{openIndex}, scriptArgs(unindexArgs{ID: id, ReadScore: scoreText(score), MinAge: stagingLife})...)
+		out, err = l.scripts.Run(ctx, unindexScript, []string{openIndex}, script.Args(unindexArgs{ID: id, ReadScore: scoreText(score), MinAge: stagingLife})...)
 		if err != nil {
 			return true, fmt.Errorf("purge %s: %w", id, err)
 		}

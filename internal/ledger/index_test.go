@@ -9,6 +9,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/tuma-sms/tuma/internal/campaign"
+	"github.com/tuma-sms/tuma/internal/script"
 )
 
 func (r *rig) indexed(id string) (IndexEntry, bool) {
@@ -112,7 +113,7 @@ func TestPurgeKeepsWhatIsNotOver(t *testing.T) {
 	r.sending("young", []int{1})
 	r.settle(r.claim("young", "0.0", 0, 0, keyed, long), campaign.SettleAnswer, accepted("m"))
 	r.ended("retried", campaign.Spec{})
-	_, err := r.run(t.Context(), retryOpenScript, "retried", nil, scriptArgs(retryOpenArgs{Token: "op", Unknown: true, Rejected: true})...)
+	_, err := r.run(t.Context(), retryOpenScript, "retried", nil, script.Args(retryOpenArgs{Token: "op", Unknown: true, Rejected: true})...)
 	r.ok(err)
 	for id, before := range map[string]time.Time{"sending": hour, "young": time.Now().Add(-time.Hour), "retried": hour} {
 		state := r.state(id)
@@ -129,7 +130,7 @@ func TestPurgeLeavesATombstone(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	first := r.enqueue("c", campaign.Spec{}, 1)
-	_, _, err := r.startPlan("c", 1).CommitPage(t.Context(), NewToken(), campaign.PlannedPage{First: 1, OpenBatchLimits: map[int]int{0: 1}, Batches: []campaign.PlannedBatch{{Calls: []int{1}, To: run(1, 1)}}})
+	_, _, err := r.startPlan("c", 1).CommitPage(t.Context(), script.NewToken(), campaign.PlannedPage{First: 1, OpenBatchLimits: map[int]int{0: 1}, Batches: []campaign.PlannedBatch{{Calls: []int{1}, To: run(1, 1)}}})
 	r.ok(err)
 	c := r.claim("c", "0.0", 0, 0, keyed, long)
 	r.settle(c, campaign.SettleAnswer, accepted("m"))
@@ -309,10 +310,10 @@ func TestPlanningIsWatched(t *testing.T) {
 	p := r.startPlan("c", 1)
 	looks("begun", planWatch)
 	r.ok(r.Watch(t.Context(), "c", PlanWork, time.Now()))
-	_, _, err := p.CommitPage(t.Context(), NewToken(), campaign.PlannedPage{First: 1, Carry: carried(run(1, 1))})
+	_, _, err := p.CommitPage(t.Context(), script.NewToken(), campaign.PlannedPage{First: 1, Carry: carried(run(1, 1))})
 	r.ok(err)
 	looks("one page planned", planWatch)
-	_, _, err = p.CommitPage(t.Context(), NewToken(), campaign.PlannedPage{Page: 1, First: 2, OpenBatchLimits: map[int]int{0: 1}, Batches: []campaign.PlannedBatch{{Calls: []int{2}, To: run(1, 2)}}})
+	_, _, err = p.CommitPage(t.Context(), script.NewToken(), campaign.PlannedPage{Page: 1, First: 2, OpenBatchLimits: map[int]int{0: 1}, Batches: []campaign.PlannedBatch{{Calls: []int{2}, To: run(1, 2)}}})
 	r.ok(err)
 	if due, err := r.DueBatches(t.Context(), "c", time.Now().Add(time.Hour)); err != nil || !slices.Equal(due, []Wake{{"0.0", 1}}) {
 		t.Errorf("after planning, due are %v, %v; want batch 0.0 with wake 1", due, err)

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/tuma-sms/tuma/internal/campaign"
+	"github.com/tuma-sms/tuma/internal/script"
 )
 
 // lateResult carries "accepted" for recipients that are not in the generation's batch any more.
@@ -43,7 +44,7 @@ func (l *Ledger) applyElsewhere(ctx context.Context, c *Claim, records []campaig
 			return w, fmt.Errorf("apply late result of %s of %s: %w", w.origin, c.id, err)
 		}
 		w.uuid = "-"
-		if f := strings.Fields(fieldString(record[0])); len(f) >= 14 {
+		if f := strings.Fields(script.Text(record[0])); len(f) >= 14 {
 			w.uuid = f[9]
 		} else if len(f) > 1 && f[0] == "t" {
 			w.uuid = f[1]
@@ -78,7 +79,7 @@ func (l *Ledger) applyAt(ctx context.Context, w *lateResult, name string) error 
 		if len(positions) == 0 {
 			continue
 		}
-		out, err := l.run(ctx, settleScript, w.claim.id, nil, scriptArgs(settleArgs{
+		out, err := l.run(ctx, settleScript, w.claim.id, nil, script.Args(settleArgs{
 			Token: w.claim.Token, Batch: name, Call: k, Generation: 0, CallSize: b.Calls[k],
 			Positions: string(positions), Records: blob, Reason: campaign.SettleAnswer, OpenBatchLimit: w.claim.openBatchLimit, Segments: w.segments,
 			Lookups: -1, Origin: w.origin, OriginKey: w.uuid,

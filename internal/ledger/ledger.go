@@ -9,16 +9,14 @@ package ledger
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"regexp"
-	"sync/atomic"
 
 	"github.com/redis/go-redis/v9"
 
 	"github.com/tuma-sms/tuma/internal/campaign"
+	"github.com/tuma-sms/tuma/internal/script"
 )
 
 // Errors that callers distinguish with errors.Is.
@@ -39,42 +37,31 @@ var (
 
 // Ledger reads and writes the campaigns in one Redis.
 type Ledger struct {
-	rdb redis.UniversalClient
-	// noFlags: the server does not understand the flags line of a script.
-	noFlags atomic.Bool
-	// durability is what binding scripts wait for. noWaitAOF: the server has no WAITAOF command.
-	durability Durability
-	noWaitAOF  atomic.Bool
+	rdb     redis.UniversalClient
+	scripts *script.Runner
 	// drawNumber returns random numbers, used to name batches that recipients move to.
 	drawNumber func() uint64
 	// thresholdSample and thresholdSpan are ThresholdSample and ThresholdSpan; some tests change
 	// them.
 	thresholdSample, thresholdSpan int
 	// batcher collects the requests for settle_and_claim.lua.
-	batcher batcher
+	batcher *script.Batcher[sharedRequest]
 }
 
 // New returns a ledger on a Redis client. The caller remains responsible for closing the client.
-func New(rdb redis.UniversalClient) *Ledger { return NewDurable(rdb, Durability{}) }
+func New(rdb redis.UniversalClient) *Ledger { return NewDurable(rdb, script.Durability{}) }
 
 // NewDurable is New for a ledger with the durability d. Its claims, settles and operators' orders
-// return only when they are durable. One that is not durable in time returns ErrNotDurable.
-func NewDurable(rdb redis.UniversalClient, d Durability) *Ledger {
-	return &Ledger{rdb: rdb, durability: d, drawNumber: randomNumber, thresholdSample: campaign.ThresholdSample, thresholdSpan: campaign.ThresholdSpan}
+// return only when they are durable. One that is not durable in time returns script.ErrNotDurable.
+func NewDurable(rdb redis.UniversalClient, d script.Durability) *Ledger {
+	scripts := script.NewRunner(rdb, d)
+	return &Ledger{rdb: rdb, scripts: scripts, batcher: newBatcher(scripts), drawNumber: randomNumber, thresholdSample: campaign.ThresholdSample, thresholdSpan: campaign.ThresholdSpan}
 }
 
 var idPattern = regexp.MustCompile(`^[A-Za-z0-9._:-]{1,128}$`)
 
 // ValidID reports whether id is a valid campaign id: 1 to 128 of A-Z a-z 0-9 . _ : -
 func ValidID(id string) bool { return idPattern.MatchString(id) }
-
-// NewToken returns 72 random bits as 12 characters. A script recognises a repeated request by its
-// token.
-func NewToken() string {
-	var b [9]byte
-	_, _ = rand.Read(b[:]) // never fails: crypto/rand ends the program instead
-	return base64.RawURLEncoding.EncodeToString(b[:])
-}
 
 // errorFor returns the error that the first word of a script's answer stands for, or nil.
 func errorFor(word string) error {
@@ -87,25 +74,25 @@ func errorFor(word string) error {
 	return nil
 }
 
-// run runs a script on a campaign and returns its answer as text. With ErrNotDurable it also
+// run runs a script on a campaign and returns its answer as text. With script.ErrNotDurable it also
 // returns the answer.
-func (l *Ledger) run(ctx context.Context, s *script, id string, keys []string, args ...any) ([]string, error) {
+func (l *Ledger) run(ctx context.Context, s *script.Script, id string, keys []string, args ...any) ([]string, error) {
 	all := append([]string{ledgerKey(id), openKey(id)}, keys...)
-	out, err := l.evalStrings(ctx, s, all, args...)
+	out, err := l.scripts.Run(ctx, s, all, args...)
 	return checkAnswer(s, id, args, out, err)
 }
 
 // checkAnswer returns the answer of a campaign's script, or the error that the answer stands for.
-func checkAnswer(s *script, id string, args []any, out []string, err error) ([]string, error) {
-	err = scriptFault(id, s.name, args, err)
+func checkAnswer(s *script.Script, id string, args []any, out []string, err error) ([]string, error) {
+	err = scriptFault(id, s.Name(), args, err)
 	if len(out) > 0 {
-		// "missing" and "newer" take precedence over ErrNotDurable.
+		// "missing" and "newer" take precedence over script.ErrNotDurable.
 		if v := errorFor(out[0]); v != nil {
 			err = v
 		}
 	}
 	if err != nil {
-		return out, fmt.Errorf("%s %s: %w", s.name, id, err)
+		return out, fmt.Errorf("%s %s: %w", s.Name(), id, err)
 	}
 	return out, nil
 }

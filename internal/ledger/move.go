@@ -13,6 +13,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/tuma-sms/tuma/internal/campaign"
+	"github.com/tuma-sms/tuma/internal/script"
 )
 
 // Movable is the list of recipients of a batch that may be sent through another account: they have
@@ -91,7 +92,7 @@ func (l *Ledger) onceUnknown(ctx context.Context, id, batch string, g *Generatio
 	}
 	records, err := callRecords(got[0], g.CallSize)
 	if err != nil {
-		return nil, unreadable(id, "r"+batch+"."+strconv.Itoa(g.Call), fieldString(got[0]), err)
+		return nil, unreadable(id, "r"+batch+"."+strconv.Itoa(g.Call), script.Text(got[0]), err)
 	}
 	once := map[uint16]bool{}
 	for i := range g.To {
@@ -134,7 +135,7 @@ func (l *Ledger) Move(ctx context.Context, id, token string, m *Movable, f campa
 			count++
 		}
 		if len(positions) > 0 {
-			gens = append(gens, scriptArgs(movedGenerationArgs{
+			gens = append(gens, script.Args(movedGenerationArgs{
 				Call: g.gen.Call, Generation: g.gen.Number, Revision: g.gen.Revision, CallSize: g.gen.CallSize, Positions: positions,
 			})...)
 			parts++
@@ -143,13 +144,13 @@ func (l *Ledger) Move(ctx context.Context, id, token string, m *Movable, f campa
 	if count == 0 {
 		return Moved{}, nil
 	}
-	args := append(scriptArgs(moveArgs{Token: token, Batch: m.Batch, OpenBatchLimit: openBatchLimit, Generations: parts}), gens...)
+	args := append(script.Args(moveArgs{Token: token, Batch: m.Batch, OpenBatchLimit: openBatchLimit, Generations: parts}), gens...)
 	for a, list := range going {
 		stream := f.SameHoursFor(m.Been[0], a)
 		for len(list) > 0 {
 			b, n := f.Accounts[a].Fill(stream, list)
 			batch, bodies := batchRecords(b)
-			args = append(args, scriptArgs(newBatchArgs{Name: l.movedName(stream), Calls: len(b.Calls), Recipients: len(b.To), Record: batch, Bodies: bodies})...)
+			args = append(args, script.Args(newBatchArgs{Name: l.movedName(stream), Calls: len(b.Calls), Recipients: len(b.To), Record: batch, Bodies: bodies})...)
 			list = list[n:]
 		}
 	}
@@ -255,7 +256,7 @@ func (l *Ledger) movedTo(ctx context.Context, id, name string) ([]string, error)
 	if err != nil {
 		return nil, fmt.Errorf("read moves from batch %s of %s: %w", name, id, err)
 	}
-	return strings.Fields(fieldString(got[0])), nil
+	return strings.Fields(script.Text(got[0])), nil
 }
 
 // batch reads one batch. It returns ErrNotFound if there is no such batch.
@@ -296,7 +297,7 @@ func (l *Ledger) Waiting(ctx context.Context, id string, streams int) (*Waiting,
 	}
 	w := &Waiting{Open: slices.DeleteFunc(open.Val(), func(s string) bool { return s == PlanWork })}
 	for a := range streams {
-		w.Next, w.Planned = append(w.Next, fieldInt(counts.Val()[2*a])), append(w.Planned, fieldInt(counts.Val()[2*a+1]))
+		w.Next, w.Planned = append(w.Next, script.Int(counts.Val()[2*a])), append(w.Planned, script.Int(counts.Val()[2*a+1]))
 	}
 	return w, nil
 }

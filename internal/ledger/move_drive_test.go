@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/tuma-sms/tuma/internal/campaign"
+	"github.com/tuma-sms/tuma/internal/script"
 )
 
 func claimUUID(c *Claim) string {
@@ -90,7 +91,7 @@ func (d *driver) moveNow(m *Movable) {
 			}
 		}
 	}
-	out, err := d.l.Move(d.ctx, d.id, NewToken(), m, testSnapshot, openBatchLimit, func(p campaign.Planned, body string) int {
+	out, err := d.l.Move(d.ctx, d.id, script.NewToken(), m, testSnapshot, openBatchLimit, func(p campaign.Planned, body string) int {
 		if body != d.m.body(p.Row) {
 			d.rt.Fatalf("row %d would move with the body %q, want its own body", p.Row, body)
 		}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/tuma-sms/tuma/internal/campaign"
+	"github.com/tuma-sms/tuma/internal/script"
 )
 
 // routed plans n recipients in calls of three for account a0. The campaign also has account a1,
@@ -18,7 +19,7 @@ func (r *rig) routed(id string, n int, calls ...int) campaign.PlanSnapshot {
 		{Name: "a2", MaxRecipients: 500, BatchSize: 500}}, Routes: []campaign.Route{{Match: "254", Via: []string{"a0", "a1", "a2"}}}}
 	p, err := r.StartPlan(r.Context(), id, func(campaign.Spec) (campaign.PlanSnapshot, error) { return f, nil })
 	r.ok(err)
-	_, _, err = p.CommitPage(r.Context(), NewToken(), campaign.PlannedPage{First: 1, OpenBatchLimits: map[int]int{0: 1000},
+	_, _, err = p.CommitPage(r.Context(), script.NewToken(), campaign.PlannedPage{First: 1, OpenBatchLimits: map[int]int{0: 1000},
 		Batches: []campaign.PlannedBatch{{Calls: calls, To: run(1, n)}}})
 	r.ok(err)
 	return f
@@ -38,7 +39,7 @@ func (r *rig) movable(id, batch string) *Movable {
 func (r *rig) move(id, batch string, f campaign.PlanSnapshot, to int) []string {
 	r.Helper()
 	m := r.movable(id, batch)
-	out, err := r.Move(r.Context(), id, NewToken(), m, f, 1000, func(campaign.Planned, string) int { return to })
+	out, err := r.Move(r.Context(), id, script.NewToken(), m, f, 1000, func(campaign.Planned, string) int { return to })
 	r.ok(err)
 	if out.Count != len(m.To) {
 		r.Fatalf("%d recipients moved, want %d", out.Count, len(m.To))
@@ -137,7 +138,7 @@ func TestAMoveOfWhatHasChangedMovesNothing(t *testing.T) {
 			m := r.movable("c", "0.0")
 			change(r)
 			before := r.state("c")
-			out, err := r.Move(t.Context(), "c", NewToken(), m, f, 1000, func(campaign.Planned, string) int { return 1 })
+			out, err := r.Move(t.Context(), "c", script.NewToken(), m, f, 1000, func(campaign.Planned, string) int { return 1 })
 			if err != nil || out.Count != 0 || r.state("c") != before {
 				t.Errorf("Move returned %+v, %v; want nothing moved, and no change", out, err)
 			}
@@ -238,7 +239,7 @@ func TestAPlannerThatTakesOverCountsWhoHasMovedOnce(t *testing.T) {
 	r := newRig(t)
 	r.enqueue("c", campaign.Spec{}, 2*campaign.MaxPageRows)
 	p := r.startPlan("c", 2)
-	_, _, err := p.CommitPage(t.Context(), NewToken(), campaign.PlannedPage{First: 1, OpenBatchLimits: map[int]int{0: 1},
+	_, _, err := p.CommitPage(t.Context(), script.NewToken(), campaign.PlannedPage{First: 1, OpenBatchLimits: map[int]int{0: 1},
 		Batches: []campaign.PlannedBatch{{Calls: []int{500}, To: run(1, 500)}, {Calls: []int{500}, To: run(501, 500)}}})
 	r.ok(err)
 	r.move("c", "0.0", p.Snapshot, 1)
@@ -257,7 +258,7 @@ func TestAPlannerThatTakesOverCountsWhoHasMovedOnce(t *testing.T) {
 			t.Fatalf("row %d is planned %d times, want once", row, n)
 		}
 	}
-	_, _, err = p.CommitPage(t.Context(), NewToken(), campaign.PlannedPage{Page: 1, First: 1001, OpenBatchLimits: map[int]int{0: 1}, Batches: []campaign.PlannedBatch{
+	_, _, err = p.CommitPage(t.Context(), script.NewToken(), campaign.PlannedPage{Page: 1, First: 1001, OpenBatchLimits: map[int]int{0: 1}, Batches: []campaign.PlannedBatch{
 		{Calls: []int{500}, To: run(1001, 500)}, {Stream: 1, Calls: []int{500}, To: run(1501, 500)}}})
 	r.ok(err)
 	r.sound("c")
@@ -274,7 +275,7 @@ func TestMovedValuesStaySmall(t *testing.T) {
 	f := campaign.PlanSnapshot{Accounts: []campaign.SnapshotAccount{{Name: "a0", MaxRecipients: 500, BatchSize: 500}, {Name: "a1", MaxRecipients: 1, BatchSize: 1}}}
 	p, err := r.StartPlan(t.Context(), "c", func(campaign.Spec) (campaign.PlanSnapshot, error) { return f, nil })
 	r.ok(err)
-	_, _, err = p.CommitPage(t.Context(), NewToken(), campaign.PlannedPage{First: 1, OpenBatchLimits: map[int]int{0: 1}, Batches: []campaign.PlannedBatch{{Calls: []int{500}, To: run(1, 500)}}})
+	_, _, err = p.CommitPage(t.Context(), script.NewToken(), campaign.PlannedPage{First: 1, OpenBatchLimits: map[int]int{0: 1}, Batches: []campaign.PlannedBatch{{Calls: []int{500}, To: run(1, 500)}}})
 	r.ok(err)
 	if names := r.move("c", "0.0", f, 1); len(names) != 500 {
 		t.Errorf("%d new batches, want 500", len(names))
@@ -297,7 +298,7 @@ func TestAMoveKeepsToTheSendingHours(t *testing.T) {
 		SendingHours: []campaign.CountryHours{{Country: "KE", Hours: "08:00-18:00"}}}
 	p, err := r.StartPlan(t.Context(), "c", func(campaign.Spec) (campaign.PlanSnapshot, error) { return f, nil })
 	r.ok(err)
-	_, _, err = p.CommitPage(t.Context(), NewToken(), campaign.PlannedPage{First: 1, OpenBatchLimits: map[int]int{2: 9}, Batches: []campaign.PlannedBatch{{Stream: 2, Calls: []int{3}, To: run(1, 3)}}})
+	_, _, err = p.CommitPage(t.Context(), script.NewToken(), campaign.PlannedPage{First: 1, OpenBatchLimits: map[int]int{2: 9}, Batches: []campaign.PlannedBatch{{Stream: 2, Calls: []int{3}, To: run(1, 3)}}})
 	r.ok(err)
 	for _, name := range r.move("c", "2.0", f, 1) {
 		t.Error("no error for a stream outside the snapshot: ", name)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"github.com/tuma-sms/tuma/internal/campaign"
+	"github.com/tuma-sms/tuma/internal/script"
 )
 
 // ErrCanary means that a change has to wait until the campaign's canary has ended.
@@ -26,7 +27,7 @@ func (l *Ledger) Narrow(ctx context.Context, id, token, batch string, g *Generat
 		positions = binary.BigEndian.AppendUint16(positions, g.position(i))
 		blob = appendRecord(blob, campaign.Record{Status: campaign.Skipped, Generation: g.Number, Reason: campaign.ReasonOptedOut, Code: campaign.ListCode(list)})
 	}
-	out, err := l.run(ctx, narrowScript, id, nil, scriptArgs(narrowArgs{
+	out, err := l.run(ctx, narrowScript, id, nil, script.Args(narrowArgs{
 		Token: token, Batch: batch, Call: g.Call, Generation: g.Number, Revision: g.Revision, CallSize: g.CallSize,
 		OpenBatchLimit: openBatchLimit, Positions: positions, Records: blob,
 	})...)

@@ -13,6 +13,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/tuma-sms/tuma/internal/campaign"
+	"github.com/tuma-sms/tuma/internal/script"
 	"github.com/tuma-sms/tuma/sms"
 )
 
@@ -103,7 +104,7 @@ func optOutValue(origin int, at time.Time) int64 {
 const OptOutChunk = 1000
 
 var (
-	optOutAddScript    = binding(alwaysAllowed(plainScript("optout_add"), mustSource("optout_add")))
+	optOutAddScript    = binding(script.NewAlwaysAllowed("optout_add", mustSource("optout_add")))
 	optOutRemoveScript = binding(plainScript("optout_remove"))
 	optOutOriginScript = plainScript("optout_origin")
 	optOutCopyScript   = plainScript("optout_copy")
@@ -134,25 +135,25 @@ func (l *Ledger) AddOptOuts(ctx context.Context, list string, entries []OptOut, 
 	}
 	for at := 0; at == 0 || at < len(entries); at += OptOutChunk {
 		part := entries[at:min(at+OptOutChunk, len(entries))]
-		keys, args := []string{optOutMeta}, scriptArgs(changeArgs{Token: NewToken(), List: list})
+		keys, args := []string{optOutMeta}, script.Args(changeArgs{Token: script.NewToken(), List: list})
 		for _, e := range part {
 			key, field := optOutPlace(list, e.MSISDN)
 			keys, args = append(keys, key), append(args, field, optOutValue(origins[e.Origin], e.At))
 		}
-		script := optOutLoadScript
+		run := optOutLoadScript
 		if last && at+len(part) == len(entries) {
-			script = optOutAddScript
+			run = optOutAddScript
 		}
-		out, err := l.evalStrings(ctx, script, keys, args...)
+		out, err := l.scripts.Run(ctx, run, keys, args...)
 		if err != nil {
 			return added, fmt.Errorf("add opt-outs: %w", err)
 		}
 		if len(out) < 2 {
-			return added, fmt.Errorf("add opt-outs: %w", errAnswer)
+			return added, fmt.Errorf("add opt-outs: %w", script.ErrAnswer)
 		}
 		n, err := strconv.Atoi(out[1])
 		if err != nil {
-			return added, fmt.Errorf("add opt-outs: %w", errAnswer)
+			return added, fmt.Errorf("add opt-outs: %w", script.ErrAnswer)
 		}
 		added += n
 	}
@@ -162,21 +163,21 @@ func (l *Ledger) AddOptOuts(ctx context.Context, list string, entries []OptOut, 
 // RemoveOptOuts removes numbers from a list, and returns how many were on it.
 func (l *Ledger) RemoveOptOuts(ctx context.Context, list string, numbers []sms.MSISDN) (removed int, err error) {
 	for at := 0; at < len(numbers); at += OptOutChunk {
-		keys, args := []string{optOutMeta}, scriptArgs(changeArgs{Token: NewToken(), List: list})
+		keys, args := []string{optOutMeta}, script.Args(changeArgs{Token: script.NewToken(), List: list})
 		for _, m := range numbers[at:min(at+OptOutChunk, len(numbers))] {
 			key, field := optOutPlace(list, m)
 			keys, args = append(keys, key), append(args, field)
 		}
-		out, err := l.evalStrings(ctx, optOutRemoveScript, keys, args...)
+		out, err := l.scripts.Run(ctx, optOutRemoveScript, keys, args...)
 		if err != nil {
 			return removed, fmt.Errorf("remove opt-outs: %w", err)
 		}
 		if len(out) < 2 {
-			return removed, fmt.Errorf("remove opt-outs: %w", errAnswer)
+			return removed, fmt.Errorf("remove opt-outs: %w", script.ErrAnswer)
 		}
 		n, err := strconv.Atoi(out[1])
 		if err != nil {
-			return removed, fmt.Errorf("remove opt-outs: %w", errAnswer)
+			return removed, fmt.Errorf("remove opt-outs: %w", script.ErrAnswer)
 		}
 		removed += n
 	}
@@ -188,14 +189,14 @@ func (l *Ledger) originNumber(ctx context.Context, origin string) (int, error) {
 	if n, ok := fixedOrigins[origin]; ok {
 		return n, nil
 	}
-	out, err := l.evalStrings(ctx, optOutOriginScript, []string{optOutMeta},
-		scriptArgs(originArgs{Origin: origin, First: firstOrigin, Last: lastOrigin, Other: fixedOrigins[OriginGateway]})...)
+	out, err := l.scripts.Run(ctx, optOutOriginScript, []string{optOutMeta},
+		script.Args(originArgs{Origin: origin, First: firstOrigin, Last: lastOrigin, Other: fixedOrigins[OriginGateway]})...)
 	if err != nil {
 		return 0, fmt.Errorf("read origin of opt-outs: %w", err)
 	}
 	n, err := strconv.Atoi(out[0])
 	if err != nil {
-		return 0, fmt.Errorf("read origin of opt-outs: %w", errAnswer)
+		return 0, fmt.Errorf("read origin of opt-outs: %w", script.ErrAnswer)
 	}
 	return n, nil
 }
@@ -208,8 +209,8 @@ func (l *Ledger) OptOutCounts(ctx context.Context) (map[string]int, error) {
 	}
 	out := map[string]int{}
 	for f, v := range all {
-		if list, ok := strings.CutPrefix(f, "n:"); ok && fieldInt(v) > 0 {
-			out[list] = fieldInt(v)
+		if list, ok := strings.CutPrefix(f, "n:"); ok && script.Int(v) > 0 {
+			out[list] = script.Int(v)
 		}
 	}
 	return out, nil
@@ -227,7 +228,7 @@ func (l *Ledger) HaveOptOuts(ctx context.Context, lists []string) ([]string, err
 	}
 	var out []string
 	for i, v := range got {
-		if fieldInt(v) > 0 {
+		if script.Int(v) > 0 {
 			out = append(out, lists[i])
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/tuma-sms/tuma/internal/script"
 	"github.com/tuma-sms/tuma/sms"
 )
 
@@ -134,7 +135,7 @@ func (l *Ledger) copyOptOuts(ctx context.Context, list string) (*listCopy, error
 		for i := range keys {
 			keys[i] = optOutBucket(list, at+i)
 		}
-		out, err := l.evalStrings(ctx, optOutCopyScript, keys)
+		out, err := l.scripts.Run(ctx, optOutCopyScript, keys)
 		if err != nil {
 			return nil, fmt.Errorf("read opt-outs: %w", err)
 		}
@@ -149,7 +150,7 @@ func (l *Ledger) copyOptOuts(ctx context.Context, list string) (*listCopy, error
 			c.ends = append(c.ends, uint32(len(c.numbers)))
 		}
 		if len(c.ends) != at+step {
-			return nil, fmt.Errorf("read opt-outs: %w", errAnswer)
+			return nil, fmt.Errorf("read opt-outs: %w", script.ErrAnswer)
 		}
 	}
 	return c, nil

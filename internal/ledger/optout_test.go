@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/tuma-sms/tuma/internal/campaign"
+	"github.com/tuma-sms/tuma/internal/script"
 	"github.com/tuma-sms/tuma/sms"
 )
 
@@ -134,5 +135,5 @@ func usedMemory(r *rig) int {
 	r.Helper()
 	info, err := r.rdb.InfoMap(r.Context(), "memory").Result()
 	r.ok(err)
-	return fieldInt(info["Memory"]["used_memory"])
+	return script.Int(info["Memory"]["used_memory"])
 }

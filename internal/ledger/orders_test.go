@@ -11,6 +11,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/tuma-sms/tuma/internal/campaign"
+	"github.com/tuma-sms/tuma/internal/script"
 	"github.com/tuma-sms/tuma/sms"
 )
 
@@ -88,7 +89,7 @@ func (d *driver) excludeOptOuts(r reading, mg *modelGen) (version string, narrow
 	if len(optedOut) == 0 {
 		return version, false
 	}
-	token := NewToken()
+	token := script.NewToken()
 	var positions []int
 	for i := range optedOut {
 		positions = append(positions, int(r.gen.position(i)))
@@ -150,7 +151,7 @@ func (d *driver) retry() {
 	want := d.m.retryOpen(token, u, r)
 	open := d.m.retry != nil && d.m.retry.token == token
 	if want == nil && open && d.chance(2, "dies on the way") {
-		_, err := d.l.run(d.ctx, retryOpenScript, d.id, nil, scriptArgs(retryOpenArgs{Token: token, Unknown: u, Rejected: r})...)
+		_, err := d.l.run(d.ctx, retryOpenScript, d.id, nil, script.Args(retryOpenArgs{Token: token, Unknown: u, Rejected: r})...)
 		d.ok(err)
 		d.retryOne()
 		return

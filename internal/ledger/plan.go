@@ -11,6 +11,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/tuma-sms/tuma/internal/campaign"
+	"github.com/tuma-sms/tuma/internal/script"
 )
 
 // planWatch is how long a planner may make no progress before the sweeper wakes another planner.
@@ -53,12 +54,12 @@ func (l *Ledger) StartPlan(ctx context.Context, id string, want func(campaign.Sp
 		return nil, fmt.Errorf("plan %s: %w", id, err)
 	}
 	out, err := l.run(ctx, planStartScript, id, nil,
-		scriptArgs(planStartArgs{Snapshot: record, Watch: planWatch, SendingHours: encodeSendingHours(snapshot.SendingHours), Streams: snapshot.CountedStreams()})...)
+		script.Args(planStartArgs{Snapshot: record, Watch: planWatch, SendingHours: encodeSendingHours(snapshot.SendingHours), Streams: snapshot.CountedStreams()})...)
 	if err != nil || out[0] != "go" {
 		return nil, err
 	}
 	if len(out) < 5 {
-		return nil, errAnswer
+		return nil, script.ErrAnswer
 	}
 	p := &Plan{ID: id, Spec: spec, ledger: l}
 	if p.Snapshot, err = decodeSnapshot(out[1], out[4]); err != nil {
@@ -74,7 +75,7 @@ func (l *Ledger) StartPlan(ctx context.Context, id string, want func(campaign.Sp
 	if err != nil {
 		return nil, fmt.Errorf("plan %s: %w", id, err)
 	}
-	p.Total, p.Pages = fieldInt(sizes[0]), fieldInt(sizes[1])
+	p.Total, p.Pages = script.Int(sizes[0]), script.Int(sizes[1])
 	return p, nil
 }
 
@@ -115,9 +116,9 @@ func (l *Ledger) ReadPages(ctx context.Context, id string, from, to, first int) 
 				return
 			}
 			for i, v := range got {
-				inputs, values, err := decodeRows([]byte(fieldString(v)))
+				inputs, values, err := decodeRows([]byte(script.Text(v)))
 				if err != nil {
-					yield(campaign.Page{}, unreadable(id, fields[i], fieldString(v), err))
+					yield(campaign.Page{}, unreadable(id, fields[i], script.Text(v), err))
 					return
 				}
 				if !yield(campaign.Page{Number: at + i, First: first, Inputs: inputs, Values: values}, nil) {
@@ -165,7 +166,7 @@ func PackPage(page campaign.PlannedPage) PackedPage {
 	for _, x := range page.Skipped {
 		reasons[x.Reason]++
 	}
-	args := scriptArgs(planPageArgs{
+	args := script.Args(planPageArgs{
 		Page: page.Page, Skipped: encodeSkipped(page.First-1, page.Skipped), Carry: encodeCarry(page.Carry),
 		Watch: planWatch, Reasons: len(reasons),
 	})
@@ -178,7 +179,7 @@ func PackPage(page campaign.PlannedPage) PackedPage {
 	}
 	for _, b := range page.Batches {
 		batch, bodies := batchRecords(b)
-		args = append(args, scriptArgs(plannedBatchArgs{Stream: b.Stream, Calls: len(b.Calls), Recipients: len(b.To), Record: batch, Bodies: bodies})...)
+		args = append(args, script.Args(plannedBatchArgs{Stream: b.Stream, Calls: len(b.Calls), Recipients: len(b.To), Record: batch, Bodies: bodies})...)
 	}
 	return PackedPage{page: page.Page, carry: page.Carry, args: args}
 }
@@ -216,7 +217,7 @@ var ErrMoved = errors.New("another planner has planned this page")
 // answerWakes parses an answer of the form {word, done, 'batch:wake'…}.
 func answerWakes(out []string) ([]Wake, bool, error) {
 	if len(out) < 2 {
-		return nil, false, errAnswer
+		return nil, false, script.ErrAnswer
 	}
 	wakes := make([]Wake, 0, len(out)-2)
 	for _, s := range out[2:] {
@@ -284,17 +285,4 @@ func (p *Plan) FirstRow(ctx context.Context) (int, error) {
 		row += len(page.Inputs)
 	}
 	return row, nil
-}
-
-func fieldString(v any) string {
-	s, _ := v.(string)
-	return s
-}
-
-func fieldInt(v any) int {
-	n, err := strconv.Atoi(fieldString(v))
-	if err != nil {
-		return 0
-	}
-	return n
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/tuma-sms/tuma/internal/campaign"
+	"github.com/tuma-sms/tuma/internal/script"
 )
 
 // encodeSendingHours encodes sending hours as "KE 08:00-18:00 NG 08:00-20:00".
@@ -69,11 +70,11 @@ func (l *Ledger) Snapshot(ctx context.Context, id string) (campaign.PlanSnapshot
 		return campaign.PlanSnapshot{}, 0, fmt.Errorf("read campaign %s: %w", id, err)
 	}
 	if got[0] == nil {
-		return campaign.PlanSnapshot{}, fieldInt(got[1]), nil
+		return campaign.PlanSnapshot{}, script.Int(got[1]), nil
 	}
-	f, err := decodeSnapshot(fieldString(got[0]), fieldString(got[2]))
+	f, err := decodeSnapshot(script.Text(got[0]), script.Text(got[2]))
 	if err != nil {
-		return f, 0, unreadable(id, "frozen", fieldString(got[0]), err)
+		return f, 0, unreadable(id, "frozen", script.Text(got[0]), err)
 	}
-	return f, fieldInt(got[1]), nil
+	return f, script.Int(got[1]), nil
 }

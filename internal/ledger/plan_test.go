@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/tuma-sms/tuma/internal/campaign"
+	"github.com/tuma-sms/tuma/internal/script"
 )
 
 // uploaded uploads and commits a campaign with pages of the given sizes.
@@ -38,7 +39,7 @@ func TestPlanGoesPageByPageWithCarryOver(t *testing.T) {
 	if p.Total != 7 || p.Pages != 3 || p.Next != 0 {
 		t.Fatalf("the plan is of %d recipients, %d pages, from page %d; want 7, 3, 0", p.Total, p.Pages, p.Next)
 	}
-	_, done, err := p.CommitPage(t.Context(), NewToken(), campaign.PlannedPage{First: 1, Carry: carried(run(1, 1), run(3, 1)),
+	_, done, err := p.CommitPage(t.Context(), script.NewToken(), campaign.PlannedPage{First: 1, Carry: carried(run(1, 1), run(3, 1)),
 		Skipped: []campaign.SkippedRecipient{{Row: 2, Reason: campaign.ReasonInvalidNumber, Code: "too_short"}}})
 	if err != nil || done {
 		t.Fatal(done, err)
@@ -53,7 +54,7 @@ func TestPlanGoesPageByPageWithCarryOver(t *testing.T) {
 	if row, err := p.FirstRow(t.Context()); err != nil || row != 4 {
 		t.Errorf("page 1 begins with row %d, %v; want 4", row, err)
 	}
-	wakes, _, err := p.CommitPage(t.Context(), NewToken(), campaign.PlannedPage{Page: 1, First: 4, OpenBatchLimits: map[int]int{0: 1, 1: 1},
+	wakes, _, err := p.CommitPage(t.Context(), script.NewToken(), campaign.PlannedPage{Page: 1, First: 4, OpenBatchLimits: map[int]int{0: 1, 1: 1},
 		Batches: []campaign.PlannedBatch{{Stream: 0, Calls: []int{2}, To: append(run(1, 1), run(4, 1)...)}}, Carry: carried(nil, append(run(3, 1), run(5, 1)...))})
 	r.ok(err)
 	if want := []Wake{{"0.0", 1}}; !cmp.Equal(wakes, want) {
@@ -69,7 +70,7 @@ func TestPlanGoesPageByPageWithCarryOver(t *testing.T) {
 	}
 	r.sound("c")
 
-	_, done, err = p.CommitPage(t.Context(), NewToken(), campaign.PlannedPage{Page: 2, First: 6, OpenBatchLimits: map[int]int{0: 1, 1: 1},
+	_, done, err = p.CommitPage(t.Context(), script.NewToken(), campaign.PlannedPage{Page: 2, First: 6, OpenBatchLimits: map[int]int{0: 1, 1: 1},
 		Skipped: []campaign.SkippedRecipient{{Row: 7, Reason: campaign.ReasonDuplicate}}, Batches: []campaign.PlannedBatch{{Stream: 1, Calls: []int{1, 2}, To: append(append(run(3, 1), run(5, 1)...), run(6, 1)...)}}})
 	if err != nil || done {
 		t.Fatal(done, err)
@@ -96,11 +97,11 @@ func TestOfTwoPlannersOneStops(t *testing.T) {
 	r.uploaded("c", campaign.Spec{}, 2, 2)
 	one, two := r.startPlan("c", 1), r.startPlan("c", 1)
 	page := campaign.PlannedPage{First: 1, OpenBatchLimits: map[int]int{0: 2}, Batches: []campaign.PlannedBatch{{Calls: []int{2}, To: run(1, 2)}}}
-	token := NewToken()
+	token := script.NewToken()
 	first, _, err := one.CommitPage(t.Context(), token, page)
 	r.ok(err)
 	before := r.state("c")
-	if _, _, err := two.CommitPage(t.Context(), NewToken(), page); !errors.Is(err, ErrMoved) {
+	if _, _, err := two.CommitPage(t.Context(), script.NewToken(), page); !errors.Is(err, ErrMoved) {
 		t.Errorf("the second planner got %v, want ErrMoved", err)
 	}
 	// The first planner lost its answer and repeats the commit.
@@ -119,7 +120,7 @@ func TestPlanThatEndsTheCampaignSaidAgain(t *testing.T) {
 	r.uploaded("c", campaign.Spec{}, 2)
 	p := r.startPlan("c", 1)
 	page := campaign.PlannedPage{First: 1, Skipped: []campaign.SkippedRecipient{{Row: 1, Reason: campaign.ReasonNoRoute}, {Row: 2, Reason: campaign.ReasonOverCap}}}
-	token := NewToken()
+	token := script.NewToken()
 	for range 2 {
 		if _, done, err := p.CommitPage(t.Context(), token, page); err != nil || !done {
 			t.Errorf("CommitPage returned done %t, %v; want true", done, err)
@@ -137,7 +138,7 @@ func TestWindowBoundsWhatIsHandedOut(t *testing.T) {
 		page.Batches = append(page.Batches, campaign.PlannedBatch{Calls: []int{1}, To: run(i+1, 1)})
 	}
 	page.Batches = append(page.Batches, campaign.PlannedBatch{Stream: 1, Calls: []int{1}, To: run(6, 1)})
-	wakes, _, err := r.startPlan("c", 2).CommitPage(t.Context(), NewToken(), page)
+	wakes, _, err := r.startPlan("c", 2).CommitPage(t.Context(), script.NewToken(), page)
 	r.ok(err)
 	if want := []Wake{{"0.0", 1}, {"0.1", 1}}; !cmp.Equal(wakes, want) {
 		t.Fatalf("handed out %v, want %v", wakes, want)
@@ -171,7 +172,7 @@ func TestWindowAfterRedisForgotAHandOut(t *testing.T) {
 	for i := range 3 {
 		page.Batches = append(page.Batches, campaign.PlannedBatch{Calls: []int{1}, To: run(i+1, 1)})
 	}
-	_, _, err := r.startPlan("c", 1).CommitPage(t.Context(), NewToken(), page)
+	_, _, err := r.startPlan("c", 1).CommitPage(t.Context(), script.NewToken(), page)
 	r.ok(err)
 	c := r.claim("c", "0.1", 0, 0, keyed, long)
 	d := r.claim("c", "0.2", 0, 0, keyed, long)
@@ -192,7 +193,7 @@ func TestPlanStopsWithTheCampaign(t *testing.T) {
 	r := newRig(t)
 	r.uploaded("c", campaign.Spec{}, 2, 2)
 	p := r.startPlan("c", 1)
-	_, _, err := p.CommitPage(t.Context(), NewToken(), campaign.PlannedPage{First: 1, OpenBatchLimits: map[int]int{0: 2}, Skipped: []campaign.SkippedRecipient{{Row: 2, Reason: campaign.ReasonDuplicate}},
+	_, _, err := p.CommitPage(t.Context(), script.NewToken(), campaign.PlannedPage{First: 1, OpenBatchLimits: map[int]int{0: 2}, Skipped: []campaign.SkippedRecipient{{Row: 2, Reason: campaign.ReasonDuplicate}},
 		Carry: carried(run(1, 1))})
 	r.ok(err)
 	if _, err := r.Cancel(t.Context(), "c", "me"); err != nil {
@@ -203,7 +204,7 @@ func TestPlanStopsWithTheCampaign(t *testing.T) {
 		t.Errorf("summary is %+v, want cancelled and finished, 3 skipped by the cancel and 1 duplicate", s)
 	}
 	before := r.state("c")
-	if _, _, err := p.CommitPage(t.Context(), NewToken(), campaign.PlannedPage{Page: 1, First: 3}); !errors.Is(err, ErrStopped) {
+	if _, _, err := p.CommitPage(t.Context(), script.NewToken(), campaign.PlannedPage{Page: 1, First: 3}); !errors.Is(err, ErrStopped) {
 		t.Errorf("the campaign's planner got %v, want ErrStopped", err)
 	}
 	if p, err := r.StartPlan(t.Context(), "c", func(campaign.Spec) (campaign.PlanSnapshot, error) { return campaign.PlanSnapshot{}, nil }); p != nil || err != nil {
@@ -235,7 +236,7 @@ func TestResultsOfLargeUploadComeInOrder(t *testing.T) {
 				out.Batches = append(out.Batches, campaign.PlannedBatch{Stream: a, Calls: []int{len(some)}, To: some})
 			}
 		}
-		_, _, err := p.CommitPage(t.Context(), NewToken(), out)
+		_, _, err := p.CommitPage(t.Context(), script.NewToken(), out)
 		r.ok(err)
 	}
 	r.settle(r.claim("c", "1.3", 0, 0, keyed, long), campaign.SettleAnswer, repeat(100, accepted("m"))...)

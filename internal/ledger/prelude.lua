@@ -1,4 +1,4 @@
--- prelude.lua holds what the campaign scripts share. Go puts it in front of each of them (script.go).
+-- prelude.lua holds what the campaign scripts share. Go puts it in front of each of them (scripts.go).
 -- KEYS[1] is always the campaign's ledger hash (L), KEYS[2] its open set (O). layout.go lists every field.
 -- It only defines locals; nothing in it runs by itself.
 

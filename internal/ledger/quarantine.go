@@ -16,6 +16,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/tuma-sms/tuma/internal/campaign"
+	"github.com/tuma-sms/tuma/internal/script"
 )
 
 // Unreadable is a record of a campaign that cannot be read, and that no release can have written.
@@ -73,7 +74,7 @@ var unreadablePattern = regexp.MustCompile(`UNREADABLE (\S+)|^WRONGTYPE|user_scr
 
 // scriptFault turns a script's error about a record into an Unreadable. It returns any other error
 // unchanged.
-func scriptFault(id, script string, args []any, err error) error {
+func scriptFault(id, name string, args []any, err error) error {
 	if err == nil || strings.Contains(err.Error(), "compiling") {
 		return err
 	}
@@ -83,9 +84,9 @@ func scriptFault(id, script string, args []any, err error) error {
 	}
 	record := m[1]
 	if record == "" {
-		record = script
+		record = name
 		if len(args) > 1 { // the first argument is the caller's token
-			record = fmt.Sprintf("%s:%.40v", script, args[1])
+			record = fmt.Sprintf("%s:%.40v", name, args[1])
 		}
 	}
 	return &Unreadable{Campaign: id, Record: record, Err: fmt.Errorf("%w: %w", campaign.ErrRecord, err)}
@@ -121,7 +122,7 @@ func (l *Ledger) Quarantine(ctx context.Context, u *Unreadable, work string, lea
 		return nil, false, fmt.Errorf("quarantine %s of %s: %w", u.Record, u.Campaign, err)
 	}
 	out, err := l.run(ctx, quarantineScript, u.Campaign, []string{quarantineKey(u.Campaign), quarantineWorkKey(u.Campaign)},
-		scriptArgs(quarantineArgs{Token: NewToken(), Name: u.Record, Entry: full, ShortEntry: short, Work: work, Remove: leave, OpenBatchLimit: openBatchLimit})...)
+		script.Args(quarantineArgs{Token: script.NewToken(), Name: u.Record, Entry: full, ShortEntry: short, Work: work, Remove: leave, OpenBatchLimit: openBatchLimit})...)
 	if err != nil {
 		return nil, false, err
 	}
@@ -152,7 +153,7 @@ func (l *Ledger) QuarantinedRecords(ctx context.Context, id string) ([]Quarantin
 	for name, v := range all {
 		head, text, _ := strings.Cut(v, "\n")
 		at, _, _ := strings.Cut(head, " ")
-		r := QuarantinedRecord{Record: name, At: parseMilli(at), Why: "the quarantine entry cannot be read either"}
+		r := QuarantinedRecord{Record: name, At: script.Milli(at), Why: "the quarantine entry cannot be read either"}
 		var e quarantineEntry
 		if json.Unmarshal([]byte(text), &e) == nil {
 			r.Work, r.Why, r.Size, r.Bytes = e.Work, e.Why, e.Size, e.Bytes
@@ -167,7 +168,7 @@ func (l *Ledger) QuarantinedRecords(ctx context.Context, id string) ([]Quarantin
 // flight become unknown, because their outcome cannot be read. It changes nothing if work was
 // quarantined within the last duration quiet, which must be longer than a lease.
 func (l *Ledger) WriteOff(ctx context.Context, id string, quiet time.Duration) (done bool, err error) {
-	out, err := l.run(ctx, writeOffScript, id, []string{quarantineWorkKey(id)}, scriptArgs(writeOffArgs{MinAge: quiet})...)
+	out, err := l.run(ctx, writeOffScript, id, []string{quarantineWorkKey(id)}, script.Args(writeOffArgs{MinAge: quiet})...)
 	return err == nil && out[0] == "done", err
 }
 
@@ -187,8 +188,8 @@ func (l *Ledger) QuarantinePayload(ctx context.Context, task string, payload []b
 		return false, fmt.Errorf("quarantine payload: %w", err)
 	}
 	sum := sha256.Sum256(payload)
-	out, err := l.evalStrings(ctx, quarantinePayloadScript, []string{payloadsKey},
-		scriptArgs(quarantinePayloadArgs{Token: NewToken(), Name: hex.EncodeToString(sum[:8]) + " " + task, Entry: e, Kept: payloadsKept})...)
+	out, err := l.scripts.Run(ctx, quarantinePayloadScript, []string{payloadsKey},
+		script.Args(quarantinePayloadArgs{Token: script.NewToken(), Name: hex.EncodeToString(sum[:8]) + " " + task, Entry: e, Kept: payloadsKept})...)
 	if err != nil {
 		return false, fmt.Errorf("quarantine payload: %w", err)
 	}

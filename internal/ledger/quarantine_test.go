@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/tuma-sms/tuma/internal/campaign"
+	"github.com/tuma-sms/tuma/internal/script"
 )
 
 // corruptions are ways in which a record can become unreadable.
@@ -159,7 +160,7 @@ func TestSetAsideGivesItsPlaceToOthers(t *testing.T) {
 	for i := range 3 {
 		page.Batches = append(page.Batches, campaign.PlannedBatch{Calls: []int{2}, To: run(1+2*i, 2)})
 	}
-	wakes, _, err := r.startPlan("c", 1).CommitPage(t.Context(), NewToken(), page)
+	wakes, _, err := r.startPlan("c", 1).CommitPage(t.Context(), script.NewToken(), page)
 	r.ok(err)
 	if len(wakes) != 1 || wakes[0].Batch != "0.0" {
 		t.Fatalf("handed out %v, want only batch 0.0", wakes)
@@ -290,7 +291,7 @@ func TestARetryPassesOverWhatCannotBeRead(t *testing.T) {
 				r.settle(r.claim("c", x.batch, x.call, 0, noKey, long), campaign.SettleAnswer, rejected("no"), rejected("no"))
 			}
 			r.corrupt("c", field, corruptions["cut short"])
-			n, err := r.Retry(t.Context(), "c", NewToken(), false, true)
+			n, err := r.Retry(t.Context(), "c", script.NewToken(), false, true)
 			if u := AsUnreadable(err); n != 2 || u == nil || u.Record != field {
 				t.Errorf("retried %d with %v, want 2 and an Unreadable of the damaged record", n, err)
 			}

@@ -7,6 +7,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/tuma-sms/tuma/internal/campaign"
+	"github.com/tuma-sms/tuma/internal/script"
 )
 
 // optedStatus is the stored status of a recipient that was skipped because of an opt-out after
@@ -102,7 +103,7 @@ func decodeRecords(b []byte, n int) ([]campaign.Record, error) {
 // callRecords is decodeRecords for a field as Redis returns it. A field that exists must not be
 // empty.
 func callRecords(field any, n int) ([]campaign.Record, error) {
-	b := fieldString(field)
+	b := script.Text(field)
 	if field != nil && b == "" {
 		return nil, fmt.Errorf("decode results: empty record: %w", campaign.ErrRecord)
 	}

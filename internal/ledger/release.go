@@ -3,13 +3,15 @@ package ledger
 import (
 	"context"
 	"time"
+
+	"github.com/tuma-sms/tuma/internal/script"
 )
 
 // Release ends a claim whose messages were certainly not sent. Set renew if the gateway answered
 // under the claim's idempotency key: the next submission then uses another key. The generation may
 // be claimed again after backOff.
 func (l *Ledger) Release(ctx context.Context, c *Claim, backOff time.Duration, renew bool) (Settled, error) {
-	return parseSettled(l.run(ctx, releaseScript, c.id, nil, scriptArgs(releaseArgs{
+	return parseSettled(l.run(ctx, releaseScript, c.id, nil, script.Args(releaseArgs{
 		Token: c.Token, Batch: c.batch, Call: c.gen.Call, Generation: c.gen.Number, CallSize: c.gen.CallSize,
 		BackOff: backOff, Renew: renew, OpenBatchLimit: c.openBatchLimit,
 	})...))

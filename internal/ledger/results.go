@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/tuma-sms/tuma/internal/campaign"
+	"github.com/tuma-sms/tuma/internal/script"
 	"github.com/tuma-sms/tuma/sms"
 )
 
@@ -112,9 +113,9 @@ func (l *Ledger) skipped(ctx context.Context, id string, page campaign.Page) ([]
 	if got[0] == nil {
 		return nil, nil
 	}
-	out, err := decodeSkipped(page.First-1, []byte(fieldString(got[0])))
+	out, err := decodeSkipped(page.First-1, []byte(script.Text(got[0])))
 	if err != nil {
-		return nil, unreadable(id, "k"+strconv.Itoa(page.Number), fieldString(got[0]), err)
+		return nil, unreadable(id, "k"+strconv.Itoa(page.Number), script.Text(got[0]), err)
 	}
 	return out, nil
 }
@@ -276,7 +277,7 @@ func (l *Ledger) rowsOf(ctx context.Context, id string, b *Batch, segments int, 
 		each := b.segments(k, segments)
 		records, err := callRecords(got[k], n)
 		if err != nil {
-			return nil, unreadable(id, fields[k], fieldString(got[k]), err)
+			return nil, unreadable(id, fields[k], script.Text(got[k]), err)
 		}
 		for i, to := range b.call(k) {
 			r := records[i]
@@ -297,8 +298,8 @@ func (l *Ledger) rowsOf(ctx context.Context, id string, b *Batch, segments int, 
 		if got[i] == nil {
 			continue
 		}
-		if submissions[i], err = parseSubmission(fieldString(got[i])); err != nil {
-			return nil, unreadable(id, names[i], fieldString(got[i]), err)
+		if submissions[i], err = parseSubmission(script.Text(got[i])); err != nil {
+			return nil, unreadable(id, names[i], script.Text(got[i]), err)
 		}
 	}
 	for i := range rows {
@@ -347,6 +348,6 @@ func parseSubmission(record string) (submission, error) {
 	if err != nil {
 		return s, err
 	}
-	s.uuid, s.at = u.String(), parseMilli(at)
+	s.uuid, s.at = u.String(), script.Milli(at)
 	return s, nil
 }

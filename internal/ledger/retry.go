@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/tuma-sms/tuma/internal/campaign"
+	"github.com/tuma-sms/tuma/internal/script"
 	"github.com/tuma-sms/tuma/sms"
 )
 
@@ -37,7 +38,7 @@ func (l *Ledger) Retry(ctx context.Context, id, token string, unknown, rejected 
 	if err := l.index(ctx, id); err != nil {
 		return 0, err
 	}
-	out, err := l.run(ctx, retryOpenScript, id, nil, scriptArgs(retryOpenArgs{Token: token, Unknown: unknown, Rejected: rejected})...)
+	out, err := l.run(ctx, retryOpenScript, id, nil, script.Args(retryOpenArgs{Token: token, Unknown: unknown, Rejected: rejected})...)
 	if err != nil {
 		return 0, err
 	}
@@ -55,11 +56,11 @@ func (l *Ledger) Retry(ctx context.Context, id, token string, unknown, rejected 
 		return 0, fmt.Errorf("retry %s: %w", id, err)
 	}
 	if len(out) < 4 {
-		return 0, errAnswer
+		return 0, script.ErrAnswer
 	}
 	count, err := strconv.Atoi(out[3])
 	if err != nil {
-		return 0, errAnswer
+		return 0, script.ErrAnswer
 	}
 	if out[0] == "open" {
 		// From now on the sweeper and opt-outs can find the campaign, until the retry is complete.
@@ -91,8 +92,8 @@ func (l *Ledger) LastRetry(ctx context.Context, id string) (RetryResult, error) 
 	if err != nil {
 		return RetryResult{}, fmt.Errorf("read last retry of %s: %w", id, err)
 	}
-	w := append(strings.Fields(fieldString(got[0])), "", "", "", "")
-	return RetryResult{Count: fieldInt(w[2]), OptedOut: fieldInt(w[3])}, nil
+	w := append(strings.Fields(script.Text(got[0])), "", "", "", "")
+	return RetryResult{Count: script.Int(w[2]), OptedOut: script.Int(w[3])}, nil
 }
 
 func (l *Ledger) retrySteps(ctx context.Context, id, op, batch string) (int, error) {
@@ -110,7 +111,7 @@ func (l *Ledger) retrySteps(ctx context.Context, id, op, batch string) (int, err
 			if passed++; passed <= 10 {
 				bad = errors.Join(bad, err)
 			}
-			out, err = l.run(ctx, retryStepScript, id, nil, scriptArgs(retryStepArgs{Operation: op, Batch: batch})...)
+			out, err = l.run(ctx, retryStepScript, id, nil, script.Args(retryStepArgs{Operation: op, Batch: batch})...)
 		}
 		if err != nil {
 			return 0, err
@@ -120,7 +121,7 @@ func (l *Ledger) retrySteps(ctx context.Context, id, op, batch string) (int, err
 		}
 		count, err := strconv.Atoi(out[2])
 		if err != nil {
-			return 0, errAnswer
+			return 0, script.ErrAnswer
 		}
 		if out[0] == "ended" {
 			return count, bad
@@ -153,7 +154,7 @@ func (l *Ledger) retryStep(ctx context.Context, id, op, batch string, lists []st
 			opted = binary.BigEndian.AppendUint16(opted, uint16(i))
 		}
 	}
-	args := scriptArgs(retryStepArgs{Operation: op, Batch: batch, OptedOut: opted})
+	args := script.Args(retryStepArgs{Operation: op, Batch: batch, OptedOut: opted})
 	for _, n := range calls {
 		args = append(args, n)
 	}

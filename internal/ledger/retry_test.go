@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/tuma-sms/tuma/internal/campaign"
+	"github.com/tuma-sms/tuma/internal/script"
 )
 
 // ended creates a finished campaign of two batches: its rows are accepted, unknown, rejected |
@@ -66,7 +67,7 @@ func TestRetryIsRefused(t *testing.T) {
 	_, err := r.Cancel(t.Context(), "cancelled", "me")
 	r.ok(err)
 	r.ended("busy", campaign.Spec{})
-	_, err = r.run(t.Context(), retryOpenScript, "busy", nil, scriptArgs(retryOpenArgs{Token: "another", Unknown: true, Rejected: true})...)
+	_, err = r.run(t.Context(), retryOpenScript, "busy", nil, script.Args(retryOpenArgs{Token: "another", Unknown: true, Rejected: true})...)
 	r.ok(err)
 	for id, want := range map[string]error{"planning": ErrPlanning, "nothing": ErrNothingToRetry, "expired": ErrStopped, "cancelled": ErrStopped,
 		"busy": ErrBusy, "no-such": ErrNotFound} {
@@ -87,9 +88,9 @@ func TestRetryWhoseCallerDiesIsFinishedOnce(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.ended("c", campaign.Spec{})
-	out, err := r.run(t.Context(), retryOpenScript, "c", nil, scriptArgs(retryOpenArgs{Token: "op", Unknown: true})...)
+	out, err := r.run(t.Context(), retryOpenScript, "c", nil, script.Args(retryOpenArgs{Token: "op", Unknown: true})...)
 	r.ok(err)
-	_, err = r.run(t.Context(), retryStepScript, "c", nil, append(scriptArgs(retryStepArgs{Operation: out[1], Batch: out[2]}), 3)...)
+	_, err = r.run(t.Context(), retryStepScript, "c", nil, append(script.Args(retryStepArgs{Operation: out[1], Batch: out[2]}), 3)...)
 	r.ok(err)
 	r.expect("c", "accepted pending rejected unknown")
 	record := r.summary("c").RetryRecord
@@ -123,7 +124,7 @@ func TestRetryWhoseLastRecipientsWereSettledMeanwhileEnds(t *testing.T) {
 	late := r.claim("c", "0.0", 0, 0, noKey, lapsed)
 	r.settle(r.tryClaim("c", "0.0", r.open("c", "0.0", 0, 0), noKey, long), campaign.SettleAbandon, unknown("no_key"))
 	r.settle(r.claim("c", "0.1", 0, 0, noKey, long), campaign.SettleAnswer, accepted("m2"))
-	out, err := r.run(t.Context(), retryOpenScript, "c", nil, scriptArgs(retryOpenArgs{Token: "op", Unknown: true})...)
+	out, err := r.run(t.Context(), retryOpenScript, "c", nil, script.Args(retryOpenArgs{Token: "op", Unknown: true})...)
 	r.ok(err)
 	r.settle(late, campaign.SettleAnswer, accepted("m1"))
 	r.sound("c")
@@ -195,7 +196,7 @@ func TestRetryStepsSaidAgain(t *testing.T) {
 	r.ended("c", campaign.Spec{})
 	step := func(op, batch string, calls ...any) []string {
 		t.Helper()
-		out, err := r.run(t.Context(), retryStepScript, "c", nil, append(scriptArgs(retryStepArgs{Operation: op, Batch: batch}), calls...)...)
+		out, err := r.run(t.Context(), retryStepScript, "c", nil, append(script.Args(retryStepArgs{Operation: op, Batch: batch}), calls...)...)
 		r.ok(err)
 		return out
 	}
@@ -206,7 +207,7 @@ func TestRetryStepsSaidAgain(t *testing.T) {
 			t.Errorf("%s returned %q, want %q and no change", what, got, want)
 		}
 	}
-	open, err := r.run(t.Context(), retryOpenScript, "c", nil, scriptArgs(retryOpenArgs{Token: "first", Unknown: true})...)
+	open, err := r.run(t.Context(), retryOpenScript, "c", nil, script.Args(retryOpenArgs{Token: "first", Unknown: true})...)
 	r.ok(err)
 	op := open[1]
 	unchanged("a batch that is not next", []string{"open", "0.0", "0"}, func() []string { return step(op, "0.1", 1) })
@@ -218,7 +219,7 @@ func TestRetryStepsSaidAgain(t *testing.T) {
 		t.Errorf("the last batch returned %q, want %q", two, want)
 	}
 
-	next, err := r.run(t.Context(), retryOpenScript, "c", nil, scriptArgs(retryOpenArgs{Token: "second", Rejected: true})...)
+	next, err := r.run(t.Context(), retryOpenScript, "c", nil, script.Args(retryOpenArgs{Token: "second", Rejected: true})...)
 	r.ok(err)
 	if next[1] == op {
 		t.Error("two retries have the same operation number")
@@ -233,7 +234,7 @@ func TestRetryIsCutShortByCancel(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.ended("c", campaign.Spec{})
-	open, err := r.run(t.Context(), retryOpenScript, "c", nil, scriptArgs(retryOpenArgs{Token: "op", Unknown: true, Rejected: true})...)
+	open, err := r.run(t.Context(), retryOpenScript, "c", nil, script.Args(retryOpenArgs{Token: "op", Unknown: true, Rejected: true})...)
 	r.ok(err)
 	_, err = r.Cancel(t.Context(), "c", "me")
 	r.ok(err)

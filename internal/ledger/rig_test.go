@@ -14,6 +14,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/tuma-sms/tuma/internal/campaign"
+	"github.com/tuma-sms/tuma/internal/script"
 	"github.com/tuma-sms/tuma/internal/test/redistest"
 	"github.com/tuma-sms/tuma/sms"
 )
@@ -112,7 +113,7 @@ func (r *rig) sendingSpec(id string, spec campaign.Spec, batches ...[]int) {
 		row += n
 	}
 	r.enqueue(id, spec, row-1)
-	_, _, err := r.startPlan(id, 1).CommitPage(r.Context(), NewToken(), page)
+	_, _, err := r.startPlan(id, 1).CommitPage(r.Context(), script.NewToken(), page)
 	r.ok(err)
 }
 
@@ -306,3 +307,6 @@ func carried(streams ...[]campaign.Planned) (out [][]campaign.Call) {
 	}
 	return out
 }
+
+// milli is the time of a number of milliseconds, as records give it.
+func milli(ms int64) time.Time { return time.UnixMilli(ms).UTC() }

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/tuma-sms/tuma/internal/campaign"
+	"github.com/tuma-sms/tuma/internal/script"
 )
 
 // Batches may have rows out of the order of the upload: their recipients waited for others with the
@@ -46,7 +47,7 @@ func TestResultsOfBatchesInNoOrder(t *testing.T) {
 						out.Batches = append(out.Batches, b)
 					}
 				}
-				_, _, err := p.CommitPage(t.Context(), NewToken(), out)
+				_, _, err := p.CommitPage(t.Context(), script.NewToken(), out)
 				r.ok(err)
 			}
 			r.settle(r.claim("c", "1.3", 0, 0, keyed, long), campaign.SettleAnswer, repeat(37, accepted("m"))...)

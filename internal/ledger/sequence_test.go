@@ -63,7 +63,7 @@ func newDriver(rt *rapid.T, rdb *redis.Client, id string) *driver {
 	lots := uint64(0)
 	d.l.drawNumber = func() uint64 { lots++; return lots }
 	d.replay = &replayHook{snapshot: func() (string, error) { return ledgerText(ctx, rdb, id) }}
-	late := []any{commitScript.plain.Hash(), planPageScript.plain.Hash(), moveScript.plain.Hash()}
+	late := []any{commitScript.Hash(), planPageScript.Hash(), moveScript.Hash()}
 	d.replay.keep = func(args []any) bool { return slices.Contains(late, args[1]) }
 	d.rdb.AddHook(d.replay)
 	return d

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/tuma-sms/tuma/internal/campaign"
+	"github.com/tuma-sms/tuma/internal/script"
 )
 
 // Settled is the result of ending a claim.
@@ -65,7 +66,7 @@ func (l *Ledger) Settle(ctx context.Context, c *Claim, records []campaign.Record
 			longest = max(longest, r.RetryIn)
 		}
 	}
-	out, err := l.run(ctx, settleScript, c.id, nil, scriptArgs(settleArgs{
+	out, err := l.run(ctx, settleScript, c.id, nil, script.Args(settleArgs{
 		Token: c.Token, Batch: c.batch, Call: c.gen.Call, Generation: c.gen.Number, CallSize: c.gen.CallSize,
 		Positions: c.gen.positions, Records: blob, Reason: reason, OpenBatchLimit: c.openBatchLimit, BackOff: retryIn, Segments: segments,
 		Accepted: counts[campaign.Accepted], Rejected: counts[campaign.Rejected], Unknown: counts[campaign.Unknown],

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/tuma-sms/tuma/internal/campaign"
+	"github.com/tuma-sms/tuma/internal/script"
 )
 
 // SettleAndClaim settles a claim whose recipients were all accepted, one record each, in order, and
@@ -29,17 +30,29 @@ func (l *Ledger) SettleAndClaim(ctx context.Context, c *Claim, records []campaig
 	for _, x := range records {
 		blob = appendRecord(blob, x)
 	}
-	shared := runKey{r.ID, r.Lease, r.Login, spanArg(r.Open), r.Exclusions}
-	own := [settleAndClaimArgs]any(scriptArgs(nextArgs{
+	shared := sharedRequest{r.ID, sharedArgs{Lease: r.Lease, Login: r.Login, Spans: spanArg(r.Open), Exclusions: r.Exclusions}}
+	own := script.Args(nextArgs{
 		Token: c.Token, Batch: c.batch, Call: c.gen.Call, CallSize: len(records), Records: blob, Segments: segments, Wake: r.Wake,
 		NextToken: next.Token, NextCall: r.Gen.Call, NextSize: len(r.Gen.To), NextKey: shortUUID(r.IdempotencyKey),
-	}))
-	answer, err := l.evalBatched(ctx, shared, own)
-	if _, err = checkAnswer(settleAndClaimScript, r.ID, own[:], nil, err); err != nil || answer == "" {
+	})
+	answer, err := l.batcher.Run(ctx, shared, own)
+	if _, err = checkAnswer(settleAndClaimScript, r.ID, own, nil, err); err != nil || answer == "" {
 		return next, false, err
 	}
 	uuid, at, _ := strings.Cut(answer, " ")
 	return next, true, next.parse([]string{string(ClaimGranted), uuid, "0", at, at, "0", "1"})
+}
+
+// sharedRequest is what the requests of one run of settle_and_claim.lua have in common.
+type sharedRequest struct {
+	id   string
+	args sharedArgs
+}
+
+func newBatcher(r *script.Runner) *script.Batcher[sharedRequest] {
+	return script.NewBatcher(r, settleAndClaimScript,
+		func(s sharedRequest) []string { return []string{ledgerKey(s.id), openKey(s.id)} },
+		func(s sharedRequest) []any { return script.Args(s.args) })
 }
 
 // sharedArgs are the arguments of settle_and_claim.lua that all calls share.

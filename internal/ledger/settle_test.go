@@ -7,6 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/tuma-sms/tuma/internal/campaign"
+	"github.com/tuma-sms/tuma/internal/script"
 )
 
 // Each case is call 0 of batch 0.0, with three recipients, in a separate campaign.
@@ -199,7 +200,7 @@ func TestSettleSaidAgainAnswersTheSame(t *testing.T) {
 	r := newRig(t)
 	// Two batches and an open-batch limit of one: the end of the first hands out the second.
 	r.enqueue("c", campaign.Spec{}, 4)
-	_, _, err := r.startPlan("c", 1).CommitPage(t.Context(), NewToken(), campaign.PlannedPage{First: 1, OpenBatchLimits: map[int]int{0: 1},
+	_, _, err := r.startPlan("c", 1).CommitPage(t.Context(), script.NewToken(), campaign.PlannedPage{First: 1, OpenBatchLimits: map[int]int{0: 1},
 		Batches: []campaign.PlannedBatch{{Calls: []int{2}, To: run(1, 2)}, {Calls: []int{2}, To: run(3, 2)}}})
 	r.ok(err)
 	c := r.claim("c", "0.0", 0, 0, keyed, long)

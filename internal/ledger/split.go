@@ -2,6 +2,8 @@ package ledger
 
 import (
 	"context"
+
+	"github.com/tuma-sms/tuma/internal/script"
 )
 
 // Split ends a claim whose call the gateway refused as a whole. Each half of the call's recipients
@@ -18,7 +20,7 @@ func (l *Ledger) SplitAfter(ctx context.Context, c *Claim, first int) (Settled, 
 }
 
 func (l *Ledger) split(ctx context.Context, c *Claim, first int) (Settled, error) {
-	return parseSettled(l.run(ctx, splitScript, c.id, nil, scriptArgs(splitArgs{
+	return parseSettled(l.run(ctx, splitScript, c.id, nil, script.Args(splitArgs{
 		Token: c.Token, Batch: c.batch, Call: c.gen.Call, Generation: c.gen.Number, CallSize: c.gen.CallSize,
 		OpenBatchLimit: c.openBatchLimit, FirstSize: first,
 	})...))

@@ -11,6 +11,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/tuma-sms/tuma/internal/campaign"
+	"github.com/tuma-sms/tuma/internal/script"
 )
 
 // Summary is the state and the counts of a campaign. After the commit, Total always equals the sum
@@ -86,7 +87,7 @@ func (l *Ledger) Summary(ctx context.Context, id string) (Summary, error) {
 	v := fields.Val()
 	f := map[string]string{}
 	for i, name := range summaryFields {
-		f[name] = fieldString(v[i])
+		f[name] = script.Text(v[i])
 	}
 	if v[0] == nil {
 		return l.uploading(ctx, s)
@@ -103,12 +104,12 @@ func (l *Ledger) Summary(ctx context.Context, id string) (Summary, error) {
 		"undelivered": &s.Undelivered, "rejected": &s.Rejected, "unknown": &s.Unknown, "skipped": &s.Skipped, "calls": &s.Calls,
 		"seg": &s.Segments, "resent": &s.Resent, "fly": &s.InFlight.Recipients, "flyc": &s.InFlight.Calls,
 		"aside": &s.Quarantined, "left": &s.QuarantinedWork} {
-		*to = fieldInt(f[name])
+		*to = script.Int(f[name])
 	}
-	s.CreatedAt, s.FinishedAt = parseMilli(f["at"]), parseMilli(f["fin"])
-	s.StartAt, s.ExpiresAt, s.StoppedBy, s.RetryRecord = parseMilli(f["start"]), parseMilli(f["exp"]), f["stop"], f["rt"]
+	s.CreatedAt, s.FinishedAt = script.Milli(f["at"]), script.Milli(f["fin"])
+	s.StartAt, s.ExpiresAt, s.StoppedBy, s.RetryRecord = script.Milli(f["start"]), script.Milli(f["exp"]), f["stop"], f["rt"]
 	if i := strings.LastIndexByte(f["paused"], ' '); i >= 0 {
-		s.PausedAt = parseMilli(f["paused"][i+1:])
+		s.PausedAt = script.Milli(f["paused"][i+1:])
 		s.PausedBy, s.TooManyRejected = parseTooManyRejected(f["paused"][:i])
 	}
 	s.Canary = openCanary(f["lim"])
@@ -158,8 +159,8 @@ func (l *Ledger) summaryExtras(ctx context.Context, s *Summary, f map[string]str
 	s.Reasons = map[string]int{}
 	read := map[string]string{}
 	for i, n := range names {
-		read[n] = fieldString(got[i])
-		count := fieldInt(got[i])
+		read[n] = script.Text(got[i])
+		count := script.Int(got[i])
 		if strings.HasPrefix(n, "nb:") {
 			s.Batches += count
 		} else if reason, ok := strings.CutPrefix(n, "x:"); ok && count > 0 {
@@ -199,12 +200,12 @@ func openStreams(f campaign.PlanSnapshot, fields map[string]string, canary bool)
 	}
 	for a := range f.Streams() {
 		n := strconv.Itoa(a)
-		if fieldInt(fields["ob:"+n]) == 0 && fieldInt(fields["h:"+n]) >= fieldInt(fields[last+n]) {
+		if script.Int(fields["ob:"+n]) == 0 && script.Int(fields["h:"+n]) >= script.Int(fields[last+n]) {
 			continue
 		}
 		stream := f.Stream(a)
 		since, until, _ := strings.Cut(fields["z:"+n], " ")
-		out = append(out, StreamState{Account: stream.Account.Name, Country: stream.SendingHours.Country, ClosedSince: parseMilli(since), ClosedUntil: parseMilli(until)})
+		out = append(out, StreamState{Account: stream.Account.Name, Country: stream.SendingHours.Country, ClosedSince: script.Milli(since), ClosedUntil: script.Milli(until)})
 	}
 	return out
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/tuma-sms/tuma/internal/campaign"
+	"github.com/tuma-sms/tuma/internal/script"
 	"github.com/tuma-sms/tuma/sms"
 )
 
@@ -182,7 +183,7 @@ func (l *Ledger) StillInFlight(ctx context.Context, calls []InFlightCall) (out [
 		if err != nil {
 			return nil, fmt.Errorf("read calls in flight of %s: %w", c.Campaign, err)
 		}
-		if w := strings.Fields(fieldString(got[0])); len(w) > 1 && w[0] == "s" && w[1] == c.token {
+		if w := strings.Fields(script.Text(got[0])); len(w) > 1 && w[0] == "s" && w[1] == c.token {
 			out = append(out, c)
 		}
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/tuma-sms/tuma/internal/campaign"
+	"github.com/tuma-sms/tuma/internal/script"
 )
 
 const (
@@ -140,7 +141,7 @@ func (l *Ledger) BeginUpload(id string, spec campaign.Spec) (*Upload, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Upload{ledger: l, id: id, token: NewToken(), spec: spec, record: record, digest: d}, nil
+	return &Upload{ledger: l, id: id, token: script.NewToken(), spec: spec, record: record, digest: d}, nil
 }
 
 // Add adds the next recipient as uploaded, and its values of the spec's fields, in order. Input
@@ -257,7 +258,7 @@ func (u *Upload) Commit(ctx context.Context) (Receipt, error) {
 	}
 	out, err := u.ledger.run(ctx, commitScript, u.id,
 		[]string{stagingKey(u.id, u.token), specKey(u.id), tombstoneKey(u.id)},
-		scriptArgs(commitArgs{
+		script.Args(commitArgs{
 			Token: u.token, Content: u.digest.Sum(), Spec: u.record, Total: u.total, Pages: u.pages,
 			StartAt: u.spec.StartAt, ExpiresAt: u.spec.ExpiresAt, FailureThreshold: u.ledger.thresholdRecord(u.spec),
 		})...)
@@ -265,7 +266,7 @@ func (u *Upload) Commit(ctx context.Context) (Receipt, error) {
 		return Receipt{}, err
 	}
 	if len(out) < 3 {
-		return Receipt{}, fmt.Errorf("commit %s: %w", u.id, errAnswer)
+		return Receipt{}, fmt.Errorf("commit %s: %w", u.id, script.ErrAnswer)
 	}
 	if strings.HasPrefix(out[0], "past") {
 		// The upload entered the id in the indexes again, but there is no campaign to find.
@@ -281,9 +282,9 @@ func (u *Upload) Commit(ctx context.Context) (Receipt, error) {
 	}
 	total, err := strconv.Atoi(out[2])
 	if err != nil {
-		return Receipt{}, fmt.Errorf("commit %s: %w", u.id, errAnswer)
+		return Receipt{}, fmt.Errorf("commit %s: %w", u.id, script.ErrAnswer)
 	}
-	return Receipt{ID: u.id, Total: total, CreatedAt: parseMilli(out[1]), Again: out[0] != "new"}, nil
+	return Receipt{ID: u.id, Total: total, CreatedAt: script.Milli(out[1]), Again: out[0] != "new"}, nil
 }
 
 // commitArgs are the arguments of commit.lua.
@@ -302,19 +303,4 @@ func (u *Upload) Discard(ctx context.Context) error {
 		return fmt.Errorf("discard upload %s: %w", u.id, err)
 	}
 	return nil
-}
-
-func unixMilli(t time.Time) int64 {
-	if t.IsZero() {
-		return 0
-	}
-	return t.UnixMilli()
-}
-
-func parseMilli(s string) time.Time {
-	n, err := strconv.ParseInt(s, 10, 64)
-	if err != nil || n == 0 {
-		return time.Time{}
-	}
-	return time.UnixMilli(n).UTC()
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/tuma-sms/tuma/internal/campaign"
+	"github.com/tuma-sms/tuma/internal/script"
 )
 
 // PlanWork is the name of planning in the open set, beside the names of batches.
@@ -47,7 +48,7 @@ func (l *Ledger) DueBatches(ctx context.Context, id string, now time.Time) ([]Wa
 	}
 	out := make([]Wake, len(names))
 	for i, n := range names {
-		out[i] = Wake{Batch: n, Number: fieldInt(got[i])}
+		out[i] = Wake{Batch: n, Number: script.Int(got[i])}
 	}
 	return out, nil
 }
@@ -102,7 +103,7 @@ func (l *Ledger) NextDue(ctx context.Context, id string) (time.Time, error) {
 // worker. ok is false if the batch is closed. watch is how long the sweeper waits before it checks
 // the batch again.
 func (l *Ledger) RaiseWake(ctx context.Context, id string, lost Wake, watch time.Duration) (w Wake, ok bool, err error) {
-	out, err := l.run(ctx, wakeScript, id, nil, scriptArgs(wakeArgs{Batch: lost.Batch, Lost: lost.Number, Watch: watch})...)
+	out, err := l.run(ctx, wakeScript, id, nil, script.Args(wakeArgs{Batch: lost.Batch, Lost: lost.Number, Watch: watch})...)
 	if errors.Is(err, ErrNotFound) {
 		return Wake{}, false, nil
 	}
@@ -114,7 +115,7 @@ func (l *Ledger) RaiseWake(ctx context.Context, id string, lost Wake, watch time
 	}
 	n, err := strconv.Atoi(out[1])
 	if err != nil {
-		return Wake{}, false, errAnswer
+		return Wake{}, false, script.ErrAnswer
 	}
 	return Wake{Batch: lost.Batch, Number: n}, true, nil
 }
@@ -141,13 +142,7 @@ func (l *Ledger) TopUp(ctx context.Context, id string, openBatchLimits map[int]i
 }
 
 // Now returns the time by Redis' clock, which every due time and lease uses.
-func (l *Ledger) Now(ctx context.Context) (time.Time, error) {
-	t, err := l.rdb.Time(ctx).Result()
-	if err != nil {
-		return t, fmt.Errorf("read time of redis: %w", err)
-	}
-	return t, nil
-}
+func (l *Ledger) Now(ctx context.Context) (time.Time, error) { return l.scripts.Now(ctx) }
 
 // Sweeping takes or keeps the lock that lets one worker of the cluster sweep. It reports whether
 // the worker has the lock. Without a renewal the lock ends after life.

@@ -8,14 +8,14 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"github.com/tuma-sms/tuma/internal/ledger"
+	"github.com/tuma-sms/tuma/internal/script"
 )
 
 // CheckDurability checks that Redis can provide the durability d. Fsync needs Redis 7.2 or later,
 // or the setting "appendfsync always"; without either, the error wraps ErrUnfit. Missing
 // replicas are only a warning, because workers send nothing until the replicas are connected. A
 // setting that cannot be read is a warning too.
-func CheckDurability(ctx context.Context, rdb redis.UniversalClient, d ledger.Durability) (warnings []string, err error) {
+func CheckDurability(ctx context.Context, rdb redis.UniversalClient, d script.Durability) (warnings []string, err error) {
 	switch {
 	case d.Replicas > 0:
 		info, err := rdb.InfoMap(ctx, "replication").Result()

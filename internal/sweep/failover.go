@@ -9,6 +9,7 @@ import (
 	"github.com/tuma-sms/tuma/internal/campaign"
 	"github.com/tuma-sms/tuma/internal/ledger"
 	"github.com/tuma-sms/tuma/internal/planning"
+	"github.com/tuma-sms/tuma/internal/script"
 	"github.com/tuma-sms/tuma/internal/wake"
 )
 
@@ -194,7 +195,7 @@ func (m *failoverRun) moveBatch(ctx context.Context, batch string, now time.Time
 	if err != nil {
 		return err
 	}
-	out, err := m.sweeper.Ledger.Move(ctx, m.id, ledger.NewToken(), part, m.camp.Snapshot, m.openBatchLimit, func(p campaign.Planned, body string) int {
+	out, err := m.sweeper.Ledger.Move(ctx, m.id, script.NewToken(), part, m.camp.Snapshot, m.openBatchLimit, func(p campaign.Planned, body string) int {
 		return m.target(p, body, part.Been)
 	})
 	if ledger.AsUnreadable(err) != nil {

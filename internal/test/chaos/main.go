@@ -50,7 +50,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"github.com/tuma-sms/tuma/internal/ledger"
+	"github.com/tuma-sms/tuma/internal/script"
 )
 
 // The settings of the accounts and the gateways. A worker's lease on a call is callTimeout
@@ -121,7 +121,7 @@ func parse(args []string) (options, error) {
 			o.durability = "fsync"
 		}
 	}
-	_, err := ledger.ParseDurability(o.durability)
+	_, err := script.ParseDurability(o.durability)
 	switch {
 	case f.NArg() > 0:
 		return o, fmt.Errorf("unexpected arguments %q: chaos takes only flags", f.Args())

@@ -20,8 +20,8 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"github.com/tuma-sms/tuma/internal/ledger"
 	"github.com/tuma-sms/tuma/internal/queue"
+	"github.com/tuma-sms/tuma/internal/script"
 	"github.com/tuma-sms/tuma/internal/simulator"
 	"github.com/tuma-sms/tuma/producer"
 	"github.com/tuma-sms/tuma/providers/catalog"
@@ -173,7 +173,7 @@ func (r *rig) config(url, base string) string {
 }
 
 func (r *rig) startTraffic(config string) error {
-	d, err := ledger.ParseDurability(r.durability)
+	d, err := script.ParseDurability(r.durability)
 	if err != nil {
 		return err
 	}

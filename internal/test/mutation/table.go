@@ -111,7 +111,7 @@ var scriptMutants = []mutant{
 		{claimLua, "local now = now_ms()\nlocal exp = get('exp')", "local now = tonumber(ARGV[14])\nlocal exp = get('exp')"},
 		{"internal/ledger/claim.go", "scriptArgs(r.args(c.Token))...)", "append(scriptArgs(r.args(c.Token)), time.Now().UnixMilli())...)"},
 	}, tests("internal/ledger", "TestTimeIsRedisOwn")},
-	{"the sweeper uses its own clock instead of Redis time", one("internal/ledger/wake.go", "\tt, err := l.rdb.Time(ctx).Result()",
+	{"the sweeper uses its own clock instead of Redis time", one("internal/script/script.go", "\tt, err := r.rdb.Time(ctx).Result()",
 		"\tt, err := time.Now(), ctx.Err()"), tests("internal/ledger", "TestTimeIsRedisOwn")},
 
 	{"a doubtful generation given up as rejected", []edit{

@@ -25,5 +25,5 @@ var optOutMutants = []mutant{
 	{"a call's first recipient is called despite an opt-out", one("internal/ledger/exclude.go", "if list, ok := x.numbers[p.MSISDN]; ok {\n\t\t\t\tif optedOut == nil {",
 		"if list, ok := x.numbers[p.MSISDN]; ok && (optedOut != nil || i > 0) {\n\t\t\t\tif optedOut == nil {"),
 		chaos("came after its opt-out was back")},
-	{"an opt-out does not wait until it is durable", one("internal/ledger/script.go", "binding(settling(\"exclude\"))", "settling(\"exclude\")"), tests("internal/ledger", "TestOrdersWaitUntilTheyAreDurable")},
+	{"an opt-out does not wait until it is durable", one("internal/ledger/scripts.go", "binding(alwaysAllowed(\"exclude\"))", "alwaysAllowed(\"exclude\")"), tests("internal/ledger", "TestOrdersWaitUntilTheyAreDurable")},
 }

@@ -1,4 +1,4 @@
-package ledger
+package script
 
 import (
 	"fmt"
@@ -7,23 +7,23 @@ import (
 	"time"
 )
 
-// Each script that takes arguments has a struct of them, beside the method that runs the script.
-// The script gives ARGV the names of the struct's fields, in the same order. arguments_test.go
-// checks that both agree.
-
-// scriptArgs returns the fields of a struct of arguments, in their order, as scripts read them: a
+// Args returns the fields of a struct of arguments, in their order, as scripts read them: a
 // duration in milliseconds, a time in milliseconds since 1970 (0 for the zero time), a bool as 0 or
 // 1. It panics for a field of another kind, which is an error in this program.
-func scriptArgs(s any) []any {
+//
+// Each script that takes arguments has a struct of them, beside the method that runs the script. The
+// script gives ARGV the names of the struct's fields, in the same order. scripttest.Arguments checks that both
+// agree.
+func Args(s any) []any {
 	v := reflect.ValueOf(s)
 	out := make([]any, v.NumField(), v.NumField()+4)
 	for i := range out {
-		out[i] = scriptArg(v.Field(i))
+		out[i] = arg(v.Field(i))
 	}
 	return out
 }
 
-func scriptArg(v reflect.Value) any {
+func arg(v reflect.Value) any {
 	switch v.Kind() {
 	case reflect.String:
 		return v.String()
@@ -44,7 +44,7 @@ func scriptArg(v reflect.Value) any {
 	}
 	if v.Type() == reflect.TypeFor[time.Time]() {
 		at, _ := reflect.TypeAssert[time.Time](v)
-		return unixMilli(at)
+		return UnixMilli(at)
 	}
-	panic(fmt.Sprintf("ledger: an argument of type %s", v.Type()))
+	panic(fmt.Sprintf("script: an argument of type %s", v.Type()))
 }

@@ -1,4 +1,4 @@
-package ledger
+package script
 
 import (
 	"context"
@@ -60,25 +60,25 @@ func (d Durability) String() string {
 
 // barrier returns the Redis command that waits until everything its connection has written is
 // durable. It returns nil if Redis' answer alone guarantees durability.
-func (l *Ledger) barrier() []any {
-	switch d := l.durability; {
+func (r *Runner) barrier() []any {
+	switch d := r.durability; {
 	case d.Replicas > 0:
 		return []any{"WAIT", d.Replicas, durabilityTimeout.Milliseconds()}
-	case d.Fsync && !l.noWaitAOF.Load():
+	case d.Fsync && !r.noWaitAOF.Load():
 		return []any{"WAITAOF", 1, 0, durabilityTimeout.Milliseconds()}
 	}
 	return nil
 }
 
-// evalDurable runs a script and the barrier in one pipeline, on one connection to the master of the
+// runDurable runs a script and the barrier in one pipeline, on one connection to the master of the
 // script's keys. With ErrNotDurable it also returns the script's answer.
-func (l *Ledger) evalDurable(ctx context.Context, s *redis.Script, keys []string, args ...any) (any, error) {
-	node, err := l.master(ctx, keys[0])
+func (r *Runner) runDurable(ctx context.Context, s *redis.Script, keys []string, args ...any) (any, error) {
+	node, err := r.master(ctx, keys[0])
 	if err != nil {
 		return nil, err
 	}
 	for {
-		barrier := l.barrier()
+		barrier := r.barrier()
 		if barrier == nil {
 			return s.Run(ctx, node, keys, args...).Result()
 		}
@@ -97,13 +97,13 @@ func (l *Ledger) evalDurable(ctx context.Context, s *redis.Script, keys []string
 		case held.Err() != nil && strings.Contains(held.Err().Error(), "unknown command"):
 			// Before Redis 7.2 there is no WAITAOF. With appendfsync always, which CheckRedis
 			// requires there, the answer itself is durable.
-			l.noWaitAOF.Store(true)
+			r.noWaitAOF.Store(true)
 			continue
 		case err != nil:
 			return answer.Val(), fmt.Errorf("%w: %w", ErrNotDurable, err)
 		}
-		if n, want := acknowledged(held.Val()), max(l.durability.Replicas, 1); n < want {
-			return answer.Val(), fmt.Errorf("%w: held by %d of %d after %s (redis.durability: %s)", ErrNotDurable, n, want, durabilityTimeout, l.durability)
+		if n, want := acknowledged(held.Val()), max(r.durability.Replicas, 1); n < want {
+			return answer.Val(), fmt.Errorf("%w: held by %d of %d after %s (redis.durability: %s)", ErrNotDurable, n, want, durabilityTimeout, r.durability)
 		}
 		return answer.Val(), nil
 	}
@@ -121,12 +121,12 @@ func acknowledged(v any) int {
 
 // master returns the client of the one server that holds a key. A barrier waits only for writes
 // made on the same connection, so it must go to the same server as the script.
-func (l *Ledger) master(ctx context.Context, key string) (*redis.Client, error) {
-	switch rdb := l.rdb.(type) {
+func (r *Runner) master(ctx context.Context, key string) (*redis.Client, error) {
+	switch rdb := r.rdb.(type) {
 	case *redis.Client:
 		return rdb, nil
 	case *redis.ClusterClient:
 		return rdb.MasterForKey(ctx, key)
 	}
-	return nil, fmt.Errorf("durability %s does not work with a redis client of type %T", l.durability, l.rdb)
+	return nil, fmt.Errorf("durability %s does not work with a redis client of type %T", r.durability, r.rdb)
 }

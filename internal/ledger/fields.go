@@ -1,0 +1,80 @@
+package ledger
+
+import "strconv"
+
+// The names of the fields of the ledger hash, as far as Go code reads or writes them. layout.go says
+// what each field holds, and docs/redis-schema.md how its value is written. In the parameters,
+// batch is the name of a batch, call the position of a call in the batch, generation the number of
+// a generation of the call, and stream the number of a stream.
+
+// Fields that a ledger hash has once.
+const (
+	fieldFormat  = "v"
+	fieldTotal   = "total"
+	fieldPages   = "pg"
+	fieldCreated = "at"
+	fieldStart   = "start"
+	fieldExpiry  = "exp"
+
+	fieldNextPage     = "cur"
+	fieldCarry        = "carry"
+	fieldSnapshot     = "frozen"
+	fieldSendingHours = "win"
+	fieldStreams      = "per"
+
+	fieldPending       = "pending"
+	fieldAccepted      = "accepted"
+	fieldDelivered     = "delivered"
+	fieldUndelivered   = "undelivered"
+	fieldRejected      = "rejected"
+	fieldUnknown       = "unknown"
+	fieldSkipped       = "skipped"
+	fieldInFlight      = "fly"
+	fieldCallsInFlight = "flyc"
+	fieldCalls         = "calls"
+	fieldSegments      = "seg"
+	fieldResent        = "resent"
+
+	fieldPaused          = "paused"
+	fieldStop            = "stop"
+	fieldFinished        = "fin"
+	fieldThreshold       = "lim"
+	fieldRetry           = "rt"
+	fieldLastRetry       = "rlast"
+	fieldExclusions      = "ex"
+	fieldQuarantined     = "aside"
+	fieldQuarantinedWork = "left"
+)
+
+func pageField(page int) string        { return "p" + strconv.Itoa(page) }
+func skippedField(page int) string     { return "k" + strconv.Itoa(page) }
+func exclusionField(number int) string { return "e" + strconv.Itoa(number) }
+
+func batchField(batch string) string     { return "b" + batch }
+func bodiesField(batch string) string    { return "t" + batch }
+func openCountField(batch string) string { return "l" + batch }
+func wakeField(work string) string       { return "w" + work } // work is a batch or PlanWork
+func openListField(batch string) string  { return "x" + batch }
+func movedToField(batch string) string   { return "m" + batch }
+func movedFromField(batch string) string { return "f" + batch }
+
+// generationName names a generation within its batch.
+func generationName(call, generation int) string {
+	return strconv.Itoa(call) + "." + strconv.Itoa(generation)
+}
+
+func generationField(batch, generation string) string { return "g" + batch + "." + generation }
+func positionsField(batch, generation string) string  { return "i" + batch + "." + generation }
+func callResultField(batch string, call int) string   { return "r" + batch + "." + strconv.Itoa(call) }
+
+func plannedField(stream int) string  { return "nb:" + strconv.Itoa(stream) }
+func nextField(stream int) string     { return "h:" + strconv.Itoa(stream) }
+func openField(stream int) string     { return "ob:" + strconv.Itoa(stream) }
+func closedField(stream int) string   { return "z:" + strconv.Itoa(stream) }
+func canaryField(stream int) string   { return "cb:" + strconv.Itoa(stream) }
+func assignedField(stream int) string { return "to:" + strconv.Itoa(stream) }
+
+// countField is the field of a count, e.g. fieldAccepted, of one stream.
+func countField(count string, stream int) string { return count + ":" + strconv.Itoa(stream) }
+
+func skipReasonField(reason string) string { return "x:" + reason }

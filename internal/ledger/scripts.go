@@ -1,0 +1,66 @@
+package ledger
+
+import (
+	"embed"
+
+	"github.com/tuma-sms/tuma/internal/script"
+)
+
+// Each script is a Lua file. Most need prelude.lua in front of them. A script that must run on a
+// full Redis is allowed always: outcomes at a gateway must be written.
+
+//go:embed *.lua
+var luaFiles embed.FS
+
+func mustSource(name string) string {
+	b, err := luaFiles.ReadFile(name + ".lua")
+	if err != nil {
+		panic("ledger: " + err.Error())
+	}
+	return string(b)
+}
+
+func campaignScript(name string) *script.Script {
+	return script.New(name, mustSource("prelude")+mustSource(name))
+}
+
+func plainScript(name string) *script.Script { return script.New(name, mustSource(name)) }
+
+func alwaysAllowed(name string) *script.Script {
+	return script.NewAlwaysAllowed(name, mustSource("prelude")+mustSource(name))
+}
+
+// binding marks a script whose changes must be durable before its caller continues.
+func binding(s *script.Script) *script.Script { return script.Binding(s) }
+
+var (
+	commitScript         = binding(campaignScript("commit"))
+	planStartScript      = campaignScript("plan_start")
+	planPageScript       = campaignScript("plan_page")
+	claimScript          = binding(campaignScript("claim"))
+	wakeScript           = campaignScript("wake")
+	topUpScript          = campaignScript("top_up")
+	retryOpenScript      = binding(campaignScript("retry_open"))
+	retryStepScript      = binding(campaignScript("retry_step"))
+	purgeScript          = campaignScript("purge")
+	quarantineScript     = campaignScript("quarantine")
+	writeOffScript       = binding(campaignScript("write_off"))
+	settleAndClaimScript = binding(plainScript("settle_and_claim")) // no prelude, because running the prelude takes longer than the script itself
+	doubtScript          = binding(alwaysAllowed("doubt"))
+	releaseScript        = binding(alwaysAllowed("release"))
+	splitScript          = binding(alwaysAllowed("split"))
+	moveScript           = campaignScript("move") // not binding: the claim of a moved recipient makes the move durable too
+	settleScript         = binding(alwaysAllowed("settle"))
+	excludeScript        = binding(alwaysAllowed("exclude"))
+	narrowScript         = alwaysAllowed("narrow") // not binding: the claim that follows makes it durable too
+	controlScript        = binding(alwaysAllowed("control"))
+
+	quarantinePayloadScript = plainScript("quarantine_payload")
+	accountCheckScript      = plainScript("account_check")
+	breakerScript           = plainScript("breaker")
+	accountHoldScript       = binding(plainScript("account_hold"))
+	accountReleaseScript    = binding(plainScript("account_release"))
+	indexScript             = binding(plainScript("index"))
+	unindexScript           = plainScript("unindex")
+	sentScript              = script.NewAlwaysAllowed("sent", mustSource("sent"))
+)

@@ -1,0 +1,42 @@
+package ledger
+
+import (
+	"testing"
+
+	"github.com/tuma-sms/tuma/internal/script/scripttest"
+)
+
+func TestScriptsNameTheirArgumentsAsGoDoes(t *testing.T) {
+	t.Parallel()
+	scripttest.Arguments(t, luaFiles, mustSource("prelude"), map[string][]any{
+		"account_check":      {accountCheckArgs{}},
+		"account_hold":       {accountHoldArgs{}},
+		"breaker":            {breakerArgs{}},
+		"claim":              {claimArgs{}},
+		"commit":             {commitArgs{}},
+		"control":            {controlArgs{}},
+		"doubt":              {doubtArgs{}},
+		"exclude":            {excludeArgs{}},
+		"index":              {indexArgs{}},
+		"move":               {moveArgs{}, movedGenerationArgs{}, newBatchArgs{}},
+		"narrow":             {narrowArgs{}},
+		"optout_add":         {changeArgs{}},
+		"optout_origin":      {originArgs{}},
+		"optout_remove":      {changeArgs{}},
+		"plan_page":          {planPageArgs{}, plannedBatchArgs{}},
+		"plan_start":         {planStartArgs{}},
+		"purge":              {purgeArgs{}},
+		"quarantine":         {quarantineArgs{}},
+		"quarantine_payload": {quarantinePayloadArgs{}},
+		"release":            {releaseArgs{}},
+		"retry_open":         {retryOpenArgs{}},
+		"retry_step":         {retryStepArgs{}},
+		"sent":               {sentArgs{}},
+		"settle":             {settleArgs{}},
+		"settle_and_claim":   {sharedArgs{}, nextArgs{}},
+		"split":              {splitArgs{}},
+		"unindex":            {unindexArgs{}},
+		"wake":               {wakeArgs{}},
+		"write_off":          {writeOffArgs{}},
+	})
+}

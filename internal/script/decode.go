@@ -1,0 +1,65 @@
+package script
+
+import (
+	"errors"
+	"strconv"
+	"time"
+)
+
+// texts converts a script's answer to strings. With ErrNotDurable it also returns the answer.
+func texts(v any, err error) ([]string, error) {
+	if err != nil && !errors.Is(err, ErrNotDurable) {
+		return nil, err
+	}
+	list, ok := v.([]any)
+	if !ok || len(list) == 0 {
+		return nil, ErrAnswer
+	}
+	out := make([]string, len(list))
+	for i, x := range list {
+		switch x := x.(type) {
+		case string:
+			out[i] = x
+		case int64:
+			out[i] = strconv.FormatInt(x, 10)
+		default:
+			return nil, ErrAnswer
+		}
+	}
+	return out, err
+}
+
+// Text returns the value of a hash field as the client returns it. It returns "" for a field that
+// does not exist.
+func Text(v any) string {
+	s, _ := v.(string)
+	return s
+}
+
+// Int returns the value of a hash field, or part of an answer, as a number. It returns 0 for a field
+// that does not exist or does not hold a number.
+func Int(v any) int {
+	n, err := strconv.Atoi(Text(v))
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
+// Milli returns the time that s gives in milliseconds since 1970. It returns the zero time for 0,
+// and for a text that does not hold a number.
+func Milli(s string) time.Time {
+	n, err := strconv.ParseInt(s, 10, 64)
+	if err != nil || n == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(n).UTC()
+}
+
+// UnixMilli reverses Milli.
+func UnixMilli(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMilli()
+}

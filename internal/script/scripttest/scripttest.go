@@ -1,0 +1,149 @@
+// Package scripttest checks the Lua files of a package against the Go code that runs them.
+package scripttest
+
+import (
+	"io/fs"
+	"os"
+	"path"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"unicode"
+)
+
+var (
+	// namedArguments matches the line in which a script names its arguments, or those of one item
+	// of a list. settle_and_claim.lua names the positions within an item instead.
+	namedArguments = regexp.MustCompile(`(?m)^ *local ([a-zA-Z_,\s]+?) = (?:unpack\(ARGV|1, 2, 3)`)
+	namedInHeader  = regexp.MustCompile(`(?m)^--   ([a-z_]+)(?:  .*)?$`)
+	rawArgument    = regexp.MustCompile(`ARGV\[\d+\]`)
+	preludeLocal   = regexp.MustCompile(`(?m)^local (?:function )?([A-Za-z_0-9, ]+)`)
+)
+
+// Arguments checks that every script in files names its arguments as the fields of its structs, in
+// the same order, in its first comment and in its code. structs has the structs of each script, by
+// the script's name, in the order in which the script uses them. A script that is not in structs
+// takes no arguments, or only lists without names. prelude is the source in front of the scripts;
+// no argument may hide one of its locals.
+func Arguments(t *testing.T, files fs.FS, prelude string, structs map[string][]any) {
+	t.Helper()
+	shared := map[string]bool{}
+	for _, m := range preludeLocal.FindAllStringSubmatch(prelude, -1) {
+		for name := range strings.FieldsFuncSeq(m[1], func(r rune) bool { return r == ',' || r == ' ' }) {
+			shared[name] = true
+		}
+	}
+	for name, source := range sources(t, files) {
+		if name == "prelude" {
+			continue
+		}
+		if len(structs[name]) == 0 && strings.Contains(source, "unpack(ARGV") {
+			t.Errorf("%s.lua takes arguments; name its struct in the test", name)
+			continue
+		}
+		if raw := rawArgument.FindString(source); raw != "" {
+			t.Errorf("%s.lua reads %s; it must name its arguments", name, raw)
+		}
+		s := signature{name, namedArguments.FindAllStringSubmatch(source, -1), headerNames(source)}
+		s.check(t, structs[name], shared)
+	}
+	for name := range structs {
+		if _, err := fs.Stat(files, name+".lua"); err != nil {
+			t.Errorf("the test names a script that does not exist: %v", err)
+		}
+	}
+}
+
+// SameNames checks that beside every Lua file in the folder of the test, except those named in
+// exempt, there is a Go file of the same name.
+func SameNames(t *testing.T, files fs.FS, exempt ...string) {
+	t.Helper()
+	for name := range sources(t, files) {
+		if slices.Contains(exempt, name) {
+			continue
+		}
+		if _, err := os.Stat(name + ".go"); err != nil {
+			t.Errorf("%s.lua has no Go file of its name: %v", name, err)
+		}
+	}
+}
+
+// sources returns the Lua files by their names without ".lua".
+func sources(t *testing.T, files fs.FS) map[string]string {
+	t.Helper()
+	names, err := fs.Glob(files, "*.lua")
+	if err != nil || len(names) == 0 {
+		t.Fatalf("list scripts: %v, %v", names, err)
+	}
+	out := map[string]string{}
+	for _, n := range names {
+		b, err := fs.ReadFile(files, n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out[strings.TrimSuffix(path.Base(n), ".lua")] = string(b)
+	}
+	return out
+}
+
+// headerNames returns the arguments that the first comment of a script describes.
+func headerNames(source string) (out []string) {
+	top, _, _ := strings.Cut(source, "\nlocal ")
+	for _, m := range namedInHeader.FindAllStringSubmatch(top, -1) {
+		out = append(out, m[1])
+	}
+	return out
+}
+
+// signature is what a script says about its arguments.
+type signature struct {
+	script string
+	named  [][]string // matches of namedArguments
+	header []string
+}
+
+func (s signature) check(t *testing.T, structs []any, shared map[string]bool) {
+	t.Helper()
+	if len(s.named) != len(structs) {
+		t.Errorf("%s.lua names %d lists of arguments, want one for each of the %d structs", s.script, len(s.named), len(structs))
+		return
+	}
+	header := s.header
+	for i, x := range structs {
+		want := fieldNames(x)
+		got := strings.FieldsFunc(strings.ToLower(s.named[i][1]), func(r rune) bool { return r == ',' || unicode.IsSpace(r) })
+		if !slices.Equal(got, want) {
+			t.Errorf("%s.lua names its arguments\n%v; the fields of %T are\n%v", s.script, got, x, want)
+		}
+		if len(header) < len(want) || !slices.Equal(header[:len(want)], want) {
+			t.Errorf("the comment of %s.lua describes the arguments\n%v; want\n%v", s.script, header, want)
+		} else {
+			header = header[len(want):]
+		}
+		for _, n := range got {
+			if shared[n] {
+				t.Errorf("%s.lua: the argument %s hides a local of the prelude", s.script, n)
+			}
+		}
+	}
+}
+
+// fieldNames returns the names of a struct's fields as scripts write them: IdempotencyKey is
+// idempotency_key.
+func fieldNames(s any) (out []string) {
+	for f := range reflect.TypeOf(s).Fields() {
+		var b strings.Builder
+		lower := false // whether the letter before is a lower-case one
+		for _, r := range f.Name {
+			if lower && unicode.IsUpper(r) {
+				b.WriteByte('_')
+			}
+			b.WriteRune(unicode.ToLower(r))
+			lower = unicode.IsLower(r)
+		}
+		out = append(out, b.String())
+	}
+	return out
+}
