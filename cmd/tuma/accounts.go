@@ -1,9 +1,7 @@
 package main
 
 import (
-	"cmp"
 	"context"
-	"slices"
 	"strconv"
 	"time"
 
@@ -160,14 +158,4 @@ func balanceCell(acc producer.Account, now time.Time) string {
 		return ""
 	}
 	return acc.Balance + " (" + console.FormatDuration(now.Sub(acc.BalanceAt)) + " ago)"
-}
-
-// sortedNames returns the names of the accounts in alphabetical order, for completion.
-func sortedNames(accounts []producer.Account) []string {
-	slices.SortFunc(accounts, func(x, y producer.Account) int { return cmp.Compare(x.Name, y.Name) })
-	names := make([]string, len(accounts))
-	for i, acc := range accounts {
-		names[i] = acc.Name
-	}
-	return names
 }

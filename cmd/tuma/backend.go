@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -147,33 +146,4 @@ func poolSizeFor(accounts []*config.Account) int {
 		calls += max(acc.Worker.Concurrency, 8)
 	}
 	return max(10*runtime.GOMAXPROCS(0), 2*calls+20)
-}
-
-// errNoConfig is returned when a command needs a configuration file and there is none.
-var errNoConfig = errors.New("no configuration: tuma.yaml is not in this directory; name a file with --config or TUMA_CONFIG")
-
-// config returns the configuration; the first call reads the file. If the file does not exist, config
-// returns errNoConfig if needFile is true, and otherwise the defaults, which are enough for commands
-// that only need Redis.
-func (a *app) config(needFile bool) (*config.Config, error) {
-	if a.loaded == nil {
-		c, err := config.Load(a.configPath, a.lookup)
-		if err != nil {
-			return nil, misuseError{err: err}
-		}
-		a.loaded = c
-	}
-	if needFile && a.loaded.File == "" {
-		return nil, misuseError{err: errNoConfig}
-	}
-	return a.loaded, nil
-}
-
-// findAccount returns the account with the given name. It returns an error if the configuration
-// lacks the account, and both the account and an error if the account lacks a setting.
-func findAccount(cfg *config.Config, name string) (*config.Account, error) {
-	if acc := cfg.Account(name); acc != nil {
-		return acc, acc.Ready()
-	}
-	return nil, misuse("%s has no account %q; its accounts: %s", cfg.File, name, cmp.Or(strings.Join(cfg.AccountNames(), ", "), "none"))
 }

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -68,4 +70,14 @@ func (a *app) withCompletionBackend(c *cobra.Command, do func(context.Context, *
 		do(ctx, b)
 		return nil
 	})
+}
+
+// sortedNames returns the names of the accounts in alphabetical order, for completion.
+func sortedNames(accounts []producer.Account) []string {
+	slices.SortFunc(accounts, func(x, y producer.Account) int { return cmp.Compare(x.Name, y.Name) })
+	names := make([]string, len(accounts))
+	for i, acc := range accounts {
+		names[i] = acc.Name
+	}
+	return names
 }

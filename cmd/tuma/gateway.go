@@ -7,7 +7,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/tuma-sms/tuma/internal/config"
 	"github.com/tuma-sms/tuma/internal/console"
 	"github.com/tuma-sms/tuma/providers"
 	"github.com/tuma-sms/tuma/providers/catalog"
@@ -115,19 +114,4 @@ func yesNo(b bool) string {
 		return "yes"
 	}
 	return "no"
-}
-
-// notSupported returns an error for a request that an account's gateway does not offer.
-func notSupported(acc *config.Account, what string) error {
-	return misuse("account %s: provider %s does not support %s", acc.Name, acc.Kind.Name, what)
-}
-
-// account returns the named account of the configuration. It returns an error if the
-// configuration lacks the account, or the account lacks a setting.
-func (a *app) account(name string) (*config.Account, error) {
-	cfg, err := a.config(true)
-	if err != nil {
-		return nil, err
-	}
-	return findAccount(cfg, name)
 }

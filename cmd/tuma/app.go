@@ -1,0 +1,42 @@
+package main
+
+import (
+	"context"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tuma-sms/tuma/internal/config"
+)
+
+// app is what all commands share: the standard streams, the environment, the clock, and the
+// configuration once it was read.
+type app struct {
+	in       io.Reader
+	out, err io.Writer
+	env      map[string]string
+	now      func() time.Time
+
+	configPath string
+	loaded     *config.Config
+	// progress is the progress shown on standard error, or nil.
+	progress *progress
+	// started is set when a command's own function runs. An error before that is a mistake in the
+	// command line.
+	started bool
+}
+
+// lookup returns an environment variable, and whether it is set.
+func (a *app) lookup(name string) (string, bool) {
+	value, ok := a.env[name]
+	return value, ok
+}
+
+// verb adapts a command's function to cobra's RunE.
+func (a *app) verb(do func(ctx context.Context, args []string) error) func(*cobra.Command, []string) error {
+	return func(c *cobra.Command, args []string) error {
+		a.started = true
+		return do(c.Context(), args)
+	}
+}
