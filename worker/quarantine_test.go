@@ -103,32 +103,60 @@ func allPositions() string {
 
 func allPending() string { return strings.Repeat("\x00\x00", 100) }
 
+// damage is an unreadable value of a field of a campaign's ledger.
+type damage struct {
+	field, value string // value is the new value of the field; "" means that the test cuts the last byte off the old value
+	before       map[string]string
+	waits        int // the number of recipients that cannot be sent to
+}
+
+var damages = map[string]damage{
+	"a batch cut short":                              {field: "b0.1", waits: 500},
+	"an empty batch":                                 {field: "b0.1", value: "\x00", waits: 500},
+	"random bytes for a batch":                       {field: "b0.1", value: "\xf3\x01\x02", waits: 500},
+	"a wake number":                                  {field: "w0.1", value: "x", waits: 500},
+	"a count of open generations":                    {field: "l0.1", value: "x", waits: 500},
+	"a list of generations":                          {field: "x0.1", value: "x 9.9", waits: 500},
+	"a generation cut short":                         {field: "g0.1.2.0", value: ready100[:20], waits: 100},
+	"random bytes for a generation":                  {field: "g0.1.2.0", value: "\xff\x00\x01", waits: 100},
+	"an empty generation":                            {field: "g0.1.2.0", value: " ", waits: 100},
+	"positions cut short":                            {field: "i0.1.2.0", value: cut(allPositions()), before: map[string]string{"g0.1.2.0": ready100}, waits: 100},
+	"positions without the last one":                 {field: "i0.1.2.0", value: cut(cut(allPositions())), before: map[string]string{"g0.1.2.0": ready100}, waits: 100},
+	"positions out of range":                         {field: "i0.1.2.0", value: "\xff" + cut(allPositions()), before: map[string]string{"g0.1.2.0": ready100}, waits: 100},
+	"results cut short":                              {field: "r0.1.2", value: cut(allPending()), before: map[string]string{"g0.1.2.0": ready100}, waits: 100},
+	"random bytes for results":                       {field: "r0.1.2", value: "\x09\xff\x01", before: map[string]string{"g0.1.2.0": ready100}, waits: 100},
+	"random bytes for results, generation untouched": {field: "r0.1.2", value: "\x09\xff\x01", waits: 100},
+}
+
+func cut(s string) string { return s[:len(s)-1] }
+
+// damage damages the paused campaign "c" after it is planned, and resumes it.
+func (r *rig) damage(d damage) {
+	r.t.Helper()
+	// A worker that loaded the batch before the test damages the record could still send
+	// that batch.
+	r.eventually(20*time.Second, "the plan, and idle queues", func() bool {
+		ctx, q := r.t.Context(), "asynq:{tuma-send:kobo-main}:"
+		busy := r.rdb.LLen(ctx, q+"active").Val() + r.rdb.LLen(ctx, q+"pending").Val()
+		return r.status("c").Batches == 3 && r.rdb.ZCard(ctx, "tuma:{c}:o").Val() == 3 && busy == 0
+	})
+	if d.value == "" {
+		d.value = cut(r.hget("c", d.field))
+	}
+	for f, v := range d.before {
+		r.hset("c", f, v)
+	}
+	r.hset("c", d.field, d.value)
+	if _, err := r.producer.Resume(r.t.Context(), "c"); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
 // One record of one of three batches is unreadable. It must stop only the work that needs it, and
 // must be logged once.
 func TestWhatCannotBeReadStopsNothingElse(t *testing.T) {
 	t.Parallel()
-	cut := func(s string) string { return s[:len(s)-1] }
-	for name, x := range map[string]struct {
-		field, value string // value is the new value of the field; "" means that the test cuts the last byte off the old value
-		before       map[string]string
-		waits        int // the number of recipients that cannot be sent to
-	}{
-		"a batch cut short":                              {field: "b0.1", waits: 500},
-		"an empty batch":                                 {field: "b0.1", value: "\x00", waits: 500},
-		"random bytes for a batch":                       {field: "b0.1", value: "\xf3\x01\x02", waits: 500},
-		"a wake number":                                  {field: "w0.1", value: "x", waits: 500},
-		"a count of open generations":                    {field: "l0.1", value: "x", waits: 500},
-		"a list of generations":                          {field: "x0.1", value: "x 9.9", waits: 500},
-		"a generation cut short":                         {field: "g0.1.2.0", value: ready100[:20], waits: 100},
-		"random bytes for a generation":                  {field: "g0.1.2.0", value: "\xff\x00\x01", waits: 100},
-		"an empty generation":                            {field: "g0.1.2.0", value: " ", waits: 100},
-		"positions cut short":                            {field: "i0.1.2.0", value: cut(allPositions()), before: map[string]string{"g0.1.2.0": ready100}, waits: 100},
-		"positions without the last one":                 {field: "i0.1.2.0", value: cut(cut(allPositions())), before: map[string]string{"g0.1.2.0": ready100}, waits: 100},
-		"positions out of range":                         {field: "i0.1.2.0", value: "\xff" + cut(allPositions()), before: map[string]string{"g0.1.2.0": ready100}, waits: 100},
-		"results cut short":                              {field: "r0.1.2", value: cut(allPending()), before: map[string]string{"g0.1.2.0": ready100}, waits: 100},
-		"random bytes for results":                       {field: "r0.1.2", value: "\x09\xff\x01", before: map[string]string{"g0.1.2.0": ready100}, waits: 100},
-		"random bytes for results, generation untouched": {field: "r0.1.2", value: "\x09\xff\x01", waits: 100},
-	} {
+	for name, x := range damages {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r := newRig(t, simulator.Options{})
@@ -139,23 +167,7 @@ func TestWhatCannotBeReadStopsNothingElse(t *testing.T) {
 				t.Fatal(err)
 			}
 			log := r.startLogged(account)
-			// A worker that loaded the batch before the test damages the record could still send
-			// that batch.
-			r.eventually(20*time.Second, "the plan, and idle queues", func() bool {
-				ctx, q := t.Context(), "asynq:{tuma-send:kobo-main}:"
-				busy := r.rdb.LLen(ctx, q+"active").Val() + r.rdb.LLen(ctx, q+"pending").Val()
-				return r.status("c").Batches == 3 && r.rdb.ZCard(ctx, "tuma:{c}:o").Val() == 3 && busy == 0
-			})
-			if x.value == "" {
-				x.value = cut(r.hget("c", x.field))
-			}
-			for f, v := range x.before {
-				r.hset("c", f, v)
-			}
-			r.hset("c", x.field, x.value)
-			if _, err := r.producer.Resume(t.Context(), "c"); err != nil {
-				t.Fatal(err)
-			}
+			r.damage(x)
 			r.enqueue("other", kenyan(300))
 			r.eventually(15*time.Second, "all readable work to be sent", func() bool {
 				s := r.status("c")

@@ -23,6 +23,19 @@ func control(t *testing.T, address, name string, pairs ...string) {
 	}
 }
 
+// checkTooManyRequests sends a call and expects the status 429 with a Retry-After.
+func checkTooManyRequests(t *testing.T, address, retryAfter string) {
+	t.Helper()
+	resp, err := http.PostForm(address+"/api/send/", call(1, ada, obi))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = resp.Body.Close()
+	if resp.StatusCode != http.StatusTooManyRequests || resp.Header.Get("Retry-After") != retryAfter {
+		t.Errorf("got status %d, Retry-After %q; want 429, %q", resp.StatusCode, resp.Header.Get("Retry-After"), retryAfter)
+	}
+}
+
 func TestControlsFromOutside(t *testing.T) {
 	t.Parallel()
 	s, address := start(t, simulator.Options{Users: map[string]string{"demo": "demopass"}})
@@ -30,14 +43,7 @@ func TestControlsFromOutside(t *testing.T) {
 	send := func(n int) (int, string) { return simulatortest.Post(t, address+"/api/send/", call(n, ada, obi)) }
 
 	control("faults", "fault", "429", "n", "1", "retry_after", "7")
-	resp, err := http.PostForm(address+"/api/send/", call(1, ada, obi))
-	if err != nil {
-		t.Fatal(err)
-	}
-	_ = resp.Body.Close()
-	if resp.StatusCode != http.StatusTooManyRequests || resp.Header.Get("Retry-After") != "7" {
-		t.Errorf("got status %d, Retry-After %q; want 429, \"7\"", resp.StatusCode, resp.Header.Get("Retry-After"))
-	}
+	checkTooManyRequests(t, address, "7")
 	control("faults", "fault", "500", "p", "1")
 	if status, _ := send(1); status != 500 {
 		t.Errorf("got status %d, want 500", status)

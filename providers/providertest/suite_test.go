@@ -168,70 +168,78 @@ func followingRedirects(ctx context.Context, w wrong, b providers.Batch) ([]prov
 	return results, err
 }
 
+// wrongSends are methods Send with one mistake each, and the checks that must find it.
+var wrongSends = map[string]struct {
+	send sending
+	by   []string
+}{
+	"it retries": {retrying, slices.Concat(bySilence, byStatus, []string{"every success status without an answer", "the sandbox breaks its replies", "redirects are not followed"})},
+	"5xx is Retryable": {judging(func(e *providers.Error) {
+		if e.Cause == providers.CauseGateway && e.Outcome == providers.Unknown {
+			e.Outcome, e.Scope = providers.Retryable, providers.Account
+		}
+	}), slices.Concat(byStatus, []string{"the sandbox breaks its replies", "fifty calls at once while the gateway breaks"})},
+	"a parse error is Rejected": {judging(func(e *providers.Error) {
+		if e.Cause == providers.CauseNotUnderstood {
+			e.Outcome, e.Cause = providers.Rejected, providers.CauseRefused
+		}
+	}), byNonsense},
+	"no answer is Retryable": {judging(func(e *providers.Error) {
+		if e.Cause == providers.CauseNoAnswer {
+			e.Outcome, e.Scope, e.Cause = providers.Retryable, providers.Account, providers.CauseConnection
+		}
+	}), slices.Concat(bySilence, byStatus, []string{"the sandbox breaks its replies"})},
+	"it panics after a reply that it does not understand": {judging(func(e *providers.Error) {
+		if e.Cause == providers.CauseNotUnderstood {
+			panic("index out of range")
+		}
+	}), byNonsense},
+	"its error holds the password": {judging(func(e *providers.Error) {
+		e.Err = fmt.Errorf("login %s, %s: %w", user, secret, e.Err)
+	}), []string{secrecyCheck.name}},
+	"its result holds the number": {answering(func(b providers.Batch, results []providers.Result) {
+		if results[0].Outcome == providers.Unknown {
+			results[0].Code = b.To[0].String()
+		}
+	}), []string{secrecyCheck.name}},
+	"a recipient that is not in the reply is Accepted": {answering(func(_ providers.Batch, results []providers.Result) {
+		for i := range results {
+			results[i] = providers.Result{MessageID: results[i].MessageID, Outcome: providers.Accepted}
+		}
+	}), []string{
+		"a reply without one recipient", "a reply cut anywhere", "a reply with bytes changed", "a reply that is repeated", "the sandbox breaks its replies",
+	}},
+	"the results are in another order": {answering(reorder), []string{
+		"a reply without one recipient", "a reply in another order", "a reply cut anywhere", "a reply with bytes changed", "the sandbox breaks its replies",
+	}},
+	"it follows redirects": {followingRedirects, slices.Concat(byStatus, []string{"redirects are not followed"})},
+	"it changes the batch": {func(ctx context.Context, w wrong, b providers.Batch) ([]providers.Result, error) {
+		slices.SortFunc(b.To, func(x, y sms.MSISDN) int { return cmp.Compare(x%10, y%10) })
+		return w.Provider.Send(ctx, b)
+	}, []string{"the batch is not changed"}},
+	"it sends too much": {func(ctx context.Context, w wrong, b providers.Batch) ([]providers.Result, error) {
+		b.To = b.To[:min(len(b.To), w.Info().MaxRecipients)]
+		return w.Provider.Send(ctx, b)
+	}, []string{"refuses more than a call may carry without a request"}},
+}
+
 func TestTheWrongAreCaughtByTheRightCheck(t *testing.T) {
 	t.Parallel()
-	ended := make(chan struct{})
-	t.Cleanup(func() { close(ended) })
-	for name, tc := range map[string]struct {
-		send sending
-		by   []string
-	}{
-		"it retries": {retrying, slices.Concat(bySilence, byStatus, []string{"every success status without an answer", "the sandbox breaks its replies", "redirects are not followed"})},
-		"5xx is Retryable": {judging(func(e *providers.Error) {
-			if e.Cause == providers.CauseGateway && e.Outcome == providers.Unknown {
-				e.Outcome, e.Scope = providers.Retryable, providers.Account
-			}
-		}), slices.Concat(byStatus, []string{"the sandbox breaks its replies", "fifty calls at once while the gateway breaks"})},
-		"a parse error is Rejected": {judging(func(e *providers.Error) {
-			if e.Cause == providers.CauseNotUnderstood {
-				e.Outcome, e.Cause = providers.Rejected, providers.CauseRefused
-			}
-		}), byNonsense},
-		"no answer is Retryable": {judging(func(e *providers.Error) {
-			if e.Cause == providers.CauseNoAnswer {
-				e.Outcome, e.Scope, e.Cause = providers.Retryable, providers.Account, providers.CauseConnection
-			}
-		}), slices.Concat(bySilence, byStatus, []string{"the sandbox breaks its replies"})},
-		"it panics after a reply that it does not understand": {judging(func(e *providers.Error) {
-			if e.Cause == providers.CauseNotUnderstood {
-				panic("index out of range")
-			}
-		}), byNonsense},
-		"its error holds the password": {judging(func(e *providers.Error) {
-			e.Err = fmt.Errorf("login %s, %s: %w", user, secret, e.Err)
-		}), []string{secrecyCheck.name}},
-		"its result holds the number": {answering(func(b providers.Batch, results []providers.Result) {
-			if results[0].Outcome == providers.Unknown {
-				results[0].Code = b.To[0].String()
-			}
-		}), []string{secrecyCheck.name}},
-		"a recipient that is not in the reply is Accepted": {answering(func(_ providers.Batch, results []providers.Result) {
-			for i := range results {
-				results[i] = providers.Result{MessageID: results[i].MessageID, Outcome: providers.Accepted}
-			}
-		}), []string{
-			"a reply without one recipient", "a reply cut anywhere", "a reply with bytes changed", "a reply that is repeated", "the sandbox breaks its replies",
-		}},
-		"the results are in another order": {answering(reorder), []string{
-			"a reply without one recipient", "a reply in another order", "a reply cut anywhere", "a reply with bytes changed", "the sandbox breaks its replies",
-		}},
-		"it follows redirects": {followingRedirects, slices.Concat(byStatus, []string{"redirects are not followed"})},
-		"it changes the batch": {func(ctx context.Context, w wrong, b providers.Batch) ([]providers.Result, error) {
-			slices.SortFunc(b.To, func(x, y sms.MSISDN) int { return cmp.Compare(x%10, y%10) })
-			return w.Provider.Send(ctx, b)
-		}, []string{"the batch is not changed"}},
-		"it leaves a goroutine": {func(ctx context.Context, w wrong, b providers.Batch) ([]providers.Result, error) {
-			go func() { <-ended }()
-			return w.Provider.Send(ctx, b)
-		}, []string{"no goroutine is left behind"}},
-		"it sends too much": {func(ctx context.Context, w wrong, b providers.Batch) ([]providers.Result, error) {
-			b.To = b.To[:min(len(b.To), w.Info().MaxRecipients)]
-			return w.Provider.Send(ctx, b)
-		}, []string{"refuses more than a call may carry without a request"}},
-	} {
+	for name, tc := range wrongSends {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			wantFailing(t, wrongly(tc.send), tc.by...)
 		})
 	}
+}
+
+func TestALeakedGoroutineIsCaughtByTheRightCheck(t *testing.T) {
+	t.Parallel()
+	ended := make(chan struct{})
+	t.Cleanup(func() { close(ended) })
+	leaking := func(ctx context.Context, w wrong, b providers.Batch) ([]providers.Result, error) {
+		go func() { <-ended }()
+		return w.Provider.Send(ctx, b)
+	}
+	wantFailing(t, wrongly(leaking), "no goroutine is left behind")
 }

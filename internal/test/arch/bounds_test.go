@@ -53,8 +53,6 @@ var boundExceptions = []boundException{
 
 	{"internal/xlsx xmlScanner.nextRow", 69, "lines", notYet},
 
-	{"internal/simulator TestControlsFromOutside", 76, "lines", notYet},
-
 	{"providers/africastalking TestEverythingOnThePageHasItsPlace", 63, "lines", notYet},
 	{"providers/africastalking TestTheRequestIsTheDocumentedOne", 70, "lines", notYet},
 	{"providers/africastalking TestTheSandboxAndTheClientAgree", 69, "lines", notYet},
@@ -65,13 +63,7 @@ var boundExceptions = []boundException{
 
 	{"providers/kobo/kobo_test.go", 461, "lines", notYet},
 
-	{"providers/providertest TestTheWrongAreCaughtByTheRightCheck", 91, "lines", notYet},
-
 	{"providers/textconnect/textconnect_test.go", 471, "lines", notYet},
-
-	{"worker TestATextStaysWithItsRecipientsWhateverHappens", 79, "lines", notYet},
-	{"worker TestWhatCannotBeReadStopsNothingElse", 83, "lines", notYet},
-	{"worker/personal_test.go", 406, "lines", notYet},
 }
 
 func TestFilesFunctionsAndTypesAreSmallEnoughToRead(t *testing.T) {
