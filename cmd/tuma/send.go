@@ -53,9 +53,9 @@ Recipients: a CSV file or an Excel workbook (.xlsx) whose header names a column
 of numbers (` + recipients.NumberColumns + `, in any
 case); or JSON objects, one per line, with such a field; or one number per line.
 Format, column separator and encoding are detected. In a workbook the first
-sheet is read, numbers in full and dates as 2025-11-30. Numbers may be written
-in any usual form. Invalid and duplicate numbers are skipped; 'tuma results'
-lists them.
+visible sheet is read: phone numbers in full, other cells as the sheet shows
+them. Numbers may be written in any usual form. Invalid and duplicate numbers
+are skipped; 'tuma results' lists them.
 
 Text: {{name}} is replaced by the recipient's value in the column "name". The
 default in {{name|there}} is used if that value is blank. Filters change a
@@ -174,7 +174,7 @@ func (s *sendCommand) enqueue(ctx context.Context, b *backend, src *source) erro
 	s.noteReceipt(receipt)
 	if !receipt.Again {
 		if s.testNumber == "" { // with --test, sendTestFirst has already printed this note
-			s.noteHiddenRows(src)
+			s.noteList(src)
 		}
 		s.noteSendingHours(hoursNotice)
 		for _, line := range textNotes(s.campaign) {
@@ -202,11 +202,36 @@ func (s *sendCommand) enqueue(ctx context.Context, b *backend, src *source) erro
 	return err
 }
 
-// noteHiddenRows prints how many of the rows that were read are hidden in their sheet.
-func (s *sendCommand) noteHiddenRows(src *source) {
-	if n := src.list.Hidden(); n > 0 {
-		s.note("tuma: note: the recipients include %s of the sheet", console.Plural(n, "hidden row"))
+// noteList prints what the user may not know of the list: which of several sheets was read, what the
+// sheet hides, and a guessed encoding.
+func (s *sendCommand) noteList(src *source) {
+	for _, note := range listNotes(src.list, s.campaign.Body) {
+		s.note("tuma: note: %s", note)
 	}
+}
+
+// listNotes returns the notes on a list that has been read, and on parts of the text that look like its
+// columns.
+func listNotes(l *recipients.List, body string) (notes []string) {
+	isColumn := func(key string) bool {
+		return slices.ContainsFunc(l.Columns(), func(name string) bool { return sms.FieldKey(name) == key })
+	}
+	for _, part := range sms.Placeholders(body, isColumn) {
+		notes = append(notes, fmt.Sprintf("the text contains %s, which is not a merge field: write {{%s}}", part, strings.Trim(part, "{}[]()<>%#$« »")))
+	}
+	if sheet, all := l.Sheets(); len(all) > 1 {
+		notes = append(notes, fmt.Sprintf("read the sheet %q; the workbook has %.200q (choose another with --sheet)", sheet, all))
+	}
+	if n := l.Hidden(); n > 0 {
+		notes = append(notes, fmt.Sprintf("the recipients include %s of the sheet", console.Plural(n, "hidden row")))
+	}
+	if names := l.HiddenColumns(); len(names) > 0 {
+		notes = append(notes, fmt.Sprintf("the sheet hides a column that is read: %.200q", names))
+	}
+	if g := l.Guess(); g.Encoding != "" {
+		notes = append(notes, fmt.Sprintf("the encoding is a guess, %s: line %d reads %.60q (choose another with --encoding)", g.Encoding, g.Line, g.Value))
+	}
+	return notes
 }
 
 // locateMissingField adds the line of the file to an error about a blank merge field. It returns

@@ -49,7 +49,13 @@ func (s *sendCommand) dryRun(ctx context.Context, src *source) (err error) {
 		return src.locateMissingField(err)
 	}
 	if s.json {
-		return console.WriteJSON(s.out, f)
+		notes := append(textNotes(s.campaign), listNotes(src.list, s.campaign.Body)...)
+		sheet, _ := src.list.Sheets()
+		return console.WriteJSON(s.out, struct {
+			producer.Forecast
+			Notes []string `json:"notes"`
+			Sheet string   `json:"sheet,omitempty"`
+		}{f, slices.Concat([]string{}, notes), sheet})
 	}
 	if err := printForecast(s.out, s.screen(), f, textNotes(s.campaign), s.now()); err != nil {
 		return err
@@ -57,7 +63,7 @@ func (s *sendCommand) dryRun(ctx context.Context, src *source) (err error) {
 	if skipped != nil {
 		s.note("tuma: %s skipped: listed in %s", console.Plural(f.Skipped, "recipient"), s.skippedFile)
 	}
-	s.noteHiddenRows(src)
+	s.noteList(src)
 	s.note("tuma: dry run: nothing was enqueued")
 	return nil
 }

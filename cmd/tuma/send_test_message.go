@@ -91,7 +91,7 @@ func (s *sendCommand) sendTestFirst(ctx context.Context, b *backend, src *source
 	if err != nil {
 		return err
 	}
-	s.noteHiddenRows(src)
+	s.noteList(src)
 	first.Number = s.testNumber
 	t := &testMessage{app: s.app, b: b, campaign: testCampaign(s.campaign), idDerived: s.idDerived}
 	r, err := t.run(ctx, first)

@@ -88,6 +88,7 @@ func (l *List) matchHeader(cells []string) (*header, error) {
 		return nil, fmt.Errorf("the header has two columns of numbers, %s and %s: choose one with --column", cells[at], cells[at+1+again])
 	}
 	h := &header{columns: len(cells), number: at}
+	l.columns = cells
 	for _, key := range l.o.Fields {
 		named := func(cell string) bool { return sms.FieldKey(cell) == key }
 		at := slices.IndexFunc(cells, named)

@@ -34,7 +34,7 @@ type Options struct {
 	Format Format
 	// Encoding is one of Encodings. Default: detected.
 	Encoding string
-	// Sheet is the name of a workbook's sheet. Default: the first.
+	// Sheet is the name of a workbook's sheet. Default: the first one that is not hidden.
 	Sheet string
 	// Column is the name of the number column. Default: one of NumberColumns.
 	Column string
@@ -83,7 +83,11 @@ type List struct {
 	// hidden is the number of yielded rows that are hidden in the sheet, by a filter or by
 	// hand.
 	hidden int
-	guess  Guess
+	// hiddenColumns are the names of columns that were read and that the sheet does not show.
+	hiddenColumns []string
+	sheets        []string // names of the workbook's sheets that are not hidden
+	columns       []string // cells of the header
+	guess         Guess
 	// fields holds the values of the last record, by Options.Fields.
 	fields map[string]string
 	arena  arena
@@ -105,6 +109,7 @@ func New(src io.ReaderAt, size int64, o Options) *List {
 func (l *List) All() iter.Seq2[producer.Recipient, error] {
 	return func(yield func(producer.Recipient, error) bool) {
 		l.line, l.sheet, l.hidden, l.guess = 0, "", 0, Guess{}
+		l.hiddenColumns, l.sheets, l.columns = nil, nil, nil
 		p := &listReader{List: l}
 		rows, err := p.readAll(func(r producer.Recipient) bool { return yield(r, nil) })
 		l.guess = p.letters.guess
@@ -137,6 +142,18 @@ func (l *List) Line() int { return l.line }
 // Hidden returns the number of rows yielded so far that are hidden in their sheet. The user
 // may not know of them, because the spreadsheet does not show filtered rows.
 func (l *List) Hidden() int { return l.hidden }
+
+// HiddenColumns returns the names of the columns that were read although the sheet does not show them, once
+// All has yielded a recipient.
+func (l *List) HiddenColumns() []string { return l.hiddenColumns }
+
+// Sheets returns the name of the workbook's sheet that was read, and the names of all sheets that are not
+// hidden. It returns "" and nil for other files, and before All has yielded a recipient.
+func (l *List) Sheets() (read string, visible []string) { return l.sheet, l.sheets }
+
+// Columns returns the cells of the header, or the names of the first JSON object's members, once All has
+// yielded a recipient. It returns nil for a list without a header.
+func (l *List) Columns() []string { return l.columns }
 
 // Guess returns the encoding that was guessed, once the last sequence of All has ended. A file that is
 // valid UTF-8, that begins with a byte order mark or whose encoding Options name needs no guess.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/tuma-sms/tuma/internal/xlsx"
 	"github.com/tuma-sms/tuma/producer"
@@ -16,7 +17,7 @@ func (p *listReader) workbookRecipients(take func(producer.Recipient) bool) (row
 		return 0, p.workbookError(err)
 	}
 	defer book.Close()
-	p.sheet = book.Sheet()
+	p.sheet, p.sheets = book.Sheet(), book.Sheets()
 	var h *header
 	want := func(column int) bool { return h == nil || column == h.number || h.wants(column) }
 	for r, err := range book.Rows(want) {
@@ -33,6 +34,7 @@ func (p *listReader) workbookRecipients(take func(producer.Recipient) bool) (row
 			if h, plain, err = p.workbookHeader(r); err != nil {
 				return rows, err
 			}
+			p.noteHiddenColumns(book, r, h)
 			if !plain {
 				continue
 			}
@@ -86,12 +88,27 @@ func (l *List) workbookHeader(r *xlsx.Row) (h *header, plain bool, err error) {
 		if filled := onlyFilledColumn(r); filled >= 0 && l.o.Column == "" && len(l.o.Fields) == 0 && isNumberLike([]byte(names[filled])) {
 			return &header{columns: MaxColumns, number: filled}, true, nil
 		}
-		err = l.noNumberColumn(names)
+		if err = l.noNumberColumn(names); len(l.sheets) > 1 {
+			err = fmt.Errorf("%w; the sheets are %.200q: choose another with --sheet", err, l.sheets)
+		}
 	}
 	if err != nil {
 		return nil, false, l.errorHere("%v", err)
 	}
 	return h, false, nil
+}
+
+// noteHiddenColumns notes the names of the columns that are read although the sheet does not show them.
+func (l *List) noteHiddenColumns(book *xlsx.Book, r *xlsx.Row, h *header) {
+	for _, column := range append([]int{h.number}, h.fields...) {
+		if !book.HiddenColumn(column) {
+			continue
+		}
+		name, err := r.Text(r.Cell(column))
+		if err == nil && !slices.Contains(l.hiddenColumns, string(name)) {
+			l.hiddenColumns = append(l.hiddenColumns, string(name))
+		}
+	}
 }
 
 // onlyFilledColumn returns the column of the only cell that is not empty. It returns -1 if no

@@ -68,9 +68,6 @@ func TestWorkbook(t *testing.T) {
 		if err := f.SetCellRichText("Sheet1", "A7", []excelize.RichTextRun{{Text: "A"}, {Text: "da", Font: &excelize.Font{Bold: true}}}); err != nil {
 			t.Fatal(err)
 		}
-		if err := f.SetCellFormula("Sheet1", "B7", "254700000000+1"); err != nil {
-			t.Fatal(err)
-		}
 		if _, err := f.NewSheet("Other"); err != nil {
 			t.Fatal(err)
 		}
@@ -81,8 +78,8 @@ func TestWorkbook(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []string{
-		"254712345678|Wanjirũ|2025-11-30|1500.5|TRUE",
-		"+254 712 345 679|Ọláníyì & <Söhne>|2025-11-30 14:05|19.99|FALSE",
+		"254712345678|Wanjirũ|30/11/2025|1500.5|TRUE",
+		"+254 712 345 679|Ọláníyì & <Söhne>|30/11/2025 14:05|19.99|FALSE",
 		"0.3|||1000000000000000|",
 		"|no number|||",
 		"|Ada|||",

@@ -58,12 +58,9 @@ func (e *Error) Error() string {
 
 // Book is an open workbook with one sheet to read. It is not safe for concurrent use.
 //
-// This package has its own reader because of dates, although excelize streams rows too. With
-// RawCellValue, excelize returns a date as a number such as 45962, which cannot be distinguished
-// from other numbers. Without RawCellValue, it returns the text that the cell shows, such as
-// "Nov-25" or "11/1/25". excelize is also slower. For 200,000 rows of five columns it took 11 to 18
-// seconds of CPU time (3.3 to 4.6 with RawCellValue), and this reader took 1.8 to 2.8. Both used 25
-// to 46 MB.
+// This package reads the rows itself, although excelize streams rows too: a phone number is needed in full
+// and every other cell as the sheet shows it, and excelize returns either form for all cells of a row. It
+// also holds the whole file in memory. What a cell shows comes from excelize (shower).
 type Book struct {
 	file          archive
 	files         map[string]*zip.File
@@ -71,17 +68,26 @@ type Book struct {
 	row           int // the row that is being read, from 1; 0 before the first
 	part          *zip.File
 	sharedStrings *sharedStrings
-	// dates holds the cell styles that show a number as a date or time, by style index.
-	dates map[int]dateStyle
+	// formats holds the number formats other than General, by the index of the cell style.
+	formats map[int]numberFormat
+	shower  *shower // nil until a cell needs it
 	// since1904 is true if dates are counted from 1904, as on early Macs, instead of 1900.
 	since1904 bool
+	// recalculates is true if a spreadsheet program must compute all formulas when it opens the workbook.
+	// The stored results, often 0, are then not the right ones.
+	recalculates bool
+	visible      []string // names of the sheets with rows that are not hidden
+	// hiddenColumns are ranges of columns that the sheet does not show, from 0.
+	hiddenColumns []columnRange
 }
+
+type columnRange struct{ first, last int }
 
 // relation is an entry of a .rels file, which links the parts of a workbook.
 type relation struct{ id, kind, target string }
 
 // Open opens the workbook in the first size bytes of src, and its sheet with the given name in any case.
-// If sheet is empty, Open chooses the first sheet with rows. The error is an *Error if the workbook has a
+// If sheet is empty, Open chooses the first sheet with rows that is not hidden. The error is an *Error if the workbook has a
 // mistake, else a read error. The caller must close the book.
 func Open(src io.ReaderAt, size int64, sheet string) (*Book, error) {
 	b := &Book{file: archive{src: src, left: maxDirectory}, files: map[string]*zip.File{}}
@@ -99,7 +105,8 @@ func Open(src io.ReaderAt, size int64, sheet string) (*Book, error) {
 	}
 	b.file.open = true
 	for _, f := range z.File {
-		b.files[strings.ToLower(strings.TrimPrefix(f.Name, "/"))] = f
+		// Some programs write the names with backslashes.
+		b.files[strings.ToLower(strings.TrimPrefix(strings.ReplaceAll(f.Name, `\`, "/"), "/"))] = f
 	}
 	if err := b.findSheet(sheet); err != nil {
 		return nil, err
@@ -116,8 +123,25 @@ func Open(src io.ReaderAt, size int64, sheet string) (*Book, error) {
 // Sheet returns the name of the sheet that Rows reads.
 func (b *Book) Sheet() string { return b.sheet }
 
+// Sheets returns the names of the sheets with rows that are not hidden, in the order of the workbook.
+func (b *Book) Sheets() []string { return b.visible }
+
+// HiddenColumn reports whether the sheet does not show a column, from 0. It knows that once the first row
+// has been read.
+func (b *Book) HiddenColumn(column int) bool {
+	for _, r := range b.hiddenColumns {
+		if column >= r.first && column <= r.last {
+			return true
+		}
+	}
+	return false
+}
+
 // Close removes the temporary file of a book with many texts. It leaves src open.
-func (b *Book) Close() { b.sharedStrings.close() }
+func (b *Book) Close() {
+	b.sharedStrings.close()
+	b.shower.close()
+}
 
 // fileError returns an *Error for the workbook as a whole.
 func (b *Book) fileError(format string, args ...any) error {
@@ -142,11 +166,14 @@ func (b *Book) findSheet(wanted string) error {
 	if book == nil || !strings.HasSuffix(main, ".xml") {
 		return b.fileError("is an archive, but not an Excel workbook: save it as .xlsx or as CSV UTF-8")
 	}
-	var names, ids []string
+	var sheets []sheetEntry
 	err := b.scan(book, maxPart, func(e xml.StartElement) {
 		switch e.Name.Local {
 		case "sheet":
-			names, ids = append(names, attribute(e, "name")), append(ids, attribute(e, "id"))
+			state := attribute(e, "state")
+			sheets = append(sheets, sheetEntry{name: attribute(e, "name"), id: attribute(e, "id"), hidden: state == "hidden" || state == "veryHidden"})
+		case "calcPr":
+			b.recalculates, _ = strconv.ParseBool(attribute(e, "fullCalcOnLoad")) // false if the attribute is missing
 		case "workbookPr":
 			on, _ := strconv.ParseBool(attribute(e, "date1904")) // false if the attribute is missing
 			b.since1904 = on
@@ -174,19 +201,48 @@ func (b *Book) findSheet(wanted string) error {
 			}
 		}
 	}
-	for i, name := range names {
-		r := target[ids[i]]
-		if wanted != "" && !strings.EqualFold(name, wanted) || wanted == "" && !strings.HasSuffix(r.kind, "/worksheet") {
+	return b.chooseSheet(sheets, target, wanted)
+}
+
+// sheetEntry is a sheet in the workbook's list.
+type sheetEntry struct {
+	name, id string
+	hidden   bool
+}
+
+// chooseSheet sets the sheet to read: the one called wanted, or else the first one with rows that is not
+// hidden. target are the parts by their id.
+func (b *Book) chooseSheet(sheets []sheetEntry, target map[string]relation, wanted string) error {
+	var names, hidden []string
+	for _, s := range sheets {
+		r := target[s.id]
+		isSheet := strings.HasSuffix(r.kind, "/worksheet")
+		part := b.files[strings.ToLower(r.target)]
+		names = append(names, s.name)
+		switch {
+		case !isSheet:
+		case s.hidden:
+			hidden = append(hidden, s.name)
+		default:
+			b.visible = append(b.visible, s.name)
+		}
+		if b.part != nil || wanted != "" && !strings.EqualFold(s.name, wanted) || wanted == "" && (s.hidden || !isSheet) {
 			continue
 		}
-		if b.part = b.files[strings.ToLower(r.target)]; b.part == nil || !strings.HasSuffix(r.kind, "/worksheet") {
-			return b.fileError("has no rows in its sheet %.40q: choose another with --sheet", name)
+		if part == nil || !isSheet {
+			return b.fileError("has no rows in its sheet %.40q: choose another with --sheet", s.name)
 		}
-		b.sheet = name
-		return nil
+		b.sheet, b.part = s.name, part
 	}
-	if wanted != "" {
+	switch {
+	case b.part != nil:
+		return nil
+	case wanted != "" && len(b.visible) > 0:
+		return b.fileError("has no sheet %.40q; it has %.200q", wanted, b.visible)
+	case wanted != "":
 		return b.fileError("has no sheet %.40q; it has %.200q", wanted, names)
+	case len(hidden) > 0:
+		return b.fileError("has only hidden sheets, %.200q: choose one with --sheet", hidden)
 	}
 	return b.fileError("has no sheet with rows: save the list as .xlsx or CSV UTF-8")
 }

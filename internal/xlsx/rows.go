@@ -15,10 +15,17 @@ type Cell struct {
 	kind   string // the t attribute, e.g. "s" for a shared string
 	style  int    // the index of the cell style
 	raw    []byte // the content, or the number of a shared string
+	// formula is true if the cell has a formula, and computed if it also has a place for the result.
+	formula, computed bool
+}
+
+// neverComputed reports whether the cell has a formula without a result. A text result may be empty.
+func (c *Cell) neverComputed() bool {
+	return c.formula && (!c.computed || len(c.raw) == 0 && c.kind != "str")
 }
 
 // Empty reports whether the cell has no content.
-func (c *Cell) Empty() bool { return len(c.raw) == 0 }
+func (c *Cell) Empty() bool { return len(c.raw) == 0 && !c.neverComputed() }
 
 // Row is a row of a sheet with its wanted cells.
 type Row struct {
@@ -42,12 +49,13 @@ func (r *Row) Cell(column int) *Cell {
 	return nil
 }
 
-// Text returns the content of a cell of the row: an unchanged text, a number in decimal notation, or a
-// date in the form 2025-11-30. It returns nothing for a nil cell. The result is valid until the next call
-// of Text or Digits. The error is an *Error if the workbook is damaged, else a read error.
+// Text returns the content of a cell of the row as the sheet shows it: 999,999.99, 9 Dec 2026, 15%. A date
+// in a predefined format begins with the day. Text returns nothing for a nil cell. The result is valid until
+// the next call of Text or Digits. The error is an *Error if the workbook is damaged or the cell has a
+// formula that was never computed, else a read error.
 func (r *Row) Text(c *Cell) ([]byte, error) { return r.book.text(c, false) }
 
-// Digits is Text for a cell with a phone number, which is never a date.
+// Digits is Text for a cell with a phone number: it returns a number in full, whatever the cell shows.
 func (r *Row) Digits(c *Cell) ([]byte, error) { return r.book.text(c, true) }
 
 // Rows yields the rows of the sheet from the beginning, also blank rows, with only those cells for whose
@@ -55,7 +63,7 @@ func (r *Row) Digits(c *Cell) ([]byte, error) { return r.book.text(c, true) }
 // if the workbook has a mistake, else a read error.
 func (b *Book) Rows(want func(column int) bool) iter.Seq2[*Row, error] {
 	return func(yield func(*Row, error) bool) {
-		b.row = 0
+		b.row, b.hiddenColumns = 0, nil
 		in, err := b.open(b.part, maxSheet)
 		if err != nil {
 			yield(nil, err)
@@ -77,9 +85,15 @@ func (b *Book) Rows(want func(column int) bool) iter.Seq2[*Row, error] {
 	}
 }
 
-// text returns the content of a cell. isNumber is true for a phone number, which is never a date.
-func (b *Book) text(c *Cell, isNumber bool) ([]byte, error) {
-	if c == nil || len(c.raw) == 0 {
+// text returns the content of a cell. isPhone is true for a phone number, which has no format.
+func (b *Book) text(c *Cell, isPhone bool) ([]byte, error) {
+	if c == nil {
+		return nil, nil
+	}
+	if c.neverComputed() || c.formula && b.recalculates {
+		return nil, b.errorHere("the formula in column %s was never computed: open the workbook in a spreadsheet program and save it", columnName(c.Column))
+	}
+	if len(c.raw) == 0 {
 		return nil, nil
 	}
 	switch c.kind {
@@ -99,15 +113,13 @@ func (b *Book) text(c *Cell, isNumber bool) ([]byte, error) {
 		}
 		return []byte("FALSE"), nil
 	case "", "n":
-		raw := string(bytes.TrimSpace(c.raw))
-		if style := b.dates[c.style]; style != 0 && !isNumber {
-			if text, ok := b.date(raw, style); ok {
-				return []byte(text), nil
-			}
-		}
-		return []byte(formatNumber(raw)), nil
+		return []byte(b.number(string(bytes.TrimSpace(c.raw)), c.style, isPhone)), nil
+	case "d":
+		return []byte(b.isoDate(string(bytes.TrimSpace(c.raw)), c.style)), nil
+	case "e":
+		return c.raw, nil
 	}
-	return c.raw, nil // kinds str, inlineStr, d (ISO date) and e (error)
+	return unescape(c.raw), nil // kinds str and inlineStr
 }
 
 // nextRow reads the next row into r, with only those cells for whose column want returns
@@ -138,6 +150,11 @@ func (t *xmlScanner) nextRow(r *Row, want func(column int) bool) error {
 				}
 			case "v", "t":
 				inText = inCell && phonetic == 0
+				c.computed = c.computed || inText
+			case "f":
+				c.formula = inCell
+			case "col":
+				t.b.hideColumns(e)
 			case "rPh":
 				phonetic++
 			}
@@ -176,7 +193,7 @@ func (t *xmlScanner) nextRow(r *Row, want func(column int) bool) error {
 
 // endCell adds a cell to its row if want returns true for its column, and sets r.Filled.
 func (t *xmlScanner) endCell(r *Row, c *Cell, want func(column int) bool) error {
-	if c.kind == "s" && !r.Filled {
+	if c.kind == "s" && !c.formula && !r.Filled {
 		text, err := t.b.text(c, false)
 		if err != nil {
 			return err
@@ -184,6 +201,7 @@ func (t *xmlScanner) endCell(r *Row, c *Cell, want func(column int) bool) error 
 		r.Filled = len(bytes.TrimSpace(text)) > 0
 	}
 	if want(c.Column) {
+		r.Filled = r.Filled || c.neverComputed()
 		if t.keptBytes(r) > maxRow {
 			return t.b.errorHere("the row has more than %d bytes: shorten its cells", maxRow)
 		}
@@ -235,6 +253,28 @@ func (t *xmlScanner) startCell(r *Row, e xml.StartElement, last int) (Cell, erro
 		c.style, _ = strconv.Atoi(style) // an invalid style becomes 0, which is not a date
 	}
 	return c, nil
+}
+
+// maxHidden is the maximum number of ranges of hidden columns that are kept.
+const maxHidden = 1000
+
+// hideColumns notes a range of columns if the sheet does not show it.
+func (b *Book) hideColumns(e xml.StartElement) {
+	hidden, _ := strconv.ParseBool(attribute(e, "hidden")) // false if the attribute is missing
+	first, err := strconv.Atoi(attribute(e, "min"))
+	last, err2 := strconv.Atoi(attribute(e, "max"))
+	if hidden && err == nil && err2 == nil && len(b.hiddenColumns) < maxHidden {
+		b.hiddenColumns = append(b.hiddenColumns, columnRange{first - 1, last - 1})
+	}
+}
+
+// columnName returns the letters of a column, from 0: A, B, … AA.
+func columnName(column int) string {
+	name := ""
+	for n := column + 1; n > 0; n = (n - 1) / 26 {
+		name = string(rune('A'+(n-1)%26)) + name
+	}
+	return name
 }
 
 // columnOf returns the column, from 0, of a cell name such as AB17. ok is false if the name

@@ -3,9 +3,15 @@ package xlsx
 import (
 	"archive/zip"
 	"bufio"
+	"bytes"
 	"encoding/xml"
 	"errors"
 	"io"
+	"strings"
+
+	"golang.org/x/text/encoding/htmlindex"
+	"golang.org/x/text/encoding/unicode"
+	"golang.org/x/text/transform"
 )
 
 // xmlScanner reads the XML tokens of a part of a workbook, within limits.
@@ -33,9 +39,40 @@ func (b *Book) open(f *zip.File, most int64) (*xmlScanner, error) {
 	if err != nil {
 		return nil, b.fileError("is a damaged workbook: %v", err)
 	}
-	t := &xmlScanner{b: b, part: part, in: bufio.NewReaderSize(part, 32<<10), most: most, packed: int64(f.CompressedSize64)}
+	in := bufio.NewReaderSize(part, 32<<10)
+	begin, _ := in.Peek(4) // an error shows itself again when the part is read
+	if endian, ok := utf16Order(begin); ok {
+		in = bufio.NewReaderSize(transform.NewReader(in, unicode.UTF16(endian, unicode.UseBOM).NewDecoder()), 32<<10)
+	}
+	t := &xmlScanner{b: b, part: part, in: in, most: most, packed: int64(f.CompressedSize64)}
 	t.xml = xml.NewDecoder(t)
+	t.xml.CharsetReader = decodeCharset
 	return t, nil
+}
+
+// utf16Order returns the byte order of a part in UTF-16, from its byte order mark or its first character,
+// which is < in XML.
+func utf16Order(begin []byte) (order unicode.Endianness, ok bool) {
+	switch {
+	case bytes.HasPrefix(begin, []byte("\xff\xfe")), bytes.HasPrefix(begin, []byte("<\x00")):
+		return unicode.LittleEndian, true
+	case bytes.HasPrefix(begin, []byte("\xfe\xff")), bytes.HasPrefix(begin, []byte("\x00<")):
+		return unicode.BigEndian, true
+	}
+	return unicode.LittleEndian, false
+}
+
+// decodeCharset decodes a part that declares an encoding other than UTF-8. A part in UTF-16 is decoded
+// before.
+func decodeCharset(label string, in io.Reader) (io.Reader, error) {
+	if strings.HasPrefix(strings.ToLower(label), "utf-16") {
+		return in, nil
+	}
+	encoding, err := htmlindex.Get(label)
+	if err != nil {
+		return nil, err
+	}
+	return encoding.NewDecoder().Reader(in), nil
 }
 
 func (t *xmlScanner) close() { _ = t.part.Close() } // no data is lost: the part was only read

@@ -74,7 +74,7 @@ func (t *sharedStrings) load(b *Book) (err error) {
 			case "rPh":
 				phonetic--
 			case "si":
-				if err := t.add(text); err != nil {
+				if err := t.add(unescape(text)); err != nil {
 					return err
 				}
 			}

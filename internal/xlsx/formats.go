@@ -1,0 +1,178 @@
+package xlsx
+
+import (
+	"archive/zip"
+	"bytes"
+	"encoding/xml"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// maxStyles is the maximum number of cell styles, which is Excel's. maxCode is the maximum length of a
+// format code in bytes.
+const (
+	maxStyles = 65_490
+	maxCode   = 255
+)
+
+// readStyles finds the number formats of the cell styles.
+func (b *Book) readStyles(f *zip.File) error {
+	custom := map[string]string{}
+	b.formats = map[int]numberFormat{}
+	n, inCells := 0, false
+	return b.scan(f, maxPart, func(e xml.StartElement) {
+		switch e.Name.Local {
+		case "numFmt":
+			if code := attribute(e, "formatCode"); len(custom) < maxStyles && len(code) <= maxCode {
+				custom[attribute(e, "numFmtId")] = code
+			}
+		case "cellXfs":
+			inCells = true
+		case "cellStyleXfs", "cellStyles", "dxfs":
+			inCells = false
+		case "xf":
+			if !inCells || n == maxStyles {
+				return
+			}
+			id := attribute(e, "numFmtId")
+			format := numberFormat{code: custom[id]}
+			if format.code == "" {
+				format.id, _ = strconv.Atoi(id) // an invalid number becomes 0, which is General
+			}
+			if format != (numberFormat{}) && format.id != textFormat && !isGeneral(format.code) {
+				b.formats[n] = format
+			}
+			n++
+		}
+	})
+}
+
+// textFormat is the predefined format @, which shows a number as General does.
+const textFormat = 49
+
+// isGeneral reports whether a format code shows a number without a format.
+func isGeneral(code string) bool { return code == "@" || strings.EqualFold(code, "General") }
+
+// number returns a stored number as the cell shows it, or in full if it is a phone number.
+func (b *Book) number(raw string, style int, isPhone bool) string {
+	format, formatted := b.formats[style]
+	if isPhone || !formatted {
+		return formatNumber(raw)
+	}
+	f, err := strconv.ParseFloat(raw, 64)
+	if err != nil || math.IsInf(f, 0) || math.IsNaN(f) {
+		return raw
+	}
+	if b.shower == nil {
+		if b.shower, err = newShower(b.since1904); err != nil {
+			return formatNumber(raw)
+		}
+	}
+	if text, ok := b.shower.show(f, format); ok {
+		return text
+	}
+	return formatNumber(raw)
+}
+
+// isoDates are the forms of a date in a cell of kind d (ISO 8601).
+var isoDates = []string{"2006-01-02T15:04:05.999999999", "2006-01-02T15:04:05.999999999Z07:00", "2006-01-02T15:04", time.DateOnly, "15:04:05"}
+
+// isoDate returns a date of a cell of kind d as the cell shows it. It returns a date without a format, and
+// a text that is not a date, unchanged.
+func (b *Book) isoDate(raw string, style int) string {
+	if _, formatted := b.formats[style]; !formatted {
+		return strings.TrimSuffix(raw, "T00:00:00")
+	}
+	for _, layout := range isoDates {
+		at, err := time.Parse(layout, raw)
+		if err != nil {
+			continue
+		}
+		first := time.Date(1899, 12, 30, 0, 0, 0, 0, time.UTC)
+		if b.since1904 {
+			first = time.Date(1904, 1, 1, 0, 0, 0, 0, time.UTC)
+		}
+		days := at.Sub(first).Hours() / 24
+		if at.Year() == 0 { // a time of day
+			days = at.Sub(time.Date(0, 1, 1, 0, 0, 0, 0, time.UTC)).Hours() / 24
+		}
+		return b.number(strconv.FormatFloat(days, 'f', -1, 64), style, false)
+	}
+	return raw
+}
+
+// formatNumber converts a stored number to decimal notation with at most 15 digits, as a cell
+// without a format shows it. It returns anything else unchanged.
+func formatNumber(s string) string {
+	if strings.Trim(s, "0123456789") == "" {
+		return s
+	}
+	f, err := strconv.ParseFloat(s, 64)
+	if err != nil || math.IsInf(f, 0) || math.IsNaN(f) {
+		return s
+	}
+	if f, err = strconv.ParseFloat(strconv.FormatFloat(f, 'g', 15, 64), 64); err != nil {
+		return s
+	}
+	return strconv.FormatFloat(f, 'f', -1, 64)
+}
+
+// unescape replaces the escapes with which Excel stores characters that XML forbids, such as _x000D_ for
+// a carriage return. It turns line ends into \n and removes other control characters.
+func unescape(text []byte) []byte {
+	if !bytes.Contains(text, []byte("_x")) && bytes.IndexByte(text, '\r') < 0 {
+		return text
+	}
+	var units []rune
+	out := make([]byte, 0, len(text))
+	flush := func() {
+		for i := 0; i < len(units); i++ {
+			r := units[i]
+			if i+1 < len(units) {
+				if pair := decodePair(r, units[i+1]); pair != 0 {
+					r = pair
+					i++
+				}
+			}
+			if r == '\n' || r == '\r' || r == '\t' || r >= ' ' {
+				out = append(out, string(r)...)
+			}
+		}
+		units = units[:0]
+	}
+	for len(text) > 0 {
+		if code, ok := escapeOf(text); ok {
+			units = append(units, code)
+			text = text[escapeLength:]
+			continue
+		}
+		flush()
+		out = append(out, text[0])
+		text = text[1:]
+	}
+	flush()
+	out = bytes.ReplaceAll(out, []byte("\r\n"), []byte("\n"))
+	return bytes.ReplaceAll(out, []byte("\r"), []byte("\n"))
+}
+
+// escapeLength is the length of an escape in bytes.
+const escapeLength = len("_x000D_")
+
+// escapeOf returns the code of the escape with which text begins.
+func escapeOf(text []byte) (code rune, ok bool) {
+	if len(text) < escapeLength || text[0] != '_' || text[1] != 'x' || text[escapeLength-1] != '_' {
+		return 0, false
+	}
+	n, err := strconv.ParseUint(string(text[2:escapeLength-1]), 16, 16)
+	return rune(n), err == nil
+}
+
+// decodePair returns the character of a surrogate pair, or 0.
+func decodePair(high, low rune) rune {
+	if high < 0xd800 || high > 0xdbff || low < 0xdc00 || low > 0xdfff {
+		return 0
+	}
+	return 0x10000 + (high-0xd800)<<10 + (low - 0xdc00)
+}

@@ -1,0 +1,106 @@
+package xlsx
+
+import (
+	"strconv"
+
+	"github.com/xuri/excelize/v2"
+)
+
+// numberFormat is the format of a cell style: a predefined number format, or a format code of the
+// workbook. The zero value is General, which shows a number without a format.
+type numberFormat struct {
+	id   int // from ECMA-376 part 1, 18.8.30; 0 if code is set
+	code string
+}
+
+// The formats that excelize applies where a predefined format depends on the language of the
+// spreadsheet program. In Kenya and Nigeria, a date begins with the day.
+const (
+	shortDate = "dd/mm/yyyy"
+	longDate  = "d mmmm yyyy"
+	longTime  = "hh:mm:ss"
+)
+
+// shower formats numbers as the cells of a workbook show them. excelize does the work: shower keeps a
+// small workbook in memory, with one cell for each number format, and writes each number into the cell
+// with its format.
+type shower struct {
+	file  *excelize.File
+	cells map[numberFormat]string // names of the cells
+	seen  map[shownKey]string
+}
+
+type shownKey struct {
+	format numberFormat
+	number float64
+}
+
+// maxSeen is the maximum number of results that shower remembers. Most columns with a format have few
+// different values: dates, rates, round amounts.
+const maxSeen = 4096
+
+func newShower(since1904 bool) (*shower, error) {
+	s := &shower{cells: map[numberFormat]string{}, seen: map[shownKey]string{},
+		file: excelize.NewFile(excelize.Options{ShortDatePattern: shortDate, LongDatePattern: longDate, LongTimePattern: longTime})}
+	if err := s.file.SetWorkbookProps(&excelize.WorkbookPropsOptions{Date1904: &since1904}); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// show returns the number as a cell with the format shows it. ok is false if excelize cannot apply the
+// format, for example because the workbook is damaged.
+func (s *shower) show(number float64, format numberFormat) (text string, ok bool) {
+	key := shownKey{format, number}
+	if text, ok := s.seen[key]; ok {
+		return text, text != ""
+	}
+	defer func() {
+		if recover() != nil { // the format comes from the file, and may be anything
+			text, ok = "", false
+		}
+		if len(s.seen) == maxSeen {
+			clear(s.seen)
+		}
+		s.seen[key] = text
+	}()
+	cell, ok := s.cell(format)
+	if !ok {
+		return "", false
+	}
+	if err := s.file.SetCellFloat(showSheet, cell, number, -1, 64); err != nil {
+		return "", false
+	}
+	text, err := s.file.GetCellValue(showSheet, cell)
+	return text, err == nil && text != ""
+}
+
+const showSheet = "Sheet1"
+
+// cell returns the name of the cell with the format, and makes it on first use.
+func (s *shower) cell(format numberFormat) (name string, ok bool) {
+	if name, ok := s.cells[format]; ok {
+		return name, name != ""
+	}
+	style := &excelize.Style{NumFmt: format.id}
+	if format.code != "" {
+		style = &excelize.Style{CustomNumFmt: &format.code}
+	}
+	id, err := s.file.NewStyle(style)
+	if err == nil {
+		name = "A" + strconv.Itoa(len(s.cells)+1)
+		err = s.file.SetCellStyle(showSheet, name, name, id)
+	}
+	if err != nil {
+		name = ""
+	}
+	s.cells[format] = name
+	return name, name != ""
+}
+
+// close releases the small workbook.
+func (s *shower) close() {
+	if s != nil {
+		_ = s.file.Close() // it has no temporary files
+	}
+}
