@@ -20,77 +20,89 @@ func TestNextsThatShareARunAreEachASettleAndAClaim(t *testing.T) {
 	r := newRig(t)
 	say := &replayHook{snapshot: func() (string, error) { return ledgerText(t.Context(), r.server.Client(), "c") }}
 	r.rdb.AddHook(say)
-	var states []string
-	for _, together := range []bool{false, true} {
-		r.ok(r.rdb.FlushAll(t.Context()).Err())
-		r.enqueue("c", campaign.Spec{}, 16)
-		page := campaign.PlannedPage{First: 1, OpenBatchLimits: map[int]int{0: 9, 1: 9}}
-		row := 1
-		for i, calls := range [][]int{{1, 1, 1, 1}, {1, 2}, {2, 1, 1}, {1, 1}, {2, 1}} {
-			n := 0
-			for _, c := range calls {
-				n += c
-			}
-			page.Batches = append(page.Batches, campaign.PlannedBatch{Stream: i % 2, Calls: calls, To: run(row, n)})
-			row += n
-		}
-		_, _, err := r.startPlan("c", 2).CommitPage(t.Context(), "planner token", page)
-		r.ok(err)
-		hide := []string{r.rdb.HGet(t.Context(), ledgerKey("c"), "pt").Val(), "<lanes in any order>", r.rdb.HGet(t.Context(), ledgerKey("c"), "up").Val(), "<upload>"}
-		var asks []func() (*Claim, bool)
-		for i := range page.Batches {
-			batch := campaign.BatchName(i%2, i/2)
-			c, g := r.claim("c", batch, 0, 0, keyed, long), r.open("c", batch, 1, 0)
-			hide = append(hide, c.Token, fmt.Sprintf("<%d>", i), c.Token[:6], fmt.Sprintf("<%d", i))
-			asks = append(asks, func() (*Claim, bool) {
-				if together {
-					return r.settleAndClaim(c, g, long)
-				}
-				r.settle(c, campaign.SettleAnswer, repeat(len(c.gen.To), accepted("0191d7a0-0000-7000-8000-000000000001"))...)
-				return r.claim("c", batch, 1, 0, keyed, long), true
-			})
-		}
-		// Another worker slot has another call of the first batch.
-		other, last := r.claim("c", campaign.BatchName(0, 0), 2, 0, keyed, long), r.open("c", campaign.BatchName(0, 0), 3, 0)
-		hide = append(hide, other.Token, "<other>")
-		got := make([]*Claim, len(asks))
-		if together {
-			say.armed, say.scripts = true, 0
-			second := func() (*Claim, bool) { return r.settleAndClaim(other, last, long) }
-			got = r.inOnePipeline(slices.Insert(slices.Clone(asks), 1, second))
-			say.armed = false
-			if say.scripts != 1 {
-				t.Errorf("got %d script runs, want 1", say.scripts)
-			}
-			if got[1] != nil {
-				t.Errorf("two calls of one batch were settled in one run: the second got %+v, want nil", got[1])
-			}
-			got = slices.Delete(got, 1, 2)
-		} else {
-			for i, ask := range asks {
-				got[i], _ = ask()
-			}
-		}
-		inFlight := 1
-		for i, next := range got {
-			if next == nil || next.Result != ClaimGranted || next.IdempotencyKey != requestID(next.batch, next.gen, "login") {
-				t.Fatalf("together %t: the next claim of request %d is %+v, want it granted under the key of that request", together, i, next)
-			}
-			hide = append(hide, next.Token, fmt.Sprintf("<next %d>", i))
-			inFlight += len(next.gen.To)
-		}
-		states = append(states, strings.NewReplacer(hide...).Replace(r.state("c")))
-		r.sound("c")
-		if f := r.summary("c").InFlight; f.Recipients != inFlight {
-			t.Errorf("together %t: %d recipients are in flight, want %d", together, f.Recipients, inFlight)
-		}
-	}
-	if states[0] != states[1] {
-		t.Errorf("the ledger differs. After separate runs:\n%s\nafter one shared run:\n%s", states[0], states[1])
+	separate, shared := r.settleAndClaimFive(say, false), r.settleAndClaimFive(say, true)
+	if separate != shared {
+		t.Errorf("the ledger differs. After separate runs:\n%s\nafter one shared run:\n%s", separate, shared)
 	}
 	for _, p := range say.problems { // the replay hook repeats each run
 		t.Error(p)
 	}
+}
+
+// planFiveBatches plans the campaign "c" with five batches of two accounts.
+func (r *rig) planFiveBatches() []campaign.PlannedBatch {
+	r.Helper()
+	r.enqueue("c", campaign.Spec{}, 16)
+	page := campaign.PlannedPage{First: 1, OpenBatchLimits: map[int]int{0: 9, 1: 9}}
+	row := 1
+	for i, calls := range [][]int{{1, 1, 1, 1}, {1, 2}, {2, 1, 1}, {1, 1}, {2, 1}} {
+		n := 0
+		for _, c := range calls {
+			n += c
+		}
+		page.Batches = append(page.Batches, campaign.PlannedBatch{Stream: i % 2, Calls: calls, To: run(row, n)})
+		row += n
+	}
+	_, _, err := r.startPlan("c", 2).CommitPage(r.Context(), "planner token", page)
+	r.ok(err)
+	return page.Batches
+}
+
+// settleAndClaimFive settles the first call of each of five batches and claims the second, and returns
+// the ledger without the random values. If together is true, one run of settle_and_claim.lua does it.
+func (r *rig) settleAndClaimFive(say *replayHook, together bool) (state string) {
+	r.Helper()
+	r.ok(r.rdb.FlushAll(r.Context()).Err())
+	batches := r.planFiveBatches()
+	hide := []string{r.rdb.HGet(r.Context(), ledgerKey("c"), "pt").Val(), "<lanes in any order>", r.rdb.HGet(r.Context(), ledgerKey("c"), "up").Val(), "<upload>"}
+	var asks []func() (*Claim, bool)
+	for i := range batches {
+		batch := campaign.BatchName(i%2, i/2)
+		c, g := r.claim("c", batch, 0, 0, keyed, long), r.open("c", batch, 1, 0)
+		hide = append(hide, c.Token, fmt.Sprintf("<%d>", i), c.Token[:6], fmt.Sprintf("<%d", i))
+		asks = append(asks, func() (*Claim, bool) {
+			if together {
+				return r.settleAndClaim(c, g, long)
+			}
+			r.settle(c, campaign.SettleAnswer, repeat(len(c.gen.To), accepted("0191d7a0-0000-7000-8000-000000000001"))...)
+			return r.claim("c", batch, 1, 0, keyed, long), true
+		})
+	}
+	// Another worker slot has another call of the first batch.
+	other, last := r.claim("c", campaign.BatchName(0, 0), 2, 0, keyed, long), r.open("c", campaign.BatchName(0, 0), 3, 0)
+	hide = append(hide, other.Token, "<other>")
+	got := make([]*Claim, len(asks))
+	if together {
+		say.armed, say.scripts = true, 0
+		second := func() (*Claim, bool) { return r.settleAndClaim(other, last, long) }
+		got = r.inOnePipeline(slices.Insert(slices.Clone(asks), 1, second))
+		say.armed = false
+		if say.scripts != 1 {
+			r.Errorf("got %d script runs, want 1", say.scripts)
+		}
+		if got[1] != nil {
+			r.Errorf("two calls of one batch were settled in one run: the second got %+v, want nil", got[1])
+		}
+		got = slices.Delete(got, 1, 2)
+	} else {
+		for i, ask := range asks {
+			got[i], _ = ask()
+		}
+	}
+	inFlight := 1
+	for i, next := range got {
+		if next == nil || next.Result != ClaimGranted || next.IdempotencyKey != requestID(next.batch, next.gen, "login") {
+			r.Fatalf("together %t: the next claim of request %d is %+v, want it granted under the key of that request", together, i, next)
+		}
+		hide = append(hide, next.Token, fmt.Sprintf("<next %d>", i))
+		inFlight += len(next.gen.To)
+	}
+	state = strings.NewReplacer(hide...).Replace(r.state("c"))
+	r.sound("c")
+	if f := r.summary("c").InFlight; f.Recipients != inFlight {
+		r.Errorf("together %t: %d recipients are in flight, want %d", together, f.Recipients, inFlight)
+	}
+	return state
 }
 
 // inOnePipeline queues all requests in order and then lets one pipeline answer them. The result is

@@ -12,81 +12,84 @@ import (
 	"github.com/tuma-sms/tuma/internal/script"
 )
 
+// lapseFirst claims the first call with a lease that is over.
+func lapseFirst(r *rig, id string) { r.claim(id, firstBatch, 0, 0, keyed, lapsed) }
+
+// claimCases are states of a call, and the answer to a claim of it.
+var claimCases = map[string]struct {
+	prepare func(r *rig, id string)
+	request func(q *ClaimRequest)
+	want    ClaimResult
+	why     string
+	doubt   bool
+}{
+	"ready":                      {want: ClaimGranted},
+	"held by another":            {prepare: func(r *rig, id string) { r.claim(id, firstBatch, 0, 0, keyed, long) }, want: ClaimBusy},
+	"lease over, same request":   {prepare: lapseFirst, want: ClaimGranted, doubt: true},
+	"lease over, no key":         {prepare: lapseFirst, request: func(q *ClaimRequest) { q.KeyTTL = 0 }, want: ClaimDoubtful, why: "no_key", doubt: true},
+	"lease over, another login":  {prepare: lapseFirst, request: func(q *ClaimRequest) { q.Login = "other" }, want: ClaimDoubtful, why: "login_changed", doubt: true},
+	"lease over, the key is old": {prepare: func(r *rig, id string) { lapseFirst(r, id); r.travel(id, 26*24*time.Hour) }, want: ClaimDoubtful, why: "key_expired", doubt: true},
+	"lease over, the key lives":  {prepare: func(r *rig, id string) { lapseFirst(r, id); r.travel(id, 24*24*time.Hour) }, want: ClaimGranted, doubt: true},
+	"released, another login": {prepare: func(r *rig, id string) {
+		_, err := r.Release(r.Context(), r.claim(id, firstBatch, 0, 0, keyed, long), 0, false)
+		r.ok(err)
+	}, request: func(q *ClaimRequest) { q.Login = "other" }, want: ClaimGranted},
+	"backing off": {prepare: func(r *rig, id string) {
+		_, err := r.Release(r.Context(), r.claim(id, firstBatch, 0, 0, keyed, long), time.Hour, false)
+		r.ok(err)
+	}, want: ClaimLater},
+	"backed off": {prepare: func(r *rig, id string) {
+		_, err := r.Release(r.Context(), r.claim(id, firstBatch, 0, 0, keyed, long), time.Hour, false)
+		r.ok(err)
+		r.travel(id, 2*time.Hour)
+	}, want: ClaimGranted},
+	"settled": {prepare: func(r *rig, id string) {
+		r.settle(r.claim(id, firstBatch, 0, 0, keyed, long), campaign.SettleAnswer, accepted("m"), accepted("m"))
+	}, want: ClaimSettled},
+	"paused": {prepare: func(r *rig, id string) { _, err := r.Pause(r.Context(), id, "me"); r.ok(err) }, want: ClaimPaused},
+	"paused and doubtful": {prepare: func(r *rig, id string) {
+		lapseFirst(r, id)
+		_, err := r.Pause(r.Context(), id, "me")
+		r.ok(err)
+	}, want: ClaimPaused},
+	"cancelled": {prepare: func(r *rig, id string) {
+		r.claim(id, firstBatch, 1, 0, keyed, long) // so that the campaign does not end
+		_, err := r.Cancel(r.Context(), id, "me")
+		r.ok(err)
+	}, want: ClaimStopped, why: campaign.ReasonCancelled},
+	"cancelled and doubtful": {prepare: func(r *rig, id string) {
+		lapseFirst(r, id)
+		_, err := r.Cancel(r.Context(), id, "me")
+		r.ok(err)
+	}, want: ClaimStopped, why: campaign.ReasonCancelled, doubt: true},
+	"expired":              {prepare: func(r *rig, id string) { r.travel(id, 100*24*time.Hour) }, want: ClaimStopped, why: campaign.ReasonExpired},
+	"expired and doubtful": {prepare: func(r *rig, id string) { lapseFirst(r, id); r.travel(id, 100*24*time.Hour) }, want: ClaimStopped, why: campaign.ReasonExpired, doubt: true},
+	"an old wake":          {request: func(q *ClaimRequest) { q.Wake = 1 }, want: ClaimStale},
+	"the last wake":        {request: func(q *ClaimRequest) { q.Wake = 2 }, want: ClaimGranted},
+	"an unknown batch": {prepare: func(r *rig, id string) {
+		r.ok(r.rdb.HDel(r.Context(), ledgerKey(id), "b"+firstBatch).Err())
+	}, want: ClaimChanged},
+}
+
 func TestClaimAnswers(t *testing.T) {
 	t.Parallel()
-	const b = "0.0"
-	lapse := func(r *rig, id string) { r.claim(id, b, 0, 0, keyed, lapsed) }
-	cases := map[string]struct {
-		prepare func(r *rig, id string)
-		request func(q *ClaimRequest)
-		want    ClaimResult
-		why     string
-		doubt   bool
-	}{
-		"ready":                      {want: ClaimGranted},
-		"held by another":            {prepare: func(r *rig, id string) { r.claim(id, b, 0, 0, keyed, long) }, want: ClaimBusy},
-		"lease over, same request":   {prepare: lapse, want: ClaimGranted, doubt: true},
-		"lease over, no key":         {prepare: lapse, request: func(q *ClaimRequest) { q.KeyTTL = 0 }, want: ClaimDoubtful, why: "no_key", doubt: true},
-		"lease over, another login":  {prepare: lapse, request: func(q *ClaimRequest) { q.Login = "other" }, want: ClaimDoubtful, why: "login_changed", doubt: true},
-		"lease over, the key is old": {prepare: func(r *rig, id string) { lapse(r, id); r.travel(id, 26*24*time.Hour) }, want: ClaimDoubtful, why: "key_expired", doubt: true},
-		"lease over, the key lives":  {prepare: func(r *rig, id string) { lapse(r, id); r.travel(id, 24*24*time.Hour) }, want: ClaimGranted, doubt: true},
-		"released, another login": {prepare: func(r *rig, id string) {
-			_, err := r.Release(r.Context(), r.claim(id, b, 0, 0, keyed, long), 0, false)
-			r.ok(err)
-		}, request: func(q *ClaimRequest) { q.Login = "other" }, want: ClaimGranted},
-		"backing off": {prepare: func(r *rig, id string) {
-			_, err := r.Release(r.Context(), r.claim(id, b, 0, 0, keyed, long), time.Hour, false)
-			r.ok(err)
-		}, want: ClaimLater},
-		"backed off": {prepare: func(r *rig, id string) {
-			_, err := r.Release(r.Context(), r.claim(id, b, 0, 0, keyed, long), time.Hour, false)
-			r.ok(err)
-			r.travel(id, 2*time.Hour)
-		}, want: ClaimGranted},
-		"settled": {prepare: func(r *rig, id string) {
-			r.settle(r.claim(id, b, 0, 0, keyed, long), campaign.SettleAnswer, accepted("m"), accepted("m"))
-		}, want: ClaimSettled},
-		"paused": {prepare: func(r *rig, id string) { _, err := r.Pause(r.Context(), id, "me"); r.ok(err) }, want: ClaimPaused},
-		"paused and doubtful": {prepare: func(r *rig, id string) {
-			lapse(r, id)
-			_, err := r.Pause(r.Context(), id, "me")
-			r.ok(err)
-		}, want: ClaimPaused},
-		"cancelled": {prepare: func(r *rig, id string) {
-			r.claim(id, b, 1, 0, keyed, long) // so that the campaign does not end
-			_, err := r.Cancel(r.Context(), id, "me")
-			r.ok(err)
-		}, want: ClaimStopped, why: campaign.ReasonCancelled},
-		"cancelled and doubtful": {prepare: func(r *rig, id string) {
-			lapse(r, id)
-			_, err := r.Cancel(r.Context(), id, "me")
-			r.ok(err)
-		}, want: ClaimStopped, why: campaign.ReasonCancelled, doubt: true},
-		"expired":              {prepare: func(r *rig, id string) { r.travel(id, 100*24*time.Hour) }, want: ClaimStopped, why: campaign.ReasonExpired},
-		"expired and doubtful": {prepare: func(r *rig, id string) { lapse(r, id); r.travel(id, 100*24*time.Hour) }, want: ClaimStopped, why: campaign.ReasonExpired, doubt: true},
-		"an old wake":          {request: func(q *ClaimRequest) { q.Wake = 1 }, want: ClaimStale},
-		"the last wake":        {request: func(q *ClaimRequest) { q.Wake = 2 }, want: ClaimGranted},
-		"an unknown batch": {prepare: func(r *rig, id string) {
-			r.ok(r.rdb.HDel(r.Context(), ledgerKey(id), "b"+b).Err())
-		}, want: ClaimChanged},
-	}
 	r := newRig(t)
 	n := 0
-	for name, c := range cases {
+	for name, c := range claimCases {
 		n++
 		id := "c" + string(rune('a'+n))
 		t.Run(name, func(t *testing.T) {
 			r := &rig{TB: t, rdb: r.rdb, Ledger: r.Ledger}
 			r.sendingSpec(id, campaign.Spec{ExpiresAt: time.Now().Add(99 * 24 * time.Hour)}, []int{2, 1})
-			_, ok, err := r.RaiseWake(t.Context(), id, Wake{Batch: b, Number: 1}, time.Second)
+			_, ok, err := r.RaiseWake(t.Context(), id, Wake{Batch: firstBatch, Number: 1}, time.Second)
 			if err != nil || !ok {
 				t.Fatal("no second wake", err)
 			}
-			g := r.open(id, b, 0, 0)
+			g := r.open(id, firstBatch, 0, 0)
 			if c.prepare != nil {
 				c.prepare(r, id)
 			}
-			q := ClaimRequest{ID: id, Batch: b, Gen: g, IdempotencyKey: uuid.New(), Login: "login", KeyTTL: keyed, Lease: long, OpenBatchLimit: 4}
+			q := ClaimRequest{ID: id, Batch: firstBatch, Gen: g, IdempotencyKey: uuid.New(), Login: "login", KeyTTL: keyed, Lease: long, OpenBatchLimit: 4}
 			if c.request != nil {
 				c.request(&q)
 			}

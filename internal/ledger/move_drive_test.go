@@ -116,22 +116,29 @@ func (d *driver) moveNow(m *Movable) {
 	names, err := d.l.movedTo(d.ctx, d.id, m.Batch)
 	d.ok(err)
 	for _, name := range names[len(d.m.moved[m.Batch]):] {
-		b, err := d.l.batch(d.ctx, d.id, name)
-		d.ok(err)
-		for k := range b.Calls {
-			var rows []int
-			for _, p := range b.call(k) {
-				rows = append(rows, p.Row)
-			}
-			if i := slices.IndexFunc(rows, func(row int) bool { return d.m.body(row) != b.body(k) }); i >= 0 {
-				d.rt.Fatalf("row %d has moved to a call that sends %q, want its own body", rows[i], b.body(k))
-			}
-			if len(rows) > testSnapshot.Accounts[target].MaxRecipients {
-				d.rt.Fatalf("a call of %d recipients for account %d is larger than MaxRecipients", len(rows), target)
-			}
-			to[name] = append(to[name], rows)
-		}
+		to[name] = d.movedCalls(name, target)
 	}
 	d.m.moved[m.Batch] = names
 	d.m.move(taken, to)
+}
+
+// movedCalls returns the rows of each call of a batch that was moved to an account. It checks that each
+// row has its own body, and that the account takes calls of this size.
+func (d *driver) movedCalls(name string, target int) (calls [][]int) {
+	b, err := d.l.batch(d.ctx, d.id, name)
+	d.ok(err)
+	for k := range b.Calls {
+		var rows []int
+		for _, p := range b.call(k) {
+			rows = append(rows, p.Row)
+		}
+		if i := slices.IndexFunc(rows, func(row int) bool { return d.m.body(row) != b.body(k) }); i >= 0 {
+			d.rt.Fatalf("row %d has moved to a call that sends %q, want its own body", rows[i], b.body(k))
+		}
+		if len(rows) > testSnapshot.Accounts[target].MaxRecipients {
+			d.rt.Fatalf("a call of %d recipients for account %d is larger than MaxRecipients", len(rows), target)
+		}
+		calls = append(calls, rows)
+	}
+	return calls
 }

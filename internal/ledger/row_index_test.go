@@ -21,35 +21,7 @@ func TestResultsOfBatchesInNoOrder(t *testing.T) {
 			r := newRig(t)
 			const n = 2 * campaign.MaxPageRows
 			r.enqueue("c", spec, n)
-			p := r.startPlan("c", 2)
-			order := rand.New(rand.NewPCG(3, 7)).Perm(n)
-			left := map[int]bool{}
-			for page, err := range r.ReadPages(t.Context(), "c", 0, p.Pages, 1) {
-				r.ok(err)
-				out := campaign.PlannedPage{Page: page.Number, First: page.First, OpenBatchLimits: map[int]int{0: 100, 1: 100}}
-				for i := range page.Inputs {
-					if row := page.First + i; row%97 == 0 {
-						left[row] = true
-						out.Skipped = append(out.Skipped, campaign.SkippedRecipient{Row: row, Reason: campaign.ReasonDuplicate})
-					}
-				}
-				if page.Number+1 == p.Pages {
-					// All planned recipients are in the batches of the last page, in any order.
-					order = slices.DeleteFunc(order, func(i int) bool { return left[i+1] })
-					for k, some := range slices.Collect(slices.Chunk(order, 37)) {
-						b := campaign.PlannedBatch{Stream: k % 2, Calls: []int{len(some)}}
-						for _, i := range some {
-							b.To = append(b.To, campaign.Planned{Row: i + 1, MSISDN: number(i + 1)})
-						}
-						if len(spec.Fields) > 0 {
-							b.Bodies = []string{fmt.Sprint("Habari ", k)}
-						}
-						out.Batches = append(out.Batches, b)
-					}
-				}
-				_, _, err := p.CommitPage(t.Context(), script.NewToken(), out)
-				r.ok(err)
-			}
+			left := r.planShuffled(n, len(spec.Fields) > 0)
 			r.settle(r.claim("c", "1.3", 0, 0, keyed, long), campaign.SettleAnswer, repeat(37, accepted("m"))...)
 			var rows []Row
 			for row, err := range r.Results(t.Context(), "c") {
@@ -83,6 +55,42 @@ func TestResultsOfBatchesInNoOrder(t *testing.T) {
 			}
 		})
 	}
+}
+
+// planShuffled plans the campaign "c" of n recipients. The batches of the last page have all recipients
+// that are not skipped, in random order. It returns the rows of the skipped recipients.
+func (r *rig) planShuffled(n int, personal bool) (left map[int]bool) {
+	r.Helper()
+	p := r.startPlan("c", 2)
+	order := rand.New(rand.NewPCG(3, 7)).Perm(n)
+	left = map[int]bool{}
+	for page, err := range r.ReadPages(r.Context(), "c", 0, p.Pages, 1) {
+		r.ok(err)
+		out := campaign.PlannedPage{Page: page.Number, First: page.First, OpenBatchLimits: map[int]int{0: 100, 1: 100}}
+		for i := range page.Inputs {
+			if row := page.First + i; row%97 == 0 {
+				left[row] = true
+				out.Skipped = append(out.Skipped, campaign.SkippedRecipient{Row: row, Reason: campaign.ReasonDuplicate})
+			}
+		}
+		if page.Number+1 == p.Pages {
+			// All planned recipients are in the batches of the last page, in any order.
+			order = slices.DeleteFunc(order, func(i int) bool { return left[i+1] })
+			for k, some := range slices.Collect(slices.Chunk(order, 37)) {
+				b := campaign.PlannedBatch{Stream: k % 2, Calls: []int{len(some)}}
+				for _, i := range some {
+					b.To = append(b.To, campaign.Planned{Row: i + 1, MSISDN: number(i + 1)})
+				}
+				if personal {
+					b.Bodies = []string{fmt.Sprint("Habari ", k)}
+				}
+				out.Batches = append(out.Batches, b)
+			}
+		}
+		_, _, err := p.CommitPage(r.Context(), script.NewToken(), out)
+		r.ok(err)
+	}
+	return left
 }
 
 func TestFinderKeepsFewBatchesAtHand(t *testing.T) {

@@ -10,181 +10,181 @@ import (
 	"github.com/tuma-sms/tuma/internal/script"
 )
 
-// Each case is call 0 of batch 0.0, with three recipients, in a separate campaign.
+// settleCases are ways to settle a call, and the statuses of its recipients afterwards. Each case is call 0 of batch 0.0, with three recipients, in a separate campaign.
+var settleCases = map[string]struct {
+	do   func(r *rig, id string)
+	want string
+}{
+	"every recipient gets its own status": {func(r *rig, id string) {
+		c := r.claim(id, firstBatch, 0, 0, keyed, long)
+		r.settle(c, campaign.SettleAnswer, accepted("m1"), rejected("bad_number"), unknown("unsaid"))
+	}, "accepted rejected unknown"},
+	"refused for now goes into the next generation, alone": {func(r *rig, id string) {
+		c := r.claim(id, firstBatch, 0, 0, keyed, long)
+		r.settle(c, campaign.SettleAnswer, accepted("m1"), notNow(), accepted("m3"))
+		g := r.open(id, firstBatch, 0, 1)
+		if len(g.To) != 1 || g.To[0].Row != 2 {
+			r.Errorf("the next generation holds %v, want row 2", g.To)
+		}
+		next := r.claim(id, firstBatch, 0, 1, keyed, long)
+		if next.Tries != 1 {
+			r.Errorf("tries is %d after one answer about the message, want 1", next.Tries)
+		}
+		r.settle(next, campaign.SettleAnswer, accepted("m2"))
+	}, "accepted accepted accepted"},
+	"after a doubt, our own refusal counts as unknown": {func(r *rig, id string) {
+		r.claim(id, firstBatch, 0, 0, keyed, lapsed)
+		c := r.claim(id, firstBatch, 0, 0, keyed, long)
+		if !c.Doubt {
+			r.Error("Doubt is not set in the second claim")
+		}
+		r.settle(c, campaign.SettleVerdict, repeat(3, rejected("refused"))...)
+	}, "unknown unknown unknown"},
+	"after a doubt, refused for now is unknown": {func(r *rig, id string) {
+		r.claim(id, firstBatch, 0, 0, keyed, lapsed)
+		r.settle(r.claim(id, firstBatch, 0, 0, keyed, long), campaign.SettleAnswer, repeat(3, notNow())...)
+	}, "unknown unknown unknown"},
+	"after a doubt, the gateway's own refusal counts": {func(r *rig, id string) {
+		r.claim(id, firstBatch, 0, 0, keyed, lapsed)
+		r.settle(r.claim(id, firstBatch, 0, 0, keyed, long), campaign.SettleAnswer, accepted("m1"), rejected("bad_number"), accepted("m3"))
+	}, "accepted rejected accepted"},
+	"a doubtful release stays doubtful": {func(r *rig, id string) {
+		r.claim(id, firstBatch, 0, 0, keyed, lapsed)
+		_, err := r.Release(r.Context(), r.claim(id, firstBatch, 0, 0, keyed, long), 0, true)
+		r.ok(err)
+		c := r.tryClaim(id, firstBatch, r.open(id, firstBatch, 0, 0), noKey, long)
+		if c.Result != ClaimDoubtful || c.Why != "no_key" {
+			r.Errorf("the next claim got %q %q, want doubtful no_key", c.Result, c.Why)
+		}
+		r.settle(c, campaign.SettleAbandon, repeat(3, unknown(c.Why))...)
+	}, "unknown unknown unknown"},
+	"a doubtful call is not split": {func(r *rig, id string) {
+		r.claim(id, firstBatch, 0, 0, keyed, lapsed)
+		c := r.claim(id, firstBatch, 0, 0, keyed, long)
+		out, err := r.Split(r.Context(), c)
+		r.ok(err)
+		if !out.Stale {
+			r.Error("a doubtful generation was split")
+		}
+		r.settle(c, campaign.SettleAnswer, repeat(3, accepted("m"))...)
+	}, "accepted accepted accepted"},
+	"a partial answer leaves the unnamed doubtful under the same uuid": {func(r *rig, id string) {
+		first := r.claim(id, firstBatch, 0, 0, keyed, long)
+		out := r.settle(first, campaign.SettlePartial, accepted("m1"), unknown("unsaid"), rejected("bad_number"))
+		if out.Done {
+			r.Error("the campaign is done, but one recipient is still in doubt")
+		}
+		r.sound(id)
+		second := r.claim(id, firstBatch, 0, 0, keyed, long)
+		if second.IdempotencyKey != first.IdempotencyKey || !second.Doubt || len(r.open(id, firstBatch, 0, 0).To) != 3 {
+			r.Error("the second attempt is not the same request as the first")
+		}
+		r.settle(second, campaign.SettleAnswer, accepted("m1"), accepted("m2"), rejected("bad_number"))
+	}, "accepted accepted rejected"},
+	"a late accepted beats unknown": {func(r *rig, id string) {
+		late := r.claim(id, firstBatch, 0, 0, noKey, lapsed)
+		r.settle(r.tryClaim(id, firstBatch, r.open(id, firstBatch, 0, 0), noKey, long), campaign.SettleAbandon, repeat(3, unknown("no_key"))...)
+		r.settle(late, campaign.SettleAnswer, accepted("m1"), rejected("bad_number"), accepted("m3"))
+	}, "accepted rejected accepted"},
+	"a late accepted beats rejected": {func(r *rig, id string) {
+		late := r.claim(id, firstBatch, 0, 0, keyed, lapsed)
+		r.settle(r.claim(id, firstBatch, 0, 0, keyed, long), campaign.SettleAnswer, repeat(3, rejected("bad_number"))...)
+		r.settle(late, campaign.SettleAnswer, accepted("m1"), unknown("unsaid"), notNow())
+	}, "accepted rejected rejected"},
+	"nothing takes accepted back": {func(r *rig, id string) {
+		late := r.claim(id, firstBatch, 0, 0, keyed, lapsed)
+		r.settle(r.claim(id, firstBatch, 0, 0, keyed, long), campaign.SettleAnswer, repeat(3, accepted("m"))...)
+		r.settle(late, campaign.SettleAnswer, rejected("bad_number"), unknown("unsaid"), notNow())
+		r.settle(late, campaign.SettleVerdict, repeat(3, rejected("refused"))...)
+	}, "accepted accepted accepted"},
+	"a late answer during another claim takes effect at once": {func(r *rig, id string) {
+		late := r.claim(id, firstBatch, 0, 0, keyed, lapsed)
+		c := r.claim(id, firstBatch, 0, 0, keyed, long)
+		r.settle(late, campaign.SettleAnswer, accepted("m1"), unknown("unsaid"), rejected("bad_number"))
+		r.expect(id, "accepted pending rejected")
+		if f := r.summary(id).InFlight; f.Calls != 1 || f.Recipients != 1 {
+			r.Errorf("in flight is %+v, want one call and one recipient", f)
+		}
+		r.settle(c, campaign.SettleAnswer, accepted("m1"), accepted("m2"), rejected("bad_number"))
+	}, "accepted accepted rejected"},
+	"our own late verdict does not affect the current claim": {func(r *rig, id string) {
+		late := r.claim(id, firstBatch, 0, 0, keyed, lapsed)
+		c := r.claim(id, firstBatch, 0, 0, keyed, long)
+		if out := r.settle(late, campaign.SettleVerdict, repeat(3, rejected("refused"))...); !out.Stale {
+			r.Error("the late settle was applied")
+		}
+		r.settle(c, campaign.SettleAnswer, repeat(3, accepted("m"))...)
+	}, "accepted accepted accepted"},
+	"late not sent of the only claim turns unknown into rejected": {func(r *rig, id string) {
+		late := r.claim(id, firstBatch, 0, 0, noKey, lapsed)
+		r.settle(r.tryClaim(id, firstBatch, r.open(id, firstBatch, 0, 0), noKey, long), campaign.SettleAbandon, repeat(3, unknown("no_key"))...)
+		out := r.settle(late, campaign.SettleVerdict, repeat(3, notSent())...)
+		if !out.Done {
+			r.Error("the settle opened a generation again")
+		}
+		if got := r.rows(id)[0].Reason; got != campaign.ReasonNotSent {
+			r.Errorf("reason is %q, want not_sent", got)
+		}
+	}, "rejected rejected rejected"},
+	"late not sent of one claim among several proves nothing": {func(r *rig, id string) {
+		first := r.claim(id, firstBatch, 0, 0, keyed, lapsed)
+		second := r.claim(id, firstBatch, 0, 0, keyed, lapsed)
+		r.settle(r.tryClaim(id, firstBatch, r.open(id, firstBatch, 0, 0), noKey, long), campaign.SettleAbandon, repeat(3, unknown("no_key"))...)
+		r.settle(first, campaign.SettleVerdict, repeat(3, notSent())...)
+		r.settle(second, campaign.SettleVerdict, repeat(3, notSent())...)
+	}, "unknown unknown unknown"},
+	"our own late refusal proves nothing after several claims": {func(r *rig, id string) {
+		first := r.claim(id, firstBatch, 0, 0, keyed, lapsed)
+		second := r.claim(id, firstBatch, 0, 0, keyed, lapsed)
+		r.settle(r.tryClaim(id, firstBatch, r.open(id, firstBatch, 0, 0), noKey, long), campaign.SettleAbandon, repeat(3, unknown("no_key"))...)
+		r.settle(first, campaign.SettleVerdict, repeat(3, rejected("refused"))...)
+		r.settle(second, campaign.SettleVerdict, repeat(3, rejected("refused"))...)
+	}, "unknown unknown unknown"},
+	"an abandoned claim is not abandoned again by another worker": {func(r *rig, id string) {
+		r.claim(id, firstBatch, 0, 0, noKey, lapsed)
+		one := r.tryClaim(id, firstBatch, r.open(id, firstBatch, 0, 0), noKey, long)
+		two := r.tryClaim(id, firstBatch, r.open(id, firstBatch, 0, 0), noKey, long)
+		first := r.settle(one, campaign.SettleAbandon, repeat(3, unknown("no_key"))...)
+		if second := r.settle(two, campaign.SettleAbandon, repeat(3, unknown("no_key"))...); !second.Stale {
+			r.Error("the second settle was applied")
+		}
+		if again := r.settle(one, campaign.SettleAbandon, repeat(3, unknown("no_key"))...); !cmp.Equal(again, first) {
+			r.Errorf("the repeated settle returned %+v, want %+v as the first time", again, first)
+		}
+	}, "unknown unknown unknown"},
+	"a claim that Redis lost can be settled": {func(r *rig, id string) {
+		before := r.state(id)
+		l, err := r.rdb.Dump(r.Context(), ledgerKey(id)).Result()
+		r.ok(err)
+		o, err := r.rdb.Dump(r.Context(), openKey(id)).Result()
+		r.ok(err)
+		c := r.claim(id, firstBatch, 0, 0, noKey, long)
+		r.ok(r.rdb.RestoreReplace(r.Context(), ledgerKey(id), 0, l).Err())
+		r.ok(r.rdb.RestoreReplace(r.Context(), openKey(id), 0, o).Err())
+		if r.state(id) != before {
+			r.Fatal("the test did not restore the earlier state of Redis")
+		}
+		r.settle(c, campaign.SettleAnswer, accepted("m1"), rejected("bad_number"), notNow())
+		r.expect(id, "accepted rejected pending")
+		r.settle(r.claim(id, firstBatch, 0, 0, noKey, long), campaign.SettleAnswer, accepted("m3"))
+	}, "accepted rejected accepted"},
+	"split halves until the bad one is alone": {func(r *rig, id string) {
+		_, err := r.Split(r.Context(), r.claim(id, firstBatch, 0, 0, keyed, long))
+		r.ok(err)
+		r.sound(id)
+		_, err = r.Split(r.Context(), r.claim(id, firstBatch, 0, 1, keyed, long))
+		r.ok(err)
+		r.sound(id)
+		r.settle(r.claim(id, firstBatch, 0, 2, keyed, long), campaign.SettleAnswer, accepted("m3"))
+		r.settle(r.claim(id, firstBatch, 0, 3, keyed, long), campaign.SettleVerdict, rejected("refused"))
+		r.settle(r.claim(id, firstBatch, 0, 4, keyed, long), campaign.SettleAnswer, accepted("m2"))
+	}, "rejected accepted accepted"},
+}
+
 func TestSettle(t *testing.T) {
 	t.Parallel()
-	const b = "0.0"
-	cases := map[string]struct {
-		do   func(r *rig, id string)
-		want string
-	}{
-		"every recipient gets its own status": {func(r *rig, id string) {
-			c := r.claim(id, b, 0, 0, keyed, long)
-			r.settle(c, campaign.SettleAnswer, accepted("m1"), rejected("bad_number"), unknown("unsaid"))
-		}, "accepted rejected unknown"},
-		"refused for now goes into the next generation, alone": {func(r *rig, id string) {
-			c := r.claim(id, b, 0, 0, keyed, long)
-			r.settle(c, campaign.SettleAnswer, accepted("m1"), notNow(), accepted("m3"))
-			g := r.open(id, b, 0, 1)
-			if len(g.To) != 1 || g.To[0].Row != 2 {
-				r.Errorf("the next generation holds %v, want row 2", g.To)
-			}
-			next := r.claim(id, b, 0, 1, keyed, long)
-			if next.Tries != 1 {
-				r.Errorf("tries is %d after one answer about the message, want 1", next.Tries)
-			}
-			r.settle(next, campaign.SettleAnswer, accepted("m2"))
-		}, "accepted accepted accepted"},
-		"after a doubt, our own refusal counts as unknown": {func(r *rig, id string) {
-			r.claim(id, b, 0, 0, keyed, lapsed)
-			c := r.claim(id, b, 0, 0, keyed, long)
-			if !c.Doubt {
-				r.Error("Doubt is not set in the second claim")
-			}
-			r.settle(c, campaign.SettleVerdict, repeat(3, rejected("refused"))...)
-		}, "unknown unknown unknown"},
-		"after a doubt, refused for now is unknown": {func(r *rig, id string) {
-			r.claim(id, b, 0, 0, keyed, lapsed)
-			r.settle(r.claim(id, b, 0, 0, keyed, long), campaign.SettleAnswer, repeat(3, notNow())...)
-		}, "unknown unknown unknown"},
-		"after a doubt, the gateway's own refusal counts": {func(r *rig, id string) {
-			r.claim(id, b, 0, 0, keyed, lapsed)
-			r.settle(r.claim(id, b, 0, 0, keyed, long), campaign.SettleAnswer, accepted("m1"), rejected("bad_number"), accepted("m3"))
-		}, "accepted rejected accepted"},
-		"a doubtful release stays doubtful": {func(r *rig, id string) {
-			r.claim(id, b, 0, 0, keyed, lapsed)
-			_, err := r.Release(r.Context(), r.claim(id, b, 0, 0, keyed, long), 0, true)
-			r.ok(err)
-			c := r.tryClaim(id, b, r.open(id, b, 0, 0), noKey, long)
-			if c.Result != ClaimDoubtful || c.Why != "no_key" {
-				r.Errorf("the next claim got %q %q, want doubtful no_key", c.Result, c.Why)
-			}
-			r.settle(c, campaign.SettleAbandon, repeat(3, unknown(c.Why))...)
-		}, "unknown unknown unknown"},
-		"a doubtful call is not split": {func(r *rig, id string) {
-			r.claim(id, b, 0, 0, keyed, lapsed)
-			c := r.claim(id, b, 0, 0, keyed, long)
-			out, err := r.Split(r.Context(), c)
-			r.ok(err)
-			if !out.Stale {
-				r.Error("a doubtful generation was split")
-			}
-			r.settle(c, campaign.SettleAnswer, repeat(3, accepted("m"))...)
-		}, "accepted accepted accepted"},
-		"a partial answer leaves the unnamed doubtful under the same uuid": {func(r *rig, id string) {
-			first := r.claim(id, b, 0, 0, keyed, long)
-			out := r.settle(first, campaign.SettlePartial, accepted("m1"), unknown("unsaid"), rejected("bad_number"))
-			if out.Done {
-				r.Error("the campaign is done, but one recipient is still in doubt")
-			}
-			r.sound(id)
-			second := r.claim(id, b, 0, 0, keyed, long)
-			if second.IdempotencyKey != first.IdempotencyKey || !second.Doubt || len(r.open(id, b, 0, 0).To) != 3 {
-				r.Error("the second attempt is not the same request as the first")
-			}
-			r.settle(second, campaign.SettleAnswer, accepted("m1"), accepted("m2"), rejected("bad_number"))
-		}, "accepted accepted rejected"},
-		"a late accepted beats unknown": {func(r *rig, id string) {
-			late := r.claim(id, b, 0, 0, noKey, lapsed)
-			r.settle(r.tryClaim(id, b, r.open(id, b, 0, 0), noKey, long), campaign.SettleAbandon, repeat(3, unknown("no_key"))...)
-			r.settle(late, campaign.SettleAnswer, accepted("m1"), rejected("bad_number"), accepted("m3"))
-		}, "accepted rejected accepted"},
-		"a late accepted beats rejected": {func(r *rig, id string) {
-			late := r.claim(id, b, 0, 0, keyed, lapsed)
-			r.settle(r.claim(id, b, 0, 0, keyed, long), campaign.SettleAnswer, repeat(3, rejected("bad_number"))...)
-			r.settle(late, campaign.SettleAnswer, accepted("m1"), unknown("unsaid"), notNow())
-		}, "accepted rejected rejected"},
-		"nothing takes accepted back": {func(r *rig, id string) {
-			late := r.claim(id, b, 0, 0, keyed, lapsed)
-			r.settle(r.claim(id, b, 0, 0, keyed, long), campaign.SettleAnswer, repeat(3, accepted("m"))...)
-			r.settle(late, campaign.SettleAnswer, rejected("bad_number"), unknown("unsaid"), notNow())
-			r.settle(late, campaign.SettleVerdict, repeat(3, rejected("refused"))...)
-		}, "accepted accepted accepted"},
-		"a late answer during another claim takes effect at once": {func(r *rig, id string) {
-			late := r.claim(id, b, 0, 0, keyed, lapsed)
-			c := r.claim(id, b, 0, 0, keyed, long)
-			r.settle(late, campaign.SettleAnswer, accepted("m1"), unknown("unsaid"), rejected("bad_number"))
-			r.expect(id, "accepted pending rejected")
-			if f := r.summary(id).InFlight; f.Calls != 1 || f.Recipients != 1 {
-				r.Errorf("in flight is %+v, want one call and one recipient", f)
-			}
-			r.settle(c, campaign.SettleAnswer, accepted("m1"), accepted("m2"), rejected("bad_number"))
-		}, "accepted accepted rejected"},
-		"our own late verdict does not affect the current claim": {func(r *rig, id string) {
-			late := r.claim(id, b, 0, 0, keyed, lapsed)
-			c := r.claim(id, b, 0, 0, keyed, long)
-			if out := r.settle(late, campaign.SettleVerdict, repeat(3, rejected("refused"))...); !out.Stale {
-				r.Error("the late settle was applied")
-			}
-			r.settle(c, campaign.SettleAnswer, repeat(3, accepted("m"))...)
-		}, "accepted accepted accepted"},
-		"late not sent of the only claim turns unknown into rejected": {func(r *rig, id string) {
-			late := r.claim(id, b, 0, 0, noKey, lapsed)
-			r.settle(r.tryClaim(id, b, r.open(id, b, 0, 0), noKey, long), campaign.SettleAbandon, repeat(3, unknown("no_key"))...)
-			out := r.settle(late, campaign.SettleVerdict, repeat(3, notSent())...)
-			if !out.Done {
-				r.Error("the settle opened a generation again")
-			}
-			if got := r.rows(id)[0].Reason; got != campaign.ReasonNotSent {
-				r.Errorf("reason is %q, want not_sent", got)
-			}
-		}, "rejected rejected rejected"},
-		"late not sent of one claim among several proves nothing": {func(r *rig, id string) {
-			first := r.claim(id, b, 0, 0, keyed, lapsed)
-			second := r.claim(id, b, 0, 0, keyed, lapsed)
-			r.settle(r.tryClaim(id, b, r.open(id, b, 0, 0), noKey, long), campaign.SettleAbandon, repeat(3, unknown("no_key"))...)
-			r.settle(first, campaign.SettleVerdict, repeat(3, notSent())...)
-			r.settle(second, campaign.SettleVerdict, repeat(3, notSent())...)
-		}, "unknown unknown unknown"},
-		"our own late refusal proves nothing after several claims": {func(r *rig, id string) {
-			first := r.claim(id, b, 0, 0, keyed, lapsed)
-			second := r.claim(id, b, 0, 0, keyed, lapsed)
-			r.settle(r.tryClaim(id, b, r.open(id, b, 0, 0), noKey, long), campaign.SettleAbandon, repeat(3, unknown("no_key"))...)
-			r.settle(first, campaign.SettleVerdict, repeat(3, rejected("refused"))...)
-			r.settle(second, campaign.SettleVerdict, repeat(3, rejected("refused"))...)
-		}, "unknown unknown unknown"},
-		"an abandoned claim is not abandoned again by another worker": {func(r *rig, id string) {
-			r.claim(id, b, 0, 0, noKey, lapsed)
-			one := r.tryClaim(id, b, r.open(id, b, 0, 0), noKey, long)
-			two := r.tryClaim(id, b, r.open(id, b, 0, 0), noKey, long)
-			first := r.settle(one, campaign.SettleAbandon, repeat(3, unknown("no_key"))...)
-			if second := r.settle(two, campaign.SettleAbandon, repeat(3, unknown("no_key"))...); !second.Stale {
-				r.Error("the second settle was applied")
-			}
-			if again := r.settle(one, campaign.SettleAbandon, repeat(3, unknown("no_key"))...); !cmp.Equal(again, first) {
-				r.Errorf("the repeated settle returned %+v, want %+v as the first time", again, first)
-			}
-		}, "unknown unknown unknown"},
-		"a claim that Redis lost can be settled": {func(r *rig, id string) {
-			before := r.state(id)
-			l, err := r.rdb.Dump(r.Context(), ledgerKey(id)).Result()
-			r.ok(err)
-			o, err := r.rdb.Dump(r.Context(), openKey(id)).Result()
-			r.ok(err)
-			c := r.claim(id, b, 0, 0, noKey, long)
-			r.ok(r.rdb.RestoreReplace(r.Context(), ledgerKey(id), 0, l).Err())
-			r.ok(r.rdb.RestoreReplace(r.Context(), openKey(id), 0, o).Err())
-			if r.state(id) != before {
-				r.Fatal("the test did not restore the earlier state of Redis")
-			}
-			r.settle(c, campaign.SettleAnswer, accepted("m1"), rejected("bad_number"), notNow())
-			r.expect(id, "accepted rejected pending")
-			r.settle(r.claim(id, b, 0, 0, noKey, long), campaign.SettleAnswer, accepted("m3"))
-		}, "accepted rejected accepted"},
-		"split halves until the bad one is alone": {func(r *rig, id string) {
-			_, err := r.Split(r.Context(), r.claim(id, b, 0, 0, keyed, long))
-			r.ok(err)
-			r.sound(id)
-			_, err = r.Split(r.Context(), r.claim(id, b, 0, 1, keyed, long))
-			r.ok(err)
-			r.sound(id)
-			r.settle(r.claim(id, b, 0, 2, keyed, long), campaign.SettleAnswer, accepted("m3"))
-			r.settle(r.claim(id, b, 0, 3, keyed, long), campaign.SettleVerdict, rejected("refused"))
-			r.settle(r.claim(id, b, 0, 4, keyed, long), campaign.SettleAnswer, accepted("m2"))
-		}, "rejected accepted accepted"},
-	}
 	r := newRig(t)
-	for name, c := range cases {
+	for name, c := range settleCases {
 		t.Run(name, func(t *testing.T) {
 			sub := &rig{TB: t, rdb: r.rdb, Ledger: r.Ledger}
 			id := nameID(name)

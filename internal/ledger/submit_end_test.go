@@ -1,0 +1,88 @@
+package ledger
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/tuma-sms/tuma/internal/campaign"
+)
+
+func (d *driver) later(what string, do func()) { d.ends = append(d.ends, end{what, do}) }
+
+func (d *driver) settleLater(what string, r reading, call string, c *Claim, records []campaign.Record, reason campaign.SettleReason, retryIn time.Duration) {
+	records = slices.Clone(records)
+	for i := range records {
+		if records[i].Status == campaign.Pending && d.chance(4, "for longer") {
+			records[i].RetryIn = []time.Duration{0, 2 * time.Hour, 26 * time.Hour}[d.draw(3, "how long")]
+		}
+	}
+	d.later(what, func() {
+		if reason != campaign.SettleAnswer || !d.chance(2, "and the next") || !d.settleAndClaim(r, call, c, records) {
+			d.settleNow(call, r, c, records, reason, retryIn)
+		}
+	})
+}
+
+func (d *driver) settleNow(call string, r reading, c *Claim, records []campaign.Record, reason campaign.SettleReason, retryIn time.Duration) {
+	list, rows := d.places(r)
+	d.rt.Logf("  settle %s.%d by %s: %s %v", call, r.gen.Number, c.Token, reason, records)
+	out, err := d.l.Settle(d.ctx, c, records, reason, segmentsOf(c.gen.Body), retryIn)
+	d.ok(err)
+	stale, elsewhere := d.m.settle(modelSettle{call: call, gen: r.gen.Number, token: c.Token, list: list, records: records, reason: reason, retryIn: retryIn,
+		resend: c.resend, looks: c.lookupsBefore(), rows: rows, uuid: claimUUID(c)})
+	if elsewhere {
+		d.adoptThreshold()
+	}
+	d.ended("settle", out, stale)
+}
+
+func (d *driver) releaseNow(call string, number int, c *Claim, backOff time.Duration, renew bool) (stale bool) {
+	out, err := d.l.Release(d.ctx, c, backOff, renew)
+	d.ok(err)
+	d.rt.Logf("  release %s.%d by %s renew %t: stale %t", call, number, c.Token, renew, out.Stale)
+	stale = d.m.release(d.m.gens[genKey(call, number)], c.Token, backOff, renew)
+	d.ended("release", out, stale)
+	return stale
+}
+
+func (d *driver) splitNow(call string, number, first int, c *Claim) {
+	split := d.l.Split
+	if first > 0 {
+		split = func(ctx context.Context, c *Claim) (Settled, error) { return d.l.SplitAfter(ctx, c, first) }
+	}
+	out, err := split(d.ctx, c)
+	d.ok(err)
+	d.rt.Logf("  split %s.%d by %s: stale %t", call, number, c.Token, out.Stale)
+	d.ended("split", out, d.m.split(d.m.gens[genKey(call, number)], c.Token, first))
+}
+
+func (d *driver) ended(what string, out Settled, stale bool) {
+	if out.Stale != stale {
+		d.rt.Fatalf("%s: stale is %t, want %t", what, out.Stale, stale)
+	}
+	if !stale && out.Done != d.m.fin {
+		d.rt.Fatalf("%s: done is %t, want %t", what, out.Done, d.m.fin)
+	}
+	d.checkWatched(out.Wakes)
+}
+
+// end makes one of the waiting steps that end a claim. The step may be repeated later. Or the
+// worker dies and never makes the step.
+func (d *driver) end() {
+	if len(d.ends) == 0 {
+		return
+	}
+	i := len(d.ends) - 1 - d.draw(min(3, len(d.ends)), "end")
+	if d.chance(3, "a late end") {
+		i = d.draw(len(d.ends), "end")
+	}
+	e := d.ends[i]
+	if !d.chance(10, "dies") {
+		d.rt.Log("end:", e.what)
+		e.do()
+	}
+	if !d.chance(3, "again later") {
+		d.ends = slices.Delete(d.ends, i, i+1)
+	}
+}
