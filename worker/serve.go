@@ -115,6 +115,16 @@ func (w *Worker) handle(task context.Context, t *asynq.Task) error {
 	return w.sender.Send(ctx, acc.sending, p)
 }
 
+// plan runs a planning task. If one task plans and sends the campaign, plan also sends its first
+// batch.
+func (w *Worker) plan(ctx context.Context, p queue.Pointer) error {
+	first, err := w.planner.Plan(ctx, p)
+	if err != nil || first == nil {
+		return err
+	}
+	return w.sender.Send(ctx, w.accounts[first.Account].sending, first.Pointer)
+}
+
 // quarantinePayload quarantines the payload of a task, for the given reason.
 func (w *Worker) quarantinePayload(task context.Context, t *asynq.Task, why error) error {
 	id, _ := asynq.GetTaskID(task)

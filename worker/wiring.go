@@ -8,6 +8,7 @@ import (
 	"github.com/tuma-sms/tuma/internal/hours"
 	"github.com/tuma-sms/tuma/internal/ledger"
 	"github.com/tuma-sms/tuma/internal/pacing"
+	"github.com/tuma-sms/tuma/internal/plantask"
 	"github.com/tuma-sms/tuma/internal/quarantine"
 	"github.com/tuma-sms/tuma/internal/queue"
 	"github.com/tuma-sms/tuma/internal/reconcile"
@@ -30,6 +31,7 @@ type rooms struct {
 	hours      hours.Cache
 	guard      *redisguard.Guard
 	balances   *balance.Balances
+	planner    *plantask.Runner
 	sender     *dispatch.Sender
 	sweeper    *sweep.Sweeper
 }
@@ -53,6 +55,9 @@ func (w *Worker) connect() {
 	w.sweeper = &sweep.Sweeper{Ledger: l, Accounts: l, Queue: w.queue, Campaigns: w.campaigns, Waker: w.waker, Quarantine: w.quarantine,
 		Shares: w.shares, Memory: memory, Log: w.log, Name: w.cfg.Name, Every: w.cfg.SweepEvery, Retention: w.cfg.Retention,
 		FailoverAfter: w.cfg.FailoverAfter, WriteOffAfter: w.longest(2*time.Minute, 2*dispatch.LeaseMargin)}
+	w.planner = &plantask.Runner{Ledger: l, Accounts: l, OptOuts: l, Clock: l, Waker: w.waker, Shares: w.shares, Stop: w.stop, Log: w.log,
+		Country: w.cfg.Country, SendingHours: w.snapshotHours(), Routes: ledgerRoutes(w.cfg.Routes), FailoverAfter: w.cfg.FailoverAfter,
+		Serves: func(account string) bool { return w.accounts[account] != nil }}
 	for name, a := range w.accounts {
 		w.sweeper.Served = append(w.sweeper.Served, name)
 		a.sending = w.sendingAccount(a)

@@ -4,9 +4,13 @@
 package drain
 
 import (
+	"errors"
 	"sync"
 	"time"
 )
+
+// ErrDraining means that work was not finished because the worker drains.
+var ErrDraining = errors.New("draining")
 
 // Signals are the two signals with which a worker stops. Make them with New. Their methods are safe
 // for concurrent use.

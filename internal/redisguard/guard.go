@@ -2,7 +2,6 @@ package redisguard
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -13,9 +12,6 @@ import (
 
 	"github.com/tuma-sms/tuma/internal/drain"
 )
-
-// ErrDraining means that the worker drained while the Guard waited for calls in flight.
-var ErrDraining = errors.New("draining")
 
 // Guard detects that Redis restarted or that a replica was promoted. That Redis may have lost the
 // last writes, so the worker replays its recent settles before it claims anything there.
@@ -143,7 +139,7 @@ func (g *Guard) waitForInFlight(ctx context.Context) error {
 			return err
 		}
 		if !g.Stop.Sleep(10 * time.Millisecond) {
-			return ErrDraining
+			return drain.ErrDraining
 		}
 	}
 	return nil

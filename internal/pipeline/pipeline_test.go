@@ -1,4 +1,4 @@
-package worker
+package pipeline
 
 import (
 	"errors"
@@ -26,7 +26,7 @@ func TestAheadYieldsTheSame(t *testing.T) {
 	broken := errors.New("broken")
 	for _, steps := range []int{0, 1, 5} {
 		n, last := 0, error(nil)
-		for i, err := range prefetch(steps, countTo(10, broken)) {
+		for i, err := range Prefetch(steps, countTo(10, broken)) {
 			if last = err; err == nil && i != n {
 				t.Fatalf("got %d at index %d", i, n)
 			} else if err == nil {
@@ -47,7 +47,7 @@ func TestAheadEndsWithWhoeverTakes(t *testing.T) {
 		for i := 0; yield(i, nil); i++ {
 		}
 	}
-	for i, err := range prefetch(2, endless) {
+	for i, err := range Prefetch(2, endless) {
 		if err != nil || i == 3 {
 			break
 		}
@@ -75,7 +75,7 @@ func TestAbreastYieldsInOrder(t *testing.T) {
 			return 2 * i
 		}
 		n, last := 0, error(nil)
-		for i, err := range parallelMap(most, countTo(10, broken), double) {
+		for i, err := range ParallelMap(most, countTo(10, broken), double) {
 			if last = err; err == nil && i != 2*n {
 				t.Fatalf("got %d at index %d", i, n)
 			} else if err == nil {
@@ -85,7 +85,7 @@ func TestAbreastYieldsInOrder(t *testing.T) {
 		if n != 10 || !errors.Is(last, broken) {
 			t.Errorf("%d at once: got %d values, error %v", most, n, last)
 		}
-		for range parallelMap(most, countTo(10, nil), double) {
+		for range ParallelMap(most, countTo(10, nil), double) {
 			break
 		}
 		if n := running.Load(); n != 0 {
@@ -102,24 +102,24 @@ func TestAPanicAheadOrBehindIsTheCallers(t *testing.T) {
 		return nil
 	}
 	p := caught(func() {
-		for i, err := range prefetch(1, func(yield func(int, error) bool) { panic("ahead") }) {
+		for i, err := range Prefetch(1, func(yield func(int, error) bool) { panic("ahead") }) {
 			t.Error(i, err)
 		}
 	})
 	q := caught(func() {
-		_, err := startFuture(func() (int, error) { panic("behind") }).wait()
+		_, err := Start(func() (int, error) { panic("behind") }).Wait()
 		t.Error(err)
 	})
 	r := caught(func() {
-		for i, err := range prefetch(1, parallelMap(2, countTo(9, nil), func(int) int { panic("abreast") })) {
+		for i, err := range Prefetch(1, ParallelMap(2, countTo(9, nil), func(int) int { panic("abreast") })) {
 			t.Error(i, err)
 		}
 	})
 	if p != "ahead" || q != "behind" || r != "abreast" {
 		t.Errorf("got panics %v, %v and %v, want ahead, behind and abreast", p, q, r)
 	}
-	var none *future[int]
-	if n, err := none.wait(); n != 0 || err != nil {
+	var none *Future[int]
+	if n, err := none.Wait(); n != 0 || err != nil {
 		t.Errorf("wait on a nil future: got %d, %v, want 0, nil", n, err)
 	}
 }

@@ -1,14 +1,16 @@
-package worker
+// Package pipeline runs the steps of a sequence ahead of their consumer, or several at once, and keeps
+// their order.
+package pipeline
 
 import (
 	"iter"
 	"sync"
 )
 
-// prefetch runs the sequence seq in a separate goroutine, at most the given number of steps ahead
+// Prefetch runs the sequence seq in a separate goroutine, at most the given number of steps ahead
 // of the consumer. When the returned sequence ends, the goroutine has ended. A panic in seq is
 // raised in the consumer.
-func prefetch[T any](steps int, seq iter.Seq2[T, error]) iter.Seq2[T, error] {
+func Prefetch[T any](steps int, seq iter.Seq2[T, error]) iter.Seq2[T, error] {
 	type step struct {
 		value T
 		err   error
@@ -41,12 +43,12 @@ func prefetch[T any](steps int, seq iter.Seq2[T, error]) iter.Seq2[T, error] {
 	}
 }
 
-// parallelMap applies do to each value of the sequence seq and yields the results in order. At most
+// ParallelMap applies do to each value of the sequence seq and yields the results in order. At most
 // the given number of calls of do run at once. When the returned sequence ends, no call is running.
 // A panic in do is raised in the consumer.
-func parallelMap[T, U any](most int, seq iter.Seq2[T, error], do func(T) U) iter.Seq2[U, error] {
+func ParallelMap[T, U any](most int, seq iter.Seq2[T, error], do func(T) U) iter.Seq2[U, error] {
 	return func(yield func(U, error) bool) {
-		var begun []*future[U]
+		var begun []*Future[U]
 		defer func() {
 			for _, b := range begun {
 				<-b.done // the result is not needed
@@ -55,10 +57,10 @@ func parallelMap[T, U any](most int, seq iter.Seq2[T, error], do func(T) U) iter
 		first := func() bool {
 			b := begun[0]
 			begun = begun[1:]
-			return yield(b.wait())
+			return yield(b.Wait())
 		}
 		for value, err := range seq {
-			begun = append(begun, startFuture(func() (U, error) { return do(value), err }))
+			begun = append(begun, Start(func() (U, error) { return do(value), err }))
 			if len(begun) == most && !first() {
 				return
 			}
@@ -71,16 +73,17 @@ func parallelMap[T, U any](most int, seq iter.Seq2[T, error], do func(T) U) iter
 	}
 }
 
-// future is the result of a function that runs in a separate goroutine.
-type future[T any] struct {
+// Future is the result of a function that runs in a separate goroutine.
+type Future[T any] struct {
 	done     chan struct{}
 	value    T
 	err      error
 	panicked any
 }
 
-func startFuture[T any](do func() (T, error)) *future[T] {
-	b := &future[T]{done: make(chan struct{})}
+// Start runs do in a separate goroutine and returns its result as a Future.
+func Start[T any](do func() (T, error)) *Future[T] {
+	b := &Future[T]{done: make(chan struct{})}
 	go func() {
 		defer close(b.done)
 		defer func() { b.panicked = recover() }()
@@ -89,9 +92,9 @@ func startFuture[T any](do func() (T, error)) *future[T] {
 	return b
 }
 
-// wait blocks until the function is done and returns its result. It may be called repeatedly. On a
-// nil receiver it returns zero values. A panic in the function is raised in the caller of wait.
-func (b *future[T]) wait() (value T, err error) {
+// Wait blocks until the function is done and returns its result. It may be called repeatedly. On a
+// nil receiver it returns zero values. A panic in the function is raised in the caller of Wait.
+func (b *Future[T]) Wait() (value T, err error) {
 	if b == nil {
 		return value, nil
 	}

@@ -1,0 +1,312 @@
+// Package plantask runs the planning of a campaign: it reads the campaign's pages, looks up which
+// recipients have opted out, and commits what package planning decides.
+package plantask
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"strconv"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/tuma-sms/tuma/internal/campaign"
+	"github.com/tuma-sms/tuma/internal/drain"
+	"github.com/tuma-sms/tuma/internal/ledger"
+	"github.com/tuma-sms/tuma/internal/pacing"
+	"github.com/tuma-sms/tuma/internal/pipeline"
+	"github.com/tuma-sms/tuma/internal/planning"
+	"github.com/tuma-sms/tuma/internal/queue"
+	"github.com/tuma-sms/tuma/internal/script"
+	"github.com/tuma-sms/tuma/internal/sweep"
+	"github.com/tuma-sms/tuma/internal/wake"
+	"github.com/tuma-sms/tuma/sms"
+)
+
+// Runner runs planning tasks. Set its fields before the first task. Its methods are safe for
+// concurrent use.
+type Runner struct {
+	Ledger   *ledger.Ledger
+	Accounts *ledger.Ledger // account cards, holds and the number of campaigns of an account
+	OptOuts  *ledger.Ledger // the suppression lists
+	Clock    interface {
+		Now(ctx context.Context) (time.Time, error)
+	} // Redis' clock
+	Waker  *wake.Waker
+	Shares *pacing.Shares
+	Stop   *drain.Signals
+	Log    zerolog.Logger
+
+	Country string // of campaigns that name none
+	// SendingHours are the hours for the plan snapshots of marketing campaigns.
+	SendingHours []campaign.CountryHours
+	// Routes choose the accounts of campaigns that name none.
+	Routes []campaign.Route
+	// FailoverAfter is how long an account must have been held before planning skips it; see
+	// sweep.SkipInPlanning.
+	FailoverAfter time.Duration
+	// Serves reports whether this worker serves the account with the given name.
+	Serves func(account string) bool
+}
+
+// Batch is a batch that the planning task sends itself, at once.
+type Batch struct {
+	queue.Pointer
+	Account string // the name of the account that the batch belongs to
+}
+
+// Plan continues a campaign's planning where the last planner stopped. It ends when all pages are
+// planned, the campaign is stopped, another planner has committed the page first, or this worker
+// drains. Each page is committed separately, so planning may be interrupted at any point. If one
+// task plans and sends the campaign, Plan returns the batch that the caller sends next; otherwise
+// it returns nil.
+func (r *Runner) Plan(ctx context.Context, p queue.Pointer) (*Batch, error) {
+	plan, err := r.Ledger.StartPlan(ctx, p.Campaign, func(spec campaign.Spec) (campaign.PlanSnapshot, error) {
+		// A snapshot that exists applies, even if this worker does not have the snapshot's accounts
+		// and routes.
+		if f, _, err := r.Ledger.Snapshot(ctx, p.Campaign); err != nil || len(f.Accounts) > 0 {
+			return f, err
+		}
+		return r.takeSnapshot(ctx, p.Campaign, spec)
+	})
+	if errors.Is(err, ledger.ErrNotFound) || err == nil && plan == nil {
+		return nil, nil //nolint:nilnil // nil means that there is no batch to send
+	}
+	if err != nil {
+		return nil, err
+	}
+	pl, err := planning.New(plan.Spec, plan.Snapshot)
+	if err != nil {
+		return nil, &ledger.Unreadable{Campaign: plan.ID, Record: "spec", Err: err}
+	}
+	if plan.Next == 0 {
+		if err := r.joinAccounts(ctx, plan.Snapshot); err != nil {
+			return nil, err
+		}
+	}
+	first, err := catchUp(ctx, plan, pl)
+	if err != nil {
+		return nil, err
+	}
+	opted, err := r.optOutLookup(ctx, plan, plan.Total-first+1)
+	if err != nil {
+		return nil, err
+	}
+	last, err := r.planPages(ctx, plan, pl, opted, first)
+	switch {
+	case errors.Is(err, ledger.ErrMoved), errors.Is(err, ledger.ErrStopped), errors.Is(err, ledger.ErrNotFound):
+		return nil, nil //nolint:nilnil // as above
+	case errors.Is(err, drain.ErrDraining):
+		return nil, r.Waker.HandOver(p)
+	case err != nil:
+		return nil, err
+	}
+	r.Log.Info().Str("campaign", plan.ID).Int("recipients", plan.Total).Bool("done", last.done).Msg("campaign planned")
+	if last.first == nil {
+		return nil, nil //nolint:nilnil // as above
+	}
+	p.Batch, p.Wake = last.first.Batch, last.first.Number
+	return &Batch{Pointer: p, Account: plan.Spec.Via}, nil
+}
+
+// planPages plans the remaining pages and returns the result of committing the last one. first is
+// the row that the next page begins with.
+//
+// It is a pipeline. While one page is planned, opt-outs are looked up for the page after it. The
+// two pages after that are read, which takes longest. The two pages before it are committed, in
+// order.
+func (r *Runner) planPages(ctx context.Context, plan *ledger.Plan, pl *planning.Planner, opted *ledger.OptOutLookup, first int) (last committed, err error) {
+	var before, newest *pipeline.Future[committed]
+	defer func() { _, _ = newest.Wait() }() // planPages returns this error itself, unless another error came first
+	pages := pipeline.Prefetch(1, pipeline.ParallelMap(2, r.Ledger.ReadPages(ctx, plan.ID, plan.Next, plan.Pages, first), pl.Read))
+	for page, err := range pipeline.Prefetch(1, lookups(ctx, opted, pages)) {
+		if err != nil {
+			return last, err
+		}
+		if r.Stop.Draining() {
+			_, err := newest.Wait()
+			return last, cmp.Or(err, drain.ErrDraining)
+		}
+		if err := checkComplete(plan, page.Page); err != nil {
+			return last, err
+		}
+		pl.SetOptedOut(page.opted)
+		out := pl.Plan(page.Reading, page.Number+1 == plan.Pages)
+		if _, err := before.Wait(); err != nil {
+			return last, err
+		}
+		previous := newest
+		newest = pipeline.Start(func() (committed, error) { return r.commitPage(ctx, plan, out, previous) })
+		before = previous
+	}
+	return newest.Wait()
+}
+
+// lookedUp is a page together with its opted-out recipients, each with its suppression list.
+type lookedUp struct {
+	planning.Reading
+	opted map[sms.MSISDN]string
+}
+
+// lookups looks up which recipients of each page have opted out, and yields the page together with
+// them.
+func lookups(ctx context.Context, opted *ledger.OptOutLookup, pages iter.Seq2[planning.Reading, error]) iter.Seq2[lookedUp, error] {
+	return func(yield func(lookedUp, error) bool) {
+		for page, err := range pages {
+			x := lookedUp{Reading: page}
+			if err == nil && opted.Any() {
+				x.opted, err = opted.OptedOut(ctx, page.Numbers())
+			}
+			if !yield(x, err) {
+				return
+			}
+		}
+	}
+}
+
+// committed is the result of committing a page. done reports whether the campaign is finished. If
+// one task plans and sends the campaign, first is the campaign's first batch.
+type committed struct {
+	done  bool
+	first *ledger.Wake
+}
+
+// commitPage commits a page once the page before it is committed, and queues the batches that this
+// commit opens. If one task plans and sends the campaign, commitPage returns the first batch
+// instead of queueing it.
+func (r *Runner) commitPage(ctx context.Context, plan *ledger.Plan, page campaign.PlannedPage, before *pipeline.Future[committed]) (c committed, err error) {
+	page.OpenBatchLimits = map[int]int{}
+	for n := range plan.Snapshot.Streams() {
+		page.OpenBatchLimits[n] = min(firstOpenBatchLimit*(page.Page+1), r.Shares.OpenBatchLimit(ctx, plan.Snapshot.Stream(n).Account.Name))
+	}
+	packed := ledger.PackPage(page)
+	if c, err := before.Wait(); err != nil {
+		return c, err
+	}
+	wakes, done, err := plan.Commit(ctx, script.NewToken(), packed)
+	if err != nil {
+		return c, err
+	}
+	c.done = done
+	via := plan.Spec.Via
+	if len(wakes) > 0 && plan.Pages == 1 && r.Serves(via) && queue.PlansInline(via, plan.Total) {
+		c.first, wakes = &wakes[0], wakes[1:]
+	}
+	return c, r.Waker.All(ctx, plan.ID, &wake.Campaign{Spec: plan.Spec, Snapshot: plan.Snapshot}, wakes)
+}
+
+// takeSnapshot collects everything that the planning of a campaign depends on: country, sending
+// hours, routes and accounts.
+func (r *Runner) takeSnapshot(ctx context.Context, id string, spec campaign.Spec) (campaign.PlanSnapshot, error) {
+	f := campaign.PlanSnapshot{Country: spec.Country}
+	if spec.Class != campaign.Transactional {
+		f.SendingHours = r.SendingHours
+	}
+	now, err := r.Clock.Now(ctx)
+	if err != nil {
+		return f, err
+	}
+	sum, err := r.Ledger.Summary(ctx, id)
+	if err != nil {
+		return f, err
+	}
+	if f.Country == "" {
+		f.Country = r.Country
+	}
+	names := []string{spec.Via}
+	if spec.Via == "" {
+		f.Routes, names = r.Routes, nil
+		for _, route := range r.Routes {
+			names = append(names, route.Via...)
+		}
+	}
+	for _, name := range names {
+		if planning.AccountNumber(f, name) >= 0 {
+			continue
+		}
+		a, err := r.Accounts.Account(ctx, name)
+		if err != nil {
+			return f, fmt.Errorf("plan: %w", err)
+		}
+		snapshot := planning.Account(a.Card, spec, sum.Total)
+		snapshot.Resend = a.Info.KeyTTL == 0 && cmp.Or(spec.OnUnknown, a.OnUnknown) == campaign.ResendUnknown
+		snapshot.Held = spec.Via == "" && sweep.SkipInPlanning(a, r.FailoverAfter, now)
+		f.Accounts = append(f.Accounts, snapshot)
+	}
+	if len(f.Accounts) == 0 {
+		return f, errors.New("plan: the campaign names no account, and this worker has no routes to choose one")
+	}
+	return f, nil
+}
+
+// catchUp tells the planner pl which recipients earlier planners of the campaign have planned. It
+// returns the row that the next page begins with.
+func catchUp(ctx context.Context, plan *ledger.Plan, pl *planning.Planner) (first int, err error) {
+	if plan.Next == 0 {
+		return 1, nil
+	}
+	for x, err := range plan.PlannedNumbers(ctx) {
+		if err != nil {
+			return 0, err
+		}
+		pl.Remember(x)
+	}
+	segments := 0
+	if plan.Spec.Personalized() && plan.Spec.MaxSegments > 0 {
+		if segments, err = plan.PlannedSegments(ctx); err != nil {
+			return 0, err
+		}
+	}
+	if err := pl.Resume(plan.Carry, segments); err != nil {
+		return 0, &ledger.Unreadable{Campaign: plan.ID, Record: "carry", Err: err}
+	}
+	return plan.FirstRow(ctx)
+}
+
+// checkComplete returns an error if the last page does not end with the campaign's last recipient.
+// Without this error, recipients missing from a truncated page would be pending for ever.
+func checkComplete(plan *ledger.Plan, page campaign.Page) error {
+	rows := page.First + len(page.Inputs) - 1
+	if page.Number+1 != plan.Pages || rows == plan.Total {
+		return nil
+	}
+	return &ledger.Unreadable{Campaign: plan.ID, Record: "p" + strconv.Itoa(page.Number),
+		Err: fmt.Errorf("the pages hold %d recipients, want %d", rows, plan.Total)}
+}
+
+// firstOpenBatchLimit is how many batches of an account planning opens for each page. If ten
+// campaigns start at once, the first must not fill the queue before the others are known. Later the
+// sweeper, and each settle that ends a batch, open more batches, up to the open-batch limit.
+const firstOpenBatchLimit = 2
+
+// joinAccounts adds a campaign at once to the number of campaigns that share each of its accounts.
+// The next sweep counts all campaigns again.
+func (r *Runner) joinAccounts(ctx context.Context, f campaign.PlanSnapshot) error {
+	for _, a := range f.Accounts {
+		if err := r.Accounts.AddCampaign(ctx, a.Name); err != nil {
+			return err
+		}
+		r.Shares.Forget(a.Name)
+	}
+	return nil
+}
+
+// optOutLookup returns a lookup in the suppression lists that apply to a campaign. recipients is
+// the number of recipients left to plan. The lookup reads only once which of the lists are not
+// empty. That is safe because the campaign is open, so later opt-outs are recorded in the campaign
+// itself.
+func (r *Runner) optOutLookup(ctx context.Context, plan *ledger.Plan, recipients int) (*ledger.OptOutLookup, error) {
+	counts, err := r.OptOuts.OptOutCounts(ctx)
+	if err != nil || len(counts) == 0 {
+		return r.OptOuts.NewOptOutLookup(nil, nil, 0), err
+	}
+	var accounts []string
+	for _, a := range plan.Snapshot.Accounts {
+		accounts = append(accounts, a.Name)
+	}
+	lists, err := r.Ledger.SuppressionLists(ctx, plan.Spec, accounts)
+	return r.OptOuts.NewOptOutLookup(lists, counts, recipients), err
+}
