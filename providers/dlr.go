@@ -1,8 +1,6 @@
 package providers
 
-import (
-	"github.com/tuma-sms/tuma/sms"
-)
+import "github.com/tuma-sms/tuma/sms"
 
 // DLR is a delivery report: the gateway's callback about a message it accepted. DLRs may arrive
 // twice, out of order, and before the answer to the call. A program that stores them must use
@@ -29,4 +27,12 @@ type MessageStatus struct {
 	Delivered bool
 	// State is the gateway's name for the status.
 	State string
+}
+
+// OptOut is a subscriber's request not to receive messages any more.
+type OptOut struct {
+	// From is the sender ID that the request applies to; empty means all sender IDs.
+	From string
+	// Number is the subscriber's number.
+	Number sms.MSISDN
 }

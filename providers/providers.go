@@ -10,8 +10,8 @@
 // originated) message is a message that a subscriber sent to the account. An idempotency key lets a
 // gateway recognise a repeated call, so that the gateway sends each message only once.
 //
-// Client is the HTTP client that all providers use. Kind and Settings connect a provider to the
-// configuration; package catalog lists all kinds.
+// Kind and Settings connect a provider to the configuration; package catalog lists all kinds. Package
+// httpclient has the HTTP client that all providers use.
 package providers
 
 import (

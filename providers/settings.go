@@ -8,7 +8,25 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
+
+// Endpoint holds the settings that every account has, for any provider. Zero values mean the
+// defaults.
+type Endpoint struct {
+	// BaseURL is the gateway's address: scheme, host and an optional path prefix. Default: the
+	// provider's own.
+	BaseURL string
+	// Timeout bounds a whole HTTP call. Default: 30 s (httpclient.DefaultTimeout).
+	Timeout time.Duration
+	// MaxRecipients lowers the maximum number of recipients in one call. It must not exceed the
+	// provider's own limit, which is the default.
+	MaxRecipients int
+	// Concurrency is the usual number of calls in flight at once. Default: 8 (httpclient.DefaultConcurrency).
+	Concurrency int
+	// AllowHTTP permits plain http to a host that is not loopback.
+	AllowHTTP bool
+}
 
 // Settings are the values of an account's configuration, for any provider. Field names, also in
 // errors, are those of the configuration file, such as "base_url" and "api_key".
@@ -192,4 +210,12 @@ func yieldMistakes(err error, yield func(*FieldError) bool) bool {
 		}
 	}
 	return true
+}
+
+// Missing returns a *FieldError for a missing field if value is empty, and nil otherwise.
+func Missing(field, value string) error {
+	if value != "" {
+		return nil
+	}
+	return Mistake(field, "is missing")
 }

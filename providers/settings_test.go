@@ -151,3 +151,13 @@ func TestKind_LoginFieldsOfAnyName(t *testing.T) {
 		t.Errorf("a field of another gateway: got the error %v, want a mistake in the field password", err)
 	}
 }
+
+func TestMissing(t *testing.T) {
+	t.Parallel()
+	if err := Missing("token", "x"); err != nil {
+		t.Error(err)
+	}
+	if err := Missing("token", ""); err == nil || err.Error() != "token: is missing" || !slices.Equal(fields(err), []string{"token"}) {
+		t.Errorf("a missing token: got the error %v, want \"token: is missing\"", err)
+	}
+}

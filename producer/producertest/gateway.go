@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/tuma-sms/tuma/providers"
+	"github.com/tuma-sms/tuma/providers/httpclient"
 	"github.com/tuma-sms/tuma/sms"
 )
 
@@ -61,7 +62,7 @@ func parsePrice(amount string, ok bool) (float64, bool) {
 	if !ok {
 		return 0, false
 	}
-	price, ok := providers.ParseAmount(amount)
+	price, ok := httpclient.ParseAmount(amount)
 	return price, ok && price >= 0
 }
 

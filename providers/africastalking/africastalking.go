@@ -28,6 +28,7 @@ import (
 	"strings"
 
 	"github.com/tuma-sms/tuma/providers"
+	"github.com/tuma-sms/tuma/providers/httpclient"
 )
 
 const (
@@ -86,7 +87,7 @@ type Config struct {
 // Provider sends through one account at Africa's Talking. It can also read the account's balance and
 // its incoming messages. It is safe for concurrent use.
 type Provider struct {
-	client *providers.Client
+	client *httpclient.Client
 	info   providers.Info
 	user   string
 	// key is a pointer because fmt does not call the methods of a Secret in an unexported field and
@@ -107,7 +108,7 @@ func New(cfg Config) (*Provider, error) {
 	if cfg.Username == SandboxUsername {
 		base = SandboxBaseURL
 	}
-	client, limit, err := cfg.Open(base, MaxRecipients, cfg.APIKey)
+	client, limit, err := httpclient.Open(cfg.Endpoint, base, MaxRecipients, cfg.APIKey)
 	accept, formatErr := cfg.Format.accept()
 	err = errors.Join(
 		providers.Missing("username", cfg.Username), checkKey(cfg.APIKey), formatErr, cfg.Options.check(), err)
@@ -170,7 +171,7 @@ func (p *Provider) Info() providers.Info { return p.info }
 //
 // A batch with no recipients, too many recipients or no text causes no request. It is Rejected with
 // Scope Campaign. Every other outcome comes from the gateway's status codes or from
-// providers.StatusVerdict.
+// httpclient.StatusVerdict.
 func (p *Provider) Send(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
 	return p.SendWith(ctx, b, Options{})
 }
@@ -181,9 +182,9 @@ func (p *Provider) SendWith(ctx context.Context, b providers.Batch, o Options) (
 	if what := p.refusal(b, o); what != "" {
 		return nil, providers.NoCall(opSend, what)
 	}
-	reply, err := p.client.Call(ctx, providers.Request{
+	reply, err := p.client.Call(ctx, httpclient.Request{
 		Op: opSend, Path: messagingPath, Header: p.header(p.accept),
-		ContentType: providers.FormContentType, Body: sendForm(p.user, b, o.or(p.options)),
+		ContentType: httpclient.FormContentType, Body: sendForm(p.user, b, o.or(p.options)),
 		ErrorsInBody: true, // the gateway answers 201 even if it rejects every number [public]
 	})
 	if err != nil {
@@ -211,7 +212,7 @@ func (p *Provider) header(accept string) http.Header {
 
 // get requests a JSON object. The URL's query is the user name followed by the argument query,
 // which is empty or begins with "&".
-func (p *Provider) get(ctx context.Context, op, path, query string) (*providers.Reply, error) {
-	target := path + "?" + string(providers.AppendField(nil, "username", p.user)) + query
-	return p.client.Call(ctx, providers.Request{Op: op, Method: http.MethodGet, Path: target, Header: p.header("application/json")})
+func (p *Provider) get(ctx context.Context, op, path, query string) (*httpclient.Reply, error) {
+	target := path + "?" + string(httpclient.AppendField(nil, "username", p.user)) + query
+	return p.client.Call(ctx, httpclient.Request{Op: op, Method: http.MethodGet, Path: target, Header: p.header("application/json")})
 }

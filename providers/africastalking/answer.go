@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/tuma-sms/tuma/providers"
+	"github.com/tuma-sms/tuma/providers/httpclient"
 	"github.com/tuma-sms/tuma/sms"
 )
 
@@ -162,7 +163,7 @@ func (e entry) result() providers.Result {
 		r.Code = text
 	}
 	r.MessageID = messageID(e.id)
-	r.Cost, r.Currency, _ = providers.ParseMoney(e.cost)
+	r.Cost, r.Currency, _ = httpclient.ParseMoney(e.cost)
 	return r
 }
 

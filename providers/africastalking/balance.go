@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/tuma-sms/tuma/providers"
+	"github.com/tuma-sms/tuma/providers/httpclient"
 )
 
 // Balance reads the account's balance, in the account's currency [public].
@@ -22,16 +23,16 @@ func (p *Provider) Balance(ctx context.Context) (providers.Balance, error) {
 // parseBalance parses {"UserData":{"balance":"KES 1785.50"}}. Another document of the vendor writes
 // the outer name as "userData".
 func parseBalance(body []byte) (providers.Balance, bool) {
-	outer, _ := providers.ReadObject(body)
+	outer, _ := httpclient.ReadObject(body)
 	user, ok := outer.Object("UserData")
 	if !ok {
 		user, _ = outer.Object("userData")
 	}
 	text, _ := user.Text("balance")
-	written, currency, ok := providers.ParseMoney(text)
+	written, currency, ok := httpclient.ParseMoney(text)
 	if !ok {
 		return providers.Balance{}, false
 	}
-	amount, ok := providers.ParseAmount(written)
+	amount, ok := httpclient.ParseAmount(written)
 	return providers.Balance{Amount: amount, Currency: currency}, ok
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/tuma-sms/tuma/providers"
+	"github.com/tuma-sms/tuma/providers/httpclient"
 )
 
 // states maps the statuses of a DLR, in lower case, to their meaning [public].
@@ -29,7 +30,7 @@ var states = map[string]providers.MessageStatus{
 // The gateway must POST to a path whose last element is the secret. The secret is the only
 // protection, because the gateway signs nothing. So the callback's address must be https.
 // DeliveryReports returns an error if the secret cannot be a path element (see
-// providers.GuardPath).
+// httpclient.GuardPath).
 func DeliveryReports(secret providers.Secret, take func(context.Context, providers.DLR) error) (http.Handler, error) {
 	return callback(secret, parseReport, take)
 }
@@ -52,8 +53,8 @@ func OptOuts(secret providers.Secret, take func(context.Context, providers.OptOu
 // invalid form and 500 to an error of take. After success it answers 200, because the vendor does
 // not document whether the gateway accepts a 204.
 func callback[T any](secret providers.Secret, parse func(url.Values) (T, bool), take func(context.Context, T) error) (http.Handler, error) {
-	return providers.GuardPath(secret, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		form, ok := providers.CallbackForm(w, r, http.MethodPost)
+	return httpclient.GuardPath(secret, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		form, ok := httpclient.CallbackForm(w, r, http.MethodPost)
 		if !ok {
 			return
 		}
@@ -63,7 +64,7 @@ func callback[T any](secret providers.Secret, parse func(url.Values) (T, bool), 
 			return
 		}
 		if err := take(r.Context(), told); err != nil {
-			providers.Taken(w, err)
+			httpclient.Taken(w, err)
 			return
 		}
 		w.WriteHeader(http.StatusOK)

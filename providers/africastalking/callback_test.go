@@ -248,7 +248,7 @@ func FuzzParseCallbacks(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, raw string) {
-		// providers.CallbackForm passes only valid UTF-8 to the parsers.
+		// httpclient.CallbackForm passes only valid UTF-8 to the parsers.
 		form, err := url.ParseQuery(raw)
 		if plain, _ := url.QueryUnescape(raw); err != nil || !utf8.ValidString(plain) {
 			return

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/tuma-sms/tuma/providers"
+	"github.com/tuma-sms/tuma/providers/httpclient"
 )
 
 // Inbox returns the incoming messages that follow the message with the ID after. If after is empty,
@@ -37,7 +38,7 @@ func (p *Provider) Inbox(ctx context.Context, after string) ([]providers.Inbound
 // leave out the invalid message: the next call would start after a later ID, and the message would
 // be lost.
 func parseInbox(body []byte) ([]providers.Inbound, bool) {
-	outer, _ := providers.ReadObject(body)
+	outer, _ := httpclient.ReadObject(body)
 	data, _ := outer.Object("SMSMessageData")
 	list, ok := data.List("Messages")
 	if !ok || list == nil {
@@ -55,7 +56,7 @@ func parseInbox(body []byte) ([]providers.Inbound, bool) {
 }
 
 func readMessage(raw json.RawMessage) (m providers.Inbound, ok bool) {
-	in, ok := providers.ReadObject(raw)
+	in, ok := httpclient.ReadObject(raw)
 	if !ok {
 		return m, false
 	}

@@ -6,6 +6,7 @@ import (
 	"strconv"
 
 	"github.com/tuma-sms/tuma/providers"
+	"github.com/tuma-sms/tuma/providers/httpclient"
 )
 
 // The names of an account's own fields in the configuration.
@@ -85,23 +86,23 @@ func readOptions(s providers.Settings) (Options, error) {
 // HTTP transport may still read it after the call has returned.
 func sendForm(user string, b providers.Batch, o Options) []byte {
 	const names = len("username=&to=&message=&from=&bulkSMSMode=1&enqueue=1&keyword=&linkId=&retryDurationInHours=8760")
-	form := make([]byte, 0, providers.FormSize(names, b.To, user, b.Body, b.From, o.Keyword, o.LinkID))
-	form = providers.AppendField(form, "username", user)
-	form = providers.AppendNumbers(form, "to", "+", b.To)
-	form = providers.AppendField(form, "message", b.Body)
+	form := make([]byte, 0, httpclient.FormSize(names, b.To, user, b.Body, b.From, o.Keyword, o.LinkID))
+	form = httpclient.AppendField(form, "username", user)
+	form = httpclient.AppendNumbers(form, "to", "+", b.To)
+	form = httpclient.AppendField(form, "message", b.Body)
 	if b.From != "" {
-		form = providers.AppendField(form, "from", b.From)
+		form = httpclient.AppendField(form, "from", b.From)
 	}
-	form = providers.AppendField(form, "bulkSMSMode", flag(o.BulkSMSMode))
-	form = providers.AppendField(form, "enqueue", flag(o.Enqueue))
+	form = httpclient.AppendField(form, "bulkSMSMode", flag(o.BulkSMSMode))
+	form = httpclient.AppendField(form, "enqueue", flag(o.Enqueue))
 	if o.Keyword != "" {
-		form = providers.AppendField(form, "keyword", o.Keyword)
+		form = httpclient.AppendField(form, "keyword", o.Keyword)
 	}
 	if o.LinkID != "" {
-		form = providers.AppendField(form, "linkId", o.LinkID)
+		form = httpclient.AppendField(form, "linkId", o.LinkID)
 	}
 	if o.RetryDurationInHours > 0 {
-		form = providers.AppendField(form, "retryDurationInHours", strconv.Itoa(o.RetryDurationInHours))
+		form = httpclient.AppendField(form, "retryDurationInHours", strconv.Itoa(o.RetryDurationInHours))
 	}
 	return form
 }

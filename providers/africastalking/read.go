@@ -7,14 +7,14 @@ import (
 	"errors"
 	"io"
 
-	"github.com/tuma-sms/tuma/providers"
+	"github.com/tuma-sms/tuma/providers/httpclient"
 )
 
 // readJSON parses the reply to a send. ok is false if the reply does not have the form on the
 // vendor's page; then no part of the reply is used. A missing or null field Recipients counts as an
 // empty list, because the gateway may refuse a sender ID with such a reply.
 func readJSON(body []byte) (message string, entries []entry, ok bool) {
-	outer, _ := providers.ReadObject(body)
+	outer, _ := httpclient.ReadObject(body)
 	data, ok := outer.Object("SMSMessageData")
 	message, textOK := data.Text("Message")
 	recipients, listOK := data.List("Recipients")
@@ -30,7 +30,7 @@ func readJSON(body []byte) (message string, entries []entry, ok bool) {
 // readRecipient parses one element of Recipients. An element without a valid number still counts as
 // an entry of the reply, but matches no recipient of the call.
 func readRecipient(raw json.RawMessage) entry {
-	r, ok := providers.ReadObject(raw)
+	r, ok := httpclient.ReadObject(raw)
 	if !ok {
 		return entry{unclear: true}
 	}

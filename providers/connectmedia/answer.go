@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/tuma-sms/tuma/providers"
+	"github.com/tuma-sms/tuma/providers/httpclient"
 )
 
 const (
@@ -58,8 +59,8 @@ func parseAnswer(body []byte) (*providers.Result, *providers.Error) {
 
 // parseReply returns the code of a reply and all its fields. The code is "" if the body is not a reply of
 // the gateway.
-func parseReply(body []byte) (code string, o providers.Object) {
-	o, ok := providers.ReadObject(body)
+func parseReply(body []byte) (code string, o httpclient.Object) {
+	o, ok := httpclient.ReadObject(body)
 	if !ok {
 		o = parsePrinted(body)
 	}
@@ -73,12 +74,12 @@ var printed = regexp.MustCompile(`^\s*\{\s*"code"\s*:\s*("?[0-9]{3}"?)\s*,\s*("[
 
 // parsePrinted parses a reply that printed matches. The text, which has no name in such a reply,
 // becomes the field "message". parsePrinted returns nil for any other body.
-func parsePrinted(body []byte) providers.Object {
+func parsePrinted(body []byte) httpclient.Object {
 	m := printed.FindSubmatch(body)
 	if m == nil || strings.Count(string(m[1]), `"`) == 1 {
 		return nil
 	}
-	return providers.Object{"code": m[1], "message": m[2]}
+	return httpclient.Object{"code": m[1], "message": m[2]}
 }
 
 // refusal returns the error for an error code. The error is Unknown for a code that the table

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/tuma-sms/tuma/providers"
+	"github.com/tuma-sms/tuma/providers/httpclient"
 )
 
 var _ providers.Balancer = (*Provider)(nil)
@@ -29,6 +30,6 @@ func parseBalance(body []byte) (amount float64, ok bool, verdict *providers.Erro
 		return 0, false, refusal(code)
 	}
 	text, _ := o.Text("message")
-	amount, ok = providers.ParseAmount(text)
+	amount, ok = httpclient.ParseAmount(text)
 	return amount, ok, nil
 }

@@ -25,6 +25,7 @@ import (
 	"strings"
 
 	"github.com/tuma-sms/tuma/providers"
+	"github.com/tuma-sms/tuma/providers/httpclient"
 )
 
 // Values from https://www.connectmedia.co.ke.
@@ -72,7 +73,7 @@ type Config struct {
 // Provider sends through one account at Connect Media. It can also read the account's balance, history
 // and inbox. It is safe for concurrent use.
 type Provider struct {
-	client *providers.Client
+	client *httpclient.Client
 	info   providers.Info
 	plain  bool
 	// login is the encoded login, with which every form begins. It is a pointer because fmt does not
@@ -82,7 +83,7 @@ type Provider struct {
 
 // New returns a Provider. Its error joins a *providers.FieldError for each mistake.
 func New(cfg Config) (*Provider, error) {
-	client, limit, err := cfg.Open(DefaultBaseURL, MaxRecipients, cfg.Password)
+	client, limit, err := httpclient.Open(cfg.Endpoint, DefaultBaseURL, MaxRecipients, cfg.Password)
 	if err = errors.Join(providers.Missing("username", cfg.Username), providers.Missing("password", cfg.Password.Reveal()), err); err != nil {
 		return nil, err
 	}
@@ -116,7 +117,7 @@ func (p *Provider) Info() providers.Info { return p.info }
 //
 // A batch with no recipients or several recipients causes no request. Such a batch is Rejected with
 // Scope Campaign. Every other outcome comes from the gateway's codes or from
-// providers.StatusVerdict.
+// httpclient.StatusVerdict.
 func (p *Provider) Send(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
 	if what := p.info.Refusal(b); what != "" {
 		return nil, providers.NoCall(opSend, what)
@@ -142,11 +143,11 @@ func sendForm(login providers.Secret, b providers.Batch, plain bool) []byte {
 	if !plain {
 		body = preEncode(body)
 	}
-	form := make([]byte, 0, providers.FormSize(len(login)+len("&action=send&to=&sender=&message="), b.To, from, body))
-	form = providers.AppendField(append(form, login.Reveal()...), "action", actionSend)
-	form = providers.AppendNumbers(form, "to", "", b.To)
-	form = providers.AppendField(form, "sender", from)
-	return providers.AppendField(form, "message", body)
+	form := make([]byte, 0, httpclient.FormSize(len(login)+len("&action=send&to=&sender=&message="), b.To, from, body))
+	form = httpclient.AppendField(append(form, login.Reveal()...), "action", actionSend)
+	form = httpclient.AppendNumbers(form, "to", "", b.To)
+	form = httpclient.AppendField(form, "sender", from)
+	return httpclient.AppendField(form, "message", body)
 }
 
 // preEncode URL-encodes a message so that PHP's urldecode and rawurldecode and JavaScript's
@@ -155,10 +156,10 @@ func preEncode(body string) string { return strings.ReplaceAll(url.QueryEscape(b
 
 // askForm builds the form of an action that only reads.
 func askForm(login providers.Secret, action string) []byte {
-	return providers.AppendField([]byte(login.Reveal()), "action", action)
+	return httpclient.AppendField([]byte(login.Reveal()), "action", action)
 }
 
 // loginForm returns the encoded login, with which every form begins.
 func loginForm(username string, password providers.Secret) providers.Secret {
-	return providers.Secret(providers.AppendField(providers.AppendField(nil, "username", username), "password", password.Reveal()))
+	return providers.Secret(httpclient.AppendField(httpclient.AppendField(nil, "username", username), "password", password.Reveal()))
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/tuma-sms/tuma/internal/simulator"
 	"github.com/tuma-sms/tuma/providers"
 	"github.com/tuma-sms/tuma/providers/connectmedia/connectmediasim"
+	"github.com/tuma-sms/tuma/providers/httpclient"
 	"github.com/tuma-sms/tuma/sms"
 )
 
@@ -113,7 +114,7 @@ func TestTheFormIsTheDocumentedOne(t *testing.T) {
 		if want := login + tc.want; got.body != want {
 			t.Errorf("%s:\n%s, want\n%s", name, got.body, want)
 		}
-		if got.method != http.MethodPost || got.uri != "/user-board/?api" || got.header.Get("Content-Type") != providers.FormContentType {
+		if got.method != http.MethodPost || got.uri != "/user-board/?api" || got.header.Get("Content-Type") != httpclient.FormContentType {
 			t.Errorf("%s: got the request %s %s with headers %v, want a form by POST to /user-board/?api", name, got.method, got.uri, got.header)
 		}
 		if strings.Contains(fmt.Sprint(got.header), "s3cr3t") {

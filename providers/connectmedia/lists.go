@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/tuma-sms/tuma/providers"
+	"github.com/tuma-sms/tuma/providers/httpclient"
 )
 
 var (
@@ -129,7 +130,7 @@ func parseList(body []byte, code string, columns []string) (rows [][]string, ok 
 
 // parseRow returns the texts of a row under the names in columns, or nil if raw is not an object.
 func parseRow(raw json.RawMessage, columns []string) []string {
-	fields, ok := providers.ReadObject(raw)
+	fields, ok := httpclient.ReadObject(raw)
 	if !ok {
 		return nil
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/tuma-sms/tuma/providers"
+	"github.com/tuma-sms/tuma/providers/httpclient"
 )
 
 // Balance reads the account's credit, in the gateway's credit units. The vendor's page does not
@@ -21,4 +22,4 @@ func (p *Provider) Balance(ctx context.Context) (providers.Balance, error) {
 }
 
 // parseCredit parses a bare number, with or without JSON quotes.
-func parseCredit(body []byte) (float64, bool) { return providers.ParseAmount(string(unquote(body))) }
+func parseCredit(body []byte) (float64, bool) { return httpclient.ParseAmount(string(unquote(body))) }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/tuma-sms/tuma/providers"
+	"github.com/tuma-sms/tuma/providers/httpclient"
 	"github.com/tuma-sms/tuma/sms"
 )
 
@@ -60,7 +61,7 @@ type Config struct {
 // Provider sends through one account at KoboMobile. It can also read the account's credit and the
 // delivery status of a message. It is safe for concurrent use.
 type Provider struct {
-	client *providers.Client
+	client *httpclient.Client
 	info   providers.Info
 	// login is the encoded login, with which every form begins. It is a pointer because fmt does not
 	// call the methods of a Secret in an unexported field and would print its text.
@@ -69,7 +70,7 @@ type Provider struct {
 
 // New returns a Provider. Its error joins a *providers.FieldError for each mistake.
 func New(cfg Config) (*Provider, error) {
-	client, limit, err := cfg.Open(DefaultBaseURL, MaxRecipients, cfg.Pass)
+	client, limit, err := httpclient.Open(cfg.Endpoint, DefaultBaseURL, MaxRecipients, cfg.Pass)
 	if err = errors.Join(providers.Missing("user", cfg.User), providers.Missing("pass", cfg.Pass.Reveal()), err); err != nil {
 		return nil, err
 	}
@@ -104,7 +105,7 @@ func (p *Provider) Info() providers.Info { return p.info }
 //
 // A batch with no recipients, too many recipients, no key or a key over MaxKey causes no request.
 // It is Rejected with Scope Campaign. Every other error comes from the gateway's error codes or
-// from providers.StatusVerdict.
+// from httpclient.StatusVerdict.
 func (p *Provider) Send(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
 	if what := p.refusal(b); what != "" {
 		return nil, providers.NoCall(opSend, what)

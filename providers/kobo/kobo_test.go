@@ -17,6 +17,7 @@ import (
 
 	"github.com/tuma-sms/tuma/internal/simulator"
 	"github.com/tuma-sms/tuma/providers"
+	"github.com/tuma-sms/tuma/providers/httpclient"
 	"github.com/tuma-sms/tuma/providers/kobo/kobosim"
 	"github.com/tuma-sms/tuma/sms"
 )
@@ -120,7 +121,7 @@ func TestTheFormIsTheDocumentedOne(t *testing.T) {
 		if diff := cmp.Diff(want, r.PostForm); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
-		if r.Method != http.MethodPost || r.RequestURI != "/prefix/api/send/" || r.Header.Get("Content-Type") != providers.FormContentType {
+		if r.Method != http.MethodPost || r.RequestURI != "/prefix/api/send/" || r.Header.Get("Content-Type") != httpclient.FormContentType {
 			t.Errorf("%s: got the request %s %s with headers %v, want a form by POST to /prefix/api/send/", name, r.Method, r.RequestURI, r.Header)
 		}
 		if strings.Contains(fmt.Sprint(r.Header), "s3cr3t") {

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/tuma-sms/tuma/providers"
+	"github.com/tuma-sms/tuma/providers/httpclient"
 )
 
 // states maps the gateway's delivery states, which are those of SMPP. KoboMobile's page lists no
@@ -28,7 +29,7 @@ func (p *Provider) MessageStatus(ctx context.Context, messageID string) (provide
 		e.Scope = providers.Call
 		return providers.MessageStatus{}, e
 	}
-	reply, err := p.client.PostForm(ctx, opReport, reportPath, providers.AppendField([]byte(p.login.Reveal()), "msgid", messageID))
+	reply, err := p.client.PostForm(ctx, opReport, reportPath, httpclient.AppendField([]byte(p.login.Reveal()), "msgid", messageID))
 	if err != nil {
 		return providers.MessageStatus{}, err
 	}

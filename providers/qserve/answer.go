@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/tuma-sms/tuma/providers"
+	"github.com/tuma-sms/tuma/providers/httpclient"
 	"github.com/tuma-sms/tuma/sms"
 )
 
@@ -53,7 +54,7 @@ func parseAnswer(body []byte, to []sms.MSISDN) ([]providers.Result, *providers.E
 // parseEnvelope returns the object of a successful reply, or the error for a reply with an error
 // code. If the reply is not understood, parseEnvelope returns two nils. A reply is contradictory,
 // and so not understood, if it has two error codes, or an error code and rows of recipients.
-func parseEnvelope(body []byte) (providers.Object, *providers.Error) {
+func parseEnvelope(body []byte) (httpclient.Object, *providers.Error) {
 	o, ok := single(body)
 	rows, rowsOK := o.List("messageDetails")
 	if !ok {
@@ -84,11 +85,11 @@ func parseEnvelope(body []byte) (providers.Object, *providers.Error) {
 }
 
 // single parses an object, or a list of exactly one object.
-func single(body []byte) (providers.Object, bool) {
-	if o, ok := providers.ReadObject(body); ok {
+func single(body []byte) (httpclient.Object, bool) {
+	if o, ok := httpclient.ReadObject(body); ok {
 		return o, true
 	}
-	var list []providers.Object
+	var list []httpclient.Object
 	if json.Unmarshal(body, &list) != nil || len(list) != 1 {
 		return nil, false
 	}
@@ -96,7 +97,7 @@ func single(body []byte) (providers.Object, bool) {
 }
 
 // text returns the string or number under the given name, without white space around the value.
-func text(o providers.Object, name string) (text string, ok bool) {
+func text(o httpclient.Object, name string) (text string, ok bool) {
 	text, ok = o.Text(name)
 	return strings.TrimSpace(text), ok
 }
@@ -112,7 +113,7 @@ func parseRows(rows []json.RawMessage, to []sms.MSISDN) []providers.Result {
 	results := make([]providers.Result, len(to))
 	named := false
 	for _, row := range rows {
-		o, ok := providers.ReadObject(row)
+		o, ok := httpclient.ReadObject(row)
 		if !ok {
 			continue
 		}
@@ -145,7 +146,7 @@ func parseRows(rows []json.RawMessage, to []sms.MSISDN) []providers.Result {
 // may be in either of the fields statusCode and statusMessage, because the vendor's page exchanges
 // their values. The other field must be empty, a number, or also such a text. Every word of the
 // text must be in the list below: with other words it may mean "not sent" or "to be sent".
-func saysSent(o providers.Object) bool {
+func saysSent(o httpclient.Object) bool {
 	sent := false
 	for _, name := range [...]string{"statusCode", "statusMessage"} {
 		said, ok := text(o, name)
@@ -170,7 +171,7 @@ func saysSent(o providers.Object) bool {
 
 // word returns the status text of a row. It returns "" if the text has any character except
 // letters, spaces, _ and -. So a result's Code never contains a phone number.
-func word(o providers.Object) string {
+func word(o httpclient.Object) string {
 	for _, name := range [...]string{"statusCode", "statusMessage"} {
 		said, _ := text(o, name)
 		if said != "" && len(said) <= 64 && strings.Trim(said, letters+" _-") == "" {

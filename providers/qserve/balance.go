@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/tuma-sms/tuma/providers"
+	"github.com/tuma-sms/tuma/providers/httpclient"
 )
 
 var _ providers.Balancer = (*Provider)(nil)
@@ -40,9 +41,9 @@ func parseCredits(body []byte) (*providers.Balance, *providers.Error) {
 
 // amount returns the balance under the given name. The value may be a JSON number or string. For a
 // missing or invalid balance, amount returns nil.
-func amount(o providers.Object, name string) *providers.Balance {
+func amount(o httpclient.Object, name string) *providers.Balance {
 	written, _ := o.Text(name)
-	credits, ok := providers.ParseAmount(written)
+	credits, ok := httpclient.ParseAmount(written)
 	if !ok {
 		return nil
 	}

@@ -27,6 +27,7 @@ import (
 	"errors"
 
 	"github.com/tuma-sms/tuma/providers"
+	"github.com/tuma-sms/tuma/providers/httpclient"
 	"github.com/tuma-sms/tuma/sms"
 )
 
@@ -64,7 +65,7 @@ type Config struct {
 // Provider sends through one account at QServe. It can also read the account's credits. It is safe for
 // concurrent use.
 type Provider struct {
-	client *providers.Client
+	client *httpclient.Client
 	info   providers.Info
 	login  login
 }
@@ -79,7 +80,7 @@ type login struct {
 
 // New returns a Provider. Its error joins a *providers.FieldError for each mistake.
 func New(cfg Config) (*Provider, error) {
-	client, limit, err := cfg.Open(DefaultBaseURL, MaxRecipients, cfg.APIKey)
+	client, limit, err := httpclient.Open(cfg.Endpoint, DefaultBaseURL, MaxRecipients, cfg.APIKey)
 	if err = errors.Join(providers.Missing("username", cfg.Username), providers.Missing("api_key", cfg.APIKey.Reveal()), err); err != nil {
 		return nil, err
 	}
@@ -111,7 +112,7 @@ func (p *Provider) Info() providers.Info { return p.info }
 //
 // A batch with no recipients or too many recipients causes no request. Such a batch is Rejected
 // with Scope Campaign. Every other error comes from the gateway's error codes or from
-// providers.StatusVerdict.
+// httpclient.StatusVerdict.
 func (p *Provider) Send(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
 	if what := p.info.Refusal(b); what != "" {
 		return nil, providers.NoCall(opSend, what)
@@ -127,8 +128,8 @@ func (p *Provider) Send(ctx context.Context, b providers.Batch) ([]providers.Res
 // post sends a body to the gateway and returns a 2xx reply, or an *Error. The vendor's page does
 // not give the HTTP status of an error. So post does not set ErrorsInBody, and a 404, 405 or 415 is
 // Unknown.
-func (p *Provider) post(ctx context.Context, op, path string, body []byte) (*providers.Reply, error) {
-	return p.client.Call(ctx, providers.Request{Op: op, Path: path, ContentType: jsonContentType, Body: body})
+func (p *Provider) post(ctx context.Context, op, path string, body []byte) (*httpclient.Reply, error) {
+	return p.client.Call(ctx, httpclient.Request{Op: op, Path: path, ContentType: jsonContentType, Body: body})
 }
 
 // sendBody returns the body of a send. The buffer must not be reused, because the HTTP transport may

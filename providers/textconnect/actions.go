@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/tuma-sms/tuma/providers"
+	"github.com/tuma-sms/tuma/providers/httpclient"
 )
 
 // messageNeeds and messageTakes are the required and the optional parameters of every send.
@@ -184,7 +185,7 @@ func decimal(in map[string]string, name string) (float64, error) {
 	if in[name] == "" {
 		return 0, nil
 	}
-	n, ok := providers.ParseAmount(in[name])
+	n, ok := httpclient.ParseAmount(in[name])
 	if !ok {
 		return 0, providers.Mistake(name, "must be a number")
 	}

@@ -13,6 +13,7 @@ import (
 	"unicode"
 
 	"github.com/tuma-sms/tuma/providers"
+	"github.com/tuma-sms/tuma/providers/httpclient"
 	"github.com/tuma-sms/tuma/sms"
 )
 
@@ -73,7 +74,7 @@ func (p *Provider) CreateUser(ctx context.Context, u User) error {
 		{name: "Alert", value: nonZero(float64(u.Alert)), optional: true},
 	} {
 		if f.value != "" || !f.optional {
-			form = providers.AppendField(form, f.name, f.value)
+			form = httpclient.AppendField(form, f.name, f.value)
 		}
 	}
 	reply, err := p.done(ctx, op, form)
@@ -132,8 +133,8 @@ func (p *Provider) UpdateCredits(ctx context.Context, username string, quantity 
 	if username == "" || quantity == 0 || math.IsNaN(quantity) || math.IsInf(quantity, 0) {
 		return refusal(op, "the username must not be empty, and the quantity must be a number other than 0")
 	}
-	form := providers.AppendField(p.form("UpdateCredits"), "ChildUsername", username)
-	_, err := p.done(ctx, op, providers.AppendField(form, "Quantity", amount(quantity)))
+	form := httpclient.AppendField(p.form("UpdateCredits"), "ChildUsername", username)
+	_, err := p.done(ctx, op, httpclient.AppendField(form, "Quantity", amount(quantity)))
 	return err
 }
 
@@ -166,13 +167,13 @@ func (p *Provider) onGroup(ctx context.Context, action, group string) error {
 	if group == "" {
 		return refusal(op, "the group is missing")
 	}
-	_, err := p.done(ctx, op, providers.AppendField(p.form(action), "Group", group))
+	_, err := p.done(ctx, op, httpclient.AppendField(p.form(action), "Group", group))
 	return err
 }
 
 // done performs an action whose answer is 1 after success. If there is a reply, done returns it
 // even with an error.
-func (p *Provider) done(ctx context.Context, op string, form []byte) (*providers.Reply, error) {
+func (p *Provider) done(ctx context.Context, op string, form []byte) (*httpclient.Reply, error) {
 	reply, err := p.post(ctx, op, form)
 	if err != nil {
 		return nil, err

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/tuma-sms/tuma/providers"
+	"github.com/tuma-sms/tuma/providers/httpclient"
 	"github.com/tuma-sms/tuma/sms"
 )
 
@@ -239,7 +240,7 @@ func (c code) err() error {
 // send to numbers. A code that concerns the account, or a problem at the gateway, means the same as
 // for a send. Every other code on the vendor's page means that the gateway refused the request. A
 // reply that is not a code is not understood.
-func refused(op string, reply *providers.Reply) *providers.Error {
+func refused(op string, reply *httpclient.Reply) *providers.Error {
 	n, ok := parseCode(firstLine(reply.Body))
 	if !ok {
 		return reply.NotUnderstood(op)

@@ -12,6 +12,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/tuma-sms/tuma/providers"
+	"github.com/tuma-sms/tuma/providers/httpclient"
 	"github.com/tuma-sms/tuma/sms"
 )
 
@@ -47,11 +48,11 @@ func (p *Provider) SendStoredWith(ctx context.Context, b providers.StoredBatch, 
 	}
 	form := p.form("Send")
 	if b.List != "" {
-		form = providers.AppendField(providers.AppendField(form, "DestinationAddress", "List"), "ListName", b.List)
+		form = httpclient.AppendField(httpclient.AppendField(form, "DestinationAddress", "List"), "ListName", b.List)
 	} else {
-		form = providers.AppendField(providers.AppendField(form, "DestinationAddress", "Group"), "GroupName", b.Group)
+		form = httpclient.AppendField(httpclient.AppendField(form, "DestinationAddress", "Group"), "GroupName", b.Group)
 	}
-	form = providers.AppendField(p.appendMessage(form, b.From, b.Body, o), "GetBGSendID", "1")
+	form = httpclient.AppendField(p.appendMessage(form, b.From, b.Body, o), "GetBGSendID", "1")
 	reply, err := p.post(ctx, opSendStored, form)
 	if err != nil {
 		return nil, err
@@ -94,7 +95,7 @@ func (p *Provider) BackgroundMessages(ctx context.Context, id string) ([]provide
 	if id == "" {
 		return nil, refusal(opBackground, "the ID of the background send is missing")
 	}
-	reply, err := p.post(ctx, opBackground, providers.AppendField(p.form("GetBGMessages"), "BGSendID", id))
+	reply, err := p.post(ctx, opBackground, httpclient.AppendField(p.form("GetBGMessages"), "BGSendID", id))
 	if err != nil {
 		return nil, err
 	}

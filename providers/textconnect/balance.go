@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/tuma-sms/tuma/providers"
+	"github.com/tuma-sms/tuma/providers/httpclient"
 )
 
 // Balance reads the account's credits (action CheckCredits). The number of credits may have a
@@ -28,5 +29,5 @@ func parseCredits(body []byte) (float64, bool) {
 	if strings.HasPrefix(line, "-") {
 		return 0, false
 	}
-	return providers.ParseAmount(line)
+	return httpclient.ParseAmount(line)
 }

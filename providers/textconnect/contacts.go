@@ -6,7 +6,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/tuma-sms/tuma/providers"
+	"github.com/tuma-sms/tuma/providers/httpclient"
 )
 
 // The results of a line of contacts. The list on the vendor's page is incomplete: some results are
@@ -56,12 +56,12 @@ func (p *Provider) ImportContactsCSV(ctx context.Context, contacts string, o Imp
 	if slices.ContainsFunc(lines, func(line string) bool { return strings.TrimSpace(line) == "" }) {
 		return nil, refusal(op, "the contacts must have at least one line and no blank lines")
 	}
-	form := providers.AppendField(p.form("ImportContactsCSV"), "ContactsCSV", contacts)
+	form := httpclient.AppendField(p.form("ImportContactsCSV"), "ContactsCSV", contacts)
 	if o.IgnoreDupes {
-		form = providers.AppendField(form, "IgnoreDupes", "1")
+		form = httpclient.AppendField(form, "IgnoreDupes", "1")
 	}
 	if o.OverwriteDupes {
-		form = providers.AppendField(form, "OverwriteDupes", "1")
+		form = httpclient.AppendField(form, "OverwriteDupes", "1")
 	}
 	reply, err := p.post(ctx, op, form)
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/tuma-sms/tuma/providers"
+	"github.com/tuma-sms/tuma/providers/httpclient"
 )
 
 // supplements are the fields that the vendor's page calls supplemental data from a distribution list.
@@ -32,11 +33,11 @@ func Inbound(auth providers.Secret, take func(context.Context, providers.Inbound
 		return nil, err
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		form, ok := providers.CallbackForm(w, r, http.MethodGet, http.MethodPost)
+		form, ok := httpclient.CallbackForm(w, r, http.MethodGet, http.MethodPost)
 		if !ok {
 			return
 		}
-		if !providers.SameSecret(auth, form.Get("auth")) {
+		if !httpclient.SameSecret(auth, form.Get("auth")) {
 			http.Error(w, "forbidden", http.StatusForbidden)
 			return
 		}
@@ -45,7 +46,7 @@ func Inbound(auth providers.Secret, take func(context.Context, providers.Inbound
 			http.Error(w, "not a message: id and source are required", http.StatusBadRequest)
 			return
 		}
-		providers.Taken(w, take(r.Context(), message))
+		httpclient.Taken(w, take(r.Context(), message))
 	}), nil
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/tuma-sms/tuma/providers"
+	"github.com/tuma-sms/tuma/providers/httpclient"
 )
 
 const passed = "s3cr3t auth"
@@ -50,7 +51,7 @@ func call(t testing.TB, method string, form url.Values, failure error) (*httptes
 	r := httptest.NewRequestWithContext(t.Context(), method, "/inbound?"+form.Encode(), nil)
 	if method != http.MethodGet {
 		r = httptest.NewRequestWithContext(t.Context(), method, "/inbound", strings.NewReader(form.Encode()))
-		r.Header.Set("Content-Type", providers.FormContentType)
+		r.Header.Set("Content-Type", httpclient.FormContentType)
 	}
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, r)
@@ -149,7 +150,7 @@ func FuzzParseInbound(f *testing.F) {
 	}
 	london := zone(f)
 	f.Fuzz(func(t *testing.T, query string) {
-		// providers.CallbackForm passes only valid UTF-8 to the parsers.
+		// httpclient.CallbackForm passes only valid UTF-8 to the parsers.
 		form, err := url.ParseQuery(query)
 		if plain, _ := url.QueryUnescape(query); err != nil || !utf8.ValidString(plain) {
 			return

@@ -10,6 +10,7 @@ import (
 	"unicode"
 
 	"github.com/tuma-sms/tuma/providers"
+	"github.com/tuma-sms/tuma/providers/httpclient"
 	"github.com/tuma-sms/tuma/sms"
 )
 
@@ -40,14 +41,14 @@ var (
 )
 
 // Report downloads one report, with the columns of its header row. kind is not case sensitive. For
-// Outbox the gateway ignores from and to. A report larger than providers.DefaultMaxReply is an error;
+// Outbox the gateway ignores from and to. A report larger than httpclient.DefaultMaxReply is an error;
 // request a shorter span of time.
 func (p *Provider) Report(ctx context.Context, kind string, from, to time.Time) (providers.Table, error) {
 	table, _, err := p.report(ctx, kind, from, to)
 	return table, err
 }
 
-func (p *Provider) report(ctx context.Context, kind string, from, to time.Time) (providers.Table, *providers.Reply, error) {
+func (p *Provider) report(ctx context.Context, kind string, from, to time.Time) (providers.Table, *httpclient.Reply, error) {
 	kinds := p.ReportKinds()
 	i := slices.IndexFunc(kinds, func(k string) bool { return strings.EqualFold(k, kind) })
 	if i < 0 {
@@ -59,9 +60,9 @@ func (p *Provider) report(ctx context.Context, kind string, from, to time.Time) 
 	if to.IsZero() {
 		to = lastDay
 	}
-	form := providers.AppendField(p.form("Report"), "ReportType", kinds[i])
-	form = providers.AppendField(form, "From", from.In(p.zone).Format(timestamp))
-	form = providers.AppendField(form, "To", to.In(p.zone).Format(timestamp))
+	form := httpclient.AppendField(p.form("Report"), "ReportType", kinds[i])
+	form = httpclient.AppendField(form, "From", from.In(p.zone).Format(timestamp))
+	form = httpclient.AppendField(form, "To", to.In(p.zone).Format(timestamp))
 	reply, err := p.post(ctx, opReport, form)
 	if err != nil {
 		return providers.Table{}, nil, err

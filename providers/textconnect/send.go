@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/tuma-sms/tuma/providers"
+	"github.com/tuma-sms/tuma/providers/httpclient"
 )
 
 // SendOptions are the options of one send. A zero field takes the account's value.
@@ -37,7 +38,7 @@ func (p *Provider) Send(ctx context.Context, b providers.Batch) ([]providers.Res
 // Some batches cause no request and are Rejected with Scope Campaign: those with no recipients, too
 // many recipients, no sender ID or no text. The same applies if an option is out of range, or if
 // AllMessageIDs is set for several recipients. Every other outcome comes from the gateway's codes
-// or from providers.StatusVerdict.
+// or from httpclient.StatusVerdict.
 func (p *Provider) SendWith(ctx context.Context, b providers.Batch, o SendOptions) ([]providers.Result, error) {
 	if what := p.refusal(b, o); what != "" {
 		return nil, providers.NoCall(opSend, what)
@@ -92,11 +93,11 @@ func sourceTON(ton int) bool { return ton == TONInternational || ton == TONAlpha
 // HTTP transport may still read it after the call has returned.
 func (p *Provider) sendForm(b providers.Batch, o SendOptions) []byte {
 	const fixed = 256 // bytes for the names, and for the fields with a known maximum length
-	form := p.appendHead(make([]byte, 0, providers.FormSize(len(*p.login)+fixed, b.To, b.From, b.Body)), "Send")
-	form = providers.AppendNumbers(form, "DestinationAddress", "", b.To)
+	form := p.appendHead(make([]byte, 0, httpclient.FormSize(len(*p.login)+fixed, b.To, b.From, b.Body)), "Send")
+	form = httpclient.AppendNumbers(form, "DestinationAddress", "", b.To)
 	form = p.appendMessage(form, b.From, b.Body, o)
 	if o.AllMessageIDs {
-		form = providers.AppendField(form, "GetAllMessageIDs", "1")
+		form = httpclient.AppendField(form, "GetAllMessageIDs", "1")
 	}
 	return form
 }
@@ -112,12 +113,12 @@ func (p *Provider) appendMessage(form []byte, from, body string, o SendOptions) 
 	if o.SourceTON == 0 {
 		o.SourceTON = typeOfNumber(from)
 	}
-	form = providers.AppendField(form, "SourceAddress", from)
-	form = providers.AppendField(form, "Body", body)
-	form = providers.AppendField(form, "ValidityPeriod", strconv.Itoa(int(o.ValidityPeriod/time.Second)))
-	form = providers.AppendField(form, "SourceTON", strconv.Itoa(o.SourceTON))
+	form = httpclient.AppendField(form, "SourceAddress", from)
+	form = httpclient.AppendField(form, "Body", body)
+	form = httpclient.AppendField(form, "ValidityPeriod", strconv.Itoa(int(o.ValidityPeriod/time.Second)))
+	form = httpclient.AppendField(form, "SourceTON", strconv.Itoa(o.SourceTON))
 	if !o.ScheduleDate.IsZero() {
-		form = providers.AppendField(form, "ScheduleDate", o.ScheduleDate.In(p.zone).Format(timestamp))
+		form = httpclient.AppendField(form, "ScheduleDate", o.ScheduleDate.In(p.zone).Format(timestamp))
 	}
 	return form
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/tuma-sms/tuma/providers"
+	"github.com/tuma-sms/tuma/providers/httpclient"
 )
 
 // states maps the delivery states of a message, in upper case, to their meaning. The states are
@@ -27,7 +28,7 @@ func (p *Provider) MessageStatus(ctx context.Context, messageID string) (provide
 	if messageID == "" {
 		return providers.MessageStatus{}, refusal(opStatus, "the message ID is missing")
 	}
-	reply, err := p.post(ctx, opStatus, providers.AppendField(p.form("CheckMessageStatus"), "MessageID", messageID))
+	reply, err := p.post(ctx, opStatus, httpclient.AppendField(p.form("CheckMessageStatus"), "MessageID", messageID))
 	if err != nil {
 		return providers.MessageStatus{}, err
 	}

@@ -32,6 +32,7 @@ import (
 	"time"
 
 	"github.com/tuma-sms/tuma/providers"
+	"github.com/tuma-sms/tuma/providers/httpclient"
 )
 
 // Limits and addresses from the vendor's page, unless another source is named.
@@ -92,7 +93,7 @@ type Config struct {
 // Provider sends through one account at TextConnect. Its other methods perform the other actions of the
 // API. It is safe for concurrent use.
 type Provider struct {
-	client *providers.Client
+	client *httpclient.Client
 	info   providers.Info
 	zone   *time.Location
 	// defaults holds the values for zero fields of SendOptions.
@@ -114,7 +115,7 @@ var (
 // timestamps are in the time zone Europe/London. If the program cannot load that zone (see
 // time/tzdata), New returns an error, too.
 func New(cfg Config) (*Provider, error) {
-	client, limit, err := cfg.Open(DefaultBaseURL, MaxRecipients, cfg.Token)
+	client, limit, err := httpclient.Open(cfg.Endpoint, DefaultBaseURL, MaxRecipients, cfg.Token)
 	err = errors.Join(providers.Missing("token", cfg.Token.Reveal()), err)
 	if cfg.ValidityPeriod != 0 && !validity(cfg.ValidityPeriod) {
 		err = errors.Join(err, providers.Mistake("validity_period", "must be 1 to 86400 seconds"))
@@ -129,7 +130,7 @@ func New(cfg Config) (*Provider, error) {
 	if cfg.ValidityPeriod == 0 {
 		cfg.ValidityPeriod = MaxValidity
 	}
-	login := providers.Secret(providers.AppendField(nil, "Token", cfg.Token.Reveal()))
+	login := providers.Secret(httpclient.AppendField(nil, "Token", cfg.Token.Reveal()))
 	return &Provider{
 		client: client, zone: zone, login: &login,
 		defaults: SendOptions{ValidityPeriod: cfg.ValidityPeriod, SourceTON: cfg.SourceTON},
@@ -173,13 +174,13 @@ func (p *Provider) Info() providers.Info { return p.info }
 func (p *Provider) form(action string) []byte { return p.appendHead(nil, action) }
 
 func (p *Provider) appendHead(form []byte, action string) []byte {
-	return providers.AppendField(append(form, p.login.Reveal()...), "Action", action)
+	return httpclient.AppendField(append(form, p.login.Reveal()...), "Action", action)
 }
 
 // post sends a form to the gateway and returns a 2xx reply, or an *Error. It assumes that the
 // gateway reports errors with HTTP 200. So a 404, 405 or 415 comes from a web server without the
 // API, which cannot have taken the form.
-func (p *Provider) post(ctx context.Context, op string, form []byte) (*providers.Reply, error) {
+func (p *Provider) post(ctx context.Context, op string, form []byte) (*httpclient.Reply, error) {
 	return p.client.PostForm(ctx, op, path, form)
 }
 

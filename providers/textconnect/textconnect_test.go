@@ -20,6 +20,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/tuma-sms/tuma/providers"
+	"github.com/tuma-sms/tuma/providers/httpclient"
 	"github.com/tuma-sms/tuma/sms"
 )
 
@@ -70,7 +71,7 @@ func (s server) form(t testing.TB) url.Values {
 		t.Fatalf("%d requests, want 1", len(s.asked))
 	}
 	r := <-s.asked
-	if r.Method != http.MethodPost || r.RequestURI != "/prefix/api" || r.Header.Get("Content-Type") != providers.FormContentType {
+	if r.Method != http.MethodPost || r.RequestURI != "/prefix/api" || r.Header.Get("Content-Type") != httpclient.FormContentType {
 		t.Errorf("got the request %s %s with headers %v, want a form by POST to /prefix/api", r.Method, r.RequestURI, r.Header)
 	}
 	if strings.Contains(fmt.Sprint(r.Header), "s3cr3t") {

@@ -89,8 +89,8 @@ type answer struct {
 
 func (b *batch) idempotencyKey(g *ledger.Generation) uuid.UUID {`},
 	}, chaos(twice)},
-	{"a 502 treated as retryable", one("providers/status.go", "\tdefault:\n\t\te.Outcome, e.Scope, e.Cause = Unknown, Call, CauseGateway",
-		"\tdefault:\n\t\te.Outcome, e.Scope, e.Cause = Retryable, Account, CauseGateway"), chaos(twice)},
+	{"a 502 treated as retryable", one("providers/httpclient/status.go", "\tdefault:\n\t\te.Outcome, e.Scope, e.Cause = providers.Unknown, providers.Call, providers.CauseGateway",
+		"\tdefault:\n\t\te.Outcome, e.Scope, e.Cause = providers.Retryable, providers.Account, providers.CauseGateway"), chaos(twice)},
 	{"a settle refused after the lease ended", one(settleLua, "local mine = state == 's' and rec[TOKEN] == token\n",
 		"local mine = state == 's' and rec[TOKEN] == token\nif mine and now >= tonumber(rec[LEASE]) then return {'superseded'} end\n"), model},
 }

@@ -1,4 +1,10 @@
-package providers
+// Package httpclient is the HTTP policy of all gateways. Its Client makes one call, once: it never repeats a
+// request or follows a redirect, and it knows whether a byte of a request can have left this machine. So it
+// reports a failed call as not sent only if that is certain, and otherwise as unknown. The package also writes
+// forms, reads the JSON objects, amounts and callbacks of gateways, and keeps secrets out of errors.
+//
+// Only gateways import the package. The worker knows gateways by the contract in package providers.
+package httpclient
 
 import (
 	"bytes"
@@ -17,6 +23,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tuma-sms/tuma/providers"
 	"github.com/tuma-sms/tuma/providers/internal/dial"
 )
 
@@ -74,7 +81,7 @@ type ClientConfig struct {
 	// AllowHTTP permits a plain http base URL to a host that is not loopback.
 	AllowHTTP bool
 	// Secrets are masked in every error.
-	Secrets []Secret
+	Secrets []providers.Secret
 	// RootCAs are the certificate authorities that verify the gateway's certificate. Default: the
 	// system's.
 	RootCAs *x509.CertPool
@@ -92,10 +99,10 @@ type ClientConfig struct {
 func NewClient(cfg ClientConfig) (*Client, error) {
 	base, err := parseBase(cfg.BaseURL, cfg.AllowHTTP)
 	if cfg.Timeout < 0 {
-		err = errors.Join(err, Mistake("timeout", "must not be negative"))
+		err = errors.Join(err, providers.Mistake("timeout", "must not be negative"))
 	}
 	if cfg.Concurrency < 0 {
-		err = errors.Join(err, Mistake("concurrency", "must not be negative"))
+		err = errors.Join(err, providers.Mistake("concurrency", "must not be negative"))
 	}
 	if err != nil {
 		return nil, err
@@ -163,17 +170,17 @@ func parseBase(raw string, allowHTTP bool) (*url.URL, error) {
 	u, err := url.Parse(raw)
 	switch {
 	case raw == "":
-		return nil, Mistake("base_url", "is missing")
+		return nil, providers.Mistake("base_url", "is missing")
 	case err != nil:
-		return nil, Mistake("base_url", "is not a URL")
+		return nil, providers.Mistake("base_url", "is not a URL")
 	case u.Scheme != "https" && u.Scheme != "http", u.Hostname() == "":
-		return nil, Mistake("base_url", "must begin with https:// and a host")
+		return nil, providers.Mistake("base_url", "must begin with https:// and a host")
 	case u.User != nil:
-		return nil, Mistake("base_url", "must not hold a login")
+		return nil, providers.Mistake("base_url", "must not hold a login")
 	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
-		return nil, Mistake("base_url", "must not hold a query or a fragment")
+		return nil, providers.Mistake("base_url", "must not hold a query or a fragment")
 	case u.Scheme == "http" && !allowHTTP && !loopback(u.Hostname()):
-		return nil, Mistake("base_url", "plain http is refused; use https, or set allow_http: true")
+		return nil, providers.Mistake("base_url", "plain http is refused; use https, or set allow_http: true")
 	}
 	u.Host = strings.TrimSuffix(strings.ToLower(u.Host), map[string]string{"https": ":443", "http": ":80"}[u.Scheme])
 	u.Path = strings.TrimRight(u.Path, "/")
@@ -265,11 +272,11 @@ func (c *Client) Do(ctx context.Context, r Request) (*Reply, error) {
 	}
 	reply.Body, err = c.readBody(resp)
 	if err != nil && resp.StatusCode < 300 {
-		cause := CauseNoAnswer
+		cause := providers.CauseNoAnswer
 		if errors.Is(err, errTooLong) {
-			cause = CauseNotUnderstood
+			cause = providers.CauseNotUnderstood
 		}
-		return nil, &Error{Op: r.Op, Outcome: Unknown, Scope: Call, Cause: cause, Err: c.scrub(mute(err))}
+		return nil, &providers.Error{Op: r.Op, Outcome: providers.Unknown, Scope: providers.Call, Cause: cause, Err: c.scrub(mute(err))}
 	}
 	return reply, nil
 }
@@ -353,14 +360,14 @@ var errNoHTTP = errors.New("the connection ended or the reply is not valid HTTP"
 
 // noAnswer returns the error for a call without an answer: Retryable if certainly no byte of the
 // request was written, otherwise Unknown.
-func (c *Client) noAnswer(op string, a *attempt, err error) *Error {
+func (c *Client) noAnswer(op string, a *attempt, err error) *providers.Error {
 	if !a.seal() {
-		return &Error{Op: op, Outcome: Unknown, Scope: Call, Cause: CauseNoAnswer, Err: c.scrub(mute(err))}
+		return &providers.Error{Op: op, Outcome: providers.Unknown, Scope: providers.Call, Cause: providers.CauseNoAnswer, Err: c.scrub(mute(err))}
 	}
 	if a.late.Load() {
 		err = errLate
 	}
-	return &Error{Op: op, Outcome: Retryable, Scope: Account, Cause: CauseConnection, Err: c.scrub(err)}
+	return &providers.Error{Op: op, Outcome: providers.Retryable, Scope: providers.Account, Cause: providers.CauseConnection, Err: c.scrub(err)}
 }
 
 var errTooLong = errors.New("the reply is too long")

@@ -1,4 +1,4 @@
-package providers
+package httpclient
 
 import (
 	"bufio"
@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/tuma-sms/tuma/providers"
 )
 
 // rawServer is a server that runs a script on each connection and counts connections, bytes and requests.
@@ -105,7 +107,7 @@ func (s *rawServer) client(t *testing.T, change func(*ClientConfig)) *Client {
 
 func client(t *testing.T, base string, change func(*ClientConfig)) *Client {
 	t.Helper()
-	cfg := ClientConfig{BaseURL: base, Timeout: time.Minute, Secrets: []Secret{hunter}}
+	cfg := ClientConfig{BaseURL: base, Timeout: time.Minute, Secrets: []providers.Secret{hunter}}
 	if change != nil {
 		change(&cfg)
 	}
@@ -122,9 +124,9 @@ func form() Request {
 	return Request{Op: "x send", Path: "/api/send/", ContentType: FormContentType, Body: []byte("to=254712345678&msg=hello")}
 }
 
-func wantVerdict(t *testing.T, err error, outcome Outcome, scope Scope, cause Cause) *Error {
+func wantVerdict(t *testing.T, err error, outcome providers.Outcome, scope providers.Scope, cause providers.Cause) *providers.Error {
 	t.Helper()
-	e, ok := err.(*Error)
+	e, ok := err.(*providers.Error)
 	if !ok {
 		t.Fatalf("error %v (%T), want an *Error", err, err)
 	}
@@ -137,14 +139,14 @@ func wantVerdict(t *testing.T, err error, outcome Outcome, scope Scope, cause Ca
 	return e
 }
 
-func wantNotSent(t *testing.T, err error) *Error {
+func wantNotSent(t *testing.T, err error) *providers.Error {
 	t.Helper()
-	return wantVerdict(t, err, Retryable, Account, CauseConnection)
+	return wantVerdict(t, err, providers.Retryable, providers.Account, providers.CauseConnection)
 }
 
-func wantNoAnswer(t *testing.T, err error) *Error {
+func wantNoAnswer(t *testing.T, err error) *providers.Error {
 	t.Helper()
-	return wantVerdict(t, err, Unknown, Call, CauseNoAnswer)
+	return wantVerdict(t, err, providers.Unknown, providers.Call, providers.CauseNoAnswer)
 }
 
 func (s *rawServer) wantRequests(t *testing.T, want int64) {

@@ -1,4 +1,4 @@
-package providers
+package httpclient
 
 import (
 	"errors"
@@ -12,6 +12,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/tuma-sms/tuma/providers"
 )
 
 // formRequest returns a request of a gateway's callback.
@@ -87,7 +89,7 @@ func TestAPathIsGuardedByItsLastElement(t *testing.T) {
 	t.Parallel()
 	const secret = "l0ng-and-random"
 	for name, tc := range map[string]struct {
-		secret Secret
+		secret providers.Secret
 		target string
 		passes bool
 	}{
@@ -124,7 +126,7 @@ func TestAPathIsGuardedByItsLastElement(t *testing.T) {
 
 func TestASecretThatIsNoElementOfAPathGuardsNothing(t *testing.T) {
 	t.Parallel()
-	for _, secret := range []Secret{"", "/", ".", "..", "a/hunter", "/hunter", "hunter/"} {
+	for _, secret := range []providers.Secret{"", "/", ".", "..", "a/hunter", "/hunter", "hunter/"} {
 		h, err := GuardPath(secret, http.NotFoundHandler())
 		if h != nil || err == nil || strings.Contains(err.Error(), "hunter") {
 			t.Errorf("the secret %q: got the handler %v and the error %v, want no handler and an error without the secret", secret.Reveal(), h, err)
@@ -167,11 +169,11 @@ func FuzzCallbackForm(f *testing.F) {
 func TestSameSecret(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
-		secret Secret
+		secret providers.Secret
 		given  string
 		want   bool
 	}{
-		{hunter, hunter, true}, {"x", "x", true}, {"é\x00", "é\x00", true}, {Secret(strings.Repeat("x", 1<<16)), strings.Repeat("x", 1<<16), true},
+		{hunter, hunter, true}, {"x", "x", true}, {"é\x00", "é\x00", true}, {providers.Secret(strings.Repeat("x", 1<<16)), strings.Repeat("x", 1<<16), true},
 		{hunter, "", false}, {"", "", false}, {"", "x", false}, {"x", "xx", false}, {"xx", "x", false}, {"x", "X", false}, {"x", "x ", false},
 		{mask, hunter, false}, {hunter, mask, false},
 	} {

@@ -1,4 +1,4 @@
-package providers
+package httpclient
 
 import (
 	"fmt"
@@ -7,13 +7,15 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/tuma-sms/tuma/providers"
 )
 
 // verdict is what StatusVerdict decides.
 type verdict struct {
-	Outcome Outcome
-	Scope   Scope
-	Cause   Cause
+	Outcome providers.Outcome
+	Scope   providers.Scope
+	Cause   providers.Cause
 }
 
 // statusRow lists the statuses that have the same verdict.
@@ -34,18 +36,18 @@ func statusVerdicts() []statusRow {
 		return statuses
 	}
 	table := []statusRow{
-		{verdict{Rejected, Call, CauseRefused}, []int{400, 413, 422}},
-		{verdict{Retryable, Account, CauseCredentials}, []int{401, 403}},
-		{verdict{Retryable, Account, CauseCredit}, []int{402}},
-		{verdict{Retryable, Account, CauseThrottled}, []int{429}},
-		{verdict{Unknown, Account, CauseConfiguration}, append(span(300, 399), noHandler...)},
+		{verdict{providers.Rejected, providers.Call, providers.CauseRefused}, []int{400, 413, 422}},
+		{verdict{providers.Retryable, providers.Account, providers.CauseCredentials}, []int{401, 403}},
+		{verdict{providers.Retryable, providers.Account, providers.CauseCredit}, []int{402}},
+		{verdict{providers.Retryable, providers.Account, providers.CauseThrottled}, []int{429}},
+		{verdict{providers.Unknown, providers.Account, providers.CauseConfiguration}, append(span(300, 399), noHandler...)},
 	}
 	var listed []int
 	for _, r := range table {
 		listed = append(listed, r.statuses...)
 	}
 	others := slices.DeleteFunc(slices.Concat(span(100, 199), span(400, 599)), func(s int) bool { return slices.Contains(listed, s) })
-	return append(table, statusRow{verdict{Unknown, Call, CauseGateway}, others})
+	return append(table, statusRow{verdict{providers.Unknown, providers.Call, providers.CauseGateway}, others})
 }
 
 func TestStatusVerdictOfEveryStatus(t *testing.T) {
@@ -63,7 +65,7 @@ func TestStatusVerdictOfEveryStatus(t *testing.T) {
 				t.Errorf("status %d: got %v, want %v", status, got, r.want)
 			}
 			if slices.Contains(noHandler, status) {
-				r.want.Outcome = Retryable
+				r.want.Outcome = providers.Retryable
 			}
 			inBody := StatusVerdict("x send", status, 3*time.Second, true)
 			if got := (verdict{inBody.Outcome, inBody.Scope, inBody.Cause}); got != r.want {
@@ -123,7 +125,7 @@ func TestNotUnderstoodTellsTheKindAndNotTheText(t *testing.T) {
 		strings.Repeat("254712345678", 10): "text",
 	} {
 		e := (&Reply{Status: 200, Body: []byte(body)}).NotUnderstood("x send")
-		if e.Outcome != Unknown || e.Scope != Call || e.Cause != CauseNotUnderstood {
+		if e.Outcome != providers.Unknown || e.Scope != providers.Call || e.Cause != providers.CauseNotUnderstood {
 			t.Errorf("%q: got %v, want unknown, call, not_understood", body, e)
 		}
 		if text := e.Error(); !strings.Contains(text, kind) || strings.Contains(text, "2547") {

@@ -1,4 +1,4 @@
-package providers
+package httpclient
 
 import (
 	"fmt"
@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/tuma-sms/tuma/providers"
 )
 
 // maxRetryAfter is the longest wait that a gateway may request. A longer wait is probably a
@@ -28,29 +30,29 @@ const maxRetryAfter = time.Hour
 // comes from a web server without a gateway, e.g. at a wrong base URL or a parked domain. Such a
 // server cannot have taken a message. A redirect is always Unknown: many web forms redirect after
 // they have done their work.
-func StatusVerdict(op string, status int, retryAfter time.Duration, errorsInBody bool) *Error {
+func StatusVerdict(op string, status int, retryAfter time.Duration, errorsInBody bool) *providers.Error {
 	if status >= 200 && status < 300 {
 		return nil
 	}
-	e := &Error{Op: op, Code: "http " + strconv.Itoa(status), RetryAfter: retryAfter}
+	e := &providers.Error{Op: op, Code: "http " + strconv.Itoa(status), RetryAfter: retryAfter}
 	switch {
 	case status == http.StatusBadRequest, status == http.StatusRequestEntityTooLarge, status == http.StatusUnprocessableEntity:
-		e.Outcome, e.Scope, e.Cause = Rejected, Call, CauseRefused
+		e.Outcome, e.Scope, e.Cause = providers.Rejected, providers.Call, providers.CauseRefused
 	case status == http.StatusUnauthorized, status == http.StatusForbidden:
-		e.Outcome, e.Scope, e.Cause = Retryable, Account, CauseCredentials
+		e.Outcome, e.Scope, e.Cause = providers.Retryable, providers.Account, providers.CauseCredentials
 	case status == http.StatusPaymentRequired:
-		e.Outcome, e.Scope, e.Cause = Retryable, Account, CauseCredit
+		e.Outcome, e.Scope, e.Cause = providers.Retryable, providers.Account, providers.CauseCredit
 	case status == http.StatusTooManyRequests:
-		e.Outcome, e.Scope, e.Cause = Retryable, Account, CauseThrottled
+		e.Outcome, e.Scope, e.Cause = providers.Retryable, providers.Account, providers.CauseThrottled
 	case status == http.StatusNotFound, status == http.StatusMethodNotAllowed, status == http.StatusUnsupportedMediaType:
-		e.Outcome, e.Scope, e.Cause = Unknown, Account, CauseConfiguration
+		e.Outcome, e.Scope, e.Cause = providers.Unknown, providers.Account, providers.CauseConfiguration
 		if errorsInBody {
-			e.Outcome = Retryable
+			e.Outcome = providers.Retryable
 		}
 	case status >= 300 && status < 400:
-		e.Outcome, e.Scope, e.Cause = Unknown, Account, CauseConfiguration
+		e.Outcome, e.Scope, e.Cause = providers.Unknown, providers.Account, providers.CauseConfiguration
 	default:
-		e.Outcome, e.Scope, e.Cause = Unknown, Call, CauseGateway
+		e.Outcome, e.Scope, e.Cause = providers.Unknown, providers.Call, providers.CauseGateway
 	}
 	return e
 }
@@ -89,7 +91,7 @@ func isDigits(s string) bool {
 // NotUnderstood returns the error for a reply that differs from the gateway's documentation: Unknown,
 // with Scope Call. The error gives the kind and size of the body but not its text, which may
 // repeat phone numbers and messages of the request.
-func (r *Reply) NotUnderstood(op string) *Error {
+func (r *Reply) NotUnderstood(op string) *providers.Error {
 	kind := "text"
 	body := strings.TrimSpace(string(r.Body[:min(len(r.Body), 64)]))
 	switch {
@@ -100,8 +102,8 @@ func (r *Reply) NotUnderstood(op string) *Error {
 	case body[0] == '{' || body[0] == '[':
 		kind = "JSON"
 	}
-	return &Error{
-		Op: op, Outcome: Unknown, Scope: Call, Cause: CauseNotUnderstood, Code: "http " + strconv.Itoa(r.Status),
+	return &providers.Error{
+		Op: op, Outcome: providers.Unknown, Scope: providers.Call, Cause: providers.CauseNotUnderstood, Code: "http " + strconv.Itoa(r.Status),
 		Err: fmt.Errorf("a reply of %d bytes (%s) is not what the gateway documents", len(r.Body), kind),
 	}
 }

@@ -1,4 +1,4 @@
-package providers
+package httpclient
 
 import (
 	"context"
@@ -16,6 +16,8 @@ import (
 	"testing"
 	"time"
 	"unsafe"
+
+	"github.com/tuma-sms/tuma/providers"
 )
 
 var quiet = log.New(io.Discard, "", 0)
@@ -181,7 +183,7 @@ func (c brokenConn) Write([]byte) (int, error) { return c.takes, io.ErrClosedPip
 
 func TestAConnectionThatTakesNoByteHasSentNothing(t *testing.T) {
 	t.Parallel()
-	for takes, want := range map[int]Outcome{0: Retryable, 1: Unknown} {
+	for takes, want := range map[int]providers.Outcome{0: providers.Retryable, 1: providers.Unknown} {
 		s := serve(t, answerAll)
 		c := s.client(t, nil)
 		c.transport.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
@@ -189,7 +191,7 @@ func TestAConnectionThatTakesNoByteHasSentNothing(t *testing.T) {
 			return &gateConn{Conn: brokenConn{conn, takes}}, err
 		}
 		_, err := c.Do(t.Context(), form())
-		if want == Retryable {
+		if want == providers.Retryable {
 			wantNotSent(t, err)
 		} else {
 			wantNoAnswer(t, err)
@@ -277,8 +279,8 @@ func TestCallsCancelledAtAnyMomentAreNeverSentAndReportedAsNotSent(t *testing.T)
 		id := time.Duration(i).String()
 		r.Header = http.Header{"Id": {id}}
 		if _, err := c.Do(ctx, r); err != nil {
-			e := err.(*Error)
-			if e.Outcome == Retryable {
+			e := err.(*providers.Error)
+			if e.Outcome == providers.Retryable {
 				notSent[id] = true
 			}
 		}

@@ -1,4 +1,4 @@
-package providers
+package httpclient
 
 import (
 	"crypto/sha256"
@@ -12,16 +12,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/tuma-sms/tuma/sms"
+	"github.com/tuma-sms/tuma/providers"
 )
-
-// OptOut is a subscriber's request not to receive messages any more.
-type OptOut struct {
-	// From is the sender ID that the request applies to; empty means all sender IDs.
-	From string
-	// Number is the subscriber's number.
-	Number sms.MSISDN
-}
 
 const (
 	// maxCallback is the maximum size of a callback's form in bytes. The form of the longest
@@ -109,7 +101,7 @@ func unescape(s string) string {
 // element; other requests get a 404. It protects callbacks that the gateway does not sign. The
 // comparison takes constant time. GuardPath returns an error if no path element can equal the
 // secret. Such a secret is empty, "." or "..", or contains a slash.
-func GuardPath(secret Secret, next http.Handler) (http.Handler, error) {
+func GuardPath(secret providers.Secret, next http.Handler) (http.Handler, error) {
 	switch text := secret.Reveal(); {
 	case text == "", text == ".", text == "..", strings.Contains(text, "/"):
 		return nil, errors.New("guard path: the secret must not be empty, . or .. and must not contain a slash; no path could match it")
@@ -125,7 +117,7 @@ func GuardPath(secret Secret, next http.Handler) (http.Handler, error) {
 
 // SameSecret reports whether given equals the secret, in constant time. It returns false for an empty
 // secret.
-func SameSecret(secret Secret, given string) bool {
+func SameSecret(secret providers.Secret, given string) bool {
 	want, got := sha256.Sum256([]byte(secret.Reveal())), sha256.Sum256([]byte(given))
 	return subtle.ConstantTimeCompare(want[:], got[:]) == 1 && secret != ""
 }

@@ -1,4 +1,4 @@
-package providers
+package httpclient
 
 import (
 	"context"
@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/tuma-sms/tuma/providers"
 )
 
 func TestDoPutsTheRequestAsDocumented(t *testing.T) {
@@ -188,21 +190,21 @@ func TestReplyIsBounded(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
 		reply string
-		cause Cause // empty: no error
+		cause providers.Cause // empty: no error
 	}{
 		"announced, fits":     {"HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\n12345678", ""},
 		"chunked, fits":       {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n8\r\n12345678\r\n0\r\n\r\n", ""},
 		"until closed, fits":  {"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n12345678", ""},
-		"announced, too long": {"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n123456789", CauseNotUnderstood},
-		"chunked, too long":   {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\n123456789\r\n0\r\n\r\n", CauseNotUnderstood},
-		"petabytes announced": {"HTTP/1.1 200 OK\r\nContent-Length: 9000000000000000\r\n\r\n1", CauseNotUnderstood},
+		"announced, too long": {"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n123456789", providers.CauseNotUnderstood},
+		"chunked, too long":   {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\n123456789\r\n0\r\n\r\n", providers.CauseNotUnderstood},
+		"petabytes announced": {"HTTP/1.1 200 OK\r\nContent-Length: 9000000000000000\r\n\r\n1", providers.CauseNotUnderstood},
 		"error, too long":     {"HTTP/1.1 503 No\r\nContent-Length: 9\r\n\r\n12345678", ""},
 	} {
 		s := serve(t, func(c *rawConn) { c.request(); c.say(tc.reply) })
 		reply, err := s.client(t, func(cfg *ClientConfig) { cfg.MaxReply = 8 }).Do(t.Context(), form())
 		switch {
 		case tc.cause != "":
-			wantVerdict(t, err, Unknown, Call, tc.cause)
+			wantVerdict(t, err, providers.Unknown, providers.Call, tc.cause)
 		case err != nil:
 			t.Errorf("%s: got the error %v, want none", name, err)
 		case reply.Status == 200 && string(reply.Body) != "12345678":
@@ -264,7 +266,7 @@ func TestBaseURL(t *testing.T) {
 			}
 			continue
 		}
-		e, ok := errors.AsType[*FieldError](err)
+		e, ok := errors.AsType[*providers.FieldError](err)
 		if !ok || e.Field != "base_url" || !strings.Contains(e.Error(), tc.want) || strings.Contains(e.Error(), "hunter") {
 			t.Errorf("%q: got %v, want %q", tc.base, err, tc.want)
 		}
@@ -322,8 +324,8 @@ func TestAReplyThatIsNoHTTPIsNotRepeatedInTheError(t *testing.T) {
 			c.say(reply)
 		})
 		_, err := s.client(t, nil).Do(t.Context(), form())
-		e, ok := errors.AsType[*Error](err)
-		if !ok || e.Outcome != Unknown || strings.Contains(err.Error(), "254712") || strings.Contains(err.Error(), "Hello") || strings.Contains(err.Error(), "2547123") {
+		e, ok := errors.AsType[*providers.Error](err)
+		if !ok || e.Outcome != providers.Unknown || strings.Contains(err.Error(), "254712") || strings.Contains(err.Error(), "Hello") || strings.Contains(err.Error(), "2547123") {
 			t.Errorf("the reply %q: got the error %v, want unknown, without numbers or text of the reply", reply, err)
 		}
 	}

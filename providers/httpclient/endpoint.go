@@ -1,0 +1,34 @@
+package httpclient
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/tuma-sms/tuma/providers"
+)
+
+// Open returns the HTTP client of an account with the settings e, and the maximum number of recipients in one of its
+// calls. baseURL and limit are the provider's own base URL and maximum number of recipients. Errors
+// of the client never show the secrets. The error of Open joins a *FieldError for each mistake.
+func Open(e providers.Endpoint, baseURL string, limit int, secrets ...providers.Secret) (*Client, int, error) {
+	if e.BaseURL == "" {
+		e.BaseURL = baseURL
+	}
+	client, err := NewClient(ClientConfig{
+		BaseURL: e.BaseURL, Timeout: e.Timeout, Concurrency: e.Concurrency, AllowHTTP: e.AllowHTTP, Secrets: secrets,
+	})
+	if e.MaxRecipients < 0 || e.MaxRecipients > limit {
+		what := fmt.Sprintf("must be 1 to %d: it may lower the gateway's limit, never raise it", limit)
+		if limit == 1 {
+			what = "must be 1: a call to this gateway carries one number"
+		}
+		err = errors.Join(providers.Mistake("max_recipients", what), err)
+	}
+	if err != nil {
+		return nil, 0, err
+	}
+	if e.MaxRecipients > 0 {
+		limit = e.MaxRecipients
+	}
+	return client, limit, nil
+}
