@@ -162,13 +162,9 @@ func (t *xmlScanner) nextRow(r *Row, want func(column int) bool) error {
 			if !inText || len(e) == 0 {
 				continue
 			}
-			if r.Filled = r.Filled || c.kind != "s" && len(bytes.TrimSpace(e)) > 0; c.kind != "s" && !want(c.Column) {
-				continue
+			if err := t.addText(r, &c, e, want); err != nil {
+				return err
 			}
-			if len(c.raw)+len(e) > maxToken {
-				return t.b.errorHere("a cell has more than %d bytes: shorten it", maxToken)
-			}
-			c.raw = append(c.raw, e...)
 		case xml.EndElement:
 			switch e.Name.Local {
 			case "v", "t":
@@ -189,6 +185,19 @@ func (t *xmlScanner) nextRow(r *Row, want func(column int) bool) error {
 			}
 		}
 	}
+}
+
+// addText adds text to a cell if the cell is wanted, and sets r.Filled.
+func (t *xmlScanner) addText(r *Row, c *Cell, text []byte, want func(column int) bool) error {
+	r.Filled = r.Filled || c.kind != "s" && len(bytes.TrimSpace(text)) > 0
+	if c.kind != "s" && !want(c.Column) {
+		return nil
+	}
+	if len(c.raw)+len(text) > maxToken {
+		return t.b.errorHere("a cell has more than %d bytes: shorten it", maxToken)
+	}
+	c.raw = append(c.raw, text...)
+	return nil
 }
 
 // endCell adds a cell to its row if want returns true for its column, and sets r.Filled.
