@@ -23,7 +23,6 @@ package africastalking
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"strings"
 
@@ -164,46 +163,6 @@ func Kind() providers.Kind {
 
 // Info returns the limits of the gateway and the fingerprint of the account.
 func (p *Provider) Info() providers.Info { return p.info }
-
-// Send submits one batch to the gateway, once, with the account's options. The gateway has no
-// idempotency keys: Send does not send b.IdempotencyKey, and a repeated call sends the messages
-// again.
-//
-// A batch with no recipients, too many recipients or no text causes no request. It is Rejected with
-// Scope Campaign. Every other outcome comes from the gateway's status codes or from
-// httpclient.StatusVerdict.
-func (p *Provider) Send(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
-	return p.SendWith(ctx, b, Options{})
-}
-
-// SendWith is Send with the options o for these messages. An option that is not set in o has the
-// account's value.
-func (p *Provider) SendWith(ctx context.Context, b providers.Batch, o Options) ([]providers.Result, error) {
-	if what := p.refusal(b, o); what != "" {
-		return nil, providers.NoCall(opSend, what)
-	}
-	reply, err := p.client.Call(ctx, httpclient.Request{
-		Op: opSend, Path: messagingPath, Header: p.header(p.accept),
-		ContentType: httpclient.FormContentType, Body: sendForm(p.user, b, o.or(p.options)),
-		ErrorsInBody: true, // the gateway answers 201 even if it rejects every number [public]
-	})
-	if err != nil {
-		return nil, err
-	}
-	results, verdict := parseAnswer(reply.Body, b.To)
-	return reply.Results(opSend, results, verdict)
-}
-
-// refusal returns why a batch cannot be sent, or "" if it can.
-func (p *Provider) refusal(b providers.Batch, o Options) string {
-	if b.Body == "" {
-		return "the body is empty"
-	}
-	if hours := o.RetryDurationInHours; hours < 0 || hours > MaxRetryHours {
-		return fmt.Sprintf("retryDurationInHours is %d, must be 1 to %d", hours, MaxRetryHours)
-	}
-	return p.info.Refusal(b)
-}
 
 // header returns the headers of a request. Only the headers contain the API key.
 func (p *Provider) header(accept string) http.Header {

@@ -3,10 +3,8 @@ package africastalking
 import (
 	"errors"
 	"fmt"
-	"strconv"
 
 	"github.com/tuma-sms/tuma/providers"
-	"github.com/tuma-sms/tuma/providers/httpclient"
 )
 
 // The names of an account's own fields in the configuration.
@@ -80,37 +78,4 @@ func readOptions(s providers.Settings) (Options, error) {
 	hours, hoursErr := s.Int(fieldRetryHours, 1, MaxRetryHours, 0)
 	o := Options{BulkSMSMode: &bulk, Enqueue: &enqueue, Keyword: s.Options[fieldKeyword], RetryDurationInHours: hours}
 	return o, errors.Join(bulkErr, enqueueErr, hoursErr)
-}
-
-// sendForm builds the form of a send in one new buffer. The buffer must not be reused, because the
-// HTTP transport may still read it after the call has returned.
-func sendForm(user string, b providers.Batch, o Options) []byte {
-	const names = len("username=&to=&message=&from=&bulkSMSMode=1&enqueue=1&keyword=&linkId=&retryDurationInHours=8760")
-	form := make([]byte, 0, httpclient.FormSize(names, b.To, user, b.Body, b.From, o.Keyword, o.LinkID))
-	form = httpclient.AppendField(form, "username", user)
-	form = httpclient.AppendNumbers(form, "to", "+", b.To)
-	form = httpclient.AppendField(form, "message", b.Body)
-	if b.From != "" {
-		form = httpclient.AppendField(form, "from", b.From)
-	}
-	form = httpclient.AppendField(form, "bulkSMSMode", flag(o.BulkSMSMode))
-	form = httpclient.AppendField(form, "enqueue", flag(o.Enqueue))
-	if o.Keyword != "" {
-		form = httpclient.AppendField(form, "keyword", o.Keyword)
-	}
-	if o.LinkID != "" {
-		form = httpclient.AppendField(form, "linkId", o.LinkID)
-	}
-	if o.RetryDurationInHours > 0 {
-		form = httpclient.AppendField(form, "retryDurationInHours", strconv.Itoa(o.RetryDurationInHours))
-	}
-	return form
-}
-
-// flag returns "0" for false, and "1" for true and for nil.
-func flag(on *bool) string {
-	if on != nil && !*on {
-		return "0"
-	}
-	return "1"
 }

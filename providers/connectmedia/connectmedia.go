@@ -19,10 +19,7 @@
 package connectmedia
 
 import (
-	"context"
 	"errors"
-	"net/url"
-	"strings"
 
 	"github.com/tuma-sms/tuma/providers"
 	"github.com/tuma-sms/tuma/providers/httpclient"
@@ -112,47 +109,6 @@ func Kind() providers.Kind {
 
 // Info returns the limits of the gateway and the fingerprint of the account.
 func (p *Provider) Info() providers.Info { return p.info }
-
-// Send submits one message to the gateway, once. b.IdempotencyKey and b.Flash are ignored.
-//
-// A batch with no recipients or several recipients causes no request. Such a batch is Rejected with
-// Scope Campaign. Every other outcome comes from the gateway's codes or from
-// httpclient.StatusVerdict.
-func (p *Provider) Send(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
-	if what := p.info.Refusal(b); what != "" {
-		return nil, providers.NoCall(opSend, what)
-	}
-	reply, err := p.client.PostForm(ctx, opSend, path, sendForm(*p.login, b, p.plain))
-	if err != nil {
-		return nil, err
-	}
-	result, verdict := parseAnswer(reply.Body)
-	if result == nil {
-		return nil, reply.Refused(opSend, verdict)
-	}
-	return []providers.Result{*result}, nil
-}
-
-// sendForm builds the form of a send. The buffer must not be reused, because the HTTP transport may
-// still read it after the call has returned.
-func sendForm(login providers.Secret, b providers.Batch, plain bool) []byte {
-	from, body := b.From, b.Body
-	if from == "" {
-		from = DefaultSender
-	}
-	if !plain {
-		body = preEncode(body)
-	}
-	form := make([]byte, 0, httpclient.FormSize(len(login)+len("&action=send&to=&sender=&message="), b.To, from, body))
-	form = httpclient.AppendField(append(form, login.Reveal()...), "action", actionSend)
-	form = httpclient.AppendNumbers(form, "to", "", b.To)
-	form = httpclient.AppendField(form, "sender", from)
-	return httpclient.AppendField(form, "message", body)
-}
-
-// preEncode URL-encodes a message so that PHP's urldecode and rawurldecode and JavaScript's
-// decodeURIComponent all decode it to the same text.
-func preEncode(body string) string { return strings.ReplaceAll(url.QueryEscape(body), "+", "%20") }
 
 // askForm builds the form of an action that only reads.
 func askForm(login providers.Secret, action string) []byte {

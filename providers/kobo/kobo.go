@@ -8,14 +8,11 @@
 package kobo
 
 import (
-	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/tuma-sms/tuma/providers"
 	"github.com/tuma-sms/tuma/providers/httpclient"
-	"github.com/tuma-sms/tuma/sms"
 )
 
 // Limits and addresses from https://kobomobile.net/developer.
@@ -98,53 +95,3 @@ func Kind() providers.Kind {
 
 // Info returns the limits of the gateway and the fingerprint of the account.
 func (p *Provider) Info() providers.Info { return p.info }
-
-// Send submits one batch to the gateway, once. The form field "message_uuid" holds
-// b.IdempotencyKey. If the same key comes again with the same recipients and body, the gateway does
-// not send again.
-//
-// A batch with no recipients, too many recipients, no key or a key over MaxKey causes no request.
-// It is Rejected with Scope Campaign. Every other error comes from the gateway's error codes or
-// from httpclient.StatusVerdict.
-func (p *Provider) Send(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
-	if what := p.refusal(b); what != "" {
-		return nil, providers.NoCall(opSend, what)
-	}
-	reply, err := p.client.PostForm(ctx, opSend, sendPath, sendForm(*p.login, b))
-	if err != nil {
-		return nil, err
-	}
-	results, verdict := parseAnswer(reply.Body, b.To)
-	return reply.Results(opSend, results, verdict)
-}
-
-// refusal returns why a batch cannot be sent, or "" if it can.
-func (p *Provider) refusal(b providers.Batch) string {
-	switch {
-	case b.IdempotencyKey == "":
-		return "the idempotency key is missing"
-	case len(b.IdempotencyKey) > MaxKey:
-		return fmt.Sprintf("the idempotency key has %d characters, at most %d are allowed", len(b.IdempotencyKey), MaxKey)
-	}
-	return p.info.Refusal(b)
-}
-
-// The values of the form field "type". A message has exactly one of these values.
-const (
-	typeNormal  = "0"
-	typeFlash   = "1"
-	typeUnicode = "2"
-)
-
-// messageType returns the type of a message. Unicode takes precedence over flash: a Unicode text
-// that is sent as another type is unreadable, while a flash message that is sent as a normal
-// message is still readable.
-func messageType(b providers.Batch) string {
-	switch {
-	case sms.EncodingOf(b.Body) == sms.UCS2:
-		return typeUnicode
-	case b.Flash:
-		return typeFlash
-	}
-	return typeNormal
-}

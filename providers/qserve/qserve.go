@@ -28,7 +28,6 @@ import (
 
 	"github.com/tuma-sms/tuma/providers"
 	"github.com/tuma-sms/tuma/providers/httpclient"
-	"github.com/tuma-sms/tuma/sms"
 )
 
 // Values from https://api.qserve.co.ke, unless another source is named.
@@ -107,57 +106,11 @@ func Kind() providers.Kind {
 // Info returns the limits of the gateway and the fingerprint of the account.
 func (p *Provider) Info() providers.Info { return p.info }
 
-// Send submits one batch to the gateway, once. The first result has the account's remaining
-// credits. Send ignores b.IdempotencyKey and b.Flash.
-//
-// A batch with no recipients or too many recipients causes no request. Such a batch is Rejected
-// with Scope Campaign. Every other error comes from the gateway's error codes or from
-// httpclient.StatusVerdict.
-func (p *Provider) Send(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
-	if what := p.info.Refusal(b); what != "" {
-		return nil, providers.NoCall(opSend, what)
-	}
-	reply, err := p.post(ctx, opSend, sendPath, sendBody(p.login, b))
-	if err != nil {
-		return nil, err
-	}
-	results, verdict := parseAnswer(reply.Body, b.To)
-	return reply.Results(opSend, results, verdict)
-}
-
 // post sends a body to the gateway and returns a 2xx reply, or an *Error. The vendor's page does
 // not give the HTTP status of an error. So post does not set ErrorsInBody, and a 404, 405 or 415 is
 // Unknown.
 func (p *Provider) post(ctx context.Context, op, path string, body []byte) (*httpclient.Reply, error) {
 	return p.client.Call(ctx, httpclient.Request{Op: op, Path: path, ContentType: jsonContentType, Body: body})
-}
-
-// sendBody returns the body of a send. The buffer must not be reused, because the HTTP transport may
-// still read it after the call has returned.
-func sendBody(l login, b providers.Batch) []byte {
-	from := b.From
-	if from == "" {
-		from = DefaultSender
-	}
-	return encode(struct {
-		Username string `json:"username"`
-		APIKey   string `json:"api_key"`
-		SenderID string `json:"sender_id"`
-		Phone    string `json:"phone"`
-		Message  string `json:"message"`
-	}{l.username, l.apiKey.Reveal(), from, phones(b.To), b.Body})
-}
-
-// phones returns the numbers in to, separated by commas.
-func phones(to []sms.MSISDN) string {
-	list := make([]byte, 0, len(to)*len("254725656565,"))
-	for i, number := range to {
-		if i > 0 {
-			list = append(list, ',')
-		}
-		list = number.AppendTo(list)
-	}
-	return string(list)
 }
 
 // encode returns fields as JSON in which the characters < > & are not escaped. Invalid UTF-8

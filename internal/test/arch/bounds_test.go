@@ -46,7 +46,7 @@ var boundExceptions = []boundException{
 	{"providers/africastalking TestTheRequestIsTheDocumentedOne", 70, "lines", notYet},
 	{"providers/africastalking TestTheSandboxAndTheClientAgree", 69, "lines", notYet},
 	{"providers/africastalking/africastalking_test.go", 445, "lines", notYet},
-	{"providers/africastalking/answer_test.go", 410, "lines", notYet},
+	{"providers/africastalking/response_test.go", 410, "lines", notYet},
 
 	{"providers/connectmedia/connectmedia_test.go", 405, "lines", notYet},
 

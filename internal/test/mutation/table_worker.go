@@ -28,7 +28,7 @@ var workerMutants = []mutant{
 	{"only one clock checked before the first byte", one("providers/httpclient/attempt.go", "now.Before(a.deadline) && now.Round(0).Before(a.deadline.Round(0))",
 		"now.Before(a.deadline)"), tests("providers/httpclient", "TestAWorkerThatWakesTooLateWritesNothing")},
 	{"no answer treated as not sent", one("providers/httpclient/call.go", "if !a.seal() {", "if a.seal(); false {"), tests("providers/httpclient", "TestAfterTheFirstByteSilenceIsUnknown")},
-	{"error_gw renews its idempotency key", one("providers/kobo/answer.go", "Cause: providers.CauseGateway, KeepKey: true}", "Cause: providers.CauseGateway}"),
+	{"error_gw renews its idempotency key", one("providers/kobo/response.go", "Cause: providers.CauseGateway, KeepKey: true}", "Cause: providers.CauseGateway}"),
 		tests("providers/kobo", "TestEveryRefusalHasItsVerdict|TestEveryAnswerOnThePageHasItsVerdict")},
 	{"the next planner does not know planned numbers", one("internal/planning/planner.go", "{\n\tp.seen.add(x.MSISDN)\n\tp.count++\n}", "{\n\t_ = x\n\tp.count++\n}"), tests("worker", "TestAPlannerThatTakesOverKnowsWhatWasPlanned")},
 	{"the next planner does not count planned recipients", one("internal/planning/planner.go", "{\n\tp.seen.add(x.MSISDN)\n\tp.count++\n}", "{\n\tp.seen.add(x.MSISDN)\n}"), tests("worker", "TestAPlannerThatTakesOverKnowsWhatWasPlanned")},
