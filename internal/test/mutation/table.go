@@ -109,7 +109,7 @@ var scriptMutants = []mutant{
 	{"a claim granted in a stopped campaign", one(claimLua, "if why then return {'stopped', why, rec[STATE] == 'd' and '1' or '0'} end", ""), model},
 	{"a claim uses the worker's clock instead of Redis time", []edit{
 		{claimLua, "local now = now_ms()\nlocal exp = get('exp')", "local now = tonumber(ARGV[14])\nlocal exp = get('exp')"},
-		{"internal/ledger/claim.go", "scriptArgs(r.args(c.Token))...)", "append(scriptArgs(r.args(c.Token)), time.Now().UnixMilli())...)"},
+		{"internal/ledger/claim.go", "script.Args(r.args(c.Token))...)", "append(script.Args(r.args(c.Token)), time.Now().UnixMilli())...)"},
 	}, tests("internal/ledger", "TestTimeIsRedisOwn")},
 	{"the sweeper uses its own clock instead of Redis time", one("internal/script/script.go", "\tt, err := r.rdb.Time(ctx).Result()",
 		"\tt, err := time.Now(), ctx.Err()"), tests("internal/ledger", "TestTimeIsRedisOwn")},
