@@ -31,11 +31,11 @@ func readBatch(id, name string, record, bodies any) (*Batch, error) {
 	b, raw := &Batch{Name: name}, script.Text(record)
 	var err error
 	if b.Calls, b.To, err = decodeBatch([]byte(raw)); err != nil {
-		return nil, unreadable(id, "b"+name, raw, err)
+		return nil, unreadable(id, batchField(name), raw, err)
 	}
 	if raw[0] == formatOwn {
 		if b.Bodies, err = decodeBodies([]byte(script.Text(bodies)), len(b.Calls)); err != nil {
-			return nil, unreadable(id, "t"+name, script.Text(bodies), err)
+			return nil, unreadable(id, bodiesField(name), script.Text(bodies), err)
 		}
 	}
 	return b, nil
@@ -74,20 +74,20 @@ func (b *Batch) call(k int) []campaign.Planned {
 func (l *Ledger) batches(ctx context.Context, id string, stream int, bodies bool) iter.Seq2[*Batch, error] {
 	const step = 8
 	return func(yield func(*Batch, error) bool) {
-		n, err := l.rdb.HMGet(ctx, ledgerKey(id), "nb:"+strconv.Itoa(stream)).Result()
+		n, err := l.rdb.HMGet(ctx, ledgerKey(id), plannedField(stream)).Result()
 		if err != nil {
 			yield(nil, fmt.Errorf("read batches of %s: %w", id, err))
 			return
 		}
 		for at, end := 0, script.Int(n[0]); at < end; at += step {
-			var fields []string
+			var names, fields []string
 			for s := at; s < min(at+step, end); s++ {
-				fields = append(fields, "b"+campaign.BatchName(stream, s))
+				names = append(names, campaign.BatchName(stream, s))
+				fields = append(fields, batchField(names[len(names)-1]))
 			}
-			names := len(fields)
-			for i := range names {
-				if bodies {
-					fields = append(fields, "t"+fields[i][1:])
+			if bodies {
+				for _, name := range names {
+					fields = append(fields, bodiesField(name))
 				}
 			}
 			got, err := l.rdb.HMGet(ctx, ledgerKey(id), fields...).Result()
@@ -95,12 +95,12 @@ func (l *Ledger) batches(ctx context.Context, id string, stream int, bodies bool
 				yield(nil, fmt.Errorf("read batches of %s: %w", id, err))
 				return
 			}
-			for i, v := range got[:names] {
+			for i, v := range got[:len(names)] {
 				var b *Batch
 				if bodies {
-					b, err = readBatch(id, fields[i][1:], v, got[names+i])
+					b, err = readBatch(id, names[i], v, got[len(names)+i])
 				} else {
-					b = &Batch{Name: fields[i][1:]}
+					b = &Batch{Name: names[i]}
 					b.Calls, b.To, err = decodeBatch([]byte(script.Text(v)))
 					err = unreadable(id, fields[i], script.Text(v), err)
 				}
@@ -160,7 +160,8 @@ type Work struct {
 // batch, and an Unreadable if none of its generations can be processed. Every record that the
 // scripts need for the generations in Open can be read.
 func (l *Ledger) LoadWork(ctx context.Context, id, batch string) (*Work, error) {
-	got, err := l.rdb.HMGet(ctx, ledgerKey(id), "b"+batch, "w"+batch, "x"+batch, "v", "l"+batch, "stop", "f"+batch, "t"+batch).Result()
+	got, err := l.rdb.HMGet(ctx, ledgerKey(id), batchField(batch), wakeField(batch), openListField(batch), fieldFormat, openCountField(batch),
+		fieldStop, movedFromField(batch), bodiesField(batch)).Result()
 	if err != nil {
 		return nil, fmt.Errorf("load batch %s of %s: %w", batch, id, err)
 	}
@@ -170,7 +171,7 @@ func (l *Ledger) LoadWork(ctx context.Context, id, batch string) (*Work, error) 
 	if script.Int(got[3]) > 1 {
 		return nil, fmt.Errorf("load batch %s of %s: %w", batch, id, ErrNewer)
 	}
-	for i, f := range map[int]string{1: "w" + batch, 4: "l" + batch} {
+	for i, f := range map[int]string{1: wakeField(batch), 4: openCountField(batch)} {
 		if _, err := strconv.Atoi(script.Text(got[i])); err != nil && got[i] != nil {
 			return nil, unreadable(id, f, script.Text(got[i]), campaign.ErrRecord)
 		}
@@ -181,17 +182,17 @@ func (l *Ledger) LoadWork(ctx context.Context, id, batch string) (*Work, error) 
 	}
 	names := make([]string, 0, len(w.Batch.Calls)+4)
 	for k := range w.Batch.Calls {
-		names = append(names, strconv.Itoa(k)+".0")
+		names = append(names, generationName(k, 0))
 	}
 	for _, n := range strings.Fields(script.Text(got[2])) {
 		if _, _, err := w.parseName(n); err != nil {
-			return nil, unreadable(id, "x"+batch, script.Text(got[2]), err)
+			return nil, unreadable(id, openListField(batch), script.Text(got[2]), err)
 		}
 		names = append(names, n)
 	}
 	fields := make([]string, 0, 2*len(names))
 	for _, n := range names {
-		fields = append(fields, "g"+batch+"."+n, "i"+batch+"."+n)
+		fields = append(fields, generationField(batch, n), positionsField(batch, n))
 	}
 	if got, err = l.rdb.HMGet(ctx, ledgerKey(id), fields...).Result(); err != nil {
 		return nil, fmt.Errorf("load batch %s of %s: %w", batch, id, err)
@@ -224,7 +225,7 @@ func (l *Ledger) checkResults(ctx context.Context, id string, w *Work, calls []i
 	calls = slices.Compact(calls)
 	fields := make([]string, len(calls))
 	for i, k := range calls {
-		fields[i] = "r" + w.Batch.Name + "." + strconv.Itoa(k)
+		fields[i] = callResultField(w.Batch.Name, k)
 	}
 	got, err := l.rdb.HMGet(ctx, ledgerKey(id), fields...).Result()
 	if err != nil {
@@ -261,16 +262,16 @@ func (w *Work) generation(name string, record, positions any) (g *Generation, ba
 	g = &Generation{Call: k, Number: n, Revision: "0", positions: script.Text(positions), CallSize: w.Batch.Calls[k], To: w.Batch.call(k), Body: w.Batch.body(k), Ready: true, from: w.from}
 	size := g.CallSize
 	if record != nil {
-		f := strings.Fields(script.Text(record))
-		if !isGeneration(f) {
-			return nil, 0, campaign.ErrRecord
+		r, settled, err := parseGeneration(script.Text(record))
+		if err != nil {
+			return nil, 0, err
 		}
-		if f[0] == "t" {
+		if settled != nil {
 			return nil, 0, nil
 		}
-		g.Revision, g.token = f[8], f[1]
-		g.Due, g.Doubtful, g.Ready, g.claimed = script.Milli(f[11]), f[0] == "d", f[0] == "r", f[0] == "s"
-		if size, err = strconv.Atoi(f[12]); err != nil {
+		g.Revision, g.token = r.Rev, r.Token
+		g.Due, g.Doubtful, g.Ready, g.claimed = script.Milli(r.Due), r.State == stateDoubtful, r.State == stateReady, r.State == stateClaimed
+		if size, err = strconv.Atoi(r.Size); err != nil {
 			return nil, 0, campaign.ErrRecord
 		}
 	} else if n > 0 {
@@ -291,21 +292,4 @@ func (w *Work) generation(name string, record, positions any) (g *Generation, ba
 		return nil, 1, campaign.ErrRecord
 	}
 	return g, 0, nil
-}
-
-// isGeneration reports whether f is a valid record of a generation. is_gen in prelude.lua makes the
-// same test.
-func isGeneration(f []string) bool {
-	if len(f) > 0 && f[0] == "t" {
-		return true
-	}
-	if len(f) < 14 || !slices.Contains([]string{"r", "s", "d"}, f[0]) {
-		return false
-	}
-	for _, i := range []int{2, 3, 4, 5, 6, 7, 8, 11, 12, 13} {
-		if strings.Trim(f[i], "0123456789") != "" {
-			return false
-		}
-	}
-	return true
 }

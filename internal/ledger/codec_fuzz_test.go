@@ -1,7 +1,6 @@
 package ledger
 
 import (
-	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -136,7 +135,7 @@ func FuzzGenerationRecord(f *testing.F) {
 		if err != nil || g == nil {
 			return
 		}
-		if len(g.To) > max(g.CallSize, len(positions)/2) || g.Call > 1 || !isGeneration(strings.Fields(record)) {
+		if _, _, err := parseGeneration(record); len(g.To) > max(g.CallSize, len(positions)/2) || g.Call > 1 || err != nil {
 			t.Fatalf("%q with positions %q gives %+v, want an error or a valid generation", name, record, g)
 		}
 	})

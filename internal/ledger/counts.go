@@ -1,8 +1,6 @@
 package ledger
 
 import (
-	"strconv"
-
 	"github.com/tuma-sms/tuma/internal/campaign"
 	"github.com/tuma-sms/tuma/internal/script"
 )
@@ -10,10 +8,11 @@ import (
 // countFields returns the ledger fields that accountCounts needs for each stream of a campaign with
 // several accounts.
 func countFields(streams int) []string {
-	out := []string{"per", "stop"}
+	out := []string{fieldStreams, fieldStop}
 	for a := range streams {
-		for _, f := range []string{"to:", "accepted:", "delivered:", "undelivered:", "rejected:", "unknown:", "fly:"} {
-			out = append(out, f+strconv.Itoa(a))
+		out = append(out, assignedField(a))
+		for _, count := range []string{fieldAccepted, fieldDelivered, fieldUndelivered, fieldRejected, fieldUnknown, fieldInFlight} {
+			out = append(out, countField(count, a))
 		}
 	}
 	return out

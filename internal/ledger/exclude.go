@@ -58,7 +58,7 @@ func versionParts(version string) (n int, token string) {
 // ReadExclusions reads the opt-outs that a campaign has received since x was last read. If Redis
 // has lost some of the opt-outs, it reads all of them again.
 func (l *Ledger) ReadExclusions(ctx context.Context, id string, x *Exclusions) error {
-	version, err := l.rdb.HGet(ctx, ledgerKey(id), "ex").Result()
+	version, err := l.rdb.HGet(ctx, ledgerKey(id), fieldExclusions).Result()
 	if err != nil && !errors.Is(err, redis.Nil) {
 		return fmt.Errorf("read opt-outs of %s: %w", id, err)
 	}
@@ -95,7 +95,7 @@ func (l *Ledger) readExclusions(ctx context.Context, id string, from, to int, to
 	for at := from; at <= to; at += step {
 		var fields []string
 		for n := at; n <= min(to, at+step-1); n++ {
-			fields = append(fields, "e"+strconv.Itoa(n))
+			fields = append(fields, exclusionField(n))
 		}
 		got, err := l.rdb.HMGet(ctx, ledgerKey(id), fields...).Result()
 		if err != nil {

@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/tuma-sms/tuma/internal/campaign"
 	"github.com/tuma-sms/tuma/internal/script"
@@ -29,7 +28,7 @@ type lateResult struct {
 // now. It starts at the batches listed in from.
 func (l *Ledger) applyElsewhere(ctx context.Context, c *Claim, records []campaign.Record, segments int, from []string) (*lateResult, error) {
 	g := c.gen
-	w := &lateResult{claim: c, origin: fmt.Sprintf("%s.%d.%d", c.batch, g.Call, g.Number), uuid: shortUUID(c.IdempotencyKey), records: map[int]campaign.Record{}, segments: segments}
+	w := &lateResult{claim: c, origin: c.batch + "." + generationName(g.Call, g.Number), uuid: shortUUID(c.IdempotencyKey), records: map[int]campaign.Record{}, segments: segments}
 	for i, r := range records {
 		if r.Status >= campaign.Accepted {
 			w.records[g.To[i].Row] = r
@@ -39,15 +38,15 @@ func (l *Ledger) applyElsewhere(ctx context.Context, c *Claim, records []campaig
 		return w, nil
 	}
 	if c.IdempotencyKey == (Claim{}).IdempotencyKey {
-		record, err := l.rdb.HMGet(ctx, ledgerKey(c.id), "g"+w.origin).Result()
+		record, err := l.rdb.HMGet(ctx, ledgerKey(c.id), generationField(c.batch, generationName(g.Call, g.Number))).Result()
 		if err != nil {
 			return w, fmt.Errorf("apply late result of %s of %s: %w", w.origin, c.id, err)
 		}
-		w.uuid = "-"
-		if f := strings.Fields(script.Text(record[0])); len(f) >= 14 {
-			w.uuid = f[9]
-		} else if len(f) > 1 && f[0] == "t" {
-			w.uuid = f[1]
+		w.uuid = noWord
+		if open, settled := splitGeneration(script.Text(record[0])); settled != nil && settled.UUID != "" {
+			w.uuid = settled.UUID
+		} else if open.Claims != "" {
+			w.uuid = open.UUID
 		}
 	}
 	for _, name := range from {
@@ -121,7 +120,7 @@ func (l *Ledger) settleLate(ctx context.Context, c *Claim, records []campaign.Re
 		// Start at the batch that the recipients were in most recently, of those that Redis still
 		// has.
 		for _, name := range c.gen.from {
-			n, err := l.rdb.HExists(ctx, ledgerKey(c.id), "b"+name).Result()
+			n, err := l.rdb.HExists(ctx, ledgerKey(c.id), batchField(name)).Result()
 			if err != nil {
 				return s, fmt.Errorf("apply late result to batch %s of %s: %w", name, c.id, err)
 			}

@@ -6,7 +6,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -86,13 +85,13 @@ func (l *Ledger) onceUnknown(ctx context.Context, id, batch string, g *Generatio
 	if g.Number == 0 {
 		return nil, nil
 	}
-	got, err := l.rdb.HMGet(ctx, ledgerKey(id), "r"+batch+"."+strconv.Itoa(g.Call)).Result()
+	got, err := l.rdb.HMGet(ctx, ledgerKey(id), callResultField(batch, g.Call)).Result()
 	if err != nil {
 		return nil, fmt.Errorf("read movable recipients of %s: %w", id, err)
 	}
 	records, err := callRecords(got[0], g.CallSize)
 	if err != nil {
-		return nil, unreadable(id, "r"+batch+"."+strconv.Itoa(g.Call), script.Text(got[0]), err)
+		return nil, unreadable(id, callResultField(batch, g.Call), script.Text(got[0]), err)
 	}
 	once := map[uint16]bool{}
 	for i := range g.To {
@@ -252,7 +251,7 @@ func (l *Ledger) replaceMoved(ctx context.Context, id string, b *Batch, rows []R
 
 // movedTo returns the batches that recipients of a batch have moved to.
 func (l *Ledger) movedTo(ctx context.Context, id, name string) ([]string, error) {
-	got, err := l.rdb.HMGet(ctx, ledgerKey(id), "m"+name).Result()
+	got, err := l.rdb.HMGet(ctx, ledgerKey(id), movedToField(name)).Result()
 	if err != nil {
 		return nil, fmt.Errorf("read moves from batch %s of %s: %w", name, id, err)
 	}
@@ -261,7 +260,7 @@ func (l *Ledger) movedTo(ctx context.Context, id, name string) ([]string, error)
 
 // batch reads one batch. It returns ErrNotFound if there is no such batch.
 func (l *Ledger) batch(ctx context.Context, id, name string) (*Batch, error) {
-	got, err := l.rdb.HMGet(ctx, ledgerKey(id), "b"+name, "t"+name).Result()
+	got, err := l.rdb.HMGet(ctx, ledgerKey(id), batchField(name), bodiesField(name)).Result()
 	if err != nil {
 		return nil, fmt.Errorf("read batch %s of %s: %w", name, id, err)
 	}
@@ -284,7 +283,7 @@ type Waiting struct {
 func (l *Ledger) Waiting(ctx context.Context, id string, streams int) (*Waiting, error) {
 	var fields []string
 	for a := range streams {
-		fields = append(fields, "h:"+strconv.Itoa(a), "nb:"+strconv.Itoa(a))
+		fields = append(fields, nextField(a), plannedField(a))
 	}
 	var open *redis.StringSliceCmd
 	var counts *redis.SliceCmd

@@ -63,15 +63,15 @@ func (l *Ledger) StartPlan(ctx context.Context, id string, want func(campaign.Sp
 	}
 	p := &Plan{ID: id, Spec: spec, ledger: l}
 	if p.Snapshot, err = decodeSnapshot(out[1], out[4]); err != nil {
-		return nil, unreadable(id, "frozen", out[1], err)
+		return nil, unreadable(id, fieldSnapshot, out[1], err)
 	}
 	if p.Next, err = strconv.Atoi(out[2]); err != nil {
-		return nil, unreadable(id, "cur", out[2], campaign.ErrRecord)
+		return nil, unreadable(id, fieldNextPage, out[2], campaign.ErrRecord)
 	}
 	if p.Carry, err = decodeCarry([]byte(out[3]), p.Snapshot.Streams(), spec.Personalized()); err != nil {
-		return nil, unreadable(id, "carry", out[3], err)
+		return nil, unreadable(id, fieldCarry, out[3], err)
 	}
-	sizes, err := l.rdb.HMGet(ctx, ledgerKey(id), "total", "pg").Result()
+	sizes, err := l.rdb.HMGet(ctx, ledgerKey(id), fieldTotal, fieldPages).Result()
 	if err != nil {
 		return nil, fmt.Errorf("plan %s: %w", id, err)
 	}
@@ -108,7 +108,7 @@ func (l *Ledger) ReadPages(ctx context.Context, id string, from, to, first int) 
 		for at := from; at < to; at += step {
 			var fields []string
 			for n := at; n < min(at+step, to); n++ {
-				fields = append(fields, "p"+strconv.Itoa(n))
+				fields = append(fields, pageField(n))
 			}
 			got, err := l.rdb.HMGet(ctx, ledgerKey(id), fields...).Result()
 			if err != nil {

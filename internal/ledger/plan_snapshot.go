@@ -65,7 +65,7 @@ func decodeSnapshot(s, hours string) (campaign.PlanSnapshot, error) {
 // Snapshot reads the planning snapshot of a campaign, and the number of its recipients. Before
 // planning the snapshot is the zero value.
 func (l *Ledger) Snapshot(ctx context.Context, id string) (campaign.PlanSnapshot, int, error) {
-	got, err := l.rdb.HMGet(ctx, ledgerKey(id), "frozen", "total", "win").Result()
+	got, err := l.rdb.HMGet(ctx, ledgerKey(id), fieldSnapshot, fieldTotal, fieldSendingHours).Result()
 	if err != nil {
 		return campaign.PlanSnapshot{}, 0, fmt.Errorf("read campaign %s: %w", id, err)
 	}
@@ -74,7 +74,7 @@ func (l *Ledger) Snapshot(ctx context.Context, id string) (campaign.PlanSnapshot
 	}
 	f, err := decodeSnapshot(script.Text(got[0]), script.Text(got[2]))
 	if err != nil {
-		return f, 0, unreadable(id, "frozen", script.Text(got[0]), err)
+		return f, 0, unreadable(id, fieldSnapshot, script.Text(got[0]), err)
 	}
 	return f, script.Int(got[1]), nil
 }

@@ -50,7 +50,8 @@ local MOVED = 6
 -- OPTED is the status of a recipient that was skipped because of an opt-out after planning (narrow.lua).
 local OPTED = 8
 
--- The record of a generation is text. These are the positions of its words:
+-- The record of a generation is text. These are the positions of its words (generation.go has the same names; its
+-- test compares them):
 --   STATE    'r' ready, 's' submitting (claimed), 'd' doubtful; a settled generation ('t') has other words, below
 --   TOKEN    token of the last claim
 --   LEASE    end of that claim's lease, in ms
@@ -90,7 +91,7 @@ end
 
 local STATES, NUMBERS = {r = true, s = true, d = true}, {LEASE, CLAIMED, FIRST, TRIES, BAD, DOUBT, REV, DUE, SIZE, CLAIMS}
 
--- is_gen reports whether w is a valid record of a generation. batch.go has the same test.
+-- is_gen reports whether w is a valid record of a generation. generation.go has the same test.
 local function is_gen(w)
   if w[STATE] == 't' then return true end
   if not STATES[w[STATE]] or #w < CLAIMS then return false end

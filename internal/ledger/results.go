@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"iter"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/tuma-sms/tuma/internal/campaign"
@@ -51,7 +49,7 @@ func (l *Ledger) results(ctx context.Context, id string, after int, yield func(R
 	if sum.State == campaign.Uploading {
 		return nil
 	}
-	pages, err := l.rdb.HGet(ctx, ledgerKey(id), "pg").Int()
+	pages, err := l.rdb.HGet(ctx, ledgerKey(id), fieldPages).Int()
 	if err != nil {
 		return fmt.Errorf("read results of %s: %w", id, err)
 	}
@@ -106,7 +104,7 @@ func readAgain(input, country string) sms.MSISDN {
 }
 
 func (l *Ledger) skipped(ctx context.Context, id string, page campaign.Page) ([]campaign.SkippedRecipient, error) {
-	got, err := l.rdb.HMGet(ctx, ledgerKey(id), "k"+strconv.Itoa(page.Number)).Result()
+	got, err := l.rdb.HMGet(ctx, ledgerKey(id), skippedField(page.Number)).Result()
 	if err != nil {
 		return nil, fmt.Errorf("read results of %s: %w", id, err)
 	}
@@ -115,7 +113,7 @@ func (l *Ledger) skipped(ctx context.Context, id string, page campaign.Page) ([]
 	}
 	out, err := decodeSkipped(page.First-1, []byte(script.Text(got[0])))
 	if err != nil {
-		return nil, unreadable(id, "k"+strconv.Itoa(page.Number), script.Text(got[0]), err)
+		return nil, unreadable(id, skippedField(page.Number), script.Text(got[0]), err)
 	}
 	return out, nil
 }
@@ -253,7 +251,7 @@ func (l *Ledger) rowsAt(ctx context.Context, id string, b *Batch, r *rowReading)
 func (l *Ledger) rowsOf(ctx context.Context, id string, b *Batch, segments int, stopped string) ([]Row, error) {
 	fields := make([]string, len(b.Calls))
 	for k := range b.Calls {
-		fields[k] = "r" + b.Name + "." + strconv.Itoa(k)
+		fields[k] = callResultField(b.Name, k)
 	}
 	got, err := l.rdb.HMGet(ctx, ledgerKey(id), fields...).Result()
 	if err != nil {
@@ -267,7 +265,7 @@ func (l *Ledger) rowsOf(ctx context.Context, id string, b *Batch, segments int, 
 		if !ok {
 			i = len(names)
 			index[[2]int{k, g}] = i
-			names = append(names, "g"+b.Name+"."+strconv.Itoa(k)+"."+strconv.Itoa(g))
+			names = append(names, generationField(b.Name, generationName(k, g)))
 		}
 		return i
 	}
@@ -330,18 +328,20 @@ type submission struct {
 }
 
 func parseSubmission(record string) (submission, error) {
-	f := strings.Fields(record)
-	at, short := "", ""
 	var s submission
-	switch {
-	case len(f) >= 3 && f[0] == "t":
-		short, at = f[1], f[2]
-	case len(f) >= 14 && isGeneration(f):
-		short, at, s.inFlight = f[9], f[3], f[0] != "r"
-	default:
-		return s, campaign.ErrRecord
+	open, settled, err := parseGeneration(record)
+	if err != nil {
+		return s, err
 	}
-	if short == "-" {
+	short, at := open.UUID, open.Claimed
+	if settled != nil {
+		if short, at = settled.UUID, settled.At; at == "" {
+			return s, campaign.ErrRecord
+		}
+	} else {
+		s.inFlight = open.State != stateReady
+	}
+	if short == noWord {
 		return s, nil
 	}
 	u, err := longUUID(short)

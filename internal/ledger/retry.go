@@ -30,7 +30,7 @@ var (
 // of recipients in the other batches.
 func (l *Ledger) Retry(ctx context.Context, id, token string, unknown, rejected bool) (int, error) {
 	// An id in the index without a campaign would look like an upload in progress.
-	if ok, err := l.rdb.HExists(ctx, ledgerKey(id), "v").Result(); err != nil {
+	if ok, err := l.rdb.HExists(ctx, ledgerKey(id), fieldFormat).Result(); err != nil {
 		return 0, fmt.Errorf("retry %s: %w", id, err)
 	} else if !ok {
 		return 0, fmt.Errorf("retry %s: %w", id, ErrNotFound)
@@ -88,7 +88,7 @@ type RetryResult struct {
 
 // LastRetry returns the result of the last finished retry of a campaign.
 func (l *Ledger) LastRetry(ctx context.Context, id string) (RetryResult, error) {
-	got, err := l.rdb.HMGet(ctx, ledgerKey(id), "rlast").Result()
+	got, err := l.rdb.HMGet(ctx, ledgerKey(id), fieldLastRetry).Result()
 	if err != nil {
 		return RetryResult{}, fmt.Errorf("read last retry of %s: %w", id, err)
 	}
@@ -132,13 +132,13 @@ func (l *Ledger) retrySteps(ctx context.Context, id, op, batch string) (int, err
 
 // retryStep reopens the recipients of one batch that a retry selects, except those on the lists.
 func (l *Ledger) retryStep(ctx context.Context, id, op, batch string, lists []string) ([]string, error) {
-	b, err := l.rdb.HGet(ctx, ledgerKey(id), "b"+batch).Bytes()
+	b, err := l.rdb.HGet(ctx, ledgerKey(id), batchField(batch)).Bytes()
 	if err != nil {
 		return nil, fmt.Errorf("retry %s batch %s: %w", id, batch, err)
 	}
 	calls, to, err := decodeBatch(b)
 	if err != nil {
-		return nil, unreadable(id, "b"+batch, string(b), err)
+		return nil, unreadable(id, batchField(batch), string(b), err)
 	}
 	numbers := make([]sms.MSISDN, len(to))
 	for i, p := range to {
@@ -166,7 +166,7 @@ func (l *Ledger) FinishRetry(ctx context.Context, id, record string) error {
 	var token, op, batch string
 	var unknown, rejected, count int
 	if _, err := fmt.Sscan(record, &token, &op, &unknown, &rejected, &batch, &count); err != nil {
-		return unreadable(id, "rt", record, campaign.ErrRecord)
+		return unreadable(id, fieldRetry, record, campaign.ErrRecord)
 	}
 	_, err := l.retrySteps(ctx, id, op, batch)
 	if errors.Is(err, ErrBusy) {

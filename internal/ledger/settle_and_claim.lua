@@ -81,7 +81,7 @@ local function one(i, k)
     change(fields[k + 3], (string.gsub(other, '^(s %S+) %d+', '%1 ' .. due)))
     return uuid, first
   end
-  -- The words of the record (prelude.lua): state, token, lease, claimed, first, tries, bad, doubt, revision, uuid,
+  -- The words of the record (prelude.lua): state, token, lease, claimed, first, tries, bad, doubt, rev, uuid,
   -- login, due, size, claims.
   local was, before, size, claims = match(this, '^s (%S+) %d+ %d+ %d+ %d+ %d+ 0 %d+ (%S+) %S+ %d+ (%d+) (%d+)$')
   if was ~= token or size ~= ARGV[i + CALL_SIZE] or result or not simple then return nil end

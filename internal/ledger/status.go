@@ -67,8 +67,13 @@ type StreamState struct {
 	ClosedSince, ClosedUntil time.Time
 }
 
-var summaryFields = []string{"v", "total", "pending", "accepted", "delivered", "undelivered", "rejected", "unknown", "skipped",
-	"calls", "seg", "resent", "fly", "flyc", "at", "fin", "start", "exp", "paused", "stop", "rt", "cur", "pg", "aside", "left", "win", "lim", "frozen"}
+// summaryFields are the fields that Summary reads. The last one tells whether planning has started.
+var summaryFields = []string{
+	fieldFormat, fieldTotal, fieldPending, fieldAccepted, fieldDelivered, fieldUndelivered, fieldRejected, fieldUnknown, fieldSkipped,
+	fieldCalls, fieldSegments, fieldResent, fieldInFlight, fieldCallsInFlight, fieldCreated, fieldFinished, fieldStart, fieldExpiry,
+	fieldPaused, fieldStop, fieldRetry, fieldNextPage, fieldPages, fieldQuarantined, fieldQuarantinedWork, fieldSendingHours,
+	fieldThreshold, fieldSnapshot,
+}
 
 // Summary reads the state of a campaign. It returns ErrNotFound if the campaign was never committed
 // or was removed. While its upload is in progress, its state is Uploading.
@@ -92,28 +97,28 @@ func (l *Ledger) Summary(ctx context.Context, id string) (Summary, error) {
 	if v[0] == nil {
 		return l.uploading(ctx, s)
 	}
-	if n, err := strconv.Atoi(f["v"]); err != nil {
-		return s, unreadable(id, "v", f["v"], campaign.ErrRecord)
+	if n, err := strconv.Atoi(f[fieldFormat]); err != nil {
+		return s, unreadable(id, fieldFormat, f[fieldFormat], campaign.ErrRecord)
 	} else if n > 1 {
 		return s, fmt.Errorf("read status of %s: %w", id, ErrNewer)
 	}
 	if s.Spec, err = decodeSpec([]byte(spec.Val())); err != nil {
 		s.Unreadable = &Unreadable{Campaign: id, Record: specRecord, Bytes: []byte(spec.Val()), Err: err}
 	}
-	for name, to := range map[string]*int{"total": &s.Total, "pending": &s.Pending, "accepted": &s.Accepted, "delivered": &s.Delivered,
-		"undelivered": &s.Undelivered, "rejected": &s.Rejected, "unknown": &s.Unknown, "skipped": &s.Skipped, "calls": &s.Calls,
-		"seg": &s.Segments, "resent": &s.Resent, "fly": &s.InFlight.Recipients, "flyc": &s.InFlight.Calls,
-		"aside": &s.Quarantined, "left": &s.QuarantinedWork} {
+	for name, to := range map[string]*int{fieldTotal: &s.Total, fieldPending: &s.Pending, fieldAccepted: &s.Accepted, fieldDelivered: &s.Delivered,
+		fieldUndelivered: &s.Undelivered, fieldRejected: &s.Rejected, fieldUnknown: &s.Unknown, fieldSkipped: &s.Skipped, fieldCalls: &s.Calls,
+		fieldSegments: &s.Segments, fieldResent: &s.Resent, fieldInFlight: &s.InFlight.Recipients, fieldCallsInFlight: &s.InFlight.Calls,
+		fieldQuarantined: &s.Quarantined, fieldQuarantinedWork: &s.QuarantinedWork} {
 		*to = script.Int(f[name])
 	}
-	s.CreatedAt, s.FinishedAt = script.Milli(f["at"]), script.Milli(f["fin"])
-	s.StartAt, s.ExpiresAt, s.StoppedBy, s.RetryRecord = script.Milli(f["start"]), script.Milli(f["exp"]), f["stop"], f["rt"]
-	if i := strings.LastIndexByte(f["paused"], ' '); i >= 0 {
-		s.PausedAt = script.Milli(f["paused"][i+1:])
-		s.PausedBy, s.TooManyRejected = parseTooManyRejected(f["paused"][:i])
+	s.CreatedAt, s.FinishedAt = script.Milli(f[fieldCreated]), script.Milli(f[fieldFinished])
+	s.StartAt, s.ExpiresAt, s.StoppedBy, s.RetryRecord = script.Milli(f[fieldStart]), script.Milli(f[fieldExpiry]), f[fieldStop], f[fieldRetry]
+	if i := strings.LastIndexByte(f[fieldPaused], ' '); i >= 0 {
+		s.PausedAt = script.Milli(f[fieldPaused][i+1:])
+		s.PausedBy, s.TooManyRejected = parseTooManyRejected(f[fieldPaused][:i])
 	}
-	s.Canary = openCanary(f["lim"])
-	return s, l.summaryExtras(ctx, &s, f, v[len(v)-1] != nil) // the last field is "frozen"
+	s.Canary = openCanary(f[fieldThreshold])
+	return s, l.summaryExtras(ctx, &s, f, v[len(v)-1] != nil) // the last field is fieldSnapshot
 }
 
 // summaryExtras reads what depends on the accounts, and derives the state.
@@ -121,9 +126,9 @@ func (l *Ledger) summaryExtras(ctx context.Context, s *Summary, f map[string]str
 	var snapshot campaign.PlanSnapshot
 	if hasSnapshot {
 		var err error
-		if snapshot, err = decodeSnapshot(f["frozen"], f["win"]); err != nil {
+		if snapshot, err = decodeSnapshot(f[fieldSnapshot], f[fieldSendingHours]); err != nil {
 			snapshot = campaign.PlanSnapshot{}
-			s.Unreadable = &Unreadable{Campaign: s.ID, Record: "frozen", Bytes: []byte(f["frozen"]), Err: err}
+			s.Unreadable = &Unreadable{Campaign: s.ID, Record: fieldSnapshot, Bytes: []byte(f[fieldSnapshot]), Err: err}
 		}
 	}
 	var names []string
@@ -132,16 +137,15 @@ func (l *Ledger) summaryExtras(ctx context.Context, s *Summary, f map[string]str
 	}
 	streams := snapshot.Streams()
 	for a := range streams {
-		names = append(names, "nb:"+strconv.Itoa(a))
+		names = append(names, plannedField(a))
 	}
 	if len(snapshot.SendingHours) > 0 {
 		for a := range streams {
-			n := strconv.Itoa(a)
-			names = append(names, "h:"+n, "ob:"+n, "z:"+n, "cb:"+n)
+			names = append(names, nextField(a), openField(a), closedField(a), canaryField(a))
 		}
 	}
 	for _, r := range skipReasons {
-		names = append(names, "x:"+r)
+		names = append(names, skipReasonField(r))
 	}
 	s.Routes = snapshot.Routes
 	extras := len(names)
@@ -161,9 +165,9 @@ func (l *Ledger) summaryExtras(ctx context.Context, s *Summary, f map[string]str
 	for i, n := range names {
 		read[n] = script.Text(got[i])
 		count := script.Int(got[i])
-		if strings.HasPrefix(n, "nb:") {
+		if i < streams {
 			s.Batches += count
-		} else if reason, ok := strings.CutPrefix(n, "x:"); ok && count > 0 {
+		} else if reason, ok := strings.CutPrefix(n, skipReasonField("")); ok && count > 0 {
 			s.Reasons[reason] = count
 		}
 	}
@@ -173,11 +177,11 @@ func (l *Ledger) summaryExtras(ctx context.Context, s *Summary, f map[string]str
 	if len(s.Accounts) == 1 {
 		s.ByAccount = s.onlyAccount()
 	}
-	planned := f["cur"] == f["pg"]
+	planned := f[fieldNextPage] == f[fieldPages]
 	switch {
 	case s.StoppedBy == campaign.ReasonCancelled:
 		s.State = campaign.Cancelled
-	case f["fin"] != "":
+	case f[fieldFinished] != "":
 		s.State = campaign.Done
 	case s.PausedBy != "":
 		s.State = campaign.Paused
@@ -194,17 +198,16 @@ func (l *Ledger) summaryExtras(ctx context.Context, s *Summary, f map[string]str
 // openStreams returns the streams with batches that are handed out and not settled, or still to be
 // handed out. If the canary is open, only the canary's batches count as still to be handed out.
 func openStreams(f campaign.PlanSnapshot, fields map[string]string, canary bool) (out []StreamState) {
-	last := "nb:"
+	last := plannedField
 	if canary {
-		last = "cb:"
+		last = canaryField
 	}
 	for a := range f.Streams() {
-		n := strconv.Itoa(a)
-		if script.Int(fields["ob:"+n]) == 0 && script.Int(fields["h:"+n]) >= script.Int(fields[last+n]) {
+		if script.Int(fields[openField(a)]) == 0 && script.Int(fields[nextField(a)]) >= script.Int(fields[last(a)]) {
 			continue
 		}
 		stream := f.Stream(a)
-		since, until, _ := strings.Cut(fields["z:"+n], " ")
+		since, until, _ := strings.Cut(fields[closedField(a)], " ")
 		out = append(out, StreamState{Account: stream.Account.Name, Country: stream.SendingHours.Country, ClosedSince: script.Milli(since), ClosedUntil: script.Milli(until)})
 	}
 	return out

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
-	"strings"
 
 	"github.com/tuma-sms/tuma/internal/campaign"
 	"github.com/tuma-sms/tuma/internal/script"
@@ -169,7 +167,7 @@ func (l *Ledger) inFlightTo(ctx context.Context, id, list string, numbers []sms.
 			}
 			if count > 0 {
 				out = append(out, InFlightCall{Campaign: id, Recipients: count, Doubtful: g.Doubtful, token: g.token,
-					field: "g" + batch + "." + strconv.Itoa(g.Call) + "." + strconv.Itoa(g.Number)})
+					field: generationField(batch, generationName(g.Call, g.Number))})
 			}
 		}
 	}
@@ -183,7 +181,7 @@ func (l *Ledger) StillInFlight(ctx context.Context, calls []InFlightCall) (out [
 		if err != nil {
 			return nil, fmt.Errorf("read calls in flight of %s: %w", c.Campaign, err)
 		}
-		if w := strings.Fields(script.Text(got[0])); len(w) > 1 && w[0] == "s" && w[1] == c.token {
+		if open, _ := splitGeneration(script.Text(got[0])); open.State == stateClaimed && open.Token == c.token {
 			out = append(out, c)
 		}
 	}

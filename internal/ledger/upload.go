@@ -214,7 +214,7 @@ func (u *Upload) write(ctx context.Context, first int, pages [][]byte, index boo
 	}
 	fields := make([]any, 0, 2*len(pages))
 	for i, page := range pages {
-		fields = append(fields, "p"+strconv.Itoa(first+i), pack(page))
+		fields = append(fields, pageField(first+i), pack(page))
 	}
 	key := stagingKey(u.id, u.token)
 	_, err := u.ledger.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {

@@ -40,7 +40,7 @@ func (l *Ledger) DueBatches(ctx context.Context, id string, now time.Time) ([]Wa
 	}
 	fields := make([]string, len(names))
 	for i, n := range names {
-		fields[i] = "w" + n
+		fields[i] = wakeField(n)
 	}
 	got, err := l.rdb.HMGet(ctx, ledgerKey(id), fields...).Result()
 	if err != nil {
