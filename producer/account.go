@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/tuma-sms/tuma/internal/accounts"
 	"github.com/tuma-sms/tuma/internal/campaign"
-	"github.com/tuma-sms/tuma/internal/ledger"
 	"github.com/tuma-sms/tuma/providers"
 )
 
@@ -91,7 +91,7 @@ type Route struct {
 
 // Accounts returns the accounts that workers have published, sorted by name.
 func (c *Client) Accounts(ctx context.Context) ([]Account, error) {
-	all, err := c.ledger.Accounts(ctx)
+	all, err := c.accounts.All(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -110,28 +110,28 @@ func (c *Client) Hold(ctx context.Context, account, reason string) error {
 	if reason == "" {
 		reason = "manual"
 	}
-	if !ledger.ValidHoldReason(reason) {
+	if !accounts.ValidHoldReason(reason) {
 		return &FieldError{Field: "reason", Problem: fmt.Sprintf("%.60q must be one word of letters, digits, _ . -", reason)}
 	}
-	return knownAccount(c.ledger.HoldAccount(ctx, account, reason, "operator"))
+	return knownAccount(c.accounts.Hold(ctx, account, reason, "operator"))
 }
 
 // Release lifts any hold of an account and reports whether the account was held. If no worker
 // has published the account, Release returns ErrUnknownAccount.
 func (c *Client) Release(ctx context.Context, account string) (bool, error) {
-	had, err := c.ledger.ReleaseAccount(ctx, account)
+	had, err := c.accounts.Release(ctx, account)
 	return had, knownAccount(err)
 }
 
 // knownAccount adds ErrUnknownAccount to the ledger's error for a missing account.
 func knownAccount(err error) error {
-	if errors.Is(err, ledger.ErrNoAccount) {
+	if errors.Is(err, accounts.ErrNoAccount) {
 		return fmt.Errorf("%w: %w", ErrUnknownAccount, err)
 	}
 	return err
 }
 
-func accountOf(a ledger.Account) Account {
+func accountOf(a accounts.Account) Account {
 	return Account{
 		Name: a.Name, Provider: a.Provider, Info: a.Info, Rate: a.Rate, Burst: a.Burst, Unit: a.Unit, Sender: a.Sender,
 		Concurrency: a.Concurrency, Price: a.Price, OnUnknown: a.OnUnknown, Country: a.Country, Windows: a.Windows,
@@ -142,11 +142,11 @@ func accountOf(a ledger.Account) Account {
 }
 
 // stored converts an Account to the ledger's form. It is the reverse of accountOf.
-func (a Account) stored() ledger.Account {
-	return ledger.Account{
+func (a Account) stored() accounts.Account {
+	return accounts.Account{
 		Card: campaign.Card{Name: a.Name, Provider: a.Provider, Info: a.Info, Rate: a.Rate, Burst: a.Burst, Unit: a.Unit, Sender: a.Sender,
 			Concurrency: a.Concurrency, Price: a.Price, OnUnknown: a.OnUnknown, Country: a.Country, Windows: a.Windows},
-		Workers: a.Workers, Slots: a.Slots, LastSeen: a.LastSeen, Campaigns: a.Campaigns, Hold: ledger.Hold(a.Hold),
+		Workers: a.Workers, Slots: a.Slots, LastSeen: a.LastSeen, Campaigns: a.Campaigns, Hold: accounts.Hold(a.Hold),
 		Balance: a.Balance, BalanceAt: a.BalanceAt, LastAccepted: a.LastAccepted,
 		RateSet: a.RateSet, Configured: a.Configured, ConfiguredBurst: a.ConfiguredBurst, Bad: a.Bad,
 	}

@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tuma-sms/tuma/internal/ledger"
+	"github.com/tuma-sms/tuma/internal/accounts"
 )
 
 // fill sets every exported field of a struct, also nested ones, to a value that is not zero.
@@ -35,7 +35,7 @@ func fill(v reflect.Value, n *int) {
 
 func TestAccount_KeepsEveryFieldOfTheLedger(t *testing.T) {
 	t.Parallel()
-	var stored ledger.Account
+	var stored accounts.Account
 	n := 0
 	fill(reflect.ValueOf(&stored).Elem(), &n)
 	public := accountOf(stored)

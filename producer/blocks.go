@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/tuma-sms/tuma/internal/accounts"
 	"github.com/tuma-sms/tuma/internal/ledger"
 )
 
@@ -26,8 +27,8 @@ func (c *Client) explainBlocks(ctx context.Context, sum ledger.Summary, s *Statu
 		if s.State == Sending && hasNonePending(s, name) {
 			continue // a held account without work delays nothing
 		}
-		a, err := c.ledger.Account(ctx, name)
-		if errors.Is(err, ledger.ErrNoAccount) || err == nil && a.Workers == 0 {
+		a, err := c.accounts.Account(ctx, name)
+		if errors.Is(err, accounts.ErrNoAccount) || err == nil && a.Workers == 0 {
 			s.BlockedBy = append(s.BlockedBy, Block{Account: name, Reason: "no_worker", Since: timeOrNil(a.LastSeen)})
 			limited = false
 			continue
@@ -64,7 +65,7 @@ func (c *Client) mayUse(ctx context.Context, sum ledger.Summary) ([]string, erro
 	if sum.Spec.Via != "" {
 		return []string{sum.Spec.Via}, nil
 	}
-	routes, err := c.ledger.Routes(ctx)
+	routes, err := c.accounts.Routes(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -111,8 +112,8 @@ func (c *Client) incompatible(ctx context.Context, sum ledger.Summary, b *Block)
 				continue
 			}
 			seen[name] = true
-			a, err := c.ledger.Account(ctx, name)
-			if errors.Is(err, ledger.ErrNoAccount) {
+			a, err := c.accounts.Account(ctx, name)
+			if errors.Is(err, accounts.ErrNoAccount) {
 				continue
 			}
 			if err != nil {

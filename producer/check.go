@@ -9,6 +9,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/tuma-sms/tuma/internal/accounts"
 	"github.com/tuma-sms/tuma/internal/campaign"
 	"github.com/tuma-sms/tuma/internal/ledger"
 	"github.com/tuma-sms/tuma/sms"
@@ -144,7 +145,7 @@ func (c *Client) exists(ctx context.Context, id string) bool {
 func (c *Client) checkAccounts(ctx context.Context, campaign Campaign, m *mistakes) (found accountSet, err error) {
 	names := []string{campaign.Via}
 	if campaign.Via == "" {
-		if found.routes, err = c.ledger.Routes(ctx); err != nil {
+		if found.routes, err = c.accounts.Routes(ctx); err != nil {
 			return found, err
 		}
 		if len(found.routes) == 0 {
@@ -158,8 +159,8 @@ func (c *Client) checkAccounts(ctx context.Context, campaign Campaign, m *mistak
 	}
 	slices.Sort(names)
 	for _, name := range slices.Compact(names) {
-		a, err := c.ledger.Account(ctx, name)
-		if errors.Is(err, ledger.ErrNoAccount) {
+		a, err := c.accounts.Account(ctx, name)
+		if errors.Is(err, accounts.ErrNoAccount) {
 			*m = append(*m, &FieldError{Field: "via", err: ErrUnknownAccount,
 				Problem: fmt.Sprintf("no worker serves an account %q%s", name, c.published(ctx))})
 			continue
@@ -175,7 +176,7 @@ func (c *Client) checkAccounts(ctx context.Context, campaign Campaign, m *mistak
 
 // published returns the end of an error message, which lists the accounts that workers serve.
 func (c *Client) published(ctx context.Context) string {
-	all, err := c.ledger.Accounts(ctx)
+	all, err := c.accounts.All(ctx)
 	if err != nil || len(all) == 0 {
 		return "; start a worker first"
 	}
@@ -187,7 +188,7 @@ func (c *Client) published(ctx context.Context) string {
 }
 
 // checkAccount adds to m the reasons why an account cannot send the campaign.
-func checkAccount(s campaign.Spec, a ledger.Account, m *mistakes) {
+func checkAccount(s campaign.Spec, a accounts.Account, m *mistakes) {
 	for _, x := range a.Incompatibilities(s.From, s.ShortBody(), s.Flash) {
 		m.add(x.Field, "%s", x.Problem)
 	}

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tuma-sms/tuma/internal/accounts"
 	"github.com/tuma-sms/tuma/internal/campaign"
 	"github.com/tuma-sms/tuma/producer"
 )
@@ -99,7 +100,7 @@ func TestEnqueue_ChecksTheAccountsOfTheRoutes(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	b.serve("kobo-main")
-	if err := b.ledger.PublishRoutes(t.Context(), []campaign.Route{{Match: "254", Via: []string{"kobo-main", "gone"}}, {Match: "2", Via: []string{"kobo-main"}}}); err != nil {
+	if err := accounts.New(b.ledger.Runner()).PublishRoutes(t.Context(), []campaign.Route{{Match: "254", Via: []string{"kobo-main", "gone"}}, {Match: "2", Via: []string{"kobo-main"}}}); err != nil {
 		t.Fatal(err)
 	}
 	c := good()

@@ -10,8 +10,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tuma-sms/tuma/internal/accounts"
 	"github.com/tuma-sms/tuma/internal/campaign"
-	"github.com/tuma-sms/tuma/internal/ledger"
 	"github.com/tuma-sms/tuma/sms"
 )
 
@@ -47,7 +47,7 @@ const balanceOld = 15 * time.Minute
 // accountSet has the accounts that a campaign may use and, if it names no account, the routes
 // that choose among them.
 type accountSet struct {
-	all    []ledger.Account
+	all    []accounts.Account
 	routes []campaign.Route
 }
 
@@ -71,9 +71,9 @@ type estimate struct {
 // the segments of their messages.
 type accountLoad struct{ recipients, segments int }
 
-func newEstimate(spec campaign.Spec, accounts accountSet) *estimate {
+func newEstimate(spec campaign.Spec, set accountSet) *estimate {
 	n, _ := sms.Segments(spec.Body)
-	return &estimate{accountSet: accounts, spec: spec, segments: n, loads: map[string]*accountLoad{}}
+	return &estimate{accountSet: set, spec: spec, segments: n, loads: map[string]*accountLoad{}}
 }
 
 // needed reports whether the campaign is new: only then is its cost compared with the balances.
@@ -169,15 +169,15 @@ func (e *estimate) warnings(now time.Time) []CreditGap {
 
 // gapOf compares the balance of account a with the cost of the given number of segments. If the
 // balance covers the cost, the gap has no Problem.
-func gapOf(a ledger.Account, segments int, now time.Time) CreditGap {
+func gapOf(a accounts.Account, segments int, now time.Time) CreditGap {
 	g := CreditGap{Account: a.Name, Problem: CreditUnknown, Balance: a.Balance, BalanceAt: a.BalanceAt}
-	balance, known := ledger.Money(a.Balance)
+	balance, known := accounts.Money(a.Balance)
 	if !known {
 		g.Warning = fmt.Sprintf("the balance of account %s is not known, so it was not compared with the cost; to read it: tuma balance %s", a.Name, a.Name)
 		return g
 	}
 	balanceText := fmt.Sprintf("%s, read %s ago", a.Balance, max(0, now.Sub(a.BalanceAt)).Round(time.Second))
-	each, ok := ledger.SegmentCost(balance, a.Price)
+	each, ok := accounts.SegmentCost(balance, a.Price)
 	switch {
 	case !ok && a.Price == "":
 		g.Warning = fmt.Sprintf("the cost was not compared with the balance of account %s (%s): give the account a price, such as \"0.80 %s\"",
@@ -189,7 +189,7 @@ func gapOf(a ledger.Account, segments int, now time.Time) CreditGap {
 	}
 	cost := each * float64(segments)
 	g.Cost = strconv.Itoa(segments) + " credits"
-	if price, priced := ledger.Money(a.Price); priced {
+	if price, priced := accounts.Money(a.Price); priced {
 		// The cost is rounded to six decimals, because 0.8*3 is not exact in float64.
 		g.Cost = strconv.FormatFloat(math.Round(cost*1e6)/1e6, 'f', -1, 64) + " " + price.Currency
 	}
@@ -238,10 +238,10 @@ func costText(amount float64, currency string) string {
 }
 
 // totalCost adds up the costs by currency. It returns "" if an account has no price.
-func totalCost(accounts []AccountForecast) string {
+func totalCost(forecasts []AccountForecast) string {
 	sums := map[string]float64{}
-	for _, a := range accounts {
-		cost, ok := ledger.Money(a.Cost)
+	for _, a := range forecasts {
+		cost, ok := accounts.Money(a.Cost)
 		if !ok {
 			return ""
 		}

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tuma-sms/tuma/internal/accounts"
 	"github.com/tuma-sms/tuma/internal/campaign"
 	"github.com/tuma-sms/tuma/producer"
 )
@@ -19,7 +20,7 @@ func (b *bench) holding(name, balance, price string) {
 	if balance == "" {
 		return
 	}
-	if err := b.ledger.SetBalance(b.t.Context(), name, balance); err != nil {
+	if err := accounts.New(b.ledger.Runner()).SetBalance(b.t.Context(), name, balance); err != nil {
 		b.t.Fatal(err)
 	}
 }
@@ -103,7 +104,7 @@ func TestEnqueue_SharesTheCostByRoute(t *testing.T) {
 	b.holding("ke", "2", "")
 	b.holding("ng", "5", "")
 	b.holding("spare", "0", "")
-	if err := b.ledger.PublishRoutes(t.Context(), []campaign.Route{{Match: "254", Via: []string{"ke", "spare"}}, {Match: "234", Via: []string{"ng", "spare"}}}); err != nil {
+	if err := accounts.New(b.ledger.Runner()).PublishRoutes(t.Context(), []campaign.Route{{Match: "254", Via: []string{"ke", "spare"}}, {Match: "234", Via: []string{"ng", "spare"}}}); err != nil {
 		t.Fatal(err)
 	}
 	numbers := append(kenyan(3), "+2348031234567", "+255712000001", "x")

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tuma-sms/tuma/internal/accounts"
 	"github.com/tuma-sms/tuma/internal/ledger"
 	"github.com/tuma-sms/tuma/producer"
 )
@@ -30,7 +31,7 @@ func TestEnqueue_SameContentReturnsTheFirstReceipt(t *testing.T) {
 		t.Fatal(err)
 	}
 	// The start has passed and the account is gone, but enqueueing again returns the same campaign.
-	if err := b.ledger.ForgetAccount(t.Context(), "kobo-main"); err != nil {
+	if err := accounts.New(b.ledger.Runner()).Forget(t.Context(), "kobo-main"); err != nil {
 		t.Fatal(err)
 	}
 	again, err := later.Enqueue(t.Context(), c, producer.Numbers("0803 123 4567", "x"))

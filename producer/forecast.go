@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/tuma-sms/tuma/internal/ledger"
+	"github.com/tuma-sms/tuma/internal/accounts"
 	"github.com/tuma-sms/tuma/sms"
 )
 
@@ -116,7 +116,7 @@ func (p *preview) forecast() Forecast {
 }
 
 // account returns the forecast of account number n, the sum of its streams.
-func (p *preview) account(n int, card ledger.Account) AccountForecast {
+func (p *preview) account(n int, card accounts.Account) AccountForecast {
 	a := AccountForecast{Account: card.Name, Rate: card.Rate, Unit: card.Unit, Balance: card.Balance, Held: card.Hold.Reason}
 	calls := 0
 	for stream := n; stream < len(p.streams); stream += len(p.cards) {
@@ -128,7 +128,7 @@ func (p *preview) account(n int, card ledger.Account) AccountForecast {
 		return a
 	}
 	a.Calls, a.BalanceAt = &calls, timeOrNil(card.BalanceAt)
-	if price, ok := ledger.Money(card.Price); ok {
+	if price, ok := accounts.Money(card.Price); ok {
 		a.Cost = costText(price.Amount*float64(a.Segments), price.Currency)
 	}
 	if g := gapOf(card, a.Segments, p.Now); g.Problem != "" && a.Recipients > 0 {
@@ -167,7 +167,7 @@ func (p *preview) listUnknown() {
 			say("account %s, because neither the configuration nor a worker describes it; so its calls, cost and duration are unknown too", p.cards[n].Name)
 		}
 	}
-	if p.ledger == nil {
+	if p.optouts == nil {
 		say("which recipients have opted out, because Redis was not read; they would be skipped too")
 	}
 	if p.snapshot.Country == "" {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/tuma-sms/tuma/internal/campaign"
 	"github.com/tuma-sms/tuma/internal/ledger"
+	"github.com/tuma-sms/tuma/internal/optout"
 	"github.com/tuma-sms/tuma/sms"
 )
 
@@ -56,7 +57,7 @@ type OptOutReceipt struct {
 }
 
 // optOutBatch is the number of entries that are written together.
-const optOutBatch = 10 * ledger.OptOutChunk
+const optOutBatch = 10 * optout.Chunk
 
 // OptOut adds people to suppression lists. From then on, planning and retries skip them in every
 // campaign, even in a running one. Entries stay until OptIn removes them.
@@ -71,7 +72,7 @@ const optOutBatch = 10 * ledger.OptOutChunk
 // people.
 func (c *Client) OptOut(ctx context.Context, people iter.Seq2[OptOut, error]) (OptOutReceipt, error) {
 	var r OptOutReceipt
-	load := &optOutLoad{client: c, waiting: map[string][]ledger.OptOut{}, named: map[string][]sms.MSISDN{}}
+	load := &optOutLoad{client: c, waiting: map[string][]optout.Entry{}, named: map[string][]sms.MSISDN{}}
 	i, wrong := 0, error(nil)
 	for p, err := range people {
 		if err == nil {
@@ -102,7 +103,7 @@ func (c *Client) OptOut(ctx context.Context, people iter.Seq2[OptOut, error]) (O
 type optOutLoad struct {
 	client *Client
 	// waiting are the entries that are not written yet, by list.
-	waiting map[string][]ledger.OptOut
+	waiting map[string][]optout.Entry
 	// named are the numbers, by list, that running campaigns must exclude. nil means that there are
 	// more than mostNamed; campaigns then read the whole list.
 	named        map[string][]sms.MSISDN
@@ -115,7 +116,7 @@ const mostNamed = 1000
 
 // read returns the list and the number of the entry p. i is the position of p, for the error.
 func (p OptOut) read(i int) (list string, m sms.MSISDN, err error) {
-	if list, err = ledger.OptOutList(p.Sender); err != nil {
+	if list, err = optout.ListOf(p.Sender); err != nil {
 		return "", 0, &FieldError{Field: "sender", Problem: err.Error()}
 	}
 	if m, err = sms.ParseMSISDN(p.Number, p.Country); err != nil {
@@ -145,7 +146,7 @@ func (o *optOutLoad) take(ctx context.Context, i int, p OptOut) error {
 		p.Origin = OriginHand
 	}
 	o.count++
-	o.waiting[list] = append(o.waiting[list], ledger.OptOut{MSISDN: m, Origin: p.Origin, At: p.At})
+	o.waiting[list] = append(o.waiting[list], optout.Entry{MSISDN: m, Origin: p.Origin, At: p.At})
 	if names, ok := o.named[list]; !ok || names != nil && len(names) < mostNamed {
 		o.named[list] = append(names, m)
 	} else {
@@ -157,7 +158,7 @@ func (o *optOutLoad) take(ctx context.Context, i int, p OptOut) error {
 	if err := o.client.roomInRedis(ctx); err != nil {
 		return err
 	}
-	n, err := o.client.ledger.AddOptOuts(ctx, list, o.waiting[list], false)
+	n, err := o.client.optouts.Add(ctx, list, o.waiting[list], false)
 	o.added += n
 	o.waiting[list] = o.waiting[list][:0]
 	return err
@@ -166,7 +167,7 @@ func (o *optOutLoad) take(ctx context.Context, i int, p OptOut) error {
 // end writes the remaining entries and makes running campaigns exclude the numbers.
 func (o *optOutLoad) end(ctx context.Context) error {
 	for list, numbers := range o.named {
-		n, err := o.client.ledger.AddOptOuts(ctx, list, o.waiting[list], true)
+		n, err := o.client.optouts.Add(ctx, list, o.waiting[list], true)
 		o.added += n
 		if err != nil {
 			return err
@@ -204,7 +205,7 @@ func (c *Client) WaitForInFlight(ctx context.Context, r OptOutReceipt) error {
 func (c *Client) OptIn(ctx context.Context, people iter.Seq2[OptOut, error]) (removed int, err error) {
 	waiting := map[string][]sms.MSISDN{}
 	flush := func(list string) error {
-		n, err := c.ledger.RemoveOptOuts(ctx, list, waiting[list])
+		n, err := c.optouts.Remove(ctx, list, waiting[list])
 		removed += n
 		waiting[list] = waiting[list][:0]
 		return err
@@ -219,7 +220,7 @@ func (c *Client) OptIn(ctx context.Context, people iter.Seq2[OptOut, error]) (re
 			return removed, err
 		}
 		i++
-		if waiting[list] = append(waiting[list], m); len(waiting[list]) == ledger.OptOutChunk {
+		if waiting[list] = append(waiting[list], m); len(waiting[list]) == optout.Chunk {
 			if err := flush(list); err != nil {
 				return removed, err
 			}
@@ -236,7 +237,7 @@ func (c *Client) OptIn(ctx context.Context, people iter.Seq2[OptOut, error]) (re
 // OptOutCounts returns the number of entries of each suppression list that is not empty, by sender ID
 // in upper case. The list for every sender has the key "".
 func (c *Client) OptOutCounts(ctx context.Context) (map[string]int, error) {
-	counts, err := c.ledger.OptOutCounts(ctx)
+	counts, err := c.optouts.Counts(ctx)
 	out := map[string]int{}
 	for list, n := range counts {
 		out[senderOf(list)] = n
@@ -249,12 +250,12 @@ func (c *Client) OptOutCounts(ctx context.Context) (map[string]int, error) {
 // the call may be yielded or not.
 func (c *Client) OptOuts(ctx context.Context, sender string) iter.Seq2[OptOut, error] {
 	return func(yield func(OptOut, error) bool) {
-		list, err := ledger.OptOutList(sender)
+		list, err := optout.ListOf(sender)
 		if err != nil {
 			yield(OptOut{}, &FieldError{Field: "sender", Problem: err.Error()})
 			return
 		}
-		for x, err := range c.ledger.OptOuts(ctx, list) {
+		for x, err := range c.optouts.Entries(ctx, list) {
 			if !yield(optOutOf(x), err) || err != nil {
 				return
 			}
@@ -270,7 +271,7 @@ func (c *Client) OptOutsOf(ctx context.Context, number, country string) ([]OptOu
 	if err != nil {
 		return nil, &NumberError{err: err}
 	}
-	found, err := c.ledger.OptOutsOf(ctx, m)
+	found, err := c.optouts.EntriesOf(ctx, m)
 	out := make([]OptOut, len(found))
 	for i, x := range found {
 		out[i] = optOutOf(x)
@@ -278,7 +279,7 @@ func (c *Client) OptOutsOf(ctx context.Context, number, country string) ([]OptOu
 	return out, err
 }
 
-func optOutOf(x ledger.OptOut) OptOut {
+func optOutOf(x optout.Entry) OptOut {
 	return OptOut{Number: x.MSISDN.String(), Sender: senderOf(x.List), Origin: x.Origin, At: x.At}
 }
 

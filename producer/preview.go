@@ -11,8 +11,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tuma-sms/tuma/internal/accounts"
 	"github.com/tuma-sms/tuma/internal/campaign"
 	"github.com/tuma-sms/tuma/internal/ledger"
+	"github.com/tuma-sms/tuma/internal/optout"
 	"github.com/tuma-sms/tuma/internal/planning"
 	"github.com/tuma-sms/tuma/sms"
 )
@@ -37,7 +39,8 @@ type PreviewOptions struct {
 	// the upload. If it returns an error, the preview ends with that error.
 	Skipped func(SkippedRecipient) error
 
-	ledger *ledger.Ledger
+	// optouts are nil if the preview has no Redis.
+	optouts *optout.Lists
 }
 
 // SkippedRecipient is a recipient that a campaign would not be sent to.
@@ -94,7 +97,7 @@ func (c *Client) Preview(ctx context.Context, campaign Campaign, recipients iter
 		}
 	}
 	if served || len(o.Routes) == 0 {
-		routes, err := c.ledger.Routes(ctx)
+		routes, err := c.accounts.Routes(ctx)
 		if err != nil {
 			return Forecast{}, fmt.Errorf("preview: %w", err)
 		}
@@ -103,7 +106,7 @@ func (c *Client) Preview(ctx context.Context, campaign Campaign, recipients iter
 	if o.Now.IsZero() {
 		o.Now = c.now()
 	}
-	o.ledger = c.ledger
+	o.optouts = c.optouts
 	return Preview(ctx, campaign, recipients, o)
 }
 
@@ -129,10 +132,10 @@ func (o PreviewOptions) check(campaign Campaign) (campaign.Spec, error) {
 }
 
 // account returns the account of the given name. ok is false if the account is not known.
-func (o PreviewOptions) account(name string) (a ledger.Account, ok bool) {
+func (o PreviewOptions) account(name string) (a accounts.Account, ok bool) {
 	i := slices.IndexFunc(o.Accounts, func(a Account) bool { return a.Name == name })
 	if i < 0 {
-		return ledger.Account{Card: campaign.Card{Name: name}}, false
+		return accounts.Account{Card: campaign.Card{Name: name}}, false
 	}
 	return o.Accounts[i].stored(), true
 }
@@ -157,7 +160,7 @@ func (o PreviewOptions) namesFor(via string) (names []string) {
 }
 
 // passesOver reports whether routes skip an account that has the hold h.
-func (o PreviewOptions) passesOver(h ledger.Hold) bool {
+func (o PreviewOptions) passesOver(h accounts.Hold) bool {
 	return o.FailoverAfter > 0 && h.Held() && !h.Until.IsZero() && o.Now.Sub(h.Since) >= o.FailoverAfter && o.Now.Before(h.Until)
 }
 
@@ -166,15 +169,15 @@ type preview struct {
 	PreviewOptions
 	spec campaign.Spec
 	// cards are the accounts, and known reports for each whether its gateway is known.
-	cards   []ledger.Account
+	cards   []accounts.Account
 	known   []bool
 	planner *planning.Planner
 	// snapshot has the settings that a worker would store when planning starts.
 	snapshot campaign.PlanSnapshot
 	page     campaign.Page
 	pager    ledger.Pager
-	opted    *ledger.OptOutLookup // nil without Redis
-	streams  []streamLoad         // by stream number
+	opted    *optout.Lookup // nil without Redis
+	streams  []streamLoad   // by stream number
 	spread   map[Length]int
 	samples  samples
 	// ucs2 names the character that makes the first UCS-2 message UCS-2.
@@ -220,10 +223,10 @@ func newPreview(ctx context.Context, spec campaign.Spec, o PreviewOptions) (*pre
 // openSuppressionLists prepares opted, the look-up in the suppression lists that apply to the
 // campaign.
 func (p *preview) openSuppressionLists(ctx context.Context) error {
-	if p.ledger == nil {
+	if p.optouts == nil {
 		return nil
 	}
-	counts, err := p.ledger.OptOutCounts(ctx)
+	counts, err := p.optouts.Counts(ctx)
 	if err != nil {
 		return fmt.Errorf("preview: %w", err)
 	}
@@ -235,11 +238,11 @@ func (p *preview) openSuppressionLists(ctx context.Context) error {
 	}
 	lists := []string{campaign.AllSenders}
 	for _, sender := range senders {
-		if list, err := ledger.OptOutList(sender); err == nil && !slices.Contains(lists, list) {
+		if list, err := optout.ListOf(sender); err == nil && !slices.Contains(lists, list) {
 			lists = append(lists, list)
 		}
 	}
-	p.opted = p.ledger.NewOptOutLookup(lists, counts, 0)
+	p.opted = p.optouts.NewLookup(lists, counts, 0)
 	return nil
 }
 

@@ -8,7 +8,9 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/tuma-sms/tuma/internal/accounts"
 	"github.com/tuma-sms/tuma/internal/ledger"
+	"github.com/tuma-sms/tuma/internal/optout"
 	"github.com/tuma-sms/tuma/internal/queue"
 	"github.com/tuma-sms/tuma/internal/script"
 )
@@ -18,10 +20,13 @@ import (
 type Client struct {
 	rdb    redis.UniversalClient
 	ledger *ledger.Ledger
-	queue  *queue.Queue
-	now    func() time.Time
-	poll   time.Duration
-	memory atomic.Pointer[memoryReading]
+	// accounts and optouts are in the same Redis as ledger.
+	accounts *accounts.Store
+	optouts  *optout.Lists
+	queue    *queue.Queue
+	now      func() time.Time
+	poll     time.Duration
+	memory   atomic.Pointer[memoryReading]
 }
 
 // memoryReading is Redis' memory use at a moment, in bytes. A limit of 0 means none.
@@ -79,6 +84,7 @@ func New(rdb redis.UniversalClient, options ...Option) (*Client, error) {
 	for _, o := range options {
 		o(c)
 	}
+	c.accounts, c.optouts = accounts.New(c.ledger.Runner()), optout.New(c.ledger.Runner())
 	return c, nil
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/tuma-sms/tuma/internal/accounts"
 	"github.com/tuma-sms/tuma/internal/campaign"
 	"github.com/tuma-sms/tuma/internal/ledger"
 	"github.com/tuma-sms/tuma/internal/test/redistest"
@@ -46,7 +47,7 @@ func (b *bench) serve(name string, change ...func(*campaign.Card)) {
 	for _, f := range change {
 		f(&card)
 	}
-	if err := b.ledger.Publish(b.t.Context(), "w1", card); err != nil {
+	if err := accounts.New(b.ledger.Runner()).Publish(b.t.Context(), "w1", card); err != nil {
 		b.t.Fatal(err)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tuma-sms/tuma/internal/accounts"
 	"github.com/tuma-sms/tuma/internal/campaign"
 	"github.com/tuma-sms/tuma/producer"
 )
@@ -32,7 +33,7 @@ func TestStatus_BlockedBy(t *testing.T) {
 	if s.State != producer.Paused || len(s.BlockedBy) != 2 || s.BlockedBy[0].Reason != "paused" || s.BlockedBy[0].By != "producer" || s.BlockedBy[0].Since == nil {
 		t.Errorf("status of a paused campaign with a held account = %+v; want two blocks, paused first", s)
 	}
-	if err := b.ledger.Withdraw(t.Context(), "w1", "kobo-main"); err != nil {
+	if err := accounts.New(b.ledger.Runner()).Withdraw(t.Context(), "w1", "kobo-main"); err != nil {
 		t.Fatal(err)
 	}
 	if s := b.status("c"); len(s.BlockedBy) != 2 || s.BlockedBy[1].Reason != "no_worker" {
@@ -51,22 +52,22 @@ func TestStatus_MissingRoutes(t *testing.T) {
 	b := newBench(t)
 	b.serve("kobo-main")
 	routes := []campaign.Route{{Match: "234", Via: []string{"kobo-main"}}}
-	if err := b.ledger.PublishRoutes(t.Context(), routes); err != nil {
+	if err := accounts.New(b.ledger.Runner()).PublishRoutes(t.Context(), routes); err != nil {
 		t.Fatal(err)
 	}
 	c := good()
 	c.Via = ""
 	b.enqueue(c, 10)
-	if err := b.ledger.PublishRoutes(t.Context(), nil); err != nil {
+	if err := accounts.New(b.ledger.Runner()).PublishRoutes(t.Context(), nil); err != nil {
 		t.Fatal(err)
 	}
 	if s := b.status("c").BlockedBy; len(s) != 1 || s[0].Reason != "no_route" {
 		t.Errorf("blocks without routes = %+v; want no_route", s)
 	}
-	if err := b.ledger.PublishRoutes(t.Context(), routes); err != nil {
+	if err := accounts.New(b.ledger.Runner()).PublishRoutes(t.Context(), routes); err != nil {
 		t.Fatal(err)
 	}
-	if err := b.ledger.Withdraw(t.Context(), "w1", "kobo-main"); err != nil {
+	if err := accounts.New(b.ledger.Runner()).Withdraw(t.Context(), "w1", "kobo-main"); err != nil {
 		t.Fatal(err)
 	}
 	if s := b.status("c").BlockedBy; len(s) != 1 || s[0].Reason != "no_worker" || s[0].Account != "kobo-main" {

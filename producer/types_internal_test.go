@@ -4,7 +4,7 @@ import (
 	"testing"
 
 	"github.com/tuma-sms/tuma/internal/campaign"
-	"github.com/tuma-sms/tuma/internal/ledger"
+	"github.com/tuma-sms/tuma/internal/optout"
 	"github.com/tuma-sms/tuma/internal/script"
 )
 
@@ -20,9 +20,9 @@ func TestConstants_AreTheLedgers(t *testing.T) {
 		"OnMissingFail":       OnMissingFail == campaign.MissingFail,
 		"OnMissingSkip":       OnMissingSkip == campaign.MissingSkip,
 		"OnMissingDefault":    OnMissingDefault == campaign.MissingDefault,
-		"OriginHand":          OriginHand == ledger.OriginHand,
-		"OriginImport":        OriginImport == ledger.OriginImport,
-		"OriginKeyword":       OriginKeyword == ledger.OriginKeyword,
+		"OriginHand":          OriginHand == optout.OriginHand,
+		"OriginImport":        OriginImport == optout.OriginImport,
+		"OriginKeyword":       OriginKeyword == optout.OriginKeyword,
 		"DefaultMaxRejected":  DefaultMaxRejected == campaign.DefaultMaxRejected,
 		"ThresholdSample":     ThresholdSample == campaign.ThresholdSample,
 		"ThresholdSpan":       ThresholdSpan == campaign.ThresholdSpan,

@@ -8,9 +8,9 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/tuma-sms/tuma/internal/accounts"
 	"github.com/tuma-sms/tuma/internal/campaign"
 	"github.com/tuma-sms/tuma/internal/dispatch"
-	"github.com/tuma-sms/tuma/internal/ledger"
 	"github.com/tuma-sms/tuma/providers"
 	"github.com/tuma-sms/tuma/ratelimit"
 )
@@ -27,7 +27,7 @@ type account struct {
 // newAccount checks a and fills in its defaults. Its field sending is not set yet.
 func newAccount(rdb redis.UniversalClient, a Account) (*account, error) {
 	var mistakes []error
-	if !ledger.ValidAccountName(a.Name) {
+	if !accounts.ValidName(a.Name) {
 		mistakes = append(mistakes, fmt.Errorf("name %.40q must be 1 to 64 of A-Z a-z 0-9 _ -", a.Name))
 	}
 	if a.Provider == nil {
@@ -51,14 +51,14 @@ func newAccount(rdb redis.UniversalClient, a Account) (*account, error) {
 	if a.MaxAttempts <= 0 {
 		a.MaxAttempts = 8
 	}
-	limiter, err := ratelimit.NewRedis(rdb, ledger.RateKey(a.Name), a.Rate, a.Burst)
+	limiter, err := ratelimit.NewRedis(rdb, accounts.RateKey(a.Name), a.Rate, a.Burst)
 	if err != nil {
 		return nil, errors.Join(append(mistakes, err)...)
 	}
 	if a.ReconcileFor == 0 {
 		a.ReconcileFor = time.Minute
 	}
-	return &account{Account: a, info: a.Provider.Info(), limiter: limiter.Following(ledger.AccountKey(a.Name))}, errors.Join(mistakes...)
+	return &account{Account: a, info: a.Provider.Info(), limiter: limiter.Following(accounts.Key(a.Name))}, errors.Join(mistakes...)
 }
 
 func (a *account) card(cfg Config) campaign.Card {
@@ -75,9 +75,9 @@ const publishEvery = 4 * time.Second
 func (w *Worker) publish(ctx context.Context) error {
 	var errs []error
 	for _, a := range w.accounts {
-		errs = append(errs, w.ledger.Publish(ctx, w.cfg.Name, a.card(w.cfg)))
+		errs = append(errs, w.cards.Publish(ctx, w.cfg.Name, a.card(w.cfg)))
 	}
-	errs = append(errs, w.ledger.PublishRoutes(ctx, ledgerRoutes(w.cfg.Routes)))
+	errs = append(errs, w.cards.PublishRoutes(ctx, ledgerRoutes(w.cfg.Routes)))
 	return errors.Join(errs...)
 }
 
@@ -87,7 +87,7 @@ func (w *Worker) withdraw() {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
 	for _, a := range w.accounts {
-		if err := w.ledger.Withdraw(ctx, w.cfg.Name, a.Name); err != nil {
+		if err := w.cards.Withdraw(ctx, w.cfg.Name, a.Name); err != nil {
 			w.log.Warn().Err(err).Msg("could not record that this worker stopped serving the account; until the record expires, others believe that it still does")
 		}
 	}

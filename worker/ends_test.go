@@ -11,6 +11,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/tuma-sms/tuma/internal/accounts"
 	"github.com/tuma-sms/tuma/internal/campaign"
 	"github.com/tuma-sms/tuma/internal/ledger"
 	"github.com/tuma-sms/tuma/internal/script"
@@ -177,10 +178,10 @@ func TestAPlannerThatDiedAnywhereIsTakenUp(t *testing.T) {
 	l := ledger.New(r.rdb)
 	gw := newStub(providers.Info{KeyTTL: keyTTL})
 	card := campaign.Card{Name: "kobo-main", Info: gw.info, Unit: worker.UnitMessages, Concurrency: 1}
-	if err := l.Publish(t.Context(), "dead", card); err != nil {
+	if err := accounts.New(l.Runner()).Publish(t.Context(), "dead", card); err != nil {
 		t.Fatal(err)
 	}
-	if err := l.PublishRoutes(t.Context(), []campaign.Route{{Match: "254", Via: []string{"kobo-main"}}}); err != nil {
+	if err := accounts.New(l.Runner()).PublishRoutes(t.Context(), []campaign.Route{{Match: "254", Via: []string{"kobo-main"}}}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := r.producer.Enqueue(t.Context(), producer.Campaign{ID: "c", Body: "b"}, producer.Numbers(kenyan(n)...)); err != nil {
@@ -221,11 +222,11 @@ func TestPlanningWaitsForAnAccountAndForRoutes(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, simulator.Options{})
 	l := ledger.New(r.rdb)
-	if err := l.Publish(t.Context(), "gone", campaign.Card{Name: "kobo-main", Info: providers.Info{SenderOptional: true, MaxRecipients: 10}}); err != nil {
+	if err := accounts.New(l.Runner()).Publish(t.Context(), "gone", campaign.Card{Name: "kobo-main", Info: providers.Info{SenderOptional: true, MaxRecipients: 10}}); err != nil {
 		t.Fatal(err)
 	}
 	r.enqueue("c", kenyan(20))
-	if err := l.ForgetAccount(t.Context(), "kobo-main"); err != nil {
+	if err := accounts.New(l.Runner()).Forget(t.Context(), "kobo-main"); err != nil {
 		t.Fatal(err)
 	}
 	other := stubAccount(newStub(providers.Info{}))
@@ -298,7 +299,7 @@ func TestRetentionKeepsUpHoweverManyThereAre(t *testing.T) {
 func (r *rig) enqueueAt(ctx context.Context, id string) {
 	r.t.Helper()
 	card := campaign.Card{Name: "kobo-main", Info: providers.Info{SenderOptional: true, MaxRecipients: 500}}
-	if err := ledger.New(r.rdb).Publish(ctx, "once", card); err != nil {
+	if err := accounts.New(ledger.New(r.rdb).Runner()).Publish(ctx, "once", card); err != nil {
 		r.t.Fatal(err)
 	}
 	r.enqueue(id, kenyan(2))

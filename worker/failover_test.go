@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tuma-sms/tuma/internal/accounts"
 	"github.com/tuma-sms/tuma/internal/campaign"
 	"github.com/tuma-sms/tuma/internal/ledger"
 	"github.com/tuma-sms/tuma/internal/simulator"
@@ -238,12 +239,12 @@ func TestPlanningPassesOverAnAccountThatIsHeldForLong(t *testing.T) {
 	r.startRouted(100*time.Millisecond, a, b)
 	a.unreachable.Store(true)
 	l := ledger.New(r.rdb)
-	hold, err := l.ReportCall(t.Context(), "a", ledger.CallReport{Outcome: campaign.CallHold, Reason: "connection", Jitter: 1})
+	hold, err := accounts.New(l.Runner()).ReportCall(t.Context(), "a", accounts.CallReport{Outcome: campaign.CallHold, Reason: "connection", Jitter: 1})
 	if err != nil || !hold.Held() {
 		t.Fatal(hold, err)
 	}
 	r.eventually(10*time.Second, "the hold to be long", func() bool {
-		x, err := l.Account(t.Context(), "a")
+		x, err := accounts.New(l.Runner()).Account(t.Context(), "a")
 		return err == nil && time.Since(x.Hold.Since) > 200*time.Millisecond
 	})
 	r.enqueueRouted("c", 100)

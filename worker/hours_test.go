@@ -8,6 +8,7 @@ import (
 	"time"
 	_ "time/tzdata"
 
+	"github.com/tuma-sms/tuma/internal/accounts"
 	"github.com/tuma-sms/tuma/internal/ledger"
 	"github.com/tuma-sms/tuma/internal/simulator"
 	"github.com/tuma-sms/tuma/producer"
@@ -163,7 +164,7 @@ func TestWhatIsClosedBooksNothing(t *testing.T) {
 	if s := r.status("c"); s.ETA == nil || s.ETA.Before(opens.Add(29*time.Second)) || s.ETA.After(opens.Add(31*time.Second)) {
 		t.Errorf("got ETA %v, want 30 s after %s (3,000 at 100/s)", s.ETA, opens)
 	}
-	if n, err := r.rdb.Exists(t.Context(), ledger.RateKey("kobo-main")).Result(); err != nil || n != 0 {
+	if n, err := r.rdb.Exists(t.Context(), accounts.RateKey("kobo-main")).Result(); err != nil || n != 0 {
 		t.Errorf("rate was reserved outside the sending hours (%v)", err)
 	}
 

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tuma-sms/tuma/internal/accounts"
 	"github.com/tuma-sms/tuma/internal/campaign"
 	"github.com/tuma-sms/tuma/internal/ledger"
 	"github.com/tuma-sms/tuma/internal/planning"
@@ -139,7 +140,7 @@ func TestAPlannerThatTakesOverKnowsEveryonesText(t *testing.T) {
 	l := ledger.New(r.rdb)
 	h := newBodyChecker(t, share, providers.Info{KeyTTL: keyTTL})
 	card := campaign.Card{Name: "kobo-main", Info: h.info, Unit: worker.UnitMessages, Concurrency: 1}
-	if err := l.Publish(t.Context(), "dead", card); err != nil {
+	if err := accounts.New(l.Runner()).Publish(t.Context(), "dead", card); err != nil {
 		t.Fatal(err)
 	}
 	r.enqueueGreeting(producer.Campaign{ID: "c", Via: "kobo-main", MaxSegments: n - 1}, n, share)

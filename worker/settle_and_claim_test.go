@@ -9,6 +9,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/tuma-sms/tuma/internal/accounts"
 	"github.com/tuma-sms/tuma/internal/ledger"
 	"github.com/tuma-sms/tuma/internal/simulator"
 	"github.com/tuma-sms/tuma/providers"
@@ -166,7 +167,7 @@ func TestWhereThereIsARateEveryCallIsBooked(t *testing.T) {
 	var before atomic.Int64
 	h := &settleAndClaimHook{}
 	duringCall(gw, 5, func() {
-		if err := ledger.New(r.rdb).SetRate(t.Context(), "kobo-main", "1000 1"); err != nil {
+		if err := accounts.New(ledger.New(r.rdb).Runner()).SetRate(t.Context(), "kobo-main", "1000 1"); err != nil {
 			t.Error(err)
 		}
 		before.Store(h.seen.Load())

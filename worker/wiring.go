@@ -3,10 +3,13 @@ package worker
 import (
 	"time"
 
+	"github.com/tuma-sms/tuma/internal/accounts"
+	"github.com/tuma-sms/tuma/internal/attempts"
 	"github.com/tuma-sms/tuma/internal/balance"
 	"github.com/tuma-sms/tuma/internal/dispatch"
 	"github.com/tuma-sms/tuma/internal/hours"
 	"github.com/tuma-sms/tuma/internal/ledger"
+	"github.com/tuma-sms/tuma/internal/optout"
 	"github.com/tuma-sms/tuma/internal/pacing"
 	"github.com/tuma-sms/tuma/internal/plantask"
 	"github.com/tuma-sms/tuma/internal/quarantine"
@@ -23,6 +26,9 @@ import (
 // part the other parts that it uses.
 type rooms struct {
 	ledger     *ledger.Ledger
+	cards      *accounts.Store
+	optouts    *optout.Lists
+	attempts   *attempts.Index
 	queue      *queue.Queue
 	campaigns  *wake.Campaigns
 	waker      *wake.Waker
@@ -41,21 +47,22 @@ func (w *Worker) connect() {
 	rdb := w.cfg.Redis
 	l := ledger.NewDurable(rdb, script.Durability(w.cfg.Durability))
 	w.ledger, w.queue = l, queue.New(rdb)
+	w.cards, w.optouts, w.attempts = accounts.New(l.Runner()), optout.New(l.Runner()), attempts.New(l.Runner())
 	w.campaigns = &wake.Campaigns{Ledger: l}
 	w.waker = &wake.Waker{Ledger: l, Queue: w.queue, Campaigns: w.campaigns, HandOverWithin: w.cfg.SweepEvery + 5*time.Second}
-	w.shares = &pacing.Shares{Accounts: l, Log: w.log}
+	w.shares = &pacing.Shares{Accounts: w.cards, Log: w.log}
 	w.quarantine = &quarantine.Quarantine{Ledger: l, Campaigns: w.campaigns, Waker: w.waker, Shares: w.shares, Log: w.log}
-	w.balances = &balance.Balances{Accounts: l, Clock: l, Log: w.log}
+	w.balances = &balance.Balances{Accounts: w.cards, Clock: l, Log: w.log}
 	w.guard = &redisguard.Guard{Redis: rdb, Unsafe: w.cfg.UnsafeRedis, Durable: w.cfg.Durability != (Durability{}),
 		LongestCall: w.longest(dispatch.LeaseMargin, dispatch.LeaseMargin), Stop: w.stop, Log: w.log}
 	memory := &redisguard.Memory{Redis: rdb, Log: w.log}
-	w.sender = dispatch.New(dispatch.Collaborators{Ledger: l, Accounts: l, OptOuts: l, Clock: l, Queue: w.queue, Campaigns: w.campaigns,
+	w.sender = dispatch.New(dispatch.Collaborators{Ledger: l, Accounts: w.cards, OptOuts: w.optouts, Clock: l, Queue: w.queue, Campaigns: w.campaigns,
 		Waker: w.waker, Quarantine: w.quarantine, Shares: w.shares, Hours: &w.hours, Guard: w.guard, Memory: memory, Balances: w.balances,
 		Stop: w.stop, Log: w.log})
-	w.sweeper = &sweep.Sweeper{Ledger: l, Accounts: l, Queue: w.queue, Campaigns: w.campaigns, Waker: w.waker, Quarantine: w.quarantine,
+	w.sweeper = &sweep.Sweeper{Ledger: l, Accounts: w.cards, Queue: w.queue, Campaigns: w.campaigns, Waker: w.waker, Quarantine: w.quarantine,
 		Shares: w.shares, Memory: memory, Log: w.log, Name: w.cfg.Name, Every: w.cfg.SweepEvery, Retention: w.cfg.Retention,
 		FailoverAfter: w.cfg.FailoverAfter, WriteOffAfter: w.longest(2*time.Minute, 2*dispatch.LeaseMargin)}
-	w.planner = &plantask.Runner{Ledger: l, Accounts: l, OptOuts: l, Clock: l, Waker: w.waker, Shares: w.shares, Stop: w.stop, Log: w.log,
+	w.planner = &plantask.Runner{Ledger: l, Accounts: w.cards, OptOuts: w.optouts, Clock: l, Waker: w.waker, Shares: w.shares, Stop: w.stop, Log: w.log,
 		Country: w.cfg.Country, SendingHours: w.snapshotHours(), Routes: ledgerRoutes(w.cfg.Routes), FailoverAfter: w.cfg.FailoverAfter,
 		Serves: func(account string) bool { return w.accounts[account] != nil }}
 	for name, a := range w.accounts {
@@ -67,7 +74,7 @@ func (w *Worker) connect() {
 // sendingAccount returns an account as batches are sent through it.
 func (w *Worker) sendingAccount(a *account) *dispatch.Account {
 	lister, _ := a.Provider.(providers.Reconciler)
-	tracker := &reconcile.Tracker{Attempts: w.ledger, Log: w.log, Info: a.info, Lister: lister, SearchFor: a.ReconcileFor,
+	tracker := &reconcile.Tracker{Attempts: w.attempts, Ledger: w.ledger, Log: w.log, Info: a.info, Lister: lister, SearchFor: a.ReconcileFor,
 		Timeout: a.Timeout, LongestCall: a.Timeout + dispatch.LeaseMargin}
 	return dispatch.NewAccount(dispatch.Settings{Name: a.Name, Provider: a.Provider, Info: a.info, Sender: a.Sender, Unit: a.Unit,
 		Limited: a.Rate != 0, Concurrency: a.Concurrency, Timeout: a.Timeout, MaxAttempts: a.MaxAttempts, Price: a.Price}, a.limiter, tracker)

@@ -6,7 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/tuma-sms/tuma/internal/ledger"
+	"github.com/tuma-sms/tuma/internal/accounts"
 )
 
 func newHold(a *app) *cobra.Command {
@@ -21,7 +21,7 @@ account's work waits; no message fails. 'tuma release' ends the hold.`,
 		Args:              takes("ACCOUNT"),
 		ValidArgsFunction: a.completeAccounts,
 		RunE: a.verb(func(ctx context.Context, args []string) error {
-			if !ledger.ValidHoldReason(reason) {
+			if !accounts.ValidHoldReason(reason) {
 				return misuse("--reason: %.60q must be one word of 1 to 40 letters, digits or _ . -", reason)
 			}
 			return a.withBackend(ctx, func(b *backend) error {

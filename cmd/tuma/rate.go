@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tuma-sms/tuma/internal/accounts"
 	"github.com/tuma-sms/tuma/internal/ledger"
 	"github.com/tuma-sms/tuma/ratelimit"
 )
@@ -37,7 +38,7 @@ is 0.1 s of the new rate. Calls that are already planned are not planned again.`
 
 // setRate sets the rate of an account, or restores the configured one, and prints the result.
 func (a *app) setRate(ctx context.Context, l *ledger.Ledger, name string, rate ratelimit.Rate, configured bool) error {
-	acc, err := l.Account(ctx, name)
+	acc, err := accounts.New(l.Runner()).Account(ctx, name)
 	if err != nil {
 		return err
 	}
@@ -47,7 +48,7 @@ func (a *app) setRate(ctx context.Context, l *ledger.Ledger, name string, rate r
 			return err
 		}
 	}
-	if err := l.SetRate(ctx, name, setting); err != nil {
+	if err := accounts.New(l.Runner()).SetRate(ctx, name, setting); err != nil {
 		return err
 	}
 	if configured {

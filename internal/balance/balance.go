@@ -11,7 +11,7 @@ import (
 
 	"github.com/rs/zerolog"
 
-	"github.com/tuma-sms/tuma/internal/ledger"
+	"github.com/tuma-sms/tuma/internal/accounts"
 	"github.com/tuma-sms/tuma/providers"
 )
 
@@ -27,7 +27,7 @@ const (
 
 // Balances reads and stores balances. Its methods are safe for concurrent use, except Poll.
 type Balances struct {
-	Accounts *ledger.Ledger
+	Accounts *accounts.Store
 	Clock    interface {
 		Now(context.Context) (time.Time, error)
 	}
@@ -76,7 +76,7 @@ func (b *Balances) Poll(ctx context.Context, served map[string]providers.Provide
 	}
 	for name, p := range served {
 		known, err := b.Accounts.Account(ctx, name)
-		if err != nil && !errors.Is(err, ledger.ErrNoAccount) {
+		if err != nil && !errors.Is(err, accounts.ErrNoAccount) {
 			return err
 		}
 		every := pollEvery

@@ -8,7 +8,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
-	"github.com/tuma-sms/tuma/internal/ledger"
+	"github.com/tuma-sms/tuma/internal/accounts"
 	"github.com/tuma-sms/tuma/providers"
 	"github.com/tuma-sms/tuma/ratelimit"
 	"github.com/tuma-sms/tuma/worker"
@@ -60,7 +60,7 @@ func (r *reader) accounts(e entry) []*Account {
 			continue
 		}
 		seen[name] = child.line
-		if !ledger.ValidAccountName(name) {
+		if !accounts.ValidName(name) {
 			r.fail(child, "an account name must be 1 to 64 of A-Z a-z 0-9 _ -")
 		}
 		all = append(all, r.account(name, child))

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/tuma-sms/tuma/internal/accounts"
 	"github.com/tuma-sms/tuma/internal/ledger"
 	"github.com/tuma-sms/tuma/internal/script"
 	"github.com/tuma-sms/tuma/internal/wake"
@@ -21,7 +22,7 @@ type admission struct {
 	ok        bool
 	otherwise outcome
 	// look is the state of the account in Redis. lookedAt is when the generation was admitted.
-	look     ledger.AccountCheck
+	look     accounts.Check
 	lookedAt time.Time
 	// probeLimit is the maximum number of recipients if the call is a probe; 0 means no limit.
 	probeLimit int
@@ -81,7 +82,7 @@ func (s *Sender) excludeOptOuts(ctx context.Context, b *batch, g *ledger.Generat
 	}
 	gone, version, lists := b.camp.Opted.In(g.To)
 	if len(lists) > 0 {
-		on, err := s.OptOuts.OptedOut(ctx, lists, numbersOf(g.To))
+		on, err := s.OptOuts.Find(ctx, lists, numbersOf(g.To))
 		if err != nil {
 			return "", false, err
 		}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/tuma-sms/tuma/internal/campaign"
 	"github.com/tuma-sms/tuma/internal/ledger"
+	"github.com/tuma-sms/tuma/internal/optout"
 	"github.com/tuma-sms/tuma/providers"
 	"github.com/tuma-sms/tuma/sms"
 )
@@ -15,7 +16,7 @@ import (
 // blacklist adds recipients that a gateway has blacklisted to our suppression lists.
 type blacklist struct {
 	ledger  *ledger.Ledger
-	optouts *ledger.Ledger
+	optouts *optout.Lists
 	log     zerolog.Logger
 }
 
@@ -30,11 +31,11 @@ const blacklistTimeout = 10 * time.Second
 // then.
 func (l blacklist) add(b *batch, g *ledger.Generation, records []campaign.Record) {
 	var numbers []sms.MSISDN
-	var entries []ledger.OptOut
+	var entries []optout.Entry
 	for i, r := range records {
 		if r.Status == campaign.Rejected && r.Reason == providers.ReasonBlacklisted {
 			numbers = append(numbers, g.To[i].MSISDN)
-			entries = append(entries, ledger.OptOut{MSISDN: g.To[i].MSISDN, Origin: ledger.OriginGateway + ":" + b.acc.Name + ":" + r.Code})
+			entries = append(entries, optout.Entry{MSISDN: g.To[i].MSISDN, Origin: optout.OriginGateway + ":" + b.acc.Name + ":" + r.Code})
 		}
 	}
 	if len(numbers) == 0 {
@@ -45,11 +46,11 @@ func (l blacklist) add(b *batch, g *ledger.Generation, records []campaign.Record
 	list := campaign.AllSenders
 	if b.acc.Info.BlacklistBySender {
 		var err error
-		if list, err = ledger.OptOutList(b.sender()); err != nil {
+		if list, err = optout.ListOf(b.sender()); err != nil {
 			list = campaign.AllSenders
 		}
 	}
-	added, err := l.optouts.AddOptOuts(ctx, list, entries, true)
+	added, err := l.optouts.Add(ctx, list, entries, true)
 	if err == nil {
 		_, err = l.ledger.ExcludeOpen(ctx, list, numbers, b.id)
 	}

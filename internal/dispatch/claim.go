@@ -7,6 +7,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/tuma-sms/tuma/internal/accounts"
 	"github.com/tuma-sms/tuma/internal/ledger"
 	"github.com/tuma-sms/tuma/internal/verdict"
 )
@@ -24,7 +25,7 @@ type grant struct {
 type submission struct {
 	claim *ledger.Claim
 	gen   *ledger.Generation
-	look  ledger.AccountCheck
+	look  accounts.Check
 	start time.Time // when the time limit of the call started
 }
 

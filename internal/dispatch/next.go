@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/tuma-sms/tuma/internal/accounts"
 	"github.com/tuma-sms/tuma/internal/campaign"
 	"github.com/tuma-sms/tuma/internal/ledger"
 	"github.com/tuma-sms/tuma/internal/verdict"
@@ -161,7 +162,7 @@ func (s *Sender) settleAndClaimNext(b *batch, p *pass, sub submission, v verdict
 	if b.acc.Tracker.Begin(ctx, claim) != nil {
 		return followUp{settled: true, unused: claim}
 	}
-	return followUp{settled: true, next: &submission{claim: claim, gen: following, start: start, look: ledger.AccountCheck{Open: true, LastAccepted: sub.claim.At}}}
+	return followUp{settled: true, next: &submission{claim: claim, gen: following, start: start, look: accounts.Check{Open: true, LastAccepted: sub.claim.At}}}
 }
 
 // canClaimNext reports whether the next call needs neither an account check nor a wait.

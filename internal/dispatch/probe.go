@@ -10,6 +10,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/tuma-sms/tuma/internal/accounts"
 	"github.com/tuma-sms/tuma/internal/balance"
 	"github.com/tuma-sms/tuma/internal/campaign"
 	"github.com/tuma-sms/tuma/internal/ledger"
@@ -19,7 +20,7 @@ import (
 
 // probes decides whether a call may be made at an account, and whether it may probe a held one.
 type probes struct {
-	accounts *ledger.Ledger
+	accounts *accounts.Store
 	balances *balance.Balances
 	watches  watches
 	log      zerolog.Logger
@@ -28,8 +29,8 @@ type probes struct {
 // check reports whether the account may be used. If the time of the account's hold has
 // passed, it lets this call probe the account. most is the maximum number of recipients of the
 // probe; 0 means no limit.
-func (p probes) check(ctx context.Context, b *batch, g *ledger.Generation) (look ledger.AccountCheck, most int, ok bool, err error) {
-	look, err = p.accounts.CheckAccount(ctx, b.acc.Name, balance.Timeout+b.acc.lease())
+func (p probes) check(ctx context.Context, b *batch, g *ledger.Generation) (look accounts.Check, most int, ok bool, err error) {
+	look, err = p.accounts.Check(ctx, b.acc.Name, balance.Timeout+b.acc.lease())
 	if err != nil || look.Open || !look.Probe {
 		return look, 0, look.Open, err
 	}
@@ -50,7 +51,7 @@ const (
 // recipients of the probe (0: no limit). probe requests the balance first, because a balance
 // request costs nothing and may make the call unnecessary. Only a call can show that the gateway
 // accepts messages.
-func (p probes) probe(ctx context.Context, b *batch, look ledger.AccountCheck, g *ledger.Generation) (most int, ok bool, err error) {
+func (p probes) probe(ctx context.Context, b *batch, look accounts.Check, g *ledger.Generation) (most int, ok bool, err error) {
 	if b.acc.Info.KeyTTL == 0 {
 		// At a gateway without keys the outcome of the probe may stay unknown, so risk only one
 		// recipient.
@@ -68,7 +69,7 @@ func (p probes) probe(ctx context.Context, b *batch, look ledger.AccountCheck, g
 	got, err := balance.Request(bctx, gateway)
 	cancel()
 	credit := providers.Cause(look.Reason) == providers.CauseCredit
-	report := ledger.CallReport{Outcome: campaign.CallHold, Reason: look.Reason, Jitter: rand.Float64()}
+	report := accounts.CallReport{Outcome: campaign.CallHold, Reason: look.Reason, Jitter: rand.Float64()}
 	switch e, isError := errors.AsType[*providers.Error](err); {
 	case isError && e != nil:
 		report.Reason, report.Code, credit = string(e.Cause), e.Code, false
@@ -113,7 +114,7 @@ func (p probes) probe(ctx context.Context, b *batch, look ledger.AccountCheck, g
 
 // mayTryDespiteBalance reports whether a held account may be probed with a call although the
 // balance looks too low.
-func mayTryDespiteBalance(look ledger.AccountCheck, h ledger.Hold, credit bool) bool {
+func mayTryDespiteBalance(look accounts.Check, h accounts.Hold, credit bool) bool {
 	if !credit {
 		return look.Until.Sub(h.Since) > callProbeAfter
 	}
@@ -132,12 +133,12 @@ const anySize = 1 << 30
 // for a large call may suffice for a smaller one. If the price is known, the limit is what the
 // balance pays for. If the price is unknown, or a call within that limit was refused, the limit is
 // half of the size that was refused.
-func affordableRecipients(b *batch, credit providers.Balance, look ledger.AccountCheck, g *ledger.Generation) int {
+func affordableRecipients(b *batch, credit providers.Balance, look accounts.Check, g *ledger.Generation) int {
 	if credit.Amount <= 0 {
 		return 0
 	}
 	most := anySize
-	if cost, ok := ledger.SegmentCost(credit, b.acc.Price); ok && cost > 0 {
+	if cost, ok := accounts.SegmentCost(credit, b.acc.Price); ok && cost > 0 {
 		most = int(min(credit.Amount/cost, anySize))
 	}
 	if !balanceRose(credit.Amount, look.BalanceBefore) && most >= look.Refused {

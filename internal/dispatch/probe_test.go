@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tuma-sms/tuma/internal/accounts"
 	"github.com/tuma-sms/tuma/internal/balance"
 	"github.com/tuma-sms/tuma/internal/ledger"
 	"github.com/tuma-sms/tuma/providers"
@@ -34,7 +35,7 @@ func TestWhatIsLeftMayDoForASmallerCall(t *testing.T) {
 		"the balance rose, at an unknown price":       {300, 200, "KES", "", 500, 1, anySize},
 	} {
 		b := &batch{slot: &slot{acc: &Account{Settings: Settings{Price: tt.price}}, segments: tt.segments}}
-		before := ledger.AccountCheck{BalanceBefore: balance.Text(tt.before), Refused: tt.refused}
+		before := accounts.Check{BalanceBefore: balance.Text(tt.before), Refused: tt.refused}
 		if got := affordableRecipients(b, providers.Balance{Amount: tt.amount, Currency: tt.currency}, before, &ledger.Generation{}); got != tt.want {
 			t.Errorf("%s: got %d recipients, want %d", name, got, tt.want)
 		}
@@ -44,9 +45,9 @@ func TestWhatIsLeftMayDoForASmallerCall(t *testing.T) {
 func TestACallAgainstTheBalanceIsTriedSeldom(t *testing.T) {
 	t.Parallel()
 	begun := time.Date(2025, 11, 1, 8, 0, 0, 0, time.UTC)
-	look, tries := ledger.AccountCheck{RefusedAt: begun}, 0
+	look, tries := accounts.Check{RefusedAt: begun}, 0
 	for now := begun; now.Sub(begun) < 24*time.Hour; now = now.Add(20 * time.Second) {
-		if look.Until = now; mayTryDespiteBalance(look, ledger.Hold{Since: begun}, true) {
+		if look.Until = now; mayTryDespiteBalance(look, accounts.Hold{Since: begun}, true) {
 			tries++
 			if tries == 1 && now.Sub(begun) > 2*time.Minute {
 				t.Errorf("first try after %s, want at most 2 min", now.Sub(begun))
@@ -57,7 +58,7 @@ func TestACallAgainstTheBalanceIsTriedSeldom(t *testing.T) {
 	if tries < 24 || tries > 110 {
 		t.Errorf("got %d calls in a day without credit, want 24 to 110", tries)
 	}
-	if look.Until = begun.Add(2 * time.Minute); !mayTryDespiteBalance(look, ledger.Hold{Since: begun}, false) {
+	if look.Until = begun.Add(2 * time.Minute); !mayTryDespiteBalance(look, accounts.Hold{Since: begun}, false) {
 		t.Error("another hold waits longer than callProbeAfter")
 	}
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/tuma-sms/tuma/internal/accounts"
 	"github.com/tuma-sms/tuma/internal/balance"
 	"github.com/tuma-sms/tuma/internal/campaign"
 	"github.com/tuma-sms/tuma/internal/ledger"
@@ -17,7 +18,7 @@ import (
 
 // reports tells accounts how their calls went. The circuit breaker holds an account after failures.
 type reports struct {
-	accounts *ledger.Ledger
+	accounts *accounts.Store
 	balances *balance.Balances
 	log      zerolog.Logger
 }
@@ -48,7 +49,7 @@ func (r reports) report(b *batch, c *ledger.Claim, g *ledger.Generation, v verdi
 	}
 	r.flush(acc) // report earlier successes first, to keep the order of events
 	acc.health.forget()
-	call := ledger.CallReport{Outcome: v.Outcome, Claimed: c.At, Reason: v.Reason, Code: v.Code, Jitter: rand.Float64()}
+	call := accounts.CallReport{Outcome: v.Outcome, Claimed: c.At, Reason: v.Reason, Code: v.Code, Jitter: rand.Float64()}
 	if v.Outcome == campaign.CallHold && v.Reason == string(providers.CauseCredit) {
 		call.Balance, call.Size = r.balances.Ask(ctx, acc.Name, acc.Provider), unaffordableSegments(b, g, v)
 	}
@@ -107,7 +108,7 @@ func (r reports) reportLocked(acc *Account, h *health) {
 	ctx, cancel := context.WithTimeout(context.Background(), LeaseMargin/3)
 	defer cancel()
 	now := time.Now()
-	hold, err := r.accounts.ReportCall(ctx, acc.Name, ledger.CallReport{Outcome: campaign.CallOK, Claimed: h.claimed, Calls: h.calls, Jitter: rand.Float64()})
+	hold, err := r.accounts.ReportCall(ctx, acc.Name, accounts.CallReport{Outcome: campaign.CallOK, Claimed: h.claimed, Calls: h.calls, Jitter: rand.Float64()})
 	h.calls, h.reportedAt, h.open, h.free = 0, now, err == nil && !hold.Held(), false
 	if err == nil && h.open && !acc.Limited {
 		h.free, err = acc.free(ctx)

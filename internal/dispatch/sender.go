@@ -3,10 +3,12 @@ package dispatch
 import (
 	"github.com/rs/zerolog"
 
+	"github.com/tuma-sms/tuma/internal/accounts"
 	"github.com/tuma-sms/tuma/internal/balance"
 	"github.com/tuma-sms/tuma/internal/drain"
 	"github.com/tuma-sms/tuma/internal/hours"
 	"github.com/tuma-sms/tuma/internal/ledger"
+	"github.com/tuma-sms/tuma/internal/optout"
 	"github.com/tuma-sms/tuma/internal/pacing"
 	"github.com/tuma-sms/tuma/internal/quarantine"
 	"github.com/tuma-sms/tuma/internal/queue"
@@ -17,8 +19,8 @@ import (
 // Collaborators are what a Sender works with. All of them are required.
 type Collaborators struct {
 	Ledger     *ledger.Ledger         // campaigns, batches, claims and settles
-	Accounts   *ledger.Ledger         // holds, the circuit breaker and balances of accounts
-	OptOuts    *ledger.Ledger         // the suppression lists
+	Accounts   *accounts.Store        // holds, the circuit breaker and balances of accounts
+	OptOuts    *optout.Lists          // the suppression lists
 	Clock      Clock                  // Redis' clock
 	Queue      *queue.Queue           // counts the batches that wait for a slot
 	Campaigns  *wake.Campaigns        // the campaigns that are being sent

@@ -190,9 +190,9 @@ func (d *driver) fillPage(p *Plan) campaign.PlannedPage {
 			page.Skipped = append(page.Skipped, campaign.SkippedRecipient{Row: row, Reason: campaign.ReasonDuplicate})
 			d.m.rows[row-1].left = campaign.ReasonDuplicate
 		default:
-			d.m.carry[to%accounts] = append(d.m.carry[to%accounts], row)
+			d.m.carry[to%modelAccounts] = append(d.m.carry[to%modelAccounts], row)
 			if d.m.threshold.place() {
-				for a := range accounts {
+				for a := range modelAccounts {
 					for len(d.m.carry[a]) > 0 {
 						page.Batches = append(page.Batches, d.cutBatch(a))
 					}
@@ -201,8 +201,8 @@ func (d *driver) fillPage(p *Plan) campaign.PlannedPage {
 		}
 	}
 	last := p.Next+1 == len(d.m.pages)
-	page.Carry = make([][]campaign.Call, accounts)
-	for a := range accounts {
+	page.Carry = make([][]campaign.Call, modelAccounts)
+	for a := range modelAccounts {
 		for len(d.m.carry[a]) > 0 && (last || d.chance(2, "batch")) {
 			page.Batches = append(page.Batches, d.cutBatch(a))
 		}

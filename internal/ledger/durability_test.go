@@ -9,7 +9,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tuma-sms/tuma/internal/accounts"
 	"github.com/tuma-sms/tuma/internal/campaign"
+	"github.com/tuma-sms/tuma/internal/optout"
 	"github.com/tuma-sms/tuma/internal/script"
 	"github.com/tuma-sms/tuma/internal/test/redistest"
 	"github.com/tuma-sms/tuma/sms"
@@ -80,15 +82,15 @@ func TestOrdersWaitUntilTheyAreDurable(t *testing.T) {
 	t.Parallel()
 	r, replica := mirrored(t)
 	r.sending("c", []int{2, 2})
-	r.ok(r.Publish(t.Context(), "w", campaign.Card{Name: "a"}))
+	r.ok(accounts.New(r.Runner()).Publish(t.Context(), "w", campaign.Card{Name: "a"}))
 	c := r.claim("c", "0.0", 0, 0, noKey, long)
 	replica.Stop()
 	for name, order := range map[string]func() error{
 		"pause":  func() error { _, err := r.Pause(t.Context(), "c", "me"); return err },
 		"cancel": func() error { _, err := r.Cancel(t.Context(), "c", "me"); return err },
-		"hold":   func() error { return r.HoldAccount(t.Context(), "a", "audit", "me") },
+		"hold":   func() error { return accounts.New(r.Runner()).Hold(t.Context(), "a", "audit", "me") },
 		"opt out": func() error {
-			_, err := r.AddOptOuts(t.Context(), campaign.AllSenders, []OptOut{{MSISDN: number(9)}}, true)
+			_, err := optout.New(r.Runner()).Add(t.Context(), campaign.AllSenders, []optout.Entry{{MSISDN: number(9)}}, true)
 			return err
 		},
 		"exclude": func() error {

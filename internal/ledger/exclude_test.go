@@ -4,7 +4,9 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/tuma-sms/tuma/internal/accounts"
 	"github.com/tuma-sms/tuma/internal/campaign"
+	"github.com/tuma-sms/tuma/internal/optout"
 	"github.com/tuma-sms/tuma/internal/script"
 	"github.com/tuma-sms/tuma/sms"
 )
@@ -140,7 +142,7 @@ func TestRetriesLeaveOutWhoHasOptedOut(t *testing.T) {
 	r.sending("c", []int{2}, []int{2})
 	r.settle(r.claim("c", "0.0", 0, 0, keyed, long), campaign.SettleAnswer, rejected("no"), unknown("?"))
 	r.settle(r.claim("c", "0.1", 0, 0, keyed, long), campaign.SettleAnswer, rejected("no"), unknown("?"))
-	_, err := r.AddOptOuts(t.Context(), campaign.AllSenders, []OptOut{{MSISDN: number(1)}, {MSISDN: number(4)}}, true)
+	_, err := optout.New(r.Runner()).Add(t.Context(), campaign.AllSenders, []optout.Entry{{MSISDN: number(1)}, {MSISDN: number(4)}}, true)
 	r.ok(err)
 	if n, err := r.Retry(t.Context(), "c", "op", true, true); err != nil || n != 2 {
 		t.Errorf("retried %d, %v; want 2", n, err)
@@ -235,7 +237,7 @@ func TestExclusionsThatRedisForgotAreReadAnew(t *testing.T) {
 func TestOpenCampaignsOfTheSenderAreTold(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	r.ok(r.Publish(t.Context(), "w", campaign.Card{Name: "a0", Sender: "Other"}))
+	r.ok(accounts.New(r.Runner()).Publish(t.Context(), "w", campaign.Card{Name: "a0", Sender: "Other"}))
 	r.sendingSpec("acme", campaign.Spec{From: "Acme", Via: "a0"}, []int{1})
 	r.sendingSpec("other", campaign.Spec{Via: "a0"}, []int{1})
 	r.sendingSpec("paused", campaign.Spec{From: "ACME", Via: "a0"}, []int{1})

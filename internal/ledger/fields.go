@@ -2,8 +2,8 @@ package ledger
 
 import "strconv"
 
-// The names of the fields of the ledger hash, as far as Go code reads or writes them. layout.go says
-// what each field holds, and docs/redis-schema.md how its value is written. In the parameters,
+// The names of the fields of the ledger hash, as far as Go code reads or writes them. layout.go
+// describes each field, and docs/redis-schema.md its value. In the parameters,
 // batch is the name of a batch, call the position of a call in the batch, generation the number of
 // a generation of the call, and stream the number of a stream.
 

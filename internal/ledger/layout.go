@@ -1,5 +1,7 @@
 package ledger
 
+import "github.com/tuma-sms/tuma/internal/script"
+
 // The keys of a campaign, all with its hash tag {id}:
 //
 //	tuma:{id}:l   the ledger hash, below
@@ -38,19 +40,13 @@ package ledger
 //	aside left                        number of quarantined records; work that left the open set because of them
 //	ex eN                             opt-outs received: how many entries, and the last token; each entry's list and numbers
 //
-// The suppression lists belong to all campaigns: optout.go.
-//
-// Keys by login, for gateways that list what they have accepted (attempt.go):
-//
-//	tuma:attempts:{login}   calls that may have reached the gateway, scored by the time of their claim in ms
-//	tuma:sent:{login}:N     hashed message ids of ten minutes
+// Accounts, suppression lists and attempts have separate keys: internal/accounts, internal/optout
+// and internal/attempts.
 const (
-	keyPrefix     = "tuma:"
+	keyPrefix     = script.KeyPrefix
 	openIndex     = keyPrefix + "open"
 	campaignIndex = keyPrefix + "campaigns"
-	accountIndex  = keyPrefix + "accounts"
 	sweeperLock   = keyPrefix + "sweeper"
-	routesKey     = keyPrefix + "routes"
 	payloadsKey   = keyPrefix + "payloads" // quarantined tasks that name no campaign
 )
 
@@ -61,7 +57,3 @@ func stagingKey(id, upload string) string { return keyPrefix + "{" + id + "}:u:"
 func tombstoneKey(id string) string       { return keyPrefix + "{" + id + "}:t" }
 func quarantineKey(id string) string      { return keyPrefix + "{" + id + "}:a" }
 func quarantineWorkKey(id string) string  { return keyPrefix + "{" + id + "}:aw" }
-func accountKey(name string) string       { return keyPrefix + "account:{" + name + "}" }
-
-// RateKey is the key of an account's rate limiter, in the same cluster slot as AccountKey.
-func RateKey(account string) string { return keyPrefix + "rate:{" + account + "}" }

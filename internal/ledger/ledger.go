@@ -15,7 +15,9 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/tuma-sms/tuma/internal/accounts"
 	"github.com/tuma-sms/tuma/internal/campaign"
+	"github.com/tuma-sms/tuma/internal/optout"
 	"github.com/tuma-sms/tuma/internal/script"
 )
 
@@ -39,6 +41,9 @@ var (
 type Ledger struct {
 	rdb     redis.UniversalClient
 	scripts *script.Runner
+	// accounts and optouts tell which suppression lists apply, and who is on them.
+	accounts *accounts.Store
+	optouts  *optout.Lists
 	// drawNumber returns random numbers, used to name batches that recipients move to.
 	drawNumber func() uint64
 	// thresholdSample and thresholdSpan are ThresholdSample and ThresholdSpan; some tests change
@@ -55,8 +60,12 @@ func New(rdb redis.UniversalClient) *Ledger { return NewDurable(rdb, script.Dura
 // return only when they are durable. One that is not durable in time returns script.ErrNotDurable.
 func NewDurable(rdb redis.UniversalClient, d script.Durability) *Ledger {
 	scripts := script.NewRunner(rdb, d)
-	return &Ledger{rdb: rdb, scripts: scripts, batcher: newBatcher(scripts), drawNumber: randomNumber, thresholdSample: campaign.ThresholdSample, thresholdSpan: campaign.ThresholdSpan}
+	return &Ledger{rdb: rdb, scripts: scripts, accounts: accounts.New(scripts), optouts: optout.New(scripts), batcher: newBatcher(scripts), drawNumber: randomNumber, thresholdSample: campaign.ThresholdSample, thresholdSpan: campaign.ThresholdSpan}
 }
+
+// Runner returns what runs the ledger's scripts. Other stores use it for the same Redis with the
+// same durability.
+func (l *Ledger) Runner() *script.Runner { return l.scripts }
 
 var idPattern = regexp.MustCompile(`^[A-Za-z0-9._:-]{1,128}$`)
 

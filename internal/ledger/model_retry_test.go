@@ -67,7 +67,7 @@ func (m *model) retryOpen(token string, unknown, rejected bool) error {
 	}
 	m.fin = false
 	m.retry = &modelRetry{token: token, unknown: unknown, rejected: rejected}
-	for a := range accounts {
+	for a := range modelAccounts {
 		for _, b := range m.order[a] {
 			m.retry.batches = append(m.retry.batches, m.below(b)...)
 		}

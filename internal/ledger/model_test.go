@@ -19,13 +19,13 @@ type model struct {
 	rows  []*modelRow
 	pages [][]int // the rows of each page, from 1
 	cur   int
-	carry [accounts][]int
+	carry [modelAccounts][]int
 
-	calls map[string]*modelCall // by name: batch and call, "b.k"
-	gens  map[string]*modelGen  // by name: batch, call and generation, "b.k.g"
-	order [accounts][]string    // batches as planned
-	moved map[string][]string   // the batches that recipients of a batch moved to
-	under map[string]string     // idempotency keys of late results, by "call generation"; the generation is one of another call
+	calls map[string]*modelCall   // by name: batch and call, "b.k"
+	gens  map[string]*modelGen    // by name: batch, call and generation, "b.k.g"
+	order [modelAccounts][]string // batches as planned
+	moved map[string][]string     // the batches that recipients of a batch moved to
+	under map[string]string       // idempotency keys of late results, by "call generation"; the generation is one of another call
 
 	version  string       // version of the opt-outs that the campaign has received
 	excluded map[int]bool // rows that the campaign's opt-outs name
@@ -40,9 +40,9 @@ type model struct {
 	lastRetry modelRetry
 }
 
-// accounts is the number of accounts of a test campaign. Account 0 is at a gateway with idempotency
+// modelAccounts is the number of accounts of a test campaign. Account 0 is at a gateway with idempotency
 // keys, account 1 at one without.
-const accounts = 2
+const modelAccounts = 2
 
 type modelRow struct {
 	left   string // the skip reason of planning or an opt-out
@@ -98,7 +98,7 @@ func (m *model) clone() *model {
 		x.sent = slices.Clone(r.sent)
 		c.rows = append(c.rows, &x)
 	}
-	for a := range accounts {
+	for a := range modelAccounts {
 		c.carry[a], c.order[a] = slices.Clone(m.carry[a]), slices.Clone(m.order[a])
 	}
 	c.calls, c.gens = map[string]*modelCall{}, map[string]*modelGen{}

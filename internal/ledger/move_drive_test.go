@@ -27,7 +27,7 @@ var testSnapshot = campaign.PlanSnapshot{Country: "KE", Accounts: []campaign.Sna
 // the batch long ago.
 func (d *driver) move() {
 	var batches []string
-	for a := range accounts {
+	for a := range modelAccounts {
 		for _, b := range d.m.order[a] {
 			batches = append(batches, d.m.below(b)...)
 		}

@@ -11,6 +11,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/tuma-sms/tuma/internal/campaign"
+	"github.com/tuma-sms/tuma/internal/optout"
 	"github.com/tuma-sms/tuma/internal/script"
 	"github.com/tuma-sms/tuma/sms"
 )
@@ -57,16 +58,16 @@ func (d *driver) callsInFlight() (n int) {
 // optOut adds a few numbers to the suppression list, and passes them to the campaign.
 func (d *driver) optOut() {
 	var numbers []sms.MSISDN
-	var entries []OptOut
+	var entries []optout.Entry
 	for range 1 + d.draw(2, "opt-outs") {
 		row := 1 + d.draw(len(d.m.rows), "who opts out")
-		numbers, entries = append(numbers, number(row)), append(entries, OptOut{MSISDN: number(row)})
+		numbers, entries = append(numbers, number(row)), append(entries, optout.Entry{MSISDN: number(row)})
 		d.m.listed[row] = true
 		if !d.m.fin {
 			d.m.excluded[row] = true
 		}
 	}
-	_, err := d.l.AddOptOuts(d.ctx, campaign.AllSenders, entries, true)
+	_, err := optout.New(d.l.Runner()).Add(d.ctx, campaign.AllSenders, entries, true)
 	d.ok(err)
 	in, err := d.l.Exclude(d.ctx, d.id, campaign.AllSenders, numbers)
 	d.ok(err)

@@ -50,8 +50,7 @@ local MOVED = 6
 -- OPTED is the status of a recipient that was skipped because of an opt-out after planning (narrow.lua).
 local OPTED = 8
 
--- The record of a generation is text. These are the positions of its words (generation.go has the same names; its
--- test compares them):
+-- The record of a generation is text. These are the positions of its words, with the names of generation.go:
 --   STATE    'r' ready, 's' submitting (claimed), 'd' doubtful; a settled generation ('t') has other words, below
 --   TOKEN    token of the last claim
 --   LEASE    end of that claim's lease, in ms

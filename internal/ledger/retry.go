@@ -99,7 +99,7 @@ func (l *Ledger) LastRetry(ctx context.Context, id string) (RetryResult, error) 
 func (l *Ledger) retrySteps(ctx context.Context, id, op, batch string) (int, error) {
 	lists, err := l.SuppressionListsOf(ctx, id)
 	if err == nil {
-		lists, err = l.HaveOptOuts(ctx, lists)
+		lists, err = l.optouts.NotEmpty(ctx, lists)
 	}
 	if err != nil {
 		return 0, err
@@ -144,7 +144,7 @@ func (l *Ledger) retryStep(ctx context.Context, id, op, batch string, lists []st
 	for i, p := range to {
 		numbers[i] = p.MSISDN
 	}
-	on, err := l.OptedOut(ctx, lists, numbers)
+	on, err := l.optouts.Find(ctx, lists, numbers)
 	if err != nil {
 		return nil, err
 	}

@@ -310,3 +310,10 @@ func carried(streams ...[]campaign.Planned) (out [][]campaign.Call) {
 
 // milli is the time of a number of milliseconds, as records give it.
 func milli(ms int64) time.Time { return time.UnixMilli(ms).UTC() }
+
+func (r *rig) clock() time.Time {
+	r.Helper()
+	now, err := r.Now(r.Context())
+	r.ok(err)
+	return now
+}

@@ -56,11 +56,6 @@ var (
 	controlScript        = binding(alwaysAllowed("control"))
 
 	quarantinePayloadScript = plainScript("quarantine_payload")
-	accountCheckScript      = plainScript("account_check")
-	breakerScript           = plainScript("breaker")
-	accountHoldScript       = binding(plainScript("account_hold"))
-	accountReleaseScript    = binding(plainScript("account_release"))
 	indexScript             = binding(plainScript("index"))
 	unindexScript           = plainScript("unindex")
-	sentScript              = script.NewAlwaysAllowed("sent", mustSource("sent"))
 )

@@ -9,9 +9,6 @@ import (
 func TestScriptsNameTheirArgumentsAsGoDoes(t *testing.T) {
 	t.Parallel()
 	scripttest.Arguments(t, luaFiles, mustSource("prelude"), map[string][]any{
-		"account_check":      {accountCheckArgs{}},
-		"account_hold":       {accountHoldArgs{}},
-		"breaker":            {breakerArgs{}},
 		"claim":              {claimArgs{}},
 		"commit":             {commitArgs{}},
 		"control":            {controlArgs{}},
@@ -20,9 +17,6 @@ func TestScriptsNameTheirArgumentsAsGoDoes(t *testing.T) {
 		"index":              {indexArgs{}},
 		"move":               {moveArgs{}, movedGenerationArgs{}, newBatchArgs{}},
 		"narrow":             {narrowArgs{}},
-		"optout_add":         {changeArgs{}},
-		"optout_origin":      {originArgs{}},
-		"optout_remove":      {changeArgs{}},
 		"plan_page":          {planPageArgs{}, plannedBatchArgs{}},
 		"plan_start":         {planStartArgs{}},
 		"purge":              {purgeArgs{}},
@@ -31,7 +25,6 @@ func TestScriptsNameTheirArgumentsAsGoDoes(t *testing.T) {
 		"release":            {releaseArgs{}},
 		"retry_open":         {retryOpenArgs{}},
 		"retry_step":         {retryStepArgs{}},
-		"sent":               {sentArgs{}},
 		"settle":             {settleArgs{}},
 		"settle_and_claim":   {sharedArgs{}, nextArgs{}},
 		"split":              {splitArgs{}},

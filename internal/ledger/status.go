@@ -67,7 +67,7 @@ type StreamState struct {
 	ClosedSince, ClosedUntil time.Time
 }
 
-// summaryFields are the fields that Summary reads. The last one tells whether planning has started.
+// summaryFields are the fields that Summary reads. The last one exists from the start of planning on.
 var summaryFields = []string{
 	fieldFormat, fieldTotal, fieldPending, fieldAccepted, fieldDelivered, fieldUndelivered, fieldRejected, fieldUnknown, fieldSkipped,
 	fieldCalls, fieldSegments, fieldResent, fieldInFlight, fieldCallsInFlight, fieldCreated, fieldFinished, fieldStart, fieldExpiry,

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/tuma-sms/tuma/internal/accounts"
 	"github.com/tuma-sms/tuma/internal/campaign"
+	"github.com/tuma-sms/tuma/internal/optout"
 	"github.com/tuma-sms/tuma/internal/script"
 	"github.com/tuma-sms/tuma/sms"
 )
@@ -26,10 +28,10 @@ type InFlightCall struct {
 // SuppressionLists returns the suppression lists that apply to a campaign: the one for all senders,
 // and the one of its sender. If the campaign names no sender, it returns those of all its accounts'
 // senders.
-func (l *Ledger) SuppressionLists(ctx context.Context, spec campaign.Spec, accounts []string) ([]string, error) {
+func (l *Ledger) SuppressionLists(ctx context.Context, spec campaign.Spec, names []string) ([]string, error) {
 	out := []string{campaign.AllSenders}
 	add := func(sender string) {
-		if list, err := OptOutList(sender); err == nil && !slices.Contains(out, list) {
+		if list, err := optout.ListOf(sender); err == nil && !slices.Contains(out, list) {
 			out = append(out, list)
 		}
 	}
@@ -37,9 +39,9 @@ func (l *Ledger) SuppressionLists(ctx context.Context, spec campaign.Spec, accou
 		add(spec.From)
 		return out, nil
 	}
-	for _, name := range accounts {
-		a, err := l.Account(ctx, name)
-		if err != nil && !errors.Is(err, ErrNoAccount) {
+	for _, name := range names {
+		a, err := l.accounts.Account(ctx, name)
+		if err != nil && !errors.Is(err, accounts.ErrNoAccount) {
 			return nil, err
 		}
 		add(a.Sender)
@@ -65,7 +67,7 @@ func (l *Ledger) SuppressionListsOf(ctx context.Context, id string) ([]string, e
 		}
 		if spec.Via == "" && len(snapshot.Accounts) == 0 {
 			// The campaign is planned by routes, which may name any account.
-			all, err := l.Accounts(ctx)
+			all, err := l.accounts.All(ctx)
 			if err != nil {
 				return nil, err
 			}
@@ -154,7 +156,7 @@ func (l *Ledger) inFlightTo(ctx context.Context, id, list string, numbers []sms.
 				for i, p := range g.To {
 					all[i] = p.MSISDN
 				}
-				on, err := l.OptedOut(ctx, []string{list}, all)
+				on, err := l.optouts.Find(ctx, []string{list}, all)
 				if err != nil {
 					return nil, err
 				}

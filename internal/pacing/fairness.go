@@ -7,14 +7,14 @@ import (
 
 	"github.com/rs/zerolog"
 
-	"github.com/tuma-sms/tuma/internal/ledger"
+	"github.com/tuma-sms/tuma/internal/accounts"
 )
 
 // Shares divides each account among the campaigns that use it. It caches what it reads from Redis
 // for shareCacheFor. Its methods are safe for concurrent use.
 type Shares struct {
 	Accounts interface {
-		Account(ctx context.Context, name string) (ledger.Account, error)
+		Account(ctx context.Context, name string) (accounts.Account, error)
 	}
 	Log zerolog.Logger
 

@@ -13,9 +13,11 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/tuma-sms/tuma/internal/accounts"
 	"github.com/tuma-sms/tuma/internal/campaign"
 	"github.com/tuma-sms/tuma/internal/drain"
 	"github.com/tuma-sms/tuma/internal/ledger"
+	"github.com/tuma-sms/tuma/internal/optout"
 	"github.com/tuma-sms/tuma/internal/pacing"
 	"github.com/tuma-sms/tuma/internal/pipeline"
 	"github.com/tuma-sms/tuma/internal/planning"
@@ -30,8 +32,8 @@ import (
 // concurrent use.
 type Runner struct {
 	Ledger   *ledger.Ledger
-	Accounts *ledger.Ledger // account cards, holds and the number of campaigns of an account
-	OptOuts  *ledger.Ledger // the suppression lists
+	Accounts *accounts.Store // account cards, holds and the number of campaigns of an account
+	OptOuts  *optout.Lists   // the suppression lists
 	Clock    interface {
 		Now(ctx context.Context) (time.Time, error)
 	} // Redis' clock
@@ -118,7 +120,7 @@ func (r *Runner) Plan(ctx context.Context, p queue.Pointer) (*Batch, error) {
 // It is a pipeline. While one page is planned, opt-outs are looked up for the page after it. The
 // two pages after that are read, which takes longest. The two pages before it are committed, in
 // order.
-func (r *Runner) planPages(ctx context.Context, plan *ledger.Plan, pl *planning.Planner, opted *ledger.OptOutLookup, first int) (last committed, err error) {
+func (r *Runner) planPages(ctx context.Context, plan *ledger.Plan, pl *planning.Planner, opted *optout.Lookup, first int) (last committed, err error) {
 	var before, newest *pipeline.Future[committed]
 	defer func() { _, _ = newest.Wait() }() // planPages returns this error itself, unless another error came first
 	pages := pipeline.Prefetch(1, pipeline.ParallelMap(2, r.Ledger.ReadPages(ctx, plan.ID, plan.Next, plan.Pages, first), pl.Read))
@@ -153,7 +155,7 @@ type lookedUp struct {
 
 // lookups looks up which recipients of each page have opted out, and yields the page together with
 // them.
-func lookups(ctx context.Context, opted *ledger.OptOutLookup, pages iter.Seq2[planning.Reading, error]) iter.Seq2[lookedUp, error] {
+func lookups(ctx context.Context, opted *optout.Lookup, pages iter.Seq2[planning.Reading, error]) iter.Seq2[lookedUp, error] {
 	return func(yield func(lookedUp, error) bool) {
 		for page, err := range pages {
 			x := lookedUp{Reading: page}
@@ -298,15 +300,15 @@ func (r *Runner) joinAccounts(ctx context.Context, f campaign.PlanSnapshot) erro
 // the number of recipients left to plan. The lookup reads only once which of the lists are not
 // empty. That is safe because the campaign is open, so later opt-outs are recorded in the campaign
 // itself.
-func (r *Runner) optOutLookup(ctx context.Context, plan *ledger.Plan, recipients int) (*ledger.OptOutLookup, error) {
-	counts, err := r.OptOuts.OptOutCounts(ctx)
+func (r *Runner) optOutLookup(ctx context.Context, plan *ledger.Plan, recipients int) (*optout.Lookup, error) {
+	counts, err := r.OptOuts.Counts(ctx)
 	if err != nil || len(counts) == 0 {
-		return r.OptOuts.NewOptOutLookup(nil, nil, 0), err
+		return r.OptOuts.NewLookup(nil, nil, 0), err
 	}
 	var accounts []string
 	for _, a := range plan.Snapshot.Accounts {
 		accounts = append(accounts, a.Name)
 	}
 	lists, err := r.Ledger.SuppressionLists(ctx, plan.Spec, accounts)
-	return r.OptOuts.NewOptOutLookup(lists, counts, recipients), err
+	return r.OptOuts.NewLookup(lists, counts, recipients), err
 }

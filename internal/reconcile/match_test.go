@@ -5,8 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tuma-sms/tuma/internal/attempts"
 	"github.com/tuma-sms/tuma/internal/campaign"
-	"github.com/tuma-sms/tuma/internal/ledger"
 	"github.com/tuma-sms/tuma/providers"
 	"github.com/tuma-sms/tuma/sms"
 )
@@ -68,8 +68,8 @@ func TestACallOfWhichTooMuchIsForgottenIsNotLookedFor(t *testing.T) {
 	// still exist.
 	lasts := 33 * time.Second
 	first := at.Add(-clockSlack).Add(-lasts - clockSlack)
-	forgotten := first.Add(ledger.AttemptLife)
-	for now, want := range map[time.Time]bool{at: false, at.Add(30 * time.Minute): false, forgotten: true, at.Add(2 * ledger.AttemptLife): true} {
+	forgotten := first.Add(attempts.Life)
+	for now, want := range map[time.Time]bool{at: false, at.Add(30 * time.Minute): false, forgotten: true, at.Add(2 * attempts.Life): true} {
 		if got := tooOld(now, at, lasts); got != want {
 			t.Errorf("%s after the claim: got %t", now.Sub(at), got)
 		}

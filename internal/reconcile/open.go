@@ -5,7 +5,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/tuma-sms/tuma/internal/ledger"
+	"github.com/tuma-sms/tuma/internal/attempts"
 	"github.com/tuma-sms/tuma/sms"
 )
 
@@ -14,8 +14,8 @@ import (
 type openAttempts struct {
 	mu   sync.Mutex
 	read time.Time
-	of   map[ledger.Attempt][]sms.MSISDN
-	by   map[sms.MSISDN][]ledger.Attempt
+	of   map[attempts.Attempt][]sms.MSISDN
+	by   map[sms.MSISDN][]attempts.Attempt
 }
 
 // attemptsCacheFor is the maximum age of the cache. Within that age, a number that is not in the
@@ -23,12 +23,12 @@ type openAttempts struct {
 const attemptsCacheFor = 100 * time.Millisecond
 
 // to returns the attempts to the number n. If the cache has any, to reads them again, so that they
-// are newer than the report (see ledger.Attempt).
-func (o *openAttempts) to(ctx context.Context, l *ledger.Ledger, login string, n sms.MSISDN, now time.Time) ([]ledger.Attempt, error) {
+// are newer than the report (see attempts.Attempt).
+func (o *openAttempts) to(ctx context.Context, t *Tracker, login string, n sms.MSISDN, now time.Time) ([]attempts.Attempt, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if len(o.by[n]) > 0 || time.Since(o.read) > attemptsCacheFor {
-		if err := o.update(ctx, l, login, now); err != nil {
+		if err := o.update(ctx, t, login, now); err != nil {
 			return nil, err
 		}
 		o.read = time.Now()
@@ -36,21 +36,21 @@ func (o *openAttempts) to(ctx context.Context, l *ledger.Ledger, login string, n
 	return o.by[n], nil
 }
 
-func (o *openAttempts) update(ctx context.Context, l *ledger.Ledger, login string, now time.Time) error {
-	list, err := l.Attempts(ctx, login, now.Add(-ledger.AttemptLife), now.Add(clockSlack))
+func (o *openAttempts) update(ctx context.Context, t *Tracker, login string, now time.Time) error {
+	list, err := t.Attempts.Between(ctx, login, now.Add(-attempts.Life), now.Add(clockSlack))
 	if err != nil {
 		return err
 	}
 	if o.of == nil {
-		o.of, o.by = map[ledger.Attempt][]sms.MSISDN{}, map[sms.MSISDN][]ledger.Attempt{}
+		o.of, o.by = map[attempts.Attempt][]sms.MSISDN{}, map[sms.MSISDN][]attempts.Attempt{}
 	}
-	there := make(map[ledger.Attempt]bool, len(list))
+	there := make(map[attempts.Attempt]bool, len(list))
 	for _, a := range list {
 		there[a] = true
 		if _, ok := o.of[a]; ok {
 			continue
 		}
-		numbers, err := l.AttemptTo(ctx, a)
+		numbers, err := t.Ledger.AttemptTo(ctx, a)
 		if err != nil {
 			return err
 		}
@@ -73,8 +73,8 @@ func (o *openAttempts) update(ctx context.Context, l *ledger.Ledger, login strin
 	return nil
 }
 
-func removeAttempt(list []ledger.Attempt, a ledger.Attempt) []ledger.Attempt {
-	var out []ledger.Attempt
+func removeAttempt(list []attempts.Attempt, a attempts.Attempt) []attempts.Attempt {
+	var out []attempts.Attempt
 	for _, x := range list {
 		if x != a {
 			out = append(out, x)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/tuma-sms/tuma/internal/attempts"
 	"github.com/tuma-sms/tuma/internal/campaign"
 	"github.com/tuma-sms/tuma/internal/ledger"
 	"github.com/tuma-sms/tuma/internal/verdict"
@@ -30,9 +31,11 @@ const (
 // Tracker keeps track of the calls of one login. Set its exported fields before the first call. Its
 // methods are safe for concurrent use.
 type Tracker struct {
-	Attempts *ledger.Ledger
-	Log      zerolog.Logger
-	Info     providers.Info
+	Attempts *attempts.Index
+	// Ledger tells the recipients of an attempt's call.
+	Ledger *ledger.Ledger
+	Log    zerolog.Logger
+	Info   providers.Info
 	// Lister lists the messages that the gateway has taken. It is nil if the gateway cannot.
 	Lister providers.Reconciler
 	// SearchFor is how long a call of unknown outcome is looked up in that list. If it is not
@@ -73,7 +76,7 @@ func (t *Tracker) keepIDsFor() time.Duration {
 	if t.Info.DLRNamesRecipient {
 		return maxDLRDelay
 	}
-	return ledger.AttemptLife
+	return attempts.Life
 }
 
 // Begin records an attempt before its call is made. It does nothing if the login is not tracked.
@@ -81,7 +84,7 @@ func (t *Tracker) Begin(ctx context.Context, c *ledger.Claim) error {
 	if !t.Tracked() {
 		return nil
 	}
-	return t.Attempts.BeginAttempt(ctx, t.Info.Fingerprint, c.Attempt())
+	return t.Attempts.Begin(ctx, t.Info.Fingerprint, c.Attempt())
 }
 
 // NoteSent records the IDs of accepted messages. The caller settles those messages only afterwards;
@@ -121,7 +124,7 @@ func (t *Tracker) Forget(ctx context.Context, c *ledger.Claim) {
 	if !t.Tracked() {
 		return
 	}
-	if err := t.Attempts.EndAttempt(ctx, t.Info.Fingerprint, c.Attempt()); err != nil {
+	if err := t.Attempts.End(ctx, t.Info.Fingerprint, c.Attempt()); err != nil {
 		t.Log.Debug().Err(err).Msg("could not delete finished attempt; reconciliation will be less precise") // the failure has no other effect
 	}
 }
@@ -131,7 +134,7 @@ func (t *Tracker) Forget(ctx context.Context, c *ledger.Claim) {
 func (t *Tracker) TooOld(now, at time.Time) bool { return tooOld(now, at, t.LongestCall) }
 
 func tooOld(now, at time.Time, lasts time.Duration) bool {
-	return now.Sub(at) > ledger.AttemptLife-2*lasts-4*clockSlack
+	return now.Sub(at) > attempts.Life-2*lasts-4*clockSlack
 }
 
 // TryLockList locks the gateway's list for one reader, because lists are long. It returns false if
@@ -156,7 +159,7 @@ func (t *Tracker) Find(ctx context.Context, c *ledger.Claim, g *ledger.Generatio
 	}
 	// The list may contain messages of attempts that were made between first and last.
 	first, last := from.Add(-lasts-clockSlack), to.Add(clockSlack)
-	attempts, err := t.Attempts.Attempts(ctx, t.Info.Fingerprint, first, last)
+	attempts, err := t.Attempts.Between(ctx, t.Info.Fingerprint, first, last)
 	if err != nil {
 		return nil, err
 	}
@@ -166,7 +169,7 @@ func (t *Tracker) Find(ctx context.Context, c *ledger.Claim, g *ledger.Generatio
 		if a.At = own.At; a == own {
 			continue
 		}
-		numbers, err := t.Attempts.AttemptTo(ctx, a)
+		numbers, err := t.Ledger.AttemptTo(ctx, a)
 		if err != nil {
 			return nil, err
 		}
@@ -185,8 +188,8 @@ func (t *Tracker) Find(ctx context.Context, c *ledger.Claim, g *ledger.Generatio
 // AttemptOf returns the unresolved call whose message the delivery report can name, with the time
 // now by Redis' clock. ok is false if the report resolves nothing. After AttemptOf, the caller
 // records the report's message ID with NoteReported.
-func (t *Tracker) AttemptOf(ctx context.Context, r providers.DLR, now time.Time) (a ledger.Attempt, ok bool, err error) {
-	attempts, err := t.open.to(ctx, t.Attempts, t.Info.Fingerprint, r.To, now)
+func (t *Tracker) AttemptOf(ctx context.Context, r providers.DLR, now time.Time) (a attempts.Attempt, ok bool, err error) {
+	attempts, err := t.open.to(ctx, t, t.Info.Fingerprint, r.To, now)
 	if err != nil || len(attempts) != 1 {
 		return a, false, err
 	}
@@ -198,7 +201,7 @@ func (t *Tracker) AttemptOf(ctx context.Context, r providers.DLR, now time.Time)
 }
 
 // NoteReported records the message ID of a delivery report that names a message of the attempt.
-func (t *Tracker) NoteReported(ctx context.Context, a ledger.Attempt, r providers.DLR) error {
+func (t *Tracker) NoteReported(ctx context.Context, a attempts.Attempt, r providers.DLR) error {
 	return t.Attempts.RecordMessageIDs(ctx, t.Info.Fingerprint, a, []string{r.MessageID}, t.keepIDsFor())
 }
 

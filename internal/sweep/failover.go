@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/tuma-sms/tuma/internal/accounts"
 	"github.com/tuma-sms/tuma/internal/campaign"
 	"github.com/tuma-sms/tuma/internal/ledger"
 	"github.com/tuma-sms/tuma/internal/planning"
@@ -21,7 +22,7 @@ const maxFailoverBatches = 128
 // sweep to sweep. For each held account it holds the planned batch at which the next sweep
 // continues.
 type failoverState struct {
-	accounts map[string]ledger.Account
+	accounts map[string]accounts.Account
 	next     map[failoverPlace]int
 }
 
@@ -30,16 +31,16 @@ type failoverPlace struct {
 	stream int
 }
 
-func (m *failoverState) newSweep() { m.accounts = map[string]ledger.Account{} }
+func (m *failoverState) newSweep() { m.accounts = map[string]accounts.Account{} }
 
 // account returns the state of the account with the given name. It reads each state once a sweep.
 // No worker serves an account that has no card.
-func (m *failoverState) account(ctx context.Context, l *ledger.Ledger, name string) (ledger.Account, error) {
+func (m *failoverState) account(ctx context.Context, store *accounts.Store, name string) (accounts.Account, error) {
 	if a, ok := m.accounts[name]; ok {
 		return a, nil
 	}
-	a, err := l.Account(ctx, name)
-	if err != nil && !errors.Is(err, ledger.ErrNoAccount) {
+	a, err := store.Account(ctx, name)
+	if err != nil && !errors.Is(err, accounts.ErrNoAccount) {
 		return a, err
 	}
 	m.accounts[name] = a
@@ -49,14 +50,14 @@ func (m *failoverState) account(ctx context.Context, l *ledger.Ledger, name stri
 // HeldLong reports whether the account's work fails over: the account has been held for at least
 // the given time, and not by an operator. An operator who holds an account also decides when its
 // work resumes. If after is not positive, work never fails over.
-func HeldLong(a ledger.Account, after time.Duration, now time.Time) bool {
+func HeldLong(a accounts.Account, after time.Duration, now time.Time) bool {
 	return after > 0 && a.Hold.Held() && !a.Hold.Until.IsZero() && now.Sub(a.Hold.Since) >= after
 }
 
 // SkipInPlanning reports whether planning skips the account, because its work would fail over. It
 // does not skip an account whose probe is due, because the probe needs a waiting call of that
 // account.
-func SkipInPlanning(a ledger.Account, after time.Duration, now time.Time) bool {
+func SkipInPlanning(a accounts.Account, after time.Duration, now time.Time) bool {
 	return HeldLong(a, after, now) && now.Before(a.Hold.Until)
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/tuma-sms/tuma/internal/accounts"
 	"github.com/tuma-sms/tuma/internal/ledger"
 	"github.com/tuma-sms/tuma/internal/wake"
 )
@@ -56,7 +57,7 @@ func (s *Sweeper) stillHeld(ctx context.Context, sum ledger.Summary, c *wake.Cam
 	}
 	name := stream.Account.Name
 	a, err := s.Accounts.Account(ctx, name)
-	if errors.Is(err, ledger.ErrNoAccount) {
+	if errors.Is(err, accounts.ErrNoAccount) {
 		return false, nil
 	}
 	if err != nil {

@@ -30,7 +30,7 @@ func (s *Sweeper) retire(ctx context.Context, before time.Time) (more bool, err 
 // retireAccounts deletes accounts that no worker has served since the time before. It keeps
 // accounts that an operator has held or given a rate.
 func (s *Sweeper) retireAccounts(ctx context.Context, before time.Time) error {
-	accounts, err := s.Accounts.Accounts(ctx)
+	accounts, err := s.Accounts.All(ctx)
 	if err != nil {
 		return err
 	}
@@ -38,7 +38,7 @@ func (s *Sweeper) retireAccounts(ctx context.Context, before time.Time) error {
 		if a.LastSeen.IsZero() || a.LastSeen.After(before) || a.RateSet || a.Hold.Held() && a.Hold.Until.IsZero() {
 			continue
 		}
-		if err := s.Accounts.ForgetAccount(ctx, a.Name); err != nil {
+		if err := s.Accounts.Forget(ctx, a.Name); err != nil {
 			return err
 		}
 		s.Log.Info().Str("account", a.Name).Msg("account deleted: not served within retention")

@@ -8,6 +8,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/tuma-sms/tuma/internal/accounts"
 	"github.com/tuma-sms/tuma/internal/campaign"
 	"github.com/tuma-sms/tuma/internal/ledger"
 	"github.com/tuma-sms/tuma/internal/pacing"
@@ -32,7 +33,7 @@ const (
 // is not safe for concurrent use.
 type Sweeper struct {
 	Ledger     *ledger.Ledger
-	Accounts   *ledger.Ledger
+	Accounts   *accounts.Store
 	Queue      *queue.Queue
 	Campaigns  *wake.Campaigns
 	Waker      *wake.Waker

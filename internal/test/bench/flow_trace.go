@@ -18,7 +18,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"github.com/tuma-sms/tuma/internal/ledger"
+	"github.com/tuma-sms/tuma/internal/accounts"
 	"github.com/tuma-sms/tuma/internal/simulator"
 )
 
@@ -71,7 +71,7 @@ type timedMessages struct {
 // grants returns the grants of an account's limiter, in the order of their times, without the
 // grants that were returned to it.
 func (r *flowRig) grants(ctx context.Context, account string) ([]timedMessages, error) {
-	lines, err := r.redis.client.LRange(ctx, ledger.RateKey(account)+":turns", 0, -1).Result()
+	lines, err := r.redis.client.LRange(ctx, accounts.RateKey(account)+":turns", 0, -1).Result()
 	if err != nil {
 		return nil, err
 	}
@@ -110,7 +110,7 @@ func (r *flowRig) grants(ctx context.Context, account string) ([]timedMessages, 
 // or returned one.
 func (r *flowRig) limiterRequests(ctx context.Context, account string) (n int, err error) {
 	for _, what := range []string{"reserve", "return"} {
-		m, err := r.redis.client.Get(ctx, ledger.RateKey(account)+":asked:"+what).Result()
+		m, err := r.redis.client.Get(ctx, accounts.RateKey(account)+":asked:"+what).Result()
 		if err != nil && !errors.Is(err, redis.Nil) {
 			return 0, err
 		}

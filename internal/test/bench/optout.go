@@ -13,6 +13,7 @@ import (
 
 	"github.com/tuma-sms/tuma/internal/campaign"
 	"github.com/tuma-sms/tuma/internal/ledger"
+	"github.com/tuma-sms/tuma/internal/optout"
 	"github.com/tuma-sms/tuma/producer"
 	"github.com/tuma-sms/tuma/sms"
 )
@@ -83,7 +84,7 @@ func optOutRole(ctx context.Context, args []string) error {
 // lookUpOptOuts looks up a million numbers of the list, and prints how long that takes.
 func lookUpOptOuts(ctx context.Context, rdb *redis.Client, listed int) error {
 	const pages = 1000
-	lookup, found := ledger.New(rdb).NewOptOutLookup([]string{campaign.AllSenders}, map[string]int{campaign.AllSenders: listed}, pages*1000), 0
+	lookup, found := optout.New(ledger.New(rdb).Runner()).NewLookup([]string{campaign.AllSenders}, map[string]int{campaign.AllSenders: listed}, pages*1000), 0
 	start := time.Now()
 	for p := range pages {
 		page := make([]sms.MSISDN, 1000)

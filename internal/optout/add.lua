@@ -1,4 +1,4 @@
--- optout_add.lua adds numbers to a suppression list. A number that is on the list already keeps its first entry.
+-- add.lua adds numbers to a suppression list. A number that is on the list already keeps its first entry.
 -- KEYS: 1 data of all lists, then the bucket of each number
 -- ARGV, in the order of changeArgs:
 --   token

@@ -1,4 +1,4 @@
--- optout_copy.lua reads buckets of a suppression list.
+-- copy.lua reads buckets of a suppression list.
 -- KEYS: the buckets
 -- ARGV: none
 -- Returns one text with a line for each bucket: the fields of its numbers, each after a space. It changes nothing.

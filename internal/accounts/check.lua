@@ -1,7 +1,7 @@
--- account_check.lua reports whether an account may be used now. When the time of a hold is over, one caller at a time
+-- check.lua reports whether an account may be used now. When the time of a hold is over, one caller at a time
 -- gets the probe.
 -- KEYS: 1 account
--- ARGV, in the order of accountCheckArgs:
+-- ARGV, in the order of checkArgs:
 --   probe_life  ms that a probe may take
 -- Returns {'open', time of the last accepted call in ms}
 --   | {'held'|'probe', reason, until ms, balance before, segments refused, time of that refusal in ms}

@@ -1,4 +1,4 @@
-package ledger
+package accounts
 
 import "regexp"
 
@@ -9,8 +9,8 @@ var (
 	holdReasonPattern = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,40}$`)
 )
 
-// ValidAccountName reports whether name may be the name of an account: 1 to 64 of A-Z a-z 0-9 _ -.
-func ValidAccountName(name string) bool { return accountNamePattern.MatchString(name) }
+// ValidName reports whether name may be the name of an account: 1 to 64 of A-Z a-z 0-9 _ -.
+func ValidName(name string) bool { return accountNamePattern.MatchString(name) }
 
 // ValidHoldReason reports whether reason may be the reason of a hold: 1 to 40 of A-Z a-z 0-9 _ . -.
 func ValidHoldReason(reason string) bool { return holdReasonPattern.MatchString(reason) }

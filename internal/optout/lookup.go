@@ -1,4 +1,4 @@
-package ledger
+package optout
 
 import (
 	"context"
@@ -11,16 +11,16 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// OptOutLookup finds the suppressed recipients of a campaign, page by page. At first it looks up
+// Lookup finds the suppressed recipients of a campaign, page by page. At first it looks up
 // every number in Redis, which takes two or three microseconds each. With many lookups, done or
-// expected, reading a whole list is faster (copyFrom). Then OptOutLookup reads the list once. From
+// expected, reading a whole list is faster (copyFrom). Then Lookup reads the list once. From
 // then on it asks Redis only whether the list's length has changed.
 //
 // If the length has changed, every number is looked up in Redis again. New opt-outs are passed to
 // open campaigns too, but only after they were written to the list. They are not passed on if the
 // process that writes them dies in between. Not safe for concurrent use.
-type OptOutLookup struct {
-	ledger   *Ledger
+type Lookup struct {
+	all      *Lists
 	lists    []string
 	counts   []int
 	copies   []*listCopy // nil: every number is looked up in Redis
@@ -32,15 +32,15 @@ type OptOutLookup struct {
 // copyShare numbers on it. A list of more than maxCopied numbers, at eight bytes each, would take
 // too much memory.
 const (
-	copyFrom  = optOutBuckets / 2
+	copyFrom  = buckets / 2
 	copyShare = 8
 	maxCopied = 1_000_000
 )
 
-// NewOptOutLookup returns an OptOutLookup for those of the lists that are not empty according to
-// counts, a result of OptOutCounts. numbers is how many numbers will be looked up; 0: not known.
-func (l *Ledger) NewOptOutLookup(lists []string, counts map[string]int, numbers int) *OptOutLookup {
-	x := &OptOutLookup{ledger: l, expected: numbers}
+// NewLookup returns an Lookup for those of the lists that are not empty according to
+// counts, a result of Counts. numbers is how many numbers will be looked up; 0: not known.
+func (l *Lists) NewLookup(lists []string, counts map[string]int, numbers int) *Lookup {
+	x := &Lookup{all: l, expected: numbers}
 	for _, list := range lists {
 		if counts[list] > 0 {
 			x.lists, x.counts = append(x.lists, list), append(x.counts, counts[list])
@@ -51,10 +51,10 @@ func (l *Ledger) NewOptOutLookup(lists []string, counts map[string]int, numbers 
 }
 
 // Any reports whether any list has numbers.
-func (x *OptOutLookup) Any() bool { return len(x.lists) > 0 }
+func (x *Lookup) Any() bool { return len(x.lists) > 0 }
 
 // OptedOut returns the suppressed subset of numbers, each with the first list that contains it.
-func (x *OptOutLookup) OptedOut(ctx context.Context, numbers []sms.MSISDN) (map[sms.MSISDN]string, error) {
+func (x *Lookup) OptedOut(ctx context.Context, numbers []sms.MSISDN) (map[sms.MSISDN]string, error) {
 	if err := x.dropChanged(ctx); err != nil {
 		return nil, err
 	}
@@ -62,7 +62,7 @@ func (x *OptOutLookup) OptedOut(ctx context.Context, numbers []sms.MSISDN) (map[
 	for i, list := range x.lists {
 		if x.copies[i] == nil && x.counts[i] <= maxCopied && max(x.asked, x.expected) >= copyFrom+x.counts[i]/copyShare {
 			var err error
-			if x.copies[i], err = x.ledger.copyOptOuts(ctx, list); err != nil {
+			if x.copies[i], err = x.all.copyList(ctx, list); err != nil {
 				return nil, err
 			}
 		}
@@ -71,7 +71,7 @@ func (x *OptOutLookup) OptedOut(ctx context.Context, numbers []sms.MSISDN) (map[
 		}
 	}
 	x.asked += len(numbers)
-	out, err := x.ledger.OptedOut(ctx, asked, numbers)
+	out, err := x.all.Find(ctx, asked, numbers)
 	if err != nil || len(asked) == len(x.lists) {
 		return out, err
 	}
@@ -95,11 +95,11 @@ func (x *OptOutLookup) OptedOut(ctx context.Context, numbers []sms.MSISDN) (map[
 }
 
 // dropChanged drops the copies of lists whose length has changed. They are not read again.
-func (x *OptOutLookup) dropChanged(ctx context.Context) error {
+func (x *Lookup) dropChanged(ctx context.Context) error {
 	if !slices.ContainsFunc(x.copies, func(c *listCopy) bool { return c != nil }) {
 		return nil
 	}
-	now, err := x.ledger.OptOutCounts(ctx)
+	now, err := x.all.Counts(ctx)
 	if err != nil {
 		return err
 	}
@@ -118,24 +118,24 @@ type listCopy struct {
 }
 
 func (c *listCopy) has(m sms.MSISDN) bool {
-	b := m % optOutBuckets
+	b := m % buckets
 	from := uint32(0)
 	if b > 0 {
 		from = c.ends[b-1]
 	}
-	return slices.Contains(c.numbers[from:c.ends[b]], uint64(m/optOutBuckets))
+	return slices.Contains(c.numbers[from:c.ends[b]], uint64(m/buckets))
 }
 
-// copyOptOuts reads a list. Numbers that are added or removed meanwhile may be missing or included.
-func (l *Ledger) copyOptOuts(ctx context.Context, list string) (*listCopy, error) {
+// copyList reads a list. Numbers that are added or removed meanwhile may be missing or included.
+func (l *Lists) copyList(ctx context.Context, list string) (*listCopy, error) {
 	const step = 1024 // takes Redis one or two milliseconds
-	c := &listCopy{ends: make([]uint32, 0, optOutBuckets)}
+	c := &listCopy{ends: make([]uint32, 0, buckets)}
 	keys := make([]string, step)
-	for at := 0; at < optOutBuckets; at += step {
+	for at := 0; at < buckets; at += step {
 		for i := range keys {
-			keys[i] = optOutBucket(list, at+i)
+			keys[i] = bucketKey(list, at+i)
 		}
-		out, err := l.scripts.Run(ctx, optOutCopyScript, keys)
+		out, err := l.scripts.Run(ctx, copyScript, keys)
 		if err != nil {
 			return nil, fmt.Errorf("read opt-outs: %w", err)
 		}

@@ -1,4 +1,4 @@
-package ledger
+package attempts
 
 import (
 	"fmt"
@@ -15,32 +15,32 @@ func TestAttemptsAreKeptUntilTheyEndOrAnHourIsOver(t *testing.T) {
 	at := func(id string, ago time.Duration) Attempt {
 		return Attempt{Campaign: id, Batch: "0.12", Call: 3, Generation: 1, At: now.Add(-ago)}
 	}
-	old, before, last := at("old", AttemptLife+time.Second), at("before", 10*time.Minute), at("last", 0)
+	old, before, last := at("old", Life+time.Second), at("before", 10*time.Minute), at("last", 0)
 	for _, a := range []Attempt{old, before, last} {
-		if err := r.BeginAttempt(t.Context(), "login", a); err != nil {
+		if err := r.Begin(t.Context(), "login", a); err != nil {
 			t.Fatal(err)
 		}
 	}
 	list := func(login string, from, to time.Duration) []Attempt {
-		got, err := r.Attempts(t.Context(), login, now.Add(from), now.Add(to))
+		got, err := r.Between(t.Context(), login, now.Add(from), now.Add(to))
 		if err != nil {
 			t.Fatal(err)
 		}
 		return got
 	}
-	if got := list("login", -2*AttemptLife, 0); !slices.Equal(got, []Attempt{before, last}) {
+	if got := list("login", -2*Life, 0); !slices.Equal(got, []Attempt{before, last}) {
 		t.Errorf("attempts are %v, want both", got)
 	}
-	if got := list("login", -2*AttemptLife, -time.Minute); !slices.Equal(got, []Attempt{before}) {
+	if got := list("login", -2*Life, -time.Minute); !slices.Equal(got, []Attempt{before}) {
 		t.Errorf("attempts until a minute ago are %v, want only the first", got)
 	}
-	if got := list("another", -2*AttemptLife, 0); len(got) != 0 {
+	if got := list("another", -2*Life, 0); len(got) != 0 {
 		t.Errorf("attempts under another login are %v, want none", got)
 	}
-	if err := r.EndAttempt(t.Context(), "login", before); err != nil {
+	if err := r.End(t.Context(), "login", before); err != nil {
 		t.Fatal(err)
 	}
-	if got := list("login", -2*AttemptLife, 0); !slices.Equal(got, []Attempt{last}) {
+	if got := list("login", -2*Life, 0); !slices.Equal(got, []Attempt{last}) {
 		t.Errorf("after the first attempt ended, attempts are %v, want only the last", got)
 	}
 }
@@ -52,7 +52,7 @@ func TestIDsAreKnownOverTheEdgesOfTheirSpans(t *testing.T) {
 	for n := range 5 {
 		a := Attempt{Campaign: "c", Batch: "0.0", At: start.Add(time.Duration(n) * 7 * time.Minute)}
 		for range 2 { // running it again is harmless
-			if err := r.RecordMessageIDs(t.Context(), "login", a, []string{fmt.Sprint("id-", n), fmt.Sprint("other-", n)}, AttemptLife); err != nil {
+			if err := r.RecordMessageIDs(t.Context(), "login", a, []string{fmt.Sprint("id-", n), fmt.Sprint("other-", n)}, Life); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -72,7 +72,7 @@ func TestIDsAreKnownOverTheEdgesOfTheirSpans(t *testing.T) {
 	if known, err = r.KnownMessageIDs(t.Context(), "another", start, start.Add(28*time.Minute)); err != nil || known("id-0") {
 		t.Errorf("an id is known under another login, or reading failed: %v", err)
 	}
-	if err := r.RecordMessageIDs(t.Context(), "login", Attempt{At: start}, nil, AttemptLife); err != nil {
+	if err := r.RecordMessageIDs(t.Context(), "login", Attempt{At: start}, nil, Life); err != nil {
 		t.Error(err)
 	}
 }
@@ -85,7 +85,7 @@ func TestIDsAreNotedInAFullRedis(t *testing.T) {
 		t.Fatal("redis is not full")
 	}
 	a := Attempt{Campaign: "c", Batch: "0.0", At: time.UnixMilli(1_790_000_000_000)}
-	if err := r.RecordMessageIDs(t.Context(), "login", a, []string{"id"}, AttemptLife); err != nil {
+	if err := r.RecordMessageIDs(t.Context(), "login", a, []string{"id"}, Life); err != nil {
 		t.Error(err)
 	}
 }

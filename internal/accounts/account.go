@@ -1,4 +1,4 @@
-package ledger
+package accounts
 
 import (
 	"context"
@@ -56,24 +56,24 @@ func (h Hold) Held() bool { return h.Reason != "" }
 const WorkerLife = 15 * time.Second
 
 // Publish writes an account's card, and records that the worker serves the account now.
-func (l *Ledger) Publish(ctx context.Context, worker string, c campaign.Card) error {
+func (s *Store) Publish(ctx context.Context, worker string, c campaign.Card) error {
 	record, err := json.Marshal(c)
 	if err != nil {
 		return fmt.Errorf("publish account %s: %w", c.Name, err)
 	}
-	now, err := l.Now(ctx)
+	now, err := s.scripts.Now(ctx)
 	if err != nil {
 		return err
 	}
-	_, err = l.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
-		p.HSet(ctx, accountKey(c.Name), "card", record, "seen", now.UnixMilli(), "w:"+worker, fmt.Sprintf("%d %d", now.UnixMilli(), c.Concurrency))
-		p.SAdd(ctx, accountIndex, c.Name)
+	_, err = s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+		p.HSet(ctx, Key(c.Name), "card", record, "seen", now.UnixMilli(), "w:"+worker, fmt.Sprintf("%d %d", now.UnixMilli(), c.Concurrency))
+		p.SAdd(ctx, indexKey, c.Name)
 		return nil
 	})
 	if err != nil {
 		return fmt.Errorf("publish account %s: %w", c.Name, err)
 	}
-	return l.forgetWorkers(ctx, c.Name, now)
+	return s.forgetWorkers(ctx, c.Name, now)
 }
 
 // workerRecordLife is how long a worker's record is kept after the worker's last message.
@@ -81,8 +81,8 @@ const workerRecordLife = time.Hour
 
 // forgetWorkers removes the records of workers that have been silent for workerRecordLife, so that
 // a crash loop does not grow the account's hash.
-func (l *Ledger) forgetWorkers(ctx context.Context, account string, now time.Time) error {
-	f, err := l.rdb.HGetAll(ctx, accountKey(account)).Result()
+func (s *Store) forgetWorkers(ctx context.Context, account string, now time.Time) error {
+	f, err := s.rdb.HGetAll(ctx, Key(account)).Result()
 	if err != nil {
 		return fmt.Errorf("publish account %s: %w", account, err)
 	}
@@ -91,7 +91,7 @@ func (l *Ledger) forgetWorkers(ctx context.Context, account string, now time.Tim
 		if !strings.HasPrefix(k, "w:") || now.Sub(script.Milli(at)) < workerRecordLife {
 			continue
 		}
-		if err := l.rdb.HDel(ctx, accountKey(account), k).Err(); err != nil {
+		if err := s.rdb.HDel(ctx, Key(account), k).Err(); err != nil {
 			return fmt.Errorf("publish account %s: %w", account, err)
 		}
 	}
@@ -100,43 +100,43 @@ func (l *Ledger) forgetWorkers(ctx context.Context, account string, now time.Tim
 
 // EndProbe ends a probe that made no call. The next caller can then probe the account without
 // waiting for the end of the probe's time.
-func (l *Ledger) EndProbe(ctx context.Context, account string) error {
-	if err := l.rdb.HDel(ctx, accountKey(account), "probe_until").Err(); err != nil {
+func (s *Store) EndProbe(ctx context.Context, account string) error {
+	if err := s.rdb.HDel(ctx, Key(account), "probe_until").Err(); err != nil {
 		return fmt.Errorf("end probe of account %s: %w", account, err)
 	}
 	return nil
 }
 
 // Withdraw records that the worker no longer serves the account.
-func (l *Ledger) Withdraw(ctx context.Context, worker, account string) error {
-	if err := l.rdb.HDel(ctx, accountKey(account), "w:"+worker).Err(); err != nil {
+func (s *Store) Withdraw(ctx context.Context, worker, account string) error {
+	if err := s.rdb.HDel(ctx, Key(account), "w:"+worker).Err(); err != nil {
 		return fmt.Errorf("withdraw account %s: %w", account, err)
 	}
 	return nil
 }
 
-// ForgetAccount removes an account that no worker serves any more. If a worker serves the account
+// Forget removes an account that no worker serves any more. If a worker serves the account
 // again, that worker's next card enters the account again.
-func (l *Ledger) ForgetAccount(ctx context.Context, name string) error {
-	if err := l.rdb.SRem(ctx, accountIndex, name).Err(); err != nil {
+func (s *Store) Forget(ctx context.Context, name string) error {
+	if err := s.rdb.SRem(ctx, indexKey, name).Err(); err != nil {
 		return fmt.Errorf("forget account %s: %w", name, err)
 	}
-	if err := l.rdb.Unlink(ctx, accountKey(name)).Err(); err != nil {
+	if err := s.rdb.Unlink(ctx, Key(name)).Err(); err != nil {
 		return fmt.Errorf("forget account %s: %w", name, err)
 	}
 	return nil
 }
 
-// Accounts returns all published accounts, sorted by name.
-func (l *Ledger) Accounts(ctx context.Context) ([]Account, error) {
-	names, err := l.rdb.SMembers(ctx, accountIndex).Result()
+// All returns all published accounts, sorted by name.
+func (s *Store) All(ctx context.Context) ([]Account, error) {
+	names, err := s.rdb.SMembers(ctx, indexKey).Result()
 	if err != nil {
 		return nil, fmt.Errorf("list accounts: %w", err)
 	}
 	slices.Sort(names)
 	out := make([]Account, 0, len(names))
 	for _, n := range names {
-		a, err := l.Account(ctx, n)
+		a, err := s.Account(ctx, n)
 		if errors.Is(err, ErrNoAccount) {
 			continue
 		}
@@ -152,8 +152,8 @@ func (l *Ledger) Accounts(ctx context.Context) ([]Account, error) {
 var ErrNoAccount = errors.New("no such account")
 
 // Account reads one account. It returns ErrNoAccount if the account was never published.
-func (l *Ledger) Account(ctx context.Context, name string) (Account, error) {
-	f, err := l.rdb.HGetAll(ctx, accountKey(name)).Result()
+func (s *Store) Account(ctx context.Context, name string) (Account, error) {
+	f, err := s.rdb.HGetAll(ctx, Key(name)).Result()
 	if err != nil {
 		return Account{}, fmt.Errorf("read account %s: %w", name, err)
 	}
@@ -171,7 +171,7 @@ func (l *Ledger) Account(ctx context.Context, name string) (Account, error) {
 		}
 		a.RateSet = true
 	}
-	now, err := l.Now(ctx)
+	now, err := s.scripts.Now(ctx)
 	if err != nil {
 		return a, err
 	}
@@ -197,32 +197,28 @@ func (l *Ledger) Account(ctx context.Context, name string) (Account, error) {
 }
 
 // SetBalance stores the balance that the gateway reported, with the current time.
-func (l *Ledger) SetBalance(ctx context.Context, name, balance string) error {
-	now, err := l.Now(ctx)
+func (s *Store) SetBalance(ctx context.Context, name, balance string) error {
+	now, err := s.scripts.Now(ctx)
 	if err != nil {
 		return err
 	}
-	if err := l.rdb.HSet(ctx, accountKey(name), "balance", balance, "balance_at", now.UnixMilli()).Err(); err != nil {
+	if err := s.rdb.HSet(ctx, Key(name), "balance", balance, "balance_at", now.UnixMilli()).Err(); err != nil {
 		return fmt.Errorf("store balance of account %s: %w", name, err)
 	}
 	return nil
 }
 
-// AccountKey is the Redis key of an account's hash. Its field "rate" holds a rate set by hand,
-// which the limiter reads. The key is in the same cluster slot as RateKey.
-func AccountKey(name string) string { return accountKey(name) }
-
 // SetRate sets an account's rate by hand, in the format of ratelimit.Setting. An empty setting
 // restores the rate of the configuration. Limiters use the new rate from their next reservation on.
-func (l *Ledger) SetRate(ctx context.Context, name, setting string) error {
-	if _, err := l.Account(ctx, name); err != nil {
+func (s *Store) SetRate(ctx context.Context, name, setting string) error {
+	if _, err := s.Account(ctx, name); err != nil {
 		return err
 	}
 	var err error
 	if setting == "" {
-		err = l.rdb.HDel(ctx, accountKey(name), "rate").Err()
+		err = s.rdb.HDel(ctx, Key(name), "rate").Err()
 	} else {
-		err = l.rdb.HSet(ctx, accountKey(name), "rate", setting).Err()
+		err = s.rdb.HSet(ctx, Key(name), "rate", setting).Err()
 	}
 	if err != nil {
 		return fmt.Errorf("set rate of account %s: %w", name, err)
@@ -232,17 +228,17 @@ func (l *Ledger) SetRate(ctx context.Context, name, setting string) error {
 
 // SetCampaigns stores how many campaigns share an account. It does nothing for an account that was
 // never published.
-func (l *Ledger) SetCampaigns(ctx context.Context, name string, n int) error {
-	return l.campaigns(ctx, name, func() error { return l.rdb.HSet(ctx, accountKey(name), "campaigns", n).Err() })
+func (s *Store) SetCampaigns(ctx context.Context, name string, n int) error {
+	return s.campaigns(ctx, name, func() error { return s.rdb.HSet(ctx, Key(name), "campaigns", n).Err() })
 }
 
 // AddCampaign counts one more campaign for an account, until SetCampaigns stores the exact number.
-func (l *Ledger) AddCampaign(ctx context.Context, name string) error {
-	return l.campaigns(ctx, name, func() error { return l.rdb.HIncrBy(ctx, accountKey(name), "campaigns", 1).Err() })
+func (s *Store) AddCampaign(ctx context.Context, name string) error {
+	return s.campaigns(ctx, name, func() error { return s.rdb.HIncrBy(ctx, Key(name), "campaigns", 1).Err() })
 }
 
-func (l *Ledger) campaigns(ctx context.Context, name string, note func() error) error {
-	known, err := l.rdb.HExists(ctx, accountKey(name), "card").Result()
+func (s *Store) campaigns(ctx context.Context, name string, note func() error) error {
+	known, err := s.rdb.HExists(ctx, Key(name), "card").Result()
 	if err == nil && known {
 		err = note()
 	}
@@ -254,20 +250,20 @@ func (l *Ledger) campaigns(ctx context.Context, name string, note func() error) 
 
 // PublishRoutes stores the routes of the workers' configuration, which producers read. An empty
 // list means that there are no routes.
-func (l *Ledger) PublishRoutes(ctx context.Context, routes []campaign.Route) error {
+func (s *Store) PublishRoutes(ctx context.Context, routes []campaign.Route) error {
 	record, err := json.Marshal(routes)
 	if err != nil {
 		return fmt.Errorf("publish routes: %w", err)
 	}
-	if err := l.rdb.Set(ctx, routesKey, record, 0).Err(); err != nil {
+	if err := s.rdb.Set(ctx, routesKey, record, 0).Err(); err != nil {
 		return fmt.Errorf("publish routes: %w", err)
 	}
 	return nil
 }
 
 // Routes reads what PublishRoutes stored. It returns nil if nothing was stored.
-func (l *Ledger) Routes(ctx context.Context) ([]campaign.Route, error) {
-	b, err := l.rdb.Get(ctx, routesKey).Bytes()
+func (s *Store) Routes(ctx context.Context) ([]campaign.Route, error) {
+	b, err := s.rdb.Get(ctx, routesKey).Bytes()
 	if errors.Is(err, redis.Nil) {
 		return nil, nil
 	}

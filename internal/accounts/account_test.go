@@ -1,4 +1,4 @@
-package ledger
+package accounts
 
 import (
 	"errors"
@@ -25,9 +25,9 @@ func (r *rig) account(name string) Account {
 	return a
 }
 
-func (r *rig) checkAccount(name string) AccountCheck {
+func (r *rig) checkAccount(name string) Check {
 	r.Helper()
-	l, err := r.CheckAccount(r.Context(), name, time.Minute)
+	l, err := r.Check(r.Context(), name, time.Minute)
 	r.ok(err)
 	return l
 }
@@ -42,7 +42,7 @@ func (r *rig) report(name string, went campaign.CallOutcome, claimed time.Time) 
 
 func (r *rig) clock() time.Time {
 	r.Helper()
-	now, err := r.Now(r.Context())
+	now, err := r.scripts.Now(r.Context())
 	r.ok(err)
 	return now
 }
@@ -50,11 +50,11 @@ func (r *rig) clock() time.Time {
 // ageAccount moves all times in an account's record into the past.
 func (r *rig) ageAccount(name string, d time.Duration) {
 	r.Helper()
-	all, err := r.rdb.HGetAll(r.Context(), accountKey(name)).Result()
+	all, err := r.rdb.HGetAll(r.Context(), Key(name)).Result()
 	r.ok(err)
 	for _, f := range []string{"hold_at", "hold_until", "probe_until", "released_at", "ok_at"} {
 		if n, err := strconv.ParseInt(all[f], 10, 64); err == nil && n > 0 {
-			r.ok(r.rdb.HSet(r.Context(), accountKey(name), f, n-d.Milliseconds()).Err())
+			r.ok(r.rdb.HSet(r.Context(), Key(name), f, n-d.Milliseconds()).Err())
 		}
 	}
 }
@@ -100,7 +100,7 @@ func TestHoldAtOnce(t *testing.T) {
 		t.Errorf("hold is %+v, %v; want reason credit and an end", h, err)
 	}
 	if l := r.checkAccount("a"); l.Open || l.Probe || l.Reason != "credit" || l.BalanceBefore != "12.5" || l.Until.IsZero() {
-		t.Errorf("CheckAccount returned %+v, want held for credit with balance 12.5 and an end", l)
+		t.Errorf("Check returned %+v, want held for credit with balance 12.5 and an end", l)
 	}
 }
 
@@ -110,22 +110,22 @@ func TestOneProbeAtATime(t *testing.T) {
 	r.publish("a")
 	r.report("a", campaign.CallHold, r.clock())
 	if l := r.checkAccount("a"); l.Probe || l.Open {
-		t.Errorf("during the hold CheckAccount returned %+v, want held", l)
+		t.Errorf("during the hold Check returned %+v, want held", l)
 	}
 	r.ageAccount("a", time.Hour)
 	if l := r.checkAccount("a"); !l.Probe || l.Open {
-		t.Errorf("after the hold the first CheckAccount returned %+v, want a probe", l)
+		t.Errorf("after the hold the first Check returned %+v, want a probe", l)
 	}
 	if l := r.checkAccount("a"); l.Probe || l.Open {
-		t.Errorf("during a probe another CheckAccount returned %+v, want held", l)
+		t.Errorf("during a probe another Check returned %+v, want held", l)
 	}
 	r.ageAccount("a", time.Hour) // the worker with the probe died
 	if l := r.checkAccount("a"); !l.Probe {
-		t.Errorf("after the worker with the probe died CheckAccount returned %+v, want a probe", l)
+		t.Errorf("after the worker with the probe died Check returned %+v, want a probe", l)
 	}
 	r.report("a", campaign.CallOK, time.Time{})
 	if l := r.checkAccount("a"); !l.Open || l.LastAccepted.IsZero() {
-		t.Errorf("after a successful probe CheckAccount returned %+v, want open", l)
+		t.Errorf("after a successful probe Check returned %+v, want open", l)
 	}
 	if a := r.account("a"); a.Hold.Held() || a.Bad != 0 {
 		t.Errorf("after a successful probe the account is %+v, want no hold", a)
@@ -156,7 +156,7 @@ func TestBackOffDoublesWithEachFailedProbeOnly(t *testing.T) {
 		}
 		r.ageAccount("a", time.Hour)
 		if l := r.checkAccount("a"); !l.Probe {
-			t.Fatalf("CheckAccount after the hold returned no probe: got %+v", l)
+			t.Fatalf("Check after the hold returned no probe: got %+v", l)
 		}
 		h = r.report("a", campaign.CallBad, r.clock())
 		want = min(2*want, holdLongest)
@@ -179,7 +179,7 @@ func TestFailedProbeKeepsAHoldAtOnce(t *testing.T) {
 	since := r.account("a").Hold.Since
 	r.ageAccount("a", time.Hour)
 	if !r.checkAccount("a").Probe {
-		t.Fatal("CheckAccount after the hold returned no probe, want a probe")
+		t.Fatal("Check after the hold returned no probe, want a probe")
 	}
 	h, err := r.ReportCall(t.Context(), "a", CallReport{Outcome: campaign.CallBad, Reason: "credit", Balance: "3", Jitter: 1})
 	if err != nil || !h.Held() {
@@ -191,7 +191,7 @@ func TestFailedProbeKeepsAHoldAtOnce(t *testing.T) {
 	// The failed probe has ended, so the next one may follow as soon as the longer hold is over.
 	r.ageAccount("a", 10*time.Second)
 	if l := r.checkAccount("a"); !l.Probe || l.BalanceBefore != "12.5" {
-		t.Errorf("the next CheckAccount returned %+v, want a probe with balance 12.5", l)
+		t.Errorf("the next Check returned %+v, want a probe with balance 12.5", l)
 	}
 	// Calls that were claimed before the successful probe do not count afterwards.
 	before := r.clock()
@@ -205,11 +205,11 @@ func TestReportWithoutAClaimIsOfNow(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.publish("a")
-	r.ok(r.HoldAccount(t.Context(), "a", "maintenance", "me"))
+	r.ok(r.Hold(t.Context(), "a", "maintenance", "me"))
 	if h := r.report("a", campaign.CallOK, time.Time{}); h.Reason != "maintenance" {
 		t.Errorf("a successful call during a hold by hand returned %+v, want the reason maintenance", h)
 	}
-	_, err := r.ReleaseAccount(t.Context(), "a")
+	_, err := r.Release(t.Context(), "a")
 	r.ok(err)
 	if h := r.report("a", campaign.CallHold, time.Time{}); !h.Held() {
 		t.Error("a report of a bad call after the release did not hold the account")
@@ -237,7 +237,7 @@ func TestHoldByHand(t *testing.T) {
 	r := newRig(t)
 	r.publish("a")
 	claimed := r.clock()
-	r.ok(r.HoldAccount(t.Context(), "a", "maintenance", "me"))
+	r.ok(r.Hold(t.Context(), "a", "maintenance", "me"))
 	r.report("a", campaign.CallOK, time.Time{})
 	r.report("a", campaign.CallBad, r.clock())
 	r.report("a", campaign.CallHold, r.clock())
@@ -247,10 +247,10 @@ func TestHoldByHand(t *testing.T) {
 		t.Errorf("hold is %+v, want reason maintenance, by me, with a start and no end", h)
 	}
 	if l := r.checkAccount("a"); l.Open || l.Probe {
-		t.Errorf("CheckAccount returned %+v, want held", l)
+		t.Errorf("Check returned %+v, want held", l)
 	}
 	for i, want := range []bool{true, false} {
-		if was, err := r.ReleaseAccount(t.Context(), "a"); err != nil || was != want {
+		if was, err := r.Release(t.Context(), "a"); err != nil || was != want {
 			t.Errorf("release %d found a hold: %t, %v", i+1, was, err)
 		}
 	}
@@ -273,10 +273,10 @@ func TestHoldByHandOverAnAutomaticOne(t *testing.T) {
 	r := newRig(t)
 	r.publish("a")
 	r.report("a", campaign.CallHold, r.clock())
-	r.ok(r.HoldAccount(t.Context(), "a", "maintenance", "me"))
+	r.ok(r.Hold(t.Context(), "a", "maintenance", "me"))
 	r.ageAccount("a", time.Hour)
 	if l := r.checkAccount("a"); l.Open || l.Probe || l.Reason != "maintenance" {
-		t.Errorf("CheckAccount returned %+v, want held for maintenance", l)
+		t.Errorf("Check returned %+v, want held for maintenance", l)
 	}
 }
 
@@ -294,22 +294,22 @@ func TestWhoServesAnAccount(t *testing.T) {
 	}
 	r.ok(r.Withdraw(ctx, "two", "a"))
 	silent := r.clock().Add(-WorkerLife)
-	r.ok(r.rdb.HSet(ctx, accountKey("a"), "w:three", strconv.FormatInt(silent.UnixMilli(), 10)+" 8").Err())
+	r.ok(r.rdb.HSet(ctx, Key("a"), "w:three", strconv.FormatInt(silent.UnixMilli(), 10)+" 8").Err())
 	if a := r.account("a"); a.Workers != 1 || a.Slots != 8 {
 		t.Errorf("with one worker withdrawn and one silent: %d workers with %d slots, want 1 with 8", a.Workers, a.Slots)
 	}
 	r.publish("b")
-	all, err := r.Accounts(ctx)
+	all, err := r.All(ctx)
 	if err != nil || len(all) != 2 || all[0].Name != "a" || all[1].Name != "b" {
 		t.Errorf("accounts are %+v, %v; want a and b", all, err)
 	}
-	r.ok(r.ForgetAccount(ctx, "a"))
+	r.ok(r.Forget(ctx, "a"))
 	if _, err := r.Account(ctx, "a"); !errors.Is(err, ErrNoAccount) {
-		t.Errorf("after ForgetAccount: got %v, want ErrNoAccount", err)
+		t.Errorf("after Forget: got %v, want ErrNoAccount", err)
 	}
 	for name, do := range map[string]func() error{
-		"hold":    func() error { return r.HoldAccount(ctx, "a", "x", "me") },
-		"release": func() error { _, err := r.ReleaseAccount(ctx, "a"); return err },
+		"hold":    func() error { return r.Hold(ctx, "a", "x", "me") },
+		"release": func() error { _, err := r.Release(ctx, "a"); return err },
 	} {
 		if err := do(); !errors.Is(err, ErrNoAccount) {
 			t.Errorf("%s of an unknown account: got %v, want ErrNoAccount", name, err)
@@ -328,12 +328,12 @@ func TestWhoServesAnAccount(t *testing.T) {
 func TestAccountsOnMiniredis(t *testing.T) {
 	t.Parallel()
 	rdb := redistest.Mini(t)
-	r := &rig{TB: t, rdb: rdb, Ledger: New(rdb)}
+	r := rigOn(t, rdb)
 	r.publish("a")
 	r.report("a", campaign.CallHold, r.clock())
 	r.ageAccount("a", time.Hour)
 	if !r.checkAccount("a").Probe {
-		t.Error("CheckAccount after the hold returned no probe, want a probe")
+		t.Error("Check after the hold returned no probe, want a probe")
 	}
 	r.report("a", campaign.CallOK, time.Time{})
 	if !r.checkAccount("a").Open {
@@ -356,9 +356,9 @@ func TestLastSeenOutlivesTheWorkersWord(t *testing.T) {
 func TestWorkersThatAreLongGoneAreForgotten(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	r.ok(r.rdb.HSet(r.Context(), accountKey("a"), "w:dead", "1000 8", "w:slow", fmt.Sprintf("%d 8", time.Now().Add(-time.Minute).UnixMilli())).Err())
+	r.ok(r.rdb.HSet(r.Context(), Key("a"), "w:dead", "1000 8", "w:slow", fmt.Sprintf("%d 8", time.Now().Add(-time.Minute).UnixMilli())).Err())
 	r.ok(r.Publish(r.Context(), "w1", campaign.Card{Name: "a", Concurrency: 3}))
-	f, err := r.rdb.HGetAll(r.Context(), accountKey("a")).Result()
+	f, err := r.rdb.HGetAll(r.Context(), Key("a")).Result()
 	r.ok(err)
 	if _, there := f["w:dead"]; there || f["w:slow"] == "" || f["w:w1"] == "" {
 		t.Errorf("workers are %v, want slow and w1 but not dead", f)
@@ -371,15 +371,15 @@ func TestAnUnusedProbeIsGivenBack(t *testing.T) {
 	r.ok(r.Publish(r.Context(), "w1", campaign.Card{Name: "a"}))
 	_, err := r.ReportCall(r.Context(), "a", CallReport{Outcome: campaign.CallHold, Reason: "credit"})
 	r.ok(err)
-	r.ok(r.rdb.HSet(r.Context(), accountKey("a"), "hold_until", "1").Err())
-	look := func() AccountCheck {
+	r.ok(r.rdb.HSet(r.Context(), Key("a"), "hold_until", "1").Err())
+	look := func() Check {
 		t.Helper()
-		l, err := r.CheckAccount(r.Context(), "a", time.Minute)
+		l, err := r.Check(r.Context(), "a", time.Minute)
 		r.ok(err)
 		return l
 	}
 	if first, second := look(), look(); !first.Probe || second.Probe {
-		t.Fatalf("first CheckAccount returned %+v, second %+v; want a probe for the first only", first, second)
+		t.Fatalf("first Check returned %+v, second %+v; want a probe for the first only", first, second)
 	}
 	r.ok(r.EndProbe(r.Context(), "a"))
 	if again := look(); !again.Probe {
@@ -398,7 +398,7 @@ func TestAHoldForCreditStepsDownQuicklyAndThenWaits(t *testing.T) {
 		return h
 	}
 	wait := func(h Hold) time.Duration { return h.Until.Sub(r.clock()).Round(time.Second) }
-	next := func() AccountCheck {
+	next := func() Check {
 		t.Helper()
 		r.ageAccount("a", time.Hour)
 		return r.checkAccount("a")
@@ -407,13 +407,13 @@ func TestAHoldForCreditStepsDownQuicklyAndThenWaits(t *testing.T) {
 		t.Errorf("held for %s, want 2s", d)
 	}
 	if l := next(); !l.Probe || l.BalanceBefore != "200" || l.Refused != 500 || l.RefusedAt.IsZero() {
-		t.Errorf("CheckAccount returned %+v, want a probe with balance 200 and 500 segments refused", l)
+		t.Errorf("Check returned %+v, want a probe with balance 200 and 500 segments refused", l)
 	}
 	if d := wait(tell("200", 250)); d > 0 {
 		t.Errorf("a smaller call at the same balance: held for %s more, want 0s", d)
 	}
 	if l := r.checkAccount("a"); !l.Probe || l.Refused != 250 {
-		t.Errorf("CheckAccount returned %+v, want a probe with 250 segments refused", l)
+		t.Errorf("Check returned %+v, want a probe with 250 segments refused", l)
 	}
 	if d := wait(tell("200", 250)); d != 4*time.Second {
 		t.Errorf("the same size and balance again: held for %s, want 4s", d)
@@ -423,13 +423,13 @@ func TestAHoldForCreditStepsDownQuicklyAndThenWaits(t *testing.T) {
 		t.Errorf("only the balance was read: held for %s, want 8s", d)
 	}
 	if l := next(); l.BalanceBefore != "150" || l.Refused != 250 {
-		t.Errorf("after a lower balance: CheckAccount returned %+v, want balance 150 and 250 segments refused", l)
+		t.Errorf("after a lower balance: Check returned %+v, want balance 150 and 250 segments refused", l)
 	}
 	if d := wait(tell("151", 0)); d != 16*time.Second {
 		t.Errorf("only the balance was read: held for %s, want 16s", d)
 	}
 	if l := next(); l.BalanceBefore != "150" {
-		t.Errorf("after a higher balance without a call: CheckAccount returned %+v, want balance 150", l)
+		t.Errorf("after a higher balance without a call: Check returned %+v, want balance 150", l)
 	}
 	for range 3 {
 		if d := wait(tell("150", 0)); d > 30*time.Second {
@@ -441,12 +441,12 @@ func TestAHoldForCreditStepsDownQuicklyAndThenWaits(t *testing.T) {
 		t.Errorf("after a call at a higher balance: held for %s, want 30s", d)
 	}
 	if l := next(); l.BalanceBefore != "9000" || l.Refused != 499 {
-		t.Errorf("CheckAccount returned %+v, want balance 9000 and 499 segments refused", l)
+		t.Errorf("Check returned %+v, want balance 9000 and 499 segments refused", l)
 	}
-	if _, err := r.ReleaseAccount(t.Context(), "a"); err != nil {
+	if _, err := r.Release(t.Context(), "a"); err != nil {
 		t.Error(err)
 	}
-	if f, err := r.rdb.HGetAll(t.Context(), accountKey("a")).Result(); err != nil || f["hold_size"]+f["hold_call"]+f["hold_balance"] != "" {
+	if f, err := r.rdb.HGetAll(t.Context(), Key("a")).Result(); err != nil || f["hold_size"]+f["hold_call"]+f["hold_balance"] != "" {
 		t.Errorf("after the release the account's fields are %v, %v; want no hold_size, hold_call or hold_balance", f, err)
 	}
 }

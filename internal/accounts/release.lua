@@ -1,4 +1,4 @@
--- account_release.lua lifts the hold of an account, whatever its kind. Calls that were claimed before the release
+-- release.lua lifts the hold of an account, whatever its kind. Calls that were claimed before the release
 -- cannot hold the account again.
 -- KEYS: 1 account
 -- ARGV: none

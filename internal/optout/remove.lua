@@ -1,4 +1,4 @@
--- optout_remove.lua removes numbers from a suppression list.
+-- remove.lua removes numbers from a suppression list.
 -- KEYS: 1 data of all lists, then the bucket of each number
 -- ARGV, in the order of changeArgs:
 --   token

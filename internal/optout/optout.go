@@ -1,4 +1,4 @@
-package ledger
+package optout
 
 import (
 	"context"
@@ -22,16 +22,16 @@ import (
 // 	tuma:{optout}:m        data of all lists: n:LIST is the count of numbers on LIST; o:ORIGIN is the number of an origin, and
 // 	                       i:N the origin with number N; origins is the number for the next new origin; last is the token
 // 	                       and result of the last change
-// 	tuma:{optout}:LIST:B   bucket B of a list: its numbers that leave the remainder B when divided by optOutBuckets
+// 	tuma:{optout}:LIST:B   bucket B of a list: its numbers that leave the remainder B when divided by buckets
 //
 // In a bucket, the field is the quotient of the number. The value holds its time (minutes since 2020) and its origin in
 // one integer. Redis stores a hash of small integers as a listpack: eleven to twelve bytes an entry, where a plain
 // set takes 48.
 
-// optOutBuckets is how many buckets a list has. With 10,000,000 numbers each bucket has 76. Up to
+// buckets is how many buckets a list has. With 10,000,000 numbers each bucket has 76. Up to
 // 50,000,000 numbers, buckets stay within 512 entries, the most for which Redis keeps a hash
 // compact.
-const optOutBuckets = 1 << 17
+const buckets = 1 << 17
 
 // The fixed origins of an opt-out. The origin of a gateway's answer is "gateway:ACCOUNT:CODE".
 const (
@@ -55,9 +55,9 @@ var ErrSender = errors.New("not a valid sender ID: it must have 1 to 16 letters,
 
 var listPattern = regexp.MustCompile(`^[A-Z0-9 ._&-]{1,16}$`)
 
-// OptOutList returns the name of the suppression list of a sender ID. Case does not matter, nor
+// ListOf returns the name of the suppression list of a sender ID. Case does not matter, nor
 // does a leading plus sign. For an empty sender it returns AllSenders.
-func OptOutList(sender string) (string, error) {
+func ListOf(sender string) (string, error) {
 	s := strings.ToUpper(strings.TrimPrefix(strings.TrimSpace(sender), "+"))
 	if s == "" || s == campaign.AllSenders {
 		return campaign.AllSenders, nil
@@ -68,8 +68,8 @@ func OptOutList(sender string) (string, error) {
 	return s, nil
 }
 
-// OptOut is an entry of a suppression list.
-type OptOut struct {
+// Entry is an entry of a suppression list.
+type Entry struct {
 	MSISDN sms.MSISDN
 	// List is AllSenders or the list of a sender.
 	List string
@@ -79,43 +79,34 @@ type OptOut struct {
 	At time.Time
 }
 
-const optOutKey = keyPrefix + "{optout}:"
+const keyPrefix = script.KeyPrefix + "{optout}:"
 
-// optOutMeta is the Redis key of the hash with the data of all suppression lists.
-const optOutMeta = optOutKey + "m"
+// metaKey is the Redis key of the hash with the data of all suppression lists.
+const metaKey = keyPrefix + "m"
 
-func optOutBucket(list string, bucket int) string {
-	return optOutKey + list + ":" + strconv.Itoa(bucket)
+func bucketKey(list string, bucket int) string {
+	return keyPrefix + list + ":" + strconv.Itoa(bucket)
 }
 
-// optOutPlace returns the key of the bucket that holds a number, and the number's field in it.
-func optOutPlace(list string, m sms.MSISDN) (key, field string) {
-	return optOutBucket(list, int(m%optOutBuckets)), strconv.FormatUint(uint64(m/optOutBuckets), 10)
+// place returns the key of the bucket that holds a number, and the number's field in it.
+func place(list string, m sms.MSISDN) (key, field string) {
+	return bucketKey(list, int(m%buckets)), strconv.FormatUint(uint64(m/buckets), 10)
 }
 
-// optOutEpoch is the time from which the minutes in entries are counted.
-var optOutEpoch = time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)
+// epoch is the time from which the minutes in entries are counted.
+var epoch = time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)
 
-func optOutValue(origin int, at time.Time) int64 {
-	return max(0, int64(at.Sub(optOutEpoch)/time.Minute))*(lastOrigin+1) + int64(origin)
+func valueOf(origin int, at time.Time) int64 {
+	return max(0, int64(at.Sub(epoch)/time.Minute))*(lastOrigin+1) + int64(origin)
 }
 
-// OptOutChunk is the most numbers that one script adds or removes.
-const OptOutChunk = 1000
+// Chunk is the most numbers that one script adds or removes.
+const Chunk = 1000
 
-var (
-	optOutAddScript    = binding(script.NewAlwaysAllowed("optout_add", mustSource("optout_add")))
-	optOutRemoveScript = binding(plainScript("optout_remove"))
-	optOutOriginScript = plainScript("optout_origin")
-	optOutCopyScript   = plainScript("optout_copy")
-	// optOutLoadScript adds the chunks of an import except the last, which alone must be durable.
-	optOutLoadScript = plainScript("optout_add")
-)
-
-// AddOptOuts adds numbers to a list, and returns how many were not on it. A number that is on it
-// keeps its first entry. A zero At means now; AddOptOuts sets it in entries. last means that no
-// more chunks follow. AddOptOuts waits until the entries are durable only if last is set.
-func (l *Ledger) AddOptOuts(ctx context.Context, list string, entries []OptOut, last bool) (added int, err error) {
+// Add adds numbers to a list, and returns how many were not on it. A number that is on it
+// keeps its first entry. A zero At means now; Add sets it in entries. last means that no
+// more chunks follow. Add waits until the entries are durable only if last is set.
+func (l *Lists) Add(ctx context.Context, list string, entries []Entry, last bool) (added int, err error) {
 	origins := map[string]int{}
 	var now time.Time
 	for i, e := range entries {
@@ -126,23 +117,23 @@ func (l *Ledger) AddOptOuts(ctx context.Context, list string, entries []OptOut, 
 		}
 		if e.At.IsZero() {
 			if now.IsZero() {
-				if now, err = l.Now(ctx); err != nil {
+				if now, err = l.scripts.Now(ctx); err != nil {
 					return 0, err
 				}
 			}
 			entries[i].At = now
 		}
 	}
-	for at := 0; at == 0 || at < len(entries); at += OptOutChunk {
-		part := entries[at:min(at+OptOutChunk, len(entries))]
-		keys, args := []string{optOutMeta}, script.Args(changeArgs{Token: script.NewToken(), List: list})
+	for at := 0; at == 0 || at < len(entries); at += Chunk {
+		part := entries[at:min(at+Chunk, len(entries))]
+		keys, args := []string{metaKey}, script.Args(changeArgs{Token: script.NewToken(), List: list})
 		for _, e := range part {
-			key, field := optOutPlace(list, e.MSISDN)
-			keys, args = append(keys, key), append(args, field, optOutValue(origins[e.Origin], e.At))
+			key, field := place(list, e.MSISDN)
+			keys, args = append(keys, key), append(args, field, valueOf(origins[e.Origin], e.At))
 		}
-		run := optOutLoadScript
+		run := loadScript
 		if last && at+len(part) == len(entries) {
-			run = optOutAddScript
+			run = addScript
 		}
 		out, err := l.scripts.Run(ctx, run, keys, args...)
 		if err != nil {
@@ -160,15 +151,15 @@ func (l *Ledger) AddOptOuts(ctx context.Context, list string, entries []OptOut, 
 	return added, nil
 }
 
-// RemoveOptOuts removes numbers from a list, and returns how many were on it.
-func (l *Ledger) RemoveOptOuts(ctx context.Context, list string, numbers []sms.MSISDN) (removed int, err error) {
-	for at := 0; at < len(numbers); at += OptOutChunk {
-		keys, args := []string{optOutMeta}, script.Args(changeArgs{Token: script.NewToken(), List: list})
-		for _, m := range numbers[at:min(at+OptOutChunk, len(numbers))] {
-			key, field := optOutPlace(list, m)
+// Remove removes numbers from a list, and returns how many were on it.
+func (l *Lists) Remove(ctx context.Context, list string, numbers []sms.MSISDN) (removed int, err error) {
+	for at := 0; at < len(numbers); at += Chunk {
+		keys, args := []string{metaKey}, script.Args(changeArgs{Token: script.NewToken(), List: list})
+		for _, m := range numbers[at:min(at+Chunk, len(numbers))] {
+			key, field := place(list, m)
 			keys, args = append(keys, key), append(args, field)
 		}
-		out, err := l.scripts.Run(ctx, optOutRemoveScript, keys, args...)
+		out, err := l.scripts.Run(ctx, removeScript, keys, args...)
 		if err != nil {
 			return removed, fmt.Errorf("remove opt-outs: %w", err)
 		}
@@ -185,11 +176,11 @@ func (l *Ledger) RemoveOptOuts(ctx context.Context, list string, numbers []sms.M
 }
 
 // originNumber returns the number that stands for an origin in entries.
-func (l *Ledger) originNumber(ctx context.Context, origin string) (int, error) {
+func (l *Lists) originNumber(ctx context.Context, origin string) (int, error) {
 	if n, ok := fixedOrigins[origin]; ok {
 		return n, nil
 	}
-	out, err := l.scripts.Run(ctx, optOutOriginScript, []string{optOutMeta},
+	out, err := l.scripts.Run(ctx, originScript, []string{metaKey},
 		script.Args(originArgs{Origin: origin, First: firstOrigin, Last: lastOrigin, Other: fixedOrigins[OriginGateway]})...)
 	if err != nil {
 		return 0, fmt.Errorf("read origin of opt-outs: %w", err)
@@ -201,9 +192,9 @@ func (l *Ledger) originNumber(ctx context.Context, origin string) (int, error) {
 	return n, nil
 }
 
-// OptOutCounts returns how many numbers are on each list that is not empty.
-func (l *Ledger) OptOutCounts(ctx context.Context) (map[string]int, error) {
-	all, err := l.rdb.HGetAll(ctx, optOutMeta).Result()
+// Counts returns how many numbers are on each list that is not empty.
+func (l *Lists) Counts(ctx context.Context) (map[string]int, error) {
+	all, err := l.rdb.HGetAll(ctx, metaKey).Result()
 	if err != nil {
 		return nil, fmt.Errorf("count opt-outs: %w", err)
 	}
@@ -216,13 +207,13 @@ func (l *Ledger) OptOutCounts(ctx context.Context) (map[string]int, error) {
 	return out, nil
 }
 
-// HaveOptOuts returns those of the given lists that are not empty, in one round trip.
-func (l *Ledger) HaveOptOuts(ctx context.Context, lists []string) ([]string, error) {
+// NotEmpty returns those of the given lists that are not empty, in one round trip.
+func (l *Lists) NotEmpty(ctx context.Context, lists []string) ([]string, error) {
 	fields := make([]string, len(lists))
 	for i, list := range lists {
 		fields[i] = "n:" + list
 	}
-	got, err := l.rdb.HMGet(ctx, optOutMeta, fields...).Result()
+	got, err := l.rdb.HMGet(ctx, metaKey, fields...).Result()
 	if err != nil {
 		return nil, fmt.Errorf("count opt-outs: %w", err)
 	}
@@ -235,9 +226,9 @@ func (l *Ledger) HaveOptOuts(ctx context.Context, lists []string) ([]string, err
 	return out, nil
 }
 
-// OptedOut returns the suppressed subset of numbers, each with the first list that contains it.
+// Find returns the suppressed subset of numbers, each with the first list that contains it.
 // numbers are the numbers of one page or batch. Without lists it sends nothing to Redis.
-func (l *Ledger) OptedOut(ctx context.Context, lists []string, numbers []sms.MSISDN) (map[sms.MSISDN]string, error) {
+func (l *Lists) Find(ctx context.Context, lists []string, numbers []sms.MSISDN) (map[sms.MSISDN]string, error) {
 	if len(lists) == 0 || len(numbers) == 0 {
 		return nil, nil
 	}
@@ -245,7 +236,7 @@ func (l *Ledger) OptedOut(ctx context.Context, lists []string, numbers []sms.MSI
 	_, err := l.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
 		for _, list := range lists {
 			for _, m := range numbers {
-				key, field := optOutPlace(list, m)
+				key, field := place(list, m)
 				answers = append(answers, p.HExists(ctx, key, field))
 			}
 		}
@@ -269,19 +260,19 @@ func (l *Ledger) OptedOut(ctx context.Context, lists []string, numbers []sms.MSI
 	return out, nil
 }
 
-// OptOutsOf returns the entries of a number on all suppression lists.
-func (l *Ledger) OptOutsOf(ctx context.Context, m sms.MSISDN) ([]OptOut, error) {
-	all, err := l.rdb.HGetAll(ctx, optOutMeta).Result()
+// EntriesOf returns the entries of a number on all suppression lists.
+func (l *Lists) EntriesOf(ctx context.Context, m sms.MSISDN) ([]Entry, error) {
+	all, err := l.rdb.HGetAll(ctx, metaKey).Result()
 	if err != nil {
 		return nil, fmt.Errorf("read opt-outs: %w", err)
 	}
-	counts, err := l.OptOutCounts(ctx)
+	counts, err := l.Counts(ctx)
 	if err != nil {
 		return nil, err
 	}
-	var out []OptOut
+	var out []Entry
 	for list := range counts {
-		key, field := optOutPlace(list, m)
+		key, field := place(list, m)
 		v, err := l.rdb.HGet(ctx, key, field).Result()
 		if errors.Is(err, redis.Nil) {
 			continue
@@ -289,18 +280,18 @@ func (l *Ledger) OptOutsOf(ctx context.Context, m sms.MSISDN) ([]OptOut, error) 
 		if err != nil {
 			return nil, fmt.Errorf("read opt-outs: %w", err)
 		}
-		out = append(out, optOutEntry(all, list, m, v))
+		out = append(out, entryOf(all, list, m, v))
 	}
 	return out, nil
 }
 
-func optOutEntry(meta map[string]string, list string, m sms.MSISDN, value string) OptOut {
-	e := OptOut{MSISDN: m, List: list}
+func entryOf(meta map[string]string, list string, m sms.MSISDN, value string) Entry {
+	e := Entry{MSISDN: m, List: list}
 	v, err := strconv.ParseInt(value, 10, 64)
 	if err != nil || v < 0 {
 		return e // the number is suppressed, even if its entry cannot be read
 	}
-	e.At = optOutEpoch.Add(time.Duration(v/(lastOrigin+1)) * time.Minute)
+	e.At = epoch.Add(time.Duration(v/(lastOrigin+1)) * time.Minute)
 	number := int(v % (lastOrigin + 1))
 	e.Origin = meta["i:"+strconv.Itoa(number)]
 	for word, n := range fixedOrigins {
@@ -311,32 +302,32 @@ func optOutEntry(meta map[string]string, list string, m sms.MSISDN, value string
 	return e
 }
 
-// OptOuts yields all entries of a list, in no order. Entries that are added or removed meanwhile
+// Entries yields all entries of a list, in no order. Entries that are added or removed meanwhile
 // may be missing or included. It holds 256 buckets in memory at a time.
-func (l *Ledger) OptOuts(ctx context.Context, list string) iter.Seq2[OptOut, error] {
-	return func(yield func(OptOut, error) bool) {
+func (l *Lists) Entries(ctx context.Context, list string) iter.Seq2[Entry, error] {
+	return func(yield func(Entry, error) bool) {
 		const step = 256
-		for at := 0; at < optOutBuckets; at += step {
+		for at := 0; at < buckets; at += step {
 			var meta *redis.MapStringStringCmd
-			buckets := make([]*redis.MapStringStringCmd, step)
+			read := make([]*redis.MapStringStringCmd, step)
 			_, err := l.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
-				for i := range buckets {
-					buckets[i] = p.HGetAll(ctx, optOutBucket(list, at+i))
+				for i := range read {
+					read[i] = p.HGetAll(ctx, bucketKey(list, at+i))
 				}
-				meta = p.HGetAll(ctx, optOutMeta) // read after the buckets, so that it has every origin in them
+				meta = p.HGetAll(ctx, metaKey) // read after the buckets, so that it has every origin in them
 				return nil
 			})
 			if err != nil {
-				yield(OptOut{}, fmt.Errorf("list opt-outs: %w", err))
+				yield(Entry{}, fmt.Errorf("list opt-outs: %w", err))
 				return
 			}
-			for i, b := range buckets {
+			for i, b := range read {
 				for field, v := range b.Val() {
 					n, err := strconv.ParseUint(field, 10, 64)
 					if err != nil {
 						continue
 					}
-					if !yield(optOutEntry(meta.Val(), list, sms.MSISDN(n*optOutBuckets+uint64(at+i)), v), nil) {
+					if !yield(entryOf(meta.Val(), list, sms.MSISDN(n*buckets+uint64(at+i)), v), nil) {
 						return
 					}
 				}
@@ -345,10 +336,10 @@ func (l *Ledger) OptOuts(ctx context.Context, list string) iter.Seq2[OptOut, err
 	}
 }
 
-// changeArgs are the first arguments of optout_add.lua and optout_remove.lua.
+// changeArgs are the first arguments of add.lua and remove.lua.
 type changeArgs struct{ Token, List string }
 
-// originArgs are the arguments of optout_origin.lua.
+// originArgs are the arguments of origin.lua.
 type originArgs struct {
 	Origin             string
 	First, Last, Other int

@@ -1,6 +1,6 @@
--- account_hold.lua holds an account by hand, until it is released by hand.
+-- hold.lua holds an account by hand, until it is released by hand.
 -- KEYS: 1 account
--- ARGV, in the order of accountHoldArgs:
+-- ARGV, in the order of holdArgs:
 --   reason  one word
 --   by      name of the person or program
 -- Returns {'held'}. Running it again changes only the reason and the name.

@@ -1,0 +1,71 @@
+package accounts
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/tuma-sms/tuma/internal/campaign"
+	"github.com/tuma-sms/tuma/internal/script"
+	"github.com/tuma-sms/tuma/providers"
+)
+
+// Back-off of an automatic hold. It doubles each time the account is held again.
+const (
+	holdFirst   = 2 * time.Second
+	holdLongest = 5 * time.Minute
+	// creditLongest is the longest back-off of a hold for lack of credit where the balance can be
+	// read. Reading the balance costs no call, and Tuma should notice a top-up soon.
+	creditLongest = 30 * time.Second
+)
+
+// CallReport describes one call or probe, or several calls that succeeded.
+type CallReport struct {
+	Outcome campaign.CallOutcome
+	// Claimed is when the call was claimed; zero: the report is about a probe made just now.
+	Claimed time.Time
+	// Reason is one of Tuma's reason words, Code the gateway's code.
+	Reason, Code string
+	// Balance is the known balance if the account is held for lack of credit, or empty.
+	Balance string
+	// Size is the number of segments of a call that was refused for lack of credit. It is 0 if only
+	// the balance was read, or for any other outcome.
+	Size int
+	// Jitter is a random number from 0 to 1, used for the back-off.
+	Jitter float64
+	// Calls is how many successful calls are reported at once; Claimed is then the claim of the
+	// last one. 0 means 1.
+	Calls int
+}
+
+// ReportCall records the outcome of a call for its account. It returns the account's hold, or the
+// zero Hold if there is none.
+func (s *Store) ReportCall(ctx context.Context, name string, r CallReport) (Hold, error) {
+	longest := holdLongest
+	if r.Reason == string(providers.CauseCredit) && r.Balance != "" {
+		longest = creditLongest
+	}
+	out, err := s.scripts.Run(ctx, breakerScript, []string{Key(name)}, script.Args(breakerArgs{
+		Outcome: r.Outcome, ClaimedAt: r.Claimed, Reason: r.Reason, Code: r.Code, FirstBackOff: holdFirst, LongestBackOff: longest,
+		Jitter: r.Jitter, KnownBalance: r.Balance, RefusedSize: r.Size, Calls: max(1, r.Calls),
+	})...)
+	if err != nil {
+		return Hold{}, fmt.Errorf("report call to account %s: %w", name, err)
+	}
+	if out[0] == "held" && len(out) > 2 {
+		return Hold{Reason: out[1], Until: script.Milli(out[2])}, nil
+	}
+	return Hold{}, nil
+}
+
+// breakerArgs are the arguments of breaker.lua.
+type breakerArgs struct {
+	Outcome                      campaign.CallOutcome
+	ClaimedAt                    time.Time
+	Reason, Code                 string
+	FirstBackOff, LongestBackOff time.Duration
+	Jitter                       float64
+	KnownBalance                 string
+	RefusedSize                  int
+	Calls                        int
+}

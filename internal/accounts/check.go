@@ -1,0 +1,46 @@
+package accounts
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/tuma-sms/tuma/internal/script"
+)
+
+// Check is the answer of Check.
+type Check struct {
+	// Open: the account may be used. Probe: the time of the account's hold is over, and only this
+	// caller may probe the account. If Open and Probe are both false, the account is held.
+	Open, Probe bool
+	Reason      string
+	Until       time.Time
+	// BalanceBefore is the balance that was known when the account was held.
+	BalanceBefore string
+	// Refused is the number of segments of the last call that was refused for lack of credit at the
+	// balance BalanceBefore; 0: no call was. RefusedAt is the time of that refusal.
+	Refused   int
+	RefusedAt time.Time
+	// LastAccepted is when the gateway last accepted a message.
+	LastAccepted time.Time
+}
+
+// Check reports whether an account may be used now. probeFor is how long a probe may take
+// before another caller gets the next one.
+func (s *Store) Check(ctx context.Context, name string, probeFor time.Duration) (Check, error) {
+	out, err := s.scripts.Run(ctx, checkScript, []string{Key(name)}, script.Args(checkArgs{ProbeLife: probeFor})...)
+	if err != nil {
+		return Check{}, fmt.Errorf("check account %s: %w", name, err)
+	}
+	if out[0] == "open" && len(out) > 1 {
+		return Check{Open: true, LastAccepted: script.Milli(out[1])}, nil
+	}
+	if len(out) < 6 {
+		return Check{}, fmt.Errorf("check account %s: %w", name, script.ErrAnswer)
+	}
+	return Check{Probe: out[0] == "probe", Reason: out[1], Until: script.Milli(out[2]), BalanceBefore: out[3],
+		Refused: script.Int(out[4]), RefusedAt: script.Milli(out[5])}, nil
+}
+
+// checkArgs are the arguments of check.lua.
+type checkArgs struct{ ProbeLife time.Duration }

@@ -1,0 +1,16 @@
+package accounts
+
+import (
+	"testing"
+
+	"github.com/tuma-sms/tuma/internal/script/scripttest"
+)
+
+func TestScriptsNameTheirArgumentsAsGoDoes(t *testing.T) {
+	t.Parallel()
+	scripttest.Arguments(t, luaFiles, "", map[string][]any{
+		"check":   {checkArgs{}},
+		"breaker": {breakerArgs{}},
+		"hold":    {holdArgs{}},
+	})
+}

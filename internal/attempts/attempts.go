@@ -1,0 +1,115 @@
+// Package attempts stores in Redis which calls a gateway may have taken, by login, and which message
+// ids the gateway gave. A message found at the gateway is compared with them.
+package attempts
+
+import (
+	"context"
+	_ "embed"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/tuma-sms/tuma/internal/campaign"
+	"github.com/tuma-sms/tuma/internal/script"
+)
+
+// Index reads and writes the attempts in one Redis. It is safe for concurrent use.
+type Index struct {
+	rdb     redis.UniversalClient
+	scripts *script.Runner
+}
+
+// New returns the Index in the Redis of a Runner.
+func New(r *script.Runner) *Index { return &Index{rdb: r.Redis(), scripts: r} }
+
+// Attempt identifies a submission at a gateway that can list what it has accepted, or sends
+// delivery reports. Tuma keeps attempts by login. A message found at the gateway is compared with
+// the attempts, to decide which attempt the message belongs to and whether Tuma knows it already.
+//
+// The order of the steps makes this safe. The worker adds the attempt before it sends the first
+// byte of the call, records the ids of the messages before it settles the attempt, and removes the
+// attempt after that. A worker that looks for a message reads the gateway's list first, then the
+// attempts, then the ids. So it finds every message that another attempt sent among the attempts or
+// among the ids.
+type Attempt struct {
+	Campaign, Batch  string
+	Call, Generation int
+	// At is the time of the claim by Redis' clock, in milliseconds.
+	At time.Time
+}
+
+// Life is how long attempts that ended unknown are kept. Message ids are kept at least as
+// long.
+const Life = time.Hour
+
+// sentSpan is the length of the time spans that message ids are grouped by, one Redis key each. A
+// key expires when its newest id is no longer needed.
+const sentSpan = 10 * time.Minute
+
+func attemptsKey(login string) string { return script.KeyPrefix + "attempts:{" + login + "}" }
+
+func sentKey(login string, at time.Time) string {
+	return script.KeyPrefix + "sent:{" + login + "}:" + strconv.FormatInt(at.UnixMilli()/sentSpan.Milliseconds(), 10)
+}
+
+func (a Attempt) member() string {
+	return a.Campaign + " " + a.Batch + " " + strconv.Itoa(a.Call) + " " + strconv.Itoa(a.Generation)
+}
+
+func parseAttempt(member string, at time.Time) (Attempt, error) {
+	f := strings.Fields(member)
+	if len(f) != 4 {
+		return Attempt{}, campaign.ErrRecord
+	}
+	call, err1 := strconv.Atoi(f[2])
+	gen, err2 := strconv.Atoi(f[3])
+	if err1 != nil || err2 != nil || call < 0 || gen < 0 {
+		return Attempt{}, campaign.ErrRecord
+	}
+	return Attempt{Campaign: f[0], Batch: f[1], Call: call, Generation: gen, At: at}, nil
+}
+
+// Begin enters an attempt under a login. It must be called before the first byte of the
+// call.
+func (x *Index) Begin(ctx context.Context, login string, a Attempt) error {
+	_, err := x.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+		p.ZAdd(ctx, attemptsKey(login), redis.Z{Score: float64(a.At.UnixMilli()), Member: a.member()})
+		p.ZRemRangeByScore(ctx, attemptsKey(login), "-inf", strconv.FormatInt(a.At.Add(-Life).UnixMilli(), 10))
+		p.PExpire(ctx, attemptsKey(login), Life)
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("begin attempt %s %s: %w", a.Campaign, a.Batch, err)
+	}
+	return nil
+}
+
+// End removes an attempt. It is called when no outcome of the attempt is unknown any more.
+func (x *Index) End(ctx context.Context, login string, a Attempt) error {
+	if err := x.rdb.ZRem(ctx, attemptsKey(login), a.member()).Err(); err != nil {
+		return fmt.Errorf("end attempt %s %s: %w", a.Campaign, a.Batch, err)
+	}
+	return nil
+}
+
+// Between returns the attempts under a login that began between from and to, both included, and
+// were not removed.
+func (x *Index) Between(ctx context.Context, login string, from, to time.Time) ([]Attempt, error) {
+	got, err := x.rdb.ZRangeByScoreWithScores(ctx, attemptsKey(login), &redis.ZRangeBy{
+		Min: strconv.FormatInt(from.UnixMilli(), 10), Max: strconv.FormatInt(to.UnixMilli(), 10),
+	}).Result()
+	if err != nil {
+		return nil, fmt.Errorf("list attempts: %w", err)
+	}
+	out := make([]Attempt, len(got))
+	for i, z := range got {
+		member, _ := z.Member.(string)
+		if out[i], err = parseAttempt(member, time.UnixMilli(int64(z.Score))); err != nil {
+			return nil, fmt.Errorf("list attempts: %w", err)
+		}
+	}
+	return out, nil
+}

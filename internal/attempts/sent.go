@@ -1,0 +1,83 @@
+package attempts
+
+import (
+	"context"
+	"crypto/sha256"
+	_ "embed"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/tuma-sms/tuma/internal/script"
+)
+
+//go:embed sent.lua
+var sentSource string
+
+// sentScript runs on a full Redis too: the ids must be known before the attempt is settled.
+var sentScript = script.NewAlwaysAllowed("sent", sentSource)
+
+// sentHash is how many bytes of a hash are kept of a message id. With 7 bytes, two ids of the same
+// hour hardly ever have the same hash. If they do, a lookup takes the second message for a known
+// one and does not find it.
+const sentHash = 7
+
+func hashID(id string) string {
+	sum := sha256.Sum256([]byte(id))
+	return string(sum[:sentHash])
+}
+
+// RecordMessageIDs records the gateway's ids of the messages of an attempt for at least the given
+// time. It must be called before the attempt is settled. It works on a full Redis too.
+func (x *Index) RecordMessageIDs(ctx context.Context, login string, a Attempt, ids []string, life time.Duration) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	var b strings.Builder
+	for _, id := range ids {
+		b.WriteString(hashID(id))
+	}
+	_, err := x.scripts.Run(ctx, sentScript, []string{sentKey(login, a.At)}, script.Args(sentArgs{Hashes: b.String(), Life: life + 2*sentSpan})...)
+	if err != nil {
+		return fmt.Errorf("record message ids of %s %s: %w", a.Campaign, a.Batch, err)
+	}
+	return nil
+}
+
+// sentArgs are the arguments of sent.lua.
+type sentArgs struct {
+	Hashes string
+	Life   time.Duration
+}
+
+// KnownMessageIDs returns a function that reports whether an id was recorded under the login by an
+// attempt that began between from and to. Once in many millions it reports true for an id that was
+// not recorded.
+func (x *Index) KnownMessageIDs(ctx context.Context, login string, from, to time.Time) (func(id string) bool, error) {
+	var keys []string
+	for at := from; ; at = at.Add(sentSpan) {
+		if at.After(to) {
+			at = to
+		}
+		if k := sentKey(login, at); len(keys) == 0 || keys[len(keys)-1] != k {
+			keys = append(keys, k)
+		}
+		if at.Equal(to) || !at.Before(to) {
+			break
+		}
+	}
+	known := map[string]struct{}{}
+	got, err := x.rdb.MGet(ctx, keys...).Result()
+	if err != nil {
+		return nil, fmt.Errorf("read message ids: %w", err)
+	}
+	for _, v := range got {
+		for s := script.Text(v); len(s) >= sentHash; s = s[sentHash:] {
+			known[s[:sentHash]] = struct{}{}
+		}
+	}
+	return func(id string) bool {
+		_, ok := known[hashID(id)]
+		return ok
+	}, nil
+}

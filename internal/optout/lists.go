@@ -1,0 +1,40 @@
+// Package optout stores the suppression lists in Redis: the numbers that have opted out, for all
+// senders and for each sender ID. What a campaign does with them is in internal/ledger.
+package optout
+
+import (
+	"embed"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/tuma-sms/tuma/internal/script"
+)
+
+// Lists reads and writes the suppression lists in one Redis. It is safe for concurrent use.
+type Lists struct {
+	rdb     redis.UniversalClient
+	scripts *script.Runner
+}
+
+// New returns the Lists in the Redis of a Runner.
+func New(r *script.Runner) *Lists { return &Lists{rdb: r.Redis(), scripts: r} }
+
+//go:embed *.lua
+var luaFiles embed.FS
+
+func mustSource(name string) string {
+	b, err := luaFiles.ReadFile(name + ".lua")
+	if err != nil {
+		panic("optout: " + err.Error())
+	}
+	return string(b)
+}
+
+var (
+	addScript    = script.Binding(script.NewAlwaysAllowed("add", mustSource("add")))
+	removeScript = script.Binding(script.New("remove", mustSource("remove")))
+	originScript = script.New("origin", mustSource("origin"))
+	copyScript   = script.New("copy", mustSource("copy"))
+	// loadScript adds the chunks of an import except the last, which alone must be durable.
+	loadScript = script.New("add", mustSource("add"))
+)
