@@ -111,7 +111,7 @@ func TestGlossary_NamesExist(t *testing.T) {
 	}
 	files := sourceFiles(t)
 	packages := map[string]map[string]bool{}
-	for _, folder := range []string{"sms", "ratelimit", "providers", "producer", "worker", "internal/campaign", "internal/ledger", "internal/planning", "internal/queue", "internal/hours"} {
+	for _, folder := range []string{"sms", "ratelimit", "providers", "producer", "worker", "internal/campaign", "internal/accounts", "internal/optout", "internal/attempts", "internal/ledger", "internal/planning", "internal/queue", "internal/hours"} {
 		packages[filepath.Base(folder)] = declared(t, filepath.Join("../../..", folder))
 	}
 	checked := 0
