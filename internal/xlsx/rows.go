@@ -126,8 +126,7 @@ func (b *Book) text(c *Cell, isPhone bool) ([]byte, error) {
 // true. It returns io.EOF after the last row.
 func (t *xmlScanner) nextRow(r *Row, want func(column int) bool) error {
 	r.Cells, r.Filled, r.count = r.Cells[:0], false, 0
-	var c Cell
-	last, inRow, inCell, inText, phonetic := -1, false, false, false, 0
+	c, last, inRow, inCell, inText, phonetic := Cell{}, -1, false, false, false, 0
 	for {
 		token, err := t.next()
 		if err != nil {
@@ -159,11 +158,10 @@ func (t *xmlScanner) nextRow(r *Row, want func(column int) bool) error {
 				phonetic++
 			}
 		case xml.CharData:
-			if !inText || len(e) == 0 {
-				continue
-			}
-			if err := t.addText(r, &c, e, want); err != nil {
-				return err
+			if inText && len(e) > 0 {
+				if err := t.addText(r, &c, e, want); err != nil {
+					return err
+				}
 			}
 		case xml.EndElement:
 			switch e.Name.Local {

@@ -3,11 +3,9 @@ package africastalking
 import (
 	"fmt"
 	"io"
-	"math/big"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -129,23 +127,32 @@ func TestTheRequestIsTheDocumentedOne(t *testing.T) {
 		if accept == "" {
 			accept = "application/json"
 		}
-		if diff := cmp.Diff(want, r.body); diff != "" {
-			t.Errorf("%s (-want +got):\n%s", name, diff)
+		checkRequest(t, name, r, want, accept)
+		if len(seen) != 0 {
+			t.Errorf("%s: there was another request", name)
 		}
-		wantHeader := http.Header{
-			"Accept": {accept}, "Apikey": {apiKey}, "Content-Type": {"application/x-www-form-urlencoded"},
-			"User-Agent": r.header["User-Agent"], "Content-Length": {fmt.Sprint(len(r.body))},
-		}
-		wantHeader["Accept-Encoding"] = r.header["Accept-Encoding"]
-		if wantHeader["Accept-Encoding"] == nil {
-			delete(wantHeader, "Accept-Encoding")
-		}
-		if diff := cmp.Diff(wantHeader, r.header); diff != "" || r.method != "POST" || r.uri != "/prefix/version1/messaging" {
-			t.Errorf("%s: %s %s (-want +got):\n%s", name, r.method, r.uri, diff)
-		}
-		if strings.Contains(r.body, "s3cr3t") || len(seen) != 0 {
-			t.Errorf("%s: the key is in the body, or there was another request", name)
-		}
+	}
+}
+
+// checkRequest compares a request with the expected form and content type of the reply.
+func checkRequest(t *testing.T, name string, r request, form, accept string) {
+	t.Helper()
+	if diff := cmp.Diff(form, r.body); diff != "" {
+		t.Errorf("%s (-want +got):\n%s", name, diff)
+	}
+	wantHeader := http.Header{
+		"Accept": {accept}, "Apikey": {apiKey}, "Content-Type": {"application/x-www-form-urlencoded"},
+		"User-Agent": r.header["User-Agent"], "Content-Length": {fmt.Sprint(len(r.body))},
+	}
+	wantHeader["Accept-Encoding"] = r.header["Accept-Encoding"]
+	if wantHeader["Accept-Encoding"] == nil {
+		delete(wantHeader, "Accept-Encoding")
+	}
+	if diff := cmp.Diff(wantHeader, r.header); diff != "" || r.method != "POST" || r.uri != "/prefix/version1/messaging" {
+		t.Errorf("%s: %s %s (-want +got):\n%s", name, r.method, r.uri, diff)
+	}
+	if strings.Contains(r.body, "s3cr3t") {
+		t.Errorf("%s: the key is in the body", name)
 	}
 }
 
@@ -235,114 +242,6 @@ func TestABatchThatIsNoCallMakesNoRequest(t *testing.T) {
 	}
 }
 
-func TestNewTellsEveryMistake(t *testing.T) {
-	t.Parallel()
-	good := func(change func(*Config)) Config {
-		c := Config{Username: "u", APIKey: apiKey}
-		change(&c)
-		return c
-	}
-	for name, tc := range map[string]struct {
-		cfg  Config
-		want []string
-	}{
-		"nothing":            {Config{}, []string{"username", "api_key"}},
-		"good":               {good(func(*Config) {}), nil},
-		"limit lowered":      {good(func(c *Config) { c.MaxRecipients = 1 }), nil},
-		"limit raised":       {good(func(c *Config) { c.MaxRecipients = 201 }), []string{"max_recipients"}},
-		"http":               {good(func(c *Config) { c.BaseURL = "http://api.africastalking.com" }), []string{"base_url"}},
-		"http asked for":     {good(func(c *Config) { c.BaseURL, c.AllowHTTP = "http://api.africastalking.com", true }), nil},
-		"key with a newline": {good(func(c *Config) { c.APIKey = "s3cr3t\nX-Other: 1" }), []string{"api_key"}},
-		"key with a space":   {good(func(c *Config) { c.APIKey = "s3cr3t " }), []string{"api_key"}},
-		"format":             {good(func(c *Config) { c.Format = "yaml" }), []string{"format"}},
-		"hours":              {good(func(c *Config) { c.Options.RetryDurationInHours = -1 }), []string{"retry_duration_in_hours"}},
-		"too many hours":     {good(func(c *Config) { c.Options.RetryDurationInHours = 8761 }), []string{"retry_duration_in_hours"}},
-		"a link":             {good(func(c *Config) { c.Options.LinkID = "l" }), []string{"link_id"}},
-		"everything": {
-			Config{Endpoint: providers.Endpoint{BaseURL: "x", MaxRecipients: -1, Timeout: -1, Concurrency: -1}, Format: "x", Options: Options{LinkID: "l", RetryDurationInHours: -1}},
-			[]string{"username", "api_key", "format", "link_id", "retry_duration_in_hours", "max_recipients", "base_url", "timeout", "concurrency"},
-		},
-	} {
-		p, err := New(tc.cfg)
-		if got := mistakes(err); !slices.Equal(got, tc.want) || (p == nil) != (tc.want != nil) {
-			t.Errorf("%s: got mistakes in %v, want %v", name, got, tc.want)
-		}
-		if err != nil && strings.Contains(err.Error(), "s3cr3t") {
-			t.Errorf("%s: the error holds the key: %v", name, err)
-		}
-	}
-}
-
-func mistakes(err error) (fields []string) {
-	for m := range providers.Mistakes(err) {
-		fields = append(fields, m.Field)
-	}
-	return fields
-}
-
-func TestSettingsBecomeOptions(t *testing.T) {
-	t.Parallel()
-	for name, tc := range map[string]struct {
-		options  map[string]string
-		want     string // the options on the wire
-		accept   string
-		mistaken []string
-	}{
-		"none":     {nil, "bulkSMSMode=1&enqueue=1", "application/json", nil},
-		"all":      {map[string]string{"bulk_sms_mode": "false", "enqueue": "false", "keyword": "k", "retry_duration_in_hours": "24", "format": "xml"}, "bulkSMSMode=0&enqueue=0&keyword=k&retryDurationInHours=24", "application/xml", nil},
-		"on":       {map[string]string{"bulk_sms_mode": "true", "enqueue": "true", "format": "json"}, "bulkSMSMode=1&enqueue=1", "application/json", nil},
-		"mistakes": {map[string]string{"bulk_sms_mode": "1", "enqueue": "no", "retry_duration_in_hours": "0", "format": "JSON"}, "", "", []string{"format", "bulk_sms_mode", "enqueue", "retry_duration_in_hours"}},
-		"unknown":  {map[string]string{"link_id": "l"}, "", "", []string{"link_id"}},
-	} {
-		p, err := Kind().Open(providers.Settings{Login: map[string]string{"username": "u"}, Secrets: map[string]providers.Secret{"api_key": apiKey}, Options: tc.options})
-		if got := mistakes(err); !slices.Equal(got, tc.mistaken) {
-			t.Errorf("%s: got mistakes in %v, want %v", name, got, tc.mistaken)
-		}
-		if err != nil {
-			continue
-		}
-		at := p.(*Provider)
-		if form := string(sendForm("u", providers.Batch{Body: "x", To: nums(one)}, Options{}.or(at.options))); !strings.HasSuffix(form, "&message=x&"+tc.want) || at.accept != tc.accept {
-			t.Errorf("%s: got the form %s and Accept %s, want the values of the case", name, form, at.accept)
-		}
-	}
-}
-
-func TestInfo(t *testing.T) {
-	t.Parallel()
-	p := open(t, Config{Username: "u", APIKey: apiKey})
-	got := p.Info()
-	want := providers.Info{Name: "africastalking", Fingerprint: got.Fingerprint, MaxRecipients: 200, SenderAlphaMax: 11, SenderOptional: true,
-		DLRNamesRecipient: true, BlacklistBySender: true}
-	if diff := cmp.Diff(want, got); diff != "" || got.Fingerprint == "" {
-		t.Errorf("(-want +got):\n%s", diff)
-	}
-	same := func(a, b Config) bool { return open(t, a).Info() == open(t, b).Info() }
-	at := func(user, base string) Config {
-		return Config{Endpoint: providers.Endpoint{BaseURL: base}, Username: user, APIKey: "k"}
-	}
-	if !same(at("u", ""), at("u", DefaultBaseURL)) || !same(at("sandbox", ""), at("sandbox", SandboxBaseURL+"/")) {
-		t.Error("an empty BaseURL: got another fingerprint than for the default address, want the same")
-	}
-	if same(at("sandbox", ""), at("sandbox", DefaultBaseURL)) || same(at("u", ""), at("v", "")) {
-		t.Error("another address or user: got the same fingerprint, want a different one")
-	}
-	if n := open(t, Config{Endpoint: providers.Endpoint{MaxRecipients: 20}, Username: "u", APIKey: "k"}).Info().MaxRecipients; n != 20 {
-		t.Errorf("max_recipients 20: got MaxRecipients %d, want 20", n)
-	}
-}
-
-func TestAProviderNeverPrintsItsLogin(t *testing.T) {
-	t.Parallel()
-	cfg := Config{Username: "u", APIKey: apiKey}
-	p := open(t, cfg)
-	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%x"} {
-		if text := fmt.Sprintf(verb, *p) + fmt.Sprintf(verb, p) + fmt.Sprintf(verb, cfg); strings.Contains(text, "s3cr3t") || strings.Contains(text, "733363723374") {
-			t.Errorf("%s: the printed text holds the key: %s", verb, text)
-		}
-	}
-}
-
 func TestBalance(t *testing.T) {
 	t.Parallel()
 	p, seen := answering(t, 200, "application/json", `{"UserData":{"balance":"KES 1785.50"}}`)
@@ -375,71 +274,4 @@ func TestBalance(t *testing.T) {
 			t.Errorf("%s: got %+v, want no balance", body, got)
 		}
 	}
-}
-
-func TestInbox(t *testing.T) {
-	t.Parallel()
-	const body = `{"SMSMessageData":{"Messages":[
-		{"linkId":"SampleLinkId123","text":"STOP \"it\" & <go> é漢😀\n","to":"28901","id":15071,"date":"2018-03-19T08:34:18.445Z","from":"+254711000001"},
-		{"linkId":null,"text":"","to":"28901","id":"15072","date":"2018-03-19 08:34:18","from":"+254711000001"},
-		{"text":254711000001,"id":18446744073709551615,"date":"yesterday","from":"Safaricom"}]}}`
-	p, seen := answering(t, 200, "application/json", body)
-	got, err := p.Inbox(t.Context(), "15070")
-	want := []providers.Inbound{
-		{ID: "15071", From: "+254711000001", To: "28901", Text: "STOP \"it\" & <go> é漢😀\n", LinkID: "SampleLinkId123", At: time.Date(2018, 3, 19, 8, 34, 18, 445e6, time.UTC)},
-		{ID: "15072", From: "+254711000001", To: "28901", At: time.Date(2018, 3, 19, 8, 34, 18, 0, time.UTC), Fields: map[string]string{"date": "2018-03-19 08:34:18"}},
-		{ID: "18446744073709551615", From: "Safaricom", Text: "254711000001", Fields: map[string]string{"date": "yesterday"}},
-	}
-	if diff := cmp.Diff(want, got); diff != "" || err != nil {
-		t.Errorf("got the error %v (-want +got):\n%s", err, diff)
-	}
-	if r := <-seen; r.method != "GET" || r.uri != "/prefix/version1/messaging?username=acme+%26+co&lastReceivedId=15070" || r.header.Get("Apikey") != apiKey {
-		t.Errorf("got the request %+v, want a GET with lastReceivedId=15070", r)
-	}
-	if _, err := p.Inbox(t.Context(), ""); err != nil {
-		t.Error(err)
-	}
-	if r := <-seen; !strings.HasSuffix(r.uri, "&lastReceivedId=0") {
-		t.Errorf("got the request %+v, want lastReceivedId=0", r)
-	}
-	if got, ok := parseInbox([]byte(`{"SMSMessageData":{"Messages":[]}}`)); !ok || len(got) != 0 {
-		t.Errorf("an empty inbox: got %v %v, want an empty list and true", got, ok)
-	}
-	for _, body := range []string{
-		``, `{}`, `[]`, `<html>`, `{"SMSMessageData":{}}`, `{"SMSMessageData":{"Messages":null}}`, `{"SMSMessageData":{"Messages":{}}}`,
-		`{"SMSMessageData":{"Messages":[1]}}`, `{"SMSMessageData":{"Messages":[{}]}}`, `{"SMSMessageData":{"Messages":[{"id":"x"}]}}`,
-		`{"SMSMessageData":{"Messages":[{"id":1.5}]}}`, `{"SMSMessageData":{"Messages":[{"id":-1}]}}`, `{"SMSMessageData":{"Messages":[{"id":1e3}]}}`,
-		`{"SMSMessageData":{"Messages":[{"id":1,"id":2}]}}`, `{"SMSMessageData":{"Messages":[{"id":1,"text":["x"]}]}}`,
-		`{"SMSMessageData":{"Messages":[{"id":1},null]}}`, `{"SMSMessageData":{"Messages":[{"id":1}]}`,
-	} {
-		if got, ok := parseInbox([]byte(body)); ok {
-			t.Errorf("%s: got %+v, want no inbox", body, got)
-		}
-	}
-}
-
-// FuzzParseQueries checks properties that every parsed balance and inbox must have.
-func FuzzParseQueries(f *testing.F) {
-	for _, seed := range []string{
-		`{"UserData":{"balance":"KES 1785.50"}}`, `{"userData":{"balance":"0"}}`, `{"SMSMessageData":{"Messages":[]}}`,
-		`{"SMSMessageData":{"Messages":[{"linkId":"l","text":"t","to":"28901","id":15071,"date":"2018-03-19T08:34:18.445Z","from":"+254711000001"}]}}`,
-	} {
-		f.Add([]byte(seed))
-	}
-	f.Fuzz(func(t *testing.T, body []byte) {
-		if balance, ok := parseBalance(body); ok {
-			if lower := strings.ToLower(string(body)); !strings.ContainsAny(lower, "0123456789") && !strings.Contains(lower, `\u`) || len(balance.Currency) != 0 && len(balance.Currency) != 3 {
-				t.Fatalf("%q: got the balance %+v, want a number from the body and a currency of 0 or 3 letters", body, balance)
-			}
-		}
-		messages, ok := parseInbox(body)
-		if !ok && messages != nil {
-			t.Fatalf("%q: not understood, but got messages %v, want none", body, messages)
-		}
-		for _, m := range messages {
-			if n, ok := new(big.Int).SetString(m.ID, 10); !ok || n.Sign() < 0 || len(m.ID) > 20 {
-				t.Fatalf("%q: got the message %+v, want an ID of at most 20 digits", body, m)
-			}
-		}
-	})
 }

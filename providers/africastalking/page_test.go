@@ -110,6 +110,12 @@ func TestEverythingOnThePageHasItsPlace(t *testing.T) {
 			t.Errorf("the line %q is neither in offered nor in notOffered", line)
 		}
 	}
+	checkCodes(t, found)
+}
+
+// checkCodes compares the codes of the vendor's page with those of the package.
+func checkCodes(t *testing.T, found []int) {
+	t.Helper()
 	for code := range codes {
 		if elsewhere[code] == "" && !slices.Contains(found, code) {
 			t.Errorf("code %d is neither on the vendor's page nor in elsewhere", code)

@@ -32,6 +32,45 @@ func gateway(t *testing.T, o simulator.Options, format Format) (*simulator.Serve
 	})
 }
 
+// checkTwoHundred sends a batch of 200 recipients, three of which the gateway refuses.
+func checkTwoHundred(t *testing.T, d *simulator.Gateway, p *Provider) {
+	t.Helper()
+	b := batch(append(manyNumbers(199), three)...)
+	b.Body = "a+b & c% é€漢😀"
+	refused := map[int]simulator.Reply{3: simulator.Reject, 100: simulator.Later, 199: simulator.Reject}
+	for i, w := range refused {
+		if err := d.SetReply(w, uint64(b.To[i])); err != nil {
+			t.Fatal(err)
+		}
+	}
+	results, err := p.Send(t.Context(), b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ids := map[string]bool{}
+	for i, r := range results {
+		if refused[i] != "" {
+			continue
+		}
+		want := providers.Result{Outcome: providers.Accepted, MessageID: r.MessageID, Cost: "1.0000", Currency: "KES"}
+		if diff := cmp.Diff(want, r); diff != "" || !strings.HasPrefix(r.MessageID, "ATXid_") {
+			t.Errorf("recipient %d (-want +got):\n%s", i, diff)
+		}
+		ids[r.MessageID] = true
+	}
+	want := []providers.Result{
+		{Outcome: providers.Rejected, Reason: "blacklisted", Code: "406", Cost: "0"},
+		{Outcome: providers.Retryable, Reason: "gateway_error", Code: "501", Cost: "0"},
+		{Outcome: providers.Rejected, Reason: "do_not_disturb", Code: "409", Cost: "0"},
+	}
+	if diff := cmp.Diff(want, []providers.Result{results[3], results[100], results[199]}); diff != "" || len(ids) != 197 {
+		t.Errorf("%d ids (-want +got):\n%s", len(ids), diff)
+	}
+	if last := d.LastAccepted(); last.Body != b.Body || last.From != "ACME" || len(last.Numbers) != 197 || last.Fields["enqueue"] != "1" || last.Fields["bulkSMSMode"] != "1" {
+		t.Errorf("got the message %+v at the sandbox, want the batch's text, sender ID and options for 197 numbers", last)
+	}
+}
+
 // TestTheSandboxAndTheClientAgree sends through the sandbox, which implements the vendor's documentation independently of the client.
 func TestTheSandboxAndTheClientAgree(t *testing.T) {
 	t.Parallel()
@@ -40,46 +79,13 @@ func TestTheSandboxAndTheClientAgree(t *testing.T) {
 			t.Parallel()
 			s, p := gateway(t, simulator.Options{Credit: 198}, format)
 			d := s.Gateway("africastalking")
-			b := batch(append(manyNumbers(199), three)...)
-			b.Body = "a+b & c% é€漢😀"
-			refused := map[int]simulator.Reply{3: simulator.Reject, 100: simulator.Later, 199: simulator.Reject}
-			for i, w := range refused {
-				if err := d.SetReply(w, uint64(b.To[i])); err != nil {
-					t.Fatal(err)
-				}
-			}
-			results, err := p.Send(t.Context(), b)
-			if err != nil {
-				t.Fatal(err)
-			}
-			ids := map[string]bool{}
-			for i, r := range results {
-				if refused[i] != "" {
-					continue
-				}
-				want := providers.Result{Outcome: providers.Accepted, MessageID: r.MessageID, Cost: "1.0000", Currency: "KES"}
-				if diff := cmp.Diff(want, r); diff != "" || !strings.HasPrefix(r.MessageID, "ATXid_") {
-					t.Errorf("recipient %d (-want +got):\n%s", i, diff)
-				}
-				ids[r.MessageID] = true
-			}
-			want := []providers.Result{
-				{Outcome: providers.Rejected, Reason: "blacklisted", Code: "406", Cost: "0"},
-				{Outcome: providers.Retryable, Reason: "gateway_error", Code: "501", Cost: "0"},
-				{Outcome: providers.Rejected, Reason: "do_not_disturb", Code: "409", Cost: "0"},
-			}
-			if diff := cmp.Diff(want, []providers.Result{results[3], results[100], results[199]}); diff != "" || len(ids) != 197 {
-				t.Errorf("%d ids (-want +got):\n%s", len(ids), diff)
-			}
-			if last := d.LastAccepted(); last.Body != b.Body || last.From != "ACME" || len(last.Numbers) != 197 || last.Fields["enqueue"] != "1" || last.Fields["bulkSMSMode"] != "1" {
-				t.Errorf("got the message %+v at the sandbox, want the batch's text, sender ID and options for 197 numbers", last)
-			}
+			checkTwoHundred(t, d, p)
 			if got, err := p.Balance(t.Context()); err != nil || got != (providers.Balance{Amount: 1, Currency: "KES"}) {
 				t.Errorf("balance: got %+v and the error %v, want 1 KES", got, err)
 			}
 			// The last credit pays for the first recipient; the second recipient gets the error for
 			// an account without credit.
-			results, err = p.Send(t.Context(), batch(one+1000, one+1001))
+			results, err := p.Send(t.Context(), batch(one+1000, one+1001))
 			if err != nil || results[0].Outcome != providers.Accepted || !slices.Equal(results[1:], res(providers.Result{
 				Outcome: providers.Retryable, Scope: providers.Account, Cause: providers.CauseCredit, Reason: "no_credit", Code: "405", Cost: "0",
 			})) {

@@ -40,20 +40,6 @@ var boundExceptions = []boundException{
 	{"internal/test/arch/imports_test.go", 407, "lines", "the table of rules is read as one"},
 	{"internal/accounts/account_test.go", 452, "lines", notYet},
 	{"internal/ledger/prelude.lua", 485, "lines", notYet},
-
-	{"internal/xlsx xmlScanner.nextRow", 69, "lines", notYet},
-
-	{"providers/africastalking TestEverythingOnThePageHasItsPlace", 63, "lines", notYet},
-	{"providers/africastalking TestTheRequestIsTheDocumentedOne", 70, "lines", notYet},
-	{"providers/africastalking TestTheSandboxAndTheClientAgree", 69, "lines", notYet},
-	{"providers/africastalking/africastalking_test.go", 445, "lines", notYet},
-	{"providers/africastalking/response_test.go", 410, "lines", notYet},
-
-	{"providers/connectmedia/connectmedia_test.go", 405, "lines", notYet},
-
-	{"providers/kobo/kobo_test.go", 462, "lines", notYet},
-
-	{"providers/textconnect/textconnect_test.go", 472, "lines", notYet},
 }
 
 func TestFilesFunctionsAndTypesAreSmallEnoughToRead(t *testing.T) {
