@@ -32,7 +32,7 @@ func gateway(t *testing.T, o simulator.Options, format Format) (*simulator.Serve
 	})
 }
 
-// checkTwoHundred sends a batch of 200 recipients, three of which the gateway refuses.
+// checkTwoHundred sends a batch of 200 recipients. The gateway refuses three of them.
 func checkTwoHundred(t *testing.T, d *simulator.Gateway, p *Provider) {
 	t.Helper()
 	b := batch(append(manyNumbers(199), three)...)
