@@ -345,6 +345,50 @@ func TestParseRedis(t *testing.T) {
 	}
 }
 
+// A # or a ? in a password ends the URL before the host, so that another Redis would be dialled than the
+// one shown.
+func TestParseRedis_MarksInThePassword(t *testing.T) {
+	t.Parallel()
+	for _, url := range []string{
+		"redis://:pa#ss@db.example.org:6379/0", "rediss://u:#@h", "redis://h#1", "redis://:pa?ss@db.example.org:6379/0",
+		"redis-cluster://:pa#ss@a,b", "redis-cluster://:pa?ss@a,b", "redis-sentinel://:pa#ss@a,b/m", "redis-sentinel://:pa?ss@a,b/m", "unix:///run/redis.sock#1",
+	} {
+		_, err := ParseRedis(url)
+		if err == nil || !strings.Contains(err.Error(), "write %23 for # and %3F for ?") || strings.Contains(err.Error(), "pa#ss") {
+			t.Errorf("ParseRedis(%q): error %v; want the escapes of # and ?, and no password", url, err)
+		}
+	}
+	open, err := ParseRedis("redis://:pa%23s%3Fs@h:1/0?pool_size=5")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := open(0).(*redis.Client)
+	defer c.Close()
+	if o := c.Options(); o.Password != "pa#s?s" || o.Addr != "h:1" {
+		t.Errorf("escaped marks: password %q at %s", o.Password, o.Addr)
+	}
+}
+
+// A secret in a file may have been written by an editor or a shell of Windows.
+func TestSecretFile_Encodings(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct{ content, want string }{
+		"plain":                    {"s3cret\n", "s3cret"},
+		"UTF-8 with a mark":        {"\xef\xbb\xbfs3cret\r\n", "s3cret"},
+		"UTF-16, little end first": {"\xff\xfes\x003\x00\r\x00\n\x00", "s3"},
+		"UTF-16, big end first":    {"\xfe\xff\x00s\x003", "s3"},
+		"spaces belong to it":      {" s3 cret \n", " s3 cret "},
+		"UTF-16 without a mark":    {"s\x003\x00", ""},
+		"two lines":                {"one\ntwo\n", ""},
+		"neither UTF-8 nor UTF-16": {"s3cr\xe9t", ""},
+	} {
+		got, err := decodeSecret([]byte(tt.content))
+		if (tt.want == "") != (err != nil) || got != tt.want {
+			t.Errorf("%s: %q, error %v; want %q", name, got, err, tt.want)
+		}
+	}
+}
+
 func TestShownURLHasNoLogin(t *testing.T) {
 	t.Parallel()
 	tests := map[string]string{
@@ -352,6 +396,8 @@ func TestShownURLHasNoLogin(t *testing.T) {
 		"redis://user:pa@ss@h:1/0?x=y":                     "redis://h:1/0",
 		"redis-sentinel://u:p@a,b/m/0?sentinel_password=q": "redis-sentinel://a,b/m/0",
 		"nonsense": "redis",
+		"redis-cluster://u:p@a?addr=b:1&pool_size=5&password=q": "redis-cluster://a?addr=b%3A1",
+		"redis-sentinel://u:p@a?master_name=m&db=3&username=q":  "redis-sentinel://a?db=3&master_name=m",
 	}
 	for url, want := range tests {
 		if got := URLWithoutLogin(url); got != want {

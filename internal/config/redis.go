@@ -1,12 +1,16 @@
 package config
 
 import (
+	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"net"
 	"net/url"
 	"path/filepath"
 	"strings"
+	"unicode/utf16"
+	"unicode/utf8"
 
 	"github.com/redis/go-redis/v9"
 
@@ -83,12 +87,43 @@ func (r *reader) secretFile(e entry, to *string) {
 		r.lack(e, "cannot be read: %v", err)
 		return
 	}
-	secret := strings.TrimRight(string(text), "\r\n")
+	secret, err := decodeSecret(text)
+	if err != nil {
+		r.lack(e, "%s: %v", name, err)
+		return
+	}
 	if secret == "" {
 		r.lack(e, "%s is empty", name)
 		return
 	}
 	*to = secret
+}
+
+// decodeSecret returns the text of a file that holds one secret, without the line end. The file may be in
+// UTF-8 with or without a byte order mark, or in UTF-16 with one, as editors and shells of Windows write it.
+func decodeSecret(b []byte) (string, error) {
+	text := string(b)
+	switch {
+	case bytes.HasPrefix(b, []byte("\xef\xbb\xbf")):
+		text = text[3:]
+	case bytes.HasPrefix(b, []byte("\xff\xfe")):
+		text = decodeUTF16(b[2:], binary.LittleEndian)
+	case bytes.HasPrefix(b, []byte("\xfe\xff")):
+		text = decodeUTF16(b[2:], binary.BigEndian)
+	}
+	text = strings.TrimRight(text, "\r\n")
+	if strings.ContainsAny(text, "\x00\r\n") || !utf8.ValidString(text) {
+		return "", errors.New("must hold one line of text in UTF-8")
+	}
+	return text, nil
+}
+
+func decodeUTF16(b []byte, order binary.ByteOrder) string {
+	units := make([]uint16, len(b)/2)
+	for i := range units {
+		units[i] = order.Uint16(b[2*i:])
+	}
+	return string(utf16.Decode(units))
 }
 
 // redisURLForms maps the scheme of a Redis URL to the form that the URL must have.
@@ -122,6 +157,10 @@ func ParseRedis(text string) (Opener, error) {
 		return nil, errors.New("must be a URL such as redis://127.0.0.1:6379/0; " +
 			"rediss://, redis-sentinel:// and redis-cluster:// are supported too")
 	}
+	if hasOpenMark(rest) {
+		return nil, errors.New("has a # or a ? before its last @, which ends a URL, so the rest of the password and the host would be ignored: " +
+			"in a password write %23 for # and %3F for ?")
+	}
 	var open Opener
 	var err error
 	switch plain, kind, _ := strings.Cut(scheme, "-"); kind {
@@ -134,9 +173,19 @@ func ParseRedis(text string) (Opener, error) {
 	}
 	if err != nil {
 		// The error of the library may quote a password that is not escaped.
-		return nil, errors.New("must have the form " + form + " (in a password write %40 for @, %2F for /, %25 for %)")
+		return nil, errors.New("must have the form " + form + " (in a password write %40 for @, %2F for /, %25 for %, %23 for #, %3F for ?)")
 	}
 	return open, nil
+}
+
+// hasOpenMark reports whether the part of a Redis URL after its scheme has a #, or a ? that is probably
+// part of a password. A URL has no fragment, and a ? begins the options only after the hosts.
+func hasOpenMark(rest string) bool {
+	if strings.Contains(rest, "#") {
+		return true
+	}
+	hosts, options, _ := strings.Cut(rest, "?")
+	return !strings.Contains(hosts, "@") && strings.Contains(options, "@")
 }
 
 func parseSingle(text string) (Opener, error) {
@@ -232,13 +281,28 @@ func withAddrs(query string, hosts []string) string {
 	return strings.TrimPrefix(query, "&")
 }
 
-// URLWithoutLogin returns a Redis URL without its login and options, for messages.
+// shownOptions are the options of a Redis URL that name a server or a database.
+var shownOptions = []string{"addr", "master_name", "db"}
+
+// URLWithoutLogin returns a Redis URL without its login, for messages. Of the options it keeps those that
+// name a server or a database, so that it shows what is dialled.
 func URLWithoutLogin(text string) string {
 	scheme, rest, ok := strings.Cut(text, "://")
 	if !ok {
 		return "redis"
 	}
 	rest = rest[strings.LastIndexByte(rest, '@')+1:]
-	rest, _, _ = strings.Cut(rest, "?")
+	rest, query, _ := strings.Cut(rest, "?")
+	shown := url.Values{}
+	if all, err := url.ParseQuery(query); err == nil {
+		for _, name := range shownOptions {
+			if values, ok := all[name]; ok {
+				shown[name] = values
+			}
+		}
+	}
+	if len(shown) > 0 {
+		rest += "?" + shown.Encode()
+	}
 	return scheme + "://" + rest
 }
