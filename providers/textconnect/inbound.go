@@ -19,8 +19,8 @@ var supplements = []string{"MMName", "MMEmail", "MM1", "MM2", "MM3", "MM4", "MM5
 // in the field "auth". A request without the secret gets a 403.
 //
 // The handler calls take for each message, from several goroutines at once. If take returns an
-// error, the answer is a 500. The vendor's page does not say whether the gateway then repeats the
-// message, or whether a message can arrive twice. So store messages under their ID. Inbound.Fields
+// error, the answer is a 500. It is not documented if the gateway then repeats the
+// message, or if a message can arrive twice. So store messages under their ID. Inbound.Fields
 // holds the supplemental data.
 //
 // Inbound returns an error if auth is empty, or if the program cannot load the time zone Europe/London.

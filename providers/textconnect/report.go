@@ -139,7 +139,7 @@ func (p *Provider) Messages(ctx context.Context, from, to time.Time) ([]Message,
 }
 
 // Taken returns the messages in the report ReportMessages of a span of time. Callers match them
-// with sends of unknown outcome by recipient and sender ID. The vendor's page does not say whether
+// with sends of unknown outcome by recipient and sender ID. It is not documented if
 // a message of several segments has one row or several. Taken returns the same errors as Report.
 func (p *Provider) Taken(ctx context.Context, from, to time.Time) ([]providers.TakenMessage, error) {
 	messages, err := p.Messages(ctx, from, to)
