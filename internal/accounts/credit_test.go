@@ -2,7 +2,9 @@ package accounts
 
 import (
 	"testing"
+	"time"
 
+	"github.com/tuma-sms/tuma/internal/campaign"
 	"github.com/tuma-sms/tuma/providers"
 )
 
@@ -33,5 +35,78 @@ func TestSegmentCost(t *testing.T) {
 		if got, ok := Money(s); ok || got != (providers.Balance{}) {
 			t.Errorf("%q was parsed as %+v, want no amount", s, got)
 		}
+	}
+}
+
+// creditRig reports calls of the account "a" that are refused for missing credit.
+type creditRig struct{ *rig }
+
+// tell reports a refused call of a number of segments, and returns the hold.
+func (r creditRig) tell(balance string, size int) Hold {
+	r.Helper()
+	h, err := r.ReportCall(r.Context(), "a", CallReport{Outcome: campaign.CallHold, Reason: "credit", Code: "101", Balance: balance, Size: size, Jitter: 1})
+	r.ok(err)
+	return h
+}
+
+// wait returns how long a hold lasts from now, in whole seconds.
+func (r creditRig) wait(h Hold) time.Duration { return h.Until.Sub(r.clock()).Round(time.Second) }
+
+// next waits until the hold is over, and returns the check after it.
+func (r creditRig) next() Check {
+	r.Helper()
+	r.ageAccount("a", time.Hour)
+	return r.checkAccount("a")
+}
+
+func TestAHoldForCreditStepsDownQuicklyAndThenWaits(t *testing.T) {
+	t.Parallel()
+	r := creditRig{newRig(t)}
+	r.publish("a")
+	if d := r.wait(r.tell("200", 500)); d != 2*time.Second {
+		t.Errorf("held for %s, want 2s", d)
+	}
+	if l := r.next(); !l.Probe || l.BalanceBefore != "200" || l.Refused != 500 || l.RefusedAt.IsZero() {
+		t.Errorf("Check returned %+v, want a probe with balance 200 and 500 segments refused", l)
+	}
+	if d := r.wait(r.tell("200", 250)); d > 0 {
+		t.Errorf("a smaller call at the same balance: held for %s more, want 0s", d)
+	}
+	if l := r.checkAccount("a"); !l.Probe || l.Refused != 250 {
+		t.Errorf("Check returned %+v, want a probe with 250 segments refused", l)
+	}
+	if d := r.wait(r.tell("200", 250)); d != 4*time.Second {
+		t.Errorf("the same size and balance again: held for %s, want 4s", d)
+	}
+	r.next()
+	if d := r.wait(r.tell("150", 0)); d != 8*time.Second {
+		t.Errorf("only the balance was read: held for %s, want 8s", d)
+	}
+	if l := r.next(); l.BalanceBefore != "150" || l.Refused != 250 {
+		t.Errorf("after a lower balance: Check returned %+v, want balance 150 and 250 segments refused", l)
+	}
+	if d := r.wait(r.tell("151", 0)); d != 16*time.Second {
+		t.Errorf("only the balance was read: held for %s, want 16s", d)
+	}
+	if l := r.next(); l.BalanceBefore != "150" {
+		t.Errorf("after a higher balance without a call: Check returned %+v, want balance 150", l)
+	}
+	for range 3 {
+		if d := r.wait(r.tell("150", 0)); d > 30*time.Second {
+			t.Errorf("held for %s, want at most 30s", d)
+		}
+		r.next()
+	}
+	if d := r.wait(r.tell("9000", 499)); d != 30*time.Second {
+		t.Errorf("after a call at a higher balance: held for %s, want 30s", d)
+	}
+	if l := r.next(); l.BalanceBefore != "9000" || l.Refused != 499 {
+		t.Errorf("Check returned %+v, want balance 9000 and 499 segments refused", l)
+	}
+	if _, err := r.Release(t.Context(), "a"); err != nil {
+		t.Error(err)
+	}
+	if f, err := r.rdb.HGetAll(t.Context(), Key("a")).Result(); err != nil || f["hold_size"]+f["hold_call"]+f["hold_balance"] != "" {
+		t.Errorf("after the release the account's fields are %v, %v; want no hold_size, hold_call or hold_balance", f, err)
 	}
 }

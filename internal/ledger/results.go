@@ -7,6 +7,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
 	"github.com/tuma-sms/tuma/internal/campaign"
 	"github.com/tuma-sms/tuma/internal/script"
 	"github.com/tuma-sms/tuma/sms"
@@ -258,17 +260,7 @@ func (l *Ledger) rowsOf(ctx context.Context, id string, b *Batch, segments int, 
 		return nil, err
 	}
 	rows := make([]Row, 0, len(b.To))
-	var names []string
-	index := map[[2]int]int{} // from {call, generation} to the index in names
-	find := func(k, g int) int {
-		i, ok := index[[2]int{k, g}]
-		if !ok {
-			i = len(names)
-			index[[2]int{k, g}] = i
-			names = append(names, generationField(b.Name, generationName(k, g)))
-		}
-		return i
-	}
+	names := generationNames{batch: b.Name, index: map[[2]int]int{}}
 	in, before := make([]int, 0, len(b.To)), make([]int, 0, len(b.To))
 	parts := make([]int, 0, len(b.To))
 	for k, n := range b.Calls {
@@ -280,25 +272,17 @@ func (l *Ledger) rowsOf(ctx context.Context, id string, b *Batch, segments int, 
 		for i, to := range b.call(k) {
 			r := records[i]
 			rows = append(rows, Row{Row: to.Row, MSISDN: to.MSISDN, Record: r})
-			in, parts = append(in, find(k, r.Generation)), append(parts, each)
+			in, parts = append(in, names.find(k, r.Generation)), append(parts, each)
 			if r.Before != nil {
-				before = append(before, find(k, r.Before.Generation))
+				before = append(before, names.find(k, r.Before.Generation))
 			} else {
 				before = append(before, in[len(in)-1])
 			}
 		}
 	}
-	if got, err = l.rdb.HMGet(ctx, ledgerKey(id), names...).Result(); err != nil {
+	submissions, err := readSubmissions(ctx, l.rdb, id, names.list)
+	if err != nil {
 		return nil, err
-	}
-	submissions := make([]submission, len(names))
-	for i := range names {
-		if got[i] == nil {
-			continue
-		}
-		if submissions[i], err = parseSubmission(script.Text(got[i])); err != nil {
-			return nil, unreadable(id, names[i], script.Text(got[i]), err)
-		}
 	}
 	for i := range rows {
 		if rows[i].Status == campaign.Skipped && !rows[i].Moved {
@@ -318,6 +302,44 @@ func (l *Ledger) rowsOf(ctx context.Context, id string, b *Batch, segments int, 
 		}
 	}
 	return rows, nil
+}
+
+// generationNames are the fields of the generations of a batch, without repeats.
+type generationNames struct {
+	batch string
+	list  []string
+	index map[[2]int]int // from {call, generation} to the index in list
+}
+
+// find returns the index of the field of a generation in the list, and adds the field if it is missing.
+func (n *generationNames) find(call, generation int) int {
+	key := [2]int{call, generation}
+	i, ok := n.index[key]
+	if !ok {
+		i = len(n.list)
+		n.index[key] = i
+		n.list = append(n.list, generationField(n.batch, generationName(call, generation)))
+	}
+	return i
+}
+
+// readSubmissions reads the submissions of generations by the names of their fields. A generation without
+// a record has the zero submission.
+func readSubmissions(ctx context.Context, rdb redis.UniversalClient, id string, names []string) ([]submission, error) {
+	got, err := rdb.HMGet(ctx, ledgerKey(id), names...).Result()
+	if err != nil {
+		return nil, err
+	}
+	submissions := make([]submission, len(names))
+	for i := range names {
+		if got[i] == nil {
+			continue
+		}
+		if submissions[i], err = parseSubmission(script.Text(got[i])); err != nil {
+			return nil, unreadable(id, names[i], script.Text(got[i]), err)
+		}
+	}
+	return submissions, nil
 }
 
 // submission is the part of a generation's record that a result needs.

@@ -177,22 +177,26 @@ func (l *Ledger) summaryExtras(ctx context.Context, s *Summary, f map[string]str
 	if len(s.Accounts) == 1 {
 		s.ByAccount = s.onlyAccount()
 	}
+	s.State = s.derivedState(f, hasSnapshot)
+	return nil
+}
+
+// derivedState returns the state of the campaign with the given ledger fields.
+func (s *Summary) derivedState(f map[string]string, hasSnapshot bool) campaign.State {
 	planned := f[fieldNextPage] == f[fieldPages]
 	switch {
 	case s.StoppedBy == campaign.ReasonCancelled:
-		s.State = campaign.Cancelled
+		return campaign.Cancelled
 	case f[fieldFinished] != "":
-		s.State = campaign.Done
+		return campaign.Done
 	case s.PausedBy != "":
-		s.State = campaign.Paused
+		return campaign.Paused
 	case !hasSnapshot && s.StartAt.After(s.CreatedAt):
-		s.State = campaign.Scheduled
+		return campaign.Scheduled
 	case !planned && s.StoppedBy == "":
-		s.State = campaign.Planning
-	default:
-		s.State = campaign.Sending
+		return campaign.Planning
 	}
-	return nil
+	return campaign.Sending
 }
 
 // openStreams returns the streams with batches that are handed out and not settled, or still to be
