@@ -10,7 +10,9 @@ import (
 
 // ErrRedisUnfit means that a Redis may lose data, cannot be written to, or is too old for Tuma's
 // scripts.
-var ErrRedisUnfit = redisguard.ErrUnfit
+var ErrRedisUnfit = errRedisUnfit
+
+var errRedisUnfit = redisguard.ErrUnfit
 
 // CheckRedis checks from INFO that a Redis keeps its data: version 7.0 or later, "maxmemory-policy
 // noeviction", "appendonly yes", and the role of a master. One error lists all faults; it wraps
