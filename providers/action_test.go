@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-func TestTheParametersOfAnAction(t *testing.T) {
+func TestActionCheck_NamesWrongParameters(t *testing.T) {
 	t.Parallel()
 	full := Action{Name: "Move", Needs: []string{"from", "to"}, Takes: []string{"note"}}
 	bare := Action{Name: "Ping"}

@@ -12,7 +12,7 @@ import (
 
 const hunter = "hunter 2&co%"
 
-func TestSecretNeverPrints(t *testing.T) {
+func TestSecret_NeverPrinted(t *testing.T) {
 	t.Parallel()
 	type account struct {
 		User string
@@ -53,7 +53,7 @@ func TestSecretNeverPrints(t *testing.T) {
 	}
 }
 
-func TestSecretReadsLikeAString(t *testing.T) {
+func TestSecret_ReadLikeAString(t *testing.T) {
 	t.Parallel()
 	var fromJSON, fromYAML struct{ Pass Secret }
 	if err := json.Unmarshal([]byte(`{"Pass":"p"}`), &fromJSON); err != nil {

@@ -23,7 +23,7 @@ func fields(err error) (names []string) {
 	return names
 }
 
-func TestOpenTellsEveryMistakeAtOnce(t *testing.T) {
+func TestKind_OpenReportsEveryMistake(t *testing.T) {
 	t.Parallel()
 	kind := Kind{
 		Name: "stub", Required: []Field{{Name: "token", Secret: true}}, Optional: []string{"callback_url"},
@@ -56,7 +56,7 @@ func TestOpenTellsEveryMistakeAtOnce(t *testing.T) {
 	}
 }
 
-func TestEveryStringSettingIsLookedAt(t *testing.T) {
+func TestKind_OpenChecksEveryStringSetting(t *testing.T) {
 	t.Parallel()
 	// If Settings.fields forgot a field, a configuration could set that field without effect.
 	kind := Kind{Name: "stub", New: func(Settings) (Provider, error) { return stub{}, nil }}
@@ -72,7 +72,7 @@ func TestEveryStringSettingIsLookedAt(t *testing.T) {
 	}
 }
 
-func TestOptionsOfAProvider(t *testing.T) {
+func TestSettings_BoolAndIntOptions(t *testing.T) {
 	t.Parallel()
 	s := Settings{Options: map[string]string{"on": "true", "off": "false", "odd": "yes", "n": "7", "x": "7.5"}}
 	for field, want := range map[string]string{"on": "true <nil>", "off": "false <nil>", "none": "true <nil>", "odd": "false odd: must be true or false"} {
@@ -96,7 +96,7 @@ func TestOptionsOfAProvider(t *testing.T) {
 	}
 }
 
-func TestMistakesFindsNestedOnesAndStops(t *testing.T) {
+func TestMistakes_FindsNestedOnesAndStops(t *testing.T) {
 	t.Parallel()
 	err := errors.Join(Mistake("a", "x"), fmt.Errorf("more: %w", errors.Join(Mistake("b", "y"), errors.New("z"), Mistake("c", "z"))))
 	if got := fields(err); !slices.Equal(got, []string{"a", "b", "c"}) {

@@ -8,7 +8,7 @@ import (
 
 // The constants are written out, so that the documentation shows their values. They must equal those
 // of package ledger.
-func TestConstantsAreTheLedgers(t *testing.T) {
+func TestConstants_EqualTheLedgers(t *testing.T) {
 	t.Parallel()
 	for got, want := range map[string]string{
 		UnitMessages: campaign.UnitMessages, UnitSegments: campaign.UnitSegments, UnitRequests: campaign.UnitRequests,
@@ -20,7 +20,7 @@ func TestConstantsAreTheLedgers(t *testing.T) {
 	}
 }
 
-func TestParse(t *testing.T) {
+func TestParse_DurabilityAndHours(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]Durability{"none": {}, "fsync": {Fsync: true}, "replicas:2": {Replicas: 2}} {
 		if got, err := ParseDurability(text); got != want || err != nil || got.String() != text {

@@ -70,7 +70,7 @@ func (r *rig) resume(id string) {
 	}
 }
 
-func TestOfAFailingCampaignOnlyTheCanaryArrives(t *testing.T) {
+func TestCanary_FailingCampaignSendsOnlyTheCanary(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
 		most int // the maximum number of recipients of a call
@@ -110,7 +110,7 @@ func TestOfAFailingCampaignOnlyTheCanaryArrives(t *testing.T) {
 	}
 }
 
-func TestACanaryWithinTheLimitGoesOnByItself(t *testing.T) {
+func TestCanary_WithinTheLimitContinuesByItself(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, simulator.Options{})
 	gw := newScriptedStub(20, func(n int64) providers.Result {
@@ -126,7 +126,7 @@ func TestACanaryWithinTheLimitGoesOnByItself(t *testing.T) {
 	}
 }
 
-func TestOfARunningCampaignNoMoreIsClaimedAboveTheLimit(t *testing.T) {
+func TestFailureThreshold_StopsClaimsAboveTheLimit(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, simulator.Options{})
 	gw := newScriptedStub(10, func(n int64) providers.Result {
@@ -155,7 +155,7 @@ func TestOfARunningCampaignNoMoreIsClaimedAboveTheLimit(t *testing.T) {
 	}
 }
 
-func TestTheSandboxRejectsEveryThird(t *testing.T) {
+func TestCanary_PausesWhenKoboRejectsEveryThird(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, simulator.Options{})
 	r.start(r.account(func(c *kobo.Config, a *worker.Account) { a.Concurrency = 3 }))
@@ -187,7 +187,7 @@ func TestTheSandboxRejectsEveryThird(t *testing.T) {
 
 // The bad recipient ends up alone in the smallest part of a split call. Its refusal is the third in
 // a row at an account that has never accepted anything. The other parts must still be tried.
-func TestABadPartDoesNotKeepTheGoodOneFromItsTurn(t *testing.T) {
+func TestSplit_RefusedPartDoesNotDelayTheOthers(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, simulator.Options{})
 	gw := newStub(providers.Info{})

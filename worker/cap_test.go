@@ -9,7 +9,7 @@ import (
 	"github.com/tuma-sms/tuma/producer"
 )
 
-func TestCapsEndACampaignCleanly(t *testing.T) {
+func TestCap_CampaignEndsAtItsCap(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, simulator.Options{})
 	r.start(r.account())

@@ -41,7 +41,7 @@ func (h afterClaim) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 }
 
 // The lease begins when Redis grants the claim, and the call must end before the lease ends.
-func TestAClaimThatWasAnsweredLateLeavesLessTime(t *testing.T) {
+func TestClaim_LateAnswerShortensTheCall(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, simulator.Options{})
 	gw := newStub(providers.Info{})
@@ -67,7 +67,7 @@ func TestAClaimThatWasAnsweredLateLeavesLessTime(t *testing.T) {
 
 // A connection that is made while a claim is answered may lead to another Redis, which lacks recent
 // settles. The worker must rule that out before it makes the call.
-func TestAClaimFromARedisThatMayBeNewIsGivenBack(t *testing.T) {
+func TestClaim_ReleasedIfRedisMayHaveRestarted(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, simulator.Options{})
 	gw := newStub(providers.Info{})
@@ -101,7 +101,7 @@ func TestAClaimFromARedisThatMayBeNewIsGivenBack(t *testing.T) {
 }
 
 // Without a new key, a gateway that remembers its answers would repeat the refusal.
-func TestARefusedCallGoesAgainUnderAnotherKey(t *testing.T) {
+func TestIdempotencyKey_RefusedCallGetsANewKey(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, simulator.Options{})
 	gw := newStub(providers.Info{KeyTTL: keyTTL})

@@ -132,7 +132,7 @@ func sendThroughFailover(t *testing.T, d worker.Durability, anew bool, campaigns
 	return twice, s
 }
 
-func TestAPromotedReplicaSendsNothingTwice(t *testing.T) {
+func TestDurability_PromotedReplicaSendsNothingTwice(t *testing.T) {
 	t.Parallel()
 	for _, anew := range []bool{false, true} {
 		t.Run(fmt.Sprintf("new worker %t", anew), func(t *testing.T) {
@@ -150,7 +150,7 @@ func TestAPromotedReplicaSendsNothingTwice(t *testing.T) {
 	}
 }
 
-func TestAWorkerTellsAPromotedReplicaWhatItHasSettled(t *testing.T) {
+func TestRedisRestart_SettlesAreReplayed(t *testing.T) {
 	t.Parallel()
 	for _, campaigns := range [][]string{{"c"}, {"c", "d", "e", "f"}} { // several campaigns share the account's slots
 		t.Run(fmt.Sprint(len(campaigns)), func(t *testing.T) {
@@ -165,7 +165,7 @@ func TestAWorkerTellsAPromotedReplicaWhatItHasSettled(t *testing.T) {
 
 // A replica that has none of the claims of the calls in flight is promoted. A slot that becomes
 // free must not repeat the calls of the other slots.
-func TestNothingInFlightIsMadeAgainBesideAPromotedReplica(t *testing.T) {
+func TestRedisRestart_CallsInFlightAreNotRepeated(t *testing.T) {
 	t.Parallel()
 	p := newReplicatedRig(t)
 	gw := newStub(providers.Info{MaxRecipients: 1}) // so that every slot gets a batch
@@ -221,7 +221,7 @@ func TestNothingInFlightIsMadeAgainBesideAPromotedReplica(t *testing.T) {
 	}
 }
 
-func TestAPromotedReplicaMayRepeatWhatItWasNotWaitedFor(t *testing.T) {
+func TestDurability_NoneMaySendTwiceAfterAPromotion(t *testing.T) {
 	t.Parallel()
 	// This part shows that the durability setting makes a difference. No worker is left to replay
 	// the settles. Without durability, the same failover therefore sends some messages twice.
@@ -230,7 +230,7 @@ func TestAPromotedReplicaMayRepeatWhatItWasNotWaitedFor(t *testing.T) {
 	}
 }
 
-func TestADurabilityThatRedisCannotGiveIsRefused(t *testing.T) {
+func TestCheckDurability_UnsupportedSettingIsRefused(t *testing.T) {
 	t.Parallel()
 	for policy, fit := range map[string]bool{"everysec": false, "always": true} {
 		rdb := redistest.Start(t, redistest.WithAOF(policy)).Client()

@@ -23,7 +23,7 @@ import (
 	"github.com/tuma-sms/tuma/worker"
 )
 
-func TestAScheduledCampaignStartsOnTimeAndNotBefore(t *testing.T) {
+func TestSchedule_CampaignStartsAtItsTime(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, simulator.Options{})
 	gw := newClockedStub(providers.Info{})
@@ -43,7 +43,7 @@ func TestAScheduledCampaignStartsOnTimeAndNotBefore(t *testing.T) {
 	}
 }
 
-func TestACampaignExpiresWhileItsAccountIsHeld(t *testing.T) {
+func TestExpiry_EndsACampaignWhoseAccountIsHeld(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, simulator.Options{})
 	gw := newStub(providers.Info{KeyTTL: keyTTL})
@@ -61,7 +61,7 @@ func TestACampaignExpiresWhileItsAccountIsHeld(t *testing.T) {
 	}
 }
 
-func TestAnAnswerAfterTheExpiryStillCounts(t *testing.T) {
+func TestExpiry_LateAnswerStillCounts(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, simulator.Options{})
 	gw := newStub(providers.Info{KeyTTL: keyTTL})
@@ -86,7 +86,7 @@ func TestAnAnswerAfterTheExpiryStillCounts(t *testing.T) {
 	}
 }
 
-func TestCancelSettlesDoubtAsUnknown(t *testing.T) {
+func TestCancel_DoubtfulCallEndsUnknown(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, simulator.Options{})
 	gw := newStub(providers.Info{KeyTTL: keyTTL})
@@ -102,7 +102,7 @@ func TestCancelSettlesDoubtAsUnknown(t *testing.T) {
 	}
 }
 
-func TestRetrySendsUnknownAndRejectedAgainOnPurpose(t *testing.T) {
+func TestRetry_SendsUnknownAndRejectedAgain(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, simulator.Options{})
 	gw := newStub(providers.Info{}) // a gateway without idempotency keys
@@ -149,7 +149,7 @@ func TestRetrySendsUnknownAndRejectedAgainOnPurpose(t *testing.T) {
 	}
 }
 
-func TestQuickPausesDelayNothing(t *testing.T) {
+func TestPause_ManyQuickPausesDelayNothing(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, simulator.Options{})
 	r.start(r.account(func(c *kobo.Config, _ *worker.Account) { c.MaxRecipients = 5 }))
@@ -171,7 +171,7 @@ func TestQuickPausesDelayNothing(t *testing.T) {
 	}
 }
 
-func TestAPlannerThatDiedAnywhereIsTakenUp(t *testing.T) {
+func TestPlan_ContinuesAfterAPlannerDied(t *testing.T) {
 	t.Parallel()
 	const n = campaign.MaxPageRows + 900
 	r := newRig(t, simulator.Options{})
@@ -218,7 +218,7 @@ func TestAPlannerThatDiedAnywhereIsTakenUp(t *testing.T) {
 	}
 }
 
-func TestPlanningWaitsForAnAccountAndForRoutes(t *testing.T) {
+func TestPlan_WaitsForItsAccount(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, simulator.Options{})
 	l := ledger.New(r.rdb)
@@ -242,7 +242,7 @@ func TestPlanningWaitsForAnAccountAndForRoutes(t *testing.T) {
 	}
 }
 
-func TestATaskThatAsynqGaveUpIsQueuedAgain(t *testing.T) {
+func TestSweep_TaskArchivedByAsynqIsQueuedAgain(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, simulator.Options{})
 	r.enqueueAt(t.Context(), "c")
@@ -264,7 +264,7 @@ func TestATaskThatAsynqGaveUpIsQueuedAgain(t *testing.T) {
 	}
 }
 
-func TestAnotherWorkerSweepsWhenTheSweeperDies(t *testing.T) {
+func TestSweep_AnotherWorkerTakesOver(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, simulator.Options{})
 	if err := r.rdb.Set(t.Context(), "tuma:sweeper", "a dead worker", 2*time.Second).Err(); err != nil {
@@ -280,7 +280,7 @@ func TestAnotherWorkerSweepsWhenTheSweeperDies(t *testing.T) {
 	}
 }
 
-func TestRetentionKeepsUpHoweverManyThereAre(t *testing.T) {
+func TestRetention_DeletesThousandsOfOldCampaigns(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, simulator.Options{})
 	old := make([]redis.Z, 2500)
@@ -319,7 +319,7 @@ func (r *rig) tallyRows(id string) map[string]int {
 }
 
 // The remaining calls of a stopped campaign must not use up turns that other campaigns need.
-func TestAStoppedCampaignHoldsNobodyUp(t *testing.T) {
+func TestCancel_StoppedCampaignDelaysNoOther(t *testing.T) {
 	t.Parallel()
 	for name, stop := range map[string]func(*rig){
 		"cancelled": func(r *rig) {
@@ -356,7 +356,7 @@ func TestAStoppedCampaignHoldsNobodyUp(t *testing.T) {
 }
 
 // Other campaigns share the account, so the cancelled campaign has few places in the queue.
-func TestTheDoubtOfACancelledCampaignEndsBesideOthers(t *testing.T) {
+func TestCancel_DoubtEndsWhileOtherCampaignsWait(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, simulator.Options{})
 	r.start(r.account(func(c *kobo.Config, a *worker.Account) { c.MaxRecipients, a.Concurrency, a.Rate = 1, 4, 100 }))

@@ -50,7 +50,7 @@ func mustParse(t *testing.T, number string) sms.MSISDN {
 	return m
 }
 
-func TestPlanningLeavesOutWhoHasOptedOut(t *testing.T) {
+func TestOptOut_PlanSkipsOptedOutRecipients(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, simulator.Options{})
 	const n = 2*campaign.MaxPageRows + 500 // three pages
@@ -106,7 +106,7 @@ func nameOf(s string) string {
 	return string(out)
 }
 
-func TestWhoOptsOutOfARunningCampaignIsNotCalled(t *testing.T) {
+func TestOptOut_DuringSendingRecipientsAreLeftOut(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, simulator.Options{})
 	gw := newStub(providers.Info{MaxRecipients: 2})
@@ -154,7 +154,7 @@ func TestWhoOptsOutOfARunningCampaignIsNotCalled(t *testing.T) {
 	}
 }
 
-func TestAGatewaysBlacklistIsOurs(t *testing.T) {
+func TestOptOut_GatewayBlacklistAddsToTheList(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		bySender     bool

@@ -91,7 +91,7 @@ func expectOnce(t *testing.T, n int, gateways ...*switchedStub) {
 	}
 }
 
-func TestWorkOfAHeldAccountMovesToTheNextOfItsRoute(t *testing.T) {
+func TestFailover_WorkMovesToTheNextAccountOfTheRoute(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct{ first, second providers.Info }{
 		"from large calls to small":      {providers.Info{MaxRecipients: 500, KeyTTL: keyTTL}, providers.Info{MaxRecipients: 100}},
@@ -126,7 +126,7 @@ func TestWorkOfAHeldAccountMovesToTheNextOfItsRoute(t *testing.T) {
 	}
 }
 
-func TestWhatIsInDoubtNeverMoves(t *testing.T) {
+func TestFailover_DoubtfulCallsDoNotMove(t *testing.T) {
 	t.Parallel()
 	for name, ttl := range map[string]time.Duration{"keyed": keyTTL, "without keys": 0} {
 		t.Run(name, func(t *testing.T) {
@@ -175,7 +175,7 @@ func TestWhatIsInDoubtNeverMoves(t *testing.T) {
 	}
 }
 
-func TestARecipientIsAtEachAccountOnce(t *testing.T) {
+func TestFailover_RecipientDoesNotReturnToAnAccount(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, simulator.Options{})
 	a, b := newSwitchedStub(providers.Info{MaxRecipients: 50}), newSwitchedStub(providers.Info{MaxRecipients: 50})
@@ -208,7 +208,7 @@ func TestARecipientIsAtEachAccountOnce(t *testing.T) {
 	expectOnce(t, 40, a, b)
 }
 
-func TestAnAccountHeldByHandKeepsItsWork(t *testing.T) {
+func TestFailover_AccountHeldByHandKeepsItsWork(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, simulator.Options{})
 	a, b := newSwitchedStub(providers.Info{}), newSwitchedStub(providers.Info{})
@@ -232,7 +232,7 @@ func TestAnAccountHeldByHandKeepsItsWork(t *testing.T) {
 	}
 }
 
-func TestPlanningPassesOverAnAccountThatIsHeldForLong(t *testing.T) {
+func TestFailover_PlanSkipsAnAccountHeldForLong(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, simulator.Options{})
 	a, b := newSwitchedStub(providers.Info{}), newSwitchedStub(providers.Info{})
@@ -270,7 +270,7 @@ func TestPlanningPassesOverAnAccountThatIsHeldForLong(t *testing.T) {
 // waitForSweep waits longer than the time between two sweeps.
 func (r *rig) waitForSweep() { <-time.After(100 * time.Millisecond) }
 
-func TestACampaignDoesNotMoveToAnAccountThatCannotCarryIt(t *testing.T) {
+func TestFailover_NoMoveToAnIncompatibleAccount(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, simulator.Options{})
 	a, b := newSwitchedStub(providers.Info{}), newSwitchedStub(providers.Info{})

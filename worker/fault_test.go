@@ -12,7 +12,7 @@ import (
 	"github.com/tuma-sms/tuma/worker"
 )
 
-func TestNothingIsSentTwiceOrLostWhateverTheGatewayDoes(t *testing.T) {
+func TestSend_NothingTwiceOrLostUnderGatewayFaults(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"close", "accept_close", "accept_502", "500", "429", "error_gw", "accept_error_gw", "html", "accept_html", "cut", "hang", "accept_hang", "error_billing"} {
 		t.Run(name, func(t *testing.T) {
@@ -37,7 +37,7 @@ func TestNothingIsSentTwiceOrLostWhateverTheGatewayDoes(t *testing.T) {
 	}
 }
 
-func TestAHeldAccountUsesNobodyUpAndRecovers(t *testing.T) {
+func TestHold_RecipientsWaitAndTheAccountRecovers(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name   string
@@ -86,7 +86,7 @@ func TestAHeldAccountUsesNobodyUpAndRecovers(t *testing.T) {
 	}
 }
 
-func TestAHoldByHandLastsUntilItIsReleased(t *testing.T) {
+func TestHold_ByHandLastsUntilReleased(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, simulator.Options{})
 	r.start(r.account())
@@ -109,7 +109,7 @@ func TestAHoldByHandLastsUntilItIsReleased(t *testing.T) {
 	}
 }
 
-func TestOneBadNumberCostsNobodyElse(t *testing.T) {
+func TestSplit_OnlyBadNumbersAreRejected(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, simulator.Options{})
 	kobosim.Of(r.gateway).SetInvalid("error_limit", 254710000123, 254710000400)
@@ -125,7 +125,7 @@ func TestOneBadNumberCostsNobodyElse(t *testing.T) {
 	r.tally("c")
 }
 
-func TestPauseStopsNewCallsAndResumeRepeatsNone(t *testing.T) {
+func TestPause_StopsNewCallsAndResumeRepeatsNone(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, simulator.Options{Latency: 20 * time.Millisecond})
 	r.start(r.account(func(c *kobo.Config, _ *worker.Account) { c.MaxRecipients = 10 }))
@@ -163,7 +163,7 @@ func TestPauseStopsNewCallsAndResumeRepeatsNone(t *testing.T) {
 	}
 }
 
-func TestCancelSkipsWhatWasNotClaimed(t *testing.T) {
+func TestCancel_SkipsUnclaimedRecipients(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, simulator.Options{Latency: 20 * time.Millisecond})
 	r.start(r.account(func(c *kobo.Config, _ *worker.Account) { c.MaxRecipients = 10 }))
@@ -181,7 +181,7 @@ func TestCancelSkipsWhatWasNotClaimed(t *testing.T) {
 	}
 }
 
-func TestLosingTheWholeQueueLosesNothing(t *testing.T) {
+func TestSweep_RebuildsTheWholeQueue(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, simulator.Options{Latency: 5 * time.Millisecond})
 	r.start(r.account(func(c *kobo.Config, _ *worker.Account) { c.MaxRecipients = 10 }))
@@ -207,7 +207,7 @@ func TestLosingTheWholeQueueLosesNothing(t *testing.T) {
 	}
 }
 
-func TestWorkersMayComeAndGo(t *testing.T) {
+func TestDrain_WorkersMayComeAndGo(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, simulator.Options{Latency: 10 * time.Millisecond})
 	small := func(c *kobo.Config, _ *worker.Account) { c.MaxRecipients = 10 }

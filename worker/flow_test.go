@@ -50,7 +50,7 @@ func (c *clockedStub) busiest() (most int, took time.Duration) {
 	return most, c.at[len(c.at)-1].Sub(c.at[0])
 }
 
-func TestTheRateHoldsAtTheGateway(t *testing.T) {
+func TestRate_HoldsAtTheGateway(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, simulator.Options{})
 	gw := newClockedStub(providers.Info{KeyTTL: keyTTL, MaxRecipients: 10})
@@ -72,7 +72,7 @@ func TestTheRateHoldsAtTheGateway(t *testing.T) {
 	t.Logf("at most %d messages in a second; took %s", most, took)
 }
 
-func TestATransactionalMessageDoesNotWaitForBulkDebt(t *testing.T) {
+func TestRate_TransactionalDoesNotWaitForBulk(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, simulator.Options{})
 	gw := newStub(providers.Info{KeyTTL: keyTTL})
@@ -98,7 +98,7 @@ func TestATransactionalMessageDoesNotWaitForBulkDebt(t *testing.T) {
 	}
 }
 
-func TestNoMoreCallsAreInFlightThanTheAccountAllows(t *testing.T) {
+func TestConcurrency_BoundsCallsInFlight(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, simulator.Options{Latency: 20 * time.Millisecond})
 	r.start(r.account(func(c *kobo.Config, a *worker.Account) { c.MaxRecipients, a.Concurrency = 1, 2 }))
@@ -118,7 +118,7 @@ func TestNoMoreCallsAreInFlightThanTheAccountAllows(t *testing.T) {
 	}
 }
 
-func TestARateOfRequestsFillsItsCalls(t *testing.T) {
+func TestRate_OfRequestsFillsItsCalls(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, simulator.Options{})
 	a := r.account()
@@ -130,7 +130,7 @@ func TestARateOfRequestsFillsItsCalls(t *testing.T) {
 	}
 }
 
-func TestSegmentsAreTheUnitWhereTheAccountSaysSo(t *testing.T) {
+func TestRate_CountsSegmentsIfConfigured(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, simulator.Options{})
 	gw := newClockedStub(providers.Info{KeyTTL: keyTTL, MaxRecipients: 5})
@@ -153,7 +153,7 @@ func TestSegmentsAreTheUnitWhereTheAccountSaysSo(t *testing.T) {
 	}
 }
 
-func TestRoutesSpreadACampaignOverAccounts(t *testing.T) {
+func TestRoutes_SpreadACampaignOverAccounts(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, simulator.Options{})
 	ke, ng := newStub(providers.Info{}), newStub(providers.Info{})

@@ -21,7 +21,7 @@ func stubAccount(p providers.Provider) worker.Account {
 	return worker.Account{Name: "kobo-main", Provider: p, Timeout: time.Second}
 }
 
-func TestARefusedRecipientDoesNotKeepOthersFromProvingTheAccount(t *testing.T) {
+func TestBreaker_RefusedRecipientDoesNotBlockOtherProbes(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, simulator.Options{})
 	gw := newStub(providers.Info{KeyTTL: keyTTL})
@@ -45,7 +45,7 @@ func TestARefusedRecipientDoesNotKeepOthersFromProvingTheAccount(t *testing.T) {
 	}
 }
 
-func TestARefusalOfEverythingIsHeldWithinAFewCalls(t *testing.T) {
+func TestBreaker_HoldsAfterAFewRefusedCalls(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, simulator.Options{})
 	gw := newStub(providers.Info{KeyTTL: keyTTL})
@@ -62,7 +62,7 @@ func TestARefusalOfEverythingIsHeldWithinAFewCalls(t *testing.T) {
 	}
 }
 
-func TestABalanceThatAnswersDoesNotProveThatMessagesGo(t *testing.T) {
+func TestBreaker_BalanceAnswerDoesNotLiftTheHold(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, simulator.Options{})
 	r.fail(simulator.Fault{Name: "403", P: 1}) // only sending fails: the gateway still reports its balance
@@ -77,7 +77,7 @@ func TestABalanceThatAnswersDoesNotProveThatMessagesGo(t *testing.T) {
 	}
 }
 
-func TestCancelEndsADoubtfulCallOfAHeldAccount(t *testing.T) {
+func TestCancel_DoubtfulCallOfAHeldAccountEndsUnknown(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, simulator.Options{})
 	gw := newStub(providers.Info{KeyTTL: keyTTL})
@@ -102,7 +102,7 @@ func TestCancelEndsADoubtfulCallOfAHeldAccount(t *testing.T) {
 	}
 }
 
-func TestAPausedCampaignDoesNotUseUpTheProbesOfOthers(t *testing.T) {
+func TestBreaker_PausedCampaignUsesNoProbes(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, simulator.Options{})
 	gw := newStub(providers.Info{KeyTTL: keyTTL, MaxRecipients: 1})
@@ -127,7 +127,7 @@ func TestAPausedCampaignDoesNotUseUpTheProbesOfOthers(t *testing.T) {
 	}
 }
 
-func TestACreditHoldLiftsAfterATopUp(t *testing.T) {
+func TestCredit_HoldLiftsAfterATopUp(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, simulator.Options{Credit: 5})
 	r.start(r.account())
@@ -144,7 +144,7 @@ func TestACreditHoldLiftsAfterATopUp(t *testing.T) {
 
 // At a gateway with an unknown price, a call is refused as a whole if the credit does not suffice
 // for all of it. Smaller calls must still use up the remaining credit.
-func TestCreditThatIsLeftIsUsedUpByHalves(t *testing.T) {
+func TestCredit_RemainderIsUsedBySmallerCalls(t *testing.T) {
 	t.Parallel()
 	for name, info := range map[string]providers.Info{"with a key": {KeyTTL: keyTTL}, "without": {}} {
 		t.Run(name, func(t *testing.T) {
@@ -195,7 +195,7 @@ func TestCreditThatIsLeftIsUsedUpByHalves(t *testing.T) {
 	}
 }
 
-func TestAPanicOfABalanceCostsNothing(t *testing.T) {
+func TestBalance_PanicIsContained(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, simulator.Options{})
 	gw := &balanceStub{stub: newStub(providers.Info{}), balance: func(context.Context) (providers.Balance, error) { panic("no") }}
@@ -206,7 +206,7 @@ func TestAPanicOfABalanceCostsNothing(t *testing.T) {
 	}
 }
 
-func TestAProviderThatBreaksItsContractCostsItsCallOnly(t *testing.T) {
+func TestSend_BrokenProviderContractAffectsOnlyItsCall(t *testing.T) {
 	t.Parallel()
 	var typedNil *providers.Error
 	for name, answer := range map[string]func() ([]providers.Result, error){
@@ -255,7 +255,7 @@ func TestAProviderThatBreaksItsContractCostsItsCallOnly(t *testing.T) {
 
 // The gateway refuses a key that is used again. That refusal shows nothing about the account. It
 // must neither end nor lengthen the hold, and must not prevent the next probe.
-func TestAProbeThatShowsNothingGivesItsTurnBack(t *testing.T) {
+func TestBreaker_InconclusiveProbeIsGivenBack(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, simulator.Options{})
 	kobosim.Of(r.gateway).SetRepeat(simulator.RepeatError)
@@ -272,7 +272,7 @@ func TestAProbeThatShowsNothingGivesItsTurnBack(t *testing.T) {
 
 // A gateway that remembers errors answers one key with error_gw for ever. That call ends unknown
 // after MaxAttempts. Until then it must neither hold the account nor delay other calls.
-func TestAKeyThatIsAnsweredWithAnErrorForEverHoldsNobodyUp(t *testing.T) {
+func TestIdempotencyKey_PermanentErrorDelaysNoOtherCall(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, simulator.Options{})
 	gw := newStub(providers.Info{KeyTTL: keyTTL, MaxRecipients: 20})

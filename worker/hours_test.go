@@ -99,7 +99,7 @@ func nigerian(n int) []string {
 
 func (r *rig) blocks(id string) []producer.Block { return r.status(id).BlockedBy }
 
-func TestAClosedCountryWaitsAndTheOthersGo(t *testing.T) {
+func TestSendingHours_ClosedCountryWaitsOthersAreSent(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, simulator.Options{})
 	gw := newTimedStub(t, providers.Info{MaxRecipients: 20})
@@ -150,7 +150,7 @@ func TestAClosedCountryWaitsAndTheOthersGo(t *testing.T) {
 	}
 }
 
-func TestWhatIsClosedBooksNothing(t *testing.T) {
+func TestSendingHours_ClosedCampaignReservesNoRate(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, simulator.Options{})
 	gw := newTimedStub(t, providers.Info{})
@@ -194,7 +194,7 @@ func TestWhatIsClosedBooksNothing(t *testing.T) {
 	}
 }
 
-func TestTransactionalKeepsNoHours(t *testing.T) {
+func TestSendingHours_TransactionalIsSentAtAnyTime(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, simulator.Options{})
 	gw := newTimedStub(t, providers.Info{})
@@ -209,7 +209,7 @@ func TestTransactionalKeepsNoHours(t *testing.T) {
 	}
 }
 
-func TestWhatExpiresBeforeItsHoursIsSkipped(t *testing.T) {
+func TestSendingHours_ExpiryBeforeOpeningSkips(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, simulator.Options{})
 	gw := newTimedStub(t, providers.Info{})
@@ -224,10 +224,10 @@ func TestWhatExpiresBeforeItsHoursIsSkipped(t *testing.T) {
 	}
 }
 
-// TestWhatGoesAgainKeepsTheHours uses a gateway that does not answer until just before the hours
+// TestSendingHours_RepeatedCallsWaitForOpening uses a gateway that does not answer until just before the hours
 // end. Recipients of a call that is doubtful, resent or refused for now must wait until the hours
 // begin again.
-func TestWhatGoesAgainKeepsTheHours(t *testing.T) {
+func TestSendingHours_RepeatedCallsWaitForOpening(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
 		info   providers.Info
@@ -276,7 +276,7 @@ func TestWhatGoesAgainKeepsTheHours(t *testing.T) {
 	}
 }
 
-func TestDoubtOfACancelledCampaignDoesNotWaitForTheHours(t *testing.T) {
+func TestSendingHours_CancelledDoubtDoesNotWait(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, simulator.Options{})
 	gw := newTimedStub(t, providers.Info{KeyTTL: keyTTL})
@@ -304,7 +304,7 @@ func TestDoubtOfACancelledCampaignDoesNotWaitForTheHours(t *testing.T) {
 	}
 }
 
-func TestWindowsThatCannotBeKeptAreRefused(t *testing.T) {
+func TestSendingHours_InvalidConfigurationIsRefused(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, simulator.Options{})
 	eight := worker.Hours{From: 8 * time.Hour, To: 12 * time.Hour}
@@ -326,7 +326,7 @@ func TestWindowsThatCannotBeKeptAreRefused(t *testing.T) {
 	}
 }
 
-func TestNothingGoesOnceTheHoursAreOver(t *testing.T) {
+func TestSendingHours_NothingIsSentAfterClosing(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, simulator.Options{})
 	gw := newTimedStub(t, providers.Info{MaxRecipients: 1})

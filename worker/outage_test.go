@@ -42,7 +42,7 @@ func sleep(t *testing.T, d time.Duration) {
 	<-ctx.Done()
 }
 
-func TestARedisThatHangsForSecondsCostsNothing(t *testing.T) {
+func TestRedisOutage_FrozenRedisLosesNothing(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, simulator.Options{Latency: 5 * time.Millisecond})
 	r.start(r.account(func(c *kobo.Config, _ *worker.Account) { c.MaxRecipients = 10 }))
@@ -60,7 +60,7 @@ func TestARedisThatHangsForSecondsCostsNothing(t *testing.T) {
 	r.tally("c")
 }
 
-func TestARedisThatIsDownForSecondsCostsNothing(t *testing.T) {
+func TestRedisOutage_RestartedRedisLosesNothing(t *testing.T) {
 	t.Parallel()
 	r := rigOn(t, simulator.Options{Latency: 5 * time.Millisecond}, redistest.WithAOF("always"))
 	r.start(r.account(func(c *kobo.Config, _ *worker.Account) { c.MaxRecipients = 10 }))
@@ -79,7 +79,7 @@ func TestARedisThatIsDownForSecondsCostsNothing(t *testing.T) {
 	r.tally("c")
 }
 
-func TestAFullRedisStopsClaimsAndLosesNothing(t *testing.T) {
+func TestRedisOutage_FullRedisStopsClaimsAndLosesNothing(t *testing.T) {
 	t.Parallel()
 	r := rigOn(t, simulator.Options{Latency: 50 * time.Millisecond}, redistest.WithConfig("maxmemory", "16mb", "maxmemory-policy", "noeviction"))
 	r.start(r.account(func(c *kobo.Config, _ *worker.Account) { c.MaxRecipients = 10 }))
@@ -126,7 +126,7 @@ func TestAFullRedisStopsClaimsAndLosesNothing(t *testing.T) {
 	}
 }
 
-func TestKillGivesUpWhatCannotBeWritten(t *testing.T) {
+func TestKill_EndsWorkThatCannotBeSettled(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, simulator.Options{Latency: 300 * time.Millisecond})
 	x := r.start(r.account())

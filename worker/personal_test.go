@@ -61,7 +61,7 @@ func (r *rig) expectGreetings(n, share int, except ...int) {
 	}
 }
 
-func TestEveryoneGetsTheirOwnText(t *testing.T) {
+func TestMergeFields_EachRecipientGetsItsOwnText(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, simulator.Options{Texts: true})
 	r.start(r.account())
@@ -77,7 +77,7 @@ func TestEveryoneGetsTheirOwnText(t *testing.T) {
 	r.expectGreetings(n, 1)
 }
 
-func TestRecipientsOfTheSameTextShareACall(t *testing.T) {
+func TestMergeFields_SameTextSharesACall(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, simulator.Options{Texts: true})
 	r.start(r.account(func(_ *kobo.Config, a *worker.Account) { a.Name = "kobo-main" }))
@@ -105,7 +105,7 @@ func TestRecipientsOfTheSameTextShareACall(t *testing.T) {
 // The first gateway is unreachable. The second takes fewer recipients a call, and its character
 // limit is one below the length of the longest bodies. Recipients with such a body must stay at the
 // first account.
-func TestATextMovesWithItsRecipientsToWhereItFits(t *testing.T) {
+func TestMergeFields_FailoverMovesOnlyTextsThatFit(t *testing.T) {
 	t.Parallel()
 	const n, share = 600, 30
 	r := newRig(t, simulator.Options{})
@@ -133,7 +133,7 @@ func TestATextMovesWithItsRecipientsToWhereItFits(t *testing.T) {
 
 // A planner dies after committing the first of three pages. The next planner must know each
 // recipient's body, and must fill the calls that the first planner began.
-func TestAPlannerThatTakesOverKnowsEveryonesText(t *testing.T) {
+func TestMergeFields_NextPlannerKnowsEveryText(t *testing.T) {
 	t.Parallel()
 	const n, share = 5000, 300
 	r := newRig(t, simulator.Options{})
@@ -175,7 +175,7 @@ func TestAPlannerThatTakesOverKnowsEveryonesText(t *testing.T) {
 
 // If the bodies of a batch are unreadable, only that batch stops. No recipient receives the
 // unrendered template.
-func TestTextsThatCannotBeReadStopTheirBatchAlone(t *testing.T) {
+func TestMergeFields_UnreadableTextsStopOnlyTheirBatch(t *testing.T) {
 	t.Parallel()
 	const n, share = 1200, 1
 	for name, is := range map[string]string{"cut short": "", "noise": "\xf3\x01\x02", "of another batch": "\x00\x01\x01x"} {
@@ -220,7 +220,7 @@ func TestTextsThatCannotBeReadStopTheirBatchAlone(t *testing.T) {
 
 // Values and bodies are long, and there are many streams. Even so, no record in Redis may exceed 64
 // KB.
-func TestNoRecordOfLongTextsIsLarge(t *testing.T) {
+func TestMergeFields_NoRecordOver64KB(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, simulator.Options{})
 	h := newBodyChecker(t, 1, providers.Info{KeyTTL: keyTTL})

@@ -154,7 +154,7 @@ func (r *rig) damage(d damage) {
 
 // One record of one of three batches is unreadable. It must stop only the work that needs it, and
 // must be logged once.
-func TestWhatCannotBeReadStopsNothingElse(t *testing.T) {
+func TestQuarantine_UnreadableRecordStopsNothingElse(t *testing.T) {
 	t.Parallel()
 	for name, x := range damages {
 		t.Run(name, func(t *testing.T) {
@@ -201,7 +201,7 @@ func TestWhatCannotBeReadStopsNothingElse(t *testing.T) {
 	}
 }
 
-func TestWhatWasMendedGoesOnAfterResume(t *testing.T) {
+func TestQuarantine_RepairedRecordContinuesAfterResume(t *testing.T) {
 	t.Parallel()
 	const page, n = campaign.MaxPageRows, campaign.MaxPageRows + 200
 	r := newRig(t, simulator.Options{})
@@ -244,7 +244,7 @@ func TestWhatWasMendedGoesOnAfterResume(t *testing.T) {
 
 // All work of a campaign needs the campaign's spec and plan snapshot. Other campaigns must not be
 // affected if these are unreadable.
-func TestACampaignThatCannotBeReadHoldsUpNoOther(t *testing.T) {
+func TestQuarantine_UnreadableCampaignDelaysNoOther(t *testing.T) {
 	t.Parallel()
 	for _, record := range []string{"spec", "frozen", "v"} {
 		t.Run(record, func(t *testing.T) {
@@ -289,7 +289,7 @@ func TestACampaignThatCannotBeReadHoldsUpNoOther(t *testing.T) {
 	}
 }
 
-func TestPayloadsThatCannotBeReadAreSetAside(t *testing.T) {
+func TestQuarantine_UnreadablePayloadsAreQuarantined(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, simulator.Options{})
 	_, account := r.fiveCallsABatch()
@@ -323,7 +323,7 @@ func TestPayloadsThatCannotBeReadAreSetAside(t *testing.T) {
 
 // A record may become unreadable while its call is in flight. The answer must then be kept, and no
 // recipient may be sent to twice.
-func TestAnAnswerThatCannotBeWrittenDownIsKept(t *testing.T) {
+func TestQuarantine_AnswerForADamagedRecordIsKept(t *testing.T) {
 	t.Parallel()
 	for _, field := range []string{"g0.0.0.0", "r0.0.0"} {
 		t.Run(field, func(t *testing.T) {
@@ -368,7 +368,7 @@ func TestAnAnswerThatCannotBeWrittenDownIsKept(t *testing.T) {
 
 // A panic of the client at a gateway without keys must leave only the recipients of that call
 // unknown.
-func TestAPanicCostsItsCallOnly(t *testing.T) {
+func TestSend_PanicLeavesOnlyItsCallUnknown(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, simulator.Options{})
 	gateway := newStub(providers.Info{MaxRecipients: 10})

@@ -45,7 +45,7 @@ func (r *rig) rows(id string) map[string]producer.Result {
 	return out
 }
 
-func TestWhatWasTakenWithoutAnAnswerIsFoundAtTheGateway(t *testing.T) {
+func TestReconcile_FindsAcceptedMessagesAtTheGateway(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, simulator.Options{})
 	r.gateway.FailNext(1, "accept_close")
@@ -85,7 +85,7 @@ func TestWhatWasTakenWithoutAnAnswerIsFoundAtTheGateway(t *testing.T) {
 }
 
 // The account is held. Its probe has one recipient, which was split off a call.
-func TestTheMessageOfAProbeIsFoundToo(t *testing.T) {
+func TestReconcile_FindsTheMessageOfAProbe(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, simulator.Options{})
 	r.gateway.FailNext(3, "close")
@@ -104,7 +104,7 @@ func TestTheMessageOfAProbeIsFoundToo(t *testing.T) {
 	}
 }
 
-func TestWhatIsFoundIsNotResent(t *testing.T) {
+func TestReconcile_FoundMessagesAreNotResent(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, simulator.Options{})
 	r.gateway.FailNext(1, "accept_close")
@@ -121,7 +121,7 @@ func TestWhatIsFoundIsNotResent(t *testing.T) {
 	}
 }
 
-func TestWhatCanBeTwoCallsMessageIsNobodys(t *testing.T) {
+func TestReconcile_AmbiguousMessageMatchesNoCall(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, simulator.Options{})
 	r.start(r.textConnectAccount())
@@ -141,7 +141,7 @@ func TestWhatCanBeTwoCallsMessageIsNobodys(t *testing.T) {
 	}
 }
 
-func TestWhatIsSwitchedOffIsNotLookedFor(t *testing.T) {
+func TestReconcile_CanBeSwitchedOff(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, simulator.Options{})
 	r.gateway.FailNext(1, "accept_close")
@@ -152,7 +152,7 @@ func TestWhatIsSwitchedOffIsNotLookedFor(t *testing.T) {
 	}
 }
 
-func TestTheCallsOfADeadWorkerAreFound(t *testing.T) {
+func TestReconcile_FindsTheCallsOfADeadWorker(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, simulator.Options{})
 	a := r.textConnectAccount()
@@ -189,7 +189,7 @@ func (p neverReturns) Send(ctx context.Context, b providers.Batch) ([]providers.
 	return out, err
 }
 
-func TestADeliveryReportTellsOfAMessageOfUnknownOutcome(t *testing.T) {
+func TestReconcile_DLRSettlesAnUnknownOutcome(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, simulator.Options{})
 	w := r.start(r.africasTalkingAccount(worker.OnUnknownKeep)).worker
@@ -245,7 +245,7 @@ func TestADeliveryReportTellsOfAMessageOfUnknownOutcome(t *testing.T) {
 
 // A message whose ID was missing from the answer may be the message that a delivery report is
 // about.
-func TestAReportIsNobodysBesideAMessageWithoutAnID(t *testing.T) {
+func TestReconcile_DLRBesideAMessageWithoutIDIsIgnored(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, simulator.Options{})
 	gw := newStub(providers.Info{DLRNamesRecipient: true})

@@ -43,7 +43,7 @@ func withConfig(nameValue ...string) redistest.Option {
 	return redistest.WithConfig(append(fitConfig[:len(fitConfig):len(fitConfig)], nameValue...)...)
 }
 
-func TestBadWorldsAreRefusedBeforeAnyWork(t *testing.T) {
+func TestCheckRedis_UnfitRedisIsRefusedAtStart(t *testing.T) {
 	t.Parallel()
 	for name, x := range map[string]struct {
 		redis func(*testing.T) *redis.Client

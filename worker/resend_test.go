@@ -41,7 +41,7 @@ func (r *rig) enqueueWith(id, onUnknown string, numbers []string) {
 	}
 }
 
-func TestTheUnknownAreKeptOrResent(t *testing.T) {
+func TestResend_OnUnknownKeepOrResend(t *testing.T) {
 	t.Parallel()
 	for onUnknown, want := range map[string]struct {
 		accepted, unknown int
@@ -81,7 +81,7 @@ func TestTheUnknownAreKeptOrResent(t *testing.T) {
 	}
 }
 
-func TestWhereThereIsAKeyResendChangesNothing(t *testing.T) {
+func TestResend_ChangesNothingWithIdempotencyKeys(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, simulator.Options{})
 	r.gateway.FailNext(2, "accept_close")
@@ -108,7 +108,7 @@ func (s *stub) unansweredFirst(n int) {
 	}
 }
 
-func TestTheCampaignsWordForTheUnknownWins(t *testing.T) {
+func TestResend_CampaignSettingOverridesTheAccount(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		account, campaign string
@@ -136,7 +136,7 @@ func TestTheCampaignsWordForTheUnknownWins(t *testing.T) {
 	}
 }
 
-func TestAResendThatIsUnknownTooIsTheLast(t *testing.T) {
+func TestResend_AtMostOnce(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, simulator.Options{})
 	gw := newStub(providers.Info{})
@@ -154,7 +154,7 @@ func TestAResendThatIsUnknownTooIsTheLast(t *testing.T) {
 	}
 }
 
-func TestWhatWasFrozenOfTheUnknownOutlivesTheConfiguration(t *testing.T) {
+func TestResend_PlannedSettingOutlivesTheConfiguration(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, simulator.Options{})
 	gw := newStub(providers.Info{})
@@ -182,7 +182,7 @@ func TestWhatWasFrozenOfTheUnknownOutlivesTheConfiguration(t *testing.T) {
 }
 
 // The first call hangs until its lease has ended. It is answered after the second call.
-func TestTwoAnswersToAResendAreBothKept(t *testing.T) {
+func TestResend_BothAnswersAreKept(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, simulator.Options{})
 	gw := newStub(providers.Info{})

@@ -32,7 +32,7 @@ func acceptFirstHalf(says providers.Result) (gw *stub, mend func()) {
 	return gw, func() { mended.Store(true) }
 }
 
-func TestCreditThatEndsInACallHoldsTheAccountAndUsesNobodyUp(t *testing.T) {
+func TestCredit_EndingInACallHoldsTheAccount(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, simulator.Options{})
 	gw, mend := acceptFirstHalf(providers.Result{Outcome: providers.Retryable, Scope: providers.Account, Cause: providers.CauseCredit, Code: "405"})
@@ -77,7 +77,7 @@ func answerAll(says providers.Result) (gw *stub, mend func()) {
 
 var senderRefused = providers.Result{Outcome: providers.Rejected, Scope: providers.Campaign, Cause: providers.CauseRefused, Reason: "sender_refused", Code: "402"}
 
-func TestASenderRefusedRecipientByRecipientPausesTheCampaign(t *testing.T) {
+func TestVerdict_SenderRefusedForAllPausesTheCampaign(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, simulator.Options{})
 	gw, mend := answerAll(senderRefused)
@@ -107,7 +107,7 @@ func TestASenderRefusedRecipientByRecipientPausesTheCampaign(t *testing.T) {
 	}
 }
 
-func TestASenderThatOthersWereTakenWithIsRefusedForOneAlone(t *testing.T) {
+func TestVerdict_SenderRefusedForSomeRejectsOnlyThem(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, simulator.Options{})
 	gw, _ := acceptFirstHalf(senderRefused)
@@ -123,7 +123,7 @@ func TestASenderThatOthersWereTakenWithIsRefusedForOneAlone(t *testing.T) {
 	}
 }
 
-func TestTheCreditInAReplyIsOnTheAccountsCard(t *testing.T) {
+func TestBalance_FromAReplyIsStored(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, simulator.Options{})
 	gw := newStub(providers.Info{})
@@ -147,7 +147,7 @@ func TestTheCreditInAReplyIsOnTheAccountsCard(t *testing.T) {
 	}
 }
 
-func TestARecipientRefusedUntilTomorrowIsLeftUntilTomorrow(t *testing.T) {
+func TestRetryAfter_RecipientWaitsForItsTime(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, simulator.Options{})
 	gw, mend := acceptFirstHalf(providers.Result{Outcome: providers.Retryable, Reason: "daily_cap", Code: "-411", RetryAfter: 24 * time.Hour})
@@ -163,7 +163,7 @@ func TestARecipientRefusedUntilTomorrowIsLeftUntilTomorrow(t *testing.T) {
 	}
 }
 
-func TestOneNumbersDailyCapPutsNobodyElseOff(t *testing.T) {
+func TestRetryAfter_DelaysOnlyItsRecipient(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, simulator.Options{})
 	gw := newStub(providers.Info{MaxRecipients: 100})

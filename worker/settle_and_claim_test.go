@@ -77,7 +77,7 @@ func oneRecipientPerCall(r *rig, gw *stub) *settleAndClaimHook {
 	return h
 }
 
-func TestTheSettleOfAGoodCallClaimsTheNext(t *testing.T) {
+func TestSettleAndClaim_GoodCallClaimsTheNext(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, simulator.Options{})
 	gw := newStub(providers.Info{MaxRecipients: 1})
@@ -98,7 +98,7 @@ func TestTheSettleOfAGoodCallClaimsTheNext(t *testing.T) {
 
 // A worker that gets no answer settles again, and releases the claim that may have been granted. No
 // call may become doubtful, even at a gateway without keys.
-func TestANextWhoseAnswerIsLostCostsNobodyAnything(t *testing.T) {
+func TestSettleAndClaim_LostAnswerLosesNothing(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, simulator.Options{})
 	gw := newStub(providers.Info{MaxRecipients: 1})
@@ -134,7 +134,7 @@ func duringCall(gw *stub, n int64, what func()) {
 	}
 }
 
-func TestAfterAHoldNoSettleClaimsTheNext(t *testing.T) {
+func TestSettleAndClaim_NotDuringAHold(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, simulator.Options{})
 	gw := newStub(providers.Info{MaxRecipients: 1, KeyTTL: keyTTL})
@@ -160,7 +160,7 @@ func TestAfterAHoldNoSettleClaimsTheNext(t *testing.T) {
 	}
 }
 
-func TestWhereThereIsARateEveryCallIsBooked(t *testing.T) {
+func TestSettleAndClaim_NotWithARate(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, simulator.Options{})
 	gw := newStub(providers.Info{MaxRecipients: 1, KeyTTL: keyTTL})
@@ -185,7 +185,7 @@ func TestWhereThereIsARateEveryCallIsBooked(t *testing.T) {
 	}
 }
 
-func TestAfterACoolDownNoSettleClaimsTheNext(t *testing.T) {
+func TestSettleAndClaim_NotDuringACoolDown(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, simulator.Options{})
 	gw := newStub(providers.Info{MaxRecipients: 1, KeyTTL: keyTTL})

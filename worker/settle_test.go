@@ -40,7 +40,7 @@ func (h *failingSettles) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 
 // At a gateway without keys, only this worker knows the outcome of its call. So the worker must
 // keep trying to settle.
-func TestAnAnswerIsWrittenHoweverOftenItFails(t *testing.T) {
+func TestSettle_RepeatedUntilWritten(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, simulator.Options{})
 	h := &failingSettles{}

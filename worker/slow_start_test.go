@@ -12,7 +12,7 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-func TestAGatewayWithoutKeysThatLiesFromTheStartCostsFewCalls(t *testing.T) {
+func TestSlowStart_FailingGatewayGetsFewCalls(t *testing.T) {
 	t.Parallel()
 	elsewhere := &providers.Error{Op: "stub send", Outcome: providers.Unknown, Scope: providers.Account, Cause: providers.CauseConfiguration, Code: "http 404"}
 	for name, tt := range map[string]struct {
@@ -46,7 +46,7 @@ func TestAGatewayWithoutKeysThatLiesFromTheStartCostsFewCalls(t *testing.T) {
 	}
 }
 
-func TestAnAccountThatIsProvenUsesAllItsSlots(t *testing.T) {
+func TestSlowStart_ProvenAccountUsesAllSlots(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, simulator.Options{})
 	gw := newStub(providers.Info{MaxRecipients: 100})
@@ -71,7 +71,7 @@ func TestAnAccountThatIsProvenUsesAllItsSlots(t *testing.T) {
 	}
 }
 
-func TestAProbeAtAGatewayWithoutKeysIsOneRecipient(t *testing.T) {
+func TestBreaker_ProbeWithoutKeysHasOneRecipient(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, simulator.Options{})
 	gw := newStub(providers.Info{MaxRecipients: 100})

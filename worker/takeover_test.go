@@ -19,7 +19,7 @@ import (
 // A planner dies after it has put 800 recipients of the first page into batches and carried the
 // others over. The second page repeats some recipients of both kinds. It also has two recipients
 // more than the cap allows.
-func TestAPlannerThatTakesOverKnowsWhatWasPlanned(t *testing.T) {
+func TestPlan_NextPlannerKnowsPlannedRecipients(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, simulator.Options{})
 	l := ledger.New(r.rdb)

@@ -118,7 +118,7 @@ var textFaults = map[string]struct {
 		}},
 }
 
-func TestATextStaysWithItsRecipientsWhateverHappens(t *testing.T) {
+func TestMergeFields_TextStaysWithItsRecipients(t *testing.T) {
 	t.Parallel()
 	const n, share = textFaultRecipients, 7
 	for name, x := range textFaults {

@@ -10,7 +10,7 @@ import (
 	"github.com/tuma-sms/tuma/worker"
 )
 
-func TestAHoldStopsCallsThatWaitForTheirTurn(t *testing.T) {
+func TestHold_StopsCallsWaitingForARateTurn(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, simulator.Options{})
 	// The rate allows one call every 500 ms, and eight slots with a batch each wait for a turn.

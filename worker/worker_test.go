@@ -8,7 +8,7 @@ import (
 	"github.com/tuma-sms/tuma/internal/simulator"
 )
 
-func TestACampaignGoesFromListToGateway(t *testing.T) {
+func TestWorker_SendsACampaignFromListToGateway(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, simulator.Options{})
 	r.start(r.account())

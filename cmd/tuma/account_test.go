@@ -61,7 +61,7 @@ func TestBalance(t *testing.T) {
 	}
 }
 
-func TestCheckTellsEverythingAtOnce(t *testing.T) {
+func TestCheck_ReportsAllMistakesAtOnce(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t, simulator.Options{})
 	out, errOut, exit := h.run("check")
@@ -79,7 +79,7 @@ func TestCheckTellsEverythingAtOnce(t *testing.T) {
 	}
 }
 
-func TestWorkerTellsOfItsHealthAndDrains(t *testing.T) {
+func TestWorker_AnswersHealthChecksAndDrains(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t, simulator.Options{})
 	w := h.start("worker", "--accounts", "kobo-main", "--listen", "127.0.0.1:0", "--log-format", "json")
@@ -128,7 +128,7 @@ func TestWorkerTellsOfItsHealthAndDrains(t *testing.T) {
 	}
 }
 
-func TestAWorkerThatIsEndedWhileItWaitsForRedisHasDoneWhatItWasAsked(t *testing.T) {
+func TestWorker_EndedWhileWaitingForRedisExitsWith0(t *testing.T) {
 	t.Parallel()
 	silent, err := net.Listen("tcp", "127.0.0.1:0") // a Redis that never answers
 	if err != nil {
@@ -147,7 +147,7 @@ func TestAWorkerThatIsEndedWhileItWaitsForRedisHasDoneWhatItWasAsked(t *testing.
 	}
 }
 
-func TestWorkerNeedsItsAccountsOnly(t *testing.T) {
+func TestWorker_NeedsOnlyTheAccountsItServes(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t, simulator.Options{})
 	if _, errOut, exit := h.run("worker"); exit != exitMisuse || !strings.Contains(errOut, "UNSET_VARIABLE is not set") {
@@ -159,7 +159,7 @@ func TestWorkerNeedsItsAccountsOnly(t *testing.T) {
 	}
 }
 
-func TestSandboxSaysHowToUseIt(t *testing.T) {
+func TestSandbox_PrintsAUsableConfiguration(t *testing.T) {
 	t.Parallel()
 	c := newCLI(t, "")
 	s := c.start("sandbox", "--listen", "127.0.0.1:0")
@@ -210,7 +210,7 @@ func TestCompletion(t *testing.T) {
 	}
 }
 
-func TestTheSignalsOfAProcess(t *testing.T) {
+func TestWorker_SecondSignalEndsItAtOnce(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t, simulator.Options{})
 	p := h.process("worker", "--accounts", "kobo-main")
@@ -262,7 +262,7 @@ func (c *cli) process(args ...string) *exec.Cmd {
 	return cmd
 }
 
-func TestRateIsChangedByHandUntilItIsChangedBack(t *testing.T) {
+func TestRate_ChangedByHandUntilReset(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t, simulator.Options{})
 	if _, errOut, exit := h.run("rate", "kobo-main", "80/s"); exit != exitFailed || !strings.Contains(errOut, "kobo-main") {

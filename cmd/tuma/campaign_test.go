@@ -143,7 +143,7 @@ func TestGatewayStatus_OfASentMessage(t *testing.T) {
 	}
 }
 
-func TestWithoutAnIDTheSameIsSentOnce(t *testing.T) {
+func TestSend_SameCampaignWithoutIDIsSentOnce(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t, simulator.Options{})
 	h.startWorker()
@@ -173,7 +173,7 @@ func TestWithoutAnIDTheSameIsSentOnce(t *testing.T) {
 	}
 }
 
-func TestBadInputEnqueuesNothing(t *testing.T) {
+func TestSend_BadInputEnqueuesNothing(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t, simulator.Options{})
 	h.startWorker()
@@ -214,7 +214,7 @@ func TestBadInputEnqueuesNothing(t *testing.T) {
 	}
 }
 
-func TestSendWarnsWhereSomebodyMayGetItTwice(t *testing.T) {
+func TestSend_WarnsIfOnUnknownMayResend(t *testing.T) {
 	t.Parallel()
 	gateway := catalog.Simulate(simulator.Options{})
 	server := httptest.NewServer(gateway)
@@ -255,7 +255,7 @@ windows: off
 	}
 }
 
-func TestOrdersToACampaign(t *testing.T) {
+func TestPause_ResumeHoldAndReleasePrintTheirResult(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t, simulator.Options{Latency: 50 * time.Millisecond})
 	h.startWorker()
@@ -298,7 +298,7 @@ func TestOrdersToACampaign(t *testing.T) {
 	}
 }
 
-func TestCancelWaitsForCallsInFlight(t *testing.T) {
+func TestCancel_WaitsForCallsInFlight(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t, simulator.Options{Latency: time.Second})
 	h.startWorker()
@@ -330,7 +330,7 @@ func TestCancelWaitsForCallsInFlight(t *testing.T) {
 	}
 }
 
-func TestRetrySendsAgainOnPurpose(t *testing.T) {
+func TestRetry_SendsRejectedAgain(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t, simulator.Options{})
 	kobosim.Of(h.gateway).SetInvalid("error_number", 254712345678)

@@ -7,7 +7,7 @@ import (
 
 const koboYAML = "accounts:\n  k:\n    provider: kobo\n    user: u\n    pass: p\n"
 
-func TestWhereTheConfigurationIs(t *testing.T) {
+func TestConfig_FileFromFlagOrEnvironment(t *testing.T) {
 	t.Parallel()
 	broken := func(name string) string { return "retention: " + name + "\n" }
 	c := newCLI(t, "")

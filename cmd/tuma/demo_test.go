@@ -72,7 +72,7 @@ func checkNothingLeft(t *testing.T, dir string) {
 	}
 }
 
-func TestDemoCleansUpWhenInterrupted(t *testing.T) {
+func TestDemo_InterruptRemovesItsFiles(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	cmd := exec.CommandContext(t.Context(), testBinary(t), "demo")

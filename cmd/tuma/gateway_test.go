@@ -22,7 +22,7 @@ func newGatewayCLI(t *testing.T, o simulator.Options) (*cli, *simulator.Server) 
 	return newCLI(t, "accounts:\n"+config), gateway
 }
 
-func TestWhatTheSandboxPrintsIsAConfiguration(t *testing.T) {
+func TestSandbox_ConfigurationWorksForEveryGateway(t *testing.T) {
 	t.Parallel()
 	c, _ := newGatewayCLI(t, simulator.Options{Credit: 17})
 	out, _ := c.mustRun("balance")
@@ -39,7 +39,7 @@ func TestWhatTheSandboxPrintsIsAConfiguration(t *testing.T) {
 	}
 }
 
-func TestReports(t *testing.T) {
+func TestGatewayReports_PrintAndRefuse(t *testing.T) {
 	t.Parallel()
 	c, _ := newGatewayCLI(t, simulator.Options{})
 	out, _ := c.mustRun("gateway", "reports", "textconnect", "inboundmessages", "--csv", "--from", "2000-01-01T00:00:00Z")
@@ -69,7 +69,7 @@ func TestReports(t *testing.T) {
 	}
 }
 
-func TestInbox(t *testing.T) {
+func TestGatewayInbox_ContinuesAfterAMessage(t *testing.T) {
 	t.Parallel()
 	c, gateway := newGatewayCLI(t, simulator.Options{Users: map[string]string{"any": "any"}})
 	var messages []map[string]string
@@ -98,7 +98,7 @@ func TestInbox(t *testing.T) {
 	}
 }
 
-func TestAdministration(t *testing.T) {
+func TestGatewayAction_PrintsItsOutcome(t *testing.T) {
 	t.Parallel()
 	c, _ := newGatewayCLI(t, simulator.Options{})
 	act := func(args ...string) string {
@@ -151,7 +151,7 @@ func TestAdministration(t *testing.T) {
 	}
 }
 
-func TestAnActionWithoutAnAnswerMayHaveBeenCarriedOut(t *testing.T) {
+func TestGatewayAction_WithoutAnAnswerMayHaveHappened(t *testing.T) {
 	t.Parallel()
 	c, gateway := newGatewayCLI(t, simulator.Options{})
 	gateway.FailNext(1, "accept_close")

@@ -13,7 +13,7 @@ import (
 	"github.com/tuma-sms/tuma/producer"
 )
 
-func TestResultsAsCSV(t *testing.T) {
+func TestResults_AsCSV(t *testing.T) {
 	t.Parallel()
 	at := time.Date(2025, 11, 3, 9, 0, 0, 5e8, time.FixedZone("EAT", 3*3600))
 	results := func(yield func(producer.Result, error) bool) {
@@ -51,7 +51,7 @@ func TestResultsAsCSV(t *testing.T) {
 	}
 }
 
-func TestProgressIsPlainLinesOffTheTerminal(t *testing.T) {
+func TestProgress_PlainLinesWithoutATerminal(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2025, 11, 3, 9, 0, 0, 0, time.UTC)
 	var out bytes.Buffer

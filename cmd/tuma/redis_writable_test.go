@@ -8,9 +8,9 @@ import (
 	"github.com/tuma-sms/tuma/internal/test/redistest"
 )
 
-// TestARedisThatTakesNoWritesIsOneLine checks that tuma send prints one line and exits with status 1 if
+// TestSend_RedisWithoutWritesIsAOneLineError checks that tuma send prints one line and exits with status 1 if
 // Redis accepts no writes.
-func TestARedisThatTakesNoWritesIsOneLine(t *testing.T) {
+func TestSend_RedisWithoutWritesIsAOneLineError(t *testing.T) {
 	t.Parallel()
 	host, port, err := net.SplitHostPort(redistest.Start(t).Addr())
 	if err != nil {

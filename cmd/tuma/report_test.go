@@ -17,7 +17,7 @@ import (
 	"github.com/tuma-sms/tuma/providers/kobo/kobosim"
 )
 
-func TestReportOfACampaign(t *testing.T) {
+func TestReport_OfACampaign(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t, simulator.Options{})
 	kobosim.Of(h.gateway).SetInvalid("error_number", 254712345679)
@@ -71,7 +71,7 @@ func TestReportOfACampaign(t *testing.T) {
 	}
 }
 
-func TestReportSaysWhatACampaignWaitsFor(t *testing.T) {
+func TestReport_NamesWhatACampaignWaitsFor(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t, simulator.Options{})
 	h.startWorker()
@@ -83,7 +83,7 @@ func TestReportSaysWhatACampaignWaitsFor(t *testing.T) {
 	}
 }
 
-func TestReckoningIsBounded(t *testing.T) {
+func TestReport_MemoryIsBounded(t *testing.T) {
 	t.Parallel()
 	c := newTotals()
 	at := time.Date(2025, 11, 3, 9, 0, 0, 0, time.UTC)

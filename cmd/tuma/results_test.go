@@ -23,7 +23,7 @@ func (c *cancelOnWrite) Write(b []byte) (int, error) {
 	return c.Buffer.Write(b)
 }
 
-func TestResultsGoOnWhereTheyWereInterrupted(t *testing.T) {
+func TestResults_ContinueAfterAnInterrupt(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t, simulator.Options{})
 	h.startWorker()

@@ -11,7 +11,7 @@ import (
 	"github.com/tuma-sms/tuma/producer"
 )
 
-func TestACampaignThatItsCanaryPausesSaysWhatToDo(t *testing.T) {
+func TestCanary_PausedCampaignSaysWhatToDo(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t, simulator.Options{})
 	h.startWorker()
@@ -42,7 +42,7 @@ func TestACampaignThatItsCanaryPausesSaysWhatToDo(t *testing.T) {
 	}
 }
 
-func TestAnOpenCanaryIsShown(t *testing.T) {
+func TestCanary_ShownInStatusAndProgress(t *testing.T) {
 	t.Parallel()
 	st := producer.Status{ID: "c", State: producer.Sending, Counts: producer.Counts{Total: 1000, Pending: 963, Accepted: 34, Rejected: 2, Unknown: 1},
 		Canary: &producer.Canary{Size: 50, Ended: 37, Rejected: 2, Unknown: 1}}

@@ -9,7 +9,7 @@ import (
 	"github.com/tuma-sms/tuma/producer"
 )
 
-func TestTheCreditGuard(t *testing.T) {
+func TestSend_RequireCreditRefusesIfTheBalanceIsTooLow(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t, simulator.Options{Credit: 4}) // 4.00 is enough for five messages of 0.80
 	file := h.file("customers.csv", mixedList)       // seven recipients, four of them valid

@@ -11,10 +11,10 @@ import (
 	"github.com/tuma-sms/tuma/internal/test/dirtylist"
 )
 
-// TestEveryRowOfADirtyListEndsAsItWasMeant sends a generated list with many invalid and odd numbers.
+// TestSend_DirtyListRowsEndAsIntended sends a generated list with many invalid and odd numbers.
 // Every row must be in the results with the status and the reason that it was generated for.
 // `make bench-file` does the same with 1,000,000 rows.
-func TestEveryRowOfADirtyListEndsAsItWasMeant(t *testing.T) {
+func TestSend_DirtyListRowsEndAsIntended(t *testing.T) {
 	t.Parallel()
 	const rows = 20_000
 	h := newFixture(t, simulator.Options{})

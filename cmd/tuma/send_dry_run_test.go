@@ -39,7 +39,7 @@ func countsOf(t *testing.T, out string) (counts, producer.Forecast) {
 	return c, f
 }
 
-func TestDryRunCountsAndEnqueuesNothing(t *testing.T) {
+func TestDryRun_CountsAndEnqueuesNothing(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t, simulator.Options{Credit: 250})
 	file := h.file("customers.csv", mixedList)
@@ -91,7 +91,7 @@ func TestDryRunCountsAndEnqueuesNothing(t *testing.T) {
 	check(out)
 }
 
-func TestDryRunRefusesWhatWouldBeRefused(t *testing.T) {
+func TestDryRun_RefusesWhatSendRefuses(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t, simulator.Options{})
 	for want, args := range map[string][]string{
@@ -117,7 +117,7 @@ func TestDryRunRefusesWhatWouldBeRefused(t *testing.T) {
 	}
 }
 
-func TestRejectsAreAFileOfItsOwn(t *testing.T) {
+func TestDryRun_SkippedFileListsSkippedRecipients(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t, simulator.Options{})
 	file := h.file("customers.csv", "name,phone\n\n"+strings.TrimPrefix(mixedList, "name,phone\n"))
@@ -153,8 +153,8 @@ func TestRejectsAreAFileOfItsOwn(t *testing.T) {
 	}
 }
 
-// TestRejectsIsTheDeprecatedNameOfSkippedFile checks the old flag --rejects.
-func TestRejectsIsTheDeprecatedNameOfSkippedFile(t *testing.T) {
+// TestDryRun_RejectsIsTheDeprecatedNameOfSkippedFile checks the old flag --rejects.
+func TestDryRun_RejectsIsTheDeprecatedNameOfSkippedFile(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t, simulator.Options{})
 	old, other := filepath.Join(h.dir, "old.csv"), filepath.Join(h.dir, "other.csv")
@@ -177,7 +177,7 @@ func TestRejectsIsTheDeprecatedNameOfSkippedFile(t *testing.T) {
 	}
 }
 
-// dryRunCampaigns are the arguments of tuma send for the campaigns of TestDryRunIsWhatSendingComesTo.
+// dryRunCampaigns are the arguments of tuma send for the campaigns of TestDryRun_EqualsTheSentCampaign.
 var dryRunCampaigns = map[string][]string{
 	"one account":     {"--via", "kobo-main", "--body", "Hello"},
 	"routes":          {"--body", strings.Repeat("Hello ", 30)},
@@ -212,8 +212,8 @@ windows: {KE: "00:00-24:00", NG: "00:00-24:00"}
 `)
 }
 
-// TestDryRunIsWhatSendingComesTo compares the forecast of a dry run with the same campaign when sent.
-func TestDryRunIsWhatSendingComesTo(t *testing.T) {
+// TestDryRun_EqualsTheSentCampaign compares the forecast of a dry run with the same campaign when sent.
+func TestDryRun_EqualsTheSentCampaign(t *testing.T) {
 	t.Parallel()
 	c := newDryRunCLI(t)
 	list := c.file("list.csv", makeDirtyList(3200))
@@ -317,7 +317,7 @@ func makeDirtyList(rows int) string {
 	return b.String()
 }
 
-func TestDryRunLeavesOutWhoHasOptedOut(t *testing.T) {
+func TestDryRun_OptOutsAreSkipped(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t, simulator.Options{})
 	file := h.file("customers.csv", mixedList)

@@ -9,7 +9,7 @@ import (
 	"github.com/tuma-sms/tuma/producer"
 )
 
-func TestScheduleInWords(t *testing.T) {
+func TestDryRun_ScheduleInWords(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 11, 23, 6, 0, 0, 0, time.UTC) // 09:00 in Nairobi
 	hour := func(h float64) time.Time { return now.Add(time.Duration(h * float64(time.Hour))) }

@@ -9,9 +9,9 @@ import (
 	"github.com/tuma-sms/tuma/internal/simulator"
 )
 
-// TestRowsThatAreHiddenInTheirSheetAreNamed checks that rows hidden by a filter of the spreadsheet are
+// TestSend_NoteCountsHiddenSpreadsheetRows checks that rows hidden by a filter of the spreadsheet are
 // included, and that a note counts them.
-func TestRowsThatAreHiddenInTheirSheetAreNamed(t *testing.T) {
+func TestSend_NoteCountsHiddenSpreadsheetRows(t *testing.T) {
 	t.Parallel()
 	var book bytes.Buffer
 	z := zip.NewWriter(&book)

@@ -56,7 +56,7 @@ func (c *cli) runTyped(types string, args ...string) (screen, out string, exit i
 	return <-shown, o.String(), exit
 }
 
-func TestATestGoesFirstAndOnce(t *testing.T) {
+func TestSendTest_SentFirstAndOnce(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t, simulator.Options{})
 	h.startWorker()
@@ -96,7 +96,7 @@ func TestATestGoesFirstAndOnce(t *testing.T) {
 	}
 }
 
-func TestWhoIsLeftOutIsNotAskedAbout(t *testing.T) {
+func TestSendTest_QuestionCountsOnlySendableRecipients(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t, simulator.Options{})
 	h.startWorker()
@@ -117,7 +117,7 @@ func TestWhoIsLeftOutIsNotAskedAbout(t *testing.T) {
 	}
 }
 
-func TestAfterATestThatIsRefusedNothingGoes(t *testing.T) {
+func TestSendTest_RejectedTestEnqueuesNothing(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t, simulator.Options{})
 	h.startWorker()
@@ -141,7 +141,7 @@ func TestAfterATestThatIsRefusedNothingGoes(t *testing.T) {
 	}
 }
 
-func TestWhetherATestOfUnknownOutcomeIsEnoughIsForThePersonToSay(t *testing.T) {
+func TestSendTest_UnknownTestNeedsConfirmation(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t, simulator.Options{})
 	server := httptest.NewServer(h.gateway)

@@ -27,7 +27,7 @@ func (h *fixture) acceptedCounts() [2]int {
 	return [2]int{h.gateway.Accepted(testMSISDN), int(h.gateway.Stats().Accepted)}
 }
 
-func TestWithNobodyToAskATestNeedsYes(t *testing.T) {
+func TestSendTest_WithoutATerminalNeedsYes(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t, simulator.Options{})
 	h.startWorker()
@@ -50,7 +50,7 @@ func TestWithNobodyToAskATestNeedsYes(t *testing.T) {
 	}
 }
 
-func TestATestIsRenderedForTheFirstWhoCanBeSentTo(t *testing.T) {
+func TestSendTest_RenderedForTheFirstSendableRecipient(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t, simulator.Options{})
 	h.startWorker()
@@ -71,7 +71,7 @@ func TestATestIsRenderedForTheFirstWhoCanBeSentTo(t *testing.T) {
 	}
 }
 
-func TestATestOfARefusedSenderIsCancelled(t *testing.T) {
+func TestSendTest_PausedTestIsCancelled(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t, simulator.Options{})
 	h.startWorker()
@@ -85,7 +85,7 @@ func TestATestOfARefusedSenderIsCancelled(t *testing.T) {
 	}
 }
 
-func TestATestThatNobodySendsIsCancelledInTime(t *testing.T) {
+func TestSendTest_CancelledIfNoWorkerSendsIt(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t, simulator.Options{})
 	h.startWorker().end(t)

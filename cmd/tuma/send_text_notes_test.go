@@ -8,7 +8,7 @@ import (
 	"github.com/tuma-sms/tuma/producer"
 )
 
-func TestWhatIsSaidOfAText(t *testing.T) {
+func TestTextNotes_ExplainSegments(t *testing.T) {
 	t.Parallel()
 	x := strings.Repeat("x", 80)
 	const quote = "a message takes 2 segments, UCS-2 because of ’ (U+2019, a curly apostrophe) at character 3"
@@ -48,7 +48,7 @@ func TestWhatIsSaidOfAText(t *testing.T) {
 	}
 }
 
-func TestACampaignIsTransliterated(t *testing.T) {
+func TestSend_TransliteratesTheText(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t, simulator.Options{})
 	h.startWorker()

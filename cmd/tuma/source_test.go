@@ -15,7 +15,7 @@ import (
 	"github.com/tuma-sms/tuma/producer"
 )
 
-func TestAListThatChangesWhileItIsReadIsRefused(t *testing.T) {
+func TestSource_FileThatChangesIsRefused(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "list.csv")
 	if err := os.WriteFile(path, []byte("0712345678\n"), 0o600); err != nil {
@@ -48,7 +48,7 @@ func TestAListThatChangesWhileItIsReadIsRefused(t *testing.T) {
 	}
 }
 
-func TestStandardInputIsKeptInAFileThatGoes(t *testing.T) {
+func TestSource_StandardInputUsesATemporaryFile(t *testing.T) {
 	t.Parallel()
 	a := &app{in: strings.NewReader("phone\n1\n2\n"), err: io.Discard}
 	src, err := a.openSource("-", recipients.Options{})
@@ -75,7 +75,7 @@ func TestStandardInputIsKeptInAFileThatGoes(t *testing.T) {
 	}
 }
 
-func TestAListThatIsWrongIsTheUsersToPutRight(t *testing.T) {
+func TestSource_InvalidListExitsWith2(t *testing.T) {
 	t.Parallel()
 	a := &app{in: strings.NewReader("phone\n\"0712345678\n"), err: io.Discard}
 	src, err := a.openSource("-", recipients.Options{})

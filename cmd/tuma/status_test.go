@@ -9,7 +9,7 @@ import (
 	"github.com/tuma-sms/tuma/producer"
 )
 
-func TestStatusCountsByAccountWhereThereAreSeveral(t *testing.T) {
+func TestStatus_CountsByAccountIfSeveral(t *testing.T) {
 	t.Parallel()
 	counts := []producer.AccountCounts{{Account: "at", Counts: producer.Counts{Total: 150, Pending: 150}}, {Account: "qs", Counts: producer.Counts{Total: 3850, Accepted: 3849, Rejected: 1}}}
 	for name, tt := range map[string]struct {
@@ -38,7 +38,7 @@ func TestStatusCountsByAccountWhereThereAreSeveral(t *testing.T) {
 	}
 }
 
-func TestABlockNamesTheAccountsThatCannotHelp(t *testing.T) {
+func TestDescribeBlock_NamesIncompatibleAccounts(t *testing.T) {
 	t.Parallel()
 	got := describeBlock(producer.Block{Account: "at", Reason: "connection", Incompatible: []string{"qs: body: the body has 700 characters; account qs allows 459"}}, time.Now())
 	if want := "; its work cannot move to qs: body: the body has 700 characters; account qs allows 459"; !strings.HasSuffix(got, want) {

@@ -11,7 +11,7 @@ import (
 // unreachableRedis sets a Redis that refuses connections: no process listens on port 1.
 const unreachableRedis = "TUMA_REDIS_URL=redis://user:letmein@127.0.0.1:1/0"
 
-func TestWrongUseIsOneLineAndStatusTwo(t *testing.T) {
+func TestUsage_MistakeIsOneLineAndExit2(t *testing.T) {
 	t.Parallel()
 	c := newCLI(t, koboYAML, unreachableRedis)
 	numbers := c.file("numbers.csv", "phone\n0712345678\n")
@@ -77,7 +77,7 @@ func TestWrongUseIsOneLineAndStatusTwo(t *testing.T) {
 	}
 }
 
-func TestRedisDownIsOneLineWithoutItsPassword(t *testing.T) {
+func TestUsage_RedisDownIsOneLineWithoutThePassword(t *testing.T) {
 	t.Parallel()
 	c := newCLI(t, koboYAML, unreachableRedis)
 	numbers := c.file("numbers.csv", "0712345678\n")
@@ -94,7 +94,7 @@ func TestRedisDownIsOneLineWithoutItsPassword(t *testing.T) {
 	}
 }
 
-func TestARedisThatForgetsIsRefused(t *testing.T) {
+func TestSend_UnfitRedisIsRefused(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
 		option redistest.Option
@@ -131,7 +131,7 @@ func TestARedisThatForgetsIsRefused(t *testing.T) {
 	}
 }
 
-func TestHelpHasAnExampleForEveryVerb(t *testing.T) {
+func TestHelp_ExampleForEveryCommand(t *testing.T) {
 	t.Parallel()
 	root := newRoot(&app{})
 	for _, verb := range append(root.Commands(), newGateway(&app{}).Commands()...) {

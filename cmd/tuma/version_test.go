@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-func TestVersionNamesTheTagOrTheCommit(t *testing.T) {
+func TestVersion_NamesTheTagOrTheCommit(t *testing.T) {
 	t.Parallel()
 	const commit = "177aebf9c0de00112233445566778899aabbccdd"
 	built := " " + runtime.Version() + " " + runtime.GOOS + "/" + runtime.GOARCH
@@ -44,7 +44,7 @@ func TestVersionNamesTheTagOrTheCommit(t *testing.T) {
 	}
 }
 
-func TestVersionCommandPrintsOneLine(t *testing.T) {
+func TestVersion_CommandPrintsOneLine(t *testing.T) {
 	t.Parallel()
 	out, _ := newCLI(t, "").mustRun("version")
 	if !regexp.MustCompile(`^tuma \S+ go\S+ \w+/\w+( commit [0-9a-f]{12}( \S+)?)?\n$`).MatchString(out) {
@@ -54,7 +54,7 @@ func TestVersionCommandPrintsOneLine(t *testing.T) {
 
 // The Makefile sets the variable "version" by its name. Only this test fails if one of the two
 // names changes.
-func TestMakeBuildSetsTheVersion(t *testing.T) {
+func TestVersion_SetByMakeBuild(t *testing.T) {
 	t.Parallel()
 	if _, err := exec.LookPath("make"); err != nil {
 		t.Fatal("this test needs make: apt-get install -y make")

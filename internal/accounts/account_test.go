@@ -91,7 +91,7 @@ func TestBreaker(t *testing.T) {
 	}
 }
 
-func TestHoldAtOnce(t *testing.T) {
+func TestBreaker_CallHoldHoldsAtOnce(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.publish("a")
@@ -104,7 +104,7 @@ func TestHoldAtOnce(t *testing.T) {
 	}
 }
 
-func TestOneProbeAtATime(t *testing.T) {
+func TestBreaker_OneProbeAtATime(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.publish("a")
@@ -132,7 +132,7 @@ func TestOneProbeAtATime(t *testing.T) {
 	}
 }
 
-func TestBackOffDoublesWithEachFailedProbeOnly(t *testing.T) {
+func TestBreaker_BackOffDoublesOnlyAfterAFailedProbe(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.publish("a")
@@ -170,7 +170,7 @@ func TestBackOffDoublesWithEachFailedProbeOnly(t *testing.T) {
 }
 
 // CallHold holds the account without three bad calls, and one failed probe prolongs the hold.
-func TestFailedProbeKeepsAHoldAtOnce(t *testing.T) {
+func TestBreaker_OneFailedProbeProlongsTheHold(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.publish("a")
@@ -201,7 +201,7 @@ func TestFailedProbeKeepsAHoldAtOnce(t *testing.T) {
 	}
 }
 
-func TestReportWithoutAClaimIsOfNow(t *testing.T) {
+func TestReportCall_WithoutClaimTimeCountsAsNow(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.publish("a")
@@ -216,7 +216,7 @@ func TestReportWithoutAClaimIsOfNow(t *testing.T) {
 	}
 }
 
-func TestSuccessClaimedBeforeTheHoldProvesNothing(t *testing.T) {
+func TestBreaker_SuccessClaimedBeforeTheHoldDoesNotLiftIt(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.publish("a")
@@ -232,7 +232,7 @@ func TestSuccessClaimedBeforeTheHoldProvesNothing(t *testing.T) {
 	}
 }
 
-func TestHoldByHand(t *testing.T) {
+func TestHoldAccount_LastsUntilReleasedByHand(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.publish("a")
@@ -268,7 +268,7 @@ func TestHoldByHand(t *testing.T) {
 	}
 }
 
-func TestHoldByHandOverAnAutomaticOne(t *testing.T) {
+func TestHoldAccount_ReplacesAnAutomaticHold(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.publish("a")
@@ -280,7 +280,7 @@ func TestHoldByHandOverAnAutomaticOne(t *testing.T) {
 	}
 }
 
-func TestWhoServesAnAccount(t *testing.T) {
+func TestAccount_ListsWorkersCardsAndRoutes(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	ctx := t.Context()
@@ -325,7 +325,7 @@ func TestWhoServesAnAccount(t *testing.T) {
 	}
 }
 
-func TestAccountsOnMiniredis(t *testing.T) {
+func TestBreaker_WorksOnMiniredis(t *testing.T) {
 	t.Parallel()
 	rdb := redistest.Mini(t)
 	r := rigOn(t, rdb)
@@ -341,7 +341,7 @@ func TestAccountsOnMiniredis(t *testing.T) {
 	}
 }
 
-func TestLastSeenOutlivesTheWorkersWord(t *testing.T) {
+func TestAccount_LastSeenRemainsAfterWithdraw(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.ok(r.Publish(r.Context(), "w1", campaign.Card{Name: "a", Concurrency: 3}))
@@ -353,7 +353,7 @@ func TestLastSeenOutlivesTheWorkersWord(t *testing.T) {
 	}
 }
 
-func TestWorkersThatAreLongGoneAreForgotten(t *testing.T) {
+func TestPublish_ForgetsWorkersThatAreLongGone(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.ok(r.rdb.HSet(r.Context(), Key("a"), "w:dead", "1000 8", "w:slow", fmt.Sprintf("%d 8", time.Now().Add(-time.Minute).UnixMilli())).Err())
@@ -365,7 +365,7 @@ func TestWorkersThatAreLongGoneAreForgotten(t *testing.T) {
 	}
 }
 
-func TestAnUnusedProbeIsGivenBack(t *testing.T) {
+func TestEndProbe_AllowsAnotherProbe(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.ok(r.Publish(r.Context(), "w1", campaign.Card{Name: "a"}))

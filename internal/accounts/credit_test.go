@@ -59,7 +59,7 @@ func (r creditRig) next() Check {
 	return r.checkAccount("a")
 }
 
-func TestAHoldForCreditStepsDownQuicklyAndThenWaits(t *testing.T) {
+func TestCredit_SmallerCallIsTriedAtOnceThenBacksOff(t *testing.T) {
 	t.Parallel()
 	r := creditRig{newRig(t)}
 	r.publish("a")

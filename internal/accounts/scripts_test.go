@@ -6,7 +6,7 @@ import (
 	"github.com/tuma-sms/tuma/internal/script/scripttest"
 )
 
-func TestScriptsNameTheirArgumentsAsGoDoes(t *testing.T) {
+func TestScriptArgs_HaveTheNamesOfTheGoFields(t *testing.T) {
 	t.Parallel()
 	scripttest.Arguments(t, luaFiles, "", map[string][]any{
 		"check":   {checkArgs{}},

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-func TestAttemptsAreKeptUntilTheyEndOrAnHourIsOver(t *testing.T) {
+func TestAttempts_KeptUntilTheyEndOrForAnHour(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	now := time.UnixMilli(1_790_000_000_000)
@@ -45,7 +45,7 @@ func TestAttemptsAreKeptUntilTheyEndOrAnHourIsOver(t *testing.T) {
 	}
 }
 
-func TestIDsAreKnownOverTheEdgesOfTheirSpans(t *testing.T) {
+func TestKnownMessageIDs_SpanTheEdgesOfTheirPeriods(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	start := time.UnixMilli(1_790_000_000_000)
@@ -77,7 +77,7 @@ func TestIDsAreKnownOverTheEdgesOfTheirSpans(t *testing.T) {
 	}
 }
 
-func TestIDsAreNotedInAFullRedis(t *testing.T) {
+func TestRecordMessageIDs_WorksInAFullRedis(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.ok(r.rdb.ConfigSet(t.Context(), "maxmemory", "100kb").Err())

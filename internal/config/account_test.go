@@ -40,7 +40,7 @@ func madeUpKinds(opened *providers.Settings) []providers.Kind {
 	})
 }
 
-func TestANewGatewayNeedsOnlyItsKind(t *testing.T) {
+func TestConfig_NewGatewayNeedsOnlyItsKind(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "secret"), []byte("from a file\n"), 0o600); err != nil {
@@ -75,7 +75,7 @@ func TestANewGatewayNeedsOnlyItsKind(t *testing.T) {
 	}
 }
 
-func TestMistakesInTheLoginOfANewGateway(t *testing.T) {
+func TestConfig_MistakesInTheLoginOfANewGateway(t *testing.T) {
 	t.Parallel()
 	const account = "accounts:\n  new:\n    provider: madeup\n    client_id: u\n    account_sid: s\n    client_secret: p\n"
 	for name, tt := range map[string]struct{ yaml, want string }{
@@ -95,7 +95,7 @@ func TestMistakesInTheLoginOfANewGateway(t *testing.T) {
 	}
 }
 
-func TestAMissingLoginFailsOnlyItsAccount(t *testing.T) {
+func TestConfig_MissingLoginFailsOnlyItsAccount(t *testing.T) {
 	t.Parallel()
 	var opened providers.Settings
 	c, err := parseKinds(madeUpKinds(&opened), "t.yaml", []byte(`accounts:
@@ -121,7 +121,7 @@ func TestAMissingLoginFailsOnlyItsAccount(t *testing.T) {
 }
 
 // A gateway's field with the same name as a key of every account would replace that key.
-func TestNoFieldOfAGatewayIsAKeyOfEveryAccount(t *testing.T) {
+func TestConfig_GatewayFieldsDifferFromCommonKeys(t *testing.T) {
 	t.Parallel()
 	common := (&reader{}).tumaKeys(nil, nil)
 	for _, kind := range catalog.Kinds() {

@@ -27,7 +27,7 @@ func environment(pairs ...string) func(string) (string, bool) {
 
 const koboAccount = "accounts:\n  k:\n    provider: kobo\n    user: u\n    pass: p\n"
 
-func TestConfigMistakesNameTheirLine(t *testing.T) {
+func TestConfig_MistakesNameTheirLine(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct{ yaml, want string }{
 		"unknown key":              {"redis:\n  url: redis://h\nfoo: 1\n", "t.yaml:3: foo: unknown key; known keys: accounts, default_country"},
@@ -104,7 +104,7 @@ func TestConfigMistakesNameTheirLine(t *testing.T) {
 
 func squeezeSpace(s string) string { return strings.Join(strings.Fields(s), " ") }
 
-func TestConfigShowsAllMistakesAtOnceInTheOrderOfTheFile(t *testing.T) {
+func TestConfig_AllMistakesInTheOrderOfTheFile(t *testing.T) {
 	t.Parallel()
 	_, err := Parse("t.yaml", []byte(`retention: soon
 accounts:
@@ -126,7 +126,7 @@ windows: {KE: later}
 	}
 }
 
-func TestConfigNeverPrintsASecret(t *testing.T) {
+func TestConfig_NeverPrintsASecret(t *testing.T) {
 	t.Parallel()
 	const secret = "hunter2"
 	tests := map[string]string{
@@ -162,7 +162,7 @@ func TestConfigNeverPrintsASecret(t *testing.T) {
 	}
 }
 
-func TestWhatIsMissingFailsOnlyItsAccount(t *testing.T) {
+func TestConfig_MissingValueFailsOnlyItsAccount(t *testing.T) {
 	t.Parallel()
 	c, err := Parse("t.yaml", []byte(`accounts:
   whole: {provider: kobo, user: u, pass: p}
@@ -229,7 +229,7 @@ windows: {NG: "09:30-24:00", KE: off, ug: "08:00-17:00", GH: "20:00-06:00"}
 failover_after: 90s
 `
 
-func TestConfigIsRead(t *testing.T) {
+func TestConfig_ReadsEveryKey(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "pass"), []byte("from a file\n"), 0o600); err != nil {
@@ -266,7 +266,7 @@ func TestConfigIsRead(t *testing.T) {
 	}
 }
 
-func TestConfigDefaults(t *testing.T) {
+func TestConfig_Defaults(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{"", "# nothing\n", "redis:\naccounts:\nroutes:\n"} {
 		c, err := Parse("t.yaml", []byte(text), environment())
@@ -284,7 +284,7 @@ func TestConfigDefaults(t *testing.T) {
 	}
 }
 
-func TestRedisFromTheEnvironmentWins(t *testing.T) {
+func TestConfig_RedisURLFromTheEnvironmentWins(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{"", "redis: {url: redis://other}", "redis: {url: '${NOT_SET}'}", "redis: {url: nonsense}"} {
 		c, err := Parse("t.yaml", []byte(text), environment("TUMA_REDIS_URL", "redis://env:1/0"))

@@ -102,7 +102,7 @@ func TestSecretFile_Encodings(t *testing.T) {
 	}
 }
 
-func TestShownURLHasNoLogin(t *testing.T) {
+func TestURLWithoutLogin_HidesTheLogin(t *testing.T) {
 	t.Parallel()
 	tests := map[string]string{
 		"redis://127.0.0.1:6379/0":                         "redis://127.0.0.1:6379/0",

@@ -56,7 +56,7 @@ func TestChart(t *testing.T) {
 	}
 }
 
-func TestChartHoldsEverythingOverAnySpan(t *testing.T) {
+func TestChart_CountsEveryEventOverAnySpan(t *testing.T) {
 	t.Parallel()
 	for _, length := range []time.Duration{0, time.Second, 59 * time.Second, time.Hour, 25 * time.Hour, 40 * 24 * time.Hour, 3000 * 24 * time.Hour} {
 		var l Timeline
@@ -86,7 +86,7 @@ func TestChartHoldsEverythingOverAnySpan(t *testing.T) {
 	}
 }
 
-func TestTimelineIsBounded(t *testing.T) {
+func TestTimeline_MemoryIsBounded(t *testing.T) {
 	t.Parallel()
 	var l Timeline
 	for i := range 50_000 {

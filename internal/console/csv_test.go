@@ -2,7 +2,7 @@ package console
 
 import "testing"
 
-func TestNoFormula(t *testing.T) {
+func TestEscapeFormulas_QuotesSpreadsheetFormulas(t *testing.T) {
 	t.Parallel()
 	tests := map[string]string{
 		"":                            "",

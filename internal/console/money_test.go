@@ -2,7 +2,7 @@ package console
 
 import "testing"
 
-func TestMoneyAddsUpExactly(t *testing.T) {
+func TestParseAmount_AddsUpExactly(t *testing.T) {
 	t.Parallel()
 	for in, want := range map[string]string{"0.80": "0.80", "1": "1.00", "1234567.5": "1,234,567.50", "0.000001": "0.000001", "12.345": "12.345", "0": "0.00"} {
 		if got, ok := ParseAmount(in); !ok || got.String() != want {

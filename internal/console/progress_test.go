@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-func TestMeterLooksBackTenSeconds(t *testing.T) {
+func TestMeter_RateOfTheLastTenSeconds(t *testing.T) {
 	t.Parallel()
 	var m Meter
 	at := time.Date(2025, 11, 3, 9, 0, 0, 0, time.UTC)

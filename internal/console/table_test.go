@@ -8,7 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func TestTableIsPlainOffTheTerminal(t *testing.T) {
+func TestTable_PlainWithoutATerminal(t *testing.T) {
 	t.Parallel()
 	g := Table{Header: []string{"NAME", "N", "NOTE"}, Right: []int{1}}
 	g.Add("Ọlá", "5", "")

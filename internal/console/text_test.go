@@ -7,7 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func TestFiguresForPeople(t *testing.T) {
+func TestFormat_NumbersDurationsAndRates(t *testing.T) {
 	t.Parallel()
 	for n, want := range map[int]string{0: "0", 999: "999", 1000: "1,000", 1234567: "1,234,567", -1000: "-1,000", -100: "-100"} {
 		if got := FormatInt(n); got != want {
@@ -32,7 +32,7 @@ func TestFiguresForPeople(t *testing.T) {
 	}
 }
 
-func TestSharesAndBars(t *testing.T) {
+func TestShare_AndBarsAsText(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		n, of int
@@ -61,7 +61,7 @@ func TestSharesAndBars(t *testing.T) {
 	}
 }
 
-func TestWhatOthersHaveWrittenIsHarmlessOnATerminal(t *testing.T) {
+func TestReplaceControls_RemovesTerminalControls(t *testing.T) {
 	t.Parallel()
 	for in, want := range map[string]string{
 		"plain é 😀": "plain é 😀", "\x1b[2Jgone": " [2Jgone", "a\u009bb": "a b", "tab\tand\nline": "tab and line", "\u202egnp.exe": " gnp.exe",

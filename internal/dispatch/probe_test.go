@@ -10,7 +10,7 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-func TestWhatIsLeftMayDoForASmallerCall(t *testing.T) {
+func TestCredit_AffordableRecipientsFollowTheBalance(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
 		amount, before  float64
@@ -42,7 +42,7 @@ func TestWhatIsLeftMayDoForASmallerCall(t *testing.T) {
 	}
 }
 
-func TestACallAgainstTheBalanceIsTriedSeldom(t *testing.T) {
+func TestCredit_CallDespiteTheBalanceIsTriedRarely(t *testing.T) {
 	t.Parallel()
 	begun := time.Date(2025, 11, 1, 8, 0, 0, 0, time.UTC)
 	look, tries := accounts.Check{RefusedAt: begun}, 0

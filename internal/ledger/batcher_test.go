@@ -15,7 +15,7 @@ import (
 
 // Requests that share a run of the script each have the same result, to the last byte, as a
 // separate settle and claim. A run handles only one request of a batch.
-func TestNextsThatShareARunAreEachASettleAndAClaim(t *testing.T) {
+func TestSettleAndClaim_SharedRunEqualsSeparateRuns(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	say := &replayHook{snapshot: func() (string, error) { return ledgerText(t.Context(), r.server.Client(), "c") }}
@@ -129,7 +129,7 @@ func (r *rig) inOnePipeline(asks []func() (*Claim, bool)) []*Claim {
 
 // Many concurrent requests share pipelines, and each gets its own answer. This holds even if Redis
 // has not loaded the script yet.
-func TestManyNextsAtOnceAreEachTheirOwn(t *testing.T) {
+func TestSettleAndClaim_ConcurrentRequestsGetTheirOwnAnswer(t *testing.T) {
 	t.Parallel()
 	const slots, calls = 12, 15
 	r := newRig(t)
@@ -185,7 +185,7 @@ func TestManyNextsAtOnceAreEachTheirOwn(t *testing.T) {
 }
 
 // A caller whose context ends does not keep the others waiting, and its request may still run.
-func TestNextOfOneWhoGoesAway(t *testing.T) {
+func TestSettleAndClaim_CallerThatLeavesDelaysNoOther(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.sending("c", []int{1, 1})

@@ -71,7 +71,7 @@ var claimCases = map[string]struct {
 	}, want: ClaimChanged},
 }
 
-func TestClaimAnswers(t *testing.T) {
+func TestClaim_ResultForEveryState(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	n := 0
@@ -111,7 +111,7 @@ func TestClaimAnswers(t *testing.T) {
 	}
 }
 
-func TestDoubtfulRequestNeverChanges(t *testing.T) {
+func TestClaim_DoubtfulRequestIsRepeatedUnchanged(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.sending("c", []int{3})
@@ -133,7 +133,7 @@ func TestDoubtfulRequestNeverChanges(t *testing.T) {
 
 // A worker may have read a generation before it was narrowed, and claim it after the narrowed one
 // was submitted and its lease ended. It must not submit its own list.
-func TestClaimOfADoubtfulGenerationByAnOldReading(t *testing.T) {
+func TestClaim_OldReadingOfADoubtfulGenerationIsRefused(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.sending("c", []int{2})
@@ -149,7 +149,7 @@ func TestClaimOfADoubtfulGenerationByAnOldReading(t *testing.T) {
 	}
 }
 
-func TestReleaseRenewsTheRequest(t *testing.T) {
+func TestRelease_NewKeyOnlyWithRenew(t *testing.T) {
 	t.Parallel()
 	for _, renew := range []bool{false, true} {
 		r := newRig(t)
@@ -181,7 +181,7 @@ func TestReleaseRenewsTheRequest(t *testing.T) {
 	}
 }
 
-func TestEndsOfAReleasedClaimChangeNothing(t *testing.T) {
+func TestRelease_EndsOfAReleasedClaimAreStale(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.sending("c", []int{2})
@@ -201,7 +201,7 @@ func TestEndsOfAReleasedClaimChangeNothing(t *testing.T) {
 	}
 }
 
-func TestEndsOfAForgottenGenerationChangeNothing(t *testing.T) {
+func TestRelease_EndsOfAForgottenGenerationAreStale(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.sending("c", []int{2})
@@ -224,7 +224,7 @@ func TestEndsOfAForgottenGenerationChangeNothing(t *testing.T) {
 
 // A late answer about an earlier generation accepts one of the two recipients of a claimed
 // generation. When the claim is then released, only the other recipient still waits.
-func TestReleaseNarrowsToWhoStillWaits(t *testing.T) {
+func TestRelease_NextClaimHasOnlyPendingRecipients(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.sending("c", []int{2})
@@ -243,7 +243,7 @@ func TestReleaseNarrowsToWhoStillWaits(t *testing.T) {
 	}
 }
 
-func TestReleaseByWhoLostTheLeaseChangesNothing(t *testing.T) {
+func TestRelease_LostLeaseChangesNothing(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.sending("c", []int{2})
@@ -265,7 +265,7 @@ func TestReleaseByWhoLostTheLeaseChangesNothing(t *testing.T) {
 	r.expect("c", "accepted accepted")
 }
 
-func TestDoubtCountsWhatItIsToldTo(t *testing.T) {
+func TestDoubt_CountsOnlyWhenAsked(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.sending("c", []int{1})
@@ -285,7 +285,7 @@ func TestDoubtCountsWhatItIsToldTo(t *testing.T) {
 	r.expect("c", "pending")
 }
 
-func TestClaimRefusesALoginThatIsNotOneWord(t *testing.T) {
+func TestClaim_LoginThatIsNotOneWordIsRefused(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.sending("c", []int{1})
@@ -301,7 +301,7 @@ func TestClaimRefusesALoginThatIsNotOneWord(t *testing.T) {
 	}
 }
 
-func TestNothingTouchesWhatANewerReleaseWrote(t *testing.T) {
+func TestLedger_CampaignOfANewerReleaseIsNotChanged(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.sending("c", []int{2})

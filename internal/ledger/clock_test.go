@@ -9,7 +9,7 @@ import (
 
 // A worker's clock may be wrong. Leases, back-offs and watches use only Redis' clock, which in this
 // test stands still and is far from the local time.
-func TestTimeIsRedisOwn(t *testing.T) {
+func TestNow_LeasesAndBackOffsUseTheClockOfRedis(t *testing.T) {
 	t.Parallel()
 	is := time.UnixMilli(1_000_000_000_000)
 	rdb := redistest.MiniAt(t, is)

@@ -10,7 +10,7 @@ import (
 	"github.com/tuma-sms/tuma/internal/campaign"
 )
 
-func FuzzPage(f *testing.F) {
+func FuzzDecodePage(f *testing.F) {
 	f.Add(page("+254700000001", "", "x"))
 	f.Add([]byte{0, 200, 1})
 	f.Fuzz(func(t *testing.T, b []byte) {
@@ -28,7 +28,7 @@ func FuzzPage(f *testing.F) {
 	})
 }
 
-func FuzzBatch(f *testing.F) {
+func FuzzDecodeBatch(f *testing.F) {
 	f.Add(encodeBatch([]int{1, 2}, run(1, 3)))
 	f.Add([]byte{0, 1, 0xff, 0xff, 0x7f})
 	f.Fuzz(func(t *testing.T, b []byte) {
@@ -50,7 +50,7 @@ func FuzzBatch(f *testing.F) {
 	})
 }
 
-func FuzzCarry(f *testing.F) {
+func FuzzDecodeCarry(f *testing.F) {
 	f.Add(encodeCarry(carried(run(1, 2), nil)), 2, false)
 	f.Add(encodeCarry([][]campaign.Call{{{To: run(1, 2), Values: []string{"Amina", ""}}}, nil}), 2, true)
 	f.Fuzz(func(t *testing.T, b []byte, accounts int, personalized bool) {
@@ -66,7 +66,7 @@ func FuzzCarry(f *testing.F) {
 	})
 }
 
-func FuzzLeftOut(f *testing.F) {
+func FuzzDecodeSkipped(f *testing.F) {
 	f.Add(encodeSkipped(0, []campaign.SkippedRecipient{{Row: 1, Reason: "a", Code: "b"}, {Row: 9, Reason: "c"}}))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		got, err := decodeSkipped(0, b)
@@ -86,7 +86,7 @@ func FuzzLeftOut(f *testing.F) {
 	})
 }
 
-func FuzzRecords(f *testing.F) {
+func FuzzDecodeRecords(f *testing.F) {
 	f.Add(appendRecord(nil, campaign.Record{Status: campaign.Accepted, MessageID: "0191d7a0-0000-7000-8000-000000000001", Cost: "1"}), 1)
 	f.Add([]byte{3, 6, 0, 0, 8, 2, 0, 1}, 1)
 	f.Add([]byte{0, 6, 0, 1, 9, 2, 0, 0}, 1)
@@ -110,7 +110,7 @@ func FuzzRecords(f *testing.F) {
 	})
 }
 
-func FuzzSubmission(f *testing.F) {
+func FuzzParseSubmission(f *testing.F) {
 	f.Add("t AAAAAAAAAAAAAAAAAAAAAA 1700000000000 tok 1")
 	f.Add("s tok 9 1700000000000 1 0 0 0 0 AAAAAAAAAAAAAAAAAAAAAA login 0 3 1")
 	f.Fuzz(func(t *testing.T, record string) {
@@ -125,7 +125,7 @@ func FuzzSubmission(f *testing.F) {
 
 // Go and the scripts both write the members of a generation and the records of a call, and must
 // read them the same way.
-func FuzzGenerationRecord(f *testing.F) {
+func FuzzParseGeneration(f *testing.F) {
 	f.Add("0.0", "r - 0 0 0 0 0 0 0 - - 0 1 0", "\x00\x00")
 	f.Add("0.1", "t x", "\x00")
 	f.Add("0.0", " ", "")

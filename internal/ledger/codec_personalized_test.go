@@ -23,7 +23,7 @@ func personalizedPage(inputs []string, values [][]string) []byte {
 	return compressPersonalized(raw)
 }
 
-func TestRowsRoundTrip(t *testing.T) {
+func TestUploadPage_ValuesRoundTrip(t *testing.T) {
 	t.Parallel()
 	for name, x := range map[string]struct {
 		inputs []string
@@ -47,7 +47,7 @@ func TestRowsRoundTrip(t *testing.T) {
 	}
 }
 
-func TestValuesThatAreTooLongAreNotKept(t *testing.T) {
+func TestUploadPage_TooLongValuesAreNotKept(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("x", campaign.MaxValue)
 	many := make([]string, 10)
@@ -69,7 +69,7 @@ func TestValuesThatAreTooLongAreNotKept(t *testing.T) {
 	}
 }
 
-func TestBodiesRoundTrip(t *testing.T) {
+func TestBatchBodies_RoundTrip(t *testing.T) {
 	t.Parallel()
 	for _, bodies := range [][]string{{"x"}, {"Habari Amina", "Habari Juma"}, {strings.Repeat("é", 8<<10), "y"}} {
 		got, err := decodeBodies(encodeBodies(bodies), len(bodies))
@@ -87,7 +87,7 @@ func TestBodiesRoundTrip(t *testing.T) {
 	}
 }
 
-func TestABatchWithBodiesIsNotTakenForAPlainOne(t *testing.T) {
+func TestBatchBodies_HaveTheirOwnFormat(t *testing.T) {
 	t.Parallel()
 	plain := campaign.PlannedBatch{Calls: []int{2}, To: run(1, 2)}
 	own := plain
@@ -108,7 +108,7 @@ func TestABatchWithBodiesIsNotTakenForAPlainOne(t *testing.T) {
 	}
 }
 
-func TestCarryWithValuesRoundTrip(t *testing.T) {
+func TestCarry_ValuesRoundTrip(t *testing.T) {
 	t.Parallel()
 	carry := [][]campaign.Call{{{Values: []string{"Amina", ""}, To: run(1, 3)}, {Values: []string{"Juma", "x"}, To: run(9, 1)}}, nil, {{Values: []string{"", ""}, To: run(20, 40)}}}
 	got, err := decodeCarry(encodeCarry(carry), len(carry), true)
@@ -128,7 +128,7 @@ func TestCarryWithValuesRoundTrip(t *testing.T) {
 	}
 }
 
-func FuzzRows(f *testing.F) {
+func FuzzDecodeRows(f *testing.F) {
 	f.Add(personalizedPage([]string{"0712345678", ""}, [][]string{{"Amina", ""}, nil}))
 	f.Add(page("1", "2"))
 	f.Fuzz(func(t *testing.T, b []byte) {
@@ -151,7 +151,7 @@ func FuzzRows(f *testing.F) {
 	})
 }
 
-func FuzzBodies(f *testing.F) {
+func FuzzDecodeBodies(f *testing.F) {
 	f.Add(encodeBodies([]string{"Habari Amina", "Habari Juma"}), 2)
 	f.Fuzz(func(t *testing.T, b []byte, calls int) {
 		calls &= 0xff
@@ -168,7 +168,7 @@ func FuzzBodies(f *testing.F) {
 
 // The results of a campaign with merge fields are in the order of the rows, although its batches
 // are not.
-func TestResultsAreInOrderWhereBatchesAreNot(t *testing.T) {
+func TestResults_OrderedWhenPersonalizedBatchesAreNot(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	u, err := r.BeginUpload("c", campaign.Spec{Body: "Habari {{n}}", Fields: []string{"n"}})

@@ -24,7 +24,7 @@ func page(inputs ...string) []byte {
 	return compress(b)
 }
 
-func TestPageRoundTrip(t *testing.T) {
+func TestUploadPage_RoundTrip(t *testing.T) {
 	t.Parallel()
 	for _, inputs := range [][]string{{}, {""}, {"+254700000001"}, {"", "\x00\xff", strings.Repeat("9", campaign.MaxInput)}, strings.Split(strings.Repeat("0712345678,", 999), ",")} {
 		got, err := decodePage(page(inputs...))
@@ -37,7 +37,7 @@ func TestPageRoundTrip(t *testing.T) {
 	}
 }
 
-func TestLeftOutRoundTrip(t *testing.T) {
+func TestSkipped_RoundTrip(t *testing.T) {
 	t.Parallel()
 	rows := []campaign.SkippedRecipient{{Row: 2001, Reason: campaign.ReasonInvalidNumber, Code: "too_short"}, {Row: 2002, Reason: campaign.ReasonDuplicate},
 		{Row: 2500, Reason: campaign.ReasonInvalidNumber, Code: "a:b"}, {Row: 3000, Reason: campaign.ReasonInvalidNumber, Code: "too_short"}}
@@ -50,7 +50,7 @@ func TestLeftOutRoundTrip(t *testing.T) {
 	}
 }
 
-func TestBatchRoundTrip(t *testing.T) {
+func TestBatch_RoundTrip(t *testing.T) {
 	t.Parallel()
 	for name, b := range map[string]Batch{
 		"one":                 {Calls: []int{1}, To: run(1, 1)},
@@ -65,7 +65,7 @@ func TestBatchRoundTrip(t *testing.T) {
 	}
 }
 
-func TestCarryRoundTrip(t *testing.T) {
+func TestCarry_RoundTrip(t *testing.T) {
 	t.Parallel()
 	for _, carry := range [][][]campaign.Call{carried(nil), carried(nil, nil, nil), carried(run(1, 3), nil, run(4, 499)), carried(nil, run(7, 1))} {
 		got, err := decodeCarry(encodeCarry(carry), len(carry), false)
@@ -78,7 +78,7 @@ func TestCarryRoundTrip(t *testing.T) {
 	}
 }
 
-func TestRecordRoundTrip(t *testing.T) {
+func TestRecord_RoundTrip(t *testing.T) {
 	t.Parallel()
 	const id = "0191d7a0-aaaa-7000-8000-00000000000f"
 	for name, r := range map[string]campaign.Record{
@@ -102,7 +102,7 @@ func TestRecordRoundTrip(t *testing.T) {
 	}
 }
 
-func TestRecordIsCutToItsBounds(t *testing.T) {
+func TestRecord_LongDetailsAreCut(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("x", 1000)
 	b := appendRecord(nil, campaign.Record{Status: campaign.Accepted, MessageID: "id", Reason: long, Code: long, Cost: long})
@@ -115,7 +115,7 @@ func TestRecordIsCutToItsBounds(t *testing.T) {
 	}
 }
 
-func TestRecordsThatCannotBeRead(t *testing.T) {
+func TestRecord_DamagedBytesAreAnError(t *testing.T) {
 	t.Parallel()
 	good := appendRecord(nil, campaign.Record{Status: campaign.Accepted, MessageID: "id"})
 	for name, b := range map[string][]byte{
@@ -135,7 +135,7 @@ func TestRecordsThatCannotBeRead(t *testing.T) {
 	}
 }
 
-func TestFormatsOfNewerReleasesAreTold(t *testing.T) {
+func TestDecode_NewerFormatIsErrNewer(t *testing.T) {
 	t.Parallel()
 	newer := []byte{7, 1, 2, 3}
 	_, page := decodePage(newer)
@@ -150,7 +150,7 @@ func TestFormatsOfNewerReleasesAreTold(t *testing.T) {
 }
 
 // A record of a few bytes must not make the reader allocate what the record claims to hold.
-func TestDecompressionIsBounded(t *testing.T) {
+func TestDecompress_OutputIsBounded(t *testing.T) {
 	t.Parallel()
 	bomb := append([]byte{formatZstd}, zstdWriter().EncodeAll(make([]byte, 64<<20), nil)...)
 	if len(bomb) > 64<<10 {
@@ -161,7 +161,7 @@ func TestDecompressionIsBounded(t *testing.T) {
 	}
 }
 
-func TestStatusWords(t *testing.T) {
+func TestParseStatus_RoundTrip(t *testing.T) {
 	t.Parallel()
 	for s := campaign.Pending; s <= campaign.Skipped; s++ {
 		if got, ok := campaign.ParseStatus(s.String()); !ok || got != s {
@@ -176,7 +176,7 @@ func TestStatusWords(t *testing.T) {
 	}
 }
 
-func TestSubmissionOfEveryState(t *testing.T) {
+func TestParseSubmission_ReadsEveryState(t *testing.T) {
 	t.Parallel()
 	u := uuid.MustParse("0191d7a0-0000-7000-8000-000000000001")
 	short := shortUUID(u)
@@ -199,7 +199,7 @@ func TestSubmissionOfEveryState(t *testing.T) {
 	}
 }
 
-func TestLanes(t *testing.T) {
+func TestPlanSnapshot_StreamsRoundTrip(t *testing.T) {
 	t.Parallel()
 	f := campaign.PlanSnapshot{Accounts: []campaign.SnapshotAccount{{Name: "a", MaxRecipients: 5, BatchSize: 5}, {Name: "b", MaxRecipients: 5, BatchSize: 5}},
 		SendingHours: []campaign.CountryHours{{Country: "KE", Hours: "08:00-18:00"}, {Country: "NG", Hours: "08:00-20:00"}}}
@@ -239,7 +239,7 @@ func TestLanes(t *testing.T) {
 	}
 }
 
-func TestBatchNames(t *testing.T) {
+func TestBatchName_StreamRoundTrip(t *testing.T) {
 	t.Parallel()
 	for _, a := range []int{0, 7, 255} {
 		if got, err := campaign.BatchStream(campaign.BatchName(a, 12)); err != nil || got != a {
@@ -258,7 +258,7 @@ func TestBatchNames(t *testing.T) {
 	}
 }
 
-func TestSqueezeNeverGrowsByMoreThanItsFormat(t *testing.T) {
+func TestCompress_AddsAtMostOneByte(t *testing.T) {
 	t.Parallel()
 	for _, n := range []int{0, 1, 64, 65, 1000, maxPageRaw} {
 		for _, b := range [][]byte{bytes.Repeat([]byte{'1'}, n), uniform(n)} {
@@ -281,7 +281,7 @@ func uniform(n int) []byte {
 	return b[:n]
 }
 
-func TestDigestTellsContentApart(t *testing.T) {
+func TestDigest_DiffersForDifferentContent(t *testing.T) {
 	t.Parallel()
 	sum := func(s campaign.Spec, inputs ...string) string {
 		d, err := NewDigest(s)

@@ -39,7 +39,7 @@ func (p *peakMemory) look() {
 // to the end. This covers pages, batches, generations, and results with a UUID each. It does not
 // cover the queue's tasks, whose number is bounded by the open-batch limit; package worker measures
 // those.
-func TestAMillionRecipientsStayCompact(t *testing.T) {
+func TestMemory_MillionRecipientsTake64BytesEach(t *testing.T) {
 	n := 1_000_000
 	if raceEnabled {
 		n = 200_000
@@ -130,7 +130,7 @@ func (p *peakMemory) settleAll(batches int) {
 
 // A finished campaign of one message leaves at most 1,000 bytes as Redis counts memory: its ledger,
 // its spec, and its entries in both indexes.
-func TestACampaignOfOneLeavesLittle(t *testing.T) {
+func TestMemory_CampaignOfOneLeavesAtMost1000Bytes(t *testing.T) {
 	t.Parallel()
 	cases := map[string]struct {
 		spec   campaign.Spec

@@ -8,7 +8,7 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-func TestABodyTooLongForAnAccountIsAMisfit(t *testing.T) {
+func TestIncompatibilities_BodyTooLongForTheAccount(t *testing.T) {
 	t.Parallel()
 	card := campaign.Card{Name: "tc", Sender: "ACME", Info: providers.Info{MaxChars: 459, MaxSegments: 3, SenderAlphaMax: 11}}
 	for _, tt := range []struct{ name, body, want string }{

@@ -9,7 +9,7 @@ import (
 	"github.com/tuma-sms/tuma/internal/script"
 )
 
-func TestPauseAndResume(t *testing.T) {
+func TestPause_StopsClaimsUntilResume(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.sending("c", []int{2, 1})
@@ -52,7 +52,7 @@ func TestPauseAndResume(t *testing.T) {
 	}
 }
 
-func TestOrderSaidAgainAfterItsOppositeChangesNothing(t *testing.T) {
+func TestPause_RepeatedAfterResumeChangesNothing(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.sending("c", []int{1})
@@ -68,7 +68,7 @@ func TestOrderSaidAgainAfterItsOppositeChangesNothing(t *testing.T) {
 	}
 }
 
-func TestCancelWithCallsInFlight(t *testing.T) {
+func TestCancel_CallsInFlightAreStillSettled(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.sending("c", []int{2, 1, 1}, []int{1})
@@ -114,7 +114,7 @@ func TestCancelWithCallsInFlight(t *testing.T) {
 	}
 }
 
-func TestCancelReleasesSkip(t *testing.T) {
+func TestCancel_ReleasedCallsAreSkipped(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.sending("c", []int{2, 2})
@@ -137,7 +137,7 @@ func TestCancelReleasesSkip(t *testing.T) {
 	}
 }
 
-func TestExpiryIsNoticedByClaimsAndBySweeping(t *testing.T) {
+func TestExpiry_EndsTheCampaignAtClaimOrSweep(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	for name, notice := range map[string]func(id string){
@@ -158,7 +158,7 @@ func TestExpiryIsNoticedByClaimsAndBySweeping(t *testing.T) {
 	}
 }
 
-func TestOrdersOfNoCampaign(t *testing.T) {
+func TestControl_UnknownCampaignIsErrNotFound(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	for name, do := range map[string]func() (InFlight, error){
@@ -172,7 +172,7 @@ func TestOrdersOfNoCampaign(t *testing.T) {
 	}
 }
 
-func TestWhatIsOverOrStoppedStaysAsItIs(t *testing.T) {
+func TestExpiry_DoneOrCancelledCampaignStaysAsItIs(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.sendingSpec("done", campaign.Spec{ExpiresAt: time.Now().Add(time.Hour)}, []int{1})
@@ -195,7 +195,7 @@ func TestWhatIsOverOrStoppedStaysAsItIs(t *testing.T) {
 	}
 }
 
-func TestStoppingInTheMiddleOfPlanningEndsItsWatch(t *testing.T) {
+func TestCancel_DuringPlanningEndsThePlansWatch(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.uploaded("c", campaign.Spec{}, 1, 1)

@@ -35,7 +35,7 @@ func mirrored(t *testing.T) (r *rig, replica *redistest.Server) {
 	return r, replica
 }
 
-func TestAClaimCountsOnceAReplicaHasIt(t *testing.T) {
+func TestDurability_ClaimIsGrantedOnceAReplicaHasIt(t *testing.T) {
 	t.Parallel()
 	r, replica := mirrored(t)
 	r.sending("c", []int{2, 2})
@@ -50,7 +50,7 @@ func TestAClaimCountsOnceAReplicaHasIt(t *testing.T) {
 	}
 }
 
-func TestAClaimThatNoReplicaHasIsNoLeaveToSend(t *testing.T) {
+func TestDurability_ClaimWithoutAReplicaIsNotGranted(t *testing.T) {
 	t.Parallel()
 	r, replica := mirrored(t)
 	r.sending("c", []int{2, 2})
@@ -78,7 +78,7 @@ func TestAClaimThatNoReplicaHasIsNoLeaveToSend(t *testing.T) {
 	r.settle(again, campaign.SettleAnswer, accepted("m"), accepted("n"))
 }
 
-func TestOrdersWaitUntilTheyAreDurable(t *testing.T) {
+func TestDurability_WritesWithoutAReplicaAreReported(t *testing.T) {
 	t.Parallel()
 	r, replica := mirrored(t)
 	r.sending("c", []int{2, 2})
@@ -117,7 +117,7 @@ func TestOrdersWaitUntilTheyAreDurable(t *testing.T) {
 	r.expect("c", "accepted accepted skipped skipped")
 }
 
-func TestAlwaysSyncedFileNeedsNoQuestion(t *testing.T) {
+func TestDurability_AlwaysSyncedClaimSurvivesARestart(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, redistest.WithAOF("always"))
 	r.Ledger = NewDurable(r.rdb, script.Durability{Fsync: true})
@@ -133,9 +133,9 @@ func TestAlwaysSyncedFileNeedsNoQuestion(t *testing.T) {
 	}
 }
 
-// BenchmarkACall measures what a call costs the ledger: its claim and its settle, with eight in
+// BenchmarkClaimAndSettle measures what a call costs the ledger: its claim and its settle, with eight in
 // flight. Compare the lines of one run with each other, not with another day's.
-func BenchmarkACall(b *testing.B) {
+func BenchmarkClaimAndSettle(b *testing.B) {
 	durable := func(d script.Durability) func(*rig) {
 		return func(r *rig) { r.Ledger = NewDurable(r.rdb, d) }
 	}
@@ -191,7 +191,7 @@ func BenchmarkACall(b *testing.B) {
 	}
 }
 
-func TestANextThatNoReplicaHasIsNoLeaveToSend(t *testing.T) {
+func TestDurability_SettleAndClaimWithoutAReplicaIsNotGranted(t *testing.T) {
 	t.Parallel()
 	r, replica := mirrored(t)
 	r.sending("c", []int{1, 1})

@@ -31,7 +31,7 @@ func (r *rig) exclude(id string, rows ...int) {
 	r.ok(err)
 }
 
-func TestWhoOptsOutIsNotClaimedAnyMore(t *testing.T) {
+func TestOptOutExclude_ExcludedRecipientsAreNotClaimed(t *testing.T) {
 	t.Parallel()
 	for name, r := range map[string]*rig{"redis": newRig(t), "miniredis": miniRig(t)} {
 		r.sending("c", []int{3, 2})
@@ -85,7 +85,7 @@ func TestWhoOptsOutIsNotClaimedAnyMore(t *testing.T) {
 	}
 }
 
-func TestACampaignWhoseLastOnesOptOutIsDone(t *testing.T) {
+func TestOptOutNarrow_CampaignEndsWhenTheLastOnesOptOut(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.sending("c", []int{2}, []int{1})
@@ -112,7 +112,7 @@ func TestACampaignWhoseLastOnesOptOutIsDone(t *testing.T) {
 	}
 }
 
-func TestDoubtGoesOnWithWhoHasOptedOut(t *testing.T) {
+func TestOptOutNarrow_DoubtfulCallKeepsItsRecipients(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.sending("c", []int{2})
@@ -136,7 +136,7 @@ func TestDoubtGoesOnWithWhoHasOptedOut(t *testing.T) {
 	r.expect("c", "accepted accepted")
 }
 
-func TestRetriesLeaveOutWhoHasOptedOut(t *testing.T) {
+func TestOptOutRetry_LeavesOutOptedOutRecipients(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.sending("c", []int{2}, []int{2})
@@ -169,7 +169,7 @@ func TestRetriesLeaveOutWhoHasOptedOut(t *testing.T) {
 	r.expect("c", "rejected unknown skipped unknown")
 }
 
-func TestALateWordOnWhoWasExcludedCounts(t *testing.T) {
+func TestOptOutNarrow_LateResultOfExcludedRecipientsCounts(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.sending("c", []int{3})
@@ -191,7 +191,7 @@ func TestALateWordOnWhoWasExcludedCounts(t *testing.T) {
 	}
 }
 
-func TestExclusionsThatRedisForgotAreReadAnew(t *testing.T) {
+func TestOptOutExclusions_ReadAgainAfterRedisLostSome(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.sending("c", []int{9})
@@ -234,7 +234,7 @@ func TestExclusionsThatRedisForgotAreReadAnew(t *testing.T) {
 	}
 }
 
-func TestOpenCampaignsOfTheSenderAreTold(t *testing.T) {
+func TestOptOutExcludeOpen_ReachesOpenCampaignsOfTheSender(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.ok(accounts.New(r.Runner()).Publish(t.Context(), "w", campaign.Card{Name: "a0", Sender: "Other"}))

@@ -35,7 +35,7 @@ func (r *rig) wantClaim(id, batch string, call int, want ClaimResult) {
 	}
 }
 
-func TestNothingGoesBeforeTheCanaryHasEnded(t *testing.T) {
+func TestCanary_OtherBatchesWaitForItsEnd(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.canary("c", campaign.Spec{MaxRejected: 50}, []int{2, 1, 1}, 3)
@@ -79,7 +79,7 @@ func TestNothingGoesBeforeTheCanaryHasEnded(t *testing.T) {
 	r.expect("c", "accepted rejected accepted unknown accepted accepted accepted")
 }
 
-func TestACanaryOfWhichTooManyAreRejectedPausesTheCampaign(t *testing.T) {
+func TestCanary_TooManyRejectedPausesTheCampaign(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.canary("c", campaign.Spec{}, []int{2, 2}, 3) // the default threshold, 10 %
@@ -109,7 +109,7 @@ func TestACanaryOfWhichTooManyAreRejectedPausesTheCampaign(t *testing.T) {
 	r.expect("c", "accepted unknown rejected accepted rejected rejected rejected")
 }
 
-func TestACanaryIsAllThereIs(t *testing.T) {
+func TestCanary_CampaignOfOnlyTheCanaryEnds(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
 		calls   []int
@@ -151,7 +151,7 @@ func TestACanaryIsAllThereIs(t *testing.T) {
 	}
 }
 
-func TestACanaryIsCountedOverTheCampaign(t *testing.T) {
+func TestCanary_CountsOverAllAccounts(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.enqueue("c", campaign.Spec{Canary: 4, MaxRejected: 25}, 10)
@@ -185,7 +185,7 @@ func TestACanaryIsCountedOverTheCampaign(t *testing.T) {
 	r.sound("c")
 }
 
-func TestARunningCampaignIsPausedForItsLimit(t *testing.T) {
+func TestFailureThreshold_PausesARunningCampaign(t *testing.T) {
 	t.Parallel()
 	r := newThresholdRig(t)
 	r.sendingSpec("c", campaign.Spec{MaxRejected: 40}, []int{3, 2, 3, 4, 6, 9, 9})
@@ -235,7 +235,7 @@ func TestARunningCampaignIsPausedForItsLimit(t *testing.T) {
 	}
 }
 
-func TestALimitOverrulesWhoPausedByHand(t *testing.T) {
+func TestFailureThreshold_ReplacesAPauseByHand(t *testing.T) {
 	t.Parallel()
 	r := newThresholdRig(t)
 	r.sendingSpec("c", campaign.Spec{MaxRejected: 40}, []int{4, 1})
@@ -252,7 +252,7 @@ func TestALimitOverrulesWhoPausedByHand(t *testing.T) {
 	r.expect("c", "rejected rejected rejected rejected rejected")
 }
 
-func TestALimitThatCannotBeReadIsSaid(t *testing.T) {
+func TestFailureThreshold_UnreadableFieldIsReported(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.canary("c", campaign.Spec{}, []int{1}, 1)
@@ -267,7 +267,7 @@ func TestALimitThatCannotBeReadIsSaid(t *testing.T) {
 	r.expect("c", "accepted pending")
 }
 
-func TestHowCarefullyItBeginsMakesNoOtherCampaign(t *testing.T) {
+func TestCommit_CanaryAndThresholdAreNotContent(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.enqueue("c", campaign.Spec{Canary: 50, MaxRejected: 5}, 3)
@@ -278,7 +278,7 @@ func TestHowCarefullyItBeginsMakesNoOtherCampaign(t *testing.T) {
 
 // A recipient that opts out leaves the canary: the canary does not wait for it, and its outcome
 // does not count.
-func TestACanaryDoesNotWaitForWhoHasOptedOut(t *testing.T) {
+func TestCanary_OptedOutRecipientsLeaveIt(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.canary("c", campaign.Spec{}, []int{2, 1}, 3)

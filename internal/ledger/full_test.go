@@ -12,7 +12,7 @@ import (
 
 // A full Redis refuses new work. Outcomes at a gateway must still be written, and an operator must
 // be able to stop a campaign.
-func TestFullRedisTakesWhatHappened(t *testing.T) {
+func TestFullRedis_TakesOutcomesAndRefusesNewWork(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, redistest.WithConfig("maxmemory", "64mb", "maxmemory-policy", "noeviction"))
 	ctx := t.Context()
@@ -72,7 +72,7 @@ func TestFullRedisTakesWhatHappened(t *testing.T) {
 }
 
 // A whole campaign on miniredis, which the demo uses.
-func TestEveryScriptRunsOnMiniredis(t *testing.T) {
+func TestMiniredis_RunsEveryScript(t *testing.T) {
 	t.Parallel()
 	r := miniRig(t)
 	ctx := t.Context()
@@ -122,7 +122,7 @@ func TestEveryScriptRunsOnMiniredis(t *testing.T) {
 
 // No value in Redis is larger than 64 KB. The hash of a finished campaign of one message is stored
 // compactly.
-func TestValuesStaySmall(t *testing.T) {
+func TestMemory_NoValueOver64KB(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	for _, pages := range []int{1, 3} {

@@ -44,7 +44,7 @@ func (r *rig) age(id string, d time.Duration) {
 	}
 }
 
-func TestCloseLeavesWhatSomebodyTouched(t *testing.T) {
+func TestRemoveFromOpenIndex_KeepsAnEntryChangedSince(t *testing.T) {
 	t.Parallel()
 	cases := map[string]struct {
 		between func(r *rig)
@@ -86,7 +86,7 @@ func TestCloseLeavesWhatSomebodyTouched(t *testing.T) {
 	})
 }
 
-func TestCampaignsAreListedNewestFirst(t *testing.T) {
+func TestCampaigns_NewestFirst(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	const n = 1200 // more than one page of the list
@@ -105,7 +105,7 @@ func TestCampaignsAreListedNewestFirst(t *testing.T) {
 	}
 }
 
-func TestPurgeKeepsWhatIsNotOver(t *testing.T) {
+func TestPurge_KeepsUnfinishedAndRecentCampaigns(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	hour := time.Now().Add(time.Hour)
@@ -126,7 +126,7 @@ func TestPurgeKeepsWhatIsNotOver(t *testing.T) {
 	}
 }
 
-func TestPurgeLeavesATombstone(t *testing.T) {
+func TestPurge_LeavesATombstone(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	first := r.enqueue("c", campaign.Spec{}, 1)
@@ -172,7 +172,7 @@ func TestPurgeLeavesATombstone(t *testing.T) {
 	}
 }
 
-func TestPurgeOfAnUploadThatNeverCame(t *testing.T) {
+func TestPurge_RemovesAnAbandonedUploadAfterADay(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	u := r.upload("c", campaign.Spec{Body: "x"}, "1")
@@ -192,7 +192,7 @@ func TestPurgeOfAnUploadThatNeverCame(t *testing.T) {
 	}
 }
 
-func TestOneSweepsAtATime(t *testing.T) {
+func TestSweeping_OneWorkerAtATime(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	sweep := func(worker string, want bool) {
@@ -213,7 +213,7 @@ func TestOneSweepsAtATime(t *testing.T) {
 	sweep("one", false)
 }
 
-func TestWakesAreRaisedOnce(t *testing.T) {
+func TestRaiseWake_OnceForEachLostWake(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.sending("c", []int{1})
@@ -244,7 +244,7 @@ func TestWakesAreRaisedOnce(t *testing.T) {
 }
 
 // The sweeper checks a batch when a worker can continue with it, not before.
-func TestWhenTheSweeperLooksAtABatch(t *testing.T) {
+func TestWatch_BatchIsDueWhenAWorkerCanContinue(t *testing.T) {
 	t.Parallel()
 	const b = "0.0"
 	release := func(r *rig, c *Claim) { _, err := r.Release(r.Context(), c, 10*time.Minute, false); r.ok(err) }
@@ -294,7 +294,7 @@ func TestWhenTheSweeperLooksAtABatch(t *testing.T) {
 	}
 }
 
-func TestPlanningIsWatched(t *testing.T) {
+func TestWatch_PlanIsWatchedUntilItEnds(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.uploaded("c", campaign.Spec{}, 1, 1)
@@ -320,7 +320,7 @@ func TestPlanningIsWatched(t *testing.T) {
 	}
 }
 
-func TestBatchesAheadAreCountedNoFurtherThanNeeded(t *testing.T) {
+func TestBatchesAhead_CountsOnlyUpToTheMaximum(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	now := time.Now()

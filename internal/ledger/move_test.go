@@ -53,7 +53,7 @@ func (r *rig) move(id, batch string, f campaign.PlanSnapshot, to int) []string {
 	return names
 }
 
-func TestAMoveCutsForTheOtherAccount(t *testing.T) {
+func TestFailoverMove_CutsBatchesForTheOtherAccount(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	f := r.routed("c", 6, 3, 3)
@@ -84,7 +84,7 @@ func TestAMoveCutsForTheOtherAccount(t *testing.T) {
 	}
 }
 
-func TestOnlyWhatIsCertainlyNotSentMoves(t *testing.T) {
+func TestFailoverMove_OnlyRecipientsCertainlyNotSent(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	f := r.routed("c", 15, 3, 3, 3, 3, 3)
@@ -117,7 +117,7 @@ func TestOnlyWhatIsCertainlyNotSentMoves(t *testing.T) {
 	r.expect("c", "pending pending pending pending pending pending skipped skipped skipped unknown skipped skipped skipped skipped skipped")
 }
 
-func TestAMoveOfWhatHasChangedMovesNothing(t *testing.T) {
+func TestFailoverMove_ChangedBatchIsNotMoved(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]func(*rig){
 		"claimed": func(r *rig) { r.claim("c", "0.0", 1, 0, noKey, long) },
@@ -156,7 +156,7 @@ func (r *rig) snapshot(id string) campaign.PlanSnapshot {
 
 // A result arrives for a claim that Redis lost, or that the gateway denied at first. By then the
 // recipients of the claim have moved, and moved again.
-func TestALateWordReachesWhoHasMoved(t *testing.T) {
+func TestFailoverLateResult_ReachesMovedRecipients(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	f := r.routed("c", 3, 3)
@@ -190,7 +190,7 @@ func TestALateWordReachesWhoHasMoved(t *testing.T) {
 	}
 }
 
-func TestAWordOnAMoveThatRedisForgotReachesWhereItCameFrom(t *testing.T) {
+func TestFailoverLateResult_OfALostMoveReachesTheFirstBatch(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	f := r.routed("c", 3, 3)
@@ -211,7 +211,7 @@ func TestAWordOnAMoveThatRedisForgotReachesWhereItCameFrom(t *testing.T) {
 	}
 }
 
-func TestARetryGoesByWhereRecipientsAreNow(t *testing.T) {
+func TestFailoverRetry_RetriesAtTheAccountMovedTo(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	f := r.routed("c", 6, 3, 3)
@@ -234,7 +234,7 @@ func TestARetryGoesByWhereRecipientsAreNow(t *testing.T) {
 	}
 }
 
-func TestAPlannerThatTakesOverCountsWhoHasMovedOnce(t *testing.T) {
+func TestFailoverPlan_NextPlannerCountsMovedRecipientsOnce(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.enqueue("c", campaign.Spec{}, 2*campaign.MaxPageRows)
@@ -268,7 +268,7 @@ func TestAPlannerThatTakesOverCountsWhoHasMovedOnce(t *testing.T) {
 	}
 }
 
-func TestMovedValuesStaySmall(t *testing.T) {
+func TestFailoverMove_NoValueOver64KB(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.enqueue("c", campaign.Spec{}, 500)
@@ -290,7 +290,7 @@ func TestMovedValuesStaySmall(t *testing.T) {
 	}
 }
 
-func TestAMoveKeepsToTheSendingHours(t *testing.T) {
+func TestFailoverMove_KeepsTheSendingHours(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.enqueue("c", campaign.Spec{}, 3)

@@ -31,7 +31,7 @@ func (r *rig) uploaded(id string, spec campaign.Spec, pages ...int) {
 	r.ok(err)
 }
 
-func TestPlanGoesPageByPageWithCarryOver(t *testing.T) {
+func TestPlan_PageByPageWithCarryOver(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.uploaded("c", campaign.Spec{}, 3, 2, 2)
@@ -91,7 +91,7 @@ func TestPlanGoesPageByPageWithCarryOver(t *testing.T) {
 	}
 }
 
-func TestOfTwoPlannersOneStops(t *testing.T) {
+func TestPlan_SecondPlannerIsStopped(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.uploaded("c", campaign.Spec{}, 2, 2)
@@ -114,7 +114,7 @@ func TestOfTwoPlannersOneStops(t *testing.T) {
 	}
 }
 
-func TestPlanThatEndsTheCampaignSaidAgain(t *testing.T) {
+func TestPlan_RepeatedLastPageChangesNothing(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.uploaded("c", campaign.Spec{}, 2)
@@ -129,7 +129,7 @@ func TestPlanThatEndsTheCampaignSaidAgain(t *testing.T) {
 	}
 }
 
-func TestWindowBoundsWhatIsHandedOut(t *testing.T) {
+func TestOpenBatchLimit_BoundsBatchesHandedOut(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.uploaded("c", campaign.Spec{}, 6)
@@ -164,7 +164,7 @@ func TestWindowBoundsWhatIsHandedOut(t *testing.T) {
 }
 
 // Redis lost the hand-out of batch 0.1; its worker continues nevertheless.
-func TestWindowAfterRedisForgotAHandOut(t *testing.T) {
+func TestOpenBatchLimit_CampaignEndsAfterALostHandOut(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.uploaded("c", campaign.Spec{}, 3)
@@ -188,7 +188,7 @@ func TestWindowAfterRedisForgotAHandOut(t *testing.T) {
 	r.expect("c", "accepted accepted accepted")
 }
 
-func TestPlanStopsWithTheCampaign(t *testing.T) {
+func TestPlan_StopsWhenTheCampaignIsCancelled(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.uploaded("c", campaign.Spec{}, 2, 2)
@@ -215,7 +215,7 @@ func TestPlanStopsWithTheCampaign(t *testing.T) {
 	}
 }
 
-func TestResultsOfLargeUploadComeInOrder(t *testing.T) {
+func TestResults_OfALargeUploadAreInOrder(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	const n = 2*campaign.MaxPageRows + 500

@@ -47,7 +47,7 @@ func (r *rig) inHalves(id string) {
 	r.settle(c, campaign.SettleAnswer, accepted("a"), accepted("b"), notNow(), notNow())
 }
 
-func TestRecordsThatCannotBeReadAreNamed(t *testing.T) {
+func TestQuarantine_UnreadableRecordsAreNamed(t *testing.T) {
 	t.Parallel()
 	all := newRig(t)
 	for field, whole := range map[string]bool{"b0.0": true, "w0.0": true, "l0.0": true, "x0.0": true, "g0.0.0.1": false, "i0.0.0.1": false, "r0.0.0": false} {
@@ -94,7 +94,7 @@ func TestRecordsThatCannotBeReadAreNamed(t *testing.T) {
 	}
 }
 
-func TestANewerReleasesRecordIsNotSetAside(t *testing.T) {
+func TestQuarantine_RecordOfANewerReleaseIsErrNewer(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.inHalves("c")
@@ -109,7 +109,7 @@ func TestANewerReleasesRecordIsNotSetAside(t *testing.T) {
 
 // A script that cannot read a record leaves it unchanged: it writes nothing before it reports the
 // error.
-func TestScriptsWriteNothingOfWhatTheyCannotRead(t *testing.T) {
+func TestQuarantine_ScriptsLeaveUnreadableRecordsUnchanged(t *testing.T) {
 	t.Parallel()
 	all := newRig(t)
 	records := []campaign.Record{accepted("x"), accepted("y")}
@@ -152,7 +152,7 @@ func TestScriptsWriteNothingOfWhatTheyCannotRead(t *testing.T) {
 	}
 }
 
-func TestSetAsideGivesItsPlaceToOthers(t *testing.T) {
+func TestQuarantine_BatchGivesUpItsPlace(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.enqueue("c", campaign.Spec{}, 6)
@@ -211,7 +211,7 @@ func TestSetAsideGivesItsPlaceToOthers(t *testing.T) {
 	}
 }
 
-func TestTheListOfWhatIsSetAsideIsBounded(t *testing.T) {
+func TestQuarantine_ListIsBounded(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.sending("c", []int{2})
@@ -232,7 +232,7 @@ func TestTheListOfWhatIsSetAsideIsBounded(t *testing.T) {
 	}
 }
 
-func TestCancelEndsWhatWasSetAside(t *testing.T) {
+func TestQuarantine_CancelEndsQuarantinedRecipients(t *testing.T) {
 	t.Parallel()
 	for name, inFlight := range map[string]bool{"no call in flight": false, "a call in flight": true} {
 		t.Run(name, func(t *testing.T) {
@@ -277,7 +277,7 @@ func TestCancelEndsWhatWasSetAside(t *testing.T) {
 	}
 }
 
-func TestARetryPassesOverWhatCannotBeRead(t *testing.T) {
+func TestQuarantine_RetrySkipsUnreadableRecords(t *testing.T) {
 	t.Parallel()
 	for name, field := range map[string]string{"a batch": "b0.0", "results": "r0.0.1"} {
 		t.Run(name, func(t *testing.T) {
@@ -302,7 +302,7 @@ func TestARetryPassesOverWhatCannotBeRead(t *testing.T) {
 	}
 }
 
-func TestACampaignThatCannotBeReadStillHasItsCounts(t *testing.T) {
+func TestQuarantine_UnreadableCampaignKeepsItsCounts(t *testing.T) {
 	t.Parallel()
 	for name, how := range corruptions {
 		t.Run(name, func(t *testing.T) {
@@ -337,7 +337,7 @@ func TestACampaignThatCannotBeReadStillHasItsCounts(t *testing.T) {
 	}
 }
 
-func TestPayloadsAreSetAsideOnce(t *testing.T) {
+func TestQuarantinePayload_CountsEachPayloadOnce(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	for i := range payloadsKept + 5 {

@@ -277,7 +277,7 @@ func TestResend(t *testing.T) {
 
 // The positions of a resend refer to the call, even if the resend has only some of the call's
 // recipients. The sweeper can find the resend's batch.
-func TestAResendIsWatched(t *testing.T) {
+func TestResend_BatchIsWatched(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.sending("c", []int{2, 1})

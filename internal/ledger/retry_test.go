@@ -22,7 +22,7 @@ func (r *rig) ended(id string, spec campaign.Spec) {
 	r.expect(id, "accepted unknown rejected unknown")
 }
 
-func TestRetryPutsBackWhatIsAskedFor(t *testing.T) {
+func TestRetry_ReopensTheChosenStatuses(t *testing.T) {
 	t.Parallel()
 	cases := map[string]struct {
 		unknown, rejected bool
@@ -55,7 +55,7 @@ func TestRetryPutsBackWhatIsAskedFor(t *testing.T) {
 	}
 }
 
-func TestRetryIsRefused(t *testing.T) {
+func TestRetry_RefusedWhereNothingCanBeRetried(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.enqueue("planning", campaign.Spec{}, 2)
@@ -84,7 +84,7 @@ func TestRetryIsRefused(t *testing.T) {
 	}
 }
 
-func TestRetryWhoseCallerDiesIsFinishedOnce(t *testing.T) {
+func TestRetry_UnfinishedRetryIsFinishedOnce(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.ended("c", campaign.Spec{})
@@ -117,7 +117,7 @@ func TestRetryWhoseCallerDiesIsFinishedOnce(t *testing.T) {
 	}
 }
 
-func TestRetryWhoseLastRecipientsWereSettledMeanwhileEnds(t *testing.T) {
+func TestRetry_EndsIfItsRecipientsWereSettledMeanwhile(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.sending("c", []int{1}, []int{1})
@@ -136,7 +136,7 @@ func TestRetryWhoseLastRecipientsWereSettledMeanwhileEnds(t *testing.T) {
 }
 
 // An operator retries unknown recipients and then cancels the campaign.
-func TestStoppingARetryLeavesUnknownWhatWasUnknown(t *testing.T) {
+func TestRetry_StoppedRetryLeavesUnknownAsUnknown(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	for name, stop := range map[string]func(id string){
@@ -170,7 +170,7 @@ func TestStoppingARetryLeavesUnknownWhatWasUnknown(t *testing.T) {
 	}
 }
 
-func TestRetryOfAnUnknownThatIsRefusedForNowKeepsItsPast(t *testing.T) {
+func TestRetry_UnknownThatIsRefusedForNowStaysUnknown(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.sending("c", []int{2})
@@ -190,7 +190,7 @@ func TestRetryOfAnUnknownThatIsRefusedForNowKeepsItsPast(t *testing.T) {
 	}
 }
 
-func TestRetryStepsSaidAgain(t *testing.T) {
+func TestRetry_RepeatedStepsChangeNothing(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.ended("c", campaign.Spec{})
@@ -230,7 +230,7 @@ func TestRetryStepsSaidAgain(t *testing.T) {
 	r.expect("c", "accepted pending pending pending")
 }
 
-func TestRetryIsCutShortByCancel(t *testing.T) {
+func TestRetry_CancelEndsIt(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.ended("c", campaign.Spec{})
@@ -249,7 +249,7 @@ func TestRetryIsCutShortByCancel(t *testing.T) {
 
 // A recipient that was unknown, was retried, rejected and retried again may still have been sent
 // the first time.
-func TestRetryOfARejectionAfterAnUnknownKeepsItsPast(t *testing.T) {
+func TestRetry_RejectedOnceUnknownEndsAsUnknown(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	for name, code := range map[string]string{"short": "x", "long": strings.Repeat("x", 240)} {

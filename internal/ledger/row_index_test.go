@@ -13,7 +13,7 @@ import (
 
 // Batches may have rows out of the order of the upload: their recipients waited for others with the
 // same text, or came from another account.
-func TestResultsOfBatchesInNoOrder(t *testing.T) {
+func TestResults_OrderedWhenBatchesAreNot(t *testing.T) {
 	t.Parallel()
 	for name, spec := range map[string]campaign.Spec{"plain": {}, "own texts": {Fields: []string{"name"}}} {
 		t.Run(name, func(t *testing.T) {
@@ -93,7 +93,7 @@ func (r *rig) planShuffled(n int, personal bool) (left map[int]bool) {
 	return left
 }
 
-func TestFinderKeepsFewBatchesAtHand(t *testing.T) {
+func TestRowIndex_CachesOnlyRecentBatches(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.sending("c", []int{5}, []int{5}, []int{5})

@@ -16,16 +16,16 @@ import (
 	"github.com/tuma-sms/tuma/internal/test/redistest"
 )
 
-// TestAnySequenceKeepsThePromise runs random sequences of everything that can happen to a campaign.
+// TestModel_RandomSequencesKeepTheGuarantees runs random sequences of everything that can happen to a campaign.
 // Run more with -rapid.checks=20000; repeat one with -rapid.seed.
-func TestAnySequenceKeepsThePromise(t *testing.T) {
+func TestModel_RandomSequencesKeepTheGuarantees(t *testing.T) {
 	t.Parallel()
 	sequences(t, false)
 }
 
-// TestAnySequenceWithAForgetfulRedis also lets Redis go back in time. Then not all guarantees can
+// TestModel_ConsistentWhenRedisLosesWrites also lets Redis go back in time. Then not all guarantees can
 // hold, but the ledger stays consistent and the campaign ends.
-func TestAnySequenceWithAForgetfulRedis(t *testing.T) {
+func TestModel_ConsistentWhenRedisLosesWrites(t *testing.T) {
 	t.Parallel()
 	sequences(t, true)
 }

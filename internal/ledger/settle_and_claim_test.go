@@ -23,7 +23,7 @@ func (r *rig) settleAndClaimRequest(c *Claim, g *Generation, lease time.Duration
 }
 
 // SettleAndClaim has the same result as a separate settle and claim, to the last byte.
-func TestNextIsASettleAndAClaim(t *testing.T) {
+func TestSettleAndClaim_EqualsSettleThenClaim(t *testing.T) {
 	t.Parallel()
 	for name, streams := range map[string]int{"one account": 1, "several accounts": 2} {
 		t.Run(name, func(t *testing.T) {
@@ -145,7 +145,7 @@ var notSimple = map[string]func(r *rig, c *Claim, g *Generation, q *ClaimRequest
 }
 
 // All other cases are left to settle.lua and claim.lua, and nothing is written.
-func TestNextLeavesWhatIsNotSimple(t *testing.T) {
+func TestSettleAndClaim_OtherStatesChangeNothing(t *testing.T) {
 	t.Parallel()
 	for name, bend := range notSimple {
 		t.Run(name, func(t *testing.T) {
@@ -169,7 +169,7 @@ func TestNextLeavesWhatIsNotSimple(t *testing.T) {
 }
 
 // A counter that cannot be read is reported by settle.lua or claim.lua, which run instead.
-func TestNextWritesNothingBesideACounterThatIsNone(t *testing.T) {
+func TestSettleAndClaim_UnreadableCounterChangesNothing(t *testing.T) {
 	t.Parallel()
 	for i, field := range []string{"l0.0", "l0.0", "pending", "pending", "fly", "accepted", "seg", "calls", "w0.0", "exp"} {
 		r := newRig(t)
@@ -189,7 +189,7 @@ func TestNextWritesNothingBesideACounterThatIsNone(t *testing.T) {
 }
 
 // If the caller's data already show that the case is not simple, no script runs.
-func TestNextTakesOnlyWhatIsSimple(t *testing.T) {
+func TestSettleAndClaim_RunsNoScriptInOtherCases(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.sending("c", []int{2, 1, 1}, []int{1})
@@ -237,7 +237,7 @@ func TestNextTakesOnlyWhatIsSimple(t *testing.T) {
 
 // A caller that lost the answer gets it again by repeating the request, as long as the next claim
 // holds.
-func TestNextIsAnsweredTheSameAgain(t *testing.T) {
+func TestSettleAndClaim_RepeatedRequestGetsTheSameAnswer(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.sending("c", []int{1, 1, 1})
@@ -261,7 +261,7 @@ func TestNextIsAnsweredTheSameAgain(t *testing.T) {
 
 // If a caller repeats the request after another worker has claimed the next call, the request is
 // not granted and changes nothing.
-func TestNextIsNotAnsweredAgainOnceSomebodyElseHasTheCall(t *testing.T) {
+func TestSettleAndClaim_RepeatedAfterAnotherClaimIsRefused(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.sending("c", []int{1, 1, 1})
@@ -283,7 +283,7 @@ func TestNextIsNotAnsweredAgainOnceSomebodyElseHasTheCall(t *testing.T) {
 }
 
 // A claim whose answer was lost is found by its token and released.
-func TestANextThatNobodyHeardOfIsGivenBack(t *testing.T) {
+func TestSettleAndClaim_LostAnswerIsReleasedByItsToken(t *testing.T) {
 	t.Parallel()
 	for _, done := range []bool{true, false} {
 		r := newRig(t)
@@ -310,7 +310,7 @@ func TestANextThatNobodyHeardOfIsGivenBack(t *testing.T) {
 
 // The next claim has its own lease. When it ends without a settle, the call is doubtful and the
 // claim's token is void.
-func TestANextWhoseLeaseIsOverIsInDoubt(t *testing.T) {
+func TestSettleAndClaim_ExpiredLeaseIsDoubtful(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.sending("c", []int{1, 1, 1})
@@ -329,7 +329,7 @@ func TestANextWhoseLeaseIsOverIsInDoubt(t *testing.T) {
 }
 
 // A full Redis accepts the settle, but not the claim.
-func TestAFullRedisRefusesTheNextAndTakesTheSettle(t *testing.T) {
+func TestSettleAndClaim_FullRedisRefusesItButTakesTheSettle(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, redistest.WithConfig("maxmemory", "64mb", "maxmemory-policy", "noeviction"))
 	r.sending("c", []int{1, 1})

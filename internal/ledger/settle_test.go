@@ -195,7 +195,7 @@ func TestSettle(t *testing.T) {
 	}
 }
 
-func TestSettleSaidAgainAnswersTheSame(t *testing.T) {
+func TestSettle_RepeatedSettleChangesNothing(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	// Two batches and an open-batch limit of one: the end of the first hands out the second.
@@ -220,7 +220,7 @@ func TestSettleSaidAgainAnswersTheSame(t *testing.T) {
 	r.sound("c")
 }
 
-func TestBothWentOut(t *testing.T) {
+func TestSettle_SecondAcceptedCountsAsResent(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	cases := map[string]struct {
@@ -264,7 +264,7 @@ func TestBothWentOut(t *testing.T) {
 	}
 }
 
-func TestLateAcceptedTakesRecipientsOutOfANewerGeneration(t *testing.T) {
+func TestSettle_LateAcceptedLeavesANewerGeneration(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.sending("c", []int{3})
@@ -290,7 +290,7 @@ func TestLateAcceptedTakesRecipientsOutOfANewerGeneration(t *testing.T) {
 	}
 }
 
-func TestLateAcceptedEndsANewerGenerationThatIsOut(t *testing.T) {
+func TestSettle_LateAcceptedEndsANewerGenerationInFlight(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.sending("c", []int{1})
@@ -311,7 +311,7 @@ func TestLateAcceptedEndsANewerGenerationThatIsOut(t *testing.T) {
 }
 
 // A late result of an older generation does not change an unknown outcome of a newer one.
-func TestLateWordOfAnOlderGenerationLeavesTheNewersUnknownAlone(t *testing.T) {
+func TestSettle_LateResultDoesNotChangeANewerUnknown(t *testing.T) {
 	t.Parallel()
 	for name, say := range map[string]func(r *rig, late *Claim){
 		"not sent":             func(r *rig, late *Claim) { r.settle(late, campaign.SettleVerdict, notSent()) },
@@ -333,7 +333,7 @@ func TestLateWordOfAnOlderGenerationLeavesTheNewersUnknownAlone(t *testing.T) {
 	}
 }
 
-func TestSettleRefusesWhatNoCallCanEndIn(t *testing.T) {
+func TestSettle_InvalidRecordsAreRefused(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.sending("c", []int{2})
@@ -352,7 +352,7 @@ func TestSettleRefusesWhatNoCallCanEndIn(t *testing.T) {
 
 // Redis loses a claim and its generation: batch 0.0 goes back to the time before generation 0 was
 // answered. Then the result of generation 1 arrives.
-func TestForgottenGenerationLeavesTheBatchOpen(t *testing.T) {
+func TestSettle_LostGenerationLeavesTheBatchOpen(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.sending("c", []int{2})
@@ -374,7 +374,7 @@ func TestForgottenGenerationLeavesTheBatchOpen(t *testing.T) {
 
 // A worker may be slow to abandon a doubtful generation. Meanwhile another worker has submitted it
 // again, under the login of the first attempt.
-func TestWhatIsInFlightIsNotGivenUp(t *testing.T) {
+func TestSettle_AbandonOfACallInFlightIsStale(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.sending("c", []int{2, 1})

@@ -22,7 +22,7 @@ func (r *rig) upload(id string, spec campaign.Spec, inputs ...string) *Upload {
 	return u
 }
 
-func TestCommitOnce(t *testing.T) {
+func TestCommit_SecondCommitChangesNothing(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	spec := campaign.Spec{Body: "Habari", ExpiresIn: time.Hour, ExpiresAt: time.Now().Add(time.Hour)}
@@ -63,7 +63,7 @@ func TestCommitOnce(t *testing.T) {
 	}
 }
 
-func TestCommitWhoseAnswerGotLost(t *testing.T) {
+func TestCommit_RepeatedAfterALostAnswer(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	u := r.upload("c", campaign.Spec{Body: "Habari"}, "1", "2")
@@ -79,7 +79,7 @@ func TestCommitWhoseAnswerGotLost(t *testing.T) {
 	}
 }
 
-func TestCommitOfWhatIsNotThere(t *testing.T) {
+func TestCommit_MissingPagesCreateNoCampaign(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	discarded := r.upload("discarded", campaign.Spec{Body: "x"}, "1")
@@ -105,7 +105,7 @@ func TestCommitOfWhatIsNotThere(t *testing.T) {
 	}
 }
 
-func TestStagingIsOutOfSightAndGoesByItself(t *testing.T) {
+func TestUpload_StagingAreaIsHiddenAndExpires(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	if _, err := r.Summary(t.Context(), "c"); !errors.Is(err, ErrNotFound) {
@@ -131,7 +131,7 @@ func TestStagingIsOutOfSightAndGoesByItself(t *testing.T) {
 	}
 }
 
-func TestUploadCutsWhatIsLongerThanAnyNumber(t *testing.T) {
+func TestUpload_LongInputsAreCut(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	long := strings.Repeat("9", campaign.MaxInput) + "tail"
@@ -147,7 +147,7 @@ func TestUploadCutsWhatIsLongerThanAnyNumber(t *testing.T) {
 	}
 }
 
-func TestBeginRefusesBadIDs(t *testing.T) {
+func TestBeginUpload_InvalidIDsAreRefused(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	for _, id := range []string{"", "a b", "{a}", "ä", strings.Repeat("x", 129), "a\n"} {
@@ -164,7 +164,7 @@ func TestBeginRefusesBadIDs(t *testing.T) {
 
 // An upload may take hours, and the sweeper removes old entries of the open index. The sweeper must
 // still find the committed campaign.
-func TestCommitOfALongUploadIsFoundByTheSweeper(t *testing.T) {
+func TestCommit_LongUploadReturnsToTheIndexes(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	for name, forget := range map[string]string{"open": openIndex, "all": campaignIndex} {
@@ -181,7 +181,7 @@ func TestCommitOfALongUploadIsFoundByTheSweeper(t *testing.T) {
 	}
 }
 
-func TestScheduledCampaignIsWatchedFromItsStart(t *testing.T) {
+func TestWatch_ScheduledCampaignIsDueAtItsStart(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	start := time.Now().Add(time.Hour).Truncate(time.Millisecond)
@@ -206,7 +206,7 @@ func TestScheduledCampaignIsWatchedFromItsStart(t *testing.T) {
 	}
 }
 
-func TestUploadsAtOnceOneWins(t *testing.T) {
+func TestUpload_OneOfManyConcurrentUploadsWins(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	const n = 16

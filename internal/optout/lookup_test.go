@@ -10,7 +10,7 @@ import (
 
 // A list is read as a whole once that is faster than looking up every number, and the answers are
 // the same.
-func TestALookupOfManyReadsTheList(t *testing.T) {
+func TestOptOutLookup_ReadsTheWholeListForManyNumbers(t *testing.T) {
 	t.Parallel()
 	for name, r := range map[string]*rig{"redis": newRig(t), "miniredis": rigOn(t, redistest.Mini(t))} {
 		ctx := t.Context()
@@ -47,7 +47,7 @@ func TestALookupOfManyReadsTheList(t *testing.T) {
 	}
 }
 
-func TestALookupTurnsToReadingAfterManyPages(t *testing.T) {
+func TestOptOutLookup_ReadsTheWholeListAfterManyPages(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	_, err := r.Add(t.Context(), campaign.AllSenders, []Entry{{MSISDN: 254700000007}}, true)

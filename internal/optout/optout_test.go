@@ -13,7 +13,7 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-func TestOptOutsAreKeptByList(t *testing.T) {
+func TestOptOut_KeptByList(t *testing.T) {
 	t.Parallel()
 	for name, r := range map[string]*rig{"redis": newRig(t), "miniredis": rigOn(t, redistest.Mini(t))} {
 		ctx := t.Context()
@@ -72,7 +72,7 @@ func TestOptOutsAreKeptByList(t *testing.T) {
 	}
 }
 
-func TestOriginsOfOptOutsAreBounded(t *testing.T) {
+func TestOptOut_NumberOfOriginsIsBounded(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	for n := range 70 {
@@ -89,7 +89,7 @@ func TestOriginsOfOptOutsAreBounded(t *testing.T) {
 	}
 }
 
-func TestSendersOfSuppressionLists(t *testing.T) {
+func TestOptOutList_NameOfASendersList(t *testing.T) {
 	t.Parallel()
 	for sender, want := range map[string]string{"": "*", "*": "*", "Acme": "ACME", " My-Brand & Co": "MY-BRAND & CO", "+25420": "25420"} {
 		if got, err := ListOf(sender); err != nil || got != want {
@@ -107,7 +107,7 @@ func TestSendersOfSuppressionLists(t *testing.T) {
 // for 10,000,000 numbers (measured by make bench-optout).
 const optOutBytes = 20
 
-func TestASuppressionListIsSmall(t *testing.T) {
+func TestOptOut_MemoryOfAListIsBounded(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	before := usedMemory(r)

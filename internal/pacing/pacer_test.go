@@ -58,7 +58,7 @@ func (f *sharedRate) count(booked bool, n int, turn, from, until time.Time) {
 	}
 }
 
-func TestManyWorkersWithLargeCallsAskOnceAGrant(t *testing.T) {
+func TestPacing_AboutOneRequestForEachGrant(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		name             string

@@ -7,7 +7,7 @@ import (
 
 // The account is not proven. After another trial call has finished, the account's state must be
 // read again, because that call may have failed.
-func TestALookFromBeforeAnothersTurnIsNoLeaveToTry(t *testing.T) {
+func TestSlowStart_OutdatedAccountStateIsNotAdmitted(t *testing.T) {
 	t.Parallel()
 	p, stop := NewSlowStart(), make(chan struct{})
 	admit := func(lastAccepted time.Time, turns int64) (func(), bool) {

@@ -21,7 +21,7 @@ func countTo(n int, then error) iter.Seq2[int, error] {
 	}
 }
 
-func TestAheadYieldsTheSame(t *testing.T) {
+func TestPrefetch_YieldsTheSameSequence(t *testing.T) {
 	t.Parallel()
 	broken := errors.New("broken")
 	for _, steps := range []int{0, 1, 5} {
@@ -39,7 +39,7 @@ func TestAheadYieldsTheSame(t *testing.T) {
 	}
 }
 
-func TestAheadEndsWithWhoeverTakes(t *testing.T) {
+func TestPrefetch_EndsWithItsConsumer(t *testing.T) {
 	t.Parallel()
 	ended := make(chan struct{})
 	endless := func(yield func(int, error) bool) {
@@ -59,7 +59,7 @@ func TestAheadEndsWithWhoeverTakes(t *testing.T) {
 	}
 }
 
-func TestAbreastYieldsInOrder(t *testing.T) {
+func TestParallelMap_YieldsInOrder(t *testing.T) {
 	t.Parallel()
 	broken := errors.New("broken")
 	for _, most := range []int{1, 2, 20} {
@@ -94,7 +94,7 @@ func TestAbreastYieldsInOrder(t *testing.T) {
 	}
 }
 
-func TestAPanicAheadOrBehindIsTheCallers(t *testing.T) {
+func TestPipeline_PanicsReachTheCaller(t *testing.T) {
 	t.Parallel()
 	caught := func(do func()) (p any) {
 		defer func() { p = recover() }()

@@ -61,7 +61,7 @@ func TestMSISDNSet_FewBytesForEachNumber(t *testing.T) {
 	}
 }
 
-func BenchmarkNumbers(b *testing.B) {
+func BenchmarkMSISDNSet(b *testing.B) {
 	set := newMSISDNSet()
 	for i := 0; b.Loop(); i++ {
 		if i%1_000_000 == 0 {

@@ -7,7 +7,7 @@ import (
 )
 
 // A file that is neither UTF-8 nor marked is read as Windows-1252, and the list reports this guess.
-func TestGuess(t *testing.T) {
+func TestGuess_EncodingIsReported(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
 		text     string

@@ -60,7 +60,7 @@ func FuzzWorkbookFile(f *testing.F) {
 	})
 }
 
-func FuzzWhatExcelizeWritesIsReadBack(f *testing.F) {
+func FuzzWorkbookWrittenByExcelize(f *testing.F) {
 	f.Add("0712345678", "Wanjirũ <&> \"x\"", int64(254712345678))
 	f.Add("", " ", int64(-1))
 	f.Fuzz(func(t *testing.T, number, name string, other int64) {
@@ -90,7 +90,7 @@ func FuzzWhatExcelizeWritesIsReadBack(f *testing.F) {
 	})
 }
 
-func FuzzObjects(f *testing.F) {
+func FuzzJSONL(f *testing.F) {
 	f.Add(`{"phone":1}`+"\n"+`{"phone":"2","x":{}}`, "1", 1.5)
 	f.Add("{\"to\":1e5}\n\n[]", "0712", 2e300)
 	f.Fuzz(func(t *testing.T, text, number string, other float64) {

@@ -207,7 +207,7 @@ const mostMemory = 48 << 20
 
 // The test makes the file, and a separate process reads it, so that the memory measured is only
 // what reading uses.
-func TestHostileFilesCostAnErrorAndNoMemory(t *testing.T) {
+func TestRead_HostileFilesGiveAnErrorAndUseLittleMemory(t *testing.T) {
 	t.Parallel()
 	self, err := os.Executable()
 	if err != nil {
@@ -217,7 +217,7 @@ func TestHostileFilesCostAnErrorAndNoMemory(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			src, size := tt.make(t)
-			cmd := exec.Command(self, "-test.run", "^TestReadHostile$")
+			cmd := exec.Command(self, "-test.run", "^TestRead_OneHostileFileInASeparateProcess$")
 			// Without atexit_sleep_ms=0 the race detector makes the process sleep for a second
 			// at its end.
 			cmd.Env = append(os.Environ(), hostileEnv+"="+name, "GORACE=atexit_sleep_ms=0 "+os.Getenv("GORACE"))
@@ -253,9 +253,9 @@ const (
 	hostileFileEnv = "TUMA_TEST_HOSTILE_FILE"
 )
 
-// TestReadHostile reads the file in the separate process. In an ordinary test run it does
+// TestRead_OneHostileFileInASeparateProcess reads the file in the separate process. In an ordinary test run it does
 // nothing.
-func TestReadHostile(t *testing.T) {
+func TestRead_OneHostileFileInASeparateProcess(t *testing.T) {
 	tt, ok := hostile[os.Getenv(hostileEnv)]
 	if !ok {
 		return // an ordinary test run

@@ -39,7 +39,7 @@ func inUTF16(s string) string {
 	return string(b)
 }
 
-func TestList(t *testing.T) {
+func TestList_ReadsEveryKindOfText(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
 		text string
@@ -89,7 +89,7 @@ func TestList(t *testing.T) {
 	}
 }
 
-func TestANamedColumn(t *testing.T) {
+func TestList_ReadsTheNamedColumn(t *testing.T) {
 	t.Parallel()
 	got, err := numbersIn("phone,Office Line\n1,2\n3,4\n", "office line")
 	if diff := cmp.Diff([]string{"2", "4"}, got); err != nil || diff != "" {
@@ -104,7 +104,7 @@ func TestANamedColumn(t *testing.T) {
 	}
 }
 
-func TestBadRecipientsNameTheirLine(t *testing.T) {
+func TestList_MistakesNameTheirLine(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct{ text, want string }{
 		"empty":                 {"", "list.csv is empty: there are no recipients"},
@@ -160,7 +160,7 @@ func (e *endless) ReadAt(b []byte, at int64) (int, error) {
 
 const endlessSize = 1 << 40
 
-func TestWhatIsKeptInMemoryIsBounded(t *testing.T) {
+func TestList_MemoryIsBounded(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct{ head, line string }{
 		"open quote":               {"phone\n\"", "0712345678\n"},
@@ -193,7 +193,7 @@ func (f failing) ReadAt(b []byte, at int64) (int, error) {
 	return n, err
 }
 
-func TestAReadErrorIsNoEndOfTheList(t *testing.T) {
+func TestList_ReadErrorIsReturned(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{"", "0712345678\n", "phone,x\n1,2\n", "phone,x\n\"1"} {
 		var last error
@@ -295,7 +295,7 @@ func equalToTheirs(t *testing.T, text string, comma byte) {
 	}
 }
 
-func FuzzRecordsAreThoseOfEncodingCSV(f *testing.F) {
+func FuzzCSVEqualsEncodingCSV(f *testing.F) {
 	for _, seed := range []string{"a,b\n1,2\n", "\"a\",\"b\n\r\nc\"\r\n", "a\"b,c\n", "\"a\"b\n", "\"a\"\"\",\n\n,\n", "\"a\n", "a\r", "\r\r\n\r", "\"", "\"\"\r", "a,\"\r"} {
 		f.Add(seed, byte(','))
 	}
@@ -308,7 +308,7 @@ func FuzzRecordsAreThoseOfEncodingCSV(f *testing.F) {
 	})
 }
 
-func FuzzWhatEncodingCSVWritesIsReadBack(f *testing.F) {
+func FuzzCSVWrittenByEncodingCSV(f *testing.F) {
 	f.Add("0712345678", "Jane", "=1+1", false)
 	f.Add(" \"07\"\n", "a,b;c", "\r\n", true)
 	f.Fuzz(func(t *testing.T, a, b, c string, crlf bool) {
@@ -370,7 +370,7 @@ func TestMergeFields(t *testing.T) {
 	}
 }
 
-func TestMergeFieldsThatAreNotThere(t *testing.T) {
+func TestMergeFields_MissingColumnIsAMistake(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct{ text, want string }{
 		"unknown":       {"Name,Phone\nA,1\n", `list.csv:1: the text has {{town}}, but the header has no column of that name; it has "Name", "Phone"`},

@@ -110,7 +110,7 @@ func TestWorkbook(t *testing.T) {
 	}
 }
 
-func TestHiddenRowsAreCounted(t *testing.T) {
+func TestWorkbook_CountsHiddenRows(t *testing.T) {
 	t.Parallel()
 	file := workbookOf(t, func(f *excelize.File) {
 		fillRows(t, f, "Sheet1", []any{"phone"}, []any{1}, []any{2}, []any{3}, []any{4})
@@ -129,7 +129,7 @@ func TestHiddenRowsAreCounted(t *testing.T) {
 }
 
 // excelize's stream writer stores texts in the cells instead of the shared strings.
-func TestAWorkbookThatWasStreamed(t *testing.T) {
+func TestWorkbook_ReadsStreamedCells(t *testing.T) {
 	t.Parallel()
 	const rows = 3000
 	file := workbookOf(t, func(f *excelize.File) {
@@ -151,7 +151,7 @@ func TestAWorkbookThatWasStreamed(t *testing.T) {
 	}
 }
 
-func TestTextsThatDoNotFitIntoMemory(t *testing.T) {
+func TestWorkbook_ReadsMoreTextThanFitsIntoMemory(t *testing.T) {
 	t.Parallel()
 	const rows = 3000
 	long := strings.Repeat("x", 2000)
@@ -188,7 +188,7 @@ func TestWrittenNumbers(t *testing.T) {
 	}
 }
 
-func TestObjects(t *testing.T) {
+func TestJSONL_ReadsObjectsAndNamesMistakes(t *testing.T) {
 	t.Parallel()
 	text := `{"Name": "Jané", "phone": 254712345678, "n": 1.50}
 
@@ -294,7 +294,7 @@ func TestEncodingsAndFormatsThatAreRefused(t *testing.T) {
 	}
 }
 
-func TestAPlainListThatWasAskedForHasNoHeader(t *testing.T) {
+func TestList_PlainFormatHasNoHeader(t *testing.T) {
 	t.Parallel()
 	got, _, err := readAll(listOf("phone\n1\n", Options{Format: Plain}))
 	if diff := cmp.Diff([]string{"phone", "1"}, got); err != nil || diff != "" {
@@ -302,7 +302,7 @@ func TestAPlainListThatWasAskedForHasNoHeader(t *testing.T) {
 	}
 }
 
-func TestMapOfFieldsIsUsedAgain(t *testing.T) {
+func TestMergeFields_MapIsReused(t *testing.T) {
 	t.Parallel()
 	l := listOf("phone,name\n1,A\n2,B\n", Options{Fields: []string{"name"}})
 	var first map[string]string

@@ -11,7 +11,7 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-func TestOnlyTheOneMessageThatCanBeTheCallsIsFound(t *testing.T) {
+func TestReconcile_MatchesOnlyAnUnambiguousMessage(t *testing.T) {
 	t.Parallel()
 	noon := time.Date(2026, time.July, 1, 12, 0, 0, 0, time.UTC)
 	const one, two = sms.MSISDN(254_710_000_001), sms.MSISDN(254_710_000_002)
@@ -61,7 +61,7 @@ func TestOnlyTheOneMessageThatCanBeTheCallsIsFound(t *testing.T) {
 	}
 }
 
-func TestACallOfWhichTooMuchIsForgottenIsNotLookedFor(t *testing.T) {
+func TestReconcile_OldCallIsNotLookedUp(t *testing.T) {
 	t.Parallel()
 	at := time.Date(2026, time.July, 1, 12, 0, 0, 0, time.UTC)
 	// Records of calls that were claimed up to two call durations and two clock slacks earlier must

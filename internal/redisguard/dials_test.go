@@ -10,7 +10,7 @@ import (
 	"github.com/tuma-sms/tuma/internal/test/redistest"
 )
 
-func TestConnectionsAreCountedAlsoToTheNodesOfACluster(t *testing.T) {
+func TestWatchDials_CountsConnectionsToClusterNodes(t *testing.T) {
 	t.Parallel()
 	addr := redistest.Start(t).Addr()
 	cluster := redis.NewClusterClient(&redis.ClusterOptions{ClusterSlots: func(context.Context) ([]redis.ClusterSlot, error) {

@@ -2,7 +2,7 @@ package script
 
 import "testing"
 
-func TestDurabilityIsReadAsItIsWritten(t *testing.T) {
+func TestParseDurability_RoundTrip(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]Durability{"none": {}, "fsync": {Fsync: true}, "replicas:1": {Replicas: 1}, "replicas:16": {Replicas: 16}} {
 		if got, err := ParseDurability(text); err != nil || got != want || got.String() != text {

@@ -36,7 +36,7 @@ func checkTooManyRequests(t *testing.T, address, retryAfter string) {
 	}
 }
 
-func TestControlsFromOutside(t *testing.T) {
+func TestControl_OverHTTP(t *testing.T) {
 	t.Parallel()
 	s, address := start(t, simulator.Options{Users: map[string]string{"demo": "demopass"}})
 	control := func(name string, pairs ...string) { t.Helper(); control(t, address, name, pairs...) }
@@ -97,7 +97,7 @@ func TestControlsFromOutside(t *testing.T) {
 	}
 }
 
-func TestControlsRefuseWhatTheyDoNotKnow(t *testing.T) {
+func TestControl_InvalidRequestsAreRefused(t *testing.T) {
 	t.Parallel()
 	s, address := start(t, simulator.Options{})
 	for _, tc := range []struct {

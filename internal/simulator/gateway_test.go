@@ -13,7 +13,7 @@ import (
 
 const eve = "2348030000022"
 
-func TestADeskHasBooksOfItsOwn(t *testing.T) {
+func TestGateway_HasItsOwnCounts(t *testing.T) {
 	t.Parallel()
 	s, address := start(t, simulator.Options{})
 	d := s.Gateway("kobo")
@@ -46,7 +46,7 @@ func TestADeskHasBooksOfItsOwn(t *testing.T) {
 	}
 }
 
-func TestWordsOfNumbers(t *testing.T) {
+func TestSetReply_RepliesForNumbers(t *testing.T) {
 	t.Parallel()
 	s, address := start(t, simulator.Options{})
 	d := s.Gateway("kobo")
@@ -85,7 +85,7 @@ func TestWordsOfNumbers(t *testing.T) {
 	}
 }
 
-func TestAnswersThatNameOtherNumbers(t *testing.T) {
+func TestFault_MissingExtraAndShuffledNumbers(t *testing.T) {
 	t.Parallel()
 	numbers := func(body string) (out []string) {
 		for part := range strings.SplitSeq(body, "~") {
@@ -116,7 +116,7 @@ func TestAnswersThatNameOtherNumbers(t *testing.T) {
 	}
 }
 
-func TestFaultsOfOneGateway(t *testing.T) {
+func TestFault_OfOneGateway(t *testing.T) {
 	t.Parallel()
 	s, address := start(t, simulator.Options{})
 	for _, f := range []simulator.Fault{{Name: "404", N: 1, Gateway: "kobo"}, {Name: "later", N: 1}, {Name: "code_error_billing", N: 1, Gateway: "kobo"}} {
@@ -137,7 +137,7 @@ func TestFaultsOfOneGateway(t *testing.T) {
 	}
 }
 
-func TestWhichFaultsLeaveTheClientInDoubt(t *testing.T) {
+func TestFault_WhichAreAmbiguous(t *testing.T) {
 	t.Parallel()
 	for name, want := range map[string]bool{
 		"close": true, "hang": true, "html": true, "cut": true, "500": true, "502": true, "accept_close": true, "accept_429": true, "missing": true,

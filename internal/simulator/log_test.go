@@ -7,7 +7,7 @@ import (
 	"github.com/tuma-sms/tuma/internal/simulator/simulatortest"
 )
 
-func TestLogHasTheFirstAcceptedCalls(t *testing.T) {
+func TestLog_HasTheFirstAcceptedCalls(t *testing.T) {
 	t.Parallel()
 	s, address := start(t, simulator.Options{Log: 2})
 	for i := range 3 {

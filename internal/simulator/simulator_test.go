@@ -37,7 +37,7 @@ const (
 	obi = "2348030000011"
 )
 
-func TestOtherPathsAndMethods(t *testing.T) {
+func TestServeHTTP_OtherPathsAndMethodsAreRefused(t *testing.T) {
 	t.Parallel()
 	s, address := start(t, simulator.Options{})
 	if status, _ := simulatortest.Post(t, address+"/api/send", call(1, ada)); status != http.StatusNotFound {
@@ -56,7 +56,7 @@ func TestOtherPathsAndMethods(t *testing.T) {
 	}
 }
 
-func TestFaults(t *testing.T) {
+func TestFault_EachKind(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
 		name   string
@@ -100,7 +100,7 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-func TestHangingCallsAreReleased(t *testing.T) {
+func TestClose_EndsHangingCalls(t *testing.T) {
 	t.Parallel()
 	for fault, taken := range map[string]int64{"hang": 0, "accept_hang": 1} {
 		s := simulator.New(simulator.Options{}, vendors)
@@ -127,7 +127,7 @@ func TestHangingCallsAreReleased(t *testing.T) {
 	}
 }
 
-func TestRandomFaultsAreRepeatable(t *testing.T) {
+func TestFault_RandomFaultsFollowTheSeed(t *testing.T) {
 	t.Parallel()
 	pattern := func(seed uint64) string {
 		s, address := start(t, simulator.Options{Seed: seed})
@@ -160,7 +160,7 @@ func TestRandomFaultsAreRepeatable(t *testing.T) {
 	}
 }
 
-func TestFaultsStrikeOtherEndpointsOnlyIfAsked(t *testing.T) {
+func TestFault_OtherEndpointsOnlyWithEverything(t *testing.T) {
 	t.Parallel()
 	s, address := start(t, simulator.Options{})
 	login := url.Values{"user": {"u"}, "pass": {"p"}}
@@ -185,7 +185,7 @@ func TestFaultsStrikeOtherEndpointsOnlyIfAsked(t *testing.T) {
 	}
 }
 
-func TestUnknownFaultsAreRefused(t *testing.T) {
+func TestFault_UnknownNamesAreRefused(t *testing.T) {
 	t.Parallel()
 	s := simulator.New(simulator.Options{}, vendors)
 	for _, f := range []simulator.Fault{{Name: "", N: 1}, {Name: "nonsense", N: 1}, {Name: "200", N: 1}, {Name: "600", N: 1}, {Name: "500", N: -1}, {Name: "500", P: 1.5}, {Name: "500", P: 0.5, N: 1}} {
@@ -195,7 +195,7 @@ func TestUnknownFaultsAreRefused(t *testing.T) {
 	}
 }
 
-func TestWithoutCounting(t *testing.T) {
+func TestOptions_NoCountKeepsNoNumbers(t *testing.T) {
 	t.Parallel()
 	s, address := start(t, simulator.Options{NoCount: true})
 	simulatortest.Post(t, address+"/api/send/", call(1, ada))

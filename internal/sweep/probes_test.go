@@ -2,7 +2,7 @@ package sweep
 
 import "testing"
 
-func TestEveryBatchGetsItsTurnToProbe(t *testing.T) {
+func TestProbeTurns_EveryBatchGetsATurn(t *testing.T) {
 	t.Parallel()
 	p := &probeTurns{tried: map[string]bool{}}
 	got := map[string]int{}

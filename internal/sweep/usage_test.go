@@ -8,7 +8,7 @@ import (
 	"github.com/tuma-sms/tuma/internal/ledger"
 )
 
-func TestCampaignsOfAnAccountAreCounted(t *testing.T) {
+func TestFairness_CountsCampaignsOfEachAccount(t *testing.T) {
 	t.Parallel()
 	var u accountUsage
 	u.note("a", ledger.Summary{State: campaign.Sending, Accounts: []string{"kobo", "at"}, Counts: campaign.Counts{Pending: 1}})

@@ -35,7 +35,7 @@ func everyAnswer(f func(name string, e *providers.Error, s Situation)) {
 	}
 }
 
-func TestWhatMayHaveBeenTakenIsNeverCalledNotSent(t *testing.T) {
+func TestVerdict_PossiblySentIsNeverNotSent(t *testing.T) {
 	t.Parallel()
 	everyAnswer(func(name string, e *providers.Error, s Situation) {
 		v := Judge(nil, e, s)
@@ -60,7 +60,7 @@ func TestWhatMayHaveBeenTakenIsNeverCalledNotSent(t *testing.T) {
 	})
 }
 
-func TestWhomAnAnswerDoesNotNameIsNeverCalledNotSent(t *testing.T) {
+func TestVerdict_UnnamedRecipientIsUnknown(t *testing.T) {
 	t.Parallel()
 	unnamed := []providers.Result{{Outcome: providers.Accepted, MessageID: "m"}, {Outcome: providers.Unknown, Reason: "not_in_reply"}}
 	odd := []providers.Result{unnamed[0], {Outcome: providers.Outcome(9)}}
@@ -92,7 +92,7 @@ func TestWhomAnAnswerDoesNotNameIsNeverCalledNotSent(t *testing.T) {
 	}
 }
 
-func TestABatchIsReadAgainWhereMoreOfItMayGo(t *testing.T) {
+func TestVerdict_FinalOnlyIfNothingCanFollow(t *testing.T) {
 	t.Parallel()
 	settled := func(basis campaign.SettleReason, all ...campaign.Status) (v Verdict) {
 		v = Verdict{Action: Settle, SettleReason: basis}
@@ -118,7 +118,7 @@ func TestABatchIsReadAgainWhereMoreOfItMayGo(t *testing.T) {
 	}
 }
 
-func TestAFaultOfTheAccountUsesNobodyUp(t *testing.T) {
+func TestVerdict_AccountFaultReleasesTheCall(t *testing.T) {
 	t.Parallel()
 	everyAnswer(func(name string, e *providers.Error, s Situation) {
 		if e.Outcome != providers.Retryable || e.KeepKey {
@@ -131,7 +131,7 @@ func TestAFaultOfTheAccountUsesNobodyUp(t *testing.T) {
 	})
 }
 
-func TestARefusalByAnAccountThatHasAcceptedNothingRejectsNobody(t *testing.T) {
+func TestVerdict_RefusalByAnUnprovenAccountRejectsNoOne(t *testing.T) {
 	t.Parallel()
 	everyAnswer(func(name string, e *providers.Error, s Situation) {
 		if e.Outcome != providers.Rejected || s.Doubt || s.accountWorks() || e.Scope == providers.Campaign {
@@ -143,7 +143,7 @@ func TestARefusalByAnAccountThatHasAcceptedNothingRejectsNobody(t *testing.T) {
 	})
 }
 
-func TestABackOffIsBetweenHalfASecondAndAMinute(t *testing.T) {
+func TestBackOff_BetweenHalfASecondAndAMinute(t *testing.T) {
 	t.Parallel()
 	for n := -1; n < 100; n++ {
 		if d := BackOff(n); d < 500*time.Millisecond || d > time.Minute {
@@ -152,7 +152,7 @@ func TestABackOffIsBetweenHalfASecondAndAMinute(t *testing.T) {
 	}
 }
 
-func TestTheLooksTakeAsLongAsTheAccountSays(t *testing.T) {
+func TestReconcile_LookupsTakeReconcileFor(t *testing.T) {
 	t.Parallel()
 	var all time.Duration
 	for n := range MaxLookups {

@@ -8,7 +8,7 @@ import (
 	"github.com/tuma-sms/tuma/producer/producertest"
 )
 
-func TestAdvanceStartsACampaign(t *testing.T) {
+func TestAdvance_StartsACampaign(t *testing.T) {
 	t.Parallel()
 	tuma := producertest.New(t)
 	client, err := producer.New(tuma.Redis()) // its clock is time.Now
@@ -35,7 +35,7 @@ func TestAdvanceStartsACampaign(t *testing.T) {
 	}
 }
 
-func TestAdvanceExpiresACampaign(t *testing.T) {
+func TestAdvance_ExpiresACampaign(t *testing.T) {
 	t.Parallel()
 	tuma := producertest.New(t)
 	if err := tuma.Client().Hold(t.Context(), "test", ""); err != nil {
@@ -49,7 +49,7 @@ func TestAdvanceExpiresACampaign(t *testing.T) {
 	}
 }
 
-func TestAdvanceWantsNoCallInFlight(t *testing.T) {
+func TestAdvance_RefusedWithCallsInFlight(t *testing.T) {
 	t.Parallel()
 	tuma := producertest.New(t)
 	tuma.Block()

@@ -28,7 +28,7 @@ func TestNotify(t *testing.T) {
 	tuma.AssertSent(t, "0712 345 678", "Order 1234 is on its way.")
 }
 
-func TestNotifyWhenTheAnswerIsLost(t *testing.T) {
+func TestNotify_LostAnswerIsUnknown(t *testing.T) {
 	t.Parallel()
 	tuma := producertest.New(t)
 	tuma.UnknownNext(1)

@@ -8,7 +8,7 @@ import (
 	"github.com/tuma-sms/tuma/producer/producertest"
 )
 
-func TestACampaignThatNeverEndsSaysWhy(t *testing.T) {
+func TestSent_TimeoutNamesWhatBlocks(t *testing.T) {
 	t.Parallel()
 	tuma := producertest.NewWith(t, producertest.Config{Timeout: 2 * time.Second})
 	if err := tuma.Client().Hold(t.Context(), "test", "audit"); err != nil {
@@ -25,7 +25,7 @@ func TestACampaignThatNeverEndsSaysWhy(t *testing.T) {
 	tuma.AssertSent(t, number, "Hello")
 }
 
-func TestABlockedGatewayIsNamed(t *testing.T) {
+func TestSentTo_TimeoutNamesTheBlockedGateway(t *testing.T) {
 	t.Parallel()
 	tuma := producertest.NewWith(t, producertest.Config{Timeout: 2 * time.Second})
 	tuma.Block()
@@ -38,7 +38,7 @@ func TestABlockedGatewayIsNamed(t *testing.T) {
 	failing(t, true, func(f testing.TB) { tuma.AwaitBlocked(f, 5) }, "1 call waits in the gateway after 2s, want 5", "campaign a: ")
 }
 
-func TestAssertSentSaysWhatWasSent(t *testing.T) {
+func TestAssertSent_FailureListsWhatWasSent(t *testing.T) {
 	t.Parallel()
 	tuma := producertest.New(t)
 	failing(t, false, func(f testing.TB) { tuma.AssertSent(f, number, "way") },
@@ -54,7 +54,7 @@ func TestAssertSentSaysWhatWasSent(t *testing.T) {
 	failing(t, false, func(f testing.TB) { tuma.AssertSent(f, "0733000000", "Hello") }, "campaign later: scheduled, 1 of 1 recipient pending", "starts at")
 }
 
-func TestAssertStatusSaysWhatItIs(t *testing.T) {
+func TestAssertStatus_FailureNamesTheStatus(t *testing.T) {
 	t.Parallel()
 	tuma := producertest.New(t)
 	tuma.RejectNext(1, "barred")
@@ -66,7 +66,7 @@ func TestAssertStatusSaysWhatItIs(t *testing.T) {
 	failing(t, true, func(f testing.TB) { tuma.AssertStatus(f, "order-9", number, "accepted") }, "campaign order-9: none with this ID was enqueued; the campaigns are:\n  a")
 }
 
-func TestMistakesAreNamed(t *testing.T) {
+func TestNewWith_MistakesAreNamed(t *testing.T) {
 	t.Parallel()
 	tuma := producertest.New(t)
 	failing(t, true, func(f testing.TB) { tuma.SentTo(f, "12") }, "number \"12\"")

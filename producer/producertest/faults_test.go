@@ -35,7 +35,7 @@ func known(sent []producertest.Message) (n int) {
 	return n
 }
 
-func TestEveryFaultEndsInItsStatus(t *testing.T) {
+func TestFault_EachEndsInItsStatus(t *testing.T) {
 	t.Parallel()
 	const day = 24 * time.Hour
 	refused := &providers.Error{Outcome: providers.Retryable, Scope: providers.Account, Cause: providers.CauseConnection}
@@ -90,7 +90,7 @@ func TestEveryFaultEndsInItsStatus(t *testing.T) {
 	}
 }
 
-func TestABlacklistedNumberIsNotSentToAgain(t *testing.T) {
+func TestRejectNext_BlacklistedNumberIsSkippedLater(t *testing.T) {
 	t.Parallel()
 	tuma := producertest.New(t)
 	tuma.RejectNext(1, providers.ReasonBlacklisted)
@@ -101,7 +101,7 @@ func TestABlacklistedNumberIsNotSentToAgain(t *testing.T) {
 	tuma.AssertSent(t, "0722000000", "Hello")
 }
 
-func TestARetryOfTheUnknownIsSeen(t *testing.T) {
+func TestUnknownNext_RetryIsRecorded(t *testing.T) {
 	t.Parallel()
 	tuma := producertest.New(t)
 	tuma.UnknownNext(1)
@@ -118,7 +118,7 @@ func TestARetryOfTheUnknownIsSeen(t *testing.T) {
 	}
 }
 
-func TestOnlyTheScriptedNumberIsRejected(t *testing.T) {
+func TestRejectNumber_RejectsOnlyThatNumber(t *testing.T) {
 	t.Parallel()
 	tuma := producertest.NewWith(t, producertest.Config{MaxRecipients: 2})
 	tuma.RejectNumber(t, number, "barred")
@@ -140,7 +140,7 @@ func TestOnlyTheScriptedNumberIsRejected(t *testing.T) {
 	tuma.AssertStatus(t, "a", number, "rejected")
 }
 
-func TestCreditIsKeptAndRunsOut(t *testing.T) {
+func TestCredit_IsDebitedAndRunsOut(t *testing.T) {
 	t.Parallel()
 	tuma := producertest.NewWith(t, producertest.Config{Price: "0.50 KES", Credit: 1})
 	dear := producer.Campaign{ID: "dear", Via: "test", Body: "Hello", RequireCredit: true}

@@ -17,7 +17,7 @@ const startUps = 20
 
 // A start takes some 50 ms, even on a busy machine with the race detector. The limit of one
 // second is what the package promises.
-func TestTheFirstMessageIsSentWithinASecond(t *testing.T) {
+func TestNew_FirstMessageWithinASecond(t *testing.T) {
 	t.Parallel()
 	var ready, sent []time.Duration
 	for range startUps {
@@ -39,7 +39,7 @@ func TestTheFirstMessageIsSentWithinASecond(t *testing.T) {
 	}
 }
 
-func TestInstancesShareNothing(t *testing.T) {
+func TestNew_InstancesShareNothing(t *testing.T) {
 	t.Parallel()
 	for i := range 8 {
 		t.Run("instance", func(t *testing.T) {
@@ -59,7 +59,7 @@ func TestInstancesShareNothing(t *testing.T) {
 	}
 }
 
-func TestManyGoroutinesShareOne(t *testing.T) {
+func TestNew_ManyGoroutinesShareOne(t *testing.T) {
 	t.Parallel()
 	tuma := producertest.New(t)
 	var work sync.WaitGroup
@@ -86,7 +86,7 @@ func TestManyGoroutinesShareOne(t *testing.T) {
 	}
 }
 
-func TestAServiceMayMakeAndCloseItsOwnClient(t *testing.T) {
+func TestRedis_ServiceMayCloseItsOwnClient(t *testing.T) {
 	t.Parallel()
 	tuma := producertest.New(t)
 	client, err := producer.New(tuma.Redis())
@@ -100,7 +100,7 @@ func TestAServiceMayMakeAndCloseItsOwnClient(t *testing.T) {
 	tuma.AssertSent(t, "+254 712 345 678", "Hello")
 }
 
-func TestConfigReachesTheMessages(t *testing.T) {
+func TestNewWith_ConfigReachesTheMessages(t *testing.T) {
 	t.Parallel()
 	tuma := producertest.NewWith(t, producertest.Config{Accounts: []string{"one", "two"}, Sender: "SHOP", Country: "NG"})
 	c := producer.Campaign{ID: "a", Body: "Dear {{name}}"}
@@ -125,7 +125,7 @@ func TestConfigReachesTheMessages(t *testing.T) {
 	}
 }
 
-func TestAPausedCampaignIsAtRest(t *testing.T) {
+func TestSent_PausedCampaignIsAtRest(t *testing.T) {
 	t.Parallel()
 	tuma := producertest.NewWith(t, producertest.Config{MaxRecipients: 1})
 	tuma.Block()
@@ -147,7 +147,7 @@ func TestAPausedCampaignIsAtRest(t *testing.T) {
 	}
 }
 
-func TestACancelledCampaignEndsWithWhatIsInFlight(t *testing.T) {
+func TestSent_CancelledCampaignWaitsForCallsInFlight(t *testing.T) {
 	t.Parallel()
 	tuma := producertest.NewWith(t, producertest.Config{MaxRecipients: 1})
 	tuma.Block()
@@ -166,7 +166,7 @@ func TestACancelledCampaignEndsWithWhatIsInFlight(t *testing.T) {
 	}
 }
 
-func TestATestMayEndWithBlockedCalls(t *testing.T) {
+func TestBlock_TestMayEndWithBlockedCalls(t *testing.T) {
 	t.Parallel()
 	tuma := producertest.New(t)
 	tuma.Block()
@@ -174,7 +174,7 @@ func TestATestMayEndWithBlockedCalls(t *testing.T) {
 	tuma.AwaitBlocked(t, 1)
 }
 
-func TestAnEnqueueThatFailedIsNotWaitedFor(t *testing.T) {
+func TestSent_FailedEnqueueIsNotAwaited(t *testing.T) {
 	t.Parallel()
 	tuma := producertest.New(t)
 	broken := func(yield func(producer.Recipient, error) bool) {
@@ -188,7 +188,7 @@ func TestAnEnqueueThatFailedIsNotWaitedFor(t *testing.T) {
 	}
 }
 
-func TestALargeCampaignIsCountedTheSameAtBothEnds(t *testing.T) {
+func TestSent_LargeCampaignCountsEqualTheStatus(t *testing.T) {
 	t.Parallel()
 	tuma := producertest.NewWith(t, producertest.Config{Timeout: time.Minute})
 	tuma.RejectNext(3, "barred")

@@ -76,7 +76,7 @@ func verdict(t *testing.T, err error) providers.Error {
 	return e2
 }
 
-func TestTheRequestIsTheDocumentedOne(t *testing.T) {
+func TestSend_RequestAsDocumented(t *testing.T) {
 	t.Parallel()
 	const usual = "username=acme+%26+co&to=%2B254711000001%2C%2B254733000002&message=Hello&from=ACME&bulkSMSMode=1&enqueue=1"
 	for name, tc := range map[string]struct {
@@ -156,7 +156,7 @@ func checkRequest(t *testing.T, name string, r request, form, accept string) {
 	}
 }
 
-func TestTheFormIsBuiltInOneBuffer(t *testing.T) {
+func TestSendForm_OneAllocation(t *testing.T) {
 	b := batch(manyNumbers(200)...)
 	b.Body = strings.Repeat("₦", 400)
 	o := Options{Keyword: "k&", LinkID: "l&", RetryDurationInHours: 24}
@@ -165,7 +165,7 @@ func TestTheFormIsBuiltInOneBuffer(t *testing.T) {
 	}
 }
 
-func TestStatusesAndWhatTheyMean(t *testing.T) {
+func TestStatus_VerdictOfEachHTTPStatus(t *testing.T) {
 	t.Parallel()
 	full := jsonReply(row("+254711000001", "102", "Success", idA))
 	type e = providers.Error
@@ -216,7 +216,7 @@ func TestStatusesAndWhatTheyMean(t *testing.T) {
 	}
 }
 
-func TestABatchThatIsNoCallMakesNoRequest(t *testing.T) {
+func TestSend_InvalidBatchMakesNoRequest(t *testing.T) {
 	t.Parallel()
 	p, seen := answering(t, 201, "application/json", "{}")
 	for name, change := range map[string]func(*providers.Batch, *Options){

@@ -19,7 +19,7 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-func TestDeliveryReports(t *testing.T) {
+func TestDLR_ReadsEachCallback(t *testing.T) {
 	t.Parallel()
 	const id = "id=ATXid_1&"
 	report := func(state string, r providers.MessageStatus) providers.DLR {
@@ -61,7 +61,7 @@ func TestDeliveryReports(t *testing.T) {
 	}
 }
 
-func TestIncoming(t *testing.T) {
+func TestIncoming_ReadsEachCallback(t *testing.T) {
 	t.Parallel()
 	const required = "from=%2B254711000001&id=be1b9e3c&text="
 	message := providers.Inbound{ID: "be1b9e3c", From: "+254711000001"}
@@ -106,7 +106,7 @@ func TestIncoming(t *testing.T) {
 	}
 }
 
-func TestOptOuts(t *testing.T) {
+func TestOptOut_ReadsEachCallback(t *testing.T) {
 	t.Parallel()
 	for form, want := range map[string]*providers.OptOut{
 		"senderId=ACME&phoneNumber=%2B254711000001":                        {From: "ACME", Number: one},
@@ -166,7 +166,7 @@ func knock(h http.Handler, method, prefix, form string) (status int, body string
 	return w.Code, string(text)
 }
 
-func TestCallbacksAreGuarded(t *testing.T) {
+func TestCallback_NeedsTheRightSecret(t *testing.T) {
 	t.Parallel()
 	const form = "id=ATXid_1&status=Success&phoneNumber=%2B254711000001&from=%2B254711000001&text=a"
 	taken := 0
@@ -205,7 +205,7 @@ func TestCallbacksAreGuarded(t *testing.T) {
 	}
 }
 
-func TestACallbackNeedsASecret(t *testing.T) {
+func TestCallback_InvalidSecretIsRefused(t *testing.T) {
 	t.Parallel()
 	for _, secret := range []providers.Secret{"", "l0ng/random"} {
 		reports, err1 := DeliveryReports(secret, func(context.Context, providers.DLR) error { return nil })
@@ -219,7 +219,7 @@ func TestACallbackNeedsASecret(t *testing.T) {
 
 type key struct{}
 
-func TestTakeGetsTheRequestsContext(t *testing.T) {
+func TestCallback_PassesTheContextOfTheRequest(t *testing.T) {
 	t.Parallel()
 	h, err := OptOuts(apiKey, func(ctx context.Context, _ providers.OptOut) error {
 		if ctx.Value(key{}) != "x" {

@@ -52,8 +52,8 @@ func TestInbox(t *testing.T) {
 	}
 }
 
-// FuzzParseQueries checks properties that every parsed balance and inbox must have.
-func FuzzParseQueries(f *testing.F) {
+// FuzzParseBalanceAndInbox checks properties that every parsed balance and inbox must have.
+func FuzzParseBalanceAndInbox(f *testing.F) {
 	for _, seed := range []string{
 		`{"UserData":{"balance":"KES 1785.50"}}`, `{"userData":{"balance":"0"}}`, `{"SMSMessageData":{"Messages":[]}}`,
 		`{"SMSMessageData":{"Messages":[{"linkId":"l","text":"t","to":"28901","id":15071,"date":"2018-03-19T08:34:18.445Z","from":"+254711000001"}]}}`,

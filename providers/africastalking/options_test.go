@@ -11,7 +11,7 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-func TestNewTellsEveryMistake(t *testing.T) {
+func TestNew_ReportsEveryMistake(t *testing.T) {
 	t.Parallel()
 	good := func(change func(*Config)) Config {
 		c := Config{Username: "u", APIKey: apiKey}
@@ -56,7 +56,7 @@ func mistakes(err error) (fields []string) {
 	return fields
 }
 
-func TestSettingsBecomeOptions(t *testing.T) {
+func TestKind_SettingsBecomeOptions(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
 		options  map[string]string
@@ -108,7 +108,7 @@ func TestInfo(t *testing.T) {
 	}
 }
 
-func TestAProviderNeverPrintsItsLogin(t *testing.T) {
+func TestProvider_NeverPrintsItsLogin(t *testing.T) {
 	t.Parallel()
 	cfg := Config{Username: "u", APIKey: apiKey}
 	p := open(t, cfg)

@@ -58,10 +58,10 @@ var (
 	xmlLine       = regexp.MustCompile(`^ +<(\w+)>.+</\w+>$`)
 )
 
-// TestEverythingOnThePageHasItsPlace reads the vendor's page line by line. It fails for a line that
+// TestVendorPage_EveryParameterAndCodeIsKnown reads the vendor's page line by line. It fails for a line that
 // is neither in offered nor in notOffered. It also fails for a code of the package that is neither
 // on the vendor's page nor in elsewhere.
-func TestEverythingOnThePageHasItsPlace(t *testing.T) {
+func TestVendorPage_EveryParameterAndCodeIsKnown(t *testing.T) {
 	t.Parallel()
 	page, err := os.ReadFile("testdata/page.txt")
 	if err != nil {

@@ -59,8 +59,8 @@ func xmlReply(rows ...string) string {
 		strings.Join(rows, "\n") + "</Recipients></SMSMessageData></AfricasTalkingResponse>\n"
 }
 
-// TestRecipientsInEitherFormat reads the same rows as JSON and as XML.
-func TestRecipientsInEitherFormat(t *testing.T) {
+// TestParseAnswer_RecipientsInJSONAndXML reads the same rows as JSON and as XML.
+func TestParseAnswer_RecipientsInJSONAndXML(t *testing.T) {
 	t.Parallel()
 	type rows [][4]string
 	const a, b = "+254711000001", "+254733000002"
@@ -133,7 +133,7 @@ func TestRecipientsInEitherFormat(t *testing.T) {
 	}
 }
 
-func TestEveryCodeHasItsVerdict(t *testing.T) {
+func TestVerdict_OfEveryCode(t *testing.T) {
 	t.Parallel()
 	const rejected, retryable = providers.Rejected, providers.Retryable
 	want := map[int]providers.Result{
@@ -171,7 +171,7 @@ func TestEveryCodeHasItsVerdict(t *testing.T) {
 	}
 }
 
-func TestOddReplies(t *testing.T) {
+func TestParseAnswer_OddReplies(t *testing.T) {
 	t.Parallel()
 	good := row("+254711000001", "101", "Success", idA)
 	full := jsonReply(good)
@@ -266,7 +266,7 @@ func TestOddReplies(t *testing.T) {
 	}
 }
 
-func TestNoRecipientsAndAWord(t *testing.T) {
+func TestParseAnswer_MessageWithoutRecipients(t *testing.T) {
 	t.Parallel()
 	sender := &providers.Error{Outcome: providers.Rejected, Scope: providers.Campaign, Cause: providers.CauseRefused, Code: "InvalidSenderId"}
 	unknown := func(code string) *providers.Error {

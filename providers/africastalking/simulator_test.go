@@ -71,8 +71,8 @@ func checkTwoHundred(t *testing.T, d *simulator.Gateway, p *Provider) {
 	}
 }
 
-// TestTheSandboxAndTheClientAgree sends through the sandbox, which implements the vendor's documentation independently of the client.
-func TestTheSandboxAndTheClientAgree(t *testing.T) {
+// TestSend_AgreesWithTheSandbox sends through the sandbox, which implements the vendor's documentation independently of the client.
+func TestSend_AgreesWithTheSandbox(t *testing.T) {
 	t.Parallel()
 	for _, format := range []Format{JSON, XML} {
 		t.Run(string(format), func(t *testing.T) {
@@ -109,7 +109,7 @@ func TestTheSandboxAndTheClientAgree(t *testing.T) {
 	}
 }
 
-func TestAnswersThatNameOtherNumbers(t *testing.T) {
+func TestSend_AnswersWithOtherNumbers(t *testing.T) {
 	t.Parallel()
 	for fault, unknown := range map[string]int{"missing": 1, "extra": 0, "shuffled": 0} {
 		for _, format := range []Format{JSON, XML} {

@@ -29,7 +29,7 @@ func fill(k providers.Kind) providers.Settings {
 	return s
 }
 
-func TestEveryKindOpensWithWhatItRequiresAndNothingLess(t *testing.T) {
+func TestCatalog_EveryKindOpensWithItsRequiredFields(t *testing.T) {
 	t.Parallel()
 	var names []string
 	for _, k := range catalog.Kinds() {
@@ -71,7 +71,7 @@ func TestEveryKindOpensWithWhatItRequiresAndNothingLess(t *testing.T) {
 	}
 }
 
-func TestAnUnknownProviderIsAMistakeOfItsField(t *testing.T) {
+func TestCatalog_UnknownProviderIsAFieldError(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"", "Kobo", "unheard"} {
 		p, err := catalog.Open(name, providers.Settings{})
@@ -95,9 +95,9 @@ func ExampleOpen() {
 	// max_recipients: must be 1 to 500: it may lower the gateway's limit, never raise it
 }
 
-// TestEveryKindIsToldOfAndTested checks what the compiler cannot check for a new gateway: a row in
+// TestCatalog_EveryKindIsDocumentedAndFuzzed checks what the compiler cannot check for a new gateway: a row in
 // docs/gateways.md, a copy of the vendor's page and a fuzz target.
-func TestEveryKindIsToldOfAndTested(t *testing.T) {
+func TestCatalog_EveryKindIsDocumentedAndFuzzed(t *testing.T) {
 	t.Parallel()
 	page, err := os.ReadFile("../../docs/gateways.md")
 	if err != nil {

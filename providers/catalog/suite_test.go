@@ -10,8 +10,8 @@ import (
 
 func TestMain(m *testing.M) { providertest.Main(m) }
 
-// TestEveryEntryPassesTheSuite takes the providers from the catalog, so that none can be missing.
-func TestEveryEntryPassesTheSuite(t *testing.T) {
+// TestCatalog_EveryKindPassesTheSuite takes the providers from the catalog, so that none can be missing.
+func TestCatalog_EveryKindPassesTheSuite(t *testing.T) {
 	t.Parallel()
 	t.Run("entry", func(t *testing.T) {
 		for _, kind := range catalog.Kinds() {

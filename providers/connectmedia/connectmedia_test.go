@@ -85,7 +85,7 @@ func verdict(t *testing.T, err error) providers.Error {
 	return plain
 }
 
-func TestTheFormIsTheDocumentedOne(t *testing.T) {
+func TestSend_FormAsDocumented(t *testing.T) {
 	t.Parallel()
 	const login = "username=demo&password=s3cr3t%26pass&action=send&to=254712345678"
 	const signs = "a+b %41 é€漢😀&\n~'!"
@@ -123,7 +123,7 @@ func TestTheFormIsTheDocumentedOne(t *testing.T) {
 	}
 }
 
-func TestAPreEncodedMessageIsTheSameToEveryDecoder(t *testing.T) {
+func TestPreEncode_SameForEveryDecoder(t *testing.T) {
 	t.Parallel()
 	var all strings.Builder
 	for c := range 256 {
@@ -139,9 +139,9 @@ func TestAPreEncodedMessageIsTheSameToEveryDecoder(t *testing.T) {
 	}
 }
 
-// TestTheMessageArrivesAsTheAccountEncodesIt sends to a gateway that decodes messages a second
+// TestPreEncode_MessageArrivesUnchanged sends to a gateway that decodes messages a second
 // time, and to one that does not. The two gateways need different values of PlainMessage.
-func TestTheMessageArrivesAsTheAccountEncodesIt(t *testing.T) {
+func TestPreEncode_MessageArrivesUnchanged(t *testing.T) {
 	t.Parallel()
 	const signs = "50% off + a&b; %41 é€漢😀"
 	s := simulator.New(simulator.Options{}, map[string]simulator.NewVendor{"connectmedia": connectmediasim.New})
@@ -170,7 +170,7 @@ func TestTheMessageArrivesAsTheAccountEncodesIt(t *testing.T) {
 	}
 }
 
-func TestVerdictsOnWholeCalls(t *testing.T) {
+func TestVerdict_OfWholeCalls(t *testing.T) {
 	t.Parallel()
 	const unknown, rejected, retryable = providers.Unknown, providers.Rejected, providers.Retryable
 	type e = providers.Error
@@ -197,7 +197,7 @@ func TestVerdictsOnWholeCalls(t *testing.T) {
 	}
 }
 
-func TestABatchThatIsNoCallMakesNoRequest(t *testing.T) {
+func TestSend_InvalidBatchMakesNoRequest(t *testing.T) {
 	t.Parallel()
 	p, seen := answering(t, 200, "")
 	for _, b := range []providers.Batch{batch(), batch(one, two)} {
@@ -216,7 +216,7 @@ func TestABatchThatIsNoCallMakesNoRequest(t *testing.T) {
 	}
 }
 
-func TestWhatCanBeAskedFor(t *testing.T) {
+func TestQuery_BalanceHistoryAndInbox(t *testing.T) {
 	t.Parallel()
 	login := url.Values{"username": {"demo"}, "password": {password}}
 	asked := func(seen <-chan request, uri, action string) {
@@ -258,7 +258,7 @@ func TestWhatCanBeAskedFor(t *testing.T) {
 	asked(seen, "/prefix/user-board/?api_v2", "inbox")
 }
 
-func TestNothingThereIsAnAnswer(t *testing.T) {
+func TestQuery_EmptyHistoryAndInbox(t *testing.T) {
 	t.Parallel()
 	p, _ := answering(t, 200, `{"code":"202"}`)
 	if table, err := p.Report(t.Context(), "history", time.Time{}, time.Time{}); err != nil || len(table.Rows) != 0 || len(table.Columns) != 5 {
@@ -270,7 +270,7 @@ func TestNothingThereIsAnAnswer(t *testing.T) {
 	}
 }
 
-func TestWhatIsAskedForMayBeRefused(t *testing.T) {
+func TestQuery_RefusalsAreErrors(t *testing.T) {
 	t.Parallel()
 	for op, ask := range map[string]func(*Provider) error{
 		"connectmedia balance": func(p *Provider) error { _, err := p.Balance(t.Context()); return err },

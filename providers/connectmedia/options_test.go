@@ -11,7 +11,7 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-func TestKindTellsEveryMistake(t *testing.T) {
+func TestKind_ReportsEveryMistake(t *testing.T) {
 	t.Parallel()
 	good := providers.Settings{Login: map[string]string{"username": "u"}, Secrets: map[string]providers.Secret{"password": "p"}}
 	with := func(change func(*providers.Settings)) providers.Settings {
@@ -73,7 +73,7 @@ func TestInfo(t *testing.T) {
 	}
 }
 
-func TestAProviderNeverPrintsItsLogin(t *testing.T) {
+func TestProvider_NeverPrintsItsLogin(t *testing.T) {
 	t.Parallel()
 	cfg := Config{Username: "u", Password: password}
 	p, err := New(cfg)

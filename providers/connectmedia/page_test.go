@@ -105,7 +105,7 @@ func names(rows [][]string) (names []string) {
 	return slices.Sorted(slices.Values(names))
 }
 
-func TestEveryActionOnThePageIsDoneAtItsEndpoint(t *testing.T) {
+func TestVendorPage_EveryActionAtItsEndpoint(t *testing.T) {
 	t.Parallel()
 	do := map[string]func(*Provider, context.Context) error{
 		"send":    func(p *Provider, ctx context.Context) error { _, err := p.Send(ctx, batch(one)); return err },
@@ -135,7 +135,7 @@ func TestEveryActionOnThePageIsDoneAtItsEndpoint(t *testing.T) {
 	}
 }
 
-func TestEveryParameterOnThePageIsSent(t *testing.T) {
+func TestVendorPage_EveryParameterIsSent(t *testing.T) {
 	t.Parallel()
 	rows := readPage(t).tables["Parameter"]
 	var always [][]string
@@ -169,7 +169,7 @@ func TestEveryParameterOnThePageIsSent(t *testing.T) {
 	}
 }
 
-func TestEveryCodeOnThePageHasItsVerdict(t *testing.T) {
+func TestVendorPage_EveryCodeHasItsVerdict(t *testing.T) {
 	t.Parallel()
 	ours := slices.Concat([]string{codeSent, codeBalance, codeHistory, codeInbox, codeNoInbox, codeInvalidNumber},
 		slices.Collect(maps.Keys(refusals)))
@@ -179,7 +179,7 @@ func TestEveryCodeOnThePageHasItsVerdict(t *testing.T) {
 	}
 }
 
-func TestThePagesOwnRepliesAreUnderstood(t *testing.T) {
+func TestVendorPage_SampleRepliesAreUnderstood(t *testing.T) {
 	t.Parallel()
 	samples := readPage(t).samples
 	if len(samples) != 4 {

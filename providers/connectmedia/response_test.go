@@ -19,7 +19,7 @@ const one, two sms.MSISDN = 254712345678, 254787654321
 // huge is the beginning of a reply with 10 MB of text beside the code.
 var huge = `{"code":"201","x":"` + strings.Repeat("x", 10<<20)
 
-func TestAnswer(t *testing.T) {
+func TestParseAnswer_AcceptedAndRejected(t *testing.T) {
 	t.Parallel()
 	accepted := providers.Result{Outcome: providers.Accepted}
 	for body, want := range map[string]*providers.Result{
@@ -40,7 +40,7 @@ func TestAnswer(t *testing.T) {
 	}
 }
 
-func TestWhatIsNoAnswerIsNotUnderstood(t *testing.T) {
+func TestParseAnswer_InvalidReplyIsNotUnderstood(t *testing.T) {
 	t.Parallel()
 	for _, body := range []string{
 		``, ` `, `null`, `201`, `"201"`, `[]`, `{}`, `[{"code":"201"}]`, `{"code":null}`, `{"code":["201"]}`, `{"code":{"code":"201"}}`, `{"Code":"201"}`,
@@ -60,7 +60,7 @@ func TestWhatIsNoAnswerIsNotUnderstood(t *testing.T) {
 	}
 }
 
-func TestEveryRefusalHasItsVerdict(t *testing.T) {
+func TestVerdict_OfEveryRefusal(t *testing.T) {
 	t.Parallel()
 	want := map[string]providers.Error{
 		"100": {Outcome: providers.Retryable, Scope: providers.Account, Cause: providers.CauseCredentials},
@@ -88,7 +88,7 @@ func TestEveryRefusalHasItsVerdict(t *testing.T) {
 	}
 }
 
-func TestBalances(t *testing.T) {
+func TestParseBalance_AmountsAndCodes(t *testing.T) {
 	t.Parallel()
 	for body, want := range map[string]float64{
 		`{"code":"200","message":"1"}`: 1, `{"code":200,"message":12.5}`: 12.5, `{"code":"200","message":" -3 "}`: -3,
@@ -110,7 +110,7 @@ func TestBalances(t *testing.T) {
 	}
 }
 
-func TestLists(t *testing.T) {
+func TestParseList_RowsAndCodes(t *testing.T) {
 	t.Parallel()
 	columns := []string{"a", "b"}
 	for body, want := range map[string][][]string{
@@ -142,7 +142,7 @@ func TestLists(t *testing.T) {
 	}
 }
 
-func TestAnInboxKeepsATimeThatIsNone(t *testing.T) {
+func TestParseInbox_KeepsAnInvalidTime(t *testing.T) {
 	t.Parallel()
 	got, ok, e := parseInbox([]byte(`{"code":"302","0":{"message_from":254712345678,"message_text":" STOP ","message_datetime":"yesterday"},"1":{"message_text":"x"}}`))
 	want := []providers.Inbound{
@@ -157,7 +157,7 @@ func TestAnInboxKeepsATimeThatIsNone(t *testing.T) {
 	}
 }
 
-func TestTimesAreThoseOfEastAfrica(t *testing.T) {
+func TestParseInbox_TimesAreEastAfrican(t *testing.T) {
 	t.Parallel()
 	got, _, _ := parseInbox([]byte(`{"code":"302","0":{"message_datetime":"2016-06-11 00:30:00"}}`))
 	if want := time.Date(2016, 6, 10, 21, 30, 0, 0, time.UTC); len(got) != 1 || !got[0].At.Equal(want) {

@@ -45,7 +45,7 @@ func leaping(right int64, wall, monotonic time.Duration) func() time.Time {
 	}
 }
 
-func TestLeapingLeaps(t *testing.T) {
+func TestJumpingClock_JumpsByTheGivenTime(t *testing.T) {
 	t.Parallel()
 	before := time.Now()
 	now := leaping(0, time.Hour, 0)()
@@ -54,7 +54,7 @@ func TestLeapingLeaps(t *testing.T) {
 	}
 }
 
-func TestAWorkerThatWakesTooLateWritesNothing(t *testing.T) {
+func TestAttempt_NoByteIsWrittenAfterTheDeadline(t *testing.T) {
 	t.Parallel()
 	for name, setUp := range map[string]func(t *testing.T) (*Client, *rawServer){
 		"http": func(t *testing.T) (*Client, *rawServer) {
@@ -146,7 +146,7 @@ func serveProxy(t *testing.T) *rawServer {
 	})
 }
 
-func TestThroughAProxyOneRequestIsSentOnce(t *testing.T) {
+func TestAttempt_ThroughAProxySentOnce(t *testing.T) {
 	t.Parallel()
 	for kind, r := range map[string]Request{"form": form(), "GET": {Op: "x send", Path: "/", Method: http.MethodGet}} {
 		t.Run(kind, func(t *testing.T) {
@@ -181,7 +181,7 @@ type brokenConn struct {
 
 func (c brokenConn) Write([]byte) (int, error) { return c.takes, io.ErrClosedPipe }
 
-func TestAConnectionThatTakesNoByteHasSentNothing(t *testing.T) {
+func TestAttempt_NoByteTakenIsNotSent(t *testing.T) {
 	t.Parallel()
 	for takes, want := range map[int]providers.Outcome{0: providers.Retryable, 1: providers.Unknown} {
 		s := serve(t, answerAll)
@@ -200,9 +200,9 @@ func TestAConnectionThatTakesNoByteHasSentNothing(t *testing.T) {
 	}
 }
 
-// TestGivingUpAndWritingNeverBothWin checks that "certainly not sent" is true. A write and a cancellation run at the
+// TestAttempt_CancelOrWriteWinsNotBoth checks that "certainly not sent" is true. A write and a cancellation run at the
 // same time; after a successful cancellation no byte may be written.
-func TestGivingUpAndWritingNeverBothWin(t *testing.T) {
+func TestAttempt_CancelOrWriteWinsNotBoth(t *testing.T) {
 	t.Parallel()
 	var notSent, written int
 	for range 20_000 {
@@ -246,9 +246,9 @@ func (c countingConn) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// TestCallsCancelledAtAnyMomentAreNeverSentAndReportedAsNotSent cancels calls after different times, over real
+// TestAttempt_CancelledCallIsNeverSentAndReportedNotSent cancels calls after different times, over real
 // connections.
-func TestCallsCancelledAtAnyMomentAreNeverSentAndReportedAsNotSent(t *testing.T) {
+func TestAttempt_CancelledCallIsNeverSentAndReportedNotSent(t *testing.T) {
 	t.Parallel()
 	got := make(chan string, 1000)
 	notSent := map[string]bool{}
@@ -291,7 +291,7 @@ func TestCallsCancelledAtAnyMomentAreNeverSentAndReportedAsNotSent(t *testing.T)
 	}
 }
 
-func TestRequestLargerThanTheBufferArrivesWhole(t *testing.T) {
+func TestAttempt_LargeRequestArrivesWhole(t *testing.T) {
 	t.Parallel()
 	body := make([]byte, 3*wireBuffer)
 	for i := range body {

@@ -16,7 +16,7 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-func TestDoPutsTheRequestAsDocumented(t *testing.T) {
+func TestDo_SendsTheRequestAsDocumented(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct{ base, path, wantURI string }{
 		{"", "/api/send/", "/api/send/"},
@@ -61,7 +61,7 @@ func TestDoPutsTheRequestAsDocumented(t *testing.T) {
 	}
 }
 
-func TestDoNeverSendsTwice(t *testing.T) {
+func TestDo_NeverSendsTwice(t *testing.T) {
 	t.Parallel()
 	// The first call leaves an idle connection. The second call uses this connection and fails in a
 	// way after which net/http repeats some requests.
@@ -102,7 +102,7 @@ func TestDoNeverSendsTwice(t *testing.T) {
 	}
 }
 
-func TestDoFollowsNoRedirect(t *testing.T) {
+func TestDo_FollowsNoRedirect(t *testing.T) {
 	t.Parallel()
 	for _, status := range []int{301, 302, 303, 307, 308} {
 		s := serve(t, func(c *rawConn) {
@@ -121,7 +121,7 @@ func TestDoFollowsNoRedirect(t *testing.T) {
 	}
 }
 
-func TestAfterTheFirstByteSilenceIsUnknown(t *testing.T) {
+func TestDo_NoAnswerAfterTheFirstByteIsUnknown(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
 		script func(c *rawConn)
@@ -152,7 +152,7 @@ func TestAfterTheFirstByteSilenceIsUnknown(t *testing.T) {
 	}
 }
 
-func TestGivingUpOnAHangingGatewayIsUnknown(t *testing.T) {
+func TestDo_HangingGatewayIsUnknown(t *testing.T) {
 	t.Parallel()
 	for name, scriptHead := range map[string]string{"no answer": "", "half an answer": "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nsent"} {
 		t.Run(name+", cancelled", func(t *testing.T) {
@@ -186,7 +186,7 @@ func TestGivingUpOnAHangingGatewayIsUnknown(t *testing.T) {
 	}
 }
 
-func TestReplyIsBounded(t *testing.T) {
+func TestDo_ReplySizeIsBounded(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
 		reply string
@@ -213,7 +213,7 @@ func TestReplyIsBounded(t *testing.T) {
 	}
 }
 
-func TestAStatusIsAnAnswerHoweverItsBodyEnds(t *testing.T) {
+func TestDo_StatusCountsWithoutTheWholeBody(t *testing.T) {
 	t.Parallel()
 	for _, head := range []string{"HTTP/1.1 429 Slow\r\nRetry-After: 7\r\n", "HTTP/1.1 401 No\r\nRetry-After: 7\r\n", "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\nRetry-After: 7\r\n"} {
 		hold := make(chan struct{})
@@ -277,7 +277,7 @@ func TestBaseURL(t *testing.T) {
 	}
 }
 
-func TestFingerprintNamesTheLogin(t *testing.T) {
+func TestFingerprint_DiffersByLogin(t *testing.T) {
 	t.Parallel()
 	print := func(base, provider, user string) string {
 		return client(t, base, nil).Fingerprint(provider, user)
@@ -299,7 +299,7 @@ func TestFingerprintNamesTheLogin(t *testing.T) {
 	}
 }
 
-func TestErrorsOfTheTransportAreScrubbed(t *testing.T) {
+func TestScrub_TransportErrorsHideSecrets(t *testing.T) {
 	t.Parallel()
 	c := client(t, "https://example.com", nil)
 	c.transport.DialTLSContext = func(context.Context, string, string) (net.Conn, error) {
@@ -312,7 +312,7 @@ func TestErrorsOfTheTransportAreScrubbed(t *testing.T) {
 	}
 }
 
-func TestAReplyThatIsNoHTTPIsNotRepeatedInTheError(t *testing.T) {
+func TestDo_ErrorDoesNotRepeatANonHTTPReply(t *testing.T) {
 	t.Parallel()
 	for _, reply := range []string{
 		"HTTP/1.1 2547123 45678\r\n\r\n", "2547123 45678 Hello\r\n\r\n", "HTTP/1.1 200 OK\r\nHello 254712345678\r\n\r\n",

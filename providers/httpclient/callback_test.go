@@ -25,7 +25,7 @@ func formRequest(method, target, contentType, body string) *http.Request {
 	return r
 }
 
-func TestTheFormOfACallback(t *testing.T) {
+func TestCallback_ReadsOnlyItsForm(t *testing.T) {
 	t.Parallel()
 	const get, post = http.MethodGet, http.MethodPost
 	both := []string{get, post}
@@ -85,7 +85,7 @@ func TestTheFormOfACallback(t *testing.T) {
 	}
 }
 
-func TestAPathIsGuardedByItsLastElement(t *testing.T) {
+func TestGuardPath_ChecksTheLastElement(t *testing.T) {
 	t.Parallel()
 	const secret = "l0ng-and-random"
 	for name, tc := range map[string]struct {
@@ -124,7 +124,7 @@ func TestAPathIsGuardedByItsLastElement(t *testing.T) {
 	}
 }
 
-func TestASecretThatIsNoElementOfAPathGuardsNothing(t *testing.T) {
+func TestGuardPath_InvalidSecretIsRefused(t *testing.T) {
 	t.Parallel()
 	for _, secret := range []providers.Secret{"", "/", ".", "..", "a/hunter", "/hunter", "hunter/"} {
 		h, err := GuardPath(secret, http.NotFoundHandler())
@@ -134,8 +134,8 @@ func TestASecretThatIsNoElementOfAPathGuardsNothing(t *testing.T) {
 	}
 }
 
-// FuzzCallbackForm compares the lenient parser with url.ParseQuery for forms that both can parse.
-func FuzzCallbackForm(f *testing.F) {
+// FuzzParseForm compares the lenient parser with url.ParseQuery for forms that both can parse.
+func FuzzParseForm(f *testing.F) {
 	for _, seed := range []string{"a=1&a=2&b=%2B%26+%E2%82%AC", "msg=a;b", "msg=50%+off", "&=&%zz=%", "id=%00&msg=caf%e9"} {
 		f.Add(seed)
 	}
@@ -183,7 +183,7 @@ func TestSameSecret(t *testing.T) {
 	}
 }
 
-func TestACallbackIsTakenOrComesAgain(t *testing.T) {
+func TestTaken_AnswersByTheError(t *testing.T) {
 	t.Parallel()
 	for want, err := range map[int]error{http.StatusNoContent: nil, http.StatusInternalServerError: errors.New("redis of " + hunter + " is away")} {
 		w := httptest.NewRecorder()

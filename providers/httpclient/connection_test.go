@@ -15,7 +15,7 @@ import (
 	"testing"
 )
 
-func TestWithoutAConnectionNothingIsSent(t *testing.T) {
+func TestDo_WithoutAConnectionNotSent(t *testing.T) {
 	t.Parallel()
 	t.Run("refused", func(t *testing.T) {
 		t.Parallel()
@@ -97,7 +97,7 @@ func trust(s *httptest.Server) func(*ClientConfig) {
 	}
 }
 
-func TestTLSIsHTTP11AndItsConnectionsAreKept(t *testing.T) {
+func TestDo_TLSUsesHTTP11AndKeepsConnections(t *testing.T) {
 	t.Parallel()
 	var conns atomic.Int64
 	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

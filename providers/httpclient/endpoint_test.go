@@ -10,7 +10,7 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-func TestAnEndpointOpens(t *testing.T) {
+func TestEndpoint_Opens(t *testing.T) {
 	t.Parallel()
 	const base = "https://gateway.example/api"
 	for name, tc := range map[string]struct {
@@ -38,7 +38,7 @@ func TestAnEndpointOpens(t *testing.T) {
 	}
 }
 
-func TestAnEndpointHandsOnWhatItIsTold(t *testing.T) {
+func TestEndpoint_PassesItsSettingsOn(t *testing.T) {
 	t.Parallel()
 	client, _, err := Open(providers.Endpoint{Timeout: 7 * time.Second, Concurrency: 3}, "https://gateway.example", 1, hunter, "other secret")
 	if err != nil {
@@ -56,7 +56,7 @@ func TestAnEndpointHandsOnWhatItIsTold(t *testing.T) {
 	}
 }
 
-func TestAnEndpointTellsEveryMistake(t *testing.T) {
+func TestEndpoint_ReportsEveryMistake(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
 		endpoint providers.Endpoint

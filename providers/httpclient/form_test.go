@@ -8,7 +8,7 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-func TestAFormIsWhatTheStandardLibraryReads(t *testing.T) {
+func TestAppendField_EqualsTheStandardLibrary(t *testing.T) {
 	t.Parallel()
 	var all strings.Builder
 	for c := range 256 {
@@ -32,7 +32,7 @@ func TestAFormIsWhatTheStandardLibraryReads(t *testing.T) {
 	}
 }
 
-func TestNumbersOfAForm(t *testing.T) {
+func TestAppendNumbers_JoinsAndEscapes(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
 		before, prefix string
@@ -52,7 +52,7 @@ func TestNumbersOfAForm(t *testing.T) {
 	}
 }
 
-func TestAFormFitsIntoTheRoomThatIsMadeForIt(t *testing.T) {
+func TestFormSize_IsLargeEnough(t *testing.T) {
 	t.Parallel()
 	long := make([]sms.MSISDN, 500)
 	for i := range long {
@@ -84,7 +84,7 @@ func TestAFormFitsIntoTheRoomThatIsMadeForIt(t *testing.T) {
 	}
 }
 
-func TestAFieldIsAppendedWithoutAllocating(t *testing.T) {
+func TestAppendField_DoesNotAllocate(t *testing.T) {
 	value := strings.Repeat("Hello & é ", 50)
 	to := []sms.MSISDN{254712345678, 2348030000000}
 	room := make([]byte, 0, 4096)

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-func TestWhatIsAnObject(t *testing.T) {
+func TestReadObject_AcceptsOnlyOneObject(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string][]string{
 		`{}`: {}, " {\"a\":1,\n\"b\":{\"a\":1}} ": {"a", "b"}, `{"":null}`: {""}, `{"\u0061":1,"é":2}`: {"a", "é"}, `{"a":{"x":1,"x":2}}`: {"a"},
@@ -40,7 +40,7 @@ func TestWhatIsAnObject(t *testing.T) {
 	}
 }
 
-func TestWhatStandsUnderAName(t *testing.T) {
+func TestObject_TextAndList(t *testing.T) {
 	t.Parallel()
 	o, _ := ReadObject([]byte(`{"s":" é\n ","e":"","i":-12,"f":1.50,"x":1e3,"n":null,"t":true,"l":[1,{"a":2},null],"o":{"a":"b"},"p":[],"twice":{"a":1,"a":2}}`))
 	for name, want := range map[string]string{

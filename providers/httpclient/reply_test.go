@@ -9,7 +9,7 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-func TestHowASendEnds(t *testing.T) {
+func TestReplyResults_VerdictComesFirst(t *testing.T) {
 	t.Parallel()
 	r := &Reply{Status: 200, Body: []byte("{}")}
 	some := []providers.Result{{Outcome: providers.Accepted}}

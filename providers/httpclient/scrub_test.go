@@ -13,7 +13,7 @@ import (
 
 const hunter = "hunter 2&co%"
 
-func TestScrubbing(t *testing.T) {
+func TestScrub_HidesEverySecret(t *testing.T) {
 	t.Parallel()
 	c, err := NewClient(ClientConfig{BaseURL: "https://example.com", Secrets: []providers.Secret{hunter, "hunter 2&co%-longer", "", "tok\"en"}})
 	if err != nil {

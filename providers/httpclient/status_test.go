@@ -50,7 +50,7 @@ func statusVerdicts() []statusRow {
 	return append(table, statusRow{verdict{providers.Unknown, providers.Call, providers.CauseGateway}, others})
 }
 
-func TestStatusVerdictOfEveryStatus(t *testing.T) {
+func TestStatusVerdict_OfEveryStatus(t *testing.T) {
 	t.Parallel()
 	seen := 0
 	for _, r := range statusVerdicts() {
@@ -113,7 +113,7 @@ func TestParseRetryAfter(t *testing.T) {
 	}
 }
 
-func TestNotUnderstoodTellsTheKindAndNotTheText(t *testing.T) {
+func TestNotUnderstood_NamesTheKindNotTheText(t *testing.T) {
 	t.Parallel()
 	for body, kind := range map[string]string{
 		"":                                 "empty",

@@ -80,7 +80,7 @@ func verdict(t *testing.T, err error) providers.Error {
 	return e2
 }
 
-func TestTheFormIsTheDocumentedOne(t *testing.T) {
+func TestSend_FormAsDocumented(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
 		change   func(*providers.Batch)
@@ -130,7 +130,7 @@ func TestTheFormIsTheDocumentedOne(t *testing.T) {
 	}
 }
 
-func TestSendGivesEachRecipientTheGatewaysID(t *testing.T) {
+func TestSend_EachRecipientGetsItsMessageID(t *testing.T) {
 	t.Parallel()
 	s, p := gateway(t, simulator.Options{Seed: 7})
 	b := batch(manyNumbers(500)...)
@@ -161,7 +161,7 @@ func TestSendGivesEachRecipientTheGatewaysID(t *testing.T) {
 	}
 }
 
-func TestFaultsOfTheGatewayAndTheirVerdicts(t *testing.T) {
+func TestVerdict_OfGatewayFaults(t *testing.T) {
 	t.Parallel()
 	const unknown, retryable = providers.Unknown, providers.Retryable
 	type e = providers.Error
@@ -207,7 +207,7 @@ func TestFaultsOfTheGatewayAndTheirVerdicts(t *testing.T) {
 	}
 }
 
-func TestRefusalsOfTheGateway(t *testing.T) {
+func TestVerdict_OfGatewayRefusals(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
 		arrange func(*simulator.Server)
@@ -245,7 +245,7 @@ func TestRefusalsOfTheGateway(t *testing.T) {
 	}
 }
 
-func TestARepeatedKeyAnsweredWithAnError(t *testing.T) {
+func TestIdempotencyKey_RepeatMayBeAnError(t *testing.T) {
 	t.Parallel()
 	s, p := gateway(t, simulator.Options{})
 	kobosim.Of(s).SetRepeat(simulator.RepeatError)
@@ -262,7 +262,7 @@ func TestARepeatedKeyAnsweredWithAnError(t *testing.T) {
 	}
 }
 
-func TestABatchThatIsNoCallMakesNoRequest(t *testing.T) {
+func TestSend_InvalidBatchMakesNoRequest(t *testing.T) {
 	t.Parallel()
 	s, _ := gateway(t, simulator.Options{})
 	web := httptest.NewServer(s)
@@ -290,7 +290,7 @@ func TestABatchThatIsNoCallMakesNoRequest(t *testing.T) {
 	}
 }
 
-func TestAnAnswerForSomeIsUnknownForTheRest(t *testing.T) {
+func TestSend_UnansweredRecipientsAreUnknown(t *testing.T) {
 	t.Parallel()
 	p := answering(t, 200, nil, "2348030000011,"+idB)
 	got, err := p.Send(t.Context(), batch(one, two))

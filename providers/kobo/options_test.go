@@ -12,7 +12,7 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-func TestNewTellsEveryMistake(t *testing.T) {
+func TestNew_ReportsEveryMistake(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
 		cfg  Config
@@ -64,7 +64,7 @@ func TestInfo(t *testing.T) {
 	}
 }
 
-func TestAProviderNeverPrintsItsLogin(t *testing.T) {
+func TestProvider_NeverPrintsItsLogin(t *testing.T) {
 	t.Parallel()
 	cfg := Config{User: "u", Pass: password}
 	p, err := New(cfg)

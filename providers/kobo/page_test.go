@@ -130,7 +130,7 @@ func asked(t *testing.T) map[string]url.Values {
 	return forms
 }
 
-func TestEveryEndpointAndParameterOnThePageIsUsed(t *testing.T) {
+func TestVendorPage_EveryEndpointAndParameterIsUsed(t *testing.T) {
 	t.Parallel()
 	forms, path, used := asked(t), "", 0
 	for _, now := range readPage(t) {
@@ -168,7 +168,7 @@ func TestEveryEndpointAndParameterOnThePageIsUsed(t *testing.T) {
 	}
 }
 
-func TestTheLimitsAreThePages(t *testing.T) {
+func TestVendorPage_LimitsAreEqual(t *testing.T) {
 	t.Parallel()
 	tables := readPage(t)
 	send, response := tables[1], tables[10]
@@ -190,7 +190,7 @@ func TestTheLimitsAreThePages(t *testing.T) {
 	}
 }
 
-func TestEveryAnswerOnThePageHasItsVerdict(t *testing.T) {
+func TestVendorPage_EveryAnswerHasItsVerdict(t *testing.T) {
 	t.Parallel()
 	var words []string
 	samples := regexp.MustCompile(`[0-9]{13},[0-9a-f-]+(~[0-9]{13},[0-9a-f-]+)?`)

@@ -29,7 +29,7 @@ func noID(code string) providers.Result {
 	return providers.Result{Reason: "not_understood", Code: code}
 }
 
-func TestAnswerWithIDs(t *testing.T) {
+func TestParseAnswer_MessageIDs(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
 		body string
@@ -98,7 +98,7 @@ func TestAnswerWithIDs(t *testing.T) {
 func nums(to ...sms.MSISDN) []sms.MSISDN                 { return to }
 func res(results ...providers.Result) []providers.Result { return results }
 
-func TestSentWithoutIDsIsAcceptedForAll(t *testing.T) {
+func TestParseAnswer_SentWithoutIDsIsAccepted(t *testing.T) {
 	t.Parallel()
 	for _, body := range []string{"sent", " sent\n", `"sent"`, `" sent "`} {
 		got, e := parseAnswer([]byte(body), nums(one, two))
@@ -108,7 +108,7 @@ func TestSentWithoutIDsIsAcceptedForAll(t *testing.T) {
 	}
 }
 
-func TestEveryRefusalHasItsVerdict(t *testing.T) {
+func TestVerdict_OfEveryRefusal(t *testing.T) {
 	t.Parallel()
 	want := map[string]providers.Error{
 		"error_param":               {Outcome: providers.Rejected, Scope: providers.Campaign, Cause: providers.CauseRefused},
@@ -226,7 +226,7 @@ func plausible(ids []string) bool {
 	return true
 }
 
-func TestCredit(t *testing.T) {
+func TestParseCredit_Amounts(t *testing.T) {
 	t.Parallel()
 	for body, want := range map[string]float64{"1234": 1234, "1,234.50": 1234.5, " 12.50\n": 12.5, `"7"`: 7, "-3.25": -3.25, "0": 0} {
 		if got, ok := parseCredit([]byte(body)); !ok || got != want {
@@ -283,7 +283,7 @@ func FuzzParseReport(f *testing.F) {
 	})
 }
 
-func TestReport(t *testing.T) {
+func TestParseReport_States(t *testing.T) {
 	t.Parallel()
 	for body, want := range map[string]providers.MessageStatus{
 		"DELIVRD":          {Final: true, Delivered: true, State: "DELIVRD"},
@@ -322,7 +322,7 @@ func replyFor(to []sms.MSISDN) []byte {
 	return []byte(strings.Join(entries, "~"))
 }
 
-func TestALongAnswerIsReadWithFewAllocations(t *testing.T) {
+func TestParseAnswer_FewAllocations(t *testing.T) {
 	to := manyNumbers(500)
 	body := replyFor(to)
 	if n := testing.AllocsPerRun(20, func() {

@@ -13,10 +13,10 @@ import (
 
 const asChild = "TUMA_TEST_DIALS_OUT"
 
-// TestDialsOut does something only in the process that TestTheGuardFailsABinaryThatDialsOut starts.
-// The guard refuses every call in it. TestDialsOut expects the refusals and passes, but the process
+// TestGuard_ChildDialsOut does something only in the process that TestGuard_FailsATestBinaryThatDialsOut starts.
+// The guard refuses every call in it. TestGuard_ChildDialsOut expects the refusals and passes, but the process
 // must fail.
-func TestDialsOut(t *testing.T) {
+func TestGuard_ChildDialsOut(t *testing.T) {
 	t.Parallel()
 	if os.Getenv(asChild) == "" {
 		return
@@ -40,8 +40,8 @@ func TestDialsOut(t *testing.T) {
 	}
 }
 
-// TestGetsFromOutside is TestDialsOut for http.DefaultClient.
-func TestGetsFromOutside(t *testing.T) {
+// TestGuard_ChildGetsFromOutside is TestGuard_ChildDialsOut for http.DefaultClient.
+func TestGuard_ChildGetsFromOutside(t *testing.T) {
 	t.Parallel()
 	if os.Getenv(asChild) == "" {
 		return
@@ -58,12 +58,12 @@ func TestGetsFromOutside(t *testing.T) {
 	}
 }
 
-func TestTheGuardFailsABinaryThatDialsOut(t *testing.T) {
+func TestGuard_FailsATestBinaryThatDialsOut(t *testing.T) {
 	t.Parallel()
-	child := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^(TestDialsOut|TestGetsFromOutside)$", "-test.v")
+	child := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^(TestGuard_ChildDialsOut|TestGuard_ChildGetsFromOutside)$", "-test.v")
 	child.Env = append(os.Environ(), asChild+"=1", "HTTPS_PROXY=http://127.0.0.1:1", "HTTP_PROXY=http://127.0.0.1:1", "GORACE=atexit_sleep_ms=0")
 	out, err := child.CombinedOutput()
-	if err == nil || child.ProcessState.ExitCode() != 1 || !strings.Contains(string(out), "--- PASS: TestDialsOut") {
+	if err == nil || child.ProcessState.ExitCode() != 1 || !strings.Contains(string(out), "--- PASS: TestGuard_ChildDialsOut") {
 		t.Errorf("got %v, want a process that fails although its tests pass:\n%s", err, out)
 	}
 	for _, addr := range []string{"gateway.invalid:443", "192.0.2.1:8080", "[2001:db8::1]:8080", "198.51.100.1:81"} {
@@ -74,7 +74,7 @@ func TestTheGuardFailsABinaryThatDialsOut(t *testing.T) {
 	}
 }
 
-func TestTheGuardLetsOnlyThisMachineThrough(t *testing.T) {
+func TestGuard_AllowsOnlyThisMachine(t *testing.T) {
 	t.Parallel()
 	for addr, want := range map[string]bool{
 		"127.0.0.1:80": true, "127.9.9.9:80": true, "[::1]:80": true, "localhost:80": true, "LocalHost:80": true, "[::ffff:127.0.0.1]:80": true,

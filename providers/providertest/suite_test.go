@@ -14,7 +14,7 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-func TestTheHonestPass(t *testing.T) {
+func TestSuite_CorrectProviderPasses(t *testing.T) {
 	t.Parallel()
 	wantFailing(t, kobo.Kind())
 }
@@ -77,14 +77,14 @@ func opening(open func(p *kobo.Provider, s providers.Settings) providers.Provide
 	return kind
 }
 
-func TestWrongAnswersAreCaughtByTheRightCheck(t *testing.T) {
+func TestSuite_WrongReadsFailTheRightCheck(t *testing.T) {
 	t.Parallel()
 	wantFailing(t, opening(func(p *kobo.Provider, _ providers.Settings) providers.Provider { return glib{p} }),
 		"the balance with a wrong password", "the status of a message", "a read without an answer is an error",
 		"a read with an invalid answer", "a read with an ended context")
 }
 
-func TestWhatIsPrintedIsCaughtByTheRightCheck(t *testing.T) {
+func TestSuite_PrintedSecretsFailTheRightCheck(t *testing.T) {
 	t.Parallel()
 	wantFailing(t, opening(func(p *kobo.Provider, s providers.Settings) providers.Provider {
 		return careless{p, s.Secrets["pass"].Reveal()}
@@ -223,7 +223,7 @@ var wrongSends = map[string]struct {
 	}, []string{"refuses more than a call may carry without a request"}},
 }
 
-func TestTheWrongAreCaughtByTheRightCheck(t *testing.T) {
+func TestSuite_WrongSendsFailTheRightCheck(t *testing.T) {
 	t.Parallel()
 	for name, tc := range wrongSends {
 		t.Run(name, func(t *testing.T) {

@@ -122,7 +122,7 @@ func real(sample string) string {
 	return bareName.ReplaceAllString(sample, `"$1":`)
 }
 
-func TestEverythingOnThePageHasItsPlace(t *testing.T) {
+func TestVendorPage_EveryParameterAndCodeIsKnown(t *testing.T) {
 	t.Parallel()
 	page, offered := readPage(t)
 	if want := slices.Sorted(maps.Keys(offers)); !slices.Equal(sorted(offered), want) {
@@ -158,7 +158,7 @@ func rowsOf(t *testing.T, reply []byte) []map[string]any {
 	return list[0].Rows
 }
 
-func TestEveryFieldOfTheRepliesIsReadOrNot(t *testing.T) {
+func TestVendorPage_EveryReplyFieldIsReadOrIgnored(t *testing.T) {
 	t.Parallel()
 	page, _ := readPage(t)
 	to := []sms.MSISDN{25472256565, 254722998999}

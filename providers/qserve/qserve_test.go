@@ -68,7 +68,7 @@ func verdict(t *testing.T, err error) providers.Error {
 	return plain
 }
 
-func TestTheBodyIsTheDocumentedOne(t *testing.T) {
+func TestSend_BodyAsDocumented(t *testing.T) {
 	t.Parallel()
 	const login = `{"username":"demo","api_key":"s3cr3t\"<&key"`
 	for name, tc := range map[string]struct {
@@ -101,7 +101,7 @@ func TestTheBodyIsTheDocumentedOne(t *testing.T) {
 	}
 }
 
-func TestSendTellsOfEachRecipient(t *testing.T) {
+func TestSend_ResultForEachRecipient(t *testing.T) {
 	t.Parallel()
 	body := strings.Replace(reply(sentRow(three), sentRow(one)), `"statusCode":101`, `"statusCode":101,"Balance":8823`, 1)
 	p, seen := answering(t, 200, body)
@@ -116,7 +116,7 @@ func TestSendTellsOfEachRecipient(t *testing.T) {
 	}
 }
 
-func TestVerdictsOnWholeCalls(t *testing.T) {
+func TestVerdict_OfWholeCalls(t *testing.T) {
 	t.Parallel()
 	const unknown, rejected, retryable = providers.Unknown, providers.Rejected, providers.Retryable
 	type e = providers.Error
@@ -143,7 +143,7 @@ func TestVerdictsOnWholeCalls(t *testing.T) {
 	}
 }
 
-func TestABatchThatIsNoCallMakesNoRequest(t *testing.T) {
+func TestSend_InvalidBatchMakesNoRequest(t *testing.T) {
 	t.Parallel()
 	p, seen := answering(t, 200, "")
 	for _, n := range []int{0, 101} {
@@ -186,7 +186,7 @@ func TestBalance(t *testing.T) {
 	}
 }
 
-func TestNewTellsEveryMistake(t *testing.T) {
+func TestKind_ReportsEveryMistake(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
 		settings providers.Settings
@@ -233,7 +233,7 @@ func TestInfo(t *testing.T) {
 	}
 }
 
-func TestAProviderNeverPrintsItsLogin(t *testing.T) {
+func TestProvider_NeverPrintsItsLogin(t *testing.T) {
 	t.Parallel()
 	cfg := Config{Username: "u", APIKey: apiKey}
 	p, err := New(cfg)

@@ -41,7 +41,7 @@ func reply(rows ...string) string {
 	return `[{"recipientsCount":2,"statusMessage":"Success","statusCode":101,"messageDetails":[` + strings.Join(rows, ",") + `]}]`
 }
 
-func TestAnswer(t *testing.T) {
+func TestParseAnswer_EveryForm(t *testing.T) {
 	t.Parallel()
 	const sent = `"statusCode":"Successfully Sent","statusMessage":2`
 	bare := strings.TrimSuffix(strings.TrimPrefix(reply(sentRow(one)), "["), "]")
@@ -124,7 +124,7 @@ func TestAnswer(t *testing.T) {
 	}
 }
 
-func TestBalanceOfAnAnswerIsOnTheFirstResult(t *testing.T) {
+func TestParseAnswer_BalanceIsOnTheFirstResult(t *testing.T) {
 	t.Parallel()
 	for written, want := range map[string]*providers.Balance{
 		`8823`: {Amount: 8823}, `"8823.5"`: {Amount: 8823.5}, `-2`: {Amount: -2},
@@ -138,7 +138,7 @@ func TestBalanceOfAnAnswerIsOnTheFirstResult(t *testing.T) {
 	}
 }
 
-func TestEveryErrorCodeHasItsVerdict(t *testing.T) {
+func TestVerdict_OfEveryErrorCode(t *testing.T) {
 	t.Parallel()
 	credentials := providers.Error{Outcome: providers.Retryable, Scope: providers.Account, Cause: providers.CauseCredentials}
 	want := map[string]providers.Error{
@@ -182,7 +182,7 @@ func TestEveryErrorCodeHasItsVerdict(t *testing.T) {
 	}
 }
 
-func TestACodeThatNobodyDocumentsIsUnknownAndTold(t *testing.T) {
+func TestVerdict_UndocumentedCodeIsUnknown(t *testing.T) {
 	t.Parallel()
 	for written, want := range map[string]string{`102`: "102", `"X004"`: "X004", `"Failed"`: "Failed", `254725656565`: "", `"no credit"`: "", `-1`: ""} {
 		_, e := parseAnswer([]byte(`[{"statusCode":`+written+`,"messageDetails":[`+sentRow(one)+`]}]`), nums(one))
@@ -198,7 +198,7 @@ func TestACodeThatNobodyDocumentsIsUnknownAndTold(t *testing.T) {
 	}
 }
 
-func TestCredits(t *testing.T) {
+func TestParseCredits_Amounts(t *testing.T) {
 	t.Parallel()
 	for body, want := range map[string]float64{
 		`[{"credits":"345","statusCode":101}]`: 345, `{"credits":12.5,"statusCode":"101"}`: 12.5, `[{"credits":"-3","statusCode":101}]`: -3,
@@ -217,7 +217,7 @@ func TestCredits(t *testing.T) {
 	}
 }
 
-func TestALongAnswerIsReadAndAHugeOneIsNoTrouble(t *testing.T) {
+func TestParseAnswer_LongAndHugeReplies(t *testing.T) {
 	t.Parallel()
 	var to []sms.MSISDN
 	var rows []string

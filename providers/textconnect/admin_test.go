@@ -52,7 +52,7 @@ var administration = map[string]struct {
 	"DeleteGroup":       {func(ctx context.Context, p *Provider) error { return p.DeleteGroup(ctx, "Staff") }, url.Values{"Group": {"Staff"}}},
 }
 
-func TestAdministration(t *testing.T) {
+func TestAdmin_EveryMethodAndItsErrors(t *testing.T) {
 	t.Parallel()
 	for action, deed := range administration {
 		op := "textconnect " + action
@@ -80,7 +80,7 @@ func TestAdministration(t *testing.T) {
 	}
 }
 
-func TestCreateUserWithAllThereIs(t *testing.T) {
+func TestCreateUser_EveryField(t *testing.T) {
 	t.Parallel()
 	p, s := answering(t, 200, "1")
 	u := ann
@@ -94,7 +94,7 @@ func TestCreateUserWithAllThereIs(t *testing.T) {
 	})
 }
 
-func TestARefusedUserIsExplainedWithoutThePassword(t *testing.T) {
+func TestCreateUser_ErrorDoesNotShowThePassword(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("because ", 1000)
 	for name, tc := range map[string]struct{ password, lines, want string }{
@@ -123,7 +123,7 @@ func TestARefusedUserIsExplainedWithoutThePassword(t *testing.T) {
 	}
 }
 
-func TestAdministrationThatIsWrongMakesNoRequest(t *testing.T) {
+func TestAdmin_InvalidArgumentsMakeNoRequest(t *testing.T) {
 	t.Parallel()
 	p, s := answering(t, 200, "1")
 	user := func(change func(*User)) error {
@@ -161,7 +161,7 @@ func TestAdministrationThatIsWrongMakesNoRequest(t *testing.T) {
 
 const contacts = "Contact 1,447777777771,,group1\nContact 2,447777777772,\n,447777777773,,group1,group2,group3\nContact 5,mynumber,,group3"
 
-func TestImportContacts(t *testing.T) {
+func TestImportContacts_LinesAndErrors(t *testing.T) {
 	t.Parallel()
 	p, s := answering(t, 200, "1 : Success\r\n2 : Duplicate Number\r\n3 : Failed\r\n4 : Partial\r\n\r\n\r\n3 : No name\r\n4 : Invalid number (mynumber)\r\n4 : No group\r\nSorry\r\n")
 	got, err := p.ImportContactsCSV(t.Context(), strings.ReplaceAll(contacts, "\n", "\r\n")+"\r\n", ImportOptions{IgnoreDupes: true, OverwriteDupes: true})
@@ -223,7 +223,7 @@ func FuzzParseImport(f *testing.F) {
 	})
 }
 
-func TestActionsDoWhatTheMethodsDo(t *testing.T) {
+func TestAction_EqualsItsMethod(t *testing.T) {
 	t.Parallel()
 	message := func(field, name string) map[string]string {
 		return map[string]string{
@@ -269,7 +269,7 @@ func TestActionsDoWhatTheMethodsDo(t *testing.T) {
 	}
 }
 
-func TestActionsThatDestroyOrSendWantToBeConfirmed(t *testing.T) {
+func TestAction_DeleteAndSendNeedConfirmation(t *testing.T) {
 	t.Parallel()
 	for _, a := range Kind().Actions {
 		var says string
@@ -296,7 +296,7 @@ func (stranger) Send(context.Context, providers.Batch) ([]providers.Result, erro
 	return nil, nil
 }
 
-func TestActionsWithParametersThatAreNoneMakeNoRequest(t *testing.T) {
+func TestAction_InvalidParametersMakeNoRequest(t *testing.T) {
 	t.Parallel()
 	p, s := answering(t, 200, "1")
 	create := map[string]string{

@@ -15,7 +15,7 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-func TestSendToAListOrAGroup(t *testing.T) {
+func TestSendStored_ToAListOrAGroup(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
 		batch   providers.StoredBatch
@@ -58,7 +58,7 @@ func TestSendToAListOrAGroup(t *testing.T) {
 	}
 }
 
-func TestASendToAListThatIsNoneMakesNoRequest(t *testing.T) {
+func TestSendStored_InvalidBatchMakesNoRequest(t *testing.T) {
 	t.Parallel()
 	p, s := answering(t, 200, "17")
 	for _, b := range []providers.StoredBatch{
@@ -76,7 +76,7 @@ func TestASendToAListThatIsNoneMakesNoRequest(t *testing.T) {
 	}
 }
 
-func TestWhatIsNoIDOfASendIsNotTaken(t *testing.T) {
+func TestSendStored_InvalidReplyIsAnError(t *testing.T) {
 	t.Parallel()
 	const not = "unknown call not_understood http 200"
 	for body, want := range map[string]string{
@@ -93,7 +93,7 @@ func TestWhatIsNoIDOfASendIsNotTaken(t *testing.T) {
 	}
 }
 
-func TestBackgroundMessages(t *testing.T) {
+func TestBackgroundMessages_ReadsTheList(t *testing.T) {
 	t.Parallel()
 	want := []providers.BackgroundMessage{
 		{MessageID: "3509592", To: 447777777777, Status: providers.MessageStatus{State: "Sent"}},
@@ -121,7 +121,7 @@ func TestBackgroundMessages(t *testing.T) {
 	}
 }
 
-func TestABackgroundSendThatIsNotFinished(t *testing.T) {
+func TestBackgroundMessages_UnfinishedIsErrNotFinished(t *testing.T) {
 	t.Parallel()
 	for _, body := range []string{`{"error":"-522","message":"Background Send Not Finished"}`, `{"error":-522}`, `[{"error":"-522","message":""}]`, "-522\nBackground Send Not Finished"} {
 		p, _ := answering(t, 200, body)
@@ -131,7 +131,7 @@ func TestABackgroundSendThatIsNotFinished(t *testing.T) {
 	}
 }
 
-func TestWhatIsNoListOfBackgroundMessages(t *testing.T) {
+func TestBackgroundMessages_InvalidReplyIsAnError(t *testing.T) {
 	t.Parallel()
 	const not = "unknown call not_understood http 200"
 	row := func(id, to, status string) string {
@@ -219,7 +219,7 @@ func FuzzParseSendIDs(f *testing.F) {
 	})
 }
 
-func TestActionsSayThatASendIsNotFinishedAsAnError(t *testing.T) {
+func TestAction_UnfinishedSendIsAnError(t *testing.T) {
 	t.Parallel()
 	p, _ := answering(t, 200, `{"error":"-522"}`)
 	_, err := act(t, p, "GetBGMessages", map[string]string{"BGSendID": "17"})

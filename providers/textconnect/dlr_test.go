@@ -7,7 +7,7 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-func TestCredits(t *testing.T) {
+func TestParseCredits_Amounts(t *testing.T) {
 	t.Parallel()
 	for body, want := range map[string]float64{
 		"1234": 1234, "0": 0, " 12.50\r\n": 12.5, "1,234.5": 1234.5, "7\nYour credits": 7, "\n 3": 3,
@@ -23,7 +23,7 @@ func TestCredits(t *testing.T) {
 	}
 }
 
-func TestStates(t *testing.T) {
+func TestParseState_Words(t *testing.T) {
 	t.Parallel()
 	for word, want := range map[string]providers.MessageStatus{
 		"Sent": {State: "Sent"}, "PENDING": {State: "PENDING"}, "delivered": {State: "delivered", Final: true, Delivered: true},

@@ -61,7 +61,7 @@ func call(t testing.TB, method string, form url.Values, failure error) (*httptes
 	return w, taken
 }
 
-func TestInboundMessagesAreTakenByEitherMethod(t *testing.T) {
+func TestInbound_ByGetAndPost(t *testing.T) {
 	t.Parallel()
 	plain := providers.Inbound{
 		ID: "9001", From: "447777777771", To: "447860000000", Text: "STOP & go\nçé😀", At: time.Date(2026, time.July, 1, 12, 30, 45, 0, time.UTC), Fields: map[string]string{},
@@ -103,7 +103,7 @@ func TestInboundMessagesAreTakenByEitherMethod(t *testing.T) {
 	}
 }
 
-func TestInboundRequestsThatAreNotTaken(t *testing.T) {
+func TestInbound_InvalidRequestsAreRefused(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
 		method string
@@ -128,14 +128,14 @@ func TestInboundRequestsThatAreNotTaken(t *testing.T) {
 	}
 }
 
-func TestAnInboundMessageThatCouldNotBeKeptMayComeAgain(t *testing.T) {
+func TestInbound_ErrorAsksForARepeat(t *testing.T) {
 	t.Parallel()
 	if w, taken := call(t, http.MethodPost, forwarded(nil), errors.New("oops: 447777777771")); w.Code != http.StatusInternalServerError || len(taken) != 1 {
 		t.Errorf("an error of take: got status %d and taken %v, want 500 and one message", w.Code, taken)
 	}
 }
 
-func TestAnInboundHandlerNeedsASecret(t *testing.T) {
+func TestInbound_NeedsASecret(t *testing.T) {
 	t.Parallel()
 	if h, err := Inbound("", func(context.Context, providers.Inbound) error { return nil }); h != nil || err == nil {
 		t.Errorf("an empty secret: got the handler %v and the error %v, want only an error", h, err)

@@ -14,7 +14,7 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-func TestKindTellsEveryMistake(t *testing.T) {
+func TestKind_ReportsEveryMistake(t *testing.T) {
 	t.Parallel()
 	options := func(pairs ...string) providers.Settings {
 		s := providers.Settings{Secrets: map[string]providers.Secret{"token": token}, Options: map[string]string{}}
@@ -57,7 +57,7 @@ func TestKindTellsEveryMistake(t *testing.T) {
 	}
 }
 
-func TestNewRefusesOptionsOutOfRange(t *testing.T) {
+func TestNew_OptionsOutOfRangeAreRefused(t *testing.T) {
 	t.Parallel()
 	_, err := New(Config{Token: token, ValidityPeriod: 1500 * time.Millisecond, SourceTON: 3})
 	var got []string
@@ -69,7 +69,7 @@ func TestNewRefusesOptionsOutOfRange(t *testing.T) {
 	}
 }
 
-func TestAProgramWithoutTimeZonesIsTold(t *testing.T) {
+func TestLondon_MissingTimeZoneIsAnError(t *testing.T) {
 	t.Parallel()
 	missing := errors.New("no such zone")
 	zone, err := london(func(name string) (*time.Location, error) {
@@ -100,7 +100,7 @@ func TestInfo(t *testing.T) {
 	}
 }
 
-func TestAProviderNeverPrintsItsLogin(t *testing.T) {
+func TestProvider_NeverPrintsItsLogin(t *testing.T) {
 	t.Parallel()
 	cfg := Config{Token: token}
 	p := open(t, cfg)

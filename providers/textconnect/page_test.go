@@ -61,8 +61,8 @@ func sections(t testing.TB) map[string][]string {
 	return found
 }
 
-// TestEveryTableOfThePageIsLookedAt fails if the vendor's page has a section that no test reads.
-func TestEveryTableOfThePageIsLookedAt(t *testing.T) {
+// TestVendorPage_EverySectionIsRead fails if the vendor's page has a section that no test reads.
+func TestVendorPage_EverySectionIsRead(t *testing.T) {
 	t.Parallel()
 	read := []string{
 		"actions", "actions that have only a heading", "answers of GetBGMessages", "codes", "codes of GetBGMessages", "example of ImportContactsCSV",
@@ -74,7 +74,7 @@ func TestEveryTableOfThePageIsLookedAt(t *testing.T) {
 	}
 }
 
-func TestEveryCodeOfThePageHasItsVerdict(t *testing.T) {
+func TestVendorPage_EveryCodeHasItsVerdict(t *testing.T) {
 	t.Parallel()
 	tables := sections(t)
 	onPage := map[int]string{}
@@ -142,9 +142,9 @@ func onPage(t testing.TB) map[string]bool {
 	return found
 }
 
-// TestEveryActionAndParameterIsOnThePageAndOnTheWire calls every method of the package and compares the requests
+// TestVendorPage_EveryActionAndParameterIsSent calls every method of the package and compares the requests
 // with the vendor's page.
-func TestEveryActionAndParameterIsOnThePageAndOnTheWire(t *testing.T) {
+func TestVendorPage_EveryActionAndParameterIsSent(t *testing.T) {
 	t.Parallel()
 	var mu sync.Mutex
 	wire := map[string]bool{}
@@ -213,7 +213,7 @@ func everything(ctx context.Context, p *Provider) {
 	}
 }
 
-func TestEveryActionOfAdministrationIsAnAction(t *testing.T) {
+func TestVendorPage_EveryAdminActionIsAnAction(t *testing.T) {
 	t.Parallel()
 	// For these names, the methods of the interfaces in package providers take the place of an
 	// Action.
@@ -247,7 +247,7 @@ func TestEveryActionOfAdministrationIsAnAction(t *testing.T) {
 	}
 }
 
-func TestTheReportTypesAreThoseOfThePage(t *testing.T) {
+func TestVendorPage_ReportTypesAreEqual(t *testing.T) {
 	t.Parallel()
 	line := sections(t)["parameters of Report"][0]
 	_, options, _ := strings.Cut(line, "Options are: ")
@@ -264,7 +264,7 @@ func TestTheReportTypesAreThoseOfThePage(t *testing.T) {
 	}
 }
 
-func TestTheLimitsAreThoseOfThePage(t *testing.T) {
+func TestVendorPage_LimitsAreEqual(t *testing.T) {
 	t.Parallel()
 	send := strings.Join(sections(t)["parameters of Send"], "\n")
 	for _, words := range []string{
@@ -278,7 +278,7 @@ func TestTheLimitsAreThoseOfThePage(t *testing.T) {
 	}
 }
 
-func TestTheExamplesOfThePageAreRead(t *testing.T) {
+func TestVendorPage_ExamplesAreRead(t *testing.T) {
 	t.Parallel()
 	tables := sections(t)
 	results, details := []string{}, []string{}
@@ -317,12 +317,12 @@ func TestTheExamplesOfThePageAreRead(t *testing.T) {
 	}
 }
 
-func TestTheFieldsOfInboundMessagesAreThoseOfThePage(t *testing.T) {
+func TestVendorPage_InboundFieldsAreRead(t *testing.T) {
 	t.Parallel()
 	for _, line := range sections(t)["fields of inbound"] {
 		name, _, _ := strings.Cut(line, " – ")
 		if name == "auth" {
-			continue // covered by TestInboundRequestsThatAreNotTaken
+			continue // covered by TestInbound_InvalidRequestsAreRefused
 		}
 		const mark = "2026-07-01 13:30:45" // mark is a valid value for every field
 		form := url.Values{"id": {"x"}, "source": {"x"}}
@@ -335,7 +335,7 @@ func TestTheFieldsOfInboundMessagesAreThoseOfThePage(t *testing.T) {
 	}
 }
 
-func TestSecretsNeverGoIntoErrorsOfTheNetwork(t *testing.T) {
+func TestSecret_NotInNetworkErrors(t *testing.T) {
 	t.Parallel()
 	web := httptest.NewServer(http.NotFoundHandler())
 	web.Close()

@@ -24,7 +24,7 @@ func zone(t testing.TB) *time.Location {
 	return z
 }
 
-func TestEveryReportIsAskedForAndReadByItsHeader(t *testing.T) {
+func TestReport_EveryKindIsReadByItsHeader(t *testing.T) {
 	t.Parallel()
 	from := time.Date(2026, time.July, 1, 0, 0, 0, 0, time.UTC)
 	for kind, asked := range map[string]string{
@@ -53,7 +53,7 @@ func TestEveryReportIsAskedForAndReadByItsHeader(t *testing.T) {
 	}
 }
 
-func TestWhatIsNoReportIsNone(t *testing.T) {
+func TestReport_InvalidReplyIsAnError(t *testing.T) {
 	t.Parallel()
 	const not = "unknown call not_understood http 200"
 	for body, want := range map[string]string{
@@ -70,7 +70,7 @@ func TestWhatIsNoReportIsNone(t *testing.T) {
 	}
 }
 
-func TestMessages(t *testing.T) {
+func TestMessages_ReadsTheReport(t *testing.T) {
 	t.Parallel()
 	at := func(hour, minute int) time.Time { return time.Date(2026, time.July, 1, hour, minute, 30, 0, time.UTC) }
 	p, s := answering(t, 200, header+"\n"+
@@ -89,7 +89,7 @@ func TestMessages(t *testing.T) {
 	s.asks(t, "messages", url.Values{"Action": {"Report"}, "ReportType": {"Messages"}, "From": {"20260701130030"}, "To": {"20260701140030"}})
 }
 
-func TestMessagesAreFoundByTheNamesOfTheColumns(t *testing.T) {
+func TestMessages_ColumnsAreFoundByName(t *testing.T) {
 	t.Parallel()
 	columns := []string{"MessageID", "Username", "Destination", "Source", "Status", "Schedule Date", "Sent Date", "Delivery Date"}
 	row := []string{"3509592", "demo", one.String(), "ACME", "Sent", "", "01/07/2026 13:30:30", ""}

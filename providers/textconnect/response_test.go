@@ -35,7 +35,7 @@ var (
 	badFrom  = providers.Result{Outcome: providers.Rejected, Scope: providers.Campaign, Cause: providers.CauseRefused, Reason: "refused", Code: "-402"}
 )
 
-func TestAnswersByPosition(t *testing.T) {
+func TestParseSend_ResultsByPosition(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
 		body string
@@ -110,7 +110,7 @@ func TestAnswersByPosition(t *testing.T) {
 	}
 }
 
-func TestAllIDsOfOneMessageKeepTheFirst(t *testing.T) {
+func TestParseSend_AllMessageIDsKeepTheFirst(t *testing.T) {
 	t.Parallel()
 	for body, want := range map[string][]providers.Result{
 		"3509592":                 res(accepted("3509592")),
@@ -145,7 +145,7 @@ var verdicts = map[string]string{
 	"unknown call not_understood ":  "-1 -99 -413 -999 -999999", // not on the vendor's page
 }
 
-func TestALoneCodeIsTheWholeCallsAnswer(t *testing.T) {
+func TestParseSend_SingleCodeIsForTheCall(t *testing.T) {
 	t.Parallel()
 	seen := 0
 	for want, list := range verdicts {
@@ -170,7 +170,7 @@ func TestALoneCodeIsTheWholeCallsAnswer(t *testing.T) {
 	}
 }
 
-func TestALoneCodeOfOneRecipientThatIsNotItsOwnIsStillTheCalls(t *testing.T) {
+func TestParseSend_SingleCallCodeOfOneRecipient(t *testing.T) {
 	t.Parallel()
 	for want, list := range verdicts {
 		if want == "rejected call refused" {
@@ -185,7 +185,7 @@ func TestALoneCodeOfOneRecipientThatIsNotItsOwnIsStillTheCalls(t *testing.T) {
 	}
 }
 
-func TestACodeMeansTheSameAtARecipientsPosition(t *testing.T) {
+func TestParseSend_CodeOfARecipientMeansTheSame(t *testing.T) {
 	t.Parallel()
 	for n, c := range codes {
 		results, e := parseSend(fmt.Appendf(nil, "3509592,%d", n), nums(one, two), false)

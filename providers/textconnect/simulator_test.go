@@ -22,7 +22,7 @@ func gateway(t testing.TB) (*simulator.Server, *Provider) {
 	return s, open(t, Config{Endpoint: providers.Endpoint{BaseURL: web.URL + "/textconnect"}})
 }
 
-func TestASendOfUnknownOutcomeIsFoundAmongTheMessages(t *testing.T) {
+func TestMessages_FindASendOfUnknownOutcome(t *testing.T) {
 	t.Parallel()
 	s, p := gateway(t)
 	s.FailNext(1, "accept_close")
@@ -54,7 +54,7 @@ func TestASendOfUnknownOutcomeIsFoundAmongTheMessages(t *testing.T) {
 	}
 }
 
-func TestABackgroundSendFromBeginningToEnd(t *testing.T) {
+func TestSendStored_FromBeginningToEnd(t *testing.T) {
 	t.Parallel()
 	s, p := gateway(t)
 	ids, err := p.SendStored(t.Context(), providers.StoredBatch{List: "Everyone", From: "ACME", Body: "Hello"})
@@ -90,7 +90,7 @@ func TestABackgroundSendFromBeginningToEnd(t *testing.T) {
 	}
 }
 
-func TestTheOfficeFromBeginningToEnd(t *testing.T) {
+func TestAdmin_FromBeginningToEnd(t *testing.T) {
 	t.Parallel()
 	_, p := gateway(t)
 	balance := func() float64 {

@@ -116,7 +116,7 @@ func refusedLocally(op string, scope providers.Scope) providers.Error {
 	return providers.Error{Op: op, Outcome: providers.Rejected, Scope: scope, Cause: providers.CauseRefused}
 }
 
-func TestTheFormIsTheDocumentedOne(t *testing.T) {
+func TestSend_FormAsDocumented(t *testing.T) {
 	t.Parallel()
 	summer := time.Date(2026, time.July, 1, 12, 30, 45, 999, time.UTC)
 	for name, tc := range map[string]struct {
@@ -164,7 +164,7 @@ func TestTheFormIsTheDocumentedOne(t *testing.T) {
 	}
 }
 
-func TestSendTakesTheAccountsOptions(t *testing.T) {
+func TestSend_UsesTheOptionsOfTheAccount(t *testing.T) {
 	t.Parallel()
 	_, s := answering(t, 200, "3509592,-401")
 	p := open(t, Config{Endpoint: providers.Endpoint{BaseURL: s.URL + "/prefix"}, ValidityPeriod: time.Minute, SourceTON: 1})
@@ -178,7 +178,7 @@ func TestSendTakesTheAccountsOptions(t *testing.T) {
 	})
 }
 
-func TestABatchThatIsNoCallMakesNoRequest(t *testing.T) {
+func TestSend_InvalidBatchMakesNoRequest(t *testing.T) {
 	t.Parallel()
 	p, s := answering(t, 200, "3509592")
 	many := make([]sms.MSISDN, 201)
@@ -207,7 +207,7 @@ func TestABatchThatIsNoCallMakesNoRequest(t *testing.T) {
 	}
 }
 
-func TestAnswersToACall(t *testing.T) {
+func TestVerdict_OfWholeCalls(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
 		status int
@@ -298,7 +298,7 @@ func TestMessageStatus(t *testing.T) {
 	}
 }
 
-func TestALongSendIsOneBuffer(t *testing.T) {
+func TestSendForm_FewAllocations(t *testing.T) {
 	p := open(t, Config{})
 	b := batch(slices.Repeat(nums(999999999999999), 200)...)
 	b.Body = strings.Repeat("€", 459)
@@ -332,7 +332,7 @@ func ExampleProvider_Send() {
 }
 
 // If only the first code of a list has arrived, it looks like a code for the whole call.
-func TestACodeThatMayBeTheBeginningOfAListIsNotBelieved(t *testing.T) {
+func TestSend_CutListIsNotTakenForACode(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
 		end  string // the last header lines

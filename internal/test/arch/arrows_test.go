@@ -25,7 +25,7 @@ var arrowRules = []arrowRule{
 	{folder: "internal/dispatch"},
 }
 
-func TestArrowsRunDownwards(t *testing.T) {
+func TestArrows_RunDownwards(t *testing.T) {
 	t.Parallel()
 	for _, rule := range arrowRules {
 		a, err := arrowsOf(filepath.Join(root, rule.folder))
@@ -58,7 +58,7 @@ func (r arrowRule) refuse(up, all int) string {
 	return ""
 }
 
-func TestArrowRulesRefuse(t *testing.T) {
+func TestArrowRules_RefuseTooManyUpwardArrows(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		limit, up, all int
@@ -84,7 +84,7 @@ func noImports(path string) (io.ReadCloser, error) {
 	return nil, errors.New("unexpected import of " + path)
 }
 
-func TestArrowsAreTheUsesOfNamesAndMethods(t *testing.T) {
+func TestArrows_AreUsesOfNamesAndMethods(t *testing.T) {
 	t.Parallel()
 	a, err := resolve("x", map[string]string{
 		"a.go": "package x\ntype T struct{ n int }\nfunc (t T) top() { t.low(); t.low(); _ = limit }",
@@ -153,7 +153,7 @@ func fewestOf(a arrows, order []int, fixed int) int {
 	return fewest
 }
 
-func TestOrderHasTheFewestUpwardArrows(t *testing.T) {
+func TestArrowOrder_HasTheFewestUpwardArrows(t *testing.T) {
 	t.Parallel()
 	random := rand.New(rand.NewPCG(13, 13))
 	for range 200 {
@@ -173,7 +173,7 @@ func TestOrderHasTheFewestUpwardArrows(t *testing.T) {
 	}
 }
 
-func TestSearchedOrderIsAsGoodAsTheMinimalOrder(t *testing.T) {
+func TestArrowOrder_SearchEqualsTheMinimum(t *testing.T) {
 	t.Parallel()
 	random := rand.New(rand.NewPCG(14, 14))
 	for range 10 {
@@ -190,7 +190,7 @@ func TestSearchedOrderIsAsGoodAsTheMinimalOrder(t *testing.T) {
 	}
 }
 
-func TestRunPrintsUpwardArrows(t *testing.T) {
+func TestArrows_RunPrintsThem(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	for name, text := range map[string]string{

@@ -37,7 +37,7 @@ var boundExceptions = []boundException{
 	{"internal/ledger/prelude.lua", 485, "lines", "Redis runs it in front of each script, as one chunk"},
 }
 
-func TestFilesFunctionsAndTypesAreSmallEnoughToRead(t *testing.T) {
+func TestSizes_WithinTheBounds(t *testing.T) {
 	t.Parallel()
 	var files []parsed
 	for file := range goFiles(t) {
@@ -90,7 +90,7 @@ func refuseSizes(sizes []measured, exceptions []boundException) []string {
 	return refused
 }
 
-func TestSizesAreRefused(t *testing.T) {
+func TestSizes_AboveTheBoundsAreRefused(t *testing.T) {
 	t.Parallel()
 	sizes := []measured{
 		{"f/small.go", 400, 400, "lines"},

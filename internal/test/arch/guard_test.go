@@ -10,10 +10,10 @@ import (
 	"testing"
 )
 
-// TestGuardIsInstalled requires the network guard of providertest in every package whose
+// TestGuard_InstalledWhereProvidersAreOpened requires the network guard of providertest in every package whose
 // tests can open a provider: the gateways, worker, and the packages that import a gateway
 // or worker.
-func TestGuardIsInstalled(t *testing.T) {
+func TestGuard_InstalledWhereProvidersAreOpened(t *testing.T) {
 	t.Parallel()
 	folders := map[string][]parsed{}
 	for file := range goFiles(t) {
@@ -78,7 +78,7 @@ func guards(file parsed) bool {
 	return isTest(file.name) && main && guard
 }
 
-func TestGuardsRecognisesTheGuard(t *testing.T) {
+func TestGuard_IsRecognised(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]bool{
 		"package x\nfunc TestMain(m *testing.M) { providertest.Main(m) }":                                       true,

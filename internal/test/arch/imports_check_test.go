@@ -41,7 +41,7 @@ func refuseImports(file parsed) []string {
 
 // The test parses the files instead of listing them with the go command, so that it also
 // checks files for other operating systems.
-func TestImportsAreAllowed(t *testing.T) {
+func TestImports_AreAllowed(t *testing.T) {
 	t.Parallel()
 	n := 0
 	for file := range goFiles(t) {
@@ -55,7 +55,7 @@ func TestImportsAreAllowed(t *testing.T) {
 	}
 }
 
-func TestImportRulesAreInOrder(t *testing.T) {
+func TestImportRules_AreInOrder(t *testing.T) {
 	t.Parallel()
 	for _, wrong := range misplaced(folderRules) {
 		t.Error(wrong)
@@ -83,7 +83,7 @@ func TestImportRulesAreInOrder(t *testing.T) {
 }
 
 // A rule of a folder that was moved or deleted must go too.
-func TestImportRulesNameFoldersThatExist(t *testing.T) {
+func TestImportRules_NameExistingFolders(t *testing.T) {
 	t.Parallel()
 	folders := map[string]bool{}
 	for _, name := range sources(t, ".go") {
@@ -100,7 +100,7 @@ func TestImportRulesNameFoldersThatExist(t *testing.T) {
 	}
 }
 
-func TestImportsReachNothingForbidden(t *testing.T) {
+func TestImports_ReachNothingForbidden(t *testing.T) {
 	t.Parallel()
 	packages := list(t, root, "./...")
 	for _, rule := range reachRules {
@@ -115,7 +115,7 @@ func TestImportsReachNothingForbidden(t *testing.T) {
 }
 
 // When a library is no longer imported, its rule must be deleted.
-func TestImportRulesNameLibrariesThatAreUsed(t *testing.T) {
+func TestImportRules_NameUsedLibraries(t *testing.T) {
 	t.Parallel()
 	used := map[string]bool{}
 	for file := range goFiles(t) {
@@ -132,9 +132,9 @@ func TestImportRulesNameLibrariesThatAreUsed(t *testing.T) {
 	}
 }
 
-// TestImportRulesRefuse proves that each kind of rule can refuse an import. Each line is
+// TestImportRules_RefuseForbiddenImports proves that each kind of rule can refuse an import. Each line is
 // a file with one import, and whether the rules allow this import.
-func TestImportRulesRefuse(t *testing.T) {
+func TestImportRules_RefuseForbiddenImports(t *testing.T) {
 	t.Parallel()
 	const ours = module + "/"
 	for _, c := range []struct {
@@ -263,7 +263,7 @@ func TestImportRulesRefuse(t *testing.T) {
 	}
 }
 
-func TestImportRulesRefuseWhatIsReached(t *testing.T) {
+func TestImportRules_RefuseForbiddenDependencies(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		folder, dep string
@@ -322,7 +322,7 @@ func folderTable() string {
 	return b.String()
 }
 
-func TestImportsTableIsCurrent(t *testing.T) {
+func TestImportsTable_IsCurrent(t *testing.T) {
 	page := read(t, tablePage)
 	before, rest, ok := strings.Cut(page, tableBegin)
 	table, after, ok2 := strings.Cut(rest, tableEnd)

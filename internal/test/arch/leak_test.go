@@ -8,9 +8,9 @@ import (
 	"testing"
 )
 
-// TestGoroutineLeaksAreChecked requires goleak in the tests of every package that starts
+// TestGoleak_UsedWhereGoroutinesStart requires goleak in the tests of every package that starts
 // goroutines or an HTTP server.
-func TestGoroutineLeaksAreChecked(t *testing.T) {
+func TestGoleak_UsedWhereGoroutinesStart(t *testing.T) {
 	t.Parallel()
 	folders := map[string][]parsed{}
 	for file := range goFiles(t) {
@@ -73,9 +73,9 @@ func looksForLeaks(file parsed) bool {
 	return isTest(file.name) && main && leak
 }
 
-// TestNoTestSleeps forbids time.Sleep in tests: a sleep is too short on a slow machine
+// TestSleep_NotInTests forbids time.Sleep in tests: a sleep is too short on a slow machine
 // and wastes time on a fast one.
-func TestNoTestSleeps(t *testing.T) {
+func TestSleep_NotInTests(t *testing.T) {
 	t.Parallel()
 	for file := range goFiles(t) {
 		if isTest(file.name) {
@@ -97,7 +97,7 @@ func sleeps(file parsed) (at []string) {
 	return at
 }
 
-func TestLeakChecksRecogniseTheirSubjects(t *testing.T) {
+func TestGoleak_ChecksRecogniseGoroutinesAndSleeps(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]bool{
 		"package x\nfunc f() { go f() }":                                true,

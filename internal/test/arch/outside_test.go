@@ -91,10 +91,10 @@ func TestNotify(t *testing.T) {
 }
 `
 
-// TestOutsideModuleLinksOnlyWhatSendingNeeds builds embedder in a separate module
+// TestOutside_ModuleLinksOnlyWhatSendingNeeds builds embedder in a separate module
 // and checks what it links. It also proves that another module can use producer, although
 // some of its types are declared in internal packages.
-func TestOutsideModuleLinksOnlyWhatSendingNeeds(t *testing.T) {
+func TestOutside_ModuleLinksOnlyWhatSendingNeeds(t *testing.T) {
 	t.Parallel()
 	here, err := filepath.Abs(root)
 	if err != nil {

@@ -50,7 +50,7 @@ func goFiles(t *testing.T) iter.Seq[parsed] {
 
 func isTest(name string) bool { return strings.HasSuffix(name, "_test.go") }
 
-func TestEveryExportedNameIsDocumented(t *testing.T) {
+func TestDocComments_EveryExportedNameHasOne(t *testing.T) {
 	t.Parallel()
 	described := map[string]bool{} // by folder: whether one of its files has a package comment
 	for file := range goFiles(t) {
@@ -133,7 +133,7 @@ func typeName(of ast.Expr) string {
 	}
 }
 
-func TestUndocumentedFindsEachKindOfName(t *testing.T) {
+func TestDocComments_CheckFindsEachKindOfName(t *testing.T) {
 	t.Parallel()
 	file := parse(t, "bare.go", `package bare
 type Shape interface { Area() float64 }
@@ -159,7 +159,7 @@ type hidden struct{}
 	}
 }
 
-func TestPackageAndFileNamesAreSpecific(t *testing.T) {
+func TestNames_PackagesAndFilesAreSpecific(t *testing.T) {
 	t.Parallel()
 	for file := range goFiles(t) {
 		for _, name := range []string{file.Name.Name, strings.TrimSuffix(filepath.Base(file.name), ".go")} {
@@ -173,7 +173,7 @@ func TestPackageAndFileNamesAreSpecific(t *testing.T) {
 // Each word is joined from two halves, so that the test does not find the words in this file.
 var promises = regexp.MustCompile(`\b(TO` + `DO|FIX` + `ME|XX` + `X|HA` + `CK)\b|\b(not |un)imple` + `mented\b`)
 
-func TestNoUnfinishedWork(t *testing.T) {
+func TestComments_NoUnfinishedWork(t *testing.T) {
 	t.Parallel()
 	for _, name := range sources(t, ".go", ".lua", ".md", ".yml", ".yaml", ".sh") {
 		n := 0
@@ -189,7 +189,7 @@ func TestNoUnfinishedWork(t *testing.T) {
 // prelude.lua is prepended to other scripts and never runs alone, so it has no signature.
 var withoutSignature = []string{"internal/ledger/prelude.lua"}
 
-func TestEveryScriptBeginsWithItsSignature(t *testing.T) {
+func TestScripts_BeginWithTheirSignature(t *testing.T) {
 	t.Parallel()
 	for _, name := range sources(t, ".lua") {
 		if slices.Contains(withoutSignature, name) {
@@ -220,7 +220,7 @@ func unsigned(script string) []string {
 	return missing
 }
 
-func TestUnsignedReadsOnlyTheCommentAtTheTop(t *testing.T) {
+func TestScripts_SignatureIsTheFirstComment(t *testing.T) {
 	t.Parallel()
 	if got := unsigned("-- x.lua counts.\n-- KEYS: 1 a\n-- ARGV: none\n-- Returns {n}\nreturn 1\n"); len(got) > 0 {
 		t.Errorf("unsigned of a complete signature = %v, want none", got)

@@ -176,7 +176,7 @@ func typeSizes(files []parsed) []measured {
 	return sizes
 }
 
-// sizesProduct and sizesTest are two files of one package, for TestSizesAreMeasured.
+// sizesProduct and sizesTest are two files of one package, for TestSizes_AreMeasured.
 const sizesProduct = `package x
 type Big struct {
 	*small
@@ -230,7 +230,7 @@ func TestSteps(t *testing.T) {
 }
 `
 
-func TestSizesAreMeasured(t *testing.T) {
+func TestSizes_AreMeasured(t *testing.T) {
 	t.Parallel()
 	var got []string
 	for _, m := range sizesOf([]parsed{parse(t, "f/x.go", sizesProduct), parse(t, "f/x_test.go", sizesTest)}) {

@@ -8,7 +8,7 @@ import (
 	"github.com/tuma-sms/tuma/producer"
 )
 
-func TestAuditHoldsEveryRowAgainstTheGateway(t *testing.T) {
+func TestAudit_ComparesEveryRowWithTheGateway(t *testing.T) {
 	t.Parallel()
 	const number, text = 254_710_000_007, "254710000007"
 	for _, c := range []struct {
@@ -49,7 +49,7 @@ func TestAuditHoldsEveryRowAgainstTheGateway(t *testing.T) {
 	}
 }
 
-func TestAuditHoldsTheSumsAgainstTheGateway(t *testing.T) {
+func TestAudit_ComparesTheSumsWithTheGateway(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		name     string
@@ -73,7 +73,7 @@ func TestAuditHoldsTheSumsAgainstTheGateway(t *testing.T) {
 	}
 }
 
-func TestI1IsABreachUnlessItHolds(t *testing.T) {
+func TestAudit_StatusesMustAddUpToTheTotal(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		status   producer.Status

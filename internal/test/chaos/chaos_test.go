@@ -24,8 +24,8 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(providertest.Guarded(m))
 }
 
-// TestNothingIsLostOrSentTwiceWhateverBreaks runs the command for six seconds with -quick.
-func TestNothingIsLostOrSentTwiceWhateverBreaks(t *testing.T) {
+// TestChaos_NothingIsLostOrSentTwice runs the command for six seconds with -quick.
+func TestChaos_NothingIsLostOrSentTwice(t *testing.T) {
 	t.Parallel()
 	redistest.Start(t) // reports a missing redis-server
 	var out bytes.Buffer
@@ -47,7 +47,7 @@ func TestNothingIsLostOrSentTwiceWhateverBreaks(t *testing.T) {
 	}
 }
 
-func TestArgumentsThatMakeNoSense(t *testing.T) {
+func TestParse_InvalidArgumentsAreRefused(t *testing.T) {
 	t.Parallel()
 	for _, args := range [][]string{{"-for", "1ms"}, {"-durability", "perhaps"}, {"more"}} {
 		if _, err := parse(args); err == nil {
@@ -63,7 +63,7 @@ func TestArgumentsThatMakeNoSense(t *testing.T) {
 	}
 }
 
-func TestTaskIDsAreReadAsTheQueueWritesThem(t *testing.T) {
+func TestReadTask_ReadsTheIDsOfTheQueue(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		id   string
@@ -81,7 +81,7 @@ func TestTaskIDsAreReadAsTheQueueWritesThem(t *testing.T) {
 	}
 }
 
-func TestClaimsAreReadFromTheLedgersRecords(t *testing.T) {
+func TestReadClaim_ReadsTheRecordsOfTheLedger(t *testing.T) {
 	t.Parallel()
 	got, ok := readClaim("c", "g0.1.2.0", "s tok 1 2 3 0 0 0 0 AAECAwQFBgcICQoLDA0ODw login 0 20 1")
 	want := claim{campaign: "c", field: "g0.1.2.0", state: "s", token: "tok", uuid: "00010203-0405-0607-0809-0a0b0c0d0e0f"}
@@ -113,7 +113,7 @@ func echo(t *testing.T) string {
 	return l.Addr().String()
 }
 
-func TestProxyCutsAnAnswerInItsMiddle(t *testing.T) {
+func TestProxy_CutsAnAnswerInItsMiddle(t *testing.T) {
 	t.Parallel()
 	p, err := newProxy(echo(t))
 	if err != nil {

@@ -13,10 +13,10 @@ import (
 	"time"
 )
 
-// TestAClockThatIsOffIsOff builds a small command with the overlay of the workers and checks
+// TestOverlayClock_ShiftsTheClock builds a small command with the overlay of the workers and checks
 // its clock. If it fails with a new Go version, that version has changed time.Now. Then
 // clockFunction is out of date, and `make chaos` runs without wrong clocks.
-func TestAClockThatIsOffIsOff(t *testing.T) {
+func TestOverlayClock_ShiftsTheClock(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	root, err := goroot(t.Context())
@@ -67,7 +67,7 @@ func main() {
 	}
 }
 
-func TestAnotherPackageTimeIsNotGuessedAt(t *testing.T) {
+func TestOverlayClock_UnknownPackageTimeIsAnError(t *testing.T) {
 	t.Parallel()
 	root := t.TempDir()
 	at := filepath.Join(root, "src", "time")
@@ -85,7 +85,7 @@ func TestAnotherPackageTimeIsNotGuessedAt(t *testing.T) {
 	}
 }
 
-func TestTheLogTellsWhetherTheClockWasOff(t *testing.T) {
+func TestCheckClock_ComparesTheLogWithTheClock(t *testing.T) {
 	t.Parallel()
 	began := time.Now()
 	for _, c := range []struct {

@@ -15,7 +15,7 @@ import (
 	"github.com/tuma-sms/tuma/producer"
 )
 
-func TestAuditHoldsOptOutsAgainstTheCallsThatCame(t *testing.T) {
+func TestAudit_ComparesOptOutsWithTheCalls(t *testing.T) {
 	t.Parallel()
 	back := time.Now()
 	before, after, later := arrival{arrived: back.Add(-time.Second)}, arrival{arrived: back.Add(time.Second)}, arrival{arrived: back.Add(time.Minute)}
@@ -57,7 +57,7 @@ func TestAuditHoldsOptOutsAgainstTheCallsThatCame(t *testing.T) {
 	}
 }
 
-func TestWhomARequestIsToIsReadBeforeTheGatewayHasIt(t *testing.T) {
+func TestOptOutLog_ReadsRecipientsBeforeTheGateway(t *testing.T) {
 	t.Parallel()
 	c, began := newOptOutLog(), time.Now()
 	const key = "2f22a2be-5336-57c7-a88e-ff884564ea2d"
@@ -90,7 +90,7 @@ func TestWhomARequestIsToIsReadBeforeTheGatewayHasIt(t *testing.T) {
 	}
 }
 
-func TestAnOptOutIsSaidUntilItIsHeard(t *testing.T) {
+func TestOptOut_RepeatedUntilConfirmed(t *testing.T) {
 	t.Parallel()
 	x := traffic{optOuts: newOptOutLog()}
 	answers := []error{errors.New("redis is down"), nil}
@@ -116,7 +116,7 @@ func TestAnOptOutIsSaidUntilItIsHeard(t *testing.T) {
 	}
 }
 
-func TestWhoOptsOutIsNearWhatCameLast(t *testing.T) {
+func TestOptOutLog_PicksNumbersNearTheLastCall(t *testing.T) {
 	t.Parallel()
 	c, of := newOptOutLog(), &campaign{gateway: "kobo", first: firstNumber, total: 200}
 	c.last["kobo"] = firstNumber + 100

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-func TestTheSameSeedGivesTheSameSchedule(t *testing.T) {
+func TestSchedule_SameSeedGivesTheSameSchedule(t *testing.T) {
 	t.Parallel()
 	p := plan{seed: 7, duration: 10 * time.Minute, workers: 3}
 	first := schedule(p)
@@ -21,7 +21,7 @@ func TestTheSameSeedGivesTheSameSchedule(t *testing.T) {
 	}
 }
 
-func TestScheduleHasEveryKindAndKeepsItsTimes(t *testing.T) {
+func TestSchedule_HasEveryFaultAndKeepsItsTimes(t *testing.T) {
 	t.Parallel()
 	alike := []kind{workerKilled, workerStopped, workerDrained, linkCut, linksCut, queueWiped, taskTwice, planTwice, enqueueTwice}
 	own := []kind{redisKilled, redisFull}

@@ -12,7 +12,7 @@ import (
 )
 
 // Reading the list gives exactly the rows, numbers and reasons that the package states.
-func TestADirtyListIsReadAsItWasMeant(t *testing.T) {
+func TestWrite_RowsAreReadAsIntended(t *testing.T) {
 	t.Parallel()
 	const n = 20_000
 	var text strings.Builder

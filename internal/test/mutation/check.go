@@ -50,7 +50,7 @@ func (b *bench) check(ctx context.Context, m mutant) finding {
 	defer func() { _ = os.RemoveAll(dir) }()
 	var packages []string
 	for file := range changed {
-		// The build embeds Lua scripts without loading them. TestMutatedScriptsLoad loads them.
+		// The build embeds Lua scripts without loading them. TestMutants_ScriptsLoad loads them.
 		if p := "./" + path.Dir(file); path.Ext(file) == ".go" && !slices.Contains(packages, p) {
 			packages = append(packages, p)
 		}

@@ -20,7 +20,7 @@ func tree(pairs ...string) fs.FS {
 	return out
 }
 
-func TestSnippetIsFound(t *testing.T) {
+func TestApply_FindsTheSnippet(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		tree fs.FS
@@ -56,7 +56,7 @@ func TestSnippetIsFound(t *testing.T) {
 	}
 }
 
-func TestSnippetThatDoesNotFitOnceIsRefused(t *testing.T) {
+func TestApply_SnippetMustFitOnce(t *testing.T) {
 	t.Parallel()
 	code := "package p\n\nimport \"time\"\n\nvar a, b, c = f(1), f(1), time.Now()\n\nfunc g() { x, y := y, x }\n"
 	for name, c := range map[string]struct{ old, new, want string }{
@@ -82,7 +82,7 @@ func TestSnippetThatDoesNotFitOnceIsRefused(t *testing.T) {
 	}
 }
 
-func TestEditsOfOneMutant(t *testing.T) {
+func TestApply_EditsOfOneMutantShareRenames(t *testing.T) {
 	t.Parallel()
 	code := tree("p/a.go", "package p\n\nfunc newName() { first(1) }\n\nfunc other() { second(2) }\n")
 	m := mutant{edits: []edit{{"p/a.go", "func oldName() { first(1)", "func oldName() { first(2)"}, {"p/a.go", "second(2)", "oldName()"}}}
@@ -96,7 +96,7 @@ func TestEditsOfOneMutant(t *testing.T) {
 	}
 }
 
-func TestCommonLeavesOutWhatDiffers(t *testing.T) {
+func TestCommon_LeavesOutRenamesThatDiffer(t *testing.T) {
 	t.Parallel()
 	a, b := identifier{"a", false}, identifier{"b", true}
 	all := common([]renames{{a: "x"}, {a: "y", b: "z"}, {a: "x", b: "z"}})
@@ -107,7 +107,7 @@ func TestCommonLeavesOutWhatDiffers(t *testing.T) {
 
 // The ledger's scripts contain every kind of token. There must be no code between two
 // tokens.
-func TestLuaTokensCoverTheScripts(t *testing.T) {
+func TestScanLua_TokensCoverTheScripts(t *testing.T) {
 	t.Parallel()
 	scripts, err := filepath.Glob(filepath.Join(root, "internal/ledger/*.lua"))
 	if err != nil || len(scripts) == 0 {

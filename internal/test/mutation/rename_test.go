@@ -22,7 +22,7 @@ var tooShort = map[string]string{}
 
 // Code is renamed, gets other comments, and moves to other files. No mutant may break because of
 // such a change.
-func TestMutantsSurviveRenamesAndMoves(t *testing.T) {
+func TestMutants_FitAfterRenamesAndMoves(t *testing.T) {
 	t.Parallel()
 	if len(tooShort) > maxTooShort {
 		t.Errorf("tooShort has %d mutants; want at most %d", len(tooShort), maxTooShort)

@@ -7,7 +7,7 @@ import (
 
 // model is the ledger's model test. It runs random sequences of operations on a campaign
 // and compares the ledger with plain data after each.
-var model = catcher{pkg: "internal/ledger", tests: "TestAnySequenceKeepsThePromise", limit: 8 * time.Minute,
+var model = catcher{pkg: "internal/ledger", tests: "TestModel_RandomSequencesKeepTheGuarantees", limit: 8 * time.Minute,
 	args: []string{"-rapid.checks=500", "-rapid.seed=1", "-rapid.nofailfile", "-rapid.shrinktime=2s"}}
 
 // chaos returns a short chaos run. want is an expression for the broken promise that it must report.
@@ -62,7 +62,7 @@ type answer struct {
 	{"doubt forgotten after a later error_gw", []edit{
 		{verdictGo, "e.Outcome == providers.Retryable && e.KeepKey:", "e.Outcome == providers.Retryable && e.KeepKey && !s.Doubt:"},
 		{releaseLua, "if rec[DOUBT] == '1' then\n  rec[STATE] = 'd'", "rec[DOUBT] = '0'\nif rec[DOUBT] == '1' then\n  rec[STATE] = 'd'"},
-	}, tests("internal/verdict", "TestWhatMayHaveBeenTakenIsNeverCalledNotSent")},
+	}, tests("internal/verdict", "TestVerdict_PossiblySentIsNeverNotSent")},
 	{"idempotency key recomputed instead of stored at the first claim", one(claimLua, "if rec[STATE] == 'd' then\n  local ttl",
 		"if rec[STATE] == 'd' then\n  rec[UUID] = idempotency_key\n  local ttl"), model},
 	{"idempotency key recomputed from the remaining recipients", []edit{
@@ -110,20 +110,20 @@ var scriptMutants = []mutant{
 	{"a claim uses the worker's clock instead of Redis time", []edit{
 		{claimLua, "local now = now_ms()\nlocal exp = get('exp')", "local now = tonumber(ARGV[14])\nlocal exp = get('exp')"},
 		{"internal/ledger/claim.go", "script.Args(r.args(c.Token))...)", "append(script.Args(r.args(c.Token)), time.Now().UnixMilli())...)"},
-	}, tests("internal/ledger", "TestTimeIsRedisOwn")},
+	}, tests("internal/ledger", "TestNow_LeasesAndBackOffsUseTheClockOfRedis")},
 	{"the sweeper uses its own clock instead of Redis time", one("internal/script/script.go", "\tt, err := r.rdb.Time(ctx).Result()",
-		"\tt, err := time.Now(), ctx.Err()"), tests("internal/ledger", "TestTimeIsRedisOwn")},
+		"\tt, err := time.Now(), ctx.Err()"), tests("internal/ledger", "TestNow_LeasesAndBackOffsUseTheClockOfRedis")},
 
 	{"a doubtful generation given up as rejected", []edit{
 		{settleLua, "if rec[DOUBT] == '1' and (ns == 2 and basis ~= 'answer' or ns == 0 and mine) then ns = 1 end",
 			"if rec[DOUBT] == '1' and ns == 0 and mine then ns = 1 end"},
 		{"internal/dispatch/end.go", "campaign.Record{Status: campaign.Unknown, Reason: why}", "campaign.Record{Status: campaign.Rejected, Reason: why}"},
-	}, tests("worker", "TestCancelSettlesDoubtAsUnknown")},
+	}, tests("worker", "TestCancel_DoubtfulCallEndsUnknown")},
 	{"doubt settled as rejected by the worker's own decision", one(settleLua, "(ns == 2 and basis ~= 'answer' or ns == 0 and mine)", "(ns == 0 and mine)"), model},
 	{"a temporary refusal clears doubt", one(settleLua, "(ns == 2 and basis ~= 'answer' or ns == 0 and mine)", "(ns == 2 and basis ~= 'answer')"), model},
 	{"a worker's decision settles another worker's claim", one(settleLua, "elseif not mine and state ~= 'r' and basis == 'verdict' and a == 0 then", "elseif false then"), model},
-	{"a generation in flight is abandoned", one(settleLua, "if state == 's' then return {'superseded'} end", ""), tests("internal/ledger", "TestBothWentOut|TestWhatIsInFlightIsNotGivenUp")},
-	{"a late acceptance does not replace a rejection", one(settleLua, "  elseif ns >= 3 then\n    move(STATUS[os], -1)", "  elseif ns >= 3 and os ~= 2 then\n    move(STATUS[os], -1)"), tests("internal/ledger", "TestBothWentOut|TestWhatIsInFlightIsNotGivenUp")},
+	{"a generation in flight is abandoned", one(settleLua, "if state == 's' then return {'superseded'} end", ""), tests("internal/ledger", "TestSettle_SecondAcceptedCountsAsResent|TestSettle_AbandonOfACallInFlightIsStale")},
+	{"a late acceptance does not replace a rejection", one(settleLua, "  elseif ns >= 3 then\n    move(STATUS[os], -1)", "  elseif ns >= 3 and os ~= 2 then\n    move(STATUS[os], -1)"), tests("internal/ledger", "TestSettle_SecondAcceptedCountsAsResent|TestSettle_AbandonOfACallInFlightIsStale")},
 	{"unknown recipients resent twice", one(settleLua, "if ns == 1 and resend and not was_unknown(de[i]) then", "if ns == 1 and resend then"), model},
 	{"unknown recipients resent in a stopped campaign", one(settleLua, "local resend = may_resend == '1' and not stopped", "local resend = may_resend == '1'"), model},
 	{"a doubtful generation is split", one("internal/ledger/split.lua", "if rec[DOUBT] == '1' then return {'doubtful'} end", ""), model},
@@ -142,9 +142,9 @@ if rec[TOKEN] ~= token or rec[STATE] ~= 's'`), model},
 	{"release.lua ends another worker's claim", one(releaseLua, "if rec[TOKEN] ~= token then return {'stale'} end\nif rec[STATE] ~= 's' then return", "if rec[STATE] ~= 's' then return"), model},
 	{"release.lua keeps an idempotency key that must be renewed", one(releaseLua, "if renew == '1' then\n    rec[REV]", "if false then\n    rec[REV]"), model},
 	{"a repeated retry step retries its batch twice", one("internal/ledger/retry_step.lua", "if w[5] ~= batch then return {'open', w[5], w[6]} end", ""),
-		tests("internal/ledger", "TestRetryStepsSaidAgain|TestRetryWhoseCallerDiesIsFinishedOnce")},
+		tests("internal/ledger", "TestRetry_RepeatedStepsChangeNothing|TestRetry_UnfinishedRetryIsFinishedOnce")},
 	{"two planners plan one page", one("internal/ledger/plan_page.lua", "if get('cur') ~= page then return {'moved'} end", ""), model},
 	{"every worker probes a held account", one("internal/accounts/check.lua", " or now < tonumber(v[3] or 0) then", " then"),
-		tests("internal/accounts", "TestOneProbeAtATime")},
-	{"an upload is committed twice", one("internal/ledger/commit.lua", "if redis.call('EXISTS', L) == 1 then", "if false then"), tests("internal/ledger", "TestCommitOnce|TestUploadsAtOnceOneWins")},
+		tests("internal/accounts", "TestBreaker_OneProbeAtATime")},
+	{"an upload is committed twice", one("internal/ledger/commit.lua", "if redis.call('EXISTS', L) == 1 then", "if false then"), tests("internal/ledger", "TestCommit_SecondCommitChangesNothing|TestUpload_OneOfManyConcurrentUploadsWins")},
 }

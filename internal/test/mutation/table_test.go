@@ -16,7 +16,7 @@ import (
 const root = "../../.."
 
 // A mutant that does not fit the code shows nothing.
-func TestEveryMutantFitsTheTree(t *testing.T) {
+func TestMutants_FitTheTree(t *testing.T) {
 	t.Parallel()
 	names := map[string]bool{}
 	tree := newSource(os.DirFS(root))
@@ -49,7 +49,7 @@ func TestEveryMutantFitsTheTree(t *testing.T) {
 }
 
 // Redis reports a script that does not parse, but not a variable that does not exist.
-func TestMutatedScriptsLoad(t *testing.T) {
+func TestMutants_ScriptsLoad(t *testing.T) {
 	t.Parallel()
 	redis := redistest.Mini(t)
 	tree := newSource(os.DirFS(root))
@@ -99,7 +99,7 @@ func undeclared(t *testing.T, f *folder, c change) (names []string) {
 }
 
 // A renamed test, or a promise of chaos in other words, leaves its mutants without a catcher.
-func TestEveryCatcherExists(t *testing.T) {
+func TestMutants_EveryCatcherExists(t *testing.T) {
 	t.Parallel()
 	declared := map[string][]string{}
 	for _, m := range mutants {
@@ -157,7 +157,7 @@ func textOf(t *testing.T, pkg, ending string) string {
 	return all.String()
 }
 
-func TestOnlyTheNamedTestCatches(t *testing.T) {
+func TestJudgeTests_OnlyTheNamedTestCatches(t *testing.T) {
 	t.Parallel()
 	failed := exitError{}
 	for _, c := range []struct {
@@ -182,7 +182,7 @@ func TestOnlyTheNamedTestCatches(t *testing.T) {
 	}
 }
 
-func TestOnlyTheNamedPromiseCatches(t *testing.T) {
+func TestJudgeChaos_OnlyTheNamedPromiseCatches(t *testing.T) {
 	t.Parallel()
 	failed := exitError{}
 	const broke = "BROKEN PROMISES (at most 9 of a kind):\n  kobo: c row 1 is unknown\n  kobo: it counts 3 duplicates\nlogs and files are kept in x\n"

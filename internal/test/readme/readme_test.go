@@ -23,7 +23,7 @@ func follow(t *testing.T, text string) (string, error) {
 	return out.String(), err
 }
 
-func TestFollowRunsEveryKindOfStep(t *testing.T) {
+func TestFollow_RunsEveryKindOfStep(t *testing.T) {
 	t.Parallel()
 	output, err := follow(t, `
 Words, and a fence that is not run:
@@ -65,7 +65,7 @@ false
 	}
 }
 
-func TestFollowFindsMistakes(t *testing.T) {
+func TestFollow_FindsMistakes(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ text, want string }{
 		"a command that fails":         {"<!-- run -->\n'''sh\nfalse\ntrue\n'''", "status 1, want 0"},

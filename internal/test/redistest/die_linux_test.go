@@ -13,7 +13,7 @@ import (
 )
 
 // The server must not outlive a test binary that dies without any clean-up.
-func TestServerDiesWithItsTestBinary(t *testing.T) {
+func TestStart_ServerEndsWithItsTestBinary(t *testing.T) {
 	t.Parallel()
 	if os.Getenv("REDISTEST_HANG") == "1" {
 		s := redistest.Start(t)

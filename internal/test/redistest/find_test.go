@@ -28,7 +28,7 @@ func (v *endRecorder) Fatalf(format string, args ...any) { v.record("fatal", for
 
 func (v *endRecorder) Skipf(format string, args ...any) { v.record("skip", format, args) }
 
-func TestMissingRedisSkipsOrFailsWithTheInstallLine(t *testing.T) {
+func TestFind_MissingRedisSkipsOrFails(t *testing.T) {
 	t.Parallel()
 	here := filepath.Join(t.TempDir(), "my-redis")
 	if err := os.WriteFile(here, []byte("#!/bin/sh\n"), 0o700); err != nil {
@@ -63,7 +63,7 @@ func TestMissingRedisSkipsOrFailsWithTheInstallLine(t *testing.T) {
 }
 
 // This test changes PATH, so it cannot run in parallel.
-func TestNothingOnPath(t *testing.T) {
+func TestFind_NoRedisOnPath(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())
 	for force, want := range map[string]string{"": "skip", "0": "skip", "1": "fatal"} {
 		_, v := lookUp(t, map[string]string{"TUMA_REQUIRE_REDIS": force})

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-func TestTakenPortIsNoticed(t *testing.T) {
+func TestStart_NoticesATakenPort(t *testing.T) {
 	t.Parallel()
 	s := Start(t)
 	mine := s.port

@@ -13,7 +13,7 @@ import (
 	"github.com/tuma-sms/tuma/internal/test/redistest"
 )
 
-func TestServerIsEmptyAndItsOwn(t *testing.T) {
+func TestStart_EachTestHasAnEmptyServer(t *testing.T) {
 	t.Parallel()
 	var servers [6]*redistest.Server
 	t.Run("start", func(t *testing.T) {
@@ -46,7 +46,7 @@ func TestServerIsEmptyAndItsOwn(t *testing.T) {
 	}
 }
 
-func TestRestartKeepsWhatPersistenceKept(t *testing.T) {
+func TestRestart_KeepsPersistedData(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name string
@@ -86,7 +86,7 @@ func TestRestartKeepsWhatPersistenceKept(t *testing.T) {
 	}
 }
 
-func TestOptionsReachTheServer(t *testing.T) {
+func TestStart_OptionsReachTheServer(t *testing.T) {
 	t.Parallel()
 	s := redistest.Start(t, redistest.WithConfig("maxmemory", "8mb", "maxmemory-policy", "allkeys-lru"),
 		redistest.WithConfig("maxmemory-policy", "noeviction"), redistest.WithPassword("p@ss:word"))
@@ -108,7 +108,7 @@ func TestOptionsReachTheServer(t *testing.T) {
 	}
 }
 
-func TestStoppedServerHangsAndGoesOn(t *testing.T) {
+func TestStop_ServerHangsUntilCont(t *testing.T) {
 	t.Parallel()
 	s := redistest.Start(t)
 	c := s.Client(once, func(o *redis.Options) { o.ReadTimeout = 50 * time.Millisecond })
@@ -125,7 +125,7 @@ func TestStoppedServerHangsAndGoesOn(t *testing.T) {
 	}
 }
 
-func TestMiniServesOverTCP(t *testing.T) {
+func TestMini_ServesOverTCP(t *testing.T) {
 	t.Parallel()
 	c := redistest.Mini(t)
 	if err := c.Set(t.Context(), "k", "v", 0).Err(); err != nil {
@@ -136,7 +136,7 @@ func TestMiniServesOverTCP(t *testing.T) {
 	}
 }
 
-func TestProxyCutsOneAnswerOfACommandThatRan(t *testing.T) {
+func TestProxy_CutsOneAnswer(t *testing.T) {
 	t.Parallel()
 	for _, after := range []int64{0, 3} {
 		t.Run(fmt.Sprintf("after %d bytes", after), func(t *testing.T) {
@@ -158,7 +158,7 @@ func TestProxyCutsOneAnswerOfACommandThatRan(t *testing.T) {
 	}
 }
 
-func TestProxyHoldsAnswersBack(t *testing.T) {
+func TestProxy_DelaysAnswersUntilResume(t *testing.T) {
 	t.Parallel()
 	s := redistest.Start(t)
 	p := redistest.NewProxy(t, s.Addr())
@@ -198,7 +198,7 @@ func TestProxyHoldsAnswersBack(t *testing.T) {
 	}
 }
 
-func TestProxyPassesLargeAnswersWhole(t *testing.T) {
+func TestProxy_PassesLargeAnswers(t *testing.T) {
 	t.Parallel()
 	s := redistest.Start(t)
 	c := s.Client(through(redistest.NewProxy(t, s.Addr())))
@@ -211,7 +211,7 @@ func TestProxyPassesLargeAnswersWhole(t *testing.T) {
 	}
 }
 
-func TestProxyTurnsAwayWhenRedisIsDown(t *testing.T) {
+func TestProxy_RefusesConnectionsWhenRedisIsDown(t *testing.T) {
 	t.Parallel()
 	s := redistest.Start(t)
 	p := redistest.NewProxy(t, s.Addr())

@@ -20,7 +20,7 @@ func module(t *testing.T, test string) {
 	t.Chdir(dir)
 }
 
-func TestReportOfEachResult(t *testing.T) {
+func TestReport_OfEachResult(t *testing.T) {
 	const wants = `t.Skipf("needs redis-server: %s\napt-get install -y redis-server", "not found")`
 	for name, c := range map[string]struct {
 		test    string

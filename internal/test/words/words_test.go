@@ -51,7 +51,7 @@ func testRules(t *testing.T) rules {
 	return r
 }
 
-func TestEachKindOfFileIsRead(t *testing.T) {
+func TestMeasure_ReadsEachKindOfFile(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	for from, to := range map[string]string{
@@ -91,7 +91,7 @@ func TestEachKindOfFileIsRead(t *testing.T) {
 	}
 }
 
-func TestCheckFailsAboveAndWellBelowTheLimit(t *testing.T) {
+func TestCheck_FailsAboveAndWellBelowTheLimit(t *testing.T) {
 	t.Parallel()
 	r := testRules(t)
 	hits := func(n int) []hit { return slices.Repeat([]hit{{"a.go", 1, "x", &r.phrases[0]}}, n) }
@@ -114,7 +114,7 @@ func TestCheckFailsAboveAndWellBelowTheLimit(t *testing.T) {
 	}
 }
 
-func TestParseRulesRejectsMistakes(t *testing.T) {
+func TestParseRules_RejectsMistakes(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{
 		"", "markdown: 1\na => b", "per-thousand: 1\nmarkdown: 1", "per-thousand: x\nmarkdown: 1\na => b",

@@ -90,7 +90,7 @@ func atSend(t *testing.T, address string, form url.Values) (said []string) {
 	return said
 }
 
-func TestAfricasTalkingJudgesEachNumber(t *testing.T) {
+func TestSend_AnswersForEachNumber(t *testing.T) {
 	t.Parallel()
 	s, address := start(t, simulator.Options{Users: map[string]string{"demo": "key"}, Credit: 5})
 	address += "/africastalking/version1/messaging"
@@ -133,7 +133,7 @@ func TestAfricasTalkingJudgesEachNumber(t *testing.T) {
 	}
 }
 
-func TestAfricasTalkingTakesNoPlusThatIsASpace(t *testing.T) {
+func TestSend_UnescapedPlusIsASpace(t *testing.T) {
 	t.Parallel()
 	s, address := start(t, simulator.Options{})
 	resp, err := http.Post(address+"/version1/messaging", "application/x-www-form-urlencoded", strings.NewReader("username=demo&message=Hello&to="+wanja))
@@ -150,7 +150,7 @@ func TestAfricasTalkingTakesNoPlusThatIsASpace(t *testing.T) {
 	}
 }
 
-func TestAfricasTalkingIsStrict(t *testing.T) {
+func TestSend_RefusesInvalidParameters(t *testing.T) {
 	t.Parallel()
 	good := atForm(wanja)
 	for name, tc := range map[string]struct {
@@ -194,7 +194,7 @@ func TestAfricasTalkingIsStrict(t *testing.T) {
 	}
 }
 
-func TestAfricasTalkingSpeaksXMLUnlessAsked(t *testing.T) {
+func TestReply_XMLUnlessJSONIsAccepted(t *testing.T) {
 	t.Parallel()
 	s, address := start(t, simulator.Options{})
 	for accept, json := range map[string]bool{"": false, "*/*": false, "application/xml": false, "application/json": true, "application/json; q=1": true} {
@@ -224,7 +224,7 @@ func TestAfricasTalkingSpeaksXMLUnlessAsked(t *testing.T) {
 	}
 }
 
-func TestAfricasTalkingAnswersQuestions(t *testing.T) {
+func TestQuery_BalanceAndInbox(t *testing.T) {
 	t.Parallel()
 	s, address := start(t, simulator.Options{Users: map[string]string{"demo": "key"}, Credit: 1785.5})
 	for path, want := range map[string]string{
@@ -251,7 +251,7 @@ func TestAfricasTalkingAnswersQuestions(t *testing.T) {
 	}
 }
 
-func TestAfricasTalkingsFaults(t *testing.T) {
+func TestFault_EachKind(t *testing.T) {
 	t.Parallel()
 	both := func(code string) []string { return []string{wanja + code, otieno + code} }
 	for fault, want := range map[string][]string{
@@ -286,7 +286,7 @@ func TestAfricasTalkingsFaults(t *testing.T) {
 	}
 }
 
-func TestAfricasTalkingsIDsAreDistinct(t *testing.T) {
+func TestMessageID_Distinct(t *testing.T) {
 	t.Parallel()
 	s, address := start(t, simulator.Options{Seed: 7})
 	var to []string

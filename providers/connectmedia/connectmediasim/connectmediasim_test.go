@@ -57,7 +57,7 @@ func connectMediaSend() url.Values {
 	}
 }
 
-func TestConnectMediaAnswersAsItsPageSays(t *testing.T) {
+func TestSend_AnswersAsDocumented(t *testing.T) {
 	t.Parallel()
 	good := connectMediaSend()
 	for name, tc := range map[string]struct {
@@ -118,7 +118,7 @@ func TestConnectMediaAnswersAsItsPageSays(t *testing.T) {
 	}
 }
 
-func TestConnectMediaDecodesAMessageOnceMore(t *testing.T) {
+func TestSend_DecodesTheMessageTwice(t *testing.T) {
 	t.Parallel()
 	s, address := start(t, simulator.Options{})
 	d := s.Gateway("connectmedia")
@@ -141,7 +141,7 @@ func TestConnectMediaDecodesAMessageOnceMore(t *testing.T) {
 	}
 }
 
-func TestConnectMediaTakesFormsOfBothKinds(t *testing.T) {
+func TestSend_AcceptsBothFormEncodings(t *testing.T) {
 	t.Parallel()
 	s, address := start(t, simulator.Options{})
 	var body bytes.Buffer
@@ -168,7 +168,7 @@ func TestConnectMediaTakesFormsOfBothKinds(t *testing.T) {
 	}
 }
 
-func TestConnectMediaLists(t *testing.T) {
+func TestQuery_HistoryAndInbox(t *testing.T) {
 	t.Parallel()
 	s, address := start(t, simulator.Options{Credit: 250})
 	ask := func(query, action string) map[string]any {
@@ -203,7 +203,7 @@ func TestConnectMediaLists(t *testing.T) {
 	}
 }
 
-func TestConnectMediasFaults(t *testing.T) {
+func TestFault_EachKind(t *testing.T) {
 	t.Parallel()
 	s, address := start(t, simulator.Options{})
 	for fault, want := range map[string]string{"code_101": "101", "code_999": "999", "error_x": "error_x", "missing": "201", "shuffled": "201", "extra": "201"} {

@@ -6,7 +6,7 @@ import (
 )
 
 // This is the only test of the package, because a process has only one guard.
-func TestWhoeverGuardsIsAsked(t *testing.T) {
+func TestRefusal_AsksTheGuard(t *testing.T) {
 	t.Parallel()
 	if err := Refusal("tcp", "example.com:443"); err != nil {
 		t.Errorf("without a guard: got %v, want nil", err)

@@ -36,7 +36,7 @@ const (
 	obi = "2348030000011"
 )
 
-func TestKoboAnswersAsItsPageSays(t *testing.T) {
+func TestSend_AnswersAsDocumented(t *testing.T) {
 	t.Parallel()
 	good := call(1, ada, obi)
 	long := strings.Repeat("x", 906)
@@ -80,7 +80,7 @@ func TestKoboAnswersAsItsPageSays(t *testing.T) {
 	}
 }
 
-func TestCredentialsInTheQueryAreNotSeen(t *testing.T) {
+func TestSend_CredentialsInTheQueryAreIgnored(t *testing.T) {
 	t.Parallel()
 	_, address := start(t, simulator.Options{})
 	if _, body := simulatortest.Post(t, address+"/api/send/?"+call(1, ada).Encode(), nil); body != "error_param" {
@@ -88,7 +88,7 @@ func TestCredentialsInTheQueryAreNotSeen(t *testing.T) {
 	}
 }
 
-func TestIDsAreUUIDsThatReportsKnow(t *testing.T) {
+func TestMessageID_UUIDsKnownToReports(t *testing.T) {
 	t.Parallel()
 	s, address := start(t, simulator.Options{Seed: 3})
 	seen := map[string]bool{}
@@ -131,7 +131,7 @@ func TestIDsAreUUIDsThatReportsKnow(t *testing.T) {
 	}
 }
 
-func TestAKeyStandsForOneCall(t *testing.T) {
+func TestIdempotencyKey_IsOneCall(t *testing.T) {
 	t.Parallel()
 	for _, repeat := range []simulator.Repeat{simulator.RepeatAccepts, simulator.RepeatAll, simulator.RepeatError} {
 		s, address := start(t, simulator.Options{})
@@ -160,7 +160,7 @@ func TestAKeyStandsForOneCall(t *testing.T) {
 	}
 }
 
-func TestWhetherErrorsAreRemembered(t *testing.T) {
+func TestIdempotencyKey_RepeatedAfterAnError(t *testing.T) {
 	t.Parallel()
 	for repeat, want := range map[simulator.Repeat]string{simulator.RepeatAccepts: "sent", simulator.RepeatAll: "error_gw", simulator.RepeatError: "sent"} {
 		s, address := start(t, simulator.Options{})
@@ -184,7 +184,7 @@ func TestWhetherErrorsAreRemembered(t *testing.T) {
 	}
 }
 
-func TestOneKeyAtOnceIsAcceptedOnce(t *testing.T) {
+func TestIdempotencyKey_ConcurrentCallsAcceptOnce(t *testing.T) {
 	t.Parallel()
 	s, address := start(t, simulator.Options{Latency: time.Millisecond})
 	var wg sync.WaitGroup
@@ -203,7 +203,7 @@ func TestOneKeyAtOnceIsAcceptedOnce(t *testing.T) {
 	}
 }
 
-func TestCreditIsDebitedPerMessageAndNeverOverdrawn(t *testing.T) {
+func TestCredit_DebitedPerMessageAndNotOverdrawn(t *testing.T) {
 	t.Parallel()
 	s, address := start(t, simulator.Options{Credit: 3})
 	balance := func() string {
@@ -223,7 +223,7 @@ func TestCreditIsDebitedPerMessageAndNeverOverdrawn(t *testing.T) {
 	}
 }
 
-func TestInvalidNumbers(t *testing.T) {
+func TestSend_InvalidNumbersAreRefused(t *testing.T) {
 	t.Parallel()
 	s, address := start(t, simulator.Options{})
 	kobosim.Of(s).SetInvalid("", 2348030000011)
@@ -239,7 +239,7 @@ func TestInvalidNumbers(t *testing.T) {
 	}
 }
 
-func BenchmarkKobo500(b *testing.B) {
+func BenchmarkSend500(b *testing.B) {
 	var to []string
 	for i := range 500 {
 		to = append(to, fmt.Sprint(2348030000000+i))

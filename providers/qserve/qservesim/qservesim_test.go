@@ -33,7 +33,7 @@ func qserveAsk(t *testing.T, address, contentType, body string) string {
 	return string(read)
 }
 
-func TestQServeAnswersAsItsPageShows(t *testing.T) {
+func TestSend_AnswersAsDocumented(t *testing.T) {
 	t.Parallel()
 	const (
 		login = `"username":"demo","api_key":"key"`
@@ -83,7 +83,7 @@ func TestQServeAnswersAsItsPageShows(t *testing.T) {
 	}
 }
 
-func TestQServeKeepsWhatItTook(t *testing.T) {
+func TestSend_RecordsAcceptedMessages(t *testing.T) {
 	t.Parallel()
 	s, address := start(t, simulator.Options{})
 	d := s.Gateway("qserve")
@@ -101,7 +101,7 @@ func TestQServeKeepsWhatItTook(t *testing.T) {
 	}
 }
 
-func TestQServeCredits(t *testing.T) {
+func TestCredits_AsDocumented(t *testing.T) {
 	t.Parallel()
 	s, address := start(t, simulator.Options{Users: map[string]string{"demo": "key"}, Credit: 345})
 	for body, want := range map[string]string{
@@ -118,7 +118,7 @@ func TestQServeCredits(t *testing.T) {
 	}
 }
 
-func TestQServesFaults(t *testing.T) {
+func TestFault_EachKind(t *testing.T) {
 	t.Parallel()
 	const body = `{"username":"demo","api_key":"key","phone":"254725656565,254110000002,x","message":"Hello"}`
 	row := func(number string) string {

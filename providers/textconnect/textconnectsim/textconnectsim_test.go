@@ -53,7 +53,7 @@ func tcServer(t testing.TB) (*simulator.Server, func(url.Values) string) {
 	}
 }
 
-func TestTextConnectAnswersAsItsPageSays(t *testing.T) {
+func TestSend_AnswersAsDocumented(t *testing.T) {
 	t.Parallel()
 	good := tcSend(ann)
 	day := func(d int) string { return time.Now().AddDate(0, 0, d).Format("20060102150405") }
@@ -145,7 +145,7 @@ func TestTextConnectAnswersAsItsPageSays(t *testing.T) {
 	}
 }
 
-func TestTextConnectAnswersByPosition(t *testing.T) {
+func TestSend_AnswersByPosition(t *testing.T) {
 	t.Parallel()
 	s, ask := tcServer(t)
 	d := s.Gateway("textconnect")
@@ -189,7 +189,7 @@ func TestTextConnectAnswersByPosition(t *testing.T) {
 	}
 }
 
-func TestTextConnectIDsOfLongMessages(t *testing.T) {
+func TestMessageID_OfLongMessages(t *testing.T) {
 	t.Parallel()
 	s, ask := tcServer(t)
 	long := simulatortest.With(tcSend(ann, bob), "Body", strings.Repeat("x", 307))
@@ -211,7 +211,7 @@ func TestTextConnectIDsOfLongMessages(t *testing.T) {
 	}
 }
 
-func TestTextConnectByGetAndFaults(t *testing.T) {
+func TestSend_GetRequestsAndFaults(t *testing.T) {
 	t.Parallel()
 	s, address := start(t, simulator.Options{})
 	if n, err := strconv.Atoi(simulatortest.Get(t, address+"/api?"+tcSend(ann).Encode())); err != nil || n == 0 || s.Stats().Calls != 1 {
@@ -246,7 +246,7 @@ func TestTextConnectByGetAndFaults(t *testing.T) {
 	}
 }
 
-func TestTextConnectBackgroundSends(t *testing.T) {
+func TestSendStored_InTheBackground(t *testing.T) {
 	t.Parallel()
 	s, ask := tcServer(t)
 	form := simulatortest.With(simulatortest.With(simulatortest.With(tcSend(), "DestinationAddress", "List"), "ListName", "Everyone"), "GetBGSendID", "1")
@@ -287,7 +287,7 @@ func TestTextConnectBackgroundSends(t *testing.T) {
 	}
 }
 
-func TestTextConnectReports(t *testing.T) {
+func TestReport_EveryKind(t *testing.T) {
 	t.Parallel()
 	s, ask := tcServer(t)
 	rows := func(kind string, hours ...int) [][]string {
@@ -339,7 +339,7 @@ func TestTextConnectReports(t *testing.T) {
 	}
 }
 
-func TestTextConnectUsersAndContacts(t *testing.T) {
+func TestAdmin_UsersAndContacts(t *testing.T) {
 	t.Parallel()
 	s, ask := tcServer(t)
 	create := tcAct("CreateUser", "ChildUsername", "ann", "ChildPassword", "x", "AccessLevel", "Normal", "FirstName", "A", "LastName", "L", "Email", "e", "Credits", "5")
