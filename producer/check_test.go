@@ -15,7 +15,7 @@ import (
 
 func TestEnqueue_AllMistakesComeInOneError(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, producer.WithClock(func() time.Time { return now }))
+	b := newTestClient(t, producer.WithClock(func() time.Time { return now }))
 	b.serve("kobo-main")
 	b.serve("bare", func(c *campaign.Card) { c.Sender = "" })
 	tests := []struct {
@@ -61,7 +61,7 @@ func TestEnqueue_AllMistakesComeInOneError(t *testing.T) {
 	for i, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			c := good()
+			c := validCampaign()
 			c.ID = fmt.Sprint("c-", i)
 			tt.change(&c)
 			_, err := b.Enqueue(t.Context(), c, producer.Numbers("0803 123 4567"))
@@ -98,12 +98,12 @@ func fields(err error) (out []string) {
 
 func TestEnqueue_ChecksTheAccountsOfTheRoutes(t *testing.T) {
 	t.Parallel()
-	b := newBench(t)
+	b := newTestClient(t)
 	b.serve("kobo-main")
 	if err := accounts.New(b.ledger.Runner()).PublishRoutes(t.Context(), []campaign.Route{{Match: "254", Via: []string{"kobo-main", "gone"}}, {Match: "2", Via: []string{"kobo-main"}}}); err != nil {
 		t.Fatal(err)
 	}
-	c := good()
+	c := validCampaign()
 	c.Via, c.From = "", "MUCHTOOLONGASENDER"
 	_, err := b.Enqueue(t.Context(), c, producer.Numbers("0803 123 4567"))
 	if got := fields(err); !slices.Equal(got, []string{"via", "from"}) || !errors.Is(err, producer.ErrUnknownAccount) {

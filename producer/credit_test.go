@@ -14,7 +14,7 @@ import (
 
 // holding publishes an account with the given balance. An empty balance means that the
 // balance is not known.
-func (b *bench) holding(name, balance, price string) {
+func (b *testClient) holding(name, balance, price string) {
 	b.t.Helper()
 	b.serve(name, func(c *campaign.Card) { c.Price = price; c.Country = "KE" })
 	if balance == "" {
@@ -27,8 +27,8 @@ func (b *bench) holding(name, balance, price string) {
 
 func TestEnqueue_ComparesTheCostWithTheBalance(t *testing.T) {
 	t.Parallel()
-	b := newBench(t)
-	later := newBenchOn(t, b, producer.WithClock(func() time.Time { return time.Now().Add(3 * time.Hour) }))
+	b := newTestClient(t)
+	later := newTestClientOn(t, b, producer.WithClock(func() time.Time { return time.Now().Add(3 * time.Hour) }))
 	b.holding("credits", "3", "")
 	b.holding("priced", "3", "0.80 KES")
 	b.holding("money", "KES 2.40", "0.80 KES")
@@ -65,7 +65,7 @@ func TestEnqueue_ComparesTheCostWithTheBalance(t *testing.T) {
 			if tt.change != nil {
 				tt.change(&c)
 			}
-			enqueueWithCredit(t, tt.client, c, producer.Numbers(kenyan(tt.n)...), tt.problem, tt.says)
+			enqueueWithCredit(t, tt.client, c, producer.Numbers(kenyanNumbers(tt.n)...), tt.problem, tt.says)
 		})
 	}
 }
@@ -100,21 +100,21 @@ func enqueueWithCredit(t *testing.T, client *producer.Client, c producer.Campaig
 
 func TestEnqueue_SharesTheCostByRoute(t *testing.T) {
 	t.Parallel()
-	b := newBench(t)
+	b := newTestClient(t)
 	b.holding("ke", "2", "")
 	b.holding("ng", "5", "")
 	b.holding("spare", "0", "")
 	if err := accounts.New(b.ledger.Runner()).PublishRoutes(t.Context(), []campaign.Route{{Match: "254", Via: []string{"ke", "spare"}}, {Match: "234", Via: []string{"ng", "spare"}}}); err != nil {
 		t.Fatal(err)
 	}
-	numbers := append(kenyan(3), "+2348031234567", "+255712000001", "x")
+	numbers := append(kenyanNumbers(3), "+2348031234567", "+255712000001", "x")
 	got, err := b.Enqueue(t.Context(), producer.Campaign{ID: "c", Body: "b"}, producer.Numbers(numbers...))
 	if err != nil || len(got.Credit) != 1 || got.Credit[0].Account != "ke" || got.Credit[0].Cost != "3 credits" {
 		t.Errorf("Enqueue = %+v, %v; want one warning: account ke, cost 3 credits", got, err)
 	}
 }
 
-func kenyan(n int) (out []string) {
+func kenyanNumbers(n int) (out []string) {
 	for i := range n {
 		out = append(out, "071234567"+string(rune('0'+i)))
 	}

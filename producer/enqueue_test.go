@@ -18,9 +18,9 @@ import (
 
 func TestEnqueue_SameContentReturnsTheFirstReceipt(t *testing.T) {
 	t.Parallel()
-	b := newBench(t)
+	b := newTestClient(t)
 	b.serve("kobo-main")
-	c := good()
+	c := validCampaign()
 	c.StartAt, c.ExpiresIn = time.Now().Add(time.Hour), 2*time.Hour
 	first, err := b.Enqueue(t.Context(), c, producer.Numbers("0803 123 4567", "x"))
 	if err != nil || first.Again || first.Total != 2 || first.ID != "c" {
@@ -66,18 +66,18 @@ func TestEnqueue_SameContentReturnsTheFirstReceipt(t *testing.T) {
 
 func TestEnqueue_ConcurrentCallsMakeOneCampaign(t *testing.T) {
 	t.Parallel()
-	b := newBench(t)
+	b := newTestClient(t)
 	b.serve("kobo-main")
 	var mu sync.Mutex
 	firsts, others := 0, 0
 	var all sync.WaitGroup
 	for i := range 8 {
 		all.Go(func() {
-			c := good()
+			c := validCampaign()
 			if i%2 == 1 {
 				c.Body = "Bye"
 			}
-			r, err := b.Enqueue(t.Context(), c, many(3000))
+			r, err := b.Enqueue(t.Context(), c, manyRecipients(3000))
 			mu.Lock()
 			defer mu.Unlock()
 			switch {
@@ -104,7 +104,7 @@ func TestEnqueue_ConcurrentCallsMakeOneCampaign(t *testing.T) {
 
 func TestEnqueue_InterruptedUploadLeavesNoKeys(t *testing.T) {
 	t.Parallel()
-	b := newBench(t)
+	b := newTestClient(t)
 	b.serve("kobo-main")
 	broken := errors.New("the file broke off")
 	ctx, cancel := context.WithCancel(t.Context())
@@ -112,7 +112,7 @@ func TestEnqueue_InterruptedUploadLeavesNoKeys(t *testing.T) {
 	cut := func(at int, do func() error) iter.Seq2[producer.Recipient, error] {
 		return func(yield func(producer.Recipient, error) bool) {
 			i := 0
-			for r := range many(20_000) {
+			for r := range manyRecipients(20_000) {
 				if i++; i == at {
 					if err := do(); err != nil {
 						yield(r, err)
@@ -136,7 +136,7 @@ func TestEnqueue_InterruptedUploadLeavesNoKeys(t *testing.T) {
 		"with no recipient": {t.Context(), producer.Numbers(), producer.ErrInvalid},
 		"no sequence":       {t.Context(), nil, producer.ErrInvalid},
 	} {
-		if _, err := b.Enqueue(tt.ctx, good(), tt.to); !errors.Is(err, tt.want) {
+		if _, err := b.Enqueue(tt.ctx, validCampaign(), tt.to); !errors.Is(err, tt.want) {
 			t.Errorf("%s: error %v; want the error of this case", name, err)
 		}
 		if keys := b.rdb.Keys(t.Context(), "tuma:{c}*").Val(); len(keys) != 0 {
@@ -146,7 +146,7 @@ func TestEnqueue_InterruptedUploadLeavesNoKeys(t *testing.T) {
 	if n := b.rdb.Exists(t.Context(), "asynq:{tuma-plan}:pending").Val(); n != 0 {
 		t.Error("a plan task was queued; want none")
 	}
-	r, err := b.Enqueue(t.Context(), good(), many(20_000))
+	r, err := b.Enqueue(t.Context(), validCampaign(), manyRecipients(20_000))
 	if err != nil || r.Again || r.Total != 20_000 {
 		t.Errorf("Enqueue after the errors = %+v, %v; want a first receipt for 20,000", r, err)
 	}
@@ -154,7 +154,7 @@ func TestEnqueue_InterruptedUploadLeavesNoKeys(t *testing.T) {
 
 // Not parallel: this test measures the heap, which all tests share.
 func TestEnqueue_MemoryDoesNotGrowWithTheRecipients(t *testing.T) { //nolint:paralleltest // see above
-	b := newBench(t)
+	b := newTestClient(t)
 	b.serve("kobo-main")
 	heap := func() uint64 {
 		runtime.GC()
@@ -162,13 +162,13 @@ func TestEnqueue_MemoryDoesNotGrowWithTheRecipients(t *testing.T) { //nolint:par
 		runtime.ReadMemStats(&m)
 		return m.HeapAlloc
 	}
-	if _, err := b.Enqueue(t.Context(), good(), many(20_000)); err != nil { // makes the allocations that happen only once
+	if _, err := b.Enqueue(t.Context(), validCampaign(), manyRecipients(20_000)); err != nil { // makes the allocations that happen only once
 		t.Fatal(err)
 	}
 	before, most := heap(), uint64(0)
 	to := func(yield func(producer.Recipient, error) bool) {
 		i := 0
-		for r, err := range many(300_000) {
+		for r, err := range manyRecipients(300_000) {
 			if i++; i%50_000 == 0 {
 				most = max(most, heap())
 			}
@@ -177,7 +177,7 @@ func TestEnqueue_MemoryDoesNotGrowWithTheRecipients(t *testing.T) { //nolint:par
 			}
 		}
 	}
-	c := good()
+	c := validCampaign()
 	c.ID = "large"
 	if _, err := b.Enqueue(t.Context(), c, to); err != nil {
 		t.Fatal(err)
@@ -202,10 +202,10 @@ func TestEnqueue_MemoryDoesNotGrowWithTheRecipients(t *testing.T) { //nolint:par
 
 func TestEnqueue_KeepsInvalidNumbersAsGiven(t *testing.T) {
 	t.Parallel()
-	b := newBench(t)
+	b := newTestClient(t)
 	b.serve("kobo-main")
 	in := []string{"", "a,b\n\"c\"", "\x00\xff", strings.Repeat("7", 200)}
-	if _, err := b.Enqueue(t.Context(), good(), producer.Numbers(in...)); err != nil {
+	if _, err := b.Enqueue(t.Context(), validCampaign(), producer.Numbers(in...)); err != nil {
 		t.Fatal(err)
 	}
 	in[3] = in[3][:64]
@@ -231,7 +231,7 @@ func TestContentID_DependsOnTheContentOnly(t *testing.T) {
 		}
 		return s
 	}
-	c := good()
+	c := validCampaign()
 	one := id(c, "1", "2")
 	c.ID, c.Class = "other", producer.Marketing
 	if got := id(c, "1", "2"); got != one {
@@ -264,7 +264,7 @@ func TestContentID_DependsOnTheContentOnly(t *testing.T) {
 
 func TestEnqueue_FullRedisIsErrFull(t *testing.T) {
 	t.Parallel()
-	b := newBench(t)
+	b := newTestClient(t)
 	b.serve("kobo-main")
 	info, err := b.rdb.InfoMap(t.Context(), "memory").Result()
 	if err != nil {
@@ -277,7 +277,7 @@ func TestEnqueue_FullRedisIsErrFull(t *testing.T) {
 	if err := b.rdb.ConfigSet(t.Context(), "maxmemory", strconv.Itoa(used)).Err(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := b.Enqueue(t.Context(), good(), many(1)); !errors.Is(err, producer.ErrFull) {
+	if _, err := b.Enqueue(t.Context(), validCampaign(), manyRecipients(1)); !errors.Is(err, producer.ErrFull) {
 		t.Errorf("Enqueue into a full Redis: error %v; want ErrFull", err)
 	}
 	if keys := b.rdb.Keys(t.Context(), "tuma:{c}*").Val(); len(keys) != 0 {

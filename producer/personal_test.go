@@ -10,9 +10,9 @@ import (
 	"github.com/tuma-sms/tuma/producer"
 )
 
-// fielded returns a sequence of recipients, one for each element of all, with
+// recipientsWithFields returns a sequence of recipients, one for each element of all, with
 // these fields.
-func fielded(all ...map[string]string) iter.Seq2[producer.Recipient, error] {
+func recipientsWithFields(all ...map[string]string) iter.Seq2[producer.Recipient, error] {
 	return func(yield func(producer.Recipient, error) bool) {
 		for i, x := range all {
 			if !yield(producer.Recipient{Number: fmt.Sprintf("07123456%02d", i), Fields: x}, nil) {
@@ -22,23 +22,23 @@ func fielded(all ...map[string]string) iter.Seq2[producer.Recipient, error] {
 	}
 }
 
-type values = map[string]string
+type fieldValues = map[string]string
 
 func TestEnqueue_MissingFieldsAreRefusedFirst(t *testing.T) {
 	t.Parallel()
-	b := newBench(t)
+	b := newTestClient(t)
 	b.serve("kobo-main")
-	good := values{"First name": "Amina", "city": "Nairobi"}
+	good := fieldValues{"First name": "Amina", "city": "Nairobi"}
 	for name, x := range map[string]struct {
 		body       string
 		recipients iter.Seq2[producer.Recipient, error]
 		says       string
 	}{
-		"a blank value":              {"Habari {{first_name}}", fielded(good, values{"first_name": " "}), "recipient 2: the field firstname is blank"},
-		"one is without the field":   {"Habari {{FirstName}}", fielded(good, good, values{"city": "x"}), "recipient 3: the field firstname is blank"},
-		"no recipient has the field": {"Habari {{nickname|there}}", fielded(good, good), "no recipient has the field nickname"},
-		"two of the same name":       {"Habari {{first name}}", fielded(values{"First name": "a", "first_name": "b"}), "recipient 1 has the field firstname twice"},
-		"no UTF-8":                   {"Habari {{city}}", fielded(values{"city": "\xff"}), "recipient 1: the field city must be UTF-8"},
+		"a blank value":              {"Habari {{first_name}}", recipientsWithFields(good, fieldValues{"first_name": " "}), "recipient 2: the field firstname is blank"},
+		"one is without the field":   {"Habari {{FirstName}}", recipientsWithFields(good, good, fieldValues{"city": "x"}), "recipient 3: the field firstname is blank"},
+		"no recipient has the field": {"Habari {{nickname|there}}", recipientsWithFields(good, good), "no recipient has the field nickname"},
+		"two of the same name":       {"Habari {{first name}}", recipientsWithFields(fieldValues{"First name": "a", "first_name": "b"}), "recipient 1 has the field firstname twice"},
+		"no UTF-8":                   {"Habari {{city}}", recipientsWithFields(fieldValues{"city": "\xff"}), "recipient 1: the field city must be UTF-8"},
 		"no fields at all":           {"Habari {{city|you}}", producer.Numbers("0712345678"), "no recipient has the field city"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -65,37 +65,37 @@ func TestEnqueue_MissingFieldsAreRefusedFirst(t *testing.T) {
 
 func TestEnqueue_UsedFieldsAreTheContent(t *testing.T) {
 	t.Parallel()
-	id := func(c producer.Campaign, all ...values) string {
+	id := func(c producer.Campaign, all ...fieldValues) string {
 		t.Helper()
-		out, err := producer.ContentID(c, fielded(all...))
+		out, err := producer.ContentID(c, recipientsWithFields(all...))
 		if err != nil {
 			t.Fatal(err)
 		}
 		return out
 	}
 	c := producer.Campaign{Via: "kobo-main", Body: "Habari {{name}} {{city|there}}"}
-	first := id(c, values{"name": "Amina", "city": "Nairobi"}, values{"name": "Juma"})
-	if got := id(c, values{"NAME": "Amina", "City": "Nairobi", "age": "7"}, values{"name": "Juma", "city": ""}); got != first {
+	first := id(c, fieldValues{"name": "Amina", "city": "Nairobi"}, fieldValues{"name": "Juma"})
+	if got := id(c, fieldValues{"NAME": "Amina", "City": "Nairobi", "age": "7"}, fieldValues{"name": "Juma", "city": ""}); got != first {
 		t.Error("the case of field names, or a field that the body does not use, changed the content ID; want the same")
 	}
 	for what, other := range map[string]string{
-		"a value":            id(c, values{"name": "Amina", "city": "Nairobi"}, values{"name": "Jumo"}),
-		"values that moved":  id(c, values{"name": "Juma"}, values{"name": "Amina", "city": "Nairobi"}),
-		"a value in another": id(c, values{"name": "Nairobi", "city": "Amina"}, values{"name": "Juma"}),
-		"OnMissing":          id(producer.Campaign{Via: c.Via, Body: c.Body, OnMissing: producer.OnMissingSkip}, values{"name": "Amina", "city": "Nairobi"}, values{"name": "Juma"}),
+		"a value":            id(c, fieldValues{"name": "Amina", "city": "Nairobi"}, fieldValues{"name": "Jumo"}),
+		"values that moved":  id(c, fieldValues{"name": "Juma"}, fieldValues{"name": "Amina", "city": "Nairobi"}),
+		"a value in another": id(c, fieldValues{"name": "Nairobi", "city": "Amina"}, fieldValues{"name": "Juma"}),
+		"OnMissing":          id(producer.Campaign{Via: c.Via, Body: c.Body, OnMissing: producer.OnMissingSkip}, fieldValues{"name": "Amina", "city": "Nairobi"}, fieldValues{"name": "Juma"}),
 	} {
 		if other == first {
 			t.Errorf("another %s did not change the content ID", what)
 		}
 	}
-	if id(producer.Campaign{Via: c.Via, Body: c.Body, OnMissing: producer.OnMissingFail}, values{"name": "a"}) != id(c, values{"name": "a"}) {
+	if id(producer.Campaign{Via: c.Via, Body: c.Body, OnMissing: producer.OnMissingFail}, fieldValues{"name": "a"}) != id(c, fieldValues{"name": "a"}) {
 		t.Error("OnMissingFail, which is the default, changed the content ID; want the same")
 	}
 }
 
 func TestEnqueue_FourBracesAreTwoInAPlainText(t *testing.T) {
 	t.Parallel()
-	b := newBench(t)
+	b := newTestClient(t)
 	b.serve("kobo-main")
 	c := producer.Campaign{ID: "c", Via: "kobo-main", Body: "Use {{{{name}} in your text"}
 	if _, err := b.Enqueue(t.Context(), c, producer.Numbers("0712345678")); err != nil {
@@ -109,19 +109,19 @@ func TestEnqueue_FourBracesAreTwoInAPlainText(t *testing.T) {
 // The maximum cost counts the segments of each message separately.
 func TestEnqueue_CostOfPersonalTexts(t *testing.T) {
 	t.Parallel()
-	b := newBench(t)
+	b := newTestClient(t)
 	b.holding("credits", "6", "")
 	long := strings.Repeat("x", 161)
 	for name, x := range map[string]struct {
 		change func(*producer.Campaign)
-		all    []values
+		all    []fieldValues
 		short  string
 	}{
-		"enough":                {nil, []values{{"a": long}, {"a": long}, {"a": "y"}, {"a": "y"}}, ""},
-		"one too many":          {nil, []values{{"a": long}, {"a": long}, {"a": long}, {"a": "y"}}, "7 credits"},
-		"a cap":                 {func(c *producer.Campaign) { c.MaxMessages = 3 }, []values{{"a": long}, {"a": long}, {"a": long}, {"a": "y"}}, ""},
-		"a cap on segments":     {func(c *producer.Campaign) { c.MaxSegments = 6 }, []values{{"a": long}, {"a": long}, {"a": long}, {"a": "y"}}, ""},
-		"skipped are estimated": {func(c *producer.Campaign) { c.OnMissing = producer.OnMissingSkip }, []values{{"a": long}, {"a": long}, {"a": long}, {"a": " "}}, ""},
+		"enough":                {nil, []fieldValues{{"a": long}, {"a": long}, {"a": "y"}, {"a": "y"}}, ""},
+		"one too many":          {nil, []fieldValues{{"a": long}, {"a": long}, {"a": long}, {"a": "y"}}, "7 credits"},
+		"a cap":                 {func(c *producer.Campaign) { c.MaxMessages = 3 }, []fieldValues{{"a": long}, {"a": long}, {"a": long}, {"a": "y"}}, ""},
+		"a cap on segments":     {func(c *producer.Campaign) { c.MaxSegments = 6 }, []fieldValues{{"a": long}, {"a": long}, {"a": long}, {"a": "y"}}, ""},
+		"skipped are estimated": {func(c *producer.Campaign) { c.OnMissing = producer.OnMissingSkip }, []fieldValues{{"a": long}, {"a": long}, {"a": long}, {"a": " "}}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -129,7 +129,7 @@ func TestEnqueue_CostOfPersonalTexts(t *testing.T) {
 			if x.change != nil {
 				x.change(&c)
 			}
-			receipt, err := b.Enqueue(t.Context(), c, fielded(x.all...))
+			receipt, err := b.Enqueue(t.Context(), c, recipientsWithFields(x.all...))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -144,10 +144,10 @@ func TestEnqueue_CostOfPersonalTexts(t *testing.T) {
 // A body that is too long with any value is rejected before the upload.
 func TestEnqueue_TextTooLongForAllIsRefused(t *testing.T) {
 	t.Parallel()
-	b := newBench(t)
+	b := newTestClient(t)
 	b.serve("kobo-main")
 	c := producer.Campaign{ID: "c", Via: "kobo-main", Body: strings.Repeat("x", 906) + "{{a}}"}
-	if _, err := b.Enqueue(t.Context(), c, fielded(values{"a": "1"})); !errors.Is(err, producer.ErrInvalid) || !strings.Contains(err.Error(), "905") {
+	if _, err := b.Enqueue(t.Context(), c, recipientsWithFields(fieldValues{"a": "1"})); !errors.Is(err, producer.ErrInvalid) || !strings.Contains(err.Error(), "905") {
 		t.Errorf("Enqueue: error %v; want an ErrInvalid that contains 905", err)
 	}
 }

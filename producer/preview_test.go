@@ -25,9 +25,9 @@ func card(name string, rate float64, change ...func(*producer.Account)) producer
 	return a
 }
 
-// people returns the given number of Kenyan recipients, followed by the given number of Nigerian
+// kenyansAndNigerians returns the given number of Kenyan recipients, followed by the given number of Nigerian
 // ones.
-func people(kenyans, nigerians int) iter.Seq2[producer.Recipient, error] {
+func kenyansAndNigerians(kenyans, nigerians int) iter.Seq2[producer.Recipient, error] {
 	return func(yield func(producer.Recipient, error) bool) {
 		for i := range kenyans {
 			if !yield(producer.Recipient{Number: fmt.Sprintf("0712%06d", i)}, nil) {
@@ -142,7 +142,7 @@ func TestPreview_ForeseesTheEnd(t *testing.T) {
 			if len(tt.routes) == 0 {
 				c.Via = "k"
 			}
-			f, err := producer.Preview(t.Context(), c, people(tt.kenyans, tt.nigerians),
+			f, err := producer.Preview(t.Context(), c, kenyansAndNigerians(tt.kenyans, tt.nigerians),
 				producer.PreviewOptions{Accounts: tt.accounts, Routes: tt.routes, Now: parseTime(t, scheduleStart)})
 			if err != nil {
 				t.Fatal(err)
@@ -170,7 +170,7 @@ func TestPreview_RoutesAndHeldAccounts(t *testing.T) {
 		"tried again now": {card("k", 1, held(2*time.Minute, 0)), "k", time.Minute},
 		"never over":      {card("k", 1, held(2*time.Hour, time.Minute)), "k", 0},
 	} {
-		f, err := producer.Preview(t.Context(), producer.Campaign{Body: "Hello"}, people(10, 10), producer.PreviewOptions{Now: now, FailoverAfter: tt.after,
+		f, err := producer.Preview(t.Context(), producer.Campaign{Body: "Hello"}, kenyansAndNigerians(10, 10), producer.PreviewOptions{Now: now, FailoverAfter: tt.after,
 			Accounts: []producer.Account{tt.first, card("n", 1)}, Routes: []producer.Route{{Match: "254", Via: []string{"k", "n"}}}})
 		if err != nil {
 			t.Fatal(err)
@@ -203,7 +203,7 @@ func TestPreview_RefusesAsEnqueueDoes(t *testing.T) {
 		"many mistakes": {producer.Campaign{ID: "/", Via: "k", Body: "x", Class: "x", Country: "XX", StartAt: now.Add(-time.Hour)}, []string{"id", "class", "country", "start_at"}},
 		"flash":         {producer.Campaign{Via: "k", Body: "x", Flash: true}, []string{"flash"}},
 	} {
-		_, err := producer.Preview(t.Context(), tt.campaign, people(1, 0), producer.PreviewOptions{Accounts: []producer.Account{card("k", 1)}, Now: now})
+		_, err := producer.Preview(t.Context(), tt.campaign, kenyansAndNigerians(1, 0), producer.PreviewOptions{Accounts: []producer.Account{card("k", 1)}, Now: now})
 		if !errors.Is(err, producer.ErrInvalid) || !slices.Equal(fields(err), tt.fields) {
 			t.Errorf("%s: error %v; want an ErrInvalid for the expected fields", name, err)
 		}
@@ -225,7 +225,7 @@ func TestPreview_RefusesAsEnqueueDoes(t *testing.T) {
 func TestPreview_CreditAndAlphabet(t *testing.T) {
 	t.Parallel()
 	account := card("k", 1, func(a *producer.Account) { a.Balance, a.BalanceAt = "KES 100", now.Add(-time.Minute) })
-	f, err := producer.Preview(t.Context(), producer.Campaign{Via: "k", Body: "It’s on"}, people(1000, 0), producer.PreviewOptions{Accounts: []producer.Account{account}, Now: now})
+	f, err := producer.Preview(t.Context(), producer.Campaign{Via: "k", Body: "It’s on"}, kenyansAndNigerians(1000, 0), producer.PreviewOptions{Accounts: []producer.Account{account}, Now: now})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -20,17 +20,17 @@ import (
 // of Redis.
 var now = time.Date(2030, 6, 1, 12, 0, 0, 0, time.UTC)
 
-// bench is a client with its own Redis and without a worker.
-type bench struct {
+// testClient is a client with its own Redis and without a worker.
+type testClient struct {
 	*producer.Client
 	t      *testing.T
 	rdb    *redis.Client
 	ledger *ledger.Ledger
 }
 
-func newBench(t *testing.T, options ...producer.Option) *bench {
+func newTestClient(t *testing.T, options ...producer.Option) *testClient {
 	t.Helper()
-	b := &bench{t: t, rdb: redistest.Start(t).Client()}
+	b := &testClient{t: t, rdb: redistest.Start(t).Client()}
 	b.ledger = ledger.New(b.rdb)
 	var err error
 	if b.Client, err = producer.New(b.rdb, append([]producer.Option{producer.WithPollInterval(time.Millisecond)}, options...)...); err != nil {
@@ -40,7 +40,7 @@ func newBench(t *testing.T, options ...producer.Option) *bench {
 }
 
 // serve publishes an account as a worker does.
-func (b *bench) serve(name string, change ...func(*campaign.Card)) {
+func (b *testClient) serve(name string, change ...func(*campaign.Card)) {
 	b.t.Helper()
 	card := campaign.Card{Name: name, Provider: "kobo", Unit: "messages", Concurrency: 8, Sender: "ACME",
 		Info: providers.Info{MaxRecipients: 500, MaxChars: 905, MaxSegments: 6, SenderAlphaMax: 11, SenderDigitsMax: 16}}
@@ -52,10 +52,12 @@ func (b *bench) serve(name string, change ...func(*campaign.Card)) {
 	}
 }
 
-func good() producer.Campaign { return producer.Campaign{ID: "c", Via: "kobo-main", Body: "Hello"} }
+func validCampaign() producer.Campaign {
+	return producer.Campaign{ID: "c", Via: "kobo-main", Body: "Hello"}
+}
 
-// many returns a sequence of n recipients.
-func many(n int) iter.Seq2[producer.Recipient, error] {
+// manyRecipients returns a sequence of n recipients.
+func manyRecipients(n int) iter.Seq2[producer.Recipient, error] {
 	return func(yield func(producer.Recipient, error) bool) {
 		for i := range n {
 			if !yield(producer.Recipient{Number: fmt.Sprintf("+234803%07d", i)}, nil) {
@@ -65,14 +67,14 @@ func many(n int) iter.Seq2[producer.Recipient, error] {
 	}
 }
 
-func (b *bench) enqueue(c producer.Campaign, n int) {
+func (b *testClient) enqueue(c producer.Campaign, n int) {
 	b.t.Helper()
-	if _, err := b.Enqueue(b.t.Context(), c, many(n)); err != nil {
+	if _, err := b.Enqueue(b.t.Context(), c, manyRecipients(n)); err != nil {
 		b.t.Fatal(err)
 	}
 }
 
-func (b *bench) status(id string) producer.Status {
+func (b *testClient) status(id string) producer.Status {
 	b.t.Helper()
 	s, err := b.Status(b.t.Context(), id)
 	if err != nil {
@@ -81,8 +83,8 @@ func (b *bench) status(id string) producer.Status {
 	return s
 }
 
-// newBenchOn returns another client that uses the Redis of the bench b.
-func newBenchOn(t *testing.T, b *bench, options ...producer.Option) *producer.Client {
+// newTestClientOn returns another client that uses the Redis of the testClient b.
+func newTestClientOn(t *testing.T, b *testClient, options ...producer.Option) *producer.Client {
 	t.Helper()
 	c, err := producer.New(b.rdb, options...)
 	if err != nil {

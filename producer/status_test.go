@@ -14,9 +14,9 @@ import (
 
 func TestStatus_BlockedBy(t *testing.T) {
 	t.Parallel()
-	b := newBench(t)
+	b := newTestClient(t)
 	b.serve("kobo-main")
-	b.enqueue(good(), 10)
+	b.enqueue(validCampaign(), 10)
 	if s := b.status("c"); len(s.BlockedBy) != 0 || s.State != producer.Planning || s.ETA != nil {
 		t.Errorf("status = %+v; want planning, without a block and an ETA", s)
 	}
@@ -49,13 +49,13 @@ func TestStatus_BlockedBy(t *testing.T) {
 
 func TestStatus_MissingRoutes(t *testing.T) {
 	t.Parallel()
-	b := newBench(t)
+	b := newTestClient(t)
 	b.serve("kobo-main")
 	routes := []campaign.Route{{Match: "234", Via: []string{"kobo-main"}}}
 	if err := accounts.New(b.ledger.Runner()).PublishRoutes(t.Context(), routes); err != nil {
 		t.Fatal(err)
 	}
-	c := good()
+	c := validCampaign()
 	c.Via = ""
 	b.enqueue(c, 10)
 	if err := accounts.New(b.ledger.Runner()).PublishRoutes(t.Context(), nil); err != nil {
@@ -78,13 +78,13 @@ func TestStatus_MissingRoutes(t *testing.T) {
 func TestStatus_ETAFollowsTheRateAndTheStart(t *testing.T) {
 	t.Parallel()
 	at := time.Now().Truncate(time.Second).UTC()
-	b := newBench(t, producer.WithClock(func() time.Time { return at }))
+	b := newTestClient(t, producer.WithClock(func() time.Time { return at }))
 	b.serve("kobo-main", func(c *campaign.Card) { c.Rate = 50 })
-	b.enqueue(good(), 1000)
+	b.enqueue(validCampaign(), 1000)
 	if s := b.status("c"); s.ETA == nil || !s.ETA.Equal(at.Add(20*time.Second)) || s.Rate != 50 {
 		t.Errorf("ETA of 1000 recipients at 50/s = %v; want 20 seconds from now", s.ETA)
 	}
-	c := good()
+	c := validCampaign()
 	c.ID, c.StartAt = "tomorrow", at.Add(24*time.Hour)
 	b.enqueue(c, 1000)
 	s := b.status("tomorrow")
@@ -103,9 +103,9 @@ func TestStatus_ETAFollowsTheRateAndTheStart(t *testing.T) {
 
 func TestStatus_JSONForm(t *testing.T) {
 	t.Parallel()
-	b := newBench(t)
+	b := newTestClient(t)
 	b.serve("kobo-main")
-	b.enqueue(good(), 3)
+	b.enqueue(validCampaign(), 3)
 	text, err := json.Marshal(b.status("c"))
 	if err != nil {
 		t.Fatal(err)
@@ -127,7 +127,7 @@ func TestStatus_JSONForm(t *testing.T) {
 
 func TestClient_UnknownIDIsErrNotFound(t *testing.T) {
 	t.Parallel()
-	b := newBench(t)
+	b := newTestClient(t)
 	ask := map[string]func(id string) error{
 		"status": func(id string) error { _, err := b.Status(t.Context(), id); return err },
 		"pause":  func(id string) error { _, err := b.Pause(t.Context(), id); return err },
@@ -169,9 +169,9 @@ func TestClient_UnknownIDIsErrNotFound(t *testing.T) {
 
 func TestWatch_EndsWithTheContext(t *testing.T) {
 	t.Parallel()
-	b := newBench(t)
+	b := newTestClient(t)
 	b.serve("kobo-main")
-	b.enqueue(good(), 3)
+	b.enqueue(validCampaign(), 3)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	seen := 0
@@ -193,9 +193,9 @@ func TestWatch_EndsWithTheContext(t *testing.T) {
 
 func TestWait_EndsWithTheCampaign(t *testing.T) {
 	t.Parallel()
-	b := newBench(t)
+	b := newTestClient(t)
 	b.serve("kobo-main")
-	b.enqueue(good(), 3)
+	b.enqueue(validCampaign(), 3)
 	if _, err := b.Pause(t.Context(), "c"); err != nil {
 		t.Fatal(err)
 	}
@@ -240,10 +240,10 @@ func TestWait_EndsWithTheCampaign(t *testing.T) {
 
 func TestList_NewestFirst(t *testing.T) {
 	t.Parallel()
-	b := newBench(t)
+	b := newTestClient(t)
 	b.serve("kobo-main")
 	for _, id := range []string{"a", "b", "d"} {
-		c := good()
+		c := validCampaign()
 		c.ID = id
 		b.enqueue(c, 1)
 	}
@@ -270,9 +270,9 @@ func TestList_NewestFirst(t *testing.T) {
 
 func TestResults_ChosenByStatus(t *testing.T) {
 	t.Parallel()
-	b := newBench(t)
+	b := newTestClient(t)
 	b.serve("kobo-main")
-	b.enqueue(good(), 3)
+	b.enqueue(validCampaign(), 3)
 	for _, err := range b.Results(t.Context(), "c", "sent") {
 		if !errors.Is(err, producer.ErrInvalid) {
 			t.Errorf("Results with an invalid status: error %v; want an ErrInvalid", err)
@@ -295,9 +295,9 @@ func TestResults_ChosenByStatus(t *testing.T) {
 
 func TestNew_OddOptionsAreHarmless(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, producer.WithPollInterval(0), producer.WithPollInterval(-1), producer.WithClock(nil))
+	b := newTestClient(t, producer.WithPollInterval(0), producer.WithPollInterval(-1), producer.WithClock(nil))
 	b.serve("kobo-main")
-	b.enqueue(good(), 1)
+	b.enqueue(validCampaign(), 1)
 	for s, err := range b.Watch(t.Context(), "c") {
 		if err != nil || s.Total != 1 {
 			t.Error(s, err)

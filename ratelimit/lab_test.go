@@ -120,9 +120,9 @@ type caller struct {
 	wake    time.Time
 }
 
-// backlog runs the callers until the virtual time until. It returns the turns that they used
+// runCallers runs the callers until the virtual time until. It returns the turns that they used
 // and the number of Reserve calls.
-func backlog(a *account, callers []*caller, until time.Time) (turns []turn, asked int, err error) {
+func runCallers(a *account, callers []*caller, until time.Time) (turns []turn, asked int, err error) {
 	random := rand.New(rand.NewPCG(1, 2))
 	queue := make(byWake, 0, len(callers))
 	for _, c := range callers {

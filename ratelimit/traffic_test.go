@@ -25,7 +25,7 @@ func checkAskedAgain(open opener) error {
 	for range 64 {
 		callers = append(callers, &caller{limiter: a.bulk, n: 1, max: time.Second, late: ms})
 	}
-	turns, asked, err := backlog(a, callers, epoch.Add(time.Minute))
+	turns, asked, err := runCallers(a, callers, epoch.Add(time.Minute))
 	if err != nil {
 		return err
 	}
@@ -51,7 +51,7 @@ func checkBothKinds(open opener) error {
 			callers = append(callers, &caller{limiter: otp, n: 1, max: time.Second, late: ms})
 		}
 		end := epoch.Add(time.Minute)
-		turns, _, err := backlog(a, callers, end)
+		turns, _, err := runCallers(a, callers, end)
 		if err != nil {
 			return fmt.Errorf("bulk calls of %d tokens: %w", n, err)
 		}
@@ -86,7 +86,7 @@ func checkAnySecondOfAnything(open opener) error {
 	for seed := range uint64(12) {
 		random := rand.New(rand.NewPCG(seed, 7))
 		a := open(Rate(1+random.IntN(300)), 1+random.IntN(40))
-		turns, err := anything(a, random)
+		turns, err := makeRandomCalls(a, random)
 		if err == nil {
 			err = checkAnySecond(turns, a.rate, a.burst)
 		}
@@ -97,9 +97,9 @@ func checkAnySecondOfAnything(open opener) error {
 	return nil
 }
 
-// anything makes random calls on the account a for some virtual time, and returns the turns
+// makeRandomCalls makes random calls on the account a for some virtual time, and returns the turns
 // that it used.
-func anything(a *account, random *rand.Rand) (used []turn, err error) {
+func makeRandomCalls(a *account, random *rand.Rand) (used []turn, err error) {
 	ctx := context.Background()
 	largest := 1 + random.IntN(1+random.IntN(80))
 	pause := 1 + random.IntN(2_000_000*largest/int(a.rate))
@@ -148,7 +148,7 @@ func checkBacklog(open opener) error {
 			callers = append(callers, &caller{limiter: a.bulk, n: try.n, max: time.Second, call: 10 * ms, late: 5 * ms})
 		}
 		end := epoch.Add(time.Minute)
-		turns, asked, err := backlog(a, callers, end)
+		turns, asked, err := runCallers(a, callers, end)
 		if err == nil {
 			err = errors.Join(checkAnySecond(turns, a.rate, a.burst), checkUsed(turns, a.rate, end))
 		}

@@ -12,7 +12,7 @@ import (
 
 func TestSuite_FindsWrongLimiters(t *testing.T) {
 	t.Parallel()
-	for _, w := range wrongs(t) {
+	for _, w := range wrongLimiters(t) {
 		t.Run(w.name, func(t *testing.T) {
 			t.Parallel()
 			for _, c := range slices.Concat(rules, traffic) {
@@ -31,9 +31,9 @@ func TestSuite_FindsWrongLimiters(t *testing.T) {
 	}
 }
 
-// wrongs are limiters that each have one fault that real limiters have had. The suite must
+// wrongLimiters are limiters that each have one fault that real limiters have had. The suite must
 // find each fault; finds names a check that must find it.
-func wrongs(t testing.TB) []struct {
+func wrongLimiters(t testing.TB) []struct {
 	name, finds string
 	open        opener
 } {
@@ -50,7 +50,7 @@ func wrongs(t testing.TB) []struct {
 		open        opener
 	}{
 		{"counts calendar seconds", "backlog", change(func(a *account) {
-			w := &window{clock: a.clock, rate: a.rate}
+			w := &calendarSecondLimiter{clock: a.clock, rate: a.rate}
 			a.bulk, a.otp = w, w
 		})},
 		{"has a second's worth of burst", "any second", func(r Rate, burst int) *account {
@@ -59,23 +59,23 @@ func wrongs(t testing.TB) []struct {
 			return a
 		}},
 		{"polls and wakes up late", "backlog", change(func(a *account) {
-			p := polls{a.bulk}
+			p := pollingLimiter{a.bulk}
 			a.bulk, a.otp = p, p
 		})},
 		{"forgets what a large call owes", "larger than the burst", change(func(a *account) {
-			a.bulk = forgets{a.bulk, a.burst}
+			a.bulk = debtForgettingLimiter{a.bulk, a.burst}
 		})},
 		{"refuses calls larger than its burst", "larger than the burst", change(func(a *account) {
-			a.bulk = plain{rate.NewLimiter(rate.Limit(a.rate), a.burst), a.clock}
+			a.bulk = burstBoundLimiter{rate.NewLimiter(rate.Limit(a.rate), a.burst), a.clock}
 		})},
 		{"books what it refuses", "refusal", change(func(a *account) { a.bulk = booksRefused{a.bulk} })},
 		{"gives all refused callers the same wait", "refused calls retry in turn", change(func(a *account) {
-			a.bulk = herds{a.bulk}
+			a.bulk = sameWaitLimiter{a.bulk}
 		})},
 		{"gives everything back whenever it is returned", "given back late", change(func(a *account) {
 			a.bulk = returnsAll{a.bulk}
 		})},
-		{"never gives back", "given back", change(func(a *account) { a.bulk = keeps{a.bulk} })},
+		{"never gives back", "given back", change(func(a *account) { a.bulk = neverReturningLimiter{a.bulk} })},
 		{"lets a later cool-down shorten an earlier one", "cool-down", change(func(a *account) {
 			a.bulk = newestCooldown{a.bulk, a}
 		})},
@@ -93,7 +93,7 @@ func (a *account) on(c clock) Limiter {
 	return l
 }
 
-type window struct {
+type calendarSecondLimiter struct {
 	clock clock
 	rate  Rate
 	mu    sync.Mutex
@@ -101,7 +101,7 @@ type window struct {
 	used  int
 }
 
-func (w *window) Reserve(_ context.Context, n int, _ time.Duration) (time.Duration, bool, error) {
+func (w *calendarSecondLimiter) Reserve(_ context.Context, n int, _ time.Duration) (time.Duration, bool, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	now := w.clock.now()
@@ -115,13 +115,13 @@ func (w *window) Reserve(_ context.Context, n int, _ time.Duration) (time.Durati
 	return 0, true, nil
 }
 
-func (w *window) Return(context.Context, int, time.Duration) error { return nil }
+func (w *calendarSecondLimiter) Return(context.Context, int, time.Duration) error { return nil }
 
-func (w *window) Cooldown(context.Context, time.Duration) error { return nil }
+func (w *calendarSecondLimiter) Cooldown(context.Context, time.Duration) error { return nil }
 
-type polls struct{ Limiter }
+type pollingLimiter struct{ Limiter }
 
-func (l polls) Reserve(ctx context.Context, n int, _ time.Duration) (time.Duration, bool, error) {
+func (l pollingLimiter) Reserve(ctx context.Context, n int, _ time.Duration) (time.Duration, bool, error) {
 	wait, ok, err := l.Limiter.Reserve(ctx, n, 0)
 	if !ok {
 		wait = wait.Truncate(100*time.Millisecond) + 100*time.Millisecond
@@ -129,29 +129,29 @@ func (l polls) Reserve(ctx context.Context, n int, _ time.Duration) (time.Durati
 	return wait, ok, err
 }
 
-type forgets struct {
+type debtForgettingLimiter struct {
 	Limiter
 	burst int
 }
 
-func (l forgets) Reserve(ctx context.Context, n int, max time.Duration) (time.Duration, bool, error) {
+func (l debtForgettingLimiter) Reserve(ctx context.Context, n int, max time.Duration) (time.Duration, bool, error) {
 	return l.Limiter.Reserve(ctx, min(n, l.burst), max)
 }
 
-type plain struct {
+type burstBoundLimiter struct {
 	limiter *rate.Limiter
 	clock   clock
 }
 
-func (l plain) Reserve(_ context.Context, n int, max time.Duration) (time.Duration, bool, error) {
+func (l burstBoundLimiter) Reserve(_ context.Context, n int, max time.Duration) (time.Duration, bool, error) {
 	now := l.clock.now()
 	r := l.limiter.ReserveN(now, n)
 	return r.DelayFrom(now), r.OK() && r.DelayFrom(now) <= max, nil
 }
 
-func (l plain) Return(context.Context, int, time.Duration) error { return nil }
+func (l burstBoundLimiter) Return(context.Context, int, time.Duration) error { return nil }
 
-func (l plain) Cooldown(context.Context, time.Duration) error { return nil }
+func (l burstBoundLimiter) Cooldown(context.Context, time.Duration) error { return nil }
 
 type booksRefused struct{ Limiter }
 
@@ -164,9 +164,9 @@ func (l booksRefused) Reserve(ctx context.Context, n int, max time.Duration) (ti
 	return wait - max, false, err
 }
 
-type herds struct{ Limiter }
+type sameWaitLimiter struct{ Limiter }
 
-func (l herds) Reserve(ctx context.Context, n int, max time.Duration) (time.Duration, bool, error) {
+func (l sameWaitLimiter) Reserve(ctx context.Context, n int, max time.Duration) (time.Duration, bool, error) {
 	wait, ok, err := l.Limiter.Reserve(ctx, n, max)
 	if !ok {
 		clear(l.Limiter.(*Local).bucket.back)
@@ -181,9 +181,9 @@ func (l returnsAll) Return(ctx context.Context, n int, _ time.Duration) error {
 	return l.Limiter.Return(ctx, n, maxAhead)
 }
 
-type keeps struct{ Limiter }
+type neverReturningLimiter struct{ Limiter }
 
-func (l keeps) Return(context.Context, int, time.Duration) error { return nil }
+func (l neverReturningLimiter) Return(context.Context, int, time.Duration) error { return nil }
 
 type newestCooldown struct {
 	Limiter

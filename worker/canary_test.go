@@ -19,12 +19,12 @@ import (
 // scriptedStub is a gateway whose answer for each recipient is chosen by the test. seen is the
 // number of recipients so far.
 type scriptedStub struct {
-	*stub
+	*stubGateway
 	seen atomic.Int64
 }
 
 func newScriptedStub(most int, say func(n int64) providers.Result) *scriptedStub {
-	v := &scriptedStub{stub: newStub(providers.Info{MaxRecipients: most})}
+	v := &scriptedStub{stubGateway: newStubGateway(providers.Info{MaxRecipients: most})}
 	v.send = func(_ context.Context, b providers.Batch) ([]providers.Result, error) {
 		out := make([]providers.Result, len(b.To))
 		for i, n := range b.To {
@@ -44,16 +44,16 @@ var (
 	noAnswer = providers.Result{Outcome: providers.Unknown, Scope: providers.Recipient, Cause: providers.CauseNoAnswer, Reason: "no_answer"}
 )
 
-func (r *rig) enqueueWithThreshold(id string, n, canary int, maxRejected float64) {
+func (r *testTuma) enqueueWithThreshold(id string, n, canary int, maxRejected float64) {
 	r.t.Helper()
 	c := producer.Campaign{ID: id, Via: "kobo-main", Body: "Hello from ACME", Canary: canary, MaxRejected: maxRejected}
-	if _, err := r.producer.Enqueue(r.t.Context(), c, producer.Numbers(kenyan(n)...)); err != nil {
+	if _, err := r.producer.Enqueue(r.t.Context(), c, producer.Numbers(kenyanNumbers(n)...)); err != nil {
 		r.t.Fatal(err)
 	}
 }
 
 // waitUntilPaused waits until a campaign is paused and has no calls in flight.
-func (r *rig) waitUntilPaused(id string) producer.Status {
+func (r *testTuma) waitUntilPaused(id string) producer.Status {
 	r.t.Helper()
 	var s producer.Status
 	r.eventually(30*time.Second, "the campaign to be paused", func() bool {
@@ -63,7 +63,7 @@ func (r *rig) waitUntilPaused(id string) producer.Status {
 	return s
 }
 
-func (r *rig) resume(id string) {
+func (r *testTuma) resume(id string) {
 	r.t.Helper()
 	if _, err := r.producer.Resume(r.t.Context(), id); err != nil {
 		r.t.Fatal(err)
@@ -83,7 +83,7 @@ func TestCanary_FailingCampaignSendsOnlyTheCanary(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := newRig(t, simulator.Options{})
+			r := newTestTuma(t, simulator.Options{})
 			gw := newScriptedStub(tt.most, func(int64) providers.Result { return tt.say })
 			for range 2 {
 				r.start(stubAccount(gw))
@@ -112,7 +112,7 @@ func TestCanary_FailingCampaignSendsOnlyTheCanary(t *testing.T) {
 
 func TestCanary_WithinTheLimitContinuesByItself(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, simulator.Options{})
+	r := newTestTuma(t, simulator.Options{})
 	gw := newScriptedStub(20, func(n int64) providers.Result {
 		if n%10 == 0 {
 			return rejected
@@ -128,7 +128,7 @@ func TestCanary_WithinTheLimitContinuesByItself(t *testing.T) {
 
 func TestFailureThreshold_StopsClaimsAboveTheLimit(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, simulator.Options{})
+	r := newTestTuma(t, simulator.Options{})
 	gw := newScriptedStub(10, func(n int64) providers.Result {
 		if n > 300 {
 			return rejected
@@ -157,9 +157,9 @@ func TestFailureThreshold_StopsClaimsAboveTheLimit(t *testing.T) {
 
 func TestCanary_PausesWhenKoboRejectsEveryThird(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, simulator.Options{})
+	r := newTestTuma(t, simulator.Options{})
 	r.start(r.account(func(c *kobo.Config, a *worker.Account) { a.Concurrency = 3 }))
-	numbers := kenyan(3000)
+	numbers := kenyanNumbers(3000)
 	for i, n := range numbers {
 		if i%3 == 2 {
 			m, err := sms.ParseMSISDN(n, "KE")
@@ -189,20 +189,20 @@ func TestCanary_PausesWhenKoboRejectsEveryThird(t *testing.T) {
 // a row at an account that has never accepted anything. The other parts must still be tried.
 func TestSplit_RefusedPartDoesNotDelayTheOthers(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, simulator.Options{})
-	gw := newStub(providers.Info{})
-	bad, err := sms.ParseMSISDN(kenyan(7)[6], "KE")
+	r := newTestTuma(t, simulator.Options{})
+	gw := newStubGateway(providers.Info{})
+	bad, err := sms.ParseMSISDN(kenyanNumbers(7)[6], "KE")
 	if err != nil {
 		t.Fatal(err)
 	}
 	gw.send = func(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
 		if slices.Contains(b.To, bad) {
-			return nil, refused()
+			return nil, refusedCallError()
 		}
 		return gw.accept(ctx, b)
 	}
 	r.start(stubAccount(gw))
-	r.enqueue("c", kenyan(7))
+	r.enqueue("c", kenyanNumbers(7))
 	if s := r.wait("c", time.Minute); s.Accepted != 6 || s.Rejected != 1 {
 		t.Errorf("unexpected final status: %+v", s)
 	}

@@ -11,7 +11,7 @@ import (
 
 func TestCap_CampaignEndsAtItsCap(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, simulator.Options{})
+	r := newTestTuma(t, simulator.Options{})
 	r.start(r.account())
 	long := strings.Repeat("x", 161) // two segments
 	for id, tt := range map[string]struct {
@@ -28,7 +28,7 @@ func TestCap_CampaignEndsAtItsCap(t *testing.T) {
 	} {
 		id = strings.NewReplacer(" ", "-", ",", "").Replace(id)
 		_, err := r.producer.Enqueue(t.Context(), producer.Campaign{ID: id, Via: "kobo-main", Body: tt.body, MaxMessages: tt.messages, MaxSegments: tt.segments},
-			producer.Numbers(kenyan(100)...))
+			producer.Numbers(kenyanNumbers(100)...))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -12,20 +12,20 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-// afterClaim is a hook on a Redis client. It runs a function after each granted claim, before the
+// afterClaimHook is a hook on a Redis client. It runs a function after each granted claim, before the
 // worker gets the answer.
-type afterClaim func(ctx context.Context)
+type afterClaimHook func(ctx context.Context)
 
 // DialHook implements redis.Hook.
-func (h afterClaim) DialHook(next redis.DialHook) redis.DialHook { return next }
+func (h afterClaimHook) DialHook(next redis.DialHook) redis.DialHook { return next }
 
 // ProcessPipelineHook implements redis.Hook.
-func (h afterClaim) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+func (h afterClaimHook) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
 	return next
 }
 
 // ProcessHook implements redis.Hook.
-func (h afterClaim) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+func (h afterClaimHook) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
 		err := next(ctx, cmd)
 		script, ok := cmd.(*redis.Cmd)
@@ -43,12 +43,12 @@ func (h afterClaim) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 // The lease begins when Redis grants the claim, and the call must end before the lease ends.
 func TestClaim_LateAnswerShortensTheCall(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, simulator.Options{})
-	gw := newStub(providers.Info{})
+	r := newTestTuma(t, simulator.Options{})
+	gw := newStubGateway(providers.Info{})
 	a := stubAccount(gw)
 	a.Timeout = 4 * time.Second
 	const late = time.Second
-	r.rdb.AddHook(afterClaim(func(context.Context) { sleep(t, late) }))
+	r.rdb.AddHook(afterClaimHook(func(context.Context) { waitFor(t, late) }))
 	left := make(chan time.Duration, 1)
 	gw.send = func(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
 		deadline, _ := ctx.Deadline()
@@ -56,7 +56,7 @@ func TestClaim_LateAnswerShortensTheCall(t *testing.T) {
 		return gw.accept(ctx, b)
 	}
 	r.start(a)
-	r.enqueue("c", kenyan(2))
+	r.enqueue("c", kenyanNumbers(2))
 	if s := r.wait("c", 20*time.Second); s.Accepted != 2 {
 		t.Errorf("unexpected status: %+v", s)
 	}
@@ -69,11 +69,11 @@ func TestClaim_LateAnswerShortensTheCall(t *testing.T) {
 // settles. The worker must rule that out before it makes the call.
 func TestClaim_ReleasedIfRedisMayHaveRestarted(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, simulator.Options{})
-	gw := newStub(providers.Info{})
+	r := newTestTuma(t, simulator.Options{})
+	gw := newStubGateway(providers.Info{})
 	var mu sync.Mutex
 	var calls []int64 // calls made before each claim
-	r.rdb.AddHook(afterClaim(func(ctx context.Context) {
+	r.rdb.AddHook(afterClaimHook(func(ctx context.Context) {
 		mu.Lock()
 		defer mu.Unlock()
 		if calls = append(calls, gw.calls.Load()); len(calls) > 1 {
@@ -89,7 +89,7 @@ func TestClaim_ReleasedIfRedisMayHaveRestarted(t *testing.T) {
 		}
 	}))
 	r.start(stubAccount(gw))
-	r.enqueue("c", kenyan(2))
+	r.enqueue("c", kenyanNumbers(2))
 	if s := r.wait("c", 20*time.Second); s.Accepted != 2 || gw.calls.Load() != 1 {
 		t.Errorf("got %d calls, want 1, and status %+v, want 2 accepted", gw.calls.Load(), s)
 	}
@@ -103,8 +103,8 @@ func TestClaim_ReleasedIfRedisMayHaveRestarted(t *testing.T) {
 // Without a new key, a gateway that remembers its answers would repeat the refusal.
 func TestIdempotencyKey_RefusedCallGetsANewKey(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, simulator.Options{})
-	gw := newStub(providers.Info{KeyTTL: keyTTL})
+	r := newTestTuma(t, simulator.Options{})
+	gw := newStubGateway(providers.Info{KeyTTL: keyTTL})
 	var mu sync.Mutex
 	keys := map[string]bool{}
 	refusedKey := ""
@@ -121,7 +121,7 @@ func TestIdempotencyKey_RefusedCallGetsANewKey(t *testing.T) {
 		return gw.accept(ctx, b)
 	}
 	r.start(stubAccount(gw))
-	r.enqueue("c", kenyan(2))
+	r.enqueue("c", kenyanNumbers(2))
 	if s := r.wait("c", 20*time.Second); s.Accepted != 2 {
 		t.Errorf("unexpected status: %+v", s)
 	}

@@ -18,10 +18,10 @@ import (
 	"github.com/tuma-sms/tuma/worker"
 )
 
-// replicatedRig is a rig whose Redis has a replica. Clients use one address, which leads to the
+// replicatedTuma is a testTuma whose Redis has a replica. Clients use one address, which leads to the
 // current master.
-type replicatedRig struct {
-	*rig
+type replicatedTuma struct {
+	*testTuma
 	master, replica *redistest.Server
 	proxy           *redistest.Proxy
 	link            *redistest.Proxy // carries the replication traffic
@@ -31,16 +31,16 @@ type replicatedRig struct {
 // connect.
 var replicaConfig = redistest.WithConfig("repl-diskless-sync-delay", "0")
 
-func (p *replicatedRig) startReplica() {
+func (p *replicatedTuma) startReplica() {
 	p.t.Helper()
 	p.link = redistest.NewProxy(p.t, p.master.Addr())
 	host, port, _ := strings.Cut(p.link.Addr(), ":")
 	p.replica = redistest.Start(p.t, replicaConfig, redistest.WithConfig("replicaof", host+" "+port))
 }
 
-func newReplicatedRig(t *testing.T) *replicatedRig {
+func newReplicatedTuma(t *testing.T) *replicatedTuma {
 	t.Helper()
-	p := &replicatedRig{rig: newRig(t, simulator.Options{}), master: redistest.Start(t, replicaConfig)}
+	p := &replicatedTuma{testTuma: newTestTuma(t, simulator.Options{}), master: redistest.Start(t, replicaConfig)}
 	p.startReplica()
 	p.proxy = redistest.NewProxy(t, p.master.Addr())
 	p.rdb = p.master.Client(func(o *redis.Options) { o.Addr = p.proxy.Addr() })
@@ -48,13 +48,13 @@ func newReplicatedRig(t *testing.T) *replicatedRig {
 	return p
 }
 
-func (p *replicatedRig) waitForReplica() {
+func (p *replicatedTuma) waitForReplica() {
 	p.t.Helper()
 	p.eventually(20*time.Second, "the replica to follow", func() bool { return p.rdb.Wait(p.t.Context(), 1, 100*time.Millisecond).Val() == 1 })
 }
 
 // promote kills the master, makes the replica the master, and starts a new replica.
-func (p *replicatedRig) promote() {
+func (p *replicatedTuma) promote() {
 	p.t.Helper()
 	p.master.Kill()
 	if err := p.replica.Client().ReplicaOf(p.t.Context(), "NO", "ONE").Err(); err != nil {
@@ -72,12 +72,12 @@ func (p *replicatedRig) promote() {
 // worker continues. twice is the number of recipients that were sent to more than once. s is the
 // sum of the campaigns' statuses.
 func sendThroughFailover(t *testing.T, d worker.Durability, anew bool, campaigns ...string) (twice int, s producer.Status) {
-	p := newReplicatedRig(t)
-	gw := newStub(providers.Info{MaxRecipients: 10})
+	p := newReplicatedTuma(t)
+	gw := newStubGateway(providers.Info{MaxRecipients: 10})
 	gw.send = func(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
 		select {
 		case <-ctx.Done():
-			return nil, unanswered()
+			return nil, noAnswerError()
 		case <-time.After(20 * time.Millisecond):
 		}
 		return gw.accept(ctx, b)
@@ -90,7 +90,7 @@ func sendThroughFailover(t *testing.T, d worker.Durability, anew bool, campaigns
 	first := p.startWith(cfg)
 	each := 8000 / len(campaigns)
 	for i, id := range campaigns {
-		p.enqueue(id, kenyan(8000)[i*each:(i+1)*each])
+		p.enqueue(id, kenyanNumbers(8000)[i*each:(i+1)*each])
 	}
 	p.eventually(20*time.Second, "more than 100 calls", func() bool { return gw.calls.Load() > 100 })
 	p.waitForReplica() // the replica has the campaigns; it will lack what is written after this
@@ -167,8 +167,8 @@ func TestRedisRestart_SettlesAreReplayed(t *testing.T) {
 // free must not repeat the calls of the other slots.
 func TestRedisRestart_CallsInFlightAreNotRepeated(t *testing.T) {
 	t.Parallel()
-	p := newReplicatedRig(t)
-	gw := newStub(providers.Info{MaxRecipients: 1}) // so that every slot gets a batch
+	p := newReplicatedTuma(t)
+	gw := newStubGateway(providers.Info{MaxRecipients: 1}) // so that every slot gets a batch
 	var slow, begun atomic.Int64
 	gw.send = func(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
 		out, err := gw.accept(ctx, b)
@@ -189,7 +189,7 @@ func TestRedisRestart_CallsInFlightAreNotRepeated(t *testing.T) {
 	account := stubAccount(gw)
 	account.Timeout = 10 * time.Second
 	p.startWith(worker.Config{Accounts: []worker.Account{account}, Country: "KE", SweepEvery: 100 * time.Millisecond})
-	p.enqueue("before", kenyan(100))
+	p.enqueue("before", kenyanNumbers(100))
 	p.wait("before", 20*time.Second)
 	release := func() {
 		t.Helper()
@@ -200,7 +200,7 @@ func TestRedisRestart_CallsInFlightAreNotRepeated(t *testing.T) {
 	if err := p.producer.Hold(t.Context(), "kobo-main", "test"); err != nil {
 		t.Fatal(err)
 	}
-	p.enqueue("c", kenyan(400))
+	p.enqueue("c", kenyanNumbers(400))
 	p.eventually(10*time.Second, "the plan", func() bool { return p.status("c").State == producer.Sending })
 	p.waitForReplica()
 	p.link.Pause()

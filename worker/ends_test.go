@@ -25,11 +25,11 @@ import (
 
 func TestSchedule_CampaignStartsAtItsTime(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, simulator.Options{})
+	r := newTestTuma(t, simulator.Options{})
 	gw := newClockedStub(providers.Info{})
 	r.start(stubAccount(gw))
 	start := time.Now().Add(1500 * time.Millisecond).Truncate(time.Millisecond)
-	_, err := r.producer.Enqueue(t.Context(), producer.Campaign{ID: "c", Via: "kobo-main", Body: "b", StartAt: start}, producer.Numbers(kenyan(3)...))
+	_, err := r.producer.Enqueue(t.Context(), producer.Campaign{ID: "c", Via: "kobo-main", Body: "b", StartAt: start}, producer.Numbers(kenyanNumbers(3)...))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,13 +45,13 @@ func TestSchedule_CampaignStartsAtItsTime(t *testing.T) {
 
 func TestExpiry_EndsACampaignWhoseAccountIsHeld(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, simulator.Options{})
-	gw := newStub(providers.Info{KeyTTL: keyTTL})
+	r := newTestTuma(t, simulator.Options{})
+	gw := newStubGateway(providers.Info{KeyTTL: keyTTL})
 	r.start(stubAccount(gw))
 	if err := r.producer.Hold(t.Context(), "kobo-main", "audit"); err != nil {
 		t.Fatal(err)
 	}
-	_, err := r.producer.Enqueue(t.Context(), producer.Campaign{ID: "c", Via: "kobo-main", Body: "b", ExpiresIn: time.Second}, producer.Numbers(kenyan(600)...))
+	_, err := r.producer.Enqueue(t.Context(), producer.Campaign{ID: "c", Via: "kobo-main", Body: "b", ExpiresIn: time.Second}, producer.Numbers(kenyanNumbers(600)...))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -63,8 +63,8 @@ func TestExpiry_EndsACampaignWhoseAccountIsHeld(t *testing.T) {
 
 func TestExpiry_LateAnswerStillCounts(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, simulator.Options{})
-	gw := newStub(providers.Info{KeyTTL: keyTTL})
+	r := newTestTuma(t, simulator.Options{})
+	gw := newStubGateway(providers.Info{KeyTTL: keyTTL})
 	proceed := make(chan struct{})
 	gw.send = func(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
 		<-proceed
@@ -73,7 +73,7 @@ func TestExpiry_LateAnswerStillCounts(t *testing.T) {
 	a := stubAccount(gw)
 	a.Timeout = 5 * time.Second
 	r.start(a)
-	_, err := r.producer.Enqueue(t.Context(), producer.Campaign{ID: "c", Via: "kobo-main", Body: "b", ExpiresIn: time.Second}, producer.Numbers(kenyan(3)...))
+	_, err := r.producer.Enqueue(t.Context(), producer.Campaign{ID: "c", Via: "kobo-main", Body: "b", ExpiresIn: time.Second}, producer.Numbers(kenyanNumbers(3)...))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,11 +88,11 @@ func TestExpiry_LateAnswerStillCounts(t *testing.T) {
 
 func TestCancel_DoubtfulCallEndsUnknown(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, simulator.Options{})
-	gw := newStub(providers.Info{KeyTTL: keyTTL})
-	gw.send = func(context.Context, providers.Batch) ([]providers.Result, error) { return nil, unanswered() }
+	r := newTestTuma(t, simulator.Options{})
+	gw := newStubGateway(providers.Info{KeyTTL: keyTTL})
+	gw.send = func(context.Context, providers.Batch) ([]providers.Result, error) { return nil, noAnswerError() }
 	r.start(stubAccount(gw))
-	r.enqueue("c", kenyan(3))
+	r.enqueue("c", kenyanNumbers(3))
 	r.eventually(10*time.Second, "a doubtful call", func() bool { return gw.calls.Load() > 0 })
 	if _, err := r.producer.Cancel(t.Context(), "c"); err != nil {
 		t.Fatal(err)
@@ -104,8 +104,8 @@ func TestCancel_DoubtfulCallEndsUnknown(t *testing.T) {
 
 func TestRetry_SendsUnknownAndRejectedAgain(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, simulator.Options{})
-	gw := newStub(providers.Info{}) // a gateway without idempotency keys
+	r := newTestTuma(t, simulator.Options{})
+	gw := newStubGateway(providers.Info{}) // a gateway without idempotency keys
 	var repaired atomic.Bool
 	gw.send = func(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
 		if repaired.Load() {
@@ -124,7 +124,7 @@ func TestRetry_SendsUnknownAndRejectedAgain(t *testing.T) {
 		return out, nil
 	}
 	r.start(stubAccount(gw))
-	r.enqueue("c", kenyan(10))
+	r.enqueue("c", kenyanNumbers(10))
 	if s := r.wait("c", 10*time.Second); s.Accepted != 7 || s.Rejected != 2 || s.Unknown != 1 {
 		t.Fatalf("unexpected status: %+v", s)
 	}
@@ -151,9 +151,9 @@ func TestRetry_SendsUnknownAndRejectedAgain(t *testing.T) {
 
 func TestPause_ManyQuickPausesDelayNothing(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, simulator.Options{})
+	r := newTestTuma(t, simulator.Options{})
 	r.start(r.account(func(c *kobo.Config, _ *worker.Account) { c.MaxRecipients = 5 }))
-	r.enqueue("c", kenyan(4000))
+	r.enqueue("c", kenyanNumbers(4000))
 	r.eventually(10*time.Second, "calls", func() bool { return r.gateway.Stats().Calls > 0 })
 	for range 60 {
 		if _, err := r.producer.Pause(t.Context(), "c"); errors.Is(err, producer.ErrDone) {
@@ -174,9 +174,9 @@ func TestPause_ManyQuickPausesDelayNothing(t *testing.T) {
 func TestPlan_ContinuesAfterAPlannerDied(t *testing.T) {
 	t.Parallel()
 	const n = campaign.MaxPageRows + 900
-	r := newRig(t, simulator.Options{})
+	r := newTestTuma(t, simulator.Options{})
 	l := ledger.New(r.rdb)
-	gw := newStub(providers.Info{KeyTTL: keyTTL})
+	gw := newStubGateway(providers.Info{KeyTTL: keyTTL})
 	card := campaign.Card{Name: "kobo-main", Info: gw.info, Unit: worker.UnitMessages, Concurrency: 1}
 	if err := accounts.New(l.Runner()).Publish(t.Context(), "dead", card); err != nil {
 		t.Fatal(err)
@@ -184,7 +184,7 @@ func TestPlan_ContinuesAfterAPlannerDied(t *testing.T) {
 	if err := accounts.New(l.Runner()).PublishRoutes(t.Context(), []campaign.Route{{Match: "254", Via: []string{"kobo-main"}}}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := r.producer.Enqueue(t.Context(), producer.Campaign{ID: "c", Body: "b"}, producer.Numbers(kenyan(n)...)); err != nil {
+	if _, err := r.producer.Enqueue(t.Context(), producer.Campaign{ID: "c", Body: "b"}, producer.Numbers(kenyanNumbers(n)...)); err != nil {
 		t.Fatal(err)
 	}
 	// The first planner commits a page and dies before it has queued the page's batches. The second
@@ -220,23 +220,23 @@ func TestPlan_ContinuesAfterAPlannerDied(t *testing.T) {
 
 func TestPlan_WaitsForItsAccount(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, simulator.Options{})
+	r := newTestTuma(t, simulator.Options{})
 	l := ledger.New(r.rdb)
 	if err := accounts.New(l.Runner()).Publish(t.Context(), "gone", campaign.Card{Name: "kobo-main", Info: providers.Info{SenderOptional: true, MaxRecipients: 10}}); err != nil {
 		t.Fatal(err)
 	}
-	r.enqueue("c", kenyan(20))
+	r.enqueue("c", kenyanNumbers(20))
 	if err := accounts.New(l.Runner()).Forget(t.Context(), "kobo-main"); err != nil {
 		t.Fatal(err)
 	}
-	other := stubAccount(newStub(providers.Info{}))
+	other := stubAccount(newStubGateway(providers.Info{}))
 	other.Name = "other"
 	r.start(other)
 	r.eventually(5*time.Second, "the reason", func() bool {
 		b := r.status("c").BlockedBy
 		return len(b) == 1 && b[0].Reason == "no_worker" && b[0].Account == "kobo-main"
 	})
-	r.start(stubAccount(newStub(providers.Info{})))
+	r.start(stubAccount(newStubGateway(providers.Info{})))
 	if s := r.wait("c", 20*time.Second); s.Accepted != 20 {
 		t.Errorf("unexpected status: %+v", s)
 	}
@@ -244,7 +244,7 @@ func TestPlan_WaitsForItsAccount(t *testing.T) {
 
 func TestSweep_TaskArchivedByAsynqIsQueuedAgain(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, simulator.Options{})
+	r := newTestTuma(t, simulator.Options{})
 	r.enqueueAt(t.Context(), "c")
 	// asynq moves a task away from the queue in the same way if the task's handler failed too
 	// often.
@@ -258,7 +258,7 @@ func TestSweep_TaskArchivedByAsynqIsQueuedAgain(t *testing.T) {
 	if err := r.rdb.HSet(t.Context(), "asynq:{tuma-send:kobo-main}:t:"+moved, "state", "archived").Err(); err != nil {
 		t.Fatal(err)
 	}
-	r.start(stubAccount(newStub(providers.Info{})))
+	r.start(stubAccount(newStubGateway(providers.Info{})))
 	if s := r.wait("c", 20*time.Second); s.Accepted != 2 {
 		t.Errorf("unexpected status: %+v", s)
 	}
@@ -266,7 +266,7 @@ func TestSweep_TaskArchivedByAsynqIsQueuedAgain(t *testing.T) {
 
 func TestSweep_AnotherWorkerTakesOver(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, simulator.Options{})
+	r := newTestTuma(t, simulator.Options{})
 	if err := r.rdb.Set(t.Context(), "tuma:sweeper", "a dead worker", 2*time.Second).Err(); err != nil {
 		t.Fatal(err)
 	}
@@ -274,7 +274,7 @@ func TestSweep_AnotherWorkerTakesOver(t *testing.T) {
 	if err := r.rdb.Del(t.Context(), r.rdb.Keys(t.Context(), "asynq:*").Val()...).Err(); err != nil {
 		t.Fatal(err)
 	}
-	r.start(stubAccount(newStub(providers.Info{})))
+	r.start(stubAccount(newStubGateway(providers.Info{})))
 	if s := r.wait("c", 20*time.Second); s.Accepted != 2 {
 		t.Errorf("unexpected status: %+v", s)
 	}
@@ -282,7 +282,7 @@ func TestSweep_AnotherWorkerTakesOver(t *testing.T) {
 
 func TestRetention_DeletesThousandsOfOldCampaigns(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, simulator.Options{})
+	r := newTestTuma(t, simulator.Options{})
 	old := make([]redis.Z, 2500)
 	for i := range old {
 		old[i] = redis.Z{Score: float64(i + 1), Member: fmt.Sprint("old-", i)}
@@ -290,23 +290,23 @@ func TestRetention_DeletesThousandsOfOldCampaigns(t *testing.T) {
 	if err := r.rdb.ZAdd(t.Context(), "tuma:campaigns", old...).Err(); err != nil {
 		t.Fatal(err)
 	}
-	r.start(stubAccount(newStub(providers.Info{})))
+	r.start(stubAccount(newStubGateway(providers.Info{})))
 	r.eventually(20*time.Second, "the campaigns to be deleted", func() bool { return r.rdb.ZCard(t.Context(), "tuma:campaigns").Val() == 0 })
 }
 
 // enqueueAt enqueues a campaign with two recipients, for an account that no worker serves at the
 // moment.
-func (r *rig) enqueueAt(ctx context.Context, id string) {
+func (r *testTuma) enqueueAt(ctx context.Context, id string) {
 	r.t.Helper()
 	card := campaign.Card{Name: "kobo-main", Info: providers.Info{SenderOptional: true, MaxRecipients: 500}}
 	if err := accounts.New(ledger.New(r.rdb).Runner()).Publish(ctx, "once", card); err != nil {
 		r.t.Fatal(err)
 	}
-	r.enqueue(id, kenyan(2))
+	r.enqueue(id, kenyanNumbers(2))
 }
 
 // tallyRows counts results by status, and checks that each row occurs once.
-func (r *rig) tallyRows(id string) map[string]int {
+func (r *testTuma) tallyRows(id string) map[string]int {
 	r.t.Helper()
 	out, row := map[string]int{}, 0
 	for x, err := range r.producer.Results(r.t.Context(), id) {
@@ -321,31 +321,31 @@ func (r *rig) tallyRows(id string) map[string]int {
 // The remaining calls of a stopped campaign must not use up turns that other campaigns need.
 func TestCancel_StoppedCampaignDelaysNoOther(t *testing.T) {
 	t.Parallel()
-	for name, stop := range map[string]func(*rig){
-		"cancelled": func(r *rig) {
+	for name, stop := range map[string]func(*testTuma){
+		"cancelled": func(r *testTuma) {
 			if _, err := r.producer.Cancel(r.t.Context(), "stopped"); err != nil {
 				r.t.Fatal(err)
 			}
 		},
-		"expired": func(r *rig) {
+		"expired": func(r *testTuma) {
 			r.eventually(20*time.Second, "the expiry", func() bool { return r.status("stopped").Reasons["expired"] > 0 })
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := newRig(t, simulator.Options{})
+			r := newTestTuma(t, simulator.Options{})
 			r.start(r.account(func(c *kobo.Config, a *worker.Account) { c.MaxRecipients, a.Rate = 10, 50 }))
 			c := producer.Campaign{ID: "stopped", Via: "kobo-main", Body: "b"}
 			if name == "expired" {
 				c.ExpiresIn = 2 * time.Second
 			}
-			if _, err := r.producer.Enqueue(t.Context(), c, producer.Numbers(kenyan(3000)...)); err != nil {
+			if _, err := r.producer.Enqueue(t.Context(), c, producer.Numbers(kenyanNumbers(3000)...)); err != nil {
 				t.Fatal(err)
 			}
 			r.eventually(10*time.Second, "the campaign to begin", func() bool { return r.status("stopped").Accepted > 0 })
 			stop(r)
 			begun := time.Now()
-			if _, err := r.producer.Enqueue(t.Context(), producer.Campaign{ID: "next", Via: "kobo-main", Body: "b"}, producer.Numbers(kenyan(200)...)); err != nil {
+			if _, err := r.producer.Enqueue(t.Context(), producer.Campaign{ID: "next", Via: "kobo-main", Body: "b"}, producer.Numbers(kenyanNumbers(200)...)); err != nil {
 				t.Fatal(err)
 			}
 			if r.wait("next", 60*time.Second); time.Since(begun) > 9*time.Second {
@@ -358,13 +358,13 @@ func TestCancel_StoppedCampaignDelaysNoOther(t *testing.T) {
 // Other campaigns share the account, so the cancelled campaign has few places in the queue.
 func TestCancel_DoubtEndsWhileOtherCampaignsWait(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, simulator.Options{})
+	r := newTestTuma(t, simulator.Options{})
 	r.start(r.account(func(c *kobo.Config, a *worker.Account) { c.MaxRecipients, a.Concurrency, a.Rate = 1, 4, 100 }))
-	r.enqueue("c", kenyan(600))
+	r.enqueue("c", kenyanNumbers(600))
 	r.eventually(20*time.Second, "60 recipients to be accepted", func() bool { return r.status("c").Accepted > 60 })
 	r.gateway.FailNext(5000, "close")
 	for i := range 9 {
-		r.enqueue("other-"+strconv.Itoa(i), kenyan(40))
+		r.enqueue("other-"+strconv.Itoa(i), kenyanNumbers(40))
 	}
 	r.eventually(20*time.Second, "the hold", func() bool { return len(r.status("c").BlockedBy) > 0 })
 	if _, err := r.producer.Cancel(t.Context(), "c"); err != nil {

@@ -14,7 +14,7 @@ import (
 	"github.com/tuma-sms/tuma/worker"
 )
 
-func (r *rig) optOut(sender string, numbers ...string) producer.OptOutReceipt {
+func (r *testTuma) optOut(sender string, numbers ...string) producer.OptOutReceipt {
 	r.t.Helper()
 	got, err := r.producer.OptOut(r.t.Context(), producer.OptOutNumbers(sender, "KE", numbers...))
 	if err != nil {
@@ -24,7 +24,7 @@ func (r *rig) optOut(sender string, numbers ...string) producer.OptOutReceipt {
 }
 
 // optedOutRows returns the numbers that a campaign skipped because of an opt-out, by reason code.
-func (r *rig) optedOutRows(id string) map[string][]string {
+func (r *testTuma) optedOutRows(id string) map[string][]string {
 	r.t.Helper()
 	out := map[string][]string{}
 	for x, err := range r.producer.Results(r.t.Context(), id) {
@@ -52,9 +52,9 @@ func mustParse(t *testing.T, number string) sms.MSISDN {
 
 func TestOptOut_PlanSkipsOptedOutRecipients(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, simulator.Options{})
+	r := newTestTuma(t, simulator.Options{})
 	const n = 2*campaign.MaxPageRows + 500 // three pages
-	numbers := kenyan(n)
+	numbers := kenyanNumbers(n)
 	last := func(back uint64) string { return sms.MSISDN(254_710_000_000 + n - back).String() }
 	if got := r.optOut("", numbers[0], numbers[n-800]); got.Added != 2 || got.InFlight.Calls != 0 {
 		t.Errorf("got opt-out %+v, want 2 added and no call in flight", got)
@@ -108,8 +108,8 @@ func nameOf(s string) string {
 
 func TestOptOut_DuringSendingRecipientsAreLeftOut(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, simulator.Options{})
-	gw := newStub(providers.Info{MaxRecipients: 2})
+	r := newTestTuma(t, simulator.Options{})
+	gw := newStubGateway(providers.Info{MaxRecipients: 2})
 	begun, goOn := make(chan []sms.MSISDN, 100), make(chan struct{})
 	gw.send = func(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
 		begun <- b.To
@@ -120,7 +120,7 @@ func TestOptOut_DuringSendingRecipientsAreLeftOut(t *testing.T) {
 		return gw.accept(ctx, b)
 	}
 	r.start(worker.Account{Name: "kobo-main", Provider: gw, Concurrency: 1})
-	numbers := kenyan(8)
+	numbers := kenyanNumbers(8)
 	r.enqueue("c", numbers)
 	r.enqueue("d", numbers[5:6])
 	first := <-begun
@@ -161,8 +161,8 @@ func TestOptOut_GatewayBlacklistAddsToTheList(t *testing.T) {
 		sender, list string
 		others       int // how many of the recipients another sender still sends to
 	}{{true, "ACME", "ACME", 1}, {false, "ACME", "", 0}, {true, "", "", 0}} {
-		r := newRig(t, simulator.Options{})
-		gw := newStub(providers.Info{MaxRecipients: 10, BlacklistBySender: c.bySender})
+		r := newTestTuma(t, simulator.Options{})
+		gw := newStubGateway(providers.Info{MaxRecipients: 10, BlacklistBySender: c.bySender})
 		barred := mustParse(t, "0710000001")
 		gw.send = func(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
 			out, err := gw.accept(ctx, b)

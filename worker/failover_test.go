@@ -21,17 +21,17 @@ import (
 
 // switchedStub is a stub that can be made unreachable.
 type switchedStub struct {
-	*stub
+	*stubGateway
 	unreachable atomic.Bool
 	largest     atomic.Int64 // the number of recipients of the largest call
 	senders     atomic.Value // the sender ID of the last call
 }
 
 func newSwitchedStub(info providers.Info) *switchedStub {
-	s := &switchedStub{stub: newStub(info)}
+	s := &switchedStub{stubGateway: newStubGateway(info)}
 	s.send = func(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
 		if s.unreachable.Load() {
-			return nil, connectionRefused()
+			return nil, connectionRefusedError()
 		}
 		s.largest.Store(max(s.largest.Load(), int64(len(b.To))))
 		s.senders.Store(b.From)
@@ -40,13 +40,13 @@ func newSwitchedStub(info providers.Info) *switchedStub {
 	return s
 }
 
-func connectionRefused() error {
+func connectionRefusedError() error {
 	return &providers.Error{Op: "stub send", Outcome: providers.Retryable, Scope: providers.Account, Cause: providers.CauseConnection, Err: errors.New("refused")}
 }
 
 // startRouted starts a worker with one account at each gateway. The accounts are named a, b and so
 // on. One route sends all numbers through them, in this order of preference.
-func (r *rig) startRouted(after time.Duration, gateways ...providers.Provider) *running {
+func (r *testTuma) startRouted(after time.Duration, gateways ...providers.Provider) *startedWorker {
 	r.t.Helper()
 	cfg := worker.Config{FailoverAfter: after, Routes: []worker.Route{{Match: "254"}}}
 	for i, p := range gateways {
@@ -57,9 +57,9 @@ func (r *rig) startRouted(after time.Duration, gateways ...providers.Provider) *
 	return r.startWith(cfg)
 }
 
-func (r *rig) enqueueRouted(id string, n int) {
+func (r *testTuma) enqueueRouted(id string, n int) {
 	r.t.Helper()
-	if _, err := r.producer.Enqueue(r.t.Context(), producer.Campaign{ID: id, Body: "Hello from ACME"}, producer.Numbers(kenyan(n)...)); err != nil {
+	if _, err := r.producer.Enqueue(r.t.Context(), producer.Campaign{ID: id, Body: "Hello from ACME"}, producer.Numbers(kenyanNumbers(n)...)); err != nil {
 		r.t.Fatal(err)
 	}
 }
@@ -101,7 +101,7 @@ func TestFailover_WorkMovesToTheNextAccountOfTheRoute(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := newRig(t, simulator.Options{})
+			r := newTestTuma(t, simulator.Options{})
 			a, b := newSwitchedStub(tt.first), newSwitchedStub(tt.second)
 			a.unreachable.Store(true)
 			r.startRouted(300*time.Millisecond, a, b)
@@ -131,7 +131,7 @@ func TestFailover_DoubtfulCallsDoNotMove(t *testing.T) {
 	for name, ttl := range map[string]time.Duration{"keyed": keyTTL, "without keys": 0} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := newRig(t, simulator.Options{})
+			r := newTestTuma(t, simulator.Options{})
 			a, b := newSwitchedStub(providers.Info{MaxRecipients: 50, KeyTTL: ttl}), newSwitchedStub(providers.Info{MaxRecipients: 20})
 			usual := a.send
 			var lost atomic.Int64
@@ -141,7 +141,7 @@ func TestFailover_DoubtfulCallsDoNotMove(t *testing.T) {
 						return nil, err
 					}
 					lost.Store(int64(len(batch.To)))
-					return nil, unanswered()
+					return nil, noAnswerError()
 				}
 				return usual(ctx, batch)
 			}
@@ -177,7 +177,7 @@ func TestFailover_DoubtfulCallsDoNotMove(t *testing.T) {
 
 func TestFailover_RecipientDoesNotReturnToAnAccount(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, simulator.Options{})
+	r := newTestTuma(t, simulator.Options{})
 	a, b := newSwitchedStub(providers.Info{MaxRecipients: 50}), newSwitchedStub(providers.Info{MaxRecipients: 50})
 	a.unreachable.Store(true)
 	b.unreachable.Store(true)
@@ -210,7 +210,7 @@ func TestFailover_RecipientDoesNotReturnToAnAccount(t *testing.T) {
 
 func TestFailover_AccountHeldByHandKeepsItsWork(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, simulator.Options{})
+	r := newTestTuma(t, simulator.Options{})
 	a, b := newSwitchedStub(providers.Info{}), newSwitchedStub(providers.Info{})
 	r.startRouted(100*time.Millisecond, a, b)
 	if err := r.producer.Hold(t.Context(), "a", "audit"); err != nil {
@@ -234,7 +234,7 @@ func TestFailover_AccountHeldByHandKeepsItsWork(t *testing.T) {
 
 func TestFailover_PlanSkipsAnAccountHeldForLong(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, simulator.Options{})
+	r := newTestTuma(t, simulator.Options{})
 	a, b := newSwitchedStub(providers.Info{}), newSwitchedStub(providers.Info{})
 	r.startRouted(100*time.Millisecond, a, b)
 	a.unreachable.Store(true)
@@ -268,16 +268,16 @@ func TestFailover_PlanSkipsAnAccountHeldForLong(t *testing.T) {
 }
 
 // waitForSweep waits longer than the time between two sweeps.
-func (r *rig) waitForSweep() { <-time.After(100 * time.Millisecond) }
+func (r *testTuma) waitForSweep() { <-time.After(100 * time.Millisecond) }
 
 func TestFailover_NoMoveToAnIncompatibleAccount(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, simulator.Options{})
+	r := newTestTuma(t, simulator.Options{})
 	a, b := newSwitchedStub(providers.Info{}), newSwitchedStub(providers.Info{})
 	a.unreachable.Store(true)
 	first := r.startRouted(time.Hour, a, b)
 	c := producer.Campaign{ID: "c", From: "LONGSENDER", Body: "Hello from ACME"}
-	if _, err := r.producer.Enqueue(t.Context(), c, producer.Numbers(kenyan(100)...)); err != nil {
+	if _, err := r.producer.Enqueue(t.Context(), c, producer.Numbers(kenyanNumbers(100)...)); err != nil {
 		t.Fatal(err)
 	}
 	r.eventually(10*time.Second, "the hold", func() bool { return len(r.status("c").BlockedBy) > 0 })

@@ -17,14 +17,14 @@ func TestSend_NothingTwiceOrLostUnderGatewayFaults(t *testing.T) {
 	for _, name := range []string{"close", "accept_close", "accept_502", "500", "429", "error_gw", "accept_error_gw", "html", "accept_html", "cut", "hang", "accept_hang", "error_billing"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := newRig(t, simulator.Options{Seed: 1})
+			r := newTestTuma(t, simulator.Options{Seed: 1})
 			if err := r.gateway.Fail(simulator.Fault{Name: name, P: 0.2}); err != nil {
 				t.Fatal(err)
 			}
 			r.start(r.account(func(c *kobo.Config, a *worker.Account) {
 				c.Timeout, a.Timeout, c.MaxRecipients = 200*time.Millisecond, 200*time.Millisecond, 50
 			}))
-			r.enqueue("c", kenyan(2000))
+			r.enqueue("c", kenyanNumbers(2000))
 			s := r.wait("c", 60*time.Second)
 			if s.Accepted != 2000 {
 				t.Errorf("unexpected status: %+v", s)
@@ -41,23 +41,23 @@ func TestHold_RecipientsWaitAndTheAccountRecovers(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name   string
-		spoil  func(*rig)
-		repair func(*rig)
+		spoil  func(*testTuma)
+		repair func(*testTuma)
 		reason string
 	}{
-		{"wrong password", func(r *rig) { r.gateway.SetPassword("demo", "other") }, func(r *rig) { r.gateway.SetPassword("demo", "demopass") }, "credentials"},
-		{"html from a proxy", func(r *rig) { r.fail(simulator.Fault{Name: "html", P: 1, Everything: true}) }, func(r *rig) { r.gateway.ClearFaults() }, "not_understood"},
-		{"404", func(r *rig) { r.fail(simulator.Fault{Name: "404", P: 1, Everything: true}) }, func(r *rig) { r.gateway.ClearFaults() }, "configuration"},
-		{"no credit", func(r *rig) { r.gateway.SetCredit(0.5) }, func(r *rig) { r.gateway.SetCredit(10000) }, "credit"},
-		{"500 for everything", func(r *rig) { r.fail(simulator.Fault{Name: "500", P: 1, Everything: true}) }, func(r *rig) { r.gateway.ClearFaults() }, "gateway"},
+		{"wrong password", func(r *testTuma) { r.gateway.SetPassword("demo", "other") }, func(r *testTuma) { r.gateway.SetPassword("demo", "demopass") }, "credentials"},
+		{"html from a proxy", func(r *testTuma) { r.fail(simulator.Fault{Name: "html", P: 1, Everything: true}) }, func(r *testTuma) { r.gateway.ClearFaults() }, "not_understood"},
+		{"404", func(r *testTuma) { r.fail(simulator.Fault{Name: "404", P: 1, Everything: true}) }, func(r *testTuma) { r.gateway.ClearFaults() }, "configuration"},
+		{"no credit", func(r *testTuma) { r.gateway.SetCredit(0.5) }, func(r *testTuma) { r.gateway.SetCredit(10000) }, "credit"},
+		{"500 for everything", func(r *testTuma) { r.fail(simulator.Fault{Name: "500", P: 1, Everything: true}) }, func(r *testTuma) { r.gateway.ClearFaults() }, "gateway"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			r := newRig(t, simulator.Options{Users: map[string]string{"demo": "demopass"}})
+			r := newTestTuma(t, simulator.Options{Users: map[string]string{"demo": "demopass"}})
 			tt.spoil(r)
 			r.start(r.account())
-			r.enqueue("c", kenyan(3000))
+			r.enqueue("c", kenyanNumbers(3000))
 			var block producer.Block
 			r.eventually(20*time.Second, "the hold", func() bool {
 				s := r.status("c")
@@ -88,12 +88,12 @@ func TestHold_RecipientsWaitAndTheAccountRecovers(t *testing.T) {
 
 func TestHold_ByHandLastsUntilReleased(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, simulator.Options{})
+	r := newTestTuma(t, simulator.Options{})
 	r.start(r.account())
 	r.eventually(5*time.Second, "the account card", func() bool {
 		return r.producer.Hold(t.Context(), "kobo-main", "audit") == nil
 	})
-	r.enqueue("c", kenyan(10))
+	r.enqueue("c", kenyanNumbers(10))
 	r.eventually(10*time.Second, "planning", func() bool { return r.status("c").State == producer.Sending })
 	if got := r.status("c").BlockedBy; len(got) != 1 || got[0].Reason != "audit" || got[0].By != "operator" || got[0].Until != nil {
 		t.Errorf("unexpected BlockedBy: %+v", got)
@@ -111,10 +111,10 @@ func TestHold_ByHandLastsUntilReleased(t *testing.T) {
 
 func TestSplit_OnlyBadNumbersAreRejected(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, simulator.Options{})
+	r := newTestTuma(t, simulator.Options{})
 	kobosim.Of(r.gateway).SetInvalid("error_limit", 254710000123, 254710000400)
 	r.start(r.account())
-	r.enqueue("c", kenyan(500))
+	r.enqueue("c", kenyanNumbers(500))
 	s := r.wait("c", 60*time.Second)
 	if s.Accepted != 498 || s.Rejected != 2 {
 		t.Errorf("unexpected status: %+v", s)
@@ -127,9 +127,9 @@ func TestSplit_OnlyBadNumbersAreRejected(t *testing.T) {
 
 func TestPause_StopsNewCallsAndResumeRepeatsNone(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, simulator.Options{Latency: 20 * time.Millisecond})
+	r := newTestTuma(t, simulator.Options{Latency: 20 * time.Millisecond})
 	r.start(r.account(func(c *kobo.Config, _ *worker.Account) { c.MaxRecipients = 10 }))
-	r.enqueue("c", kenyan(3000))
+	r.enqueue("c", kenyanNumbers(3000))
 	for i := range 5 {
 		r.eventually(10*time.Second, "calls", func() bool { return r.gateway.Stats().Calls > int64(i*20+10) })
 		in, err := r.producer.Pause(t.Context(), "c")
@@ -165,9 +165,9 @@ func TestPause_StopsNewCallsAndResumeRepeatsNone(t *testing.T) {
 
 func TestCancel_SkipsUnclaimedRecipients(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, simulator.Options{Latency: 20 * time.Millisecond})
+	r := newTestTuma(t, simulator.Options{Latency: 20 * time.Millisecond})
 	r.start(r.account(func(c *kobo.Config, _ *worker.Account) { c.MaxRecipients = 10 }))
-	r.enqueue("c", kenyan(3000))
+	r.enqueue("c", kenyanNumbers(3000))
 	r.eventually(10*time.Second, "calls", func() bool { return r.gateway.Stats().Calls > 20 })
 	if _, err := r.producer.Cancel(t.Context(), "c"); err != nil {
 		t.Fatal(err)
@@ -183,9 +183,9 @@ func TestCancel_SkipsUnclaimedRecipients(t *testing.T) {
 
 func TestSweep_RebuildsTheWholeQueue(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, simulator.Options{Latency: 5 * time.Millisecond})
+	r := newTestTuma(t, simulator.Options{Latency: 5 * time.Millisecond})
 	r.start(r.account(func(c *kobo.Config, _ *worker.Account) { c.MaxRecipients = 10 }))
-	r.enqueue("c", kenyan(5000))
+	r.enqueue("c", kenyanNumbers(5000))
 	for i := range 4 {
 		r.eventually(20*time.Second, "calls", func() bool { return r.gateway.Stats().Calls > int64(i*100) })
 		keys, err := r.rdb.Keys(t.Context(), "asynq:*").Result()
@@ -209,10 +209,10 @@ func TestSweep_RebuildsTheWholeQueue(t *testing.T) {
 
 func TestDrain_WorkersMayComeAndGo(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, simulator.Options{Latency: 10 * time.Millisecond})
+	r := newTestTuma(t, simulator.Options{Latency: 10 * time.Millisecond})
 	small := func(c *kobo.Config, _ *worker.Account) { c.MaxRecipients = 10 }
-	workers := []*running{r.start(r.account(small)), r.start(r.account(small)), r.start(r.account(small))}
-	r.enqueue("c", kenyan(10000))
+	workers := []*startedWorker{r.start(r.account(small)), r.start(r.account(small)), r.start(r.account(small))}
+	r.enqueue("c", kenyanNumbers(10000))
 	for i := range workers {
 		r.eventually(20*time.Second, "calls", func() bool { return r.gateway.Stats().Calls > int64(100*(i+1)) })
 		workers[i].drain(t)
@@ -226,7 +226,7 @@ func TestDrain_WorkersMayComeAndGo(t *testing.T) {
 	}
 }
 
-func (r *rig) fail(f simulator.Fault) {
+func (r *testTuma) fail(f simulator.Fault) {
 	r.t.Helper()
 	if err := r.gateway.Fail(f); err != nil {
 		r.t.Fatal(err)

@@ -17,13 +17,13 @@ import (
 
 // clockedStub is a stub that records when each recipient was sent to.
 type clockedStub struct {
-	*stub
+	*stubGateway
 	mu sync.Mutex
 	at []time.Time // one entry for each recipient
 }
 
 func newClockedStub(info providers.Info) *clockedStub {
-	c := &clockedStub{stub: newStub(info)}
+	c := &clockedStub{stubGateway: newStubGateway(info)}
 	c.send = func(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
 		now := time.Now()
 		c.mu.Lock()
@@ -52,14 +52,14 @@ func (c *clockedStub) busiest() (most int, took time.Duration) {
 
 func TestRate_HoldsAtTheGateway(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, simulator.Options{})
+	r := newTestTuma(t, simulator.Options{})
 	gw := newClockedStub(providers.Info{KeyTTL: keyTTL, MaxRecipients: 10})
 	limited := stubAccount(gw)
 	limited.Rate, limited.Burst = 200, 20
 	for range 2 {
 		r.start(limited)
 	}
-	r.enqueue("c", kenyan(1000))
+	r.enqueue("c", kenyanNumbers(1000))
 	if s := r.wait("c", 30*time.Second); s.Accepted != 1000 {
 		t.Fatalf("unexpected status: %+v", s)
 	}
@@ -74,12 +74,12 @@ func TestRate_HoldsAtTheGateway(t *testing.T) {
 
 func TestRate_TransactionalDoesNotWaitForBulk(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, simulator.Options{})
-	gw := newStub(providers.Info{KeyTTL: keyTTL})
+	r := newTestTuma(t, simulator.Options{})
+	gw := newStubGateway(providers.Info{KeyTTL: keyTTL})
 	limited := stubAccount(gw)
 	limited.Rate, limited.Burst, limited.Concurrency = 50, 5, 2
 	r.start(limited)
-	r.enqueue("bulk", kenyan(5000))
+	r.enqueue("bulk", kenyanNumbers(5000))
 	r.eventually(10*time.Second, "the first bulk call", func() bool { return gw.calls.Load() > 0 })
 	began := time.Now()
 	_, err := r.producer.Enqueue(t.Context(), producer.Campaign{ID: "code", Via: "kobo-main", Body: "Your code is 1234", Class: producer.Transactional},
@@ -100,9 +100,9 @@ func TestRate_TransactionalDoesNotWaitForBulk(t *testing.T) {
 
 func TestConcurrency_BoundsCallsInFlight(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, simulator.Options{Latency: 20 * time.Millisecond})
+	r := newTestTuma(t, simulator.Options{Latency: 20 * time.Millisecond})
 	r.start(r.account(func(c *kobo.Config, a *worker.Account) { c.MaxRecipients, a.Concurrency = 1, 2 }))
-	to := kenyan(60)
+	to := kenyanNumbers(60)
 	r.enqueue("bulk", to[:40])
 	for _, id := range []string{"x", "y", "z"} {
 		_, err := r.producer.Enqueue(t.Context(), producer.Campaign{ID: id, Via: "kobo-main", Body: "b", Class: producer.Transactional}, producer.Numbers(to[40:]...))
@@ -120,11 +120,11 @@ func TestConcurrency_BoundsCallsInFlight(t *testing.T) {
 
 func TestRate_OfRequestsFillsItsCalls(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, simulator.Options{})
+	r := newTestTuma(t, simulator.Options{})
 	a := r.account()
 	a.Rate, a.Burst, a.Unit = 1, 2, worker.UnitRequests
 	r.start(a)
-	r.enqueue("c", kenyan(1000))
+	r.enqueue("c", kenyanNumbers(1000))
 	if s := r.wait("c", 20*time.Second); s.Calls != 2 || s.Accepted != 1000 {
 		t.Errorf("unexpected status: %+v", s)
 	}
@@ -132,7 +132,7 @@ func TestRate_OfRequestsFillsItsCalls(t *testing.T) {
 
 func TestRate_CountsSegmentsIfConfigured(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, simulator.Options{})
+	r := newTestTuma(t, simulator.Options{})
 	gw := newClockedStub(providers.Info{KeyTTL: keyTTL, MaxRecipients: 5})
 	a := stubAccount(gw)
 	a.Rate, a.Burst, a.Unit = 60, 1, worker.UnitSegments
@@ -141,7 +141,7 @@ func TestRate_CountsSegmentsIfConfigured(t *testing.T) {
 	for i := range body {
 		body[i] = 'a'
 	}
-	_, err := r.producer.Enqueue(t.Context(), producer.Campaign{ID: "c", Via: "kobo-main", Body: string(body)}, producer.Numbers(kenyan(60)...))
+	_, err := r.producer.Enqueue(t.Context(), producer.Campaign{ID: "c", Via: "kobo-main", Body: string(body)}, producer.Numbers(kenyanNumbers(60)...))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -155,14 +155,14 @@ func TestRate_CountsSegmentsIfConfigured(t *testing.T) {
 
 func TestRoutes_SpreadACampaignOverAccounts(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, simulator.Options{})
-	ke, ng := newStub(providers.Info{}), newStub(providers.Info{})
+	r := newTestTuma(t, simulator.Options{})
+	ke, ng := newStubGateway(providers.Info{}), newStubGateway(providers.Info{})
 	a, b := stubAccount(ke), stubAccount(ng)
 	a.Name, b.Name = "ke", "ng"
 	r.startWith(worker.Config{Accounts: []worker.Account{a, b},
 		Routes: []worker.Route{{Match: "254", Via: []string{"ke"}}, {Match: "234", Via: []string{"ng", "ke"}}}})
 	var numbers []string
-	for i, k := range kenyan(1200) {
+	for i, k := range kenyanNumbers(1200) {
 		numbers = append(numbers, k)
 		if i%3 == 0 {
 			numbers = append(numbers, "+234803"+k[3:])

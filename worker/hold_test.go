@@ -23,12 +23,12 @@ func stubAccount(p providers.Provider) worker.Account {
 
 func TestBreaker_RefusedRecipientDoesNotBlockOtherProbes(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, simulator.Options{})
-	gw := newStub(providers.Info{KeyTTL: keyTTL})
+	r := newTestTuma(t, simulator.Options{})
+	gw := newStubGateway(providers.Info{KeyTTL: keyTTL})
 	gw.send = func(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
 		for _, n := range b.To {
 			if n == 254710000000 {
-				return nil, refused()
+				return nil, refusedCallError()
 			}
 		}
 		return gw.accept(ctx, b)
@@ -47,11 +47,11 @@ func TestBreaker_RefusedRecipientDoesNotBlockOtherProbes(t *testing.T) {
 
 func TestBreaker_HoldsAfterAFewRefusedCalls(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, simulator.Options{})
-	gw := newStub(providers.Info{KeyTTL: keyTTL})
-	gw.send = func(context.Context, providers.Batch) ([]providers.Result, error) { return nil, refused() }
+	r := newTestTuma(t, simulator.Options{})
+	gw := newStubGateway(providers.Info{KeyTTL: keyTTL})
+	gw.send = func(context.Context, providers.Batch) ([]providers.Result, error) { return nil, refusedCallError() }
 	r.start(stubAccount(gw))
-	r.enqueue("c", kenyan(3000))
+	r.enqueue("c", kenyanNumbers(3000))
 	r.eventually(20*time.Second, "the hold", func() bool { return len(r.status("c").BlockedBy) > 0 })
 	r.eventually(10*time.Second, "calls in flight to end", func() bool { return r.status("c").InFlight.Calls == 0 })
 	if n := gw.calls.Load(); n > 8+3 {
@@ -64,10 +64,10 @@ func TestBreaker_HoldsAfterAFewRefusedCalls(t *testing.T) {
 
 func TestBreaker_BalanceAnswerDoesNotLiftTheHold(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, simulator.Options{})
+	r := newTestTuma(t, simulator.Options{})
 	r.fail(simulator.Fault{Name: "403", P: 1}) // only sending fails: the gateway still reports its balance
 	r.start(r.account())
-	r.enqueue("c", kenyan(3000))
+	r.enqueue("c", kenyanNumbers(3000))
 	r.eventually(20*time.Second, "three probes", func() bool {
 		a, err := r.producer.Accounts(t.Context())
 		return err == nil && len(a) == 1 && a[0].Hold.Held() && time.Until(a[0].Hold.Until) > 4*time.Second
@@ -79,11 +79,11 @@ func TestBreaker_BalanceAnswerDoesNotLiftTheHold(t *testing.T) {
 
 func TestCancel_DoubtfulCallOfAHeldAccountEndsUnknown(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, simulator.Options{})
-	gw := newStub(providers.Info{KeyTTL: keyTTL})
-	gw.send = func(context.Context, providers.Batch) ([]providers.Result, error) { return nil, unanswered() }
+	r := newTestTuma(t, simulator.Options{})
+	gw := newStubGateway(providers.Info{KeyTTL: keyTTL})
+	gw.send = func(context.Context, providers.Batch) ([]providers.Result, error) { return nil, noAnswerError() }
 	r.start(stubAccount(gw))
-	r.enqueue("c", kenyan(3))
+	r.enqueue("c", kenyanNumbers(3))
 	r.eventually(10*time.Second, "a doubtful call", func() bool { return gw.calls.Load() > 0 && r.status("c").InFlight.Calls == 0 })
 	if err := r.producer.Hold(t.Context(), "kobo-main", "audit"); err != nil {
 		t.Fatal(err)
@@ -104,8 +104,8 @@ func TestCancel_DoubtfulCallOfAHeldAccountEndsUnknown(t *testing.T) {
 
 func TestBreaker_PausedCampaignUsesNoProbes(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, simulator.Options{})
-	gw := newStub(providers.Info{KeyTTL: keyTTL, MaxRecipients: 1})
+	r := newTestTuma(t, simulator.Options{})
+	gw := newStubGateway(providers.Info{KeyTTL: keyTTL, MaxRecipients: 1})
 	var down atomic.Bool
 	gw.send = func(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
 		if down.Load() {
@@ -115,7 +115,7 @@ func TestBreaker_PausedCampaignUsesNoProbes(t *testing.T) {
 	}
 	down.Store(true)
 	r.start(stubAccount(gw))
-	r.enqueue("paused", kenyan(3000))
+	r.enqueue("paused", kenyanNumbers(3000))
 	r.eventually(10*time.Second, "the hold", func() bool { return len(r.status("paused").BlockedBy) > 0 })
 	if _, err := r.producer.Pause(t.Context(), "paused"); err != nil {
 		t.Fatal(err)
@@ -129,9 +129,9 @@ func TestBreaker_PausedCampaignUsesNoProbes(t *testing.T) {
 
 func TestCredit_HoldLiftsAfterATopUp(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, simulator.Options{Credit: 5})
+	r := newTestTuma(t, simulator.Options{Credit: 5})
 	r.start(r.account())
-	r.enqueue("c", kenyan(10))
+	r.enqueue("c", kenyanNumbers(10))
 	r.eventually(10*time.Second, "the hold", func() bool { return len(r.status("c").BlockedBy) > 0 })
 	if b := r.status("c").BlockedBy; b[0].Reason != "credit" || b[0].Code != "error_credit" {
 		t.Errorf("unexpected BlockedBy: %+v", b)
@@ -150,8 +150,8 @@ func TestCredit_RemainderIsUsedBySmallerCalls(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			const perMessage = 2.5
-			r := newRig(t, simulator.Options{})
-			gw := &balanceStub{stub: newStub(info)}
+			r := newTestTuma(t, simulator.Options{})
+			gw := &balanceStub{stubGateway: newStubGateway(info)}
 			var mu sync.Mutex
 			left, refusals := 260*perMessage, 0
 			gw.send = func(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
@@ -170,7 +170,7 @@ func TestCredit_RemainderIsUsedBySmallerCalls(t *testing.T) {
 				return providers.Balance{Amount: left, Currency: "KES"}, nil
 			}
 			r.start(stubAccount(gw))
-			r.enqueue("c", kenyan(1000))
+			r.enqueue("c", kenyanNumbers(1000))
 			r.eventually(60*time.Second, "all credit to be used up", func() bool { return r.status("c").Accepted == 260 })
 			r.eventually(20*time.Second, "the hold", func() bool {
 				b := r.status("c").BlockedBy
@@ -197,10 +197,10 @@ func TestCredit_RemainderIsUsedBySmallerCalls(t *testing.T) {
 
 func TestBalance_PanicIsContained(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, simulator.Options{})
-	gw := &balanceStub{stub: newStub(providers.Info{}), balance: func(context.Context) (providers.Balance, error) { panic("no") }}
+	r := newTestTuma(t, simulator.Options{})
+	gw := &balanceStub{stubGateway: newStubGateway(providers.Info{}), balance: func(context.Context) (providers.Balance, error) { panic("no") }}
 	r.start(stubAccount(gw))
-	r.enqueue("c", kenyan(3))
+	r.enqueue("c", kenyanNumbers(3))
 	if s := r.wait("c", 10*time.Second); s.Accepted != 3 {
 		t.Errorf("unexpected status: %+v", s)
 	}
@@ -223,10 +223,10 @@ func TestSend_BrokenProviderContractAffectsOnlyItsCall(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := newRig(t, simulator.Options{})
-			without := newStub(providers.Info{})
+			r := newTestTuma(t, simulator.Options{})
+			without := newStubGateway(providers.Info{})
 			without.send = func(context.Context, providers.Batch) ([]providers.Result, error) { return answer() }
-			with := newStub(providers.Info{KeyTTL: keyTTL})
+			with := newStubGateway(providers.Info{KeyTTL: keyTTL})
 			with.send = func(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
 				if with.calls.Load() == 1 {
 					return answer()
@@ -236,14 +236,14 @@ func TestSend_BrokenProviderContractAffectsOnlyItsCall(t *testing.T) {
 			a, b := stubAccount(without), stubAccount(with)
 			b.Name = "keyed"
 			r.start(a, b)
-			r.enqueue("without", kenyan(5))
+			r.enqueue("without", kenyanNumbers(5))
 			if s := r.wait("without", 10*time.Second); s.Unknown != 5 {
 				t.Errorf("unexpected status without a key: %+v", s)
 			}
 			if n := without.calls.Load(); n != 1 {
 				t.Errorf("got %d calls at a gateway without keys, want 1", n)
 			}
-			if _, err := r.producer.Enqueue(t.Context(), producer.Campaign{ID: "with", Via: "keyed", Body: "b"}, producer.Numbers(kenyan(5)...)); err != nil {
+			if _, err := r.producer.Enqueue(t.Context(), producer.Campaign{ID: "with", Via: "keyed", Body: "b"}, producer.Numbers(kenyanNumbers(5)...)); err != nil {
 				t.Fatal(err)
 			}
 			if s := r.wait("with", 10*time.Second); s.Accepted != 5 || with.times(sms.MSISDN(254710000000)) != 1 {
@@ -257,11 +257,11 @@ func TestSend_BrokenProviderContractAffectsOnlyItsCall(t *testing.T) {
 // must neither end nor lengthen the hold, and must not prevent the next probe.
 func TestBreaker_InconclusiveProbeIsGivenBack(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, simulator.Options{})
+	r := newTestTuma(t, simulator.Options{})
 	kobosim.Of(r.gateway).SetRepeat(simulator.RepeatError)
 	r.gateway.FailNext(3, "accept_close")
 	r.start(r.account(func(c *kobo.Config, a *worker.Account) { c.MaxRecipients, a.MaxAttempts = 20, 3 }))
-	r.enqueue("c", kenyan(60))
+	r.enqueue("c", kenyanNumbers(60))
 	if s := r.wait("c", 30*time.Second); s.Unknown != 60 {
 		t.Errorf("unexpected status: %+v", s)
 	}
@@ -274,13 +274,13 @@ func TestBreaker_InconclusiveProbeIsGivenBack(t *testing.T) {
 // after MaxAttempts. Until then it must neither hold the account nor delay other calls.
 func TestIdempotencyKey_PermanentErrorDelaysNoOtherCall(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, simulator.Options{})
-	gw := newStub(providers.Info{KeyTTL: keyTTL, MaxRecipients: 20})
+	r := newTestTuma(t, simulator.Options{})
+	gw := newStubGateway(providers.Info{KeyTTL: keyTTL, MaxRecipients: 20})
 	var failingKey atomic.Value
 	gw.send = func(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
 		if gw.calls.Load() == 3 {
 			failingKey.Store(b.IdempotencyKey)
-			return nil, unanswered()
+			return nil, noAnswerError()
 		}
 		if failingKey.Load() == b.IdempotencyKey {
 			return nil, &providers.Error{Outcome: providers.Retryable, Scope: providers.Account, Cause: providers.CauseGateway, Code: "error_gw", KeepKey: true}
@@ -290,7 +290,7 @@ func TestIdempotencyKey_PermanentErrorDelaysNoOtherCall(t *testing.T) {
 	a := stubAccount(gw)
 	a.MaxAttempts = 4
 	r.start(a)
-	r.enqueue("c", kenyan(500))
+	r.enqueue("c", kenyanNumbers(500))
 	var held []producer.Block
 	r.eventually(60*time.Second, "the campaign to end", func() bool {
 		s := r.status("c")

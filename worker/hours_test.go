@@ -18,7 +18,7 @@ import (
 )
 
 // now returns the time of Redis' clock, in whole seconds.
-func (r *rig) now() time.Time {
+func (r *testTuma) now() time.Time {
 	r.t.Helper()
 	now, err := ledger.New(r.rdb).Now(r.t.Context())
 	if err != nil {
@@ -43,14 +43,14 @@ func hoursIn(country string, from, to time.Time) worker.Hours {
 // timedStub is a stub that records when each number was submitted. The test fails if a call to a
 // country with sending hours also has recipients in another country.
 type timedStub struct {
-	*stub
+	*stubGateway
 	t  *testing.T
 	mu sync.Mutex
 	at map[sms.MSISDN][]time.Time
 }
 
 func newTimedStub(t *testing.T, info providers.Info) *timedStub {
-	p := &timedStub{stub: newStub(info), t: t, at: map[sms.MSISDN][]time.Time{}}
+	p := &timedStub{stubGateway: newStubGateway(info), t: t, at: map[sms.MSISDN][]time.Time{}}
 	p.send = func(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
 		p.note(b)
 		return p.accept(ctx, b)
@@ -89,7 +89,7 @@ func (p *timedStub) between(country string) (first, last time.Time) {
 	return first, last
 }
 
-func nigerian(n int) []string {
+func nigerianNumbers(n int) []string {
 	out := make([]string, n)
 	for i := range out {
 		out[i] = "+234803" + fmt.Sprintf("%07d", i)
@@ -97,11 +97,11 @@ func nigerian(n int) []string {
 	return out
 }
 
-func (r *rig) blocks(id string) []producer.Block { return r.status(id).BlockedBy }
+func (r *testTuma) blocks(id string) []producer.Block { return r.status(id).BlockedBy }
 
 func TestSendingHours_ClosedCountryWaitsOthersAreSent(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, simulator.Options{})
+	r := newTestTuma(t, simulator.Options{})
 	gw := newTimedStub(t, providers.Info{MaxRecipients: 20})
 	opens := r.now().Add(8 * time.Second)
 	r.startWith(worker.Config{Accounts: []worker.Account{stubAccount(gw)}, Windows: map[string]worker.Hours{
@@ -109,7 +109,7 @@ func TestSendingHours_ClosedCountryWaitsOthersAreSent(t *testing.T) {
 		"NG": hoursIn("NG", opens.Add(-time.Hour), opens.Add(time.Hour)),
 		"JM": hoursIn("JM", opens.Add(time.Hour), opens.Add(2*time.Hour)),
 	}})
-	ke, ng := kenyan(900), nigerian(900)
+	ke, ng := kenyanNumbers(900), nigerianNumbers(900)
 	var numbers []string
 	for i := range ke {
 		numbers = append(numbers, ke[i], ng[i])
@@ -152,14 +152,14 @@ func TestSendingHours_ClosedCountryWaitsOthersAreSent(t *testing.T) {
 
 func TestSendingHours_ClosedCampaignReservesNoRate(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, simulator.Options{})
+	r := newTestTuma(t, simulator.Options{})
 	gw := newTimedStub(t, providers.Info{})
 	a := stubAccount(gw)
 	a.Rate, a.Burst = 100, 10
 	opens := r.now().Add(time.Hour)
 	closed := map[string]worker.Hours{"KE": hoursIn("KE", opens, opens.Add(8*time.Hour))}
 	first := r.startWith(worker.Config{Accounts: []worker.Account{a}, Windows: closed})
-	r.enqueue("c", kenyan(3000))
+	r.enqueue("c", kenyanNumbers(3000))
 	r.eventually(5*time.Second, "the reason", func() bool { return len(r.blocks("c")) == 1 })
 	if s := r.status("c"); s.ETA == nil || s.ETA.Before(opens.Add(29*time.Second)) || s.ETA.After(opens.Add(31*time.Second)) {
 		t.Errorf("got ETA %v, want 30 s after %s (3,000 at 100/s)", s.ETA, opens)
@@ -196,11 +196,11 @@ func TestSendingHours_ClosedCampaignReservesNoRate(t *testing.T) {
 
 func TestSendingHours_TransactionalIsSentAtAnyTime(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, simulator.Options{})
+	r := newTestTuma(t, simulator.Options{})
 	gw := newTimedStub(t, providers.Info{})
 	opens := r.now().Add(time.Hour)
 	r.startWith(worker.Config{Accounts: []worker.Account{stubAccount(gw)}, Windows: map[string]worker.Hours{"KE": hoursIn("KE", opens, opens.Add(time.Hour))}})
-	_, err := r.producer.Enqueue(t.Context(), producer.Campaign{ID: "code", Via: "kobo-main", Body: "b", Class: producer.Transactional}, producer.Numbers(kenyan(3)...))
+	_, err := r.producer.Enqueue(t.Context(), producer.Campaign{ID: "code", Via: "kobo-main", Body: "b", Class: producer.Transactional}, producer.Numbers(kenyanNumbers(3)...))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -211,11 +211,11 @@ func TestSendingHours_TransactionalIsSentAtAnyTime(t *testing.T) {
 
 func TestSendingHours_ExpiryBeforeOpeningSkips(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, simulator.Options{})
+	r := newTestTuma(t, simulator.Options{})
 	gw := newTimedStub(t, providers.Info{})
 	opens := r.now().Add(time.Hour)
 	r.startWith(worker.Config{Accounts: []worker.Account{stubAccount(gw)}, Windows: map[string]worker.Hours{"KE": hoursIn("KE", opens, opens.Add(time.Hour))}})
-	_, err := r.producer.Enqueue(t.Context(), producer.Campaign{ID: "c", Via: "kobo-main", Body: "b", ExpiresIn: 2 * time.Second}, producer.Numbers(kenyan(700)...))
+	_, err := r.producer.Enqueue(t.Context(), producer.Campaign{ID: "c", Via: "kobo-main", Body: "b", ExpiresIn: 2 * time.Second}, producer.Numbers(kenyanNumbers(700)...))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -234,15 +234,15 @@ func TestSendingHours_RepeatedCallsWaitForOpening(t *testing.T) {
 		resend string
 		answer func() ([]providers.Result, error)
 	}{
-		"doubtful, with a key": {info: providers.Info{KeyTTL: keyTTL}, answer: func() ([]providers.Result, error) { return nil, unanswered() }},
-		"resent":               {resend: worker.OnUnknownResend, answer: func() ([]providers.Result, error) { return nil, unanswered() }},
+		"doubtful, with a key": {info: providers.Info{KeyTTL: keyTTL}, answer: func() ([]providers.Result, error) { return nil, noAnswerError() }},
+		"resent":               {resend: worker.OnUnknownResend, answer: func() ([]providers.Result, error) { return nil, noAnswerError() }},
 		"refused for now": {answer: func() ([]providers.Result, error) {
 			return []providers.Result{{Outcome: providers.Retryable, Reason: "busy"}}, nil
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := newRig(t, simulator.Options{})
+			r := newTestTuma(t, simulator.Options{})
 			gw := newTimedStub(t, tt.info)
 			closes := r.now().Add(5 * time.Second)
 			opens := closes.Add(5 * time.Second)
@@ -278,7 +278,7 @@ func TestSendingHours_RepeatedCallsWaitForOpening(t *testing.T) {
 
 func TestSendingHours_CancelledDoubtDoesNotWait(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, simulator.Options{})
+	r := newTestTuma(t, simulator.Options{})
 	gw := newTimedStub(t, providers.Info{KeyTTL: keyTTL})
 	closes := r.now().Add(5 * time.Second)
 	gw.send = func(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
@@ -286,7 +286,7 @@ func TestSendingHours_CancelledDoubtDoesNotWait(t *testing.T) {
 		case <-time.After(time.Until(closes)):
 		case <-ctx.Done():
 		}
-		return nil, unanswered()
+		return nil, noAnswerError()
 	}
 	a := stubAccount(gw)
 	a.Timeout = 20 * time.Second
@@ -306,7 +306,7 @@ func TestSendingHours_CancelledDoubtDoesNotWait(t *testing.T) {
 
 func TestSendingHours_InvalidConfigurationIsRefused(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, simulator.Options{})
+	r := newTestTuma(t, simulator.Options{})
 	eight := worker.Hours{From: 8 * time.Hour, To: 12 * time.Hour}
 	many := make([]worker.Account, 0, 400)
 	var via []string
@@ -328,7 +328,7 @@ func TestSendingHours_InvalidConfigurationIsRefused(t *testing.T) {
 
 func TestSendingHours_NothingIsSentAfterClosing(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, simulator.Options{})
+	r := newTestTuma(t, simulator.Options{})
 	gw := newTimedStub(t, providers.Info{MaxRecipients: 1})
 	a := stubAccount(gw)
 	a.Rate, a.Burst, a.Concurrency = 40, 4, 16 // every slot then waits for a turn when the hours end
@@ -336,7 +336,7 @@ func TestSendingHours_NothingIsSentAfterClosing(t *testing.T) {
 	sendingHours := map[string]worker.Hours{"KE": hoursIn("KE", closes.Add(time.Hour), closes)}
 	r.startWith(worker.Config{Accounts: []worker.Account{a}, Windows: sendingHours})
 	r.startWith(worker.Config{Accounts: []worker.Account{a}, Windows: sendingHours})
-	r.enqueue("c", kenyan(2000))
+	r.enqueue("c", kenyanNumbers(2000))
 	r.eventually(15*time.Second, "the reason", func() bool { b := r.blocks("c"); return len(b) == 1 && b[0].Reason == "window" })
 	went := gw.calls.Load()
 	_, last := gw.between("KE")

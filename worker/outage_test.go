@@ -16,10 +16,10 @@ import (
 	"github.com/tuma-sms/tuma/worker"
 )
 
-// rigOn is newRig with options for the Redis server.
-func rigOn(t *testing.T, o simulator.Options, options ...redistest.Option) *rig {
+// newTestTumaOn is newTestTuma with options for the Redis server.
+func newTestTumaOn(t *testing.T, o simulator.Options, options ...redistest.Option) *testTuma {
 	t.Helper()
-	r := &rig{t: t, redis: redistest.Start(t, options...), gateway: catalog.Simulate(o)}
+	r := &testTuma{t: t, redis: redistest.Start(t, options...), gateway: catalog.Simulate(o)}
 	r.rdb = r.redis.Client()
 	srv := httptest.NewServer(r.gateway)
 	t.Cleanup(func() {
@@ -34,8 +34,8 @@ func rigOn(t *testing.T, o simulator.Options, options ...redistest.Option) *rig 
 	return r
 }
 
-// sleep waits for d.
-func sleep(t *testing.T, d time.Duration) {
+// waitFor waits for d.
+func waitFor(t *testing.T, d time.Duration) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), d)
 	defer cancel()
@@ -44,12 +44,12 @@ func sleep(t *testing.T, d time.Duration) {
 
 func TestRedisOutage_FrozenRedisLosesNothing(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, simulator.Options{Latency: 5 * time.Millisecond})
+	r := newTestTuma(t, simulator.Options{Latency: 5 * time.Millisecond})
 	r.start(r.account(func(c *kobo.Config, _ *worker.Account) { c.MaxRecipients = 10 }))
-	r.enqueue("c", kenyan(5000))
+	r.enqueue("c", kenyanNumbers(5000))
 	r.eventually(10*time.Second, "calls", func() bool { return r.gateway.Stats().Calls > 100 })
 	r.redis.Stop()
-	sleep(t, 5*time.Second)
+	waitFor(t, 5*time.Second)
 	r.redis.Cont()
 	if s := r.wait("c", 40*time.Second); s.Accepted != 5000 {
 		t.Errorf("unexpected status: %+v", s)
@@ -62,12 +62,12 @@ func TestRedisOutage_FrozenRedisLosesNothing(t *testing.T) {
 
 func TestRedisOutage_RestartedRedisLosesNothing(t *testing.T) {
 	t.Parallel()
-	r := rigOn(t, simulator.Options{Latency: 5 * time.Millisecond}, redistest.WithAOF("always"))
+	r := newTestTumaOn(t, simulator.Options{Latency: 5 * time.Millisecond}, redistest.WithAOF("always"))
 	r.start(r.account(func(c *kobo.Config, _ *worker.Account) { c.MaxRecipients = 10 }))
-	r.enqueue("c", kenyan(5000))
+	r.enqueue("c", kenyanNumbers(5000))
 	r.eventually(10*time.Second, "calls", func() bool { return r.gateway.Stats().Calls > 100 })
 	r.redis.Kill()
-	sleep(t, 5*time.Second)
+	waitFor(t, 5*time.Second)
 	r.redis.Restart()
 	r.eventually(10*time.Second, "the client to notice", func() bool { return r.rdb.Ping(t.Context()).Err() == nil })
 	if s := r.wait("c", 40*time.Second); s.Accepted != 5000 {
@@ -81,9 +81,9 @@ func TestRedisOutage_RestartedRedisLosesNothing(t *testing.T) {
 
 func TestRedisOutage_FullRedisStopsClaimsAndLosesNothing(t *testing.T) {
 	t.Parallel()
-	r := rigOn(t, simulator.Options{Latency: 50 * time.Millisecond}, redistest.WithConfig("maxmemory", "16mb", "maxmemory-policy", "noeviction"))
+	r := newTestTumaOn(t, simulator.Options{Latency: 50 * time.Millisecond}, redistest.WithConfig("maxmemory", "16mb", "maxmemory-policy", "noeviction"))
 	r.start(r.account(func(c *kobo.Config, _ *worker.Account) { c.MaxRecipients = 10 }))
-	r.enqueue("c", kenyan(2000))
+	r.enqueue("c", kenyanNumbers(2000))
 	r.eventually(10*time.Second, "calls", func() bool { return r.gateway.Stats().Calls > 20 })
 	for i := 0; ; i++ {
 		err := r.rdb.Append(t.Context(), "filler", strings.Repeat("x", 1<<18)).Err()
@@ -128,9 +128,9 @@ func TestRedisOutage_FullRedisStopsClaimsAndLosesNothing(t *testing.T) {
 
 func TestKill_EndsWorkThatCannotBeSettled(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, simulator.Options{Latency: 300 * time.Millisecond})
+	r := newTestTuma(t, simulator.Options{Latency: 300 * time.Millisecond})
 	x := r.start(r.account())
-	r.enqueue("c", kenyan(10))
+	r.enqueue("c", kenyanNumbers(10))
 	r.eventually(10*time.Second, "a call", func() bool { return r.gateway.Stats().InFlight > 0 })
 	r.redis.Kill()
 	x.stop()

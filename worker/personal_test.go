@@ -26,7 +26,7 @@ import (
 func namedRecipients(n, share int) iter.Seq2[producer.Recipient, error] {
 	return func(yield func(producer.Recipient, error) bool) {
 		fields := map[string]string{}
-		for i, number := range kenyan(n) {
+		for i, number := range kenyanNumbers(n) {
 			fields["First name"], fields["city"] = sharedName(i, share), "Nairobi"
 			if !yield(producer.Recipient{Number: number, Fields: fields}, nil) {
 				return
@@ -44,7 +44,7 @@ func greetingOf(i, share int) string {
 }
 
 // expectGreetings checks that each of the first n recipients was sent its own body exactly once.
-func (r *rig) expectGreetings(n, share int, except ...int) {
+func (r *testTuma) expectGreetings(n, share int, except ...int) {
 	r.t.Helper()
 	left := map[int]bool{}
 	for _, i := range except {
@@ -63,7 +63,7 @@ func (r *rig) expectGreetings(n, share int, except ...int) {
 
 func TestMergeFields_EachRecipientGetsItsOwnText(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, simulator.Options{Texts: true})
+	r := newTestTuma(t, simulator.Options{Texts: true})
 	r.start(r.account())
 	const n = 2345
 	_, err := r.producer.Enqueue(t.Context(), producer.Campaign{ID: "c", Via: "kobo-main", Body: greeting}, namedRecipients(n, 1))
@@ -79,11 +79,11 @@ func TestMergeFields_EachRecipientGetsItsOwnText(t *testing.T) {
 
 func TestMergeFields_SameTextSharesACall(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, simulator.Options{Texts: true})
+	r := newTestTuma(t, simulator.Options{Texts: true})
 	r.start(r.account(func(_ *kobo.Config, a *worker.Account) { a.Name = "kobo-main" }))
 	const n, names = 3000, 3
 	interleaved := func(yield func(producer.Recipient, error) bool) {
-		for i, number := range kenyan(n) {
+		for i, number := range kenyanNumbers(n) {
 			if !yield(producer.Recipient{Number: number, Fields: map[string]string{"n": strconv.Itoa(i % names)}}, nil) {
 				return
 			}
@@ -108,10 +108,10 @@ func TestMergeFields_SameTextSharesACall(t *testing.T) {
 func TestMergeFields_FailoverMovesOnlyTextsThatFit(t *testing.T) {
 	t.Parallel()
 	const n, share = 600, 30
-	r := newRig(t, simulator.Options{})
+	r := newTestTuma(t, simulator.Options{})
 	a, b := newBodyChecker(t, share, providers.Info{MaxRecipients: 500, KeyTTL: keyTTL}), newBodyChecker(t, share, providers.Info{MaxRecipients: 4})
 	a.answer = func(context.Context, providers.Batch, int) ([]providers.Result, error) {
-		return nil, connectionRefused()
+		return nil, connectionRefusedError()
 	}
 	b.info.MaxChars = len(greetingOf(0, share)) // the bodies of later recipients are one digit longer
 	r.startRouted(300*time.Millisecond, a, b)
@@ -136,7 +136,7 @@ func TestMergeFields_FailoverMovesOnlyTextsThatFit(t *testing.T) {
 func TestMergeFields_NextPlannerKnowsEveryText(t *testing.T) {
 	t.Parallel()
 	const n, share = 5000, 300
-	r := newRig(t, simulator.Options{})
+	r := newTestTuma(t, simulator.Options{})
 	l := ledger.New(r.rdb)
 	h := newBodyChecker(t, share, providers.Info{KeyTTL: keyTTL})
 	card := campaign.Card{Name: "kobo-main", Info: h.info, Unit: worker.UnitMessages, Concurrency: 1}
@@ -181,7 +181,7 @@ func TestMergeFields_UnreadableTextsStopOnlyTheirBatch(t *testing.T) {
 	for name, is := range map[string]string{"cut short": "", "noise": "\xf3\x01\x02", "of another batch": "\x00\x01\x01x"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := newRig(t, simulator.Options{})
+			r := newTestTuma(t, simulator.Options{})
 			h := newBodyChecker(t, share, providers.Info{KeyTTL: keyTTL})
 			r.publishAccount(stubAccount(h))
 			r.enqueueGreeting(producer.Campaign{ID: "c", Via: "kobo-main"}, n, share)
@@ -222,7 +222,7 @@ func TestMergeFields_UnreadableTextsStopOnlyTheirBatch(t *testing.T) {
 // KB.
 func TestMergeFields_NoRecordOver64KB(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, simulator.Options{})
+	r := newTestTuma(t, simulator.Options{})
 	h := newBodyChecker(t, 1, providers.Info{KeyTTL: keyTTL})
 	h.send = func(ctx context.Context, b providers.Batch) ([]providers.Result, error) { return h.accept(ctx, b) }
 	r.publishAccount(stubAccount(h))
@@ -234,7 +234,7 @@ func TestMergeFields_NoRecordOver64KB(t *testing.T) {
 	}
 	noise := string(letters)
 	many := func(yield func(producer.Recipient, error) bool) {
-		for i, number := range kenyan(n) {
+		for i, number := range kenyanNumbers(n) {
 			x := noise[:min(4900, i*20)]
 			if !yield(producer.Recipient{Number: number, Fields: map[string]string{"a": x + "a", "b": "b" + x, "c": "c" + x, "d": "d" + x}}, nil) {
 				return

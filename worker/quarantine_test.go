@@ -50,7 +50,7 @@ func (l *logLines) count(words ...string) (n int) {
 	return n
 }
 
-func (r *rig) startLogged(accounts ...worker.Account) *logLines {
+func (r *testTuma) startLogged(accounts ...worker.Account) *logLines {
 	r.t.Helper()
 	var log logLines
 	r.run(worker.Config{Accounts: accounts, Country: "KE", Logger: zerolog.New(&log).Level(zerolog.WarnLevel), SweepEvery: 50 * time.Millisecond})
@@ -59,16 +59,16 @@ func (r *rig) startLogged(accounts ...worker.Account) *logLines {
 
 // publishAccount starts and stops a worker that serves the account, so that campaigns can be
 // enqueued while no worker runs.
-func (r *rig) publishAccount(a worker.Account) { r.start(a).drain(r.t) }
+func (r *testTuma) publishAccount(a worker.Account) { r.start(a).drain(r.t) }
 
-func (r *rig) hset(id, field, value string) {
+func (r *testTuma) hset(id, field, value string) {
 	r.t.Helper()
 	if err := r.rdb.HSet(r.t.Context(), "tuma:{"+id+"}:l", field, value).Err(); err != nil {
 		r.t.Fatal(err)
 	}
 }
 
-func (r *rig) hget(id, field string) string {
+func (r *testTuma) hget(id, field string) string {
 	r.t.Helper()
 	v, err := r.rdb.HGet(r.t.Context(), "tuma:{"+id+"}:l", field).Result()
 	if err != nil {
@@ -78,7 +78,7 @@ func (r *rig) hget(id, field string) string {
 }
 
 // waitForSweeps waits until a few more sweeps have ended.
-func (r *rig) waitForSweeps() {
+func (r *testTuma) waitForSweeps() {
 	r.t.Helper()
 	done := time.After(12 * 50 * time.Millisecond)
 	<-done
@@ -86,8 +86,8 @@ func (r *rig) waitForSweeps() {
 
 // fiveCallsABatch returns an account at a stub that takes 100 recipients a call, so a batch has
 // five calls.
-func (r *rig) fiveCallsABatch() (*stub, worker.Account) {
-	s := newStub(providers.Info{MaxRecipients: 100, KeyTTL: keyTTL})
+func (r *testTuma) fiveCallsABatch() (*stubGateway, worker.Account) {
+	s := newStubGateway(providers.Info{MaxRecipients: 100, KeyTTL: keyTTL})
 	return s, r.account(func(_ *kobo.Config, a *worker.Account) { a.Provider = s })
 }
 
@@ -131,7 +131,7 @@ var damages = map[string]damage{
 func cut(s string) string { return s[:len(s)-1] }
 
 // damage damages the paused campaign "c" after it is planned, and resumes it.
-func (r *rig) damage(d damage) {
+func (r *testTuma) damage(d damage) {
 	r.t.Helper()
 	// A worker that loaded the batch before the test damages the record could still send
 	// that batch.
@@ -159,16 +159,16 @@ func TestQuarantine_UnreadableRecordStopsNothingElse(t *testing.T) {
 	for name, x := range damages {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := newRig(t, simulator.Options{})
+			r := newTestTuma(t, simulator.Options{})
 			gateway, account := r.fiveCallsABatch()
 			r.publishAccount(account)
-			r.enqueue("c", kenyan(1200))
+			r.enqueue("c", kenyanNumbers(1200))
 			if _, err := r.producer.Pause(t.Context(), "c"); err != nil {
 				t.Fatal(err)
 			}
 			log := r.startLogged(account)
 			r.damage(x)
-			r.enqueue("other", kenyan(300))
+			r.enqueue("other", kenyanNumbers(300))
 			r.eventually(15*time.Second, "all readable work to be sent", func() bool {
 				s := r.status("c")
 				return s.Accepted == 1200-x.waits && s.Quarantined > 0 && len(s.BlockedBy) == 1 && s.BlockedBy[0].Reason == "set_aside"
@@ -204,10 +204,10 @@ func TestQuarantine_UnreadableRecordStopsNothingElse(t *testing.T) {
 func TestQuarantine_RepairedRecordContinuesAfterResume(t *testing.T) {
 	t.Parallel()
 	const page, n = campaign.MaxPageRows, campaign.MaxPageRows + 200
-	r := newRig(t, simulator.Options{})
+	r := newTestTuma(t, simulator.Options{})
 	gateway, account := r.fiveCallsABatch()
 	r.publishAccount(account)
-	r.enqueue("c", kenyan(n))
+	r.enqueue("c", kenyanNumbers(n))
 	good := r.hget("c", "p1")
 	r.hset("c", "p1", good[:len(good)-2])
 	log := r.startLogged(account)
@@ -221,7 +221,7 @@ func TestQuarantine_RepairedRecordContinuesAfterResume(t *testing.T) {
 	}
 	// The record's bytes hold numbers, which must not be logged in any form.
 	head := good[:16]
-	if kept := r.rdb.HGet(t.Context(), "tuma:{c}:a", "p1").Val(); kept == "" || log.count(hex.EncodeToString([]byte(head))) > 0 || log.count(kenyan(page + 1)[page]) > 0 {
+	if kept := r.rdb.HGet(t.Context(), "tuma:{c}:a", "p1").Val(); kept == "" || log.count(hex.EncodeToString([]byte(head))) > 0 || log.count(kenyanNumbers(page + 1)[page]) > 0 {
 		t.Errorf("%d bytes were quarantined; log:\n%s", len(kept), log.text.String())
 	}
 	if _, err := r.producer.Resume(t.Context(), "c"); err != nil {
@@ -249,10 +249,10 @@ func TestQuarantine_UnreadableCampaignDelaysNoOther(t *testing.T) {
 	for _, record := range []string{"spec", "frozen", "v"} {
 		t.Run(record, func(t *testing.T) {
 			t.Parallel()
-			r := newRig(t, simulator.Options{})
+			r := newTestTuma(t, simulator.Options{})
 			_, account := r.fiveCallsABatch()
 			r.publishAccount(account)
-			r.enqueue("c", kenyan(300))
+			r.enqueue("c", kenyanNumbers(300))
 			switch record {
 			case "spec":
 				r.rdb.Set(t.Context(), "tuma:{c}:s", `{"b":"Hel`, redis.KeepTTL)
@@ -262,7 +262,7 @@ func TestQuarantine_UnreadableCampaignDelaysNoOther(t *testing.T) {
 				r.hset("c", "v", "x")
 			}
 			log := r.startLogged(account)
-			r.enqueue("other", kenyan(300))
+			r.enqueue("other", kenyanNumbers(300))
 			r.wait("other", 10*time.Second)
 			r.eventually(10*time.Second, "the log line", func() bool { return log.count("cannot be read", `"campaign":"c"`) > 0 })
 			r.waitForSweeps()
@@ -291,7 +291,7 @@ func TestQuarantine_UnreadableCampaignDelaysNoOther(t *testing.T) {
 
 func TestQuarantine_UnreadablePayloadsAreQuarantined(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, simulator.Options{})
+	r := newTestTuma(t, simulator.Options{})
 	_, account := r.fiveCallsABatch()
 	r.publishAccount(account)
 	client := asynq.NewClientFromRedisClient(r.rdb)
@@ -300,7 +300,7 @@ func TestQuarantine_UnreadablePayloadsAreQuarantined(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	r.enqueue("c", kenyan(300))
+	r.enqueue("c", kenyanNumbers(300))
 	log := r.startLogged(account)
 	if s := r.wait("c", 15*time.Second); s.Accepted != 300 {
 		t.Errorf("unexpected status: %+v", s)
@@ -328,7 +328,7 @@ func TestQuarantine_AnswerForADamagedRecordIsKept(t *testing.T) {
 	for _, field := range []string{"g0.0.0.0", "r0.0.0"} {
 		t.Run(field, func(t *testing.T) {
 			t.Parallel()
-			r := newRig(t, simulator.Options{})
+			r := newTestTuma(t, simulator.Options{})
 			gateway, account := r.fiveCallsABatch()
 			begun, goOn := make(chan struct{}, 9), make(chan struct{})
 			gateway.send = func(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
@@ -338,7 +338,7 @@ func TestQuarantine_AnswerForADamagedRecordIsKept(t *testing.T) {
 			}
 			account.Concurrency = 1
 			r.publishAccount(account)
-			r.enqueue("c", kenyan(600))
+			r.enqueue("c", kenyanNumbers(600))
 			log := r.startLogged(account)
 			<-begun
 			r.hset("c", field, "\x09\xff")
@@ -370,8 +370,8 @@ func TestQuarantine_AnswerForADamagedRecordIsKept(t *testing.T) {
 // unknown.
 func TestSend_PanicLeavesOnlyItsCallUnknown(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, simulator.Options{})
-	gateway := newStub(providers.Info{MaxRecipients: 10})
+	r := newTestTuma(t, simulator.Options{})
+	gateway := newStubGateway(providers.Info{MaxRecipients: 10})
 	gateway.send = func(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
 		if gateway.calls.Load() == 5 {
 			panic("panic of a client")
@@ -380,7 +380,7 @@ func TestSend_PanicLeavesOnlyItsCallUnknown(t *testing.T) {
 	}
 	account := r.account(func(_ *kobo.Config, a *worker.Account) { a.Provider, a.Concurrency = gateway, 1 })
 	r.start(account)
-	r.enqueue("c", kenyan(100))
+	r.enqueue("c", kenyanNumbers(100))
 	if s := r.wait("c", 20*time.Second); s.Unknown == 0 || s.Unknown > 10 || s.Accepted+s.Unknown != 100 {
 		t.Errorf("unexpected status: %+v", s)
 	}

@@ -15,7 +15,7 @@ import (
 
 // textConnectAccount returns an account at the sandbox's TextConnect, which lists the messages it
 // has taken. It takes five numbers a call.
-func (r *rig) textConnectAccount(change ...func(*worker.Account)) worker.Account {
+func (r *testTuma) textConnectAccount(change ...func(*worker.Account)) worker.Account {
 	r.t.Helper()
 	kind, ok := catalog.Lookup("textconnect")
 	if !ok {
@@ -33,7 +33,7 @@ func (r *rig) textConnectAccount(change ...func(*worker.Account)) worker.Account
 }
 
 // rows returns the results of a campaign by number.
-func (r *rig) rows(id string) map[string]producer.Result {
+func (r *testTuma) rows(id string) map[string]producer.Result {
 	r.t.Helper()
 	out := map[string]producer.Result{}
 	for x, err := range r.producer.Results(r.t.Context(), id) {
@@ -47,12 +47,12 @@ func (r *rig) rows(id string) map[string]producer.Result {
 
 func TestReconcile_FindsAcceptedMessagesAtTheGateway(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, simulator.Options{})
+	r := newTestTuma(t, simulator.Options{})
 	r.gateway.FailNext(1, "accept_close")
 	r.gateway.FailNext(1, "accept_502")
 	r.gateway.FailNext(1, "close")
 	r.start(r.textConnectAccount())
-	r.enqueue("c", kenyan(40))
+	r.enqueue("c", kenyanNumbers(40))
 	s := r.wait("c", 60*time.Second)
 	// The third call was not taken. If the account was proven by then, it is a full call, otherwise
 	// a probe with one recipient.
@@ -87,11 +87,11 @@ func TestReconcile_FindsAcceptedMessagesAtTheGateway(t *testing.T) {
 // The account is held. Its probe has one recipient, which was split off a call.
 func TestReconcile_FindsTheMessageOfAProbe(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, simulator.Options{})
+	r := newTestTuma(t, simulator.Options{})
 	r.gateway.FailNext(3, "close")
 	r.gateway.FailNext(1, "accept_close")
 	r.start(r.textConnectAccount())
-	r.enqueue("c", kenyan(20))
+	r.enqueue("c", kenyanNumbers(20))
 	r.wait("c", 60*time.Second)
 	for n, x := range r.rows("c") {
 		m, err := sms.ParseMSISDN("+"+n, "")
@@ -106,11 +106,11 @@ func TestReconcile_FindsTheMessageOfAProbe(t *testing.T) {
 
 func TestReconcile_FoundMessagesAreNotResent(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, simulator.Options{})
+	r := newTestTuma(t, simulator.Options{})
 	r.gateway.FailNext(1, "accept_close")
 	r.gateway.FailNext(1, "close")
 	r.start(r.textConnectAccount(func(a *worker.Account) { a.OnUnknown = worker.OnUnknownResend }))
-	r.enqueue("c", kenyan(30))
+	r.enqueue("c", kenyanNumbers(30))
 	if s := r.wait("c", 60*time.Second); s.Accepted != 30 || s.Resent != 0 {
 		t.Errorf("unexpected status: %+v", s)
 	}
@@ -123,17 +123,17 @@ func TestReconcile_FoundMessagesAreNotResent(t *testing.T) {
 
 func TestReconcile_AmbiguousMessageMatchesNoCall(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, simulator.Options{})
+	r := newTestTuma(t, simulator.Options{})
 	r.start(r.textConnectAccount())
-	r.enqueue("first", kenyan(5)) // the message IDs of this campaign are recorded, so they can belong to no other call
+	r.enqueue("first", kenyanNumbers(5)) // the message IDs of this campaign are recorded, so they can belong to no other call
 	if s := r.wait("first", 30*time.Second); s.Accepted != 5 {
 		t.Fatalf("unexpected status: %+v", s)
 	}
 	r.gateway.FailNext(1, "accept_close")
-	r.enqueue("taken", kenyan(4))
+	r.enqueue("taken", kenyanNumbers(4))
 	r.eventually(10*time.Second, "the call to be in doubt", func() bool { return r.gateway.Stats().Ambiguous == 1 })
 	r.gateway.FailNext(1, "close")
-	r.enqueue("lost", kenyan(3))
+	r.enqueue("lost", kenyanNumbers(3))
 	for id, want := range map[string][2]int{"taken": {1, 3}, "lost": {0, 3}} {
 		if s := r.wait(id, 60*time.Second); s.Accepted != want[0] || s.Unknown != want[1] {
 			t.Errorf("campaign %s: unexpected status: %+v", id, s)
@@ -143,10 +143,10 @@ func TestReconcile_AmbiguousMessageMatchesNoCall(t *testing.T) {
 
 func TestReconcile_CanBeSwitchedOff(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, simulator.Options{})
+	r := newTestTuma(t, simulator.Options{})
 	r.gateway.FailNext(1, "accept_close")
 	r.start(r.textConnectAccount(func(a *worker.Account) { a.ReconcileFor = -1 }))
-	r.enqueue("c", kenyan(5))
+	r.enqueue("c", kenyanNumbers(5))
 	if s := r.wait("c", 30*time.Second); s.Unknown != 5 {
 		t.Errorf("unexpected status: %+v", s)
 	}
@@ -154,14 +154,14 @@ func TestReconcile_CanBeSwitchedOff(t *testing.T) {
 
 func TestReconcile_FindsTheCallsOfADeadWorker(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, simulator.Options{})
+	r := newTestTuma(t, simulator.Options{})
 	a := r.textConnectAccount()
 	stuck := neverReturns{Provider: a.Provider, Reconciler: a.Provider.(providers.Reconciler), until: make(chan struct{})}
 	first := a
 	first.Provider = stuck
 	r.start(first)
 	t.Cleanup(func() { close(stuck.until) })
-	r.enqueue("c", kenyan(5))
+	r.enqueue("c", kenyanNumbers(5))
 	r.eventually(10*time.Second, "the gateway to accept the messages", func() bool { return r.gateway.Stats().Accepted == 5 })
 	r.start(a)
 	if s := r.wait("c", 60*time.Second); s.Accepted != 5 {
@@ -191,12 +191,12 @@ func (p neverReturns) Send(ctx context.Context, b providers.Batch) ([]providers.
 
 func TestReconcile_DLRSettlesAnUnknownOutcome(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, simulator.Options{})
+	r := newTestTuma(t, simulator.Options{})
 	w := r.start(r.africasTalkingAccount(worker.OnUnknownKeep)).worker
-	r.enqueue("known", kenyan(2))
+	r.enqueue("known", kenyanNumbers(2))
 	known := r.wait("known", 30*time.Second)
 	r.gateway.FailNext(1, "accept_close")
-	r.enqueue("lost", kenyan(5)[1:])
+	r.enqueue("lost", kenyanNumbers(5)[1:])
 	if s := r.wait("lost", 30*time.Second); known.Accepted != 2 || s.Unknown != 4 {
 		t.Fatalf("got statuses %+v and %+v, want 2 accepted in the first and 4 unknown in the second", known, s)
 	}
@@ -228,7 +228,7 @@ func TestReconcile_DLRSettlesAnUnknownOutcome(t *testing.T) {
 	}
 	// From here on, two calls to the same number are unresolved.
 	r.gateway.FailNext(1, "close")
-	r.enqueue("other", kenyan(5)[4:])
+	r.enqueue("other", kenyanNumbers(5)[4:])
 	if s := r.wait("other", 60*time.Second); s.Unknown != 1 {
 		t.Fatalf("got status %+v, want 1 unknown", s)
 	}
@@ -247,22 +247,22 @@ func TestReconcile_DLRSettlesAnUnknownOutcome(t *testing.T) {
 // about.
 func TestReconcile_DLRBesideAMessageWithoutIDIsIgnored(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, simulator.Options{})
-	gw := newStub(providers.Info{DLRNamesRecipient: true})
+	r := newTestTuma(t, simulator.Options{})
+	gw := newStubGateway(providers.Info{DLRNamesRecipient: true})
 	gw.send = func(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
 		out, err := gw.accept(ctx, b)
 		for i := range out {
 			out[i].MessageID = ""
 		}
 		if gw.calls.Load() > 1 {
-			return nil, unanswered()
+			return nil, noAnswerError()
 		}
 		return out, err
 	}
 	w := r.start(stubAccount(gw)).worker
-	r.enqueue("with-id", kenyan(1))
+	r.enqueue("with-id", kenyanNumbers(1))
 	r.wait("with-id", 20*time.Second)
-	r.enqueue("without-id", kenyan(1))
+	r.enqueue("without-id", kenyanNumbers(1))
 	if s := r.wait("without-id", 20*time.Second); s.Unknown != 1 {
 		t.Fatalf("unexpected status: %+v", s)
 	}

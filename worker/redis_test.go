@@ -62,8 +62,8 @@ func TestCheckRedis_UnfitRedisIsRefusedAtStart(t *testing.T) {
 			c.AddHook(oldVersion("6.2.14"))
 			return c
 		}, "its version is 6.2.14, but 7.0 or later is needed", false},
-		"a read-only replica": {func(t *testing.T) *redis.Client { return replica(t, "yes") }, "read-only replica: connect to its master, 127.0.0.1:", true},
-		"a replica that is written to": {func(t *testing.T) *redis.Client { return replica(t, "no") },
+		"a read-only replica": {func(t *testing.T) *redis.Client { return newReplicaClient(t, "yes") }, "read-only replica: connect to its master, 127.0.0.1:", true},
+		"a replica that is written to": {func(t *testing.T) *redis.Client { return newReplicaClient(t, "no") },
 			"it is a slave, not a master", false},
 		"a cluster without slots": {func(t *testing.T) *redis.Client {
 			return redistest.Start(t, withConfig("cluster-enabled", "yes")).Client()
@@ -86,7 +86,7 @@ func TestCheckRedis_UnfitRedisIsRefusedAtStart(t *testing.T) {
 			if x.says == "" {
 				return
 			}
-			stub, keys := newStub(providers.Info{}), rdb.DBSize(t.Context()).Val()
+			stub, keys := newStubGateway(providers.Info{}), rdb.DBSize(t.Context()).Val()
 			w, err := worker.New(worker.Config{Redis: rdb, Accounts: []worker.Account{{Name: "a", Provider: stub}}})
 			if err != nil {
 				t.Fatal(err)
@@ -103,15 +103,15 @@ func TestCheckRedis_UnfitRedisIsRefusedAtStart(t *testing.T) {
 	}
 }
 
-// replica returns a client of a replica. It also starts the replica's master.
-func replica(t *testing.T, readOnly string) *redis.Client {
+// newReplicaClient returns a client of a replica. It also starts the replica's master.
+func newReplicaClient(t *testing.T, readOnly string) *redis.Client {
 	t.Helper()
 	host, port, err := net.SplitHostPort(redistest.Start(t, withConfig()).Addr())
 	if err != nil {
 		t.Fatal(err)
 	}
 	c := redistest.Start(t, withConfig("replicaof", host+" "+port, "replica-read-only", readOnly)).Client()
-	r := &rig{t: t}
+	r := &testTuma{t: t}
 	r.eventually(20*time.Second, "the replica to follow", func() bool {
 		info, err := c.InfoMap(t.Context(), "replication").Result()
 		return err == nil && info["Replication"]["master_link_status"] == "up"
@@ -126,7 +126,7 @@ func clusterOfOne(t *testing.T, last int) *redis.Client {
 	if err := c.ClusterAddSlotsRange(t.Context(), 0, last).Err(); err != nil {
 		t.Fatal(err)
 	}
-	r := &rig{t: t}
+	r := &testTuma{t: t}
 	r.eventually(20*time.Second, "the cluster to know its slots", func() bool {
 		text, err := c.ClusterInfo(t.Context()).Result()
 		return err == nil && (strings.Contains(text, "cluster_state:ok") || last < 16383 && strings.Contains(text, "cluster_slots_ok:16383"))

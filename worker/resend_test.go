@@ -18,7 +18,7 @@ import (
 
 // africasTalkingAccount returns an account at the sandbox's Africa's Talking, which has no
 // idempotency keys. It takes five numbers a call.
-func (r *rig) africasTalkingAccount(onUnknown string) worker.Account {
+func (r *testTuma) africasTalkingAccount(onUnknown string) worker.Account {
 	r.t.Helper()
 	kind, ok := catalog.Lookup("africastalking")
 	if !ok {
@@ -33,7 +33,7 @@ func (r *rig) africasTalkingAccount(onUnknown string) worker.Account {
 }
 
 // enqueueWith enqueues a campaign that sets on_unknown itself.
-func (r *rig) enqueueWith(id, onUnknown string, numbers []string) {
+func (r *testTuma) enqueueWith(id, onUnknown string, numbers []string) {
 	r.t.Helper()
 	c := producer.Campaign{ID: id, Via: "kobo-main", Body: "Hello from ACME", OnUnknown: onUnknown}
 	if _, err := r.producer.Enqueue(r.t.Context(), c, producer.Numbers(numbers...)); err != nil {
@@ -55,11 +55,11 @@ func TestResend_OnUnknownKeepOrResend(t *testing.T) {
 	} {
 		t.Run(onUnknown, func(t *testing.T) {
 			t.Parallel()
-			r := newRig(t, simulator.Options{})
+			r := newTestTuma(t, simulator.Options{})
 			r.gateway.FailNext(2, "accept_close")
 			r.gateway.FailNext(1, "close")
 			r.start(r.africasTalkingAccount(onUnknown))
-			r.enqueue("c", kenyan(50))
+			r.enqueue("c", kenyanNumbers(50))
 			s := r.wait("c", 60*time.Second)
 			if s.Accepted != want.accepted || s.Unknown != want.unknown || s.Resent != 0 || int64(s.Calls) != want.calls {
 				t.Errorf("unexpected status: %+v", s)
@@ -83,10 +83,10 @@ func TestResend_OnUnknownKeepOrResend(t *testing.T) {
 
 func TestResend_ChangesNothingWithIdempotencyKeys(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, simulator.Options{})
+	r := newTestTuma(t, simulator.Options{})
 	r.gateway.FailNext(2, "accept_close")
 	r.start(r.account(func(c *kobo.Config, a *worker.Account) { c.MaxRecipients, a.OnUnknown = 10, worker.OnUnknownResend }))
-	r.enqueueWith("c", producer.OnUnknownResend, kenyan(50))
+	r.enqueueWith("c", producer.OnUnknownResend, kenyanNumbers(50))
 	if s := r.wait("c", 30*time.Second); s.Accepted != 50 || s.OnUnknown != "" || s.Calls != 5 {
 		t.Errorf("unexpected status: %+v", s)
 	}
@@ -98,11 +98,11 @@ func TestResend_ChangesNothingWithIdempotencyKeys(t *testing.T) {
 
 // unansweredFirst makes the gateway take every call. It does not answer the first n calls to each
 // number.
-func (s *stub) unansweredFirst(n int) {
+func (s *stubGateway) unansweredFirst(n int) {
 	s.send = func(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
 		out, err := s.accept(ctx, b)
 		if s.times(b.To[0]) <= n {
-			return nil, unanswered()
+			return nil, noAnswerError()
 		}
 		return out, err
 	}
@@ -121,13 +121,13 @@ func TestResend_CampaignSettingOverridesTheAccount(t *testing.T) {
 	} {
 		t.Run(tt.account+" "+tt.campaign, func(t *testing.T) {
 			t.Parallel()
-			r := newRig(t, simulator.Options{})
-			gw := newStub(providers.Info{})
+			r := newTestTuma(t, simulator.Options{})
+			gw := newStubGateway(providers.Info{})
 			gw.unansweredFirst(1)
 			a := stubAccount(gw)
 			a.OnUnknown = tt.account
 			r.start(a)
-			r.enqueueWith("c", tt.campaign, kenyan(1))
+			r.enqueueWith("c", tt.campaign, kenyanNumbers(1))
 			s := r.wait("c", 20*time.Second)
 			if s.Unknown != 2-tt.times || s.Accepted != tt.times-1 || gw.times(254_710_000_000) != tt.times {
 				t.Errorf("sent %d times; status %+v", gw.times(254_710_000_000), s)
@@ -138,11 +138,11 @@ func TestResend_CampaignSettingOverridesTheAccount(t *testing.T) {
 
 func TestResend_AtMostOnce(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, simulator.Options{})
-	gw := newStub(providers.Info{})
+	r := newTestTuma(t, simulator.Options{})
+	gw := newStubGateway(providers.Info{})
 	gw.unansweredFirst(3)
 	r.start(stubAccount(gw))
-	r.enqueueWith("c", producer.OnUnknownResend, kenyan(3))
+	r.enqueueWith("c", producer.OnUnknownResend, kenyanNumbers(3))
 	if s := r.wait("c", 20*time.Second); s.Unknown != 3 || gw.calls.Load() != 2 {
 		t.Errorf("got %d calls, want 2, and status %+v, want 3 unknown", gw.calls.Load(), s)
 	}
@@ -156,8 +156,8 @@ func TestResend_AtMostOnce(t *testing.T) {
 
 func TestResend_PlannedSettingOutlivesTheConfiguration(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, simulator.Options{})
-	gw := newStub(providers.Info{})
+	r := newTestTuma(t, simulator.Options{})
+	gw := newStubGateway(providers.Info{})
 	gw.unansweredFirst(1)
 	before := stubAccount(gw)
 	before.OnUnknown = worker.OnUnknownResend
@@ -165,7 +165,7 @@ func TestResend_PlannedSettingOutlivesTheConfiguration(t *testing.T) {
 	if err := r.producer.Hold(t.Context(), "kobo-main", "audit"); err != nil {
 		t.Fatal(err)
 	}
-	r.enqueue("c", kenyan(3))
+	r.enqueue("c", kenyanNumbers(3))
 	r.eventually(10*time.Second, "planning", func() bool { return r.status("c").State == producer.Sending })
 	first.drain(t)
 	r.start(stubAccount(gw))
@@ -175,7 +175,7 @@ func TestResend_PlannedSettingOutlivesTheConfiguration(t *testing.T) {
 	if s := r.wait("c", 20*time.Second); s.Accepted != 3 || gw.calls.Load() != 2 {
 		t.Errorf("got %d calls, want 2, and status %+v, want 3 accepted", gw.calls.Load(), s)
 	}
-	r.enqueue("later", kenyan(1))
+	r.enqueue("later", kenyanNumbers(1))
 	if s := r.wait("later", 20*time.Second); s.OnUnknown != "" {
 		t.Errorf("unexpected status of a campaign planned with the new configuration: %+v", s)
 	}
@@ -184,8 +184,8 @@ func TestResend_PlannedSettingOutlivesTheConfiguration(t *testing.T) {
 // The first call hangs until its lease has ended. It is answered after the second call.
 func TestResend_BothAnswersAreKept(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, simulator.Options{})
-	gw := newStub(providers.Info{})
+	r := newTestTuma(t, simulator.Options{})
+	gw := newStubGateway(providers.Info{})
 	var calls atomic.Int64
 	proceed := make(chan struct{})
 	release := sync.OnceFunc(func() { close(proceed) })
@@ -201,7 +201,7 @@ func TestResend_BothAnswersAreKept(t *testing.T) {
 	t.Cleanup(release) // this runs before the worker drains
 	r.enqueue("before", []string{"0720000000"})
 	r.wait("before", 10*time.Second) // the account is then proven, so no call waits for the call that hangs
-	r.enqueueWith("c", producer.OnUnknownResend, kenyan(2))
+	r.enqueueWith("c", producer.OnUnknownResend, kenyanNumbers(2))
 	if s := r.wait("c", 30*time.Second); s.Accepted != 2 || s.Resent != 0 {
 		t.Fatalf("unexpected status: %+v", s)
 	}

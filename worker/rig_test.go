@@ -22,8 +22,8 @@ import (
 	"github.com/tuma-sms/tuma/worker"
 )
 
-// rig is a complete Tuma for one test: a redis-server, the sandbox, a producer and workers.
-type rig struct {
+// testTuma is a complete Tuma for one test: a redis-server, the sandbox, a producer and workers.
+type testTuma struct {
 	t        *testing.T
 	redis    *redistest.Server
 	rdb      *redis.Client
@@ -32,9 +32,9 @@ type rig struct {
 	producer *producer.Client
 }
 
-func newRig(t *testing.T, o simulator.Options) *rig {
+func newTestTuma(t *testing.T, o simulator.Options) *testTuma {
 	t.Helper()
-	r := &rig{t: t, redis: redistest.Start(t), gateway: catalog.Simulate(o)}
+	r := &testTuma{t: t, redis: redistest.Start(t), gateway: catalog.Simulate(o)}
 	r.rdb = r.redis.Client()
 	srv := httptest.NewServer(r.gateway)
 	t.Cleanup(func() {
@@ -49,8 +49,8 @@ func newRig(t *testing.T, o simulator.Options) *rig {
 	return r
 }
 
-// account returns a Kobo account at the rig's sandbox.
-func (r *rig) account(change ...func(*kobo.Config, *worker.Account)) worker.Account {
+// account returns a Kobo account at the testTuma's sandbox.
+func (r *testTuma) account(change ...func(*kobo.Config, *worker.Account)) worker.Account {
 	r.t.Helper()
 	cfg := kobo.Config{Endpoint: providers.Endpoint{BaseURL: r.url, Timeout: 2 * time.Second}, User: "demo", Pass: "demopass"}
 	a := worker.Account{Name: "kobo-main", Sender: "ACME", Timeout: 2 * time.Second}
@@ -67,15 +67,15 @@ func (r *rig) account(change ...func(*kobo.Config, *worker.Account)) worker.Acco
 	return a
 }
 
-// running is a worker that a test has started.
-type running struct {
+// startedWorker is a worker that a test has started.
+type startedWorker struct {
 	worker *worker.Worker
 	stop   context.CancelFunc
 	ended  chan error
 }
 
 // drain stops the worker and waits until it has drained.
-func (x *running) drain(t *testing.T) {
+func (x *startedWorker) drain(t *testing.T) {
 	t.Helper()
 	x.stop()
 	select {
@@ -89,13 +89,13 @@ func (x *running) drain(t *testing.T) {
 	}
 }
 
-func (r *rig) start(accounts ...worker.Account) *running {
+func (r *testTuma) start(accounts ...worker.Account) *startedWorker {
 	r.t.Helper()
 	return r.startWith(worker.Config{Accounts: accounts, Country: "KE"})
 }
 
 // startWith starts a worker with the given configuration.
-func (r *rig) startWith(cfg worker.Config) *running {
+func (r *testTuma) startWith(cfg worker.Config) *startedWorker {
 	r.t.Helper()
 	cfg.Logger = testLogger(r.t)
 	return r.run(cfg)
@@ -103,7 +103,7 @@ func (r *rig) startWith(cfg worker.Config) *running {
 
 // run starts a worker with a configuration that already has a logger, and waits until the worker is
 // ready.
-func (r *rig) run(cfg worker.Config) *running {
+func (r *testTuma) run(cfg worker.Config) *startedWorker {
 	r.t.Helper()
 	cfg.Redis, cfg.UnsafeRedis, cfg.PollEvery = r.rdb, true, 20*time.Millisecond
 	cfg.Country = cmp.Or(cfg.Country, "KE")
@@ -113,7 +113,7 @@ func (r *rig) run(cfg worker.Config) *running {
 		r.t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	x := &running{worker: w, stop: cancel, ended: make(chan error, 1)}
+	x := &startedWorker{worker: w, stop: cancel, ended: make(chan error, 1)}
 	go func() { x.ended <- w.Run(ctx) }()
 	r.t.Cleanup(func() { x.drain(r.t) })
 	r.eventually(10*time.Second, "the worker to be ready", func() bool { return w.Ready(ctx) == nil })
@@ -130,7 +130,7 @@ func testLogger(t *testing.T) zerolog.Logger {
 }
 
 // eventually waits until is returns true, and fails the test after limit.
-func (r *rig) eventually(limit time.Duration, what string, is func() bool) {
+func (r *testTuma) eventually(limit time.Duration, what string, is func() bool) {
 	r.t.Helper()
 	deadline := time.After(limit)
 	tick := time.NewTicker(5 * time.Millisecond)
@@ -144,8 +144,8 @@ func (r *rig) eventually(limit time.Duration, what string, is func() bool) {
 	}
 }
 
-// kenyan returns n distinct Kenyan mobile numbers.
-func kenyan(n int) []string {
+// kenyanNumbers returns n distinct Kenyan mobile numbers.
+func kenyanNumbers(n int) []string {
 	out := make([]string, n)
 	for i := range out {
 		out[i] = "07" + fmt.Sprintf("%08d", i+10_000_000)
@@ -153,7 +153,7 @@ func kenyan(n int) []string {
 	return out
 }
 
-func (r *rig) enqueue(id string, numbers []string) producer.Receipt {
+func (r *testTuma) enqueue(id string, numbers []string) producer.Receipt {
 	r.t.Helper()
 	receipt, err := r.producer.Enqueue(r.t.Context(), producer.Campaign{ID: id, Via: "kobo-main", Body: "Hello from ACME"}, producer.Numbers(numbers...))
 	if err != nil {
@@ -163,7 +163,7 @@ func (r *rig) enqueue(id string, numbers []string) producer.Receipt {
 }
 
 // wait waits until a campaign has ended, and returns its status.
-func (r *rig) wait(id string, limit time.Duration) producer.Status {
+func (r *testTuma) wait(id string, limit time.Duration) producer.Status {
 	r.t.Helper()
 	ctx, cancel := context.WithTimeout(r.t.Context(), limit)
 	defer cancel()
@@ -177,7 +177,7 @@ func (r *rig) wait(id string, limit time.Duration) producer.Status {
 
 // status returns a campaign's status, after checking invariant I1: each recipient has exactly one
 // status.
-func (r *rig) status(id string) producer.Status {
+func (r *testTuma) status(id string) producer.Status {
 	r.t.Helper()
 	s, err := r.producer.Status(r.t.Context(), id)
 	if err != nil {
@@ -191,7 +191,7 @@ func (r *rig) status(id string) producer.Status {
 
 // tally counts results by status. It checks that each row occurs once, and that the gateway
 // accepted each accepted recipient exactly once.
-func (r *rig) tally(id string) map[string]int {
+func (r *testTuma) tally(id string) map[string]int {
 	r.t.Helper()
 	out := map[string]int{}
 	row := 0

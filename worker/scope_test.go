@@ -14,8 +14,8 @@ import (
 
 // acceptFirstHalf returns a stub that accepts the first half of the recipients of each call. It
 // gives the other half the answer says, until mend is called.
-func acceptFirstHalf(says providers.Result) (gw *stub, mend func()) {
-	gw = newStub(providers.Info{MaxRecipients: 100})
+func acceptFirstHalf(says providers.Result) (gw *stubGateway, mend func()) {
+	gw = newStubGateway(providers.Info{MaxRecipients: 100})
 	var mended atomic.Bool
 	gw.send = func(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
 		if mended.Load() {
@@ -34,12 +34,12 @@ func acceptFirstHalf(says providers.Result) (gw *stub, mend func()) {
 
 func TestCredit_EndingInACallHoldsTheAccount(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, simulator.Options{})
+	r := newTestTuma(t, simulator.Options{})
 	gw, mend := acceptFirstHalf(providers.Result{Outcome: providers.Retryable, Scope: providers.Account, Cause: providers.CauseCredit, Code: "405"})
 	a := stubAccount(gw)
 	a.MaxAttempts, a.Concurrency = 1, 1
 	r.start(a)
-	r.enqueue("c", kenyan(400))
+	r.enqueue("c", kenyanNumbers(400))
 	r.eventually(20*time.Second, "the hold", func() bool { return len(r.status("c").BlockedBy) > 0 })
 	r.eventually(10*time.Second, "the calls in flight", func() bool { return r.status("c").InFlight.Calls == 0 })
 	if b := r.status("c").BlockedBy[0]; b.Reason != "credit" || b.Account != "kobo-main" {
@@ -63,8 +63,8 @@ func TestCredit_EndingInACallHoldsTheAccount(t *testing.T) {
 }
 
 // answerAll returns a stub that gives all recipients the answer says, until mend is called.
-func answerAll(says providers.Result) (gw *stub, mend func()) {
-	gw = newStub(providers.Info{MaxRecipients: 100})
+func answerAll(says providers.Result) (gw *stubGateway, mend func()) {
+	gw = newStubGateway(providers.Info{MaxRecipients: 100})
 	var mended atomic.Bool
 	gw.send = func(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
 		if mended.Load() {
@@ -79,12 +79,12 @@ var senderRefused = providers.Result{Outcome: providers.Rejected, Scope: provide
 
 func TestVerdict_SenderRefusedForAllPausesTheCampaign(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, simulator.Options{})
+	r := newTestTuma(t, simulator.Options{})
 	gw, mend := answerAll(senderRefused)
 	a := stubAccount(gw)
 	a.MaxAttempts = 1
 	r.start(a)
-	r.enqueue("c", kenyan(200))
+	r.enqueue("c", kenyanNumbers(200))
 	r.eventually(20*time.Second, "the pause", func() bool { return r.status("c").State == producer.Paused })
 	r.eventually(10*time.Second, "the calls in flight", func() bool { return r.status("c").InFlight.Calls == 0 })
 	if s := r.status("c"); s.Pending != 200 {
@@ -109,10 +109,10 @@ func TestVerdict_SenderRefusedForAllPausesTheCampaign(t *testing.T) {
 
 func TestVerdict_SenderRefusedForSomeRejectsOnlyThem(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, simulator.Options{})
+	r := newTestTuma(t, simulator.Options{})
 	gw, _ := acceptFirstHalf(senderRefused)
 	r.start(stubAccount(gw))
-	r.enqueue("c", kenyan(200))
+	r.enqueue("c", kenyanNumbers(200))
 	if s := r.wait("c", 30*time.Second); s.Accepted != 100 || s.Rejected != 100 {
 		t.Errorf("unexpected status: %+v", s)
 	}
@@ -125,8 +125,8 @@ func TestVerdict_SenderRefusedForSomeRejectsOnlyThem(t *testing.T) {
 
 func TestBalance_FromAReplyIsStored(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, simulator.Options{})
-	gw := newStub(providers.Info{})
+	r := newTestTuma(t, simulator.Options{})
+	gw := newStubGateway(providers.Info{})
 	gw.send = func(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
 		out, err := gw.accept(ctx, b)
 		out[0].Balance = &providers.Balance{Amount: 8823.5, Currency: "KES"}
@@ -134,7 +134,7 @@ func TestBalance_FromAReplyIsStored(t *testing.T) {
 		return out, err
 	}
 	r.start(stubAccount(gw))
-	r.enqueue("c", kenyan(3))
+	r.enqueue("c", kenyanNumbers(3))
 	r.wait("c", 20*time.Second)
 	r.eventually(10*time.Second, "the balance", func() bool {
 		accounts, err := r.producer.Accounts(t.Context())
@@ -149,14 +149,14 @@ func TestBalance_FromAReplyIsStored(t *testing.T) {
 
 func TestRetryAfter_RecipientWaitsForItsTime(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, simulator.Options{})
+	r := newTestTuma(t, simulator.Options{})
 	gw, mend := acceptFirstHalf(providers.Result{Outcome: providers.Retryable, Reason: "daily_cap", Code: "-411", RetryAfter: 24 * time.Hour})
 	r.start(stubAccount(gw))
-	r.enqueue("c", kenyan(4))
+	r.enqueue("c", kenyanNumbers(4))
 	r.eventually(20*time.Second, "the first half", func() bool { return r.status("c").Accepted == 2 })
 	mend()
 	calls := gw.calls.Load()
-	r.enqueue("later", kenyan(8)[4:])
+	r.enqueue("later", kenyanNumbers(8)[4:])
 	r.wait("later", 20*time.Second)
 	if s := r.status("c"); s.Pending != 2 || gw.calls.Load() != calls+1 {
 		t.Errorf("got %d more calls, want 1; status %+v", gw.calls.Load()-calls, s)
@@ -165,8 +165,8 @@ func TestRetryAfter_RecipientWaitsForItsTime(t *testing.T) {
 
 func TestRetryAfter_DelaysOnlyItsRecipient(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, simulator.Options{})
-	gw := newStub(providers.Info{MaxRecipients: 100})
+	r := newTestTuma(t, simulator.Options{})
+	gw := newStubGateway(providers.Info{MaxRecipients: 100})
 	gw.send = func(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
 		if gw.calls.Load() > 1 {
 			return gw.accept(ctx, b)
@@ -176,7 +176,7 @@ func TestRetryAfter_DelaysOnlyItsRecipient(t *testing.T) {
 		return out, nil
 	}
 	r.start(stubAccount(gw))
-	r.enqueue("c", kenyan(100))
+	r.enqueue("c", kenyanNumbers(100))
 	r.eventually(20*time.Second, "the hold", func() bool { return len(r.status("c").BlockedBy) > 0 })
 	if _, err := r.producer.Release(t.Context(), "kobo-main"); err != nil {
 		t.Fatal(err)

@@ -67,7 +67,7 @@ func (h *settleAndClaimHook) loses(cmd redis.Cmder) bool {
 }
 
 // oneRecipientPerCall starts a worker with one slot at a stub that takes one number a call.
-func oneRecipientPerCall(r *rig, gw *stub) *settleAndClaimHook {
+func oneRecipientPerCall(r *testTuma, gw *stubGateway) *settleAndClaimHook {
 	r.t.Helper()
 	h := &settleAndClaimHook{}
 	r.rdb.AddHook(h)
@@ -79,10 +79,10 @@ func oneRecipientPerCall(r *rig, gw *stub) *settleAndClaimHook {
 
 func TestSettleAndClaim_GoodCallClaimsTheNext(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, simulator.Options{})
-	gw := newStub(providers.Info{MaxRecipients: 1})
+	r := newTestTuma(t, simulator.Options{})
+	gw := newStubGateway(providers.Info{MaxRecipients: 1})
 	h := oneRecipientPerCall(r, gw)
-	r.enqueue("c", kenyan(120))
+	r.enqueue("c", kenyanNumbers(120))
 	if s := r.wait("c", 30*time.Second); s.Accepted != 120 || s.Calls != 120 || s.InFlight.Calls != 0 {
 		t.Errorf("unexpected status: %+v", s)
 	}
@@ -100,12 +100,12 @@ func TestSettleAndClaim_GoodCallClaimsTheNext(t *testing.T) {
 // call may become doubtful, even at a gateway without keys.
 func TestSettleAndClaim_LostAnswerLosesNothing(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, simulator.Options{})
-	gw := newStub(providers.Info{MaxRecipients: 1})
+	r := newTestTuma(t, simulator.Options{})
+	gw := newStubGateway(providers.Info{MaxRecipients: 1})
 	h := &settleAndClaimHook{lose: func(n int64) bool { return n%3 == 1 }}
 	r.rdb.AddHook(h)
 	r.start(stubAccount(gw))
-	r.enqueue("c", kenyan(150))
+	r.enqueue("c", kenyanNumbers(150))
 	if s := r.wait("c", 60*time.Second); s.Accepted != 150 || s.Unknown != 0 {
 		t.Errorf("unexpected status: %+v", s)
 	}
@@ -121,7 +121,7 @@ func TestSettleAndClaim_LostAnswerLosesNothing(t *testing.T) {
 
 // duringCall makes the n-th call run the function what. That call then takes longer than an account
 // check stays valid.
-func duringCall(gw *stub, n int64, what func()) {
+func duringCall(gw *stubGateway, n int64, what func()) {
 	gw.send = func(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
 		if gw.calls.Load() == n {
 			what()
@@ -136,15 +136,15 @@ func duringCall(gw *stub, n int64, what func()) {
 
 func TestSettleAndClaim_NotDuringAHold(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, simulator.Options{})
-	gw := newStub(providers.Info{MaxRecipients: 1, KeyTTL: keyTTL})
+	r := newTestTuma(t, simulator.Options{})
+	gw := newStubGateway(providers.Info{MaxRecipients: 1, KeyTTL: keyTTL})
 	duringCall(gw, 5, func() {
 		if err := r.producer.Hold(t.Context(), "kobo-main", "audit"); err != nil {
 			t.Error(err)
 		}
 	})
 	oneRecipientPerCall(r, gw)
-	r.enqueue("c", kenyan(30))
+	r.enqueue("c", kenyanNumbers(30))
 	r.eventually(20*time.Second, "the last call to be settled", func() bool {
 		s := r.status("c")
 		return gw.calls.Load() >= 5 && s.InFlight.Calls == 0 && s.Accepted >= 5
@@ -162,8 +162,8 @@ func TestSettleAndClaim_NotDuringAHold(t *testing.T) {
 
 func TestSettleAndClaim_NotWithARate(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, simulator.Options{})
-	gw := newStub(providers.Info{MaxRecipients: 1, KeyTTL: keyTTL})
+	r := newTestTuma(t, simulator.Options{})
+	gw := newStubGateway(providers.Info{MaxRecipients: 1, KeyTTL: keyTTL})
 	var before atomic.Int64
 	h := &settleAndClaimHook{}
 	duringCall(gw, 5, func() {
@@ -176,7 +176,7 @@ func TestSettleAndClaim_NotWithARate(t *testing.T) {
 	a := stubAccount(gw)
 	a.Concurrency = 1
 	r.start(a)
-	r.enqueue("c", kenyan(40))
+	r.enqueue("c", kenyanNumbers(40))
 	if s := r.wait("c", 30*time.Second); s.Accepted != 40 {
 		t.Errorf("unexpected status: %+v", s)
 	}
@@ -187,8 +187,8 @@ func TestSettleAndClaim_NotWithARate(t *testing.T) {
 
 func TestSettleAndClaim_NotDuringACoolDown(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, simulator.Options{})
-	gw := newStub(providers.Info{MaxRecipients: 1, KeyTTL: keyTTL})
+	r := newTestTuma(t, simulator.Options{})
+	gw := newStubGateway(providers.Info{MaxRecipients: 1, KeyTTL: keyTTL})
 	h := &settleAndClaimHook{}
 	var before, after atomic.Int64
 	gw.send = func(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
@@ -205,7 +205,7 @@ func TestSettleAndClaim_NotDuringACoolDown(t *testing.T) {
 	a := stubAccount(gw)
 	a.Concurrency = 1
 	r.start(a)
-	r.enqueue("c", kenyan(20))
+	r.enqueue("c", kenyanNumbers(20))
 	if s := r.wait("c", 20*time.Second); s.Accepted != 20 {
 		t.Errorf("unexpected status: %+v", s)
 	}

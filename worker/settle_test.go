@@ -42,15 +42,15 @@ func (h *failingSettles) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 // keep trying to settle.
 func TestSettle_RepeatedUntilWritten(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, simulator.Options{})
+	r := newTestTuma(t, simulator.Options{})
 	h := &failingSettles{}
 	h.left.Store(3)
 	r.rdb.AddHook(h)
-	gw := newStub(providers.Info{})
+	gw := newStubGateway(providers.Info{})
 	a := stubAccount(gw)
 	a.Timeout = time.Second
 	r.start(a)
-	r.enqueue("c", kenyan(2))
+	r.enqueue("c", kenyanNumbers(2))
 	if s := r.wait("c", 20*time.Second); s.Accepted != 2 || gw.calls.Load() != 1 {
 		t.Errorf("got %d calls, want 1, and status %+v, want 2 accepted", gw.calls.Load(), s)
 	}

@@ -20,13 +20,13 @@ func TestSlowStart_FailingGatewayGetsFewCalls(t *testing.T) {
 		reason string
 		calls  int64
 	}{
-		"the gateway closes every connection": {unanswered(), "no_answer", 3},
+		"the gateway closes every connection": {noAnswerError(), "no_answer", 3},
 		"the address is wrong":                {elsewhere, "configuration", 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := newRig(t, simulator.Options{})
-			gw := newStub(providers.Info{MaxRecipients: 100})
+			r := newTestTuma(t, simulator.Options{})
+			gw := newStubGateway(providers.Info{MaxRecipients: 100})
 			gw.send = func(ctx context.Context, _ providers.Batch) ([]providers.Result, error) {
 				select {
 				case <-time.After(30 * time.Millisecond): // long enough for every slot to reach this point
@@ -35,7 +35,7 @@ func TestSlowStart_FailingGatewayGetsFewCalls(t *testing.T) {
 				return nil, tt.answer
 			}
 			r.start(stubAccount(gw))
-			r.enqueue("c", kenyan(3000))
+			r.enqueue("c", kenyanNumbers(3000))
 			r.eventually(20*time.Second, "the hold", func() bool { return len(r.status("c").BlockedBy) > 0 })
 			r.eventually(10*time.Second, "the calls in flight", func() bool { return r.status("c").InFlight.Calls == 0 })
 			s, calls := r.status("c"), gw.calls.Load()
@@ -48,8 +48,8 @@ func TestSlowStart_FailingGatewayGetsFewCalls(t *testing.T) {
 
 func TestSlowStart_ProvenAccountUsesAllSlots(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, simulator.Options{})
-	gw := newStub(providers.Info{MaxRecipients: 100})
+	r := newTestTuma(t, simulator.Options{})
+	gw := newStubGateway(providers.Info{MaxRecipients: 100})
 	var waiting atomic.Int64
 	all := make(chan struct{})
 	gw.send = func(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
@@ -59,13 +59,13 @@ func TestSlowStart_ProvenAccountUsesAllSlots(t *testing.T) {
 			select {
 			case <-all:
 			case <-ctx.Done():
-				return nil, unanswered()
+				return nil, noAnswerError()
 			}
 		}
 		return gw.accept(ctx, b)
 	}
 	r.start(stubAccount(gw))
-	r.enqueue("c", kenyan(8000))
+	r.enqueue("c", kenyanNumbers(8000))
 	if s := r.wait("c", 30*time.Second); s.Accepted != 8000 {
 		t.Errorf("not all eight slots were in use at once: %+v", s)
 	}
@@ -73,8 +73,8 @@ func TestSlowStart_ProvenAccountUsesAllSlots(t *testing.T) {
 
 func TestBreaker_ProbeWithoutKeysHasOneRecipient(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, simulator.Options{})
-	gw := newStub(providers.Info{MaxRecipients: 100})
+	r := newTestTuma(t, simulator.Options{})
+	gw := newStubGateway(providers.Info{MaxRecipients: 100})
 	var mu sync.Mutex
 	var sizes []int
 	gw.send = func(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
@@ -85,10 +85,10 @@ func TestBreaker_ProbeWithoutKeysHasOneRecipient(t *testing.T) {
 		if mended {
 			return gw.accept(ctx, b)
 		}
-		return nil, unanswered()
+		return nil, noAnswerError()
 	}
 	r.start(stubAccount(gw))
-	r.enqueue("c", kenyan(1000))
+	r.enqueue("c", kenyanNumbers(1000))
 	s := r.wait("c", 60*time.Second)
 	mu.Lock()
 	defer mu.Unlock()

@@ -12,9 +12,9 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// stub is a gateway inside the test process. It gives answers that the sandbox does not give, and
+// stubGateway is a gateway inside the test process. It gives answers that the sandbox does not give, and
 // counts how often it has taken each number.
-type stub struct {
+type stubGateway struct {
 	info  providers.Info
 	send  func(ctx context.Context, b providers.Batch) ([]providers.Result, error)
 	calls atomic.Int64
@@ -23,27 +23,27 @@ type stub struct {
 	took map[sms.MSISDN]int
 }
 
-func newStub(info providers.Info) *stub {
+func newStubGateway(info providers.Info) *stubGateway {
 	info.Name, info.Fingerprint, info.SenderOptional = "stub", "stub-login", true
 	if info.MaxRecipients == 0 {
 		info.MaxRecipients = 500
 	}
-	s := &stub{info: info, took: map[sms.MSISDN]int{}}
+	s := &stubGateway{info: info, took: map[sms.MSISDN]int{}}
 	s.send = s.accept
 	return s
 }
 
 // Info implements providers.Provider.
-func (s *stub) Info() providers.Info { return s.info }
+func (s *stubGateway) Info() providers.Info { return s.info }
 
 // Send implements providers.Provider.
-func (s *stub) Send(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
+func (s *stubGateway) Send(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
 	s.calls.Add(1)
 	return s.send(ctx, b)
 }
 
 // accept takes the whole batch.
-func (s *stub) accept(_ context.Context, b providers.Batch) ([]providers.Result, error) {
+func (s *stubGateway) accept(_ context.Context, b providers.Batch) ([]providers.Result, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	out := make([]providers.Result, len(b.To))
@@ -55,33 +55,33 @@ func (s *stub) accept(_ context.Context, b providers.Batch) ([]providers.Result,
 }
 
 // times returns how often a number was taken.
-func (s *stub) times(n sms.MSISDN) int {
+func (s *stubGateway) times(n sms.MSISDN) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.took[n]
 }
 
 // all returns how often each number was taken.
-func (s *stub) all() map[sms.MSISDN]int {
+func (s *stubGateway) all() map[sms.MSISDN]int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return maps.Clone(s.took)
 }
 
-// refused returns an error that refuses a call as a whole.
-func refused() error {
+// refusedCallError returns an error that refuses a call as a whole.
+func refusedCallError() error {
 	return &providers.Error{Op: "stub send", Outcome: providers.Rejected, Scope: providers.Call, Cause: providers.CauseRefused, Code: "http 400",
 		Err: errors.New("no")}
 }
 
-// unanswered returns the error of a call that may have been taken.
-func unanswered() error {
+// noAnswerError returns the error of a call that may have been taken.
+func noAnswerError() error {
 	return &providers.Error{Op: "stub send", Outcome: providers.Unknown, Scope: providers.Call, Cause: providers.CauseNoAnswer}
 }
 
 // balanceStub is a stub that also reports a balance.
 type balanceStub struct {
-	*stub
+	*stubGateway
 	balance func(context.Context) (providers.Balance, error)
 }
 

@@ -21,14 +21,14 @@ import (
 // more than the cap allows.
 func TestPlan_NextPlannerKnowsPlannedRecipients(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, simulator.Options{})
+	r := newTestTuma(t, simulator.Options{})
 	l := ledger.New(r.rdb)
-	gw := newStub(providers.Info{KeyTTL: keyTTL})
+	gw := newStubGateway(providers.Info{KeyTTL: keyTTL})
 	if err := accounts.New(l.Runner()).Publish(t.Context(), "dead", campaign.Card{Name: "kobo-main", Info: gw.info, Unit: worker.UnitMessages, Concurrency: 1}); err != nil {
 		t.Fatal(err)
 	}
 	const planned = campaign.MaxPageRows
-	all := kenyan(planned + 5)
+	all := kenyanNumbers(planned + 5)
 	list := slices.Concat(all[:planned], all[:10], all[planned-10:planned], all[planned:])
 	if _, err := r.producer.Enqueue(t.Context(), producer.Campaign{ID: "c", Via: "kobo-main", Body: "b", MaxMessages: planned + 3},
 		producer.Numbers(list...)); err != nil {

@@ -18,7 +18,7 @@ import (
 // bodyChecker is a stub that checks that each call has the right body for its recipients, whatever
 // the stub then answers.
 type bodyChecker struct {
-	*stub
+	*stubGateway
 	t           *testing.T
 	share       int
 	answer      func(ctx context.Context, b providers.Batch, times int) ([]providers.Result, error)
@@ -28,7 +28,7 @@ type bodyChecker struct {
 }
 
 func newBodyChecker(t *testing.T, share int, info providers.Info) *bodyChecker {
-	h := &bodyChecker{stub: newStub(info), t: t, share: share, submissions: map[sms.MSISDN]int{}}
+	h := &bodyChecker{stubGateway: newStubGateway(info), t: t, share: share, submissions: map[sms.MSISDN]int{}}
 	h.send = func(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
 		h.mu.Lock()
 		times := h.submissions[b.To[0]]
@@ -47,7 +47,7 @@ func newBodyChecker(t *testing.T, share int, info providers.Info) *bodyChecker {
 	return h
 }
 
-func (r *rig) enqueueGreeting(c producer.Campaign, n, share int) {
+func (r *testTuma) enqueueGreeting(c producer.Campaign, n, share int) {
 	r.t.Helper()
 	c.Body = greeting
 	if _, err := r.producer.Enqueue(r.t.Context(), c, namedRecipients(n, share)); err != nil {
@@ -80,7 +80,7 @@ var textFaults = map[string]struct {
 		say: func(h *bodyChecker) func(context.Context, providers.Batch, int) ([]providers.Result, error) {
 			return func(ctx context.Context, b providers.Batch, _ int) ([]providers.Result, error) {
 				if slices.ContainsFunc(b.To, func(m sms.MSISDN) bool { return m%50 == 7 }) {
-					return nil, refused()
+					return nil, refusedCallError()
 				}
 				return h.accept(ctx, b)
 			}
@@ -90,9 +90,9 @@ var textFaults = map[string]struct {
 			return func(ctx context.Context, b providers.Batch, times int) ([]providers.Result, error) {
 				out, err := h.accept(ctx, b)
 				if times == 0 && len(b.To) > 2 {
-					h.stub.mu.Lock()
+					h.stubGateway.mu.Lock()
 					delete(h.took, b.To[1])
-					h.stub.mu.Unlock()
+					h.stubGateway.mu.Unlock()
 					out[1] = providers.Result{Outcome: providers.Retryable, Reason: "later"}
 				}
 				return out, err
@@ -102,7 +102,7 @@ var textFaults = map[string]struct {
 		say: func(h *bodyChecker) func(context.Context, providers.Batch, int) ([]providers.Result, error) {
 			return func(ctx context.Context, b providers.Batch, times int) ([]providers.Result, error) {
 				if times == 0 && b.To[0]%3 == 0 {
-					return nil, unanswered()
+					return nil, noAnswerError()
 				}
 				return h.accept(ctx, b)
 			}
@@ -111,7 +111,7 @@ var textFaults = map[string]struct {
 		say: func(h *bodyChecker) func(context.Context, providers.Batch, int) ([]providers.Result, error) {
 			return func(ctx context.Context, b providers.Batch, times int) ([]providers.Result, error) {
 				if times == 0 && b.To[0]%50 == 0 {
-					return nil, unanswered()
+					return nil, noAnswerError()
 				}
 				return h.accept(ctx, b)
 			}
@@ -124,7 +124,7 @@ func TestMergeFields_TextStaysWithItsRecipients(t *testing.T) {
 	for name, x := range textFaults {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := newRig(t, simulator.Options{})
+			r := newTestTuma(t, simulator.Options{})
 			h := newBodyChecker(t, share, x.info)
 			h.answer = x.say(h)
 			a := stubAccount(h)

@@ -12,10 +12,10 @@ import (
 
 func TestHold_StopsCallsWaitingForARateTurn(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, simulator.Options{})
+	r := newTestTuma(t, simulator.Options{})
 	// The rate allows one call every 500 ms, and eight slots with a batch each wait for a turn.
 	r.start(r.account(func(c *kobo.Config, a *worker.Account) { c.MaxRecipients, a.Rate, a.Burst = 10, 20, 1 }))
-	numbers := kenyan(160)
+	numbers := kenyanNumbers(160)
 	for n := range 8 {
 		r.enqueue(fmt.Sprint("c", n), numbers[20*n:20*n+20])
 	}

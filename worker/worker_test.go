@@ -10,9 +10,9 @@ import (
 
 func TestWorker_SendsACampaignFromListToGateway(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, simulator.Options{})
+	r := newTestTuma(t, simulator.Options{})
 	r.start(r.account())
-	numbers := append(kenyan(1200), "0710000000", "not a number", "2.54712E+11", "+254 710-000-001")
+	numbers := append(kenyanNumbers(1200), "0710000000", "not a number", "2.54712E+11", "+254 710-000-001")
 	r.enqueue("first", numbers)
 	s := r.wait("first", 20*time.Second)
 	if s.Accepted != 1200 || s.Skipped != 4 || s.Total != 1204 || s.Calls != 3 || s.Batches != 3 {

@@ -70,7 +70,7 @@ func (a *replayHook) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 		if hash == topUpScript.Hash() {
 			return nil // of all scripts, only top_up.lua does not repeat its wakes; its header has the reason
 		}
-		if x, y := timeless(first.Val()), timeless(second.Val()); !reflect.DeepEqual(x, y) {
+		if x, y := withoutTimes(first.Val()), withoutTimes(second.Val()); !reflect.DeepEqual(x, y) {
 			a.problems = append(a.problems, fmt.Sprintf("I6: a repeated script answered %v, the first time %v: %v", y, x, cmd.Args()[4:]))
 		}
 		first.SetVal(second.Val())
@@ -78,8 +78,8 @@ func (a *replayHook) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	}
 }
 
-// timeless returns a script's answer without times.
-func timeless(v any) any {
+// withoutTimes returns a script's answer without times.
+func withoutTimes(v any) any {
 	list, ok := v.([]any)
 	if !ok {
 		return v

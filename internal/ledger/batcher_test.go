@@ -17,7 +17,7 @@ import (
 // separate settle and claim. A run handles only one request of a batch.
 func TestSettleAndClaim_SharedRunEqualsSeparateRuns(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newTestLedger(t)
 	say := &replayHook{snapshot: func() (string, error) { return ledgerText(t.Context(), r.server.Client(), "c") }}
 	r.rdb.AddHook(say)
 	separate, shared := r.settleAndClaimFive(say, false), r.settleAndClaimFive(say, true)
@@ -30,7 +30,7 @@ func TestSettleAndClaim_SharedRunEqualsSeparateRuns(t *testing.T) {
 }
 
 // planFiveBatches plans the campaign "c" with five batches of two accounts.
-func (r *rig) planFiveBatches() []campaign.PlannedBatch {
+func (r *testLedger) planFiveBatches() []campaign.PlannedBatch {
 	r.Helper()
 	r.enqueue("c", campaign.Spec{}, 16)
 	page := campaign.PlannedPage{First: 1, OpenBatchLimits: map[int]int{0: 9, 1: 9}}
@@ -40,7 +40,7 @@ func (r *rig) planFiveBatches() []campaign.PlannedBatch {
 		for _, c := range calls {
 			n += c
 		}
-		page.Batches = append(page.Batches, campaign.PlannedBatch{Stream: i % 2, Calls: calls, To: run(row, n)})
+		page.Batches = append(page.Batches, campaign.PlannedBatch{Stream: i % 2, Calls: calls, To: plannedRows(row, n)})
 		row += n
 	}
 	_, _, err := r.startPlan("c", 2).CommitPage(r.Context(), "planner token", page)
@@ -50,7 +50,7 @@ func (r *rig) planFiveBatches() []campaign.PlannedBatch {
 
 // settleAndClaimFive settles the first call of each of five batches and claims the second, and returns
 // the ledger without the random values. If together is true, one run of settle_and_claim.lua does it.
-func (r *rig) settleAndClaimFive(say *replayHook, together bool) (state string) {
+func (r *testLedger) settleAndClaimFive(say *replayHook, together bool) (state string) {
 	r.Helper()
 	r.ok(r.rdb.FlushAll(r.Context()).Err())
 	batches := r.planFiveBatches()
@@ -107,7 +107,7 @@ func (r *rig) settleAndClaimFive(say *replayHook, together bool) (state string) 
 
 // inOnePipeline queues all requests in order and then lets one pipeline answer them. The result is
 // nil for a request that the script left alone.
-func (r *rig) inOnePipeline(asks []func() (*Claim, bool)) []*Claim {
+func (r *testLedger) inOnePipeline(asks []func() (*Claim, bool)) []*Claim {
 	r.Helper()
 	queued, release := r.batcher.Hold()
 	got := make([]*Claim, len(asks))
@@ -132,7 +132,7 @@ func (r *rig) inOnePipeline(asks []func() (*Claim, bool)) []*Claim {
 func TestSettleAndClaim_ConcurrentRequestsGetTheirOwnAnswer(t *testing.T) {
 	t.Parallel()
 	const slots, calls = 12, 15
-	r := newRig(t)
+	r := newTestLedger(t)
 	batches := make([][]int, slots)
 	for i := range batches {
 		batches[i] = slices.Repeat([]int{1}, calls)
@@ -187,7 +187,7 @@ func TestSettleAndClaim_ConcurrentRequestsGetTheirOwnAnswer(t *testing.T) {
 // A caller whose context ends does not keep the others waiting, and its request may still run.
 func TestSettleAndClaim_CallerThatLeavesDelaysNoOther(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newTestLedger(t)
 	r.sending("c", []int{1, 1})
 	c := r.claim("c", "0.0", 0, 0, keyed, long)
 	g := r.open("c", "0.0", 1, 0)

@@ -13,73 +13,73 @@ import (
 )
 
 // lapseFirst claims the first call with a lease that is over.
-func lapseFirst(r *rig, id string) { r.claim(id, firstBatch, 0, 0, keyed, lapsed) }
+func lapseFirst(r *testLedger, id string) { r.claim(id, firstBatch, 0, 0, keyed, lapsed) }
 
 // claimCases are states of a call, and the answer to a claim of it.
 var claimCases = map[string]struct {
-	prepare func(r *rig, id string)
+	prepare func(r *testLedger, id string)
 	request func(q *ClaimRequest)
 	want    ClaimResult
 	why     string
 	doubt   bool
 }{
 	"ready":                      {want: ClaimGranted},
-	"held by another":            {prepare: func(r *rig, id string) { r.claim(id, firstBatch, 0, 0, keyed, long) }, want: ClaimBusy},
+	"held by another":            {prepare: func(r *testLedger, id string) { r.claim(id, firstBatch, 0, 0, keyed, long) }, want: ClaimBusy},
 	"lease over, same request":   {prepare: lapseFirst, want: ClaimGranted, doubt: true},
 	"lease over, no key":         {prepare: lapseFirst, request: func(q *ClaimRequest) { q.KeyTTL = 0 }, want: ClaimDoubtful, why: "no_key", doubt: true},
 	"lease over, another login":  {prepare: lapseFirst, request: func(q *ClaimRequest) { q.Login = "other" }, want: ClaimDoubtful, why: "login_changed", doubt: true},
-	"lease over, the key is old": {prepare: func(r *rig, id string) { lapseFirst(r, id); r.travel(id, 26*24*time.Hour) }, want: ClaimDoubtful, why: "key_expired", doubt: true},
-	"lease over, the key lives":  {prepare: func(r *rig, id string) { lapseFirst(r, id); r.travel(id, 24*24*time.Hour) }, want: ClaimGranted, doubt: true},
-	"released, another login": {prepare: func(r *rig, id string) {
+	"lease over, the key is old": {prepare: func(r *testLedger, id string) { lapseFirst(r, id); r.travel(id, 26*24*time.Hour) }, want: ClaimDoubtful, why: "key_expired", doubt: true},
+	"lease over, the key lives":  {prepare: func(r *testLedger, id string) { lapseFirst(r, id); r.travel(id, 24*24*time.Hour) }, want: ClaimGranted, doubt: true},
+	"released, another login": {prepare: func(r *testLedger, id string) {
 		_, err := r.Release(r.Context(), r.claim(id, firstBatch, 0, 0, keyed, long), 0, false)
 		r.ok(err)
 	}, request: func(q *ClaimRequest) { q.Login = "other" }, want: ClaimGranted},
-	"backing off": {prepare: func(r *rig, id string) {
+	"backing off": {prepare: func(r *testLedger, id string) {
 		_, err := r.Release(r.Context(), r.claim(id, firstBatch, 0, 0, keyed, long), time.Hour, false)
 		r.ok(err)
 	}, want: ClaimLater},
-	"backed off": {prepare: func(r *rig, id string) {
+	"backed off": {prepare: func(r *testLedger, id string) {
 		_, err := r.Release(r.Context(), r.claim(id, firstBatch, 0, 0, keyed, long), time.Hour, false)
 		r.ok(err)
 		r.travel(id, 2*time.Hour)
 	}, want: ClaimGranted},
-	"settled": {prepare: func(r *rig, id string) {
+	"settled": {prepare: func(r *testLedger, id string) {
 		r.settle(r.claim(id, firstBatch, 0, 0, keyed, long), campaign.SettleAnswer, accepted("m"), accepted("m"))
 	}, want: ClaimSettled},
-	"paused": {prepare: func(r *rig, id string) { _, err := r.Pause(r.Context(), id, "me"); r.ok(err) }, want: ClaimPaused},
-	"paused and doubtful": {prepare: func(r *rig, id string) {
+	"paused": {prepare: func(r *testLedger, id string) { _, err := r.Pause(r.Context(), id, "me"); r.ok(err) }, want: ClaimPaused},
+	"paused and doubtful": {prepare: func(r *testLedger, id string) {
 		lapseFirst(r, id)
 		_, err := r.Pause(r.Context(), id, "me")
 		r.ok(err)
 	}, want: ClaimPaused},
-	"cancelled": {prepare: func(r *rig, id string) {
+	"cancelled": {prepare: func(r *testLedger, id string) {
 		r.claim(id, firstBatch, 1, 0, keyed, long) // so that the campaign does not end
 		_, err := r.Cancel(r.Context(), id, "me")
 		r.ok(err)
 	}, want: ClaimStopped, why: campaign.ReasonCancelled},
-	"cancelled and doubtful": {prepare: func(r *rig, id string) {
+	"cancelled and doubtful": {prepare: func(r *testLedger, id string) {
 		lapseFirst(r, id)
 		_, err := r.Cancel(r.Context(), id, "me")
 		r.ok(err)
 	}, want: ClaimStopped, why: campaign.ReasonCancelled, doubt: true},
-	"expired":              {prepare: func(r *rig, id string) { r.travel(id, 100*24*time.Hour) }, want: ClaimStopped, why: campaign.ReasonExpired},
-	"expired and doubtful": {prepare: func(r *rig, id string) { lapseFirst(r, id); r.travel(id, 100*24*time.Hour) }, want: ClaimStopped, why: campaign.ReasonExpired, doubt: true},
+	"expired":              {prepare: func(r *testLedger, id string) { r.travel(id, 100*24*time.Hour) }, want: ClaimStopped, why: campaign.ReasonExpired},
+	"expired and doubtful": {prepare: func(r *testLedger, id string) { lapseFirst(r, id); r.travel(id, 100*24*time.Hour) }, want: ClaimStopped, why: campaign.ReasonExpired, doubt: true},
 	"an old wake":          {request: func(q *ClaimRequest) { q.Wake = 1 }, want: ClaimStale},
 	"the last wake":        {request: func(q *ClaimRequest) { q.Wake = 2 }, want: ClaimGranted},
-	"an unknown batch": {prepare: func(r *rig, id string) {
+	"an unknown batch": {prepare: func(r *testLedger, id string) {
 		r.ok(r.rdb.HDel(r.Context(), ledgerKey(id), "b"+firstBatch).Err())
 	}, want: ClaimChanged},
 }
 
 func TestClaim_ResultForEveryState(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newTestLedger(t)
 	n := 0
 	for name, c := range claimCases {
 		n++
 		id := "c" + string(rune('a'+n))
 		t.Run(name, func(t *testing.T) {
-			r := &rig{TB: t, rdb: r.rdb, Ledger: r.Ledger}
+			r := &testLedger{TB: t, rdb: r.rdb, Ledger: r.Ledger}
 			r.sendingSpec(id, campaign.Spec{ExpiresAt: time.Now().Add(99 * 24 * time.Hour)}, []int{2, 1})
 			_, ok, err := r.RaiseWake(t.Context(), id, Wake{Batch: firstBatch, Number: 1}, time.Second)
 			if err != nil || !ok {
@@ -113,7 +113,7 @@ func TestClaim_ResultForEveryState(t *testing.T) {
 
 func TestClaim_DoubtfulRequestIsRepeatedUnchanged(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newTestLedger(t)
 	r.sending("c", []int{3})
 	first := r.claim("c", "0.0", 0, 0, keyed, lapsed)
 	for range 3 {
@@ -135,7 +135,7 @@ func TestClaim_DoubtfulRequestIsRepeatedUnchanged(t *testing.T) {
 // was submitted and its lease ended. It must not submit its own list.
 func TestClaim_OldReadingOfADoubtfulGenerationIsRefused(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newTestLedger(t)
 	r.sending("c", []int{2})
 	late := r.claim("c", "0.0", 0, 0, noKey, lapsed)
 	r.settle(r.tryClaim("c", "0.0", r.open("c", "0.0", 0, 0), noKey, long), campaign.SettleAbandon, repeat(2, unknown("no_key"))...)
@@ -152,7 +152,7 @@ func TestClaim_OldReadingOfADoubtfulGenerationIsRefused(t *testing.T) {
 func TestRelease_NewKeyOnlyWithRenew(t *testing.T) {
 	t.Parallel()
 	for _, renew := range []bool{false, true} {
-		r := newRig(t)
+		r := newTestLedger(t)
 		r.sending("c", []int{2})
 		first := r.claim("c", "0.0", 0, 0, keyed, long)
 		for range 2 { // repeated, it changes nothing
@@ -183,7 +183,7 @@ func TestRelease_NewKeyOnlyWithRenew(t *testing.T) {
 
 func TestRelease_EndsOfAReleasedClaimAreStale(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newTestLedger(t)
 	r.sending("c", []int{2})
 	late := r.claim("c", "0.0", 0, 0, keyed, long)
 	_, err := r.Release(t.Context(), late, 0, false)
@@ -203,11 +203,11 @@ func TestRelease_EndsOfAReleasedClaimAreStale(t *testing.T) {
 
 func TestRelease_EndsOfAForgottenGenerationAreStale(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newTestLedger(t)
 	r.sending("c", []int{2})
 	l, err := r.rdb.Dump(t.Context(), ledgerKey("c")).Result()
 	r.ok(err)
-	r.settle(r.claim("c", "0.0", 0, 0, noKey, long), campaign.SettleAnswer, repeat(2, notNow())...)
+	r.settle(r.claim("c", "0.0", 0, 0, noKey, long), campaign.SettleAnswer, repeat(2, refusedForNow())...)
 	one := r.claim("c", "0.0", 0, 1, noKey, long)
 	r.ok(r.rdb.RestoreReplace(t.Context(), ledgerKey("c"), 0, l).Err())
 	before := r.state("c")
@@ -226,7 +226,7 @@ func TestRelease_EndsOfAForgottenGenerationAreStale(t *testing.T) {
 // generation. When the claim is then released, only the other recipient still waits.
 func TestRelease_NextClaimHasOnlyPendingRecipients(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newTestLedger(t)
 	r.sending("c", []int{2})
 	late := r.claim("c", "0.0", 0, 0, noKey, lapsed)
 	r.settle(r.tryClaim("c", "0.0", r.open("c", "0.0", 0, 0), noKey, long), campaign.SettleAbandon, repeat(2, unknown("no_key"))...)
@@ -245,7 +245,7 @@ func TestRelease_NextClaimHasOnlyPendingRecipients(t *testing.T) {
 
 func TestRelease_LostLeaseChangesNothing(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newTestLedger(t)
 	r.sending("c", []int{2})
 	late := r.claim("c", "0.0", 0, 0, keyed, lapsed)
 	c := r.claim("c", "0.0", 0, 0, keyed, long)
@@ -267,7 +267,7 @@ func TestRelease_LostLeaseChangesNothing(t *testing.T) {
 
 func TestDoubt_CountsOnlyWhenAsked(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newTestLedger(t)
 	r.sending("c", []int{1})
 	want := 0
 	for i, count := range []bool{true, false, true} {
@@ -287,7 +287,7 @@ func TestDoubt_CountsOnlyWhenAsked(t *testing.T) {
 
 func TestClaim_LoginThatIsNotOneWordIsRefused(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newTestLedger(t)
 	r.sending("c", []int{1})
 	before := r.state("c")
 	for _, login := range []string{"", "two words", " x", "a\nb"} {
@@ -303,7 +303,7 @@ func TestClaim_LoginThatIsNotOneWordIsRefused(t *testing.T) {
 
 func TestLedger_CampaignOfANewerReleaseIsNotChanged(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newTestLedger(t)
 	r.sending("c", []int{2})
 	g := r.open("c", "0.0", 0, 0)
 	c := r.claim("c", "0.0", 0, 0, keyed, long)

@@ -13,7 +13,7 @@ func TestNow_LeasesAndBackOffsUseTheClockOfRedis(t *testing.T) {
 	t.Parallel()
 	is := time.UnixMilli(1_000_000_000_000)
 	rdb := redistest.MiniAt(t, is)
-	r := &rig{TB: t, rdb: rdb, Ledger: New(rdb)}
+	r := &testLedger{TB: t, rdb: rdb, Ledger: New(rdb)}
 	if now, err := r.Now(t.Context()); err != nil || !now.Equal(is) {
 		t.Errorf("Now returned %s, %v; want Redis' time", now, err)
 	}

@@ -11,7 +11,7 @@ import (
 )
 
 func FuzzDecodePage(f *testing.F) {
-	f.Add(page("+254700000001", "", "x"))
+	f.Add(encodedPage("+254700000001", "", "x"))
 	f.Add([]byte{0, 200, 1})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		got, err := decodePage(b)
@@ -21,7 +21,7 @@ func FuzzDecodePage(f *testing.F) {
 		if len(got) > campaign.MaxPageRows {
 			t.Fatalf("decoded %d rows, want at most MaxPageRows", len(got))
 		}
-		again, err := decodePage(page(got...))
+		again, err := decodePage(encodedPage(got...))
 		if err != nil || !cmp.Equal(got, again) {
 			t.Fatalf("%q encoded and decoded again as %q, %v; want the same", got, again, err)
 		}
@@ -29,7 +29,7 @@ func FuzzDecodePage(f *testing.F) {
 }
 
 func FuzzDecodeBatch(f *testing.F) {
-	f.Add(encodeBatch([]int{1, 2}, run(1, 3)))
+	f.Add(encodeBatch([]int{1, 2}, plannedRows(1, 3)))
 	f.Add([]byte{0, 1, 0xff, 0xff, 0x7f})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		calls, to, err := decodeBatch(b)
@@ -51,8 +51,8 @@ func FuzzDecodeBatch(f *testing.F) {
 }
 
 func FuzzDecodeCarry(f *testing.F) {
-	f.Add(encodeCarry(carried(run(1, 2), nil)), 2, false)
-	f.Add(encodeCarry([][]campaign.Call{{{To: run(1, 2), Values: []string{"Amina", ""}}}, nil}), 2, true)
+	f.Add(encodeCarry(plainCarry(plannedRows(1, 2), nil)), 2, false)
+	f.Add(encodeCarry([][]campaign.Call{{{To: plannedRows(1, 2), Values: []string{"Amina", ""}}}, nil}), 2, true)
 	f.Fuzz(func(t *testing.T, b []byte, accounts int, personalized bool) {
 		accounts = 1 + accounts&7
 		got, err := decodeCarry(b, accounts, personalized)
@@ -130,7 +130,7 @@ func FuzzParseGeneration(f *testing.F) {
 	f.Add("0.1", "t x", "\x00")
 	f.Add("0.0", " ", "")
 	f.Fuzz(func(t *testing.T, name, record, positions string) {
-		w := &Work{Batch: &Batch{Name: "0.0", Calls: []int{2, 1}, To: run(1, 3)}}
+		w := &Work{Batch: &Batch{Name: "0.0", Calls: []int{2, 1}, To: plannedRows(1, 3)}}
 		g, _, err := w.generation(name, record, positions)
 		if err != nil || g == nil {
 			return

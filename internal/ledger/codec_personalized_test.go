@@ -39,7 +39,7 @@ func TestUploadPage_ValuesRoundTrip(t *testing.T) {
 			t.Errorf("%s decoded as %q %q, %v; want the encoded values", name, inputs, values, err)
 		}
 	}
-	if inputs, values, err := decodeRows(page("1", "2")); err != nil || values != nil || !cmp.Equal(inputs, []string{"1", "2"}) {
+	if inputs, values, err := decodeRows(encodedPage("1", "2")); err != nil || values != nil || !cmp.Equal(inputs, []string{"1", "2"}) {
 		t.Errorf("a plain page decoded as %q %q, %v; want inputs 1 and 2 without values", inputs, values, err)
 	}
 	if _, err := decodePage(personalizedPage([]string{"1"}, [][]string{{"x"}})); !errors.Is(err, ErrNewer) {
@@ -89,7 +89,7 @@ func TestBatchBodies_RoundTrip(t *testing.T) {
 
 func TestBatchBodies_HaveTheirOwnFormat(t *testing.T) {
 	t.Parallel()
-	plain := campaign.PlannedBatch{Calls: []int{2}, To: run(1, 2)}
+	plain := campaign.PlannedBatch{Calls: []int{2}, To: plannedRows(1, 2)}
 	own := plain
 	own.Bodies = []string{"Habari"}
 	batch, bodies := batchRecords(plain)
@@ -110,7 +110,7 @@ func TestBatchBodies_HaveTheirOwnFormat(t *testing.T) {
 
 func TestCarry_ValuesRoundTrip(t *testing.T) {
 	t.Parallel()
-	carry := [][]campaign.Call{{{Values: []string{"Amina", ""}, To: run(1, 3)}, {Values: []string{"Juma", "x"}, To: run(9, 1)}}, nil, {{Values: []string{"", ""}, To: run(20, 40)}}}
+	carry := [][]campaign.Call{{{Values: []string{"Amina", ""}, To: plannedRows(1, 3)}, {Values: []string{"Juma", "x"}, To: plannedRows(9, 1)}}, nil, {{Values: []string{"", ""}, To: plannedRows(20, 40)}}}
 	got, err := decodeCarry(encodeCarry(carry), len(carry), true)
 	if err != nil || !cmp.Equal(got, carry, cmpopts.EquateEmpty()) {
 		t.Errorf("%v decoded as %v, %v; want the same", carry, got, err)
@@ -130,7 +130,7 @@ func TestCarry_ValuesRoundTrip(t *testing.T) {
 
 func FuzzDecodeRows(f *testing.F) {
 	f.Add(personalizedPage([]string{"0712345678", ""}, [][]string{{"Amina", ""}, nil}))
-	f.Add(page("1", "2"))
+	f.Add(encodedPage("1", "2"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		inputs, values, err := decodeRows(b)
 		if err != nil || values == nil {
@@ -170,7 +170,7 @@ func FuzzDecodeBodies(f *testing.F) {
 // are not.
 func TestResults_OrderedWhenPersonalizedBatchesAreNot(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newTestLedger(t)
 	u, err := r.BeginUpload("c", campaign.Spec{Body: "Habari {{n}}", Fields: []string{"n"}})
 	r.ok(err)
 	const rows = 2500
@@ -184,8 +184,8 @@ func TestResults_OrderedWhenPersonalizedBatchesAreNot(t *testing.T) {
 		page := campaign.PlannedPage{Page: n, First: n*campaign.MaxPageRows + 1, OpenBatchLimits: map[int]int{0: 1}}
 		if n == 2 {
 			two := "ŝ" + strings.Repeat("x", 80)
-			page.Batches = []campaign.PlannedBatch{{Calls: []int{1000, 999}, To: append(run(1501, 1000), run(2, 999)...), Bodies: []string{"a", two}},
-				{Calls: []int{1, 500}, To: append(run(1, 1), run(1001, 500)...), Bodies: []string{two, "b"}}}
+			page.Batches = []campaign.PlannedBatch{{Calls: []int{1000, 999}, To: append(plannedRows(1501, 1000), plannedRows(2, 999)...), Bodies: []string{"a", two}},
+				{Calls: []int{1, 500}, To: append(plannedRows(1, 1), plannedRows(1001, 500)...), Bodies: []string{two, "b"}}}
 		}
 		_, _, err := p.CommitPage(t.Context(), script.NewToken(), page)
 		r.ok(err)
@@ -194,7 +194,7 @@ func TestResults_OrderedWhenPersonalizedBatchesAreNot(t *testing.T) {
 		want := after * 1200
 		for x, err := range r.ResultsAfter(t.Context(), "c", want) {
 			r.ok(err)
-			if want++; x.Row != want || x.MSISDN != run(want, 1)[0].MSISDN {
+			if want++; x.Row != want || x.MSISDN != plannedRows(want, 1)[0].MSISDN {
 				t.Fatalf("got row %d of %s, want row %d", x.Row, x.MSISDN, want)
 			}
 		}

@@ -15,7 +15,7 @@ import (
 	"github.com/tuma-sms/tuma/internal/campaign"
 )
 
-func page(inputs ...string) []byte {
+func encodedPage(inputs ...string) []byte {
 	var b []byte
 	for _, s := range inputs {
 		b = binary.AppendUvarint(b, uint64(len(s)))
@@ -27,12 +27,12 @@ func page(inputs ...string) []byte {
 func TestUploadPage_RoundTrip(t *testing.T) {
 	t.Parallel()
 	for _, inputs := range [][]string{{}, {""}, {"+254700000001"}, {"", "\x00\xff", strings.Repeat("9", campaign.MaxInput)}, strings.Split(strings.Repeat("0712345678,", 999), ",")} {
-		got, err := decodePage(page(inputs...))
+		got, err := decodePage(encodedPage(inputs...))
 		if err != nil || !cmp.Equal(got, inputs, cmpopts.EquateEmpty()) {
 			t.Errorf("%d inputs decoded as %d, %v; want the same inputs", len(inputs), len(got), err)
 		}
 	}
-	if _, err := decodePage(page(make([]string, campaign.MaxPageRows+1)...)); !errors.Is(err, campaign.ErrRecord) {
+	if _, err := decodePage(encodedPage(make([]string, campaign.MaxPageRows+1)...)); !errors.Is(err, campaign.ErrRecord) {
 		t.Errorf("decoding a page of too many rows: got %v, want errRecord", err)
 	}
 }
@@ -53,10 +53,10 @@ func TestSkipped_RoundTrip(t *testing.T) {
 func TestBatch_RoundTrip(t *testing.T) {
 	t.Parallel()
 	for name, b := range map[string]Batch{
-		"one":                 {Calls: []int{1}, To: run(1, 1)},
-		"several calls":       {Calls: []int{2, 1, 4}, To: run(90, 7)},
+		"one":                 {Calls: []int{1}, To: plannedRows(1, 1)},
+		"several calls":       {Calls: []int{2, 1, 4}, To: plannedRows(90, 7)},
 		"not in order of row": {Calls: []int{3}, To: []campaign.Planned{{Row: 9, MSISDN: 2}, {Row: 3, MSISDN: 999999999999999}, {Row: 1 << 40, MSISDN: 1}}},
-		"full":                {Calls: []int{500}, To: run(1, 500)},
+		"full":                {Calls: []int{500}, To: plannedRows(1, 500)},
 	} {
 		calls, to, err := decodeBatch(encodeBatch(b.Calls, b.To))
 		if err != nil || !cmp.Equal(calls, b.Calls) || !cmp.Equal(to, b.To) {
@@ -67,7 +67,7 @@ func TestBatch_RoundTrip(t *testing.T) {
 
 func TestCarry_RoundTrip(t *testing.T) {
 	t.Parallel()
-	for _, carry := range [][][]campaign.Call{carried(nil), carried(nil, nil, nil), carried(run(1, 3), nil, run(4, 499)), carried(nil, run(7, 1))} {
+	for _, carry := range [][][]campaign.Call{plainCarry(nil), plainCarry(nil, nil, nil), plainCarry(plannedRows(1, 3), nil, plannedRows(4, 499)), plainCarry(nil, plannedRows(7, 1))} {
 		got, err := decodeCarry(encodeCarry(carry), len(carry), false)
 		if err != nil || !cmp.Equal(got, carry, cmpopts.EquateEmpty()) {
 			t.Errorf("%v decoded as %v, %v; want the same", carry, got, err)
@@ -261,7 +261,7 @@ func TestBatchName_StreamRoundTrip(t *testing.T) {
 func TestCompress_AddsAtMostOneByte(t *testing.T) {
 	t.Parallel()
 	for _, n := range []int{0, 1, 64, 65, 1000, maxPageRaw} {
-		for _, b := range [][]byte{bytes.Repeat([]byte{'1'}, n), uniform(n)} {
+		for _, b := range [][]byte{bytes.Repeat([]byte{'1'}, n), incompressibleBytes(n)} {
 			out := compress(b)
 			back, err := decompress(out)
 			if err != nil || !bytes.Equal(back, b) || len(out) > n+1 {
@@ -271,8 +271,8 @@ func TestCompress_AddsAtMostOneByte(t *testing.T) {
 	}
 }
 
-// uniform returns bytes that do not compress.
-func uniform(n int) []byte {
+// incompressibleBytes returns bytes that do not compress.
+func incompressibleBytes(n int) []byte {
 	var b []byte
 	for i := 0; len(b) < n; i++ {
 		u := uuid.NewSHA1(uuid.NameSpaceOID, strconv.AppendInt(nil, int64(i), 10))

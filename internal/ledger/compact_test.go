@@ -15,7 +15,7 @@ import (
 )
 
 // usedMemory returns the memory that Redis uses, in bytes.
-func (r *rig) usedMemory() int {
+func (r *testLedger) usedMemory() int {
 	r.Helper()
 	info, err := r.rdb.InfoMap(r.Context(), "memory").Result()
 	r.ok(err)
@@ -26,7 +26,7 @@ func (r *rig) usedMemory() int {
 
 // peakMemory records the highest memory use.
 type peakMemory struct {
-	*rig
+	*testLedger
 	idle, most int
 }
 
@@ -44,14 +44,14 @@ func TestMemory_MillionRecipientsTake64BytesEach(t *testing.T) {
 	if raceEnabled {
 		n = 200_000
 	}
-	r := newRig(t)
+	r := newTestLedger(t)
 	// Numbers as in a real list: not sorted, without duplicates.
 	seed := rand.New(rand.NewPCG(1, 2))
 	numbers := make([]sms.MSISDN, n)
 	for i, x := range seed.Perm(n) {
 		numbers[i] = sms.MSISDN(254700000000 + uint64(x)*97 + seed.Uint64N(97))
 	}
-	p := &peakMemory{rig: r, idle: r.usedMemory()}
+	p := &peakMemory{testLedger: r, idle: r.usedMemory()}
 
 	p.uploadAll(numbers)
 	staged := p.most
@@ -144,7 +144,7 @@ func TestMemory_CampaignOfOneLeavesAtMost1000Bytes(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := newRig(t)
+			r := newTestLedger(t)
 			one := func(id string) {
 				u := r.upload(id, c.spec, "+254712345678")
 				_, err := u.Commit(t.Context())

@@ -11,7 +11,7 @@ import (
 
 func TestPause_StopsClaimsUntilResume(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newTestLedger(t)
 	r.sending("c", []int{2, 1})
 	out := r.claim("c", "0.0", 0, 0, keyed, long)
 	f, err := r.Pause(t.Context(), "c", "gateway:http 400")
@@ -27,7 +27,7 @@ func TestPause_StopsClaimsUntilResume(t *testing.T) {
 	}
 	// The call that was in flight is still settled, and the recipients that the settle leaves
 	// pending wait.
-	r.settle(out, campaign.SettleAnswer, accepted("m1"), notNow())
+	r.settle(out, campaign.SettleAnswer, accepted("m1"), refusedForNow())
 	r.expect("c", "accepted pending pending")
 	if _, err := r.Pause(t.Context(), "c", "another"); err != nil {
 		t.Error(err)
@@ -54,7 +54,7 @@ func TestPause_StopsClaimsUntilResume(t *testing.T) {
 
 func TestPause_RepeatedAfterResumeChangesNothing(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newTestLedger(t)
 	r.sending("c", []int{1})
 	pause := []any{"token", "pause", "me"}
 	_, err := r.run(t.Context(), controlScript, "c", nil, pause...)
@@ -70,7 +70,7 @@ func TestPause_RepeatedAfterResumeChangesNothing(t *testing.T) {
 
 func TestCancel_CallsInFlightAreStillSettled(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newTestLedger(t)
 	r.sending("c", []int{2, 1, 1}, []int{1})
 	out := r.claim("c", "0.0", 0, 0, keyed, long)
 	doubtful := r.claim("c", "0.0", 1, 0, noKey, lapsed)
@@ -85,7 +85,7 @@ func TestCancel_CallsInFlightAreStillSettled(t *testing.T) {
 	}
 	// A recipient that was refused for now, or whose claim was released, was not sent and is
 	// skipped.
-	if got := r.settle(out, campaign.SettleAnswer, accepted("m1"), notNow()); got.Done || len(got.Wakes) > 0 {
+	if got := r.settle(out, campaign.SettleAnswer, accepted("m1"), refusedForNow()); got.Done || len(got.Wakes) > 0 {
 		t.Errorf("the settle returned %+v, want not done and no wakes", got)
 	}
 	r.expect("c", "accepted skipped pending skipped skipped")
@@ -116,7 +116,7 @@ func TestCancel_CallsInFlightAreStillSettled(t *testing.T) {
 
 func TestCancel_ReleasedCallsAreSkipped(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newTestLedger(t)
 	r.sending("c", []int{2, 2})
 	one, two := r.claim("c", "0.0", 0, 0, keyed, long), r.claim("c", "0.0", 1, 0, keyed, long)
 	_, err := r.Cancel(t.Context(), "c", "me")
@@ -139,7 +139,7 @@ func TestCancel_ReleasedCallsAreSkipped(t *testing.T) {
 
 func TestExpiry_EndsTheCampaignAtClaimOrSweep(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newTestLedger(t)
 	for name, notice := range map[string]func(id string){
 		"claim": func(id string) { r.tryClaim(id, "0.0", r.open(id, "0.0", 0, 0), keyed, long) },
 		"sweep": func(id string) {
@@ -160,7 +160,7 @@ func TestExpiry_EndsTheCampaignAtClaimOrSweep(t *testing.T) {
 
 func TestControl_UnknownCampaignIsErrNotFound(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newTestLedger(t)
 	for name, do := range map[string]func() (InFlight, error){
 		"pause":  func() (InFlight, error) { return r.Pause(t.Context(), "c", "me") },
 		"resume": func() (InFlight, error) { return r.Resume(t.Context(), "c", "me") },
@@ -174,7 +174,7 @@ func TestControl_UnknownCampaignIsErrNotFound(t *testing.T) {
 
 func TestExpiry_DoneOrCancelledCampaignStaysAsItIs(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newTestLedger(t)
 	r.sendingSpec("done", campaign.Spec{ExpiresAt: time.Now().Add(time.Hour)}, []int{1})
 	old := r.open("done", "0.0", 0, 0)
 	r.settle(r.claim("done", "0.0", 0, 0, keyed, long), campaign.SettleAnswer, accepted("m"))
@@ -197,9 +197,9 @@ func TestExpiry_DoneOrCancelledCampaignStaysAsItIs(t *testing.T) {
 
 func TestCancel_DuringPlanningEndsThePlansWatch(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newTestLedger(t)
 	r.uploaded("c", campaign.Spec{}, 1, 1)
-	_, _, err := r.startPlan("c", 1).CommitPage(t.Context(), script.NewToken(), campaign.PlannedPage{First: 1, OpenBatchLimits: map[int]int{0: 1}, Batches: []campaign.PlannedBatch{{Calls: []int{1}, To: run(1, 1)}}})
+	_, _, err := r.startPlan("c", 1).CommitPage(t.Context(), script.NewToken(), campaign.PlannedPage{First: 1, OpenBatchLimits: map[int]int{0: 1}, Batches: []campaign.PlannedBatch{{Calls: []int{1}, To: plannedRows(1, 1)}}})
 	r.ok(err)
 	out := r.claim("c", "0.0", 0, 0, keyed, long)
 	_, err = r.Cancel(t.Context(), "c", "me")

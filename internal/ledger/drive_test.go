@@ -15,29 +15,29 @@ import (
 	"github.com/tuma-sms/tuma/internal/script"
 )
 
-// driver runs a random sequence of everything that can happen to a campaign. It applies every step
+// sequenceDriver runs a random sequence of everything that can happen to a campaign. It applies every step
 // to the ledger and to the model, and then compares the two.
-type driver struct {
+type sequenceDriver struct {
 	rt     *rapid.T
 	ctx    context.Context
 	id     string
 	l      *Ledger
 	rdb    *redis.Client
 	m      *model
-	gw     *gateway
+	gw     *modelGateway
 	replay *replayHook
 
 	plan      *Plan // of the planner that is up to date
 	stalePlan *Plan // of a planner that may be out of date
-	read      []reading
-	ends      []end
+	read      []generationRead
+	ends      []claimEnd
 	uuids     map[string]string       // I2: the request that each idempotency key stood for
 	mostKnown map[int]campaign.Status // I4: the best known status of each row
 	retried   map[int]int             // by row: number of retries
 	resend    bool                    // at account 1, unknown recipients are submitted once more
 	noKey     map[string]bool         // I3: generations at account 1 that may have reached the gateway
 	maybe     map[int]int             // I3: by row, submissions at account 1 that were or may have been accepted
-	saves     []save
+	saves     []savedRedis
 	movables  []*Movable
 	forgot    bool
 	steps     int
@@ -45,38 +45,38 @@ type driver struct {
 	opts      Exclusions // the opt-outs that the worker has read so far
 }
 
-// reading is a generation as a worker read it. The worker may act on it at any later time.
-type reading struct {
+// generationRead is a generation as a worker read it. The worker may act on it at any later time.
+type generationRead struct {
 	batch string
 	gen   *Generation
 	rev   int
 }
 
-// end is a step that a worker has to make to end a claim. It may make it at any time, and more than
+// claimEnd is a step that a worker has to make to end a claim. It may make it at any time, and more than
 // once.
-type end struct {
+type claimEnd struct {
 	what string
 	do   func()
 }
 
-// save is a saved state of Redis, which a simulated data loss may restore.
-type save struct {
+// savedRedis is a saved state of Redis, which a simulated data loss may restore.
+type savedRedis struct {
 	ledger, open string
 	model        *model
 }
 
-func (d *driver) ok(err error) {
+func (d *sequenceDriver) ok(err error) {
 	if err != nil {
 		d.rt.Fatal(err)
 	}
 }
 
-func (d *driver) draw(n int, what string) int { return rapid.IntRange(0, n-1).Draw(d.rt, what) }
+func (d *sequenceDriver) draw(n int, what string) int { return rapid.IntRange(0, n-1).Draw(d.rt, what) }
 
 // chance returns true in one of n draws on average. what names the draw.
-func (d *driver) chance(n int, what string) bool { return d.draw(n, what) == n-1 }
+func (d *sequenceDriver) chance(n int, what string) bool { return d.draw(n, what) == n-1 }
 
-func (d *driver) enqueue() {
+func (d *sequenceDriver) enqueue() {
 	d.resend = d.chance(2, "resend")
 	d.m = &model{excluded: map[int]bool{}, listed: map[int]bool{}, calls: map[string]*modelCall{}, gens: map[string]*modelGen{}, moved: map[string][]string{}, under: map[string]string{}}
 	n := 1 + d.draw(24, "recipients")
@@ -97,7 +97,7 @@ func (d *driver) enqueue() {
 		if u.rows == pageSize {
 			d.ok(u.flush(d.ctx, 1)) // small pages, so that there are several to plan
 		}
-		d.ok(u.Add(d.ctx, number(row).E164(), values...))
+		d.ok(u.Add(d.ctx, msisdnOfRow(row).E164(), values...))
 		d.m.rows = append(d.m.rows, &modelRow{})
 		if (row-1)%pageSize == 0 {
 			d.m.pages = append(d.m.pages, nil)
@@ -109,7 +109,7 @@ func (d *driver) enqueue() {
 	d.ok(err)
 }
 
-func (d *driver) startPlan() *Plan {
+func (d *sequenceDriver) startPlan() *Plan {
 	p, err := d.l.StartPlan(d.ctx, d.id, func(campaign.Spec) (campaign.PlanSnapshot, error) {
 		return testSnapshot, nil
 	})
@@ -121,7 +121,7 @@ func (d *driver) startPlan() *Plan {
 }
 
 // planPage plans the next page of a planner, which may be out of date.
-func (d *driver) planPage() {
+func (d *sequenceDriver) planPage() {
 	if d.plan == nil || d.chance(3, "planner starts again") {
 		d.plan = d.startPlan()
 	}
@@ -168,7 +168,7 @@ func (d *driver) planPage() {
 	}
 }
 
-func (d *driver) fillPage(p *Plan) campaign.PlannedPage {
+func (d *sequenceDriver) fillPage(p *Plan) campaign.PlannedPage {
 	rows := d.m.pages[p.Next]
 	page := campaign.PlannedPage{Page: p.Next, First: rows[0], OpenBatchLimits: map[int]int{0: 1 + d.draw(3, "window"), 1: 1 + d.draw(3, "window")}}
 	for a, c := range p.Carry {
@@ -213,7 +213,7 @@ func (d *driver) fillPage(p *Plan) campaign.PlannedPage {
 			}
 		}
 		for _, row := range d.m.carry[a] {
-			page.Carry[a][0].To = append(page.Carry[a][0].To, campaign.Planned{Row: row, MSISDN: number(row)})
+			page.Carry[a][0].To = append(page.Carry[a][0].To, campaign.Planned{Row: row, MSISDN: msisdnOfRow(row)})
 		}
 	}
 	return page
@@ -233,7 +233,7 @@ func (m *model) body(row int) string {
 }
 
 // cutBatch makes a batch of calls with one to six of the recipients that an account carries over.
-func (d *driver) cutBatch(a int) campaign.PlannedBatch {
+func (d *sequenceDriver) cutBatch(a int) campaign.PlannedBatch {
 	b := campaign.PlannedBatch{Stream: a}
 	name := campaign.BatchName(a, len(d.m.order[a]))
 	d.m.order[a], d.named = append(d.m.order[a], name), append(d.named, name)
@@ -254,7 +254,7 @@ func (d *driver) cutBatch(a int) campaign.PlannedBatch {
 		d.m.calls[call] = &modelCall{rows: rows}
 		g := &modelGen{call: call, state: "r"}
 		for pos, row := range rows {
-			b.To = append(b.To, campaign.Planned{Row: row, MSISDN: number(row)})
+			b.To = append(b.To, campaign.Planned{Row: row, MSISDN: msisdnOfRow(row)})
 			d.m.rows[row-1].call, d.m.rows[row-1].pos, d.m.rows[row-1].from = call, pos, genKey(call, 0)
 			g.members = append(g.members, pos)
 		}
@@ -265,7 +265,7 @@ func (d *driver) cutBatch(a int) campaign.PlannedBatch {
 
 // checkWatched checks that the sweeper can find each batch that was handed out and still has open
 // work.
-func (d *driver) checkWatched(wakes []Wake) {
+func (d *sequenceDriver) checkWatched(wakes []Wake) {
 	for _, w := range wakes {
 		if planned := slices.Contains(slices.Concat(d.m.order[:]...), w.Batch); planned && d.m.threshold.beyond(w.Batch) {
 			d.rt.Fatalf("batch %s was handed out before the canary was over", w.Batch)

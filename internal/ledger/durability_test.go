@@ -17,10 +17,10 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// mirrored returns a rig whose Redis has one replica, and whose ledger waits for that replica.
-func mirrored(t *testing.T) (r *rig, replica *redistest.Server) {
+// newTestLedgerWithReplica returns a testLedger whose Redis has one replica, and whose ledger waits for that replica.
+func newTestLedgerWithReplica(t *testing.T) (r *testLedger, replica *redistest.Server) {
 	t.Helper()
-	r = newRig(t, redistest.WithConfig("repl-diskless-sync-delay", "0"))
+	r = newTestLedger(t, redistest.WithConfig("repl-diskless-sync-delay", "0"))
 	host, port, _ := strings.Cut(r.server.Addr(), ":")
 	replica = redistest.Start(t, redistest.WithConfig("replicaof", host+" "+port))
 	r.Ledger = NewDurable(r.rdb, script.Durability{Replicas: 1})
@@ -37,7 +37,7 @@ func mirrored(t *testing.T) (r *rig, replica *redistest.Server) {
 
 func TestDurability_ClaimIsGrantedOnceAReplicaHasIt(t *testing.T) {
 	t.Parallel()
-	r, replica := mirrored(t)
+	r, replica := newTestLedgerWithReplica(t)
 	r.sending("c", []int{2, 2})
 	c := r.claim("c", "0.0", 0, 0, noKey, long)
 	copied, err := replica.Client().HGet(t.Context(), ledgerKey("c"), "g0.0.0.0").Result()
@@ -52,7 +52,7 @@ func TestDurability_ClaimIsGrantedOnceAReplicaHasIt(t *testing.T) {
 
 func TestDurability_ClaimWithoutAReplicaIsNotGranted(t *testing.T) {
 	t.Parallel()
-	r, replica := mirrored(t)
+	r, replica := newTestLedgerWithReplica(t)
 	r.sending("c", []int{2, 2})
 	replica.Stop()
 	work, err := r.LoadWork(t.Context(), "c", "0.0")
@@ -80,7 +80,7 @@ func TestDurability_ClaimWithoutAReplicaIsNotGranted(t *testing.T) {
 
 func TestDurability_WritesWithoutAReplicaAreReported(t *testing.T) {
 	t.Parallel()
-	r, replica := mirrored(t)
+	r, replica := newTestLedgerWithReplica(t)
 	r.sending("c", []int{2, 2})
 	r.ok(accounts.New(r.Runner()).Publish(t.Context(), "w", campaign.Card{Name: "a"}))
 	c := r.claim("c", "0.0", 0, 0, noKey, long)
@@ -90,11 +90,11 @@ func TestDurability_WritesWithoutAReplicaAreReported(t *testing.T) {
 		"cancel": func() error { _, err := r.Cancel(t.Context(), "c", "me"); return err },
 		"hold":   func() error { return accounts.New(r.Runner()).Hold(t.Context(), "a", "audit", "me") },
 		"opt out": func() error {
-			_, err := optout.New(r.Runner()).Add(t.Context(), campaign.AllSenders, []optout.Entry{{MSISDN: number(9)}}, true)
+			_, err := optout.New(r.Runner()).Add(t.Context(), campaign.AllSenders, []optout.Entry{{MSISDN: msisdnOfRow(9)}}, true)
 			return err
 		},
 		"exclude": func() error {
-			_, err := r.Exclude(t.Context(), "c", campaign.AllSenders, []sms.MSISDN{number(9)})
+			_, err := r.Exclude(t.Context(), "c", campaign.AllSenders, []sms.MSISDN{msisdnOfRow(9)})
 			return err
 		},
 		"settle": func() error {
@@ -119,7 +119,7 @@ func TestDurability_WritesWithoutAReplicaAreReported(t *testing.T) {
 
 func TestDurability_AlwaysSyncedClaimSurvivesARestart(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, redistest.WithAOF("always"))
+	r := newTestLedger(t, redistest.WithAOF("always"))
 	r.Ledger = NewDurable(r.rdb, script.Durability{Fsync: true})
 	r.sending("c", []int{2, 2})
 	c := r.claim("c", "0.0", 0, 0, noKey, long)
@@ -136,19 +136,19 @@ func TestDurability_AlwaysSyncedClaimSurvivesARestart(t *testing.T) {
 // BenchmarkClaimAndSettle measures what a call costs the ledger: its claim and its settle, with eight in
 // flight. Compare the lines of one run with each other, not with another day's.
 func BenchmarkClaimAndSettle(b *testing.B) {
-	durable := func(d script.Durability) func(*rig) {
-		return func(r *rig) { r.Ledger = NewDurable(r.rdb, d) }
+	durable := func(d script.Durability) func(*testLedger) {
+		return func(r *testLedger) { r.Ledger = NewDurable(r.rdb, d) }
 	}
 	for name, c := range map[string]struct {
 		fsync  string
-		change func(*rig)
+		change func(*testLedger)
 	}{
-		"none,everysec":       {"everysec", func(*rig) {}},
+		"none,everysec":       {"everysec", func(*testLedger) {}},
 		"fsync,always":        {"always", durable(script.Durability{Fsync: true})},
 		"replicas:1,everysec": {"everysec", durable(script.Durability{Replicas: 1})},
 	} {
 		b.Run(name, func(b *testing.B) {
-			r := newRig(b, redistest.WithAOF(c.fsync), redistest.WithConfig("repl-diskless-sync-delay", "0"))
+			r := newTestLedger(b, redistest.WithAOF(c.fsync), redistest.WithConfig("repl-diskless-sync-delay", "0"))
 			if strings.HasPrefix(name, "replicas") {
 				host, port, _ := strings.Cut(r.server.Addr(), ":")
 				redistest.Start(b, redistest.WithConfig("replicaof", host+" "+port))
@@ -193,7 +193,7 @@ func BenchmarkClaimAndSettle(b *testing.B) {
 
 func TestDurability_SettleAndClaimWithoutAReplicaIsNotGranted(t *testing.T) {
 	t.Parallel()
-	r, replica := mirrored(t)
+	r, replica := newTestLedgerWithReplica(t)
 	r.sending("c", []int{1, 1})
 	c := r.claim("c", "0.0", 0, 0, noKey, long)
 	g := r.open("c", "0.0", 1, 0)

@@ -12,7 +12,7 @@ import (
 )
 
 // excluding claims a generation as a worker does that has read the opt-outs in x.
-func (r *rig) excluding(id, batch string, g *Generation, x *Exclusions) *Claim {
+func (r *testLedger) excluding(id, batch string, g *Generation, x *Exclusions) *Claim {
 	r.Helper()
 	_, version, _ := x.In(g.To)
 	c, err := r.Claim(r.Context(), ClaimRequest{ID: id, Batch: batch, Gen: g, IdempotencyKey: requestID(batch, g, "login"), Login: "login",
@@ -21,11 +21,11 @@ func (r *rig) excluding(id, batch string, g *Generation, x *Exclusions) *Claim {
 	return c
 }
 
-func (r *rig) exclude(id string, rows ...int) {
+func (r *testLedger) exclude(id string, rows ...int) {
 	r.Helper()
 	var numbers []sms.MSISDN
 	for _, row := range rows {
-		numbers = append(numbers, number(row))
+		numbers = append(numbers, msisdnOfRow(row))
 	}
 	_, err := r.Exclude(r.Context(), id, campaign.AllSenders, numbers)
 	r.ok(err)
@@ -33,18 +33,18 @@ func (r *rig) exclude(id string, rows ...int) {
 
 func TestOptOutExclude_ExcludedRecipientsAreNotClaimed(t *testing.T) {
 	t.Parallel()
-	for name, r := range map[string]*rig{"redis": newRig(t), "miniredis": miniRig(t)} {
+	for name, r := range map[string]*testLedger{"redis": newTestLedger(t), "miniredis": newTestLedgerOnMiniredis(t)} {
 		r.sending("c", []int{3, 2})
 		var x Exclusions
 		first := r.excluding("c", "0.0", r.open("c", "0.0", 0, 0), &x)
 		if first.Result != ClaimGranted {
 			t.Fatalf("%s: the first claim got %s, want go", name, first.Result)
 		}
-		in, err := r.Exclude(t.Context(), "c", "ACME", []sms.MSISDN{number(2), number(5), number(77)})
+		in, err := r.Exclude(t.Context(), "c", "ACME", []sms.MSISDN{msisdnOfRow(2), msisdnOfRow(5), msisdnOfRow(77)})
 		if err != nil || in != (InFlight{Calls: 1, Recipients: 3}) {
 			t.Fatalf("%s: in flight are %+v, %v; want 1 call with 3 recipients", name, in, err)
 		}
-		inFlight, err := r.inFlightTo(t.Context(), "c", "ACME", []sms.MSISDN{number(2), number(5)})
+		inFlight, err := r.inFlightTo(t.Context(), "c", "ACME", []sms.MSISDN{msisdnOfRow(2), msisdnOfRow(5)})
 		if err != nil || len(inFlight) != 1 || inFlight[0].Recipients != 1 {
 			t.Fatalf("%s: calls in flight are %+v, %v; want one call with 1 opted-out recipient", name, inFlight, err)
 		}
@@ -76,7 +76,7 @@ func TestOptOutExclude_ExcludedRecipientsAreNotClaimed(t *testing.T) {
 			t.Errorf("%s: still in flight are %v, %v; want none", name, still, err)
 		}
 		rows := r.rows("c")
-		if x := rows[4]; x.Reason != campaign.ReasonOptedOut || x.Code != "ACME" || x.MSISDN != number(5) || x.MessageUUID != "" || x.Account != "" {
+		if x := rows[4]; x.Reason != campaign.ReasonOptedOut || x.Code != "ACME" || x.MSISDN != msisdnOfRow(5) || x.MessageUUID != "" || x.Account != "" {
 			t.Errorf("%s: row 5 is %+v, want opted out by ACME, and no key or account", name, x)
 		}
 		if s := r.summary("c"); s.State != campaign.Done || s.Reasons[campaign.ReasonOptedOut] != 1 {
@@ -87,7 +87,7 @@ func TestOptOutExclude_ExcludedRecipientsAreNotClaimed(t *testing.T) {
 
 func TestOptOutNarrow_CampaignEndsWhenTheLastOnesOptOut(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newTestLedger(t)
 	r.sending("c", []int{2}, []int{1})
 	r.exclude("c", 1, 2)
 	r.exclude("c", 3)
@@ -114,7 +114,7 @@ func TestOptOutNarrow_CampaignEndsWhenTheLastOnesOptOut(t *testing.T) {
 
 func TestOptOutNarrow_DoubtfulCallKeepsItsRecipients(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newTestLedger(t)
 	r.sending("c", []int{2})
 	var x Exclusions
 	g := r.open("c", "0.0", 0, 0)
@@ -138,11 +138,11 @@ func TestOptOutNarrow_DoubtfulCallKeepsItsRecipients(t *testing.T) {
 
 func TestOptOutRetry_LeavesOutOptedOutRecipients(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newTestLedger(t)
 	r.sending("c", []int{2}, []int{2})
 	r.settle(r.claim("c", "0.0", 0, 0, keyed, long), campaign.SettleAnswer, rejected("no"), unknown("?"))
 	r.settle(r.claim("c", "0.1", 0, 0, keyed, long), campaign.SettleAnswer, rejected("no"), unknown("?"))
-	_, err := optout.New(r.Runner()).Add(t.Context(), campaign.AllSenders, []optout.Entry{{MSISDN: number(1)}, {MSISDN: number(4)}}, true)
+	_, err := optout.New(r.Runner()).Add(t.Context(), campaign.AllSenders, []optout.Entry{{MSISDN: msisdnOfRow(1)}, {MSISDN: msisdnOfRow(4)}}, true)
 	r.ok(err)
 	if n, err := r.Retry(t.Context(), "c", "op", true, true); err != nil || n != 2 {
 		t.Errorf("retried %d, %v; want 2", n, err)
@@ -171,7 +171,7 @@ func TestOptOutRetry_LeavesOutOptedOutRecipients(t *testing.T) {
 
 func TestOptOutNarrow_LateResultOfExcludedRecipientsCounts(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newTestLedger(t)
 	r.sending("c", []int{3})
 	before, err := r.rdb.Dump(t.Context(), ledgerKey("c")).Result()
 	r.ok(err)
@@ -193,7 +193,7 @@ func TestOptOutNarrow_LateResultOfExcludedRecipientsCounts(t *testing.T) {
 
 func TestOptOutExclusions_ReadAgainAfterRedisLostSome(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newTestLedger(t)
 	r.sending("c", []int{9})
 	r.exclude("c", 1)
 	before, err := r.rdb.Dump(t.Context(), ledgerKey("c")).Result()
@@ -203,7 +203,7 @@ func TestOptOutExclusions_ReadAgainAfterRedisLostSome(t *testing.T) {
 	read := func(want ...int) {
 		t.Helper()
 		r.ok(r.ReadExclusions(t.Context(), "c", &x))
-		optedOut, _, _ := x.In(run(1, 9))
+		optedOut, _, _ := x.In(plannedRows(1, 9))
 		var got []int
 		for i := range 9 {
 			if optedOut[i] != "" {
@@ -236,7 +236,7 @@ func TestOptOutExclusions_ReadAgainAfterRedisLostSome(t *testing.T) {
 
 func TestOptOutExcludeOpen_ReachesOpenCampaignsOfTheSender(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newTestLedger(t)
 	r.ok(accounts.New(r.Runner()).Publish(t.Context(), "w", campaign.Card{Name: "a0", Sender: "Other"}))
 	r.sendingSpec("acme", campaign.Spec{From: "Acme", Via: "a0"}, []int{1})
 	r.sendingSpec("other", campaign.Spec{Via: "a0"}, []int{1})
@@ -265,7 +265,7 @@ func TestOptOutExcludeOpen_ReachesOpenCampaignsOfTheSender(t *testing.T) {
 		{"ACME", "", []string{"acme", "paused"}}, {"ACME", "acme", []string{"paused"}}, {"OTHER", "", []string{"other"}},
 		{campaign.AllSenders, "", []string{"acme", "other", "paused"}}, {"EMPTY", "", nil},
 	} {
-		_, err := r.ExcludeOpen(t.Context(), c.list, []sms.MSISDN{number(1)}, c.but)
+		_, err := r.ExcludeOpen(t.Context(), c.list, []sms.MSISDN{msisdnOfRow(1)}, c.but)
 		r.ok(err)
 		told(c.want...)
 	}

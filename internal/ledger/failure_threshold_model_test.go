@@ -118,7 +118,7 @@ func (m *model) resume() {
 }
 
 // drawThreshold draws a failure threshold and a canary for the campaign.
-func (d *driver) drawThreshold(spec *campaign.Spec) {
+func (d *sequenceDriver) drawThreshold(spec *campaign.Spec) {
 	d.l.thresholdSample, d.l.thresholdSpan = 1+d.draw(6, "sample"), 6+d.draw(6, "span")
 	if d.chance(2, "no limit") {
 		return
@@ -137,7 +137,7 @@ func (d *driver) drawThreshold(spec *campaign.Spec) {
 }
 
 // origin returns the batch in which the recipients of a batch were planned.
-func (d *driver) origin(batch string) string {
+func (d *sequenceDriver) origin(batch string) string {
 	for from, to := range d.m.moved {
 		for _, b := range to {
 			if b == batch {
@@ -150,7 +150,7 @@ func (d *driver) origin(batch string) string {
 
 // checkThreshold checks that, while the canary is open, no message outside it is sent, and that the
 // canary closes once all its messages have ended.
-func (d *driver) checkThreshold(sum Summary) {
+func (d *sequenceDriver) checkThreshold(sum Summary) {
 	x := d.m.threshold
 	if x == nil {
 		return
@@ -195,7 +195,7 @@ func batchOf(call string) string { return call[:strings.LastIndexByte(call, '.')
 
 // adoptThreshold copies the ledger's threshold state into the model. It is used when one result
 // went to several batches, because the ledger checks the threshold after each of them.
-func (d *driver) adoptThreshold() {
+func (d *sequenceDriver) adoptThreshold() {
 	x := d.m.threshold
 	if x == nil {
 		return

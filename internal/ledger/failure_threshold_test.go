@@ -13,7 +13,7 @@ import (
 
 // canary plans a campaign whose first batch, with calls of the sizes in first, is its canary. A
 // batch of one call follows.
-func (r *rig) canary(id string, spec campaign.Spec, first []int, rest int) {
+func (r *testLedger) canary(id string, spec campaign.Spec, first []int, rest int) {
 	r.Helper()
 	for _, n := range first {
 		spec.Canary += n
@@ -21,14 +21,14 @@ func (r *rig) canary(id string, spec campaign.Spec, first []int, rest int) {
 	r.sendingSpec(id, spec, first, []int{rest})
 }
 
-// newThresholdRig returns a rig that checks the failure threshold after as few as four messages.
-func newThresholdRig(t testing.TB) *rig {
-	r := newRig(t)
+// newTestLedgerWithLowThreshold returns a testLedger that checks the failure threshold after as few as four messages.
+func newTestLedgerWithLowThreshold(t testing.TB) *testLedger {
+	r := newTestLedger(t)
 	r.thresholdSample, r.thresholdSpan = 4, 8
 	return r
 }
 
-func (r *rig) wantClaim(id, batch string, call int, want ClaimResult) {
+func (r *testLedger) wantClaim(id, batch string, call int, want ClaimResult) {
 	r.Helper()
 	if c := r.tryClaim(id, batch, r.open(id, batch, call, 0), keyed, long); c.Result != want {
 		r.Errorf("a claim of %s %d got %q, want %q", batch, call, c.Result, want)
@@ -37,7 +37,7 @@ func (r *rig) wantClaim(id, batch string, call int, want ClaimResult) {
 
 func TestCanary_OtherBatchesWaitForItsEnd(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newTestLedger(t)
 	r.canary("c", campaign.Spec{MaxRejected: 50}, []int{2, 1, 1}, 3)
 	now, err := r.Now(t.Context())
 	r.ok(err)
@@ -53,7 +53,7 @@ func TestCanary_OtherBatchesWaitForItsEnd(t *testing.T) {
 	doubtful := r.claim("c", "0.0", 1, 0, keyed, lapsed)
 	_, err = r.Doubt(t.Context(), doubtful, 0, true)
 	r.ok(err)
-	r.settle(r.claim("c", "0.0", 2, 0, keyed, long), campaign.SettleAnswer, notNow())
+	r.settle(r.claim("c", "0.0", 2, 0, keyed, long), campaign.SettleAnswer, refusedForNow())
 	for range 2 {
 		wakes, _, err := r.TopUp(t.Context(), "c", map[int]int{0: 1000})
 		if err != nil || len(wakes) > 0 {
@@ -81,7 +81,7 @@ func TestCanary_OtherBatchesWaitForItsEnd(t *testing.T) {
 
 func TestCanary_TooManyRejectedPausesTheCampaign(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newTestLedger(t)
 	r.canary("c", campaign.Spec{}, []int{2, 2}, 3) // the default threshold, 10 %
 	r.settle(r.claim("c", "0.0", 0, 0, keyed, long), campaign.SettleAnswer, accepted("m1"), unknown("no_answer"))
 	last := r.claim("c", "0.0", 1, 0, keyed, long)
@@ -123,12 +123,12 @@ func TestCanary_CampaignOfOnlyTheCanaryEnds(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := newRig(t)
+			r := newTestLedger(t)
 			page := campaign.PlannedPage{First: 1, OpenBatchLimits: map[int]int{0: 1}}
 			n := 0
 			if tt.calls != nil {
 				n = tt.calls[0]
-				page.Batches = []campaign.PlannedBatch{{Calls: tt.calls, To: run(1, n)}}
+				page.Batches = []campaign.PlannedBatch{{Calls: tt.calls, To: plannedRows(1, n)}}
 			}
 			for i := range tt.leftOut {
 				page.Skipped = append(page.Skipped, campaign.SkippedRecipient{Row: n + i + 1, Reason: campaign.ReasonDuplicate})
@@ -153,11 +153,11 @@ func TestCanary_CampaignOfOnlyTheCanaryEnds(t *testing.T) {
 
 func TestCanary_CountsOverAllAccounts(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newTestLedger(t)
 	r.enqueue("c", campaign.Spec{Canary: 4, MaxRejected: 25}, 10)
 	_, _, err := r.startPlan("c", 2).CommitPage(t.Context(), script.NewToken(), campaign.PlannedPage{First: 1, OpenBatchLimits: map[int]int{0: 9, 1: 9}, Batches: []campaign.PlannedBatch{
-		{Stream: 0, Calls: []int{3}, To: run(1, 3)}, {Stream: 1, Calls: []int{1}, To: run(4, 1)},
-		{Stream: 0, Calls: []int{3}, To: run(5, 3)}, {Stream: 1, Calls: []int{3}, To: run(8, 3)}}})
+		{Stream: 0, Calls: []int{3}, To: plannedRows(1, 3)}, {Stream: 1, Calls: []int{1}, To: plannedRows(4, 1)},
+		{Stream: 0, Calls: []int{3}, To: plannedRows(5, 3)}, {Stream: 1, Calls: []int{3}, To: plannedRows(8, 3)}}})
 	r.ok(err)
 	r.wantClaim("c", "0.1", 0, ClaimCanary)
 	r.wantClaim("c", "1.1", 0, ClaimCanary)
@@ -187,7 +187,7 @@ func TestCanary_CountsOverAllAccounts(t *testing.T) {
 
 func TestFailureThreshold_PausesARunningCampaign(t *testing.T) {
 	t.Parallel()
-	r := newThresholdRig(t)
+	r := newTestLedgerWithLowThreshold(t)
 	r.sendingSpec("c", campaign.Spec{MaxRejected: 40}, []int{3, 2, 3, 4, 6, 9, 9})
 	end := func(call int, records ...campaign.Record) *campaign.TooManyRejected {
 		t.Helper()
@@ -237,7 +237,7 @@ func TestFailureThreshold_PausesARunningCampaign(t *testing.T) {
 
 func TestFailureThreshold_ReplacesAPauseByHand(t *testing.T) {
 	t.Parallel()
-	r := newThresholdRig(t)
+	r := newTestLedgerWithLowThreshold(t)
 	r.sendingSpec("c", campaign.Spec{MaxRejected: 40}, []int{4, 1})
 	out := r.claim("c", "0.0", 0, 0, keyed, long)
 	_, err := r.Pause(t.Context(), "c", "me")
@@ -254,7 +254,7 @@ func TestFailureThreshold_ReplacesAPauseByHand(t *testing.T) {
 
 func TestFailureThreshold_UnreadableFieldIsReported(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newTestLedger(t)
 	r.canary("c", campaign.Spec{}, []int{1}, 1)
 	r.ok(r.rdb.HSet(t.Context(), ledgerKey("c"), "lim", "10 x").Err())
 	_, _, err := r.TopUp(t.Context(), "c", map[int]int{0: 9})
@@ -269,7 +269,7 @@ func TestFailureThreshold_UnreadableFieldIsReported(t *testing.T) {
 
 func TestCommit_CanaryAndThresholdAreNotContent(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newTestLedger(t)
 	r.enqueue("c", campaign.Spec{Canary: 50, MaxRejected: 5}, 3)
 	if again := r.enqueue("c", campaign.Spec{}, 3); !again.Again {
 		t.Error("the same campaign without a canary counts as a new one, so it would be sent twice")
@@ -280,7 +280,7 @@ func TestCommit_CanaryAndThresholdAreNotContent(t *testing.T) {
 // does not count.
 func TestCanary_OptedOutRecipientsLeaveIt(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newTestLedger(t)
 	r.canary("c", campaign.Spec{}, []int{2, 1}, 3)
 	leave := func(call int, optedOut map[int]string) Settled {
 		t.Helper()

@@ -14,7 +14,7 @@ import (
 // be able to stop a campaign.
 func TestFullRedis_TakesOutcomesAndRefusesNewWork(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, redistest.WithConfig("maxmemory", "64mb", "maxmemory-policy", "noeviction"))
+	r := newTestLedger(t, redistest.WithConfig("maxmemory", "64mb", "maxmemory-policy", "noeviction"))
 	ctx := t.Context()
 	ends := map[string]func(c *Claim) error{
 		"settle": func(c *Claim) error {
@@ -26,7 +26,7 @@ func TestFullRedis_TakesOutcomesAndRefusesNewWork(t *testing.T) {
 			return err
 		},
 		"later": func(c *Claim) error {
-			_, err := r.Settle(ctx, c, repeat(2, notNow()), campaign.SettleAnswer, 1, 0)
+			_, err := r.Settle(ctx, c, repeat(2, refusedForNow()), campaign.SettleAnswer, 1, 0)
 			return err
 		},
 		"doubt":   func(c *Claim) error { _, err := r.Doubt(ctx, c, 0, true); return err },
@@ -74,11 +74,11 @@ func TestFullRedis_TakesOutcomesAndRefusesNewWork(t *testing.T) {
 // A whole campaign on miniredis, which the demo uses.
 func TestMiniredis_RunsEveryScript(t *testing.T) {
 	t.Parallel()
-	r := miniRig(t)
+	r := newTestLedgerOnMiniredis(t)
 	ctx := t.Context()
 	r.sending("c", []int{3, 2}, []int{1})
 	r.expect("c", "pending pending pending pending pending pending")
-	r.settle(r.claim("c", "0.0", 0, 0, keyed, long), campaign.SettleAnswer, accepted("0191d7a0-0000-7000-8000-000000000001"), notNow(), rejected("bad_number"))
+	r.settle(r.claim("c", "0.0", 0, 0, keyed, long), campaign.SettleAnswer, accepted("0191d7a0-0000-7000-8000-000000000001"), refusedForNow(), rejected("bad_number"))
 	_, err := r.Split(ctx, r.claim("c", "0.0", 1, 0, keyed, long))
 	r.ok(err)
 	_, err = r.Release(ctx, r.claim("c", "0.0", 1, 1, keyed, long), 0, true)
@@ -124,7 +124,7 @@ func TestMiniredis_RunsEveryScript(t *testing.T) {
 // compactly.
 func TestMemory_NoValueOver64KB(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newTestLedger(t)
 	for _, pages := range []int{1, 3} {
 		id := fmt.Sprint("c", pages)
 		u, err := r.BeginUpload(id, campaign.Spec{Body: "x"})

@@ -8,17 +8,17 @@ import (
 	"github.com/tuma-sms/tuma/internal/campaign"
 )
 
-// gateway simulates the two gateways of a test campaign. It records the truth: how often each
+// modelGateway simulates the two gateways of a test campaign. It records the truth: how often each
 // recipient's message was really accepted.
-type gateway struct {
+type modelGateway struct {
 	rt    *rapid.T
 	known map[string]map[int]campaign.Record // at account 0: the outcome of each request, by key and row
 	taken map[int]int                        // number of accepted messages, by row
 	count int
 }
 
-// reply is the result of one submission as the worker sees it.
-type reply struct {
+// gatewayReply is the result of one submission as the worker sees it.
+type gatewayReply struct {
 	kind    replyKind
 	records []campaign.Record // set for answered and partial
 }
@@ -34,13 +34,13 @@ const (
 	busy      replyKind = "busy"      // refused as a whole, for now
 )
 
-func (g *gateway) submit(account int, key string, rows []int) reply {
+func (g *modelGateway) submit(account int, key string, rows []int) gatewayReply {
 	kinds := []replyKind{answered, answered, answered, lost, lost, partial, refused, busy, unreached}
 	known, again := g.known[key]
 	again = again && account == 0
 	kind := rapid.SampledFrom(kinds).Draw(g.rt, "reply")
 	if kind == unreached || kind == refused || kind == busy {
-		return reply{kind: kind}
+		return gatewayReply{kind: kind}
 	}
 	if !again {
 		known = map[int]campaign.Record{}
@@ -49,7 +49,7 @@ func (g *gateway) submit(account int, key string, rows []int) reply {
 		}
 		g.known[key] = known
 	}
-	out := reply{kind: kind}
+	out := gatewayReply{kind: kind}
 	for _, row := range rows {
 		r := known[row]
 		if kind == partial && rapid.Bool().Draw(g.rt, "unsaid") {
@@ -60,12 +60,12 @@ func (g *gateway) submit(account int, key string, rows []int) reply {
 	return out
 }
 
-func (g *gateway) decide(row int) campaign.Record {
+func (g *modelGateway) decide(row int) campaign.Record {
 	switch rapid.SampledFrom([]string{"accept", "accept", "accept", "reject", "later"}).Draw(g.rt, "verdict") {
 	case "reject":
 		return rejected("bad_number")
 	case "later":
-		return notNow()
+		return refusedForNow()
 	}
 	g.taken[row]++
 	g.count++

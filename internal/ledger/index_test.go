@@ -12,7 +12,7 @@ import (
 	"github.com/tuma-sms/tuma/internal/script"
 )
 
-func (r *rig) indexed(id string) (IndexEntry, bool) {
+func (r *testLedger) indexed(id string) (IndexEntry, bool) {
 	r.Helper()
 	all, err := r.OpenCampaigns(r.Context())
 	r.ok(err)
@@ -23,7 +23,7 @@ func (r *rig) indexed(id string) (IndexEntry, bool) {
 	return all[i], true
 }
 
-func (r *rig) listed(id string) bool {
+func (r *testLedger) listed(id string) bool {
 	r.Helper()
 	for x, err := range r.Campaigns(r.Context()) {
 		r.ok(err)
@@ -35,7 +35,7 @@ func (r *rig) listed(id string) bool {
 }
 
 // age makes the entries of a campaign in both indexes older by d.
-func (r *rig) age(id string, d time.Duration) {
+func (r *testLedger) age(id string, d time.Duration) {
 	r.Helper()
 	for _, k := range []string{openIndex, campaignIndex} {
 		if r.rdb.ZScore(r.Context(), k, id).Err() == nil {
@@ -47,17 +47,17 @@ func (r *rig) age(id string, d time.Duration) {
 func TestRemoveFromOpenIndex_KeepsAnEntryChangedSince(t *testing.T) {
 	t.Parallel()
 	cases := map[string]struct {
-		between func(r *rig)
+		between func(r *testLedger)
 		open    bool
 	}{
-		"an old entry is removed":           {func(r *rig) {}, false},
-		"an entry of a later retry stays":   {func(r *rig) { r.ok(r.index(r.Context(), "c")) }, true},
-		"an entry that was removed already": {func(r *rig) { r.ok(r.rdb.ZRem(r.Context(), openIndex, "c").Err()) }, false},
+		"an old entry is removed":           {func(r *testLedger) {}, false},
+		"an entry of a later retry stays":   {func(r *testLedger) { r.ok(r.index(r.Context(), "c")) }, true},
+		"an entry that was removed already": {func(r *testLedger) { r.ok(r.rdb.ZRem(r.Context(), openIndex, "c").Err()) }, false},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := newRig(t)
+			r := newTestLedger(t)
 			r.enqueue("c", campaign.Spec{}, 1)
 			r.age("c", 2*time.Minute)
 			e, ok := r.indexed("c")
@@ -76,7 +76,7 @@ func TestRemoveFromOpenIndex_KeepsAnEntryChangedSince(t *testing.T) {
 	}
 	t.Run("a young entry stays", func(t *testing.T) {
 		t.Parallel()
-		r := newRig(t)
+		r := newTestLedger(t)
 		r.enqueue("c", campaign.Spec{}, 1)
 		e, _ := r.indexed("c")
 		r.ok(r.RemoveFromOpenIndex(t.Context(), e))
@@ -88,7 +88,7 @@ func TestRemoveFromOpenIndex_KeepsAnEntryChangedSince(t *testing.T) {
 
 func TestCampaigns_NewestFirst(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newTestLedger(t)
 	const n = 1200 // more than one page of the list
 	var zs []redis.Z
 	for i := range n {
@@ -107,7 +107,7 @@ func TestCampaigns_NewestFirst(t *testing.T) {
 
 func TestPurge_KeepsUnfinishedAndRecentCampaigns(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newTestLedger(t)
 	hour := time.Now().Add(time.Hour)
 	r.sending("sending", []int{1})
 	r.sending("young", []int{1})
@@ -128,9 +128,9 @@ func TestPurge_KeepsUnfinishedAndRecentCampaigns(t *testing.T) {
 
 func TestPurge_LeavesATombstone(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newTestLedger(t)
 	first := r.enqueue("c", campaign.Spec{}, 1)
-	_, _, err := r.startPlan("c", 1).CommitPage(t.Context(), script.NewToken(), campaign.PlannedPage{First: 1, OpenBatchLimits: map[int]int{0: 1}, Batches: []campaign.PlannedBatch{{Calls: []int{1}, To: run(1, 1)}}})
+	_, _, err := r.startPlan("c", 1).CommitPage(t.Context(), script.NewToken(), campaign.PlannedPage{First: 1, OpenBatchLimits: map[int]int{0: 1}, Batches: []campaign.PlannedBatch{{Calls: []int{1}, To: plannedRows(1, 1)}}})
 	r.ok(err)
 	c := r.claim("c", "0.0", 0, 0, keyed, long)
 	r.settle(c, campaign.SettleAnswer, accepted("m"))
@@ -160,11 +160,11 @@ func TestPurge_LeavesATombstone(t *testing.T) {
 	}
 
 	// After the purge, an enqueue with the same id still changes nothing.
-	again, err := r.upload("c", campaign.Spec{Body: "Habari"}, number(1).E164()).Commit(t.Context())
+	again, err := r.upload("c", campaign.Spec{Body: "Habari"}, msisdnOfRow(1).E164()).Commit(t.Context())
 	if err != nil || !again.Again || again.Total != 1 || !again.CreatedAt.Equal(first.CreatedAt) {
 		t.Errorf("enqueuing the same again returned %+v, %v; want the first receipt", again, err)
 	}
-	if _, err := r.upload("c", campaign.Spec{Body: "Kwaheri"}, number(1).E164()).Commit(t.Context()); !errors.Is(err, ErrConflict) {
+	if _, err := r.upload("c", campaign.Spec{Body: "Kwaheri"}, msisdnOfRow(1).E164()).Commit(t.Context()); !errors.Is(err, ErrConflict) {
 		t.Errorf("enqueuing other content returned %v, want ErrConflict", err)
 	}
 	if keys, err := r.rdb.Keys(t.Context(), "*{c}*").Result(); err != nil || !slices.Equal(keys, []string{tombstoneKey("c")}) {
@@ -174,7 +174,7 @@ func TestPurge_LeavesATombstone(t *testing.T) {
 
 func TestPurge_RemovesAnAbandonedUploadAfterADay(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newTestLedger(t)
 	u := r.upload("c", campaign.Spec{Body: "x"}, "1")
 	r.ok(u.flush(t.Context(), 1))
 	r.ok(u.waitForWrite())
@@ -194,7 +194,7 @@ func TestPurge_RemovesAnAbandonedUploadAfterADay(t *testing.T) {
 
 func TestSweeping_OneWorkerAtATime(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newTestLedger(t)
 	sweep := func(worker string, want bool) {
 		t.Helper()
 		if got, err := r.Sweeping(t.Context(), worker, time.Hour); err != nil || got != want {
@@ -215,7 +215,7 @@ func TestSweeping_OneWorkerAtATime(t *testing.T) {
 
 func TestRaiseWake_OnceForEachLostWake(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newTestLedger(t)
 	r.sending("c", []int{1})
 	for range 3 { // several sweepers have found the first wake lost
 		w, ok, err := r.RaiseWake(t.Context(), "c", Wake{"0.0", 1}, time.Minute)
@@ -247,40 +247,43 @@ func TestRaiseWake_OnceForEachLostWake(t *testing.T) {
 func TestWatch_BatchIsDueWhenAWorkerCanContinue(t *testing.T) {
 	t.Parallel()
 	const b = "0.0"
-	release := func(r *rig, c *Claim) { _, err := r.Release(r.Context(), c, 10*time.Minute, false); r.ok(err) }
+	release := func(r *testLedger, c *Claim) { _, err := r.Release(r.Context(), c, 10*time.Minute, false); r.ok(err) }
 	cases := map[string]struct {
-		do   func(r *rig, id string)
+		do   func(r *testLedger, id string)
 		want time.Duration // expected watch, from now
 	}{
-		"handed out": {func(r *rig, id string) {}, 5 * time.Second},
-		"claimed":    {func(r *rig, id string) { r.claim(id, b, 0, 0, keyed, 30*time.Second) }, 31 * time.Second},
-		"released":   {func(r *rig, id string) { release(r, r.claim(id, b, 0, 0, keyed, long)) }, 10 * time.Minute},
-		"released in doubt": {func(r *rig, id string) {
+		"handed out": {func(r *testLedger, id string) {}, 5 * time.Second},
+		"claimed":    {func(r *testLedger, id string) { r.claim(id, b, 0, 0, keyed, 30*time.Second) }, 31 * time.Second},
+		"released":   {func(r *testLedger, id string) { release(r, r.claim(id, b, 0, 0, keyed, long)) }, 10 * time.Minute},
+		"released in doubt": {func(r *testLedger, id string) {
 			r.claim(id, b, 0, 0, keyed, lapsed)
 			release(r, r.claim(id, b, 0, 0, keyed, long))
 		}, 10 * time.Minute},
-		"doubtful": {func(r *rig, id string) {
+		"doubtful": {func(r *testLedger, id string) {
 			_, err := r.Doubt(r.Context(), r.claim(id, b, 0, 0, keyed, long), time.Minute, true)
 			r.ok(err)
 		}, time.Minute},
-		"one of two calls is settled": {func(r *rig, id string) {
+		"one of two calls is settled": {func(r *testLedger, id string) {
 			r.settle(r.claim(id, b, 0, 0, keyed, long), campaign.SettleAnswer, repeat(2, accepted("m"))...)
 		}, 5 * time.Second},
-		"split": {func(r *rig, id string) { _, err := r.Split(r.Context(), r.claim(id, b, 0, 0, keyed, long)); r.ok(err) }, 5 * time.Second},
-		"woken": {func(r *rig, id string) {
+		"split": {func(r *testLedger, id string) {
+			_, err := r.Split(r.Context(), r.claim(id, b, 0, 0, keyed, long))
+			r.ok(err)
+		}, 5 * time.Second},
+		"woken": {func(r *testLedger, id string) {
 			_, _, err := r.RaiseWake(r.Context(), id, Wake{b, 1}, 7*time.Second)
 			r.ok(err)
 		}, 7 * time.Second},
-		"resumed": {func(r *rig, id string) { _, err := r.Resume(r.Context(), id, "me"); r.ok(err) }, 0},
-		"answered partially": {func(r *rig, id string) {
+		"resumed": {func(r *testLedger, id string) { _, err := r.Resume(r.Context(), id, "me"); r.ok(err) }, 0},
+		"answered partially": {func(r *testLedger, id string) {
 			_, err := r.Settle(r.Context(), r.claim(id, b, 0, 0, keyed, long), []campaign.Record{accepted("m"), unknown("unsaid")}, campaign.SettlePartial, 1, 2*time.Minute)
 			r.ok(err)
 		}, 2 * time.Minute},
 	}
-	r := newRig(t)
+	r := newTestLedger(t)
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
-			r := &rig{TB: t, rdb: r.rdb, Ledger: r.Ledger}
+			r := &testLedger{TB: t, rdb: r.rdb, Ledger: r.Ledger}
 			id := nameID(name)
 			r.sending(id, []int{2, 1})
 			c.do(r, id)
@@ -296,7 +299,7 @@ func TestWatch_BatchIsDueWhenAWorkerCanContinue(t *testing.T) {
 
 func TestWatch_PlanIsWatchedUntilItEnds(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newTestLedger(t)
 	r.uploaded("c", campaign.Spec{}, 1, 1)
 	looks := func(what string, want time.Duration) {
 		t.Helper()
@@ -310,10 +313,10 @@ func TestWatch_PlanIsWatchedUntilItEnds(t *testing.T) {
 	p := r.startPlan("c", 1)
 	looks("begun", planWatch)
 	r.ok(r.Watch(t.Context(), "c", PlanWork, time.Now()))
-	_, _, err := p.CommitPage(t.Context(), script.NewToken(), campaign.PlannedPage{First: 1, Carry: carried(run(1, 1))})
+	_, _, err := p.CommitPage(t.Context(), script.NewToken(), campaign.PlannedPage{First: 1, Carry: plainCarry(plannedRows(1, 1))})
 	r.ok(err)
 	looks("one page planned", planWatch)
-	_, _, err = p.CommitPage(t.Context(), script.NewToken(), campaign.PlannedPage{Page: 1, First: 2, OpenBatchLimits: map[int]int{0: 1}, Batches: []campaign.PlannedBatch{{Calls: []int{2}, To: run(1, 2)}}})
+	_, _, err = p.CommitPage(t.Context(), script.NewToken(), campaign.PlannedPage{Page: 1, First: 2, OpenBatchLimits: map[int]int{0: 1}, Batches: []campaign.PlannedBatch{{Calls: []int{2}, To: plannedRows(1, 2)}}})
 	r.ok(err)
 	if due, err := r.DueBatches(t.Context(), "c", time.Now().Add(time.Hour)); err != nil || !slices.Equal(due, []Wake{{"0.0", 1}}) {
 		t.Errorf("after planning, due are %v, %v; want batch 0.0 with wake 1", due, err)
@@ -322,7 +325,7 @@ func TestWatch_PlanIsWatchedUntilItEnds(t *testing.T) {
 
 func TestBatchesAhead_CountsOnlyUpToTheMaximum(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newTestLedger(t)
 	now := time.Now()
 	var all []redis.Z
 	for i := range 600 { // more than are read in one round trip

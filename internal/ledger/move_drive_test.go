@@ -25,7 +25,7 @@ var testSnapshot = campaign.PlanSnapshot{Country: "KE", Accounts: []campaign.Sna
 
 // move moves some of a batch's recipients to the other account, like a sweeper that may have read
 // the batch long ago.
-func (d *driver) move() {
+func (d *sequenceDriver) move() {
 	var batches []string
 	for a := range modelAccounts {
 		for _, b := range d.m.order[a] {
@@ -52,7 +52,7 @@ func (d *driver) move() {
 
 // checkMovable checks that the movable recipients are exactly those that have certainly not been
 // sent.
-func (d *driver) checkMovable(m *Movable) {
+func (d *sequenceDriver) checkMovable(m *Movable) {
 	var want, got []int
 	for i, r := range d.m.rows {
 		g := d.m.gens[r.from]
@@ -69,7 +69,7 @@ func (d *driver) checkMovable(m *Movable) {
 	}
 }
 
-func (d *driver) moveNow(m *Movable) {
+func (d *sequenceDriver) moveNow(m *Movable) {
 	stay := map[int]bool{}
 	for _, p := range m.To {
 		stay[p.Row] = d.chance(5, "stays")
@@ -124,7 +124,7 @@ func (d *driver) moveNow(m *Movable) {
 
 // movedCalls returns the rows of each call of a batch that was moved to an account. It checks that each
 // row has its own body, and that the account takes calls of this size.
-func (d *driver) movedCalls(name string, target int) (calls [][]int) {
+func (d *sequenceDriver) movedCalls(name string, target int) (calls [][]int) {
 	b, err := d.l.batch(d.ctx, d.id, name)
 	d.ok(err)
 	for k := range b.Calls {

@@ -12,7 +12,7 @@ import (
 
 // routed plans n recipients in calls of three for account a0. The campaign also has account a1,
 // which takes two recipients a call, and a2.
-func (r *rig) routed(id string, n int, calls ...int) campaign.PlanSnapshot {
+func (r *testLedger) routed(id string, n int, calls ...int) campaign.PlanSnapshot {
 	r.Helper()
 	r.enqueue(id, campaign.Spec{}, n)
 	f := campaign.PlanSnapshot{Country: "KE", Accounts: []campaign.SnapshotAccount{{Name: "a0", MaxRecipients: 3, BatchSize: 6}, {Name: "a1", MaxRecipients: 2, BatchSize: 4},
@@ -20,12 +20,12 @@ func (r *rig) routed(id string, n int, calls ...int) campaign.PlanSnapshot {
 	p, err := r.StartPlan(r.Context(), id, func(campaign.Spec) (campaign.PlanSnapshot, error) { return f, nil })
 	r.ok(err)
 	_, _, err = p.CommitPage(r.Context(), script.NewToken(), campaign.PlannedPage{First: 1, OpenBatchLimits: map[int]int{0: 1000},
-		Batches: []campaign.PlannedBatch{{Calls: calls, To: run(1, n)}}})
+		Batches: []campaign.PlannedBatch{{Calls: calls, To: plannedRows(1, n)}}})
 	r.ok(err)
 	return f
 }
 
-func (r *rig) movable(id, batch string) *Movable {
+func (r *testLedger) movable(id, batch string) *Movable {
 	r.Helper()
 	now, err := r.Now(r.Context())
 	r.ok(err)
@@ -36,7 +36,7 @@ func (r *rig) movable(id, batch string) *Movable {
 
 // move moves all movable recipients of a batch to an account, and returns the names of the new
 // batches.
-func (r *rig) move(id, batch string, f campaign.PlanSnapshot, to int) []string {
+func (r *testLedger) move(id, batch string, f campaign.PlanSnapshot, to int) []string {
 	r.Helper()
 	m := r.movable(id, batch)
 	out, err := r.Move(r.Context(), id, script.NewToken(), m, f, 1000, func(campaign.Planned, string) int { return to })
@@ -55,7 +55,7 @@ func (r *rig) move(id, batch string, f campaign.PlanSnapshot, to int) []string {
 
 func TestFailoverMove_CutsBatchesForTheOtherAccount(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newTestLedger(t)
 	f := r.routed("c", 6, 3, 3)
 	names := r.move("c", "0.0", f, 1)
 	if len(names) != 2 {
@@ -86,14 +86,14 @@ func TestFailoverMove_CutsBatchesForTheOtherAccount(t *testing.T) {
 
 func TestFailoverMove_OnlyRecipientsCertainlyNotSent(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newTestLedger(t)
 	f := r.routed("c", 15, 3, 3, 3, 3, 3)
 	r.claim("c", "0.0", 0, 0, noKey, long) // the first call is in flight
 	_, err := r.Doubt(t.Context(), r.claim("c", "0.0", 1, 0, keyed, long), 0, true)
 	r.ok(err)
 	_, err = r.Release(t.Context(), r.claim("c", "0.0", 2, 0, noKey, long), time.Hour, false) // the third call backs off
 	r.ok(err)
-	r.settle(r.claim("c", "0.0", 3, 0, noKey, long), campaign.SettleAnswer, unknown("no_answer"), rejected("x"), notNow())
+	r.settle(r.claim("c", "0.0", 3, 0, noKey, long), campaign.SettleAnswer, unknown("no_answer"), rejected("x"), refusedForNow())
 	_, err = r.Retry(t.Context(), "c", "op", true, true)
 	r.ok(err)
 	var rows []int
@@ -119,21 +119,21 @@ func TestFailoverMove_OnlyRecipientsCertainlyNotSent(t *testing.T) {
 
 func TestFailoverMove_ChangedBatchIsNotMoved(t *testing.T) {
 	t.Parallel()
-	for name, change := range map[string]func(*rig){
-		"claimed": func(r *rig) { r.claim("c", "0.0", 1, 0, noKey, long) },
-		"claimed and released under another request": func(r *rig) {
+	for name, change := range map[string]func(*testLedger){
+		"claimed": func(r *testLedger) { r.claim("c", "0.0", 1, 0, noKey, long) },
+		"claimed and released under another request": func(r *testLedger) {
 			_, err := r.Release(r.Context(), r.claim("c", "0.0", 1, 0, noKey, long), 0, true)
 			r.ok(err)
 		},
-		"moved by another": func(r *rig) { r.move("c", "0.0", r.snapshot("c"), 2) },
-		"cancelled": func(r *rig) {
+		"moved by another": func(r *testLedger) { r.move("c", "0.0", r.snapshot("c"), 2) },
+		"cancelled": func(r *testLedger) {
 			_, err := r.Cancel(r.Context(), "c", "me")
 			r.ok(err)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := newRig(t)
+			r := newTestLedger(t)
 			f := r.routed("c", 6, 3, 3)
 			m := r.movable("c", "0.0")
 			change(r)
@@ -147,7 +147,7 @@ func TestFailoverMove_ChangedBatchIsNotMoved(t *testing.T) {
 	}
 }
 
-func (r *rig) snapshot(id string) campaign.PlanSnapshot {
+func (r *testLedger) snapshot(id string) campaign.PlanSnapshot {
 	r.Helper()
 	f, _, err := r.Snapshot(r.Context(), id)
 	r.ok(err)
@@ -158,7 +158,7 @@ func (r *rig) snapshot(id string) campaign.PlanSnapshot {
 // recipients of the claim have moved, and moved again.
 func TestFailoverLateResult_ReachesMovedRecipients(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newTestLedger(t)
 	f := r.routed("c", 3, 3)
 	late := r.claim("c", "0.0", 0, 0, noKey, long)
 	_, err := r.Release(t.Context(), late, 0, false)
@@ -192,7 +192,7 @@ func TestFailoverLateResult_ReachesMovedRecipients(t *testing.T) {
 
 func TestFailoverLateResult_OfALostMoveReachesTheFirstBatch(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newTestLedger(t)
 	f := r.routed("c", 3, 3)
 	saved, err := r.rdb.Dump(t.Context(), ledgerKey("c")).Result()
 	r.ok(err)
@@ -213,7 +213,7 @@ func TestFailoverLateResult_OfALostMoveReachesTheFirstBatch(t *testing.T) {
 
 func TestFailoverRetry_RetriesAtTheAccountMovedTo(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newTestLedger(t)
 	f := r.routed("c", 6, 3, 3)
 	names := r.move("c", "0.0", f, 1)
 	further := r.move("c", names[1], f, 2)
@@ -236,11 +236,11 @@ func TestFailoverRetry_RetriesAtTheAccountMovedTo(t *testing.T) {
 
 func TestFailoverPlan_NextPlannerCountsMovedRecipientsOnce(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newTestLedger(t)
 	r.enqueue("c", campaign.Spec{}, 2*campaign.MaxPageRows)
 	p := r.startPlan("c", 2)
 	_, _, err := p.CommitPage(t.Context(), script.NewToken(), campaign.PlannedPage{First: 1, OpenBatchLimits: map[int]int{0: 1},
-		Batches: []campaign.PlannedBatch{{Calls: []int{500}, To: run(1, 500)}, {Calls: []int{500}, To: run(501, 500)}}})
+		Batches: []campaign.PlannedBatch{{Calls: []int{500}, To: plannedRows(1, 500)}, {Calls: []int{500}, To: plannedRows(501, 500)}}})
 	r.ok(err)
 	r.move("c", "0.0", p.Snapshot, 1)
 	r.move("c", "0.1", p.Snapshot, 1)
@@ -259,7 +259,7 @@ func TestFailoverPlan_NextPlannerCountsMovedRecipientsOnce(t *testing.T) {
 		}
 	}
 	_, _, err = p.CommitPage(t.Context(), script.NewToken(), campaign.PlannedPage{Page: 1, First: 1001, OpenBatchLimits: map[int]int{0: 1}, Batches: []campaign.PlannedBatch{
-		{Calls: []int{500}, To: run(1001, 500)}, {Stream: 1, Calls: []int{500}, To: run(1501, 500)}}})
+		{Calls: []int{500}, To: plannedRows(1001, 500)}, {Stream: 1, Calls: []int{500}, To: plannedRows(1501, 500)}}})
 	r.ok(err)
 	r.sound("c")
 	// A batch whose recipients all moved before it was handed out does not block later batches.
@@ -270,12 +270,12 @@ func TestFailoverPlan_NextPlannerCountsMovedRecipientsOnce(t *testing.T) {
 
 func TestFailoverMove_NoValueOver64KB(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newTestLedger(t)
 	r.enqueue("c", campaign.Spec{}, 500)
 	f := campaign.PlanSnapshot{Accounts: []campaign.SnapshotAccount{{Name: "a0", MaxRecipients: 500, BatchSize: 500}, {Name: "a1", MaxRecipients: 1, BatchSize: 1}}}
 	p, err := r.StartPlan(t.Context(), "c", func(campaign.Spec) (campaign.PlanSnapshot, error) { return f, nil })
 	r.ok(err)
-	_, _, err = p.CommitPage(t.Context(), script.NewToken(), campaign.PlannedPage{First: 1, OpenBatchLimits: map[int]int{0: 1}, Batches: []campaign.PlannedBatch{{Calls: []int{500}, To: run(1, 500)}}})
+	_, _, err = p.CommitPage(t.Context(), script.NewToken(), campaign.PlannedPage{First: 1, OpenBatchLimits: map[int]int{0: 1}, Batches: []campaign.PlannedBatch{{Calls: []int{500}, To: plannedRows(1, 500)}}})
 	r.ok(err)
 	if names := r.move("c", "0.0", f, 1); len(names) != 500 {
 		t.Errorf("%d new batches, want 500", len(names))
@@ -292,13 +292,13 @@ func TestFailoverMove_NoValueOver64KB(t *testing.T) {
 
 func TestFailoverMove_KeepsTheSendingHours(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newTestLedger(t)
 	r.enqueue("c", campaign.Spec{}, 3)
 	f := campaign.PlanSnapshot{Country: "KE", Accounts: []campaign.SnapshotAccount{{Name: "a0", MaxRecipients: 3, BatchSize: 3}, {Name: "a1", MaxRecipients: 2, BatchSize: 2}},
 		SendingHours: []campaign.CountryHours{{Country: "KE", Hours: "08:00-18:00"}}}
 	p, err := r.StartPlan(t.Context(), "c", func(campaign.Spec) (campaign.PlanSnapshot, error) { return f, nil })
 	r.ok(err)
-	_, _, err = p.CommitPage(t.Context(), script.NewToken(), campaign.PlannedPage{First: 1, OpenBatchLimits: map[int]int{2: 9}, Batches: []campaign.PlannedBatch{{Stream: 2, Calls: []int{3}, To: run(1, 3)}}})
+	_, _, err = p.CommitPage(t.Context(), script.NewToken(), campaign.PlannedPage{First: 1, OpenBatchLimits: map[int]int{2: 9}, Batches: []campaign.PlannedBatch{{Stream: 2, Calls: []int{3}, To: plannedRows(1, 3)}}})
 	r.ok(err)
 	for _, name := range r.move("c", "2.0", f, 1) {
 		t.Error("no error for a stream outside the snapshot: ", name)

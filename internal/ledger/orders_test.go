@@ -16,7 +16,7 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-func (d *driver) control() {
+func (d *sequenceDriver) control() {
 	order := rapid.SampledFrom([]string{"pause", "pause", "resume", "resume", "resume", "cancel"}).Draw(d.rt, "order")
 	if order == "cancel" && !d.chance(3, "really") {
 		order = "resume"
@@ -46,7 +46,7 @@ func (d *driver) control() {
 	}
 }
 
-func (d *driver) callsInFlight() (n int) {
+func (d *sequenceDriver) callsInFlight() (n int) {
 	for _, g := range d.m.gens {
 		if g.state == "s" {
 			n++
@@ -56,12 +56,12 @@ func (d *driver) callsInFlight() (n int) {
 }
 
 // optOut adds a few numbers to the suppression list, and passes them to the campaign.
-func (d *driver) optOut() {
+func (d *sequenceDriver) optOut() {
 	var numbers []sms.MSISDN
 	var entries []optout.Entry
 	for range 1 + d.draw(2, "opt-outs") {
 		row := 1 + d.draw(len(d.m.rows), "who opts out")
-		numbers, entries = append(numbers, number(row)), append(entries, optout.Entry{MSISDN: number(row)})
+		numbers, entries = append(numbers, msisdnOfRow(row)), append(entries, optout.Entry{MSISDN: msisdnOfRow(row)})
 		d.m.listed[row] = true
 		if !d.m.fin {
 			d.m.excluded[row] = true
@@ -82,7 +82,7 @@ func (d *driver) optOut() {
 
 // excludeOptOuts does what a worker does before a claim: it removes recipients that it knows to
 // have opted out from a ready generation.
-func (d *driver) excludeOptOuts(r reading, mg *modelGen) (version string, narrowed bool) {
+func (d *sequenceDriver) excludeOptOuts(r generationRead, mg *modelGen) (version string, narrowed bool) {
 	optedOut, version, _ := d.opts.In(r.gen.To)
 	if !r.gen.Ready {
 		return "", false
@@ -105,13 +105,13 @@ func (d *driver) excludeOptOuts(r reading, mg *modelGen) (version string, narrow
 	return version, true
 }
 
-func (d *driver) advanceTime() {
+func (d *sequenceDriver) advanceTime() {
 	by := []time.Duration{3 * time.Hour, 3 * time.Hour, 3 * time.Hour, 26 * 24 * time.Hour}[d.draw(4, "time")]
-	d.ok(travel(d.ctx, d.rdb, d.id, by))
+	d.ok(moveTimesBack(d.ctx, d.rdb, d.id, by))
 	d.m.now += by
 }
 
-func (d *driver) topUp() {
+func (d *sequenceDriver) topUp() {
 	wakes, done, err := d.l.TopUp(d.ctx, d.id, map[int]int{0: 1 + d.draw(4, "window"), 1: 1 + d.draw(4, "window")})
 	d.ok(err)
 	if d.m.expiry != 0 && d.m.now >= d.m.expiry {
@@ -124,7 +124,7 @@ func (d *driver) topUp() {
 	d.checkWatched(wakes)
 }
 
-func (d *driver) wake() {
+func (d *sequenceDriver) wake() {
 	due, err := d.l.DueBatches(d.ctx, d.id, time.Now().Add(1000*time.Hour))
 	d.ok(err)
 	if len(due) == 0 {
@@ -138,7 +138,7 @@ func (d *driver) wake() {
 	}
 }
 
-func (d *driver) retry() {
+func (d *sequenceDriver) retry() {
 	if d.m.retry != nil && d.chance(2, "take over") {
 		sum, err := d.l.Summary(d.ctx, d.id)
 		d.ok(err)
@@ -171,7 +171,7 @@ func (d *driver) retry() {
 }
 
 // retryOne runs a retry whose caller dies after one batch.
-func (d *driver) retryOne() {
+func (d *sequenceDriver) retryOne() {
 	sum, err := d.l.Summary(d.ctx, d.id)
 	d.ok(err)
 	w := strings.Fields(sum.RetryRecord)
@@ -180,7 +180,7 @@ func (d *driver) retryOne() {
 	d.noteRetry(d.m.retryStep)
 }
 
-func (d *driver) retryThrough() {
+func (d *sequenceDriver) retryThrough() {
 	d.noteRetry(func() {
 		for d.m.retry != nil {
 			d.m.retryStep()
@@ -190,7 +190,7 @@ func (d *driver) retryThrough() {
 
 // noteRetry runs step and records which recipients this step of a retry reopens. Each of these
 // recipients may be accepted once more, and what is known about it starts again.
-func (d *driver) noteRetry(step func()) {
+func (d *sequenceDriver) noteRetry(step func()) {
 	before := map[int]campaign.Status{}
 	for i, r := range d.m.rows {
 		before[i+1], _ = d.m.shown(r)
@@ -205,19 +205,19 @@ func (d *driver) noteRetry(step func()) {
 }
 
 // saveRedis saves the state of Redis, so that a simulated data loss can restore it later.
-func (d *driver) saveRedis() {
+func (d *sequenceDriver) saveRedis() {
 	l, err := d.rdb.Dump(d.ctx, ledgerKey(d.id)).Result()
 	d.ok(err)
 	o, err := d.rdb.Dump(d.ctx, openKey(d.id)).Result()
 	if !errors.Is(err, redis.Nil) {
 		d.ok(err)
 	}
-	d.saves = append(d.saves, save{l, o, d.m.clone()})
+	d.saves = append(d.saves, savedRedis{l, o, d.m.clone()})
 }
 
 // restoreRedis restores a saved state of Redis. The ledger has then lost the claims and settles
 // made since. The workers still have them, and may or may not replay them.
-func (d *driver) restoreRedis() {
+func (d *sequenceDriver) restoreRedis() {
 	if len(d.saves) == 0 {
 		return
 	}
@@ -238,7 +238,7 @@ func (d *driver) restoreRedis() {
 
 // replayLate repeats an earlier script, which must not change anything, however late it is
 // repeated.
-func (d *driver) replayLate() {
+func (d *sequenceDriver) replayLate() {
 	if len(d.replay.late) == 0 {
 		return
 	}

@@ -14,7 +14,7 @@ import (
 )
 
 // uploaded uploads and commits a campaign with pages of the given sizes.
-func (r *rig) uploaded(id string, spec campaign.Spec, pages ...int) {
+func (r *testLedger) uploaded(id string, spec campaign.Spec, pages ...int) {
 	r.Helper()
 	spec.Body = "Habari"
 	u, err := r.BeginUpload(id, spec)
@@ -22,7 +22,7 @@ func (r *rig) uploaded(id string, spec campaign.Spec, pages ...int) {
 	row := 1
 	for _, n := range pages {
 		for range n {
-			r.ok(u.Add(r.Context(), number(row).E164()))
+			r.ok(u.Add(r.Context(), msisdnOfRow(row).E164()))
 			row++
 		}
 		r.ok(u.flush(r.Context(), 1))
@@ -33,13 +33,13 @@ func (r *rig) uploaded(id string, spec campaign.Spec, pages ...int) {
 
 func TestPlan_PageByPageWithCarryOver(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newTestLedger(t)
 	r.uploaded("c", campaign.Spec{}, 3, 2, 2)
 	p := r.startPlan("c", 2)
 	if p.Total != 7 || p.Pages != 3 || p.Next != 0 {
 		t.Fatalf("the plan is of %d recipients, %d pages, from page %d; want 7, 3, 0", p.Total, p.Pages, p.Next)
 	}
-	_, done, err := p.CommitPage(t.Context(), script.NewToken(), campaign.PlannedPage{First: 1, Carry: carried(run(1, 1), run(3, 1)),
+	_, done, err := p.CommitPage(t.Context(), script.NewToken(), campaign.PlannedPage{First: 1, Carry: plainCarry(plannedRows(1, 1), plannedRows(3, 1)),
 		Skipped: []campaign.SkippedRecipient{{Row: 2, Reason: campaign.ReasonInvalidNumber, Code: "too_short"}}})
 	if err != nil || done {
 		t.Fatal(done, err)
@@ -48,14 +48,14 @@ func TestPlan_PageByPageWithCarryOver(t *testing.T) {
 
 	// Another planner takes over and finds the state that the first one stored.
 	p = r.startPlan("c", 7) // the stored snapshot is used
-	if len(p.Snapshot.Accounts) != 2 || p.Next != 1 || !cmp.Equal(p.Carry, carried(run(1, 1), run(3, 1))) {
+	if len(p.Snapshot.Accounts) != 2 || p.Next != 1 || !cmp.Equal(p.Carry, plainCarry(plannedRows(1, 1), plannedRows(3, 1))) {
 		t.Fatalf("planning continues at page %d with %v and %d accounts; want page 1, rows 1 and 3, 2 accounts", p.Next, p.Carry, len(p.Snapshot.Accounts))
 	}
 	if row, err := p.FirstRow(t.Context()); err != nil || row != 4 {
 		t.Errorf("page 1 begins with row %d, %v; want 4", row, err)
 	}
 	wakes, _, err := p.CommitPage(t.Context(), script.NewToken(), campaign.PlannedPage{Page: 1, First: 4, OpenBatchLimits: map[int]int{0: 1, 1: 1},
-		Batches: []campaign.PlannedBatch{{Stream: 0, Calls: []int{2}, To: append(run(1, 1), run(4, 1)...)}}, Carry: carried(nil, append(run(3, 1), run(5, 1)...))})
+		Batches: []campaign.PlannedBatch{{Stream: 0, Calls: []int{2}, To: append(plannedRows(1, 1), plannedRows(4, 1)...)}}, Carry: plainCarry(nil, append(plannedRows(3, 1), plannedRows(5, 1)...))})
 	r.ok(err)
 	if want := []Wake{{"0.0", 1}}; !cmp.Equal(wakes, want) {
 		t.Errorf("handed out %v, want %v", wakes, want)
@@ -71,7 +71,7 @@ func TestPlan_PageByPageWithCarryOver(t *testing.T) {
 	r.sound("c")
 
 	_, done, err = p.CommitPage(t.Context(), script.NewToken(), campaign.PlannedPage{Page: 2, First: 6, OpenBatchLimits: map[int]int{0: 1, 1: 1},
-		Skipped: []campaign.SkippedRecipient{{Row: 7, Reason: campaign.ReasonDuplicate}}, Batches: []campaign.PlannedBatch{{Stream: 1, Calls: []int{1, 2}, To: append(append(run(3, 1), run(5, 1)...), run(6, 1)...)}}})
+		Skipped: []campaign.SkippedRecipient{{Row: 7, Reason: campaign.ReasonDuplicate}}, Batches: []campaign.PlannedBatch{{Stream: 1, Calls: []int{1, 2}, To: append(append(plannedRows(3, 1), plannedRows(5, 1)...), plannedRows(6, 1)...)}}})
 	if err != nil || done {
 		t.Fatal(done, err)
 	}
@@ -83,7 +83,7 @@ func TestPlan_PageByPageWithCarryOver(t *testing.T) {
 	r.settle(r.claim("c", "1.0", 1, 0, noKey, long), campaign.SettleAnswer, rejected("bad_number"), accepted("m6"))
 	r.expect("c", "accepted skipped accepted accepted rejected accepted skipped")
 	rows := r.rows("c")
-	if rows[0].Account != "a0" || rows[2].Account != "a1" || rows[1].Code != "too_short" || rows[4].Input != number(5).E164() || rows[4].MSISDN != number(5) {
+	if rows[0].Account != "a0" || rows[2].Account != "a1" || rows[1].Code != "too_short" || rows[4].Input != msisdnOfRow(5).E164() || rows[4].MSISDN != msisdnOfRow(5) {
 		t.Errorf("rows are %+v, want the planned accounts and the skipped rows", rows)
 	}
 	if s := r.summary("c"); s.State != campaign.Done || s.Batches != 2 || s.Calls != 3 || s.Segments != 4 {
@@ -93,10 +93,10 @@ func TestPlan_PageByPageWithCarryOver(t *testing.T) {
 
 func TestPlan_SecondPlannerIsStopped(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newTestLedger(t)
 	r.uploaded("c", campaign.Spec{}, 2, 2)
 	one, two := r.startPlan("c", 1), r.startPlan("c", 1)
-	page := campaign.PlannedPage{First: 1, OpenBatchLimits: map[int]int{0: 2}, Batches: []campaign.PlannedBatch{{Calls: []int{2}, To: run(1, 2)}}}
+	page := campaign.PlannedPage{First: 1, OpenBatchLimits: map[int]int{0: 2}, Batches: []campaign.PlannedBatch{{Calls: []int{2}, To: plannedRows(1, 2)}}}
 	token := script.NewToken()
 	first, _, err := one.CommitPage(t.Context(), token, page)
 	r.ok(err)
@@ -116,7 +116,7 @@ func TestPlan_SecondPlannerIsStopped(t *testing.T) {
 
 func TestPlan_RepeatedLastPageChangesNothing(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newTestLedger(t)
 	r.uploaded("c", campaign.Spec{}, 2)
 	p := r.startPlan("c", 1)
 	page := campaign.PlannedPage{First: 1, Skipped: []campaign.SkippedRecipient{{Row: 1, Reason: campaign.ReasonNoRoute}, {Row: 2, Reason: campaign.ReasonOverCap}}}
@@ -131,13 +131,13 @@ func TestPlan_RepeatedLastPageChangesNothing(t *testing.T) {
 
 func TestOpenBatchLimit_BoundsBatchesHandedOut(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newTestLedger(t)
 	r.uploaded("c", campaign.Spec{}, 6)
 	page := campaign.PlannedPage{First: 1, OpenBatchLimits: map[int]int{0: 2, 1: 0}}
 	for i := range 5 {
-		page.Batches = append(page.Batches, campaign.PlannedBatch{Calls: []int{1}, To: run(i+1, 1)})
+		page.Batches = append(page.Batches, campaign.PlannedBatch{Calls: []int{1}, To: plannedRows(i+1, 1)})
 	}
-	page.Batches = append(page.Batches, campaign.PlannedBatch{Stream: 1, Calls: []int{1}, To: run(6, 1)})
+	page.Batches = append(page.Batches, campaign.PlannedBatch{Stream: 1, Calls: []int{1}, To: plannedRows(6, 1)})
 	wakes, _, err := r.startPlan("c", 2).CommitPage(t.Context(), script.NewToken(), page)
 	r.ok(err)
 	if want := []Wake{{"0.0", 1}, {"0.1", 1}}; !cmp.Equal(wakes, want) {
@@ -166,11 +166,11 @@ func TestOpenBatchLimit_BoundsBatchesHandedOut(t *testing.T) {
 // Redis lost the hand-out of batch 0.1; its worker continues nevertheless.
 func TestOpenBatchLimit_CampaignEndsAfterALostHandOut(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newTestLedger(t)
 	r.uploaded("c", campaign.Spec{}, 3)
 	page := campaign.PlannedPage{First: 1, OpenBatchLimits: map[int]int{0: 1}}
 	for i := range 3 {
-		page.Batches = append(page.Batches, campaign.PlannedBatch{Calls: []int{1}, To: run(i+1, 1)})
+		page.Batches = append(page.Batches, campaign.PlannedBatch{Calls: []int{1}, To: plannedRows(i+1, 1)})
 	}
 	_, _, err := r.startPlan("c", 1).CommitPage(t.Context(), script.NewToken(), page)
 	r.ok(err)
@@ -190,11 +190,11 @@ func TestOpenBatchLimit_CampaignEndsAfterALostHandOut(t *testing.T) {
 
 func TestPlan_StopsWhenTheCampaignIsCancelled(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newTestLedger(t)
 	r.uploaded("c", campaign.Spec{}, 2, 2)
 	p := r.startPlan("c", 1)
 	_, _, err := p.CommitPage(t.Context(), script.NewToken(), campaign.PlannedPage{First: 1, OpenBatchLimits: map[int]int{0: 2}, Skipped: []campaign.SkippedRecipient{{Row: 2, Reason: campaign.ReasonDuplicate}},
-		Carry: carried(run(1, 1))})
+		Carry: plainCarry(plannedRows(1, 1))})
 	r.ok(err)
 	if _, err := r.Cancel(t.Context(), "c", "me"); err != nil {
 		t.Fatal(err)
@@ -217,7 +217,7 @@ func TestPlan_StopsWhenTheCampaignIsCancelled(t *testing.T) {
 
 func TestResults_OfALargeUploadAreInOrder(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newTestLedger(t)
 	const n = 2*campaign.MaxPageRows + 500
 	r.enqueue("c", campaign.Spec{}, n)
 	p := r.startPlan("c", 2)
@@ -228,7 +228,7 @@ func TestResults_OfALargeUploadAreInOrder(t *testing.T) {
 		to := [2][]campaign.Planned{}
 		for i := range page.Inputs {
 			row := page.First + i
-			to[row%2] = append(to[row%2], campaign.Planned{Row: row, MSISDN: number(row)})
+			to[row%2] = append(to[row%2], campaign.Planned{Row: row, MSISDN: msisdnOfRow(row)})
 		}
 		for a := range to {
 			for at := 0; at < len(to[a]); at += 100 {
@@ -246,7 +246,7 @@ func TestResults_OfALargeUploadAreInOrder(t *testing.T) {
 	}
 	for _, row := range rows {
 		want := fmt.Sprint("a", row.Row%2)
-		if row.Account != want || row.MSISDN != number(row.Row) || row.Input != number(row.Row).E164() {
+		if row.Account != want || row.MSISDN != msisdnOfRow(row.Row) || row.Input != msisdnOfRow(row.Row).E164() {
 			t.Fatalf("row %d is %+v, want the planned account and the uploaded number", row.Row, row)
 		}
 	}

@@ -31,7 +31,7 @@ func randomBytes(s string) string {
 	return string(b)
 }
 
-func (r *rig) corrupt(id, field string, how func(string) string) {
+func (r *testLedger) corrupt(id, field string, how func(string) string) {
 	r.Helper()
 	v, err := r.rdb.HGet(r.Context(), ledgerKey(id), field).Result()
 	r.ok(err)
@@ -40,16 +40,16 @@ func (r *rig) corrupt(id, field string, how func(string) string) {
 
 // inHalves creates a campaign with two batches of two calls of four. The first call of the first
 // batch is settled for two recipients; its other two wait in generation 1.
-func (r *rig) inHalves(id string) {
+func (r *testLedger) inHalves(id string) {
 	r.Helper()
 	r.sending(id, []int{4, 4}, []int{4})
 	c := r.claim(id, "0.0", 0, 0, keyed, long)
-	r.settle(c, campaign.SettleAnswer, accepted("a"), accepted("b"), notNow(), notNow())
+	r.settle(c, campaign.SettleAnswer, accepted("a"), accepted("b"), refusedForNow(), refusedForNow())
 }
 
 func TestQuarantine_UnreadableRecordsAreNamed(t *testing.T) {
 	t.Parallel()
-	all := newRig(t)
+	all := newTestLedger(t)
 	for field, whole := range map[string]bool{"b0.0": true, "w0.0": true, "l0.0": true, "x0.0": true, "g0.0.0.1": false, "i0.0.0.1": false, "r0.0.0": false} {
 		for name, how := range corruptions {
 			if name == "cut short" && strings.ContainsRune("wl", rune(field[0])) || name != "random bytes" && field[0] == 'x' {
@@ -96,7 +96,7 @@ func TestQuarantine_UnreadableRecordsAreNamed(t *testing.T) {
 
 func TestQuarantine_RecordOfANewerReleaseIsErrNewer(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newTestLedger(t)
 	r.inHalves("c")
 	for first, newer := range map[byte]bool{3: true, lastFormat: true, lastFormat + 1: false, 255: false} {
 		r.ok(r.rdb.HSet(t.Context(), ledgerKey("c"), "b0.0", string([]byte{first, 1, 1})).Err())
@@ -111,20 +111,20 @@ func TestQuarantine_RecordOfANewerReleaseIsErrNewer(t *testing.T) {
 // error.
 func TestQuarantine_ScriptsLeaveUnreadableRecordsUnchanged(t *testing.T) {
 	t.Parallel()
-	all := newRig(t)
+	all := newTestLedger(t)
 	records := []campaign.Record{accepted("x"), accepted("y")}
-	for script, do := range map[string]func(r *rig, c *Claim) error{
-		"claim": func(r *rig, c *Claim) error {
+	for script, do := range map[string]func(r *testLedger, c *Claim) error{
+		"claim": func(r *testLedger, c *Claim) error {
 			_, err := r.Claim(r.Context(), ClaimRequest{ID: c.id, Batch: "0.0", Gen: c.gen, Login: "login", Lease: long})
 			return err
 		},
-		"settle": func(r *rig, c *Claim) error {
+		"settle": func(r *testLedger, c *Claim) error {
 			_, err := r.Settle(r.Context(), c, records, campaign.SettleAnswer, 1, 0)
 			return err
 		},
-		"release": func(r *rig, c *Claim) error { _, err := r.Release(r.Context(), c, 0, false); return err },
-		"split":   func(r *rig, c *Claim) error { _, err := r.Split(r.Context(), c); return err },
-		"doubt":   func(r *rig, c *Claim) error { _, err := r.Doubt(r.Context(), c, 0, true); return err },
+		"release": func(r *testLedger, c *Claim) error { _, err := r.Release(r.Context(), c, 0, false); return err },
+		"split":   func(r *testLedger, c *Claim) error { _, err := r.Split(r.Context(), c); return err },
+		"doubt":   func(r *testLedger, c *Claim) error { _, err := r.Doubt(r.Context(), c, 0, true); return err },
 	} {
 		for _, field := range []string{"g0.0.0.1", "r0.0.0"} {
 			for name, how := range corruptions {
@@ -154,11 +154,11 @@ func TestQuarantine_ScriptsLeaveUnreadableRecordsUnchanged(t *testing.T) {
 
 func TestQuarantine_BatchGivesUpItsPlace(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newTestLedger(t)
 	r.enqueue("c", campaign.Spec{}, 6)
 	page := campaign.PlannedPage{First: 1, OpenBatchLimits: map[int]int{0: 1}}
 	for i := range 3 {
-		page.Batches = append(page.Batches, campaign.PlannedBatch{Calls: []int{2}, To: run(1+2*i, 2)})
+		page.Batches = append(page.Batches, campaign.PlannedBatch{Calls: []int{2}, To: plannedRows(1+2*i, 2)})
 	}
 	wakes, _, err := r.startPlan("c", 1).CommitPage(t.Context(), script.NewToken(), page)
 	r.ok(err)
@@ -213,7 +213,7 @@ func TestQuarantine_BatchGivesUpItsPlace(t *testing.T) {
 
 func TestQuarantine_ListIsBounded(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newTestLedger(t)
 	r.sending("c", []int{2})
 	for i := range 1100 {
 		u := &Unreadable{Campaign: "c", Record: "g" + strconv.Itoa(i), Bytes: make([]byte, 5000), Err: campaign.ErrRecord}
@@ -237,7 +237,7 @@ func TestQuarantine_CancelEndsQuarantinedRecipients(t *testing.T) {
 	for name, inFlight := range map[string]bool{"no call in flight": false, "a call in flight": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := newRig(t)
+			r := newTestLedger(t)
 			r.sending("c", []int{2}, []int{3})
 			if inFlight {
 				r.claim("c", "0.0", 0, 0, keyed, long)
@@ -282,7 +282,7 @@ func TestQuarantine_RetrySkipsUnreadableRecords(t *testing.T) {
 	for name, field := range map[string]string{"a batch": "b0.0", "results": "r0.0.1"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := newRig(t)
+			r := newTestLedger(t)
 			r.sending("c", []int{2, 2}, []int{2})
 			for _, x := range []struct {
 				batch string
@@ -307,7 +307,7 @@ func TestQuarantine_UnreadableCampaignKeepsItsCounts(t *testing.T) {
 	for name, how := range corruptions {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := newRig(t)
+			r := newTestLedger(t)
 			r.sending("frozen", []int{2})
 			r.corrupt("frozen", "frozen", how)
 			if s := r.summary("frozen"); s.Unreadable == nil || s.Unreadable.Record != "frozen" || s.Pending != 2 {
@@ -339,7 +339,7 @@ func TestQuarantine_UnreadableCampaignKeepsItsCounts(t *testing.T) {
 
 func TestQuarantinePayload_CountsEachPayloadOnce(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newTestLedger(t)
 	for i := range payloadsKept + 5 {
 		first, err := r.QuarantinePayload(t.Context(), "task", []byte("p"+strconv.Itoa(i)), campaign.ErrRecord)
 		if err != nil || !first {

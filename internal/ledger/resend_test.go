@@ -8,8 +8,8 @@ import (
 	"github.com/tuma-sms/tuma/internal/campaign"
 )
 
-// resending sets Resend in a claim.
-func resending(c *Claim) *Claim {
+// withResend sets Resend in a claim.
+func withResend(c *Claim) *Claim {
 	c.resend = true
 	return c
 }
@@ -18,12 +18,12 @@ func resending(c *Claim) *Claim {
 const firstBatch = "0.0"
 
 // firstOf and secondOf claim the first and the second submission of the call of a resend case.
-func firstOf(r *rig, id string) *Claim {
-	return resending(r.claim(id, firstBatch, 0, 0, noKey, long))
+func firstOf(r *testLedger, id string) *Claim {
+	return withResend(r.claim(id, firstBatch, 0, 0, noKey, long))
 }
 
-func secondOf(r *rig, id string) *Claim {
-	return resending(r.claim(id, firstBatch, 0, 1, noKey, long))
+func secondOf(r *testLedger, id string) *Claim {
+	return withResend(r.claim(id, firstBatch, 0, 1, noKey, long))
 }
 
 // lostCall are the records of a call of three recipients that got no answer.
@@ -31,16 +31,16 @@ var lostCall = repeat(3, unknown("no_answer"))
 
 // resendCases are what happens to a call of three recipients, and their statuses afterwards.
 var resendCases = map[string]struct {
-	do   func(r *rig, id string)
+	do   func(r *testLedger, id string)
 	want string
 }{
-	"an unknown recipient waits for its resend": {func(r *rig, id string) {
+	"an unknown recipient waits for its resend": {func(r *testLedger, id string) {
 		out := r.settle(firstOf(r, id), campaign.SettleVerdict, lostCall...)
 		if s := r.summary(id); out.Done || !s.FinishedAt.IsZero() || s.State != campaign.Sending || s.InFlight != (InFlight{}) {
 			r.Errorf("done %t, summary %+v; want not done, sending, and nothing in flight", out.Done, s)
 		}
 	}, "pending pending pending"},
-	"the second answer counts": {func(r *rig, id string) {
+	"the second answer counts": {func(r *testLedger, id string) {
 		one := firstOf(r, id)
 		r.settle(one, campaign.SettleVerdict, lostCall...)
 		two := secondOf(r, id)
@@ -49,7 +49,7 @@ var resendCases = map[string]struct {
 		}
 		r.settle(two, campaign.SettleAnswer, accepted("m1"), rejected("bad_number"), accepted("m3"))
 	}, "accepted rejected accepted"},
-	"unknown twice is unknown": {func(r *rig, id string) {
+	"unknown twice is unknown": {func(r *testLedger, id string) {
 		r.settle(firstOf(r, id), campaign.SettleVerdict, lostCall...)
 		two := secondOf(r, id)
 		if out := r.settle(two, campaign.SettleVerdict, repeat(3, unknown("reset"))...); !out.Done {
@@ -59,7 +59,7 @@ var resendCases = map[string]struct {
 			r.Errorf("row 1 is unknown for %q under %s, want the second request", row.Reason, row.MessageUUID)
 		}
 	}, "unknown unknown unknown"},
-	"only the recipient without an answer is resent": {func(r *rig, id string) {
+	"only the recipient without an answer is resent": {func(r *testLedger, id string) {
 		r.settle(firstOf(r, id), campaign.SettleAnswer, accepted("m1"), unknown("unsaid"), rejected("bad_number"))
 		if g := r.open(id, firstBatch, 0, 1); len(g.To) != 1 || g.To[0].Row != 2 {
 			r.Errorf("the next generation holds %v, want row 2", g.To)
@@ -67,22 +67,22 @@ var resendCases = map[string]struct {
 		r.expect(id, "accepted pending rejected")
 		r.settle(secondOf(r, id), campaign.SettleAnswer, accepted("m2"))
 	}, "accepted accepted rejected"},
-	"a resend and a refusal for now are separate generations": {func(r *rig, id string) {
-		r.settle(firstOf(r, id), campaign.SettleAnswer, notNow(), unknown("unsaid"), accepted("m3"))
+	"a resend and a refusal for now are separate generations": {func(r *testLedger, id string) {
+		r.settle(firstOf(r, id), campaign.SettleAnswer, refusedForNow(), unknown("unsaid"), accepted("m3"))
 		r.sound(id)
 		later := secondOf(r, id)
-		anew := resending(r.claim(id, firstBatch, 0, 2, noKey, long))
+		anew := withResend(r.claim(id, firstBatch, 0, 2, noKey, long))
 		if later.Tries != 1 || anew.Tries != 0 {
 			r.Errorf("tries are %d and %d, want 1 for the one that returned", later.Tries, anew.Tries)
 		}
 		r.settle(anew, campaign.SettleVerdict, unknown("no_answer"))
 		r.settle(later, campaign.SettleVerdict, unknown("no_answer")) // its first unknown outcome
 		r.expect(id, "pending unknown accepted")
-		r.settle(resending(r.claim(id, firstBatch, 0, 3, noKey, long)), campaign.SettleAnswer, accepted("m1"))
+		r.settle(withResend(r.claim(id, firstBatch, 0, 3, noKey, long)), campaign.SettleAnswer, accepted("m1"))
 	}, "accepted unknown accepted"},
-	"a call whose lease ended is resent": {func(r *rig, id string) {
+	"a call whose lease ended is resent": {func(r *testLedger, id string) {
 		r.claim(id, firstBatch, 0, 0, noKey, lapsed)
-		c := resending(r.tryClaim(id, firstBatch, r.open(id, firstBatch, 0, 0), noKey, long))
+		c := withResend(r.tryClaim(id, firstBatch, r.open(id, firstBatch, 0, 0), noKey, long))
 		if c.Result != ClaimDoubtful {
 			r.Fatalf("the next claim got %q, want doubtful", c.Result)
 		}
@@ -90,10 +90,10 @@ var resendCases = map[string]struct {
 		r.expect(id, "pending pending pending")
 		r.settle(secondOf(r, id), campaign.SettleAnswer, repeat(3, accepted("m"))...)
 	}, "accepted accepted accepted"},
-	"two workers that abandon a call make one resend": {func(r *rig, id string) {
+	"two workers that abandon a call make one resend": {func(r *testLedger, id string) {
 		r.claim(id, firstBatch, 0, 0, noKey, lapsed)
-		one := resending(r.tryClaim(id, firstBatch, r.open(id, firstBatch, 0, 0), noKey, long))
-		two := resending(r.tryClaim(id, firstBatch, r.open(id, firstBatch, 0, 0), noKey, long))
+		one := withResend(r.tryClaim(id, firstBatch, r.open(id, firstBatch, 0, 0), noKey, long))
+		two := withResend(r.tryClaim(id, firstBatch, r.open(id, firstBatch, 0, 0), noKey, long))
 		r.settle(one, campaign.SettleAbandon, repeat(3, unknown(one.Why))...)
 		before := r.state(id)
 		if out := r.settle(two, campaign.SettleAbandon, repeat(3, unknown(two.Why))...); !out.Stale || r.state(id) != before {
@@ -101,7 +101,7 @@ var resendCases = map[string]struct {
 		}
 		r.settle(secondOf(r, id), campaign.SettleAnswer, repeat(3, accepted("m"))...)
 	}, "accepted accepted accepted"},
-	"a late answer removes its recipients before the second call": {func(r *rig, id string) {
+	"a late answer removes its recipients before the second call": {func(r *testLedger, id string) {
 		one := firstOf(r, id)
 		r.settle(one, campaign.SettleVerdict, lostCall...)
 		r.settle(one, campaign.SettleAnswer, accepted("m1"), unknown("unsaid"), rejected("bad_number"))
@@ -113,14 +113,14 @@ var resendCases = map[string]struct {
 			r.Errorf("resent is %d, want 0", s.Resent)
 		}
 	}, "accepted accepted accepted"},
-	"a late answer to all leaves nothing to resend": {func(r *rig, id string) {
+	"a late answer to all leaves nothing to resend": {func(r *testLedger, id string) {
 		one := firstOf(r, id)
 		r.settle(one, campaign.SettleVerdict, lostCall...)
 		if out := r.settle(one, campaign.SettleAnswer, repeat(3, accepted("m"))...); !out.Done {
 			r.Error("the campaign is not done")
 		}
 	}, "accepted accepted accepted"},
-	"both messages went out: both ids are kept and counted": {func(r *rig, id string) {
+	"both messages went out: both ids are kept and counted": {func(r *testLedger, id string) {
 		one := firstOf(r, id)
 		r.settle(one, campaign.SettleVerdict, lostCall...)
 		two := secondOf(r, id)
@@ -137,7 +137,7 @@ var resendCases = map[string]struct {
 			r.Errorf("resent is %d, want 2", s.Resent)
 		}
 	}, "accepted accepted accepted"},
-	"a repeated settle changes nothing": {func(r *rig, id string) {
+	"a repeated settle changes nothing": {func(r *testLedger, id string) {
 		one := firstOf(r, id)
 		for _, end := range []func(){func() {}, func() { r.settle(secondOf(r, id), campaign.SettleVerdict, lostCall...) }} {
 			r.settle(one, campaign.SettleVerdict, lostCall...)
@@ -149,7 +149,7 @@ var resendCases = map[string]struct {
 			}
 		}
 	}, "unknown unknown unknown"},
-	"cancelled before the resend, it is unknown again": {func(r *rig, id string) {
+	"cancelled before the resend, it is unknown again": {func(r *testLedger, id string) {
 		one := firstOf(r, id)
 		r.settle(one, campaign.SettleVerdict, lostCall...)
 		_, err := r.Cancel(r.Context(), id, "me")
@@ -163,7 +163,7 @@ var resendCases = map[string]struct {
 		r.expect(id, "unknown unknown unknown")
 		r.settle(one, campaign.SettleAnswer, accepted("m1"), unknown("unsaid"), unknown("unsaid"))
 	}, "accepted unknown unknown"},
-	"expired before the resend, it is unknown again": {func(r *rig, id string) {
+	"expired before the resend, it is unknown again": {func(r *testLedger, id string) {
 		r.settle(firstOf(r, id), campaign.SettleVerdict, lostCall...)
 		g := r.open(id, firstBatch, 0, 1)
 		r.travel(id, 2*time.Hour)
@@ -171,7 +171,7 @@ var resendCases = map[string]struct {
 			r.Errorf("the claim got %+v, want stopped without doubt", c)
 		}
 	}, "unknown unknown unknown"},
-	"cancelled before the first answer, it is not resent": {func(r *rig, id string) {
+	"cancelled before the first answer, it is not resent": {func(r *testLedger, id string) {
 		one := firstOf(r, id)
 		_, err := r.Cancel(r.Context(), id, "me")
 		r.ok(err)
@@ -179,7 +179,7 @@ var resendCases = map[string]struct {
 			r.Error("the campaign is not done")
 		}
 	}, "unknown unknown unknown"},
-	"cancelled during the second call, which was not sent": {func(r *rig, id string) {
+	"cancelled during the second call, which was not sent": {func(r *testLedger, id string) {
 		r.settle(firstOf(r, id), campaign.SettleVerdict, lostCall...)
 		two := secondOf(r, id)
 		_, err := r.Cancel(r.Context(), id, "me")
@@ -188,7 +188,7 @@ var resendCases = map[string]struct {
 		_, err = r.Release(r.Context(), two, 0, false)
 		r.ok(err)
 	}, "unknown unknown unknown"},
-	"a pause stops the resend": {func(r *rig, id string) {
+	"a pause stops the resend": {func(r *testLedger, id string) {
 		_, err := r.Pause(r.Context(), id, "me")
 		r.ok(err)
 		_, err = r.Resume(r.Context(), id, "me")
@@ -205,7 +205,7 @@ var resendCases = map[string]struct {
 		r.ok(err)
 		r.settle(secondOf(r, id), campaign.SettleAnswer, repeat(3, accepted("m"))...)
 	}, "accepted accepted accepted"},
-	"the resend backs off": {func(r *rig, id string) {
+	"the resend backs off": {func(r *testLedger, id string) {
 		_, err := r.Settle(r.Context(), firstOf(r, id), lostCall, campaign.SettleVerdict, 1, time.Hour)
 		r.ok(err)
 		if c := r.tryClaim(id, firstBatch, r.open(id, firstBatch, 0, 1), noKey, long); c.Result != ClaimLater {
@@ -214,16 +214,16 @@ var resendCases = map[string]struct {
 		r.travel(id, time.Hour)
 		r.settle(secondOf(r, id), campaign.SettleAnswer, repeat(3, accepted("m"))...)
 	}, "accepted accepted accepted"},
-	"the halves of a resend are not resent again": {func(r *rig, id string) {
+	"the halves of a resend are not resent again": {func(r *testLedger, id string) {
 		r.settle(firstOf(r, id), campaign.SettleVerdict, lostCall...)
 		_, err := r.Split(r.Context(), secondOf(r, id))
 		r.ok(err)
 		r.sound(id)
-		r.settle(resending(r.claim(id, firstBatch, 0, 2, noKey, long)), campaign.SettleVerdict, lostCall[:2]...)
-		r.settle(resending(r.claim(id, firstBatch, 0, 3, noKey, long)), campaign.SettleAnswer, notNow())
-		r.settle(resending(r.claim(id, firstBatch, 0, 4, noKey, long)), campaign.SettleVerdict, lostCall[:1]...)
+		r.settle(withResend(r.claim(id, firstBatch, 0, 2, noKey, long)), campaign.SettleVerdict, lostCall[:2]...)
+		r.settle(withResend(r.claim(id, firstBatch, 0, 3, noKey, long)), campaign.SettleAnswer, refusedForNow())
+		r.settle(withResend(r.claim(id, firstBatch, 0, 4, noKey, long)), campaign.SettleVerdict, lostCall[:1]...)
 	}, "unknown unknown unknown"},
-	"a retry by hand is one more submission": {func(r *rig, id string) {
+	"a retry by hand is one more submission": {func(r *testLedger, id string) {
 		r.settle(firstOf(r, id), campaign.SettleVerdict, lostCall...)
 		r.settle(secondOf(r, id), campaign.SettleVerdict, lostCall...)
 		n, err := r.Retry(r.Context(), id, "op", true, false)
@@ -231,11 +231,11 @@ var resendCases = map[string]struct {
 			r.Errorf("Retry returned %d, want 3", n)
 		}
 		r.expect(id, "pending pending pending")
-		if out := r.settle(resending(r.claim(id, firstBatch, 0, 2, noKey, long)), campaign.SettleVerdict, lostCall...); !out.Done {
+		if out := r.settle(withResend(r.claim(id, firstBatch, 0, 2, noKey, long)), campaign.SettleVerdict, lostCall...); !out.Done {
 			r.Error("the campaign is not done")
 		}
 	}, "unknown unknown unknown"},
-	"after data loss a first call is resent, a second is not": {func(r *rig, id string) {
+	"after data loss a first call is resent, a second is not": {func(r *testLedger, id string) {
 		l, err := r.rdb.Dump(r.Context(), ledgerKey(id)).Result()
 		r.ok(err)
 		o, err := r.rdb.Dump(r.Context(), openKey(id)).Result()
@@ -263,10 +263,10 @@ var resendCases = map[string]struct {
 // Each case has a separate campaign, which submits unknown recipients once more.
 func TestResend(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newTestLedger(t)
 	for name, c := range resendCases {
 		t.Run(name, func(t *testing.T) {
-			sub := &rig{TB: t, rdb: r.rdb, Ledger: r.Ledger}
+			sub := &testLedger{TB: t, rdb: r.rdb, Ledger: r.Ledger}
 			id := strings.ReplaceAll(nameID(name), ":", "")
 			sub.sendingSpec(id, campaign.Spec{ExpiresAt: time.Now().Add(90 * time.Minute)}, []int{3})
 			c.do(sub, id)
@@ -279,10 +279,10 @@ func TestResend(t *testing.T) {
 // recipients. The sweeper can find the resend's batch.
 func TestResend_BatchIsWatched(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newTestLedger(t)
 	r.sending("c", []int{2, 1})
 	r.settle(r.claim("c", "0.0", 0, 0, noKey, long), campaign.SettleAnswer, repeat(2, accepted("m"))...)
-	r.settle(resending(r.claim("c", "0.0", 1, 0, noKey, long)), campaign.SettleVerdict, unknown("no_answer"))
+	r.settle(withResend(r.claim("c", "0.0", 1, 0, noKey, long)), campaign.SettleVerdict, unknown("no_answer"))
 	r.expect("c", "accepted accepted pending")
 	due, err := r.DueBatches(t.Context(), "c", time.Now().Add(time.Minute))
 	if r.ok(err); len(due) != 1 || due[0].Batch != "0.0" {

@@ -14,7 +14,7 @@ import (
 
 // ended creates a finished campaign of two batches: its rows are accepted, unknown, rejected |
 // unknown.
-func (r *rig) ended(id string, spec campaign.Spec) {
+func (r *testLedger) ended(id string, spec campaign.Spec) {
 	r.Helper()
 	r.sendingSpec(id, spec, []int{3}, []int{1})
 	r.settle(r.claim(id, "0.0", 0, 0, keyed, long), campaign.SettleAnswer, accepted("m1"), unknown("unsaid"), rejected("bad_number"))
@@ -33,10 +33,10 @@ func TestRetry_ReopensTheChosenStatuses(t *testing.T) {
 		"rejected": {false, true, 1, "accepted unknown pending unknown"},
 		"both":     {true, true, 3, "accepted pending pending pending"},
 	}
-	r := newRig(t)
+	r := newTestLedger(t)
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
-			r := &rig{TB: t, rdb: r.rdb, Ledger: r.Ledger}
+			r := &testLedger{TB: t, rdb: r.rdb, Ledger: r.Ledger}
 			r.ended(name, campaign.Spec{})
 			for range 2 { // repeating the operation changes nothing
 				if n, err := r.Retry(t.Context(), name, "op", c.unknown, c.rejected); err != nil || n != c.count {
@@ -57,7 +57,7 @@ func TestRetry_ReopensTheChosenStatuses(t *testing.T) {
 
 func TestRetry_RefusedWhereNothingCanBeRetried(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newTestLedger(t)
 	r.enqueue("planning", campaign.Spec{}, 2)
 	r.sending("nothing", []int{1})
 	r.settle(r.claim("nothing", "0.0", 0, 0, keyed, long), campaign.SettleAnswer, accepted("m"))
@@ -86,7 +86,7 @@ func TestRetry_RefusedWhereNothingCanBeRetried(t *testing.T) {
 
 func TestRetry_UnfinishedRetryIsFinishedOnce(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newTestLedger(t)
 	r.ended("c", campaign.Spec{})
 	out, err := r.run(t.Context(), retryOpenScript, "c", nil, script.Args(retryOpenArgs{Token: "op", Unknown: true})...)
 	r.ok(err)
@@ -119,7 +119,7 @@ func TestRetry_UnfinishedRetryIsFinishedOnce(t *testing.T) {
 
 func TestRetry_EndsIfItsRecipientsWereSettledMeanwhile(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newTestLedger(t)
 	r.sending("c", []int{1}, []int{1})
 	late := r.claim("c", "0.0", 0, 0, noKey, lapsed)
 	r.settle(r.tryClaim("c", "0.0", r.open("c", "0.0", 0, 0), noKey, long), campaign.SettleAbandon, unknown("no_key"))
@@ -138,7 +138,7 @@ func TestRetry_EndsIfItsRecipientsWereSettledMeanwhile(t *testing.T) {
 // An operator retries unknown recipients and then cancels the campaign.
 func TestRetry_StoppedRetryLeavesUnknownAsUnknown(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newTestLedger(t)
 	for name, stop := range map[string]func(id string){
 		"cancel": func(id string) { _, err := r.Cancel(t.Context(), id, "me"); r.ok(err) },
 		"expiry": func(id string) {
@@ -148,7 +148,7 @@ func TestRetry_StoppedRetryLeavesUnknownAsUnknown(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := &rig{TB: t, rdb: r.rdb, Ledger: r.Ledger}
+			r := &testLedger{TB: t, rdb: r.rdb, Ledger: r.Ledger}
 			r.ended(name, campaign.Spec{ExpiresAt: time.Now().Add(time.Hour)})
 			was := r.rows(name)
 			_, err := r.Retry(t.Context(), name, "op", true, true)
@@ -172,12 +172,12 @@ func TestRetry_StoppedRetryLeavesUnknownAsUnknown(t *testing.T) {
 
 func TestRetry_UnknownThatIsRefusedForNowStaysUnknown(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newTestLedger(t)
 	r.sending("c", []int{2})
 	r.settle(r.claim("c", "0.0", 0, 0, noKey, long), campaign.SettleVerdict, repeat(2, unknown("no_answer"))...)
 	_, err := r.Retry(t.Context(), "c", "op", true, false)
 	r.ok(err)
-	r.settle(r.claim("c", "0.0", 0, 1, noKey, long), campaign.SettleAnswer, notNow(), notNow())
+	r.settle(r.claim("c", "0.0", 0, 1, noKey, long), campaign.SettleAnswer, refusedForNow(), refusedForNow())
 	r.sound("c")
 	_, err = r.Split(t.Context(), r.claim("c", "0.0", 0, 2, noKey, long))
 	r.ok(err)
@@ -192,7 +192,7 @@ func TestRetry_UnknownThatIsRefusedForNowStaysUnknown(t *testing.T) {
 
 func TestRetry_RepeatedStepsChangeNothing(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newTestLedger(t)
 	r.ended("c", campaign.Spec{})
 	step := func(op, batch string, calls ...any) []string {
 		t.Helper()
@@ -232,7 +232,7 @@ func TestRetry_RepeatedStepsChangeNothing(t *testing.T) {
 
 func TestRetry_CancelEndsIt(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newTestLedger(t)
 	r.ended("c", campaign.Spec{})
 	open, err := r.run(t.Context(), retryOpenScript, "c", nil, script.Args(retryOpenArgs{Token: "op", Unknown: true, Rejected: true})...)
 	r.ok(err)
@@ -251,7 +251,7 @@ func TestRetry_CancelEndsIt(t *testing.T) {
 // the first time.
 func TestRetry_RejectedOnceUnknownEndsAsUnknown(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newTestLedger(t)
 	for name, code := range map[string]string{"short": "x", "long": strings.Repeat("x", 240)} {
 		r.sending(name, []int{1, 1})
 		first := r.claim(name, "0.0", 0, 0, noKey, long)

@@ -19,40 +19,40 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// rig is a ledger on a separate Redis, with helpers that do to a campaign what producers, planners
+// testLedger is a ledger on a separate Redis, with helpers that do to a campaign what producers, planners
 // and workers do.
-type rig struct {
+type testLedger struct {
 	testing.TB
 	server *redistest.Server // nil: miniredis
 	rdb    *redis.Client
 	*Ledger
 }
 
-func newRig(t testing.TB, opts ...redistest.Option) *rig {
+func newTestLedger(t testing.TB, opts ...redistest.Option) *testLedger {
 	t.Helper()
 	server := redistest.Start(t, opts...)
 	rdb := server.Client()
-	return &rig{TB: t, server: server, rdb: rdb, Ledger: New(rdb)}
+	return &testLedger{TB: t, server: server, rdb: rdb, Ledger: New(rdb)}
 }
 
-func miniRig(t testing.TB) *rig {
+func newTestLedgerOnMiniredis(t testing.TB) *testLedger {
 	t.Helper()
 	rdb := redistest.Mini(t)
-	return &rig{TB: t, rdb: rdb, Ledger: New(rdb)}
+	return &testLedger{TB: t, rdb: rdb, Ledger: New(rdb)}
 }
 
-func (r *rig) ok(err error) {
+func (r *testLedger) ok(err error) {
 	r.Helper()
 	if err != nil {
 		r.Fatal(err)
 	}
 }
 
-// number returns the MSISDN of row n of a test's upload.
-func number(row int) sms.MSISDN { return sms.MSISDN(254700000000 + row) }
+// msisdnOfRow returns the MSISDN of row n of a test's upload.
+func msisdnOfRow(row int) sms.MSISDN { return sms.MSISDN(254700000000 + row) }
 
 // enqueue uploads and commits n recipients.
-func (r *rig) enqueue(id string, spec campaign.Spec, n int) Receipt {
+func (r *testLedger) enqueue(id string, spec campaign.Spec, n int) Receipt {
 	r.Helper()
 	if spec.Body == "" {
 		spec.Body = "Habari"
@@ -60,7 +60,7 @@ func (r *rig) enqueue(id string, spec campaign.Spec, n int) Receipt {
 	u, err := r.BeginUpload(id, spec)
 	r.ok(err)
 	for row := 1; row <= n; row++ {
-		r.ok(u.Add(r.Context(), number(row).E164(), slices.Repeat([]string{"x"}, len(spec.Fields))...))
+		r.ok(u.Add(r.Context(), msisdnOfRow(row).E164(), slices.Repeat([]string{"x"}, len(spec.Fields))...))
 	}
 	receipt, err := u.Commit(r.Context())
 	r.ok(err)
@@ -68,7 +68,7 @@ func (r *rig) enqueue(id string, spec campaign.Spec, n int) Receipt {
 }
 
 // startPlan starts planning for accounts named a0, a1, ….
-func (r *rig) startPlan(id string, accounts int) *Plan {
+func (r *testLedger) startPlan(id string, accounts int) *Plan {
 	r.Helper()
 	p, err := r.StartPlan(r.Context(), id, func(campaign.Spec) (campaign.PlanSnapshot, error) {
 		f := campaign.PlanSnapshot{Country: "KE"}
@@ -84,23 +84,23 @@ func (r *rig) startPlan(id string, accounts int) *Plan {
 	return p
 }
 
-// run returns n recipients from row first on.
-func run(first, n int) []campaign.Planned {
+// plannedRows returns n recipients from row first on.
+func plannedRows(first, n int) []campaign.Planned {
 	out := make([]campaign.Planned, n)
 	for i := range out {
-		out[i] = campaign.Planned{Row: first + i, MSISDN: number(first + i)}
+		out[i] = campaign.Planned{Row: first + i, MSISDN: msisdnOfRow(first + i)}
 	}
 	return out
 }
 
 // sending enqueues a campaign and plans it for account 0, into batches with calls of the given
 // sizes. All batches are handed out.
-func (r *rig) sending(id string, batches ...[]int) {
+func (r *testLedger) sending(id string, batches ...[]int) {
 	r.Helper()
 	r.sendingSpec(id, campaign.Spec{}, batches...)
 }
 
-func (r *rig) sendingSpec(id string, spec campaign.Spec, batches ...[]int) {
+func (r *testLedger) sendingSpec(id string, spec campaign.Spec, batches ...[]int) {
 	r.Helper()
 	page := campaign.PlannedPage{First: 1, OpenBatchLimits: map[int]int{0: 1000}}
 	row := 1
@@ -109,7 +109,7 @@ func (r *rig) sendingSpec(id string, spec campaign.Spec, batches ...[]int) {
 		for _, c := range calls {
 			n += c
 		}
-		page.Batches = append(page.Batches, campaign.PlannedBatch{Calls: calls, To: run(row, n)})
+		page.Batches = append(page.Batches, campaign.PlannedBatch{Calls: calls, To: plannedRows(row, n)})
 		row += n
 	}
 	r.enqueue(id, spec, row-1)
@@ -118,7 +118,7 @@ func (r *rig) sendingSpec(id string, spec campaign.Spec, batches ...[]int) {
 }
 
 // open reads a generation of a call in the batch, by its number. The generation must be open.
-func (r *rig) open(id, batch string, call, number int) *Generation {
+func (r *testLedger) open(id, batch string, call, number int) *Generation {
 	r.Helper()
 	w, err := r.LoadWork(r.Context(), id, batch)
 	r.ok(err)
@@ -141,7 +141,7 @@ const (
 
 // tryClaim claims a generation that was read before, and returns the claim even if it was not
 // granted.
-func (r *rig) tryClaim(id, batch string, g *Generation, keyLife, lease time.Duration) *Claim {
+func (r *testLedger) tryClaim(id, batch string, g *Generation, keyLife, lease time.Duration) *Claim {
 	r.Helper()
 	c, err := r.Claim(r.Context(), ClaimRequest{ID: id, Batch: batch, Gen: g, IdempotencyKey: requestID(batch, g, "login"), Login: "login",
 		KeyTTL: keyLife, Lease: lease, OpenBatchLimit: 1000})
@@ -150,7 +150,7 @@ func (r *rig) tryClaim(id, batch string, g *Generation, keyLife, lease time.Dura
 }
 
 // claim reads and claims a generation. The claim must be granted.
-func (r *rig) claim(id, batch string, call, number int, keyLife, lease time.Duration) *Claim {
+func (r *testLedger) claim(id, batch string, call, number int, keyLife, lease time.Duration) *Claim {
 	r.Helper()
 	c := r.tryClaim(id, batch, r.open(id, batch, call, number), keyLife, lease)
 	if c.Result != ClaimGranted {
@@ -168,7 +168,7 @@ func requestID(batch string, g *Generation, login string) uuid.UUID {
 	return uuid.NewSHA1(uuid.NameSpaceOID, b)
 }
 
-func (r *rig) settle(c *Claim, reason campaign.SettleReason, records ...campaign.Record) Settled {
+func (r *testLedger) settle(c *Claim, reason campaign.SettleReason, records ...campaign.Record) Settled {
 	r.Helper()
 	out, err := r.Settle(r.Context(), c, records, reason, 1, 0)
 	r.ok(err)
@@ -184,7 +184,9 @@ func rejected(reason string) campaign.Record {
 func unknown(reason string) campaign.Record {
 	return campaign.Record{Status: campaign.Unknown, Reason: reason}
 }
-func notNow() campaign.Record { return campaign.Record{Status: campaign.Pending, Reason: "busy"} }
+func refusedForNow() campaign.Record {
+	return campaign.Record{Status: campaign.Pending, Reason: "busy"}
+}
 func notSent() campaign.Record {
 	return campaign.Record{Status: campaign.Pending, Reason: campaign.ReasonNotSent}
 }
@@ -201,7 +203,7 @@ func nameID(name string) string {
 }
 
 // rows reads all results. There must be one for each row, in order.
-func (r *rig) rows(id string) []Row {
+func (r *testLedger) rows(id string) []Row {
 	r.Helper()
 	var out []Row
 	for row, err := range r.Results(r.Context(), id) {
@@ -215,7 +217,7 @@ func (r *rig) rows(id string) []Row {
 }
 
 // statuses returns the status words of all rows.
-func (r *rig) statuses(id string) string {
+func (r *testLedger) statuses(id string) string {
 	r.Helper()
 	var out []string
 	for _, row := range r.rows(id) {
@@ -225,7 +227,7 @@ func (r *rig) statuses(id string) string {
 }
 
 // expect compares the statuses of all rows, and checks that the ledger is sound.
-func (r *rig) expect(id, want string) {
+func (r *testLedger) expect(id, want string) {
 	r.Helper()
 	if got := r.statuses(id); got != want {
 		r.Errorf("statuses are %q, want %q", got, want)
@@ -233,16 +235,16 @@ func (r *rig) expect(id, want string) {
 	r.sound(id)
 }
 
-func (r *rig) sound(id string) {
+func (r *testLedger) sound(id string) {
 	r.Helper()
-	a, err := inspect(r.Context(), r.Ledger, r.rdb, id)
+	a, err := findViolations(r.Context(), r.Ledger, r.rdb, id)
 	r.ok(err)
 	for _, problem := range a.problems {
 		r.Error(problem)
 	}
 }
 
-func (r *rig) summary(id string) Summary {
+func (r *testLedger) summary(id string) Summary {
 	r.Helper()
 	s, err := r.Summary(r.Context(), id)
 	r.ok(err)
@@ -250,7 +252,7 @@ func (r *rig) summary(id string) Summary {
 }
 
 // state returns everything that Redis holds of a campaign, without times.
-func (r *rig) state(id string) string {
+func (r *testLedger) state(id string) string {
 	r.Helper()
 	s, err := ledgerText(r.Context(), r.rdb, id)
 	r.ok(err)
@@ -258,12 +260,12 @@ func (r *rig) state(id string) string {
 }
 
 // travel moves a campaign's times into the past by d: leases end, back-offs end, keys age.
-func (r *rig) travel(id string, d time.Duration) {
+func (r *testLedger) travel(id string, d time.Duration) {
 	r.Helper()
-	r.ok(travel(r.Context(), r.rdb, id, d))
+	r.ok(moveTimesBack(r.Context(), r.rdb, id, d))
 }
 
-func travel(ctx context.Context, rdb *redis.Client, id string, d time.Duration) error {
+func moveTimesBack(ctx context.Context, rdb *redis.Client, id string, d time.Duration) error {
 	all, err := rdb.HGetAll(ctx, ledgerKey(id)).Result()
 	if err != nil {
 		return err
@@ -296,8 +298,8 @@ func travel(ctx context.Context, rdb *redis.Client, id string, d time.Duration) 
 	return nil
 }
 
-// carried returns carried-over recipients of a plain campaign, by stream.
-func carried(streams ...[]campaign.Planned) (out [][]campaign.Call) {
+// plainCarry returns carried-over recipients of a plain campaign, by stream.
+func plainCarry(streams ...[]campaign.Planned) (out [][]campaign.Call) {
 	for _, to := range streams {
 		if len(to) == 0 {
 			out = append(out, nil)
@@ -311,7 +313,7 @@ func carried(streams ...[]campaign.Planned) (out [][]campaign.Call) {
 // milli is the time of a number of milliseconds, as records give it.
 func milli(ms int64) time.Time { return time.UnixMilli(ms).UTC() }
 
-func (r *rig) clock() time.Time {
+func (r *testLedger) clock() time.Time {
 	r.Helper()
 	now, err := r.Now(r.Context())
 	r.ok(err)

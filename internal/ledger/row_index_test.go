@@ -18,7 +18,7 @@ func TestResults_OrderedWhenBatchesAreNot(t *testing.T) {
 	for name, spec := range map[string]campaign.Spec{"plain": {}, "own texts": {Fields: []string{"name"}}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := newRig(t)
+			r := newTestLedger(t)
 			const n = 2 * campaign.MaxPageRows
 			r.enqueue("c", spec, n)
 			left := r.planShuffled(n, len(spec.Fields) > 0)
@@ -33,7 +33,7 @@ func TestResults_OrderedWhenBatchesAreNot(t *testing.T) {
 			}
 			taken := 0
 			for i, row := range rows {
-				if row.Row != i+1 || row.MSISDN != number(i+1) || left[i+1] != (row.Status == campaign.Skipped) || !left[i+1] && row.Account == "" {
+				if row.Row != i+1 || row.MSISDN != msisdnOfRow(i+1) || left[i+1] != (row.Status == campaign.Skipped) || !left[i+1] && row.Account == "" {
 					t.Fatalf("row %d is %+v, want its number, and an account unless it is skipped", i+1, row)
 				}
 				if row.Status == campaign.Accepted {
@@ -59,7 +59,7 @@ func TestResults_OrderedWhenBatchesAreNot(t *testing.T) {
 
 // planShuffled plans the campaign "c" of n recipients. The batches of the last page have all recipients
 // that are not skipped, in random order. It returns the rows of the skipped recipients.
-func (r *rig) planShuffled(n int, personal bool) (left map[int]bool) {
+func (r *testLedger) planShuffled(n int, personal bool) (left map[int]bool) {
 	r.Helper()
 	p := r.startPlan("c", 2)
 	order := rand.New(rand.NewPCG(3, 7)).Perm(n)
@@ -79,7 +79,7 @@ func (r *rig) planShuffled(n int, personal bool) (left map[int]bool) {
 			for k, some := range slices.Collect(slices.Chunk(order, 37)) {
 				b := campaign.PlannedBatch{Stream: k % 2, Calls: []int{len(some)}}
 				for _, i := range some {
-					b.To = append(b.To, campaign.Planned{Row: i + 1, MSISDN: number(i + 1)})
+					b.To = append(b.To, campaign.Planned{Row: i + 1, MSISDN: msisdnOfRow(i + 1)})
 				}
 				if personal {
 					b.Bodies = []string{fmt.Sprint("Habari ", k)}
@@ -95,7 +95,7 @@ func (r *rig) planShuffled(n int, personal bool) (left map[int]bool) {
 
 func TestRowIndex_CachesOnlyRecentBatches(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newTestLedger(t)
 	r.sending("c", []int{5}, []int{5}, []int{5})
 	snapshot, total, err := r.Snapshot(t.Context(), "c")
 	r.ok(err)

@@ -20,21 +20,21 @@ import (
 // Run more with -rapid.checks=20000; repeat one with -rapid.seed.
 func TestModel_RandomSequencesKeepTheGuarantees(t *testing.T) {
 	t.Parallel()
-	sequences(t, false)
+	runSequences(t, false)
 }
 
 // TestModel_ConsistentWhenRedisLosesWrites also lets Redis go back in time. Then not all guarantees can
 // hold, but the ledger stays consistent and the campaign ends.
 func TestModel_ConsistentWhenRedisLosesWrites(t *testing.T) {
 	t.Parallel()
-	sequences(t, true)
+	runSequences(t, true)
 }
 
-func sequences(t *testing.T, forgetful bool) {
+func runSequences(t *testing.T, forgetful bool) {
 	rdb := redistest.Start(t).Client()
 	var campaigns, steps atomic.Int64
 	rapid.Check(t, func(rt *rapid.T) {
-		d := newDriver(rt, rdb, "c"+strconv.FormatInt(campaigns.Add(1), 10))
+		d := newSequenceDriver(rt, rdb, "c"+strconv.FormatInt(campaigns.Add(1), 10))
 		defer rdb.FlushAll(context.Background())
 		d.enqueue()
 		d.check()
@@ -52,10 +52,10 @@ func sequences(t *testing.T, forgetful bool) {
 	t.Logf("%d steps in %d campaigns", steps.Load(), campaigns.Load())
 }
 
-func newDriver(rt *rapid.T, rdb *redis.Client, id string) *driver {
+func newSequenceDriver(rt *rapid.T, rdb *redis.Client, id string) *sequenceDriver {
 	ctx := context.Background()
-	d := &driver{rt: rt, ctx: ctx, id: id, uuids: map[string]string{}, mostKnown: map[int]campaign.Status{}, retried: map[int]int{}, noKey: map[string]bool{}, maybe: map[int]int{},
-		gw: &gateway{rt: rt, known: map[string]map[int]campaign.Record{}, taken: map[int]int{}}}
+	d := &sequenceDriver{rt: rt, ctx: ctx, id: id, uuids: map[string]string{}, mostKnown: map[int]campaign.Status{}, retried: map[int]int{}, noKey: map[string]bool{}, maybe: map[int]int{},
+		gw: &modelGateway{rt: rt, known: map[string]map[int]campaign.Record{}, taken: map[int]int{}}}
 	// A separate client, so that the hook is gone once this client is closed.
 	d.rdb = redis.NewClient(&redis.Options{Addr: rdb.Options().Addr})
 	rt.Cleanup(func() { _ = d.rdb.Close() })
@@ -74,7 +74,7 @@ type action struct {
 	do   func()
 }
 
-func (d *driver) actions(forgetful bool) (out []action) {
+func (d *sequenceDriver) actions(forgetful bool) (out []action) {
 	add := func(weight int, name string, do func()) {
 		for range weight {
 			out = append(out, action{name, do})
@@ -100,7 +100,7 @@ func (d *driver) actions(forgetful bool) (out []action) {
 }
 
 // check compares the ledger with the model, and checks all invariants.
-func (d *driver) check() {
+func (d *sequenceDriver) check() {
 	d.steps++
 	for _, p := range d.replay.problems {
 		d.rt.Error(p)
@@ -108,7 +108,7 @@ func (d *driver) check() {
 	armed := d.replay.armed
 	d.replay.armed = false
 	defer func() { d.replay.armed = armed }()
-	a, err := inspect(d.ctx, d.l, d.rdb, d.id)
+	a, err := findViolations(d.ctx, d.l, d.rdb, d.id)
 	d.ok(err)
 	for _, p := range a.problems {
 		d.rt.Error(p)
@@ -130,7 +130,7 @@ func (d *driver) check() {
 	}
 }
 
-func (d *driver) checkRow(row Row) {
+func (d *sequenceDriver) checkRow(row Row) {
 	r := d.m.rows[row.Row-1]
 	want, reason := d.m.shown(r)
 	if row.Status != want || want == campaign.Skipped && row.Reason != reason {
@@ -160,7 +160,7 @@ func (d *driver) checkRow(row Row) {
 var knowledge = map[campaign.Status]int{campaign.Pending: 0, campaign.Unknown: 1, campaign.Rejected: 2, campaign.Skipped: 2, campaign.Accepted: 3, campaign.Delivered: 4, campaign.Undelivered: 4}
 
 // checkKnowledge checks I4: knowledge only grows.
-func (d *driver) checkKnowledge(row Row) {
+func (d *sequenceDriver) checkKnowledge(row Row) {
 	best, ok := d.mostKnown[row.Row]
 	// A late acceptance of a skipped or rejected recipient is not a loss of knowledge; the reverse
 	// is.
@@ -172,7 +172,7 @@ func (d *driver) checkKnowledge(row Row) {
 
 // checkTruth compares the ledger with what the gateways did: I2, I3, and that a status in the
 // results is true.
-func (d *driver) checkTruth(row Row, r *modelRow) {
+func (d *sequenceDriver) checkTruth(row Row, r *modelRow) {
 	if d.forgot {
 		return
 	}
@@ -204,7 +204,7 @@ func (d *driver) checkTruth(row Row, r *modelRow) {
 
 // submissions returns how often a row may be submitted in a way that could have been accepted:
 // once, once more if it is unknown and its campaign resends, and once for each retry.
-func (d *driver) submissions(row int) int {
+func (d *sequenceDriver) submissions(row int) int {
 	n := 1 + d.retried[row]
 	if d.resend && strings.HasPrefix(d.m.rows[row-1].call, "1.") {
 		n++
@@ -213,7 +213,7 @@ func (d *driver) submissions(row int) int {
 }
 
 // resumeIfPaused resumes the campaign if it is paused.
-func (d *driver) resumeIfPaused() {
+func (d *sequenceDriver) resumeIfPaused() {
 	if d.m.paused && !d.m.fin && d.m.stop == "" {
 		_, err := d.l.Resume(d.ctx, d.id, "test")
 		d.ok(err)
@@ -223,7 +223,7 @@ func (d *driver) resumeIfPaused() {
 
 // finish does what correct workers and a sweeper do until the campaign ends, and checks that it
 // ends.
-func (d *driver) finish() {
+func (d *sequenceDriver) finish() {
 	d.rt.Log("finish the campaign")
 	d.replay.armed = false
 	d.resumeIfPaused()
@@ -249,7 +249,7 @@ func (d *driver) finish() {
 			for _, g := range w.Open {
 				rev, _ := strconv.Atoi(g.Revision)
 				before := len(d.ends)
-				d.tryClaim(reading{w.Batch.Name, g, rev}, w.Wake, false, long)
+				d.tryClaim(generationRead{w.Batch.Name, g, rev}, w.Wake, false, long)
 				for _, e := range d.ends[before:] {
 					e.do()
 				}

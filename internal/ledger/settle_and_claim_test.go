@@ -11,14 +11,14 @@ import (
 )
 
 // settleAndClaim settles a claim with all recipients accepted, and claims another call.
-func (r *rig) settleAndClaim(c *Claim, g *Generation, lease time.Duration) (*Claim, bool) {
+func (r *testLedger) settleAndClaim(c *Claim, g *Generation, lease time.Duration) (*Claim, bool) {
 	r.Helper()
 	next, ok, err := r.SettleAndClaim(r.Context(), c, repeat(len(c.gen.To), accepted("0191d7a0-0000-7000-8000-000000000001")), 1, r.settleAndClaimRequest(c, g, lease))
 	r.ok(err)
 	return next, ok
 }
 
-func (r *rig) settleAndClaimRequest(c *Claim, g *Generation, lease time.Duration) ClaimRequest {
+func (r *testLedger) settleAndClaimRequest(c *Claim, g *Generation, lease time.Duration) ClaimRequest {
 	return ClaimRequest{ID: c.id, Batch: c.batch, Wake: 1, Gen: g, IdempotencyKey: requestID(c.batch, g, "login"), Login: "login", KeyTTL: keyed, Lease: lease, OpenBatchLimit: 1000}
 }
 
@@ -28,13 +28,13 @@ func TestSettleAndClaim_EqualsSettleThenClaim(t *testing.T) {
 	for name, streams := range map[string]int{"one account": 1, "several accounts": 2} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := newRig(t)
+			r := newTestLedger(t)
 			var states []string
 			for _, together := range []bool{false, true} {
 				r.ok(r.rdb.FlushAll(t.Context()).Err())
 				r.enqueue("c", campaign.Spec{}, 7)
-				page := campaign.PlannedPage{First: 1, OpenBatchLimits: map[int]int{0: 9, 1: 9}, Batches: []campaign.PlannedBatch{{Calls: []int{2, 3, 1}, To: run(1, 6)}}}
-				page.Batches = append(page.Batches, campaign.PlannedBatch{Stream: streams - 1, Calls: []int{1}, To: run(7, 1)})
+				page := campaign.PlannedPage{First: 1, OpenBatchLimits: map[int]int{0: 9, 1: 9}, Batches: []campaign.PlannedBatch{{Calls: []int{2, 3, 1}, To: plannedRows(1, 6)}}}
+				page.Batches = append(page.Batches, campaign.PlannedBatch{Stream: streams - 1, Calls: []int{1}, To: plannedRows(7, 1)})
 				_, _, err := r.startPlan("c", streams).CommitPage(t.Context(), "planner token", page)
 				r.ok(err)
 				c := r.claim("c", "0.0", 0, 0, keyed, long)
@@ -62,84 +62,84 @@ func TestSettleAndClaim_EqualsSettleThenClaim(t *testing.T) {
 }
 
 // notSimple are states in which settle_and_claim.lua leaves the call to the other scripts.
-var notSimple = map[string]func(r *rig, c *Claim, g *Generation, q *ClaimRequest){
-	"paused": func(r *rig, c *Claim, _ *Generation, _ *ClaimRequest) {
+var notSimple = map[string]func(r *testLedger, c *Claim, g *Generation, q *ClaimRequest){
+	"paused": func(r *testLedger, c *Claim, _ *Generation, _ *ClaimRequest) {
 		_, err := r.Pause(r.Context(), c.id, "me")
 		r.ok(err)
 	},
-	"cancelled": func(r *rig, c *Claim, _ *Generation, _ *ClaimRequest) {
+	"cancelled": func(r *testLedger, c *Claim, _ *Generation, _ *ClaimRequest) {
 		_, err := r.Cancel(r.Context(), c.id, "me")
 		r.ok(err)
 	},
-	"cancelled beside another call": func(r *rig, c *Claim, _ *Generation, _ *ClaimRequest) {
+	"cancelled beside another call": func(r *testLedger, c *Claim, _ *Generation, _ *ClaimRequest) {
 		r.claim(c.id, "0.0", 2, 0, keyed, long)
 		_, err := r.Cancel(r.Context(), c.id, "me")
 		r.ok(err)
 	},
-	"released, claimed again": func(r *rig, c *Claim, _ *Generation, _ *ClaimRequest) {
+	"released, claimed again": func(r *testLedger, c *Claim, _ *Generation, _ *ClaimRequest) {
 		_, err := r.Release(r.Context(), c, 0, false)
 		r.ok(err)
 		r.claim(c.id, "0.0", 0, 0, keyed, long)
 	},
-	"expired": func(r *rig, c *Claim, _ *Generation, _ *ClaimRequest) {
+	"expired": func(r *testLedger, c *Claim, _ *Generation, _ *ClaimRequest) {
 		r.ok(r.rdb.HSet(r.Context(), ledgerKey(c.id), "exp", time.Now().Add(-time.Second).UnixMilli()).Err())
 	},
-	"a later wake": func(r *rig, c *Claim, _ *Generation, _ *ClaimRequest) {
+	"a later wake": func(r *testLedger, c *Claim, _ *Generation, _ *ClaimRequest) {
 		r.ok(r.rdb.HSet(r.Context(), ledgerKey(c.id), "w0.0", 2).Err())
 	},
-	"closed": func(_ *rig, _ *Claim, _ *Generation, q *ClaimRequest) {
+	"closed": func(_ *testLedger, _ *Claim, _ *Generation, q *ClaimRequest) {
 		q.Open = []Span{{From: time.Now().Add(time.Hour), Until: time.Now().Add(2 * time.Hour)}}
 	},
-	"settled meanwhile": func(r *rig, c *Claim, _ *Generation, _ *ClaimRequest) {
+	"settled meanwhile": func(r *testLedger, c *Claim, _ *Generation, _ *ClaimRequest) {
 		r.settle(c, campaign.SettleAnswer, accepted("m"))
 	},
-	"released": func(r *rig, c *Claim, _ *Generation, _ *ClaimRequest) {
+	"released": func(r *testLedger, c *Claim, _ *Generation, _ *ClaimRequest) {
 		_, err := r.Release(r.Context(), c, 0, false)
 		r.ok(err)
 	},
-	"in doubt": func(r *rig, c *Claim, _ *Generation, _ *ClaimRequest) {
+	"in doubt": func(r *testLedger, c *Claim, _ *Generation, _ *ClaimRequest) {
 		_, err := r.Doubt(r.Context(), c, 0, true)
 		r.ok(err)
 	},
-	"lease over, claimed again": func(r *rig, c *Claim, _ *Generation, _ *ClaimRequest) {
+	"lease over, claimed again": func(r *testLedger, c *Claim, _ *Generation, _ *ClaimRequest) {
 		r.travel(c.id, 2*long)
 		r.claim(c.id, "0.0", 0, 0, keyed, long)
 	},
-	"the next is claimed": func(r *rig, c *Claim, _ *Generation, _ *ClaimRequest) { r.claim(c.id, "0.0", 1, 0, keyed, long) },
-	"settled, and the next call has another claim": func(r *rig, c *Claim, _ *Generation, _ *ClaimRequest) { // the settle comes too late
+	"the next is claimed": func(r *testLedger, c *Claim, _ *Generation, _ *ClaimRequest) { r.claim(c.id, "0.0", 1, 0, keyed, long) },
+	"settled, and the next call has another claim": func(r *testLedger, c *Claim, _ *Generation, _ *ClaimRequest) { // the settle comes too late
 		r.settle(c, campaign.SettleAnswer, accepted("m"))
 		r.claim(c.id, "0.0", 1, 0, keyed, long)
 	},
-	"the next is settled": func(r *rig, c *Claim, _ *Generation, _ *ClaimRequest) {
+	"the next is settled": func(r *testLedger, c *Claim, _ *Generation, _ *ClaimRequest) {
 		r.settle(r.claim(c.id, "0.0", 1, 0, keyed, long), campaign.SettleAnswer, accepted("m"))
 	},
-	"the next was refused": func(r *rig, c *Claim, _ *Generation, _ *ClaimRequest) {
+	"the next was refused": func(r *testLedger, c *Claim, _ *Generation, _ *ClaimRequest) {
 		_, err := r.Release(r.Context(), r.claim(c.id, "0.0", 1, 0, keyed, long), time.Minute, true)
 		r.ok(err)
 	},
-	"the last of the batch": func(r *rig, c *Claim, g *Generation, q *ClaimRequest) {
+	"the last of the batch": func(r *testLedger, c *Claim, g *Generation, q *ClaimRequest) {
 		r.settle(r.claim(c.id, "0.0", 2, 0, keyed, long), campaign.SettleAnswer, accepted("m"))
 		r.settle(r.claim(c.id, "0.0", 1, 0, keyed, long), campaign.SettleAnswer, accepted("m"))
 	},
-	"the last by the batch's counter": func(r *rig, c *Claim, _ *Generation, _ *ClaimRequest) {
+	"the last by the batch's counter": func(r *testLedger, c *Claim, _ *Generation, _ *ClaimRequest) {
 		r.ok(r.rdb.HSet(r.Context(), ledgerKey(c.id), "l0.0", 1).Err())
 	},
-	"a campaign of a newer release": func(r *rig, c *Claim, _ *Generation, _ *ClaimRequest) {
+	"a campaign of a newer release": func(r *testLedger, c *Claim, _ *Generation, _ *ClaimRequest) {
 		r.ok(r.rdb.HSet(r.Context(), ledgerKey(c.id), "v", 2).Err())
 	},
-	"gone": func(r *rig, c *Claim, _ *Generation, _ *ClaimRequest) {
+	"gone": func(r *testLedger, c *Claim, _ *Generation, _ *ClaimRequest) {
 		r.ok(r.rdb.Del(r.Context(), ledgerKey(c.id)).Err())
 	},
-	"an unreadable record": func(r *rig, c *Claim, _ *Generation, _ *ClaimRequest) {
+	"an unreadable record": func(r *testLedger, c *Claim, _ *Generation, _ *ClaimRequest) {
 		r.ok(r.rdb.HSet(r.Context(), ledgerKey(c.id), "g0.0.0.0", "s x").Err())
 	},
-	"newer opt-outs": func(r *rig, c *Claim, _ *Generation, _ *ClaimRequest) {
+	"newer opt-outs": func(r *testLedger, c *Claim, _ *Generation, _ *ClaimRequest) {
 		r.ok(r.rdb.HSet(r.Context(), ledgerKey(c.id), "ex", "1 token").Err())
 	},
-	"a failure threshold": func(r *rig, c *Claim, _ *Generation, _ *ClaimRequest) {
+	"a failure threshold": func(r *testLedger, c *Claim, _ *Generation, _ *ClaimRequest) {
 		r.ok(r.rdb.HSet(r.Context(), ledgerKey(c.id), "lim", "5 100 1000 0 0 0 0 0 -").Err())
 	},
-	"existing results": func(r *rig, c *Claim, _ *Generation, _ *ClaimRequest) {
+	"existing results": func(r *testLedger, c *Claim, _ *Generation, _ *ClaimRequest) {
 		r.ok(r.rdb.HSet(r.Context(), ledgerKey(c.id), "r0.0.0", "\x03\x00").Err())
 	},
 }
@@ -150,7 +150,7 @@ func TestSettleAndClaim_OtherStatesChangeNothing(t *testing.T) {
 	for name, bend := range notSimple {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := newRig(t)
+			r := newTestLedger(t)
 			id := nameID(name)
 			r.sending(id, []int{1, 1, 1})
 			c := r.claim(id, "0.0", 0, 0, keyed, long)
@@ -172,7 +172,7 @@ func TestSettleAndClaim_OtherStatesChangeNothing(t *testing.T) {
 func TestSettleAndClaim_UnreadableCounterChangesNothing(t *testing.T) {
 	t.Parallel()
 	for i, field := range []string{"l0.0", "l0.0", "pending", "pending", "fly", "accepted", "seg", "calls", "w0.0", "exp"} {
-		r := newRig(t)
+		r := newTestLedger(t)
 		r.sending("c", []int{1, 1, 1})
 		c := r.claim("c", "0.0", 0, 0, keyed, long)
 		g := r.open("c", "0.0", 1, 0)
@@ -191,7 +191,7 @@ func TestSettleAndClaim_UnreadableCounterChangesNothing(t *testing.T) {
 // If the caller's data already show that the case is not simple, no script runs.
 func TestSettleAndClaim_RunsNoScriptInOtherCases(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newTestLedger(t)
 	r.sending("c", []int{2, 1, 1}, []int{1})
 	c := r.claim("c", "0.0", 0, 0, keyed, long)
 	g, other := r.open("c", "0.0", 1, 0), r.open("c", "0.1", 0, 0)
@@ -202,7 +202,7 @@ func TestSettleAndClaim_RunsNoScriptInOtherCases(t *testing.T) {
 	}{
 		"one is rejected":                  {[]campaign.Record{accepted("m"), rejected("no")}, nil},
 		"one is unknown":                   {[]campaign.Record{accepted("m"), unknown("x")}, nil},
-		"one is refused for now":           {[]campaign.Record{accepted("m"), notNow()}, nil},
+		"one is refused for now":           {[]campaign.Record{accepted("m"), refusedForNow()}, nil},
 		"too few":                          {ok[:1], nil},
 		"doubt":                            {ok, func(c *Claim, _ *ClaimRequest) { c.Doubt = true }},
 		"a claim that was not granted":     {ok, func(c *Claim, _ *ClaimRequest) { c.Result = ClaimDoubtful }},
@@ -239,7 +239,7 @@ func TestSettleAndClaim_RunsNoScriptInOtherCases(t *testing.T) {
 // holds.
 func TestSettleAndClaim_RepeatedRequestGetsTheSameAnswer(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newTestLedger(t)
 	r.sending("c", []int{1, 1, 1})
 	say := &replayHook{armed: true, snapshot: func() (string, error) { return ledgerText(t.Context(), r.server.Client(), "c") }}
 	r.rdb.AddHook(say)
@@ -263,7 +263,7 @@ func TestSettleAndClaim_RepeatedRequestGetsTheSameAnswer(t *testing.T) {
 // not granted and changes nothing.
 func TestSettleAndClaim_RepeatedAfterAnotherClaimIsRefused(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newTestLedger(t)
 	r.sending("c", []int{1, 1, 1})
 	say := &replayHook{keep: func([]any) bool { return true }}
 	r.rdb.AddHook(say)
@@ -286,7 +286,7 @@ func TestSettleAndClaim_RepeatedAfterAnotherClaimIsRefused(t *testing.T) {
 func TestSettleAndClaim_LostAnswerIsReleasedByItsToken(t *testing.T) {
 	t.Parallel()
 	for _, done := range []bool{true, false} {
-		r := newRig(t)
+		r := newTestLedger(t)
 		r.sending("c", []int{1, 1})
 		c := r.claim("c", "0.0", 0, 0, keyed, long)
 		g := r.open("c", "0.0", 1, 0)
@@ -312,7 +312,7 @@ func TestSettleAndClaim_LostAnswerIsReleasedByItsToken(t *testing.T) {
 // claim's token is void.
 func TestSettleAndClaim_ExpiredLeaseIsDoubtful(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newTestLedger(t)
 	r.sending("c", []int{1, 1, 1})
 	c := r.claim("c", "0.0", 0, 0, keyed, long)
 	g := r.open("c", "0.0", 1, 0)
@@ -331,7 +331,7 @@ func TestSettleAndClaim_ExpiredLeaseIsDoubtful(t *testing.T) {
 // A full Redis accepts the settle, but not the claim.
 func TestSettleAndClaim_FullRedisRefusesItButTakesTheSettle(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, redistest.WithConfig("maxmemory", "64mb", "maxmemory-policy", "noeviction"))
+	r := newTestLedger(t, redistest.WithConfig("maxmemory", "64mb", "maxmemory-policy", "noeviction"))
 	r.sending("c", []int{1, 1})
 	c := r.claim("c", "0.0", 0, 0, keyed, long)
 	g := r.open("c", "0.0", 1, 0)

@@ -12,16 +12,16 @@ import (
 
 // settleCases are ways to settle a call, and the statuses of its recipients afterwards. Each case is call 0 of batch 0.0, with three recipients, in a separate campaign.
 var settleCases = map[string]struct {
-	do   func(r *rig, id string)
+	do   func(r *testLedger, id string)
 	want string
 }{
-	"every recipient gets its own status": {func(r *rig, id string) {
+	"every recipient gets its own status": {func(r *testLedger, id string) {
 		c := r.claim(id, firstBatch, 0, 0, keyed, long)
 		r.settle(c, campaign.SettleAnswer, accepted("m1"), rejected("bad_number"), unknown("unsaid"))
 	}, "accepted rejected unknown"},
-	"refused for now goes into the next generation, alone": {func(r *rig, id string) {
+	"refused for now goes into the next generation, alone": {func(r *testLedger, id string) {
 		c := r.claim(id, firstBatch, 0, 0, keyed, long)
-		r.settle(c, campaign.SettleAnswer, accepted("m1"), notNow(), accepted("m3"))
+		r.settle(c, campaign.SettleAnswer, accepted("m1"), refusedForNow(), accepted("m3"))
 		g := r.open(id, firstBatch, 0, 1)
 		if len(g.To) != 1 || g.To[0].Row != 2 {
 			r.Errorf("the next generation holds %v, want row 2", g.To)
@@ -32,7 +32,7 @@ var settleCases = map[string]struct {
 		}
 		r.settle(next, campaign.SettleAnswer, accepted("m2"))
 	}, "accepted accepted accepted"},
-	"after a doubt, our own refusal counts as unknown": {func(r *rig, id string) {
+	"after a doubt, our own refusal counts as unknown": {func(r *testLedger, id string) {
 		r.claim(id, firstBatch, 0, 0, keyed, lapsed)
 		c := r.claim(id, firstBatch, 0, 0, keyed, long)
 		if !c.Doubt {
@@ -40,15 +40,15 @@ var settleCases = map[string]struct {
 		}
 		r.settle(c, campaign.SettleVerdict, repeat(3, rejected("refused"))...)
 	}, "unknown unknown unknown"},
-	"after a doubt, refused for now is unknown": {func(r *rig, id string) {
+	"after a doubt, refused for now is unknown": {func(r *testLedger, id string) {
 		r.claim(id, firstBatch, 0, 0, keyed, lapsed)
-		r.settle(r.claim(id, firstBatch, 0, 0, keyed, long), campaign.SettleAnswer, repeat(3, notNow())...)
+		r.settle(r.claim(id, firstBatch, 0, 0, keyed, long), campaign.SettleAnswer, repeat(3, refusedForNow())...)
 	}, "unknown unknown unknown"},
-	"after a doubt, the gateway's own refusal counts": {func(r *rig, id string) {
+	"after a doubt, the gateway's own refusal counts": {func(r *testLedger, id string) {
 		r.claim(id, firstBatch, 0, 0, keyed, lapsed)
 		r.settle(r.claim(id, firstBatch, 0, 0, keyed, long), campaign.SettleAnswer, accepted("m1"), rejected("bad_number"), accepted("m3"))
 	}, "accepted rejected accepted"},
-	"a doubtful release stays doubtful": {func(r *rig, id string) {
+	"a doubtful release stays doubtful": {func(r *testLedger, id string) {
 		r.claim(id, firstBatch, 0, 0, keyed, lapsed)
 		_, err := r.Release(r.Context(), r.claim(id, firstBatch, 0, 0, keyed, long), 0, true)
 		r.ok(err)
@@ -58,7 +58,7 @@ var settleCases = map[string]struct {
 		}
 		r.settle(c, campaign.SettleAbandon, repeat(3, unknown(c.Why))...)
 	}, "unknown unknown unknown"},
-	"a doubtful call is not split": {func(r *rig, id string) {
+	"a doubtful call is not split": {func(r *testLedger, id string) {
 		r.claim(id, firstBatch, 0, 0, keyed, lapsed)
 		c := r.claim(id, firstBatch, 0, 0, keyed, long)
 		out, err := r.Split(r.Context(), c)
@@ -68,7 +68,7 @@ var settleCases = map[string]struct {
 		}
 		r.settle(c, campaign.SettleAnswer, repeat(3, accepted("m"))...)
 	}, "accepted accepted accepted"},
-	"a partial answer leaves the unnamed doubtful under the same uuid": {func(r *rig, id string) {
+	"a partial answer leaves the unnamed doubtful under the same uuid": {func(r *testLedger, id string) {
 		first := r.claim(id, firstBatch, 0, 0, keyed, long)
 		out := r.settle(first, campaign.SettlePartial, accepted("m1"), unknown("unsaid"), rejected("bad_number"))
 		if out.Done {
@@ -81,23 +81,23 @@ var settleCases = map[string]struct {
 		}
 		r.settle(second, campaign.SettleAnswer, accepted("m1"), accepted("m2"), rejected("bad_number"))
 	}, "accepted accepted rejected"},
-	"a late accepted beats unknown": {func(r *rig, id string) {
+	"a late accepted beats unknown": {func(r *testLedger, id string) {
 		late := r.claim(id, firstBatch, 0, 0, noKey, lapsed)
 		r.settle(r.tryClaim(id, firstBatch, r.open(id, firstBatch, 0, 0), noKey, long), campaign.SettleAbandon, repeat(3, unknown("no_key"))...)
 		r.settle(late, campaign.SettleAnswer, accepted("m1"), rejected("bad_number"), accepted("m3"))
 	}, "accepted rejected accepted"},
-	"a late accepted beats rejected": {func(r *rig, id string) {
+	"a late accepted beats rejected": {func(r *testLedger, id string) {
 		late := r.claim(id, firstBatch, 0, 0, keyed, lapsed)
 		r.settle(r.claim(id, firstBatch, 0, 0, keyed, long), campaign.SettleAnswer, repeat(3, rejected("bad_number"))...)
-		r.settle(late, campaign.SettleAnswer, accepted("m1"), unknown("unsaid"), notNow())
+		r.settle(late, campaign.SettleAnswer, accepted("m1"), unknown("unsaid"), refusedForNow())
 	}, "accepted rejected rejected"},
-	"nothing takes accepted back": {func(r *rig, id string) {
+	"nothing takes accepted back": {func(r *testLedger, id string) {
 		late := r.claim(id, firstBatch, 0, 0, keyed, lapsed)
 		r.settle(r.claim(id, firstBatch, 0, 0, keyed, long), campaign.SettleAnswer, repeat(3, accepted("m"))...)
-		r.settle(late, campaign.SettleAnswer, rejected("bad_number"), unknown("unsaid"), notNow())
+		r.settle(late, campaign.SettleAnswer, rejected("bad_number"), unknown("unsaid"), refusedForNow())
 		r.settle(late, campaign.SettleVerdict, repeat(3, rejected("refused"))...)
 	}, "accepted accepted accepted"},
-	"a late answer during another claim takes effect at once": {func(r *rig, id string) {
+	"a late answer during another claim takes effect at once": {func(r *testLedger, id string) {
 		late := r.claim(id, firstBatch, 0, 0, keyed, lapsed)
 		c := r.claim(id, firstBatch, 0, 0, keyed, long)
 		r.settle(late, campaign.SettleAnswer, accepted("m1"), unknown("unsaid"), rejected("bad_number"))
@@ -107,7 +107,7 @@ var settleCases = map[string]struct {
 		}
 		r.settle(c, campaign.SettleAnswer, accepted("m1"), accepted("m2"), rejected("bad_number"))
 	}, "accepted accepted rejected"},
-	"our own late verdict does not affect the current claim": {func(r *rig, id string) {
+	"our own late verdict does not affect the current claim": {func(r *testLedger, id string) {
 		late := r.claim(id, firstBatch, 0, 0, keyed, lapsed)
 		c := r.claim(id, firstBatch, 0, 0, keyed, long)
 		if out := r.settle(late, campaign.SettleVerdict, repeat(3, rejected("refused"))...); !out.Stale {
@@ -115,7 +115,7 @@ var settleCases = map[string]struct {
 		}
 		r.settle(c, campaign.SettleAnswer, repeat(3, accepted("m"))...)
 	}, "accepted accepted accepted"},
-	"late not sent of the only claim turns unknown into rejected": {func(r *rig, id string) {
+	"late not sent of the only claim turns unknown into rejected": {func(r *testLedger, id string) {
 		late := r.claim(id, firstBatch, 0, 0, noKey, lapsed)
 		r.settle(r.tryClaim(id, firstBatch, r.open(id, firstBatch, 0, 0), noKey, long), campaign.SettleAbandon, repeat(3, unknown("no_key"))...)
 		out := r.settle(late, campaign.SettleVerdict, repeat(3, notSent())...)
@@ -126,21 +126,21 @@ var settleCases = map[string]struct {
 			r.Errorf("reason is %q, want not_sent", got)
 		}
 	}, "rejected rejected rejected"},
-	"late not sent of one claim among several proves nothing": {func(r *rig, id string) {
+	"late not sent of one claim among several proves nothing": {func(r *testLedger, id string) {
 		first := r.claim(id, firstBatch, 0, 0, keyed, lapsed)
 		second := r.claim(id, firstBatch, 0, 0, keyed, lapsed)
 		r.settle(r.tryClaim(id, firstBatch, r.open(id, firstBatch, 0, 0), noKey, long), campaign.SettleAbandon, repeat(3, unknown("no_key"))...)
 		r.settle(first, campaign.SettleVerdict, repeat(3, notSent())...)
 		r.settle(second, campaign.SettleVerdict, repeat(3, notSent())...)
 	}, "unknown unknown unknown"},
-	"our own late refusal proves nothing after several claims": {func(r *rig, id string) {
+	"our own late refusal proves nothing after several claims": {func(r *testLedger, id string) {
 		first := r.claim(id, firstBatch, 0, 0, keyed, lapsed)
 		second := r.claim(id, firstBatch, 0, 0, keyed, lapsed)
 		r.settle(r.tryClaim(id, firstBatch, r.open(id, firstBatch, 0, 0), noKey, long), campaign.SettleAbandon, repeat(3, unknown("no_key"))...)
 		r.settle(first, campaign.SettleVerdict, repeat(3, rejected("refused"))...)
 		r.settle(second, campaign.SettleVerdict, repeat(3, rejected("refused"))...)
 	}, "unknown unknown unknown"},
-	"an abandoned claim is not abandoned again by another worker": {func(r *rig, id string) {
+	"an abandoned claim is not abandoned again by another worker": {func(r *testLedger, id string) {
 		r.claim(id, firstBatch, 0, 0, noKey, lapsed)
 		one := r.tryClaim(id, firstBatch, r.open(id, firstBatch, 0, 0), noKey, long)
 		two := r.tryClaim(id, firstBatch, r.open(id, firstBatch, 0, 0), noKey, long)
@@ -152,7 +152,7 @@ var settleCases = map[string]struct {
 			r.Errorf("the repeated settle returned %+v, want %+v as the first time", again, first)
 		}
 	}, "unknown unknown unknown"},
-	"a claim that Redis lost can be settled": {func(r *rig, id string) {
+	"a claim that Redis lost can be settled": {func(r *testLedger, id string) {
 		before := r.state(id)
 		l, err := r.rdb.Dump(r.Context(), ledgerKey(id)).Result()
 		r.ok(err)
@@ -164,11 +164,11 @@ var settleCases = map[string]struct {
 		if r.state(id) != before {
 			r.Fatal("the test did not restore the earlier state of Redis")
 		}
-		r.settle(c, campaign.SettleAnswer, accepted("m1"), rejected("bad_number"), notNow())
+		r.settle(c, campaign.SettleAnswer, accepted("m1"), rejected("bad_number"), refusedForNow())
 		r.expect(id, "accepted rejected pending")
 		r.settle(r.claim(id, firstBatch, 0, 0, noKey, long), campaign.SettleAnswer, accepted("m3"))
 	}, "accepted rejected accepted"},
-	"split halves until the bad one is alone": {func(r *rig, id string) {
+	"split halves until the bad one is alone": {func(r *testLedger, id string) {
 		_, err := r.Split(r.Context(), r.claim(id, firstBatch, 0, 0, keyed, long))
 		r.ok(err)
 		r.sound(id)
@@ -183,10 +183,10 @@ var settleCases = map[string]struct {
 
 func TestSettle(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newTestLedger(t)
 	for name, c := range settleCases {
 		t.Run(name, func(t *testing.T) {
-			sub := &rig{TB: t, rdb: r.rdb, Ledger: r.Ledger}
+			sub := &testLedger{TB: t, rdb: r.rdb, Ledger: r.Ledger}
 			id := nameID(name)
 			sub.sending(id, []int{3})
 			c.do(sub, id)
@@ -197,11 +197,11 @@ func TestSettle(t *testing.T) {
 
 func TestSettle_RepeatedSettleChangesNothing(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newTestLedger(t)
 	// Two batches and an open-batch limit of one: the end of the first hands out the second.
 	r.enqueue("c", campaign.Spec{}, 4)
 	_, _, err := r.startPlan("c", 1).CommitPage(t.Context(), script.NewToken(), campaign.PlannedPage{First: 1, OpenBatchLimits: map[int]int{0: 1},
-		Batches: []campaign.PlannedBatch{{Calls: []int{2}, To: run(1, 2)}, {Calls: []int{2}, To: run(3, 2)}}})
+		Batches: []campaign.PlannedBatch{{Calls: []int{2}, To: plannedRows(1, 2)}, {Calls: []int{2}, To: plannedRows(3, 2)}}})
 	r.ok(err)
 	c := r.claim("c", "0.0", 0, 0, keyed, long)
 	c.openBatchLimit = 1
@@ -222,7 +222,7 @@ func TestSettle_RepeatedSettleChangesNothing(t *testing.T) {
 
 func TestSettle_SecondAcceptedCountsAsResent(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newTestLedger(t)
 	cases := map[string]struct {
 		first, second campaign.Record
 		wantID        string
@@ -239,7 +239,7 @@ func TestSettle_SecondAcceptedCountsAsResent(t *testing.T) {
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
-			r := &rig{TB: t, rdb: r.rdb, Ledger: r.Ledger}
+			r := &testLedger{TB: t, rdb: r.rdb, Ledger: r.Ledger}
 			id := nameID(name)
 			r.sending(id, []int{2})
 			late := r.claim(id, "0.0", 0, 0, noKey, lapsed)
@@ -266,7 +266,7 @@ func TestSettle_SecondAcceptedCountsAsResent(t *testing.T) {
 
 func TestSettle_LateAcceptedLeavesANewerGeneration(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newTestLedger(t)
 	r.sending("c", []int{3})
 	late := r.claim("c", "0.0", 0, 0, noKey, lapsed)
 	r.settle(r.tryClaim("c", "0.0", r.open("c", "0.0", 0, 0), noKey, long), campaign.SettleAbandon, repeat(3, unknown("no_key"))...)
@@ -292,7 +292,7 @@ func TestSettle_LateAcceptedLeavesANewerGeneration(t *testing.T) {
 
 func TestSettle_LateAcceptedEndsANewerGenerationInFlight(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newTestLedger(t)
 	r.sending("c", []int{1})
 	late := r.claim("c", "0.0", 0, 0, noKey, lapsed)
 	r.settle(r.tryClaim("c", "0.0", r.open("c", "0.0", 0, 0), noKey, long), campaign.SettleAbandon, unknown("no_key"))
@@ -313,14 +313,14 @@ func TestSettle_LateAcceptedEndsANewerGenerationInFlight(t *testing.T) {
 // A late result of an older generation does not change an unknown outcome of a newer one.
 func TestSettle_LateResultDoesNotChangeANewerUnknown(t *testing.T) {
 	t.Parallel()
-	for name, say := range map[string]func(r *rig, late *Claim){
-		"not sent":             func(r *rig, late *Claim) { r.settle(late, campaign.SettleVerdict, notSent()) },
-		"rejected by us":       func(r *rig, late *Claim) { r.settle(late, campaign.SettleVerdict, rejected("refused")) },
-		"rejected by the gate": func(r *rig, late *Claim) { r.settle(late, campaign.SettleAnswer, rejected("bad_number")) },
+	for name, say := range map[string]func(r *testLedger, late *Claim){
+		"not sent":             func(r *testLedger, late *Claim) { r.settle(late, campaign.SettleVerdict, notSent()) },
+		"rejected by us":       func(r *testLedger, late *Claim) { r.settle(late, campaign.SettleVerdict, rejected("refused")) },
+		"rejected by the gate": func(r *testLedger, late *Claim) { r.settle(late, campaign.SettleAnswer, rejected("bad_number")) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := newRig(t)
+			r := newTestLedger(t)
 			r.sending("c", []int{1})
 			late := r.claim("c", "0.0", 0, 0, noKey, lapsed)
 			r.settle(r.tryClaim("c", "0.0", r.open("c", "0.0", 0, 0), noKey, long), campaign.SettleAbandon, unknown("no_key"))
@@ -335,7 +335,7 @@ func TestSettle_LateResultDoesNotChangeANewerUnknown(t *testing.T) {
 
 func TestSettle_InvalidRecordsAreRefused(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newTestLedger(t)
 	r.sending("c", []int{2})
 	c := r.claim("c", "0.0", 0, 0, keyed, long)
 	before := r.state("c")
@@ -354,18 +354,18 @@ func TestSettle_InvalidRecordsAreRefused(t *testing.T) {
 // answered. Then the result of generation 1 arrives.
 func TestSettle_LostGenerationLeavesTheBatchOpen(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newTestLedger(t)
 	r.sending("c", []int{2})
 	l, err := r.rdb.Dump(t.Context(), ledgerKey("c")).Result()
 	r.ok(err)
 	zero := r.claim("c", "0.0", 0, 0, noKey, long)
-	r.settle(zero, campaign.SettleAnswer, repeat(2, notNow())...)
+	r.settle(zero, campaign.SettleAnswer, repeat(2, refusedForNow())...)
 	one := r.claim("c", "0.0", 0, 1, noKey, long)
 	r.ok(r.rdb.RestoreReplace(t.Context(), ledgerKey("c"), 0, l).Err())
 
-	r.settle(one, campaign.SettleAnswer, accepted("m1"), notNow())
+	r.settle(one, campaign.SettleAnswer, accepted("m1"), refusedForNow())
 	r.expect("c", "accepted pending")
-	r.settle(r.claim("c", "0.0", 0, 0, noKey, long), campaign.SettleAnswer, notNow())
+	r.settle(r.claim("c", "0.0", 0, 0, noKey, long), campaign.SettleAnswer, refusedForNow())
 	r.expect("c", "accepted pending")
 	// The number of the lost generation was not assigned again.
 	r.settle(r.claim("c", "0.0", 0, 2, noKey, long), campaign.SettleAnswer, accepted("m2"))
@@ -376,7 +376,7 @@ func TestSettle_LostGenerationLeavesTheBatchOpen(t *testing.T) {
 // again, under the login of the first attempt.
 func TestSettle_AbandonOfACallInFlightIsStale(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newTestLedger(t)
 	r.sending("c", []int{2, 1})
 	r.claim("c", "0.0", 0, 0, keyed, lapsed)
 	g := r.open("c", "0.0", 0, 0)

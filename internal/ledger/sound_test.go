@@ -15,10 +15,10 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// inspect lists everything about a committed campaign that must never happen. These conditions hold
+// findViolations lists everything about a committed campaign that must never happen. These conditions hold
 // between any two scripts.
-func inspect(ctx context.Context, l *Ledger, rdb *redis.Client, id string) (*audit, error) {
-	a := &audit{}
+func findViolations(ctx context.Context, l *Ledger, rdb *redis.Client, id string) (*stateAudit, error) {
+	a := &stateAudit{}
 	var err error
 	if a.sum, err = l.Summary(ctx, id); err != nil {
 		return nil, err
@@ -40,7 +40,7 @@ func inspect(ctx context.Context, l *Ledger, rdb *redis.Client, id string) (*aud
 	return a, nil
 }
 
-type audit struct {
+type stateAudit struct {
 	problems []string
 	sum      Summary
 	rows     []Row
@@ -65,18 +65,18 @@ type auditGen struct {
 func (g *auditGen) isOpen() bool   { return g.words[0] != "t" }
 func (g *auditGen) inFlight() bool { return g.words[0] == "s" || g.words[0] == "d" }
 
-func (a *audit) failf(format string, args ...any) {
+func (a *stateAudit) failf(format string, args ...any) {
 	a.problems = append(a.problems, fmt.Sprintf(format, args...))
 }
 
-func (a *audit) number(f string) int {
+func (a *stateAudit) number(f string) int {
 	n, _ := strconv.Atoi(a.fields[f])
 	return n
 }
 
 var genName = regexp.MustCompile(`^g((\d+\.\d+)\.\d+)\.(\d+)$`)
 
-func (a *audit) read(ctx context.Context, rdb *redis.Client, id string) error {
+func (a *stateAudit) read(ctx context.Context, rdb *redis.Client, id string) error {
 	var err error
 	if a.fields, err = rdb.HGetAll(ctx, ledgerKey(id)).Result(); err != nil {
 		return err
@@ -118,7 +118,7 @@ func (a *audit) read(ctx context.Context, rdb *redis.Client, id string) error {
 	return nil
 }
 
-func (a *audit) addGen(call string, number int, record string) {
+func (a *stateAudit) addGen(call string, number int, record string) {
 	g := &auditGen{name: call + "." + strconv.Itoa(number), batch: call[:strings.LastIndexByte(call, '.')], call: call, number: number}
 	if record == "" {
 		record = fmt.Sprintf("r - 0 0 0 0 0 0 0 - - 0 %d 0", a.calls[call])
@@ -155,7 +155,7 @@ func (a *audit) addGen(call string, number int, record string) {
 }
 
 // counts checks I1: each row appears once, and the counters match the rows.
-func (a *audit) counts(sum Summary) {
+func (a *stateAudit) counts(sum Summary) {
 	if n := sum.Pending + sum.Accepted + sum.Delivered + sum.Undelivered + sum.Rejected + sum.Unknown + sum.Skipped; n != sum.Total {
 		a.failf("I1: total is %d, the statuses add up to %d", sum.Total, n)
 	}
@@ -201,7 +201,7 @@ func (a *audit) counts(sum Summary) {
 
 // generations checks that every pending recipient is in exactly one open generation, and that the
 // counts in flight are right.
-func (a *audit) generations(sum Summary) {
+func (a *stateAudit) generations(sum Summary) {
 	fly, flyc, was := 0, 0, 0
 	for _, g := range a.gens {
 		if !g.isOpen() {
@@ -248,7 +248,7 @@ func (a *audit) generations(sum Summary) {
 
 // batches checks that the sweeper can find open work, and that the counts of open batches are
 // right.
-func (a *audit) batches(sum Summary) {
+func (a *stateAudit) batches(sum Summary) {
 	open, extra := map[string]int{}, map[string][]string{}
 	for _, g := range a.gens {
 		if g.isOpen() {
@@ -296,7 +296,7 @@ func (a *audit) batches(sum Summary) {
 
 // end checks that a campaign is finished exactly when nothing is pending and nothing can become
 // pending.
-func (a *audit) end(sum Summary) {
+func (a *stateAudit) end(sum Summary) {
 	planned := a.fields["cur"] == a.fields["pg"] || sum.StoppedBy != ""
 	over := sum.Pending == 0 && planned && sum.RetryRecord == ""
 	if over != !sum.FinishedAt.IsZero() {
@@ -337,7 +337,7 @@ func ledgerText(ctx context.Context, rdb redis.Cmdable, id string) (string, erro
 }
 
 // byAccount checks that the counts of each account match the results.
-func (a *audit) byAccount(sum Summary) {
+func (a *stateAudit) byAccount(sum Summary) {
 	if a.fields["per"] == "" {
 		return
 	}

@@ -8,9 +8,9 @@ import (
 	"github.com/tuma-sms/tuma/internal/campaign"
 )
 
-func (d *driver) later(what string, do func()) { d.ends = append(d.ends, end{what, do}) }
+func (d *sequenceDriver) later(what string, do func()) { d.ends = append(d.ends, claimEnd{what, do}) }
 
-func (d *driver) settleLater(what string, r reading, call string, c *Claim, records []campaign.Record, reason campaign.SettleReason, retryIn time.Duration) {
+func (d *sequenceDriver) settleLater(what string, r generationRead, call string, c *Claim, records []campaign.Record, reason campaign.SettleReason, retryIn time.Duration) {
 	records = slices.Clone(records)
 	for i := range records {
 		if records[i].Status == campaign.Pending && d.chance(4, "for longer") {
@@ -24,7 +24,7 @@ func (d *driver) settleLater(what string, r reading, call string, c *Claim, reco
 	})
 }
 
-func (d *driver) settleNow(call string, r reading, c *Claim, records []campaign.Record, reason campaign.SettleReason, retryIn time.Duration) {
+func (d *sequenceDriver) settleNow(call string, r generationRead, c *Claim, records []campaign.Record, reason campaign.SettleReason, retryIn time.Duration) {
 	list, rows := d.places(r)
 	d.rt.Logf("  settle %s.%d by %s: %s %v", call, r.gen.Number, c.Token, reason, records)
 	out, err := d.l.Settle(d.ctx, c, records, reason, segmentsOf(c.gen.Body), retryIn)
@@ -37,7 +37,7 @@ func (d *driver) settleNow(call string, r reading, c *Claim, records []campaign.
 	d.ended("settle", out, stale)
 }
 
-func (d *driver) releaseNow(call string, number int, c *Claim, backOff time.Duration, renew bool) (stale bool) {
+func (d *sequenceDriver) releaseNow(call string, number int, c *Claim, backOff time.Duration, renew bool) (stale bool) {
 	out, err := d.l.Release(d.ctx, c, backOff, renew)
 	d.ok(err)
 	d.rt.Logf("  release %s.%d by %s renew %t: stale %t", call, number, c.Token, renew, out.Stale)
@@ -46,7 +46,7 @@ func (d *driver) releaseNow(call string, number int, c *Claim, backOff time.Dura
 	return stale
 }
 
-func (d *driver) splitNow(call string, number, first int, c *Claim) {
+func (d *sequenceDriver) splitNow(call string, number, first int, c *Claim) {
 	split := d.l.Split
 	if first > 0 {
 		split = func(ctx context.Context, c *Claim) (Settled, error) { return d.l.SplitAfter(ctx, c, first) }
@@ -57,7 +57,7 @@ func (d *driver) splitNow(call string, number, first int, c *Claim) {
 	d.ended("split", out, d.m.split(d.m.gens[genKey(call, number)], c.Token, first))
 }
 
-func (d *driver) ended(what string, out Settled, stale bool) {
+func (d *sequenceDriver) ended(what string, out Settled, stale bool) {
 	if out.Stale != stale {
 		d.rt.Fatalf("%s: stale is %t, want %t", what, out.Stale, stale)
 	}
@@ -69,7 +69,7 @@ func (d *driver) ended(what string, out Settled, stale bool) {
 
 // end makes one of the waiting steps that end a claim. The step may be repeated later. Or the
 // worker dies and never makes the step.
-func (d *driver) end() {
+func (d *sequenceDriver) end() {
 	if len(d.ends) == 0 {
 		return
 	}

@@ -13,7 +13,7 @@ import (
 )
 
 // readBatch reads a batch that is handed out.
-func (d *driver) readBatch() *Work {
+func (d *sequenceDriver) readBatch() *Work {
 	open, err := d.rdb.ZRange(d.ctx, openKey(d.id), 0, -1).Result()
 	d.ok(err)
 	open = slices.DeleteFunc(open, func(s string) bool { return s == PlanWork })
@@ -30,13 +30,13 @@ func (d *driver) readBatch() *Work {
 				d.rt.Fatalf("call %d of batch %s would send %q to row %d, want %q", g.Call, w.Batch.Name, g.Body, p.Row, want)
 			}
 		}
-		d.read = append(d.read, reading{batch: w.Batch.Name, gen: g, rev: rev})
+		d.read = append(d.read, generationRead{batch: w.Batch.Name, gen: g, rev: rev})
 	}
 	return w
 }
 
 // claim claims a generation that was just read, or was read long ago.
-func (d *driver) claim() {
+func (d *sequenceDriver) claim() {
 	w := d.readBatch()
 	if len(d.read) == 0 {
 		return
@@ -54,7 +54,7 @@ func (d *driver) claim() {
 	d.tryClaim(r, wake, stale, lease)
 }
 
-func (d *driver) tryClaim(r reading, wake int, stale bool, lease time.Duration) *Claim {
+func (d *sequenceDriver) tryClaim(r generationRead, wake int, stale bool, lease time.Duration) *Claim {
 	version, narrowed := d.excludeOptOuts(r, d.m.gens[genKey(r.batch+"."+strconv.Itoa(r.gen.Call), r.gen.Number)])
 	if narrowed {
 		return nil
@@ -90,7 +90,7 @@ func (d *driver) tryClaim(r reading, wake int, stale bool, lease time.Duration) 
 
 // checkNoOptOut fails if a call that was claimed for the first time has a recipient that had opted
 // out.
-func (d *driver) checkNoOptOut(r reading, was string) {
+func (d *sequenceDriver) checkNoOptOut(r generationRead, was string) {
 	for _, p := range r.gen.To {
 		if d.m.excluded[p.Row] && was == "r" {
 			d.rt.Fatalf("row %d has opted out, but a call to it was claimed", p.Row)
@@ -101,14 +101,14 @@ func (d *driver) checkNoOptOut(r reading, was string) {
 // request is a worker's claim request, with what the model must know about it.
 type request struct {
 	ClaimRequest
-	reading
+	generationRead
 	account       int
 	call, login   string
 	gen           *modelGen
 	stale, closed bool
 }
 
-func (d *driver) request(r reading, wake int, stale bool, lease time.Duration, version string) request {
+func (d *sequenceDriver) request(r generationRead, wake int, stale bool, lease time.Duration, version string) request {
 	a, err := campaign.BatchStream(r.batch)
 	d.ok(err)
 	call := r.batch + "." + strconv.Itoa(r.gen.Call)
@@ -131,24 +131,24 @@ func (d *driver) request(r reading, wake int, stale bool, lease time.Duration, v
 	case 2:
 		req.Open = []Span{{From: time.Unix(1, 0), Until: time.Unix(2, 0)}, {From: time.Now().Add(-time.Hour), Until: time.Now().Add(time.Hour)}}
 	}
-	return request{ClaimRequest: req, reading: r, account: a, call: call, login: login, gen: d.m.gens[genKey(call, r.gen.Number)], stale: stale, closed: closed}
+	return request{ClaimRequest: req, generationRead: r, account: a, call: call, login: login, gen: d.m.gens[genKey(call, r.gen.Number)], stale: stale, closed: closed}
 }
 
 // model converts the request for the model.
-func (x request) model(d *driver, c *Claim) modelClaim {
+func (x request) model(d *sequenceDriver, c *Claim) modelClaim {
 	return modelClaim{token: c.Token, uuid: x.IdempotencyKey.String(), login: x.login, rev: x.rev, keyLife: x.KeyTTL, lease: x.Lease, staleWake: x.stale, closed: x.closed, version: x.Exclusions,
 		origin: d.origin(x.ClaimRequest.Batch), ghost: d.m.calls[x.call] == nil && x.ClaimRequest.Gen.Number == 0}
 }
 
 // settleAndClaim settles a claim and claims another call of its batch in one step, if the ledger
 // can do both in one step. The result must be the same as with two steps.
-func (d *driver) settleAndClaim(r reading, call string, c *Claim, records []campaign.Record) bool {
+func (d *sequenceDriver) settleAndClaim(r generationRead, call string, c *Claim, records []campaign.Record) bool {
 	w, err := d.l.LoadWork(d.ctx, d.id, r.batch)
 	if errors.Is(err, ErrNotFound) {
 		return false // Redis lost the batch
 	}
 	d.ok(err)
-	var other []reading
+	var other []generationRead
 	for _, x := range d.read {
 		if x.batch == r.batch {
 			other = append(other, x)
@@ -157,7 +157,7 @@ func (d *driver) settleAndClaim(r reading, call string, c *Claim, records []camp
 	for _, g := range w.Open {
 		rev, err := strconv.Atoi(g.Revision)
 		d.ok(err)
-		other = append(other, reading{r.batch, g, rev})
+		other = append(other, generationRead{r.batch, g, rev})
 	}
 	if len(other) == 0 {
 		return false
@@ -192,7 +192,7 @@ func (d *driver) settleAndClaim(r reading, call string, c *Claim, records []camp
 }
 
 // places returns the positions and the rows of a reading's recipients.
-func (d *driver) places(r reading) (list, rows []int) {
+func (d *sequenceDriver) places(r generationRead) (list, rows []int) {
 	list, rows = make([]int, len(r.gen.To)), make([]int, len(r.gen.To))
 	for i := range list {
 		list[i], rows[i] = i, r.gen.To[i].Row
@@ -205,7 +205,7 @@ func (d *driver) places(r reading) (list, rows []int) {
 
 // giveUp is a worker's decision not to submit a doubtful generation again. Before it ends unknown,
 // the worker may look for it at the gateway, which may list what it has accepted.
-func (d *driver) giveUp(r reading, call string, c *Claim) {
+func (d *sequenceDriver) giveUp(r generationRead, call string, c *Claim) {
 	if c.Result == ClaimDoubtful && d.chance(2, "look") {
 		records := repeat(len(r.gen.To), unknown(c.Why))
 		mg := d.m.gens[genKey(call, r.gen.Number)]
@@ -222,7 +222,7 @@ func (d *driver) giveUp(r reading, call string, c *Claim) {
 }
 
 // submit submits a granted claim, and adds what the worker must do afterwards to d.ends.
-func (d *driver) submit(r reading, call string, a int, mg *modelGen, c *Claim, login string) {
+func (d *sequenceDriver) submit(r generationRead, call string, a int, mg *modelGen, c *Claim, login string) {
 	// I5: no claim is granted while the campaign is paused or stopped.
 	if d.m.paused || d.m.stop != "" {
 		d.rt.Fatalf("I5: a claim was granted while the campaign is paused (%t) or stopped (%q)", d.m.paused, d.m.stop)
@@ -254,7 +254,7 @@ func (d *driver) submit(r reading, call string, a int, mg *modelGen, c *Claim, l
 }
 
 // checkMaybe checks I3, counted by what the worker can know about each submission.
-func (d *driver) checkMaybe(a int, rows []int, answer reply) {
+func (d *sequenceDriver) checkMaybe(a int, rows []int, answer gatewayReply) {
 	if a == 0 || answer.kind != lost && answer.kind != partial && answer.kind != answered {
 		return
 	}
@@ -268,7 +268,7 @@ func (d *driver) checkMaybe(a int, rows []int, answer reply) {
 	}
 }
 
-func (d *driver) reactTo(r reading, call string, a int, c *Claim, answer reply) {
+func (d *sequenceDriver) reactTo(r generationRead, call string, a int, c *Claim, answer gatewayReply) {
 	n := len(r.gen.To)
 	backOff := []time.Duration{0, 2 * time.Hour}[d.draw(2, "back-off")]
 	number := r.gen.Number
@@ -287,7 +287,7 @@ func (d *driver) reactTo(r reading, call string, a int, c *Claim, answer reply) 
 	case busy:
 		if d.chance(2, "busy is an answer") {
 			reason := []campaign.SettleReason{campaign.SettleAnswer, campaign.SettleSpared}[d.draw(2, "whose fault")]
-			d.settleLater("busy", r, call, c, repeat(n, notNow()), reason, backOff)
+			d.settleLater("busy", r, call, c, repeat(n, refusedForNow()), reason, backOff)
 		} else {
 			d.later("renew", func() { d.releaseNow(call, number, c, backOff, true) })
 		}

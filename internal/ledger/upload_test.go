@@ -12,7 +12,7 @@ import (
 	"github.com/tuma-sms/tuma/internal/campaign"
 )
 
-func (r *rig) upload(id string, spec campaign.Spec, inputs ...string) *Upload {
+func (r *testLedger) upload(id string, spec campaign.Spec, inputs ...string) *Upload {
 	r.Helper()
 	u, err := r.BeginUpload(id, spec)
 	r.ok(err)
@@ -24,7 +24,7 @@ func (r *rig) upload(id string, spec campaign.Spec, inputs ...string) *Upload {
 
 func TestCommit_SecondCommitChangesNothing(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newTestLedger(t)
 	spec := campaign.Spec{Body: "Habari", ExpiresIn: time.Hour, ExpiresAt: time.Now().Add(time.Hour)}
 	first, err := r.upload("c", spec, "1", "2").Commit(t.Context())
 	if err != nil || first.Total != 2 || first.Again || first.CreatedAt.IsZero() {
@@ -65,7 +65,7 @@ func TestCommit_SecondCommitChangesNothing(t *testing.T) {
 
 func TestCommit_RepeatedAfterALostAnswer(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newTestLedger(t)
 	u := r.upload("c", campaign.Spec{Body: "Habari"}, "1", "2")
 	first, err := u.Commit(t.Context())
 	r.ok(err)
@@ -81,7 +81,7 @@ func TestCommit_RepeatedAfterALostAnswer(t *testing.T) {
 
 func TestCommit_MissingPagesCreateNoCampaign(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newTestLedger(t)
 	discarded := r.upload("discarded", campaign.Spec{Body: "x"}, "1")
 	r.ok(discarded.flush(t.Context(), 1))
 	r.ok(discarded.Discard(t.Context()))
@@ -107,7 +107,7 @@ func TestCommit_MissingPagesCreateNoCampaign(t *testing.T) {
 
 func TestUpload_StagingAreaIsHiddenAndExpires(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newTestLedger(t)
 	if _, err := r.Summary(t.Context(), "c"); !errors.Is(err, ErrNotFound) {
 		t.Errorf("Summary before the upload: got %v, want ErrNotFound", err)
 	}
@@ -133,7 +133,7 @@ func TestUpload_StagingAreaIsHiddenAndExpires(t *testing.T) {
 
 func TestUpload_LongInputsAreCut(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newTestLedger(t)
 	long := strings.Repeat("9", campaign.MaxInput) + "tail"
 	_, err := r.upload("c", campaign.Spec{Body: "x"}, long, "", "\x00\xff").Commit(t.Context())
 	r.ok(err)
@@ -149,7 +149,7 @@ func TestUpload_LongInputsAreCut(t *testing.T) {
 
 func TestBeginUpload_InvalidIDsAreRefused(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newTestLedger(t)
 	for _, id := range []string{"", "a b", "{a}", "ä", strings.Repeat("x", 129), "a\n"} {
 		if _, err := r.BeginUpload(id, campaign.Spec{}); err == nil || ValidID(id) {
 			t.Errorf("id %q was accepted, want an error", id)
@@ -166,7 +166,7 @@ func TestBeginUpload_InvalidIDsAreRefused(t *testing.T) {
 // still find the committed campaign.
 func TestCommit_LongUploadReturnsToTheIndexes(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newTestLedger(t)
 	for name, forget := range map[string]string{"open": openIndex, "all": campaignIndex} {
 		u := r.upload(name, campaign.Spec{Body: "x"}, "1")
 		r.ok(u.flush(t.Context(), 1))
@@ -183,7 +183,7 @@ func TestCommit_LongUploadReturnsToTheIndexes(t *testing.T) {
 
 func TestWatch_ScheduledCampaignIsDueAtItsStart(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newTestLedger(t)
 	start := time.Now().Add(time.Hour).Truncate(time.Millisecond)
 	r.enqueue("c", campaign.Spec{StartAt: start}, 1)
 	if s := r.summary("c"); s.State != campaign.Scheduled || !s.StartAt.Equal(start) {
@@ -208,7 +208,7 @@ func TestWatch_ScheduledCampaignIsDueAtItsStart(t *testing.T) {
 
 func TestUpload_OneOfManyConcurrentUploadsWins(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newTestLedger(t)
 	const n = 16
 	type result struct {
 		receipt Receipt

@@ -13,20 +13,20 @@ import (
 	"github.com/tuma-sms/tuma/internal/test/redistest"
 )
 
-// questions counts the EXISTS commands that a client sends. Only a gate sends them. Scripts of
+// existsCounter counts the EXISTS commands that a client sends. Only a gate sends them. Scripts of
 // asynq call EXISTS too, but inside Redis.
-type questions struct{ atomic.Int64 }
+type existsCounter struct{ atomic.Int64 }
 
 // DialHook implements redis.Hook.
-func (q *questions) DialHook(next redis.DialHook) redis.DialHook { return next }
+func (q *existsCounter) DialHook(next redis.DialHook) redis.DialHook { return next }
 
 // ProcessPipelineHook implements redis.Hook.
-func (q *questions) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+func (q *existsCounter) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
 	return next
 }
 
 // ProcessHook implements redis.Hook.
-func (q *questions) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+func (q *existsCounter) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
 		if cmd.Name() == "exists" {
 			q.Add(1)
@@ -43,7 +43,7 @@ func TestGate_KnowsTheKeysOfAsynq(t *testing.T) {
 	rdb := redistest.Start(t).Client()
 	names := []string{"tuma-send:a", "tuma-send:b"}
 	q := queue.New(rdb)
-	var asked questions
+	var asked existsCounter
 	rdb.AddHook(&asked)
 	handled := make(chan struct{}, 1)
 	server := asynq.NewServerFromRedisClient(queue.NewGate(rdb, 20*time.Millisecond, names).Client(), asynq.Config{

@@ -12,9 +12,9 @@ import (
 	"github.com/xuri/excelize/v2"
 )
 
-// readsOrSaysWhy reads a whole list and returns the number of its rows. It fails the test if
+// readListOrError reads a whole list and returns the number of its rows. It fails the test if
 // the list ends with an error that is not an *Error, or has no rows and no error.
-func readsOrSaysWhy(t *testing.T, l *List) (rows int) {
+func readListOrError(t *testing.T, l *List) (rows int) {
 	t.Helper()
 	var last error
 	for _, err := range l.All() {
@@ -45,7 +45,7 @@ func FuzzWorkbookParts(f *testing.F) {
 		}
 		file := partsOf(t, map[string]func(io.Writer){"xl/sheet.xml": text(rows), "xl/texts.xml": text(shared), "xl/styles.xml": text(styles)})
 		for _, fields := range [][]string{nil, {"name"}} {
-			if n := readsOrSaysWhy(t, inBytes(file, Options{Name: "f", Fields: fields})); n > strings.Count(rows, "row") {
+			if n := readListOrError(t, inBytes(file, Options{Name: "f", Fields: fields})); n > strings.Count(rows, "row") {
 				t.Fatalf("got %d recipients; want at most %d, the number of rows", n, strings.Count(rows, "row"))
 			}
 		}
@@ -56,7 +56,7 @@ func FuzzWorkbookFile(f *testing.F) {
 	f.Add(workbookOf(f, func(x *excelize.File) { fillRows(f, x, "Sheet1", []any{"phone", "name"}, []any{254712345678, "A"}) }))
 	f.Add(sheetOf(f, repeated(sheetHead, "<row><c><v>1</v></c></row>", "", 3)))
 	f.Fuzz(func(t *testing.T, file []byte) {
-		readsOrSaysWhy(t, inBytes(file, Options{Name: "f.xlsx", Fields: []string{"name"}}))
+		readListOrError(t, inBytes(file, Options{Name: "f.xlsx", Fields: []string{"name"}}))
 	})
 }
 
@@ -95,7 +95,7 @@ func FuzzJSONL(f *testing.F) {
 	f.Add("{\"to\":1e5}\n\n[]", "0712", 2e300)
 	f.Fuzz(func(t *testing.T, text, number string, other float64) {
 		o := Options{Name: "f.jsonl", Format: JSONL}
-		if n := readsOrSaysWhy(t, listOf(text, o)); n > strings.Count(text, "\n")+1 {
+		if n := readListOrError(t, listOf(text, o)); n > strings.Count(text, "\n")+1 {
 			t.Fatalf("got %d recipients; want at most %d, the number of lines", n, strings.Count(text, "\n")+1)
 		}
 		line, err := json.Marshal(map[string]any{"Phone": number, "First name": other})

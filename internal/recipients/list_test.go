@@ -181,11 +181,11 @@ func TestList_MemoryIsBounded(t *testing.T) {
 	}
 }
 
-type failing struct{ io.ReaderAt }
+type failingReader struct{ io.ReaderAt }
 
 var errDisk = errors.New("disk error")
 
-func (f failing) ReadAt(b []byte, at int64) (int, error) {
+func (f failingReader) ReadAt(b []byte, at int64) (int, error) {
 	n, err := f.ReaderAt.ReadAt(b, at)
 	if errors.Is(err, io.EOF) {
 		err = errDisk
@@ -197,7 +197,7 @@ func TestList_ReadErrorIsReturned(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{"", "0712345678\n", "phone,x\n1,2\n", "phone,x\n\"1"} {
 		var last error
-		for _, err := range New(failing{strings.NewReader(text)}, int64(len(text))+1, Options{Name: "list.csv"}).All() {
+		for _, err := range New(failingReader{strings.NewReader(text)}, int64(len(text))+1, Options{Name: "list.csv"}).All() {
 			last = err
 		}
 		if _, wrong := errors.AsType[*Error](last); !errors.Is(last, errDisk) || wrong {
@@ -267,9 +267,9 @@ var moreReturns = regexp.MustCompile(`\r+(\n|$)`)
 // onlyOursReads matches a quoted field that encoding/csv refuses and records reads.
 var onlyOursReads = regexp.MustCompile(`[ =]"|" `)
 
-// equalToTheirs reads a text with the type records and with encoding/csv, and compares the
+// compareWithEncodingCSV reads a text with the type records and with encoding/csv, and compares the
 // results.
-func equalToTheirs(t *testing.T, text string, comma byte) {
+func compareWithEncodingCSV(t *testing.T, text string, comma byte) {
 	t.Helper()
 	theirs := csv.NewReader(strings.NewReader(moreReturns.ReplaceAllString(text, "$1")))
 	theirs.Comma, theirs.FieldsPerRecord, theirs.ReuseRecord = rune(comma), -1, true
@@ -304,7 +304,7 @@ func FuzzCSVEqualsEncodingCSV(f *testing.F) {
 		if comma != ',' && comma != ';' && comma != '\t' || len(text) >= MaxLine || strings.Contains(text, "\x00") {
 			return // the type records rejects zero bytes, encoding/csv does not
 		}
-		equalToTheirs(t, text, comma)
+		compareWithEncodingCSV(t, text, comma)
 	})
 }
 

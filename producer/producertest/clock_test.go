@@ -55,8 +55,8 @@ func TestAdvance_RefusedWithCallsInFlight(t *testing.T) {
 	tuma.Block()
 	enqueue(t, tuma.Client(), nil, number)
 	tuma.AwaitBlocked(t, 1)
-	failing(t, true, func(f testing.TB) { tuma.Advance(f, time.Hour) }, "1 call waits in the gateway", "call Unblock first")
-	failing(t, true, func(f testing.TB) { tuma.Advance(f, -time.Hour) }, "-1h0m0s", "must be positive")
+	expectFailure(t, true, func(f testing.TB) { tuma.Advance(f, time.Hour) }, "1 call waits in the gateway", "call Unblock first")
+	expectFailure(t, true, func(f testing.TB) { tuma.Advance(f, -time.Hour) }, "-1h0m0s", "must be positive")
 	tuma.Unblock()
 	tuma.AssertSent(t, number, "Hello")
 }

@@ -25,8 +25,8 @@ func enqueue(t *testing.T, client *producer.Client, change func(*producer.Campai
 	}
 }
 
-// known counts the messages whose answers the worker received.
-func known(sent []producertest.Message) (n int) {
+// countAnswered counts the messages whose answers the worker received.
+func countAnswered(sent []producertest.Message) (n int) {
 	for _, m := range sent {
 		if !m.Lost {
 			n++
@@ -83,7 +83,7 @@ func TestFault_EachEndsInItsStatus(t *testing.T) {
 				}
 			}
 			s, err := tuma.Client().Status(t.Context(), "a")
-			if n := known(sent); err != nil || s.Accepted != n {
+			if n := countAnswered(sent); err != nil || s.Accepted != n {
 				t.Errorf("the status counts %d accepted (error %v); want %d, as the gateway does", s.Accepted, err, n)
 			}
 		})

@@ -13,33 +13,33 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(providertest.Guarded(m)) }
 
-// fake is a testing.TB that notes failures. Its cleanups are those of the real test.
-type fake struct {
+// failureRecorder is a testing.TB that notes failures. Its cleanups are those of the real test.
+type failureRecorder struct {
 	testing.TB
 	failures []string
 	ended    bool
 }
 
 // Helper does nothing.
-func (f *fake) Helper() {}
+func (f *failureRecorder) Helper() {}
 
 // Errorf notes a failure.
-func (f *fake) Errorf(format string, args ...any) {
+func (f *failureRecorder) Errorf(format string, args ...any) {
 	f.failures = append(f.failures, fmt.Sprintf(format, args...))
 }
 
 // Fatalf notes a failure and ends the goroutine that called it.
-func (f *fake) Fatalf(format string, args ...any) {
+func (f *failureRecorder) Fatalf(format string, args ...any) {
 	f.Errorf(format, args...)
 	f.ended = true
 	runtime.Goexit()
 }
 
-// failing runs a test that must fail with exactly one failure, and checks that the
+// expectFailure runs a test that must fail with exactly one failure, and checks that the
 // failure contains each of wants. fatal is true if the failure must end the test.
-func failing(t *testing.T, fatal bool, test func(testing.TB), wants ...string) {
+func expectFailure(t *testing.T, fatal bool, test func(testing.TB), wants ...string) {
 	t.Helper()
-	f := &fake{TB: t}
+	f := &failureRecorder{TB: t}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)

@@ -19,52 +19,52 @@ func TestSuite_CorrectProviderPasses(t *testing.T) {
 	wantFailing(t, kobo.Kind())
 }
 
-// wrong is a correct provider whose method Send is replaced.
-type wrong struct {
+// withSend is a correct provider whose method Send is replaced.
+type withSend struct {
 	*kobo.Provider
 	base string
-	send sending
+	send sendFunc
 }
 
-type sending func(ctx context.Context, w wrong, b providers.Batch) ([]providers.Result, error)
+type sendFunc func(ctx context.Context, w withSend, b providers.Batch) ([]providers.Result, error)
 
 // Send calls w.send.
-func (w wrong) Send(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
+func (w withSend) Send(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
 	return w.send(ctx, w, b)
 }
 
-func wrongly(send sending) providers.Kind {
-	return opening(func(p *kobo.Provider, s providers.Settings) providers.Provider { return wrong{p, s.BaseURL, send} })
+func kindWithSend(send sendFunc) providers.Kind {
+	return kindOpening(func(p *kobo.Provider, s providers.Settings) providers.Provider { return withSend{p, s.BaseURL, send} })
 }
 
-// glib is a provider whose reads always succeed, whatever the gateway answers.
-type glib struct{ *kobo.Provider }
+// alwaysSucceeds is a provider whose reads always succeed, whatever the gateway answers.
+type alwaysSucceeds struct{ *kobo.Provider }
 
 // Balance calls kobo's Balance and ignores its error.
-func (g glib) Balance(ctx context.Context) (providers.Balance, error) {
+func (g alwaysSucceeds) Balance(ctx context.Context) (providers.Balance, error) {
 	balance, _ := g.Provider.Balance(ctx)
 	return balance, nil
 }
 
 // MessageStatus reports every message as delivered.
-func (g glib) MessageStatus(context.Context, string) (providers.MessageStatus, error) {
+func (g alwaysSucceeds) MessageStatus(context.Context, string) (providers.MessageStatus, error) {
 	return providers.MessageStatus{Final: true, Delivered: true, State: "DELIVRD"}, nil
 }
 
-// careless is a provider that prints its secret and has a part of it in its fingerprint.
-type careless struct {
+// printsItsSecret is a provider that prints its secret and has a part of it in its fingerprint.
+type printsItsSecret struct {
 	*kobo.Provider
 	Pass string
 }
 
 // Info returns a fingerprint that depends on the password.
-func (c careless) Info() providers.Info {
+func (c printsItsSecret) Info() providers.Info {
 	info := c.Provider.Info()
 	info.Fingerprint += url.QueryEscape(c.Pass)[:2]
 	return info
 }
 
-func opening(open func(p *kobo.Provider, s providers.Settings) providers.Provider) providers.Kind {
+func kindOpening(open func(p *kobo.Provider, s providers.Settings) providers.Provider) providers.Kind {
 	kind := kobo.Kind()
 	honest := kind.New
 	kind.New = func(s providers.Settings) (providers.Provider, error) {
@@ -79,23 +79,23 @@ func opening(open func(p *kobo.Provider, s providers.Settings) providers.Provide
 
 func TestSuite_WrongReadsFailTheRightCheck(t *testing.T) {
 	t.Parallel()
-	wantFailing(t, opening(func(p *kobo.Provider, _ providers.Settings) providers.Provider { return glib{p} }),
+	wantFailing(t, kindOpening(func(p *kobo.Provider, _ providers.Settings) providers.Provider { return alwaysSucceeds{p} }),
 		"the balance with a wrong password", "the status of a message", "a read without an answer is an error",
 		"a read with an invalid answer", "a read with an ended context")
 }
 
 func TestSuite_PrintedSecretsFailTheRightCheck(t *testing.T) {
 	t.Parallel()
-	wantFailing(t, opening(func(p *kobo.Provider, s providers.Settings) providers.Provider {
-		return careless{p, s.Secrets["pass"].Reveal()}
+	wantFailing(t, kindOpening(func(p *kobo.Provider, s providers.Settings) providers.Provider {
+		return printsItsSecret{p, s.Secrets["pass"].Reveal()}
 	}),
 		"a printed provider shows no secret", "the fingerprint depends on the login and not on the secret", secrecyCheck.name)
 }
 
-// judging returns a Send method that is correct, except that change alters the error of the whole
+// sendWithChangedError returns a Send method that is correct, except that change alters the error of the whole
 // call.
-func judging(change func(e *providers.Error)) sending {
-	return func(ctx context.Context, w wrong, b providers.Batch) ([]providers.Result, error) {
+func sendWithChangedError(change func(e *providers.Error)) sendFunc {
+	return func(ctx context.Context, w withSend, b providers.Batch) ([]providers.Result, error) {
 		results, err := w.Provider.Send(ctx, b)
 		if e, ok := err.(*providers.Error); ok {
 			judged := *e
@@ -107,8 +107,8 @@ func judging(change func(e *providers.Error)) sending {
 }
 
 // answering returns a Send method that is correct, except that change alters the results.
-func answering(change func(b providers.Batch, results []providers.Result)) sending {
-	return func(ctx context.Context, w wrong, b providers.Batch) ([]providers.Result, error) {
+func answering(change func(b providers.Batch, results []providers.Result)) sendFunc {
+	return func(ctx context.Context, w withSend, b providers.Batch) ([]providers.Result, error) {
 		results, err := w.Provider.Send(ctx, b)
 		if err == nil {
 			change(b, results)
@@ -136,7 +136,7 @@ var (
 )
 
 // retrying sends the batch again after an unknown answer.
-func retrying(ctx context.Context, w wrong, b providers.Batch) ([]providers.Result, error) {
+func retrying(ctx context.Context, w withSend, b providers.Batch) ([]providers.Result, error) {
 	results, err := w.Provider.Send(ctx, b)
 	if e, ok := err.(*providers.Error); ok && e.Outcome == providers.Unknown {
 		return w.Provider.Send(ctx, b)
@@ -157,7 +157,7 @@ func reorder(b providers.Batch, results []providers.Result) {
 }
 
 // followingRedirects sends the batch again with a client that follows redirects.
-func followingRedirects(ctx context.Context, w wrong, b providers.Batch) ([]providers.Result, error) {
+func followingRedirects(ctx context.Context, w withSend, b providers.Batch) ([]providers.Result, error) {
 	results, err := w.Provider.Send(ctx, b)
 	if e, ok := err.(*providers.Error); ok && e.Cause == providers.CauseConfiguration {
 		form := url.Values{"user": {user}, "pass": {secret}, "from": {b.From}, "to": {b.To[0].String()}, "msg": {b.Body}}
@@ -170,31 +170,31 @@ func followingRedirects(ctx context.Context, w wrong, b providers.Batch) ([]prov
 
 // wrongSends are methods Send with one mistake each, and the checks that must find it.
 var wrongSends = map[string]struct {
-	send sending
+	send sendFunc
 	by   []string
 }{
 	"it retries": {retrying, slices.Concat(bySilence, byStatus, []string{"every success status without an answer", "the sandbox breaks its replies", "redirects are not followed"})},
-	"5xx is Retryable": {judging(func(e *providers.Error) {
+	"5xx is Retryable": {sendWithChangedError(func(e *providers.Error) {
 		if e.Cause == providers.CauseGateway && e.Outcome == providers.Unknown {
 			e.Outcome, e.Scope = providers.Retryable, providers.Account
 		}
 	}), slices.Concat(byStatus, []string{"the sandbox breaks its replies", "fifty calls at once while the gateway breaks"})},
-	"a parse error is Rejected": {judging(func(e *providers.Error) {
+	"a parse error is Rejected": {sendWithChangedError(func(e *providers.Error) {
 		if e.Cause == providers.CauseNotUnderstood {
 			e.Outcome, e.Cause = providers.Rejected, providers.CauseRefused
 		}
 	}), byNonsense},
-	"no answer is Retryable": {judging(func(e *providers.Error) {
+	"no answer is Retryable": {sendWithChangedError(func(e *providers.Error) {
 		if e.Cause == providers.CauseNoAnswer {
 			e.Outcome, e.Scope, e.Cause = providers.Retryable, providers.Account, providers.CauseConnection
 		}
 	}), slices.Concat(bySilence, byStatus, []string{"the sandbox breaks its replies"})},
-	"it panics after a reply that it does not understand": {judging(func(e *providers.Error) {
+	"it panics after a reply that it does not understand": {sendWithChangedError(func(e *providers.Error) {
 		if e.Cause == providers.CauseNotUnderstood {
 			panic("index out of range")
 		}
 	}), byNonsense},
-	"its error holds the password": {judging(func(e *providers.Error) {
+	"its error holds the password": {sendWithChangedError(func(e *providers.Error) {
 		e.Err = fmt.Errorf("login %s, %s: %w", user, secret, e.Err)
 	}), []string{secrecyCheck.name}},
 	"its result holds the number": {answering(func(b providers.Batch, results []providers.Result) {
@@ -213,11 +213,11 @@ var wrongSends = map[string]struct {
 		"a reply without one recipient", "a reply in another order", "a reply cut anywhere", "a reply with bytes changed", "the sandbox breaks its replies",
 	}},
 	"it follows redirects": {followingRedirects, slices.Concat(byStatus, []string{"redirects are not followed"})},
-	"it changes the batch": {func(ctx context.Context, w wrong, b providers.Batch) ([]providers.Result, error) {
+	"it changes the batch": {func(ctx context.Context, w withSend, b providers.Batch) ([]providers.Result, error) {
 		slices.SortFunc(b.To, func(x, y sms.MSISDN) int { return cmp.Compare(x%10, y%10) })
 		return w.Provider.Send(ctx, b)
 	}, []string{"the batch is not changed"}},
-	"it sends too much": {func(ctx context.Context, w wrong, b providers.Batch) ([]providers.Result, error) {
+	"it sends too much": {func(ctx context.Context, w withSend, b providers.Batch) ([]providers.Result, error) {
 		b.To = b.To[:min(len(b.To), w.Info().MaxRecipients)]
 		return w.Provider.Send(ctx, b)
 	}, []string{"refuses more than a call may carry without a request"}},
@@ -228,7 +228,7 @@ func TestSuite_WrongSendsFailTheRightCheck(t *testing.T) {
 	for name, tc := range wrongSends {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			wantFailing(t, wrongly(tc.send), tc.by...)
+			wantFailing(t, kindWithSend(tc.send), tc.by...)
 		})
 	}
 }
@@ -237,9 +237,9 @@ func TestALeakedGoroutineIsCaughtByTheRightCheck(t *testing.T) {
 	t.Parallel()
 	ended := make(chan struct{})
 	t.Cleanup(func() { close(ended) })
-	leaking := func(ctx context.Context, w wrong, b providers.Batch) ([]providers.Result, error) {
+	leaking := func(ctx context.Context, w withSend, b providers.Batch) ([]providers.Result, error) {
 		go func() { <-ended }()
 		return w.Provider.Send(ctx, b)
 	}
-	wantFailing(t, wrongly(leaking), "no goroutine is left behind")
+	wantFailing(t, kindWithSend(leaking), "no goroutine is left behind")
 }

@@ -167,7 +167,7 @@ func lastingClockOffset(seed uint64) time.Duration {
 // clockWorker replaces a worker with one whose clock is wrong, and later with one whose clock
 // is right. A worker that another fault restarts meanwhile has the wrong clock again. A wrong
 // clock is not an excuse for a slow recovery, so the fault's span ends at once.
-func (s *injector) clockWorker(e event, slot *slot) {
+func (s *injector) clockWorker(e faultEvent, slot *workerSlot) {
 	if !s.lockUnlessOver(&slot.clock) {
 		return
 	}
@@ -186,7 +186,7 @@ func (s *injector) clockWorker(e event, slot *slot) {
 const upFor = 2 * time.Second
 
 // replaceWorker drains a worker, and starts one whose clock is wrong by off.
-func (s *injector) replaceWorker(slot *slot, off time.Duration) {
+func (s *injector) replaceWorker(slot *workerSlot, off time.Duration) {
 	// Wait for Redis, and until the worker has run for upFor. Without Redis it cannot serve.
 	s.redisMu.Lock()
 	for tick := time.Tick(100 * time.Millisecond); s.ctx.Err() == nil && !slot.up(upFor); {
@@ -203,7 +203,7 @@ func (s *injector) replaceWorker(slot *slot, off time.Duration) {
 }
 
 // up reports whether the slot's current worker has run for at least d.
-func (s *slot) up(d time.Duration) bool {
+func (s *workerSlot) up(d time.Duration) bool {
 	c := s.current.Load()
 	return !c.Ended() && time.Since(c.began) >= d
 }
@@ -214,7 +214,7 @@ const clockWithin = 40 * time.Second
 // checkClock checks by the log that a worker's clock was wrong by off. It reads the first
 // worker of the slot with that clock. It returns an error if the clock was right: then the
 // fault has tested nothing.
-func (s *slot) checkClock(off time.Duration) error {
+func (s *workerSlot) checkClock(off time.Duration) error {
 	log := s.logOf(off)
 	s.mu.Lock()
 	at := slices.IndexFunc(s.all, func(c *child) bool { return c.log == log })
@@ -242,7 +242,7 @@ func (s *slot) checkClock(off time.Duration) error {
 }
 
 // logOf returns the log file of the slot's workers whose clock is wrong by off.
-func (s *slot) logOf(off time.Duration) string {
+func (s *workerSlot) logOf(off time.Duration) string {
 	if off == 0 {
 		return s.log
 	}

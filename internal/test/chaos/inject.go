@@ -76,7 +76,7 @@ func (t *tally) fail(err error) {
 
 // injector injects the faults of one run.
 type injector struct {
-	*rig
+	*chaosRun
 	// over ends when the time for faults is up. Faults that still last are ended then.
 	over context.Context
 	// ctx ends with the run.
@@ -86,7 +86,7 @@ type injector struct {
 
 // injectAll injects the events at their times. It returns when the time for faults is up
 // and every fault has ended.
-func (s *injector) injectAll(events []event) {
+func (s *injector) injectAll(events []faultEvent) {
 	for _, e := range events {
 		if !s.wait(time.Until(s.began.Add(e.at))) {
 			break
@@ -120,7 +120,7 @@ func (s *injector) lockUnlessOver(mu *sync.Mutex) bool {
 	return true
 }
 
-func (s *injector) inject(e event) {
+func (s *injector) inject(e faultEvent) {
 	slot := s.slots[e.worker]
 	switch e.kind {
 	case workerKilled:
@@ -173,7 +173,7 @@ func (s *injector) retryRedis(do func() error) {
 	}
 }
 
-func (s *injector) killWorker(e event, slot *slot) {
+func (s *injector) killWorker(e faultEvent, slot *workerSlot) {
 	s.claims.recordExposed(s.ctx)
 	over := s.injected.begin(e.name())
 	killed := time.Now()
@@ -192,7 +192,7 @@ func (s *injector) killWorker(e event, slot *slot) {
 	}
 }
 
-func (s *injector) stopWorker(e event, slot *slot) {
+func (s *injector) stopWorker(e faultEvent, slot *workerSlot) {
 	s.claims.recordExposed(s.ctx)
 	over := s.injected.begin(e.name())
 	defer over()
@@ -204,7 +204,7 @@ func (s *injector) stopWorker(e event, slot *slot) {
 	s.injected.fail(thaw())
 }
 
-func (s *injector) drainWorker(e event, slot *slot) {
+func (s *injector) drainWorker(e faultEvent, slot *workerSlot) {
 	if !s.lockUnlessOver(&s.latency) {
 		return
 	}
@@ -220,7 +220,7 @@ func (s *injector) drainWorker(e event, slot *slot) {
 	s.injected.fail(slot.drain(s.ctx, drainsWithin))
 }
 
-func (s *injector) breakRedis(e event) {
+func (s *injector) breakRedis(e faultEvent) {
 	if e.kind == redisFull {
 		s.fill(e)
 		return
@@ -247,7 +247,7 @@ func (s *injector) breakRedis(e event) {
 
 // fill lowers Redis's maxmemory below the memory in use, so that Redis refuses writes for
 // the event's duration.
-func (s *injector) fill(e event) {
+func (s *injector) fill(e faultEvent) {
 	over := s.injected.begin(e.name())
 	defer over()
 	info, err := s.direct.InfoMap(s.ctx, "memory").Result()
@@ -264,7 +264,7 @@ func (s *injector) fill(e event) {
 	s.injected.fail(errors.Join(err, s.direct.ConfigSet(s.ctx, "maxmemory", "0").Err()))
 }
 
-func (s *injector) cut(e event) {
+func (s *injector) cut(e faultEvent) {
 	if e.kind == linksCut {
 		over := s.injected.begin(e.name())
 		s.proxy.cutAll()
@@ -281,7 +281,7 @@ func (s *injector) cut(e event) {
 
 // repeatTask makes asynq deliver a task again while a worker processes it. It deletes the
 // task's key, so that asynq no longer knows the task, and enqueues the same task again.
-func (s *injector) repeatTask(e event) {
+func (s *injector) repeatTask(e faultEvent) {
 	gateways := s.gateway.Names()
 	for first := e.worker; ; first++ {
 		for i := range gateways {
@@ -328,7 +328,7 @@ func readTask(id string) (p queue.Pointer, ok bool) {
 	return p, err == nil && (p.Batch == "" || strings.Contains(p.Batch, "."))
 }
 
-func (s *injector) breakGateways(e event) {
+func (s *injector) breakGateways(e faultEvent) {
 	over := s.injected.begin(e.name())
 	defer over()
 	for _, p := range []float64{e.p, 0} {

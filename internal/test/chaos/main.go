@@ -157,7 +157,7 @@ func run(ctx context.Context, args []string, out io.Writer) (err error) {
 	if o.binary, err = filepath.Abs(o.binary); err != nil {
 		return err
 	}
-	r, err := newRig(ctx, o, dir, out)
+	r, err := newChaosRun(ctx, o, dir, out)
 	if err != nil {
 		return err
 	}

@@ -169,7 +169,7 @@ func (c *optOutLog) confirm(n uint64, back time.Time, open int) {
 
 // optOutFunc returns the function for optOutLog.optOut. It uses the library, and one time of
 // eight the command `tuma optout add`, as an operator would.
-func (r *rig) optOutFunc(client *producer.Client, config string) func(context.Context, string, string) (producer.OptOutReceipt, error) {
+func (r *chaosRun) optOutFunc(client *producer.Client, config string) func(context.Context, string, string) (producer.OptOutReceipt, error) {
 	return func(ctx context.Context, number, sender string) (receipt producer.OptOutReceipt, err error) {
 		if rand.N(8) > 0 {
 			return client.OptOut(ctx, producer.OptOutNumbers(sender, "", number))

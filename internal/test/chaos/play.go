@@ -17,7 +17,7 @@ const settleWithin = 5 * time.Minute
 
 // play runs the workers, the campaigns and the faults, and returns the report. It returns
 // an error if a worker cannot be started or ctx ends.
-func (r *rig) play(ctx context.Context) (*report, error) {
+func (r *chaosRun) play(ctx context.Context) (*report, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	r.began = time.Now()
@@ -43,7 +43,7 @@ func (r *rig) play(ctx context.Context) (*report, error) {
 			campaigns.Go(func() { r.traffic.runCampaigns(ctx, gateway, over.Done()) })
 		}
 	}
-	st := &injector{rig: r, over: over, ctx: ctx}
+	st := &injector{chaosRun: r, over: over, ctx: ctx}
 	background.Go(func() { r.progress(ctx) })
 	calm, ended := make(chan struct{}), make(chan struct{})
 	background.Go(func() {
@@ -68,7 +68,7 @@ func (r *rig) play(ctx context.Context) (*report, error) {
 
 // settle removes the gateways' faults, waits until the faults are over and the campaigns
 // have ended, for settleWithin at most, and returns the report.
-func (r *rig) settle(ctx context.Context, calm, ended <-chan struct{}) (*report, error) {
+func (r *chaosRun) settle(ctx context.Context, calm, ended <-chan struct{}) (*report, error) {
 	r.gateway.ClearFaults()
 	bounded, cancel := context.WithTimeout(ctx, settleWithin)
 	defer cancel()
@@ -86,7 +86,7 @@ func (r *rig) settle(ctx context.Context, calm, ended <-chan struct{}) (*report,
 }
 
 // progress prints a line about the run every 15 s, or every 5 s with -v, until ctx ends.
-func (r *rig) progress(ctx context.Context) {
+func (r *chaosRun) progress(ctx context.Context) {
 	every := 15 * time.Second
 	if r.verbose {
 		every = 5 * time.Second

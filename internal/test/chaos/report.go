@@ -17,7 +17,7 @@ import (
 
 // report is the result of a run: the counts of each gateway and the broken promises.
 type report struct {
-	*rig
+	*chaosRun
 	lasted, settled time.Duration
 	audits          []*audit
 	stats           map[string]simulator.Stats
@@ -31,8 +31,8 @@ const recoverWithin = callTimeout + 15*time.Second
 // report compares every campaign's results with the gateways, recipient by recipient, and
 // collects the broken promises of the run. settled is how long the campaigns took to end
 // after the last fault.
-func (r *rig) report(ctx context.Context, settled time.Duration) (*report, error) {
-	out := &report{rig: r, lasted: time.Since(r.began), settled: settled, stats: map[string]simulator.Stats{}}
+func (r *chaosRun) report(ctx context.Context, settled time.Duration) (*report, error) {
+	out := &report{chaosRun: r, lasted: time.Since(r.began), settled: settled, stats: map[string]simulator.Stats{}}
 	audits := map[string]*audit{}
 	for _, name := range r.gateway.Names() {
 		audits[name] = &audit{gateway: name, unknownCalls: map[string]bool{}}
@@ -76,7 +76,7 @@ func (r *report) broken(gateway string) int {
 }
 
 // compare compares the results of one campaign with what its gateway accepted.
-func (r *rig) compare(ctx context.Context, c *campaign, a *audit) error {
+func (r *chaosRun) compare(ctx context.Context, c *campaign, a *audit) error {
 	a.campaigns++
 	switch enqueued, ended := r.traffic.progress(c); {
 	case !enqueued:

@@ -39,8 +39,8 @@ func oneByOne(gateway string) bool { return infos[gateway].MaxRecipients == 1 }
 // hasKeys reports whether a gateway has idempotency keys.
 func hasKeys(gateway string) bool { return infos[gateway].KeyTTL > 0 }
 
-// rig is everything that a run has started.
-type rig struct {
+// chaosRun is everything that a run has started.
+type chaosRun struct {
 	options
 	dir         string
 	out         io.Writer
@@ -51,7 +51,7 @@ type rig struct {
 	gateway     *simulator.Server
 	web         *http.Server
 	callersGone map[string]*atomic.Int64 // by gateway, calls whose caller closed the connection before the answer
-	slots       []*slot
+	slots       []*workerSlot
 	traffic     *traffic
 	claims      *claims
 	optOuts     *optOutLog
@@ -62,10 +62,10 @@ type rig struct {
 	began       time.Time
 }
 
-// newRig starts Redis, the proxy and the gateways, and prepares the workers. play starts the
-// workers. If newRig fails, it closes what it has started.
-func newRig(ctx context.Context, o options, dir string, out io.Writer) (r *rig, err error) {
-	r = &rig{options: o, dir: dir, out: out, callersGone: map[string]*atomic.Int64{}}
+// newChaosRun starts Redis, the proxy and the gateways, and prepares the workers. play starts the
+// workers. If newChaosRun fails, it closes what it has started.
+func newChaosRun(ctx context.Context, o options, dir string, out io.Writer) (r *chaosRun, err error) {
+	r = &chaosRun{options: o, dir: dir, out: out, callersGone: map[string]*atomic.Int64{}}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, r.close())
@@ -91,7 +91,7 @@ func newRig(ctx context.Context, o options, dir string, out io.Writer) (r *rig, 
 
 // startRedis starts a redis-server, or connects to the one of -redis. It starts the proxy and
 // returns the URL of Redis through the proxy. It returns an error if the database is not empty.
-func (r *rig) startRedis(ctx context.Context) (url string, err error) {
+func (r *chaosRun) startRedis(ctx context.Context) (url string, err error) {
 	at := &redis.Options{}
 	url = r.options.redis
 	if !r.foreign {
@@ -123,7 +123,7 @@ func (r *rig) startRedis(ctx context.Context) (url string, err error) {
 }
 
 // startGateways serves the sandbox and returns its base URL.
-func (r *rig) startGateways(ctx context.Context) (base string, err error) {
+func (r *chaosRun) startGateways(ctx context.Context) (base string, err error) {
 	for name := range logins {
 		r.callersGone[name] = new(atomic.Int64)
 	}
@@ -142,7 +142,7 @@ func (r *rig) startGateways(ctx context.Context) (base string, err error) {
 // serve records a request's numbers, passes it to the sandbox, and counts the calls whose
 // caller had closed the connection before the answer was ready. If a fault breaks the
 // connection, the sandbox counts the call and its panic ends serve early.
-func (r *rig) serve(w http.ResponseWriter, q *http.Request) {
+func (r *chaosRun) serve(w http.ResponseWriter, q *http.Request) {
 	name, _, _ := strings.Cut(strings.TrimPrefix(q.URL.Path, "/"), "/")
 	if r.optOuts.readRequest(name, q) != nil {
 		return // the caller closed the connection before it had sent the body
@@ -156,7 +156,7 @@ func (r *rig) serve(w http.ResponseWriter, q *http.Request) {
 	}
 }
 
-func (r *rig) config(url, base string) string {
+func (r *chaosRun) config(url, base string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "redis: {url: '%s', durability: '%s'}\ndefault_country: KE\nwindows: off\naccounts:\n", url, r.durability)
 	for _, name := range slices.Sorted(maps.Keys(logins)) {
@@ -172,7 +172,7 @@ func (r *rig) config(url, base string) string {
 	return b.String()
 }
 
-func (r *rig) startTraffic(config string) error {
+func (r *chaosRun) startTraffic(config string) error {
 	d, err := script.ParseDurability(r.durability)
 	if err != nil {
 		return err
@@ -205,7 +205,7 @@ func (r *rig) startTraffic(config string) error {
 }
 
 // awaitWorkers returns when all workers serve every gateway.
-func (r *rig) awaitWorkers(ctx context.Context) error {
+func (r *chaosRun) awaitWorkers(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	for tick := time.Tick(50 * time.Millisecond); ; {
@@ -223,14 +223,14 @@ func (r *rig) awaitWorkers(ctx context.Context) error {
 }
 
 // verbosef prints a line with the time since the start of the run, if -v is set.
-func (r *rig) verbosef(format string, args ...any) {
+func (r *chaosRun) verbosef(format string, args ...any) {
 	if r.verbose {
 		r.logf(format, args...)
 	}
 }
 
 // logf prints a line with the time since the start of the run.
-func (r *rig) logf(format string, args ...any) {
+func (r *chaosRun) logf(format string, args ...any) {
 	r.printing.Lock()
 	defer r.printing.Unlock()
 	fmt.Fprintf(r.out, "%7.1fs  %s\n", time.Since(r.began).Seconds(), fmt.Sprintf(format, args...))
@@ -252,7 +252,7 @@ func concurrentCampaigns(gateway string) int {
 
 // close ends everything that the run has started. It deletes the run's keys from the
 // database of -redis.
-func (r *rig) close() error {
+func (r *chaosRun) close() error {
 	var errs []error
 	for _, s := range r.slots {
 		s.end()
@@ -279,7 +279,7 @@ func (r *rig) close() error {
 }
 
 // wipe deletes all keys that match a pattern.
-func (r *rig) wipe(ctx context.Context, pattern string) error {
+func (r *chaosRun) wipe(ctx context.Context, pattern string) error {
 	for keys := r.direct.Scan(ctx, 0, pattern, 1000); ; {
 		page, cursor, err := keys.Result()
 		if err != nil {

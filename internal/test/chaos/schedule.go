@@ -8,37 +8,37 @@ import (
 	"time"
 )
 
-// kind is a kind of fault, as the report prints it.
-type kind string
+// faultKind is a kind of fault, as the report prints it.
+type faultKind string
 
 // The kinds of faults, grouped by what they hit.
 const (
-	workerKilled     kind = "worker: kill -9"
-	workerStopped    kind = "worker: SIGSTOP past its lease, SIGCONT"
-	workerDrained    kind = "worker: SIGTERM in a slow call"
-	workerClock      kind = "worker: clock a minute off for a while"
-	workerClockEver  kind = "worker: clock a minute off for the entire run"
-	redisKilled      kind = "redis: kill -9, restart from its AOF"
-	redisStopped     kind = "redis: SIGSTOP for 5 s"
-	redisStoppedLong kind = "redis: SIGSTOP for 40 s"
-	redisFull        kind = "redis: full"
-	linkCut          kind = "redis connection: cut within an answer"
-	linksCut         kind = "redis connections: all cut"
-	linksSilent      kind = "redis connections: answers held back"
-	queueWiped       kind = "queue: all asynq keys wiped"
-	taskTwice        kind = "queue: a running task delivered twice"
-	planTwice        kind = "queue: a plan queued three times"
-	enqueueTwice     kind = "producer: a campaign enqueued twice at once"
-	gatewayFault     kind = "gateway"
+	workerKilled     faultKind = "worker: kill -9"
+	workerStopped    faultKind = "worker: SIGSTOP past its lease, SIGCONT"
+	workerDrained    faultKind = "worker: SIGTERM in a slow call"
+	workerClock      faultKind = "worker: clock a minute off for a while"
+	workerClockEver  faultKind = "worker: clock a minute off for the entire run"
+	redisKilled      faultKind = "redis: kill -9, restart from its AOF"
+	redisStopped     faultKind = "redis: SIGSTOP for 5 s"
+	redisStoppedLong faultKind = "redis: SIGSTOP for 40 s"
+	redisFull        faultKind = "redis: full"
+	linkCut          faultKind = "redis connection: cut within an answer"
+	linksCut         faultKind = "redis connections: all cut"
+	linksSilent      faultKind = "redis connections: answers held back"
+	queueWiped       faultKind = "queue: all asynq keys wiped"
+	taskTwice        faultKind = "queue: a running task delivered twice"
+	planTwice        faultKind = "queue: a plan queued three times"
+	enqueueTwice     faultKind = "producer: a campaign enqueued twice at once"
+	gatewayFault     faultKind = "gateway"
 )
 
 // gatewayFaults are the faults of calls that the sandbox can inject, by its names.
 var gatewayFaults = []string{"close", "accept_close", "accept_502", "500", "429", "later", "cut", "html", "missing", "hang"}
 
-// event is one fault of the schedule. Fields that its kind does not need are zero.
-type event struct {
+// faultEvent is one fault of the schedule. Fields that its kind does not need are zero.
+type faultEvent struct {
 	at          time.Duration // since the start of the run
-	kind        kind
+	kind        faultKind
 	duration    time.Duration // how long the fault lasts
 	clockOffset time.Duration // how much the clock is fast; negative: slow
 	worker      int           // index of the worker that the fault hits
@@ -49,7 +49,7 @@ type event struct {
 }
 
 // name returns the name under which the report counts the event.
-func (e event) name() string {
+func (e faultEvent) name() string {
 	if e.kind == gatewayFault {
 		return string(e.kind) + ": " + e.fault
 	}
@@ -81,17 +81,17 @@ const (
 // schedule returns the events of a run, in the order of their times. The same plan gives the
 // same schedule. Events come from shuffled blocks. A block has every kind of fault and is
 // used up before the next one starts, so that no kind is missing.
-func schedule(p plan) []event {
+func schedule(p plan) []faultEvent {
 	rng := rand.New(rand.NewPCG(p.seed, 0x6368_616f_73))
 	if p.quick {
 		return quickSchedule(p, rng)
 	}
-	var events []event
-	block, blocks := []event{}, 0
+	var events []faultEvent
+	block, blocks := []faultEvent{}, 0
 	for at := time.Second; ; at += randomDuration(rng, 700*time.Millisecond, 2700*time.Millisecond) {
 		if round := at.Truncate(roundLasts); at-round > faultsLast {
 			if round+calmKill < p.duration {
-				events = append(events, event{at: round + calmKill, kind: workerKilled, worker: rng.IntN(p.workers), alone: true})
+				events = append(events, faultEvent{at: round + calmKill, kind: workerKilled, worker: rng.IntN(p.workers), alone: true})
 			}
 			at = round + roundLasts
 		}
@@ -121,12 +121,12 @@ func schedule(p plan) []event {
 // first, since the stop must last longer than a lease. Other faults hit the other workers.
 // The queue is wiped last: after a wipe in so short a run, the queue could stay empty for a
 // while.
-func quickSchedule(p plan, rng *rand.Rand) []event {
+func quickSchedule(p plan, rng *rand.Rand) []faultEvent {
 	block := newEvents(p, 0)
 	rng.Shuffle(len(block), func(i, j int) { block[i], block[j] = block[j], block[i] })
-	stop := slices.IndexFunc(block, func(e event) bool { return e.kind == workerStopped })
+	stop := slices.IndexFunc(block, func(e faultEvent) bool { return e.kind == workerStopped })
 	block[0], block[stop] = block[stop], block[0]
-	wipe := slices.IndexFunc(block, func(e event) bool { return e.kind == queueWiped })
+	wipe := slices.IndexFunc(block, func(e faultEvent) bool { return e.kind == queueWiped })
 	block[len(block)-1], block[wipe] = block[wipe], block[len(block)-1]
 	gap := p.duration / time.Duration(len(block)+1)
 	for i := range block {
@@ -148,9 +148,9 @@ func quickSchedule(p plan, rng *rand.Rand) []event {
 
 // newEvents returns the nth block of events, with each kind as often as it must occur in a
 // block. The events are not filled in.
-func newEvents(p plan, n int) []event {
+func newEvents(p plan, n int) []faultEvent {
 	type share struct {
-		kind               kind
+		kind               faultKind
 		often, oftenQuick  int
 		touchesRedisItself bool
 	}
@@ -158,7 +158,7 @@ func newEvents(p plan, n int) []event {
 	if p.clocks {
 		oftenClock = 2
 	}
-	var block []event
+	var block []faultEvent
 	for _, s := range []share{
 		{workerKilled, 6, 2, false}, {workerStopped, 3, 1, false}, {workerDrained, 3, 1, false}, {workerClock, oftenClock, 0, false},
 		{redisKilled, 2, 1, true}, {redisStopped, 1, 0, true}, {redisFull, 1, 1, true},
@@ -172,19 +172,19 @@ func newEvents(p plan, n int) []event {
 		if s.touchesRedisItself && p.foreign {
 			often = 0
 		}
-		block = append(block, slices.Repeat([]event{{kind: s.kind}}, often)...)
+		block = append(block, slices.Repeat([]faultEvent{{kind: s.kind}}, often)...)
 	}
 	if n%3 == 1 && !p.foreign && !p.quick {
-		block = append(block, event{kind: redisStoppedLong})
+		block = append(block, faultEvent{kind: redisStoppedLong})
 	}
 	for _, name := range gatewayFaults {
-		block = append(block, event{kind: gatewayFault, fault: name})
+		block = append(block, faultEvent{kind: gatewayFault, fault: name})
 	}
 	return block
 }
 
 // fill draws the duration and the other values that an event of its kind needs.
-func (e *event) fill(rng *rand.Rand) {
+func (e *faultEvent) fill(rng *rand.Rand) {
 	switch e.kind {
 	case workerStopped:
 		e.duration = randomDuration(rng, callTimeout+leaseMargin+500*time.Millisecond, 2*(callTimeout+leaseMargin))

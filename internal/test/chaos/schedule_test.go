@@ -23,16 +23,16 @@ func TestSchedule_SameSeedGivesTheSameSchedule(t *testing.T) {
 
 func TestSchedule_HasEveryFaultAndKeepsItsTimes(t *testing.T) {
 	t.Parallel()
-	alike := []kind{workerKilled, workerStopped, workerDrained, linkCut, linksCut, queueWiped, taskTwice, planTwice, enqueueTwice}
-	own := []kind{redisKilled, redisFull}
-	slow := []kind{redisStopped, redisStoppedLong, linksSilent}
+	alike := []faultKind{workerKilled, workerStopped, workerDrained, linkCut, linksCut, queueWiped, taskTwice, planTwice, enqueueTwice}
+	own := []faultKind{redisKilled, redisFull}
+	slow := []faultKind{redisStopped, redisStoppedLong, linksSilent}
 	for _, c := range []struct {
 		name       string
 		plan       plan
-		want, none []kind
+		want, none []faultKind
 	}{
-		{"ten minutes", plan{duration: 10 * time.Minute}, slices.Concat(alike, own, slow), []kind{workerClock}},
-		{"ten minutes with clocks", plan{duration: 10 * time.Minute, clocks: true}, slices.Concat(alike, own, slow, []kind{workerClock}), nil},
+		{"ten minutes", plan{duration: 10 * time.Minute}, slices.Concat(alike, own, slow), []faultKind{workerClock}},
+		{"ten minutes with clocks", plan{duration: 10 * time.Minute, clocks: true}, slices.Concat(alike, own, slow, []faultKind{workerClock}), nil},
 		{"quick", plan{duration: 6 * time.Second, quick: true}, slices.Concat(alike, own), slow},
 		{"a given redis", plan{duration: 10 * time.Minute, foreign: true}, append(alike, linksSilent), append(own, redisStopped, redisStoppedLong)},
 	} {
@@ -46,9 +46,9 @@ func TestSchedule_HasEveryFaultAndKeepsItsTimes(t *testing.T) {
 	}
 }
 
-func checkSchedule(t *testing.T, p plan, want, none []kind) {
+func checkSchedule(t *testing.T, p plan, want, none []faultKind) {
 	t.Helper()
-	kinds, faults, workers := map[kind]int{}, map[string]int{}, map[int]int{}
+	kinds, faults, workers := map[faultKind]int{}, map[string]int{}, map[int]int{}
 	last := time.Duration(0)
 	for _, e := range schedule(p) {
 		kinds[e.kind]++

@@ -13,9 +13,9 @@ import (
 	"time"
 )
 
-// slot is one of the run's workers. It starts a new process whenever the process ends, as a
+// workerSlot is one of the run's workers. It starts a new process whenever the process ends, as a
 // service manager does.
-type slot struct {
+type workerSlot struct {
 	binary, config, log string
 	// wrongClock is the binary to start while off is not zero. off is the clock error of the
 	// next process, a time.Duration.
@@ -35,8 +35,8 @@ type slot struct {
 	unexpectedEnds []string
 }
 
-func newSlot(o options, dir, config string, n int) *slot {
-	s := &slot{binary: o.binary, wrongClock: o.wrongClock, config: config, log: filepath.Join(dir, fmt.Sprintf("worker-%d.log", n+1)),
+func newSlot(o options, dir, config string, n int) *workerSlot {
+	s := &workerSlot{binary: o.binary, wrongClock: o.wrongClock, config: config, log: filepath.Join(dir, fmt.Sprintf("worker-%d.log", n+1)),
 		replace: make(chan *child)}
 	if o.clocks && n == o.workers-1 {
 		s.off.Store(int64(lastingClockOffset(o.seed)))
@@ -50,7 +50,7 @@ const minRun = 20 * time.Second
 
 // run keeps a worker running until ctx ends. It returns an error if a process cannot be
 // started.
-func (s *slot) run(ctx context.Context) error {
+func (s *workerSlot) run(ctx context.Context) error {
 	for {
 		c, err := s.start()
 		if err != nil {
@@ -82,7 +82,7 @@ func (s *slot) run(ctx context.Context) error {
 }
 
 // start starts a worker process with the clock error in off.
-func (s *slot) start() (*child, error) {
+func (s *workerSlot) start() (*child, error) {
 	off, binary := time.Duration(s.off.Load()), s.binary
 	env := []string{"TUMA_CONFIG=", "HOME=" + filepath.Dir(s.log)}
 	if off != 0 {
@@ -93,10 +93,10 @@ func (s *slot) start() (*child, error) {
 }
 
 // kill kills the slot's current process with SIGKILL. run starts another.
-func (s *slot) kill() error { return s.current.Load().kill() }
+func (s *workerSlot) kill() error { return s.current.Load().kill() }
 
 // freeze stops the slot's current process with SIGSTOP. thaw lets it continue.
-func (s *slot) freeze() (thaw func() error, err error) {
+func (s *workerSlot) freeze() (thaw func() error, err error) {
 	c := s.current.Load()
 	return func() error { return c.Thaw() }, c.Freeze()
 }
@@ -104,7 +104,7 @@ func (s *slot) freeze() (thaw func() error, err error) {
 // drain sends SIGTERM to the slot's current process, lets run start another at once, and
 // returns when the first has ended. It returns an error if that takes longer than within or
 // the exit status is not 0.
-func (s *slot) drain(ctx context.Context, within time.Duration) error {
+func (s *workerSlot) drain(ctx context.Context, within time.Duration) error {
 	c := s.current.Load()
 	c.expected.Store(true)
 	if err := c.Signal(syscall.SIGTERM); err != nil {
@@ -130,7 +130,7 @@ func (s *slot) drain(ctx context.Context, within time.Duration) error {
 }
 
 // end kills every process of the slot that still runs.
-func (s *slot) end() {
+func (s *workerSlot) end() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, c := range s.all {

@@ -24,7 +24,7 @@ type schemaRig struct {
 	worker *worker.Worker
 	// plain takes two recipients a call, has no idempotency keys, and names recipients in its delivery reports. keyed
 	// takes 500 recipients a call and has idempotency keys.
-	plain, keyed *scripted
+	plain, keyed *scriptedGateway
 	next         int // numbers given out so far
 }
 
@@ -32,9 +32,9 @@ type schemaRig struct {
 func runSchemaCampaigns(t *testing.T, rdb *redis.Client) {
 	t.Helper()
 	r := &schemaRig{t: t, rdb: rdb,
-		plain: &scripted{credit: 100, info: providers.Info{Name: "plain", Fingerprint: "00000000000000aa", MaxRecipients: 2, DLRNamesRecipient: true,
+		plain: &scriptedGateway{credit: 100, info: providers.Info{Name: "plain", Fingerprint: "00000000000000aa", MaxRecipients: 2, DLRNamesRecipient: true,
 			MaxChars: 905, MaxSegments: 6}},
-		keyed: &scripted{credit: 100, info: providers.Info{Name: "keyed", Fingerprint: "00000000000000bb", MaxRecipients: 500, Flash: true,
+		keyed: &scriptedGateway{credit: 100, info: providers.Info{Name: "keyed", Fingerprint: "00000000000000bb", MaxRecipients: 500, Flash: true,
 			KeyTTL: 30 * 24 * time.Hour, MaxChars: 905, MaxSegments: 6}},
 	}
 	var err error

@@ -8,8 +8,8 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// scripted is a gateway in this process whose answers a test sets. It is safe for concurrent use.
-type scripted struct {
+// scriptedGateway is a gateway in this process whose answers a test sets. It is safe for concurrent use.
+type scriptedGateway struct {
 	info providers.Info
 	mu   sync.Mutex
 	// answer returns the result for one recipient, nil to accept it, or an error for the call. tries counts the
@@ -20,23 +20,23 @@ type scripted struct {
 }
 
 // Info implements providers.Provider.
-func (g *scripted) Info() providers.Info { return g.info }
+func (g *scriptedGateway) Info() providers.Info { return g.info }
 
 // Balance implements providers.Balancer.
-func (g *scripted) Balance(context.Context) (providers.Balance, error) {
+func (g *scriptedGateway) Balance(context.Context) (providers.Balance, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return providers.Balance{Amount: g.credit, Currency: "KES"}, nil
 }
 
-func (g *scripted) answers(f func(to sms.MSISDN, tries int) (*providers.Result, error)) {
+func (g *scriptedGateway) answers(f func(to sms.MSISDN, tries int) (*providers.Result, error)) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.answer, g.tries = f, map[sms.MSISDN]int{}
 }
 
 // Send implements providers.Provider.
-func (g *scripted) Send(_ context.Context, b providers.Batch) ([]providers.Result, error) {
+func (g *scriptedGateway) Send(_ context.Context, b providers.Batch) ([]providers.Result, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	out := make([]providers.Result, len(b.To))
