@@ -136,7 +136,7 @@ func (c *Client) exists(ctx context.Context, id string) bool {
 	if !ledger.ValidID(id) {
 		return false
 	}
-	there, err := c.ledger.Exists(ctx, id)
+	there, err := c.ledger.Index().Exists(ctx, id)
 	return err == nil && there
 }
 

@@ -62,7 +62,7 @@ func (c *Client) unreadable(ctx context.Context, sum ledger.Summary, s *Status) 
 // Campaigns that are removed during the call may be missing.
 func (c *Client) List(ctx context.Context) iter.Seq2[Status, error] {
 	return func(yield func(Status, error) bool) {
-		for id, err := range c.ledger.Campaigns(ctx) {
+		for id, err := range c.ledger.Index().Campaigns(ctx) {
 			if err != nil {
 				yield(Status{}, err)
 				return

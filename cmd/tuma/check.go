@@ -99,7 +99,7 @@ func (a *app) checkRedis(ctx context.Context, b *backend) error {
 	if err = errors.Join(err, err2); err != nil {
 		return err
 	}
-	n, err := ledger.New(b.rdb).QuarantinedPayloads(ctx)
+	n, err := ledger.NewPayloads(ledger.New(b.rdb).Runner()).Count(ctx)
 	if n > 0 {
 		a.note("tuma: warning: %s without a known campaign could not be read: quarantined in the Redis key tuma:payloads", console.Plural(n, "task"))
 	}

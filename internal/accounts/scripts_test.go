@@ -14,3 +14,8 @@ func TestScriptArgs_HaveTheNamesOfTheGoFields(t *testing.T) {
 		"hold":    {holdArgs{}},
 	})
 }
+
+func TestScriptsHaveAGoFileOfTheirName(t *testing.T) {
+	t.Parallel()
+	scripttest.SameNames(t, luaFiles)
+}

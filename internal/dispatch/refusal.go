@@ -37,7 +37,7 @@ func (s *Sender) refused(ctx context.Context, b *batch, g *ledger.Generation, re
 	case ledger.ClaimChanged:
 		return reload, nil
 	case ledger.ClaimExcluded:
-		return reload, s.Ledger.ReadExclusions(ctx, b.id, b.camp.Opted)
+		return reload, b.camp.Opted.Read(ctx, s.Ledger, b.id)
 	case ledger.ClaimStale:
 		return leave, nil
 	case ledger.ClaimDoubtful:

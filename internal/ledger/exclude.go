@@ -55,9 +55,9 @@ func versionParts(version string) (n int, token string) {
 	return script.Int(number), token
 }
 
-// ReadExclusions reads the opt-outs that a campaign has received since x was last read. If Redis
+// Read reads the opt-outs that a campaign has received since x was last read. If Redis
 // has lost some of the opt-outs, it reads all of them again.
-func (l *Ledger) ReadExclusions(ctx context.Context, id string, x *Exclusions) error {
+func (x *Exclusions) Read(ctx context.Context, l *Ledger, id string) error {
 	version, err := l.rdb.HGet(ctx, ledgerKey(id), fieldExclusions).Result()
 	if err != nil && !errors.Is(err, redis.Nil) {
 		return fmt.Errorf("read opt-outs of %s: %w", id, err)

@@ -52,7 +52,7 @@ func TestOptOutExclude_ExcludedRecipientsAreNotClaimed(t *testing.T) {
 		if c := r.excluding("c", "0.0", g, &x); c.Result != ClaimExcluded {
 			t.Fatalf("%s: a claim without reading the opt-outs got %s, want excluded", name, c.Result)
 		}
-		r.ok(r.ReadExclusions(t.Context(), "c", &x))
+		r.ok(x.Read(t.Context(), r.Ledger, "c"))
 		optedOut, _, lists := x.In(g.To)
 		if len(optedOut) != 1 || optedOut[1] != "ACME" || lists != nil {
 			t.Fatalf("%s: opted out are %v, on whole lists %v; want index 1 on ACME, and no whole list", name, optedOut, lists)
@@ -92,7 +92,7 @@ func TestOptOutNarrow_CampaignEndsWhenTheLastOnesOptOut(t *testing.T) {
 	r.exclude("c", 1, 2)
 	r.exclude("c", 3)
 	var x Exclusions
-	r.ok(r.ReadExclusions(t.Context(), "c", &x))
+	r.ok(x.Read(t.Context(), r.Ledger, "c"))
 	for _, b := range []string{"0.0", "0.1"} {
 		g := r.open("c", b, 0, 0)
 		optedOut, _, _ := x.In(g.To)
@@ -155,7 +155,7 @@ func TestOptOutRetry_LeavesOutOptedOutRecipients(t *testing.T) {
 	// submitted.
 	r.exclude("c", 2, 3)
 	var x Exclusions
-	r.ok(r.ReadExclusions(t.Context(), "c", &x))
+	r.ok(x.Read(t.Context(), r.Ledger, "c"))
 	for _, b := range []string{"0.0", "0.1"} {
 		g := r.open("c", b, 0, 1)
 		optedOut, _, _ := x.In(g.To)
@@ -202,7 +202,7 @@ func TestOptOutExclusions_ReadAgainAfterRedisLostSome(t *testing.T) {
 	var x Exclusions
 	read := func(want ...int) {
 		t.Helper()
-		r.ok(r.ReadExclusions(t.Context(), "c", &x))
+		r.ok(x.Read(t.Context(), r.Ledger, "c"))
 		optedOut, _, _ := x.In(plannedRows(1, 9))
 		var got []int
 		for i := range 9 {

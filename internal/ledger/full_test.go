@@ -111,11 +111,11 @@ func TestMiniredis_RunsEveryScript(t *testing.T) {
 	r.ok(err)
 	r.expect("c", "accepted accepted skipped accepted unknown accepted")
 	e, _ := r.indexed("c")
-	r.ok(r.RemoveFromOpenIndex(ctx, e))
+	r.ok(r.Index().Remove(ctx, e))
 	if purged, err := r.Purge(ctx, "c", time.Now().Add(time.Hour)); err != nil || !purged {
 		t.Errorf("Purge returned %t, %v; want true", purged, err)
 	}
-	if mine, err := r.Sweeping(ctx, "worker", time.Hour); err != nil || !mine {
+	if mine, err := r.Index().Sweeping(ctx, "worker", time.Hour); err != nil || !mine {
 		t.Errorf("Sweeping returned %t, %v; want true", mine, err)
 	}
 }

@@ -14,7 +14,7 @@ import (
 
 func (r *testLedger) indexed(id string) (IndexEntry, bool) {
 	r.Helper()
-	all, err := r.OpenCampaigns(r.Context())
+	all, err := r.Index().Open(r.Context())
 	r.ok(err)
 	i := slices.IndexFunc(all, func(e IndexEntry) bool { return e.ID == id })
 	if i < 0 {
@@ -25,7 +25,7 @@ func (r *testLedger) indexed(id string) (IndexEntry, bool) {
 
 func (r *testLedger) listed(id string) bool {
 	r.Helper()
-	for x, err := range r.Campaigns(r.Context()) {
+	for x, err := range r.Index().Campaigns(r.Context()) {
 		r.ok(err)
 		if x == id {
 			return true
@@ -51,7 +51,7 @@ func TestRemoveFromOpenIndex_KeepsAnEntryChangedSince(t *testing.T) {
 		open    bool
 	}{
 		"an old entry is removed":           {func(r *testLedger) {}, false},
-		"an entry of a later retry stays":   {func(r *testLedger) { r.ok(r.index(r.Context(), "c")) }, true},
+		"an entry of a later retry stays":   {func(r *testLedger) { r.ok(r.Index().add(r.Context(), "c")) }, true},
 		"an entry that was removed already": {func(r *testLedger) { r.ok(r.rdb.ZRem(r.Context(), openIndex, "c").Err()) }, false},
 	}
 	for name, c := range cases {
@@ -65,7 +65,7 @@ func TestRemoveFromOpenIndex_KeepsAnEntryChangedSince(t *testing.T) {
 				t.Fatal("a campaign is not in the open index")
 			}
 			c.between(r)
-			r.ok(r.RemoveFromOpenIndex(t.Context(), e))
+			r.ok(r.Index().Remove(t.Context(), e))
 			if _, ok := r.indexed("c"); ok != c.open {
 				t.Errorf("in the open index: %t, want %t", ok, c.open)
 			}
@@ -79,7 +79,7 @@ func TestRemoveFromOpenIndex_KeepsAnEntryChangedSince(t *testing.T) {
 		r := newTestLedger(t)
 		r.enqueue("c", campaign.Spec{}, 1)
 		e, _ := r.indexed("c")
-		r.ok(r.RemoveFromOpenIndex(t.Context(), e))
+		r.ok(r.Index().Remove(t.Context(), e))
 		if _, ok := r.indexed("c"); !ok {
 			t.Error("the entry of an enqueue that may commit soon was removed")
 		}
@@ -96,7 +96,7 @@ func TestCampaigns_NewestFirst(t *testing.T) {
 	}
 	r.ok(r.rdb.ZAdd(t.Context(), campaignIndex, zs...).Err())
 	var got []string
-	for id, err := range r.Campaigns(t.Context()) {
+	for id, err := range r.Index().Campaigns(t.Context()) {
 		r.ok(err)
 		got = append(got, id)
 	}
@@ -135,7 +135,7 @@ func TestPurge_LeavesATombstone(t *testing.T) {
 	c := r.claim("c", "0.0", 0, 0, keyed, long)
 	r.settle(c, campaign.SettleAnswer, accepted("m"))
 	r.age("c", 48*time.Hour)
-	if old, err := r.IndexedBefore(t.Context(), time.Now().Add(-47*time.Hour)); err != nil || !slices.Equal(old, []string{"c"}) {
+	if old, err := r.Index().Before(t.Context(), time.Now().Add(-47*time.Hour)); err != nil || !slices.Equal(old, []string{"c"}) {
 		t.Errorf("IndexedBefore returned %v, %v; want only c", old, err)
 	}
 	for range 2 {
@@ -197,7 +197,7 @@ func TestSweeping_OneWorkerAtATime(t *testing.T) {
 	r := newTestLedger(t)
 	sweep := func(worker string, want bool) {
 		t.Helper()
-		if got, err := r.Sweeping(t.Context(), worker, time.Hour); err != nil || got != want {
+		if got, err := r.Index().Sweeping(t.Context(), worker, time.Hour); err != nil || got != want {
 			t.Errorf("Sweeping by %s returned %t, %v; want %t", worker, got, err, want)
 		}
 	}

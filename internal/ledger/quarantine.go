@@ -3,8 +3,6 @@ package ledger
 import (
 	"cmp"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,8 +10,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-
-	"github.com/redis/go-redis/v9"
 
 	"github.com/tuma-sms/tuma/internal/campaign"
 	"github.com/tuma-sms/tuma/internal/script"
@@ -164,54 +160,6 @@ func (l *Ledger) QuarantinedRecords(ctx context.Context, id string) ([]Quarantin
 	return out, nil
 }
 
-// WriteOff ends a stopped campaign in which only quarantined work is open. Recipients that were in
-// flight become unknown, because their outcome cannot be read. It changes nothing if work was
-// quarantined within the last duration quiet, which must be longer than a lease.
-func (l *Ledger) WriteOff(ctx context.Context, id string, quiet time.Duration) (done bool, err error) {
-	out, err := l.run(ctx, writeOffScript, id, []string{quarantineWorkKey(id)}, script.Args(writeOffArgs{MinAge: quiet})...)
-	return err == nil && out[0] == "done", err
-}
-
-const (
-	// payloadsKept is how many payloads that name no campaign are kept.
-	payloadsKept = 100
-	// payloadBytes is how many bytes of each such payload are kept.
-	payloadBytes = 4096
-)
-
-// QuarantinePayload keeps the unreadable payload of a task that belongs to no known campaign: up to
-// 4 KB each of the first hundred. first reports whether the payload is a new one.
-func (l *Ledger) QuarantinePayload(ctx context.Context, task string, payload []byte, why error) (first bool, err error) {
-	e, err := json.Marshal(quarantineEntry{Work: fmt.Sprintf("%.200s", task), Why: fmt.Sprintf("%.200s", why), Size: len(payload),
-		Bytes: payload[:min(len(payload), payloadBytes)]})
-	if err != nil {
-		return false, fmt.Errorf("quarantine payload: %w", err)
-	}
-	sum := sha256.Sum256(payload)
-	out, err := l.scripts.Run(ctx, quarantinePayloadScript, []string{payloadsKey},
-		script.Args(quarantinePayloadArgs{Token: script.NewToken(), Name: hex.EncodeToString(sum[:8]) + " " + task, Entry: e, Kept: payloadsKept})...)
-	if err != nil {
-		return false, fmt.Errorf("quarantine payload: %w", err)
-	}
-	return out[0] == "1", nil
-}
-
-// QuarantinedPayloads returns the number of payloads that QuarantinePayload has kept or counted.
-func (l *Ledger) QuarantinedPayloads(ctx context.Context) (int, error) {
-	n, err := l.rdb.HLen(ctx, payloadsKey).Result()
-	if err != nil {
-		return 0, fmt.Errorf("count quarantined payloads: %w", err)
-	}
-	more, err := l.rdb.HGet(ctx, payloadsKey, "+").Int()
-	if errors.Is(err, redis.Nil) {
-		return int(n), nil
-	}
-	if err != nil {
-		return 0, fmt.Errorf("count quarantined payloads: %w", err)
-	}
-	return int(n) - 1 + more, nil
-}
-
 // quarantineArgs are the arguments of quarantine.lua.
 type quarantineArgs struct {
 	Token, Name       string
@@ -219,14 +167,4 @@ type quarantineArgs struct {
 	Work              string
 	Remove            bool
 	OpenBatchLimit    int
-}
-
-// writeOffArgs are the arguments of write_off.lua.
-type writeOffArgs struct{ MinAge time.Duration }
-
-// quarantinePayloadArgs are the arguments of quarantine_payload.lua.
-type quarantinePayloadArgs struct {
-	Token, Name string
-	Entry       []byte
-	Kept        int
 }

@@ -341,15 +341,15 @@ func TestQuarantinePayload_CountsEachPayloadOnce(t *testing.T) {
 	t.Parallel()
 	r := newTestLedger(t)
 	for i := range payloadsKept + 5 {
-		first, err := r.QuarantinePayload(t.Context(), "task", []byte("p"+strconv.Itoa(i)), campaign.ErrRecord)
+		first, err := NewPayloads(r.Runner()).Keep(t.Context(), "task", []byte("p"+strconv.Itoa(i)), campaign.ErrRecord)
 		if err != nil || !first {
 			t.Fatalf("payload %d: first %t, %v; want true", i, first, err)
 		}
 	}
-	if first, err := r.QuarantinePayload(t.Context(), "task", []byte("p0"), campaign.ErrRecord); err != nil || first {
+	if first, err := NewPayloads(r.Runner()).Keep(t.Context(), "task", []byte("p0"), campaign.ErrRecord); err != nil || first {
 		t.Errorf("the same payload again: first %t, %v; want false", first, err)
 	}
-	if n, err := r.QuarantinedPayloads(t.Context()); err != nil || n != payloadsKept+5 {
+	if n, err := NewPayloads(r.Runner()).Count(t.Context()); err != nil || n != payloadsKept+5 {
 		t.Errorf("%d payloads counted, %v; want payloadsKept+5", n, err)
 	}
 }

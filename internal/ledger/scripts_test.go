@@ -33,3 +33,8 @@ func TestScriptArgs_HaveTheNamesOfTheGoFields(t *testing.T) {
 		"write_off":          {writeOffArgs{}},
 	})
 }
+
+func TestScriptsHaveAGoFileOfTheirName(t *testing.T) {
+	t.Parallel()
+	scripttest.SameNames(t, luaFiles, "prelude")
+}

@@ -74,7 +74,7 @@ func (d *sequenceDriver) tryClaim(r generationRead, wake int, stale bool, lease 
 	}
 	switch {
 	case c.Result == ClaimExcluded:
-		d.ok(d.l.ReadExclusions(d.ctx, d.id, &d.opts))
+		d.ok(d.opts.Read(d.ctx, d.l, d.id))
 	case c.Result == ClaimGranted:
 		d.checkNoOptOut(r, was)
 		d.submit(r, call, a, mg, c, login)

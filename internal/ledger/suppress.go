@@ -49,9 +49,9 @@ func (l *Ledger) SuppressionLists(ctx context.Context, spec campaign.Spec, names
 	return out, nil
 }
 
-// SuppressionListsOf is SuppressionLists for a campaign by its id. It returns ErrNotFound before
+// suppressionListsOf is SuppressionLists for a campaign by its id. It returns ErrNotFound before
 // the commit.
-func (l *Ledger) SuppressionListsOf(ctx context.Context, id string) ([]string, error) {
+func (l *Ledger) suppressionListsOf(ctx context.Context, id string) ([]string, error) {
 	spec, err := l.Spec(ctx, id)
 	if err != nil {
 		return nil, err
@@ -91,7 +91,7 @@ func accountNames(f campaign.PlanSnapshot) (out []string) {
 // the calls to these numbers that were claimed earlier and are in flight or in doubt. The numbers
 // must be on the list already.
 func (l *Ledger) ExcludeOpen(ctx context.Context, list string, numbers []sms.MSISDN, but string) (inFlight []InFlightCall, err error) {
-	open, err := l.OpenCampaigns(ctx)
+	open, err := l.Index().Open(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -100,7 +100,7 @@ func (l *Ledger) ExcludeOpen(ctx context.Context, list string, numbers []sms.MSI
 		if e.ID == but {
 			continue
 		}
-		lists, err := l.SuppressionListsOf(ctx, e.ID)
+		lists, err := l.suppressionListsOf(ctx, e.ID)
 		if errors.Is(err, ErrNotFound) {
 			continue // its planning will read the list
 		}

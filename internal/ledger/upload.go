@@ -9,8 +9,6 @@ import (
 	"fmt"
 	"hash"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -224,76 +222,12 @@ func (u *Upload) write(ctx context.Context, first int, pages [][]byte, index boo
 	})
 	if err == nil && index {
 		// From here on the campaign's status is "uploading".
-		err = u.ledger.index(ctx, u.id)
+		err = u.ledger.Index().add(ctx, u.id)
 	}
 	if err != nil {
 		return fmt.Errorf("upload %s: %w", u.id, err)
 	}
 	return nil
-}
-
-// Commit turns the upload into a campaign. If the same id was committed with the same content, it
-// returns the first receipt; with other content it returns ErrConflict. After any other error it is
-// not known whether the commit happened. It is safe to enqueue the same campaign again.
-func (u *Upload) Commit(ctx context.Context) (Receipt, error) {
-	if u.total == 0 {
-		return Receipt{}, fmt.Errorf("commit %s: no recipients", u.id)
-	}
-	// The sweeper must be able to find the campaign before it can be committed. The index entry
-	// must be recent, because an upload may have taken hours.
-	if err := u.waitForWrite(); err != nil {
-		return Receipt{}, err
-	}
-	u.indexed = false
-	if err := u.flush(ctx, 1); err != nil {
-		return Receipt{}, err
-	}
-	if err := u.waitForWrite(); err != nil {
-		return Receipt{}, err
-	}
-	if !u.indexed {
-		if err := u.ledger.index(ctx, u.id); err != nil {
-			return Receipt{}, err
-		}
-	}
-	out, err := u.ledger.run(ctx, commitScript, u.id,
-		[]string{stagingKey(u.id, u.token), specKey(u.id), tombstoneKey(u.id)},
-		script.Args(commitArgs{
-			Token: u.token, Content: u.digest.Sum(), Spec: u.record, Total: u.total, Pages: u.pages,
-			StartAt: u.spec.StartAt, ExpiresAt: u.spec.ExpiresAt, FailureThreshold: u.ledger.thresholdRecord(u.spec),
-		})...)
-	if err != nil {
-		return Receipt{}, err
-	}
-	if len(out) < 3 {
-		return Receipt{}, fmt.Errorf("commit %s: %w", u.id, script.ErrAnswer)
-	}
-	if strings.HasPrefix(out[0], "past") {
-		// The upload entered the id in the indexes again, but there is no campaign to find.
-		if err := u.ledger.unindex(ctx, u.id); err != nil {
-			return Receipt{}, err
-		}
-	}
-	switch out[0] {
-	case "conflict", "past_conflict":
-		return Receipt{}, fmt.Errorf("commit %s: %w", u.id, ErrConflict)
-	case "lost":
-		return Receipt{}, fmt.Errorf("commit %s: Redis no longer has all uploaded recipients; start the upload again", u.id)
-	}
-	total, err := strconv.Atoi(out[2])
-	if err != nil {
-		return Receipt{}, fmt.Errorf("commit %s: %w", u.id, script.ErrAnswer)
-	}
-	return Receipt{ID: u.id, Total: total, CreatedAt: script.Milli(out[1]), Again: out[0] != "new"}, nil
-}
-
-// commitArgs are the arguments of commit.lua.
-type commitArgs struct {
-	Token, Content     string
-	Spec               []byte
-	Total, Pages       int
-	StartAt, ExpiresAt time.Time
-	FailureThreshold   string
 }
 
 // Discard deletes what was uploaded. A Commit after Discard fails.

@@ -127,40 +127,5 @@ type wakeArgs struct {
 	Watch time.Duration
 }
 
-// TopUp hands out batches where a crash or a larger open-batch limit left room, and ends a campaign
-// that has expired. openBatchLimits are by stream.
-func (l *Ledger) TopUp(ctx context.Context, id string, openBatchLimits map[int]int) (wakes []Wake, done bool, err error) {
-	var args []any
-	for a, n := range openBatchLimits {
-		args = append(args, a, n)
-	}
-	out, err := l.run(ctx, topUpScript, id, nil, args...)
-	if err != nil {
-		return nil, false, err
-	}
-	return answerWakes(out)
-}
-
 // Now returns the time by Redis' clock, which every due time and lease uses.
 func (l *Ledger) Now(ctx context.Context) (time.Time, error) { return l.scripts.Now(ctx) }
-
-// Sweeping takes or keeps the lock that lets one worker of the cluster sweep. It reports whether
-// the worker has the lock. Without a renewal the lock ends after life.
-func (l *Ledger) Sweeping(ctx context.Context, worker string, life time.Duration) (bool, error) {
-	err := l.rdb.SetArgs(ctx, sweeperLock, worker, redis.SetArgs{Mode: "NX", TTL: life}).Err()
-	if err == nil {
-		return true, nil
-	}
-	if !errors.Is(err, redis.Nil) {
-		return false, fmt.Errorf("take sweeper lock: %w", err)
-	}
-	holder, err := l.rdb.Get(ctx, sweeperLock).Result()
-	if err != nil && !errors.Is(err, redis.Nil) {
-		return false, fmt.Errorf("take sweeper lock: %w", err)
-	}
-	if holder != worker {
-		return false, nil
-	}
-	// Two sweepers at once would only check some work twice, because every step is one script.
-	return true, l.rdb.PExpire(ctx, sweeperLock, life).Err()
-}

@@ -103,95 +103,6 @@ func valueOf(origin int, at time.Time) int64 {
 // Chunk is the most numbers that one script adds or removes.
 const Chunk = 1000
 
-// Add adds numbers to a list, and returns how many were not on it. A number that is on it
-// keeps its first entry. A zero At means now; Add sets it in entries. last means that no
-// more chunks follow. Add waits until the entries are durable only if last is set.
-func (l *Lists) Add(ctx context.Context, list string, entries []Entry, last bool) (added int, err error) {
-	origins := map[string]int{}
-	var now time.Time
-	for i, e := range entries {
-		if _, ok := origins[e.Origin]; !ok {
-			if origins[e.Origin], err = l.originNumber(ctx, e.Origin); err != nil {
-				return 0, err
-			}
-		}
-		if e.At.IsZero() {
-			if now.IsZero() {
-				if now, err = l.scripts.Now(ctx); err != nil {
-					return 0, err
-				}
-			}
-			entries[i].At = now
-		}
-	}
-	for at := 0; at == 0 || at < len(entries); at += Chunk {
-		part := entries[at:min(at+Chunk, len(entries))]
-		keys, args := []string{metaKey}, script.Args(changeArgs{Token: script.NewToken(), List: list})
-		for _, e := range part {
-			key, field := place(list, e.MSISDN)
-			keys, args = append(keys, key), append(args, field, valueOf(origins[e.Origin], e.At))
-		}
-		run := loadScript
-		if last && at+len(part) == len(entries) {
-			run = addScript
-		}
-		out, err := l.scripts.Run(ctx, run, keys, args...)
-		if err != nil {
-			return added, fmt.Errorf("add opt-outs: %w", err)
-		}
-		if len(out) < 2 {
-			return added, fmt.Errorf("add opt-outs: %w", script.ErrAnswer)
-		}
-		n, err := strconv.Atoi(out[1])
-		if err != nil {
-			return added, fmt.Errorf("add opt-outs: %w", script.ErrAnswer)
-		}
-		added += n
-	}
-	return added, nil
-}
-
-// Remove removes numbers from a list, and returns how many were on it.
-func (l *Lists) Remove(ctx context.Context, list string, numbers []sms.MSISDN) (removed int, err error) {
-	for at := 0; at < len(numbers); at += Chunk {
-		keys, args := []string{metaKey}, script.Args(changeArgs{Token: script.NewToken(), List: list})
-		for _, m := range numbers[at:min(at+Chunk, len(numbers))] {
-			key, field := place(list, m)
-			keys, args = append(keys, key), append(args, field)
-		}
-		out, err := l.scripts.Run(ctx, removeScript, keys, args...)
-		if err != nil {
-			return removed, fmt.Errorf("remove opt-outs: %w", err)
-		}
-		if len(out) < 2 {
-			return removed, fmt.Errorf("remove opt-outs: %w", script.ErrAnswer)
-		}
-		n, err := strconv.Atoi(out[1])
-		if err != nil {
-			return removed, fmt.Errorf("remove opt-outs: %w", script.ErrAnswer)
-		}
-		removed += n
-	}
-	return removed, nil
-}
-
-// originNumber returns the number that stands for an origin in entries.
-func (l *Lists) originNumber(ctx context.Context, origin string) (int, error) {
-	if n, ok := fixedOrigins[origin]; ok {
-		return n, nil
-	}
-	out, err := l.scripts.Run(ctx, originScript, []string{metaKey},
-		script.Args(originArgs{Origin: origin, First: firstOrigin, Last: lastOrigin, Other: fixedOrigins[OriginGateway]})...)
-	if err != nil {
-		return 0, fmt.Errorf("read origin of opt-outs: %w", err)
-	}
-	n, err := strconv.Atoi(out[0])
-	if err != nil {
-		return 0, fmt.Errorf("read origin of opt-outs: %w", script.ErrAnswer)
-	}
-	return n, nil
-}
-
 // Counts returns how many numbers are on each list that is not empty.
 func (l *Lists) Counts(ctx context.Context) (map[string]int, error) {
 	all, err := l.rdb.HGetAll(ctx, metaKey).Result()
@@ -334,13 +245,4 @@ func (l *Lists) Entries(ctx context.Context, list string) iter.Seq2[Entry, error
 			}
 		}
 	}
-}
-
-// changeArgs are the first arguments of add.lua and remove.lua.
-type changeArgs struct{ Token, List string }
-
-// originArgs are the arguments of origin.lua.
-type originArgs struct {
-	Origin             string
-	First, Last, Other int
 }

@@ -14,3 +14,8 @@ func TestScriptArgs_HaveTheNamesOfTheGoFields(t *testing.T) {
 		"origin": {originArgs{}},
 	})
 }
+
+func TestScriptsHaveAGoFileOfTheirName(t *testing.T) {
+	t.Parallel()
+	scripttest.SameNames(t, luaFiles)
+}

@@ -76,7 +76,7 @@ func (q *Quarantine) Payload(ctx context.Context, taskType, taskID string, paylo
 	id := queue.CampaignOf(taskID)
 	u := &ledger.Unreadable{Campaign: id, Record: "task:" + strings.TrimPrefix(taskID, id+":"), Bytes: payload, Err: why}
 	if ledger.ValidID(id) {
-		known, err := q.Ledger.Exists(ctx, id)
+		known, err := q.Ledger.Index().Exists(ctx, id)
 		if err != nil {
 			return err
 		}
@@ -84,7 +84,7 @@ func (q *Quarantine) Payload(ctx context.Context, taskType, taskID string, paylo
 			return q.Record(ctx, id, "", u, false)
 		}
 	}
-	first, err := q.Ledger.QuarantinePayload(ctx, taskID, payload, why)
+	first, err := ledger.NewPayloads(q.Ledger.Runner()).Keep(ctx, taskID, payload, why)
 	if err == nil && first {
 		q.Log.Error().Str("task", taskType).Str("task_id", taskID).Err(why).Int("size", len(payload)).
 			Str("kept_in", ledger.QuarantineKey("")).Msg("task payload cannot be read: quarantined with its bytes in redis")

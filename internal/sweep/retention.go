@@ -49,7 +49,7 @@ func (s *Sweeper) retireAccounts(ctx context.Context, before time.Time) error {
 // retireSome examines the thousand oldest campaigns of the index and deletes those that ended
 // before the given time. some reports whether it deleted any.
 func (s *Sweeper) retireSome(ctx context.Context, before time.Time) (some bool, err error) {
-	ids, err := s.Ledger.IndexedBefore(ctx, before)
+	ids, err := s.Ledger.Index().Before(ctx, before)
 	if err != nil {
 		return false, err
 	}

@@ -77,7 +77,7 @@ type retrySeen struct {
 // workers sweeps at a time; two sweeps at once would do no harm.
 func (s *Sweeper) Sweep(ctx context.Context) error {
 	s.Memory.Read(ctx)
-	mine, err := s.Ledger.Sweeping(ctx, s.Name, max(sweeperLife, 3*s.Every))
+	mine, err := s.Ledger.Index().Sweeping(ctx, s.Name, max(sweeperLife, 3*s.Every))
 	if err != nil || !mine {
 		return err
 	}
@@ -85,7 +85,7 @@ func (s *Sweeper) Sweep(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	open, err := s.Ledger.OpenCampaigns(ctx)
+	open, err := s.Ledger.Index().Open(ctx)
 	if err != nil {
 		return err
 	}
@@ -116,7 +116,7 @@ func (s *Sweeper) sweepCampaign(ctx context.Context, e ledger.IndexEntry, now ti
 	sum, err := s.Ledger.Summary(ctx, e.ID)
 	switch {
 	case errors.Is(err, ledger.ErrNotFound):
-		return s.Ledger.RemoveFromOpenIndex(ctx, e)
+		return s.Ledger.Index().Remove(ctx, e)
 	case errors.Is(err, ledger.ErrNewer):
 		return nil
 	case ledger.AsUnreadable(err) != nil:
@@ -125,7 +125,7 @@ func (s *Sweeper) sweepCampaign(ctx context.Context, e ledger.IndexEntry, now ti
 		return err
 	case sum.State == campaign.Uploading:
 		if now.Sub(e.Since) > staleUpload {
-			return s.Ledger.RemoveFromOpenIndex(ctx, e)
+			return s.Ledger.Index().Remove(ctx, e)
 		}
 		return nil
 	}
@@ -146,7 +146,7 @@ func (s *Sweeper) sweepCampaign(ctx context.Context, e ledger.IndexEntry, now ti
 		if sum.RetryRecord != "" {
 			return nil
 		}
-		return s.Ledger.RemoveFromOpenIndex(ctx, e)
+		return s.Ledger.Index().Remove(ctx, e)
 	}
 	if sum.Unreadable != nil {
 		return s.Quarantine.Record(ctx, e.ID, "", sum.Unreadable, false)

@@ -1,0 +1,72 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+
+	"github.com/tuma-sms/tuma/internal/script"
+)
+
+// Retry makes recipients that ended unknown or rejected pending again, and returns how many.
+// Recipients that have opted out since stay as they are. The token names the retry: another call of
+// Retry with the same token continues the same retry. If the caller dies, the sweeper finishes it.
+// Retry skips batches that cannot be read. It then returns an error that names them, and the number
+// of recipients in the other batches.
+func (l *Ledger) Retry(ctx context.Context, id, token string, unknown, rejected bool) (int, error) {
+	// An id in the index without a campaign would look like an upload in progress.
+	if ok, err := l.rdb.HExists(ctx, ledgerKey(id), fieldFormat).Result(); err != nil {
+		return 0, fmt.Errorf("retry %s: %w", id, err)
+	} else if !ok {
+		return 0, fmt.Errorf("retry %s: %w", id, ErrNotFound)
+	}
+	if err := l.Index().add(ctx, id); err != nil {
+		return 0, err
+	}
+	out, err := l.run(ctx, retryOpenScript, id, nil, script.Args(retryOpenArgs{Token: token, Unknown: unknown, Rejected: rejected})...)
+	if err != nil {
+		return 0, err
+	}
+	switch out[0] {
+	case "busy":
+		err = ErrBusy
+	case "planning":
+		err = ErrPlanning
+	case "stopped":
+		err = ErrStopped
+	case "nothing":
+		err = ErrNothingToRetry
+	}
+	if err != nil {
+		return 0, fmt.Errorf("retry %s: %w", id, err)
+	}
+	if len(out) < 4 {
+		return 0, script.ErrAnswer
+	}
+	count, err := strconv.Atoi(out[3])
+	if err != nil {
+		return 0, script.ErrAnswer
+	}
+	if out[0] == "open" {
+		// From now on the sweeper and opt-outs can find the campaign, until the retry is complete.
+		// An opt-out from here on is passed to the campaign; an earlier one is on a list that is
+		// read below.
+		if err := l.Index().add(ctx, id); err != nil {
+			return 0, err
+		}
+		count, err = l.retrySteps(ctx, id, out[1], out[2])
+		if err != nil && AsUnreadable(err) == nil {
+			return count, err
+		}
+	}
+	// Index the campaign again, because the sweeper may have removed its entry before the script
+	// ran.
+	return count, errors.Join(err, l.Index().add(ctx, id))
+}
+
+// retryOpenArgs are the arguments of retry_open.lua.
+type retryOpenArgs struct {
+	Token             string
+	Unknown, Rejected bool
+}

@@ -1,0 +1,17 @@
+package ledger
+
+import "context"
+
+// TopUp hands out batches where a crash or a larger open-batch limit left room, and ends a campaign
+// that has expired. openBatchLimits are by stream.
+func (l *Ledger) TopUp(ctx context.Context, id string, openBatchLimits map[int]int) (wakes []Wake, done bool, err error) {
+	var args []any
+	for a, n := range openBatchLimits {
+		args = append(args, a, n)
+	}
+	out, err := l.run(ctx, topUpScript, id, nil, args...)
+	if err != nil {
+		return nil, false, err
+	}
+	return answerWakes(out)
+}

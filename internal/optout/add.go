@@ -1,0 +1,61 @@
+package optout
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/tuma-sms/tuma/internal/script"
+)
+
+// Add adds numbers to a list, and returns how many were not on it. A number that is on it
+// keeps its first entry. A zero At means now; Add sets it in entries. last means that no
+// more chunks follow. Add waits until the entries are durable only if last is set.
+func (l *Lists) Add(ctx context.Context, list string, entries []Entry, last bool) (added int, err error) {
+	origins := map[string]int{}
+	var now time.Time
+	for i, e := range entries {
+		if _, ok := origins[e.Origin]; !ok {
+			if origins[e.Origin], err = l.originNumber(ctx, e.Origin); err != nil {
+				return 0, err
+			}
+		}
+		if e.At.IsZero() {
+			if now.IsZero() {
+				if now, err = l.scripts.Now(ctx); err != nil {
+					return 0, err
+				}
+			}
+			entries[i].At = now
+		}
+	}
+	for at := 0; at == 0 || at < len(entries); at += Chunk {
+		part := entries[at:min(at+Chunk, len(entries))]
+		keys, args := []string{metaKey}, script.Args(changeArgs{Token: script.NewToken(), List: list})
+		for _, e := range part {
+			key, field := place(list, e.MSISDN)
+			keys, args = append(keys, key), append(args, field, valueOf(origins[e.Origin], e.At))
+		}
+		run := loadScript
+		if last && at+len(part) == len(entries) {
+			run = addScript
+		}
+		out, err := l.scripts.Run(ctx, run, keys, args...)
+		if err != nil {
+			return added, fmt.Errorf("add opt-outs: %w", err)
+		}
+		if len(out) < 2 {
+			return added, fmt.Errorf("add opt-outs: %w", script.ErrAnswer)
+		}
+		n, err := strconv.Atoi(out[1])
+		if err != nil {
+			return added, fmt.Errorf("add opt-outs: %w", script.ErrAnswer)
+		}
+		added += n
+	}
+	return added, nil
+}
+
+// changeArgs are the first arguments of add.lua and remove.lua.
+type changeArgs struct{ Token, List string }
