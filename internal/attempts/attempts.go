@@ -4,7 +4,6 @@ package attempts
 
 import (
 	"context"
-	_ "embed"
 	"fmt"
 	"strconv"
 	"strings"

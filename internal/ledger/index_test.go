@@ -136,7 +136,7 @@ func TestPurge_LeavesATombstone(t *testing.T) {
 	r.settle(c, campaign.SettleAnswer, accepted("m"))
 	r.age("c", 48*time.Hour)
 	if old, err := r.Index().Before(t.Context(), time.Now().Add(-47*time.Hour)); err != nil || !slices.Equal(old, []string{"c"}) {
-		t.Errorf("IndexedBefore returned %v, %v; want only c", old, err)
+		t.Errorf("Before returned %v, %v; want only c", old, err)
 	}
 	for range 2 {
 		if purged, err := r.Purge(t.Context(), "c", time.Now().Add(time.Hour)); err != nil || !purged {
