@@ -38,7 +38,7 @@ func (l *Ledger) AttemptTo(ctx context.Context, a attempts.Attempt) ([]sms.MSISD
 // recipientsOf reads the recipients of an attempt's call and the segments of one of its messages.
 // For a plain campaign it returns the segments given as plain.
 func (l *Ledger) recipientsOf(ctx context.Context, a attempts.Attempt, plain int) (to []campaign.Planned, segments int, err error) {
-	b, err := l.batch(ctx, a.Campaign, a.Batch)
+	b, err := l.records.batch(ctx, a.Campaign, a.Batch)
 	if u := AsUnreadable(err); u != nil {
 		return nil, 0, fmt.Errorf("read batch %s of %s: %w", a.Batch, a.Campaign, u.Err) // not an Unreadable: the worker that loads the batch quarantines it
 	}

@@ -71,7 +71,7 @@ func (b *Batch) call(k int) []campaign.Planned {
 
 // batches yields the planned batches of a stream in order. bodies reports whether the caller needs
 // the bodies of a campaign with merge fields.
-func (l *Ledger) batches(ctx context.Context, id string, stream int, bodies bool) iter.Seq2[*Batch, error] {
+func (l recordReader) batches(ctx context.Context, id string, stream int, bodies bool) iter.Seq2[*Batch, error] {
 	const step = 8
 	return func(yield func(*Batch, error) bool) {
 		n, err := l.rdb.HMGet(ctx, ledgerKey(id), plannedField(stream)).Result()
@@ -212,12 +212,12 @@ func (l *Ledger) LoadWork(ctx context.Context, id, batch string) (*Work, error) 
 			}
 		}
 	}
-	return w, l.checkResults(ctx, id, w, touched)
+	return w, l.records.checkResults(ctx, id, w, touched)
 }
 
 // checkResults reads the results of the calls. If those of a call cannot be read, it removes the
 // call's generations from w.Open, because their outcomes could not be written.
-func (l *Ledger) checkResults(ctx context.Context, id string, w *Work, calls []int) error {
+func (l recordReader) checkResults(ctx context.Context, id string, w *Work, calls []int) error {
 	if len(calls) == 0 {
 		return nil
 	}

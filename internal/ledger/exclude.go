@@ -71,7 +71,7 @@ func (x *Exclusions) Read(ctx context.Context, l *Ledger, id string) error {
 	last, _ := versionParts(version)
 	fresh := Exclusions{version: version, numbers: map[sms.MSISDN]string{}}
 	if known > 0 && known < last {
-		whole, err := l.readExclusions(ctx, id, known, last, token, x.numbers, &x.lists)
+		whole, err := l.records.readExclusions(ctx, id, known, last, token, x.numbers, &x.lists)
 		if err != nil {
 			return err
 		}
@@ -80,7 +80,7 @@ func (x *Exclusions) Read(ctx context.Context, l *Ledger, id string) error {
 			return nil
 		}
 	}
-	if _, err := l.readExclusions(ctx, id, 1, last, "", fresh.numbers, &fresh.lists); err != nil {
+	if _, err := l.records.readExclusions(ctx, id, 1, last, "", fresh.numbers, &fresh.lists); err != nil {
 		return err
 	}
 	x.version, x.numbers, x.lists = fresh.version, fresh.numbers, fresh.lists
@@ -90,7 +90,7 @@ func (x *Exclusions) Read(ctx context.Context, l *Ledger, id string) error {
 // readExclusions reads a campaign's entries of opt-outs, from the number from to the number to, and
 // adds them to numbers and lists. If token is not empty and the first entry has another token, it
 // adds nothing and returns false.
-func (l *Ledger) readExclusions(ctx context.Context, id string, from, to int, token string, numbers map[sms.MSISDN]string, lists *[]string) (bool, error) {
+func (l recordReader) readExclusions(ctx context.Context, id string, from, to int, token string, numbers map[sms.MSISDN]string, lists *[]string) (bool, error) {
 	const step = 500
 	for at := from; at <= to; at += step {
 		var fields []string

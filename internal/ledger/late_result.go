@@ -59,7 +59,7 @@ func (l *Ledger) applyElsewhere(ctx context.Context, c *Claim, records []campaig
 
 // applyAt settles a late result in one batch, and in those that its recipients have moved to.
 func (l *Ledger) applyAt(ctx context.Context, w *lateResult, name string) error {
-	b, err := l.batch(ctx, w.claim.id, name)
+	b, err := l.records.batch(ctx, w.claim.id, name)
 	if errors.Is(err, ErrNotFound) {
 		return nil
 	}
@@ -96,7 +96,7 @@ func (l *Ledger) applyAt(ctx context.Context, w *lateResult, name string) error 
 	if !further {
 		return nil
 	}
-	more, err := l.movedTo(ctx, w.claim.id, name)
+	more, err := l.records.movedTo(ctx, w.claim.id, name)
 	if err != nil {
 		return err
 	}
@@ -129,7 +129,7 @@ func (l *Ledger) settleLate(ctx context.Context, c *Claim, records []campaign.Re
 				break
 			}
 		}
-	} else if from, err = l.movedTo(ctx, c.id, c.batch); err != nil {
+	} else if from, err = l.records.movedTo(ctx, c.id, c.batch); err != nil {
 		return s, err
 	}
 	w, err := l.applyElsewhere(ctx, c, records, segments, from)

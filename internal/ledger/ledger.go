@@ -42,6 +42,7 @@ type Ledger struct {
 	rdb     redis.UniversalClient
 	scripts *script.Runner
 	// accounts and optouts tell which suppression lists apply, and who is on them.
+	records  recordReader
 	accounts *accounts.Store
 	optouts  *optout.Lists
 	// drawNumber returns random numbers, used to name batches that recipients move to.
@@ -60,7 +61,7 @@ func New(rdb redis.UniversalClient) *Ledger { return NewDurable(rdb, script.Dura
 // return only when they are durable. One that is not durable in time returns script.ErrNotDurable.
 func NewDurable(rdb redis.UniversalClient, d script.Durability) *Ledger {
 	scripts := script.NewRunner(rdb, d)
-	return &Ledger{rdb: rdb, scripts: scripts, accounts: accounts.New(scripts), optouts: optout.New(scripts), batcher: newBatcher(scripts), drawNumber: randomNumber, thresholdSample: campaign.ThresholdSample, thresholdSpan: campaign.ThresholdSpan}
+	return &Ledger{rdb: rdb, scripts: scripts, records: recordReader{rdb: rdb}, accounts: accounts.New(scripts), optouts: optout.New(scripts), batcher: newBatcher(scripts), drawNumber: randomNumber, thresholdSample: campaign.ThresholdSample, thresholdSpan: campaign.ThresholdSpan}
 }
 
 // Runner returns what runs the ledger's scripts. Other stores use it for the same Redis with the

@@ -53,7 +53,7 @@ func (l *Ledger) Movable(ctx context.Context, id, batch string, now time.Time) (
 		if g.claimed || g.Doubtful || now.Before(g.Due) {
 			continue
 		}
-		once, err := l.onceUnknown(ctx, id, batch, g)
+		once, err := l.records.onceUnknown(ctx, id, batch, g)
 		if err != nil {
 			return nil, err
 		}
@@ -81,7 +81,7 @@ func (g *Generation) position(i int) uint16 {
 
 // onceUnknown returns the positions of recipients that a retry or a resend took out of unknown.
 // The account of these recipients may still report an outcome for them.
-func (l *Ledger) onceUnknown(ctx context.Context, id, batch string, g *Generation) (map[uint16]bool, error) {
+func (l recordReader) onceUnknown(ctx context.Context, id, batch string, g *Generation) (map[uint16]bool, error) {
 	if g.Number == 0 {
 		return nil, nil
 	}
@@ -217,7 +217,7 @@ func randomNumber() uint64 {
 
 // replaceMoved replaces the row of each recipient that has moved by the row from the batch that
 // holds the recipient now.
-func (l *Ledger) replaceMoved(ctx context.Context, id string, b *Batch, rows []Row, r *rowReading) error {
+func (l recordReader) replaceMoved(ctx context.Context, id string, b *Batch, rows []Row, r *rowReading) error {
 	if !slices.ContainsFunc(rows, func(x Row) bool { return x.Moved }) {
 		return nil
 	}
@@ -250,7 +250,7 @@ func (l *Ledger) replaceMoved(ctx context.Context, id string, b *Batch, rows []R
 }
 
 // movedTo returns the batches that recipients of a batch have moved to.
-func (l *Ledger) movedTo(ctx context.Context, id, name string) ([]string, error) {
+func (l recordReader) movedTo(ctx context.Context, id, name string) ([]string, error) {
 	got, err := l.rdb.HMGet(ctx, ledgerKey(id), movedToField(name)).Result()
 	if err != nil {
 		return nil, fmt.Errorf("read moves from batch %s of %s: %w", name, id, err)
@@ -259,7 +259,7 @@ func (l *Ledger) movedTo(ctx context.Context, id, name string) ([]string, error)
 }
 
 // batch reads one batch. It returns ErrNotFound if there is no such batch.
-func (l *Ledger) batch(ctx context.Context, id, name string) (*Batch, error) {
+func (l recordReader) batch(ctx context.Context, id, name string) (*Batch, error) {
 	got, err := l.rdb.HMGet(ctx, ledgerKey(id), batchField(name), bodiesField(name)).Result()
 	if err != nil {
 		return nil, fmt.Errorf("read batch %s of %s: %w", name, id, err)

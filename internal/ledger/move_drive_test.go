@@ -113,7 +113,7 @@ func (d *sequenceDriver) moveNow(m *Movable) {
 		return
 	}
 	to := map[string][][]int{}
-	names, err := d.l.movedTo(d.ctx, d.id, m.Batch)
+	names, err := d.l.records.movedTo(d.ctx, d.id, m.Batch)
 	d.ok(err)
 	for _, name := range names[len(d.m.moved[m.Batch]):] {
 		to[name] = d.movedCalls(name, target)
@@ -125,7 +125,7 @@ func (d *sequenceDriver) moveNow(m *Movable) {
 // movedCalls returns the rows of each call of a batch that was moved to an account. It checks that each
 // row has its own body, and that the account takes calls of this size.
 func (d *sequenceDriver) movedCalls(name string, target int) (calls [][]int) {
-	b, err := d.l.batch(d.ctx, d.id, name)
+	b, err := d.l.records.batch(d.ctx, d.id, name)
 	d.ok(err)
 	for k := range b.Calls {
 		var rows []int

@@ -303,7 +303,7 @@ func TestFailoverMove_KeepsTheSendingHours(t *testing.T) {
 	for _, name := range r.move("c", "2.0", f, 1) {
 		t.Error("no error for a stream outside the snapshot: ", name)
 	}
-	names, err := r.movedTo(t.Context(), "c", "2.0")
+	names, err := r.records.movedTo(t.Context(), "c", "2.0")
 	r.ok(err)
 	for _, name := range names {
 		if stream, err := f.StreamOf(name); err != nil || stream.Account.Name != "a1" || stream.SendingHours.Country != "KE" {

@@ -100,7 +100,7 @@ func answerWakes(out []string) ([]Wake, bool, error) {
 func (p *Plan) PlannedNumbers(ctx context.Context) iter.Seq2[campaign.Planned, error] {
 	return func(yield func(campaign.Planned, error) bool) {
 		for a := range p.Snapshot.Streams() {
-			for b, err := range p.ledger.batches(ctx, p.ID, a, false) {
+			for b, err := range p.ledger.records.batches(ctx, p.ID, a, false) {
 				if err != nil {
 					yield(campaign.Planned{}, err)
 					return
@@ -128,7 +128,7 @@ func (p *Plan) PlannedNumbers(ctx context.Context) iter.Seq2[campaign.Planned, e
 // fields.
 func (p *Plan) PlannedSegments(ctx context.Context) (sum int, err error) {
 	for a := range p.Snapshot.Streams() {
-		for b, err := range p.ledger.batches(ctx, p.ID, a, true) {
+		for b, err := range p.ledger.records.batches(ctx, p.ID, a, true) {
 			if err != nil {
 				return 0, err
 			}

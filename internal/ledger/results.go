@@ -62,7 +62,7 @@ func (l *Ledger) results(ctx context.Context, id string, after int, yield func(R
 	country := snapshot.Country
 	segments, _ := sms.Segments(sum.Spec.Body)
 	reading := &rowReading{snapshot: snapshot, segments: segments, stopped: sum.StoppedBy, after: after, personalized: sum.Spec.Personalized()}
-	found, stop := l.newRowIndex(ctx, id, sum.Total, reading)
+	found, stop := l.records.newRowIndex(ctx, id, sum.Total, reading)
 	defer stop()
 	for page, err := range l.ReadPages(ctx, id, 0, pages, 1) {
 		if err != nil {
@@ -71,7 +71,7 @@ func (l *Ledger) results(ctx context.Context, id string, after int, yield func(R
 		if page.First+len(page.Inputs)-1 <= after {
 			continue
 		}
-		left, err := l.skipped(ctx, id, page)
+		left, err := l.records.skipped(ctx, id, page)
 		if err != nil {
 			return err
 		}
@@ -105,7 +105,7 @@ func readAgain(input, country string) sms.MSISDN {
 	return m
 }
 
-func (l *Ledger) skipped(ctx context.Context, id string, page campaign.Page) ([]campaign.SkippedRecipient, error) {
+func (l recordReader) skipped(ctx context.Context, id string, page campaign.Page) ([]campaign.SkippedRecipient, error) {
 	got, err := l.rdb.HMGet(ctx, ledgerKey(id), skippedField(page.Number)).Result()
 	if err != nil {
 		return nil, fmt.Errorf("read results of %s: %w", id, err)
@@ -201,7 +201,7 @@ func (s *source) nextEarlyRow(n int) (Row, bool, error) {
 }
 
 // batchRows yields the rows of a stream's batches, one batch at a time.
-func (l *Ledger) batchRows(ctx context.Context, id string, stream int, r *rowReading) iter.Seq2[[]Row, error] {
+func (l recordReader) batchRows(ctx context.Context, id string, stream int, r *rowReading) iter.Seq2[[]Row, error] {
 	return func(yield func([]Row, error) bool) {
 		for b, err := range l.batches(ctx, id, stream, r.personalized) {
 			if err != nil {
@@ -233,7 +233,7 @@ type rowReading struct {
 }
 
 // rowsAt reads the rows of a batch, including recipients that have moved to other batches.
-func (l *Ledger) rowsAt(ctx context.Context, id string, b *Batch, r *rowReading) ([]Row, error) {
+func (l recordReader) rowsAt(ctx context.Context, id string, b *Batch, r *rowReading) ([]Row, error) {
 	rows, err := l.rowsOf(ctx, id, b, r.segments, r.stopped)
 	if err != nil {
 		return nil, fmt.Errorf("read batch %s: %w", b.Name, err)
@@ -250,7 +250,7 @@ func (l *Ledger) rowsAt(ctx context.Context, id string, b *Batch, r *rowReading)
 	return rows, l.replaceMoved(ctx, id, b, rows, r)
 }
 
-func (l *Ledger) rowsOf(ctx context.Context, id string, b *Batch, segments int, stopped string) ([]Row, error) {
+func (l recordReader) rowsOf(ctx context.Context, id string, b *Batch, segments int, stopped string) ([]Row, error) {
 	fields := make([]string, len(b.Calls))
 	for k := range b.Calls {
 		fields[k] = callResultField(b.Name, k)

@@ -12,7 +12,7 @@ import (
 // of order if recipients moved to a stream while others were still being planned. Then build
 // records for every row, in four bytes, which batch has the row.
 type rowIndex struct {
-	ledger  *Ledger
+	records recordReader
 	id      string
 	reading *rowReading
 	total   int
@@ -35,8 +35,8 @@ type cachedBatch struct {
 // maxCachedRows bounds the rows of the cached batches.
 const maxCachedRows = 50_000
 
-func (l *Ledger) newRowIndex(ctx context.Context, id string, total int, r *rowReading) (f *rowIndex, stop func()) {
-	f = &rowIndex{ledger: l, id: id, reading: r, total: total}
+func (l recordReader) newRowIndex(ctx context.Context, id string, total int, r *rowReading) (f *rowIndex, stop func()) {
+	f = &rowIndex{records: l, id: id, reading: r, total: total}
 	var stops []func()
 	for n := range r.snapshot.Streams() {
 		next, stop := iter.Pull2(l.batchRows(ctx, id, n, r))
@@ -85,7 +85,7 @@ func (f *rowIndex) find(ctx context.Context, n int) (Row, bool, error) {
 func (f *rowIndex) build(ctx context.Context, from int) error {
 	f.first, f.index = from, make([]uint32, max(0, f.total-from+1))
 	for stream := range f.reading.snapshot.Streams() {
-		for b, err := range f.ledger.batches(ctx, f.id, stream, false) {
+		for b, err := range f.records.batches(ctx, f.id, stream, false) {
 			if AsUnreadable(err) != nil {
 				f.bad = err
 				break
@@ -113,11 +113,11 @@ func (f *rowIndex) batch(ctx context.Context, place uint32) ([]Row, error) {
 			return c.rows, nil
 		}
 	}
-	b, err := f.ledger.batch(ctx, f.id, f.names[place-1])
+	b, err := f.records.batch(ctx, f.id, f.names[place-1])
 	if err != nil {
 		return nil, err
 	}
-	rows, err := f.ledger.sortedRows(ctx, f.id, b, f.reading)
+	rows, err := f.records.sortedRows(ctx, f.id, b, f.reading)
 	if err != nil {
 		return nil, err
 	}
@@ -131,7 +131,7 @@ func (f *rowIndex) batch(ctx context.Context, place uint32) ([]Row, error) {
 }
 
 // sortedRows reads a batch's rows and sorts them.
-func (l *Ledger) sortedRows(ctx context.Context, id string, b *Batch, r *rowReading) ([]Row, error) {
+func (l recordReader) sortedRows(ctx context.Context, id string, b *Batch, r *rowReading) ([]Row, error) {
 	rows, err := l.rowsAt(ctx, id, b, r)
 	slices.SortFunc(rows, func(x, y Row) int { return cmp.Compare(x.Row, y.Row) })
 	return rows, err

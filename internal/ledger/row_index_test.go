@@ -99,7 +99,7 @@ func TestRowIndex_CachesOnlyRecentBatches(t *testing.T) {
 	r.sending("c", []int{5}, []int{5}, []int{5})
 	snapshot, total, err := r.Snapshot(t.Context(), "c")
 	r.ok(err)
-	f, stop := r.newRowIndex(t.Context(), "c", total, &rowReading{snapshot: snapshot})
+	f, stop := r.records.newRowIndex(t.Context(), "c", total, &rowReading{snapshot: snapshot})
 	defer stop()
 	r.ok(f.build(t.Context(), 1))
 	f.cachedRows = maxCachedRows - 7 // as if the cache were almost full

@@ -95,7 +95,7 @@ func (l *Ledger) Summary(ctx context.Context, id string) (Summary, error) {
 		f[name] = script.Text(v[i])
 	}
 	if v[0] == nil {
-		return l.uploading(ctx, s)
+		return l.records.uploading(ctx, s)
 	}
 	if n, err := strconv.Atoi(f[fieldFormat]); err != nil {
 		return s, unreadable(id, fieldFormat, f[fieldFormat], campaign.ErrRecord)
@@ -118,11 +118,11 @@ func (l *Ledger) Summary(ctx context.Context, id string) (Summary, error) {
 		s.PausedBy, s.TooManyRejected = parseTooManyRejected(f[fieldPaused][:i])
 	}
 	s.Canary = openCanary(f[fieldThreshold])
-	return s, l.summaryExtras(ctx, &s, f, v[len(v)-1] != nil) // the last field is fieldSnapshot
+	return s, l.records.summaryExtras(ctx, &s, f, v[len(v)-1] != nil) // the last field is fieldSnapshot
 }
 
 // summaryExtras reads what depends on the accounts, and derives the state.
-func (l *Ledger) summaryExtras(ctx context.Context, s *Summary, f map[string]string, hasSnapshot bool) error {
+func (l recordReader) summaryExtras(ctx context.Context, s *Summary, f map[string]string, hasSnapshot bool) error {
 	var snapshot campaign.PlanSnapshot
 	if hasSnapshot {
 		var err error
@@ -221,7 +221,7 @@ func openStreams(f campaign.PlanSnapshot, fields map[string]string, canary bool)
 var skipReasons = []string{campaign.ReasonInvalidNumber, campaign.ReasonDuplicate, campaign.ReasonCancelled, campaign.ReasonExpired, campaign.ReasonOverCap, campaign.ReasonNoRoute, campaign.ReasonOptedOut,
 	campaign.ReasonMissingField, campaign.ReasonBodyTooLong}
 
-func (l *Ledger) uploading(ctx context.Context, s Summary) (Summary, error) {
+func (l recordReader) uploading(ctx context.Context, s Summary) (Summary, error) {
 	at, err := l.rdb.ZScore(ctx, openIndex, s.ID).Result()
 	if errors.Is(err, redis.Nil) {
 		return s, fmt.Errorf("read status of %s: %w", s.ID, ErrNotFound)

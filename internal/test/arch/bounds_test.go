@@ -28,11 +28,7 @@ type boundException struct {
 	why    string
 }
 
-// notYet is the reason while issue 13 is open.
-const notYet = "to be split"
-
 var boundExceptions = []boundException{
-	{"internal/ledger Ledger", 74, "methods", notYet},
 	{"internal/ledger/prelude.lua", 485, "lines", "Redis runs it in front of each script, as one chunk"},
 }
 
