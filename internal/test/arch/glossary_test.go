@@ -15,12 +15,12 @@ import (
 // code matches a name in the last column of the glossary.
 var code = regexp.MustCompile("`([^`]+)`")
 
-// declared returns the exported and unexported names that the Go files of a folder declare: types,
-// functions, constants, variables, and fields and methods as "Type.Member".
-func declared(t *testing.T, folder string) map[string]bool {
+// declared returns the exported and unexported names that the Go files whose paths match pattern
+// declare: types, functions, constants, variables, and fields and methods as "Type.Member".
+func declared(t *testing.T, pattern string) map[string]bool {
 	t.Helper()
 	names := map[string]bool{}
-	files, err := filepath.Glob(filepath.Join(folder, "*.go"))
+	files, err := filepath.Glob(pattern)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -52,6 +52,9 @@ func methodOf(d *ast.FuncDecl) string {
 	receiver := d.Recv.List[0].Type
 	if star, ok := receiver.(*ast.StarExpr); ok {
 		receiver = star.X
+	}
+	if generic, ok := receiver.(*ast.IndexExpr); ok {
+		receiver = generic.X
 	}
 	if name, ok := receiver.(*ast.Ident); ok {
 		return name.Name + "."
@@ -112,7 +115,7 @@ func TestGlossary_NamesExist(t *testing.T) {
 	files := sourceFiles(t)
 	packages := map[string]map[string]bool{}
 	for _, folder := range []string{"sms", "ratelimit", "providers", "producer", "worker", "internal/campaign", "internal/accounts", "internal/optout", "internal/attempts", "internal/ledger", "internal/planning", "internal/queue", "internal/hours"} {
-		packages[filepath.Base(folder)] = declared(t, filepath.Join("../../..", folder))
+		packages[filepath.Base(folder)] = declared(t, filepath.Join("../../..", folder, "*.go"))
 	}
 	checked := 0
 	for line := range strings.Lines(string(page)) {
