@@ -37,8 +37,8 @@ type Account struct {
 	// "08:00-18:00".
 	Windows map[string]string
 
-	// Workers is the number of live workers that serve the account, and Slots the number
-	// of calls that they can have in flight together.
+	// Workers is the number of live workers that serve the account. Slots is the maximum number of
+	// calls that these workers together have in flight.
 	Workers, Slots int
 	// LastSeen is when a worker last published the account.
 	LastSeen time.Time
@@ -58,7 +58,7 @@ type Account struct {
 	RateSet         bool
 	Configured      float64
 	ConfiguredBurst int
-	// Bad is the number of calls that have failed in a row.
+	// Bad is the number of consecutive calls, up to the last one, that did not succeed.
 	Bad int
 }
 
@@ -72,15 +72,15 @@ type Hold struct {
 	// By is the worker or person that set the hold.
 	By    string
 	Since time.Time
-	// Until is when a worker tries the account again. Zero means that the hold stays until
-	// Release.
+	// Until is when a worker tries the account again. Zero means that the hold stays until someone
+	// calls Client.Release.
 	Until time.Time
 }
 
 // Held reports whether the account is held.
 func (h Hold) Held() bool { return h.Reason != "" }
 
-// Route sends numbers with a prefix through accounts, in order of preference.
+// Route names the accounts that send to the numbers with a prefix, in order of preference.
 type Route struct {
 	// Match is the prefix in international format without plus, such as "254". Empty matches
 	// every number.
@@ -123,7 +123,8 @@ func (c *Client) Release(ctx context.Context, account string) (bool, error) {
 	return had, knownAccount(err)
 }
 
-// knownAccount adds ErrUnknownAccount to the ledger's error for a missing account.
+// knownAccount adds ErrUnknownAccount to an error of the ledger that says that the account is
+// missing.
 func knownAccount(err error) error {
 	if errors.Is(err, accounts.ErrNoAccount) {
 		return fmt.Errorf("%w: %w", ErrUnknownAccount, err)

@@ -8,7 +8,7 @@ import (
 	"github.com/tuma-sms/tuma/internal/accounts"
 )
 
-// fill sets every exported field of a struct, also nested ones, to a value that is not zero.
+// fill sets every exported field of a struct and of its nested structs to a value that is not zero.
 func fill(v reflect.Value, n *int) {
 	*n++
 	switch v.Kind() {
@@ -40,7 +40,7 @@ func TestAccount_KeepsEveryFieldOfTheLedger(t *testing.T) {
 	fill(reflect.ValueOf(&stored).Elem(), &n)
 	public := accountOf(stored)
 	if back := public.stored(); !reflect.DeepEqual(back, stored) {
-		t.Errorf("the account changed on its way to the public type and back:\n got %+v\nwant %+v", back, stored)
+		t.Errorf("the account changed when it was converted to producer.Account and back:\n got %+v\nwant %+v", back, stored)
 	}
 	v := reflect.ValueOf(public)
 	for i := range v.NumField() {

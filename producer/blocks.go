@@ -10,7 +10,7 @@ import (
 	"github.com/tuma-sms/tuma/internal/ledger"
 )
 
-// explainBlocks fills in BlockedBy, ETA and Rate.
+// explainBlocks sets the fields BlockedBy, ETA and Rate of s.
 func (c *Client) explainBlocks(ctx context.Context, sum ledger.Summary, s *Status) error {
 	if s.State == Paused {
 		s.BlockedBy = append(s.BlockedBy, Block{Reason: "paused", By: sum.PausedBy, Since: timeOrNil(sum.PausedAt)})
@@ -57,7 +57,8 @@ func (c *Client) explainBlocks(ctx context.Context, sum ledger.Summary, s *Statu
 	return nil
 }
 
-// mayUse returns the accounts that a campaign was planned for or, before planning, may be planned for.
+// mayUse returns the accounts of the campaign's plan. Before planning, it returns the accounts that
+// planning may choose.
 func (c *Client) mayUse(ctx context.Context, sum ledger.Summary) ([]string, error) {
 	if len(sum.Accounts) > 0 {
 		return sum.Accounts, nil
@@ -77,8 +78,9 @@ func (c *Client) mayUse(ctx context.Context, sum ledger.Summary) ([]string, erro
 	return slices.Compact(names), nil
 }
 
-// closedHours adds Blocks if all remaining recipients wait for sending hours. It then returns when
-// the last of these sending hours begin, and otherwise the zero time.
+// closedHours checks whether all remaining recipients wait for sending hours. If so, it adds a
+// Block for each stream and returns the time at which the last of these sending hours begin.
+// Otherwise it returns the zero time.
 func (c *Client) closedHours(sum ledger.Summary, s *Status) (opens time.Time) {
 	if s.State != Sending || sum.StoppedBy != "" || s.InFlight.Calls > 0 || len(sum.Streams) == 0 {
 		return opens
@@ -99,7 +101,7 @@ func (c *Client) closedHours(sum ledger.Summary, s *Status) (opens time.Time) {
 	return opens
 }
 
-// incompatible fills in b.Incompatible: the accounts that cannot take over the work of the held
+// incompatible sets b.Incompatible to the accounts that cannot take over the work of the held
 // account b.Account.
 func (c *Client) incompatible(ctx context.Context, sum ledger.Summary, b *Block) error {
 	seen := map[string]bool{b.Account: true}
@@ -153,9 +155,9 @@ func (c *Client) deferredByGateway(ctx context.Context, s *Status) error {
 	return err
 }
 
-// eta estimates when the campaign will be done. If limited is true it uses rate, the rate of the
-// accounts, and otherwise the campaign's speed so far. opens, if not zero, is when sending hours
-// begin.
+// eta estimates when the campaign will be done. If limited is true, the estimate uses rate, the sum
+// of the accounts' rates. Otherwise it uses the campaign's average speed up to now. opens is the
+// result of closedHours.
 func (c *Client) eta(sum ledger.Summary, rate float64, limited bool, opens time.Time) *time.Time {
 	now := c.now().UTC()
 	done := sum.Accepted + sum.Delivered + sum.Undelivered + sum.Rejected + sum.Unknown

@@ -29,7 +29,7 @@ const (
 )
 
 // Counts counts recipients by status. After the commit of a campaign, Total is always the sum of
-// the other seven.
+// the other seven counts.
 type Counts struct {
 	Total       int `json:"total"`
 	Pending     int `json:"pending"`
@@ -60,7 +60,8 @@ type Block struct {
 	Reason string `json:"reason"`
 	// Country is the country whose sending hours are over, as an ISO code.
 	Country string `json:"country,omitempty"`
-	// Code is the gateway's own code behind a hold.
+	// Code is the gateway's own code that led to the hold. It is empty if no answer of the gateway
+	// did.
 	Code string `json:"code,omitempty"`
 	// By is who paused the campaign or set the hold.
 	By string `json:"by,omitempty"`
@@ -116,7 +117,8 @@ type Status struct {
 	Canary *Canary `json:"canary,omitempty"`
 	// TooManyRejected has the counts that led to a pause with the reason "too_many_rejected".
 	TooManyRejected *TooManyRejected `json:"too_many_rejected,omitempty"`
-	// MaxRejected is the campaign's limit in percent; 0 means none.
+	// MaxRejected is the maximum percentage of messages that may be rejected or unknown; 0 means
+	// no limit.
 	MaxRejected float64 `json:"max_rejected,omitempty"`
 	// Rate is the sum of the rates of Accounts, in their units a second; 0 means unlimited.
 	Rate      float64    `json:"rate,omitempty"`
@@ -140,14 +142,14 @@ type Canary struct {
 	Unknown  int `json:"unknown"`
 }
 
-// TooManyRejected is the count that paused a campaign: Bad of Ended messages, more than
-// Campaign.MaxRejected percent, were rejected or unknown.
+// TooManyRejected has the counts that paused a campaign. Bad of the Ended messages were rejected or
+// unknown. That is more than Campaign.MaxRejected percent.
 type TooManyRejected struct {
 	Bad   int `json:"rejected_or_unknown"`
 	Ended int `json:"ended"`
-	// Canary reports whether the counted messages are the campaign's canary. Otherwise the count
-	// began with the campaign, with the last Resume after such a pause, or with the last restart
-	// after ThresholdSpan messages.
+	// Canary reports whether the counted messages are the campaign's canary. If not, the count
+	// began with the campaign, or at the last of these events: a Resume after a pause for too many
+	// rejected messages, or a restart of the count after ThresholdSpan messages.
 	Canary bool `json:"canary,omitempty"`
 }
 
@@ -155,14 +157,14 @@ type TooManyRejected struct {
 // recipient is pending.
 func (s Status) Ended() bool { return s.State == Done || s.State == Cancelled && s.Pending == 0 }
 
-// statusOf returns the status without the parts that depend on accounts: BlockedBy, ETA and Rate.
+// statusOf returns the status without the fields that depend on accounts: BlockedBy, ETA and Rate.
 func statusOf(sum ledger.Summary) Status {
 	s := Status{ID: sum.ID, State: State(sum.State), Counts: Counts(sum.Counts), Reasons: sum.Reasons,
 		Batches: sum.Batches, Calls: sum.Calls, Segments: sum.Segments, Resent: sum.Resent, InFlight: InFlight(sum.InFlight),
 		Accounts: sum.Accounts, Class: Class(sum.Spec.Class), CreatedAt: sum.CreatedAt, StartAt: timeOrNil(sum.StartAt),
 		ExpiresAt: timeOrNil(sum.ExpiresAt), FinishedAt: timeOrNil(sum.FinishedAt), BlockedBy: []Block{}, Quarantined: sum.Quarantined}
 	if sum.Unreadable != nil {
-		s.Quarantined = max(1, s.Quarantined) // no worker may have quarantined it yet
+		s.Quarantined = max(1, s.Quarantined) // a worker may not have quarantined the record yet
 	}
 	for _, a := range sum.ByAccount {
 		s.ByAccount = append(s.ByAccount, AccountCounts{Account: a.Account, Counts: Counts(a.Counts)})

@@ -30,16 +30,16 @@ func (m *mistakes) add(field, format string, args ...any) {
 	*m = append(*m, &FieldError{Field: field, Problem: fmt.Sprintf(format, args...)})
 }
 
-// past adds a mistake if t is set and before now.
+// past adds a mistake in the given field if t is not zero and is earlier than now.
 func (m *mistakes) past(field string, t, now time.Time) {
 	if !t.IsZero() && t.Before(now) {
 		m.add(field, "%s is in the past", t.UTC().Format(time.RFC3339))
 	}
 }
 
-// check returns the campaign's stored form and the accounts that it may use. For a campaign
-// that exists, check does not check times and accounts: a repeated Enqueue must not fail
-// because time has passed or a worker is gone.
+// check returns the campaign's stored form and the accounts that it may use. For a campaign that is
+// already enqueued, check accepts times in the past and missing accounts. So a repeated Enqueue
+// does not fail because time has passed or no worker serves the account any more.
 func (c *Client) check(ctx context.Context, campaign Campaign) (campaign.Spec, accountSet, error) {
 	var m mistakes
 	var accounts accountSet
@@ -91,7 +91,7 @@ func checkThreshold(c Campaign, m *mistakes) {
 	if c.Canary < 0 {
 		m.add("canary", "%d must not be negative", c.Canary)
 	}
-	if !(c.MaxRejected >= 0 && c.MaxRejected <= 100) { // written so that NaN is refused too
+	if !(c.MaxRejected >= 0 && c.MaxRejected <= 100) { // NaN fails both comparisons, so it is refused too
 		m.add("max_rejected", "%g must be a percentage above 0 and at most 100", c.MaxRejected)
 	}
 }
@@ -130,8 +130,8 @@ func checkText(c Campaign, m *mistakes) {
 	}
 }
 
-// exists reports whether the ledger has a campaign with the given ID. If the ledger cannot be
-// read, exists reports false, and the commit finds an existing campaign.
+// exists reports whether the ledger has a campaign with the given ID. If the ledger cannot be read,
+// exists reports false. The commit later finds out whether the campaign exists.
 func (c *Client) exists(ctx context.Context, id string) bool {
 	if !ledger.ValidID(id) {
 		return false
@@ -174,7 +174,8 @@ func (c *Client) checkAccounts(ctx context.Context, campaign Campaign, m *mistak
 	return found, nil
 }
 
-// published returns the end of an error message, which lists the accounts that workers serve.
+// published returns a text that lists the accounts that workers serve. It is the end of an error
+// message.
 func (c *Client) published(ctx context.Context) string {
 	all, err := c.accounts.All(ctx)
 	if err != nil || len(all) == 0 {

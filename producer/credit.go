@@ -51,15 +51,15 @@ type accountSet struct {
 	routes []campaign.Route
 }
 
-// estimate adds up the highest possible cost of a campaign by account. It also counts recipients
-// that planning will skip.
+// estimate adds up the highest possible cost of a campaign, by account. The cost includes
+// recipients that planning will skip.
 type estimate struct {
 	accountSet
 	spec     campaign.Spec
 	segments int
-	// loads are the accountLoads by account. last is the load of lastName, the account of the
-	// previous recipient; it avoids a search in loads, because most consecutive recipients share an
-	// account.
+	// loads holds the accountLoad of each account. last is the load of lastName, the account of the
+	// previous recipient. Most consecutive recipients share an account, so last saves most searches
+	// in loads.
 	loads    map[string]*accountLoad
 	last     *accountLoad
 	lastName string
@@ -76,7 +76,8 @@ func newEstimate(spec campaign.Spec, set accountSet) *estimate {
 	return &estimate{accountSet: set, spec: spec, segments: n, loads: map[string]*accountLoad{}}
 }
 
-// needed reports whether the campaign is new: only then is its cost compared with the balances.
+// needed reports whether the campaign is new. Only the cost of a new campaign is compared with the
+// balances.
 func (e *estimate) needed() bool { return len(e.all) > 0 }
 
 // add counts a recipient. segments is the number of segments of its message; it is ignored in a
@@ -156,7 +157,8 @@ func (e *estimate) gaps(now time.Time) (out []CreditGap) {
 	return out
 }
 
-// warnings returns the gaps for a receipt. To each CreditShort it adds how the campaign continues.
+// warnings returns the gaps for a receipt. To the warning of each CreditShort gap it adds what
+// happens when the balance is used up.
 func (e *estimate) warnings(now time.Time) []CreditGap {
 	out := e.gaps(now)
 	for i, g := range out {

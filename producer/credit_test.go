@@ -12,7 +12,7 @@ import (
 	"github.com/tuma-sms/tuma/producer"
 )
 
-// holding publishes an account with the given balance. An empty balance means that the
+// holding publishes an account with the given balance and price. An empty balance means that the
 // balance is not known.
 func (b *testClient) holding(name, balance, price string) {
 	b.t.Helper()
@@ -90,9 +90,9 @@ func enqueueWithCredit(t *testing.T, client *producer.Client, c producer.Campaig
 		t.Fatalf("Enqueue without RequireCredit = %+v, %v; want at most one warning", got, err)
 	}
 	if len(got.Credit) == 1 && (got.Credit[0].Problem != problem || got.Credit[0].Account != c.Via || !strings.Contains(got.Credit[0].Warning, says)) {
-		t.Errorf("warning %+v does not have the expected problem, account and text", got.Credit[0])
+		t.Errorf("warning %+v; want problem %q, account %s and a text with %q", got.Credit[0], problem, c.Via, says)
 	}
-	c.RequireCredit = true // RequireCredit is not part of the content, so that nothing new is enqueued
+	c.RequireCredit = true // RequireCredit is not part of the content, so this is the same campaign
 	if again, err := client.Enqueue(t.Context(), c, numbers); err != nil || !again.Again || len(again.Credit) > 0 {
 		t.Errorf("Enqueue again = %+v, %v; want Again without a warning", again, err)
 	}

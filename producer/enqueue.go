@@ -26,8 +26,8 @@ const (
 	Transactional Class = "transactional"
 )
 
-// What happens to a recipient whose outcome is unknown at a gateway without idempotency keys.
-// At a gateway with keys the setting has no effect.
+// Values of Campaign.OnUnknown. They decide what happens to a recipient whose outcome is unknown.
+// They have no effect at a gateway with idempotency keys.
 const (
 	// OnUnknownKeep leaves the recipient unknown. You decide whether to send again (Client.Retry).
 	OnUnknownKeep = "keep"
@@ -60,7 +60,7 @@ type Campaign struct {
 	// Country is the ISO code for numbers in national format, such as "KE". Empty means the
 	// workers' default.
 	Country string
-	// Flash asks for a message that the phone shows and does not store (class 0).
+	// Flash requests a message that the phone shows and does not store (class 0).
 	Flash bool
 	// OnUnknown is OnUnknownKeep or OnUnknownResend. Empty means the account's setting.
 	OnUnknown string
@@ -87,8 +87,8 @@ type Campaign struct {
 	// StartAt is when sending may begin. Zero means now.
 	StartAt time.Time
 	// ExpiresAt is when recipients that were not submitted are skipped with the reason "expired".
-	// ExpiresIn is the same moment, counted from StartAt or, if StartAt is zero, from now. Zero
-	// means never. At most one of ExpiresAt and ExpiresIn may be set.
+	// ExpiresIn gives this time as a duration after StartAt or, if StartAt is zero, after Enqueue.
+	// Zero means never. At most one of ExpiresAt and ExpiresIn may be set.
 	ExpiresAt time.Time
 	ExpiresIn time.Duration
 }
@@ -100,8 +100,9 @@ const (
 	// ThresholdSample is the number of messages that must have finished before MaxRejected is
 	// checked, except at the end of a canary.
 	ThresholdSample = 100
-	// ThresholdSpan is the number of finished messages within MaxRejected after which the
-	// count restarts, so that a million good messages do not hide a bad thousand.
+	// ThresholdSpan is the number of finished messages after which the count for MaxRejected
+	// restarts if it is within the limit. Without the restart, a million accepted messages would
+	// hide a thousand rejected ones.
 	ThresholdSpan = 10_000
 )
 
@@ -186,11 +187,11 @@ func (c *Client) Enqueue(ctx context.Context, campaign Campaign, recipients iter
 	if spec.StartAt.After(c.now()) {
 		return receipt, nil // the sweeper queues the plan task at StartAt
 	}
-	// Wake also runs for a campaign that existed: the producer that committed it may have died
-	// before this line.
+	// Wake also runs for a campaign that was already enqueued, because the producer that committed
+	// it may have stopped before its own call of Wake.
 	err = c.queue.Wake(ctx, queue.FirstQueue(campaign.Via, campaign.Class == Transactional, receipt.Total), queue.Pointer{Campaign: campaign.ID, Wake: 1})
 	if err != nil {
-		// The campaign is committed and the sweeper will plan it, only later.
+		// The campaign is committed. The sweeper queues its planning later.
 		return receipt, fmt.Errorf("enqueue: committed, but not queued yet: %w", err)
 	}
 	return receipt, nil
@@ -207,7 +208,7 @@ func (c *Client) upload(ctx context.Context, u *ledger.Upload, spec campaign.Spe
 	}
 	for r, err := range recipients {
 		if err == nil {
-			err = ctx.Err() // most recipients are buffered, without a call to Redis that would notice
+			err = ctx.Err() // adding a recipient rarely calls Redis, so it does not check ctx
 		}
 		if err != nil {
 			return fmt.Errorf("enqueue: recipient %d: %w", u.Total()+1, err)
@@ -301,7 +302,7 @@ func specOf(c Campaign) campaign.Spec {
 // rest is kept for the campaigns that are being sent.
 const fullShare = 0.8
 
-// memoryFor is how long a memoryReading stays in use.
+// memoryFor is how long a memoryReading is used before the memory of Redis is read again.
 const memoryFor = 2 * time.Second
 
 // roomInRedis returns an ErrFull if Redis uses more than fullShare of its maxmemory.

@@ -30,7 +30,8 @@ func TestEnqueue_SameContentReturnsTheFirstReceipt(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// The start has passed and the account is gone, but enqueueing again returns the same campaign.
+	// StartAt has passed and no account is published any more. Enqueueing the same campaign again
+	// must still return the first receipt.
 	if err := accounts.New(b.ledger.Runner()).Forget(t.Context(), "kobo-main"); err != nil {
 		t.Fatal(err)
 	}
@@ -137,7 +138,7 @@ func TestEnqueue_InterruptedUploadLeavesNoKeys(t *testing.T) {
 		"no sequence":       {t.Context(), nil, producer.ErrInvalid},
 	} {
 		if _, err := b.Enqueue(tt.ctx, validCampaign(), tt.to); !errors.Is(err, tt.want) {
-			t.Errorf("%s: error %v; want the error of this case", name, err)
+			t.Errorf("Enqueue of a sequence that ends %s: error %v; want %v", name, err, tt.want)
 		}
 		if keys := b.rdb.Keys(t.Context(), "tuma:{c}*").Val(); len(keys) != 0 {
 			t.Errorf("%s: the keys %v remain; want none", name, keys)
@@ -162,7 +163,7 @@ func TestEnqueue_MemoryDoesNotGrowWithTheRecipients(t *testing.T) { //nolint:par
 		runtime.ReadMemStats(&m)
 		return m.HeapAlloc
 	}
-	if _, err := b.Enqueue(t.Context(), validCampaign(), manyRecipients(20_000)); err != nil { // makes the allocations that happen only once
+	if _, err := b.Enqueue(t.Context(), validCampaign(), manyRecipients(20_000)); err != nil { // the first Enqueue makes the allocations that happen only once
 		t.Fatal(err)
 	}
 	before, most := heap(), uint64(0)

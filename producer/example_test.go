@@ -301,8 +301,8 @@ func ExamplePreview() {
 	// would send 1 and skip 2 map[duplicate:1 invalid_number:1] for 0.80 KES
 }
 
-// startTuma starts an embedded Redis, and a worker that serves the account "at" through gateway.
-// In production the worker is another process; in a test, use package producertest.
+// startTuma starts an embedded Redis, and a worker that serves the account "at" through gateway. In
+// production the worker is another process. In a test, use package producertest instead.
 func startTuma(gateway providers.Provider) (client *producer.Client, stop func()) {
 	server, err := miniredis.Run()
 	if err != nil {
@@ -358,7 +358,7 @@ func (sendAll) Send(_ context.Context, b providers.Batch) ([]providers.Result, e
 	return results, nil
 }
 
-// loseFirst is a gateway without idempotency keys whose first answer is not clear.
+// loseFirst is a gateway without idempotency keys. The outcome of its first call is unknown.
 type loseFirst struct {
 	sendAll
 	lost bool

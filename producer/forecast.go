@@ -21,8 +21,8 @@ type Forecast struct {
 	Reasons map[string]int `json:"reasons"`
 	// Invalid counts the invalid numbers by what is wrong with them.
 	Invalid map[string]int `json:"invalid"`
-	// Calls is the number of requests to the gateways if none is repeated. It is nil if the
-	// facts of an account are not known.
+	// Calls is the number of requests to the gateways if none is repeated. It is nil if the gateway
+	// of an account is not known.
 	Calls *int `json:"calls"`
 	// Segments is the number of segments of all messages together.
 	Segments int `json:"segments"`
@@ -32,7 +32,8 @@ type Forecast struct {
 	Encoding     string `json:"encoding"`
 	// Spread counts the messages by length, in descending order of length.
 	Spread []Length `json:"spread"`
-	// UCS2 names a character that makes a message UCS-2. It is empty if all messages are GSM-7.
+	// UCS2 names a character because of which a message is UCS-2. It is empty if all messages are
+	// GSM-7.
 	UCS2 string `json:"ucs2,omitempty"`
 	// Cost is calculated from the accounts' prices. It is empty if an account has no price.
 	Cost string `json:"cost,omitempty"`
@@ -44,7 +45,7 @@ type Forecast struct {
 	// Samples are up to five messages as they would go out.
 	Samples  []Sample `json:"samples"`
 	Schedule Schedule `json:"schedule"`
-	// Unknown lists in sentences what the preview could not find out.
+	// Unknown lists, as sentences, what the preview could not determine.
 	Unknown []string `json:"not_known"`
 }
 
@@ -115,7 +116,7 @@ func (p *preview) forecast() Forecast {
 	return *f
 }
 
-// account returns the forecast of account number n, the sum of its streams.
+// account returns the forecast of account number n: the sums over the account's streams.
 func (p *preview) account(n int, card accounts.Account) AccountForecast {
 	a := AccountForecast{Account: card.Name, Rate: card.Rate, Unit: card.Unit, Balance: card.Balance, Held: card.Hold.Reason}
 	calls := 0
@@ -137,8 +138,7 @@ func (p *preview) account(n int, card accounts.Account) AccountForecast {
 	return a
 }
 
-// sortSpread fills in Spread, in descending order of length, and the length of the longest
-// message.
+// sortSpread fills in Spread, in descending order of length, and sets SegmentsEach and Encoding.
 func (p *preview) sortSpread() {
 	f := &p.out
 	f.Spread = []Length{}
@@ -155,7 +155,7 @@ func (p *preview) sortSpread() {
 	f.SegmentsEach, f.Encoding = n, encoding.String()
 }
 
-// listUnknown fills in Unknown.
+// listUnknown fills in Forecast.Unknown.
 func (p *preview) listUnknown() {
 	say := func(format string, args ...any) { p.out.Unknown = append(p.out.Unknown, fmt.Sprintf(format, args...)) }
 	for n, known := range p.known {

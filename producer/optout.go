@@ -85,7 +85,7 @@ func (c *Client) OptOut(ctx context.Context, people iter.Seq2[OptOut, error]) (O
 		i++
 	}
 	// end also runs after an error, because running campaigns must exclude the entries that were
-	// added.
+	// added before the error.
 	err := load.end(ctx)
 	r.Added, r.Known, r.inFlight = load.added, load.count-load.added, load.inFlight
 	for _, x := range r.inFlight {
@@ -102,10 +102,10 @@ func (c *Client) OptOut(ctx context.Context, people iter.Seq2[OptOut, error]) (O
 // optOutLoad is the state of one call of OptOut.
 type optOutLoad struct {
 	client *Client
-	// waiting are the entries that are not written yet, by list.
+	// waiting holds the entries that are not written yet, by list.
 	waiting map[string][]optout.Entry
-	// named are the numbers, by list, that running campaigns must exclude. nil means that there are
-	// more than mostNamed; campaigns then read the whole list.
+	// named holds, by list, the numbers that running campaigns must exclude. nil means that a list
+	// has more than mostNamed such numbers; running campaigns then read the whole list.
 	named        map[string][]sms.MSISDN
 	added, count int
 	inFlight     []ledger.InFlightCall
@@ -114,7 +114,8 @@ type optOutLoad struct {
 // mostNamed is the maximum number of numbers that are written into each running campaign.
 const mostNamed = 1000
 
-// read returns the list and the number of the entry p. i is the position of p, for the error.
+// read returns the list and the number of the entry p. i is the position of p in the sequence;
+// a NumberError contains it.
 func (p OptOut) read(i int) (list string, m sms.MSISDN, err error) {
 	if list, err = optout.ListOf(p.Sender); err != nil {
 		return "", 0, &FieldError{Field: "sender", Problem: err.Error()}

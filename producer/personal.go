@@ -47,14 +47,15 @@ type personal struct {
 	template *sms.Template
 	// strict makes a missing value an error (OnMissingFail).
 	strict bool
-	// place is a field's index in fields and values.
+	// place maps each merge field to its index in fields and values.
 	place map[string]int
 	// names caches the index in place of each name that recipients use; -1 marks a field that the
 	// body does not use.
 	names map[string]int
 	// seen marks the fields that at least one recipient had.
 	seen []bool
-	// values and has belong to the recipient that was read last.
+	// values are the values of the recipient that was read last. has reports which of them the
+	// recipient has.
 	values []string
 	has    []bool
 	body   []byte
@@ -83,7 +84,8 @@ func newPersonal(spec campaign.Spec) (*personal, error) {
 // mostNames is the maximum number of field names in the cache names.
 const mostNames = 1000
 
-// placeOf returns the index of a recipient's field in values, or -1 if the body does not use it.
+// placeOf returns the index in values of a recipient's field, or -1 if the body does not use the
+// field.
 func (p *personal) placeOf(name string) int {
 	at, ok := p.names[name]
 	if ok {

@@ -106,7 +106,7 @@ func TestEnqueue_FourBracesAreTwoInAPlainText(t *testing.T) {
 	}
 }
 
-// The maximum cost counts the segments of each message separately.
+// The highest possible cost is the sum of the segments of each rendered message.
 func TestEnqueue_CostOfPersonalTexts(t *testing.T) {
 	t.Parallel()
 	b := newTestClient(t)
@@ -141,7 +141,8 @@ func TestEnqueue_CostOfPersonalTexts(t *testing.T) {
 	}
 }
 
-// A body that is too long with any value is rejected before the upload.
+// Enqueue rejects a body that is too long for every value of its fields, before it uploads a
+// recipient.
 func TestEnqueue_TextTooLongForAllIsRefused(t *testing.T) {
 	t.Parallel()
 	b := newTestClient(t)

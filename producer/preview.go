@@ -168,7 +168,7 @@ func (o PreviewOptions) passesOver(h accounts.Hold) bool {
 type preview struct {
 	PreviewOptions
 	spec campaign.Spec
-	// cards are the accounts, and known reports for each whether its gateway is known.
+	// cards are the accounts. known reports, for each of them, whether its gateway is known.
 	cards   []accounts.Account
 	known   []bool
 	planner *planning.Planner
@@ -220,8 +220,8 @@ func newPreview(ctx context.Context, spec campaign.Spec, o PreviewOptions) (*pre
 	return p, p.openSuppressionLists(ctx)
 }
 
-// openSuppressionLists prepares opted, the look-up in the suppression lists that apply to the
-// campaign.
+// openSuppressionLists sets opted, which looks up numbers in the suppression lists that apply to
+// the campaign.
 func (p *preview) openSuppressionLists(ctx context.Context) error {
 	if p.optouts == nil {
 		return nil
@@ -246,7 +246,7 @@ func (p *preview) openSuppressionLists(ctx context.Context) error {
 	return nil
 }
 
-// read plans the recipients in pages of the same size as those of an upload.
+// read plans the recipients in pages. A page has as many recipients as a page of an upload.
 func (p *preview) read(ctx context.Context, recipients iter.Seq2[Recipient, error]) error {
 	if recipients == nil {
 		recipients = Numbers()
@@ -294,8 +294,8 @@ func (p *preview) add(ctx context.Context, number string, values []string) error
 			return err
 		}
 	}
-	// The page keeps copies, because the caller may reuse the memory, or the number may be part of
-	// a large string.
+	// The page keeps copies. The caller may reuse the memory of number, or number may be part of a
+	// large string that the page would keep in memory.
 	p.page.Inputs = append(p.page.Inputs, strings.Clone(number))
 	if p.spec.Personalized() {
 		if kept != nil {
@@ -339,7 +339,7 @@ func (p *preview) plan(ctx context.Context, last bool) error {
 	p.page.First += len(p.page.Inputs)
 	p.page.Inputs = p.page.Inputs[:0]
 	if p.page.Values != nil {
-		p.page.Values = make([][]string, 0, cap(p.page.Values)) // the planner keeps the old values for calls that are not full
+		p.page.Values = make([][]string, 0, cap(p.page.Values)) // the planner still uses the old values, for calls that are not full
 	}
 	return nil
 }

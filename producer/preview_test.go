@@ -72,18 +72,18 @@ func scheduleCases(t *testing.T) map[string]scheduleCase {
 	requests := func(a *producer.Account) { a.Unit = "requests" }
 	segments := func(a *producer.Account) { a.Unit = "segments" }
 	return map[string]scheduleCase{
-		"in one go": {kenyans: 3600, accounts: []producer.Account{card("k", 1, byDay)}, until: "2026-11-23T10:00:00+03:00",
+		"within one day's hours": {kenyans: 3600, accounts: []producer.Account{card("k", 1, byDay)}, until: "2026-11-23T10:00:00+03:00",
 			stretches: []string{"KE 09:00 10:00 3600"}},
 		"at any hour": {kenyans: 7200, campaign: producer.Campaign{Class: producer.Transactional}, accounts: []producer.Account{card("k", 0.1, byDay)},
 			until: "2026-11-24T05:00:00+03:00", stretches: []string{" 09:00 05:00 7200"}},
-		"not in one day": {kenyans: 7200, accounts: []producer.Account{card("k", 0.1, byDay)}, until: "2026-11-25T09:00:00+03:00",
+		"over three days": {kenyans: 7200, accounts: []producer.Account{card("k", 0.1, byDay)}, until: "2026-11-25T09:00:00+03:00",
 			stretches: []string{"KE 09:00 18:00 3240", "KE 08:00 18:00 3600", "KE 08:00 09:00 360"}},
 		"it begins at night": {kenyans: 3600, campaign: producer.Campaign{StartAt: parseTime(t, "2026-11-23T22:00:00+03:00")},
 			accounts: []producer.Account{card("k", 1, byDay)}, until: "2026-11-24T09:00:00+03:00", stretches: []string{"KE 08:00 09:00 3600"}},
 		"two countries have one account": {kenyans: 3600, nigerians: 3600, accounts: []producer.Account{card("k", 1, byDay)},
 			// 08:00 in Nigeria is 10:00 in Nairobi. Until then only Kenyan recipients use the account.
 			until: "2026-11-23T11:00:00+03:00", stretches: []string{"KE 09:00 10:00 3600", "NG 10:00 11:00 3600"}},
-		"and share it": {kenyans: 5400, nigerians: 3600, accounts: []producer.Account{card("k", 1, byDay)},
+		"two countries share the rate of one account": {kenyans: 5400, nigerians: 3600, accounts: []producer.Account{card("k", 1, byDay)},
 			until: "2026-11-23T11:30:00+03:00", stretches: []string{"KE 09:00 11:00 5400", "NG 10:00 11:30 3600"}},
 		"two accounts side by side": {kenyans: 3600, nigerians: 1800, campaign: producer.Campaign{Class: producer.Transactional},
 			accounts: []producer.Account{card("k", 1), card("n", 0.25)}, routes: []producer.Route{{Match: "254", Via: []string{"k"}}, {Match: "234", Via: []string{"n"}}},
@@ -94,7 +94,7 @@ func scheduleCases(t *testing.T) map[string]scheduleCase {
 			until: "2026-11-23T11:00:00+03:00", stretches: []string{"KE 09:00 11:00 3600"}},
 		"it expires": {kenyans: 7200, campaign: producer.Campaign{ExpiresIn: time.Hour}, accounts: []producer.Account{card("k", 1, byDay)},
 			until: "2026-11-23T10:00:00+03:00", stretches: []string{"KE 09:00 10:00 3600"}, expired: 3600},
-		"it expires before the hours begin": {nigerians: 100, campaign: producer.Campaign{ExpiresIn: time.Minute}, accounts: []producer.Account{card("k", 1, byDay)},
+		"it expires before the sending hours begin": {nigerians: 100, campaign: producer.Campaign{ExpiresIn: time.Minute}, accounts: []producer.Account{card("k", 1, byDay)},
 			until: "2026-11-23T09:01:00+03:00", expired: 100},
 		"without a rate": {kenyans: 7200, nigerians: 10, accounts: []producer.Account{card("k", 0, byDay)}, until: "2026-11-23T10:00:00+03:00",
 			stretches: []string{"KE 09:00 09:00 7200", "NG 10:00 10:00 10"}},
@@ -205,7 +205,7 @@ func TestPreview_RefusesAsEnqueueDoes(t *testing.T) {
 	} {
 		_, err := producer.Preview(t.Context(), tt.campaign, kenyansAndNigerians(1, 0), producer.PreviewOptions{Accounts: []producer.Account{card("k", 1)}, Now: now})
 		if !errors.Is(err, producer.ErrInvalid) || !slices.Equal(fields(err), tt.fields) {
-			t.Errorf("%s: error %v; want an ErrInvalid for the expected fields", name, err)
+			t.Errorf("%s: error %v; want an ErrInvalid for the fields %v", name, err, tt.fields)
 		}
 	}
 	broken := errors.New("broken")

@@ -88,8 +88,8 @@ func New(rdb redis.UniversalClient, options ...Option) (*Client, error) {
 	return c, nil
 }
 
-// Close frees what New has opened. It leaves the Redis client open. At present New opens
-// nothing, and Close always returns nil.
+// Close releases what New has opened. At present New opens nothing, so Close does nothing and
+// returns nil. Close leaves the Redis client open.
 func (c *Client) Close() error { return nil }
 
 // InFlight counts the calls that workers have claimed and that have not ended, such as those
@@ -140,7 +140,7 @@ type RetryOptions struct {
 // number. Retry returns ErrNothingToRetry if no recipient is selected. After any other error
 // the retry may have begun: read the status before you call Retry again.
 func (c *Client) Retry(ctx context.Context, id string, o RetryOptions) (int, error) {
-	// A retry first adds the campaign to the index of campaigns, so the campaign must exist.
+	// The retry adds the campaign to the index of campaigns first, so the campaign must exist.
 	if _, err := c.ledger.Spec(ctx, id); err != nil {
 		return 0, err
 	}

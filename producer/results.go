@@ -49,7 +49,7 @@ func (c *Client) Results(ctx context.Context, id string, statuses ...string) ite
 }
 
 // ResultsAfter is like Results, but begins after the given row. To continue an interrupted read,
-// pass the Row of the last result that was received. Changes to earlier rows are not yielded again.
+// pass the Row of the last result that you received. Changes to earlier rows are not yielded again.
 // A negative row is an ErrInvalid.
 func (c *Client) ResultsAfter(ctx context.Context, id string, row int, statuses ...string) iter.Seq2[Result, error] {
 	return func(yield func(Result, error) bool) {

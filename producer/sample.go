@@ -28,7 +28,7 @@ type sampled struct {
 // shownSamples is the maximum number of samples in a Forecast.
 const shownSamples = 5
 
-// offer lets samples pick the given message or not.
+// offer shows a message to samples, which picks it or not.
 func (s *samples) offer(stream int, x campaign.Planned, body string, segments int) {
 	if s.random == nil {
 		// The seed is fixed, so that the same list gives the same samples.

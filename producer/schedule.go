@@ -40,7 +40,7 @@ type SendingSpan struct {
 type queueing struct {
 	account int
 	country string
-	window  *hours.Window // nil means always open
+	window  *hours.Window // sending hours; nil means at any hour
 	left    float64       // recipients not sent to yet
 	units   float64       // units of the account's rate that each recipient needs
 	shut    bool

@@ -16,8 +16,7 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-// now is the time that the client's clock shows in these tests, except in tests that need the clock
-// of Redis.
+// now is what the client's clock shows in these tests, except in tests that use the clock of Redis.
 var now = time.Date(2030, 6, 1, 12, 0, 0, 0, time.UTC)
 
 // testClient is a client with its own Redis and without a worker.

@@ -35,7 +35,8 @@ func (c *Client) Status(ctx context.Context, id string) (Status, error) {
 // namedUnreadable is the maximum number of quarantined records that a status describes.
 const namedUnreadable = 5
 
-// unreadable fills in Unreadable, and adds a Block if work waits for quarantined records.
+// unreadable sets the field Unreadable of s. If work waits for quarantined records, it also adds a
+// Block.
 func (c *Client) unreadable(ctx context.Context, sum ledger.Summary, s *Status) error {
 	if s.Quarantined == 0 {
 		return nil
@@ -104,7 +105,7 @@ func (c *Client) Watch(ctx context.Context, id string) iter.Seq2[Status, error] 
 			case <-ctx.Done():
 			case <-tick.C:
 			}
-			if ctx.Err() != nil { // select may choose the tick although ctx has ended
+			if ctx.Err() != nil { // if ctx has ended at the same time, select may still choose the tick
 				return
 			}
 		}

@@ -8,8 +8,8 @@ import (
 	"github.com/tuma-sms/tuma/internal/script"
 )
 
-// The public constants are literals, so that "go doc" shows their values. Each must be equal to the
-// ledger's constant.
+// The public constants are literals, so that "go doc" shows their values. Each literal must be
+// equal to the ledger's constant.
 func TestConstants_AreTheLedgers(t *testing.T) {
 	t.Parallel()
 	for name, same := range map[string]bool{

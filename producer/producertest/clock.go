@@ -10,8 +10,8 @@ import (
 	"github.com/alicebob/miniredis/v2"
 )
 
-// clock is the clock of the embedded Redis. By this clock workers start campaigns, retry
-// calls and expire campaigns. It runs at normal speed, ahead of time.Now by the sum of all
+// clock is the clock of the embedded Redis. Workers use this clock to start campaigns, to retry
+// calls and to expire campaigns. It runs at normal speed, ahead of time.Now by the sum of all
 // Advances.
 type clock struct {
 	redis *miniredis.Miniredis
@@ -57,15 +57,14 @@ func (t *timed) Write(b []byte) (int, error) {
 	return t.Conn.Write(b)
 }
 
-// Advance moves the clock forward by d, which must be positive. Then campaigns start whose
-// StartAt has passed, campaigns end whose ExpiresAt has passed, and the worker makes the
-// calls that have waited long enough. Advance stops the worker and starts it again, so that
-// no call is in flight while the clock moves. Advance ends the test with Fatal if calls wait
-// in the gateway because of Block.
+// Advance moves the clock forward by d, which must be positive. Then campaigns whose StartAt has
+// passed start, and campaigns whose ExpiresAt has passed expire. The worker repeats the calls whose
+// wait is over. Advance stops the worker and starts it again, so that no call is in flight while
+// the clock moves. If calls wait in the gateway because of Block, Advance ends the test with Fatal.
 //
-// The clock of Client moves with it. A client that the service makes for itself reads
-// time.Now unless the service passes producer.WithClock. With a client that reads time.Now,
-// enqueue before the Advance: a campaign that it enqueues afterwards with ExpiresIn may
+// The client that Tuma.Client returns reads the moved clock. A client that the service makes reads
+// time.Now, unless the service passes producer.WithClock. With a client that reads time.Now,
+// enqueue before the Advance: a campaign that is enqueued after the Advance with ExpiresIn may
 // expire at once.
 func (u *Tuma) Advance(t testing.TB, d time.Duration) {
 	t.Helper()

@@ -22,8 +22,7 @@ func TestAdvance_StartsACampaign(t *testing.T) {
 	}
 	tuma.Advance(t, time.Hour)
 	tuma.AssertSent(t, number, "Hello")
-	// After an Advance the clock keeps running, and a worker serves the
-	// account.
+	// After an Advance the clock must keep running, and a worker must serve the account.
 	enqueue(t, tuma.Client(), func(c *producer.Campaign) { c.ID, c.ExpiresIn = "b", time.Hour }, "0722000000")
 	tuma.AssertSent(t, "0722000000", "Hello")
 	tuma.FailNext(1, nil)

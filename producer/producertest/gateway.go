@@ -24,12 +24,12 @@ type gateway struct {
 	credit  float64
 	// sent are the accepted messages in the order of acceptance.
 	sent []*Message
-	// calls are the answers to calls with an idempotency key, by that key.
+	// calls holds the answers to calls with an idempotency key, by that key.
 	calls map[string]answered
 	// blocked is closed by Unblock. It is nil while calls do not wait.
 	blocked chan struct{}
 	waiting int
-	// changed is closed, and replaced, whenever waiting changes.
+	// changed is a channel that is closed when waiting changes. A new channel then replaces it.
 	changed chan struct{}
 }
 
@@ -66,7 +66,7 @@ func parsePrice(amount string, ok bool) (float64, bool) {
 	return price, ok && price >= 0
 }
 
-// account is the gateway as seen by one account of the worker.
+// account is one account of the worker at the shared gateway.
 type account struct {
 	*gateway
 	name string

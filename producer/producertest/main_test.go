@@ -13,7 +13,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(providertest.Guarded(m)) }
 
-// failureRecorder is a testing.TB that notes failures. Its cleanups are those of the real test.
+// failureRecorder is a testing.TB that records failures. Its Cleanup is that of the real test.
 type failureRecorder struct {
 	testing.TB
 	failures []string
@@ -23,12 +23,12 @@ type failureRecorder struct {
 // Helper does nothing.
 func (f *failureRecorder) Helper() {}
 
-// Errorf notes a failure.
+// Errorf records a failure.
 func (f *failureRecorder) Errorf(format string, args ...any) {
 	f.failures = append(f.failures, fmt.Sprintf(format, args...))
 }
 
-// Fatalf notes a failure and ends the goroutine that called it.
+// Fatalf records a failure and ends the calling goroutine.
 func (f *failureRecorder) Fatalf(format string, args ...any) {
 	f.Errorf(format, args...)
 	f.ended = true

@@ -68,8 +68,8 @@ type Tuma struct {
 	cfg     Config
 	gateway *gateway
 	clock   *clock
-	// inside is the connection of the worker and of client. outside is the one that Redis
-	// returns; the service may close it.
+	// inside is the Redis client of the worker and of client. outside is the Redis client that the
+	// method Redis returns; the service may close it.
 	inside, outside *redis.Client
 	client          *producer.Client
 
@@ -93,7 +93,7 @@ func NewWith(t testing.TB, cfg Config) *Tuma {
 		t.Fatalf("producertest: %v", err)
 	}
 	server := miniredis.NewMiniRedis()
-	// Without ClockTTL no key expires, and the lease of a lost task never ends.
+	// With ClockTTL, keys expire. Otherwise the lease of a lost task would never end.
 	server.ClockTTL(true)
 	// The Redis listens on the loopback interface, because an in-memory connection (Dial)
 	// has no buffer and a large pipeline would block on it.
@@ -145,7 +145,7 @@ func (u *Tuma) startWorker() error {
 		cfg.Accounts = append(cfg.Accounts, worker.Account{Name: name, Provider: &account{gateway: u.gateway, name: name},
 			Sender: u.cfg.Sender, Price: u.cfg.Price})
 	}
-	// There is one route, for all numbers.
+	// The only route is for all numbers.
 	cfg.Routes = slices.Grow(cfg.Routes, 1)[:1]
 	cfg.Routes[0].Via = u.cfg.Accounts
 	w, err := worker.New(cfg)
@@ -181,7 +181,7 @@ func (u *Tuma) awaitWorker(w *worker.Worker, ended chan error) error {
 		}
 		select {
 		case err := <-ended:
-			ended <- nil // for stop
+			ended <- nil // u.stop reads this value
 			return err
 		case <-ctx.Done():
 			return fmt.Errorf("the worker is not ready after %s: %w", u.cfg.Timeout, err)

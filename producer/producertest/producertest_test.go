@@ -12,7 +12,7 @@ import (
 	"github.com/tuma-sms/tuma/producer/producertest"
 )
 
-// startUps is the number of starts that are timed.
+// startUps is the number of starts that the test times.
 const startUps = 20
 
 // A start takes some 50 ms, even on a busy machine with the race detector. The limit of one
@@ -35,7 +35,7 @@ func TestNew_FirstMessageWithinASecond(t *testing.T) {
 	t.Logf("ready after %s (median; longest %s), first message sent after %s (longest %s)",
 		ready[startUps/2], ready[startUps-1], sent[startUps/2], sent[startUps-1])
 	if sent[startUps/2] > time.Second {
-		t.Errorf("the first message is sent after %s (median); want at most 1 s", sent[startUps/2])
+		t.Errorf("the first message was sent after %s (median); want at most 1 s", sent[startUps/2])
 	}
 }
 
@@ -81,7 +81,7 @@ func TestNew_ManyGoroutinesShareOne(t *testing.T) {
 	}
 	for _, m := range sent {
 		if m.To != fmt.Sprintf("2547220000%02s", m.Campaign[1:]) {
-			t.Errorf("message %s does not have the number of its campaign", m)
+			t.Errorf("message %s; want a message to 2547220000%02s", m, m.Campaign[1:])
 		}
 	}
 }
@@ -201,6 +201,6 @@ func TestSent_LargeCampaignCountsEqualTheStatus(t *testing.T) {
 	sent := tuma.Sent(t)
 	s, err := tuma.Client().Status(t.Context(), "a")
 	if err != nil || s.Accepted != len(sent) || s.Rejected != 1500 || s.Accepted+s.Rejected != len(numbers) {
-		t.Errorf("sent %d, status %+v, %v; want the same number accepted, and 1500 rejected", len(sent), s, err)
+		t.Errorf("sent %d, status %+v, %v; want as many accepted as sent, and 1500 rejected", len(sent), s, err)
 	}
 }

@@ -32,7 +32,7 @@ func (u *Tuma) within(t testing.TB) time.Duration {
 	return d
 }
 
-// atRest reports whether the campaign stays unchanged until the test or the service acts.
+// atRest reports whether the campaign stays unchanged until the test or the service does something.
 func (u *Tuma) atRest(s producer.Status) bool {
 	switch s.State {
 	case producer.Paused:
@@ -100,8 +100,8 @@ func (u *Tuma) ids(ctx context.Context) string {
 	return "the campaigns are:\n" + indented(ids)
 }
 
-// report lists the campaigns that have not ended, what blocks them, and how the test has set
-// up the gateway.
+// report describes the campaigns that have not ended, what blocks them, and what the test has set
+// up in the gateway.
 func (u *Tuma) report() string {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
@@ -163,8 +163,8 @@ func blocked(b producer.Block) string {
 	return what + ", until the test or the service acts"
 }
 
-// describe lists how the test has set up the gateway. The list is empty if the gateway
-// accepts every call.
+// describe lists what the test has set up in the gateway. The list is empty if the gateway accepts
+// every call.
 func (g *gateway) describe() []string {
 	g.mu.Lock()
 	defer g.mu.Unlock()

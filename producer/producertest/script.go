@@ -15,7 +15,7 @@ const operation = "test gateway send"
 
 var errLost = errors.New("the answer was lost")
 
-// kind tells what the gateway does with a call.
+// kind is what the gateway does with a call.
 type kind uint8
 
 const (
@@ -25,7 +25,7 @@ const (
 	rejects
 )
 
-// scripted is an answer to the next calls.
+// scripted is the answer to one or more consecutive calls.
 type scripted struct {
 	kind   kind
 	calls  int // how many calls get the answer
@@ -195,7 +195,7 @@ func (g *gateway) pass(ctx context.Context) error {
 	}
 }
 
-// count adds to the number of calls that wait. The caller holds mu.
+// count adds more to the number of waiting calls. The caller holds mu.
 func (g *gateway) count(more int) {
 	g.waiting += more
 	close(g.changed)

@@ -28,8 +28,8 @@ type Message struct {
 	IdempotencyKey string
 	// ID is the gateway's ID of the message. It is the MessageID of a producer.Result.
 	ID string
-	// Lost reports that the gateway's answer did not reach the worker (UnknownNext). Tuma does
-	// not know that the message was accepted.
+	// Lost reports that the gateway's answer did not reach the worker (UnknownNext). Tuma does not
+	// know that the gateway accepted the message.
 	Lost bool
 }
 
@@ -191,7 +191,7 @@ func (u *Tuma) nameCampaigns(t testing.TB) {
 	u.gateway.name(keys)
 }
 
-// unnamed returns the keys of messages without a campaign.
+// unnamed returns the idempotency keys of the messages whose campaign is not set yet.
 func (g *gateway) unnamed() map[string]string {
 	g.mu.Lock()
 	defer g.mu.Unlock()
