@@ -31,15 +31,15 @@ type Limiter interface {
 	// If ok is true, the tokens are reserved: use them after wait, or give them back with Return.
 	// If the turn is more than max away, Reserve reserves nothing, and ok is false; wait is then
 	// how long to wait before calling Reserve again. A max of 0 or less means that the turn must be
-	// now; a max above one year counts as one year. The later a caller is refused, the longer is
-	// its wait, so that refused callers come back one after the other.
+	// now; a max above one year counts as one year. Each refused caller gets a longer wait than the
+	// callers that were refused before it, so that they come back one after the other.
 	//
 	// n must be from 1 to MaxTokens. It may be larger than the burst: the call then takes all its
 	// tokens at once, and later calls wait until the debt is paid off.
 	//
 	// Reserve does not block until the turn. It returns an error if ctx has ended or the limiter's
-	// state cannot be reached. After an error the tokens may be reserved even so; then they are
-	// lost, which does no other harm. The caller decides whether to send without a limit.
+	// state cannot be reached. After an error the tokens may nevertheless be reserved; they are
+	// then lost, without further harm. The caller decides whether to send without a limit.
 	Reserve(ctx context.Context, n int, max time.Duration) (wait time.Duration, ok bool, err error)
 
 	// Return gives back n reserved tokens that will not be used. Call it at most once for a
@@ -51,10 +51,10 @@ type Limiter interface {
 	// holds. If Return fails, the tokens may be lost. Do not call it again.
 	Return(ctx context.Context, n int, ahead time.Duration) error
 
-	// Cooldown lets no turn begin within the next d, for every user of the account. Call it when
-	// the gateway answers that requests come too fast. A second Cooldown can only make the pause
-	// longer. A d of 0 or less changes nothing; a d above one year counts as one year. Reservations
-	// that were made before keep their turns.
+	// Cooldown pauses the account: no turn of a later reservation, by any user of the account,
+	// begins within the next d. Call it when the gateway answers that requests come too fast. A
+	// second Cooldown can only make the pause longer. A d of 0 or less changes nothing; a d above
+	// one year counts as one year. Reservations that were made before keep their turns.
 	Cooldown(ctx context.Context, d time.Duration) error
 }
 
@@ -68,14 +68,15 @@ const maxAhead = 365 * 24 * time.Hour
 // bounded limits a duration to the range from 0 to maxAhead.
 func bounded(d time.Duration) time.Duration { return min(max(d, 0), maxAhead) }
 
-// share is the part of the rate that transactional calls keep while a bulk call's debt is paid
+// share is the fraction of the rate that transactional calls keep while a bulk call's debt is paid
 // off. Without it a large bulk call would delay a one-time code.
 const share = 0.2
 
-// queued limits how late a refused caller comes back: at most queued times the caller's max after
-// its turn. Refused callers come back one after the other, so that each turn costs two calls of
-// Reserve, not one call by each waiting caller. With a larger value more turns would be lost when
-// callers do not come back, because they died or have nothing left to send.
+// queued limits how late a refused caller comes back: at most queued times its max after the turn
+// that Reserve refused. Refused callers come back one after the other, so that each turn costs two
+// calls of Reserve, not one call by each waiting caller. If a caller does not come back, because
+// its process has ended or it has nothing left to send, its turn is lost. A larger value would lose
+// more turns.
 const queued = 4
 
 // class is the class of the calls that a limiter serves. Both classes draw on one bucket.

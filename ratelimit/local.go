@@ -40,8 +40,8 @@ func NewLocal(r Rate, burst int, now func() time.Time) (*Local, error) {
 
 // Transactional returns a limiter for the transactional calls of the same account, with the same
 // state. Transactional calls do not wait until the debt of a bulk call is paid off: until then,
-// together they may use a fifth of the rate. They do wait for turns that are already reserved. So
-// call Reserve for bulk calls with a smaller max, to keep their reserved turns near.
+// together they may use a fifth of the rate. But they wait for turns that bulk calls have already
+// reserved. To keep these turns near, call Reserve for bulk calls with a smaller max.
 func (l *Local) Transactional() *Local {
 	return &Local{bucket: l.bucket, class: transactional}
 }
@@ -126,9 +126,9 @@ func (b *bucket) giveBack(n int, ahead time.Duration) {
 		return
 	}
 	now := b.now()
-	// Without this reservation the bucket might have been full in the meantime, and would then have
-	// gained no tokens. The loss is at most the tokens that the bucket gains until the last turn
-	// reserved after this one.
+	// If these tokens had not been reserved, the bucket might have been full for some time and
+	// might have lost the tokens that flowed in. That loss is at most the tokens that the bucket
+	// gains until the last turn reserved after this one.
 	lost := max(0, b.booked.Sub(now.Add(ahead))).Seconds() * float64(b.rate)
 	if whole := int(math.Floor(float64(n) - lost + 1e-6)); whole > 0 {
 		b.move(b.start(now), -whole)

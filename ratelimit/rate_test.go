@@ -62,14 +62,14 @@ func FuzzParseRate(f *testing.F) {
 			return
 		}
 		if !r.valid() || math.IsNaN(float64(r)) || (r == Unlimited) != (s == "0") {
-			t.Fatalf("ParseRate(%q) = %v", s, float64(r))
+			t.Fatalf("ParseRate(%q) = %v; want a valid rate, and 0 only for the text 0", s, float64(r))
 		}
 		again, err := ParseRate(r.String())
 		if err != nil || again != r {
-			t.Fatalf("ParseRate(%q) = %v, written %q, read again %v, %v", s, float64(r), r, float64(again), err)
+			t.Fatalf("ParseRate(%q) = %v, which String writes as %q and ParseRate then reads as %v, error %v; want the same rate", s, float64(r), r, float64(again), err)
 		}
 		if b := DefaultBurst(r); b < 1 || b > MaxTokens {
-			t.Fatalf("DefaultBurst(%v) = %d", r, b)
+			t.Fatalf("DefaultBurst(%v) = %d; want 1 to %d", r, b, MaxTokens)
 		}
 	})
 }

@@ -137,19 +137,19 @@ func (l *Redis) Free(ctx context.Context) (bool, error) {
 	return answer[0] == 1, nil
 }
 
-// run runs reserve.lua with the operation what and returns the two numbers of its answer.
-func (l *Redis) run(ctx context.Context, rdb redis.Scripter, what string, args ...any) ([]int64, error) {
+// run runs the given operation of reserve.lua and returns the two numbers of its answer.
+func (l *Redis) run(ctx context.Context, rdb redis.Scripter, operation string, args ...any) ([]int64, error) {
 	rate := strconv.FormatFloat(float64(l.rate), 'g', -1, 64)
 	keys := []string{l.key}
 	if l.hash != "" {
 		keys = append(keys, l.hash)
 	}
-	answer, err := l.script.Run(ctx, rdb, keys, append([]any{what, rate, l.burst}, args...)...).Int64Slice()
+	answer, err := l.script.Run(ctx, rdb, keys, append([]any{operation, rate, l.burst}, args...)...).Int64Slice()
 	if err != nil {
 		return nil, err
 	}
 	if len(answer) != 2 {
-		return nil, fmt.Errorf("reserve.lua answered %d numbers, not 2", len(answer))
+		return nil, fmt.Errorf("reserve.lua returned %d numbers; must return 2", len(answer))
 	}
 	return answer, nil
 }

@@ -59,10 +59,10 @@ func TestRedis_UnreachableIsAnError(t *testing.T) {
 		t.Errorf("Reserve without Redis = %v, %v, %v; want 0, false and an error", wait, ok, err)
 	}
 	if err := l.Return(t.Context(), 1, 0); err == nil {
-		t.Error("Return did not err")
+		t.Error("Return without Redis returned no error; want one")
 	}
 	if err := l.Cooldown(t.Context(), time.Second); err == nil {
-		t.Error("Cooldown did not err")
+		t.Error("Cooldown without Redis returned no error; want one")
 	}
 	s.Restart()
 	// Redis has lost the bucket and the script. At most one extra burst is granted.
@@ -98,10 +98,10 @@ func TestRedis_LostAnswers(t *testing.T) {
 	}
 	p.CutAfter(0)
 	if err := l.Return(t.Context(), 10, 0); err == nil {
-		t.Error("Return did not err")
+		t.Error("Return whose answer was lost returned no error; want one")
 	}
 	if got := tokens(l); got < 60 || got > 61 {
-		t.Errorf("the bucket holds %v; want 60, because 10 came back to 50 once", got)
+		t.Errorf("the bucket holds %v; want 60: 50 tokens and 10 that were returned once", got)
 	}
 	// Ping makes sure that the connection works again, so that the next answer comes from the
 	// script.
@@ -149,10 +149,10 @@ func TestRedis_InACluster(t *testing.T) {
 	}
 	l := newRedis(t, rdb, "tuma:{acct}:rate", 1.0/60, 10)
 	if _, ok, err := l.Reserve(ctx, 10, 0); !ok || err != nil {
-		t.Fatalf("Reserve: %v, %v", ok, err)
+		t.Fatalf("Reserve: %v, %v; want true without an error", ok, err)
 	}
 	if err := l.Return(ctx, 5, 0); err != nil {
-		t.Fatalf("Return: %v", err)
+		t.Fatalf("Return: error %v; want none", err)
 	}
 	if _, ok, err := l.Reserve(ctx, 5, 0); !ok || err != nil {
 		t.Errorf("Reserve of the returned tokens: %v, %v; want true without an error", ok, err)

@@ -54,7 +54,7 @@ func TestRedis_FollowsARateSetByHand(t *testing.T) {
 		t.Helper()
 		d, ok, err := l.Reserve(ctx, n, long)
 		if err != nil || !ok {
-			t.Fatalf("Reserve: %v, %v", ok, err)
+			t.Fatalf("Reserve: %v, %v; want true without an error", ok, err)
 		}
 		return d
 	}

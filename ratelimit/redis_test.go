@@ -103,7 +103,7 @@ func TestRedis_GrantIsOneCommand(t *testing.T) {
 			for range grants / 16 {
 				wait, ok, err := l.Reserve(t.Context(), 1, long)
 				if !ok || err != nil {
-					t.Errorf("Reserve: %v, %v", ok, err)
+					t.Errorf("Reserve: %v, %v; want true without an error", ok, err)
 				}
 				at := int64(time.Since(begin) + wait)
 				for seen := last.Load(); at > seen && !last.CompareAndSwap(seen, at); seen = last.Load() {
@@ -158,18 +158,18 @@ func TestNewRedis_RefusesWrongArguments(t *testing.T) {
 	}{
 		{"no key", "", 1, 1},
 		{"a negative rate", "k", -1, 1},
-		{"a rate beyond all gateways", "k", 2 * maxRate, 1},
+		{"a rate above maxRate", "k", 2 * maxRate, 1},
 		{"a negative burst", "k", 1, -1},
-		{"a burst beyond all calls", "k", 1, MaxTokens + 1},
+		{"a burst above MaxTokens", "k", 1, MaxTokens + 1},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			if _, err := NewRedis(nil, tt.key, tt.rate, tt.burst); err == nil {
-				t.Error("NewRedis did not err")
+				t.Error("NewRedis returned no error; want one")
 			}
 			if _, err := NewLocal(tt.rate, tt.burst, time.Now); err == nil && tt.key != "" {
-				t.Error("NewLocal did not err")
+				t.Error("NewLocal returned no error; want one")
 			}
 		})
 	}

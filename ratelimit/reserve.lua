@@ -71,7 +71,7 @@ local function save()
     'cool', string.format('%.0f', cool),
     'back:bulk', string.format('%.0f', back.bulk),
     'back:transactional', string.format('%.0f', back.transactional))
-  -- The hour is for a rate that is lowered later: the debt then takes longer to pay off.
+  -- The key lives one hour longer, because a rate that is lowered later makes the debt take longer.
   local idle = math.max(cool, booked, back.bulk, back.transactional, refill(burst - tokens))
   redis.call('PEXPIRE', KEYS[1], string.format('%.0f', idle / 1000 + 3600000))
 end
@@ -86,8 +86,9 @@ end
 
 if ARGV[1] == 'return' then
   if rate == 0 then return {1, 0} end
-  -- If the tokens had not been reserved, the bucket might have been full since, and tokens would have been lost.
-  -- That loss is at most what flowed in until the last turn reserved after this one.
+  -- If these tokens had not been reserved, the bucket might have been full for some time and might
+  -- have lost the tokens that flowed in. That loss is at most the tokens that the bucket gains
+  -- until the last turn reserved after this one.
   local lost = math.max(0, booked - tonumber(ARGV[5])) * rate
   local whole = math.max(0, math.floor(amount - lost + 1e-6))
   tokens = math.min(burst, tokens + whole)

@@ -135,18 +135,20 @@ func checkGivenBack(open opener) error {
 		// The last reservation can be returned completely before its turn.
 		reserve(a.bulk, step{1, 0, 0, true}, step{20, long, 100 * ms, true}), back(a, 20, 100*ms),
 		reserve(a.bulk, step{1, long, 100 * ms, true}),
-		// A reservation whose turn has passed can be returned, too, up to the burst, if no
-		// later reservation exists.
+		// A reservation whose turn has passed can also be returned, up to the burst, if no later
+		// reservation exists.
 		func() error { a.clock.advance(150 * ms); return nil }(), back(a, 1, -50*ms),
 		reserve(a.bulk, step{1, 0, 0, true}, step{1, long, 100 * ms, true}),
-		// A returned turn before other reservations is lost, because their waits include it.
+		// Returned tokens are lost if later reservations exist, because the waits of these include
+		// them.
 		reserve(b.bulk, step{5, 0, 0, true}, step{1, long, 100 * ms, true}, step{1, long, 200 * ms, true}),
 		back(b, 1, 100*ms), reserve(b.bulk, step{1, long, 300 * ms, true}),
 		// A bucket is never fuller than its burst.
 		reserve(c.bulk, step{3, 0, 0, true}), func() error { c.clock.advance(200 * ms); return nil }(),
 		back(c, 3, -200*ms), reserve(c.bulk, step{5, 0, 0, true}, step{1, long, 100 * ms, true}),
-		// Part of a large call before a small one can be returned. A call that takes that part
-		// has its turn before the small one, so that its own turn cannot be returned.
+		// Most of a large call can be returned although a small call was reserved after it. Then a
+		// new call gets a turn before that of the small call. So the token of the new call cannot
+		// be returned.
 		reserve(d.bulk, step{5, 0, 0, true}, step{30, long, 500 * ms, true}, step{1, long, 3100 * ms, true}),
 		back(d, 30, 500*ms), reserve(d.bulk, step{1, long, 2800 * ms, true}),
 		back(d, 1, 2800*ms), reserve(d.bulk, step{1, long, 2900 * ms, true}),
@@ -244,7 +246,7 @@ func checkTransactional(open opener) error {
 		return err
 	}
 	b.clock.advance(5 * time.Second)
-	// The share does not accumulate: after one immediate call the next one waits.
+	// The transactional share does not accumulate: after one immediate call the next call waits.
 	return errors.Join(
 		reserve(b.otp, step{1, 0, 0, true}, step{1, long, 100 * ms, true}),
 		// Without a debt, both classes of calls have the same waits.
@@ -257,20 +259,20 @@ func checkWrongUse(open opener) error {
 	over, cancel := context.WithCancel(context.Background())
 	cancel()
 	if _, ok, err := a.bulk.Reserve(over, 1, long); ok || !errors.Is(err, context.Canceled) {
-		return fmt.Errorf("Reserve with a cancelled context: %v, %w", ok, err)
+		return fmt.Errorf("Reserve with a cancelled context: %v, error %w; want false and context.Canceled", ok, err)
 	}
 	if err := a.bulk.Cooldown(over, long); !errors.Is(err, context.Canceled) {
-		return fmt.Errorf("Cooldown with a cancelled context: %w", err)
+		return fmt.Errorf("Cooldown with a cancelled context: error %w; want context.Canceled", err)
 	}
 	if err := a.bulk.Return(over, 1, 0); !errors.Is(err, context.Canceled) {
-		return fmt.Errorf("Return with a cancelled context: %w", err)
+		return fmt.Errorf("Return with a cancelled context: error %w; want context.Canceled", err)
 	}
 	for _, n := range []int{0, -1, MaxTokens + 1} {
 		if _, ok, err := a.bulk.Reserve(context.Background(), n, long); ok || err == nil {
-			return fmt.Errorf("Reserve(%d) = %v, %w", n, ok, err)
+			return fmt.Errorf("Reserve(%d) = %v, error %w; want false and an error", n, ok, err)
 		}
 		if err := a.bulk.Return(context.Background(), n, 0); err == nil {
-			return fmt.Errorf("Return(%d) did not err", n)
+			return fmt.Errorf("Return(%d) returned no error; want one", n)
 		}
 	}
 	// None of these calls reserved anything. The largest call and wait do not overflow.

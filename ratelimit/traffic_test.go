@@ -32,7 +32,7 @@ func checkAskedAgain(open opener) error {
 	// A grant needs one call of Reserve, and the refusal before the grant needs one more.
 	// Some callers retry before their turn, because queued limits their wait.
 	if most := 5 * len(turns) / 2; asked > most {
-		return fmt.Errorf("asked %d times for %d turns", asked, len(turns))
+		return fmt.Errorf("callers called Reserve %d times for %d turns; want at most %d times", asked, len(turns), most)
 	}
 	return nil
 }
@@ -153,7 +153,7 @@ func checkBacklog(open opener) error {
 			err = errors.Join(checkAnySecond(turns, a.rate, a.burst), checkUsed(turns, a.rate, end))
 		}
 		if err == nil && float64(asked) > try.asks*float64(len(turns)) {
-			err = fmt.Errorf("asked %d times for %d turns", asked, len(turns))
+			err = fmt.Errorf("callers called Reserve %d times for %d turns; want at most %v times for each turn", asked, len(turns), try.asks)
 		}
 		if err != nil {
 			return fmt.Errorf("%d workers, %d tokens a call: %w", try.workers, try.n, err)

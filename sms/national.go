@@ -95,7 +95,7 @@ func isUnassigned(digits string) bool {
 	return digits[0] == '0' || !codes[number(digits[:1])] && !codes[number(digits[:2])] && !codes[number(digits[:3])]
 }
 
-// callingCodeStarts returns a slice that is true at every index that is a calling code.
+// callingCodeStarts returns a slice that is true at every index that is an assigned calling code.
 var callingCodeStarts = sync.OnceValue(func() []bool {
 	codes := make([]bool, 1000)
 	for code := range codes {
@@ -104,7 +104,7 @@ var callingCodeStarts = sync.OnceValue(func() []bool {
 	return codes
 })
 
-// withoutZero removes one leading zero.
+// withoutZero removes one leading zero, if there is one.
 func withoutZero(national string) string { return strings.TrimPrefix(national, "0") }
 
 // kenyanNumber resolves the digits that follow 254 or 0. Its results have the same meaning as those
@@ -124,8 +124,8 @@ func kenyanNumber(national string) (m MSISDN, reason NumberReason, decided bool)
 	return 0, wrongLength(len(national), kenyaDigits), true
 }
 
-// nigerianNumber resolves the digits that follow 234 or 0. Its results have the same meaning as those
-// of resolveNational: if decided is false, the library must decide.
+// nigerianNumber resolves the digits that follow 234 or 0. Its results have the same meaning as
+// those of resolveNational: if decided is false, the library must decide.
 func nigerianNumber(national string) (m MSISDN, reason NumberReason, decided bool) {
 	if national == "" || national[0] == '0' || len(national) > maxUintDigits-2 {
 		return 0, "", false
@@ -152,13 +152,14 @@ const (
 	nigeriaDigits = 10
 )
 
-// wrongLength returns ReasonTooShort or ReasonTooLong for a number of have digits, where mobile is
-// the number of digits of a mobile number. It returns ReasonInvalid if have is equal to mobile.
-func wrongLength(have, mobile int) NumberReason {
+// wrongLength returns ReasonTooShort or ReasonTooLong for a number of the given number of digits.
+// mobileDigits is the number of digits of a mobile number. If both are equal, wrongLength returns
+// ReasonInvalid.
+func wrongLength(digits, mobileDigits int) NumberReason {
 	switch {
-	case have < mobile:
+	case digits < mobileDigits:
 		return ReasonTooShort
-	case have > mobile:
+	case digits > mobileDigits:
 		return ReasonTooLong
 	}
 	return ReasonInvalid

@@ -124,11 +124,10 @@ func beginsWithZero(s string) bool {
 // numbers.
 const minDigits = 7
 
-// cutFraction removes the last tail digits, which follow a decimal point, if all are
-// zero. It returns ReasonDecimal if one of them is not zero, or if fewer than minDigits
-// digits would remain.
-func (c *rawNumber) cutFraction(tail int) NumberReason {
-	whole := c.n - tail
+// cutFraction removes the decimals, which are the last digits, if all of them are zero. It returns
+// ReasonDecimal if a decimal is not zero, or if fewer than minDigits digits would remain.
+func (c *rawNumber) cutFraction(decimals int) NumberReason {
+	whole := c.n - decimals
 	if whole < minDigits || strings.Trim(string(c.buf[whole:c.n]), "0") != "" {
 		return ReasonDecimal
 	}
@@ -253,7 +252,7 @@ func isDate(s string) bool {
 	return middle <= 2 && (first == 4 && last <= 2 || first <= 2 && last == 4)
 }
 
-// digitOf returns the ASCII form of a decimal digit of any script, and whether r is one.
+// digitOf returns the ASCII form of a decimal digit of any script, and whether r is such a digit.
 func digitOf(r rune) (byte, bool) {
 	if r < utf8.RuneSelf {
 		return byte(r), r >= '0' && r <= '9'

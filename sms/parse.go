@@ -27,10 +27,10 @@ import (
 // p: or wa.me/, and a spreadsheet's thousands commas and trailing .0 or .00. Digits may
 // be of any script.
 //
-// Everything else is an error: letters, extensions, two numbers in one field, and
-// numbers that a spreadsheet has changed to 2.54712E+11 or to a negative amount. Landlines, toll-free and
-// other special numbers and short codes are errors too. ParseMSISDN never guesses
-// missing or extra digits.
+// Everything else is an error: letters, extensions, two numbers in one field, and numbers that a
+// spreadsheet has changed to 2.54712E+11 or to a negative amount. Landlines, toll-free and other
+// special numbers and short codes are errors too. ParseMSISDN never guesses missing or extra
+// digits.
 func ParseMSISDN(s, country string) (MSISDN, error) {
 	if m, ok := parseFast(s, country); ok {
 		return m, nil
@@ -136,8 +136,8 @@ func parseWithLibrary(number, region string) (MSISDN, NumberReason) {
 	return MSISDN(value), ""
 }
 
-// invalidReason returns the most helpful reason for a number whose type the library
-// does not know.
+// invalidReason returns the most helpful reason for a number that the library cannot assign to a
+// type, such as mobile or landline.
 func invalidReason(n *phonenumbers.PhoneNumber) NumberReason {
 	// For Kenya and Nigeria the length of a mobile number is checked here. The library
 	// would accept a mobile number with a missing digit, because landlines are shorter.

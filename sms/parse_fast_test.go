@@ -28,16 +28,16 @@ func checkAgainstLibrary(t *testing.T, s, country string) (fast bool) {
 	return ok
 }
 
-// TestParseMSISDN_FastPathAgreesOnEveryPrefix tries all prefixes of Kenya and Nigeria, including those
-// outside the numbering plans. One in eight of the prefixes that parseFast decides is tried in
-// every form and with every kind of default country.
+// TestParseMSISDN_FastPathAgreesOnEveryPrefix tries all prefixes of Kenya and Nigeria, including
+// those outside the numbering plans. One in eight of the prefixes that parseFast decides is tried
+// in every form and with every kind of default country.
 func TestParseMSISDN_FastPathAgreesOnEveryPrefix(t *testing.T) {
 	t.Parallel()
 	for _, plan := range []struct {
 		iso, code    string
 		digits, want int
 	}{
-		// want is the number of prefixes that parseFast decides, of 10,000 with four digits.
+		// want is how many of the 10,000 prefixes of four digits parseFast must decide.
 		{kenya, "254", 9, 1000 + 270},
 		{nigeria, "234", 10, 89 + 200 + 90 + 92 + 90 + 60},
 	} {
@@ -70,8 +70,9 @@ func TestParseMSISDN_FastPathAgreesOnEveryPrefix(t *testing.T) {
 	}
 }
 
-// TestParseMSISDN_HomeAgreesOnEveryPrefixOfEveryLength tries the numbers that resolveNational rejects
-// without the library: too short or too long, landlines and special numbers.
+// TestParseMSISDN_HomeAgreesOnEveryPrefixOfEveryLength tries the numbers that resolveNational
+// rejects without the library: numbers that are too short or too long, landlines and special
+// numbers.
 func TestParseMSISDN_HomeAgreesOnEveryPrefixOfEveryLength(t *testing.T) {
 	t.Parallel()
 	for _, country := range []string{kenya, nigeria} {
@@ -116,7 +117,7 @@ func TestParseMSISDN_HomeAgreesOnTooShortNumbers(t *testing.T) {
 		}
 	}
 	if _, reason := decideByLibrary("6907290", true, ""); reason != "" {
-		t.Errorf("a mobile number of Tokelau is rejected: %s", reason)
+		t.Errorf("decideByLibrary rejects a mobile number of Tokelau: %s; want it accepted", reason)
 	}
 }
 

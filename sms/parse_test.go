@@ -298,7 +298,7 @@ func parseError(s string) sms.NumberError {
 	_, err := sms.ParseMSISDN(s, "KE")
 	numberErr, ok := errors.AsType[*sms.NumberError](err)
 	if !ok {
-		panic(fmt.Sprintf("ParseMSISDN(%q) = %v", s, err))
+		panic(fmt.Sprintf("ParseMSISDN(%q) : error %v; want a *NumberError", s, err))
 	}
 	return *numberErr
 }

@@ -5,9 +5,9 @@ import (
 	"strings"
 )
 
-// placeholderMarks are the marks with which other systems write a merge field. A mark comes before
-// each shorter mark with the same beginning. Single round brackets are not marks, because they
-// are common in running text: "your (name)".
+// placeholderMarks are the marks with which other systems write a merge field. Longer marks come
+// first, so that [[ is not read as [. Single round brackets are not marks,
+// because they are common in running text: "your (name)".
 var placeholderMarks = []struct{ opening, closing string }{
 	{"${", "}"}, {"{%", "%}"}, {"((", "))"}, {"[[", "]]"}, {"<<", ">>"}, {"«", "»"},
 	{"{", "}"}, {"[", "]"}, {"<", ">"}, {"%", "%"}, {"#", "#"},
@@ -42,7 +42,8 @@ func Placeholders(body string, isColumn func(key string) bool) []string {
 	return found
 }
 
-// fieldLength returns the length of the merge field with which s begins, or 0.
+// fieldLength returns the length of the merge field with which s begins. It returns 0 if s does not
+// begin with a merge field.
 func fieldLength(s string) int {
 	if !strings.HasPrefix(s, fieldOpens) {
 		return 0
@@ -54,7 +55,7 @@ func fieldLength(s string) int {
 	return end + len(fieldCloses)
 }
 
-// placeholder returns the placeholder with which s begins.
+// placeholder returns the placeholder with which s begins, between the given marks.
 func placeholder(s, opening, closing string, isColumn func(key string) bool) (part string, ok bool) {
 	inside, found := strings.CutPrefix(s, opening)
 	if !found {

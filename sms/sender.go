@@ -43,15 +43,15 @@ func ValidateSender(s string, alphaMax, digitsMax int) error {
 // KoboMobile's limit for numbers (its documentation: "must <= 16chars for Numerical").
 const maxSender = 16
 
-// checkSenderLength returns an error if have, the length of a sender ID, is more than
-// limit. unit is what have counts: "digits" or "characters". shown is the sender ID as
-// the error may print it.
-func checkSenderLength(shown string, have int, unit string, limit int) error {
+// checkSenderLength returns an error if length, the length of a sender ID, is more than limit. unit
+// is what length counts: "digits" or "characters". shown is the sender ID in the form that the
+// error may contain.
+func checkSenderLength(shown string, length int, unit string, limit int) error {
 	switch {
-	case limit > 0 && have > limit:
-		return fmt.Errorf("sender %s has %d %s, the gateway takes at most %d", shown, have, unit, limit)
-	case limit <= 0 && have > maxSender:
-		return fmt.Errorf("sender %s has %d %s, no gateway takes more than %d", shown, have, unit, maxSender)
+	case limit > 0 && length > limit:
+		return fmt.Errorf("sender %s has %d %s, the gateway takes at most %d", shown, length, unit, limit)
+	case limit <= 0 && length > maxSender:
+		return fmt.Errorf("sender %s has %d %s, no gateway takes more than %d", shown, length, unit, maxSender)
 	}
 	return nil
 }

@@ -24,7 +24,7 @@ type Template struct {
 	plain  bool
 }
 
-// part is text and the merge field that follows it. The last part has no field.
+// part is a piece of text and the merge field that follows the text. The last part has no field.
 type part struct {
 	text       string
 	field      string
@@ -106,9 +106,10 @@ func (t *Template) Render(dst []byte, value func(field string) string) (out []by
 }
 
 // FieldKey returns the key by which a column and a merge field are matched: "First name",
-// "first_name" and "FIRST-NAME" all have the key "firstname". It lower-cases the name,
-// composes letters with their accents (Unicode NFC) and removes spaces, invisible characters, dashes, underscores, full stops, and the
-// characters : | { } of merge fields. The key is empty if no other character remains.
+// "first_name" and "FIRST-NAME" all have the key "firstname". It lower-cases the name and composes
+// letters with their accents (Unicode NFC). It removes spaces, invisible characters, dashes,
+// underscores, full stops, and the characters : | { } of merge fields. The key is empty if no other
+// character remains.
 func FieldKey(name string) string {
 	return strings.ToLower(strings.Map(func(r rune) rune {
 		switch r {
@@ -130,7 +131,7 @@ type TemplateError struct {
 	// Problem describes the mistake and what to write instead.
 	Problem string
 
-	lines int // lines of the body
+	lines int // number of lines of the body
 }
 
 // Error returns the place and the problem. It names the line only if the body has more
@@ -188,34 +189,33 @@ func (p *templateParser) parse() error {
 	return nil
 }
 
-// field parses the merge field that begins at byte offset at, and returns its length in
-// bytes.
-func (p *templateParser) field(at int) (length int, err error) {
-	inside := p.body[at+len(fieldOpens):]
+// field parses the merge field that begins at byte offset start, and returns its length in bytes.
+func (p *templateParser) field(start int) (length int, err error) {
+	inside := p.body[start+len(fieldOpens):]
 	end := strings.IndexAny(inside, "{}\r\n")
 	if end < 0 || !strings.HasPrefix(inside[end:], fieldCloses) {
-		return 0, p.errorAt(at, "{{ opens a merge field that is not closed: write }} after its name, or {{{{ for two plain braces")
+		return 0, p.errorAt(start, "{{ opens a merge field that is not closed: write }} after its name, or {{{{ for two plain braces")
 	}
 	inside = inside[:end]
 	if p.count++; p.count > MaxMergeFields {
-		return 0, p.errorAt(at, "the body has more than %d merge fields: remove some", MaxMergeFields)
+		return 0, p.errorAt(start, "the body has more than %d merge fields: remove some", MaxMergeFields)
 	}
 	head, fallback, hasDefault := strings.Cut(inside, "|")
 	name, filters, filtered := strings.Cut(head, ":")
 	f := part{text: p.text.String(), field: FieldKey(name), fallback: strings.TrimSpace(fallback), hasDefault: hasDefault}
 	switch {
 	case f.field == "":
-		return 0, p.errorAt(at, "a merge field needs the name of a column, as in {{name}}; write {{{{ for two plain braces")
+		return 0, p.errorAt(start, "a merge field needs the name of a column, as in {{name}}; write {{{{ for two plain braces")
 	case utf8.RuneCountInString(name) > MaxFieldName:
-		return 0, p.errorAt(at, "the name of a merge field is longer than %d characters: shorten it, or close the field with }}", MaxFieldName)
+		return 0, p.errorAt(start, "the name of a merge field is longer than %d characters: shorten it, or close the field with }}", MaxFieldName)
 	case strings.Contains(fallback, "|"):
-		return 0, p.errorAt(at, "a merge field must have only one |, before its default; write filters after colons: {{name:upper|there}}")
+		return 0, p.errorAt(start, "a merge field must have only one |, before its default; write filters after colons: {{name:upper|there}}")
 	case looksLikeFilter(fallback):
-		return 0, p.errorAt(at, "%.20q after the | would be the default; write filters after colons: {{name:upper|there}}", f.fallback)
+		return 0, p.errorAt(start, "%.20q after the | would be the default; write filters after colons: {{name:upper|there}}", f.fallback)
 	}
 	if filtered {
 		if f.filters, err = parseFilters(filters); err != nil {
-			return 0, p.errorAt(at, "%s", err)
+			return 0, p.errorAt(start, "%s", err)
 		}
 	}
 	p.text.Reset()

@@ -12,8 +12,8 @@ import (
 // filter changes the value of a merge field.
 type filter struct {
 	name   string
-	n      int    // the N of max:N, in characters, or of number:N, in decimals
-	layout string // of the filter date, as in package time
+	n      int    // for max:N, the maximum number of characters; for number:N, the number of decimals
+	layout string // for date, the layout as in package time
 }
 
 const filterList = "upper, lower, title, first, trim, max:20, number and date"
@@ -101,30 +101,30 @@ func (f filter) apply(dst []byte, from int) []byte {
 	return dst
 }
 
-// titleRune returns r as a capital letter at the beginning of a word, and as a lower-case
-// letter elsewhere. before is the preceding rune, 0 at the start. A word continues after
-// an apostrophe (Ng'ang'a), but not after a dash (Mary-Ann).
-func titleRune(r, before rune) rune {
-	if before == 0 || unicode.IsSpace(before) || unicode.Is(unicode.Pd, before) {
+// titleRune returns r as a capital letter at the beginning of a word, and as a lower-case letter
+// elsewhere. previous is the preceding rune, 0 at the start. A word continues after an apostrophe
+// (Ng'ang'a), but not after a dash (Mary-Ann).
+func titleRune(r, previous rune) rune {
+	if previous == 0 || unicode.IsSpace(previous) || unicode.Is(unicode.Pd, previous) {
 		return unicode.ToTitle(r)
 	}
 	return unicode.ToLower(r)
 }
 
-// mapTail replaces each rune r of dst[from:] by change(r, before), where before is the
-// preceding rune, 0 for the first. It uses the space after dst as a buffer, because a
-// changed letter may need more bytes.
-func mapTail(dst []byte, from int, change func(r, before rune) rune) []byte {
+// mapTail replaces each rune r of dst[from:] by change(r, previous), where previous is the
+// preceding rune, 0 for the first. It uses the space after dst as a buffer, because a changed
+// letter may need more bytes.
+func mapTail(dst []byte, from int, change func(r, previous rune) rune) []byte {
 	end := len(dst)
-	before := rune(0)
+	previous := rune(0)
 	for i := from; i < end; {
 		r, size := utf8.DecodeRune(dst[i:end])
 		if r == utf8.RuneError && size == 1 {
 			dst = append(dst, dst[i])
 		} else {
-			dst = utf8.AppendRune(dst, change(r, before))
+			dst = utf8.AppendRune(dst, change(r, previous))
 		}
-		before = r
+		previous = r
 		i += size
 	}
 	n := copy(dst[from:], dst[end:])

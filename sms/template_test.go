@@ -198,7 +198,7 @@ func FuzzTemplate(f *testing.F) {
 		}
 		if err != nil {
 			if tmpl != nil || err.Error() == "" {
-				t.Fatalf("ParseTemplate(%q) = %v, %q", body, tmpl, err)
+				t.Fatalf("ParseTemplate(%q) = %v, %q; want a template, or nil and an error with a text", body, tmpl, err)
 			}
 			return
 		}
@@ -215,7 +215,7 @@ func FuzzTemplate(f *testing.F) {
 		}
 		if len(tmpl.Fields()) == 0 {
 			if want := strings.ReplaceAll(body, "{{{{", "{{"); string(got) != "x"+want || tmpl.Plain() != (body == want) {
-				t.Errorf("%q without fields renders as %q, plain %v", body, got, tmpl.Plain())
+				t.Errorf("%q without fields renders as %q, plain %v; want %q, plain %v", body, got, tmpl.Plain(), "x"+want, body == want)
 			}
 		}
 		if missing != "" && (strings.TrimSpace(value) == value && value != "" && value[0] > ' ' && value[0] < 0x7F && value[0] != '#') {
@@ -227,8 +227,8 @@ func FuzzTemplate(f *testing.F) {
 	})
 }
 
-// FuzzTemplateValues checks that a value is inserted unchanged between the text before
-// and after its field, even if the value looks like a template.
+// FuzzTemplateValues checks that Render inserts a value unchanged between the text on both sides of
+// its field, even if the value looks like a template.
 func FuzzTemplateValues(f *testing.F) {
 	f.Add("Hi ", "Jane", "!")
 	f.Add("{", "{{a}}", "}}")
@@ -239,7 +239,7 @@ func FuzzTemplateValues(f *testing.F) {
 		}
 		tmpl, err := sms.ParseTemplate(before + "{{a}}" + after)
 		if err != nil {
-			t.Fatalf("%q around a field: %v", before+"…"+after, err)
+			t.Fatalf("ParseTemplate of a field within %q: error %v; want none", before+"…"+after, err)
 		}
 		got, missing := tmpl.Render(nil, func(string) string { return "." + value + "." })
 		if want := before + "." + value + "." + after; string(got) != want || missing != "" {

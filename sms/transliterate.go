@@ -12,11 +12,10 @@ import (
 // letter followed by its accent. changed is the number of characters that it replaced or
 // removed.
 //
-// It returns the unchanged body and 0 in three cases: a character outside GSM-7 has no
-// such form, the result would take more segments, or the result would be blank. Letters of
-// other scripts, accents that GSM-7 lacks and emoji have no such form. Replacing only some
-// of the characters would save nothing, because a single other one makes the message
-// UCS-2.
+// It returns the unchanged body and 0 in three cases: a character outside GSM-7 has no such form,
+// the result would take more segments, or the result would be blank. Letters of other scripts,
+// accents that GSM-7 lacks and emoji have no such form. Transliterate never replaces only some of
+// the characters, because one remaining character outside GSM-7 makes the whole message UCS-2.
 func Transliterate(body string) (out string, changed int) {
 	if EncodingOf(body) == GSM7 {
 		return body, 0

@@ -69,19 +69,19 @@ func FuzzTransliterate(f *testing.F) {
 		case after > before:
 			t.Errorf("%q has %d segments, but transliterated to %q it has %d", body, before, got, after)
 		case changed == 0 && got != body, changed > 0 && (plain != sms.GSM7 || enc != sms.UCS2):
-			t.Errorf("Transliterate(%q) = %q, %d, which is inconsistent", body, got, changed)
+			t.Errorf("Transliterate(%q) = %q, %d; want the same body and 0, or a GSM-7 form of a UCS-2 body", body, got, changed)
 		case changed > utf8.RuneCountInString(body):
-			t.Errorf("changed = %d, which is more than the characters of %q", changed, body)
+			t.Errorf("changed = %d; want at most %d, the characters of %q", changed, utf8.RuneCountInString(body), body)
 		}
 		if again, changed := sms.Transliterate(got); again != got || changed > 0 {
-			t.Errorf("Transliterate(%q) = %q, but a second call returns %q", body, got, again)
+			t.Errorf("Transliterate(%q) = %q, but Transliterate changes this result again, to %q", body, got, again)
 		}
 		c, ok := sms.ExplainUCS2(body)
 		if ok != (enc == sms.UCS2) {
 			t.Fatalf("ExplainUCS2(%q): ok = %v; want %v", body, ok, !ok)
 		}
 		if ok && (c.Count < 1 || c.Kinds < 1 || c.Kinds > c.Count || c.Count > c.Characters || c.Segments != before || c.Without > c.Segments) {
-			t.Errorf("ExplainUCS2(%q) = %+v, which is inconsistent", body, c)
+			t.Errorf("ExplainUCS2(%q) = %+v; want 1 <= Kinds <= Count <= Characters, %d Segments, and Without at most Segments", body, c, before)
 		}
 		if ok && changed > 0 != (c.Transliterated > 0) {
 			t.Errorf("ExplainUCS2(%q) = %+v, but Transliterate changes %d characters", body, c, changed)

@@ -68,8 +68,8 @@ func (c UCS2Cause) Few() bool {
 	return c.Without < c.Segments && (c.Count <= 3 || c.Count*10 <= c.Characters)
 }
 
-// String describes the first character outside GSM-7, its position and the number of
-// further ones:
+// String describes the first character outside GSM-7, its position and the number of further
+// characters outside GSM-7:
 // "UCS-2 because of ’ (U+2019, a curly apostrophe) at character 12, and 2 more".
 func (c UCS2Cause) String() string {
 	s := fmt.Sprintf("UCS-2 because of %s at character %d", DescribeRune(c.First), c.At)

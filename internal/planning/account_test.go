@@ -32,7 +32,7 @@ func TestAccount_BatchIsAMinuteOfTheRate(t *testing.T) {
 	} {
 		card := campaign.Card{Unit: tt.unit, Rate: tt.rate, Info: providers.Info{MaxRecipients: tt.most}}
 		if got := planning.Account(card, campaign.Spec{Body: strings.Repeat("x", 150*tt.segments)}, 0).BatchSize; got != tt.recipient {
-			t.Errorf("%+v: %d recipients", tt, got)
+			t.Errorf("%+v: the batch size is %d; want %d", tt, got, tt.recipient)
 		}
 	}
 }

@@ -7,7 +7,7 @@ import "github.com/tuma-sms/tuma/sms"
 // their last 16 bits share a block.
 type msisdnSet struct {
 	blocks map[sms.MSISDN]*block
-	// last is the block used last; at is its key.
+	// last is the block that was used last. at is the key of that block.
 	last *block
 	at   sms.MSISDN
 }
@@ -31,10 +31,10 @@ func (n *msisdnSet) add(m sms.MSISDN) {
 	b.add(low)
 }
 
-// contains reports for each of the numbers whether it is in the set.
-func (n *msisdnSet) contains(some []sms.MSISDN) []bool {
-	out := make([]bool, len(some))
-	for i, m := range some {
+// contains reports, for each of the given numbers, whether it is in the set.
+func (n *msisdnSet) contains(numbers []sms.MSISDN) []bool {
+	out := make([]bool, len(numbers))
+	for i, m := range numbers {
 		b, low := n.blockOf(m)
 		out[i] = b.has(low)
 	}

@@ -9,7 +9,8 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// The set must behave like a map, for few and for many numbers, close together and far apart.
+// The set must contain the same numbers as a map, for few and for many numbers, close together and
+// far apart.
 func TestMSISDNSet_HoldsWhatWasAdded(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -45,7 +46,7 @@ func TestMSISDNSet_HoldsWhatWasAdded(t *testing.T) {
 // the set has one in 30 or one in 1,000 of the country's possible numbers.
 func TestMSISDNSet_FewBytesForEachNumber(t *testing.T) {
 	t.Parallel()
-	const n, perBlock = 1_000_000, 100 // perBlock is the bytes of a block besides its table, with its share of the heap and of the map
+	const n, perBlock = 1_000_000, 100 // perBlock is the size of a block without its table, in bytes; it includes the block's share of the heap and the map
 	for _, width := range []uint64{30_000_000, 100_000_000, 1_000_000_000} {
 		set := newMSISDNSet()
 		for i := range uint64(n) {
@@ -56,7 +57,7 @@ func TestMSISDNSet_FewBytesForEachNumber(t *testing.T) {
 			size += perBlock + 2*cap(b.slots) + 8*cap(b.bits)
 		}
 		if size > 6*n {
-			t.Errorf("%d numbers in %d take %.2f bytes each", n, width, float64(size)/n)
+			t.Errorf("%d numbers from a range of %d take %.2f bytes each; want at most 6", n, width, float64(size)/n)
 		}
 	}
 }

@@ -83,7 +83,7 @@ func (p *Planner) Planned() int { return p.count }
 type Reading struct {
 	campaign.Page
 	numbers []sms.MSISDN   // 0 if the input is not a valid number
-	codes   map[int]string // why it is not valid, by index
+	codes   map[int]string // why a number is not valid, by the index of the number
 }
 
 // Read parses the numbers of a page. This takes most of the time of planning. Unlike the other

@@ -115,15 +115,15 @@ func drawNumber(t *rapid.T, row int) string {
 	return fmt.Sprintf("0710%06d", row)
 }
 
-// plan plans the whole campaign. Before each page it calls again, which decides whether another
-// planner takes over.
-func (w randomCampaign) plan(t *rapid.T, again func() bool) (out []campaign.PlannedPage) {
+// plan plans the whole campaign. Before each page but the first, plan calls takesOver, which
+// decides whether another planner takes over.
+func (w randomCampaign) plan(t *rapid.T, takesOver func() bool) (out []campaign.PlannedPage) {
 	p, err := planning.New(w.spec, w.snapshot)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for n, page := range w.pages {
-		if n > 0 && again() {
+		if n > 0 && takesOver() {
 			p = w.takeOver(t, out)
 		}
 		out = append(out, p.Page(page, n+1 == len(w.pages)))
@@ -303,7 +303,7 @@ func TestPlan_CallsPartitionTheRecipients(t *testing.T) {
 				size += campaign.CarrySize(calls)
 			}
 			if size > campaign.MaxBodies || n+1 == len(once) && carried > 0 {
-				t.Fatalf("%d bytes and %d calls are carried over from page %d of %d", size, carried, n, len(once))
+				t.Fatalf("%d bytes and %d calls are carried over from page %d of %d; want at most %d bytes, and none from the last page", size, carried, n, len(once), campaign.MaxBodies)
 			}
 		}
 		for i, x := range got {
@@ -345,7 +345,7 @@ func (w randomCampaign) checkBatch(t *rapid.T, b campaign.PlannedBatch, want []r
 		at += n
 	}
 	if at != len(b.To) {
-		t.Fatalf("the calls hold %d of %d recipients", at, len(b.To))
+		t.Fatalf("the calls hold %d of %d recipients; want all", at, len(b.To))
 	}
 }
 
@@ -360,12 +360,12 @@ func (w randomCampaign) checkCanary(t *rapid.T, pages []campaign.PlannedPage) {
 				order = append(order, x.Row)
 			}
 			if n < w.spec.Canary && len(order) > w.spec.Canary {
-				t.Fatalf("a batch has recipients of the canary and others")
+				t.Fatalf("a batch has recipients of the canary and other recipients; want only one kind")
 			}
 		}
 	}
 	n := min(w.spec.Canary, len(order))
 	if rest := slices.Clone(order); n > 0 && n < len(order) && slices.Max(rest[:n]) > slices.Min(rest[n:]) {
-		t.Fatalf("the canary's %d recipients are not the first ones", n)
+		t.Fatalf("the canary's %d recipients do not have the lowest rows; want the first recipients", n)
 	}
 }

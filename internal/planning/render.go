@@ -37,8 +37,8 @@ func newRenderer(spec campaign.Spec) (*renderer, error) {
 	return r, nil
 }
 
-// render returns the body for the values of one recipient. If there is no body, it returns the
-// reason.
+// render returns the body for the values of one recipient. If the recipient has to be skipped,
+// render returns the reason instead.
 func (r *renderer) render(values []string) (body, reason, code string) {
 	if values == nil {
 		return "", campaign.ReasonBodyTooLong, ""

@@ -13,12 +13,12 @@ type stream struct {
 	size int
 	// calls are the waiting calls, the oldest first.
 	calls []campaign.Call
-	// open maps a body to the index of its call that is not full. last is the index of the call
-	// that a recipient was last added to. It may be out of range.
+	// open maps a body to the index of its call that is not full. last is the index of the call to
+	// which a recipient was last added. last may be out of range.
 	open map[string]int
 	last int
-	// full is the number of full calls, fullTo that of their recipients, and fullText that of the
-	// bytes of their bodies.
+	// full is the number of full calls. fullTo is the number of their recipients, and fullText the
+	// size of their bodies in bytes.
 	full, fullTo, fullText int
 }
 
@@ -77,7 +77,7 @@ func (l *stream) markFull(i int) {
 	l.fullText += len(c.Body) + 4
 }
 
-// ready makes batches of the full calls, as long as there are enough of them for a whole batch.
+// ready makes batches of full calls, as long as the full calls are enough for a whole batch.
 func (l *stream) ready() (out []campaign.PlannedBatch) {
 	for l.full > 0 && (l.fullTo >= l.Account.BatchSize || l.Account.Calls > 0 && l.full >= l.Account.Calls || l.fullText > campaign.MaxBodies) {
 		var full []campaign.Call
