@@ -6,8 +6,8 @@ import (
 )
 
 // placeholderMarks are the marks with which other systems write a merge field. Longer marks come
-// first, so that [[ is not read as [. Single round brackets are not marks,
-// because they are common in running text: "your (name)".
+// first, so that [[ is not read as [. Single round brackets are not marks, because they are common
+// in running text: "your (name)".
 var placeholderMarks = []struct{ opening, closing string }{
 	{"${", "}"}, {"{%", "%}"}, {"((", "))"}, {"[[", "]]"}, {"<<", ">>"}, {"«", "»"},
 	{"{", "}"}, {"[", "]"}, {"<", ">"}, {"%", "%"}, {"#", "#"},
