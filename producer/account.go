@@ -72,8 +72,8 @@ type Hold struct {
 	// By is the worker or person that set the hold.
 	By    string
 	Since time.Time
-	// Until is when a worker tries the account again. Zero means that the hold stays until someone
-	// calls Client.Release.
+	// Until is when a worker tries the account again. Zero means that only Client.Release ends the
+	// hold.
 	Until time.Time
 }
 

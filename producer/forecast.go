@@ -32,8 +32,8 @@ type Forecast struct {
 	Encoding     string `json:"encoding"`
 	// Spread counts the messages by length, in descending order of length.
 	Spread []Length `json:"spread"`
-	// UCS2 names a character because of which a message is UCS-2. It is empty if all messages are
-	// GSM-7.
+	// UCS2 says which character makes a message UCS-2, as sms.UCS2Cause describes it. It is empty
+	// if all messages are GSM-7.
 	UCS2 string `json:"ucs2,omitempty"`
 	// Cost is calculated from the accounts' prices. It is empty if an account has no price.
 	Cost string `json:"cost,omitempty"`
