@@ -260,8 +260,10 @@ func TestHiddenColumn(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer b.Close()
-	for range b.Rows(func(int) bool { return true }) {
-		break
+	for _, err := range b.Rows(func(int) bool { return true }) {
+		if err != nil {
+			t.Fatal(err)
+		}
 	}
 	for column, want := range []bool{false, true, true, false, false} {
 		if b.HiddenColumn(column) != want {
