@@ -124,7 +124,7 @@ func TestWorker_AnswersHealthChecksAndDrains(t *testing.T) {
 		t.Errorf("a second worker at the same address: got exit %d and standard error %s, want exit 1 and an error about --listen", exit, errOut)
 	}
 	if exit := w.end(t); exit != exitDone {
-		t.Errorf("got exit %d and output\n%s", exit, w.log)
+		t.Errorf("end of the worker: got exit %d and output\n%s\nwant exit 0", exit, w.log)
 	}
 }
 
@@ -167,13 +167,13 @@ func TestSandbox_PrintsAUsableConfiguration(t *testing.T) {
 	_, yaml, _ := strings.Cut(s.log.String(), "\n\n")
 	use := newCLI(t, yaml)
 	if out, _ := use.mustRun("balance"); strings.Count(out, "1000000000") != len(catalog.Names()) || !strings.Contains(out, "try-kobo ") {
-		t.Errorf("the output is not a usable configuration: %s", out)
+		t.Errorf("balance with the printed configuration: got %s, want the balance 1000000000 of every gateway", out)
 	}
 	if exit := s.end(t); exit != exitDone {
-		t.Errorf("got exit %d", exit)
+		t.Errorf("end of the sandbox: got exit %d, want 0", exit)
 	}
 	if _, errOut, exit := c.run("sandbox", "--listen", "nonsense"); exit != exitFailed || !strings.Contains(errOut, "--listen: ") {
-		t.Errorf("got exit %d and standard error %s", exit, errOut)
+		t.Errorf("sandbox at a wrong address: got exit %d and standard error %s, want exit 1 and an error about --listen", exit, errOut)
 	}
 }
 
@@ -182,7 +182,7 @@ func TestCompletion(t *testing.T) {
 	h := newFixture(t, simulator.Options{})
 	h.startWorker()
 	if _, _, exit := h.runWithInput("0712345678\n", "send", "--id", "my-campaign", "--via", "kobo-main", "--body", "Hello"); exit != exitDone {
-		t.Fatalf("got exit %d", exit)
+		t.Fatalf("send: got exit %d, want 0", exit)
 	}
 	for _, tt := range []struct {
 		want string
@@ -195,18 +195,18 @@ func TestCompletion(t *testing.T) {
 		{"transactional", []string{"send", "--class", ""}},
 	} {
 		if out, _ := h.mustRun(append([]string{"__complete"}, tt.args...)...); !strings.Contains(out, tt.want) {
-			t.Errorf("%v completes to %s", tt.args, out)
+			t.Errorf("tuma %v completes to %s, want %s", tt.args, out, tt.want)
 		}
 	}
 	// Without a configuration, completion offers the accounts that workers have published. Without
 	// Redis, completion offers nothing.
 	c := newCLI(t, "", "TUMA_REDIS_URL="+h.redis.URL())
 	if out, _ := c.mustRun("__complete", "release", ""); !strings.Contains(out, "kobo-main") {
-		t.Errorf("release completes to %s, want kobo-main", out)
+		t.Errorf("without a configuration: tuma release completes to %s, want kobo-main", out)
 	}
 	c = newCLI(t, "", unreachableRedis)
 	if out, _ := c.mustRun("__complete", "release", ""); strings.Contains(out, "kobo") {
-		t.Errorf("without Redis release completes to %s, want no account", out)
+		t.Errorf("without Redis: tuma release completes to %s, want no account", out)
 	}
 }
 
@@ -222,7 +222,7 @@ func TestWorker_SecondSignalEndsItAtOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := p.Wait(); err != nil {
-		t.Errorf("after SIGTERM: %v\n%s", err, p.Stderr)
+		t.Errorf("worker after SIGTERM: got error %v, want exit 0\n%s", err, p.Stderr)
 	}
 
 	// A hanging call keeps a draining worker running; the second signal ends the worker at once.
@@ -234,7 +234,7 @@ func TestWorker_SecondSignalEndsItAtOnce(t *testing.T) {
 		return strings.Contains(out, `"workers": 1`)
 	})
 	if _, _, exit := h.runWithInput("0712345678\n", "send", "--id", "a", "--via", "kobo-main", "--body", "Hello"); exit != exitDone {
-		t.Fatalf("got exit %d", exit)
+		t.Fatalf("send: got exit %d, want 0", exit)
 	}
 	eventually(t, "a call that hangs", func() bool { return h.gateway.Stats().InFlight == 1 })
 	if err := p.Process.Signal(syscall.SIGTERM); err != nil {
@@ -280,7 +280,7 @@ func TestRate_ChangedByHandUntilReset(t *testing.T) {
 	}
 	configured := rate()
 	if out, _ := h.mustRun("rate", "kobo-main", "80/s"); !strings.HasPrefix(out, "account kobo-main: rate 80/s. The configured rate is ") {
-		t.Errorf("tuma rate printed %q", out)
+		t.Errorf("tuma rate printed %q, want the new and the configured rate", out)
 	}
 	if v := rate(); v.Rate != 80 || v.ConfiguredRate == nil || *v.ConfiguredRate != configured.Rate {
 		t.Errorf("after tuma rate: got %+v, want rate 80 and the configured rate", v)

@@ -25,21 +25,21 @@ type accountView struct {
 	Sender         string    `json:"sender,omitempty"`
 	Price          string    `json:"price,omitempty"`
 	MaxRecipients  int       `json:"max_recipients"` // maximum number of recipients in one call
-	Workers        int       `json:"workers"`
-	Slots          int       `json:"slots"` // maximum number of concurrent calls, all workers together
+	Workers        int       `json:"workers"`        // number of live workers that serve the account
+	Slots          int       `json:"slots"`          // maximum number of concurrent calls, all workers together
 	LastSeen       time.Time `json:"last_seen,omitzero"`
 	LastAccepted   time.Time `json:"last_accepted,omitzero"`
 	Hold           *holdView `json:"hold"`
 	// Circuit is "open" while an automatic hold stops calls, else "closed".
 	Circuit   string    `json:"circuit"`
-	BadInARow int       `json:"bad_in_a_row"`
+	BadInARow int       `json:"bad_in_a_row"` // failed calls since the last call that succeeded
 	Balance   string    `json:"balance,omitempty"`
 	BalanceAt time.Time `json:"balance_at,omitzero"`
 	// Windows maps a country to its sending hours for marketing, such as "08:00-18:00".
 	Windows map[string]string `json:"windows,omitempty"`
 }
 
-// holdView is the hold of an account in the output of `tuma accounts --json`.
+// holdView is an account's hold in the output of `tuma accounts --json`.
 type holdView struct {
 	Reason string    `json:"reason"`
 	Code   string    `json:"code,omitempty"`

@@ -11,7 +11,7 @@ import (
 )
 
 // app is what all commands share: the standard streams, the environment, the clock, and the
-// configuration once it was read.
+// configuration after the first read.
 type app struct {
 	in       io.Reader
 	out, err io.Writer
@@ -22,12 +22,12 @@ type app struct {
 	loaded     *config.Config
 	// progress is the progress shown on standard error, or nil.
 	progress *progress
-	// started is set when a command's own function runs. An error before that is a mistake in the
-	// command line.
+	// started is true once the function of a command has begun. An error while started is false is
+	// a mistake in the command line.
 	started bool
 }
 
-// lookup returns an environment variable, and whether it is set.
+// lookup returns the value of an environment variable, and whether the variable is set.
 func (a *app) lookup(name string) (string, bool) {
 	value, ok := a.env[name]
 	return value, ok

@@ -26,7 +26,7 @@ type backend struct {
 // Close closes the connection.
 func (b *backend) Close() {
 	_ = b.Client.Close()
-	_ = b.rdb.Close() // an error here loses no data
+	_ = b.rdb.Close() // an error of Close loses no data
 }
 
 // connect connects to the Redis that the configuration names. The caller must close the backend.
@@ -88,13 +88,13 @@ func ping(ctx context.Context, rdb redis.UniversalClient, cfg config.Redis) erro
 	case errors.As(err, &op) && op.Op == "dial":
 		err = op.Err
 	}
-	advice := "start it, or set its address with TUMA_REDIS_URL or redis.url in tuma.yaml"
+	advice := "start Redis, or set its address with TUMA_REDIS_URL or redis.url in tuma.yaml"
 	if redis.HasErrorPrefix(err, "NOAUTH") || redis.HasErrorPrefix(err, "WRONGPASS") {
-		//nolint:gosec // the form of a URL, not a password
-		advice = "add its login to the URL: redis://USER:PASSWORD@HOST:6379/0"
+		//nolint:gosec // a placeholder, not a password
+		advice = "add the login of Redis to the URL: redis://USER:PASSWORD@HOST:6379/0"
 	}
 	if strings.Contains(err.Error(), "cluster has no nodes") {
-		advice = "none of its nodes serves a hash slot; run redis-cli --cluster check for details"
+		advice = "no node of the cluster serves a hash slot; run redis-cli --cluster check for details"
 	}
 	return fmt.Errorf("cannot reach Redis at %s (%s): %w; %s", config.URLWithoutLogin(cfg.URL), cfg.Source, err, advice)
 }

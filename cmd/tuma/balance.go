@@ -98,7 +98,7 @@ func queryBalance(ctx context.Context, acc *config.Account) (providers.Balance, 
 	}
 	balancer, ok := acc.Worker.Provider.(providers.Balancer)
 	if !ok {
-		return providers.Balance{}, notSupported(acc, "its balance")
+		return providers.Balance{}, notSupported(acc, "balance requests")
 	}
 	return balancer.Balance(ctx)
 }

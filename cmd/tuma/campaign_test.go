@@ -43,8 +43,8 @@ func (h *fixture) campaigns() []producer.Status {
 	return all
 }
 
-// sentCampaign returns a deployment that has sent mixedList as the campaign "sale", and the arguments of
-// that send.
+// sentCampaign returns a deployment that has sent mixedList as the campaign "sale", and the arguments
+// of the command that sent it.
 func sentCampaign(t *testing.T) (h *fixture, send []string) {
 	t.Helper()
 	h = newFixture(t, simulator.Options{})
@@ -100,13 +100,13 @@ func TestResults_OfASentCampaign(t *testing.T) {
 	}
 	out, _ = h.mustRun("results", "sale", "--status", "skipped", "--format", "jsonl")
 	if strings.Count(out, "\n") != 3 || !strings.Contains(out, `"input":"=1+1"`) {
-		t.Errorf("jsonl of the skipped: got\n%s\nwant 3 lines, one of them with the input =1+1", out)
+		t.Errorf("results of skipped recipients as jsonl: got\n%s\nwant 3 lines, one of them with the input =1+1", out)
 	}
 	if out, errOut, exit := h.run("results", "missing"); exit != exitMisuse || out != "" || !strings.Contains(errOut, "no such campaign") {
 		t.Errorf("results of an unknown campaign: got exit %d and output %s%s, want exit 2 and \"no such campaign\"", exit, out, errOut)
 	}
 	if _, errOut, exit := h.run("results", "sale", "--status", "sent"); exit != exitMisuse || !strings.Contains(errOut, "--status: \"sent\" must be pending,") {
-		t.Errorf("results --status sent: exit %d, %s", exit, errOut)
+		t.Errorf("results --status sent: got exit %d and standard error %s, want exit 2 and the valid statuses", exit, errOut)
 	}
 }
 
@@ -115,14 +115,14 @@ func TestPauseCancelResumeRetry_OfAnEndedCampaignChangeNothing(t *testing.T) {
 	h, _ := sentCampaign(t)
 	for order, want := range map[string]string{"pause": "nothing to stop", "cancel": "nothing to stop", "resume": "nothing left to send"} {
 		if out, _ := h.mustRun(order, "sale"); out != "sale has already ended: "+want+"\n" {
-			t.Errorf("%s printed %s", order, out)
+			t.Errorf("%s of an ended campaign printed %s, want %q", order, out, want)
 		}
 	}
 	if st := h.status("sale"); st.State != producer.Done {
 		t.Errorf("got status %+v, want done", st)
 	}
-	if out, _ := h.mustRun("retry", "sale", "--unknown", "--rejected"); out != "sale has no such recipients: nothing to send again\n" {
-		t.Errorf("retry printed %s", out)
+	if out, _ := h.mustRun("retry", "sale", "--unknown", "--rejected"); out != "sale has no recipients with the chosen status: nothing to send again\n" {
+		t.Errorf("retry printed %s, want \"nothing to send again\"", out)
 	}
 }
 
@@ -206,7 +206,7 @@ func TestSend_BadInputEnqueuesNothing(t *testing.T) {
 		args := append([]string{"send", "--via", "kobo-main", "--body", "Hello"}, tt.args...)
 		out, errOut, exit := h.runWithInput(tt.in, args...)
 		if exit != exitMisuse || out != "" || !strings.Contains(errOut, tt.want) {
-			t.Errorf("%s: exit %d, %s%s\nwant %s", name, exit, out, errOut, tt.want)
+			t.Errorf("%s: got exit %d and output %s%s\nwant %s", name, exit, out, errOut, tt.want)
 		}
 	}
 	if all := h.campaigns(); len(all) != 0 {
@@ -246,11 +246,11 @@ windows: off
 	} {
 		args := append([]string{"send", "--id", strings.ReplaceAll(id, " ", "-"), "--body", "Hello", "--wait"}, tt.args...)
 		out, errOut, exit := c.runWithInput("0712345678", args...)
-		if exit != exitDone || strings.Contains(errOut, warning) != tt.warns || strings.Contains(out, "may get it twice") != tt.warns {
-			t.Errorf("%s: exit %d, %s%s", id, exit, out, errOut)
+		if exit != exitDone || strings.Contains(errOut, warning) != tt.warns || strings.Contains(out, "may get the message twice") != tt.warns {
+			t.Errorf("%s: got exit %d and output %s%s; want exit 0, and a warning: %v", id, exit, out, errOut, tt.warns)
 		}
 		if _, errOut, _ := c.runWithInput("0712345678", args...); strings.Contains(errOut, warning) {
-			t.Errorf("%s: got a warning, but nothing is sent: %s", id, errOut)
+			t.Errorf("%s: the repeated command sends nothing, but printed a warning: %s", id, errOut)
 		}
 	}
 }
@@ -261,7 +261,7 @@ func TestPause_ResumeHoldAndReleasePrintTheirResult(t *testing.T) {
 	h.startWorker()
 	h.mustRun("hold", "kobo-main", "--reason", "lunch")
 	if _, _, exit := h.runWithInput("0712345678\n", "send", "--id", "a", "--via", "kobo-main", "--body", "Hello"); exit != exitDone {
-		t.Fatalf("got exit %d", exit)
+		t.Fatalf("send: got exit %d, want 0", exit)
 	}
 	out, _ := h.mustRun("status", "a")
 	if !strings.Contains(out, "waiting: account kobo-main is on hold: lunch") {
@@ -285,13 +285,13 @@ func TestPause_ResumeHoldAndReleasePrintTheirResult(t *testing.T) {
 		t.Errorf("release printed %s", out)
 	}
 	if h.gateway.Stats().Calls != 0 {
-		t.Error("a paused campaign was sent")
+		t.Error("the gateway accepted messages of a paused campaign")
 	}
 	if out, _ = h.mustRun("resume", "a"); out != "a is resumed\n" {
-		t.Errorf("resume printed %s", out)
+		t.Errorf("resume printed %s, want \"a is resumed\"", out)
 	}
 	if out, errOut := h.mustRun("status", "a", "--watch"); !strings.Contains(out, "a: done") || !strings.Contains(errOut, "a: done, 1 of 1") {
-		t.Errorf("status --watch:\n%s%s", out, errOut)
+		t.Errorf("status --watch: got output\n%s%s\nwant the progress and the status at the end", out, errOut)
 	}
 	if _, errOut, exit := h.run("hold", "missing"); exit != exitMisuse || !strings.Contains(errOut, "tuma accounts shows all accounts") {
 		t.Errorf("hold of an unknown account: got exit %d and standard error %s, want exit 2 and a hint at tuma accounts", exit, errOut)
@@ -307,7 +307,7 @@ func TestCancel_WaitsForCallsInFlight(t *testing.T) {
 		fmt.Fprintf(&list, "07%08d\n", 10_000_000+i)
 	}
 	if _, errOut, exit := h.runWithInput(list.String(), "send", "--id", "big", "--via", "kobo-main", "--body", "Hello"); exit != exitDone {
-		t.Fatalf("got exit %d and standard error %s", exit, errOut)
+		t.Fatalf("send: got exit %d and standard error %s, want exit 0", exit, errOut)
 	}
 	eventually(t, "a call in flight", func() bool { return h.gateway.Stats().InFlight > 0 })
 	out, errOut := h.mustRun("cancel", "big")
@@ -317,10 +317,10 @@ func TestCancel_WaitsForCallsInFlight(t *testing.T) {
 	}
 	st := h.status("big")
 	if st.State != producer.Cancelled || int64(st.Accepted) != h.gateway.Stats().Accepted || st.Accepted+st.Reasons["cancelled"] != 10_000 || st.Reasons["cancelled"] == 0 {
-		t.Errorf("got status %+v", st)
+		t.Errorf("got status %+v; want cancelled, the accepted messages of the gateway, and all other recipients skipped", st)
 	}
 	if out, _ := h.mustRun("cancel", "big", "--no-wait"); out != "big is cancelled\n" {
-		t.Errorf("the second cancel printed %s", out)
+		t.Errorf("the second cancel printed %s, want \"big is cancelled\"", out)
 	}
 	if out, _ := h.mustRun("pause", "big"); out != "big is already cancelled: nothing to stop\n" {
 		t.Errorf("pause of a cancelled campaign printed %s; want \"big is already cancelled\"", out)
@@ -341,10 +341,10 @@ func TestRetry_SendsRejectedAgain(t *testing.T) {
 	}
 	h.gateway.Reset()
 	if out, _ := h.mustRun("retry", "a", "--rejected"); out != "a: sending again to 1 recipient\n" {
-		t.Errorf("retry printed %s", out)
+		t.Errorf("retry printed %s, want \"sending again to 1 recipient\"", out)
 	}
 	if out, _ := h.mustRun("status", "a", "--watch"); !strings.Contains(out, "done") {
-		t.Errorf("got %s", out)
+		t.Errorf("status --watch printed %s, want the state done", out)
 	}
 	if st := h.status("a"); st.Accepted != 2 || st.Rejected != 0 {
 		t.Errorf("got status %+v, want 2 accepted and 0 rejected", st)

@@ -32,7 +32,7 @@ request. It sends no message and changes nothing.`,
 	}
 }
 
-// check runs all checks, also after one has failed, and returns all errors joined.
+// check runs all checks and returns their errors joined. A failed check does not end the command.
 func (a *app) check(ctx context.Context) error {
 	cfg, err := a.config(true)
 	if err != nil {
@@ -69,7 +69,8 @@ func (a *app) check(ctx context.Context) error {
 	return errors.Join(failed...)
 }
 
-// accountProblem adds to err the name of the account, and which setting the user must check.
+// accountProblem returns err with the name of the account and the names of the settings that the user
+// must check.
 func accountProblem(acc *config.Account, err error) error {
 	var incomplete *config.Error
 	if errors.As(err, &incomplete) {
@@ -101,7 +102,7 @@ func (a *app) checkRedis(ctx context.Context, b *backend) error {
 	}
 	n, err := ledger.NewPayloads(ledger.New(b.rdb).Runner()).Count(ctx)
 	if n > 0 {
-		a.note("tuma: warning: %s without a known campaign could not be read: quarantined in the Redis key tuma:payloads", console.Plural(n, "task"))
+		a.note("tuma: warning: the Redis key tuma:payloads holds %s that no worker could read and that name no known campaign", console.Plural(n, "quarantined task"))
 	}
 	return err
 }

@@ -13,14 +13,14 @@ import (
 )
 
 const (
-	// completionTimeout bounds the time that pressing Tab takes.
+	// completionTimeout is the time limit of one completion, that is, of one press of Tab.
 	completionTimeout = time.Second
-	// maxCompletions is the maximum number of campaigns offered.
+	// maxCompletions is the maximum number of campaigns that one completion offers.
 	maxCompletions = 100
 )
 
-// completeAccounts completes account names: those in the configuration or, if it has none, those
-// that workers have published.
+// completeAccounts completes account names. It offers the accounts of the configuration. If the
+// configuration has no accounts, it offers those that workers have published.
 func (a *app) completeAccounts(c *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 	if len(args) > 0 && c.Flags().Lookup("via") == nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp

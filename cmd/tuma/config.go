@@ -28,8 +28,9 @@ func (a *app) config(needFile bool) (*config.Config, error) {
 	return a.loaded, nil
 }
 
-// findAccount returns the account with the given name. It returns an error if the configuration
-// lacks the account, and both the account and an error if the account lacks a setting.
+// findAccount returns the account with the given name. If the configuration has no such
+// account, it returns nil and an error. If the account lacks a setting, it returns the account and an
+// error.
 func findAccount(cfg *config.Config, name string) (*config.Account, error) {
 	if acc := cfg.Account(name); acc != nil {
 		return acc, acc.Ready()
@@ -37,7 +38,8 @@ func findAccount(cfg *config.Config, name string) (*config.Account, error) {
 	return nil, misuse("%s has no account %q; its accounts: %s", cfg.File, name, cmp.Or(strings.Join(cfg.AccountNames(), ", "), "none"))
 }
 
-// notSupported returns an error for a request that an account's gateway does not offer.
+// notSupported returns an error for a kind of request, named by what, that an account's gateway does
+// not offer.
 func notSupported(acc *config.Account, what string) error {
 	return misuse("account %s: provider %s does not support %s", acc.Name, acc.Kind.Name, what)
 }

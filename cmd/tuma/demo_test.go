@@ -23,8 +23,8 @@ func testBinary(t testing.TB) string {
 	return name
 }
 
-// demoEnv returns an environment in which the demo uses this test binary for its workers and dir for its
-// files.
+// demoEnv returns an environment in which the demo uses this test binary for its workers, and the
+// directory dir for its files.
 func demoEnv(dir, path string) []string {
 	return []string{"TUMA_TEST_AS_TUMA=1", "TMPDIR=" + dir, "PATH=" + path, "TUMA_REDIS_URL=redis://unused:1", "TUMA_CONFIG=none"}
 }
@@ -44,7 +44,7 @@ func TestDemo(t *testing.T) {
 			var out, errOut bytes.Buffer
 			cmd.Stdout, cmd.Stderr = &out, &errOut
 			if err := cmd.Run(); err != nil {
-				t.Fatalf("%v\n%s%s", err, errOut.String(), out.String())
+				t.Fatalf("tuma demo: got error %v, want exit 0\n%s%s", err, errOut.String(), out.String())
 			}
 			// The width of the columns depends on the duration of the demo, so spaces are not
 			// compared.
@@ -56,7 +56,7 @@ func TestDemo(t *testing.T) {
 				}
 			}
 			if !strings.Contains(errOut.String(), "kill -9    worker 1") || strings.Contains(errOut.String(), "built-in, at") != builtIn {
-				t.Errorf("got %s", errOut.String())
+				t.Errorf("got standard error %s; want a killed worker, and built-in Redis: %v", errOut.String(), builtIn)
 			}
 			checkNothingLeft(t, dir)
 		})
@@ -91,7 +91,7 @@ func TestDemo_InterruptRemovesItsFiles(t *testing.T) {
 	select {
 	case err := <-done:
 		if err == nil || cmd.ProcessState.ExitCode() != exitFailed || !strings.Contains(said.String(), "demo: interrupted; all its files and processes are removed") {
-			t.Errorf("got error %v and output\n%s", err, said)
+			t.Errorf("after the interrupt: got error %v and output\n%s\nwant exit 1 and a note that all files and processes are removed", err, said)
 		}
 	case <-time.After(30 * time.Second):
 		_ = cmd.Process.Kill()

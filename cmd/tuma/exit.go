@@ -47,7 +47,7 @@ var errNotAll = errors.New("not all recipients were accepted")
 // misuseError is a mistake that the user can correct: in a flag, an argument or a file.
 type misuseError struct {
 	err error
-	// help is the command whose --help the message refers to, or empty if it refers to none.
+	// help is the command whose --help the message refers to, or empty if the message refers to no help.
 	help string
 }
 
@@ -87,7 +87,8 @@ func (a *app) printError(err error) {
 func errorLines(err error) []string {
 	var wrong misuseError
 	if errors.As(err, &wrong) {
-		// The message of the misuseError has file and line; the errors that wrap it add nothing.
+		// The message of the misuseError already names file and line, so the errors around it are not
+		// printed.
 		return strings.Split(wrong.Error(), "\n")
 	}
 	if fields := fieldErrors(err); len(fields) > 0 {
@@ -100,9 +101,9 @@ func errorLines(err error) []string {
 	text := err.Error()
 	switch {
 	case redis.HasErrorPrefix(err, "READONLY"):
-		return []string{text + " Set TUMA_REDIS_URL, or redis.url in tuma.yaml, to its master"}
+		return []string{text + " Set TUMA_REDIS_URL, or redis.url in tuma.yaml, to the master of this replica"}
 	case redis.HasErrorPrefix(err, "CLUSTERDOWN"):
-		return []string{text + ": the cluster does not serve all hash slots; run redis-cli --cluster check for details"}
+		return []string{text + ": the Redis Cluster does not serve all hash slots; run redis-cli --cluster check for details"}
 	case errors.Is(err, producer.ErrConflict):
 		text += "; nothing was enqueued: use another --id, or send the original content under this one"
 	case errors.Is(err, producer.ErrNotFound):

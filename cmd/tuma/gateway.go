@@ -74,7 +74,7 @@ campaign.`,
 			}
 			poller, ok := acc.Worker.Provider.(providers.StatusPoller)
 			if !ok {
-				return notSupported(acc, "the state of messages")
+				return notSupported(acc, "status requests")
 			}
 			return a.queryStates(ctx, poller, args[1:], asJSON)
 		}),
@@ -83,8 +83,8 @@ campaign.`,
 	return c
 }
 
-// queryStates asks the gateway for the messages one by one and prints their states. It asks for
-// all of them, also after an error, and returns the errors joined.
+// queryStates asks the gateway for the state of each message, one by one, and prints the states.
+// After an error it continues with the next message. It returns all errors joined.
 func (a *app) queryStates(ctx context.Context, poller providers.StatusPoller, ids []string, asJSON bool) error {
 	var failed []error
 	states := make([]messageState, len(ids))

@@ -125,8 +125,8 @@ func (g *actionCommand) run(ctx context.Context, args []string) error {
 	return g.printTable(t, g.format, action.Name+": done; the gateway returned no rows")
 }
 
-// noteUnknownOutcome completes an error after which the outcome of an action is unknown. It adds
-// that the gateway may have carried out the action, and where the user can check.
+// noteUnknownOutcome adds advice to an error that leaves the outcome of an action unknown: the gateway
+// may have carried out the action, and where the user can check. It returns other errors unchanged.
 func noteUnknownOutcome(acc *config.Account, err error) error {
 	e, ok := errors.AsType[*providers.Error](err)
 	if !ok || e.Outcome != providers.Unknown {
@@ -136,7 +136,7 @@ func noteUnknownOutcome(acc *config.Account, err error) error {
 	if _, ok := acc.Worker.Provider.(providers.Reporter); ok {
 		where += ", or with tuma gateway reports " + acc.Name + ","
 	}
-	return fmt.Errorf("%w; the gateway may have carried it out: check %s before you run it again", err, where)
+	return fmt.Errorf("%w; the gateway may have carried out the action: check %s before you run the action again", err, where)
 }
 
 // confirm asks on the terminal whether to run an action. It returns an error if the answer is
@@ -147,7 +147,7 @@ func (g *actionCommand) confirm(ctx context.Context, action providers.Action, ac
 	}
 	sure, err := g.ask(ctx, fmt.Sprintf("account %s: %s %s. Continue?", acc.Name, action.Name, action.Confirm))
 	if err != nil || !sure {
-		return errors.Join(errors.New("the action was not run"), err)
+		return errors.Join(errors.New("nothing was sent to the gateway"), err)
 	}
 	return nil
 }

@@ -56,7 +56,7 @@ REPORT the gateway's default report is fetched. Campaigns do not change.`,
 	return c
 }
 
-// period parses the two ends of a period. An end that is not given is the zero time.
+// period parses the two ends of a period. The result for an empty text is the zero time.
 func period(from, to string) (begin, end time.Time, err error) {
 	begin, wrongBegin := parseMoment("--from", from)
 	end, wrongEnd := parseMoment("--to", to)
@@ -146,17 +146,17 @@ func inboxTable(messages []providers.Inbound) providers.Table {
 	return t
 }
 
-// printTable prints the answer of a gateway. If the answer has no rows, printTable prints the text
-// in nothing instead. Other people may have written parts of the answer, so control characters and
-// formulas are made harmless, except in JSON.
-func (a *app) printTable(t providers.Table, format tableFormat, nothing string) error {
+// printTable prints the answer of a gateway. If the answer has no rows, printTable prints
+// emptyText instead. Strangers may have written parts of the answer. So printTable replaces control
+// characters, and marks formulas in CSV as text. JSON has the values unchanged.
+func (a *app) printTable(t providers.Table, format tableFormat, emptyText string) error {
 	switch {
 	case format.json:
 		return writeTableJSON(a.out, t)
 	case format.csv:
 		return writeTableCSV(a.out, t)
 	case len(t.Rows) == 0:
-		a.note("%s", nothing)
+		a.note("%s", emptyText)
 		return nil
 	}
 	g := console.Table{Header: make([]string, len(t.Columns))}

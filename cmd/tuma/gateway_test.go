@@ -11,7 +11,8 @@ import (
 	"github.com/tuma-sms/tuma/providers/catalog"
 )
 
-// newGatewayCLI returns a cli with an account at every gateway of the catalog, named after its provider.
+// newGatewayCLI returns a cli with one account at every gateway of the catalog. The account has the
+// name of its provider.
 func newGatewayCLI(t *testing.T, o simulator.Options) (*cli, *simulator.Server) {
 	t.Helper()
 	gateway := catalog.Simulate(o)
@@ -28,14 +29,14 @@ func TestSandbox_ConfigurationWorksForEveryGateway(t *testing.T) {
 	out, _ := c.mustRun("balance")
 	for _, name := range catalog.Names() {
 		if !strings.Contains(out, name) {
-			t.Errorf("no balance of %s:\n%s", name, out)
+			t.Errorf("tuma balance printed no balance of %s:\n%s", name, out)
 		}
 	}
 	if strings.Count(out, " 17") != len(catalog.Names()) {
-		t.Errorf("got balances\n%s", out)
+		t.Errorf("got balances\n%s\nwant 17 at every gateway", out)
 	}
 	if text := sandboxAccounts("0.0.0.0:8025"); strings.Count(text, "allow_http: true") != len(catalog.Names()) {
-		t.Errorf("for an address that is not loopback every account needs allow_http:\n%s", text)
+		t.Errorf("for an address that is not loopback: got\n%s\nwant allow_http: true for every account", text)
 	}
 }
 
@@ -45,7 +46,7 @@ func TestGatewayReports_PrintAndRefuse(t *testing.T) {
 	out, _ := c.mustRun("gateway", "reports", "textconnect", "inboundmessages", "--csv", "--from", "2000-01-01T00:00:00Z")
 	rows, err := csv.NewReader(strings.NewReader(out)).ReadAll()
 	if err != nil || len(rows) < 2 || len(rows[0]) < 3 {
-		t.Errorf("got error %v and output\n%s", err, out)
+		t.Errorf("report inboundmessages as CSV: got error %v and output\n%s\nwant a header and rows", err, out)
 	}
 	out, _ = c.mustRun("gateway", "reports", "textconnect", "Messages", "--json")
 	if out != "[]\n" {
@@ -53,7 +54,7 @@ func TestGatewayReports_PrintAndRefuse(t *testing.T) {
 	}
 	out, errOut := c.mustRun("gateway", "reports", "connectmedia")
 	if out != "" || !strings.Contains(errOut, "report history has no entries in that period") {
-		t.Errorf("report of an empty history: %q, %q", out, errOut)
+		t.Errorf("report of an empty history: got output %q and standard error %q, want only a note that there are no entries", out, errOut)
 	}
 	for want, args := range map[string][]string{
 		`account textconnect has no report "Sales"; reports: Messages, `: {"textconnect", "Sales"},
@@ -75,19 +76,19 @@ func TestGatewayInbox_ContinuesAfterAMessage(t *testing.T) {
 	var messages []map[string]string
 	out, _ := c.mustRun("gateway", "inbox", "africastalking", "--json")
 	if err := json.Unmarshal([]byte(out), &messages); err != nil || len(messages) < 2 {
-		t.Fatalf("got error %v and output\n%s", err, out)
+		t.Fatalf("inbox --json: got error %v and output\n%s\nwant at least two messages", err, out)
 	}
 	first := messages[0]
 	if first["id"] == "" || first["from"] == "" || first["to"] == "" || first["text"] == "" || first["at"] == "" {
-		t.Errorf("a field of the message is empty: %v", first)
+		t.Errorf("got message %v, want a value in id, from, to, text and at", first)
 	}
 	last := messages[len(messages)-1]["id"]
 	out, errOut := c.mustRun("gateway", "inbox", "africastalking", "--after", first["id"])
 	if strings.Contains(out, first["text"]) || strings.Count(out, "\n") != len(messages) || errOut != "for newer messages use --after "+last+"\n" {
-		t.Errorf("after the first:\n%s%s", out, errOut)
+		t.Errorf("inbox after the first message: got\n%s%s\nwant all other messages and the ID of the last one", out, errOut)
 	}
 	if out, errOut := c.mustRun("gateway", "inbox", "africastalking", "--after", last); out != "" || errOut != "no messages\n" {
-		t.Errorf("after the last:\n%s%s", out, errOut)
+		t.Errorf("inbox after the last message: got\n%s%s\nwant only \"no messages\"", out, errOut)
 	}
 	if out, errOut := c.mustRun("gateway", "inbox", "connectmedia"); !strings.HasPrefix(out, "ID") || strings.Count(out, "\n") < 2 || errOut != "" {
 		t.Errorf("inbox of connectmedia: got\n%s%s\nwant a header and messages, and no standard error", out, errOut)
@@ -147,7 +148,7 @@ func TestGatewayAction_PrintsItsOutcome(t *testing.T) {
 	}
 	out, _, _ = c.runWithInput("7\n", "gateway", "textconnect", "textconnect", "UpdateCredits", "ChildUsername=bob", "Quantity=@-")
 	if out != "UpdateCredits: done\n" {
-		t.Errorf("with a value from standard input: %q", out)
+		t.Errorf("with a value from standard input: got %q, want \"UpdateCredits: done\"", out)
 	}
 }
 
@@ -156,15 +157,15 @@ func TestGatewayAction_WithoutAnAnswerMayHaveHappened(t *testing.T) {
 	c, gateway := newGatewayCLI(t, simulator.Options{})
 	gateway.FailNext(1, "accept_close")
 	send := []string{"gateway", "textconnect", "textconnect", "SendList", "ListName=Everyone", "SourceAddress=ACME", "Body=Hello", "--yes"}
-	const hint = "the gateway may have carried it out: check at the gateway, or with tuma gateway reports textconnect, before you run it again"
+	const hint = "the gateway may have carried out the action: check at the gateway, or with tuma gateway reports textconnect, before you run the action again"
 	if out, errOut, exit := c.run(send...); exit != exitFailed || out != "" || !strings.Contains(errOut, hint) {
 		t.Errorf("got exit %d and output %s%s, want exit 1 and a hint where to check", exit, out, errOut)
 	}
 	if out, errOut := c.mustRun(send...); !strings.HasPrefix(out, "BGSENDID") || strings.Contains(errOut, hint) {
-		t.Errorf("got output %s%s", out, errOut)
+		t.Errorf("the second SendList: got output %s%s, want BGSENDID and no advice to check", out, errOut)
 	}
 	send[4] = "ListName=Nobody"
 	if _, errOut, exit := c.run(send...); exit != exitFailed || !strings.Contains(errOut, "rejected") || strings.Contains(errOut, hint) {
-		t.Errorf("with an action that the gateway rejects: exit %d, %s", exit, errOut)
+		t.Errorf("an action that the gateway rejects: got exit %d and standard error %s, want exit 1 and no advice to check", exit, errOut)
 	}
 }

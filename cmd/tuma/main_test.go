@@ -20,18 +20,18 @@ import (
 	"github.com/tuma-sms/tuma/providers/providertest"
 )
 
-// TestMain runs the tests. With TUMA_TEST_AS_TUMA=1 the test binary is tuma itself, for tests that need
-// separate processes.
+// TestMain runs the tests. With TUMA_TEST_AS_TUMA=1 in its environment the test binary runs as the
+// command tuma, for tests that need separate processes.
 func TestMain(m *testing.M) {
 	if os.Getenv("TUMA_TEST_AS_TUMA") == "1" {
-		providertest.Guard() // blocks calls to real gateways; its error cannot be reported in main()
+		providertest.Guard() // blocks calls to real gateways; main() has no test that could report the result
 		main()
 	}
 	redis.SetLogger(discardLogger{})
 	goleak.VerifyTestMain(providertest.Guarded(m))
 }
 
-// cli runs the whole program in this process, with its own environment and directory.
+// cli runs the command tuma in the process of the test, with a separate environment and directory.
 type cli struct {
 	t   testing.TB
 	dir string
@@ -63,20 +63,20 @@ func (c *cli) run(args ...string) (out, errOut string, exit int) {
 	return c.runWithInput("", args...)
 }
 
-// runWithInput is run() with in as the standard input.
-func (c *cli) runWithInput(in string, args ...string) (out, errOut string, exit int) {
+// runWithInput is like run, with the text input as standard input.
+func (c *cli) runWithInput(input string, args ...string) (out, errOut string, exit int) {
 	c.t.Helper()
 	var o, e bytes.Buffer
-	exit = run(c.t.Context(), args, strings.NewReader(in), &o, &e, c.env)
+	exit = run(c.t.Context(), args, strings.NewReader(input), &o, &e, c.env)
 	return o.String(), e.String(), exit
 }
 
-// mustRun is run(), but fails the test unless the exit status is 0.
+// mustRun is like run, but fails the test unless the exit status is 0.
 func (c *cli) mustRun(args ...string) (out, errOut string) {
 	c.t.Helper()
 	out, errOut, exit := c.run(args...)
 	if exit != exitDone {
-		c.t.Fatalf("tuma %s: exit %d\n%s%s", strings.Join(args, " "), exit, out, errOut)
+		c.t.Fatalf("tuma %s: got exit %d, want 0\n%s%s", strings.Join(args, " "), exit, out, errOut)
 	}
 	return out, errOut
 }
@@ -128,17 +128,17 @@ func (b *syncBuffer) String() string {
 	return b.buf.String()
 }
 
-// eventually waits at most 30 seconds until is() returns true. what names the condition in the
-// failure message.
-func eventually(t testing.TB, what string, is func() bool) {
+// eventually waits until condition returns true. After 30 seconds it fails the test with a message
+// that names what it waited for.
+func eventually(t testing.TB, what string, condition func() bool) {
 	t.Helper()
 	deadline := time.After(30 * time.Second)
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
-	for !is() {
+	for !condition() {
 		select {
 		case <-deadline:
-			t.Fatalf("waited too long for %s", what)
+			t.Fatalf("waited 30 seconds in vain for %s", what)
 		case <-tick.C:
 		}
 	}

@@ -66,8 +66,8 @@ func newOptOutAdd(a *app) *cobra.Command {
 		Long: `Add adds numbers to the suppression list. When the command returns, no new call
 to these numbers starts in any campaign. It prints how many calls to them are in
 flight, and waits for these calls unless --no-wait is given. One exception: a
-call that may have reached its gateway may be retried unchanged, if the gateway
-recognises the retry and sends the message only once.`,
+call that may have reached its gateway may be repeated unchanged, if the gateway
+recognises the repeated call and sends the message only once.`,
 		Example: `  tuma optout add +254712345678 0733000001
   tuma optout add 0712345678 --sender ACME
   tuma optout add --file numbers.txt`,
@@ -80,7 +80,7 @@ recognises the retry and sends the message only once.`,
 }
 
 // fileFlagUsage is the help text of --file for the commands that read numbers.
-const fileFlagUsage = "also use the numbers in `file`, a CSV or one number a line; - is standard input"
+const fileFlagUsage = "also use the numbers in `file`: a CSV file, or one number a line; - is standard input"
 
 func newOptOutImport(a *app) *cobra.Command {
 	o := &optOutCommand{app: a}
@@ -124,7 +124,8 @@ senders. Campaigns that have already skipped these numbers do not send to them.`
 	return c
 }
 
-// run connects to Redis, opens the file of --file if that is set, and calls do with both.
+// run connects to Redis, opens the file that o.file names, if any, and calls do with the connection,
+// the numbers and the file.
 func (o *optOutCommand) run(ctx context.Context, numbers []string, do func(context.Context, *backend, []string, *source) error) error {
 	if len(numbers) == 0 && o.file == "" {
 		return misuse("no numbers given: pass numbers as arguments, or a file with --file")
@@ -167,8 +168,8 @@ func (o *optOutCommand) allNumbers(numbers []string, src *source) iter.Seq2[loca
 	}
 }
 
-// validated checks all numbers and returns an error if one is invalid. Otherwise it returns a
-// sequence that reads the numbers again.
+// validated reads and checks all numbers. It returns an error if a number is invalid, and otherwise a
+// sequence that reads the numbers a second time.
 func (o *optOutCommand) validated(numbers []string, src *source) (iter.Seq2[producer.OptOut, error], error) {
 	for p, err := range o.allNumbers(numbers, src) {
 		if err == nil {
@@ -225,14 +226,14 @@ func (o *optOutCommand) waitAndReport(ctx context.Context, b *backend, r produce
 		if r.Doubt == 1 {
 			verb = "has"
 		}
-		o.note("tuma: %s to these numbers %s an unknown outcome and may be retried unchanged", console.Plural(r.Doubt, "call"), verb)
+		o.note("tuma: %s to these numbers %s an unknown outcome and may be repeated unchanged", console.Plural(r.Doubt, "call"), verb)
 	}
 	if o.json {
 		return nil
 	}
 	known := ""
 	if r.Known > 0 {
-		known = fmt.Sprintf(" (%s already on it)", console.FormatInt(r.Known))
+		known = fmt.Sprintf(" (%s already on the list)", console.FormatInt(r.Known))
 	}
 	_, err := fmt.Fprintf(o.out, "%s added to %s%s\n", console.Plural(r.Added, "number"), listName(o.sender), known)
 	return err

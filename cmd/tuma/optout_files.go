@@ -23,7 +23,8 @@ import (
 // by this header.
 var optOutHeader = []string{"msisdn", "sender", "origin", "at"}
 
-// optOutCells returns the cells of a row; the list for all senders is shown as "all".
+// optOutCells returns the cells of a table row for an entry. The sender of the list for all senders is
+// shown as "all".
 func optOutCells(x producer.OptOut) []string {
 	sender := x.Sender
 	if sender == "" {
@@ -146,8 +147,9 @@ the output. Memory use does not grow with the list.`,
 	return c
 }
 
-// exportOptOuts writes the suppression lists as CSV and shows a progress bar.
-func (a *app) exportOptOuts(ctx context.Context, b *backend, sender string, to io.Writer) error {
+// exportOptOuts writes the list of a sender as CSV, or all suppression lists if sender is empty, and
+// shows a progress bar.
+func (a *app) exportOptOuts(ctx context.Context, b *backend, sender string, w io.Writer) error {
 	counts, err := b.OptOutCounts(ctx)
 	if err != nil {
 		return err
@@ -160,7 +162,7 @@ func (a *app) exportOptOuts(ctx context.Context, b *backend, sender string, to i
 	}
 	shown := console.NewCountBar(a.err, "exported", total)
 	defer shown.End()
-	buffer := bufio.NewWriterSize(to, 64<<10)
+	buffer := bufio.NewWriterSize(w, 64<<10)
 	out := console.NewCSVSheet(buffer)
 	if err := out.Row(optOutHeader...); err != nil {
 		return err
@@ -219,7 +221,7 @@ func (o *optOutCommand) importFile(ctx context.Context, b *backend, _ []string, 
 	for _, line := range wrong {
 		o.note("tuma: %s", line)
 	}
-	return fmt.Errorf("%s not imported; all other numbers are on the list", console.Plural(bad, "invalid row"))
+	return fmt.Errorf("%s not imported; all other numbers of the file are on the list", console.Plural(bad, "invalid row"))
 }
 
 // detectExport reports whether the file is the output of `tuma optout export`. If it is,
@@ -238,9 +240,9 @@ func (o *optOutCommand) detectExport(src *source) (bool, error) {
 	if err != nil {
 		return false, fmt.Errorf("read %s: %w", src.name, err)
 	}
-	with := o.list
-	with.Fields = optOutHeader[1:]
-	src.setFile(info, with)
+	options := o.list
+	options.Fields = optOutHeader[1:]
+	src.setFile(info, options)
 	return true, nil
 }
 

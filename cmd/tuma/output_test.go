@@ -40,14 +40,14 @@ func TestResults_AsCSV(t *testing.T) {
 
 	_, rest, _ := strings.Cut(want, "\n")
 	if err := write(results, false); err != nil || out.String() != rest {
-		t.Errorf("without the header: error %v, got %q", err, out.String())
+		t.Errorf("without the header: got error %v and output %q, want only the rows", err, out.String())
 	}
 	nothing := func(yield func(producer.Result, error) bool) { yield(producer.Result{}, producer.ErrNotFound) }
 	if err := write(nothing, true); !errors.Is(err, producer.ErrNotFound) || out.Len() > 0 {
-		t.Errorf("for an unknown campaign: error %v, got %q, want no output", err, out.String())
+		t.Errorf("for an unknown campaign: got error %v and output %q, want ErrNotFound and no output", err, out.String())
 	}
 	if err := write(func(func(producer.Result, error) bool) {}, true); err != nil || strings.Count(out.String(), "\n") != 1 {
-		t.Errorf("without results: error %v, got %q, want only the header", err, out.String())
+		t.Errorf("without results: got error %v and output %q, want only the header", err, out.String())
 	}
 }
 
@@ -92,8 +92,8 @@ func TestDescribeBlock(t *testing.T) {
 		block producer.Block
 		want  string
 	}{
-		{producer.Block{Reason: "paused", By: "producer", Since: &ago}, "paused for 1m30s; tuma resume continues it"},
-		{producer.Block{Reason: "paused", By: "error_param"}, "paused by error_param; tuma resume continues it"},
+		{producer.Block{Reason: "paused", By: "producer", Since: &ago}, "paused for 1m30s; tuma resume continues the campaign"},
+		{producer.Block{Reason: "paused", By: "error_param"}, "paused by error_param; tuma resume continues the campaign"},
 		{producer.Block{Account: "k", Reason: "no_worker"}, "no worker serves account k"},
 		{producer.Block{Account: "k", Reason: "no_worker", Since: &ago}, "no worker serves account k; the last one was seen 1m30s ago"},
 		{producer.Block{Account: "k", Reason: "credentials", Code: "error_user", Since: &ago, Until: &soon},

@@ -35,8 +35,8 @@ type stopCommand struct {
 	done string
 }
 
-// inFlightTimeout bounds the wait for calls in flight. It is longer than the timeout of a call,
-// its lease, and the time in which the sweeper finds the call of a dead worker.
+// inFlightTimeout is the time limit of the wait for calls in flight. It is longer than the timeout of
+// a call and its lease together with the time that the sweeper needs to find the call of a dead worker.
 const inFlightTimeout = 3 * time.Minute
 
 func newStopCommand(a *app, o stopCommand) *cobra.Command {
@@ -91,7 +91,8 @@ func (a *app) waitForCalls(ctx context.Context, b *backend, id string) error {
 	return errors.New("the campaign is stopped, but calls are still in flight; see tuma status " + id)
 }
 
-// explainCancelled adds to an error that a cancelled campaign cannot be changed.
+// explainCancelled adds to producer.ErrStopped that a cancelled campaign cannot be changed. It returns
+// other errors unchanged.
 func explainCancelled(err error) error {
 	if errors.Is(err, producer.ErrStopped) {
 		return fmt.Errorf("%w: the campaign was cancelled, which is permanent", err)
@@ -103,11 +104,11 @@ func newResume(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "resume ID",
 		Short: "Continue a paused campaign",
-		Long: `Resume continues a paused campaign where it stopped; nothing is sent again. It
-also continues a campaign that Tuma itself has paused: because a gateway refused
-something that concerns the whole campaign, or because too many messages were
-rejected (see --max-rejected of 'tuma send'). 'tuma status' shows the reason.
-Resume also tries to read quarantined records again.`,
+		Long: `Resume continues a paused campaign where it stopped; no message is sent again.
+It also continues a campaign that Tuma itself has paused: because a gateway
+refused the whole campaign, or because too many messages were rejected (see
+--max-rejected of 'tuma send'). 'tuma status' shows the reason. Resume also
+tries to read quarantined records again.`,
 		Example:           "  tuma resume sale-2025-11",
 		Args:              takes("ID"),
 		ValidArgsFunction: a.completeCampaigns,
@@ -135,7 +136,7 @@ func (a *app) resumeDone(ctx context.Context, b *backend, id string, refused err
 		return err
 	}
 	if n := st.Reasons["expired"]; n > 0 {
-		return fmt.Errorf("%w: it expired with %s not sent to", refused, console.Plural(n, "recipient"))
+		return fmt.Errorf("%w: the campaign expired; skipped: %s", refused, console.Plural(n, "recipient"))
 	}
 	_, err = fmt.Fprintf(a.out, "%s has already ended: nothing left to send\n", id)
 	return err

@@ -15,15 +15,15 @@ import (
 const (
 	// pollInterval is how often the status of a followed campaign is read.
 	pollInterval = 250 * time.Millisecond
-	// redisOutageLimit is how long Redis may be unreachable while a campaign is followed, because
-	// Redis may restart.
+	// redisOutageLimit is how long follow retries while Redis does not answer. Redis may be
+	// restarting.
 	redisOutageLimit = time.Minute
-	// lineInterval is how often a plain line is printed while only the counts change.
+	// lineInterval is the time between two plain lines if only the counts have changed.
 	lineInterval = 5 * time.Second
 )
 
-// follow shows a campaign's progress on standard error until enough returns true, and returns the
-// last status.
+// follow shows a campaign's progress on standard error until enough returns true for its status.
+// follow returns that status.
 func (a *app) follow(ctx context.Context, client *producer.Client, id string, enough func(producer.Status) bool) (producer.Status, error) {
 	p := newProgress(a.err, a.now)
 	a.progress = p

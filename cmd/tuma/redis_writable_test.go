@@ -8,8 +8,8 @@ import (
 	"github.com/tuma-sms/tuma/internal/test/redistest"
 )
 
-// TestSend_RedisWithoutWritesIsAOneLineError checks that tuma send prints one line and exits with status 1 if
-// Redis accepts no writes.
+// TestSend_RedisWithoutWritesIsAOneLineError checks that tuma send prints one line and exits with
+// status 1 if Redis accepts no writes.
 func TestSend_RedisWithoutWritesIsAOneLineError(t *testing.T) {
 	t.Parallel()
 	host, port, err := net.SplitHostPort(redistest.Start(t).Addr())

@@ -60,8 +60,9 @@ type report struct {
 	// price, for accepted messages whose cost the gateway did not report.
 	Cost     []costSum `json:"cost"`
 	Estimate []costSum `json:"estimate"`
-	// Began and Ended are when the first and the last call were answered. Seconds is the time
-	// between them. Rate is in recipients a second, 0 if Seconds is below 1.
+	// Began and Ended are the times of the first and the last answer to a call. Seconds is the time
+	// from Began to Ended. Rate and Busiest are in recipients a second: the average, which is 0 if
+	// Seconds is below 1, and the highest rate.
 	Created  time.Time       `json:"created_at"`
 	Began    *time.Time      `json:"sent_from"`
 	Ended    *time.Time      `json:"sent_until"`
@@ -156,13 +157,13 @@ func nextSteps(st producer.Status, r *report, now time.Time) []advice {
 	}
 	if n := r.Statuses["unknown"]; n > 0 {
 		steps = append(steps, advice{
-			Why:     console.Plural(n, "recipient") + " with an unknown outcome; if sent again, some may get the message twice",
+			Why:     console.Plural(n, "recipient") + " with an unknown outcome; if you send again, some of these recipients may get the message twice",
 			Command: "tuma retry " + st.ID + " --unknown",
 		})
 	}
 	if n := r.Statuses["rejected"]; n > 0 {
 		steps = append(steps, advice{
-			Why:     console.Plural(n, "recipient") + " rejected by the gateway; check the codes, then send again",
+			Why:     console.Plural(n, "recipient") + " rejected by the gateway; check the codes, then send again to these recipients",
 			Command: "tuma retry " + st.ID + " --rejected",
 		})
 	}

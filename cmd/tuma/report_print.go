@@ -125,11 +125,11 @@ func (r *report) codeTable() console.Table {
 }
 
 // groupTable returns the recipients of each group by status, without statuses that no recipient
-// has. The table shows the first groups, up to most, and sums up the others. It has no rows if
-// there are fewer than least groups.
-func groupTable(what string, groups []group, most, least int) console.Table {
+// has. The table shows the first maxShown groups and sums up the others. It has no rows if there
+// are fewer than minGroups groups.
+func groupTable(what string, groups []group, maxShown, minGroups int) console.Table {
 	g := console.Table{Header: []string{what, "recipients"}, Right: []int{1}}
-	if len(groups) < least {
+	if len(groups) < minGroups {
 		return g
 	}
 	var statuses []string
@@ -143,16 +143,16 @@ func groupTable(what string, groups []group, most, least int) console.Table {
 			}
 		}
 	}
-	line := func(name string, n int, by map[string]int) {
+	line := func(name string, n int, byStatus map[string]int) {
 		cells := []string{name, console.FormatInt(n)}
 		for _, s := range statuses {
-			cells = append(cells, console.FormatInt(by[s]))
+			cells = append(cells, console.FormatInt(byStatus[s]))
 		}
 		g.Add(cells...)
 	}
 	rest := group{Statuses: map[string]int{}}
 	for i, x := range groups {
-		if i < most || len(groups) == most+1 {
+		if i < maxShown || len(groups) == maxShown+1 {
 			name := x.Name
 			if name == "" {
 				name = "(none)"
@@ -166,7 +166,7 @@ func groupTable(what string, groups []group, most, least int) console.Table {
 		}
 	}
 	if rest.Recipients > 0 {
-		line(fmt.Sprintf("%d more", len(groups)-most), rest.Recipients, rest.Statuses)
+		line(fmt.Sprintf("%d more", len(groups)-maxShown), rest.Recipients, rest.Statuses)
 	}
 	return g
 }

@@ -40,25 +40,25 @@ func TestReport_OfACampaign(t *testing.T) {
 		reasons[x.Status+" "+x.Reason] = x.Recipients
 	}
 	if reasons["skipped invalid_number"] != 2 || reasons["skipped duplicate"] != 1 {
-		t.Errorf("got reasons %+v", r.Reasons)
+		t.Errorf("got reasons %+v, want 2 skipped as invalid_number and 1 as duplicate", r.Reasons)
 	}
 	if r.Codes[0] != (codeCount{Code: "not_a_number", Status: "skipped", Recipients: 2}) ||
 		!slices.Contains(r.Codes, codeCount{Code: "error_number", Status: "rejected", Account: "kobo-main", Recipients: 1}) {
-		t.Errorf("got codes %+v", r.Codes)
+		t.Errorf("got codes %+v, want first 2 skipped with not_a_number, and 1 rejected with error_number", r.Codes)
 	}
 	if len(r.Accounts) != 1 || r.Accounts[0].Recipients != 4 || r.Accounts[0].Statuses["rejected"] != 1 || len(r.Countries) != 1 || r.Countries[0].Name != "KE" ||
 		r.Countries[0].Recipients != 5 {
-		t.Errorf("got accounts %+v and countries %+v", r.Accounts, r.Countries)
+		t.Errorf("got accounts %+v and countries %+v, want one account with 4 recipients (1 rejected), and KE with 5", r.Accounts, r.Countries)
 	}
 	if len(r.Estimate) != 1 || r.Estimate[0] != (costSum{Amount: 4_800_000, Currency: "KES", Messages: 3}) {
-		t.Errorf("got estimate %+v", r.Estimate)
+		t.Errorf("got estimate %+v, want 4.80 KES for 3 messages", r.Estimate)
 	}
 
 	out, _ = h.mustRun("report", "sale")
 	text := strings.Join(strings.Fields(out), " ")
 	for _, want := range []string{"sale: done, 7 recipients ", " accepted 3 42.9 % ####", " estimate 4.80 KES by the accounts' configured price, for 3 messages ",
 		" invalid_number skipped 2 ", " error_number rejected kobo-main 1 ", " KE 5 3 1 1 ",
-		" 1 recipient rejected by the gateway; check the codes, then send again: tuma retry sale --rejected ", " tuma results sale --status skipped"} {
+		" 1 recipient rejected by the gateway; check the codes, then send again to these recipients: tuma retry sale --rejected ", " tuma results sale --status skipped"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("report does not contain %q:\n%s", want, out)
 		}
@@ -67,7 +67,7 @@ func TestReport_OfACampaign(t *testing.T) {
 		t.Errorf("output must be plain ASCII lines:\n%s", out)
 	}
 	if _, errOut, exit := h.run("report", "missing"); exit != exitMisuse || !strings.Contains(errOut, "no such campaign") {
-		t.Errorf("report of an unknown campaign: exit %d, %s", exit, errOut)
+		t.Errorf("report of an unknown campaign: got exit %d and standard error %s, want exit 2 and \"no such campaign\"", exit, errOut)
 	}
 }
 
@@ -94,8 +94,8 @@ func TestReport_MemoryIsBounded(t *testing.T) {
 			Cost: "0.10", Currency: word, UpdatedAt: at.Add(time.Duration(i) * time.Minute)})
 	}
 	if len(c.reasons.n) > maxKeys+1 || len(c.codes.n) > maxKeys+1 || len(c.accounts) > maxKeys+1 || len(c.countries["KE"].cost) > maxKeys {
-		t.Errorf("%d reasons, %d codes, %d accounts, %d currencies", len(c.reasons.n), len(c.codes.n), len(c.accounts),
-			len(c.countries["KE"].cost))
+		t.Errorf("got %d reasons, %d codes, %d accounts and %d currencies in memory, want about %d of each at most", len(c.reasons.n), len(c.codes.n), len(c.accounts),
+			len(c.countries["KE"].cost), maxKeys)
 	}
 	r := c.report(nil)
 	reasons, codes, accounts, moments := 0, 0, 0, 0

@@ -14,11 +14,11 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// maxKeys bounds the number of different keys that are counted, because gateways choose the words
-// that become keys.
+// maxKeys is the maximum number of keys of a count, such as different codes. Without this limit, a
+// gateway that invents codes could use up all memory.
 const maxKeys = 500
 
-// othersKey is the key under which everything beyond maxKeys keys is counted.
+// othersKey is the key under which all keys beyond the first maxKeys are counted together.
 const othersKey = "(others)"
 
 // boundedCounts counts by key. Once there are maxKeys keys, all further keys are counted under
@@ -204,14 +204,14 @@ func priceOf(price string) (each console.Amount, currency string, ok bool) {
 	return each, currency, ok
 }
 
-// addCost adds x to the sum of the same currency in to.
-func addCost(to map[string]*costSum, x costSum) {
-	if sum := to[x.Currency]; sum != nil {
+// addCost adds x to the sum that has the same currency.
+func addCost(sums map[string]*costSum, x costSum) {
+	if sum := sums[x.Currency]; sum != nil {
 		sum.Amount += x.Amount
 		sum.Messages += x.Messages
 		return
 	}
-	to[x.Currency] = &x
+	sums[x.Currency] = &x
 }
 
 // costsOf returns the sums, sorted by currency.

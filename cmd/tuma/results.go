@@ -132,16 +132,16 @@ func (w *rowBuffer) flush() error {
 	return nil
 }
 
-// writeResultsCSV writes the header, if headed, and the rows to w. The caller flushes w.
-func writeResultsCSV(w *rowBuffer, results iter.Seq2[producer.Result, error], headed bool) error {
+// writeResultsCSV writes the rows to w, below the header if withHeader is true. The caller flushes w.
+func writeResultsCSV(w *rowBuffer, results iter.Seq2[producer.Result, error], withHeader bool) error {
 	out := console.NewCSVSheet(&w.buf)
 	// The header is written with the first row: if the campaign does not exist, no header is
 	// printed.
 	head := func() error {
-		if !headed {
+		if !withHeader {
 			return nil
 		}
-		headed = false
+		withHeader = false
 		return out.Row(resultHeader...)
 	}
 	for r, err := range results {

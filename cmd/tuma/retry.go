@@ -33,7 +33,7 @@ except once if on_unknown is "resend".`,
 		ValidArgsFunction: a.completeCampaigns,
 		RunE: a.verb(func(ctx context.Context, args []string) error {
 			if !o.Unknown && !o.Rejected {
-				return misuse("--unknown or --rejected is required: each selects recipients to send to again")
+				return misuse("--unknown or --rejected is required: they select the recipients to send to again")
 			}
 			return a.withCampaign(ctx, args[0], func(b *backend, id string) error { return a.retry(ctx, b, id, o, yes) })
 		}),
@@ -67,7 +67,7 @@ func (a *app) retry(ctx context.Context, b *backend, id string, o producer.Retry
 	n, err := b.Retry(ctx, id, o)
 	if errors.Is(err, producer.ErrNothingToRetry) {
 		// No recipient is left to retry, which is not a failure.
-		_, err = fmt.Fprintf(a.out, "%s has no such recipients: nothing to send again\n", id)
+		_, err = fmt.Fprintf(a.out, "%s has no recipients with the chosen status: nothing to send again\n", id)
 		return err
 	}
 	if err != nil {
@@ -79,7 +79,7 @@ func (a *app) retry(ctx context.Context, b *backend, id string, o producer.Retry
 	}
 	opted := ""
 	if last.OptedOut > 0 {
-		opted = fmt.Sprintf("; %s on the suppression list left unchanged", console.Plural(last.OptedOut, "recipient"))
+		opted = fmt.Sprintf("; kept out by the suppression list: %s", console.Plural(last.OptedOut, "recipient"))
 	}
 	if n == 0 {
 		_, err = fmt.Fprintf(a.out, "%s: nothing to send again%s\n", id, opted)

@@ -36,7 +36,7 @@ and can simulate faults:
 		RunE:    a.verb(func(ctx context.Context, _ []string) error { return a.sandbox(ctx, listen, latency) }),
 	}
 	c.Flags().StringVar(&listen, "listen", "127.0.0.1:8025", "`address` to listen on")
-	c.Flags().DurationVar(&latency, "latency", 0, "`duration` from an accepted call to its answer")
+	c.Flags().DurationVar(&latency, "latency", 0, "`duration` that a gateway waits before it answers an accepted call")
 	return c
 }
 
@@ -55,8 +55,8 @@ func (a *app) sandbox(ctx context.Context, listen string, latency time.Duration)
 	return errors.Join(err, server.Close())
 }
 
-// sandboxAccounts returns a configuration with an account at each gateway of the sandbox, below a
-// line of introduction.
+// sandboxAccounts returns what the command prints first: a sentence, and a configuration with an
+// account at each gateway of the sandbox.
 func sandboxAccounts(address string) string {
 	var b strings.Builder
 	_, _ = fmt.Fprintf(&b, "The sandbox listens on http://%s. To use it, put these accounts into tuma.yaml:\n\naccounts:\n", address)

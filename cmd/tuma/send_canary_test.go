@@ -23,7 +23,7 @@ func TestCanary_PausedCampaignSaysWhatToDo(t *testing.T) {
 	send := []string{"send", "--id", "sale", "--via", "kobo-main", "--body", "Half price", "--file", h.file("sale.txt", numbers), "--wait"}
 	out, errOut, exit := h.run(append(send, "--canary", "2", "--max-rejected", "12.5%")...)
 	const why = "1 of 2 canary messages were rejected or are unknown, 50 %; at most 12.5 % are allowed"
-	if exit != exitNotAll || !strings.Contains(out, "sale: paused") || !strings.Contains(out, why) || !strings.Contains(out, "tuma resume continues it, tuma cancel ends it") {
+	if exit != exitNotAll || !strings.Contains(out, "sale: paused") || !strings.Contains(out, why) || !strings.Contains(out, "tuma resume continues the campaign, tuma cancel ends the campaign") {
 		t.Fatalf("got exit %d and output\n%s%s\nwant exit 3, the state paused and what to do", exit, errOut, out)
 	}
 	st := h.status("sale")
@@ -49,11 +49,11 @@ func TestCanary_ShownInStatusAndProgress(t *testing.T) {
 	now := time.Date(2025, 11, 3, 9, 0, 0, 0, time.UTC)
 	var out strings.Builder
 	if err := printStatus(&out, st, now); err != nil || !strings.Contains(out.String(), "canary         50  37 of 50 ended, 2 rejected, 1 unknown; the other recipients wait\n") {
-		t.Errorf("got error %v and output\n%s", err, out.String())
+		t.Errorf("status: got error %v and output\n%s\nwant the progress of the canary", err, out.String())
 	}
 	out.Reset()
 	newProgress(&out, func() time.Time { return now }).show(st)
 	if want := "c: sending, 37 of 1,000 (3 %), canary: 37 of 50 ended, 2 rejected, 1 unknown\n"; out.String() != want {
-		t.Errorf("got %q, want %q", out.String(), want)
+		t.Errorf("progress: got %q, want %q", out.String(), want)
 	}
 }

@@ -21,7 +21,7 @@ func TestSend_RequireCreditRefusesIfTheBalanceIsTooLow(t *testing.T) {
 		return strings.Contains(out, `"balance"`)
 	})
 	if out, _ := h.mustRun("accounts"); !strings.Contains(out, "4 (") || !strings.Contains(out, "ago)") {
-		t.Errorf("accounts: %s", out)
+		t.Errorf("tuma accounts printed %s, want the balance 4 and its age", out)
 	}
 	out, errOut, exit := h.run(append(send, "--id", "refused", "--require-credit")...)
 	if exit != exitMisuse || out != "" || !strings.Contains(errOut, "--require-credit: the campaign costs up to 5.6 KES") || !strings.Contains(errOut, "top up the account") {
@@ -33,7 +33,7 @@ func TestSend_RequireCreditRefusesIfTheBalanceIsTooLow(t *testing.T) {
 	out, errOut = h.mustRun(append(send, "--id", "warned", "--json")...)
 	var receipt producer.Receipt
 	if err := json.Unmarshal([]byte(out), &receipt); err != nil || len(receipt.Credit) != 1 || receipt.Credit[0].Problem != producer.CreditShort {
-		t.Errorf("got error %v and output\n%s", err, out)
+		t.Errorf("send --json: got error %v and output\n%s\nwant a receipt with one credit warning", err, out)
 	}
 	if !strings.Contains(errOut, "warning: the campaign costs up to 5.6 KES, but account kobo-main has 4, read ") {
 		t.Errorf("got standard error %s, want a warning about the cost", errOut)

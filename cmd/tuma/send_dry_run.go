@@ -18,8 +18,8 @@ import (
 )
 
 // dryRun plans the campaign as a worker would, prints the forecast and enqueues nothing. dryRun
-// needs only the configuration. It also uses Redis and the gateways' balances if Redis and the
-// gateways can be reached.
+// needs only the configuration. If Redis answers, it uses the accounts that workers have published. If
+// a gateway answers, it uses the balance at the gateway.
 func (s *sendCommand) dryRun(ctx context.Context, src *source) (err error) {
 	cfg, err := s.config(false)
 	if err != nil {
@@ -93,7 +93,7 @@ func publicRoutes(routes []campaign.Route) (out []producer.Route) {
 	return out
 }
 
-// redisProbeTimeout is how long a dry run waits for Redis, which it can do without.
+// redisProbeTimeout is how long a dry run waits for Redis. Then it continues without Redis.
 const redisProbeTimeout = 2 * time.Second
 
 // connectIfReachable connects to Redis. It returns nil if Redis does not answer.

@@ -29,7 +29,7 @@ func countsOf(t *testing.T, out string) (counts, producer.Forecast) {
 	t.Helper()
 	var f producer.Forecast
 	if err := json.Unmarshal([]byte(out), &f); err != nil {
-		t.Fatalf("got error %v and output\n%s", err, out)
+		t.Fatalf("the output is not the JSON of a forecast: %v\n%s", err, out)
 	}
 	c := counts{Total: f.Total, Sent: f.Sent, Skipped: f.Skipped, Calls: -1, Segments: f.Segments, Each: f.SegmentsEach, Reasons: f.Reasons, Invalid: f.Invalid,
 		Encoding: f.Encoding, Cost: f.Cost, Country: f.Country}
@@ -59,10 +59,10 @@ func TestDryRun_CountsAndEnqueuesNothing(t *testing.T) {
 	out, _ := h.mustRun(send...)
 	f := check(out)
 	if len(f.Accounts) != 1 || f.Accounts[0].Balance != "250" || f.Accounts[0].BalanceAt == nil {
-		t.Errorf("without a worker the balance must come from the gateway, got %+v", f.Accounts)
+		t.Errorf("without a worker: got accounts %+v, want the balance 250 of the gateway", f.Accounts)
 	}
 	if len(f.Samples) != 4 || f.Samples[0].Row != 1 || f.Samples[0].MSISDN != "254712345678" || len(f.Samples[0].Body) != 161 || f.Samples[0].Account != "kobo-main" {
-		t.Errorf("got samples %+v", f.Samples)
+		t.Errorf("got samples %+v, want 4, the first one of row 1 with the whole text", f.Samples)
 	}
 	want.Sent, want.Skipped, want.Segments, want.Cost, want.Reasons["over_cap"] = 3, 4, 6, "4.80 KES", 1
 	out, _ = h.mustRun(append(send, "--max-messages", "3")...)
@@ -71,7 +71,7 @@ func TestDryRun_CountsAndEnqueuesNothing(t *testing.T) {
 	check(out)
 	out, errOut := h.mustRun(send[:len(send)-1]...)
 	if !strings.Contains(out, "skipped") || !strings.Contains(errOut, "nothing was enqueued") || !strings.Contains(out, "row 1, 2547****5678, 2 segments:") {
-		t.Errorf("got output %s%s", out, errOut)
+		t.Errorf("dry run as text: got output %s%s, want the skipped recipients, a sample of row 1 and that nothing was enqueued", out, errOut)
 	}
 	if all := h.campaigns(); len(all) != 0 {
 		t.Errorf("got campaigns %+v, want none", all)
@@ -112,7 +112,7 @@ func TestDryRun_RefusesWhatSendRefuses(t *testing.T) {
 		}
 		out, errOut, exit := h.runWithInput(in, append([]string{"send", "--via", "kobo-main", "--dry-run"}, args...)...)
 		if exit != exitMisuse || out != "" || !strings.Contains(errOut, want) {
-			t.Errorf("exit %d, %s%s, want %s", exit, out, errOut, want)
+			t.Errorf("tuma send %v: got exit %d and output %s%s, want exit 2 and %s", args, exit, out, errOut, want)
 		}
 	}
 }
@@ -136,13 +136,13 @@ func TestDryRun_SkippedFileListsSkippedRecipients(t *testing.T) {
 		t.Error(diff)
 	}
 	if _, errOut, exit := h.run(send...); exit != exitMisuse || !strings.Contains(errOut, "--skipped-file: "+skipped+" already exists") {
-		t.Errorf("with the file already there: exit %d, %s", exit, errOut)
+		t.Errorf("with a skipped file that exists: got exit %d and standard error %s, want exit 2 and \"already exists\"", exit, errOut)
 	}
 	// A dry run that fails leaves no file of skipped recipients.
 	broken := h.file("broken.csv", "phone,x\nn/a,1\n0712345679,1,2\n")
 	other := filepath.Join(h.dir, "other.csv")
 	if _, _, exit := h.run("send", "--via", "kobo-main", "--body", "x", "--file", broken, "--dry-run", "--skipped-file", other); exit != exitMisuse {
-		t.Errorf("got exit %d, want 2", exit)
+		t.Errorf("dry run of a broken list: got exit %d, want 2", exit)
 	}
 	names, err := filepath.Glob(filepath.Join(h.dir, "*"))
 	if hidden, _ := filepath.Glob(filepath.Join(h.dir, ".tuma*")); err != nil || len(hidden) > 0 || slices.Contains(names, other) {
@@ -160,20 +160,20 @@ func TestDryRun_RejectsIsTheDeprecatedNameOfSkippedFile(t *testing.T) {
 	old, other := filepath.Join(h.dir, "old.csv"), filepath.Join(h.dir, "other.csv")
 	send := []string{"send", "--via", "kobo-main", "--body", "Hello", "--file", h.file("customers.csv", mixedList), "--dry-run", "--json", "--rejects", old}
 	if _, errOut, exit := h.run(append(send, "--skipped-file", other)...); exit != exitMisuse || !strings.Contains(errOut, "they name different files: use only --skipped-file") {
-		t.Errorf("with both flags and different files: exit %d, %s", exit, errOut)
+		t.Errorf("--rejects and --skipped-file with different files: got exit %d and standard error %s, want exit 2 and advice", exit, errOut)
 	}
 	out, errOut := h.mustRun(append(send, "--skipped-file", old)...)
 	if _, f := countsOf(t, out); f.Skipped != 3 || !strings.Contains(errOut, "tuma: warning: --rejects is deprecated: use --skipped-file\n") {
-		t.Errorf("with both flags and the same file: %d skipped, want 3\n%s", f.Skipped, errOut)
+		t.Errorf("--rejects and --skipped-file with the same file: got %d skipped and standard error %s, want 3 and a warning that --rejects is deprecated", f.Skipped, errOut)
 	}
 	if got, err := os.ReadFile(old); err != nil || strings.Count(string(got), "\n") != 4 {
 		t.Errorf("--rejects wrote %q, error %v; want a header and 3 rows", got, err)
 	}
 	if help, _ := h.mustRun("help", "send"); strings.Contains(help, "  --rejects") || !strings.Contains(help, "--skipped-file file") {
-		t.Errorf("help must show --skipped-file as the flag:\n%s", help)
+		t.Errorf("tuma help send must show --skipped-file and not --rejects:\n%s", help)
 	}
 	if out, _ := h.mustRun("__complete", "send", "--re"); strings.Contains(out, "--rejects") {
-		t.Errorf("completion offers the deprecated flag:\n%s", out)
+		t.Errorf("completion of --re offers the deprecated flag --rejects:\n%s", out)
 	}
 }
 
@@ -212,7 +212,8 @@ windows: {KE: "00:00-24:00", NG: "00:00-24:00"}
 `)
 }
 
-// TestDryRun_EqualsTheSentCampaign compares the forecast of a dry run with the same campaign when sent.
+// TestDryRun_EqualsTheSentCampaign makes a dry run of each campaign and then sends it. The forecast must
+// equal the counts of the sent campaign.
 func TestDryRun_EqualsTheSentCampaign(t *testing.T) {
 	t.Parallel()
 	c := newDryRunCLI(t)
@@ -249,7 +250,7 @@ func TestDryRun_EqualsTheSentCampaign(t *testing.T) {
 	}
 }
 
-// checkForecast compares the forecast of a campaign with its status and results.
+// checkForecast fails the test if the forecast of a campaign differs from its status and results.
 func (c *cli) checkForecast(t *testing.T, id string, want counts, f producer.Forecast) {
 	t.Helper()
 	out, _ := c.mustRun("status", id, "--json")
@@ -335,6 +336,6 @@ func TestDryRun_OptOutsAreSkipped(t *testing.T) {
 	h.redis.Kill()
 	out, _ = h.mustRun("send", "--via", "kobo-main", "--body", "Hello", "--file", file, "--dry-run", "--json")
 	if c, f := countsOf(t, out); c.Sent != 4 || len(f.Unknown) != 1 || !strings.Contains(f.Unknown[0], "opted out") {
-		t.Errorf("without Redis: %+v, %q", c, f.Unknown)
+		t.Errorf("without Redis: got counts %+v and unknown facts %q, want 4 to send and one unknown fact about opt-outs", c, f.Unknown)
 	}
 }

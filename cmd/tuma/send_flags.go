@@ -32,7 +32,7 @@ func (s *sendCommand) flags(c *cobra.Command, f *pflag.FlagSet) {
 	f.StringVar(&s.class, "class", "", "message `class`: marketing or transactional; sending hours apply only to marketing (default: marketing)")
 	f.StringVar(&s.startAt, "start-at", "", "`time` to start sending, RFC 3339, e.g. 2025-12-01T08:00:00+03:00 (default: now)")
 	f.StringVar(&s.expireAt, "expires-at", "", "`time` after which recipients not yet sent to are skipped, RFC 3339 (default: never)")
-	f.StringVar(&s.expireIn, "expires-in", "", "like --expires-at, as a `duration` from now or --start-at, e.g. 90m, 12h or 2d")
+	f.StringVar(&s.expireIn, "expires-in", "", "like --expires-at, but as a `duration` from --start-at (default: from now), e.g. 90m, 12h or 2d")
 	f.StringVar(&s.campaign.OnUnknown, "on-unknown", "",
 		"`action` for recipients with an unknown outcome: keep (do nothing) or resend (once; they may get the message twice); ignored at gateways with idempotency keys (default: the account's)")
 	f.IntVar(&s.campaign.MaxMessages, "max-messages", 0, "send to at most `N` recipients; 0: all")
@@ -56,7 +56,7 @@ func (s *sendCommand) flags(c *cobra.Command, f *pflag.FlagSet) {
 func (s *sendCommand) safetyFlags(f *pflag.FlagSet) {
 	f.StringVar(&s.testNumber, "test", "", "send to this `number` first, print the outcome, and ask before sending to the recipients")
 	f.BoolVar(&s.yes, "yes", false, "with --test: do not ask; continue if the test was accepted")
-	f.IntVar(&s.campaign.Canary, "canary", 0, "send to `N` recipients first, and to the others if not too many of these were rejected")
+	f.IntVar(&s.campaign.Canary, "canary", 0, "send to `N` recipients first, and to the others only if at most --max-rejected percent of the first N were rejected or are unknown")
 	f.StringVar(&s.maxRejected, "max-rejected", "",
 		fmt.Sprintf("pause if more than this `percent` of messages were rejected or are unknown (default: %d with --canary, else no limit)", producer.DefaultMaxRejected))
 	f.BoolVar(&s.campaign.RequireCredit, "require-credit", false,

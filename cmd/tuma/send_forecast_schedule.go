@@ -86,7 +86,7 @@ func mostOf(spans []producer.SendingSpan) (most int) {
 	return most
 }
 
-// clockOf formats times for readers in a time zone, relative to now.
+// clockOf formats times in a time zone. It leaves out the day if it is the day of now.
 type clockOf struct {
 	zone *time.Location
 	now  time.Time
@@ -113,8 +113,11 @@ func (c clockOf) about(t time.Time) string {
 	return c.day(up) + "at about " + up.In(c.zone).Format("15:04 (MST)")
 }
 
+// until formats a time that follows the word "until": "tomorrow 14:20 (EAT)".
 func (c clockOf) until(t time.Time) string { return c.day(t) + t.In(c.zone).Format("15:04 (MST)") }
 
+// at formats a moment: "tomorrow at 14:20".
 func (c clockOf) at(t time.Time) string { return c.day(t) + "at " + t.In(c.zone).Format("15:04") }
 
+// from formats the beginning of a span: "tomorrow from 14:20".
 func (c clockOf) from(t time.Time) string { return c.day(t) + "from " + t.In(c.zone).Format("15:04") }

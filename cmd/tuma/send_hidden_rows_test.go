@@ -38,7 +38,7 @@ func TestSend_NoteCountsHiddenSpreadsheetRows(t *testing.T) {
 	const note = "tuma: note: the recipients include 2 hidden rows of the sheet\n"
 	for _, more := range []string{"--dry-run", "--wait"} {
 		if _, errOut, exit := h.run(append(send, more)...); exit != exitDone || !strings.Contains(errOut, note) {
-			t.Errorf("%s: exit %d, %s", more, exit, errOut)
+			t.Errorf("%s: got exit %d and standard error %s, want exit 0 and the note on 2 hidden rows", more, exit, errOut)
 		}
 	}
 	if got := h.acceptedCounts(); got != [2]int{0, 3} {

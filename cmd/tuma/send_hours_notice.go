@@ -21,8 +21,8 @@ type sendingHoursNotice struct {
 	// begins is when the campaign begins: now or its start time.
 	begins    time.Time
 	countries []string // countries whose national numbers the list may hold
-	// closed are the sending hours, by country, that are closed when the campaign begins. affected
-	// are the sending hours in closed of countries with at least one recipient.
+	// closed maps a country to its sending hours, if they are closed when the campaign begins.
+	// affected has the entries of closed whose country has at least one recipient.
 	closed, affected map[string]*hours.Window
 }
 
@@ -62,7 +62,8 @@ func (s *sendCommand) newSendingHoursNotice(ctx context.Context, b *backend, cou
 	return c, nil
 }
 
-// recordCountries yields the recipients unchanged and records countries whose hours are closed.
+// recordCountries yields the recipients unchanged. It adds the countries of recipients whose sending
+// hours are closed to affected.
 // On a nil receiver it returns recipients.
 func (c *sendingHoursNotice) recordCountries(recipients iter.Seq2[producer.Recipient, error]) iter.Seq2[producer.Recipient, error] {
 	if c == nil {
@@ -103,7 +104,7 @@ func (s *sendCommand) noteSendingHours(c *sendingHoursNotice) {
 		_, opens := w.Open(c.begins)
 		text := fmt.Sprintf("recipients in %s wait for its sending hours (%s local time): sending starts at %s, %s", w.Country, w.Hours, console.FormatTime(opens), formatUntil(opens, s.now()))
 		if x := s.campaign.ExpiresAt; !x.IsZero() && !opens.Before(x) || s.campaign.ExpiresIn > 0 && !opens.Before(c.begins.Add(s.campaign.ExpiresIn)) {
-			text += "; but the campaign expires before that"
+			text += "; but the campaign expires before that time"
 		}
 		s.note("tuma: %s", text)
 	}

@@ -24,7 +24,7 @@ func TestSend_NotesOnTheList(t *testing.T) {
 		_, errOut, exit := h.run(append(send, more)...)
 		for _, note := range want {
 			if !strings.Contains(errOut, "tuma: note: "+note+"\n") || exit != exitDone {
-				t.Errorf("%s: exit %d, output %s; want the note %q", more, exit, errOut, note)
+				t.Errorf("%s: got exit %d and output %s; want the note %q", more, exit, errOut, note)
 			}
 		}
 	}
@@ -34,6 +34,6 @@ func TestSend_NotesOnTheList(t *testing.T) {
 		Notes []string
 	}
 	if err := json.Unmarshal([]byte(out), &got); err != nil || exit != exitDone || got.Total != 1 || !slices.ContainsFunc(got.Notes, func(s string) bool { return s == want[1] }) {
-		t.Errorf("exit %d, error %v, output %s; want the forecast of one recipient and the notes %q", exit, err, out, want)
+		t.Errorf("--json: got exit %d, error %v and output %s; want the forecast of one recipient and the notes %q", exit, err, out, want)
 	}
 }

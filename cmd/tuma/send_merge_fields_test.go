@@ -35,7 +35,7 @@ func TestSend_MergeFieldsThatAreRefused(t *testing.T) {
 		}
 	}
 	if _, errOut, exit := send("never", "Habari {{points}}", "--on-missing", "guess"); exit != exitMisuse || !strings.Contains(errOut, "fail, skip or default") {
-		t.Errorf("--on-missing guess: exit %d, %s", exit, errOut)
+		t.Errorf("--on-missing guess: got exit %d and standard error %s, want exit 2 and the valid values", exit, errOut)
 	}
 	if len(h.campaigns()) != 0 {
 		t.Fatalf("got campaigns %+v after refused commands, want none", h.campaigns())
@@ -50,14 +50,14 @@ func TestSend_OnMissingSkip(t *testing.T) {
 		t.Fatalf("got exit %d and standard error %s, want exit 3", exit, errOut)
 	}
 	if st := h.status("skip"); st.Accepted != 2 || st.Reasons["missing_field"] != 2 || st.Calls != 2 {
-		t.Errorf("got status %+v", st)
+		t.Errorf("got status %+v, want 2 accepted and 2 with missing_field in 2 calls", st)
 	}
 	if got := text(254712345678) + text(254712345680) + text(254712345681); got != "Habari AMINA, 7 points" {
-		t.Errorf("got texts %q", got)
+		t.Errorf("got texts %q, want one text: Habari AMINA, 7 points", got)
 	}
 	out, _ := h.mustRun("results", "skip", "--status", "skipped", "--format", "jsonl")
 	if !strings.Contains(out, `"reason":"missing_field"`) || !strings.Contains(out, `"code":"firstname"`) || !strings.Contains(out, `"code":"points"`) {
-		t.Errorf("got results %s", out)
+		t.Errorf("got results %s, want two skipped with missing_field, for firstname and points", out)
 	}
 }
 
@@ -69,10 +69,10 @@ func TestSend_OnMissingDefault(t *testing.T) {
 		t.Fatalf("got exit %d and standard error %s, want exit 0", exit, errOut)
 	}
 	if st := h.status("default"); st.Accepted != 4 || st.Calls != 2 || st.Segments != 4 {
-		t.Errorf("got status %+v", st)
+		t.Errorf("got status %+v, want 4 accepted with 4 segments in 2 calls", st)
 	}
 	if got := text(254712345679) + "|" + text(254712345681); got != "Points: 7|Points: " {
-		t.Errorf("got texts %q", got)
+		t.Errorf("got texts %q, want \"Points: 7\" and \"Points: \"", got)
 	}
 }
 

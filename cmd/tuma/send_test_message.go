@@ -21,8 +21,8 @@ const (
 	// testTimeout is how long tuma waits for the outcome of a test message before it cancels the
 	// test.
 	testTimeout = 2 * time.Minute
-	// maxTestIDs bounds the IDs tried for a test message. A test that was not sent is repeated under
-	// the next ID.
+	// maxTestIDs is one more than the maximum number of IDs that are tried for a test message. A test
+	// that was not sent is repeated under the next ID.
 	maxTestIDs = 1000
 )
 
@@ -53,8 +53,9 @@ func (s *sendCommand) validateSafetyFlags(f *pflag.FlagSet) error {
 	return nil
 }
 
-// checkCanAsk returns an error if the user could not answer the confirmation prompt after the test:
-// the command runs without a terminal, or standard input holds the recipients. With --yes there is no prompt.
+// checkCanAsk returns an error if the user could not answer the confirmation prompt after the test.
+// That is so if the command runs without a terminal, or if standard input holds the recipients. With
+// --yes there is no prompt.
 func (s *sendCommand) checkCanAsk() error {
 	switch {
 	case s.yes:
@@ -101,7 +102,7 @@ func (s *sendCommand) sendTestFirst(ctx context.Context, b *backend, src *source
 	good := r.Status == "accepted" || r.Status == "delivered"
 	if s.yes {
 		if !good {
-			return fmt.Errorf("the test ended as %s, but --yes continues only if it is accepted; the campaign was not enqueued", r.Status)
+			return fmt.Errorf("the test ended as %s, but --yes continues only after an accepted test; the campaign was not enqueued", r.Status)
 		}
 		return nil
 	}
@@ -241,7 +242,7 @@ func (t *testMessage) chooseID(ctx context.Context, to producer.Recipient) (agai
 			return true, nil
 		}
 	}
-	return false, fmt.Errorf("test %s and %d repetitions of it were not sent; use another --id", stem, maxTestIDs-2)
+	return false, fmt.Errorf("test %s and %d repetitions of this test were not sent: use another --id", stem, maxTestIDs-2)
 }
 
 // waitForOutcome waits for the outcome of the test and prints it. It cancels the test after
@@ -283,7 +284,7 @@ func (t *testMessage) cancelTest(ctx context.Context, cause error) (producer.Sta
 	var last producer.Status
 	for st, err := range t.b.Watch(ctx, t.campaign.ID) {
 		if err != nil {
-			break // the ten seconds are over
+			break // the time limit is over
 		}
 		if last = st; st.Ended() {
 			break

@@ -14,8 +14,8 @@ import (
 	"github.com/tuma-sms/tuma/producer"
 )
 
-// terminal opens a pseudo-terminal. A test writes the user's input to keys and reads from keys what
-// the screen shows. The command uses tty.
+// terminal opens a pseudo-terminal. The test writes the user's input to keys, and reads from keys
+// what the screen shows. The command under test reads and writes tty.
 func terminal(t testing.TB) (keys, tty *os.File) {
 	t.Helper()
 	keys, err := os.OpenFile("/dev/ptmx", os.O_RDWR|syscall.O_NOCTTY, 0)
@@ -88,7 +88,7 @@ func TestSendTest_SentFirstAndOnce(t *testing.T) {
 			eventually(t, "it to be done", func() bool { return h.status("mine").State == producer.Done })
 		}
 		if got := h.acceptedCounts(); exit != tt.exit || got != tt.sent {
-			t.Errorf("%s: exit %d, sent %v; want %d and %v\n%s", tt.name, exit, got, tt.exit, tt.sent, screen)
+			t.Errorf("%s: got exit %d and accepted messages %v; want %d and %v\n%s", tt.name, exit, got, tt.exit, tt.sent, screen)
 		}
 		if t.Failed() {
 			t.FailNow()
@@ -101,19 +101,19 @@ func TestSendTest_QuestionCountsOnlySendableRecipients(t *testing.T) {
 	h := newFixture(t, simulator.Options{})
 	h.startWorker()
 	if out, errOut, exit := h.run("optout", "add", "0712345680"); exit != exitDone {
-		t.Fatal(out, errOut)
+		t.Fatalf("optout add: got exit %d and output %s%s, want exit 0", exit, out, errOut)
 	}
 	send := []string{"send", "--via", "kobo-main", "--body", "Hi {{name}}", "--on-missing", "skip", "--test", testPhone, "--file"}
 	list := h.file("mixed.csv", "phone,name\n12,A\n0712345678,\n0712345679,B\n0712345680,C\n+254712345679,D\n0712345681,E\n")
 	screen, _, exit := h.runTyped("y\n", append(send, list, "--wait")...)
 	const question = "send to 2 of 6 recipients (skipped: 1 duplicate, 1 invalid_number, 1 missing_field, 1 opted_out)? [y/N] "
 	if exit != exitNotAll || !strings.Contains(screen, question) || h.acceptedCounts() != [2]int{1, 3} {
-		t.Errorf("got exit %d, accepted messages %v and screen\n%s", exit, h.acceptedCounts(), screen)
+		t.Errorf("got exit %d, accepted messages %v and screen\n%s\nwant exit 3, messages [1 3] and a question for 2 of 6 recipients", exit, h.acceptedCounts(), screen)
 	}
 	allOptedOut := h.file("all-opted-out.csv", "phone,name\n0712345680,C\n0712345680,C\n")
 	screen, _, exit = h.runTyped("y\n", append(send, allOptedOut)...)
 	if exit != exitMisuse || !strings.Contains(screen, "all-opted-out.csv: none of 2 recipients can be sent to (2 opted_out)") || h.acceptedCounts() != [2]int{1, 3} {
-		t.Errorf("got exit %d, accepted messages %v and screen\n%s", exit, h.acceptedCounts(), screen)
+		t.Errorf("got exit %d, accepted messages %v and screen\n%s\nwant exit 2, messages [1 3] and that none can be sent to", exit, h.acceptedCounts(), screen)
 	}
 }
 
@@ -121,7 +121,8 @@ func TestSendTest_RejectedTestEnqueuesNothing(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t, simulator.Options{})
 	h.startWorker()
-	// One message is accepted first; after that a rejection concerns only its number.
+	// The gateway first accepts one message. So the rejection of the test is about its number, and not
+	// about the account.
 	h.runWithInput("0711111111\n", "send", "--via", "kobo-main", "--body", "Hello", "--wait")
 	gateway := h.gateway.Gateway("kobo")
 	if err := gateway.SetReply(simulator.Reject, testMSISDN); err != nil {
@@ -130,14 +131,14 @@ func TestSendTest_RejectedTestEnqueuesNothing(t *testing.T) {
 	screen, _, exit := h.runTyped("y\n", h.saleArgs("--id", "sale")...)
 	if exit != exitFailed || !strings.Contains(screen, "the test to 0799000001 was rejected (refused) (error_limit)") ||
 		!strings.Contains(screen, "the campaign was not enqueued") || strings.Contains(screen, "[y/N]") || h.acceptedCounts() != [2]int{0, 1} {
-		t.Errorf("got exit %d and output\n%s", exit, screen)
+		t.Errorf("got exit %d and screen\n%s\nwant exit 1, a rejected test and no question", exit, screen)
 	}
 	// When the gateway accepts the number, the test is sent again under another ID.
 	if err := gateway.SetReply(simulator.Accept, testMSISDN); err != nil {
 		t.Fatal(err)
 	}
 	if screen, _, exit := h.runTyped("y\n", h.saleArgs("--id", "sale", "--wait")...); exit != exitDone || h.acceptedCounts() != [2]int{1, 5} {
-		t.Errorf("got exit %d, accepted messages %v and screen\n%s", exit, h.acceptedCounts(), screen)
+		t.Errorf("got exit %d, accepted messages %v and screen\n%s\nwant exit 0 and messages [1 5]", exit, h.acceptedCounts(), screen)
 	}
 }
 
@@ -156,11 +157,11 @@ windows: off
 	h.startWorker()
 	h.gateway.FailNext(1, "accept_close")
 	_, errOut, exit := h.run(h.saleArgs("--yes")...)
-	if exit != exitFailed || !strings.Contains(errOut, "the test ended as unknown, but --yes continues only if it is accepted") {
+	if exit != exitFailed || !strings.Contains(errOut, "the test ended as unknown, but --yes continues only after an accepted test") {
 		t.Errorf("got exit %d and standard error %s, want exit 1 and a note that the test ended as unknown", exit, errOut)
 	}
 	screen, _, exit := h.runTyped("y\n", h.saleArgs("--wait")...)
 	if exit != exitDone || !strings.Contains(screen, "the same test was already sent to 0799000001") || !strings.Contains(screen, "is unknown (") || h.acceptedCounts() != [2]int{1, 4} {
-		t.Errorf("got exit %d, accepted messages %v and screen\n%s", exit, h.acceptedCounts(), screen)
+		t.Errorf("got exit %d, accepted messages %v and screen\n%s\nwant exit 0, messages [1 4] and that the same test was sent before", exit, h.acceptedCounts(), screen)
 	}
 }

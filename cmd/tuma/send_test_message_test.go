@@ -35,7 +35,7 @@ func TestSendTest_WithoutATerminalNeedsYes(t *testing.T) {
 		t.Helper()
 		out, errOut, exit := h.runWithInput(in, args...)
 		if exit != exitMisuse || out != "" || strings.Count(errOut, "\n") != 1 || !strings.Contains(errOut, want) {
-			t.Errorf("exit %d, %q%s; want one line with %q", exit, errOut, out, want)
+			t.Errorf("tuma %v: got exit %d, standard error %q and output %s; want exit 2, one line with %q and no output", args, exit, errOut, out, want)
 		}
 	}
 	refused("", "cannot ask for confirmation without a terminal: use --yes", h.saleArgs()...)
@@ -46,7 +46,7 @@ func TestSendTest_WithoutATerminalNeedsYes(t *testing.T) {
 	}
 	out, errOut := h.mustRun(h.saleArgs("--yes", "--json", "--wait")...)
 	if !strings.Contains(out, `"accepted": 3`) || !strings.Contains(errOut, "was accepted by kobo-main") || h.acceptedCounts() != [2]int{1, 4} {
-		t.Errorf("accepted messages %v, output\n%s%s", h.acceptedCounts(), out, errOut)
+		t.Errorf("got accepted messages %v and output\n%s%s\nwant messages [1 4], and 3 accepted recipients", h.acceptedCounts(), out, errOut)
 	}
 }
 
@@ -57,14 +57,14 @@ func TestSendTest_RenderedForTheFirstSendableRecipient(t *testing.T) {
 	send := []string{"send", "--via", "kobo-main", "--body", "Hi {{name}}", "--test", testPhone, "--yes",
 		"--file", h.file("sale.csv", "phone,name\n0712345678,\n0712345679,Wanjiku\n")}
 	if _, errOut, exit := h.run(send...); exit != exitMisuse || !strings.Contains(errOut, "field name is blank") || h.acceptedCounts() != [2]int{} {
-		t.Errorf("got exit %d, accepted messages %v and standard error %s", exit, h.acceptedCounts(), errOut)
+		t.Errorf("got exit %d, accepted messages %v and standard error %s; want exit 2, no message and the blank field", exit, h.acceptedCounts(), errOut)
 	}
 	if _, errOut, exit := h.run(append(send, "--on-missing", "skip", "--start-at", "2020-01-01T00:00:00Z")...); exit != exitMisuse ||
 		!strings.Contains(errOut, "is in the past") || h.acceptedCounts() != [2]int{} {
-		t.Errorf("got exit %d, accepted messages %v and standard error %s", exit, h.acceptedCounts(), errOut)
+		t.Errorf("got exit %d, accepted messages %v and standard error %s; want exit 2, no message and that the start is in the past", exit, h.acceptedCounts(), errOut)
 	}
 	if _, errOut, exit := h.run(append(send, "--on-missing", "skip", "--wait")...); exit != exitNotAll || h.acceptedCounts() != [2]int{1, 2} {
-		t.Errorf("got exit %d, accepted messages %v and standard error %s", exit, h.acceptedCounts(), errOut)
+		t.Errorf("got exit %d, accepted messages %v and standard error %s; want exit 3 and messages [1 2]", exit, h.acceptedCounts(), errOut)
 	}
 	if last := h.gateway.Gateway("kobo").LastAccepted(); last.Body != "Hi Wanjiku" {
 		t.Errorf("the gateway received %+v, want body %q", last, "Hi Wanjiku")
@@ -78,7 +78,7 @@ func TestSendTest_PausedTestIsCancelled(t *testing.T) {
 	h.gateway.FailNext(1, "campaign")
 	_, errOut, exit := h.run(h.saleArgs("--yes")...)
 	if exit != exitFailed || !strings.Contains(errOut, "the test was not sent and is cancelled: paused by gateway:") || h.acceptedCounts() != [2]int{} {
-		t.Errorf("got exit %d and standard error %s", exit, errOut)
+		t.Errorf("got exit %d and standard error %s; want exit 1, no message and that the test was cancelled", exit, errOut)
 	}
 	if all := h.campaigns(); len(all) != 1 || all[0].State != producer.Cancelled {
 		t.Errorf("got campaigns %+v, want one that is cancelled", all)
@@ -103,7 +103,7 @@ func TestSendTest_CancelledIfNoWorkerSendsIt(t *testing.T) {
 	root.SetArgs(h.saleArgs("--yes"))
 	err := root.ExecuteContext(t.Context())
 	if exitStatus(err) != exitFailed || !strings.Contains(err.Error(), "the test was not sent and is cancelled: no worker serves account kobo-main") {
-		t.Errorf("got exit %d, error %v and standard error\n%s", exitStatus(err), err, errOut.String())
+		t.Errorf("got exit %d, error %v and standard error\n%s\nwant exit 1 and that no worker serves the account", exitStatus(err), err, errOut.String())
 	}
 	if all := h.campaigns(); len(all) != 1 || all[0].State != producer.Cancelled {
 		t.Errorf("got campaigns %+v, want one that is cancelled", all)

@@ -8,8 +8,8 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// textNotes returns notes on a campaign's text: which character makes it UCS-2 and so longer, and
-// what --transliterate saves.
+// textNotes returns notes on a campaign's text: which character makes the message UCS-2 and so longer,
+// and how many segments --transliterate saves.
 func textNotes(c producer.Campaign) []string {
 	why, wide := sms.ExplainUCS2(c.Body)
 	t, err := sms.ParseTemplate(c.Body)
@@ -25,7 +25,7 @@ func textNotes(c producer.Campaign) []string {
 		if c.Transliterate {
 			line += transliterationNote(why)
 		} else if why.Untransliterable == 0 {
-			line += "; --transliterate replaces it where GSM-7 has an equivalent"
+			line += "; --transliterate replaces such characters where GSM-7 has an equivalent"
 		}
 		return []string{line}
 	}
@@ -42,11 +42,11 @@ func textNotes(c producer.Campaign) []string {
 	case c.Transliterate:
 		line += transliterationNote(why)
 	case why.Transliterated > 0 && why.Transliterated < why.Segments:
-		line += fmt.Sprintf("; with --transliterate it takes %d", why.Transliterated)
+		line += fmt.Sprintf("; with --transliterate the message takes %d", why.Transliterated)
 	case why.Count > 1:
-		line += fmt.Sprintf("; without them it takes %d", why.Without)
+		line += fmt.Sprintf("; without these characters the message takes %d", why.Without)
 	default:
-		line += fmt.Sprintf("; without it the message takes %d", why.Without)
+		line += fmt.Sprintf("; without this character the message takes %d", why.Without)
 	}
 	return []string{line}
 }
@@ -54,7 +54,7 @@ func textNotes(c producer.Campaign) []string {
 // transliterationNote returns why the text was not transliterated.
 func transliterationNote(why sms.UCS2Cause) string {
 	if why.Untransliterable == 0 {
-		return "; not transliterated: it would take more segments"
+		return "; not transliterated: the transliterated text would take more segments"
 	}
 	return fmt.Sprintf("; not transliterated: GSM-7 has no equivalent of %s at character %d", sms.DescribeRune(why.Untransliterable), why.UntransliterableAt)
 }

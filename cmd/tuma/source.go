@@ -61,7 +61,7 @@ func (a *app) openSource(name string, o recipients.Options) (*source, error) {
 func spool(name string, o recipients.Options, from io.Reader) (*source, error) {
 	file, err := os.CreateTemp("", "tuma-recipients-*")
 	if err != nil {
-		return nil, fmt.Errorf("keep %s: %w", name, err)
+		return nil, fmt.Errorf("copy %s to a temporary file: %w", name, err)
 	}
 	// If the system can remove an open file, no numbers stay on disk when this process is killed.
 	s := &source{name: name, file: file, temporary: os.Remove(file.Name()) != nil}
@@ -70,7 +70,7 @@ func spool(name string, o recipients.Options, from io.Reader) (*source, error) {
 	}
 	info, err := file.Stat()
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("keep %s: %w", name, err), s.Close())
+		return nil, errors.Join(fmt.Errorf("copy %s to a temporary file: %w", name, err), s.Close())
 	}
 	s.setFile(info, o)
 	return s, nil
@@ -90,7 +90,7 @@ func copyRecipients(file *os.File, name string, o recipients.Options, from io.Re
 		return misuseError{err: err}
 	}
 	if _, err := file.Write(head[:n]); err != nil {
-		return fmt.Errorf("keep %s: %w", name, err)
+		return fmt.Errorf("copy %s to a temporary file: %w", name, err)
 	}
 	if _, err := io.Copy(file, from); err != nil {
 		return fmt.Errorf("read %s: %w", name, err)
@@ -98,14 +98,15 @@ func copyRecipients(file *os.File, name string, o recipients.Options, from io.Re
 	return nil
 }
 
-// setFile stores the size and time of the file, which must not change, and opens the list.
+// setFile opens the list of the file. It stores the size and the modification time of the file, with
+// which all detects a change of the file.
 func (s *source) setFile(info fs.FileInfo, o recipients.Options) {
 	s.size, s.modTime = info.Size(), info.ModTime()
 	o.Name = s.name
 	s.list = recipients.New(s.file, s.size, o)
 }
 
-// Close closes the file and removes a temporary one.
+// Close closes the file. If the file is temporary, Close removes it.
 func (s *source) Close() error {
 	err := s.file.Close()
 	if s.temporary {

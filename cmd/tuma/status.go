@@ -85,7 +85,7 @@ func printStatus(w io.Writer, st producer.Status, now time.Time) error {
 	figure("  rejected", st.Rejected, true, "")
 	resend := ""
 	if st.OnUnknown == producer.OnUnknownResend {
-		resend = "each is sent the message once more, and may get it twice"
+		resend = "each of them is sent the message once more, and may get the message twice"
 	}
 	figure("  unknown", st.Unknown, true, resend)
 	figure("  skipped", st.Skipped, true, console.Tally(st.Reasons))
@@ -153,11 +153,11 @@ func describeBlock(b producer.Block, now time.Time) string {
 		if b.By != "" && b.By != "producer" {
 			by = " by " + b.By
 		}
-		return "paused" + by + since + "; tuma resume continues it"
+		return "paused" + by + since + "; tuma resume continues the campaign"
 	case b.Reason == "later" && b.Until != nil:
 		return "the gateway has deferred all remaining numbers; next try " + formatUntil(*b.Until, now)
 	case b.Reason == "set_aside":
-		return "records that cannot be read are quarantined, and their recipients wait; tuma resume tries them again, tuma cancel ends the campaign"
+		return "records that cannot be read are quarantined, and their recipients wait; tuma resume tries to read these records again, tuma cancel ends the campaign"
 	case b.Reason == "window" && b.Until != nil:
 		return fmt.Sprintf("outside the sending hours of %s; they start %s, at %s", b.Country, formatUntil(*b.Until, now), console.FormatTime(*b.Until))
 	case b.Reason == "no_route":
@@ -181,13 +181,13 @@ func describeBlock(b producer.Block, now time.Time) string {
 		text += ", until tuma release " + b.Account
 	}
 	for _, x := range b.Incompatible {
-		text += "; its work cannot move to " + x
+		text += "; the work of this account cannot move to " + x
 	}
 	return text
 }
 
-// describe is like describeBlock, but for a pause by --max-rejected it adds the counts that caused
-// the pause.
+// describe describes what a campaign is waiting for, like describeBlock. For a pause by --max-rejected
+// it also gives the counts that caused the pause.
 func describe(st producer.Status, b producer.Block, now time.Time) string {
 	if b.Reason != "paused" || st.TooManyRejected == nil {
 		return describeBlock(b, now)
@@ -201,7 +201,7 @@ func describe(st producer.Status, b producer.Block, now time.Time) string {
 		since = " for " + console.FormatDuration(now.Sub(*b.Since))
 	}
 	return fmt.Sprintf("paused%s: %s of %s %s were rejected or are unknown, %.3g %%; at most %g %% are allowed (see tuma results %s); "+
-		"tuma resume continues it, tuma cancel ends it", since, console.FormatInt(st.TooManyRejected.Bad), console.FormatInt(st.TooManyRejected.Ended), what, share, st.MaxRejected, st.ID)
+		"tuma resume continues the campaign, tuma cancel ends the campaign", since, console.FormatInt(st.TooManyRejected.Bad), console.FormatInt(st.TooManyRejected.Ended), what, share, st.MaxRejected, st.ID)
 }
 
 // canaryText describes the progress of a canary: "37 of 50 ended, 2 rejected".

@@ -41,7 +41,7 @@ func TestStatus_CountsByAccountIfSeveral(t *testing.T) {
 func TestDescribeBlock_NamesIncompatibleAccounts(t *testing.T) {
 	t.Parallel()
 	got := describeBlock(producer.Block{Account: "at", Reason: "connection", Incompatible: []string{"qs: body: the body has 700 characters; account qs allows 459"}}, time.Now())
-	if want := "; its work cannot move to qs: body: the body has 700 characters; account qs allows 459"; !strings.HasSuffix(got, want) {
+	if want := "; the work of this account cannot move to qs: body: the body has 700 characters; account qs allows 459"; !strings.HasSuffix(got, want) {
 		t.Errorf("got %q, want it to end with %q", got, want)
 	}
 }

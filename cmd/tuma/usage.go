@@ -12,7 +12,7 @@ import (
 	"github.com/tuma-sms/tuma/internal/config"
 )
 
-// flagError returns a mistake in a flag as an error with advice on what to write.
+// flagError returns the error to print for a mistake in a flag: what is wrong, and what to write.
 func flagError(c *cobra.Command, err error) error {
 	if e, ok := errors.AsType[*pflag.InvalidValueError](err); ok {
 		return flagValueError(e)

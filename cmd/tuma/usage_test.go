@@ -72,7 +72,7 @@ func TestUsage_MistakeIsOneLineAndExit2(t *testing.T) {
 	for _, tt := range tests {
 		out, errOut, exit := c.run(tt.args...)
 		if exit != exitMisuse || out != "" || strings.Count(errOut, "\n") != 1 || !strings.HasPrefix(errOut, "tuma: ") || !strings.Contains(errOut, tt.want) {
-			t.Errorf("tuma %s: exit %d, %q, want one line with %q%s", strings.Join(tt.args, " "), exit, errOut, tt.want, out)
+			t.Errorf("tuma %s: got exit %d, standard error %q and output %s; want exit 2, one line with %q and no output", strings.Join(tt.args, " "), exit, errOut, out, tt.want)
 		}
 	}
 }
@@ -110,19 +110,19 @@ func TestSend_UnfitRedisIsRefused(t *testing.T) {
 			h := newFixture(t, simulator.Options{}, tt.option)
 			if tt.why == "" {
 				h.env = append(h.env, "TUMA_REDIS_URL=redis://"+h.redis.Addr())
-				if _, errOut, exit := h.run("list"); exit != exitFailed || !strings.Contains(errOut, "add its login to the URL") {
+				if _, errOut, exit := h.run("list"); exit != exitFailed || !strings.Contains(errOut, "add the login of Redis to the URL") {
 					t.Errorf("got exit %d and standard error %s, want exit 1 and advice to add the login to the URL", exit, errOut)
 				}
 				return
 			}
 			for _, args := range [][]string{{"worker", "--accounts", "kobo-main"}, {"check"}} {
 				if _, errOut, exit := h.run(args...); exit == exitDone || !strings.Contains(errOut, tt.why) || !strings.Contains(errOut, "redis.unsafe") {
-					t.Errorf("tuma %s: exit %d, %s", args[0], exit, errOut)
+					t.Errorf("tuma %s: got exit %d and standard error %s; want an error with %q and redis.unsafe", args[0], exit, errOut, tt.why)
 				}
 			}
 			_, errOut, exit := h.runWithInput("0712345678", "send", "--via", "kobo-main", "--body", "x")
 			if refused := strings.Contains(errOut, tt.why); refused == tt.sends || !tt.sends && exit != exitFailed {
-				t.Errorf("send: exit %d, %s", exit, errOut)
+				t.Errorf("send: got exit %d and standard error %s; want sent: %v, and if false an error with %q", exit, errOut, tt.sends, tt.why)
 			}
 			if out, _ := h.mustRun("list", "--json"); out != "[]\n" {
 				t.Errorf("got campaigns %s, want none", out)
@@ -142,7 +142,7 @@ func TestHelp_ExampleForEveryCommand(t *testing.T) {
 		}
 		if verb.Short == "" || verb.Long == "" || !strings.HasPrefix(strings.TrimSpace(verb.Example), "tuma "+strings.Fields(verb.Use)[0]) &&
 			!strings.Contains(verb.Example, "tuma gateway "+strings.Fields(verb.Use)[0]) && !strings.Contains(verb.Example, "tuma send") {
-			t.Errorf("%s has no help or no example: %q", verb.Name(), verb.Example)
+			t.Errorf("%s must have a help text and an example; got example %q", verb.Name(), verb.Example)
 		}
 	}
 	c := newCLI(t, "")
@@ -153,6 +153,6 @@ func TestHelp_ExampleForEveryCommand(t *testing.T) {
 		t.Errorf("version: got %s, want a line that begins with tuma", out)
 	}
 	if out, _ := c.mustRun("completion", "bash"); !strings.Contains(out, "__start_tuma") {
-		t.Error("no completion for bash")
+		t.Error("tuma completion bash printed no completion script")
 	}
 }

@@ -10,8 +10,9 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// version is the release. The Makefile sets it with -X main.version=v1.2.3. It is empty in a binary that
-// go install or go build made: then the build information of the binary names the release.
+// version is the release. The Makefile sets version with -X main.version=v1.2.3. In a binary that go
+// install or go build made, version is empty, and the build information of the binary names the
+// release.
 var version string
 
 func newVersion(a *app) *cobra.Command {
@@ -50,8 +51,8 @@ func versionLine(release string, info *debug.BuildInfo) string {
 type build struct {
 	module   string // version of the main module, empty if Go does not know it
 	revision string // full hash of the commit, empty outside of a repository
-	time     string // of the commit, RFC 3339 in UTC
-	modified bool   // there were changes that were not committed
+	time     string // time of the commit, RFC 3339 in UTC
+	modified bool   // whether the source had changes that were not committed
 }
 
 func readBuild(info *debug.BuildInfo) build {
@@ -75,14 +76,16 @@ func readBuild(info *debug.BuildInfo) build {
 	return b
 }
 
-// release returns the linker's version, else the module's, else the commit, else "devel".
+// release returns the first of these that is known: linker, the version that the linker set; the
+// version of the module; the commit. If none is known, it returns "devel".
 func (b build) release(linker string) string {
-	// go build marks changes as "+dirty", git describe as "-dirty"; one spelling is enough.
+	// go build marks changes as "+dirty", and git describe as "-dirty". The release has "-dirty" in both
+	// cases.
 	module, modified := strings.CutSuffix(b.module, "+dirty")
 	var name string
 	switch {
 	case linker != "":
-		return linker // the Makefile has asked git already
+		return linker // the Makefile made this name with git describe
 	case module != "":
 		name = module
 	case b.revision != "":

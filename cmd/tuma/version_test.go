@@ -39,7 +39,7 @@ func TestVersion_NamesTheTagOrTheCommit(t *testing.T) {
 		"no build information":  {"", nil, "tuma devel" + built},
 	} {
 		if got := versionLine(c.linker, c.info); got != c.want {
-			t.Errorf("%s: %q, want %q", name, got, c.want)
+			t.Errorf("%s: got %q, want %q", name, got, c.want)
 		}
 	}
 }
@@ -48,12 +48,12 @@ func TestVersion_CommandPrintsOneLine(t *testing.T) {
 	t.Parallel()
 	out, _ := newCLI(t, "").mustRun("version")
 	if !regexp.MustCompile(`^tuma \S+ go\S+ \w+/\w+( commit [0-9a-f]{12}( \S+)?)?\n$`).MatchString(out) {
-		t.Errorf("tuma version printed %q", out)
+		t.Errorf("tuma version printed %q, want one line: release, Go version, platform and commit", out)
 	}
 }
 
-// The Makefile sets the variable "version" by its name. Only this test fails if one of the two
-// names changes.
+// TestVersion_SetByMakeBuild checks that the Makefile sets the variable version of this package. The
+// linker ignores a variable that does not exist, so no build fails if the names differ.
 func TestVersion_SetByMakeBuild(t *testing.T) {
 	t.Parallel()
 	if _, err := exec.LookPath("make"); err != nil {
@@ -62,7 +62,7 @@ func TestVersion_SetByMakeBuild(t *testing.T) {
 	for _, target := range []string{"build", "cross"} {
 		out, err := exec.CommandContext(t.Context(), "make", "-n", "-C", "../..", target, "VERSION=v9.8.7").CombinedOutput()
 		if err != nil || !strings.Contains(string(out), "-X main.version=v9.8.7") {
-			t.Errorf("make -n %s: %v\n%s", target, err, out)
+			t.Errorf("make -n %s: got error %v and output\n%s\nwant -X main.version=v9.8.7", target, err, out)
 		}
 	}
 }

@@ -41,8 +41,8 @@ sending a message twice.
 After SIGTERM or Ctrl-C the worker finishes its calls in flight and exits. A
 second signal ends the worker at once.
 
-With --listen it serves /healthz (the process is alive, even without Redis) and
-/readyz (Redis answers and the worker is not shutting down).`,
+With --listen the worker serves /healthz (the process is alive, even without
+Redis) and /readyz (Redis answers and the worker is not shutting down).`,
 		Example: `  tuma worker
   tuma worker --accounts kobo-main,kobo-2 --listen :8080 --log-format json`,
 		Args: takes(),
@@ -149,7 +149,7 @@ func newLogger(w io.Writer, level, format string) (zerolog.Logger, error) {
 	return zerolog.New(w).Level(parsed).With().Timestamp().Logger(), nil
 }
 
-// readyTimeout bounds the check behind /readyz.
+// readyTimeout is the time limit of the check that answers /readyz.
 const readyTimeout = 2 * time.Second
 
 // serveHealth serves /healthz and /readyz on an address until the server is closed.

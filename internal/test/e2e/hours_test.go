@@ -33,7 +33,7 @@ func TestHours_MarketingWaits(t *testing.T) {
 	if want := "recipients in KE wait for its sending hours (" + hours + " local time): sending starts at " + opens.UTC().Format(time.RFC3339); exit != 0 || !strings.Contains(said, want) {
 		t.Errorf("exit %d, %s; want %q", exit, said, want)
 	}
-	if _, said, _ := f.tuma(append(send, "gone", "--expires-in", "2s")...); !strings.Contains(said, "; but the campaign expires before that") {
+	if _, said, _ := f.tuma(append(send, "gone", "--expires-in", "2s")...); !strings.Contains(said, "; but the campaign expires before that time") {
 		t.Errorf("tuma send of a campaign that expires before the sending hours printed %s", said)
 	}
 	if _, said, exit := f.tuma(append(send, "code", "--class", "transactional", "--wait")...); exit != 0 || strings.Contains(said, "sending hours") {

@@ -152,7 +152,7 @@ func TestOptOut_OnTheCommandLine(t *testing.T) {
 	if out := f.must("optout", "add", "0710000001", "+254710000002", "--sender", "acme"); out != "2 numbers added to the suppression list of ACME\n" {
 		t.Error(out)
 	}
-	if out := f.must("optout", "add", "0710000001", "--sender", "ACME"); !strings.HasPrefix(out, "0 numbers added") || !strings.Contains(out, "1 already on it") {
+	if out := f.must("optout", "add", "0710000001", "--sender", "ACME"); !strings.HasPrefix(out, "0 numbers added") || !strings.Contains(out, "1 already on the list") {
 		t.Error(out)
 	}
 	list := f.write("list.txt", "0710000003\n0710000004\nno-number\n254710000001\n")
