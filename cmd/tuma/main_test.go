@@ -138,7 +138,7 @@ func eventually(t testing.TB, what string, condition func() bool) {
 	for !condition() {
 		select {
 		case <-deadline:
-			t.Fatalf("waited 30 seconds in vain for %s", what)
+			t.Fatalf("waited 30 seconds for %s, which did not happen", what)
 		case <-tick.C:
 		}
 	}
