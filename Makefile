@@ -2,7 +2,8 @@
 # On a fresh machine, make demo and make test need only Go.
 
 GO  ?= go
-# FUZZ_FOR is the time for each fuzz target. CHAOS_FOR is how long make chaos injects faults, CHAOS_SEED which ones.
+# FUZZ_FOR is the time for each fuzz target. CHAOS_FOR is how long make chaos injects faults. CHAOS_SEED selects the
+# faults.
 FUZZ_FOR  ?= 60s
 CHAOS_FOR ?= 10m
 CHAOS_SEED ?= 1
