@@ -24,7 +24,8 @@ type account struct {
 	sending *dispatch.Account
 }
 
-// newAccount checks a and fills in its defaults. Its field sending is not set yet.
+// newAccount checks the configuration a, fills in its defaults, and returns the account. It does not
+// set the account's field sending; connect does.
 func newAccount(rdb redis.UniversalClient, a Account) (*account, error) {
 	var mistakes []error
 	if !accounts.ValidName(a.Name) {

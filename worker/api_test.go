@@ -6,8 +6,8 @@ import (
 	"github.com/tuma-sms/tuma/internal/campaign"
 )
 
-// The constants are written out, so that the documentation shows their values. They must equal those
-// of package ledger.
+// Package worker repeats the values of some constants of package ledger, so that its documentation
+// shows them. Each constant of package worker must equal its constant in package ledger.
 func TestConstants_EqualTheLedgers(t *testing.T) {
 	t.Parallel()
 	for got, want := range map[string]string{

@@ -91,10 +91,11 @@ func TestCanary_FailingCampaignSendsOnlyTheCanary(t *testing.T) {
 			r.enqueueWithThreshold("c", 5000, 50, 0)
 			s := r.waitUntilPaused("c")
 			if s.TooManyRejected == nil || *s.TooManyRejected != (producer.TooManyRejected{Bad: 50, Ended: 50, Canary: true}) || s.MaxRejected != producer.DefaultMaxRejected {
-				t.Errorf("got TooManyRejected %+v with MaxRejected %v %%", s.TooManyRejected, s.MaxRejected)
+				t.Errorf("got TooManyRejected %+v with MaxRejected %v %%, want 50 bad of 50 ended in the canary with %v %%",
+					s.TooManyRejected, s.MaxRejected, producer.DefaultMaxRejected)
 			}
 			if b := s.BlockedBy; len(b) == 0 || b[0].Reason != "paused" || b[0].By != campaign.PausedTooMany || b[0].Since == nil {
-				t.Errorf("unexpected BlockedBy: %+v", b)
+				t.Errorf("BlockedBy: got %+v, want first the pause by the failure threshold", b)
 			}
 			r.eventually(30*time.Second, "the whole campaign to be planned", func() bool { return r.status("c").Batches >= 5000/500 })
 			if n := gw.seen.Load(); n != 50 {
@@ -104,7 +105,7 @@ func TestCanary_FailingCampaignSendsOnlyTheCanary(t *testing.T) {
 				t.Fatal(err)
 			}
 			if s := r.wait("c", time.Minute); s.Skipped != 4950 {
-				t.Errorf("unexpected status after Cancel: %+v", s)
+				t.Errorf("after Cancel: got status %+v, want 4950 skipped", s)
 			}
 		})
 	}
@@ -145,13 +146,13 @@ func TestFailureThreshold_StopsClaimsAboveTheLimit(t *testing.T) {
 	if s.TooManyRejected == nil || s.TooManyRejected.Bad < 76 || s.TooManyRejected.Bad > 90 || s.TooManyRejected.Canary || gw.seen.Load() > 300+100 {
 		t.Fatalf("got TooManyRejected %+v after %d messages, want 76 to 90 bad ones after at most 400 messages", s.TooManyRejected, gw.seen.Load())
 	}
-	// After Resume the count starts again. The next pause comes after as many messages as the first
-	// pause did.
+	// After Resume the count starts again. The campaign is paused again after 100 to 120 messages,
+	// and all messages that ended are bad.
 	before := gw.seen.Load()
 	r.resume("c")
 	again := r.waitUntilPaused("c")
 	if n := gw.seen.Load() - before; again.TooManyRejected.Ended < 100 || again.TooManyRejected.Bad != again.TooManyRejected.Ended || n > 120 {
-		t.Errorf("after Resume: paused for %+v after %d more messages", again.TooManyRejected, n)
+		t.Errorf("after Resume: got a pause for %+v after %d more messages, want 100 or more ended, all bad, after at most 120 messages", again.TooManyRejected, n)
 	}
 }
 

@@ -96,11 +96,12 @@ func TestClaim_ReleasedIfRedisMayHaveRestarted(t *testing.T) {
 	mu.Lock()
 	defer mu.Unlock()
 	if len(calls) < 2 || calls[1] != 0 {
-		t.Errorf("calls made at each claim: %v; the first claim was used", calls)
+		t.Errorf("calls made before each claim: got %v, want no call under the first claim", calls)
 	}
 }
 
-// Without a new key, a gateway that remembers its answers would repeat the refusal.
+// A call that was refused is repeated under a new idempotency key. Under the old key, a gateway that
+// remembers its answers would repeat the refusal.
 func TestIdempotencyKey_RefusedCallGetsANewKey(t *testing.T) {
 	t.Parallel()
 	r := newTestTuma(t, simulator.Options{})
@@ -123,7 +124,7 @@ func TestIdempotencyKey_RefusedCallGetsANewKey(t *testing.T) {
 	r.start(stubAccount(gw))
 	r.enqueue("c", kenyanNumbers(2))
 	if s := r.wait("c", 20*time.Second); s.Accepted != 2 {
-		t.Errorf("unexpected status: %+v", s)
+		t.Errorf("got status %+v, want 2 accepted", s)
 	}
 	mu.Lock()
 	defer mu.Unlock()

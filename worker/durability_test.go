@@ -139,7 +139,7 @@ func TestDurability_PromotedReplicaSendsNothingTwice(t *testing.T) {
 			t.Parallel()
 			twice, s := sendThroughFailover(t, worker.Durability{Replicas: 1}, anew, "c")
 			if twice != 0 {
-				t.Errorf("%d recipients were sent to twice; status %+v", twice, s)
+				t.Errorf("%d recipients were sent to twice, want 0; status %+v", twice, s)
 			}
 			// Calls that were claimed when the master died may stay unknown: at most one for each
 			// slot.
@@ -157,7 +157,7 @@ func TestRedisRestart_SettlesAreReplayed(t *testing.T) {
 			t.Parallel()
 			twice, s := sendThroughFailover(t, worker.Durability{}, false, campaigns...)
 			if twice != 0 || s.Accepted+s.Unknown != 8000 || s.Unknown > 80 {
-				t.Errorf("%d recipients were sent to twice; status %+v", twice, s)
+				t.Errorf("%d recipients were sent to twice, want 0; status %+v", twice, s)
 			}
 		})
 	}

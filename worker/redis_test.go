@@ -77,7 +77,7 @@ func TestCheckRedis_UnfitRedisIsRefusedAtStart(t *testing.T) {
 			_, err := worker.CheckRedis(t.Context(), rdb, false)
 			if (err == nil) != (x.says == "") || err != nil && (!errors.Is(err, worker.ErrRedisUnfit) || !strings.Contains(err.Error(), x.says) ||
 				strings.Contains(err.Error(), "\n")) {
-				t.Errorf("unexpected error: %v", err)
+				t.Errorf("CheckRedis: got %v, want an error of one line with %q (none if that is empty)", err, x.says)
 			}
 			warnings, err := worker.CheckRedis(t.Context(), rdb, true)
 			if (err != nil) != x.never || !x.never && x.says != "" && !strings.Contains(strings.Join(warnings, " "), x.says) {
@@ -94,10 +94,10 @@ func TestCheckRedis_UnfitRedisIsRefusedAtStart(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 			defer cancel()
 			if err := w.Run(ctx); err == nil || ctx.Err() != nil || !strings.Contains(err.Error(), x.says) {
-				t.Errorf("Run returned %v", err)
+				t.Errorf("Run returned %v, want an error with %q", err, x.says)
 			}
 			if n := rdb.DBSize(t.Context()).Val(); n != keys {
-				t.Errorf("a worker that refused to start wrote %d keys", n-keys)
+				t.Errorf("a worker that refused to start wrote %d keys, want 0", n-keys)
 			}
 		})
 	}

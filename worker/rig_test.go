@@ -81,7 +81,7 @@ func (x *startedWorker) drain(t *testing.T) {
 	select {
 	case err := <-x.ended:
 		if err != nil {
-			t.Errorf("Run returned %v", err)
+			t.Errorf("Run returned %v, want nil", err)
 		}
 		x.ended <- nil
 	case <-time.After(30 * time.Second):
@@ -129,7 +129,7 @@ func testLogger(t *testing.T) zerolog.Logger {
 	return zerolog.New(zerolog.NewConsoleWriter(zerolog.ConsoleTestWriter(t))).Level(level).With().Timestamp().Logger()
 }
 
-// eventually waits until is returns true, and fails the test after limit.
+// eventually waits until the condition is true, and fails the test after limit.
 func (r *testTuma) eventually(limit time.Duration, what string, is func() bool) {
 	r.t.Helper()
 	deadline := time.After(limit)
@@ -212,7 +212,7 @@ func (r *testTuma) tally(id string) map[string]int {
 			r.t.Fatal(err)
 		}
 		if got := r.gateway.Accepted(n); x.Status == "accepted" && got != 1 {
-			r.t.Fatalf("row %d is accepted, but the gateway accepted it %d times", x.Row, got)
+			r.t.Fatalf("row %d is accepted, but the gateway accepted it %d times, want 1", x.Row, got)
 		}
 	}
 	return out

@@ -210,6 +210,6 @@ func TestSettleAndClaim_NotDuringACoolDown(t *testing.T) {
 		t.Errorf("unexpected status: %+v", s)
 	}
 	if after.Load() != before.Load() {
-		t.Errorf("%d settle-and-claims were made in a cool-down", after.Load()-before.Load())
+		t.Errorf("%d settles claimed the next call in a cool-down, want 0", after.Load()-before.Load())
 	}
 }

@@ -55,6 +55,6 @@ func TestSettle_RepeatedUntilWritten(t *testing.T) {
 		t.Errorf("got %d calls, want 1, and status %+v, want 2 accepted", gw.calls.Load(), s)
 	}
 	if left := h.left.Load(); left >= 0 {
-		t.Errorf("the hook did not see any settle: %d left to fail", left+1)
+		t.Errorf("%d settles did not fail, want 0: the hook must make all of them fail", left+1)
 	}
 }

@@ -67,7 +67,7 @@ func TestSlowStart_ProvenAccountUsesAllSlots(t *testing.T) {
 	r.start(stubAccount(gw))
 	r.enqueue("c", kenyanNumbers(8000))
 	if s := r.wait("c", 30*time.Second); s.Accepted != 8000 {
-		t.Errorf("not all eight slots were in use at once: %+v", s)
+		t.Errorf("got status %+v, want 8000 accepted: all eight slots must be in use at once", s)
 	}
 }
 

@@ -17,8 +17,8 @@ import (
 )
 
 // A planner dies after it has put 800 recipients of the first page into batches and carried the
-// others over. The second page repeats some recipients of both kinds. It also has two recipients
-// more than the cap allows.
+// page's other recipients over. The second page repeats some recipients of both groups. The second
+// page also has two recipients more than the cap allows. Another planner must continue.
 func TestPlan_NextPlannerKnowsPlannedRecipients(t *testing.T) {
 	t.Parallel()
 	r := newTestTuma(t, simulator.Options{})
@@ -50,7 +50,7 @@ func TestPlan_NextPlannerKnowsPlannedRecipients(t *testing.T) {
 	}
 	r.start(stubAccount(gw))
 	if s := r.wait("c", 40*time.Second); s.Accepted != planned+3 || s.Skipped != 22 {
-		t.Errorf("unexpected status: %+v", s)
+		t.Errorf("got status %+v, want %d accepted and 22 skipped", s, planned+3)
 	}
 	for n, times := range gw.all() {
 		if times != 1 {

@@ -61,7 +61,7 @@ func (h *bodyChecker) onceEach(n int) {
 	all := h.all()
 	for i := range n {
 		if times := all[sms.MSISDN(254_710_000_000+i)]; times != 1 {
-			h.t.Fatalf("recipient %d was taken %d times", i, times)
+			h.t.Fatalf("recipient %d was taken %d times, want 1", i, times)
 		}
 	}
 }

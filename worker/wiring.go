@@ -80,7 +80,7 @@ func (w *Worker) sendingAccount(a *account) *dispatch.Account {
 		Limited: a.Rate != 0, Concurrency: a.Concurrency, Timeout: a.Timeout, MaxAttempts: a.MaxAttempts, Price: a.Price}, a.limiter, tracker)
 }
 
-// longest returns the longest timeout of an account plus margin, but at least the given duration.
+// longest returns the longest timeout of all accounts plus margin, but at least the given duration.
 func (w *Worker) longest(atLeast, margin time.Duration) time.Duration {
 	longest := atLeast
 	for _, a := range w.accounts {

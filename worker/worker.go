@@ -128,11 +128,11 @@ type Account struct {
 	// Concurrency is the maximum number of calls that this worker has in flight at the account.
 	// Default: 8.
 	Concurrency int
-	// Timeout bounds a whole call of Provider.Send. Default: 30 s.
+	// Timeout is the maximum duration of one call of Provider.Send. Default: 30 s.
 	Timeout time.Duration
-	// MaxAttempts limits how many answers a gateway may give about a message itself. After the last
-	// one the recipient ends rejected, or unknown if the message may have been sent. Faults of the
-	// account or the network do not count. Default: 8.
+	// MaxAttempts is the maximum number of answers about a message itself. After the last answer the
+	// recipient ends rejected, or unknown if the message may have been sent. Faults of the account
+	// or the network do not count. Default: 8.
 	MaxAttempts int
 	// OnUnknown is what happens to a recipient whose outcome is unknown at a gateway without
 	// idempotency keys: OnUnknownKeep (default) or OnUnknownResend. A campaign may override it.

@@ -15,7 +15,7 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-// Timeout bounds a balance request.
+// Timeout is the maximum duration of a balance request.
 const Timeout = 10 * time.Second
 
 const (
@@ -33,7 +33,7 @@ type Balances struct {
 	}
 	Log zerolog.Logger
 
-	polled bool // Poll has been called
+	polled bool // whether Poll has been called
 }
 
 // Ask requests the balance of the account with this name from its gateway, stores it on the account

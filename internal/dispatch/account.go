@@ -30,7 +30,7 @@ type Account struct {
 	health health
 }
 
-// Settings are the facts of an account.
+// Settings are the configuration of an account, with the facts of its gateway.
 type Settings struct {
 	Name     string
 	Provider providers.Provider
@@ -41,9 +41,10 @@ type Settings struct {
 	Limited bool
 	// Concurrency is the maximum number of calls in flight.
 	Concurrency int
-	// Timeout bounds a whole call of Provider.Send.
+	// Timeout is the maximum duration of one call of Provider.Send.
 	Timeout time.Duration
-	// MaxAttempts limits how many answers a gateway may give about a message itself.
+	// MaxAttempts is the maximum number of answers about a message itself. Answers about the account
+	// do not count.
 	MaxAttempts int
 	// Price is the price of one segment, as ledger.SegmentCost reads it, or "".
 	Price string

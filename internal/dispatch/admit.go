@@ -24,7 +24,7 @@ type admission struct {
 	// look is the state of the account in Redis. lookedAt is when the generation was admitted.
 	look     accounts.Check
 	lookedAt time.Time
-	// probeLimit is the maximum number of recipients if the call is a probe; 0 means no limit.
+	// probeLimit is the maximum number of recipients of a call that is a probe. 0 means no limit.
 	probeLimit int
 	// exclusions is the version of the campaign's opt-outs that have been applied to the generation.
 	exclusions string
@@ -136,7 +136,7 @@ func (s *Sender) whileClosed(ctx context.Context, b *batch, g *ledger.Generation
 	opening := b.schedule.nextOpening()
 	out, err := s.claimExpectingRefusal(ctx, b, g, []ledger.Span{opening}, exclusions)
 	if errors.Is(err, script.ErrNotDurable) {
-		return postponed(opening.From), nil // the claim allowed no call, so it does not matter whether its refusal is durable
+		return postponed(opening.From), nil // no call is made, so the refusal of the claim need not be durable
 	}
 	return out, err
 }

@@ -17,7 +17,7 @@ import (
 // that become open when it settles these calls. Only one goroutine uses it.
 type slot struct {
 	acc      *Account
-	id       string // of the campaign
+	id       string // the campaign's ID
 	camp     *wake.Campaign
 	segments int // segments of one message of a plain campaign
 	waiter   *pacing.Waiter
@@ -41,8 +41,8 @@ type batch struct {
 	tried     bool
 }
 
-// chainFor is how long a slot goes from one batch to the next of the same campaign. Then the queue
-// chooses the next campaign again.
+// chainFor is how long a slot may continue with further batches of one campaign. After that time the
+// slot takes its next wake-up from the queue, which may belong to another campaign.
 const chainFor = time.Second
 
 // newSlot returns a slot for a wake-up of the campaign with this ID.

@@ -52,7 +52,7 @@ func (s *Sender) claim(ctx context.Context, b *batch, g *ledger.Generation, a ad
 		return grant{otherwise: reload}, s.releaseUnused(ctx, b, claim, r, 0, errSuspect)
 	case claim.Result != ledger.ClaimGranted:
 		if err := b.lane().Return(ctx, r.units, time.Until(r.turn)); err != nil {
-			s.Log.Warn().Err(err).Str("account", b.acc.Name).Msg("a booking could not be given back")
+			s.Log.Warn().Err(err).Str("account", b.acc.Name).Msg("could not return reserved rate")
 		}
 		out, err := s.refused(ctx, b, g, req)
 		return grant{otherwise: out}, err

@@ -10,6 +10,6 @@
 //	settle.go   settle writes the outcome to Redis, and may claim the next generation with it
 //	next.go     next chooses the next generation, call or batch
 //
-// The other files are what these steps share. Each step returns its own result; an outcome is what
-// the slot does if the generation is not submitted.
+// The steps share the code in the remaining files. Each step returns its own result. The type
+// outcome is how the slot continues if the generation is not submitted.
 package dispatch

@@ -82,7 +82,7 @@ func (e endings) release(b *batch, c *ledger.Claim, wait time.Duration) error {
 // abandon settles a doubtful generation as unknown. It will not be submitted again.
 func (e endings) abandon(b *batch, c *ledger.Claim, g *ledger.Generation, why string) error {
 	records := verdict.SameForAll(len(g.To), campaign.Record{Status: campaign.Unknown, Reason: why})
-	wait := verdict.BackOff(1) // delay before recipients are resent
+	wait := verdict.BackOff(1) // the delay before a recipient of unknown outcome is resent
 	return e.end(b, "abandon", func(ctx context.Context) (ledger.Settled, error) {
 		return e.ledger.Settle(ctx, c, records, campaign.SettleAbandon, b.segmentsOf(g), wait)
 	})

@@ -14,8 +14,8 @@ import (
 
 var errNoBodies = errors.New("batch of a personalized campaign has no bodies")
 
-// look loads the batch. It returns nil if the slot has nothing to do on the batch right now: its
-// work is done, other workers get it, or it waits for its turn.
+// look loads the batch. It returns nil if the slot has nothing to do on the batch now: the batch is
+// done, is left to other workers, or must wait for its turn.
 func (s *Sender) look(ctx context.Context, b *batch) (*ledger.Work, error) {
 	if s.Stop.Draining() {
 		return nil, s.Waker.HandOver(b.pointer())
@@ -55,7 +55,7 @@ func (s *Sender) look(ctx context.Context, b *batch) (*ledger.Work, error) {
 }
 
 // quarantineUnreadable quarantines the unreadable records of a batch. left reports whether the
-// batch has left the open set, because no readable generation of it was open.
+// batch has left the open set, because none of its readable generations was open.
 func (s *Sender) quarantineUnreadable(ctx context.Context, b *batch, work *ledger.Work) (left bool, err error) {
 	left = len(work.Open) == 0
 	for _, u := range work.Bad {
@@ -67,8 +67,8 @@ func (s *Sender) quarantineUnreadable(ctx context.Context, b *batch, work *ledge
 }
 
 const (
-	// shareWatch is how long a batch beyond its campaign's share is left alone. A batch that is
-	// several shares behind waits that long for each of them.
+	// shareWatch is how long a batch beyond its campaign's share waits before its next try.
+	// A batch that is several shares behind waits shareWatch for each share.
 	shareWatch = 500 * time.Millisecond
 	// maxShares is the maximum number of shares that are counted ahead of a batch.
 	maxShares = 20
@@ -77,9 +77,8 @@ const (
 	busyWatch = 2 * wake.Watch
 )
 
-// beyondShare returns how long to leave the batch alone because other campaigns share the account.
-// It returns 0 unless the campaign already has as many batches ahead of this one as it may have
-// open.
+// beyondShare returns how long the batch must wait because other campaigns share the account. It
+// returns 0 if the campaign has fewer batches ahead of this one than it may have open.
 func (s *Sender) beyondShare(ctx context.Context, b *batch) (time.Duration, error) {
 	share, alone := s.Shares.Share(ctx, b.acc.Name)
 	if alone || b.tried {
@@ -93,11 +92,11 @@ func (s *Sender) beyondShare(ctx context.Context, b *batch) (time.Duration, erro
 }
 
 const (
-	// openingSlack is how far before now the spans of a claim begin. Redis' clock may step back
-	// when a replica takes over.
+	// openingSlack is how long before the current time the spans of a claim begin. Redis' clock may
+	// step back when a replica takes over.
 	openingSlack = time.Hour
-	// spansAhead is how many openings a claim is given, including the current one. A pass over a
-	// batch may outlast the current opening.
+	// spansAhead is the number of spans of open sending hours that a claim gets, including the
+	// current span. A pass over a batch may outlast the current span.
 	spansAhead = 3
 )
 

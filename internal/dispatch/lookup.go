@@ -21,11 +21,11 @@ func (s *Sender) lookUp(ctx context.Context, b *batch, g *ledger.Generation, req
 	if tracker.TooOld(now, c.At) {
 		return reload, s.endings.abandon(b, c, g, c.Why)
 	}
-	if !tracker.TryLockList() { // lists are long: request one at a time
+	if !tracker.TryLockList() { // lists are long, so only one slot at a time requests a list
 		return leave, s.watches.at(ctx, b, now.Add(b.acc.Timeout/4))
 	}
 	defer tracker.UnlockList()
-	if err := s.watches.at(ctx, b, now.Add(b.acc.Timeout+wake.Watch)); err != nil { // otherwise the sweeper would take this worker for dead
+	if err := s.watches.at(ctx, b, now.Add(b.acc.Timeout+wake.Watch)); err != nil { // so that the sweeper does not treat this worker as dead
 		return leave, err
 	}
 	found, err := tracker.Find(ctx, c, g, b.sender(), b.segmentsOf(g))

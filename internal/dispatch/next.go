@@ -15,7 +15,7 @@ import (
 
 // pass is one pass over the open generations of a batch.
 type pass struct {
-	open []*ledger.Generation // the generations that are left, in the order in which they are tried
+	open []*ledger.Generation // the generations not yet tried in this pass, in the order of the tries
 	now  time.Time            // Redis' time, read when it was first needed
 	due  time.Time            // when the earliest of the postponed generations is due
 }
@@ -29,7 +29,7 @@ func (p *pass) postpone(due time.Time) {
 	}
 }
 
-// submitted notes that the first generation that was left has been submitted.
+// submitted removes the first generation from open, because it has been submitted.
 func (p *pass) submitted() { p.open = p.open[1:] }
 
 // orderGenerations returns the open generations in the order in which they are tried.
@@ -180,8 +180,8 @@ func (s *Sender) canClaimNext(b *batch, p *pass, sub submission, v verdict.Verdi
 	return b.acc.health.recentlyGood()
 }
 
-// queueFollowing queues the batch that the slot was to send next. It is used when the slot cannot
-// continue.
+// queueFollowing queues the batch that the slot was to send next. The slot calls queueFollowing if it
+// cannot continue.
 func (s *Sender) queueFollowing(ctx context.Context, sl *slot) error {
 	if sl.following == nil {
 		return nil

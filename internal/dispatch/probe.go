@@ -61,7 +61,7 @@ func (p probes) probe(ctx context.Context, b *batch, look accounts.Check, g *led
 	if !can {
 		return most, true, nil
 	}
-	// Extend the watch first, or the sweeper would take this worker for dead.
+	// Extend the watch first, so that the sweeper does not treat this worker as dead.
 	if err := p.watches.in(ctx, b, balance.Timeout+wake.Watch); err != nil {
 		return 0, false, err
 	}
@@ -157,8 +157,8 @@ func balanceRose(amount float64, before string) bool {
 	return amount > 0 && amount > was
 }
 
-// end gives back the probe of a held account that a batch was granted but made no use of. Another
-// batch can then probe at once. If the write fails, the probe expires by itself.
+// end gives back a probe of a held account that was granted to a batch but not used. Another batch
+// can then probe at once. If the write fails, the probe expires by itself.
 func (p probes) end(acc *Account) {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()

@@ -23,15 +23,15 @@ type reports struct {
 	log      zerolog.Logger
 }
 
-// report records on the account how the call went. A failure is only logged: if Redis is away, the
-// next call reports instead.
+// report records on the account how the call went. If Redis cannot store the report, report logs the
+// error and does not retry, because the next call reports too.
 func (r reports) report(b *batch, c *ledger.Claim, g *ledger.Generation, v verdict.Verdict) {
 	acc := b.acc
 	if v.Outcome == campaign.CallOK && v.Cooldown <= 0 {
 		r.noteSuccess(acc, c.At)
 		return
 	}
-	// report must end within the margin of the lease, because the claim ends only after it.
+	// report must return within LeaseMargin, because the claim ends only after report has returned.
 	ctx, cancel := context.WithTimeout(context.Background(), LeaseMargin*2/3)
 	defer cancel()
 	if v.Cooldown > 0 {

@@ -53,7 +53,7 @@ func (s *Sender) sendBatch(ctx context.Context, b *batch) error {
 		}
 		out, err := s.runPass(ctx, b, work)
 		if faults++; ledger.AsUnreadable(err) != nil && faults <= maxFaults {
-			continue // the batch is loaded again, to find out which records are unreadable and which calls can still be made
+			continue // load the batch again, to find out which records are unreadable and which calls can be made
 		}
 		switch {
 		case err != nil:

@@ -14,15 +14,14 @@ import (
 )
 
 // settled is the result of settle. next is the next generation of the pass, if the settle claimed
-// it; it is submitted next. If next is nil, otherwise is how the slot
-// continues.
+// it. If next is nil, otherwise is how the slot continues.
 type settled struct {
 	next      *submission
 	otherwise outcome
 }
 
-// settle applies a verdict to the call, and then notes what else the answer contained. Everything
-// that must be written is written first.
+// settle writes the verdict on the call to Redis. After that it records what else the answer
+// contained, because the verdict must not be lost.
 func (s *Sender) settle(b *batch, p *pass, sub submission, a answer, v verdict.Verdict) (settled, error) {
 	done, err := s.settleCall(b, p, sub, v)
 	if sub.look.Probe && v.Outcome == "" {

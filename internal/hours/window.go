@@ -35,7 +35,7 @@ func In(country string, h Hours) (*Window, error) {
 		}
 		w.zones = append(w.zones, zone)
 	}
-	// Any year serves for this check.
+	// The result of this check is the same in every year.
 	if len(w.Spans(time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC), 1)) == 0 {
 		return nil, fmt.Errorf("hours in %s: it is never %s in all of its time zones at once", country, h)
 	}
@@ -45,8 +45,8 @@ func In(country string, h Hours) (*Window, error) {
 // String returns the country and the hours, such as "KE 08:00-18:00".
 func (w *Window) String() string { return w.Country + " " + w.Hours.String() }
 
-// Open reports whether the window is open at t. until is when that changes, or zero if it never
-// does.
+// Open reports whether the window is open at t. until is the next time at which the window opens or
+// closes, or zero if there is no such time.
 func (w *Window) Open(t time.Time) (open bool, until time.Time) { return w.open(t), w.nextChange(t) }
 
 // Spans returns the first n periods, from t on, in which the window is open. If the window is open

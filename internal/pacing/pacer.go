@@ -14,8 +14,8 @@ import (
 // wait grows if the last turn was far ahead. It shrinks if the last turn was near, because then
 // other workers have nothing to send. A pacer is safe for concurrent use.
 type pacer struct {
-	// asks holds one entry while a slot has the turn to request a reservation and requests are
-	// spaced.
+	// asks holds one entry while requests are spaced and a slot has the turn to request a
+	// reservation.
 	asks chan struct{}
 	mu   sync.Mutex
 	// scale multiplies the fair gap between two requests. 0 means that there was no refusal lately,
@@ -57,7 +57,7 @@ func (p *pacer) observe(now time.Time, wait time.Duration, booked, spaced bool, 
 	case !booked && spaced: // several slots may have sent requests before spacing began; count one refusal
 		p.scale, p.next = min(p.scale*1.25, maxScale), now.Add(wait)
 	case !booked || p.scale == 0:
-	case wait < longest/8: // the rate is, or soon will be, idle
+	case wait < longest/8: // part of the rate is unused now or will be soon
 		p.scale, p.next = p.scale/2, now
 		if p.scale < minScale {
 			p.scale = 0

@@ -11,9 +11,9 @@ import (
 const (
 	// MissedSlot is how long after its start a reserved turn may still be used.
 	MissedSlot = 100 * time.Millisecond
-	// These constants are how far ahead a slot may reserve rate. A worker that dies or drains
-	// wastes no more than this. Slots for bulk calls reserve less far ahead, so that a transactional
-	// call always finds a free turn.
+	// These constants are how far ahead a slot may reserve rate. A slot of a worker that dies or
+	// drains wastes at most the rate of that time. Slots for bulk calls reserve less far ahead, so
+	// that a transactional call always finds a free turn.
 	longestBulk          = 800 * time.Millisecond
 	longestTransactional = time.Second
 )

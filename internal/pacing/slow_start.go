@@ -12,8 +12,8 @@ import (
 // recipients of one call are then in doubt. Without SlowStart, the recipients of one call in every
 // slot would be in doubt.
 //
-// This also holds at gateways with idempotency keys. Repeating a call under its key resolves doubt,
-// but not after the address was corrected, because the key belongs to a different login.
+// SlowStart also limits calls at gateways with idempotency keys. Repeating a call under its key
+// resolves doubt, but not after the address was corrected: the key belongs to a different login.
 //
 // Make a SlowStart with NewSlowStart. Its methods are safe for concurrent use.
 type SlowStart struct {
@@ -32,7 +32,7 @@ func (p *SlowStart) NoteAccepted(at time.Time) { p.accepted.Store(at.UnixMilli()
 func (p *SlowStart) Turns() int64 { return p.turns.Load() }
 
 // proven reports whether the account has accepted a message within verdict.ProvenFor. lastAccepted
-// is when it did so according to Redis.
+// is when the account last accepted a message, according to Redis.
 func (p *SlowStart) proven(lastAccepted, now time.Time) bool {
 	last := time.UnixMilli(p.accepted.Load())
 	if lastAccepted.After(last) {
@@ -42,10 +42,11 @@ func (p *SlowStart) proven(lastAccepted, now time.Time) bool {
 }
 
 // Admit lets one call at a time through to an account that has not accepted a message within
-// verdict.ProvenFor. lastAccepted is when it did so according to Redis. turns is the result of
-// Turns, as read before lastAccepted. If another trial call has finished since then, ok is false
-// and the caller must read the account state again. ok is also false if stop is closed. Admit waits
-// for another trial call no longer than longest. The caller calls done once to end the trial.
+// verdict.ProvenFor. lastAccepted is when the account last accepted a message, according to Redis.
+// turns is the result of Turns, as read before lastAccepted. If another trial call has finished
+// since then, ok is false and the caller must read the account state again. ok is also false if stop
+// is closed. Admit waits for another trial call no longer than longest. The caller calls done once
+// to end the trial.
 func (p *SlowStart) Admit(lastAccepted time.Time, turns int64, stop <-chan struct{}, longest time.Duration) (done func(), ok bool) {
 	if p.proven(lastAccepted, time.Now()) {
 		return func() {}, true

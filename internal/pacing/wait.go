@@ -11,11 +11,11 @@ import (
 const keepAliveEvery = 2 * time.Second
 
 // Waiter waits for one slot, and meanwhile shows the sweeper that the slot still works on its
-// batch. Otherwise the sweeper would take the worker for dead. It is not safe for concurrent use.
+// batch. Otherwise the sweeper would treat the worker as dead. A Waiter is not safe for concurrent
+// use.
 type Waiter struct {
 	Stop *drain.Signals
-	// KeepAlive extends the watch of the batch. The extension must cover the period of time that
-	// KeepAlive is given.
+	// KeepAlive extends the watch of the batch by at least the duration that is its argument.
 	KeepAlive func(context.Context, time.Duration) error
 
 	alive time.Time // when KeepAlive was last called

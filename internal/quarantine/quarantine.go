@@ -17,7 +17,7 @@ import (
 	"github.com/tuma-sms/tuma/internal/wake"
 )
 
-// payloadTimeout bounds the quarantine of a task payload.
+// payloadTimeout is the maximum time for writing a task payload to the quarantine.
 const payloadTimeout = 10 * time.Second
 
 // Quarantine quarantines unreadable records and payloads. Its methods are safe for concurrent use.

@@ -36,8 +36,8 @@ func (q *existsCounter) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 }
 
 // The gate relies on two private key names of asynq (see docs/adr/0001-asynq-and-its-gate.md). This
-// test runs asynq itself. If an upgrade changes the names, the test fails; otherwise only a higher
-// load on Redis would show the change.
+// test runs asynq itself, and fails if an upgrade of asynq changes these names. Without this test,
+// only a higher load on Redis would show the change.
 func TestGate_KnowsTheKeysOfAsynq(t *testing.T) {
 	t.Parallel()
 	rdb := redistest.Start(t).Client()

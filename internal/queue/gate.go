@@ -16,8 +16,8 @@ import (
 type Gate struct {
 	rdb  *redis.Client
 	keys []string
-	// every is how long a queue that was found empty is not tried again. A check of all queues
-	// stays valid for half of that time.
+	// every is how long the gate skips a queue after a server found the queue empty. A check of all
+	// queues stays valid for half of every.
 	every time.Duration
 	mu    sync.Mutex
 	at    time.Time
@@ -61,7 +61,7 @@ func (g *Gate) skips(ctx context.Context, queue string) bool {
 	n, err := g.rdb.Exists(ctx, g.keys...).Result()
 	g.at, g.empty = begun, err == nil && n == 0
 	if g.empty {
-		clear(g.tried) // a queue that gets a task from now on must be tried at once
+		clear(g.tried) // so that the gate does not skip a queue that gets a task after this check
 	}
 	return g.empty || time.Since(g.tried[queue]) < g.every
 }

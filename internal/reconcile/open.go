@@ -18,8 +18,8 @@ type openAttempts struct {
 	by   map[sms.MSISDN][]attempts.Attempt
 }
 
-// attemptsCacheFor is the maximum age of the cache. Within that age, a number that is not in the
-// cache counts as one to which no attempt went.
+// attemptsCacheFor is the maximum age of the cache of openAttempts. Until the cache has that age, a
+// number that is not in the cache counts as a number without unresolved attempts.
 const attemptsCacheFor = 100 * time.Millisecond
 
 // to returns the attempts to the number n. If the cache has any, to reads them again, so that they

@@ -32,14 +32,15 @@ const (
 // methods are safe for concurrent use.
 type Tracker struct {
 	Attempts *attempts.Index
-	// Ledger tells the recipients of an attempt's call.
+	// Ledger stores the attempts, and returns the recipients of an attempt's call.
 	Ledger *ledger.Ledger
 	Log    zerolog.Logger
 	Info   providers.Info
-	// Lister lists the messages that the gateway has taken. It is nil if the gateway cannot.
+	// Lister lists the messages that the gateway has taken. Lister is nil if the gateway cannot list
+	// them.
 	Lister providers.Reconciler
-	// SearchFor is how long a call of unknown outcome is looked up in that list. If it is not
-	// positive, it is not looked up.
+	// SearchFor is how long a call of unknown outcome is looked up in Lister's list. If SearchFor is
+	// 0 or negative, no call is looked up.
 	SearchFor time.Duration
 	// Timeout is the maximum duration of a request. LongestCall is the maximum time from the claim
 	// of a call to the end of its lease.

@@ -33,7 +33,7 @@ type Guard struct {
 	// dials is the number of connections made to Redis so far. confirmedDials is how many of them
 	// certainly lead to a Redis that has all of this worker's settles.
 	dials, confirmedDials atomic.Int64
-	// inFlight counts the claims that are requested or held.
+	// inFlight is the number of claims that this worker has requested or holds.
 	inFlight atomic.Int64
 	checking sync.Mutex
 	runID    string // run_id of the Redis last seen; guarded by checking

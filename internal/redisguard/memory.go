@@ -11,21 +11,21 @@ import (
 
 // Memory records whether Redis has room for another claim. Its methods are safe for concurrent use.
 type Memory struct {
-	// Redis is the Redis whose memory is read. Log receives a line when the answer of Full changes.
+	// Redis is the Redis whose memory is read. Log receives a line when the result of Full changes.
 	Redis redis.UniversalClient
 	Log   zerolog.Logger
 
 	over atomic.Bool
 }
 
-// claimShare is the share of maxmemory above which a worker claims nothing. The room above it is
-// left for settles. A call must not begin if its outcome could not be stored.
+// claimShare is the share of maxmemory, from 0 to 1, above which a worker claims nothing. The memory
+// above that share is reserved for settles, because the outcome of each call must be stored.
 const claimShare = 0.95
 
 // Full reports whether Redis had no room for another claim when Read last read its memory.
 func (m *Memory) Full() bool { return m.over.Load() }
 
-// Read reads from INFO how much of its memory Redis uses. If Read cannot read INFO, the answer of
+// Read reads from INFO how much of its memory Redis uses. If Read cannot read INFO, the result of
 // Full does not change.
 func (m *Memory) Read(ctx context.Context) {
 	info, err := m.Redis.InfoMap(ctx, "memory").Result()

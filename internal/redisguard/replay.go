@@ -21,7 +21,7 @@ const (
 
 // settles are the recent settles of this worker.
 type settles struct {
-	mu         sync.Mutex // guards the rest
+	mu         sync.Mutex // guards all other fields
 	kept       []rememberedSettle
 	recipients int
 }

@@ -7,8 +7,8 @@ import (
 	"github.com/tuma-sms/tuma/internal/campaign"
 )
 
-// BackOff returns how long to wait after the n-th try of a call. The longest wait doubles with each
-// try, from 1 s up to 1 minute. The wait is chosen at random between half of that and all of it.
+// BackOff returns how long to wait after the n-th try of a call. The maximum wait doubles with each
+// try, from 1 s to 1 minute. BackOff chooses at random between half of the maximum and the maximum.
 func BackOff(n int) time.Duration {
 	d := time.Minute
 	if n < 7 {

@@ -17,7 +17,7 @@ type Action uint8
 // The actions.
 const (
 	Doubt   Action = iota // keep the call doubtful: repeat the call unchanged or give it up (the zero value, because this is the safe default)
-	Settle                // record an outcome for each recipient
+	Settle                // record a status for each recipient, and close the generation
 	Release               // the call was certainly not sent: free the claim, without counting an attempt
 	Split                 // the gateway refused the call as a whole: split it in two
 )
@@ -92,8 +92,8 @@ func (s Situation) accountWorks() bool {
 	return !s.LastAccepted.IsZero() && s.Now.Sub(s.LastAccepted) < ProvenFor
 }
 
-// blamesCall reports whether an unknown answer counts against the call itself. That is so if other
-// calls have been accepted since the call was first tried.
+// blamesCall reports whether an unknown answer counts as an attempt of the call itself. The answer
+// counts if the account has accepted a message since the call was first tried.
 func (s Situation) blamesCall() bool { return s.LastAccepted.After(s.First) }
 
 // Judge turns a provider's answer into a verdict. It treats an answer that it does not recognise as

@@ -55,7 +55,7 @@ func TestVerdict_PossiblySentIsNeverNotSent(t *testing.T) {
 				t.Errorf("%s: got %d records, want one for each recipient", name, len(v.Records))
 			}
 		default:
-			t.Errorf("%s: unexpected action %s", name, v.Action)
+			t.Errorf("%s: got action %s, want doubt if the gateway has keys, otherwise settle", name, v.Action)
 		}
 	})
 }

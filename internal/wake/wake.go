@@ -12,8 +12,8 @@ import (
 	"github.com/tuma-sms/tuma/internal/queue"
 )
 
-// Watch is how long a wake-up may wait, or its worker may be silent, before the sweeper looks for
-// the wake-up.
+// Watch is how long a wake-up may wait in the queue before the sweeper looks for it. It is also how
+// long the worker that took the wake-up may report nothing before the sweeper looks for it.
 const Watch = 5 * time.Second
 
 // HeldWatch is how often the sweeper checks whether the hold of an account is over.
@@ -24,7 +24,7 @@ type Waker struct {
 	Ledger    *ledger.Ledger
 	Queue     *queue.Queue
 	Campaigns *Campaigns
-	// HandOverWithin bounds HandOver.
+	// HandOverWithin is the maximum duration of HandOver.
 	HandOverWithin time.Duration
 }
 
