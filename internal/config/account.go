@@ -39,8 +39,8 @@ func (a *Account) Ready() error {
 	return &Error{file: a.file, problems: a.missing}
 }
 
-// Missing returns an *Error with everything that the given accounts lack, in the order of the file, or
-// nil if they lack nothing.
+// Missing returns an *Error with everything that the given accounts lack, in the order of the file,
+// or nil if they lack nothing.
 func (c *Config) Missing(accounts []*Account) error {
 	r := reader{file: c.File}
 	for _, acc := range accounts {
@@ -142,9 +142,9 @@ func (r *reader) tumaKeys(w *worker.Account, s *providers.Settings) map[string]f
 	}
 }
 
-// providerFields finds the account's provider and returns its login fields and its own further fields.
-// If the provider is unknown, it returns the login fields of all providers: each of them may be right,
-// so none is reported as an unknown field.
+// providerFields finds the account's provider. It returns the provider's login fields and its other
+// fields. If the provider is unknown, it returns the login fields of all providers, so that none of
+// them is reported as an unknown field.
 func (r *reader) providerFields(e entry, kind *providers.Kind) (login []providers.Field, options []string) {
 	quiet := &reader{lookup: r.lookup}
 	named := entry{name: e.name + ".provider", line: e.line}
@@ -175,8 +175,9 @@ func (r *reader) providerFields(e entry, kind *providers.Kind) (login []provider
 	return login, nil
 }
 
-// placeholder stands for a login field that is missing or wrong. That mistake is already reported;
-// the placeholder lets the provider report other mistakes. The account is not used.
+// placeholder stands for a login field that is missing or wrong. The reader has already reported
+// that mistake. With the placeholder, the provider can report further mistakes. The account is not
+// used.
 const placeholder = "missing"
 
 // open creates the account's provider, which checks its own settings.
@@ -210,7 +211,7 @@ func (r *reader) open(acc *Account, e entry, s providers.Settings, given map[str
 	}
 }
 
-func (r *reader) rate(e entry, to *ratelimit.Rate) {
+func (r *reader) rate(e entry, target *ratelimit.Rate) {
 	s, ok := r.text(e)
 	if !ok {
 		return
@@ -220,19 +221,19 @@ func (r *reader) rate(e entry, to *ratelimit.Rate) {
 		r.fail(e, "%s must be a rate such as 50/s or 600/m, or 0 for no limit", show(e))
 		return
 	}
-	*to = rate
+	*target = rate
 }
 
-func (r *reader) sender(e entry, to *string) {
+func (r *reader) sender(e entry, target *string) {
 	if isEmptyText(e) {
 		return // the gateway chooses the sender
 	}
-	r.string(e, to)
+	r.string(e, target)
 }
 
 var priceForm = regexp.MustCompile(`^([0-9]{1,9}(?:\.[0-9]{1,6})?) ([A-Z]{3})$`)
 
-func (r *reader) price(e entry, to *string) {
+func (r *reader) price(e entry, target *string) {
 	s, ok := r.text(e)
 	if !ok {
 		return
@@ -241,11 +242,11 @@ func (r *reader) price(e entry, to *string) {
 		r.fail(e, `%s must be a price, an amount and a currency, such as "0.80 KES"`, show(e))
 		return
 	}
-	*to = s
+	*target = s
 }
 
-// SplitPrice splits an account's price of a segment, such as "0.80 KES", into amount and currency. It
-// returns false if the text has another form.
+// SplitPrice splits an account's price of a segment, such as "0.80 KES", into amount and currency.
+// It returns false if the text has another form.
 func SplitPrice(price string) (amount, currency string, ok bool) {
 	m := priceForm.FindStringSubmatch(price)
 	if m == nil {

@@ -22,8 +22,8 @@ func (madeUp) Info() providers.Info { return providers.Info{Name: "madeup", MaxR
 
 func (madeUp) Send(context.Context, providers.Batch) ([]providers.Result, error) { return nil, nil }
 
-// madeUpKinds returns the catalog and a kind with login fields that no other gateway has. The
-// constructor of that kind stores its settings in opened.
+// madeUpKinds returns the catalog and one more kind, madeup, with login fields that no gateway of
+// the catalog has. The constructor of madeup stores its settings in opened.
 func madeUpKinds(opened *providers.Settings) []providers.Kind {
 	return append(catalog.Kinds(), providers.Kind{
 		Name: "madeup", Optional: []string{"region"},
@@ -60,7 +60,7 @@ func TestConfig_NewGatewayNeedsOnlyItsKind(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := c.Accounts[0].Ready(); err != nil || c.Accounts[0].Worker.Provider == nil || c.Accounts[0].Info.Name != "madeup" || c.Accounts[0].Worker.Rate != 5 {
-		t.Errorf("got %+v, %v", c.Accounts[0], err)
+		t.Errorf("account %+v, error %v; want a ready account of provider madeup at 5/s", c.Accounts[0], err)
 	}
 	want := providers.Settings{
 		Login:   map[string]string{"client_id": "acme", "account_sid": "007"},
@@ -79,13 +79,13 @@ func TestConfig_MistakesInTheLoginOfANewGateway(t *testing.T) {
 	t.Parallel()
 	const account = "accounts:\n  new:\n    provider: madeup\n    client_id: u\n    account_sid: s\n    client_secret: p\n"
 	for name, tt := range map[string]struct{ yaml, want string }{
-		"misspelt":         {account + "    regoin: x\n", "t.yaml:7: accounts.new.regoin: unknown key; did you mean region?"},
-		"another's field":  {account + "    username: x\n", "t.yaml:7: accounts.new.username: unknown key; known keys: account_sid, account_sid_file, allow_http, base_url, burst, client_id, client_id_file, client_secret, client_secret_file, concurrency, "},
-		"its field at one": {koboAccount + "    client_id: x\n", "t.yaml:6: accounts.k.client_id: unknown key; known keys: allow_http, "},
-		"no file":          {account + "    region_file: x\n", "t.yaml:7: accounts.new.region_file: unknown key; known keys: account_sid"},
-		"given twice":      {account + "    client_id_file: x\n", "t.yaml:7: accounts.new.client_id_file: is already set in line 4; keep only one of them"},
-		"a list":           {strings.Replace(account, ": p", ": [p]", 1), "t.yaml:6: accounts.new.client_secret: must be a single value; put it in quotes if it begins with a special character"},
-		"no provider":      {"accounts:\n  new:\n    client_id: u\n    user: u\n", "t.yaml:2: accounts.new.provider: is missing; providers: kobo, textconnect, africastalking, qserve, connectmedia, madeup"},
+		"misspelt":                 {account + "    regoin: x\n", "t.yaml:7: accounts.new.regoin: unknown key; did you mean region?"},
+		"another provider's field": {account + "    username: x\n", "t.yaml:7: accounts.new.username: unknown key; known keys: account_sid, account_sid_file, allow_http, base_url, burst, client_id, client_id_file, client_secret, client_secret_file, concurrency, "},
+		"its field at kobo":        {koboAccount + "    client_id: x\n", "t.yaml:6: accounts.k.client_id: unknown key; known keys: allow_http, "},
+		"no file":                  {account + "    region_file: x\n", "t.yaml:7: accounts.new.region_file: unknown key; known keys: account_sid"},
+		"given twice":              {account + "    client_id_file: x\n", "t.yaml:7: accounts.new.client_id_file: is already set in line 4; keep only one of them"},
+		"a list":                   {strings.Replace(account, ": p", ": [p]", 1), "t.yaml:6: accounts.new.client_secret: must be a single value; put it in quotes if it begins with a special character"},
+		"no provider":              {"accounts:\n  new:\n    client_id: u\n    user: u\n", "t.yaml:2: accounts.new.provider: is missing; providers: kobo, textconnect, africastalking, qserve, connectmedia, madeup"},
 	} {
 		var opened providers.Settings
 		_, err := parseKinds(madeUpKinds(&opened), "t.yaml", []byte(tt.yaml), environment())
@@ -116,11 +116,12 @@ func TestConfig_MissingLoginFailsOnlyItsAccount(t *testing.T) {
 		t.Errorf("got\n%v\nwant\n%s", err, want)
 	}
 	if err := c.Accounts[1].Ready(); err != nil || c.Accounts[1].Worker.Provider == nil {
-		t.Errorf("the other account: %v", err)
+		t.Errorf("Ready of the account that lacks nothing: error %v; want none and a provider", err)
 	}
 }
 
-// A gateway's field with the same name as a key of every account would replace that key.
+// A login field must not have the name of a key that every account may have, because it would
+// replace that key.
 func TestConfig_GatewayFieldsDifferFromCommonKeys(t *testing.T) {
 	t.Parallel()
 	common := (&reader{}).tumaKeys(nil, nil)

@@ -12,7 +12,7 @@ func suggest(key string, known []string) string {
 }
 
 // Closest returns the known word with the smallest edit distance to word. It returns an empty
-// string if all of them differ in more than two letters, or in every letter of a short word.
+// string if every known word differs in more than two letters, or in every letter of a short word.
 func Closest(word string, known []string) string {
 	best, distance := "", min(3, len(word))
 	for _, k := range known {

@@ -1,6 +1,6 @@
-// Package config reads tuma.yaml and checks it. It reports all mistakes at once, each with its line and,
-// for a misspelt key, with the key that was probably meant. The commands that need a configuration share
-// it. Its messages never contain a secret.
+// Package config reads tuma.yaml and checks it. It reports all mistakes at once, each with its line
+// and, for a misspelt key, with the key that was probably meant. All commands that need a
+// configuration use it. Its messages never contain a secret.
 package config
 
 import (
@@ -21,7 +21,7 @@ import (
 // lack a secret or an environment variable: see Account.Ready. Only commands that use that
 // account fail. Nothing changes a Config after Load or Parse, so it is safe for concurrent use.
 type Config struct {
-	// File is the name of the file that was read. It is empty if no file was read, so that all values
+	// File is the name of the file that was read. It is empty if no file was read; then all values
 	// are defaults.
 	File  string
 	Redis Redis
@@ -42,9 +42,9 @@ type Config struct {
 
 // Defaults of the configuration.
 const (
-	// DefaultFile is the file that is read if the user names none.
+	// DefaultFile is the file that is read if neither the user nor TUMA_CONFIG names one.
 	DefaultFile = "tuma.yaml"
-	// DefaultRedisURL is the Redis that is used if nothing names another.
+	// DefaultRedisURL is the URL of Redis if neither the file nor TUMA_REDIS_URL sets it.
 	DefaultRedisURL = "redis://127.0.0.1:6379/0"
 
 	defaultRetention     = 30 * 24 * time.Hour
@@ -54,11 +54,11 @@ const (
 	maxConfigSize = 1 << 20
 )
 
-// Load reads and checks the configuration file. file is the file that the user named; if it is empty,
-// Load reads the file that TUMA_CONFIG names, else ./tuma.yaml. lookup reads an environment variable.
-// If neither names a file and ./tuma.yaml does not exist, Load returns the defaults, and File is empty.
-// An error about the content of the file is an *Error; every other error means that the file cannot be
-// read.
+// Load reads and checks the configuration file. file is the file that the user named. If it is
+// empty, Load reads the file that TUMA_CONFIG names, else ./tuma.yaml. lookup reads an environment
+// variable. If neither names a file and ./tuma.yaml does not exist, Load returns the defaults, and
+// File is empty. An error about the content of the file is an *Error. Every other error means that
+// the file cannot be read.
 func Load(file string, lookup func(string) (string, bool)) (*Config, error) {
 	named := file != ""
 	if !named {
@@ -93,7 +93,8 @@ func readSmallFile(name string, limit int64) ([]byte, error) {
 	return os.ReadFile(name)
 }
 
-// Parse parses the text of the configuration file. Its error is an *Error with all mistakes. file is used in messages and may be empty; lookup reads an environment variable.
+// Parse parses the text of the configuration file. Its error is an *Error with all mistakes. file
+// is used in messages and may be empty. lookup reads an environment variable.
 func Parse(file string, text []byte, lookup func(string) (string, bool)) (*Config, error) {
 	return parseKinds(catalog.Kinds(), file, text, lookup)
 }

@@ -92,7 +92,7 @@ func TestConfig_MistakesNameTheirLine(t *testing.T) {
 			}
 			_, err := Parse("t.yaml", []byte(tt.yaml), lookup)
 			if err == nil {
-				t.Fatal("no error")
+				t.Fatal("Parse returned no error; want one")
 			}
 			lines := strings.Split(err.Error(), "\n")
 			if len(lines) != 1 || !strings.HasPrefix(squeezeSpace(lines[0]), tt.want) && !strings.Contains(lines[0], tt.want) {
@@ -153,10 +153,10 @@ func TestConfig_NeverPrintsASecret(t *testing.T) {
 			t.Parallel()
 			_, err := Parse("t.yaml", []byte(yaml), environment("SECRET", secret, "SECRET_DIR", "/nowhere"))
 			if err == nil {
-				t.Fatal("no error")
+				t.Fatal("Parse returned no error; want one")
 			}
 			if strings.Contains(err.Error(), secret) {
-				t.Errorf("the secret is in: %v", err)
+				t.Errorf("the error contains the secret: %v", err)
 			}
 		})
 	}
@@ -240,7 +240,7 @@ func TestConfig_ReadsEveryKey(t *testing.T) {
 		t.Fatal(err)
 	}
 	if c.Redis.URL != "redis://h:1/2" || !c.Redis.Unsafe || c.Retention != 36*time.Hour || c.Country != "KE" || c.FailoverAfter != 90*time.Second {
-		t.Errorf("got %+v", c)
+		t.Errorf("configuration %+v; want the values of fullConfig", c)
 	}
 	if diff := cmp.Diff([]string{"254: main defaults", ": main"}, []string{
 		c.Routes[0].Match + ": " + strings.Join(c.Routes[0].Via, " "), c.Routes[1].Match + ": " + strings.Join(c.Routes[1].Via, " ")}); diff != "" {
@@ -248,12 +248,12 @@ func TestConfig_ReadsEveryKey(t *testing.T) {
 	}
 	if want := (map[string]worker.Hours{"NG": {From: 9*time.Hour + 30*time.Minute, To: 24 * time.Hour}, "UG": {From: 8 * time.Hour, To: 17 * time.Hour},
 		"GH": {From: 20 * time.Hour, To: 6 * time.Hour}}); !maps.Equal(want, c.Windows) {
-		t.Errorf("got windows %v", c.Windows)
+		t.Errorf("sending hours %v; want %v", c.Windows, want)
 	}
 	w := c.Accounts[0].Worker
 	if w.Name != "main" || w.Rate != 10 || w.Burst != 7 || w.Unit != "segments" || w.Sender != "ACME" || w.Concurrency != 3 ||
 		w.Timeout != 1500*time.Millisecond || w.MaxAttempts != 2 || w.OnUnknown != "resend" || w.ReconcileFor >= 0 || w.Price != "0.80 KES" || w.Provider.Info().MaxRecipients != 50 {
-		t.Errorf("got %+v", w)
+		t.Errorf("account %+v; want the values of fullConfig", w)
 	}
 	// The test cannot read the login itself, so it compares fingerprints, which depend on the user.
 	other, err := Parse("", []byte("accounts:\n  main: {provider: kobo, base_url: 'https://gateway.example/x', user: 'me-${WHO}-$5', pass: p}\n"),
@@ -275,12 +275,12 @@ func TestConfig_Defaults(t *testing.T) {
 		}
 		if c.Redis.URL != DefaultRedisURL || c.Redis.Unsafe || c.Retention != 30*24*time.Hour || c.FailoverAfter != time.Minute ||
 			!maps.Equal(c.Windows, map[string]worker.Hours{"KE": {From: 8 * time.Hour, To: 18 * time.Hour}, "NG": {From: 8 * time.Hour, To: 20 * time.Hour}}) {
-			t.Errorf("%q: %+v", text, c)
+			t.Errorf("Parse(%q) = %+v; want the defaults", text, c)
 		}
 	}
 	c, err := Parse("t.yaml", []byte("windows: off"), environment())
 	if err != nil || c.Windows != nil {
-		t.Errorf("windows: off gives %v, %v", c.Windows, err)
+		t.Errorf("windows: off gives %v, error %v; want no sending hours", c.Windows, err)
 	}
 }
 
@@ -302,7 +302,7 @@ func FuzzParseConfig(f *testing.F) {
 		c, err := Parse("t.yaml", []byte(text), environment("A", "b"))
 		var broken *Error
 		if (err == nil) == (c == nil) || err != nil && !errors.As(err, &broken) {
-			t.Errorf("got %v and error %v", c, err)
+			t.Errorf("Parse returned %v and error %v; want either a configuration or an *Error", c, err)
 		}
 	})
 }

@@ -18,13 +18,13 @@ func defaultWindows() map[string]worker.Hours {
 	return map[string]worker.Hours{"KE": {From: 8 * time.Hour, To: 18 * time.Hour}, "NG": {From: 8 * time.Hour, To: 20 * time.Hour}}
 }
 
-// windows reads the sending hours: a mapping of country to "08:00-18:00" or off, or off for all
-// countries. Countries that the mapping does not name keep their entries in to.
-func (r *reader) windows(e entry, to *map[string]worker.Hours) {
+// windows reads the sending hours into target: a mapping of country to "08:00-18:00" or off, or off
+// for all countries. Countries that the mapping does not name keep their sending hours in target.
+func (r *reader) windows(e entry, target *map[string]worker.Hours) {
 	if n := resolve(e.value); n != nil && n.Kind == yaml.ScalarNode {
 		var off string
 		if r.oneOf(e, &off, "off"); off != "" {
-			*to = nil
+			*target = nil
 		}
 		return
 	}
@@ -37,7 +37,7 @@ func (r *reader) windows(e entry, to *map[string]worker.Hours) {
 			r.fail(child, "unknown country %q: use a two-letter ISO code, such as KE", country)
 		case !ok:
 		case text == "off":
-			delete(*to, country)
+			delete(*target, country)
 		default:
 			h, err := worker.ParseHours(text)
 			if err != nil {
@@ -48,7 +48,7 @@ func (r *reader) windows(e entry, to *map[string]worker.Hours) {
 				r.fail(child, "%v", err)
 				continue
 			}
-			(*to)[country] = h
+			(*target)[country] = h
 		}
 	}
 }

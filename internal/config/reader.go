@@ -206,29 +206,29 @@ func show(e entry) string {
 	return `""`
 }
 
-// string reads a text into to. If the text is not valid, string leaves to unchanged. So do int,
-// oneOf and duration below.
-func (r *reader) string(e entry, to *string) {
+// string reads a text into target. If the text is not valid, string records the mistake and does
+// not change target. The methods int, oneOf and duration do the same for their values.
+func (r *reader) string(e entry, target *string) {
 	if s, ok := r.text(e); ok {
-		*to = s
+		*target = s
 	}
 }
 
-func (r *reader) bool(e entry, to *bool) {
+func (r *reader) bool(e entry, target *bool) {
 	s, ok := r.text(e)
 	switch {
 	case !ok:
 	case s == "true":
-		*to = true
+		*target = true
 	case s == "false":
-		*to = false
+		*target = false
 	default:
 		r.fail(e, "%s must be true or false", show(e))
 	}
 }
 
-// int reads an integer from 1 to most.
-func (r *reader) int(e entry, to *int, most int) {
+// int reads an integer from 1 to most into target.
+func (r *reader) int(e entry, target *int, most int) {
 	s, ok := r.text(e)
 	if !ok {
 		return
@@ -238,16 +238,16 @@ func (r *reader) int(e entry, to *int, most int) {
 		r.fail(e, "%s must be an integer from 1 to %d", show(e), most)
 		return
 	}
-	*to = n
+	*target = n
 }
 
-// oneOf reads a value that must be one of words.
-func (r *reader) oneOf(e entry, to *string, words ...string) {
+// oneOf reads a value that must be one of words into target.
+func (r *reader) oneOf(e entry, target *string, words ...string) {
 	s, ok := r.text(e)
 	switch {
 	case !ok:
 	case slices.Contains(words, s):
-		*to = s
+		*target = s
 	default:
 		r.fail(e, "%s must be %s", show(e), orList(words))
 	}
@@ -262,8 +262,8 @@ func orList(words []string) string {
 	return strings.Join(words[:last], ", ") + " or " + words[last]
 }
 
-// duration reads a duration from least to most; "d" stands for 24 hours.
-func (r *reader) duration(e entry, to *time.Duration, least, most time.Duration) {
+// duration reads a duration from least to most into target; "d" stands for 24 hours.
+func (r *reader) duration(e entry, target *time.Duration, least, most time.Duration) {
 	s, ok := r.text(e)
 	if !ok {
 		return
@@ -275,18 +275,18 @@ func (r *reader) duration(e entry, to *time.Duration, least, most time.Duration)
 	case d < least || d > most:
 		r.fail(e, "%s must be from %s to %s", show(e), least, most)
 	default:
-		*to = d
+		*target = d
 	}
 }
 
 // reconcileFor reads a duration from one second to one hour. 0 disables reconciliation and is
 // stored as -1.
-func (r *reader) reconcileFor(e entry, to *time.Duration) {
+func (r *reader) reconcileFor(e entry, target *time.Duration) {
 	if s, _ := r.text(e); s == "0" || s == "0s" {
-		*to = -1
+		*target = -1
 		return
 	}
-	r.duration(e, to, time.Second, time.Hour)
+	r.duration(e, target, time.Second, time.Hour)
 }
 
 var errNegative = errors.New("must not be negative")

@@ -21,7 +21,8 @@ import (
 type Redis struct {
 	// URL is a Redis URL that ParseRedis accepts. It may contain a password.
 	URL string
-	// Source is the place that the URL was read from, for messages.
+	// Source is the file and line, or the environment variable, that the URL comes from, for
+	// messages.
 	Source string
 	// Unsafe accepts a Redis that may lose data: without AOF, or with an eviction policy.
 	Unsafe bool
@@ -30,7 +31,7 @@ type Redis struct {
 }
 
 // redis reads the redis section.
-func (r *reader) redis(e entry, to *Redis) {
+func (r *reader) redis(e entry, target *Redis) {
 	fromEnvironment, _ := r.lookup("TUMA_REDIS_URL")
 	where := func(e entry, read func(entry, *string)) {
 		if fromEnvironment != "" {
@@ -44,19 +45,19 @@ func (r *reader) redis(e entry, to *Redis) {
 			r.fail(e, "%v", err)
 			return
 		}
-		to.URL, to.Source = text, fmt.Sprintf("%s:%d", r.file, e.line)
+		target.URL, target.Source = text, fmt.Sprintf("%s:%d", r.file, e.line)
 	}
 	r.section(e, map[string]func(entry){
 		"url":      func(e entry) { where(e, r.string) },
 		"url_file": func(e entry) { where(e, r.secretFile) },
-		"unsafe":   func(e entry) { r.bool(e, &to.Unsafe) },
+		"unsafe":   func(e entry) { r.bool(e, &target.Unsafe) },
 		"durability": func(e entry) {
 			text, ok := r.text(e)
 			if !ok {
 				return
 			}
 			var err error
-			if to.Durability, err = script.ParseDurability(text); err != nil {
+			if target.Durability, err = script.ParseDurability(text); err != nil {
 				r.fail(e, "%v", err)
 			}
 		},
@@ -64,17 +65,17 @@ func (r *reader) redis(e entry, to *Redis) {
 }
 
 // redisFromEnvironment sets the URL from TUMA_REDIS_URL.
-func (r *reader) redisFromEnvironment(url string, to *Redis) {
+func (r *reader) redisFromEnvironment(url string, target *Redis) {
 	if _, err := ParseRedis(url); err != nil {
 		r.problems = append(r.problems, problem{name: "TUMA_REDIS_URL:", what: err.Error()})
 		return
 	}
-	to.URL, to.Source = url, "TUMA_REDIS_URL"
+	target.URL, target.Source = url, "TUMA_REDIS_URL"
 }
 
 // secretFile reads a value from the file that the entry names. A relative name is relative to
 // the directory of the configuration.
-func (r *reader) secretFile(e entry, to *string) {
+func (r *reader) secretFile(e entry, target *string) {
 	name, ok := r.text(e)
 	if !ok {
 		return
@@ -96,11 +97,12 @@ func (r *reader) secretFile(e entry, to *string) {
 		r.lack(e, "%s is empty", name)
 		return
 	}
-	*to = secret
+	*target = secret
 }
 
-// decodeSecret returns the text of a file that holds one secret, without the line end. The file may be in
-// UTF-8 with or without a byte order mark, or in UTF-16 with one, as editors and shells of Windows write it.
+// decodeSecret returns the text of a file that holds one secret, without the line end. The file may
+// be in UTF-8 with or without a byte order mark, or in UTF-16 with a byte order mark, because
+// editors and shells of Windows write these encodings.
 func decodeSecret(b []byte) (string, error) {
 	text := string(b)
 	switch {
@@ -178,8 +180,9 @@ func ParseRedis(text string) (Opener, error) {
 	return open, nil
 }
 
-// hasOpenMark reports whether the part of a Redis URL after its scheme has a #, or a ? that is probably
-// part of a password. A URL has no fragment, and a ? begins the options only after the hosts.
+// hasOpenMark reports whether the part of a Redis URL after its scheme has a #, or a ? that is
+// probably part of a password. A Redis URL has no fragment, and its options begin with a ? only
+// after the hosts.
 func hasOpenMark(rest string) bool {
 	if strings.Contains(rest, "#") {
 		return true
@@ -284,8 +287,8 @@ func withAddrs(query string, hosts []string) string {
 // shownOptions are the options of a Redis URL that name a server or a database.
 var shownOptions = []string{"addr", "master_name", "db"}
 
-// URLWithoutLogin returns a Redis URL without its login, for messages. Of the options it keeps those that
-// name a server or a database, so that it shows what is dialled.
+// URLWithoutLogin returns a Redis URL without its login, for messages. It keeps only the options
+// that name a server or a database, so that a message shows which Redis is used.
 func URLWithoutLogin(text string) string {
 	scheme, rest, ok := strings.Cut(text, "://")
 	if !ok {

@@ -58,8 +58,8 @@ func TestParseRedis(t *testing.T) {
 	}
 }
 
-// A # or a ? in a password ends the URL before the host, so that another Redis would be dialled than the
-// one shown.
+// An unescaped # or ? in a password ends the URL before its host. The client would then connect to
+// another Redis than the user sees in the URL. ParseRedis must reject such a URL.
 func TestParseRedis_MarksInThePassword(t *testing.T) {
 	t.Parallel()
 	for _, url := range []string{
@@ -78,11 +78,12 @@ func TestParseRedis_MarksInThePassword(t *testing.T) {
 	c := open(0).(*redis.Client)
 	defer c.Close()
 	if o := c.Options(); o.Password != "pa#s?s" || o.Addr != "h:1" {
-		t.Errorf("escaped marks: password %q at %s", o.Password, o.Addr)
+		t.Errorf("escaped marks: password %q at %s; want pa#s?s at h:1", o.Password, o.Addr)
 	}
 }
 
-// A secret in a file may have been written by an editor or a shell of Windows.
+// A file with a secret may come from an editor or a shell of Windows. The secret must be read in
+// each of their encodings.
 func TestSecretFile_Encodings(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct{ content, want string }{

@@ -65,7 +65,7 @@ func (r *reader) checkRoutes(c *Config) {
 }
 
 // country reads a two-letter ISO country code.
-func (r *reader) country(e entry, to *string) {
+func (r *reader) country(e entry, target *string) {
 	s, ok := r.text(e)
 	if !ok {
 		return
@@ -74,5 +74,5 @@ func (r *reader) country(e entry, to *string) {
 		r.fail(e, "unknown country %s: use a two-letter ISO code, such as KE", show(e))
 		return
 	}
-	*to = strings.ToUpper(s)
+	*target = strings.ToUpper(s)
 }

@@ -9,16 +9,17 @@ import (
 	"time"
 )
 
-// Chart is a histogram over time: Bars[i] counts the events of the period that starts at From +
-// i*Each and lasts Each.
+// Chart is a histogram over time. Bars[i] counts the events of the period of length Each that
+// starts at From + i*Each.
 type Chart struct {
 	From time.Time     // start of the first bar, in UTC
 	Each time.Duration // length of time that one bar covers
 	Bars []int         // number of events in each bar
 }
 
-// Timeline counts events by time. To bound its memory, it doubles the length of its steps when there
-// are more than maxSteps. Its zero value is empty. It is not safe for concurrent use.
+// Timeline counts events in steps of equal length. To bound its memory, it doubles the length of
+// its steps when there are more than maxSteps steps. Its zero value is empty. It is not safe for
+// concurrent use.
 type Timeline struct {
 	step        time.Duration
 	counts      map[int64]int
@@ -58,7 +59,7 @@ func (l *Timeline) First() time.Time { return l.first }
 // Last returns the time of the last event; the zero time if there is none.
 func (l *Timeline) Last() time.Time { return l.last }
 
-// Busiest returns the highest rate of a step, in events a second.
+// Busiest returns the rate of the step with the most events, in events a second.
 func (l *Timeline) Busiest() float64 {
 	most := 0
 	for _, n := range l.counts {
@@ -121,7 +122,8 @@ const chartHeight = 5
 // maxColumnWidth is the maximum width of a bar, in characters.
 const maxColumnWidth = 4
 
-// Print writes the chart. Its bars are at most room characters wide; the scale is in events a second.
+// Print writes the chart. Its bars are together at most room characters wide. The scale is in
+// events a second.
 func (c Chart) Print(w io.Writer, g Glyphs, room int) error {
 	if len(c.Bars) == 0 {
 		return nil
@@ -169,8 +171,9 @@ func (c Chart) timeLabel(t time.Time) string {
 	return t.Format("15:04:05")
 }
 
-// glyph returns the character of a bar of value n in one line of the chart; line 0 is the
-// lowest and top is the highest value. A value above 0 always shows in line 0.
+// glyph returns the character in one line of the chart for a bar of n events. Line 0 is the lowest
+// line. top is the number of events of the highest bar. A bar of at least one event always shows in
+// line 0.
 func (g Glyphs) glyph(n, top, line int) string {
 	if n == 0 {
 		return " "

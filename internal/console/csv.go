@@ -33,9 +33,10 @@ func (s *CSVSheet) Flush() error {
 }
 
 // EscapeFormulas puts a quote before text that a spreadsheet would run as a formula, such as
-// =HYPERLINK(…) in a list or in a gateway's answer. A number with a plus sign is unchanged. It has
-// no letters and so calls no function, and scripts compare such numbers with their own. The text
-// between semicolons or tabs is escaped too, because some spreadsheets split cells there.
+// =HYPERLINK(…) in a list or in a gateway's answer. A phone number with a plus sign is unchanged:
+// it has no letters and so calls no function, and scripts compare it with their own numbers.
+// EscapeFormulas also escapes the text after a semicolon or a tab, because some spreadsheets split
+// cells there.
 func EscapeFormulas(s string) string {
 	end := strings.IndexAny(s, ";\t")
 	if end < 0 {

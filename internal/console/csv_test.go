@@ -29,7 +29,7 @@ func TestEscapeFormulas_QuotesSpreadsheetFormulas(t *testing.T) {
 	}
 	for in, want := range tests {
 		if got := EscapeFormulas(in); got != want {
-			t.Errorf("escapeFormulas(%q) = %q, want %q", in, got, want)
+			t.Errorf("EscapeFormulas(%q) = %q, want %q", in, got, want)
 		}
 	}
 }

@@ -8,21 +8,22 @@ import (
 	"github.com/schollz/progressbar/v3"
 )
 
-// ProgressBar is a bar of done things of a known total, with a text behind it. It is not safe for
-// concurrent use.
+// ProgressBar shows how many things of a known total are done, followed by a text. It is not safe
+// for concurrent use.
 type ProgressBar struct {
 	w io.Writer
 	// bar is nil until it is first drawn.
 	bar *progressbar.ProgressBar
 }
 
-// NewProgressBar returns a bar that is drawn on w, which must be a terminal. The bar is not drawn yet.
+// NewProgressBar returns a bar that is drawn on w, which must be a terminal. The first Draw draws
+// it.
 func NewProgressBar(w io.Writer) *ProgressBar { return &ProgressBar{w: w} }
 
 const barWidth = 30
 
-// Draw draws the bar with done of total things, in place of the bar that it drew before. The first call
-// decides the total of the bar. Draw cuts the text so that the bar takes one line.
+// Draw draws the bar with done of total things, in place of the bar that it drew before. The first
+// call decides the total of the bar. Draw cuts the text so that the bar takes one line.
 func (b *ProgressBar) Draw(done, total int, text string) {
 	if b.bar == nil {
 		b.bar = progressbar.NewOptions(max(total, 1),
@@ -47,16 +48,16 @@ func (b *ProgressBar) Clear() {
 // terminal. It is not safe for concurrent use.
 type CountBar struct{ bar *progressbar.ProgressBar }
 
-// NewCountBar returns a CountBar on w. The text what names the rows, and the bar shows it at its start.
+// NewCountBar returns a CountBar on w. The bar begins with the text label, which names the rows.
 // total is the number of rows, or 0 if it is not known.
-func NewCountBar(w io.Writer, what string, total int) *CountBar {
+func NewCountBar(w io.Writer, label string, total int) *CountBar {
 	if !IsTerminal(w) {
 		return &CountBar{}
 	}
 	if total == 0 {
 		total = -1
 	}
-	return &CountBar{progressbar.NewOptions(total, progressbar.OptionSetWriter(w), progressbar.OptionSetDescription(what),
+	return &CountBar{progressbar.NewOptions(total, progressbar.OptionSetWriter(w), progressbar.OptionSetDescription(label),
 		progressbar.OptionShowCount(), progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionClearOnFinish(), progressbar.OptionSetWidth(barWidth))}
 }
 
@@ -67,7 +68,7 @@ func (c *CountBar) Add() {
 	}
 }
 
-// End removes the bar. It may be called repeatedly.
+// End removes the bar. A second call of End does no harm.
 func (c *CountBar) End() {
 	if c.bar != nil {
 		_ = c.bar.Finish()
@@ -75,13 +76,13 @@ func (c *CountBar) End() {
 	}
 }
 
-// Meter computes a rate from the readings of the last meterSpan. Its zero value has no readings. It is
-// not safe for concurrent use.
+// Meter computes a rate from the readings of the last meterSpan. Its zero value has no readings. It
+// is not safe for concurrent use.
 type Meter struct {
 	readings []reading
 }
 
-// reading is the number n at the time at.
+// reading is a reading of the value n at the time at.
 type reading struct {
 	at time.Time
 	n  int

@@ -17,7 +17,7 @@ func TestMeter_RateOfTheLastTenSeconds(t *testing.T) {
 	}
 	// The wanted rate is that of the period from second 89 to second 99.
 	if want := float64(99*99-89*89) / 10; m.Rate() != want {
-		t.Errorf("got %v, want %v", m.Rate(), want)
+		t.Errorf("rate after 100 readings: got %v, want %v", m.Rate(), want)
 	}
 	m.Add(at.Add(100*time.Second), 3) // fewer settled: after a retry recipients are pending again
 	if m.Rate() != 0 {

@@ -1,5 +1,5 @@
-// Package console formats output for people and for spreadsheets: tables, charts, progress bars, numbers,
-// times and money. It does not depend on campaigns.
+// Package console formats output for people and for spreadsheets: tables, charts, progress bars,
+// numbers, times and money. It does not depend on campaigns.
 package console
 
 import (
@@ -51,8 +51,8 @@ func isUTF8(lookup func(string) (string, bool)) bool {
 	return false
 }
 
-// Table prints a table to w, with lines if the screen shows them. It prints nothing if the table has no
-// rows.
+// Table prints a table to w, with lines if the screen shows them. It prints nothing if the table
+// has no rows.
 func (s Screen) Table(w io.Writer, t Table) error {
 	switch {
 	case len(t.Rows) == 0:

@@ -73,15 +73,15 @@ func OneLine(s string, limit int) string {
 	return s
 }
 
-// Wrap breaks a text between words into lines no longer than most characters. A longer word gets
-// its own line.
-func Wrap(text string, most int) (lines []string) {
+// Wrap breaks a text between words into lines of at most width characters. A longer word gets its
+// own line.
+func Wrap(text string, width int) (lines []string) {
 	line := ""
 	for word := range strings.FieldsSeq(text) {
 		switch {
 		case line == "":
 			line = word
-		case utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) <= most:
+		case utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) <= width:
 			line += " " + word
 		default:
 			lines = append(lines, line)
@@ -91,18 +91,19 @@ func Wrap(text string, most int) (lines []string) {
 	return append(lines, line)
 }
 
-// WithoutControls replaces control characters in a gateway's text, which may be commands to a
-// terminal, and cuts the text to one line no longer than most characters.
-func WithoutControls(s string, most int) string {
+// WithoutControls replaces control characters in a gateway's text, because they may be commands to
+// a terminal. It joins the text to one line of at most limit characters.
+func WithoutControls(s string, limit int) string {
 	return OneLine(strings.Map(func(r rune) rune {
 		if r < ' ' || r >= 0x7f && r < 0xa0 {
 			return ' '
 		}
 		return r
-	}, s), most)
+	}, s), limit)
 }
 
-// ReplaceControls replaces control characters, which may be commands to a terminal, by spaces.
+// ReplaceControls replaces control characters by spaces, because they may be commands to a
+// terminal.
 func ReplaceControls(s string) string {
 	return strings.Map(func(r rune) rune {
 		if r < ' ' || r >= 0x7f && r < 0xa0 || r == '\u2028' || r == '\u2029' || r >= '\u202a' && r <= '\u202e' || r >= '\u2066' && r <= '\u2069' {
@@ -112,22 +113,22 @@ func ReplaceControls(s string) string {
 	}, s)
 }
 
-// Bar returns a bar for n. The bar for the largest value, most, is width characters long. Each bar
-// has at least one character. It consists of block characters if drawn is true.
-func Bar(n, most, width int, drawn bool) string {
+// Bar returns a bar for n. A bar for the value largest is width characters long. Each bar has at
+// least one character. If blocks is true, the bar consists of block characters, else of #.
+func Bar(n, largest, width int, blocks bool) string {
 	mark := "#"
-	if drawn {
+	if blocks {
 		mark = "█"
 	}
-	return strings.Repeat(mark, max(1, (n*width+most/2)/max(most, 1)))
+	return strings.Repeat(mark, max(1, (n*width+largest/2)/max(largest, 1)))
 }
 
-// Share formats n as a percentage of a total.
-func Share(n, of int) string {
-	if n > 0 && n*2000 < of {
+// Share formats n as a percentage of total.
+func Share(n, total int) string {
+	if n > 0 && n*2000 < total {
 		return "<0.1 %"
 	}
-	return fmt.Sprintf("%.1f %%", 100*float64(n)/float64(max(of, 1)))
+	return fmt.Sprintf("%.1f %%", 100*float64(n)/float64(max(total, 1)))
 }
 
 // Tally formats counts, the largest first: "3 too_short, 1 empty".

@@ -28,7 +28,7 @@ func TestFormat_NumbersDurationsAndRates(t *testing.T) {
 		}
 	}
 	if got := OneLine("a\n b  c", 3); got != "a …" {
-		t.Errorf("oneLine: got %q, want %q", got, "a …")
+		t.Errorf("OneLine: got %q, want %q", got, "a …")
 	}
 }
 
@@ -39,24 +39,24 @@ func TestShare_AndBarsAsText(t *testing.T) {
 		want  string
 	}{{0, 10, "0.0 %"}, {1, 3, "33.3 %"}, {1, 1_000_000, "<0.1 %"}, {10, 10, "100.0 %"}, {0, 0, "0.0 %"}} {
 		if got := Share(tt.n, tt.of); got != tt.want {
-			t.Errorf("share(%d, %d) = %s, want %s", tt.n, tt.of, got, tt.want)
+			t.Errorf("Share(%d, %d) = %s, want %s", tt.n, tt.of, got, tt.want)
 		}
 	}
 	if got := Bar(1, 1_000_000, 10, false); got != "#" {
-		t.Errorf("bar of a small number: got %q, want #", got)
+		t.Errorf("Bar of a small number: got %q, want #", got)
 	}
 	if got := Bar(50, 100, 10, true); got != "█████" {
-		t.Errorf("bar of a half: got %q, want █████", got)
+		t.Errorf("Bar of half the largest number: got %q, want █████", got)
 	}
 	if diff := cmp.Diff([]string{"one two", "three", "fourteen"}, Wrap("one two three fourteen", 7)); diff != "" {
 		t.Error(diff)
 	}
 	if got := WithoutControls("a\x1b[31mb\nc", 20); got != "a [31mb c" {
-		t.Errorf("withoutControls: got %q, want \"a [31mb c\"", got)
+		t.Errorf("WithoutControls: got %q, want \"a [31mb c\"", got)
 	}
 	for locale, want := range map[string]bool{"en_KE.UTF-8": true, "C.utf8": true, "C": false, "": false} {
 		if got := isUTF8(func(name string) (string, bool) { return locale, name == "LANG" }); got != want {
-			t.Errorf("locale %q: %v", locale, got)
+			t.Errorf("isUTF8 with the locale %q = %v; want %v", locale, got, want)
 		}
 	}
 }
@@ -67,7 +67,7 @@ func TestReplaceControls_RemovesTerminalControls(t *testing.T) {
 		"plain é 😀": "plain é 😀", "\x1b[2Jgone": " [2Jgone", "a\u009bb": "a b", "tab\tand\nline": "tab and line", "\u202egnp.exe": " gnp.exe",
 	} {
 		if got := ReplaceControls(in); got != want {
-			t.Errorf("replaceControls(%q) = %q, want the text without control characters", in, got)
+			t.Errorf("ReplaceControls(%q) = %q, want the text without control characters", in, got)
 		}
 	}
 }

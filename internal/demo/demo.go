@@ -1,6 +1,6 @@
-// Package demo runs Tuma on one machine: a Redis, a simulated gateway and two workers, one of which it
-// kills while a campaign to 20,000 invented recipients is sent. Then it compares the outcome of the
-// recipients with what the gateway accepted.
+// Package demo runs Tuma on one machine: a Redis, a simulated gateway and two workers. It kills one
+// worker while a campaign to 20,000 invented recipients is sent. Then it compares the outcome of
+// the recipients with what the gateway accepted.
 package demo
 
 import (
@@ -32,8 +32,9 @@ import (
 //go:embed recipients.csv
 var recipientsCSV []byte
 
-// Settings of the demo. At rate the campaign takes about eight seconds. With latency
-// several calls are in flight at any moment, so that killing worker 1 interrupts some of the calls.
+// Settings of the demo. With this rate the campaign takes about eight seconds. With this latency of
+// the gateway several calls are in flight at any moment, so that killing worker 1 interrupts some
+// calls.
 const (
 	accountName = "demo"
 	rate        = "2500/s"
@@ -41,7 +42,7 @@ const (
 	callTimeout = 2 * time.Second
 	latency     = 250 * time.Millisecond
 	workerCount = 2
-	// Timeout bounds the whole demo, also on a busy machine.
+	// Timeout is the time limit of the whole demo, also on a busy machine.
 	Timeout = 2 * time.Minute
 )
 
@@ -75,9 +76,9 @@ type demo struct {
 	recovered time.Time // when lastSeen last grew
 }
 
-// Run runs the demo. The workers are processes of this executable, which must be tuma. Run returns an
-// error if a message was sent twice, a recipient was lost, or the demo did not end within Timeout. When it
-// returns, its processes have ended and its files are removed.
+// Run runs the demo. The workers are processes of this executable, which must be tuma. Run returns
+// an error if a message was sent twice, a recipient was lost, or the demo did not end within
+// Timeout. When Run returns, the processes of the demo have ended and its files are removed.
 func Run(ctx context.Context, o Options) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, Timeout)
 	defer cancel()

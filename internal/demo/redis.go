@@ -78,7 +78,7 @@ func startRealRedis(ctx context.Context, binary, dir string) (*redisServer, erro
 	return nil, err
 }
 
-// freePort returns a TCP port of 127.0.0.1 that was free a moment ago.
+// freePort returns a TCP port of 127.0.0.1 that no process uses at the moment.
 func freePort(ctx context.Context) (string, error) {
 	var lc net.ListenConfig
 	l, err := lc.Listen(ctx, "tcp", "127.0.0.1:0")

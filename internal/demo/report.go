@@ -84,7 +84,8 @@ func (d *demo) compare() (lost, strangers int, err error) {
 	return lost, strangers, nil
 }
 
-// verdict prints that all went well, or returns an error for each violated promise.
+// verdict prints that no message was lost or sent twice, or returns an error for each promise that
+// the run violated.
 func (d *demo) verdict(st producer.Status, gateway simulator.Stats, lost, strangers int) error {
 	var errs []error
 	wrong := func(is bool, format string, args ...any) {

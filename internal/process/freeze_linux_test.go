@@ -29,7 +29,7 @@ func TestFreeze_StopsAndThawContinues(t *testing.T) {
 			break
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("the frozen process is %q, error %v", text, err)
+			t.Fatalf("the stat file of the frozen process is %q, error %v; want the state T", text, err)
 		}
 	}
 	if err := p.Thaw(); err != nil {
@@ -39,6 +39,6 @@ func TestFreeze_StopsAndThawContinues(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := p.Wait(); err != nil {
-		t.Errorf("the continued process: %v", err)
+		t.Errorf("the continued process ended with the error %v; want none", err)
 	}
 }

@@ -7,5 +7,5 @@ var errNoSignals = errors.New("windows has no SIGSTOP and SIGCONT")
 // Freeze returns an error: Windows cannot stop a process.
 func (p *Process) Freeze() error { return errNoSignals }
 
-// Thaw returns an error: Windows cannot stop a process, and so not continue it.
+// Thaw returns an error: Windows cannot stop a process, so it cannot continue one.
 func (p *Process) Thaw() error { return errNoSignals }

@@ -1,5 +1,5 @@
-// Package process starts, stops and kills child processes. On Linux the kernel kills a child when its
-// parent ends, also by a panic or kill -9.
+// Package process starts, stops and kills child processes. On Linux the kernel kills a child when
+// its parent ends, even if a panic or kill -9 ends the parent.
 package process
 
 import (
@@ -18,9 +18,9 @@ type Process struct {
 	err  error         // of cmd.Wait; valid once done is closed
 }
 
-// Start starts a command, which must not be started yet, and waits for its end in the background. On
-// Linux the kernel kills the process when this one ends, however that happens. On other systems the
-// process may outlive this one.
+// Start starts a command, which must not be started yet, and waits for its end in the background.
+// On Linux the kernel kills the child when this process ends, for any reason. On other systems the
+// child may outlive this process.
 func Start(cmd *exec.Cmd) (*Process, error) {
 	dieWithParent(cmd)
 	p := &Process{cmd: cmd, done: make(chan struct{})}
@@ -43,7 +43,8 @@ func Start(cmd *exec.Cmd) (*Process, error) {
 	return p, nil
 }
 
-// StartLogged is Start for a command whose output is appended to a file, which it creates if necessary.
+// StartLogged is Start for a command whose output is appended to a file. It creates the file if
+// necessary.
 func StartLogged(cmd *exec.Cmd, file string) (*Process, error) {
 	out, err := os.OpenFile(file, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
@@ -77,7 +78,8 @@ func (p *Process) Wait() error {
 	return p.err
 }
 
-// State returns the exit status and the usage of a process that has ended, or nil if it has not ended.
+// State returns the exit status and the resource usage of a process that has ended. It returns nil
+// if the process has not ended.
 func (p *Process) State() *os.ProcessState {
 	if !p.Ended() {
 		return nil
@@ -93,8 +95,8 @@ func (p *Process) Signal(s os.Signal) error {
 	return nil
 }
 
-// Kill ends the process (kill -9) and waits until it has ended. It returns nil if the process has ended
-// already.
+// Kill ends the process (kill -9) and waits until it has ended. It returns nil if the process has
+// already ended.
 func (p *Process) Kill() error {
 	if err := p.cmd.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return fmt.Errorf("kill process %d: %w", p.PID(), err)

@@ -13,8 +13,9 @@ import (
 	"go.uber.org/goleak"
 )
 
-// TestMain runs the tests. With PROCESS_TEST_CHILD the test binary is a child: "end" prints a line and ends
-// with status 3, "stay" prints a line and ends when its standard input does.
+// TestMain runs the tests. If PROCESS_TEST_CHILD is set, the test binary is a child instead. The
+// child "end" prints a line and ends with status 3. The child "stay" prints a line and ends when
+// its standard input ends.
 func TestMain(m *testing.M) {
 	switch os.Getenv("PROCESS_TEST_CHILD") {
 	case "end":
@@ -28,7 +29,7 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// child returns the command of a child that does what TestMain describes.
+// child returns the command of one of the children that TestMain describes.
 func child(t *testing.T, what string) *exec.Cmd {
 	t.Helper()
 	self, err := os.Executable()
@@ -53,7 +54,7 @@ func TestKill_WaitsUntilTheProcessHasEnded(t *testing.T) {
 		t.Fatal(err)
 	}
 	if p.Ended() || p.State() != nil || p.PID() <= 0 {
-		t.Errorf("a running process: ended %v, state %v, ID %d", p.Ended(), p.State(), p.PID())
+		t.Errorf("a running process: ended %v, state %v, ID %d; want not ended, no state and a positive ID", p.Ended(), p.State(), p.PID())
 	}
 	for range 2 { // killing an ended process again succeeds
 		if err := p.Kill(); err != nil {
@@ -61,10 +62,10 @@ func TestKill_WaitsUntilTheProcessHasEnded(t *testing.T) {
 		}
 	}
 	if !p.Ended() || p.State() == nil || p.State().Success() || p.Wait() == nil {
-		t.Errorf("a killed process: ended %v, state %v, error %v", p.Ended(), p.State(), p.Wait())
+		t.Errorf("a killed process: ended %v, state %v, error %v; want ended, a failed state and an error", p.Ended(), p.State(), p.Wait())
 	}
 	if err := p.Signal(os.Interrupt); err != nil {
-		t.Errorf("signal to an ended process: %v", err)
+		t.Errorf("signal to an ended process: error %v; want none", err)
 	}
 }
 
@@ -82,7 +83,7 @@ func TestStartLogged_AppendsTheOutput(t *testing.T) {
 		<-p.Done()
 	}
 	if text, err := os.ReadFile(file); err != nil || string(text) != "ended\nended\n" {
-		t.Errorf("got log %q, error %v", text, err)
+		t.Errorf("log %q, error %v; want the output of both processes", text, err)
 	}
 }
 
@@ -92,6 +93,6 @@ func TestStart_NamesTheProgramThatCannotStart(t *testing.T) {
 	var out bytes.Buffer
 	cmd.Stdout = &out
 	if _, err := Start(cmd); err == nil || !strings.HasPrefix(err.Error(), "start no-such-program: ") {
-		t.Errorf("got error %v", err)
+		t.Errorf("error %v; want one that begins with start no-such-program", err)
 	}
 }

@@ -9,8 +9,7 @@ import (
 	"unicode/utf8"
 )
 
-// detected is the format and encoding of a list, as far as they follow from its first
-// bytes.
+// detected is the format and encoding of a list, as far as the first bytes of the list decide them.
 type detected struct {
 	format   Format // Auto: a table or a plain list; the first line decides which
 	encoding string // Auto: UTF-8 or Windows-1252; the first non-ASCII field decides which
@@ -59,8 +58,8 @@ func Detect(head []byte, o Options) error {
 	return err
 }
 
-// detect finds the format and encoding of a file from the options, then its first bytes,
-// then the extension of its name.
+// detect finds the format and encoding of a file. It uses the options first, then the first bytes,
+// then the extension of the file name.
 func detect(head []byte, o Options) (c detected, err error) {
 	fault := func(problem string) (detected, error) {
 		return detected{}, &Error{Where: o.Name + " ", Problem: problem}
@@ -119,11 +118,11 @@ func encodingNamed(name string) (string, bool) {
 	return "", false
 }
 
-// findEncoding sets the encoding. It takes the encoding of a byte order mark, else the
-// requested encoding, else one that it finds from the positions of zero bytes. Most pairs
-// of bytes in UTF-16 contain a zero byte. It returns a problem if the byte order mark
-// contradicts asked, or if head is binary.
-func (c *detected) findEncoding(head []byte, asked string) (problem string) {
+// findEncoding sets the encoding. It takes the encoding of a byte order mark, else the requested
+// encoding, else one that it finds from the positions of zero bytes. Most pairs of bytes in UTF-16
+// contain a zero byte. It returns a problem if the byte order mark contradicts the requested
+// encoding, or if head is binary.
+func (c *detected) findEncoding(head []byte, requested string) (problem string) {
 	mark := ""
 	switch {
 	case bytes.HasPrefix(head, []byte("\xef\xbb\xbf")):
@@ -134,10 +133,10 @@ func (c *detected) findEncoding(head []byte, asked string) (problem string) {
 		mark, c.bom = encodingUTF16BE, 2
 	}
 	switch {
-	case mark == "" && asked != "":
+	case mark == "" && requested != "":
 		return ""
 	case mark != "":
-		if asked != "" && asked[:5] != mark[:5] {
+		if requested != "" && requested[:5] != mark[:5] {
 			return "is in " + mark + " according to its byte order mark: omit --encoding"
 		}
 		c.encoding = mark
@@ -161,8 +160,8 @@ func (c *detected) findEncoding(head []byte, asked string) (problem string) {
 	return ""
 }
 
-// formatOf returns JSONL if the first character or the file's extension shows JSON, and
-// Auto for a table or a plain list. A JSON array is an error.
+// formatOf returns JSONL if the first character or the extension of the file name shows that the
+// list is in JSON lines. It returns Auto for a table or a plain list. A JSON array is an error.
 func formatOf(head []byte, o Options) (Format, error) {
 	text := bytes.TrimLeft(head, " \t\r\n\x00")
 	extension := strings.ToLower(filepath.Ext(o.Name))
@@ -194,8 +193,8 @@ type charset struct {
 	buf       []byte
 }
 
-// Guess is an encoding that a list does not name and that was guessed from its bytes. If the guess
-// is wrong, letters with accents are wrong in every message.
+// Guess is the encoding of a list that does not name its encoding, guessed from its bytes. If the
+// guess is wrong, letters with accents are wrong in every message.
 type Guess struct {
 	Encoding string // one of Encodings, or "" if nothing was guessed
 	Line     int    // the first line with a letter that the encoding decides, counted from 1
@@ -216,8 +215,8 @@ func isASCII(b []byte) bool {
 	return true
 }
 
-// decode returns a field in UTF-8, valid until the next call. problem is not empty if the
-// field does not fit the encoding of the file.
+// decode returns a field in UTF-8, valid until the next call. problem is the empty string, or tells
+// that the field does not fit the encoding of the file.
 func (l *charset) decode(b []byte, line int) (out []byte, problem string) {
 	if isASCII(b) {
 		return b, ""
@@ -269,7 +268,8 @@ func (l *charset) decodeNumber(b []byte) []byte {
 	return out
 }
 
-// fromWindows converts Windows-1252 to UTF-8. known is false if b has an undefined byte.
+// fromWindows converts Windows-1252 to UTF-8. known is false if b has a byte that Windows-1252 does
+// not define.
 func (l *charset) fromWindows(b []byte) (out []byte, known bool) {
 	l.buf, known = l.buf[:0], true
 	for _, c := range b {

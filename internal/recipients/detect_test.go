@@ -6,7 +6,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// A file that is neither UTF-8 nor marked is read as Windows-1252, and the list reports this guess.
+// A list that has no byte order mark and is not valid UTF-8 is read as Windows-1252. Guess must
+// report this guess.
 func TestGuess_EncodingIsReported(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
@@ -25,7 +26,7 @@ func TestGuess_EncodingIsReported(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			l := listOf(tt.text, Options{Name: "list.csv", Encoding: tt.encoding, Fields: []string{"name"}})
-			for range 2 { // the guess is that of the last reading
+			for range 2 { // a second reading gives the same guess
 				for _, err := range l.All() {
 					if err != nil {
 						t.Fatal(err)

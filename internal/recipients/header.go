@@ -25,10 +25,10 @@ func (h *header) wants(column int) bool { return slices.Contains(h.fields, colum
 // into equally many columns, the first one applies.
 const separators = ",;\t|"
 
-// findHeader finds the columns, and the separator between them, in the first line of a text. It
-// takes the separator that gives the most columns, among those with which a cell names the number
-// column. separator is the one that the file names itself, or 0. h is nil if the line is a number,
-// because the list then has no header.
+// findHeader finds the columns in the first line of a text, and the separator between them. It
+// tries the separators with which a cell names the number column, and takes the one that gives the
+// most columns. separator is the one that the file itself names, or 0. If the line is a number, the
+// list has no header and h is nil.
 func (p *listReader) findHeader(first string, separator byte) (comma byte, h *header, err error) {
 	line := p.in.n + 1
 	candidates := []byte(separators)
@@ -63,7 +63,7 @@ func (p *listReader) findHeader(first string, separator byte) (comma byte, h *he
 	return 0, nil, p.lineError(line, "%v", p.noNumberColumn(widest))
 }
 
-// headerCells splits the header at the separator comma. It does not consume the line.
+// headerCells splits the header at the separator comma. The next record is still the header.
 func (p *listReader) headerCells(comma byte) (cells []string) {
 	c := &records{lines: newLines(bytes.NewReader(p.in.peek())), comma: comma}
 	record, err := c.next()

@@ -17,9 +17,8 @@ import (
 	"testing"
 )
 
-// partsOf returns a workbook with the given parts and the standard parts. It uses fast
-// compression, which takes a third of the time of the best compression. This saves seconds
-// under the race detector.
+// partsOf returns a workbook with the given parts and the standard parts. Its fast compression
+// takes a third of the time of the best compression, which saves seconds under the race detector.
 func partsOf(t testing.TB, parts map[string]func(io.Writer)) []byte {
 	t.Helper()
 	return packed(t, flate.BestSpeed, parts)
@@ -71,8 +70,8 @@ func repeated(head, line, tail string, n int) func(io.Writer) {
 
 const sheetHead = `<worksheet><sheetData><row><c t="str"><v>phone</v></c></row>`
 
-// hostile holds files that are made to exhaust memory or time, each with a part of the
-// expected error.
+// hostile holds files that an attacker could make to exhaust memory or time, each with a part of
+// the expected error.
 var hostile = map[string]struct {
 	make func(t testing.TB) (io.ReaderAt, int64)
 	want string
@@ -205,8 +204,8 @@ func halfAGzip(t testing.TB) (io.ReaderAt, int64) {
 // mostMemory is the maximum memory that the reading process may use, in bytes.
 const mostMemory = 48 << 20
 
-// The test makes the file, and a separate process reads it, so that the memory measured is only
-// what reading uses.
+// The test makes each hostile file, and a separate process reads the file. So the measured memory
+// is only the memory that reading uses.
 func TestRead_HostileFilesGiveAnErrorAndUseLittleMemory(t *testing.T) {
 	t.Parallel()
 	self, err := os.Executable()
@@ -253,8 +252,8 @@ const (
 	hostileFileEnv = "TUMA_TEST_HOSTILE_FILE"
 )
 
-// TestRead_OneHostileFileInASeparateProcess reads the file in the separate process. In an ordinary test run it does
-// nothing.
+// TestRead_OneHostileFileInASeparateProcess is the separate process that reads a hostile file. In
+// an ordinary test run it does nothing.
 func TestRead_OneHostileFileInASeparateProcess(t *testing.T) {
 	tt, ok := hostile[os.Getenv(hostileEnv)]
 	if !ok {

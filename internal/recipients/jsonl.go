@@ -17,8 +17,8 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// jsonRecipients reads one JSON object per line. The first object serves as the header: it
-// must have every wanted member, which may be null. Later objects may omit members.
+// jsonRecipients reads one JSON object per line. The first object also serves as the header: it
+// must have every wanted member, and null is a valid value. Later objects may omit members.
 func (p *listReader) jsonRecipients(take func(producer.Recipient) bool) (rows int, err error) {
 	var h *header
 	var names []string // names of the first object's members, sorted
@@ -61,11 +61,11 @@ func (p *listReader) jsonRecipients(take func(producer.Recipient) bool) (rows in
 
 // object is one line of a list in JSON lines. Its maps are reused for every line.
 type object struct {
-	// members are the members by sms.FieldKey of their names, or by the name itself if that has no
-	// key. So the order of the members in a line decides nothing.
+	// members holds the members of the object by the sms.FieldKey of their names. A name without a
+	// key stands for itself. The order of the members in a line has no effect.
 	members map[string]member
-	// keys remembers the key of each name that occurred, because computing one takes longer than
-	// reading the member.
+	// keys caches the key of each name, because computing a key takes longer than reading the
+	// member.
 	keys map[string]string
 }
 
@@ -89,8 +89,8 @@ func (o *object) key(name string) string {
 	return key
 }
 
-// parseObject parses one line into o. It refuses a line in which two members have one name, because
-// it cannot know which of them is meant.
+// parseObject parses one line into o. It rejects a line in which two members have the same name,
+// because it cannot decide between them.
 func (p *listReader) parseObject(line []byte, o *object) error {
 	if !utf8.Valid(line) {
 		return p.lineError(p.line, "the line is not valid UTF-8: save the JSON as UTF-8")
@@ -155,7 +155,7 @@ func badEscape(line []byte) (problem string) {
 		}
 		code, ok := escapeAt(line[i-1:])
 		switch {
-		case !ok: // package json reports it
+		case !ok: // package json reports this mistake
 		case code == 0:
 			return `the line has \u0000, which is not a character of a text: remove it`
 		case utf16.IsSurrogate(code):
@@ -178,9 +178,9 @@ func escapeAt(b []byte) (code rune, ok bool) {
 	return rune(n), err == nil
 }
 
-// recipientFromObject returns the number and fields of one object. names are the members of
-// the first object; instead of a wanted member, a member with the same sms.FieldKey is
-// accepted.
+// recipientFromObject returns the number and fields of one object. names are the members of the
+// first object. A later object may spell the name of a member differently, if both names have the
+// same sms.FieldKey.
 func (p *listReader) recipientFromObject(o *object, names []string, h *header) (producer.Recipient, error) {
 	for i, key := range p.o.Fields {
 		name := names[h.fields[i]]
@@ -222,8 +222,8 @@ func scalar(v json.RawMessage, isNumber bool) (text string, ok bool) {
 }
 
 // written converts a JSON number to decimal notation, without rounding: 254712345678.0 and
-// 2.54712345678e11 become 254712345678. A phone number with too few digits for its exponent,
-// such as 2.54712E+11, is returned unchanged, because its last digits are lost.
+// 2.54712345678e11 become 254712345678. A phone number with too few digits for its exponent, such
+// as 2.54712E+11, is returned unchanged, because its last digits are lost.
 func written(s string, isNumber bool) string {
 	mantissa, exponent, _ := strings.Cut(strings.ToLower(s), "e")
 	whole, fraction, _ := strings.Cut(mantissa, ".")

@@ -7,7 +7,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// An object whose members could mean two things is refused, with its line.
+// A line whose object has two members with the same name, or text that cannot be read in one way
+// only, is an error that names the line.
 func TestJSONL_AmbiguousObjects(t *testing.T) {
 	t.Parallel()
 	const first = `{"phone":"0712345678","name":"A"}` + "\n"
@@ -37,7 +38,7 @@ func TestJSONL_AmbiguousObjects(t *testing.T) {
 func TestJSONL_MembersInAnyOrder(t *testing.T) {
 	t.Parallel()
 	text := `{"First Name":"A","phone":"1"}` + "\n" + `{"PHONE":"2","first_name":"\ud83d\ude00\\u0000","other":{"phone":"9","Phone":"8"}}` + "\n"
-	for range 20 { // a map's order would show itself
+	for range 20 { // repeated, because an effect of the random order of a map shows only sometimes
 		got, _, err := readAll(listOf(text, Options{Name: "list.jsonl", Fields: []string{"firstname"}}))
 		if diff := cmp.Diff([]string{"1|A", `2|😀\u0000`}, got); err != nil || diff != "" {
 			t.Fatalf("error %v %s", err, diff)

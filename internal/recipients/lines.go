@@ -12,7 +12,7 @@ type lines struct {
 	in *bufio.Reader
 	// n is the number of the last returned line, counted from 1.
 	n int
-	// kept is the line that next returns once more if again is true.
+	// kept is the line that next returns again if the field again is true.
 	kept  []byte
 	again bool
 }
@@ -67,14 +67,15 @@ func (l *lines) firstNonBlank() ([]byte, error) {
 	}
 }
 
-// unread makes next return line again. line must be the last returned line.
+// unread makes next return the given line again. It must be the last line that next returned.
 func (l *lines) unread(line []byte) {
 	l.kept = append(l.kept[:0], line...)
 	l.n--
 	l.again = true
 }
 
-// peek returns the unread text, at most slightly more than MaxLine bytes, without reading it.
+// peek returns the text that comes next, slightly more than MaxLine bytes at most. It does not
+// consume the text.
 func (l *lines) peek() []byte {
 	ahead, _ := l.in.Peek(MaxLine) // ignored: the next read returns the error again
 	if !l.again {

@@ -48,14 +48,14 @@ const (
 	// MaxLine is the maximum size of a line, and of a CSV record of several lines, in bytes.
 	// It bounds the memory that a binary file or a quote that is not closed can take.
 	MaxLine = 64 << 10
-	// MaxBytes is the maximum size of a text file in bytes, also after unpacking. MaxRows is
-	// the maximum number of recipients.
+	// MaxBytes is the maximum size of a text file in bytes. It also applies to the unpacked text of
+	// a .gz file. MaxRows is the maximum number of recipients.
 	MaxBytes = 8 << 30
 	MaxRows  = 100_000_000
 	// MaxColumns is the maximum number of columns, which is Excel's.
 	MaxColumns = xlsx.MaxColumns
-	// MaxField is the maximum size of a field value in bytes. A rendered message may have
-	// four times as many bytes (sms.MaxRendered).
+	// MaxField is the maximum size of a field value in bytes, a quarter of the maximum size of a
+	// rendered message (sms.MaxRendered).
 	MaxField = 4 << 10
 )
 
@@ -143,20 +143,21 @@ func (l *List) Line() int { return l.line }
 // may not know of them, because the spreadsheet does not show filtered rows.
 func (l *List) Hidden() int { return l.hidden }
 
-// HiddenColumns returns the names of the columns that were read although the sheet does not show them, once
-// All has yielded a recipient.
+// HiddenColumns returns the names of the columns that were read although the sheet does not show
+// them. It is complete once All has yielded a recipient.
 func (l *List) HiddenColumns() []string { return l.hiddenColumns }
 
-// Sheets returns the name of the workbook's sheet that was read, and the names of all sheets that are not
-// hidden. It returns "" and nil for other files, and before All has yielded a recipient.
+// Sheets returns the name of the workbook's sheet that was read, and the names of all sheets that
+// are not hidden. It returns "" and nil for other files, and before All has yielded a recipient.
 func (l *List) Sheets() (read string, visible []string) { return l.sheet, l.sheets }
 
-// Columns returns the cells of the header, or the names of the first JSON object's members, once All has
-// yielded a recipient. It returns nil for a list without a header.
+// Columns returns the cells of the header, or the names of the first JSON object's members, once
+// All has yielded a recipient. It returns nil for a list without a header.
 func (l *List) Columns() []string { return l.columns }
 
-// Guess returns the encoding that was guessed, once the last sequence of All has ended. A file that is
-// valid UTF-8, that begins with a byte order mark or whose encoding Options name needs no guess.
+// Guess returns the encoding that was guessed, once the last sequence of All has ended. A file
+// needs no guess if it is valid UTF-8, if it begins with a byte order mark, or if Options name its
+// encoding.
 func (l *List) Guess() Guess { return l.guess }
 
 // fileError returns an *Error for the whole file.
@@ -169,7 +170,8 @@ func (l *List) lineError(line int, format string, args ...any) error {
 	return &Error{Where: fmt.Sprintf("%s:%d: ", l.o.Name, line), Problem: fmt.Sprintf(format, args...)}
 }
 
-// errorHere returns an *Error for the last line or row, or for the file if no line was read.
+// errorHere returns an *Error for the line or row that was read last, or for the file if no line
+// was read.
 func (l *List) errorHere(format string, args ...any) error {
 	if l.line == 0 {
 		return l.fileError(format, args...)

@@ -93,14 +93,14 @@ func TestList_ReadsTheNamedColumn(t *testing.T) {
 	t.Parallel()
 	got, err := numbersIn("phone,Office Line\n1,2\n3,4\n", "office line")
 	if diff := cmp.Diff([]string{"2", "4"}, got); err != nil || diff != "" {
-		t.Errorf("%v %s", err, diff)
+		t.Errorf("numbers: error %v %s", err, diff)
 	}
 	got, err = numbersIn("phone,mobile\n1,2\n", "mobile")
 	if diff := cmp.Diff([]string{"2"}, got); err != nil || diff != "" {
-		t.Errorf("%v %s", err, diff)
+		t.Errorf("numbers: error %v %s", err, diff)
 	}
 	if _, err := numbersIn("phone\n1\n", "fax"); err == nil || !strings.Contains(err.Error(), `list.csv:1: the header has no column "fax"; it has "phone"`) {
-		t.Errorf("got %v", err)
+		t.Errorf("error %v; want one that says that the header has no column fax", err)
 	}
 }
 
@@ -201,7 +201,7 @@ func TestList_ReadErrorIsReturned(t *testing.T) {
 			last = err
 		}
 		if _, wrong := errors.AsType[*Error](last); !errors.Is(last, errDisk) || wrong {
-			t.Errorf("the last error of %q = %v", text, last)
+			t.Errorf("the last error of %q is %v; want errDisk", text, last)
 		}
 	}
 }
@@ -234,7 +234,7 @@ func FuzzList(f *testing.F) {
 			t.Fatalf("got %d rows; want at most %d, the number of lines", rows, most)
 		}
 		if rows == 0 && failed == 0 {
-			t.Fatal("no recipients and no error")
+			t.Fatal("All yielded no recipients and no error; want one of them")
 		}
 		// The caller may stop after any recipient.
 		for _, err := range listOf(text, Options{Name: "f", Column: column}).All() {
@@ -260,11 +260,11 @@ func BenchmarkCSV(b *testing.B) {
 	}
 }
 
-// moreReturns are line ends that encoding/csv reads differently: records ignores every carriage
-// return at the end of a line.
+// moreReturns matches line ends that encoding/csv reads in another way: the type records ignores
+// every carriage return at the end of a line.
 var moreReturns = regexp.MustCompile(`\r+(\n|$)`)
 
-// onlyOursReads matches a quoted field that encoding/csv refuses and records reads.
+// onlyOursReads matches a quoted field that encoding/csv rejects and the type records reads.
 var onlyOursReads = regexp.MustCompile(`[ =]"|" `)
 
 // compareWithEncodingCSV reads a text with the type records and with encoding/csv, and compares the

@@ -10,15 +10,15 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// numberColumns are names of the number column that have none of the phoneWords, as sms.FieldKey
-// returns them.
+// numberColumns are the names of the number column that contain none of the phoneWords. Each is in
+// the form that sms.FieldKey returns.
 var numberColumns = []string{"number", "to", "recipient", "recipientnumber"}
 
 // NumberColumns lists the usual names of the number column, for error messages.
 const NumberColumns = "msisdn, phone, number, mobile, to or recipient"
 
-// phoneWords are the words for a telephone, or for a number of one, in English, Swahili, French and
-// Portuguese, without accents.
+// phoneWords are the words for a telephone or for a telephone number in English, Swahili, French
+// and Portuguese, without accents.
 var phoneWords = []string{
 	"msisdn", "phone", "mobile", "tel", "telephone", "cell", "cellphone", "gsm", "whatsapp", "simu", "rununu", "telefone", "portable",
 }
@@ -26,10 +26,10 @@ var phoneWords = []string{
 // numberWords are the words that people add to one of the phoneWords.
 var numberWords = []string{"number", "numbers", "no", "nos", "num", "nr", "nbr", "nambari", "namba", "numero", "ya", "de"}
 
-// isNumberColumn reports whether a header cell names a column of phone numbers. Its last word must
-// be one of the phoneWords, apart from the numberWords and digits: "Customer Phone", "Mobile
-// No.", "phone_number", "PhoneNo", "Simu 2", "Nambari ya simu". So "Phone model" and "Account
-// number" are other columns.
+// isNumberColumn reports whether a header cell names a column of phone numbers. It ignores the
+// numberWords and digits in the cell; the last word that remains must be one of the phoneWords.
+// Examples are "Customer Phone", "Mobile No.", "phone_number", "PhoneNo", "Simu 2" and "Nambari ya
+// simu". "Phone model" and "Account number" are other columns.
 func isNumberColumn(cell string) bool {
 	if slices.Contains(numberColumns, sms.FieldKey(cell)) {
 		return true
@@ -70,7 +70,7 @@ func wordsOf(cell string) (words []string) {
 	for _, r := range norm.NFD.String(cell) {
 		switch {
 		case unicode.Is(unicode.Mn, r):
-			continue // an accent
+			continue // drop the accent
 		case !unicode.IsLetter(r):
 			end()
 		default:

@@ -31,7 +31,8 @@ func TestNumberColumn(t *testing.T) {
 	}
 }
 
-// A list with two columns of numbers is refused, because either may be the wrong person's.
+// A list with two columns of numbers is an error, because each column may have the numbers of other
+// people.
 func TestNumberColumn_TwoCandidates(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
@@ -45,12 +46,12 @@ func TestNumberColumn_TwoCandidates(t *testing.T) {
 	}
 	got, err := numbersIn("Phone\tNumber\n0712345678\t17\n", "phone")
 	if diff := cmp.Diff([]string{"0712345678"}, got); err != nil || diff != "" {
-		t.Errorf("with --column: %v %s", err, diff)
+		t.Errorf("with --column: error %v %s", err, diff)
 	}
 }
 
 // Two programs may write the same letter in two ways: as one character, or as a letter and an
-// accent.
+// accent. Names of columns must match in both ways.
 func TestColumns_AccentsMatch(t *testing.T) {
 	t.Parallel()
 	const composed, decomposed = "Pr\u00e9nom", "Pre\u0301nom"
@@ -62,7 +63,7 @@ func TestColumns_AccentsMatch(t *testing.T) {
 		l := listOf(text, Options{Name: "list.csv", Column: tt.column, Fields: []string{sms.FieldKey(tt.field)}})
 		for r, err := range l.All() {
 			if err != nil || r.Fields[sms.FieldKey(tt.field)] != "0733345678" {
-				t.Errorf("header %+q, field %+q, column %+q: %v, %v", tt.header, tt.field, tt.column, r, err)
+				t.Errorf("header %+q, field %+q, column %+q: recipient %v, error %v; want the value of the column", tt.header, tt.field, tt.column, r, err)
 			}
 		}
 	}

@@ -6,9 +6,9 @@ import (
 	"io"
 )
 
-// records reads CSV records with the same results as encoding/csv; a fuzz test compares
-// both. It also accepts spaces around a quoted field, and ="…". For records without quotes, which are the most common, it is much faster than
-// encoding/csv.
+// records reads CSV records with the same results as encoding/csv; a fuzz test compares them. It
+// also accepts spaces around a quoted field, and ="…". For records without quotes, which are the
+// most common, it is much faster than encoding/csv.
 type records struct {
 	lines *lines
 	comma byte
@@ -96,9 +96,8 @@ func (r *records) afterQuote(line []byte) (rest []byte, ok bool) {
 	return bytes.CutPrefix(line, []byte{'"'})
 }
 
-// readQuotedField appends a quoted field to unquoted. line begins after the opening quote.
-// rest is the rest of the field's last line, and more reports whether another field
-// follows.
+// readQuotedField appends a quoted field to unquoted. line begins after the opening quote. rest is
+// the rest of the field's last line, and more reports whether the record has another field.
 func (r *records) readQuotedField(line []byte) (rest []byte, more bool, err error) {
 	for {
 		i := bytes.IndexByte(line, '"')

@@ -57,8 +57,8 @@ func (p *listReader) readAll(take func(producer.Recipient) bool) (rows int, err 
 	return rows, err
 }
 
-// open detects the format and encoding. For a text file it also sets p.in and p.letters, from
-// which the lines are then read.
+// open detects the format and encoding. For a text file it also sets p.in, which reads the lines,
+// and p.letters, which decodes them.
 func (p *listReader) open() (detected, error) {
 	head := make([]byte, min(headSize, p.size))
 	if _, err := p.src.ReadAt(head, 0); err != nil && !errors.Is(err, io.EOF) {
@@ -109,8 +109,8 @@ func (p *listReader) openGzip(packed io.Reader) (c detected, text io.Reader, err
 	return c, in, err
 }
 
-// limitedReader returns errTooLarge after left bytes, so that a small .gz file cannot unpack
-// to an unlimited text.
+// limitedReader returns errTooLarge after left bytes. It keeps a small .gz file from unpacking to
+// an unlimited text.
 type limitedReader struct {
 	src  io.Reader
 	left int64
@@ -163,8 +163,8 @@ func (p *listReader) tableOrPlain(format Format, take func(producer.Recipient) b
 }
 
 // separatorLine returns the separator of a line such as sep=; that Excel writes before the header.
-// named is false for any other line. Programs that open and save such a file put the line in quotes
-// or append separators: "sep=,", sep=,,,.
+// named is false for any other line. Programs that save such a file again may put the line in
+// quotes, or append separators to it: "sep=,", sep=,,,.
 func separatorLine(line []byte) (separator byte, named bool) {
 	text := bytes.Trim(line, " \"")
 	if len(text) < len("sep=,") || !bytes.EqualFold(text[:len("sep=")], []byte("sep=")) {
@@ -183,7 +183,7 @@ func (p *listReader) noFieldColumns(line int) error {
 	return p.lineError(line, "a plain list of numbers has no column %q for the text: add a header and the column", p.o.Fields[0])
 }
 
-// readError adds to an error of lines or records its place and what the user should do.
+// readError adds the place, and what the user should do, to an error of the type lines or records.
 func (p *listReader) readError(err error) error {
 	switch {
 	case errors.Is(err, errLineTooLong):
@@ -235,8 +235,8 @@ func unquote(line []byte) []byte {
 	return line
 }
 
-// tableRecipients reads the rows of a table. The next record is the table's header, which h
-// describes.
+// tableRecipients reads the rows of a table. h describes the table's header, which is the next
+// record.
 func (p *listReader) tableRecipients(comma byte, h *header, take func(producer.Recipient) bool) (rows int, err error) {
 	c := &records{lines: p.in, comma: comma}
 	for below := false; ; below = true {
@@ -260,7 +260,7 @@ func (p *listReader) tableRecipients(comma byte, h *header, take func(producer.R
 			if column < len(record) {
 				return record[column]
 			}
-			return nil // the row is too short: the number is empty and thus invalid
+			return nil // the row ends before this column, so the value is empty
 		})
 		if err != nil || !take(r) {
 			return rows, err
@@ -295,7 +295,7 @@ func isBlank(record [][]byte) bool {
 	return true
 }
 
-// isNumberLike reports whether a line is a number, valid or not, rather than words.
+// isNumberLike reports whether a line is a number, valid or not. A line of words is not.
 func isNumberLike(line []byte) bool {
 	var bad *sms.NumberError
 	if _, err := sms.ParseMSISDN(strings.ToValidUTF8(string(unquote(line)), " "), ""); errors.As(err, &bad) {

@@ -51,7 +51,7 @@ func (p *listReader) workbookRecipients(take func(producer.Recipient) bool) (row
 	return rows, nil
 }
 
-// workbookError returns an error of package xlsx as an error that names the list.
+// workbookError converts an error of package xlsx to an error that names the list.
 func (l *List) workbookError(err error) error {
 	mistake, ok := errors.AsType[*xlsx.Error](err)
 	if !ok {
@@ -98,7 +98,8 @@ func (l *List) workbookHeader(r *xlsx.Row) (h *header, plain bool, err error) {
 	return h, false, nil
 }
 
-// noteHiddenColumns notes the names of the columns that are read although the sheet does not show them.
+// noteHiddenColumns records the names of the columns that are read although the sheet does not show
+// them.
 func (l *List) noteHiddenColumns(book *xlsx.Book, r *xlsx.Row, h *header) {
 	for _, column := range append([]int{h.number}, h.fields...) {
 		if !book.HiddenColumn(column) {

@@ -12,7 +12,7 @@ import (
 	"github.com/xuri/excelize/v2"
 )
 
-// workbookOf returns a workbook written by excelize, an independent implementation.
+// workbookOf returns a workbook that excelize has written.
 func workbookOf(t testing.TB, fill func(f *excelize.File)) []byte {
 	t.Helper()
 	f := excelize.NewFile()
@@ -92,7 +92,7 @@ func TestWorkbook(t *testing.T) {
 	}
 	got, _, err = readAll(inBytes(file, Options{Name: "list", Sheet: "other"}))
 	if diff := cmp.Diff([]string{"712345678", "0712 345 679"}, got); err != nil || diff != "" {
-		t.Errorf("%v %s", err, diff)
+		t.Errorf("recipients: error %v %s", err, diff)
 	}
 	for name, tt := range map[string]struct {
 		o    Options
@@ -128,7 +128,8 @@ func TestWorkbook_CountsHiddenRows(t *testing.T) {
 	}
 }
 
-// excelize's stream writer stores texts in the cells instead of the shared strings.
+// The stream writer of excelize stores texts in the cells, not in the shared strings. They must be
+// read too.
 func TestWorkbook_ReadsStreamedCells(t *testing.T) {
 	t.Parallel()
 	const rows = 3000
@@ -147,7 +148,7 @@ func TestWorkbook_ReadsStreamedCells(t *testing.T) {
 	})
 	got, _, err := readAll(inBytes(file, Options{Name: "f", Fields: []string{"name"}}))
 	if err != nil || len(got) != rows || got[rows-1] != "0700002999|N2999" {
-		t.Errorf("error %v, %d rows, the last is %v", err, len(got), got[max(0, len(got)-1):])
+		t.Errorf("error %v, %d rows, of which the last is %v; want every row", err, len(got), got[max(0, len(got)-1):])
 	}
 }
 
@@ -198,7 +199,7 @@ func TestJSONL_ReadsObjectsAndNamesMistakes(t *testing.T) {
 `
 	got, where, err := readAll(listOf(text, Options{Name: "list.jsonl", Fields: []string{"name", "n"}}))
 	if diff := cmp.Diff([]string{"254712345678|Jané|1.50", "0712 345 679||", "254712345680|B|", "|C|"}, got); err != nil || diff != "" {
-		t.Errorf("%v %s", err, diff)
+		t.Errorf("recipients: error %v %s", err, diff)
 	}
 	if diff := cmp.Diff([]string{"list.jsonl:1", "list.jsonl:3", "list.jsonl:4", "list.jsonl:5"}, where); diff != "" {
 		t.Error(diff)
@@ -298,7 +299,7 @@ func TestList_PlainFormatHasNoHeader(t *testing.T) {
 	t.Parallel()
 	got, _, err := readAll(listOf("phone\n1\n", Options{Format: Plain}))
 	if diff := cmp.Diff([]string{"phone", "1"}, got); err != nil || diff != "" {
-		t.Errorf("%v %s", err, diff)
+		t.Errorf("columns: error %v %s", err, diff)
 	}
 }
 
@@ -315,6 +316,6 @@ func TestMergeFields_MapIsReused(t *testing.T) {
 		}
 	}
 	if !maps.Equal(first, map[string]string{"name": "B"}) {
-		t.Errorf("%v", first)
+		t.Errorf("the first recipient's Fields are %v after the last recipient; want name B, because the map is reused", first)
 	}
 }

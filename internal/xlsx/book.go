@@ -1,5 +1,5 @@
-// Package xlsx streams the rows of one sheet of an Excel workbook (.xlsx) in bounded memory. For a damaged
-// or hostile file, reading ends with an error that names the row.
+// Package xlsx streams the rows of one sheet of an Excel workbook (.xlsx) in bounded memory. For a
+// damaged or hostile file, reading ends with an error that names the row.
 package xlsx
 
 import (
@@ -58,9 +58,10 @@ func (e *Error) Error() string {
 
 // Book is an open workbook with one sheet to read. It is not safe for concurrent use.
 //
-// This package reads the rows itself, although excelize streams rows too: a phone number is needed in full
-// and every other cell as the sheet shows it, and excelize returns either form for all cells of a row. It
-// also holds the whole file in memory. What a cell shows comes from excelize (shower).
+// This package does not read rows with excelize, which also streams rows. A phone number is needed
+// in full and every other cell as the sheet shows it, but excelize returns all cells of a row in
+// one form. And excelize holds the whole file in memory. This package uses excelize only to format
+// what a cell shows (type shower).
 type Book struct {
 	file          archive
 	files         map[string]*zip.File
@@ -76,7 +77,7 @@ type Book struct {
 	// recalculates is true if a spreadsheet program must compute all formulas when it opens the workbook.
 	// The stored results, often 0, are then not the right ones.
 	recalculates bool
-	visible      []string // names of the sheets with rows that are not hidden
+	visible      []string // names of the sheets that have rows and are not hidden
 	// hiddenColumns are ranges of columns that the sheet does not show, from 0.
 	hiddenColumns []columnRange
 }
@@ -86,9 +87,9 @@ type columnRange struct{ first, last int }
 // relation is an entry of a .rels file, which links the parts of a workbook.
 type relation struct{ id, kind, target string }
 
-// Open opens the workbook in the first size bytes of src, and its sheet with the given name in any case.
-// If sheet is empty, Open chooses the first sheet with rows that is not hidden. The error is an *Error if the workbook has a
-// mistake, else a read error. The caller must close the book.
+// Open opens the workbook in the first size bytes of src, and its sheet with the given name in any
+// case. If sheet is empty, Open chooses the first sheet that has rows and is not hidden. The error
+// is an *Error if the workbook has a mistake, else a read error. The caller must close the book.
 func Open(src io.ReaderAt, size int64, sheet string) (*Book, error) {
 	b := &Book{file: archive{src: src, left: maxDirectory}, files: map[string]*zip.File{}}
 	if size > MaxFile {
@@ -123,11 +124,12 @@ func Open(src io.ReaderAt, size int64, sheet string) (*Book, error) {
 // Sheet returns the name of the sheet that Rows reads.
 func (b *Book) Sheet() string { return b.sheet }
 
-// Sheets returns the names of the sheets with rows that are not hidden, in the order of the workbook.
+// Sheets returns the names of the sheets that have rows and are not hidden, in the order of the
+// workbook.
 func (b *Book) Sheets() []string { return b.visible }
 
-// HiddenColumn reports whether the sheet does not show a column, from 0. It knows that once the first row
-// has been read.
+// HiddenColumn reports whether the sheet does not show the given column, counted from 0. The result
+// is valid once the first row has been read.
 func (b *Book) HiddenColumn(column int) bool {
 	for _, r := range b.hiddenColumns {
 		if column >= r.first && column <= r.last {
@@ -137,7 +139,7 @@ func (b *Book) HiddenColumn(column int) bool {
 	return false
 }
 
-// Close removes the temporary file of a book with many texts. It leaves src open.
+// Close removes the temporary file that a book with many texts has. It leaves src open.
 func (b *Book) Close() {
 	b.sharedStrings.close()
 	b.shower.close()
@@ -148,13 +150,14 @@ func (b *Book) fileError(format string, args ...any) error {
 	return &Error{Problem: fmt.Sprintf(format, args...)}
 }
 
-// errorHere returns an *Error for the row that is being read, or for the workbook if no row was read.
+// errorHere returns an *Error for the row that is being read, or for the workbook if no row was
+// read.
 func (b *Book) errorHere(format string, args ...any) error {
 	return &Error{Row: b.row, Problem: fmt.Sprintf(format, args...)}
 }
 
-// findSheet reads the workbook's list of parts. wanted is the name of the sheet, or empty. It sets the sheet to read, the shared
-// strings and the date styles.
+// findSheet reads the workbook's list of parts. It sets the sheet to read, the shared strings and
+// the date styles. wanted is the name of the sheet, or empty.
 func (b *Book) findSheet(wanted string) error {
 	main := "xl/workbook.xml"
 	for _, r := range b.relations("_rels/.rels") {
@@ -210,8 +213,8 @@ type sheetEntry struct {
 	hidden   bool
 }
 
-// chooseSheet sets the sheet to read: the one called wanted, or else the first one with rows that is not
-// hidden. target are the parts by their id.
+// chooseSheet sets the sheet to read: the one called wanted, or else the first one that has rows
+// and is not hidden. target maps the id of a part to the part.
 func (b *Book) chooseSheet(sheets []sheetEntry, target map[string]relation, wanted string) error {
 	var names, hidden []string
 	for _, s := range sheets {
@@ -272,9 +275,10 @@ func attribute(e xml.StartElement, name string) string {
 	return ""
 }
 
-// scan calls visit with every start element of a part of at most most bytes.
-func (b *Book) scan(f *zip.File, most int64, visit func(xml.StartElement)) error {
-	t, err := b.open(f, most)
+// scan calls visit with every start element of a part. limit is the maximum number of unpacked
+// bytes of the part.
+func (b *Book) scan(f *zip.File, limit int64, visit func(xml.StartElement)) error {
+	t, err := b.open(f, limit)
 	if err != nil {
 		return err
 	}
@@ -294,7 +298,7 @@ func (b *Book) scan(f *zip.File, most int64, visit func(xml.StartElement)) error
 }
 
 // archive reads the file of a workbook for the zip package. It limits the bytes that are read for
-// the directory, and notes read errors, so that they can be distinguished from errors of the
+// the directory. It records read errors, so that the caller can distinguish them from errors of the
 // format.
 type archive struct {
 	src  io.ReaderAt

@@ -13,8 +13,8 @@ import (
 
 // Tests of hostile files and of whole lists are in internal/recipients.
 
-// bookOf returns a workbook of two sheets, written by excelize, an independent implementation. Row 3 of
-// its first sheet is blank, and row 4 is hidden.
+// bookOf returns a workbook of two sheets that excelize has written. Row 3 of its first sheet is
+// blank, and row 4 is hidden.
 func bookOf(t *testing.T) *bytes.Reader {
 	t.Helper()
 	f := excelize.NewFile()
@@ -63,7 +63,7 @@ func TestRows(t *testing.T) {
 	}
 	for r, err := range b.Rows(func(int) bool { return true }) {
 		if err != nil || r.Number != 1 {
-			t.Errorf("first row: number %d, error %v", r.Number, err)
+			t.Errorf("first row: number %d, error %v; want number 1 and no error", r.Number, err)
 		}
 		break // the loop may end early
 	}

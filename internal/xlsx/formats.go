@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// maxStyles is the maximum number of cell styles, which is Excel's. maxCode is the maximum length of a
-// format code in bytes.
+// maxStyles is the maximum number of cell styles, which is Excel's. maxCode is the maximum length
+// of a format code in bytes.
 const (
 	maxStyles = 65_490
 	maxCode   = 255
@@ -79,8 +79,8 @@ func (b *Book) number(raw string, style int, isPhone bool) string {
 // isoDates are the forms of a date in a cell of kind d (ISO 8601).
 var isoDates = []string{"2006-01-02T15:04:05.999999999", "2006-01-02T15:04:05.999999999Z07:00", "2006-01-02T15:04", time.DateOnly, "15:04:05"}
 
-// isoDate returns a date of a cell of kind d as the cell shows it. It returns a date without a format, and
-// a text that is not a date, unchanged.
+// isoDate returns a date of a cell of kind d as the cell shows it. It returns the cell's text
+// unchanged if the cell has no format, or if the text is not a date.
 func (b *Book) isoDate(raw string, style int) string {
 	if _, formatted := b.formats[style]; !formatted {
 		return strings.TrimSuffix(raw, "T00:00:00")
@@ -119,8 +119,8 @@ func formatNumber(s string) string {
 	return strconv.FormatFloat(f, 'f', -1, 64)
 }
 
-// unescape replaces the escapes with which Excel stores characters that XML forbids, such as _x000D_ for
-// a carriage return. It turns line ends into \n and removes other control characters.
+// unescape replaces the escapes with which Excel stores characters that XML forbids, such as
+// _x000D_ for a carriage return. It turns line ends into \n and removes other control characters.
 func unescape(text []byte) []byte {
 	if !bytes.Contains(text, []byte("_x")) && bytes.IndexByte(text, '\r') < 0 {
 		return text

@@ -15,7 +15,8 @@ type Cell struct {
 	kind   string // the t attribute, e.g. "s" for a shared string
 	style  int    // the index of the cell style
 	raw    []byte // the content, or the number of a shared string
-	// formula is true if the cell has a formula, and computed if it also has a place for the result.
+	// formula is true if the cell has a formula. computed is true if the cell also has an element
+	// for the result of the formula.
 	formula, computed bool
 }
 
@@ -49,18 +50,19 @@ func (r *Row) Cell(column int) *Cell {
 	return nil
 }
 
-// Text returns the content of a cell of the row as the sheet shows it: 999,999.99, 9 Dec 2026, 15%. A date
-// in a predefined format begins with the day. Text returns nothing for a nil cell. The result is valid until
-// the next call of Text or Digits. The error is an *Error if the workbook is damaged or the cell has a
-// formula that was never computed, else a read error.
+// Text returns the content of a cell of the row as the sheet shows it: 999,999.99, 9 Dec 2026, 15%.
+// A date in a predefined format begins with the day. Text returns nothing for a nil cell. The
+// result is valid until the next call of Text or Digits. The error is an *Error if the workbook is
+// damaged or the cell has a formula that was never computed, else a read error.
 func (r *Row) Text(c *Cell) ([]byte, error) { return r.book.text(c, false) }
 
-// Digits is Text for a cell with a phone number: it returns a number in full, whatever the cell shows.
+// Digits is Text for a cell with a phone number: it returns a number in full, whatever the cell
+// shows.
 func (r *Row) Digits(c *Cell) ([]byte, error) { return r.book.text(c, true) }
 
-// Rows yields the rows of the sheet from the beginning, also blank rows, with only those cells for whose
-// column want returns true. A row is valid until the next one. An error ends the sequence. It is an *Error
-// if the workbook has a mistake, else a read error.
+// Rows yields the rows of the sheet from the beginning, also blank rows. A row has only the cells
+// for whose column want returns true. A row is valid until the next one. An error ends the
+// sequence. It is an *Error if the workbook has a mistake, else a read error.
 func (b *Book) Rows(want func(column int) bool) iter.Seq2[*Row, error] {
 	return func(yield func(*Row, error) bool) {
 		b.row, b.hiddenColumns = 0, nil
@@ -85,7 +87,8 @@ func (b *Book) Rows(want func(column int) bool) iter.Seq2[*Row, error] {
 	}
 }
 
-// text returns the content of a cell. isPhone is true for a phone number, which has no format.
+// text returns the content of a cell. If isPhone is true, the cell has a phone number and its
+// format is ignored.
 func (b *Book) text(c *Cell, isPhone bool) ([]byte, error) {
 	if c == nil {
 		return nil, nil
@@ -232,8 +235,8 @@ func (t *xmlScanner) keptBytes(r *Row) (n int) {
 	return n
 }
 
-// startRow sets the number of a row and whether it is hidden. A row without a number has the
-// number after that of the previous row.
+// startRow sets the number of a row and whether the row is hidden. A row without a number gets the
+// number of the previous row plus 1.
 func (t *xmlScanner) startRow(r *Row, e xml.StartElement) error {
 	r.Number++
 	if n, err := strconv.Atoi(attribute(e, "r")); err == nil && n > r.Number {
@@ -246,8 +249,8 @@ func (t *xmlScanner) startRow(r *Row, e xml.StartElement) error {
 	return nil
 }
 
-// startCell returns a cell with its column, kind and style. A cell without a name is in the
-// column after last.
+// startCell returns a cell with its column, kind and style. A cell without a name gets the column
+// that follows the column last.
 func (t *xmlScanner) startCell(r *Row, e xml.StartElement, last int) (Cell, error) {
 	c := Cell{Column: last + 1, kind: attribute(e, "t")}
 	if at, ok := columnOf(attribute(e, "r")); ok {
@@ -265,7 +268,7 @@ func (t *xmlScanner) startCell(r *Row, e xml.StartElement, last int) (Cell, erro
 // maxHidden is the maximum number of ranges of hidden columns that are kept.
 const maxHidden = 1000
 
-// hideColumns notes a range of columns if the sheet does not show it.
+// hideColumns records a range of columns if the sheet does not show it.
 func (b *Book) hideColumns(e xml.StartElement) {
 	hidden, _ := strconv.ParseBool(attribute(e, "hidden")) // false if the attribute is missing
 	first, err := strconv.Atoi(attribute(e, "min"))

@@ -50,8 +50,8 @@ func (b *Book) open(f *zip.File, most int64) (*xmlScanner, error) {
 	return t, nil
 }
 
-// utf16Order returns the byte order of a part in UTF-16, from its byte order mark or its first character,
-// which is < in XML.
+// utf16Order returns the byte order of a part in UTF-16. It uses the byte order mark or the first
+// character, which is < in XML.
 func utf16Order(begin []byte) (order unicode.Endianness, ok bool) {
 	switch {
 	case bytes.HasPrefix(begin, []byte("\xff\xfe")), bytes.HasPrefix(begin, []byte("<\x00")):
@@ -62,8 +62,8 @@ func utf16Order(begin []byte) (order unicode.Endianness, ok bool) {
 	return unicode.LittleEndian, false
 }
 
-// decodeCharset decodes a part that declares an encoding other than UTF-8. A part in UTF-16 is decoded
-// before.
+// decodeCharset decodes a part that declares an encoding other than UTF-8. It never gets UTF-16,
+// because open has already converted such a part.
 func decodeCharset(label string, in io.Reader) (io.Reader, error) {
 	if strings.HasPrefix(strings.ToLower(label), "utf-16") {
 		return in, nil

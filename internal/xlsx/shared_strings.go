@@ -94,10 +94,10 @@ func (t *sharedStrings) add(text []byte) error {
 	return t.spill(stringsInMemory)
 }
 
-// spill moves the strings from memory to the file if they take more than beyond bytes. If
-// beyond is 0, spill moves them only if the file already exists.
-func (t *sharedStrings) spill(beyond int) (err error) {
-	if len(t.mem) <= beyond || beyond == 0 && t.file == nil {
+// spill moves the strings from memory to the file if they take more than limit bytes. If limit is
+// 0, spill moves them only if the file already exists.
+func (t *sharedStrings) spill(limit int) (err error) {
+	if len(t.mem) <= limit || limit == 0 && t.file == nil {
 		return nil
 	}
 	if t.file == nil {

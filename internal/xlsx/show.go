@@ -21,9 +21,9 @@ const (
 	longTime  = "hh:mm:ss"
 )
 
-// shower formats numbers as the cells of a workbook show them. excelize does the work: shower keeps a
-// small workbook in memory, with one cell for each number format, and writes each number into the cell
-// with its format.
+// shower formats numbers as the cells of a workbook show them. It leaves the formatting to
+// excelize: it keeps a small workbook in memory, with one cell for each number format, and writes
+// each number into the cell with the number's format.
 type shower struct {
 	file  *excelize.File
 	cells map[numberFormat]string // names of the cells
@@ -35,7 +35,7 @@ type shownKey struct {
 	number float64
 }
 
-// maxSeen is the maximum number of results that shower remembers. Most columns with a format have few
+// maxSeen is the maximum number of results that shower caches. Most columns with a format have few
 // different values: dates, rates, round amounts.
 const maxSeen = 4096
 
@@ -48,8 +48,8 @@ func newShower(since1904 bool) (*shower, error) {
 	return s, nil
 }
 
-// show returns the number as a cell with the format shows it. ok is false if excelize cannot apply the
-// format, for example because the workbook is damaged.
+// show returns the number as a cell with the format shows it. ok is false if excelize cannot apply
+// the format, for example because the workbook is damaged.
 func (s *shower) show(number float64, format numberFormat) (text string, ok bool) {
 	key := shownKey{format, number}
 	if text, ok := s.seen[key]; ok {

@@ -12,7 +12,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// workbook is a workbook written part by part, for what excelize cannot write.
+// workbook is a workbook that the test writes part by part, because excelize cannot write such
+// parts.
 type workbook struct {
 	sheets    string // entries of the list of sheets; default: one sheet S
 	calc      string // the calcPr element
@@ -93,7 +94,7 @@ func cellsOf(t *testing.T, src *bytes.Reader, sheet string) (texts []string, err
 // row returns the data of a sheet with one row.
 func row(cells string) string { return "<sheetData><row>" + cells + "</row></sheetData>" }
 
-// A cell is what the sheet shows.
+// Text must return a number as the sheet shows it in the cell.
 func TestText_IsWhatTheSheetShows(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct{ code, number, want string }{
@@ -142,7 +143,7 @@ func TestText_PredefinedFormats(t *testing.T) {
 	}
 }
 
-// A phone number is returned in full, whatever its cell shows.
+// Digits must return a phone number in full, whatever its cell shows.
 func TestDigits_IgnoresTheFormat(t *testing.T) {
 	t.Parallel()
 	src := workbook{styles: `<cellXfs><xf numFmtId="4"/><xf numFmtId="11"/><xf numFmtId="14"/></cellXfs>`,
@@ -187,7 +188,7 @@ Nairobi</t></si><si><t>SKU_x005F_x0041_</t></si><si><t>a_x0009_b_x0007_c _xD83D_
 	}
 }
 
-// A formula whose result was never stored has no text, and must not become a blank or a zero.
+// For a formula whose result was never stored, Text must return an error, not a blank or a zero.
 func TestText_FormulaNeverComputed(t *testing.T) {
 	t.Parallel()
 	const reload = `<calcPr calcId="1" fullCalcOnLoad="1"/>`
@@ -195,15 +196,15 @@ func TestText_FormulaNeverComputed(t *testing.T) {
 		calc, cell string
 		want       []string // nil: an error
 	}{
-		"no result":                       {"", `<c><f>1500+250</f></c>`, nil},
-		"an empty result":                 {"", `<c><f>1500+250</f><v/></c>`, nil},
-		"a text without a result":         {"", `<c t="str"><f>A2</f></c>`, nil},
-		"to be computed by the program":   {reload, `<c><f>1500+250</f><v>0</v></c>`, nil},
-		"a shared formula":                {reload, `<c><f t="shared" si="0"/><v>0</v></c>`, nil},
-		"computed":                        {"", `<c><f>1500+250</f><v>1750</v></c>`, []string{"1750"}},
-		"computed to zero":                {"", `<c><f>1-1</f><v>0</v></c>`, []string{"0"}},
-		"computed to an empty text":       {"", `<c t="str"><f>""</f><v></v></c>`, []string{""}},
-		"no formula, to be computed else": {reload, `<c><v>1750</v></c>`, []string{"1750"}},
+		"no result":                              {"", `<c><f>1500+250</f></c>`, nil},
+		"an empty result":                        {"", `<c><f>1500+250</f><v/></c>`, nil},
+		"a text without a result":                {"", `<c t="str"><f>A2</f></c>`, nil},
+		"a result of a workbook to recompute":    {reload, `<c><f>1500+250</f><v>0</v></c>`, nil},
+		"a shared formula":                       {reload, `<c><f t="shared" si="0"/><v>0</v></c>`, nil},
+		"computed":                               {"", `<c><f>1500+250</f><v>1750</v></c>`, []string{"1750"}},
+		"computed to zero":                       {"", `<c><f>1-1</f><v>0</v></c>`, []string{"0"}},
+		"computed to an empty text":              {"", `<c t="str"><f>""</f><v></v></c>`, []string{""}},
+		"no formula, in a workbook to recompute": {reload, `<c><v>1750</v></c>`, []string{"1750"}},
 	} {
 		got, err := cellsOf(t, workbook{calc: tt.calc, sheet: row(tt.cell)}.write(t), "")
 		if _, ok := errors.AsType[*Error](err); tt.want == nil && (!ok || err.Error() !=
@@ -216,7 +217,7 @@ func TestText_FormulaNeverComputed(t *testing.T) {
 	}
 }
 
-// The first sheet that is not hidden is read.
+// If the caller names no sheet, Open must choose the first sheet that is not hidden.
 func TestOpen_HiddenSheets(t *testing.T) {
 	t.Parallel()
 	const first, second = `<sheet name="First" r:id="r1"%s/>`, `<sheet name="Second" r:id="r2"%s/>`
@@ -272,7 +273,8 @@ func TestHiddenColumn(t *testing.T) {
 	}
 }
 
-// Whatever format code a workbook has, show does not panic, and shows a number the same way again.
+// Whatever format code a workbook has, show must not panic, and must return the same text for the
+// same number again.
 func FuzzShownNumbers(f *testing.F) {
 	for _, code := range []string{"#,##0.00", "0%", "d mmm yyyy", "[h]:mm", `"x"0`, "General", "", "0;-0;;@", "yyyy\\-mm", "[$-409]mmm", "# ?/?"} {
 		f.Add(46365.25, code)
