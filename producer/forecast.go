@@ -32,7 +32,7 @@ type Forecast struct {
 	Encoding     string `json:"encoding"`
 	// Spread counts the messages by length, in descending order of length.
 	Spread []Length `json:"spread"`
-	// UCS2 says which character makes a message UCS-2, as sms.UCS2Cause describes it. It is empty
+	// UCS2 names a character that makes a message UCS-2, in the words of sms.UCS2Cause. It is empty
 	// if all messages are GSM-7.
 	UCS2 string `json:"ucs2,omitempty"`
 	// Cost is calculated from the accounts' prices. It is empty if an account has no price.

@@ -31,7 +31,7 @@ func TestNumberColumn(t *testing.T) {
 	}
 }
 
-// A list with two columns of numbers is an error, because each column may have the numbers of other
+// A list with two columns of numbers is an error, because one of them may have the numbers of other
 // people.
 func TestNumberColumn_TwoCandidates(t *testing.T) {
 	t.Parallel()

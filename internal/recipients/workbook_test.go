@@ -148,7 +148,7 @@ func TestWorkbook_ReadsStreamedCells(t *testing.T) {
 	})
 	got, _, err := readAll(inBytes(file, Options{Name: "f", Fields: []string{"name"}}))
 	if err != nil || len(got) != rows || got[rows-1] != "0700002999|N2999" {
-		t.Errorf("error %v, %d rows, of which the last is %v; want every row", err, len(got), got[max(0, len(got)-1):])
+		t.Errorf("error %v, %d rows, last row %v; want every row", err, len(got), got[max(0, len(got)-1):])
 	}
 }
 

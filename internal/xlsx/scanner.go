@@ -62,8 +62,8 @@ func utf16Order(begin []byte) (order unicode.Endianness, ok bool) {
 	return unicode.LittleEndian, false
 }
 
-// decodeCharset decodes a part that declares an encoding other than UTF-8. It never gets UTF-16,
-// because open has already converted such a part.
+// decodeCharset decodes a part that declares an encoding other than UTF-8. It does not change a
+// part that declares UTF-16, because open has already converted that part.
 func decodeCharset(label string, in io.Reader) (io.Reader, error) {
 	if strings.HasPrefix(strings.ToLower(label), "utf-16") {
 		return in, nil
