@@ -45,14 +45,15 @@ type Hold struct {
 	Code   string // the gateway's code, or empty
 	By     string // "worker", or the name of the person or program
 	Since  time.Time
-	// Until is when the account is probed again; zero: it stays held until it is released by hand.
+	// Until is the time at which the hold may end with a probe. The zero time means that the hold
+	// lasts until the account is released by hand.
 	Until time.Time
 }
 
 // Held reports whether h holds the account, i.e. is not the zero value.
 func (h Hold) Held() bool { return h.Reason != "" }
 
-// WorkerLife is how long after its last message a worker still counts as serving an account.
+// WorkerLife is how long after its last Publish a worker still counts as serving an account.
 const WorkerLife = 15 * time.Second
 
 // Publish writes an account's card, and records that the worker serves the account now.
@@ -76,11 +77,11 @@ func (s *Store) Publish(ctx context.Context, worker string, c campaign.Card) err
 	return s.forgetWorkers(ctx, c.Name, now)
 }
 
-// workerRecordLife is how long a worker's record is kept after the worker's last message.
+// workerRecordLife is how long a worker's record is kept after the worker's last Publish.
 const workerRecordLife = time.Hour
 
-// forgetWorkers removes the records of workers that have been silent for workerRecordLife, so that
-// a crash loop does not grow the account's hash.
+// forgetWorkers removes the records of workers that have published nothing for workerRecordLife.
+// Without it, workers that crash again and again would make the account's hash grow.
 func (s *Store) forgetWorkers(ctx context.Context, account string, now time.Time) error {
 	f, err := s.rdb.HGetAll(ctx, Key(account)).Result()
 	if err != nil {
@@ -115,8 +116,8 @@ func (s *Store) Withdraw(ctx context.Context, worker, account string) error {
 	return nil
 }
 
-// Forget removes an account that no worker serves any more. If a worker serves the account
-// again, that worker's next card enters the account again.
+// Forget removes an account that no worker serves any more. If a worker publishes a card for the
+// account later, the account exists again.
 func (s *Store) Forget(ctx context.Context, name string) error {
 	if err := s.rdb.SRem(ctx, indexKey, name).Err(); err != nil {
 		return fmt.Errorf("forget account %s: %w", name, err)

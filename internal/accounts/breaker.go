@@ -14,8 +14,9 @@ import (
 const (
 	holdFirst   = 2 * time.Second
 	holdLongest = 5 * time.Minute
-	// creditLongest is the longest back-off of a hold for lack of credit where the balance can be
-	// read. Reading the balance costs no call, and Tuma should notice a top-up soon.
+	// creditLongest is the longest back-off of a hold for lack of credit, if the balance can be
+	// read. It is short because reading the balance costs no call, and Tuma should notice a top-up
+	// soon.
 	creditLongest = 30 * time.Second
 )
 

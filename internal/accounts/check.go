@@ -8,10 +8,11 @@ import (
 	"github.com/tuma-sms/tuma/internal/script"
 )
 
-// Check is the answer of Check.
+// Check is the result of Store.Check.
 type Check struct {
-	// Open: the account may be used. Probe: the time of the account's hold is over, and only this
-	// caller may probe the account. If Open and Probe are both false, the account is held.
+	// Open means that the account may be used. Probe means that the time of the account's hold is
+	// over, and that only this caller may probe the account. If both fields are false, the account
+	// is held.
 	Open, Probe bool
 	Reason      string
 	Until       time.Time
@@ -25,8 +26,8 @@ type Check struct {
 	LastAccepted time.Time
 }
 
-// Check reports whether an account may be used now. probeFor is how long a probe may take
-// before another caller gets the next one.
+// Check reports whether an account may be used now. If Check grants a probe, no other caller gets
+// one until the duration probeFor has passed.
 func (s *Store) Check(ctx context.Context, name string, probeFor time.Duration) (Check, error) {
 	out, err := s.scripts.Run(ctx, checkScript, []string{Key(name)}, script.Args(checkArgs{ProbeLife: probeFor})...)
 	if err != nil {

@@ -1,5 +1,6 @@
-// Package attempts stores in Redis which calls a gateway may have taken, by login, and which message
-// ids the gateway gave. A message found at the gateway is compared with them.
+// Package attempts stores in Redis, by login, which calls a gateway may have taken and which
+// message ids the gateway gave. Tuma compares each message found at the gateway with these calls
+// and ids.
 package attempts
 
 import (
@@ -44,8 +45,8 @@ type Attempt struct {
 // long.
 const Life = time.Hour
 
-// sentSpan is the length of the time spans that message ids are grouped by, one Redis key each. A
-// key expires when its newest id is no longer needed.
+// sentSpan is the length of the time spans by which message ids are grouped. Each span has one
+// Redis key, which expires when its newest id is no longer needed.
 const sentSpan = 10 * time.Minute
 
 func attemptsKey(login string) string { return script.KeyPrefix + "attempts:{" + login + "}" }
@@ -71,8 +72,8 @@ func parseAttempt(member string, at time.Time) (Attempt, error) {
 	return Attempt{Campaign: f[0], Batch: f[1], Call: call, Generation: gen, At: at}, nil
 }
 
-// Begin enters an attempt under a login. It must be called before the first byte of the
-// call.
+// Begin stores an attempt under a login. The worker must call Begin before it sends the first byte
+// of the call.
 func (x *Index) Begin(ctx context.Context, login string, a Attempt) error {
 	_, err := x.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
 		p.ZAdd(ctx, attemptsKey(login), redis.Z{Score: float64(a.At.UnixMilli()), Member: a.member()})
@@ -86,7 +87,7 @@ func (x *Index) Begin(ctx context.Context, login string, a Attempt) error {
 	return nil
 }
 
-// End removes an attempt. It is called when no outcome of the attempt is unknown any more.
+// End removes an attempt. The worker calls End when no outcome of the attempt is unknown any more.
 func (x *Index) End(ctx context.Context, login string, a Attempt) error {
 	if err := x.rdb.ZRem(ctx, attemptsKey(login), a.member()).Err(); err != nil {
 		return fmt.Errorf("end attempt %s %s: %w", a.Campaign, a.Batch, err)
@@ -94,11 +95,11 @@ func (x *Index) End(ctx context.Context, login string, a Attempt) error {
 	return nil
 }
 
-// Between returns the attempts under a login that began between from and to, both included, and
-// were not removed.
-func (x *Index) Between(ctx context.Context, login string, from, to time.Time) ([]Attempt, error) {
+// Between returns the attempts under a login that began in the time from start to end, both
+// included. It does not return attempts that End has removed.
+func (x *Index) Between(ctx context.Context, login string, start, end time.Time) ([]Attempt, error) {
 	got, err := x.rdb.ZRangeByScoreWithScores(ctx, attemptsKey(login), &redis.ZRangeBy{
-		Min: strconv.FormatInt(from.UnixMilli(), 10), Max: strconv.FormatInt(to.UnixMilli(), 10),
+		Min: strconv.FormatInt(start.UnixMilli(), 10), Max: strconv.FormatInt(end.UnixMilli(), 10),
 	}).Result()
 	if err != nil {
 		return nil, fmt.Errorf("list attempts: %w", err)

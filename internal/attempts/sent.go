@@ -14,12 +14,13 @@ import (
 //go:embed sent.lua
 var sentSource string
 
-// sentScript runs on a full Redis too: the ids must be known before the attempt is settled.
+// sentScript runs even when Redis has reached maxmemory, because the ids must be stored before the
+// attempt is settled.
 var sentScript = script.NewAlwaysAllowed("sent", sentSource)
 
-// sentHash is how many bytes of a hash are kept of a message id. With 7 bytes, two ids of the same
-// hour hardly ever have the same hash. If they do, a lookup takes the second message for a known
-// one and does not find it.
+// sentHash is how many bytes Tuma keeps of the hash of a message id. With 7 bytes, two ids of the
+// same hour hardly ever have the same hash. If two ids do, a lookup takes the second message for a
+// known one and ignores it.
 const sentHash = 7
 
 func hashID(id string) string {
@@ -27,8 +28,9 @@ func hashID(id string) string {
 	return string(sum[:sentHash])
 }
 
-// RecordMessageIDs records the gateway's ids of the messages of an attempt for at least the given
-// time. It must be called before the attempt is settled. It works on a full Redis too.
+// RecordMessageIDs stores the gateway's ids of an attempt's messages for at least the duration
+// life. The worker must call it before it settles the attempt. It works even when Redis has reached
+// maxmemory.
 func (x *Index) RecordMessageIDs(ctx context.Context, login string, a Attempt, ids []string, life time.Duration) error {
 	if len(ids) == 0 {
 		return nil
@@ -51,18 +53,18 @@ type sentArgs struct {
 }
 
 // KnownMessageIDs returns a function that reports whether an id was recorded under the login by an
-// attempt that began between from and to. Once in many millions it reports true for an id that was
-// not recorded.
-func (x *Index) KnownMessageIDs(ctx context.Context, login string, from, to time.Time) (func(id string) bool, error) {
+// attempt that began in the time from start to end. Once in many millions of ids, the function
+// reports true for an id that was not recorded.
+func (x *Index) KnownMessageIDs(ctx context.Context, login string, start, end time.Time) (func(id string) bool, error) {
 	var keys []string
-	for at := from; ; at = at.Add(sentSpan) {
-		if at.After(to) {
-			at = to
+	for at := start; ; at = at.Add(sentSpan) {
+		if at.After(end) {
+			at = end
 		}
 		if k := sentKey(login, at); len(keys) == 0 || keys[len(keys)-1] != k {
 			keys = append(keys, k)
 		}
-		if at.Equal(to) || !at.Before(to) {
+		if at.Equal(end) || !at.Before(end) {
 			break
 		}
 	}

@@ -21,15 +21,16 @@ const (
 	// Unknown in the records stay doubtful, and may be submitted again under the same idempotency
 	// key.
 	SettlePartial SettleReason = "partial"
-	// SettleSpared: the gateway answered about these recipients, but refused some of them because of
-	// the account or the campaign. Those are Pending in the records that settle the call, and the
-	// call does not count as an attempt for them.
+	// SettleSpared: the gateway answered about these recipients, but refused some of them because
+	// of the account or the campaign. The refused recipients are Pending in the settle's records,
+	// and the call does not count as an attempt for them.
 	SettleSpared SettleReason = "spared"
-	// SettleVerdict: Tuma's own conclusion from an error or a missing answer.
+	// SettleVerdict: Tuma concluded the outcomes from an error or a missing answer.
 	SettleVerdict SettleReason = "verdict"
-	// SettleLookup: the answer of a call or a lookup in the gateway's list. Recipients that are
-	// Unknown in the records stay doubtful, and are looked up in the gateway's list after retryIn.
+	// SettleLookup: the outcomes come from the answer of a call, or from a lookup in the gateway's
+	// list of messages. Recipients that are Unknown in the records stay doubtful. Tuma looks them
+	// up in that list after the settle's back-off.
 	SettleLookup SettleReason = "looked"
-	// SettleAbandon: a doubtful generation that will not be submitted again.
+	// SettleAbandon: the generation is doubtful and will not be submitted again.
 	SettleAbandon SettleReason = "abandon"
 )

@@ -26,8 +26,9 @@ func AppendCarry(b []byte, calls []Call) []byte {
 	return b
 }
 
-// AppendPlanned appends the stored form of recipients to b: their number, then the row and the MSISDN
-// of each. Rows are stored as differences, numbers as their distance from the smallest one.
+// AppendPlanned appends the stored form of recipients to b: the count of recipients, then the row
+// and the MSISDN of each. Rows are stored as differences, MSISDNs as their distance from the
+// smallest one.
 func AppendPlanned(b []byte, to []Planned) []byte {
 	b = binary.AppendUvarint(b, uint64(len(to)))
 	if len(to) == 0 {

@@ -13,15 +13,15 @@ const (
 	// MaxValue is the most bytes in the value of a merge field. A recipient with a longer one is
 	// skipped.
 	MaxValue = 4 << 10
-	// MaxValues bounds the values of one recipient together, in bytes.
+	// MaxValues is the most bytes in all values of one recipient together.
 	MaxValues = 16 << 10
-	// MaxBodies bounds the bodies of a batch, and what is carried over, in bytes before
-	// compression.
+	// MaxBodies is the most bytes, before compression, in the bodies of one batch. It is also the
+	// limit for what planning carries over to the next page.
 	MaxBodies = 48 << 10
-	// CarryRows is the most rows for which planning carries a recipient on. It does so to let
-	// recipients with the same body share a call. Batches of a stream are out of row order by at
-	// most CarryRows rows and one page. A later release may lower CarryRows only if it keeps the
-	// present value for campaigns that this release has planned.
+	// CarryRows is how many rows later planning may still place a recipient that it carries over.
+	// Planning carries recipients over so that those with the same body share a call. Batches of a
+	// stream are out of row order by at most CarryRows rows and one page. A later release may lower
+	// CarryRows only if it keeps the present value for campaigns that this release has planned.
 	CarryRows = 5000
 )
 

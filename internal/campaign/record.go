@@ -19,13 +19,14 @@ type Record struct {
 	Code       string
 	Cost       string
 	Currency   string
-	// RetryIn is how long a Pending recipient of a settle must wait, if longer than the others. It
-	// is not stored.
+	// RetryIn is how long a Pending recipient of a settle must wait, if it must wait longer than
+	// the settle's other Pending recipients. It is not stored.
 	RetryIn time.Duration
-	// Resent holds further message ids of a recipient that was submitted again, if both messages
-	// went out.
+	// Resent holds the further message ids of a recipient that was submitted again and whose
+	// messages both went out.
 	Resent []string
-	// Before is the unknown record of a recipient that a retry or a resend made pending again.
+	// Before is the recipient's record with the status Unknown, from before a retry or a resend
+	// made the recipient pending again.
 	Before *Record
 	// Moved means that the recipient is in another batch now, and the rest of the record is empty. Only
 	// the ledger sets Before and Moved.

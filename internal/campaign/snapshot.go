@@ -11,8 +11,7 @@ type PlanSnapshot struct {
 	Accounts []SnapshotAccount `json:"a"`
 	Routes   []Route           `json:"r,omitempty"` // empty: all recipients go to account 0
 	// SendingHours are the sending hours of the campaign by country. They have a separate field in
-	// Redis: a field of more than 64 bytes keeps the hash of a small campaign from being stored
-	// compactly.
+	// Redis, because Redis stores a small hash compactly only if no field is longer than 64 bytes.
 	SendingHours []CountryHours `json:"-"`
 }
 
@@ -43,7 +42,7 @@ type CountryHours struct {
 	Hours   string // in the recipient's local time: "08:00-18:00"
 }
 
-// AcceptsBody reports whether the account's gateway accepts a body of that length.
+// AcceptsBody reports whether body is short enough for the account's gateway.
 func (a SnapshotAccount) AcceptsBody(body string) bool {
 	return a.MaxChars == 0 && a.MaxSegments == 0 || sms.Measure(body).Fits(a.MaxChars, a.MaxSegments)
 }

@@ -46,10 +46,11 @@ type Spec struct {
 	// the campaign is plain: the body is sent unchanged, even if it contains braces.
 	Fields []string `json:"fd,omitempty"`
 	// OnMissing is what happens to a recipient with a blank value for a field that has no default:
-	// MissingSkip or MissingDefault; empty: the producer made sure that there is none.
+	// MissingSkip or MissingDefault. It is empty if the producer checked that no recipient has such
+	// a value.
 	OnMissing string `json:"om,omitempty"`
-	// Transliterate: each rendered body is written in GSM-7 where possible. A plain body was
-	// transliterated before.
+	// Transliterate: planning writes each rendered body in GSM-7 where possible. In a plain
+	// campaign the producer has transliterated the body already.
 	Transliterate bool `json:"tl,omitempty"`
 }
 
@@ -63,8 +64,9 @@ const (
 // Personalized reports whether the body has merge fields.
 func (s Spec) Personalized() bool { return len(s.Fields) > 0 }
 
-// ShortBody returns the body, or in a campaign with merge fields a body about as short as any
-// recipient's. It is used to check whether an account can carry any message of the campaign.
+// ShortBody returns the body. In a campaign with merge fields it returns a body about as short as
+// the shortest rendered one. It is used to check whether an account can carry any message of the
+// campaign.
 func (s Spec) ShortBody() string {
 	if !s.Personalized() {
 		return s.Body
@@ -87,8 +89,8 @@ func (s Spec) ShortBody() string {
 	return short
 }
 
-// MessageCap returns how many messages of a plain campaign may be planned; 0: no cap. A cap on
-// segments counts every message with the segments of the body.
+// MessageCap returns how many messages of a plain campaign may be planned; 0: no cap. For a cap on
+// segments, each message counts as many segments as the body has.
 func (s Spec) MessageCap() int {
 	most := s.MaxMessages
 	if s.MaxSegments > 0 {
@@ -105,10 +107,10 @@ func (s Spec) Capped(n int) bool {
 	return (s.MaxMessages > 0 || s.MaxSegments > 0) && n >= s.MessageCap()
 }
 
-// Content returns the part of a spec that decides whether two enqueues are the same campaign. It
-// has the expiry as the producer gave it (ExpiresIn), not the time computed from that (ExpiresAt).
-// Canary and MaxRejected do not count: a second enqueue that omits them by mistake must not send
-// the campaign again.
+// Content returns the part of a spec that decides whether two enqueues are the same campaign.
+// Content contains the expiry as the producer gave it (ExpiresIn), not the time computed from
+// ExpiresIn (ExpiresAt). Canary and MaxRejected do not count: a second enqueue that omits these two
+// by mistake must not send the campaign again.
 func (s Spec) Content() Spec {
 	s.Canary, s.MaxRejected = 0, 0
 	if s.ExpiresIn != 0 {

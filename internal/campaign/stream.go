@@ -24,18 +24,18 @@ func BatchStream(batch string) (int, error) {
 // prelude.lua).
 const MaxStreams = 1024
 
-// Stream is an account together with the sending hours of its recipients. Batches are numbered, and
-// open batches limited, per stream. So a batch is open or closed as a whole, and a closed stream
-// takes no place from others.
+// Stream is an account together with the sending hours of its recipients. Batches are numbered by
+// stream, and each stream has its own limit of open batches. So all recipients of a batch have the
+// same sending hours, and a stream outside its hours takes no open batches from other streams.
 type Stream struct {
 	Number       int
 	Account      SnapshotAccount
 	SendingHours CountryHours
 }
 
-// Streams returns the number of streams of a campaign. The first ones, one for each account, are
-// for recipients that may be sent to at any hour. As many again follow for each country with
-// sending hours.
+// Streams returns the number of streams of a campaign. First come streams for recipients that may
+// be sent to at any hour, one for each account. Then, for each country with sending hours, comes
+// one more stream for each account.
 func (f PlanSnapshot) Streams() int { return len(f.Accounts) * (1 + len(f.SendingHours)) }
 
 // Stream returns the stream with number n, which must be at least 0 and less than Streams.
@@ -47,8 +47,8 @@ func (f PlanSnapshot) Stream(n int) Stream {
 	return l
 }
 
-// SameHoursFor returns the number of another account's stream with the same sending hours. account
-// is the number of that account.
+// SameHoursFor returns the number of the stream that has the same sending hours as the given
+// stream, but belongs to the account with the number account.
 func (f PlanSnapshot) SameHoursFor(stream, account int) int {
 	return stream - stream%len(f.Accounts) + account
 }

@@ -21,9 +21,9 @@ const PausedTooMany = "too_many_rejected"
 type TooManyRejected struct {
 	Bad   int `json:"rejected_or_unknown"`
 	Ended int `json:"ended"`
-	// Canary: Ended counts the messages of the canary. Otherwise Ended counts the messages since
-	// the count last restarted: at the start, at a resume after such a pause, or after
-	// ThresholdSpan messages within the threshold.
+	// Canary means that Ended counts the messages of the canary. Otherwise Ended counts the
+	// messages since the count last restarted: at the start, at a resume after a pause for the
+	// failure threshold, or after ThresholdSpan messages within the threshold.
 	Canary bool `json:"canary,omitempty"`
 }
 

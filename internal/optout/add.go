@@ -9,9 +9,9 @@ import (
 	"github.com/tuma-sms/tuma/internal/script"
 )
 
-// Add adds numbers to a list, and returns how many were not on it. A number that is on it
-// keeps its first entry. A zero At means now; Add sets it in entries. last means that no
-// more chunks follow. Add waits until the entries are durable only if last is set.
+// Add adds numbers to a list, and returns how many were new to the list. A number that is on the
+// list already keeps its first entry. Add sets a zero At in entries to the current time. last means
+// that no more chunks follow: only then does Add wait until the entries are durable.
 func (l *Lists) Add(ctx context.Context, list string, entries []Entry, last bool) (added int, err error) {
 	origins := map[string]int{}
 	var now time.Time

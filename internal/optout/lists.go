@@ -35,6 +35,7 @@ var (
 	removeScript = script.Binding(script.New("remove", mustSource("remove")))
 	originScript = script.New("origin", mustSource("origin"))
 	copyScript   = script.New("copy", mustSource("copy"))
-	// loadScript adds the chunks of an import except the last, which alone must be durable.
+	// loadScript adds the chunks of an import except the last one. Only the last chunk must wait
+	// until the entries are durable.
 	loadScript = script.New("add", mustSource("add"))
 )

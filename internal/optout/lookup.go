@@ -24,9 +24,9 @@ type Lookup struct {
 	asked    int
 }
 
-// Reading a list takes as long as copyFrom lookups, for its buckets, plus one lookup for every
-// copyShare numbers on it. A list of more than maxCopied numbers, at eight bytes each, would take
-// too much memory.
+// Reading a whole list takes as long as copyFrom lookups of single numbers, plus one lookup for
+// every copyShare numbers on the list. A list of more than maxCopied numbers is not read, because
+// its copy, at eight bytes a number, would take too much memory.
 const (
 	copyFrom  = buckets / 2
 	copyShare = 8
@@ -90,7 +90,8 @@ func (x *Lookup) OptedOut(ctx context.Context, numbers []sms.MSISDN) (map[sms.MS
 	return out, nil
 }
 
-// dropChanged drops the copies of lists whose length has changed. They are not read again.
+// dropChanged drops the copies of lists whose length has changed. Lookup does not copy these lists
+// again.
 func (x *Lookup) dropChanged(ctx context.Context) error {
 	if !slices.ContainsFunc(x.copies, func(c *listCopy) bool { return c != nil }) {
 		return nil
@@ -101,7 +102,7 @@ func (x *Lookup) dropChanged(ctx context.Context) error {
 	}
 	for i, list := range x.lists {
 		if x.copies[i] != nil && now[list] != len(x.copies[i].numbers) {
-			x.copies[i], x.counts[i] = nil, maxCopied+1 // so that the list is not read again
+			x.copies[i], x.counts[i] = nil, maxCopied+1 // a count above maxCopied prevents another copy of the list
 		}
 	}
 	return nil

@@ -213,8 +213,8 @@ func entryOf(meta map[string]string, list string, m sms.MSISDN, value string) En
 	return e
 }
 
-// Entries yields all entries of a list, in no order. Entries that are added or removed meanwhile
-// may be missing or included. It holds 256 buckets in memory at a time.
+// Entries yields all entries of a list, in no particular order. Entries that are added or removed
+// meanwhile may be missing or included. Entries keeps 256 buckets in memory at a time.
 func (l *Lists) Entries(ctx context.Context, list string) iter.Seq2[Entry, error] {
 	return func(yield func(Entry, error) bool) {
 		const step = 256
@@ -225,7 +225,7 @@ func (l *Lists) Entries(ctx context.Context, list string) iter.Seq2[Entry, error
 				for i := range read {
 					read[i] = p.HGetAll(ctx, bucketKey(list, at+i))
 				}
-				meta = p.HGetAll(ctx, metaKey) // read after the buckets, so that it has every origin in them
+				meta = p.HGetAll(ctx, metaKey) // read after the buckets, so that meta has every origin that the buckets name
 				return nil
 			})
 			if err != nil {

@@ -1,4 +1,4 @@
--- origin.lua returns the number of an origin of opt-outs, and assigns one if it has none.
+-- origin.lua returns the number of an origin of opt-outs. It assigns a number to an origin that has none.
 -- KEYS: 1 data of all lists
 -- ARGV, in the order of originArgs:
 --   origin
