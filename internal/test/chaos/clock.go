@@ -187,16 +187,27 @@ const upFor = 2 * time.Second
 
 // replaceWorker drains a worker, and starts one whose clock is wrong by off.
 func (s *injector) replaceWorker(slot *workerSlot, off time.Duration) {
-	// Wait for Redis, and until the worker has run for upFor. Without Redis it cannot serve.
+	// Wait for Redis, and until the worker has run for upFor. Without Redis it cannot serve. Look at
+	// the worker only while no other fault can kill it.
 	s.redisMu.Lock()
-	for tick := time.Tick(100 * time.Millisecond); s.ctx.Err() == nil && !slot.up(upFor); {
+	locked := false
+	for tick := time.Tick(100 * time.Millisecond); s.ctx.Err() == nil; {
+		if locked = slot.fault.TryLock(); locked && slot.up(upFor) {
+			break
+		}
+		if locked {
+			slot.fault.Unlock()
+			locked = false
+		}
 		select {
 		case <-s.ctx.Done():
 		case <-tick:
 		}
 	}
 	s.redisMu.Unlock()
-	slot.fault.Lock()
+	if !locked {
+		return
+	}
 	defer slot.fault.Unlock()
 	slot.off.Store(int64(off))
 	s.injected.fail(slot.drain(s.ctx, drainsWithin))
