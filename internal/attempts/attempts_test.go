@@ -63,11 +63,11 @@ func TestKnownMessageIDs_SpanTheEdgesOfTheirPeriods(t *testing.T) {
 	}
 	for n := range 5 {
 		if !known(fmt.Sprint("id-", n)) || !known(fmt.Sprint("other-", n)) {
-			t.Errorf("the ids of attempt %d are not known", n)
+			t.Errorf("an id of attempt %d is not known, want both of its ids known", n)
 		}
 	}
 	if known("id-5") || known("") {
-		t.Error("an id is known that was never recorded")
+		t.Error("an id that was never recorded is known, want it not known")
 	}
 	if known, err = r.KnownMessageIDs(t.Context(), "another", start, start.Add(28*time.Minute)); err != nil || known("id-0") {
 		t.Errorf("an id is known under another login, or reading failed: %v", err)

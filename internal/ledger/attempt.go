@@ -18,8 +18,8 @@ func (c *Claim) Attempt() attempts.Attempt {
 	return attempts.Attempt{Campaign: c.id, Batch: c.batch, Call: c.gen.Call, Generation: c.gen.Number, At: c.At}
 }
 
-// AttemptTo returns the MSISDNs of the whole call that an attempt belongs to, including those of
-// the attempt's generation. It returns nil if the campaign is gone.
+// AttemptTo returns the MSISDNs of all recipients of an attempt's call, also of those outside the
+// attempt's generation. It returns nil if the campaign no longer exists.
 func (l *Ledger) AttemptTo(ctx context.Context, a attempts.Attempt) ([]sms.MSISDN, error) {
 	to, _, err := l.recipientsOf(ctx, a, 0)
 	if errors.Is(err, ErrNotFound) {
@@ -36,7 +36,7 @@ func (l *Ledger) AttemptTo(ctx context.Context, a attempts.Attempt) ([]sms.MSISD
 }
 
 // recipientsOf reads the recipients of an attempt's call and the segments of one of its messages.
-// For a plain campaign it returns the segments given as plain.
+// plain is the number of segments that it returns for a plain campaign.
 func (l *Ledger) recipientsOf(ctx context.Context, a attempts.Attempt, plain int) (to []campaign.Planned, segments int, err error) {
 	b, err := l.records.batch(ctx, a.Campaign, a.Batch)
 	if u := AsUnreadable(err); u != nil {
@@ -79,9 +79,9 @@ func (l *Ledger) Reconcile(ctx context.Context, a attempts.Attempt, found map[sm
 }
 
 // Found returns the records of a doubtful generation after a lookup at the gateway: Accepted for
-// the numbers in found, and Unknown with the reason why for all others.
-func (g *Generation) Found(found map[sms.MSISDN]string, why string) []campaign.Record {
-	out := slices.Repeat([]campaign.Record{{Status: campaign.Unknown, Reason: why}}, len(g.To))
+// the numbers in found, and Unknown with the given reason for all others.
+func (g *Generation) Found(found map[sms.MSISDN]string, reason string) []campaign.Record {
+	out := slices.Repeat([]campaign.Record{{Status: campaign.Unknown, Reason: reason}}, len(g.To))
 	for i, p := range g.To {
 		if id, ok := found[p.MSISDN]; ok {
 			out[i] = campaign.Record{Status: campaign.Accepted, MessageID: id, Reason: campaign.ReasonReconciled}

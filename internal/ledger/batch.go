@@ -50,8 +50,8 @@ func (b *Batch) body(k int) string {
 	return b.Bodies[k]
 }
 
-// segments returns the number of segments of one message of call k. For a plain campaign it returns
-// plain.
+// segments returns the number of segments of one message of call k. plain is the number that it
+// returns for a plain campaign.
 func (b *Batch) segments(k, plain int) int {
 	if b.Bodies == nil {
 		return plain

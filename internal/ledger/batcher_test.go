@@ -184,7 +184,8 @@ func TestSettleAndClaim_ConcurrentRequestsGetTheirOwnAnswer(t *testing.T) {
 	r.sound("c")
 }
 
-// A caller whose context ends does not keep the others waiting, and its request may still run.
+// The context of one caller ends while its request waits. The other callers must get their answers
+// without waiting for it, and the request of that caller may still run.
 func TestSettleAndClaim_CallerThatLeavesDelaysNoOther(t *testing.T) {
 	t.Parallel()
 	r := newTestLedger(t)

@@ -92,7 +92,7 @@ type ClaimRequest struct {
 	Resend bool
 }
 
-// Span is a span of time. From belongs to it, Until does not.
+// Span is a span of time. It includes From and excludes Until.
 type Span struct{ From, Until time.Time }
 
 func spanArg(spans []Span) string {
@@ -156,7 +156,8 @@ func (r ClaimRequest) check() error {
 	return nil
 }
 
-// claim returns a Claim with what this request determines, before the script runs.
+// claim returns a Claim with the fields that the request determines. The other fields come from the
+// script's answer (parse).
 func (r ClaimRequest) claim() *Claim {
 	return &Claim{Token: script.NewToken(), id: r.ID, batch: r.Batch, gen: r.Gen, openBatchLimit: r.OpenBatchLimit, resend: r.Resend}
 }

@@ -24,7 +24,8 @@ const (
 	maxPageRaw = 48 << 10
 )
 
-// The fastest level compresses numbers better than the slower ones, and text nearly as well.
+// zstdWriter uses the fastest level, which compresses phone numbers better than the slower levels
+// do, and text nearly as well.
 var zstdWriter = sync.OnceValue(func() *zstd.Encoder {
 	w, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(64<<10), zstd.WithEncoderCRC(false), zstd.WithLowerEncoderMem(true))
 	if err != nil {
@@ -153,8 +154,8 @@ func decodePage(b []byte) ([]string, error) {
 	return out, nil
 }
 
-// encodeSkipped encodes the skipped recipients of one page, lastRow is the last row
-// before the page.
+// encodeSkipped encodes the skipped recipients of one page. lastRow is the last row before the
+// page.
 func encodeSkipped(lastRow int, rows []campaign.SkippedRecipient) []byte {
 	if len(rows) == 0 {
 		return nil

@@ -64,8 +64,8 @@ func decodeRows(b []byte) (inputs []string, values [][]string, err error) {
 	return inputs, values, nil
 }
 
-// encodeCarry encodes the recipients that planning carries over from page to page, by stream. In a
-// plain campaign their calls are not kept.
+// encodeCarry encodes the recipients that planning carries over from page to page, by stream. For a
+// plain campaign it stores the recipients, but not how they are divided into calls.
 func encodeCarry(carry [][]campaign.Call) []byte {
 	empty := true
 	var b []byte

@@ -10,9 +10,10 @@ import (
 	"github.com/tuma-sms/tuma/internal/script"
 )
 
-// Commit turns the upload into a campaign. If the same id was committed with the same content, it
-// returns the first receipt; with other content it returns ErrConflict. After any other error it is
-// not known whether the commit happened. It is safe to enqueue the same campaign again.
+// Commit turns the upload into a campaign. If a campaign with the same id and the same content
+// exists, Commit returns the receipt of that campaign. If its content differs, Commit returns
+// ErrConflict. After any other error the caller does not know whether the campaign was committed,
+// and may safely enqueue it again.
 func (u *Upload) Commit(ctx context.Context) (Receipt, error) {
 	if u.total == 0 {
 		return Receipt{}, fmt.Errorf("commit %s: no recipients", u.id)

@@ -17,25 +17,25 @@ type InFlight struct {
 	Recipients int `json:"recipients"`
 }
 
-// Pause stops new claims. by is the name or reason to store, one word. After Pause returns, only
-// calls that were claimed before it are submitted. It returns ErrDone or ErrStopped for a campaign
+// Pause stops new claims. orderer is the name or reason to store, one word. Calls that were claimed
+// before Pause returned may still be submitted. Pause returns ErrDone or ErrStopped for a campaign
 // that has ended, and then changes nothing.
-func (l *Ledger) Pause(ctx context.Context, id, by string) (InFlight, error) {
-	return l.control(ctx, id, "pause", by)
+func (l *Ledger) Pause(ctx context.Context, id, orderer string) (InFlight, error) {
+	return l.control(ctx, id, "pause", orderer)
 }
 
 // Resume lifts a pause, and tries quarantined work again.
-func (l *Ledger) Resume(ctx context.Context, id, by string) (InFlight, error) {
-	return l.control(ctx, id, "resume", by)
+func (l *Ledger) Resume(ctx context.Context, id, orderer string) (InFlight, error) {
+	return l.control(ctx, id, "resume", orderer)
 }
 
 // Cancel skips all recipients without a claimed call.
-func (l *Ledger) Cancel(ctx context.Context, id, by string) (InFlight, error) {
-	return l.control(ctx, id, "cancel", by)
+func (l *Ledger) Cancel(ctx context.Context, id, orderer string) (InFlight, error) {
+	return l.control(ctx, id, "cancel", orderer)
 }
 
-func (l *Ledger) control(ctx context.Context, id, order, by string) (InFlight, error) {
-	out, err := l.run(ctx, controlScript, id, []string{quarantineKey(id), quarantineWorkKey(id)}, script.Args(controlArgs{Token: script.NewToken(), Order: order, By: by})...)
+func (l *Ledger) control(ctx context.Context, id, order, orderer string) (InFlight, error) {
+	out, err := l.run(ctx, controlScript, id, []string{quarantineKey(id), quarantineWorkKey(id)}, script.Args(controlArgs{Token: script.NewToken(), Order: order, By: orderer})...)
 	if errors.Is(err, ErrNotFound) {
 		return InFlight{}, fmt.Errorf("%s %s: %w", order, id, ErrNotFound)
 	}

@@ -64,7 +64,7 @@ func TestPause_RepeatedAfterResumeChangesNothing(t *testing.T) {
 	_, err = r.run(t.Context(), controlScript, "c", nil, pause...)
 	r.ok(err)
 	if s := r.summary("c"); s.State != campaign.Sending {
-		t.Errorf("state is %s, want sending: a repeated pause was applied again after the resume", s.State)
+		t.Errorf("state is %s, want sending: the repeated pause must change nothing after the resume", s.State)
 	}
 }
 

@@ -20,8 +20,8 @@ import (
 // every number on the list.
 const wholeList = "*"
 
-// Exclusions are the opt-outs that a campaign has received, as far as they were read. The zero
-// value has read none. Safe for concurrent use.
+// Exclusions holds those opt-outs of a campaign that Read has read so far. The zero value holds
+// none. Safe for concurrent use.
 type Exclusions struct {
 	mu      sync.RWMutex
 	version string
@@ -29,15 +29,15 @@ type Exclusions struct {
 	lists   []string              // suppression lists whose every number has opted out
 }
 
-// In finds the recipients of the list to that have opted out. optedOut maps their indexes to their
+// In finds those of the recipients that have opted out. optedOut maps their indexes to their
 // suppression lists. version is the version of the opt-outs that In compared. lists are the
 // suppression lists whose every number has opted out. The caller must look the recipients up on
 // those lists.
-func (x *Exclusions) In(to []campaign.Planned) (optedOut map[int]string, version string, lists []string) {
+func (x *Exclusions) In(recipients []campaign.Planned) (optedOut map[int]string, version string, lists []string) {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
 	if len(x.numbers) > 0 {
-		for i, p := range to {
+		for i, p := range recipients {
 			if list, ok := x.numbers[p.MSISDN]; ok {
 				if optedOut == nil {
 					optedOut = map[int]string{}
@@ -55,8 +55,8 @@ func versionParts(version string) (n int, token string) {
 	return script.Int(number), token
 }
 
-// Read reads the opt-outs that a campaign has received since x was last read. If Redis
-// has lost some of the opt-outs, it reads all of them again.
+// Read adds the opt-outs that the campaign has received since the last Read. If Redis has lost some
+// of the opt-outs, Read reads all of them again.
 func (x *Exclusions) Read(ctx context.Context, l *Ledger, id string) error {
 	version, err := l.rdb.HGet(ctx, ledgerKey(id), fieldExclusions).Result()
 	if err != nil && !errors.Is(err, redis.Nil) {
@@ -87,14 +87,14 @@ func (x *Exclusions) Read(ctx context.Context, l *Ledger, id string) error {
 	return nil
 }
 
-// readExclusions reads a campaign's entries of opt-outs, from the number from to the number to, and
-// adds them to numbers and lists. If token is not empty and the first entry has another token, it
-// adds nothing and returns false.
-func (l recordReader) readExclusions(ctx context.Context, id string, from, to int, token string, numbers map[sms.MSISDN]string, lists *[]string) (bool, error) {
+// readExclusions reads a campaign's entries of opt-outs with the numbers first to last, and adds
+// them to numbers and lists. If token is not empty and the first entry has another token,
+// readExclusions adds nothing and returns false.
+func (l recordReader) readExclusions(ctx context.Context, id string, first, last int, token string, numbers map[sms.MSISDN]string, lists *[]string) (bool, error) {
 	const step = 500
-	for at := from; at <= to; at += step {
+	for at := first; at <= last; at += step {
 		var fields []string
-		for n := at; n <= min(to, at+step-1); n++ {
+		for n := at; n <= min(last, at+step-1); n++ {
 			fields = append(fields, exclusionField(n))
 		}
 		got, err := l.rdb.HMGet(ctx, ledgerKey(id), fields...).Result()
@@ -103,7 +103,7 @@ func (l recordReader) readExclusions(ctx context.Context, id string, from, to in
 		}
 		for i, v := range got {
 			parts := strings.SplitN(script.Text(v), "\n", 3)
-			if at == from && i == 0 && token != "" && parts[0] != token {
+			if at == first && i == 0 && token != "" && parts[0] != token {
 				return false, nil
 			}
 			if len(parts) < 3 {

@@ -8,8 +8,8 @@ import (
 	"github.com/tuma-sms/tuma/internal/campaign"
 )
 
-// modelThreshold is the expected state of a campaign's failure threshold and canary. Nil: it has
-// neither.
+// modelThreshold is the expected state of a campaign's failure threshold and canary. A nil
+// modelThreshold stands for a campaign with neither.
 type modelThreshold struct {
 	percent            float64
 	enough, span       int
@@ -148,8 +148,8 @@ func (d *sequenceDriver) origin(batch string) string {
 	return batch
 }
 
-// checkThreshold checks that, while the canary is open, no message outside it is sent, and that the
-// canary closes once all its messages have ended.
+// checkThreshold checks the canary. While the canary is open, no message outside the canary may be
+// sent. Once all messages of the canary have ended, the canary must be closed.
 func (d *sequenceDriver) checkThreshold(sum Summary) {
 	x := d.m.threshold
 	if x == nil {

@@ -71,7 +71,7 @@ func TestFullRedis_TakesOutcomesAndRefusesNewWork(t *testing.T) {
 	}
 }
 
-// A whole campaign on miniredis, which the demo uses.
+// A whole campaign runs on miniredis, which the demo uses. Every script must work there.
 func TestMiniredis_RunsEveryScript(t *testing.T) {
 	t.Parallel()
 	r := newTestLedgerOnMiniredis(t)

@@ -72,8 +72,8 @@ func (r *generationRecord) String() string {
 }
 
 // splitGeneration splits the record of a generation into its words. settled is nil for an open
-// generation. A record with too few words leaves the last fields empty, and further words are
-// ignored: check tests the record.
+// generation. splitGeneration does not check the record (parseGeneration does): missing words leave
+// the last fields empty, and further words are ignored.
 func splitGeneration(record string) (open generationRecord, settled *settledRecord) {
 	words := strings.Fields(record)
 	if len(words) > 0 && words[0] == stateSettled {

@@ -61,14 +61,14 @@ func TestGenerationParsesWhatItFormats(t *testing.T) {
 	const text = "s tok 1 2 3 4 5 0 6 key login 7 8 9"
 	open, settled, err := parseGeneration(text)
 	if err != nil || settled != nil || open.String() != text || open.Rev != "6" || open.Claims != "9" {
-		t.Errorf("parseGeneration(%q) = %+v, %v, %v", text, open, settled, err)
+		t.Errorf("parseGeneration(%q) = %+v, %v, %v; want the open generation of that text", text, open, settled, err)
 	}
 	if _, settled, err := parseGeneration("t key 7 half 2 0.1:3 by"); err != nil || settled == nil || *settled != (settledRecord{"key", "7", "half", "2", "0.1:3", "by"}) {
-		t.Errorf("a settled record is parsed as %+v, %v", settled, err)
+		t.Errorf("a settled record is parsed as %+v, %v; want its words and no error", settled, err)
 	}
 	for _, bad := range []string{"", "s", "x" + text[1:], "s tok 1 2 3 4 5 0 6 key login 7 8", "s tok 1 2 x 4 5 0 6 key login 7 8 9"} {
 		if _, _, err := parseGeneration(bad); err == nil {
-			t.Errorf("parseGeneration(%q) returned no error", bad)
+			t.Errorf("parseGeneration(%q) returned no error, want one", bad)
 		}
 	}
 }

@@ -97,11 +97,10 @@ func (x *Index) Campaigns(ctx context.Context) iter.Seq2[string, error] {
 	}
 }
 
-// Before returns campaigns whose index entry is older than the given time, a thousand at
-// most.
-func (x *Index) Before(ctx context.Context, before time.Time) ([]string, error) {
+// Before returns at most a thousand campaigns whose index entry is older than the given time.
+func (x *Index) Before(ctx context.Context, limit time.Time) ([]string, error) {
 	ids, err := x.rdb.ZRangeByScore(ctx, campaignIndex, &redis.ZRangeBy{
-		Min: "-inf", Max: "(" + strconv.FormatInt(before.UnixMilli(), 10), Count: 1000,
+		Min: "-inf", Max: "(" + strconv.FormatInt(limit.UnixMilli(), 10), Count: 1000,
 	}).Result()
 	if err != nil {
 		return nil, fmt.Errorf("list old campaigns: %w", err)

@@ -25,8 +25,8 @@ type lateResult struct {
 }
 
 // applyElsewhere applies the accepted records of a settle to the batches that hold the recipients
-// now. It starts at the batches listed in from.
-func (l *Ledger) applyElsewhere(ctx context.Context, c *Claim, records []campaign.Record, segments int, from []string) (*lateResult, error) {
+// now. It starts at the batches named in origins.
+func (l *Ledger) applyElsewhere(ctx context.Context, c *Claim, records []campaign.Record, segments int, origins []string) (*lateResult, error) {
 	g := c.gen
 	w := &lateResult{claim: c, origin: c.batch + "." + generationName(g.Call, g.Number), uuid: shortUUID(c.IdempotencyKey), records: map[int]campaign.Record{}, segments: segments}
 	for i, r := range records {
@@ -49,7 +49,7 @@ func (l *Ledger) applyElsewhere(ctx context.Context, c *Claim, records []campaig
 			w.uuid = open.UUID
 		}
 	}
-	for _, name := range from {
+	for _, name := range origins {
 		if err := l.applyAt(ctx, w, name); err != nil {
 			return w, err
 		}

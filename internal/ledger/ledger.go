@@ -57,15 +57,16 @@ type Ledger struct {
 // New returns a ledger on a Redis client. The caller remains responsible for closing the client.
 func New(rdb redis.UniversalClient) *Ledger { return NewDurable(rdb, script.Durability{}) }
 
-// NewDurable is New for a ledger with the durability d. Its claims, settles and operators' orders
-// return only when they are durable. One that is not durable in time returns script.ErrNotDurable.
+// NewDurable is New for a ledger with the durability d. The methods for claims, settles and
+// operators' orders return only when their change is durable. If the change is not durable in time,
+// they return script.ErrNotDurable.
 func NewDurable(rdb redis.UniversalClient, d script.Durability) *Ledger {
 	scripts := script.NewRunner(rdb, d)
 	return &Ledger{rdb: rdb, scripts: scripts, records: recordReader{rdb: rdb}, accounts: accounts.New(scripts), optouts: optout.New(scripts), batcher: newBatcher(scripts), drawNumber: randomNumber, thresholdSample: campaign.ThresholdSample, thresholdSpan: campaign.ThresholdSpan}
 }
 
-// Runner returns what runs the ledger's scripts. Other stores use it for the same Redis with the
-// same durability.
+// Runner returns the Runner of the ledger's scripts. Other stores use it for the same Redis with
+// the same durability.
 func (l *Ledger) Runner() *script.Runner { return l.scripts }
 
 var idPattern = regexp.MustCompile(`^[A-Za-z0-9._:-]{1,128}$`)

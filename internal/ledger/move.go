@@ -110,22 +110,22 @@ type Moved struct {
 	Wakes []Wake
 }
 
-// Move moves recipients to batches of other accounts. The function to gets a recipient and its body
-// (empty in a plain campaign). It returns the index in f.Accounts of the recipient's new account,
-// or -1 if the recipient stays. The body moves with the recipient. A recipient is never in two
-// batches.
+// Move moves recipients to batches of other accounts. The function chooseAccount gets a recipient
+// and its body (empty in a plain campaign). It returns the index in f.Accounts of the recipient's
+// new account, or -1 if the recipient stays. The body moves with the recipient. A recipient is
+// never in two batches.
 //
-// Nothing moves, without an error, if the batch has changed since it was read, or the campaign is
-// over, stopped or being retried. After an error, Move may be repeated with the same token.
-// openBatchLimit is the open-batch limit of the batch's account.
-func (l *Ledger) Move(ctx context.Context, id, token string, m *Movable, f campaign.PlanSnapshot, openBatchLimit int, to func(p campaign.Planned, body string) int) (Moved, error) {
+// Nothing moves, without an error, if the batch has changed since it was read, or if the campaign
+// is over, stopped or being retried. After an error, the caller may repeat Move with the same
+// token. openBatchLimit is the open-batch limit of the batch's account.
+func (l *Ledger) Move(ctx context.Context, id, token string, m *Movable, f campaign.PlanSnapshot, openBatchLimit int, chooseAccount func(p campaign.Planned, body string) int) (Moved, error) {
 	going := make([][]campaign.Call, len(f.Accounts))
 	var gens []any
 	count, parts := 0, 0
 	for _, g := range m.gens {
 		var positions []byte
 		for i, p := range g.to {
-			a := to(p, g.gen.Body)
+			a := chooseAccount(p, g.gen.Body)
 			if a < 0 || a >= len(going) {
 				continue
 			}
@@ -186,7 +186,8 @@ type newBatchArgs struct {
 	Record, Bodies    []byte
 }
 
-// appendTo adds a recipient to the last call with its body, or to a new call if that one is full.
+// appendTo adds a recipient to the last call that has the recipient's body. If that call is full,
+// or no call has this body, appendTo adds a new call.
 func appendTo(calls []campaign.Call, p campaign.Planned, body string, a campaign.SnapshotAccount) []campaign.Call {
 	for i := len(calls) - 1; i >= 0; i-- {
 		if calls[i].Body == body && len(calls[i].To) < a.CallSize() {
@@ -200,9 +201,9 @@ func appendTo(calls []campaign.Call, p campaign.Planned, body string, a campaign
 	return append(calls, campaign.Call{Body: body, To: []campaign.Planned{p}})
 }
 
-// movedBase is the lowest number of a batch that recipients move to. The numbers are random. Redis
-// may lose a move and then make another. An outcome for a batch of the first move must never be
-// applied to a batch of the second.
+// movedBase is the lowest number of a batch that recipients move to. The numbers above it are
+// random, because Redis may lose a move and Tuma then makes another. An outcome for a batch of the
+// lost move must never be applied to a batch of the later move.
 const movedBase uint64 = 1_000_000_000_000
 
 func (l *Ledger) movedName(stream int) string {

@@ -49,14 +49,14 @@ func (l *Ledger) Spec(ctx context.Context, id string) (campaign.Spec, error) {
 	return s, unreadable(id, specRecord, string(b), err)
 }
 
-// ReadPages yields the pages from one number up to another, which is not included, eight in a round
-// trip. first is the row of the first page's first recipient.
-func (l *Ledger) ReadPages(ctx context.Context, id string, from, to, first int) iter.Seq2[campaign.Page, error] {
+// ReadPages yields the pages with the numbers firstPage to endPage-1, eight in a round trip. row is
+// the row of the first recipient in page firstPage.
+func (l *Ledger) ReadPages(ctx context.Context, id string, firstPage, endPage, row int) iter.Seq2[campaign.Page, error] {
 	const step = 8
 	return func(yield func(campaign.Page, error) bool) {
-		for at := from; at < to; at += step {
+		for at := firstPage; at < endPage; at += step {
 			var fields []string
-			for n := at; n < min(at+step, to); n++ {
+			for n := at; n < min(at+step, endPage); n++ {
 				fields = append(fields, pageField(n))
 			}
 			got, err := l.rdb.HMGet(ctx, ledgerKey(id), fields...).Result()
@@ -70,10 +70,10 @@ func (l *Ledger) ReadPages(ctx context.Context, id string, from, to, first int) 
 					yield(campaign.Page{}, unreadable(id, fields[i], script.Text(v), err))
 					return
 				}
-				if !yield(campaign.Page{Number: at + i, First: first, Inputs: inputs, Values: values}, nil) {
+				if !yield(campaign.Page{Number: at + i, First: row, Inputs: inputs, Values: values}, nil) {
 					return
 				}
-				first += len(inputs)
+				row += len(inputs)
 			}
 		}
 	}

@@ -10,15 +10,15 @@ import (
 	"github.com/tuma-sms/tuma/internal/script"
 )
 
-// StartPlan starts or continues planning. want returns the snapshot to store if planning has not
-// started; otherwise the stored snapshot is used. StartPlan returns nil without an error if there
-// is nothing to plan: the campaign is planned already, or stopped.
-func (l *Ledger) StartPlan(ctx context.Context, id string, want func(campaign.Spec) (campaign.PlanSnapshot, error)) (*Plan, error) {
+// StartPlan starts or continues planning. newSnapshot returns the snapshot to store if planning has
+// not started; otherwise StartPlan uses the stored snapshot. StartPlan returns nil without an error
+// if there is nothing to plan, because the campaign is planned already or stopped.
+func (l *Ledger) StartPlan(ctx context.Context, id string, newSnapshot func(campaign.Spec) (campaign.PlanSnapshot, error)) (*Plan, error) {
 	spec, err := l.Spec(ctx, id)
 	if err != nil {
 		return nil, err
 	}
-	snapshot, err := want(spec)
+	snapshot, err := newSnapshot(spec)
 	if err != nil {
 		return nil, err
 	}

@@ -163,7 +163,8 @@ func TestOpenBatchLimit_BoundsBatchesHandedOut(t *testing.T) {
 	r.sound("c")
 }
 
-// Redis lost the hand-out of batch 0.1; its worker continues nevertheless.
+// Redis lost the hand-out of batch 0.1, but a worker continues with the batch. The campaign must
+// end.
 func TestOpenBatchLimit_CampaignEndsAfterALostHandOut(t *testing.T) {
 	t.Parallel()
 	r := newTestLedger(t)

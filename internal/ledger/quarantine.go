@@ -102,11 +102,11 @@ type quarantineEntry struct {
 // Quarantine enters a record in the campaign's quarantine list. The first hundred entries keep up
 // to 1 KB of the record's bytes, and a thousand are listed; all are counted.
 //
-// If leave is set, the work that needs the record (a batch or PlanWork) is removed from the open
-// set too. Its recipients stay pending. Its place within openBatchLimit goes to other batches,
-// whose wakes are returned. first reports whether the record is new in the list. A resume of the
+// If removeWork is set, the work that needs the record (a batch or PlanWork) is also removed from
+// the open set. Its recipients stay pending. Other batches, whose wakes are returned, take its
+// place within openBatchLimit. first reports whether the record is new in the list. A resume of the
 // campaign empties the list.
-func (l *Ledger) Quarantine(ctx context.Context, u *Unreadable, work string, leave bool, openBatchLimit int) (wakes []Wake, first bool, err error) {
+func (l *Ledger) Quarantine(ctx context.Context, u *Unreadable, work string, removeWork bool, openBatchLimit int) (wakes []Wake, first bool, err error) {
 	e := quarantineEntry{Work: work, Why: strings.ToValidUTF8(fmt.Sprintf("%.200s", u.Err), "?"), Size: len(u.Bytes)}
 	short, err := json.Marshal(e)
 	if err != nil {
@@ -118,7 +118,7 @@ func (l *Ledger) Quarantine(ctx context.Context, u *Unreadable, work string, lea
 		return nil, false, fmt.Errorf("quarantine %s of %s: %w", u.Record, u.Campaign, err)
 	}
 	out, err := l.run(ctx, quarantineScript, u.Campaign, []string{quarantineKey(u.Campaign), quarantineWorkKey(u.Campaign)},
-		script.Args(quarantineArgs{Token: script.NewToken(), Name: u.Record, Entry: full, ShortEntry: short, Work: work, Remove: leave, OpenBatchLimit: openBatchLimit})...)
+		script.Args(quarantineArgs{Token: script.NewToken(), Name: u.Record, Entry: full, ShortEntry: short, Work: work, Remove: removeWork, OpenBatchLimit: openBatchLimit})...)
 	if err != nil {
 		return nil, false, err
 	}

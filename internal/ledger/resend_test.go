@@ -29,7 +29,8 @@ func secondOf(r *testLedger, id string) *Claim {
 // lostCall are the records of a call of three recipients that got no answer.
 var lostCall = repeat(3, unknown("no_answer"))
 
-// resendCases are what happens to a call of three recipients, and their statuses afterwards.
+// resendCases maps a name to what happens to a call of three recipients, and to the statuses that
+// the recipients must have afterwards.
 var resendCases = map[string]struct {
 	do   func(r *testLedger, id string)
 	want string
@@ -275,8 +276,8 @@ func TestResend(t *testing.T) {
 	}
 }
 
-// The positions of a resend refer to the call, even if the resend has only some of the call's
-// recipients. The sweeper can find the resend's batch.
+// A resend may have only some recipients of a call. The positions of the resend must still refer to
+// the call, and the sweeper must find the resend's batch.
 func TestResend_BatchIsWatched(t *testing.T) {
 	t.Parallel()
 	r := newTestLedger(t)

@@ -34,10 +34,11 @@ func (l *Ledger) Results(ctx context.Context, id string) iter.Seq2[Row, error] {
 	return l.ResultsAfter(ctx, id, 0)
 }
 
-// ResultsAfter is Results starting at row after+1. Records of earlier rows are not read.
-func (l *Ledger) ResultsAfter(ctx context.Context, id string, after int) iter.Seq2[Row, error] {
+// ResultsAfter is Results without the rows 1 to lastRow. It does not read the results of those
+// rows.
+func (l *Ledger) ResultsAfter(ctx context.Context, id string, lastRow int) iter.Seq2[Row, error] {
 	return func(yield func(Row, error) bool) {
-		if err := l.results(ctx, id, after, yield); err != nil {
+		if err := l.results(ctx, id, lastRow, yield); err != nil {
 			yield(Row{}, err)
 		}
 	}
@@ -228,7 +229,7 @@ type rowReading struct {
 	snapshot     campaign.PlanSnapshot
 	segments     int // segments of a message of a plain campaign
 	stopped      string
-	after        int // rows up to this one are not wanted
+	after        int // the caller wants only rows with a higher number
 	personalized bool
 }
 

@@ -54,8 +54,8 @@ func (l recordReader) newRowIndex(ctx context.Context, id string, total int, r *
 	}
 }
 
-// find returns the result of row n, which must not be before the row of an earlier call. It returns
-// false if the row is in no batch.
+// find returns the result of row n. n must be at least as high as in all earlier calls of find.
+// find returns false if the row is in no batch.
 func (f *rowIndex) find(ctx context.Context, n int) (Row, bool, error) {
 	if f.index == nil {
 		for _, s := range f.sources {

@@ -23,8 +23,9 @@ func TestModel_RandomSequencesKeepTheGuarantees(t *testing.T) {
 	runSequences(t, false)
 }
 
-// TestModel_ConsistentWhenRedisLosesWrites also lets Redis go back in time. Then not all guarantees can
-// hold, but the ledger stays consistent and the campaign ends.
+// TestModel_ConsistentWhenRedisLosesWrites also restores earlier states of Redis, as after a loss
+// of data. Then not all guarantees can hold, but the ledger must stay consistent and the campaign
+// must end.
 func TestModel_ConsistentWhenRedisLosesWrites(t *testing.T) {
 	t.Parallel()
 	runSequences(t, true)

@@ -41,12 +41,13 @@ type settleArgs struct {
 // retryLaterStatus is what settle.lua reads as Pending with a longer wait than the others.
 const retryLaterStatus = 7
 
-// Settle writes the outcomes of a generation's recipients, one record each, in order. Pending
-// means: certainly refused for now, may be submitted again after retryIn. Records with a longer
-// RetryIn form a separate generation, which waits for the longest RetryIn.
+// Settle writes the outcomes of a generation's recipients, one record each, in order. Pending means
+// that the gateway certainly refused the recipient for now, and that the recipient may be submitted
+// again after retryIn. Records with a longer RetryIn form a separate generation, which waits for
+// the longest RetryIn.
 //
-// If the claim has Resend, recipients that are Unknown and were not before are submitted once more.
-// segments is the number of segments of one message.
+// If the claim has Resend, recipients that become Unknown now, and were not Unknown before, are
+// submitted once more. segments is the number of segments of one message.
 func (l *Ledger) Settle(ctx context.Context, c *Claim, records []campaign.Record, reason campaign.SettleReason, segments int, retryIn time.Duration) (Settled, error) {
 	if len(records) != len(c.gen.To) {
 		return Settled{}, fmt.Errorf("settle %s %s: %d records for %d recipients", c.id, c.batch, len(records), len(c.gen.To))

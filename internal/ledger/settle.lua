@@ -158,8 +158,8 @@ local function resolve(i, ns, nd, flew)
   st[i], de[i] = ns, ns < 3 and with_past(nd, de[i]) or nd
 end
 
--- once_more prepares a recipient that becomes unknown for a resend. It marks it unknown here; open_gen, called later,
--- keeps that as the recipient's past and makes it pending.
+-- once_more prepares the resend of a recipient that becomes unknown. It stores the status unknown. Then open_gen
+-- keeps that outcome as the recipient's past, and makes the recipient pending.
 local function once_more(i, p, nd, flew)
   if flew then move('fly', -1) end
   move('was', 1)
@@ -177,7 +177,8 @@ local function opted(i, ns, nd)
   st[i], de[i] = ns, nd
 end
 
--- both handles a recipient that went out in two generations: it keeps the outcome of this one beside the stored one.
+-- both handles a recipient that went out in two generations: it keeps the outcome of this generation beside the
+-- stored outcome.
 local function both(i, ns, nd)
   local more, has = further(de[i], 8, string.sub(nd, 1, 2))
   local status = RANK[ns] > RANK[st[i]] and ns or st[i]

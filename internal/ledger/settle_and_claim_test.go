@@ -168,7 +168,8 @@ func TestSettleAndClaim_OtherStatesChangeNothing(t *testing.T) {
 	}
 }
 
-// A counter that cannot be read is reported by settle.lua or claim.lua, which run instead.
+// A field with a counter cannot be read. SettleAndClaim must change nothing: settle.lua or
+// claim.lua, which run instead, report the field.
 func TestSettleAndClaim_UnreadableCounterChangesNothing(t *testing.T) {
 	t.Parallel()
 	for i, field := range []string{"l0.0", "l0.0", "pending", "pending", "fly", "accepted", "seg", "calls", "w0.0", "exp"} {
@@ -282,7 +283,8 @@ func TestSettleAndClaim_RepeatedAfterAnotherClaimIsRefused(t *testing.T) {
 	}
 }
 
-// A claim whose answer was lost is found by its token and released.
+// The answer to a claim is lost. The caller must be able to release the claim with the claim's
+// token.
 func TestSettleAndClaim_LostAnswerIsReleasedByItsToken(t *testing.T) {
 	t.Parallel()
 	for _, done := range []bool{true, false} {

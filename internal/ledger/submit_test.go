@@ -88,8 +88,8 @@ func (d *sequenceDriver) tryClaim(r generationRead, wake int, stale bool, lease 
 	return c
 }
 
-// checkNoOptOut fails if a call that was claimed for the first time has a recipient that had opted
-// out.
+// checkNoOptOut fails if a call that is claimed for the first time has a recipient that had opted
+// out before the claim.
 func (d *sequenceDriver) checkNoOptOut(r generationRead, was string) {
 	for _, p := range r.gen.To {
 		if d.m.excluded[p.Row] && was == "r" {
@@ -203,8 +203,9 @@ func (d *sequenceDriver) places(r generationRead) (list, rows []int) {
 	return list, rows
 }
 
-// giveUp is a worker's decision not to submit a doubtful generation again. Before it ends unknown,
-// the worker may look for it at the gateway, which may list what it has accepted.
+// giveUp is a worker's decision not to submit a doubtful generation again. The worker may first
+// look for the generation's messages at the gateway, which may list the messages that it has
+// accepted. Recipients that the worker does not find end unknown.
 func (d *sequenceDriver) giveUp(r generationRead, call string, c *Claim) {
 	if c.Result == ClaimDoubtful && d.chance(2, "look") {
 		records := repeat(len(r.gen.To), unknown(c.Why))

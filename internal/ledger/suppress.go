@@ -87,17 +87,17 @@ func accountNames(f campaign.PlanSnapshot) (out []string) {
 }
 
 // ExcludeOpen passes numbers that were added to a suppression list to every open campaign to which
-// the list applies, except the campaign but. nil numbers mean every number on the list. It returns
-// the calls to these numbers that were claimed earlier and are in flight or in doubt. The numbers
-// must be on the list already.
-func (l *Ledger) ExcludeOpen(ctx context.Context, list string, numbers []sms.MSISDN, but string) (inFlight []InFlightCall, err error) {
+// the list applies, except the campaign skippedID. nil numbers mean every number on the list.
+// ExcludeOpen returns the calls to these numbers that were claimed earlier and are in flight or in
+// doubt. The numbers must be on the list already.
+func (l *Ledger) ExcludeOpen(ctx context.Context, list string, numbers []sms.MSISDN, skippedID string) (inFlight []InFlightCall, err error) {
 	open, err := l.Index().Open(ctx)
 	if err != nil {
 		return nil, err
 	}
 	var errs []error // an error in one campaign does not stop the others
 	for _, e := range open {
-		if e.ID == but {
+		if e.ID == skippedID {
 			continue
 		}
 		lists, err := l.suppressionListsOf(ctx, e.ID)

@@ -9,8 +9,8 @@ import (
 	"github.com/tuma-sms/tuma/internal/script"
 )
 
-// Remove removes a campaign that the sweeper need not check any more from the open
-// index. It keeps an entry that was written again since e was read, or that was written in the last
+// Remove removes a campaign that the sweeper need not check any more from the open index. It keeps
+// an entry that was written again after the caller had read e, or that was written in the last
 // minute.
 func (x *Index) Remove(ctx context.Context, e IndexEntry) error {
 	_, err := x.scripts.Run(ctx, unindexScript, []string{openIndex}, script.Args(unindexArgs{ID: e.ID, ReadScore: scoreText(e.score), MinAge: unindexAfter})...)

@@ -168,15 +168,15 @@ func (u *Upload) Add(ctx context.Context, input string, values ...string) error 
 // Total returns how many recipients were added so far.
 func (u *Upload) Total() int { return u.total }
 
-// flush closes the current page. If at least ahead pages wait, it starts to write them in the
-// background, while the caller fills further ones.
-func (u *Upload) flush(ctx context.Context, ahead int) error {
+// flush closes the current page. If at least minPages pages wait, flush starts to write them in the
+// background, while the caller fills further pages.
+func (u *Upload) flush(ctx context.Context, minPages int) error {
 	if u.rows > 0 {
 		u.full = append(u.full, slices.Clone(u.page))
 		u.page, u.rows = u.page[:0], 0
 		u.pages++
 	}
-	if len(u.full) < ahead || len(u.full) == 0 {
+	if len(u.full) < minPages || len(u.full) == 0 {
 		return nil
 	}
 	if err := u.waitForWrite(); err != nil {
@@ -188,8 +188,8 @@ func (u *Upload) flush(ctx context.Context, ahead int) error {
 	return nil
 }
 
-// waitForWrite waits for the pages that are being written. After an error they wait to be written
-// again.
+// waitForWrite waits until the pages that are being written are stored. If the write fails, these
+// pages wait to be written again.
 func (u *Upload) waitForWrite() error {
 	if u.written == nil {
 		return nil

@@ -62,12 +62,12 @@ func (l *Ledger) Watch(ctx context.Context, id, batch string, at time.Time) erro
 }
 
 // BatchesAhead counts the open batches of a campaign in the same stream that were handed out before
-// this one. Batches whose watch is later than the time until do not count. The count stops at the
-// limit most, because a retry may have opened very many batches.
-func (l *Ledger) BatchesAhead(ctx context.Context, id, batch string, until time.Time, most int) (n int, err error) {
+// this batch. Batches whose watch is later than deadline do not count. The count stops at limit,
+// because a retry may have opened very many batches.
+func (l *Ledger) BatchesAhead(ctx context.Context, id, batch string, deadline time.Time, limit int) (n int, err error) {
 	const step = 256
 	stream, _, _ := strings.Cut(batch, ".")
-	by := &redis.ZRangeBy{Min: "-inf", Max: strconv.FormatInt(until.UnixMilli(), 10), Count: step}
+	by := &redis.ZRangeBy{Min: "-inf", Max: strconv.FormatInt(deadline.UnixMilli(), 10), Count: step}
 	for {
 		names, err := l.rdb.ZRangeByScore(ctx, openKey(id), by).Result()
 		if err != nil {
@@ -80,8 +80,8 @@ func (l *Ledger) BatchesAhead(ctx context.Context, id, batch string, until time.
 				n++
 			}
 		}
-		if by.Offset += step; len(names) < step || n >= most {
-			return min(n, most), nil
+		if by.Offset += step; len(names) < step || n >= limit {
+			return min(n, limit), nil
 		}
 	}
 }
@@ -99,9 +99,9 @@ func (l *Ledger) NextDue(ctx context.Context, id string) (time.Time, error) {
 	return time.UnixMilli(int64(first[0].Score)), nil
 }
 
-// RaiseWake gives a batch, or the plan, a new wake number, because the wake in lost did not reach a
-// worker. ok is false if the batch is closed. watch is how long the sweeper waits before it checks
-// the batch again.
+// RaiseWake gives a batch, or the plan, a new wake number, because the task of the wake `lost` did
+// not reach a worker. ok is false if the batch is closed. watch is how long the sweeper waits
+// before it checks the batch again.
 func (l *Ledger) RaiseWake(ctx context.Context, id string, lost Wake, watch time.Duration) (w Wake, ok bool, err error) {
 	out, err := l.run(ctx, wakeScript, id, nil, script.Args(wakeArgs{Batch: lost.Batch, Lost: lost.Number, Watch: watch})...)
 	if errors.Is(err, ErrNotFound) {

@@ -8,8 +8,8 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// A list is read as a whole once that is faster than looking up every number, and the answers are
-// the same.
+// Lookup reads a whole list once that is faster than looking up every number. The answers must be
+// the same in both cases.
 func TestOptOutLookup_ReadsTheWholeListForManyNumbers(t *testing.T) {
 	t.Parallel()
 	for name, r := range map[string]*rig{"redis": newRig(t), "miniredis": rigOn(t, redistest.Mini(t))} {
@@ -38,11 +38,11 @@ func TestOptOutLookup_ReadsTheWholeListForManyNumbers(t *testing.T) {
 				t.Errorf("%s, %d to look up: got %d suppressed numbers, %v; want one more than the entries, each with its list", name, most, len(on), err)
 			}
 			if got := x.copies[1] != nil; !x.Any() || len(x.copies) != 2 || got != reads {
-				t.Errorf("%s, %d to look up: the list is read: %t", name, most, got)
+				t.Errorf("%s, %d to look up: the list is read: %t, want %t", name, most, got, reads)
 			}
 		}
 		if x := r.NewLookup(lists[:1], counts, 0); x.Any() {
-			t.Errorf("%s: Any is true, but list %s is empty", name, lists[0])
+			t.Errorf("%s: Any is true for the empty list %s, want false", name, lists[0])
 		}
 	}
 }

@@ -85,7 +85,7 @@ func TestOptOut_NumberOfOriginsIsBounded(t *testing.T) {
 		by[x.Origin]++
 	}
 	if len(by) != lastOrigin-firstOrigin+2 || by[OriginGateway] != 70-(lastOrigin-firstOrigin+1) {
-		t.Errorf("%d origins, %d of them plain gateway's: %v", len(by), by[OriginGateway], by)
+		t.Errorf("entries by origin are %v, want %d origins, and %d entries with the origin gateway", by, lastOrigin-firstOrigin+2, 70-(lastOrigin-firstOrigin+1))
 	}
 }
 

@@ -44,7 +44,7 @@ type Batcher[K comparable] struct {
 	busy  int // pipelines that run now
 }
 
-// request is one request and, once done is closed, its answer.
+// request is one request. answer and err are set once done is closed.
 type request[K comparable] struct {
 	shared   K
 	own      []any
@@ -60,9 +60,9 @@ func NewBatcher[K comparable](r *Runner, s *Script, keys func(K) []string, args 
 	return &Batcher[K]{runner: r, script: s, keys: keys, args: args}
 }
 
-// Run runs the script for one request, together with others, and returns its answer. own are the
-// arguments of this request. If ctx ends first it returns the context's error; the script may run
-// nevertheless.
+// Run runs the script for one request, together with other requests, and returns the answer to this
+// request. own are the arguments of this request alone. If ctx ends first, Run returns the
+// context's error; the script may run nevertheless.
 func (b *Batcher[K]) Run(ctx context.Context, shared K, own []any) (string, error) {
 	a := &request[K]{shared: shared, own: own, done: make(chan struct{})}
 	if b.runner.durability != (Durability{}) {
@@ -188,7 +188,8 @@ func (b *Batcher[K]) arguments(run []*request[K]) (keys []string, args []any) {
 	return b.keys(run[0].shared), args
 }
 
-// deliver gives each request its answer, or all of them the same error.
+// deliver gives each request its part of the answer. If err is not nil, deliver gives that error to
+// all requests.
 func deliver[K comparable](run []*request[K], out []string, err error) {
 	if err == nil && len(out) != len(run) {
 		err = fmt.Errorf("%w: %d for %d", ErrAnswer, len(out), len(run))

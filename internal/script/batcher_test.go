@@ -23,7 +23,8 @@ func newEcho(t *testing.T) (*Batcher[string], *redis.Client) {
 		func(string) []string { return []string{"key"} }, func(shared string) []any { return []any{shared} }), rdb
 }
 
-// Requests with another shared part run in the same pipeline, in a separate run.
+// The requests of one pipeline have different shared arguments. Each of these arguments must get a
+// separate run, and each request its own answer.
 func TestBatcherAnswersEachRequestOfAPipeline(t *testing.T) {
 	t.Parallel()
 	b, _ := newEcho(t)
@@ -46,7 +47,7 @@ func TestBatcherAnswersEachRequestOfAPipeline(t *testing.T) {
 	}
 }
 
-// If a pipeline panics, its requests get an error and the next pipeline starts.
+// A pipeline panics. Its requests must get an error, and the next pipeline must start.
 func TestBatcherPanicKeepsNobodyWaiting(t *testing.T) {
 	t.Parallel()
 	b, rdb := newEcho(t)
