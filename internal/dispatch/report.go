@@ -104,7 +104,7 @@ func (r reports) flush(acc *Account) {
 // reportLocked adds the successes counted so far to the account record in Redis. The caller holds
 // h.mu. A failure is only logged, because a lost report only delays changes of the circuit breaker.
 func (r reports) reportLocked(acc *Account, h *health) {
-	// reportLocked must end within the margin of the lease, because the claim ends only after it.
+	// reportLocked must return within LeaseMargin, because the claim ends only after it has returned.
 	ctx, cancel := context.WithTimeout(context.Background(), LeaseMargin/3)
 	defer cancel()
 	now := time.Now()

@@ -71,7 +71,7 @@ func TestReconcile_OldCallIsNotLookedUp(t *testing.T) {
 	forgotten := first.Add(attempts.Life)
 	for now, want := range map[time.Time]bool{at: false, at.Add(30 * time.Minute): false, forgotten: true, at.Add(2 * attempts.Life): true} {
 		if got := tooOld(now, at, lasts); got != want {
-			t.Errorf("TooOld %s after the claim: got %t, want %t", now.Sub(at), got, !got)
+			t.Errorf("tooOld %s after the claim: got %t, want %t", now.Sub(at), got, !got)
 		}
 	}
 }

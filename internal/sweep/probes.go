@@ -11,8 +11,8 @@ import (
 )
 
 // probeTurns decides which batch may probe a held account. Each batch gets one turn before any
-// batch gets a second one. So a batch whose calls are always refused does not keep the others from
-// showing that the account works.
+// batch gets a second turn. So a batch whose calls are always refused does not keep the other batches
+// from showing that the account works.
 type probeTurns struct {
 	since   time.Time // start of the hold
 	tried   map[string]bool

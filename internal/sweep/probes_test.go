@@ -15,6 +15,6 @@ func TestProbeTurns_EveryBatchGetsATurn(t *testing.T) {
 		}
 	}
 	if len(got) != 3 || min(got["a"], got["b"], got["c"]) < 9 || got["a"]+got["b"]+got["c"] > 40 {
-		t.Errorf("unfair probes: %v", got)
+		t.Errorf("got probes %v, want at least 9 for each of a, b and c, and at most 40 in all", got)
 	}
 }
