@@ -21,9 +21,9 @@ type Action struct {
 	// sentence that begins with the action's name: "deletes all contacts permanently". It is empty
 	// if no confirmation is needed. The calling program asks for the confirmation; Do does not.
 	Confirm string
-	// Do performs the action once. p must be a provider of the Kind that lists the action, and
-	// params must have passed Check. The returned table holds the data to show and may be empty.
-	// Errors are *Error.
+	// Do performs the action once. The provider p must be of the Kind that lists the action. The
+	// parameters params must have passed Check. The returned table holds the data to show and may
+	// be empty. Errors are *Error.
 	Do func(ctx context.Context, p Provider, params map[string]string) (Table, error)
 }
 

@@ -8,7 +8,7 @@ import (
 )
 
 // Cause is the reason for an answer. The worker's account holds and the status output show the
-// cause's text. The zero value means no particular cause.
+// cause's text. The zero value means that the cause is not given.
 type Cause string
 
 // The causes. The worker chooses its next step by the cause.
@@ -41,8 +41,8 @@ const (
 	CauseRefused Cause = "refused"
 )
 
-// Error is how a whole call failed: an answer of the gateway, or no answer. It never holds a secret,
-// a message body or a complete phone number.
+// Error describes the failure of a whole call: the gateway answered with an error, or gave no
+// usable answer. An Error never holds a secret, a message body or a complete phone number.
 type Error struct {
 	// Op is the operation that failed, e.g. "kobo send".
 	Op string
@@ -89,10 +89,10 @@ func (e *Error) Error() string {
 // Unwrap returns e.Err.
 func (e *Error) Unwrap() error { return e.Err }
 
-// NoCall returns the error for a batch that cannot be sent, so that no HTTP request was made for
-// it. The error is Rejected, with Scope Campaign. The argument what is the reason.
-func NoCall(op, what string) *Error {
-	return &Error{Op: op, Outcome: Rejected, Scope: Campaign, Cause: CauseRefused, Err: errors.New(what)}
+// NoCall returns the error for a batch that cannot be sent. The caller has made no HTTP request for
+// the batch. The error is Rejected, with Scope Campaign. reason is the text of the error.
+func NoCall(op, reason string) *Error {
+	return &Error{Op: op, Outcome: Rejected, Scope: Campaign, Cause: CauseRefused, Err: errors.New(reason)}
 }
 
 // Refusal returns why a batch cannot be sent through a gateway with this Info: the batch has no

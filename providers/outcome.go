@@ -12,7 +12,7 @@ const (
 	Unknown Outcome = iota
 	// Accepted: the gateway has taken the message.
 	Accepted
-	// Rejected: the gateway has not taken the message and would refuse it again.
+	// Rejected: the gateway has not taken the message and would refuse the same message again.
 	Rejected
 	// Retryable: the message was certainly not sent and may be sent later.
 	Retryable

@@ -60,20 +60,20 @@ type StatusPoller interface {
 type Reporter interface {
 	// ReportKinds returns the names of the available reports, the most common one first.
 	ReportKinds() []string
-	// Report downloads the report of the given kind, with the gateway's columns. from and to limit
-	// the report's time span if the gateway supports limits; a zero time sets no limit. Errors are
-	// *Error.
-	Report(ctx context.Context, kind string, from, to time.Time) (Table, error)
+	// Report downloads the report of the given kind, with the gateway's columns. The report covers
+	// the time from start to end if the gateway supports limits; a zero time sets no limit. Errors
+	// are *Error.
+	Report(ctx context.Context, kind string, start, end time.Time) (Table, error)
 }
 
 // Reconciler is a Provider whose gateway lists the messages it has taken. The list can show that a
 // message of unknown outcome was taken.
 type Reconciler interface {
-	// Taken returns the account's messages that the gateway took or sent between the times from and
-	// to. Both times are cut to whole seconds. The list may hold other messages as well. A message
-	// in the list was certainly taken. A message that is not in the list may have been taken, too.
-	// Errors are *Error.
-	Taken(ctx context.Context, from, to time.Time) ([]TakenMessage, error)
+	// Taken returns the account's messages that the gateway took or sent from start to end. Both
+	// times are cut to whole seconds. The list may also hold messages outside this time. A message
+	// in the list was certainly taken. A message that is missing in the list may also have been
+	// taken. Errors are *Error.
+	Taken(ctx context.Context, start, end time.Time) ([]TakenMessage, error)
 }
 
 // TakenMessage is a message that a gateway lists as taken.
@@ -96,10 +96,10 @@ type Table struct {
 
 // InboxReader is a Provider that can read incoming messages (MO) from the gateway.
 type InboxReader interface {
-	// Inbox returns incoming messages in the gateway's order. after is the ID of the last message
-	// the caller already has; an empty after requests all messages. Gateways without message IDs
-	// ignore after. An empty inbox is not an error. Errors are *Error.
-	Inbox(ctx context.Context, after string) ([]Inbound, error)
+	// Inbox returns incoming messages in the gateway's order. lastID is the ID of the last message
+	// the caller already has; an empty lastID requests all messages. Gateways without message IDs
+	// ignore lastID. An empty inbox is not an error. Errors are *Error.
+	Inbox(ctx context.Context, lastID string) ([]Inbound, error)
 }
 
 // Inbound is an incoming message (MO, mobile originated): a subscriber sent it to the account's

@@ -15,12 +15,12 @@ import (
 // defaults.
 type Endpoint struct {
 	// BaseURL is the gateway's address: scheme, host and an optional path prefix. Default: the
-	// provider's own.
+	// provider's Kind.BaseURL.
 	BaseURL string
-	// Timeout bounds a whole HTTP call. Default: 30 s (httpclient.DefaultTimeout).
+	// Timeout is the time limit of one whole HTTP call. Default: 30 s (httpclient.DefaultTimeout).
 	Timeout time.Duration
-	// MaxRecipients lowers the maximum number of recipients in one call. It must not exceed the
-	// provider's own limit, which is the default.
+	// MaxRecipients is the maximum number of recipients in one call. It must not exceed the
+	// provider's own limit. Default: the provider's own limit.
 	MaxRecipients int
 	// Concurrency is the usual number of calls in flight at once. Default: 8 (httpclient.DefaultConcurrency).
 	Concurrency int
@@ -61,11 +61,11 @@ func (s *Settings) SetLogin(f Field, value string) {
 func (s *Settings) HasLogin(f Field) bool { return s.Login[f.Name] != "" || s.Secrets[f.Name] != "" }
 
 // Bool returns the value of an option that is true or false. If the option is not set, Bool returns
-// the argument otherwise. The error for any other value is a *FieldError.
-func (s Settings) Bool(field string, otherwise bool) (bool, error) {
+// fallback. The error for any other value is a *FieldError.
+func (s Settings) Bool(field string, fallback bool) (bool, error) {
 	switch s.Options[field] {
 	case "":
-		return otherwise, nil
+		return fallback, nil
 	case "true":
 		return true, nil
 	case "false":
@@ -75,11 +75,11 @@ func (s Settings) Bool(field string, otherwise bool) (bool, error) {
 }
 
 // Int returns the value of an option that is an integer from low to high. If the option is not set,
-// Int returns the argument otherwise. The error for any other value is a *FieldError.
-func (s Settings) Int(field string, low, high, otherwise int) (int, error) {
+// Int returns fallback. The error for any other value is a *FieldError.
+func (s Settings) Int(field string, low, high, fallback int) (int, error) {
 	text := s.Options[field]
 	if text == "" {
-		return otherwise, nil
+		return fallback, nil
 	}
 	n, err := strconv.Atoi(text)
 	if err != nil || n < low || n > high {
@@ -109,11 +109,12 @@ type Kind struct {
 	// Required lists the login fields, all of which an account must set. For each field NAME, the
 	// configuration also accepts "NAME_file", the path of a file with the value.
 	Required []Field
-	// Optional lists the names of the provider's other fields.
+	// Optional lists the names of the fields that an account of this provider may set, besides the
+	// login fields and the fields of Endpoint.
 	Optional []string
 	// MessageIDs reports whether the gateway returns an ID for each accepted message.
 	MessageIDs bool
-	// New opens a provider. The settings passed to it hold no field that the provider does not
+	// New opens a provider. The settings passed to New hold no field that the provider does not
 	// know. The error joins a *FieldError for each mistake.
 	New func(Settings) (Provider, error)
 	// Actions are the gateway's own functions, for `tuma gateway NAME ACCOUNT ACTION`.
@@ -129,8 +130,8 @@ func (k Kind) Login() []string {
 	return names
 }
 
-// LogIn sets every login field: the secret fields to secret and the others to user. Tests use it to
-// log in at a simulated gateway of any kind.
+// LogIn sets every secret login field to secret, and every other login field to user. Tests use
+// LogIn to log in at a simulated gateway of any kind.
 func (k Kind) LogIn(s *Settings, user string, secret Secret) {
 	for _, f := range k.Required {
 		if f.Secret {
@@ -177,16 +178,16 @@ type FieldError struct {
 	Err error
 }
 
-// Error returns the field and what is wrong with it.
+// Error returns the field's name and the text of e.Err.
 func (e *FieldError) Error() string { return e.Field + ": " + e.Err.Error() }
 
-// Unwrap returns what is wrong.
+// Unwrap returns e.Err.
 func (e *FieldError) Unwrap() error { return e.Err }
 
-// Mistake returns a *FieldError for field. The argument what describes the mistake and, where
-// possible, the correct form.
-func Mistake(field, what string) error {
-	return &FieldError{Field: field, Err: errors.New(what)}
+// Mistake returns a *FieldError for field. problem describes the mistake and, where possible, the
+// correct form.
+func Mistake(field, problem string) error {
+	return &FieldError{Field: field, Err: errors.New(problem)}
 }
 
 // Mistakes yields every *FieldError in err, including joined and wrapped errors, so that a caller

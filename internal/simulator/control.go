@@ -11,9 +11,9 @@ import (
 	"time"
 )
 
-// control serves the paths below /_sandbox/, for shell scripts and for tests that run real processes. It reports
-// whether the request was for such a path. A GET reads, and a POST with a form changes something. The reply to a POST
-// is 204, or 400 with the error.
+// control serves the paths below /_sandbox/, for shell scripts and for tests that run real
+// processes. control returns true if the request was for such a path. A GET reads, and a POST with
+// a form changes something. The reply to a POST is 204, or 400 with the error.
 //
 //	GET  stats                                    Stats as JSON; ?gateway=NAME for one gateway
 //	GET  accepted                                 "number count" lines; ?gateway=NAME for one gateway
@@ -151,7 +151,8 @@ func (s *Server) controlOptions(r *http.Request) error {
 	return nil
 }
 
-// setVendorOption sets an option of every vendor that has it. It returns an error if none has it.
+// setVendorOption sets an option of every vendor that has it. It returns an error if no vendor has
+// the option.
 func (s *Server) setVendorOption(name, value string) error {
 	known := false
 	for _, gateway := range s.Names() {

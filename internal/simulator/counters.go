@@ -46,20 +46,23 @@ func (b *counters) accept(numbers []uint64) {
 
 // Stats are counts since the server was made or reset.
 type Stats struct {
-	// Requests is the number of requests to a gateway, and Calls the number of those that send messages.
+	// Requests is the number of requests to a gateway, and Calls the number of these requests that
+	// send messages.
 	Requests int64 `json:"requests"`
 	Calls    int64 `json:"calls"`
-	// AcceptedCalls is the number of accepted calls, Accepted the number of their messages, and Numbers the
-	// number of distinct recipients. Duplicates is the number of messages to a recipient that had one already.
+	// AcceptedCalls is the number of accepted calls, Accepted the number of their messages, and
+	// Numbers the number of distinct recipients. Duplicates is the number of messages to a
+	// recipient that already had a message.
 	AcceptedCalls int64 `json:"accepted_calls"`
 	Accepted      int64 `json:"accepted"`
 	Numbers       int64 `json:"numbers"`
 	Duplicates    int64 `json:"duplicates"`
-	// Replays is the number of calls with an idempotency key that was accepted before. Conflicts is the number
-	// of those with another list, body, sender or type, which is an error of the client.
+	// Replays is the number of calls with an idempotency key that was accepted before. Conflicts is
+	// the number of these calls whose recipients, body, sender or type differ from the first call
+	// with the key. A conflict is an error of the client.
 	Replays   int64 `json:"replays"`
 	Conflicts int64 `json:"conflicts"`
-	// Rejected is the number of calls that the gateway refused by itself, without an injected fault. Faults is
+	// Rejected is the number of calls that the gateway refused without an injected fault. Faults is
 	// the number of injected faults.
 	Rejected int64 `json:"rejected"`
 	Faults   int64 `json:"faults"`
@@ -68,7 +71,8 @@ type Stats struct {
 	// InFlight is the number of calls being served, and PeakInFlight its maximum so far.
 	InFlight     int64 `json:"in_flight"`
 	PeakInFlight int64 `json:"peak_in_flight"`
-	// Credit is the remaining credit. For the server it is the lowest of all gateways.
+	// Credit is the remaining credit, in messages. Server.Stats returns the lowest credit of all
+	// gateways.
 	Credit float64 `json:"credit"`
 }
 
@@ -98,15 +102,15 @@ func (s *Server) Accepted(number uint64) int {
 	return int(s.counters.perNumber[number])
 }
 
-// Duplicates returns the number of messages to a recipient that had one already.
+// Duplicates returns the number of messages to a recipient that already had a message.
 func (s *Server) Duplicates() int64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.counters.duplicates
 }
 
-// AllAccepted yields every number with the count of its accepted messages, in ascending order. It yields the
-// state at the time of the call.
+// AllAccepted yields every number with the count of its accepted messages, in ascending order. The
+// counts are those at the time of the call of AllAccepted.
 func (s *Server) AllAccepted() iter.Seq2[uint64, int] {
 	s.mu.Lock()
 	counts := maps.Clone(s.counters.perNumber)
@@ -131,8 +135,8 @@ func (s *Server) SetCredit(credit float64) {
 	}
 }
 
-// SetPassword adds a user or changes a password. If there is no user, every login is valid. Otherwise only the
-// logins of users are valid.
+// SetPassword adds a user or changes a password. Without users, every login is valid. With at least
+// one user, only the logins of users are valid.
 func (s *Server) SetPassword(user, password string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -20,20 +20,22 @@ import (
 //	hang      never replies; the connection closes when the client gives up
 //	html      replies with a web page and status 200
 //	cut       sends half of the reply and closes the connection
-//	429       replies with this status, or any other from 300 to 599; RetryAfter applies to it
-//	error_gw  replies with this error code, or any other code that begins with "error"
-//	code_405  replies with the error code 405, or any other code after "code_"
-//	later     replies with the vendor's error code for: not accepted, try again
+//	429       replies with this HTTP status; any other status from 300 to 599 works too, and may have RetryAfter
+//	error_gw  replies with this error code; any other code that begins with "error" works too
+//	code_405  replies with the error code 405; any other code may follow "code_"
+//	later     replies with the vendor's error code for a call that may be tried again
 //	campaign  replies with the vendor's error code for a campaign that it refuses as a whole
 //	credit    replies with the vendor's error code for an account without credit
 //	missing   leaves the first number out of the reply
 //	extra     adds a number to the reply that the call did not contain
 //	shuffled  names the numbers of the reply in another order
 //
-// With most names the gateway does not accept the call. With "accept_" before the name ("accept_close",
-// "accept_502") it accepts the call first, and with cut, missing, extra and shuffled it always does. If it refuses the
-// call, it sends its usual reply instead. A reply that names no numbers is not changed by missing, extra and shuffled.
-// The faults later, campaign and credit apply only to vendors with such a code.
+// With most names the gateway does not accept the call. With "accept_" before the name
+// ("accept_close", "accept_502") the gateway accepts the call before the fault. The faults cut,
+// missing, extra and shuffled always let the gateway accept the call. If the gateway refuses such a
+// call by itself, it sends its usual reply without the fault. The faults missing, extra and
+// shuffled do not change a reply that names no numbers. The faults later, campaign and credit apply
+// only to vendors with such a code.
 type Fault struct {
 	Name string
 	// Gateway is the name of the gateway that gets the fault. Empty means every gateway.
@@ -41,8 +43,9 @@ type Fault struct {
 	// N injects the fault into the next N calls. Faults with N come before faults with P, in the order in
 	// which they were added.
 	N int
-	// P injects the fault into each call with this probability, from 0 to 1. A later Fault with the same Name
-	// and Gateway replaces it, and removes it if P is 0.
+	// P injects the fault into each call with this probability, from 0 to 1. A later Fault with the
+	// same Name and Gateway replaces this fault. If P of the later Fault is 0, there is no fault
+	// with this Name and Gateway any more.
 	P float64
 	// Everything injects the fault into other requests too, such as those for credit and reports.
 	Everything bool
@@ -80,10 +83,11 @@ type fault struct {
 	status int    // the HTTP status, or 0 if kind is not a status
 }
 
-// isSet reports whether a fault is to be injected. It is false for the zero fault.
+// isSet returns false for the zero fault, which means that no fault is injected.
 func (f fault) isSet() bool { return f.kind != "" }
 
-// ambiguous reports whether the client cannot know after this fault whether the call was accepted.
+// ambiguous reports whether, after this fault, the client cannot know if the gateway accepted the
+// call.
 func (f fault) ambiguous() bool {
 	switch {
 	case f.kind == faultShuffled, f.kind == faultExtra:
@@ -94,7 +98,8 @@ func (f fault) ambiguous() bool {
 	return f.kind == faultClose || f.kind == faultHang || f.kind == faultHTML
 }
 
-// isVendorReply reports whether the fault is later, campaign or credit, which each vendor has its own code for.
+// isVendorReply reports whether the fault is later, campaign or credit. Each vendor has its own
+// error codes for these faults.
 func (f fault) isVendorReply() bool {
 	return f.kind == FaultLater || f.kind == FaultCampaign || f.kind == FaultCredit
 }
@@ -130,8 +135,8 @@ func parseFault(in Fault) (fault, error) {
 type faults struct {
 	mu     sync.Mutex
 	rng    *rand.Rand
-	next   []fault
-	random []fault
+	next   []fault // the faults with N, in the order in which they were added
+	random []fault // the faults with P
 }
 
 func (fs *faults) reset(seed uint64) {
@@ -187,7 +192,7 @@ func (s *Server) Fail(in Fault) error {
 	return nil
 }
 
-// FailNext injects a fault into the next n calls. It panics if the name is not known.
+// FailNext injects a fault into the next n calls. It panics if the name is unknown.
 func (s *Server) FailNext(n int, name string) {
 	if err := s.Fail(Fault{Name: name, N: n}); err != nil {
 		panic(err)
@@ -203,7 +208,8 @@ func (s *Server) ClearFaults() {
 
 const maintenance = "<!DOCTYPE html>\n<html><head><title>Maintenance</title></head><body><h1>We will be back soon</h1></body></html>\n"
 
-// fail replies with the fault f. a is the reply that f replaces, if the call was accepted.
+// fail replies with the fault f. a is the reply to an accepted call, which f changes or replaces.
+// For a call that was not accepted, a is empty.
 func (s *Server) fail(w http.ResponseWriter, r *http.Request, f fault, e routedEndpoint, body []byte, a Answer) {
 	switch {
 	case f.kind == faultHang:

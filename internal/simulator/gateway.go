@@ -8,8 +8,8 @@ import (
 	"sync/atomic"
 )
 
-// Gateway is one simulated gateway, as a test controls it. It has its own counts and credit. It is safe for
-// concurrent use.
+// Gateway is one simulated gateway; tests control it by its methods. A Gateway has its own counts
+// and credit. It is safe for concurrent use.
 type Gateway struct {
 	state  State
 	vendor Vendor
@@ -29,7 +29,7 @@ const (
 	Accept Reply = "accept"
 	// Reject refuses the number permanently.
 	Reject Reply = "reject"
-	// Later refuses the number for now. It may be accepted later.
+	// Later refuses the number for now. The gateway may accept the number in a later call.
 	Later Reply = "later"
 )
 
@@ -42,7 +42,8 @@ const (
 	ScopeNone ReplyScope = iota
 	// ScopeCall means that the whole call with the number is refused.
 	ScopeCall
-	// ScopeNumber means that only this number is refused, and the others are accepted.
+	// ScopeNumber means that only this number is refused, and the other numbers of the call are
+	// accepted.
 	ScopeNumber
 )
 
@@ -93,7 +94,8 @@ func (d *Gateway) CanReply(fault string) bool {
 	return false
 }
 
-// LastAccepted returns the last accepted call, not counting repeats of a key. With Options.NoCount it is empty.
+// LastAccepted returns the last accepted call. A call that repeats an idempotency key does not
+// count. With Options.NoCount the result is empty.
 func (d *Gateway) LastAccepted() AcceptedCall {
 	d.state.Lock()
 	defer d.state.Unlock()
@@ -107,16 +109,16 @@ func (d *Gateway) Accepted(number uint64) int {
 	return int(d.state.counters.perNumber[number])
 }
 
-// Text returns the last text that this gateway has accepted for a number. It is empty if there is none or
-// Options.Texts is not set.
+// Text returns the last text that this gateway has accepted for a number. It returns "" if the
+// gateway has accepted no text for the number, or if Options.Texts is not set.
 func (d *Gateway) Text(number uint64) string {
 	d.state.Lock()
 	defer d.state.Unlock()
 	return d.state.texts[number]
 }
 
-// AllAccepted yields every number with the count of its accepted messages, in ascending order. It yields the
-// state at the time of the call.
+// AllAccepted yields every number with the count of its accepted messages, in ascending order. The
+// counts are those at the time of the call of AllAccepted.
 func (d *Gateway) AllAccepted() iter.Seq2[uint64, int] {
 	d.state.Lock()
 	counts := maps.Clone(d.state.counters.perNumber)

@@ -32,8 +32,8 @@ func Mix(x uint64) uint64 {
 	return x ^ x>>31
 }
 
-// Append appends the ID of message i of call seq to dst, as a version 4 UUID: 48 bits of the call, 12 of the
-// message and 62 that depend on the seed.
+// Append appends the ID of message i of call seq to dst, as a version 4 UUID: 48 bits encode the
+// call, 12 bits the message, and 62 bits depend on the seed.
 func (m IDs) Append(dst []byte, seq, i uint64) []byte {
 	call := (seq + 1) * m.factor & bits48
 	tail := Mix(m.seed ^ Mix(seq<<12|i))
@@ -55,8 +55,9 @@ func (m IDs) Append(dst []byte, seq, i uint64) []byte {
 	return append(dst, text[:]...)
 }
 
-// Parse returns the call and the message that an ID was made for. It also parses IDs that Append never made. So the
-// caller must call Append for the result and compare.
+// Parse returns the call and the message that an ID was made for. It also parses IDs that Append
+// never made. So the caller must pass the result to Append and compare the new ID with the given
+// one.
 func (m IDs) Parse(id string) (seq, i uint64, ok bool) {
 	if len(id) != idChars {
 		return 0, 0, false

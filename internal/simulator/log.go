@@ -9,10 +9,12 @@ import (
 // Entry is an accepted call in the server's log.
 type Entry struct {
 	// At is when the gateway accepted the call, before the delay of Options.Latency.
-	At            time.Time
+	At time.Time
+	// Gateway is the gateway's name, and From the sender ID.
 	Gateway, From string
-	Messages      int
-	Numbers       []uint64
+	// Messages is the number of messages, and Numbers are their recipients.
+	Messages int
+	Numbers  []uint64
 }
 
 // Log returns a copy of the log: the first accepted calls, in order, at most Options.Log of them.

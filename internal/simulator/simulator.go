@@ -14,14 +14,14 @@ import (
 	"time"
 )
 
-// Options configure a Server. With the zero value every login is valid, there is enough credit, replies come
-// at once, and there are no faults.
+// Options configure a Server. With the zero value every login is valid, the credit is a billion
+// messages, replies are not delayed, and there are no faults.
 type Options struct {
 	// Seed makes message IDs and random faults repeatable.
 	Seed uint64
-	// Users are the passwords by user name. If it is empty, every login is valid.
+	// Users maps user names to passwords. If Users is empty, every login is valid.
 	Users map[string]string
-	// Credit is the number of messages that each gateway accepts. The default is a billion.
+	// Credit is the number of messages that each gateway accepts. 0 means a billion.
 	Credit float64
 	// Latency is how long the reply to an accepted call is delayed.
 	Latency time.Duration
@@ -30,14 +30,15 @@ type Options struct {
 	NoCount bool
 	// Texts keeps the last accepted text of each number, for Gateway.Text.
 	Texts bool
-	// Log is the number of accepted calls that Server.Log returns at most: the first ones. 0 means none.
+	// Log is the maximum number of accepted calls in Server.Log. The log keeps the first calls and
+	// drops all later ones. 0 means no log.
 	Log int
 }
 
-// Server is an http.Handler that serves every gateway below its name ("/kobo/api/send/") and at the vendor's
-// own path ("/api/send/"), and the controls below /_sandbox/. Its counts are the sums over all gateways: a
-// number that two gateways accepted is a duplicate. A Gateway has the counts of one gateway. It is safe for
-// concurrent use.
+// Server is an http.Handler that serves every gateway below its name ("/kobo/api/send/") and at the
+// vendor's own path ("/api/send/"), and the controls below /_sandbox/. Its counts are the sums over
+// all gateways: a number that two gateways accepted is a duplicate. A Gateway has the counts of one
+// gateway. A Server is safe for concurrent use.
 type Server struct {
 	options   Options
 	gateways  map[string]*Gateway
@@ -130,12 +131,13 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
-// exchange reads a request, replies to it, and injects a fault if one is due.
+// exchange reads a request and replies to it. If a fault is set for the request, exchange injects
+// the fault.
 func (s *Server) exchange(w http.ResponseWriter, r *http.Request, e routedEndpoint) {
 	buf := buffers.Get().(*bytes.Buffer)
 	buf.Reset()
 	defer buffers.Put(buf)
-	if e.IsSend != nil { // IsSend needs the body
+	if e.IsSend != nil { // IsSend needs the body, so the body is read before the fault is drawn
 		s.read(r, buf)
 		e.Send = e.IsSend(r, buf.Bytes())
 	}
@@ -167,8 +169,8 @@ func (s *Server) exchange(w http.ResponseWriter, r *http.Request, e routedEndpoi
 	write(w, a)
 }
 
-// read reads a request's body into buf. If the client disconnects meanwhile, it aborts the request: nothing is
-// accepted.
+// read reads a request's body into buf. If the client disconnects meanwhile, read aborts the
+// request, and the gateway accepts nothing.
 func (s *Server) read(r *http.Request, buf *bytes.Buffer) {
 	if _, err := buf.ReadFrom(io.LimitReader(r.Body, 1<<20)); err != nil {
 		panic(http.ErrAbortHandler)
@@ -195,7 +197,7 @@ func (s *Server) countFault(d *Gateway, f fault) {
 	}
 }
 
-// sleep waits for the latency, or until the client has disconnected.
+// sleep waits until the latency has passed, the client has disconnected or the server is closed.
 func (s *Server) sleep(r *http.Request) {
 	d := time.Duration(s.latency.Load())
 	if d <= 0 {

@@ -2,9 +2,9 @@ package simulator
 
 import "strings"
 
-// State is the state of one gateway, as its Vendor uses it: logins, credit, replies to numbers and counts. The
-// lock of the server guards it. Except for Lock, Unlock, Seed and Counting, every method requires that the
-// caller holds this lock.
+// State is the state of one gateway, as its Vendor uses it: logins, credit, replies to numbers and
+// counts. The lock of the server guards it. The caller must hold this lock for every method except
+// Lock, Unlock, Seed and Counting.
 type State struct {
 	server *Server
 	name   string
@@ -88,12 +88,12 @@ func (d *State) CountRejected() {
 	d.server.counters.rejected++
 }
 
-// CountReplay counts a call with a known idempotency key. another is true if its content differs from that of the
-// first call with the key.
-func (d *State) CountReplay(another bool) {
+// CountReplay counts a call with a known idempotency key. differs is true if the call's content
+// differs from that of the first call with the key.
+func (d *State) CountReplay(differs bool) {
 	for _, b := range []*counters{&d.counters, &d.server.counters} {
 		b.replays++
-		if another {
+		if differs {
 			b.conflicts++
 		}
 	}
@@ -107,8 +107,8 @@ func (d *State) ReplyTo(number uint64) Reply {
 	return Accept
 }
 
-// SetReply sets the reply to these numbers for all later calls, without asking the vendor whether it has such a
-// reply.
+// SetReply sets the reply to these numbers for all later calls. It does not check whether the
+// vendor has such a reply.
 func (d *State) SetReply(word Reply, numbers ...uint64) {
 	for _, n := range numbers {
 		if word == Accept {
@@ -125,7 +125,7 @@ func (d *State) AnyReply() bool { return len(d.replies) > 0 }
 // Credit returns the number of messages that the gateway still accepts.
 func (d *State) Credit() float64 { return d.credit }
 
-// Charge takes an amount off the credit, for anything except messages, which Accept charges.
+// Charge subtracts an amount from the credit. Do not use it for messages: Accept charges them.
 func (d *State) Charge(amount float64) { d.credit -= amount }
 
 // HasCredit reports whether the credit covers a number of messages.

@@ -8,17 +8,18 @@ import (
 
 // Vendor simulates the API of one vendor: its endpoints and its state.
 //
-// An endpoint parses a request as strictly as the vendor's page demands. It calls State.ValidLogin (or
-// HasPassword, if the login is only a token), HasCredit, and ReplyTo for each number. Then it calls Accept with
-// the accepted numbers. All of that runs between Lock and Unlock of the State. A vendor's package shares no code
-// with the client.
+// An endpoint parses a request as strictly as the vendor's documentation demands. It calls
+// State.ValidLogin (or HasPassword, if the login is only a token), HasCredit, and ReplyTo for each
+// number. Then it calls Accept with the accepted numbers. The endpoint makes all these calls
+// between Lock and Unlock of the State. A vendor's package shares no code with the client.
 //
 // The Refuse function of an endpoint gets an error code of the vendor: one of its FaultReplies, or the text
 // after "code_" in a fault's name. If the code is about numbers, Refuse applies it to every number of the call.
 //
-// An endpoint lists in FaultReplies the vendor's error codes for the faults later, campaign and credit. If its
-// replies name numbers, it sets Answer.Rows, so that faults can leave a number out. It must copy what it
-// keeps of a request's body: the body is reused after the reply.
+// An endpoint lists in FaultReplies the vendor's error codes for the faults later, campaign and
+// credit. If the endpoint's replies name numbers, the endpoint sets Answer.Rows, so that faults can
+// leave a number out. An endpoint must copy the parts of a request's body that it keeps, because
+// the server reuses the body's memory after the reply.
 type Vendor interface {
 	// Endpoints returns the endpoints by the vendor's path. It is called once.
 	Endpoints() map[string]Endpoint
@@ -44,13 +45,16 @@ type Repeat string
 const (
 	// RepeatAccepts repeats the reply to an accepted call. Errors are not remembered.
 	RepeatAccepts Repeat = ""
-	// RepeatAll repeats every reply, also an error, except errors of the form and the login.
+	// RepeatAll repeats every reply, including errors. Errors of the form and of the login are not
+	// repeated.
 	RepeatAll Repeat = "all"
-	// RepeatError replies with an error if the call with this key was accepted. Its value is KoboMobile's code.
+	// RepeatError replies with an error if the call with this key was accepted. The value is
+	// KoboMobile's error code.
 	RepeatError Repeat = "error_msgid"
 )
 
-// Repeater is implemented by a Vendor with idempotency keys whose page leaves open what it replies to a repeated key.
+// Repeater is implemented by a Vendor with idempotency keys whose documentation does not define the
+// reply to a repeated key.
 type Repeater interface {
 	// SetRepeat sets the reply to a repeated idempotency key. The default is RepeatAccepts. It is safe for
 	// concurrent use.
@@ -63,12 +67,12 @@ type Endpoint struct {
 	// also serves other functions, IsSend reports whether a request is a call. Otherwise IsSend is nil.
 	Send   bool
 	IsSend func(r *http.Request, body []byte) bool
-	// AllowGet allows GET requests too.
+	// AllowGet allows GET requests besides POST requests.
 	AllowGet bool
 	// Answer returns the reply to a request. body is the body of the request, which has been read.
 	Answer func(r *http.Request, body []byte) Answer
-	// Refuse returns the reply of a simulated fault that uses one of the vendor's error codes. word is the
-	// argument of the fault, such as the code. Refuse is nil if the vendor has no error codes.
+	// Refuse returns the reply of a simulated fault that uses one of the vendor's error codes. word
+	// is the error code. Refuse is nil if the vendor has no error codes.
 	Refuse func(r *http.Request, body []byte, word string) Answer
 	// FaultReplies are the vendor's error codes about a whole call, by the fault's name: FaultLater,
 	// FaultCampaign, FaultCredit. If a fault has no entry, the vendor has no code for it.
@@ -80,7 +84,7 @@ type Answer struct {
 	Status      int    // 0 means 200
 	ContentType string // "" means PlainText
 	Body        []byte
-	Accepted    bool // messages were accepted, now or before under the same key
+	Accepted    bool // the gateway accepted the messages, in this call or in an earlier call with the same key
 	// Rows splits the reply into one row for each number, and returns a function that joins rows to a
 	// reply. nil means that the reply names no numbers.
 	Rows func() ([]Row, func([]Row) []byte)
@@ -95,8 +99,8 @@ type Row struct {
 	Text   string // what the reply says about the number
 }
 
-// ParseNumbers parses a comma-separated list of numbers in international format, digits only. It returns a number
-// for each part of the list, also if wellFormed is false.
+// ParseNumbers parses a comma-separated list of numbers in international format, digits only. It
+// returns a number for each part of the list, even if wellFormed is false.
 func ParseNumbers(list string) (numbers []uint64, wellFormed bool) {
 	numbers = make([]uint64, 0, strings.Count(list, ",")+1)
 	wellFormed = true

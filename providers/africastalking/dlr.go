@@ -31,28 +31,28 @@ var states = map[string]providers.MessageStatus{
 // protection, because the gateway signs nothing. So the callback's address must be https.
 // DeliveryReports returns an error if the secret cannot be a path element (see
 // httpclient.GuardPath).
-func DeliveryReports(secret providers.Secret, take func(context.Context, providers.DLR) error) (http.Handler, error) {
-	return callback(secret, parseReport, take)
+func DeliveryReports(secret providers.Secret, consumer func(context.Context, providers.DLR) error) (http.Handler, error) {
+	return callback(secret, parseReport, consumer)
 }
 
 // Incoming returns a handler for the gateway's "Incoming Messages" callback [public]. It calls take
 // for each incoming message (MO). To answer a message to an on-demand service, pass the message's
 // LinkID in Options. The secret, the errors and the use of take are as for DeliveryReports.
-func Incoming(secret providers.Secret, take func(context.Context, providers.Inbound) error) (http.Handler, error) {
-	return callback(secret, parseIncoming, take)
+func Incoming(secret providers.Secret, consumer func(context.Context, providers.Inbound) error) (http.Handler, error) {
+	return callback(secret, parseIncoming, consumer)
 }
 
 // OptOuts returns a handler for the gateway's "Bulk SMS Opt Out" callback [public]. It calls take for
 // each opt-out. The secret, the errors and the use of take are as for DeliveryReports.
-func OptOuts(secret providers.Secret, take func(context.Context, providers.OptOut) error) (http.Handler, error) {
-	return callback(secret, parseOptOut, take)
+func OptOuts(secret providers.Secret, consumer func(context.Context, providers.OptOut) error) (http.Handler, error) {
+	return callback(secret, parseOptOut, consumer)
 }
 
 // callback returns a handler for a form that is POSTed to a path ending in the secret. The handler
 // parses the form and passes the result and the request's context to take. It answers 400 to an
 // invalid form and 500 to an error of take. After success it answers 200, because the vendor does
 // not document whether the gateway accepts a 204.
-func callback[T any](secret providers.Secret, parse func(url.Values) (T, bool), take func(context.Context, T) error) (http.Handler, error) {
+func callback[T any](secret providers.Secret, parse func(url.Values) (T, bool), consumer func(context.Context, T) error) (http.Handler, error) {
 	return httpclient.GuardPath(secret, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		form, ok := httpclient.CallbackForm(w, r, http.MethodPost)
 		if !ok {
@@ -63,7 +63,7 @@ func callback[T any](secret providers.Secret, parse func(url.Values) (T, bool), 
 			http.Error(w, "not a callback of Africa's Talking", http.StatusBadRequest)
 			return
 		}
-		if err := take(r.Context(), told); err != nil {
+		if err := consumer(r.Context(), told); err != nil {
 			httpclient.Taken(w, err)
 			return
 		}

@@ -14,16 +14,16 @@ import (
 // it begins with the oldest stored message. IDs are whole numbers [public]. The gateway limits how
 // many messages one call returns. To read all, call Inbox again with the last ID until it returns
 // no messages.
-func (p *Provider) Inbox(ctx context.Context, after string) ([]providers.Inbound, error) {
-	if after == "" {
-		after = "0"
+func (p *Provider) Inbox(ctx context.Context, lastID string) ([]providers.Inbound, error) {
+	if lastID == "" {
+		lastID = "0"
 	}
-	if !isID(after) {
+	if !isID(lastID) {
 		e := providers.NoCall(opInbox, "the ID to start after must be a whole number of at most 20 digits")
 		e.Scope = providers.Call
 		return nil, e
 	}
-	reply, err := p.get(ctx, opInbox, messagingPath, "&lastReceivedId="+after)
+	reply, err := p.get(ctx, opInbox, messagingPath, "&lastReceivedId="+lastID)
 	if err != nil {
 		return nil, err
 	}

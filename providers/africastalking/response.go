@@ -83,7 +83,7 @@ type entry struct {
 // parseAnswer parses the body of a 2xx answer to a call to the recipients in to. It returns one
 // result for each recipient, or an error for the whole call (without Op). If the body is not
 // understood, parseAnswer returns two nils.
-func parseAnswer(body []byte, to []sms.MSISDN) ([]providers.Result, *providers.Error) {
+func parseAnswer(body []byte, recipients []sms.MSISDN) ([]providers.Result, *providers.Error) {
 	body = bytes.TrimSpace(bytes.TrimPrefix(body, []byte("\ufeff")))
 	read := readJSON
 	if bytes.HasPrefix(body, []byte("<")) {
@@ -96,7 +96,7 @@ func parseAnswer(body []byte, to []sms.MSISDN) ([]providers.Result, *providers.E
 	case len(entries) == 0:
 		return nil, refusal(strings.TrimSpace(message))
 	}
-	return match(entries, to), nil
+	return match(entries, recipients), nil
 }
 
 // refusal returns the error for a reply that lists no recipient and has only a message. If the
@@ -116,12 +116,12 @@ func refusal(message string) *providers.Error {
 
 // match returns one result for each recipient of the call. The reply lists recipients in any order.
 // If the reply lists none of the call's recipients, match returns nil.
-func match(entries []entry, to []sms.MSISDN) []providers.Result {
-	index := make(map[sms.MSISDN]int, len(to))
-	for i, number := range to {
+func match(entries []entry, recipients []sms.MSISDN) []providers.Result {
+	index := make(map[sms.MSISDN]int, len(recipients))
+	for i, number := range recipients {
 		index[number] = i
 	}
-	results := make([]providers.Result, len(to))
+	results := make([]providers.Result, len(recipients))
 	for i := range results {
 		results[i].Reason = reasonMissing
 	}

@@ -47,8 +47,8 @@ func Kinds() []providers.Kind {
 	return kinds
 }
 
-// Infos returns the facts about each provider with default settings, by provider name, for tools that have an
-// account at each. A Fingerprint in it is that of an invented login.
+// Infos returns the facts about each provider with default settings, by provider name, for tools
+// that have an account at each. The Fingerprint of each Info is computed from an invented login.
 func Infos() map[string]providers.Info {
 	out := map[string]providers.Info{}
 	for _, k := range Kinds() {

@@ -28,19 +28,19 @@ const (
 
 // attempt records whether any byte of one request can have been written. The goroutine that writes
 // and the goroutine that cancels both change state atomically. If the write comes first, the
-// outcome of the call is unknown. If the cancellation comes first, state is sealed and no byte is
-// ever written. There is no third case, so a call that is reported as not sent was certainly not
-// sent.
+// outcome of the call is unknown. If the cancellation comes first, the state becomes sealed and no
+// byte is ever written. One of the two always comes first. So a call that is reported as not sent
+// was certainly not sent.
 type attempt struct {
 	state    atomic.Uint32
-	late     atomic.Bool
+	late     atomic.Bool // true if checkTime has sealed the attempt, because the deadline had passed
 	deadline time.Time
 	now      func() time.Time
 	cancel   context.CancelCauseFunc
 }
 
-// spent is a sealed attempt: a connection with this attempt can write nothing. A connection gets
-// spent if the request has already been written to another connection.
+// spent is a sealed attempt: a connection whose attempt is spent can write nothing. gotConn gives
+// spent to a new connection if the request has already been written to another connection.
 var spent = func() *attempt {
 	a := new(attempt)
 	a.state.Store(sealed)
@@ -99,8 +99,9 @@ func (a *attempt) seal() bool {
 	return a.state.CompareAndSwap(unsent, sealed) || a.state.Load() == sealed
 }
 
-// checkTime seals an attempt whose deadline has passed by either clock. Neither clock alone is
-// enough: the monotonic clock stops while the machine is suspended, and the wall clock can be set.
+// checkTime seals an attempt whose deadline has passed by either clock. Neither of the two clocks
+// is sufficient: the monotonic clock stops while the machine is suspended, and the wall clock can
+// be set.
 func (a *attempt) checkTime() {
 	now := a.now()
 	if now.Before(a.deadline) && now.Round(0).Before(a.deadline.Round(0)) {
@@ -114,7 +115,7 @@ func (a *attempt) checkTime() {
 
 // gateConn is a connection that calls begin() of its current attempt before each write. A check
 // when the request's body is read would be too late, because net/http may already have written the
-// headers. Where this package creates the TLS connection, gateConn wraps that connection. So
+// headers. If this package creates the TLS connection, gateConn wraps the TLS connection. So a
 // gateConn sees the bytes of the request and no TLS alerts.
 type gateConn struct {
 	net.Conn

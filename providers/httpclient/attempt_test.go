@@ -25,11 +25,11 @@ var quiet = log.New(io.Discard, "", 0)
 // leaping returns a clock. The clock is right for the first reads, as many as the argument right.
 // In all later reads its wall clock is ahead by wall, and its monotonic clock by monotonic. So the
 // clock simulates a process that is stopped between two reads, or a machine that is suspended.
-func leaping(right int64, wall, monotonic time.Duration) func() time.Time {
+func leaping(correctReads int64, wall, monotonic time.Duration) func() time.Time {
 	var looks atomic.Int64
 	return func() time.Time {
 		now := time.Now()
-		if looks.Add(1) <= right {
+		if looks.Add(1) <= correctReads {
 			return now
 		}
 		now = now.Add(wall)

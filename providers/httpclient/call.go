@@ -1,7 +1,8 @@
-// Package httpclient is the HTTP policy of all gateways. Its Client makes one call, once: it never repeats a
-// request or follows a redirect, and it knows whether a byte of a request can have left this machine. So it
-// reports a failed call as not sent only if that is certain, and otherwise as unknown. The package also writes
-// forms, reads the JSON objects, amounts and callbacks of gateways, and keeps secrets out of errors.
+// Package httpclient is the HTTP policy of all gateways. A Client sends each request at most once:
+// it never repeats a request and never follows a redirect. A Client also knows whether any byte of
+// a request can have left this machine. So it reports a failed call as not sent only if the request
+// was certainly not sent, and otherwise as unknown. The package also writes forms, reads the JSON
+// objects, amounts and callbacks of gateways, and keeps secrets out of errors.
 //
 // Only gateways import the package. The worker knows gateways by the contract in package providers.
 package httpclient
@@ -38,17 +39,17 @@ const (
 const FormContentType = "application/x-www-form-urlencoded"
 
 const (
-	dialTimeout = 10 * time.Second // for TCP and TLS together
+	dialTimeout = 10 * time.Second // for opening a connection: TCP and TLS together
 	// idleTimeout is shorter than the 5 s after which Apache closes an idle connection by default.
 	// The client must close a connection before the server does. If the server closes it while a
-	// request is on its way, the outcome of the request is unknown. Opening a new connection costs
-	// only 0.1 s.
+	// request is on its way, the outcome of the request is unknown. Opening a new connection takes
+	// only about 0.1 s.
 	idleTimeout = 4 * time.Second
 	// wireBuffer is the size of the read and write buffers in bytes. It is large enough for a call
 	// of 500 recipients. So the call needs only one write, and its reply a few reads.
 	wireBuffer = 32 << 10
-	// maxReplyHeader is the maximum size of a reply's headers in bytes. It is far more than any
-	// gateway sends, and far less than the 10 MB that net/http allows.
+	// maxReplyHeader is the maximum size of a reply's headers in bytes. The limit is far more than
+	// any gateway sends, and far less than the 10 MB that net/http allows.
 	maxReplyHeader = 64 << 10
 )
 
@@ -70,11 +71,12 @@ type ClientConfig struct {
 	// BaseURL is required. Its scheme must be https unless the host is loopback or AllowHTTP is
 	// set. BaseURL must not hold a login, query or fragment.
 	BaseURL string
-	// Timeout bounds a whole call, from the dial to the last byte of the reply. Timeout must not be
-	// negative. Default: DefaultTimeout.
+	// Timeout is the time limit of a whole call, from the dial to the last byte of the reply.
+	// Timeout must not be negative. Default: DefaultTimeout.
 	Timeout time.Duration
-	// Concurrency is the usual number of calls in flight at once. As many connections are kept open
-	// between calls. Concurrency must not be negative. Default: DefaultConcurrency.
+	// Concurrency is the usual number of calls in flight at once. The Client keeps at most this
+	// number of connections open between calls. Concurrency must not be negative. Default:
+	// DefaultConcurrency.
 	Concurrency int
 	// MaxReply is the maximum size of a reply's body in bytes. Default: DefaultMaxReply.
 	MaxReply int64
@@ -83,10 +85,10 @@ type ClientConfig struct {
 	// Secrets are masked in every error.
 	Secrets []providers.Secret
 	// RootCAs are the certificate authorities that verify the gateway's certificate. Default: the
-	// system's.
+	// certificate authorities of the system.
 	RootCAs *x509.CertPool
-	// Now returns the current time. It is compared with the deadline before the first byte of a
-	// request. Default: time.Now.
+	// Now returns the current time. The Client compares that time with the deadline before it
+	// writes the first byte of a request. Default: time.Now.
 	Now func() time.Time
 }
 
@@ -227,13 +229,13 @@ type Reply struct {
 	Status int
 	// Header holds the answer's headers.
 	Header http.Header
-	// Body is the complete body of a 2xx, at most ClientConfig.MaxReply bytes. For any other status
-	// Body may be incomplete, because the status alone is the answer.
+	// Body is the complete body of a 2xx answer, at most ClientConfig.MaxReply bytes. For any other
+	// status Body may be incomplete, because the status alone is the answer.
 	Body []byte
 	// RetryAfter is the wait that the Retry-After header requested; 0 if the header requested none.
 	RetryAfter time.Duration
-	// Framed reports whether the reply has a Content-Length or is chunked, so that Body is certainly
-	// complete. Otherwise the body ends with the connection and may have been cut.
+	// Framed reports whether the reply has a Content-Length or is chunked, so that Body is
+	// certainly complete. Otherwise the body ends where the connection ends, and may be incomplete.
 	Framed bool
 }
 
@@ -244,7 +246,7 @@ type Reply struct {
 //
 // The deadline is that of ctx or the client's timeout, whichever is earlier. Do compares it with
 // the wall clock and with the monotonic clock right before the first byte. If the deadline has
-// passed by either clock, Do does not send the request.
+// passed by one of these clocks, Do does not send the request.
 func (c *Client) Do(ctx context.Context, r Request) (*Reply, error) {
 	deadline := time.Now().Add(c.timeout)
 	if sooner, ok := ctx.Deadline(); ok && sooner.Before(deadline) {

@@ -98,9 +98,9 @@ func unescape(s string) string {
 }
 
 // GuardPath returns a handler that passes on only requests whose path has the secret as its last
-// element; other requests get a 404. It protects callbacks that the gateway does not sign. The
-// comparison takes constant time. GuardPath returns an error if no path element can equal the
-// secret. Such a secret is empty, "." or "..", or contains a slash.
+// element; other requests get a 404. Use GuardPath to protect callbacks that the gateway does not
+// sign. The comparison takes constant time. GuardPath returns an error if no path element can equal
+// the secret. Such a secret is empty, "." or "..", or contains a slash.
 func GuardPath(secret providers.Secret, next http.Handler) (http.Handler, error) {
 	switch text := secret.Reveal(); {
 	case text == "", text == ".", text == "..", strings.Contains(text, "/"):
@@ -115,15 +115,15 @@ func GuardPath(secret providers.Secret, next http.Handler) (http.Handler, error)
 	}), nil
 }
 
-// SameSecret reports whether given equals the secret, in constant time. It returns false for an empty
-// secret.
-func SameSecret(secret providers.Secret, given string) bool {
-	want, got := sha256.Sum256([]byte(secret.Reveal())), sha256.Sum256([]byte(given))
+// SameSecret reports whether candidate equals the secret, in constant time. It returns false for an
+// empty secret.
+func SameSecret(secret providers.Secret, candidate string) bool {
+	want, got := sha256.Sum256([]byte(secret.Reveal())), sha256.Sum256([]byte(candidate))
 	return subtle.ConstantTimeCompare(want[:], got[:]) == 1 && secret != ""
 }
 
-// Taken writes the response to a callback: 204 if err is nil, and otherwise 500, so that the gateway
-// repeats the callback. The response does not contain err.
+// Taken writes the response to a callback: status 204 if err is nil, and otherwise 500, so that the
+// gateway repeats the callback. The response does not contain err.
 func Taken(w http.ResponseWriter, err error) {
 	if err != nil {
 		http.Error(w, "not stored; try again", http.StatusInternalServerError)

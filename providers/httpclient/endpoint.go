@@ -7,9 +7,10 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-// Open returns the HTTP client of an account with the settings e, and the maximum number of recipients in one of its
-// calls. baseURL and limit are the provider's own base URL and maximum number of recipients. Errors
-// of the client never show the secrets. The error of Open joins a *FieldError for each mistake.
+// Open returns the HTTP client of an account with the settings e. It also returns the maximum
+// number of recipients in one call of the account. baseURL and limit are the provider's default
+// base URL and its maximum number of recipients; the settings may lower the limit. Errors of the
+// client never show the secrets. The error of Open joins a *FieldError for each mistake.
 func Open(e providers.Endpoint, baseURL string, limit int, secrets ...providers.Secret) (*Client, int, error) {
 	if e.BaseURL == "" {
 		e.BaseURL = baseURL

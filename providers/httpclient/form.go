@@ -7,8 +7,8 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// PostForm sends an encoded form by POST, like Call. It is for gateways that report errors in the
-// body of an HTTP 2xx (Request.ErrorsInBody). op is the operation named in errors; path is as in
+// PostForm sends an encoded form by POST, like Call. Use PostForm for gateways that report errors
+// in the body of an HTTP 2xx (Request.ErrorsInBody). op and path are the fields Op and Path of
 // Request.
 func (c *Client) PostForm(ctx context.Context, op, path string, form []byte) (*Reply, error) {
 	return c.Call(ctx, Request{Op: op, Path: path, ContentType: FormContentType, Body: form, ErrorsInBody: true})
@@ -22,9 +22,9 @@ func AppendField(form []byte, name, value string) []byte {
 
 // AppendNumbers appends name=number,number,… to a form, with escaped commas. Each number is in
 // international form, with prefix before it. prefix is "" or "+".
-func AppendNumbers(form []byte, name, prefix string, to []sms.MSISDN) []byte {
+func AppendNumbers(form []byte, name, prefix string, numbers []sms.MSISDN) []byte {
 	form = appendName(form, name)
-	for i, number := range to {
+	for i, number := range numbers {
 		if i > 0 {
 			form = append(form, "%2C"...)
 		}
@@ -59,9 +59,9 @@ func AppendEscaped(dst []byte, s string) []byte {
 }
 
 // FormSize returns a capacity in bytes that is large enough for a form, so that the form is built
-// in one buffer. fixed is the size of the names and small fields. Every byte of texts is counted as
-// escaped, and every number of to at its maximum length.
-func FormSize(fixed int, to []sms.MSISDN, texts ...string) int {
+// in one buffer. fixed is the size of the names and small fields. FormSize counts every byte of
+// texts as escaped, and every phone number at its maximum length.
+func FormSize(fixed int, numbers []sms.MSISDN, texts ...string) int {
 	const (
 		perNumber = 15 + len("%2C%2B") // E.164 allows at most 15 digits
 		perByte   = len("%2C")
@@ -69,5 +69,5 @@ func FormSize(fixed int, to []sms.MSISDN, texts ...string) int {
 	for _, text := range texts {
 		fixed += perByte * len(text)
 	}
-	return fixed + perNumber*len(to)
+	return fixed + perNumber*len(numbers)
 }

@@ -9,7 +9,7 @@ import (
 
 // Object is a JSON object whose names are distinct even if case is ignored. A reply with two values
 // under the same name is ambiguous, and encoding/json would silently use the last one. The values
-// are raw JSON. json.Unmarshal and ReadObject create an Object. A nil Object has no members.
+// are raw JSON. json.Unmarshal and ReadObject create an Object. A nil Object is an empty object.
 type Object map[string]json.RawMessage
 
 var errNoObject = errors.New("not a JSON object with distinct names")

@@ -10,7 +10,7 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-// mask replaces a secret in a text, as providers.Secret prints itself.
+// mask replaces a secret in a text. It is the text that a providers.Secret prints.
 const mask = "[secret]"
 
 // newScrubber returns a Replacer that masks every secret, in each of the escaped forms in which

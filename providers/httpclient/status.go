@@ -10,8 +10,8 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-// maxRetryAfter is the longest wait that a gateway may request. A longer wait is probably a
-// mistake, and an operator should not have to wait until its end.
+// maxRetryAfter is the longest wait that a gateway may request. A longer wait is probably a mistake
+// of the gateway, and an operator should not have to wait that long.
 const maxRetryAfter = time.Hour
 
 // StatusVerdict returns the error that an HTTP status means for its call, or nil for a 2xx status,
@@ -27,9 +27,9 @@ const maxRetryAfter = time.Hour
 //	1xx, other 4xx, 5xx  unknown,   call:    gateway
 //
 // errorsInBody states that the gateway answers 2xx even for its errors. Then a 404, 405 or 415
-// comes from a web server without a gateway, e.g. at a wrong base URL or a parked domain. Such a
-// server cannot have taken a message. A redirect is always Unknown: many web forms redirect after
-// they have done their work.
+// comes from a web server that is not the gateway, e.g. at a wrong base URL or a parked domain.
+// Such a server cannot have taken a message. A redirect is always Unknown: many web forms redirect
+// after they have processed the request.
 func StatusVerdict(op string, status int, retryAfter time.Duration, errorsInBody bool) *providers.Error {
 	if status >= 200 && status < 300 {
 		return nil

@@ -44,10 +44,10 @@ const (
 // parseAnswer parses the body of a 2xx answer to a call to the recipients in to. It returns one
 // result for each recipient, or an error for the whole call (without Op). If the body is not
 // understood, parseAnswer returns two nils.
-func parseAnswer(body []byte, to []sms.MSISDN) ([]providers.Result, *providers.Error) {
+func parseAnswer(body []byte, recipients []sms.MSISDN) ([]providers.Result, *providers.Error) {
 	body = unquote(body)
 	if string(body) == "sent" {
-		results := make([]providers.Result, len(to))
+		results := make([]providers.Result, len(recipients))
 		for i := range results {
 			results[i].Outcome = providers.Accepted
 		}
@@ -56,7 +56,7 @@ func parseAnswer(body []byte, to []sms.MSISDN) ([]providers.Result, *providers.E
 	if e := refusal(body); e != nil {
 		return nil, e
 	}
-	return parseIDs(string(body), to), nil
+	return parseIDs(string(body), recipients), nil
 }
 
 // refusal returns the error for an error code. The error is Unknown for a code that the table
@@ -86,8 +86,8 @@ func unquote(body []byte) []byte {
 // parseIDs parses "number,id~number,id", in any order. A recipient is Accepted if every entry with
 // its number has a valid message ID. If any entry with its number has something else, the recipient
 // is Unknown. parseIDs returns nil if the text names no recipient of the call.
-func parseIDs(text string, to []sms.MSISDN) []providers.Result {
-	results := make([]providers.Result, len(to))
+func parseIDs(text string, recipients []sms.MSISDN) []providers.Result {
+	results := make([]providers.Result, len(recipients))
 	var index map[sms.MSISDN]int // built only if the reply's order differs from the call's
 	named, next := false, 0
 	for entry, more := "", true; more; {
@@ -97,10 +97,10 @@ func parseIDs(text string, to []sms.MSISDN) []providers.Result {
 			continue
 		}
 		i := next
-		if i >= len(to) || to[i] != number {
+		if i >= len(recipients) || recipients[i] != number {
 			if index == nil {
-				index = make(map[sms.MSISDN]int, len(to))
-				for at, n := range to {
+				index = make(map[sms.MSISDN]int, len(recipients))
+				for at, n := range recipients {
 					index[n] = at
 				}
 			}
@@ -111,7 +111,7 @@ func parseIDs(text string, to []sms.MSISDN) []providers.Result {
 		named, next = true, i+1
 		switch r := &results[i]; {
 		case r.Reason != "":
-		case !isMessageID(id) || isRecipient(id, to):
+		case !isMessageID(id) || isRecipient(id, recipients):
 			*r = providers.Result{Reason: reasonNoID, Code: errorWord(id)}
 		case r.Outcome == providers.Unknown:
 			r.Outcome, r.MessageID = providers.Accepted, id
@@ -189,12 +189,12 @@ var signs = func() (table [256]byte) {
 
 // isRecipient reports whether the ID equals the number of one of the call's recipients. A reply
 // that only repeats the list of numbers does not prove that a message was accepted.
-func isRecipient(id string, to []sms.MSISDN) bool {
+func isRecipient(id string, recipients []sms.MSISDN) bool {
 	if len(id) > 15 || strings.Trim(id, "0123456789") != "" {
 		return false // the usual case; calling ParseUint would allocate an error
 	}
 	number, err := strconv.ParseUint(id, 10, 64)
-	return err == nil && slices.Contains(to, sms.MSISDN(number))
+	return err == nil && slices.Contains(recipients, sms.MSISDN(number))
 }
 
 // maxWord is a length in bytes. Every error code of the gateway is shorter.

@@ -72,10 +72,10 @@ func (x *exam) wantAccepted(a answer) {
 
 // wantAcceptedOnly fails unless the gateway has accepted exactly one message for each number in to,
 // and no other messages.
-func (x *exam) wantAcceptedOnly(g *gateway, to []sms.MSISDN) {
+func (x *exam) wantAcceptedOnly(g *gateway, numbers []sms.MSISDN) {
 	x.Helper()
 	want := map[uint64]bool{}
-	for _, number := range to {
+	for _, number := range numbers {
 		want[uint64(number)] = true
 	}
 	for number, times := range g.AllAccepted() {

@@ -76,9 +76,9 @@ var keys atomic.Uint64
 
 // batch returns a batch to the numbers in to, with a new idempotency key. The batch holds a copy of
 // to.
-func batch(to []sms.MSISDN) providers.Batch {
+func batch(numbers []sms.MSISDN) providers.Batch {
 	key := fmt.Sprintf("7e57ab1e-0000-4000-8000-%012x", keys.Add(1))
-	return providers.Batch{IdempotencyKey: key, From: sender, Body: text, To: slices.Clone(to)}
+	return providers.Batch{IdempotencyKey: key, From: sender, Body: text, To: slices.Clone(numbers)}
 }
 
 // newBatch returns a batch to n new numbers. If a call of p may not have n recipients, the batch

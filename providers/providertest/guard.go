@@ -78,7 +78,7 @@ func Guard() (refused func() []string) {
 
 // guardDefaultTransport makes http.DefaultTransport call ask before each dial. Functions like
 // http.Get use that transport.
-func guardDefaultTransport(ask func(network, addr string) error) {
+func guardDefaultTransport(check func(network, addr string) error) {
 	standard, ok := http.DefaultTransport.(*http.Transport)
 	if !ok {
 		return
@@ -86,7 +86,7 @@ func guardDefaultTransport(ask func(network, addr string) error) {
 	guarded := standard.Clone()
 	var dialer net.Dialer
 	guarded.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
-		if err := ask(network, addr); err != nil {
+		if err := check(network, addr); err != nil {
 			return nil, err
 		}
 		return dialer.DialContext(ctx, network, addr)

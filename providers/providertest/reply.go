@@ -104,8 +104,8 @@ func names(reply []byte, number sms.MSISDN) bool {
 
 // namesAll reports whether the reply contains every number in to. If it does, the gateway's replies
 // name their recipients.
-func namesAll(reply []byte, to []sms.MSISDN) bool {
-	for _, number := range to {
+func namesAll(reply []byte, numbers []sms.MSISDN) bool {
+	for _, number := range numbers {
 		if !names(reply, number) {
 			return false
 		}
@@ -146,13 +146,13 @@ func cutReplies(x *exam) {
 
 // eachCut sends the call b about most times. The server answers each call with the first part of
 // e's reply, of a different length each time. eachCut passes the provider's answer to look.
-func (x *exam) eachCut(e exchange, b providers.Batch, most int, look func(a answer, part []byte, when string)) {
+func (x *exam) eachCut(e exchange, b providers.Batch, most int, checkPart func(a answer, part []byte, when string)) {
 	s := x.canned()
 	p := x.open(s.url)
 	step := 1 + len(e.reply)/most
 	for n := 0; n < len(e.reply); n += step {
 		s.answer(e.raw(e.reply[:n]))
-		look(x.send(p, b), e.reply[:n], fmt.Sprintf("%d of %d bytes", n, len(e.reply)))
+		checkPart(x.send(p, b), e.reply[:n], fmt.Sprintf("%d of %d bytes", n, len(e.reply)))
 	}
 }
 
@@ -263,12 +263,12 @@ func change(rng *rand.Rand, text []byte) []byte {
 // sendWithReplyTo makes two calls: one to the recipients in first, which the gateway answers, and
 // one to the recipients in second, which gets the gateway's reply to the first call again. It
 // returns that reply, and what the provider returned for each call.
-func (x *exam) sendWithReplyTo(first, second []sms.MSISDN) (reply []byte, there, here answer) {
+func (x *exam) sendWithReplyTo(first, second []sms.MSISDN) (reply []byte, firstAnswer, secondAnswer answer) {
 	x.Helper()
-	e, there := x.realExchange(batch(first))
+	e, firstAnswer := x.realExchange(batch(first))
 	s := x.canned()
 	s.answer(e.raw(e.reply))
-	return e.reply, there, x.send(x.open(s.url), batch(second))
+	return e.reply, firstAnswer, x.send(x.open(s.url), batch(second))
 }
 
 // some returns up to five numbers for one call.
@@ -312,14 +312,14 @@ func missingReply(x *exam) {
 }
 
 // wantSameIDs fails unless each Accepted recipient of here has the message ID that it has in there.
-func (x *exam) wantSameIDs(here, there answer, when string) {
+func (x *exam) wantSameIDs(repeated, original answer, when string) {
 	x.Helper()
 	ids := map[sms.MSISDN]string{}
-	for i, number := range there.to {
-		ids[number] = there.results[i].MessageID
+	for i, number := range original.to {
+		ids[number] = original.results[i].MessageID
 	}
-	for i, number := range here.to {
-		if v := here.verdict(i); v.Outcome == providers.Accepted && v.MessageID != ids[number] {
+	for i, number := range repeated.to {
+		if v := repeated.verdict(i); v.Outcome == providers.Accepted && v.MessageID != ids[number] {
 			x.Errorf("%s: a recipient has the message ID of another recipient, want its own", when)
 		}
 	}

@@ -38,13 +38,13 @@ const (
 // parseAnswer parses the body of a 2xx answer to a call to the recipients in to. It returns one
 // result for each recipient, or an error for the whole call (without Op). If the body is not
 // understood, parseAnswer returns two nils.
-func parseAnswer(body []byte, to []sms.MSISDN) ([]providers.Result, *providers.Error) {
+func parseAnswer(body []byte, recipients []sms.MSISDN) ([]providers.Result, *providers.Error) {
 	o, verdict := parseEnvelope(body)
 	if o == nil {
 		return nil, verdict
 	}
 	rows, _ := o.List("messageDetails")
-	results := parseRows(rows, to)
+	results := parseRows(rows, recipients)
 	if results != nil {
 		results[0].Balance = amount(o, "Balance")
 	}
@@ -105,12 +105,12 @@ func text(o httpclient.Object, name string) (text string, ok bool) {
 // parseRows parses the rows of recipients, which may be in any order. A recipient is Accepted if
 // all its rows have the status "sent", and Unknown otherwise. parseRows returns nil if the rows
 // name no recipient of the call.
-func parseRows(rows []json.RawMessage, to []sms.MSISDN) []providers.Result {
-	index := make(map[string]int, len(to))
-	for i, number := range to {
+func parseRows(rows []json.RawMessage, recipients []sms.MSISDN) []providers.Result {
+	index := make(map[string]int, len(recipients))
+	for i, number := range recipients {
 		index[number.String()] = i
 	}
-	results := make([]providers.Result, len(to))
+	results := make([]providers.Result, len(recipients))
 	named := false
 	for _, row := range rows {
 		o, ok := httpclient.ReadObject(row)

@@ -42,9 +42,9 @@ func sendBody(l login, b providers.Batch) []byte {
 }
 
 // phones returns the numbers in to, separated by commas.
-func phones(to []sms.MSISDN) string {
-	list := make([]byte, 0, len(to)*len("254725656565,"))
-	for i, number := range to {
+func phones(numbers []sms.MSISDN) string {
+	list := make([]byte, 0, len(numbers)*len("254725656565,"))
+	for i, number := range numbers {
 		if i > 0 {
 			list = append(list, ',')
 		}

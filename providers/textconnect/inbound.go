@@ -24,7 +24,7 @@ var supplements = []string{"MMName", "MMEmail", "MM1", "MM2", "MM3", "MM4", "MM5
 // holds the supplemental data.
 //
 // Inbound returns an error if auth is empty, or if the program cannot load the time zone Europe/London.
-func Inbound(auth providers.Secret, take func(context.Context, providers.Inbound) error) (http.Handler, error) {
+func Inbound(auth providers.Secret, consumer func(context.Context, providers.Inbound) error) (http.Handler, error) {
 	if auth == "" {
 		return nil, errors.New("textconnect inbound: auth must not be empty; every request would be refused")
 	}
@@ -46,7 +46,7 @@ func Inbound(auth providers.Secret, take func(context.Context, providers.Inbound
 			http.Error(w, "not a message: id and source are required", http.StatusBadRequest)
 			return
 		}
-		httpclient.Taken(w, take(r.Context(), message))
+		httpclient.Taken(w, consumer(r.Context(), message))
 	}), nil
 }
 

@@ -43,8 +43,8 @@ var (
 // Report downloads one report, with the columns of its header row. kind is not case sensitive. For
 // Outbox the gateway ignores from and to. A report larger than httpclient.DefaultMaxReply is an error;
 // request a shorter span of time.
-func (p *Provider) Report(ctx context.Context, kind string, from, to time.Time) (providers.Table, error) {
-	table, _, err := p.report(ctx, kind, from, to)
+func (p *Provider) Report(ctx context.Context, kind string, start, end time.Time) (providers.Table, error) {
+	table, _, err := p.report(ctx, kind, start, end)
 	return table, err
 }
 
@@ -126,8 +126,8 @@ type Message struct {
 
 // Messages downloads the report ReportMessages of a span of time and parses its rows. Messages
 // returns the same errors as Report.
-func (p *Provider) Messages(ctx context.Context, from, to time.Time) ([]Message, error) {
-	table, reply, err := p.report(ctx, ReportMessages, from, to)
+func (p *Provider) Messages(ctx context.Context, start, end time.Time) ([]Message, error) {
+	table, reply, err := p.report(ctx, ReportMessages, start, end)
 	if err != nil {
 		return nil, err
 	}
@@ -141,8 +141,8 @@ func (p *Provider) Messages(ctx context.Context, from, to time.Time) ([]Message,
 // Taken returns the messages in the report ReportMessages of a span of time. Callers match them
 // with sends of unknown outcome by recipient and sender ID. It is not documented if
 // a message of several segments has one row or several. Taken returns the same errors as Report.
-func (p *Provider) Taken(ctx context.Context, from, to time.Time) ([]providers.TakenMessage, error) {
-	messages, err := p.Messages(ctx, from, to)
+func (p *Provider) Taken(ctx context.Context, start, end time.Time) ([]providers.TakenMessage, error) {
+	messages, err := p.Messages(ctx, start, end)
 	if err != nil {
 		return nil, err
 	}

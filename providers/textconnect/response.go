@@ -187,11 +187,11 @@ func oneCode(n, recipients int) ([]providers.Result, *providers.Error) {
 
 // parseParts parses the IDs of one message's segments and returns the first. It returns two nils if
 // an entry is not a valid ID or repeats an earlier ID, because some segments may have been sent.
-func parseParts(line string, to []sms.MSISDN) ([]providers.Result, *providers.Error) {
+func parseParts(line string, recipients []sms.MSISDN) ([]providers.Result, *providers.Error) {
 	const mostParts = 7 // 459 characters at 67 a segment
 	var parts []providers.Result
 	for entry := range strings.SplitSeq(line, ",") {
-		r := parseEntry(strings.TrimSpace(entry), to)
+		r := parseEntry(strings.TrimSpace(entry), recipients)
 		if len(parts) == mostParts || r.Outcome != providers.Accepted ||
 			slices.ContainsFunc(parts, func(p providers.Result) bool { return p.MessageID == r.MessageID }) {
 			return nil, nil
@@ -202,11 +202,11 @@ func parseParts(line string, to []sms.MSISDN) ([]providers.Result, *providers.Er
 }
 
 // parseEntry parses a recipient's entry of an answer: a code or a message ID.
-func parseEntry(entry string, to []sms.MSISDN) providers.Result {
+func parseEntry(entry string, recipients []sms.MSISDN) providers.Result {
 	if n, ok := parseCode(entry); ok {
 		return judge(n).result(n)
 	}
-	if isID(entry) && !isRecipient(entry, to) {
+	if isID(entry) && !isRecipient(entry, recipients) {
 		return providers.Result{Outcome: providers.Accepted, MessageID: entry}
 	}
 	return providers.Result{Reason: reasonNotUnderstood}
@@ -260,8 +260,8 @@ func verdictOn(op string, n int) *providers.Error {
 }
 
 // refusal returns the error for invalid parameters; no request was made for them.
-func refusal(op, what string) *providers.Error {
-	return &providers.Error{Op: op, Outcome: providers.Rejected, Scope: providers.Call, Cause: providers.CauseRefused, Err: errors.New(what)}
+func refusal(op, reason string) *providers.Error {
+	return &providers.Error{Op: op, Outcome: providers.Rejected, Scope: providers.Call, Cause: providers.CauseRefused, Err: errors.New(reason)}
 }
 
 // firstLine returns the first non-blank line of an answer.
@@ -289,13 +289,13 @@ func isID(s string) bool {
 
 // isRecipient reports whether the ID equals the number of one of the call's recipients. A reply
 // that only repeats the list of numbers does not prove that a message was accepted.
-func isRecipient(id string, to []sms.MSISDN) bool {
+func isRecipient(id string, recipients []sms.MSISDN) bool {
 	const shortest = 7
 	if len(id) < shortest {
 		return false
 	}
 	number, ok := parseNumber(id)
-	return ok && slices.Contains(to, number)
+	return ok && slices.Contains(recipients, number)
 }
 
 // parseNumber parses a number as the gateway writes it: in international form, digits only.

@@ -1,5 +1,5 @@
-// Package simulatortest has helpers for tests of simulated gateways: a server, and requests to it that use no
-// client of ours.
+// Package simulatortest has helpers for tests of simulated gateways: a server, and requests to the
+// server that use none of Tuma's gateway clients.
 package simulatortest
 
 import (
@@ -35,7 +35,8 @@ func With(form url.Values, name, value string) url.Values {
 	return changed
 }
 
-// Post sends a form and returns the status and body, or status 0 if the connection ended before the reply did.
+// Post sends a form and returns the status and body, or status 0 if the connection ended before the
+// end of the reply.
 func Post(t testing.TB, address string, form url.Values) (int, string) {
 	t.Helper()
 	resp, err := http.PostForm(address, form)

@@ -1,27 +1,27 @@
-// Package dial lets tests prevent connections to real gateways: package providers calls Refusal
-// before it dials. Only providers and providers/providertest import it; Go's rule for internal
-// packages keeps out everything outside providers.
+// Package dial lets tests prevent connections to real gateways: package httpclient calls Refusal
+// before it dials. Only providers/httpclient and providers/providertest import this package. Go's
+// rule for internal packages excludes every importer outside providers.
 package dial
 
 import "sync/atomic"
 
 var guard atomic.Pointer[func(network, addr string) error]
 
-// Guard sets ask as the guard, a function that every later Refusal calls. Guard(nil) removes the
-// guard. Guard is safe for concurrent use, and ask must be, too.
-func Guard(ask func(network, addr string) error) {
-	if ask == nil {
+// Guard sets check as the guard: every later Refusal calls check. Guard(nil) removes the guard.
+// Guard is safe for concurrent use, and check must also be safe for concurrent use.
+func Guard(check func(network, addr string) error) {
+	if check == nil {
 		guard.Store(nil)
 		return
 	}
-	guard.Store(&ask)
+	guard.Store(&check)
 }
 
 // Refusal returns the guard's error if addr must not be dialled. It returns nil if addr may be
-// dialled or no guard is set. Only tests set a guard. Call Refusal before a host name is resolved.
+// dialled or no guard is set. Only tests set a guard. Call Refusal before resolving a host name.
 func Refusal(network, addr string) error {
-	if ask := guard.Load(); ask != nil {
-		return (*ask)(network, addr)
+	if check := guard.Load(); check != nil {
+		return (*check)(network, addr)
 	}
 	return nil
 }

@@ -159,21 +159,21 @@ func sendReply(rows []detail, balance float64) simulator.Answer {
 // splitReply splits a reply into one row for each recipient and returns a function that joins rows again.
 // The text of a row is the recipient as JSON. When rows are joined, the row's number replaces the number in its
 // text, because a fault may have changed it.
-func splitReply(of []detail, balance float64) ([]simulator.Row, func([]simulator.Row) []byte) {
-	rows := make([]simulator.Row, len(of))
-	for i, r := range of {
+func splitReply(recipients []detail, balance float64) ([]simulator.Row, func([]simulator.Row) []byte) {
+	rows := make([]simulator.Row, len(recipients))
+	for i, r := range recipients {
 		number, _ := strconv.ParseUint(r.Recipient, 10, 64)
 		text, _ := json.Marshal(r) // strings and numbers only, so it cannot fail
 		rows[i] = simulator.Row{Number: number, Text: string(text)}
 	}
 	return rows, func(rows []simulator.Row) []byte {
-		of := make([]detail, len(rows))
+		details := make([]detail, len(rows))
 		for i, row := range rows {
-			_ = json.Unmarshal([]byte(row.Text), &of[i])
-			if validNumber.MatchString(of[i].Recipient) {
-				of[i].Recipient = strconv.FormatUint(row.Number, 10)
+			_ = json.Unmarshal([]byte(row.Text), &details[i])
+			if validNumber.MatchString(details[i].Recipient) {
+				details[i].Recipient = strconv.FormatUint(row.Number, 10)
 			}
 		}
-		return sendReply(of, balance).Body
+		return sendReply(details, balance).Body
 	}
 }
