@@ -69,7 +69,7 @@ func (f PlanSnapshot) StreamOf(batch string) (Stream, error) {
 		return Stream{}, err
 	}
 	if n >= f.Streams() {
-		return Stream{}, fmt.Errorf("batch %s names stream %d, but the campaign has %d: %w", batch, n, f.Streams(), ErrRecord)
+		return Stream{}, fmt.Errorf("batch %s names stream %d, but the campaign has only %d streams: %w", batch, n, f.Streams(), ErrRecord)
 	}
 	return f.Stream(n), nil
 }

@@ -1,13 +1,13 @@
--- retry_step.lua puts the recipients of one batch that a retry selects into new generations.
+-- retry_step.lua opens new generations for those recipients of one batch that a retry selects.
 -- KEYS: 1 ledger, 2 open set
 -- ARGV, in the order of retryStepArgs:
 --   operation  number of the retry
 --   batch
 --   opted_out  packed positions in the batch of recipients that have opted out; they stay as they are
--- then the number of recipients of each call of the batch; without them the batch is passed over
+-- then the number of recipients of each call of the batch; without these numbers the retry leaves the batch out
 -- Returns {'open', next batch, recipients so far} | {'ended', '', recipients} | {'past'|'missing'|'newer'}
 -- For a batch that is not the operation's next one it changes nothing and returns the operation's next batch. 'past':
--- another retry has followed this one.
+-- another retry has followed this one. 'missing' and 'newer' are explained at unfit() in prelude.lua.
 local operation, batch, opted_out = unpack(ARGV, 1, 3)
 local bad = unfit()
 if bad then return {bad} end

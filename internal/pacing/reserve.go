@@ -9,7 +9,8 @@ import (
 )
 
 const (
-	// MissedSlot is how long after its start a reserved turn may still be used.
+	// MissedSlot is how late a reserved turn may still be used. A turn is the time at which a call may
+	// start.
 	MissedSlot = 100 * time.Millisecond
 	// These constants are how far ahead a slot may reserve rate. A slot of a worker that dies or
 	// drains wastes at most the rate of that time. Slots for bulk calls reserve less far ahead, so

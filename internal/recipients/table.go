@@ -183,7 +183,8 @@ func (p *listReader) noFieldColumns(line int) error {
 	return p.lineError(line, "a plain list of numbers has no column %q for the text: add a header and the column", p.o.Fields[0])
 }
 
-// readError adds the place, and what the user should do, to an error of the type lines or records.
+// readError adds to an error of p.in, which reads lines, or of a reader of CSV records where it happened
+// and what the user should do.
 func (p *listReader) readError(err error) error {
 	switch {
 	case errors.Is(err, errLineTooLong):

@@ -222,7 +222,7 @@ func (s *Sweeper) sweepWork(ctx context.Context, sum ledger.Summary, c *wake.Cam
 	if err != nil || !ok {
 		return err
 	}
-	s.Log.Debug().Str("campaign", id).Str("work", x.Batch).Int("wake", next.Number).Bool("running", place == queue.Running).Msg("lost or silent work queued again")
+	s.Log.Debug().Str("campaign", id).Str("work", x.Batch).Int("wake", next.Number).Bool("running", place == queue.Running).Msg("work queued again: its task is lost, or no worker has reported progress")
 	return s.Waker.One(ctx, id, c, next)
 }
 

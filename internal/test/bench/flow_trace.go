@@ -148,14 +148,14 @@ func maxInASecond(all []timedMessages) (most int) {
 	return most
 }
 
-// countBetween returns the number n of messages from the time from until the time to. took is the
-// time from the first call in that span to the first call after it, so that n/took is exact
-// even for few calls. It returns 0 messages if no call comes after the span.
-func countBetween(all []timedMessages, from, to time.Time) (n int, took time.Duration) {
-	i, _ := slices.BinarySearchFunc(all, from, func(t timedMessages, at time.Time) int { return cmp.Compare(t.at.UnixNano(), at.UnixNano()) })
-	j, _ := slices.BinarySearchFunc(all, to, func(t timedMessages, at time.Time) int { return cmp.Compare(t.at.UnixNano(), at.UnixNano()) })
+// countBetween returns n, the number of messages in the span that begins at start and ends before end.
+// took is the time from the first call in that span to the first call after it, so that n/took is
+// exact even for few calls. It returns 0 messages if no call comes after the span.
+func countBetween(all []timedMessages, start, end time.Time) (n int, took time.Duration) {
+	i, _ := slices.BinarySearchFunc(all, start, func(t timedMessages, at time.Time) int { return cmp.Compare(t.at.UnixNano(), at.UnixNano()) })
+	j, _ := slices.BinarySearchFunc(all, end, func(t timedMessages, at time.Time) int { return cmp.Compare(t.at.UnixNano(), at.UnixNano()) })
 	if i >= len(all) || j >= len(all) {
-		return 0, time.Second // the calls ended before to
+		return 0, time.Second // the calls ended before end
 	}
 	for _, t := range all[i:j] {
 		n += t.n
