@@ -34,6 +34,6 @@ func TestActionCheck_NamesWrongParameters(t *testing.T) {
 		}
 	}
 	if len(full.Needs) != 2 || cap(full.Needs) != 2 || full.Needs[1] != "to" {
-		t.Error("Check changed the action's lists")
+		t.Error("Check changed the action's list Needs, want it unchanged")
 	}
 }

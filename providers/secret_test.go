@@ -45,11 +45,11 @@ func TestSecret_NeverPrinted(t *testing.T) {
 	slog.New(slog.NewJSONHandler(&b, nil)).Info("x", "pass", a.Pass, "account", a)
 	for _, leak := range []string{"hunter", fmt.Sprintf("%x", hunter), fmt.Sprintf("%X", hunter), "hunter+2", "hunter%202"} {
 		if strings.Contains(b.String(), leak) {
-			t.Errorf("printed the secret %q:\n%s", leak, b.String())
+			t.Errorf("the output holds %q, want no form of the secret:\n%s", leak, b.String())
 		}
 	}
 	if !strings.Contains(b.String(), "[secret]") {
-		t.Error("got no [secret] in the output")
+		t.Error("got output without [secret], want it in place of the secret")
 	}
 }
 

@@ -49,7 +49,7 @@ func TestKind_OpenReportsEveryMistake(t *testing.T) {
 		t.Errorf("mistakes in %v, want %v", got, want)
 	}
 	if strings.Contains(err.Error(), "hunter") {
-		t.Errorf("the error holds a secret: %v", err)
+		t.Errorf("the error holds a secret, want none: %v", err)
 	}
 	if _, err := kind.Open(Settings{Secrets: map[string]Secret{"token": "t"}, Options: map[string]string{"callback_url": "x"}}); err != nil {
 		t.Error(err)
@@ -116,7 +116,8 @@ func TestMistakes_FindsNestedOnesAndStops(t *testing.T) {
 	}
 }
 
-// A gateway may have login fields of any name. No other package lists them.
+// A gateway may have login fields of any name, because no other package lists the names of login
+// fields.
 func TestKind_LoginFieldsOfAnyName(t *testing.T) {
 	t.Parallel()
 	var got Settings
@@ -144,7 +145,7 @@ func TestKind_LoginFieldsOfAnyName(t *testing.T) {
 		t.Errorf("the provider got the settings %+v, want the three login fields", got)
 	}
 	if text := fmt.Sprintf("%v %+v %#v", got, got, got); strings.Contains(text, hunter) {
-		t.Errorf("the printed settings hold a secret: %s", text)
+		t.Errorf("the printed settings hold a secret, want it masked: %s", text)
 	}
 	s.SetLogin(Field{Name: "password", Secret: true}, "x")
 	if _, err := kind.Open(s); !slices.Equal(fields(err), []string{"password"}) {

@@ -93,7 +93,7 @@ func TestControl_OverHTTP(t *testing.T) {
 		t.Errorf("after a reset: got stats %+v; want zero counts and a credit of 1e9", st)
 	}
 	if status, body := send(1); status != 200 || len(body) < 50 {
-		t.Errorf("after a reset: got %d %q", status, body)
+		t.Errorf("after a reset: got status %d and reply %q, want 200 and two numbers with IDs", status, body)
 	}
 }
 

@@ -20,7 +20,7 @@ import (
 //	hang      never replies; the connection closes when the client gives up
 //	html      replies with a web page and status 200
 //	cut       sends half of the reply and closes the connection
-//	429       replies with this HTTP status; any other status from 300 to 599 works too, and may have RetryAfter
+//	429       replies with this HTTP status, or any other from 300 to 599, and RetryAfter if set
 //	error_gw  replies with this error code; any other code that begins with "error" works too
 //	code_405  replies with the error code 405; any other code may follow "code_"
 //	later     replies with the vendor's error code for a call that may be tried again

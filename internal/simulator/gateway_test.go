@@ -18,19 +18,19 @@ func TestGateway_HasItsOwnCounts(t *testing.T) {
 	s, address := start(t, simulator.Options{})
 	d := s.Gateway("kobo")
 	if _, body := simulatortest.Post(t, address+"/kobo/api/send/", simulatortest.With(call(1, ada, obi), "type", "1")); !strings.HasPrefix(body, ada+",") {
-		t.Fatalf("got reply %q", body)
+		t.Fatalf("got reply %q, want one that begins with %q", body, ada+",")
 	}
 	simulatortest.Post(t, address+"/_sandbox/nothing", url.Values{})
 	if st := d.Stats(); st.Requests != 1 || st.Calls != 1 || st.Accepted != 2 || st.Credit != 1e9-2 || st != s.Stats() {
-		t.Errorf("got %+v, all gateways %+v", st, s.Stats())
+		t.Errorf("got stats %+v, and %+v of all gateways; want the same: Requests 1, Calls 1, Accepted 2, Credit 1e9-2", st, s.Stats())
 	}
 	last := d.LastAccepted()
 	if !slices.Equal(last.Numbers, []uint64{2348030000000, 2348030000011}) || last.From != "Testing" || last.Body != "Hello" || last.Fields["type"] != "1" ||
 		last.Key != call(1)["message_uuid"][0] {
-		t.Errorf("got last call %+v", last)
+		t.Errorf("got last call %+v, want the numbers, sender, text, type and key of the call", last)
 	}
 	if d.Accepted(2348030000011) != 1 || d.Accepted(2348030000022) != 0 {
-		t.Error("the counts by number differ from the messages")
+		t.Errorf("got %d and %d accepted messages for two numbers, want 1 and 0", d.Accepted(2348030000011), d.Accepted(2348030000022))
 	}
 	for n, count := range d.AllAccepted() {
 		if count != 1 || n != 2348030000000 && n != 2348030000011 {
@@ -39,10 +39,10 @@ func TestGateway_HasItsOwnCounts(t *testing.T) {
 	}
 	var st simulator.Stats
 	if err := json.Unmarshal([]byte(simulatortest.Get(t, address+"/_sandbox/stats?gateway=kobo")), &st); err != nil || st != d.Stats() {
-		t.Errorf("got %+v, %v", st, err)
+		t.Errorf("got stats %+v and the error %v, want %+v as from Gateway.Stats", st, err, d.Stats())
 	}
 	if status, body := simulatortest.Post(t, address+"/_sandbox/credit", url.Values{"gateway": {"unknown"}, "credit": {"1"}}); status != 400 || !strings.Contains(body, `unknown gateway "unknown"`) {
-		t.Errorf("got %d %q", status, body)
+		t.Errorf("credit of an unknown gateway: got status %d and reply %q, want 400 and the name of the gateway", status, body)
 	}
 }
 
@@ -59,10 +59,10 @@ func TestSetReply_RepliesForNumbers(t *testing.T) {
 		}
 	}
 	if s.Gateway("qserve").CanReply("credit") || !s.Gateway("qserve").CanReply("campaign") {
-		t.Error("254sms has replies that its page does not document")
+		t.Error("254sms: want no reply for the fault credit, and one for the fault campaign, as on the vendor's page")
 	}
 	if err := d.SetReply(simulator.Later, 2348030000000); err == nil {
-		t.Error("SetReply accepted a reply that the gateway does not have")
+		t.Error("SetReply of a reply that the gateway does not have: got no error, want one")
 	}
 	if status, body := simulatortest.Post(t, address+"/_sandbox/say", url.Values{"gateway": {"kobo"}, "word": {"reject"}, "numbers": {obi}}); status != 204 {
 		t.Fatalf("got status %d %s, want 204", status, body)
@@ -74,7 +74,7 @@ func TestSetReply_RepliesForNumbers(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, body := simulatortest.Post(t, address+"/api/send/", call(2, ada, obi)); !strings.HasPrefix(body, ada) {
-		t.Errorf("got reply %q", body)
+		t.Errorf("got reply %q, want one that begins with %q", body, ada)
 	}
 	for _, form := range []url.Values{
 		{"word": {"reject"}, "numbers": {obi}}, {"gateway": {"kobo"}, "word": {"reject"}, "numbers": {"x"}}, {"gateway": {"kobo"}, "word": {"perhaps"}, "numbers": {obi}},
@@ -107,7 +107,7 @@ func TestFault_MissingExtraAndShuffledNumbers(t *testing.T) {
 			t.Errorf("%s: got %v, want %v", fault, got, want)
 		}
 		if st := s.Stats(); st.Accepted != 3 || st.Faults != 1 || (st.Ambiguous == 1) != (fault == "missing") {
-			t.Errorf("%s: got %+v", fault, st)
+			t.Errorf("%s: got stats %+v; want Accepted 3, Faults 1, and Ambiguous 1 only for the fault missing", fault, st)
 		}
 		s.FailNext(1, fault)
 		if _, body := simulatortest.Post(t, address+"/api/send/", simulatortest.With(call(2, ada), "enable_msg_id", "0")); body != "sent" {
@@ -125,7 +125,7 @@ func TestFault_OfOneGateway(t *testing.T) {
 		}
 	}
 	if err := s.Fail(simulator.Fault{Name: "404", N: 1, Gateway: "unknown"}); err == nil {
-		t.Error("Fail accepted an unknown gateway")
+		t.Error("Fail for an unknown gateway: got no error, want one")
 	}
 	for i, want := range []string{"Not Found\n", "error_gw", "error_billing"} {
 		if _, body := simulatortest.Post(t, address+"/api/send/", call(i, ada)); body != want {

@@ -88,7 +88,7 @@ func TestFault_EachKind(t *testing.T) {
 				}
 			}
 			if st := s.Stats(); st.Accepted != tc.taken || st.Faults != 2 || st.Calls != 2 {
-				t.Errorf("got stats %+v", st)
+				t.Errorf("got stats %+v; want Accepted %d, Faults 2, Calls 2", st, tc.taken)
 			}
 			if status, body := simulatortest.Post(t, address+"/api/send/", call(1, ada)); status != 200 || !strings.HasPrefix(body, ada+",") {
 				t.Errorf("after the fault: got %d %q, want 200 and a message ID", status, body)
@@ -122,7 +122,7 @@ func TestClose_EndsHangingCalls(t *testing.T) {
 		}
 		web.Close()
 		if st := s.Stats(); st.Accepted != taken {
-			t.Errorf("%s: got %+v", fault, st)
+			t.Errorf("%s: got stats %+v, want Accepted %d", fault, st, taken)
 		}
 	}
 }
@@ -152,11 +152,11 @@ func TestFault_RandomFaultsFollowTheSeed(t *testing.T) {
 	one := pattern(1)
 	for _, status := range []string{"200", "500", "502"} {
 		if !strings.Contains(one, status) {
-			t.Errorf("status %s is missing in %s", status, one)
+			t.Errorf("got statuses %s, want %s among them", one, status)
 		}
 	}
 	if pattern(1) != one || pattern(2) == one {
-		t.Error("the pattern of faults does not depend on the seed only")
+		t.Error("the faults must be the same for the same seed, and different for another seed")
 	}
 }
 
@@ -190,7 +190,7 @@ func TestFault_UnknownNamesAreRefused(t *testing.T) {
 	s := simulator.New(simulator.Options{}, vendors)
 	for _, f := range []simulator.Fault{{Name: "", N: 1}, {Name: "nonsense", N: 1}, {Name: "200", N: 1}, {Name: "600", N: 1}, {Name: "500", N: -1}, {Name: "500", P: 1.5}, {Name: "500", P: 0.5, N: 1}} {
 		if err := s.Fail(f); err == nil {
-			t.Errorf("Fail(%+v): got no error", f)
+			t.Errorf("Fail(%+v): got no error, want one", f)
 		}
 	}
 }
@@ -201,6 +201,6 @@ func TestOptions_NoCountKeepsNoNumbers(t *testing.T) {
 	simulatortest.Post(t, address+"/api/send/", call(1, ada))
 	simulatortest.Post(t, address+"/api/send/", call(2, ada))
 	if st := s.Stats(); st.Accepted != 2 || st.Duplicates != 0 || st.Numbers != 0 || s.Accepted(2348030000000) != 0 {
-		t.Errorf("got stats %+v", st)
+		t.Errorf("got stats %+v and %d messages to the number; want Accepted 2, Duplicates 0, Numbers 0, and 0 messages", st, s.Accepted(2348030000000))
 	}
 }

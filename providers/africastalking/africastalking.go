@@ -1,22 +1,23 @@
 // Package africastalking implements a provider for the HTTP API of Africa's Talking: bulk and premium
 // messages, the account's balance, incoming messages (MO) and three kinds of callbacks.
 //
-// Facts marked [page] are on the vendor's page "Send SMS". Facts marked [public] are on other pages
-// of the vendor (about users, inbox and notifications) or in several public programs. Assumptions
-// are marked [assumed].
+// The vendor's documentation is its page "Send SMS", called "the vendor's page" here. Some facts
+// come from public sources: other pages of the vendor (about users, inbox and notifications) or
+// several public programs. The comments name these sources and mark assumptions.
 //
 // The gateway has no idempotency keys for messages, and it cannot list the messages it has sent.
 // After a call without an answer, only a delivery report (DLR) can show what happened.
 //
 // Not supported:
 //
-//   - Sending with a GET request [page]: its URL would contain the login, and proxies and logs
-//     store URLs.
-//   - The sample's curl option "--insecure" [page]: the package always verifies certificates. The
-//     sample's unescaped "to=+254…" [page]: the package escapes + as %2B, because an unescaped +
-//     arrives as a space.
-//   - Subscriptions to premium services [public] and their notifications: the vendor's page shows
-//     no endpoint for subscriptions. SendWith can send messages to subscribers.
+//   - Sending with a GET request, which the vendor's page allows: the URL would contain the login,
+//     and proxies and logs store URLs.
+//   - The curl option "--insecure" of the sample on the vendor's page: the package always verifies
+//     certificates. The unescaped "to=+254…" of the same sample: the package escapes + as %2B,
+//     because an unescaped + arrives as a space.
+//   - Subscriptions to premium services and the notifications of subscriptions, which are known
+//     from public sources: the vendor's page shows no endpoint for subscriptions. SendWith can send
+//     messages to subscribers.
 //   - Flash messages: the gateway has no parameter for them, and Batch.Flash is ignored.
 package africastalking
 
@@ -33,19 +34,20 @@ import (
 const (
 	// Name is the provider's name in the configuration.
 	Name = "africastalking"
-	// DefaultBaseURL is the address to which the documented paths are appended [public].
+	// DefaultBaseURL is the address to which the documented paths are appended (from public
+	// sources).
 	DefaultBaseURL = "https://api.africastalking.com"
 	// SandboxUsername is the common user name at the vendor's sandbox, which sends nothing to
-	// handsets [public].
+	// handsets (from public sources).
 	SandboxUsername = "sandbox"
-	// SandboxBaseURL is the address of the vendor's sandbox, and the default for SandboxUsername
-	// [public].
+	// SandboxBaseURL is the address of the vendor's sandbox, and the default base URL for
+	// SandboxUsername (from public sources).
 	SandboxBaseURL = "https://api.sandbox.africastalking.com"
 	// MaxRecipients is the maximum number of recipients in one call. The vendor publishes no limit;
 	// 200 is Tuma's choice, and the setting "max_recipients" may lower it.
 	MaxRecipients = 200
-	// MaxSenderAlpha is the maximum length of an alphanumeric sender ID (from) in characters. This
-	// limit is the operators' [public].
+	// MaxSenderAlpha is the maximum length of an alphanumeric sender ID (from) in characters.
+	// Mobile operators set this limit (from public sources).
 	MaxSenderAlpha = 11
 
 	messagingPath = "/version1/messaging"
@@ -59,10 +61,10 @@ const (
 )
 
 // Format is the format that a send requests for the gateway's reply. The provider reads a reply in
-// either format, whichever the send requested.
+// both formats, whatever format the send requested.
 type Format string
 
-// The formats. The gateway's default is XML [page].
+// The formats. The gateway's default is XML, according to the vendor's page.
 const (
 	JSON Format = "json"
 	XML  Format = "xml"
@@ -164,7 +166,7 @@ func Kind() providers.Kind {
 // Info returns the limits of the gateway and the fingerprint of the account.
 func (p *Provider) Info() providers.Info { return p.info }
 
-// header returns the headers of a request. Only the headers contain the API key.
+// header returns the headers of a request. The API key is only in the headers.
 func (p *Provider) header(accept string) http.Header {
 	return http.Header{"Apikey": {p.key.Reveal()}, "Accept": {accept}}
 }

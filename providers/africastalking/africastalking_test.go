@@ -69,7 +69,7 @@ func verdict(t *testing.T, err error) providers.Error {
 		t.Fatalf("error %v (%T), want an *Error", err, err)
 	}
 	if strings.Contains(e.Error(), "s3cr3t") || strings.Contains(e.Error(), one.String()) {
-		t.Fatalf("error %v holds a secret or a number", e)
+		t.Fatalf("error %v holds a secret or a number, want neither", e)
 	}
 	e2 := *e
 	e2.Err = nil
@@ -129,7 +129,7 @@ func TestSend_RequestAsDocumented(t *testing.T) {
 		}
 		checkRequest(t, name, r, want, accept)
 		if len(seen) != 0 {
-			t.Errorf("%s: there was another request", name)
+			t.Errorf("%s: got more than one request, want one", name)
 		}
 	}
 }
@@ -152,7 +152,7 @@ func checkRequest(t *testing.T, name string, r request, form, accept string) {
 		t.Errorf("%s: %s %s (-want +got):\n%s", name, r.method, r.uri, diff)
 	}
 	if strings.Contains(r.body, "s3cr3t") {
-		t.Errorf("%s: the key is in the body", name)
+		t.Errorf("%s: the key is in the body, want it only in a header", name)
 	}
 }
 

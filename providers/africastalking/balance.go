@@ -7,7 +7,8 @@ import (
 	"github.com/tuma-sms/tuma/providers/httpclient"
 )
 
-// Balance reads the account's balance, in the account's currency [public].
+// Balance reads the account's balance, in the account's currency. This request is known from public
+// sources, not from the vendor's page.
 func (p *Provider) Balance(ctx context.Context) (providers.Balance, error) {
 	reply, err := p.get(ctx, opBalance, userPath, "")
 	if err != nil {

@@ -10,7 +10,8 @@ import (
 	"github.com/tuma-sms/tuma/providers/httpclient"
 )
 
-// states maps the statuses of a DLR, in lower case, to their meaning [public].
+// states maps the statuses of a DLR, in lower case, to their meaning. The statuses are from public
+// sources.
 var states = map[string]providers.MessageStatus{
 	"sent":             {},
 	"submitted":        {},
@@ -22,10 +23,10 @@ var states = map[string]providers.MessageStatus{
 	"expired":          {Final: true},
 }
 
-// DeliveryReports returns a handler for the gateway's "Delivery Reports" callback [public]. It
-// calls take for each DLR, from several goroutines at once. If take returns an error, the answer is
-// a 500, so that the gateway repeats the callback. A DLR with an unknown status is passed to take
-// with Final false.
+// DeliveryReports returns a handler for the gateway's "Delivery Reports" callback (from public
+// sources). The handler calls consumer for each DLR, from several goroutines at once. If consumer
+// returns an error, the answer is a 500, so that the gateway repeats the callback. The handler
+// passes a DLR with an unknown status to consumer with Final false.
 //
 // The gateway must POST to a path whose last element is the secret. The secret is the only
 // protection, because the gateway signs nothing. So the callback's address must be https.
@@ -35,23 +36,25 @@ func DeliveryReports(secret providers.Secret, consumer func(context.Context, pro
 	return callback(secret, parseReport, consumer)
 }
 
-// Incoming returns a handler for the gateway's "Incoming Messages" callback [public]. It calls take
-// for each incoming message (MO). To answer a message to an on-demand service, pass the message's
-// LinkID in Options. The secret, the errors and the use of take are as for DeliveryReports.
+// Incoming returns a handler for the gateway's "Incoming Messages" callback (from public sources).
+// The handler calls consumer for each incoming message (MO). To answer a message to an on-demand
+// service, pass the message's LinkID in Options. The secret, the errors and the calls of consumer
+// are as for DeliveryReports.
 func Incoming(secret providers.Secret, consumer func(context.Context, providers.Inbound) error) (http.Handler, error) {
 	return callback(secret, parseIncoming, consumer)
 }
 
-// OptOuts returns a handler for the gateway's "Bulk SMS Opt Out" callback [public]. It calls take for
-// each opt-out. The secret, the errors and the use of take are as for DeliveryReports.
+// OptOuts returns a handler for the gateway's "Bulk SMS Opt Out" callback (from public sources).
+// The handler calls consumer for each opt-out. The secret, the errors and the calls of consumer are
+// as for DeliveryReports.
 func OptOuts(secret providers.Secret, consumer func(context.Context, providers.OptOut) error) (http.Handler, error) {
 	return callback(secret, parseOptOut, consumer)
 }
 
 // callback returns a handler for a form that is POSTed to a path ending in the secret. The handler
-// parses the form and passes the result and the request's context to take. It answers 400 to an
-// invalid form and 500 to an error of take. After success it answers 200, because the vendor does
-// not document whether the gateway accepts a 204.
+// parses the form and passes the result and the request's context to consumer. The handler answers
+// 400 to an invalid form, and 500 to an error of consumer. After success the handler answers 200,
+// because the vendor does not document whether the gateway accepts a 204.
 func callback[T any](secret providers.Secret, parse func(url.Values) (T, bool), consumer func(context.Context, T) error) (http.Handler, error) {
 	return httpclient.GuardPath(secret, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		form, ok := httpclient.CallbackForm(w, r, http.MethodPost)
@@ -121,7 +124,8 @@ func restored(number string) string {
 	return strings.TrimSpace(number)
 }
 
-// clip trims a text that is only informative and cuts it to 64 bytes.
+// clip removes white space around a text and cuts the text to 64 bytes. Use clip only for texts
+// that no code evaluates.
 func clip(text string) string {
 	const longest = 64
 	text = strings.TrimSpace(text)

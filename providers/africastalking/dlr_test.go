@@ -55,8 +55,8 @@ func TestDLR_ReadsEachCallback(t *testing.T) {
 		"senderId=ACME&phoneNumber=%2B254711000001":             nil,
 		"ID=ATXid_1&Status=Success&phoneNumber=%2B254711000001": nil,
 	} {
-		checkCallback(t, form, want, func(take func(context.Context, providers.DLR) error) (http.Handler, error) {
-			return DeliveryReports(apiKey, take)
+		checkCallback(t, form, want, func(consumer func(context.Context, providers.DLR) error) (http.Handler, error) {
+			return DeliveryReports(apiKey, consumer)
 		})
 	}
 }
@@ -100,8 +100,8 @@ func TestIncoming_ReadsEachCallback(t *testing.T) {
 		"": nil,
 		"id=ATXid_1&status=Success&phoneNumber=%2B254711000001": nil,
 	} {
-		checkCallback(t, form, want, func(take func(context.Context, providers.Inbound) error) (http.Handler, error) {
-			return Incoming(apiKey, take)
+		checkCallback(t, form, want, func(consumer func(context.Context, providers.Inbound) error) (http.Handler, error) {
+			return Incoming(apiKey, consumer)
 		})
 	}
 }
@@ -123,21 +123,21 @@ func TestOptOut_ReadsEachCallback(t *testing.T) {
 		"senderId=ACME&phoneNumber=%2B%2B25471100001":                      nil,
 		"": nil,
 	} {
-		checkCallback(t, form, want, func(take func(context.Context, providers.OptOut) error) (http.Handler, error) {
-			return OptOuts(apiKey, take)
+		checkCallback(t, form, want, func(consumer func(context.Context, providers.OptOut) error) (http.Handler, error) {
+			return OptOuts(apiKey, consumer)
 		})
 	}
 }
 
-// checkCallback posts a form to a handler. It compares the value passed to take with want, and
+// checkCallback posts a form to a handler. It compares the value passed to consumer with want, and
 // checks the response's status.
-func checkCallback[T any](t *testing.T, form string, want *T, handler func(take func(context.Context, T) error) (http.Handler, error)) {
+func checkCallback[T any](t *testing.T, form string, want *T, handler func(consumer func(context.Context, T) error) (http.Handler, error)) {
 	t.Helper()
 	for _, fails := range []error{nil, errors.New("no room for s3cr3t")} {
 		var got *T
 		h, err := handler(func(_ context.Context, told T) error {
 			if got != nil {
-				t.Errorf("%.100s: take was called twice, want once", form)
+				t.Errorf("%.100s: consumer was called twice, want once", form)
 			}
 			got = &told
 			return fails
@@ -193,7 +193,7 @@ func TestCallback_NeedsTheRightSecret(t *testing.T) {
 		}
 	}
 	if taken != 0 {
-		t.Errorf("take was called %d times for refused requests, want 0", taken)
+		t.Errorf("consumer was called %d times for refused requests, want 0", taken)
 	}
 	for name, h := range handlers(apiKey) {
 		if status, _ := knock(h, http.MethodPost, "/a/b/", form); status != http.StatusOK {
@@ -201,7 +201,7 @@ func TestCallback_NeedsTheRightSecret(t *testing.T) {
 		}
 	}
 	if taken != 3 {
-		t.Errorf("take was called %d times, want 3", taken)
+		t.Errorf("consumer was called %d times, want 3", taken)
 	}
 }
 

@@ -10,10 +10,10 @@ import (
 	"github.com/tuma-sms/tuma/providers/httpclient"
 )
 
-// Inbox returns the incoming messages that follow the message with the ID after. If after is empty,
-// it begins with the oldest stored message. IDs are whole numbers [public]. The gateway limits how
-// many messages one call returns. To read all, call Inbox again with the last ID until it returns
-// no messages.
+// Inbox returns the incoming messages that follow the message with the ID lastID. If lastID is
+// empty, Inbox begins with the oldest stored message. IDs are whole numbers (from public sources).
+// The gateway limits how many messages one call returns. To read all messages, call Inbox again
+// with the ID of the last message, until Inbox returns no messages.
 func (p *Provider) Inbox(ctx context.Context, lastID string) ([]providers.Inbound, error) {
 	if lastID == "" {
 		lastID = "0"
@@ -76,8 +76,8 @@ func isID(text string) bool {
 	return text != "" && len(text) <= longest && strings.Trim(text, "0123456789") == ""
 }
 
-// dateLayouts are the date formats in the vendor's documents and in public code. A date without a time
-// zone is in UTC [assumed].
+// dateLayouts are the date formats in the vendor's documents and in public code. This package
+// assumes that a date without a time zone is in UTC.
 var dateLayouts = []string{time.RFC3339, "2006-01-02T15:04:05", time.DateTime}
 
 // received parses the date of a message. If the date is invalid or has no time zone, its text is

@@ -20,9 +20,9 @@ const (
 // than a year is probably a typing error.
 const MaxRetryHours = 365 * 24
 
-// Options are the parameters of a message besides sender ID, text and recipients [page]. A zero
-// field takes the account's value (Config.Options). If that is also zero, it takes the default
-// given here.
+// Options are the parameters of a message besides sender ID, text and recipients, as on the
+// vendor's page. A zero field takes the account's value (Config.Options). If the account's value is
+// also zero, the field takes the default given here.
 type Options struct {
 	// BulkSMSMode chooses who pays for a message from a short code: the account (true,
 	// bulkSMSMode=1) or the subscriber (false, premium services). The parameter is always sent,
@@ -42,8 +42,8 @@ type Options struct {
 	RetryDurationInHours int
 }
 
-// or returns o with its zero fields set to the account's values.
-func (o Options) or(account Options) Options {
+// withDefaults returns o with its zero fields set to the account's values.
+func (o Options) withDefaults(account Options) Options {
 	if o.BulkSMSMode == nil {
 		o.BulkSMSMode = account.BulkSMSMode
 	}

@@ -78,7 +78,7 @@ func TestKind_SettingsBecomeOptions(t *testing.T) {
 			continue
 		}
 		at := p.(*Provider)
-		if form := string(sendForm("u", providers.Batch{Body: "x", To: nums(one)}, Options{}.or(at.options))); !strings.HasSuffix(form, "&message=x&"+tc.want) || at.accept != tc.accept {
+		if form := string(sendForm("u", providers.Batch{Body: "x", To: nums(one)}, Options{}.withDefaults(at.options))); !strings.HasSuffix(form, "&message=x&"+tc.want) || at.accept != tc.accept {
 			t.Errorf("%s: got the form %s and Accept %s, want the values of the case", name, form, at.accept)
 		}
 	}
@@ -114,7 +114,7 @@ func TestProvider_NeverPrintsItsLogin(t *testing.T) {
 	p := open(t, cfg)
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%x"} {
 		if text := fmt.Sprintf(verb, *p) + fmt.Sprintf(verb, p) + fmt.Sprintf(verb, cfg); strings.Contains(text, "s3cr3t") || strings.Contains(text, "733363723374") {
-			t.Errorf("%s: the printed text holds the key: %s", verb, text)
+			t.Errorf("%s: the printed text holds the key, want it masked: %s", verb, text)
 		}
 	}
 }

@@ -19,19 +19,19 @@ import (
 // notOffered lists the lines of the vendor's page that the package does not implement. The value is
 // the reason.
 var notOffered = map[string]string{
-	"Example using CURL client": "see its two lines",
+	"Example using CURL client": "a heading; the next two lines of this table give the reasons",
 	`curl -v -H "Accept: application/xml" -d "username=myusername&message=hello test&to=+254711XXXYYY,+254733YYYZZZ" ` +
-		`-H "Apikey:fb752d3417021812f0961y6c9464832dd1adb1`: "its + is not escaped, and arrives as a space",
-	`e555c73f1e7c32bcc006488674" -X POST --insecure`: "it disables the verification of certificates",
+		`-H "Apikey:fb752d3417021812f0961y6c9464832dd1adb1`: "the + of the number is not escaped, and arrives as a space",
+	`e555c73f1e7c32bcc006488674" -X POST --insecure`: "the option disables the verification of certificates",
 	"Send messages via url call":                     "the login would be in a URL",
-	"Our APIs allows a sender to send messages by opening a URL link. That's how easy it is to send a message.": "the same",
-	"The response is in XML format. see the xml response here":                                                  "the same; XML is read",
+	"Our APIs allows a sender to send messages by opening a URL link. That's how easy it is to send a message.": "the login would be in a URL",
+	"The response is in XML format. see the xml response here":                                                  "about a send by URL, where the login would be in the URL; replies in XML are read",
 }
 
 // offered lists all other lines of the vendor's page. The value names the code that implements the
 // line.
 var offered = map[string]string{
-	`<?xml version="1.0"?>`: "Config.Format; replies in either format are read",
+	`<?xml version="1.0"?>`: "Config.Format; the package reads replies in both formats",
 	"You need your AfricasTalking username and APIKey for any request to our API. If you don't have an APIKey, " +
 		"you can generate one from your applications settings page.": "Config.Username, Config.APIKey",
 	"# send to a single user love code": "Batch.To",

@@ -17,7 +17,7 @@ type word struct {
 }
 
 // codes maps the values of a recipient's statusCode to their meaning. The codes are from the
-// vendor's page [page], unless marked.
+// vendor's page, unless a comment names another source.
 var codes = map[int]word{
 	100: {"Processed", providers.Result{Outcome: providers.Accepted}},
 	101: {"Sent", providers.Result{Outcome: providers.Accepted}},
@@ -35,9 +35,9 @@ var codes = map[int]word{
 	}},
 	406: {"UserInBlackList", rejected(providers.ReasonBlacklisted)},
 	407: {"CouldNotRoute", rejected("no_route")},
-	409: {"DoNotDisturbRejection", rejected("do_not_disturb")}, // [public]: for Nigeria's do-not-disturb list and quiet hours
-	// [assumed]: these codes state that nothing was sent to the recipient. So the recipient may be
-	// tried again.
+	409: {"DoNotDisturbRejection", rejected("do_not_disturb")}, // from public sources: for Nigeria's do-not-disturb list and quiet hours
+	// This package assumes that these codes state that nothing was sent to the recipient. So the
+	// recipient may be tried again.
 	500: {"InternalServerError", providers.Result{Outcome: providers.Retryable, Reason: "gateway_error"}},
 	501: {"GatewayError", providers.Result{Outcome: providers.Retryable, Reason: "gateway_error"}},
 	502: {"RejectedByGateway", rejected("rejected_by_gateway")},
@@ -80,7 +80,7 @@ type entry struct {
 	unclear bool
 }
 
-// parseAnswer parses the body of a 2xx answer to a call to the recipients in to. It returns one
+// parseAnswer parses the body of a 2xx answer to a call to the given recipients. It returns one
 // result for each recipient, or an error for the whole call (without Op). If the body is not
 // understood, parseAnswer returns two nils.
 func parseAnswer(body []byte, recipients []sms.MSISDN) ([]providers.Result, *providers.Error) {
@@ -147,8 +147,8 @@ func match(entries []entry, recipients []sms.MSISDN) []providers.Result {
 	return results
 }
 
-// result returns the result for one recipient. The result is that of the recipient's statusCode, or
-// Unknown if the recipient's status contradicts the code.
+// result returns the result for one recipient. The recipient's statusCode determines the result. If
+// the recipient's status contradicts that code, the result is Unknown.
 func (e entry) result() providers.Result {
 	r := providers.Result{Reason: reasonUnclear}
 	text := strings.TrimSpace(e.code)
@@ -179,8 +179,8 @@ func (w word) agrees(status string) bool {
 const longestID = 128
 
 // messageID returns text as a message ID. It returns "" for "None", which the gateway writes in
-// place of a missing ID [public]. It also returns "" for a text that is too long or has spaces or
-// non-ASCII characters.
+// place of a missing ID (from public sources). It also returns "" for a text that is too long or
+// has spaces or non-ASCII characters.
 func messageID(text string) string {
 	text = strings.TrimSpace(text)
 	if strings.EqualFold(text, "None") || len(text) > longestID || strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r > '~' }) {

@@ -28,7 +28,7 @@ func FuzzParseAnswer(f *testing.F) {
 		before := bytes.Clone(body)
 		results, e := parseAnswer(body, to)
 		if !bytes.Equal(before, body) {
-			t.Fatal("parseAnswer changed the body")
+			t.Fatal("parseAnswer changed the body, want it unchanged")
 		}
 		if e != nil {
 			if results != nil || e.Outcome == providers.Accepted || e.Outcome == providers.Retryable || len(e.Code) > 64 ||
@@ -49,7 +49,7 @@ func FuzzParseAnswer(f *testing.F) {
 				t.Fatalf("%q: %s is accepted, but the reply has an accepting code only for %q", body, to[i].Masked(), vouched)
 			}
 			if r.Outcome == providers.Unknown && r.Reason == "" || len(r.Code) > 64 || (r.Scope == providers.Recipient) != (r.Cause == "") {
-				t.Fatalf("%q: contradictory result %+v", body, r)
+				t.Fatalf("%q: got the contradictory result %+v, want a consistent one", body, r)
 			}
 		}
 	})

@@ -28,8 +28,8 @@ func (p *Provider) SendWith(ctx context.Context, b providers.Batch, o Options) (
 	}
 	reply, err := p.client.Call(ctx, httpclient.Request{
 		Op: opSend, Path: messagingPath, Header: p.header(p.accept),
-		ContentType: httpclient.FormContentType, Body: sendForm(p.user, b, o.or(p.options)),
-		ErrorsInBody: true, // the gateway answers 201 even if it rejects every number [public]
+		ContentType: httpclient.FormContentType, Body: sendForm(p.user, b, o.withDefaults(p.options)),
+		ErrorsInBody: true, // the gateway answers 201 even if it rejects every number (from public sources)
 	})
 	if err != nil {
 		return nil, err

@@ -118,7 +118,7 @@ func TestCatalog_EveryKindIsDocumentedAndFuzzed(t *testing.T) {
 			text, err := os.ReadFile(name)
 			return err == nil && strings.Contains(string(text), "\nfunc Fuzz")
 		}) {
-			t.Errorf("%s: the tests have no fuzz target", k.Name)
+			t.Errorf("%s: the tests have no fuzz target, want at least one", k.Name)
 		}
 	}
 }

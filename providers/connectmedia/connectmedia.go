@@ -1,15 +1,16 @@
 // Package connectmedia implements a provider for the HTTP API of Connect Media (Kenya).
 //
 // The vendor's documentation is https://www.connectmedia.co.ke, called "the vendor's page" here.
-// Facts from public code are marked [public]. The package implements all four actions on the
-// vendor's page: send, balance, history and inbox. Two of the vendor's samples send multipart
-// forms, and the third an urlencoded form. The package sends urlencoded forms only. The gateway is
-// written in PHP, which reads both kinds in the same way.
+// Comments say "from public code" where a fact is not on that page. The package implements all four
+// actions on the vendor's page: send, balance, history and inbox. Two of the vendor's samples send
+// multipart forms, and the third an urlencoded form. The package sends urlencoded forms only. The
+// gateway is written in PHP, which reads both kinds in the same way.
 //
-// The samples differ in the encoding of the message. The PHP and JavaScript samples URL-encode it
-// before the form encoding; the Python sample does not. Working integrations URL-encode it first
-// [public], and so does this package unless PlainMessage is set. A space becomes %20 and not +,
-// because every URL decoder reads %20 as a space, but only form decoders read + as one.
+// The samples differ in the encoding of the message. The PHP and JavaScript samples URL-encode the
+// message before the form encoding; the Python sample does not. Working integrations URL-encode the
+// message first (from public code). This package does the same, unless PlainMessage is set. A space
+// becomes %20 and not +, because every URL decoder reads %20 as a space, but only form decoders
+// read + as one.
 //
 // The gateway has no message IDs and no idempotency keys. Its history lists no phone numbers, so it
 // cannot show what happened to a call without an answer.

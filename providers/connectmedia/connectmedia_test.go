@@ -78,7 +78,7 @@ func verdict(t *testing.T, err error) providers.Error {
 		t.Fatalf("error %v (%T), want an *Error", err, err)
 	}
 	if strings.Contains(e.Error(), "s3cr3t") || strings.Contains(e.Error(), one.String()) {
-		t.Fatalf("error %v holds a secret or a number", e)
+		t.Fatalf("error %v holds a secret or a number, want neither", e)
 	}
 	plain := *e
 	plain.Err = nil
@@ -118,7 +118,7 @@ func TestSend_FormAsDocumented(t *testing.T) {
 			t.Errorf("%s: got the request %s %s with headers %v, want a form by POST to /user-board/?api", name, got.method, got.uri, got.header)
 		}
 		if strings.Contains(fmt.Sprint(got.header), "s3cr3t") {
-			t.Errorf("%s: the password is in a header", name)
+			t.Errorf("%s: the password is in a header, want it only in the body", name)
 		}
 	}
 }

@@ -24,7 +24,7 @@ const (
 )
 
 // refusals maps the gateway's error codes to their meaning, which is the same for all actions. The
-// quotations are from the vendor's page, unless marked.
+// quotations are from the vendor's page, unless the comment names another source.
 var refusals = map[string]providers.Error{
 	// "Invalid login details."
 	"100": {Outcome: providers.Retryable, Scope: providers.Account, Cause: providers.CauseCredentials},
@@ -32,11 +32,12 @@ var refusals = map[string]providers.Error{
 	"101": {Outcome: providers.Retryable, Scope: providers.Account, Cause: providers.CauseCredit},
 	// "No action defined": the request that this package built is malformed.
 	"103": {Outcome: providers.Rejected, Scope: providers.Campaign, Cause: providers.CauseRefused},
-	// "Invalid message" [public]: the gateway refuses the text, which all messages of a campaign share.
+	// "Invalid message" (from public code): the gateway refuses the text, which all messages of a
+	// campaign share.
 	"105": {Outcome: providers.Rejected, Scope: providers.Campaign, Cause: providers.CauseRefused},
 }
 
-// codeInvalidNumber means that the recipient's number is invalid [public].
+// codeInvalidNumber means that the recipient's number is invalid (from public code).
 const codeInvalidNumber = "104"
 
 // codeNoInbox means that the gateway could not read the inbox. Its text is "Error in fetching data

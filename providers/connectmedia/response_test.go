@@ -84,7 +84,7 @@ func TestVerdict_OfEveryRefusal(t *testing.T) {
 		}
 	}
 	if refusals["100"].Code != "" {
-		t.Error("the table refusals was changed")
+		t.Error("the calls changed the shared table refusals, want it unchanged")
 	}
 }
 
@@ -177,7 +177,7 @@ func FuzzParseAnswer(f *testing.F) {
 		before := slices.Clone(body)
 		result, e := parseAnswer(body)
 		if !slices.Equal(before, body) {
-			t.Fatal("the parser changed the body")
+			t.Fatal("the parser changed the body, want it unchanged")
 		}
 		code := codeOf(body)
 		switch {

@@ -22,8 +22,8 @@ import (
 
 var quiet = log.New(io.Discard, "", 0)
 
-// leaping returns a clock. The clock is right for the first reads, as many as the argument right.
-// In all later reads its wall clock is ahead by wall, and its monotonic clock by monotonic. So the
+// leaping returns a clock. The first correctReads reads of the clock are correct. In all later
+// reads the wall clock is ahead by wall, and the monotonic clock is ahead by monotonic. So the
 // clock simulates a process that is stopped between two reads, or a machine that is suspended.
 func leaping(correctReads int64, wall, monotonic time.Duration) func() time.Time {
 	var looks atomic.Int64
@@ -200,8 +200,9 @@ func TestAttempt_NoByteTakenIsNotSent(t *testing.T) {
 	}
 }
 
-// TestAttempt_CancelOrWriteWinsNotBoth checks that "certainly not sent" is true. A write and a cancellation run at the
-// same time; after a successful cancellation no byte may be written.
+// TestAttempt_CancelOrWriteWinsNotBoth runs a write and a cancellation at the same time. After a
+// successful cancellation no byte may be written, because the call is reported as certainly not
+// sent.
 func TestAttempt_CancelOrWriteWinsNotBoth(t *testing.T) {
 	t.Parallel()
 	var notSent, written int
@@ -222,7 +223,7 @@ func TestAttempt_CancelOrWriteWinsNotBoth(t *testing.T) {
 		wg.Wait()
 		wrote := *g.Conn.(countingConn).writes > 0
 		if sealed && wrote {
-			t.Fatal("the attempt was sealed, and a byte was written")
+			t.Fatal("the attempt was sealed and a byte was written, want only one of the two")
 		}
 		if sealed {
 			notSent++
@@ -246,8 +247,8 @@ func (c countingConn) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// TestAttempt_CancelledCallIsNeverSentAndReportedNotSent cancels calls after different times, over real
-// connections.
+// TestAttempt_CancelledCallIsNeverSentAndReportedNotSent cancels calls after different times, over
+// real connections. A call that is reported as not sent must never reach the server.
 func TestAttempt_CancelledCallIsNeverSentAndReportedNotSent(t *testing.T) {
 	t.Parallel()
 	got := make(chan string, 1000)
@@ -255,7 +256,7 @@ func TestAttempt_CancelledCallIsNeverSentAndReportedNotSent(t *testing.T) {
 	t.Cleanup(func() { // runs after the server has read all data
 		for len(got) > 0 {
 			if id := <-got; notSent[id] {
-				t.Errorf("call %s was reported as not sent, but reached the server", id)
+				t.Errorf("call %s reached the server, want it reported as possibly sent and not as not sent", id)
 			}
 		}
 	})
@@ -310,6 +311,6 @@ func TestAttempt_LargeRequestArrivesWhole(t *testing.T) {
 		t.Fatal(err)
 	}
 	if <-got != string(body) {
-		t.Error("the server got another body than the client sent")
+		t.Error("the server got a body that differs from the client's body, want the same")
 	}
 }

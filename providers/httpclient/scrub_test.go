@@ -36,14 +36,14 @@ func TestScrub_HidesEverySecret(t *testing.T) {
 	inner := &url.Error{Op: "Post", URL: "https://x/?pass=" + url.QueryEscape(hunter), Err: context.DeadlineExceeded}
 	scrubbed := c.scrub(inner)
 	if !errors.Is(scrubbed, context.DeadlineExceeded) || errors.Is(scrubbed, context.Canceled) {
-		t.Error("errors.Is does not match the original error's chain")
+		t.Error("errors.Is must match the original error's chain, and no other error")
 	}
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s"} {
 		if text := fmt.Sprintf(verb, scrubbed); strings.Contains(text, "hunter") {
-			t.Errorf("%s: the printed text holds the secret: %s", verb, text)
+			t.Errorf("%s: the printed text holds the secret, want it masked: %s", verb, text)
 		}
 	}
 	if e, ok := errors.AsType[*url.Error](scrubbed); ok {
-		t.Errorf("the original error is accessible: %v", e)
+		t.Errorf("got the original error %v through errors.AsType, want it hidden", e)
 	}
 }

@@ -8,8 +8,9 @@ import (
 	"github.com/tuma-sms/tuma/providers/httpclient"
 )
 
-// states maps the gateway's delivery states, which are those of SMPP. KoboMobile's page lists no
-// states. These states come from the product that KoboMobile is a white label of.
+// states maps the gateway's delivery states, which are the states of the protocol SMPP.
+// KoboMobile's page lists no states. The states here come from the product that KoboMobile sells
+// under its own name.
 var states = map[string]providers.MessageStatus{
 	"DELIVRD": {Final: true, Delivered: true},
 	"UNDELIV": {Final: true},

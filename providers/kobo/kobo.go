@@ -1,9 +1,9 @@
 // Package kobo implements a provider for the HTTP API of KoboMobile (Nigeria).
 //
-// The vendor's documentation is https://kobomobile.net/developer. Facts from other sources are
-// marked in the comments. KoboMobile is a white label of another vendor's product. That product can
-// POST delivery reports (DLR) to a callback_url. KoboMobile's page does not mention these reports,
-// so this package does not support them. Instead, MessageStatus reads the delivery status of a
+// The vendor's documentation is https://kobomobile.net/developer. The comments name every other
+// source. KoboMobile sells another vendor's product under its own name. That product can POST
+// delivery reports (DLR) to a callback_url. KoboMobile's page does not mention these reports, so
+// this package does not support them. Instead, MessageStatus reads the delivery status of a
 // message.
 package kobo
 

@@ -73,7 +73,7 @@ func verdict(t *testing.T, err error) providers.Error {
 		t.Fatalf("error %v (%T), want an *Error", err, err)
 	}
 	if strings.Contains(e.Error(), "s3cr3t") || strings.Contains(e.Error(), "2348030000000") {
-		t.Fatalf("error %v holds a secret or a number", e)
+		t.Fatalf("error %v holds a secret or a number, want neither", e)
 	}
 	e2 := *e
 	e2.Err = nil
@@ -125,7 +125,7 @@ func TestSend_FormAsDocumented(t *testing.T) {
 			t.Errorf("%s: got the request %s %s with headers %v, want a form by POST to /prefix/api/send/", name, r.Method, r.RequestURI, r.Header)
 		}
 		if strings.Contains(fmt.Sprint(r.Header), "s3cr3t") {
-			t.Errorf("%s: the password is in a header", name)
+			t.Errorf("%s: the password is in a header, want it only in the body", name)
 		}
 	}
 }

@@ -73,7 +73,7 @@ func TestProvider_NeverPrintsItsLogin(t *testing.T) {
 	}
 	for _, verb := range []string{"%v", "%+v", "%#v"} {
 		if text := fmt.Sprintf(verb, *p) + fmt.Sprintf(verb, cfg); strings.Contains(text, "s3cr3t") {
-			t.Errorf("%s: the printed text holds the password: %s", verb, text)
+			t.Errorf("%s: the printed text holds the password, want it masked: %s", verb, text)
 		}
 	}
 }

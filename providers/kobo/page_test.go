@@ -108,8 +108,8 @@ func readPage(t *testing.T) (tables []table) {
 	return tables
 }
 
-// asked calls every method of the package and returns the forms that the server got, by path.
-func asked(t *testing.T) map[string]url.Values {
+// sentForms calls every method of the package and returns the forms that the server got, by path.
+func sentForms(t *testing.T) map[string]url.Values {
 	t.Helper()
 	forms := map[string]url.Values{}
 	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -132,7 +132,7 @@ func asked(t *testing.T) map[string]url.Values {
 
 func TestVendorPage_EveryEndpointAndParameterIsUsed(t *testing.T) {
 	t.Parallel()
-	forms, path, used := asked(t), "", 0
+	forms, path, used := sentForms(t), "", 0
 	for _, now := range readPage(t) {
 		form := slices.Sorted(maps.Keys(forms[path]))
 		switch {

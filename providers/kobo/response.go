@@ -19,8 +19,8 @@ var answers = map[string]providers.Error{
 	// The vendor's page calls this error usually temporary.
 	"error_billing": {Outcome: providers.Retryable, Scope: providers.Account, Cause: providers.CauseBilling},
 	// According to the vendor's page, the vendor's gateway is down, busy or not responding. Another
-	// gateway behind the vendor's may have started to send. So the next attempt must use the same
-	// idempotency key.
+	// gateway, behind the vendor's gateway, may have started to send. So the next attempt must use
+	// the same idempotency key.
 	"error_gw":   {Outcome: providers.Retryable, Scope: providers.Account, Cause: providers.CauseGateway, KeepKey: true},
 	"error_user": {Outcome: providers.Retryable, Scope: providers.Account, Cause: providers.CauseCredentials},
 	// The call has more than 500 recipients. KoboMobile is a white label of another product, which
@@ -28,7 +28,7 @@ var answers = map[string]providers.Error{
 	// worker then searches for that number.
 	"error_limit": {Outcome: providers.Rejected, Scope: providers.Call, Cause: providers.CauseRefused},
 
-	// Not documented; found in public code.
+	// Not on the vendor's page, but in public programs.
 	"error_number":              {Outcome: providers.Rejected, Scope: providers.Call, Cause: providers.CauseRefused},
 	"error_restricted_senderid": {Outcome: providers.Rejected, Scope: providers.Campaign, Cause: providers.CauseRefused},
 	"error_msgid":               {Outcome: providers.Rejected, Scope: providers.Campaign, Cause: providers.CauseRefused},
@@ -41,7 +41,7 @@ const (
 	reasonNoID    = "not_understood" // the reply names the recipient, but without a valid message ID
 )
 
-// parseAnswer parses the body of a 2xx answer to a call to the recipients in to. It returns one
+// parseAnswer parses the body of a 2xx answer to a call to the given recipients. It returns one
 // result for each recipient, or an error for the whole call (without Op). If the body is not
 // understood, parseAnswer returns two nils.
 func parseAnswer(body []byte, recipients []sms.MSISDN) ([]providers.Result, *providers.Error) {
@@ -128,7 +128,7 @@ func parseIDs(text string, recipients []sms.MSISDN) []providers.Result {
 	return results
 }
 
-// cutEntry splits "number,id" and removes white space around both.
+// cutEntry splits "number,id" and removes white space around the number and around the ID.
 func cutEntry(entry string) (number sms.MSISDN, id string, ok bool) {
 	const maxDigits = 15 // E.164
 	entry = strings.TrimSpace(entry)
@@ -150,8 +150,8 @@ func cutEntry(entry string) (number sms.MSISDN, id string, ok bool) {
 }
 
 // isMessageID reports whether s has the form of the message IDs on the vendor's page: a UUID, or a
-// short one like "4b1d777e". s must consist of 8 to 64 letters, digits, - and _, and must not begin
-// with "err". It must contain a digit, or consist of hexadecimal letters and dashes only.
+// short text like "4b1d777e". s must consist of 8 to 64 letters, digits, - and _, and must not
+// begin with "err". It must contain a digit, or consist of hexadecimal letters and dashes only.
 func isMessageID(s string) bool {
 	if len(s) < 8 || len(s) > 64 || strings.EqualFold(s[:3], "err") {
 		return false
@@ -197,7 +197,7 @@ func isRecipient(id string, recipients []sms.MSISDN) bool {
 	return err == nil && slices.Contains(recipients, sms.MSISDN(number))
 }
 
-// maxWord is a length in bytes. Every error code of the gateway is shorter.
+// maxWord is the maximum length of an error code in bytes. Every known error code is shorter.
 const maxWord = 64
 
 // errorWord returns s if s has the form of the gateway's error codes, and "" otherwise. So a

@@ -143,7 +143,7 @@ func TestVerdict_OfEveryRefusal(t *testing.T) {
 		t.Errorf("an undocumented error code: got %v, %v, want unknown", results, e)
 	}
 	if answers["error_gw"].Code != "" {
-		t.Error("the table answers was changed")
+		t.Error("the calls changed the shared table answers, want it unchanged")
 	}
 }
 
@@ -160,7 +160,7 @@ func FuzzParseAnswer(f *testing.F) {
 		before := slices.Clone(body)
 		results, e := parseAnswer(body, to)
 		if !slices.Equal(before, body) {
-			t.Fatal("the parser changed the body")
+			t.Fatal("the parser changed the body, want it unchanged")
 		}
 		switch {
 		case e != nil:
@@ -185,7 +185,7 @@ func FuzzParseAnswer(f *testing.F) {
 					t.Fatalf("%q: %s is accepted with the ID %q, but the IDs after its number are %q", body, to[i], r.MessageID, ids)
 				}
 			case r.Outcome != providers.Unknown || r.Reason == "" || r.MessageID != "" || len(r.Code) > 64:
-				t.Fatalf("%q: contradictory result %+v", body, r)
+				t.Fatalf("%q: got the contradictory result %+v, want a consistent one", body, r)
 			case len(ids) > 0 && plausible(ids):
 				t.Fatalf("%q: %s has the IDs %q in the reply and is unknown, want accepted", body, to[i], ids)
 			}

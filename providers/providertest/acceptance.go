@@ -70,8 +70,8 @@ func (x *exam) wantAccepted(a answer) {
 	}
 }
 
-// wantAcceptedOnly fails unless the gateway has accepted exactly one message for each number in to,
-// and no other messages.
+// wantAcceptedOnly fails unless the gateway has accepted exactly one message for each of the given
+// numbers, and no other messages.
 func (x *exam) wantAcceptedOnly(g *gateway, numbers []sms.MSISDN) {
 	x.Helper()
 	want := map[uint64]bool{}

@@ -35,7 +35,7 @@ type exam struct {
 	used  int // how many phone numbers this check has used
 }
 
-// settings returns the settings of an account with the base URL base. Apart from the base URL and
+// settings returns the settings of an account with the given base URL. Apart from the base URL and
 // the timeout, only the required fields are set.
 func (x *exam) settings(base string) providers.Settings {
 	s := providers.Settings{Endpoint: providers.Endpoint{BaseURL: base, Timeout: time.Minute}}
@@ -43,8 +43,8 @@ func (x *exam) settings(base string) providers.Settings {
 	return s
 }
 
-// open returns a provider for an account with the base URL base. It applies changes to the
-// account's settings first.
+// open returns a provider for an account with the given base URL. Before that, open applies changes
+// to the account's settings.
 func (x *exam) open(base string, changes ...func(*providers.Settings)) providers.Provider {
 	x.Helper()
 	s := x.settings(base)
@@ -74,8 +74,8 @@ func (x *exam) numbers(n int) []sms.MSISDN {
 
 var keys atomic.Uint64
 
-// batch returns a batch to the numbers in to, with a new idempotency key. The batch holds a copy of
-// to.
+// batch returns a batch to the given numbers, with a new idempotency key. The batch holds a copy of
+// numbers.
 func batch(numbers []sms.MSISDN) providers.Batch {
 	key := fmt.Sprintf("7e57ab1e-0000-4000-8000-%012x", keys.Add(1))
 	return providers.Batch{IdempotencyKey: key, From: sender, Body: text, To: slices.Clone(numbers)}

@@ -45,11 +45,12 @@ func (g guarded) Run() int {
 	return code
 }
 
-// Guard refuses every later connection of the process to another machine. It refuses before the
-// host name is resolved. It applies to providers' clients and to http.DefaultTransport. It also
-// removes the proxies from the environment, because a proxy on this machine could forward a call
-// anywhere. refused returns the addresses that were refused, sorted. Call Guard before anything is
-// sent. Call it directly only in a process that has no Runner.
+// Guard refuses every later connection of the process to another machine. Guard refuses a
+// connection before the host name is resolved. Guard applies to providers' clients and to
+// http.DefaultTransport. Guard also removes the proxies from the environment, because a proxy on
+// this machine could forward a call anywhere. refused returns the addresses that were refused,
+// sorted. Call Guard before anything is sent. Call it directly only in a process that has no
+// Runner.
 func Guard() (refused func() []string) {
 	for _, name := range []string{"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"} {
 		_ = os.Unsetenv(name)
@@ -76,7 +77,7 @@ func Guard() (refused func() []string) {
 	}
 }
 
-// guardDefaultTransport makes http.DefaultTransport call ask before each dial. Functions like
+// guardDefaultTransport makes http.DefaultTransport call check before each dial. Functions like
 // http.Get use that transport.
 func guardDefaultTransport(check func(network, addr string) error) {
 	standard, ok := http.DefaultTransport.(*http.Transport)

@@ -13,9 +13,9 @@ import (
 
 const asChild = "TUMA_TEST_DIALS_OUT"
 
-// TestGuard_ChildDialsOut does something only in the process that TestGuard_FailsATestBinaryThatDialsOut starts.
-// The guard refuses every call in it. TestGuard_ChildDialsOut expects the refusals and passes, but the process
-// must fail.
+// TestGuard_ChildDialsOut does nothing except in the process that
+// TestGuard_FailsATestBinaryThatDialsOut starts. In that process the guard refuses every call.
+// TestGuard_ChildDialsOut expects the refusals and passes, but the process must fail.
 func TestGuard_ChildDialsOut(t *testing.T) {
 	t.Parallel()
 	if os.Getenv(asChild) == "" {

@@ -98,7 +98,7 @@ func batchIsLeft(x *exam) {
 	kept := slices.Clone(a.results)
 	clear(room)
 	if !slices.Equal(kept, a.results) {
-		x.Errorf("the results changed with the batch: they share memory")
+		x.Errorf("the results changed with the batch: want no shared memory")
 	}
 }
 
@@ -109,14 +109,14 @@ func resultsAreTheCallers(x *exam) {
 	kept := slices.Clone(first.results)
 	second := x.send(p, x.newBatch(p, 4))
 	if !slices.Equal(kept, first.results) {
-		x.Errorf("the results of a call changed during the next call")
+		x.Errorf("the results of a call changed during the next call, want no change")
 	}
 	kept = slices.Clone(second.results)
 	for i := range first.results {
 		first.results[i] = providers.Result{Reason: "mine"}
 	}
 	if !slices.Equal(kept, second.results) {
-		x.Errorf("two calls share memory for their results")
+		x.Errorf("two calls share memory for their results, want separate memory")
 	}
 	x.wantAccepted(x.send(p, x.newBatch(p, 4)))
 }

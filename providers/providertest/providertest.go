@@ -1,10 +1,10 @@
 // Package providertest is the test suite that every provider must pass. Run connects a provider to
-// the gateway's simulator and to servers that fail. It checks that the outcomes that the provider
+// the gateway's simulator and to servers that fail. Run checks that the outcomes that the provider
 // reports are correct. Main prevents a test binary from connecting to other machines.
 //
-// The suite has no code for a particular gateway. It takes the gateway's limits from Info and its
-// behaviour from the gateway's simulator. All other rules are the contract in
-// package providers and the table "Whose fault, what next" of the design. For an HTTP status that
+// The suite has no code for a particular gateway. The suite takes the gateway's limits from Info,
+// and the gateway's behaviour from its simulator. All other rules come from the contract in package
+// providers and from the table of statuses at httpclient.StatusVerdict. For an HTTP status that
 // this table calls unknown, a provider may report Retryable only if no gateway can have handled the
 // request.
 package providertest

@@ -96,7 +96,7 @@ func wantFailing(t *testing.T, kind providers.Kind, want ...string) {
 	}
 	for _, name := range want {
 		if !slices.Contains(Checks(), name) {
-			t.Errorf("check %q does not exist", name)
+			t.Errorf("check %q does not exist; want names of Checks only", name)
 		}
 		if len(got[name]) == 0 {
 			t.Errorf("check %q passed, want it to fail", name)

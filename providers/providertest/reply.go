@@ -64,8 +64,8 @@ var hugeTexts = sync.OnceValue(func() (texts [][]byte) {
 	return texts
 })
 
-// echo answers each request with the request's own body, which contains the numbers, the text and
-// the login.
+// echo checks calls to a server that answers each request with the request's own body. That body
+// contains the numbers, the text and the login.
 func echo(x *exam) {
 	var status atomic.Int64
 	s := x.serve(func(c *conn) {
@@ -102,8 +102,8 @@ func names(reply []byte, number sms.MSISDN) bool {
 	}
 }
 
-// namesAll reports whether the reply contains every number in to. If it does, the gateway's replies
-// name their recipients.
+// namesAll reports whether the reply contains all the numbers. A reply that contains them shows
+// that the gateway's replies name their recipients.
 func namesAll(reply []byte, numbers []sms.MSISDN) bool {
 	for _, number := range numbers {
 		if !names(reply, number) {
@@ -145,7 +145,7 @@ func cutReplies(x *exam) {
 }
 
 // eachCut sends the call b about most times. The server answers each call with the first part of
-// e's reply, of a different length each time. eachCut passes the provider's answer to look.
+// e's reply, of a different length each time. eachCut passes the provider's answer to checkPart.
 func (x *exam) eachCut(e exchange, b providers.Batch, most int, checkPart func(a answer, part []byte, when string)) {
 	s := x.canned()
 	p := x.open(s.url)
@@ -262,7 +262,7 @@ func change(rng *rand.Rand, text []byte) []byte {
 
 // sendWithReplyTo makes two calls: one to the recipients in first, which the gateway answers, and
 // one to the recipients in second, which gets the gateway's reply to the first call again. It
-// returns that reply, and what the provider returned for each call.
+// returns that reply, and what the provider returned for the first and for the second call.
 func (x *exam) sendWithReplyTo(first, second []sms.MSISDN) (reply []byte, firstAnswer, secondAnswer answer) {
 	x.Helper()
 	e, firstAnswer := x.realExchange(batch(first))
@@ -271,14 +271,14 @@ func (x *exam) sendWithReplyTo(first, second []sms.MSISDN) (reply []byte, firstA
 	return e.reply, firstAnswer, x.send(x.open(s.url), batch(second))
 }
 
-// some returns up to five numbers for one call.
-func (x *exam) some() []sms.MSISDN {
+// someNumbers returns up to five new numbers for one call.
+func (x *exam) someNumbers() []sms.MSISDN {
 	p := x.open("http://127.0.0.1:1")
 	return x.numbers(min(5, p.Info().MaxRecipients))
 }
 
 func shuffledReply(x *exam) {
-	to := x.some()
+	to := x.someNumbers()
 	backwards := make([]sms.MSISDN, len(to))
 	for i, number := range to {
 		backwards[len(to)-1-i] = number
@@ -292,7 +292,7 @@ func shuffledReply(x *exam) {
 }
 
 func missingReply(x *exam) {
-	to := x.some()
+	to := x.someNumbers()
 	if len(to) < 2 {
 		return
 	}
@@ -311,7 +311,8 @@ func missingReply(x *exam) {
 	}
 }
 
-// wantSameIDs fails unless each Accepted recipient of here has the message ID that it has in there.
+// wantSameIDs fails unless each Accepted recipient of repeated has the same message ID as in
+// original.
 func (x *exam) wantSameIDs(repeated, original answer, when string) {
 	x.Helper()
 	ids := map[sms.MSISDN]string{}
@@ -326,7 +327,7 @@ func (x *exam) wantSameIDs(repeated, original answer, when string) {
 }
 
 func extraReply(x *exam) {
-	to := x.some()
+	to := x.someNumbers()
 	if len(to) < 2 {
 		return
 	}
@@ -342,7 +343,7 @@ func extraReply(x *exam) {
 }
 
 func otherRecipientsReply(x *exam) {
-	to := x.some()
+	to := x.someNumbers()
 	reply, _, here := x.sendWithReplyTo(to, x.numbers(len(to)))
 	if namesAll(reply, to) {
 		x.wantAll(here, providers.Unknown, "a reply for other recipients")
@@ -352,7 +353,7 @@ func otherRecipientsReply(x *exam) {
 // brokenReplies checks the provider's results for calls to which the sandbox sends a deliberately broken
 // reply.
 func brokenReplies(x *exam) {
-	to := x.some()
+	to := x.someNumbers()
 	e, _ := x.realExchange(batch(to))
 	named := namesAll(e.reply, to)
 	for _, name := range []string{"missing", "extra", "shuffled", "cut", "html", "accept_close", "accept_html", "accept_502", "close", "502"} {

@@ -21,8 +21,8 @@ var statusChecks = []check{
 
 // verdictsOf returns the permitted outcomes, the scope and the cause for the given status. The
 // statuses 404, 405 and 415 have two permitted outcomes. Retryable is correct for a vendor that
-// answers 2xx even for its errors. Such a status then comes from a web server without a gateway. A
-// redirect may also come from a gateway.
+// answers 2xx even for its errors. Such a status then comes from a web server that is not the
+// gateway. A redirect may also come from a gateway.
 func verdictsOf(status int) (outcomes []providers.Outcome, scope providers.Scope, cause providers.Cause) {
 	one := func(o providers.Outcome) []providers.Outcome { return []providers.Outcome{o} }
 	switch status {

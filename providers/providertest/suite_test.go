@@ -168,7 +168,8 @@ func followingRedirects(ctx context.Context, w withSend, b providers.Batch) ([]p
 	return results, err
 }
 
-// wrongSends are methods Send with one mistake each, and the checks that must find it.
+// wrongSends are Send methods with one mistake each, and for each the checks that must find the
+// mistake.
 var wrongSends = map[string]struct {
 	send sendFunc
 	by   []string

@@ -1,10 +1,10 @@
 // Package qserve implements a provider for the HTTP API of QServe (Kenya), whose brand is 254sms.
 //
-// The vendor's documentation is https://api.qserve.co.ke, called "the vendor's page" here. Facts
-// from other sources are marked in the comments. The package implements both endpoints on the
-// vendor's page: sending and credits. Delivery reports (DLR), airtime, M-Pesa C2B and other M-Pesa
-// integrations are not supported. The vendor's page mentions these features in one sentence,
-// without an endpoint.
+// The vendor's documentation is https://api.qserve.co.ke, called "the vendor's page" here. The
+// comments name every other source. The package implements both endpoints on the vendor's page:
+// sending and credits. Delivery reports (DLR), airtime, M-Pesa C2B and other M-Pesa integrations
+// are not supported. The vendor's page mentions these features in one sentence, without an
+// endpoint.
 //
 // The gateway has no message IDs, so no message can be looked up. The gateway has no idempotency
 // keys either, so a call that may have been taken must not be repeated.

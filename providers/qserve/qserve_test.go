@@ -61,7 +61,7 @@ func verdict(t *testing.T, err error) providers.Error {
 		t.Fatalf("error %v (%T), want an *Error", err, err)
 	}
 	if strings.Contains(e.Error(), "s3cr3t") || strings.Contains(e.Error(), one.String()) {
-		t.Fatalf("error %v holds a secret or a number", e)
+		t.Fatalf("error %v holds a secret or a number, want neither", e)
 	}
 	plain := *e
 	plain.Err = nil
@@ -96,7 +96,7 @@ func TestSend_BodyAsDocumented(t *testing.T) {
 			t.Errorf("%s: got the request %s %s with headers %v, want JSON by POST to /prefix/version1/sendsms", name, got.method, got.uri, got.header)
 		}
 		if strings.Contains(fmt.Sprint(got.header), "s3cr3t") {
-			t.Errorf("%s: the key is in a header", name)
+			t.Errorf("%s: the key is in a header, want it only in the body", name)
 		}
 	}
 }
@@ -242,7 +242,7 @@ func TestProvider_NeverPrintsItsLogin(t *testing.T) {
 	}
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%d", "%x"} {
 		if text := fmt.Sprintf(verb, *p) + fmt.Sprintf(verb, p) + fmt.Sprintf(verb, cfg); strings.Contains(text, "s3cr3t") {
-			t.Errorf("%s: the printed text holds the key: %s", verb, text)
+			t.Errorf("%s: the printed text holds the key, want it masked: %s", verb, text)
 		}
 	}
 }

@@ -35,7 +35,7 @@ const (
 	reasonNotUnderstood = "not_understood" // the reply names the recipient, but with a status other than "sent"
 )
 
-// parseAnswer parses the body of a 2xx answer to a call to the recipients in to. It returns one
+// parseAnswer parses the body of a 2xx answer to a call to the given recipients. It returns one
 // result for each recipient, or an error for the whole call (without Op). If the body is not
 // understood, parseAnswer returns two nils.
 func parseAnswer(body []byte, recipients []sms.MSISDN) ([]providers.Result, *providers.Error) {

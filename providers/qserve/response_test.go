@@ -169,7 +169,7 @@ func TestVerdict_OfEveryErrorCode(t *testing.T) {
 			}
 		}
 		if answers[code].Code != "" {
-			t.Error("the table answers was changed")
+			t.Error("the calls changed the shared table answers, want it unchanged")
 		}
 	}
 	for _, body := range []string{
@@ -250,7 +250,7 @@ func FuzzParseAnswer(f *testing.F) {
 		before := slices.Clone(body)
 		results, e := parseAnswer(body, to)
 		if !slices.Equal(before, body) {
-			t.Fatal("the parser changed the body")
+			t.Fatal("the parser changed the body, want it unchanged")
 		}
 		switch {
 		case e != nil:
@@ -270,7 +270,7 @@ func FuzzParseAnswer(f *testing.F) {
 					t.Fatalf("%q: %s is accepted, but no row has its number and the word \"sent\"", body, to[i])
 				}
 			case r.Outcome != providers.Unknown || r.Reason == "" || len(r.Code) > 64 || strings.ContainsAny(r.Code, "0123456789"):
-				t.Fatalf("%q: contradictory result %+v", body, r)
+				t.Fatalf("%q: got the contradictory result %+v, want a consistent one", body, r)
 			}
 		}
 	})

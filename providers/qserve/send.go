@@ -41,7 +41,7 @@ func sendBody(l login, b providers.Batch) []byte {
 	}{l.username, l.apiKey.Reveal(), from, phones(b.To), b.Body})
 }
 
-// phones returns the numbers in to, separated by commas.
+// phones returns the numbers as text, separated by commas.
 func phones(numbers []sms.MSISDN) string {
 	list := make([]byte, 0, len(numbers)*len("254725656565,"))
 	for i, number := range numbers {

@@ -81,7 +81,7 @@ func actions() []providers.Action {
 // doing performs an action with this package's Provider.
 type doing func(ctx context.Context, p *Provider, in map[string]string) (providers.Table, error)
 
-// do converts d to a function for the field Action.Do. The function returns an error if it gets a
+// do converts d to a function for the field Action.Do. That function returns an error if it gets a
 // provider of another package.
 func (d doing) do(name string) func(context.Context, providers.Provider, map[string]string) (providers.Table, error) {
 	return func(ctx context.Context, p providers.Provider, in map[string]string) (providers.Table, error) {

@@ -151,13 +151,13 @@ func (p *Provider) DeleteAllGroups(ctx context.Context) error {
 }
 
 // EmptyGroup removes all contacts from a group. The names of the action and of its parameter come
-// from the sibling FastSMS.
+// from FastSMS, the product that TextConnect sells.
 func (p *Provider) EmptyGroup(ctx context.Context, group string) error {
 	return p.onGroup(ctx, "EmptyGroup", group)
 }
 
-// DeleteGroup deletes a group. The names of the action and of its parameter come from the sibling
-// FastSMS.
+// DeleteGroup deletes a group. The names of the action and of its parameter come from FastSMS, the
+// product that TextConnect sells.
 func (p *Provider) DeleteGroup(ctx context.Context, group string) error {
 	return p.onGroup(ctx, "DeleteGroup", group)
 }

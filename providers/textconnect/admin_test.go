@@ -20,7 +20,7 @@ func act(t testing.TB, p providers.Provider, name string, in map[string]string) 
 	list := Kind().Actions
 	i := slices.IndexFunc(list, func(a providers.Action) bool { return a.Name == name })
 	if i < 0 {
-		t.Fatalf("there is no action %s", name)
+		t.Fatalf("got no action %s, want one", name)
 	}
 	if err := list[i].Check(in); err != nil {
 		t.Fatalf("Check of %s: %v", name, err)

@@ -90,7 +90,7 @@ func parseSendIDs(body []byte) ([]string, *providers.Error) {
 // BackgroundMessages returns the messages of a background send, except those that the gateway has
 // archived. It returns providers.ErrNotFinished while the gateway is still sending. The vendor's
 // page describes the action, its parameter and its answers, but does not name the action. The name
-// GetBGMessages is the sibling's.
+// GetBGMessages comes from FastSMS, the product that TextConnect sells.
 func (p *Provider) BackgroundMessages(ctx context.Context, id string) ([]providers.BackgroundMessage, error) {
 	if id == "" {
 		return nil, refusal(opBackground, "the ID of the background send is missing")

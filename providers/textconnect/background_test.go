@@ -176,7 +176,7 @@ func FuzzParseBackground(f *testing.F) {
 		before := slices.Clone(body)
 		messages, code, ok := parseBackground(body)
 		if !slices.Equal(before, body) {
-			t.Fatal("the parser changed the body")
+			t.Fatal("the parser changed the body, want it unchanged")
 		}
 		if ok && code != 0 || !ok && messages != nil || code > 0 {
 			t.Fatalf("%q: got the messages %v, the code %d and ok %v, want either messages or a code that is not positive", body, messages, code, ok)

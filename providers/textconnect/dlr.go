@@ -9,7 +9,7 @@ import (
 )
 
 // states maps the delivery states of a message, in upper case, to their meaning. The states are
-// those of the sibling FastSMS; the vendor's page shows only "Sent".
+// those of FastSMS, the product that TextConnect sells; the vendor's page shows only "Sent".
 var states = map[string]providers.MessageStatus{
 	"PENDING":          {},
 	"SENT":             {},

@@ -18,10 +18,10 @@ var supplements = []string{"MMName", "MMEmail", "MM1", "MM2", "MM3", "MM4", "MM5
 // as the account is set up at the gateway. The gateway must also be set up to pass the secret auth
 // in the field "auth". A request without the secret gets a 403.
 //
-// The handler calls take for each message, from several goroutines at once. If take returns an
-// error, the answer is a 500. It is not documented if the gateway then repeats the
-// message, or if a message can arrive twice. So store messages under their ID. Inbound.Fields
-// holds the supplemental data.
+// The handler calls consumer for each message, from several goroutines at once. If consumer returns
+// an error, the answer is a 500. The vendor's page does not say if the gateway then repeats the
+// message, or if a message can arrive twice. So consumer must store messages under their ID.
+// Inbound.Fields holds the supplemental data.
 //
 // Inbound returns an error if auth is empty, or if the program cannot load the time zone Europe/London.
 func Inbound(auth providers.Secret, consumer func(context.Context, providers.Inbound) error) (http.Handler, error) {

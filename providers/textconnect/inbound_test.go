@@ -34,13 +34,14 @@ func forwarded(differs url.Values) url.Values {
 	return form
 }
 
-// call forwards a message to the handler. It returns the response and the messages passed to take.
+// call forwards a message to the handler. call returns the response and the messages that consumer
+// got.
 func call(t testing.TB, method string, form url.Values, failure error) (*httptest.ResponseRecorder, []providers.Inbound) {
 	t.Helper()
 	var taken []providers.Inbound
 	h, err := Inbound(passed, func(ctx context.Context, m providers.Inbound) error {
 		if ctx == nil {
-			t.Error("take got no context")
+			t.Error("consumer got a nil context, want the context of the request")
 		}
 		taken = append(taken, m)
 		return failure
@@ -56,7 +57,7 @@ func call(t testing.TB, method string, form url.Values, failure error) (*httptes
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, r)
 	if text := fmt.Sprint(w.Body, w.Header()); strings.Contains(text, "s3cr3t") || strings.Contains(text, "4477") || strings.Contains(text, "oops") {
-		t.Errorf("the answer holds a secret, a number or the error of take: %s", text)
+		t.Errorf("the answer holds a secret, a number or the error of consumer, want none of these: %s", text)
 	}
 	return w, taken
 }
@@ -131,7 +132,7 @@ func TestInbound_InvalidRequestsAreRefused(t *testing.T) {
 func TestInbound_ErrorAsksForARepeat(t *testing.T) {
 	t.Parallel()
 	if w, taken := call(t, http.MethodPost, forwarded(nil), errors.New("oops: 447777777771")); w.Code != http.StatusInternalServerError || len(taken) != 1 {
-		t.Errorf("an error of take: got status %d and taken %v, want 500 and one message", w.Code, taken)
+		t.Errorf("an error of consumer: got status %d and taken %v, want 500 and one message", w.Code, taken)
 	}
 }
 

@@ -106,7 +106,7 @@ func TestProvider_NeverPrintsItsLogin(t *testing.T) {
 	p := open(t, cfg)
 	for _, verb := range []string{"%v", "%+v", "%#v"} {
 		if text := fmt.Sprintf(verb, *p) + fmt.Sprintf(verb, cfg) + fmt.Sprintf(verb, User{Password: "s3cr3t"}); strings.Contains(text, "s3cr3t") {
-			t.Errorf("%s: the printed text holds a secret: %s", verb, text)
+			t.Errorf("%s: the printed text holds a secret, want it masked: %s", verb, text)
 		}
 	}
 }

@@ -32,18 +32,18 @@ var page string
 // comment has the reasons.
 var notOffered = map[string]string{
 	"ShowErrorMessage":           "its text adds nothing to the code",
-	"CreateUser/Credit Reminder": "spelt CreditReminder here, as the sibling does",
+	"CreateUser/Credit Reminder": "spelt CreditReminder here, as FastSMS does",
 }
 
 // fromElsewhere lists items that the package implements and that are not in a table of the vendor's
 // page.
 var fromElsewhere = map[string]string{
-	"GetBGMessages":             "sibling: the vendor's page describes the action without its name",
-	"EmptyGroup":                "vendor's page: a heading; sibling: the name",
-	"DeleteGroup":               "vendor's page: a heading; sibling: the name",
-	"EmptyGroup/Group":          "sibling",
-	"DeleteGroup/Group":         "sibling",
-	"CreateUser/CreditReminder": "sibling: without the space",
+	"GetBGMessages":             "FastSMS: the vendor's page describes the action without its name",
+	"EmptyGroup":                "vendor's page: a heading; FastSMS: the name",
+	"DeleteGroup":               "vendor's page: a heading; FastSMS: the name",
+	"EmptyGroup/Group":          "FastSMS",
+	"DeleteGroup/Group":         "FastSMS",
+	"CreateUser/CreditReminder": "FastSMS: without the space",
 }
 
 // sections splits the vendor's page at its headings. Every line belongs to a section. Non-breaking spaces become spaces.

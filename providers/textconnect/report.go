@@ -41,8 +41,8 @@ var (
 )
 
 // Report downloads one report, with the columns of its header row. kind is not case sensitive. For
-// Outbox the gateway ignores from and to. A report larger than httpclient.DefaultMaxReply is an error;
-// request a shorter span of time.
+// Outbox the gateway ignores start and end. A report larger than httpclient.DefaultMaxReply is an
+// error; request a shorter span of time.
 func (p *Provider) Report(ctx context.Context, kind string, start, end time.Time) (providers.Table, error) {
 	table, _, err := p.report(ctx, kind, start, end)
 	return table, err
@@ -116,7 +116,7 @@ type Message struct {
 	To sms.MSISDN
 	// From is the sender ID.
 	From string
-	// Report is the message's delivery status.
+	// Status is the message's delivery status.
 	Status providers.MessageStatus
 	// Scheduled, Sent and Delivered are in whole seconds, and zero if the gateway gives no time.
 	// The gateway writes London time without an offset. One hour occurs twice at the end of summer
@@ -139,8 +139,8 @@ func (p *Provider) Messages(ctx context.Context, start, end time.Time) ([]Messag
 }
 
 // Taken returns the messages in the report ReportMessages of a span of time. Callers match them
-// with sends of unknown outcome by recipient and sender ID. It is not documented if
-// a message of several segments has one row or several. Taken returns the same errors as Report.
+// with sends of unknown outcome by recipient and sender ID. The vendor's page does not say if a
+// message of several segments has one row or several. Taken returns the same errors as Report.
 func (p *Provider) Taken(ctx context.Context, start, end time.Time) ([]providers.TakenMessage, error) {
 	messages, err := p.Messages(ctx, start, end)
 	if err != nil {

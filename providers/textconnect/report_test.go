@@ -98,7 +98,7 @@ func TestMessages_ColumnsAreFoundByName(t *testing.T) {
 	}
 	want, ok := read(columns, row)
 	if !ok {
-		t.Fatal("the row was not understood")
+		t.Fatal("got no message from a valid row, want one")
 	}
 	backwards, backwardsRow := slices.Clone(columns), slices.Clone(row)
 	slices.Reverse(backwards)
@@ -150,7 +150,7 @@ func FuzzParseReport(f *testing.F) {
 		before := slices.Clone(body)
 		table, ok := parseTable(body)
 		if !slices.Equal(before, body) {
-			t.Fatal("the parser changed the body")
+			t.Fatal("the parser changed the body, want it unchanged")
 		}
 		if !ok {
 			return

@@ -259,7 +259,7 @@ func verdictOn(op string, n int) *providers.Error {
 	return e
 }
 
-// refusal returns the error for invalid parameters; no request was made for them.
+// refusal returns the error for invalid parameters. The caller has made no request with them.
 func refusal(op, reason string) *providers.Error {
 	return &providers.Error{Op: op, Outcome: providers.Rejected, Scope: providers.Call, Cause: providers.CauseRefused, Err: errors.New(reason)}
 }

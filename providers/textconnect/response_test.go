@@ -166,7 +166,7 @@ func TestParseSend_SingleCodeIsForTheCall(t *testing.T) {
 		}
 	}
 	if seen != len(codes) {
-		t.Errorf("%d codes tested, %d known", seen, len(codes))
+		t.Errorf("verdicts has %d of the codes in the table codes, want all %d", seen, len(codes))
 	}
 }
 
@@ -216,7 +216,7 @@ func FuzzParseSend(f *testing.F) {
 		before := slices.Clone(body)
 		results, e := parseSend(body, to, false)
 		if !slices.Equal(before, body) {
-			t.Fatal("the parser changed the body")
+			t.Fatal("the parser changed the body, want it unchanged")
 		}
 		line, _, _ := strings.Cut(strings.TrimSpace(string(body)), "\n")
 		entries := strings.Split(strings.TrimSpace(line), ",")

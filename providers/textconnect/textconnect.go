@@ -1,10 +1,10 @@
 // Package textconnect implements a provider for the HTTP API of TextConnect (United Kingdom).
 //
 // The vendor's documentation is the page "HTTP API Documentation" of
-// https://www.text-connect.co.uk, called "the vendor's page" here. TextConnect is a white label of
-// the product FastSMS. Facts from FastSMS are marked "sibling". All requests are forms that are
-// sent to the same path, with a field "Action". Replies are plain text with HTTP 200, even for
-// errors.
+// https://www.text-connect.co.uk, called "the vendor's page" here. TextConnect sells the product
+// FastSMS under its own name. Comments name FastSMS where a fact comes from FastSMS and not from
+// the vendor's page. All requests are forms that are sent to the same path, with a field "Action".
+// Replies are plain text with HTTP 200, even for errors.
 //
 // The package implements all actions on the vendor's page. It does not use these parameters:
 //
@@ -16,8 +16,8 @@
 //     recipient, SendOptions.AllMessageIDs sets the parameter.
 //   - GetBGSendID in a send to numbers, where the parameter has no meaning. Sends to a list or
 //     group always set GetBGSendID.
-//   - "Credit Reminder", written with a space on the vendor's page. The package sends CreditReminder, the
-//     sibling's spelling.
+//   - "Credit Reminder", written with a space on the vendor's page. The package sends
+//     CreditReminder, the spelling of FastSMS.
 //   - The GET method, which would put the token into URLs and logs.
 //
 // The gateway has no flash messages and no idempotency keys. A call that may have been taken must
@@ -90,8 +90,8 @@ type Config struct {
 	SourceTON int
 }
 
-// Provider sends through one account at TextConnect. Its other methods perform the other actions of the
-// API. It is safe for concurrent use.
+// Provider sends through one account at TextConnect. The methods besides Send perform the other
+// actions of the API. A Provider is safe for concurrent use.
 type Provider struct {
 	client *httpclient.Client
 	info   providers.Info
@@ -184,7 +184,7 @@ func (p *Provider) post(ctx context.Context, op string, form []byte) (*httpclien
 	return p.client.PostForm(ctx, op, path, form)
 }
 
-// timestamp is the format of times in parameters. These times are London time (sibling).
+// timestamp is the format of times in parameters. These times are London time, as at FastSMS.
 const timestamp = "20060102150405"
 
 // london returns the time zone of the gateway. load is time.LoadLocation, except in tests.

@@ -31,8 +31,8 @@ type server struct {
 	asked chan *http.Request
 }
 
-// answering starts a server that gives every request the same answer, and returns it with a
-// provider for it.
+// answering starts a server that gives every request the same answer. It returns a provider for the
+// server, and the server.
 func answering(t testing.TB, status int, body string) (*Provider, server) {
 	t.Helper()
 	s := server{asked: make(chan *http.Request, 100)}
@@ -74,7 +74,7 @@ func (s server) form(t testing.TB) url.Values {
 		t.Errorf("got the request %s %s with headers %v, want a form by POST to /prefix/api", r.Method, r.RequestURI, r.Header)
 	}
 	if strings.Contains(fmt.Sprint(r.Header), "s3cr3t") {
-		t.Error("the token is in a header")
+		t.Error("the token is in a header, want it only in the body")
 	}
 	if got := r.PostForm["Token"]; !slices.Equal(got, []string{token}) {
 		t.Errorf("got the tokens %q, want exactly the login", got)
@@ -104,7 +104,7 @@ func verdict(t testing.TB, err error) providers.Error {
 	}
 	for _, secret := range []string{"s3cr3t", "hunter", one.String()} {
 		if strings.Contains(e.Error(), secret) {
-			t.Fatalf("error %v holds a secret or a number", e)
+			t.Fatalf("error %v holds a secret or a number, want neither", e)
 		}
 	}
 	e2 := *e
@@ -331,7 +331,8 @@ func ExampleProvider_Send() {
 	// <nil>
 }
 
-// If only the first code of a list has arrived, it looks like a code for the whole call.
+// A connection may break after the first code of a list. The provider must not take that code for
+// an answer to the whole call.
 func TestSend_CutListIsNotTakenForACode(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {

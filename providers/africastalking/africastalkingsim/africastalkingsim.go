@@ -1,5 +1,5 @@
-// Package africastalkingsim simulates the gateway Africa's Talking, from the vendor's page. It shares no code with the client in
-// package africastalking.
+// Package africastalkingsim simulates the gateway Africa's Talking, according to the vendor's
+// documentation page. The simulator shares no code with the client in package africastalking.
 package africastalkingsim
 
 import (
@@ -16,10 +16,11 @@ import (
 	"github.com/tuma-sms/tuma/internal/simulator"
 )
 
-// Simulator simulates Africa's Talking as the vendor's page describes it and as recorded replies show it.
-// It replies with status 201 to every processed request, in XML unless the client asks for JSON. It lists the
-// recipients in another order than the call. A refused number has the ID "None" and the cost "0". Its
-// methods are safe for concurrent use, except Reset, which the server calls.
+// Simulator simulates Africa's Talking as the vendor's page describes it and as recorded replies
+// show it. The Simulator replies with status 201 to every processed request, in XML unless the
+// client asks for JSON. It lists the recipients in another order than the call. A refused number
+// has the ID "None" and the cost "0". The methods are safe for concurrent use, except Reset, which
+// the server calls.
 type Simulator struct {
 	state *simulator.State
 	ids   simulator.IDs
@@ -189,8 +190,8 @@ func (a *Simulator) admit(r *http.Request, user, wrong string) (simulator.Answer
 // validSender matches a valid sender ID: 1 to 11 letters, digits, spaces or characters of "_.&-".
 var validSender = regexp.MustCompile(`^[A-Za-z0-9 _.&-]{1,11}$`)
 
-// mayUse reports whether the account may use a sender ID. It is true if from is empty: then the gateway uses its
-// default sender ID. The caller holds the server's lock.
+// mayUse reports whether the account may use a sender ID. An empty sender ID is allowed, because
+// the gateway then uses its default sender ID. The caller holds the server's lock.
 func (a *Simulator) mayUse(from string) bool {
 	return from == "" || validSender.MatchString(from) && !a.refused[from]
 }
@@ -300,8 +301,9 @@ func splitReply(r *http.Request, recipients []recipient) ([]simulator.Row, func(
 	}
 }
 
-// refuse returns the reply for an injected error. If word is one of statusTexts ("405") or its text, the reply refuses
-// every number of the call. If it is "InvalidSenderId" or anything else, the reply has no recipients.
+// refuse returns the reply for an injected error. If word is a code of statusTexts ("405") or the
+// text of such a code, the reply refuses every number of the call. For any other word, also
+// "InvalidSenderId", the reply has no recipients.
 func (a *Simulator) refuse(r *http.Request, body []byte, word string) simulator.Answer {
 	call, wrong := readSend(r, body)
 	if r.Method != http.MethodPost || wrong != "" {
@@ -334,7 +336,8 @@ func (a *Simulator) user(r *http.Request, _ []byte) simulator.Answer {
 	return writeDocument(r, http.StatusOK, "UserData", d, d)
 }
 
-// received returns the inbox messages with an ID above lastReceivedId, or all messages if it is missing.
+// received returns the inbox messages with an ID above lastReceivedId, or all messages if the
+// request has no lastReceivedId.
 func (a *Simulator) received(r *http.Request) simulator.Answer {
 	query := r.URL.Query()
 	user, wrong := query.Get("username"), missingUser(query.Get("username"))

@@ -77,13 +77,13 @@ func atSend(t *testing.T, address string, form url.Values) (said []string) {
 		}
 	}
 	if err := json.Unmarshal([]byte(body), &reply); err != nil || status != 201 || contentType != "application/json" || reply.SMSMessageData.Message == nil || reply.SMSMessageData.Recipients == nil {
-		t.Fatalf("got %d %s %s %v", status, contentType, body, err)
+		t.Fatalf("got status %d, Content-Type %s, body %s (error %v); want 201 and JSON with Message and Recipients", status, contentType, body, err)
 	}
 	for _, r := range reply.SMSMessageData.Recipients {
 		code := r["statusCode"].(float64)
 		id, cost, word := r["messageId"].(string), r["cost"].(string), r["status"].(string)
 		if taken := code < 200; taken != regexp.MustCompile(`^ATXid_[0-9a-f]{32}$`).MatchString(id) || taken != (id != "None") || taken != (cost == "KES 1.0000") || taken != (cost != "0") || taken != (word == "Success") {
-			t.Errorf("got recipient %v", r)
+			t.Errorf("got recipient %v; want an ID, a cost and the status Success only with a code below 200", r)
 		}
 		said = append(said, fmt.Sprint(r["number"], " ", code))
 	}
@@ -109,7 +109,7 @@ func TestSend_AnswersForEachNumber(t *testing.T) {
 		t.Errorf("got %v, want the reply's own order: %v", got, want)
 	}
 	if last := d.LastAccepted(); !slices.Equal(last.Numbers, []uint64{254711000001, 254733000002, 2348030000000}) || last.From != "ACME" || last.Body != "Hello" || last.Fields["enqueue"] != "1" || last.Fields["bulkSMSMode"] != "1" {
-		t.Errorf("got %+v", last)
+		t.Errorf("got last call %+v; want its three numbers, sender ACME, text Hello, enqueue 1 and bulkSMSMode 1", last)
 	}
 	say(simulator.Reject, 254711000001)
 	say(simulator.Later, 254733000002)
@@ -146,7 +146,7 @@ func TestSend_UnescapedPlusIsASpace(t *testing.T) {
 	}
 	_, _, body := atAsk(t, address+"/version1/messaging", url.Values{"username": {"demo"}, "message": {"Hello"}, "to": {strings.Replace(wanja, "+", " ", 1)}})
 	if !strings.Contains(body, `"number":" 254711000001"`) || !strings.Contains(body, `"statusCode":403`) || s.Stats().Accepted != 0 {
-		t.Errorf("got %s", body)
+		t.Errorf("got body %s, want the number with its leading space, code 403 and nothing accepted", body)
 	}
 }
 
@@ -182,14 +182,14 @@ func TestSend_RefusesInvalidParameters(t *testing.T) {
 		africastalkingsim.Of(s).RefuseSender("Spam")
 		status, contentType, body := atAsk(t, address+"/version1/messaging", tc.form, tc.header...)
 		if status != tc.status || !strings.Contains(body, tc.body) || (status == 201) != (contentType == "application/json") {
-			t.Errorf("%s: got %d %s %s", name, status, contentType, body)
+			t.Errorf("%s: got status %d, Content-Type %s, body %s; want status %d, %q in the body, and JSON only with 201", name, status, contentType, body, tc.status, tc.body)
 		}
 		taken := int64(0)
 		if strings.Contains(body, "ATXid_") {
 			taken = 1
 		}
 		if st := s.Stats(); st.Accepted != taken || st.Rejected != 1-taken {
-			t.Errorf("%s: got %+v", name, st)
+			t.Errorf("%s: got stats %+v; want Accepted %d, Rejected %d", name, st, taken, 1-taken)
 		}
 	}
 }
@@ -201,7 +201,7 @@ func TestReply_XMLUnlessJSONIsAccepted(t *testing.T) {
 		for _, form := range []url.Values{atForm(wanja, "a<b&c"), simulatortest.With(atForm(wanja), "from", "too long a sender"), nil} {
 			_, contentType, body := atAsk(t, address+"/version1/messaging?username=demo", form, "Accept", accept)
 			if (contentType == "application/json") != json || strings.HasPrefix(body, "{") != json || (contentType == "application/xml") == json || strings.HasPrefix(body, "<?xml") == json {
-				t.Errorf("Accept %q: got %s %s", accept, contentType, body)
+				t.Errorf("Accept %q: got Content-Type %s, body %s; want JSON %t, otherwise XML", accept, contentType, body, json)
 			}
 		}
 	}
@@ -216,11 +216,11 @@ func TestReply_XMLUnlessJSONIsAccepted(t *testing.T) {
 	}
 	_, _, body = atAsk(t, address+"/version1/messaging", simulatortest.With(atForm(wanja), "from", "too long a sender"), "Accept", "")
 	if !strings.HasSuffix(body, `<SMSMessageData><Message>InvalidSenderId</Message><Recipients></Recipients></SMSMessageData></AfricasTalkingResponse>`+"\n") {
-		t.Errorf("got %s", body)
+		t.Errorf("got body %s, want the XML reply InvalidSenderId without recipients", body)
 	}
 	_, _, body = atAsk(t, address+"/version1/user?username=demo", nil, "Accept", "")
 	if !strings.HasSuffix(body, "<AfricasTalkingResponse><UserData><balance>KES 999999999.00</balance></UserData></AfricasTalkingResponse>\n") {
-		t.Errorf("got %s", body)
+		t.Errorf("got body %s, want the XML reply with a balance of KES 999999999.00", body)
 	}
 }
 
@@ -271,7 +271,7 @@ func TestFault_EachKind(t *testing.T) {
 			taken = 2
 		}
 		if st := s.Stats(); st.Accepted != taken || st.Faults != 1 || st.Calls != 1 {
-			t.Errorf("%s: got %+v", fault, st)
+			t.Errorf("%s: got stats %+v; want Accepted %d, Faults 1, Calls 1", fault, st, taken)
 		}
 		if got := atSend(t, address, atForm(wanja, otieno)); !slices.Equal(got, []string{otieno + " 102", wanja + " 102"}) {
 			t.Errorf("after the fault: got %v, want both numbers with 102", got)

@@ -1,5 +1,5 @@
-// Package connectmediasim simulates the gateway Connect Media, from the vendor's page. It shares no code with the client in
-// package connectmedia.
+// Package connectmediasim simulates the gateway Connect Media, according to the vendor's
+// documentation page. The simulator shares no code with the client in package connectmedia.
 package connectmediasim
 
 import (
@@ -20,12 +20,14 @@ import (
 	"github.com/tuma-sms/tuma/internal/simulator"
 )
 
-// Simulator simulates Connect Media as the vendor's page describes it. It has one path, and the query names the
-// version of the API. Forms are URL-encoded or multipart. Every reply has a code. A list is a JSON object: its keys
-// are the row numbers, in no order, and the code is among them. The gateway URL-decodes every message a second time,
-// as working integrations assume. After SetPlain(true) it does not, as the vendor's Python sample assumes.
-// Three codes are not on the vendor's page: 104 and 105 come from public code, and 102 (invalid sender) is invented.
-// Its methods are safe for concurrent use, except Reset, which the server calls.
+// Simulator simulates Connect Media as the vendor's page describes it. The gateway has one path,
+// and the query of the URL names the version of the API. Forms are URL-encoded or multipart. Every
+// reply has a code. A list is a JSON object. Its members are the rows, with their numbers as keys
+// and in no order, and the code. The gateway URL-decodes every message a second time, as working
+// integrations assume. After SetPlain(true) the gateway does not decode a second time, as the
+// vendor's Python sample assumes. Three codes are not on the vendor's page: 104 and 105 come from
+// public code, and 102 (invalid sender) is invented. The methods are safe for concurrent use,
+// except Reset, which the server calls.
 type Simulator struct {
 	state *simulator.State
 
@@ -43,8 +45,9 @@ func Of(server *simulator.Server) *Simulator {
 	return server.Gateway("connectmedia").Vendor().(*Simulator)
 }
 
-// SetPlain makes Connect Media use messages as the form has them (true), or URL-decode them once more (false,
-// the default). The vendor's samples disagree about it. Reset does not change it.
+// SetPlain chooses how Connect Media reads the message of a form. With plain true it uses the
+// message unchanged. With plain false, the default, it URL-decodes the message once more. The
+// vendor's samples disagree about this decoding. Reset does not change the choice.
 func (c *Simulator) SetPlain(plain bool) {
 	c.state.Lock()
 	defer c.state.Unlock()
@@ -54,7 +57,8 @@ func (c *Simulator) SetPlain(plain bool) {
 // maxHistory is the largest number of messages in the history.
 const maxHistory = 200
 
-// codeTexts are the texts of the codes, as on the vendor's page. It lists no text for 102, 104 and 105.
+// codeTexts are the texts of the codes, as on the vendor's page. That page lists no text for 102,
+// 104 and 105.
 var codeTexts = map[string]string{
 	"100": "Invalid login details",
 	"101": "No enough balance to send message",

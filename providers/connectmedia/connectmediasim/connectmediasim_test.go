@@ -37,13 +37,13 @@ func connectMediaRead(t *testing.T, resp *http.Response) (code string, reply map
 	defer func() { _ = resp.Body.Close() }()
 	body, err := io.ReadAll(resp.Body)
 	if err != nil || resp.StatusCode != http.StatusOK {
-		t.Fatalf("got %d %v", resp.StatusCode, err)
+		t.Fatalf("got status %d and error %v, want 200 and none", resp.StatusCode, err)
 	}
 	if resp.Header.Get("Content-Type") != "application/json" {
 		return "not JSON", nil
 	}
 	if err := json.Unmarshal(body, &reply); err != nil {
-		t.Fatalf("%s: got %v", body, err)
+		t.Fatalf("got reply %s with the error %v, want valid JSON", body, err)
 	}
 	code, _ = reply["code"].(string)
 	delete(reply, "code")
@@ -109,10 +109,10 @@ func TestSend_AnswersAsDocumented(t *testing.T) {
 			}
 			st := d.Stats()
 			if (st.Accepted == 1) != (code == "201") || (st.Calls == 1) != (tc.form.Get("action") == "send") {
-				t.Errorf("%s: got %+v", name, st)
+				t.Errorf("%s: got stats %+v; want Accepted 1 only with code 201, and Calls 1 only for a send", name, st)
 			}
 			if refused := code == "100" || code == "101" || code == "102" || code == "104" || code == "105"; (st.Rejected == 1) != (refused && st.Calls == 1) {
-				t.Errorf("%s: got %+v", name, st)
+				t.Errorf("%s: got stats %+v; want Rejected 1 only for a send that a code refuses", name, st)
 			}
 		}
 	}
@@ -188,10 +188,10 @@ func TestQuery_HistoryAndInbox(t *testing.T) {
 		t.Errorf("got a history of %d messages, want 200; the last is %v", len(reply), last)
 	}
 	if reply := ask("api_v2", "inbox"); len(reply) != 3 || fmt.Sprint(reply["0"]) != "map[message_datetime:2016-06-11 06:00:27 message_from:254712345678 message_text:incoming test message]" {
-		t.Errorf("got %v", reply)
+		t.Errorf("got reply %v, want the code and two messages", reply)
 	}
 	if reply := ask("api", "balance"); reply["message"] != "40" {
-		t.Errorf("got %v", reply)
+		t.Errorf("got reply %v, want the balance 40", reply)
 	}
 	_, body := simulatortest.Post(t, address+"/user-board/?api_v2", simulatortest.With(connectMediaSend(), "action", "inbox"))
 	if !strings.HasPrefix(body, `{"2":{`) || !strings.Contains(body, `,"code":"302","1":{`) {

@@ -1,5 +1,5 @@
-// Package kobosim simulates the gateway KoboMobile, from the vendor's page. It shares no code with the client in
-// package kobo.
+// Package kobosim simulates the gateway KoboMobile, according to the vendor's documentation page.
+// The simulator shares no code with the client in package kobo.
 package kobosim
 
 import (
@@ -15,8 +15,8 @@ import (
 	"github.com/tuma-sms/tuma/internal/simulator"
 )
 
-// Simulator simulates KoboMobile as its page describes it. Its methods are safe for concurrent use, except Reset,
-// which the server calls.
+// Simulator simulates KoboMobile as its page describes it. The methods are safe for concurrent use,
+// except Reset, which the server calls.
 type Simulator struct {
 	state *simulator.State
 	ids   simulator.IDs
@@ -78,7 +78,8 @@ func (k *Simulator) Endpoints() map[string]simulator.Endpoint {
 
 var faultReplies = map[string]string{simulator.FaultLater: "error_gw", simulator.FaultCampaign: "error_restricted_senderid", simulator.FaultCredit: "error_credit"}
 
-// readForm parses the form in the body. It ignores the query, because credentials do not belong in a URL.
+// readForm parses the form in the body. readForm ignores the URL's query, because credentials do
+// not belong in a URL.
 func readForm(r *http.Request, body []byte) (url.Values, bool) {
 	if !strings.HasPrefix(r.Header.Get("Content-Type"), "application/x-www-form-urlencoded") {
 		return nil, false
@@ -194,7 +195,8 @@ func (k *Simulator) acceptOrReplay(q request, ok bool, numbers []uint64, wellFor
 	return call, ""
 }
 
-// reject counts a refused call and returns its error code. With simulator.RepeatAll it stores the code under key.
+// reject counts a refused call and returns its error code. With simulator.RepeatAll, reject also
+// stores the code under key.
 func (k *Simulator) reject(key, w string) string {
 	k.state.CountRejected()
 	k.remember(key, w)
@@ -286,8 +288,9 @@ func (k *Simulator) knows(id string) bool {
 	return string(k.ids.Append(nil, seq, i)) == id
 }
 
-// SetOption sets an option: repeat ("", "all" or "error_msgid"), invalid (numbers that it refuses, separated by
-// commas), invalid_word (the error code for such a number) or report (the delivery status of every message).
+// SetOption sets an option: repeat ("", "all" or "error_msgid"), invalid (numbers that KoboMobile
+// refuses, separated by commas), invalid_word (the error code for such a number) or report (the
+// delivery status of every message).
 func (k *Simulator) SetOption(name, value string) (known bool, err error) {
 	switch name {
 	case "repeat":
@@ -320,8 +323,8 @@ func (k *Simulator) SetRepeat(repeat simulator.Repeat) {
 	k.repeat = repeat
 }
 
-// SetInvalid makes KoboMobile refuse every call that has one of these numbers, with the error code word. If word
-// is empty, the code does not change; it is "error_limit" at first.
+// SetInvalid makes KoboMobile refuse every call that has one of these numbers, with the error code
+// word. If word is empty, the code does not change. The default code is "error_limit".
 func (k *Simulator) SetInvalid(word string, numbers ...uint64) {
 	k.state.Lock()
 	defer k.state.Unlock()

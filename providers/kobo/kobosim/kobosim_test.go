@@ -97,7 +97,7 @@ func TestMessageID_UUIDsKnownToReports(t *testing.T) {
 		for i, entry := range strings.Split(body, "~") {
 			number, id, _ := strings.Cut(entry, ",")
 			if number != []string{ada, obi}[i] || len(id) != 36 || id[14] != '4' || !strings.Contains("89ab", id[19:20]) || seen[id] {
-				t.Fatalf("got entry %q", entry)
+				t.Fatalf("got entry %q, want the number and a new version 4 UUID", entry)
 			}
 			seen[id] = true
 		}
@@ -116,7 +116,7 @@ func TestMessageID_UUIDsKnownToReports(t *testing.T) {
 		}
 		for _, other := range []string{id[:35] + last, "0" + id[1:35], strings.ToUpper(id)} {
 			if other != id && ask(other) != "error_msgid" {
-				t.Fatalf("an ID that was never given out is known: %s", other)
+				t.Fatalf("the ID %s was never given out: want error_msgid", other)
 			}
 		}
 	}
@@ -155,7 +155,7 @@ func TestIdempotencyKey_IsOneCall(t *testing.T) {
 		simulatortest.Post(t, address, call(2, ada))
 		simulatortest.Post(t, address, simulatortest.With(call(1, ada), "user", "other"))
 		if st := s.Stats(); st.Accepted != 4 || st.Duplicates != 2 || s.Duplicates() != 2 || s.Accepted(2348030000000) != 3 {
-			t.Errorf("%q: got %+v", repeat, st)
+			t.Errorf("%q: got stats %+v; want Accepted 4, Duplicates 2, and 3 messages to the first number", repeat, st)
 		}
 	}
 }
@@ -199,7 +199,7 @@ func TestIdempotencyKey_ConcurrentCallsAcceptOnce(t *testing.T) {
 		}
 	}
 	if st := s.Stats(); st.Accepted != 2 || st.Replays != 15 || st.InFlight != 0 || st.PeakInFlight < 1 {
-		t.Errorf("got stats %+v", st)
+		t.Errorf("got stats %+v; want Accepted 2, Replays 15, InFlight 0, PeakInFlight at least 1", st)
 	}
 }
 
@@ -215,11 +215,11 @@ func TestCredit_DebitedPerMessageAndNotOverdrawn(t *testing.T) {
 	}
 	simulatortest.Post(t, address+"/api/send/", call(1, ada, obi))
 	if _, body := simulatortest.Post(t, address+"/api/send/", call(2, ada, obi)); body != "error_credit" || balance() != "1" {
-		t.Errorf("got reply %q, balance %q", body, balance())
+		t.Errorf("got reply %q, balance %q; want error_credit and 1", body, balance())
 	}
 	s.SetCredit(2.5)
 	if _, body := simulatortest.Post(t, address+"/api/send/", call(2, ada, obi)); body == "error_credit" || balance() != "0.5" {
-		t.Errorf("got reply %q, balance %q", body, balance())
+		t.Errorf("got reply %q, balance %q; want acceptance and 0.5", body, balance())
 	}
 }
 
@@ -235,7 +235,7 @@ func TestSend_InvalidNumbersAreRefused(t *testing.T) {
 		t.Errorf("got reply %q, want \"error_number\"", body)
 	}
 	if _, body := simulatortest.Post(t, address+"/api/send/", call(3, ada)); !strings.HasPrefix(body, ada) {
-		t.Errorf("got reply %q", body)
+		t.Errorf("got reply %q, want one that begins with %q", body, ada)
 	}
 }
 

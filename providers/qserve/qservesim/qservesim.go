@@ -1,5 +1,5 @@
-// Package qservesim simulates the gateway 254sms (QServe), from the vendor's page. It shares no code with the client in
-// package qserve.
+// Package qservesim simulates the gateway 254sms (QServe), according to the vendor's documentation
+// page. The simulator shares no code with the client in package qserve.
 package qservesim
 
 import (
@@ -13,10 +13,11 @@ import (
 	"github.com/tuma-sms/tuma/internal/simulator"
 )
 
-// Simulator simulates 254sms (QServe) as the vendor's page describes it. A request is JSON, and a reply is a list of one
-// object. In the row of a recipient, statusCode and statusMessage have swapped values, and the text of the message is
-// repeated. Two replies are not on the vendor's page and are invented: code 102 for missing credit, and a row with
-// "Failed" for an invalid number. Its methods are safe for concurrent use, except Reset, which the server calls.
+// Simulator simulates 254sms (QServe) as the vendor's page describes it. A request is JSON, and a
+// reply is a list of one object. In the row of a recipient, statusCode and statusMessage have
+// swapped values, and the text of the message is repeated. Two replies are not on the vendor's page
+// and are invented: code 102 for missing credit, and a row with "Failed" for an invalid number. The
+// methods are safe for concurrent use, except Reset, which the server calls.
 type Simulator struct{ state *simulator.State }
 
 // New returns the simulator of 254sms (QServe). It is a simulator.NewVendor.
@@ -56,8 +57,9 @@ var errorTexts = map[string]string{
 // the number in the vendor's first sample, which has 11 digits, one less than a Kenyan number.
 var validNumber = regexp.MustCompile(`^[1-9][0-9]{9,14}$`)
 
-// fields returns the text fields of a request, and reports whether all the named ones are set. It returns no fields
-// if the body is not UTF-8, or is not JSON by its type and content.
+// fields returns the text fields of a request. It also reports whether all fields in names are set.
+// fields returns no fields if the body is not UTF-8, if its Content-Type is not JSON, or if it is
+// not valid JSON.
 func (q *Simulator) fields(r *http.Request, body []byte, names ...string) (map[string]string, bool) {
 	var raw map[string]any
 	mediaType, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";")

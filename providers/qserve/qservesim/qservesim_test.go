@@ -28,7 +28,7 @@ func qserveAsk(t *testing.T, address, contentType, body string) string {
 	defer func() { _ = resp.Body.Close() }()
 	read, err := io.ReadAll(resp.Body)
 	if err != nil || resp.StatusCode != http.StatusOK || resp.Header.Get("Content-Type") != "application/json" {
-		t.Fatalf("got %d %v %v", resp.StatusCode, resp.Header, err)
+		t.Fatalf("got status %d, header %v, error %v; want 200, the Content-Type application/json and no error", resp.StatusCode, resp.Header, err)
 	}
 	return string(read)
 }
@@ -77,7 +77,7 @@ func TestSend_AnswersAsDocumented(t *testing.T) {
 			}
 			taken := int64(strings.Count(got, "Successfully"))
 			if st := s.Gateway("qserve").Stats(); st.Accepted != taken || (st.Rejected == 1) != (taken == 0) || st.Calls != 1 || st.Credit != float64(3-taken) {
-				t.Errorf("%s: got %+v", name, st)
+				t.Errorf("%s: got stats %+v; want Accepted %d, Calls 1, Credit %d, and Rejected 1 only if nothing is accepted", name, st, taken, 3-taken)
 			}
 		}
 	}
@@ -91,7 +91,7 @@ func TestSend_RecordsAcceptedMessages(t *testing.T) {
 		qserveAsk(t, address+"/version1/sendsms", "application/json",
 			`{"username":"demo","api_key":"key","sender_id":"`+from+`","phone":"254725656565,25472256565,x","message":"<é> \"漢😀\""}`)
 		if last := d.LastAccepted(); !slices.Equal(last.Numbers, []uint64{254725656565, 25472256565}) || last.From != want || last.Body != `<é> "漢😀"` {
-			t.Errorf("got %+v", last)
+			t.Errorf("got last call %+v, want its two numbers, the sender %q and the unchanged text", last, want)
 		}
 	}
 	for _, w := range []simulator.Reply{simulator.Reject, simulator.Later} {

@@ -1,5 +1,5 @@
-// Package textconnectsim simulates the gateway TextConnect, from the vendor's page. It shares no code with the client in
-// package textconnect.
+// Package textconnectsim simulates the gateway TextConnect, according to the vendor's documentation
+// page. The simulator shares no code with the client in package textconnect.
 package textconnectsim
 
 import (
@@ -14,10 +14,11 @@ import (
 	"github.com/tuma-sms/tuma/internal/simulator"
 )
 
-// Simulator simulates TextConnect as the vendor's page describes it. Where the page gives no details, it behaves
-// like FastSMS, the product that TextConnect sells under another name. It has some contacts, the groups "Staff" and
-// "Empty", and the lists "Members" (3 numbers), "Everyone" (250 numbers) and "Vacant" (no numbers). Its
-// methods are safe for concurrent use, except Reset, which the server calls.
+// Simulator simulates TextConnect as the vendor's page describes it. Where that page gives no
+// details, the Simulator behaves like FastSMS, the product that TextConnect sells under another
+// name. The Simulator has some contacts, the groups "Staff" and "Empty", and the lists "Members" (3
+// numbers), "Everyone" (250 numbers) and "Vacant" (no numbers). The methods are safe for concurrent
+// use, except Reset, which the server calls.
 type Simulator struct {
 	state *simulator.State
 	zone  *time.Location
@@ -34,8 +35,8 @@ type Simulator struct {
 	users         map[string]float64 // child users, with their credits
 }
 
-// acceptedCall is an accepted call. Each message has parts segments, and each segment has an ID. The IDs of the
-// call are consecutive and start at first.
+// acceptedCall is an accepted call. Each message has as many segments as the field parts says, and
+// each segment has an ID. The IDs of the call are consecutive; the field first is the first ID.
 type acceptedCall struct {
 	first, parts uint64
 	numbers      []uint64
@@ -46,17 +47,17 @@ type acceptedCall struct {
 
 // backgroundSend is a background send to at most 200 numbers of a list or group.
 type backgroundSend struct {
-	asked bool // a client has asked for its messages
+	asked bool // a client has requested the messages of this send
 	call  int  // index in acceptedCalls, or -1 if every number was refused
-	from  int  // index of its first number in the call
-	count int  // how many numbers it has
+	from  int  // index of the send's first number in the call
+	count int  // how many numbers the send has
 }
 
 // New returns the simulator of TextConnect. It is a simulator.NewVendor.
 func New(state *simulator.State) simulator.Vendor {
 	zone, err := time.LoadLocation("Europe/London")
 	if err != nil {
-		zone = time.UTC // its dates are then one hour wrong in summer
+		zone = time.UTC // the simulator's dates are then one hour wrong in summer
 	}
 	return &Simulator{state: state, zone: zone}
 }
@@ -308,8 +309,9 @@ func (g *Simulator) sendStored(form url.Values, scheduled time.Time, all []uint6
 	return simulator.Answer{Body: []byte(strings.Join(ids, ",")), Accepted: call >= 0}
 }
 
-// background returns the messages of a background send. The reply to the first request is the error "not finished".
-// Errors are JSON here, unlike in the other functions.
+// background returns the messages of a background send. The reply to the first request is the error
+// "not finished". background replies with errors as JSON; all other functions reply with errors as
+// text.
 func (g *Simulator) background(form url.Values) simulator.Answer {
 	const contentType = "application/json"
 	i, err := strconv.Atoi(form.Get("BGSendID"))

@@ -128,18 +128,18 @@ func TestSend_AnswersAsDocumented(t *testing.T) {
 		switch tc.want {
 		case "id":
 			if n, err := strconv.Atoi(body); err != nil || n < 3509592 || s.Stats().Accepted != 1 {
-				t.Errorf("%s: got %q, %+v", name, body, s.Stats())
+				t.Errorf("%s: got reply %q, stats %+v; want a message ID and Accepted 1", name, body, s.Stats())
 			}
 		case "ids":
 			if id, code, _ := strings.Cut(body, ","); id[0] == '-' || code != "-401" {
-				t.Errorf("%s: got %q", name, body)
+				t.Errorf("%s: got reply %q, want a message ID and -401", name, body)
 			}
 		default:
 			if body != tc.want {
 				t.Errorf("%s: got %q, want %q", name, body, tc.want)
 			}
 			if sends := strings.EqualFold(tc.form.Get("Action"), "Send"); s.Stats().Calls > 0 != sends || tc.want[0] == '-' && sends && s.Stats().Rejected != 1 {
-				t.Errorf("%s: got %+v", name, s.Stats())
+				t.Errorf("%s: got stats %+v; want Calls only for a send, and Rejected 1 for a refused send", name, s.Stats())
 			}
 		}
 	}
@@ -165,23 +165,23 @@ func TestSend_AnswersByPosition(t *testing.T) {
 	last := d.LastAccepted()
 	if !slices.Equal(last.Numbers, []uint64{447777777771, 447777777774}) || last.From != "Testing" || last.Body != "Hello" ||
 		last.Fields["ValidityPeriod"] != "86400" || last.Fields["SourceTON"] != "5" || d.Accepted(447777777772) != 0 {
-		t.Errorf("got %+v", last)
+		t.Errorf("got last call %+v, want the fields of the call", last)
 	}
 	if err := d.SetReply(simulator.Reject, 447777777771); err != nil {
 		t.Fatal(err)
 	}
 	if body := ask(tcSend(ann, cat)); body != "-401,-412" || s.Stats().Accepted != 2 || s.Stats().Rejected != 1 {
-		t.Errorf("got %q, %+v", body, s.Stats())
+		t.Errorf("got reply %q, stats %+v; want \"-401,-412\", Accepted 2 and Rejected 1", body, s.Stats())
 	}
 	many := make([]string, 201)
 	for i := range many {
 		many[i] = strconv.Itoa(447800000000 + i)
 	}
 	if body := ask(tcSend(many[:200]...)); strings.Count(body, ",") != 199 {
-		t.Errorf("got %q", body)
+		t.Errorf("got reply %q, want 200 entries", body)
 	}
 	if body := ask(tcSend(many...)); body != "1" || s.Stats().Accepted != 403 {
-		t.Errorf("got %q, %+v", body, s.Stats())
+		t.Errorf("got reply %q, stats %+v; want \"1\" and Accepted 403", body, s.Stats())
 	}
 	s.SetCredit(1)
 	if body := ask(tcSend(many[:2]...)); body != "-100" {
@@ -198,7 +198,7 @@ func TestMessageID_OfLongMessages(t *testing.T) {
 	a, _ := strconv.Atoi(ids[0])
 	b, _ := strconv.Atoi(ids[1])
 	if len(ids) != 2 || b != a+3 || len(all) != 6 || all[0] != strconv.Itoa(a+6) {
-		t.Fatalf("got %q, all %q", ids, all)
+		t.Fatalf("got IDs %q, and segment IDs %q; want two IDs three apart, and six segment IDs after them", ids, all)
 	}
 	textconnectsim.Of(s).SetState("UNDELIVERABLE")
 	for _, id := range append(ids, all...) {
@@ -215,7 +215,7 @@ func TestSend_GetRequestsAndFaults(t *testing.T) {
 	t.Parallel()
 	s, address := start(t, simulator.Options{})
 	if n, err := strconv.Atoi(simulatortest.Get(t, address+"/api?"+tcSend(ann).Encode())); err != nil || n == 0 || s.Stats().Calls != 1 {
-		t.Errorf("got %d %v %+v", n, err, s.Stats())
+		t.Errorf("got reply %d, error %v, stats %+v; want a message ID and Calls 1", n, err, s.Stats())
 	}
 	if _, body := simulatortest.Post(t, address+"/api?"+tcSend(ann).Encode(), nil); body != "-501" {
 		t.Errorf("parameters in the query of a POST: got %q, want \"-501\"", body)
@@ -226,7 +226,7 @@ func TestSend_GetRequestsAndFaults(t *testing.T) {
 	}
 	_ = resp.Body.Close()
 	if s.Stats().Calls != 1 {
-		t.Error("a request without a form was counted as a call")
+		t.Errorf("after a request without a form: got %d calls, want 1", s.Stats().Calls)
 	}
 	for _, name := range []string{"later", "code_-300"} {
 		if err := s.Fail(simulator.Fault{Name: name, N: 1, Gateway: "textconnect"}); err != nil {
@@ -252,12 +252,12 @@ func TestSendStored_InTheBackground(t *testing.T) {
 	form := simulatortest.With(simulatortest.With(simulatortest.With(tcSend(), "DestinationAddress", "List"), "ListName", "Everyone"), "GetBGSendID", "1")
 	ids := strings.Split(ask(form), ",")
 	if len(ids) != 2 || s.Stats().Accepted != 250 {
-		t.Fatalf("got %q, %+v", ids, s.Stats())
+		t.Fatalf("got IDs %q, stats %+v; want two IDs and Accepted 250", ids, s.Stats())
 	}
 	seen := map[string]bool{}
 	for _, id := range ids {
 		if body := ask(tcAct("GetBGMessages", "BGSendID", id)); !strings.Contains(body, `"-522"`) {
-			t.Errorf("background send %s was finished at the first request: %q", id, body)
+			t.Errorf("background send %s at the first request: got %q, want the code -522 (not finished)", id, body)
 		}
 		var rows []map[string]string
 		if err := json.Unmarshal([]byte(ask(tcAct("GetBGMessages", "BGSendID", id))), &rows); err != nil {
@@ -266,7 +266,7 @@ func TestSendStored_InTheBackground(t *testing.T) {
 		for _, row := range rows {
 			seen[row["Destination"]] = true
 			if body := ask(tcAct("CheckMessageStatus", "MessageID", row["MessageID"])); body != row["Status"] {
-				t.Errorf("%v: got %q", row, body)
+				t.Errorf("status of %v: got %q, want %q", row, body, row["Status"])
 			}
 		}
 	}
@@ -279,7 +279,7 @@ func TestSendStored_InTheBackground(t *testing.T) {
 	id := ask(simulatortest.With(simulatortest.With(simulatortest.With(tcSend(), "DestinationAddress", "Group"), "GroupName", "Staff"), "GetBGSendID", "1"))
 	ask(tcAct("GetBGMessages", "BGSendID", id))
 	if body := ask(tcAct("GetBGMessages", "BGSendID", id)); !strings.Contains(body, `"-523"`) {
-		t.Errorf("got %q", body)
+		t.Errorf("got reply %q, want the code -523", body)
 	}
 	s.SetCredit(249)
 	if body := ask(form); body != "-100" {
@@ -301,7 +301,7 @@ func TestReport_EveryKind(t *testing.T) {
 		}
 		got, err := csv.NewReader(strings.NewReader(ask(tcAct("Report", "ReportType", kind, "From", at(hours[0]), "To", at(hours[1]))))).ReadAll()
 		if err != nil {
-			t.Fatalf("%s: got %v", kind, err)
+			t.Fatalf("report %s: got the error %v, want none", kind, err)
 		}
 		return got
 	}
@@ -335,7 +335,7 @@ func TestReport_EveryKind(t *testing.T) {
 		t.Errorf("report of inbound messages, later only: got %q, want no row", got)
 	}
 	if body := ask(tcAct("Report", "ReportType", "Outbox")); !strings.HasPrefix(body, `"MessageID",`) {
-		t.Errorf("got %q", body)
+		t.Errorf("got reply %q, want the header row of a report", body)
 	}
 }
 
@@ -377,7 +377,7 @@ func TestAdmin_UsersAndContacts(t *testing.T) {
 		}
 	}
 	if last := s.Gateway("textconnect").LastAccepted(); !slices.Equal(last.Numbers, []uint64{447777777771}) || last.Fields["GroupName"] != "Empty" {
-		t.Errorf("got %+v", last)
+		t.Errorf("got last call %+v, want one number and the group Empty", last)
 	}
 	s.Reset()
 	if body := ask(simulatortest.With(simulatortest.With(tcSend(), "DestinationAddress", "Group"), "GroupName", "Staff")); body != "1" {
