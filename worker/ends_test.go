@@ -291,7 +291,7 @@ func TestRetention_DeletesThousandsOfOldCampaigns(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.start(stubAccount(newStubGateway(providers.Info{})))
-	r.eventually(20*time.Second, "the campaigns to be deleted", func() bool { return r.rdb.ZCard(t.Context(), "tuma:campaigns").Val() == 0 })
+	r.eventually(60*time.Second, "the campaigns to be deleted", func() bool { return r.rdb.ZCard(t.Context(), "tuma:campaigns").Val() == 0 })
 }
 
 // enqueueAt enqueues a campaign with two recipients, for an account that no worker serves at the

@@ -296,7 +296,7 @@ func TestSendingHours_CancelledDoubtDoesNotWait(t *testing.T) {
 	if _, err := r.producer.Cancel(t.Context(), "c"); err != nil {
 		t.Fatal(err)
 	}
-	if s := r.wait("c", 10*time.Second); s.Unknown != 1 {
+	if s := r.wait("c", 30*time.Second); s.Unknown != 1 {
 		t.Errorf("unexpected status: %+v", s)
 	}
 	if n := gw.calls.Load(); n != 1 {
