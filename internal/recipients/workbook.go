@@ -68,22 +68,30 @@ func (l *List) workbookError(err error) error {
 // header and its first row is a number.
 func (l *List) workbookHeader(r *xlsx.Row) (h *header, plain bool, err error) {
 	var names []string
+	var unknown error // of a cell whose formula was never computed
 	size := 0
 	for i := range r.Cells {
 		c := &r.Cells[i]
+		for len(names) <= c.Column {
+			names = append(names, "")
+		}
 		text, err := r.Text(c)
+		if err != nil && !r.Computed(c) {
+			unknown = err // the column has no name, which matters only if a column is missing
+			continue
+		}
 		if err != nil {
 			return nil, false, l.workbookError(err)
 		}
 		if size += len(text); size > MaxLine {
 			return nil, false, l.errorHere("the header is longer than %d bytes: shorten the names of the columns", MaxLine)
 		}
-		for len(names) <= c.Column {
-			names = append(names, "")
-		}
 		names[c.Column] = string(text)
 	}
 	h, err = l.matchHeader(names)
+	if h == nil && unknown != nil {
+		return nil, false, l.workbookError(unknown)
+	}
 	if h == nil && err == nil {
 		if filled := onlyFilledColumn(r); filled >= 0 && l.o.Column == "" && len(l.o.Fields) == 0 && isNumberLike([]byte(names[filled])) {
 			return &header{columns: MaxColumns, number: filled}, true, nil

@@ -319,3 +319,23 @@ func TestMergeFields_MapIsReused(t *testing.T) {
 		t.Errorf("the first recipient's Fields are %v after the last recipient; want name B, because the map is reused", first)
 	}
 }
+
+// A formula that was never computed is an error only in a column that is read.
+func TestWorkbook_FormulaNeverComputedInAnotherColumn(t *testing.T) {
+	t.Parallel()
+	file := sheetOf(t, repeated(`<worksheet><sheetData><row><c t="str"><v>phone</v></c><c><f>TODAY()</f></c><c t="str"><v>name</v></c><c t="str"><v>due</v></c></row>`,
+		`<row><c><v>254712345678</v></c><c><f>1+1</f></c><c t="str"><v>Ada</v></c><c><f>1+1</f></c></row>`, `</sheetData></worksheet>`, 2))
+	got, _, err := readAll(inBytes(file, Options{Name: "f.xlsx", Fields: []string{"name"}}))
+	if diff := cmp.Diff([]string{"254712345678|Ada", "254712345678|Ada"}, got); err != nil || diff != "" {
+		t.Errorf("error %v %s", err, diff)
+	}
+	_, _, err = readAll(inBytes(file, Options{Name: "f.xlsx", Fields: []string{"due"}}))
+	if err == nil || !strings.Contains(err.Error(), "row 2: the formula in column D was never computed") {
+		t.Errorf("error %v; want one that names column D of row 2", err)
+	} // The first row of a list without a header is a number, and nothing is known of this one.
+	file = sheetOf(t, repeated(`<worksheet><sheetData>`, `<row><c r="C1"><f>254712345678</f></c></row>`, `</sheetData></worksheet>`, 2))
+	_, _, err = readAll(inBytes(file, Options{Name: "f.xlsx"}))
+	if err == nil || !strings.Contains(err.Error(), "row 1: the formula in column C was never computed") {
+		t.Errorf("error %v; want one that names column C of row 1", err)
+	}
+}

@@ -50,6 +50,10 @@ func (r *Row) Cell(column int) *Cell {
 	return nil
 }
 
+// Computed reports whether the content of a cell is known: the cell has no formula, or the stored result
+// of the formula is the right one.
+func (r *Row) Computed(c *Cell) bool { return r.book.computed(c) }
+
 // Text returns the content of a cell of the row as the sheet shows it: 999,999.99, 9 Dec 2026, 15%.
 // A date in a predefined format begins with the day. Text returns nothing for a nil cell. The
 // result is valid until the next call of Text or Digits. The error is an *Error if the workbook is
@@ -93,7 +97,7 @@ func (b *Book) text(c *Cell, isPhone bool) ([]byte, error) {
 	if c == nil {
 		return nil, nil
 	}
-	if c.neverComputed() || c.formula && b.recalculates {
+	if !b.computed(c) {
 		return nil, b.errorHere("the formula in column %s was never computed: open the workbook in a spreadsheet program and save it", columnName(c.Column))
 	}
 	if len(c.raw) == 0 {
@@ -123,6 +127,11 @@ func (b *Book) text(c *Cell, isPhone bool) ([]byte, error) {
 		return c.raw, nil
 	}
 	return unescape(c.raw), nil // kinds str and inlineStr
+}
+
+// computed reports whether the content of a cell is known.
+func (b *Book) computed(c *Cell) bool {
+	return !c.neverComputed() && !(c.formula && b.recalculates)
 }
 
 // nextRow reads the next row into r, with only those cells for whose column want returns
