@@ -55,14 +55,17 @@ func fieldLength(s string) int {
 	return end + len(fieldCloses)
 }
 
+// maxPlaceholder is the maximum length of the name in a placeholder, in bytes.
+const maxPlaceholder = 4 * MaxFieldName
+
 // placeholder returns the placeholder with which s begins, between the given marks.
 func placeholder(s, opening, closing string, isColumn func(key string) bool) (part string, ok bool) {
 	inside, found := strings.CutPrefix(s, opening)
 	if !found {
 		return "", false
 	}
-	end := strings.Index(inside, closing)
-	if end <= 0 || end > 4*MaxFieldName || strings.ContainsAny(inside[:end], "\r\n") {
+	end := strings.Index(inside[:min(len(inside), maxPlaceholder)], closing)
+	if end <= 0 || strings.ContainsAny(inside[:end], "\r\n") {
 		return "", false
 	}
 	key := FieldKey(inside[:end])
