@@ -35,7 +35,7 @@ type Config struct {
 	// Credit is the credit that all accounts share at the start, in the currency of Price.
 	// Default: 1,000,000.
 	Credit float64
-	// Timeout is how long a method waits before it fails the test. Default: 30 s. The wait
+	// Timeout is how long a method waits before it fails the test. Default: 10 s. The wait
 	// ends at the latest one second before the deadline of the test binary.
 	Timeout time.Duration
 }
@@ -57,7 +57,7 @@ func (c *Config) setDefaults() {
 		c.Credit = 1_000_000
 	}
 	if c.Timeout == 0 {
-		c.Timeout = 30 * time.Second
+		c.Timeout = 10 * time.Second
 	}
 }
 

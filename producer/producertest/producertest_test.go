@@ -61,7 +61,7 @@ func TestNew_InstancesShareNothing(t *testing.T) {
 
 func TestNew_ManyGoroutinesShareOne(t *testing.T) {
 	t.Parallel()
-	tuma := producertest.New(t)
+	tuma := producertest.NewWith(t, producertest.Config{Timeout: time.Minute}) // 20 goroutines wait for one worker
 	var work sync.WaitGroup
 	for i := range 20 {
 		work.Go(func() {
