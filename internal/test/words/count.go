@@ -332,7 +332,7 @@ func (r *rules) measureFile(c *count, tree, name string) error {
 }
 
 // check compares a measurement of the whole tree with the limits. It returns a message
-// for each limit that is exceeded, and for each that can be lowered by a tenth and five hits.
+// for each limit that is exceeded, and for each that can be lowered by a tenth and two hits.
 func (r *rules) check(c count) []string {
 	var wrong []string
 	d := c.density()
@@ -340,14 +340,14 @@ func (r *rules) check(c count) []string {
 	switch {
 	case d > r.perThousand:
 		wrong = append(wrong, fmt.Sprintf("%.1f hits per 1,000 comment lines, and words.txt allows %.1f. Rewrite some of these:\n%s", d, r.perThousand, worst(c.inCode)))
-	case d <= 0.9*r.perThousand && slack >= 5:
+	case d <= 0.9*r.perThousand && slack >= 2:
 		wrong = append(wrong, fmt.Sprintf("%.1f hits per 1,000 comment lines: lower per-thousand in words.txt from %.1f to %.1f", d, r.perThousand, d))
 	}
 	n := len(c.inMarkdown)
 	switch {
 	case n > r.markdown:
 		wrong = append(wrong, fmt.Sprintf("%d hits in Markdown, and words.txt allows %d. Rewrite some of these:\n%s", n, r.markdown, worst(c.inMarkdown)))
-	case 10*n <= 9*r.markdown && r.markdown-n >= 5:
+	case 10*n <= 9*r.markdown && r.markdown-n >= 2:
 		wrong = append(wrong, fmt.Sprintf("%d hits in Markdown: lower markdown in words.txt from %d to %d", n, r.markdown, n))
 	}
 	return wrong
