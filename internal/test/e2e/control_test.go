@@ -69,7 +69,7 @@ func TestPauseResumeCancel_SurviveRestarts(t *testing.T) {
 type ordered struct {
 	*deployment
 	startAt           time.Time // of the campaign "scheduled"
-	paused, cancelled int       // messages that were accepted of these campaigns when the orders were given
+	paused, cancelled int       // accepted messages of the paused and of the cancelled campaign, when the orders were given
 }
 
 // giveOrders enqueues campaigns and gives each order twice.

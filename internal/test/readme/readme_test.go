@@ -7,7 +7,7 @@ import (
 )
 
 // follow runs a text as the command readme does, in an empty folder, and returns the
-// output. In the text, ”' stands for a fence.
+// output. In the text, three apostrophes stand for the three backticks of a Markdown code fence.
 func follow(t *testing.T, text string) (string, error) {
 	t.Helper()
 	steps, err := parse(strings.ReplaceAll(text, "'''", "```"))
