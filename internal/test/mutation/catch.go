@@ -16,15 +16,15 @@ import (
 
 // mutant is one deliberately wrong version of Tuma.
 type mutant struct {
-	// name tells what is wrong in this version.
+	// name states what this version does wrong.
 	name  string
 	edits []edit
 	by    catcher
 }
 
-// edit replaces a snippet of code. file is the file that contains old, unless the code has moved to
-// another file of the folder. old must fit exactly one place (see find.go). new uses the same
-// identifiers as old.
+// edit replaces the snippet old by the text new. file is the file that contains old, unless the code
+// has moved to another file of its folder. old must fit exactly one place (see find.go). An
+// identifier that occurs in old and new is renamed in new if it was renamed in the code.
 type edit struct{ file, old, new string }
 
 // catcher is a run that must fail because of a mutant: either tests of a package or a chaos run.
@@ -32,12 +32,12 @@ type catcher struct {
 	// pkg is the folder of the tests. tests is a regular expression for their names; it is empty
 	// for a chaos run.
 	pkg, tests string
-	// args are the arguments of the test binary or of chaos.
+	// args are additional arguments of the test binary, or all arguments of the chaos run.
 	args []string
 	// want is a regular expression that the output must match. If want is empty, any failure is
 	// enough.
 	want string
-	// limit is the maximum time that the catcher may take.
+	// limit is the maximum time that the catcher may take, more than 0.
 	limit time.Duration
 }
 
@@ -53,10 +53,10 @@ func (c catcher) String() string {
 	return c.pkg + " " + strings.ReplaceAll(c.tests, "|", ", ")
 }
 
-// slug returns a valid file name for the catcher.
+// slug returns a file name for the catcher, made of letters, digits and "-".
 func (c catcher) slug() string { return slug(c.pkg + strings.Join(c.args, "")) }
 
-// slug returns a valid file name for the mutant.
+// slug returns a file name for the mutant, made of letters, digits and "-".
 func (m mutant) slug() string { return slug(m.name) }
 
 func slug(name string) string {
@@ -71,7 +71,7 @@ const (
 	broken   verdict = "broken" // no result: the mutant does not fit or compile, or the run failed for another reason
 )
 
-// finding is the result of a catcher.
+// finding is the verdict on one run of a catcher, with its reason.
 type finding struct {
 	verdict verdict
 	how     string // the reason, in one line
@@ -85,8 +85,9 @@ type bench struct {
 	chaosErr  error
 }
 
-// overlay writes the files that a mutant changes, and the JSON file for the Go command's flag
-// -overlay. It returns the name of the JSON file and the changed files.
+// overlay writes the changed files of the mutant m into dir, and the JSON file for the Go command's
+// flag -overlay. It returns the name of the JSON file, and the text of each changed file by its name
+// in the tree.
 func (b *bench) overlay(m mutant, dir string) (name string, changed map[string]string, err error) {
 	changed, err = m.apply(newSource(os.DirFS(b.root)))
 	if err != nil {
@@ -111,7 +112,8 @@ func (b *bench) overlay(m mutant, dir string) (name string, changed map[string]s
 	return name, changed, os.WriteFile(name, text, 0o600)
 }
 
-// command runs a program and returns its whole output.
+// command runs the program name in dir. It returns what the program wrote to standard output and
+// standard error.
 func command(ctx context.Context, dir, name string, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Dir = dir
@@ -124,7 +126,8 @@ func command(ctx context.Context, dir, name string, args ...string) (string, err
 	return output.String(), err
 }
 
-// catch runs the catcher c. If overlay is empty, c runs without a mutant.
+// catch runs the catcher c with the mutant of the overlay file. If overlay is empty, c runs without
+// a mutant. name is the name of the test binary to build, without its ending.
 func (b *bench) catch(ctx context.Context, c catcher, overlay, name string) finding {
 	if c.isChaos() {
 		return b.catchByChaos(ctx, c, overlay)
@@ -145,7 +148,8 @@ func (b *bench) catch(ctx context.Context, c catcher, overlay, name string) find
 	return judgeTests(c, output, err)
 }
 
-// judgeTests returns the finding for a run of tests, from its output and its error.
+// judgeTests returns the finding for a run of the tests of c. output and err are what command
+// returned for the run.
 func judgeTests(c catcher, output string, err error) finding {
 	failed := regexp.MustCompile(`(?m)^--- FAIL: (?:` + c.tests + `)\b`).MatchString(output)
 	f := finding{output: output, how: firstLine(output)}
@@ -186,7 +190,8 @@ func (b *bench) catchByChaos(ctx context.Context, c catcher, overlay string) fin
 	return judgeChaos(c, output, err)
 }
 
-// judgeChaos returns the finding for a chaos run, from its output and its error.
+// judgeChaos returns the finding for the chaos run c. output and err are what command returned for
+// the run.
 func judgeChaos(c catcher, output string, err error) finding {
 	_, breaches, found := strings.Cut(output, "BROKEN PROMISES")
 	_, breaches, _ = strings.Cut(breaches, "\n")
@@ -211,12 +216,12 @@ func judgeChaos(c catcher, output string, err error) finding {
 	return f
 }
 
-// longestHow is the maximum length of finding.how, in bytes.
+// longestHow is the maximum length of the line that finding.how quotes from an output, in bytes.
 const longestHow = 150
 
 func shorten(line string) string { return line[:min(len(line), longestHow)] }
 
-// firstLine returns the first line that is not blank.
+// firstLine returns the first line of the output that is not blank, shortened to longestHow.
 func firstLine(output string) string {
 	for line := range strings.Lines(output) {
 		if line = strings.TrimSpace(line); line != "" {
@@ -226,7 +231,8 @@ func firstLine(output string) string {
 	return "no output"
 }
 
-// firstFailure returns the first line of the output in which a test reports a failure.
+// firstFailure returns the first line of the output in which a failed test reports a position in a
+// _test.go file. If there is none, it returns the line after the first "--- FAIL".
 func firstFailure(output string) string {
 	_, output, _ = strings.Cut(output, "--- FAIL")
 	for line := range strings.Lines(output) {

@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// checkAll finds the places of mutants and builds the Go packages that they change. It runs no
-// tests. This finds replacements that use a name which the code no longer has.
+// checkAll finds the places of the chosen mutants and builds the Go packages that they change. It
+// runs no tests. It thus finds replacements with a name that the code no longer has.
 func (b *bench) checkAll(ctx context.Context, o options, chosen []mutant, out io.Writer) error {
 	results := inParallel(o.parallel, chosen, func(m mutant) result {
 		began := time.Now()
@@ -40,7 +40,8 @@ func (b *bench) checkAll(ctx context.Context, o options, chosen []mutant, out io
 	return nil
 }
 
-// check returns the verdict survived for a mutant that fits and compiles, and otherwise broken.
+// check returns the verdict survived if the mutant m fits the code and compiles, and broken
+// otherwise.
 func (b *bench) check(ctx context.Context, m mutant) finding {
 	dir := filepath.Join(b.dir, m.slug())
 	overlay, changed, err := b.overlay(m, dir)

@@ -10,24 +10,24 @@ import (
 	"strings"
 )
 
-// Snippets are found by their tokens, so white space and comments do not matter. A snippet is
-// searched for in three ways, and the first search that finds a place decides:
+// An edit of a mutant has a snippet: the code that the edit replaces. find looks for the tokens of
+// the snippet, so white space and comments do not matter. It makes up to three searches and stops
+// at the first that finds a place:
 //
-//  1. the same tokens in the file that the table names;
-//  2. the same tokens in all files of that folder, because code moves between files;
-//  3. the same tokens but for renamed identifiers, in all files of that folder.
+//  1. the same tokens, in the file that the table names
+//  2. the same tokens, in all files of that file's folder, because code moves between files
+//  3. the same tokens except for renamed identifiers, in all files of that folder
 //
-// The decisive search must find exactly one place.
+// The search at which find stops must find exactly one place.
 
-// folder holds the files of one extension in one directory, without tests.
+// folder holds the files of one directory that have the same extension, without Go test files.
 type folder struct {
 	language
 	texts  map[string]string
 	tokens map[string][]token
 }
 
-// source is a source tree, whose folders are read and scanned only once. It is not safe for
-// concurrent use.
+// source is a source tree. It reads and scans each folder once. It is not safe for concurrent use.
 type source struct {
 	tree    fs.FS
 	folders map[string]*folder
@@ -35,7 +35,8 @@ type source struct {
 
 func newSource(tree fs.FS) *source { return &source{tree, map[string]*folder{}} }
 
-// folderOf returns the folder of a file, even if the file itself was renamed.
+// folderOf returns the folder of a file. The file itself need not exist, because it may have been
+// renamed.
 func (s *source) folderOf(file string) (*folder, error) {
 	key := path.Dir(file) + path.Ext(file)
 	if f, ok := s.folders[key]; ok {
@@ -49,7 +50,7 @@ func (s *source) folderOf(file string) (*folder, error) {
 	return f, nil
 }
 
-// readFolder reads the files beside file that have its extension.
+// readFolder reads the files in the directory of file that have the extension of file.
 func readFolder(tree fs.FS, file string) (*folder, error) {
 	names, err := fs.Glob(tree, path.Join(path.Dir(file), "*"+path.Ext(file)))
 	if err != nil {
@@ -77,11 +78,11 @@ func readFolder(tree fs.FS, file string) (*folder, error) {
 	return f, nil
 }
 
-// place is where a snippet fits.
+// place is a part of a file that has the tokens of a snippet.
 type place struct {
 	file        string
-	first, last int // indices of the first and the last token of the place
-	from, to    int // the byte range of the place
+	first, last int // indices of the first and the last token of the place in the file
+	from, to    int // byte offsets in the file: the first byte of the place, and the byte after its end
 	line        int
 	renames     renames
 }
@@ -117,7 +118,7 @@ func (f *folder) find(e edit) (place, error) {
 	if len(places) > len(where) {
 		where = append(where, "...")
 	}
-	return place{}, fmt.Errorf("snippet %q for %s fits %d places, write a longer one: %s", e.old, e.file, len(places), strings.Join(where, ", "))
+	return place{}, fmt.Errorf("snippet %q for %s must fit exactly one place, but fits %d: write a longer snippet; the places: %s", e.old, e.file, len(places), strings.Join(where, ", "))
 }
 
 func (f *folder) search(files []string, snippet []token, fits func(snippet, code []token) (renames, bool)) (places []place) {
@@ -134,8 +135,8 @@ func (f *folder) search(files []string, snippet []token, fits func(snippet, code
 	return places
 }
 
-// renames maps the identifiers of a snippet to the identifiers of the code. A member and another
-// identifier can share a name and be renamed separately, e.g. a method and a variable.
+// renames maps the identifiers of a snippet to the identifiers of the code. A member (a field or
+// method) and a variable can have the same name, and can be renamed separately.
 type renames map[identifier]string
 
 type identifier struct {
@@ -143,7 +144,7 @@ type identifier struct {
 	member bool
 }
 
-// exact reports whether the code has the snippet's tokens.
+// exact reports whether the tokens of the code are equal to those of the snippet.
 func exact(snippet, code []token) (renames, bool) {
 	if !slices.EqualFunc(snippet, code, func(a, b token) bool { return a.text == b.text }) {
 		return nil, false
@@ -151,8 +152,8 @@ func exact(snippet, code []token) (renames, bool) {
 	return renamed(snippet, code)
 }
 
-// renamed reports whether the code has the snippet's tokens after a rename of identifiers. Two
-// different identifiers of the snippet never have the same name in the code.
+// renamed reports whether the tokens of the code are equal to those of the snippet after a rename
+// of identifiers. A rename must not give two identifiers of the snippet the same name.
 func renamed(snippet, code []token) (renames, bool) {
 	for i, s := range snippet {
 		if c := code[i]; s.text != c.text && !(s.name && c.name) {
@@ -175,7 +176,8 @@ func renamed(snippet, code []token) (renames, bool) {
 	return to, true
 }
 
-// of returns the present name of an identifier, and false if the renames do not contain it.
+// of returns the name that the identifier x has in the code. It returns false if x was not in the
+// snippet.
 func (r renames) of(x identifier) (string, bool) {
 	if now, ok := r[x]; ok {
 		return now, true
@@ -184,8 +186,8 @@ func (r renames) of(x identifier) (string, bool) {
 	return now, ok
 }
 
-// common returns the renames of each identifier for which all elements that contain it have the
-// same name.
+// common merges renames. It leaves out an identifier if two elements of all give it different
+// names.
 func common(all []renames) renames {
 	out, differ := renames{}, map[identifier]bool{}
 	for _, r := range all {
@@ -200,8 +202,8 @@ func common(all []renames) renames {
 	return out
 }
 
-// rename applies renames to the new text of an edit. For each identifier it uses own if own
-// contains it, else others.
+// rename replaces the identifiers in text, the replacement of an edit of file, by the names that
+// they have in the code. It looks for an identifier first in own, then in others.
 func (f *folder) rename(file, text string, own, others renames) (string, error) {
 	tokens, err := f.scan(file, text)
 	if err != nil {
@@ -219,15 +221,15 @@ func (f *folder) rename(file, text string, own, others renames) (string, error) 
 	return text, nil
 }
 
-// change is an edit with its place and with the text to write there.
+// change is an edit that has been located. text is what the mutant has at that place.
 type change struct {
 	place
 	text string
 }
 
-// changes finds the places of the mutant's edits in the unchanged tree. If a replacement uses names
-// that its own snippet lacks, they are renamed as in the mutant's other snippets for the same
-// folder.
+// changes finds the places of the mutant's edits in the unchanged tree. changes renames the
+// identifiers of each replacement as its own snippet requires. An identifier that this snippet lacks
+// is renamed as in the mutant's other snippets for the same folder.
 func (m mutant) changes(s *source) (changes []change, folders []*folder, err error) {
 	found := map[*folder][]renames{}
 	for _, e := range m.edits {
@@ -248,7 +250,7 @@ func (m mutant) changes(s *source) (changes []change, folders []*folder, err err
 			return nil, nil, err
 		}
 		if f.texts[c.file][c.from:c.to] == c.text {
-			return nil, nil, fmt.Errorf("edit of %s must change something: %q", e.file, e.old)
+			return nil, nil, fmt.Errorf("edit of %s must change something: its replacement equals the code that its snippet %q fits", e.file, e.old)
 		}
 		for j, d := range changes[:i] {
 			if d.file == c.file && d.from < c.to && c.from < d.to {
@@ -259,7 +261,7 @@ func (m mutant) changes(s *source) (changes []change, folders []*folder, err err
 	return changes, folders, nil
 }
 
-// apply returns the files that the mutant changes, with their new text.
+// apply returns the new text of each file that the mutant changes, by file name.
 func (m mutant) apply(s *source) (map[string]string, error) {
 	changes, folders, err := m.changes(s)
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 	"testing/fstest"
 )
 
-// tree returns a tree of files from pairs of names and texts.
+// tree returns a file system in memory. pairs has the name and then the text of each file.
 func tree(pairs ...string) fs.FS {
 	out := fstest.MapFS{}
 	for i := 0; i < len(pairs); i += 2 {
@@ -51,7 +51,7 @@ func TestApply_FindsTheSnippet(t *testing.T) {
 	} {
 		changed, err := mutant{edits: []edit{c.edit}}.apply(newSource(c.tree))
 		if err != nil || len(changed) != 1 || changed[c.file] != c.want {
-			t.Errorf("%s: apply = %q, %v; want the expected text", name, changed, err)
+			t.Errorf("%s: apply = %q, %v; want one changed file, %s: %q", name, changed, err, c.file, c.want)
 		}
 	}
 }
@@ -74,11 +74,11 @@ func TestApply_SnippetMustFitOnce(t *testing.T) {
 	} {
 		_, err := mutant{edits: []edit{{"p/a.go", c.old, c.new}}}.apply(newSource(tree("p/a.go", code)))
 		if err == nil || !strings.Contains(err.Error(), c.want) {
-			t.Errorf("%s: error %v; want %q", name, err, c.want)
+			t.Errorf("%s: apply: error %v; want an error that contains %q", name, err, c.want)
 		}
 	}
 	if _, err := (mutant{edits: []edit{{"go.mod", "x", "y"}}}).apply(newSource(tree("go.mod", "x"))); err == nil {
-		t.Error("a file of another language was changed")
+		t.Error("apply changed go.mod; want an error, because the file is neither Go nor Lua")
 	}
 }
 
@@ -88,11 +88,11 @@ func TestApply_EditsOfOneMutantShareRenames(t *testing.T) {
 	m := mutant{edits: []edit{{"p/a.go", "func oldName() { first(1)", "func oldName() { first(2)"}, {"p/a.go", "second(2)", "oldName()"}}}
 	changed, err := m.apply(newSource(code))
 	if want := "package p\n\nfunc newName() { first(2) }\n\nfunc other() { newName() }\n"; err != nil || changed["p/a.go"] != want {
-		t.Errorf("apply = %q, %v; want the second replacement to use the name from the first snippet", changed, err)
+		t.Errorf("apply = %q, %v; want the second replacement to use the name from the first snippet: %q", changed, err, want)
 	}
 	m.edits[1].old = "first(1) }"
 	if _, err := m.apply(newSource(code)); err == nil || !strings.Contains(err.Error(), "overlap") {
-		t.Errorf("edits that overlap: error %v; want an error that mentions the overlap", err)
+		t.Errorf("edits that overlap: apply: error %v; want an error that contains \"overlap\"", err)
 	}
 }
 
@@ -101,11 +101,12 @@ func TestCommon_LeavesOutRenamesThatDiffer(t *testing.T) {
 	a, b := identifier{"a", false}, identifier{"b", true}
 	all := common([]renames{{a: "x"}, {a: "y", b: "z"}, {a: "x", b: "z"}})
 	if want := (renames{b: "z"}); !maps.Equal(all, want) {
-		t.Errorf("%v, want %v", all, want)
+		t.Errorf("common = %v; want %v", all, want)
 	}
 }
 
-// The scripts contain every kind of token. scanLua must find a token for all code in them.
+// scanLua must recognise every kind of token in the scripts: between two tokens there may be only
+// white space and comments.
 func TestScanLua_TokensCoverTheScripts(t *testing.T) {
 	t.Parallel()
 	var scripts []string
@@ -132,7 +133,7 @@ func TestScanLua_TokensCoverTheScripts(t *testing.T) {
 		for _, x := range append(tokens, token{from: len(b)}) {
 			for line := range strings.Lines(string(b[at:x.from])) {
 				if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "--") {
-					t.Errorf("%s: %q is not a token", script, line)
+					t.Errorf("%s: scanLua passed over %q; want every text outside comments to be a token", script, line)
 				}
 			}
 			at = x.to
@@ -145,6 +146,6 @@ b]]~="\"" --[[ y ]] ...`)
 		texts = append(texts, x.text)
 	}
 	if want := []string{"x", "=", "1.5e-3", "..", "[[a\nb]]", "~=", `"\""`, "..."}; err != nil || !slices.Equal(texts, want) {
-		t.Errorf("%q, %v", texts, err)
+		t.Errorf("scanLua = %q, %v; want %q", texts, err, want)
 	}
 }

@@ -1,18 +1,24 @@
-// Command mutants builds wrong versions of Tuma, one at a time, and fails if no test or chaos
-// run notices a version. It builds them with the Go command's flag -overlay and never changes
-// the tree.
+// Command mutation builds wrong versions of Tuma, called mutants. It fails if the test or chaos run
+// that must notice a mutant does not fail. It builds mutants with the Go command's flag -overlay
+// and never changes the source tree.
 //
 //	go run ./internal/test/mutation            # all mutants
-//	go run ./internal/test/mutation -run pause # those whose name matches
-//	go run ./internal/test/mutation -check     # only build them: do they fit and compile?
+//	go run ./internal/test/mutation -run pause # the mutants whose name matches
+//	go run ./internal/test/mutation -check     # only build the mutants, without tests
 //
-// Each mutant names the tests or the chaos run that must catch it. These run without the
-// mutant first, and must then pass. The exit status is 1 if a mutant survives, does not fit
-// the code, does not compile, or fails for another reason than its entry names.
+// Each mutant names its catcher: the tests or the chaos run that must fail because of the mutant.
+// The command first runs the catchers without a mutant; they must then pass. The exit status is 1
+// in each of these cases:
 //
-// The place of a mutant is found by tokens, so comments, white space, renamed identifiers and
-// code that moves within its folder do not matter (see find.go). Run -check after a large
-// rename: a replacement may use a name that its snippet does not contain.
+//   - a mutant survives: its catcher passes
+//   - the edits of a mutant do not fit the code
+//   - a mutant does not compile
+//   - a catcher fails for another reason than the entry of the mutant names
+//
+// The command finds the place of an edit by comparing tokens. So a mutant still fits if comments or
+// white space change, identifiers are renamed, or code moves within its folder (see find.go). Run
+// -check after a large rename, because a replacement may use an old name that its snippet does not
+// contain.
 package main
 
 import (
@@ -73,14 +79,15 @@ func parse(args []string) (o options, err error) {
 	return o, nil
 }
 
-// result is the finding for one mutant, or for one run without a mutant.
+// result is the finding for one mutant, or for one catcher that ran without a mutant.
 type result struct {
 	name, by string
 	finding
 	took time.Duration
 }
 
-// run runs the command. args are its arguments, without the program's name.
+// run parses args, the command line without the program's name, and runs the chosen mutants. It
+// writes its report to out.
 func run(ctx context.Context, args []string, out io.Writer) error {
 	o, err := parse(args)
 	if err != nil {
@@ -98,7 +105,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	b := &bench{root: strings.TrimSpace(string(root)), dir: dir}
 	chosen := slices.DeleteFunc(slices.Clone(mutants), func(m mutant) bool { return !o.only.MatchString(m.name) })
 	if len(chosen) == 0 {
-		return errors.New("-run matches no mutant")
+		return errors.New("-run must match the name of at least one mutant")
 	}
 	if o.check {
 		return b.checkAll(ctx, o, chosen, out)
@@ -119,7 +126,8 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	return print(out, results, o.verbose)
 }
 
-// controls runs the catchers of the chosen mutants without a mutant.
+// controls runs the catchers of the chosen mutants without a mutant. It returns an error if one of
+// them fails.
 func (b *bench) controls(ctx context.Context, o options, chosen []mutant, out io.Writer) error {
 	results := inParallel(o.parallel, together(chosen), func(c catcher) result {
 		began := time.Now()
@@ -136,8 +144,8 @@ func (b *bench) controls(ctx context.Context, o options, chosen []mutant, out io
 	return nil
 }
 
-// together returns the catchers of the chosen mutants. It merges the catchers of the same
-// package.
+// together returns the catchers of the chosen mutants. It merges catchers that have the same package
+// and the same arguments.
 func together(chosen []mutant) []catcher {
 	var all []catcher
 	for _, m := range chosen {
@@ -170,7 +178,8 @@ func inParallel[T any](n int, of []T, do func(T) result) []result {
 	return out
 }
 
-// print writes the table of results. It returns an error if a mutant was not caught.
+// print writes the table of results to out. If verbose is true, it also writes the whole output for
+// each mutant that was not caught. It returns an error if there is such a mutant.
 func print(out io.Writer, results []result, verbose bool) error {
 	fmt.Fprintln(out)
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
@@ -199,7 +208,7 @@ func print(out io.Writer, results []result, verbose bool) error {
 	return nil
 }
 
-// try builds one mutant and runs its catcher.
+// try builds the mutant m and runs its catcher.
 func (b *bench) try(ctx context.Context, m mutant) (r result) {
 	began := time.Now()
 	r.name, r.by = m.name, m.by.String()

@@ -14,14 +14,15 @@ import (
 	"testing/fstest"
 )
 
-// maxTooShort is the maximum number of mutants in tooShort.
+// maxTooShort is the maximum length of tooShort.
 const maxTooShort = 5
 
-// tooShort names the mutants whose snippets are not found after a rename, each with the reason.
+// tooShort lists the mutants whose snippets cannot be found after a rename, because they have too few
+// tokens. It maps the name of each to the reason.
 var tooShort = map[string]string{}
 
-// Code is renamed, gets other comments, and moves to other files. No mutant may break because of
-// such a change.
+// The test renames all identifiers and files, and removes the comments. Every mutant must still
+// change the same tokens.
 func TestMutants_FitAfterRenamesAndMoves(t *testing.T) {
 	t.Parallel()
 	if len(tooShort) > maxTooShort {
@@ -45,7 +46,7 @@ func TestMutants_FitAfterRenamesAndMoves(t *testing.T) {
 		}
 		for i, b := range before {
 			if a := after[i]; a.file != moved(b.file) || a.first != b.first || a.last != b.last {
-				t.Errorf("%s: edit %d changes another place: tokens %d to %d of %s became %d to %d of %s",
+				t.Errorf("%s: edit %d must still change the same place after renames and moves: tokens %d to %d of %s became tokens %d to %d of %s",
 					m.name, i+1, b.first, b.last, b.file, a.first, a.last, a.file)
 			}
 		}
@@ -54,8 +55,9 @@ func TestMutants_FitAfterRenamesAndMoves(t *testing.T) {
 
 func moved(file string) string { return path.Join(path.Dir(file), "moved_"+path.Base(file)) }
 
-// rewrite returns the folders that mutants change. Every declared identifier and every file is
-// renamed, comments are removed, and white space is different. The tokens keep their order.
+// rewrite returns a copy of the folders that mutants change. In the copy, every declared identifier
+// and every file is renamed, comments are removed, and white space is different. The tokens keep
+// their order.
 func rewrite(t *testing.T, tree *source) fs.FS {
 	t.Helper()
 	declared := map[string]bool{}
@@ -79,7 +81,7 @@ func rewrite(t *testing.T, tree *source) fs.FS {
 			text := f.texts[file]
 			var b strings.Builder
 			for i, x := range tokens {
-				// Go ends statements at line ends, so the rewritten text keeps the line ends and nothing else.
+				// Go ends statements at line ends, so the copy has a line end wherever the original has one.
 				if i > 0 && strings.Contains(text[tokens[i-1].to:x.from], "\n") {
 					b.WriteString("\n\n")
 				}

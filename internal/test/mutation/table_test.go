@@ -15,14 +15,14 @@ import (
 
 const root = "../../.."
 
-// A mutant that does not fit the code shows nothing.
+// Every mutant must fit the code, change it to valid Go, and have a complete entry in the table.
 func TestMutants_FitTheTree(t *testing.T) {
 	t.Parallel()
 	names := map[string]bool{}
 	tree := newSource(os.DirFS(root))
 	for _, m := range mutants {
 		if names[m.name] {
-			t.Errorf("two mutants are named %q", m.name)
+			t.Errorf("two mutants are named %q; each name must be unique", m.name)
 		}
 		names[m.name] = true
 		changed, err := m.apply(tree)
@@ -38,7 +38,7 @@ func TestMutants_FitTheTree(t *testing.T) {
 			}
 		}
 		if m.by.limit <= 0 || m.by.pkg == "" || m.by.isChaos() && m.by.want == "" {
-			t.Errorf("%s: its catcher must have a package, a limit and, for chaos, a broken promise: %+v", m.name, m.by)
+			t.Errorf("%s: its catcher must have a package, a time limit and, for chaos, the expression of a broken promise; it is %+v", m.name, m.by)
 		}
 		for _, text := range []string{m.by.tests, m.by.want} {
 			if _, err := regexp.Compile(text); err != nil {
@@ -48,7 +48,8 @@ func TestMutants_FitTheTree(t *testing.T) {
 	}
 }
 
-// Redis reports a script that does not parse, but not a variable that does not exist.
+// Redis must load every script that a mutant changes. Redis does not notice a variable that is not
+// declared, so the test looks for such variables itself.
 func TestMutants_ScriptsLoad(t *testing.T) {
 	t.Parallel()
 	redis := redistest.Mini(t)
@@ -64,7 +65,7 @@ func TestMutants_ScriptsLoad(t *testing.T) {
 				continue
 			}
 			for _, name := range undeclared(t, folders[i], c) {
-				t.Errorf("%s: its replacement for %s uses %s, which is not declared: correct %q", m.name, c.file, name, m.edits[i].new)
+				t.Errorf("%s: its replacement for %s uses the variable %s, which is not declared: correct the replacement %q", m.name, c.file, name, m.edits[i].new)
 			}
 		}
 		changed, err := m.apply(tree)
@@ -82,7 +83,8 @@ func TestMutants_ScriptsLoad(t *testing.T) {
 	}
 }
 
-// undeclared returns the variables of a replacement that neither it, its file nor the prelude declares.
+// undeclared returns the variables of the replacement c.text that are not declared. A variable is
+// declared in the replacement, in its file or in prelude.lua.
 func undeclared(t *testing.T, f *folder, c change) (names []string) {
 	t.Helper()
 	tokens, err := f.scan(c.file, c.text)
@@ -98,7 +100,8 @@ func undeclared(t *testing.T, f *folder, c change) (names []string) {
 	return names
 }
 
-// A renamed test, or a promise of chaos in other words, leaves its mutants without a catcher.
+// Every test that a catcher names must exist. Every promise that a catcher expects must be a text in
+// the source of chaos.
 func TestMutants_EveryCatcherExists(t *testing.T) {
 	t.Parallel()
 	declared := map[string][]string{}
@@ -111,7 +114,7 @@ func TestMutants_EveryCatcherExists(t *testing.T) {
 		}
 		for name := range strings.SplitSeq(m.by.tests, "|") {
 			if !slices.ContainsFunc(declared[m.by.pkg], regexp.MustCompile("^(?:"+name+")$").MatchString) {
-				t.Errorf("%s: %s has no test %s: correct the name in the table", m.name, m.by.pkg, name)
+				t.Errorf("%s: package %s has no test %s: correct the name in the table", m.name, m.by.pkg, name)
 			}
 		}
 	}
@@ -122,7 +125,7 @@ func TestMutants_EveryCatcherExists(t *testing.T) {
 		}
 		for promise := range strings.SplitSeq(m.by.want, "|") {
 			if written := strings.ReplaceAll(promise, `\d+`, "%d"); !strings.Contains(reports, written) {
-				t.Errorf("%s: chaos reports nothing like %q: correct the expression in the table", m.name, promise)
+				t.Errorf("%s: the source of chaos must contain the text %q: correct the expression in the table", m.name, promise)
 			}
 		}
 	}
@@ -130,7 +133,7 @@ func TestMutants_EveryCatcherExists(t *testing.T) {
 
 var testFunction = regexp.MustCompile(`(?m)^func (Test\w+)\(`)
 
-// testsOf returns the names of a package's tests.
+// testsOf returns the names of the tests in a package.
 func testsOf(t *testing.T, pkg string) (names []string) {
 	t.Helper()
 	for _, m := range testFunction.FindAllStringSubmatch(textOf(t, pkg, "_test.go"), -1) {
@@ -139,7 +142,7 @@ func testsOf(t *testing.T, pkg string) (names []string) {
 	return names
 }
 
-// textOf returns the files of a folder whose names have an ending.
+// textOf returns the text of all files of the folder pkg whose names end with ending.
 func textOf(t *testing.T, pkg, ending string) string {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(root, filepath.FromSlash(pkg), "*"+ending))
@@ -177,7 +180,7 @@ func TestJudgeTests_OnlyTheNamedTestCatches(t *testing.T) {
 	} {
 		f := judgeTests(catcher{pkg: "x", tests: "TestThis|TestThat", want: c.want}, c.output, c.err)
 		if f.verdict != c.is || f.how != c.how {
-			t.Errorf("%s: %s, %q", c.name, f.verdict, f.how)
+			t.Errorf("%s: judgeTests = %s, %q; want %s, %q", c.name, f.verdict, f.how, c.is, c.how)
 		}
 	}
 }
@@ -199,7 +202,7 @@ func TestJudgeChaos_OnlyTheNamedPromiseCatches(t *testing.T) {
 	} {
 		f := judgeChaos(catcher{pkg: chaosFolder, want: c.want}, c.output, c.err)
 		if f.verdict != c.is || f.how != c.how {
-			t.Errorf("%s: %s, %q", c.name, f.verdict, f.how)
+			t.Errorf("%s: judgeChaos = %s, %q; want %s, %q", c.name, f.verdict, f.how, c.is, c.how)
 		}
 	}
 }

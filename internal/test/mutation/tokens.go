@@ -16,25 +16,26 @@ import (
 // semicolons that Go's scanner adds at line ends are not tokens.
 type token struct {
 	text     string
-	from, to int // the byte range of the token in the source text
-	// word reports whether the token is a keyword or an identifier.
+	from, to int // byte offsets in the source text: the token's first byte, and the byte after its end
+	// word is true for a keyword or an identifier.
 	word bool
-	// member reports whether the token follows a dot: a field, a method or another package's name.
+	// member is true for a token that follows a dot (in Lua also a colon): a field, a method, or a
+	// name from another package.
 	member bool
-	// name reports whether a rename may change the token.
+	// name is true for an identifier of this project, which a rename may change.
 	name bool
 }
 
-// language holds the words of a language that a rename in this project cannot change.
+// language holds the words of a programming language that a rename in this project cannot change.
 type language struct {
 	fixed map[string]bool
-	// packages are the packages of a standard library. A package's name before a dot, and the name
-	// of its member after the dot, cannot be renamed.
+	// packages are the names of packages of the standard library. In "time.Now", for example, neither
+	// name can be renamed.
 	packages map[string]bool
 }
 
-// scan returns the tokens of a text, or an error if the text begins or ends within a token. file is
-// the name of the text; only its extension matters.
+// scan returns the tokens of a text, or an error if the text begins or ends within a token. The
+// extension of file, .go or .lua, selects the language. file need not exist.
 func (l language) scan(file, text string) (tokens []token, err error) {
 	switch path.Ext(file) {
 	case ".go":
@@ -42,7 +43,7 @@ func (l language) scan(file, text string) (tokens []token, err error) {
 	case ".lua":
 		tokens, err = scanLua(text)
 	default:
-		err = fmt.Errorf("must be a .go or .lua file")
+		err = fmt.Errorf("the file must be a .go or .lua file")
 	}
 	if err != nil {
 		return nil, fmt.Errorf("scan %s: %w", file, err)
@@ -110,7 +111,7 @@ var lua = language{
 	packages: set("redis", "string", "table", "math", "cjson", "cmsgpack", "struct", "bit"),
 }
 
-// golang returns the language of a package that consists of these files.
+// golang returns the language of a Go package. texts are its files, by name.
 func golang(texts map[string]string) language {
 	l := language{fixed: set("_"), packages: map[string]bool{}}
 	for t := gotoken.BREAK; t <= gotoken.VAR; t++ {
@@ -138,5 +139,6 @@ func golang(texts map[string]string) language {
 	return l
 }
 
-// majorVersion is the end of an import path such as math/rand/v2, whose package is named rand.
+// majorVersion matches the major version at the end of an import path, such as "/v2" in
+// math/rand/v2. The package's name is the last element before it, here rand.
 var majorVersion = regexp.MustCompile(`/v\d+$`)
