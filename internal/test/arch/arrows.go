@@ -17,7 +17,7 @@ import (
 	"slices"
 )
 
-// arrows are the uses between the files of a package.
+// arrows lists which files of a package use names that other files of the package declare.
 type arrows struct {
 	files []string     // base names, sorted
 	uses  [][][]string // uses[a][b] are the names declared in file b that file a uses, sorted
@@ -70,8 +70,8 @@ type listed struct {
 	DepOnly                 bool
 }
 
-// arrowsOf returns the arrows of the package in a folder. It compiles the packages that
-// the package imports, or takes them from the build cache.
+// arrowsOf returns the arrows of the package in a folder. It runs "go list", which compiles the
+// imported packages that are not in the build cache.
 func arrowsOf(folder string) (arrows, error) {
 	cmd := exec.Command("go", "list", "-deps", "-export", "-json=Dir,ImportPath,Export,GoFiles,DepOnly", ".")
 	cmd.Dir = filepath.FromSlash(folder)
@@ -83,7 +83,7 @@ func arrowsOf(folder string) (arrows, error) {
 	if err != nil {
 		return arrows{}, fmt.Errorf("go list: %w\n%s", err, stderr.Bytes())
 	}
-	exports := map[string]string{} // by import path: the file with the types of the package
+	exports := map[string]string{} // the file with the export data of each package, by import path
 	var own listed
 	for dec := json.NewDecoder(bytes.NewReader(out)); ; {
 		var p listed
@@ -107,12 +107,13 @@ func arrowsOf(folder string) (arrows, error) {
 	return resolve(own.ImportPath, texts, func(path string) (io.ReadCloser, error) { return os.Open(exports[path]) })
 }
 
-// resolve type-checks the files of a package and returns their arrows. texts has the
-// files by base name. export opens the export data of an imported package.
+// resolve type-checks the files of a package and returns their arrows. path is the import path of
+// the package. texts has the text of each file by its base name. export opens the export data of an
+// imported package.
 func resolve(path string, texts map[string]string, export importer.Lookup) (arrows, error) {
 	var a arrows
 	set := token.NewFileSet()
-	number := map[string]int{} // by base name: the index in a.files
+	number := map[string]int{} // the index of each file in a.files, by base name
 	var parsed []*ast.File
 	for name := range texts {
 		a.files = append(a.files, name)
@@ -154,11 +155,11 @@ func resolve(path string, texts map[string]string, export importer.Lookup) (arro
 	return a, nil
 }
 
-// declaredByFile reports whether an object is a package-level name of the package or one
-// of its methods, which include the methods of interfaces.
+// declaredByFile reports whether used is a package-level name of pkg, or a method of one of its
+// types. Methods of interfaces count too.
 func declaredByFile(used types.Object, pkg *types.Package) bool {
 	if used.Pkg() != pkg {
-		return false // also the names of Go itself, whose package is nil
+		return false // also for predeclared names of Go such as len, whose package is nil
 	}
 	if used.Parent() == pkg.Scope() {
 		return true

@@ -12,11 +12,13 @@ import (
 	"testing"
 )
 
-// arrowRule is a package folder in which at most one in ten arrows may run upwards.
+// arrowRule is a rule for the package in a folder: at most one in ten arrows between its files may
+// run upwards (see the package comment).
 type arrowRule struct {
 	folder string
-	// upwards is the number of upward arrows if they are more than one in ten, and 0 otherwise.
-	// Lower it when the number falls. Never raise it.
+	// upwards is the number of upward arrows allowed in a folder that has more than one in ten. It
+	// is 0 for all other folders. Lower upwards when the folder gets fewer upward arrows, and never
+	// raise it.
 	upwards int
 }
 
@@ -33,27 +35,28 @@ func TestArrows_RunDownwards(t *testing.T) {
 			t.Fatal(err)
 		}
 		if len(a.files) < 3 {
-			t.Errorf("%s has %d files: the check reads the wrong folder", rule.folder, len(a.files))
+			t.Errorf("%s has %d files, want at least 3: the test reads the wrong folder", rule.folder, len(a.files))
 		}
 		all, up := a.count(), a.upwards(a.order())
 		t.Logf("%s: %d of %d arrows run upwards", rule.folder, up, all)
 		if why := rule.refuse(up, all); why != "" {
-			t.Errorf("%s: %d of %d arrows run upwards, %s: go run ./internal/test/arch %s", rule.folder, up, all, why, rule.folder)
+			t.Errorf("%s: %d of %d arrows run upwards, %s; to list them: go run ./internal/test/arch %s", rule.folder, up, all, why, rule.folder)
 		}
 	}
 }
 
-// refuse returns why a folder may not have this number of upward arrows, or "" if it may.
+// refuse returns why the rule does not allow up upward arrows among all arrows, or "" if it allows
+// them.
 func (r arrowRule) refuse(up, all int) string {
 	switch few := 10*up <= all; {
 	case few && r.upwards > 0:
-		return "which is at most one in ten: set its upwards in arrowRules to 0"
+		return "which is at most one in ten: set upwards of the folder in arrowRules to 0"
 	case !few && r.upwards == 0:
-		return "and at most one in ten may"
+		return "but at most one in ten may run upwards"
 	case !few && up > r.upwards:
-		return fmt.Sprintf("and at most %d may", r.upwards)
+		return fmt.Sprintf("but at most %d may run upwards", r.upwards)
 	case !few && up+3 < r.upwards:
-		return fmt.Sprintf("and arrowRules allows %d: lower it", r.upwards)
+		return fmt.Sprintf("but arrowRules allows %d: lower that number to %d", r.upwards, up)
 	}
 	return ""
 }
@@ -70,16 +73,17 @@ func TestArrowRules_RefuseTooManyUpwardArrows(t *testing.T) {
 		{30, 31, 100, false},
 		{30, 30, 100, true},
 		{30, 27, 100, true},
-		{30, 26, 100, false}, // the limit must follow
-		{30, 10, 100, false}, // the limit must go
+		{30, 26, 100, false}, // the limit must be lowered to 26
+		{30, 10, 100, false}, // the limit must be set to 0, because only one in ten arrows runs upwards
 	} {
 		if why := (arrowRule{upwards: c.limit}).refuse(c.up, c.all); (why == "") != c.allowed {
-			t.Errorf("limit %d, %d of %d: %q, want allowed = %v", c.limit, c.up, c.all, why, c.allowed)
+			t.Errorf("limit %d, %d of %d arrows upwards: refuse = %q, want allowed = %v", c.limit, c.up, c.all, why, c.allowed)
 		}
 	}
 }
 
-// noImports is for packages that import nothing.
+// noImports is the importer.Lookup for packages without imports: it returns an error for every
+// path.
 func noImports(path string) (io.ReadCloser, error) {
 	return nil, errors.New("unexpected import of " + path)
 }
@@ -119,11 +123,11 @@ func TestArrows_AreUsesOfNamesAndMethods(t *testing.T) {
 		t.Errorf("%d arrows run upwards, want 1: a.go and b.go use each other", up)
 	}
 	if _, err := resolve("x", map[string]string{"a.go": "package x\nvar _ = unknown"}, noImports); err == nil {
-		t.Error("a package with an undeclared name must be an error")
+		t.Error("resolve of a package with an undeclared name returned no error; want one")
 	}
 }
 
-// randomArrows returns n files with about the given number of arrows from each.
+// randomArrows returns n files with at most each arrows from every file.
 func randomArrows(random *rand.Rand, n, each int) arrows {
 	a := arrows{files: make([]string, n), uses: make([][][]string, n)}
 	for i := range n {
@@ -138,8 +142,8 @@ func randomArrows(random *rand.Rand, n, each int) arrows {
 	return a
 }
 
-// fewestOf returns the smallest number of upward arrows of all orders of the files, which it
-// counts one by one.
+// fewestOf returns the smallest number of upward arrows among all orders that begin with the first
+// fixed files of order. It counts the arrows of every such order.
 func fewestOf(a arrows, order []int, fixed int) int {
 	if fixed == len(order) {
 		return a.upwards(order)
@@ -168,7 +172,7 @@ func TestArrowOrder_HasTheFewestUpwardArrows(t *testing.T) {
 			t.Fatalf("order %v of %v has %d upward arrows, want %d", order, a.uses, got, want)
 		}
 		if slices.Sort(order); !slices.Equal(order, all) {
-			t.Fatalf("order returned the files %v, want all of %d", order, n)
+			t.Fatalf("order returned the files %v, want each index below %d once", order, n)
 		}
 	}
 }
@@ -181,10 +185,10 @@ func TestArrowOrder_SearchEqualsTheMinimum(t *testing.T) {
 		for _, group := range a.groups() {
 			searched, minimal := a.searchedOrder(group), a.minimalOrder(group)
 			if a.upwards(searched) != a.upwards(minimal) {
-				t.Errorf("the search found %d upward arrows, and %d is possible", a.upwards(searched), a.upwards(minimal))
+				t.Errorf("searchedOrder has %d upward arrows, want the smallest possible number, %d", a.upwards(searched), a.upwards(minimal))
 			}
 			if slices.Sort(searched); !slices.Equal(searched, group) {
-				t.Errorf("the search returned the files %v, want %v", searched, group)
+				t.Errorf("searchedOrder returned the files %v, want %v", searched, group)
 			}
 		}
 	}
@@ -213,6 +217,6 @@ func TestArrows_RunPrintsThem(t *testing.T) {
 		t.Errorf("run printed\n%s\nwant\n%s", out.String(), want)
 	}
 	if err := run(io.Discard, nil); err == nil {
-		t.Error("run without a folder must be an error")
+		t.Error("run without a folder returned no error; want one")
 	}
 }

@@ -7,10 +7,13 @@ import (
 	"testing"
 )
 
-// The bounds are for product code and for tests. The lines of a file or a function include comments
-// and blank lines. A function has no bound if a table is more than half of it. A table is a composite
-// literal without the functions in it. The methods of a type include, outside tests, the methods of
-// the types of its package that it embeds.
+// These are the largest sizes allowed, in product code and in tests. fileLines and functionLines
+// are in lines, with comments and blank lines. exportedMethods and allMethods are numbers of
+// methods of one type.
+//
+// A function may be longer if more than half of it is a table: a composite literal, without the
+// bodies of functions in it. In product code, the methods of a type include the methods of types of
+// its package that it embeds.
 const (
 	fileLines       = 400
 	functionLines   = 60
@@ -20,12 +23,12 @@ const (
 
 // boundException allows one file, function or type to exceed a bound.
 type boundException struct {
-	// what is the path of a file, or a folder and the name of a function or type in it, e.g.
+	// what is the path of a file, or the folder and name of a function or type, e.g.
 	// "worker Worker.Run".
 	what   string
-	atMost int // the largest allowed size: lower it when the size falls, and never raise it
-	unit   string
-	why    string
+	atMost int    // the largest allowed size: lower it when the size falls, and never raise it
+	unit   string // the unit of atMost: "lines", "methods" or "exported methods"
+	why    string // the reason for the exception
 }
 
 var boundExceptions = []boundException{
@@ -40,7 +43,7 @@ func TestSizes_WithinTheBounds(t *testing.T) {
 	}
 	sizes := append(sizesOf(files), scriptSizes(t)...)
 	if len(sizes) < 1000 {
-		t.Errorf("found only %d files, functions and types: the check reads the wrong folder", len(sizes))
+		t.Errorf("found only %d sizes of files, functions and types, want at least 1000: the test reads the wrong folder", len(sizes))
 	}
 	for _, refused := range refuseSizes(sizes, boundExceptions) {
 		t.Error(refused)
@@ -57,8 +60,8 @@ func scriptSizes(t *testing.T) []measured {
 	return sizes
 }
 
-// refuseSizes returns a message for each size that exceeds its bound without an exception, and for
-// each exception that is exceeded or not needed.
+// refuseSizes returns a message for each size above its bound that no exception allows. It also
+// returns one for each exception that is not needed or has no reason.
 func refuseSizes(sizes []measured, exceptions []boundException) []string {
 	var refused []string
 	needed := make([]bool, len(exceptions))

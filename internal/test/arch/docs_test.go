@@ -9,14 +9,15 @@ import (
 	"testing"
 )
 
-// docLink matches a link of a Markdown page: its text and its target without the anchor.
+// docLink matches a link of a Markdown page. Its groups are the text of the link, and the target
+// without the anchor.
 var docLink = regexp.MustCompile(`\[([^\[\]]+)\]\(([^()#\s]+)[^()\s]*\)`)
 
-// docTest matches a folder and the tests in it, as docs/guarantees.md names them:
+// docTest matches a folder and names of tests in that folder, as docs/guarantees.md writes them:
 // `internal/test/e2e` *TestKill*, *TestPause*.
 var docTest = regexp.MustCompile("`([a-z0-9/]+)` (\\*[A-Za-z0-9_]+\\*(?:, \\*[A-Za-z0-9_]+\\*)*)")
 
-// docPages returns the paths of the Markdown pages that the tests of links read.
+// docPages returns the paths of all Markdown pages outside testdata folders.
 func docPages(t *testing.T) []string {
 	t.Helper()
 	var pages []string
@@ -28,9 +29,9 @@ func docPages(t *testing.T) []string {
 	return pages
 }
 
-// TestDocs_LinkedNamesExist fails if a Markdown page links to a file that does not exist. It also
-// fails if the text of a link to a Go file names a function, method or type, as in
-// [`Client.Enqueue`](../producer/enqueue.go), and the file does not declare that name.
+// TestDocs_LinkedNamesExist checks every link of a Markdown page to a file: the file must exist. If
+// the link is to a Go file, the file must declare each function, method or type that the text of
+// the link names, as in [`Client.Enqueue`](../producer/enqueue.go).
 func TestDocs_LinkedNamesExist(t *testing.T) {
 	t.Parallel()
 	names := 0
@@ -50,18 +51,18 @@ func TestDocs_LinkedNamesExist(t *testing.T) {
 			declares := declared(t, filepath.Join(root, filepath.FromSlash(target)))
 			for _, x := range code.FindAllStringSubmatch(m[1], -1) {
 				if names++; !declares[x[1]] {
-					t.Errorf("%s names %s beside a link to %s, which does not declare it: correct the name or the link", page, x[1], target)
+					t.Errorf("%s has a link with the text %s to %s, which does not declare that name: correct the name or the link", page, x[1], target)
 				}
 			}
 		}
 	}
 	if names < 40 {
-		t.Errorf("checked only %d names beside links to Go files, want at least 40: the links may have another form", names)
+		t.Errorf("checked only %d names in links to Go files, want at least 40: docLink may no longer match the links", names)
 	}
 }
 
-// TestDocs_NamedTestsExist fails if docs/guarantees.md names a test, or a test file without its
-// extension, that is not in the folder named before it.
+// TestDocs_NamedTestsExist checks the tests that docs/guarantees.md names after a folder: each must
+// be the name of a test, or of a Go file without its extension, in that folder.
 func TestDocs_NamedTestsExist(t *testing.T) {
 	t.Parallel()
 	const page = "docs/guarantees.md"
@@ -78,6 +79,6 @@ func TestDocs_NamedTestsExist(t *testing.T) {
 		}
 	}
 	if named < 10 {
-		t.Errorf("%s: checked only %d names of tests, want at least 10: they may have another form", page, named)
+		t.Errorf("%s: checked only %d names of tests, want at least 10: docTest may no longer match them", page, named)
 	}
 }

@@ -12,11 +12,11 @@ import (
 	"testing"
 )
 
-// code matches a name in the last column of the glossary.
+// code matches text between backquotes, such as a name in the last column of the glossary.
 var code = regexp.MustCompile("`([^`]+)`")
 
-// declared returns the exported and unexported names that the Go files whose paths match pattern
-// declare: types, functions, constants, variables, and fields and methods as "Type.Member".
+// declared returns the names that Go files declare, exported or not: types, functions, constants
+// and variables, and fields and methods as "Type.Member". The paths of the files match pattern.
 func declared(t *testing.T, pattern string) map[string]bool {
 	t.Helper()
 	names := map[string]bool{}
@@ -62,6 +62,7 @@ func methodOf(d *ast.FuncDecl) string {
 	return ""
 }
 
+// declareSpec adds to names what the constant, variable or type declaration s declares.
 func declareSpec(s ast.Spec, names map[string]bool) {
 	switch s := s.(type) {
 	case *ast.ValueSpec:
@@ -87,7 +88,7 @@ func declareSpec(s ast.Spec, names map[string]bool) {
 	}
 }
 
-// sourceFiles returns the base names and the paths of all Go and Lua files.
+// sourceFiles returns a set with the base name and the path from the root of each Go and Lua file.
 func sourceFiles(t *testing.T) map[string]bool {
 	t.Helper()
 	files := map[string]bool{}
@@ -104,8 +105,8 @@ func sourceFiles(t *testing.T) map[string]bool {
 	return files
 }
 
-// TestGlossary_NamesExist fails if the glossary names a Go type, field, function or file that does
-// not exist, such as one that was renamed.
+// TestGlossary_NamesExist checks the last column of docs/glossary.md: each Go type, field, function
+// or file that it names must exist.
 func TestGlossary_NamesExist(t *testing.T) {
 	t.Parallel()
 	page, err := os.ReadFile("../../../docs/glossary.md")
@@ -138,6 +139,6 @@ func TestGlossary_NamesExist(t *testing.T) {
 		}
 	}
 	if checked < 30 {
-		t.Errorf("checked only %d names, want at least 30: the glossary's table may have another form", checked)
+		t.Errorf("checked only %d names of docs/glossary.md, want at least 30: the columns of its table may have changed", checked)
 	}
 }

@@ -10,9 +10,9 @@ import (
 	"testing"
 )
 
-// TestGuard_InstalledWhereProvidersAreOpened requires the network guard of providertest in every package whose
-// tests can open a provider: the gateways, worker, and the packages that import a gateway
-// or worker.
+// TestGuard_InstalledWhereProvidersAreOpened requires the network guard of providertest, which
+// refuses connections to other machines, in every package whose tests can open a provider. These
+// packages are the gateways, worker, and all packages that import a gateway or worker.
 func TestGuard_InstalledWhereProvidersAreOpened(t *testing.T) {
 	t.Parallel()
 	folders := map[string][]parsed{}
@@ -27,16 +27,17 @@ func TestGuard_InstalledWhereProvidersAreOpened(t *testing.T) {
 		}
 		found++
 		if !slices.ContainsFunc(folders[folder], guards) {
-			t.Errorf("%s: its tests can open providers, so it needs a TestMain that calls providertest.Main or providertest.Guarded", folder)
+			t.Errorf("%s: the tests of this folder can open providers, so it needs a TestMain that calls providertest.Main or providertest.Guarded", folder)
 		}
 	}
 	if found == 0 {
-		t.Error("found no package with a provider: the check reads the wrong folder")
+		t.Error("found no package that can open a provider, want at least one: the test reads the wrong folder")
 	}
 }
 
-// opensProviders reports whether a folder is a gateway, the catalog, the conformance suite
-// or worker, or one of its files imports such a package. Test files are included.
+// opensProviders reports whether the tests of a folder can open a provider. They can if the folder
+// is a gateway, the catalog, the conformance suite or worker, or if one of its files imports one of
+// these packages. files are the Go files of the folder, with its tests.
 func opensProviders(folder string, files []parsed) bool {
 	opens := func(folder string) bool {
 		return folder == "providers" || folder == "worker" || matches("providers/*", folder)
@@ -47,8 +48,8 @@ func opensProviders(folder string, files []parsed) bool {
 	for _, file := range files {
 		for _, spec := range file.Imports {
 			name, err := strconv.Unquote(spec.Path.Value)
-			// The package providers contains only the contract for gateways and cannot
-			// open a provider.
+			// Importing the package providers does not count, because it contains only the
+			// contract for gateways and cannot open a provider.
 			if imported, ours := strings.CutPrefix(name, module+"/"); err == nil && ours && imported != "providers" && opens(imported) {
 				return true
 			}
@@ -57,8 +58,8 @@ func opensProviders(folder string, files []parsed) bool {
 	return false
 }
 
-// guards reports whether a test file has a TestMain and a call that installs the guard.
-// The call may be in another function of the file.
+// guards reports whether file is a test file that has a TestMain and calls providertest.Main or
+// providertest.Guarded, which install the guard. The call may be in any function of the file.
 func guards(file parsed) bool {
 	main, guard := false, false
 	ast.Inspect(file.File, func(n ast.Node) bool {
@@ -70,7 +71,7 @@ func guards(file parsed) bool {
 				of, ok := called.X.(*ast.Ident)
 				guard = guard || ok && of.Name == "providertest"
 			}
-		case *ast.Ident: // a call without a package name, in package providertest itself
+		case *ast.Ident: // package providertest calls its functions without a package name
 			guard = guard || file.Name.Name == "providertest" && (n.Name == "Main" || n.Name == "Guarded")
 		}
 		return true
@@ -90,7 +91,7 @@ func TestGuard_IsRecognised(t *testing.T) {
 		"package x\nfunc TestMain(m *testing.M) { run(m) }\nfunc run(m *testing.M) { providertest.Guarded(m) }": true,
 	} {
 		if got := guards(parse(t, "x_test.go", text)); got != want {
-			t.Errorf("got %v, want %v for\n%s", got, want, text)
+			t.Errorf("guards = %v, want %v for\n%s", got, want, text)
 		}
 	}
 	for text, want := range map[string]bool{
@@ -101,7 +102,7 @@ func TestGuard_IsRecognised(t *testing.T) {
 		"package x\nimport \"os\"":                                false,
 	} {
 		if got := opensProviders("x", []parsed{parse(t, "x.go", text)}); got != want {
-			t.Errorf("got %v, want %v for\n%s", got, want, text)
+			t.Errorf("opensProviders = %v, want %v for\n%s", got, want, text)
 		}
 	}
 }

@@ -17,7 +17,7 @@ var update = flag.Bool("update", false, "write the table of folders in docs/arch
 func refuseImports(file parsed) []string {
 	var refused []string
 	folder := path.Dir(file.name)
-	// A folder that imports no folder of this module must have a rule too.
+	// A folder must have a rule even if it imports no other folder of this module.
 	if ruleOf(folder) == nil {
 		refused = append(refused, file.name+": "+refuseFolder(folder, ""))
 	}
@@ -39,8 +39,8 @@ func refuseImports(file parsed) []string {
 	return refused
 }
 
-// The test parses the files instead of listing them with the go command, so that it also
-// checks files for other operating systems.
+// Every import of every Go file must be allowed. The test parses the files instead of using "go
+// list", so that it also checks files for other operating systems.
 func TestImports_AreAllowed(t *testing.T) {
 	t.Parallel()
 	n := 0
@@ -51,7 +51,7 @@ func TestImports_AreAllowed(t *testing.T) {
 		}
 	}
 	if n < 1000 {
-		t.Errorf("found only %d imports: the check reads the wrong folder", n)
+		t.Errorf("found only %d imports, want at least 1000: the test reads the wrong folder", n)
 	}
 }
 
@@ -70,7 +70,7 @@ func TestImportRules_AreInOrder(t *testing.T) {
 	})
 	want := []string{
 		"low has two rules",
-		"wrong/* may import low, whose rule must precede its own", // the second rule of low
+		"wrong/* may import low, whose rule must precede its own", // because low has a second rule after wrong/*
 		"wrong/* may import wrong/*, whose rule must precede its own",
 		"wrong/* may import last, whose rule must precede its own",
 		"wrong/* may import nowhere, whose rule must precede its own",
@@ -82,7 +82,8 @@ func TestImportRules_AreInOrder(t *testing.T) {
 	}
 }
 
-// A rule of a folder that was moved or deleted must go too.
+// Every folder rule must match a folder with Go files. When a folder is moved or deleted, its rule
+// must be moved or deleted too.
 func TestImportRules_NameExistingFolders(t *testing.T) {
 	t.Parallel()
 	folders := map[string]bool{}
@@ -95,7 +96,7 @@ func TestImportRules_NameExistingFolders(t *testing.T) {
 			exists = exists || matches(rule.folder, folder)
 		}
 		if !exists {
-			t.Errorf("%s has no Go files: delete its rule", rule.folder)
+			t.Errorf("no folder with Go files matches %s: delete its rule in folderRules", rule.folder)
 		}
 	}
 }
@@ -106,7 +107,7 @@ func TestImports_ReachNothingForbidden(t *testing.T) {
 	for _, rule := range reachRules {
 		deps := packages[module+"/"+rule.folder].Deps
 		if len(deps) == 0 {
-			t.Errorf("%s: go list returned no dependencies", rule.folder)
+			t.Errorf("%s: go list returned no dependencies; want at least one", rule.folder)
 		}
 		for _, refused := range refuseReached(rule, deps) {
 			t.Error(refused)
@@ -114,7 +115,7 @@ func TestImports_ReachNothingForbidden(t *testing.T) {
 	}
 }
 
-// When a library is no longer imported, its rule must be deleted.
+// Every library with a rule must be imported by a Go file, unless the rule bans the library.
 func TestImportRules_NameUsedLibraries(t *testing.T) {
 	t.Parallel()
 	used := map[string]bool{}
@@ -127,13 +128,13 @@ func TestImportRules_NameUsedLibraries(t *testing.T) {
 	}
 	for _, rule := range libraryRules {
 		if !rule.banned && !used[rule.path] {
-			t.Errorf("%s is not imported: delete its rule", rule.path)
+			t.Errorf("no Go file imports %s: delete its rule in libraryRules", rule.path)
 		}
 	}
 }
 
-// TestImportRules_RefuseForbiddenImports proves that each kind of rule can refuse an import. Each line is
-// a file with one import, and whether the rules allow this import.
+// TestImportRules_RefuseForbiddenImports proves that each kind of rule can refuse an import. Each
+// case is a file, its only import, and whether the rules allow that import.
 func TestImportRules_RefuseForbiddenImports(t *testing.T) {
 	t.Parallel()
 	const ours = module + "/"
@@ -198,12 +199,12 @@ func TestImportRules_RefuseForbiddenImports(t *testing.T) {
 		{"cmd/tuma/x.go", ours + "internal/test/redistest", false},
 		{"internal/test/chaos/x.go", ours + "internal/simulator", true},
 		{"internal/test/chaos/x.go", ours + "internal/test/redistest", false},
-		// The rule of cmd/tuma allows everything, but only from below.
+		// The rule of cmd/tuma allows every folder, but only folders whose rules precede its own.
 		{"cmd/tuma/x.go", ours + "internal/simulator", true},
 		{"cmd/tuma/x.go", ours + "cmd/tuma", false},
 		{"producer/producertest/x.go", ours + "worker", true},
 		{"producer/producertest/x.go", ours + "internal/ledger", false},
-		// Folders without a rule, one of which imports no folder of this module.
+		// Folders without a rule: every file in such a folder is refused, whatever it imports.
 		{"newcomer/x.go", ours + "sms", false},
 		{"newcomer/x.go", "fmt", false},
 		{"newcomer/x_test.go", "fmt", false},
@@ -299,14 +300,15 @@ func TestImportRules_RefuseForbiddenDependencies(t *testing.T) {
 	}
 }
 
-// The table of folders in the documentation is between these two lines.
+// tablePage is the page with the table of folders. The table is between the lines tableBegin and
+// tableEnd.
 const (
 	tablePage  = "docs/architecture.md"
 	tableBegin = "<!-- rooms: generated by go test ./internal/test/arch -run Imports -update -->\n"
 	tableEnd   = "<!-- end of rooms -->\n"
 )
 
-// folderTable returns the table of folderRules in Markdown.
+// folderTable returns folderRules as a Markdown table: folder, contents, and allowed imports.
 func folderTable() string {
 	var b strings.Builder
 	b.WriteString("| folder | what it is | may import |\n|---|---|---|\n")

@@ -6,18 +6,18 @@ import (
 	"strings"
 )
 
-// matches reports whether a folder is one that the pattern of a folderRule names.
+// matches reports whether a folder matches the pattern of a folderRule.
 func matches(pattern, folder string) bool {
 	ok, err := path.Match(pattern, folder)
 	return ok && err == nil
 }
 
-// reaches reports whether the import path name is forbidden or is below forbidden.
+// reaches reports whether the import path name is equal to forbidden, or is below that path.
 func reaches(name, forbidden string) bool {
 	return name == forbidden || strings.HasPrefix(name, strings.TrimSuffix(forbidden, "/")+"/")
 }
 
-// placeOf returns the index of the rule of a folder in folderRules, or -1 if the folder has no rule.
+// placeOf returns the index in folderRules of the rule for a folder, or -1 if there is none.
 func placeOf(folder string) int {
 	exact := slices.IndexFunc(folderRules, func(r folderRule) bool { return r.folder == folder })
 	if exact >= 0 {
@@ -26,7 +26,7 @@ func placeOf(folder string) int {
 	return slices.IndexFunc(folderRules, func(r folderRule) bool { return matches(r.folder, folder) })
 }
 
-// ruleOf returns the rule of a folder, or nil if the folder has no rule.
+// ruleOf returns the rule for a folder, or nil if there is none.
 func ruleOf(folder string) *folderRule {
 	if at := placeOf(folder); at >= 0 {
 		return &folderRules[at]
@@ -34,8 +34,9 @@ func ruleOf(folder string) *folderRule {
 	return nil
 }
 
-// misplaced returns a message for each folder that a rule names and that is on the wrong side of
-// it, or that has no rule.
+// misplaced returns a message for each rule at the wrong place in the list. The rule of a folder
+// must follow the rules of the folders that it may import, and precede the rules of its importers.
+// A folder must have exactly one rule.
 func misplaced(rules []folderRule) []string {
 	var wrong []string
 	place := map[string]int{}
@@ -60,8 +61,8 @@ func misplaced(rules []folderRule) []string {
 	return wrong
 }
 
-// refuseFolder returns why the code of a folder of this module may not import another folder of it,
-// or "" if it may.
+// refuseFolder returns why the code in the folder importer may not import the folder imported, or
+// "" if it may. Both are folders of this module.
 func refuseFolder(importer, imported string) string {
 	rule, other := ruleOf(importer), ruleOf(imported)
 	if rule == nil {
@@ -79,7 +80,9 @@ func refuseFolder(importer, imported string) string {
 	return ""
 }
 
-// refuseLibrary returns why a file may not import a package of another module, or "" if it may.
+// refuseLibrary returns why a file in the folder importer may not import the package imported, or
+// "" if it may. The package is in another module or in the standard library. isTest reports whether
+// the file is a test.
 func refuseLibrary(importer, imported string, isTest bool) string {
 	var rule *libraryRule
 	for i := range libraryRules {
@@ -100,8 +103,8 @@ func refuseLibrary(importer, imported string, isTest bool) string {
 	return ""
 }
 
-// refuseReached returns a message for each package on which the rule's folder depends although it
-// must not.
+// refuseReached returns a message for each package of deps that the rule forbids. deps are all
+// packages on which the folder of the rule depends.
 func refuseReached(rule reachRule, deps []string) []string {
 	var refused []string
 	self := module + "/" + rule.folder

@@ -4,24 +4,24 @@ import (
 	"slices"
 )
 
-// This file is the only place for the rules about imports. To add a
-// folder, a dependency or a permission, change it here, with its reason. Then run
+// This file has all rules about imports. To add a folder, a dependency or a permission, add or
+// change a rule here and give the reason. Then run
 //
 //	go test ./internal/test/arch -run Imports -update
 //
-// which writes the table of folders in docs/architecture.md. The rules apply to code that is not a
-// test. A test may import any package except banned libraries.
+// which writes the table of folders in docs/architecture.md. The rules apply to product code. A
+// test may import any package except banned libraries.
 
-// folderRule is a folder of this module, and the other folders of this module that its code may
-// import.
+// folderRule says which folders of this module the code in one folder may import.
 type folderRule struct {
-	// folder is a path from the root, or a pattern of path.Match, in which "*" stands for any characters
-	// except "/": providers/* are the gateways. A folder that a rule names in full matches no pattern.
+	// folder is a path from the root, or a pattern of path.Match, in which "*" stands for any
+	// characters except "/". For example, providers/* are the gateways. A pattern is not used for a
+	// folder that has a rule with its full path.
 	folder string
 	what   string   // what the folder contains, for the table
-	may    []string // the folders that it may import, or everything
-	// importers are the folders that may import this folder. nil means every folder whose rule
-	// allows it; onlyTests means that only tests may import this folder.
+	may    []string // the folders that its code may import; nil: none
+	// importers are the folders that may import this folder. nil means every folder whose own rule
+	// allows the import. onlyTests means that only tests may import this folder.
 	importers []string
 	why       string // the reason for the rule, which a failure message contains
 }
@@ -33,9 +33,9 @@ var (
 	onlyTests  = []string{}
 )
 
-// folderRules begins with the lowest folder. A rule may only name folders before it in
-// the list as imports, and folders after it as importers. So imports only lead down, and
-// there is no circle. everything means every folder before the rule's own.
+// folderRules begins with the lowest folder. A rule may allow imports only of folders listed before
+// its own folder. Its importers are folders listed after its own folder. So imports only lead down,
+// and there is no circle. everything means all folders listed before the rule's own folder.
 var folderRules = []folderRule{
 	{folder: "sms", what: "numbers, sender IDs, segments and merge fields; does no I/O",
 		why: "every other folder uses sms, so it must not depend on any of them"},
@@ -203,20 +203,21 @@ var folderRules = []folderRule{
 		why:       "a check must not depend on the code that it checks"},
 }
 
-// libraryRule is a package of another module, and the folders that may import it directly. The rule
-// includes packages below its path. Where several rules match, the longest path wins.
+// libraryRule says which folders may import a package directly. The package is in another module or
+// in the standard library. The rule also applies to packages below its path. If several rules
+// match, the rule with the longest path applies.
 type libraryRule struct {
 	path string
-	// in are the folders whose code may import the package. nil means that only tests may import
-	// it.
+	// in lists the folders whose code may import the package. nil means that only tests may import
+	// the package.
 	in     []string
-	exact  bool // the rule does not include packages below the path
+	exact  bool // the rule does not apply to packages below the path
 	banned bool // tests must not import the package either
 	why    string
 }
 
-// Every library outside the standard library needs a rule. Packages of the standard
-// library need none.
+// libraryRules must have a rule for every imported package of another module. A package of the
+// standard library without a rule is allowed everywhere.
 var libraryRules = []libraryRule{
 	{path: "github.com/hibiken/asynq", in: []string{"internal/queue", "worker"},
 		why: "a task only wakes a worker up; no other code may depend on the queue"},
@@ -281,7 +282,8 @@ var reachRules = []reachRule{
 	{"internal/planning", withoutRedisOrLedger, "a preview must work without Redis, a queue or a worker"},
 	{"internal/verdict", withoutRedisOrLedger, "every answer of a gateway must be testable without Redis"},
 	{"internal/simulator", []string{module + "/"}, "simulated gateways must not share code with their clients"},
-	// This rule holds for internal/test/redistest too, which imports only internal/process.
+	// This rule protects internal/test/redistest too, because that folder imports no other folder
+	// of this module than internal/process.
 	{"internal/process", []string{module + "/", "github.com/"}, "tests of every package use redistest, which depends on it"},
 	{"internal/config", []string{"github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/jedib0t/", "github.com/schollz/", "golang.org/x/term"},
 		"other programs than the command line may read the configuration"},
@@ -290,7 +292,8 @@ var reachRules = []reachRule{
 		"programs that embed it must not link what they do not need"},
 }
 
-// exceptions are packages that a folder may depend on although a reachRule of the folder forbids them.
+// exceptions lists, by folder, packages that the folder may depend on although its reachRule
+// forbids them.
 var exceptions = map[string][]string{
-	"providers/catalog": {module + "/internal/simulator"}, // which depends on no other package of this module
+	"providers/catalog": {module + "/internal/simulator"}, // internal/simulator depends on no other package of this module
 }

@@ -25,16 +25,16 @@ func TestGoleak_UsedWhereGoroutinesStart(t *testing.T) {
 		}
 		found++
 		if !slices.ContainsFunc(folders[folder], looksForLeaks) {
-			t.Errorf("%s starts goroutines, so it needs a TestMain that calls goleak.VerifyTestMain", folder)
+			t.Errorf("%s starts goroutines, so its tests need a TestMain that calls goleak.VerifyTestMain", folder)
 		}
 	}
 	if found == 0 {
-		t.Error("found no package that starts goroutines: the check reads the wrong folder")
+		t.Error("found no package that starts goroutines, want at least one: the test reads the wrong folder")
 	}
 }
 
-// startsGoroutines reports whether a file contains a go statement, a call of a method
-// named Go, an http.Server or an httptest server.
+// startsGoroutines reports whether a file contains a go statement, a call of a function or method
+// named Go or ListenAndServe, the type http.Server, or a call of httptest.NewServer.
 func startsGoroutines(file parsed) bool {
 	found := false
 	ast.Inspect(file.File, func(n ast.Node) bool {
@@ -52,13 +52,14 @@ func startsGoroutines(file parsed) bool {
 	return found
 }
 
-// is reports whether the selector x is written as of.name, such as time.Sleep.
-func is(x *ast.SelectorExpr, of, name string) bool {
+// is reports whether the selector x is the name of a package, a dot, and name, such as time.Sleep.
+func is(x *ast.SelectorExpr, pkgName, name string) bool {
 	id, ok := x.X.(*ast.Ident)
-	return ok && id.Name == of && x.Sel.Name == name
+	return ok && id.Name == pkgName && x.Sel.Name == name
 }
 
-// looksForLeaks reports whether a test file has a TestMain and uses goleak.VerifyTestMain.
+// looksForLeaks reports whether file is a test file that has a TestMain and uses
+// goleak.VerifyTestMain.
 func looksForLeaks(file parsed) bool {
 	main, leak := false, false
 	ast.Inspect(file.File, func(n ast.Node) bool {
@@ -80,13 +81,13 @@ func TestSleep_NotInTests(t *testing.T) {
 	for file := range goFiles(t) {
 		if isTest(file.name) {
 			for _, at := range sleeps(file) {
-				t.Errorf("%s: replace time.Sleep: wait for a signal or a condition, or use testing/synctest", at)
+				t.Errorf("%s: a test must not call time.Sleep: wait for a signal or a condition, or use testing/synctest", at)
 			}
 		}
 	}
 }
 
-// sleeps returns the places where a file uses time.Sleep.
+// sleeps returns the positions, as "FILE:LINE", at which a file uses time.Sleep.
 func sleeps(file parsed) (at []string) {
 	ast.Inspect(file.File, func(n ast.Node) bool {
 		if x, ok := n.(*ast.SelectorExpr); ok && is(x, "time", "Sleep") {
@@ -111,7 +112,7 @@ func TestGoleak_ChecksRecogniseGoroutinesAndSleeps(t *testing.T) {
 		"package x\nfunc f() error { return http.ListenAndServe(a, b)}": true,
 	} {
 		if got := startsGoroutines(parse(t, "x.go", text)); got != want {
-			t.Errorf("got %v, want %v for\n%s", got, want, text)
+			t.Errorf("startsGoroutines = %v, want %v for\n%s", got, want, text)
 		}
 	}
 	for text, want := range map[string]bool{
@@ -120,10 +121,10 @@ func TestGoleak_ChecksRecogniseGoroutinesAndSleeps(t *testing.T) {
 		"package x\nfunc TestX(t *testing.T) { goleak.VerifyTestMain(m) }":    false,
 	} {
 		if got := looksForLeaks(parse(t, "x_test.go", text)); got != want {
-			t.Errorf("got %v, want %v for\n%s", got, want, text)
+			t.Errorf("looksForLeaks = %v, want %v for\n%s", got, want, text)
 		}
 	}
 	if got := sleeps(parse(t, "x_test.go", "package x\nfunc f() {\n\ttime.Sleep(1)\n\tclock.Sleep(1)\n\ttime.After(1)\n}")); len(got) != 1 {
-		t.Errorf("found time.Sleep at %v, want one place", got)
+		t.Errorf("sleeps = %v, want only the line with time.Sleep", got)
 	}
 }

@@ -1,9 +1,14 @@
 // Command arch prints the arrows between the files of a package folder: which file uses
-// names that another file declares. Its tests check the source tree: which folder may
-// import which packages, which packages a program that embeds producer links, which
-// names need comments, how long files and functions may be, how many methods a type may
-// have, how many arrows run upwards, and which packages must check for goroutine leaks.
-// The checks need only Go.
+// names that another file declares. Its tests check the source tree:
+//
+//   - which packages each folder may import
+//   - which packages a program links that embeds producer
+//   - which names need comments
+//   - how long files and functions may be, and how many methods a type may have
+//   - how many arrows run upwards
+//   - which packages must check for goroutine leaks
+//
+// Command and tests need only Go.
 //
 // Run it in the root of the repository:
 //
@@ -13,12 +18,12 @@
 // declares. Any number of uses is one arrow. Fields of structs do not count. Test files
 // do not count, neither do files that are not built for this operating system.
 //
-// The files are printed in the order in which the fewest arrows run upwards, that is, to
-// a file that is printed earlier. Files that use each other in a circle cannot be
-// printed without an upward arrow. Each group of files that are connected by circles is
-// ordered for itself: exactly if it has at most 18 files, otherwise by a search that
-// moves single files until that does not help, from many beginnings. The search
-// always gives the same order.
+// An arrow runs upwards if it leads to a file that is printed earlier. The command prints the
+// files in the order with the fewest upward arrows. Files that use each other in a circle
+// always have an upward arrow. The command orders each group of files that circles connect
+// separately. For a group of at most 18 files it finds the best order. For a larger group it
+// searches: it starts from many orders, and moves single files as long as that removes upward
+// arrows. The search finds the same order in every run.
 package main
 
 import (
@@ -37,7 +42,7 @@ func main() {
 	}
 }
 
-// run prints the arrows of each folder.
+// run prints the arrows of the package in each of the folders.
 func run(out io.Writer, folders []string) error {
 	if len(folders) == 0 {
 		return errors.New("name at least one folder, e.g. internal/ledger")
@@ -53,7 +58,8 @@ func run(out io.Writer, folders []string) error {
 	return w.Flush()
 }
 
-// print writes the files in order, with their arrows, and the counts.
+// print writes the files of the folder with their arrows, in the order of order, and then the
+// numbers of files and arrows.
 func (a arrows) print(w io.Writer, folder string) {
 	order := a.order()
 	for place, from := range order {

@@ -7,12 +7,12 @@ import (
 	"slices"
 )
 
-// exactly is the largest number of files in a group for which minimalOrder tries all
-// orders. A group of 18 needs 2^18 steps for each file.
+// exactly is the largest number of files in a group for which order calls minimalOrder. A group of
+// 18 files needs 18 times 2^18 steps.
 const exactly = 18
 
-// order returns the indexes of the files in the order with the fewest upward arrows. A
-// file precedes the files that it uses.
+// order returns the indexes of the files in the order with the fewest upward arrows. It puts a file
+// before the files that it uses, wherever that is possible.
 func (a arrows) order() []int {
 	var order []int
 	for _, group := range a.groups() {
@@ -25,7 +25,7 @@ func (a arrows) order() []int {
 	return order
 }
 
-// arrow returns 1 if there is an arrow between two files, and 0 otherwise.
+// arrow returns 1 if there is an arrow from the file from to the file to, and 0 otherwise.
 func (a arrows) arrow(from, to int) int { return min(len(a.uses[from][to]), 1) }
 
 // groups returns the strongly connected components: two files are in one group if each
@@ -63,14 +63,15 @@ func (a arrows) groups() [][]int {
 			groups = append(groups, group)
 		}
 	}
-	// A file reaches every file that a file below it reaches, and itself.
+	// Sort by the number of reached files: a group that has an arrow to another group reaches all
+	// that the other group reaches, and its own files too.
 	slices.SortStableFunc(groups, func(x, y []int) int { return cmp.Compare(reached[y[0]], reached[x[0]]) })
 	return groups
 }
 
-// minimalOrder returns an order of the group that has the fewest upward arrows of all
-// orders. For each set of files it computes how few upward arrows the set needs if its
-// files stand first, from the results of the sets with one file less.
+// minimalOrder returns an order of the group with the fewest upward arrows possible. For each set
+// of files it computes the smallest number of upward arrows among orders of this set alone. It
+// computes that number from the numbers of the sets that have one file less.
 func (a arrows) minimalOrder(group []int) []int {
 	n := len(group)
 	used := make([]uint, n) // for each file, the set of the files that it uses, as bits
@@ -80,7 +81,7 @@ func (a arrows) minimalOrder(group []int) []int {
 		}
 	}
 	fewest := make([]int, 1<<n)
-	last := make([]int, 1<<n) // the file that stands last in the best order of the set
+	last := make([]int, 1<<n) // for each set, the file that is last in the best order
 	for set := uint(1); set < 1<<n; set++ {
 		fewest[set] = n * n
 		for i := range n {
@@ -101,8 +102,9 @@ func (a arrows) minimalOrder(group []int) []int {
 	return order
 }
 
-// searchedOrder returns an order of the group with few upward arrows. It starts at the
-// sorted order, and then again at changed copies of the best order so far.
+// searchedOrder returns an order of the group with few upward arrows, not always the fewest. It
+// first improves the order of group. Then it improves 1,000 changed copies of the best order found
+// so far.
 func (a arrows) searchedOrder(group []int) []int {
 	random := rand.New(rand.NewPCG(1, uint64(len(group))))
 	best := slices.Clone(group)
@@ -122,8 +124,8 @@ func (a arrows) searchedOrder(group []int) []int {
 	return best
 }
 
-// improve moves one file at a time to the place with the fewest upward arrows, until no
-// move of a file helps.
+// improve moves one file of order at a time to the place with the fewest upward arrows. It stops
+// when no move of a single file lowers their number.
 func (a arrows) improve(order []int) {
 	for moved := true; moved; {
 		moved = false
@@ -138,18 +140,18 @@ func (a arrows) improve(order []int) {
 	}
 }
 
-// bestPlace returns the place where the file at place causes the fewest upward arrows if
-// the other files stay in order. It returns place itself if no other is better.
+// bestPlace returns the index to which the file at index place must move, so that the fewest arrows
+// run upwards. The other files keep their order. It returns place if no other index is better.
 func (a arrows) bestPlace(order []int, place int) int {
 	file, target, change, best := order[place], place, 0, 0
-	for i := place - 1; i >= 0; i-- { // the file moves up past order[i]
+	for i := place - 1; i >= 0; i-- { // try to move the file up, before order[i]
 		change += a.arrow(order[i], file) - a.arrow(file, order[i])
 		if change < best {
 			target, best = i, change
 		}
 	}
 	change = 0
-	for i := place + 1; i < len(order); i++ { // the file moves down past order[i]
+	for i := place + 1; i < len(order); i++ { // try to move the file down, after order[i]
 		change += a.arrow(file, order[i]) - a.arrow(order[i], file)
 		if change < best {
 			target, best = i, change

@@ -9,8 +9,9 @@ import (
 	"testing"
 )
 
-// A program that embeds producer must not link the packages in unwanted, or packages below
-// them. html/template is not listed, because asynq links it through github.com/spf13/cast.
+// A program that embeds producer must not link the packages in unwanted, or packages below their
+// paths. unwanted joins the lists of packages for people, for observing a program, for tests, and
+// for sending. html/template is not listed, because asynq links it through github.com/spf13/cast.
 var (
 	forPeople = []string{
 		"github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/schollz/progressbar", "github.com/jedib0t/go-pretty",
@@ -25,7 +26,7 @@ var (
 		module + "/internal/test/dirtylist", module + "/internal/test/arch", module + "/internal/test/bench", module + "/internal/test/chaos",
 		module + "/internal/test/mutation", module + "/internal/test/e2e",
 	}
-	// internal/planning is not listed, because producer.Preview uses it.
+	// internal/planning is not listed, because producer.Preview uses internal/planning.
 	forSending = []string{
 		"github.com/rs/zerolog", module + "/cmd", module + "/worker", module + "/ratelimit",
 		module + "/providers/",
@@ -85,15 +86,15 @@ func TestNotify(t *testing.T) {
 	tuma.AssertSent(t, "0712 345 678", "on its way")
 	for _, m := range tuma.Sent(t) {
 		if m.From != "ACME" || m.Campaign != "order-1234" {
-			t.Error(m)
+			t.Errorf("sent %+v; want From ACME and Campaign order-1234", m)
 		}
 	}
 }
 `
 
-// TestOutside_ModuleLinksOnlyWhatSendingNeeds builds embedder in a separate module
-// and checks what it links. It also proves that another module can use producer, although
-// some of its types are declared in internal packages.
+// TestOutside_ModuleLinksOnlyWhatSendingNeeds builds embedder in a separate module. The program
+// must not link a package of unwanted, nor an HTTP server. The test also proves that another module
+// can use producer, although some types in producer's API are declared in internal packages.
 func TestOutside_ModuleLinksOnlyWhatSendingNeeds(t *testing.T) {
 	t.Parallel()
 	here, err := filepath.Abs(root)
@@ -112,7 +113,7 @@ func TestOutside_ModuleLinksOnlyWhatSendingNeeds(t *testing.T) {
 	modules := map[string]bool{}
 	for _, name := range slices.Sorted(maps.Keys(list(t, dir, "-mod=mod", "."))) {
 		if slices.ContainsFunc(unwanted, func(u string) bool { return reaches(name, u) }) {
-			t.Errorf("importing producer links %s", name)
+			t.Errorf("a program that imports producer links %s, which it must not", name)
 		}
 	}
 	for line := range strings.Lines(string(goCommand(t, dir, "version", "-m", "embedder"))) {
@@ -122,13 +123,13 @@ func TestOutside_ModuleLinksOnlyWhatSendingNeeds(t *testing.T) {
 		}
 	}
 	if !modules[module] {
-		t.Errorf("%s is not linked: the check has read the wrong program", module)
+		t.Errorf("the program does not link %s, but must: the test has read the wrong program", module)
 	}
 	goCommand(t, dir, "test", "-mod=mod", "-count=1", ".") // runs embedderTest
 	// producer links net/http for its status texts. It must not link the HTTP server.
 	for line := range strings.Lines(string(goCommand(t, dir, "tool", "nm", "embedder"))) {
 		if strings.Contains(line, " net/http.(*Server).") || strings.Contains(line, " net/http.(*conn).") {
-			t.Errorf("importing producer links an HTTP server: %s", strings.TrimSpace(line))
+			t.Errorf("a program that imports producer must not link an HTTP server, but links %s", strings.TrimSpace(line))
 		}
 	}
 }

@@ -14,18 +14,19 @@ import (
 	"testing"
 )
 
-// parsed is a parsed Go file, with its path from the root.
+// parsed is a parsed Go file. name is its path from the root of the repository.
 type parsed struct {
 	name string
 	set  *token.FileSet
 	*ast.File
 }
 
-// at returns the file and line of a node.
+// at returns the position of a node as "FILE:LINE".
 func (p parsed) at(n ast.Node) string {
 	return fmt.Sprintf("%s:%d", p.name, p.set.Position(n.Pos()).Line)
 }
 
+// parse parses the text of a Go file whose path from the root of the repository is name.
 func parse(t *testing.T, name, text string) parsed {
 	t.Helper()
 	set := token.NewFileSet()
@@ -52,7 +53,7 @@ func isTest(name string) bool { return strings.HasSuffix(name, "_test.go") }
 
 func TestDocComments_EveryExportedNameHasOne(t *testing.T) {
 	t.Parallel()
-	described := map[string]bool{} // by folder: whether one of its files has a package comment
+	described := map[string]bool{} // whether a file of the folder has a package comment, by folder
 	for file := range goFiles(t) {
 		folder := path.Dir(file.name)
 		described[folder] = described[folder] || file.Doc != nil
@@ -65,14 +66,14 @@ func TestDocComments_EveryExportedNameHasOne(t *testing.T) {
 	}
 	for folder, ok := range described {
 		if !ok {
-			t.Errorf("%s: no file has a package comment", folder)
+			t.Errorf("%s: no Go file of this folder has a package comment; want one", folder)
 		}
 	}
 }
 
-// undocumented lists the exported functions, methods, types, variables, constants and
-// interface methods of a file that have no comment. Fields need no comment, because the name
-// and type of many fields are clear.
+// undocumented returns a message for each exported function, method, type, variable, constant and
+// interface method of a file that has no comment. Fields are not checked, because the name and type
+// of many fields say enough.
 func undocumented(file parsed) []string {
 	var missing []string
 	add := func(n ast.Node, name string) {
@@ -114,8 +115,8 @@ func undocumented(file parsed) []string {
 // receiver returns the name of the type that a method belongs to.
 func receiver(d *ast.FuncDecl) string { return typeName(d.Recv.List[0].Type) }
 
-// typeName returns the name of a type of the same package, without its pointer and its type
-// arguments, or "" if the type has no name or is of another package.
+// typeName returns the name of a type of the same package, without "*" and without type arguments.
+// It returns "" for a type without a name and for a type of another package.
 func typeName(of ast.Expr) string {
 	for {
 		switch x := of.(type) {
@@ -155,7 +156,7 @@ type hidden struct{}
 	}
 	want := []string{"Shape", "Shape.Area", "Draw", "Move", "Pi", "Far"}
 	if !slices.Equal(names, want) {
-		t.Errorf("found %v, want %v", names, want)
+		t.Errorf("undocumented found %v, want %v", names, want)
 	}
 }
 
@@ -164,13 +165,14 @@ func TestNames_PackagesAndFilesAreSpecific(t *testing.T) {
 	for file := range goFiles(t) {
 		for _, name := range []string{file.Name.Name, strings.TrimSuffix(filepath.Base(file.name), ".go")} {
 			if slices.Contains([]string{"util", "utils", "common", "helper", "helpers", "types", "models", "misc", "base"}, name) {
-				t.Errorf("%s: %q does not describe the contents: choose a more specific name", file.name, name)
+				t.Errorf("%s: the name %q does not describe the contents: choose a more specific name", file.name, name)
 			}
 		}
 	}
 }
 
-// Each word is joined from two halves, so that the test does not find the words in this file.
+// promises matches words that announce unfinished work. Each word is written in two halves, so that
+// the test does not find the words in this file.
 var promises = regexp.MustCompile(`\b(TO` + `DO|FIX` + `ME|XX` + `X|HA` + `CK)\b|\b(not |un)imple` + `mented\b`)
 
 func TestComments_NoUnfinishedWork(t *testing.T) {
@@ -180,13 +182,14 @@ func TestComments_NoUnfinishedWork(t *testing.T) {
 		for line := range strings.Lines(read(t, name)) {
 			n++
 			if promises.MatchString(line) {
-				t.Errorf("%s:%d: finish the work or file an issue: %s", name, n, strings.TrimSpace(line))
+				t.Errorf("%s:%d: announces unfinished work; finish the work or file an issue: %s", name, n, strings.TrimSpace(line))
 			}
 		}
 	}
 }
 
-// prelude.lua is prepended to other scripts and never runs alone, so it has no signature.
+// withoutSignature lists the Lua files that need no signature (KEYS, ARGV and result). prelude.lua
+// is put in front of other scripts and never runs alone.
 var withoutSignature = []string{"internal/ledger/prelude.lua"}
 
 func TestScripts_BeginWithTheirSignature(t *testing.T) {
@@ -201,7 +204,8 @@ func TestScripts_BeginWithTheirSignature(t *testing.T) {
 	}
 }
 
-// unsigned returns which parts of the signature the first comment of a script lacks.
+// unsigned returns which parts of the signature (KEYS, ARGV and the result) the first comment of a
+// script lacks.
 func unsigned(script string) []string {
 	var top strings.Builder
 	for line := range strings.Lines(script) {

@@ -10,11 +10,11 @@ import (
 	"testing"
 )
 
-// measured is a file, a function or a type, and one of its sizes.
+// measured is one size of a file, a function or a type, and the largest size allowed for it.
 type measured struct {
-	what        string // see boundException
+	what        string // the path of the file, or "FOLDER NAME" for a function or type
 	size, bound int
-	unit        string
+	unit        string // "lines", "methods" or "exported methods"
 }
 
 // sizesOf returns the sizes of files, and of the functions and types in them.
@@ -29,8 +29,9 @@ func sizesOf(files []parsed) []measured {
 	return append(sizes, typeSizes(files)...)
 }
 
-// functionSizes returns the number of lines of a declared function or method, or of the functions
-// in the value of a variable. A function that is mostly a table has no size.
+// functionSizes returns the number of lines of the function or method that decl declares. If decl
+// declares variables, it returns those of the functions in their values. A function is left out if
+// more than half of its lines are a table.
 func functionSizes(file parsed, decl ast.Decl) []measured {
 	var sizes []measured
 	add := func(n ast.Node, name string) {
@@ -61,13 +62,13 @@ func functionSizes(file parsed, decl ast.Decl) []measured {
 	return sizes
 }
 
-// lines returns the number of lines from the beginning of a node to its end.
+// lines returns the number of lines from the line where n begins to the line where n ends.
 func (p parsed) lines(n ast.Node) int {
 	return p.set.Position(n.End()).Line - p.set.Position(n.Pos()).Line + 1
 }
 
-// tableLines returns the number of lines of the longest composite literal of a function. The
-// lines between the braces of a function in the literal do not count.
+// tableLines returns the number of lines of the longest composite literal in a function. If the
+// literal contains functions, the lines of their bodies do not count.
 func tableLines(file parsed, function ast.Node) int {
 	longest := 0
 	ast.Inspect(function, func(n ast.Node) bool {
@@ -89,13 +90,14 @@ func tableLines(file parsed, function ast.Node) int {
 	return longest
 }
 
-// typeMethods are the names of the methods of a type, and the types that it embeds.
+// typeMethods holds the names of the methods that a type declares, and the types that it embeds.
 type typeMethods struct {
 	names  map[string]bool
 	embeds []*typeMethods
 }
 
-// collect adds the names of the methods of a type, and of all types that it embeds, to names.
+// collect adds to names the methods of the type, and those of all types that it embeds, directly or
+// through other types. seen contains the types already added.
 func (m *typeMethods) collect(names map[string]bool, seen map[*typeMethods]bool) {
 	if seen[m] {
 		return
@@ -107,10 +109,11 @@ func (m *typeMethods) collect(names map[string]bool, seen map[*typeMethods]bool)
 	}
 }
 
-// packageTypes are the types of all packages, by folder and name.
+// packageTypes maps "FOLDER NAME" to the type with that name in the folder.
 type packageTypes map[string]*typeMethods
 
-// of returns the type with a name in the package of a file.
+// of returns the type with the given name in the package of a file. It adds the type if it is not
+// in p.
 func (p packageTypes) of(file parsed, name string) *typeMethods {
 	key := path.Dir(file.name) + " " + name
 	if strings.HasSuffix(file.Name.Name, "_test") {
@@ -122,7 +125,8 @@ func (p packageTypes) of(file parsed, name string) *typeMethods {
 	return p[key]
 }
 
-// declare adds the methods of an interface, and the types that a struct or an interface embeds.
+// declare adds what a type declaration in file says about the type: the methods of an interface,
+// and the types that a struct or an interface embeds. Types embedded in test files are left out.
 func (p packageTypes) declare(file parsed, s *ast.TypeSpec) {
 	var members []*ast.Field
 	contract, isInterface := s.Type.(*ast.InterfaceType)
@@ -142,7 +146,8 @@ func (p packageTypes) declare(file parsed, s *ast.TypeSpec) {
 	}
 }
 
-// typeSizes returns the numbers of methods of the types that the files declare.
+// typeSizes returns, for each type that the files declare, the number of its exported methods and
+// the number of all its methods.
 func typeSizes(files []parsed) []measured {
 	types := packageTypes{}
 	for _, file := range files {
@@ -176,7 +181,8 @@ func typeSizes(files []parsed) []measured {
 	return sizes
 }
 
-// sizesProduct and sizesTest are two files of one package, for TestSizes_AreMeasured.
+// sizesProduct and sizesTest are two files of one package, a product file and a test file, that
+// TestSizes_AreMeasured measures.
 const sizesProduct = `package x
 type Big struct {
 	*small
@@ -243,7 +249,7 @@ func TestSizes_AreMeasured(t *testing.T) {
 		"f Big.named has 3 lines",
 		"f handler has 3 lines",
 		"f/x_test.go has 22 lines",
-		"f TestSteps has 9 lines", // and TestTable is mostly a table
+		"f TestSteps has 9 lines", // TestTable is missing here, because it is mostly a table
 		"f Big has 3 exported methods",
 		"f Big has 6 methods",
 		"f Box has 3 exported methods",

@@ -20,9 +20,8 @@ const (
 	module = "github.com/tuma-sms/tuma"
 )
 
-// sources returns the paths of the files with the given extensions. The paths start at
-// the root of the repository and have forward slashes. Build output and .git are
-// skipped.
+// sources returns the paths of all files with the given extensions. The paths are relative to the
+// root of the repository and have forward slashes. sources skips the folders bin, tmp and .git.
 func sources(t *testing.T, extensions ...string) []string {
 	t.Helper()
 	var found []string
@@ -42,7 +41,7 @@ func sources(t *testing.T, extensions ...string) []string {
 		t.Fatal(err)
 	}
 	if len(found) == 0 {
-		t.Fatalf("found no %v files below %s", extensions, root)
+		t.Fatalf("found no files with the extensions %v below %s, want at least one", extensions, root)
 	}
 	return found
 }
@@ -67,8 +66,8 @@ type pkg struct {
 	Module     *struct{ Path string }
 }
 
-// list runs "go list" in the directory dir. It returns the packages that match the
-// patterns, and their dependencies, by import path.
+// list runs "go list" in the directory dir. It returns the packages that match the patterns, and
+// all packages that they depend on, by import path.
 func list(t *testing.T, dir string, patterns ...string) map[string]pkg {
 	t.Helper()
 	args := append([]string{"list", "-deps", "-json=ImportPath,Name,Standard,Imports,Deps,Module"}, patterns...)
@@ -86,7 +85,8 @@ func list(t *testing.T, dir string, patterns ...string) map[string]pkg {
 	}
 }
 
-// goCommand runs the go command in a directory and returns its standard output.
+// goCommand runs the go command in the directory dir and returns its standard output. The test
+// fails if the command fails.
 func goCommand(t *testing.T, dir string, args ...string) []byte {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "go", args...)

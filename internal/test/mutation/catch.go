@@ -22,8 +22,8 @@ type mutant struct {
 	by    catcher
 }
 
-// edit replaces the snippet old by the text new. file is the file that contains old, unless the code
-// has moved to another file of its folder. old must fit exactly one place (see find.go). An
+// edit replaces the snippet old by the text new. file is the file that contains old, unless the
+// code has moved to another file of its folder. old must fit exactly one place (see find.go). An
 // identifier that occurs in old and new is renamed in new if it was renamed in the code.
 type edit struct{ file, old, new string }
 
@@ -86,8 +86,8 @@ type bench struct {
 }
 
 // overlay writes the changed files of the mutant m into dir, and the JSON file for the Go command's
-// flag -overlay. It returns the name of the JSON file, and the text of each changed file by its name
-// in the tree.
+// flag -overlay. It returns the name of the JSON file, and the text of each changed file by its
+// name in the tree.
 func (b *bench) overlay(m mutant, dir string) (name string, changed map[string]string, err error) {
 	changed, err = m.apply(newSource(os.DirFS(b.root)))
 	if err != nil {

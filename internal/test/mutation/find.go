@@ -228,8 +228,8 @@ type change struct {
 }
 
 // changes finds the places of the mutant's edits in the unchanged tree. changes renames the
-// identifiers of each replacement as its own snippet requires. An identifier that this snippet lacks
-// is renamed as in the mutant's other snippets for the same folder.
+// identifiers of each replacement as its own snippet requires. An identifier that this snippet
+// lacks is renamed as in the mutant's other snippets for the same folder.
 func (m mutant) changes(s *source) (changes []change, folders []*folder, err error) {
 	found := map[*folder][]renames{}
 	for _, e := range m.edits {
@@ -271,8 +271,8 @@ func (m mutant) apply(s *source) (map[string]string, error) {
 	for i, c := range changes {
 		changed[c.file] = folders[i].texts[c.file]
 	}
-	// The loop applies the changes from the end of each file to its start, so that the offsets of the
-	// remaining changes stay valid.
+	// The loop applies the changes from the end of each file to its start, so that the offsets of
+	// the remaining changes stay valid.
 	slices.SortStableFunc(changes, func(a, b change) int { return b.from - a.from })
 	for _, c := range changes {
 		changed[c.file] = changed[c.file][:c.from] + c.text + changed[c.file][c.to:]

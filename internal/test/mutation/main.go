@@ -144,8 +144,8 @@ func (b *bench) controls(ctx context.Context, o options, chosen []mutant, out io
 	return nil
 }
 
-// together returns the catchers of the chosen mutants. It merges catchers that have the same package
-// and the same arguments.
+// together returns the catchers of the chosen mutants. It merges catchers that have the same
+// package and the same arguments.
 func together(chosen []mutant) []catcher {
 	var all []catcher
 	for _, m := range chosen {

@@ -2,7 +2,8 @@ package main
 
 const preludeLua = "internal/ledger/prelude.lua"
 
-// limitMutants break canaries and the failure threshold: the limit on rejected and unknown messages.
+// limitMutants break canaries and the failure threshold: the limit on rejected and unknown
+// messages.
 var limitMutants = []mutant{
 	{"batches beyond the canary are opened before the canary has ended", one(preludeLua, "num((is_canary_open(lim) and 'cb:' or 'nb:') .. a)", "num('nb:' .. a)"), model},
 	{"a claim beyond the canary is granted before the canary has ended", one(preludeLua, "if not is_canary_open(lim) then return false end", "if lim or true then return false end"), model},

@@ -100,8 +100,8 @@ func undeclared(t *testing.T, f *folder, c change) (names []string) {
 	return names
 }
 
-// Every test that a catcher names must exist. Every promise that a catcher expects must be a text in
-// the source of chaos.
+// Every test that a catcher names must exist. Every promise that a catcher expects must be a text
+// in the source of chaos.
 func TestMutants_EveryCatcherExists(t *testing.T) {
 	t.Parallel()
 	declared := map[string][]string{}

@@ -29,8 +29,8 @@ type token struct {
 // language holds the words of a programming language that a rename in this project cannot change.
 type language struct {
 	fixed map[string]bool
-	// packages are the names of packages of the standard library. In "time.Now", for example, neither
-	// name can be renamed.
+	// packages are the names of packages of the standard library. In "time.Now", for example,
+	// neither name can be renamed.
 	packages map[string]bool
 }
 
@@ -77,8 +77,8 @@ func scanGo(text string) (tokens []token, err error) {
 	}
 }
 
-// The alternatives of luaToken are, in this order: white space, comments, words, numbers, strings, signs.
-// Strings and comments in brackets of a higher level ([=[ ]=]) are not supported.
+// The alternatives of luaToken are, in this order: white space, comments, words, numbers, strings,
+// signs. Strings and comments in brackets of a higher level ([=[ ]=]) are not supported.
 var luaToken = regexp.MustCompile(`^(?:(\s+|--\[\[(?s:.*?)\]\]|--[^\n]*)|([A-Za-z_]\w*)|0[xX][0-9a-fA-F]+|(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|` +
 	`'(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*"|\[\[(?s:.*?)\]\]|\.\.\.|\.\.|[=~<>]=|[-+*/%^#<>=(){}\[\];:,.])`)
 
