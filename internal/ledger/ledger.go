@@ -41,7 +41,7 @@ var (
 type Ledger struct {
 	rdb     redis.UniversalClient
 	scripts *script.Runner
-	// accounts and optouts tell which suppression lists apply, and who is on them.
+	// accounts and optouts hold the suppression lists that apply, and their numbers.
 	records  recordReader
 	accounts *accounts.Store
 	optouts  *optout.Lists

@@ -11,7 +11,7 @@ import (
 )
 
 // routed enqueues a campaign of n recipients and plans all of them in one batch at account a0. calls
-// are the numbers of recipients of the batch's calls. The campaign's route goes on with account a1,
+// are the numbers of recipients of the batch's calls. The campaign's route continues with account a1,
 // which takes two recipients a call, and account a2, which takes 500.
 func (r *testLedger) routed(id string, n int, calls ...int) campaign.PlanSnapshot {
 	r.Helper()

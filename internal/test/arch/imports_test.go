@@ -12,7 +12,7 @@ import (
 // which writes the table of folders in docs/architecture.md. The rules apply to product code. A
 // test may import any package except banned libraries.
 
-// folderRule says which folders of this module the code in one folder may import.
+// folderRule names the folders of this module that the code in one folder may import.
 type folderRule struct {
 	// folder is a path from the root, or a pattern of path.Match, in which "*" stands for any
 	// characters except "/". For example, providers/* are the gateways. A pattern is not used for a
@@ -203,7 +203,7 @@ var folderRules = []folderRule{
 		why:       "a check must not depend on the code that it checks"},
 }
 
-// libraryRule says which folders may import a package directly. The package is in another module or
+// libraryRule names the folders that may import a package directly. The package is in another module or
 // in the standard library. The rule also applies to packages below its path. If several rules
 // match, the rule with the longest path applies.
 type libraryRule struct {
