@@ -23,7 +23,10 @@ func newSandbox(a *app) *cobra.Command {
 		Short: "Run simulated gateways for testing",
 		Long: `Sandbox serves simulated versions of all gateways, as the vendors document them.
 It sends no messages and accepts any login. It counts the messages it accepts,
-and can simulate faults:
+and can simulate faults. A duplicate is a message that was sent before: the same
+text to the same number. The keys that Tuma sends to kobo show which calls belong
+to one campaign, so there the same text in another campaign does not count. The
+other gateways have no keys: there it counts.
 
   curl localhost:8025/_sandbox/stats
   curl localhost:8025/_sandbox/faults -d fault=accept_close -d n=3
@@ -47,13 +50,22 @@ func (a *app) sandbox(ctx context.Context, listen string, latency time.Duration)
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprint(a.out, sandboxAccounts(address))
+	_, err = fmt.Fprintf(a.out, "%s# The sandbox keeps its own count: http://%s/_sandbox/stats\n%s\n", sandboxAccounts(address), address, countedAs)
 	if err == nil {
 		<-ctx.Done()
 	}
 	gateway.Close()
 	return errors.Join(err, server.Close())
 }
+
+// countedAs explains the counts of the sandbox, as comments of the configuration.
+const countedAs = `#   accepted    messages that a gateway took
+#   numbers     different recipients of these messages
+#   duplicates  messages that repeat one: the same text to the same number. At
+#               kobo the same text in another campaign does not count: its keys
+#               tell campaigns apart. The other gateways have no keys
+#   replays     calls repeated under a known key, for which nothing was sent again
+`
 
 // sandboxAccounts returns what the command prints first: a sentence, and a configuration with an
 // account at each gateway of the sandbox.

@@ -47,12 +47,17 @@ func (s *Sender) claimRequest(ctx context.Context, b *batch, g *ledger.Generatio
 		Open: open, OpenBatchLimit: s.Shares.OpenBatchLimit(ctx, b.acc.Name), Exclusions: exclusions, Resend: b.resends()}
 }
 
-// requestNamespace is the UUIDv5 namespace of Tuma's idempotency keys.
+// requestNamespace is the namespace of the hash from which an idempotency key is made.
 var requestNamespace = uuid.MustParse("6f2b8a54-9c1d-5e7a-8b3f-2d4c6e8a0b1c")
+
+// keyVersion is the version of the UUIDs that serve as idempotency keys: RFC 9562 reserves version 8
+// for forms of one's own.
+const keyVersion = 8
 
 // idempotencyKey derives the key of a request from its campaign, batch, call, generation, login,
 // sender, body and recipients. The first claim stores the key. Later tries of the same request use
-// the stored key.
+// the stored key. The first 48 bits depend only on the campaign, so that its requests can be found in
+// a gateway's log.
 func (b *batch) idempotencyKey(g *ledger.Generation) uuid.UUID {
 	request := make([]byte, 0, 512)
 	for _, x := range []string{b.acc.Info.Name, b.acc.Info.Fingerprint, b.sender(), b.body(g)} {
@@ -69,5 +74,8 @@ func (b *batch) idempotencyKey(g *ledger.Generation) uuid.UUID {
 	for _, x := range []string{b.id, b.name, strconv.Itoa(g.Call), strconv.Itoa(g.Number), g.Revision} {
 		name = append(append(name, x...), ' ')
 	}
-	return uuid.NewSHA1(requestNamespace, append(name, sum[:]...))
+	key := uuid.NewHash(sha256.New(), requestNamespace, append(name, sum[:]...), keyVersion)
+	ofCampaign := sha256.Sum256([]byte("campaign " + b.id))
+	copy(key[:6], ofCampaign[:])
+	return key
 }

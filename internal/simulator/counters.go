@@ -1,6 +1,7 @@
 package simulator
 
 import (
+	"hash/maphash"
 	"iter"
 	"maps"
 	"math"
@@ -11,6 +12,7 @@ import (
 // counters counts accepted messages. The server's lock guards it.
 type counters struct {
 	perNumber     map[uint64]uint8 // nil if numbers are not counted
+	sent          sentMessages
 	messages      int64
 	duplicates    int64
 	acceptedCalls int64
@@ -23,22 +25,22 @@ func newCounters(counting bool) counters {
 	if !counting {
 		return counters{}
 	}
-	return counters{perNumber: map[uint64]uint8{}}
+	return counters{perNumber: map[uint64]uint8{}, sent: newSentMessages()}
 }
 
 // accept counts the messages of one call.
-func (b *counters) accept(numbers []uint64) {
+func (b *counters) accept(t AcceptedCall) {
 	b.acceptedCalls++
-	b.messages += int64(len(numbers))
+	b.messages += int64(len(t.Numbers))
 	if b.perNumber == nil {
 		return
 	}
-	for _, n := range numbers {
-		count := b.perNumber[n]
-		if count > 0 {
+	text, mark := maphash.String(textSeed, t.Body), campaignMark(t.Key)
+	for _, n := range t.Numbers {
+		if b.sent.add(n, text, mark) {
 			b.duplicates++
 		}
-		if count < math.MaxUint8 {
+		if count := b.perNumber[n]; count < math.MaxUint8 {
 			b.perNumber[n] = count + 1
 		}
 	}
@@ -51,8 +53,9 @@ type Stats struct {
 	Requests int64 `json:"requests"`
 	Calls    int64 `json:"calls"`
 	// AcceptedCalls is the number of accepted calls, Accepted the number of their messages, and
-	// Numbers the number of distinct recipients. Duplicates is the number of messages to a
-	// recipient that already had a message.
+	// Numbers the number of distinct recipients. Duplicates is the number of messages that repeat an
+	// earlier message: the same text to the same number. At a gateway with idempotency keys, the same
+	// text in another campaign does not count; see campaignMark.
 	AcceptedCalls int64 `json:"accepted_calls"`
 	Accepted      int64 `json:"accepted"`
 	Numbers       int64 `json:"numbers"`
@@ -102,7 +105,7 @@ func (s *Server) Accepted(number uint64) int {
 	return int(s.counters.perNumber[number])
 }
 
-// Duplicates returns the number of messages to a recipient that already had a message.
+// Duplicates returns the number of messages that repeat an earlier message; see Stats.
 func (s *Server) Duplicates() int64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()

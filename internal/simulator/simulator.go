@@ -37,7 +37,7 @@ type Options struct {
 
 // Server is an http.Handler that serves every gateway below its name ("/kobo/api/send/") and at the
 // vendor's own path ("/api/send/"), and the controls below /_sandbox/. Its counts are the sums over
-// all gateways: a number that two gateways accepted is a duplicate. A Gateway has the counts of one
+// all gateways: a message that two gateways accepted is a duplicate. A Gateway has the counts of one
 // gateway. A Server is safe for concurrent use.
 type Server struct {
 	options   Options

@@ -68,8 +68,8 @@ func (d *State) HasPassword(secret string) bool {
 // Accept counts an accepted call and charges one credit a message.
 func (d *State) Accept(t AcceptedCall) {
 	d.credit -= float64(len(t.Numbers))
-	d.counters.accept(t.Numbers)
-	d.server.counters.accept(t.Numbers)
+	d.counters.accept(t)
+	d.server.counters.accept(t)
 	d.server.appendLog(d.name, t)
 	if d.texts != nil {
 		text := strings.Clone(t.Body)

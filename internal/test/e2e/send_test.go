@@ -81,8 +81,8 @@ func TestSend_WithoutAnIDTheContentIsTheID(t *testing.T) {
 	}
 
 	f.must(append(args, "--again")...)
-	if s := f.gateway.Stats(); s.Accepted != 4000 || s.Duplicates != 2000 {
-		t.Errorf("after --again: got gateway stats %+v; want Accepted 4000, Duplicates 2000", s)
+	if s := f.gateway.Stats(); s.Accepted != 4000 || s.Numbers != 2000 || s.Duplicates != 0 {
+		t.Errorf("after --again, which is another campaign: got gateway stats %+v; want Accepted 4000, Numbers 2000, Duplicates 0", s)
 	}
 }
 

@@ -1,0 +1,64 @@
+package simulator
+
+import (
+	"hash/maphash"
+	"strconv"
+)
+
+// sentMessages are the accepted messages, to recognise duplicates. Texts and numbers are stored as
+// hashes. The server's lock guards it.
+type sentMessages struct {
+	// first has the campaign mark of the first message with a number and a text; noMark if such a
+	// message came without a mark.
+	first map[uint64]uint64
+	// more are the messages with a number and a text that came later, in other campaigns.
+	more map[uint64]struct{}
+}
+
+func newSentMessages() sentMessages {
+	return sentMessages{first: map[uint64]uint64{}, more: map[uint64]struct{}{}}
+}
+
+// add adds a message, and reports whether it is a duplicate. text is the hash of the message's text,
+// and mark the result of campaignMark.
+//
+// A message is a duplicate if the same text was sent to the same number before, unless both messages
+// have a mark and the marks differ. So a worker that sends twice cannot hide it by sending the second
+// message through another gateway.
+func (s *sentMessages) add(number, text, mark uint64) (duplicate bool) {
+	message := Mix(text ^ Mix(number))
+	was, known := s.first[message]
+	switch {
+	case !known:
+		s.first[message] = mark
+		return false
+	case mark == noMark || was == noMark:
+		s.first[message] = noMark
+		return true
+	case mark == was:
+		return true
+	}
+	inCampaign := Mix(message ^ mark)
+	_, duplicate = s.more[inCampaign]
+	s.more[inCampaign] = struct{}{}
+	return duplicate
+}
+
+var textSeed = maphash.MakeSeed()
+
+// noMark means that a call does not show its campaign.
+const noMark = 0
+
+// campaignMark returns what an idempotency key shows of the campaign: the first 48 bits of a version 8
+// UUID. The keys of one campaign begin with the same 48 bits, as docs/gateways.md describes. The
+// result is noMark if there is no key, or if the key has another form.
+func campaignMark(key string) uint64 {
+	if len(key) != idChars || key[14] != '8' {
+		return noMark
+	}
+	mark, err := strconv.ParseUint(key[0:8]+key[9:13], 16, 64)
+	if err != nil {
+		return noMark
+	}
+	return mark | 1<<63 // never noMark
+}
