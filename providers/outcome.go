@@ -38,6 +38,10 @@ const (
 	Recipient Scope = iota
 	// Call: the answer applies to this HTTP request. Other calls of the campaign may succeed.
 	Call
+	// Text: every call with this text would get this answer, e.g. for a text that the gateway calls
+	// invalid. That is the whole campaign if all its recipients get the same text. In a campaign with
+	// merge fields the text is that of one call, and the other calls may succeed.
+	Text
 	// Campaign: every call of the campaign would get this answer, e.g. for a refused sender ID or a
 	// malformed request.
 	Campaign
@@ -46,7 +50,7 @@ const (
 	Account
 )
 
-var scopeNames = [...]string{"recipient", "call", "campaign", "account"}
+var scopeNames = [...]string{"recipient", "call", "text", "campaign", "account"}
 
 // String returns the scope's lower-case name.
 func (s Scope) String() string {

@@ -221,11 +221,11 @@ type Result struct {
 	// Outcome is Accepted, Rejected, Retryable (certainly not sent, may be sent later) or Unknown.
 	Outcome Outcome
 	// Scope is what a Rejected or Retryable outcome applies to. Usually that is the recipient. If
-	// the gateway gave the answer for the recipient, but the cause is the campaign (e.g. a refused
-	// sender ID) or the account (e.g. no credit), Scope is Campaign or Account. Then the recipient
-	// does not lose an attempt.
+	// the gateway gave the answer for the recipient, but the cause is the text, the campaign (e.g. a
+	// refused sender ID) or the account (e.g. no credit), Scope is Text, Campaign or Account. The
+	// recipient loses no attempt, except for the text of a campaign with merge fields.
 	Scope Scope
-	// Cause is the reason, set only if Scope is Campaign or Account.
+	// Cause is the reason, set only if Scope is Text, Campaign or Account.
 	Cause Cause
 	// MessageID is the gateway's ID for the message, if the gateway gave one.
 	MessageID string

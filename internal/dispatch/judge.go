@@ -14,7 +14,7 @@ import (
 // campaign if the gateway refuses the whole campaign, and reports to the account how the call went.
 func (s *Sender) judge(b *batch, sub submission, a answer) verdict.Verdict {
 	c, g := sub.claim, sub.gen
-	v := verdict.Judge(a.results, a.err, verdict.Situation{Recipients: len(g.To), Doubt: c.Doubt, HasKeys: b.acc.Info.KeyTTL > 0,
+	v := verdict.Judge(a.results, a.err, verdict.Situation{Recipients: len(g.To), Personal: b.camp.Spec.Personalized(), Doubt: c.Doubt, HasKeys: b.acc.Info.KeyTTL > 0,
 		ReconcileFor: b.acc.Tracker.For(), Tries: c.Tries, Claims: c.Claims, Probe: sub.look.Probe, MaxAttempts: b.acc.MaxAttempts,
 		LastAccepted: sub.look.LastAccepted, First: c.First, Now: c.At})
 	s.logCall(b, sub, v, a.err, time.Since(sub.start))

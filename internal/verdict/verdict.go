@@ -71,8 +71,11 @@ func (v Verdict) Final(resend bool) bool {
 // Situation is everything that a verdict depends on, except the answer itself.
 type Situation struct {
 	Recipients int
-	Doubt      bool // the gateway may have taken an earlier attempt with this key
-	HasKeys    bool // the gateway has idempotency keys
+	// Personal reports whether the campaign has merge fields, so that the text of the call is not the
+	// text of the whole campaign.
+	Personal bool
+	Doubt    bool // the gateway may have taken an earlier attempt with this key
+	HasKeys  bool // the gateway has idempotency keys
 	// ReconcileFor is how long messages of unknown outcome can be looked up at the gateway. It is 0
 	// if the gateway cannot list them.
 	ReconcileFor time.Duration
@@ -111,6 +114,18 @@ func Judge(results []providers.Result, err error, s Situation) Verdict {
 	return v
 }
 
+// widens returns the scope of an answer about a text: the campaign if all recipients get this text,
+// otherwise the call. It returns any other scope unchanged.
+func (s Situation) widens(scope providers.Scope) providers.Scope {
+	switch {
+	case scope != providers.Text:
+		return scope
+	case s.Personal:
+		return providers.Call
+	}
+	return providers.Campaign
+}
+
 func judgeError(e *providers.Error, s Situation) Verdict {
 	switch {
 	case e.Outcome == providers.Retryable && e.KeepKey:
@@ -131,7 +146,7 @@ func judgeError(e *providers.Error, s Situation) Verdict {
 		v := unknown(e, s, true)
 		v.Outcome = ""
 		return v
-	case e.Outcome == providers.Rejected && e.Scope == providers.Campaign:
+	case e.Outcome == providers.Rejected && s.widens(e.Scope) == providers.Campaign:
 		return Verdict{Action: Release, Renew: true, Pause: reasonOf(e.Code, e.Cause)}
 	case e.Outcome == providers.Rejected && e.Scope == providers.Account:
 		return Verdict{Action: Release, Renew: true, Outcome: campaign.CallHold}
@@ -216,6 +231,9 @@ func judgeResults(results []providers.Result, s Situation) Verdict {
 	}
 	var accountAnswer *providers.Result
 	for i, r := range results {
+		if r.Scope = s.widens(r.Scope); r.Scope == providers.Call {
+			r.Scope = providers.Recipient
+		}
 		if accepted > 0 && r.Scope == providers.Campaign {
 			// Other recipients were accepted with the same sender and body, so the refusal concerns
 			// this recipient only. For example, one network may not know the sender. The campaign

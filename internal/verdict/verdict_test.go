@@ -134,13 +134,33 @@ func TestVerdict_AccountFaultReleasesTheCall(t *testing.T) {
 func TestVerdict_RefusalByAnUnprovenAccountRejectsNoOne(t *testing.T) {
 	t.Parallel()
 	everyAnswer(func(name string, e *providers.Error, s Situation) {
-		if e.Outcome != providers.Rejected || s.Doubt || s.accountWorks() || e.Scope == providers.Campaign {
+		if e.Outcome != providers.Rejected || s.Doubt || s.accountWorks() || s.widens(e.Scope) == providers.Campaign {
 			return
 		}
 		if v := Judge(nil, e, s); v.Action == Settle || v.Action == Doubt || v.Outcome != campaign.CallBad && v.Outcome != campaign.CallHold {
 			t.Errorf("%s: got action %s, outcome %q", name, v.Action, v.Outcome)
 		}
 	})
+}
+
+// An answer about a text concerns the campaign if all its recipients get the text, otherwise only the
+// call.
+func TestVerdict_RefusedTextOfItsOwnIsTheRecipients(t *testing.T) {
+	t.Parallel()
+	now := time.Unix(1e9, 0)
+	refusal := &providers.Error{Outcome: providers.Rejected, Scope: providers.Text, Cause: providers.CauseRefused, Code: "105"}
+	each := []providers.Result{{Outcome: providers.Rejected, Scope: providers.Text, Cause: providers.CauseRefused, Reason: "refused", Code: "-404"}}
+	for _, personal := range []bool{false, true} {
+		s := Situation{Recipients: 1, Personal: personal, MaxAttempts: 8, LastAccepted: now, First: now, Now: now}
+		for name, v := range map[string]Verdict{"a call": Judge(nil, refusal, s), "a recipient": Judge(each, nil, s)} {
+			switch {
+			case !personal && v.Pause == "":
+				t.Errorf("the refused text of %s in a campaign without merge fields: got %+v, want the campaign paused", name, v)
+			case personal && (v.Pause != "" || v.Action != Settle || v.Records[0].Status != campaign.Rejected || v.Records[0].Reason != "refused"):
+				t.Errorf("the refused text of %s in a campaign with merge fields: got %+v, want the recipient rejected", name, v)
+			}
+		}
+	}
 }
 
 func TestBackOff_BetweenHalfASecondAndAMinute(t *testing.T) {

@@ -32,9 +32,8 @@ var refusals = map[string]providers.Error{
 	"101": {Outcome: providers.Retryable, Scope: providers.Account, Cause: providers.CauseCredit},
 	// "No action defined": the request that this package built is malformed.
 	"103": {Outcome: providers.Rejected, Scope: providers.Campaign, Cause: providers.CauseRefused},
-	// "Invalid message" (from public code): the gateway refuses the text, which all messages of a
-	// campaign share.
-	"105": {Outcome: providers.Rejected, Scope: providers.Campaign, Cause: providers.CauseRefused},
+	// "Invalid message" (from public code): the gateway refuses the text.
+	"105": {Outcome: providers.Rejected, Scope: providers.Text, Cause: providers.CauseRefused},
 }
 
 // codeInvalidNumber means that the recipient's number is invalid (from public code).
@@ -44,7 +43,7 @@ const codeInvalidNumber = "104"
 // (inbox)".
 const codeNoInbox = "301"
 
-// parseAnswer parses the body of a 2xx answer to a send. It returns the result of the call's single
+// parseAnswer parses the body of an answer to a send. It returns the result of the call's single
 // recipient, or an error for the call (without Op). If the body is not understood, parseAnswer
 // returns two nils.
 func parseAnswer(body []byte) (*providers.Result, *providers.Error) {

@@ -66,7 +66,7 @@ func TestVerdict_OfEveryRefusal(t *testing.T) {
 		"100": {Outcome: providers.Retryable, Scope: providers.Account, Cause: providers.CauseCredentials},
 		"101": {Outcome: providers.Retryable, Scope: providers.Account, Cause: providers.CauseCredit},
 		"103": {Outcome: providers.Rejected, Scope: providers.Campaign, Cause: providers.CauseRefused},
-		"105": {Outcome: providers.Rejected, Scope: providers.Campaign, Cause: providers.CauseRefused},
+		"105": {Outcome: providers.Rejected, Scope: providers.Text, Cause: providers.CauseRefused},
 	}
 	if len(want) != len(refusals) {
 		t.Errorf("%d codes tested, %d known", len(want), len(refusals))

@@ -111,7 +111,7 @@ func TestParseAnswer_SentWithoutIDsIsAccepted(t *testing.T) {
 func TestVerdict_OfEveryRefusal(t *testing.T) {
 	t.Parallel()
 	want := map[string]providers.Error{
-		"error_param":               {Outcome: providers.Rejected, Scope: providers.Campaign, Cause: providers.CauseRefused},
+		"error_param":               {Outcome: providers.Rejected, Scope: providers.Text, Cause: providers.CauseRefused},
 		"error_credit":              {Outcome: providers.Retryable, Scope: providers.Account, Cause: providers.CauseCredit},
 		"error_billing":             {Outcome: providers.Retryable, Scope: providers.Account, Cause: providers.CauseBilling},
 		"error_gw":                  {Outcome: providers.Retryable, Scope: providers.Account, Cause: providers.CauseGateway, KeepKey: true},

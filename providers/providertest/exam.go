@@ -144,7 +144,7 @@ func (x *exam) checkResult(r providers.Result) {
 	if r.Outcome == providers.Accepted && (r.Reason != "" || r.Scope != providers.Recipient) || r.Outcome > providers.Retryable {
 		x.Errorf("contradictory result %+v", r)
 	}
-	if (r.Scope == providers.Campaign || r.Scope == providers.Account) && r.Cause == "" {
+	if r.Scope >= providers.Text && r.Cause == "" {
 		x.Errorf("got outcome %v with scope %v and no cause, want a cause", r.Outcome, r.Scope)
 	}
 }

@@ -15,8 +15,9 @@ const codeDone = "101"
 // answers maps the documented error codes to their meaning for a request. The quotations are from
 // the vendor's page.
 var answers = map[string]providers.Error{
-	// "Some parameters are missing."
-	"X000": {Outcome: providers.Rejected, Scope: providers.Campaign, Cause: providers.CauseRefused},
+	// "Some parameters are missing." Every parameter of a send is there, so the text may be one that
+	// the gateway reads as empty.
+	"X000": {Outcome: providers.Rejected, Scope: providers.Text, Cause: providers.CauseRefused},
 	// "Unknown or unvalid secret_key", or an expired key.
 	"X001": {Outcome: providers.Retryable, Scope: providers.Account, Cause: providers.CauseCredentials},
 	// "Unvalid secret_key for this domain."

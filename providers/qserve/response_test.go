@@ -142,7 +142,7 @@ func TestVerdict_OfEveryErrorCode(t *testing.T) {
 	t.Parallel()
 	credentials := providers.Error{Outcome: providers.Retryable, Scope: providers.Account, Cause: providers.CauseCredentials}
 	want := map[string]providers.Error{
-		"X000": {Outcome: providers.Rejected, Scope: providers.Campaign, Cause: providers.CauseRefused},
+		"X000": {Outcome: providers.Rejected, Scope: providers.Text, Cause: providers.CauseRefused},
 		"X001": credentials, "X002": credentials, "X003": credentials,
 	}
 	if len(want) != len(answers) {

@@ -33,6 +33,13 @@ func campaign(text string) code {
 	return code{outcome: providers.Rejected, scope: providers.Campaign, cause: providers.CauseRefused, reason: string(providers.CauseRefused), text: text}
 }
 
+// inText returns a code about the text of a message.
+func inText(text string) code {
+	c := campaign(text)
+	c.scope = providers.Text
+	return c
+}
+
 func recipient(reason, text string) code {
 	return code{outcome: providers.Rejected, scope: providers.Recipient, reason: reason, text: text}
 }
@@ -64,7 +71,7 @@ var codes = map[int]code{
 	-401: recipient("invalid_number", "Invalid Destination Address"),
 	-402: campaign("Invalid Source Address – Alphanumeric too long"),
 	-403: campaign("Invalid Source Address – Invalid Number"),
-	-404: campaign("Blank Body"),
+	-404: inText("Blank Body"),
 	-405: campaign("Invalid Validity Period"),
 	-406: recipient("no_route", "No Route Available"), // another account may have a route
 	-407: campaign("Invalid Schedule Date"),
@@ -84,7 +91,7 @@ var codes = map[int]code{
 	-504:    elsewhere("Invalid From Timestamp"),
 	-505:    elsewhere("Invalid To Timestamp"),
 	-506:    campaign("Source Address Not Allowed (Email2SMS)"),
-	-507:    campaign("Invalid/Missing Details"),
+	-507:    inText("Invalid/Missing Details"),
 	-508:    elsewhere("Error Creating User"),
 	-509:    elsewhere("Unknown/Invalid User"),
 	-510:    elsewhere("You cannot set a user’s credits to be less than 0"),
@@ -96,7 +103,7 @@ var codes = map[int]code{
 	-516:    campaign("Unknown List"),
 	-517:    elsewhere("Unable to create List"),
 	-518:    campaign("Blank or Invalid Source Address"),
-	-519:    campaign("Blank Message Body"),
+	-519:    inText("Blank Message Body"),
 	-520:    campaign("Unknown Group"),
 	-521:    elsewhere("Unknown Background Send ID"),
 	notDone: elsewhere("Background Send Not Finished"),

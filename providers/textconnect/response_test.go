@@ -138,7 +138,8 @@ var verdicts = map[string]string{
 	"retryable account gateway":     "-511 -513",
 	"retryable account credit":      "-100 -101",
 	"retryable account credentials": "-501 -512 -514 -515",
-	"rejected campaign refused":     "-402 -403 -404 -405 -407 -408 -409 -410 -414 -502 -506 -507 -516 -518 -519 -520",
+	"rejected campaign refused":     "-402 -403 -405 -407 -408 -409 -410 -414 -502 -506 -516 -518 -520",
+	"rejected text refused":         "-404 -507 -519",
 	"rejected call refused":         "-200 -401 -406 -411 -412",
 	"unknown call gateway":          "-300 -301 -302 -303 -400",
 	"unknown call not_understood":   "-503 -504 -505 -508 -509 -510 -517 -521 -522 -523 -601 -701 -702 -703",
@@ -197,8 +198,8 @@ func TestParseSend_CodeOfARecipientMeansTheSame(t *testing.T) {
 		if r.Outcome != c.outcome || r.Code != fmt.Sprint(n) || r.MessageID != "" || r.Reason == "" || strings.ToLower(r.Reason) != r.Reason {
 			t.Errorf("code %d: got %+v, want the outcome and the code, and a reason in lower case", n, r)
 		}
-		if wide := r.Scope == providers.Account || r.Scope == providers.Campaign; wide != (r.Cause != "") {
-			t.Errorf("code %d: got the scope %v with the cause %q, want a cause exactly for the scopes campaign and account", n, r.Scope, r.Cause)
+		if wide := r.Scope >= providers.Text; wide != (r.Cause != "") {
+			t.Errorf("code %d: got the scope %v with the cause %q, want a cause exactly for the scopes text, campaign and account", n, r.Scope, r.Cause)
 		}
 	}
 }
