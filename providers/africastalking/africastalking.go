@@ -26,6 +26,7 @@ import (
 	"errors"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/tuma-sms/tuma/providers"
 	"github.com/tuma-sms/tuma/providers/httpclient"
@@ -96,6 +97,7 @@ type Provider struct {
 	key     *providers.Secret
 	accept  string
 	options Options
+	now     func() time.Time // time.Now, except in tests
 }
 
 var (
@@ -120,7 +122,7 @@ func New(cfg Config) (*Provider, error) {
 		Name: Name, Fingerprint: client.Fingerprint(Name, cfg.Username), MaxRecipients: limit,
 		SenderAlphaMax: MaxSenderAlpha, SenderOptional: true, DLRNamesRecipient: true, BlacklistBySender: true,
 	}
-	return &Provider{client: client, info: info, user: cfg.Username, key: &cfg.APIKey, accept: accept, options: cfg.Options}, nil
+	return &Provider{client: client, info: info, user: cfg.Username, key: &cfg.APIKey, accept: accept, options: cfg.Options, now: time.Now}, nil
 }
 
 // checkKey returns an error if the key is empty or cannot be sent as a header. Every call with such

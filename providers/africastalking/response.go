@@ -22,7 +22,11 @@ var codes = map[int]word{
 	100: {"Processed", providers.Result{Outcome: providers.Accepted}},
 	101: {"Sent", providers.Result{Outcome: providers.Accepted}},
 	102: {"Queued", providers.Result{Outcome: providers.Accepted}},
-	401: {"RiskHold", rejected("risk_hold")},
+	// The vendor's page does not explain RiskHold. The name speaks of the traffic and not of the
+	// recipient, so it pauses the campaign and uses up no recipient.
+	401: {"RiskHold", providers.Result{
+		Outcome: providers.Rejected, Scope: providers.Campaign, Cause: providers.CauseRefused, Reason: "risk_hold",
+	}},
 	// The gateway gives this code for each recipient, but the cause is the sender ID. Every other
 	// recipient would get the same code.
 	402: {wordSender, providers.Result{
@@ -30,12 +34,13 @@ var codes = map[int]word{
 	}},
 	403: {"InvalidPhoneNumber", rejected("invalid_number")},
 	404: {"UnsupportedNumberType", rejected("unsupported_number")},
-	405: {"InsufficientBalance", providers.Result{
+	405: {wordBalance, providers.Result{
 		Outcome: providers.Retryable, Scope: providers.Account, Cause: providers.CauseCredit, Reason: "no_credit",
 	}},
 	406: {"UserInBlackList", rejected(providers.ReasonBlacklisted)},
 	407: {"CouldNotRoute", rejected("no_route")},
-	409: {"DoNotDisturbRejection", rejected("do_not_disturb")}, // from public sources: for Nigeria's do-not-disturb list and quiet hours
+	// From public sources: Nigeria's do-not-disturb list, and its quiet hours; see deferQuiet.
+	409: {"DoNotDisturbRejection", rejected(reasonDoNotDisturb)},
 	// This package assumes that these codes state that nothing was sent to the recipient. So the
 	// recipient may be tried again.
 	500: {"InternalServerError", providers.Result{Outcome: providers.Retryable, Reason: "gateway_error"}},
@@ -43,9 +48,16 @@ var codes = map[int]word{
 	502: {"RejectedByGateway", rejected("rejected_by_gateway")},
 }
 
-// wordSender is the gateway's name for code 402. If the gateway refuses the sender ID of a whole
-// call, the reply has no recipients, and this name is in its field Message.
-const wordSender = "InvalidSenderId"
+// The gateway's names for the codes 402 and 405. If the gateway refuses a whole call for one of these
+// reasons, the reply has no recipients, and the name is in its field Message.
+const (
+	wordSender  = "InvalidSenderId"
+	wordBalance = "InsufficientBalance"
+)
+
+// wordNotSent is the status of a recipient in replies without status codes that the gateway sent in
+// 2016 (from public sources). Such a recipient had no message ID and no cost.
+const wordNotSent = "Could Not Send"
 
 func rejected(reason string) providers.Result {
 	return providers.Result{Outcome: providers.Rejected, Reason: reason}
@@ -55,7 +67,7 @@ func rejected(reason string) providers.Result {
 // because public code writes some of them with different capitals. With every code that accepts,
 // the vendor's page shows the status "Success".
 var words = func() map[string]providers.Result {
-	words := map[string]providers.Result{"success": {Outcome: providers.Accepted}}
+	words := map[string]providers.Result{"success": {Outcome: providers.Accepted}, strings.ToLower(wordNotSent): rejected("could_not_send")}
 	for _, w := range codes {
 		words[strings.ToLower(w.name)] = w.Result
 	}
@@ -76,7 +88,7 @@ const (
 // entry holds the fields of one recipient, as written in the reply.
 type entry struct {
 	number, code, status, id, cost string
-	// unclear reports whether code or status is missing, appears twice or has the wrong type.
+	// unclear reports whether code or status appears twice or has the wrong type.
 	unclear bool
 }
 
@@ -84,7 +96,7 @@ type entry struct {
 // result for each recipient, or an error for the whole call (without Op). If the body is not
 // understood, parseAnswer returns two nils.
 func parseAnswer(body []byte, recipients []sms.MSISDN) ([]providers.Result, *providers.Error) {
-	body = bytes.TrimSpace(bytes.TrimPrefix(body, []byte("\ufeff")))
+	body = bytes.TrimSpace(body)
 	read := readJSON
 	if bytes.HasPrefix(body, []byte("<")) {
 		read = readXML
@@ -100,14 +112,16 @@ func parseAnswer(body []byte, recipients []sms.MSISDN) ([]providers.Result, *pro
 }
 
 // refusal returns the error for a reply that lists no recipient and has only a message. If the
-// message is the name of the code for a refused sender ID, the gateway took nothing. For the name
-// of another known code the outcome is Unknown. For any other text, refusal returns nil, because
-// the text must not appear in an error.
+// message is the name of the code for a refused sender ID or for missing credit, the gateway took
+// nothing. For the name of another known code the outcome is Unknown. For any other text, refusal
+// returns nil, because the text must not appear in an error.
 func refusal(message string) *providers.Error {
 	_, known := words[strings.ToLower(message)]
 	switch {
 	case strings.EqualFold(message, wordSender):
 		return &providers.Error{Outcome: providers.Rejected, Scope: providers.Campaign, Cause: providers.CauseRefused, Code: message}
+	case strings.EqualFold(message, wordBalance):
+		return &providers.Error{Outcome: providers.Retryable, Scope: providers.Account, Cause: providers.CauseCredit, Code: message}
 	case known:
 		return &providers.Error{Outcome: providers.Unknown, Scope: providers.Call, Cause: providers.CauseNotUnderstood, Code: message}
 	}
@@ -152,6 +166,9 @@ func match(entries []entry, recipients []sms.MSISDN) []providers.Result {
 func (e entry) result() providers.Result {
 	r := providers.Result{Reason: reasonUnclear}
 	text := strings.TrimSpace(e.code)
+	if text == "" && !e.unclear {
+		return e.resultByStatus()
+	}
 	code, err := strconv.ParseUint(text, 10, 16)
 	if e.unclear || err != nil || text != strconv.FormatUint(code, 10) {
 		return r
@@ -163,6 +180,23 @@ func (e entry) result() providers.Result {
 		r.Code = text
 	}
 	r.MessageID = messageID(e.id)
+	r.Cost, r.Currency, _ = httpclient.ParseMoney(e.cost)
+	return r
+}
+
+// resultByStatus returns the result for a recipient without a statusCode. Replies of 2016 had only the
+// status (from public sources). An accepted recipient has a message ID, and a refused one has none; if
+// status and ID contradict each other, the result is Unknown.
+func (e entry) resultByStatus() providers.Result {
+	status, id := strings.TrimSpace(e.status), messageID(e.id)
+	r, known := words[strings.ToLower(status)]
+	if !known || (r.Outcome == providers.Accepted) != (id != "") {
+		return providers.Result{Reason: reasonUnclear}
+	}
+	if r.Outcome != providers.Accepted {
+		r.Code = status
+	}
+	r.MessageID = id
 	r.Cost, r.Currency, _ = httpclient.ParseMoney(e.cost)
 	return r
 }

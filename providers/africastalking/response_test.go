@@ -120,7 +120,7 @@ func TestParseAnswer_RecipientsInJSONAndXML(t *testing.T) {
 			js, xs = append(js, row(r[0], r[1], r[2], r[3])), append(xs, xmlRow(r[0], r[1], r[2], r[3]))
 		}
 		for format, body := range map[string]string{
-			"JSON": jsonReply(js...), "XML": xmlReply(xs...), "white space": "\r\n " + jsonReply(js...) + "\n", "byte order mark": "\ufeff" + xmlReply(xs...),
+			"JSON": jsonReply(js...), "XML": xmlReply(xs...), "white space": "\r\n " + jsonReply(js...) + "\n",
 		} {
 			got, e := parseAnswer([]byte(body), tc.to)
 			if e != nil {
@@ -138,7 +138,7 @@ func TestVerdict_OfEveryCode(t *testing.T) {
 	const rejected, retryable = providers.Rejected, providers.Retryable
 	want := map[int]providers.Result{
 		100: {Outcome: providers.Accepted}, 101: {Outcome: providers.Accepted}, 102: {Outcome: providers.Accepted},
-		401: {Outcome: rejected, Reason: "risk_hold"},
+		401: {Outcome: rejected, Scope: providers.Campaign, Cause: providers.CauseRefused, Reason: "risk_hold"},
 		402: {Outcome: rejected, Scope: providers.Campaign, Cause: providers.CauseRefused, Reason: "invalid_sender"},
 		403: {Outcome: rejected, Reason: "invalid_number"},
 		404: {Outcome: rejected, Reason: "unsupported_number"},
@@ -239,7 +239,12 @@ func TestParseAnswer_OddReplies(t *testing.T) {
 		"XML with an entity":                   {strings.Replace(fullXML, "101", "&accept;", 1), nil},
 		"XML with a doctype":                   {`<!DOCTYPE a [<!ENTITY b "c">]>` + fullXML[strings.IndexByte(fullXML, '\n'):], res(accepted(idA))},
 		"XML, code twice":                      {strings.Replace(fullXML, "<statusCode>", "<statusCode>403</statusCode><statusCode>", 1), res(none)},
-		"XML, no code":                         {strings.Replace(fullXML, "<statusCode>101</statusCode>", "", 1), res(none)},
+		"XML, no code":                         {strings.Replace(fullXML, "<statusCode>101</statusCode>", "", 1), res(accepted(idA))},
+		"no code, of 2016":                     {jsonReply(`{"number":"+254711000001","status":"Could Not Send","cost":"0","messageId":"None"}`), res(providers.Result{Outcome: providers.Rejected, Reason: "could_not_send", Code: "Could Not Send", Cost: "0"})},
+		"no code, not sent but with an ID":     {jsonReply(`{"number":"+254711000001","status":"Could Not Send","messageId":"` + idA + `"}`), res(none)},
+		"no code, sent but without an ID":      {jsonReply(`{"number":"+254711000001","status":"Success","messageId":"None"}`), res(none)},
+		"no code, of a blacklisted number":     {jsonReply(`{"number":"+254711000001","status":"UserInBlacklist","messageId":"None"}`), res(providers.Result{Outcome: providers.Rejected, Reason: "blacklisted", Code: "UserInBlacklist"})},
+		"neither code nor status":              {jsonReply(`{"number":"+254711000001","messageId":"` + idA + `"}`), res(none)},
 		"XML, status twice":                    {strings.Replace(fullXML, "<status>", "<status>Failed</status><status>", 1), res(none)},
 		"XML, number twice":                    {strings.Replace(fullXML, "<number>", "<number>+254733000002</number><number>", 1), nil},
 		"XML, recipients twice":                {strings.Replace(fullXML, "<Recipients>", "<Recipients/><Recipients>", 1), nil},
@@ -269,12 +274,13 @@ func TestParseAnswer_OddReplies(t *testing.T) {
 func TestParseAnswer_MessageWithoutRecipients(t *testing.T) {
 	t.Parallel()
 	sender := &providers.Error{Outcome: providers.Rejected, Scope: providers.Campaign, Cause: providers.CauseRefused, Code: "InvalidSenderId"}
+	credit := &providers.Error{Outcome: providers.Retryable, Scope: providers.Account, Cause: providers.CauseCredit, Code: "InsufficientBalance"}
 	unknown := func(code string) *providers.Error {
 		return &providers.Error{Outcome: providers.Unknown, Scope: providers.Call, Cause: providers.CauseNotUnderstood, Code: code}
 	}
 	for message, want := range map[string]*providers.Error{
 		"InvalidSenderId": sender, " InvalidSenderId\n": sender,
-		"InsufficientBalance": unknown("InsufficientBalance"), "Success": unknown("Success"),
+		"InsufficientBalance": credit, "insufficientbalance": {Outcome: credit.Outcome, Scope: credit.Scope, Cause: credit.Cause, Code: "insufficientbalance"}, "Success": unknown("Success"),
 		"Sent to 0/2 Total Cost: 0": nil, "": nil, "InvalidSenderId for 254711000001": nil, "Hello": nil,
 	} {
 		text, _ := json.Marshal(message)

@@ -26,7 +26,7 @@ func (p *Provider) SendWith(ctx context.Context, b providers.Batch, o Options) (
 	if what := p.refusal(b, o); what != "" {
 		return nil, providers.NoCall(opSend, what)
 	}
-	reply, err := p.client.Call(ctx, httpclient.Request{
+	reply, err := p.client.Do(ctx, httpclient.Request{
 		Op: opSend, Path: messagingPath, Header: p.header(p.accept),
 		ContentType: httpclient.FormContentType, Body: sendForm(p.user, b, o.withDefaults(p.options)),
 		ErrorsInBody: true, // the gateway answers 201 even if it rejects every number (from public sources)
@@ -35,7 +35,8 @@ func (p *Provider) SendWith(ctx context.Context, b providers.Batch, o Options) (
 		return nil, err
 	}
 	results, verdict := parseAnswer(reply.Body, b.To)
-	return reply.Results(opSend, results, verdict)
+	deferQuiet(results, b.To, p.now())
+	return reply.Results(opSend, results, verdict, true)
 }
 
 // refusal returns why a batch cannot be sent, or "" if it can.

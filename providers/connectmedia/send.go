@@ -18,15 +18,16 @@ func (p *Provider) Send(ctx context.Context, b providers.Batch) ([]providers.Res
 	if what := p.info.Refusal(b); what != "" {
 		return nil, providers.NoCall(opSend, what)
 	}
-	reply, err := p.client.PostForm(ctx, opSend, path, sendForm(*p.login, b, p.plain))
+	reply, err := p.client.SendForm(ctx, opSend, path, sendForm(*p.login, b, p.plain))
 	if err != nil {
 		return nil, err
 	}
+	var results []providers.Result
 	result, verdict := parseAnswer(reply.Body)
-	if result == nil {
-		return nil, reply.Refused(opSend, verdict)
+	if result != nil {
+		results = []providers.Result{*result}
 	}
-	return []providers.Result{*result}, nil
+	return reply.Results(opSend, results, verdict, false)
 }
 
 // sendForm builds the form of a send. The buffer must not be reused, because the HTTP transport may

@@ -229,14 +229,17 @@ type Reply struct {
 	Status int
 	// Header holds the answer's headers.
 	Header http.Header
-	// Body is the complete body of a 2xx answer, at most ClientConfig.MaxReply bytes. For any other
-	// status Body may be incomplete, because the status alone is the answer.
+	// Body is the complete body of the answer, at most ClientConfig.MaxReply bytes, as UTF-8 without a
+	// byte order mark and without the diagnostics of PHP. For a status other than 2xx, Body is empty
+	// if the whole body could not be read.
 	Body []byte
 	// RetryAfter is the wait that the Retry-After header requested; 0 if the header requested none.
 	RetryAfter time.Duration
 	// Framed reports whether the reply has a Content-Length or is chunked, so that Body is
 	// certainly complete. Otherwise the body ends where the connection ends, and may be incomplete.
 	Framed bool
+	// errorsInBody is Request.ErrorsInBody.
+	errorsInBody bool
 }
 
 // Do sends one request to the gateway, at most once, and returns the answer with any status;
@@ -267,12 +270,15 @@ func (c *Client) Do(ctx context.Context, r Request) (*Reply, error) {
 		return nil, c.noAnswer(r.Op, a, err)
 	}
 	defer func() { _ = resp.Body.Close() }()
-	reply := &Reply{Status: resp.StatusCode, Header: resp.Header, Framed: resp.ContentLength >= 0 || len(resp.TransferEncoding) > 0}
+	reply := &Reply{Status: resp.StatusCode, Header: resp.Header, Framed: resp.ContentLength >= 0 || len(resp.TransferEncoding) > 0, errorsInBody: r.ErrorsInBody}
 	reply.RetryAfter = ParseRetryAfter(resp.Header.Get("Retry-After"), c.now())
 	if resp.StatusCode < 200 {
 		return reply, nil // after a status 101 no body follows, and a read would block
 	}
-	reply.Body, err = c.readBody(resp)
+	body, err := c.readBody(resp)
+	if err == nil {
+		reply.Body = readable(body, resp.Header.Get("Content-Type"))
+	}
 	if err != nil && resp.StatusCode < 300 {
 		cause := providers.CauseNoAnswer
 		if errors.Is(err, errTooLong) {
@@ -290,7 +296,7 @@ func (c *Client) Call(ctx context.Context, r Request) (*Reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	if e := StatusVerdict(r.Op, reply.Status, reply.RetryAfter, r.ErrorsInBody); e != nil {
+	if e := reply.statusVerdict(r.Op); e != nil {
 		return nil, e
 	}
 	return reply, nil

@@ -14,6 +14,13 @@ func (c *Client) PostForm(ctx context.Context, op, path string, form []byte) (*R
 	return c.Call(ctx, Request{Op: op, Path: path, ContentType: FormContentType, Body: form, ErrorsInBody: true})
 }
 
+// SendForm sends an encoded form by POST, like Do, and returns the reply with any status. Use
+// SendForm for sends of gateways that report errors in the body of an HTTP 2xx, and
+// Reply.Results for the reply. op and path are the fields Op and Path of Request.
+func (c *Client) SendForm(ctx context.Context, op, path string, form []byte) (*Reply, error) {
+	return c.Do(ctx, Request{Op: op, Path: path, ContentType: FormContentType, Body: form, ErrorsInBody: true})
+}
+
 // AppendField appends name=value to an application/x-www-form-urlencoded form, with an & before the
 // name unless the form is empty. The value is escaped, the name is not.
 func AppendField(form []byte, name, value string) []byte {

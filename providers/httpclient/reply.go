@@ -2,18 +2,53 @@ package httpclient
 
 import "github.com/tuma-sms/tuma/providers"
 
-// Results returns what Send must return for a parsed reply. results and verdict are what the parser
-// returned. verdict is an error for the whole call; if it is not nil, Results sets its Op to op and
-// returns it. If both are nil, the reply is not understood and Results returns r.NotUnderstood(op).
-func (r *Reply) Results(op string, results []providers.Result, verdict *providers.Error) ([]providers.Result, error) {
-	if verdict != nil || results == nil {
+// Results returns what Send must return for a reply with any status. results and verdict are what
+// the provider's parser found in the reply's body: a result for each recipient, or an error for the
+// whole call, or two nils if the body is not a documented answer. The body decides, also under the
+// status 4xx or 5xx: some gateways document such a status for an answer about recipients. If the
+// body says nothing, the status decides (StatusVerdict), and a 2xx reply is not understood. Results
+// sets the Op of the error to op.
+//
+// A reply can contradict itself: its status is an error, but its body accepts recipients without
+// naming them. The provider passes named as false if the body names no recipients. Then the outcome
+// of a call with such a reply is Unknown.
+func (r *Reply) Results(op string, results []providers.Result, verdict *providers.Error, named bool) ([]providers.Result, error) {
+	status := r.statusVerdict(op)
+	switch {
+	case status == nil && (verdict != nil || results == nil):
 		return nil, r.Refused(op, verdict)
+	case status == nil:
+		return results, nil
+	case r.Status < 400: // a redirect, or a status that no body follows
+		return nil, status
+	case verdict != nil && verdict.Cause != providers.CauseNotUnderstood:
+		verdict.Op = op
+		verdict.RetryAfter = max(verdict.RetryAfter, status.RetryAfter)
+		return nil, verdict
+	case results == nil:
+		return nil, status
+	case !named && accepts(results):
+		return nil, &providers.Error{Op: op, Outcome: providers.Unknown, Scope: providers.Call, Cause: providers.CauseGateway, Code: status.Code, RetryAfter: status.RetryAfter}
 	}
 	return results, nil
 }
 
-// Refused returns the error for a reply that does not hold the requested data: verdict with its Op
-// set to op, or r.NotUnderstood(op) if verdict is nil.
+// accepts reports whether any of the results is Accepted.
+func accepts(results []providers.Result) bool {
+	for _, r := range results {
+		if r.Outcome == providers.Accepted {
+			return true
+		}
+	}
+	return false
+}
+
+func (r *Reply) statusVerdict(op string) *providers.Error {
+	return StatusVerdict(op, r.Status, r.RetryAfter, r.errorsInBody)
+}
+
+// Refused returns the error for a 2xx reply that does not hold the requested data: verdict with its
+// Op set to op, or r.NotUnderstood(op) if verdict is nil.
 func (r *Reply) Refused(op string, verdict *providers.Error) *providers.Error {
 	if verdict == nil {
 		return r.NotUnderstood(op)

@@ -13,8 +13,9 @@ import (
 // answers maps the gateway's error codes to their meaning for the whole call. The gateway answers with
 // HTTP 200 even for errors.
 var answers = map[string]providers.Error{
-	// Documented on https://kobomobile.net/developer.
-	"error_param":  {Outcome: providers.Rejected, Scope: providers.Campaign, Cause: providers.CauseRefused},
+	// Documented on https://kobomobile.net/developer. A parameter is missing or invalid. The text is
+	// the only parameter that may differ between the calls of a campaign, apart from the numbers.
+	"error_param":  {Outcome: providers.Rejected, Scope: providers.Text, Cause: providers.CauseRefused},
 	"error_credit": {Outcome: providers.Retryable, Scope: providers.Account, Cause: providers.CauseCredit},
 	// The vendor's page calls this error usually temporary.
 	"error_billing": {Outcome: providers.Retryable, Scope: providers.Account, Cause: providers.CauseBilling},
@@ -45,19 +46,23 @@ const (
 // result for each recipient, or an error for the whole call (without Op). If the body is not
 // understood, parseAnswer returns two nils.
 func parseAnswer(body []byte, recipients []sms.MSISDN) ([]providers.Result, *providers.Error) {
-	body = unquote(body)
-	if string(body) == "sent" {
+	if acceptsAll(body) {
 		results := make([]providers.Result, len(recipients))
 		for i := range results {
 			results[i].Outcome = providers.Accepted
 		}
 		return results, nil
 	}
+	body = unquote(body)
 	if e := refusal(body); e != nil {
 		return nil, e
 	}
 	return parseIDs(string(body), recipients), nil
 }
+
+// acceptsAll reports whether a body is the word with which the gateway accepts a whole call without
+// naming its recipients.
+func acceptsAll(body []byte) bool { return string(unquote(body)) == "sent" }
 
 // refusal returns the error for an error code. The error is Unknown for a code that the table
 // answers does not list. If the body is not an error code, refusal returns nil.

@@ -20,12 +20,12 @@ func (p *Provider) Send(ctx context.Context, b providers.Batch) ([]providers.Res
 	if what := p.refusal(b); what != "" {
 		return nil, providers.NoCall(opSend, what)
 	}
-	reply, err := p.client.PostForm(ctx, opSend, sendPath, sendForm(*p.login, b))
+	reply, err := p.client.SendForm(ctx, opSend, sendPath, sendForm(*p.login, b))
 	if err != nil {
 		return nil, err
 	}
 	results, verdict := parseAnswer(reply.Body, b.To)
-	return reply.Results(opSend, results, verdict)
+	return reply.Results(opSend, results, verdict, !acceptsAll(reply.Body))
 }
 
 // refusal returns why a batch cannot be sent, or "" if it can.

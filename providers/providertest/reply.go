@@ -26,6 +26,7 @@ var replyChecks = []check{
 	{"a reply without one recipient", missingReply},
 	{"a reply with an extra recipient", extraReply},
 	{"a reply for other recipients", otherRecipientsReply},
+	{"a reply as web servers wrap it", wrappedReplies},
 	{"the sandbox breaks its replies", brokenReplies},
 }
 
@@ -160,19 +161,7 @@ func (x *exam) eachCut(e exchange, b providers.Batch, most int, checkPart func(a
 // recipients. Each recipient must then be Unknown or have the same result as with the complete
 // reply.
 func cutRefusals(x *exam) {
-	for name, refuse := range map[string]func(g *gateway, b providers.Batch) error{
-		"rejected": func(g *gateway, b providers.Batch) error {
-			return g.SetReply(simulator.Reject, uint64(b.To[0]), uint64(b.To[len(b.To)-1]))
-		},
-		"put off": func(g *gateway, b providers.Batch) error {
-			return g.SetReply(simulator.Later, uint64(b.To[0]), uint64(b.To[len(b.To)-1]))
-		},
-		"the call is put off": func(g *gateway, _ providers.Batch) error {
-			return g.server.Fail(simulator.Fault{Name: "later", Gateway: x.kind.Name, N: 1})
-		},
-		"no credit":      func(g *gateway, _ providers.Batch) error { g.SetCredit(0); return nil },
-		"wrong password": func(g *gateway, _ providers.Batch) error { g.server.SetPassword(user, wrongSecret); return nil },
-	} {
+	for name, refuse := range refusals(x) {
 		g := x.gateway()
 		p := x.open(g.url)
 		b := x.newBatch(p, 4)
@@ -198,6 +187,24 @@ func cutRefusals(x *exam) {
 				}
 			}
 		})
+	}
+}
+
+// refusals returns functions that make a gateway refuse the call b or some of its recipients. A
+// function returns an error if the vendor has no such answer.
+func refusals(x *exam) map[string]func(g *gateway, b providers.Batch) error {
+	return map[string]func(g *gateway, b providers.Batch) error{
+		"rejected": func(g *gateway, b providers.Batch) error {
+			return g.SetReply(simulator.Reject, uint64(b.To[0]), uint64(b.To[len(b.To)-1]))
+		},
+		"put off": func(g *gateway, b providers.Batch) error {
+			return g.SetReply(simulator.Later, uint64(b.To[0]), uint64(b.To[len(b.To)-1]))
+		},
+		"the call is put off": func(g *gateway, _ providers.Batch) error {
+			return g.server.Fail(simulator.Fault{Name: "later", Gateway: x.kind.Name, N: 1})
+		},
+		"no credit":      func(g *gateway, _ providers.Batch) error { g.SetCredit(0); return nil },
+		"wrong password": func(g *gateway, _ providers.Batch) error { g.server.SetPassword(user, wrongSecret); return nil },
 	}
 }
 

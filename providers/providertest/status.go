@@ -13,6 +13,7 @@ import (
 var statusChecks = []check{
 	{"every status other than success", statuses},
 	{"every status with the body of an accepted call", statusesWithAcceptedBody},
+	{"every error status with the body of a refusal", statusesWithRefusal},
 	{"every success status without an answer", successes},
 	{"an interim answer is not the final one", interim},
 	{"Retry-After is passed on", retryAfter},
@@ -46,22 +47,72 @@ func verdictsOf(status int) (outcomes []providers.Outcome, scope providers.Scope
 func statuses(x *exam) {
 	s := x.canned()
 	p := x.open(s.url)
-	x.eachStatus(s, p, x.newBatch(p, 3), "<html><body>Test</body></html>")
+	x.eachStatus(100, 599, s, p, x.newBatch(p, 3), "<html><body>Test</body></html>")
 }
 
+// statusesWithAcceptedBody checks an answer that accepts recipients, under an error status. Such
+// recipients may have been sent to. So the call is accepted, or its outcome is unknown; it is never
+// refused or tried again as if nothing had been sent.
 func statusesWithAcceptedBody(x *exam) {
 	p := x.open("http://127.0.0.1:1")
 	b := x.newBatch(p, 3)
 	e, _ := x.realExchange(b)
 	s := x.canned()
-	x.eachStatus(s, x.open(s.url), b, string(e.reply))
+	p = x.open(s.url)
+	for status := 400; status < 600; status++ {
+		s.answer(reply(status, "", string(e.reply)))
+		a := x.send(p, b)
+		if a.err != nil && a.err.Outcome == providers.Unknown {
+			continue
+		}
+		x.wantAll(a, providers.Accepted, fmt.Sprintf("status %d with the body of an accepted call, whose outcome is not unknown", status))
+	}
+	x.eachStatus(100, 399, s, p, b, string(e.reply))
 }
 
-// eachStatus sends the call b once for each status other than 2xx, and the server answers with that
-// status. After a 1xx, the server closes the connection; net/http then reports no answer, except
-// for 101.
-func (x *exam) eachStatus(s *canned, p providers.Provider, b providers.Batch, body string) {
-	for status := 100; status < 600; status++ {
+// statusesWithRefusal checks answers that refuse recipients or the whole call, under an error status.
+// The body decides: the answer means the same as under the status of the real reply. It may be
+// Unknown only if the body accepts some of the recipients.
+func statusesWithRefusal(x *exam) {
+	for name, refuse := range refusals(x) {
+		g := x.gateway()
+		p := x.open(g.url)
+		b := x.newBatch(p, 3)
+		if err := refuse(g, b); err != nil {
+			continue // the vendor has no such answer
+		}
+		whole := x.send(p, b)
+		tape := g.exchanges()
+		if len(tape) != 1 {
+			x.Fatalf("%s: got %d requests, want 1", name, len(tape))
+		}
+		if tape[0].status/100 != 2 || whole.err != nil && whole.err.Outcome == providers.Unknown {
+			continue // the gateway refuses with a status, or does not document this answer
+		}
+		s := x.canned()
+		p = x.open(s.url)
+		for _, status := range []int{400, 401, 404, 409, 418, 500, 503} {
+			s.answer(reply(status, "", string(tape[0].reply)))
+			a := x.send(p, b)
+			for i := range b.To {
+				got, want := a.verdict(i), whole.verdict(i)
+				if got.Outcome == providers.Unknown && whole.count(providers.Accepted) > 0 {
+					continue
+				}
+				if got.Outcome != want.Outcome || got.Scope != want.Scope || got.Cause != want.Cause {
+					x.Errorf("%s under status %d: got %v %v %q, want %v %v %q as under status %d", name, status,
+						got.Outcome, got.Scope, got.Cause, want.Outcome, want.Scope, want.Cause, tape[0].status)
+				}
+			}
+		}
+	}
+}
+
+// eachStatus sends the call b once for each status from first to last, except 2xx, and the server
+// answers with that status. After a 1xx, the server closes the connection; net/http then reports no
+// answer, except for 101.
+func (x *exam) eachStatus(first, last int, s *canned, p providers.Provider, b providers.Batch, body string) {
+	for status := first; status <= last; status++ {
 		if status/100 == 2 {
 			continue
 		}

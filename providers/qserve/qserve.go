@@ -110,7 +110,12 @@ func (p *Provider) Info() providers.Info { return p.info }
 // not give the HTTP status of an error. So post does not set ErrorsInBody, and a 404, 405 or 415 is
 // Unknown.
 func (p *Provider) post(ctx context.Context, op, path string, body []byte) (*httpclient.Reply, error) {
-	return p.client.Call(ctx, httpclient.Request{Op: op, Path: path, ContentType: jsonContentType, Body: body})
+	return p.client.Call(ctx, jsonRequest(op, path, body))
+}
+
+// jsonRequest returns a POST of a JSON body.
+func jsonRequest(op, path string, body []byte) httpclient.Request {
+	return httpclient.Request{Op: op, Path: path, ContentType: jsonContentType, Body: body}
 }
 
 // encode returns fields as JSON in which the characters < > & are not escaped. Invalid UTF-8

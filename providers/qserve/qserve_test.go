@@ -126,10 +126,11 @@ func TestVerdict_OfWholeCalls(t *testing.T) {
 		want   e
 	}{
 		"key":          {200, `[{"statusCode":"X001","statusMessage":"Unknown or unvalid secret_key"}]`, e{Outcome: retryable, Scope: providers.Account, Cause: providers.CauseCredentials, Code: "X001"}},
-		"parameters":   {200, `{"code":"X000"}`, e{Outcome: rejected, Scope: providers.Campaign, Cause: providers.CauseRefused, Code: "X000"}},
+		"parameters":   {200, `{"code":"X000"}`, e{Outcome: rejected, Scope: providers.Text, Cause: providers.CauseRefused, Code: "X000"}},
 		"another code": {200, `[{"statusCode":102}]`, e{Outcome: unknown, Scope: providers.Call, Cause: providers.CauseNotUnderstood, Code: "102"}},
 		"no rows":      {200, `[{"statusCode":101}]`, e{Outcome: unknown, Scope: providers.Call, Cause: providers.CauseNotUnderstood, Code: "http 200"}},
-		"login":        {401, `{"code":"X000"}`, e{Outcome: retryable, Scope: providers.Account, Cause: providers.CauseCredentials, Code: "http 401"}},
+		"login":        {401, `{"code":"X001"}`, e{Outcome: retryable, Scope: providers.Account, Cause: providers.CauseCredentials, Code: "X001"}},
+		"text":         {401, `{"code":"X000"}`, e{Outcome: rejected, Scope: providers.Text, Cause: providers.CauseRefused, Code: "X000"}},
 	} {
 		p, seen := answering(t, tc.status, tc.body)
 		results, err := p.Send(t.Context(), batch(one))

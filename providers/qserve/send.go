@@ -17,12 +17,12 @@ func (p *Provider) Send(ctx context.Context, b providers.Batch) ([]providers.Res
 	if what := p.info.Refusal(b); what != "" {
 		return nil, providers.NoCall(opSend, what)
 	}
-	reply, err := p.post(ctx, opSend, sendPath, sendBody(p.login, b))
+	reply, err := p.client.Do(ctx, jsonRequest(opSend, sendPath, sendBody(p.login, b)))
 	if err != nil {
 		return nil, err
 	}
 	results, verdict := parseAnswer(reply.Body, b.To)
-	return reply.Results(opSend, results, verdict)
+	return reply.Results(opSend, results, verdict, true)
 }
 
 // sendBody returns the body of a send. The buffer must not be reused, because the HTTP transport may

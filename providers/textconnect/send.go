@@ -43,7 +43,7 @@ func (p *Provider) SendWith(ctx context.Context, b providers.Batch, o SendOption
 	if what := p.refusal(b, o); what != "" {
 		return nil, providers.NoCall(opSend, what)
 	}
-	reply, err := p.post(ctx, opSend, p.sendForm(b, o))
+	reply, err := p.client.SendForm(ctx, opSend, path, p.sendForm(b, o))
 	if err != nil {
 		return nil, err
 	}
@@ -54,7 +54,7 @@ func (p *Provider) SendWith(ctx context.Context, b providers.Batch, o SendOption
 		// is unknown.
 		return nil, reply.NotUnderstood(opSend)
 	}
-	return reply.Results(opSend, results, verdict)
+	return reply.Results(opSend, results, verdict, false) // the IDs of a reply do not name the recipients
 }
 
 // refusal returns why a batch cannot be sent, or "" if it can.
