@@ -6,11 +6,11 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/tuma-sms/tuma/internal/dev"
 	"github.com/tuma-sms/tuma/internal/simulator"
 	"github.com/tuma-sms/tuma/providers/catalog"
 )
@@ -70,20 +70,8 @@ const countedAs = `#   accepted    messages that a gateway took
 // sandboxAccounts returns what the command prints first: a sentence, and a configuration with an
 // account at each gateway of the sandbox.
 func sandboxAccounts(address string) string {
-	var b strings.Builder
-	_, _ = fmt.Fprintf(&b, "The sandbox listens on http://%s. To use it, put these accounts into tuma.yaml:\n\naccounts:\n", address)
-	host, _, err := net.SplitHostPort(address)
-	for _, kind := range catalog.Kinds() {
-		_, _ = fmt.Fprintf(&b, "  try-%[1]s:\n    provider: %[1]s\n    base_url: http://%[2]s/%[1]s\n", kind.Name, address)
-		for _, field := range kind.Login() {
-			_, _ = fmt.Fprintf(&b, "    %s: any\n", field)
-		}
-		b.WriteString("    sender: ACME\n")
-		if err == nil && !net.ParseIP(host).IsLoopback() {
-			b.WriteString("    allow_http: true\n")
-		}
-	}
-	return b.String() + "\nwindows: off # the sandbox may be used at any hour\n\n"
+	return fmt.Sprintf("The sandbox listens on http://%s. To use it, put these accounts into tuma.yaml:\n\n%s\nwindows: off # the sandbox may be used at any hour\n\n",
+		address, dev.Accounts(address))
 }
 
 // serveSandbox listens on an address and serves the sandbox until the server is closed. It returns

@@ -24,6 +24,8 @@ type Account struct {
 	Kind providers.Kind
 	// Info describes the provider. It is set also if a value is missing.
 	Info providers.Info
+	// BaseURL is the address of the gateway; empty: the provider's own address.
+	BaseURL string
 	// Worker is the account for a worker. Its Provider is nil if a value is missing.
 	Worker worker.Account
 	// missing are required values that are not set, such as a secret or an environment variable. Only
@@ -183,6 +185,7 @@ const placeholder = "missing"
 // open creates the account's provider, which checks its own settings.
 func (r *reader) open(acc *Account, e entry, s providers.Settings, given map[string]entry) {
 	missing := len(acc.missing)
+	acc.BaseURL = s.BaseURL
 	full := s
 	full.Login, full.Secrets = maps.Clone(s.Login), maps.Clone(s.Secrets)
 	for _, field := range acc.Kind.Required {

@@ -21,6 +21,7 @@ import (
 
 	"github.com/tuma-sms/tuma/internal/config"
 	"github.com/tuma-sms/tuma/internal/console"
+	"github.com/tuma-sms/tuma/internal/localredis"
 	"github.com/tuma-sms/tuma/internal/recipients"
 	"github.com/tuma-sms/tuma/internal/simulator"
 	"github.com/tuma-sms/tuma/producer"
@@ -66,7 +67,7 @@ type demo struct {
 	dir       string
 	gateway   *simulator.Server
 	server    *http.Server
-	redis     *redisServer
+	redis     *localredis.Server
 	workers   []*child
 	campaign  producer.Campaign
 	began     time.Time
@@ -101,7 +102,7 @@ func (d *demo) run(ctx context.Context) error {
 	if err := d.start(ctx); err != nil {
 		return err
 	}
-	rdb := redis.NewClient(&redis.Options{Addr: d.redis.address})
+	rdb := redis.NewClient(&redis.Options{Addr: d.redis.Address})
 	defer rdb.Close()
 	client, err := producer.New(rdb)
 	if err != nil {
@@ -124,14 +125,18 @@ func (d *demo) start(ctx context.Context) error {
 	if d.dir, err = os.MkdirTemp("", "tuma-demo-*"); err != nil {
 		return fmt.Errorf("demo: %w", err)
 	}
-	if d.redis, err = startRedis(ctx, d.dir); err != nil {
-		return err
+	if d.redis, err = localredis.Start(ctx, localredis.Options{Dir: d.dir}); err != nil {
+		return fmt.Errorf("demo: %w", err)
 	}
 	address, err := d.startGateway(ctx)
 	if err != nil {
 		return err
 	}
-	d.Note("redis      %s", d.redis.what)
+	if d.redis.Binary != "" {
+		d.Note("redis      %s, process %d, at %s", d.redis.Binary, d.redis.PID(), d.redis.Address)
+	} else {
+		d.Note("redis      built-in, at %s: %s", d.redis.Address, d.redis.Why)
+	}
 	d.Note("gateway    simulated, at http://%s, answers after %s", address, latency)
 	file := filepath.Join(d.dir, config.DefaultFile)
 	if err := os.WriteFile(file, fmt.Appendf(nil, configFormat, address, rate, callTimeout, perCall), 0o600); err != nil {
@@ -185,7 +190,7 @@ func (d *demo) startWorker(n int, file string) (*child, error) {
 	}
 	// If a variable is set twice, the last value counts. So the workers do not use the user's
 	// configuration or Redis.
-	env := append(slices.Clone(d.Environ), "TUMA_CONFIG=", "TUMA_REDIS_URL=redis://"+d.redis.address+"/0")
+	env := append(slices.Clone(d.Environ), "TUMA_CONFIG=", "TUMA_REDIS_URL=redis://"+d.redis.Address+"/0")
 	return startChild(filepath.Join(d.dir, fmt.Sprintf("worker-%d.log", n)), env, self,
 		"worker", "--config", file, "--log-level", "error", "--log-format", "json")
 }
@@ -281,7 +286,7 @@ func (d *demo) close() error {
 		errs = append(errs, d.server.Close())
 	}
 	if d.redis != nil {
-		errs = append(errs, d.redis.close())
+		errs = append(errs, d.redis.Close())
 	}
 	if d.dir != "" {
 		errs = append(errs, os.RemoveAll(d.dir))

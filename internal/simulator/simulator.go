@@ -33,6 +33,10 @@ type Options struct {
 	// Log is the maximum number of accepted calls in Server.Log. The log keeps the first calls and
 	// drops all later ones. 0 means no log.
 	Log int
+	// OnAccept is called after each accepted call, with the gateway's name and the number of
+	// duplicates at all gateways so far. The call's texts are valid only until OnAccept returns.
+	// OnAccept must be fast and must not call the Server. nil: not called.
+	OnAccept func(gateway string, call AcceptedCall, duplicates int64)
 }
 
 // Server is an http.Handler that serves every gateway below its name ("/kobo/api/send/") and at the

@@ -71,6 +71,9 @@ func (d *State) Accept(t AcceptedCall) {
 	d.counters.accept(t)
 	d.server.counters.accept(t)
 	d.server.appendLog(d.name, t)
+	if report := d.server.options.OnAccept; report != nil {
+		report(d.name, t, d.server.counters.duplicates)
+	}
 	if d.texts != nil {
 		text := strings.Clone(t.Body)
 		for _, n := range t.Numbers {

@@ -1,0 +1,15 @@
+package process
+
+import (
+	"os/exec"
+	"syscall"
+)
+
+// OwnGroup puts a command that is not started yet into a new process group. Ctrl-C at a
+// console then does not reach the command, so that its parent decides when the command ends.
+func OwnGroup(cmd *exec.Cmd) {
+	if cmd.SysProcAttr == nil {
+		cmd.SysProcAttr = &syscall.SysProcAttr{}
+	}
+	cmd.SysProcAttr.CreationFlags |= syscall.CREATE_NEW_PROCESS_GROUP
+}
