@@ -5,18 +5,21 @@ import (
 	"io"
 	"slices"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/jedib0t/go-pretty/v6/text"
 )
 
-// Table is a table: with lines between its cells on a terminal, as aligned text elsewhere.
+// Table is a table: with lines between its cells on a terminal, as aligned text elsewhere. On a
+// terminal no line of it is wider than the screen (see Fit). Elsewhere every cell is printed in full.
 type Table struct {
 	Header []string // no header line if empty
 	Rows   [][]string
 	// Right are the indexes of the columns that are aligned to the right.
 	Right []int
+	// Drop are the indexes of the columns that a narrow screen does not show. The first of them is
+	// left out first.
+	Drop []int
 }
 
 // Add adds a row.
@@ -24,42 +27,79 @@ func (t *Table) Add(cells ...string) { t.Rows = append(t.Rows, cells) }
 
 // Print prints the table, with lines if w is a terminal.
 func (t *Table) Print(w io.Writer) error {
-	if IsTerminal(w) {
-		return t.Draw(w)
+	if !IsTerminal(w) {
+		return t.Plain(w)
 	}
-	return t.Plain(w)
+	fitted, ok := t.Fit(Width(w))
+	if !ok || len(t.Rows) == 0 {
+		return fitted.Plain(w)
+	}
+	return fitted.Draw(w)
 }
 
 // Plain prints the table as aligned text.
 func (t *Table) Plain(w io.Writer) error {
-	var widths []int
+	widths := t.widths()
 	rows := t.Rows
 	if len(t.Header) > 0 {
 		rows = append([][]string{t.Header}, rows...)
 	}
+	var b strings.Builder
 	for _, row := range rows {
+		for _, cells := range printedLines(row) {
+			var line strings.Builder
+			for i, cell := range cells {
+				gap := strings.Repeat(" ", widths[i]-displayWidth(cell))
+				if slices.Contains(t.Right, i) {
+					line.WriteString(gap + cell + columnGap)
+				} else {
+					line.WriteString(cell + gap + columnGap)
+				}
+			}
+			b.WriteString(strings.TrimRight(line.String(), " ") + "\n")
+		}
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// columnGap is the space between two columns. The tables of Draw have as much.
+const columnGap = "  "
+
+// printedLines divides a row whose cells have several lines into rows whose cells have one.
+func printedLines(row []string) [][]string {
+	var out [][]string
+	for i, cell := range row {
+		for n, part := range strings.Split(cell, "\n") {
+			if n == len(out) {
+				out = append(out, make([]string, len(row)))
+			}
+			out[n][i] = printable(part)
+		}
+	}
+	return out
+}
+
+// printable returns a cell without characters that could break a line or control the terminal.
+func printable(cell string) string { return ReplaceControls(strings.ReplaceAll(cell, "\n", " ")) }
+
+// displayWidth returns how many columns of a terminal a line of text takes.
+func displayWidth(s string) int { return text.StringWidthWithoutEscSequences(s) }
+
+// widths returns the display width of each column.
+func (t *Table) widths() []int {
+	var widths []int
+	for _, row := range append([][]string{t.Header}, t.Rows...) {
 		for i, cell := range row {
 			if i == len(widths) {
 				widths = append(widths, 0)
 			}
-			widths[i] = max(widths[i], utf8.RuneCountInString(cell))
-		}
-	}
-	var b strings.Builder
-	for _, row := range rows {
-		var line strings.Builder
-		for i, cell := range row {
-			gap := strings.Repeat(" ", widths[i]-utf8.RuneCountInString(cell))
-			if slices.Contains(t.Right, i) {
-				line.WriteString(gap + cell + "  ")
-			} else {
-				line.WriteString(cell + gap + "  ")
+			for line := range strings.SplitSeq(cell, "\n") {
+				widths[i] = max(widths[i], displayWidth(printable(line)))
 			}
 		}
-		b.WriteString(strings.TrimRight(line.String(), " ") + "\n")
 	}
-	_, err := io.WriteString(w, b.String())
-	return err
+	return widths
 }
 
 // Draw prints the table with lines.
@@ -72,7 +112,11 @@ func (t *Table) Draw(w io.Writer) error {
 	line := func(cells []string) table.Row {
 		row := make(table.Row, len(cells))
 		for i, c := range cells {
-			row[i] = c
+			var lines []string
+			for l := range strings.SplitSeq(c, "\n") {
+				lines = append(lines, printable(l))
+			}
+			row[i] = strings.Join(lines, "\n")
 		}
 		return row
 	}
