@@ -78,6 +78,20 @@ type Block struct {
 type Status struct {
 	ID    string `json:"id"`
 	State State  `json:"state"`
+	// Body is the text that was enqueued, with its merge fields as they were written. It may differ
+	// from Campaign.Body: escaped braces and Campaign.Transliterate are applied.
+	Body string `json:"body"`
+	// From is the sender ID of the messages. If the campaign names none, it is the present default of
+	// its accounts, and empty if they have different ones.
+	From string `json:"from"`
+	// Via is the account that the campaign names. It is empty if routes choose: see Accounts.
+	Via string `json:"via"`
+	// Country is the country of numbers in national format. It is empty before planning if the
+	// campaign names none: the workers' default then applies.
+	Country string `json:"country"`
+	// CreatedBy and Notes are those of the Campaign. Notes is never nil.
+	CreatedBy string   `json:"created_by"`
+	Notes     []string `json:"notes"`
 	// BlockedBy lists why the campaign sends nothing at the moment. It is empty if nothing blocks
 	// the campaign.
 	BlockedBy []Block `json:"blocked_by"`
@@ -163,6 +177,8 @@ func statusOf(sum ledger.Summary) Status {
 		Batches: sum.Batches, Calls: sum.Calls, Segments: sum.Segments, Resent: sum.Resent, InFlight: InFlight(sum.InFlight),
 		Accounts: sum.Accounts, Class: Class(sum.Spec.Class), CreatedAt: sum.CreatedAt, StartAt: timeOrNil(sum.StartAt),
 		ExpiresAt: timeOrNil(sum.ExpiresAt), FinishedAt: timeOrNil(sum.FinishedAt), BlockedBy: []Block{}, Quarantined: sum.Quarantined}
+	s.Body, s.From, s.Via, s.Country, s.CreatedBy = sum.Spec.Body, sum.Spec.From, sum.Spec.Via, sum.Country, sum.Spec.CreatedBy
+	s.Notes = append([]string{}, sum.Spec.Notes...)
 	if sum.Unreadable != nil {
 		s.Quarantined = max(1, s.Quarantined) // a worker may not have quarantined the record yet
 	}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/tuma-sms/tuma/internal/accounts"
@@ -67,6 +68,7 @@ func checkContent(campaign Campaign, now time.Time, m *mistakes) campaign.Spec {
 		m.add("country", "%q must be an ISO country code such as KE", campaign.Country)
 	}
 	checkThreshold(campaign, m)
+	checkOrigin(campaign, m)
 	if campaign.ExpiresIn != 0 && !campaign.ExpiresAt.IsZero() {
 		m.add("expires_in", "set either expires_in or expires_at, not both")
 	}
@@ -94,6 +96,32 @@ func checkThreshold(c Campaign, m *mistakes) {
 	if !(c.MaxRejected >= 0 && c.MaxRejected <= 100) { // NaN fails both comparisons, so it is refused too
 		m.add("max_rejected", "%g must be a percentage above 0 and at most 100", c.MaxRejected)
 	}
+}
+
+// checkOrigin checks CreatedBy and Notes.
+func checkOrigin(c Campaign, m *mistakes) {
+	if len(c.CreatedBy) > MaxCreatedBy {
+		m.add("created_by", "has %d bytes; the maximum is %d", len(c.CreatedBy), MaxCreatedBy)
+	}
+	if !oneLine(c.CreatedBy) {
+		m.add("created_by", "must be UTF-8 without control characters")
+	}
+	if len(c.Notes) > MaxNotes {
+		m.add("notes", "are %d; the maximum is %d", len(c.Notes), MaxNotes)
+	}
+	for i, note := range c.Notes {
+		if len(note) > MaxNote {
+			m.add("notes", "note %d has %d bytes; the maximum is %d", i+1, len(note), MaxNote)
+		}
+		if !oneLine(note) {
+			m.add("notes", "note %d must be UTF-8 without control characters", i+1)
+		}
+	}
+}
+
+// oneLine reports whether s is UTF-8 without control characters.
+func oneLine(s string) bool {
+	return utf8.ValidString(s) && !strings.ContainsFunc(s, unicode.IsControl)
 }
 
 func checkText(c Campaign, m *mistakes) {

@@ -86,12 +86,27 @@ type Campaign struct {
 	RequireCredit bool
 	// StartAt is when sending may begin. Zero means now.
 	StartAt time.Time
+	// CreatedBy is who enqueues the campaign, such as a user or a service, for Status.CreatedBy. It
+	// has at most MaxCreatedBy bytes and no control characters. CreatedBy and Notes are not part of
+	// the content that Enqueue compares.
+	CreatedBy string
+	// Notes are facts about the campaign that its readers should know, for Status.Notes: which sheet
+	// of a workbook was read, for example. At most MaxNotes notes of MaxNote bytes each.
+	Notes []string
 	// ExpiresAt is when recipients that were not submitted are skipped with the reason "expired".
 	// ExpiresIn gives this time as a duration after StartAt or, if StartAt is zero, after Enqueue.
 	// Zero means never. At most one of ExpiresAt and ExpiresIn may be set.
 	ExpiresAt time.Time
 	ExpiresIn time.Duration
 }
+
+// Bounds of Campaign.CreatedBy and Campaign.Notes, which are stored with every campaign. Lengths are in
+// bytes.
+const (
+	MaxCreatedBy = 128
+	MaxNotes     = 20
+	MaxNote      = 400
+)
 
 const (
 	// DefaultMaxRejected is the MaxRejected, in percent, of a campaign that has a canary and
@@ -269,7 +284,7 @@ func ContentID(campaign Campaign, recipients iter.Seq2[Recipient, error]) (strin
 func specOf(c Campaign) campaign.Spec {
 	s := campaign.Spec{Via: c.Via, From: c.From, Body: c.Body, Class: campaign.Class(c.Class), Country: strings.ToUpper(c.Country), Flash: c.Flash,
 		OnUnknown: c.OnUnknown, MaxMessages: c.MaxMessages, MaxSegments: c.MaxSegments, StartAt: c.StartAt.UTC(), ExpiresAt: c.ExpiresAt.UTC(),
-		ExpiresIn: c.ExpiresIn, Canary: c.Canary, MaxRejected: c.MaxRejected}
+		ExpiresIn: c.ExpiresIn, Canary: c.Canary, MaxRejected: c.MaxRejected, CreatedBy: c.CreatedBy, Notes: c.Notes}
 	if c.StartAt.IsZero() {
 		s.StartAt = time.Time{}
 	}

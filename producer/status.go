@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 	"time"
 
+	"github.com/tuma-sms/tuma/internal/accounts"
 	"github.com/tuma-sms/tuma/internal/ledger"
 )
 
@@ -26,10 +28,43 @@ func (c *Client) Status(ctx context.Context, id string) (Status, error) {
 	if err := c.unreadable(ctx, sum, &s); err != nil {
 		return s, err
 	}
-	if s.State == Done || s.State == Cancelled || s.State == Uploading {
+	if s.State == Uploading {
+		return s, nil
+	}
+	if s.From == "" {
+		if s.From, err = c.defaultSender(ctx, sum); err != nil {
+			return s, err
+		}
+	}
+	if s.State == Done || s.State == Cancelled {
 		return s, nil
 	}
 	return s, c.explainBlocks(ctx, sum, &s)
+}
+
+// defaultSender returns the sender ID that the accounts of a campaign use by default. It returns "" if
+// they have different ones.
+func (c *Client) defaultSender(ctx context.Context, sum ledger.Summary) (string, error) {
+	names, err := c.mayUse(ctx, sum)
+	if err != nil {
+		return "", err
+	}
+	var senders []string
+	for _, name := range names {
+		a, err := c.accounts.Account(ctx, name)
+		if errors.Is(err, accounts.ErrNoAccount) {
+			continue
+		}
+		if err != nil {
+			return "", err
+		}
+		senders = append(senders, a.Sender)
+	}
+	slices.Sort(senders)
+	if senders = slices.Compact(senders); len(senders) != 1 {
+		return "", nil
+	}
+	return senders[0], nil
 }
 
 // namedUnreadable is the maximum number of quarantined records that a status describes.
@@ -57,26 +92,6 @@ func (c *Client) unreadable(ctx context.Context, sum ledger.Summary, s *Status) 
 		s.BlockedBy = append(s.BlockedBy, Block{Reason: "set_aside"})
 	}
 	return nil
-}
-
-// List yields the status of every campaign, the newest first, without BlockedBy, ETA and Rate.
-// Campaigns that are removed during the call may be missing.
-func (c *Client) List(ctx context.Context) iter.Seq2[Status, error] {
-	return func(yield func(Status, error) bool) {
-		for id, err := range c.ledger.Index().Campaigns(ctx) {
-			if err != nil {
-				yield(Status{}, err)
-				return
-			}
-			sum, err := c.ledger.Summary(ctx, id)
-			if errors.Is(err, ErrNotFound) {
-				continue
-			}
-			if !yield(statusOf(sum), err) {
-				return
-			}
-		}
-	}
 }
 
 // Wait blocks until the campaign has ended (Status.Ended) and returns its last status. Wait returns

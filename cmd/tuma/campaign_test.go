@@ -35,7 +35,7 @@ func (h *fixture) status(id string) producer.Status {
 
 func (h *fixture) campaigns() []producer.Status {
 	h.t.Helper()
-	out, _ := h.mustRun("list", "--json")
+	out, _ := h.mustRun("list", "--all", "--json")
 	var all []producer.Status
 	if err := json.Unmarshal([]byte(out), &all); err != nil {
 		h.t.Fatalf("list --json: %v\n%s", err, out)

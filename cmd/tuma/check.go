@@ -46,7 +46,7 @@ func (a *app) check(ctx context.Context) error {
 	} else {
 		say("redis          ok  %s", config.URLWithoutLogin(cfg.Redis.URL))
 	}
-	if windows, err := sendingHoursSummary(cfg.Windows, a.now()); err != nil {
+	if windows, err := sendingHoursSummary(cfg.Windows, a.screen(), a.now()); err != nil {
 		failed = append(failed, err)
 	} else {
 		say("windows        ok  %s", windows)
@@ -108,7 +108,7 @@ func (a *app) checkRedis(ctx context.Context, b *backend) error {
 }
 
 // sendingHoursSummary describes the sending hours, and whether they are open now.
-func sendingHoursSummary(windows map[string]worker.Hours, now time.Time) (string, error) {
+func sendingHoursSummary(windows map[string]worker.Hours, p console.Screen, now time.Time) (string, error) {
 	if len(windows) == 0 {
 		return "off: marketing is sent at any time of day", nil
 	}
@@ -118,19 +118,19 @@ func sendingHoursSummary(windows map[string]worker.Hours, now time.Time) (string
 		if err != nil {
 			return "", err
 		}
-		parts = append(parts, w.String()+" ("+openText(w, now)+")")
+		parts = append(parts, w.String()+" ("+openText(w, p, now)+")")
 	}
 	return "marketing to " + strings.Join(parts, ", "), nil
 }
 
 // openText describes whether the sending hours are open now, and until when.
-func openText(w *hours.Window, now time.Time) string {
+func openText(w *hours.Window, p console.Screen, now time.Time) string {
 	switch open, until := w.Open(now); {
 	case open && until.IsZero():
 		return "open"
 	case open:
-		return "open until " + console.FormatTime(until)
+		return "open until " + p.Time(until)
 	default:
-		return "closed until " + console.FormatTime(until)
+		return "closed until " + p.Time(until)
 	}
 }

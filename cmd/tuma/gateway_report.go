@@ -124,7 +124,7 @@ gives IDs.`,
 			if err != nil {
 				return err
 			}
-			if err := a.printTable(inboxTable(messages), format, "no messages"); err != nil {
+			if err := a.printTable(inboxTable(messages, a.tableScreen(format)), format, "no messages"); err != nil {
 				return err
 			}
 			if n := len(messages); n > 0 && messages[n-1].ID != "" {
@@ -138,10 +138,18 @@ gives IDs.`,
 	return c
 }
 
-func inboxTable(messages []providers.Inbound) providers.Table {
+// tableScreen returns the screen whose times a table shows. In JSON and CSV times are in UTC.
+func (a *app) tableScreen(format tableFormat) console.Screen {
+	if format.json || format.csv {
+		return console.Screen{}
+	}
+	return a.screen()
+}
+
+func inboxTable(messages []providers.Inbound, p console.Screen) providers.Table {
 	t := providers.Table{Columns: []string{"id", "at", "from", "to", "link_id", "text"}}
 	for _, m := range messages {
-		t.Rows = append(t.Rows, []string{m.ID, console.FormatTime(m.At), m.From, m.To, m.LinkID, m.Text})
+		t.Rows = append(t.Rows, []string{m.ID, p.Minute(m.At), m.From, m.To, m.LinkID, m.Text})
 	}
 	return t
 }

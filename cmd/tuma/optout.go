@@ -292,7 +292,7 @@ origin of each entry. The exit status is 0 even if the number is on no list.`,
 				}
 				g := console.Table{Header: []string{"NUMBER", "SENDER", "ORIGIN", "SINCE"}}
 				for _, x := range found {
-					g.Add(optOutCells(x)...)
+					g.Add(optOutCells(x, o.screen())...)
 				}
 				return g.Print(o.out)
 			})

@@ -25,12 +25,12 @@ var optOutHeader = []string{"msisdn", "sender", "origin", "at"}
 
 // optOutCells returns the cells of a table row for an entry. The sender of the list for all senders is
 // shown as "all".
-func optOutCells(x producer.OptOut) []string {
+func optOutCells(x producer.OptOut, p console.Screen) []string {
 	sender := x.Sender
 	if sender == "" {
 		sender = "all"
 	}
-	return []string{x.Number, sender, x.Origin, console.FormatTime(x.At)}
+	return []string{x.Number, sender, x.Origin, p.Minute(x.At)}
 }
 
 func newOptOutList(a *app) *cobra.Command {
@@ -51,13 +51,13 @@ time. The order is random. Memory use does not grow with the list.`,
 				if counts {
 					return a.optOutCounts(ctx, b, asJSON)
 				}
-				out := bufio.NewWriterSize(a.out, 64<<10)
+				p, out := a.screen(), bufio.NewWriterSize(a.out, 64<<10)
 				lines := json.NewEncoder(out)
 				err := forEachOptOut(ctx, b, sender, func(x producer.OptOut) error {
 					if asJSON {
 						return lines.Encode(x)
 					}
-					_, err := fmt.Fprintln(out, strings.Join(optOutCells(x), "  "))
+					_, err := fmt.Fprintln(out, p.Line(optOutCells(x, p)...))
 					return err
 				})
 				return errors.Join(err, out.Flush())

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/tuma-sms/tuma/internal/console"
 	"github.com/tuma-sms/tuma/producer"
 )
 
@@ -55,7 +56,7 @@ func TestProgress_PlainLinesWithoutATerminal(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2025, 11, 3, 9, 0, 0, 0, time.UTC)
 	var out bytes.Buffer
-	p := newProgress(&out, func() time.Time { return now })
+	p := newProgress(&out, console.Screen{}, func() time.Time { return now })
 	st := producer.Status{ID: "c", State: producer.Sending, Counts: producer.Counts{Total: 1000, Pending: 1000}}
 	show := func(after time.Duration, change func()) {
 		now = now.Add(after)
@@ -103,7 +104,7 @@ func TestDescribeBlock(t *testing.T) {
 		{producer.Block{Account: "k", Reason: "connection", Until: &past}, "account k is on hold: connection, next try now"},
 	}
 	for _, tt := range tests {
-		if got := describeBlock(tt.block, now); got != tt.want {
+		if got := describeBlock(tt.block, console.Screen{}, now); got != tt.want {
 			t.Errorf("got  %s\nwant %s", got, tt.want)
 		}
 	}

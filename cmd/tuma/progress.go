@@ -25,7 +25,7 @@ const (
 // follow shows a campaign's progress on standard error until enough returns true for its status.
 // follow returns that status.
 func (a *app) follow(ctx context.Context, client *producer.Client, id string, enough func(producer.Status) bool) (producer.Status, error) {
-	p := newProgress(a.err, a.now)
+	p := newProgress(a.err, console.NewScreen(a.err, a.lookup), a.now)
 	a.progress = p
 	defer func() {
 		p.bar.Clear()
@@ -62,17 +62,18 @@ func (a *app) follow(ctx context.Context, client *producer.Client, id string, en
 
 // progress shows the progress of a campaign: as a bar on a terminal, else as plain lines.
 type progress struct {
-	w     io.Writer
-	now   func() time.Time
-	meter console.Meter
-	bar   *console.ProgressBar
+	w      io.Writer
+	screen console.Screen
+	now    func() time.Time
+	meter  console.Meter
+	bar    *console.ProgressBar
 
 	printedAt    time.Time
 	printedState string // state and block reasons of the last printed line
 }
 
-func newProgress(w io.Writer, now func() time.Time) *progress {
-	return &progress{w: w, now: now, bar: console.NewProgressBar(w)}
+func newProgress(w io.Writer, screen console.Screen, now func() time.Time) *progress {
+	return &progress{w: w, screen: screen, now: now, bar: console.NewProgressBar(w)}
 }
 
 // show displays a new status.
@@ -113,7 +114,7 @@ func (p *progress) details(st producer.Status, now time.Time) string {
 			parts = append(parts, console.FormatDuration(left)+" left")
 		}
 	}
-	if why := blockReasons(st, now); why != "" {
+	if why := blockReasons(st, p.screen, now); why != "" {
 		parts = append(parts, "waiting: "+why)
 	}
 	if len(parts) == 0 {

@@ -42,9 +42,10 @@ is being sent.`,
 
 // report is the output of `tuma report`.
 type report struct {
-	ID         string         `json:"id"`
-	State      producer.State `json:"state"`
-	Recipients int            `json:"recipients"`
+	ID    string         `json:"id"`
+	State producer.State `json:"state"`
+	content
+	Recipients int `json:"recipients"`
 	// Statuses counts recipients by status, without statuses that no recipient has.
 	Statuses map[string]int `json:"statuses"`
 	// Reasons, Codes, Accounts and Countries are sorted by recipients, most first.
@@ -144,16 +145,16 @@ func (a *app) report(ctx context.Context, b *backend, id string) (*report, error
 		prices[acc.Name] = acc.Price
 	}
 	r := count.report(prices)
-	r.ID, r.State, r.Calls, r.Created, r.Finished = st.ID, st.State, st.Calls, st.CreatedAt, st.FinishedAt
-	r.Next = nextSteps(st, r, a.now())
+	r.ID, r.State, r.Calls, r.Created, r.Finished, r.content = st.ID, st.State, st.Calls, st.CreatedAt, st.FinishedAt, contentOf(st)
+	r.Next = nextSteps(st, r, a.screen(), a.now())
 	return r, nil
 }
 
 // nextSteps returns advice on what to do about a campaign.
-func nextSteps(st producer.Status, r *report, now time.Time) []advice {
+func nextSteps(st producer.Status, r *report, p console.Screen, now time.Time) []advice {
 	steps := []advice{}
 	for _, b := range st.BlockedBy {
-		steps = append(steps, advice{Why: "the campaign is waiting: " + describeBlock(b, now)})
+		steps = append(steps, advice{Why: "the campaign is waiting: " + describeBlock(b, p, now)})
 	}
 	if n := r.Statuses["unknown"]; n > 0 {
 		steps = append(steps, advice{

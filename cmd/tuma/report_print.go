@@ -30,8 +30,9 @@ func (r *report) print(w io.Writer, p console.Screen) error {
 		}
 		return write(w)
 	}
-	_, err := fmt.Fprintf(w, "%s: %s, %s\n", r.ID, r.State, console.Plural(r.Recipients, "recipient"))
-	errs := []error{err, p.Table(w, r.figures())}
+	end := fmt.Sprintf(": %s, %s", r.State, console.Plural(r.Recipients, "recipient"))
+	_, err := fmt.Fprintln(w, p.CutMiddle(r.ID, len(end))+end)
+	errs := []error{err, p.Table(w, contentTable(r.content)), section(func(w io.Writer) error { return p.Table(w, r.figures(p)) })}
 	for _, g := range []console.Table{r.statusTable(p), r.reasonTable(), r.codeTable(), groupTable("account", r.Accounts, shownAccounts, 2),
 		groupTable("country", r.Countries, shownCountries, 1)} {
 		if len(g.Rows) > 0 {
@@ -48,7 +49,7 @@ func (r *report) print(w io.Writer, p console.Screen) error {
 }
 
 // figures returns the table of the whole campaign.
-func (r *report) figures() console.Table {
+func (r *report) figures(p console.Screen) console.Table {
 	g := console.Table{Right: []int{1}}
 	if r.Calls > 0 {
 		g.Add("calls", console.FormatInt(r.Calls), "")
@@ -68,7 +69,7 @@ func (r *report) figures() console.Table {
 		g.Add("opted out", console.FormatInt(r.OptedOut), "")
 	}
 	if r.Began != nil {
-		g.Add("sent in", console.FormatDuration(r.Ended.Sub(*r.Began)), console.FormatTime(*r.Began)+" to "+console.FormatTime(*r.Ended))
+		g.Add("sent in", console.FormatDuration(r.Ended.Sub(*r.Began)), p.Time(*r.Began)+" to "+p.Time(*r.Ended))
 		if r.Seconds >= 1 {
 			g.Add("rate", console.FormatRate(r.Rate), "on average; the peak was "+console.FormatRate(r.Busiest))
 		}
@@ -81,7 +82,7 @@ var statusOrder = []string{"pending", "accepted", "delivered", "undelivered", "r
 
 // statusTable returns the recipients by status, with a bar for each.
 func (r *report) statusTable(p console.Screen) console.Table {
-	g := console.Table{Header: []string{"status", "recipients", "share"}, Right: []int{1, 2}}
+	g := console.Table{Header: []string{"status", "recipients", "share"}, Right: []int{1, 2}, Drop: []int{3}}
 	most := 0
 	for _, n := range r.Statuses {
 		most = max(most, n)
@@ -179,7 +180,12 @@ func (r *report) printChart(w io.Writer, p console.Screen) error {
 	if p.Unicode {
 		g = console.BlockGlyphs
 	}
-	_, err := fmt.Fprintf(w, "recipients per second, one column per %s, times in UTC\n", span(c.Each))
+	zone := "UTC"
+	if p.Terminal && p.Zone != nil {
+		c.From = c.From.In(p.Zone)
+		zone = c.From.Format("MST")
+	}
+	_, err := fmt.Fprintf(w, "recipients per second, one column per %s, times in %s\n", span(c.Each), zone)
 	return errors.Join(err, c.Print(w, g, columns))
 }
 

@@ -145,7 +145,7 @@ func (s *sendCommand) run(ctx context.Context) (err error) {
 
 // enqueue sends the test message if there is one, enqueues the campaign and prints the receipt.
 func (s *sendCommand) enqueue(ctx context.Context, b *backend, src *source) error {
-	s.idDerived = s.campaign.ID == ""
+	s.idDerived, s.campaign.CreatedBy = s.campaign.ID == "", createdBy()
 	countries, err := s.countries(ctx, b)
 	if err != nil {
 		return err
@@ -167,6 +167,7 @@ func (s *sendCommand) enqueue(ctx context.Context, b *backend, src *source) erro
 	if err := s.sendTestFirst(ctx, b, src, countries); err != nil {
 		return err
 	}
+	s.campaign.Notes = storedNotes(listNotes(src.list, s.campaign.Body), textNotes(s.campaign))
 	receipt, err := b.Enqueue(ctx, s.campaign, hoursNotice.recordCountries(src.all()))
 	if err != nil {
 		return src.locateMissingField(err)
@@ -289,7 +290,7 @@ func (s *sendCommand) waitUntilEnded(ctx context.Context, b *backend, r producer
 			Again bool `json:"again"`
 		}{st, r.Again})
 	} else {
-		err = printStatus(s.out, st, s.now())
+		err = printStatus(s.out, s.screen(), st, s.now())
 	}
 	if err == nil && !allAccepted(st) {
 		return errNotAll

@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/tuma-sms/tuma/internal/console"
 	"github.com/tuma-sms/tuma/internal/simulator"
 	"github.com/tuma-sms/tuma/producer"
 )
@@ -48,11 +49,11 @@ func TestCanary_ShownInStatusAndProgress(t *testing.T) {
 		Canary: &producer.Canary{Size: 50, Ended: 37, Rejected: 2, Unknown: 1}}
 	now := time.Date(2025, 11, 3, 9, 0, 0, 0, time.UTC)
 	var out strings.Builder
-	if err := printStatus(&out, st, now); err != nil || !strings.Contains(out.String(), "canary         50  37 of 50 ended, 2 rejected, 1 unknown; the other recipients wait\n") {
+	if err := printStatus(&out, console.Screen{}, st, now); err != nil || !strings.Contains(out.String(), "canary         50  37 of 50 ended, 2 rejected, 1 unknown; the other recipients wait\n") {
 		t.Errorf("status: got error %v and output\n%s\nwant the progress of the canary", err, out.String())
 	}
 	out.Reset()
-	newProgress(&out, func() time.Time { return now }).show(st)
+	newProgress(&out, console.Screen{}, func() time.Time { return now }).show(st)
 	if want := "c: sending, 37 of 1,000 (3 %), canary: 37 of 50 ended, 2 rejected, 1 unknown\n"; out.String() != want {
 		t.Errorf("progress: got %q, want %q", out.String(), want)
 	}

@@ -253,7 +253,7 @@ func (t *testMessage) waitForOutcome(ctx context.Context) (producer.Result, erro
 		return st.Ended() || st.State == producer.Paused || t.now().After(deadline)
 	})
 	if err != nil || !st.Ended() {
-		why := blockReasons(st, t.now())
+		why := blockReasons(st, console.NewScreen(t.err, t.lookup), t.now())
 		if st, err = t.cancelTest(ctx, err); err != nil {
 			return producer.Result{}, err
 		}

@@ -56,6 +56,26 @@ func (c *cli) runTyped(types string, args ...string) (screen, out string, exit i
 	return <-shown, o.String(), exit
 }
 
+// runOnTerminal runs a command whose standard output and standard error are a terminal of the given
+// width, and returns the lines that the terminal shows.
+func (c *cli) runOnTerminal(width int, args ...string) (lines []string, exit int) {
+	c.t.Helper()
+	keys, tty := terminal(c.t)
+	size := [4]uint16{40, uint16(width)}
+	if _, _, errno := syscall.Syscall(syscall.SYS_IOCTL, tty.Fd(), syscall.TIOCSWINSZ, uintptr(unsafe.Pointer(&size))); errno != 0 {
+		c.t.Fatal(errno)
+	}
+	shown := make(chan string)
+	go func() {
+		var all bytes.Buffer
+		_, _ = all.ReadFrom(keys) // ends when tty is closed
+		shown <- all.String()
+	}()
+	exit = run(c.t.Context(), args, tty, tty, tty, append([]string{"LANG=C.UTF-8", "TERM=xterm", "TZ=Africa/Nairobi"}, c.env...))
+	_ = tty.Close()
+	return strings.Split(strings.TrimSuffix(strings.ReplaceAll(<-shown, "\r\n", "\n"), "\n"), "\n"), exit
+}
+
 func TestSendTest_SentFirstAndOnce(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t, simulator.Options{})

@@ -49,7 +49,7 @@ progress until the campaign has ended, and then the status.`,
 				if asJSON {
 					return console.WriteJSON(a.out, st)
 				}
-				return printStatus(a.out, st, a.now())
+				return printStatus(a.out, a.screen(), st, a.now())
 			})
 		}),
 	}
@@ -67,8 +67,9 @@ func (a *app) withCampaign(ctx context.Context, id string, do func(*backend, str
 }
 
 // printStatus prints a status as text.
-func printStatus(w io.Writer, st producer.Status, now time.Time) error {
-	if _, err := fmt.Fprintf(w, "%s: %s\n", st.ID, st.State); err != nil {
+func printStatus(w io.Writer, p console.Screen, st producer.Status, now time.Time) error {
+	end := ": " + string(st.State)
+	if _, err := fmt.Fprintln(w, p.CutMiddle(st.ID, len(end))+end); err != nil {
 		return err
 	}
 	g := console.Table{Right: []int{1}}
@@ -96,41 +97,50 @@ func printStatus(w io.Writer, st producer.Status, now time.Time) error {
 	figure("quarantined", st.Quarantined, false, "unreadable records: "+strings.Join(st.Unreadable, "; "))
 	figure("calls", st.Calls, true, "")
 	figure("segments", st.Segments, true, "")
-	dates := console.Table{}
+	facts := contentTable(contentOf(st))
 	for _, x := range []struct {
 		name string
 		at   *time.Time
 	}{{"created", &st.CreatedAt}, {"starts", st.StartAt}, {"expires", st.ExpiresAt}, {"finished", st.FinishedAt}} {
 		if x.at != nil && !x.at.IsZero() {
-			dates.Add(x.name, console.FormatTime(*x.at))
+			facts.Add(x.name, p.Time(*x.at))
 		}
 	}
 	if st.ETA != nil {
-		dates.Add("expected end", console.FormatTime(*st.ETA)+", in "+console.FormatDuration(st.ETA.Sub(now)))
+		facts.Add("expected end", p.Time(*st.ETA)+", in "+console.FormatDuration(st.ETA.Sub(now)))
 	}
-	if err := errors.Join(g.Print(w), printByAccount(w, st.ByAccount), dates.Print(w)); err != nil {
+	if err := errors.Join(p.Table(w, g), printByAccount(w, p, st.ByAccount), p.Table(w, facts)); err != nil {
 		return err
 	}
 	for _, b := range st.BlockedBy {
-		if _, err := fmt.Fprintln(w, "waiting: "+describe(st, b, now)); err != nil {
+		if err := p.Paragraph(w, "waiting: "+describe(st, b, p, now)); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// printByAccount prints the counts of each account, if there are several.
-func printByAccount(w io.Writer, counts []producer.AccountCounts) error {
+// printByAccount prints the counts of each account, if there are several. A narrow screen does not show
+// the statuses that no recipient has.
+func printByAccount(w io.Writer, p console.Screen, counts []producer.AccountCounts) error {
 	if len(counts) < 2 {
 		return nil
 	}
+	var all producer.Counts
 	g := console.Table{Header: []string{"account", "recipients", "pending", "accepted", "delivered", "undelivered", "rejected", "unknown", "skipped"},
 		Right: []int{1, 2, 3, 4, 5, 6, 7, 8}}
 	for _, c := range counts {
 		g.Add(c.Account, console.FormatInt(c.Total), console.FormatInt(c.Pending), console.FormatInt(c.Accepted), console.FormatInt(c.Delivered), console.FormatInt(c.Undelivered), console.FormatInt(c.Rejected),
 			console.FormatInt(c.Unknown), console.FormatInt(c.Skipped))
+		all.Pending, all.Accepted, all.Delivered, all.Undelivered = all.Pending+c.Pending, all.Accepted+c.Accepted, all.Delivered+c.Delivered, all.Undelivered+c.Undelivered
+		all.Rejected, all.Unknown, all.Skipped = all.Rejected+c.Rejected, all.Unknown+c.Unknown, all.Skipped+c.Skipped
 	}
-	return g.Print(w)
+	for i, n := range []int{all.Pending, all.Accepted, all.Delivered, all.Undelivered, all.Rejected, all.Unknown, all.Skipped} {
+		if n == 0 {
+			g.Drop = append(g.Drop, i+2)
+		}
+	}
+	return p.Table(w, g)
 }
 
 // inFlight describes the calls in flight.
@@ -142,7 +152,7 @@ func inFlight(f producer.InFlight) string {
 }
 
 // describeBlock describes what a campaign is waiting for, and how the user can end the wait.
-func describeBlock(b producer.Block, now time.Time) string {
+func describeBlock(b producer.Block, p console.Screen, now time.Time) string {
 	since := ""
 	if b.Since != nil {
 		since = " for " + console.FormatDuration(now.Sub(*b.Since))
@@ -159,7 +169,7 @@ func describeBlock(b producer.Block, now time.Time) string {
 	case b.Reason == "set_aside":
 		return "records that cannot be read are quarantined, and their recipients wait; tuma resume tries to read these records again, tuma cancel ends the campaign"
 	case b.Reason == "window" && b.Until != nil:
-		return fmt.Sprintf("outside the sending hours of %s; they start %s, at %s", b.Country, formatUntil(*b.Until, now), console.FormatTime(*b.Until))
+		return fmt.Sprintf("outside the sending hours of %s; they start %s, at %s", b.Country, formatUntil(*b.Until, now), p.Time(*b.Until))
 	case b.Reason == "no_route":
 		return "the campaign names no account and the workers have no routes"
 	case b.Reason == "no_worker" && b.Since != nil:
@@ -188,9 +198,9 @@ func describeBlock(b producer.Block, now time.Time) string {
 
 // describe describes what a campaign is waiting for, like describeBlock. For a pause by --max-rejected
 // it also gives the counts that caused the pause.
-func describe(st producer.Status, b producer.Block, now time.Time) string {
+func describe(st producer.Status, b producer.Block, p console.Screen, now time.Time) string {
 	if b.Reason != "paused" || st.TooManyRejected == nil {
-		return describeBlock(b, now)
+		return describeBlock(b, p, now)
 	}
 	what, share := "finished messages", 100*float64(st.TooManyRejected.Bad)/float64(max(1, st.TooManyRejected.Ended))
 	if st.TooManyRejected.Canary {
@@ -225,10 +235,10 @@ func formatUntil(at, now time.Time) string {
 }
 
 // blockReasons joins the descriptions of everything that a campaign is waiting for.
-func blockReasons(st producer.Status, now time.Time) string {
+func blockReasons(st producer.Status, p console.Screen, now time.Time) string {
 	text := map[string]bool{}
 	for _, b := range st.BlockedBy {
-		text[describe(st, b, now)] = true
+		text[describe(st, b, p, now)] = true
 	}
 	out := ""
 	for _, t := range slices.Sorted(maps.Keys(text)) {

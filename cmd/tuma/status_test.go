@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tuma-sms/tuma/internal/console"
 	"github.com/tuma-sms/tuma/producer"
 )
 
@@ -22,7 +23,7 @@ func TestStatus_CountsByAccountIfSeveral(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var out bytes.Buffer
-			if err := printStatus(&out, producer.Status{ID: "c", State: producer.Sending, ByAccount: tt.counts}, time.Now()); err != nil {
+			if err := printStatus(&out, console.Screen{}, producer.Status{ID: "c", State: producer.Sending, ByAccount: tt.counts}, time.Now()); err != nil {
 				t.Fatal(err)
 			}
 			text := strings.Join(strings.Fields(out.String()), " ")
@@ -40,7 +41,7 @@ func TestStatus_CountsByAccountIfSeveral(t *testing.T) {
 
 func TestDescribeBlock_NamesIncompatibleAccounts(t *testing.T) {
 	t.Parallel()
-	got := describeBlock(producer.Block{Account: "at", Reason: "connection", Incompatible: []string{"qs: body: the body has 700 characters; account qs allows 459"}}, time.Now())
+	got := describeBlock(producer.Block{Account: "at", Reason: "connection", Incompatible: []string{"qs: body: the body has 700 characters; account qs allows 459"}}, console.Screen{}, time.Now())
 	if want := "; the work of this account cannot move to qs: body: the body has 700 characters; account qs allows 459"; !strings.HasSuffix(got, want) {
 		t.Errorf("got %q, want it to end with %q", got, want)
 	}

@@ -52,6 +52,10 @@ type Spec struct {
 	// Transliterate: planning writes each rendered body in GSM-7 where possible. In a plain
 	// campaign the producer has transliterated the body already.
 	Transliterate bool `json:"tl,omitempty"`
+	// CreatedBy is who enqueued the campaign, such as user@host. Notes are what the producer noticed
+	// when it read the recipients. Campaigns of earlier releases have neither.
+	CreatedBy string   `json:"by,omitempty"`
+	Notes     []string `json:"nt,omitempty"`
 }
 
 // What happens to a recipient with a blank value for a field without a default.
@@ -110,9 +114,11 @@ func (s Spec) Capped(n int) bool {
 // Content returns the part of a spec that decides whether two enqueues are the same campaign.
 // Content contains the expiry as the producer gave it (ExpiresIn), not the time computed from
 // ExpiresIn (ExpiresAt). Canary and MaxRejected do not count: a second enqueue that omits these two
-// by mistake must not send the campaign again.
+// by mistake must not send the campaign again. CreatedBy and Notes do not count, so that a colleague
+// who enqueues the same campaign does not send it again.
 func (s Spec) Content() Spec {
 	s.Canary, s.MaxRejected = 0, 0
+	s.CreatedBy, s.Notes = "", nil
 	if s.ExpiresIn != 0 {
 		s.ExpiresAt = time.Time{}
 	}

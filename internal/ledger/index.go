@@ -78,23 +78,77 @@ func (x *Index) Open(ctx context.Context) ([]IndexEntry, error) {
 // Campaigns yields the id of every campaign, newest first.
 func (x *Index) Campaigns(ctx context.Context) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
-		const step = 500
-		for at := int64(0); ; at += step {
-			ids, err := x.rdb.ZRevRange(ctx, campaignIndex, at, at+step-1).Result()
-			if err != nil {
-				yield("", fmt.Errorf("list campaigns: %w", err))
-				return
-			}
-			for _, id := range ids {
-				if !yield(id, nil) {
-					return
-				}
-			}
-			if len(ids) < step {
+		for e, err := range x.Newest(ctx, Position{}) {
+			if !yield(e.ID, err) {
 				return
 			}
 		}
 	}
+}
+
+// Position is a place in the list of all campaigns. The zero value is before the newest campaign.
+type Position struct {
+	At time.Time // when the upload of the campaign at this place began, to the millisecond
+	ID string    // of that campaign
+}
+
+// indexStep is how many campaigns one request lists.
+const indexStep = 500
+
+// Newest yields every campaign after a position, newest first. Campaigns that are enqueued meanwhile are
+// not yielded.
+func (x *Index) Newest(ctx context.Context, after Position) iter.Seq2[IndexEntry, error] {
+	return func(yield func(IndexEntry, error) bool) {
+		offset := int64(0)
+		for {
+			top := "+inf"
+			if after.ID != "" {
+				top = strconv.FormatInt(after.At.UnixMilli(), 10)
+			}
+			zs, err := x.rdb.ZRevRangeByScoreWithScores(ctx, campaignIndex, &redis.ZRangeBy{Min: "-inf", Max: top, Offset: offset, Count: indexStep}).Result()
+			if err != nil {
+				yield(IndexEntry{}, fmt.Errorf("list campaigns: %w", err))
+				return
+			}
+			offset += int64(len(zs))
+			last := after
+			for _, z := range zs {
+				id, _ := z.Member.(string)
+				at := time.UnixMilli(int64(z.Score))
+				if after.ID != "" && at.UnixMilli() == after.At.UnixMilli() && id >= after.ID {
+					continue // Redis lists campaigns of the same millisecond by ID, the last first
+				}
+				last, offset = Position{At: at, ID: id}, 0
+				if !yield(IndexEntry{ID: id, Since: at, score: z.Score}, nil) {
+					return
+				}
+			}
+			after = last
+			if len(zs) < indexStep {
+				return
+			}
+		}
+	}
+}
+
+// Totals returns the number of recipients of each campaign, in one round trip. It is 0 for a campaign
+// that does not exist or is being uploaded.
+func (x *Index) Totals(ctx context.Context, ids []string) ([]int, error) {
+	totals := make([]int, len(ids))
+	answers := make([]*redis.SliceCmd, len(ids))
+	_, err := x.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+		for i, id := range ids {
+			answers[i] = p.HMGet(ctx, ledgerKey(id), fieldTotal)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read the recipients of campaigns: %w", err)
+	}
+	for i, a := range answers {
+		totals[i] = script.Int(a.Val()[0])
+	}
+	return totals, nil
 }
 
 // Before returns at most a thousand campaigns whose index entry is older than the given time.

@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -20,6 +21,9 @@ type Summary struct {
 	ID    string
 	State campaign.State
 	Spec  campaign.Spec
+	// Country is the country of numbers in national format: the spec's, or the default of the worker
+	// that started planning. It is empty before planning if the spec names none.
+	Country string
 	// Accounts are the accounts that the campaign is planned for; empty before planning. Resend: at
 	// one of them, recipients with an unknown outcome are submitted once more.
 	Accounts []string
@@ -131,6 +135,7 @@ func (l recordReader) summaryExtras(ctx context.Context, s *Summary, f map[strin
 			s.Unreadable = &Unreadable{Campaign: s.ID, Record: fieldSnapshot, Bytes: []byte(f[fieldSnapshot]), Err: err}
 		}
 	}
+	s.Country = cmp.Or(snapshot.Country, s.Spec.Country)
 	var names []string
 	for _, acc := range snapshot.Accounts {
 		s.Accounts, s.Resend = append(s.Accounts, acc.Name), s.Resend || acc.Resend

@@ -1,0 +1,125 @@
+package producer
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"slices"
+	"time"
+
+	"github.com/tuma-sms/tuma/internal/ledger"
+)
+
+// ListOptions select the campaigns that ListCampaigns yields. The zero value selects all.
+type ListOptions struct {
+	// States are the states of the campaigns. Empty means all states.
+	States []State
+	// Since leaves out campaigns that were created earlier.
+	Since time.Time
+	// Limit is the maximum number of campaigns. 0 means no limit.
+	Limit int
+	// SkipSingle leaves out campaigns of one recipient, such as tests and single messages. Skipped, if
+	// it is not nil, is called for each of them.
+	SkipSingle bool
+	Skipped    func(id string)
+}
+
+// List yields the status of every campaign, like ListCampaigns.
+func (c *Client) List(ctx context.Context) iter.Seq2[Status, error] {
+	return c.ListCampaigns(ctx, ListOptions{})
+}
+
+// listStep is how many campaigns are read ahead.
+const listStep = 100
+
+// uploadLife is longer than the time from the start of an upload to the creation of its campaign.
+const uploadLife = 25 * time.Hour
+
+// ListCampaigns yields the status of the campaigns that o selects, the newest first, without BlockedBy,
+// ETA and Rate. From is empty if the campaign names no sender ID. Campaigns that are removed during the
+// call may be missing. An unknown state or a negative limit is an ErrInvalid.
+func (c *Client) ListCampaigns(ctx context.Context, o ListOptions) iter.Seq2[Status, error] {
+	return func(yield func(Status, error) bool) {
+		if err := o.check(); err != nil {
+			yield(Status{}, err)
+			return
+		}
+		for id, err := range c.listed(ctx, o) {
+			if err != nil {
+				yield(Status{}, err)
+				return
+			}
+			sum, err := c.ledger.Summary(ctx, id)
+			if errors.Is(err, ErrNotFound) {
+				continue
+			}
+			s := statusOf(sum)
+			if err == nil && (len(o.States) > 0 && !slices.Contains(o.States, s.State) || s.CreatedAt.Before(o.Since)) {
+				continue
+			}
+			if !yield(s, err) {
+				return
+			}
+			if o.Limit--; o.Limit == 0 {
+				return
+			}
+		}
+	}
+}
+
+// listed yields the IDs of the campaigns that o.Since and o.SkipSingle may select.
+func (c *Client) listed(ctx context.Context, o ListOptions) iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
+		var ids []string
+		flush := func() bool {
+			totals := make([]int, len(ids))
+			if o.SkipSingle {
+				var err error
+				if totals, err = c.ledger.Index().Totals(ctx, ids); err != nil {
+					yield("", err)
+					return false
+				}
+			}
+			for i, id := range ids {
+				if totals[i] == 1 {
+					if o.Skipped != nil {
+						o.Skipped(id)
+					}
+					continue
+				}
+				if !yield(id, nil) {
+					return false
+				}
+			}
+			ids = ids[:0]
+			return true
+		}
+		for e, err := range c.ledger.Index().Newest(ctx, ledger.Position{}) {
+			if err != nil {
+				yield("", err)
+				return
+			}
+			if e.Since.Before(o.Since.Add(-uploadLife)) {
+				break
+			}
+			if ids = append(ids, e.ID); len(ids) == listStep && !flush() {
+				return
+			}
+		}
+		flush()
+	}
+}
+
+func (o ListOptions) check() error {
+	for _, s := range o.States {
+		if !slices.Contains(states, s) {
+			return &FieldError{Field: "state", Problem: "must be uploading, scheduled, planning, sending, paused, cancelled or done"}
+		}
+	}
+	if o.Limit < 0 {
+		return &FieldError{Field: "limit", Problem: "must not be negative"}
+	}
+	return nil
+}
+
+var states = []State{Uploading, Scheduled, Planning, Sending, Paused, Cancelled, Done}
