@@ -100,6 +100,9 @@ type Status struct {
 	Counts
 	// Reasons counts the skipped recipients by reason.
 	Reasons map[string]int `json:"reasons,omitempty"`
+	// OtherText is the number of recipients that were skipped as duplicates although their text
+	// differs from the text that their number gets. DuplicatesEach sends such texts.
+	OtherText int `json:"duplicates_other_text,omitempty"`
 	// Batches is the number of batches that were planned.
 	Batches int `json:"batches"`
 	// Calls is the number of requests submitted to gateways. A repeated request counts once.
@@ -173,7 +176,7 @@ func (s Status) Ended() bool { return s.State == Done || s.State == Cancelled &&
 
 // statusOf returns the status without the fields that depend on accounts: BlockedBy, ETA and Rate.
 func statusOf(sum ledger.Summary) Status {
-	s := Status{ID: sum.ID, State: State(sum.State), Counts: Counts(sum.Counts), Reasons: sum.Reasons,
+	s := Status{ID: sum.ID, State: State(sum.State), Counts: Counts(sum.Counts), Reasons: sum.Reasons, OtherText: sum.OtherText,
 		Batches: sum.Batches, Calls: sum.Calls, Segments: sum.Segments, Resent: sum.Resent, InFlight: InFlight(sum.InFlight),
 		Accounts: sum.Accounts, Class: Class(sum.Spec.Class), CreatedAt: sum.CreatedAt, StartAt: timeOrNil(sum.StartAt),
 		ExpiresAt: timeOrNil(sum.ExpiresAt), FinishedAt: timeOrNil(sum.FinishedAt), BlockedBy: []Block{}, Quarantined: sum.Quarantined}

@@ -35,6 +35,16 @@ const (
 	OnUnknownResend = "resend"
 )
 
+// Values of Campaign.Duplicates. They decide what happens to a recipient whose number repeats that of
+// an earlier recipient.
+const (
+	// DuplicatesSkip skips the recipient with the reason "duplicate".
+	DuplicatesSkip = "skip"
+	// DuplicatesEach sends to the recipient if the text differs from every text that the number
+	// gets already. Otherwise the recipient is skipped with the reason "duplicate".
+	DuplicatesEach = "each"
+)
+
 // Campaign is one body to any number of recipients.
 type Campaign struct {
 	// ID is the caller's idempotency key. It has 1 to 128 characters, each one of A-Z a-z 0-9 . _ :
@@ -52,6 +62,9 @@ type Campaign struct {
 	// a recipient without a value for a merge field that has no default. Empty means
 	// OnMissingFail. A campaign without merge fields ignores it.
 	OnMissing string
+	// Duplicates is DuplicatesSkip or DuplicatesEach. Empty means DuplicatesSkip. A campaign without
+	// merge fields ignores it, because all its texts are the same.
+	Duplicates string
 	// Transliterate writes a message in GSM-7 if only the form of characters changes, as
 	// sms.Transliterate does.
 	Transliterate bool
@@ -306,6 +319,9 @@ func specOf(c Campaign) campaign.Spec {
 			s.OnMissing = c.OnMissing
 		}
 		s.Transliterate = c.Transliterate
+		if c.Duplicates != DuplicatesSkip {
+			s.Duplicates = c.Duplicates
+		}
 	}
 	if c.Transliterate && len(s.Fields) == 0 {
 		s.Body, _ = sms.Transliterate(s.Body)

@@ -19,6 +19,9 @@ type Forecast struct {
 	Skipped int `json:"skipped"`
 	// Reasons counts the skipped recipients by reason.
 	Reasons map[string]int `json:"reasons"`
+	// OtherText is the number of recipients that would be skipped as duplicates although their text
+	// differs from the text that their number gets. DuplicatesEach sends such texts.
+	OtherText int `json:"duplicates_other_text,omitempty"`
 	// Invalid counts the invalid numbers by what is wrong with them.
 	Invalid map[string]int `json:"invalid"`
 	// Calls is the number of requests to the gateways if none is repeated. It is nil if the gateway

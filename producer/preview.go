@@ -56,8 +56,8 @@ type SkippedRecipient struct {
 }
 
 // Preview plans a campaign as a worker would and sends nothing. It uses neither Redis nor a worker;
-// Forecast.Unknown lists what it cannot know without them. Memory grows by about three bytes for
-// each recipient, to find duplicates. Mistakes in the campaign are an ErrInvalid that lists all of
+// Forecast.Unknown lists what it cannot know without them. To find duplicates, memory grows
+// by about three bytes for each recipient, and by up to 25 in a campaign with merge fields. Mistakes in the campaign are an ErrInvalid that lists all of
 // them, as in Client.Enqueue, except that ID may be empty.
 func Preview(ctx context.Context, campaign Campaign, recipients iter.Seq2[Recipient, error], o PreviewOptions) (Forecast, error) {
 	if o.Now.IsZero() {
@@ -322,8 +322,11 @@ func (p *preview) plan(ctx context.Context, last bool) error {
 	page := p.planner.Page(p.page, last)
 	for _, x := range page.Skipped {
 		p.out.Reasons[x.Reason]++
-		if x.Reason == campaign.ReasonInvalidNumber {
+		switch {
+		case x.Reason == campaign.ReasonInvalidNumber:
 			p.out.Invalid[x.Code]++
+		case x.Code == campaign.CodeOtherText:
+			p.out.OtherText++
 		}
 		if p.Skipped != nil {
 			err := p.Skipped(SkippedRecipient{Row: x.Row, Input: p.page.Inputs[x.Row-p.page.First], Reason: x.Reason, Code: x.Code})

@@ -55,7 +55,8 @@ case); or JSON objects, one per line, with such a field; or one number per line.
 Format, column separator and encoding are detected. In a workbook the first
 visible sheet is read: phone numbers in full, other cells as the sheet shows
 them. Numbers may be written in any usual form. Invalid and duplicate numbers
-are skipped; 'tuma results' lists them.
+are skipped; 'tuma results' lists them. Where the same number gets another text,
+as with two invoices of one household, --duplicates each sends both.
 
 Text: {{name}} is replaced by the recipient's value in the column "name". The
 default in {{name|there}} is used if that value is blank. Filters change a
@@ -168,71 +169,26 @@ func (s *sendCommand) enqueue(ctx context.Context, b *backend, src *source) erro
 		return err
 	}
 	s.campaign.Notes = storedNotes(listNotes(src.list, s.campaign.Body), textNotes(s.campaign))
-	receipt, err := b.Enqueue(ctx, s.campaign, hoursNotice.recordCountries(src.all()))
+	otherTexts := 0
+	receipt, err := b.Enqueue(ctx, s.campaign, producer.CountOtherTexts(s.campaign, cmp.Or(countries...), hoursNotice.recordCountries(src.all()), &otherTexts))
 	if err != nil {
 		return src.locateMissingField(err)
 	}
-	s.noteReceipt(receipt)
+	s.noteEnqueued(receipt, src, otherTexts, resending)
 	if !receipt.Again {
-		if s.testNumber == "" { // with --test, sendTestFirst has already printed this note
-			s.noteList(src)
-		}
 		s.noteSendingHours(hoursNotice)
-		for _, line := range textNotes(s.campaign) {
-			s.note("tuma: note: %s", line)
-		}
-	}
-	for _, gap := range receipt.Credit {
-		if gap.Problem == producer.CreditShort {
-			s.note("tuma: warning: %s", gap.Warning)
-		} else {
-			s.note("tuma: note: %s", gap.Warning)
-		}
-	}
-	if len(resending) > 0 && !receipt.Again {
-		s.note("tuma: warning: on_unknown=resend: recipients with an unknown outcome at %s are sent the message again and may receive it twice",
-			strings.Join(resending, ", "))
 	}
 	if s.wait {
 		return s.waitUntilEnded(ctx, b, receipt)
 	}
 	if s.json {
-		return console.WriteJSON(s.out, receipt)
+		return console.WriteJSON(s.out, struct {
+			producer.Receipt
+			OtherText int `json:"duplicates_other_text,omitempty"`
+		}{receipt, otherTexts})
 	}
 	_, err = fmt.Fprintln(s.out, receipt.ID)
 	return err
-}
-
-// noteList prints what the user may not know of the list: which of several sheets was read, what the
-// sheet hides, and a guessed encoding.
-func (s *sendCommand) noteList(src *source) {
-	for _, note := range listNotes(src.list, s.campaign.Body) {
-		s.note("tuma: note: %s", note)
-	}
-}
-
-// listNotes returns the notes on a list that has been read, and on parts of the text that look like its
-// columns.
-func listNotes(l *recipients.List, body string) (notes []string) {
-	isColumn := func(key string) bool {
-		return slices.ContainsFunc(l.Columns(), func(name string) bool { return sms.FieldKey(name) == key })
-	}
-	for _, part := range sms.Placeholders(body, isColumn) {
-		notes = append(notes, fmt.Sprintf("the text contains %s, which is not a merge field: write {{%s}}", part, strings.Trim(part, "{}[]()<>%#$« »")))
-	}
-	if sheet, all := l.Sheets(); len(all) > 1 {
-		notes = append(notes, fmt.Sprintf("read the sheet %q; the workbook has %.200q (choose another with --sheet)", sheet, all))
-	}
-	if n := l.Hidden(); n > 0 {
-		notes = append(notes, fmt.Sprintf("the recipients include %s of the sheet", console.Plural(n, "hidden row")))
-	}
-	if names := l.HiddenColumns(); len(names) > 0 {
-		notes = append(notes, fmt.Sprintf("the sheet hides a column that is read: %.200q", names))
-	}
-	if g := l.Guess(); g.Encoding != "" {
-		notes = append(notes, fmt.Sprintf("the encoding is a guess, %s: line %d reads %.60q (choose another with --encoding)", g.Encoding, g.Line, g.Value))
-	}
-	return notes
 }
 
 // locateMissingField adds the line of the file to an error about a blank merge field. It returns
@@ -242,6 +198,35 @@ func (s *source) locateMissingField(err error) error {
 		return missingFieldError(s, missing.Field)
 	}
 	return err
+}
+
+// noteEnqueued prints the result of an enqueue, and what the user may not know of the campaign.
+// otherTexts is the number of duplicates with another text, and resending are the accounts that may
+// send a message twice.
+func (s *sendCommand) noteEnqueued(r producer.Receipt, src *source, otherTexts int, resending []string) {
+	s.noteReceipt(r)
+	if !r.Again {
+		if s.testNumber == "" { // with --test, sendTestFirst has already printed this note
+			s.noteList(src)
+		}
+		if otherTexts > 0 {
+			s.note("tuma: warning: %s", otherTextNote(otherTexts))
+		}
+		for _, line := range textNotes(s.campaign) {
+			s.note("tuma: note: %s", line)
+		}
+	}
+	for _, gap := range r.Credit {
+		if gap.Problem == producer.CreditShort {
+			s.note("tuma: warning: %s", gap.Warning)
+		} else {
+			s.note("tuma: note: %s", gap.Warning)
+		}
+	}
+	if len(resending) > 0 && !r.Again {
+		s.note("tuma: warning: on_unknown=resend: recipients with an unknown outcome at %s are sent the message again and may receive it twice",
+			strings.Join(resending, ", "))
+	}
 }
 
 // noteReceipt prints the result of an enqueue on standard error.
@@ -298,10 +283,10 @@ func (s *sendCommand) waitUntilEnded(ctx context.Context, b *backend, r producer
 	return err
 }
 
-// allAccepted reports whether a gateway has accepted every recipient. A duplicate counts as
-// accepted, because another recipient has the same number.
+// allAccepted reports whether a gateway has accepted every message. A duplicate with the text of
+// another recipient counts as accepted, because its number gets that text.
 func allAccepted(st producer.Status) bool {
-	return st.Ended() && st.Accepted+st.Delivered+st.Undelivered+st.Reasons["duplicate"] >= st.Total
+	return st.Ended() && st.Accepted+st.Delivered+st.Undelivered+st.Reasons["duplicate"]-st.OtherText >= st.Total
 }
 
 // countries returns the countries whose national numbers the list may hold: that of --country, or

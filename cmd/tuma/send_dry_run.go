@@ -50,6 +50,9 @@ func (s *sendCommand) dryRun(ctx context.Context, src *source) (err error) {
 	}
 	if s.json {
 		notes := append(textNotes(s.campaign), listNotes(src.list, s.campaign.Body)...)
+		if f.OtherText > 0 {
+			notes = append(notes, otherTextNote(f.OtherText))
+		}
 		sheet, _ := src.list.Sheets()
 		return console.WriteJSON(s.out, struct {
 			producer.Forecast

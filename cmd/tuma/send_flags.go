@@ -23,6 +23,8 @@ func (s *sendCommand) flags(c *cobra.Command, f *pflag.FlagSet) {
 	f.StringVar(&s.campaign.Body, "body", "", "`text` of the message; {{name}} or {{name|there}} is replaced by the recipient's value in the column \"name\"")
 	f.StringVar(&s.campaign.OnMissing, "on-missing", "",
 		"`action` for a blank {{field}} without a default: fail (refuse the file), skip (skip the recipient) or default (leave the field empty) (default: fail)")
+	f.StringVar(&s.campaign.Duplicates, "duplicates", "",
+		"`action` for a number that occurs again with another text: skip (skip the recipient) or each (send each different text); the same text is never sent twice to a number (default: skip)")
 	f.StringVarP(&s.file, "file", "f", "", "`file` of recipients; - is standard input (default: standard input)")
 	f.StringVar((*string)(&s.list.Format), "format", "", "`format` of the recipients: csv, xlsx, jsonl or plain (default: detected)")
 	f.StringVar(&s.list.Encoding, "encoding", "", "`encoding` of the recipients: utf-8, utf-16le, utf-16be or windows-1252 (default: detected)")
@@ -44,6 +46,8 @@ func (s *sendCommand) flags(c *cobra.Command, f *pflag.FlagSet) {
 	_ = c.RegisterFlagCompletionFunc("via", s.completeAccounts)
 	_ = c.RegisterFlagCompletionFunc("on-unknown",
 		cobra.FixedCompletions([]string{producer.OnUnknownKeep, producer.OnUnknownResend}, cobra.ShellCompDirectiveNoFileComp))
+	_ = c.RegisterFlagCompletionFunc("duplicates",
+		cobra.FixedCompletions([]string{producer.DuplicatesSkip, producer.DuplicatesEach}, cobra.ShellCompDirectiveNoFileComp))
 	_ = c.RegisterFlagCompletionFunc("on-missing",
 		cobra.FixedCompletions([]string{producer.OnMissingFail, producer.OnMissingSkip, producer.OnMissingDefault}, cobra.ShellCompDirectiveNoFileComp))
 	formats := []string{string(recipients.CSV), string(recipients.XLSX), string(recipients.JSONL), string(recipients.Plain)}

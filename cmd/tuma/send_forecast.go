@@ -66,8 +66,11 @@ func forecastTotals(f producer.Forecast) console.Table {
 	g.Add("skipped", console.FormatInt(f.Skipped), "")
 	for _, reason := range slices.Sorted(maps.Keys(f.Reasons)) {
 		detail := ""
-		if reason == "invalid_number" {
+		switch {
+		case reason == "invalid_number":
 			detail = console.Tally(f.Invalid)
+		case reason == "duplicate" && f.OtherText > 0:
+			detail = console.FormatInt(f.OtherText) + " with another text; --duplicates each sends it"
 		}
 		g.Add("  "+reason, console.FormatInt(f.Reasons[reason]), detail)
 	}

@@ -89,7 +89,11 @@ func printStatus(w io.Writer, p console.Screen, st producer.Status, now time.Tim
 		resend = "each of them is sent the message once more, and may get the message twice"
 	}
 	figure("  unknown", st.Unknown, true, resend)
-	figure("  skipped", st.Skipped, true, console.Tally(st.Reasons))
+	skipped := console.Tally(st.Reasons)
+	if st.OtherText > 0 {
+		skipped += "; " + console.FormatInt(st.OtherText) + " of the duplicates had another text"
+	}
+	figure("  skipped", st.Skipped, true, skipped)
 	if c := st.Canary; c != nil {
 		g.Add("canary", console.FormatInt(c.Size), canaryText(c)+"; the other recipients wait")
 	}

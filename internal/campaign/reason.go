@@ -16,6 +16,10 @@ const (
 	ReasonNotFound      = "not_found"  // of an unknown recipient: its message was not found at the gateway
 )
 
+// CodeOtherText is the code of a recipient that is skipped as a duplicate although its text differs
+// from the text that its number gets.
+const CodeOtherText = "other_text"
+
 // AllSenders is the list that applies to every campaign, whatever its sender.
 const AllSenders = "*"
 

@@ -56,7 +56,16 @@ type Spec struct {
 	// when it read the recipients. Campaigns of earlier releases have neither.
 	CreatedBy string   `json:"by,omitempty"`
 	Notes     []string `json:"nt,omitempty"`
+	// Duplicates is DuplicatesEach, or empty: a recipient whose number repeats that of an earlier one
+	// is skipped. It is empty in a plain campaign, where every text is the same.
+	Duplicates string `json:"dp,omitempty"`
 }
+
+// What happens to a recipient whose number repeats that of an earlier recipient.
+const (
+	DuplicatesSkip = "skip" // the recipient is skipped
+	DuplicatesEach = "each" // the recipient is skipped only if the text is the same too
+)
 
 // What happens to a recipient with a blank value for a field without a default.
 const (

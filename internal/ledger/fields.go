@@ -34,6 +34,7 @@ const (
 	fieldCalls         = "calls"
 	fieldSegments      = "seg"
 	fieldResent        = "resent"
+	fieldOtherText     = "xt"
 
 	fieldPaused          = "paused"
 	fieldStop            = "stop"

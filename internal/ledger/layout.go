@@ -23,7 +23,7 @@ import "github.com/tuma-sms/tuma/internal/script"
 //	fly flyc                          pending recipients in flight; calls in flight
 //	was                               pending recipients, not in flight, that a retry or a resend took out of unknown
 //	per to:a accepted:a … was:a       with several accounts: number of streams; for each, its recipients and the counts above
-//	x:REASON                          skipped recipients by reason
+//	x:REASON xt                       skipped recipients by reason; duplicates whose text was another
 //	calls seg resent                  submitted calls, segments of accepted messages, recipients that went out twice
 //	paused stop stop_at fin           state: reason and time of a pause, reason and time of a stop, time of the end
 //	lim cb:a                          failure threshold and canary; batches of the canary, while it is open

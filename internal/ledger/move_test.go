@@ -247,7 +247,7 @@ func TestFailoverPlan_NextPlannerCountsMovedRecipientsOnce(t *testing.T) {
 	r.move("c", "0.1", p.Snapshot, 1)
 	p = r.startPlan("c", 2)
 	rows := map[int]int{}
-	for x, err := range p.PlannedNumbers(t.Context()) {
+	for x, err := range p.PlannedMessages(t.Context()) {
 		r.ok(err)
 		rows[x.Row]++
 	}

@@ -95,19 +95,28 @@ func answerWakes(out []string) ([]Wake, bool, error) {
 	return wakes, out[1] == "1", nil
 }
 
-// PlannedNumbers yields every recipient that is planned so far. A planner that continues another
-// planner's work reads them, so that it plans no number twice.
-func (p *Plan) PlannedNumbers(ctx context.Context) iter.Seq2[campaign.Planned, error] {
-	return func(yield func(campaign.Planned, error) bool) {
+// PlannedMessage is a recipient that is planned. Body is the recipient's text. It is empty in a plain
+// campaign, and for a recipient that is carried over to the next page.
+type PlannedMessage struct {
+	campaign.Planned
+	Body string
+}
+
+// PlannedMessages yields every recipient that is planned so far. A planner that continues another
+// planner's work reads them, so that it plans no message twice.
+func (p *Plan) PlannedMessages(ctx context.Context) iter.Seq2[PlannedMessage, error] {
+	return func(yield func(PlannedMessage, error) bool) {
 		for a := range p.Snapshot.Streams() {
-			for b, err := range p.ledger.records.batches(ctx, p.ID, a, false) {
+			for b, err := range p.ledger.records.batches(ctx, p.ID, a, p.Spec.Personalized()) {
 				if err != nil {
-					yield(campaign.Planned{}, err)
+					yield(PlannedMessage{}, err)
 					return
 				}
-				for _, x := range b.To {
-					if !yield(x, nil) {
-						return
+				for k := range b.Calls {
+					for _, x := range b.call(k) {
+						if !yield(PlannedMessage{Planned: x, Body: b.body(k)}, nil) {
+							return
+						}
 					}
 				}
 			}
@@ -115,7 +124,7 @@ func (p *Plan) PlannedNumbers(ctx context.Context) iter.Seq2[campaign.Planned, e
 		for _, c := range p.Carry {
 			for _, x := range c {
 				for _, to := range x.To {
-					if !yield(to, nil) {
+					if !yield(PlannedMessage{Planned: to}, nil) {
 						return
 					}
 				}

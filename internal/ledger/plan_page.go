@@ -31,6 +31,7 @@ type planPageArgs struct {
 	Page           int
 	Skipped, Carry []byte
 	Watch          time.Duration
+	OtherText      int
 	Reasons        int
 }
 
@@ -42,13 +43,16 @@ type plannedBatchArgs struct {
 
 // PackPage encodes a planned page. It may run while another page is committed.
 func PackPage(page campaign.PlannedPage) PackedPage {
-	reasons := map[string]int{}
+	reasons, otherText := map[string]int{}, 0
 	for _, x := range page.Skipped {
 		reasons[x.Reason]++
+		if x.Code == campaign.CodeOtherText {
+			otherText++
+		}
 	}
 	args := script.Args(planPageArgs{
 		Page: page.Page, Skipped: encodeSkipped(page.First-1, page.Skipped), Carry: encodeCarry(page.Carry),
-		Watch: planWatch, Reasons: len(reasons),
+		Watch: planWatch, OtherText: otherText, Reasons: len(reasons),
 	})
 	for reason, n := range reasons {
 		args = append(args, reason, n)

@@ -6,6 +6,7 @@
 --   skipped     record of skipped recipients, or ''
 --   carry       recipients carried over to the next page, or ''
 --   watch       ms until the sweeper looks at the plan again
+--   other_text  number of skipped duplicates with another text
 --   reasons     number of skip reasons
 -- then for each skip reason: reason, count
 -- then the number of open-batch limits, and for each: stream, limit
@@ -17,7 +18,7 @@
 --   bodies      record of its bodies, or ''
 -- Returns {'ok', done 0|1, 'batch:wake'…} | {'stopped'|'moved'|'missing'|'newer'}
 -- A repeat of the page committed last gets the same answer. Any other page than the next is 'moved' and changes nothing.
-local token, page, skipped, carry, watch, reasons = unpack(ARGV, 1, 6)
+local token, page, skipped, carry, watch, other_text, reasons = unpack(ARGV, 1, 7)
 local bad = unfit()
 if bad then return {bad} end
 local pt = get('pt')
@@ -35,7 +36,7 @@ local following = tonumber(page) + 1
 if skipped ~= '' then set('k' .. page, skipped) end
 if carry ~= '' then set('carry', carry) else del('carry') end
 set('cur', int(following))
-local at, left_out, batches = 7, 0, {}
+local at, left_out, batches = 8, 0, {}
 for _ = 1, tonumber(reasons) do
   local n = tonumber(ARGV[at + 1])
   add('x:' .. ARGV[at], n)
@@ -44,6 +45,7 @@ for _ = 1, tonumber(reasons) do
   left_out = left_out + n
   at = at + 2
 end
+if other_text ~= '0' then add('xt', tonumber(other_text)) end
 local windows = {}
 for i = 1, tonumber(ARGV[at]) do windows[i] = {ARGV[at + 1 + 2 * (i - 1)], tonumber(ARGV[at + 2 * i])} end
 at = at + 1 + 2 * #windows

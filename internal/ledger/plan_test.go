@@ -61,7 +61,7 @@ func TestPlan_PageByPageWithCarryOver(t *testing.T) {
 		t.Errorf("handed out %v, want %v", wakes, want)
 	}
 	var planned []int
-	for x, err := range p.PlannedNumbers(t.Context()) {
+	for x, err := range p.PlannedMessages(t.Context()) {
 		r.ok(err)
 		planned = append(planned, x.Row)
 	}
@@ -264,5 +264,28 @@ func TestResults_OfALargeUploadAreInOrder(t *testing.T) {
 		if want := rows[min(after, n):]; len(rest) != len(want) || len(want) > 0 && !reflect.DeepEqual(rest, want) {
 			t.Errorf("ResultsAfter(%d) returned %d rows, want the same rows as Results", after, len(rest))
 		}
+	}
+}
+
+// A planner that takes over must know the text of each planned recipient, so that it can recognise the
+// same text to the same number.
+func TestPlan_PlannedMessagesHaveTheirTexts(t *testing.T) {
+	t.Parallel()
+	r := newTestLedger(t)
+	r.enqueue("c", campaign.Spec{Body: "Pay {{due}}", Fields: []string{"due"}}, 2*campaign.MaxPageRows)
+	p := r.startPlan("c", 1)
+	_, _, err := p.CommitPage(t.Context(), script.NewToken(), campaign.PlannedPage{First: 1, OpenBatchLimits: map[int]int{0: 1},
+		Batches: []campaign.PlannedBatch{{Calls: []int{2, 1}, Bodies: []string{"Pay 100", "Pay 200"}, To: plannedRows(1, 3)}},
+		Carry:   [][]campaign.Call{{{Values: []string{"300"}, To: plannedRows(4, 1)}}}})
+	r.ok(err)
+	var got []PlannedMessage
+	for x, err := range r.startPlan("c", 1).PlannedMessages(t.Context()) {
+		r.ok(err)
+		got = append(got, x)
+	}
+	rows := plannedRows(1, 4)
+	want := []PlannedMessage{{rows[0], "Pay 100"}, {rows[1], "Pay 100"}, {rows[2], "Pay 200"}, {rows[3], ""}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
 	}
 }

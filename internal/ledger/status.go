@@ -36,8 +36,10 @@ type Summary struct {
 	ByAccount []campaign.AccountCounts
 
 	campaign.Counts
-	// Reasons counts the skipped recipients by reason.
-	Reasons map[string]int
+	// Reasons counts the skipped recipients by reason. OtherText counts those skipped as duplicates
+	// whose text differs from the text that their number gets.
+	Reasons   map[string]int
+	OtherText int
 	// Batches is the number of planned batches. Calls is the number of submitted calls, each
 	// counted once however often it was tried. Segments are those of accepted messages. Resent is
 	// the number of recipients that were submitted again and whose messages both went out.
@@ -74,7 +76,7 @@ type StreamState struct {
 // summaryFields are the fields that Summary reads. The last one exists from the start of planning on.
 var summaryFields = []string{
 	fieldFormat, fieldTotal, fieldPending, fieldAccepted, fieldDelivered, fieldUndelivered, fieldRejected, fieldUnknown, fieldSkipped,
-	fieldCalls, fieldSegments, fieldResent, fieldInFlight, fieldCallsInFlight, fieldCreated, fieldFinished, fieldStart, fieldExpiry,
+	fieldCalls, fieldSegments, fieldResent, fieldOtherText, fieldInFlight, fieldCallsInFlight, fieldCreated, fieldFinished, fieldStart, fieldExpiry,
 	fieldPaused, fieldStop, fieldRetry, fieldNextPage, fieldPages, fieldQuarantined, fieldQuarantinedWork, fieldSendingHours,
 	fieldThreshold, fieldSnapshot,
 }
@@ -111,7 +113,7 @@ func (l *Ledger) Summary(ctx context.Context, id string) (Summary, error) {
 	}
 	for name, to := range map[string]*int{fieldTotal: &s.Total, fieldPending: &s.Pending, fieldAccepted: &s.Accepted, fieldDelivered: &s.Delivered,
 		fieldUndelivered: &s.Undelivered, fieldRejected: &s.Rejected, fieldUnknown: &s.Unknown, fieldSkipped: &s.Skipped, fieldCalls: &s.Calls,
-		fieldSegments: &s.Segments, fieldResent: &s.Resent, fieldInFlight: &s.InFlight.Recipients, fieldCallsInFlight: &s.InFlight.Calls,
+		fieldSegments: &s.Segments, fieldResent: &s.Resent, fieldOtherText: &s.OtherText, fieldInFlight: &s.InFlight.Recipients, fieldCallsInFlight: &s.InFlight.Calls,
 		fieldQuarantined: &s.Quarantined, fieldQuarantinedWork: &s.QuarantinedWork} {
 		*to = script.Int(f[name])
 	}

@@ -11,7 +11,8 @@ import (
 )
 
 // Planner turns the pages of one campaign, in order, into batches. It remembers every number that
-// it has planned, in three to six bytes each. For each stream it keeps the calls that are not full
+// it has planned, in three to six bytes each, and in a campaign with merge fields also a hash of
+// every message, in 11 to 22 bytes. For each stream it keeps the calls that are not full
 // yet, so that recipients with the same body share a call. Recipients of one call must be at most
 // campaign.CarryRows rows apart. All waiting calls must fit into what one page may carry over to the
 // next.
@@ -23,6 +24,8 @@ type Planner struct {
 	snapshot campaign.PlanSnapshot
 	renderer *renderer // nil if the campaign is not personalized
 	seen     *msisdnSet
+	messages *messageSet // nil if the campaign is not personalized
+	each     bool        // a number gets each of its different texts (campaign.DuplicatesEach)
 	streams  []*stream
 	codes    []string // the calling code of each country in SendingHours
 	count    int
@@ -41,14 +44,20 @@ func New(spec campaign.Spec, snapshot campaign.PlanSnapshot) (*Planner, error) {
 	if !spec.Personalized() {
 		return p, nil
 	}
+	p.messages, p.each = newMessageSet(), spec.Duplicates == campaign.DuplicatesEach
 	var err error
 	p.renderer, err = newRenderer(spec)
 	return p, err
 }
 
-// Remember adds a recipient that an earlier planner has put into a batch or carried over.
-func (p *Planner) Remember(x campaign.Planned) {
+// Remember adds a recipient that an earlier planner has put into a batch or carried over. body is
+// the recipient's text. It is empty in a plain campaign, and for a recipient that was carried over:
+// Resume renders that text.
+func (p *Planner) Remember(x campaign.Planned, body string) {
 	p.seen.add(x.MSISDN)
+	if p.messages != nil && body != "" {
+		p.messages.add(x.MSISDN, body)
+	}
 	p.count++
 }
 
@@ -70,6 +79,9 @@ func (p *Planner) Resume(carry [][]campaign.Call, segments int) error {
 				return fmt.Errorf("plan: cannot render the text of a recipient that an earlier page left over: %s", reason)
 			}
 			p.segments += len(c.To) * segmentsOf(body)
+			for _, x := range c.To {
+				p.messages.add(x.MSISDN, body)
+			}
 			p.streams[n].resume(body, c)
 		}
 	}
@@ -215,21 +227,41 @@ func (p *Planner) assign(m sms.MSISDN, again bool, values []string) (body string
 		return "", 0, campaign.ReasonOptedOut, campaign.ListCode(list)
 	}
 	seen, low := p.seen.blockOf(m)
-	if again || seen.has(low) {
-		return "", 0, campaign.ReasonDuplicate, ""
+	if again = again || seen.has(low); again && !p.each {
+		return "", 0, campaign.ReasonDuplicate, p.duplicateCode(m, values)
 	}
-	if body, stream, reason, code = p.assignStream(m, values); reason != "" {
+	if body, stream, reason, code = p.assignStream(m, again, values); reason != "" {
 		return "", 0, reason, code // the number is not added to seen, so a later repetition of it is not skipped as a duplicate
 	}
 	seen.add(low)
+	if p.messages != nil {
+		p.messages.add(m, body)
+	}
 	p.count++
 	return body, stream, "", ""
 }
 
-func (p *Planner) assignStream(m sms.MSISDN, values []string) (body string, stream int, reason, code string) {
+// duplicateCode returns campaign.CodeOtherText if the recipient, whose number m was planned before,
+// would get another text. Otherwise it returns "", also if the recipient has no text because a value
+// is missing.
+func (p *Planner) duplicateCode(m sms.MSISDN, values []string) string {
+	if p.renderer == nil {
+		return ""
+	}
+	if body, reason, _ := p.renderer.render(values); reason != "" || p.messages.has(m, body) {
+		return ""
+	}
+	return campaign.CodeOtherText
+}
+
+// assignStream is assign for a recipient that is neither opted out nor skipped for its number alone.
+func (p *Planner) assignStream(m sms.MSISDN, again bool, values []string) (body string, stream int, reason, code string) {
 	if p.renderer != nil {
 		if body, reason, code = p.renderer.render(values); reason != "" {
 			return "", 0, reason, code
+		}
+		if again && p.messages.has(m, body) {
+			return "", 0, campaign.ReasonDuplicate, ""
 		}
 	}
 	account, reason := p.route(m, body)

@@ -66,6 +66,9 @@ func drawSpec(t *rapid.T) campaign.Spec {
 	s.Fields = template.Fields()
 	s.OnMissing = rapid.SampledFrom([]string{"", campaign.MissingSkip, campaign.MissingDefault}).Draw(t, "on missing")
 	s.Transliterate = s.Personalized() && rapid.Bool().Draw(t, "transliterate")
+	if s.Personalized() {
+		s.Duplicates = rapid.SampledFrom([]string{"", campaign.DuplicatesEach}).Draw(t, "duplicates")
+	}
 	s.MaxMessages = rapid.SampledFrom([]int{0, 0, 5, 100}).Draw(t, "messages")
 	s.MaxSegments = rapid.SampledFrom([]int{0, 0, 9, 200}).Draw(t, "segments in all")
 	s.Canary = rapid.SampledFrom([]int{0, 0, 1, 60}).Draw(t, "canary")
@@ -141,14 +144,18 @@ func (w randomCampaign) takeOver(t *rapid.T, out []campaign.PlannedPage) *planni
 	segments := 0
 	for _, page := range out {
 		for _, b := range page.Batches {
-			for _, x := range b.To {
-				p.Remember(x)
-			}
+			to := b.To
 			for k, n := range b.Calls {
+				body := ""
 				if b.Bodies != nil {
-					s, _ := sms.Segments(b.Bodies[k])
+					body = b.Bodies[k]
+					s, _ := sms.Segments(body)
 					segments += n * s
 				}
+				for _, x := range to[:n] {
+					p.Remember(x, body)
+				}
+				to = to[n:]
 			}
 		}
 	}
@@ -157,7 +164,7 @@ func (w randomCampaign) takeOver(t *rapid.T, out []campaign.PlannedPage) *planni
 		var stream []campaign.Call
 		for _, c := range calls {
 			for _, x := range c.To {
-				p.Remember(x)
+				p.Remember(x, "")
 			}
 			if w.spec.Personalized() || len(stream) == 0 {
 				stream = append(stream, campaign.Call{Values: c.Values, To: slices.Clone(c.To)})
@@ -176,6 +183,7 @@ func (w randomCampaign) takeOver(t *rapid.T, out []campaign.PlannedPage) *planni
 // rowOutcome is the expected result for a row. The test computes it row by row, without batches.
 type rowOutcome struct {
 	reason, body string
+	otherText    bool
 	stream       int
 	msisdn       sms.MSISDN
 }
@@ -186,7 +194,7 @@ func (w randomCampaign) oracle(t *rapid.T) []rowOutcome {
 		t.Fatal(err)
 	}
 	var out []rowOutcome
-	seen := map[sms.MSISDN]bool{}
+	seen := map[sms.MSISDN][]string{} // the texts of each number
 	count, segments := 0, 0
 	for _, page := range w.pages {
 		for i, input := range page.Inputs {
@@ -204,7 +212,7 @@ func (w randomCampaign) oracle(t *rapid.T) []rowOutcome {
 				if w.spec.MaxMessages > 0 && count == w.spec.MaxMessages || w.spec.MaxSegments > 0 && segments+n > w.spec.MaxSegments {
 					f.reason = campaign.ReasonOverCap
 				} else {
-					seen[f.msisdn] = true
+					seen[f.msisdn] = append(seen[f.msisdn], f.body)
 					count, segments = count+1, segments+n
 				}
 			}
@@ -214,26 +222,21 @@ func (w randomCampaign) oracle(t *rapid.T) []rowOutcome {
 	return out
 }
 
-func (w randomCampaign) outcomeOf(template *sms.Template, input string, values []string, seen map[sms.MSISDN]bool) (f rowOutcome) {
+func (w randomCampaign) outcomeOf(template *sms.Template, input string, values []string, seen map[sms.MSISDN][]string) (f rowOutcome) {
 	var err error
 	if f.msisdn, err = sms.ParseMSISDN(input, "KE"); err != nil {
 		return rowOutcome{reason: campaign.ReasonInvalidNumber}
 	}
-	if seen[f.msisdn] {
+	unsendable := w.render(template, values, &f)
+	texts, again := seen[f.msisdn]
+	each := w.spec.Duplicates == campaign.DuplicatesEach
+	switch same := slices.Contains(texts, f.body); {
+	case again && !each:
+		return rowOutcome{reason: campaign.ReasonDuplicate, otherText: unsendable == "" && !same}
+	case unsendable != "":
+		return rowOutcome{reason: unsendable}
+	case again && same:
 		return rowOutcome{reason: campaign.ReasonDuplicate}
-	}
-	if w.spec.Personalized() {
-		if values == nil {
-			return rowOutcome{reason: campaign.ReasonBodyTooLong}
-		}
-		body, missing := template.Render(nil, func(field string) string { return values[slices.Index(w.spec.Fields, field)] })
-		f.body = string(body)
-		if w.spec.Transliterate {
-			f.body, _ = sms.Transliterate(f.body)
-		}
-		if missing != "" && w.spec.OnMissing != campaign.MissingDefault || strings.TrimSpace(f.body) == "" {
-			return rowOutcome{reason: campaign.ReasonMissingField}
-		}
 	}
 	account, reason := w.accountOf(f.msisdn, f.body)
 	if reason != "" {
@@ -244,6 +247,25 @@ func (w randomCampaign) outcomeOf(template *sms.Template, input string, values [
 		f.stream += len(w.snapshot.Accounts)
 	}
 	return f
+}
+
+// render sets the body of f, or returns the reason why the recipient has none.
+func (w randomCampaign) render(template *sms.Template, values []string, f *rowOutcome) (reason string) {
+	if !w.spec.Personalized() {
+		return ""
+	}
+	if values == nil {
+		return campaign.ReasonBodyTooLong
+	}
+	body, missing := template.Render(nil, func(field string) string { return values[slices.Index(w.spec.Fields, field)] })
+	f.body = string(body)
+	if w.spec.Transliterate {
+		f.body, _ = sms.Transliterate(f.body)
+	}
+	if missing != "" && w.spec.OnMissing != campaign.MissingDefault || strings.TrimSpace(f.body) == "" {
+		return campaign.ReasonMissingField
+	}
+	return ""
 }
 
 func (w randomCampaign) accountOf(m sms.MSISDN, body string) (int, string) {
@@ -290,8 +312,8 @@ func TestPlan_CallsPartitionTheRecipients(t *testing.T) {
 		for n, page := range once {
 			for _, x := range page.Skipped {
 				got[x.Row-1] += x.Reason
-				if f := want[x.Row-1]; f.reason != x.Reason {
-					t.Fatalf("row %d: skipped with reason %s, want %q", x.Row, x.Reason, f.reason)
+				if f := want[x.Row-1]; f.reason != x.Reason || f.otherText != (x.Code == campaign.CodeOtherText) {
+					t.Fatalf("row %d: skipped with reason %s and code %q, want %+v", x.Row, x.Reason, x.Code, f)
 				}
 			}
 			for _, b := range page.Batches {

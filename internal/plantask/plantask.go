@@ -250,11 +250,11 @@ func catchUp(ctx context.Context, plan *ledger.Plan, pl *planning.Planner) (firs
 	if plan.Next == 0 {
 		return 1, nil
 	}
-	for x, err := range plan.PlannedNumbers(ctx) {
+	for x, err := range plan.PlannedMessages(ctx) {
 		if err != nil {
 			return 0, err
 		}
-		pl.Remember(x)
+		pl.Remember(x.Planned, x.Body)
 	}
 	segments := 0
 	if plan.Spec.Personalized() && plan.Spec.MaxSegments > 0 {

@@ -98,3 +98,65 @@ func TestPersonal_KilledWorkersMixUpNoText(t *testing.T) {
 		}
 	}
 }
+
+// Each number gets its two different texts once, through every gateway, and the repeated text is dropped. A number that
+// opts out after planning gets neither.
+func TestPersonal_EachDifferentTextOfANumber(t *testing.T) {
+	t.Parallel()
+	const n = 40
+	x := newAllGateways(t, simulator.Options{}, nil)
+	x.start()
+	for i, k := range x.kinds {
+		if err := x.client.Hold(t.Context(), k.Name, ""); err != nil {
+			t.Fatal(err)
+		}
+		_, err := x.client.Enqueue(t.Context(), producer.Campaign{ID: k.Name, Via: k.Name, Body: "Invoice {{no}}", Duplicates: producer.DuplicatesEach},
+			func(yield func(producer.Recipient, error) bool) {
+				for j := range 3 * n {
+					no := fmt.Sprint("first ", j%n)
+					if j/n == 1 {
+						no = fmt.Sprint("second ", j%7)
+					}
+					if !yield(producer.Recipient{Number: fmt.Sprint(number(i, j%n)), Fields: map[string]string{"no": no}}, nil) {
+						return
+					}
+				}
+			})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i, k := range x.kinds {
+		x.eventually(time.Minute, k.Name+" to be planned", func() bool {
+			s, err := x.client.Status(t.Context(), k.Name)
+			return err == nil && s.State == producer.Sending
+		})
+		people := func(yield func(producer.OptOut, error) bool) {
+			yield(producer.OptOut{Number: fmt.Sprint("+", number(i, 3)), Origin: "form"}, nil)
+		}
+		if _, err := x.client.OptOut(t.Context(), people); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := x.client.Release(t.Context(), k.Name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i, k := range x.kinds {
+		s := x.wait(k.Name, time.Minute)
+		if s.Accepted != 2*(n-1) || s.Reasons["duplicate"] != n || s.Reasons["opted_out"] != 2 || s.OtherText != 0 {
+			t.Errorf("%s: %+v, want %d accepted, %d duplicates and 2 opted out", k.Name, s, 2*(n-1), n)
+		}
+		for j := range n {
+			want := 2
+			if j == 3 {
+				want = 0
+			}
+			if got := x.gateway.Gateway(k.Name).Accepted(number(i, j)); got != want {
+				t.Errorf("%s: recipient %d got %d messages, want %d", k.Name, j, got, want)
+			}
+		}
+	}
+	if got := x.gateway.Duplicates(); got != 0 {
+		t.Errorf("the gateways counted %d duplicates, want 0", got)
+	}
+}

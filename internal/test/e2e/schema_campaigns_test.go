@@ -51,10 +51,21 @@ func (r *schemaRig) everything() {
 		}
 	}
 	_, err := r.client.Enqueue(r.t.Context(), producer.Campaign{ID: "everything", Via: "keyed", From: "ACME", Body: "Habari {{name}}", Class: producer.Transactional,
-		Country: "KE", Flash: true, OnUnknown: producer.OnUnknownKeep, OnMissing: producer.OnMissingSkip, Transliterate: true, MaxMessages: 100,
+		Country: "KE", Flash: true, OnUnknown: producer.OnUnknownKeep, OnMissing: producer.OnMissingSkip, Duplicates: producer.DuplicatesEach, Transliterate: true, MaxMessages: 100,
 		MaxSegments: 100, Canary: 2, MaxRejected: 50, StartAt: time.Now().Add(200 * time.Millisecond), ExpiresIn: time.Hour}, recipients)
 	r.ok(err)
 	r.done("everything")
+
+	household := func(yield func(producer.Recipient, error) bool) {
+		n := r.numbers(1)[0]
+		_ = yield(producer.Recipient{Number: n, Fields: map[string]string{"due": "100"}}, nil) &&
+			yield(producer.Recipient{Number: n, Fields: map[string]string{"due": "200"}}, nil)
+	}
+	_, err = r.client.Enqueue(r.t.Context(), producer.Campaign{ID: "household", Via: "keyed", Class: producer.Transactional, Body: "Pay {{due}}"}, household)
+	r.ok(err)
+	if s := r.done("household"); s.OtherText != 1 {
+		r.t.Fatalf("household: %+v", s)
+	}
 }
 
 // tryAgain retries rejected and unknown recipients of a campaign with routes. Another campaign has a recipient that

@@ -1,0 +1,53 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/tuma-sms/tuma/internal/console"
+	"github.com/tuma-sms/tuma/internal/recipients"
+	"github.com/tuma-sms/tuma/sms"
+)
+
+// noteList prints what the user may not know of the list: which of several sheets was read, what the
+// sheet hides, and a guessed encoding.
+func (s *sendCommand) noteList(src *source) {
+	for _, note := range listNotes(src.list, s.campaign.Body) {
+		s.note("tuma: note: %s", note)
+	}
+}
+
+// listNotes returns the notes on a list that has been read, and on parts of the text that look like its
+// columns.
+func listNotes(l *recipients.List, body string) (notes []string) {
+	isColumn := func(key string) bool {
+		return slices.ContainsFunc(l.Columns(), func(name string) bool { return sms.FieldKey(name) == key })
+	}
+	for _, part := range sms.Placeholders(body, isColumn) {
+		notes = append(notes, fmt.Sprintf("the text contains %s, which is not a merge field: write {{%s}}", part, strings.Trim(part, "{}[]()<>%#$« »")))
+	}
+	if sheet, all := l.Sheets(); len(all) > 1 {
+		notes = append(notes, fmt.Sprintf("read the sheet %q; the workbook has %.200q (choose another with --sheet)", sheet, all))
+	}
+	if n := l.Hidden(); n > 0 {
+		notes = append(notes, fmt.Sprintf("the recipients include %s of the sheet", console.Plural(n, "hidden row")))
+	}
+	if names := l.HiddenColumns(); len(names) > 0 {
+		notes = append(notes, fmt.Sprintf("the sheet hides a column that is read: %.200q", names))
+	}
+	if g := l.Guess(); g.Encoding != "" {
+		notes = append(notes, fmt.Sprintf("the encoding is a guess, %s: line %d reads %.60q (choose another with --encoding)", g.Encoding, g.Line, g.Value))
+	}
+	return notes
+}
+
+// otherTextNote returns the note on n recipients that are skipped as duplicates although their text
+// differs from the text that their number gets.
+func otherTextNote(n int) string {
+	what := "recipients have the number of an earlier recipient, but another text: they are skipped"
+	if n == 1 {
+		what = "recipient has the number of an earlier recipient, but another text: it is skipped"
+	}
+	return fmt.Sprintf("%s %s as duplicate; to send each different text, use --duplicates each", console.FormatInt(n), what)
+}

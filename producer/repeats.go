@@ -1,0 +1,45 @@
+package producer
+
+import (
+	"iter"
+
+	"github.com/tuma-sms/tuma/internal/planning"
+)
+
+// CountOtherTexts returns the same recipients, and adds to n the number of those that planning will
+// skip as duplicates although their text differs from the text that their number gets. A sequence
+// that is passed to Enqueue in this way tells the caller whether Campaign.Duplicates matters. National
+// numbers are numbers of Campaign.Country or, if that is empty, of the given country.
+//
+// The count is an estimate: it includes recipients that planning skips for another reason, such as an
+// opt-out. Each reading of the sequence starts at 0. Memory grows by up to 25 bytes for each recipient
+// of a campaign with merge fields.
+func CountOtherTexts(campaign Campaign, country string, recipients iter.Seq2[Recipient, error], n *int) iter.Seq2[Recipient, error] {
+	spec := specOf(campaign)
+	if spec.Country != "" {
+		country = spec.Country
+	}
+	return func(yield func(Recipient, error) bool) {
+		*n = 0
+		own, err := newPersonal(spec)
+		if err != nil {
+			yield(Recipient{}, err)
+			return
+		}
+		repeats, err := planning.NewRepeats(spec, country)
+		if err != nil {
+			yield(Recipient{}, err)
+			return
+		}
+		for r, err := range recipients {
+			if err == nil && own != nil {
+				if values, bad := own.read(0, r); bad == nil && repeats.Add(r.Number, values) { // the consumer reports bad
+					*n++
+				}
+			}
+			if !yield(r, err) {
+				return
+			}
+		}
+	}
+}
