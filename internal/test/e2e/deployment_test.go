@@ -76,18 +76,36 @@ func newDeployment(t *testing.T, o simulator.Options, extra ...string) *deployme
 	return deploymentWith(t, gateway, account)
 }
 
-// deploymentWith starts a Redis and writes a tuma.yaml with these accounts.
+// deploymentWith starts a Redis and writes a tuma.yaml with these accounts. Workers, commands and the test's producer
+// log in to Redis as a user that has only the rights that README.md names.
 func deploymentWith(t *testing.T, gateway *simulator.Server, accounts string) *deployment {
 	t.Helper()
-	f := &deployment{t: t, dir: t.TempDir(), redis: redistest.Start(t, redistest.WithAOF("everysec")), gateway: gateway}
-	f.rdb = f.redis.Client()
-	f.write("tuma.yaml", "redis: {url: '"+f.redis.URL()+"'}\ndefault_country: KE\nwindows: off\naccounts:\n"+accounts)
+	f := &deployment{t: t, dir: t.TempDir(), gateway: gateway}
+	f.redis = redistest.Start(t, redistest.WithAOF("everysec"), redistest.WithUser("tuma", "secret", documentedRights(t)...))
+	f.rdb = f.redis.Client(f.redis.AsUser)
+	f.write("tuma.yaml", "redis: {url: '"+f.redis.UserURL()+"'}\ndefault_country: KE\nwindows: off\naccounts:\n"+accounts)
 	var err error
 	if f.client, err = producer.New(f.rdb, producer.WithPollInterval(50*time.Millisecond)); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(f.end)
 	return f
+}
+
+// documentedRights returns the rights in the line of README.md that begins with "ACL SETUSER tuma on >PASSWORD".
+func documentedRights(t *testing.T) []string {
+	t.Helper()
+	readme, err := os.ReadFile(filepath.Join("..", "..", "..", "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(readme)) {
+		if rights, ok := strings.CutPrefix(line, "ACL SETUSER tuma on >PASSWORD "); ok {
+			return strings.Fields(rights)
+		}
+	}
+	t.Fatal("README.md has no line that begins with ACL SETUSER tuma on >PASSWORD")
+	return nil
 }
 
 func (f *deployment) write(name, text string) string {

@@ -31,6 +31,7 @@ type Server struct {
 	dir      string
 	port     int
 	password string
+	user     *url.Userinfo // of UserURL and AsUser; nil without WithUser
 	config   []string
 
 	mu  sync.Mutex
@@ -62,6 +63,15 @@ func WithConfig(nameValue ...string) Option {
 // WithPassword makes the server require a password.
 func WithPassword(password string) Option {
 	return func(s *Server) { s.password = password }
+}
+
+// WithUser adds a user with the given rights, which are those of ACL SETUSER, such as "~tuma:*" and "+@read". UserURL
+// and AsUser use this user. The default user keeps all rights.
+func WithUser(name, password string, rights ...string) Option {
+	return func(s *Server) {
+		s.user = url.UserPassword(name, password)
+		s.config = append(s.config, append([]string{"--user", name, "on", ">" + password}, rights...)...)
+	}
 }
 
 // Start tries this many ports. Each try waits at most startWithin for a reply to PING. A start usually takes about
@@ -113,6 +123,18 @@ func (s *Server) URL() string {
 		u.User = url.UserPassword("", s.password)
 	}
 	return u.String()
+}
+
+// UserURL is URL with the login of the user that WithUser added.
+func (s *Server) UserURL() string {
+	u := url.URL{Scheme: "redis", User: s.user, Host: s.Addr(), Path: "/0"}
+	return u.String()
+}
+
+// AsUser changes the options of a client to the login of the user that WithUser added. It is an argument of Client.
+func (s *Server) AsUser(o *redis.Options) {
+	o.Username = s.user.Username()
+	o.Password, _ = s.user.Password()
 }
 
 // Dir returns the folder with the server's files, including its log redis.log.
