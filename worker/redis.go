@@ -14,20 +14,29 @@ var ErrRedisUnfit = errRedisUnfit
 
 var errRedisUnfit = redisguard.ErrUnfit
 
+// ErrRedisRefusesWrites means that a Redis answers, but refuses a write that a worker needs.
+var ErrRedisRefusesWrites = errRedisRefusesWrites
+
+var errRedisRefusesWrites = redisguard.ErrRefusesWrites
+
 // CheckRedis checks from INFO that a Redis keeps its data: version 7.0 or later, "maxmemory-policy
 // noeviction", "appendonly yes", and the role of a master. One error lists all faults; it wraps
 // ErrRedisUnfit. If unsafe is true, CheckRedis returns these faults as warnings instead. A setting
 // that cannot be read is a warning.
 //
-// CheckRedis also calls CheckWritable. An error of CheckWritable stays an error even if unsafe is
-// true. A connection error is returned wrapped.
+// CheckRedis also does what CheckWritable does. An error of CheckWritable stays an error even if
+// unsafe is true. CheckRedis writes only to a Redis without other faults. A connection error is
+// returned wrapped.
 func CheckRedis(ctx context.Context, rdb redis.UniversalClient, unsafe bool) (warnings []string, err error) {
 	return redisguard.Check(ctx, rdb, unsafe)
 }
 
 // CheckWritable returns an error that wraps ErrRedisUnfit if a Redis cannot be written to: a
 // read-only replica, a cluster that does not serve all hash slots, or a cluster node used without a
-// cluster client. It returns nil if Redis does not allow INFO or CLUSTER INFO.
+// cluster client. Then it writes the keys tuma:probe and asynq:probe, which expire after ten
+// seconds and which nothing reads. If Redis refuses one of them, for example for lack of memory,
+// disk space or replicas, the error wraps ErrRedisRefusesWrites. If the user of Redis lacks a
+// right, the error also wraps ErrRedisUnfit. A connection error is returned wrapped.
 func CheckWritable(ctx context.Context, rdb redis.UniversalClient) error {
 	return redisguard.CheckWritable(ctx, rdb)
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
+	"github.com/rs/zerolog"
 
 	"github.com/tuma-sms/tuma/internal/ledger"
 	"github.com/tuma-sms/tuma/internal/queue"
@@ -63,7 +64,7 @@ func (w *Worker) server(rdb redis.UniversalClient, every time.Duration, concurre
 		ShutdownTimeout: time.Second,
 		ErrorHandler:    asynq.ErrorHandlerFunc(w.taskFailed),
 		LogLevel:        asynq.WarnLevel,
-		Logger:          asynqLogger{w.log},
+		Logger:          asynqLogger{w.log, w.levelOf},
 	})
 }
 
@@ -131,7 +132,7 @@ func (w *Worker) quarantinePayload(task context.Context, t *asynq.Task, why erro
 	return w.quarantine.Payload(task, t.Type(), id, t.Payload(), why)
 }
 
-// taskFailed logs a handler's error.
+// taskFailed logs a handler's error. See levelOf.
 func (w *Worker) taskFailed(_ context.Context, t *asynq.Task, err error) {
-	w.log.Error().Err(err).Str("task", t.Type()).Msg("task failed")
+	w.log.WithLevel(w.levelOf(zerolog.ErrorLevel)).Err(err).Str("task", t.Type()).Msg("task failed")
 }

@@ -36,6 +36,7 @@ type rooms struct {
 	shares     *pacing.Shares
 	hours      hours.Cache
 	guard      *redisguard.Guard
+	readiness  *redisguard.Readiness
 	balances   *balance.Balances
 	planner    *plantask.Runner
 	sender     *dispatch.Sender
@@ -55,6 +56,7 @@ func (w *Worker) connect() {
 	w.balances = &balance.Balances{Accounts: w.cards, Clock: l, Log: w.log}
 	w.guard = &redisguard.Guard{Redis: rdb, Unsafe: w.cfg.UnsafeRedis, Durable: w.cfg.Durability != (Durability{}),
 		LongestCall: w.longest(dispatch.LeaseMargin, dispatch.LeaseMargin), Stop: w.stop, Log: w.log}
+	w.readiness = &redisguard.Readiness{Redis: rdb, Log: w.log}
 	memory := &redisguard.Memory{Redis: rdb, Log: w.log}
 	w.sender = dispatch.New(dispatch.Collaborators{Ledger: l, Accounts: w.cards, OptOuts: w.optouts, Clock: l, Queue: w.queue, Campaigns: w.campaigns,
 		Waker: w.waker, Quarantine: w.quarantine, Shares: w.shares, Hours: &w.hours, Guard: w.guard, Memory: memory, Balances: w.balances,

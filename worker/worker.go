@@ -9,7 +9,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
 	"github.com/rs/zerolog"
 
@@ -51,6 +50,10 @@ type Config struct {
 	// Durability is how safe a claim must be before its call is made. It is also how safe a settle
 	// must be before the call counts as settled. Default: Redis has accepted the change.
 	Durability Durability
+	// WaitForRedis lets Run wait for a Redis that does not answer yet, still starts, or refuses writes
+	// for a reason that may pass. Run logs a line when it begins to wait, and one when Redis is there.
+	// Default: Run returns an error at once.
+	WaitForRedis bool
 	// UnsafeRedis lets Run use a Redis that may lose data, after logging a warning. It is for tests
 	// and demos. See CheckRedis.
 	UnsafeRedis bool
@@ -222,38 +225,23 @@ func (c *Config) setDefaults() {
 // once everything has stopped. Draining may take as long as the longest Account.Timeout, or as long
 // as Redis is away; Kill shortens the wait for Redis.
 //
-// Run returns an error at once if Redis cannot be reached or is unfit (see CheckRedis and
-// CheckDurability).
+// If Redis cannot be reached or is unfit (see CheckRedis and CheckDurability), Run returns an error
+// at once, unless Config.WaitForRedis lets it wait. If ctx ends before the worker has started, Run
+// returns nil.
 func (w *Worker) Run(ctx context.Context) error {
-	warnings, err := CheckRedis(ctx, w.cfg.Redis, w.cfg.UnsafeRedis)
+	servers, err := w.begin(ctx)
 	if err != nil {
-		return fmt.Errorf("run worker: %w", err)
-	}
-	more, err := CheckDurability(ctx, w.cfg.Redis, w.cfg.Durability)
-	if err != nil {
-		return fmt.Errorf("run worker: %w", err)
-	}
-	for _, x := range append(warnings, more...) {
-		w.log.Warn().Msg(x)
-	}
-	if err := w.guard.Watch(ctx); err != nil {
-		return fmt.Errorf("run worker: %w", err)
-	}
-	if err := w.publish(ctx); err != nil {
-		return fmt.Errorf("run worker: %w", err)
-	}
-	servers := w.servers()
-	for i, s := range servers {
-		if err := s.Start(asynq.HandlerFunc(w.handle)); err != nil {
-			shutdown(servers[:i])
-			return fmt.Errorf("run worker: %w", err)
+		if ctx.Err() != nil {
+			return nil // it was stopped while it started
 		}
+		return fmt.Errorf("run worker: %w", err)
 	}
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var loops sync.WaitGroup
 	loops.Go(func() { w.runEvery(background, w.cfg.SweepEvery, "sweep", w.sweeper.Sweep) })
 	loops.Go(func() { w.runEvery(background, publishEvery, "publish", w.publish) })
 	loops.Go(func() { w.runEvery(background, balance.Tick, "balance", w.pollBalances) })
+	loops.Go(func() { w.readiness.Watch(background) })
 	w.serving.Store(true)
 	w.log.Info().Int("accounts", len(w.accounts)).Msg("worker started")
 
@@ -278,16 +266,17 @@ func (w *Worker) Run(ctx context.Context) error {
 // their leases have ended. Kill may be called repeatedly.
 func (w *Worker) Kill() { w.stop.Kill() }
 
-// Ready returns nil if the worker is running, is not draining, and Redis answers. Otherwise it
-// returns an error that says why. It suits a readiness probe.
+// Ready returns nil if the worker is running, is not draining, and Redis accepts its writes.
+// Otherwise it returns an error that says why. It suits a readiness probe: each call writes two
+// short keys that expire after ten seconds, in one round trip.
 func (w *Worker) Ready(ctx context.Context) error {
-	if !w.serving.Load() {
-		return errors.New("worker is not running or is draining")
+	if w.serving.Load() {
+		return w.readiness.Check(ctx)
 	}
-	if err := w.cfg.Redis.Ping(ctx).Err(); err != nil {
-		return fmt.Errorf("redis: %w", err)
+	if err := w.readiness.Failure(); err != nil && !w.stop.Draining() {
+		return fmt.Errorf("worker waits for redis: %w", err)
 	}
-	return nil
+	return errors.New("worker is not running or is draining")
 }
 
 // pollBalances requests the balances that are due.
@@ -300,13 +289,13 @@ func (w *Worker) pollBalances(ctx context.Context) error {
 }
 
 // runEvery calls do at once, and then every d until ctx ends. If do fails, runEvery logs the error
-// and calls do again at the next tick.
+// and calls do again at the next tick. See levelOf.
 func (w *Worker) runEvery(ctx context.Context, d time.Duration, what string, do func(context.Context) error) {
 	t := time.NewTicker(d)
 	defer t.Stop()
 	for {
 		if err := do(ctx); err != nil && ctx.Err() == nil {
-			w.log.Error().Err(err).Msg(what + " failed; retrying at the next interval")
+			w.log.WithLevel(w.levelOf(zerolog.ErrorLevel)).Err(err).Msg(what + " failed; retrying at the next interval")
 		}
 		select {
 		case <-ctx.Done():

@@ -54,15 +54,25 @@ const pingTimeout = 5 * time.Second
 // openBackend connects to Redis and checks that Redis answers. connections is the size of the
 // connection pool; 0 means the default of go-redis.
 func openBackend(ctx context.Context, cfg *config.Config, connections int) (*backend, error) {
+	b, err := newBackend(cfg, connections)
+	if err != nil {
+		return nil, err
+	}
+	if err := ping(ctx, b.rdb, cfg.Redis); err != nil {
+		b.Close()
+		return nil, err
+	}
+	return b, nil
+}
+
+// newBackend is openBackend without the check. It sends nothing to Redis.
+func newBackend(cfg *config.Config, connections int) (*backend, error) {
 	open, err := config.ParseRedis(cfg.Redis.URL)
 	if err != nil {
 		return nil, fmt.Errorf("redis: %w", err)
 	}
 	rdb := open(connections)
 	client, err := producer.New(rdb, producer.WithDurability(producer.Durability(cfg.Redis.Durability)))
-	if err == nil {
-		err = ping(ctx, rdb, cfg.Redis)
-	}
 	if err != nil {
 		return nil, errors.Join(err, rdb.Close())
 	}
@@ -88,15 +98,19 @@ func ping(ctx context.Context, rdb redis.UniversalClient, cfg config.Redis) erro
 	case errors.As(err, &op) && op.Op == "dial":
 		err = op.Err
 	}
-	advice := "start Redis, or set its address with TUMA_REDIS_URL or redis.url in tuma.yaml"
-	if redis.HasErrorPrefix(err, "NOAUTH") || redis.HasErrorPrefix(err, "WRONGPASS") {
-		//nolint:gosec // a placeholder, not a password
-		advice = "add the login of Redis to the URL: redis://USER:PASSWORD@HOST:6379/0"
+	if isLoginError(err) {
+		return fmt.Errorf("cannot use Redis at %s (%s): %w", config.URLWithoutLogin(cfg.URL), cfg.Source, err)
 	}
+	advice := "start Redis, or set its address with TUMA_REDIS_URL or redis.url in tuma.yaml"
 	if strings.Contains(err.Error(), "cluster has no nodes") {
 		advice = "no node of the cluster serves a hash slot; run redis-cli --cluster check for details"
 	}
 	return fmt.Errorf("cannot reach Redis at %s (%s): %w; %s", config.URLWithoutLogin(cfg.URL), cfg.Source, err, advice)
+}
+
+// isLoginError reports whether Redis refused the login. errorLines adds what to do.
+func isLoginError(err error) bool {
+	return redis.HasErrorPrefix(err, "NOAUTH") || redis.HasErrorPrefix(err, "WRONGPASS")
 }
 
 // refuseUnwritable returns an error if Redis accepts no writes.

@@ -23,9 +23,10 @@ func newCheck(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "check",
 		Short: "Check the configuration, Redis and the credentials",
-		Long: `Check reads the configuration and checks that Redis is set up to keep its data.
-It tries the credentials of every account whose gateway offers a balance
-request. It sends no message and changes nothing.`,
+		Long: `Check reads the configuration and checks that Redis is set up to keep its data
+and accepts writes. It tries the credentials of every account whose gateway
+offers a balance request. It sends no message and changes nothing, except for
+the Redis keys tuma:probe and asynq:probe, which expire after ten seconds.`,
 		Example: "  tuma check\n  tuma check --config /etc/tuma/tuma.yaml",
 		Args:    takes(),
 		RunE:    a.verb(func(ctx context.Context, _ []string) error { return a.check(ctx) }),

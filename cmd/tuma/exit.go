@@ -85,6 +85,13 @@ func (a *app) printError(err error) {
 
 // errorLines returns the lines to print for an error, with advice on what to do.
 func errorLines(err error) []string {
+	if parts := joinedErrors(err); len(parts) > 1 {
+		var lines []string
+		for _, part := range parts {
+			lines = append(lines, errorLines(part)...)
+		}
+		return lines
+	}
 	var wrong misuseError
 	if errors.As(err, &wrong) {
 		// The message of the misuseError already names file and line, so the errors around it are not
@@ -110,10 +117,28 @@ func errorLines(err error) []string {
 		text += "; tuma list shows all campaigns"
 	case errors.Is(err, producer.ErrUnknownAccount):
 		text += "; tuma accounts shows all accounts"
-	case redis.HasErrorPrefix(err, "NOAUTH"), redis.HasErrorPrefix(err, "WRONGPASS"):
-		text += "; set the login of Redis in redis.url or TUMA_REDIS_URL"
+	case isLoginError(err):
+		//nolint:gosec // a placeholder, not a password
+		text = strings.TrimSuffix(text, ".") + "; add the login of Redis to the URL in TUMA_REDIS_URL or redis.url: redis://USER:PASSWORD@HOST:6379/0"
 	}
 	return strings.Split(text, "\n")
+}
+
+// joinedErrors returns the errors that errors.Join has joined to err. It returns nil for any other
+// error.
+func joinedErrors(err error) []error {
+	joined, ok := err.(interface{ Unwrap() []error }) //nolint:errorlint // an error that wraps a joined error has another text
+	if !ok {
+		return nil
+	}
+	var texts []string
+	for _, part := range joined.Unwrap() {
+		texts = append(texts, part.Error())
+	}
+	if strings.Join(texts, "\n") != err.Error() {
+		return nil
+	}
+	return joined.Unwrap()
 }
 
 // fieldErrors returns every *producer.FieldError in the tree of err.

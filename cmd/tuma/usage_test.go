@@ -81,7 +81,7 @@ func TestUsage_RedisDownIsOneLineWithoutThePassword(t *testing.T) {
 	t.Parallel()
 	c := newCLI(t, koboYAML, unreachableRedis)
 	numbers := c.file("numbers.csv", "0712345678\n")
-	for _, args := range [][]string{{"list"}, {"status", "a"}, {"results", "a"}, {"pause", "a"}, {"accounts"}, {"hold", "k"}, {"worker"},
+	for _, args := range [][]string{{"list"}, {"status", "a"}, {"results", "a"}, {"pause", "a"}, {"accounts"}, {"hold", "k"}, {"worker", "--wait-redis=false"},
 		{"send", "--via", "k", "--body", "x", "--file", numbers}} {
 		t.Run(args[0], func(t *testing.T) {
 			t.Parallel()
@@ -110,8 +110,12 @@ func TestSend_UnfitRedisIsRefused(t *testing.T) {
 			h := newFixture(t, simulator.Options{}, tt.option)
 			if tt.why == "" {
 				h.env = append(h.env, "TUMA_REDIS_URL=redis://"+h.redis.Addr())
-				if _, errOut, exit := h.run("list"); exit != exitFailed || !strings.Contains(errOut, "add the login of Redis to the URL") {
-					t.Errorf("got exit %d and standard error %s, want exit 1 and advice to add the login to the URL", exit, errOut)
+				for _, args := range [][]string{{"list"}, {"optout", "list"}, {"optout", "add", "0712345678"}, {"check"}, {"send", "--via", "kobo-main", "--body", "x"},
+					{"worker", "--accounts", "kobo-main"}, {"worker", "--accounts", "kobo-main", "--wait-redis=false"}} {
+					_, errOut, exit := h.runWithInput("0712345678", args...)
+					if exit == exitDone || strings.Count(errOut, "the login of Redis") != 1 || !strings.Contains(errOut, "NOAUTH Authentication required; add the login of Redis to the URL") {
+						t.Errorf("tuma %s: got exit %d and standard error %s, want exit 1 and advice, once, to add the login to the URL", args, exit, errOut)
+					}
 				}
 				return
 			}

@@ -24,6 +24,7 @@ type workerCommand struct {
 	*app
 	accounts  []string
 	listen    string
+	waitRedis bool
 	logLevel  string
 	logFormat string
 }
@@ -42,7 +43,11 @@ After SIGTERM or Ctrl-C the worker finishes its calls in flight and exits. A
 second signal ends the worker at once.
 
 With --listen the worker serves /healthz (the process is alive, even without
-Redis) and /readyz (Redis answers and the worker is not shutting down).`,
+Redis) and /readyz (the worker has started, is not shutting down, and Redis
+accepts its writes).
+
+A worker that is started before Redis waits for it. --wait-redis=false makes the
+command fail instead.`,
 		Example: `  tuma worker
   tuma worker --accounts kobo-main,kobo-2 --listen :8080 --log-format json`,
 		Args: takes(),
@@ -51,6 +56,7 @@ Redis) and /readyz (Redis answers and the worker is not shutting down).`,
 	f := c.Flags()
 	f.StringSliceVar(&w.accounts, "accounts", nil, "serve only these `accounts`, separated by commas (default: all in the configuration)")
 	f.StringVar(&w.listen, "listen", "", "`address` for /healthz and /readyz, such as :8080 (default: none)")
+	f.BoolVar(&w.waitRedis, "wait-redis", true, "wait for a Redis that does not answer or accepts no writes yet")
 	f.StringVar(&w.logLevel, "log-level", "info", "log `level`: debug, info, warn or error")
 	f.StringVar(&w.logFormat, "log-format", "", "log `format`: json or console (default: console on a terminal, else json)")
 	_ = c.RegisterFlagCompletionFunc("accounts", a.completeAccounts)
@@ -73,12 +79,18 @@ func (w *workerCommand) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	b, err := openBackend(ctx, cfg, poolSizeFor(accounts))
+	b, err := newBackend(cfg, poolSizeFor(accounts))
 	if err != nil {
-		return ignoreCancelled(ctx, err)
+		return err
 	}
 	defer b.Close()
+	if !w.waitRedis {
+		if err := ping(ctx, b.rdb, cfg.Redis); err != nil {
+			return ignoreCancelled(ctx, err)
+		}
+	}
 	settings := workerConfig(b, accounts)
+	settings.WaitForRedis = w.waitRedis
 	settings.Logger = log
 	wk, err := worker.New(settings)
 	if err != nil {

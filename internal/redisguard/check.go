@@ -21,15 +21,25 @@ var ErrUnfit = errors.New("redis is not fit for sending")
 // ErrUnfit. If unsafe is true, Check returns these faults as warnings instead. A setting
 // that cannot be read is a warning.
 //
-// Check also calls CheckWritable. An error of CheckWritable stays an error even if unsafe is
-// true. A connection error is returned wrapped.
+// Check also does what CheckWritable does. An error of CheckWritable stays an error even if unsafe
+// is true. Check writes only to a Redis without other faults. A connection error is returned
+// wrapped.
 func Check(ctx context.Context, rdb redis.UniversalClient, unsafe bool) (warnings []string, err error) {
 	if err := rdb.Ping(ctx).Err(); err != nil {
 		return nil, fmt.Errorf("check redis: %w", err)
 	}
-	if err := CheckWritable(ctx, rdb); err != nil {
+	if err := checkRole(ctx, rdb); err != nil {
 		return nil, err
 	}
+	if warnings, err = checkSettings(ctx, rdb, unsafe); err != nil {
+		return warnings, err
+	}
+	return warnings, TryWrites(ctx, rdb)
+}
+
+// checkSettings checks the settings that Check names. If unsafe is true, it returns faults as
+// warnings.
+func checkSettings(ctx context.Context, rdb redis.UniversalClient, unsafe bool) (warnings []string, err error) {
 	info := map[string]string{}
 	for _, section := range []string{"server", "memory", "persistence", "replication"} {
 		got, err := rdb.InfoMap(ctx, section).Result()
@@ -58,10 +68,19 @@ func Check(ctx context.Context, rdb redis.UniversalClient, unsafe bool) (warning
 // hashSlots is the number of hash slots of a Redis cluster.
 const hashSlots = 16384
 
-// CheckWritable returns an error that wraps ErrUnfit if a Redis cannot be written to: a
-// read-only replica, a cluster that does not serve all hash slots, or a cluster node used without a
-// cluster client. It returns nil if Redis does not allow INFO or CLUSTER INFO.
+// CheckWritable returns an error that wraps ErrUnfit if a Redis cannot be written to: a read-only
+// replica, a cluster that does not serve all hash slots, or a cluster node used without a cluster
+// client. Otherwise it returns the error of TryWrites.
 func CheckWritable(ctx context.Context, rdb redis.UniversalClient) error {
+	if err := checkRole(ctx, rdb); err != nil {
+		return err
+	}
+	return TryWrites(ctx, rdb)
+}
+
+// checkRole makes the checks of CheckWritable that write nothing. It returns nil if Redis does not
+// allow INFO or CLUSTER INFO.
+func checkRole(ctx context.Context, rdb redis.UniversalClient) error {
 	info := map[string]string{}
 	for _, section := range []string{"replication", "cluster"} {
 		got, err := rdb.InfoMap(ctx, section).Result()
@@ -92,14 +111,35 @@ func CheckWritable(ctx context.Context, rdb redis.UniversalClient) error {
 		return nil //nolint:nilerr // CLUSTER INFO does not give the number of slots
 	}
 	if ok < hashSlots {
-		return fmt.Errorf("%w: its cluster serves %d of %d hash slots, state %s: redis-cli --cluster check lists the missing nodes",
-			ErrUnfit, ok, hashSlots, cluster["cluster_state"])
+		return starting{fmt.Errorf("%w: its cluster serves %d of %d hash slots, state %s: redis-cli --cluster check lists the missing nodes",
+			ErrUnfit, ok, hashSlots, cluster["cluster_state"])}
 	}
 	if _, aware := rdb.(*redis.ClusterClient); !aware && cluster["cluster_size"] != "1" {
 		return fmt.Errorf("%w: it is one of %s masters of a cluster, but is used as a single server: use redis-cluster:// in its URL",
 			ErrUnfit, cluster["cluster_size"])
 	}
 	return nil
+}
+
+// starting is an error of a Redis that may just be starting.
+type starting struct{ error }
+
+// Unwrap returns the wrapped error.
+func (e starting) Unwrap() error { return e.error }
+
+// MayPass reports whether the fault that err describes may pass without a change of configuration:
+// a Redis that does not answer or still starts, that refuses writes, or a cluster that does not
+// serve all slots. A wrong login, a missing right and an unfit Redis stay.
+func MayPass(err error) bool {
+	if _, ok := errors.AsType[starting](err); ok {
+		return true
+	}
+	for _, prefix := range []string{"NOAUTH", "WRONGPASS", "NOPERM"} {
+		if redis.HasErrorPrefix(err, prefix) {
+			return false
+		}
+	}
+	return err != nil && !errors.Is(err, ErrUnfit)
 }
 
 func checkInfo(info map[string]string) (wrong, warnings []string) {

@@ -134,13 +134,15 @@ func (f *deployment) serving() int {
 	return accounts[0].Workers
 }
 
-func (f *deployment) spawn() *exec.Cmd {
+// spawn starts another worker process, with further flags, and does not wait until it is ready.
+func (f *deployment) spawn(flags ...string) *exec.Cmd {
 	f.t.Helper()
 	log, err := os.OpenFile(filepath.Join(f.dir, "worker.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	cmd := exec.Command(binary, "worker", "--config", filepath.Join(f.dir, "tuma.yaml"), "--log-level", "info", "--log-format", "json")
+	args := []string{"worker", "--config", filepath.Join(f.dir, "tuma.yaml"), "--log-level", "info", "--log-format", "json"}
+	cmd := exec.Command(binary, append(args, flags...)...)
 	// Requests to other machines go to a proxy that does not exist. So a worker cannot reach them.
 	cmd.Env = append(os.Environ(), "HTTP_PROXY=http://127.0.0.1:1", "HTTPS_PROXY=http://127.0.0.1:1", "NO_PROXY=")
 	cmd.Stdout, cmd.Stderr = log, log

@@ -1,0 +1,135 @@
+package redisguard
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/rs/zerolog"
+)
+
+// Readiness tries whether Redis accepts the writes of a worker, and logs one line when Redis stops
+// to do so and one when it does so again. Set the exported fields before the first call. The
+// methods are safe for concurrent use.
+type Readiness struct {
+	Redis redis.UniversalClient
+	Log   zerolog.Logger
+
+	mu       sync.Mutex
+	inFlight *attempt  // the running attempt, or nil
+	failure  error     // the error of the last attempt
+	since    time.Time // when the current failure was first seen; zero: there is none
+}
+
+// attempt is one run of TryWrites.
+type attempt struct {
+	begun time.Time
+	done  chan struct{} // closed when err is valid
+	err   error
+}
+
+const (
+	// attemptTimeout is the time limit of one attempt.
+	attemptTimeout = 10 * time.Second
+	// slowAttempt is how long an attempt may take before Redis counts as one that does not answer.
+	slowAttempt = 2 * time.Second
+)
+
+// Check returns nil if Redis accepts the writes of TryWrites now. Concurrent calls share one
+// attempt. If ctx ends first, Check returns an error that says for how long Redis has not answered.
+func (r *Readiness) Check(ctx context.Context) error {
+	a := r.attempt()
+	select {
+	case <-a.done:
+		return a.err
+	case <-ctx.Done():
+	}
+	took := time.Since(a.begun)
+	err := fmt.Errorf("redis has not answered for %s: %w", took.Round(time.Millisecond), ctx.Err())
+	if took >= slowAttempt {
+		r.Note(err)
+	}
+	return err
+}
+
+// Watch calls Check every second until ctx ends, so that the log lines do not depend on other
+// callers of Check.
+func (r *Readiness) Watch(ctx context.Context) {
+	t := time.NewTicker(time.Second)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+		}
+		limited, cancel := context.WithTimeout(ctx, slowAttempt)
+		_ = r.Check(limited) // Check has logged the error
+		cancel()
+	}
+}
+
+// Note records the outcome of a command: nil if Redis accepted a write. It logs a line if the
+// outcome differs from the last one.
+func (r *Readiness) Note(err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	was := r.since
+	r.failure = err
+	switch {
+	case err == nil && !was.IsZero():
+		r.since = time.Time{}
+		r.Log.Warn().Dur("took_ms", time.Since(was)).Msg("redis accepts writes again")
+	case err != nil && was.IsZero():
+		r.since = time.Now()
+		what := "redis does not answer: waiting for it"
+		if errors.Is(err, ErrRefusesWrites) || errors.Is(err, ErrUnfit) {
+			what = "redis cannot be used: nothing is sent until it accepts writes"
+		}
+		r.Log.Warn().Err(err).Msg(what)
+	}
+}
+
+// Failure returns the error of the last attempt, or nil.
+func (r *Readiness) Failure() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.failure
+}
+
+// Explains reports whether Redis does not answer or refuses writes now, so that an error in the
+// background needs no separate log line. If the last attempt succeeded, Explains makes another one, which
+// takes two seconds at most.
+func (r *Readiness) Explains() bool {
+	if r.Failure() != nil {
+		return true
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), slowAttempt)
+	defer cancel()
+	return r.Check(ctx) != nil
+}
+
+// attempt returns the running attempt, or starts one.
+func (r *Readiness) attempt() *attempt {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.inFlight != nil {
+		return r.inFlight
+	}
+	a := &attempt{begun: time.Now(), done: make(chan struct{})}
+	r.inFlight = a
+	go func() {
+		ctx, cancel := context.WithTimeout(context.Background(), attemptTimeout)
+		defer cancel()
+		a.err = TryWrites(ctx, r.Redis)
+		r.Note(a.err)
+		r.mu.Lock()
+		r.inFlight = nil
+		r.mu.Unlock()
+		close(a.done)
+	}()
+	return a
+}

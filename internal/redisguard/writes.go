@@ -1,0 +1,75 @@
+package redisguard
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// ErrRefusesWrites means that a Redis answers, but refuses a write that a worker needs.
+var ErrRefusesWrites = errors.New("redis refuses writes")
+
+// probePrefixes begin the keys of Tuma and of asynq. TryWrites writes one key under each of them.
+var probePrefixes = []string{"tuma:", "asynq:"}
+
+// probeExpiry is how long a key of TryWrites lives.
+const probeExpiry = 10 * time.Second
+
+// probeSource is a Lua script that writes one key. It is a script because every write of a worker
+// is one, so the user of Redis must have the right to run scripts.
+const probeSource = `return redis.call('set', KEYS[1], '1', 'px', ARGV[1])`
+
+// TryWrites writes the keys tuma:probe and asynq:probe, which expire after ten seconds and which
+// nothing reads. The two writes are one round trip. If Redis refuses a write, for example for lack
+// of a right, memory, disk space or replicas, the error wraps ErrRefusesWrites. If the user of
+// Redis lacks a right, it also wraps ErrUnfit. A connection error is returned wrapped.
+func TryWrites(ctx context.Context, rdb redis.UniversalClient) error {
+	pipe := rdb.Pipeline()
+	var writes []*redis.Cmd
+	for _, prefix := range probePrefixes {
+		writes = append(writes, pipe.Eval(ctx, probeSource, []string{prefix + "probe"}, probeExpiry.Milliseconds()))
+	}
+	_, _ = pipe.Exec(ctx) // each command has its own error
+	var refused []string
+	var cause error
+	for i, w := range writes {
+		_, answered := errors.AsType[redis.Error](w.Err())
+		switch {
+		case w.Err() == nil:
+		case !answered:
+			return fmt.Errorf("write to redis: %w", w.Err())
+		default:
+			refused, cause = append(refused, probePrefixes[i]+"*"), w.Err()
+		}
+	}
+	if cause == nil {
+		return nil
+	}
+	// Redis adds the hash of the script to an error within a script.
+	text, _, _ := strings.Cut(cause.Error(), " script: ")
+	e := &refusal{text: fmt.Sprintf("%v under %s: %s", ErrRefusesWrites, strings.Join(refused, " and "), text)}
+	// The second text is that of a command within a script.
+	if redis.HasErrorPrefix(cause, "NOPERM") || strings.Contains(text, "The user executing the script can't") {
+		e.unfit = true
+		e.text += "; give this user of Redis the rights in the line ACL SETUSER of README.md"
+	}
+	return e
+}
+
+// refusal is an error that wraps ErrRefusesWrites and, if unfit is true, also ErrUnfit.
+type refusal struct {
+	text  string
+	unfit bool
+}
+
+// Error returns the text.
+func (e *refusal) Error() string { return e.text }
+
+// Is reports whether e wraps target.
+func (e *refusal) Is(target error) bool {
+	return target == ErrRefusesWrites || e.unfit && target == ErrUnfit
+}
