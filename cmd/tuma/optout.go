@@ -42,6 +42,7 @@ remove' removes them.`,
 type optOutCommand struct {
 	*app
 	sender, country, file string
+	origin                string
 	list                  recipients.Options
 	noWait, json          bool
 }
@@ -111,17 +112,66 @@ Like 'tuma optout add', import then waits for calls in flight to these numbers.`
 func newOptOutRemove(a *app) *cobra.Command {
 	o := &optOutCommand{app: a}
 	c := &cobra.Command{
-		Use:   "remove NUMBER… | --file FILE",
+		Use:   "remove NUMBER… | --file FILE | --origin ORIGIN",
 		Short: "Remove numbers from the suppression list",
 		Long: `Remove removes numbers from the list of a sender ID, or from the list for all
-senders. Campaigns that have already skipped these numbers do not send to them.`,
+senders. Campaigns that have already skipped these numbers do not send to them.
+
+With --origin, remove removes all entries of this origin from all lists, or with
+--sender from one. So it undoes what an account has added: gateway:ACCOUNT:CODE,
+or gateway:ACCOUNT for all codes of the account.`,
 		Example: `  tuma optout remove +254712345678
-  tuma optout remove 0712345678 --sender ACME`,
-		RunE: a.verb(func(ctx context.Context, args []string) error { return o.run(ctx, args, o.remove) }),
+  tuma optout remove 0712345678 --sender ACME
+  tuma optout remove --origin gateway:at:406`,
+		RunE: a.verb(func(ctx context.Context, args []string) error {
+			switch {
+			case o.origin == "":
+				return o.run(ctx, args, o.remove)
+			case len(args) > 0 || o.file != "":
+				return misuse("--origin cannot be combined with numbers or --file: it removes all entries of the origin")
+			}
+			return o.withBackend(ctx, func(b *backend) error { return o.removeOrigin(ctx, b) })
+		}),
 	}
 	o.flags(c)
 	c.Flags().StringVar(&o.file, "file", "", fileFlagUsage)
+	c.Flags().StringVar(&o.origin, "origin", "", originFlagUsage)
 	return c
+}
+
+// originFlagUsage is the help text of --origin.
+const originFlagUsage = "only entries of this `origin`, such as gateway:at:406, or gateway:at for all codes of the account at"
+
+// removeOrigin removes all entries of o.origin from the list of o.sender, or from all lists.
+func (o *optOutCommand) removeOrigin(ctx context.Context, b *backend) error {
+	n, err := b.OptIn(ctx, func(yield func(producer.OptOut, error) bool) {
+		err := forEachOptOut(ctx, b, o.sender, func(x producer.OptOut) error {
+			if hasOrigin(x, o.origin) && !yield(x, nil) {
+				return errStopped
+			}
+			return nil
+		})
+		if err != nil && !errors.Is(err, errStopped) {
+			yield(producer.OptOut{}, err)
+		}
+	})
+	if err != nil {
+		return err
+	}
+	if o.json {
+		return console.WriteJSON(o.out, map[string]int{"removed": n})
+	}
+	_, err = fmt.Fprintf(o.out, "%s of origin %s removed\n", console.Plural(n, "number"), o.origin)
+	return err
+}
+
+// errStopped ends a loop over entries whose consumer needs no more of them.
+var errStopped = errors.New("the loop ended early")
+
+// hasOrigin reports whether an entry has an origin: the same one, or a longer one that begins with it
+// and a colon. An empty origin fits every entry.
+func hasOrigin(x producer.OptOut, origin string) bool {
+	return origin == "" || x.Origin == origin || strings.HasPrefix(x.Origin, origin+":")
 }
 
 // run connects to Redis, opens the file that o.file names, if any, and calls do with the connection,

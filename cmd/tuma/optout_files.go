@@ -34,26 +34,32 @@ func optOutCells(x producer.OptOut, p console.Screen) []string {
 }
 
 func newOptOutList(a *app) *cobra.Command {
-	var sender string
+	var sender, origin string
 	var counts, asJSON bool
 	c := &cobra.Command{
 		Use:   "list",
 		Short: "Print the numbers on the suppression list",
 		Long: `List prints the numbers on all suppression lists, or with --sender on one of
-them. Each line has a number, its sender ID ("all" for all senders), origin and
-time. The order is random. Memory use does not grow with the list.`,
+them, or with --origin the entries of one origin. Each line has a number, its
+sender ID ("all" for all senders), origin and time. The order is random. Memory use does not grow with the list.`,
 		Example: `  tuma optout list
   tuma optout list --sender ACME --json
   tuma optout list --count`,
 		Args: takes(),
 		RunE: a.verb(func(ctx context.Context, _ []string) error {
 			return a.withBackend(ctx, func(b *backend) error {
+				if counts && origin != "" {
+					return misuse("--count counts whole lists: leave out --origin, or count the lines")
+				}
 				if counts {
 					return a.optOutCounts(ctx, b, asJSON)
 				}
 				p, out := a.screen(), bufio.NewWriterSize(a.out, 64<<10)
 				lines := json.NewEncoder(out)
 				err := forEachOptOut(ctx, b, sender, func(x producer.OptOut) error {
+					if !hasOrigin(x, origin) {
+						return nil
+					}
 					if asJSON {
 						return lines.Encode(x)
 					}
@@ -65,6 +71,7 @@ time. The order is random. Memory use does not grow with the list.`,
 		}),
 	}
 	c.Flags().StringVar(&sender, "sender", "", "only the list of this sender `ID`")
+	c.Flags().StringVar(&origin, "origin", "", originFlagUsage)
 	c.Flags().BoolVar(&counts, "count", false, "print the size of each list instead")
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON, one object a line")
 	return c
