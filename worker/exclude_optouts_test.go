@@ -160,7 +160,7 @@ func TestOptOut_GatewayBlacklistAddsToTheList(t *testing.T) {
 		bySender     bool
 		sender, list string
 		others       int // how many of the recipients another sender still sends to
-	}{{true, "ACME", "ACME", 1}, {false, "ACME", "", 0}, {true, "", "", 0}} {
+	}{{true, "ACME", "ACME", 1}, {false, "ACME", "", 0}, {false, "", "", 0}} {
 		r := newTestTuma(t, simulator.Options{})
 		gw := newStubGateway(providers.Info{MaxRecipients: 10, BlacklistBySender: c.bySender})
 		barred := mustParse(t, "0710000001")

@@ -2,6 +2,8 @@ package dispatch
 
 import (
 	"context"
+	"strings"
+	"sync"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -14,50 +16,124 @@ import (
 )
 
 // blacklist adds recipients that a gateway has blacklisted to our suppression lists.
+//
+// A gateway that does not know a sender ID may call every recipient blacklisted. So a recipient is
+// added only once the same account has accepted another recipient of the same sender ID, in the same
+// call or in a later one. Until then it waits here. If the worker ends meanwhile, the gateway rejects
+// the recipient again in the next campaign.
 type blacklist struct {
 	ledger  *ledger.Ledger
 	optouts *optout.Lists
 	log     zerolog.Logger
+
+	mu   sync.Mutex
+	runs map[string]*blacklistRun // by account and sender ID
 }
 
-// blacklistTimeout is how long a slot may take, after it has settled a call, to store the
-// recipients that the gateway has blacklisted.
-const blacklistTimeout = 10 * time.Second
+// blacklistRun holds the recipients that an account called blacklisted for one sender ID since it last
+// accepted a recipient for this sender ID.
+type blacklistRun struct {
+	length  int
+	waiting []optout.Entry
+}
 
-// add adds the recipients that the gateway reported as blacklisted to our suppression list. If the
-// gateway blacklists by sender, that is the list of the sender, otherwise the list for all senders.
-// add runs after the settle, which has recorded the rejections for this campaign. If the worker dies
-// in between, the gateway rejects the same recipients again in the next campaign, and they are added
-// then.
-func (l blacklist) add(b *batch, g *ledger.Generation, records []campaign.Record) {
-	var numbers []sms.MSISDN
-	var entries []optout.Entry
+const (
+	// blacklistTimeout is how long a slot may take, after it has settled a call, to store the
+	// recipients that the gateway has blacklisted.
+	blacklistTimeout = 10 * time.Second
+	// blacklistRunLimit is how many recipients in a row may be blacklisted, in this worker, before the
+	// campaign is paused: the sender ID or the account is then the reason, and not the recipients.
+	blacklistRunLimit = 25
+	// blacklistRuns is the maximum number of pairs of an account and a sender ID that are remembered.
+	blacklistRuns = 10_000
+)
+
+// pauseBlacklisted is the reason for a pause after a run of blacklisted recipients.
+const pauseBlacklisted = "blacklisted"
+
+// note takes the records of a settled call. It adds the recipients that the gateway reported as
+// blacklisted to our suppression list, as far as the account has proven that the sender ID works. If
+// the gateway blacklists by sender, that is the list of the sender, otherwise the list for all
+// senders. A message without a sender ID says nothing about any of our senders, so its
+// recipient is not added. note reports whether the campaign must be paused, because the account has
+// called too many recipients in a row blacklisted.
+//
+// note runs after the settle, which has recorded the rejections for this campaign.
+func (l *blacklist) note(b *batch, g *ledger.Generation, records []campaign.Record) (pause bool) {
+	accepted := false
+	var found []optout.Entry
 	for i, r := range records {
-		if r.Status == campaign.Rejected && r.Reason == providers.ReasonBlacklisted {
-			numbers = append(numbers, g.To[i].MSISDN)
-			entries = append(entries, optout.Entry{MSISDN: g.To[i].MSISDN, Origin: optout.OriginGateway + ":" + b.acc.Name + ":" + r.Code})
+		switch {
+		case r.Status == campaign.Accepted:
+			accepted = true
+		case r.Status == campaign.Rejected && r.Reason == providers.ReasonBlacklisted:
+			found = append(found, optout.Entry{MSISDN: g.To[i].MSISDN, Origin: optout.OriginGateway + ":" + b.acc.Name + ":" + r.Code})
 		}
 	}
-	if len(numbers) == 0 {
-		return
+	proven, pause := l.proven(b, accepted, found)
+	if len(proven) > 0 {
+		l.add(b, proven)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), blacklistTimeout)
-	defer cancel()
+	return pause
+}
+
+// proven returns the recipients that can be added to a list now. The others wait. pause reports whether
+// the run of blacklisted recipients is too long; then none of its recipients is ever added.
+func (l *blacklist) proven(b *batch, accepted bool, found []optout.Entry) (proven []optout.Entry, pause bool) {
+	key := b.acc.Name + " " + strings.ToUpper(b.sender())
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	run := l.runs[key]
+	switch {
+	case accepted:
+		if run != nil {
+			found = append(run.waiting, found...)
+			delete(l.runs, key)
+		}
+		return found, false
+	case len(found) == 0:
+		return nil, false
+	case run == nil:
+		if l.runs == nil || len(l.runs) >= blacklistRuns {
+			l.runs = map[string]*blacklistRun{}
+		}
+		run = &blacklistRun{}
+		l.runs[key] = run
+	}
+	run.length += len(found)
+	run.waiting = append(run.waiting, found...)
+	if run.length < blacklistRunLimit {
+		return nil, false
+	}
+	delete(l.runs, key)
+	return nil, true
+}
+
+// add adds recipients to the suppression list.
+func (l *blacklist) add(b *batch, entries []optout.Entry) {
 	list := campaign.AllSenders
 	if b.acc.Info.BlacklistBySender {
 		var err error
-		if list, err = optout.ListOf(b.sender()); err != nil {
-			list = campaign.AllSenders
+		if list, err = optout.ListOf(b.sender()); b.sender() == "" || err != nil {
+			l.log.Info().Str("campaign", b.id).Str("account", b.acc.Name).Int("recipients", len(entries)).
+				Msg("numbers that the gateway blacklists are not added to a suppression list: the messages have no sender ID")
+			return
 		}
 	}
+	ctx, cancel := context.WithTimeout(context.Background(), blacklistTimeout)
+	defer cancel()
 	added, err := l.optouts.Add(ctx, list, entries, true)
 	if err == nil {
+		numbers := make([]sms.MSISDN, len(entries))
+		for i, e := range entries {
+			numbers[i] = e.MSISDN
+		}
 		_, err = l.ledger.ExcludeOpen(ctx, list, numbers, b.id)
 	}
 	level := zerolog.InfoLevel
 	if err != nil {
 		level = zerolog.ErrorLevel
 	}
-	l.log.WithLevel(level).Err(err).Str("campaign", b.id).Str("account", b.acc.Name).Str("list", campaign.ListCode(list)).Int("recipients", len(numbers)).
+	l.log.WithLevel(level).Err(err).Str("campaign", b.id).Str("account", b.acc.Name).Str("list", campaign.ListCode(list)).Int("recipients", len(entries)).
 		Int("new", added).Msg("adding numbers that the gateway blacklists to the suppression list")
 }

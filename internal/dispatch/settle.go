@@ -60,7 +60,9 @@ func (s *Sender) settleCall(b *batch, p *pass, sub submission, v verdict.Verdict
 	}
 	s.keepAnswer(b, sub, v, err)
 	if v.Action == verdict.Settle && err == nil {
-		s.blacklist.add(b, g, v.Records)
+		if s.blacklist.note(b, g, v.Records) {
+			s.pauseCampaign(b, pauseBlacklisted)
+		}
 	}
 	switch {
 	case err != nil:

@@ -230,7 +230,11 @@ func judgeResults(results []providers.Result, s Situation) Verdict {
 		}
 	}
 	var accountAnswer *providers.Result
+	blacklistsAll := blacklistsAll(results)
 	for i, r := range results {
+		if blacklistsAll {
+			r.Scope, r.Cause, r.Code = providers.Campaign, providers.CauseRefused, providers.ReasonBlacklisted
+		}
 		if r.Scope = s.widens(r.Scope); r.Scope == providers.Call {
 			r.Scope = providers.Recipient
 		}
@@ -273,6 +277,21 @@ func judgeResults(results []providers.Result, s Situation) Verdict {
 		v.SettleReason = campaign.SettleSpared
 	}
 	return v
+}
+
+// massBlacklist is the number of recipients of a call from which on it is not believed that all of them
+// are blacklisted.
+const massBlacklist = 10
+
+// blacklistsAll reports whether a gateway calls every recipient of a large call blacklisted. Then the
+// reason is the sender ID or the account, and not the recipients.
+func blacklistsAll(results []providers.Result) bool {
+	for _, r := range results {
+		if r.Outcome != providers.Rejected || r.Reason != providers.ReasonBlacklisted {
+			return false
+		}
+	}
+	return len(results) >= massBlacklist
 }
 
 // statusOf returns the status of a recipient after the answer r.
