@@ -116,8 +116,11 @@ type Inbound struct {
 	// LinkID connects a reply to this message in an on-demand service; empty if the message belongs
 	// to no such service.
 	LinkID string
-	// At is the time at which the gateway received the message; zero if the gateway gives no time.
+	// At is the time at which the gateway received the message; zero if the gateway gives no time, or
+	// a time that cannot be read.
 	At time.Time
+	// UnreadTime is the time as the gateway wrote it, if it cannot be read; otherwise empty.
+	UnreadTime string
 	// Fields holds the gateway's other fields, under the gateway's names.
 	Fields map[string]string
 }
@@ -190,6 +193,9 @@ type Info struct {
 	SenderOptional bool `json:"sender_optional,omitempty"`
 	// Flash reports whether the gateway can send class-0 (flash) messages.
 	Flash bool `json:"flash,omitempty"`
+	// FlashGSM7 reports whether a flash message must fit into GSM-7. The gateway sends a flash message
+	// that needs UCS-2 as an ordinary one.
+	FlashGSM7 bool `json:"flash_gsm7,omitempty"`
 	// BlacklistBySender reports whether ReasonBlacklisted applies to one sender ID only. If
 	// BlacklistBySender is false, no sender ID may send to a blacklisted recipient.
 	BlacklistBySender bool `json:"blacklist_by_sender,omitempty"`

@@ -41,11 +41,16 @@ func (p *Provider) MessageStatus(ctx context.Context, messageID string) (provide
 	return report, nil
 }
 
-// parseReport parses a delivery state. A detail may follow the state, as in "UNDELIV err:0dc".
+// parseReport parses a delivery state. A detail may follow the state, as in "UNDELIV err:0dc". A single
+// word that is neither a state nor an error code is a state that is not final: public programs ask
+// again while the answer is PROCESSED.
 func parseReport(body []byte) (providers.MessageStatus, bool) {
 	text := string(unquote(body))
 	word, detail, _ := strings.Cut(text, " ")
 	report, ok := states[strings.ToUpper(word)]
+	if state, isWord := httpclient.StateWord(text); !ok && isWord && !strings.HasPrefix(strings.ToLower(text), "err") {
+		return providers.MessageStatus{State: state}, true
+	}
 	if !ok || len(text) > 64 || strings.ContainsFunc(detail, func(r rune) bool { return r < ' ' || r > '~' }) {
 		return providers.MessageStatus{}, false
 	}

@@ -73,7 +73,7 @@ func New(cfg Config) (*Provider, error) {
 	}
 	info := providers.Info{
 		Name: Name, Fingerprint: client.Fingerprint(Name, cfg.User), MaxRecipients: limit, KeyTTL: KeyTTL,
-		MaxChars: MaxChars, SenderAlphaMax: MaxSenderAlpha, SenderDigitsMax: MaxSenderDigits, Flash: true,
+		MaxChars: MaxChars, SenderAlphaMax: MaxSenderAlpha, SenderDigitsMax: MaxSenderDigits, Flash: true, FlashGSM7: true,
 	}
 	login := loginForm(cfg.User, cfg.Pass)
 	return &Provider{client: client, info: info, login: &login}, nil

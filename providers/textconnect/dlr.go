@@ -32,9 +32,12 @@ func (p *Provider) MessageStatus(ctx context.Context, messageID string) (provide
 	if err != nil {
 		return providers.MessageStatus{}, err
 	}
-	report, ok := parseState(firstLine(reply.Body))
+	word := firstLine(reply.Body)
+	report, ok := parseState(word)
 	if !ok {
-		return providers.MessageStatus{}, refused(opStatus, reply)
+		if report.State, ok = httpclient.StateWord(word); !ok {
+			return providers.MessageStatus{}, refused(opStatus, reply)
+		}
 	}
 	return report, nil
 }

@@ -1,0 +1,20 @@
+package httpclient
+
+// StateWord returns a delivery state that the gateway does not document, if text has the form of
+// one: a single word of 2 to 32 letters, digits, "_" and "-" that begins with a letter. Such a state is shown as
+// written. The caller must have excluded the gateway's error codes.
+func StateWord(text string) (state string, ok bool) {
+	const shortest, longest = 2, 32
+	if len(text) < shortest || len(text) > longest {
+		return "", false
+	}
+	for i := range len(text) {
+		switch c := text[i]; {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z':
+		case i > 0 && ('0' <= c && c <= '9' || c == '_' || c == '-'):
+		default:
+			return "", false
+		}
+	}
+	return text, true
+}
