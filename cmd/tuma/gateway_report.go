@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -149,7 +150,7 @@ func (a *app) tableScreen(format tableFormat) console.Screen {
 func inboxTable(messages []providers.Inbound, p console.Screen) providers.Table {
 	t := providers.Table{Columns: []string{"id", "at", "from", "to", "link_id", "text"}}
 	for _, m := range messages {
-		t.Rows = append(t.Rows, []string{m.ID, p.Minute(m.At), m.From, m.To, m.LinkID, m.Text})
+		t.Rows = append(t.Rows, []string{m.ID, cmp.Or(m.UnreadTime, p.Minute(m.At)), m.From, m.To, m.LinkID, m.Text})
 	}
 	return t
 }

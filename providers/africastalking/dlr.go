@@ -101,7 +101,10 @@ func parseIncoming(form url.Values) (m providers.Inbound, ok bool) {
 	for _, name := range []string{"cost", "networkCode"} {
 		m.Fields = withField(m.Fields, name, clip(form.Get(name)))
 	}
-	m.At, m.Fields = received(clip(form.Get("date")), m.Fields)
+	date := clip(form.Get("date"))
+	if m.At, m.Fields = received(date, m.Fields); m.At.IsZero() {
+		m.UnreadTime = strings.TrimSpace(date)
+	}
 	return m, m.ID != "" && m.From != "" && form.Has("text") && max(len(m.From), len(m.To), len(m.LinkID)) <= longestID
 }
 

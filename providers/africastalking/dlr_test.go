@@ -71,7 +71,7 @@ func TestIncoming_ReadsEachCallback(t *testing.T) {
 	}
 	zoneless, dateless := message, message
 	zoneless.At, zoneless.Fields = time.Date(2016, 3, 9, 8, 5, 3, 0, time.UTC), map[string]string{"date": "2016-03-09 08:05:03"}
-	dateless.Fields = map[string]string{"date": "0000-00-00 00:00:00"}
+	dateless.UnreadTime, dateless.Fields = "0000-00-00 00:00:00", map[string]string{"date": "0000-00-00 00:00:00"}
 	word := message
 	word.From, word.To = "Safaricom", "+254 28901"
 	odd := message

@@ -67,6 +67,9 @@ func readMessage(raw json.RawMessage) (m providers.Inbound, ok bool) {
 		}
 	}
 	m.At, m.Fields = received(date, nil)
+	if m.At.IsZero() {
+		m.UnreadTime = strings.TrimSpace(date)
+	}
 	return m, isID(m.ID)
 }
 

@@ -22,7 +22,7 @@ func TestInbox(t *testing.T) {
 	want := []providers.Inbound{
 		{ID: "15071", From: "+254711000001", To: "28901", Text: "STOP \"it\" & <go> é漢😀\n", LinkID: "SampleLinkId123", At: time.Date(2018, 3, 19, 8, 34, 18, 445e6, time.UTC)},
 		{ID: "15072", From: "+254711000001", To: "28901", At: time.Date(2018, 3, 19, 8, 34, 18, 0, time.UTC), Fields: map[string]string{"date": "2018-03-19 08:34:18"}},
-		{ID: "18446744073709551615", From: "Safaricom", Text: "254711000001", Fields: map[string]string{"date": "yesterday"}},
+		{ID: "18446744073709551615", From: "Safaricom", Text: "254711000001", UnreadTime: "yesterday", Fields: map[string]string{"date": "yesterday"}},
 	}
 	if diff := cmp.Diff(want, got); diff != "" || err != nil {
 		t.Errorf("got the error %v (-want +got):\n%s", err, diff)

@@ -88,7 +88,7 @@ func parseInbox(body []byte) (inbox []providers.Inbound, ok bool, verdict *provi
 		case err == nil:
 			m.At = at
 		case row[2] != "":
-			m.Fields = map[string]string{fieldAt: row[2]}
+			m.UnreadTime, m.Fields = row[2], map[string]string{fieldAt: row[2]}
 		}
 		inbox = append(inbox, m)
 	}
@@ -97,12 +97,16 @@ func parseInbox(body []byte) (inbox []providers.Inbound, ok bool, verdict *provi
 
 // parseList parses {"0":{…},"1":{…},"code":"202"}. Every member whose name is a number is a row.
 // parseList returns the rows in the order of these numbers. A row holds the texts under the names
-// in columns. ok is false if a row is invalid or if the reply's code is not the given code. For a
-// reply with another code, verdict is the error for the reply's code.
+// in columns. ok is false if a row is invalid, if the reply has a member besides rows, code and
+// message, or if the reply's code is not the given code. For a reply with another code, verdict is
+// the error for the reply's code.
 func parseList(body []byte, code string, columns []string) (rows [][]string, ok bool, verdict *providers.Error) {
 	got, o := parseReply(body)
 	if got != code {
 		return nil, false, refusal(got)
+	}
+	if _, isText := o.Text("message"); !isText {
+		return nil, false, nil // a list of another shape
 	}
 	type numbered struct {
 		at   uint64
@@ -111,9 +115,12 @@ func parseList(body []byte, code string, columns []string) (rows [][]string, ok 
 	}
 	var list []numbered
 	for name, raw := range o {
+		if name == "code" || name == "message" {
+			continue
+		}
 		at, err := strconv.ParseUint(name, 10, 64)
 		if err != nil {
-			continue
+			return nil, false, nil // a list of another shape
 		}
 		row := parseRow(raw, columns)
 		if row == nil {

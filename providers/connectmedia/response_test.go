@@ -118,12 +118,11 @@ func TestParseList_RowsAndCodes(t *testing.T) {
 		`{"code":202,"message":"none"}`: nil,
 		`{"10":{"a":"k","b":"x"},"9":{"a":"j","b":"y"},"code":"202","2":{"b":"z","a":"c"}}`: {{"c", "z"}, {"j", "y"}, {"k", "x"}},
 		`{"code":"202","0":{"a":1.50,"b":null,"c":"more"}}`:                                 {{"1.50", ""}},
-		`{"code":"202","0":{}}`:                                                          {{"", ""}},
-		`{"code":"202","0":{"a":[1],"b":true}}`:                                          {{"", ""}},
-		`{"code":"202","01":{"a":"second"},"1":{"a":"third"},"0":{"a":"first"}}`:         {{"first", ""}, {"second", ""}, {"third", ""}},
-		`{"code":"202","-1":{"a":"x"},"x":{"a":"x"},"1.5":{},"99999999999999999999":{}}`: nil,
-		`{"code":"202","0":{"a":" \u00e9\n ","b":"<b>"}}`:                                {{" é\n ", "<b>"}},
-		`{"code":"202","No messages"}`:                                                   nil,
+		`{"code":"202","0":{}}`:                                                  {{"", ""}},
+		`{"code":"202","0":{"a":[1],"b":true}}`:                                  {{"", ""}},
+		`{"code":"202","01":{"a":"second"},"1":{"a":"third"},"0":{"a":"first"}}`: {{"first", ""}, {"second", ""}, {"third", ""}},
+		`{"code":"202","0":{"a":" \u00e9\n ","b":"<b>"}}`:                        {{" é\n ", "<b>"}},
+		`{"code":"202","No messages"}`:                                           nil,
 	} {
 		got, ok, e := parseList([]byte(body), "202", columns)
 		if diff := cmp.Diff(want, got); diff != "" || !ok || e != nil {
@@ -131,6 +130,8 @@ func TestParseList_RowsAndCodes(t *testing.T) {
 		}
 	}
 	for body, code := range map[string]string{
+		`{"code":"202","message":"ok","data":{"messages":[{"message_id":"1"}]}}`: "", `{"code":"202","messages":[]}`: "", `{"code":"202","message":{"0":{"a":"x"}}}`: "",
+		`{"code":"202","-1":{"a":"x"}}`: "", `{"code":"202","0":{"a":"x"},"x":{"a":"x"}}`: "", `{"code":"202","99999999999999999999":{}}`: "",
 		`{"code":"202","0":"x"}`: "", `{"code":"202","0":null}`: "", `{"code":"202","0":[]}`: "", `{"0":{"a":"x"}}`: "", `[]`: "", ``: "", `<html>`: "",
 		`{"code":"202","0":{"a":"x","a":"y"}}`: "", `{"code":"202","0":{},"0":{}}`: "", `{"code":"202","0":{"a":"x"`: "",
 		`{"code":"302","0":{}}`: "302", `{"code":"100"}`: "100",
@@ -146,7 +147,7 @@ func TestParseInbox_KeepsAnInvalidTime(t *testing.T) {
 	t.Parallel()
 	got, ok, e := parseInbox([]byte(`{"code":"302","0":{"message_from":254712345678,"message_text":" STOP ","message_datetime":"yesterday"},"1":{"message_text":"x"}}`))
 	want := []providers.Inbound{
-		{From: "254712345678", Text: " STOP ", Fields: map[string]string{"message_datetime": "yesterday"}}, {Text: "x"},
+		{From: "254712345678", Text: " STOP ", UnreadTime: "yesterday", Fields: map[string]string{"message_datetime": "yesterday"}}, {Text: "x"},
 	}
 	if diff := cmp.Diff(want, got); diff != "" || !ok || e != nil {
 		t.Errorf("%v %v (-want +got):\n%s", ok, e, diff)

@@ -1,7 +1,9 @@
 package qserve
 
 import (
+	"cmp"
 	"encoding/json"
+	"regexp"
 	"strings"
 
 	"github.com/tuma-sms/tuma/providers"
@@ -26,9 +28,10 @@ var answers = map[string]providers.Error{
 	"X003": {Outcome: providers.Retryable, Scope: providers.Account, Cause: providers.CauseCredentials},
 }
 
-// errorFields are the fields in which an error code is searched for. The vendor's page does not
-// name the field that holds the code.
-var errorFields = []string{"statusCode", "statusMessage", "code", "error"}
+// errorCode matches a text that is an error code, or begins with one: "X001", "X001: Unknown or unvalid
+// secret_key". The vendor's page does not show a reply with an error. So a code is believed in any
+// member of the reply outside the rows of recipients: no other text of a reply has this form.
+var errorCode = regexp.MustCompile(`^\s*(X[0-9]{3})(?:[^0-9A-Za-z]|$)`)
 
 // The reasons for which a recipient of an answered call is Unknown.
 const (
@@ -57,20 +60,16 @@ func parseAnswer(body []byte, recipients []sms.MSISDN) ([]providers.Result, *pro
 // and so not understood, if it has two error codes, or an error code and rows of recipients.
 func parseEnvelope(body []byte) (httpclient.Object, *providers.Error) {
 	o, ok := single(body)
-	rows, rowsOK := o.List("messageDetails")
 	if !ok {
-		return nil, nil
+		o, ok = single(relaxed(body))
 	}
-	var found string
-	for _, name := range errorFields {
-		said, _ := text(o, name)
-		if _, known := answers[said]; !known || said == found {
-			continue
-		}
-		if found != "" {
-			return nil, nil
-		}
-		found = said
+	if !ok {
+		return nil, bareCode(body)
+	}
+	rows, rowsOK := o.List("messageDetails")
+	found, clear := findCode(o, 0)
+	if !clear {
+		return nil, nil
 	}
 	switch code, _ := text(o, "statusCode"); {
 	case found != "" && code != codeDone && rowsOK && len(rows) == 0:
@@ -83,6 +82,53 @@ func parseEnvelope(body []byte) (httpclient.Object, *providers.Error) {
 		return nil, &providers.Error{Outcome: providers.Unknown, Scope: providers.Call, Cause: providers.CauseNotUnderstood, Code: code}
 	}
 	return nil, nil
+}
+
+// findCode returns the documented error code in the members of an object and of the objects in it,
+// or "" if there is none. clear is false if the members hold two different codes. depth is the number
+// of objects around o.
+func findCode(o httpclient.Object, depth int) (found string, clear bool) {
+	const deepest = 3
+	for name := range o {
+		if name == "messageDetails" {
+			continue
+		}
+		code := ""
+		if inner, ok := o.Object(name); ok && depth < deepest {
+			if code, clear = findCode(inner, depth+1); !clear {
+				return "", false
+			}
+		} else if said, ok := o.Text(name); ok {
+			code = codeIn(said)
+		}
+		if code != "" && found != "" && code != found {
+			return "", false
+		}
+		found = cmp.Or(found, code)
+	}
+	return found, true
+}
+
+// codeIn returns the documented error code with which a text begins, or "".
+func codeIn(text string) string {
+	if m := errorCode.FindStringSubmatch(text); m != nil {
+		if _, known := answers[m[1]]; known {
+			return m[1]
+		}
+	}
+	return ""
+}
+
+// bareCode returns the error for a reply that is not JSON but begins with a documented error code, or nil.
+// A JSON string counts as its text.
+func bareCode(body []byte) *providers.Error {
+	code := codeIn(strings.TrimPrefix(strings.TrimSpace(string(body[:min(len(body), 64)])), `"`))
+	if code == "" {
+		return nil
+	}
+	e := answers[code]
+	e.Code = code
+	return &e
 }
 
 // single parses an object, or a list of exactly one object.
@@ -103,14 +149,37 @@ func text(o httpclient.Object, name string) (text string, ok bool) {
 	return strings.TrimSpace(text), ok
 }
 
-// parseRows parses the rows of recipients, which may be in any order. A recipient is Accepted if
-// all its rows have the status "sent", and Unknown otherwise. parseRows returns nil if the rows
-// name no recipient of the call.
-func parseRows(rows []json.RawMessage, recipients []sms.MSISDN) []providers.Result {
+// indexOf returns the position of each recipient under the ways in which a reply may write its number.
+// Besides the international form, that is Kenya's national form, with or without the leading zero: the
+// gateway serves Kenya, and its own service shows numbers so. A form that fits two recipients of the
+// call is left out.
+func indexOf(recipients []sms.MSISDN) map[string]int {
+	const kenya = "254"
 	index := make(map[string]int, len(recipients))
 	for i, number := range recipients {
 		index[number.String()] = i
 	}
+	for i, number := range recipients {
+		national, isKenyan := strings.CutPrefix(number.String(), kenya)
+		if !isKenyan {
+			continue
+		}
+		for _, form := range []string{"0" + national, national} {
+			if _, taken := index[form]; !taken {
+				index[form] = i
+			} else if j := index[form]; j != i {
+				delete(index, form)
+			}
+		}
+	}
+	return index
+}
+
+// parseRows parses the rows of recipients, which may be in any order. A recipient is Accepted if
+// all its rows have the status "sent", and Unknown otherwise. parseRows returns nil if the rows
+// name no recipient of the call.
+func parseRows(rows []json.RawMessage, recipients []sms.MSISDN) []providers.Result {
+	index := indexOf(recipients)
 	results := make([]providers.Result, len(recipients))
 	named := false
 	for _, row := range rows {
@@ -147,7 +216,18 @@ func parseRows(rows []json.RawMessage, recipients []sms.MSISDN) []providers.Resu
 // may be in either of the fields statusCode and statusMessage, because the vendor's page exchanges
 // their values. The other field must be empty, a number, or also such a text. Every word of the
 // text must be in the list below: with other words it may mean "not sent" or "to be sent".
+//
+// A row with the outer object's own words for success, the code 101 and "Success", counts too.
 func saysSent(o httpclient.Object) bool {
+	if code, _ := text(o, "statusCode"); code == codeDone {
+		message, _ := text(o, "statusMessage")
+		return strings.EqualFold(message, "Success") || sentText(o)
+	}
+	return sentText(o)
+}
+
+// sentText is saysSent for a row that says it in words.
+func sentText(o httpclient.Object) bool {
 	sent := false
 	for _, name := range [...]string{"statusCode", "statusMessage"} {
 		said, ok := text(o, name)

@@ -69,7 +69,7 @@ func parseInbound(form url.Values, zone *time.Location) (providers.Inbound, bool
 	case err == nil:
 		m.At = at
 	case received != "":
-		m.Fields["receivedts"] = received
+		m.UnreadTime, m.Fields["receivedts"] = received, received
 	}
 	return m, true
 }

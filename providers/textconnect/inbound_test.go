@@ -82,7 +82,7 @@ func TestInbound_ByGetAndPost(t *testing.T) {
 		"no text":   {url.Values{"msg": nil}, func(m *providers.Inbound) { m.Text = "" }},
 		"no time":   {url.Values{"receivedts": nil}, func(m *providers.Inbound) { m.At = time.Time{} }},
 		"an odd time": {url.Values{"receivedts": {"01/07/2026"}}, func(m *providers.Inbound) {
-			m.At, m.Fields = time.Time{}, map[string]string{"receivedts": "01/07/2026"}
+			m.At, m.UnreadTime, m.Fields = time.Time{}, "01/07/2026", map[string]string{"receivedts": "01/07/2026"}
 		}},
 		"not in UTF-8":    {url.Values{"msg": {"caf\xe9"}}, func(m *providers.Inbound) { m.Text = "caf\ufffd" }},
 		"from a name":     {url.Values{"source": {"ACME"}}, func(m *providers.Inbound) { m.From = "ACME" }},

@@ -1,0 +1,55 @@
+package qserve
+
+import "bytes"
+
+// relaxed returns a reply in the notation of the vendor's page as JSON. On that page, the names of
+// members have no quotes, and a comment that begins with // follows a value. The page prints
+// the reply so in all its examples, so the gateway may send it so. In a text, relaxed changes
+// nothing. It returns any other reply unchanged, except for such names and comments.
+func relaxed(body []byte) []byte {
+	out := make([]byte, 0, len(body)+64)
+	for i := 0; i < len(body); {
+		switch c := body[i]; {
+		case c == '"':
+			end := textEnd(body, i)
+			out = append(out, body[i:end]...)
+			i = end
+		case c == '/' && bytes.HasPrefix(body[i:], []byte("//")):
+			end := bytes.IndexByte(body[i:], '\n')
+			if end < 0 {
+				return out
+			}
+			i += end
+		case isNameStart(c):
+			end := i
+			for end < len(body) && (isNameStart(body[end]) || body[end] >= '0' && body[end] <= '9') {
+				end++
+			}
+			if next := bytes.TrimLeft(body[end:], " \t\r\n"); len(next) > 0 && next[0] == ':' {
+				out = append(append(append(out, '"'), body[i:end]...), '"')
+			} else {
+				out = append(out, body[i:end]...) // null, true, false, or a text without quotes, which is not valid JSON
+			}
+			i = end
+		default:
+			out = append(out, c)
+			i++
+		}
+	}
+	return out
+}
+
+// textEnd returns the position after the text in quotes that begins at start.
+func textEnd(body []byte, start int) int {
+	for i := start + 1; i < len(body); i++ {
+		switch body[i] {
+		case '\\':
+			i++
+		case '"':
+			return i + 1
+		}
+	}
+	return len(body)
+}
+
+func isNameStart(c byte) bool { return c == '_' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' }
