@@ -34,6 +34,10 @@ func newAccount(rdb redis.UniversalClient, a Account) (*account, error) {
 	if a.Provider == nil {
 		return nil, errors.Join(append(mistakes, errors.New("no provider: set Account.Provider"))...)
 	}
+	info := a.Provider.Info()
+	if err := info.Check(); err != nil {
+		mistakes = append(mistakes, fmt.Errorf("provider info: %w", err))
+	}
 	if a.Unit == "" {
 		a.Unit = UnitMessages
 	}
@@ -59,7 +63,7 @@ func newAccount(rdb redis.UniversalClient, a Account) (*account, error) {
 	if a.ReconcileFor == 0 {
 		a.ReconcileFor = time.Minute
 	}
-	return &account{Account: a, info: a.Provider.Info(), limiter: limiter.Following(accounts.Key(a.Name))}, errors.Join(mistakes...)
+	return &account{Account: a, info: info, limiter: limiter.Following(accounts.Key(a.Name))}, errors.Join(mistakes...)
 }
 
 func (a *account) card(cfg Config) campaign.Card {
