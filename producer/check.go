@@ -31,9 +31,13 @@ func (m *mistakes) add(field, format string, args ...any) {
 	*m = append(*m, &FieldError{Field: field, Problem: fmt.Sprintf(format, args...)})
 }
 
-// past adds a mistake in the given field if t is not zero and is earlier than now.
-func (m *mistakes) past(field string, t, now time.Time) {
-	if !t.IsZero() && t.Before(now) {
+// startTolerance is how far in the past a StartAt still means now: time.Now() of the caller has
+// passed when it is checked, and RFC 3339 without a fraction cuts up to a second.
+const startTolerance = time.Second - time.Nanosecond
+
+// past adds a mistake in the given field if t is not zero and is earlier than limit.
+func (m *mistakes) past(field string, t, limit time.Time) {
+	if !t.IsZero() && t.Before(limit) {
 		m.add(field, "%s is in the past", t.UTC().Format(time.RFC3339))
 	}
 }
@@ -47,7 +51,7 @@ func (c *Client) check(ctx context.Context, campaign Campaign) (campaign.Spec, a
 	now := c.now()
 	spec := checkContent(campaign, now, &m)
 	if !c.exists(ctx, campaign.ID) {
-		m.past("start_at", campaign.StartAt, now)
+		m.past("start_at", campaign.StartAt, now.Add(-startTolerance))
 		m.past("expires_at", campaign.ExpiresAt, now)
 		var err error
 		if accounts, err = c.checkAccounts(ctx, campaign, &m); err != nil {

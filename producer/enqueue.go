@@ -97,7 +97,8 @@ type Campaign struct {
 	// cover the highest possible cost or is not known. If it is not set, the receipt has a warning
 	// instead (Receipt.Credit). RequireCredit is not part of the content that Enqueue compares.
 	RequireCredit bool
-	// StartAt is when sending may begin. Zero means now.
+	// StartAt is when sending may begin. Zero means now, and so does a time that has passed by less
+	// than a second, such as time.Now() of the caller. A time further in the past is an ErrInvalid.
 	StartAt time.Time
 	// CreatedBy is who enqueues the campaign, such as a user or a service, for Status.CreatedBy. It
 	// has at most MaxCreatedBy bytes and no control characters. CreatedBy and Notes are not part of
@@ -181,8 +182,9 @@ const MaxBody = 16 << 10
 //
 // An error of the sequence stops the upload, and nothing is enqueued. Mistakes in the campaign
 // are an ErrInvalid that lists all of them. An account that no worker has published is an
-// ErrUnknownAccount. After any other error the commit may have happened: repeat the call with
-// the same arguments, which is always safe.
+// ErrUnknownAccount. If Enqueue fails before the commit, or ctx ends before it, nothing is left of
+// the upload, and Status returns ErrNotFound. If only the answer of the commit is lost, the campaign
+// exists. Repeat the call with the same arguments after any other error, which is always safe.
 func (c *Client) Enqueue(ctx context.Context, campaign Campaign, recipients iter.Seq2[Recipient, error]) (Receipt, error) {
 	spec, accounts, err := c.check(ctx, campaign)
 	if err != nil {
@@ -201,12 +203,13 @@ func (c *Client) Enqueue(ctx context.Context, campaign Campaign, recipients iter
 		err = estimate.require(campaign.RequireCredit, c.now())
 	}
 	if err != nil {
-		// If Discard fails too, Redis drops the staging area after a day.
+		// If Discard fails too, the status stays "uploading" for two minutes at most, and Redis drops
+		// the staging area after a day.
 		return Receipt{}, errors.Join(err, u.Discard(context.WithoutCancel(ctx)))
 	}
 	committed, err := u.Commit(ctx)
 	if err != nil {
-		return Receipt{}, fmt.Errorf("enqueue: %w", err)
+		return Receipt{}, errors.Join(fmt.Errorf("enqueue: %w", err), u.Discard(context.WithoutCancel(ctx)))
 	}
 	receipt := Receipt{ID: committed.ID, Total: committed.Total, CreatedAt: committed.CreatedAt, Again: committed.Again}
 	if !receipt.Again {

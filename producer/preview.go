@@ -118,7 +118,7 @@ func (o PreviewOptions) check(campaign Campaign) (campaign.Spec, error) {
 	}
 	var m mistakes
 	spec := checkContent(campaign, o.Now, &m)
-	m.past("start_at", campaign.StartAt, o.Now)
+	m.past("start_at", campaign.StartAt, o.Now.Add(-startTolerance))
 	m.past("expires_at", campaign.ExpiresAt, o.Now)
 	for _, name := range o.namesFor(campaign.Via) {
 		if a, ok := o.account(name); ok && a.Info.Name != "" {

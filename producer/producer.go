@@ -2,7 +2,6 @@ package producer
 
 import (
 	"context"
-	"fmt"
 	"sync/atomic"
 	"time"
 
@@ -75,10 +74,11 @@ func WithDurability(d Durability) Option {
 }
 
 // New returns a client that uses rdb. The caller owns rdb and must close it. New sends no
-// command to Redis. It returns an ErrInvalid if rdb is nil.
+// command to Redis. It returns an ErrInvalid if rdb is nil, is a *redis.Ring, or is a cluster client
+// that reads from replicas (ReadOnly, RouteByLatency or RouteRandomly).
 func New(rdb redis.UniversalClient, options ...Option) (*Client, error) {
-	if rdb == nil {
-		return nil, fmt.Errorf("new producer: %w: the redis client is nil", ErrInvalid)
+	if err := checkClient(rdb); err != nil {
+		return nil, err
 	}
 	c := &Client{rdb: rdb, ledger: ledger.New(rdb), queue: queue.New(rdb), now: time.Now, poll: 250 * time.Millisecond}
 	for _, o := range options {

@@ -29,7 +29,13 @@ type testClient struct {
 
 func newTestClient(t *testing.T, options ...producer.Option) *testClient {
 	t.Helper()
-	b := &testClient{t: t, rdb: redistest.Start(t).Client()}
+	return newTestClientAt(t, redistest.Start(t), options...)
+}
+
+// newTestClientAt returns a client of the given server.
+func newTestClientAt(t *testing.T, server *redistest.Server, options ...producer.Option) *testClient {
+	t.Helper()
+	b := &testClient{t: t, rdb: server.Client()}
 	b.ledger = ledger.New(b.rdb)
 	var err error
 	if b.Client, err = producer.New(b.rdb, append([]producer.Option{producer.WithPollInterval(time.Millisecond)}, options...)...); err != nil {

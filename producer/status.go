@@ -94,15 +94,48 @@ func (c *Client) unreadable(ctx context.Context, sum ledger.Summary, s *Status) 
 	return nil
 }
 
-// Wait blocks until the campaign has ended (Status.Ended) and returns its last status. Wait returns
-// an error if ctx ends first or Redis cannot be read. A paused campaign has not ended.
-func (c *Client) Wait(ctx context.Context, id string) (Status, error) {
-	for s, err := range c.Watch(ctx, id) {
-		if err != nil || s.Ended() {
-			return s, err
+// Wait blocks until the campaign has ended (Status.Ended) and returns its last status. A paused
+// campaign has not ended. While Redis does not answer, restarts or fails over, Wait tries again after
+// every poll interval.
+//
+// Wait returns an error if ctx ends first, if no campaign has the ID (ErrNotFound), or if a repeated
+// read cannot help, such as after a wrong password. With an error it returns the last status that it
+// read; that status is the zero Status if there was none.
+func (c *Client) Wait(ctx context.Context, id string) (last Status, err error) {
+	tick := time.NewTicker(c.poll)
+	defer tick.Stop()
+	for {
+		s, err := c.Status(ctx, id)
+		switch {
+		case err == nil:
+			if last = s; s.Ended() {
+				return s, nil
+			}
+		case ctx.Err() == nil && !redisIsAway(err):
+			return last, err
+		case ctx.Err() == nil:
+			// A pipeline over a connection without a login ends with EOF. PING has the server's error.
+			if err := c.rdb.Ping(ctx).Err(); err != nil && ctx.Err() == nil && !redisIsAway(err) {
+				return last, fmt.Errorf("wait for %s: %w", id, err)
+			}
+		}
+		select {
+		case <-ctx.Done():
+		case <-tick.C:
+		}
+		if ctx.Err() != nil { // if ctx has ended at the same time, select may still choose the tick
+			return last, waitEnded(ctx, id, err)
 		}
 	}
-	return Status{}, fmt.Errorf("wait for %s: %w", id, context.Cause(ctx))
+}
+
+// waitEnded returns the error of a Wait whose ctx has ended. lastRead is the result of its last read
+// of the status.
+func waitEnded(ctx context.Context, id string, lastRead error) error {
+	if lastRead != nil && redisIsAway(lastRead) && !errors.Is(lastRead, ctx.Err()) {
+		return fmt.Errorf("wait for %s: %w; the last read failed: %w", id, context.Cause(ctx), lastRead)
+	}
+	return fmt.Errorf("wait for %s: %w", id, context.Cause(ctx))
 }
 
 // Watch yields the status at once and then after every poll interval (WithPollInterval). It stops

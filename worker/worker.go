@@ -23,8 +23,8 @@ import (
 // Config configures a Worker. Only Redis and Accounts are required. A field with the zero value
 // takes the default that its comment names.
 type Config struct {
-	// Redis is the client of the Redis that all workers and producers share. The worker does not
-	// close the client. The client's pool should hold about two connections for each call that may
+	// Redis is the client of the Redis that all workers and producers share: no redis.Ring, and no
+	// cluster client that reads from replicas. The worker does not close the client. The client's pool should hold about two connections for each call that may
 	// be in flight.
 	Redis redis.UniversalClient
 	// Accounts are the gateway accounts that this worker sends through. There must be at least one,
@@ -116,7 +116,7 @@ type Account struct {
 	// letters, digits, "_" or "-". Workers that serve the same account must use the same name and
 	// the same rate.
 	Name string
-	// Provider is the client of the gateway, with its login.
+	// Provider is the client of the gateway, with its login. Its Info must pass providers.Info.Check.
 	Provider providers.Provider
 	// Rate is how many units (see Unit) all workers together may use in a second. 0: unlimited.
 	Rate ratelimit.Rate
@@ -170,6 +170,9 @@ func New(cfg Config) (*Worker, error) {
 	var mistakes []error
 	if cfg.Redis == nil {
 		return nil, errors.New("new worker: no redis client: set Config.Redis")
+	}
+	if err := script.CheckClient(cfg.Redis); err != nil {
+		mistakes = append(mistakes, err)
 	}
 	if len(cfg.Accounts) == 0 {
 		mistakes = append(mistakes, errors.New("no accounts: set Config.Accounts"))

@@ -173,6 +173,9 @@ func ParseRedis(text string) (Opener, error) {
 	default:
 		open, err = parseSingle(text)
 	}
+	if errors.Is(err, errReadsReplicas) {
+		return nil, err
+	}
 	if err != nil {
 		// The error of the library may quote a password that is not escaped.
 		return nil, errors.New("must have the form " + form + " (in a password write %40 for @, %2F for /, %25 for %, %23 for #, %3F for ?)")
@@ -204,6 +207,10 @@ func parseSingle(text string) (Opener, error) {
 	}, nil
 }
 
+// errReadsReplicas is the error for a cluster URL whose options read from replicas, whose data may be
+// old.
+var errReadsReplicas = errors.New("must not read from replicas, whose data may be old: remove read_only, route_by_latency and route_randomly")
+
 func parseCluster(scheme, rest string) (Opener, error) {
 	hosts, path, query := splitHosts(rest, "6379")
 	if strings.Trim(path, "/0") != "" {
@@ -212,6 +219,9 @@ func parseCluster(scheme, rest string) (Opener, error) {
 	o, err := redis.ParseClusterURL(scheme + "://" + hosts[0] + "?" + withAddrs(query, hosts[1:]))
 	if err != nil {
 		return nil, err
+	}
+	if o.ReadOnly || o.RouteByLatency || o.RouteRandomly {
+		return nil, errReadsReplicas
 	}
 	return func(connections int) redis.UniversalClient {
 		if o.PoolSize == 0 {

@@ -56,6 +56,14 @@ func TestParseRedis(t *testing.T) {
 			t.Errorf("ParseRedis(%q) gave no error", bad)
 		}
 	}
+	for _, option := range []string{"read_only=true", "route_by_latency=true", "route_randomly=true"} {
+		if _, err := ParseRedis("redis-cluster://:secret@a,b?" + option); err == nil || !strings.Contains(err.Error(), "must not read from replicas") || strings.Contains(err.Error(), "secret") {
+			t.Errorf("ParseRedis with %s gave the error %v, want one about replicas", option, err)
+		}
+	}
+	if _, err := ParseRedis("redis-cluster://a,b?read_only=false"); err != nil {
+		t.Errorf("ParseRedis with read_only=false gave the error %v", err)
+	}
 }
 
 // An unescaped # or ? in a password ends the URL before its host. The client would then connect to

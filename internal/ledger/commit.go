@@ -24,6 +24,7 @@ func (u *Upload) Commit(ctx context.Context) (Receipt, error) {
 		return Receipt{}, err
 	}
 	u.indexed = false
+	u.stopKeepAlive()
 	if err := u.flush(ctx, 1); err != nil {
 		return Receipt{}, err
 	}
@@ -36,7 +37,7 @@ func (u *Upload) Commit(ctx context.Context) (Receipt, error) {
 		}
 	}
 	out, err := u.ledger.run(ctx, commitScript, u.id,
-		[]string{stagingKey(u.id, u.token), specKey(u.id), tombstoneKey(u.id)},
+		[]string{stagingKey(u.id, u.token), specKey(u.id), tombstoneKey(u.id), uploadsKey(u.id)},
 		script.Args(commitArgs{
 			Token: u.token, Content: u.digest.Sum(), Spec: u.record, Total: u.total, Pages: u.pages,
 			StartAt: u.spec.StartAt, ExpiresAt: u.spec.ExpiresAt, FailureThreshold: u.ledger.thresholdRecord(u.spec),

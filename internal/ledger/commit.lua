@@ -1,5 +1,5 @@
 -- commit.lua turns a finished upload into a campaign, or finds the campaign that already has its id.
--- KEYS: 1 ledger, 2 open set, 3 staging hash of the upload, 4 spec, 5 tombstone
+-- KEYS: 1 ledger, 2 open set, 3 staging hash of the upload, 4 spec, 5 tombstone, 6 tokens of the uploads in progress
 -- ARGV, in the order of commitArgs:
 --   token              of the upload
 --   content            content hash
@@ -14,9 +14,11 @@
 --   'same', 'conflict'       it exists with the same, or with other content
 --   'past', 'past_conflict'  the same for a campaign that retention has removed
 --   'lost'                   the staging hash is incomplete
--- 'lost' changes nothing. Every other word but 'new' only deletes the staging hash.
+-- Every word but 'new' only ends the upload: it removes the token from the uploads in progress and, except for 'lost',
+-- deletes the staging hash.
 local token, content, spec, total, pages, start_at, expires_at, failure_threshold = unpack(ARGV)
 local now = now_ms()
+redis.call('SREM', KEYS[6], token)
 local old = redis.call('GET', KEYS[5])
 if old then
   redis.call('UNLINK', KEYS[3])

@@ -9,6 +9,7 @@ import "github.com/tuma-sms/tuma/internal/script"
 //	tuma:{id}:o   the open set: batches that are handed out, and 'plan'. The score is the watch:
 //	              the time in ms at which the sweeper checks whether a worker has the batch
 //	tuma:{id}:u:… an upload in progress; it becomes the ledger hash at commit
+//	tuma:{id}:up  the tokens of the uploads in progress
 //	tuma:{id}:t   the tombstone, after retention
 //	tuma:{id}:a   quarantined records (they cannot be read), with their first bytes
 //	tuma:{id}:aw  the work that needs them, scored by the time of the quarantine in ms
@@ -54,6 +55,7 @@ func ledgerKey(id string) string          { return keyPrefix + "{" + id + "}:l" 
 func specKey(id string) string            { return keyPrefix + "{" + id + "}:s" }
 func openKey(id string) string            { return keyPrefix + "{" + id + "}:o" }
 func stagingKey(id, upload string) string { return keyPrefix + "{" + id + "}:u:" + upload }
+func uploadsKey(id string) string         { return keyPrefix + "{" + id + "}:up" }
 func tombstoneKey(id string) string       { return keyPrefix + "{" + id + "}:t" }
 func quarantineKey(id string) string      { return keyPrefix + "{" + id + "}:a" }
 func quarantineWorkKey(id string) string  { return keyPrefix + "{" + id + "}:aw" }

@@ -229,9 +229,16 @@ var skipReasons = []string{campaign.ReasonInvalidNumber, campaign.ReasonDuplicat
 	campaign.ReasonMissingField, campaign.ReasonBodyTooLong}
 
 func (l recordReader) uploading(ctx context.Context, s Summary) (Summary, error) {
+	uploads, err := l.rdb.Exists(ctx, uploadsKey(s.ID)).Result()
+	if err != nil {
+		return s, fmt.Errorf("read status of %s: %w", s.ID, err)
+	}
+	if uploads == 0 {
+		return s, fmt.Errorf("read status of %s: %w", s.ID, ErrNotFound)
+	}
 	at, err := l.rdb.ZScore(ctx, openIndex, s.ID).Result()
 	if errors.Is(err, redis.Nil) {
-		return s, fmt.Errorf("read status of %s: %w", s.ID, ErrNotFound)
+		return s, fmt.Errorf("read status of %s: %w", s.ID, ErrNotFound) // the upload begins or ends at this moment
 	}
 	if err != nil {
 		return s, fmt.Errorf("read status of %s: %w", s.ID, err)

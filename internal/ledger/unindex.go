@@ -2,9 +2,12 @@ package ledger
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 
 	"github.com/tuma-sms/tuma/internal/script"
 )
@@ -28,6 +31,43 @@ func (x *Index) drop(ctx context.Context, id string) error {
 		}
 	}
 	return nil
+}
+
+// abandon removes a discarded upload from both indexes, unless a campaign or another upload has its
+// ID.
+func (x *Index) abandon(ctx context.Context, id string) error {
+	score, err := x.rdb.ZScore(ctx, openIndex, id).Result()
+	if err != nil && !errors.Is(err, redis.Nil) {
+		return fmt.Errorf("unindex %s: %w", id, err)
+	}
+	entered := err == nil
+	if inUse, err := x.inUse(ctx, id); err != nil || inUse {
+		return err
+	}
+	if entered { // an upload that began after inUse has written a new score, so unindex.lua keeps its entry
+		if _, err := x.scripts.Run(ctx, unindexScript, []string{openIndex}, script.Args(unindexArgs{ID: id, ReadScore: scoreText(score)})...); err != nil {
+			return fmt.Errorf("unindex %s: %w", id, err)
+		}
+	}
+	if err := x.rdb.ZRem(ctx, campaignIndex, id).Err(); err != nil {
+		return fmt.Errorf("unindex %s: %w", id, err)
+	}
+	// An upload writes its token before its index entries. If one has begun meanwhile, the calls
+	// above may have removed its entries.
+	inUse, err := x.inUse(ctx, id)
+	if err == nil && inUse {
+		err = x.add(ctx, id)
+	}
+	return err
+}
+
+// inUse reports whether a campaign exists or is being uploaded under the ID.
+func (x *Index) inUse(ctx context.Context, id string) (bool, error) {
+	n, err := x.rdb.Exists(ctx, ledgerKey(id), uploadsKey(id)).Result()
+	if err != nil {
+		return false, fmt.Errorf("unindex %s: %w", id, err)
+	}
+	return n > 0, nil
 }
 
 // unindexAfter is how old an entry of the open index must be before it may be removed. An enqueue

@@ -20,6 +20,10 @@ import (
 const (
 	// stagingLife is how long an upload without activity is kept.
 	stagingLife = 24 * time.Hour
+	// uploadingLife is how long the status of a campaign may be "uploading" after its producer has
+	// died. A live upload renews that time every keepAliveEvery.
+	uploadingLife  = 2 * time.Minute
+	keepAliveEvery = uploadingLife / 4
 	// pagesAhead is how many pages go to Redis in one round trip.
 	pagesAhead = 2
 )
@@ -95,8 +99,9 @@ func (p *Pager) Add(input string, values []string) (row []byte, kept []string, n
 }
 
 // Upload writes the recipients of one campaign into a separate staging area, in constant memory,
-// and commits them in one step. Before the commit none of them is visible. An upload that is not
-// committed is deleted after a day. Not safe for concurrent use.
+// and commits them in one step. Before the commit none of them is visible. The caller ends an upload
+// with Commit or Discard. Redis deletes an upload whose caller has died after a day. Not safe for
+// concurrent use.
 type Upload struct {
 	ledger *Ledger
 	id     string
@@ -115,6 +120,8 @@ type Upload struct {
 	written       chan error
 	// indexed: the campaign was entered in the index of open campaigns.
 	indexed bool
+	// keepAlive ends the renewals of the token in the uploads in progress; nil if there are none.
+	keepAlive func()
 }
 
 // Receipt is the result of an enqueue.
@@ -184,6 +191,9 @@ func (u *Upload) flush(ctx context.Context, minPages int) error {
 	}
 	first, inFlight, index, written := u.pages-len(u.full), u.full, !u.indexed, make(chan error, 1)
 	u.full, u.writing, u.written = nil, inFlight, written
+	if u.keepAlive == nil && minPages > 1 { // with minPages 1 the upload ends at once
+		u.startKeepAlive(ctx)
+	}
 	go func() { written <- u.write(ctx, first, inFlight, index) }()
 	return nil
 }
@@ -214,14 +224,17 @@ func (u *Upload) write(ctx context.Context, first int, pages [][]byte, index boo
 	for i, page := range pages {
 		fields = append(fields, pageField(first+i), pack(page))
 	}
-	key := stagingKey(u.id, u.token)
+	key, uploads := stagingKey(u.id, u.token), uploadsKey(u.id)
 	_, err := u.ledger.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
 		p.HSet(ctx, key, fields...)
 		p.Expire(ctx, key, stagingLife)
+		// From here on the campaign's status is "uploading". Discard of another upload with the same
+		// ID finds the token and keeps the index entry.
+		p.SAdd(ctx, uploads, u.token)
+		p.Expire(ctx, uploads, uploadingLife)
 		return nil
 	})
 	if err == nil && index {
-		// From here on the campaign's status is "uploading".
 		err = u.ledger.Index().add(ctx, u.id)
 	}
 	if err != nil {
@@ -230,10 +243,51 @@ func (u *Upload) write(ctx context.Context, first int, pages [][]byte, index boo
 	return nil
 }
 
-// Discard deletes what was uploaded. A Commit after Discard fails.
+// startKeepAlive renews the life of the uploads in progress until stopKeepAlive, or until ctx ends.
+func (u *Upload) startKeepAlive(ctx context.Context) {
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	u.keepAlive = func() {
+		cancel()
+		<-done
+	}
+	go func() {
+		defer close(done)
+		tick := time.NewTicker(keepAliveEvery)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+			}
+			// If a renewal fails, the next one follows in time.
+			_ = u.ledger.rdb.Expire(ctx, uploadsKey(u.id), uploadingLife).Err()
+		}
+	}()
+}
+
+func (u *Upload) stopKeepAlive() {
+	if u.keepAlive != nil {
+		u.keepAlive()
+	}
+}
+
+// Discard deletes what was uploaded. If no campaign and no other upload has the ID, the campaign is
+// ErrNotFound afterwards. A Commit after Discard fails. Discard after a failed Commit makes sure
+// that the commit does not happen later; a campaign that was committed stays.
 func (u *Upload) Discard(ctx context.Context) error {
+	u.stopKeepAlive()
 	_ = u.waitForWrite() // its error does not matter: the pages are deleted
-	if err := u.ledger.rdb.Unlink(ctx, stagingKey(u.id, u.token)).Err(); err != nil {
+	_, err := u.ledger.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+		p.Unlink(ctx, stagingKey(u.id, u.token))
+		p.SRem(ctx, uploadsKey(u.id), u.token)
+		return nil
+	})
+	if err == nil && u.pages > 0 {
+		err = u.ledger.Index().abandon(ctx, u.id)
+	}
+	if err != nil {
 		return fmt.Errorf("discard upload %s: %w", u.id, err)
 	}
 	return nil

@@ -21,9 +21,6 @@ import (
 const (
 	// sweeperLife is how long the lock of a dead sweeper keeps other workers from sweeping.
 	sweeperLife = 3 * time.Second
-	// staleUpload is the age at which the sweeper removes an upload that was never committed from
-	// the index. The upload's staging area expires an hour earlier.
-	staleUpload = 25 * time.Hour
 	// retryTakeover is how long a retry must have made no progress before the sweeper continues the
 	// retry.
 	retryTakeover = 10 * time.Second
@@ -125,9 +122,6 @@ func (s *Sweeper) sweepCampaign(ctx context.Context, e ledger.IndexEntry, now ti
 	case err != nil:
 		return err
 	case sum.State == campaign.Uploading:
-		if now.Sub(e.Since) > staleUpload {
-			return s.Ledger.Index().Remove(ctx, e)
-		}
 		return nil
 	}
 	s.usage.note(e.ID, sum)

@@ -1,0 +1,27 @@
+package script
+
+import (
+	"errors"
+	"reflect"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// CheckClient returns an error if Tuma cannot keep its promise with a client: the client is nil, it
+// is a ring, which loses keys when a node fails, or it reads from replicas, whose data may be old.
+// CheckClient sends nothing to Redis.
+func CheckClient(rdb redis.UniversalClient) error {
+	if v := reflect.ValueOf(rdb); !v.IsValid() || v.Kind() == reflect.Pointer && v.IsNil() {
+		return errors.New("the redis client is nil")
+	}
+	switch c := rdb.(type) {
+	case *redis.Ring:
+		return errors.New("a redis.Ring is not supported, because it loses keys when a node fails: use redis.NewClient, NewFailoverClient or NewClusterClient")
+	case *redis.ClusterClient:
+		// RouteByLatency and RouteRandomly set ReadOnly in NewClusterClient.
+		if o := c.Options(); o.ReadOnly || o.RouteByLatency || o.RouteRandomly {
+			return errors.New("the cluster client reads from replicas, whose data may be old: set none of ReadOnly, RouteByLatency and RouteRandomly")
+		}
+	}
+	return nil
+}

@@ -1,0 +1,45 @@
+package producer
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"slices"
+	"strings"
+	"syscall"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/tuma-sms/tuma/internal/script"
+)
+
+// checkClient returns an ErrInvalid if Tuma cannot keep its promise with a client.
+func checkClient(rdb redis.UniversalClient) error {
+	if err := script.CheckClient(rdb); err != nil {
+		return fmt.Errorf("new producer: %w: %w", ErrInvalid, err)
+	}
+	return nil
+}
+
+// passing are the beginnings of errors of a Redis server that may be over soon.
+var passing = []string{"LOADING", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "MOVED", "ASK", "BUSY", "READONLY", "ERR max number of clients"}
+
+// redisIsAway reports whether an error of a read is about the connection to Redis or the state of
+// the server, so that the same read may succeed later.
+func redisIsAway(err error) bool {
+	if errors.Is(err, redis.ErrClosed) {
+		return false // the caller has closed the client
+	}
+	var answer redis.Error
+	if errors.As(err, &answer) {
+		return slices.ContainsFunc(passing, func(start string) bool { return strings.HasPrefix(answer.Error(), start) })
+	}
+	var network net.Error
+	if errors.As(err, &network) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, redis.ErrPoolTimeout) ||
+		errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) {
+		return true
+	}
+	// go-redis has no values for these two errors.
+	return strings.Contains(err.Error(), "cluster has no nodes") || strings.Contains(err.Error(), "all sentinels are unreachable")
+}
