@@ -33,7 +33,9 @@ func TestInfoCheck_NamesEachWrongField(t *testing.T) {
 		"too many segments":       {func(i *Info) { i.MaxSegments = 256 }, []string{"max segments"}},
 		"a negative name length":  {func(i *Info) { i.SenderAlphaMax = -1 }, []string{"sender alpha max"}},
 		"a negative digit count":  {func(i *Info) { i.SenderDigitsMax = -1 }, []string{"sender digits max"}},
-		"everything": {func(i *Info) { *i = Info{KeyTTL: -1, MaxChars: -1, MaxSegments: -1, SenderAlphaMax: -1, SenderDigitsMax: -1} },
+		"everything": {func(i *Info) {
+			*i = Info{KeyTTL: -1, MaxChars: -1, MaxSegments: -1, SenderAlphaMax: -1, SenderDigitsMax: -1}
+		},
 			[]string{"name", "fingerprint", "max recipients", "key TTL", "max chars", "max segments", "sender alpha max", "sender digits max"}},
 	} {
 		i := good
