@@ -68,7 +68,7 @@
 // [Client.Status] returns the state and the counts, and in BlockedBy the reasons why the campaign
 // sends nothing at the moment. [Client.Wait] blocks until the campaign has ended, and
 // [Client.Watch] yields the status at intervals. [Client.Results] yields one result for every
-// recipient. Every recipient ends in exactly one status:
+// recipient, and [Client.Find] the messages to one number in all campaigns. Every recipient ends in exactly one status:
 //
 //   - accepted: the gateway has taken the message.
 //   - rejected: the gateway has certainly not sent the message. Reason and Code tell why.

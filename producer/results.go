@@ -75,15 +75,19 @@ func (c *Client) ResultsAfter(ctx context.Context, id string, row int, statuses 
 			if len(statuses) > 0 && !slices.Contains(statuses, r.Status.String()) {
 				continue
 			}
-			out := Result{Row: r.Row, Status: r.Status.String(), Reason: r.Reason, Account: r.Account, MessageID: r.MessageID,
-				MessageUUID: r.MessageUUID, Code: r.Code, Segments: r.Segments, Cost: r.Cost, Currency: r.Currency,
-				UpdatedAt: r.UpdatedAt, Input: r.Input}
-			if r.MSISDN != 0 {
-				out.MSISDN = r.MSISDN.String()
-			}
-			if !yield(out, nil) {
+			if !yield(resultOf(r), nil) {
 				return
 			}
 		}
 	}
+}
+
+func resultOf(r ledger.Row) Result {
+	out := Result{Row: r.Row, Status: r.Status.String(), Reason: r.Reason, Account: r.Account, MessageID: r.MessageID,
+		MessageUUID: r.MessageUUID, Code: r.Code, Segments: r.Segments, Cost: r.Cost, Currency: r.Currency,
+		UpdatedAt: r.UpdatedAt, Input: r.Input}
+	if r.MSISDN != 0 {
+		out.MSISDN = r.MSISDN.String()
+	}
+	return out
 }

@@ -26,7 +26,7 @@ func TestTerminal_NoLineIsWiderThanTheScreen(t *testing.T) {
 	long := regexp.MustCompile(`^\s*(\S+)$`) // a line of one word, such as a command to copy, stays whole
 	for _, width := range []int{80, 60, 40, 24} {
 		for _, args := range [][]string{{"list"}, {"status", id}, {"status", "held"}, {"report", id}, {"report", "held"}, {"accounts"}, {"optout", "list"},
-			{"optout", "check", "0712345678"}, {"balance", "kobo-main"}} {
+			{"optout", "check", "0712345678"}, {"balance", "kobo-main"}, {"find", "0712345678"}} {
 			lines, exit := h.runOnTerminal(width, args...)
 			if exit != exitDone {
 				t.Errorf("%q: got exit %d and\n%s", args, exit, strings.Join(lines, "\n"))

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -67,6 +68,17 @@ func TestMemory_MillionRecipientsTake64BytesEach(t *testing.T) {
 	t.Logf("bytes a recipient, peaks: uploaded %.1f, planned %.1f, settled %.1f; in the end %.1f", each(staged), each(planned), each(p.most), each(r.usedMemory()))
 	if got := each(p.most); got > 64 {
 		t.Errorf("the campaign took %.1f bytes a recipient at its peak, want at most 64", got)
+	}
+	// A search for one of the numbers reads all of them. It takes some 0.1 s.
+	began := time.Now()
+	found := r.search(numbers[n-n/5])
+	took := time.Since(began)
+	if len(found) != 1 || found[0].Recipients != n || len(found[0].Found) != 1 || found[0].Found[0].Status != campaign.Accepted || found[0].Found[0].Row.Row != n-n/5+1 {
+		t.Errorf("the search found %+v, want the accepted message of row %d", found, n-n/5+1)
+	}
+	t.Logf("a search through %d recipients took %s", n, took)
+	if took > 10*time.Second {
+		t.Errorf("a search through %d recipients took %s, want at most 10 s", n, took)
 	}
 }
 

@@ -1,0 +1,188 @@
+package producer
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/tuma-sms/tuma/internal/ledger"
+	"github.com/tuma-sms/tuma/sms"
+)
+
+// Defaults of FindOptions.
+const (
+	DefaultFindLimit         = 100
+	DefaultFindMaxCampaigns  = 100_000
+	DefaultFindMaxRecipients = 50_000_000
+)
+
+// FindOptions bound a search for the messages to a number.
+type FindOptions struct {
+	// Country is the ISO code for a number in national format, such as "KE".
+	Country string
+	// Since leaves out campaigns that were created earlier.
+	Since time.Time
+	// Limit is the number of messages after which the search ends. The campaign in which it is reached
+	// is read to its end. 0 means DefaultFindLimit.
+	Limit int
+	// MaxCampaigns and MaxRecipients are how many campaigns and recipients are read at most. One
+	// campaign is always read whole. 0 means DefaultFindMaxCampaigns and DefaultFindMaxRecipients.
+	MaxCampaigns, MaxRecipients int
+	// After continues a search that a bound has ended: it is FindResult.Next of that search.
+	After string
+}
+
+// FindResult is what a search has found, as in `tuma find --json`.
+type FindResult struct {
+	// MSISDN is the number in international format without plus.
+	MSISDN string `json:"msisdn"`
+	// Messages are the messages to the number, those of the newest campaign first.
+	Messages []FoundMessage `json:"messages"`
+	// Campaigns and Recipients count what was read. Oldest is when the oldest of these campaigns was
+	// created.
+	Campaigns  int        `json:"campaigns"`
+	Recipients int        `json:"recipients"`
+	Oldest     *time.Time `json:"oldest"`
+	// Bound is the bound that ended the search: "limit", "campaigns" or "recipients". It is empty if
+	// all campaigns were read. Next is then empty, too, and otherwise the value of FindOptions.After
+	// that continues the search.
+	Bound string `json:"bound"`
+	Next  string `json:"next"`
+	// Unreadable names up to 100 campaigns that could not be read completely.
+	Unreadable []string `json:"unreadable,omitempty"`
+	// Cut names campaigns that have the number more often than a search returns; see Results for all
+	// of their rows.
+	Cut []string `json:"cut,omitempty"`
+}
+
+// FoundMessage is one message to a number: its campaign and its result.
+type FoundMessage struct {
+	Campaign  string    `json:"campaign"`
+	CreatedAt time.Time `json:"created_at"`
+	CreatedBy string    `json:"created_by"`
+	// From is the sender ID that the campaign names. Empty means the default of the account.
+	From string `json:"from"`
+	// Text is the recipient's message with the merge fields replaced, also if the message was not
+	// submitted.
+	Text string `json:"text"`
+	Result
+	// Resent are the IDs of further messages, if the recipient was submitted again and got more than one.
+	Resent []string `json:"resent,omitempty"`
+}
+
+// maxUnreadable is the maximum length of FindResult.Unreadable and FindResult.Cut.
+const maxUnreadable = 100
+
+// Find returns the messages to a number in all campaigns that retention has not removed, those of the
+// newest campaign first. There is no index by number, so Find reads the uploaded recipients of the
+// campaigns, some 20 million a second, up to the bounds of o. Campaigns that are enqueued meanwhile are
+// not read.
+//
+// A text that is not a number is a NumberError, and a wrong option an ErrInvalid. A campaign that
+// cannot be read does not end the search (FindResult.Unreadable).
+func (c *Client) Find(ctx context.Context, number string, o FindOptions) (FindResult, error) {
+	m, err := sms.ParseMSISDN(number, strings.ToUpper(o.Country))
+	if err != nil {
+		return FindResult{}, &NumberError{err: err}
+	}
+	after, err := o.check()
+	if err != nil {
+		return FindResult{}, err
+	}
+	countries, err := c.workerCountries(ctx)
+	if err != nil {
+		return FindResult{}, err
+	}
+	r := FindResult{MSISDN: m.String(), Messages: []FoundMessage{}}
+	for x, err := range ledger.NewSearch(c.ledger, m, countries).After(ctx, after) {
+		if err != nil {
+			return r, err
+		}
+		if x.Position.At.Before(o.Since.Add(-uploadLife)) {
+			break
+		}
+		if r.Bound != "" { // there is another campaign
+			return r, nil
+		}
+		if r.add(x, o) {
+			r.Bound, r.Next = r.bound(o), position(x.Position)
+		}
+	}
+	r.Bound, r.Next = "", ""
+	return r, nil
+}
+
+// add adds what was found in a campaign. It reports whether a bound is reached.
+func (r *FindResult) add(x ledger.Searched, o FindOptions) bool {
+	r.Campaigns++
+	r.Recipients += x.Recipients
+	if x.Unreadable != nil && len(r.Unreadable) < maxUnreadable {
+		r.Unreadable = append(r.Unreadable, x.Position.ID)
+	}
+	if x.More && len(r.Cut) < maxUnreadable {
+		r.Cut = append(r.Cut, x.Position.ID)
+	}
+	if created := x.CreatedAt; !created.IsZero() && !created.Before(o.Since) {
+		if r.Oldest == nil || created.Before(*r.Oldest) {
+			r.Oldest = &created
+		}
+		for _, row := range x.Found {
+			r.Messages = append(r.Messages, FoundMessage{Campaign: x.Position.ID, CreatedAt: created, CreatedBy: x.Spec.CreatedBy, From: x.Spec.From,
+				Text: row.Text, Result: resultOf(row.Row), Resent: row.Resent})
+		}
+	}
+	return r.bound(o) != ""
+}
+
+// bound returns the bound that is reached, or "".
+func (r *FindResult) bound(o FindOptions) string {
+	switch {
+	case len(r.Messages) >= cmp.Or(o.Limit, DefaultFindLimit):
+		return "limit"
+	case r.Campaigns >= cmp.Or(o.MaxCampaigns, DefaultFindMaxCampaigns):
+		return "campaigns"
+	case r.Recipients >= cmp.Or(o.MaxRecipients, DefaultFindMaxRecipients):
+		return "recipients"
+	}
+	return ""
+}
+
+// workerCountries returns the default countries of the workers.
+func (c *Client) workerCountries(ctx context.Context) (countries []string, err error) {
+	all, err := c.accounts.All(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, a := range all {
+		countries = append(countries, a.Country)
+	}
+	slices.Sort(countries)
+	return slices.Compact(countries), nil
+}
+
+// check checks the options and returns the place where the search begins.
+func (o FindOptions) check() (after ledger.Position, err error) {
+	for field, n := range map[string]int{"limit": o.Limit, "max_campaigns": o.MaxCampaigns, "max_recipients": o.MaxRecipients} {
+		if n < 0 {
+			return after, &FieldError{Field: field, Problem: fmt.Sprintf("%d must not be negative", n)}
+		}
+	}
+	if o.After == "" {
+		return after, nil
+	}
+	at, id, ok := strings.Cut(o.After, "_")
+	ms, err := strconv.ParseInt(at, 10, 64)
+	if !ok || err != nil || ms < 0 || !ledger.ValidID(id) {
+		return after, &FieldError{Field: "after", Problem: fmt.Sprintf("%.60q must be the value that the last search returned", o.After)}
+	}
+	return ledger.Position{At: time.UnixMilli(ms), ID: id}, nil
+}
+
+// position returns a place in the list of campaigns in the form of FindOptions.After.
+func position(p ledger.Position) string {
+	return strconv.FormatInt(p.At.UnixMilli(), 10) + "_" + p.ID
+}
