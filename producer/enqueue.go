@@ -145,6 +145,9 @@ type Recipient struct {
 	// that sms.FieldKey returns, so "First Name" and "first_name" are one field. Fields that
 	// the body does not use are ignored.
 	Fields map[string]string
+	// Line is the recipient's line in the file or row in the sheet from which it was read, counted from
+	// 1, or 0. Messages and a preview's answers name it. It is not part of the campaign.
+	Line int
 }
 
 // Numbers returns a sequence of recipients with the given numbers and no fields.
@@ -242,23 +245,26 @@ func (c *Client) upload(ctx context.Context, u *ledger.Upload, spec campaign.Spe
 			err = ctx.Err() // adding a recipient rarely calls Redis, so it does not check ctx
 		}
 		if err != nil {
-			return fmt.Errorf("enqueue: recipient %d: %w", u.Total()+1, err)
+			return fmt.Errorf("enqueue: %w", errors.Join(err, p.missing()))
 		}
-		n := u.Total() + 1
-		values, err := p.read(n, r)
+		values, err := p.read(r)
 		if err != nil {
 			return fmt.Errorf("enqueue: %w", err)
 		}
+		if p.foundMissing() {
+			continue // nothing will be enqueued; find the other blank values
+		}
 		segments := 0
-		if p != nil && (p.strict || e.needed()) {
-			if segments, err = p.segments(n); err != nil {
-				return fmt.Errorf("enqueue: %w", err)
-			}
+		if p != nil && e.needed() {
+			segments = p.segments()
 		}
 		e.add(r.Number, segments)
 		if err := u.Add(ctx, r.Number, values...); err != nil {
 			return fmt.Errorf("enqueue: %w", err)
 		}
+	}
+	if err := p.missing(); err != nil {
+		return fmt.Errorf("enqueue: %w", err)
 	}
 	if u.Total() == 0 {
 		return &FieldError{Field: "recipients", Problem: "must not be empty"}
@@ -280,13 +286,11 @@ func ContentID(campaign Campaign, recipients iter.Seq2[Recipient, error]) (strin
 	if err != nil {
 		return "", err
 	}
-	n := 0
 	for r, err := range recipients {
 		if err != nil {
-			return "", fmt.Errorf("derive campaign id: %w", err)
+			return "", fmt.Errorf("derive campaign id: %w", errors.Join(err, p.missing()))
 		}
-		n++
-		values, err := p.read(n, r)
+		values, err := p.read(r)
 		if err != nil {
 			return "", fmt.Errorf("derive campaign id: %w", err)
 		}

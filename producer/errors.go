@@ -67,13 +67,26 @@ func (e *FieldError) Is(target error) bool {
 	return target == ErrInvalid || e.err != nil && target == e.err
 }
 
-// MissingError means that a recipient has no value for a merge field without a default.
-// It is an ErrInvalid.
+// MissingError means that recipients have no value for a merge field without a default. It lists all
+// such fields of the sequence. It is an ErrInvalid.
 type MissingError struct {
-	// Recipient is the recipient's position in the upload, counted from 1.
+	// Recipient is the position in the upload of the first such recipient, counted from 1.
 	Recipient int
+	// Field is the first such merge field of this recipient, in the form that sms.FieldKey returns.
+	Field string
+	// Fields are the merge fields without a value, in the order of the body.
+	Fields []MissingField
+}
+
+// MissingField is a merge field for which recipients have no value.
+type MissingField struct {
 	// Field is the merge field in the form that sms.FieldKey returns.
 	Field string
+	// Count is the number of recipients without a value.
+	Count int
+	// First are the places of up to three of them, the first ones: Recipient.Line or, where that is 0,
+	// the position in the upload, counted from 1.
+	First []int
 }
 
 // NumberError means that OptOut, OptIn or OptOutsOf got text that is not a phone number.

@@ -83,7 +83,9 @@ type AccountForecast struct {
 // Sample is a message as it would go out.
 type Sample struct {
 	// Row is the recipient's position in the upload, counted from 1.
-	Row      int    `json:"row"`
+	Row int `json:"row"`
+	// Line is Recipient.Line.
+	Line     int    `json:"line,omitempty"`
 	MSISDN   string `json:"msisdn"`
 	Account  string `json:"account"`
 	Body     string `json:"body"`

@@ -1,7 +1,9 @@
 package producer
 
 import (
+	"cmp"
 	"fmt"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/tuma-sms/tuma/internal/campaign"
@@ -19,10 +21,31 @@ const (
 	OnMissingDefault = "default"
 )
 
-// Error returns the recipient, the field and the ways to fix it.
+// Error returns the recipients, the fields and the ways to fix them.
 func (e *MissingError) Error() string {
-	return fmt.Sprintf("recipient %d: the field %s is blank: fill it in, give it a default as in {{%s|there}}, "+
-		"or set OnMissing to skip such recipients or to leave the field empty", e.Recipient, e.Field, e.Field)
+	problem := fmt.Sprintf("recipient %d: the field %s is blank: fill it in, give it a default", e.Recipient, e.Field)
+	if len(e.Fields) > 1 || len(e.Fields) == 1 && e.Fields[0].Count > 1 {
+		problem = "blank values: " + e.Summary("recipients") + ": fill them in, give the fields a default"
+	}
+	return fmt.Sprintf("%s as in {{%s|there}}, or set OnMissing to skip such recipients or to leave the field empty", problem, e.Field)
+}
+
+// Summary lists the fields with the number and the first places of the recipients without a value:
+// "branch: 512 rows blank, first 2, 9, 14; due: 2 rows blank, 3, 8". rows is the word for recipients.
+func (e *MissingError) Summary(rows string) string {
+	var out []string
+	for _, f := range e.Fields {
+		places := strings.Trim(strings.Join(strings.Fields(fmt.Sprint(f.First)), ", "), "[]")
+		word := rows
+		if f.Count == 1 {
+			word = strings.TrimSuffix(rows, "s")
+		}
+		if f.Count > len(f.First) {
+			places = "first " + places
+		}
+		out = append(out, fmt.Sprintf("%s: %d %s blank, %s", f.Field, f.Count, word, places))
+	}
+	return strings.Join(out, "; ")
 }
 
 // Is reports whether target is ErrInvalid.
@@ -59,6 +82,13 @@ type personal struct {
 	values []string
 	has    []bool
 	body   []byte
+	// n is the number of recipients that were read.
+	n int
+	// blank has, for each field, the recipients without a value, and first the first of them; both are
+	// only used if strict is set. absent is a buffer.
+	blank  []MissingField
+	first  *MissingError
+	absent []string
 	// transliterate is Campaign.Transliterate.
 	transliterate bool
 }
@@ -101,12 +131,14 @@ func (p *personal) placeOf(name string) int {
 	return at
 }
 
-// read returns the values of recipient number n in the order of fields. The values are valid
-// until the next call. read returns a FieldError for a field that is given twice or is not UTF-8.
-func (p *personal) read(n int, r Recipient) ([]string, error) {
+// read returns the values of the next recipient in the order of fields. The values are valid until
+// the next call. If strict is set, read counts missing values. read returns a FieldError for a field
+// that is given twice or is not UTF-8.
+func (p *personal) read(r Recipient) ([]string, error) {
 	if p == nil {
 		return nil, nil
 	}
+	p.n++
 	clear(p.values)
 	clear(p.has)
 	for name, v := range r.Fields {
@@ -115,30 +147,71 @@ func (p *personal) read(n int, r Recipient) ([]string, error) {
 			continue
 		}
 		if p.has[at] {
-			return nil, &FieldError{Field: "recipients", Problem: fmt.Sprintf("recipient %d has the field %s twice", n, p.fields[at])}
+			return nil, &FieldError{Field: "recipients", Problem: fmt.Sprintf("recipient %d has the field %s twice", p.n, p.fields[at])}
 		}
 		if !utf8.ValidString(v) {
-			return nil, &FieldError{Field: "recipients", Problem: fmt.Sprintf("recipient %d: the field %s must be UTF-8", n, p.fields[at])}
+			return nil, &FieldError{Field: "recipients", Problem: fmt.Sprintf("recipient %d: the field %s must be UTF-8", p.n, p.fields[at])}
 		}
 		p.values[at], p.has[at], p.seen[at] = v, true, true
+	}
+	if p.strict {
+		p.countMissing(r.Line)
 	}
 	return p.values, nil
 }
 
-// segments renders the message of the recipient that was read last and returns its number of
-// segments. It returns a MissingError if strict is set and a value is missing.
-func (p *personal) segments(n int) (int, error) {
-	var missing string
-	p.body, missing = p.template.Render(p.body[:0], func(field string) string { return p.values[p.place[field]] })
-	if missing != "" && p.strict {
-		return 0, &MissingError{Recipient: n, Field: missing}
+func (p *personal) value(field string) string { return p.values[p.place[field]] }
+
+// firstPlaces is the maximum number of places in MissingField.First.
+const firstPlaces = 3
+
+// countMissing counts the missing values of the recipient that was read last, which is on the given
+// line.
+func (p *personal) countMissing(line int) {
+	p.absent = p.template.AppendMissing(p.absent[:0], p.value)
+	if len(p.absent) == 0 {
+		return
 	}
+	if p.first == nil {
+		p.first = &MissingError{Recipient: p.n, Field: p.absent[0]}
+		p.blank = make([]MissingField, len(p.fields))
+	}
+	for _, field := range p.absent {
+		b := &p.blank[p.place[field]]
+		b.Field = field
+		if b.Count++; len(b.First) < firstPlaces {
+			b.First = append(b.First, cmp.Or(line, p.n))
+		}
+	}
+}
+
+// foundMissing reports whether a value is missing that must not be.
+func (p *personal) foundMissing() bool { return p != nil && p.first != nil }
+
+// missing returns a MissingError for all recipients read so far, or nil.
+func (p *personal) missing() error {
+	if !p.foundMissing() {
+		return nil
+	}
+	e := *p.first
+	for _, b := range p.blank {
+		if b.Count > 0 {
+			e.Fields = append(e.Fields, b)
+		}
+	}
+	return &e
+}
+
+// segments renders the message of the recipient that was read last and returns its number of
+// segments.
+func (p *personal) segments() int {
+	p.body, _ = p.template.Render(p.body[:0], p.value)
 	body := string(p.body)
 	if p.transliterate {
 		body, _ = sms.Transliterate(body)
 	}
 	segments, _ := sms.Segments(body)
-	return segments, nil
+	return segments
 }
 
 // unusedField returns a FieldError for a merge field that no recipient had.

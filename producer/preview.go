@@ -47,6 +47,8 @@ type PreviewOptions struct {
 type SkippedRecipient struct {
 	// Row is the recipient's position in the upload, counted from 1.
 	Row int `json:"row"`
+	// Line is Recipient.Line.
+	Line int `json:"line,omitempty"`
 	// Input is the number as uploaded.
 	Input string `json:"input"`
 	// Reason is one word, such as "invalid_number" or "duplicate".
@@ -183,7 +185,12 @@ type preview struct {
 	// ucs2 names the character that makes the first UCS-2 message UCS-2.
 	ucs2 string
 	out  Forecast
+	// lines holds the lines of the last keptLines recipients, by their rows.
+	lines [keptLines]int
 }
+
+// keptLines is larger than the number of rows after which planning has placed a recipient.
+const keptLines = 4 * campaign.MaxPageRows
 
 // streamLoad counts what goes through a stream.
 type streamLoad struct{ recipients, calls, segments int }
@@ -260,18 +267,18 @@ func (p *preview) read(ctx context.Context, recipients iter.Seq2[Recipient, erro
 			err = ctx.Err()
 		}
 		if err != nil {
-			return fmt.Errorf("preview: recipient %d: %w", p.out.Total+1, err)
+			return fmt.Errorf("preview: %w", errors.Join(err, own.missing()))
 		}
-		values, err := own.read(p.out.Total+1, r)
-		if err == nil && own != nil && own.strict {
-			_, err = own.segments(p.out.Total + 1)
-		}
-		if err == nil {
-			err = p.add(ctx, r.Number, values)
+		values, err := own.read(r)
+		if err == nil && !own.foundMissing() {
+			err = p.add(ctx, r, values)
 		}
 		if err != nil {
 			return fmt.Errorf("preview: %w", err)
 		}
+	}
+	if err := own.missing(); err != nil {
+		return fmt.Errorf("preview: %w", err)
 	}
 	if p.out.Total == 0 {
 		return &FieldError{Field: "recipients", Problem: "must not be empty"}
@@ -286,8 +293,8 @@ func (p *preview) read(ctx context.Context, recipients iter.Seq2[Recipient, erro
 }
 
 // add puts a recipient into the page. If the page is full, add plans the page first.
-func (p *preview) add(ctx context.Context, number string, values []string) error {
-	number = number[:min(len(number), campaign.MaxInput)]
+func (p *preview) add(ctx context.Context, r Recipient, values []string) error {
+	number := r.Number[:min(len(r.Number), campaign.MaxInput)]
 	_, kept, next := p.pager.Add(number, values)
 	if next {
 		if err := p.plan(ctx, false); err != nil {
@@ -307,6 +314,7 @@ func (p *preview) add(ctx context.Context, number string, values []string) error
 		p.page.Values = append(p.page.Values, kept)
 	}
 	p.out.Total++
+	p.lines[p.out.Total%keptLines] = r.Line
 	return nil
 }
 
@@ -329,7 +337,7 @@ func (p *preview) plan(ctx context.Context, last bool) error {
 			p.out.OtherText++
 		}
 		if p.Skipped != nil {
-			err := p.Skipped(SkippedRecipient{Row: x.Row, Input: p.page.Inputs[x.Row-p.page.First], Reason: x.Reason, Code: x.Code})
+			err := p.Skipped(SkippedRecipient{Row: x.Row, Line: p.lines[x.Row%keptLines], Input: p.page.Inputs[x.Row-p.page.First], Reason: x.Reason, Code: x.Code})
 			if err != nil {
 				return err
 			}
@@ -375,6 +383,6 @@ func (p *preview) call(stream int, body string, to []campaign.Planned) {
 	}
 	for _, x := range to {
 		p.out.Countries[x.MSISDN.Country()]++
-		p.samples.offer(stream, x, body, segments)
+		p.samples.offer(stream, x, p.lines[x.Row%keptLines], body, segments)
 	}
 }

@@ -33,7 +33,7 @@ func CountOtherTexts(campaign Campaign, country string, recipients iter.Seq2[Rec
 		}
 		for r, err := range recipients {
 			if err == nil && own != nil {
-				if values, bad := own.read(0, r); bad == nil && repeats.Add(r.Number, values) { // the consumer reports bad
+				if values, bad := own.read(r); bad == nil && repeats.Add(r.Number, values) { // the consumer reports bad
 					*n++
 				}
 			}

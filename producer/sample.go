@@ -21,6 +21,7 @@ type samples struct {
 type sampled struct {
 	campaign.Planned
 	stream   int
+	line     int
 	body     string
 	segments int
 }
@@ -29,12 +30,12 @@ type sampled struct {
 const shownSamples = 5
 
 // offer shows a message to samples, which picks it or not.
-func (s *samples) offer(stream int, x campaign.Planned, body string, segments int) {
+func (s *samples) offer(stream int, x campaign.Planned, line int, body string, segments int) {
 	if s.random == nil {
 		// The seed is fixed, so that the same list gives the same samples.
 		s.random = rand.New(rand.NewPCG(1, 2))
 	}
-	one := sampled{x, stream, body, segments}
+	one := sampled{x, stream, line, body, segments}
 	s.seen++
 	if s.first.Row == 0 || x.Row < s.first.Row {
 		s.first = one
@@ -59,7 +60,7 @@ func (s *samples) picked(account func(stream int) string) []Sample {
 		if x.Row == 0 || len(out) == shownSamples || slices.ContainsFunc(out, func(y Sample) bool { return y.Row == x.Row }) {
 			continue
 		}
-		out = append(out, Sample{Row: x.Row, MSISDN: x.MSISDN.String(), Account: account(x.stream), Body: x.body, Segments: x.segments,
+		out = append(out, Sample{Row: x.Row, Line: x.line, MSISDN: x.MSISDN.String(), Account: account(x.stream), Body: x.body, Segments: x.segments,
 			Encoding: sms.EncodingOf(x.body).String()})
 	}
 	slices.SortFunc(out, func(a, b Sample) int { return cmp.Compare(a.Row, b.Row) })

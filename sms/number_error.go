@@ -11,15 +11,19 @@ type NumberError struct {
 
 // Error returns the masked number, what is wrong with the number and, if the user can
 // correct it, how to do so.
-func (e *NumberError) Error() string {
+func (e *NumberError) Error() string { return e.Explain(e.Masked) }
+
+// Explain is Error with the given form of the number instead of the masked one. It is for messages to
+// the user that wrote the number. Never log its result.
+func (e *NumberError) Explain(number string) string {
 	text, known := reasonTexts[e.Reason]
 	if !known {
 		text = string(e.Reason)
 	}
-	if e.Masked == "" {
+	if number == "" {
 		return "parse number: " + text
 	}
-	return "parse number " + e.Masked + ": " + text
+	return "parse number " + number + ": " + text
 }
 
 // NumberReason is the reason why a string is not a mobile number. It is one lower-case

@@ -105,6 +105,20 @@ func (t *Template) Render(dst []byte, value func(field string) string) (out []by
 	return dst, missing
 }
 
+// AppendMissing appends to dst each field that Render would leave without a value and a default, once,
+// and returns the extended slice. value is that of Render.
+func (t *Template) AppendMissing(dst []string, value func(field string) string) []string {
+	from := len(dst)
+	for i := range t.parts {
+		p := &t.parts[i]
+		if p.field == "" || p.hasDefault || trimValue(value(p.field)) != "" || slices.Contains(dst[from:], p.field) {
+			continue
+		}
+		dst = append(dst, p.field)
+	}
+	return dst
+}
+
 // FieldKey returns the key by which a column and a merge field are matched: "First name",
 // "first_name" and "FIRST-NAME" all have the key "firstname". It lower-cases the name and composes
 // letters with their accents (Unicode NFC). It removes spaces, invisible characters, dashes,

@@ -224,7 +224,7 @@ func (o *optOutCommand) validated(numbers []string, src *source) (iter.Seq2[prod
 	for p, err := range o.allNumbers(numbers, src) {
 		if err == nil {
 			if err = producer.CheckOptOut(p.OptOut); err != nil {
-				err = misuse("%s: %w; nothing was changed", p.place, err)
+				err = misuse("%s: %s; nothing was changed", p.place, explainNumber(p.Number, err))
 			}
 		}
 		if err != nil {
@@ -327,7 +327,7 @@ origin of each entry. The exit status is 0 even if the number is on no list.`,
 			return o.run(ctx, args, func(ctx context.Context, b *backend, numbers []string, _ *source) error {
 				found, err := b.OptOutsOf(ctx, numbers[0], o.country)
 				if _, wrong := errors.AsType[*producer.NumberError](err); wrong {
-					return misuse("%w", err)
+					return misuse("%s", explainNumber(numbers[0], err))
 				}
 				if err != nil {
 					return err

@@ -203,7 +203,7 @@ func (o *optOutCommand) importFile(ctx context.Context, b *backend, _ []string, 
 			if err == nil {
 				if why := producer.CheckOptOut(p); why != nil {
 					if bad++; len(wrong) < 10 {
-						wrong = append(wrong, fmt.Sprintf("%s: %v", src.list.Where(), why))
+						wrong = append(wrong, fmt.Sprintf("%s: %s", src.list.Where(), explainNumber(p.Number, why)))
 					}
 					continue
 				}

@@ -152,7 +152,7 @@ func (s *sendCommand) enqueue(ctx context.Context, b *backend, src *source) erro
 		return err
 	}
 	if err := s.scanRecipients(src, countries); err != nil {
-		return err
+		return src.locateMissingField(err)
 	}
 	if s.again {
 		s.campaign.ID += "-" + strings.ReplaceAll(uuid.NewString(), "-", "")[:8]
@@ -191,13 +191,17 @@ func (s *sendCommand) enqueue(ctx context.Context, b *backend, src *source) erro
 	return err
 }
 
-// locateMissingField adds the line of the file to an error about a blank merge field. It returns
-// other errors unchanged.
+// locateMissingField adds the file and the lines to an error about blank merge fields, which may be
+// joined to other mistakes of the file. It returns other errors unchanged.
 func (s *source) locateMissingField(err error) error {
-	if missing, ok := errors.AsType[*producer.MissingError](err); ok {
-		return missingFieldError(s, missing.Field)
+	missing, ok := errors.AsType[*producer.MissingError](err)
+	if !ok {
+		return err
 	}
-	return err
+	if list, ok := errors.AsType[*recipients.Error](err); ok {
+		return misuseError{err: errors.Join(list, missingFieldError(s, missing))}
+	}
+	return missingFieldError(s, missing)
 }
 
 // noteEnqueued prints the result of an enqueue, and what the user may not know of the campaign.
@@ -314,15 +318,15 @@ func (s *sendCommand) countries(ctx context.Context, b *backend) ([]string, erro
 // an error if no number is valid.
 func (s *sendCommand) scanRecipients(src *source, countries []string) error {
 	var good, rows int
-	var first *sms.NumberError
+	first := ""
 	inspect := func(yield func(producer.Recipient, error) bool) {
 		for r, err := range src.all() {
 			if err == nil && good == 0 {
 				rows++
 				if bad := numberProblem(r.Number, countries); bad == nil {
 					good++
-				} else if first == nil {
-					first = bad
+				} else if first == "" {
+					first = bad.Explain(shownInput(r.Number)) + " (" + src.list.Where() + ")"
 				}
 			}
 			if !yield(r, err) {
@@ -333,8 +337,8 @@ func (s *sendCommand) scanRecipients(src *source, countries []string) error {
 	if err := s.deriveID(inspect, &good); err != nil {
 		return err
 	}
-	if good == 0 && first != nil {
-		return misuse("%s: none of %s is valid; the first error: %v%s", src.name, console.Plural(rows, "number"), first, s.countryHint(countries))
+	if good == 0 && first != "" {
+		return misuse("%s: none of %s is valid; the first error: %s%s", src.name, console.Plural(rows, "number"), first, s.countryHint(countries))
 	}
 	return nil
 }
@@ -362,6 +366,23 @@ func (s *sendCommand) countryHint(countries []string) string {
 		return "; national numbers were read as numbers of " + strings.Join(strings.Fields(known), ", ")
 	}
 	return "; for numbers in national form set --country"
+}
+
+// shownInput returns a number as its user wrote it, for a message to this user.
+func shownInput(number string) string {
+	if strings.TrimSpace(number) == "" {
+		return ""
+	}
+	return fmt.Sprintf("%.40q", number)
+}
+
+// explainNumber returns the text of an error about a number that the user wrote, with the number in
+// full. Other errors keep their text.
+func explainNumber(number string, err error) string {
+	if bad, ok := errors.AsType[*sms.NumberError](err); ok {
+		return bad.Explain(shownInput(number))
+	}
+	return err.Error()
 }
 
 // numberProblem returns why a number is invalid in all of the countries, or nil if the number is

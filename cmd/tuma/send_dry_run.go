@@ -31,9 +31,7 @@ func (s *sendCommand) dryRun(ctx context.Context, src *source) (err error) {
 	}
 	defer func() { err = errors.Join(err, skipped.close(err == nil)) }()
 	o := producer.PreviewOptions{Accounts: configuredAccounts(cfg), Routes: publicRoutes(cfg.Routes), Country: cfg.Country, Now: s.now(), FailoverAfter: cfg.FailoverAfter}
-	lines := &lineNumbers{}
-	o.Skipped = func(x producer.SkippedRecipient) error { return skipped.add(x, lines.line(x.Row)) }
-	recipients := lines.record(src)
+	o.Skipped = skipped.add
 	b := s.connectIfReachable(ctx)
 	if b != nil {
 		defer b.Close()
@@ -41,9 +39,9 @@ func (s *sendCommand) dryRun(ctx context.Context, src *source) (err error) {
 	s.queryBalances(ctx, cfg, b, &o)
 	var f producer.Forecast
 	if b != nil {
-		f, err = b.Preview(ctx, s.campaign, recipients, o)
+		f, err = b.Preview(ctx, s.campaign, src.all(), o)
 	} else {
-		f, err = producer.Preview(ctx, s.campaign, recipients, o)
+		f, err = producer.Preview(ctx, s.campaign, src.all(), o)
 	}
 	if err != nil {
 		return src.locateMissingField(err)
@@ -147,29 +145,3 @@ func formatBalance(b providers.Balance) string {
 	amount := strconv.FormatFloat(b.Amount, 'f', -1, 64)
 	return strings.TrimSpace(b.Currency + " " + amount)
 }
-
-// lineNumbers remembers the lines of the file on which the last rememberedLines rows were.
-type lineNumbers struct {
-	lines [rememberedLines]int
-	row   int
-}
-
-// rememberedLines is larger than a page. The rows of a page are planned together, so a row's line
-// is needed at most one page after the row was read.
-const rememberedLines = 4 * campaign.MaxPageRows
-
-// record yields the recipients of a source and remembers their lines.
-func (l *lineNumbers) record(src *source) func(func(producer.Recipient, error) bool) {
-	return func(yield func(producer.Recipient, error) bool) {
-		for r, err := range src.all() {
-			l.row++
-			l.lines[l.row%rememberedLines] = src.list.Line()
-			if !yield(r, err) {
-				return
-			}
-		}
-	}
-}
-
-// line returns the line of a recent row; the first row is row 1.
-func (l *lineNumbers) line(row int) int { return l.lines[row%rememberedLines] }

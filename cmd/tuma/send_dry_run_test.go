@@ -70,7 +70,7 @@ func TestDryRun_CountsAndEnqueuesNothing(t *testing.T) {
 	out, _ = h.mustRun(append(send, "--max-segments", "7")...) // two segments a message
 	check(out)
 	out, errOut := h.mustRun(send[:len(send)-1]...)
-	if !strings.Contains(out, "skipped") || !strings.Contains(errOut, "nothing was enqueued") || !strings.Contains(out, "row 1, 2547****5678, 2 segments:") {
+	if !strings.Contains(out, "skipped") || !strings.Contains(errOut, "nothing was enqueued") || !strings.Contains(out, "line 2, 2547****5678, 2 segments:") {
 		t.Errorf("dry run as text: got output %s%s, want the skipped recipients, a sample of row 1 and that nothing was enqueued", out, errOut)
 	}
 	if all := h.campaigns(); len(all) != 0 {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"maps"
@@ -165,7 +166,7 @@ const sampleBody = 300
 // sampleLines returns one line for each sample message, its number masked.
 func sampleLines(f producer.Forecast) (lines []string) {
 	for _, x := range f.Samples {
-		lines = append(lines, fmt.Sprintf("row %s, %s, %s: %s", console.FormatInt(x.Row), sms.Mask(x.MSISDN), console.Plural(x.Segments, "segment"), console.WithoutControls(x.Body, sampleBody)))
+		lines = append(lines, fmt.Sprintf("line %s, %s, %s: %s", console.FormatInt(cmp.Or(x.Line, x.Row)), sms.Mask(x.MSISDN), console.Plural(x.Segments, "segment"), console.WithoutControls(x.Body, sampleBody)))
 	}
 	return lines
 }

@@ -63,12 +63,12 @@ func (s *sendCommand) openSkippedFile() (*skippedFile, error) {
 	return r, nil
 }
 
-// add writes one skipped recipient; line is its line in the file of recipients.
-func (r *skippedFile) add(x producer.SkippedRecipient, line int) error {
+// add writes one skipped recipient.
+func (r *skippedFile) add(x producer.SkippedRecipient) error {
 	if r == nil {
 		return nil
 	}
-	if err := r.sheet.Row(strconv.Itoa(x.Row), x.Input, x.Reason, x.Code, strconv.Itoa(line)); err != nil {
+	if err := r.sheet.Row(strconv.Itoa(x.Row), x.Input, x.Reason, x.Code, strconv.Itoa(x.Line)); err != nil {
 		return fmt.Errorf("write %s: %w", r.name, err)
 	}
 	return nil

@@ -75,7 +75,7 @@ func (s *sendCommand) sendTestFirst(ctx context.Context, b *backend, src *source
 		return nil
 	}
 	if why := numberProblem(s.testNumber, countries); why != nil {
-		return misuse("--test: %v%s", why, s.countryHint(countries))
+		return misuse("--test: %s%s", explainNumber(s.testNumber, why), s.countryHint(countries))
 	}
 	if err := s.checkCanAsk(); err != nil {
 		return err
@@ -168,10 +168,13 @@ func skippedByReason(f producer.Forecast) string {
 	return strings.Join(words, ", ")
 }
 
-// missingFieldError returns an error for a blank merge field, with its line and what to do.
-func missingFieldError(src *source, field string) error {
-	return misuse("%s: field %s is blank: fill it in, add a default as in {{%s|there}}, or use --on-missing skip or default",
-		src.list.Where(), field, field)
+// missingFieldError returns an error for all blank merge fields, with their lines and what to do.
+func missingFieldError(src *source, e *producer.MissingError) error {
+	const remedy = "add a default as in {{%s|there}}, or use --on-missing skip or default"
+	if len(e.Fields) == 1 && e.Fields[0].Count == 1 {
+		return misuse("%s: field %s is blank: fill it in, "+remedy, src.list.WhereLine(e.Fields[0].First[0]), e.Field, e.Field)
+	}
+	return misuse("%s: blank fields: %s: fill them in, "+remedy, src.list.WhereFile(), e.Summary("rows"), e.Field)
 }
 
 // testCampaign returns the campaign of the test message. On the phone, the test message looks like

@@ -37,7 +37,12 @@ func (p *listReader) jsonRecipients(take func(producer.Recipient) bool) (rows in
 		}
 		p.foundContent = true
 		if err := p.parseObject(line, &o); err != nil {
-			return rows, err
+			if h == nil { // the file may be of another format
+				return rows, err
+			}
+			rows++
+			_ = p.mistakes.add(err, p.List, p.line) // parseObject returns only mistakes
+			continue
 		}
 		if h == nil {
 			for _, m := range o.members {
@@ -53,8 +58,12 @@ func (p *listReader) jsonRecipients(take func(producer.Recipient) bool) (rows in
 		}
 		rows++
 		r, err := p.recipientFromObject(&o, names, h)
-		if err != nil || !take(r) {
-			return rows, err
+		if err != nil {
+			_ = p.mistakes.add(err, p.List, p.line) // recipientFromObject returns only mistakes
+			continue
+		}
+		if !take(r) {
+			return rows, nil
 		}
 	}
 }
@@ -197,7 +206,7 @@ func (p *listReader) recipientFromObject(o *object, names []string, h *header) (
 	if !ok {
 		return producer.Recipient{}, p.lineError(p.line, "%.30q must be a string or a number", names[h.number])
 	}
-	return producer.Recipient{Number: number, Fields: p.fields}, nil
+	return producer.Recipient{Number: number, Fields: p.fields, Line: p.line}, nil
 }
 
 // scalar converts a JSON value to text. null becomes "". ok is false for an object or array.

@@ -66,10 +66,19 @@ type Error struct {
 	Where string
 	// Problem describes what is wrong and what to do.
 	Problem string
+	// more are further mistakes of the same list.
+	more []*Error
 }
 
-// Error returns the place and the problem.
-func (e *Error) Error() string { return e.Where + e.Problem }
+// Error returns the place and the problem. If the list has several mistakes, Error returns a line for
+// each.
+func (e *Error) Error() string {
+	text := e.Where + e.Problem
+	for _, m := range e.more {
+		text += "\n" + m.Error()
+	}
+	return text
+}
 
 // List is a list of recipients that can be read any number of times. It is not safe
 // for concurrent use.
@@ -106,6 +115,9 @@ func New(src io.ReaderAt, size int64, o Options) *List {
 // same Fields map, so the caller must copy what it keeps. All skips blank lines; a row with
 // an empty number is yielded as a recipient with an empty Number. An error ends the
 // sequence. The error is an *Error if the list has a mistake, else a read error.
+//
+// All skips a row with a mistake and continues, so that the error at the end of the sequence lists all
+// such mistakes: at most maxMistakes different ones, each with its number and its first places.
 func (l *List) All() iter.Seq2[producer.Recipient, error] {
 	return func(yield func(producer.Recipient, error) bool) {
 		l.line, l.sheet, l.hidden, l.guess = 0, "", 0, Guess{}
@@ -113,6 +125,7 @@ func (l *List) All() iter.Seq2[producer.Recipient, error] {
 		p := &listReader{List: l}
 		rows, err := p.readAll(func(r producer.Recipient) bool { return yield(r, nil) })
 		l.guess = p.letters.guess
+		err = p.mistakes.with(err)
 		switch {
 		case err != nil:
 		case rows == 0 && !p.foundContent:
@@ -128,11 +141,22 @@ func (l *List) All() iter.Seq2[producer.Recipient, error] {
 
 // Where returns the place of the last yielded recipient: "customers.csv:17", or
 // `customers.xlsx, sheet "May", row 17`.
-func (l *List) Where() string {
+func (l *List) Where() string { return l.WhereLine(l.line) }
+
+// WhereLine is Where for the given line or row.
+func (l *List) WhereLine(line int) string {
 	if l.sheet != "" {
-		return fmt.Sprintf("%s, sheet %q, row %d", l.o.Name, l.sheet, l.line)
+		return fmt.Sprintf("%s, row %d", l.WhereFile(), line)
 	}
-	return fmt.Sprintf("%s:%d", l.o.Name, l.line)
+	return fmt.Sprintf("%s:%d", l.o.Name, line)
+}
+
+// WhereFile returns the name of the file and, for a workbook, of the sheet that was read.
+func (l *List) WhereFile() string {
+	if l.sheet != "" {
+		return fmt.Sprintf("%s, sheet %q", l.o.Name, l.sheet)
+	}
+	return l.o.Name
 }
 
 // Line returns the line of the last yielded recipient, or the recipient's row in a sheet,

@@ -23,6 +23,8 @@ type listReader struct {
 	in      *lines
 	letters charset
 	rows    int // number of recipients passed to take so far
+	// mistakes are those of the rows that were read so far.
+	mistakes mistakes
 	// foundContent is true if the list has a line that is not blank.
 	foundContent bool
 }
@@ -222,7 +224,7 @@ func (p *listReader) plainRecipients(take func(producer.Recipient) bool) (rows i
 			continue
 		}
 		rows++
-		if !take(producer.Recipient{Number: p.arena.string(p.letters.decodeNumber(unquote(line)))}) {
+		if !take(producer.Recipient{Number: p.arena.string(p.letters.decodeNumber(unquote(line))), Line: p.line}) {
 			return rows, nil
 		}
 	}
@@ -251,8 +253,10 @@ func (p *listReader) tableRecipients(comma byte, h *header, take func(producer.R
 		case !below:
 			continue
 		case len(record) > h.columns && !isBlank(record[h.columns:]):
-			return rows, p.lineError(p.line, "the row has %d fields, but the header has %d: put a field that contains %q in quotes",
-				len(record), h.columns, comma)
+			rows++
+			_ = p.mistakes.add(p.lineError(p.line, "the row has %d fields, but the header has %d: put a field that contains %q in quotes",
+				len(record), h.columns, comma), p.List, p.line)
+			continue
 		case isBlank(record):
 			continue
 		}
@@ -263,8 +267,14 @@ func (p *listReader) tableRecipients(comma byte, h *header, take func(producer.R
 			}
 			return nil // the row ends before this column, so the value is empty
 		})
-		if err != nil || !take(r) {
-			return rows, err
+		if err != nil {
+			if err = p.mistakes.add(err, p.List, p.line); err != nil {
+				return rows, err
+			}
+			continue
+		}
+		if !take(r) {
+			return rows, nil
 		}
 	}
 }
@@ -283,7 +293,7 @@ func (p *listReader) recipient(h *header, cell func(column int) []byte) (produce
 		}
 		p.fields[key] = p.arena.string(value)
 	}
-	return producer.Recipient{Number: p.arena.string(p.letters.decodeNumber(cell(h.number))), Fields: p.fields}, nil
+	return producer.Recipient{Number: p.arena.string(p.letters.decodeNumber(cell(h.number))), Fields: p.fields, Line: p.line}, nil
 }
 
 // isBlank reports whether all fields are blank, as in the row ";;;" of a spreadsheet.

@@ -44,8 +44,14 @@ func (p *listReader) workbookRecipients(take func(producer.Recipient) bool) (row
 			p.hidden++
 		}
 		recipient, err := p.workbookRecipient(r, h)
-		if err != nil || !take(recipient) {
-			return rows, err
+		if err != nil {
+			if err = p.mistakes.add(err, p.List, p.line); err != nil {
+				return rows, err
+			}
+			continue
+		}
+		if !take(recipient) {
+			return rows, nil
 		}
 	}
 	return rows, nil
@@ -151,5 +157,5 @@ func (l *List) workbookRecipient(r *xlsx.Row, h *header) (out producer.Recipient
 	if err != nil {
 		return out, l.workbookError(err)
 	}
-	return producer.Recipient{Number: l.arena.string(number), Fields: l.fields}, nil
+	return producer.Recipient{Number: l.arena.string(number), Fields: l.fields, Line: l.line}, nil
 }

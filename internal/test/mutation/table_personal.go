@@ -18,7 +18,7 @@ var personalMutants = []mutant{
 		model},
 	{"every call of a batch gets the text of its first call", one("internal/ledger/batch.go", "\treturn b.Bodies[k]\n", "\treturn b.Bodies[0]\n"), model},
 	{"an upload page with merge field values is marked as a page without values", one("internal/ledger/codec_personalized.go", "\tout[0] += formatOwn\n", ""), tests("internal/ledger", "TestUploadPage_ValuesRoundTrip")},
-	{"strict mode accepts a blank value of a merge field", one("producer/personal.go", `if missing != "" && p.strict {`, `if false {`),
+	{"strict mode accepts a blank value of a merge field", one("producer/personal.go", "if p.strict {\n\t\tp.countMissing(r.Line)", "if false {\n\t\tp.countMissing(r.Line)"),
 		tests("producer", "TestEnqueue_MissingFieldsAreRefusedFirst")},
 	{"the content hash leaves out the values of merge fields", one("internal/ledger/upload.go", "for _, v := range values {\n\t\td.buf = binary.AppendUvarint(", "for _, v := range values[:0] {\n\t\td.buf = binary.AppendUvarint("),
 		tests("producer", "TestEnqueue_UsedFieldsAreTheContent")},
