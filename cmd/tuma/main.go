@@ -6,9 +6,7 @@ import (
 	"context"
 	"io"
 	"os"
-	"os/signal"
 	"strings"
-	"syscall"
 	"time"
 	_ "time/tzdata" // sending hours and gateways' times need time zones, which a small image lacks
 
@@ -18,33 +16,36 @@ import (
 func main() {
 	// go-redis logs to standard error the errors that it also returns, so its log is discarded.
 	redis.SetLogger(discardLogger{})
-	ctx, cancel := context.WithCancel(context.Background())
-	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
-	go func() {
-		// The first signal cancels ctx; the second signal ends the process at once.
-		<-signals
-		cancel()
-		<-signals
-		os.Exit(exitFailed)
-	}()
-	os.Exit(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr, os.Environ()))
+	ctx, signals := watchSignals(os.Stderr)
+	a := newApp(os.Stdin, os.Stdout, os.Stderr, os.Environ())
+	a.signals = signals
+	os.Exit(a.run(ctx, os.Args[1:]))
 }
 
 // run runs the program and returns its exit status. Streams and environment are parameters, so
 // that tests run the same code as users.
 func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer, environ []string) int {
+	return newApp(in, out, errOut, environ).run(ctx, args)
+}
+
+// newApp returns an app for one command.
+func newApp(in io.Reader, out, errOut io.Writer, environ []string) *app {
 	a := &app{in: in, out: out, err: errOut, env: map[string]string{}, now: time.Now}
 	for _, pair := range environ {
 		if name, value, ok := strings.Cut(pair, "="); ok {
 			a.env[name] = value
 		}
 	}
+	return a
+}
+
+// run runs a command and returns the exit status of the process.
+func (a *app) run(ctx context.Context, args []string) int {
 	root := newRoot(a) //nolint:contextcheck // cobra passes the context to the commands
 	root.SetArgs(args)
-	root.SetIn(in)
-	root.SetOut(out)
-	root.SetErr(errOut)
+	root.SetIn(a.in)
+	root.SetOut(a.out)
+	root.SetErr(a.err)
 	verb, err := root.ExecuteContextC(ctx)
 	if err != nil && !a.started {
 		// An error before the command's own function runs is a mistake in the command line.

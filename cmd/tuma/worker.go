@@ -39,8 +39,9 @@ configuration. You can run many workers on one Redis. Together they keep to each
 account's rate. When a worker dies, the others take over its work without
 sending a message twice.
 
-After SIGTERM or Ctrl-C the worker finishes its calls in flight and exits. A
-second signal ends the worker at once.
+After SIGTERM, Ctrl-C, SIGHUP (the terminal was closed) or SIGQUIT the worker
+finishes its calls in flight and exits. Further signals change nothing. Only
+SIGKILL ends a worker at once, and leaves calls in doubt.
 
 With --listen the worker serves /healthz (the process is alive, even without
 Redis) and /readyz (the worker has started, is not shutting down, and Redis
@@ -96,6 +97,9 @@ func (w *workerCommand) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	w.signals.finish(func() {
+		log.Warn().Msg("worker is draining already: it ends with its last call in flight; only SIGKILL ends it at once, and leaves calls in doubt")
+	})
 	if w.listen == "" {
 		return ignoreCancelled(ctx, wk.Run(ctx))
 	}

@@ -1,0 +1,70 @@
+package main
+
+import (
+	"context"
+	"io"
+	"os"
+	"os/signal"
+	"runtime/pprof"
+	"sync/atomic"
+	"syscall"
+)
+
+// interrupts turns signals into the end of a command.
+//
+// The first signal ends the context of the command: SIGINT (Ctrl-C), SIGTERM, SIGHUP (the terminal
+// was closed), SIGQUIT (Ctrl-\) and SIGABRT. After the last two, the stacks of all goroutines are
+// printed too. A second signal ends the process at once, except in a command that called finish.
+type interrupts struct {
+	cancel context.CancelFunc
+	errOut io.Writer
+	exit   func(status int)
+	// onAgain is what a signal after the first one does, or nil: it ends the process.
+	onAgain atomic.Pointer[func()]
+}
+
+// watchSignals returns a context that ends with the first signal. SIGHUP has no effect on a process
+// that nohup has started.
+func watchSignals(errOut io.Writer) (context.Context, *interrupts) {
+	ctx, cancel := context.WithCancel(context.Background())
+	i := &interrupts{cancel: cancel, errOut: errOut, exit: os.Exit}
+	signals := make(chan os.Signal, 8)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGQUIT, syscall.SIGABRT)
+	if !signal.Ignored(syscall.SIGHUP) {
+		signal.Notify(signals, syscall.SIGHUP)
+	}
+	go i.follow(signals)
+	return ctx, i
+}
+
+// follow handles the signals until the channel is closed.
+func (i *interrupts) follow(signals <-chan os.Signal) {
+	first := true
+	for s := range signals {
+		if s == syscall.SIGQUIT || s == syscall.SIGABRT {
+			_ = pprof.Lookup("goroutine").WriteTo(i.errOut, 2) // the terminal may be gone
+		}
+		again := i.onAgain.Load()
+		switch {
+		case first:
+			first = false
+			i.cancel()
+		case again != nil:
+			(*again)()
+		default:
+			i.exit(exitFailed)
+		}
+	}
+}
+
+// finish makes the command end only when it has finished its work: a second signal calls again,
+// which should print what the command waits for, instead of ending the process. Output that cannot be
+// written, because the terminal or the reader of a pipe is gone, does not end the process either.
+// It may be called on a nil *interrupts, which does nothing.
+func (i *interrupts) finish(again func()) {
+	if i == nil {
+		return
+	}
+	i.onAgain.Store(&again)
+	signal.Ignore(syscall.SIGPIPE)
+}

@@ -1,0 +1,188 @@
+package e2e
+
+import (
+	"fmt"
+	"io"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+	"unsafe"
+
+	"github.com/tuma-sms/tuma/internal/simulator"
+	"github.com/tuma-sms/tuma/producer"
+	"github.com/tuma-sms/tuma/providers/catalog"
+)
+
+// pty opens a pseudo-terminal. screen shows what a process writes to tty.
+func pty(t *testing.T) (screen, tty *os.File) {
+	t.Helper()
+	screen, err := os.OpenFile("/dev/ptmx", os.O_RDWR|syscall.O_NOCTTY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = screen.Close() }) // the test may have closed it
+	var unlock, number uint32
+	for request, value := range map[uintptr]*uint32{syscall.TIOCSPTLCK: &unlock, syscall.TIOCGPTN: &number} {
+		if _, _, errno := syscall.Syscall(syscall.SYS_IOCTL, screen.Fd(), request, uintptr(unsafe.Pointer(value))); errno != 0 {
+			t.Fatal(errno)
+		}
+	}
+	if tty, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", number), os.O_RDWR|syscall.O_NOCTTY, 0); err != nil {
+		t.Fatal(err)
+	}
+	return screen, tty
+}
+
+// terminalWorker starts a worker, through the shell command prefix, as the leader of a session on a terminal. close
+// closes the terminal, as closing the window or losing the ssh connection does.
+func (f *deployment) terminalWorker(prefix string) (cmd *exec.Cmd, closeTerminal func()) {
+	f.t.Helper()
+	screen, tty := pty(f.t)
+	cmd = exec.Command("/bin/sh", "-c", prefix+` exec "$0" worker --config "$1"`, binary, filepath.Join(f.dir, "tuma.yaml"))
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = tty, tty, tty
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
+	if err := cmd.Start(); err != nil {
+		f.t.Fatal(err)
+	}
+	if err := tty.Close(); err != nil {
+		f.t.Fatal(err)
+	}
+	go func() { _, _ = io.Copy(io.Discard, screen) }() // ends when the terminal is closed
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.workers = append(f.workers, cmd)
+	return cmd, func() {
+		if err := screen.Close(); err != nil {
+			f.t.Error(err)
+		}
+	}
+}
+
+// pipedWorker starts a worker whose log goes to a pipe. closePipe closes the reading end.
+func (f *deployment) pipedWorker() (cmd *exec.Cmd, closePipe func()) {
+	f.t.Helper()
+	reader, writer, err := os.Pipe()
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	cmd = exec.Command(binary, "worker", "--config", filepath.Join(f.dir, "tuma.yaml"))
+	cmd.Stdout, cmd.Stderr = writer, writer
+	if err := cmd.Start(); err != nil {
+		f.t.Fatal(err)
+	}
+	if err := writer.Close(); err != nil {
+		f.t.Fatal(err)
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.workers = append(f.workers, cmd)
+	return cmd, func() {
+		if err := reader.Close(); err != nil {
+			f.t.Error(err)
+		}
+	}
+}
+
+// signalled starts a worker and returns a function that gives it signals.
+func signalled(signals ...syscall.Signal) func(*deployment) (*exec.Cmd, func()) {
+	return func(f *deployment) (*exec.Cmd, func()) {
+		cmd := f.spawn()
+		return cmd, func() {
+			for _, s := range signals {
+				if err := cmd.Process.Signal(s); err != nil {
+					f.t.Errorf("%v: %v", s, err)
+				}
+				<-time.After(50 * time.Millisecond) // so that the process gets each of them
+			}
+		}
+	}
+}
+
+// A worker gets a signal, or loses its terminal, while it has several calls in flight at a gateway without idempotency
+// keys. Then another worker sends the rest. Every call that is cut off would leave unknown recipients.
+func TestSignals_OnlyKillCutsOffCalls(t *testing.T) {
+	t.Parallel()
+	const keepsRunning = true
+	for name, x := range map[string]struct {
+		start func(*deployment) (cmd *exec.Cmd, harm func())
+		runs  bool // the worker keeps running
+		exits int  // the status of the worker, if it ends
+	}{
+		"SIGTERM":  {signalled(syscall.SIGTERM), false, 0},
+		"SIGINT":   {signalled(syscall.SIGINT), false, 0},
+		"SIGHUP":   {signalled(syscall.SIGHUP), false, 0},
+		"SIGQUIT":  {signalled(syscall.SIGQUIT), false, 0},
+		"SIGABRT":  {signalled(syscall.SIGABRT), false, 0},
+		"two":      {signalled(syscall.SIGINT, syscall.SIGINT), false, 0},
+		"many":     {signalled(syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGTERM, syscall.SIGINT), false, 0},
+		"harmless": {signalled(syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGPIPE, syscall.SIGALRM, syscall.SIGWINCH, syscall.SIGXCPU, syscall.SIGPWR), keepsRunning, 0},
+		"the terminal is closed": {func(f *deployment) (*exec.Cmd, func()) {
+			return f.terminalWorker("")
+		}, false, 0},
+		"the terminal of a worker with nohup is closed": {func(f *deployment) (*exec.Cmd, func()) {
+			return f.terminalWorker(`trap "" HUP;`)
+		}, keepsRunning, 0},
+		"the reader of its log ends": {func(f *deployment) (*exec.Cmd, func()) { return f.pipedWorker() }, keepsRunning, 0},
+		"the reader of its log ends, and it is stopped": {func(f *deployment) (*exec.Cmd, func()) {
+			cmd, closePipe := f.pipedWorker()
+			return cmd, func() {
+				closePipe()
+				for range 2 {
+					if err := cmd.Process.Signal(syscall.SIGINT); err != nil {
+						f.t.Error(err)
+					}
+				}
+			}
+		}, false, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			gateway := catalog.Simulate(simulator.Options{Latency: time.Second})
+			srv := httptest.NewServer(gateway)
+			t.Cleanup(func() {
+				gateway.Close()
+				srv.Close()
+			})
+			f := deploymentWith(t, gateway, "  kobo-main: {provider: africastalking, base_url: '"+srv.URL+
+				"/africastalking', username: demo, api_key: demo, sender: ACME, max_recipients: 100, rate: \"0\"}\n")
+			cmd, harm := x.start(f)
+			f.eventually(20*time.Second, "the worker to serve", func() bool { return f.serving() > 0 })
+			// The calls of several campaigns are in flight at once.
+			ids := []string{"c1", "c2", "c3", "c4", "c5"}
+			for i, id := range ids {
+				f.enqueue(i+1, producer.Campaign{ID: id})
+			}
+			f.eventually(30*time.Second, "several calls in flight", func() bool { return f.gateway.Stats().InFlight > 3 })
+			harm()
+			ended := make(chan error, 1)
+			go func() { ended <- cmd.Wait() }()
+			if x.runs {
+				for _, id := range ids {
+					f.wait(id, time.Minute)
+				}
+				if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+					t.Errorf("the worker has ended: %v", err)
+				}
+			}
+			select {
+			case <-ended:
+				if status := cmd.ProcessState.ExitCode(); status != x.exits {
+					t.Errorf("the worker ended with %v, want status %d", cmd.ProcessState, x.exits)
+				}
+			case <-time.After(30 * time.Second):
+				t.Fatal("the worker did not end within 30 s")
+			}
+			f.spawn()
+			for i, id := range ids {
+				s, n := f.wait(id, time.Minute), f.acceptedMessages(i+1)
+				if s.Accepted != recipientsEach || s.Unknown != 0 || n != recipientsEach {
+					t.Errorf("%s: %d accepted and %d unknown of %d recipients; the gateway accepted %d", id, s.Accepted, s.Unknown, recipientsEach, n)
+				}
+			}
+		})
+	}
+}
