@@ -38,6 +38,9 @@ type Result struct {
 	UpdatedAt time.Time `json:"updated_at,omitzero"`
 	// Input is the number as uploaded.
 	Input string `json:"input"`
+	// Values are the recipient's values of the merge fields as uploaded, in the order of Fields. The
+	// slice is nil in a campaign without merge fields, and if the values were too long to be kept.
+	Values []string `json:"-"`
 }
 
 // Results yields one result for every uploaded recipient, in the order of the upload and in
@@ -85,7 +88,7 @@ func (c *Client) ResultsAfter(ctx context.Context, id string, row int, statuses 
 func resultOf(r ledger.Row) Result {
 	out := Result{Row: r.Row, Status: r.Status.String(), Reason: r.Reason, Account: r.Account, MessageID: r.MessageID,
 		MessageUUID: r.MessageUUID, Code: r.Code, Segments: r.Segments, Cost: r.Cost, Currency: r.Currency,
-		UpdatedAt: r.UpdatedAt, Input: r.Input}
+		UpdatedAt: r.UpdatedAt, Input: r.Input, Values: r.Values}
 	if r.MSISDN != 0 {
 		out.MSISDN = r.MSISDN.String()
 	}

@@ -26,7 +26,7 @@ func TestResults_AsCSV(t *testing.T) {
 	write := func(results iter.Seq2[producer.Result, error], headed bool) error {
 		out.Reset()
 		w := &rowBuffer{to: &out}
-		return errors.Join(writeResultsCSV(w, results, headed), w.flush())
+		return errors.Join(writeResultsCSV(w, &uploaded{}, results, headed), w.flush())
 	}
 	if err := write(results, true); err != nil {
 		t.Fatal(err)

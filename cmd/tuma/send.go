@@ -38,8 +38,10 @@ type sendCommand struct {
 	idDerived   bool
 	dryRunOnly  bool
 	skippedFile string
-	wait        bool
-	json        bool
+	// skippedColumns are the columns of the list that skippedFile also gets, or "all".
+	skippedColumns []string
+	wait           bool
+	json           bool
 }
 
 func newSend(a *app) *cobra.Command {
@@ -366,23 +368,6 @@ func (s *sendCommand) countryHint(countries []string) string {
 		return "; national numbers were read as numbers of " + strings.Join(strings.Fields(known), ", ")
 	}
 	return "; for numbers in national form set --country"
-}
-
-// shownInput returns a number as its user wrote it, for a message to this user.
-func shownInput(number string) string {
-	if strings.TrimSpace(number) == "" {
-		return ""
-	}
-	return fmt.Sprintf("%.40q", number)
-}
-
-// explainNumber returns the text of an error about a number that the user wrote, with the number in
-// full. Other errors keep their text.
-func explainNumber(number string, err error) string {
-	if bad, ok := errors.AsType[*sms.NumberError](err); ok {
-		return bad.Explain(shownInput(number))
-	}
-	return err.Error()
 }
 
 // numberProblem returns why a number is invalid in all of the countries, or nil if the number is

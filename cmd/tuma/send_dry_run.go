@@ -25,7 +25,7 @@ func (s *sendCommand) dryRun(ctx context.Context, src *source) (err error) {
 	if err != nil {
 		return err
 	}
-	skipped, err := s.openSkippedFile()
+	skipped, err := s.openSkippedFile(src)
 	if err != nil {
 		return err
 	}

@@ -70,7 +70,8 @@ func (s *sendCommand) safetyFlags(f *pflag.FlagSet) {
 		"replace curly quotes, dashes, ₦ and the like, if the message then fits GSM-7 instead of UCS-2; letters and emoji stay")
 	f.BoolVar(&s.again, "again", false, "send although the same content has been sent before")
 	f.BoolVar(&s.dryRunOnly, "dry-run", false, "plan the campaign and print counts, calls, cost, schedule and samples; enqueue nothing")
-	f.StringVar(&s.skippedFile, "skipped-file", "", "with --dry-run: write the skipped recipients and the reasons to this new `file` (CSV); replaces --rejects, which is deprecated")
+	f.StringVar(&s.skippedFile, "skipped-file", "", "with --dry-run: write the skipped recipients and the reasons to this new `file` (CSV, or a workbook if its name ends with .xlsx); replaces --rejects, which is deprecated")
+	f.StringSliceVar(&s.skippedColumns, "columns", nil, "with --skipped-file: also write these `columns` of the list, separated by commas, or all")
 	f.String("rejects", "", "deprecated name of --skipped-file")
 	_ = f.MarkHidden("rejects") // cannot fail: the flag was added above
 	f.BoolVar(&s.wait, "wait", false, "wait until the campaign has ended; exit status 3 if not all recipients were accepted")
@@ -122,6 +123,9 @@ func (s *sendCommand) parse() error {
 	}
 	if s.skippedFile != "" && !s.dryRunOnly {
 		mistakes = append(mistakes, misuse("--skipped-file requires --dry-run; for a campaign that was sent, use tuma results ID --status skipped"))
+	}
+	if len(s.skippedColumns) > 0 && s.skippedFile == "" {
+		mistakes = append(mistakes, misuse("--columns requires --skipped-file; for a campaign that was sent, use tuma results ID --columns"))
 	}
 	c.Class = producer.Class(s.class)
 	if c.Country = strings.ToUpper(c.Country); c.Country != "" && !sms.ValidCountry(c.Country) {

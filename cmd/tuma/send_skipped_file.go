@@ -3,23 +3,26 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/spf13/pflag"
 
 	"github.com/tuma-sms/tuma/internal/console"
+	"github.com/tuma-sms/tuma/internal/recipients"
+	"github.com/tuma-sms/tuma/internal/xlsx"
 	"github.com/tuma-sms/tuma/producer"
 )
 
-// skippedFile is the CSV file of skipped recipients. It is written under a temporary name, is
-// renamed once complete, and never replaces an existing file. Methods of a nil skippedFile do nothing.
+// skippedFile is the table of skipped recipients, CSV or a workbook. Methods of a nil skippedFile do
+// nothing.
 type skippedFile struct {
-	name  string
-	file  *os.File
-	sheet *console.CSVSheet
+	file    *outputFile
+	row     func(cells ...string) error
+	end     func(complete bool) error
+	columns *recipients.Columns // of the list, or nil
 }
 
 // skippedHeader is the header of the file.
@@ -45,22 +48,45 @@ func (s *sendCommand) resolveSkippedFile(f *pflag.FlagSet) error {
 
 // openSkippedFile creates the file of --skipped-file under a temporary name. It returns nil if the
 // flag is not set.
-func (s *sendCommand) openSkippedFile() (*skippedFile, error) {
-	if s.skippedFile == "" {
-		return nil, nil
+func (s *sendCommand) openSkippedFile(src *source) (*skippedFile, error) {
+	file, err := newOutputFile("--skipped-file", s.skippedFile)
+	if file == nil || err != nil {
+		return nil, err
 	}
-	if _, err := os.Lstat(s.skippedFile); err == nil {
-		return nil, misuse("--skipped-file: %s already exists: remove it or choose another name", s.skippedFile)
+	r := &skippedFile{file: file}
+	if err = r.open(src, s.skippedColumns); err == nil {
+		header := slices.Clone(skippedHeader)
+		if r.columns != nil {
+			header = append(header, recipients.JoinNames(header, r.columns.Names())...)
+		}
+		err = r.row(header...)
 	}
-	file, err := os.CreateTemp(filepath.Dir(s.skippedFile), ".tuma-skipped-*")
 	if err != nil {
-		return nil, misuse("--skipped-file: %w", err)
-	}
-	r := &skippedFile{name: s.skippedFile, file: file, sheet: console.NewCSVSheet(file)}
-	if err := r.sheet.Row(skippedHeader...); err != nil {
 		return nil, errors.Join(err, r.close(false))
 	}
 	return r, nil
+}
+
+// open starts the table, and the reading of the columns of the list that have the given names.
+func (r *skippedFile) open(src *source, names []string) (err error) {
+	if strings.EqualFold(filepath.Ext(r.file.name), ".xlsx") {
+		book, err := xlsx.NewWriter(r.file)
+		if err != nil {
+			return err
+		}
+		r.row, r.end = book.Row, book.Close
+	} else {
+		sheet := console.NewCSVSheet(r.file)
+		r.row, r.end = sheet.Row, func(bool) error { return sheet.Flush() }
+	}
+	if len(names) == 0 {
+		return nil
+	}
+	if len(names) == 1 && strings.EqualFold(names[0], "all") {
+		names = nil
+	}
+	r.columns, err = src.openColumns(names)
+	return err
 }
 
 // add writes one skipped recipient.
@@ -68,39 +94,31 @@ func (r *skippedFile) add(x producer.SkippedRecipient) error {
 	if r == nil {
 		return nil
 	}
-	if err := r.sheet.Row(strconv.Itoa(x.Row), x.Input, x.Reason, x.Code, strconv.Itoa(x.Line)); err != nil {
-		return fmt.Errorf("write %s: %w", r.name, err)
+	cells := []string{strconv.Itoa(x.Row), x.Input, x.Reason, x.Code, strconv.Itoa(x.Line)}
+	if r.columns != nil {
+		more, _, err := r.columns.At(x.Row, x.Input)
+		if err != nil {
+			return asMisuse(err)
+		}
+		cells = append(cells, more...)
+	}
+	if err := r.row(cells...); err != nil {
+		return fmt.Errorf("write %s: %w", r.file.name, err)
 	}
 	return nil
 }
 
-// close renames the temporary file to its final name if complete is true, and removes it otherwise.
+// close ends the table. If complete is false, it removes the file.
 func (r *skippedFile) close(complete bool) error {
 	if r == nil {
 		return nil
 	}
-	err := r.sheet.Flush()
-	err = errors.Join(err, r.file.Close())
-	if complete && err == nil {
-		// Unlike a rename, a link never replaces an existing file.
-		if err = os.Link(r.file.Name(), r.name); err != nil && !errors.Is(err, fs.ErrExist) {
-			err = r.renameWithoutLink()
-		}
+	if r.columns != nil {
+		r.columns.Close()
 	}
-	if err := os.Remove(r.file.Name()); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
+	var err error
+	if r.end != nil {
+		err = r.end(complete)
 	}
-	if err != nil {
-		return fmt.Errorf("write %s: %w", r.name, err)
-	}
-	return nil
-}
-
-// renameWithoutLink renames the temporary file to its final name on file systems without hard
-// links.
-func (r *skippedFile) renameWithoutLink() error {
-	if _, err := os.Lstat(r.name); err == nil {
-		return fs.ErrExist
-	}
-	return os.Rename(r.file.Name(), r.name)
+	return errors.Join(err, r.file.close(complete && err == nil))
 }

@@ -19,6 +19,7 @@ import (
 type source struct {
 	name    string
 	list    *recipients.List
+	options recipients.Options
 	file    *os.File
 	size    int64
 	modTime time.Time
@@ -103,6 +104,7 @@ func copyRecipients(file *os.File, name string, o recipients.Options, from io.Re
 func (s *source) setFile(info fs.FileInfo, o recipients.Options) {
 	s.size, s.modTime = info.Size(), info.ModTime()
 	o.Name = s.name
+	s.options = o
 	s.list = recipients.New(s.file, s.size, o)
 }
 

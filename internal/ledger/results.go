@@ -16,8 +16,9 @@ import (
 
 // Row is the result of one uploaded recipient.
 type Row struct {
-	Row    int    // row in the upload, from 1
-	Input  string // the number as uploaded
+	Row    int      // row in the upload, from 1
+	Input  string   // the number as uploaded
+	Values []string // of the spec's fields, as uploaded; nil in a plain campaign, or if they are too long
 	MSISDN sms.MSISDN
 	campaign.Record
 	Account     string
@@ -85,6 +86,9 @@ func (l *Ledger) results(ctx context.Context, id string, after int, yield func(R
 				return err
 			}
 			row.Input = input
+			if page.Values != nil {
+				row.Values = page.Values[i]
+			}
 			if row.MSISDN == 0 && row.Status == campaign.Skipped && row.Reason != campaign.ReasonInvalidNumber {
 				row.MSISDN = readAgain(input, country)
 			}

@@ -206,6 +206,17 @@ func (p *listReader) recipientFromObject(o *object, names []string, h *header) (
 	if !ok {
 		return producer.Recipient{}, p.lineError(p.line, "%.30q must be a string or a number", names[h.number])
 	}
+	if p.o.cells {
+		p.cells = p.cells[:0]
+		for i, name := range names {
+			value := o.members[o.key(name)].value
+			text, ok := scalar(value, i == h.number)
+			if !ok {
+				text = string(value) // an object or array stays JSON
+			}
+			p.cells = append(p.cells, text)
+		}
+	}
 	return producer.Recipient{Number: number, Fields: p.fields, Line: p.line}, nil
 }
 

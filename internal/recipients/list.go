@@ -41,6 +41,8 @@ type Options struct {
 	// Fields are the columns to read besides the number column. Each is the sms.FieldKey of
 	// the column's name.
 	Fields []string
+
+	cells bool // read all cells of every row into List.cells
 }
 
 // These are the limits of a list. A list that exceeds one of them is an error.
@@ -99,7 +101,9 @@ type List struct {
 	guess         Guess
 	// fields holds the values of the last record, by Options.Fields.
 	fields map[string]string
-	arena  arena
+	// cells are those of the last record, by column, if Options.cells is set.
+	cells []string
+	arena arena
 }
 
 // New returns a List of the first size bytes of src. It does not read src yet.

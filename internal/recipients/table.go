@@ -25,6 +25,9 @@ type listReader struct {
 	rows    int // number of recipients passed to take so far
 	// mistakes are those of the rows that were read so far.
 	mistakes mistakes
+	// encodingHint is the end of an error about a field that does not fit the encoding. It is empty if
+	// a byte order mark names the encoding, because then --encoding cannot change it.
+	encodingHint string
 	// foundContent is true if the list has a line that is not blank.
 	foundContent bool
 }
@@ -78,6 +81,9 @@ func (p *listReader) open() (detected, error) {
 	}
 	if _, err := io.CopyN(io.Discard, text, int64(c.bom)); err != nil {
 		return c, fmt.Errorf("read %s: %w", p.o.Name, err)
+	}
+	if c.bom == 0 {
+		p.encodingHint = ", or set its encoding with --encoding"
 	}
 	endian := unicode.LittleEndian
 	switch c.encoding {
@@ -285,13 +291,20 @@ func (p *listReader) recipient(h *header, cell func(column int) []byte) (produce
 	for i, key := range p.o.Fields {
 		value, problem := p.letters.decode(bytes.TrimSpace(cell(h.fields[i])), p.line)
 		if problem != "" {
-			return producer.Recipient{}, p.errorHere("the field %s %s%s: save the list as CSV UTF-8, or set its encoding with --encoding",
-				key, problem, p.letters.sinceLine())
+			return producer.Recipient{}, p.errorHere("the field %s %s%s: save the list as CSV UTF-8%s",
+				key, problem, p.letters.sinceLine(), p.encodingHint)
 		}
 		if value = bytes.TrimSpace(value); len(value) > MaxField {
 			return producer.Recipient{}, p.fieldTooLong(key, len(value))
 		}
 		p.fields[key] = p.arena.string(value)
+	}
+	if p.o.cells {
+		p.cells = p.cells[:0]
+		for column := range h.columns {
+			// decodeNumber accepts every text, so that the encoding of an unused column cannot end the reading.
+			p.cells = append(p.cells, string(p.letters.decodeNumber(bytes.TrimSpace(cell(column)))))
+		}
 	}
 	return producer.Recipient{Number: p.arena.string(p.letters.decodeNumber(cell(h.number))), Fields: p.fields, Line: p.line}, nil
 }

@@ -19,7 +19,7 @@ func (p *listReader) workbookRecipients(take func(producer.Recipient) bool) (row
 	defer book.Close()
 	p.sheet, p.sheets = book.Sheet(), book.Sheets()
 	var h *header
-	want := func(column int) bool { return h == nil || column == h.number || h.wants(column) }
+	want := func(column int) bool { return h == nil || p.o.cells || column == h.number || h.wants(column) }
 	for r, err := range book.Rows(want) {
 		if err != nil {
 			return rows, p.workbookError(err)
@@ -156,6 +156,17 @@ func (l *List) workbookRecipient(r *xlsx.Row, h *header) (out producer.Recipient
 	number, err := r.Digits(r.Cell(h.number))
 	if err != nil {
 		return out, l.workbookError(err)
+	}
+	if l.o.cells {
+		l.cells = l.cells[:0]
+		for column := range min(h.columns, len(l.columns)) {
+			if column == h.number {
+				l.cells = append(l.cells, string(number))
+				continue
+			}
+			value, _ := r.Text(r.Cell(column)) // a formula that was never computed is blank here
+			l.cells = append(l.cells, string(bytes.TrimSpace(value)))
+		}
 	}
 	return producer.Recipient{Number: l.arena.string(number), Fields: l.fields, Line: l.line}, nil
 }

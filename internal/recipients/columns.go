@@ -1,0 +1,125 @@
+package recipients
+
+import (
+	"fmt"
+	"io"
+	"iter"
+	"slices"
+	"strings"
+
+	"github.com/tuma-sms/tuma/producer"
+	"github.com/tuma-sms/tuma/sms"
+)
+
+// Columns reads the columns of a list beside the results of a campaign that was sent to the list. It
+// reads the list once, in bounded memory. It is not safe for concurrent use.
+type Columns struct {
+	list  *List
+	next  func() (producer.Recipient, error, bool)
+	stop  func()
+	names []string
+	pick  []int // the columns, from 0
+	row   int   // of the recipient that was read last, counted from 1
+	last  producer.Recipient
+	cells []string
+}
+
+// maxInput is the number of bytes of a number that a campaign keeps.
+const maxInput = 64
+
+// OpenColumns returns the columns of the list in src with the given names, or all that have a name if
+// names is nil. Names match as those of merge fields do. The error is an *Error if the list has a
+// mistake or lacks a column. The caller must call Close.
+func OpenColumns(src io.ReaderAt, size int64, o Options, names []string) (*Columns, error) {
+	o.Fields, o.cells = nil, true
+	l := New(src, size, o)
+	c := &Columns{list: l}
+	c.next, c.stop = iter.Pull2(l.All())
+	if err := c.read(); err != nil {
+		c.Close()
+		return nil, err
+	}
+	if err := c.choose(names); err != nil {
+		c.Close()
+		return nil, err
+	}
+	return c, nil
+}
+
+// choose sets the names and positions of the columns.
+func (c *Columns) choose(names []string) error {
+	header := c.list.Columns()
+	if len(header) == 0 {
+		return c.list.fileError("is a list of numbers without columns")
+	}
+	if names == nil {
+		for i, name := range header {
+			if strings.TrimSpace(name) != "" {
+				c.names, c.pick = append(c.names, strings.TrimSpace(name)), append(c.pick, i)
+			}
+		}
+		return nil
+	}
+	for _, name := range names {
+		at := slices.IndexFunc(header, func(cell string) bool { return sms.FieldKey(cell) == sms.FieldKey(name) })
+		if at < 0 {
+			return c.list.fileError("has no column %.40q; it has %s", name, describeColumns(header))
+		}
+		c.names, c.pick = append(c.names, strings.TrimSpace(header[at])), append(c.pick, at)
+	}
+	return nil
+}
+
+// Names returns the names of the columns as the header has them.
+func (c *Columns) Names() []string { return c.names }
+
+// read reads the next recipient.
+func (c *Columns) read() error {
+	r, err, ok := c.next()
+	if !ok {
+		return c.list.fileError("has only %d recipients: it is not the list of this campaign", c.row)
+	}
+	c.row++
+	c.last = r
+	return err
+}
+
+// At returns the cells of a recipient, valid until the next call, and its line. row is the recipient's
+// position in the campaign, counted from 1, and must not be lower than in the call before. input is the
+// number as the campaign has it. At returns an *Error if the list has another number there.
+func (c *Columns) At(row int, input string) (cells []string, line int, err error) {
+	for c.row < row {
+		if err := c.read(); err != nil {
+			return nil, 0, err
+		}
+	}
+	if number := c.last.Number; number[:min(len(number), maxInput)] != input {
+		return nil, 0, c.list.errorHere("the list has the number %.40q, but the campaign has %.40q: it is not the list of this campaign", number, input)
+	}
+	c.cells = c.cells[:0]
+	for _, at := range c.pick {
+		cell := ""
+		if at < len(c.list.cells) {
+			cell = c.list.cells[at]
+		}
+		c.cells = append(c.cells, cell)
+	}
+	return c.cells, c.last.Line, nil
+}
+
+// Close ends the reading.
+func (c *Columns) Close() { c.stop() }
+
+// JoinNames returns the column names after those that the output has already. A name that occurs again
+// gets a number: "status 2".
+func JoinNames(has, names []string) []string {
+	all := slices.Clone(has)
+	for _, name := range names {
+		one := name
+		for n := 2; slices.Contains(all, one); n++ {
+			one = fmt.Sprintf("%s %d", name, n)
+		}
+		all = append(all, one)
+	}
+	return all[len(has):]
+}
