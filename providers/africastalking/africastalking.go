@@ -44,9 +44,16 @@ const (
 	// SandboxBaseURL is the address of the vendor's sandbox, and the default base URL for
 	// SandboxUsername (from public sources).
 	SandboxBaseURL = "https://api.sandbox.africastalking.com"
-	// MaxRecipients is the maximum number of recipients in one call. The vendor publishes no limit;
-	// 200 is Tuma's choice, and the setting "max_recipients" may lower it.
-	MaxRecipients = 200
+	// ContentBaseURL is the address for premium messages (bulkSMSMode=0), at which the vendor's own
+	// programs send them (from public sources: the vendor's Python, Node.js and Java programs). It
+	// replaces DefaultBaseURL for these messages; an account with another base URL sends them there.
+	ContentBaseURL = "https://content.africastalking.com"
+	// UsualRecipients is the maximum number of recipients in one call of an account without the setting
+	// "max_recipients". The vendor publishes no limit; 200 is Tuma's choice.
+	UsualRecipients = 200
+	// MaxRecipients is the highest value of the setting "max_recipients". The vendor's own tests put
+	// 1,000 numbers into a call (from public sources: the Python and Node.js programs).
+	MaxRecipients = 1000
 	// MaxSenderAlpha is the maximum length of an alphanumeric sender ID (from) in characters.
 	// Mobile operators set this limit (from public sources).
 	MaxSenderAlpha = 11
@@ -89,9 +96,10 @@ type Config struct {
 // Provider sends through one account at Africa's Talking. It can also read the account's balance and
 // its incoming messages. It is safe for concurrent use.
 type Provider struct {
-	client *httpclient.Client
-	info   providers.Info
-	user   string
+	client  *httpclient.Client
+	premium *httpclient.Client // sends the messages for which the subscriber pays
+	info    providers.Info
+	user    string
 	// key is a pointer because fmt does not call the methods of a Secret in an unexported field and
 	// would print its text.
 	key     *providers.Secret
@@ -111,10 +119,14 @@ func New(cfg Config) (*Provider, error) {
 	if cfg.Username == SandboxUsername {
 		base = SandboxBaseURL
 	}
-	client, limit, err := httpclient.Open(cfg.Endpoint, base, MaxRecipients, cfg.APIKey)
+	client, limit, err := httpclient.OpenUpTo(cfg.Endpoint, base, UsualRecipients, MaxRecipients, cfg.APIKey)
+	premium, premiumErr := client, error(nil)
+	if cfg.BaseURL == "" && base == DefaultBaseURL && err == nil {
+		premium, _, premiumErr = httpclient.OpenUpTo(cfg.Endpoint, ContentBaseURL, UsualRecipients, MaxRecipients, cfg.APIKey)
+	}
 	accept, formatErr := cfg.Format.accept()
 	err = errors.Join(
-		providers.Missing("username", cfg.Username), checkKey(cfg.APIKey), formatErr, cfg.Options.check(), err)
+		providers.Missing("username", cfg.Username), checkKey(cfg.APIKey), formatErr, cfg.Options.check(), err, premiumErr)
 	if err != nil {
 		return nil, err
 	}
@@ -122,7 +134,7 @@ func New(cfg Config) (*Provider, error) {
 		Name: Name, Fingerprint: client.Fingerprint(Name, cfg.Username), MaxRecipients: limit,
 		SenderAlphaMax: MaxSenderAlpha, SenderOptional: true, DLRNamesRecipient: true, BlacklistBySender: true,
 	}
-	return &Provider{client: client, info: info, user: cfg.Username, key: &cfg.APIKey, accept: accept, options: cfg.Options, now: time.Now}, nil
+	return &Provider{client: client, premium: premium, info: info, user: cfg.Username, key: &cfg.APIKey, accept: accept, options: cfg.Options, now: time.Now}, nil
 }
 
 // checkKey returns an error if the key is empty or cannot be sent as a header. Every call with such

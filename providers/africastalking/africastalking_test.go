@@ -110,7 +110,7 @@ func TestSend_RequestAsDocumented(t *testing.T) {
 			tc.account(&cfg)
 		}
 		changed := open(t, cfg)
-		changed.client = p.client
+		changed.client, changed.premium = p.client, p.client
 		b := batch(one, two)
 		if tc.batch != nil {
 			tc.batch(&b)

@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/tuma-sms/tuma/providers"
+	"github.com/tuma-sms/tuma/providers/httpclient"
 )
 
 func TestNew_ReportsEveryMistake(t *testing.T) {
@@ -25,7 +26,8 @@ func TestNew_ReportsEveryMistake(t *testing.T) {
 		"nothing":            {Config{}, []string{"username", "api_key"}},
 		"good":               {good(func(*Config) {}), nil},
 		"limit lowered":      {good(func(c *Config) { c.MaxRecipients = 1 }), nil},
-		"limit raised":       {good(func(c *Config) { c.MaxRecipients = 201 }), []string{"max_recipients"}},
+		"limit raised":       {good(func(c *Config) { c.MaxRecipients = 1000 }), nil},
+		"limit too high":     {good(func(c *Config) { c.MaxRecipients = 1001 }), []string{"max_recipients"}},
 		"http":               {good(func(c *Config) { c.BaseURL = "http://api.africastalking.com" }), []string{"base_url"}},
 		"http asked for":     {good(func(c *Config) { c.BaseURL, c.AllowHTTP = "http://api.africastalking.com", true }), nil},
 		"key with a newline": {good(func(c *Config) { c.APIKey = "s3cr3t\nX-Other: 1" }), []string{"api_key"}},
@@ -46,6 +48,63 @@ func TestNew_ReportsEveryMistake(t *testing.T) {
 		if err != nil && strings.Contains(err.Error(), "s3cr3t") {
 			t.Errorf("%s: the error holds the key: %v", name, err)
 		}
+	}
+}
+
+// Premium messages go to the vendor's content host, unless the account names a base URL or belongs to
+// the vendor's sandbox, which has one host.
+func TestNew_PremiumMessagesHaveAHostApart(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		cfg           Config
+		client, other string
+	}{
+		"live":    {Config{Username: "u", APIKey: apiKey}, DefaultBaseURL, ContentBaseURL},
+		"sandbox": {Config{Username: SandboxUsername, APIKey: apiKey}, SandboxBaseURL, SandboxBaseURL},
+		"its own": {Config{Username: "u", APIKey: apiKey, Endpoint: providers.Endpoint{BaseURL: "https://proxy.example"}}, "https://proxy.example", "https://proxy.example"},
+	} {
+		p := open(t, tc.cfg)
+		user := tc.cfg.Username
+		if p.client.Fingerprint(Name, user) != fingerprintOf(t, tc.client, user) || p.premium.Fingerprint(Name, user) != fingerprintOf(t, tc.other, user) {
+			t.Errorf("%s: got other hosts, want %s for the account and %s for premium messages", name, tc.client, tc.other)
+		}
+		if p.Info().Fingerprint != fingerprintOf(t, tc.client, user) {
+			t.Errorf("%s: got another fingerprint, want that of %s", name, tc.client)
+		}
+	}
+}
+
+// fingerprintOf returns the fingerprint of a user at a base URL, which differs for each base URL.
+func fingerprintOf(t *testing.T, base, user string) string {
+	t.Helper()
+	c, _, err := httpclient.Open(providers.Endpoint{}, base, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.CloseIdle)
+	return c.Fingerprint(Name, user)
+}
+
+// A premium message goes through the premium client, and a bulk message through the usual one.
+func TestSend_PremiumMessagesUseTheContentHost(t *testing.T) {
+	t.Parallel()
+	reply := jsonReply(row("+254711000001", "102", "Success", idA))
+	bulk, toBulk := answering(t, 201, "application/json", reply)
+	premium, toPremium := answering(t, 201, "application/json", reply)
+	bulk.premium = premium.client
+	for name, tc := range map[string]struct {
+		options Options
+		want    chan request
+	}{
+		"bulk": {Options{}, toBulk}, "bulk with a keyword": {Options{Keyword: "k"}, toBulk}, "premium": {Options{BulkSMSMode: new(false)}, toPremium},
+	} {
+		if _, err := bulk.SendWith(t.Context(), batch(one), tc.options); err != nil {
+			t.Fatal(err)
+		}
+		if len(tc.want) != 1 || len(toBulk)+len(toPremium) != 1 {
+			t.Fatalf("%s: got %d requests at the usual host and %d at the content host, want one at the right host", name, len(toBulk), len(toPremium))
+		}
+		<-tc.want
 	}
 }
 

@@ -26,9 +26,14 @@ func (p *Provider) SendWith(ctx context.Context, b providers.Batch, o Options) (
 	if what := p.refusal(b, o); what != "" {
 		return nil, providers.NoCall(opSend, what)
 	}
-	reply, err := p.client.Do(ctx, httpclient.Request{
+	o = o.withDefaults(p.options)
+	client := p.client
+	if o.BulkSMSMode != nil && !*o.BulkSMSMode {
+		client = p.premium
+	}
+	reply, err := client.Do(ctx, httpclient.Request{
 		Op: opSend, Path: messagingPath, Header: p.header(p.accept),
-		ContentType: httpclient.FormContentType, Body: sendForm(p.user, b, o.withDefaults(p.options)),
+		ContentType: httpclient.FormContentType, Body: sendForm(p.user, b, o),
 		ErrorsInBody: true, // the gateway answers 201 even if it rejects every number (from public sources)
 	})
 	if err != nil {

@@ -37,6 +37,7 @@ func checkTwoHundred(t *testing.T, d *simulator.Gateway, p *Provider) {
 	t.Helper()
 	b := batch(append(manyNumbers(199), three)...)
 	b.Body = "a+b & c% é€漢😀"
+	p.now = func() time.Time { return time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC) } // no quiet hours in Nigeria
 	refused := map[int]simulator.Reply{3: simulator.Reject, 100: simulator.Later, 199: simulator.Reject}
 	for i, w := range refused {
 		if err := d.SetReply(w, uint64(b.To[i])); err != nil {

@@ -12,16 +12,25 @@ import (
 // base URL and its maximum number of recipients; the settings may lower the limit. Errors of the
 // client never show the secrets. The error of Open joins a *FieldError for each mistake.
 func Open(e providers.Endpoint, baseURL string, limit int, secrets ...providers.Secret) (*Client, int, error) {
+	return OpenUpTo(e, baseURL, limit, limit, secrets...)
+}
+
+// OpenUpTo is Open for a gateway that publishes no limit of recipients. An account has usual
+// recipients in one call if its settings name no number. They may name up to most.
+func OpenUpTo(e providers.Endpoint, baseURL string, usual, most int, secrets ...providers.Secret) (*Client, int, error) {
 	if e.BaseURL == "" {
 		e.BaseURL = baseURL
 	}
 	client, err := NewClient(ClientConfig{
 		BaseURL: e.BaseURL, Timeout: e.Timeout, Concurrency: e.Concurrency, AllowHTTP: e.AllowHTTP, Secrets: secrets,
 	})
-	if e.MaxRecipients < 0 || e.MaxRecipients > limit {
-		what := fmt.Sprintf("must be 1 to %d: it may lower the gateway's limit, never raise it", limit)
-		if limit == 1 {
+	if e.MaxRecipients < 0 || e.MaxRecipients > most {
+		what := fmt.Sprintf("must be 1 to %d: it may lower the gateway's limit, never raise it", most)
+		switch {
+		case most == 1:
 			what = "must be 1: a call to this gateway carries one number"
+		case usual < most:
+			what = fmt.Sprintf("must be 1 to %d", most)
 		}
 		err = errors.Join(providers.Mistake("max_recipients", what), err)
 	}
@@ -29,7 +38,7 @@ func Open(e providers.Endpoint, baseURL string, limit int, secrets ...providers.
 		return nil, 0, err
 	}
 	if e.MaxRecipients > 0 {
-		limit = e.MaxRecipients
+		return client, e.MaxRecipients, nil
 	}
-	return client, limit, nil
+	return client, usual, nil
 }

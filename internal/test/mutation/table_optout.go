@@ -21,7 +21,7 @@ var optOutMutants = []mutant{
 	{"planning ignores the suppression lists", one("internal/planning/planner.go", "if list, ok := p.opted[m]; ok {", "if list, ok := p.opted[m]; ok && false {"),
 		tests("worker", "TestOptOut_PlanSkipsOptedOutRecipients")},
 	{"numbers that a gateway rejects as blacklisted are not added to the suppression list", one(exclusionsGo, "case r.Status == campaign.Rejected && r.Reason == providers.ReasonBlacklisted:",
-		"case r.Status == campaign.Rejected && r.Reason == \"\":"), tests("worker", "TestOptOut_GatewayBlacklistAddsToTheList")},
+		"case r.Status == campaign.Accepted && r.Reason == providers.ReasonBlacklisted:"), tests("worker", "TestOptOut_GatewayBlacklistAddsToTheList")},
 	{"a number is suppressed although the sender ID may be the reason", one(exclusionsGo, "	if run.length < blacklistRunLimit {\n\t\treturn nil, false", "	if run.length < blacklistRunLimit {\n\t\treturn found, false"),
 		tests("worker", "TestBlacklist_AddsOnceTheSenderIsProven")},
 	{"a run of blacklisted recipients does not pause the campaign", one(exclusionsGo, "	delete(l.runs, key)\n\treturn nil, true", "	delete(l.runs, key)\n\treturn nil, false"),
