@@ -60,6 +60,30 @@ type Account struct {
 	ConfiguredBurst int
 	// Bad is the number of consecutive calls, up to the last one, that did not succeed.
 	Bad int
+	// InForceBy is the worker that set Rate, Burst, Unit and the rest of the account's configuration
+	// by starting last; empty if no worker did. InForceSince is when it last changed.
+	InForceBy    string
+	InForceSince time.Time
+	// Differences are the settings in which the configuration of a live worker differs from what is
+	// in force. That worker obeys what is in force.
+	Differences []Difference
+}
+
+// Difference is a setting in which the configuration of a worker differs from the value in force.
+type Difference struct {
+	// Worker is the name of the worker.
+	Worker string `json:"worker"`
+	// Account is the account that the setting belongs to. It is empty for a setting of the cluster,
+	// such as "default_country".
+	Account string `json:"account,omitempty"`
+	// Setting is the key in the configuration, such as "rate" or "windows".
+	Setting string `json:"setting"`
+	// Own is the worker's value, and InForce the value in force, both as text for people.
+	Own     string `json:"own"`
+	InForce string `json:"in_force"`
+	// Since is when the difference began: when the worker started, or when the value came into force,
+	// whichever was later.
+	Since time.Time `json:"since"`
 }
 
 // Hold tells why workers claim no call for an account.
@@ -139,6 +163,7 @@ func accountOf(a accounts.Account) Account {
 		Workers: a.Workers, Slots: a.Slots, LastSeen: a.LastSeen, Campaigns: a.Campaigns, Hold: Hold(a.Hold),
 		Balance: a.Balance, BalanceAt: a.BalanceAt, LastAccepted: a.LastAccepted,
 		RateSet: a.RateSet, Configured: a.Configured, ConfiguredBurst: a.ConfiguredBurst, Bad: a.Bad,
+		InForceBy: a.InForceBy, InForceSince: a.InForceSince, Differences: differencesOf(a.Differences),
 	}
 }
 
@@ -150,7 +175,22 @@ func (a Account) stored() accounts.Account {
 		Workers: a.Workers, Slots: a.Slots, LastSeen: a.LastSeen, Campaigns: a.Campaigns, Hold: accounts.Hold(a.Hold),
 		Balance: a.Balance, BalanceAt: a.BalanceAt, LastAccepted: a.LastAccepted,
 		RateSet: a.RateSet, Configured: a.Configured, ConfiguredBurst: a.ConfiguredBurst, Bad: a.Bad,
+		InForceBy: a.InForceBy, InForceSince: a.InForceSince, Differences: storedDifferences(a.Differences),
 	}
+}
+
+func differencesOf(all []accounts.Difference) (out []Difference) {
+	for _, d := range all {
+		out = append(out, Difference(d))
+	}
+	return out
+}
+
+func storedDifferences(all []Difference) (out []accounts.Difference) {
+	for _, d := range all {
+		out = append(out, accounts.Difference(d))
+	}
+	return out
 }
 
 func routesOf(routes []campaign.Route) []Route {

@@ -28,6 +28,9 @@ func fill(v reflect.Value, n *int) {
 		v.SetInt(int64(*n))
 	case reflect.Float64:
 		v.SetFloat(float64(*n))
+	case reflect.Slice:
+		v.Set(reflect.MakeSlice(v.Type(), 1, 1))
+		fill(v.Index(0), n)
 	case reflect.Map:
 		v.Set(reflect.ValueOf(map[string]string{"KE": "08:00-18:00"}))
 	}

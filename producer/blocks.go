@@ -66,7 +66,7 @@ func (c *Client) mayUse(ctx context.Context, sum ledger.Summary) ([]string, erro
 	if sum.Spec.Via != "" {
 		return []string{sum.Spec.Via}, nil
 	}
-	routes, err := c.accounts.Routes(ctx)
+	routes, err := c.routesInForce(ctx)
 	if err != nil {
 		return nil, err
 	}

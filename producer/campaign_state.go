@@ -89,6 +89,9 @@ type Status struct {
 	// Country is the country of numbers in national format. It is empty before planning if the
 	// campaign names none: the workers' default then applies.
 	Country string `json:"country"`
+	// Windows are the sending hours of a Marketing campaign by country, such as "KE": "08:00-18:00". They
+	// are those of the time of Enqueue.
+	Windows map[string]string `json:"windows,omitempty"`
 	// CreatedBy and Notes are those of the Campaign. Notes is never nil.
 	CreatedBy string   `json:"created_by"`
 	Notes     []string `json:"notes"`
@@ -181,6 +184,12 @@ func statusOf(sum ledger.Summary) Status {
 		Accounts: sum.Accounts, Class: Class(sum.Spec.Class), CreatedAt: sum.CreatedAt, StartAt: timeOrNil(sum.StartAt),
 		ExpiresAt: timeOrNil(sum.ExpiresAt), FinishedAt: timeOrNil(sum.FinishedAt), BlockedBy: []Block{}, Quarantined: sum.Quarantined}
 	s.Body, s.From, s.Via, s.Country, s.CreatedBy = sum.Spec.Body, sum.Spec.From, sum.Spec.Via, sum.Country, sum.Spec.CreatedBy
+	for _, h := range sum.SendingHours {
+		if s.Windows == nil {
+			s.Windows = map[string]string{}
+		}
+		s.Windows[h.Country] = h.Hours
+	}
 	s.Notes = append([]string{}, sum.Spec.Notes...)
 	if sum.Unreadable != nil {
 		s.Quarantined = max(1, s.Quarantined) // a worker may not have quarantined the record yet

@@ -57,6 +57,7 @@ func (c *Client) check(ctx context.Context, campaign Campaign) (campaign.Spec, a
 		if accounts, err = c.checkAccounts(ctx, campaign, &m); err != nil {
 			return spec, accounts, err
 		}
+		spec.Defaults = defaultsFor(spec, accounts.all)
 	}
 	if len(m) > 0 {
 		return spec, accounts, fmt.Errorf("%w: %w", ErrInvalid, errors.Join(m...))
@@ -180,7 +181,7 @@ func (c *Client) exists(ctx context.Context, id string) bool {
 func (c *Client) checkAccounts(ctx context.Context, campaign Campaign, m *mistakes) (found accountSet, err error) {
 	names := []string{campaign.Via}
 	if campaign.Via == "" {
-		if found.routes, err = c.accounts.Routes(ctx); err != nil {
+		if found.routes, err = c.routesInForce(ctx); err != nil {
 			return found, err
 		}
 		if len(found.routes) == 0 {
@@ -194,10 +195,10 @@ func (c *Client) checkAccounts(ctx context.Context, campaign Campaign, m *mistak
 	}
 	slices.Sort(names)
 	for _, name := range slices.Compact(names) {
-		a, err := c.accounts.Account(ctx, name)
+		a, published, err := c.account(ctx, name)
 		if errors.Is(err, accounts.ErrNoAccount) {
 			*m = append(*m, &FieldError{Field: "via", err: ErrUnknownAccount,
-				Problem: fmt.Sprintf("no worker serves an account %q%s", name, c.published(ctx))})
+				Problem: fmt.Sprintf("no worker serves an account %q%s", name, listOf(published))})
 			continue
 		}
 		if err != nil {
@@ -209,22 +210,19 @@ func (c *Client) checkAccounts(ctx context.Context, campaign Campaign, m *mistak
 	return found, nil
 }
 
-// published returns a text that lists the accounts that workers serve. It is the end of an error
-// message.
-func (c *Client) published(ctx context.Context) string {
-	all, err := c.accounts.All(ctx)
-	if err != nil || len(all) == 0 {
-		return "; start a worker first"
-	}
-	var names []string
-	for _, a := range all {
-		names = append(names, a.Name)
+// listOf returns a text that lists the published accounts. It is the end of an error message.
+func listOf(names []string) string {
+	if len(names) == 0 {
+		return "; start a worker or run tuma accounts sync first"
 	}
 	return "; the accounts are " + strings.Join(names, ", ")
 }
 
 // checkAccount adds to m the reasons why an account cannot send the campaign.
 func checkAccount(s campaign.Spec, a accounts.Account, m *mistakes) {
+	if a.Info.Name == "" && a.Info.MaxRecipients == 0 {
+		return // the gateway is not known (WithAccounts)
+	}
 	for _, x := range a.Incompatibilities(s.From, s.ShortBody(), s.Flash) {
 		m.add(x.Field, "%s", x.Problem)
 	}

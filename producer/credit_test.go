@@ -104,7 +104,8 @@ func TestEnqueue_SharesTheCostByRoute(t *testing.T) {
 	b.holding("ke", "2", "")
 	b.holding("ng", "5", "")
 	b.holding("spare", "0", "")
-	if err := accounts.New(b.ledger.Runner()).PublishRoutes(t.Context(), []campaign.Route{{Match: "254", Via: []string{"ke", "spare"}}, {Match: "234", Via: []string{"ng", "spare"}}}); err != nil {
+	if _, err := accounts.New(b.ledger.Runner()).PublishAll(t.Context(), "", 0, nil, accounts.Settings{Country: "KE",
+		Routes: []campaign.Route{{Match: "254", Via: []string{"ke", "spare"}}, {Match: "234", Via: []string{"ng", "spare"}}}}); err != nil {
 		t.Fatal(err)
 	}
 	numbers := append(kenyanNumbers(3), "+2348031234567", "+255712000001", "x")

@@ -17,6 +17,9 @@
 //		Class: producer.Transactional, // sent at any hour, from a separate queue
 //	}, producer.Numbers("+254712345678"))
 //
+// No worker needs to run at that moment: workers leave the cards of their accounts in Redis. Before the
+// first worker has started, run `tuma accounts sync`, or name the accounts with [WithAccounts].
+//
 // Enqueue reads recipients from a sequence, an iter.Seq2[Recipient, error], so that a file or a
 // database cursor with millions of rows needs no more memory than one with ten. A recipient whose
 // number is invalid or repeated is not an error: it is skipped, and [Client.Results] tells why.

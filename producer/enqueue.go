@@ -1,6 +1,7 @@
 package producer
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -71,7 +72,7 @@ type Campaign struct {
 	// Class defaults to Marketing.
 	Class Class
 	// Country is the ISO code for numbers in national format, such as "KE". Empty means the
-	// workers' default.
+	// workers' default at the time of Enqueue (Receipt.Country).
 	Country string
 	// Flash requests a message that the phone shows and does not store (class 0).
 	Flash bool
@@ -169,6 +170,14 @@ type Receipt struct {
 	CreatedAt time.Time `json:"created_at"`
 	// Again reports whether the campaign had been enqueued before with the same content.
 	Again bool `json:"again"`
+	// Country is the country of numbers in national format, as an ISO code; empty if there is none.
+	// Windows are the sending hours of a Marketing campaign by country, such as "KE": "08:00-18:00".
+	// Both are fixed for the campaign, whatever the workers are configured with later.
+	Country string            `json:"country"`
+	Windows map[string]string `json:"windows,omitempty"`
+	// NoWorker names the accounts of the campaign that no live worker serves. Their messages wait
+	// until a worker serves them. It is empty if Again is true.
+	NoWorker []string `json:"no_worker,omitempty"`
 	// Credit has a warning for each account whose balance may not cover the campaign. It is
 	// empty if Again is true.
 	Credit []CreditGap `json:"credit,omitempty"`
@@ -215,7 +224,17 @@ func (c *Client) Enqueue(ctx context.Context, campaign Campaign, recipients iter
 		return Receipt{}, errors.Join(fmt.Errorf("enqueue: %w", err), u.Discard(context.WithoutCancel(ctx)))
 	}
 	receipt := Receipt{ID: committed.ID, Total: committed.Total, CreatedAt: committed.CreatedAt, Again: committed.Again}
+	if receipt.Again {
+		if stored, err := c.ledger.Spec(ctx, receipt.ID); err == nil { // after retention the spec is gone
+			spec = stored
+		}
+	}
+	receipt.Country, receipt.Windows = spec.Country, nil
+	if d := spec.Defaults; d != nil {
+		receipt.Country, receipt.Windows = cmp.Or(spec.Country, d.Country), d.Windows
+	}
 	if !receipt.Again {
+		receipt.NoWorker = accounts.unserved()
 		receipt.Credit = estimate.warnings(c.now())
 	}
 	if spec.StartAt.After(c.now()) {

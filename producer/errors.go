@@ -18,7 +18,8 @@ var (
 	// ErrNotDurable means that the change was written, but Redis did not confirm in time that
 	// the change survives a crash (see WithDurability). Repeating the call is safe.
 	ErrNotDurable = errNotDurable
-	// ErrUnknownAccount means that no worker has published the account.
+	// ErrUnknownAccount means that no worker has published the account, and that WithAccounts does not
+	// name it.
 	ErrUnknownAccount = errors.New("unknown account")
 	// ErrInvalid means that the arguments cannot be accepted. The error lists every
 	// mistake as a *FieldError.

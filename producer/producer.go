@@ -2,6 +2,7 @@ package producer
 
 import (
 	"context"
+	"fmt"
 	"sync/atomic"
 	"time"
 
@@ -26,6 +27,9 @@ type Client struct {
 	now      func() time.Time
 	poll     time.Duration
 	memory   atomic.Pointer[memoryReading]
+	// known and routes are those of WithAccounts and WithRoutes.
+	known  []Account
+	routes []Route
 }
 
 // memoryReading is Redis' memory use at a moment, in bytes. A limit of 0 means none.
@@ -73,9 +77,25 @@ func WithDurability(d Durability) Option {
 	return func(c *Client) { c.ledger = ledger.NewDurable(c.rdb, script.Durability(d)) }
 }
 
+// WithAccounts tells the client of accounts that no worker has published yet, so that Enqueue, Check
+// and Preview accept campaigns for them. Name is required. Info, Sender, Country and Windows are used
+// like those of a published account; without Info, the campaign is not checked against the limits of
+// the gateway. What workers have published takes precedence. A campaign for such an account waits until
+// a worker serves the account. Repeated options add up.
+func WithAccounts(all ...Account) Option {
+	return func(c *Client) { c.known = append(c.known, all...) }
+}
+
+// WithRoutes tells the client of the routes for campaigns that name no account. They apply until
+// workers have published their settings. Repeated options add up.
+func WithRoutes(routes ...Route) Option {
+	return func(c *Client) { c.routes = append(c.routes, routes...) }
+}
+
 // New returns a client that uses rdb. The caller owns rdb and must close it. New sends no
 // command to Redis. It returns an ErrInvalid if rdb is nil, is a *redis.Ring, or is a cluster client
-// that reads from replicas (ReadOnly, RouteByLatency or RouteRandomly).
+// that reads from replicas (ReadOnly, RouteByLatency or RouteRandomly), or if an account of
+// WithAccounts has a mistake.
 func New(rdb redis.UniversalClient, options ...Option) (*Client, error) {
 	if err := checkClient(rdb); err != nil {
 		return nil, err
@@ -83,6 +103,9 @@ func New(rdb redis.UniversalClient, options ...Option) (*Client, error) {
 	c := &Client{rdb: rdb, ledger: ledger.New(rdb), queue: queue.New(rdb), now: time.Now, poll: 250 * time.Millisecond}
 	for _, o := range options {
 		o(c)
+	}
+	if err := checkKnown(c.known); err != nil {
+		return nil, fmt.Errorf("new producer: %w", err)
 	}
 	c.accounts, c.optouts = accounts.New(c.ledger.Runner()), optout.New(c.ledger.Runner())
 	return c, nil

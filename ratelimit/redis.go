@@ -18,7 +18,7 @@ type Redis struct {
 	rdb    redis.UniversalClient
 	script *redis.Script
 	key    string
-	hash   string // hash whose field "rate" overrides rate and burst; empty means no such hash
+	hash   string // hash whose field "rate" or "limit" overrides rate and burst; empty means no such hash
 	rate   Rate
 	burst  int
 	class  class
@@ -55,9 +55,9 @@ func (l *Redis) Transactional() *Redis {
 	return &t
 }
 
-// Following returns a limiter of the same account that obeys the field "rate" of a hash. While the
-// field exists, its rate and burst replace those of the limiter, in every process, from the next
-// command on. The function Setting formats the value of the field. In a Redis cluster the hash and
+// Following returns a limiter of the same account that obeys the fields "rate" and "limit" of a hash.
+// While one of them exists, its rate and burst replace those of the limiter, in every process, from the
+// next command on; "rate" wins over "limit". The function Setting formats the value of the field. In a Redis cluster the hash and
 // the key must share a slot.
 func (l *Redis) Following(hash string) *Redis {
 	f := *l

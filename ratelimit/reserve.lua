@@ -1,8 +1,8 @@
 -- reserve.lua keeps the token bucket of one account, which every worker of the cluster shares.
 --
 -- KEYS[1]  the account's bucket: a hash that expires one hour after it is full again
--- KEYS[2]  optional: a hash of the same slot. Its field "rate", such as "80 8", has a rate and a burst that
---          replace ARGV[2] and ARGV[3] for every worker from the next command on
+-- KEYS[2]  optional: a hash of the same slot. Its field "rate", or else its field "limit", such as "80 8", has a rate
+--          and a burst that replace ARGV[2] and ARGV[3] for every worker from the next command on
 -- ARGV[1]  the operation: "reserve", "return", "cool" or "free"
 -- ARGV[2]  rate in tokens a second; 0 means no limit
 -- ARGV[3]  burst in tokens, at least 1
@@ -37,7 +37,8 @@
 local rate = tonumber(ARGV[2]) / 1e6 -- tokens a microsecond
 local burst = tonumber(ARGV[3])
 local amount = tonumber(ARGV[4])
-local set = KEYS[2] and redis.call('HGET', KEYS[2], 'rate')
+local settings = KEYS[2] and redis.call('HMGET', KEYS[2], 'rate', 'limit')
+local set = settings and (settings[1] or settings[2])
 if set then
   local r, b = string.match(set, '^([%d.]+) (%d+)$')
   if r then rate, burst = tonumber(r) / 1e6, math.max(1, tonumber(b)) end

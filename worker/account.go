@@ -1,7 +1,6 @@
 package worker
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"time"
@@ -9,7 +8,6 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/tuma-sms/tuma/internal/accounts"
-	"github.com/tuma-sms/tuma/internal/campaign"
 	"github.com/tuma-sms/tuma/internal/dispatch"
 	"github.com/tuma-sms/tuma/providers"
 	"github.com/tuma-sms/tuma/ratelimit"
@@ -64,36 +62,4 @@ func newAccount(rdb redis.UniversalClient, a Account) (*account, error) {
 		a.ReconcileFor = time.Minute
 	}
 	return &account{Account: a, info: info, limiter: limiter.Following(accounts.Key(a.Name))}, errors.Join(mistakes...)
-}
-
-func (a *account) card(cfg Config) campaign.Card {
-	return campaign.Card{Name: a.Name, Provider: a.info.Name, Info: a.info, Rate: float64(a.Rate), Burst: float64(a.Burst), Unit: a.Unit,
-		Sender: a.Sender, Concurrency: a.Concurrency, Price: a.Price, OnUnknown: a.OnUnknown, Country: cfg.Country, Windows: hoursAsText(cfg.Windows)}
-}
-
-// publishEvery is how often a worker publishes its accounts. It is much shorter than
-// ledger.WorkerLife.
-const publishEvery = 4 * time.Second
-
-// publish writes the account cards and the routes to Redis, and records there that this worker
-// serves the accounts.
-func (w *Worker) publish(ctx context.Context) error {
-	var errs []error
-	for _, a := range w.accounts {
-		errs = append(errs, w.cards.Publish(ctx, w.cfg.Name, a.card(w.cfg)))
-	}
-	errs = append(errs, w.cards.PublishRoutes(ctx, ledgerRoutes(w.cfg.Routes)))
-	return errors.Join(errs...)
-}
-
-// withdraw records that this worker no longer serves its accounts. Without this, other workers
-// would notice only after ledger.WorkerLife.
-func (w *Worker) withdraw() {
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
-	defer cancel()
-	for _, a := range w.accounts {
-		if err := w.cards.Withdraw(ctx, w.cfg.Name, a.Name); err != nil {
-			w.log.Warn().Err(err).Msg("could not record that this worker stopped serving the account; until the record expires, others believe that it still does")
-		}
-	}
 }

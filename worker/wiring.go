@@ -46,6 +46,7 @@ type rooms struct {
 // connect makes the parts of the worker. It sends nothing to Redis.
 func (w *Worker) connect() {
 	rdb := w.cfg.Redis
+	w.inForce.settings = w.ownSettings()
 	l := ledger.NewDurable(rdb, script.Durability(w.cfg.Durability))
 	w.ledger, w.queue = l, queue.New(rdb)
 	w.cards, w.optouts, w.attempts = accounts.New(l.Runner()), optout.New(l.Runner()), attempts.New(l.Runner())
@@ -62,11 +63,11 @@ func (w *Worker) connect() {
 		Waker: w.waker, Quarantine: w.quarantine, Shares: w.shares, Hours: &w.hours, Guard: w.guard, Memory: memory, Balances: w.balances,
 		Stop: w.stop, Log: w.log})
 	w.sweeper = &sweep.Sweeper{Ledger: l, Accounts: w.cards, Queue: w.queue, Campaigns: w.campaigns, Waker: w.waker, Quarantine: w.quarantine,
-		Shares: w.shares, Memory: memory, Log: w.log, Name: w.cfg.Name, Every: w.cfg.SweepEvery, Retention: w.cfg.Retention,
-		FailoverAfter: w.cfg.FailoverAfter, WriteOffAfter: w.longest(2*time.Minute, 2*dispatch.LeaseMargin)}
+		Shares: w.shares, Memory: memory, Log: w.log, Name: w.cfg.Name, Every: w.cfg.SweepEvery,
+		Retention:     func() time.Duration { return w.inForce.current().Retention },
+		FailoverAfter: func() time.Duration { return w.inForce.current().FailoverAfter }, WriteOffAfter: w.longest(2*time.Minute, 2*dispatch.LeaseMargin)}
 	w.planner = &plantask.Runner{Ledger: l, Accounts: w.cards, OptOuts: w.optouts, Clock: l, Waker: w.waker, Shares: w.shares, Stop: w.stop, Log: w.log,
-		Country: w.cfg.Country, SendingHours: w.snapshotHours(), Routes: ledgerRoutes(w.cfg.Routes), FailoverAfter: w.cfg.FailoverAfter,
-		Serves: func(account string) bool { return w.accounts[account] != nil }}
+		Settings: w.settings, Serves: func(account string) bool { return w.accounts[account] != nil }}
 	for name, a := range w.accounts {
 		w.sweeper.Served = append(w.sweeper.Served, name)
 		a.sending = w.sendingAccount(a)

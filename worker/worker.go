@@ -22,6 +22,13 @@ import (
 
 // Config configures a Worker. Only Redis and Accounts are required. A field with the zero value
 // takes the default that its comment names.
+//
+// Routes, Country, Windows, Retention and FailoverAfter, and Rate, Burst and Unit of each account,
+// have one value for all workers: that of the worker that started last, by a number that Redis draws
+// at the start. The other workers follow within two seconds, and log once where their own
+// configuration differs. So a rolling update, or a rollback, is complete in this respect when its
+// first worker has started. A worker that stops changes nothing. A worker that starts again after a
+// crash counts as started last.
 type Config struct {
 	// Redis is the client of the Redis that all workers and producers share: no redis.Ring, and no
 	// cluster client that reads from replicas. The worker does not close the client. The client's pool should hold about two connections for each call that may
@@ -38,7 +45,8 @@ type Config struct {
 	Country string
 	// Windows are the sending hours of marketing campaigns, by ISO code of the recipient's country.
 	// The hours are in the recipient's local time. Recipients in a country without an entry may be
-	// sent to at any time. A campaign keeps the hours that were configured when its planning began.
+	// sent to at any time. A campaign keeps the hours, and the Country, that were in force when it was
+	// enqueued.
 	// Transactional campaigns ignore the hours.
 	Windows map[string]Hours
 	// Retention is how long a finished campaign is kept before it is deleted. Default: 30 days.
@@ -113,8 +121,7 @@ func ledgerRoutes(routes []Route) (out []campaign.Route) {
 // names.
 type Account struct {
 	// Name is the name of the account in campaigns, in routes and on the command line: 1 to 64
-	// letters, digits, "_" or "-". Workers that serve the same account must use the same name and
-	// the same rate.
+	// letters, digits, "_" or "-". Workers that serve the same account must use the same name.
 	Name string
 	// Provider is the client of the gateway, with its login. Its Info must pass providers.Info.Check.
 	Provider providers.Provider
@@ -157,6 +164,7 @@ type Worker struct {
 	log      zerolog.Logger
 	accounts map[string]*account
 	rooms
+	inForce inForce
 	stop    *drain.Signals
 	running sync.RWMutex // each handler holds a read lock; draining takes the write lock and keeps it
 	serving atomic.Bool
@@ -243,6 +251,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	var loops sync.WaitGroup
 	loops.Go(func() { w.runEvery(background, w.cfg.SweepEvery, "sweep", w.sweeper.Sweep) })
 	loops.Go(func() { w.runEvery(background, publishEvery, "publish", w.publish) })
+	loops.Go(func() { w.runEvery(background, followEvery, "follow settings", w.follow) })
 	loops.Go(func() { w.runEvery(background, balance.Tick, "balance", w.pollBalances) })
 	loops.Go(func() { w.readiness.Watch(background) })
 	w.serving.Store(true)

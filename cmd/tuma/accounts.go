@@ -35,6 +35,13 @@ type accountView struct {
 	BadInARow int       `json:"bad_in_a_row"` // failed calls since the last call that succeeded
 	Balance   string    `json:"balance,omitempty"`
 	BalanceAt time.Time `json:"balance_at,omitzero"`
+	// InForceBy is the worker whose configuration of the account is in force, and InForceSince when it
+	// last changed. Differs lists where live workers are configured otherwise.
+	InForceBy    string                `json:"in_force_by,omitempty"`
+	InForceSince time.Time             `json:"in_force_since,omitzero"`
+	Differs      []producer.Difference `json:"differs,omitempty"`
+	// Country is the default country of numbers in national form.
+	Country string `json:"country,omitempty"`
 	// Windows maps a country to its sending hours for marketing, such as "08:00-18:00".
 	Windows map[string]string `json:"windows,omitempty"`
 }
@@ -54,7 +61,8 @@ func viewAccount(acc producer.Account) accountView {
 	v := accountView{
 		Name: acc.Name, Provider: acc.Provider, Rate: acc.Rate, Burst: acc.Burst, Unit: acc.Unit, Sender: acc.Sender, Price: acc.Price,
 		MaxRecipients: acc.Info.MaxRecipients, Workers: acc.Workers, Slots: acc.Slots, LastSeen: acc.LastSeen,
-		LastAccepted: acc.LastAccepted, Circuit: "closed", BadInARow: acc.Bad, Balance: acc.Balance, BalanceAt: acc.BalanceAt, Windows: acc.Windows,
+		LastAccepted: acc.LastAccepted, Circuit: "closed", BadInARow: acc.Bad, Balance: acc.Balance, BalanceAt: acc.BalanceAt, Country: acc.Country, Windows: acc.Windows,
+		InForceBy: acc.InForceBy, InForceSince: acc.InForceSince, Differs: acc.Differences,
 	}
 	if acc.RateSet {
 		v.ConfiguredRate = &acc.Configured
@@ -77,7 +85,11 @@ func newAccounts(a *app) *cobra.Command {
 
 An account on hold sends nothing. Its work waits; no message fails. Tuma tries
 the account again at the time shown; if no time is shown, the hold lasts until
-'tuma release'. A rate set with 'tuma rate' is shown beside the configured rate.`,
+'tuma release'. A rate set with 'tuma rate' is shown beside the configured rate.
+
+If workers are configured differently, the settings of the worker that started
+last are in force for all of them. Accounts then also shows who differs, in
+what, and since when.`,
 		Example: `  tuma accounts
   tuma accounts --json | jq -r '.[] | select(.hold) | .name'`,
 		Args: takes(),
@@ -103,11 +115,16 @@ the account again at the time shown; if no time is shown, the hold lasts until
 					g.Add(acc.Name, acc.Provider, rateCell(acc), strconv.Itoa(acc.Workers), strconv.Itoa(acc.Slots),
 						holdCell(acc, a.now()), balanceCell(acc, a.now()))
 				}
-				return g.Print(a.out)
+				if err := g.Print(a.out); err != nil {
+					return err
+				}
+				noteDifferences(a, all)
+				return nil
 			})
 		}),
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	c.AddCommand(newAccountsSync(a))
 	return c
 }
 

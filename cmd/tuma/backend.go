@@ -72,7 +72,8 @@ func newBackend(cfg *config.Config, connections int) (*backend, error) {
 		return nil, fmt.Errorf("redis: %w", err)
 	}
 	rdb := open(connections)
-	client, err := producer.New(rdb, producer.WithDurability(producer.Durability(cfg.Redis.Durability)))
+	client, err := producer.New(rdb, producer.WithDurability(producer.Durability(cfg.Redis.Durability)),
+		producer.WithAccounts(configuredAccounts(cfg)...), producer.WithRoutes(publicRoutes(cfg.Routes)...))
 	if err != nil {
 		return nil, errors.Join(err, rdb.Close())
 	}

@@ -25,8 +25,10 @@ func newCheck(a *app) *cobra.Command {
 		Short: "Check the configuration, Redis and the credentials",
 		Long: `Check reads the configuration and checks that Redis is set up to keep its data
 and accepts writes. It tries the credentials of every account whose gateway
-offers a balance request. It sends no message and changes nothing, except for
-the Redis keys tuma:probe and asynq:probe, which expire after ten seconds.`,
+offers a balance request. It warns of settings that are not in force, because a
+worker with other settings started last. It sends no message and changes
+nothing, except for the Redis keys tuma:probe and asynq:probe, which expire
+after ten seconds.`,
 		Example: "  tuma check\n  tuma check --config /etc/tuma/tuma.yaml",
 		Args:    takes(),
 		RunE:    a.verb(func(ctx context.Context, _ []string) error { return a.check(ctx) }),
@@ -42,7 +44,7 @@ func (a *app) check(ctx context.Context) error {
 	say := func(format string, args ...any) { _, _ = fmt.Fprintf(a.out, format+"\n", args...) }
 	var failed []error
 	say("configuration  ok  %s, %s, %s", cfg.File, console.Plural(len(cfg.Accounts), "account"), console.Plural(len(cfg.Routes), "route"))
-	if err := a.withBackend(ctx, func(b *backend) error { return a.checkRedis(ctx, b) }); err != nil {
+	if err := a.withBackend(ctx, func(b *backend) error { return errors.Join(a.checkRedis(ctx, b), noteOwnDifferences(ctx, a, b)) }); err != nil {
 		failed = append(failed, err)
 	} else {
 		say("redis          ok  %s", config.URLWithoutLogin(cfg.Redis.URL))

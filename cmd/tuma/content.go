@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/tuma-sms/tuma/internal/accounts"
 	"github.com/tuma-sms/tuma/internal/console"
 	"github.com/tuma-sms/tuma/producer"
 )
@@ -21,11 +22,12 @@ type content struct {
 	Notes     []string       `json:"notes"`
 
 	accounts []string // of the plan
+	windows  map[string]string
 }
 
 func contentOf(st producer.Status) content {
 	return content{Body: st.Body, From: st.From, Via: st.Via, Class: st.Class, Country: st.Country, CreatedBy: st.CreatedBy,
-		Notes: slices.Concat([]string{}, st.Notes), accounts: st.Accounts}
+		Notes: slices.Concat([]string{}, st.Notes), accounts: st.Accounts, windows: st.Windows}
 }
 
 // contentTable returns the content as a table. It leaves out what is not known.
@@ -45,6 +47,9 @@ func contentTable(c content) console.Table {
 	line("via", cmp.Or(c.Via, via))
 	line("class", string(c.Class))
 	line("country", c.Country)
+	if c.windows != nil {
+		line("sending hours", accounts.WindowsText(c.windows))
+	}
 	line("created by", c.CreatedBy)
 	for _, note := range c.Notes {
 		line("note", note)

@@ -222,6 +222,7 @@ func (s *sendCommand) noteEnqueued(r producer.Receipt, src *source, otherTexts i
 			s.note("tuma: note: %s", line)
 		}
 	}
+	noteNoWorker(s.app, r.NoWorker)
 	for _, gap := range r.Credit {
 		if gap.Problem == producer.CreditShort {
 			s.note("tuma: warning: %s", gap.Warning)
@@ -255,13 +256,12 @@ func (s *sendCommand) noteReceipt(r producer.Receipt) {
 // resendingAccounts returns the accounts that send again to recipients with an unknown outcome and
 // have no idempotency keys, so that such recipients may get the message twice.
 func (s *sendCommand) resendingAccounts(ctx context.Context, b *backend) (where []string, err error) {
-	accounts, err := b.Accounts(ctx)
+	accounts, err := b.accountsFor(ctx, s.campaign.Via)
 	if err != nil {
 		return nil, err
 	}
 	for _, acc := range accounts {
-		may := s.campaign.Via == "" || s.campaign.Via == acc.Name
-		if may && acc.Info.KeyTTL == 0 && cmp.Or(s.campaign.OnUnknown, acc.OnUnknown) == producer.OnUnknownResend {
+		if acc.Info.KeyTTL == 0 && cmp.Or(s.campaign.OnUnknown, acc.OnUnknown) == producer.OnUnknownResend {
 			where = append(where, acc.Name)
 		}
 	}
@@ -296,20 +296,21 @@ func allAccepted(st producer.Status) bool {
 }
 
 // countries returns the countries whose national numbers the list may hold: that of --country, or
-// else those of the configuration and of the workers.
+// else those of the accounts that the campaign may use.
 func (s *sendCommand) countries(ctx context.Context, b *backend) ([]string, error) {
 	if s.campaign.Country != "" {
 		return []string{s.campaign.Country}, nil
 	}
-	accounts, err := b.Accounts(ctx)
+	accounts, err := b.accountsFor(ctx, s.campaign.Via)
 	if err != nil {
 		return nil, err
 	}
-	all := []string{b.cfg.Country}
+	var all []string
 	for _, acc := range accounts {
-		if s.campaign.Via == "" || s.campaign.Via == acc.Name {
-			all = append(all, acc.Country)
-		}
+		all = append(all, acc.Country)
+	}
+	if len(all) == 0 {
+		all = append(all, b.cfg.Country)
 	}
 	slices.Sort(all)
 	return slices.Compact(all), nil

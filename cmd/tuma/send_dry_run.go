@@ -14,7 +14,6 @@ import (
 	"github.com/tuma-sms/tuma/internal/console"
 	"github.com/tuma-sms/tuma/producer"
 	"github.com/tuma-sms/tuma/providers"
-	"github.com/tuma-sms/tuma/worker"
 )
 
 // dryRun plans the campaign as a worker would, prints the forecast and enqueues nothing. dryRun
@@ -67,23 +66,6 @@ func (s *sendCommand) dryRun(ctx context.Context, src *source) (err error) {
 	s.noteList(src)
 	s.note("tuma: dry run: nothing was enqueued")
 	return nil
-}
-
-// configuredAccounts returns the accounts of the configuration in the form that workers publish.
-func configuredAccounts(cfg *config.Config) (out []producer.Account) {
-	windows := map[string]string{}
-	for country, h := range cfg.Windows {
-		windows[country] = h.String()
-	}
-	for _, acc := range cfg.Accounts {
-		w := acc.Worker
-		if w.Unit == "" {
-			w.Unit = worker.UnitMessages
-		}
-		out = append(out, producer.Account{Name: acc.Name, Provider: acc.Info.Name, Info: acc.Info, Rate: float64(w.Rate), Burst: float64(w.Burst),
-			Unit: w.Unit, Sender: w.Sender, Price: w.Price, OnUnknown: w.OnUnknown, Country: cfg.Country, Windows: windows})
-	}
-	return out
 }
 
 // publicRoutes converts routes to the producer's type.

@@ -32,7 +32,7 @@ func (s *sendCommand) newSendingHoursNotice(ctx context.Context, b *backend, cou
 	if s.campaign.Class == producer.Transactional {
 		return nil, nil
 	}
-	accounts, err := b.Accounts(ctx)
+	accounts, err := b.accountsFor(ctx, s.campaign.Via)
 	if err != nil {
 		return nil, err
 	}
@@ -41,9 +41,6 @@ func (s *sendCommand) newSendingHoursNotice(ctx context.Context, b *backend, cou
 		c.begins = s.campaign.StartAt
 	}
 	for _, acc := range accounts {
-		if s.campaign.Via != "" && s.campaign.Via != acc.Name {
-			continue
-		}
 		for country, text := range acc.Windows {
 			h, err := hours.Parse(text)
 			if err != nil {

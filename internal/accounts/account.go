@@ -36,6 +36,12 @@ type Account struct {
 	ConfiguredBurst int
 	// Bad is the number of consecutive calls with an outcome other than CallOK.
 	Bad int
+	// InForceBy is the worker whose card is in force, or empty; InForceSince is when the card last
+	// changed. Differences are the settings in which live workers differ from what is in force; only
+	// All includes those in the settings of the cluster.
+	InForceBy    string
+	InForceSince time.Time
+	Differences  []Difference
 }
 
 // Hold describes why no call is claimed for an account. The zero value means that the account is
@@ -56,44 +62,36 @@ func (h Hold) Held() bool { return h.Reason != "" }
 // WorkerLife is how long after its last Publish a worker still counts as serving an account.
 const WorkerLife = 15 * time.Second
 
-// Publish writes an account's card, and records that the worker serves the account now.
-func (s *Store) Publish(ctx context.Context, worker string, c campaign.Card) error {
-	record, err := json.Marshal(c)
-	if err != nil {
-		return fmt.Errorf("publish account %s: %w", c.Name, err)
-	}
+// workerRecordLife is how long a worker's record is kept after the worker's last Publish.
+const workerRecordLife = time.Hour
+
+// workerField begins the names of the fields that hold the record of a worker.
+const workerField = "w:"
+
+// forgetWorkers removes the records of workers that have published nothing for workerRecordLife.
+// Without it, workers that crash again and again would make the hashes grow.
+func (s *Store) forgetWorkers(ctx context.Context, offers []Offer) error {
 	now, err := s.scripts.Now(ctx)
 	if err != nil {
 		return err
 	}
-	_, err = s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
-		p.HSet(ctx, Key(c.Name), "card", record, "seen", now.UnixMilli(), "w:"+worker, fmt.Sprintf("%d %d", now.UnixMilli(), c.Concurrency))
-		p.SAdd(ctx, indexKey, c.Name)
-		return nil
-	})
-	if err != nil {
-		return fmt.Errorf("publish account %s: %w", c.Name, err)
+	keys := []string{settingsKey}
+	for _, o := range offers {
+		keys = append(keys, Key(o.Card.Name))
 	}
-	return s.forgetWorkers(ctx, c.Name, now)
-}
-
-// workerRecordLife is how long a worker's record is kept after the worker's last Publish.
-const workerRecordLife = time.Hour
-
-// forgetWorkers removes the records of workers that have published nothing for workerRecordLife.
-// Without it, workers that crash again and again would make the account's hash grow.
-func (s *Store) forgetWorkers(ctx context.Context, account string, now time.Time) error {
-	f, err := s.rdb.HGetAll(ctx, Key(account)).Result()
-	if err != nil {
-		return fmt.Errorf("publish account %s: %w", account, err)
-	}
-	for k, v := range f {
-		at, _, _ := strings.Cut(v, " ")
-		if !strings.HasPrefix(k, "w:") || now.Sub(script.Milli(at)) < workerRecordLife {
-			continue
+	for _, key := range keys {
+		f, err := s.rdb.HGetAll(ctx, key).Result()
+		if err != nil {
+			return fmt.Errorf("forget workers: %w", err)
 		}
-		if err := s.rdb.HDel(ctx, Key(account), k).Err(); err != nil {
-			return fmt.Errorf("publish account %s: %w", account, err)
+		for k, v := range f {
+			at, _, _ := strings.Cut(v, " ")
+			if !strings.HasPrefix(k, workerField) || now.Sub(script.Milli(at)) < workerRecordLife {
+				continue
+			}
+			if err := s.rdb.HDel(ctx, key, k).Err(); err != nil {
+				return fmt.Errorf("forget workers: %w", err)
+			}
 		}
 	}
 	return nil
@@ -108,10 +106,19 @@ func (s *Store) EndProbe(ctx context.Context, account string) error {
 	return nil
 }
 
-// Withdraw records that the worker no longer serves the account.
+// Withdraw records that the worker no longer serves the account. The card stays until retention.
 func (s *Store) Withdraw(ctx context.Context, worker, account string) error {
-	if err := s.rdb.HDel(ctx, Key(account), "w:"+worker).Err(); err != nil {
+	if err := s.rdb.HDel(ctx, Key(account), workerField+worker).Err(); err != nil {
 		return fmt.Errorf("withdraw account %s: %w", account, err)
+	}
+	return nil
+}
+
+// WithdrawSettings records that the worker has stopped. What it has put in force stays in force until
+// another worker starts.
+func (s *Store) WithdrawSettings(ctx context.Context, worker string) error {
+	if err := s.rdb.HDel(ctx, settingsKey, workerField+worker).Err(); err != nil {
+		return fmt.Errorf("withdraw settings: %w", err)
 	}
 	return nil
 }
@@ -128,22 +135,42 @@ func (s *Store) Forget(ctx context.Context, name string) error {
 	return nil
 }
 
-// All returns all published accounts, sorted by name.
-func (s *Store) All(ctx context.Context) ([]Account, error) {
+// Names returns the names of all published accounts, sorted.
+func (s *Store) Names(ctx context.Context) ([]string, error) {
 	names, err := s.rdb.SMembers(ctx, indexKey).Result()
 	if err != nil {
 		return nil, fmt.Errorf("list accounts: %w", err)
 	}
 	slices.Sort(names)
+	return names, nil
+}
+
+// All returns all published accounts, sorted by name. Their Differences include those in the settings
+// of the cluster.
+func (s *Store) All(ctx context.Context) ([]Account, error) {
+	names, err := s.Names(ctx)
+	if err != nil {
+		return nil, err
+	}
+	shared, err := s.rdb.HGetAll(ctx, settingsKey).Result()
+	if err != nil {
+		return nil, fmt.Errorf("list accounts: %w", err)
+	}
 	out := make([]Account, 0, len(names))
 	for _, n := range names {
-		a, err := s.Account(ctx, n)
+		a, read, err := s.account(ctx, n)
 		if errors.Is(err, ErrNoAccount) {
 			continue
 		}
 		if err != nil {
 			return nil, err
 		}
+		for _, w := range liveSettings(shared, read.at) {
+			if read.served[w.worker] {
+				a.Differences = append(a.Differences, of(w.worker, w.start, w.settings.Against(read.inForce))...)
+			}
+		}
+		slices.SortStableFunc(a.Differences, func(x, y Difference) int { return strings.Compare(x.Worker, y.Worker) })
 		out = append(out, a)
 	}
 	return out, nil
@@ -154,38 +181,86 @@ var ErrNoAccount = errors.New("no such account")
 
 // Account reads one account. It returns ErrNoAccount if the account was never published.
 func (s *Store) Account(ctx context.Context, name string) (Account, error) {
-	f, err := s.rdb.HGetAll(ctx, Key(name)).Result()
+	a, _, err := s.account(ctx, name)
+	return a, err
+}
+
+// accountReading is what was read beside an account.
+type accountReading struct {
+	indexed bool            // the index has the account's name
+	inForce InForce         // the settings in force, without cards
+	served  map[string]bool // the live workers that serve the account
+	at      time.Time       // by Redis' clock
+}
+
+func (s *Store) account(ctx context.Context, name string) (Account, accountReading, error) {
+	// A worker writes its cards before it enters them in the index. In a cluster the commands run in
+	// any order, so a card that is missing in the first answer is in the second.
+	a, read, err := s.readAccount(ctx, name)
+	if read.indexed && errors.Is(err, ErrNoAccount) {
+		return s.readAccount(ctx, name)
+	}
+	return a, read, err
+}
+
+// readAccount reads an account once.
+func (s *Store) readAccount(ctx context.Context, name string) (a Account, read accountReading, err error) {
+	var member *redis.BoolCmd
+	var fields *redis.MapStringStringCmd
+	var shared *redis.SliceCmd
+	var clock *redis.TimeCmd
+	_, err = s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+		member, fields = p.SIsMember(ctx, indexKey, name), p.HGetAll(ctx, Key(name))
+		shared, clock = p.HMGet(ctx, settingsKey, "settings", "since"), p.Time(ctx)
+		return nil
+	})
 	if err != nil {
-		return Account{}, fmt.Errorf("read account %s: %w", name, err)
+		return a, read, fmt.Errorf("read account %s: %w", name, err)
 	}
-	if f["card"] == "" {
-		return Account{}, fmt.Errorf("read account %s: %w", name, ErrNoAccount)
+	f, now := fields.Val(), clock.Val()
+	read.indexed, read.at, read.served = member.Val(), now, map[string]bool{}
+	if !read.indexed || f["card"] == "" {
+		return a, read, fmt.Errorf("read account %s: %w", name, ErrNoAccount)
 	}
-	var a Account
 	if err := json.Unmarshal([]byte(f["card"]), &a.Card); err != nil {
-		return a, fmt.Errorf("read account %s: card: %w", name, err)
+		return a, read, fmt.Errorf("read account %s: card: %w", name, err)
 	}
+	if v := shared.Val(); v[0] != nil {
+		if err := json.Unmarshal([]byte(script.Text(v[0])), &read.inForce.Settings); err != nil {
+			return a, read, fmt.Errorf("read account %s: settings: %w", name, err)
+		}
+		read.inForce.Since = script.Milli(script.Text(v[1]))
+		a.Obey(read.inForce.Settings)
+	}
+	a.Differences, a.InForceBy, a.InForceSince = limitDifferences(f, a.Card, now), f["by"], script.Milli(f["since"])
+	return a, read, a.setState(f, &read)
+}
+
+// Obey sets the fields that belong to the whole cluster. Windows is not nil afterwards: an empty map
+// means that marketing may be sent at any hour.
+func (a *Account) Obey(in Settings) {
+	a.Country, a.Windows = in.Country, in.Windows
+	if a.Windows == nil {
+		a.Windows = map[string]string{}
+	}
+}
+
+// setState sets the state of the account from the fields of its hash, and the workers that serve it.
+func (a *Account) setState(f map[string]string, read *accountReading) error {
 	a.Configured, a.ConfiguredBurst = a.Rate, int(a.Burst)
 	if set := f["rate"]; set != "" {
 		if _, err := fmt.Sscan(set, &a.Rate, &a.Burst); err != nil {
-			return a, fmt.Errorf("read account %s: rate %.40q: %w", name, set, campaign.ErrRecord)
+			return fmt.Errorf("read account %s: rate %.40q: %w", a.Name, set, campaign.ErrRecord)
 		}
 		a.RateSet = true
 	}
-	now, err := s.scripts.Now(ctx)
-	if err != nil {
-		return a, err
-	}
 	a.LastSeen, a.Campaigns = script.Milli(f["seen"]), script.Int(f["campaigns"])
 	for k, v := range f {
-		if !strings.HasPrefix(k, "w:") {
-			continue
-		}
-		at, slots, _ := strings.Cut(v, " ")
-		seen := script.Milli(at)
-		if now.Sub(seen) < WorkerLife {
+		worker, ok := strings.CutPrefix(k, workerField)
+		if words := strings.Fields(v); ok && len(words) > 1 && read.at.Sub(script.Milli(words[0])) < WorkerLife {
 			a.Workers++
-			a.Slots += script.Int(slots)
+			a.Slots += script.Int(words[1])
+			read.served[worker] = true
 		}
 	}
 	a.Hold = Hold{Reason: f["hold"], Code: f["hold_code"], By: f["hold_by"], Since: script.Milli(f["hold_at"]), Until: script.Milli(f["hold_until"])}
@@ -194,7 +269,7 @@ func (s *Store) Account(ctx context.Context, name string) (Account, error) {
 	}
 	a.Balance, a.BalanceAt = f["balance"], script.Milli(f["balance_at"])
 	a.LastAccepted, a.Bad = script.Milli(f["ok_at"]), script.Int(f["bad"])
-	return a, nil
+	return nil
 }
 
 // SetBalance stores the balance that the gateway reported, with the current time.
@@ -247,33 +322,4 @@ func (s *Store) campaigns(ctx context.Context, name string, note func() error) e
 		return fmt.Errorf("count campaigns of account %s: %w", name, err)
 	}
 	return nil
-}
-
-// PublishRoutes stores the routes of the workers' configuration, which producers read. An empty
-// list means that there are no routes.
-func (s *Store) PublishRoutes(ctx context.Context, routes []campaign.Route) error {
-	record, err := json.Marshal(routes)
-	if err != nil {
-		return fmt.Errorf("publish routes: %w", err)
-	}
-	if err := s.rdb.Set(ctx, routesKey, record, 0).Err(); err != nil {
-		return fmt.Errorf("publish routes: %w", err)
-	}
-	return nil
-}
-
-// Routes reads what PublishRoutes stored. It returns nil if nothing was stored.
-func (s *Store) Routes(ctx context.Context) ([]campaign.Route, error) {
-	b, err := s.rdb.Get(ctx, routesKey).Bytes()
-	if errors.Is(err, redis.Nil) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("read routes: %w", err)
-	}
-	var out []campaign.Route
-	if err := json.Unmarshal(b, &out); err != nil {
-		return nil, fmt.Errorf("read routes: %w", err)
-	}
-	return out, nil
 }

@@ -9,9 +9,11 @@ import (
 func TestScriptArgs_HaveTheNamesOfTheGoFields(t *testing.T) {
 	t.Parallel()
 	scripttest.Arguments(t, luaFiles, "", map[string][]any{
-		"check":   {checkArgs{}},
-		"breaker": {breakerArgs{}},
-		"hold":    {holdArgs{}},
+		"check":    {checkArgs{}},
+		"breaker":  {breakerArgs{}},
+		"hold":     {holdArgs{}},
+		"card":     {cardArgs{}},
+		"settings": {settingsArgs{}},
 	})
 }
 

@@ -20,12 +20,12 @@ type Store struct {
 func New(r *script.Runner) *Store { return &Store{rdb: r.Redis(), scripts: r} }
 
 const (
-	indexKey  = script.KeyPrefix + "accounts"
-	routesKey = script.KeyPrefix + "routes"
+	indexKey    = script.KeyPrefix + "accounts"
+	settingsKey = script.KeyPrefix + "settings" // settings in force, and those of each worker
 )
 
-// Key is the Redis key of an account's hash. Its field "rate" holds a rate set by hand, which the
-// limiter reads. The key is in the same cluster slot as RateKey.
+// Key is the Redis key of an account's hash. Its fields "rate", set by hand, and "limit", of the
+// card in force, are read by the limiter. The key is in the same cluster slot as RateKey.
 func Key(name string) string { return script.KeyPrefix + "account:{" + name + "}" }
 
 // RateKey is the key of an account's rate limiter, in the same cluster slot as Key.
@@ -43,8 +43,11 @@ func mustSource(name string) string {
 }
 
 var (
-	checkScript   = script.New("check", mustSource("check"))
-	breakerScript = script.New("breaker", mustSource("breaker"))
-	holdScript    = script.Binding(script.New("hold", mustSource("hold")))
-	releaseScript = script.Binding(script.New("release", mustSource("release")))
+	checkScript    = script.New("check", mustSource("check"))
+	breakerScript  = script.New("breaker", mustSource("breaker"))
+	startScript    = script.New("start", mustSource("start"))
+	cardScript     = script.New("card", mustSource("card"))
+	settingsScript = script.New("settings", mustSource("settings"))
+	holdScript     = script.Binding(script.New("hold", mustSource("hold")))
+	releaseScript  = script.Binding(script.New("release", mustSource("release")))
 )

@@ -1,6 +1,8 @@
 package campaign
 
 import (
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/tuma-sms/tuma/sms"
@@ -25,11 +27,14 @@ const (
 // changes. The JSON names are short because every campaign, even one of a single message, stores a
 // copy in Redis.
 type Spec struct {
-	Via         string        `json:"v,omitempty"`  // account; empty: chosen by route
-	From        string        `json:"f,omitempty"`  // sender ID; empty: the account's
-	Body        string        `json:"b"`            // UTF-8
-	Class       Class         `json:"c,omitempty"`  // empty: marketing
-	Country     string        `json:"cc,omitempty"` // ISO code of the country for numbers in national format; empty: the worker's
+	Via     string `json:"v,omitempty"`  // account; empty: chosen by route
+	From    string `json:"f,omitempty"`  // sender ID; empty: the account's
+	Body    string `json:"b"`            // UTF-8
+	Class   Class  `json:"c,omitempty"`  // empty: marketing
+	Country string `json:"cc,omitempty"` // ISO code of the country for numbers in national format; empty: the worker's
+	// Defaults are the settings in force at the enqueue, which planning uses. It is nil if nothing
+	// depends on them, or in a campaign of an earlier release.
+	Defaults    *Defaults     `json:"d,omitempty"`
 	Flash       bool          `json:"fl,omitempty"`
 	OnUnknown   string        `json:"u,omitempty"`  // KeepUnknown or ResendUnknown; empty: the account's
 	MaxMessages int           `json:"m,omitempty"`  // 0: no cap
@@ -66,6 +71,22 @@ const (
 	DuplicatesSkip = "skip" // the recipient is skipped
 	DuplicatesEach = "each" // the recipient is skipped only if the text is the same too
 )
+
+// Defaults are the settings of the cluster that a campaign keeps from its enqueue on.
+type Defaults struct {
+	// Country is the ISO code of the country of numbers in national format; empty: there is none.
+	Country string `json:"c,omitempty"`
+	// Windows are the sending hours of a marketing campaign by country; nil: any hour.
+	Windows map[string]string `json:"w,omitempty"`
+}
+
+// Hours returns the sending hours, sorted by country.
+func (d *Defaults) Hours() (out []CountryHours) {
+	for _, country := range slices.Sorted(maps.Keys(d.Windows)) {
+		out = append(out, CountryHours{Country: country, Hours: d.Windows[country]})
+	}
+	return out
+}
 
 // What happens to a recipient with a blank value for a field without a default.
 const (
@@ -121,11 +142,13 @@ func (s Spec) Capped(n int) bool {
 }
 
 // Content returns the part of a spec that decides whether two enqueues are the same campaign.
+// Defaults do not count: the same content stays the same campaign when the settings change.
 // Content contains the expiry as the producer gave it (ExpiresIn), not the time computed from
 // ExpiresIn (ExpiresAt). Canary and MaxRejected do not count: a second enqueue that omits these two
 // by mistake must not send the campaign again. CreatedBy and Notes do not count, so that a colleague
 // who enqueues the same campaign does not send it again.
 func (s Spec) Content() Spec {
+	s.Defaults = nil
 	s.Canary, s.MaxRejected = 0, 0
 	s.CreatedBy, s.Notes = "", nil
 	if s.ExpiresIn != 0 {

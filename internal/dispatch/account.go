@@ -2,6 +2,7 @@ package dispatch
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 
 	"github.com/tuma-sms/tuma/internal/campaign"
@@ -16,7 +17,7 @@ import (
 const LeaseMargin = 3 * time.Second
 
 // Account is a gateway account that batches are sent through, as one worker uses it. Make it with
-// NewAccount, and do not change it afterwards. It is safe for concurrent use.
+// NewAccount, and change only its limits afterwards. It is safe for concurrent use.
 type Account struct {
 	Settings
 	// Tracker keeps track of the calls that the gateway may have taken.
@@ -28,7 +29,24 @@ type Account struct {
 	// free reports whether neither a rate nor a cool-down limits the account.
 	free   func(context.Context) (bool, error)
 	health health
+	limits atomic.Pointer[limits]
 }
+
+// limits are the settings of the rate that are in force. They may change while the worker runs.
+type limits struct {
+	unit    string
+	limited bool
+}
+
+// SetLimits changes what the rate counts, and whether there is a rate, from the next call on. The
+// limiter itself follows the rate in Redis.
+func (a *Account) SetLimits(unit string, limited bool) { a.limits.Store(&limits{unit, limited}) }
+
+// unit returns what the rate counts.
+func (a *Account) unit() string { return a.limits.Load().unit }
+
+// limited reports whether a rate is configured.
+func (a *Account) limited() bool { return a.limits.Load().limited }
 
 // Settings are the configuration of an account, with the facts of its gateway.
 type Settings struct {
@@ -36,8 +54,8 @@ type Settings struct {
 	Provider providers.Provider
 	Info     providers.Info
 	Sender   string // the sender ID of campaigns that name none
-	Unit     string // what the rate counts: one of the units of package ledger
-	// Limited reports whether the account is configured with a rate.
+	Unit     string // what the rate counts, until SetLimits: one of the units of package campaign
+	// Limited reports whether the account is configured with a rate, until SetLimits.
 	Limited bool
 	// Concurrency is the maximum number of calls in flight.
 	Concurrency int
@@ -53,8 +71,10 @@ type Settings struct {
 // NewAccount returns an account that has no call in flight. The limiter is the one that all workers
 // share.
 func NewAccount(s Settings, l *ratelimit.Redis, t *reconcile.Tracker) *Account {
-	return &Account{Settings: s, Tracker: t, bulk: pacing.NewBulkLane(l), transactional: pacing.NewTransactionalLane(l.Transactional()),
+	a := &Account{Settings: s, Tracker: t, bulk: pacing.NewBulkLane(l), transactional: pacing.NewTransactionalLane(l.Transactional()),
 		slots: pacing.NewSlots(s.Concurrency), slowStart: pacing.NewSlowStart(), free: l.Free}
+	a.SetLimits(s.Unit, s.Limited)
+	return a
 }
 
 // lane returns the account's lane for campaigns of a class.

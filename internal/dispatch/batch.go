@@ -98,7 +98,7 @@ func (s *slot) segmentsOf(g *ledger.Generation) int {
 // units returns how many units of the account's rate the call of the generation g takes.
 func (s *slot) units(g *ledger.Generation) int {
 	n := len(g.To)
-	switch s.acc.Unit {
+	switch s.acc.unit() {
 	case campaign.UnitRequests:
 		return 1
 	case campaign.UnitSegments:

@@ -110,7 +110,7 @@ func (r reports) reportLocked(acc *Account, h *health) {
 	now := time.Now()
 	hold, err := r.accounts.ReportCall(ctx, acc.Name, accounts.CallReport{Outcome: campaign.CallOK, Claimed: h.claimed, Calls: h.calls, Jitter: rand.Float64()})
 	h.calls, h.reportedAt, h.open, h.free = 0, now, err == nil && !hold.Held(), false
-	if err == nil && h.open && !acc.Limited {
+	if err == nil && h.open && !acc.limited() {
 		h.free, err = acc.free(ctx)
 	}
 	if err != nil {

@@ -24,6 +24,8 @@ type Summary struct {
 	// Country is the country of numbers in national format: the spec's, or the default of the worker
 	// that started planning. It is empty before planning if the spec names none.
 	Country string
+	// SendingHours are the sending hours that planning uses; nil: any hour, or not known yet.
+	SendingHours []campaign.CountryHours
 	// Accounts are the accounts that the campaign is planned for; empty before planning. Resend: at
 	// one of them, recipients with an unknown outcome are submitted once more.
 	Accounts []string
@@ -137,7 +139,7 @@ func (l recordReader) summaryExtras(ctx context.Context, s *Summary, f map[strin
 			s.Unreadable = &Unreadable{Campaign: s.ID, Record: fieldSnapshot, Bytes: []byte(f[fieldSnapshot]), Err: err}
 		}
 	}
-	s.Country = cmp.Or(snapshot.Country, s.Spec.Country)
+	s.setPlace(snapshot, hasSnapshot)
 	var names []string
 	for _, acc := range snapshot.Accounts {
 		s.Accounts, s.Resend = append(s.Accounts, acc.Name), s.Resend || acc.Resend
@@ -186,6 +188,15 @@ func (l recordReader) summaryExtras(ctx context.Context, s *Summary, f map[strin
 	}
 	s.State = s.derivedState(f, hasSnapshot)
 	return nil
+}
+
+// setPlace sets the country of national numbers and the sending hours: those of the plan, or before
+// planning those of the enqueue.
+func (s *Summary) setPlace(snapshot campaign.PlanSnapshot, planned bool) {
+	s.Country, s.SendingHours = cmp.Or(snapshot.Country, s.Spec.Country), snapshot.SendingHours
+	if d := s.Spec.Defaults; d != nil && !planned {
+		s.Country, s.SendingHours = cmp.Or(s.Country, d.Country), d.Hours()
+	}
 }
 
 // derivedState returns the state of the campaign with the given ledger fields.

@@ -42,14 +42,8 @@ type Runner struct {
 	Stop   *drain.Signals
 	Log    zerolog.Logger
 
-	Country string // of campaigns that name none
-	// SendingHours are the hours for the plan snapshots of marketing campaigns.
-	SendingHours []campaign.CountryHours
-	// Routes choose the accounts of campaigns that name none.
-	Routes []campaign.Route
-	// FailoverAfter is how long an account must have been held before planning skips it; see
-	// sweep.SkipInPlanning.
-	FailoverAfter time.Duration
+	// Settings returns the settings of the cluster that are in force.
+	Settings func(ctx context.Context) (accounts.Settings, error)
 	// Serves reports whether this worker serves the account with the given name.
 	Serves func(account string) bool
 }
@@ -203,9 +197,15 @@ func (r *Runner) commitPage(ctx context.Context, plan *ledger.Plan, page campaig
 // takeSnapshot collects everything that the planning of a campaign depends on: country, sending
 // hours, routes and accounts.
 func (r *Runner) takeSnapshot(ctx context.Context, id string, spec campaign.Spec) (campaign.PlanSnapshot, error) {
-	f := campaign.PlanSnapshot{Country: spec.Country}
+	settings, err := r.Settings(ctx)
+	if err != nil {
+		return campaign.PlanSnapshot{}, fmt.Errorf("plan: %w", err)
+	}
+	// Country and sending hours are those of the enqueue, so that no list is planned in two ways.
+	defaults := cmp.Or(spec.Defaults, &campaign.Defaults{Country: settings.Country, Windows: settings.Windows})
+	f := campaign.PlanSnapshot{Country: cmp.Or(spec.Country, defaults.Country)}
 	if spec.Class != campaign.Transactional {
-		f.SendingHours = r.SendingHours
+		f.SendingHours = defaults.Hours()
 	}
 	now, err := r.Clock.Now(ctx)
 	if err != nil {
@@ -215,13 +215,10 @@ func (r *Runner) takeSnapshot(ctx context.Context, id string, spec campaign.Spec
 	if err != nil {
 		return f, err
 	}
-	if f.Country == "" {
-		f.Country = r.Country
-	}
 	names := []string{spec.Via}
 	if spec.Via == "" {
-		f.Routes, names = r.Routes, nil
-		for _, route := range r.Routes {
+		f.Routes, names = settings.Routes, nil
+		for _, route := range settings.Routes {
 			names = append(names, route.Via...)
 		}
 	}
@@ -235,11 +232,11 @@ func (r *Runner) takeSnapshot(ctx context.Context, id string, spec campaign.Spec
 		}
 		snapshot := planning.Account(a.Card, spec, sum.Total)
 		snapshot.Resend = a.Info.KeyTTL == 0 && cmp.Or(spec.OnUnknown, a.OnUnknown) == campaign.ResendUnknown
-		snapshot.Held = spec.Via == "" && sweep.SkipInPlanning(a, r.FailoverAfter, now)
+		snapshot.Held = spec.Via == "" && sweep.SkipInPlanning(a, settings.FailoverAfter, now)
 		f.Accounts = append(f.Accounts, snapshot)
 	}
 	if len(f.Accounts) == 0 {
-		return f, errors.New("plan: the campaign names no account, and this worker has no routes to choose one")
+		return f, errors.New("plan: the campaign names no account, and there are no routes to choose one")
 	}
 	return f, nil
 }

@@ -81,7 +81,7 @@ type failoverRun struct {
 // the campaign's routes. It moves only as much work as those accounts can send soon. The rest
 // stays, because the held account may recover first.
 func (s *Sweeper) failOver(ctx context.Context, sum ledger.Summary, c *wake.Campaign, openBatchLimits map[int]int, now time.Time) error {
-	if len(c.Snapshot.Routes) == 0 || len(c.Snapshot.Accounts) < 2 || sum.StoppedBy != "" || sum.RetryRecord != "" || s.FailoverAfter < 0 {
+	if len(c.Snapshot.Routes) == 0 || len(c.Snapshot.Accounts) < 2 || sum.StoppedBy != "" || sum.RetryRecord != "" || s.FailoverAfter() < 0 {
 		return nil
 	}
 	var held []int
@@ -92,7 +92,7 @@ func (s *Sweeper) failOver(ctx context.Context, sum ledger.Summary, c *wake.Camp
 			return err
 		}
 		switch {
-		case HeldLong(a, s.FailoverAfter, now):
+		case HeldLong(a, s.FailoverAfter(), now):
 			if sum.ByAccount == nil || sum.ByAccount[n].Pending > 0 {
 				held = append(held, n)
 			}

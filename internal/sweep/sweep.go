@@ -42,11 +42,11 @@ type Sweeper struct {
 	Name   string        // the name of this worker
 	Served []string      // the names of the accounts that this worker serves
 	Every  time.Duration // the time between two sweeps
-	// Retention is how long a finished campaign is kept.
-	Retention time.Duration
-	// FailoverAfter is how long an account must have been held before its work fails over; see
+	// Retention returns how long a finished campaign is kept.
+	Retention func() time.Duration
+	// FailoverAfter returns how long an account must have been held before its work fails over; see
 	// HeldLong.
-	FailoverAfter time.Duration
+	FailoverAfter func() time.Duration
 	// WriteOffAfter is how long a stopped campaign waits for calls whose records are unreadable. It
 	// is longer than any lease.
 	WriteOffAfter time.Duration
@@ -101,7 +101,7 @@ func (s *Sweeper) Sweep(ctx context.Context) error {
 		}
 	}
 	if now.Sub(s.retired) > retireEvery {
-		more, err := s.retire(ctx, now.Add(-s.Retention))
+		more, err := s.retire(ctx, now.Add(-s.Retention()))
 		if !more {
 			s.retired = now
 		}

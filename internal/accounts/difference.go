@@ -1,0 +1,129 @@
+package accounts
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/tuma-sms/tuma/internal/campaign"
+	"github.com/tuma-sms/tuma/internal/script"
+)
+
+// Difference is a setting in which the configuration of a worker differs from the value in force.
+type Difference struct {
+	Worker string // name of the worker; empty in the result of Against
+	// Account is the account that the setting belongs to; empty for a setting of the cluster.
+	Account string
+	// Setting is the key in the configuration, e.g. "rate" or "default_country".
+	Setting string
+	// Own is the worker's value, and InForce the value in force, both as text for people.
+	Own, InForce string
+	// Since is when the difference began: when the worker started, or when the value came into force,
+	// whichever was later.
+	Since time.Time
+}
+
+// Against returns where settings differ from those in force.
+func (own Settings) Against(in InForce) (out []Difference) {
+	add := func(setting, a, b string) {
+		if a != b {
+			out = append(out, Difference{Setting: setting, Own: a, InForce: b, Since: in.Since})
+		}
+	}
+	now := in.Settings
+	add("default_country", orNone(own.Country), orNone(now.Country))
+	add("windows", WindowsText(own.Windows), WindowsText(now.Windows))
+	add("routes", routesText(own.Routes), routesText(now.Routes))
+	add("retention", own.Retention.String(), now.Retention.String())
+	add("failover_after", own.FailoverAfter.String(), now.FailoverAfter.String())
+	return out
+}
+
+// Against returns where the limits of an account differ from those in force. A burst of 0 is the
+// default, which follows from the rate.
+func (own Limits) Against(in campaign.Card, since time.Time) (out []Difference) {
+	add := func(setting, a, b string) {
+		if a != b {
+			out = append(out, Difference{Account: in.Name, Setting: setting, Own: a, InForce: b, Since: since})
+		}
+	}
+	add("rate", rateText(own.Rate), rateText(in.Rate))
+	add("burst", burstText(own.Burst), burstText(in.Burst))
+	add("unit", own.Unit, in.Unit)
+	return out
+}
+
+// of returns the differences as those of a worker that started at the given time.
+func of(worker string, start time.Time, all []Difference) []Difference {
+	for i := range all {
+		all[i].Worker = worker
+		if start.After(all[i].Since) {
+			all[i].Since = start
+		}
+	}
+	return all
+}
+
+// limitDifferences returns the differences of the live workers that serve an account. fields is the
+// account's hash.
+func limitDifferences(fields map[string]string, card campaign.Card, now time.Time) (out []Difference) {
+	since := script.Milli(fields["since"])
+	for _, k := range slices.Sorted(maps.Keys(fields)) {
+		worker, ok := strings.CutPrefix(k, workerField)
+		words := strings.SplitN(fields[k], " ", 4)
+		var own Limits
+		if !ok || len(words) < 4 || now.Sub(script.Milli(words[0])) >= WorkerLife || json.Unmarshal([]byte(words[3]), &own) != nil {
+			continue
+		}
+		out = append(out, of(worker, script.Milli(words[2]), own.Against(card, since))...)
+	}
+	return out
+}
+
+func orNone(s string) string {
+	if s == "" {
+		return "none"
+	}
+	return s
+}
+
+func rateText(rate float64) string {
+	if rate == 0 {
+		return "unlimited"
+	}
+	return strconv.FormatFloat(rate, 'f', -1, 64) + "/s"
+}
+
+func burstText(burst float64) string {
+	if burst == 0 {
+		return "the default"
+	}
+	return strconv.FormatFloat(burst, 'f', -1, 64)
+}
+
+// WindowsText writes sending hours for people: "KE 08:00-18:00, NG 08:00-20:00", or "off".
+func WindowsText(windows map[string]string) string {
+	var parts []string
+	for _, country := range slices.Sorted(maps.Keys(windows)) {
+		parts = append(parts, country+" "+windows[country])
+	}
+	if len(parts) == 0 {
+		return "off"
+	}
+	return strings.Join(parts, ", ")
+}
+
+func routesText(routes []campaign.Route) string {
+	var parts []string
+	for _, r := range routes {
+		parts = append(parts, fmt.Sprintf("%q via %s", r.Match, strings.Join(r.Via, ", ")))
+	}
+	if len(parts) == 0 {
+		return "none"
+	}
+	return strings.Join(parts, "; ")
+}

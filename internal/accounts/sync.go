@@ -1,0 +1,63 @@
+package accounts
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/tuma-sms/tuma/internal/script"
+)
+
+// Synced is the result of Sync.
+type Synced struct {
+	// Published and Kept are names of accounts. A live worker serves each of the kept ones.
+	Published, Kept []string
+	// Settings reports whether the settings were published. They were not if a worker lives.
+	Settings bool
+}
+
+// Sync publishes accounts and settings without a worker, so that campaigns can be enqueued before a
+// worker runs. What a live worker serves stays unchanged, because the worker that started last decides.
+// The next worker to start replaces what Sync has published.
+func (s *Store) Sync(ctx context.Context, offers []Offer, own Settings) (out Synced, err error) {
+	fields, err := s.rdb.HGetAll(ctx, settingsKey).Result()
+	if err != nil {
+		return out, fmt.Errorf("read settings: %w", err)
+	}
+	now, err := s.scripts.Now(ctx)
+	if err != nil {
+		return out, err
+	}
+	var names []any
+	for _, o := range offers {
+		name := o.Card.Name
+		f, err := s.rdb.HGetAll(ctx, Key(name)).Result()
+		if err != nil {
+			return out, fmt.Errorf("read account %s: %w", name, err)
+		}
+		var state Account
+		read := accountReading{at: now, served: map[string]bool{}}
+		if err := state.setState(f, &read); err != nil {
+			return out, err
+		}
+		if state.Workers > 0 {
+			out.Kept = append(out.Kept, name)
+			continue
+		}
+		// A worker that has started since has a higher number, so its card stays.
+		if _, _, err := s.publishCard(ctx, "", int64(script.Int(f["start"])), o); err != nil {
+			return out, fmt.Errorf("publish account %s: %w", name, err)
+		}
+		out.Published, names = append(out.Published, name), append(names, name)
+	}
+	if len(names) > 0 {
+		if err := s.rdb.SAdd(ctx, indexKey, names...).Err(); err != nil {
+			return out, fmt.Errorf("publish accounts: %w", err)
+		}
+	}
+	if len(liveSettings(fields, now)) > 0 {
+		return out, nil
+	}
+	out.Settings = true
+	_, err = s.PublishAll(ctx, "", int64(script.Int(fields["start"])), nil, own)
+	return out, err
+}

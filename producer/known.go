@@ -1,0 +1,109 @@
+package producer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/tuma-sms/tuma/internal/accounts"
+	"github.com/tuma-sms/tuma/internal/campaign"
+	"github.com/tuma-sms/tuma/internal/hours"
+	"github.com/tuma-sms/tuma/sms"
+)
+
+// checkKnown returns an ErrInvalid with the mistakes in the accounts of WithAccounts, or nil.
+func checkKnown(known []Account) error {
+	var m mistakes
+	for _, a := range known {
+		if !accounts.ValidName(a.Name) {
+			m.add("accounts", "name %.40q must be 1 to 64 of A-Z a-z 0-9 _ -", a.Name)
+		}
+		if a.Country != "" && !sms.ValidCountry(a.Country) {
+			m.add("accounts", "account %.40s: country %.40q must be an ISO country code such as KE", a.Name, a.Country)
+		}
+		for country, text := range a.Windows {
+			h, err := hours.Parse(text)
+			if err == nil {
+				_, err = hours.In(country, h)
+			}
+			if err != nil {
+				m.add("accounts", "account %.40s: sending hours of %.40s: %v", a.Name, country, err)
+			}
+		}
+	}
+	if len(m) > 0 {
+		return fmt.Errorf("%w: %w", ErrInvalid, errors.Join(m...))
+	}
+	return nil
+}
+
+// account reads the account of the given name as workers have published it, or else as WithAccounts
+// has told the client. If the account is not known, account returns accounts.ErrNoAccount and the
+// names of the published accounts, as they were at the moment when this account was not among them.
+func (c *Client) account(ctx context.Context, name string) (a accounts.Account, published []string, err error) {
+	if a, err = c.accounts.Account(ctx, name); !errors.Is(err, accounts.ErrNoAccount) {
+		return a, nil, err
+	}
+	missing := err
+	if published, err = c.accounts.Names(ctx); err != nil {
+		return a, nil, err
+	}
+	if slices.Contains(published, name) { // a worker has published it meanwhile
+		a, err = c.accounts.Account(ctx, name)
+		return a, nil, err
+	}
+	for _, known := range c.known {
+		if known.Name == name {
+			return c.withSettings(ctx, known.stored())
+		}
+	}
+	return a, published, missing
+}
+
+// unserved returns the names of the accounts that no live worker serves.
+func (s accountSet) unserved() (names []string) {
+	for _, a := range s.all {
+		if a.Workers == 0 {
+			names = append(names, a.Name)
+		}
+	}
+	return names
+}
+
+// withSettings replaces the country and the sending hours of an account by those in force, if there
+// are any.
+func (c *Client) withSettings(ctx context.Context, a accounts.Account) (accounts.Account, []string, error) {
+	in, ok, err := c.accounts.Settings(ctx)
+	if ok {
+		a.Obey(in.Settings)
+	}
+	return a, nil, err
+}
+
+// routesInForce returns the routes that workers have published, or else those of WithRoutes.
+func (c *Client) routesInForce(ctx context.Context) ([]campaign.Route, error) {
+	in, ok, err := c.accounts.Settings(ctx)
+	if err != nil || ok {
+		return in.Settings.Routes, err
+	}
+	return storedRoutes(c.routes), nil
+}
+
+// defaultsFor returns what a campaign keeps of the settings in force, or nil if nothing depends on
+// them or they are not known. found are the accounts that it may use. An empty map of sending hours
+// means any hour, and nil that they are not known.
+func defaultsFor(spec campaign.Spec, found []accounts.Account) *campaign.Defaults {
+	marketing := spec.Class != campaign.Transactional
+	if len(found) == 0 || spec.Country != "" && !marketing || found[0].Country == "" && found[0].Windows == nil {
+		return nil
+	}
+	d := &campaign.Defaults{}
+	if spec.Country == "" {
+		d.Country = found[0].Country
+	}
+	if marketing {
+		d.Windows = found[0].Windows
+	}
+	return d
+}
