@@ -88,8 +88,8 @@ type Difference struct {
 
 // Hold tells why workers claim no call for an account.
 type Hold struct {
-	// Reason is one word: credit, credentials, configuration, breaker, or a word that the
-	// operator has chosen.
+	// Reason is one word: credit, credentials, configuration, breaker, nothing_accepted (the account
+	// accepts nothing and has refused 50 recipients in a row), or a word that the operator has chosen.
 	Reason string
 	// Code is the gateway's own code, if an answer of the gateway caused the hold.
 	Code string
@@ -99,6 +99,8 @@ type Hold struct {
 	// Until is when a worker tries the account again. Zero means that only Client.Release ends the
 	// hold.
 	Until time.Time
+	// BulkOnly means that transactional campaigns are sent nevertheless.
+	BulkOnly bool
 }
 
 // Held reports whether the account is held.

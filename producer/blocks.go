@@ -36,7 +36,7 @@ func (c *Client) explainBlocks(ctx context.Context, sum ledger.Summary, s *Statu
 		if err != nil {
 			return err
 		}
-		if a.Hold.Held() {
+		if a.Hold.Stops(sum.Spec.Class) {
 			s.BlockedBy = append(s.BlockedBy, Block{Account: name, Reason: a.Hold.Reason, Code: a.Hold.Code, By: a.Hold.By,
 				Since: timeOrNil(a.Hold.Since), Until: timeOrNil(a.Hold.Until)})
 			if err := c.incompatible(ctx, sum, &s.BlockedBy[len(s.BlockedBy)-1]); err != nil {

@@ -56,7 +56,8 @@ type Block struct {
 	// (the campaign names no account, and the workers have no routes); "later" (the gateway
 	// has deferred all remaining recipients); "set_aside" (records are quarantined, see
 	// Status.Quarantined); "window" (outside the sending hours of all remaining recipients);
-	// or the reason of the account's hold.
+	// or the reason of the account's hold, such as "nothing_accepted" (the account accepts nothing,
+	// and has refused 50 recipients in a row; only bulk campaigns wait).
 	Reason string `json:"reason"`
 	// Country is the country whose sending hours are over, as an ISO code.
 	Country string `json:"country,omitempty"`

@@ -76,7 +76,7 @@ type AccountForecast struct {
 	// Rate is the account's limit in Units a second; 0 means unlimited.
 	Rate float64 `json:"rate"`
 	Unit string  `json:"unit,omitempty"`
-	// Held is the reason of the account's hold. It is empty if the account is not held.
+	// Held is the reason of the account's hold. It is empty if no hold stops the campaign.
 	Held string `json:"held,omitempty"`
 }
 
@@ -123,7 +123,10 @@ func (p *preview) forecast() Forecast {
 
 // account returns the forecast of account number n: the sums over the account's streams.
 func (p *preview) account(n int, card accounts.Account) AccountForecast {
-	a := AccountForecast{Account: card.Name, Rate: card.Rate, Unit: card.Unit, Balance: card.Balance, Held: card.Hold.Reason}
+	a := AccountForecast{Account: card.Name, Rate: card.Rate, Unit: card.Unit, Balance: card.Balance}
+	if card.Hold.Stops(p.spec.Class) {
+		a.Held = card.Hold.Reason
+	}
 	calls := 0
 	for stream := n; stream < len(p.streams); stream += len(p.cards) {
 		a.Recipients += p.streams[stream].recipients

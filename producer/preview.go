@@ -162,8 +162,8 @@ func (o PreviewOptions) namesFor(via string) (names []string) {
 }
 
 // passesOver reports whether routes skip an account that has the hold h.
-func (o PreviewOptions) passesOver(h accounts.Hold) bool {
-	return o.FailoverAfter > 0 && h.Held() && !h.Until.IsZero() && o.Now.Sub(h.Since) >= o.FailoverAfter && o.Now.Before(h.Until)
+func (o PreviewOptions) passesOver(h accounts.Hold, class campaign.Class) bool {
+	return o.FailoverAfter > 0 && h.Stops(class) && !h.Until.IsZero() && o.Now.Sub(h.Since) >= o.FailoverAfter && o.Now.Before(h.Until)
 }
 
 // preview is the state of one call of Preview.
@@ -207,7 +207,7 @@ func newPreview(ctx context.Context, spec campaign.Spec, o PreviewOptions) (*pre
 		a, known := o.account(name)
 		known = known && a.Info.MaxRecipients > 0
 		snapshot := planning.Account(a.Card, spec, 0) // 0: the batch size does not change a preview
-		snapshot.Held = spec.Via == "" && o.passesOver(a.Hold)
+		snapshot.Held = spec.Via == "" && o.passesOver(a.Hold, spec.Class)
 		p.snapshot.Accounts = append(p.snapshot.Accounts, snapshot)
 		p.cards, p.known = append(p.cards, a), append(p.known, known)
 		p.snapshot.Country = cmp.Or(p.snapshot.Country, a.Country)

@@ -3,6 +3,7 @@ package worker_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -21,7 +22,7 @@ func stubAccount(p providers.Provider) worker.Account {
 	return worker.Account{Name: "kobo-main", Provider: p, Timeout: time.Second}
 }
 
-func TestBreaker_RefusedRecipientDoesNotBlockOtherProbes(t *testing.T) {
+func TestRefusal_DeadNumberHoldsNothing(t *testing.T) {
 	t.Parallel()
 	r := newTestTuma(t, simulator.Options{})
 	gw := newStubGateway(providers.Info{KeyTTL: keyTTL})
@@ -34,18 +35,102 @@ func TestBreaker_RefusedRecipientDoesNotBlockOtherProbes(t *testing.T) {
 		return gw.accept(ctx, b)
 	}
 	r.start(stubAccount(gw))
+	var held []producer.Block
 	r.enqueue("refused", []string{"0710000000"})
-	r.eventually(15*time.Second, "the hold", func() bool { return len(r.status("refused").BlockedBy) > 0 })
+	r.eventually(15*time.Second, "the campaign to end", func() bool {
+		s := r.status("refused")
+		held = append(held, s.BlockedBy...)
+		return s.State == producer.Done
+	})
+	if s := r.status("refused"); s.Rejected != 1 || len(held) > 0 {
+		t.Errorf("unexpected status of refused: %+v, blocked by %+v", s, held)
+	}
 	r.enqueue("good", []string{"0710000001"})
 	if s := r.wait("good", 30*time.Second); s.Accepted != 1 {
 		t.Errorf("unexpected status of good: %+v", s)
 	}
-	if s := r.wait("refused", 30*time.Second); s.Rejected != 1 {
-		t.Errorf("unexpected status of refused: %+v", s)
+}
+
+// Two workers send through a gateway that refuses every recipient, either as a whole call or one recipient
+// at a time. Whatever the size of a call, at most 50 recipients are rejected.
+func TestRefusal_AtMostFiftyAreRejected(t *testing.T) {
+	t.Parallel()
+	dead := func(_ context.Context, b providers.Batch) ([]providers.Result, error) {
+		return slices.Repeat([]providers.Result{{Outcome: providers.Rejected, Reason: "invalid_number", Code: "403"}}, len(b.To)), nil
+	}
+	wholeCall := func(context.Context, providers.Batch) ([]providers.Result, error) { return nil, refusedCallError() }
+	for name, tt := range map[string]struct {
+		info   providers.Info
+		refuse func(context.Context, providers.Batch) ([]providers.Result, error)
+	}{
+		"each recipient of a call of 500": {providers.Info{MaxRecipients: 500}, dead},
+		"each recipient of a call of 7":   {providers.Info{MaxRecipients: 7}, dead},
+		"calls of one recipient":          {providers.Info{MaxRecipients: 1}, dead},
+		"whole calls of 500":              {providers.Info{MaxRecipients: 500, KeyTTL: keyTTL}, wholeCall},
+		"whole calls of one recipient":    {providers.Info{MaxRecipients: 1}, wholeCall},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newTestTuma(t, simulator.Options{})
+			gw := newStubGateway(tt.info)
+			var mended atomic.Bool
+			gw.send = func(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
+				if mended.Load() {
+					return gw.accept(ctx, b)
+				}
+				return tt.refuse(ctx, b)
+			}
+			checkRefusalLimit(r, gw, func() { mended.Store(true) })
+		})
 	}
 }
 
-func TestBreaker_HoldsAfterAFewRefusedCalls(t *testing.T) {
+// checkRefusalLimit sends 2,000 messages with two workers through a gateway that refuses all of them
+// until mend is called. It checks the limit of rejected recipients, and that each message is
+// accepted once after the repair.
+func checkRefusalLimit(r *testTuma, gw *stubGateway, mend func()) {
+	r.t.Helper()
+	r.start(stubAccount(gw))
+	r.start(stubAccount(gw))
+	const all = 2000
+	r.enqueue("c", kenyanNumbers(all))
+	r.eventually(30*time.Second, "the hold", func() bool {
+		b := r.status("c").BlockedBy
+		return len(b) > 0 && b[0].Reason == "nothing_accepted" && b[0].Until != nil
+	})
+	if _, err := r.producer.Enqueue(r.t.Context(), producer.Campaign{ID: "code", Via: "kobo-main", Body: "b", Class: producer.Transactional}, producer.Numbers("0799000001")); err != nil {
+		r.t.Fatal(err)
+	}
+	if s := r.wait("code", 10*time.Second); s.Rejected != 1 || len(s.BlockedBy) > 0 {
+		r.t.Errorf("transactional: got %+v, want the number rejected, and not blocked", s)
+	}
+	probes := gw.calls.Load()
+	r.eventually(20*time.Second, "two more probes", func() bool { return gw.calls.Load() >= probes+2 })
+	r.eventually(10*time.Second, "the calls in flight", func() bool { return r.status("c").InFlight.Calls == 0 })
+	if s := r.status("c"); s.Rejected > 50 || s.Rejected < 40 || s.Pending != all-s.Rejected {
+		r.t.Errorf("got %+v, want at most 50 rejected, the others pending", s)
+	}
+	mend()
+	s := r.wait("c", 60*time.Second)
+	if s.Accepted+s.Rejected != all || s.Rejected > 50 {
+		r.t.Errorf("after the repair: %+v", s)
+	}
+	if n, err := r.producer.Retry(r.t.Context(), "c", producer.RetryOptions{Rejected: true}); err != nil || n != s.Rejected {
+		r.t.Errorf("Retry returned %+v, %v, want %d", n, err, s.Rejected)
+	}
+	if s := r.wait("c", 30*time.Second); s.Accepted != all {
+		r.t.Errorf("after the retry: %+v", s)
+	}
+	for n, count := range gw.all() {
+		if count != 1 {
+			r.t.Errorf("%s was taken %d times, want 1", n.Masked(), count)
+		}
+	}
+}
+
+// A refused call is divided until one recipient is left, and rejects only that one. So a gateway
+// that refuses everything gets some calls for each rejected recipient, and no more than that.
+func TestRefusal_GatewayThatRefusesEverythingGetsFewCalls(t *testing.T) {
 	t.Parallel()
 	r := newTestTuma(t, simulator.Options{})
 	gw := newStubGateway(providers.Info{KeyTTL: keyTTL})
@@ -54,11 +139,11 @@ func TestBreaker_HoldsAfterAFewRefusedCalls(t *testing.T) {
 	r.enqueue("c", kenyanNumbers(3000))
 	r.eventually(20*time.Second, "the hold", func() bool { return len(r.status("c").BlockedBy) > 0 })
 	r.eventually(10*time.Second, "calls in flight to end", func() bool { return r.status("c").InFlight.Calls == 0 })
-	if n := gw.calls.Load(); n > 8+3 {
-		t.Errorf("got %d calls before the hold, want at most 11", n)
+	if n := gw.calls.Load(); n > 2*50+6*9+10 {
+		t.Errorf("got %d calls, want at most 164: two for each rejected recipient, and nine to divide each of the six calls", n)
 	}
-	if s := r.status("c"); s.Pending != 3000 {
-		t.Errorf("a recipient is no longer pending: %+v", s)
+	if s := r.status("c"); s.Rejected > 50 || s.Pending != 3000-s.Rejected || s.BlockedBy[0].Reason != "nothing_accepted" {
+		t.Errorf("got %+v, want at most 50 rejected, the others pending", s)
 	}
 }
 

@@ -55,6 +55,8 @@ type holdView struct {
 	// Until is when Tuma tries the account again. The field is absent if only `tuma release` ends
 	// the hold.
 	Until time.Time `json:"until,omitzero"`
+	// BulkOnly means that transactional campaigns are sent nevertheless.
+	BulkOnly bool `json:"bulk_only,omitempty"`
 }
 
 func viewAccount(acc producer.Account) accountView {
@@ -68,7 +70,7 @@ func viewAccount(acc producer.Account) accountView {
 		v.ConfiguredRate = &acc.Configured
 	}
 	if h := acc.Hold; h.Held() {
-		v.Hold = &holdView{Reason: h.Reason, Code: h.Code, By: h.By, Since: h.Since, Until: h.Until}
+		v.Hold = &holdView{Reason: h.Reason, Code: h.Code, By: h.By, Since: h.Since, Until: h.Until, BulkOnly: h.BulkOnly}
 		if !h.Until.IsZero() {
 			v.Circuit = "open"
 		}
@@ -119,6 +121,11 @@ what, and since when.`,
 					return err
 				}
 				noteDifferences(a, all)
+				for _, acc := range all {
+					if acc.Hold.BulkOnly {
+						a.note("tuma: account %s: %s; 'tuma release %s' lifts the hold", acc.Name, holdText(acc.Hold.Reason), acc.Name)
+					}
+				}
 				return nil
 			})
 		}),
@@ -155,6 +162,9 @@ func holdCell(acc producer.Account, now time.Time) string {
 		return "no"
 	}
 	text := h.Reason
+	if h.BulkOnly {
+		text += ", bulk only"
+	}
 	if h.Code != "" {
 		text += " (" + h.Code + ")"
 	}

@@ -181,7 +181,10 @@ func describeBlock(b producer.Block, p console.Screen, now time.Time) string {
 	case b.Reason == "no_worker":
 		return "no worker serves account " + b.Account
 	}
-	text := "account " + b.Account + " is on hold: " + b.Reason
+	text := "account " + b.Account + " is on hold: " + holdText(b.Reason)
+	if b.Reason == reasonNothingAccepted {
+		text = "account " + b.Account + " is on hold for bulk campaigns: " + holdText(b.Reason) + ". 'tuma release " + b.Account + "' lifts the hold"
+	}
 	if b.Code != "" {
 		text += " (" + b.Code + ")"
 	}
@@ -198,6 +201,17 @@ func describeBlock(b producer.Block, p console.Screen, now time.Time) string {
 		text += "; the work of this account cannot move to " + x
 	}
 	return text
+}
+
+// reasonNothingAccepted is the reason of the hold of an account that accepts nothing.
+const reasonNothingAccepted = "nothing_accepted"
+
+// holdText describes the reason of an account's hold.
+func holdText(reason string) string {
+	if reason == reasonNothingAccepted {
+		return "nothing accepted yet; the numbers may be dead, or the account is not set up"
+	}
+	return reason
 }
 
 // describe describes what a campaign is waiting for, like describeBlock. For a pause by --max-rejected

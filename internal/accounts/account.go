@@ -54,10 +54,17 @@ type Hold struct {
 	// Until is the time at which the hold may end with a probe. The zero time means that the hold
 	// lasts until the account is released by hand.
 	Until time.Time
+	// BulkOnly means that the hold does not stop transactional campaigns.
+	BulkOnly bool
 }
 
 // Held reports whether h holds the account, i.e. is not the zero value.
 func (h Hold) Held() bool { return h.Reason != "" }
+
+// Stops reports whether h stops campaigns of the given class.
+func (h Hold) Stops(class campaign.Class) bool {
+	return h.Held() && !(h.BulkOnly && class == campaign.Transactional)
+}
 
 // WorkerLife is how long after its last Publish a worker still counts as serving an account.
 const WorkerLife = 15 * time.Second
@@ -263,7 +270,8 @@ func (a *Account) setState(f map[string]string, read *accountReading) error {
 			read.served[worker] = true
 		}
 	}
-	a.Hold = Hold{Reason: f["hold"], Code: f["hold_code"], By: f["hold_by"], Since: script.Milli(f["hold_at"]), Until: script.Milli(f["hold_until"])}
+	a.Hold = Hold{Reason: f["hold"], Code: f["hold_code"], By: f["hold_by"], Since: script.Milli(f["hold_at"]), Until: script.Milli(f["hold_until"]),
+		BulkOnly: f["hold_bulk"] == "1"}
 	if !a.Hold.Held() {
 		a.Hold = Hold{}
 	}

@@ -27,7 +27,7 @@ func (r *rig) account(name string) Account {
 
 func (r *rig) checkAccount(name string) Check {
 	r.Helper()
-	l, err := r.Check(r.Context(), name, time.Minute)
+	l, err := r.Check(r.Context(), name, campaign.Marketing, time.Minute)
 	r.ok(err)
 	return l
 }
@@ -374,7 +374,7 @@ func TestEndProbe_AllowsAnotherProbe(t *testing.T) {
 	r.ok(r.rdb.HSet(r.Context(), Key("a"), "hold_until", "1").Err())
 	look := func() Check {
 		t.Helper()
-		l, err := r.Check(r.Context(), "a", time.Minute)
+		l, err := r.Check(r.Context(), "a", campaign.Marketing, time.Minute)
 		r.ok(err)
 		return l
 	}

@@ -15,6 +15,7 @@
 -- Returns {'open'} | {'held', reason, until ms}
 -- 'ok' lifts any hold except one by hand. Three 'bad' in a row, or five of the last ten, hold the account; 'hold' holds
 -- it at once. A hold by hand does not change.
+-- A hold for bulk campaigns only (refusal.lua) ends with any accepted call, and gives way to a hold of the whole account.
 -- A probe may be refused for lack of credit although it was smaller than the call refused before it at the same
 -- balance. Such smaller probes approach what the balance can pay for, so the next probe may follow at once.
 local outcome, claimed_at, reason, code, first_back_off, longest_back_off, jitter, known_balance, refused_size, calls = unpack(ARGV)
@@ -23,20 +24,21 @@ local t = redis.call('TIME')
 local now = tonumber(t[1]) * 1000 + math.floor(tonumber(t[2]) / 1000)
 local function int(n) return string.format('%.0f', n) end
 local kind, claimed = outcome, tonumber(claimed_at)
-local v = redis.call('HMGET', A, 'hold', 'hold_until', 'released_at', 'bad', 'ring', 'trips', 'hold_at', 'hold_balance', 'hold_size')
+local v = redis.call('HMGET', A, 'hold', 'hold_until', 'released_at', 'bad', 'ring', 'trips', 'hold_at', 'hold_balance', 'hold_size', 'hold_bulk')
+local bulk_only = v[10] == '1'
 local held, by_hand = v[1], v[1] and tonumber(v[2] or 0) == 0
-if claimed ~= 0 and claimed < tonumber(v[3] or 0) then
+if claimed ~= 0 and claimed < tonumber(v[3] or 0) and not (kind == 'ok' and bulk_only) then
   if held then return {'held', held, v[2]} end
   return {'open'}
 end
 local ring = string.sub((v[5] or '') .. string.rep(kind == 'ok' and '.' or 'x', math.min(10, tonumber(calls))), -10)
 if kind == 'ok' then
   redis.call('HSET', A, 'ok_at', int(now), 'ring', ring)
-  redis.call('HDEL', A, 'bad')
-  -- A call that was claimed before the hold says nothing about the account now.
-  if held and not by_hand and (claimed == 0 or claimed >= tonumber(v[7] or 0)) then
-    redis.call('HDEL', A, 'hold', 'hold_code', 'hold_by', 'hold_at', 'hold_until', 'hold_balance', 'hold_size', 'hold_call', 'probe_until',
-      'ring', 'trips')
+  redis.call('HDEL', A, 'bad', 'refused')
+  -- A call that was claimed before the hold says nothing about the account now, except that the account accepts messages.
+  if held and not by_hand and (bulk_only or claimed == 0 or claimed >= tonumber(v[7] or 0)) then
+    redis.call('HDEL', A, 'hold', 'hold_code', 'hold_by', 'hold_at', 'hold_until', 'hold_balance', 'hold_size', 'hold_call', 'hold_bulk',
+      'probe_until', 'ring', 'trips')
     redis.call('HSET', A, 'released_at', int(now))
     return {'open'}
   end
@@ -46,6 +48,7 @@ end
 local bad = tonumber(v[4] or 0) + 1
 redis.call('HSET', A, 'bad', int(bad), 'ring', ring)
 if by_hand then return {'held', held, '0'} end
+if bulk_only then held = nil end
 -- Only a probe, claimed after the hold's time was over, makes the hold longer. Calls that were in flight when the
 -- hold began do not.
 local probed = held and (claimed == 0 or claimed >= tonumber(v[2] or 0))
@@ -55,7 +58,7 @@ if held and not probed then return {'held', held, v[2]} end
 if not held and not trip then return {'open'} end
 local before, balance, size = held and tonumber(v[8] or ''), tonumber(known_balance), tonumber(refused_size)
 local step = before and balance and balance <= before and size > 0 and size < tonumber(v[9] or 0)
-local trips = tonumber(v[6] or 0) + (step and 0 or 1)
+local trips = (bulk_only and 0 or tonumber(v[6] or 0)) + (step and 0 or 1)
 local wait = math.min(tonumber(longest_back_off), tonumber(first_back_off) * 2 ^ math.min(trips - 1, 20))
 local till = int(step and now or now + wait * (0.5 + tonumber(jitter) / 2))
 redis.call('HSET', A, 'hold', reason, 'hold_code', code, 'hold_by', 'worker', 'hold_until', till, 'trips', int(trips))
@@ -63,5 +66,5 @@ if not held then redis.call('HSET', A, 'hold_at', int(now)) end
 if size > 0 then redis.call('HSET', A, 'hold_size', int(size), 'hold_call', int(now)) end
 -- A probe that only reads the balance can find that the balance has fallen.
 if balance and (not held or size > 0 or kind == 'hold' and before and balance < before) then redis.call('HSET', A, 'hold_balance', known_balance) end
-redis.call('HDEL', A, 'probe_until')
+redis.call('HDEL', A, 'probe_until', 'hold_bulk')
 return {'held', reason, till}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/tuma-sms/tuma/internal/campaign"
 	"github.com/tuma-sms/tuma/internal/script"
 )
 
@@ -26,10 +27,10 @@ type Check struct {
 	LastAccepted time.Time
 }
 
-// Check reports whether an account may be used now. If Check grants a probe, no other caller gets
+// Check reports whether an account may be used now for a campaign of the given class. If Check grants a probe, no other caller gets
 // one until the duration probeFor has passed.
-func (s *Store) Check(ctx context.Context, name string, probeFor time.Duration) (Check, error) {
-	out, err := s.scripts.Run(ctx, checkScript, []string{Key(name)}, script.Args(checkArgs{ProbeLife: probeFor})...)
+func (s *Store) Check(ctx context.Context, name string, class campaign.Class, probeFor time.Duration) (Check, error) {
+	out, err := s.scripts.Run(ctx, checkScript, []string{Key(name)}, script.Args(checkArgs{ProbeLife: probeFor, Bulk: class != campaign.Transactional})...)
 	if err != nil {
 		return Check{}, fmt.Errorf("check account %s: %w", name, err)
 	}
@@ -44,4 +45,7 @@ func (s *Store) Check(ctx context.Context, name string, probeFor time.Duration) 
 }
 
 // checkArgs are the arguments of check.lua.
-type checkArgs struct{ ProbeLife time.Duration }
+type checkArgs struct {
+	ProbeLife time.Duration
+	Bulk      bool
+}

@@ -14,6 +14,7 @@ func TestScriptArgs_HaveTheNamesOfTheGoFields(t *testing.T) {
 		"hold":     {holdArgs{}},
 		"card":     {cardArgs{}},
 		"settings": {settingsArgs{}},
+		"refusal":  {refusalArgs{}},
 	})
 }
 

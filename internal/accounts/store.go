@@ -45,6 +45,7 @@ func mustSource(name string) string {
 var (
 	checkScript    = script.New("check", mustSource("check"))
 	breakerScript  = script.New("breaker", mustSource("breaker"))
+	refusalScript  = script.New("refusal", mustSource("refusal"))
 	startScript    = script.New("start", mustSource("start"))
 	cardScript     = script.New("card", mustSource("card"))
 	settingsScript = script.New("settings", mustSource("settings"))

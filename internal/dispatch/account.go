@@ -25,7 +25,9 @@ type Account struct {
 
 	bulk, transactional *pacing.Lane
 	slots               *pacing.Slots
-	slowStart           *pacing.SlowStart
+	// Each class has a separate slow start. So a one-time code does not wait for the trial calls of
+	// bulk campaigns.
+	bulkStart, transactionalStart *pacing.SlowStart
 	// free reports whether neither a rate nor a cool-down limits the account.
 	free   func(context.Context) (bool, error)
 	health health
@@ -72,7 +74,7 @@ type Settings struct {
 // share.
 func NewAccount(s Settings, l *ratelimit.Redis, t *reconcile.Tracker) *Account {
 	a := &Account{Settings: s, Tracker: t, bulk: pacing.NewBulkLane(l), transactional: pacing.NewTransactionalLane(l.Transactional()),
-		slots: pacing.NewSlots(s.Concurrency), slowStart: pacing.NewSlowStart(), free: l.Free}
+		slots: pacing.NewSlots(s.Concurrency), bulkStart: pacing.NewSlowStart(), transactionalStart: pacing.NewSlowStart(), free: l.Free}
 	a.SetLimits(s.Unit, s.Limited)
 	return a
 }
@@ -83,6 +85,20 @@ func (a *Account) lane(class campaign.Class) *pacing.Lane {
 		return a.transactional
 	}
 	return a.bulk
+}
+
+// slowStart returns the account's slow start for campaigns of a class.
+func (a *Account) slowStart(class campaign.Class) *pacing.SlowStart {
+	if class == campaign.Transactional {
+		return a.transactionalStart
+	}
+	return a.bulkStart
+}
+
+// noteAccepted records that the account accepted a call, whatever its class.
+func (a *Account) noteAccepted(at time.Time) {
+	a.bulkStart.NoteAccepted(at)
+	a.transactionalStart.NoteAccepted(at)
 }
 
 // keyTTL is how long the gateway certainly remembers an idempotency key. It is 0 if the gateway has

@@ -53,7 +53,8 @@ func (s *Sender) admit(ctx context.Context, b *batch, g *ledger.Generation) (adm
 		out, err = s.whileClosed(ctx, b, g, exclusions)
 		return admission{otherwise: out}, err
 	}
-	turns := b.acc.slowStart.Turns()
+	slowStart := b.acc.slowStart(b.camp.Spec.Class)
+	turns := slowStart.Turns()
 	look, most, ok, err := s.probes.check(ctx, b, g)
 	if err != nil {
 		return admission{}, err
@@ -62,7 +63,7 @@ func (s *Sender) admit(ctx context.Context, b *batch, g *ledger.Generation) (adm
 		out, err = s.whileHeld(ctx, b, g, exclusions)
 		return admission{otherwise: out}, err
 	}
-	endTrial, ok := b.acc.slowStart.Admit(look.LastAccepted, turns, s.Stop.Begun(), b.acc.lease())
+	endTrial, ok := slowStart.Admit(look.LastAccepted, turns, s.Stop.Begun(), b.acc.lease())
 	if !ok {
 		if look.Probe {
 			s.probes.end(b.acc)

@@ -11,15 +11,19 @@ import (
 )
 
 // judge decides what the answer to a call means. Before the call is settled, judge pauses the
-// campaign if the gateway refuses the whole campaign, and reports to the account how the call went.
+// campaign if the gateway refuses the whole campaign, and reports to the account how the call went. If
+// the account accepts nothing, the account decides how many refused recipients are rejected.
 func (s *Sender) judge(b *batch, sub submission, a answer) verdict.Verdict {
 	c, g := sub.claim, sub.gen
 	v := verdict.Judge(a.results, a.err, verdict.Situation{Recipients: len(g.To), Personal: b.camp.Spec.Personalized(), Doubt: c.Doubt, HasKeys: b.acc.Info.KeyTTL > 0,
-		ReconcileFor: b.acc.Tracker.For(), Tries: c.Tries, Claims: c.Claims, Probe: sub.look.Probe, MaxAttempts: b.acc.MaxAttempts,
+		ReconcileFor: b.acc.Tracker.For(), Tries: c.Tries, Claims: c.Claims, MaxAttempts: b.acc.MaxAttempts,
 		LastAccepted: sub.look.LastAccepted, First: c.First, Now: c.At})
+	if v.Refusals > 0 {
+		v = v.Grant(s.reports.refusals(b, c, v), c.Doubt)
+	}
 	s.logCall(b, sub, v, a.err, time.Since(sub.start))
 	if v.Outcome == campaign.CallOK {
-		b.acc.slowStart.NoteAccepted(time.Now())
+		b.acc.noteAccepted(time.Now())
 	}
 	if v.Pause != "" {
 		// Pause the campaign before the claim is released, so that no other worker claims the call

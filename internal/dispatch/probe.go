@@ -30,9 +30,14 @@ type probes struct {
 // passed, it lets this call probe the account. most is the maximum number of recipients of the
 // probe; 0 means no limit.
 func (p probes) check(ctx context.Context, b *batch, g *ledger.Generation) (look accounts.Check, most int, ok bool, err error) {
-	look, err = p.accounts.Check(ctx, b.acc.Name, balance.Timeout+b.acc.lease())
+	look, err = p.accounts.Check(ctx, b.acc.Name, b.camp.Spec.Class, balance.Timeout+b.acc.lease())
 	if err != nil || look.Open || !look.Probe {
 		return look, 0, look.Open, err
+	}
+	if look.Reason == accounts.HoldNothingAccepted {
+		// The balance says nothing about this hold, and its failure must not hold the account for
+		// transactional campaigns too.
+		return look, 1, true, nil
 	}
 	most, ok, err = p.probe(ctx, b, look, g)
 	return look, most, ok, err

@@ -63,6 +63,28 @@ func (r reports) report(b *batch, c *ledger.Claim, g *ledger.Generation, v verdi
 	}
 }
 
+// refusals reports recipients that an account refused while it accepts nothing. It returns how many
+// of them may be rejected; the other recipients wait and keep their attempts. If Redis cannot be
+// reached, that is none of a bulk campaign and all of a transactional one.
+func (r reports) refusals(b *batch, c *ledger.Claim, v verdict.Verdict) (granted int) {
+	ctx, cancel := context.WithTimeout(context.Background(), LeaseMargin/3)
+	defer cancel()
+	bulk := b.camp.Spec.Class != campaign.Transactional
+	granted, hold, err := r.accounts.ReportRefusal(ctx, b.acc.Name, accounts.Refusal{Recipients: v.Refusals, Bulk: bulk, Claimed: c.At,
+		Code: v.RefusalCode(), ProvenFor: verdict.ProvenFor, Jitter: rand.Float64()})
+	switch {
+	case err != nil:
+		r.log.Warn().Err(err).Str("account", b.acc.Name).Msg("could not report refused recipients to their account")
+		if !bulk {
+			granted = v.Refusals
+		}
+	case hold.Reason == accounts.HoldNothingAccepted:
+		r.log.Warn().Str("account", b.acc.Name).Str("reason", hold.Reason).Time("until", hold.Until).
+			Msg("account held for bulk campaigns: nothing accepted yet; the numbers may be dead, or the account is not set up")
+	}
+	return granted
+}
+
 // unaffordableSegments returns how many segments the credit did not suffice for. If the call was
 // accepted in part, these are the segments of one message, otherwise those of the whole call.
 func unaffordableSegments(b *batch, g *ledger.Generation, v verdict.Verdict) int {

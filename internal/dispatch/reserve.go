@@ -44,5 +44,5 @@ func (s *Sender) heldMeanwhile(ctx context.Context, b *batch, admitted admission
 		return false, nil
 	}
 	a, err := s.Accounts.Account(ctx, b.acc.Name)
-	return err == nil && a.Hold.Held(), err
+	return err == nil && a.Hold.Stops(b.camp.Spec.Class), err
 }

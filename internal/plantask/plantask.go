@@ -232,7 +232,7 @@ func (r *Runner) takeSnapshot(ctx context.Context, id string, spec campaign.Spec
 		}
 		snapshot := planning.Account(a.Card, spec, sum.Total)
 		snapshot.Resend = a.Info.KeyTTL == 0 && cmp.Or(spec.OnUnknown, a.OnUnknown) == campaign.ResendUnknown
-		snapshot.Held = spec.Via == "" && sweep.SkipInPlanning(a, settings.FailoverAfter, now)
+		snapshot.Held = spec.Via == "" && sweep.SkipInPlanning(a, spec.Class, settings.FailoverAfter, now)
 		f.Accounts = append(f.Accounts, snapshot)
 	}
 	if len(f.Accounts) == 0 {

@@ -47,18 +47,18 @@ func (m *failoverState) account(ctx context.Context, store *accounts.Store, name
 	return a, nil
 }
 
-// HeldLong reports whether the account's work fails over: the account has been held for at least
-// the given time, and not by an operator. An operator who holds an account also decides when its
+// HeldLong reports whether the account's work of campaigns of the class fails over: the account has
+// been held for these campaigns for at least the given time, and not by an operator. An operator who holds an account also decides when its
 // work resumes. If after is not positive, work never fails over.
-func HeldLong(a accounts.Account, after time.Duration, now time.Time) bool {
-	return after > 0 && a.Hold.Held() && !a.Hold.Until.IsZero() && now.Sub(a.Hold.Since) >= after
+func HeldLong(a accounts.Account, class campaign.Class, after time.Duration, now time.Time) bool {
+	return after > 0 && a.Hold.Stops(class) && !a.Hold.Until.IsZero() && now.Sub(a.Hold.Since) >= after
 }
 
 // SkipInPlanning reports whether planning skips the account, because its work would fail over. It
 // does not skip an account whose probe is due, because the probe needs a waiting call of that
 // account.
-func SkipInPlanning(a accounts.Account, after time.Duration, now time.Time) bool {
-	return HeldLong(a, after, now) && now.Before(a.Hold.Until)
+func SkipInPlanning(a accounts.Account, class campaign.Class, after time.Duration, now time.Time) bool {
+	return HeldLong(a, class, after, now) && now.Before(a.Hold.Until)
 }
 
 // failoverRun moves one campaign's work away from one held account.
@@ -92,11 +92,11 @@ func (s *Sweeper) failOver(ctx context.Context, sum ledger.Summary, c *wake.Camp
 			return err
 		}
 		switch {
-		case HeldLong(a, s.FailoverAfter(), now):
+		case HeldLong(a, c.Spec.Class, s.FailoverAfter(), now):
 			if sum.ByAccount == nil || sum.ByAccount[n].Pending > 0 {
 				held = append(held, n)
 			}
-		case !a.Hold.Held() && a.Workers > 0 && len(a.Incompatibilities(c.Spec.From, c.Spec.ShortBody(), c.Spec.Flash)) == 0:
+		case !a.Hold.Stops(c.Spec.Class) && a.Workers > 0 && len(a.Incompatibilities(c.Spec.From, c.Spec.ShortBody(), c.Spec.Flash)) == 0:
 			targets[n] = true
 		}
 	}

@@ -65,6 +65,8 @@ func (s *Sweeper) stillHeld(ctx context.Context, sum ledger.Summary, c *wake.Cam
 	}
 	if !a.Hold.Held() {
 		delete(s.probes, name)
+	}
+	if !a.Hold.Stops(c.Spec.Class) {
 		return false, nil
 	}
 	if a.Hold.Until.IsZero() || now.Before(a.Hold.Until) || sum.PausedBy != "" {

@@ -5,6 +5,7 @@ package verdict
 import (
 	"cmp"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/tuma-sms/tuma/internal/campaign"
@@ -52,6 +53,9 @@ type Verdict struct {
 	Cooldown time.Duration
 	// Pause is the reason for which the whole campaign is paused, or "".
 	Pause string
+	// Refusals is how many recipients the verdict rejects although the account accepts nothing. The
+	// caller may reject only as many as the account grants; see Grant. It is 0 if the account works.
+	Refusals int
 }
 
 // Final reports whether the generation needs no further submission after the verdict. resend
@@ -81,7 +85,6 @@ type Situation struct {
 	ReconcileFor time.Duration
 	Tries        int
 	Claims       int // number of claims of this generation, including this one
-	Probe        bool
 	MaxAttempts  int
 	LastAccepted time.Time // when the account last accepted a message, before this call
 	First, Now   time.Time // first submission with this key; this claim
@@ -180,24 +183,57 @@ func judgeNotSent(e *providers.Error) Verdict {
 }
 
 // judgeRefusal judges a call that was refused as a whole and not sent. It splits the call, to find
-// the recipient that causes the refusal. If the call has only one recipient and the account
-// otherwise works, the recipient is rejected.
+// the recipient that causes the refusal. If the call has only one recipient, the recipient is
+// rejected. Neither counts for the circuit breaker, because the recipients may be dead numbers. If
+// the account accepts nothing, Verdict.Refusals bounds how many recipients end in this way.
 func judgeRefusal(e *providers.Error, s Situation) Verdict {
 	if s.Recipients > 1 {
-		v := Verdict{Action: Split}
-		if !s.accountWorks() && !s.Probe {
-			// The account may refuse every call. But splitting a probe is progress, because at most
-			// nine splits lead to a call with one recipient. So a split probe must not lengthen the
-			// hold.
-			v.Outcome = campaign.CallBad
-		}
+		return Verdict{Action: Split}
+	}
+	return s.refused(Verdict{Action: Settle, SettleReason: campaign.SettleVerdict,
+		Records: []campaign.Record{{Status: campaign.Rejected, Reason: string(providers.CauseRefused), Code: e.Code}}})
+}
+
+// refused sets Refusals of a verdict that accepts no recipient.
+func (s Situation) refused(v Verdict) Verdict {
+	if s.accountWorks() {
 		return v
 	}
-	if !s.accountWorks() {
-		return Verdict{Action: Release, Renew: true, BackOff: BackOff(2), Outcome: campaign.CallBad}
+	for _, r := range v.Records {
+		if r.Status == campaign.Rejected {
+			v.Refusals++
+		}
 	}
-	return Verdict{Action: Settle, SettleReason: campaign.SettleVerdict,
-		Records: []campaign.Record{{Status: campaign.Rejected, Reason: string(providers.CauseRefused), Code: e.Code}}}
+	return v
+}
+
+// Grant returns the verdict with only the first granted of its Refusals. The other refused
+// recipients were certainly not sent. They stay pending, and the call is not one of their attempts. doubt
+// reports whether an earlier attempt may have been taken; then the whole call stays doubtful.
+func (v Verdict) Grant(granted int, doubt bool) Verdict {
+	switch {
+	case granted >= v.Refusals:
+		return v
+	case doubt:
+		return Verdict{Action: Doubt, BackOff: BackOff(2), Reason: v.Reason, Code: v.Code}
+	case granted <= 0 && v.Refusals == len(v.Records):
+		return Verdict{Action: Release, Renew: true, BackOff: BackOff(2), Reason: v.Reason, Code: v.Code}
+	}
+	v.Records, v.Refusals = slices.Clone(v.Records), granted
+	for i, r := range v.Records {
+		if r.Status != campaign.Rejected {
+			continue
+		}
+		if granted > 0 {
+			granted--
+			continue
+		}
+		v.Records[i] = campaign.Record{Status: campaign.Pending, Reason: r.Reason, Code: r.Code}
+	}
+	if v.SettleReason == campaign.SettleAnswer {
+		v.SettleReason = campaign.SettleSpared
+	}
+	return v
 }
 
 // unknown returns a verdict that keeps the call doubtful, if the gateway has idempotency keys or
@@ -276,7 +312,10 @@ func judgeResults(results []providers.Result, s Situation) Verdict {
 	case accountAnswer != nil || v.Pause != "":
 		v.SettleReason = campaign.SettleSpared
 	}
-	return v
+	if accepted > 0 {
+		return v
+	}
+	return s.refused(v)
 }
 
 // massBlacklist is the number of recipients of a call from which on it is not believed that all of them
@@ -313,3 +352,12 @@ func (s Situation) statusOf(r providers.Result) campaign.Status {
 // reasonOf returns the reason for a refusal of the whole campaign. That is the gateway's code, or
 // the cause if there is no code.
 func reasonOf(code string, cause providers.Cause) string { return cmp.Or(code, string(cause)) }
+
+// RefusalCode returns the gateway's code of the first rejected recipient, or "".
+func (v Verdict) RefusalCode() string {
+	i := slices.IndexFunc(v.Records, func(r campaign.Record) bool { return r.Status == campaign.Rejected })
+	if i < 0 {
+		return ""
+	}
+	return v.Records[i].Code
+}

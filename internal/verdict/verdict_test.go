@@ -2,6 +2,8 @@ package verdict
 
 import (
 	"fmt"
+	"reflect"
+	"slices"
 	"testing"
 	"time"
 
@@ -131,14 +133,36 @@ func TestVerdict_AccountFaultReleasesTheCall(t *testing.T) {
 	})
 }
 
-func TestVerdict_RefusalByAnUnprovenAccountRejectsNoOne(t *testing.T) {
+// A refused call rejects its recipient only if it has no other. At an account that accepts nothing the
+// verdict asks the account for each rejection, and the refusal does not count for the circuit breaker.
+func TestVerdict_RefusalRejectsOnlyASingleRecipient(t *testing.T) {
 	t.Parallel()
 	everyAnswer(func(name string, e *providers.Error, s Situation) {
-		if e.Outcome != providers.Rejected || s.Doubt || s.accountWorks() || s.widens(e.Scope) == providers.Campaign {
+		if e.Outcome != providers.Rejected || s.Doubt || s.widens(e.Scope) == providers.Campaign {
 			return
 		}
-		if v := Judge(nil, e, s); v.Action == Settle || v.Action == Doubt || v.Outcome != campaign.CallBad && v.Outcome != campaign.CallHold {
-			t.Errorf("%s: got action %s, outcome %q", name, v.Action, v.Outcome)
+		v := Judge(nil, e, s)
+		if e.Scope == providers.Account {
+			if v.Action != Release || v.Outcome != campaign.CallHold {
+				t.Errorf("%s: got action %s, outcome %q, want a release that holds the account", name, v.Action, v.Outcome)
+			}
+			return
+		}
+		if v.Outcome != "" || v.Pause != "" || v.Cooldown != 0 {
+			t.Errorf("%s: the refusal counts for the account: %+v", name, v)
+		}
+		if s.Recipients > 1 {
+			if v.Action != Split || v.Refusals != 0 {
+				t.Errorf("%s: got action %s with %d refusals, want a split", name, v.Action, v.Refusals)
+			}
+			return
+		}
+		want := 1
+		if s.accountWorks() {
+			want = 0
+		}
+		if v.Action != Settle || len(v.Records) != 1 || v.Records[0].Status != campaign.Rejected || v.Refusals != want {
+			t.Errorf("%s: got action %s, records %+v and %d refusals, want one rejected and %d refusals", name, v.Action, v.Records, v.Refusals, want)
 		}
 	})
 }
@@ -159,6 +183,81 @@ func TestVerdict_RefusedTextOfItsOwnIsTheRecipients(t *testing.T) {
 			case personal && (v.Pause != "" || v.Action != Settle || v.Records[0].Status != campaign.Rejected || v.Records[0].Reason != "refused"):
 				t.Errorf("the refused text of %s in a campaign with merge fields: got %+v, want the recipient rejected", name, v)
 			}
+		}
+	}
+}
+
+func TestVerdict_RefusedResultsAreCountedUnlessOneIsAccepted(t *testing.T) {
+	t.Parallel()
+	now := time.Unix(1e9, 0)
+	dead := providers.Result{Outcome: providers.Rejected, Reason: "invalid_number", Code: "403"}
+	for name, tt := range map[string]struct {
+		results      []providers.Result
+		lastAccepted time.Time
+		tries, want  int
+	}{
+		"all of them":                      {[]providers.Result{dead, dead, dead}, time.Time{}, 0, 3},
+		"one was accepted":                 {[]providers.Result{dead, {Outcome: providers.Accepted}, dead}, time.Time{}, 0, 0},
+		"the account works":                {[]providers.Result{dead, dead}, now.Add(-time.Minute), 0, 0},
+		"the account worked long ago":      {[]providers.Result{dead, dead}, now.Add(-time.Hour), 0, 2},
+		"the others wait":                  {[]providers.Result{dead, {Outcome: providers.Retryable}}, time.Time{}, 0, 1},
+		"the last attempt of the others":   {[]providers.Result{dead, {Outcome: providers.Retryable}}, time.Time{}, 7, 2},
+		"the sender is refused, not these": {[]providers.Result{{Outcome: providers.Rejected, Scope: providers.Campaign}}, time.Time{}, 0, 0},
+	} {
+		s := Situation{Recipients: len(tt.results), MaxAttempts: 8, Tries: tt.tries, LastAccepted: tt.lastAccepted, First: now, Now: now}
+		if v := Judge(tt.results, nil, s); v.Refusals != tt.want {
+			t.Errorf("%s: got %d refusals, want %d", name, v.Refusals, tt.want)
+		}
+	}
+}
+
+func TestGrant_OnlyTheGrantedAreRejected(t *testing.T) {
+	t.Parallel()
+	rejected := func(n int) []campaign.Record {
+		return SameForAll(n, campaign.Record{Status: campaign.Rejected, Reason: "invalid_number", Code: "403"})
+	}
+	for name, tt := range map[string]struct {
+		records  []campaign.Record
+		granted  int
+		doubt    bool
+		action   Action
+		rejected int
+		basis    campaign.SettleReason
+	}{
+		"all":                      {rejected(3), 3, false, Settle, 3, campaign.SettleAnswer},
+		"all of a doubtful call":   {rejected(3), 3, true, Settle, 3, campaign.SettleAnswer},
+		"some":                     {rejected(3), 2, false, Settle, 2, campaign.SettleSpared},
+		"none":                     {rejected(3), 0, false, Release, 0, ""},
+		"none, and one other":      {append(rejected(2), campaign.Record{Status: campaign.Unknown}), 0, false, Settle, 0, campaign.SettleSpared},
+		"some of a doubtful call":  {rejected(3), 2, true, Doubt, 0, ""},
+		"none of a doubtful call":  {rejected(3), 0, true, Doubt, 0, ""},
+		"of three, one is pending": {append([]campaign.Record{{Status: campaign.Pending}}, rejected(2)...), 1, false, Settle, 1, campaign.SettleSpared},
+	} {
+		v := Verdict{Action: Settle, SettleReason: campaign.SettleAnswer, Records: tt.records}
+		for _, r := range tt.records {
+			if r.Status == campaign.Rejected {
+				v.Refusals++
+			}
+		}
+		before := slices.Clone(tt.records)
+		got := v.Grant(tt.granted, tt.doubt)
+		n := 0
+		for i, r := range got.Records {
+			switch {
+			case r.Status == campaign.Rejected:
+				n++
+			case tt.records[i].Status == campaign.Rejected && r.Status != campaign.Pending:
+				t.Errorf("%s: recipient %d is %s, want pending", name, i, r.Status)
+			}
+		}
+		if got.Action != tt.action || n != tt.rejected || got.SettleReason != tt.basis || got.Outcome != "" {
+			t.Errorf("%s: got %+v, want action %s, %d rejected, reason %q", name, got, tt.action, tt.rejected, tt.basis)
+		}
+		if got.Action == Release && (!got.Renew || got.BackOff <= 0 || got.Count) {
+			t.Errorf("%s: got %+v, want a new key after a back-off", name, got)
+		}
+		if !reflect.DeepEqual(before, tt.records) {
+			t.Errorf("%s: Grant has changed the records of the verdict that it was called on", name)
 		}
 	}
 }

@@ -1,0 +1,71 @@
+package accounts
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/tuma-sms/tuma/internal/script"
+)
+
+const (
+	// HoldNothingAccepted is the reason of a hold that stops bulk campaigns only: the account
+	// accepts nothing, and has refused MaxRefusals recipients in a row.
+	HoldNothingAccepted = "nothing_accepted"
+	// MaxRefusals is how many recipients of bulk campaigns in a row may be rejected at an account
+	// that accepts nothing.
+	MaxRefusals = 50
+	// refusalLongest is the longest back-off of a hold for HoldNothingAccepted. It is short, because a
+	// probe costs one call that is certainly not sent, and shows that the account has been set up.
+	refusalLongest = 30 * time.Second
+)
+
+// Refusal describes a call whose recipients were refused by an account that accepts nothing.
+type Refusal struct {
+	// Recipients is how many recipients the call refused.
+	Recipients int
+	// Bulk reports whether the call is of a bulk campaign.
+	Bulk bool
+	// Claimed is when the call was claimed, by Redis' clock.
+	Claimed time.Time
+	// Code is the gateway's code, or empty.
+	Code string
+	// ProvenFor is how long an accepted call proves that the account works.
+	ProvenFor time.Duration
+	// Jitter is a random number from 0 to 1, used for the back-off.
+	Jitter float64
+}
+
+// ReportRefusal counts refused recipients of an account that accepts nothing. It returns how many of
+// them may be rejected: all of them if the account has accepted a call within Refusal.ProvenFor or
+// if the campaign is transactional. For bulk campaigns all workers together get at most MaxRefusals
+// until the account accepts a message or is released. With the last of these, ReportRefusal holds the account
+// for bulk campaigns. It also returns the account's hold, or the zero Hold if there is none.
+func (s *Store) ReportRefusal(ctx context.Context, name string, r Refusal) (granted int, hold Hold, err error) {
+	out, err := s.scripts.Run(ctx, refusalScript, []string{Key(name)}, script.Args(refusalArgs{
+		Recipients: r.Recipients, Bulk: r.Bulk, ClaimedAt: r.Claimed, Code: r.Code, ProvenFor: r.ProvenFor, Most: MaxRefusals,
+		FirstBackOff: holdFirst, LongestBackOff: refusalLongest, Jitter: r.Jitter,
+	})...)
+	if err != nil {
+		return 0, Hold{}, fmt.Errorf("report refusal to account %s: %w", name, err)
+	}
+	if len(out) < 2 || out[1] == "held" && len(out) < 4 {
+		return 0, Hold{}, fmt.Errorf("report refusal to account %s: %w", name, script.ErrAnswer)
+	}
+	if out[1] == "held" {
+		hold = Hold{Reason: out[2], Until: script.Milli(out[3])}
+	}
+	return script.Int(out[0]), hold, nil
+}
+
+// refusalArgs are the arguments of refusal.lua.
+type refusalArgs struct {
+	Recipients                   int
+	Bulk                         bool
+	ClaimedAt                    time.Time
+	Code                         string
+	ProvenFor                    time.Duration
+	Most                         int
+	FirstBackOff, LongestBackOff time.Duration
+	Jitter                       float64
+}

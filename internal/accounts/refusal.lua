@@ -1,0 +1,45 @@
+-- refusal.lua counts recipients that an account refused while it accepts nothing, and grants how many of them may be
+-- rejected. Each recipient refused in this way may be a dead number; too many of them in a row suggest that the
+-- account is not set up. Then the script holds the account for bulk campaigns.
+-- KEYS: 1 account
+-- ARGV, in the order of refusalArgs:
+--   recipients        number of recipients that one call refused
+--   bulk              0|1: whether the call is of a bulk campaign
+--   claimed_at        time of the call's claim in ms
+--   code              the gateway's code, or ''
+--   proven_for        ms for which an accepted call proves that the account works
+--   most              recipients in a row that may be rejected
+--   first_back_off    in ms
+--   longest_back_off  in ms
+--   jitter            0 to 1
+-- Returns {granted, 'open'} | {granted, 'held', reason, until ms}
+-- The counter is 'refused'. breaker.lua removes it when a call is accepted, and release.lua when a hold is lifted by
+-- hand. Bulk campaigns get no more grants than 'most' between two removals, whatever the number of workers and of calls
+-- in flight. Every refusal of a transactional campaign is granted, and counts.
+-- A repeated run after a lost answer counts twice, so fewer recipients are rejected before the hold.
+local recipients, bulk, claimed_at, code, proven_for, most, first_back_off, longest_back_off, jitter = unpack(ARGV)
+local A = KEYS[1]
+local t = redis.call('TIME')
+local now = tonumber(t[1]) * 1000 + math.floor(tonumber(t[2]) / 1000)
+local function int(n) return string.format('%.0f', n) end
+local v = redis.call('HMGET', A, 'ok_at', 'refused', 'hold', 'hold_until', 'hold_bulk', 'trips')
+local n, count = tonumber(recipients), tonumber(v[2] or 0)
+if v[1] and now - tonumber(v[1]) < tonumber(proven_for) then return {recipients, 'open'} end
+local granted = n
+if bulk == '1' then granted = math.max(0, math.min(n, tonumber(most) - count)) end
+count = count + granted
+redis.call('HSET', A, 'refused', int(count))
+if count < tonumber(most) then return {int(granted), 'open'} end
+
+local held, bulk_only = v[3], v[5] == '1'
+local by_hand = held and tonumber(v[4] or 0) == 0
+-- Only a bulk call that was claimed after the time of the hold is a probe, which makes the hold longer.
+local probed = held and not by_hand and bulk == '1' and tonumber(claimed_at) >= tonumber(v[4] or 0)
+if held and not probed then return {int(granted), 'held', held, v[4] or '0'} end
+local trips = (bulk_only and tonumber(v[6] or 0) or 0) + 1
+local wait = math.min(tonumber(longest_back_off), tonumber(first_back_off) * 2 ^ math.min(trips - 1, 20))
+local till = int(now + wait * (0.5 + tonumber(jitter) / 2))
+redis.call('HSET', A, 'hold', 'nothing_accepted', 'hold_code', code, 'hold_by', 'worker', 'hold_until', till, 'hold_bulk', '1', 'trips', int(trips))
+if not bulk_only then redis.call('HSET', A, 'hold_at', int(now)) end
+redis.call('HDEL', A, 'hold_balance', 'hold_size', 'hold_call', 'probe_until')
+return {int(granted), 'held', 'nothing_accepted', till}
