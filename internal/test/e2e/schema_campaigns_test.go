@@ -215,6 +215,18 @@ func (r *schemaRig) credit() {
 	r.keyed.answers(nil)
 }
 
+// refusals makes an account that accepts nothing refuse more recipients than may be rejected in a row.
+func (r *schemaRig) refusals() {
+	r.ok(r.rdb.HDel(r.t.Context(), "tuma:account:{keyed}", "ok_at").Err())
+	r.keyed.answers(func(sms.MSISDN, int) (*providers.Result, error) { return rejectedResult(), nil })
+	r.enqueue(producer.Campaign{ID: "refusals", Via: "keyed"}, r.numbers(60)...)
+	r.done("refusals")
+	r.keyed.answers(nil)
+	if had, err := r.client.Release(r.t.Context(), "keyed"); err != nil || !had {
+		r.t.Fatalf("Release after the refusals: got %t, %v; want true", had, err)
+	}
+}
+
 // failOver makes an account unreachable. Its work moves to the next account of the route. Then a worker plans another
 // campaign, and does not use the held account.
 func (r *schemaRig) failOver() {
