@@ -11,7 +11,7 @@ var refusalMutants = []mutant{
 	{"refusal.lua does not store its count", one(refusalLua, "redis.call('HSET', A, 'refused', int(count))", ""), tests("internal/accounts", "TestRefusal_ConcurrentCallsShareOneLimit")},
 	{"refusal.lua counts refusals of an account that works", one(refusalLua, "if v[1] and now - tonumber(v[1]) < tonumber(proven_for) then return {recipients, 'open'} end", ""),
 		tests("internal/accounts", "TestRefusal_IsNotCountedIfTheAccountWorks")},
-	{"refusal.lua replaces a hold by hand", one(refusalLua, "if held and not probed then", "if held and not probed and not by_hand then"), tests("internal/accounts", "TestRefusal_OtherHoldsTakePrecedence")},
+	{"refusal.lua replaces a hold by hand", one(refusalLua, "if held and not probed then return {int(granted),", "if held and not probed and not by_hand then return {int(granted),"), tests("internal/accounts", "TestRefusal_OtherHoldsTakePrecedence")},
 	{"refusal.lua lets a transactional call make the hold longer", one(refusalLua, "not by_hand and bulk == '1' and", "not by_hand and"), tests("internal/accounts", "TestRefusal_BackOffDoublesAfterARefusedProbe")},
 	{"a hold for bulk campaigns stops transactional campaigns too", one("internal/accounts/check.lua", " or v[8] == '1' and bulk == '0'", ""), tests("internal/accounts", "TestRefusal_HoldStopsBulkOnly")},
 	{"a call that waited for its turn stops for a hold of the other class", one("internal/accounts/account.go", "return h.Held() && !(h.BulkOnly && class == campaign.Transactional)", "return h.Held() || class == campaign.Transactional && h.BulkOnly"),
