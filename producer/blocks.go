@@ -23,10 +23,12 @@ func (c *Client) explainBlocks(ctx context.Context, sum ledger.Summary, s *Statu
 		s.BlockedBy = append(s.BlockedBy, Block{Reason: "no_route"})
 	}
 	limited := len(names) > 0
+	var waiting []string
 	for _, name := range names {
 		if s.State == Sending && hasNonePending(s, name) {
 			continue // a held account without work delays nothing
 		}
+		waiting = append(waiting, name)
 		a, err := c.accounts.Account(ctx, name)
 		if errors.Is(err, accounts.ErrNoAccount) || err == nil && a.Workers == 0 {
 			s.BlockedBy = append(s.BlockedBy, Block{Account: name, Reason: "no_worker", Since: timeOrNil(a.LastSeen)})
@@ -45,6 +47,9 @@ func (c *Client) explainBlocks(ctx context.Context, sum ledger.Summary, s *Statu
 		}
 		limited = limited && a.Rate > 0 && a.Unit == "messages"
 		s.Rate += a.Rate
+	}
+	if err := c.pausedQueues(ctx, sum, s, waiting); err != nil {
+		return err
 	}
 	free := len(s.BlockedBy) == 0
 	opens := c.closedHours(sum, s)

@@ -55,10 +55,12 @@ type Block struct {
 	// Reason is one word: "paused"; "no_worker" (no live worker serves the account); "no_route"
 	// (the campaign names no account, and the workers have no routes); "later" (the gateway
 	// has deferred all remaining recipients); "set_aside" (records are quarantined, see
-	// Status.Quarantined); "window" (outside the sending hours of all remaining recipients);
+	// Status.Quarantined); "queue_paused" (a queue is paused with asynq's own tools); "window" (outside the sending hours of all remaining recipients);
 	// or the reason of the account's hold, such as "nothing_accepted" (the account accepts nothing,
 	// and has refused 50 recipients in a row; only bulk campaigns wait).
 	Reason string `json:"reason"`
+	// Queue is the asynq queue that is paused, if Reason is "queue_paused".
+	Queue string `json:"queue,omitempty"`
 	// Country is the country whose sending hours are over, as an ISO code.
 	Country string `json:"country,omitempty"`
 	// Code is the gateway's own code that led to the hold. It is empty if no answer of the gateway

@@ -174,6 +174,8 @@ func describeBlock(b producer.Block, p console.Screen, now time.Time) string {
 		return "records that cannot be read are quarantined, and their recipients wait; tuma resume tries to read these records again, tuma cancel ends the campaign"
 	case b.Reason == "window" && b.Until != nil:
 		return fmt.Sprintf("outside the sending hours of %s; they start %s, at %s", b.Country, formatUntil(*b.Until, now), p.Time(*b.Until))
+	case b.Reason == "queue_paused":
+		return "the asynq queue " + b.Queue + " is paused" + since + " with asynq's own tools; sending continues when the queue is unpaused there"
 	case b.Reason == "no_route":
 		return "the campaign names no account and the workers have no routes"
 	case b.Reason == "no_worker" && b.Since != nil:

@@ -108,3 +108,6 @@ func isDequeueScript(keys []string) bool {
 
 // pendingKey returns the key under which asynq 0.26 keeps the list of waiting tasks of a queue.
 func pendingKey(queue string) string { return "asynq:{" + queue + "}:pending" }
+
+// pausedKey returns the key under which asynq 0.26 keeps the time at which a queue was paused.
+func pausedKey(queue string) string { return "asynq:{" + queue + "}:paused" }

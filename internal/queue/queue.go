@@ -203,6 +203,36 @@ func (q *Queue) Find(name string, p Pointer) (Place, error) {
 	return Lost, nil
 }
 
+// Paused returns which of the named queues are paused with asynq's own tools, and since when. The
+// time is the zero time if the queue's record does not name one.
+func (q *Queue) Paused(ctx context.Context, names []string) (map[string]time.Time, error) {
+	since := make([]*redis.StringCmd, len(names))
+	_, err := q.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+		for i, name := range names {
+			since[i] = p.Get(ctx, pausedKey(name))
+		}
+		return nil
+	})
+	if err != nil && !errors.Is(err, redis.Nil) {
+		return nil, fmt.Errorf("read paused queues: %w", err)
+	}
+	paused := map[string]time.Time{}
+	for i, name := range names {
+		text, err := since[i].Result()
+		if errors.Is(err, redis.Nil) {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("read whether queue %s is paused: %w", name, err)
+		}
+		paused[name] = time.Time{}
+		if seconds, err := strconv.ParseInt(text, 10, 64); err == nil {
+			paused[name] = time.Unix(seconds, 0).UTC()
+		}
+	}
+	return paused, nil
+}
+
 // Length returns how many wake-ups in the queue wait for a worker. It sends one command, while
 // asynq's inspector would count the tasks in every state.
 func (q *Queue) Length(ctx context.Context, name string) (int64, error) {
