@@ -7,17 +7,19 @@ import (
 	"time"
 
 	"github.com/tuma-sms/tuma/internal/accounts"
+	"github.com/tuma-sms/tuma/internal/campaign"
 	"github.com/tuma-sms/tuma/internal/ledger"
 )
 
-// explainBlocks sets the fields BlockedBy, ETA and Rate of s.
-func (c *Client) explainBlocks(ctx context.Context, sum ledger.Summary, s *Status) error {
+// explainBlocks sets the fields BlockedBy, ETA and Rate of s. It returns Rate in messages a second, or 0
+// if an account has no limit or counts something else.
+func (c *Client) explainBlocks(ctx context.Context, sum ledger.Summary, s *Status) (rate float64, err error) {
 	if s.State == Paused {
 		s.BlockedBy = append(s.BlockedBy, Block{Reason: "paused", By: sum.PausedBy, Since: timeOrNil(sum.PausedAt)})
 	}
 	names, err := c.mayUse(ctx, sum)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	if len(names) == 0 {
 		s.BlockedBy = append(s.BlockedBy, Block{Reason: "no_route"})
@@ -36,13 +38,13 @@ func (c *Client) explainBlocks(ctx context.Context, sum ledger.Summary, s *Statu
 			continue
 		}
 		if err != nil {
-			return err
+			return 0, err
 		}
 		if a.Hold.Stops(sum.Spec.Class) {
 			s.BlockedBy = append(s.BlockedBy, Block{Account: name, Reason: a.Hold.Reason, Code: a.Hold.Code, By: a.Hold.By,
 				Since: timeOrNil(a.Hold.Since), Until: timeOrNil(a.Hold.Until)})
 			if err := c.incompatible(ctx, sum, &s.BlockedBy[len(s.BlockedBy)-1]); err != nil {
-				return err
+				return 0, err
 			}
 		}
 		limited = limited && a.Rate > 0 && a.Unit == "messages"
@@ -54,12 +56,15 @@ func (c *Client) explainBlocks(ctx context.Context, sum ledger.Summary, s *Statu
 	free := len(s.BlockedBy) == 0
 	opens := c.closedHours(sum, s)
 	if err := c.deferredByGateway(ctx, s); err != nil {
-		return err
+		return 0, err
 	}
-	if free && (len(s.BlockedBy) == 0 || limited && !opens.IsZero()) {
-		s.ETA = c.eta(sum, s.Rate, limited, opens)
+	if limited {
+		rate = s.Rate
 	}
-	return nil
+	if free && limited && (len(s.BlockedBy) == 0 || !opens.IsZero()) {
+		s.ETA = c.eta(sum, rate, opens)
+	}
+	return rate, nil
 }
 
 // mayUse returns the accounts of the campaign's plan. Before planning, it returns the accounts that
@@ -160,36 +165,17 @@ func (c *Client) deferredByGateway(ctx context.Context, s *Status) error {
 	return err
 }
 
-// eta estimates when the campaign will be done. If limited is true, the estimate uses rate, the sum
-// of the accounts' rates. Otherwise it uses the campaign's average speed up to now. opens is the
-// result of closedHours.
-func (c *Client) eta(sum ledger.Summary, rate float64, limited bool, opens time.Time) *time.Time {
-	now := c.now().UTC()
-	done := sum.Accepted + sum.Delivered + sum.Undelivered + sum.Rejected + sum.Unknown
-	ran := now.Sub(sum.CreatedAt).Seconds()
-	if sum.StartAt.After(sum.CreatedAt) {
-		ran = now.Sub(sum.StartAt).Seconds()
-	}
-	if !limited {
-		if done == 0 || ran <= 0 {
-			return nil
-		}
-		rate = float64(done) / ran
-	}
-	if rate <= 0 {
-		return nil
-	}
-	seconds := float64(sum.Pending) / rate
-	if seconds > (100 * 365 * 24 * time.Hour).Seconds() {
-		return nil
-	}
-	from := now
-	if sum.StartAt.After(now) {
+// eta estimates from the rate of the accounts, in messages a second, when the campaign will be done.
+// opens is the result of closedHours.
+func (c *Client) eta(sum ledger.Summary, rate float64, opens time.Time) *time.Time {
+	from := c.now().UTC()
+	if sum.StartAt.After(from) {
 		from = sum.StartAt.UTC()
 	}
 	if opens.After(from) {
 		from = opens.UTC()
 	}
-	at := from.Add(time.Duration(seconds * float64(time.Second))).Truncate(time.Second)
-	return &at
+	var e campaign.Estimator
+	at := e.Add(campaign.ProgressReading{At: from, Left: sum.Pending, Rate: rate})
+	return timeOrNil(at.Truncate(time.Second))
 }

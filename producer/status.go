@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/tuma-sms/tuma/internal/accounts"
+	"github.com/tuma-sms/tuma/internal/campaign"
 	"github.com/tuma-sms/tuma/internal/ledger"
 )
 
@@ -16,30 +17,40 @@ import (
 const badID = "must be 1 to 128 of A-Z a-z 0-9 . _ : -"
 
 // Status reads the state of a campaign. It returns ErrNotFound if no campaign has the given ID.
+//
+// Status.ETA comes from the rates of the accounts. It is nil if one of them has no rate or its rate
+// does not count messages: Watch, which measures the speed, then has an ETA.
 func (c *Client) Status(ctx context.Context, id string) (Status, error) {
+	s, _, err := c.readStatus(ctx, id)
+	return s, err
+}
+
+// readStatus is Status. It also returns the rate of the accounts in messages a second, or 0.
+func (c *Client) readStatus(ctx context.Context, id string) (Status, float64, error) {
 	if !ledger.ValidID(id) {
-		return Status{}, &FieldError{Field: "id", Problem: badID}
+		return Status{}, 0, &FieldError{Field: "id", Problem: badID}
 	}
 	sum, err := c.ledger.Summary(ctx, id)
 	if err != nil {
-		return Status{}, err
+		return Status{}, 0, err
 	}
 	s := statusOf(sum)
 	if err := c.unreadable(ctx, sum, &s); err != nil {
-		return s, err
+		return s, 0, err
 	}
 	if s.State == Uploading {
-		return s, nil
+		return s, 0, nil
 	}
 	if s.From == "" {
 		if s.From, err = c.defaultSender(ctx, sum); err != nil {
-			return s, err
+			return s, 0, err
 		}
 	}
 	if s.State == Done || s.State == Cancelled {
-		return s, nil
+		return s, 0, nil
 	}
-	return s, c.explainBlocks(ctx, sum, &s)
+	rate, err := c.explainBlocks(ctx, sum, &s)
+	return s, rate, err
 }
 
 // defaultSender returns the sender ID that the accounts of a campaign use by default. It returns "" if
@@ -139,13 +150,22 @@ func waitEnded(ctx context.Context, id string, lastRead error) error {
 }
 
 // Watch yields the status at once and then after every poll interval (WithPollInterval). It stops
-// when the caller stops, when ctx ends, or after it has yielded an error.
+// when the caller stops, when ctx ends, or after it has yielded an error. While the campaign is being
+// sent, Status.ETA comes from the rate of the accounts or, if there is none or the campaign is slower,
+// from the speed of the last ten seconds.
 func (c *Client) Watch(ctx context.Context, id string) iter.Seq2[Status, error] {
 	return func(yield func(Status, error) bool) {
 		tick := time.NewTicker(c.poll)
 		defer tick.Stop()
+		var e campaign.Estimator
 		for {
-			s, err := c.Status(ctx, id)
+			s, rate, err := c.readStatus(ctx, id)
+			if err == nil && (s.State == Planning || s.State == Sending) {
+				end := e.Add(campaign.ProgressReading{At: c.now().UTC(), Ended: s.Total - s.Skipped - s.Pending, Left: s.Pending, Rate: rate, Blocked: len(s.BlockedBy) > 0})
+				if len(s.BlockedBy) == 0 {
+					s.ETA = timeOrNil(end.Truncate(time.Second))
+				}
+			}
 			if !yield(s, err) || err != nil {
 				return
 			}

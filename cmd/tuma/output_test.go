@@ -57,7 +57,8 @@ func TestProgress_PlainLinesWithoutATerminal(t *testing.T) {
 	now := time.Date(2025, 11, 3, 9, 0, 0, 0, time.UTC)
 	var out bytes.Buffer
 	p := newProgress(&out, console.Screen{}, func() time.Time { return now })
-	st := producer.Status{ID: "c", State: producer.Sending, Counts: producer.Counts{Total: 1000, Pending: 1000}}
+	// Of 1,100 recipients 1,000 can be sent to.
+	st := producer.Status{ID: "c", State: producer.Sending, Counts: producer.Counts{Total: 1100, Pending: 1000, Skipped: 100}}
 	show := func(after time.Duration, change func()) {
 		now = now.Add(after)
 		change()
@@ -65,20 +66,27 @@ func TestProgress_PlainLinesWithoutATerminal(t *testing.T) {
 	}
 	show(0, func() {})
 	for range 21 { // one line every five seconds, not one for every status
-		show(250*time.Millisecond, func() { st.Pending -= 25 })
+		show(250*time.Millisecond, func() {
+			st.Pending -= 25
+			end := now.Add(time.Duration(st.Pending) * 10 * time.Millisecond)
+			st.ETA = &end
+		})
 	}
 	held := now
 	show(250*time.Millisecond, func() {
 		st.BlockedBy = []producer.Block{{Account: "k", Reason: "credit", Code: "error_credit", Since: &held}}
 	})
 	show(250*time.Millisecond, func() {})
-	show(250*time.Millisecond, func() { st.BlockedBy, st.Pending = nil, 400 })
-	show(250*time.Millisecond, func() { st.State, st.Pending = producer.Done, 0 })
-	want := `c: sending, 0 of 1,000 (0 %)
-c: sending, 500 of 1,000 (50 %), 100/s, 5s left
-c: sending, 525 of 1,000 (52 %), 95/s, waiting: account k is on hold: credit (error_credit) for 0s, until tuma release k
-c: sending, 600 of 1,000 (60 %), 100/s, 4s left
-c: done, 1,000 of 1,000 (100 %)
+	show(250*time.Millisecond, func() {
+		end := now.Add(4 * time.Second)
+		st.BlockedBy, st.Pending, st.Rejected, st.Unknown, st.ETA = nil, 400, 12, 1, &end
+	})
+	show(250*time.Millisecond, func() { st.State, st.Pending, st.ETA = producer.Done, 0, nil })
+	want := `c: sending, 0 of 1,000 (0 %), 100 skipped
+c: sending, 500 of 1,000 (50 %), 100 skipped, 100/s, 5s left
+c: sending, 525 of 1,000 (52 %), 100 skipped, 95/s, waiting: account k is on hold: credit (error_credit) for 0s, until tuma release k
+c: sending, 600 of 1,000 (60 %), 12 rejected, 1 unknown, 100 skipped, 100/s, 4s left
+c: done, 1,000 of 1,000 (100 %), 12 rejected, 1 unknown, 100 skipped
 `
 	if diff := cmp.Diff(want, out.String()); diff != "" {
 		t.Error(diff)

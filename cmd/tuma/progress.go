@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	// pollInterval is how often the status of a followed campaign is read.
+	// pollInterval is the time after which follow reads again if Redis has not answered.
 	pollInterval = 250 * time.Millisecond
 	// redisOutageLimit is how long follow retries while Redis does not answer. Redis may be
 	// restarting.
@@ -35,26 +35,27 @@ func (a *app) follow(ctx context.Context, client *producer.Client, id string, en
 	defer tick.Stop()
 	var lost time.Time
 	for {
-		st, err := client.Status(ctx, id)
-		switch {
-		case ctx.Err() != nil:
-			return st, fmt.Errorf("stopped watching; the campaign continues. To watch it again: tuma status %s --watch", id)
-		case errors.Is(err, producer.ErrNotFound):
-			return st, err
-		case err != nil && lost.IsZero():
-			lost = a.now()
-			a.note("tuma: Redis does not answer (%s); retrying", console.OneLine(err.Error(), 100))
-		case err != nil && a.now().Sub(lost) > redisOutageLimit:
-			return st, err
-		case err == nil:
-			lost = time.Time{}
-			p.show(st)
-			if enough(st) {
-				return st, nil
+		for st, err := range client.Watch(ctx, id) { // ends at an error
+			switch {
+			case ctx.Err() != nil:
+			case errors.Is(err, producer.ErrNotFound):
+				return st, err
+			case err != nil && lost.IsZero():
+				lost = a.now()
+				a.note("tuma: Redis does not answer (%s); retrying", console.OneLine(err.Error(), 100))
+			case err != nil && a.now().Sub(lost) > redisOutageLimit:
+				return st, err
+			case err == nil:
+				lost = time.Time{}
+				p.show(st)
+				if enough(st) {
+					return st, nil
+				}
 			}
 		}
 		select {
 		case <-ctx.Done():
+			return producer.Status{ID: id}, fmt.Errorf("stopped watching; the campaign continues. To watch it again: tuma status %s --watch", id)
 		case <-tick.C:
 		}
 	}
@@ -79,10 +80,10 @@ func newProgress(w io.Writer, screen console.Screen, now func() time.Time) *prog
 // show displays a new status.
 func (p *progress) show(st producer.Status) {
 	now := p.now()
-	settled := st.Total - st.Pending
-	p.meter.Add(now, settled)
+	ended, total := sendable(st)
+	p.meter.Add(now, ended)
 	if console.IsTerminal(p.w) {
-		p.bar.Draw(settled, st.Total, string(st.State)+p.details(st, now))
+		p.bar.Draw(ended, total, string(st.State)+p.details(st, now))
 		return
 	}
 	// Compare the block reasons, not their descriptions, which contain times and so always change.
@@ -95,24 +96,39 @@ func (p *progress) show(st producer.Status) {
 	}
 	p.printedAt, p.printedState = now, moment
 	percent := 100
-	if st.Total > 0 {
-		percent = settled * 100 / st.Total
+	if total > 0 {
+		percent = ended * 100 / total
 	}
-	_, _ = fmt.Fprintf(p.w, "%s: %s, %s of %s (%d %%)%s\n", st.ID, st.State, console.FormatInt(settled), console.FormatInt(st.Total), percent, p.details(st, now))
+	_, _ = fmt.Fprintf(p.w, "%s: %s, %s of %s (%d %%)%s\n", st.ID, st.State, console.FormatInt(ended), console.FormatInt(total), percent, p.details(st, now))
 }
 
-// details returns the canary, rate, time left and block reasons of a status.
+// sendable returns the number of recipients that can be sent to, and how many of them have ended. Skipped
+// recipients are in neither count.
+func sendable(st producer.Status) (ended, total int) {
+	total = st.Total - st.Skipped
+	return total - st.Pending, total
+}
+
+// details returns what is beside the counts: rejected, unknown and skipped recipients, the canary, the
+// rate of the last ten seconds, the time left and the block reasons.
 func (p *progress) details(st producer.Status, now time.Time) string {
 	var parts []string
+	for _, x := range []struct {
+		n    int
+		name string
+	}{{st.Rejected, "rejected"}, {st.Unknown, "unknown"}, {st.Skipped, "skipped"}} {
+		if x.n > 0 && (st.Canary == nil || x.name == "skipped") { // the text about the canary has the other two
+			parts = append(parts, console.FormatInt(x.n)+" "+x.name)
+		}
+	}
 	if st.Canary != nil {
 		parts = append(parts, "canary: "+canaryText(st.Canary))
 	}
 	if rate := p.meter.Rate(); rate > 0 && !st.Ended() {
 		parts = append(parts, console.FormatRate(rate))
-		if len(st.BlockedBy) == 0 {
-			left := time.Duration(float64(st.Pending) / rate * float64(time.Second))
-			parts = append(parts, console.FormatDuration(left)+" left")
-		}
+	}
+	if st.ETA != nil && len(st.BlockedBy) == 0 && !st.Ended() && (st.State == producer.Sending || st.State == producer.Planning) {
+		parts = append(parts, console.FormatDuration(max(st.ETA.Sub(now), time.Second))+" left")
 	}
 	if why := blockReasons(st, p.screen, now); why != "" {
 		parts = append(parts, "waiting: "+why)

@@ -22,8 +22,8 @@ func NewProgressBar(w io.Writer) *ProgressBar { return &ProgressBar{w: w} }
 
 const barWidth = 30
 
-// Draw draws the bar with done of total things, in place of the bar that it drew before. The first
-// call decides the total of the bar. Draw cuts the text so that the bar takes one line.
+// Draw draws the bar with done of total things, in place of the bar that it drew before. Draw cuts the
+// text so that the bar takes one line.
 func (b *ProgressBar) Draw(done, total int, text string) {
 	if b.bar == nil {
 		b.bar = progressbar.NewOptions(max(total, 1),
@@ -33,6 +33,7 @@ func (b *ProgressBar) Draw(done, total int, text string) {
 	}
 	// A line longer than the terminal would leave its first part on the screen at every redraw.
 	room := Width(b.w) - barWidth - 2*len(FormatInt(total)) - 16
+	b.bar.ChangeMax(max(total, 1))
 	b.bar.Describe(OneLine(text, max(room, 10)))
 	_ = b.bar.Set(done) // a failure to draw the bar does not matter
 }
