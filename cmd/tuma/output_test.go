@@ -83,9 +83,9 @@ func TestProgress_PlainLinesWithoutATerminal(t *testing.T) {
 	})
 	show(250*time.Millisecond, func() { st.State, st.Pending, st.ETA = producer.Done, 0, nil })
 	want := `c: sending, 0 of 1,000 (0 %), 100 skipped
-c: sending, 500 of 1,000 (50 %), 100 skipped, 100/s, 5s left
-c: sending, 525 of 1,000 (52 %), 100 skipped, 95/s, waiting: account k is on hold: credit (error_credit) for 0s, until tuma release k
-c: sending, 600 of 1,000 (60 %), 12 rejected, 1 unknown, 100 skipped, 100/s, 4s left
+c: sending, 500 of 1,000 (50 %), 100/s, 5s left, 100 skipped
+c: sending, 525 of 1,000 (52 %), 95/s, 100 skipped, waiting: account k is on hold: credit (error_credit) for 0s, until tuma release k
+c: sending, 600 of 1,000 (60 %), 100/s, 4s left, 12 rejected, 1 unknown, 100 skipped
 c: done, 1,000 of 1,000 (100 %), 12 rejected, 1 unknown, 100 skipped
 `
 	if diff := cmp.Diff(want, out.String()); diff != "" {

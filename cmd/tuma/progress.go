@@ -109,18 +109,11 @@ func sendable(st producer.Status) (ended, total int) {
 	return total - st.Pending, total
 }
 
-// details returns what is beside the counts: rejected, unknown and skipped recipients, the canary, the
-// rate of the last ten seconds, the time left and the block reasons.
+// details returns what is beside the counts: the canary, the rate of the last ten seconds, the time
+// left, rejected, unknown and skipped recipients, and the block reasons. A narrow terminal does not show
+// the end of it.
 func (p *progress) details(st producer.Status, now time.Time) string {
 	var parts []string
-	for _, x := range []struct {
-		n    int
-		name string
-	}{{st.Rejected, "rejected"}, {st.Unknown, "unknown"}, {st.Skipped, "skipped"}} {
-		if x.n > 0 && (st.Canary == nil || x.name == "skipped") { // the text about the canary has the other two
-			parts = append(parts, console.FormatInt(x.n)+" "+x.name)
-		}
-	}
 	if st.Canary != nil {
 		parts = append(parts, "canary: "+canaryText(st.Canary))
 	}
@@ -129,6 +122,14 @@ func (p *progress) details(st producer.Status, now time.Time) string {
 	}
 	if st.ETA != nil && len(st.BlockedBy) == 0 && !st.Ended() && (st.State == producer.Sending || st.State == producer.Planning) {
 		parts = append(parts, console.FormatDuration(max(st.ETA.Sub(now), time.Second))+" left")
+	}
+	for _, x := range []struct {
+		n    int
+		name string
+	}{{st.Rejected, "rejected"}, {st.Unknown, "unknown"}, {st.Skipped, "skipped"}} {
+		if x.n > 0 && (st.Canary == nil || x.name == "skipped") { // the text about the canary has the other two
+			parts = append(parts, console.FormatInt(x.n)+" "+x.name)
+		}
 	}
 	if why := blockReasons(st, p.screen, now); why != "" {
 		parts = append(parts, "waiting: "+why)

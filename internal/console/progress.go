@@ -22,17 +22,20 @@ func NewProgressBar(w io.Writer) *ProgressBar { return &ProgressBar{w: w} }
 
 const barWidth = 30
 
+// smallBarWidth is the width of a bar that is followed by a text.
+const smallBarWidth = 12
+
 // Draw draws the bar with done of total things, in place of the bar that it drew before. Draw cuts the
 // text so that the bar takes one line.
 func (b *ProgressBar) Draw(done, total int, text string) {
 	if b.bar == nil {
 		b.bar = progressbar.NewOptions(max(total, 1),
-			progressbar.OptionSetWriter(b.w), progressbar.OptionSetWidth(barWidth), progressbar.OptionShowCount(),
+			progressbar.OptionSetWriter(b.w), progressbar.OptionSetWidth(smallBarWidth), progressbar.OptionShowCount(),
 			progressbar.OptionSetPredictTime(false), progressbar.OptionSetElapsedTime(false),
 			progressbar.OptionShowDescriptionAtLineEnd(), progressbar.OptionUseANSICodes(true), progressbar.OptionClearOnFinish())
 	}
 	// A line longer than the terminal would leave its first part on the screen at every redraw.
-	room := Width(b.w) - barWidth - 2*len(FormatInt(total)) - 16
+	room := Width(b.w) - smallBarWidth - 2*len(FormatInt(total)) - 13
 	b.bar.ChangeMax(max(total, 1))
 	b.bar.Describe(OneLine(text, max(room, 10)))
 	_ = b.bar.Set(done) // a failure to draw the bar does not matter
