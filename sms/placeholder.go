@@ -65,7 +65,7 @@ func placeholder(s, opening, closing string, isColumn func(key string) bool) (pa
 		return "", false
 	}
 	end := strings.Index(inside[:min(len(inside), maxPlaceholder)], closing)
-	if end <= 0 || strings.ContainsAny(inside[:end], "\r\n") {
+	if end <= 0 || strings.ContainsAny(inside[:end], "\r\n") || strings.Contains(inside[:end], fieldOpens) {
 		return "", false
 	}
 	key := FieldKey(inside[:end])

@@ -43,3 +43,14 @@ func TestPlaceholders(t *testing.T) {
 		})
 	}
 }
+
+// A merge field in brackets is a merge field.
+func TestPlaceholders_MergeFieldInBrackets(t *testing.T) {
+	t.Parallel()
+	isColumn := func(key string) bool { return key == "name" }
+	for _, body := range []string{"[{{name}}]", "<{{name|you}}>", "%{{ name }}%", "(({{name:upper}}))"} {
+		if got := sms.Placeholders(body, isColumn); len(got) > 0 {
+			t.Errorf("Placeholders(%q) = %q, want none", body, got)
+		}
+	}
+}

@@ -18,7 +18,7 @@ type outputFile struct {
 // newOutputFile creates the file that the given flag names. It returns nil if the name is empty.
 func newOutputFile(flag, name string) (*outputFile, error) {
 	if name == "" {
-		return nil, nil
+		return nil, nil //nolint:nilnil // nil stands for no file
 	}
 	if _, err := os.Lstat(name); err == nil {
 		return nil, misuse("%s: %s already exists: remove it or choose another name", flag, name)

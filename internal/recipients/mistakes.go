@@ -64,7 +64,7 @@ func (m *mistakes) with(err error) error {
 		all = append(all, x.asError(m.list))
 	}
 	if m.others > 0 {
-		all = append(all, m.list.fileError("has further mistakes in %d rows", m.others).(*Error))
+		all = append(all, &Error{Where: m.list.o.Name + " ", Problem: fmt.Sprintf("has further mistakes in %d rows", m.others)})
 	}
 	if err != nil {
 		last, ok := errors.AsType[*Error](err)

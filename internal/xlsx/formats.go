@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // maxStyles is the maximum number of cell styles, which is Excel's. maxCode is the maximum length
@@ -70,10 +71,70 @@ func (b *Book) number(raw string, style int, isPhone bool) string {
 			return formatNumber(raw)
 		}
 	}
+	if before, after, ok := textAroundGeneral(format.code); ok {
+		return before + formatNumber(raw) + after
+	}
+	if showsNothing(format.code, f) {
+		return ""
+	}
 	if text, ok := b.shower.show(f, format); ok {
 		return text
 	}
 	return formatNumber(raw)
+}
+
+// textAroundGeneral returns the texts before and after the word General in a format code such as
+// General" days". excelize shows such a number without the texts. ok is false for other format codes.
+func textAroundGeneral(code string) (before, after string, ok bool) {
+	at := strings.Index(strings.ToLower(code), "general")
+	if at < 0 {
+		return "", "", false
+	}
+	before, ok = literalText(code[:at])
+	if ok {
+		after, ok = literalText(code[at+len("general"):])
+	}
+	return before, after, ok
+}
+
+// showsNothing reports whether the section of a format code that applies to the number is empty, as in
+// 0;-0;; for 0. excelize shows the number then.
+func showsNothing(code string, number float64) bool {
+	sections := strings.Split(code, ";")
+	if len(sections) < 2 || strings.ContainsAny(code, `"\[`) {
+		return false // a semicolon may be part of a text, and a section may have a condition
+	}
+	at := 0
+	switch {
+	case number < 0:
+		at = 1
+	case number == 0 && len(sections) > 2:
+		at = 2
+	}
+	return sections[at] == ""
+}
+
+// literalText returns the text of a part of a format code that has only texts: in quotes, after a
+// backslash, or characters that need neither.
+func literalText(code string) (text string, ok bool) {
+	for code != "" {
+		switch {
+		case code[0] == '"':
+			quoted, rest, closed := strings.Cut(code[1:], `"`)
+			if !closed {
+				return "", false
+			}
+			text, code = text+quoted, rest
+		case code[0] == '\\':
+			_, size := utf8.DecodeRuneInString(code[1:])
+			text, code = text+code[1:1+size], code[1+size:]
+		case strings.IndexByte(" $+-()/:!^&'~{}<>=", code[0]) >= 0:
+			text, code = text+code[:1], code[1:]
+		default:
+			return "", false
+		}
+	}
+	return text, true
 }
 
 // isoDates are the forms of a date in a cell of kind d (ISO 8601).

@@ -27,7 +27,13 @@ const (
 type shower struct {
 	file  *excelize.File
 	cells map[numberFormat]string // names of the cells
-	seen  map[shownKey]string
+	seen  map[shownKey]shown
+}
+
+// shown is what a cell shows. ok is false if excelize cannot apply the format.
+type shown struct {
+	text string
+	ok   bool
 }
 
 type shownKey struct {
@@ -40,7 +46,7 @@ type shownKey struct {
 const maxSeen = 4096
 
 func newShower(since1904 bool) (*shower, error) {
-	s := &shower{cells: map[numberFormat]string{}, seen: map[shownKey]string{},
+	s := &shower{cells: map[numberFormat]string{}, seen: map[shownKey]shown{},
 		file: excelize.NewFile(excelize.Options{ShortDatePattern: shortDate, LongDatePattern: longDate, LongTimePattern: longTime})}
 	if err := s.file.SetWorkbookProps(&excelize.WorkbookPropsOptions{Date1904: &since1904}); err != nil {
 		return nil, err
@@ -52,8 +58,8 @@ func newShower(since1904 bool) (*shower, error) {
 // the format, for example because the workbook is damaged.
 func (s *shower) show(number float64, format numberFormat) (text string, ok bool) {
 	key := shownKey{format, number}
-	if text, ok := s.seen[key]; ok {
-		return text, text != ""
+	if x, known := s.seen[key]; known {
+		return x.text, x.ok
 	}
 	defer func() {
 		if recover() != nil { // the format comes from the file, and may be anything
@@ -62,7 +68,7 @@ func (s *shower) show(number float64, format numberFormat) (text string, ok bool
 		if len(s.seen) == maxSeen {
 			clear(s.seen)
 		}
-		s.seen[key] = text
+		s.seen[key] = shown{text, ok}
 	}()
 	cell, ok := s.cell(format)
 	if !ok {

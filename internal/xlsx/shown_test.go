@@ -118,6 +118,10 @@ func TestText_IsWhatTheSheetShows(t *testing.T) {
 		{"General", "19.989999999999998", "19.99"},
 		{"@", "1500.50", "1500.5"},
 		{"[Red]0", "7", "7"},
+		{`General" days"`, "5.5", "5.5 days"},
+		{`"No "General\.`, "5", "No 5."},
+		{"#,##0;-#,##0;;@", "0", ""},
+		{"#,##0;-#,##0;;@", "1500", "1,500"},
 	} {
 		styles := fmt.Sprintf(`<numFmts><numFmt numFmtId="164" formatCode="%s"/></numFmts><cellXfs><xf numFmtId="0"/><xf numFmtId="164"/></cellXfs>`,
 			strings.ReplaceAll(tt.code, `"`, "&quot;"))
