@@ -51,7 +51,7 @@ func (c *Client) explainBlocks(ctx context.Context, sum ledger.Summary, s *Statu
 		s.Rate += a.Rate
 	}
 	if err := c.pausedQueues(ctx, sum, s, waiting); err != nil {
-		return err
+		return 0, err
 	}
 	free := len(s.BlockedBy) == 0
 	opens := c.closedHours(sum, s)

@@ -56,7 +56,7 @@ func (w *Worker) connect() {
 	w.quarantine = &quarantine.Quarantine{Ledger: l, Campaigns: w.campaigns, Waker: w.waker, Shares: w.shares, Log: w.log}
 	w.balances = &balance.Balances{Accounts: w.cards, Clock: l, Log: w.log}
 	w.guard = &redisguard.Guard{Redis: rdb, Unsafe: w.cfg.UnsafeRedis, Durable: w.cfg.Durability != (Durability{}),
-		LongestCall: w.longest(dispatch.LeaseMargin, dispatch.LeaseMargin), Stop: w.stop, Log: w.log}
+		LongestCall: w.longest(dispatch.LeaseMargin, dispatch.LeaseMargin), Peers: peers{w}, Stop: w.stop, Log: w.log}
 	w.readiness = &redisguard.Readiness{Redis: rdb, Log: w.log}
 	memory := &redisguard.Memory{Redis: rdb, Log: w.log}
 	w.sender = dispatch.New(dispatch.Collaborators{Ledger: l, Accounts: w.cards, OptOuts: w.optouts, Clock: l, Queue: w.queue, Campaigns: w.campaigns,

@@ -243,7 +243,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	servers, err := w.begin(ctx)
 	if err != nil {
 		if ctx.Err() != nil {
-			return nil // it was stopped while it started
+			return nil //nolint:nilerr // it was stopped while it started
 		}
 		return fmt.Errorf("run worker: %w", err)
 	}
@@ -254,6 +254,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	loops.Go(func() { w.runEvery(background, followEvery, "follow settings", w.follow) })
 	loops.Go(func() { w.runEvery(background, balance.Tick, "balance", w.pollBalances) })
 	loops.Go(func() { w.readiness.Watch(background) })
+	loops.Go(func() { w.runEvery(background, confirmEvery, "check whether redis restarted", w.confirmRedis) })
 	w.serving.Store(true)
 	w.log.Info().Int("accounts", len(w.accounts)).Msg("worker started")
 
@@ -267,6 +268,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	w.running.Lock()
 	stop()
 	loops.Wait()
+	w.finishRedis()
 	shutdown(servers)
 	w.withdraw()
 	w.log.Info().Msg("worker drained")

@@ -32,6 +32,11 @@ type submission struct {
 // claim claims a generation for its reserved turn. It releases a claim that was granted but cannot be
 // relied on.
 func (s *Sender) claim(ctx context.Context, b *batch, g *ledger.Generation, a admission, r reservation) (granted grant, err error) {
+	if waited, err := s.confirmRedis(ctx); err != nil {
+		return grant{}, err
+	} else if waited {
+		return grant{otherwise: reload}, b.lane().Return(ctx, r.units, time.Until(r.turn))
+	}
 	// The time limit of the call starts before the first try of the claim. If the answer to the
 	// claim is late, less time is left for the call. So the call ends within its lease.
 	start := time.Now()
@@ -61,6 +66,20 @@ func (s *Sender) claim(ctx context.Context, b *batch, g *ledger.Generation, a ad
 	}
 	return grant{ok: true, submission: submission{claim: claim, gen: g, look: a.look, start: start}, leave: req.leave}, nil
 }
+
+// confirmRedis waits until Redis is confirmed; see redisguard.Guard.Confirm. It reports whether that
+// took so long that the caller must check the account and the recipients again before it claims.
+func (s *Sender) confirmRedis(ctx context.Context) (waited bool, err error) {
+	if _, ok := s.Guard.Confirmed(); ok {
+		return false, nil
+	}
+	began := time.Now()
+	_, err = s.Guard.Confirm(ctx)
+	return time.Since(began) > confirmWithin, err
+}
+
+// confirmWithin is how long the confirmation of Redis may take within a claim.
+const confirmWithin = 250 * time.Millisecond
 
 var errSuspect = errors.New("a new connection to redis was made during the claim")
 

@@ -27,8 +27,10 @@ type Guard struct {
 	Durable bool
 	// LongestCall is the maximum time from the claim of a call to its settle.
 	LongestCall time.Duration
-	Stop        *drain.Signals
-	Log         zerolog.Logger
+	// Peers are the other workers of the same accounts; nil: there are none.
+	Peers Peers
+	Stop  *drain.Signals
+	Log   zerolog.Logger
 
 	// dials is the number of connections made to Redis so far. confirmedDials is how many of them
 	// certainly lead to a Redis that has all of this worker's settles.
@@ -37,6 +39,7 @@ type Guard struct {
 	inFlight atomic.Int64
 	checking sync.Mutex
 	runID    string // run_id of the Redis last seen; guarded by checking
+	awaited  string // run_id to which all peers have replayed their settles; guarded by checking
 	settles  settles
 }
 
@@ -53,8 +56,8 @@ func (g *Guard) Watch(ctx context.Context) error {
 	return err
 }
 
-// Confirm returns once Redis is certainly the same as before, or this worker's settles have been
-// replayed to it. dials is the number of connections for which that holds. A later claim may be
+// Confirm returns once Redis is certainly the same as before, or the settles of this worker and of
+// its peers have been replayed to it. dials is the number of connections for which that holds. A later claim may be
 // used only if no connection has been made since; see Unchanged. If Confirm returns an error,
 // nothing may be claimed.
 func (g *Guard) Confirm(ctx context.Context) (dials int64, err error) {
@@ -97,16 +100,50 @@ func (g *Guard) Remember(recipients int, write func(context.Context) error) {
 	g.settles.remember(recipients, write)
 }
 
-// checkRunID reads the run_id of Redis. If it has changed, checkRunID replays the recent settles.
+// Finish replays the recent settles if Redis restarted after the last Confirm. A worker calls it
+// when it has drained and has no call in flight, because its peers wait for its settles.
+func (g *Guard) Finish(ctx context.Context) error {
+	if _, confirmed := g.Confirmed(); confirmed {
+		return nil
+	}
+	g.checking.Lock()
+	defer g.checking.Unlock()
+	id, err := runID(ctx, g.Redis)
+	if err != nil || id == "" || g.runID == "" || id == g.runID {
+		return err
+	}
+	g.runID = id
+	return g.replay(ctx)
+}
+
+// checkRunID reads the run_id of Redis. If it has changed, checkRunID replays the recent settles. It
+// waits for the peers once in each run of Redis.
 func (g *Guard) checkRunID(ctx context.Context) error {
 	id, err := runID(ctx, g.Redis)
 	if err != nil {
 		return err
 	}
-	if id == g.runID || id == "" || g.runID == "" {
+	switch {
+	case id == "":
 		g.runID = id
 		return nil
+	case id == g.awaited:
+		return nil
+	case g.runID != "" && id != g.runID:
+		if err := g.replay(ctx); err != nil {
+			return err
+		}
 	}
+	g.runID = id
+	if err := g.waitForPeers(ctx, id); err != nil {
+		return err
+	}
+	g.awaited = id
+	return nil
+}
+
+// replay replays the recent settles to a Redis that has restarted.
+func (g *Guard) replay(ctx context.Context) error {
 	if _, err := Check(ctx, g.Redis, g.Unsafe); err != nil {
 		return err
 	}
@@ -117,7 +154,6 @@ func (g *Guard) checkRunID(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("replay settles: %w", err)
 	}
-	g.runID = id
 	g.Log.Warn().Int("settles", n).Msgf("redis restarted or failed over: replayed %d recent settles", n)
 	return nil
 }

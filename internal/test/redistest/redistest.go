@@ -189,6 +189,26 @@ func (s *Server) Restart() {
 	}
 }
 
+// Remember copies the append-only file as it is now. restart kills the server if it runs, and starts it with the copy,
+// so that it has lost everything that was written after Remember, as after a power cut.
+func (s *Server) Remember() (restart func()) {
+	s.t.Helper()
+	const folder = "appendonlydir"
+	copied := filepath.Join(s.t.TempDir(), folder)
+	if err := os.CopyFS(copied, os.DirFS(filepath.Join(s.dir, folder))); err != nil {
+		s.t.Fatalf("redistest: %v", err)
+	}
+	return func() {
+		s.t.Helper()
+		s.Kill()
+		live := filepath.Join(s.dir, folder)
+		if err := errors.Join(os.RemoveAll(live), os.CopyFS(live, os.DirFS(copied))); err != nil {
+			s.t.Fatalf("redistest: %v", err)
+		}
+		s.Restart()
+	}
+}
+
 // Stop freezes the server with SIGSTOP: connections stay open and get no reply.
 func (s *Server) Stop() { s.t.Helper(); s.signal("stop", (*process.Process).Freeze) }
 

@@ -1,0 +1,63 @@
+package redisguard
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"time"
+
+	"github.com/tuma-sms/tuma/internal/drain"
+)
+
+// Peers are the workers that serve the same accounts as this worker. run names a run of Redis.
+type Peers interface {
+	// ConfirmRun records that this worker has replayed its settles to the run.
+	ConfirmRun(ctx context.Context, run string) error
+	// Unconfirmed returns the names of the other workers that live and have not recorded that.
+	Unconfirmed(ctx context.Context, run string) ([]string, error)
+}
+
+// peerMargin is how much longer than Guard.LongestCall a worker waits for its peers. It is
+// accounts.WorkerLife, so a peer that has died no longer counts.
+const peerMargin = 15 * time.Second
+
+// peerTick is how often a worker that waits reads whether its peers have replayed their settles.
+const peerTick = 50 * time.Millisecond
+
+// waitForPeers records that this worker has replayed its settles, and waits until every other live
+// worker has done so. Without a durability setting, a Redis that restarted may lack both the claim
+// and the settle of a call, and only the worker that made the call can restore the settle. Until
+// then this worker could claim the call again. The wait ends after LongestCall and peerMargin.
+// waitForPeers returns an error if the worker drains.
+func (g *Guard) waitForPeers(ctx context.Context, runID string) error {
+	if g.Peers == nil {
+		return nil
+	}
+	run := shortRun(runID)
+	if err := g.Peers.ConfirmRun(ctx, run); err != nil || g.Durable {
+		return err
+	}
+	until := time.Now().Add(g.LongestCall + peerMargin)
+	for said := false; ; said = true {
+		late, err := g.Peers.Unconfirmed(ctx, run)
+		if err != nil || len(late) == 0 {
+			return err
+		}
+		if time.Now().After(until) {
+			g.Log.Warn().Strs("workers", late).Msg("redis restarted or failed over: these workers have not repeated their recent settles; continuing without them")
+			return nil
+		}
+		if !said {
+			g.Log.Info().Strs("workers", late).Msg("redis restarted or failed over: waiting until these workers have repeated their recent settles")
+		}
+		if !g.Stop.Sleep(peerTick) {
+			return drain.ErrDraining
+		}
+	}
+}
+
+// shortRun returns a short name of a run of Redis. The run_ids of a cluster's masters can be long.
+func shortRun(runID string) string {
+	sum := sha256.Sum256([]byte(runID))
+	return hex.EncodeToString(sum[:6])
+}

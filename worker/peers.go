@@ -1,0 +1,55 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/tuma-sms/tuma/internal/drain"
+)
+
+// peers implements redisguard.Peers with the records of workers at their accounts.
+type peers struct{ *Worker }
+
+// ConfirmRun implements redisguard.Peers.
+func (p peers) ConfirmRun(ctx context.Context, run string) error {
+	return p.cards.ConfirmRun(ctx, p.cfg.Name, run, slices.Collect(maps.Keys(p.accounts)))
+}
+
+// Unconfirmed implements redisguard.Peers.
+func (p peers) Unconfirmed(ctx context.Context, run string) ([]string, error) {
+	return p.cards.Unconfirmed(ctx, p.cfg.Name, run, slices.Collect(maps.Keys(p.accounts)))
+}
+
+// confirmEvery is how often a worker checks whether Redis restarted. A worker without work must
+// check too, because after a restart the other workers wait for its settles.
+const confirmEvery = 250 * time.Millisecond
+
+// confirmRedis repeats the recent settles of this worker if Redis restarted. It sends a command to
+// Redis only if a connection was made since its last success.
+func (w *Worker) confirmRedis(ctx context.Context) error {
+	_, err := w.guard.Confirm(ctx)
+	if errors.Is(err, drain.ErrDraining) {
+		return nil // finishRedis does it
+	}
+	return err
+}
+
+// finishRedis repeats the recent settles of a worker that has drained, if Redis restarted while it
+// drained.
+func (w *Worker) finishRedis() {
+	select {
+	case <-w.stop.Killed():
+		return
+	default:
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	if err := w.guard.Finish(ctx); err != nil {
+		w.log.WithLevel(w.levelOf(zerolog.WarnLevel)).Err(err).Msg("could not repeat the recent settles to a redis that may have restarted")
+	}
+}
