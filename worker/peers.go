@@ -50,6 +50,6 @@ func (w *Worker) finishRedis() {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	if err := w.guard.Finish(ctx); err != nil {
-		w.log.WithLevel(w.levelOf(zerolog.WarnLevel)).Err(err).Msg("could not repeat the recent settles to a redis that may have restarted")
+		w.log.WithLevel(w.levelOf(err, zerolog.WarnLevel)).Err(err).Msg("could not repeat the recent settles to a redis that may have restarted")
 	}
 }

@@ -56,6 +56,6 @@ func (w *Worker) Reconcile(ctx context.Context, account string, r providers.DLR)
 	if err != nil {
 		return false, err
 	}
-	w.log.Info().Str("campaign", a.Campaign).Str("batch", a.Batch).Str("account", account).Msg("a delivery report resolved a message of unknown outcome")
+	w.log.Debug().Str("campaign", a.Campaign).Str("batch", a.Batch).Str("account", account).Msg("a delivery report resolved a message of unknown outcome")
 	return true, w.waker.All(ctx, a.Campaign, camp, out.Wakes)
 }

@@ -134,5 +134,5 @@ func (w *Worker) quarantinePayload(task context.Context, t *asynq.Task, why erro
 
 // taskFailed logs a handler's error. See levelOf.
 func (w *Worker) taskFailed(_ context.Context, t *asynq.Task, err error) {
-	w.log.WithLevel(w.levelOf(zerolog.ErrorLevel)).Err(err).Str("task", t.Type()).Msg("task failed")
+	w.log.WithLevel(w.levelOf(err, zerolog.ErrorLevel)).Err(err).Str("task", t.Type()).Msg("task failed")
 }

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/rs/zerolog"
+
 	"github.com/tuma-sms/tuma/internal/accounts"
 	"github.com/tuma-sms/tuma/internal/campaign"
 	"github.com/tuma-sms/tuma/ratelimit"
@@ -147,7 +149,7 @@ func (w *Worker) withdraw() {
 	defer cancel()
 	warn := func(err error) {
 		if err != nil {
-			w.log.Warn().Err(err).Msg("could not record that this worker stopped serving the account; until the record expires, others believe that it still does")
+			w.log.WithLevel(w.levelOf(err, zerolog.WarnLevel)).Err(err).Msg("could not record that this worker stopped serving the account; until the record expires, others believe that it still does")
 		}
 	}
 	for _, a := range w.accounts {

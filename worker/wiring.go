@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/tuma-sms/tuma/internal/accounts"
+	"github.com/tuma-sms/tuma/internal/announce"
 	"github.com/tuma-sms/tuma/internal/attempts"
 	"github.com/tuma-sms/tuma/internal/balance"
 	"github.com/tuma-sms/tuma/internal/dispatch"
@@ -38,6 +39,7 @@ type rooms struct {
 	guard      *redisguard.Guard
 	readiness  *redisguard.Readiness
 	balances   *balance.Balances
+	announcer  *announce.Announcer
 	planner    *plantask.Runner
 	sender     *dispatch.Sender
 	sweeper    *sweep.Sweeper
@@ -54,19 +56,20 @@ func (w *Worker) connect() {
 	w.waker = &wake.Waker{Ledger: l, Queue: w.queue, Campaigns: w.campaigns, HandOverWithin: w.cfg.SweepEvery + 5*time.Second}
 	w.shares = &pacing.Shares{Accounts: w.cards, Log: w.log}
 	w.quarantine = &quarantine.Quarantine{Ledger: l, Campaigns: w.campaigns, Waker: w.waker, Shares: w.shares, Log: w.log}
+	w.announcer = &announce.Announcer{Ledger: l, Log: w.log}
 	w.balances = &balance.Balances{Accounts: w.cards, Clock: l, Log: w.log}
-	w.guard = &redisguard.Guard{Redis: rdb, Unsafe: w.cfg.UnsafeRedis, Durable: w.cfg.Durability != (Durability{}),
-		LongestCall: w.longest(dispatch.LeaseMargin, dispatch.LeaseMargin), Peers: peers{w}, Stop: w.stop, Log: w.log}
 	w.readiness = &redisguard.Readiness{Redis: rdb, Log: w.log}
+	w.guard = &redisguard.Guard{Redis: rdb, Unsafe: w.cfg.UnsafeRedis, Durable: w.cfg.Durability != (Durability{}),
+		LongestCall: w.longest(dispatch.LeaseMargin, dispatch.LeaseMargin), Peers: peers{w}, Stop: w.stop, Readiness: w.readiness, Log: w.log}
 	memory := &redisguard.Memory{Redis: rdb, Log: w.log}
 	w.sender = dispatch.New(dispatch.Collaborators{Ledger: l, Accounts: w.cards, OptOuts: w.optouts, Clock: l, Queue: w.queue, Campaigns: w.campaigns,
 		Waker: w.waker, Quarantine: w.quarantine, Shares: w.shares, Hours: &w.hours, Guard: w.guard, Memory: memory, Balances: w.balances,
-		Stop: w.stop, Log: w.log})
+		Stop: w.stop, Announcer: w.announcer, Log: w.log})
 	w.sweeper = &sweep.Sweeper{Ledger: l, Accounts: w.cards, Queue: w.queue, Campaigns: w.campaigns, Waker: w.waker, Quarantine: w.quarantine,
-		Shares: w.shares, Memory: memory, Log: w.log, Name: w.cfg.Name, Every: w.cfg.SweepEvery,
+		Shares: w.shares, Memory: memory, Announcer: w.announcer, Log: w.log, Name: w.cfg.Name, Every: w.cfg.SweepEvery,
 		Retention:     func() time.Duration { return w.inForce.current().Retention },
 		FailoverAfter: func() time.Duration { return w.inForce.current().FailoverAfter }, WriteOffAfter: w.longest(2*time.Minute, 2*dispatch.LeaseMargin)}
-	w.planner = &plantask.Runner{Ledger: l, Accounts: w.cards, OptOuts: w.optouts, Clock: l, Waker: w.waker, Shares: w.shares, Stop: w.stop, Log: w.log,
+	w.planner = &plantask.Runner{Ledger: l, Accounts: w.cards, OptOuts: w.optouts, Clock: l, Waker: w.waker, Shares: w.shares, Stop: w.stop, Announcer: w.announcer, Log: w.log,
 		Settings: w.settings, Serves: func(account string) bool { return w.accounts[account] != nil }}
 	for name, a := range w.accounts {
 		w.sweeper.Served = append(w.sweeper.Served, name)

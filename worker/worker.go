@@ -68,6 +68,9 @@ type Config struct {
 	// Logger receives the worker's log lines. They hold no message body and no full number.
 	// Default: no logging.
 	Logger zerolog.Logger
+	// Version and RedisName are shown in the log line of the worker's start. RedisName must hold no
+	// login. Default: the version of this module, and the address in Redis' options.
+	Version, RedisName string
 	// Name identifies this worker in Redis and in logs. It must differ from the names of all other
 	// workers. Default: host name, process ID and a random part.
 	Name string
@@ -256,7 +259,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	loops.Go(func() { w.readiness.Watch(background) })
 	loops.Go(func() { w.runEvery(background, confirmEvery, "check whether redis restarted", w.confirmRedis) })
 	w.serving.Store(true)
-	w.log.Info().Int("accounts", len(w.accounts)).Msg("worker started")
+	w.logStart()
 
 	<-ctx.Done()
 	w.serving.Store(false)
@@ -309,7 +312,7 @@ func (w *Worker) runEvery(ctx context.Context, d time.Duration, what string, do 
 	defer t.Stop()
 	for {
 		if err := do(ctx); err != nil && ctx.Err() == nil {
-			w.log.WithLevel(w.levelOf(zerolog.ErrorLevel)).Err(err).Msg(what + " failed; retrying at the next interval")
+			w.log.WithLevel(w.levelOf(err, zerolog.ErrorLevel)).Err(err).Msg(what + " failed; retrying at the next interval")
 		}
 		select {
 		case <-ctx.Done():

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
@@ -91,8 +92,9 @@ func (w *workerCommand) run(ctx context.Context) error {
 		}
 	}
 	settings := workerConfig(b, accounts)
+	info, _ := debug.ReadBuildInfo()
 	settings.WaitForRedis = w.waitRedis
-	settings.Logger = log
+	settings.Logger, settings.Version, settings.RedisName = log, readBuild(info).release(version), config.URLWithoutLogin(cfg.Redis.URL)
 	wk, err := worker.New(settings)
 	if err != nil {
 		return err

@@ -12,6 +12,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/tuma-sms/tuma/internal/accounts"
+	"github.com/tuma-sms/tuma/internal/outage"
 	"github.com/tuma-sms/tuma/providers"
 )
 
@@ -62,7 +63,7 @@ func (b *Balances) Store(ctx context.Context, account string, x providers.Balanc
 		shown = x.Currency + " " + shown
 	}
 	if err := b.Accounts.SetBalance(ctx, account, shown); err != nil {
-		b.Log.Warn().Err(err).Str("account", account).Msg("could not store balance")
+		b.Log.WithLevel(outage.Level(err, zerolog.WarnLevel)).Err(err).Str("account", account).Msg("could not store balance")
 	}
 }
 

@@ -32,6 +32,8 @@ type Account struct {
 	free   func(context.Context) (bool, error)
 	health health
 	limits atomic.Pointer[limits]
+	// For log lines: calls that failed, claims that could not be used, and failed look-ups.
+	failedCalls, unusedClaims, failedLookups failures
 }
 
 // limits are the settings of the rate that are in force. They may change while the worker runs.

@@ -109,7 +109,7 @@ func (s *Sender) excludeOptOuts(ctx context.Context, b *batch, g *ledger.Generat
 		return "", false, err
 	}
 	if out.Done {
-		s.Log.Info().Str("campaign", b.id).Msg("campaign finished")
+		s.endings.campaignEnded(b)
 	}
 	return "", true, s.Waker.All(ctx, b.id, b.camp, b.follow(out.Wakes, s.Stop))
 }

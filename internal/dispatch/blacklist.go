@@ -11,6 +11,7 @@ import (
 	"github.com/tuma-sms/tuma/internal/campaign"
 	"github.com/tuma-sms/tuma/internal/ledger"
 	"github.com/tuma-sms/tuma/internal/optout"
+	"github.com/tuma-sms/tuma/internal/outage"
 	"github.com/tuma-sms/tuma/providers"
 	"github.com/tuma-sms/tuma/sms"
 )
@@ -130,9 +131,9 @@ func (l *blacklist) add(b *batch, entries []optout.Entry) {
 		}
 		_, err = l.ledger.ExcludeOpen(ctx, list, numbers, b.id)
 	}
-	level := zerolog.InfoLevel
+	level := zerolog.DebugLevel // the campaign's end tells how many were refused
 	if err != nil {
-		level = zerolog.ErrorLevel
+		level = outage.Level(err, zerolog.ErrorLevel)
 	}
 	l.log.WithLevel(level).Err(err).Str("campaign", b.id).Str("account", b.acc.Name).Str("list", campaign.ListCode(list)).Int("recipients", len(entries)).
 		Int("new", added).Msg("adding numbers that the gateway blacklists to the suppression list")

@@ -8,9 +8,11 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/tuma-sms/tuma/internal/announce"
 	"github.com/tuma-sms/tuma/internal/campaign"
 	"github.com/tuma-sms/tuma/internal/drain"
 	"github.com/tuma-sms/tuma/internal/ledger"
+	"github.com/tuma-sms/tuma/internal/outage"
 	"github.com/tuma-sms/tuma/internal/script"
 	"github.com/tuma-sms/tuma/internal/verdict"
 	"github.com/tuma-sms/tuma/internal/wake"
@@ -18,10 +20,11 @@ import (
 
 // endings writes the ends of claims.
 type endings struct {
-	ledger *ledger.Ledger
-	waker  *wake.Waker
-	stop   *drain.Signals
-	log    zerolog.Logger
+	ledger    *ledger.Ledger
+	waker     *wake.Waker
+	stop      *drain.Signals
+	announcer *announce.Announcer
+	log       zerolog.Logger
 }
 
 // durableTries is how often a draining worker waits for its write to become durable.
@@ -39,10 +42,10 @@ func (e endings) end(b *batch, what string, write func(context.Context) (ledger.
 			err = e.waker.All(ctx, b.id, b.camp, b.follow(out.Wakes, e.stop))
 			cancel()
 			if err != nil {
-				e.log.Warn().Err(err).Str("campaign", b.id).Msg("could not enqueue follow-up batches; sweeper will retry")
+				warn(e.log, err).Str("campaign", b.id).Msg("could not enqueue follow-up batches; sweeper will retry")
 			}
 			if out.Done {
-				e.log.Info().Str("campaign", b.id).Msg("campaign finished")
+				e.campaignEnded(b)
 			}
 			return nil
 		}
@@ -54,7 +57,7 @@ func (e endings) end(b *batch, what string, write func(context.Context) (ledger.
 			return err // the end of the claim is written; the next worker waits until it is durable
 		}
 		if try == 1 || try%20 == 0 {
-			e.log.Error().Err(err).Str("campaign", b.id).Str("batch", b.name).Int("try", try).Msg(what + " failed; retrying")
+			e.log.WithLevel(outage.Level(err, zerolog.ErrorLevel)).Err(err).Str("campaign", b.id).Str("batch", b.name).Int("try", try).Msg(what + " failed; retrying")
 		}
 		select {
 		case <-e.stop.Killed():
@@ -63,6 +66,13 @@ func (e endings) end(b *batch, what string, write func(context.Context) (ledger.
 		}
 		wait = min(2*wait, 2*time.Second)
 	}
+}
+
+// campaignEnded logs the end of the batch's campaign.
+func (e endings) campaignEnded(b *batch) {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	e.announcer.EndedNow(ctx, b.id, b.camp.Total)
 }
 
 // release releases a claim under which no call was made.

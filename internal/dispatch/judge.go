@@ -5,8 +5,11 @@ import (
 	"errors"
 	"time"
 
+	"github.com/rs/zerolog"
 	"github.com/tuma-sms/tuma/internal/campaign"
+
 	"github.com/tuma-sms/tuma/internal/ledger"
+	"github.com/tuma-sms/tuma/internal/outage"
 	"github.com/tuma-sms/tuma/internal/verdict"
 )
 
@@ -38,24 +41,10 @@ func (s *Sender) judge(b *batch, sub submission, a answer) verdict.Verdict {
 func (s *Sender) pauseCampaign(b *batch, why string) {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	_, err := s.Ledger.Pause(ctx, b.id, "gateway:"+why)
+	_, err := s.Ledger.Pause(ctx, b.id, campaign.PausedByGateway+why)
 	if err != nil && !errors.Is(err, ledger.ErrDone) && !errors.Is(err, ledger.ErrStopped) {
-		s.Log.Error().Err(err).Str("campaign", b.id).Str("why", why).Msg("could not pause campaign that its gateway refuses")
+		s.Log.WithLevel(outage.Level(err, zerolog.ErrorLevel)).Err(err).Str("campaign", b.id).Str("why", why).Msg("could not pause campaign that its gateway refuses")
 		return
 	}
-	s.Log.Warn().Str("campaign", b.id).Str("account", b.acc.Name).Str("why", why).Msg("campaign paused: its gateway refuses it")
-}
-
-func (s *Sender) logCall(b *batch, sub submission, v verdict.Verdict, err error, took time.Duration) {
-	e := s.Log.Debug()
-	if err != nil {
-		e = s.Log.Warn().Err(err)
-	}
-	if !e.Enabled() {
-		return
-	}
-	c, g := sub.claim, sub.gen
-	e.Str("campaign", b.id).Str("batch", b.name).Int("call", g.Call).Int("generation", g.Number).Str("account", b.acc.Name).
-		Str("uuid", c.IdempotencyKey.String()).Int("recipients", len(g.To)).Bool("doubt", c.Doubt).Int("tries", c.Tries).
-		Str("deed", v.Action.String()).Dur("took", took).Msg("call finished")
+	s.Log.Debug().Str("campaign", b.id).Str("account", b.acc.Name).Str("why", why).Msg("campaign paused: its gateway refuses it")
 }

@@ -2,6 +2,7 @@ package dispatch
 
 import (
 	"context"
+	"time"
 
 	"github.com/tuma-sms/tuma/internal/campaign"
 	"github.com/tuma-sms/tuma/internal/ledger"
@@ -32,13 +33,17 @@ func (s *Sender) lookUp(ctx context.Context, b *batch, g *ledger.Generation, req
 	why := campaign.ReasonNotFound
 	if err != nil {
 		why = c.Why
-		s.Log.Warn().Err(err).Str("campaign", b.id).Str("account", b.acc.Name).Int("look", c.Lookups+1).Msg("could not look up a call of unknown outcome at the gateway")
+		e := s.Log.Debug().Err(err)
+		if n := b.acc.failedLookups.count(time.Now()); n > 0 {
+			e = s.Log.Warn().Err(err).Int("failed_lookups", n)
+		}
+		e.Str("campaign", b.id).Str("account", b.acc.Name).Int("look", c.Lookups+1).Msg("could not look up a call of unknown outcome at the gateway")
 	}
 	records, basis, wait := g.Found(found, why), campaign.SettleLookup, verdict.LookupDelay(tracker.SearchFor, c.Lookups+1)
 	if c.Lookups+1 >= verdict.MaxLookups {
 		basis, wait = campaign.SettleAbandon, verdict.BackOff(1) // the delay before recipients are resent
 	}
-	s.Log.Info().Str("campaign", b.id).Str("batch", b.name).Str("account", b.acc.Name).Int("look", c.Lookups+1).
+	s.Log.Debug().Str("campaign", b.id).Str("batch", b.name).Str("account", b.acc.Name).Int("look", c.Lookups+1).
 		Int("found", len(found)).Int("recipients", len(g.To)).Msg("looked up a call of unknown outcome at the gateway")
 	return reload, s.endings.end(b, "look", func(ctx context.Context) (ledger.Settled, error) {
 		if err := tracker.NoteSent(ctx, c, records); err != nil {

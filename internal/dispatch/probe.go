@@ -113,7 +113,7 @@ func (p probes) probe(ctx context.Context, b *batch, look accounts.Check, g *led
 	if err != nil {
 		return 0, false, err
 	}
-	p.log.Info().Str("account", b.acc.Name).Str("reason", report.Reason).Time("until", hold.Until).Msg("account stays held after its balance was read")
+	p.log.Debug().Str("account", b.acc.Name).Str("reason", report.Reason).Time("until", hold.Until).Msg("account stays held after its balance was read")
 	return 0, !hold.Held(), nil
 }
 
@@ -168,6 +168,6 @@ func (p probes) end(acc *Account) {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
 	if err := p.accounts.EndProbe(ctx, acc.Name); err != nil {
-		p.log.Warn().Err(err).Str("account", acc.Name).Msg("could not release unused probe; it expires by itself")
+		warn(p.log, err).Str("account", acc.Name).Msg("could not release unused probe; it expires by itself")
 	}
 }

@@ -37,7 +37,7 @@ func (r reports) report(b *batch, c *ledger.Claim, g *ledger.Generation, v verdi
 	if v.Cooldown > 0 {
 		acc.health.forget()
 		if err := b.lane().Cooldown(ctx, v.Cooldown); err != nil {
-			r.log.Warn().Err(err).Str("account", acc.Name).Msg("could not set cool-down of account")
+			warn(r.log, err).Str("account", acc.Name).Msg("could not set cool-down of account")
 		}
 	}
 	if v.Outcome == "" {
@@ -55,11 +55,11 @@ func (r reports) report(b *batch, c *ledger.Claim, g *ledger.Generation, v verdi
 	}
 	hold, err := r.accounts.ReportCall(ctx, acc.Name, call)
 	if err != nil {
-		r.log.Warn().Err(err).Str("account", acc.Name).Msg("could not report a call to its account")
+		warn(r.log, err).Str("account", acc.Name).Msg("could not report a call to its account")
 		return
 	}
 	if hold.Held() {
-		r.log.Warn().Str("account", acc.Name).Str("reason", hold.Reason).Time("until", hold.Until).Msg("account held")
+		r.log.Debug().Str("account", acc.Name).Str("reason", hold.Reason).Time("until", hold.Until).Msg("account is held after this call")
 	}
 }
 
@@ -136,6 +136,6 @@ func (r reports) reportLocked(acc *Account, h *health) {
 		h.free, err = acc.free(ctx)
 	}
 	if err != nil {
-		r.log.Warn().Err(err).Str("account", acc.Name).Msg("could not report calls to their account")
+		warn(r.log, err).Str("account", acc.Name).Msg("could not report calls to their account")
 	}
 }

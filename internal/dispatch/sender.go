@@ -4,6 +4,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/tuma-sms/tuma/internal/accounts"
+	"github.com/tuma-sms/tuma/internal/announce"
 	"github.com/tuma-sms/tuma/internal/balance"
 	"github.com/tuma-sms/tuma/internal/drain"
 	"github.com/tuma-sms/tuma/internal/hours"
@@ -32,6 +33,7 @@ type Collaborators struct {
 	Memory     *redisguard.Memory     // reports whether Redis has room for a claim
 	Balances   *balance.Balances      // reads the credit of accounts
 	Stop       *drain.Signals         // ends the claims when the worker drains
+	Announcer  *announce.Announcer    // logs the end of campaigns
 	Log        zerolog.Logger
 }
 
@@ -51,6 +53,6 @@ func New(c Collaborators) *Sender {
 	return &Sender{Collaborators: c, watches: w,
 		probes:    probes{accounts: c.Accounts, balances: c.Balances, watches: w, log: c.Log},
 		reports:   reports{accounts: c.Accounts, balances: c.Balances, log: c.Log},
-		endings:   endings{ledger: c.Ledger, waker: c.Waker, stop: c.Stop, log: c.Log},
+		endings:   endings{ledger: c.Ledger, waker: c.Waker, stop: c.Stop, announcer: c.Announcer, log: c.Log},
 		blacklist: &blacklist{ledger: c.Ledger, optouts: c.OptOuts, log: c.Log}}
 }

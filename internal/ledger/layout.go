@@ -48,7 +48,8 @@ const (
 	openIndex     = keyPrefix + "open"
 	campaignIndex = keyPrefix + "campaigns"
 	sweeperLock   = keyPrefix + "sweeper"
-	payloadsKey   = keyPrefix + "payloads" // quarantined tasks that name no campaign
+	announcedKey  = keyPrefix + "announced" // events that a worker has logged
+	payloadsKey   = keyPrefix + "payloads"  // quarantined tasks that name no campaign
 )
 
 func ledgerKey(id string) string          { return keyPrefix + "{" + id + "}:l" }

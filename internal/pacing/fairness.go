@@ -8,6 +8,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/tuma-sms/tuma/internal/accounts"
+	"github.com/tuma-sms/tuma/internal/outage"
 )
 
 // Shares divides each account among the campaigns that use it. It caches what it reads from Redis
@@ -73,7 +74,7 @@ func (s *Shares) read(ctx context.Context, account string) accountShare {
 			e.unit = time.Duration(workers / a.Rate * float64(time.Second))
 		}
 	} else {
-		s.Log.Warn().Err(err).Str("account", account).Msg("could not read account; using the smallest open-batch limit")
+		s.Log.WithLevel(outage.Level(err, zerolog.WarnLevel)).Err(err).Str("account", account).Msg("could not read account; using the smallest open-batch limit")
 	}
 	if s.by == nil {
 		s.by = map[string]accountShare{}

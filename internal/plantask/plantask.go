@@ -14,6 +14,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/tuma-sms/tuma/internal/accounts"
+	"github.com/tuma-sms/tuma/internal/announce"
 	"github.com/tuma-sms/tuma/internal/campaign"
 	"github.com/tuma-sms/tuma/internal/drain"
 	"github.com/tuma-sms/tuma/internal/ledger"
@@ -37,10 +38,11 @@ type Runner struct {
 	Clock    interface {
 		Now(ctx context.Context) (time.Time, error)
 	} // Redis' clock
-	Waker  *wake.Waker
-	Shares *pacing.Shares
-	Stop   *drain.Signals
-	Log    zerolog.Logger
+	Waker     *wake.Waker
+	Shares    *pacing.Shares
+	Stop      *drain.Signals
+	Announcer *announce.Announcer
+	Log       zerolog.Logger
 
 	// Settings returns the settings of the cluster that are in force.
 	Settings func(ctx context.Context) (accounts.Settings, error)
@@ -82,6 +84,7 @@ func (r *Runner) Plan(ctx context.Context, p queue.Pointer) (*Batch, error) {
 		if err := r.joinAccounts(ctx, plan.Snapshot); err != nil {
 			return nil, err
 		}
+		r.Announcer.Started(ctx, plan.ID, plan.Total)
 	}
 	first, err := catchUp(ctx, plan, pl)
 	if err != nil {
@@ -100,7 +103,10 @@ func (r *Runner) Plan(ctx context.Context, p queue.Pointer) (*Batch, error) {
 	case err != nil:
 		return nil, err
 	}
-	r.Log.Info().Str("campaign", plan.ID).Int("recipients", plan.Total).Bool("done", last.done).Msg("campaign planned")
+	r.Log.Debug().Str("campaign", plan.ID).Int("recipients", plan.Total).Bool("done", last.done).Msg("campaign planned")
+	if last.done {
+		r.Announcer.EndedNow(ctx, plan.ID, plan.Total)
+	}
 	if last.first == nil {
 		return nil, nil //nolint:nilnil // as above
 	}

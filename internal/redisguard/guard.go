@@ -30,7 +30,9 @@ type Guard struct {
 	// Peers are the other workers of the same accounts; nil: there are none.
 	Peers Peers
 	Stop  *drain.Signals
-	Log   zerolog.Logger
+	// Readiness logs the outages of Redis. During an outage the Guard logs at debug level only.
+	Readiness *Readiness
+	Log       zerolog.Logger
 
 	// dials is the number of connections made to Redis so far. confirmedDials is how many of them
 	// certainly lead to a Redis that has all of this worker's settles.
@@ -154,8 +156,17 @@ func (g *Guard) replay(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("replay settles: %w", err)
 	}
-	g.Log.Warn().Int("settles", n).Msgf("redis restarted or failed over: replayed %d recent settles", n)
+	g.Log.WithLevel(g.level()).Int("settles", n).Msg("redis restarted or failed over: recent settles were replayed")
 	return nil
+}
+
+// level returns the level of log lines about a restarted Redis. If Readiness has logged an outage, its
+// lines say that Redis has restarted.
+func (g *Guard) level() zerolog.Level {
+	if g.Readiness.Recent() {
+		return zerolog.DebugLevel
+	}
+	return zerolog.WarnLevel
 }
 
 // waitForInFlight waits until this worker's calls are settled. Without a durability setting, a new
@@ -169,7 +180,7 @@ func (g *Guard) waitForInFlight(ctx context.Context) error {
 	until := time.Now().Add(g.LongestCall)
 	for said := false; g.inFlight.Load() > 0 && time.Now().Before(until); said = true {
 		if !said {
-			g.Log.Warn().Int64("calls", g.inFlight.Load()).Msg("redis restarted or failed over: waiting for calls in flight")
+			g.Log.WithLevel(g.level()).Int64("calls", g.inFlight.Load()).Msg("redis restarted or failed over: waiting for calls in flight")
 		}
 		if err := ctx.Err(); err != nil {
 			return err

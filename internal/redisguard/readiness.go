@@ -22,6 +22,8 @@ type Readiness struct {
 	inFlight *attempt  // the running attempt, or nil
 	failure  error     // the error of the last attempt
 	since    time.Time // when the current failure was first seen; zero: there is none
+	backAt   time.Time // when the last failure ended; zero: there was none
+	runID    string    // run_id of the Redis that last accepted a write; empty: not known
 }
 
 // attempt is one run of TryWrites.
@@ -50,7 +52,7 @@ func (r *Readiness) Check(ctx context.Context) error {
 	took := time.Since(a.begun)
 	err := fmt.Errorf("redis has not answered for %s: %w", took.Round(time.Millisecond), ctx.Err())
 	if took >= slowAttempt {
-		r.Note(err)
+		r.note(err, "", a.begun)
 	}
 	return err
 }
@@ -74,23 +76,59 @@ func (r *Readiness) Watch(ctx context.Context) {
 
 // Note records the outcome of a command: nil if Redis accepted a write. It logs a line if the
 // outcome differs from the last one.
-func (r *Readiness) Note(err error) {
+func (r *Readiness) Note(err error) { r.note(err, "", time.Now()) }
+
+// note is Note for a command that began at the given time, at a Redis with the given run_id, or "" if
+// that is not known.
+func (r *Readiness) note(err error, id string, begun time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	was := r.since
+	was, before := r.since, r.runID
+	if id != "" {
+		r.runID = id
+	}
 	r.failure = err
 	switch {
 	case err == nil && !was.IsZero():
 		r.since = time.Time{}
-		r.Log.Warn().Dur("took_ms", time.Since(was)).Msg("redis accepts writes again")
+		e := r.Log.Warn().Int64("took_ms", time.Since(was).Milliseconds())
+		if before != "" && r.runID != "" {
+			e = e.Bool("restarted", r.runID != before)
+		}
+		e.Msg("redis accepts writes again")
+		r.backAt = time.Now()
 	case err != nil && was.IsZero():
-		r.since = time.Now()
+		r.since = begun
 		what := "redis does not answer: waiting for it"
 		if errors.Is(err, ErrRefusesWrites) || errors.Is(err, ErrUnfit) {
 			what = "redis cannot be used: nothing is sent until it accepts writes"
 		}
 		r.Log.Warn().Err(err).Msg(what)
 	}
+}
+
+// newRunID returns the run_id of Redis after an attempt with this error, if it is not known or may have
+// changed. Otherwise it returns "".
+func (r *Readiness) newRunID(ctx context.Context, err error) string {
+	r.mu.Lock()
+	known := r.runID != "" && r.since.IsZero()
+	r.mu.Unlock()
+	if err != nil || known {
+		return ""
+	}
+	id, _ := runID(ctx, r.Redis) // without it, the log line lacks a field
+	return id
+}
+
+// afterFailure is how long after a failure its late effects may appear.
+const afterFailure = 30 * time.Second
+
+// Recent reports whether Redis does not answer or refuses writes, or did so less than half a minute ago. It
+// sends no command.
+func (r *Readiness) Recent() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return !r.since.IsZero() || !r.backAt.IsZero() && time.Since(r.backAt) < afterFailure
 }
 
 // Failure returns the error of the last attempt, or nil.
@@ -125,7 +163,7 @@ func (r *Readiness) attempt() *attempt {
 		ctx, cancel := context.WithTimeout(context.Background(), attemptTimeout)
 		defer cancel()
 		a.err = TryWrites(ctx, r.Redis)
-		r.Note(a.err)
+		r.note(a.err, r.newRunID(ctx, a.err), a.begun)
 		r.mu.Lock()
 		r.inFlight = nil
 		r.mu.Unlock()

@@ -9,6 +9,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/tuma-sms/tuma/internal/accounts"
+	"github.com/tuma-sms/tuma/internal/announce"
 	"github.com/tuma-sms/tuma/internal/campaign"
 	"github.com/tuma-sms/tuma/internal/ledger"
 	"github.com/tuma-sms/tuma/internal/pacing"
@@ -37,6 +38,7 @@ type Sweeper struct {
 	Quarantine *quarantine.Quarantine
 	Shares     *pacing.Shares
 	Memory     *redisguard.Memory // read at the start of each sweep
+	Announcer  *announce.Announcer
 	Log        zerolog.Logger
 
 	Name   string        // the name of this worker
@@ -91,7 +93,7 @@ func (s *Sweeper) Sweep(ctx context.Context) error {
 		p.newSweep()
 	}
 	s.failovers.newSweep()
-	var errs []error
+	errs := []error{s.announceHolds(ctx, now)}
 	if err := s.publishCampaignCounts(ctx, open); err != nil {
 		errs = append(errs, err)
 	}
@@ -125,6 +127,9 @@ func (s *Sweeper) sweepCampaign(ctx context.Context, e ledger.IndexEntry, now ti
 		return nil
 	}
 	s.usage.note(e.ID, sum)
+	if err := errors.Join(s.Announcer.Pause(ctx, sum, now), s.Announcer.Ended(ctx, sum)); err != nil {
+		return err
+	}
 	if sum.RetryRecord != "" {
 		// An unreadable part of the retry must not keep the sweep from the rest of the campaign.
 		err := s.takeOverRetry(ctx, e.ID, sum.RetryRecord, now)
@@ -152,6 +157,15 @@ func (s *Sweeper) sweepCampaign(ctx context.Context, e ledger.IndexEntry, now ti
 		}
 	}
 	return s.sweepOpen(ctx, e.ID, sum, now)
+}
+
+// announceHolds logs the holds of accounts that have begun or ended since the last sweep.
+func (s *Sweeper) announceHolds(ctx context.Context, now time.Time) error {
+	holds, err := s.Accounts.Holds(ctx)
+	if err != nil {
+		return err
+	}
+	return s.Announcer.Accounts(ctx, holds, now)
 }
 
 // sweepOpen queues those batches of an open campaign that are due.

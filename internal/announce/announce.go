@@ -1,0 +1,142 @@
+// Package announce logs what all workers see but only one of them should log: the start and the end
+// of a campaign, pauses, and holds of accounts.
+package announce
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/tuma-sms/tuma/internal/ledger"
+)
+
+// Announcer logs events once for all workers on one Redis: the list in Index names the events that
+// were logged. If the worker dies right after it has entered an event, the event is not logged. Set
+// the exported fields before the first call. The methods are safe for concurrent use, except Accounts
+// and Pause, which the sweeper calls.
+type Announcer struct {
+	Ledger *ledger.Ledger
+	Log    zerolog.Logger
+
+	mu    sync.Mutex
+	known map[string]bool // events that are in the list, so that they need no further command
+
+	standing map[string]standing // holds and pauses; nil until the list was read
+}
+
+// How long the list keeps an event. A campaign stays in the open index for a few minutes after its
+// end, and no worker sees the end after that.
+const (
+	keepEnd  = time.Hour
+	keepHold = 7 * 24 * time.Hour
+)
+
+// maxKnown limits the memory of an Announcer.
+const maxKnown = 10_000
+
+// first reports whether the event has not been announced yet, and enters it.
+func (a *Announcer) first(ctx context.Context, event string, at time.Time, keep time.Duration) (bool, error) {
+	a.mu.Lock()
+	known := a.known[event]
+	a.mu.Unlock()
+	if known {
+		return false, nil
+	}
+	first, err := a.Ledger.Index().Announce(ctx, event, at, keep)
+	if err != nil {
+		return false, err
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.known == nil || len(a.known) >= maxKnown {
+		a.known = map[string]bool{}
+	}
+	a.known[event] = true
+	return first, nil
+}
+
+// eventName returns the name of an event in the list. since tells an event from an earlier event of
+// the same kind.
+func eventName(kind, what string, since time.Time) string {
+	return fmt.Sprintf("%s %s %d", kind, what, since.UnixMilli())
+}
+
+// Started logs that the planning of a campaign of total recipients has begun. A campaign of one
+// message is logged at debug level, by every worker that starts to plan it. An error of Redis is
+// logged at debug level, because it only costs a log line.
+func (a *Announcer) Started(ctx context.Context, id string, total int) {
+	if total < 2 {
+		a.Log.Debug().Str("campaign", id).Msg("campaign of one message started")
+		return
+	}
+	if err := a.started(ctx, id); err != nil {
+		a.Log.Debug().Err(err).Str("campaign", id).Msg("could not log the start of the campaign")
+	}
+}
+
+func (a *Announcer) started(ctx context.Context, id string) error {
+	sum, err := a.Ledger.Summary(ctx, id)
+	if err != nil {
+		return err
+	}
+	if first, err := a.first(ctx, eventName("started", id, sum.CreatedAt), sum.CreatedAt, time.Since(sum.CreatedAt)+keepEnd); err != nil || !first {
+		return err
+	}
+	e := a.Log.Info().Str("campaign", id).Int("recipients", sum.Total).Str("class", string(classOf(sum)))
+	if sum.Spec.Via != "" {
+		e = e.Str("account", sum.Spec.Via)
+	}
+	if sum.Canary > 0 {
+		e = e.Int("canary", sum.Canary)
+	}
+	e.Msg("campaign started")
+	return nil
+}
+
+// EndedNow logs the end of a campaign of total recipients whose last one has just been settled. A
+// campaign of one message is logged at debug level. After an error of Redis, the next sweep logs the
+// end.
+func (a *Announcer) EndedNow(ctx context.Context, id string, total int) {
+	if total < 2 {
+		a.Log.Debug().Str("campaign", id).Msg("campaign of one message ended")
+		return
+	}
+	sum, err := a.Ledger.Summary(ctx, id)
+	if err == nil {
+		err = a.Ended(ctx, sum)
+	}
+	if err != nil {
+		a.Log.Debug().Err(err).Str("campaign", id).Msg("could not log the end of the campaign; the sweeper logs it")
+	}
+}
+
+// Ended logs the end of a campaign with its counts, if the campaign has ended and has more than one
+// message.
+func (a *Announcer) Ended(ctx context.Context, sum ledger.Summary) error {
+	if sum.FinishedAt.IsZero() || sum.Pending > 0 || sum.Total < 2 {
+		return nil
+	}
+	if first, err := a.first(ctx, eventName("ended", sum.ID, sum.FinishedAt), sum.FinishedAt, time.Since(sum.FinishedAt)+keepEnd); err != nil || !first {
+		return err
+	}
+	began := sum.CreatedAt
+	if sum.StartAt.After(began) {
+		began = sum.StartAt
+	}
+	took := max(sum.FinishedAt.Sub(began), time.Millisecond)
+	e := a.Log.Info().Str("campaign", sum.ID).Str("state", string(sum.State)).Int("recipients", sum.Total)
+	if sum.Delivered+sum.Undelivered > 0 {
+		e = e.Int("delivered", sum.Delivered).Int("undelivered", sum.Undelivered)
+	}
+	e = e.Int("accepted", sum.Accepted).Int("rejected", sum.Rejected).Int("unknown", sum.Unknown).Int("skipped", sum.Skipped)
+	for _, reason := range sortedReasons(sum.Reasons) {
+		e = e.Int("skipped_"+reason, sum.Reasons[reason])
+	}
+	ended := sum.Total - sum.Skipped
+	e.Int("calls", sum.Calls).Int("segments", sum.Segments).Float64("messages_per_s", perSecond(ended, took)).
+		Int64("took_ms", took.Milliseconds()).Msg("campaign ended")
+	return nil
+}

@@ -1,0 +1,23 @@
+package announce
+
+import (
+	"cmp"
+	"maps"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/tuma-sms/tuma/internal/campaign"
+	"github.com/tuma-sms/tuma/internal/ledger"
+)
+
+// classOf returns the class of a campaign; a campaign without a class is marketing.
+func classOf(sum ledger.Summary) campaign.Class { return cmp.Or(sum.Spec.Class, campaign.Marketing) }
+
+// sortedReasons returns the reasons for which recipients were skipped, in alphabetical order.
+func sortedReasons(reasons map[string]int) []string { return slices.Sorted(maps.Keys(reasons)) }
+
+// perSecond returns how many messages a second n messages in a duration are, with one decimal.
+func perSecond(n int, took time.Duration) float64 {
+	return math.Round(float64(n)/took.Seconds()*10) / 10
+}

@@ -1,0 +1,152 @@
+package announce
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/tuma-sms/tuma/internal/accounts"
+	"github.com/tuma-sms/tuma/internal/campaign"
+	"github.com/tuma-sms/tuma/internal/ledger"
+)
+
+// standing is a hold or a pause whose beginning was logged, and whose end was not.
+type standing struct {
+	kind, what string
+	since      time.Time
+}
+
+// The kinds of events that begin and end.
+const (
+	held, released  = "held", "released"
+	paused, resumed = "paused", "resumed"
+)
+
+var ends = map[string]string{held: released, paused: resumed}
+
+// readStanding reads from the list which holds and pauses have begun and not ended. So a worker that
+// takes over the sweep logs the end of what another worker saw begin.
+func (a *Announcer) readStanding(ctx context.Context) error {
+	if a.standing != nil {
+		return nil
+	}
+	events, err := a.Ledger.Index().Announced(ctx)
+	if err != nil {
+		return err
+	}
+	listed := map[string]bool{}
+	for _, e := range events {
+		listed[e] = true
+	}
+	a.standing = map[string]standing{}
+	for e := range listed {
+		kind, rest, _ := strings.Cut(e, " ")
+		what, ms, _ := strings.Cut(rest, " ")
+		n, err := strconv.ParseInt(ms, 10, 64)
+		if end := ends[kind]; err == nil && end != "" && !listed[end+" "+rest] {
+			a.standing[kind+" "+what] = standing{kind, what, time.UnixMilli(n)}
+		}
+	}
+	return nil
+}
+
+// begun notes that a hold or a pause stands since the given time, and reports whether to log it.
+func (a *Announcer) begun(ctx context.Context, kind, what string, since, now time.Time) (bool, error) {
+	first, err := a.first(ctx, eventName(kind, what, since), now, keepHold)
+	if err == nil {
+		a.standing[kind+" "+what] = standing{kind, what, since}
+	}
+	return first, err
+}
+
+// over forgets a hold or a pause that is not there any more. It reports whether to log the end, and
+// since when the hold or pause had stood.
+func (a *Announcer) over(ctx context.Context, kind, what string, now time.Time) (since time.Time, first bool, err error) {
+	was, ok := a.standing[kind+" "+what]
+	if !ok {
+		return time.Time{}, false, nil
+	}
+	first, err = a.first(ctx, eventName(ends[kind], what, was.since), now, keepHold)
+	if err == nil {
+		delete(a.standing, kind+" "+what)
+	}
+	return was.since, first, err
+}
+
+// Accounts logs each hold of an account when it begins, and its release. now is the time by Redis'
+// clock. A hold that begins and ends between two sweeps is not logged.
+func (a *Announcer) Accounts(ctx context.Context, holds map[string]accounts.Hold, now time.Time) error {
+	if err := a.readStanding(ctx); err != nil {
+		return err
+	}
+	for account, hold := range holds {
+		if was, ok := a.standing[held+" "+account]; ok && (!hold.Held() || !was.since.Equal(hold.Since)) {
+			since, first, err := a.over(ctx, held, account, now)
+			if err != nil {
+				return fmt.Errorf("account %s: %w", account, err)
+			}
+			if first {
+				a.Log.Info().Str("account", account).Int64("held_ms", now.Sub(since).Milliseconds()).Msg("account released")
+			}
+		}
+		if !hold.Held() {
+			continue
+		}
+		first, err := a.begun(ctx, held, account, hold.Since, now)
+		if err != nil {
+			return fmt.Errorf("account %s: %w", account, err)
+		}
+		if !first {
+			continue
+		}
+		e := a.Log.Warn().Str("account", account).Str("reason", hold.Reason).Str("by", hold.By)
+		if hold.Code != "" {
+			e = e.Str("code", hold.Code)
+		}
+		if !hold.Until.IsZero() {
+			e = e.Time("next_try", hold.Until)
+		}
+		e.Msg("account held")
+	}
+	return nil
+}
+
+// Pause logs when a campaign was paused, and when it was resumed, cancelled or has ended. now is the
+// time by Redis' clock.
+func (a *Announcer) Pause(ctx context.Context, sum ledger.Summary, now time.Time) error {
+	if err := a.readStanding(ctx); err != nil {
+		return err
+	}
+	was, stands := a.standing[paused+" "+sum.ID]
+	isPaused := sum.PausedBy != "" && sum.FinishedAt.IsZero() && sum.StoppedBy == ""
+	if stands && (!isPaused || !was.since.Equal(sum.PausedAt)) {
+		since, first, err := a.over(ctx, paused, sum.ID, now)
+		if err != nil {
+			return err
+		}
+		if first && sum.FinishedAt.IsZero() && sum.StoppedBy == "" {
+			a.Log.Info().Str("campaign", sum.ID).Int64("paused_ms", now.Sub(since).Milliseconds()).Msg("campaign resumed")
+		}
+	}
+	if !isPaused {
+		return nil
+	}
+	first, err := a.begun(ctx, paused, sum.ID, sum.PausedAt, now)
+	if err != nil || !first {
+		return err
+	}
+	level := zerolog.InfoLevel
+	if sum.TooManyRejected != nil || strings.HasPrefix(sum.PausedBy, campaign.PausedByGateway) {
+		level = zerolog.WarnLevel
+	}
+	e := a.Log.WithLevel(level).Str("campaign", sum.ID).Str("reason", sum.PausedBy).Int("pending", sum.Pending)
+	if t := sum.TooManyRejected; t != nil {
+		e = e.Int("rejected_or_unknown", t.Bad).Int("ended", t.Ended)
+	}
+	e.Msg("campaign paused")
+	return nil
+}

@@ -1,0 +1,35 @@
+package ledger
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Announce enters an event in the list of events that a worker has logged, and reports whether the
+// event is new. So an event that several workers see is logged by one of them. at is the current time
+// by Redis' clock. The entry is kept at least for the duration keep.
+func (x *Index) Announce(ctx context.Context, event string, at time.Time, keep time.Duration) (first bool, err error) {
+	var added *redis.IntCmd
+	_, err = x.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+		added = p.ZAddNX(ctx, announcedKey, redis.Z{Score: float64(at.Add(keep).UnixMilli()), Member: event})
+		p.ZRemRangeByScore(ctx, announcedKey, "-inf", "("+strconv.FormatInt(at.UnixMilli(), 10))
+		return nil
+	})
+	if err != nil {
+		return false, fmt.Errorf("announce %s: %w", event, err)
+	}
+	return added.Val() == 1, nil
+}
+
+// Announced returns the events that Announce has entered and still keeps.
+func (x *Index) Announced(ctx context.Context) ([]string, error) {
+	events, err := x.rdb.ZRange(ctx, announcedKey, 0, -1).Result()
+	if err != nil {
+		return nil, fmt.Errorf("list announced events: %w", err)
+	}
+	return events, nil
+}
