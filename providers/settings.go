@@ -119,6 +119,8 @@ type Kind struct {
 	New func(Settings) (Provider, error)
 	// Actions are the gateway's own functions, for `tuma gateway NAME ACCOUNT ACTION`.
 	Actions []Action
+	// Codes are the gateway's codes that this package knows, in answers to a send.
+	Codes []GatewayCode
 }
 
 // Login returns the names of the login fields.

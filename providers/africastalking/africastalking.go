@@ -161,7 +161,8 @@ func (f Format) accept() (string, error) {
 // account.
 func Kind() providers.Kind {
 	return providers.Kind{
-		Name: Name, BaseURL: DefaultBaseURL, Required: []providers.Field{{Name: "username"}, {Name: "api_key", Secret: true}},
+		Codes: sendCodes(),
+		Name:  Name, BaseURL: DefaultBaseURL, Required: []providers.Field{{Name: "username"}, {Name: "api_key", Secret: true}},
 		Optional: []string{fieldBulkMode, fieldEnqueue, fieldKeyword, fieldRetryHours, fieldFormat}, MessageIDs: true,
 		New: func(s providers.Settings) (providers.Provider, error) {
 			options, err := readOptions(s)

@@ -96,7 +96,8 @@ func New(cfg Config) (*Provider, error) {
 // Kind returns Connect Media's entry for the catalog: its name, its settings and how to open an account.
 func Kind() providers.Kind {
 	return providers.Kind{
-		Name: Name, BaseURL: DefaultBaseURL, Required: []providers.Field{{Name: "username"}, {Name: "password", Secret: true}}, Optional: []string{optionPreEncode},
+		Codes: sendCodes(),
+		Name:  Name, BaseURL: DefaultBaseURL, Required: []providers.Field{{Name: "username"}, {Name: "password", Secret: true}}, Optional: []string{optionPreEncode},
 		New: func(s providers.Settings) (providers.Provider, error) {
 			encode, mistake := s.Bool(optionPreEncode, true)
 			p, err := New(Config{Endpoint: s.Endpoint, Username: s.Login["username"], Password: s.Secrets["password"], PlainMessage: !encode})

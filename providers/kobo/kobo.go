@@ -82,7 +82,8 @@ func New(cfg Config) (*Provider, error) {
 // Kind returns KoboMobile's entry for the catalog: its name, its settings and how to open an account.
 func Kind() providers.Kind {
 	return providers.Kind{
-		Name: Name, BaseURL: DefaultBaseURL, Required: []providers.Field{{Name: "user"}, {Name: "pass", Secret: true}}, MessageIDs: true,
+		Codes: providers.CodesOf(answers),
+		Name:  Name, BaseURL: DefaultBaseURL, Required: []providers.Field{{Name: "user"}, {Name: "pass", Secret: true}}, MessageIDs: true,
 		New: func(s providers.Settings) (providers.Provider, error) {
 			p, err := New(Config{Endpoint: s.Endpoint, User: s.Login["user"], Pass: s.Secrets["pass"]})
 			if err != nil {

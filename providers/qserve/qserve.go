@@ -92,7 +92,8 @@ func New(cfg Config) (*Provider, error) {
 // Kind returns QServe's entry for the catalog: its name, its settings and how to open an account.
 func Kind() providers.Kind {
 	return providers.Kind{
-		Name: Name, BaseURL: DefaultBaseURL, Required: []providers.Field{{Name: "username"}, {Name: "api_key", Secret: true}},
+		Codes: providers.CodesOf(answers),
+		Name:  Name, BaseURL: DefaultBaseURL, Required: []providers.Field{{Name: "username"}, {Name: "api_key", Secret: true}},
 		New: func(s providers.Settings) (providers.Provider, error) {
 			p, err := New(Config{Endpoint: s.Endpoint, Username: s.Login["username"], APIKey: s.Secrets["api_key"]})
 			if err != nil {

@@ -147,7 +147,8 @@ func New(cfg Config) (*Provider, error) {
 // an account.
 func Kind() providers.Kind {
 	return providers.Kind{
-		Name: Name, BaseURL: DefaultBaseURL, Required: []providers.Field{{Name: "token", Secret: true}}, Optional: []string{"validity_period", "source_ton"}, MessageIDs: true,
+		Codes: sendCodes(),
+		Name:  Name, BaseURL: DefaultBaseURL, Required: []providers.Field{{Name: "token", Secret: true}}, Optional: []string{"validity_period", "source_ton"}, MessageIDs: true,
 		New: func(s providers.Settings) (providers.Provider, error) {
 			seconds, err := s.Int("validity_period", 1, int(MaxValidity/time.Second), 0)
 			cfg := Config{Endpoint: s.Endpoint, Token: s.Secrets["token"], ValidityPeriod: time.Duration(seconds) * time.Second}

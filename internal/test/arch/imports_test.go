@@ -208,6 +208,8 @@ var folderRules = []folderRule{
 	{folder: "internal/test/readme", what: "runs the commands of README.md, and compares their output",
 		importers: onlyTests,
 		why:       "a check must not depend on the code that it checks"},
+	{folder: "internal/test/reasons", what: "explains every reason and code, and writes docs/reasons.md",
+		may: everything, importers: onlyTests, why: "it compares the page with the code of all packages"},
 	{folder: "internal/test/testreport", what: "summarizes the output of go test",
 		importers: onlyTests,
 		why:       "a check must not depend on the code that it checks"},

@@ -1,0 +1,9 @@
+package reasons
+
+import (
+	"testing"
+
+	"github.com/tuma-sms/tuma/providers/providertest"
+)
+
+func TestMain(m *testing.M) { providertest.Main(m) }
