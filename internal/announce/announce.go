@@ -127,16 +127,17 @@ func (a *Announcer) Ended(ctx context.Context, sum ledger.Summary) error {
 		began = sum.StartAt
 	}
 	took := max(sum.FinishedAt.Sub(began), time.Millisecond)
-	e := a.Log.Info().Str("campaign", sum.ID).Str("state", string(sum.State)).Int("recipients", sum.Total)
+	counts := a.Log.With().Str("campaign", sum.ID).Str("state", string(sum.State)).Int("recipients", sum.Total)
 	if sum.Delivered+sum.Undelivered > 0 {
-		e = e.Int("delivered", sum.Delivered).Int("undelivered", sum.Undelivered)
+		counts = counts.Int("delivered", sum.Delivered).Int("undelivered", sum.Undelivered)
 	}
-	e = e.Int("accepted", sum.Accepted).Int("rejected", sum.Rejected).Int("unknown", sum.Unknown).Int("skipped", sum.Skipped)
+	counts = counts.Int("accepted", sum.Accepted).Int("rejected", sum.Rejected).Int("unknown", sum.Unknown).Int("skipped", sum.Skipped)
 	for _, reason := range sortedReasons(sum.Reasons) {
-		e = e.Int("skipped_"+reason, sum.Reasons[reason])
+		counts = counts.Int("skipped_"+reason, sum.Reasons[reason])
 	}
+	log := counts.Logger()
 	ended := sum.Total - sum.Skipped
-	e.Int("calls", sum.Calls).Int("segments", sum.Segments).Float64("messages_per_s", perSecond(ended, took)).
+	log.Info().Int("calls", sum.Calls).Int("segments", sum.Segments).Float64("messages_per_s", perSecond(ended, took)).
 		Int64("took_ms", took.Milliseconds()).Msg("campaign ended")
 	return nil
 }

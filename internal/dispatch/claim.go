@@ -5,7 +5,9 @@ import (
 	"errors"
 	"time"
 
+	"github.com/rs/zerolog"
 	"github.com/tuma-sms/tuma/internal/accounts"
+
 	"github.com/tuma-sms/tuma/internal/ledger"
 	"github.com/tuma-sms/tuma/internal/outage"
 	"github.com/tuma-sms/tuma/internal/verdict"
@@ -56,7 +58,7 @@ func (s *Sender) claim(ctx context.Context, b *batch, g *ledger.Generation, a ad
 		return grant{otherwise: reload}, s.releaseUnused(ctx, b, claim, r, 0, errSuspect)
 	case claim.Result != ledger.ClaimGranted:
 		if err := b.lane().Return(ctx, r.units, time.Until(r.turn)); err != nil {
-			warn(s.Log, err).Str("account", b.acc.Name).Msg("could not return reserved rate")
+			s.Log.WithLevel(warnLevel(err)).Err(err).Str("account", b.acc.Name).Msg("could not return reserved rate")
 		}
 		out, err := s.refused(ctx, b, g, req)
 		return grant{otherwise: out}, err
@@ -86,15 +88,13 @@ var errSuspect = errors.New("a new connection to redis was made during the claim
 // claim. No call was made under that claim.
 func (s *Sender) releaseUnused(ctx context.Context, b *batch, c *ledger.Claim, r reservation, wait time.Duration, why error) error {
 	ahead := time.Until(r.turn)
-	e := s.Log.Debug().Err(why)
+	level, n := zerolog.DebugLevel, 1
 	if !errors.Is(why, errSuspect) && !outage.Away(why) { // a suspect connection is also made while the pool grows
-		if n := b.acc.unusedClaims.count(time.Now()); n > 0 {
-			e = s.Log.Warn().Err(why).Int("claims", n)
-		}
+		level, n = b.acc.unusedClaims.count(time.Now())
 	}
-	e.Str("account", b.acc.Name).Str("campaign", b.id).Msg("claim released: it cannot be relied on")
+	s.Log.WithLevel(level).Err(why).Int("claims", n).Str("account", b.acc.Name).Str("campaign", b.id).Msg("claim released: it cannot be relied on")
 	if err := b.lane().Return(ctx, r.units, ahead); err != nil {
-		warn(s.Log, err).Str("account", b.acc.Name).Msg("could not return reserved rate")
+		s.Log.WithLevel(warnLevel(err)).Err(err).Str("account", b.acc.Name).Msg("could not return reserved rate")
 	}
 	return s.endings.release(b, c, wait)
 }
@@ -103,7 +103,7 @@ func (s *Sender) releaseUnused(ctx context.Context, b *batch, c *ledger.Claim, r
 // which serves as a small probe.
 func (s *Sender) splitProbe(ctx context.Context, b *batch, c *ledger.Claim, first int, r reservation) error {
 	if err := b.lane().Return(ctx, r.units, time.Until(r.turn)); err != nil {
-		warn(s.Log, err).Str("account", b.acc.Name).Msg("could not return reserved rate")
+		s.Log.WithLevel(warnLevel(err)).Err(err).Str("account", b.acc.Name).Msg("could not return reserved rate")
 	}
 	return s.endings.end(b, "split", func(ctx context.Context) (ledger.Settled, error) {
 		out, err := s.Ledger.SplitAfter(ctx, c, first)

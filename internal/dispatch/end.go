@@ -42,7 +42,7 @@ func (e endings) end(b *batch, what string, write func(context.Context) (ledger.
 			err = e.waker.All(ctx, b.id, b.camp, b.follow(out.Wakes, e.stop))
 			cancel()
 			if err != nil {
-				warn(e.log, err).Str("campaign", b.id).Msg("could not enqueue follow-up batches; sweeper will retry")
+				e.log.WithLevel(warnLevel(err)).Err(err).Str("campaign", b.id).Msg("could not enqueue follow-up batches; sweeper will retry")
 			}
 			if out.Done {
 				e.campaignEnded(b)

@@ -6,8 +6,8 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
-	"github.com/tuma-sms/tuma/internal/campaign"
 
+	"github.com/tuma-sms/tuma/internal/campaign"
 	"github.com/tuma-sms/tuma/internal/ledger"
 	"github.com/tuma-sms/tuma/internal/outage"
 	"github.com/tuma-sms/tuma/internal/verdict"

@@ -12,11 +12,9 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-// warn returns a log line about an error of Redis. It is a warning, or of debug level if Redis is away,
-// because package outage logs that.
-func warn(log zerolog.Logger, err error) *zerolog.Event {
-	return log.WithLevel(outage.Level(err, zerolog.WarnLevel)).Err(err)
-}
+// warnLevel returns the level of a log line about an error of Redis: warn, or debug if Redis is away,
+// because that is logged once.
+func warnLevel(err error) zerolog.Level { return outage.Level(err, zerolog.WarnLevel) }
 
 // failuresEvery is the minimum time between two log lines about failures of one account.
 const failuresEvery = time.Minute
@@ -29,17 +27,18 @@ type failures struct {
 	n      int
 }
 
-// count counts a failure. It returns how many failures a log line must report now; 0: log none.
-func (f *failures) count(now time.Time) int {
+// count counts a failure. It returns the level at which to log it, and how many failures the log line
+// stands for: warn once in failuresEvery, otherwise debug and 1.
+func (f *failures) count(now time.Time) (zerolog.Level, int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.n++
 	if !f.logged.IsZero() && now.Sub(f.logged) < failuresEvery {
-		return 0
+		return zerolog.DebugLevel, 1
 	}
 	n := f.n
 	f.logged, f.n = now, 0
-	return n
+	return zerolog.WarnLevel, n
 }
 
 // refuses reports whether an answer is a refusal that other lines report: the end of the campaign
@@ -52,17 +51,18 @@ func refuses(v verdict.Verdict) bool {
 // logCall logs a call at debug level. Of the calls that failed for other reasons than a refusal, it
 // also logs one a minute and account as a warning, with their number.
 func (s *Sender) logCall(b *batch, sub submission, v verdict.Verdict, err error, took time.Duration) {
-	e := s.Log.Debug().Err(err)
-	if err != nil && !refuses(v) {
-		if n := b.acc.failedCalls.count(time.Now()); n > 0 {
-			e = s.Log.Warn().Err(err).Int("failed_calls", n)
+	level, failed := zerolog.DebugLevel, 0
+	if err != nil {
+		failed = 1
+		if !refuses(v) {
+			level, failed = b.acc.failedCalls.count(time.Now())
 		}
 	}
-	if !e.Enabled() {
+	if s.Log.GetLevel() > level {
 		return
 	}
 	c, g := sub.claim, sub.gen
-	e.Str("campaign", b.id).Str("batch", b.name).Int("call", g.Call).Int("generation", g.Number).Str("account", b.acc.Name).
+	s.Log.WithLevel(level).Err(err).Int("failed_calls", failed).Str("campaign", b.id).Str("batch", b.name).Int("call", g.Call).Int("generation", g.Number).Str("account", b.acc.Name).
 		Str("uuid", c.IdempotencyKey.String()).Int("recipients", len(g.To)).Bool("doubt", c.Doubt).Int("tries", c.Tries).
 		Str("deed", v.Action.String()).Int64("took_ms", took.Milliseconds()).Msg("call finished")
 }

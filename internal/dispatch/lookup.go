@@ -33,11 +33,8 @@ func (s *Sender) lookUp(ctx context.Context, b *batch, g *ledger.Generation, req
 	why := campaign.ReasonNotFound
 	if err != nil {
 		why = c.Why
-		e := s.Log.Debug().Err(err)
-		if n := b.acc.failedLookups.count(time.Now()); n > 0 {
-			e = s.Log.Warn().Err(err).Int("failed_lookups", n)
-		}
-		e.Str("campaign", b.id).Str("account", b.acc.Name).Int("look", c.Lookups+1).Msg("could not look up a call of unknown outcome at the gateway")
+		level, n := b.acc.failedLookups.count(time.Now())
+		s.Log.WithLevel(level).Err(err).Int("failed_lookups", n).Str("campaign", b.id).Str("account", b.acc.Name).Int("look", c.Lookups+1).Msg("could not look up a call of unknown outcome at the gateway")
 	}
 	records, basis, wait := g.Found(found, why), campaign.SettleLookup, verdict.LookupDelay(tracker.SearchFor, c.Lookups+1)
 	if c.Lookups+1 >= verdict.MaxLookups {

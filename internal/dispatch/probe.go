@@ -168,6 +168,6 @@ func (p probes) end(acc *Account) {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
 	if err := p.accounts.EndProbe(ctx, acc.Name); err != nil {
-		warn(p.log, err).Str("account", acc.Name).Msg("could not release unused probe; it expires by itself")
+		p.log.WithLevel(warnLevel(err)).Err(err).Str("account", acc.Name).Msg("could not release unused probe; it expires by itself")
 	}
 }

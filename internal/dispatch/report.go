@@ -37,7 +37,7 @@ func (r reports) report(b *batch, c *ledger.Claim, g *ledger.Generation, v verdi
 	if v.Cooldown > 0 {
 		acc.health.forget()
 		if err := b.lane().Cooldown(ctx, v.Cooldown); err != nil {
-			warn(r.log, err).Str("account", acc.Name).Msg("could not set cool-down of account")
+			r.log.WithLevel(warnLevel(err)).Err(err).Str("account", acc.Name).Msg("could not set cool-down of account")
 		}
 	}
 	if v.Outcome == "" {
@@ -55,7 +55,7 @@ func (r reports) report(b *batch, c *ledger.Claim, g *ledger.Generation, v verdi
 	}
 	hold, err := r.accounts.ReportCall(ctx, acc.Name, call)
 	if err != nil {
-		warn(r.log, err).Str("account", acc.Name).Msg("could not report a call to its account")
+		r.log.WithLevel(warnLevel(err)).Err(err).Str("account", acc.Name).Msg("could not report a call to its account")
 		return
 	}
 	if hold.Held() {
@@ -136,6 +136,6 @@ func (r reports) reportLocked(acc *Account, h *health) {
 		h.free, err = acc.free(ctx)
 	}
 	if err != nil {
-		warn(r.log, err).Str("account", acc.Name).Msg("could not report calls to their account")
+		r.log.WithLevel(warnLevel(err)).Err(err).Str("account", acc.Name).Msg("could not report calls to their account")
 	}
 }
