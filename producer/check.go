@@ -81,15 +81,24 @@ func checkContent(campaign Campaign, now time.Time, m *mistakes) campaign.Spec {
 		m.add("expires_in", "%s must be positive", campaign.ExpiresIn)
 	}
 	spec := specOf(campaign)
+	if campaign.StartIn != 0 && !campaign.StartAt.IsZero() {
+		m.add("start_in", "set either start_in or start_at, not both")
+	}
+	if campaign.StartIn < 0 {
+		m.add("start_in", "%s must be positive", campaign.StartIn)
+	}
+	if campaign.StartIn > 0 {
+		spec.StartAt = now.Add(campaign.StartIn).UTC()
+	}
 	if campaign.ExpiresIn > 0 {
 		start := now
-		if campaign.StartAt.After(now) {
-			start = campaign.StartAt
+		if spec.StartAt.After(now) {
+			start = spec.StartAt
 		}
 		spec.ExpiresAt = start.Add(campaign.ExpiresIn).UTC()
 	}
-	if !campaign.ExpiresAt.IsZero() && campaign.ExpiresAt.Before(campaign.StartAt) {
-		m.add("expires_at", "must not be before start_at")
+	if !campaign.ExpiresAt.IsZero() && campaign.ExpiresAt.Before(spec.StartAt) {
+		m.add("expires_at", "must not be before the start")
 	}
 	return spec
 }

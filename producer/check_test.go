@@ -51,6 +51,9 @@ func TestEnqueue_AllMistakesComeInOneError(t *testing.T) {
 		{"an expiry before the start", func(c *producer.Campaign) { c.StartAt, c.ExpiresAt = now.Add(2*time.Hour), now.Add(time.Hour) }, []string{"expires_at"}},
 		{"ExpiresAt and ExpiresIn", func(c *producer.Campaign) { c.ExpiresAt, c.ExpiresIn = now.Add(time.Hour), time.Hour }, []string{"expires_in"}},
 		{"a negative ExpiresIn", func(c *producer.Campaign) { c.ExpiresIn = -time.Hour }, []string{"expires_in"}},
+		{"an expiry before the start in an hour", func(c *producer.Campaign) { c.StartIn, c.ExpiresAt = 2*time.Hour, now.Add(time.Hour) }, []string{"expires_at"}},
+		{"StartAt and StartIn", func(c *producer.Campaign) { c.StartAt, c.StartIn = now.Add(time.Hour), time.Hour }, []string{"start_in"}},
+		{"a negative StartIn", func(c *producer.Campaign) { c.StartIn = -time.Hour }, []string{"start_in"}},
 		{"no account and no routes", func(c *producer.Campaign) { c.Via = "" }, []string{"via"}},
 		{"an unknown account", func(c *producer.Campaign) { c.Via = "absent" }, []string{"via"}},
 		{"everything at once", func(c *producer.Campaign) {

@@ -100,7 +100,10 @@ type Campaign struct {
 	RequireCredit bool
 	// StartAt is when sending may begin. Zero means now, and so does a time that has passed by less
 	// than a second, such as time.Now() of the caller. A time further in the past is an ErrInvalid.
+	// StartIn gives this time as a duration after Enqueue; at most one of the two may be set. A repeated
+	// Enqueue with the same StartIn has the same content, while a StartAt that is computed anew has not.
 	StartAt time.Time
+	StartIn time.Duration
 	// CreatedBy is who enqueues the campaign, such as a user or a service, for Status.CreatedBy. It
 	// has at most MaxCreatedBy bytes and no control characters. CreatedBy and Notes are not part of
 	// the content that Enqueue compares.
@@ -109,7 +112,7 @@ type Campaign struct {
 	// of a workbook was read, for example. At most MaxNotes notes of MaxNote bytes each.
 	Notes []string
 	// ExpiresAt is when recipients that were not submitted are skipped with the reason "expired".
-	// ExpiresIn gives this time as a duration after StartAt or, if StartAt is zero, after Enqueue.
+	// ExpiresIn gives this time as a duration after the start or, if there is none, after Enqueue.
 	// Zero means never. At most one of ExpiresAt and ExpiresIn may be set.
 	ExpiresAt time.Time
 	ExpiresIn time.Duration
@@ -322,7 +325,7 @@ func ContentID(campaign Campaign, recipients iter.Seq2[Recipient, error]) (strin
 // braces, and transliterates the body if Transliterate is set.
 func specOf(c Campaign) campaign.Spec {
 	s := campaign.Spec{Via: c.Via, From: c.From, Body: c.Body, Class: campaign.Class(c.Class), Country: strings.ToUpper(c.Country), Flash: c.Flash,
-		OnUnknown: c.OnUnknown, MaxMessages: c.MaxMessages, MaxSegments: c.MaxSegments, StartAt: c.StartAt.UTC(), ExpiresAt: c.ExpiresAt.UTC(),
+		OnUnknown: c.OnUnknown, MaxMessages: c.MaxMessages, MaxSegments: c.MaxSegments, StartAt: c.StartAt.UTC(), StartIn: c.StartIn, ExpiresAt: c.ExpiresAt.UTC(),
 		ExpiresIn: c.ExpiresIn, Canary: c.Canary, MaxRejected: c.MaxRejected, CreatedBy: c.CreatedBy, Notes: c.Notes}
 	if c.StartAt.IsZero() {
 		s.StartAt = time.Time{}

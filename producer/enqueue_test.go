@@ -16,6 +16,33 @@ import (
 	"github.com/tuma-sms/tuma/producer"
 )
 
+func TestEnqueue_SameStartInIsTheSameContent(t *testing.T) {
+	t.Parallel()
+	b := newTestClient(t)
+	b.serve("kobo-main")
+	c := validCampaign()
+	c.StartIn, c.ExpiresIn = 2*time.Hour, 3*time.Hour
+	before := time.Now()
+	if _, err := b.Enqueue(t.Context(), c, producer.Numbers("0803 123 4567")); err != nil {
+		t.Fatal(err)
+	}
+	s := b.status("c")
+	if s.State != producer.Scheduled || s.StartAt.Before(before.Add(2*time.Hour).Truncate(time.Millisecond)) || s.ExpiresAt.Sub(*s.StartAt) != 3*time.Hour {
+		t.Errorf("state %s, start %v and expiry %v; want scheduled in two hours, and to expire three hours later", s.State, s.StartAt, s.ExpiresAt)
+	}
+	later, err := producer.New(b.rdb, producer.WithClock(func() time.Time { return time.Now().Add(time.Hour) }))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again, err := later.Enqueue(t.Context(), c, producer.Numbers("0803 123 4567")); err != nil || !again.Again {
+		t.Errorf("Enqueue an hour later = %+v, %v; want the first receipt again", again, err)
+	}
+	c.StartIn++
+	if _, err := later.Enqueue(t.Context(), c, producer.Numbers("0803 123 4567")); !errors.Is(err, producer.ErrConflict) {
+		t.Errorf("Enqueue with another StartIn: error %v; want ErrConflict", err)
+	}
+}
+
 func TestEnqueue_SameContentReturnsTheFirstReceipt(t *testing.T) {
 	t.Parallel()
 	b := newTestClient(t)

@@ -25,9 +25,7 @@ type sendCommand struct {
 	campaign   producer.Campaign
 	file       string
 	list       recipients.Options
-	startAt    string
-	expireAt   string
-	expireIn   string
+	times      sendTimes
 	class      string
 	again      bool
 	testNumber string
@@ -76,6 +74,13 @@ Dry run: --dry-run plans the campaign and sends nothing. It prints the skipped
 recipients by reason, calls, segments, cost, balance, the expected end and
 sample messages. A dry run needs only the configuration. Without Redis it also
 lists what it could not find out.
+
+Times: --start-at and --expires-at take a time as people write it: 'tomorrow
+08:00', '2026-11-29 08:00', 'monday 8pm', 08:00 (the next time that the clock
+shows it), 'in 2h', now, or RFC 3339. They are read in the time zone of --zone;
+else of --country or default_country, if the country has one zone; else of this
+machine. The command shows how it has understood them. A worker must be running
+when the campaign starts.
 
 Before a large campaign: --test sends the message to one number first, prints
 the gateway's answer and asks whether to continue. --canary N sends to the first
@@ -156,6 +161,11 @@ func (s *sendCommand) enqueue(ctx context.Context, b *backend, src *source) erro
 	if err := s.scanRecipients(src, countries); err != nil {
 		return src.locateMissingField(err)
 	}
+	if s.idDerived && !s.again {
+		if err := s.times.findMissed(ctx, b, src, &s.campaign); err != nil {
+			return err
+		}
+	}
 	if s.again {
 		s.campaign.ID += "-" + strings.ReplaceAll(uuid.NewString(), "-", "")[:8]
 	}
@@ -218,7 +228,7 @@ func (s *sendCommand) noteEnqueued(r producer.Receipt, src *source, otherTexts i
 		if otherTexts > 0 {
 			s.note("tuma: warning: %s", otherTextNote(otherTexts))
 		}
-		for _, line := range textNotes(s.campaign) {
+		for _, line := range slices.Concat(textNotes(s.campaign), s.times.notes()) {
 			s.note("tuma: note: %s", line)
 		}
 	}
@@ -245,9 +255,9 @@ func (s *sendCommand) noteReceipt(r producer.Receipt) {
 		s.note("tuma: %s already exists with the same content (%s, %s); nothing changed", r.ID, console.Plural(r.Total, "recipient"), console.FormatTime(r.CreatedAt))
 	case s.wait:
 		s.note("tuma: enqueued %s as %s", console.Plural(r.Total, "recipient"), r.ID)
-	case s.campaign.StartAt.After(s.now()):
-		s.note("tuma: enqueued %s; sending starts at %s; to follow it: tuma status %s --watch",
-			console.Plural(r.Total, "recipient"), console.FormatTime(s.campaign.StartAt), r.ID)
+	case s.times.start.After(s.now()):
+		s.note("tuma: enqueued %s; sending starts at %s, if a worker runs then; to follow it: tuma status %s --watch",
+			console.Plural(r.Total, "recipient"), console.FormatTime(s.times.start), r.ID)
 	default:
 		s.note("tuma: enqueued %s; to follow it: tuma status %s --watch", console.Plural(r.Total, "recipient"), r.ID)
 	}

@@ -46,7 +46,7 @@ func (s *sendCommand) dryRun(ctx context.Context, src *source) (err error) {
 		return src.locateMissingField(err)
 	}
 	if s.json {
-		notes := append(textNotes(s.campaign), listNotes(src.list, s.campaign.Body)...)
+		notes := slices.Concat(textNotes(s.campaign), listNotes(src.list, s.campaign.Body), s.times.notes())
 		if f.OtherText > 0 {
 			notes = append(notes, otherTextNote(f.OtherText))
 		}
@@ -64,6 +64,9 @@ func (s *sendCommand) dryRun(ctx context.Context, src *source) (err error) {
 		s.note("tuma: %s skipped: listed in %s", console.Plural(f.Skipped, "recipient"), s.skippedFile)
 	}
 	s.noteList(src)
+	for _, line := range s.times.notes() {
+		s.note("tuma: note: %s", line)
+	}
 	s.note("tuma: dry run: nothing was enqueued")
 	return nil
 }

@@ -9,7 +9,6 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/tuma-sms/tuma/internal/config"
 	"github.com/tuma-sms/tuma/internal/recipients"
 	"github.com/tuma-sms/tuma/producer"
 	"github.com/tuma-sms/tuma/sms"
@@ -32,9 +31,10 @@ func (s *sendCommand) flags(c *cobra.Command, f *pflag.FlagSet) {
 	f.StringVar(&s.list.Column, "column", "", "`name` of the column with the numbers, if it is not one of the usual names")
 	f.StringVar(&s.campaign.Country, "country", "", "`country` of numbers in national form, such as KE (default: the workers' default_country)")
 	f.StringVar(&s.class, "class", "", "message `class`: marketing or transactional; sending hours apply only to marketing (default: marketing)")
-	f.StringVar(&s.startAt, "start-at", "", "`time` to start sending, RFC 3339, e.g. 2025-12-01T08:00:00+03:00 (default: now)")
-	f.StringVar(&s.expireAt, "expires-at", "", "`time` after which recipients not yet sent to are skipped, RFC 3339 (default: never)")
-	f.StringVar(&s.expireIn, "expires-in", "", "like --expires-at, but as a `duration` from --start-at (default: from now), e.g. 90m, 12h or 2d")
+	f.StringVar(&s.times.startAt, "start-at", "", "`time` to start sending, "+timeForms+" (default: now)")
+	f.StringVar(&s.times.expireAt, "expires-at", "", "`time` after which recipients not yet sent to are skipped, written like --start-at (default: never)")
+	f.StringVar(&s.times.zoneName, "zone", "", "time `zone` of --start-at and --expires-at, such as Africa/Nairobi (default: the country's if it has one, else this machine's)")
+	f.StringVar(&s.times.expireIn, "expires-in", "", "like --expires-at, but as a `duration` from --start-at (default: from now), e.g. 90m, 12h or 2d")
 	f.StringVar(&s.campaign.OnUnknown, "on-unknown", "",
 		"`action` for recipients with an unknown outcome: keep (do nothing) or resend (once; they may get the message twice); ignored at gateways with idempotency keys (default: the account's)")
 	f.IntVar(&s.campaign.MaxMessages, "max-messages", 0, "send to at most `N` recipients; 0: all")
@@ -93,21 +93,9 @@ func parseMoment(flag, text string) (time.Time, error) {
 // parse parses flags and checks combinations of them. Its error joins all mistakes.
 func (s *sendCommand) parse() error {
 	var mistakes []error
-	moment := func(flag, text string) time.Time {
-		t, err := parseMoment(flag, text)
-		if err != nil {
-			mistakes = append(mistakes, err)
-		}
-		return t
-	}
 	c := &s.campaign
-	c.StartAt, c.ExpiresAt = moment("--start-at", s.startAt), moment("--expires-at", s.expireAt)
-	if s.expireIn != "" {
-		d, err := config.ParseDuration(s.expireIn)
-		if err != nil || d <= 0 {
-			mistakes = append(mistakes, misuse("--expires-in: %.40q must be a duration, e.g. 90m, 12h or 2d", s.expireIn))
-		}
-		c.ExpiresIn = d
+	if err := s.times.parse(s.app, c); err != nil {
+		mistakes = append(mistakes, err)
 	}
 	if s.again && c.ID != "" {
 		mistakes = append(mistakes, misuse("--again works only without --id: to send again, use another --id"))

@@ -37,8 +37,8 @@ func (s *sendCommand) newSendingHoursNotice(ctx context.Context, b *backend, cou
 		return nil, err
 	}
 	c := &sendingHoursNotice{begins: s.now(), countries: countries, closed: map[string]*hours.Window{}, affected: map[string]*hours.Window{}}
-	if s.campaign.StartAt.After(c.begins) {
-		c.begins = s.campaign.StartAt
+	if s.times.start.After(c.begins) {
+		c.begins = s.times.start
 	}
 	for _, acc := range accounts {
 		for country, text := range acc.Windows {
@@ -100,7 +100,7 @@ func (s *sendCommand) noteSendingHours(c *sendingHoursNotice) {
 	for _, w := range slices.SortedFunc(maps.Values(c.affected), func(a, b *hours.Window) int { return cmp.Compare(a.Country, b.Country) }) {
 		_, opens := w.Open(c.begins)
 		text := fmt.Sprintf("recipients in %s wait for its sending hours (%s local time): sending starts at %s, %s", w.Country, w.Hours, console.FormatTime(opens), formatUntil(opens, s.now()))
-		if x := s.campaign.ExpiresAt; !x.IsZero() && !opens.Before(x) || s.campaign.ExpiresIn > 0 && !opens.Before(c.begins.Add(s.campaign.ExpiresIn)) {
+		if x := s.times.expiry; !x.IsZero() && !opens.Before(x) {
 			text += "; but the campaign expires before that time"
 		}
 		s.note("tuma: %s", text)

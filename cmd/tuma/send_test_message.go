@@ -182,7 +182,7 @@ func missingFieldError(src *source, e *producer.MissingError) error {
 // starts now, expires when the command stops waiting for it, and is not resent after an unknown
 // outcome.
 func testCampaign(c producer.Campaign) producer.Campaign {
-	c.Class, c.StartAt, c.ExpiresAt, c.ExpiresIn = producer.Transactional, time.Time{}, time.Time{}, testTimeout
+	c.Class, c.StartAt, c.StartIn, c.ExpiresAt, c.ExpiresIn = producer.Transactional, time.Time{}, 0, time.Time{}, testTimeout
 	c.OnUnknown = producer.OnUnknownKeep
 	c.MaxMessages, c.MaxSegments, c.Canary, c.MaxRejected, c.RequireCredit = 0, 0, 0, 0, false
 	return c

@@ -40,6 +40,7 @@ type Spec struct {
 	MaxMessages int           `json:"m,omitempty"`  // 0: no cap
 	MaxSegments int           `json:"ms,omitempty"` // of all messages together; 0: no cap
 	StartAt     time.Time     `json:"s,omitzero"`
+	StartIn     time.Duration `json:"si,omitempty"` // as requested; StartAt is computed from it
 	ExpiresAt   time.Time     `json:"x,omitzero"`
 	ExpiresIn   time.Duration `json:"xi,omitempty"` // as requested; ExpiresAt is computed from it
 	// Canary is how many messages must end before any other is sent; 0: none. MaxRejected is the
@@ -143,14 +144,17 @@ func (s Spec) Capped(n int) bool {
 
 // Content returns the part of a spec that decides whether two enqueues are the same campaign.
 // Defaults do not count: the same content stays the same campaign when the settings change.
-// Content contains the expiry as the producer gave it (ExpiresIn), not the time computed from
-// ExpiresIn (ExpiresAt). Canary and MaxRejected do not count: a second enqueue that omits these two
-// by mistake must not send the campaign again. CreatedBy and Notes do not count, so that a colleague
-// who enqueues the same campaign does not send it again.
+// Content contains the start and the expiry as the producer gave them (StartIn, ExpiresIn), not the
+// times computed from them (StartAt, ExpiresAt). Canary and MaxRejected do not count: a second enqueue
+// that omits these two by mistake must not send the campaign again. CreatedBy and Notes do not count, so
+// that a colleague who enqueues the same campaign does not send it again.
 func (s Spec) Content() Spec {
 	s.Defaults = nil
 	s.Canary, s.MaxRejected = 0, 0
 	s.CreatedBy, s.Notes = "", nil
+	if s.StartIn != 0 {
+		s.StartAt = time.Time{}
+	}
 	if s.ExpiresIn != 0 {
 		s.ExpiresAt = time.Time{}
 	}

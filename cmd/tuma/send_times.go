@@ -1,0 +1,174 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/tuma-sms/tuma/internal/config"
+	"github.com/tuma-sms/tuma/internal/console"
+	"github.com/tuma-sms/tuma/internal/hours"
+	"github.com/tuma-sms/tuma/internal/moment"
+	"github.com/tuma-sms/tuma/producer"
+)
+
+// timeForms describes the times that commands accept, for help texts.
+const timeForms = "e.g. 'tomorrow 08:00', '2026-11-29 08:00', 08:00, 'in 2h' or RFC 3339"
+
+// sendTimes are the start and the expiry of a campaign: the texts of the flags, and the times that they
+// mean.
+type sendTimes struct {
+	startAt, expireAt, expireIn, zoneName string // values of the flags
+
+	zone *time.Location // in which times are read and shown
+	now  time.Time      // when the flags were read
+	// start and expiry are the times of the campaign. A zero start is now, and a zero expiry never.
+	start, expiry time.Time
+	// missedStart and missedExpiry are set if --start-at or --expires-at is a time of day that has
+	// passed today (moment.Moment.Missed).
+	missedStart, missedExpiry time.Time
+}
+
+// zoneFor returns the time zone in which a command reads dates and times of day: the zone of that name (the value of
+// --zone); else that of the country, or of default_country if country is empty, if the country has one
+// zone; else that of the machine.
+func (a *app) zoneFor(name, country string) (*time.Location, error) {
+	if name != "" {
+		zone, err := time.LoadLocation(name)
+		if err != nil {
+			return nil, misuse("--zone: unknown time zone %.40q: use a name such as Africa/Nairobi or UTC", name)
+		}
+		return zone, nil
+	}
+	if country == "" {
+		cfg, err := a.config(false)
+		if err != nil {
+			return nil, err
+		}
+		country = cfg.Country
+	}
+	if zone := hours.Zone(strings.ToUpper(country)); zone != nil {
+		return zone, nil
+	}
+	return a.localZone(), nil
+}
+
+// localZone returns the time zone of the machine: that of the environment variable TZ if it names one.
+func (a *app) localZone() *time.Location {
+	if name, _ := a.lookup("TZ"); name != "" {
+		if zone, err := time.LoadLocation(strings.TrimPrefix(name, ":")); err == nil {
+			return zone
+		}
+	}
+	return time.Local
+}
+
+// parse reads the flags into t and into the campaign c. Its error joins all mistakes.
+func (t *sendTimes) parse(a *app, c *producer.Campaign) (err error) {
+	if t.zone, err = a.zoneFor(t.zoneName, c.Country); err != nil {
+		return err
+	}
+	t.now = a.now()
+	var mistakes []error
+	read := func(flag, text string) (m moment.Moment) {
+		if text == "" {
+			return m
+		}
+		m, err := moment.Parse(text, t.now, t.zone)
+		if err != nil {
+			mistakes = append(mistakes, misuse("%s: %.60q: %w", flag, text, err))
+		}
+		return m
+	}
+	start, expiry := read("--start-at", t.startAt), read("--expires-at", t.expireAt)
+	if t.expireIn != "" {
+		if c.ExpiresIn, err = config.ParseDuration(t.expireIn); err != nil || c.ExpiresIn <= 0 {
+			mistakes = append(mistakes, misuse("--expires-in: %.40q must be a duration, e.g. 90m, 12h or 2d", t.expireIn))
+		}
+	}
+	if len(mistakes) > 0 {
+		return errors.Join(mistakes...)
+	}
+	if !start.Now {
+		t.start, t.missedStart = start.At, start.Missed
+	}
+	if c.StartIn = start.In; start.In == 0 {
+		c.StartAt = t.start
+	}
+	switch {
+	case expiry.Now:
+		return misuse("--expires-at: now leaves no time to send: use a later time")
+	case expiry.In > 0 && !t.start.IsZero():
+		return misuse("--expires-at: %.60q counts from now, but the campaign starts later: use a date, or --expires-in, which counts from the start", t.expireAt)
+	case expiry.In > 0 && t.expireIn != "":
+		return misuse("--expires-at and --expires-in both set the expiry: use one of them")
+	case expiry.In > 0:
+		c.ExpiresIn = expiry.In
+	default:
+		c.ExpiresAt, t.missedExpiry = expiry.At, expiry.Missed
+	}
+	if t.expiry = c.ExpiresAt; c.ExpiresIn > 0 {
+		begins := t.now
+		if t.start.After(begins) {
+			begins = t.start
+		}
+		t.expiry = begins.Add(c.ExpiresIn)
+	}
+	return nil
+}
+
+// notes returns one line for the start and one for the expiry of the campaign, with the time that the
+// command has read. It returns no line for a time that no flag sets.
+func (t *sendTimes) notes() (lines []string) {
+	for _, x := range []struct {
+		verb, flag string
+		at         time.Time
+	}{{"starts", t.startAt, t.start}, {"expires", cmp.Or(t.expireAt, t.expireIn), t.expiry}} {
+		if x.flag != "" && !x.at.IsZero() {
+			lines = append(lines, "the campaign "+x.verb+" "+t.describe(x.at))
+		}
+	}
+	return lines
+}
+
+// describe returns a time as people read it in the zone of the campaign, and the same time in UTC.
+func (t *sendTimes) describe(at time.Time) string {
+	text := moment.Describe(at, t.now, t.zone)
+	if _, offset := at.In(t.zone).Zone(); offset != 0 {
+		text += " = " + console.FormatTime(at)
+	}
+	return text
+}
+
+// findMissed looks for the campaign of an earlier run of the same command. Suppose that "--start-at 08:00"
+// runs at 07:59 and again at 08:01. The second run would mean tomorrow, so that its derived ID would be
+// another one, and the list would be sent to twice. If the campaign of today exists, findMissed sets c and
+// t to its times and its ID.
+func (t *sendTimes) findMissed(ctx context.Context, b *backend, src *source, c *producer.Campaign) error {
+	if t.missedStart.IsZero() && t.missedExpiry.IsZero() {
+		return nil
+	}
+	earlier := *c
+	if !t.missedStart.IsZero() {
+		earlier.StartAt = t.missedStart
+	}
+	if !t.missedExpiry.IsZero() {
+		earlier.ExpiresAt = t.missedExpiry
+	}
+	id, err := producer.ContentID(earlier, src.all())
+	if err != nil {
+		return err
+	}
+	earlier.ID = id
+	_, err = b.Status(ctx, id)
+	switch {
+	case errors.Is(err, producer.ErrNotFound):
+		return nil
+	case err != nil:
+		return err
+	}
+	*c, t.start, t.expiry = earlier, earlier.StartAt, earlier.ExpiresAt
+	return nil
+}
