@@ -31,6 +31,8 @@ ended is not changed; the exit status is still 0.`,
 type stopCommand struct {
 	use, short, long, example string
 	stop                      func(*producer.Client, context.Context, string) (producer.InFlight, error)
+	// confirm returns the question that is asked on a terminal before the campaign is stopped; nil: none.
+	confirm func(producer.Status) string
 	// done is printed after the campaign's ID, such as "is paused".
 	done string
 }
@@ -40,13 +42,18 @@ type stopCommand struct {
 const inFlightTimeout = 3 * time.Minute
 
 func newStopCommand(a *app, o stopCommand) *cobra.Command {
-	var noWait bool
+	var noWait, yes bool
 	c := &cobra.Command{
 		Use: o.use, Short: o.short, Long: o.long, Example: o.example,
 		Args:              takes("ID"),
 		ValidArgsFunction: a.completeCampaigns,
 		RunE: a.verb(func(ctx context.Context, args []string) error {
 			return a.withCampaign(ctx, args[0], func(b *backend, id string) error {
+				if o.confirm != nil && !yes && a.asksUser() {
+					if err := a.confirmStop(ctx, b, id, o.confirm); err != nil {
+						return err
+					}
+				}
 				inFlightCalls, err := o.stop(b.Client, ctx, id)
 				done := o.done
 				switch {
@@ -72,7 +79,24 @@ func newStopCommand(a *app, o stopCommand) *cobra.Command {
 		}),
 	}
 	c.Flags().BoolVar(&noWait, "no-wait", false, "do not wait for calls that are in flight")
+	if o.confirm != nil {
+		c.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask for confirmation")
+	}
 	return c
+}
+
+// confirmStop asks whether to stop a campaign. It returns an error if the user does not agree. It does not
+// ask if the campaign has ended or is cancelled.
+func (a *app) confirmStop(ctx context.Context, b *backend, id string, question func(producer.Status) string) error {
+	st, err := b.Status(ctx, id)
+	if err != nil || st.Ended() || st.State == producer.Cancelled || st.State == producer.Uploading {
+		return err
+	}
+	sure, err := a.ask(ctx, question(st))
+	if err != nil || !sure {
+		return errors.Join(fmt.Errorf("%s was not changed", id), err)
+	}
+	return nil
 }
 
 // waitForCalls waits until no call of the campaign is in flight, at most inFlightTimeout.
@@ -149,9 +173,15 @@ func newCancel(a *app) *cobra.Command {
 		long: `Cancel ends a campaign permanently. Recipients whose call has not started are
 skipped, with the reason "cancelled". Calls already in flight finish and are
 counted; the command waits for them unless --no-wait is given. A campaign that
-has already ended is not changed; the exit status is still 0.`,
-		example: "  tuma cancel sale-2025-11",
-		stop:    (*producer.Client).Cancel,
-		done:    "is cancelled",
+has already ended is not changed; the exit status is still 0.
+
+On a terminal the command asks first; --yes skips the question.`,
+		example: "  tuma cancel sale-2025-11\n  tuma cancel sale-2025-11 --yes",
+		confirm: func(st producer.Status) string {
+			return fmt.Sprintf("cancel %s (%s)? %s of %s will not be sent to; this cannot be undone", st.ID, st.State,
+				console.FormatInt(max(st.Pending-st.InFlight.Recipients, 0)), console.Plural(st.Total, "recipient"))
+		},
+		stop: (*producer.Client).Cancel,
+		done: "is cancelled",
 	})
 }

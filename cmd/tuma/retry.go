@@ -58,7 +58,7 @@ func (a *app) retry(ctx context.Context, b *backend, id string, o producer.Retry
 	if o.Rejected && st.Rejected > 0 {
 		selected = append(selected, console.FormatInt(st.Rejected)+" rejected recipients")
 	}
-	if len(selected) > 0 && !yes && console.IsTerminal(a.in) && console.IsTerminal(a.err) {
+	if len(selected) > 0 && !yes && a.asksUser() {
 		sure, err := a.ask(ctx, "send again to "+strings.Join(selected, " and ")+"?")
 		if err != nil || !sure {
 			return errors.Join(errors.New("nothing was sent again"), err)
@@ -89,26 +89,36 @@ func (a *app) retry(ctx context.Context, b *backend, id string, o producer.Retry
 	return err
 }
 
-// ask prints a question on standard error and reads the answer from standard input. It returns
-// true for y or yes, and false for any other answer, Ctrl-D and Ctrl-C.
+// asksUser reports whether the command may ask the user: standard input and standard error must be
+// terminals.
+func (a *app) asksUser() bool { return console.IsTerminal(a.in) && console.IsTerminal(a.err) }
+
+// ask prints a question on standard error and reads the answer from standard input, like the
+// function ask.
 func (a *app) ask(ctx context.Context, question string) (bool, error) {
-	_, _ = fmt.Fprintf(a.err, "%s [y/N] ", question)
+	return ask(ctx, a.in, a.err, question)
+}
+
+// ask prints a question to screen and reads the answer from keyboard. It returns true for y or yes, and
+// false for any other answer, Ctrl-D and Ctrl-C.
+func ask(ctx context.Context, keyboard io.Reader, screen io.Writer, question string) (bool, error) {
+	_, _ = fmt.Fprintf(screen, "%s [y/N] ", question)
 	type answer struct {
 		line string
 		err  error
 	}
 	given := make(chan answer, 1)
 	go func() {
-		line, err := bufio.NewReader(a.in).ReadString('\n')
+		line, err := bufio.NewReader(keyboard).ReadString('\n')
 		given <- answer{line, err}
 	}()
 	select {
 	case <-ctx.Done():
-		_, _ = fmt.Fprintln(a.err)
+		_, _ = fmt.Fprintln(screen)
 		return false, nil
 	case x := <-given:
 		if errors.Is(x.err, io.EOF) { // Ctrl-D
-			_, _ = fmt.Fprintln(a.err)
+			_, _ = fmt.Fprintln(screen)
 			return false, nil
 		}
 		said := strings.ToLower(strings.TrimSpace(x.line))

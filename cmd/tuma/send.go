@@ -30,6 +30,7 @@ type sendCommand struct {
 	again      bool
 	testNumber string
 	yes        bool
+	noted      bool // the notes on the list were printed
 	// maxRejected is the value of --max-rejected: a percentage, with or without a % sign.
 	maxRejected string
 	// idDerived is true if the campaign's ID is derived from its content.
@@ -81,6 +82,10 @@ shows it), 'in 2h', now, or RFC 3339. They are read in the time zone of --zone;
 else of --country or default_country, if the country has one zone; else of this
 machine. The command shows how it has understood them. A worker must be running
 when the campaign starts.
+
+Confirmation: on a terminal the command shows recipients, segments, cost,
+account, sender and start, and asks before it enqueues. --yes and --json skip
+the question, and so does a program that runs the command without a terminal.
 
 Before a large campaign: --test sends the message to one number first, prints
 the gateway's answer and asks whether to continue. --canary N sends to the first
@@ -151,7 +156,7 @@ func (s *sendCommand) run(ctx context.Context) (err error) {
 	})
 }
 
-// enqueue sends the test message if there is one, enqueues the campaign and prints the receipt.
+// enqueue sends the test message if there is one, asks for confirmation on a terminal, enqueues the campaign and prints the receipt.
 func (s *sendCommand) enqueue(ctx context.Context, b *backend, src *source) error {
 	s.idDerived, s.campaign.CreatedBy = s.campaign.ID == "", createdBy()
 	countries, err := s.countries(ctx, b)
@@ -177,7 +182,7 @@ func (s *sendCommand) enqueue(ctx context.Context, b *backend, src *source) erro
 	if err != nil {
 		return err
 	}
-	if err := s.sendTestFirst(ctx, b, src, countries); err != nil {
+	if err := s.confirm(ctx, b, src, countries); err != nil {
 		return err
 	}
 	s.campaign.Notes = storedNotes(listNotes(src.list, s.campaign.Body), textNotes(s.campaign))
@@ -222,7 +227,7 @@ func (s *source) locateMissingField(err error) error {
 func (s *sendCommand) noteEnqueued(r producer.Receipt, src *source, otherTexts int, resending []string) {
 	s.noteReceipt(r)
 	if !r.Again {
-		if s.testNumber == "" { // with --test, sendTestFirst has already printed this note
+		if !s.noted {
 			s.noteList(src)
 		}
 		if otherTexts > 0 {

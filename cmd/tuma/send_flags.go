@@ -59,7 +59,7 @@ func (s *sendCommand) flags(c *cobra.Command, f *pflag.FlagSet) {
 // safetyFlags adds the flags for tests, limits and dry runs, and those of the output.
 func (s *sendCommand) safetyFlags(f *pflag.FlagSet) {
 	f.StringVar(&s.testNumber, "test", "", "send to this `number` first, print the outcome, and ask before sending to the recipients")
-	f.BoolVar(&s.yes, "yes", false, "with --test: do not ask; continue if the test was accepted")
+	f.BoolVarP(&s.yes, "yes", "y", false, "do not ask for confirmation; with --test: continue if the test was accepted")
 	f.IntVar(&s.campaign.Canary, "canary", 0, "send to `N` recipients first, and to the others only if at most --max-rejected percent of the first N were rejected or are unknown")
 	f.StringVar(&s.maxRejected, "max-rejected", "",
 		fmt.Sprintf("pause if more than this `percent` of messages were rejected or are unknown (default: %d with --canary, else no limit)", producer.DefaultMaxRejected))
@@ -102,9 +102,6 @@ func (s *sendCommand) parse() error {
 	}
 	if s.dryRunOnly && s.testNumber != "" {
 		mistakes = append(mistakes, misuse("--test cannot be used with --dry-run, which sends nothing"))
-	}
-	if s.yes && s.testNumber == "" {
-		mistakes = append(mistakes, misuse("--yes requires --test: only --test asks for confirmation"))
 	}
 	if s.dryRunOnly && s.wait {
 		mistakes = append(mistakes, misuse("--wait cannot be used with --dry-run, which enqueues nothing"))

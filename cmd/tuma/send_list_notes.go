@@ -18,13 +18,29 @@ func (s *sendCommand) noteList(src *source) {
 	}
 }
 
+// placeholders returns the parts of the text that look like a merge field and name a column of the list.
+func placeholders(l *recipients.List, body string) []string {
+	return sms.Placeholders(body, func(key string) bool {
+		return slices.ContainsFunc(l.Columns(), func(name string) bool { return sms.FieldKey(name) == key })
+	})
+}
+
+// listDoubts returns what may be wrong with the list and the text, for the question before a campaign is
+// enqueued: parts that look like merge fields, and a guessed encoding.
+func listDoubts(l *recipients.List, body string) (doubts []string) {
+	if parts := placeholders(l, body); len(parts) > 0 {
+		doubts = append(doubts, "the text contains "+strings.Join(parts, ", "))
+	}
+	if g := l.Guess(); g.Encoding != "" {
+		doubts = append(doubts, "the encoding "+g.Encoding+" is a guess")
+	}
+	return doubts
+}
+
 // listNotes returns the notes on a list that has been read, and on parts of the text that look like its
 // columns.
 func listNotes(l *recipients.List, body string) (notes []string) {
-	isColumn := func(key string) bool {
-		return slices.ContainsFunc(l.Columns(), func(name string) bool { return sms.FieldKey(name) == key })
-	}
-	for _, part := range sms.Placeholders(body, isColumn) {
+	for _, part := range placeholders(l, body) {
 		notes = append(notes, fmt.Sprintf("the text contains %s, which is not a merge field: write {{%s}}", part, strings.Trim(part, "{}[]()<>%#$« »")))
 	}
 	if sheet, all := l.Sheets(); len(all) > 1 {

@@ -53,62 +53,17 @@ func (s *sendCommand) validateSafetyFlags(f *pflag.FlagSet) error {
 	return nil
 }
 
-// checkCanAsk returns an error if the user could not answer the confirmation prompt after the test.
-// That is so if the command runs without a terminal, or if standard input holds the recipients. With
-// --yes there is no prompt.
-func (s *sendCommand) checkCanAsk() error {
-	switch {
-	case s.yes:
-		return nil
-	case s.file == "" || s.file == "-":
-		return misuse("--test cannot ask for confirmation because the recipients come from standard input: use --file, or --yes to continue if the test is accepted")
-	case !console.IsTerminal(s.in) || !console.IsTerminal(s.err):
-		return misuse("--test cannot ask for confirmation without a terminal: use --yes to continue if the test is accepted")
-	}
-	return nil
-}
-
-// sendTestFirst sends the message to the test number and asks whether to continue. After an error
-// the campaign must not be enqueued. It does nothing if the campaign already exists.
-func (s *sendCommand) sendTestFirst(ctx context.Context, b *backend, src *source, countries []string) error {
-	if s.testNumber == "" {
-		return nil
-	}
-	if why := numberProblem(s.testNumber, countries); why != nil {
-		return misuse("--test: %s%s", explainNumber(s.testNumber, why), s.countryHint(countries))
-	}
-	if err := s.checkCanAsk(); err != nil {
-		return err
-	}
-	switch st, err := b.Status(ctx, s.campaign.ID); {
-	case errors.Is(err, producer.ErrNotFound), err == nil && st.State == producer.Uploading: // new, or an upload that was interrupted
-	case err != nil, st.State != producer.Uploading:
-		return err
-	}
-	if err := b.Check(ctx, s.campaign); err != nil {
-		return err
-	}
-	planned, first, err := s.preview(ctx, b, src)
-	if err != nil {
-		return err
-	}
-	s.noteList(src)
+// sendTest sends the message to the test number, with the fields of the recipient first. It returns an
+// error if the campaign must not be enqueued.
+func (s *sendCommand) sendTest(ctx context.Context, b *backend, first producer.Recipient) error {
 	first.Number = s.testNumber
 	t := &testMessage{app: s.app, b: b, campaign: testCampaign(s.campaign), idDerived: s.idDerived}
 	r, err := t.run(ctx, first)
 	if err != nil {
 		return fmt.Errorf("%w; the campaign was not enqueued", err)
 	}
-	good := r.Status == "accepted" || r.Status == "delivered"
-	if s.yes {
-		if !good {
-			return fmt.Errorf("the test ended as %s, but --yes continues only after an accepted test; the campaign was not enqueued", r.Status)
-		}
-		return nil
-	}
-	sure, err := s.ask(ctx, "send to "+recipientCount(planned)+"?")
-	if err != nil || !sure {
-		return errors.Join(errors.New("the campaign was not enqueued"), err)
+	if s.yes && r.Status != "accepted" && r.Status != "delivered" {
+		return fmt.Errorf("the test ended as %s, but --yes continues only after an accepted test; the campaign was not enqueued", r.Status)
 	}
 	return nil
 }

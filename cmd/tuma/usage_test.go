@@ -44,7 +44,6 @@ func TestUsage_MistakeIsOneLineAndExit2(t *testing.T) {
 		{[]string{"send", "--body", "x", "--file", numbers, "--dry-run", "--wait"}, "--wait cannot be used with --dry-run"},
 		{[]string{"send", "--body", "x", "--file", numbers, "--dry-run", "--test", "0712345678"}, "--test cannot be used with --dry-run"},
 		{[]string{"send", "--body", "x", "--file", numbers, "--test", ""}, "--test must not be empty"},
-		{[]string{"send", "--body", "x", "--file", numbers, "--yes"}, "--yes requires --test"},
 		{[]string{"send", "--body", "x", "--file", numbers, "--max-rejected", "0"}, `--max-rejected: "0" must be a percentage above 0`},
 		{[]string{"send", "--body", "x", "--file", numbers, "--max-rejected", "150%"}, `--max-rejected: "150%" must be a percentage`},
 		{[]string{"send", "--body", "x", "--file", numbers, "--max-rejected", "NaN"}, `--max-rejected: "NaN" must be a percentage`},

@@ -1,0 +1,197 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/tuma-sms/tuma/internal/console"
+	"github.com/tuma-sms/tuma/internal/hours"
+	"github.com/tuma-sms/tuma/internal/recipients"
+	"github.com/tuma-sms/tuma/producer"
+)
+
+// keyboard returns where the command reads the user's answer from; nil if it must not ask. It asks only
+// people: standard error must be a terminal, and --json must not be set. If the recipients come from
+// standard input, the answer comes from the terminal of the process. The caller must close the keyboard.
+func (s *sendCommand) keyboard() (io.ReadCloser, error) {
+	switch {
+	case s.yes || s.json || !console.IsTerminal(s.err):
+		return nil, nil //nolint:nilnil // nil means that nothing is asked
+	case console.IsTerminal(s.in):
+		return io.NopCloser(s.in), nil
+	case s.file != "" && s.file != "-":
+		return nil, nil //nolint:nilnil // as above
+	}
+	name := "/dev/tty"
+	if runtime.GOOS == "windows" {
+		name = "CONIN$"
+	}
+	tty, err := os.OpenFile(name, os.O_RDWR, 0)
+	if err != nil {
+		return nil, misuse("cannot ask for confirmation: the recipients come from standard input, and %s cannot be opened: use --file, or --yes to send without a question", name)
+	}
+	return tty, nil
+}
+
+// checkCanAsk returns an error if --test needs an answer and the user cannot be asked.
+func (s *sendCommand) checkCanAsk(keyboard io.Reader) error {
+	switch {
+	case s.testNumber == "" || s.yes || keyboard != nil:
+		return nil
+	case s.json:
+		return misuse("--test does not ask for confirmation with --json: use --yes to continue if the test is accepted")
+	case s.file == "" || s.file == "-":
+		return misuse("--test cannot ask for confirmation because the recipients come from standard input: use --file, or --yes to continue if the test is accepted")
+	}
+	return misuse("--test cannot ask for confirmation without a terminal: use --yes to continue if the test is accepted")
+}
+
+// confirm sends the test message of --test, shows the user what the campaign does, and asks whether to
+// enqueue it. After an error the campaign must not be enqueued. confirm does nothing if the campaign
+// exists, or if there is neither a test nor a user to ask.
+func (s *sendCommand) confirm(ctx context.Context, b *backend, src *source, countries []string) error {
+	if s.testNumber != "" {
+		if why := numberProblem(s.testNumber, countries); why != nil {
+			return misuse("--test: %s%s", explainNumber(s.testNumber, why), s.countryHint(countries))
+		}
+	}
+	keyboard, err := s.keyboard()
+	if err != nil {
+		return err
+	}
+	if keyboard != nil {
+		defer func() { _ = keyboard.Close() }()
+	}
+	if err := s.checkCanAsk(keyboard); err != nil || s.testNumber == "" && keyboard == nil {
+		return err
+	}
+	switch st, err := b.Status(ctx, s.campaign.ID); {
+	case errors.Is(err, producer.ErrNotFound), err == nil && st.State == producer.Uploading: // new, or an upload that was interrupted
+	case err != nil, st.State != producer.Uploading:
+		return err
+	}
+	if err := b.Check(ctx, s.campaign); err != nil {
+		return err
+	}
+	planned, first, err := s.preview(ctx, b, src)
+	if err != nil {
+		return err
+	}
+	s.noteList(src)
+	s.noted = true
+	if s.testNumber != "" {
+		if err := s.sendTest(ctx, b, first); err != nil {
+			return err
+		}
+	}
+	if keyboard == nil {
+		return nil
+	}
+	accounts, err := b.Accounts(ctx)
+	if err != nil {
+		return err
+	}
+	q := question{sendCommand: s, planned: planned, accounts: accounts}
+	if err := q.summary().Print(s.err); err != nil {
+		return err
+	}
+	sure, err := ask(ctx, keyboard, s.err, q.text(src.list))
+	if err != nil || !sure {
+		return errors.Join(errors.New("the campaign was not enqueued"), err)
+	}
+	return nil
+}
+
+// question is what a user is asked before a campaign is enqueued.
+type question struct {
+	*sendCommand
+	planned  producer.Forecast
+	accounts []producer.Account
+}
+
+// text returns the question. It names what may be wrong with the list and the text.
+func (q question) text(l *recipients.List) string {
+	text := "send to " + recipientCount(q.planned)
+	if doubts := listDoubts(l, q.campaign.Body); len(doubts) > 0 {
+		text += ", although " + strings.Join(doubts, " and ")
+	}
+	return text + "?"
+}
+
+// summary returns the table that is shown above the question.
+func (q question) summary() *console.Table {
+	f, g := q.planned, &console.Table{}
+	g.Add("recipients", recipientCount(f))
+	g.Add("segments", console.FormatInt(f.Segments)+" ("+segmentSummary(f)+")")
+	g.Add("cost", cmp.Or(formatAmounts(f.Cost), "not known: no price is configured"))
+	var names, senders []string
+	for _, a := range f.Accounts {
+		if a.Account == "" {
+			continue
+		}
+		name := a.Account
+		if len(f.Accounts) > 1 {
+			name += " (" + console.FormatInt(a.Recipients) + ")"
+		}
+		names = append(names, name)
+		for _, known := range q.accounts {
+			if known.Name == a.Account && known.Sender != "" && !slices.Contains(senders, known.Sender) {
+				senders = append(senders, known.Sender)
+			}
+		}
+	}
+	g.Add("account", cmp.Or(strings.Join(names, ", "), "not known"))
+	g.Add("sender", cmp.Or(q.campaign.From, strings.Join(senders, ", "), "the gateway's"))
+	g.Add("start", q.start())
+	for _, line := range scheduleLines(f, q.now()) {
+		g.Add("schedule", line)
+	}
+	if !q.times.expiry.IsZero() {
+		g.Add("expiry", q.times.describe(q.times.expiry))
+	}
+	if lines := sampleLines(f); len(lines) > 0 {
+		g.Add("message", console.OneLine(lines[0], 66))
+	}
+	return g
+}
+
+// start returns when the campaign starts: in the zone of the campaign, in that of the machine, and in
+// those of the recipients' countries, each only if its clocks differ.
+func (q question) start() string {
+	at, text := q.times.start, ""
+	if at.IsZero() {
+		at = q.times.now
+		text = "now, " + at.In(q.times.zone).Format("15:04 (MST)")
+	} else {
+		text = q.times.describe(at)
+	}
+	seen := []string{clockIn(at, q.times.zone)}
+	add := func(zone *time.Location, where string) {
+		if shown := clockIn(at, zone); !slices.Contains(seen, shown) {
+			seen = append(seen, shown)
+			text += fmt.Sprintf("; %s %s", at.In(zone).Format("15:04 (MST)"), where)
+		}
+	}
+	add(q.localZone(), "here")
+	byCount := slices.SortedFunc(maps.Keys(q.planned.Countries), func(a, b string) int {
+		return cmp.Or(cmp.Compare(q.planned.Countries[b], q.planned.Countries[a]), cmp.Compare(a, b))
+	})
+	for _, country := range byCount[:min(len(byCount), 3)] {
+		if zone := hours.Zone(country); zone != nil {
+			add(zone, "in "+country)
+		}
+	}
+	return text
+}
+
+// clockIn returns what the clocks of a zone show at a time.
+func clockIn(t time.Time, zone *time.Location) string { return t.In(zone).Format("2 15:04") }
