@@ -31,7 +31,7 @@ ended is not changed; the exit status is still 0.`,
 type stopCommand struct {
 	use, short, long, example string
 	stop                      func(*producer.Client, context.Context, string) (producer.InFlight, error)
-	// confirm returns the question that is asked on a terminal before the campaign is stopped; nil: none.
+	// confirm returns the question on a terminal before the campaign is stopped; nil: none.
 	confirm func(producer.Status) string
 	// done is printed after the campaign's ID, such as "is paused".
 	done string
@@ -49,8 +49,8 @@ func newStopCommand(a *app, o stopCommand) *cobra.Command {
 		ValidArgsFunction: a.completeCampaigns,
 		RunE: a.verb(func(ctx context.Context, args []string) error {
 			return a.withCampaign(ctx, args[0], func(b *backend, id string) error {
-				if o.confirm != nil && !yes && a.asksUser() {
-					if err := a.confirmStop(ctx, b, id, o.confirm); err != nil {
+				if o.confirm != nil && !yes && asksUser(a) {
+					if err := confirmStop(ctx, a, b, id, o.confirm); err != nil {
 						return err
 					}
 				}
@@ -87,7 +87,7 @@ func newStopCommand(a *app, o stopCommand) *cobra.Command {
 
 // confirmStop asks whether to stop a campaign. It returns an error if the user does not agree. It does not
 // ask if the campaign has ended or is cancelled.
-func (a *app) confirmStop(ctx context.Context, b *backend, id string, question func(producer.Status) string) error {
+func confirmStop(ctx context.Context, a *app, b *backend, id string, question func(producer.Status) string) error {
 	st, err := b.Status(ctx, id)
 	if err != nil || st.Ended() || st.State == producer.Cancelled || st.State == producer.Uploading {
 		return err

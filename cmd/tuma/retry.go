@@ -58,7 +58,7 @@ func (a *app) retry(ctx context.Context, b *backend, id string, o producer.Retry
 	if o.Rejected && st.Rejected > 0 {
 		selected = append(selected, console.FormatInt(st.Rejected)+" rejected recipients")
 	}
-	if len(selected) > 0 && !yes && a.asksUser() {
+	if len(selected) > 0 && !yes && asksUser(a) {
 		sure, err := a.ask(ctx, "send again to "+strings.Join(selected, " and ")+"?")
 		if err != nil || !sure {
 			return errors.Join(errors.New("nothing was sent again"), err)
@@ -91,7 +91,7 @@ func (a *app) retry(ctx context.Context, b *backend, id string, o producer.Retry
 
 // asksUser reports whether the command may ask the user: standard input and standard error must be
 // terminals.
-func (a *app) asksUser() bool { return console.IsTerminal(a.in) && console.IsTerminal(a.err) }
+func asksUser(a *app) bool { return console.IsTerminal(a.in) && console.IsTerminal(a.err) }
 
 // ask prints a question on standard error and reads the answer from standard input, like the
 // function ask.

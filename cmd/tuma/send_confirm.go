@@ -19,13 +19,13 @@ import (
 	"github.com/tuma-sms/tuma/producer"
 )
 
-// keyboard returns where the command reads the user's answer from; nil if it must not ask. It asks only
+// keyboardOf returns where the command s reads the user's answer from; nil if s must not ask. It asks only
 // people: standard error must be a terminal, and --json must not be set. If the recipients come from
 // standard input, the answer comes from the terminal of the process. The caller must close the keyboard.
-func (s *sendCommand) keyboard() (io.ReadCloser, error) {
+func keyboardOf(s *sendCommand) (io.ReadCloser, error) {
 	switch {
 	case s.yes || s.json || !console.IsTerminal(s.err):
-		return nil, nil //nolint:nilnil // nil means that nothing is asked
+		return nil, nil //nolint:nilnil // nil means that there is no question
 	case console.IsTerminal(s.in):
 		return io.NopCloser(s.in), nil
 	case s.file != "" && s.file != "-":
@@ -42,8 +42,8 @@ func (s *sendCommand) keyboard() (io.ReadCloser, error) {
 	return tty, nil
 }
 
-// checkCanAsk returns an error if --test needs an answer and the user cannot be asked.
-func (s *sendCommand) checkCanAsk(keyboard io.Reader) error {
+// checkCanAsk returns an error if --test needs an answer and there is no keyboard to read it from.
+func checkCanAsk(s *sendCommand, keyboard io.Reader) error {
 	switch {
 	case s.testNumber == "" || s.yes || keyboard != nil:
 		return nil
@@ -64,14 +64,14 @@ func (s *sendCommand) confirm(ctx context.Context, b *backend, src *source, coun
 			return misuse("--test: %s%s", explainNumber(s.testNumber, why), s.countryHint(countries))
 		}
 	}
-	keyboard, err := s.keyboard()
+	keyboard, err := keyboardOf(s)
 	if err != nil {
 		return err
 	}
 	if keyboard != nil {
 		defer func() { _ = keyboard.Close() }()
 	}
-	if err := s.checkCanAsk(keyboard); err != nil || s.testNumber == "" && keyboard == nil {
+	if err := checkCanAsk(s, keyboard); err != nil || s.testNumber == "" && keyboard == nil {
 		return err
 	}
 	switch st, err := b.Status(ctx, s.campaign.ID); {
@@ -100,7 +100,7 @@ func (s *sendCommand) confirm(ctx context.Context, b *backend, src *source, coun
 	if err != nil {
 		return err
 	}
-	q := question{sendCommand: s, planned: planned, accounts: accounts}
+	q := question{send: s, planned: planned, accounts: accounts}
 	if err := q.summary().Print(s.err); err != nil {
 		return err
 	}
@@ -111,9 +111,9 @@ func (s *sendCommand) confirm(ctx context.Context, b *backend, src *source, coun
 	return nil
 }
 
-// question is what a user is asked before a campaign is enqueued.
+// question is the question before a campaign is enqueued.
 type question struct {
-	*sendCommand
+	send     *sendCommand
 	planned  producer.Forecast
 	accounts []producer.Account
 }
@@ -121,7 +121,7 @@ type question struct {
 // text returns the question. It names what may be wrong with the list and the text.
 func (q question) text(l *recipients.List) string {
 	text := "send to " + recipientCount(q.planned)
-	if doubts := listDoubts(l, q.campaign.Body); len(doubts) > 0 {
+	if doubts := listDoubts(l, q.send.campaign.Body); len(doubts) > 0 {
 		text += ", although " + strings.Join(doubts, " and ")
 	}
 	return text + "?"
@@ -150,13 +150,13 @@ func (q question) summary() *console.Table {
 		}
 	}
 	g.Add("account", cmp.Or(strings.Join(names, ", "), "not known"))
-	g.Add("sender", cmp.Or(q.campaign.From, strings.Join(senders, ", "), "the gateway's"))
+	g.Add("sender", cmp.Or(q.send.campaign.From, strings.Join(senders, ", "), "the gateway's"))
 	g.Add("start", q.start())
-	for _, line := range scheduleLines(f, q.now()) {
+	for _, line := range scheduleLines(f, q.send.now()) {
 		g.Add("schedule", line)
 	}
-	if !q.times.expiry.IsZero() {
-		g.Add("expiry", q.times.describe(q.times.expiry))
+	if !q.send.times.expiry.IsZero() {
+		g.Add("expiry", q.send.times.describe(q.send.times.expiry))
 	}
 	if lines := sampleLines(f); len(lines) > 0 {
 		g.Add("message", console.OneLine(lines[0], 66))
@@ -167,21 +167,21 @@ func (q question) summary() *console.Table {
 // start returns when the campaign starts: in the zone of the campaign, in that of the machine, and in
 // those of the recipients' countries, each only if its clocks differ.
 func (q question) start() string {
-	at, text := q.times.start, ""
+	at, text := q.send.times.start, ""
 	if at.IsZero() {
-		at = q.times.now
-		text = "now, " + at.In(q.times.zone).Format("15:04 (MST)")
+		at = q.send.times.now
+		text = "now, " + at.In(q.send.times.zone).Format("15:04 (MST)")
 	} else {
-		text = q.times.describe(at)
+		text = q.send.times.describe(at)
 	}
-	seen := []string{clockIn(at, q.times.zone)}
+	seen := []string{clockIn(at, q.send.times.zone)}
 	add := func(zone *time.Location, where string) {
 		if shown := clockIn(at, zone); !slices.Contains(seen, shown) {
 			seen = append(seen, shown)
 			text += fmt.Sprintf("; %s %s", at.In(zone).Format("15:04 (MST)"), where)
 		}
 	}
-	add(q.localZone(), "here")
+	add(localZone(q.send.app), "here")
 	byCount := slices.SortedFunc(maps.Keys(q.planned.Countries), func(a, b string) int {
 		return cmp.Or(cmp.Compare(q.planned.Countries[b], q.planned.Countries[a]), cmp.Compare(a, b))
 	})

@@ -34,7 +34,7 @@ type sendTimes struct {
 // zoneFor returns the time zone in which a command reads dates and times of day: the zone of that name (the value of
 // --zone); else that of the country, or of default_country if country is empty, if the country has one
 // zone; else that of the machine.
-func (a *app) zoneFor(name, country string) (*time.Location, error) {
+func zoneFor(a *app, name, country string) (*time.Location, error) {
 	if name != "" {
 		zone, err := time.LoadLocation(name)
 		if err != nil {
@@ -52,11 +52,11 @@ func (a *app) zoneFor(name, country string) (*time.Location, error) {
 	if zone := hours.Zone(strings.ToUpper(country)); zone != nil {
 		return zone, nil
 	}
-	return a.localZone(), nil
+	return localZone(a), nil
 }
 
 // localZone returns the time zone of the machine: that of the environment variable TZ if it names one.
-func (a *app) localZone() *time.Location {
+func localZone(a *app) *time.Location {
 	if name, _ := a.lookup("TZ"); name != "" {
 		if zone, err := time.LoadLocation(strings.TrimPrefix(name, ":")); err == nil {
 			return zone
@@ -67,7 +67,7 @@ func (a *app) localZone() *time.Location {
 
 // parse reads the flags into t and into the campaign c. Its error joins all mistakes.
 func (t *sendTimes) parse(a *app, c *producer.Campaign) (err error) {
-	if t.zone, err = a.zoneFor(t.zoneName, c.Country); err != nil {
+	if t.zone, err = zoneFor(a, t.zoneName, c.Country); err != nil {
 		return err
 	}
 	t.now = a.now()
