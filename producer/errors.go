@@ -31,6 +31,8 @@ var (
 	// ErrDone means that the campaign is done or has expired, so it cannot be paused, resumed
 	// or cancelled.
 	ErrDone = errDone
+	// ErrBegun means that the campaign has begun, so its start cannot be moved.
+	ErrBegun = errBegun
 	// ErrStopped means that the campaign was cancelled, so it cannot be paused, resumed or
 	// retried, or that the campaign has expired, so it cannot be retried.
 	ErrStopped = errStopped
@@ -47,6 +49,7 @@ var (
 	errNotDurable     = script.ErrNotDurable
 	errDone           = ledger.ErrDone
 	errStopped        = ledger.ErrStopped
+	errBegun          = ledger.ErrBegun
 	errNothingToRetry = ledger.ErrNothingToRetry
 )
 

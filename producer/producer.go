@@ -2,6 +2,7 @@ package producer
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync/atomic"
 	"time"
@@ -9,6 +10,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/tuma-sms/tuma/internal/accounts"
+	"github.com/tuma-sms/tuma/internal/campaign"
 	"github.com/tuma-sms/tuma/internal/ledger"
 	"github.com/tuma-sms/tuma/internal/optout"
 	"github.com/tuma-sms/tuma/internal/queue"
@@ -148,6 +150,31 @@ func (c *Client) Resume(ctx context.Context, id string) (InFlight, error) {
 func (c *Client) Cancel(ctx context.Context, id string) (InFlight, error) {
 	n, err := c.ledger.Cancel(ctx, id, "producer")
 	return InFlight(n), err
+}
+
+// Reschedule moves the start of a campaign that has not begun (Status.State is Scheduled, or Paused
+// before the start). A start that has passed means now. An expiry that Campaign.ExpiresIn has set moves
+// with the start. A campaign that has begun is an ErrBegun, one that has ended an ErrDone, and a cancelled
+// one an ErrStopped. A start after Campaign.ExpiresAt is an ErrInvalid. The content that Enqueue compares
+// stays the original one.
+func (c *Client) Reschedule(ctx context.Context, id string, startAt time.Time) error {
+	wake, err := c.ledger.Reschedule(ctx, id, startAt)
+	if errors.Is(err, ledger.ErrExpiresFirst) {
+		return fmt.Errorf("%w: %w", ErrInvalid, &FieldError{Field: "start_at", Problem: "must be before the campaign expires"})
+	}
+	if err != nil || startAt.After(c.now()) {
+		return err // the sweeper queues the plan task at startAt
+	}
+	spec, err := c.ledger.Spec(ctx, id)
+	if err != nil {
+		return err
+	}
+	sum, err := c.ledger.Summary(ctx, id)
+	if err != nil {
+		return err
+	}
+	// If this fails, the sweeper queues the task within seconds.
+	return c.queue.Wake(ctx, queue.FirstQueue(spec.Via, spec.Class == campaign.Transactional, sum.Total), queue.Pointer{Campaign: id, Wake: wake})
 }
 
 // RetryOptions select the recipients that Retry sends to again.

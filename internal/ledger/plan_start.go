@@ -12,7 +12,8 @@ import (
 
 // StartPlan starts or continues planning. newSnapshot returns the snapshot to store if planning has
 // not started; otherwise StartPlan uses the stored snapshot. StartPlan returns nil without an error
-// if there is nothing to plan, because the campaign is planned already or stopped.
+// if there is nothing to plan, because the campaign is planned already, is stopped or
+// starts later.
 func (l *Ledger) StartPlan(ctx context.Context, id string, newSnapshot func(campaign.Spec) (campaign.PlanSnapshot, error)) (*Plan, error) {
 	spec, err := l.Spec(ctx, id)
 	if err != nil {

@@ -5,11 +5,18 @@
 --   watch          ms until the sweeper looks at the plan again
 --   sending_hours  or ''
 --   streams        number of streams to keep separate counts for; 0: none
--- Returns {'go', snapshot, cursor, carried-over recipients, sending hours} | {'stopped'|'planned'|'missing'|'newer'}
+-- Returns {'go', snapshot, cursor, carried-over recipients, sending hours} | {'stopped'|'early'|'planned'|'missing'|'newer'}
+-- 'early': the campaign starts later. The sweeper looks at the plan then.
 local snapshot, watch, sending_hours, streams = unpack(ARGV)
 local bad = unfit()
 if bad then return {bad} end
 if get('stop') then return {'stopped'} end
+-- The task may have been queued for an earlier start (reschedule.lua).
+local start = get('start')
+if start and tonumber(start) > now_ms() and not get('frozen') then
+  redis.call('ZADD', O, 'XX', start, 'plan')
+  return {'early'}
+end
 if redis.call('HSETNX', L, 'frozen', snapshot) == 1 then
   if sending_hours ~= '' then set('win', sending_hours) end
   if streams ~= '0' then set('per', streams) end

@@ -54,6 +54,7 @@ var (
 	excludeScript        = binding(alwaysAllowed("exclude"))
 	narrowScript         = alwaysAllowed("narrow") // not binding: the claim that follows makes it durable too
 	controlScript        = binding(alwaysAllowed("control"))
+	rescheduleScript     = binding(alwaysAllowed("reschedule"))
 
 	quarantinePayloadScript = plainScript("quarantine_payload")
 	indexScript             = binding(plainScript("index"))

@@ -16,6 +16,8 @@ var limitMutants = []mutant{
 	{"the canary ends before its last recipient has finished", one(preludeLua, "gone - tonumber(w[LEFT_OUT]) < tonumber(w[IN_CANARY])", "gone - tonumber(w[LEFT_OUT]) + 1 < tonumber(w[IN_CANARY])"), model},
 	{"recipients that planning skipped count as finished canary messages", one(preludeLua, "gone - tonumber(w[LEFT_OUT]) <", "gone <"), model},
 	{"a resumed campaign is paused again because of failures before it was resumed", one("internal/ledger/control.lua", "accept_so_far()\n  del('paused')", "del('paused')"), tests("internal/ledger", "TestFailureThreshold_PausesARunningCampaign")},
+	{"a campaign that has begun can be rescheduled", one("internal/ledger/reschedule.lua", "tonumber(was) <= now then", "false then"), tests("internal/ledger", "TestReschedule_MovesTheStart")},
+	{"the task of the old start begins a rescheduled campaign", one("internal/ledger/plan_start.lua", "tonumber(start) > now_ms() and", "false and"), tests("internal/ledger", "TestReschedule_MovesTheStart")},
 	{"the failure threshold does not count retried recipients when they finish again", one("internal/ledger/retry_step.lua", "try_again(count)\nif count > 0 then", "if count > 0 then"), model},
 	{"the count of the failure threshold does not restart after messages within the threshold", one(preludeLua, "elseif ended >= tonumber(w[SPAN]) then", "elseif false then"), model},
 	{"one call contains recipients of the canary and recipients beyond it", one("internal/planning/planner.go", "if p.count == p.spec.Canary {", "if false {"), tests("worker", "TestCanary_FailingCampaignSendsOnlyTheCanary")},
