@@ -30,6 +30,14 @@ help: ## List the targets
 build: ## Build bin/tuma
 	CGO_ENABLED=0 $(GO) build $(BUILD_FLAGS) -o bin/tuma ./cmd/tuma
 
+# PREFIX is where make install puts bin/tuma.
+PREFIX ?= $(HOME)/.local
+
+.PHONY: install
+install: build ## Copy bin/tuma to PREFIX/bin, by default ~/.local/bin
+	@mkdir -p '$(PREFIX)/bin'
+	install -m 755 bin/tuma '$(PREFIX)/bin/tuma'
+
 .PHONY: demo
 demo: build ## Send 20,000 messages to a simulated gateway on this machine, and kill a worker halfway
 	bin/tuma demo
@@ -112,8 +120,9 @@ outside: ## Build a module that embeds the producer, and check what it links and
 	$(GO) test ./internal/test/arch -run 'Outside|Rooms|Room|Import' -count=1 -v
 
 .PHONY: readme
-readme: ## Run the commands in README.md and compare their output
-	@REDIS_SERVER="$$(tools/redis-server)" && export REDIS_SERVER && $(GO) run ./internal/test/readme README.md
+readme: ## Follow README.md and its guides in docs in new shells, and compare the output
+	@REDIS_SERVER="$$(tools/redis-server)" && export REDIS_SERVER && \
+		$(GO) run ./internal/test/readme README.md docs/campaigns.md docs/sandbox.md docs/configuration.md
 
 .PHONY: ci
 ci: ## Run what CI runs

@@ -58,7 +58,7 @@ func openBackend(ctx context.Context, cfg *config.Config, connections int) (*bac
 	if err != nil {
 		return nil, err
 	}
-	if err := ping(ctx, b.rdb, cfg.Redis); err != nil {
+	if err := ping(ctx, b.rdb, cfg.Redis, cfg.File == "" && cfg.Redis.Source != "TUMA_REDIS_URL"); err != nil {
 		b.Close()
 		return nil, err
 	}
@@ -80,8 +80,10 @@ func newBackend(cfg *config.Config, connections int) (*backend, error) {
 	return &backend{Client: client, rdb: rdb, cfg: cfg}, nil
 }
 
-// ping checks that Redis answers. Its error is one line with advice on what to do.
-func ping(ctx context.Context, rdb redis.UniversalClient, cfg config.Redis) error {
+// ping checks that Redis answers. noFile is true if Redis has the default URL because there is no
+// configuration file. The error is one
+// line with advice on what to do.
+func ping(ctx context.Context, rdb redis.UniversalClient, cfg config.Redis, noFile bool) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, pingTimeout, fmt.Errorf("no answer in %s", pingTimeout))
 	defer cancel()
 	err := rdb.Ping(ctx).Err()
@@ -103,6 +105,9 @@ func ping(ctx context.Context, rdb redis.UniversalClient, cfg config.Redis) erro
 		return fmt.Errorf("cannot use Redis at %s (%s): %w", config.URLWithoutLogin(cfg.URL), cfg.Source, err)
 	}
 	advice := "start Redis, or set its address with TUMA_REDIS_URL or redis.url in tuma.yaml"
+	if noFile {
+		advice = "this folder has no tuma.yaml: change to the folder that has it, or start Redis, or set its address with TUMA_REDIS_URL"
+	}
 	if strings.Contains(err.Error(), "cluster has no nodes") {
 		advice = "no node of the cluster serves a hash slot; run redis-cli --cluster check for details"
 	}

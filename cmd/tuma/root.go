@@ -16,7 +16,8 @@ SMS gateways. It keeps within each gateway's limits, loses no message, and sends
 no message twice unless you ask for it.
 
 'tuma send' puts a campaign into the queue in Redis. 'tuma worker' sends it.
-To try everything without a gateway account, run 'tuma demo'.
+'tuma dev' runs all that a first campaign needs, without a gateway account.
+'tuma demo' shows on this machine that no message is lost or sent twice.
 
 The configuration file is --config, else $TUMA_CONFIG, else ./tuma.yaml.
 Commands that only need Redis also work without a file. They use

@@ -24,9 +24,9 @@ func newSandbox(a *app) *cobra.Command {
 		Long: `Sandbox serves simulated versions of all gateways, as the vendors document them.
 It sends no messages and accepts any login. It counts the messages it accepts,
 and can simulate faults. A duplicate is a message that was sent before: the same
-text to the same number. The keys that Tuma sends to kobo show which calls belong
-to one campaign, so there the same text in another campaign does not count. The
-other gateways have no keys: there it counts.
+text to the same number. The keys that Tuma sends to kobo show which calls
+belong to one campaign, so there the same text in another campaign does not
+count. The other gateways have no keys: there it counts.
 
   curl localhost:8025/_sandbox/stats
   curl localhost:8025/_sandbox/faults -d fault=accept_close -d n=3

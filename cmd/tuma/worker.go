@@ -87,7 +87,7 @@ func (w *workerCommand) run(ctx context.Context) error {
 	}
 	defer b.Close()
 	if !w.waitRedis {
-		if err := ping(ctx, b.rdb, cfg.Redis); err != nil {
+		if err := ping(ctx, b.rdb, cfg.Redis, false); err != nil {
 			return ignoreCancelled(ctx, err)
 		}
 	}

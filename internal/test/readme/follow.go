@@ -11,53 +11,65 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
+
+	"github.com/tuma-sms/tuma/internal/dev"
 )
 
-// reader runs the steps of a Markdown text.
+// reader follows pages of Markdown like a person with a home folder and some terminals.
 type reader struct {
-	out  io.Writer
+	out io.Writer
+	// tree is the folder that git clone copies.
 	tree string
-	// state is a folder that keeps the shell's directory and variables between steps.
-	state string
-	ci    string
+	// scratch is a folder for files of the reader, and home the home folder.
+	scratch, home string
+	ci            string
 	// ports maps each port in the text to a free port.
-	ports map[string]string
+	ports     map[string]string
+	terminals map[int]*terminal
+	// current is the terminal that the last step has used.
+	current *terminal
 	// printed is the output of the commands that ran last.
 	printed string
 	staying []*staying
 }
 
-// staying is a command that keeps running in the background.
+// staying is a command that keeps running in its terminal.
 type staying struct {
 	cmd   *exec.Cmd
 	log   *os.File      // receives the output of the command
 	ended chan struct{} // closed when the command has exited
 }
 
-// port matches a port after a loopback address or after --port.
-var port = regexp.MustCompile(`(127\.0\.0\.1:|--port )([0-9]{2,5})\b`)
+// port matches a port after a loopback address or after a flag such as --port or --redis-port.
+var port = regexp.MustCompile(`(127\.0\.0\.1:|-port )([0-9]{2,5})\b`)
 
-// newReader chooses the free ports and creates the folder state.
-func newReader(out io.Writer, tree, state, ci string, steps []step) (*reader, error) {
-	r := &reader{out: out, tree: tree, state: state, ci: ci, ports: map[string]string{}}
+// startsDev matches the command tuma dev, which listens on ports that the text need not mention.
+var startsDev = regexp.MustCompile(`(?m)^tuma dev\b`)
+
+// newReader chooses the free ports and creates the home folder in the folder scratch.
+func newReader(out io.Writer, tree, scratch, ci string, steps []step) (*reader, error) {
+	r := &reader{out: out, tree: tree, scratch: scratch, home: filepath.Join(scratch, "home"), ci: ci, ports: map[string]string{}, terminals: map[int]*terminal{}}
 	var held []net.Listener
+	ports := []string{strconv.Itoa(dev.RedisPort), strconv.Itoa(dev.SandboxPort)}
 	for _, s := range steps {
 		for _, m := range port.FindAllStringSubmatch(s.text, -1) {
-			if r.ports[m[2]] != "" {
-				continue
-			}
-			// All listeners stay open until the last port is chosen, so that all ports differ.
-			l, err := net.Listen("tcp", "127.0.0.1:0")
-			if err != nil {
-				return nil, err
-			}
-			held = append(held, l)
-			_, r.ports[m[2]], err = net.SplitHostPort(l.Addr().String())
-			if err != nil {
-				return nil, err
-			}
+			ports = append(ports, m[2])
+		}
+	}
+	slices.Sort(ports)
+	for _, port := range slices.Compact(ports) {
+		// All listeners stay open until the last port is chosen, so that all ports differ.
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return nil, err
+		}
+		held = append(held, l)
+		if _, r.ports[port], err = net.SplitHostPort(l.Addr().String()); err != nil {
+			return nil, err
 		}
 	}
 	for _, l := range held {
@@ -65,12 +77,12 @@ func newReader(out io.Writer, tree, state, ci string, steps []step) (*reader, er
 			return nil, err
 		}
 	}
-	return r, errors.Join(os.WriteFile(filepath.Join(state, "variables"), nil, 0o600),
-		os.WriteFile(filepath.Join(state, "directory"), []byte(tree), 0o600))
+	return r, os.Mkdir(r.home, 0o700)
 }
 
-// exchange replaces the ports in a text with the free ports.
+// exchange replaces the ports in a text with the free ports, and passes them to tuma dev.
 func (r *reader) exchange(text string) string {
+	text = startsDev.ReplaceAllString(text, "tuma dev --redis-port "+strconv.Itoa(dev.RedisPort)+" --sandbox-port "+strconv.Itoa(dev.SandboxPort))
 	return port.ReplaceAllStringFunc(text, func(found string) string {
 		m := port.FindStringSubmatch(found)
 		if free := r.ports[m[2]]; free != "" {
@@ -85,45 +97,58 @@ func (r *reader) follow(ctx context.Context, steps []step) (err error) {
 	defer func() { err = errors.Join(err, r.end(err != nil)) }()
 	for _, s := range steps {
 		s.text, s.name = r.exchange(s.text), r.exchange(s.name)
-		fmt.Fprintf(r.out, "-- line %d: %s %s\n", s.line, s.kind, s.name)
-		var err error
+		t, err := r.terminal(s.terminal)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(r.out, "-- %s:%d: terminal %d: %s %s\n", s.page, s.line, t.number, s.kind, s.name)
+		if t.occupied != nil && (s.kind == runs || s.kind == stays) {
+			return fmt.Errorf("%s:%d: terminal %d is occupied by a command that keeps running", s.page, s.line, t.number)
+		}
 		switch s.kind {
 		case runs:
-			err = r.run(ctx, s)
+			err = r.run(ctx, t, s)
 		case stays:
-			err = r.start(ctx, s)
+			err = r.start(ctx, t, s)
 		case file:
-			err = r.write(s)
+			err = r.write(t, s)
 		case prints:
-			err = r.compare(s)
+			err = r.compare(ctx, t, s)
 		case inCI:
 			err = r.findInCI(s)
 		case notRun:
 		}
 		if err != nil {
-			return fmt.Errorf("line %d: %w", s.line, err)
+			return fmt.Errorf("%s:%d: %w", s.page, s.line, err)
 		}
+	}
+	if slices.ContainsFunc(steps, func(s step) bool { return startsDev.MatchString(s.text) }) {
+		return r.checkSandbox(ctx)
 	}
 	return nil
 }
 
-// shell returns a shell command that runs in the directory, and with the variables, in which the
-// previous step ended.
-func (r *reader) shell(ctx context.Context, commands string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, "bash", "-c", `set -euo pipefail
-. "$STATE/variables"
-cd "$(cat "$STATE/directory")"
-`+commands)
-	cmd.Env = append(os.Environ(), "STATE="+r.state)
-	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
-	cmd.WaitDelay = 10 * time.Second
-	return cmd
+// terminal returns the terminal with a number, which it opens if necessary. The number 0 stands for
+// the terminal that the last step has used, and for terminal 1 in the first step.
+func (r *reader) terminal(number int) (*terminal, error) {
+	if number == 0 && r.current != nil {
+		return r.current, nil
+	}
+	number = max(number, 1)
+	if r.terminals[number] == nil {
+		var err error
+		if r.terminals[number], err = r.openTerminal(number); err != nil {
+			return nil, err
+		}
+	}
+	r.current = r.terminals[number]
+	return r.current, nil
 }
 
 // run runs the commands of a step, and keeps their output for compare.
-func (r *reader) run(ctx context.Context, s step) error {
+func (r *reader) run(ctx context.Context, t *terminal, s step) error {
 	fmt.Fprint(r.out, s.text)
-	cmd := r.shell(ctx, s.text+"\nexport -p >\"$STATE/variables\"\npwd >\"$STATE/directory\"\n")
+	cmd := r.shell(ctx, t, s.text+"\nexport -p >\"$README_STATE/variables\"\npwd >\"$README_STATE/directory\"\n")
 	var printed bytes.Buffer
 	both := io.MultiWriter(&printed, r.out)
 	cmd.Stdout, cmd.Stderr = both, both
@@ -139,21 +164,21 @@ func (r *reader) run(ctx context.Context, s step) error {
 	return nil
 }
 
-// listensWithin is the time limit for a background command to listen, and to stop.
+// listensWithin is the time limit for a background command to be ready, and to stop.
 const listensWithin = 30 * time.Second
 
-// start runs a command in the background and returns once the address of the step accepts
-// connections.
-func (r *reader) start(ctx context.Context, s step) error {
+// start runs a command that occupies the terminal, and returns once the condition of the step is
+// met.
+func (r *reader) start(ctx context.Context, t *terminal, s step) error {
 	fmt.Fprint(r.out, s.text)
-	log, err := os.CreateTemp(r.state, "log-")
+	log, err := os.CreateTemp(t.state, "log-")
 	if err != nil {
 		return err
 	}
 	// exec makes the last command replace the shell, so that the command gets the signal that end() sends.
 	commands := strings.Split(strings.TrimSpace(s.text), "\n")
 	commands[len(commands)-1] = "exec " + commands[len(commands)-1]
-	cmd := r.shell(ctx, strings.Join(commands, "\n"))
+	cmd := r.shell(ctx, t, strings.Join(commands, "\n"))
 	cmd.Stdout, cmd.Stderr = log, log
 	if err := cmd.Start(); err != nil {
 		return err
@@ -164,6 +189,7 @@ func (r *reader) start(ctx context.Context, s step) error {
 		close(st.ended)
 	}()
 	r.staying = append(r.staying, st)
+	t.occupied = st
 
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
@@ -173,21 +199,27 @@ func (r *reader) start(ctx context.Context, s step) error {
 		case <-st.ended:
 			return fmt.Errorf("the command must keep running, but exited: %s", cmd.ProcessState)
 		case <-late:
-			return fmt.Errorf("nothing listens at %s after %s", s.name, listensWithin)
+			return fmt.Errorf("waited %s until %s, which did not happen", listensWithin, s.name)
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		case <-tick.C:
 		}
-		if serves(ctx, s.name) {
-			return nil
+		if ok, err := ready(ctx, s.name, log.Name()); ok || err != nil {
+			return err
 		}
 	}
 }
 
-// serves reports whether an address accepts connections.
-func serves(ctx context.Context, address string) bool {
-	conn, err := (&net.Dialer{Timeout: time.Second}).DialContext(ctx, "tcp", address)
-	return err == nil && conn.Close() == nil
+// ready reports whether the condition of a command that keeps running is met: an address accepts
+// connections, or the file log has a text.
+func ready(ctx context.Context, condition, log string) (bool, error) {
+	if address, ok := strings.CutSuffix(condition, " listens"); ok {
+		conn, err := (&net.Dialer{Timeout: time.Second}).DialContext(ctx, "tcp", address)
+		return err == nil && conn.Close() == nil, nil
+	}
+	text := strings.Trim(strings.TrimSuffix(condition, " is printed"), `"`)
+	printed, err := os.ReadFile(log)
+	return strings.Contains(string(printed), text), err
 }
 
 // end stops the background commands, the one started last first. If show is true, end prints their
@@ -215,24 +247,47 @@ func (r *reader) end(show bool) error {
 	return errors.Join(errs...)
 }
 
-// write writes the file of a step into the shell's directory.
-func (r *reader) write(s step) error {
-	directory, err := os.ReadFile(filepath.Join(r.state, "directory"))
+// write writes the file of a step into the terminal's folder. The folder of the file must exist.
+func (r *reader) write(t *terminal, s step) error {
+	directory, err := t.directory()
 	if err != nil {
 		return err
 	}
-	name := filepath.Join(strings.TrimSpace(string(directory)), s.name)
-	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
-		return err
-	}
-	return os.WriteFile(name, []byte(s.text), 0o600)
+	return os.WriteFile(filepath.Join(directory, s.name), []byte(s.text), 0o600)
 }
 
-// compare returns an error unless every line of the step is in printed. Several spaces are equal to
-// one space.
-func (r *reader) compare(s step) error {
-	printed := squeeze(r.printed)
-	for line := range strings.Lines(s.text) {
+// compare returns an error unless every line of the step was printed: by the command that occupies
+// the terminal, which has some seconds to print it, or else by the last commands. Several spaces are
+// equal to one space.
+func (r *reader) compare(ctx context.Context, t *terminal, s step) error {
+	if t.occupied == nil {
+		return unprinted(s.text, r.printed)
+	}
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	late := time.After(listensWithin)
+	for {
+		printed, err := os.ReadFile(t.occupied.log.Name())
+		if err != nil {
+			return err
+		}
+		if err = unprinted(s.text, string(printed)); err == nil {
+			return nil
+		}
+		select {
+		case <-late:
+			return err
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-tick.C:
+		}
+	}
+}
+
+// unprinted returns an error that names the first line of want that printed does not have.
+func unprinted(want, printed string) error {
+	printed = squeeze(printed)
+	for line := range strings.Lines(want) {
 		form := strings.ReplaceAll(regexp.QuoteMeta(squeeze(line)), "…", ".*")
 		if !regexp.MustCompile("(?m)^" + form + "$").MatchString(printed) {
 			return fmt.Errorf("the commands do not print %q", strings.TrimSpace(line))

@@ -1,13 +1,15 @@
-// Command readme runs the commands of a Markdown file from top to bottom, in a copy of
-// the tree. It fails at the first command whose status or output differs from what the
-// text expects. In commands, files and expected output it replaces loopback ports with
-// free ports.
+// Command readme follows Markdown files word by word, like a person with a new home folder:
+// it runs their commands in new shells, from the clone of the repository to the last page.
+// It fails at the first command whose status or output differs from what the text expects.
+// In commands, files and expected output it replaces loopback ports with free ports. Run
+// it in the root of the repository.
 //
-//	go run ./internal/test/readme README.md
+//	go run ./internal/test/readme README.md docs/campaigns.md
 package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -34,19 +36,26 @@ func main() {
 }
 
 func run(ctx context.Context, args []string, out io.Writer) error {
-	if len(args) != 1 {
-		return fmt.Errorf("usage: readme FILE")
+	if len(args) == 0 {
+		return errors.New("usage: readme FILE...")
 	}
-	text, err := os.ReadFile(args[0])
+	var steps []step
+	for _, page := range args {
+		text, err := os.ReadFile(page)
+		if err != nil {
+			return err
+		}
+		more, err := parse(page, string(text))
+		if err != nil {
+			return err
+		}
+		steps = append(steps, more...)
+	}
+	ci, err := os.ReadFile(filepath.Join(".ci", "run"))
 	if err != nil {
 		return err
 	}
-	steps, err := parse(string(text))
-	if err != nil {
-		return err
-	}
-	ci, err := os.ReadFile(filepath.Join(filepath.Dir(args[0]), ".ci", "run"))
-	if err != nil {
+	if err := goCaches(ctx); err != nil {
 		return err
 	}
 	scratch, err := os.MkdirTemp("", "tuma-readme-")
@@ -54,8 +63,8 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		return err
 	}
 	defer os.RemoveAll(scratch)
-	tree := filepath.Join(scratch, "tuma")
-	if err := copyTree(tree, os.DirFS(filepath.Dir(args[0]))); err != nil {
+	tree := filepath.Join(scratch, "tree")
+	if err := copyTree(tree, os.DirFS(".")); err != nil {
 		return err
 	}
 	r, err := newReader(out, tree, scratch, string(ci), steps)

@@ -1,9 +1,35 @@
 package main
 
 import (
+	"fmt"
+	"net"
+	"os"
 	"testing"
 
 	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// TestMain runs the tests. With the arguments "listen ADDRESS" the test binary is a program that
+// keeps running in a terminal, for the tests.
+func TestMain(m *testing.M) {
+	if len(os.Args) == 3 && os.Args[1] == "listen" {
+		listen(os.Args[2])
+	}
+	goleak.VerifyTestMain(m)
+}
+
+// listen accepts connections at an address and prints a line for each.
+func listen(address string) {
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		panic(err)
+	}
+	for {
+		conn, err := l.Accept()
+		if err != nil {
+			panic(err)
+		}
+		_ = conn.Close()
+		fmt.Println("accepted a connection at  ", address)
+	}
+}

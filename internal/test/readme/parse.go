@@ -7,19 +7,26 @@ import (
 	"strings"
 )
 
+// A marker may name a terminal, as in "<!-- run, terminal 2 -->". A terminal that is named for the
+// first time is a new shell in the home folder, with no variables but those that ~/.bashrc sets. A
+// marker without a terminal means the terminal that was named last.
+
 // kind is what readme does with a fenced code block.
 type kind string
 
 // A comment before the fence names the kind. A fence whose language is plain text needs no comment
 // and is skipped.
 const (
-	// "<!-- run -->" or "<!-- run, status 3 -->": the commands must exit with this status.
+	// "<!-- run -->" or "<!-- run, terminal 2, status 3 -->": the commands must exit with this status.
 	runs kind = "run"
-	// "<!-- stays, until 127.0.0.1:6379 listens -->": the command keeps running in the background.
+	// "<!-- stays, terminal 1, until 127.0.0.1:6379 listens -->": the command keeps running and
+	// occupies its terminal. "until "ready" is printed" waits for a text in its output instead.
 	stays kind = "stays"
-	// "<!-- file: tuma.yaml -->": readme writes this file.
+	// "<!-- file: tuma.yaml -->": readme writes this file into the terminal's folder. The text before
+	// the fence must name the file, as `tuma.yaml`.
 	file kind = "file"
-	// "<!-- prints -->": the last commands must have printed each line of the fence; … matches any text.
+	// "<!-- prints -->": the last commands must have printed each line of the fence; … matches any
+	// text. "<!-- prints, terminal 1 -->": the command that occupies the terminal prints the lines.
 	prints kind = "prints"
 	// "<!-- in .ci/run -->": .ci/run contains these lines, so readme does not run them.
 	inCI kind = "in .ci/run"
@@ -30,33 +37,38 @@ const (
 // step is a fenced code block that is not skipped.
 type step struct {
 	kind kind
+	page string
 	line int
+	// terminal is the number in the marker, or 0.
+	terminal int
 	// name is the file's name or the address to wait for, or empty.
 	name   string
 	status int
 	text   string
 }
 
-// markers match the comment of each kind. The group of a pattern is the argument: a status, an address, a file name or
-// a reason.
+// markers match the comment of each kind. The first group of a pattern is the terminal, and the
+// second one the argument: a status, an address, a file name or a reason.
 var markers = map[kind]*regexp.Regexp{
-	runs:   regexp.MustCompile(`^run(?:, status ([0-9]+))?$`),
-	stays:  regexp.MustCompile(`^stays, until (\S+) listens$`),
-	file:   regexp.MustCompile(`^file: (\S+)$`),
-	prints: regexp.MustCompile(`^prints()$`),
-	inCI:   regexp.MustCompile(`^in \.ci/run()$`),
-	notRun: regexp.MustCompile(`^not run: (.+)$`),
+	runs:   regexp.MustCompile(`^run(?:, terminal ([0-9]+))?(?:, status ([0-9]+))?$`),
+	stays:  regexp.MustCompile(`^stays(?:, terminal ([0-9]+))?, until (\S+ listens|".+" is printed)$`),
+	file:   regexp.MustCompile(`^file(?:, terminal ([0-9]+))?: (\S+)$`),
+	prints: regexp.MustCompile(`^prints(?:, terminal ([0-9]+))?()$`),
+	inCI:   regexp.MustCompile(`^in \.ci/run()()$`),
+	notRun: regexp.MustCompile(`^not run: ()(.+)$`),
 }
 
 // comment matches a comment that is alone on a line.
 var comment = regexp.MustCompile(`^<!--\s*(.*?)\s*-->$`)
 
 // parse returns the steps of a Markdown text, in order. It returns an error if a fence has no
-// comment or an unknown comment, or is not closed.
-func parse(text string) ([]step, error) {
+// comment or an unknown comment, or is not closed, and if the text before a file does not name the
+// file.
+func parse(page, text string) ([]step, error) {
 	var steps []step
 	var marker string
 	var open *step
+	var prose strings.Builder // since the last fence
 	n := 0
 	for line := range strings.Lines(text) {
 		n++
@@ -72,39 +84,45 @@ func parse(text string) ([]step, error) {
 			open.text += line + "\n"
 		case fence:
 			s, err := begin(n, language, marker)
-			if err != nil {
-				return nil, err
+			if err == nil && s.kind == file && !strings.Contains(prose.String(), "`"+s.name+"`") {
+				err = fmt.Errorf("line %d: the text before the fence does not name the file `%s`", n, s.name)
 			}
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", page, err)
+			}
+			s.page = page
 			open, marker = &s, ""
+			prose.Reset()
 		case comment.MatchString(line):
 			marker = comment.FindStringSubmatch(line)[1]
 		case line != "":
 			marker = ""
+			prose.WriteString(line + "\n")
 		}
 	}
 	if open != nil {
-		return nil, fmt.Errorf("line %d: the fence is not closed", open.line)
+		return nil, fmt.Errorf("%s: line %d: the fence is not closed", page, open.line)
 	}
 	if len(steps) == 0 {
-		return nil, fmt.Errorf("found no fence to run")
+		return nil, fmt.Errorf("%s: found no fence to run", page)
 	}
 	return steps, nil
 }
 
 // begin returns the step of a fence. language is the fence's language, and marker is the comment
 // before the fence.
-func begin(line int, language, marker string) (step, error) {
+func begin(line int, language, marker string) (s step, err error) {
 	for k, form := range markers {
 		m := form.FindStringSubmatch(marker)
 		if m == nil {
 			continue
 		}
-		s := step{kind: k, line: line, name: m[1]}
-		if k == runs && m[1] != "" {
-			var err error
-			if s.status, err = strconv.Atoi(m[1]); err != nil {
-				return step{}, fmt.Errorf("line %d: status: %w", line, err)
-			}
+		s = step{kind: k, line: line, name: m[2]}
+		if s.terminal, err = number(m[1]); err == nil && k == runs {
+			s.status, err = number(m[2])
+		}
+		if err != nil {
+			return step{}, fmt.Errorf("line %d: %w", line, err)
 		}
 		return s, nil
 	}
@@ -115,4 +133,12 @@ func begin(line int, language, marker string) (step, error) {
 		return step{}, fmt.Errorf("line %d: a fence of %s needs a comment, e.g. <!-- run -->", line, language)
 	}
 	return step{line: line}, nil
+}
+
+// number returns the number that digits stand for; 0 if there are none.
+func number(digits string) (int, error) {
+	if digits == "" {
+		return 0, nil
+	}
+	return strconv.Atoi(digits)
 }

@@ -2,20 +2,31 @@ package main
 
 import (
 	"bytes"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
 
 // follow runs a text as the command readme does, in an empty folder, and returns the
-// output. In the text, three apostrophes stand for the three backticks of a Markdown code fence.
+// output. In the text, three apostrophes stand for the three backticks of a Markdown code fence, ^ for
+// one backtick, and TESTBINARY for this program.
 func follow(t *testing.T, text string) (string, error) {
 	t.Helper()
-	steps, err := parse(strings.ReplaceAll(text, "'''", "```"))
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	steps, err := parse("page.md", strings.NewReplacer("'''", "```", "^", "`", "TESTBINARY", self).Replace(text))
 	if err != nil {
 		return "", err
 	}
 	var out bytes.Buffer
-	r, err := newReader(&out, t.TempDir(), t.TempDir(), "set -e\nSOME=thing make test RACE=-race\n", steps)
+	tree := t.TempDir()
+	if err := os.WriteFile(filepath.Join(tree, "in-tree"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r, err := newReader(&out, tree, t.TempDir(), "set -e\nSOME=thing make test RACE=-race\n", steps)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -34,6 +45,14 @@ rm -rf /nowhere
 '''sh
 make test   # as CI does
 '''
+<!-- run -->
+'''sh
+pwd
+test "$HOME" = "$PWD"
+test -z "${GREETING-}${TUMA_CONFIG-}"
+mkdir sub
+'''
+Save this as ^sub/hello.txt^.
 <!-- file: sub/hello.txt -->
 '''text
 hello, port 127.0.0.1:8080
@@ -55,6 +74,32 @@ hello,   … 127.0.0.1:8080
 <!-- not run: it would cost money -->
 '''sh
 false
+'''
+A new terminal begins in the home folder and reads .bashrc, but has no other variable.
+<!-- run, terminal 2 -->
+'''sh
+test "$HOME" = "$PWD"
+test -z "${GREETING-}"
+echo 'export FROM_STARTUP=yes' >> ~/.bashrc
+git clone https://example.org/any/tool
+test -e tool/in-tree
+'''
+<!-- stays, terminal 3, until 127.0.0.1:7070 listens -->
+'''sh
+test "$FROM_STARTUP" = yes
+TESTBINARY listen 127.0.0.1:7070
+'''
+<!-- prints, terminal 3 -->
+'''text
+accepted a connection at 127.0.0.1:7070
+'''
+<!-- stays, terminal 4, until "it is ready" is printed -->
+'''sh
+bash -c 'echo now it is ready; exec TESTBINARY listen 127.0.0.1:7072'
+'''
+<!-- run, terminal 1 -->
+'''sh
+test "$GREETING" = hello
 '''
 `)
 	if err != nil {
@@ -78,6 +123,15 @@ func TestFollow_FindsMistakes(t *testing.T) {
 			`do not print "one"`},
 		"a dot is not a pattern": {"<!-- run -->\n'''sh\necho axb\n'''\n<!-- prints -->\n'''text\na.b\n'''",
 			`do not print "a.b"`},
+		"a file in a folder that does not exist": {"As ^sub/a.txt^:\n<!-- file: sub/a.txt -->\n'''text\na\n'''", "no such file or directory"},
+		"a file that the text does not name":     {"Save this.\n<!-- file: a.txt -->\n'''text\na\n'''", "does not name the file `a.txt`"},
+		"a file that an earlier text names": {"As ^a.txt^:\n<!-- file: a.txt -->\n'''text\na\n'''\n<!-- file: a.txt -->\n'''text\nb\n'''",
+			"does not name the file `a.txt`"},
+		"a variable of another terminal": {"<!-- run, terminal 1 -->\n'''sh\nexport A=1\n'''\n<!-- run, terminal 2 -->\n'''sh\ntest $A = 1\n'''", ", want 0"},
+		"a folder of another terminal":   {"<!-- run, terminal 1 -->\n'''sh\nmkdir a\ncd a\n'''\n<!-- run, terminal 2 -->\n'''sh\ncd ../a\n'''", ", want 0"},
+		"a text that does not appear":    {"<!-- stays, until \"ready\" is printed -->\n'''sh\necho not yet\n'''", "must keep running, but exited"},
+		"a terminal that is occupied": {"<!-- stays, until 127.0.0.1:7071 listens -->\n'''sh\nTESTBINARY listen 127.0.0.1:7071\n'''\n<!-- run -->\n'''sh\ntrue\n'''",
+			"terminal 1 is occupied"},
 		"a command that CI does not run": {"<!-- in .ci/run -->\n'''sh\nmake tests\n'''", `does not run "make tests"`},
 		"a server that ends":             {"<!-- stays, until 127.0.0.1:9 listens -->\n'''sh\ntrue\n'''", "must keep running, but exited"},
 		"commands without a comment":     {"'''sh\ntrue\n'''", "a fence of sh needs a comment"},

@@ -1,0 +1,36 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strconv"
+
+	"github.com/tuma-sms/tuma/internal/dev"
+)
+
+// checkSandbox asks the sandbox of tuma dev for its own counts. It returns an error if no message
+// has arrived, or one twice: then the text does not end in a sent campaign.
+func (r *reader) checkSandbox(ctx context.Context) error {
+	url := "http://127.0.0.1:" + r.ports[strconv.Itoa(dev.SandboxPort)] + "/_sandbox/stats"
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
+	if err != nil {
+		return err
+	}
+	transport := &http.Transport{DisableKeepAlives: true}
+	answer, err := transport.RoundTrip(request)
+	if err != nil {
+		return fmt.Errorf("counts of the sandbox: %w", err)
+	}
+	defer answer.Body.Close()
+	var counts struct{ Accepted, Duplicates int }
+	if err := json.NewDecoder(answer.Body).Decode(&counts); err != nil {
+		return fmt.Errorf("counts of the sandbox: %w", err)
+	}
+	fmt.Fprintf(r.out, "-- the sandbox of tuma dev has %d messages, %d of them twice\n", counts.Accepted, counts.Duplicates)
+	if counts.Accepted == 0 || counts.Duplicates > 0 {
+		return fmt.Errorf("the sandbox of tuma dev has %d messages and %d duplicates, want at least one message and no duplicate", counts.Accepted, counts.Duplicates)
+	}
+	return nil
+}
