@@ -37,7 +37,7 @@ func main() {
 
 func run(ctx context.Context, args []string, out io.Writer) error {
 	if len(args) == 0 {
-		return errors.New("usage: readme FILE...")
+		return errors.New("usage: readme FILE [FILE ...]")
 	}
 	var steps []step
 	for _, page := range args {
