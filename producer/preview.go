@@ -206,7 +206,7 @@ func newPreview(ctx context.Context, spec campaign.Spec, o PreviewOptions) (*pre
 	for _, name := range o.namesFor(spec.Via) {
 		a, known := o.account(name)
 		known = known && a.Info.MaxRecipients > 0
-		snapshot := planning.Account(a.Card, spec, 0) // 0: the batch size does not change a preview
+		snapshot := planning.Account(a.Card, spec, 0, 0) // 0: the batch size does not change a preview
 		snapshot.Held = spec.Via == "" && o.passesOver(a.Hold, spec.Class)
 		p.snapshot.Accounts = append(p.snapshot.Accounts, snapshot)
 		p.cards, p.known = append(p.cards, a), append(p.known, known)

@@ -145,7 +145,7 @@ func TestMergeFields_NextPlannerKnowsEveryText(t *testing.T) {
 	}
 	r.enqueueGreeting(producer.Campaign{ID: "c", Via: "kobo-main", MaxSegments: n - 1}, n, share)
 	plan, err := l.StartPlan(t.Context(), "c", func(s campaign.Spec) (campaign.PlanSnapshot, error) {
-		return campaign.PlanSnapshot{Country: "KE", Accounts: []campaign.SnapshotAccount{planning.Account(card, s, 0)}}, nil
+		return campaign.PlanSnapshot{Country: "KE", Accounts: []campaign.SnapshotAccount{planning.Account(card, s, 0, 0)}}, nil
 	})
 	if err != nil {
 		t.Fatal(err)

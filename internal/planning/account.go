@@ -18,20 +18,37 @@ const (
 	targetBatches = 200
 )
 
-func callsPerBatch(recipients int) int { return min(max(minCalls, recipients/targetBatches), maxCalls) }
+// batchesPerSlot is how many batches a small campaign has for each slot. With two, a slot that is
+// faster than the others takes more of them.
+const batchesPerSlot = 2
+
+// callsPerBatch returns the maximum number of calls of a batch, for a campaign with the given number
+// of recipients (0: unknown). perCall is the number of recipients of a call. slots is the number of
+// calls that all workers of the account make at once (0: unknown). A small campaign has so many
+// batches that it uses all slots.
+func callsPerBatch(recipients, perCall, slots int) int {
+	most := min(max(minCalls, recipients/targetBatches), maxCalls)
+	if recipients == 0 || slots == 0 {
+		return most
+	}
+	batches := batchesPerSlot * slots
+	calls := (recipients + perCall - 1) / perCall
+	return min(most, (calls+batches-1)/batches)
+}
 
 // Account returns what a plan snapshot stores about the account of card c, for a campaign with the
-// given number of recipients (0: unknown). The caller sets Resend and Held.
-func Account(c campaign.Card, spec campaign.Spec, recipients int) campaign.SnapshotAccount {
+// given number of recipients (0: unknown). slots is the number of calls that all workers of the
+// account make at once (0: unknown). The caller sets Resend and Held.
+func Account(c campaign.Card, spec campaign.Spec, recipients, slots int) campaign.SnapshotAccount {
 	most := max(1, c.Info.MaxRecipients)
 	rate := messageRate(c, segmentsOf(spec.ShortBody()))
-	a := campaign.SnapshotAccount{Name: c.Name, MaxRecipients: most, BatchSize: batchSize(most, callsPerBatch(recipients), rate)}
+	a := campaign.SnapshotAccount{Name: c.Name, MaxRecipients: most, BatchSize: batchSize(most, callsPerBatch(recipients, most, slots), rate)}
 	if !spec.Personalized() {
 		return a
 	}
 	// Each call of a personalized campaign may have one recipient or many.
 	a.MaxChars, a.MaxSegments = c.Info.MaxChars, c.Info.MaxSegments
-	a.Calls = callsPerBatch(recipients)
+	a.Calls = callsPerBatch(recipients, 1, slots)
 	if c.Unit == campaign.UnitRequests && c.Rate > 0 {
 		a.Calls = int(min(float64(a.Calls), max(1, c.Rate*60)))
 	}

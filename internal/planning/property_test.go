@@ -31,7 +31,7 @@ func drawCampaign(t *rapid.T) randomCampaign {
 			Rate: rapid.SampledFrom([]float64{0, 0.1, 2, 1000}).Draw(t, "rate"),
 			Info: providers.Info{MaxRecipients: rapid.SampledFrom([]int{1, 2, 7, 100, 500}).Draw(t, "most"),
 				MaxChars: rapid.SampledFrom([]int{0, 20, 160, 905}).Draw(t, "characters"), MaxSegments: rapid.SampledFrom([]int{0, 1, 2, 6}).Draw(t, "segments")}}
-		a := planning.Account(card, w.spec, rapid.SampledFrom([]int{0, 20_000, 1_000_000}).Draw(t, "recipients"))
+		a := planning.Account(card, w.spec, rapid.SampledFrom([]int{0, 60, 20_000, 1_000_000}).Draw(t, "recipients"), rapid.SampledFrom([]int{0, 8, 64}).Draw(t, "slots"))
 		a.Held = rapid.IntRange(0, 3).Draw(t, "held") == 0
 		w.snapshot.Accounts = append(w.snapshot.Accounts, a)
 	}

@@ -26,7 +26,7 @@ func pagesOf(rows int, value func(row int) string) (pages []campaign.Page) {
 func planAll(t *testing.T, most int, pages []campaign.Page) (batches []campaign.PlannedBatch) {
 	t.Helper()
 	spec := campaign.Spec{Body: "Habari {{name}}", Fields: []string{"name"}}
-	account := planning.Account(campaign.Card{Name: "a", Info: providers.Info{MaxRecipients: most}}, spec, 0)
+	account := planning.Account(campaign.Card{Name: "a", Info: providers.Info{MaxRecipients: most}}, spec, 0, 0)
 	p, err := planning.New(spec, campaign.PlanSnapshot{Country: "KE", Accounts: []campaign.SnapshotAccount{account}})
 	if err != nil {
 		t.Fatal(err)

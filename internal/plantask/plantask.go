@@ -182,7 +182,8 @@ type committed struct {
 func (r *Runner) commitPage(ctx context.Context, plan *ledger.Plan, page campaign.PlannedPage, before *pipeline.Future[committed]) (c committed, err error) {
 	page.OpenBatchLimits = map[int]int{}
 	for n := range plan.Snapshot.Streams() {
-		page.OpenBatchLimits[n] = min(firstOpenBatchLimit*(page.Page+1), r.Shares.OpenBatchLimit(ctx, plan.Snapshot.Stream(n).Account.Name))
+		account := plan.Snapshot.Stream(n).Account
+		page.OpenBatchLimits[n] = min(firstOpenBatches(account, page.Page), r.Shares.OpenBatchLimit(ctx, account.Name))
 	}
 	packed := ledger.PackPage(page)
 	if c, err := before.Wait(); err != nil {
@@ -236,7 +237,7 @@ func (r *Runner) takeSnapshot(ctx context.Context, id string, spec campaign.Spec
 		if err != nil {
 			return f, fmt.Errorf("plan: %w", err)
 		}
-		snapshot := planning.Account(a.Card, spec, sum.Total)
+		snapshot := planning.Account(a.Card, spec, sum.Total, a.Slots)
 		snapshot.Resend = a.Info.KeyTTL == 0 && cmp.Or(spec.OnUnknown, a.OnUnknown) == campaign.ResendUnknown
 		snapshot.Held = spec.Via == "" && sweep.SkipInPlanning(a, spec.Class, settings.FailoverAfter, now)
 		f.Accounts = append(f.Accounts, snapshot)
@@ -282,10 +283,24 @@ func checkComplete(plan *ledger.Plan, page campaign.Page) error {
 		Err: fmt.Errorf("the pages hold %d recipients, want %d", rows, plan.Total)}
 }
 
-// firstOpenBatchLimit is how many batches of an account planning opens for each page. If ten
-// campaigns start at once, the first must not fill the queue before the others are known. Later the
-// sweeper, and each settle that ends a batch, open more batches, up to the open-batch limit.
-const firstOpenBatchLimit = 2
+// These constants bound how many batches of an account planning opens: firstOpenBatchLimit for each
+// page, or as many as have firstOpenCalls calls. If ten campaigns start at once, the first must not fill the
+// queue before the others are known. Later the sweeper, and each settle that ends a batch, open more
+// batches, up to the open-batch limit.
+const (
+	firstOpenBatchLimit = 2
+	firstOpenCalls      = 100
+)
+
+// firstOpenBatches returns how many batches of an account may be open once the given page is planned.
+// The small batches of a small campaign are opened together, so that it uses all slots at once.
+func firstOpenBatches(a campaign.SnapshotAccount, page int) int {
+	calls := max(1, a.BatchSize/a.CallSize())
+	if a.Calls > 0 {
+		calls = a.Calls
+	}
+	return max(firstOpenBatchLimit*(page+1), firstOpenCalls/calls)
+}
 
 // joinAccounts adds a campaign at once to the number of campaigns that share each of its accounts.
 // The next sweep counts all campaigns again.
