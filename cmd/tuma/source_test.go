@@ -63,7 +63,7 @@ func TestSource_StandardInputUsesATemporaryFile(t *testing.T) {
 			}
 			got = append(got, r)
 		}
-		if diff := cmp.Diff([]producer.Recipient{{Number: "1"}, {Number: "2"}}, got); diff != "" {
+		if diff := cmp.Diff([]producer.Recipient{{Number: "1", Line: 2}, {Number: "2", Line: 3}}, got); diff != "" {
 			t.Error(diff)
 		}
 	}

@@ -82,7 +82,7 @@ func TestQuarantine_UnreadableRecordsAreNamed(t *testing.T) {
 				}
 				if strings.ContainsRune("bgr", rune(field[0])) {
 					var last error
-					for _, err := range r.Results(t.Context(), id) {
+					for _, err := range r.ResultsAfter(t.Context(), id, 0) {
 						last = err
 					}
 					if u := AsUnreadable(last); u == nil || u.Record != field || !strings.Contains(last.Error(), field) {

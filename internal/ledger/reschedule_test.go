@@ -8,6 +8,17 @@ import (
 	"github.com/tuma-sms/tuma/internal/campaign"
 )
 
+// schedule enqueues a campaign of one recipient with the given spec.
+func (r *testLedger) schedule(id string, s campaign.Spec) {
+	r.Helper()
+	s.Body = "Hello"
+	u, err := r.BeginUpload(id, s)
+	r.ok(err)
+	r.ok(u.Add(r.Context(), "254712345678"))
+	_, err = u.Commit(r.Context())
+	r.ok(err)
+}
+
 func TestReschedule_MovesTheStartUntilTheCampaignHasBegun(t *testing.T) {
 	t.Parallel()
 	r := newTestLedger(t)
@@ -15,12 +26,8 @@ func TestReschedule_MovesTheStartUntilTheCampaignHasBegun(t *testing.T) {
 	r.ok(err)
 	scheduled := func(id string, s campaign.Spec) {
 		t.Helper()
-		s.Body, s.StartAt = "Hello", now.Add(time.Hour)
-		u, err := r.BeginUpload(id, s)
-		r.ok(err)
-		r.ok(u.Add(t.Context(), "254712345678"))
-		_, err = u.Commit(t.Context())
-		r.ok(err)
+		s.StartAt = now.Add(time.Hour)
+		r.schedule(id, s)
 	}
 	later := now.Add(3 * time.Hour).Truncate(time.Millisecond)
 	plan := func(id string) (*Plan, error) {
@@ -64,8 +71,15 @@ func TestReschedule_MovesTheStartUntilTheCampaignHasBegun(t *testing.T) {
 	if p, err := plan("expires"); p == nil || err != nil {
 		t.Errorf("StartPlan after the start = %v, %v; want a plan", p, err)
 	}
+}
 
-	scheduled("cancelled", campaign.Spec{})
+func TestReschedule_RefusesACampaignThatHasBegunOrEnded(t *testing.T) {
+	t.Parallel()
+	r := newTestLedger(t)
+	now, err := r.Now(t.Context())
+	r.ok(err)
+	later := now.Add(3 * time.Hour)
+	r.schedule("cancelled", campaign.Spec{StartAt: now.Add(time.Hour)})
 	_, err = r.Cancel(t.Context(), "cancelled", "me")
 	r.ok(err)
 	if _, err := r.Reschedule(t.Context(), "cancelled", later); !errors.Is(err, ErrStopped) {

@@ -27,16 +27,11 @@ type Row struct {
 	UpdatedAt   time.Time
 }
 
-// Results yields every uploaded recipient in the order of the upload, and reads them page by page.
+// ResultsAfter yields every uploaded recipient in the order of the upload, and reads them page by page.
 // Changes made meanwhile may be missing or included. Recipients that were never planned are
 // pending, or skipped once the campaign is stopped. At a record that cannot be read it stops with
-// an Unreadable, which names the record.
-func (l *Ledger) Results(ctx context.Context, id string) iter.Seq2[Row, error] {
-	return l.ResultsAfter(ctx, id, 0)
-}
-
-// ResultsAfter is Results without the rows 1 to lastRow. It does not read the results of those
-// rows.
+// an Unreadable, which names the record. It leaves out the rows 1 to lastRow, and does not read their
+// results.
 func (l *Ledger) ResultsAfter(ctx context.Context, id string, lastRow int) iter.Seq2[Row, error] {
 	return func(yield func(Row, error) bool) {
 		if err := l.results(ctx, id, lastRow, yield); err != nil {

@@ -206,7 +206,7 @@ func nameID(name string) string {
 func (r *testLedger) rows(id string) []Row {
 	r.Helper()
 	var out []Row
-	for row, err := range r.Results(r.Context(), id) {
+	for row, err := range r.ResultsAfter(r.Context(), id, 0) {
 		r.ok(err)
 		out = append(out, row)
 		if row.Row != len(out) {

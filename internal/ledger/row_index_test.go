@@ -24,7 +24,7 @@ func TestResults_OrderedWhenBatchesAreNot(t *testing.T) {
 			left := r.planShuffled(n, len(spec.Fields) > 0)
 			r.settle(r.claim("c", "1.3", 0, 0, keyed, long), campaign.SettleAnswer, repeat(37, accepted("m"))...)
 			var rows []Row
-			for row, err := range r.Results(t.Context(), "c") {
+			for row, err := range r.ResultsAfter(t.Context(), "c", 0) {
 				r.ok(err)
 				rows = append(rows, row)
 			}

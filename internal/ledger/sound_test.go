@@ -26,7 +26,7 @@ func findViolations(ctx context.Context, l *Ledger, rdb *redis.Client, id string
 	if err := a.read(ctx, rdb, id); err != nil {
 		return nil, err
 	}
-	for row, err := range l.Results(ctx, id) {
+	for row, err := range l.ResultsAfter(ctx, id, 0) {
 		if err != nil {
 			return nil, err
 		}

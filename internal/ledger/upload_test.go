@@ -117,7 +117,7 @@ func TestUpload_StagingAreaIsHiddenAndExpires(t *testing.T) {
 	if s := r.summary("c"); s.State != campaign.Uploading || s.CreatedAt.IsZero() {
 		t.Errorf("state is %s since %v, want uploading", s.State, s.CreatedAt)
 	}
-	for row, err := range r.Results(t.Context(), "c") {
+	for row, err := range r.ResultsAfter(t.Context(), "c", 0) {
 		t.Errorf("an upload in progress has results: got %+v, %v; want none", row, err)
 	}
 	ttl, err := r.rdb.TTL(t.Context(), stagingKey("c", u.token)).Result()

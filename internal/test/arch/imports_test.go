@@ -247,7 +247,7 @@ var libraryRules = []libraryRule{
 		"internal/pacing", "internal/balance", "internal/reconcile", "internal/quarantine", "internal/announce", "internal/sweep", "internal/plantask", "internal/dispatch"},
 		why: "a library returns its errors; only the worker and programs log"},
 	{path: "net/http", in: []string{
-		"cmd/tuma", "internal/demo", "internal/dev", "internal/test/bench", "internal/test/chaos", "internal/simulator", "internal/simulator/simulatortest", "producer/producertest",
+		"cmd/tuma", "internal/demo", "internal/dev", "internal/test/bench", "internal/test/chaos", "internal/test/readme", "internal/simulator", "internal/simulator/simulatortest", "producer/producertest",
 		"providers/httpclient", "providers/*", "providers/*/*sim", "providers/providertest"},
 		why: "only gateways make HTTP requests, and importing producer must not link an HTTP server"},
 	{path: "github.com/nyaruka/phonenumbers", in: []string{"sms"}, why: "numbers are parsed in one place"},

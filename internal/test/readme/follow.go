@@ -12,11 +12,8 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
-
-	"github.com/tuma-sms/tuma/internal/dev"
 )
 
 // reader follows pages of Markdown like a person with a home folder and some terminals.
@@ -54,7 +51,7 @@ var startsDev = regexp.MustCompile(`(?m)^tuma dev\b`)
 func newReader(out io.Writer, tree, scratch, ci string, steps []step) (*reader, error) {
 	r := &reader{out: out, tree: tree, scratch: scratch, home: filepath.Join(scratch, "home"), ci: ci, ports: map[string]string{}, terminals: map[int]*terminal{}}
 	var held []net.Listener
-	ports := []string{strconv.Itoa(dev.RedisPort), strconv.Itoa(dev.SandboxPort)}
+	ports := []string{redisPort, sandboxPort}
 	for _, s := range steps {
 		for _, m := range port.FindAllStringSubmatch(s.text, -1) {
 			ports = append(ports, m[2])
@@ -82,7 +79,7 @@ func newReader(out io.Writer, tree, scratch, ci string, steps []step) (*reader, 
 
 // exchange replaces the ports in a text with the free ports, and passes them to tuma dev.
 func (r *reader) exchange(text string) string {
-	text = startsDev.ReplaceAllString(text, "tuma dev --redis-port "+strconv.Itoa(dev.RedisPort)+" --sandbox-port "+strconv.Itoa(dev.SandboxPort))
+	text = startsDev.ReplaceAllString(text, "tuma dev --redis-port "+redisPort+" --sandbox-port "+sandboxPort)
 	return port.ReplaceAllStringFunc(text, func(found string) string {
 		m := port.FindStringSubmatch(found)
 		if free := r.ports[m[2]]; free != "" {

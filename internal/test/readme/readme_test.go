@@ -34,9 +34,8 @@ func follow(t *testing.T, text string) (string, error) {
 	return out.String(), err
 }
 
-func TestFollow_RunsEveryKindOfStep(t *testing.T) {
-	t.Parallel()
-	output, err := follow(t, `
+// everyKindOfStep is a page with every kind of step that the command readme follows.
+const everyKindOfStep = `
 Words, and a fence that is not run:
 '''text
 rm -rf /nowhere
@@ -101,7 +100,11 @@ bash -c 'echo now it is ready; exec TESTBINARY listen 127.0.0.1:7072'
 '''sh
 test "$GREETING" = hello
 '''
-`)
+`
+
+func TestFollow_RunsEveryKindOfStep(t *testing.T) {
+	t.Parallel()
+	output, err := follow(t, everyKindOfStep)
 	if err != nil {
 		t.Fatalf("%v\n%s", err, output)
 	}

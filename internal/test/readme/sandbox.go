@@ -5,15 +5,18 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"strconv"
+)
 
-	"github.com/tuma-sms/tuma/internal/dev"
+// The ports of tuma dev as README.md names them. The text is followed with free ports in their place.
+const (
+	redisPort   = "6390"
+	sandboxPort = "8025"
 )
 
 // checkSandbox asks the sandbox of tuma dev for its own counts. It returns an error if no message
 // has arrived, or one twice: then the text does not end in a sent campaign.
 func (r *reader) checkSandbox(ctx context.Context) error {
-	url := "http://127.0.0.1:" + r.ports[strconv.Itoa(dev.SandboxPort)] + "/_sandbox/stats"
+	url := "http://127.0.0.1:" + r.ports[sandboxPort] + "/_sandbox/stats"
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
 	if err != nil {
 		return err
