@@ -157,7 +157,7 @@ func checkText(c Campaign, m *mistakes) {
 		m.add("on_missing", "%.40q must be fail, skip or default", c.OnMissing)
 	}
 	if c.Duplicates != "" && c.Duplicates != DuplicatesSkip && c.Duplicates != DuplicatesEach {
-		m.add("duplicates", "%.40q must be skip or each", c.Duplicates)
+		m.add("duplicates", "%.40q must be \"skip\" or \"each\"", c.Duplicates)
 	}
 	if c.Class != "" && c.Class != Marketing && c.Class != Transactional {
 		m.add("class", "%.40q must be marketing or transactional", string(c.Class))

@@ -118,8 +118,9 @@ func newOptOutRemove(a *app) *cobra.Command {
 senders. Campaigns that have already skipped these numbers do not send to them.
 
 With --origin, remove removes all entries of this origin from all lists, or with
---sender from one. So it undoes what an account has added: gateway:ACCOUNT:CODE,
-or gateway:ACCOUNT for all codes of the account.`,
+--sender from one. A number that a gateway has blacklisted has the origin
+gateway:ACCOUNT:CODE, with the gateway's code. --origin gateway:ACCOUNT stands
+for all codes of the account.`,
 		Example: `  tuma optout remove +254712345678
   tuma optout remove 0712345678 --sender ACME
   tuma optout remove --origin gateway:at:406`,

@@ -93,7 +93,7 @@ func TestSend_DuplicatesAreContent(t *testing.T) {
 	if plain := id("Hello"); id("Hello", "--duplicates", "each") != plain {
 		t.Error("--duplicates each made another campaign of a text without merge fields, want the same one")
 	}
-	if _, errOut, exit := h.run("send", "--via", "kobo-main", "--body", own, "--file", file, "--duplicates", "all"); exit != exitMisuse || !strings.Contains(errOut, "must be skip or each") {
+	if _, errOut, exit := h.run("send", "--via", "kobo-main", "--body", own, "--file", file, "--duplicates", "all"); exit != exitMisuse || !strings.Contains(errOut, `must be "skip" or "each"`) {
 		t.Errorf("--duplicates all: exit %d and %s, want exit 2 and the valid values", exit, errOut)
 	}
 }

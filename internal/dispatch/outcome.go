@@ -8,7 +8,7 @@ type outcome struct {
 	due  time.Time // for postponed: when the generation may be tried again
 }
 
-// then is what a slot does next.
+// The type then names what a slot, the goroutine that works on a batch, does next.
 type then uint8
 
 const (

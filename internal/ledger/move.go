@@ -254,7 +254,7 @@ func (l recordReader) replaceMoved(ctx context.Context, id string, b *Batch, row
 func (l recordReader) movedTo(ctx context.Context, id, name string) ([]string, error) {
 	got, err := l.rdb.HMGet(ctx, ledgerKey(id), movedToField(name)).Result()
 	if err != nil {
-		return nil, fmt.Errorf("read moves from batch %s of %s: %w", name, id, err)
+		return nil, fmt.Errorf("read the batches to which recipients of batch %s of %s moved: %w", name, id, err)
 	}
 	return strings.Fields(script.Text(got[0])), nil
 }

@@ -350,8 +350,8 @@ func TestSettle_InvalidRecordsAreRefused(t *testing.T) {
 	}
 }
 
-// Redis loses a claim and its generation: batch 0.0 goes back to the time before generation 0 was
-// answered. Then the result of generation 1 arrives.
+// The settle of generation 0 opens generation 1, which is claimed. Then Redis loses both writes, so that
+// only generation 0 exists. After that, the result of generation 1 arrives.
 func TestSettle_LostGenerationLeavesTheBatchOpen(t *testing.T) {
 	t.Parallel()
 	r := newTestLedger(t)

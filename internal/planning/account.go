@@ -24,8 +24,8 @@ const batchesPerSlot = 2
 
 // callsPerBatch returns the maximum number of calls of a batch, for a campaign with the given number
 // of recipients (0: unknown). perCall is the number of recipients of a call. slots is the number of
-// calls that all workers of the account make at once (0: unknown). A small campaign has so many
-// batches that it uses all slots.
+// calls that all workers of the account make at once (0: unknown). A small campaign is cut
+// into enough batches to use all slots.
 func callsPerBatch(recipients, perCall, slots int) int {
 	most := min(max(minCalls, recipients/targetBatches), maxCalls)
 	if recipients == 0 || slots == 0 {

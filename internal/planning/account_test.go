@@ -50,7 +50,7 @@ func TestAccount_LargeCampaignHasMoreCalls(t *testing.T) {
 	}
 }
 
-// A small campaign is divided into so many batches that each slot has one, whatever the number of
+// A small campaign is cut into enough batches for each slot to have one, whatever the number of
 // workers. A large one is not, because each batch costs a task.
 func TestAccount_SmallCampaignUsesAllSlots(t *testing.T) {
 	t.Parallel()

@@ -15,7 +15,7 @@ import (
 // schemaPage is the page that these tests compare with the code. They parse its tables, so that each name is listed once.
 const schemaPage = "../../../docs/redis-schema.md"
 
-// neverWritten are the names on the page that runSchemaCampaigns does not write, each with the reason.
+// neverWritten are the names in docs/redis-schema.md that runSchemaCampaigns does not write, each with the reason.
 var neverWritten = map[string]string{
 	"tuma:{<campaign>}:l delivered":            "delivery reports are not collected yet",
 	"tuma:{<campaign>}:l undelivered":          "delivery reports are not collected yet",

@@ -189,7 +189,7 @@ func (s *Server) Restart() {
 	}
 }
 
-// Remember copies the append-only file as it is now. restart kills the server if it runs, and starts it with the copy,
+// Remember copies the present append-only file. restart kills the server if it runs, and starts it with the copy,
 // so that it has lost everything that was written after Remember, as after a power cut.
 func (s *Server) Remember() (restart func()) {
 	s.t.Helper()
