@@ -96,6 +96,8 @@ func TestRejectNext_BlacklistedNumberIsSkippedLater(t *testing.T) {
 	tuma.RejectNext(1, providers.ReasonBlacklisted)
 	enqueue(t, tuma.Client(), nil, number)
 	tuma.AssertStatus(t, "a", number, "rejected")
+	enqueue(t, tuma.Client(), func(c *producer.Campaign) { c.ID = "proof" }, "0733000000")
+	tuma.AssertStatus(t, "proof", "0733000000", "accepted") // the sender ID works, so the number is the reason
 	enqueue(t, tuma.Client(), func(c *producer.Campaign) { c.ID = "b" }, number, "0722000000")
 	tuma.AssertStatus(t, "b", number, "skipped")
 	tuma.AssertSent(t, "0722000000", "Hello")

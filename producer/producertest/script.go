@@ -94,7 +94,11 @@ func (u *Tuma) UnknownNext(n int) { u.gateway.add(scripted{kind: loses, calls: n
 
 // RejectNext makes the gateway refuse every recipient of the next n calls. The recipients end
 // as rejected with this reason, one lower-case word such as "invalid_number". Recipients that
-// are rejected as [providers.ReasonBlacklisted] are also added to the suppression list.
+// are rejected as [providers.ReasonBlacklisted] are also added to the suppression list, once the
+// account has accepted another recipient.
+//
+// As long as the account has accepted nothing, a worker rejects at most 50 recipients. The others
+// stay pending, because the account may be the reason.
 func (u *Tuma) RejectNext(n int, reason string) {
 	u.gateway.add(scripted{kind: rejects, calls: n, reason: reason})
 }
