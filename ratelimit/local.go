@@ -126,9 +126,9 @@ func (b *bucket) giveBack(n int, ahead time.Duration) {
 		return
 	}
 	now := b.now()
-	// If these tokens had not been reserved, the bucket might have been full for some time and
-	// might have lost the tokens that flowed in. That loss is at most the tokens that the bucket
-	// gains until the last turn reserved after this one.
+	// Without this reservation, the bucket could have been full for some time, and a full bucket loses
+	// the tokens that flow in. The bucket must not get more back than it would have now. The loss is at
+	// most what flows in from the time of this reservation's turn to the latest turn that is reserved.
 	lost := max(0, b.booked.Sub(now.Add(ahead))).Seconds() * float64(b.rate)
 	if whole := int(math.Floor(float64(n) - lost + 1e-6)); whole > 0 {
 		b.move(b.start(now), -whole)

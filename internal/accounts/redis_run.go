@@ -22,7 +22,7 @@ func (s *Store) ConfirmRun(ctx context.Context, worker, run string, names []stri
 		return nil
 	})
 	if err != nil {
-		return fmt.Errorf("confirm run of redis: %w", err)
+		return fmt.Errorf("record that settles were repeated to redis: %w", err)
 	}
 	return nil
 }

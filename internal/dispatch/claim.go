@@ -89,7 +89,9 @@ var errSuspect = errors.New("a new connection to redis was made during the claim
 func (s *Sender) releaseUnused(ctx context.Context, b *batch, c *ledger.Claim, r reservation, wait time.Duration, why error) error {
 	ahead := time.Until(r.turn)
 	level, n := zerolog.DebugLevel, 1
-	if !errors.Is(why, errSuspect) && !outage.Away(why) { // a suspect connection is also made while the pool grows
+	// A new connection during the claim is usually harmless: the pool also makes one when it grows. Only
+	// the other reasons are worth a warning.
+	if !errors.Is(why, errSuspect) && !outage.Away(why) {
 		level, n = b.acc.unusedClaims.count(time.Now())
 	}
 	s.Log.WithLevel(level).Err(why).Int("claims", n).Str("account", b.acc.Name).Str("campaign", b.id).Msg("claim released: it cannot be relied on")

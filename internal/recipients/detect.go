@@ -65,11 +65,11 @@ func detect(head []byte, o Options) (c detected, err error) {
 		return detected{}, &Error{Where: o.Name + " ", Problem: problem}
 	}
 	if !slices.Contains([]Format{Auto, CSV, Plain, XLSX, JSONL}, o.Format) {
-		return detected{}, &Error{Where: "--format: ", Problem: "it must be csv, xlsx, jsonl or plain"}
+		return detected{}, &Error{Where: "--format: ", Problem: "must be csv, xlsx, jsonl or plain"}
 	}
 	encoding, known := encodingNamed(o.Encoding)
 	if !known {
-		return detected{}, &Error{Where: "--encoding: ", Problem: "it must be " + strings.Join(Encodings, ", ")}
+		return detected{}, &Error{Where: "--encoding: ", Problem: "must be one of " + strings.Join(Encodings, ", ")}
 	}
 	if o.Sheet != "" && len(head) > 0 && !bytes.HasPrefix(head, []byte("PK\x03\x04")) {
 		return fault("is not a workbook and has no sheets: omit --sheet")

@@ -194,7 +194,8 @@ func judgeRefusal(e *providers.Error, s Situation) Verdict {
 		Records: []campaign.Record{{Status: campaign.Rejected, Reason: string(providers.CauseRefused), Code: e.Code}}})
 }
 
-// refused sets Refusals of a verdict that accepts no recipient.
+// refused takes a verdict that accepts no recipient. If the account does not work, it sets Refusals to
+// the number of recipients that the verdict rejects; otherwise it returns the verdict unchanged.
 func (s Situation) refused(v Verdict) Verdict {
 	if s.accountWorks() {
 		return v

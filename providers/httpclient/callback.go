@@ -104,7 +104,7 @@ func unescape(s string) string {
 func GuardPath(secret providers.Secret, next http.Handler) (http.Handler, error) {
 	switch text := secret.Reveal(); {
 	case text == "", text == ".", text == "..", strings.Contains(text, "/"):
-		return nil, errors.New("guard path: the secret must not be empty, . or .. and must not contain a slash; no path could match it")
+		return nil, errors.New("guard path: the secret is empty, is \".\" or \"..\", or contains a slash, so that no path could match it: choose another secret")
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !SameSecret(secret, path.Base(r.URL.Path)) {
