@@ -91,11 +91,11 @@ func (c *Client) routesInForce(ctx context.Context) ([]campaign.Route, error) {
 }
 
 // defaultsFor returns what a campaign keeps of the settings in force, or nil if nothing depends on
-// them or they are not known. found are the accounts that it may use. An empty map of sending hours
+// them or one of them is not known. Then planning takes the settings that are in force when it begins. found are the accounts that it may use. An empty map of sending hours
 // means any hour, and nil that they are not known.
 func defaultsFor(spec campaign.Spec, found []accounts.Account) *campaign.Defaults {
 	marketing := spec.Class != campaign.Transactional
-	if len(found) == 0 || spec.Country != "" && !marketing || found[0].Country == "" && found[0].Windows == nil {
+	if len(found) == 0 || spec.Country != "" && !marketing || found[0].Country == "" || found[0].Windows == nil {
 		return nil
 	}
 	d := &campaign.Defaults{}

@@ -157,3 +157,27 @@ func TestBlacklist_AddsOnceTheSenderIsProven(t *testing.T) {
 		return err == nil && len(found) == 1 && found[0].Sender == "ACME"
 	})
 }
+
+// A sender ID that is registered only later must not suppress the recipients that were refused before.
+func TestBlacklist_UnprovenSenderSuppressesNoRecipient(t *testing.T) {
+	t.Parallel()
+	r := newTestTuma(t, simulator.Options{})
+	gw, blacklists := blacklistingGateway(providers.Info{MaxRecipients: 1, BlacklistBySender: true})
+	r.start(worker.Account{Name: "a", Provider: gw, Sender: "ACME", Concurrency: 1})
+	if _, err := r.producer.Enqueue(t.Context(), producer.Campaign{ID: "before", Via: "a", Body: "Hello"}, producer.Numbers(kenyanNumbers(9)...)); err != nil {
+		t.Fatal(err)
+	}
+	if s := r.wait("before", 20*time.Second); s.Rejected != 9 {
+		t.Fatalf("got %+v, want 9 rejected", s)
+	}
+	blacklists.Store(false)
+	for _, id := range []string{"after", "again"} { // the second one begins when the first one's lists are written
+		if _, err := r.producer.Enqueue(t.Context(), producer.Campaign{ID: id, Via: "a", Body: "Hello"}, producer.Numbers(kenyanNumbers(9)...)); err != nil {
+			t.Fatal(err)
+		}
+		if s := r.wait(id, 20*time.Second); s.Accepted != 9 {
+			t.Errorf("campaign %s: got %+v, want 9 accepted", id, s)
+		}
+	}
+	r.wantNoOptOuts()
+}

@@ -88,7 +88,7 @@ func (r *testTuma) waitForSweeps() {
 // five calls.
 func (r *testTuma) fiveCallsABatch() (*stubGateway, worker.Account) {
 	s := newStubGateway(providers.Info{MaxRecipients: 100, KeyTTL: keyTTL})
-	return s, r.account(func(_ *kobo.Config, a *worker.Account) { a.Provider = s })
+	return s, r.account(func(_ *kobo.Config, a *worker.Account) { a.Provider, a.Concurrency = s, 1 })
 }
 
 const ready100 = "r - 0 0 0 0 0 0 0 - - 0 100 0"

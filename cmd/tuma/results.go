@@ -57,8 +57,8 @@ you can append them to the output.
 the text uses. For the others pass the file that was sent, with --file: results
 checks that it has the same numbers, and adds the line of the file as well.
 
-The column "row" counts recipients from 1. It is the line of the file only if the
-file has neither a header nor blank lines.
+The column "row" counts recipients from 1. It is the line of the file only if
+the file has neither a header nor blank lines.
 
 --output results.xlsx writes a workbook, with numbers as text. A sheet has at
 most 1,048,576 rows.

@@ -38,7 +38,7 @@ func TestSendTest_WithoutATerminalNeedsYes(t *testing.T) {
 			t.Errorf("tuma %v: got exit %d, standard error %q and output %s; want exit 2, one line with %q and no output", args, exit, errOut, out, want)
 		}
 	}
-	refused("", "cannot ask for confirmation without a terminal: use --yes", h.saleArgs()...)
+	refused("", "cannot ask for confirmation without a terminal: add --yes", h.saleArgs()...)
 	refused("0712345678\n", "because the recipients come from standard input", "send", "--via", "kobo-main", "--body", "Hello", "--test", testPhone)
 	refused("", `--test: `, h.saleArgs("--test", "12345", "--yes")...)
 	if len(h.campaigns()) > 0 || h.acceptedCounts() != [2]int{} {

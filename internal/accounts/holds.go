@@ -19,7 +19,7 @@ func (s *Store) Holds(ctx context.Context) (map[string]Hold, error) {
 	answers := map[string]*redis.SliceCmd{}
 	_, err = s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
 		for _, name := range names {
-			answers[name] = p.HMGet(ctx, Key(name), "hold", "hold_code", "hold_by", "hold_at", "hold_until")
+			answers[name] = p.HMGet(ctx, Key(name), "hold", "hold_code", "hold_by", "hold_at", "hold_until", "hold_bulk")
 		}
 		return nil
 	})
@@ -28,11 +28,11 @@ func (s *Store) Holds(ctx context.Context) (map[string]Hold, error) {
 	}
 	out := make(map[string]Hold, len(names))
 	for name, answer := range answers {
-		f := make([]string, 5)
+		f := make([]string, 6)
 		for i, v := range answer.Val() {
 			f[i], _ = v.(string)
 		}
-		if out[name] = (Hold{Reason: f[0], Code: f[1], By: f[2], Since: script.Milli(f[3]), Until: script.Milli(f[4])}); f[0] == "" {
+		if out[name] = (Hold{Reason: f[0], Code: f[1], By: f[2], Since: script.Milli(f[3]), Until: script.Milli(f[4]), BulkOnly: f[5] == "1"}); f[0] == "" {
 			out[name] = Hold{}
 		}
 	}

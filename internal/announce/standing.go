@@ -110,6 +110,9 @@ func (a *Announcer) Accounts(ctx context.Context, holds map[string]accounts.Hold
 		if !hold.Until.IsZero() {
 			e = e.Time("next_try", hold.Until)
 		}
+		if hold.BulkOnly {
+			e = e.Bool("bulk_only", true)
+		}
 		e.Msg("account held")
 	}
 	return nil

@@ -12,6 +12,7 @@ import (
 	"github.com/tuma-sms/tuma/internal/ledger"
 	"github.com/tuma-sms/tuma/internal/optout"
 	"github.com/tuma-sms/tuma/internal/outage"
+	"github.com/tuma-sms/tuma/internal/verdict"
 	"github.com/tuma-sms/tuma/providers"
 	"github.com/tuma-sms/tuma/sms"
 )
@@ -19,23 +20,25 @@ import (
 // blacklist adds recipients that a gateway has blacklisted to our suppression lists.
 //
 // A gateway that does not know a sender ID may call every recipient blacklisted. So a recipient is
-// added only once the same account has accepted another recipient of the same sender ID, in the same
-// call or in a later one. Until then it waits here. If the worker ends meanwhile, the gateway rejects
-// the recipient again in the next campaign.
+// added only if the same account has accepted other recipients of the same sender ID around it: in the
+// same call, or both within the last ten minutes before it and after it. Until then it waits here. A
+// recipient that is left out is rejected again in the next campaign, and can be added then.
 type blacklist struct {
 	ledger  *ledger.Ledger
 	optouts *optout.Lists
 	log     zerolog.Logger
 
-	mu   sync.Mutex
-	runs map[string]*blacklistRun // by account and sender ID
+	mu      sync.Mutex
+	senders map[string]*blacklistSender // by account and sender ID
 }
 
-// blacklistRun holds the recipients that an account called blacklisted for one sender ID since it last
-// accepted a recipient for this sender ID.
-type blacklistRun struct {
-	length  int
-	waiting []optout.Entry
+// blacklistSender is what this worker knows of a sender ID at an account.
+type blacklistSender struct {
+	// acceptedAt is when the account last accepted a recipient. run is the number of recipients that it
+	// has called blacklisted since then, and waiting are those of them that may be added.
+	acceptedAt time.Time
+	run        int
+	waiting    []optout.Entry
 }
 
 const (
@@ -45,8 +48,8 @@ const (
 	// blacklistRunLimit is how many recipients in a row may be blacklisted, in this worker, before the
 	// campaign is paused: the sender ID or the account is then the reason, and not the recipients.
 	blacklistRunLimit = 25
-	// blacklistRuns is the maximum number of pairs of an account and a sender ID that are remembered.
-	blacklistRuns = 10_000
+	// blacklistSenders is the maximum number of pairs of an account and a sender ID that are remembered.
+	blacklistSenders = 10_000
 )
 
 // pauseBlacklisted is the reason for a pause after a run of blacklisted recipients.
@@ -78,36 +81,44 @@ func (l *blacklist) note(b *batch, g *ledger.Generation, records []campaign.Reco
 	return pause
 }
 
-// proven returns the recipients that can be added to a list now. The others wait. pause reports whether
-// the run of blacklisted recipients is too long; then none of its recipients is ever added.
+// proven returns the recipients that can be added to a list now. The others wait, or are left out for
+// good. pause reports whether the run of blacklisted recipients has become too long; then none of its
+// recipients is ever added.
 func (l *blacklist) proven(b *batch, accepted bool, found []optout.Entry) (proven []optout.Entry, pause bool) {
-	key := b.acc.Name + " " + strings.ToUpper(b.sender())
+	if !accepted && len(found) == 0 {
+		return nil, false
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	run := l.runs[key]
-	switch {
-	case accepted:
-		if run != nil {
-			found = append(run.waiting, found...)
-			delete(l.runs, key)
+	s := l.sender(b.acc.Name + " " + strings.ToUpper(b.sender()))
+	if accepted {
+		if s.run < blacklistRunLimit {
+			found = append(s.waiting, found...)
 		}
+		*s = blacklistSender{acceptedAt: time.Now()}
 		return found, false
-	case len(found) == 0:
-		return nil, false
-	case run == nil:
-		if l.runs == nil || len(l.runs) >= blacklistRuns {
-			l.runs = map[string]*blacklistRun{}
+	}
+	before := s.run
+	s.run += len(found)
+	if time.Since(s.acceptedAt) < verdict.ProvenFor && s.run < blacklistRunLimit {
+		s.waiting = append(s.waiting, found...)
+	} else {
+		s.waiting = nil
+	}
+	return nil, before/blacklistRunLimit < s.run/blacklistRunLimit
+}
+
+// sender returns what is known of a sender ID. The caller holds l.mu.
+func (l *blacklist) sender(key string) *blacklistSender {
+	s := l.senders[key]
+	if s == nil {
+		if l.senders == nil || len(l.senders) >= blacklistSenders {
+			l.senders = map[string]*blacklistSender{}
 		}
-		run = &blacklistRun{}
-		l.runs[key] = run
+		s = &blacklistSender{}
+		l.senders[key] = s
 	}
-	run.length += len(found)
-	run.waiting = append(run.waiting, found...)
-	if run.length < blacklistRunLimit {
-		return nil, false
-	}
-	delete(l.runs, key)
-	return nil, true
+	return s
 }
 
 // add adds recipients to the suppression list.
@@ -129,7 +140,7 @@ func (l *blacklist) add(b *batch, entries []optout.Entry) {
 		for i, e := range entries {
 			numbers[i] = e.MSISDN
 		}
-		_, err = l.ledger.ExcludeOpen(ctx, list, numbers, b.id)
+		_, err = l.ledger.ExcludeOpen(ctx, list, numbers, "") // this campaign may have other messages to the numbers
 	}
 	level := zerolog.DebugLevel // the campaign's end tells how many were refused
 	if err != nil {

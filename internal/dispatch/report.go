@@ -74,13 +74,13 @@ func (r reports) refusals(b *batch, c *ledger.Claim, v verdict.Verdict) (granted
 		Code: v.RefusalCode(), ProvenFor: verdict.ProvenFor, Jitter: rand.Float64()})
 	switch {
 	case err != nil:
-		r.log.Warn().Err(err).Str("account", b.acc.Name).Msg("could not report refused recipients to their account")
+		r.log.WithLevel(warnLevel(err)).Err(err).Str("account", b.acc.Name).Msg("could not report refused recipients to their account")
 		if !bulk {
 			granted = v.Refusals
 		}
 	case hold.Reason == accounts.HoldNothingAccepted:
-		r.log.Warn().Str("account", b.acc.Name).Str("reason", hold.Reason).Time("until", hold.Until).
-			Msg("account held for bulk campaigns: nothing accepted yet; the numbers may be dead, or the account is not set up")
+		r.log.Debug().Str("account", b.acc.Name).Str("reason", hold.Reason).Time("until", hold.Until).
+			Msg("account is held for bulk campaigns after this call")
 	}
 	return granted
 }

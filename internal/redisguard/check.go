@@ -25,16 +25,21 @@ var ErrUnfit = errors.New("redis is not fit for sending")
 // is true. Check writes only to a Redis without other faults. A connection error is returned
 // wrapped.
 func Check(ctx context.Context, rdb redis.UniversalClient, unsafe bool) (warnings []string, err error) {
+	if warnings, err = checkServer(ctx, rdb, unsafe); err != nil {
+		return warnings, err
+	}
+	return warnings, TryWrites(ctx, rdb)
+}
+
+// checkServer does what Check does, except that it does not write to Redis.
+func checkServer(ctx context.Context, rdb redis.UniversalClient, unsafe bool) (warnings []string, err error) {
 	if err := rdb.Ping(ctx).Err(); err != nil {
 		return nil, fmt.Errorf("check redis: %w", err)
 	}
 	if err := checkRole(ctx, rdb); err != nil {
 		return nil, err
 	}
-	if warnings, err = checkSettings(ctx, rdb, unsafe); err != nil {
-		return warnings, err
-	}
-	return warnings, TryWrites(ctx, rdb)
+	return checkSettings(ctx, rdb, unsafe)
 }
 
 // checkSettings checks the settings that Check names. If unsafe is true, it returns faults as

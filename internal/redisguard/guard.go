@@ -99,7 +99,11 @@ func (g *Guard) Enter() (leave func()) {
 // writes the settle again; a settle that Redis already has changes nothing. Remember drops the
 // oldest settles beyond its limits.
 func (g *Guard) Remember(recipients int, write func(context.Context) error) {
-	g.settles.remember(recipients, write)
+	keep := keptFor + g.LongestCall
+	if _, confirmed := g.Confirmed(); !confirmed {
+		keep = keptUnconfirmed // Redis may have lost them, and they were not replayed yet
+	}
+	g.settles.remember(recipients, keep, write)
 }
 
 // Finish replays the recent settles if Redis restarted after the last Confirm. A worker calls it
@@ -129,7 +133,7 @@ func (g *Guard) checkRunID(ctx context.Context) error {
 	case id == "":
 		g.runID = id
 		return nil
-	case id == g.awaited:
+	case id == g.awaited && id == g.runID: // after a failback, settles of the time between are missing there
 		return nil
 	case g.runID != "" && id != g.runID:
 		if err := g.replay(ctx); err != nil {
@@ -146,8 +150,13 @@ func (g *Guard) checkRunID(ctx context.Context) error {
 
 // replay replays the recent settles to a Redis that has restarted.
 func (g *Guard) replay(ctx context.Context) error {
-	if _, err := Check(ctx, g.Redis, g.Unsafe); err != nil {
+	// A Redis that has no room refuses the writes of CheckWritable, but takes settles.
+	if _, err := checkServer(ctx, g.Redis, g.Unsafe); err != nil {
 		return err
+	}
+	// The settles of calls that have ended do not wait for those that are in flight: a call may hang.
+	if _, err := g.settles.replay(ctx); err != nil {
+		return fmt.Errorf("replay settles: %w", err)
 	}
 	if err := g.waitForInFlight(ctx); err != nil {
 		return err

@@ -17,9 +17,13 @@ type Peers interface {
 	Unconfirmed(ctx context.Context, run string) ([]string, error)
 }
 
-// peerMargin is how much longer than Guard.LongestCall a worker waits for its peers. It is
-// accounts.WorkerLife, so a peer that has died no longer counts.
-const peerMargin = 15 * time.Second
+// peerMargin is how much longer than Guard.LongestCall a worker waits for its peers, at the least
+// peerWait. A peer that has died no longer counts after accounts.WorkerLife. A peer that lives may have
+// calls in flight that last longer than those of this worker.
+const (
+	peerMargin = 15 * time.Second
+	peerWait   = 5 * time.Minute
+)
 
 // peerTick is how often a worker that waits reads whether its peers have replayed their settles.
 const peerTick = 50 * time.Millisecond
@@ -27,7 +31,8 @@ const peerTick = 50 * time.Millisecond
 // waitForPeers records that this worker has replayed its settles, and waits until every other live
 // worker has done so. Without a durability setting, a Redis that restarted may lack both the claim
 // and the settle of a call, and only the worker that made the call can restore the settle. Until
-// then this worker could claim the call again. The wait ends after LongestCall and peerMargin.
+// then this worker could claim the call again. The wait ends after LongestCall and peerMargin, or
+// after peerWait if that is longer.
 // waitForPeers returns an error if the worker drains.
 func (g *Guard) waitForPeers(ctx context.Context, runID string) error {
 	if g.Peers == nil {
@@ -37,7 +42,7 @@ func (g *Guard) waitForPeers(ctx context.Context, runID string) error {
 	if err := g.Peers.ConfirmRun(ctx, run); err != nil || g.Durable {
 		return err
 	}
-	until := time.Now().Add(g.LongestCall + peerMargin)
+	until := time.Now().Add(max(g.LongestCall+peerMargin, peerWait))
 	for said := false; ; said = true {
 		late, err := g.Peers.Unconfirmed(ctx, run)
 		if err != nil || len(late) == 0 {

@@ -16,7 +16,10 @@ import (
 const (
 	keptRecipients = 50_000
 	keptSettles    = 5_000
-	keptFor        = 30 * time.Second
+	// keptFor is how long a settle is kept, in addition to the longest call. keptUnconfirmed replaces
+	// both while Redis may have restarted and the settles were not replayed to it.
+	keptFor         = 30 * time.Second
+	keptUnconfirmed = time.Hour
 )
 
 // settles are the recent settles of this worker.
@@ -34,13 +37,14 @@ type rememberedSettle struct {
 	write      func(context.Context) error
 }
 
-// remember stores a settle for replay. It drops the oldest settles beyond the limits.
-func (s *settles) remember(recipients int, write func(context.Context) error) {
+// remember stores a settle for replay. It drops the oldest settles beyond the limits, and those that
+// are older than keep.
+func (s *settles) remember(recipients int, keep time.Duration, write func(context.Context) error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.kept = append(s.kept, rememberedSettle{at: time.Now(), recipients: recipients, write: write})
 	s.recipients += recipients
-	old := time.Now().Add(-keptFor)
+	old := time.Now().Add(-keep)
 	first := 0
 	for len(s.kept)-first > 1 && (s.recipients > keptRecipients || len(s.kept)-first > keptSettles || s.kept[first].at.Before(old)) {
 		s.recipients -= s.kept[first].recipients

@@ -12,6 +12,7 @@ import (
 	"github.com/tuma-sms/tuma/internal/announce"
 	"github.com/tuma-sms/tuma/internal/campaign"
 	"github.com/tuma-sms/tuma/internal/ledger"
+	"github.com/tuma-sms/tuma/internal/outage"
 	"github.com/tuma-sms/tuma/internal/pacing"
 	"github.com/tuma-sms/tuma/internal/quarantine"
 	"github.com/tuma-sms/tuma/internal/queue"
@@ -128,7 +129,8 @@ func (s *Sweeper) sweepCampaign(ctx context.Context, e ledger.IndexEntry, now ti
 	}
 	s.usage.note(e.ID, sum)
 	if err := errors.Join(s.Announcer.Pause(ctx, sum, now), s.Announcer.Ended(ctx, sum)); err != nil {
-		return err
+		// A log line must not keep the sweep from the campaign's work.
+		s.Log.WithLevel(outage.Level(err, zerolog.WarnLevel)).Err(err).Str("campaign", e.ID).Msg("could not announce the state of a campaign in the log")
 	}
 	if sum.RetryRecord != "" {
 		// An unreadable part of the retry must not keep the sweep from the rest of the campaign.

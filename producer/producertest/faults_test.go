@@ -93,11 +93,14 @@ func TestFault_EachEndsInItsStatus(t *testing.T) {
 func TestRejectNext_BlacklistedNumberIsSkippedLater(t *testing.T) {
 	t.Parallel()
 	tuma := producertest.New(t)
+	// A number is suppressed only if the gateway accepts other numbers of the sender before and after it.
+	enqueue(t, tuma.Client(), func(c *producer.Campaign) { c.ID = "before" }, "0733000000")
+	tuma.AssertStatus(t, "before", "0733000000", "accepted")
 	tuma.RejectNext(1, providers.ReasonBlacklisted)
 	enqueue(t, tuma.Client(), nil, number)
 	tuma.AssertStatus(t, "a", number, "rejected")
-	enqueue(t, tuma.Client(), func(c *producer.Campaign) { c.ID = "proof" }, "0733000000")
-	tuma.AssertStatus(t, "proof", "0733000000", "accepted") // the sender ID works, so the number is the reason
+	enqueue(t, tuma.Client(), func(c *producer.Campaign) { c.ID = "after" }, "0733000000")
+	tuma.AssertStatus(t, "after", "0733000000", "accepted")
 	enqueue(t, tuma.Client(), func(c *producer.Campaign) { c.ID = "b" }, number, "0722000000")
 	tuma.AssertStatus(t, "b", number, "skipped")
 	tuma.AssertSent(t, "0722000000", "Hello")

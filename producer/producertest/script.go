@@ -94,8 +94,8 @@ func (u *Tuma) UnknownNext(n int) { u.gateway.add(scripted{kind: loses, calls: n
 
 // RejectNext makes the gateway refuse every recipient of the next n calls. The recipients end
 // as rejected with this reason, one lower-case word such as "invalid_number". Recipients that
-// are rejected as [providers.ReasonBlacklisted] are also added to the suppression list, once the
-// account has accepted another recipient.
+// are rejected as [providers.ReasonBlacklisted] are also added to the suppression list, if the
+// gateway accepts other recipients in the same call, or before and after them.
 //
 // As long as the account has accepted nothing, a worker rejects at most 50 recipients. The others
 // stay pending, because the account may be the reason.
