@@ -1,6 +1,6 @@
 // Package campaign describes campaigns: what the producer asked for, how planning divides the
 // recipients into pages, batches and calls, and the statuses, counts and reasons of recipients. It does not
-// use Redis. Package ledger stores these types there. A comment on a type or a field says so if its encoding
+// use Redis. Package ledger stores these types there. A comment on a type or a field mentions it if the encoding
 // is stored and must not change.
 //
 // Everything here is a value or a pure function, and safe for concurrent use.

@@ -32,7 +32,7 @@ type blacklist struct {
 	senders map[string]*blacklistSender // by account and sender ID
 }
 
-// blacklistSender is what this worker knows of a sender ID at an account.
+// blacklistSender is what this worker has seen of a sender ID at an account.
 type blacklistSender struct {
 	// acceptedAt is when the account last accepted a recipient. run is the number of recipients that it
 	// has called blacklisted since then, and waiting are those of them that may be added.
