@@ -19,7 +19,7 @@ func TestNew_RefusesInvalidInfosAllAtOnce(t *testing.T) {
 	empty.info = providers.Info{}
 	negative.info.Fingerprint, negative.info.KeyTTL, negative.info.MaxChars = "", -time.Second, -1
 	ring := redis.NewRing(&redis.RingOptions{})
-	defer ring.Close()
+	defer func() { _ = ring.Close() }()
 	_, err := worker.New(worker.Config{Redis: ring, Accounts: []worker.Account{{Name: "a", Provider: empty, Unit: "sheep"}, {Name: "b", Provider: negative}}})
 	if err == nil {
 		t.Fatal("New accepted the accounts, want an error")

@@ -118,7 +118,6 @@ func errorLines(err error) []string {
 	case errors.Is(err, producer.ErrUnknownAccount):
 		text += "; tuma accounts shows all accounts"
 	case isLoginError(err):
-		//nolint:gosec // a placeholder, not a password
 		text = strings.TrimSuffix(text, ".") + "; add the login of Redis to the URL in TUMA_REDIS_URL or redis.url: redis://USER:PASSWORD@HOST:6379/0"
 	}
 	return strings.Split(text, "\n")
@@ -127,7 +126,7 @@ func errorLines(err error) []string {
 // joinedErrors returns the errors that errors.Join has joined to err. It returns nil for any other
 // error.
 func joinedErrors(err error) []error {
-	joined, ok := err.(interface{ Unwrap() []error }) //nolint:errorlint // an error that wraps a joined error has another text
+	joined, ok := err.(interface{ Unwrap() []error })
 	if !ok {
 		return nil
 	}

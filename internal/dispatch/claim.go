@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+
 	"github.com/tuma-sms/tuma/internal/accounts"
 
 	"github.com/tuma-sms/tuma/internal/ledger"

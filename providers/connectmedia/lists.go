@@ -118,8 +118,8 @@ func parseList(body []byte, code string, columns []string) (rows [][]string, ok 
 		if name == "code" || name == "message" {
 			continue
 		}
-		at, err := strconv.ParseUint(name, 10, 64)
-		if err != nil {
+		at, notANumber := strconv.ParseUint(name, 10, 64)
+		if notANumber != nil {
 			return nil, false, nil // a list of another shape
 		}
 		row := parseRow(raw, columns)

@@ -135,7 +135,7 @@ var folderRules = []folderRule{
 		why: "planning, the send loop and the sweeper all see the end of a campaign, and one of them logs it"},
 	{folder: "internal/sweep", what: "the sweeper: lost wake-ups, failover, probes of held accounts, and retention",
 		may: []string{"internal/accounts", "internal/script", "providers", "internal/campaign", "internal/ledger", "internal/queue", "internal/planning", "internal/pacing", "internal/redisguard",
-			"internal/wake", "internal/quarantine", "internal/announce"},
+			"internal/wake", "internal/quarantine", "internal/announce", "internal/outage"},
 		why: "it repairs what is in Redis, so it must not depend on the send loop"},
 	{folder: "internal/pipeline", what: "runs the steps of a sequence ahead of their consumer",
 		why: "it moves values of any type, so it must not depend on any"},
