@@ -120,7 +120,7 @@ func parseList(body []byte, code string, columns []string) (rows [][]string, ok 
 		}
 		at, notANumber := strconv.ParseUint(name, 10, 64)
 		if notANumber != nil {
-			return nil, false, nil // a list of another shape
+			return nil, false, nil //nolint:nilerr // not an error of the program: the list has another shape
 		}
 		row := parseRow(raw, columns)
 		if row == nil {
