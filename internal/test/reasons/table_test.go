@@ -47,7 +47,7 @@ var words = map[kind][]word{
 	recipient: {
 		{"invalid_number", "The gateway does not accept the number. The message was not sent.", "Correct the number."},
 		{"unsupported_number", "The gateway does not serve this kind of number. The message was not sent.", "Use another account for it."},
-		{"blacklisted", "The number is on the gateway's blacklist. The message was not sent, and Tuma adds the number to its own suppression list.", "Nothing."},
+		{"blacklisted", "The number is on the gateway's blacklist. The message was not sent. Tuma adds the number to its own suppression list, if the gateway accepts other numbers of the sender around it.", "Nothing."},
 		{"do_not_disturb", "The number is on Nigeria's do-not-disturb list. The message was not sent.", "Nothing."},
 		{"no_route", "The gateway has no route to the network. The message was not sent.", "Use another account for it."},
 		{"daily_cap", "The gateway takes no more messages to this number today. It was not sent.", "`tuma retry ID --rejected` tomorrow."},
@@ -92,6 +92,7 @@ var words = map[kind][]word{
 		{"paused", "The campaign is paused; `by` is the reason. See the next table.", "`tuma resume ID`, when the reason is gone."},
 		{"no_route", "The campaign names no account, and the workers have no routes.", "Configure routes, or send again with `--via`."},
 		{"no_worker", "No worker serves the account.", "Start `tuma worker`."},
+		{"queue_paused", "The queue of the campaign's work is paused with asynq's own tools.", "Unpause it with those tools; use `tuma pause` and `tuma hold` instead."},
 		{"window", "It is outside the sending hours of all remaining recipients.", "Nothing: sending begins at `until`."},
 		{"later", "The gateway has deferred all remaining recipients.", "Nothing: sending continues at `until`."},
 		{"set_aside", "A record of the campaign cannot be read and is in quarantine.", "`tuma status ID` names it; see docs/operations.md."},

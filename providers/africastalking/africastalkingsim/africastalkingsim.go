@@ -217,6 +217,8 @@ func (a *Simulator) checkRecipients(call sendRequest) (recipients []recipient, t
 			code = 501
 		case word == simulator.Reject && strings.HasPrefix(text, "+234"):
 			code = 409
+		case word == simulator.Reject && number%2 == 1:
+			code = 403 // a dead number; the other numbers are blacklisted
 		case word == simulator.Reject:
 			code = 406
 		case !a.state.HasCredit(len(taken) + 1):

@@ -114,7 +114,7 @@ func TestSend_AnswersForEachNumber(t *testing.T) {
 	say(simulator.Reject, 254711000001)
 	say(simulator.Later, 254733000002)
 	say(simulator.Reject, 2348030000000)
-	refused := []string{chidi + " 409", wanja + " 406", otieno + " 501"}
+	refused := []string{chidi + " 409", wanja + " 403", otieno + " 501"}
 	if got := atSend(t, address, simulatortest.With(atForm(wanja, otieno, chidi), "enqueue", "0")); !slices.Equal(got, refused) {
 		t.Errorf("got %v, want %v", got, refused)
 	}
