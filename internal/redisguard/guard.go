@@ -155,16 +155,19 @@ func (g *Guard) replay(ctx context.Context) error {
 		return err
 	}
 	// The settles of calls that have ended do not wait for those that are in flight: a call may hang.
-	if _, err := g.settles.replay(ctx); err != nil {
+	begun := time.Now()
+	n, err := g.settles.replay(ctx, time.Time{})
+	if err != nil {
 		return fmt.Errorf("replay settles: %w", err)
 	}
 	if err := g.waitForInFlight(ctx); err != nil {
 		return err
 	}
-	n, err := g.settles.replay(ctx)
+	more, err := g.settles.replay(ctx, begun)
 	if err != nil {
 		return fmt.Errorf("replay settles: %w", err)
 	}
+	n += more
 	g.Log.WithLevel(g.level()).Int("settles", n).Msg("redis restarted or failed over: recent settles were replayed")
 	return nil
 }

@@ -54,12 +54,13 @@ func (s *settles) remember(recipients int, keep time.Duration, write func(contex
 	s.kept = s.kept[first:]
 }
 
-// replay writes every remembered settle again. A settle that Redis already has changes nothing.
-// replay returns the number of settles that it wrote.
-func (s *settles) replay(ctx context.Context) (int, error) {
+// replay writes again the settles that were remembered since the given time; zero means all. A settle
+// that Redis already has changes nothing. replay returns the number of settles that it wrote.
+func (s *settles) replay(ctx context.Context, since time.Time) (int, error) {
 	s.mu.Lock()
 	kept := slices.Clone(s.kept)
 	s.mu.Unlock()
+	kept = slices.DeleteFunc(kept, func(k rememberedSettle) bool { return k.at.Before(since) })
 	for _, k := range kept {
 		err := k.write(ctx)
 		if err != nil && !errors.Is(err, ledger.ErrNotFound) && !errors.Is(err, ledger.ErrNewer) && ledger.AsUnreadable(err) == nil {

@@ -60,7 +60,7 @@ func checkTwoHundred(t *testing.T, d *simulator.Gateway, p *Provider) {
 		ids[r.MessageID] = true
 	}
 	want := []providers.Result{
-		{Outcome: providers.Rejected, Reason: "blacklisted", Code: "406", Cost: "0"},
+		{Outcome: providers.Rejected, Reason: "invalid_number", Code: "403", Cost: "0"},
 		{Outcome: providers.Retryable, Reason: "gateway_error", Code: "501", Cost: "0"},
 		{Outcome: providers.Rejected, Reason: "do_not_disturb", Code: "409", Cost: "0"},
 	}

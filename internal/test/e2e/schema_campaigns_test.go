@@ -52,7 +52,7 @@ func (r *schemaRig) everything() {
 	}
 	_, err := r.client.Enqueue(r.t.Context(), producer.Campaign{ID: "everything", Via: "keyed", From: "ACME", Body: "Habari {{name}}", Class: producer.Transactional,
 		Country: "KE", Flash: true, OnUnknown: producer.OnUnknownKeep, OnMissing: producer.OnMissingSkip, Duplicates: producer.DuplicatesEach, Transliterate: true, MaxMessages: 100,
-		MaxSegments: 100, Canary: 2, MaxRejected: 50, StartIn: 200 * time.Millisecond, ExpiresIn: time.Hour}, recipients)
+		MaxSegments: 100, Canary: 2, MaxRejected: 50, StartIn: 200 * time.Millisecond, ExpiresIn: time.Hour, CreatedBy: "ada@host", Notes: []string{"the encoding is a guess"}}, recipients)
 	r.ok(err)
 	r.done("everything")
 

@@ -217,10 +217,10 @@ func (a *Simulator) checkRecipients(call sendRequest) (recipients []recipient, t
 			code = 501
 		case word == simulator.Reject && strings.HasPrefix(text, "+234"):
 			code = 409
-		case word == simulator.Reject && number%2 == 1:
-			code = 403 // a dead number; the other numbers are blacklisted
+		case word == simulator.Reject && number%10 == 0:
+			code = 406 // blacklisted
 		case word == simulator.Reject:
-			code = 406
+			code = 403 // a dead number
 		case !a.state.HasCredit(len(taken) + 1):
 			code = 405
 		}
