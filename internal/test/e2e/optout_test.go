@@ -140,7 +140,10 @@ func (f *deployment) restartAfterOptOuts() {
 	f.t.Helper()
 	orders(f.t, f.redis.Client(), "CONFIG SET appendfsync always", "CONFIG SET appendfsync everysec")()
 	settled := f.gateway.Stats().Calls + 100
-	f.eventually(30*time.Second, "more calls", func() bool { return f.gateway.Stats().Calls > settled })
+	f.eventually(30*time.Second, "more calls, or the end of the campaign", func() bool {
+		s, err := f.client.Status(f.t.Context(), "c")
+		return f.gateway.Stats().Calls > settled || err == nil && s.State == producer.Done
+	})
 	f.redis.Kill()
 	f.redis.Restart()
 }
