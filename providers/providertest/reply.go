@@ -162,21 +162,14 @@ func (x *exam) eachCut(e exchange, b providers.Batch, most int, checkPart func(a
 // reply.
 func cutRefusals(x *exam) {
 	for name, refuse := range refusals(x) {
-		g := x.gateway()
-		p := x.open(g.url)
-		b := x.newBatch(p, 4)
-		if err := refuse(g, b); err != nil {
-			continue // the vendor has no such answer
-		}
-		whole := x.send(p, b)
-		tape := g.exchanges()
-		if len(tape) != 1 {
-			x.Fatalf("%s: got %d requests, want 1", name, len(tape))
+		b, whole, e, ok := x.refusedExchange(name, refuse, 4)
+		if !ok {
+			continue
 		}
 		// The first part of a list without numbers may equal another complete reply. Then the
 		// provider cannot distinguish the two.
-		positions := whole.err == nil && len(b.To) > 1 && !namesAll(tape[0].reply, b.To)
-		x.eachCut(tape[0], b, 100, func(a answer, part []byte, when string) {
+		positions := whole.err == nil && len(b.To) > 1 && !namesAll(e.reply, b.To)
+		x.eachCut(e, b, 100, func(a answer, part []byte, when string) {
 			for i := range b.To {
 				got, want := a.verdict(i), whole.verdict(i)
 				if got.Outcome == providers.Unknown || positions && a.err != nil {
@@ -385,4 +378,23 @@ func brokenReplies(x *exam) {
 		}
 		x.wantSeen(int64(len(g.exchanges())), 1, "fault "+name)
 	}
+}
+
+// refusedExchange sends a call to n recipients through a gateway that refuses it. It returns the call,
+// the provider's answer, and the request with the gateway's reply. ok is false if the vendor has no
+// such answer.
+func (x *exam) refusedExchange(name string, refuse func(g *gateway, b providers.Batch) error, n int) (b providers.Batch, whole answer, e exchange, ok bool) {
+	x.Helper()
+	g := x.gateway()
+	p := x.open(g.url)
+	b = x.newBatch(p, n)
+	if err := refuse(g, b); err != nil {
+		return b, whole, e, false
+	}
+	whole = x.send(p, b)
+	tape := g.exchanges()
+	if len(tape) != 1 {
+		x.Fatalf("%s: got %d requests, want 1", name, len(tape))
+	}
+	return b, whole, tape[0], true
 }

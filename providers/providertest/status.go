@@ -75,24 +75,17 @@ func statusesWithAcceptedBody(x *exam) {
 // Unknown only if the body accepts some of the recipients.
 func statusesWithRefusal(x *exam) {
 	for name, refuse := range refusals(x) {
-		g := x.gateway()
-		p := x.open(g.url)
-		b := x.newBatch(p, 3)
-		if err := refuse(g, b); err != nil {
-			continue // the vendor has no such answer
+		b, whole, e, ok := x.refusedExchange(name, refuse, 3)
+		if !ok {
+			continue
 		}
-		whole := x.send(p, b)
-		tape := g.exchanges()
-		if len(tape) != 1 {
-			x.Fatalf("%s: got %d requests, want 1", name, len(tape))
-		}
-		if tape[0].status/100 != 2 || whole.err != nil && whole.err.Outcome == providers.Unknown {
+		if e.status/100 != 2 || whole.err != nil && whole.err.Outcome == providers.Unknown {
 			continue // the gateway refuses with a status, or does not document this answer
 		}
 		s := x.canned()
-		p = x.open(s.url)
+		p := x.open(s.url)
 		for _, status := range []int{400, 401, 404, 409, 418, 500, 503} {
-			s.answer(reply(status, "", string(tape[0].reply)))
+			s.answer(reply(status, "", string(e.reply)))
 			a := x.send(p, b)
 			for i := range b.To {
 				got, want := a.verdict(i), whole.verdict(i)
@@ -101,7 +94,7 @@ func statusesWithRefusal(x *exam) {
 				}
 				if got.Outcome != want.Outcome || got.Scope != want.Scope || got.Cause != want.Cause {
 					x.Errorf("%s under status %d: got %v %v %q, want %v %v %q as under status %d", name, status,
-						got.Outcome, got.Scope, got.Cause, want.Outcome, want.Scope, want.Cause, tape[0].status)
+						got.Outcome, got.Scope, got.Cause, want.Outcome, want.Scope, want.Cause, e.status)
 				}
 			}
 		}
