@@ -32,7 +32,7 @@ type devRig struct {
 func newDevRig(t testing.TB) *devRig {
 	t.Helper()
 	if _, err := exec.LookPath("redis-server"); err != nil {
-		t.Skip("needs a redis-server on PATH")
+		t.Fatal("needs a redis-server on PATH: apt-get install -y redis-server")
 	}
 	return newDevRigWithPath(t, os.Getenv("PATH"))
 }
@@ -42,7 +42,7 @@ func newDevRigWithPath(t testing.TB, path string) *devRig {
 	t.Helper()
 	bin := t.TempDir()
 	if err := os.Symlink(testBinary(t), filepath.Join(bin, "tuma")); err != nil {
-		t.Skipf("needs symbolic links: %v", err)
+		t.Fatal(err)
 	}
 	ports := freePorts(t, 2)
 	return &devRig{t: t, dir: t.TempDir(), redis: ports[0], sandbox: ports[1], path: bin + ":" + path}
