@@ -60,8 +60,9 @@ type Account struct {
 	ConfiguredBurst int
 	// Bad is the number of consecutive calls, up to the last one, that did not succeed.
 	Bad int
-	// InForceBy is the worker that set Rate, Burst, Unit and the rest of the account's configuration
-	// by starting last; empty if no worker did. InForceSince is when it last changed.
+	// InForceBy is the worker that started last of those that serve the account, so that its Rate,
+	// Burst, Unit and other settings of the account are in force. It is empty if no worker set
+	// them. InForceSince is when these settings last changed.
 	InForceBy    string
 	InForceSince time.Time
 	// Differences are the settings in which the configuration of a live worker differs from what is
@@ -99,7 +100,7 @@ type Hold struct {
 	// Until is when a worker tries the account again. Zero means that only Client.Release ends the
 	// hold.
 	Until time.Time
-	// BulkOnly means that transactional campaigns are sent nevertheless.
+	// BulkOnly is true if the hold stops bulk campaigns only: transactional campaigns are sent.
 	BulkOnly bool
 }
 

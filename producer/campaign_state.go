@@ -92,8 +92,8 @@ type Status struct {
 	// Country is the country of numbers in national format. It is empty before planning if the
 	// campaign names none: the workers' default then applies.
 	Country string `json:"country"`
-	// Windows are the sending hours of a Marketing campaign by country, such as "KE": "08:00-18:00". They
-	// are those of the time of Enqueue.
+	// Windows are the sending hours of a Marketing campaign by country, such as "KE":
+	// "08:00-18:00". They are the hours that were in force at the time of Enqueue.
 	Windows map[string]string `json:"windows,omitempty"`
 	// CreatedBy and Notes are those of the Campaign. Notes is never nil.
 	CreatedBy string   `json:"created_by"`

@@ -31,8 +31,9 @@ func (m *mistakes) add(field, format string, args ...any) {
 	*m = append(*m, &FieldError{Field: field, Problem: fmt.Sprintf(format, args...)})
 }
 
-// startTolerance is how far in the past a StartAt still means now: time.Now() of the caller has
-// passed when it is checked, and RFC 3339 without a fraction cuts up to a second.
+// startTolerance is how far in the past a StartAt may be and still mean now. A StartAt that the
+// caller took from time.Now() is in the past when Enqueue checks it, and RFC 3339 without a
+// fraction drops up to a second.
 const startTolerance = time.Second - time.Nanosecond
 
 // past adds a mistake in the given field if t is not zero and is earlier than limit.
@@ -121,7 +122,7 @@ func checkOrigin(c Campaign, m *mistakes) {
 		m.add("created_by", "must be UTF-8 without control characters")
 	}
 	if len(c.Notes) > MaxNotes {
-		m.add("notes", "are %d; the maximum is %d", len(c.Notes), MaxNotes)
+		m.add("notes", "has %d notes; the maximum is %d", len(c.Notes), MaxNotes)
 	}
 	for i, note := range c.Notes {
 		if len(note) > MaxNote {

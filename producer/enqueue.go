@@ -149,8 +149,9 @@ type Recipient struct {
 	// that sms.FieldKey returns, so "First Name" and "first_name" are one field. Fields that
 	// the body does not use are ignored.
 	Fields map[string]string
-	// Line is the recipient's line in the file or row in the sheet from which it was read, counted from
-	// 1, or 0. Messages and a preview's answers name it. It is not part of the campaign.
+	// Line is the recipient's line in the file, or row in the sheet, from which it was read,
+	// counted from 1. 0 means that the line is not known. Messages and a preview's answers name it.
+	// It is not part of the campaign.
 	Line int
 }
 

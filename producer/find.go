@@ -77,10 +77,10 @@ type FoundMessage struct {
 // maxUnreadable is the maximum length of FindResult.Unreadable and FindResult.Cut.
 const maxUnreadable = 100
 
-// Find returns the messages to a number in all campaigns that retention has not removed, those of the
-// newest campaign first. There is no index by number, so Find reads the uploaded recipients of the
-// campaigns, some 20 million a second, up to the bounds of o. Campaigns that are enqueued meanwhile are
-// not read.
+// Find returns the messages to a number in all campaigns that retention has not removed, those of
+// the newest campaign first. It reads the uploaded recipients of the campaigns, some 20 million a
+// second, up to the bounds of o, because Tuma keeps no index by number. Campaigns that are enqueued
+// meanwhile are not read.
 //
 // A text that is not a number is a NumberError, and a wrong option an ErrInvalid. A campaign that
 // cannot be read does not end the search (FindResult.Unreadable).

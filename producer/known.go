@@ -90,9 +90,12 @@ func (c *Client) routesInForce(ctx context.Context) ([]campaign.Route, error) {
 	return storedRoutes(c.routes), nil
 }
 
-// defaultsFor returns what a campaign keeps of the settings in force, or nil if nothing depends on
-// them or one of them is not known. Then planning takes the settings that are in force when it begins. found are the accounts that it may use. An empty map of sending hours
-// means any hour, and nil that they are not known.
+// defaultsFor returns the settings in force that a campaign keeps from its enqueue on. found are
+// the accounts that the campaign may use.
+//
+// It returns nil if the campaign depends on no such setting, or if the country or the sending hours
+// are not known. Planning then takes the settings that are in force when it begins. In an account,
+// an empty map of sending hours means any hour, and a nil map means that the hours are not known.
 func defaultsFor(spec campaign.Spec, found []accounts.Account) *campaign.Defaults {
 	marketing := spec.Class != campaign.Transactional
 	if len(found) == 0 || spec.Country != "" && !marketing || found[0].Country == "" || found[0].Windows == nil {

@@ -79,7 +79,8 @@ func TestListCampaigns_Selects(t *testing.T) {
 	}
 }
 
-// A list of more campaigns than one request returns, many of them of the same millisecond, has each once.
+// More campaigns are enqueued than one request returns, many of them in the same millisecond. The
+// list must have each campaign once.
 func TestListCampaigns_ManyOfTheSameMoment(t *testing.T) {
 	t.Parallel()
 	b := newTestClient(t)

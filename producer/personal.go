@@ -84,8 +84,9 @@ type personal struct {
 	body   []byte
 	// n is the number of recipients that were read.
 	n int
-	// blank has, for each field, the recipients without a value, and first the first of them; both are
-	// only used if strict is set. absent is a buffer.
+	// blank has an entry for each field, which counts the recipients without a value. first is the
+	// error for the first of these recipients. Both are used only if strict is set. absent is a
+	// buffer.
 	blank  []MissingField
 	first  *MissingError
 	absent []string

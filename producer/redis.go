@@ -22,7 +22,7 @@ func checkClient(rdb redis.UniversalClient) error {
 	return nil
 }
 
-// passing are the beginnings of errors of a Redis server that may be over soon.
+// passing lists how the errors begin with which a Redis server reports a state that may soon pass.
 var passing = []string{"LOADING", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "MOVED", "ASK", "BUSY", "READONLY", "ERR max number of clients"}
 
 // redisIsAway reports whether an error of a read is about the connection to Redis or the state of
@@ -40,6 +40,6 @@ func redisIsAway(err error) bool {
 		errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) {
 		return true
 	}
-	// go-redis has no values for these two errors.
+	// go-redis exports no error values for these two errors.
 	return strings.Contains(err.Error(), "cluster has no nodes") || strings.Contains(err.Error(), "all sentinels are unreachable")
 }

@@ -49,7 +49,7 @@ func TestEnqueue_CleanUpLeavesOtherUploadsOfTheID(t *testing.T) {
 	}()
 	<-uploaded
 	broken := errors.New("the file broke off")
-	for range 3 { // each may fail before, while or after it writes its first pages
+	for range 3 { // each Enqueue may fail before, while or after it writes its first pages
 		_, err := b.Enqueue(t.Context(), validCampaign(), func(yield func(producer.Recipient, error) bool) {
 			for r := range manyRecipients(15_000) {
 				if !yield(r, nil) {

@@ -13,8 +13,8 @@ type NumberError struct {
 // correct it, how to do so.
 func (e *NumberError) Error() string { return e.Explain(e.Masked) }
 
-// Explain is Error with the given form of the number instead of the masked one. It is for messages to
-// the user that wrote the number. Never log its result.
+// Explain returns the text of Error with the given form of the number instead of the masked one. It
+// is for messages to the user that wrote the number. Never log its result.
 func (e *NumberError) Explain(number string) string {
 	text, known := reasonTexts[e.Reason]
 	if !known {

@@ -178,7 +178,7 @@ func TestLog_CampaignsAreLoggedOnceInTheCluster(t *testing.T) {
 	r.wait("single", 30*time.Second)
 	r.eventually(10*time.Second, "all ends", func() bool { return log.count(t, "campaign ended") >= campaigns })
 	first.drain(t)
-	// A retry ends a second time.
+	// After a retry, the campaign ends a second time.
 	if _, err := r.producer.Cancel(t.Context(), "c0"); err == nil {
 		t.Error("Cancel of a campaign that has ended: got no error")
 	}

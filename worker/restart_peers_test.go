@@ -113,7 +113,7 @@ func TestRedisRestart_DrainingWorkerRepeatsItsSettles(t *testing.T) {
 	}
 }
 
-// A worker that died does not keep the others waiting for longer than it counts as alive.
+// The other workers do not wait for a dead worker for longer than it counts as alive.
 func TestRedisRestart_DeadWorkerIsNotAwaitedForLong(t *testing.T) {
 	t.Parallel()
 	x := startTwoWorkers(t)

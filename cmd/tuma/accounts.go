@@ -35,8 +35,9 @@ type accountView struct {
 	BadInARow int       `json:"bad_in_a_row"` // failed calls since the last call that succeeded
 	Balance   string    `json:"balance,omitempty"`
 	BalanceAt time.Time `json:"balance_at,omitzero"`
-	// InForceBy is the worker whose configuration of the account is in force, and InForceSince when it
-	// last changed. Differs lists where live workers are configured otherwise.
+	// InForceBy is the name of the worker whose settings of the account are in force. InForceSince
+	// is when these settings last changed. Differs lists the settings that live workers have with
+	// other values.
 	InForceBy    string                `json:"in_force_by,omitempty"`
 	InForceSince time.Time             `json:"in_force_since,omitzero"`
 	Differs      []producer.Difference `json:"differs,omitempty"`
@@ -55,7 +56,7 @@ type holdView struct {
 	// Until is when Tuma tries the account again. The field is absent if only `tuma release` ends
 	// the hold.
 	Until time.Time `json:"until,omitzero"`
-	// BulkOnly means that transactional campaigns are sent nevertheless.
+	// BulkOnly is true if the hold stops bulk campaigns only: transactional campaigns are sent.
 	BulkOnly bool `json:"bulk_only,omitempty"`
 }
 

@@ -58,13 +58,13 @@ func syncAccounts(ctx context.Context, a *app) error {
 			a.note("tuma: note: kept, because a worker serves them: %s", strings.Join(done.Kept, ", "))
 		}
 		if !done.Settings {
-			a.note("tuma: note: country, sending hours, routes and retention are those of the workers; they follow the worker that starts next")
+			a.note("tuma: note: country, sending hours, routes and retention stay those of the running workers until the next worker starts")
 		}
 		return err
 	})
 }
 
-// noteDifferences prints where running workers differ from what is in force.
+// noteDifferences prints the settings in which running workers differ from those in force.
 func noteDifferences(a *app, all []producer.Account) {
 	seen := map[producer.Difference]bool{}
 	for _, acc := range all {
@@ -77,7 +77,7 @@ func noteDifferences(a *app, all []producer.Account) {
 	}
 }
 
-// differenceText describes a setting that is not in force.
+// differenceText describes a setting whose own value differs from the value in force.
 func differenceText(account, setting, own, inForce string) string {
 	of := ""
 	if account != "" {
@@ -86,7 +86,7 @@ func differenceText(account, setting, own, inForce string) string {
 	return fmt.Sprintf("has %s%s %s; in force is %s, of the worker that started last", setting, of, own, inForce)
 }
 
-// noteOwnDifferences prints where the configuration differs from what is in force.
+// noteOwnDifferences prints the settings in which the configuration differs from those in force.
 func noteOwnDifferences(ctx context.Context, a *app, b *backend) error {
 	store := accounts.New(ledger.New(b.rdb).Runner())
 	in, published, err := store.Settings(ctx)

@@ -17,7 +17,8 @@ type app struct {
 	out, err io.Writer
 	env      map[string]string
 	now      func() time.Time
-	// signals ends the commands of a process. It is nil for a command that runs within a test.
+	// signals ends the command after a signal such as Ctrl-C. It is nil for a command that runs
+	// within a test.
 	signals *interrupts
 
 	configPath string

@@ -65,7 +65,8 @@ func openBackend(ctx context.Context, cfg *config.Config, connections int) (*bac
 	return b, nil
 }
 
-// newBackend is openBackend without the check. It sends nothing to Redis.
+// newBackend does what openBackend does, but does not check that Redis answers. It sends nothing to
+// Redis.
 func newBackend(cfg *config.Config, connections int) (*backend, error) {
 	open, err := config.ParseRedis(cfg.Redis.URL)
 	if err != nil {
@@ -114,7 +115,8 @@ func ping(ctx context.Context, rdb redis.UniversalClient, cfg config.Redis, noFi
 	return fmt.Errorf("cannot reach Redis at %s (%s): %w; %s", config.URLWithoutLogin(cfg.URL), cfg.Source, err, advice)
 }
 
-// isLoginError reports whether Redis refused the login. errorLines adds what to do.
+// isLoginError reports whether Redis refused the login. For such an error, errorLines prints what
+// to do.
 func isLoginError(err error) bool {
 	return redis.HasErrorPrefix(err, "NOAUTH") || redis.HasErrorPrefix(err, "WRONGPASS")
 }

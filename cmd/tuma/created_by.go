@@ -10,13 +10,13 @@ import (
 	"github.com/tuma-sms/tuma/producer"
 )
 
-// createdBy returns who runs the command, as user@host. An unknown user or host is empty.
+// createdBy returns who runs the command, as user@host. An unknown user or host is left empty.
 func createdBy() string {
 	name := ""
 	if u, err := user.Current(); err == nil {
 		name = u.Username
 	}
-	host, _ := os.Hostname() // if the host has no name, the user is all that is known
+	host, _ := os.Hostname() // on an error, host is empty
 	return cutBytes(console.WithoutControls(cmp.Or(name, os.Getenv("USER"))+"@"+host, producer.MaxCreatedBy), producer.MaxCreatedBy)
 }
 
@@ -30,7 +30,7 @@ func storedNotes(all ...[]string) []string {
 	return notes
 }
 
-// cutBytes cuts a text to at most limit bytes, between two characters.
+// cutBytes cuts a text to at most limit bytes. It never cuts within a character.
 func cutBytes(s string, limit int) string {
 	if len(s) <= limit {
 		return s

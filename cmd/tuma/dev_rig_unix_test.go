@@ -37,7 +37,8 @@ func newDevRig(t testing.TB) *devRig {
 	return newDevRigWithPath(t, os.Getenv("PATH"))
 }
 
-// newDevRigWithPath returns a devRig whose PATH has the program tuma, and the folders of path.
+// newDevRigWithPath returns a devRig whose environment variable PATH has the folder of the tuma
+// program and the folders of path.
 func newDevRigWithPath(t testing.TB, path string) *devRig {
 	t.Helper()
 	bin := t.TempDir()
@@ -80,7 +81,7 @@ func (r *devRig) read(name string) string {
 	return string(text)
 }
 
-// command returns a command that runs in the folder with the environment of a new terminal.
+// command returns a command that runs in the rig's folder, with the environment of a new terminal.
 func (r *devRig) command(name string, args ...string) *exec.Cmd {
 	cmd := exec.Command(name, args...)
 	cmd.Dir = r.dir
@@ -180,7 +181,7 @@ func (r *devRig) stats() (s simulator.Stats) {
 	return s
 }
 
-// checkStats fails the test unless the sandbox has accepted this many messages, with no duplicate.
+// checkStats fails the test unless the sandbox counts accepted messages, and no duplicate.
 func (r *devRig) checkStats(accepted int64) {
 	r.t.Helper()
 	if s := r.stats(); s.Accepted != accepted || s.Duplicates != 0 {

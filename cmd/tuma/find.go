@@ -31,9 +31,9 @@ campaign, status and reason, account, message ID, times and text. It also finds
 messages that were never submitted, with the reason. The number may be written
 in any usual form; --country is for a number in national form.
 
-Find reads the recipients of all campaigns, newest first, because an index by
-number would cost memory for each recipient: some 20 million recipients a
-second. Campaigns that "retention" has removed are not found. If a bound ends
+Find reads the recipients of all campaigns, newest first, some 20 million a
+second. Tuma keeps no index by number, which would cost memory for each
+recipient. Campaigns that "retention" has removed are not found. If a bound ends
 the search, the last line has the command that continues it.`,
 		Example: `  tuma find +254712345678
   tuma find 0712345678 --country KE --since 7d
@@ -117,7 +117,7 @@ func messageTable(m producer.FoundMessage, p console.Screen) console.Table {
 	return g
 }
 
-// noteBounds prints what the search has not read, and the command that continues it.
+// noteBounds prints what the search has not read, and the command that continues the search.
 func (f *findCommand) noteBounds(r producer.FindResult) {
 	if r.Next != "" {
 		why := map[string]string{"limit": "--limit", "campaigns": "--max-campaigns", "recipients": "--max-recipients"}[r.Bound]

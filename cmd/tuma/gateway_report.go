@@ -139,7 +139,8 @@ gives IDs.`,
 	return c
 }
 
-// tableScreen returns the screen whose times a table shows. In JSON and CSV times are in UTC.
+// tableScreen returns the screen that formats the times of a table: in UTC for JSON and CSV,
+// otherwise as on the command's screen.
 func (a *app) tableScreen(format tableFormat) console.Screen {
 	if format.json || format.csv {
 		return console.Screen{}

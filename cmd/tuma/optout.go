@@ -166,11 +166,11 @@ func (o *optOutCommand) removeOrigin(ctx context.Context, b *backend) error {
 	return err
 }
 
-// errStopped ends a loop over entries whose consumer needs no more of them.
+// errStopped ends forEachOptOut when the consumer of the entries needs no more of them.
 var errStopped = errors.New("the loop ended early")
 
-// hasOrigin reports whether an entry has an origin: the same one, or a longer one that begins with it
-// and a colon. An empty origin fits every entry.
+// hasOrigin reports whether the origin of x is the given origin, or begins with the given origin
+// and a colon. An empty origin matches every entry.
 func hasOrigin(x producer.OptOut, origin string) bool {
 	return origin == "" || x.Origin == origin || strings.HasPrefix(x.Origin, origin+":")
 }

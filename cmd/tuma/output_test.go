@@ -57,7 +57,7 @@ func TestProgress_PlainLinesWithoutATerminal(t *testing.T) {
 	now := time.Date(2025, 11, 3, 9, 0, 0, 0, time.UTC)
 	var out bytes.Buffer
 	p := newProgress(&out, console.Screen{}, func() time.Time { return now })
-	// Of 1,100 recipients 1,000 can be sent to.
+	// Of the 1,100 recipients, 100 are skipped.
 	st := producer.Status{ID: "c", State: producer.Sending, Counts: producer.Counts{Total: 1100, Pending: 1000, Skipped: 100}}
 	show := func(after time.Duration, change func()) {
 		now = now.Add(after)

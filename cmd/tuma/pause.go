@@ -31,7 +31,8 @@ ended is not changed; the exit status is still 0.`,
 type stopCommand struct {
 	use, short, long, example string
 	stop                      func(*producer.Client, context.Context, string) (producer.InFlight, error)
-	// confirm returns the question on a terminal before the campaign is stopped; nil: none.
+	// confirm returns the question that a user at a terminal must answer before the campaign is
+	// stopped. If confirm is nil, the command does not ask.
 	confirm func(producer.Status) string
 	// done is printed after the campaign's ID, such as "is paused".
 	done string

@@ -109,9 +109,9 @@ func sendable(st producer.Status) (ended, total int) {
 	return total - st.Pending, total
 }
 
-// details returns what is beside the counts: the canary, the rate of the last ten seconds, the time
-// left, rejected, unknown and skipped recipients, and the block reasons. A narrow terminal does not show
-// the end of it.
+// details returns the text after the counts: the canary, the rate of the last ten seconds, the time
+// left, rejected, unknown and skipped recipients, and the block reasons. A narrow terminal does not
+// show the end of this text.
 func (p *progress) details(st producer.Status, now time.Time) string {
 	var parts []string
 	if st.Canary != nil {
@@ -127,7 +127,7 @@ func (p *progress) details(st producer.Status, now time.Time) string {
 		n    int
 		name string
 	}{{st.Rejected, "rejected"}, {st.Unknown, "unknown"}, {st.Skipped, "skipped"}} {
-		if x.n > 0 && (st.Canary == nil || x.name == "skipped") { // the text about the canary has the other two
+		if x.n > 0 && (st.Canary == nil || x.name == "skipped") { // the text about the canary has the counts of rejected and unknown
 			parts = append(parts, console.FormatInt(x.n)+" "+x.name)
 		}
 	}

@@ -52,7 +52,7 @@ with --expires-at stays. A campaign that has begun is not changed.`,
 	return c
 }
 
-// startText describes a new start.
+// startText describes the new start of a campaign.
 func startText(m moment.Moment, now time.Time, zone *time.Location) string {
 	if m.Now {
 		return "now"

@@ -30,7 +30,8 @@ type resultsCommand struct {
 	statuses []string
 	format   string
 	after    int
-	// columns are the columns of the list to write too, or "all". file is the list, or empty.
+	// columns names the columns of the uploaded list that the results also get, or is "all". file
+	// is the path of the list, or empty.
 	columns []string
 	file    string
 	list    recipients.Options
@@ -151,7 +152,7 @@ func (l *resultsCommand) printText(ctx context.Context, id string, to io.Writer,
 	if ctx.Err() != nil {
 		err = errors.New("interrupted")
 	}
-	if out.flushedRow > 0 && l.output == "" { // an incomplete file is removed
+	if out.flushedRow > 0 && l.output == "" { // an incomplete file of --output is removed, and cannot be continued
 		err = fmt.Errorf("%w: row %d is the last row printed; to continue: %s", err, out.flushedRow, l.continueCommand(id, out.flushedRow))
 	}
 	return err

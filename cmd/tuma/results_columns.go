@@ -59,7 +59,8 @@ func (l *resultsCommand) checkFlags(c *cobra.Command) error {
 	return nil
 }
 
-// uploaded yields what the list has beside each result: its columns and its line.
+// uploaded finds what the uploaded list has for each result: the cells of its columns and the line
+// of the file.
 type uploaded struct {
 	names []string
 	// at returns the cells of a result and the line of the file. The line is 0 without a file.
@@ -104,7 +105,8 @@ func (s *source) openColumns(names []string) (*recipients.Columns, error) {
 	return columns, asMisuse(err)
 }
 
-// asMisuse makes a mistake in a list an error of wrong use.
+// asMisuse turns an error about a mistake in a list into a usage error, which has exit status 2. It
+// returns other errors unchanged.
 func asMisuse(err error) error {
 	if _, wrong := errors.AsType[*recipients.Error](err); wrong {
 		return misuseError{err: err}

@@ -14,9 +14,9 @@ import (
 	"github.com/tuma-sms/tuma/internal/simulator"
 )
 
-// debts has a header below a sep= line, a record of two lines, a blank line, a number that is invalid, a
-// column without a name, a column of a name that results have too, and cells that a spreadsheet would
-// run.
+// debts is a list with a `sep=` line above its header, a record of two lines and a blank line. It
+// has an invalid number, a column without a name, a column with the name of a results column, and
+// cells that a spreadsheet would run as formulas.
 const debts = "sep=,\nFirst Name,Phone,status,Due,\n\"Ada\",0712345678,=1+1,007,\n\n\"B\nC\",+254 712 345 679,+SUM(A1),1,\nDan,0712,gold,\"2,000\",x\n"
 
 // newDebts returns a deployment that has sent debts as campaign "debts", and the path of the file.
@@ -67,7 +67,8 @@ func TestResults_ColumnsOfTheFile(t *testing.T) {
 		t.Error(diff)
 	}
 
-	// A workbook has the same cells as text: nothing is computed, and no digit is lost.
+	// A workbook has the same cells as CSV, all as text, so that a spreadsheet computes nothing and
+	// drops no digit.
 	book := filepath.Join(t.TempDir(), "results.XLSX")
 	h.mustRun("results", "debts", "--columns", "all", "--file", file, "-o", book)
 	x, err := excelize.OpenFile(book)
@@ -91,7 +92,7 @@ func TestResults_ColumnsOfTheFile(t *testing.T) {
 		}
 	}
 
-	// Chosen columns, only some rows, as JSON.
+	// The results are printed as JSON, with chosen columns and only some rows.
 	out, _ = h.mustRun("results", "debts", "--columns", "due,FIRST_NAME", "--file", file, "--status", "skipped", "--format", "jsonl")
 	var r struct {
 		Row, Line int

@@ -37,7 +37,7 @@ type sendCommand struct {
 	idDerived   bool
 	dryRunOnly  bool
 	skippedFile string
-	// skippedColumns are the columns of the list that skippedFile also gets, or "all".
+	// skippedColumns names the columns of the list that skippedFile gets too, or is "all".
 	skippedColumns []string
 	wait           bool
 	json           bool
@@ -208,8 +208,9 @@ func (s *sendCommand) enqueue(ctx context.Context, b *backend, src *source) erro
 	return err
 }
 
-// locateMissingField adds the file and the lines to an error about blank merge fields, which may be
-// joined to other mistakes of the file. It returns other errors unchanged.
+// locateMissingField adds the file and the lines to an error about blank merge fields. Such an
+// error may be joined to errors about other mistakes of the file. locateMissingField returns other
+// errors unchanged.
 func (s *source) locateMissingField(err error) error {
 	missing, ok := errors.AsType[*producer.MissingError](err)
 	if !ok {

@@ -19,9 +19,10 @@ import (
 	"github.com/tuma-sms/tuma/producer"
 )
 
-// keyboardOf returns where the command s reads the user's answer from; nil if s must not ask. It asks only
-// people: standard error must be a terminal, and --json must not be set. If the recipients come from
-// standard input, the answer comes from the terminal of the process. The caller must close the keyboard.
+// keyboardOf opens the input from which the command s reads the user's answers. It returns nil if s
+// must not ask: s asks only if standard error is a terminal and --json is not set. If the
+// recipients come from standard input, keyboardOf opens the terminal of the process instead. The
+// caller must close the keyboard.
 func keyboardOf(s *sendCommand) (io.ReadCloser, error) {
 	switch {
 	case s.yes || s.json || !console.IsTerminal(s.err):
@@ -42,7 +43,7 @@ func keyboardOf(s *sendCommand) (io.ReadCloser, error) {
 	return tty, nil
 }
 
-// checkCanAsk returns an error if --test needs an answer and there is no keyboard to read it from.
+// checkCanAsk returns an error if --test must ask the user, but keyboard is nil.
 func checkCanAsk(s *sendCommand, keyboard io.Reader) error {
 	switch {
 	case s.testNumber == "" || s.yes || keyboard != nil:
@@ -55,9 +56,9 @@ func checkCanAsk(s *sendCommand, keyboard io.Reader) error {
 	return misuse("--test cannot ask for confirmation without a terminal: add --yes, which sends the campaign once the gateway has accepted the test message")
 }
 
-// confirm sends the test message of --test, shows the user what the campaign does, and asks whether to
-// enqueue it. After an error the campaign must not be enqueued. confirm does nothing if the campaign
-// exists, or if there is neither a test nor a user to ask.
+// confirm sends the test message of --test, shows the user what the campaign does, and asks whether
+// to enqueue the campaign. After an error the campaign must not be enqueued. confirm does nothing
+// if the campaign exists, or if there is no test to send and no user to ask.
 func (s *sendCommand) confirm(ctx context.Context, b *backend, src *source, countries []string) error {
 	if s.testNumber != "" {
 		if why := numberProblem(s.testNumber, countries); why != nil {
@@ -164,8 +165,8 @@ func (q question) summary() *console.Table {
 	return g
 }
 
-// start returns when the campaign starts: in the zone of the campaign, in that of the machine, and in
-// those of the recipients' countries, each only if its clocks differ.
+// start describes when the campaign starts, in the campaign's time zone. It adds the time in the
+// zone of the machine and in those of the recipients' countries, where their clocks differ.
 func (q question) start() string {
 	at, text := q.send.times.start, ""
 	if at.IsZero() {

@@ -87,7 +87,7 @@ func TestSendConfirm_AnswerComesFromTheTerminalIfTheListIsPiped(t *testing.T) {
 		}
 		_ = tty.Close()
 		var all bytes.Buffer
-		_, _ = all.ReadFrom(keys) // ends when the process, which has the only other end, exits
+		_, _ = all.ReadFrom(keys) // ReadFrom returns when the process exits and so closes the other end
 		_ = cmd.Wait()
 		return all.String(), cmd.ProcessState.ExitCode()
 	}

@@ -9,7 +9,8 @@ import (
 	"github.com/tuma-sms/tuma/producer"
 )
 
-// invoices has two invoices of one household, one of them twice, and an invoice of another one.
+// invoices lists two invoices of one household and one invoice of another household. One of the
+// first two is listed twice.
 const invoices = "invoice,phone,due\nA1,0712345678,100\nA2,+254712345678,200\nA1,254712345678,100\nB1,0733445566,100\n,0733445566,100\n"
 
 func TestSend_DuplicatesWithAnotherText(t *testing.T) {
@@ -72,7 +73,8 @@ func TestSend_DuplicatesWithAnotherText(t *testing.T) {
 	}
 }
 
-// The choice is part of the content. A campaign without merge fields has one text, and no choice.
+// The value of --duplicates is part of the content of a campaign, unless its text has no merge
+// fields.
 func TestSend_DuplicatesAreContent(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t, simulator.Options{})

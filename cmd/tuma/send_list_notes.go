@@ -37,8 +37,8 @@ func listDoubts(l *recipients.List, body string) (doubts []string) {
 	return doubts
 }
 
-// listNotes returns the notes on a list that has been read, and on parts of the text that look like its
-// columns.
+// listNotes returns the notes on a list that has been read, and on parts of the text that look like
+// merge fields.
 func listNotes(l *recipients.List, body string) (notes []string) {
 	for _, part := range placeholders(l, body) {
 		notes = append(notes, fmt.Sprintf("the text contains %s, which is not a merge field: write {{%s}}", part, strings.Trim(part, "{}[]()<>%#$« »")))

@@ -68,7 +68,7 @@ func (c *cli) runOnTerminal(width int, args ...string) (lines []string, exit int
 	shown := make(chan string)
 	go func() {
 		var all bytes.Buffer
-		_, _ = all.ReadFrom(keys) // ends when tty is closed
+		_, _ = all.ReadFrom(keys) // ReadFrom returns when tty is closed
 		shown <- all.String()
 	}()
 	exit = run(c.t.Context(), args, tty, tty, tty, append([]string{"LANG=C.UTF-8", "TERM=xterm", "TZ=Africa/Nairobi"}, c.env...))

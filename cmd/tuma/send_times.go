@@ -22,18 +22,20 @@ const timeForms = "e.g. 'tomorrow 08:00', '2026-11-29 08:00', 08:00, 'in 2h' or 
 type sendTimes struct {
 	startAt, expireAt, expireIn, zoneName string // values of the flags
 
-	zone *time.Location // in which times are read and shown
+	zone *time.Location // the zone in which times are read and shown
 	now  time.Time      // when the flags were read
-	// start and expiry are the times of the campaign. A zero start is now, and a zero expiry never.
+	// start and expiry are the times of the campaign. A zero start means now, and a zero expiry
+	// means never.
 	start, expiry time.Time
 	// missedStart and missedExpiry are set if --start-at or --expires-at is a time of day that has
 	// passed today (moment.Moment.Missed).
 	missedStart, missedExpiry time.Time
 }
 
-// zoneFor returns the time zone in which a command reads dates and times of day: the zone of that name (the value of
-// --zone); else that of the country, or of default_country if country is empty, if the country has one
-// zone; else that of the machine.
+// zoneFor returns the time zone in which a command reads dates and times of day.
+// It is the zone with the given name (the value of --zone). If name is empty, it is the zone of
+// country, or of default_country if country is empty, provided that the country has only one zone.
+// Otherwise it is the zone of the machine.
 func zoneFor(a *app, name, country string) (*time.Location, error) {
 	if name != "" {
 		zone, err := time.LoadLocation(name)

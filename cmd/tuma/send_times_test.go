@@ -84,10 +84,10 @@ func TestSendTimes_SecondRunSendsNothing(t *testing.T) {
 	h := newFixture(t, simulator.Options{})
 	h.startWorker()
 	list := h.file("twice.csv", "phone\n0712345678\n0712345679\n")
-	at := evening().Add(24 * time.Hour) // of tomorrow, so that the start is not over by the clock of Redis
+	at := evening().Add(24 * time.Hour) // tomorrow, so that the start is in the future by the clock of Redis, too
 	for start, later := range map[string]time.Duration{
 		"in 2h": time.Minute,
-		"20:00": 2 * time.Hour, // the second time it is 20:40
+		"20:00": 2 * time.Hour, // the second run is at 20:40
 		at.Add(3 * time.Hour).Format("2006-01-02 15:04"): time.Minute,
 	} {
 		send := []string{"send", "--via", "kobo-main", "--body", "Starts " + start, "--file", list, "--zone", "Africa/Nairobi", "--start-at", start, "--json"}

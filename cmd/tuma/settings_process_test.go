@@ -25,7 +25,7 @@ type rollout struct {
 	sent     int
 }
 
-// wantInForce is what must be in force for each version.
+// wantInForce has, for each version of the configuration, the settings that must be in force.
 var wantInForce = map[string]struct {
 	rate    float64
 	country string
@@ -97,8 +97,8 @@ func (r *rollout) accounts() (all []accountView) {
 	return all
 }
 
-// wantVersion checks that within two seconds everything of a version is in force, and that campaigns
-// that either configuration enqueues are planned with it.
+// wantVersion checks that all settings of a version are in force within two seconds. Campaigns that
+// are enqueued with either configuration must then be planned with these settings.
 func (r *rollout) wantVersion(step, version string) {
 	r.t.Helper()
 	want, began := wantInForce[version], time.Now()
@@ -157,7 +157,8 @@ func (r *rollout) wantPlanned(step, enqueuedBy, version string) {
 	}
 }
 
-// wantDifferences checks that both commands name the workers that differ, and what differs.
+// wantDifferences checks that `tuma accounts` and `tuma check` name the workers whose settings
+// differ, and the settings.
 func (r *rollout) wantDifferences(step string, differing, agreeing *exec.Cmd, version string) {
 	r.t.Helper()
 	id := func(p *exec.Cmd) string { return "-" + strconv.Itoa(p.Process.Pid) + "-" }
@@ -282,7 +283,7 @@ func TestSend_WithoutAWorkerWaitsForOne(t *testing.T) {
 	if _, errOut, exit := c.runWithInput("0712345678\n", "send", "--via", "nowhere", "--body", "Hello"); exit != exitMisuse || !strings.Contains(errOut, "start a worker or run tuma accounts sync first") {
 		t.Errorf("send through an unknown account: got exit %d and standard error\n%s", exit, errOut)
 	}
-	r.start("v2") // its country is another one: the campaigns keep theirs
+	r.start("v2") // v2 has another country: the campaigns keep the country of their enqueue
 	for _, id := range []string{"early", "routed"} {
 		eventually(t, id, func() bool {
 			out, _ := c.mustRun("status", id, "--json")

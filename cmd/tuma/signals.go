@@ -19,7 +19,8 @@ type interrupts struct {
 	cancel context.CancelFunc
 	errOut io.Writer
 	exit   func(status int)
-	// onAgain is what a signal after the first one does, or nil: it ends the process.
+	// onAgain points to the function that each signal after the first one calls. If it is nil, such
+	// a signal ends the process.
 	onAgain atomic.Pointer[func()]
 }
 
@@ -57,10 +58,10 @@ func (i *interrupts) follow(signals <-chan os.Signal) {
 	}
 }
 
-// finish makes the command end only when it has finished its work: a second signal calls again,
-// which should print what the command waits for, instead of ending the process. Output that cannot be
-// written, because the terminal or the reader of a pipe is gone, does not end the process either.
-// It may be called on a nil *interrupts, which does nothing.
+// finish makes the command end only when it has finished its work. A second signal then calls
+// again, which should print what the command waits for, instead of ending the process. A failed
+// write, to a closed terminal or to a pipe without a reader, does not end the process either.
+// finish does nothing for a nil *interrupts.
 func (i *interrupts) finish(again func()) {
 	if i == nil {
 		return

@@ -9,7 +9,8 @@ import (
 	"github.com/tuma-sms/tuma/internal/simulator"
 )
 
-// No table of the command line is wider than the terminal, also if an ID, a reason or a text is long.
+// No table of the command line is wider than the terminal, even if an ID, a reason or a text is
+// long.
 func TestTerminal_NoLineIsWiderThanTheScreen(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t, simulator.Options{})

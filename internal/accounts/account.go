@@ -36,9 +36,9 @@ type Account struct {
 	ConfiguredBurst int
 	// Bad is the number of consecutive calls with an outcome other than CallOK.
 	Bad int
-	// InForceBy is the worker whose card is in force, or empty; InForceSince is when the card last
-	// changed. Differences are the settings in which live workers differ from what is in force; only
-	// All includes those in the settings of the cluster.
+	// InForceBy is the name of the worker whose card is in force, or empty. InForceSince is when
+	// the card last changed. Differences lists the settings of live workers that differ from those
+	// in force. Only All adds the differences in the settings of the cluster.
 	InForceBy    string
 	InForceSince time.Time
 	Differences  []Difference
@@ -54,7 +54,7 @@ type Hold struct {
 	// Until is the time at which the hold may end with a probe. The zero time means that the hold
 	// lasts until the account is released by hand.
 	Until time.Time
-	// BulkOnly means that the hold does not stop transactional campaigns.
+	// BulkOnly is true if the hold does not stop transactional campaigns.
 	BulkOnly bool
 }
 
@@ -121,8 +121,8 @@ func (s *Store) Withdraw(ctx context.Context, worker, account string) error {
 	return nil
 }
 
-// WithdrawSettings records that the worker has stopped. What it has put in force stays in force until
-// another worker starts.
+// WithdrawSettings records that the worker has stopped. The settings that it has put in force stay
+// in force until another worker starts.
 func (s *Store) WithdrawSettings(ctx context.Context, worker string) error {
 	if err := s.rdb.HDel(ctx, settingsKey, workerField+worker).Err(); err != nil {
 		return fmt.Errorf("withdraw settings: %w", err)
@@ -192,7 +192,7 @@ func (s *Store) Account(ctx context.Context, name string) (Account, error) {
 	return a, err
 }
 
-// accountReading is what was read beside an account.
+// accountReading holds what was read together with an account.
 type accountReading struct {
 	indexed bool            // the index has the account's name
 	inForce InForce         // the settings in force, without cards

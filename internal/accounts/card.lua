@@ -1,12 +1,12 @@
 -- card.lua publishes the card of an account. The card of the worker that started last is in force.
 -- KEYS: 1 account
 -- ARGV, in the order of cardArgs:
---   worker  its name; '': no worker; the call then records none as serving the account
+--   worker  name of the worker that serves the account, or '' for none
 --   start   number of the worker's start (start.lua). A lower number than that of the card in force does not replace it
---   card    JSON
+--   card    the card as JSON
 --   limit   rate and burst, as the limiter reads them, or ''
 --   slots   calls at once in this worker
---   own     what the worker itself is configured with, of what one value is in force. JSON
+--   own     JSON: the worker's own values of those settings of which one value is in force
 -- Returns {card in force, number of its start, its worker, since when ms, '1' if the call changed it, else '0'}
 local worker, start, card, limit, slots, own = unpack(ARGV)
 local A = KEYS[1]

@@ -27,7 +27,7 @@ type Difference struct {
 	Since time.Time
 }
 
-// Against returns where settings differ from those in force.
+// Against returns the settings of own that differ from those in force.
 func (own Settings) Against(in InForce) (out []Difference) {
 	add := func(setting, a, b string) {
 		if a != b {
@@ -43,7 +43,7 @@ func (own Settings) Against(in InForce) (out []Difference) {
 	return out
 }
 
-// Against returns where the limits of an account differ from those in force. A burst of 0 is the
+// Against returns the limits of an account that differ from those in force. A burst of 0 is the
 // default, which follows from the rate.
 func (own Limits) Against(in campaign.Card, since time.Time) (out []Difference) {
 	add := func(setting, a, b string) {

@@ -13,7 +13,7 @@ import (
 )
 
 // ConfirmRun records at the named accounts that the worker has repeated its recent settles to this
-// run of Redis. run names the run; it changes when Redis restarts or fails over.
+// run of Redis. run identifies the run: its value changes when Redis restarts or fails over.
 func (s *Store) ConfirmRun(ctx context.Context, worker, run string, names []string) error {
 	_, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
 		for _, name := range names {
@@ -53,7 +53,8 @@ func (s *Store) Unconfirmed(ctx context.Context, worker, run string, names []str
 	return slices.Compact(late), nil
 }
 
-// serves reports whether a worker with the record v, a field w:<worker>, serves the account now.
+// serves reports whether a worker serves the account now. v is the worker's record, from the field
+// w:<worker> of the account.
 func serves(v string, now time.Time) bool {
 	at, _, _ := strings.Cut(v, " ")
 	return now.Sub(script.Milli(at)) < WorkerLife

@@ -12,8 +12,8 @@ const (
 	// HoldNothingAccepted is the reason of a hold that stops bulk campaigns only: the account
 	// accepts nothing, and has refused MaxRefusals recipients in a row.
 	HoldNothingAccepted = "nothing_accepted"
-	// MaxRefusals is how many recipients of bulk campaigns in a row may be rejected at an account
-	// that accepts nothing.
+	// MaxRefusals is how many recipients of bulk campaigns an account that accepts nothing may
+	// reject in a row.
 	MaxRefusals = 50
 	// refusalLongest is the longest back-off of a hold for HoldNothingAccepted. It is short, because a
 	// probe costs one call that is certainly not sent, and shows that the account has been set up.

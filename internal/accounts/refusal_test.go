@@ -110,7 +110,7 @@ func TestRefusal_AcceptedCallOrReleaseStartsTheCountAgain(t *testing.T) {
 			if h := r.account("a").Hold; h.Held() || !r.openFor(campaign.Marketing).Open {
 				t.Errorf("the hold is still %+v", h)
 			}
-			r.ageAccount("a", time.Hour) // whatever was accepted is long ago
+			r.ageAccount("a", time.Hour) // the last accepted call was an hour ago
 			if granted, h := r.refuse(MaxRefusals-1, true, r.clock()); granted != MaxRefusals-1 || h.Held() {
 				t.Errorf("after it %d may be rejected, hold %+v, want %d and no hold", granted, h, MaxRefusals-1)
 			}
@@ -134,8 +134,8 @@ func TestRefusal_IsNotCountedIfTheAccountWorks(t *testing.T) {
 	}
 }
 
-// Only a refused probe makes the hold longer, up to refusalLongest. A call in flight does not, nor
-// does a transactional one.
+// Only a refused probe makes the hold longer, up to refusalLongest. A refused call that was in
+// flight when the hold began does not, and neither does a transactional call.
 func TestRefusal_BackOffDoublesAfterARefusedProbe(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

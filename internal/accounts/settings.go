@@ -18,7 +18,8 @@ import (
 // Settings are what all workers of a cluster share, besides the accounts. The settings of the worker
 // that started last are in force for all workers and producers.
 type Settings struct {
-	// Country is the ISO code of the country of numbers in national form; empty: there is none.
+	// Country is the ISO code of the country of numbers in national form. It is empty if no country
+	// is set.
 	Country string `json:"country,omitempty"`
 	// Windows are the sending hours of marketing campaigns by country, e.g. "08:00-18:00".
 	Windows       map[string]string `json:"windows,omitempty"`
@@ -27,8 +28,8 @@ type Settings struct {
 	FailoverAfter time.Duration     `json:"failover_after,omitempty"`
 }
 
-// Limits are the settings of an account that are one for all workers: those of the worker that
-// started last of the workers that serve it.
+// Limits are the settings of an account that have one value for all workers. Of the workers that
+// serve the account, the one that started last decides.
 type Limits struct {
 	Rate  float64 `json:"rate"` // units a second; 0: unlimited
 	Burst float64 `json:"burst,omitempty"`
@@ -38,8 +39,8 @@ type Limits struct {
 // Offer is an account as a worker publishes it.
 type Offer struct {
 	Card campaign.Card
-	// Limit is the rate and burst of the card in the format of ratelimit.Setting. Empty: each limiter
-	// keeps its own.
+	// Limit is the rate and burst of the card in the format of ratelimit.Setting. If it is empty,
+	// each limiter keeps its own rate and burst.
 	Limit string
 }
 
@@ -99,7 +100,8 @@ type settingsArgs struct {
 	Cards         string
 }
 
-// Revision returns the revision of the settings and cards in force; empty: there are none.
+// Revision returns the revision of the settings and cards in force, or an empty string if none are
+// in force.
 func (s *Store) Revision(ctx context.Context) (string, error) {
 	rev, err := s.rdb.HGet(ctx, settingsKey, "rev").Result()
 	if err != nil && !errors.Is(err, redis.Nil) {

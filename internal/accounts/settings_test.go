@@ -81,7 +81,8 @@ func TestPublishAll_TheLastStartDecides(t *testing.T) {
 	if again := r.publishAll("b", b, young, offer("x", 200)); !cmp.Equal(again.Settings, in.Settings) || again.Revision != in.Revision {
 		t.Errorf("after b has published again: %+v, want no change from %+v", again, in)
 	}
-	// Redis has lost everything: the number of the last start still decides, in any order.
+	// After Redis has lost all data, the settings of the last start win again, whatever the order
+	// in which the workers publish.
 	restarted := r.startOf()
 	r.ok(r.rdb.FlushAll(t.Context()).Err())
 	r.publishAll("new", restarted, old, offer("x", 20))

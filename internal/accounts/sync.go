@@ -43,7 +43,7 @@ func (s *Store) Sync(ctx context.Context, offers []Offer, own Settings) (out Syn
 			out.Kept = append(out.Kept, name)
 			continue
 		}
-		// A worker that has started since has a higher number, so its card stays.
+		// A worker that has started in the meantime has a higher number, so its card stays.
 		if _, _, err := s.publishCard(ctx, "", int64(script.Int(f["start"])), o); err != nil {
 			return out, fmt.Errorf("publish account %s: %w", name, err)
 		}

@@ -46,8 +46,8 @@ func (c *Config) Offers() (out []accounts.Offer, err error) {
 	return out, nil
 }
 
-// Differences returns where the configuration differs from what is in force. all are the published
-// accounts. It returns nil for accounts and settings that nothing is published of.
+// Differences returns the settings in which the configuration differs from those in force. all are
+// the published accounts. Accounts and settings that were never published do not count.
 func (c *Config) Differences(in accounts.InForce, published bool, all []accounts.Account) (out []accounts.Difference) {
 	if published {
 		out = c.Settings().Against(in)

@@ -63,7 +63,7 @@ func (t *Table) Plain(w io.Writer) error {
 	return err
 }
 
-// columnGap is the space between two columns. The tables of Draw have as much.
+// columnGap is the space between two columns. The tables that Draw prints have the same space.
 const columnGap = "  "
 
 // printedLines divides a row whose cells have several lines into rows whose cells have one.

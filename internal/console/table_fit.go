@@ -151,7 +151,8 @@ func (t *Table) longestWords() []int {
 	return longest
 }
 
-// wrapShort is Wrap, but a word that is too long for a line loses its middle.
+// wrapShort wraps a cell as Wrap does, but cuts the middle out of a word that is too long for a
+// line.
 func wrapShort(cell string, width int) []string {
 	words := strings.Fields(cell)
 	for i, word := range words {

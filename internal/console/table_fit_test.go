@@ -30,7 +30,7 @@ func TestTableFit_BreaksTextAndKeepsNumbers(t *testing.T) {
 		screen Screen
 		want   string
 	}{
-		{Screen{Width: 20}, // not a terminal: in full
+		{Screen{Width: 20}, // no terminal: every cell is printed in full
 			"ID                                               TOTAL  HOLD                                            SEGMENTS\n" +
 				"sale-2025-11-nairobi-west-customers-batch-1  1,000,000  credit (error_credit) for 3m, next try in 30s  2,000,000\n" +
 				"short                                                1  no                                                     2\n"},

@@ -101,8 +101,9 @@ func (e *environment) openConfig(name string) (setting, error) {
 	return setting{config: cfg, written: true}, err
 }
 
-// foreign returns why a configuration is not one for this run, or "": its Redis must be the Redis of
-// this run, and all its accounts must be in the sandbox of this run.
+// foreign returns the reason why this run cannot use a configuration, or "" if it can. The
+// configuration's Redis must be the Redis of this run, and all its accounts must be in the sandbox
+// of this run.
 func (e *environment) foreign(cfg *config.Config) string {
 	u, err := url.Parse(cfg.Redis.URL)
 	if err != nil || u.Scheme != "redis" || u.User != nil || !isLoopback(u.Host, e.RedisPort) {

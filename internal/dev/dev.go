@@ -37,7 +37,7 @@ const (
 type Options struct {
 	// Data is the folder that keeps campaigns. Run creates it.
 	Data string
-	// Config is the configuration file that the user named, or empty. Then Run uses the file that
+	// Config is the configuration file that the user named. If it is empty, Run uses the file that
 	// TUMA_CONFIG names, else tuma.yaml in the current folder.
 	Config string
 	// Country is the ISO code that a new configuration gets as default_country; empty: none.
@@ -215,8 +215,8 @@ const (
 )
 
 // watch waits until the worker is ready, prints where everything is, and shows what arrives. It
-// returns nil when ctx ends, and an error if redis-server or the worker has ended. It leaves a value
-// in ended.
+// returns nil when ctx ends, and an error if redis-server or the worker has ended. If watch
+// receives a value from ended, it sends one back, because the caller receives from ended too.
 func (e *environment) watch(ctx context.Context, wk *worker.Worker, ended chan error) error {
 	tick := time.NewTicker(readyEvery)
 	defer tick.Stop()

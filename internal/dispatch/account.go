@@ -32,7 +32,8 @@ type Account struct {
 	free   func(context.Context) (bool, error)
 	health health
 	limits atomic.Pointer[limits]
-	// For log lines: calls that failed, claims that could not be used, and failed look-ups.
+	// failedCalls, unusedClaims and failedLookups count, for log lines, calls that failed, claims
+	// that could not be used, and failed look-ups.
 	failedCalls, unusedClaims, failedLookups failures
 }
 
@@ -58,8 +59,8 @@ type Settings struct {
 	Provider providers.Provider
 	Info     providers.Info
 	Sender   string // the sender ID of campaigns that name none
-	Unit     string // what the rate counts, until SetLimits: one of the units of package campaign
-	// Limited reports whether the account is configured with a rate, until SetLimits.
+	Unit     string // what the rate counts: one of the units of package campaign; SetLimits changes it
+	// Limited is true if the account is configured with a rate. SetLimits changes it.
 	Limited bool
 	// Concurrency is the maximum number of calls in flight.
 	Concurrency int

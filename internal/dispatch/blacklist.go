@@ -34,8 +34,9 @@ type blacklist struct {
 
 // blacklistSender is what this worker has seen of a sender ID at an account.
 type blacklistSender struct {
-	// acceptedAt is when the account last accepted a recipient. run is the number of recipients that it
-	// has called blacklisted since then, and waiting are those of them that may be added.
+	// acceptedAt is when the account last accepted a recipient. run counts the recipients that the
+	// account has called blacklisted since then. waiting lists those of them that may still be
+	// added.
 	acceptedAt time.Time
 	run        int
 	waiting    []optout.Entry

@@ -12,8 +12,8 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-// warnLevel returns the level of a log line about an error of Redis: warn, or debug if Redis is away,
-// because that is logged once.
+// warnLevel returns the level of a log line about an error of Redis: warn, or debug while Redis
+// cannot be reached, because the outage has a log line of its own.
 func warnLevel(err error) zerolog.Level { return outage.Level(err, zerolog.WarnLevel) }
 
 // failuresEvery is the minimum time between two log lines about failures of one account.

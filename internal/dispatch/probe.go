@@ -35,8 +35,8 @@ func (p probes) check(ctx context.Context, b *batch, g *ledger.Generation) (look
 		return look, 0, look.Open, err
 	}
 	if look.Reason == accounts.HoldNothingAccepted {
-		// The balance says nothing about this hold, and its failure must not hold the account for
-		// transactional campaigns too.
+		// This hold stops bulk campaigns only, and the balance says nothing about its cause. A
+		// failed request for the balance must not hold the account for transactional campaigns too.
 		return look, 1, true, nil
 	}
 	most, ok, err = p.probe(ctx, b, look, g)

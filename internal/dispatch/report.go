@@ -65,7 +65,8 @@ func (r reports) report(b *batch, c *ledger.Claim, g *ledger.Generation, v verdi
 
 // refusals reports recipients that an account refused while it accepts nothing. It returns how many
 // of them may be rejected; the other recipients wait and keep their attempts. If Redis cannot be
-// reached, that is none of a bulk campaign and all of a transactional one.
+// reached, refusals returns 0 for a bulk campaign, and the number of all of them for a
+// transactional one.
 func (r reports) refusals(b *batch, c *ledger.Claim, v verdict.Verdict) (granted int) {
 	ctx, cancel := context.WithTimeout(context.Background(), LeaseMargin/3)
 	defer cancel()

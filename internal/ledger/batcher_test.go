@@ -185,7 +185,7 @@ func TestSettleAndClaim_ConcurrentRequestsGetTheirOwnAnswer(t *testing.T) {
 }
 
 // The context of one caller ends while its request waits. The other callers must get their answers
-// without waiting for it, and the request of that caller may still run.
+// without waiting for this request, which may still run.
 func TestSettleAndClaim_CallerThatLeavesDelaysNoOther(t *testing.T) {
 	t.Parallel()
 	r := newTestLedger(t)

@@ -15,14 +15,14 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// Search finds the messages to one number. There is no index by number, which would cost memory for
-// every recipient: a search reads the uploaded pages of the campaigns, newest first. It is safe for
+// Search finds the messages to one number. It reads the uploaded pages of the campaigns, newest
+// first, because an index by number would cost memory for every recipient. It is safe for
 // concurrent use.
 type Search struct {
 	ledger *Ledger
 	number sms.MSISDN
-	// countries are the countries of national numbers in a campaign that names none and whose planning
-	// has not started.
+	// countries are the countries whose national numbers a campaign may hold, if the campaign names
+	// no country and its planning has not started.
 	countries []string
 }
 
@@ -39,7 +39,8 @@ type Searched struct {
 	// Recipients is the number of recipients that were read.
 	Recipients int
 	CreatedAt  time.Time
-	// Spec is the spec of a campaign in which recipients were found; else it may be empty.
+	// Spec is the spec of a campaign in which recipients were found. For other campaigns it may be
+	// empty.
 	Spec campaign.Spec
 	// Found are the recipients with the number, in the order of the upload. If there are more than
 	// MaxFound, More is true, and the rest of the campaign is not read.
@@ -52,10 +53,11 @@ type Searched struct {
 // FoundRow is a recipient with the number of the search.
 type FoundRow struct {
 	Row
-	// Text is the recipient's message. If it was not planned, it is the message that planning would
-	// render.
+	// Text is the recipient's message. If the recipient was not planned, Text is the message that
+	// planning would render.
 	Text string
-	// page is the page of the recipient, without its recipients. values are those of its merge fields.
+	// page is the recipient's page, but without its list of recipients. values are the recipient's
+	// values of the merge fields.
 	page   campaign.Page
 	values []string
 }
@@ -100,7 +102,8 @@ func (s *Search) After(ctx context.Context, from Position) iter.Seq2[Searched, e
 	}
 }
 
-// campaignHead is what a search reads of each campaign at once: all of a campaign with one page.
+// campaignHead is the part of a campaign that a search reads first, for many campaigns at once. For
+// a campaign with one page, it is everything that the search needs.
 type campaignHead struct {
 	position Position
 	fields   []any // format, pages, creation time, snapshot, sending hours, first page
@@ -128,7 +131,8 @@ func (s *Search) heads(ctx context.Context, entries []IndexEntry) (heads []campa
 	return heads, nil
 }
 
-// read searches one campaign. An error of the campaign's records is in Searched.Unreadable.
+// read searches one campaign. If a record of the campaign cannot be read, the error is in
+// Searched.Unreadable.
 func (s *Search) read(ctx context.Context, h campaignHead) (Searched, error) {
 	out := Searched{Position: h.position, CreatedAt: script.Milli(script.Text(h.fields[2]))}
 	err := s.search(ctx, h, &out)
@@ -224,7 +228,8 @@ func (s *Search) pages(ctx context.Context, h campaignHead) iter.Seq2[campaign.P
 	}
 }
 
-// isNumber reports whether a recipient as uploaded is the number, in one of the countries.
+// isNumber reports whether input, a number as uploaded, is the number in international format or in
+// the national format of one of the countries.
 func isNumber(input string, number sms.MSISDN, countries []string) bool {
 	return slices.ContainsFunc(append(countries[:len(countries):len(countries)], ""), func(country string) bool {
 		m, err := sms.ParseMSISDN(input, country)
@@ -235,9 +240,10 @@ func isNumber(input string, number sms.MSISDN, countries []string) bool {
 // checkedDigits is how many of the last digits of a number mayBe compares.
 const checkedDigits = 4
 
-// mayBe reports false only if a recipient as uploaded is certainly not the number. It is many times
-// faster than sms.ParseMSISDN. It compares the last digits of both: ParseMSISDN reads all digits of an
-// input in their order, except a fraction of one or two zeros at the end.
+// mayBe returns false only if input, a number as uploaded, is certainly not number. It is many
+// times faster than sms.ParseMSISDN. It compares only the last digits of input and number. Extra
+// digits at the end of input can only be a fraction such as .0 or .00, because ParseMSISDN reads
+// all other digits in their order.
 func mayBe(input string, number sms.MSISDN) bool {
 	var last [checkedDigits + 2]byte // the last digits of the input, the last one first
 	n := 0

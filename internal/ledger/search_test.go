@@ -25,7 +25,7 @@ func (r *testLedger) search(number sms.MSISDN, countries ...string) (all []Searc
 	return all
 }
 
-// foundRows returns the found rows without what only a search has.
+// foundRows returns the found rows without the fields that only a search sets.
 func foundRows(x Searched) (rows []Row) {
 	for _, f := range x.Found {
 		rows = append(rows, f.Row)
@@ -69,7 +69,7 @@ func TestSearch_FindsWhatResultsHas(t *testing.T) {
 				if len(got) != 1 || got[0].Recipients != len(rows) || got[0].More || got[0].Unreadable != nil {
 					t.Fatalf("row %d: got %+v, want one campaign of %d recipients", want.Row, got, len(rows))
 				}
-				want.MSISDN = msisdnOfRow(want.Row) // Results leaves it out of a recipient that was never planned
+				want.MSISDN = msisdnOfRow(want.Row) // for a recipient that was never planned, Results returns no MSISDN
 				if diff := cmp.Diff([]Row{want}, foundRows(got[0])); diff != "" {
 					t.Errorf("row %d: (-results +search)\n%s", want.Row, diff)
 				}
@@ -94,7 +94,8 @@ func TestSearch_TextsOfACampaignWithMergeFields(t *testing.T) {
 	}
 	_, err = u.Commit(t.Context())
 	r.ok(err)
-	// Rows 1 and 4 share a call. The text of the call counts, not that of the uploaded value.
+	// Rows 1 and 4 share a call. The search must return the text of this call, not a text rendered
+	// from the uploaded value.
 	_, _, err = r.startPlan("c", 1).CommitPage(t.Context(), script.NewToken(), campaign.PlannedPage{First: 1, OpenBatchLimits: map[int]int{0: 1},
 		Batches: []campaign.PlannedBatch{{Calls: []int{2, 1}, Bodies: []string{"Hi Ann!", "Hi Ben!"}, To: append(append(plannedRows(1, 1), plannedRows(4, 1)...), plannedRows(2, 1)...)}},
 		Skipped: []campaign.SkippedRecipient{{Row: 3, Reason: campaign.ReasonOptedOut}}})
@@ -132,7 +133,8 @@ func TestSearch_NewestFirstInEveryFormAndOnlyWholeCampaigns(t *testing.T) {
 	if diff := cmp.Diff(want, summarise(r.search(254712345678, "KE"))); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
 	}
-	// Without a country, the national number of a campaign that names none may be any number.
+	// Campaign c3 names no country. Without a default country, its national number may be any
+	// number.
 	want[0] = "c3"
 	all := r.search(254712345678)
 	if diff := cmp.Diff(want, summarise(all)); diff != "" {

@@ -120,7 +120,8 @@ type Upload struct {
 	written       chan error
 	// indexed: the campaign was entered in the index of open campaigns.
 	indexed bool
-	// keepAlive ends the renewals of the token in the uploads in progress; nil if there are none.
+	// keepAlive ends the renewals of the token in the uploads in progress. It is nil if nothing
+	// renews the token.
 	keepAlive func()
 }
 

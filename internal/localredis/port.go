@@ -64,7 +64,8 @@ func uses(ctx context.Context, address, dir string) bool {
 	return errA == nil && errB == nil && os.SameFile(a, b)
 }
 
-// shutDown makes a Redis write its data to disk and end. The Redis answers only if it does not end.
+// shutDown makes a Redis write its data to disk and end. A Redis that ends sends no answer, so any
+// answer is an error.
 func shutDown(ctx context.Context, address string) error {
 	rdb := connect(address)
 	defer rdb.Close()

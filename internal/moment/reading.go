@@ -37,7 +37,8 @@ var (
 	months   = names(12, func(i int) string { return time.Month(i + 1).String() })
 )
 
-// names maps the lower-case full names, and their usual short forms, to their numbers from 0.
+// names maps each of n names of days or months, in lower case, and their usual short forms to their
+// numbers from 0.
 func names(n int, name func(int) string) map[string]int {
 	out := map[string]int{"tues": 2, "thur": 4, "thurs": 4}
 	if n == 12 {

@@ -24,7 +24,7 @@ type Planner struct {
 	snapshot campaign.PlanSnapshot
 	renderer *renderer // nil if the campaign is not personalized
 	seen     *msisdnSet
-	messages *messageSet // nil if the campaign is not personalized
+	messages *messageSet // nil if the campaign has no merge fields
 	each     bool        // a number gets each of its different texts (campaign.DuplicatesEach)
 	streams  []*stream
 	codes    []string // the calling code of each country in SendingHours
@@ -254,7 +254,8 @@ func (p *Planner) duplicateCode(m sms.MSISDN, values []string) string {
 	return campaign.CodeOtherText
 }
 
-// assignStream is assign for a recipient that is neither opted out nor skipped for its number alone.
+// assignStream does the part of assign that follows the checks for opt-outs and for duplicate
+// numbers.
 func (p *Planner) assignStream(m sms.MSISDN, again bool, values []string) (body string, stream int, reason, code string) {
 	if p.renderer != nil {
 		if body, reason, code = p.renderer.render(values); reason != "" {

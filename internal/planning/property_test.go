@@ -249,7 +249,7 @@ func (w randomCampaign) outcomeOf(template *sms.Template, input string, values [
 	return f
 }
 
-// render sets the body of f, or returns the reason why the recipient has none.
+// render sets the body in the outcome f. If the recipient has no body, render returns the reason.
 func (w randomCampaign) render(template *sms.Template, values []string, f *rowOutcome) (reason string) {
 	if !w.spec.Personalized() {
 		return ""

@@ -24,7 +24,7 @@ type Columns struct {
 	cells []string
 }
 
-// maxInput is the number of bytes of a number that a campaign keeps.
+// maxInput is how many bytes a campaign keeps of a number as uploaded.
 const maxInput = 64
 
 // OpenColumns returns the columns of the list in src with the given names, or all that have a name if
@@ -110,8 +110,8 @@ func (c *Columns) At(row int, input string) (cells []string, line int, err error
 // Close ends the reading.
 func (c *Columns) Close() { c.stop() }
 
-// JoinNames returns the column names after those that the output has already. A name that occurs again
-// gets a number: "status 2".
+// JoinNames returns names in the form in which they follow has, the column names that the output
+// has already. A name that occurs again gets a number: "status 2".
 func JoinNames(has, names []string) []string {
 	all := slices.Clone(has)
 	for _, name := range names {

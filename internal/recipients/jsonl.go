@@ -37,7 +37,7 @@ func (p *listReader) jsonRecipients(take func(producer.Recipient) bool) (rows in
 		}
 		p.foundContent = true
 		if err := p.parseObject(line, &o); err != nil {
-			if h == nil { // the file may be of another format
+			if h == nil { // the file may have another format than JSON lines
 				return rows, err
 			}
 			rows++

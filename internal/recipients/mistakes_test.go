@@ -66,7 +66,8 @@ func TestList_AllMistakesAtOnce(t *testing.T) {
 	}
 }
 
-// A list with more different mistakes than an error lists has a line with the number of the others.
+// The list has more different mistakes than an error names. The error must end with a line that
+// counts the others.
 func TestList_MistakesAreBounded(t *testing.T) {
 	t.Parallel()
 	text := "phone,note\n"

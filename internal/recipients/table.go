@@ -191,8 +191,8 @@ func (p *listReader) noFieldColumns(line int) error {
 	return p.lineError(line, "a plain list of numbers has no column %q for the text: add a header and the column", p.o.Fields[0])
 }
 
-// readError adds to an error of p.in, which reads lines, or of a reader of CSV records where it happened
-// and what the user should do.
+// readError adds two things to an error of p.in, which reads lines, or of a reader of CSV records:
+// where the error happened, and what the user should do.
 func (p *listReader) readError(err error) error {
 	switch {
 	case errors.Is(err, errLineTooLong):

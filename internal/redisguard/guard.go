@@ -27,7 +27,7 @@ type Guard struct {
 	Durable bool
 	// LongestCall is the maximum time from the claim of a call to its settle.
 	LongestCall time.Duration
-	// Peers are the other workers of the same accounts; nil: there are none.
+	// Peers are the other workers of the same accounts. It is nil if there are none.
 	Peers Peers
 	Stop  *drain.Signals
 	// Readiness logs the outages of Redis. During an outage the Guard logs at debug level only.
@@ -101,7 +101,7 @@ func (g *Guard) Enter() (leave func()) {
 func (g *Guard) Remember(recipients int, write func(context.Context) error) {
 	keep := keptFor + g.LongestCall
 	if _, confirmed := g.Confirmed(); !confirmed {
-		keep = keptUnconfirmed // Redis may have lost them, and they were not replayed yet
+		keep = keptUnconfirmed // Redis may have lost recent settles, which were not replayed yet
 	}
 	g.settles.remember(recipients, keep, write)
 }
@@ -133,7 +133,7 @@ func (g *Guard) checkRunID(ctx context.Context) error {
 	case id == "":
 		g.runID = id
 		return nil
-	case id == g.awaited && id == g.runID: // after a failback, settles of the time between are missing there
+	case id == g.awaited && id == g.runID: // after a failback, this Redis lacks the settles that were made on the other one
 		return nil
 	case g.runID != "" && id != g.runID:
 		if err := g.replay(ctx); err != nil {

@@ -13,13 +13,14 @@ import (
 type Peers interface {
 	// ConfirmRun records that this worker has replayed its settles to the run.
 	ConfirmRun(ctx context.Context, run string) error
-	// Unconfirmed returns the names of the other workers that live and have not recorded that.
+	// Unconfirmed returns the names of the other live workers for which no ConfirmRun of this run
+	// is recorded.
 	Unconfirmed(ctx context.Context, run string) ([]string, error)
 }
 
-// peerMargin is how much longer than Guard.LongestCall a worker waits for its peers, at the least
-// peerWait. A peer that has died no longer counts after accounts.WorkerLife. A peer that lives may have
-// calls in flight that last longer than those of this worker.
+// A worker waits for its peers for at most Guard.LongestCall plus peerMargin, or for peerWait if
+// that is longer. A peer that has died no longer counts after accounts.WorkerLife. A peer that
+// lives may have calls in flight that last longer than those of this worker.
 const (
 	peerMargin = 15 * time.Second
 	peerWait   = 5 * time.Minute

@@ -11,9 +11,9 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// Readiness tries whether Redis accepts the writes of a worker, and logs one line when Redis stops
-// to do so and one when it does so again. Set the exported fields before the first call. The
-// methods are safe for concurrent use.
+// Readiness tests whether Redis accepts the writes of a worker. It logs one line when Redis stops
+// accepting them, and one when Redis accepts them again. Set the exported fields before the first
+// call. The methods are safe for concurrent use.
 type Readiness struct {
 	Redis redis.UniversalClient
 	Log   zerolog.Logger

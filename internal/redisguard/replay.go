@@ -16,8 +16,8 @@ import (
 const (
 	keptRecipients = 50_000
 	keptSettles    = 5_000
-	// keptFor is how long a settle is kept, in addition to the longest call. keptUnconfirmed replaces
-	// both while Redis may have restarted and the settles were not replayed to it.
+	// A settle is kept for the time of the longest call plus keptFor. It is kept for
+	// keptUnconfirmed instead while Redis may have restarted and the settles were not replayed.
 	keptFor         = 30 * time.Second
 	keptUnconfirmed = time.Hour
 )

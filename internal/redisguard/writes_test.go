@@ -82,8 +82,8 @@ func TestTryWrites_NamesWhatIsRefused(t *testing.T) {
 	}
 }
 
-// breakSnapshot makes the next snapshot of a server fail, after which Redis refuses writes. The file of the
-// snapshot is a directory.
+// breakSnapshot makes the next snapshot of a server fail, after which Redis refuses writes. It puts
+// a directory in the place of the snapshot's file.
 func breakSnapshot(t *testing.T, s *redistest.Server) {
 	t.Helper()
 	if err := os.MkdirAll(filepath.Join(s.Dir(), "dump.rdb", "x"), 0o700); err != nil {

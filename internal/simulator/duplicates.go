@@ -5,13 +5,14 @@ import (
 	"strconv"
 )
 
-// sentMessages are the accepted messages, to recognise duplicates. Texts and numbers are stored as
+// sentMessages holds the accepted messages, to recognise duplicates. It stores texts and numbers as
 // hashes. The server's lock guards it.
 type sentMessages struct {
-	// first has the campaign mark of the first message with a number and a text; noMark if such a
-	// message came without a mark.
+	// first maps the hash of a number and a text to the campaign mark of the first such message.
+	// The mark becomes noMark if any of these messages has no mark.
 	first map[uint64]uint64
-	// more are the messages with a number and a text that came later, in other campaigns.
+	// more holds a hash of number, text and campaign for each later message with a known number and
+	// text, but another campaign.
 	more map[uint64]struct{}
 }
 

@@ -44,8 +44,7 @@ type Fault struct {
 	// which they were added.
 	N int
 	// P injects the fault into each call with this probability, from 0 to 1. A later Fault with the
-	// same Name and Gateway replaces this fault. If P of the later Fault is 0, there is no fault
-	// with this Name and Gateway any more.
+	// same Name and Gateway replaces the earlier one, and a later Fault with P 0 removes it.
 	P float64
 	// Everything injects the fault into other requests too, such as those for credit and reports.
 	Everything bool

@@ -184,8 +184,9 @@ func judgeNotSent(e *providers.Error) Verdict {
 
 // judgeRefusal judges a call that was refused as a whole and not sent. It splits the call, to find
 // the recipient that causes the refusal. If the call has only one recipient, the recipient is
-// rejected. Neither counts for the circuit breaker, because the recipients may be dead numbers. If
-// the account accepts nothing, Verdict.Refusals bounds how many recipients end in this way.
+// rejected. The circuit breaker counts neither the split nor the rejection, because the recipients
+// may be dead numbers. If the account accepts nothing, Verdict.Refusals bounds how many recipients
+// end in this way.
 func judgeRefusal(e *providers.Error, s Situation) Verdict {
 	if s.Recipients > 1 {
 		return Verdict{Action: Split}
@@ -319,8 +320,8 @@ func judgeResults(results []providers.Result, s Situation) Verdict {
 	return s.refused(v)
 }
 
-// massBlacklist is the number of recipients of a call from which on it is not believed that all of them
-// are blacklisted.
+// massBlacklist is the smallest number of recipients in a call that a gateway cannot plausibly have
+// blacklisted all.
 const massBlacklist = 10
 
 // blacklistsAll reports whether a gateway calls every recipient of a large call blacklisted. Then the

@@ -133,8 +133,9 @@ func TestVerdict_AccountFaultReleasesTheCall(t *testing.T) {
 	})
 }
 
-// A refused call rejects its recipient only if it has no other. At an account that accepts nothing the
-// verdict asks the account for each rejection, and the refusal does not count for the circuit breaker.
+// A refused call rejects its recipient only if the call has no other recipient. At an account that
+// accepts nothing, the verdict asks the account for each rejection, and the refusal does not count
+// for the circuit breaker.
 func TestVerdict_RefusalRejectsOnlyASingleRecipient(t *testing.T) {
 	t.Parallel()
 	everyAnswer(func(name string, e *providers.Error, s Situation) {

@@ -74,7 +74,8 @@ func TestNew_PremiumMessagesHaveAHostApart(t *testing.T) {
 	}
 }
 
-// fingerprintOf returns the fingerprint of a user at a base URL, which differs for each base URL.
+// fingerprintOf returns the fingerprint of an account with a user and a base URL. Fingerprints of
+// different base URLs differ.
 func fingerprintOf(t *testing.T, base, user string) string {
 	t.Helper()
 	c, _, err := httpclient.Open(providers.Endpoint{}, base, 1)

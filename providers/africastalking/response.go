@@ -22,8 +22,8 @@ var codes = map[int]word{
 	100: {"Processed", providers.Result{Outcome: providers.Accepted}},
 	101: {"Sent", providers.Result{Outcome: providers.Accepted}},
 	102: {"Queued", providers.Result{Outcome: providers.Accepted}},
-	// The vendor's page does not explain RiskHold. The name speaks of the traffic and not of the
-	// recipient, so it pauses the campaign and uses up no recipient.
+	// The vendor's page does not explain RiskHold. The name describes the traffic and not the
+	// recipient, so the code pauses the campaign, and no recipient ends because of it.
 	401: {"RiskHold", providers.Result{
 		Outcome: providers.Rejected, Scope: providers.Campaign, Cause: providers.CauseRefused, Reason: "risk_hold",
 	}},

@@ -15,8 +15,9 @@ func Open(e providers.Endpoint, baseURL string, limit int, secrets ...providers.
 	return OpenUpTo(e, baseURL, limit, limit, secrets...)
 }
 
-// OpenUpTo is Open for a gateway that publishes no limit of recipients. An account has usual
-// recipients in one call if its settings name no number. They may name up to most.
+// OpenUpTo does what Open does, for a gateway that publishes no limit of recipients. usual is the
+// maximum number of recipients in one call if the account's settings name none. most is the highest
+// number that the settings may name.
 func OpenUpTo(e providers.Endpoint, baseURL string, usual, most int, secrets ...providers.Secret) (*Client, int, error) {
 	if e.BaseURL == "" {
 		e.BaseURL = baseURL

@@ -29,7 +29,7 @@ var answers = map[string]providers.Error{
 	// worker then searches for that number.
 	"error_limit": {Outcome: providers.Rejected, Scope: providers.Call, Cause: providers.CauseRefused},
 
-	// Not on the vendor's page, but in public programs.
+	// These codes are not on the vendor's page, but public programs know them.
 	"error_number":              {Outcome: providers.Rejected, Scope: providers.Call, Cause: providers.CauseRefused},
 	"error_restricted_senderid": {Outcome: providers.Rejected, Scope: providers.Campaign, Cause: providers.CauseRefused},
 	"error_msgid":               {Outcome: providers.Rejected, Scope: providers.Campaign, Cause: providers.CauseRefused},

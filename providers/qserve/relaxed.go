@@ -3,9 +3,9 @@ package qserve
 import "bytes"
 
 // relaxed returns a reply in the notation of the vendor's page as JSON. On that page, the names of
-// members have no quotes, and a comment that begins with // follows a value. The page prints
-// the reply so in all its examples, so the gateway may send it so. In a text, relaxed changes
-// nothing. It returns any other reply unchanged, except for such names and comments.
+// members have no quotes, and a comment that begins with // follows a value. All examples on the
+// page use this notation, so the gateway may send it. relaxed quotes such names and removes such
+// comments, except within a quoted text. It changes nothing else.
 func relaxed(body []byte) []byte {
 	out := make([]byte, 0, len(body)+64)
 	for i := 0; i < len(body); {

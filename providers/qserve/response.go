@@ -28,9 +28,10 @@ var answers = map[string]providers.Error{
 	"X003": {Outcome: providers.Retryable, Scope: providers.Account, Cause: providers.CauseCredentials},
 }
 
-// errorCode matches a text that is an error code, or begins with one: "X001", "X001: Unknown or unvalid
-// secret_key". The vendor's page does not show a reply with an error. So a code is believed in any
-// member of the reply outside the rows of recipients: no other text of a reply has this form.
+// errorCode matches a text that is an error code, or begins with one: "X001", "X001: Unknown or
+// unvalid secret_key". The vendor's page does not show a reply with an error. So the provider
+// accepts a code in any member of the reply outside the rows of recipients: no other text of a
+// reply has this form.
 var errorCode = regexp.MustCompile(`^\s*(X[0-9]{3})(?:[^0-9A-Za-z]|$)`)
 
 // The reasons for which a recipient of an answered call is Unknown.
@@ -149,10 +150,10 @@ func text(o httpclient.Object, name string) (text string, ok bool) {
 	return strings.TrimSpace(text), ok
 }
 
-// indexOf returns the position of each recipient under the ways in which a reply may write its number.
-// Besides the international form, that is Kenya's national form, with or without the leading zero: the
-// gateway serves Kenya, and its own service shows numbers so. A form that fits two recipients of the
-// call is left out.
+// indexOf returns the position of each recipient under the forms in which a reply may write its
+// number. Besides the international form, these are Kenya's national forms, with and without the
+// leading zero: the gateway serves Kenya, and its own service shows numbers in national form. A
+// form that fits two recipients of the call is left out.
 func indexOf(recipients []sms.MSISDN) map[string]int {
 	const kenya = "254"
 	index := make(map[string]int, len(recipients))
@@ -226,7 +227,7 @@ func saysSent(o httpclient.Object) bool {
 	return sentText(o)
 }
 
-// sentText is saysSent for a row that says it in words.
+// sentText reports whether a row states in words that the message was sent; see saysSent.
 func sentText(o httpclient.Object) bool {
 	sent := false
 	for _, name := range [...]string{"statusCode", "statusMessage"} {

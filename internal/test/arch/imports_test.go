@@ -34,8 +34,9 @@ var (
 )
 
 // folderRules begins with the lowest folder. A rule may allow imports only of folders listed before
-// its own folder. Its importers are folders listed after its own folder. So imports only lead down,
-// and there is no circle. everything means all folders listed before the rule's own folder.
+// its own folder. Its importers are folders listed after its own folder. So all imports lead to an
+// earlier folder of the list, and folders cannot import each other. everything means all folders
+// listed before the rule's own folder.
 var folderRules = []folderRule{
 	{folder: "sms", what: "numbers, sender IDs, segments and merge fields; does no I/O",
 		why: "every other folder uses sms, so it must not depend on any of them"},

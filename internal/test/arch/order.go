@@ -25,8 +25,9 @@ func (a arrows) order() []int {
 	return order
 }
 
-// arrow returns 1 if there is an arrow from the file from to the file to, and 0 otherwise.
-func (a arrows) arrow(from, to int) int { return min(len(a.uses[from][to]), 1) }
+// arrow returns 1 if there is an arrow from the file with index user to the file with index used,
+// and 0 otherwise.
+func (a arrows) arrow(user, used int) int { return min(len(a.uses[user][used]), 1) }
 
 // groups returns the strongly connected components: two files are in one group if each
 // of them uses the other, directly or through other files. No arrow leads from a group

@@ -187,8 +187,8 @@ const upFor = 2 * time.Second
 
 // replaceWorker drains a worker, and starts one whose clock is wrong by off.
 func (s *injector) replaceWorker(slot *workerSlot, off time.Duration) {
-	// Wait for Redis, and until the worker has run for upFor. Without Redis it cannot serve. Look at
-	// the worker only while no other fault can kill it.
+	// A worker cannot serve without Redis, so wait for Redis, and until the worker has run for
+	// upFor. Look at the worker only while no other fault can kill it.
 	s.redisMu.Lock()
 	locked := false
 	for tick := time.Tick(100 * time.Millisecond); s.ctx.Err() == nil; {

@@ -59,7 +59,8 @@ func (f *deployment) warnings() (out []string) {
 	return out
 }
 
-// Redis stops accepting the writes of a running worker, and accepts them again. A campaign is sent before and after.
+// Redis stops accepting the writes of a running worker, and later accepts them again. One campaign
+// is sent before this outage, and one after it.
 func TestReadyz_RedisThatRefusesWrites(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
@@ -121,7 +122,7 @@ func TestReadyz_RedisThatRefusesWrites(t *testing.T) {
 	}
 }
 
-// orders sends a command to Redis and returns a function that sends another one.
+// orders sends the command now to Redis. The returned function sends the command later.
 func orders(t *testing.T, rdb *redis.Client, now, later string) func() {
 	t.Helper()
 	send := func(command string) {

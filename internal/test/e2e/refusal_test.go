@@ -36,8 +36,8 @@ func (x *allGateways) reply(name string, i, n int, reply simulator.Reply) {
 	}
 }
 
-// A list of dead numbers goes out through an account that has never accepted a message. It must not hold the account,
-// and a one-time code does not wait for it.
+// A list of dead numbers goes out through an account that has never accepted a message. The list
+// must not cause a hold of the account, and a one-time code must not wait for the list.
 func TestRefusal_DeadNumbersHoldNothing(t *testing.T) {
 	t.Parallel()
 	const n = 30

@@ -51,7 +51,7 @@ func (f *deployment) terminalWorker(prefix string) (cmd *exec.Cmd, closeTerminal
 	if err := tty.Close(); err != nil {
 		f.t.Fatal(err)
 	}
-	go func() { _, _ = io.Copy(io.Discard, screen) }() // ends when the terminal is closed
+	go func() { _, _ = io.Copy(io.Discard, screen) }() // Copy returns when the terminal is closed
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.workers = append(f.workers, cmd)
@@ -96,7 +96,7 @@ func signalled(signals ...syscall.Signal) func(*deployment) (*exec.Cmd, func()) 
 				if err := cmd.Process.Signal(s); err != nil {
 					f.t.Errorf("%v: %v", s, err)
 				}
-				<-time.After(50 * time.Millisecond) // so that the process gets each of them
+				<-time.After(50 * time.Millisecond) // so that the process gets each signal separately
 			}
 		}
 	}
@@ -106,7 +106,7 @@ func signalled(signals ...syscall.Signal) func(*deployment) (*exec.Cmd, func()) 
 type loss struct {
 	// start starts a worker. harm gives it the signal.
 	start func(*deployment) (cmd *exec.Cmd, harm func())
-	// runs: the worker keeps running.
+	// runs is true if the worker must keep running.
 	runs bool
 }
 

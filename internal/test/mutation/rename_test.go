@@ -14,7 +14,7 @@ import (
 	"testing/fstest"
 )
 
-// maxTooShort is the maximum length of tooShort.
+// maxTooShort is the maximum number of entries of tooShort.
 const maxTooShort = 5
 
 // tooShort lists the mutants whose snippets cannot be found after a rename, because they have too

@@ -9,7 +9,7 @@ import (
 	"github.com/tuma-sms/tuma/providers/httpclient"
 )
 
-// sections are the sections of the page about words, in order.
+// sections are the sections of docs/reasons.md that explain reasons, in the order of the page.
 var sections = []struct {
 	kind  kind
 	title string

@@ -35,7 +35,7 @@ func TestPage_IsUpToDate(t *testing.T) {
 	}
 }
 
-// has returns the words of the table of some kinds.
+// has returns the words that the table explains under the given kinds.
 func has(kinds ...kind) (out []string) {
 	for _, k := range kinds {
 		for _, w := range words[k] {
@@ -138,7 +138,8 @@ func inScript(t *testing.T, file, pattern string) (out []string) {
 	return out
 }
 
-// inCode returns the words of the code, by the kinds of the table in which each of them must be.
+// inCode returns the words that the code uses, grouped by where they appear, such as "hold" or
+// "pause".
 func inCode(t *testing.T) map[string][]string {
 	t.Helper()
 	causes := constants(t, "providers", "^Cause[A-Z]")

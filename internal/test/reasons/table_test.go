@@ -1,6 +1,6 @@
 package reasons
 
-// kind is where a word appears.
+// kind names where a reason appears, such as at a recipient or at a held account.
 type kind string
 
 // The kinds of words, each a section of the page.
