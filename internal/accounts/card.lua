@@ -6,7 +6,7 @@
 --   card    the card as JSON
 --   limit   rate and burst, as the limiter reads them, or ''
 --   slots   calls at once in this worker
---   own     JSON: the worker's own values of those settings of which one value is in force
+--   own     JSON: this worker's values of the settings that are one for all workers
 -- Returns {card in force, number of its start, its worker, since when ms, '1' if the call changed it, else '0'}
 local worker, start, card, limit, slots, own = unpack(ARGV)
 local A = KEYS[1]

@@ -13,7 +13,7 @@ import (
 )
 
 // warnLevel returns the level of a log line about an error of Redis: warn, or debug while Redis
-// cannot be reached, because the outage has a log line of its own.
+// cannot be reached, because a separate line reports the outage.
 func warnLevel(err error) zerolog.Level { return outage.Level(err, zerolog.WarnLevel) }
 
 // failuresEvery is the minimum time between two log lines about failures of one account.

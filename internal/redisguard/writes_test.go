@@ -83,7 +83,7 @@ func TestTryWrites_NamesWhatIsRefused(t *testing.T) {
 }
 
 // breakSnapshot makes the next snapshot of a server fail, after which Redis refuses writes. It puts
-// a directory in the place of the snapshot's file.
+// a directory where the file of the snapshot belongs.
 func breakSnapshot(t *testing.T, s *redistest.Server) {
 	t.Helper()
 	if err := os.MkdirAll(filepath.Join(s.Dir(), "dump.rdb", "x"), 0o700); err != nil {

@@ -145,12 +145,12 @@ func cutReplies(x *exam) {
 	})
 }
 
-// eachCut sends the call b about most times. The server answers each call with the first part of
+// eachCut sends the call b several times, at most attempts times. The server answers each call with the first part of
 // e's reply, of a different length each time. eachCut passes the provider's answer to checkPart.
-func (x *exam) eachCut(e exchange, b providers.Batch, most int, checkPart func(a answer, part []byte, when string)) {
+func (x *exam) eachCut(e exchange, b providers.Batch, attempts int, checkPart func(a answer, part []byte, when string)) {
 	s := x.canned()
 	p := x.open(s.url)
-	step := 1 + len(e.reply)/most
+	step := 1 + len(e.reply)/attempts
 	for n := 0; n < len(e.reply); n += step {
 		s.answer(e.raw(e.reply[:n]))
 		checkPart(x.send(p, b), e.reply[:n], fmt.Sprintf("%d of %d bytes", n, len(e.reply)))

@@ -287,7 +287,7 @@ func FuzzParseAnswer(f *testing.F) {
 	})
 }
 
-// spelledOut returns the reply with every escape decoded, or as it stands if it is not JSON.
+// spelledOut returns the reply with every escape decoded, or unchanged if it is not JSON.
 func spelledOut(body []byte) string {
 	var v any
 	if json.Unmarshal(body, &v) != nil && json.Unmarshal(relaxed(body), &v) != nil {
