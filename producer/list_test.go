@@ -177,7 +177,7 @@ func TestCheck_BoundsCreatedByAndNotes(t *testing.T) {
 	for field, change := range map[string]func(*producer.Campaign){
 		"created_by: has 129 bytes": func(c *producer.Campaign) { c.CreatedBy += "x" },
 		"created_by: must be UTF-8": func(c *producer.Campaign) { c.CreatedBy = "a\x1b[2J" },
-		"notes: has 21 notes":             func(c *producer.Campaign) { c.Notes = append(c.Notes, "") },
+		"notes: has 21 notes":       func(c *producer.Campaign) { c.Notes = append(c.Notes, "") },
 		"notes: note 2 has 401":     func(c *producer.Campaign) { c.Notes = []string{"", strings.Repeat("n", producer.MaxNote+1)} },
 		"notes: note 1 must be":     func(c *producer.Campaign) { c.Notes = []string{"two\nlines"} },
 	} {
