@@ -66,8 +66,8 @@ type Campaign struct {
 	// Duplicates is DuplicatesSkip or DuplicatesEach. Empty means DuplicatesSkip. A campaign without
 	// merge fields ignores it, because all its texts are the same.
 	Duplicates string
-	// Transliterate writes a message in GSM-7 if only the form of characters changes, as
-	// sms.Transliterate does.
+	// Transliterate writes a message in GSM-7 if that changes only the form of some characters; see
+	// sms.Transliterate.
 	Transliterate bool
 	// Class defaults to Marketing.
 	Class Class

@@ -18,7 +18,7 @@ type account struct {
 	Account
 	info    providers.Info
 	limiter *ratelimit.Redis
-	// sending is the account as batches are sent through it.
+	// sending is the part of the account that sends batches.
 	sending *dispatch.Account
 }
 

@@ -13,8 +13,8 @@ import (
 )
 
 // acceptFirstHalf returns a stub that accepts the first half of the recipients of each call. It
-// gives the other half the answer says, until mend is called.
-func acceptFirstHalf(says providers.Result) (gw *stubGateway, mend func()) {
+// gives the other half the given answer, until mend is called.
+func acceptFirstHalf(answer providers.Result) (gw *stubGateway, mend func()) {
 	gw = newStubGateway(providers.Info{MaxRecipients: 100})
 	var mended atomic.Bool
 	gw.send = func(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
@@ -25,7 +25,7 @@ func acceptFirstHalf(says providers.Result) (gw *stubGateway, mend func()) {
 		b.To = b.To[:len(b.To)/2]
 		out, err := gw.accept(ctx, b)
 		for range rest {
-			out = append(out, says)
+			out = append(out, answer)
 		}
 		return out, err
 	}
@@ -62,15 +62,15 @@ func TestCredit_EndingInACallHoldsTheAccount(t *testing.T) {
 	}
 }
 
-// answerAll returns a stub that gives all recipients the answer says, until mend is called.
-func answerAll(says providers.Result) (gw *stubGateway, mend func()) {
+// answerAll returns a stub that gives all recipients the given answer, until mend is called.
+func answerAll(answer providers.Result) (gw *stubGateway, mend func()) {
 	gw = newStubGateway(providers.Info{MaxRecipients: 100})
 	var mended atomic.Bool
 	gw.send = func(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
 		if mended.Load() {
 			return gw.accept(ctx, b)
 		}
-		return slices.Repeat([]providers.Result{says}, len(b.To)), nil
+		return slices.Repeat([]providers.Result{answer}, len(b.To)), nil
 	}
 	return gw, func() { mended.Store(true) }
 }

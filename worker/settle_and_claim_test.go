@@ -119,12 +119,12 @@ func TestSettleAndClaim_LostAnswerLosesNothing(t *testing.T) {
 	}
 }
 
-// duringCall makes the n-th call run the function what. That call then takes longer than an account
+// duringCall makes the n-th call run the function action. That call takes longer than an account
 // check stays valid.
-func duringCall(gw *stubGateway, n int64, what func()) {
+func duringCall(gw *stubGateway, n int64, action func()) {
 	gw.send = func(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
 		if gw.calls.Load() == n {
-			what()
+			action()
 			select {
 			case <-time.After(100 * time.Millisecond):
 			case <-ctx.Done():

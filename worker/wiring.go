@@ -23,8 +23,8 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-// rooms are the parts of a worker. Each of them is a separate package. connect gives each
-// part the other parts that it uses.
+// rooms holds the parts of a worker, each of which is a separate package. connect gives each part
+// the other parts that it uses.
 type rooms struct {
 	ledger     *ledger.Ledger
 	cards      *accounts.Store
@@ -77,7 +77,7 @@ func (w *Worker) connect() {
 	}
 }
 
-// sendingAccount returns an account as batches are sent through it.
+// sendingAccount returns the part of an account that sends batches.
 func (w *Worker) sendingAccount(a *account) *dispatch.Account {
 	lister, _ := a.Provider.(providers.Reconciler)
 	tracker := &reconcile.Tracker{Attempts: w.attempts, Ledger: w.ledger, Log: w.log, Info: a.info, Lister: lister, SearchFor: a.ReconcileFor,

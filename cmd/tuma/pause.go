@@ -38,8 +38,8 @@ type stopCommand struct {
 	done string
 }
 
-// inFlightTimeout is the time limit of the wait for calls in flight. It is longer than the timeout of
-// a call and its lease together with the time that the sweeper needs to find the call of a dead worker.
+// inFlightTimeout is the time limit of the wait for calls in flight. It is longer than the sum of a
+// call's timeout, its lease, and the time that the sweeper needs to find the call of a dead worker.
 const inFlightTimeout = 3 * time.Minute
 
 func newStopCommand(a *app, o stopCommand) *cobra.Command {

@@ -199,9 +199,9 @@ func (g *gateway) pass(ctx context.Context) error {
 	}
 }
 
-// count adds more to the number of waiting calls. The caller holds mu.
-func (g *gateway) count(more int) {
-	g.waiting += more
+// count adds change to the number of waiting calls. The caller holds mu.
+func (g *gateway) count(change int) {
+	g.waiting += change
 	close(g.changed)
 	g.changed = make(chan struct{})
 }
