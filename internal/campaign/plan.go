@@ -4,19 +4,20 @@ import "github.com/tuma-sms/tuma/sms"
 
 // Limits of a stored page, and of what planning carries over to the next one.
 const (
-	// MaxPageRows is the most recipients in a page. With that many plain numbers a page is about
-	// full. A page costs Redis hardly more for many recipients than for few.
+	// MaxPageRows is the maximum number of recipients in a page. A page of that many plain numbers
+	// is nearly full. Larger pages are cheaper: a page costs Redis hardly more for many recipients
+	// than for few.
 	MaxPageRows = 4096
 	// MaxInput is how many bytes of a recipient's uploaded text are kept. No phone number is
 	// longer.
 	MaxInput = 64
-	// MaxValue is the most bytes in the value of a merge field. A recipient with a longer one is
-	// skipped.
+	// MaxValue is the maximum length of the value of a merge field, in bytes. A recipient with a
+	// longer value is skipped.
 	MaxValue = 4 << 10
-	// MaxValues is the most bytes in all values of one recipient together.
+	// MaxValues is the maximum length of all values of one recipient together, in bytes.
 	MaxValues = 16 << 10
-	// MaxBodies is the most bytes, before compression, in the bodies of one batch. It is also the
-	// limit for what planning carries over to the next page.
+	// MaxBodies is the maximum length of all bodies of one batch together, in bytes before
+	// compression. It is also the limit for what planning carries over to the next page.
 	MaxBodies = 48 << 10
 	// CarryRows is how many rows later planning may still place a recipient that it carries over.
 	// Planning carries recipients over so that those with the same body share a call. Batches of a

@@ -20,10 +20,10 @@ const (
 // from the text that its number gets.
 const CodeOtherText = "other_text"
 
-// AllSenders is the list that applies to every campaign, whatever its sender.
+// AllSenders is the suppression list that applies to every campaign, whatever its sender.
 const AllSenders = "*"
 
-// ListCode returns a list's name as it appears in the code of a skipped recipient.
+// ListCode returns the name of a suppression list as it appears in the code of a skipped recipient.
 func ListCode(list string) string {
 	if list == AllSenders {
 		return "global"

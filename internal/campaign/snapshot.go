@@ -18,16 +18,16 @@ type PlanSnapshot struct {
 // SnapshotAccount is one account that a campaign may use.
 type SnapshotAccount struct {
 	Name          string `json:"n"`
-	MaxRecipients int    `json:"m"` // most recipients of a call
-	// BatchSize is the most recipients of a batch: a multiple of MaxRecipients, or less than it. In
-	// Redis, 0 stands for MaxRecipients.
+	MaxRecipients int    `json:"m"` // maximum number of recipients of a call
+	// BatchSize is the maximum number of recipients of a batch: a multiple of MaxRecipients, or
+	// less than it. In Redis, 0 stands for MaxRecipients.
 	BatchSize int `json:"b,omitempty"`
 	// Resend: recipients with an unknown outcome are submitted once more, because the gateway has
 	// no idempotency keys and the campaign or account asks for it.
 	Resend bool `json:"r,omitempty"`
-	// MaxChars and MaxSegments are the longest body that the gateway accepts, and Calls the most
-	// calls of a batch; 0: no limit. All three are 0 in plain campaigns: their body was checked
-	// before, and BatchSize bounds their batches.
+	// MaxChars and MaxSegments are the length of the longest body that the gateway accepts. Calls
+	// is the maximum number of calls of a batch. 0 means no limit. All three are 0 in plain
+	// campaigns: their body was checked before, and BatchSize bounds their batches.
 	MaxChars    int `json:"mc,omitempty"`
 	MaxSegments int `json:"mx,omitempty"`
 	Calls       int `json:"k,omitempty"`
@@ -47,7 +47,7 @@ func (a SnapshotAccount) AcceptsBody(body string) bool {
 	return a.MaxChars == 0 && a.MaxSegments == 0 || sms.Measure(body).Fits(a.MaxChars, a.MaxSegments)
 }
 
-// CallSize returns the most recipients of a call through the account.
+// CallSize returns the maximum number of recipients of a call through the account.
 func (a SnapshotAccount) CallSize() int { return max(1, min(a.MaxRecipients, a.BatchSize)) }
 
 // Fill makes a batch for a stream of the account. It takes the first of the given calls: as many as

@@ -20,8 +20,8 @@ func BatchStream(batch string) (int, error) {
 	return n, nil
 }
 
-// MaxStreams is the most streams of a campaign. The scripts have the same limit (LANES in
-// prelude.lua).
+// MaxStreams is the maximum number of streams of a campaign. The scripts have the same limit (LANES
+// in prelude.lua).
 const MaxStreams = 1024
 
 // Stream is an account together with the sending hours of its recipients. Batches are numbered by

@@ -31,12 +31,12 @@ type sequenceDriver struct {
 	stalePlan *Plan // of a planner that may be out of date
 	read      []generationRead
 	ends      []claimEnd
-	uuids     map[string]string       // I2: the request that each idempotency key stood for
-	mostKnown map[int]campaign.Status // I4: the best known status of each row
+	uuids     map[string]string       // for invariant I2: the request that each idempotency key stood for
+	mostKnown map[int]campaign.Status // for invariant I4: the best known status of each row
 	retried   map[int]int             // by row: number of retries
 	resend    bool                    // at account 1, unknown recipients are submitted once more
-	noKey     map[string]bool         // I3: generations at account 1 that may have reached the gateway
-	maybe     map[int]int             // I3: by row, submissions at account 1 that were or may have been accepted
+	noKey     map[string]bool         // for invariant I3: generations at account 1 that may have reached the gateway
+	maybe     map[int]int             // for invariant I3: by row, submissions at account 1 that were or may have been accepted
 	saves     []savedRedis
 	movables  []*Movable
 	forgot    bool

@@ -160,19 +160,19 @@ func (d *sequenceDriver) checkRow(row Row) {
 
 var knowledge = map[campaign.Status]int{campaign.Pending: 0, campaign.Unknown: 1, campaign.Rejected: 2, campaign.Skipped: 2, campaign.Accepted: 3, campaign.Delivered: 4, campaign.Undelivered: 4}
 
-// checkKnowledge checks I4: knowledge only grows.
+// checkKnowledge checks invariant I4: knowledge only grows.
 func (d *sequenceDriver) checkKnowledge(row Row) {
 	best, ok := d.mostKnown[row.Row]
-	// A late acceptance of a skipped or rejected recipient is not a loss of knowledge; the reverse
-	// is.
+	// A late answer may turn a skipped or rejected recipient into an accepted one. An accepted
+	// recipient must not become skipped or rejected.
 	if ok && !d.forgot && knowledge[row.Status] < knowledge[best] {
 		d.rt.Errorf("I4: row %d had the status %s and now has the less certain %s", row.Row, best, row.Status)
 	}
 	d.mostKnown[row.Row] = row.Status
 }
 
-// checkTruth compares the ledger with what the gateways did: I2, I3, and that a status in the
-// results is true.
+// checkTruth compares the ledger with what the gateways did. It checks invariants I2 and I3, and that
+// a status in the results is true.
 func (d *sequenceDriver) checkTruth(row Row, r *modelRow) {
 	if d.forgot {
 		return

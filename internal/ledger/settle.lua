@@ -243,7 +243,7 @@ for j, p in ipairs(list) do
     st[i], de[i] = ns, nd
   elseif os == 1 and same and (ns == 2 and basis == 'answer'
     or ns ~= 1 and state == 't' and rec[T_TOKEN] == half(token) and rec[T_CLAIMS] == '1') then
-    -- Our own conclusion "not sent" counts only if there was a single claim.
+    -- A worker's own conclusion that nothing was sent counts only if the generation was claimed once.
     move('unknown', -1)
     move('rejected', 1)
     st[i], de[i] = 2, with_past(nd, de[i])

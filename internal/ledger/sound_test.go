@@ -59,7 +59,7 @@ type auditGen struct {
 	number  int
 	words   []string
 	members []int
-	waiting int // number of members that are pending in it
+	waiting int // number of members that are pending in the generation
 }
 
 func (g *auditGen) isOpen() bool   { return g.words[0] != "t" }
@@ -154,7 +154,7 @@ func (a *stateAudit) addGen(call string, number int, record string) {
 	a.gens[g.name] = g
 }
 
-// counts checks I1: each row appears once, and the counters match the rows.
+// counts checks invariant I1: each row appears once, and the counters match the rows.
 func (a *stateAudit) counts(sum Summary) {
 	if n := sum.Pending + sum.Accepted + sum.Delivered + sum.Undelivered + sum.Rejected + sum.Unknown + sum.Skipped; n != sum.Total {
 		a.failf("I1: total is %d, the statuses add up to %d", sum.Total, n)

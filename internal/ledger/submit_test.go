@@ -224,7 +224,7 @@ func (d *sequenceDriver) giveUp(r generationRead, call string, c *Claim) {
 
 // submit submits a granted claim, and adds what the worker must do afterwards to d.ends.
 func (d *sequenceDriver) submit(r generationRead, call string, a int, mg *modelGen, c *Claim, login string) {
-	// I5: no claim is granted while the campaign is paused or stopped.
+	// Invariant I5: no claim is granted while the campaign is paused or stopped.
 	if d.m.paused || d.m.stop != "" {
 		d.rt.Fatalf("I5: a claim was granted while the campaign is paused (%t) or stopped (%q)", d.m.paused, d.m.stop)
 	}
@@ -254,7 +254,7 @@ func (d *sequenceDriver) submit(r generationRead, call string, a int, mg *modelG
 	d.reactTo(r, call, a, c, answer)
 }
 
-// checkMaybe checks I3, counted by what the worker can know about each submission.
+// checkMaybe checks invariant I3, counted by what the worker can know about each submission.
 func (d *sequenceDriver) checkMaybe(a int, rows []int, answer gatewayReply) {
 	if a == 0 || answer.kind != lost && answer.kind != partial && answer.kind != answered {
 		return

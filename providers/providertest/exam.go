@@ -87,7 +87,8 @@ func (x *exam) newBatch(p providers.Provider, n int) providers.Batch {
 	return batch(x.numbers(min(n, p.Info().MaxRecipients)))
 }
 
-// answer holds what Send returned for the recipients to: either results or an error.
+// answer holds what Send returned for its recipients, which the field to lists: either results or
+// an error.
 type answer struct {
 	to      []sms.MSISDN
 	results []providers.Result
