@@ -82,7 +82,7 @@ func NewAccount(s Settings, l *ratelimit.Redis, t *reconcile.Tracker) *Account {
 	return a
 }
 
-// lane returns the account's lane for campaigns of a class.
+// lane returns the part of the account's rate that campaigns of a class use; see pacing.Lane.
 func (a *Account) lane(class campaign.Class) *pacing.Lane {
 	if class == campaign.Transactional {
 		return a.transactional

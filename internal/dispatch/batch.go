@@ -62,7 +62,7 @@ func (b *batch) pointer() queue.Pointer {
 	return queue.Pointer{Campaign: b.id, Batch: b.name, Wake: b.wake}
 }
 
-// lane returns the account's lane for the campaign's class.
+// lane returns the part of the account's rate that the campaign's class uses; see pacing.Lane.
 func (s *slot) lane() *pacing.Lane { return s.acc.lane(s.camp.Spec.Class) }
 
 // queueName returns the queue of the campaign's batches at this account.

@@ -100,7 +100,7 @@ func valueOf(origin int, at time.Time) int64 {
 	return max(0, int64(at.Sub(epoch)/time.Minute))*(lastOrigin+1) + int64(origin)
 }
 
-// Chunk is the most numbers that one script adds or removes.
+// Chunk is the maximum number of numbers that one script adds or removes.
 const Chunk = 1000
 
 // Counts returns how many numbers are on each list that is not empty.

@@ -103,8 +103,8 @@ func TestOptOutList_NameOfASendersList(t *testing.T) {
 	}
 }
 
-// optOutBytes is the most memory that a suppression list may take of Redis for each number: 200 MB
-// for 10,000,000 numbers (measured by make bench-optout).
+// optOutBytes is the maximum memory of Redis, in bytes, that a suppression list may take for each
+// number: 200 MB for 10,000,000 numbers (measured by make bench-optout).
 const optOutBytes = 20
 
 func TestOptOut_MemoryOfAListIsBounded(t *testing.T) {

@@ -110,8 +110,8 @@ func (c *Columns) At(row int, input string) (cells []string, line int, err error
 // Close ends the reading.
 func (c *Columns) Close() { c.stop() }
 
-// JoinNames returns names in the form in which they follow has, the column names that the output
-// has already. A name that occurs again gets a number: "status 2".
+// JoinNames returns the names of columns that are appended to the columns in has. A name that
+// occurs again gets a number: "status 2".
 func JoinNames(has, names []string) []string {
 	all := slices.Clone(has)
 	for _, name := range names {
