@@ -109,6 +109,9 @@ type Kind struct {
 	// Required lists the login fields, all of which an account must set. For each field NAME, the
 	// configuration also accepts "NAME_file", the path of a file with the value.
 	Required []Field
+	// Instead lists the login fields of a second way to log in, for a gateway with two APIs. An account
+	// sets all fields of Instead, or all of Required. nil means that there is no second way.
+	Instead []Field
 	// Optional lists the names of the fields that an account of this provider may set, besides the
 	// login fields and the fields of Endpoint.
 	Optional []string
@@ -123,16 +126,31 @@ type Kind struct {
 	Codes []GatewayCode
 }
 
-// Login returns the names of the login fields.
-func (k Kind) Login() []string {
-	names := make([]string, len(k.Required))
-	for i, f := range k.Required {
+// Login returns the names of the fields in Required.
+func (k Kind) Login() []string { return FieldNames(k.Required) }
+
+// LoginFields returns the fields of both ways to log in.
+func (k Kind) LoginFields() []Field { return slices.Concat(k.Required, k.Instead) }
+
+// LoginOf returns the login fields that an account must set: Instead if the account sets a field of
+// Instead and none of Required, otherwise Required. isSet reports whether the account sets a field.
+func (k Kind) LoginOf(isSet func(Field) bool) []Field {
+	if slices.ContainsFunc(k.Instead, isSet) && !slices.ContainsFunc(k.Required, isSet) {
+		return k.Instead
+	}
+	return k.Required
+}
+
+// FieldNames returns the names of the given fields, in their order.
+func FieldNames(fields []Field) []string {
+	names := make([]string, len(fields))
+	for i, f := range fields {
 		names[i] = f.Name
 	}
 	return names
 }
 
-// LogIn sets every secret login field to secret, and every other login field to user. Tests use
+// LogIn sets every secret field in Required to secret, and every other field in Required to user. Tests use
 // LogIn to log in at a simulated gateway of any kind.
 func (k Kind) LogIn(s *Settings, user string, secret Secret) {
 	for _, f := range k.Required {
@@ -146,7 +164,7 @@ func (k Kind) LogIn(s *Settings, user string, secret Secret) {
 
 // Fields returns the names of all fields that an account of this kind may have, sorted.
 func (k Kind) Fields() []string {
-	return slices.Sorted(slices.Values(slices.Concat(commonFields, k.Login(), k.Optional)))
+	return slices.Sorted(slices.Values(slices.Concat(commonFields, FieldNames(k.LoginFields()), k.Optional)))
 }
 
 // Open opens a provider. The error joins a *FieldError for each mistake: fields that the provider

@@ -83,7 +83,7 @@ func accountProblem(acc *config.Account, err error) error {
 	if e, ok := errors.AsType[*providers.Error](err); ok {
 		switch e.Cause {
 		case providers.CauseCredentials:
-			advice = ": check its " + strings.Join(acc.Kind.Login(), " and ")
+			advice = ": check its " + strings.Join(acc.Login, " and ")
 		case providers.CauseConfiguration, providers.CauseNotUnderstood:
 			advice = ": check its base_url"
 		case providers.CauseConnection:

@@ -22,6 +22,8 @@ type Account struct {
 	file string
 	// Kind is the account's provider; the zero Kind if the configuration names no known provider.
 	Kind providers.Kind
+	// Login has the names of the login fields that the account must set.
+	Login []string
 	// Info describes the provider. It is set also if a value is missing.
 	Info providers.Info
 	// BaseURL is the address of the gateway; empty: the provider's own address.
@@ -162,10 +164,10 @@ func (r *reader) providerFields(e entry, kind *providers.Kind) (login []provider
 	for _, k := range r.kinds {
 		if k.Name == name {
 			*kind = k
-			return k.Required, k.Optional
+			return k.LoginFields(), k.Optional
 		}
 		names = append(names, k.Name)
-		login = append(login, k.Required...)
+		login = append(login, k.LoginFields()...)
 	}
 	known := strings.Join(names, ", ")
 	switch {
@@ -188,9 +190,12 @@ func (r *reader) open(acc *Account, e entry, s providers.Settings, given map[str
 	acc.BaseURL = s.BaseURL
 	full := s
 	full.Login, full.Secrets = maps.Clone(s.Login), maps.Clone(s.Secrets)
-	for _, field := range acc.Kind.Required {
-		if _, ok := given[field.Name]; !ok {
-			r.lack(entry{name: e.name, line: e.line}, "%s is missing; provider %s needs it, or %s_file", field.Name, acc.Kind.Name, field.Name)
+	isGiven := func(field providers.Field) bool { _, ok := given[field.Name]; return ok }
+	login := acc.Kind.LoginOf(isGiven)
+	acc.Login = providers.FieldNames(login)
+	for _, field := range login {
+		if !isGiven(field) {
+			r.lack(entry{name: e.name, line: e.line}, "%s is missing; provider %s needs it, or %s_file%s", field.Name, acc.Kind.Name, field.Name, insteadOf(acc.Kind, given))
 		}
 		if !s.HasLogin(field) {
 			full.SetLogin(field, placeholder)
@@ -212,6 +217,20 @@ func (r *reader) open(acc *Account, e entry, s providers.Settings, given map[str
 	if err == nil && len(acc.missing) == 0 {
 		acc.Worker.Provider = provider
 	}
+}
+
+// insteadOf names the second way to log in at a kind, for the message about a missing field of an account
+// that sets no login field. It returns "" if there is no second way or if the account sets a login field.
+func insteadOf(kind providers.Kind, given map[string]entry) string {
+	if len(kind.Instead) == 0 {
+		return ""
+	}
+	for _, field := range kind.LoginFields() {
+		if _, ok := given[field.Name]; ok {
+			return ""
+		}
+	}
+	return "; or set " + strings.Join(providers.FieldNames(kind.Instead), " and ") + " instead of " + strings.Join(kind.Login(), " and ")
 }
 
 func (r *reader) rate(e entry, target *ratelimit.Rate) {

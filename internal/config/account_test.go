@@ -120,6 +120,28 @@ func TestConfig_MissingLoginFailsOnlyItsAccount(t *testing.T) {
 	}
 }
 
+// A kind with two ways to log in takes the fields of one of them.
+func TestConfig_SecondWayToLogIn(t *testing.T) {
+	t.Parallel()
+	for yaml, want := range map[string]string{
+		"{provider: connectmedia, api_key: k}":                           "",
+		"{provider: connectmedia, username: u, password: p}":             "",
+		"{provider: connectmedia, username: u}":                          "t.yaml:2: accounts.c: password is missing; provider connectmedia needs it, or password_file",
+		"{provider: connectmedia, api_key: '${CM_KEY}'}":                 "t.yaml:2: accounts.c.api_key: environment variable CM_KEY is not set",
+		"{provider: connectmedia, username: u, password: p, api_key: k}": "t.yaml:2: accounts.c.api_key: keep only one login: either api_key, or username and password",
+		"{provider: connectmedia}": "t.yaml:2: accounts.c: username is missing; provider connectmedia needs it, or username_file; or set api_key instead of username and password\n" +
+			"t.yaml:2: accounts.c: password is missing; provider connectmedia needs it, or password_file; or set api_key instead of username and password",
+	} {
+		c, err := parseKinds(catalog.Kinds(), "t.yaml", []byte("accounts:\n  c: "+yaml+"\n"), environment())
+		if err == nil {
+			err = c.Accounts[0].Ready()
+		}
+		if got := fmt.Sprint(err); got != want && (err != nil || want != "") {
+			t.Errorf("%s: got\n%s\nwant\n%s", yaml, got, want)
+		}
+	}
+}
+
 // A login field must not have the name of a key that every account may have, because it would
 // replace that key.
 func TestConfig_GatewayFieldsDifferFromCommonKeys(t *testing.T) {
@@ -127,7 +149,7 @@ func TestConfig_GatewayFieldsDifferFromCommonKeys(t *testing.T) {
 	common := (&reader{}).tumaKeys(nil, nil)
 	for _, kind := range catalog.Kinds() {
 		names := slices.Clone(kind.Optional)
-		for _, field := range kind.Required {
+		for _, field := range kind.LoginFields() {
 			names = append(names, field.Name, field.Name+"_file")
 		}
 		for _, name := range names {

@@ -11,6 +11,9 @@ var _ providers.Balancer = (*Provider)(nil)
 
 // Balance reads the account's balance, in the gateway's credit units.
 func (p *Provider) Balance(ctx context.Context) (providers.Balance, error) {
+	if p.key != nil {
+		return p.currentBalance(ctx)
+	}
 	reply, err := p.client.PostForm(ctx, opBalance, path, askForm(*p.login, actionBalance))
 	if err != nil {
 		return providers.Balance{}, err

@@ -15,6 +15,9 @@
 // The gateway has no message IDs and no idempotency keys. Its history lists no phone numbers, so it
 // cannot show what happened to a call without an answer.
 //
+// The vendor has a second, current API, whose login is an API key. The vendor's page does not describe
+// it; see CurrentBaseURL for what is known and its source. An account with an API key uses it.
+//
 // The replies to send and balance on the vendor's page are not valid JSON. The package accepts
 // these invalid replies, and also the valid JSON that the gateway probably sends.
 package connectmedia
@@ -60,11 +63,15 @@ const optionPreEncode = "pre_encode_message"
 // Config configures a Provider.
 type Config struct {
 	providers.Endpoint
-	// Username and Password are the login. Both are required.
+	// Username and Password are the login of the API that the vendor's page describes. Both are required,
+	// unless APIKey is set.
 	Username string
 	Password providers.Secret
+	// APIKey is the login of the vendor's current API, in place of Username and Password.
+	APIKey providers.Secret
 	// PlainMessage sends messages without the URL encoding before the form encoding. PlainMessage
-	// is the opposite of the setting "pre_encode_message", whose default is true.
+	// is the opposite of the setting "pre_encode_message", whose default is true. The current API
+	// always gets the message without this encoding.
 	PlainMessage bool
 }
 
@@ -77,10 +84,16 @@ type Provider struct {
 	// login is the encoded login, with which every form begins. It is a pointer because fmt does not
 	// call the methods of a Secret in an unexported field and would print its text.
 	login *providers.Secret
+	// key is the API key of an account of the current API, otherwise nil. It is a pointer for the same
+	// reason as login.
+	key *providers.Secret
 }
 
 // New returns a Provider. Its error joins a *providers.FieldError for each mistake.
 func New(cfg Config) (*Provider, error) {
+	if cfg.APIKey != "" {
+		return newCurrent(cfg)
+	}
 	client, limit, err := httpclient.Open(cfg.Endpoint, DefaultBaseURL, MaxRecipients, cfg.Password)
 	if err = errors.Join(providers.Missing("username", cfg.Username), providers.Missing("password", cfg.Password.Reveal()), err); err != nil {
 		return nil, err
@@ -97,10 +110,17 @@ func New(cfg Config) (*Provider, error) {
 func Kind() providers.Kind {
 	return providers.Kind{
 		Codes: sendCodes(),
-		Name:  Name, BaseURL: DefaultBaseURL, Required: []providers.Field{{Name: "username"}, {Name: "password", Secret: true}}, Optional: []string{optionPreEncode},
+		Name:  Name, BaseURL: DefaultBaseURL, Required: []providers.Field{{Name: "username"}, {Name: "password", Secret: true}},
+		Instead: []providers.Field{{Name: "api_key", Secret: true}}, Optional: []string{optionPreEncode}, Actions: actions(),
 		New: func(s providers.Settings) (providers.Provider, error) {
 			encode, mistake := s.Bool(optionPreEncode, true)
-			p, err := New(Config{Endpoint: s.Endpoint, Username: s.Login["username"], Password: s.Secrets["password"], PlainMessage: !encode})
+			if s.Secrets["api_key"] != "" && s.Options[optionPreEncode] != "" {
+				mistake = errors.Join(mistake, providers.Mistake(optionPreEncode, "applies only to an account with username and password"))
+			}
+			p, err := New(Config{
+				Endpoint: s.Endpoint, Username: s.Login["username"], Password: s.Secrets["password"],
+				APIKey: s.Secrets["api_key"], PlainMessage: !encode,
+			})
 			if err = errors.Join(mistake, err); err != nil {
 				return nil, err
 			}

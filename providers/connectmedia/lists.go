@@ -35,15 +35,19 @@ const (
 func (p *Provider) ReportKinds() []string { return []string{ReportHistory} }
 
 // Report downloads the messages that were sent through the account, with the gateway's values and
-// in the gateway's order. Report ignores from and to. A history without messages is a table without
-// rows. The dates are unchanged and assumed to be in East Africa Time. No column holds the
-// recipient's number.
-func (p *Provider) Report(ctx context.Context, kind string, _, _ time.Time) (providers.Table, error) {
+// in the gateway's order. A history without messages is a table without rows. The dates are unchanged
+// and assumed to be in East Africa Time. For an account with a user name, Report ignores start and
+// end, and no column holds the recipient's number. For an account with an API key, the gateway limits
+// the history to whole days, and Report sends a request for each page of the history.
+func (p *Provider) Report(ctx context.Context, kind string, start, end time.Time) (providers.Table, error) {
 	if kind != ReportHistory {
 		return providers.Table{}, &providers.Error{
 			Op: opHistory, Outcome: providers.Rejected, Scope: providers.Call, Cause: providers.CauseRefused,
 			Err: errors.New("unknown report; must be history"),
 		}
+	}
+	if p.key != nil {
+		return p.currentHistory(ctx, start, end)
 	}
 	reply, err := p.client.PostForm(ctx, opHistory, path, askForm(*p.login, actionHistory))
 	if err != nil {
@@ -56,9 +60,13 @@ func (p *Provider) Report(ctx context.Context, kind string, _, _ time.Time) (pro
 	return providers.Table{Columns: slices.Clone(historyColumns), Rows: rows}, nil
 }
 
-// Inbox returns all incoming messages that the gateway stores. The messages have no IDs, so Inbox
-// ignores its second argument, the ID of the last known message.
+// Inbox returns all incoming messages that the gateway stores; for an account with an API key, at most
+// inboxLimit of them. The messages have no IDs, so Inbox ignores its second argument, the ID of the last
+// known message.
 func (p *Provider) Inbox(ctx context.Context, _ string) ([]providers.Inbound, error) {
+	if p.key != nil {
+		return p.currentInbox(ctx)
+	}
 	reply, err := p.client.PostForm(ctx, opInbox, inboxPath, askForm(*p.login, actionInbox))
 	if err != nil {
 		return nil, err

@@ -40,7 +40,7 @@ var prose = map[string]string{
 
 // notOnThePage lists the codes that come from other sources than the vendor's page. The value is
 // the source.
-var notOnThePage = map[string]string{"104": "public code", "105": "public code"}
+var notOnThePage = map[string]string{"104": "public code", "105": "public code", "500": "the vendor's own clients"}
 
 // page is the parsed testdata/page.txt.
 type page struct {

@@ -34,6 +34,8 @@ var refusals = map[string]providers.Error{
 	"103": {Outcome: providers.Rejected, Scope: providers.Campaign, Cause: providers.CauseRefused},
 	// "Invalid message" (from public code): the gateway refuses the text.
 	"105": {Outcome: providers.Rejected, Scope: providers.Text, Cause: providers.CauseRefused},
+	// "Server error" (from the vendor's own clients): the gateway may have taken the message.
+	"500": {Outcome: providers.Unknown, Scope: providers.Call, Cause: providers.CauseGateway},
 }
 
 // codeInvalidNumber means that the recipient's number is invalid (from public code).

@@ -67,6 +67,7 @@ func TestVerdict_OfEveryRefusal(t *testing.T) {
 		"101": {Outcome: providers.Retryable, Scope: providers.Account, Cause: providers.CauseCredit},
 		"103": {Outcome: providers.Rejected, Scope: providers.Campaign, Cause: providers.CauseRefused},
 		"105": {Outcome: providers.Rejected, Scope: providers.Text, Cause: providers.CauseRefused},
+		"500": {Outcome: providers.Unknown, Scope: providers.Call, Cause: providers.CauseGateway},
 	}
 	if len(want) != len(refusals) {
 		t.Errorf("%d codes tested, %d known", len(want), len(refusals))

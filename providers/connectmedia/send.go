@@ -4,19 +4,23 @@ import (
 	"context"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/tuma-sms/tuma/providers"
 	"github.com/tuma-sms/tuma/providers/httpclient"
 )
 
-// Send submits one message to the gateway, once. b.IdempotencyKey and b.Flash are ignored.
+// Send submits one batch to the gateway, once. b.IdempotencyKey and b.Flash are ignored.
 //
-// A batch with no recipients or several recipients causes no request. Such a batch is Rejected with
-// Scope Campaign. Every other outcome comes from the gateway's codes or from
+// A batch with no recipients or with more than Info allows causes no request. Such a batch is Rejected
+// with Scope Campaign. Every other outcome comes from the gateway's codes or from
 // httpclient.StatusVerdict.
 func (p *Provider) Send(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
 	if what := p.info.Refusal(b); what != "" {
 		return nil, providers.NoCall(opSend, what)
+	}
+	if p.key != nil {
+		return p.sendCurrent(ctx, b, time.Time{})
 	}
 	reply, err := p.client.SendForm(ctx, opSend, path, sendForm(*p.login, b, p.plain))
 	if err != nil {

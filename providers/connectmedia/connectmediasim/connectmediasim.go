@@ -26,7 +26,11 @@ import (
 // and in no order, and the code. The gateway URL-decodes every message a second time, as working
 // integrations assume. After SetPlain(true) the gateway does not decode a second time, as the
 // vendor's Python sample assumes. Three codes are not on the vendor's page: 104 and 105 come from
-// public code, and 102 (invalid sender) is invented. The methods are safe for concurrent use,
+// public code, and 102 (invalid sender) is invented.
+//
+// The path /api.php serves the vendor's current API: JSON, with any user's password as the API key.
+//
+// The methods are safe for concurrent use,
 // except Reset, which the server calls.
 type Simulator struct {
 	state *simulator.State
@@ -80,7 +84,8 @@ var inboxRows = []map[string]string{
 // Reset implements simulator.Vendor.
 func (c *Simulator) Reset() { c.history, c.sent = nil, 0 }
 
-// ReplyScope returns ScopeNumber for Reject: a call has one number, and code 104 refuses it.
+// ReplyScope returns ScopeNumber for Reject: code 104 refuses the one number of a call, and the current
+// API lists the numbers that it has not taken.
 func (c *Simulator) ReplyScope(w simulator.Reply) simulator.ReplyScope {
 	if w == simulator.Reject {
 		return simulator.ScopeNumber
@@ -91,8 +96,13 @@ func (c *Simulator) ReplyScope(w simulator.Reply) simulator.ReplyScope {
 // Endpoints implements simulator.Vendor.
 func (c *Simulator) Endpoints() map[string]simulator.Endpoint {
 	sends := func(r *http.Request, body []byte) bool { return readForm(r, body).Get("action") == "send" }
+	faults := map[string]string{simulator.FaultCampaign: "103", simulator.FaultCredit: "101"}
 	return map[string]simulator.Endpoint{
-		"/user-board/": {IsSend: sends, Answer: c.answer, Refuse: c.refuse, FaultReplies: map[string]string{simulator.FaultCampaign: "103", simulator.FaultCredit: "101"}},
+		"/api.php": {
+			IsSend: func(r *http.Request, body []byte) bool { return readRequest(r, body).Action == "send" },
+			Answer: c.answerCurrent, Refuse: c.refuseCurrent, FaultReplies: faults,
+		},
+		"/user-board/": {IsSend: sends, Answer: c.answer, Refuse: c.refuse, FaultReplies: faults},
 	}
 }
 

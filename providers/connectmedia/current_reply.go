@@ -1,0 +1,149 @@
+package connectmedia
+
+import (
+	"encoding/json"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/tuma-sms/tuma/providers"
+	"github.com/tuma-sms/tuma/providers/httpclient"
+	"github.com/tuma-sms/tuma/sms"
+)
+
+// The reasons of recipients whose outcome the reply to a call leaves uncertain.
+const (
+	reasonNotInReply    = "not_in_reply"
+	reasonNotUnderstood = "not_understood"
+)
+
+// parseCurrentAnswer parses the reply of the current API to a send to the given recipients. It
+// returns a result for each recipient, or an error for the call (without Op), or two nils if the
+// reply is not understood.
+//
+// Code 201 accepts the call: the vendor's own clients take any other code as the failure of the whole
+// call. The object data may restrict code 201 (see parseMentions). Code 104, invalid recipients, rejects
+// the recipient of a call with one number, and otherwise the numbers that data calls invalid. The
+// outcome of the other recipients of such a call is Unknown, because the vendor does not document
+// whether the gateway has sent to them.
+func parseCurrentAnswer(body []byte, to []sms.MSISDN) ([]providers.Result, *providers.Error) {
+	o, _ := httpclient.ReadObject(body)
+	code, _ := o.Text("code")
+	if code != codeSent && code != codeInvalidNumber {
+		return nil, refusal(code)
+	}
+	named, ok := parseMentions(o["data"], to)
+	if !ok || code == codeSent && !named.vouchFor(len(to)) {
+		return nil, nil
+	}
+	results := make([]providers.Result, len(to))
+	for i, number := range to {
+		switch {
+		case named.invalid[number], code == codeInvalidNumber && len(to) == 1:
+			results[i] = providers.Result{Outcome: providers.Rejected, Reason: "invalid_number", Code: codeInvalidNumber}
+		case named.failed[number]:
+			results[i] = providers.Result{Reason: reasonNotUnderstood, Code: code}
+		case code == codeInvalidNumber:
+			results[i] = providers.Result{Reason: reasonNotInReply, Code: code}
+		default:
+			results[i] = providers.Result{Outcome: providers.Accepted}
+		}
+	}
+	return results, nil
+}
+
+// mentions is what the object data of a reply says about the recipients of a call. The vendor's clients
+// do not read this object, so its form is assumed. The assumptions can only make an outcome Unknown
+// or reject a number that the reply calls invalid. They never accept a recipient.
+type mentions struct {
+	// invalid and failed are the numbers in lists whose name contains "invalid", or one of
+	// failureWords.
+	invalid, failed map[sms.MSISDN]bool
+	// lost is the largest count of recipients under a name with "invalid" or one of failureWords.
+	lost int
+	// taken is the smallest count of recipients under one of takenNames, or -1.
+	taken int
+}
+
+var (
+	failureWords = []string{"failed", "failure", "reject", "error", "skipped"}
+	takenNames   = []string{"recipients", "sent", "queued", "accepted"}
+)
+
+// vouchFor reports whether the counts of n agree with a call to the given number of recipients if the
+// gateway has taken all of them except those in n.invalid and n.failed.
+func (n mentions) vouchFor(recipients int) bool {
+	out := len(n.invalid) + len(n.failed)
+	return n.lost <= out && (n.taken < 0 || n.taken+out >= recipients)
+}
+
+// parseMentions parses the value of data in a reply to a call to the given recipients. A missing value, and
+// one that is not an object, says nothing about the recipients. ok is false if a list of numbers
+// has an entry that is not a recipient of the call.
+func parseMentions(data json.RawMessage, to []sms.MSISDN) (n mentions, ok bool) {
+	n = mentions{invalid: map[sms.MSISDN]bool{}, failed: map[sms.MSISDN]bool{}, taken: -1}
+	o, _ := httpclient.ReadObject(data)
+	for name := range o {
+		word := strings.ToLower(name)
+		set := n.failed
+		switch {
+		case strings.Contains(word, "invalid"):
+			set = n.invalid
+		case slices.ContainsFunc(failureWords, func(failure string) bool { return strings.Contains(word, failure) }):
+		default:
+			if count, isCount := countUnder(o, name); isCount && slices.Contains(takenNames, word) && (n.taken < 0 || count < n.taken) {
+				n.taken = count
+			}
+			continue
+		}
+		if count, isCount := countUnder(o, name); isCount {
+			n.lost = max(n.lost, count)
+			continue
+		}
+		if !addNumbers(set, o, name, to) {
+			return n, false
+		}
+	}
+	return n, true
+}
+
+// countUnder returns the whole number under a name. An empty list, an empty text, null and false count
+// as 0. isCount is false for any other value.
+func countUnder(o httpclient.Object, name string) (count int, isCount bool) {
+	switch string(o[name]) {
+	case "null", "false", `""`, "[]", "{}":
+		return 0, true
+	}
+	text, _ := o.Text(name)
+	count, err := strconv.Atoi(text)
+	return count, err == nil && count >= 0 && len(text) < len("1000000")
+}
+
+// addNumbers adds the numbers under a name to set: a list of texts or whole numbers, or one text with
+// numbers that commas separate. It returns false if an entry is not a recipient of the call.
+func addNumbers(set map[sms.MSISDN]bool, o httpclient.Object, name string, to []sms.MSISDN) bool {
+	var entries []string
+	text, isText := o.Text(name)
+	list, isList := o.List(name)
+	switch {
+	case isText:
+		entries = strings.Split(text, ",")
+	case !isList:
+		return false
+	}
+	for _, raw := range list {
+		entry, isText := httpclient.Object{"": raw}.Text("")
+		if !isText {
+			return false
+		}
+		entries = append(entries, entry)
+	}
+	for _, entry := range entries {
+		n, err := strconv.ParseUint(strings.TrimPrefix(strings.TrimSpace(entry), "+"), 10, 64)
+		if err != nil || !slices.Contains(to, sms.MSISDN(n)) {
+			return false
+		}
+		set[sms.MSISDN(n)] = true
+	}
+	return true
+}
