@@ -275,7 +275,7 @@ func (c *Client) upload(ctx context.Context, u *ledger.Upload, spec campaign.Spe
 			return fmt.Errorf("enqueue: %w", err)
 		}
 		if p.foundMissing() {
-			continue // nothing will be enqueued; find the other blank values
+			continue // a value is missing, so nothing will be enqueued: only look for further missing values
 		}
 		segments := 0
 		if p != nil && e.needed() {

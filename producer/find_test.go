@@ -72,7 +72,8 @@ func TestFind_AllMessagesToANumberNewestFirst(t *testing.T) {
 	}
 }
 
-// A search that a bound has ended names the bound. Continued until the end, it has each message once.
+// A bound ends a search, and the result must name the bound. If the caller continues the search until
+// no bound ends it, it must find each message once.
 func TestFind_ContinuesWhereABoundEndedIt(t *testing.T) {
 	t.Parallel()
 	b := newTestClient(t)

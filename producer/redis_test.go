@@ -112,7 +112,7 @@ func TestWait_ReturnsTheLastStatusWithAnError(t *testing.T) {
 		t.Errorf("Wait until a deadline returned %+v, want DeadlineExceeded with the status of 3 pending recipients", got)
 	}
 
-	// The campaign disappears: a repeated read cannot help.
+	// The campaign disappears. Wait must return an error, because a repeated read cannot help.
 	waiting := startWait(t.Context(), b.Client)
 	for at := hmgets(t, b.rdb); hmgets(t, b.rdb) < at+6; { // each status reads two hashes
 	}

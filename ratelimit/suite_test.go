@@ -92,9 +92,9 @@ func checkLarge(open opener) error {
 	a := open(50, 5)
 	if err := reserve(a.bulk,
 		step{500, 0, 0, true},
-		step{1, long, 9920 * ms, true},            // 495 tokens owed and one more
-		step{500, long, (9920 + 100) * ms, true},  // the bucket is full again
-		step{5, long, (10020 + 10000) * ms, true}, // 495 tokens owed and five more
+		step{1, long, 9920 * ms, true},            // waits for the debt of 495 tokens and for one token
+		step{500, long, (9920 + 100) * ms, true},  // waits until the bucket is full again
+		step{5, long, (10020 + 10000) * ms, true}, // waits for the debt of 495 tokens and for five tokens
 	); err != nil {
 		return err
 	}
@@ -108,7 +108,7 @@ func checkRefusal(open opener) error {
 		reserve(a.bulk,
 			step{1, 0, 0, true},
 			step{1, -1, 100 * ms, false},
-			step{1, 99 * ms, 200 * ms, false}, // after the callers that were refused before it
+			step{1, 99 * ms, 200 * ms, false}, // a later retry than that of the caller refused before
 			step{1, 100 * ms, 100 * ms, true}, // the refused calls reserved nothing
 		),
 		func() error {

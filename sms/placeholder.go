@@ -13,11 +13,11 @@ var placeholderMarks = []struct{ opening, closing string }{
 	{"{", "}"}, {"[", "]"}, {"<", ">"}, {"%", "%"}, {"#", "#"},
 }
 
-// Placeholders returns the parts of a body that look like merge fields of another system and name
-// a column: {name}, [name], ((name)), %name%, <name>, ${name} and the like. ParseTemplate reads them
-// as text, so every recipient would get them as they stand. isColumn reports whether a key, as
-// FieldKey returns it, is a column of the list. Placeholders returns each part once, in the order
-// of the body, and nothing that is inside a merge field.
+// Placeholders returns the parts of a body that look like merge fields of another system and name a
+// column: {name}, [name], ((name)), %name%, <name>, ${name} and the like. ParseTemplate reads them
+// as text, so every recipient would get them unchanged. isColumn reports whether a key, as FieldKey
+// returns it, is a column of the list. Placeholders returns each part once, in the order of the
+// body, and nothing that is inside a merge field.
 func Placeholders(body string, isColumn func(key string) bool) []string {
 	var found []string
 	for at := 0; at < len(body); {

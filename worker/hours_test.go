@@ -251,7 +251,7 @@ func TestSendingHours_RepeatedCallsWaitForOpening(t *testing.T) {
 				if gw.calls.Load() > 1 {
 					return gw.accept(ctx, b)
 				}
-				select { // wait until it is too late to try again at once
+				select { // wait until the sending hours end, so that a retry must wait until they begin again
 				case <-time.After(time.Until(closes)):
 				case <-ctx.Done():
 				}

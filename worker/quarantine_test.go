@@ -187,7 +187,7 @@ func TestQuarantine_UnreadableRecordStopsNothingElse(t *testing.T) {
 				t.Fatal(err)
 			}
 			if name == "random bytes for results, generation untouched" {
-				return // the call was made and its answer quarantined: it is written off only minutes later
+				return // the call was made, and its answer is quarantined: the sweeper writes the call off only minutes later
 			}
 			if s := r.status("c"); !s.Ended() || s.Skipped != x.waits {
 				t.Errorf("unexpected status after Cancel: %+v", s)

@@ -96,7 +96,7 @@ func (b *Balances) Poll(ctx context.Context, served map[string]providers.Provide
 func Request(ctx context.Context, b providers.Balancer) (got providers.Balance, err error) {
 	defer func() {
 		if r := recover(); r != nil {
-			err = &providers.Error{Op: "balance", Cause: providers.CauseNoAnswer, Code: "panic", Err: fmt.Errorf("%T in the provider", r)}
+			err = &providers.Error{Op: "balance", Cause: providers.CauseNoAnswer, Code: "panic", Err: fmt.Errorf("panic of type %T in the provider", r)}
 		}
 	}()
 	return b.Balance(ctx)

@@ -30,7 +30,7 @@ func callProvider(ctx context.Context, p providers.Provider, b providers.Batch) 
 		if r := recover(); r != nil {
 			// The panic's text could contain a message body or a secret.
 			results, err = nil, &providers.Error{Op: "send", Outcome: providers.Unknown, Scope: providers.Call,
-				Cause: providers.CauseNoAnswer, Code: "panic", Err: fmt.Errorf("%T in the provider", r)}
+				Cause: providers.CauseNoAnswer, Code: "panic", Err: fmt.Errorf("panic of type %T in the provider", r)}
 		}
 	}()
 	return p.Send(ctx, b)

@@ -217,7 +217,8 @@ func (x *settling) openAgain() {
 	}
 }
 
-// end closes what has no more recipients in flight, and keeps the generation in doubt otherwise.
+// end closes each generation that the settle touched and in which no recipient waits any more. If the
+// settled generation has waiting recipients, it stays in doubt.
 func (x *settling) end() {
 	gave := x.of.state != "t" && x.reason == campaign.SettleAbandon
 	for other := range x.touched {

@@ -28,7 +28,8 @@ type Unreadable struct { //nolint:errname // it is the record first, and travels
 	Err    error
 }
 
-// specRecord names the spec, which has a separate key.
+// specRecord is the name of the spec in an Unreadable. The spec is not a field of the ledger hash: it
+// has a separate key.
 const specRecord = "spec"
 
 // Error returns the record and what is wrong with it, without its bytes.

@@ -19,8 +19,8 @@ var corruptions = map[string]func(string) string{
 	"random bytes": randomBytes,
 }
 
-// randomBytes returns random bytes of the same length. The first byte is larger than every format
-// byte.
+// randomBytes returns random bytes, about as many as s has. The first byte is larger than every
+// format byte.
 func randomBytes(s string) string {
 	rng := rand.New(rand.NewPCG(1, uint64(len(s))))
 	b := make([]byte, max(3, len(s)|1))

@@ -144,7 +144,8 @@ var notSimple = map[string]func(r *testLedger, c *Claim, g *Generation, q *Claim
 	},
 }
 
-// All other cases are left to settle.lua and claim.lua, and nothing is written.
+// In the states of notSimple, SettleAndClaim leaves the call to settle.lua and claim.lua, and
+// writes nothing.
 func TestSettleAndClaim_OtherStatesChangeNothing(t *testing.T) {
 	t.Parallel()
 	for name, bend := range notSimple {

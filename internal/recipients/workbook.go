@@ -74,7 +74,7 @@ func (l *List) workbookError(err error) error {
 // header and its first row is a number.
 func (l *List) workbookHeader(r *xlsx.Row) (h *header, plain bool, err error) {
 	var names []string
-	var unknown error // of a cell whose formula was never computed
+	var unknown error // the error for a cell whose formula was never computed
 	size := 0
 	for i := range r.Cells {
 		c := &r.Cells[i]

@@ -211,7 +211,7 @@ func (t *Tracker) NoteReported(ctx context.Context, a attempts.Attempt, r provid
 func listTaken(ctx context.Context, p providers.Reconciler, from, to time.Time) (got []providers.TakenMessage, err error) {
 	defer func() {
 		if r := recover(); r != nil {
-			err = &providers.Error{Op: "taken", Cause: providers.CauseNoAnswer, Code: "panic", Err: fmt.Errorf("%T in the provider", r)}
+			err = &providers.Error{Op: "taken", Cause: providers.CauseNoAnswer, Code: "panic", Err: fmt.Errorf("panic of type %T in the provider", r)}
 		}
 	}()
 	return p.Taken(ctx, from, to)

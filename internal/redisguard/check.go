@@ -126,7 +126,7 @@ func checkRole(ctx context.Context, rdb redis.UniversalClient) error {
 	return nil
 }
 
-// starting is an error of a Redis that may just be starting.
+// starting wraps an error that may only mean that Redis has not finished its start.
 type starting struct{ error }
 
 // Unwrap returns the wrapped error.

@@ -34,7 +34,7 @@ func CheckDurability(ctx context.Context, rdb redis.UniversalClient, d script.Du
 			return []string{"cannot read appendfsync of this redis: before Redis 7.2, redis.durability fsync needs appendfsync always"}, nil //nolint:nilerr // CONFIG is forbidden
 		}
 		if policy := got["appendfsync"]; policy != "always" {
-			return nil, fmt.Errorf("%w: redis.durability fsync needs Redis 7.2 or appendfsync always, and this one has appendfsync %s", ErrUnfit, policy)
+			return nil, fmt.Errorf("%w: redis.durability fsync needs Redis 7.2 or appendfsync always, and this Redis has appendfsync %s", ErrUnfit, policy)
 		}
 	}
 	return warnings, nil

@@ -59,9 +59,9 @@ func (g *Guard) Watch(ctx context.Context) error {
 }
 
 // Confirm returns once Redis is certainly the same as before, or the settles of this worker and of
-// its peers have been replayed to it. dials is the number of connections for which that holds. A later claim may be
-// used only if no connection has been made since; see Unchanged. If Confirm returns an error,
-// nothing may be claimed.
+// its peers have been replayed to it. dials is the number of connections made to Redis until then. A
+// later claim may be used only if no connection has been made since; see Unchanged. If Confirm
+// returns an error, nothing may be claimed.
 func (g *Guard) Confirm(ctx context.Context) (dials int64, err error) {
 	if dials = g.dials.Load(); dials == g.confirmedDials.Load() {
 		return dials, nil

@@ -25,7 +25,7 @@ const (
 	minBatch             = 8
 )
 
-// groupTimeout bounds one pipeline as a whole.
+// groupTimeout is the time limit of one whole pipeline.
 const groupTimeout = 10 * time.Second
 
 // Batcher runs one script for the requests of many callers. The script takes the arguments that all

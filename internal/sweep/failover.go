@@ -34,7 +34,7 @@ type failoverPlace struct {
 func (m *failoverState) newSweep() { m.accounts = map[string]accounts.Account{} }
 
 // account returns the state of the account with the given name. It reads each state once a sweep.
-// No worker serves an account that has no card.
+// For an account that no worker has published, it returns the zero Account and no error.
 func (m *failoverState) account(ctx context.Context, store *accounts.Store, name string) (accounts.Account, error) {
 	if a, ok := m.accounts[name]; ok {
 		return a, nil
@@ -167,8 +167,8 @@ func (m *failoverRun) moveAll(ctx context.Context, waiting *ledger.Waiting, now 
 	return nil
 }
 
-// maxPlaces is how many places the sweeper remembers. If a place is forgotten, the next sweep
-// starts at the first batch.
+// maxPlaces is for how many streams the sweeper remembers the batch at which the next sweep
+// continues. For any other stream the next sweep starts at the first batch.
 const maxPlaces = 1000
 
 func (m *failoverState) resumeAt(p failoverPlace, next int) {

@@ -320,8 +320,8 @@ func judgeResults(results []providers.Result, s Situation) Verdict {
 	return s.refused(v)
 }
 
-// massBlacklist is the smallest number of recipients in a call that a gateway cannot plausibly have
-// blacklisted all.
+// massBlacklist is a number of recipients. If a gateway calls at least that many recipients of one
+// call blacklisted, and all of the call, the answer is not believed.
 const massBlacklist = 10
 
 // blacklistsAll reports whether a gateway calls every recipient of a large call blacklisted. Then the

@@ -307,7 +307,7 @@ type archive struct {
 	err  error // the last read error of src
 }
 
-var errDirectory = errors.New("the directory is too large")
+var errDirectory = errors.New("the directory of the workbook's archive is too large")
 
 // ReadAt reads from src. It returns errDirectory if the directory exceeds its limit.
 func (a *archive) ReadAt(p []byte, at int64) (int, error) {

@@ -127,13 +127,13 @@ func TestArrows_AreUsesOfNamesAndMethods(t *testing.T) {
 	}
 }
 
-// randomArrows returns n files with at most each arrows from every file.
-func randomArrows(random *rand.Rand, n, each int) arrows {
+// randomArrows returns n files with random arrows: at most perFile arrows lead from each file.
+func randomArrows(random *rand.Rand, n, perFile int) arrows {
 	a := arrows{files: make([]string, n), uses: make([][][]string, n)}
 	for i := range n {
 		a.files[i] = fmt.Sprintf("%02d.go", i)
 		a.uses[i] = make([][]string, n)
-		for range each {
+		for range perFile {
 			if j := random.IntN(n); j != i {
 				a.uses[i][j] = []string{"name"}
 			}

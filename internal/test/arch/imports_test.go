@@ -231,7 +231,7 @@ type libraryRule struct {
 	// the package.
 	in     []string
 	exact  bool // the rule does not apply to packages below the path
-	banned bool // tests must not import the package either
+	banned bool // not even tests may import the package
 	why    string
 }
 

@@ -89,17 +89,17 @@ func flowRole(ctx context.Context, args []string) error {
 	return nil
 }
 
-// intList returns a function that parses a flag into to: whole numbers from 1, separated by
-// commas.
-func intList(to *[]int) func(string) error {
+// intList returns a function that parses the value of a flag into numbers: whole numbers from 1,
+// separated by commas.
+func intList(numbers *[]int) func(string) error {
 	return func(s string) error {
-		*to = nil
+		*numbers = nil
 		for part := range strings.SplitSeq(s, ",") {
 			n, err := strconv.Atoi(part)
 			if err != nil || n < 1 {
 				return fmt.Errorf("%q must be whole numbers from 1, separated by commas", s)
 			}
-			*to = append(*to, n)
+			*numbers = append(*numbers, n)
 		}
 		return nil
 	}

@@ -18,7 +18,7 @@ var pauseInFlight = regexp.MustCompile(`(\d+) calls?, to (\d+) recipients?, had 
 // others use --no-wait; after them, only the messages that they reported may arrive.
 func measurePauses(ctx context.Context, o flowOptions) ([]string, error) {
 	var b bounds
-	const lasts = 400 * time.Millisecond // of a round, rounded up
+	const lasts = 400 * time.Millisecond // the duration of a round, rounded up
 	r, err := newFlowRig(ctx, o, flowSetup{workers: 2, latency: 10 * time.Millisecond, counting: true,
 		accounts: []flowAccount{{gateway: measured, rate: `"0"`, perCall: 1}}})
 	if err != nil {

@@ -131,7 +131,7 @@ func (o *options) buildAll(ctx context.Context, dir string, out io.Writer) error
 		return err
 	}
 	if o.quick {
-		return nil // the first such build compiles the whole standard library again
+		return nil // no wrong clocks: a build with another package time first compiles the whole standard library again
 	}
 	root, err := goroot(ctx)
 	overlay := ""

@@ -61,7 +61,7 @@ func (r *chaosRun) play(ctx context.Context) (*report, error) {
 		}
 	}
 	if ctx.Err() != nil {
-		return nil, errors.New("stopped; nothing is left behind")
+		return nil, errors.New("stopped: all processes have ended and all files are removed")
 	}
 	return r.settle(ctx, calm, ended)
 }
@@ -80,7 +80,7 @@ func (r *chaosRun) settle(ctx context.Context, calm, ended <-chan struct{}) (*re
 		}
 	}
 	if ctx.Err() != nil {
-		return nil, errors.New("stopped; nothing is left behind")
+		return nil, errors.New("stopped: all processes have ended and all files are removed")
 	}
 	return r.report(ctx, time.Since(mended))
 }

@@ -17,7 +17,7 @@ type proxy struct {
 	running  sync.WaitGroup
 
 	mu      sync.Mutex
-	changed *sync.Cond // signals a change of silent, closed or a pair's closed
+	changed *sync.Cond // signals a change of the fields silent and closed, or of the field closed of a pair
 	pairs   map[*pair]struct{}
 	silent  bool
 	closed  bool

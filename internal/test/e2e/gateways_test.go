@@ -195,8 +195,8 @@ func TestGateways_StoppedGatewayFailsNothing(t *testing.T) {
 	}
 }
 
-// A gateway that refuses the login, has no credit left or refuses the sender answers for the account or
-// the campaign. So the recipients of such a call keep all their attempts.
+// If a gateway refuses the login or the sender, or the account has no credit left, its answer is
+// about the account or the campaign. So the recipients of such a call keep all their attempts.
 
 func TestGateways_RefusedLoginUsesUpNoAttempt(t *testing.T) {
 	t.Parallel()

@@ -100,7 +100,7 @@ func TestRefusal_GatewayThatRefusesEverybody(t *testing.T) {
 		if out, notes, _ := x.tuma("accounts"); !strings.Contains(out, "nothing_accepted") || !strings.Contains(notes, k.Name+": "+why) {
 			t.Errorf("tuma accounts does not explain the hold:\n%s%s", out, notes)
 		}
-		// A code to a dead number gets its answer at once, although bulk campaigns wait.
+		// A one-time code to a dead number gets its answer at once, although bulk campaigns wait.
 		code := k.Name + ":code"
 		if _, err := x.client.Enqueue(t.Context(), producer.Campaign{ID: code, Via: k.Name, Body: text, Class: producer.Transactional},
 			producer.Numbers(fmt.Sprint(number(i, all)))); err != nil {

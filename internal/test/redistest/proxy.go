@@ -18,7 +18,7 @@ type Proxy struct {
 
 	mu     sync.Mutex
 	target string
-	change *sync.Cond // signals that paused, or the gone of a link, has changed
+	change *sync.Cond // signals a change of the field paused, or of the field gone of a link
 	conns  map[*link]struct{}
 	paused bool
 	closed bool

@@ -303,7 +303,7 @@ func (k *Simulator) SetOption(name, value string) (known bool, err error) {
 	case "invalid":
 		numbers, ok := simulator.ParseNumbers(value)
 		if !ok {
-			return true, errors.New("invalid must be a comma-separated list of numbers in international format")
+			return true, errors.New("invalid: must be a comma-separated list of numbers in international format")
 		}
 		k.SetInvalid("", numbers...)
 	case "invalid_word":
