@@ -111,7 +111,7 @@ var folderRules = []folderRule{
 		why: "a verdict is decided from its arguments only, so that every answer can be tested"},
 	{folder: "internal/drain", what: "the signals with which a worker stops",
 		why: "every part of a worker waits for these signals"},
-	{folder: "internal/outage", what: "finds out when Redis goes away and when it is back, and logs both once",
+	{folder: "internal/outage", what: "recognises errors that say that Redis does not answer, or serves no commands at the moment",
 		why: "every part of a worker asks it whether an error is worth a log line"},
 	{folder: "internal/redisguard", what: "checks Redis, detects a Redis that restarted, and replays settles to it",
 		may: []string{"internal/script", "internal/ledger", "internal/drain", "internal/outage"},

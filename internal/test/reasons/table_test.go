@@ -47,7 +47,7 @@ var words = map[kind][]word{
 	recipient: {
 		{"invalid_number", "The gateway does not accept the number. The message was not sent.", "Correct the number."},
 		{"unsupported_number", "The gateway does not serve this kind of number. The message was not sent.", "Use another account for it."},
-		{"blacklisted", "The number is on the gateway's blacklist. The message was not sent. Tuma adds the number to its own suppression list, if the gateway accepts other numbers of the sender around it.", "Nothing."},
+		{"blacklisted", "The number is on the gateway's blacklist. The message was not sent. Tuma adds the number to its own suppression list, if the gateway accepts other numbers of the sender in the same call, or before and after it.", "Nothing."},
 		{"do_not_disturb", "The number is on Nigeria's do-not-disturb list. The message was not sent.", "Nothing."},
 		{"no_route", "The gateway has no route to the network. The message was not sent.", "Use another account for it."},
 		{"daily_cap", "The gateway takes no more messages to this number today. It was not sent.", "`tuma retry ID --rejected` tomorrow."},
@@ -62,7 +62,7 @@ var words = map[kind][]word{
 		{"not_in_reply", "The reply of the gateway did not name this recipient. The message may have been sent.", "Look it up at the gateway, then `tuma retry ID --unknown` if it must go out."},
 		{"not_understood", "The reply is not what the gateway documents. The message may have been sent.", "As for `not_in_reply`. Report it with the code."},
 		{"no_answer", "The request may have reached the gateway, but no answer came back. The message may have been sent.", "As for `not_in_reply`."},
-		{"gateway", "The gateway, or a server before it, answered with an error. The message may have been sent.", "As for `not_in_reply`."},
+		{"gateway", "The gateway, or a server in front of it, answered with an error. The message may have been sent.", "As for `not_in_reply`."},
 		{"connection", "The request did not reach the gateway. The message was not sent.", "Check network and address; Tuma tries again by itself."},
 		{"throttled", "The gateway takes fewer messages a second. The message was not sent.", "Lower the rate: `tuma rate ACCOUNT`. Tuma tries again by itself."},
 		{"billing", "The gateway could not charge the account for the moment. The message was not sent.", "Nothing; Tuma tries again by itself."},
