@@ -19,6 +19,7 @@ var readChecks = []check{
 	{"the inbox", inbox},
 	{"a read without an answer is an error", unansweredQuestions},
 	{"a read with an invalid answer", nonsenseAnswers},
+	{"a list of another shape is an error", otherShapes},
 	{"a read with an ended context", lateQuestions},
 	{"a background send without an answer", backgroundSend},
 	{"an action without an answer", actions},

@@ -51,6 +51,15 @@ func (g alwaysSucceeds) MessageStatus(context.Context, string) (providers.Messag
 	return providers.MessageStatus{Final: true, Delivered: true, State: "DELIVRD"}, nil
 }
 
+// emptyInbox is a provider whose inbox is empty, whatever the gateway answers.
+type emptyInbox struct{ *kobo.Provider }
+
+// Inbox sends a request and ignores the reply and the error.
+func (g emptyInbox) Inbox(ctx context.Context, _ string) ([]providers.Inbound, error) {
+	_, _ = g.Balance(ctx)
+	return nil, nil
+}
+
 // printsItsSecret is a provider that prints its secret and has a part of it in its fingerprint.
 type printsItsSecret struct {
 	*kobo.Provider
@@ -82,6 +91,12 @@ func TestSuite_WrongReadsFailTheRightCheck(t *testing.T) {
 	wantFailing(t, kindOpening(func(p *kobo.Provider, _ providers.Settings) providers.Provider { return alwaysSucceeds{p} }),
 		"the balance with a wrong password", "the status of a message", "a read without an answer is an error",
 		"a read with an invalid answer", "a read with an ended context")
+}
+
+func TestSuite_EmptyListsFailTheRightCheck(t *testing.T) {
+	t.Parallel()
+	wantFailing(t, kindOpening(func(p *kobo.Provider, _ providers.Settings) providers.Provider { return emptyInbox{p} }),
+		"a read without an answer is an error", "a list of another shape is an error", "a read with an ended context")
 }
 
 func TestSuite_PrintedSecretsFailTheRightCheck(t *testing.T) {
