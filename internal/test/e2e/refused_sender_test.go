@@ -12,7 +12,7 @@ import (
 	"github.com/tuma-sms/tuma/producer"
 )
 
-// personal yields n recipients of the i-th gateway, each with a text of its own.
+// personal yields n recipients of the i-th gateway, each with a different name in the text.
 func personal(i, n int) iter.Seq2[producer.Recipient, error] {
 	return func(yield func(producer.Recipient, error) bool) {
 		for k := range n {
@@ -100,64 +100,75 @@ func TestGateways_RefusedSenderOfAFirstCampaign(t *testing.T) {
 		"a text for each": {true, map[string]string{
 			"kobo": "error_restricted_senderid", "textconnect": "-403", "africastalking": "406", "qserve": "X000", "connectmedia": "105",
 		}},
-		"everybody blacklisted": {false, map[string]string{"textconnect": "-412", "africastalking": "406"}},
+		"all recipients blacklisted": {false, map[string]string{"textconnect": "-412", "africastalking": "406"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			const n = 500
-			x := newAllGateways(t, simulator.Options{}, nil)
-			x.start()
-			for provider, code := range tc.codes {
-				if err := x.gateway.Fail(simulator.Fault{Name: "code_" + code, Gateway: provider, P: 1}); err != nil {
-					t.Fatal(err)
-				}
-			}
-			at := map[string]int{}
-			for i, k := range x.kinds {
-				if tc.codes[k.Name] == "" {
-					continue
-				}
-				at[k.Name] = i
-				body, to := text, numbers(i, n)
-				if tc.personal {
-					body, to = "Hi {{name}}", personal(i, n)
-				}
-				if _, err := x.client.Enqueue(t.Context(), producer.Campaign{ID: k.Name, Via: k.Name, Body: body}, to); err != nil {
-					t.Fatal(err)
-				}
-			}
-			for _, name := range slices.Sorted(maps.Keys(at)) {
-				x.eventually(time.Minute, name+" to wait", func() bool {
-					s := x.status(name)
-					return len(s.BlockedBy) > 0 && s.InFlight.Calls == 0
-				})
-				s := x.status(name)
-				t.Logf("%s %s: %d rejected, then %v", name, tc.codes[name], s.Rejected, s.BlockedBy)
-				if s.Rejected > 50 || s.Pending != n-s.Rejected {
-					t.Errorf("%s: got %+v, want at most 50 rejected and the others pending", name, s)
-				}
-			}
-			if lists, err := x.client.OptOutCounts(t.Context()); err != nil || len(lists) > 0 {
-				t.Errorf("got suppression lists with %v entries and the error %v, want none", lists, err)
-			}
-			x.gateway.ClearFaults() // the repair
-			for name, i := range at {
-				x.must("release", name)
-				if s := x.status(name); slices.ContainsFunc(s.BlockedBy, func(b producer.Block) bool { return b.Reason == "paused" }) {
-					x.must("resume", name)
-				}
-				s := x.wait(name, time.Minute)
-				if s.Rejected > 0 {
-					x.must("retry", name, "--rejected", "--yes")
-					s = x.wait(name, time.Minute)
-				}
-				if s.Accepted != n {
-					t.Errorf("%s: after the repair: %+v, want %d accepted", name, s, n)
-				}
-				if a := x.audit(i, n); a.accepted != n {
-					t.Errorf("%s: got %+v, want %d accepted once", name, a, n)
-				}
-			}
+			refuseFirstCampaign(t, tc.personal, tc.codes)
 		})
+	}
+}
+
+// refuseFirstCampaign runs the first campaign of each provider in codes while the gateway refuses every call with the
+// provider's code.
+func refuseFirstCampaign(t *testing.T, isPersonal bool, codes map[string]string) {
+	const n = 500
+	x := newAllGateways(t, simulator.Options{}, nil)
+	x.start()
+	at := map[string]int{}
+	for i, k := range x.kinds {
+		if codes[k.Name] == "" {
+			continue
+		}
+		at[k.Name] = i
+		if err := x.gateway.Fail(simulator.Fault{Name: "code_" + codes[k.Name], Gateway: k.Name, P: 1}); err != nil {
+			t.Fatal(err)
+		}
+		body, to := text, numbers(i, n)
+		if isPersonal {
+			body, to = "Hi {{name}}", personal(i, n)
+		}
+		if _, err := x.client.Enqueue(t.Context(), producer.Campaign{ID: k.Name, Via: k.Name, Body: body}, to); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(at)) {
+		x.eventually(time.Minute, name+" to wait", func() bool {
+			s := x.status(name)
+			return len(s.BlockedBy) > 0 && s.InFlight.Calls == 0
+		})
+		s := x.status(name)
+		t.Logf("%s %s: %d rejected, then %v", name, codes[name], s.Rejected, s.BlockedBy)
+		if s.Rejected > 50 || s.Pending != n-s.Rejected {
+			t.Errorf("%s: got %+v, want at most 50 rejected and the others pending", name, s)
+		}
+	}
+	if lists, err := x.client.OptOutCounts(t.Context()); err != nil || len(lists) > 0 {
+		t.Errorf("got suppression lists with %v entries and the error %v, want none", lists, err)
+	}
+	x.gateway.ClearFaults() // the repair
+	for name, i := range at {
+		x.sendAfterRepair(name, i, n)
+	}
+}
+
+// sendAfterRepair resumes a campaign of n recipients, and retries those that were rejected. All of them must get the
+// message once.
+func (x *allGateways) sendAfterRepair(name string, i, n int) {
+	x.t.Helper()
+	x.must("release", name)
+	if s := x.status(name); slices.ContainsFunc(s.BlockedBy, func(b producer.Block) bool { return b.Reason == "paused" }) {
+		x.must("resume", name)
+	}
+	s := x.wait(name, time.Minute)
+	if s.Rejected > 0 {
+		x.must("retry", name, "--rejected", "--yes")
+		s = x.wait(name, time.Minute)
+	}
+	if s.Accepted != n {
+		x.t.Errorf("%s: after the repair: %+v, want %d accepted", name, s, n)
+	}
+	if a := x.audit(i, n); a.accepted != n {
+		x.t.Errorf("%s: got %+v, want %d accepted once", name, a, n)
 	}
 }
