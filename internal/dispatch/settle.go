@@ -45,9 +45,9 @@ func (s *Sender) settleCall(b *batch, p *pass, sub submission, v verdict.Verdict
 		}
 		return out, err
 	}
-	if v.Action == verdict.Settle {
-		// Remember the settle before writing it. A Redis that restarts right after the write needs
-		// the settle too.
+	if v.Action == verdict.Settle || isLookedUpLater(b, v) {
+		// Remember the verdict before writing it. A Redis that restarts right after the write needs
+		// the verdict too.
 		s.Guard.Remember(len(g.To), func(ctx context.Context) error {
 			_, err := write(ctx)
 			return err
@@ -97,11 +97,24 @@ func (s *Sender) writeVerdict(ctx context.Context, b *batch, sub submission, v v
 		return out, err
 	}
 	out, err := s.Ledger.Doubt(ctx, c, v.BackOff, v.Count)
+	if err == nil && out.Stale && isLookedUpLater(b, v) {
+		// Redis may have lost the claim, and the generation may be ready to be submitted again. The
+		// gateway has no idempotency keys, so the recipients become unknown. If the generation was
+		// settled or claimed meanwhile, the settle changes nothing.
+		records := verdict.SameForAll(len(g.To), campaign.Record{Status: campaign.Unknown, Reason: v.Reason, Code: v.Code})
+		return s.Ledger.Settle(ctx, c, records, campaign.SettleVerdict, b.segmentsOf(g), verdict.BackOff(1))
+	}
 	if err == nil && out.Count >= b.acc.MaxAttempts {
 		records := verdict.SameForAll(len(g.To), campaign.Record{Status: campaign.Unknown, Reason: v.Reason, Code: v.Code})
 		return s.Ledger.Settle(ctx, c, records, campaign.SettleAbandon, b.segmentsOf(g), 0)
 	}
 	return out, err
+}
+
+// isLookedUpLater reports whether a verdict keeps a call doubtful at a gateway without idempotency
+// keys. The gateway is searched for the call's messages later, and the call is never repeated.
+func isLookedUpLater(b *batch, v verdict.Verdict) bool {
+	return v.Action == verdict.Doubt && b.acc.Info.KeyTTL == 0
 }
 
 // keepAnswer quarantines the answer to a call that cannot be settled, because its records have
