@@ -229,7 +229,7 @@ func (c *Client) Enqueue(ctx context.Context, campaign Campaign, recipients iter
 	}
 	receipt := Receipt{ID: committed.ID, Total: committed.Total, CreatedAt: committed.CreatedAt, Again: committed.Again}
 	if receipt.Again {
-		if stored, err := c.ledger.Spec(ctx, receipt.ID); err == nil { // after retention the spec is gone
+		if stored, err := c.ledger.Spec(ctx, receipt.ID); err == nil { // retention removes the spec of a campaign
 			spec = stored
 		}
 	}

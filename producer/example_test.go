@@ -321,7 +321,7 @@ func startTuma(gateway providers.Provider) (client *producer.Client, stop func()
 	if err != nil {
 		panic(err)
 	}
-	for range time.Tick(time.Millisecond) { // until the worker has published its account
+	for range time.Tick(time.Millisecond) { // loop until the worker has published its account
 		accounts, err := client.Accounts(ctx)
 		if err != nil {
 			panic(err)

@@ -124,7 +124,7 @@ func TestEnqueue_StatusOfADeadUploadExpires(t *testing.T) {
 		if ttl := b.rdb.PTTL(t.Context(), "tuma:{c}:up").Val(); ttl <= 0 || ttl > 2*time.Minute {
 			t.Errorf("the uploads in progress expire in %v; want at most two minutes", ttl)
 		}
-		b.rdb.Del(t.Context(), "tuma:{c}:up") // as if they had expired
+		b.rdb.Del(t.Context(), "tuma:{c}:up") // as if the tokens of the uploads had expired
 		if _, err := b.Status(t.Context(), "c"); !errors.Is(err, producer.ErrNotFound) {
 			t.Errorf("status error %v; want ErrNotFound", err)
 		}

@@ -93,8 +93,8 @@ func measure(body string) (units, parts int, enc Encoding) {
 	return units, parts, UCS2
 }
 
-// measureGSM7 is measure for GSM-7. ok is false if the body has a character outside
-// GSM-7.
+// measureGSM7 returns what measure returns for a body in GSM-7. ok is false if the body has a
+// character outside GSM-7.
 func measureGSM7(body string) (units, parts int, ok bool) {
 	room := 0
 	for i := 0; i < len(body); {
@@ -119,7 +119,7 @@ func measureGSM7(body string) (units, parts int, ok bool) {
 	return units, parts, true
 }
 
-// measureUCS2 is measure for UCS-2.
+// measureUCS2 returns what measure returns for a body in UCS-2.
 func measureUCS2(body string) (units, parts int) {
 	room := 0
 	for _, r := range body {

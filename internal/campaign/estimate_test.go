@@ -9,8 +9,8 @@ import (
 // run is a recorded sequence of readings, one every 250 ms as `tuma status --watch` makes them.
 type run struct {
 	total    int
-	rate     float64                   // of the accounts; 0: unlimited
-	ended    func(seconds float64) int // at a moment of the run
+	rate     float64                   // the sum of the accounts' rates, in messages a second; 0: unlimited
+	ended    func(seconds float64) int // how many messages have ended so many seconds after the start
 	blocked  func(seconds float64) bool
 	length   float64 // in seconds
 	settling float64 // seconds until the estimate must be right

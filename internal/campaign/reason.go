@@ -12,8 +12,8 @@ const (
 	ReasonMissingField  = "missing_field" // the code is the name of the field
 	ReasonBodyTooLong   = "body_too_long"
 	ReasonNotSent       = "not_sent"
-	ReasonReconciled    = "reconciled" // of an accepted recipient: its message, of unknown outcome before, was found at the gateway
-	ReasonNotFound      = "not_found"  // of an unknown recipient: its message was not found at the gateway
+	ReasonReconciled    = "reconciled" // an accepted recipient, whose outcome was unknown until its message was found at the gateway
+	ReasonNotFound      = "not_found"  // an unknown recipient, whose message was not found at the gateway
 )
 
 // CodeOtherText is the code of a recipient that is skipped as a duplicate although its text differs

@@ -38,7 +38,7 @@ type Spec struct {
 	Flash       bool          `json:"fl,omitempty"`
 	OnUnknown   string        `json:"u,omitempty"`  // KeepUnknown or ResendUnknown; empty: the account's
 	MaxMessages int           `json:"m,omitempty"`  // 0: no cap
-	MaxSegments int           `json:"ms,omitempty"` // of all messages together; 0: no cap
+	MaxSegments int           `json:"ms,omitempty"` // the maximum number of segments of all messages together; 0: no cap
 	StartAt     time.Time     `json:"s,omitzero"`
 	StartIn     time.Duration `json:"si,omitempty"` // as requested; StartAt is computed from it
 	ExpiresAt   time.Time     `json:"x,omitzero"`

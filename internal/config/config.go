@@ -99,8 +99,7 @@ func Parse(file string, text []byte, lookup func(string) (string, bool)) (*Confi
 	return parseKinds(catalog.Kinds(), file, text, lookup)
 }
 
-// parseKinds is Parse for configurations whose accounts may name only the providers in
-// kinds.
+// parseKinds does what Parse does, but an account may name only one of the providers in kinds.
 func parseKinds(kinds []providers.Kind, file string, text []byte, lookup func(string) (string, bool)) (*Config, error) {
 	c := &Config{
 		File: file, Redis: Redis{URL: DefaultRedisURL, Source: "the default"}, Retention: defaultRetention,

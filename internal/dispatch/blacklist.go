@@ -29,7 +29,7 @@ type blacklist struct {
 	log     zerolog.Logger
 
 	mu      sync.Mutex
-	senders map[string]*blacklistSender // by account and sender ID
+	senders map[string]*blacklistSender // the key is made of account and sender ID
 }
 
 // blacklistSender is what this worker has seen of a sender ID at an account.

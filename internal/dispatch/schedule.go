@@ -15,7 +15,7 @@ const openingSpread = time.Second
 type schedule struct {
 	spans []ledger.Span
 	now   time.Time // now by Redis' clock
-	at    time.Time // this process' time when the field now was read
+	at    time.Time // the time of this process' clock when the field now was read
 }
 
 // open returns the spans that Redis checks a claim against; nil means any time.

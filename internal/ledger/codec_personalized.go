@@ -35,7 +35,7 @@ func keptValues(values []string) []string {
 	return values
 }
 
-// compressPersonalized is compress for a page with values.
+// compressPersonalized compresses a page with values, as compress does for a page without them.
 func compressPersonalized(b []byte) []byte {
 	out := compress(b)
 	out[0] += formatOwn

@@ -27,14 +27,14 @@ type sequenceDriver struct {
 	gw     *modelGateway
 	replay *replayHook
 
-	plan      *Plan // of the planner that is up to date
-	stalePlan *Plan // of a planner that may be out of date
+	plan      *Plan // the plan of the planner that is up to date
+	stalePlan *Plan // the plan of a planner that may be out of date
 	read      []generationRead
 	ends      []claimEnd
 	uuids     map[string]string       // for invariant I2: the request that each idempotency key stood for
 	mostKnown map[int]campaign.Status // for invariant I4: the best known status of each row
-	retried   map[int]int             // by row: number of retries
-	resend    bool                    // at account 1, unknown recipients are submitted once more
+	retried   map[int]int             // the number of retries of each row
+	resend    bool                    // whether account 1 submits unknown recipients once more
 	noKey     map[string]bool         // for invariant I3: generations at account 1 that may have reached the gateway
 	maybe     map[int]int             // for invariant I3: by row, submissions at account 1 that were or may have been accepted
 	saves     []savedRedis

@@ -16,7 +16,7 @@ type modelThreshold struct {
 	baseEnded, baseBad int
 	canary, planned    int
 	leftOut            int
-	phase              string          // of the canary: "p" being planned, "s" all planned, "-" over or none
+	phase              string          // the canary is being planned ("p"), is all planned ("s"), or is over or does not exist ("-")
 	batches            map[string]bool // batches of the canary, also when it is over
 	tooMany            bool            // the campaign was paused for the threshold
 	closed             bool            // the canary has been checked

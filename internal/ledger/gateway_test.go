@@ -12,7 +12,7 @@ import (
 // recipient's message was really accepted.
 type modelGateway struct {
 	rt    *rapid.T
-	known map[string]map[int]campaign.Record // at account 0: the outcome of each request, by key and row
+	known map[string]map[int]campaign.Record // the outcomes of the requests at account 0, by key and row
 	taken map[int]int                        // number of accepted messages, by row
 	count int
 }

@@ -91,8 +91,8 @@ func setWords(fields []*string, words []string) {
 	}
 }
 
-// parseGeneration is splitGeneration with a check: it returns campaign.ErrRecord for a record that is_gen in
-// prelude.lua rejects.
+// parseGeneration does what splitGeneration does, but checks the record: it returns
+// campaign.ErrRecord for a record that is_gen in prelude.lua rejects.
 func parseGeneration(record string) (open generationRecord, settled *settledRecord, err error) {
 	open, settled = splitGeneration(record)
 	if settled == nil && !open.valid() {

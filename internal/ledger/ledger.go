@@ -57,7 +57,7 @@ type Ledger struct {
 // New returns a ledger on a Redis client. The caller remains responsible for closing the client.
 func New(rdb redis.UniversalClient) *Ledger { return NewDurable(rdb, script.Durability{}) }
 
-// NewDurable is New for a ledger with the durability d. The methods for claims, settles and
+// NewDurable returns a ledger with the durability d. The methods for claims, settles and
 // operators' orders return only when their change is durable. If the change is not durable in time,
 // they return script.ErrNotDurable.
 func NewDurable(rdb redis.UniversalClient, d script.Durability) *Ledger {

@@ -77,7 +77,7 @@ type settling struct {
 	modelSettle
 	m           *model
 	of          *modelGen
-	state       string // of the generation before the settle
+	state       string // the state of the generation before the settle
 	forgotten   bool   // the generation was lost with Redis
 	mine        bool   // the settle is of the current claim
 	again, anew []int  // positions that go into the next generation: refused for now, and unknown

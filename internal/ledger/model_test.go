@@ -13,7 +13,7 @@ import (
 // driver applies every step to both and compares them.
 type model struct {
 	personal bool          // the campaign has merge fields
-	now      time.Duration // by a clock that moves only when the test moves it
+	now      time.Duration // the time of a clock that moves only when the test moves it
 	expiry   time.Duration // 0: none
 
 	rows  []*modelRow
@@ -21,8 +21,8 @@ type model struct {
 	cur   int
 	carry [modelAccounts][]int
 
-	calls map[string]*modelCall   // by name: batch and call, "b.k"
-	gens  map[string]*modelGen    // by name: batch, call and generation, "b.k.g"
+	calls map[string]*modelCall   // the key is the name: batch and call, "b.k"
+	gens  map[string]*modelGen    // the key is the name: batch, call and generation, "b.k.g"
 	order [modelAccounts][]string // batches as planned
 	moved map[string][]string     // the batches that recipients of a batch moved to
 	under map[string]string       // idempotency keys of late results, by "call generation"; the generation is one of another call
@@ -221,7 +221,7 @@ type modelClaim struct {
 	staleWake, closed  bool
 	origin             string // the batch in which its recipients were planned
 	version            string
-	ghost              bool // it is in a batch that Redis lost, and was never divided
+	ghost              bool // the generation is in a batch that Redis lost, and was never divided
 }
 
 func (m *model) claim(g *modelGen, c modelClaim) (answer ClaimResult, why string) {

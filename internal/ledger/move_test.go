@@ -204,7 +204,7 @@ func TestFailoverLateResult_OfALostMoveReachesTheFirstBatch(t *testing.T) {
 	lost := r.claim("c", two[0], 0, 0, noKey, long)
 	r.ok(r.rdb.RestoreReplace(t.Context(), ledgerKey("c"), 0, saved).Err())
 	r.ok(r.rdb.RestoreReplace(t.Context(), openKey("c"), 0, open).Err())
-	r.move("c", "0.0", f, 2) // to other batches than the first time
+	r.move("c", "0.0", f, 2) // the recipients move to other batches than the first time
 	r.settle(lost, campaign.SettleAnswer, accepted("x"), unknown("no_answer"), rejected("x"))
 	r.expect("c", "accepted pending pending")
 	if row := r.rows("c")[0]; row.MessageID != "x" || row.MessageUUID != lost.IdempotencyKey.String() {

@@ -240,7 +240,7 @@ local PERCENT, ENOUGH, SPAN, BASE_ENDED, BASE_BAD, CANARY, IN_CANARY, LEFT_OUT, 
 local BEING_PLANNED, ALL_PLANNED, OVER = 'p', 's', '-'
 
 -- limit splits the field lim into its words. It returns nil if there is no such field or it cannot be read;
--- top_up.lua reports the latter.
+-- top_up.lua reports a field that cannot be read.
 local function limit(lim)
   local w = words(lim or '')
   for i = PERCENT, LEFT_OUT do

@@ -100,8 +100,8 @@ func decodeRecords(b []byte, n int) ([]campaign.Record, error) {
 	return out, nil
 }
 
-// callRecords is decodeRecords for a field as Redis returns it. A field that exists must not be
-// empty.
+// callRecords decodes a field as Redis returns it, as decodeRecords does for bytes. A field that
+// exists must not be empty.
 func callRecords(field any, n int) ([]campaign.Record, error) {
 	b := script.Text(field)
 	if field != nil && b == "" {

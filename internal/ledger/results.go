@@ -18,7 +18,7 @@ import (
 type Row struct {
 	Row    int      // row in the upload, from 1
 	Input  string   // the number as uploaded
-	Values []string // of the spec's fields, as uploaded; nil in a plain campaign, or if they are too long
+	Values []string // the values of the spec's fields, as uploaded; nil in a plain campaign, or if they are too long
 	MSISDN sms.MSISDN
 	campaign.Record
 	Account     string
@@ -178,7 +178,8 @@ func (s *source) nextRow(n int) (Row, bool, error) {
 	}
 }
 
-// nextEarlyRow is nextRow for batches that may hold rows before those of earlier batches.
+// nextEarlyRow does what nextRow does, but a batch may hold rows that come before the rows of earlier
+// batches.
 func (s *source) nextEarlyRow(n int) (Row, bool, error) {
 	for s.next != nil && s.last < n+campaign.CarryRows+campaign.MaxPageRows {
 		rows, err, ok := s.next()
@@ -308,7 +309,7 @@ func (l recordReader) rowsOf(ctx context.Context, id string, b *Batch, segments 
 type generationNames struct {
 	batch string
 	list  []string
-	index map[[2]int]int // from {call, generation} to the index in list
+	index map[[2]int]int // maps {call, generation} to the index in list
 }
 
 // find returns the index of the field of a generation in the list, and adds the field if it is missing.

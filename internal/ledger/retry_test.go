@@ -105,7 +105,7 @@ func TestRetry_UnfinishedRetryIsFinishedOnce(t *testing.T) {
 	r.ok(r.FinishRetry(t.Context(), "c", record))
 	r.expect("c", "accepted accepted rejected pending")
 	before := r.state("c")
-	r.ok(r.FinishRetry(t.Context(), "c", record)) // by another sweeper, too late
+	r.ok(r.FinishRetry(t.Context(), "c", record)) // another sweeper finishes the retry once more, too late
 	if n, err := r.Retry(t.Context(), "c", "op", true, false); err != nil || n != 2 {
 		t.Errorf("the repeated Retry returned %d, %v; want 2", n, err)
 	}
@@ -159,7 +159,8 @@ func TestRetry_StoppedRetryLeavesUnknownAsUnknown(t *testing.T) {
 			if got := r.rows(name)[1]; got.Reason != was[1].Reason || got.MessageUUID != was[1].MessageUUID {
 				t.Errorf("row 2 is unknown for %q under %s, want %q under %s as before", got.Reason, got.MessageUUID, was[1].Reason, was[1].MessageUUID)
 			}
-			// The claim in flight is released as not sent: its recipient is unknown as before.
+			// The claim in flight is released as not sent. Its recipient must be unknown again, as before the
+			// retry.
 			_, err = r.Release(t.Context(), c, 0, false)
 			r.ok(err)
 			r.expect(name, "accepted unknown skipped unknown")

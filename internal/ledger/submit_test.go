@@ -118,7 +118,7 @@ func (d *sequenceDriver) request(r generationRead, wake int, stale bool, lease t
 	}
 	named := login
 	if d.chance(6, "another sender") {
-		named += " two" // it would be a different request now, but the stored key is used
+		named += " two" // the repetition would be a different request now, but the stored key is used
 	}
 	req := ClaimRequest{ID: d.id, Batch: r.batch, Wake: wake, Gen: r.gen, IdempotencyKey: requestID(r.batch, r.gen, named), Login: login,
 		KeyTTL: []time.Duration{keyed, noKey}[a], Lease: lease, OpenBatchLimit: 1 + d.draw(3, "window"), Resend: d.resend && a == 1, Exclusions: version}

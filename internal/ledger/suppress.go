@@ -49,8 +49,8 @@ func (l *Ledger) SuppressionLists(ctx context.Context, spec campaign.Spec, names
 	return out, nil
 }
 
-// suppressionListsOf is SuppressionLists for a campaign by its id. It returns ErrNotFound before
-// the commit.
+// suppressionListsOf returns what SuppressionLists returns, for the campaign with this id. It returns
+// ErrNotFound before the commit.
 func (l *Ledger) suppressionListsOf(ctx context.Context, id string) ([]string, error) {
 	spec, err := l.Spec(ctx, id)
 	if err != nil {

@@ -192,7 +192,7 @@ func (u *Upload) flush(ctx context.Context, minPages int) error {
 	}
 	first, inFlight, index, written := u.pages-len(u.full), u.full, !u.indexed, make(chan error, 1)
 	u.full, u.writing, u.written = nil, inFlight, written
-	if u.keepAlive == nil && minPages > 1 { // with minPages 1 the upload ends at once
+	if u.keepAlive == nil && minPages > 1 { // with minPages 1, no more recipients follow, so nothing must renew the token
 		u.startKeepAlive(ctx)
 	}
 	go func() { written <- u.write(ctx, first, inFlight, index) }()

@@ -16,7 +16,8 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// start is Start for a test. It fails the test if PATH has no redis-server.
+// start calls Start and closes the server at the end of the test. It fails the test if PATH has no
+// redis-server.
 func start(t *testing.T, o Options) *Server {
 	t.Helper()
 	if _, err := exec.LookPath("redis-server"); err != nil {

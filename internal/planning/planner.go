@@ -135,7 +135,7 @@ func (p *Planner) Numbers(page campaign.Page) []sms.MSISDN { return p.Read(page)
 // reason would apply too.
 func (p *Planner) SetOptedOut(opted map[sms.MSISDN]string) { p.opted = opted }
 
-// Page is Read followed by Plan. last reports whether this is the campaign's last page.
+// Page calls Read and then Plan. last reports whether this is the campaign's last page.
 func (p *Planner) Page(page campaign.Page, last bool) campaign.PlannedPage {
 	return p.Plan(p.Read(page), last)
 }

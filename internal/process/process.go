@@ -15,7 +15,7 @@ import (
 type Process struct {
 	cmd  *exec.Cmd
 	done chan struct{} // closed when the process has ended and was waited for
-	err  error         // of cmd.Wait; valid once done is closed
+	err  error         // the error of cmd.Wait; valid once done is closed
 }
 
 // Start starts a command, which must not be started yet, and waits for its end in the background.
@@ -43,8 +43,8 @@ func Start(cmd *exec.Cmd) (*Process, error) {
 	return p, nil
 }
 
-// StartLogged is Start for a command whose output is appended to a file. It creates the file if
-// necessary.
+// StartLogged starts a command as Start does, and appends the output of the command to a file. It
+// creates the file if necessary.
 func StartLogged(cmd *exec.Cmd, file string) (*Process, error) {
 	out, err := os.OpenFile(file, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {

@@ -19,7 +19,7 @@ type Columns struct {
 	stop  func()
 	names []string
 	pick  []int // the columns, from 0
-	row   int   // of the recipient that was read last, counted from 1
+	row   int   // the position of the recipient that was read last, counted from 1
 	last  producer.Recipient
 	cells []string
 }

@@ -147,7 +147,7 @@ func (l *List) All() iter.Seq2[producer.Recipient, error] {
 // `customers.xlsx, sheet "May", row 17`.
 func (l *List) Where() string { return l.WhereLine(l.line) }
 
-// WhereLine is Where for the given line or row.
+// WhereLine returns the place of the given line or row, in the form that Where returns.
 func (l *List) WhereLine(line int) string {
 	if l.sheet != "" {
 		return fmt.Sprintf("%s, row %d", l.WhereFile(), line)

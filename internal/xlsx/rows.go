@@ -60,8 +60,8 @@ func (r *Row) Computed(c *Cell) bool { return r.book.computed(c) }
 // damaged or the cell has a formula that was never computed, else a read error.
 func (r *Row) Text(c *Cell) ([]byte, error) { return r.book.text(c, false) }
 
-// Digits is Text for a cell with a phone number: it returns a number in full, whatever the cell
-// shows.
+// Digits returns the content of a cell with a phone number. It returns a number in full, whatever the
+// cell shows. Otherwise it does what Text does.
 func (r *Row) Digits(c *Cell) ([]byte, error) { return r.book.text(c, true) }
 
 // Rows yields the rows of the sheet from the beginning, also blank rows. A row has only the cells

@@ -9,7 +9,7 @@ import (
 // numberFormat is the format of a cell style: a predefined number format, or a format code of the
 // workbook. The zero value is General, which shows a number without a format.
 type numberFormat struct {
-	id   int // from ECMA-376 part 1, 18.8.30; 0 if code is set
+	id   int // the predefined format's number in ECMA-376 part 1, 18.8.30; 0 if code is set
 	code string
 }
 
@@ -107,6 +107,6 @@ func (s *shower) cell(format numberFormat) (name string, ok bool) {
 // close releases the small workbook.
 func (s *shower) close() {
 	if s != nil {
-		_ = s.file.Close() // it has no temporary files
+		_ = s.file.Close() // the small workbook has no temporary files, so no data is lost
 	}
 }

@@ -47,7 +47,8 @@ func readRecipient(raw json.RawMessage) entry {
 	return e
 }
 
-// readXML is readJSON for an XML reply. ok is false for other XML, such as a web page.
+// readXML parses an XML reply to a send, as readJSON does for JSON. ok is false for other XML, such
+// as a web page.
 func readXML(body []byte) (message string, entries []entry, ok bool) {
 	var reply struct {
 		XMLName xml.Name `xml:"AfricasTalkingResponse"`

@@ -20,8 +20,8 @@ func (p *Provider) Send(ctx context.Context, b providers.Batch) ([]providers.Res
 	return p.SendWith(ctx, b, Options{})
 }
 
-// SendWith is Send with the options o for these messages. An option that is not set in o has the
-// account's value.
+// SendWith does what Send does, with the options o for these messages. An option that is not set in
+// o has the account's value.
 func (p *Provider) SendWith(ctx context.Context, b providers.Batch, o Options) ([]providers.Result, error) {
 	if what := p.refusal(b, o); what != "" {
 		return nil, providers.NoCall(opSend, what)

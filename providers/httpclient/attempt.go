@@ -126,7 +126,7 @@ type gateConn struct {
 func (g *gateConn) Write(p []byte) (int, error) {
 	a := g.attempt.Load()
 	if a == nil {
-		return g.Conn.Write(p) // this is the handshake with a proxy, before any request
+		return g.Conn.Write(p) // p is part of the handshake with a proxy, before any request
 	}
 	if err := a.begin(); err != nil {
 		return 0, err

@@ -21,7 +21,7 @@ const (
 	opBackground = "textconnect background messages"
 )
 
-// SendStored is SendStoredWith with the account's options.
+// SendStored calls SendStoredWith with the account's options.
 func (p *Provider) SendStored(ctx context.Context, b providers.StoredBatch) ([]string, error) {
 	return p.SendStoredWith(ctx, b, SendOptions{})
 }

@@ -26,7 +26,7 @@ type SendOptions struct {
 	AllMessageIDs bool
 }
 
-// Send is SendWith with the account's options.
+// Send calls SendWith with the account's options.
 func (p *Provider) Send(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
 	return p.SendWith(ctx, b, SendOptions{})
 }

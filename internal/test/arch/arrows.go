@@ -159,7 +159,7 @@ func resolve(path string, texts map[string]string, export importer.Lookup) (arro
 // types. Methods of interfaces count too.
 func declaredByFile(used types.Object, pkg *types.Package) bool {
 	if used.Pkg() != pkg {
-		return false // also for predeclared names of Go such as len, whose package is nil
+		return false // the package of predeclared names of Go such as len is nil
 	}
 	if used.Parent() == pkg.Scope() {
 		return true

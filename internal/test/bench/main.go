@@ -112,7 +112,7 @@ func compare(ctx context.Context, o options) error {
 // figures are the figures of one run of Tuma or of the bare loop.
 type figures struct {
 	wall, results                    time.Duration
-	cpu                              time.Duration // of all processes except the sandbox
+	cpu                              time.Duration // the CPU time of all processes except the sandbox
 	producerCPU, workerCPU, redisCPU time.Duration
 	sandboxCPU                       time.Duration
 	producerPeak, workerPeak         int64 // bytes
@@ -185,7 +185,7 @@ type child struct {
 
 // end stops the process with SIGTERM and waits for its end.
 func (c *child) end() {
-	_ = c.Signal(syscall.SIGTERM) // it may have ended already
+	_ = c.Signal(syscall.SIGTERM) // an error does not matter: the process may have ended already
 	_ = c.Wait()                  // its exit status does not matter
 }
 

@@ -194,7 +194,7 @@ func (c *claims) resolved(ctx context.Context, of []claim) (bool, error) {
 
 // recovery is the recovery from the kill of one worker.
 type recovery struct {
-	took time.Duration // from the kill until the calls in left were resolved
+	took time.Duration // the time from the kill until the calls in left were resolved
 	left []claim       // the calls that the worker had not settled
 	// alone means that no other fault happened meanwhile.
 	alone bool

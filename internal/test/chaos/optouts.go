@@ -36,7 +36,7 @@ type optOutLog struct {
 	mu       sync.Mutex
 	requests map[uint64]request
 	calls    map[uint64][]arrival
-	last     map[string]uint64 // by gateway, the last number in a call to it
+	last     map[string]uint64 // the last number in a call to each gateway
 }
 
 // request is one opt-out.

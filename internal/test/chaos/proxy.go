@@ -73,7 +73,7 @@ func (p *proxy) cutAfter(n int64) {
 	defer p.mu.Unlock()
 	p.cutIn = n
 	select {
-	case <-p.cuts: // from an earlier cut whose caller did not wait
+	case <-p.cuts: // drops the value of an earlier cut whose caller did not wait
 	default:
 	}
 }
@@ -105,7 +105,7 @@ func (p *proxy) accept() {
 		}
 		p.mu.Unlock()
 		p.running.Go(func() {
-			_, _ = io.Copy(x.server, x.client) // it fails when the connection is closed
+			_, _ = io.Copy(x.server, x.client) // Copy returns when the connection is closed
 			p.over(x)
 		})
 		p.running.Go(func() { p.copyAnswers(x) })

@@ -50,7 +50,7 @@ type chaosRun struct {
 	proxy       *proxy
 	gateway     *simulator.Server
 	web         *http.Server
-	callersGone map[string]*atomic.Int64 // by gateway, calls whose caller closed the connection before the answer
+	callersGone map[string]*atomic.Int64 // for each gateway, the number of calls whose caller closed the connection before the answer
 	slots       []*workerSlot
 	traffic     *traffic
 	claims      *claims

@@ -37,7 +37,7 @@ var gatewayFaults = []string{"close", "accept_close", "accept_502", "500", "429"
 
 // faultEvent is one fault of the schedule. Fields that its kind does not need are zero.
 type faultEvent struct {
-	at          time.Duration // since the start of the run
+	at          time.Duration // when the fault begins, counted from the start of the run
 	kind        faultKind
 	duration    time.Duration // how long the fault lasts
 	clockOffset time.Duration // how much the clock is fast; negative: slow

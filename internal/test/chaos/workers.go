@@ -112,7 +112,7 @@ func (s *workerSlot) drain(ctx context.Context, within time.Duration) error {
 	}
 	select {
 	case <-s.replace:
-	case <-c.Done(): // it has ended already; run starts another
+	case <-c.Done(): // the process has ended already; run starts another
 	case <-ctx.Done():
 		return nil
 	}

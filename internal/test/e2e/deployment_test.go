@@ -160,7 +160,7 @@ func (f *deployment) spawn(flags ...string) *exec.Cmd {
 
 // kill kills a worker with SIGKILL.
 func (f *deployment) kill(cmd *exec.Cmd) {
-	_ = cmd.Process.Kill() // it may have exited already
+	_ = cmd.Process.Kill() // the worker may have exited already
 	_ = cmd.Wait()         // returns "signal: killed"
 }
 

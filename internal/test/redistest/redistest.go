@@ -31,7 +31,7 @@ type Server struct {
 	dir      string
 	port     int
 	password string
-	user     *url.Userinfo // of UserURL and AsUser; nil without WithUser
+	user     *url.Userinfo // the login that UserURL and AsUser use; nil without WithUser
 	config   []string
 
 	mu  sync.Mutex
@@ -125,7 +125,7 @@ func (s *Server) URL() string {
 	return u.String()
 }
 
-// UserURL is URL with the login of the user that WithUser added.
+// UserURL returns the URL of the server with the login of the user that WithUser added.
 func (s *Server) UserURL() string {
 	u := url.URL{Scheme: "redis", User: s.user, Host: s.Addr(), Path: "/0"}
 	return u.String()

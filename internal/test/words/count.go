@@ -178,7 +178,7 @@ func goBlocks(src []byte) (blocks []*block, commentLines int) {
 			}
 			blocks = append(blocks, b)
 			comments = nil
-		case token.SEMICOLON: // also inserted at the end of a line, before a comment
+		case token.SEMICOLON: // the scanner also inserts one at the end of a line, before a comment
 		default:
 			comments = nil
 		}

@@ -27,7 +27,7 @@ type Simulator struct {
 	report        string
 	invalidReply  string                   // the reply for an invalid number
 	acceptedCalls []*acceptedCall          // by sequence number
-	byKey         map[string]*acceptedCall // by user, NUL and message_uuid
+	byKey         map[string]*acceptedCall // the key is user, NUL and message_uuid
 	errors        map[string]string        // error code by key; only used with simulator.RepeatAll
 }
 
