@@ -110,10 +110,25 @@ cross: ## Build for macOS, Linux and Windows, and compile the tests for macOS
 	done
 	CGO_ENABLED=0 GOOS=darwin GOARCH=arm64 $(GO) vet ./...
 
+# The tools that build images and packages belong to the separate module in deploy/go.mod.
+.PHONY: image
+image: ## Build the container image for linux/amd64 and linux/arm64 in dist/image
+	$(GO) run -C deploy ./image -version '$(VERSION)'
+
+.PHONY: dist
+dist: ## Build archives, deb and rpm packages, SBOMs and checksums in dist/release
+	$(GO) run -C deploy ./dist -version '$(VERSION)'
+
+.PHONY: test-deploy
+test-deploy: ## Build the image twice and run a campaign with it; needs root and redis-server
+	$(GO) vet -C deploy ./...
+	$(GO) test -C deploy -count=1 ./...
+
 .PHONY: tidy-check
 tidy-check: ## Fail if go mod tidy would change go.mod or go.sum
 	$(GO) mod tidy -diff
 	$(GO) mod tidy -C tools -diff
+	$(GO) mod tidy -C deploy -diff
 
 .PHONY: outside
 outside: ## Build a module that embeds the producer, and check what it links and the import rules

@@ -102,6 +102,7 @@ func (w *workerCommand) run(ctx context.Context) error {
 	w.signals.finish(func() {
 		log.Warn().Msg("worker is draining already: it ends with its last call in flight; only SIGKILL ends it at once, and leaves calls in doubt")
 	})
+	go notifySystemd(ctx, wk.Ready, log)
 	if w.listen == "" {
 		return ignoreCancelled(ctx, wk.Run(ctx))
 	}

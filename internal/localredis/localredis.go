@@ -15,7 +15,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/alicebob/miniredis/v2"
 	"github.com/redis/go-redis/v9"
 
 	"github.com/tuma-sms/tuma/internal/console"
@@ -33,6 +32,12 @@ type Options struct {
 	Keep bool
 }
 
+// builtIn is a Redis in this process. A build with the tag tuma_no_builtin_redis has none.
+type builtIn interface {
+	Addr() string
+	Close()
+}
+
 // Server is a Redis that Start has started. Its methods are safe for concurrent use.
 type Server struct {
 	// Address is the host and port.
@@ -43,8 +48,8 @@ type Server struct {
 	Why string
 
 	options Options
-	child   *process.Process     // nil for the built-in Redis
-	builtIn *miniredis.Miniredis // nil for a redis-server
+	child   *process.Process // nil for the built-in Redis
+	builtIn builtIn          // nil for a redis-server
 }
 
 // PID returns the ID of the redis-server's process, or 0 for the built-in Redis.
@@ -116,13 +121,12 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 		}
 		why = "the redis-server on PATH cannot be used (" + console.OneLine(err.Error(), 120) + ")"
 	}
-	mini := miniredis.NewMiniRedis()
-	mini.ClockTTL(true) // without ClockTTL keys never expire, and asynq's leases would never end
-	if err := mini.StartAddr(net.JoinHostPort("127.0.0.1", strconv.Itoa(o.Port))); err != nil {
-		if errors.Is(err, syscall.EADDRINUSE) {
-			err = ErrInUse
-		}
-		return nil, fmt.Errorf("built-in redis: %w", err)
+	mini, err := startBuiltIn(net.JoinHostPort("127.0.0.1", strconv.Itoa(o.Port)))
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return nil, fmt.Errorf("built-in redis: %w", ErrInUse)
+	case err != nil:
+		return nil, fmt.Errorf("built-in redis: %w (%s)", err, why)
 	}
 	return &Server{Address: mini.Addr(), Why: why, options: o, builtIn: mini}, nil
 }

@@ -220,7 +220,18 @@ var folderRules = []folderRule{
 	{folder: "internal/test/words", what: "counts phrases that readers stumble over in comments and messages",
 		importers: onlyTests,
 		why:       "a check must not depend on the code that it checks"},
+	{folder: "deploy/archive", what: "writes tar and zip files whose bytes depend only on their contents",
+		importers: []string{"deploy/image", "deploy/dist"}, why: toolsOfDeploy},
+	{folder: "deploy/gobuild", what: "builds the command for other systems, and its SBOM",
+		importers: []string{"deploy/image", "deploy/dist"}, why: toolsOfDeploy},
+	{folder: "deploy/image", what: "builds the container image",
+		may: []string{"deploy/archive", "deploy/gobuild"}, importers: onlyTests, why: toolsOfDeploy},
+	{folder: "deploy/dist", what: "builds archives and packages",
+		may: []string{"deploy/archive", "deploy/gobuild"}, importers: onlyTests, why: toolsOfDeploy},
 }
+
+// toolsOfDeploy is why nothing else imports the folders of the module deploy.
+const toolsOfDeploy = "the tools that build images and packages are a separate module"
 
 // libraryRule names the folders that may import a package directly. The package is in another module or
 // in the standard library. The rule also applies to packages below its path. If several rules
@@ -268,6 +279,12 @@ var libraryRules = []libraryRule{
 	{path: "go.yaml.in/yaml", in: []string{"internal/config"}, why: "the configuration is read in one place and passed on"},
 	{path: "github.com/alicebob/miniredis", in: []string{"internal/localredis", "internal/test/redistest", "producer/producertest"},
 		why: "it stores nothing on disk, so it is for demos and tests only"},
+
+	{path: "github.com/coreos/go-systemd", in: []string{"cmd/tuma"}, why: "only the command runs as a service"},
+	{path: "github.com/google/go-containerregistry", in: []string{"deploy/image"}, why: toolsOfDeploy},
+	{path: "golang.org/x/crypto/x509roots", in: []string{"deploy/image"}, why: "a machine's own CA certificates come first everywhere else"},
+	{path: "github.com/goreleaser/nfpm", in: []string{"deploy/dist"}, why: toolsOfDeploy},
+	{path: "github.com/CycloneDX/cyclonedx-go", in: []string{"deploy/gobuild"}, why: toolsOfDeploy},
 
 	{path: "testing", in: []string{"internal/script/scripttest", "internal/simulator/simulatortest", "internal/test/redistest", "producer/producertest", "providers/providertest"},
 		why: "a program that links testing gets its flags; only test helpers may import it"},

@@ -1,0 +1,44 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"github.com/coreos/go-systemd/v22/daemon"
+	"github.com/rs/zerolog"
+)
+
+// readyPoll is how often notifySystemd checks whether the worker is ready.
+const readyPoll = 200 * time.Millisecond
+
+// notifySystemd tells systemd (Type=notify) that the worker is ready once ready returns nil, and that
+// the worker stops when ctx ends. It returns after both messages, or at once if no systemd waits for
+// them ($NOTIFY_SOCKET is empty).
+func notifySystemd(ctx context.Context, ready func(context.Context) error, log zerolog.Logger) {
+	send := func(state string) bool {
+		sent, err := daemon.SdNotify(false, state)
+		if err != nil {
+			log.Warn().Err(err).Msg("systemd was not notified")
+		}
+		return sent
+	}
+	if !send("STATUS=waiting for redis") {
+		return
+	}
+	tick := time.NewTicker(readyPoll)
+	defer tick.Stop()
+	for waiting := true; waiting; {
+		check, cancel := context.WithTimeout(ctx, readyTimeout)
+		if waiting = ready(check) != nil; !waiting {
+			send(daemon.SdNotifyReady + "\nSTATUS=sending")
+		}
+		cancel()
+		select {
+		case <-ctx.Done():
+			waiting = false
+		case <-tick.C:
+		}
+	}
+	<-ctx.Done()
+	send(daemon.SdNotifyStopping + "\nSTATUS=finishing the calls in flight")
+}
