@@ -95,7 +95,7 @@ type Status struct {
 	// Windows are the sending hours of a Marketing campaign by country, such as "KE":
 	// "08:00-18:00". They are the hours that were in force at the time of Enqueue.
 	Windows map[string]string `json:"windows,omitempty"`
-	// CreatedBy and Notes are those of the Campaign. Notes is never nil.
+	// CreatedBy and Notes have the values that the Campaign had at Enqueue. Notes is never nil.
 	CreatedBy string   `json:"created_by"`
 	Notes     []string `json:"notes"`
 	// BlockedBy lists why the campaign sends nothing at the moment. It is empty if nothing blocks

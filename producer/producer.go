@@ -29,7 +29,7 @@ type Client struct {
 	now      func() time.Time
 	poll     time.Duration
 	memory   atomic.Pointer[memoryReading]
-	// known and routes are those of WithAccounts and WithRoutes.
+	// known and routes are the accounts of WithAccounts and the routes of WithRoutes.
 	known  []Account
 	routes []Route
 }

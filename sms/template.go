@@ -106,7 +106,7 @@ func (t *Template) Render(dst []byte, value func(field string) string) (out []by
 }
 
 // AppendMissing appends to dst each field that Render would leave without a value and a default, once,
-// and returns the extended slice. value is that of Render.
+// and returns the extended slice. value is the same function as in a call of Render.
 func (t *Template) AppendMissing(dst []string, value func(field string) string) []string {
 	from := len(dst)
 	for i := range t.parts {

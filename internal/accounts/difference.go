@@ -57,7 +57,7 @@ func (own Limits) Against(in campaign.Card, since time.Time) (out []Difference) 
 	return out
 }
 
-// of returns the differences as those of a worker that started at the given time.
+// of sets the worker of each difference. No difference is older than start, the start of the worker.
 func of(worker string, start time.Time, all []Difference) []Difference {
 	for i := range all {
 		all[i].Worker = worker

@@ -26,8 +26,8 @@ type Search struct {
 	countries []string
 }
 
-// NewSearch returns a search for a number. countries are those that workers may use as the default for
-// numbers in national format.
+// NewSearch returns a search for a number. countries are the countries that workers may use as the
+// default for numbers in national format.
 func NewSearch(l *Ledger, number sms.MSISDN, countries []string) *Search {
 	return &Search{ledger: l, number: number, countries: append([]string{}, countries...)}
 }

@@ -43,8 +43,8 @@ type Summary struct {
 	Reasons   map[string]int
 	OtherText int
 	// Batches is the number of planned batches. Calls is the number of submitted calls, each
-	// counted once however often it was tried. Segments are those of accepted messages. Resent is
-	// the number of recipients that were submitted again and whose messages both went out.
+	// counted once however often it was tried. Segments is the number of segments of accepted messages.
+	// Resent is the number of recipients that were submitted again and whose messages both went out.
 	Batches, Calls, Segments, Resent int
 	InFlight                         InFlight
 

@@ -208,7 +208,8 @@ func (r *Runner) takeSnapshot(ctx context.Context, id string, spec campaign.Spec
 	if err != nil {
 		return campaign.PlanSnapshot{}, fmt.Errorf("plan: %w", err)
 	}
-	// Country and sending hours are those of the enqueue, so that no list is planned in two ways.
+	// Planning uses the country and the sending hours of the enqueue, so that no list is planned in two
+	// ways.
 	defaults := cmp.Or(spec.Defaults, &campaign.Defaults{Country: settings.Country, Windows: settings.Windows})
 	f := campaign.PlanSnapshot{Country: cmp.Or(spec.Country, defaults.Country)}
 	if spec.Class != campaign.Transactional {

@@ -101,7 +101,7 @@ type List struct {
 	guess         Guess
 	// fields holds the values of the last record, by Options.Fields.
 	fields map[string]string
-	// cells are those of the last record, by column, if Options.cells is set.
+	// cells holds the cells of the last record, by column. It is used only if Options.cells is set.
 	cells []string
 	arena arena
 }

@@ -13,7 +13,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(providertest.Guarded(m)) }
 
-// failureRecorder is a testing.TB that records failures. Its Cleanup is that of the real test.
+// failureRecorder is a testing.TB that records failures. Its Cleanup calls the Cleanup of the real test.
 type failureRecorder struct {
 	testing.TB
 	failures []string
