@@ -95,8 +95,8 @@ func ExampleOpen() {
 	// max_recipients: must be 1 to 500: it may lower the gateway's limit, never raise it
 }
 
-// TestCatalog_EveryKindIsDocumentedAndFuzzed checks what the compiler cannot check for a new gateway: a row in
-// docs/gateways.md, a copy of the vendor's page and a fuzz target.
+// TestCatalog_EveryKindIsDocumentedAndFuzzed checks what the compiler cannot check for a new gateway: a row and
+// a section in docs/gateways.md, a copy of the vendor's page and a fuzz target.
 func TestCatalog_EveryKindIsDocumentedAndFuzzed(t *testing.T) {
 	t.Parallel()
 	page, err := os.ReadFile("../../docs/gateways.md")
@@ -106,6 +106,13 @@ func TestCatalog_EveryKindIsDocumentedAndFuzzed(t *testing.T) {
 	for _, k := range catalog.Kinds() {
 		if !strings.Contains(string(page), "| `"+k.Name+"` |") {
 			t.Errorf("%s: the table of docs/gateways.md has no row with `%s`", k.Name, k.Name)
+		}
+		_, section, _ := strings.Cut(string(page), "\n### "+k.Name+"\n")
+		section, _, _ = strings.Cut(section, "\n### ")
+		for _, mark := range []string{"documented", "known", "assumed"} {
+			if !strings.Contains(section, "\n| "+mark+" | ") {
+				t.Errorf("%s: the section of docs/gateways.md has no row that begins with %q", k.Name, mark)
+			}
 		}
 		if page, err := os.ReadFile("../" + k.Name + "/testdata/page.txt"); err != nil || len(page) < 200 {
 			t.Errorf("%s: testdata/page.txt must hold the vendor's page: %v", k.Name, err)
