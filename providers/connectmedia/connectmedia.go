@@ -1,6 +1,6 @@
 // Package connectmedia implements a provider for the HTTP API of Connect Media (Kenya).
 //
-// The vendor's documentation is https://www.connectmedia.co.ke, called "the vendor's page" here.
+// The vendor's documentation is https://connectmedia.co.ke/developers/, called "the vendor's page" here.
 // Comments say "from public code" where a fact is not on that page. The package implements all four
 // actions on the vendor's page: send, balance, history and inbox. Two of the vendor's samples send
 // multipart forms, and the third an urlencoded form. The package sends urlencoded forms only. The
@@ -29,7 +29,7 @@ import (
 	"github.com/tuma-sms/tuma/providers/httpclient"
 )
 
-// Values from https://www.connectmedia.co.ke.
+// Values from https://connectmedia.co.ke/developers/.
 const (
 	// Name is the provider's name in the configuration.
 	Name = "connectmedia"

@@ -1,6 +1,6 @@
 // Package qserve implements a provider for the HTTP API of QServe (Kenya), whose brand is 254sms.
 //
-// The vendor's documentation is https://api.qserve.co.ke, called "the vendor's page" here. The
+// The vendor's documentation is https://dev.qserve.co.ke, called "the vendor's page" here. The
 // comments name every other source. The package implements both endpoints on the vendor's page:
 // sending and credits. Delivery reports (DLR), airtime, M-Pesa C2B and other M-Pesa integrations
 // are not supported. The vendor's page mentions these features in one sentence, without an
@@ -30,7 +30,7 @@ import (
 	"github.com/tuma-sms/tuma/providers/httpclient"
 )
 
-// Values from https://api.qserve.co.ke, unless another source is named.
+// Values from https://dev.qserve.co.ke, unless another source is named.
 const (
 	// Name is the provider's name in the configuration.
 	Name = "qserve"
