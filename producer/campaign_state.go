@@ -52,12 +52,17 @@ type AccountCounts struct {
 type Block struct {
 	// Account is the blocked account. It is empty if the whole campaign is blocked.
 	Account string `json:"account,omitempty"`
-	// Reason is one word: "paused"; "no_worker" (no live worker serves the account); "no_route"
-	// (the campaign names no account, and the workers have no routes); "later" (the gateway
-	// has deferred all remaining recipients); "set_aside" (records are quarantined, see
-	// Status.Quarantined); "queue_paused" (a queue is paused with asynq's own tools); "window" (outside the sending hours of all remaining recipients);
-	// or the reason of the account's hold, such as "nothing_accepted" (the account accepts nothing,
-	// and has refused 50 recipients in a row; only bulk campaigns wait).
+	// Reason is one of these words, or the reason of the account's hold, such as
+	// "nothing_accepted": the account accepts nothing, and has refused 50 recipients in a row, so
+	// bulk campaigns wait.
+	//
+	//   - "paused"
+	//   - "no_worker": no live worker serves the account
+	//   - "no_route": the campaign names no account, and the workers have no routes
+	//   - "later": the gateway has deferred all remaining recipients
+	//   - "set_aside": records are quarantined; see Status.Quarantined
+	//   - "queue_paused": a queue is paused with asynq's own tools
+	//   - "window": outside the sending hours of all remaining recipients
 	Reason string `json:"reason"`
 	// Queue is the asynq queue that is paused, if Reason is "queue_paused".
 	Queue string `json:"queue,omitempty"`

@@ -57,10 +57,10 @@ const (
 	// ReasonNotMobile means that the number is valid, but is a landline, a toll-free or
 	// another special number.
 	ReasonNotMobile NumberReason = "not_mobile"
-	// ReasonUnknownCountry means that the country of the number is not known: its calling
-	// code is unassigned, the default country is not a valid code, a number in national
-	// form has no default country, or a foreign number with a default country lacks its
-	// plus sign.
+	// ReasonUnknownCountry means that the country of the number is not known. There are four
+	// causes: the calling code is unassigned, the default country is not a valid code, a number in
+	// national form has no default country, or a foreign number lacks its plus sign although there
+	// is a default country.
 	ReasonUnknownCountry NumberReason = "unknown_country"
 	// ReasonInvalid means that the number has a possible length, but is not in the
 	// numbering plan of its country.

@@ -24,8 +24,8 @@ import (
 // takes the default that its comment names.
 //
 // Routes, Country, Windows, Retention and FailoverAfter, and Rate, Burst and Unit of each account,
-// have one value for all workers: that of the worker that started last, by a number that Redis draws
-// at the start. The other workers follow within two seconds, and log once where their own
+// have one value for all workers: the worker that started last decides. Redis numbers the starts. The
+// other workers follow within two seconds, and log once where their own
 // configuration differs. So a rolling update, or a rollback, is complete in this respect when its
 // first worker has started. A worker that stops changes nothing. A worker that starts again after a
 // crash counts as started last.

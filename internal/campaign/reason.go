@@ -1,6 +1,7 @@
 package campaign
 
-// Reasons for which recipients are skipped, and some others.
+// The reasons that planning and the ledger give a recipient. Most of them explain why the recipient
+// is skipped.
 const (
 	ReasonInvalidNumber = "invalid_number"
 	ReasonDuplicate     = "duplicate"

@@ -20,8 +20,8 @@ import (
 // blacklist adds recipients that a gateway has blacklisted to our suppression lists.
 //
 // A gateway that does not know a sender ID may call every recipient blacklisted. So a recipient is
-// added only if the same account has accepted other recipients of the same sender ID around it: in the
-// same call, or both within the last ten minutes before it and after it. Until then it waits here. A
+// added only if the same account has accepted other recipients of the same sender ID: in the same
+// call, or within ten minutes before this recipient and then after it. Until then it waits here. A
 // recipient that is left out is rejected again in the next campaign, and can be added then.
 type blacklist struct {
 	ledger  *ledger.Ledger

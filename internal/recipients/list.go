@@ -120,8 +120,9 @@ func New(src io.ReaderAt, size int64, o Options) *List {
 // an empty number is yielded as a recipient with an empty Number. An error ends the
 // sequence. The error is an *Error if the list has a mistake, else a read error.
 //
-// All skips a row with a mistake and continues, so that the error at the end of the sequence lists all
-// such mistakes: at most maxMistakes different ones, each with its number and its first places.
+// All skips a row with a mistake and continues. The error at the end of the sequence lists all such
+// mistakes: at most maxMistakes different ones, each with the number of its rows and the first
+// places.
 func (l *List) All() iter.Seq2[producer.Recipient, error] {
 	return func(yield func(producer.Recipient, error) bool) {
 		l.line, l.sheet, l.hidden, l.guess = 0, "", 0, Guess{}

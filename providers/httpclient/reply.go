@@ -2,9 +2,9 @@ package httpclient
 
 import "github.com/tuma-sms/tuma/providers"
 
-// Results returns what Send must return for a reply with any status. results and verdict are what
-// the provider's parser found in the reply's body: a result for each recipient, or an error for the
-// whole call, or two nils if the body is not a documented answer. The body decides, also under the
+// Results returns what Send must return for a reply with any status. The provider's parser has found
+// results and verdict in the reply's body: results for all recipients, or verdict for the whole call.
+// Both are nil if the body is not a documented answer. The body decides, also under the
 // status 4xx or 5xx: some gateways document such a status for an answer about recipients. If the
 // body says nothing, the status decides (StatusVerdict), and a 2xx reply is not understood. Results
 // sets the Op of the error to op.

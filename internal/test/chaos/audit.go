@@ -18,8 +18,8 @@ type audit struct {
 	campaigns, recipients                int
 	accepted, rejected, unknown, skipped int
 	// duplicates counts the numbers that the gateway accepted more than once. lost counts the
-	// recipients whose results are wrong: there is no final status or no row, the number is not
-	// the one enqueued, or the status is accepted although the gateway never accepted them.
+	// recipients whose results are wrong: the row or its final status is missing, the number is not
+	// the one enqueued, or the status is accepted although the gateway never accepted the number.
 	duplicates, lost int
 	// numbers is how many recipients the gateway has accepted at least once.
 	numbers int

@@ -8,10 +8,10 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Mini returns a client of a new miniredis, over a TCP connection. Both end with the test. miniredis starts
-// fast and needs no redis-server, but it differs from Redis: keys never expire, Lua has no struct, bit or
-// cmsgpack and rejects a "#!lua" line, there is no CONFIG and little INFO, and nothing is stored on disk. Use
-// Start for tests that depend on these.
+// Mini returns a client of a new miniredis, over a TCP connection. Both end with the test.
+// miniredis starts fast and needs no redis-server. But keys never expire in it, and it stores
+// nothing on disk. Its Lua lacks struct, bit and cmsgpack, and rejects a "#!lua" line. It lacks
+// CONFIG and most of INFO. Use Start for tests that depend on one of these.
 func Mini(t testing.TB) *redis.Client {
 	t.Helper()
 	return mini(t, miniredis.RunT(t))

@@ -189,8 +189,9 @@ func (s *Server) Restart() {
 	}
 }
 
-// Remember copies the present append-only file. restart kills the server if it runs, and starts it with the copy,
-// so that it has lost everything that was written after Remember, as after a power cut.
+// Remember copies the present append-only file. restart kills the server if it runs, and starts it
+// with the copy. The server has then lost everything that was written after Remember, as after a
+// power cut.
 func (s *Server) Remember() (restart func()) {
 	s.t.Helper()
 	const folder = "appendonlydir"
