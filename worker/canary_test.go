@@ -205,6 +205,6 @@ func TestSplit_RefusedPartDoesNotDelayTheOthers(t *testing.T) {
 	r.start(stubAccount(gw))
 	r.enqueue("c", kenyanNumbers(7))
 	if s := r.wait("c", time.Minute); s.Accepted != 6 || s.Rejected != 1 {
-		t.Errorf("unexpected final status: %+v", s)
+		t.Errorf("got the final status %+v, want 6 accepted and 1 rejected", s)
 	}
 }

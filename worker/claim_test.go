@@ -58,7 +58,7 @@ func TestClaim_LateAnswerShortensTheCall(t *testing.T) {
 	r.start(a)
 	r.enqueue("c", kenyanNumbers(2))
 	if s := r.wait("c", 20*time.Second); s.Accepted != 2 {
-		t.Errorf("unexpected status: %+v", s)
+		t.Errorf("got the status %+v, want 2 accepted", s)
 	}
 	if got := <-left; got > a.Timeout-late {
 		t.Errorf("the call had %s of the timeout %s, although its claim took %s", got, a.Timeout, late)

@@ -144,7 +144,7 @@ func TestDurability_PromotedReplicaSendsNothingTwice(t *testing.T) {
 			// Calls that were claimed when the master died may stay unknown: at most one for each
 			// slot.
 			if s.Accepted+s.Unknown != 8000 || s.Unknown > 80 {
-				t.Errorf("unexpected status: %+v", s)
+				t.Errorf("got the status %+v, want 8000 accepted or unknown, at most 80 of them unknown", s)
 			}
 		})
 	}
@@ -212,7 +212,7 @@ func TestRedisRestart_CallsInFlightAreNotRepeated(t *testing.T) {
 	release() // the new master also lacks the first release of the account
 	slow.Store(0)
 	if s := p.wait("c", 60*time.Second); s.Accepted != 400 {
-		t.Errorf("unexpected status: %+v", s)
+		t.Errorf("got the status %+v, want 400 accepted", s)
 	}
 	for n, count := range gw.all() {
 		if most := map[bool]int{true: 2, false: 1}[uint64(n) < 254_710_000_100]; count > most {

@@ -35,7 +35,7 @@ func TestSchedule_CampaignStartsAtItsTime(t *testing.T) {
 	}
 	s := r.status("c")
 	if s.State != producer.Scheduled || s.StartAt == nil || !s.StartAt.Equal(start) {
-		t.Errorf("unexpected status: %+v", s)
+		t.Errorf("got the status %+v, want state scheduled and the start %s", s, start)
 	}
 	r.wait("c", 10*time.Second)
 	if at := gw.at[0]; at.Before(start) || at.After(start.Add(2*time.Second)) {
@@ -82,7 +82,7 @@ func TestExpiry_LateAnswerStillCounts(t *testing.T) {
 	r.eventually(10*time.Second, "the expiry", func() bool { return time.Now().After(expires.Add(300 * time.Millisecond)) })
 	close(proceed)
 	if s := r.wait("c", 10*time.Second); s.Accepted != 3 {
-		t.Errorf("unexpected status: %+v", s)
+		t.Errorf("got the status %+v, want 3 accepted", s)
 	}
 }
 
@@ -98,7 +98,7 @@ func TestCancel_DoubtfulCallEndsUnknown(t *testing.T) {
 		t.Fatal(err)
 	}
 	if s := r.wait("c", 15*time.Second); s.Unknown != 3 || s.State != producer.Cancelled {
-		t.Errorf("unexpected status: %+v", s)
+		t.Errorf("got the status %+v, want 3 unknown and state cancelled", s)
 	}
 }
 
@@ -126,20 +126,20 @@ func TestRetry_SendsUnknownAndRejectedAgain(t *testing.T) {
 	r.start(stubAccount(gw))
 	r.enqueue("c", kenyanNumbers(10))
 	if s := r.wait("c", 10*time.Second); s.Accepted != 7 || s.Rejected != 2 || s.Unknown != 1 {
-		t.Fatalf("unexpected status: %+v", s)
+		t.Fatalf("got the status %+v, want 7 accepted, 2 rejected and 1 unknown", s)
 	}
 	repaired.Store(true)
 	if n, err := r.producer.Retry(t.Context(), "c", producer.RetryOptions{Rejected: true}); n != 2 || err != nil {
 		t.Errorf("Retry(Rejected): got %d, %v, want 2", n, err)
 	}
 	if s := r.wait("c", 15*time.Second); s.Accepted != 9 || s.Unknown != 1 {
-		t.Fatalf("unexpected status: %+v", s)
+		t.Fatalf("got the status %+v, want 9 accepted and 1 unknown", s)
 	}
 	if n, err := r.producer.Retry(t.Context(), "c", producer.RetryOptions{Unknown: true}); n != 1 || err != nil {
 		t.Errorf("Retry(Unknown): got %d, %v, want 1", n, err)
 	}
 	if s := r.wait("c", 15*time.Second); s.Accepted != 10 {
-		t.Fatalf("unexpected status: %+v", s)
+		t.Fatalf("got the status %+v, want 10 accepted", s)
 	}
 	if _, err := r.producer.Retry(t.Context(), "c", producer.RetryOptions{Unknown: true, Rejected: true}); !errors.Is(err, producer.ErrNothingToRetry) {
 		t.Errorf("third Retry: got %v, want ErrNothingToRetry", err)
@@ -164,10 +164,10 @@ func TestPause_ManyQuickPausesDelayNothing(t *testing.T) {
 		}
 	}
 	if s := r.wait("c", 25*time.Second); s.Accepted != 4000 {
-		t.Errorf("unexpected status: %+v", s)
+		t.Errorf("got the status %+v, want 4000 accepted", s)
 	}
 	if got := r.gateway.Stats(); got.Calls != 800 || got.Duplicates != 0 {
-		t.Errorf("unexpected gateway counters: %+v", got)
+		t.Errorf("got the gateway counters %+v, want 800 calls and 0 duplicates", got)
 	}
 }
 
@@ -211,7 +211,7 @@ func TestPlan_ContinuesAfterAPlannerDied(t *testing.T) {
 	}
 	r.start(stubAccount(gw))
 	if s := r.wait("c", 40*time.Second); s.Accepted != n || s.Batches != (n+399)/400 {
-		t.Errorf("unexpected status: %+v", s)
+		t.Errorf("got the status %+v, want %d accepted and %d batches", s, n, (n+399)/400)
 	}
 	if got := r.tallyRows("c"); got["accepted"] != n {
 		t.Errorf("unexpected results: %v", got)
@@ -238,7 +238,7 @@ func TestPlan_WaitsForItsAccount(t *testing.T) {
 	})
 	r.start(stubAccount(newStubGateway(providers.Info{})))
 	if s := r.wait("c", 20*time.Second); s.Accepted != 20 {
-		t.Errorf("unexpected status: %+v", s)
+		t.Errorf("got the status %+v, want 20 accepted", s)
 	}
 }
 
@@ -260,7 +260,7 @@ func TestSweep_TaskArchivedByAsynqIsQueuedAgain(t *testing.T) {
 	}
 	r.start(stubAccount(newStubGateway(providers.Info{})))
 	if s := r.wait("c", 20*time.Second); s.Accepted != 2 {
-		t.Errorf("unexpected status: %+v", s)
+		t.Errorf("got the status %+v, want 2 accepted", s)
 	}
 }
 
@@ -276,7 +276,7 @@ func TestSweep_AnotherWorkerTakesOver(t *testing.T) {
 	}
 	r.start(stubAccount(newStubGateway(providers.Info{})))
 	if s := r.wait("c", 20*time.Second); s.Accepted != 2 {
-		t.Errorf("unexpected status: %+v", s)
+		t.Errorf("got the status %+v, want 2 accepted", s)
 	}
 }
 

@@ -108,7 +108,7 @@ func TestFailover_WorkMovesToTheNextAccountOfTheRoute(t *testing.T) {
 			r.enqueueRouted("c", 3000)
 			s := r.wait("c", 60*time.Second)
 			if s.Accepted != 3000 || countsFor(s, "b").Accepted != 3000 || countsFor(s, "a") != (producer.AccountCounts{Account: "a"}) {
-				t.Errorf("unexpected status: %+v", s)
+				t.Errorf("got the status %+v, want 3000 accepted, all of them at b", s)
 			}
 			expectOnce(t, 3000, a, b)
 			if got, want := b.largest.Load(), int64(min(tt.second.MaxRecipients, tt.first.MaxRecipients*50)); got != want {
@@ -152,13 +152,13 @@ func TestFailover_DoubtfulCallsDoNotMove(t *testing.T) {
 			})
 			if ttl == 0 {
 				if s := r.wait("c", 20*time.Second); int64(countsFor(s, "a").Unknown) != lost.Load() {
-					t.Errorf("unexpected status: %+v", s)
+					t.Errorf("got the status %+v, want %d unknown at a", s, lost.Load())
 				}
 				expectOnce(t, 1000, a, b)
 				return
 			}
 			if s := r.status("c"); int64(countsFor(s, "a").Pending) != lost.Load() || s.Pending != countsFor(s, "a").Pending {
-				t.Errorf("unexpected status: %+v", s)
+				t.Errorf("got the status %+v, want %d pending, all of them at a", s, lost.Load())
 			}
 			// The worker repeats the call under the same key, and the gateway repeats its answer.
 			a.send = func(_ context.Context, batch providers.Batch) ([]providers.Result, error) {
@@ -168,7 +168,7 @@ func TestFailover_DoubtfulCallsDoNotMove(t *testing.T) {
 				t.Fatal(err)
 			}
 			if s := r.wait("c", 30*time.Second); s.Accepted != 1000 {
-				t.Errorf("unexpected status: %+v", s)
+				t.Errorf("got the status %+v, want 1000 accepted", s)
 			}
 			expectOnce(t, 1000, a, b)
 		})
@@ -203,7 +203,7 @@ func TestFailover_RecipientDoesNotReturnToAnAccount(t *testing.T) {
 		t.Fatal(err)
 	}
 	if s := r.wait("c", 30*time.Second); countsFor(s, "b").Accepted != 40 {
-		t.Errorf("unexpected status: %+v", s)
+		t.Errorf("got the status %+v, want 40 accepted at b", s)
 	}
 	expectOnce(t, 40, a, b)
 }
@@ -222,13 +222,13 @@ func TestFailover_AccountHeldByHandKeepsItsWork(t *testing.T) {
 		r.waitForSweep()
 	}
 	if s := r.status("c"); countsFor(s, "a").Pending != 100 {
-		t.Errorf("unexpected status: %+v", s)
+		t.Errorf("got the status %+v, want 100 pending at a", s)
 	}
 	if _, err := r.producer.Release(t.Context(), "a"); err != nil {
 		t.Fatal(err)
 	}
 	if s := r.wait("c", 30*time.Second); countsFor(s, "a").Accepted != 100 {
-		t.Errorf("unexpected status: %+v", s)
+		t.Errorf("got the status %+v, want 100 accepted at a", s)
 	}
 }
 
@@ -249,7 +249,7 @@ func TestFailover_PlanSkipsAnAccountHeldForLong(t *testing.T) {
 	})
 	r.enqueueRouted("c", 100)
 	if s := r.wait("c", 30*time.Second); countsFor(s, "b").Accepted != 100 {
-		t.Errorf("unexpected status: %+v", s)
+		t.Errorf("got the status %+v, want 100 accepted at b", s)
 	}
 	// When the time of the hold has passed, the first account gets work for its probe, and then its
 	// other work back.
@@ -262,7 +262,7 @@ func TestFailover_PlanSkipsAnAccountHeldForLong(t *testing.T) {
 		id := fmt.Sprint("d-", i)
 		r.enqueueRouted(id, 100)
 		if s := r.wait(id, 30*time.Second); s.Accepted != 100 {
-			t.Errorf("unexpected status: %+v", s)
+			t.Errorf("got the status %+v, want 100 accepted", s)
 		}
 	}
 }
@@ -294,13 +294,13 @@ func TestFailover_NoMoveToAnIncompatibleAccount(t *testing.T) {
 		r.waitForSweep()
 	}
 	if s := r.status("c"); countsFor(s, "a").Pending != 100 {
-		t.Errorf("unexpected status: %+v", s)
+		t.Errorf("got the status %+v, want 100 pending at a", s)
 	}
 	a.unreachable.Store(false)
 	if _, err := r.producer.Release(t.Context(), "a"); err != nil {
 		t.Fatal(err)
 	}
 	if s := r.wait("c", 30*time.Second); countsFor(s, "a").Accepted != 100 {
-		t.Errorf("unexpected status: %+v", s)
+		t.Errorf("got the status %+v, want 100 accepted at a", s)
 	}
 }

@@ -27,7 +27,7 @@ func TestSend_NothingTwiceOrLostUnderGatewayFaults(t *testing.T) {
 			r.enqueue("c", kenyanNumbers(2000))
 			s := r.wait("c", 60*time.Second)
 			if s.Accepted != 2000 {
-				t.Errorf("unexpected status: %+v", s)
+				t.Errorf("got the status %+v, want 2000 accepted", s)
 			}
 			if got := r.gateway.Stats(); got.Accepted != 2000 || got.Duplicates != 0 || got.Conflicts != 0 || got.Faults == 0 {
 				t.Errorf("unexpected gateway counters: %+v", got)
@@ -77,10 +77,10 @@ func TestHold_RecipientsWaitAndTheAccountRecovers(t *testing.T) {
 			}
 			tt.repair(r)
 			if s := r.wait("c", 60*time.Second); s.Accepted != 3000 {
-				t.Errorf("unexpected status after the repair: %+v", s)
+				t.Errorf("got the status after the repair %+v, want 3000 accepted", s)
 			}
 			if got := r.gateway.Stats(); got.Accepted != 3000 || got.Duplicates != 0 {
-				t.Errorf("unexpected gateway counters: %+v", got)
+				t.Errorf("got the gateway counters %+v, want 3000 accepted and 0 duplicates", got)
 			}
 		})
 	}
@@ -105,7 +105,7 @@ func TestHold_ByHandLastsUntilReleased(t *testing.T) {
 		t.Fatal(had, err)
 	}
 	if s := r.wait("c", 20*time.Second); s.Accepted != 10 {
-		t.Errorf("unexpected status: %+v", s)
+		t.Errorf("got the status %+v, want 10 accepted", s)
 	}
 }
 
@@ -117,10 +117,10 @@ func TestSplit_OnlyBadNumbersAreRejected(t *testing.T) {
 	r.enqueue("c", kenyanNumbers(500))
 	s := r.wait("c", 60*time.Second)
 	if s.Accepted != 498 || s.Rejected != 2 {
-		t.Errorf("unexpected status: %+v", s)
+		t.Errorf("got the status %+v, want 498 accepted and 2 rejected", s)
 	}
 	if got := r.gateway.Stats(); got.Accepted != 498 || got.Duplicates != 0 {
-		t.Errorf("unexpected gateway counters: %+v", got)
+		t.Errorf("got the gateway counters %+v, want 498 accepted and 0 duplicates", got)
 	}
 	r.tally("c")
 }
@@ -156,10 +156,10 @@ func TestPause_StopsNewCallsAndResumeRepeatsNone(t *testing.T) {
 		}
 	}
 	if s := r.wait("c", 30*time.Second); s.Accepted != 3000 {
-		t.Errorf("unexpected status: %+v", s)
+		t.Errorf("got the status %+v, want 3000 accepted", s)
 	}
 	if got := r.gateway.Stats(); got.Accepted != 3000 || got.Duplicates != 0 || got.Calls != 300 {
-		t.Errorf("unexpected gateway counters: %+v", got)
+		t.Errorf("got the gateway counters %+v, want 3000 accepted, 0 duplicates and 300 calls", got)
 	}
 }
 
@@ -200,10 +200,10 @@ func TestSweep_RebuildsTheWholeQueue(t *testing.T) {
 		}
 	}
 	if s := r.wait("c", 60*time.Second); s.Accepted != 5000 {
-		t.Errorf("unexpected status: %+v", s)
+		t.Errorf("got the status %+v, want 5000 accepted", s)
 	}
 	if got := r.gateway.Stats(); got.Accepted != 5000 || got.Duplicates != 0 {
-		t.Errorf("unexpected gateway counters: %+v", got)
+		t.Errorf("got the gateway counters %+v, want 5000 accepted and 0 duplicates", got)
 	}
 }
 
@@ -219,10 +219,10 @@ func TestDrain_WorkersMayComeAndGo(t *testing.T) {
 		workers[i] = r.start(r.account(small))
 	}
 	if s := r.wait("c", 60*time.Second); s.Accepted != 10000 {
-		t.Errorf("unexpected status: %+v", s)
+		t.Errorf("got the status %+v, want 10000 accepted", s)
 	}
 	if got := r.gateway.Stats(); got.Accepted != 10000 || got.Duplicates != 0 || got.Calls != 1000 {
-		t.Errorf("unexpected gateway counters: %+v", got)
+		t.Errorf("got the gateway counters %+v, want 10000 accepted, 0 duplicates and 1000 calls", got)
 	}
 }
 

@@ -61,7 +61,7 @@ func TestRate_HoldsAtTheGateway(t *testing.T) {
 	}
 	r.enqueue("c", kenyanNumbers(1000))
 	if s := r.wait("c", 30*time.Second); s.Accepted != 1000 {
-		t.Fatalf("unexpected status: %+v", s)
+		t.Fatalf("got the status %+v, want 1000 accepted", s)
 	}
 	// A turn may be used up to 100 ms late, so slightly more messages than the rate can fall within
 	// one second. The tests of the limiter check its turns, and that the whole rate is used.
@@ -88,7 +88,7 @@ func TestRate_TransactionalDoesNotWaitForBulk(t *testing.T) {
 		t.Fatal(err)
 	}
 	if s := r.wait("code", 20*time.Second); s.Accepted != 1 {
-		t.Errorf("unexpected status: %+v", s)
+		t.Errorf("got the status %+v, want 1 accepted", s)
 	}
 	if took := time.Since(began); took > 7*time.Second {
 		t.Errorf("a one-time code took %s behind bulk calls of ten seconds each", took)
@@ -126,7 +126,7 @@ func TestRate_OfRequestsFillsItsCalls(t *testing.T) {
 	r.start(a)
 	r.enqueue("c", kenyanNumbers(1000))
 	if s := r.wait("c", 20*time.Second); s.Calls != 2 || s.Accepted != 1000 {
-		t.Errorf("unexpected status: %+v", s)
+		t.Errorf("got the status %+v, want 2 calls and 1000 accepted", s)
 	}
 }
 
@@ -146,7 +146,7 @@ func TestRate_CountsSegmentsIfConfigured(t *testing.T) {
 		t.Fatal(err)
 	}
 	if s := r.wait("c", 20*time.Second); s.Segments != 120 {
-		t.Errorf("unexpected status: %+v", s)
+		t.Errorf("got the status %+v, want 120 segments", s)
 	}
 	if _, took := gw.busiest(); took < 1500*time.Millisecond || took > 7*time.Second {
 		t.Errorf("120 segments at 60/s took %s", took)
@@ -175,7 +175,7 @@ func TestRoutes_SpreadACampaignOverAccounts(t *testing.T) {
 	}
 	s := r.wait("c", 20*time.Second)
 	if s.Accepted != 1500 || s.Reasons["over_cap"] != 100 || s.Reasons["no_route"] != 1 {
-		t.Errorf("unexpected status: %+v", s)
+		t.Errorf("got the status %+v, want 1500 accepted, 100 over the cap and 1 without a route", s)
 	}
 	for x, err := range r.producer.Results(t.Context(), "c", "accepted") {
 		if err != nil {

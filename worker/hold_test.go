@@ -47,7 +47,7 @@ func TestRefusal_DeadNumberHoldsNothing(t *testing.T) {
 	}
 	r.enqueue("good", []string{"0710000001"})
 	if s := r.wait("good", 30*time.Second); s.Accepted != 1 {
-		t.Errorf("unexpected status of good: %+v", s)
+		t.Errorf("got the status of good %+v, want 1 accepted", s)
 	}
 }
 
@@ -178,7 +178,7 @@ func TestCancel_DoubtfulCallOfAHeldAccountEndsUnknown(t *testing.T) {
 		t.Fatal(err)
 	}
 	if s := r.wait("c", 10*time.Second); s.Unknown != 3 || s.State != producer.Cancelled {
-		t.Errorf("unexpected status: %+v", s)
+		t.Errorf("got the status %+v, want 3 unknown and state cancelled", s)
 	}
 	for x, err := range r.producer.Results(t.Context(), "c") {
 		if err != nil || x.Status != "unknown" || x.Reason != "cancelled" {
@@ -208,7 +208,7 @@ func TestBreaker_PausedCampaignUsesNoProbes(t *testing.T) {
 	r.enqueue("other", []string{"0720000001"})
 	down.Store(false)
 	if s := r.wait("other", 20*time.Second); s.Accepted != 1 {
-		t.Errorf("unexpected status of other: %+v", s)
+		t.Errorf("got the status of other %+v, want 1 accepted", s)
 	}
 }
 
@@ -223,7 +223,7 @@ func TestCredit_HoldLiftsAfterATopUp(t *testing.T) {
 	}
 	r.gateway.SetCredit(100)
 	if s := r.wait("c", 20*time.Second); s.Accepted != 10 {
-		t.Errorf("unexpected status: %+v", s)
+		t.Errorf("got the status %+v, want 10 accepted", s)
 	}
 }
 
@@ -269,7 +269,7 @@ func TestCredit_RemainderIsUsedBySmallerCalls(t *testing.T) {
 			left += 2000 * perMessage
 			mu.Unlock()
 			if s := r.wait("c", 40*time.Second); s.Accepted != 1000 {
-				t.Errorf("unexpected status: %+v", s)
+				t.Errorf("got the status %+v, want 1000 accepted", s)
 			}
 			for n, times := range gw.all() {
 				if times != 1 {
@@ -287,7 +287,7 @@ func TestBalance_PanicIsContained(t *testing.T) {
 	r.start(stubAccount(gw))
 	r.enqueue("c", kenyanNumbers(3))
 	if s := r.wait("c", 10*time.Second); s.Accepted != 3 {
-		t.Errorf("unexpected status: %+v", s)
+		t.Errorf("got the status %+v, want 3 accepted", s)
 	}
 }
 
@@ -323,7 +323,7 @@ func TestSend_BrokenProviderContractAffectsOnlyItsCall(t *testing.T) {
 			r.start(a, b)
 			r.enqueue("without", kenyanNumbers(5))
 			if s := r.wait("without", 10*time.Second); s.Unknown != 5 {
-				t.Errorf("unexpected status without a key: %+v", s)
+				t.Errorf("got the status without a key %+v, want 5 unknown", s)
 			}
 			if n := without.calls.Load(); n != 1 {
 				t.Errorf("got %d calls at a gateway without keys, want 1", n)
@@ -332,7 +332,7 @@ func TestSend_BrokenProviderContractAffectsOnlyItsCall(t *testing.T) {
 				t.Fatal(err)
 			}
 			if s := r.wait("with", 10*time.Second); s.Accepted != 5 || with.times(sms.MSISDN(254710000000)) != 1 {
-				t.Errorf("unexpected status with a key: %+v", s)
+				t.Errorf("got the status with a key %+v, want 5 accepted, and the message to 254710000000 taken once", s)
 			}
 		})
 	}
@@ -348,10 +348,10 @@ func TestBreaker_InconclusiveProbeIsGivenBack(t *testing.T) {
 	r.start(r.account(func(c *kobo.Config, a *worker.Account) { c.MaxRecipients, a.MaxAttempts = 20, 3 }))
 	r.enqueue("c", kenyanNumbers(60))
 	if s := r.wait("c", 30*time.Second); s.Unknown != 60 {
-		t.Errorf("unexpected status: %+v", s)
+		t.Errorf("got the status %+v, want 60 unknown", s)
 	}
 	if st := r.gateway.Stats(); st.Accepted != 60 || st.Duplicates != 0 {
-		t.Errorf("unexpected gateway counters: %+v", st)
+		t.Errorf("got the gateway counters %+v, want 60 accepted and 0 duplicates", st)
 	}
 }
 

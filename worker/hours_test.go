@@ -146,7 +146,7 @@ func TestSendingHours_ClosedCountryWaitsOthersAreSent(t *testing.T) {
 		t.Fatal(err)
 	}
 	if s := r.wait("c", 5*time.Second); s.Reasons["cancelled"] != 1 {
-		t.Errorf("unexpected status: %+v", s)
+		t.Errorf("got the status %+v, want 1 skipped as cancelled", s)
 	}
 }
 
@@ -205,7 +205,7 @@ func TestSendingHours_TransactionalIsSentAtAnyTime(t *testing.T) {
 		t.Fatal(err)
 	}
 	if s := r.wait("code", 10*time.Second); s.Accepted != 3 {
-		t.Errorf("unexpected status: %+v", s)
+		t.Errorf("got the status %+v, want 3 accepted", s)
 	}
 }
 
@@ -220,7 +220,7 @@ func TestSendingHours_ExpiryBeforeOpeningSkips(t *testing.T) {
 		t.Fatal(err)
 	}
 	if s := r.wait("c", 10*time.Second); s.Reasons["expired"] != 700 || gw.calls.Load() != 0 {
-		t.Errorf("unexpected status: %+v", s)
+		t.Errorf("got the status %+v, want 700 skipped as expired, and no call", s)
 	}
 }
 
@@ -266,7 +266,7 @@ func TestSendingHours_RepeatedCallsWaitForOpening(t *testing.T) {
 				t.Errorf("unexpected BlockedBy: %+v", b)
 			}
 			if s := r.wait("c", 15*time.Second); s.Accepted != 1 {
-				t.Errorf("unexpected status: %+v", s)
+				t.Errorf("got the status %+v, want 1 accepted", s)
 			}
 			at := gw.at[254712345678]
 			if len(at) != 2 || at[0].After(closes) || at[1].Before(opens) {
@@ -297,7 +297,7 @@ func TestSendingHours_CancelledDoubtDoesNotWait(t *testing.T) {
 		t.Fatal(err)
 	}
 	if s := r.wait("c", 30*time.Second); s.Unknown != 1 {
-		t.Errorf("unexpected status: %+v", s)
+		t.Errorf("got the status %+v, want 1 unknown", s)
 	}
 	if n := gw.calls.Load(); n != 1 {
 		t.Errorf("got %d calls, want 1", n)

@@ -52,10 +52,10 @@ func TestRedisOutage_FrozenRedisLosesNothing(t *testing.T) {
 	waitFor(t, 5*time.Second)
 	r.redis.Cont()
 	if s := r.wait("c", 40*time.Second); s.Accepted != 5000 {
-		t.Errorf("unexpected status: %+v", s)
+		t.Errorf("got the status %+v, want 5000 accepted", s)
 	}
 	if got := r.gateway.Stats(); got.Accepted != 5000 || got.Duplicates != 0 || got.Conflicts != 0 {
-		t.Errorf("unexpected gateway counters: %+v", got)
+		t.Errorf("got the gateway counters %+v, want 5000 accepted, 0 duplicates and 0 conflicts", got)
 	}
 	r.tally("c")
 }
@@ -71,10 +71,10 @@ func TestRedisOutage_RestartedRedisLosesNothing(t *testing.T) {
 	r.redis.Restart()
 	r.eventually(10*time.Second, "the client to notice", func() bool { return r.rdb.Ping(t.Context()).Err() == nil })
 	if s := r.wait("c", 40*time.Second); s.Accepted != 5000 {
-		t.Errorf("unexpected status: %+v", s)
+		t.Errorf("got the status %+v, want 5000 accepted", s)
 	}
 	if got := r.gateway.Stats(); got.Accepted != 5000 || got.Duplicates != 0 || got.Conflicts != 0 {
-		t.Errorf("unexpected gateway counters: %+v", got)
+		t.Errorf("got the gateway counters %+v, want 5000 accepted, 0 duplicates and 0 conflicts", got)
 	}
 	r.tally("c")
 }
@@ -119,10 +119,10 @@ func TestRedisOutage_FullRedisStopsClaimsAndLosesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	if s := r.wait("c", 40*time.Second); s.Accepted != 2000 {
-		t.Errorf("unexpected status: %+v", s)
+		t.Errorf("got the status %+v, want 2000 accepted", s)
 	}
 	if got := r.gateway.Stats(); got.Accepted != 2000 || got.Duplicates != 0 {
-		t.Errorf("unexpected gateway counters: %+v", got)
+		t.Errorf("got the gateway counters %+v, want 2000 accepted and 0 duplicates", got)
 	}
 }
 

@@ -71,7 +71,7 @@ func TestMergeFields_EachRecipientGetsItsOwnText(t *testing.T) {
 		t.Fatal(err)
 	}
 	if s := r.wait("c", 30*time.Second); s.Accepted != n || s.Calls != n || s.Segments != n {
-		t.Fatalf("unexpected final status: %+v", s)
+		t.Fatalf("got the final status %+v, want %d accepted, %d calls and %d segments", s, n, n, n)
 	}
 	r.tally("c")
 	r.expectGreetings(n, 1)
@@ -93,7 +93,7 @@ func TestMergeFields_SameTextSharesACall(t *testing.T) {
 		t.Fatal(err)
 	}
 	if s := r.wait("c", 30*time.Second); s.Accepted != n || s.Calls != n/500 {
-		t.Fatalf("unexpected final status: %+v", s)
+		t.Fatalf("got the final status %+v, want %d accepted and %d calls", s, n, n/500)
 	}
 	for i := range n {
 		if got := r.gateway.Gateway("kobo").Text(uint64(254_710_000_000 + i)); got != fmt.Sprintf("You are number %d", i%names) {
@@ -119,7 +119,7 @@ func TestMergeFields_FailoverMovesOnlyTextsThatFit(t *testing.T) {
 	short := 10 * share
 	r.eventually(40*time.Second, "recipients whose body fits to be accepted", func() bool { return r.status("c").Accepted >= short })
 	if s := r.status("c"); countsFor(s, "b").Accepted != short || s.Pending != n-short || int64(s.Calls) > b.calls.Load()+a.calls.Load() {
-		t.Errorf("unexpected status: %+v", s)
+		t.Errorf("got the status %+v, want %d accepted at b and %d pending, and no more calls than the gateways got", s, short, n-short)
 	}
 	b.onceEach(short)
 	a.acceptAll.Store(true)
@@ -127,7 +127,7 @@ func TestMergeFields_FailoverMovesOnlyTextsThatFit(t *testing.T) {
 		t.Fatal(err)
 	}
 	if s := r.wait("c", 40*time.Second); s.Accepted != n {
-		t.Errorf("unexpected final status: %+v", s)
+		t.Errorf("got the final status %+v, want %d accepted", s, n)
 	}
 }
 
@@ -211,7 +211,7 @@ func TestMergeFields_UnreadableTextsStopOnlyTheirBatch(t *testing.T) {
 				t.Fatal(err)
 			}
 			if s := r.wait("c", 20*time.Second); s.Accepted != n {
-				t.Errorf("unexpected final status after the repair: %+v", s)
+				t.Errorf("got the final status after the repair %+v, want %d accepted", s, n)
 			}
 			h.onceEach(n)
 		})

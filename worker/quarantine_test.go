@@ -190,7 +190,7 @@ func TestQuarantine_UnreadableRecordStopsNothingElse(t *testing.T) {
 				return // the call was made, and its answer is quarantined: the sweeper writes the call off only minutes later
 			}
 			if s := r.status("c"); !s.Ended() || s.Skipped != x.waits {
-				t.Errorf("unexpected status after Cancel: %+v", s)
+				t.Errorf("got the status after Cancel %+v, want the campaign ended and %d skipped", s, x.waits)
 			}
 			for number, n := range gateway.all() {
 				if n > 2 { // a number may be taken once in each of the two campaigns
@@ -284,7 +284,7 @@ func TestQuarantine_UnreadableCampaignDelaysNoOther(t *testing.T) {
 				t.Fatal(err)
 			}
 			if s := r.status("c"); !s.Ended() || s.Skipped != 300 {
-				t.Errorf("unexpected status after Cancel: %+v", s)
+				t.Errorf("got the status after Cancel %+v, want the campaign ended and 300 skipped", s)
 			}
 		})
 	}
@@ -304,7 +304,7 @@ func TestQuarantine_UnreadablePayloadsAreQuarantined(t *testing.T) {
 	r.enqueue("c", kenyanNumbers(300))
 	log := r.startLogged(account)
 	if s := r.wait("c", 15*time.Second); s.Accepted != 300 {
-		t.Errorf("unexpected status: %+v", s)
+		t.Errorf("got the status %+v, want 300 accepted", s)
 	}
 	r.eventually(10*time.Second, "all four log lines", func() bool { return log.count("cannot be read") == 4 })
 	r.waitForSweeps()
@@ -312,7 +312,7 @@ func TestQuarantine_UnreadablePayloadsAreQuarantined(t *testing.T) {
 		t.Errorf("unexpected number of error lines %d:\n%s", n, log.text.String())
 	}
 	if s := r.status("c"); s.Quarantined != 2 || s.State != producer.Done {
-		t.Errorf("unexpected status: %+v", s)
+		t.Errorf("got the status %+v, want state done and 2 quarantined", s)
 	}
 	if n := r.rdb.HLen(t.Context(), "tuma:payloads").Val(); n != 2 {
 		t.Errorf("%d payloads of unknown campaigns were quarantined, want 2", n)
@@ -350,7 +350,7 @@ func TestQuarantine_AnswerForADamagedRecordIsKept(t *testing.T) {
 			})
 			s := r.status("c")
 			if s.Pending == 0 || s.Pending > 100 || s.InFlight.Recipients != s.Pending {
-				t.Errorf("unexpected status: %+v", s)
+				t.Errorf("got the status %+v, want 1 to 100 pending, all of them in flight", s)
 			}
 			if !strings.Contains(strings.Join(s.Unreadable, "; "), "answer:0.0.0.0") {
 				t.Errorf("unexpected Unreadable: %q", s.Unreadable)
@@ -383,7 +383,7 @@ func TestSend_PanicLeavesOnlyItsCallUnknown(t *testing.T) {
 	r.start(account)
 	r.enqueue("c", kenyanNumbers(100))
 	if s := r.wait("c", 20*time.Second); s.Unknown == 0 || s.Unknown > 10 || s.Accepted+s.Unknown != 100 {
-		t.Errorf("unexpected status: %+v", s)
+		t.Errorf("got the status %+v, want 100 accepted or unknown, 1 to 10 of them unknown", s)
 	}
 	if n := len(gateway.all()); n < 90 {
 		t.Errorf("%d numbers were sent to, want at least 90", n)

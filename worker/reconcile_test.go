@@ -57,7 +57,7 @@ func TestReconcile_FindsAcceptedMessagesAtTheGateway(t *testing.T) {
 	// The third call was not taken. If the account was proven by then, it is a full call, otherwise
 	// a probe with one recipient.
 	if s.Accepted+s.Unknown != 40 || s.Unknown == 0 || s.Unknown > 5 {
-		t.Errorf("unexpected status: %+v", s)
+		t.Errorf("got the status %+v, want 40 accepted or unknown, and 1 to 5 of them unknown", s)
 	}
 	reconciled := 0
 	for n, x := range r.rows("c") {
@@ -112,7 +112,7 @@ func TestReconcile_FoundMessagesAreNotResent(t *testing.T) {
 	r.start(r.textConnectAccount(func(a *worker.Account) { a.OnUnknown = worker.OnUnknownResend }))
 	r.enqueue("c", kenyanNumbers(30))
 	if s := r.wait("c", 60*time.Second); s.Accepted != 30 || s.Resent != 0 {
-		t.Errorf("unexpected status: %+v", s)
+		t.Errorf("got the status %+v, want 30 accepted and 0 resent", s)
 	}
 	for i := range 30 {
 		if times := r.gateway.Accepted(254_710_000_000 + uint64(i)); times != 1 {
@@ -127,7 +127,7 @@ func TestReconcile_AmbiguousMessageMatchesNoCall(t *testing.T) {
 	r.start(r.textConnectAccount())
 	r.enqueue("first", kenyanNumbers(5)) // the message IDs of this campaign are recorded, so they can belong to no other call
 	if s := r.wait("first", 30*time.Second); s.Accepted != 5 {
-		t.Fatalf("unexpected status: %+v", s)
+		t.Fatalf("got the status %+v, want 5 accepted", s)
 	}
 	r.gateway.FailNext(1, "accept_close")
 	r.enqueue("taken", kenyanNumbers(4))
@@ -148,7 +148,7 @@ func TestReconcile_CanBeSwitchedOff(t *testing.T) {
 	r.start(r.textConnectAccount(func(a *worker.Account) { a.ReconcileFor = -1 }))
 	r.enqueue("c", kenyanNumbers(5))
 	if s := r.wait("c", 30*time.Second); s.Unknown != 5 {
-		t.Errorf("unexpected status: %+v", s)
+		t.Errorf("got the status %+v, want 5 unknown", s)
 	}
 }
 
@@ -165,7 +165,7 @@ func TestReconcile_FindsTheCallsOfADeadWorker(t *testing.T) {
 	r.eventually(10*time.Second, "the gateway to accept the messages", func() bool { return r.gateway.Stats().Accepted == 5 })
 	r.start(a)
 	if s := r.wait("c", 60*time.Second); s.Accepted != 5 {
-		t.Errorf("unexpected status: %+v", s)
+		t.Errorf("got the status %+v, want 5 accepted", s)
 	}
 	for n, x := range r.rows("c") {
 		if x.Reason != "reconciled" || x.MessageID == "" {
@@ -221,7 +221,7 @@ func TestReconcile_DLRSettlesAnUnknownOutcome(t *testing.T) {
 		}
 	}
 	if s := r.status("lost"); s.Accepted != 2 || s.Unknown != 2 {
-		t.Errorf("unexpected status: %+v", s)
+		t.Errorf("got the status %+v, want 2 accepted and 2 unknown", s)
 	}
 	if x := r.rows("lost")[number(2).String()]; x.Status != "accepted" || x.Reason != "reconciled" || x.MessageID != "ATXid_new2" {
 		t.Errorf("got result %+v, want accepted and reconciled with message ID ATXid_new2", x)
@@ -236,7 +236,7 @@ func TestReconcile_DLRSettlesAnUnknownOutcome(t *testing.T) {
 		t.Errorf("report that fits two calls: got %t, %v, want false", applied, err)
 	}
 	if s := r.status("lost"); s.Accepted != 2 || s.Unknown != 2 {
-		t.Errorf("unexpected status: %+v", s)
+		t.Errorf("got the status %+v, want 2 accepted and 2 unknown", s)
 	}
 	if _, err := w.Reconcile(t.Context(), "not-served", steps[0].report); err == nil {
 		t.Error("Reconcile accepted a report for an account that is not served")
@@ -264,7 +264,7 @@ func TestReconcile_DLRBesideAMessageWithoutIDIsIgnored(t *testing.T) {
 	r.wait("with-id", 20*time.Second)
 	r.enqueue("without-id", kenyanNumbers(1))
 	if s := r.wait("without-id", 20*time.Second); s.Unknown != 1 {
-		t.Fatalf("unexpected status: %+v", s)
+		t.Fatalf("got the status %+v, want 1 unknown", s)
 	}
 	applied, err := w.Reconcile(t.Context(), "kobo-main", providers.DLR{MessageID: "new", To: 254_710_000_000})
 	if s := r.status("without-id"); applied || err != nil || s.Unknown != 1 {

@@ -62,13 +62,13 @@ func TestResend_OnUnknownKeepOrResend(t *testing.T) {
 			r.enqueue("c", kenyanNumbers(50))
 			s := r.wait("c", 60*time.Second)
 			if s.Accepted != want.accepted || s.Unknown != want.unknown || s.Resent != 0 || int64(s.Calls) != want.calls {
-				t.Errorf("unexpected status: %+v", s)
+				t.Errorf("got the status %+v, want %d accepted, %d unknown, none resent and %d calls", s, want.accepted, want.unknown, want.calls)
 			}
 			if resends := onUnknown == worker.OnUnknownResend; (s.OnUnknown == producer.OnUnknownResend) != resends {
 				t.Errorf("unexpected on_unknown in the status: %q", s.OnUnknown)
 			}
 			if got := r.gateway.Stats(); got.Calls != want.calls {
-				t.Errorf("unexpected gateway counters: %+v", got)
+				t.Errorf("got the gateway counters %+v, want %d calls", got, want.calls)
 			}
 			times := [3]int{}
 			for i := range 50 {
@@ -88,10 +88,10 @@ func TestResend_ChangesNothingWithIdempotencyKeys(t *testing.T) {
 	r.start(r.account(func(c *kobo.Config, a *worker.Account) { c.MaxRecipients, a.OnUnknown = 10, worker.OnUnknownResend }))
 	r.enqueueWith("c", producer.OnUnknownResend, kenyanNumbers(50))
 	if s := r.wait("c", 30*time.Second); s.Accepted != 50 || s.OnUnknown != "" || s.Calls != 5 {
-		t.Errorf("unexpected status: %+v", s)
+		t.Errorf("got the status %+v, want 50 accepted in 5 calls, and no on_unknown", s)
 	}
 	if got := r.gateway.Stats(); got.Accepted != 50 || got.Duplicates != 0 {
-		t.Errorf("unexpected gateway counters: %+v", got)
+		t.Errorf("got the gateway counters %+v, want 50 accepted and 0 duplicates", got)
 	}
 	r.tally("c")
 }
@@ -177,7 +177,7 @@ func TestResend_PlannedSettingOutlivesTheConfiguration(t *testing.T) {
 	}
 	r.enqueue("later", kenyanNumbers(1))
 	if s := r.wait("later", 20*time.Second); s.OnUnknown != "" {
-		t.Errorf("unexpected status of a campaign planned with the new configuration: %+v", s)
+		t.Errorf("got the status of a campaign planned with the new configuration %+v, want no on_unknown", s)
 	}
 }
 
@@ -203,12 +203,12 @@ func TestResend_BothAnswersAreKept(t *testing.T) {
 	r.wait("before", 10*time.Second) // the account is then proven, so no call waits for the call that hangs
 	r.enqueueWith("c", producer.OnUnknownResend, kenyanNumbers(2))
 	if s := r.wait("c", 30*time.Second); s.Accepted != 2 || s.Resent != 0 {
-		t.Fatalf("unexpected status: %+v", s)
+		t.Fatalf("got the status %+v, want 2 accepted and 0 resent", s)
 	}
 	release()
 	r.eventually(10*time.Second, "the late answer to be counted", func() bool { return r.status("c").Resent == 2 })
 	if s := r.status("c"); s.Accepted != 2 || s.Segments != 2 || s.State != producer.Done {
-		t.Errorf("unexpected status: %+v", s)
+		t.Errorf("got the status %+v, want 2 accepted, 2 segments and state done", s)
 	}
 	for n := range sms.MSISDN(2) {
 		if gw.times(254_710_000_000+n) != 2 {

@@ -46,14 +46,14 @@ func TestCredit_EndingInACallHoldsTheAccount(t *testing.T) {
 		t.Errorf("unexpected BlockedBy: %+v", b)
 	}
 	if s := r.status("c"); s.Rejected != 0 || s.Unknown != 0 || s.Accepted == 0 || s.Accepted+s.Pending != 400 {
-		t.Errorf("unexpected status while held: %+v", s)
+		t.Errorf("got the status while held %+v, want accepted and pending recipients only, 400 together", s)
 	}
 	mend()
 	if _, err := r.producer.Release(t.Context(), "kobo-main"); err != nil {
 		t.Fatal(err)
 	}
 	if s := r.wait("c", 30*time.Second); s.Accepted != 400 {
-		t.Errorf("unexpected status after a top-up: %+v", s)
+		t.Errorf("got the status after a top-up %+v, want 400 accepted", s)
 	}
 	for n, count := range gw.all() {
 		if count != 1 {
@@ -88,7 +88,7 @@ func TestVerdict_SenderRefusedForAllPausesTheCampaign(t *testing.T) {
 	r.eventually(20*time.Second, "the pause", func() bool { return r.status("c").State == producer.Paused })
 	r.eventually(10*time.Second, "the calls in flight", func() bool { return r.status("c").InFlight.Calls == 0 })
 	if s := r.status("c"); s.Pending != 200 {
-		t.Errorf("unexpected status while paused: %+v", s)
+		t.Errorf("got the status while paused %+v, want 200 pending", s)
 	}
 	if b := r.status("c").BlockedBy; len(b) != 1 || b[0].Reason != "paused" || b[0].By != "gateway:402" {
 		t.Errorf("unexpected BlockedBy: %+v", b)
@@ -98,7 +98,7 @@ func TestVerdict_SenderRefusedForAllPausesTheCampaign(t *testing.T) {
 		t.Fatal(err)
 	}
 	if s := r.wait("c", 30*time.Second); s.Accepted != 200 {
-		t.Errorf("unexpected status after Resume: %+v", s)
+		t.Errorf("got the status after Resume %+v, want 200 accepted", s)
 	}
 	for n, count := range gw.all() {
 		if count != 1 {
@@ -114,7 +114,7 @@ func TestVerdict_SenderRefusedForSomeRejectsOnlyThem(t *testing.T) {
 	r.start(stubAccount(gw))
 	r.enqueue("c", kenyanNumbers(200))
 	if s := r.wait("c", 30*time.Second); s.Accepted != 100 || s.Rejected != 100 {
-		t.Errorf("unexpected status: %+v", s)
+		t.Errorf("got the status %+v, want 100 accepted and 100 rejected", s)
 	}
 	for x, err := range r.producer.Results(t.Context(), "c", "rejected") {
 		if err != nil || x.Reason != "sender_refused" || x.Code != "402" {

@@ -84,7 +84,7 @@ func TestSettleAndClaim_GoodCallClaimsTheNext(t *testing.T) {
 	h := oneRecipientPerCall(r, gw)
 	r.enqueue("c", kenyanNumbers(120))
 	if s := r.wait("c", 30*time.Second); s.Accepted != 120 || s.Calls != 120 || s.InFlight.Calls != 0 {
-		t.Errorf("unexpected status: %+v", s)
+		t.Errorf("got the status %+v, want 120 accepted in 120 calls, and no call in flight", s)
 	}
 	for n, times := range gw.all() {
 		if times != 1 {
@@ -107,7 +107,7 @@ func TestSettleAndClaim_LostAnswerLosesNothing(t *testing.T) {
 	r.start(stubAccount(gw))
 	r.enqueue("c", kenyanNumbers(150))
 	if s := r.wait("c", 60*time.Second); s.Accepted != 150 || s.Unknown != 0 {
-		t.Errorf("unexpected status: %+v", s)
+		t.Errorf("got the status %+v, want 150 accepted and 0 unknown", s)
 	}
 	for n, times := range gw.all() {
 		if times != 1 {
@@ -156,7 +156,7 @@ func TestSettleAndClaim_NotDuringAHold(t *testing.T) {
 		t.Fatal(err)
 	}
 	if s := r.wait("c", 20*time.Second); s.Accepted != 30 {
-		t.Errorf("unexpected status: %+v", s)
+		t.Errorf("got the status %+v, want 30 accepted", s)
 	}
 }
 
@@ -178,7 +178,7 @@ func TestSettleAndClaim_NotWithARate(t *testing.T) {
 	r.start(a)
 	r.enqueue("c", kenyanNumbers(40))
 	if s := r.wait("c", 30*time.Second); s.Accepted != 40 {
-		t.Errorf("unexpected status: %+v", s)
+		t.Errorf("got the status %+v, want 40 accepted", s)
 	}
 	if n := h.seen.Load() - before.Load(); n > 0 {
 		t.Errorf("%d calls were claimed without a reservation, want 0", n)
@@ -207,7 +207,7 @@ func TestSettleAndClaim_NotDuringACoolDown(t *testing.T) {
 	r.start(a)
 	r.enqueue("c", kenyanNumbers(20))
 	if s := r.wait("c", 20*time.Second); s.Accepted != 20 {
-		t.Errorf("unexpected status: %+v", s)
+		t.Errorf("got the status %+v, want 20 accepted", s)
 	}
 	if after.Load() != before.Load() {
 		t.Errorf("%d settles claimed the next call in a cool-down, want 0", after.Load()-before.Load())

@@ -133,7 +133,7 @@ func TestMergeFields_TextStaysWithItsRecipients(t *testing.T) {
 			r.enqueueGreeting(producer.Campaign{ID: "c", Via: "kobo-main", OnUnknown: x.resend}, n, share)
 			s := r.wait("c", 60*time.Second)
 			if s.Accepted != n-x.left || s.Rejected != x.left {
-				t.Fatalf("unexpected final status: %+v", s)
+				t.Fatalf("got the final status %+v, want %d accepted and %d rejected", s, n-x.left, x.left)
 			}
 			if x.left > 0 {
 				h.acceptAll.Store(true)
@@ -141,7 +141,7 @@ func TestMergeFields_TextStaysWithItsRecipients(t *testing.T) {
 					t.Fatal(err)
 				}
 				if s = r.wait("c", 60*time.Second); s.Accepted != n {
-					t.Fatalf("unexpected final status after a retry: %+v", s)
+					t.Fatalf("got the final status after a retry %+v, want %d accepted", s, n)
 				}
 			}
 			h.onceEach(n)

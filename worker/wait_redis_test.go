@@ -81,7 +81,7 @@ func TestWaitForRedis_StartsOnceRedisIsThere(t *testing.T) {
 	r.eventually(10*time.Second, "the worker to be ready", func() bool { return x.worker.Ready(t.Context()) == nil })
 	r.enqueue("c", kenyanNumbers(10))
 	if s := r.wait("c", 20*time.Second); s.Accepted != 10 {
-		t.Errorf("unexpected status: %+v", s)
+		t.Errorf("got the status %+v, want 10 accepted", s)
 	}
 	lines := x.log.lines()
 	if len(lines) != 2 || !strings.Contains(lines[0], "redis does not answer: waiting for it") || !strings.Contains(lines[1], "redis accepts writes again") {

@@ -36,7 +36,7 @@ func TestHold_StopsCallsWaitingForARateTurn(t *testing.T) {
 	}
 	for n := range 8 {
 		if s := r.wait(fmt.Sprint("c", n), 40*time.Second); s.Accepted != 20 {
-			t.Errorf("unexpected status: %+v", s)
+			t.Errorf("got the status %+v, want 20 accepted", s)
 		}
 	}
 }

@@ -25,10 +25,9 @@ import (
 //
 // Routes, Country, Windows, Retention and FailoverAfter, and Rate, Burst and Unit of each account,
 // have one value for all workers: the worker that started last decides. Redis numbers the starts. The
-// other workers follow within two seconds, and log once where their own
-// configuration differs. So a rolling update, or a rollback, is complete in this respect when its
-// first worker has started. A worker that stops changes nothing. A worker that starts again after a
-// crash counts as started last.
+// other workers follow within two seconds, and log once where their own configuration differs. So a
+// rolling update, or a rollback, is complete in this respect when its first worker has started. A
+// worker that stops changes nothing. A worker that starts again after a crash counts as started last.
 type Config struct {
 	// Redis is the client of the Redis that all workers and producers share: no redis.Ring, and no
 	// cluster client that reads from replicas. The worker does not close the client. The client's pool should hold about two connections for each call that may

@@ -16,13 +16,13 @@ func TestWorker_SendsACampaignFromListToGateway(t *testing.T) {
 	r.enqueue("first", numbers)
 	s := r.wait("first", 20*time.Second)
 	if s.Accepted != 1200 || s.Skipped != 4 || s.Total != 1204 || s.Calls != 3 || s.Batches != 3 {
-		t.Errorf("unexpected status: %+v", s)
+		t.Errorf("got the status %+v, want 1200 accepted, 4 skipped, 1204 in total, 3 calls and 3 batches", s)
 	}
 	if s.Reasons["duplicate"] != 2 || s.Reasons["invalid_number"] != 2 {
 		t.Errorf("unexpected reasons: %v", s.Reasons)
 	}
 	if got := r.gateway.Stats(); got.Accepted != 1200 || got.Calls != 3 || got.Duplicates != 0 {
-		t.Errorf("unexpected gateway counters: %+v", got)
+		t.Errorf("got the gateway counters %+v, want 1200 accepted, 3 calls and 0 duplicates", got)
 	}
 	if got := r.tally("first"); got["accepted"] != 1200 || got["skipped"] != 4 {
 		t.Errorf("unexpected results: %v", got)
