@@ -123,7 +123,7 @@ func TestCanary_WithinTheLimitContinuesByItself(t *testing.T) {
 	r.start(stubAccount(gw))
 	r.enqueueWithThreshold("c", 1000, 50, 10)
 	if s := r.wait("c", time.Minute); s.State != producer.Done || s.Accepted != 900 || s.Rejected != 100 || s.Canary != nil || s.TooManyRejected != nil {
-		t.Errorf("unexpected final status: %+v", s)
+		t.Errorf("got the final status %+v, want state done, 900 accepted, 100 rejected, no canary and no pause", s)
 	}
 }
 
@@ -178,7 +178,7 @@ func TestCanary_PausesWhenKoboRejectsEveryThird(t *testing.T) {
 	}
 	s := r.waitUntilPaused("c")
 	if s.Rejected != 20 || s.Accepted != 40 || r.gateway.Stats().Accepted != 40 {
-		t.Errorf("unexpected status after the canary: %+v; gateway %+v", s, r.gateway.Stats())
+		t.Errorf("got the status %+v after the canary and the gateway counters %+v, want 20 rejected and 40 accepted in both", s, r.gateway.Stats())
 	}
 	if _, err := r.producer.Cancel(t.Context(), "c"); err != nil {
 		t.Fatal(err)

@@ -214,7 +214,7 @@ func TestPlan_ContinuesAfterAPlannerDied(t *testing.T) {
 		t.Errorf("got the status %+v, want %d accepted and %d batches", s, n, (n+399)/400)
 	}
 	if got := r.tallyRows("c"); got["accepted"] != n {
-		t.Errorf("unexpected results: %v", got)
+		t.Errorf("got %v, want %d accepted", got, n)
 	}
 }
 

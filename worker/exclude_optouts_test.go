@@ -33,7 +33,7 @@ func (r *testTuma) optedOutRows(id string) map[string][]string {
 		}
 		if x.Reason == "opted_out" {
 			if x.Status != "skipped" || x.MSISDN == "" || x.Account != "" || x.MessageUUID != "" {
-				r.t.Errorf("unexpected result of an opted-out recipient: %+v", x)
+				r.t.Errorf("got the result %+v of an opted-out recipient, want skipped with a number, and neither account nor key", x)
 			}
 			out[x.Code] = append(out[x.Code], x.MSISDN)
 		}

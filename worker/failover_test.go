@@ -119,7 +119,7 @@ func TestFailover_WorkMovesToTheNextAccountOfTheRoute(t *testing.T) {
 			}
 			for x, err := range r.producer.Results(t.Context(), "c") {
 				if err != nil || x.Account != "b" || x.Status != "accepted" || x.MessageID != "m-"+x.MSISDN || x.MessageUUID == "" {
-					t.Fatalf("unexpected row: %+v, %v", x, err)
+					t.Fatalf("got the result %+v and the error %v, want an accepted message of account b with its IDs", x, err)
 				}
 			}
 		})

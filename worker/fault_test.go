@@ -30,7 +30,7 @@ func TestSend_NothingTwiceOrLostUnderGatewayFaults(t *testing.T) {
 				t.Errorf("got the status %+v, want 2000 accepted", s)
 			}
 			if got := r.gateway.Stats(); got.Accepted != 2000 || got.Duplicates != 0 || got.Conflicts != 0 || got.Faults == 0 {
-				t.Errorf("unexpected gateway counters: %+v", got)
+				t.Errorf("got the gateway counters %+v, want 2000 accepted, 0 duplicates, 0 conflicts and at least 1 fault", got)
 			}
 			r.tally("c")
 		})
@@ -67,7 +67,7 @@ func TestHold_RecipientsWaitAndTheAccountRecovers(t *testing.T) {
 				return len(s.BlockedBy) > 0
 			})
 			if block.Account != "kobo-main" || block.Reason != tt.reason || block.Until == nil {
-				t.Errorf("unexpected BlockedBy: %+v", block)
+				t.Errorf("got the block %+v, want kobo-main held for %s with a time of the next try", block, tt.reason)
 			}
 			if s := r.status("c"); s.Pending != 3000 {
 				t.Errorf("a recipient is no longer pending: %+v", s)
@@ -96,7 +96,7 @@ func TestHold_ByHandLastsUntilReleased(t *testing.T) {
 	r.enqueue("c", kenyanNumbers(10))
 	r.eventually(10*time.Second, "planning", func() bool { return r.status("c").State == producer.Sending })
 	if got := r.status("c").BlockedBy; len(got) != 1 || got[0].Reason != "audit" || got[0].By != "operator" || got[0].Until != nil {
-		t.Errorf("unexpected BlockedBy: %+v", got)
+		t.Errorf("got the blocks %+v, want one: a hold by operator for audit without an end", got)
 	}
 	if n := r.gateway.Stats().Calls; n != 0 {
 		t.Errorf("got %d calls on a held account, want 0", n)
@@ -174,7 +174,7 @@ func TestCancel_SkipsUnclaimedRecipients(t *testing.T) {
 	}
 	s := r.wait("c", 20*time.Second)
 	if s.State != producer.Cancelled || int64(s.Accepted) != r.gateway.Stats().Accepted || s.Accepted+s.Skipped != 3000 {
-		t.Errorf("unexpected status %+v; gateway %+v", s, r.gateway.Stats())
+		t.Errorf("got the status %+v and the gateway counters %+v, want state cancelled, equal numbers accepted and all others skipped", s, r.gateway.Stats())
 	}
 	if got := r.tally("c"); got["skipped"] != s.Skipped || got["accepted"] != s.Accepted {
 		t.Errorf("results %v do not match status %+v", got, s)

@@ -114,7 +114,7 @@ func TestConcurrency_BoundsCallsInFlight(t *testing.T) {
 		r.wait(id, 20*time.Second)
 	}
 	if got := r.gateway.Stats(); got.PeakInFlight > 2 || got.Calls != 100 {
-		t.Errorf("unexpected gateway counters: %+v", got)
+		t.Errorf("got the gateway counters %+v, want 100 calls, at most 2 of them in flight at once", got)
 	}
 }
 

@@ -43,7 +43,7 @@ func TestRefusal_DeadNumberHoldsNothing(t *testing.T) {
 		return s.State == producer.Done
 	})
 	if s := r.status("refused"); s.Rejected != 1 || len(held) > 0 {
-		t.Errorf("unexpected status of refused: %+v, blocked by %+v", s, held)
+		t.Errorf("got the status %+v of the refused campaign, blocked by %+v; want 1 rejected and no block", s, held)
 	}
 	r.enqueue("good", []string{"0710000001"})
 	if s := r.wait("good", 30*time.Second); s.Accepted != 1 {
@@ -182,7 +182,7 @@ func TestCancel_DoubtfulCallOfAHeldAccountEndsUnknown(t *testing.T) {
 	}
 	for x, err := range r.producer.Results(t.Context(), "c") {
 		if err != nil || x.Status != "unknown" || x.Reason != "cancelled" {
-			t.Errorf("unexpected result: %+v, %v", x, err)
+			t.Errorf("got the result %+v and the error %v, want unknown with the reason cancelled", x, err)
 		}
 	}
 }
@@ -219,7 +219,7 @@ func TestCredit_HoldLiftsAfterATopUp(t *testing.T) {
 	r.enqueue("c", kenyanNumbers(10))
 	r.eventually(10*time.Second, "the hold", func() bool { return len(r.status("c").BlockedBy) > 0 })
 	if b := r.status("c").BlockedBy; b[0].Reason != "credit" || b[0].Code != "error_credit" {
-		t.Errorf("unexpected BlockedBy: %+v", b)
+		t.Errorf("got the blocks %+v, want credit with the code error_credit first", b)
 	}
 	r.gateway.SetCredit(100)
 	if s := r.wait("c", 20*time.Second); s.Accepted != 10 {
@@ -383,6 +383,6 @@ func TestIdempotencyKey_PermanentErrorDelaysNoOtherCall(t *testing.T) {
 		return s.State == producer.Done
 	})
 	if s := r.status("c"); s.Accepted != 480 || s.Unknown != 20 || len(held) > 0 {
-		t.Errorf("unexpected status %+v; BlockedBy %+v", s, held)
+		t.Errorf("got the status %+v and the blocks %+v, want 480 accepted, 20 unknown and no block", s, held)
 	}
 }

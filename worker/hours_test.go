@@ -135,12 +135,12 @@ func TestSendingHours_ClosedCountryWaitsOthersAreSent(t *testing.T) {
 	row, results := 0, map[string]int{}
 	for x, err := range r.producer.Results(t.Context(), "c") {
 		if row++; err != nil || x.Row != row || x.Account != "kobo-main" {
-			t.Fatalf("unexpected row %d: %+v (%v)", row, x, err)
+			t.Fatalf("got the result %+[2]v and the error %[3]v, want row %[1]d of kobo-main", row, x, err)
 		}
 		results[x.Status]++
 	}
 	if results["accepted"] != 1802 || results["pending"] != 1 {
-		t.Errorf("unexpected results: %v", results)
+		t.Errorf("got %v, want 1802 accepted and 1 pending", results)
 	}
 	if _, err := r.producer.Cancel(t.Context(), "c"); err != nil {
 		t.Fatal(err)
@@ -263,7 +263,7 @@ func TestSendingHours_RepeatedCallsWaitForOpening(t *testing.T) {
 			r.enqueue("c", []string{"0712345678"})
 			r.eventually(15*time.Second, "the reason", func() bool { return len(r.blocks("c")) == 1 })
 			if b := r.blocks("c"); len(b) != 1 || b[0].Reason != "window" || !b[0].Until.Equal(opens) {
-				t.Errorf("unexpected BlockedBy: %+v", b)
+				t.Errorf("got the blocks %+v, want one: window until %s", b, opens)
 			}
 			if s := r.wait("c", 15*time.Second); s.Accepted != 1 {
 				t.Errorf("got the status %+v, want 1 accepted", s)

@@ -168,7 +168,7 @@ func TestMergeFields_NextPlannerKnowsEveryText(t *testing.T) {
 	}
 	r.start(stubAccount(h))
 	if s := r.wait("c", 40*time.Second); s.Accepted != n-1 || s.Reasons["over_cap"] != 1 || s.Calls != (n+share-1)/share {
-		t.Errorf("unexpected final status: %+v", s)
+		t.Errorf("got the final status %+v, want %d accepted, 1 over the cap and %d calls", s, n-1, (n+share-1)/share)
 	}
 	h.onceEach(n - 1)
 }
@@ -254,7 +254,7 @@ func TestMergeFields_NoRecordOver64KB(t *testing.T) {
 	r.start(stubAccount(h))
 	s := r.wait("c", 30*time.Second)
 	if s.Accepted+s.Reasons["body_too_long"] != n || s.Accepted < 50 || s.Reasons["body_too_long"] < 50 {
-		t.Errorf("unexpected final status: %+v", s)
+		t.Errorf("got the final status %+v, want %d accepted or too long, at least 50 of each", s, n)
 	}
 	if got := max(uploaded, largest()); got > 64<<10 || got < 1000 {
 		t.Errorf("the largest record has %d bytes", got)

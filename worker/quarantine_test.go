@@ -181,7 +181,7 @@ func TestQuarantine_UnreadableRecordStopsNothingElse(t *testing.T) {
 			}
 			if s.Pending != x.waits || s.Accepted+x.waits != 1200 || len(s.Unreadable) == 0 || !strings.HasPrefix(strings.Join(s.Unreadable, " "), x.field[:1]) &&
 				!strings.Contains(strings.Join(s.Unreadable, " "), x.field) {
-				t.Errorf("unexpected status: %+v", s)
+				t.Errorf("got the status %+v, want %d pending, all others accepted, and the unreadable record %s named", s, x.waits, x.field)
 			}
 			if _, err := r.producer.Cancel(t.Context(), "c"); err != nil {
 				t.Fatal(err)
@@ -236,7 +236,7 @@ func TestQuarantine_RepairedRecordContinuesAfterResume(t *testing.T) {
 		t.Fatal(err)
 	}
 	if s := r.wait("c", 15*time.Second); s.Accepted != n || s.Quarantined != 0 {
-		t.Errorf("unexpected final status: %+v", s)
+		t.Errorf("got the final status %+v, want %d accepted and 0 quarantined", s, n)
 	}
 	if len(gateway.all()) != n {
 		t.Errorf("%d numbers were sent to", len(gateway.all()))
@@ -268,17 +268,17 @@ func TestQuarantine_UnreadableCampaignDelaysNoOther(t *testing.T) {
 			r.eventually(10*time.Second, "the log line", func() bool { return log.count("cannot be read", `"campaign":"c"`) > 0 })
 			r.waitForSweeps()
 			if n := log.count(`"level":"error"`); n != 1 {
-				t.Errorf("unexpected number of error lines %d:\n%s", n, log.text.String())
+				t.Errorf("got %d error lines, want 1:\n%s", n, log.text.String())
 			}
 			s, err := r.producer.Status(t.Context(), "c")
 			if record == "v" {
 				if err == nil || !strings.Contains(err.Error(), "record v") {
-					t.Errorf("unexpected status: %+v, %v", s, err)
+					t.Errorf("got the status %+v and the error %v, want an error that names record v", s, err)
 				}
 				return
 			}
 			if err != nil || s.Quarantined != 1 || s.Pending != 300 || s.BlockedBy[0].Reason != "set_aside" {
-				t.Errorf("unexpected status: %+v, %v", s, err)
+				t.Errorf("got the status %+v and the error %v, want 300 pending, 1 quarantined and the block set_aside", s, err)
 			}
 			if _, err := r.producer.Cancel(t.Context(), "c"); err != nil {
 				t.Fatal(err)
@@ -309,7 +309,7 @@ func TestQuarantine_UnreadablePayloadsAreQuarantined(t *testing.T) {
 	r.eventually(10*time.Second, "all four log lines", func() bool { return log.count("cannot be read") == 4 })
 	r.waitForSweeps()
 	if n := log.count(`"level":"error"`); n != 4 {
-		t.Errorf("unexpected number of error lines %d:\n%s", n, log.text.String())
+		t.Errorf("got %d error lines, want 4:\n%s", n, log.text.String())
 	}
 	if s := r.status("c"); s.Quarantined != 2 || s.State != producer.Done {
 		t.Errorf("got the status %+v, want state done and 2 quarantined", s)
@@ -353,7 +353,7 @@ func TestQuarantine_AnswerForADamagedRecordIsKept(t *testing.T) {
 				t.Errorf("got the status %+v, want 1 to 100 pending, all of them in flight", s)
 			}
 			if !strings.Contains(strings.Join(s.Unreadable, "; "), "answer:0.0.0.0") {
-				t.Errorf("unexpected Unreadable: %q", s.Unreadable)
+				t.Errorf("got the unreadable records %q, want answer:0.0.0.0 among them", s.Unreadable)
 			}
 			if n := log.count("answer:0.0.0.0", `"kept_in":`); n != 1 {
 				t.Errorf("the answer was logged %d times:\n%s", n, log.text.String())

@@ -65,7 +65,7 @@ func TestResend_OnUnknownKeepOrResend(t *testing.T) {
 				t.Errorf("got the status %+v, want %d accepted, %d unknown, none resent and %d calls", s, want.accepted, want.unknown, want.calls)
 			}
 			if resends := onUnknown == worker.OnUnknownResend; (s.OnUnknown == producer.OnUnknownResend) != resends {
-				t.Errorf("unexpected on_unknown in the status: %q", s.OnUnknown)
+				t.Errorf("got on_unknown %q in the status with %q in the configuration, want resend only if it is configured", s.OnUnknown, onUnknown)
 			}
 			if got := r.gateway.Stats(); got.Calls != want.calls {
 				t.Errorf("got the gateway counters %+v, want %d calls", got, want.calls)

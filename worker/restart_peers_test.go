@@ -75,7 +75,7 @@ func (x *twoWorkers) wait() (twice int) {
 	x.t.Helper()
 	for i := range campaigns {
 		if s := x.testTuma.wait(fmt.Sprint("c", i), 60*time.Second); s.Accepted+s.Unknown != 10 {
-			x.t.Errorf("unexpected status: %+v", s)
+			x.t.Errorf("got the status %+v, want 10 accepted or unknown", s)
 		}
 	}
 	for _, n := range x.gateway.all() {

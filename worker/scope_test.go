@@ -43,7 +43,7 @@ func TestCredit_EndingInACallHoldsTheAccount(t *testing.T) {
 	r.eventually(20*time.Second, "the hold", func() bool { return len(r.status("c").BlockedBy) > 0 })
 	r.eventually(10*time.Second, "the calls in flight", func() bool { return r.status("c").InFlight.Calls == 0 })
 	if b := r.status("c").BlockedBy[0]; b.Reason != "credit" || b.Account != "kobo-main" {
-		t.Errorf("unexpected BlockedBy: %+v", b)
+		t.Errorf("got the block %+v, want kobo-main held for credit", b)
 	}
 	if s := r.status("c"); s.Rejected != 0 || s.Unknown != 0 || s.Accepted == 0 || s.Accepted+s.Pending != 400 {
 		t.Errorf("got the status while held %+v, want accepted and pending recipients only, 400 together", s)
@@ -91,7 +91,7 @@ func TestVerdict_SenderRefusedForAllPausesTheCampaign(t *testing.T) {
 		t.Errorf("got the status while paused %+v, want 200 pending", s)
 	}
 	if b := r.status("c").BlockedBy; len(b) != 1 || b[0].Reason != "paused" || b[0].By != "gateway:402" {
-		t.Errorf("unexpected BlockedBy: %+v", b)
+		t.Errorf("got the blocks %+v, want one: paused by gateway:402", b)
 	}
 	mend()
 	if _, err := r.producer.Resume(t.Context(), "c"); err != nil {
@@ -118,7 +118,7 @@ func TestVerdict_SenderRefusedForSomeRejectsOnlyThem(t *testing.T) {
 	}
 	for x, err := range r.producer.Results(t.Context(), "c", "rejected") {
 		if err != nil || x.Reason != "sender_refused" || x.Code != "402" {
-			t.Errorf("unexpected row: %+v, %v", x, err)
+			t.Errorf("got the result %+v and the error %v, want the reason sender_refused and the code 402", x, err)
 		}
 	}
 }
@@ -142,7 +142,7 @@ func TestBalance_FromAReplyIsStored(t *testing.T) {
 	})
 	for x, err := range r.producer.Results(t.Context(), "c") {
 		if err != nil || (x.Row == 1) != (x.Cost == "0.8000" && x.Currency == "KES") {
-			t.Errorf("unexpected row: %+v, %v", x, err)
+			t.Errorf("got the result %+v and the error %v, want the cost 0.8000 KES in row 1 only", x, err)
 		}
 	}
 }

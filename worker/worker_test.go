@@ -19,13 +19,13 @@ func TestWorker_SendsACampaignFromListToGateway(t *testing.T) {
 		t.Errorf("got the status %+v, want 1200 accepted, 4 skipped, 1204 in total, 3 calls and 3 batches", s)
 	}
 	if s.Reasons["duplicate"] != 2 || s.Reasons["invalid_number"] != 2 {
-		t.Errorf("unexpected reasons: %v", s.Reasons)
+		t.Errorf("got the reasons %v, want 2 duplicates and 2 invalid numbers", s.Reasons)
 	}
 	if got := r.gateway.Stats(); got.Accepted != 1200 || got.Calls != 3 || got.Duplicates != 0 {
 		t.Errorf("got the gateway counters %+v, want 1200 accepted, 3 calls and 0 duplicates", got)
 	}
 	if got := r.tally("first"); got["accepted"] != 1200 || got["skipped"] != 4 {
-		t.Errorf("unexpected results: %v", got)
+		t.Errorf("got %v, want 1200 accepted and 4 skipped", got)
 	}
 	for x, err := range r.producer.Results(t.Context(), "first", "skipped") {
 		if err != nil {
@@ -41,9 +41,9 @@ func TestWorker_SendsACampaignFromListToGateway(t *testing.T) {
 	}
 	again := r.enqueue("first", numbers)
 	if !again.Again || again.Total != 1204 {
-		t.Errorf("unexpected receipt of a repeated Enqueue: %+v", again)
+		t.Errorf("got the receipt %+v of a repeated Enqueue, want Again and 1204 in total", again)
 	}
 	if !slices.Contains(s.Accounts, "kobo-main") {
-		t.Errorf("unexpected accounts: %v", s.Accounts)
+		t.Errorf("got the accounts %v, want kobo-main among them", s.Accounts)
 	}
 }
