@@ -181,7 +181,7 @@ func TestOptOut_GatewayBlacklistAddsToTheList(t *testing.T) {
 			}
 			s := r.wait(id, 20*time.Second)
 			if s.Accepted != want["accepted"] || s.Rejected != want["rejected"] || s.Reasons["opted_out"] != want["opted_out"] {
-				t.Errorf("%+v: campaign %s: unexpected status %+v", c, id, s)
+				t.Errorf("%+v: campaign %s: got the status %+v, want %v", c, id, s, want)
 			}
 		}
 		wait("first", "", map[string]int{"accepted": 1, "rejected": 1})
@@ -192,7 +192,7 @@ func TestOptOut_GatewayBlacklistAddsToTheList(t *testing.T) {
 			return err != nil || len(found) > 0 && found[0].Origin != "" // Origin is written after the rest of the entry
 		})
 		if len(found) != 1 || found[0].Sender != c.list || found[0].Origin != "gateway:a:406" || time.Since(found[0].At) > 2*time.Minute {
-			t.Errorf("%+v: unexpected opt-out entries: %+v", c, found)
+			t.Errorf("got the opt-out entries %+v, want one of now, for the list of %+v, with the origin gateway:a:406", found, c)
 		}
 		wait("second", "", map[string]int{"accepted": 1, "opted_out": 1})
 		wait("other", "Other", map[string]int{"accepted": 1 + c.others, "opted_out": 1 - c.others})

@@ -182,7 +182,7 @@ func TestRoutes_SpreadACampaignOverAccounts(t *testing.T) {
 			t.Fatal(err)
 		}
 		if want := map[string]string{"254": "ke", "234": "ng"}[x.MSISDN[:3]]; x.Account != want {
-			t.Fatalf("%s went through %s", x.MSISDN[:3], x.Account)
+			t.Fatalf("a number with %s went through %s, want %s", x.MSISDN[:3], x.Account, want)
 		}
 	}
 	if ke.times(sms.MSISDN(254710000000)) != 1 {

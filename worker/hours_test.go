@@ -321,7 +321,7 @@ func TestSendingHours_InvalidConfigurationIsRefused(t *testing.T) {
 	} {
 		cfg.Redis, cfg.Accounts = r.rdb, many
 		if _, err := worker.New(cfg); err == nil {
-			t.Errorf("%s: got no error", name)
+			t.Errorf("%s: got no error, want one", name)
 		}
 	}
 }

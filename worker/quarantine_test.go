@@ -223,7 +223,7 @@ func TestQuarantine_RepairedRecordContinuesAfterResume(t *testing.T) {
 	// The record's bytes hold numbers, which must not be logged in any form.
 	head := good[:16]
 	if kept := r.rdb.HGet(t.Context(), "tuma:{c}:a", "p1").Val(); kept == "" || log.count(hex.EncodeToString([]byte(head))) > 0 || log.count(kenyanNumbers(page + 1)[page]) > 0 {
-		t.Errorf("%d bytes were quarantined; log:\n%s", len(kept), log.text.String())
+		t.Errorf("%d bytes were quarantined, want more than 0, and neither bytes nor numbers of the record in the log:\n%s", len(kept), log.text.String())
 	}
 	if _, err := r.producer.Resume(t.Context(), "c"); err != nil {
 		t.Fatal(err)
@@ -239,7 +239,7 @@ func TestQuarantine_RepairedRecordContinuesAfterResume(t *testing.T) {
 		t.Errorf("got the final status %+v, want %d accepted and 0 quarantined", s, n)
 	}
 	if len(gateway.all()) != n {
-		t.Errorf("%d numbers were sent to", len(gateway.all()))
+		t.Errorf("%d numbers were sent to, want %d", len(gateway.all()), n)
 	}
 }
 

@@ -80,7 +80,7 @@ func TestReconcile_FindsAcceptedMessagesAtTheGateway(t *testing.T) {
 		}
 	}
 	if reconciled < 2 || reconciled+s.Unknown < 3 {
-		t.Errorf("%d recipients are reconciled and %d unknown", reconciled, s.Unknown)
+		t.Errorf("%d recipients are reconciled and %d unknown, want at least 2 reconciled and 3 together", reconciled, s.Unknown)
 	}
 }
 

@@ -95,7 +95,7 @@ func TestRedisRestart_WaitsForTheSettlesOfOtherWorkers(t *testing.T) {
 	waitFor(t, 2*time.Second)
 	rejoin()
 	if twice := x.wait(); twice > 0 {
-		t.Errorf("%d recipients were sent to twice", twice)
+		t.Errorf("%d recipients were sent to twice, want none", twice)
 	}
 }
 
@@ -109,7 +109,7 @@ func TestRedisRestart_DrainingWorkerRepeatsItsSettles(t *testing.T) {
 	rejoin()
 	x.first.drain(t)
 	if twice := x.wait(); twice > 0 {
-		t.Errorf("%d recipients were sent to twice", twice)
+		t.Errorf("%d recipients were sent to twice, want none", twice)
 	}
 }
 

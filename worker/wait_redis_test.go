@@ -74,7 +74,7 @@ func TestWaitForRedis_StartsOnceRedisIsThere(t *testing.T) {
 	x := r.startWaiting()
 	r.eventually(10*time.Second, "the line that the worker waits", func() bool { return len(x.log.lines()) > 0 })
 	if err := x.worker.Ready(t.Context()); err == nil || !strings.Contains(err.Error(), "waits for redis") {
-		t.Errorf("Ready while the worker waits: got %v", err)
+		t.Errorf("Ready while the worker waits: got %v, want an error that it waits for redis", err)
 	}
 	waitFor(t, 2*time.Second) // some further tries
 	r.redis.Restart()
@@ -95,7 +95,7 @@ func TestWaitForRedis_WaitsForAReplica(t *testing.T) {
 	x := r.startWaiting()
 	r.eventually(10*time.Second, "the line that the worker waits", func() bool { return len(x.log.lines()) > 0 })
 	if err := x.worker.Ready(t.Context()); !errors.Is(err, worker.ErrRedisRefusesWrites) || !strings.Contains(err.Error(), "NOREPLICAS") {
-		t.Errorf("Ready: got %v", err)
+		t.Errorf("Ready: got %v, want ErrRedisRefusesWrites with NOREPLICAS", err)
 	}
 	if err := r.rdb.ConfigSet(t.Context(), "min-replicas-to-write", "0").Err(); err != nil {
 		t.Fatal(err)

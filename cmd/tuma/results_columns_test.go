@@ -61,7 +61,7 @@ func TestResults_ColumnsOfTheFile(t *testing.T) {
 	out, _ := h.mustRun("results", "debts", "--columns", "all", "--file", file)
 	table, err := csv.NewReader(strings.NewReader(out)).ReadAll()
 	if err != nil || len(table[0]) != len(resultHeader)+5 {
-		t.Fatalf("%v: %s", err, out)
+		t.Fatalf("got the error %v, want a table with the results and 5 columns of the list:\n%s", err, out)
 	}
 	if diff := cmp.Diff(want, pick(t, table, names...)); diff != "" {
 		t.Error(diff)

@@ -55,7 +55,7 @@ func TestDryRun_ScheduleInWords(t *testing.T) {
 	}
 	for name, tt := range tests {
 		if diff := cmp.Diff(tt.want, scheduleLines(producer.Forecast{Country: "KE", Schedule: tt.schedule}, now)); diff != "" {
-			t.Errorf("%s: %s", name, diff)
+			t.Errorf("%s: lines of the schedule (-want +got)\n%s", name, diff)
 		}
 	}
 }

@@ -25,7 +25,7 @@ func TestSend_AllMistakesOfAFileAtOnce(t *testing.T) {
 			return errOut
 		}
 		if got := send(file, "{{due}} at {{branch}}"); !strings.Contains(got, "due.csv: blank fields: due: 2 rows blank, 3, 5; branch: 4 rows blank, first 2, 5, 7: fill them in") {
-			t.Errorf("%v: %s", more, got)
+			t.Errorf("send %v: got %s, want the blank fields due and branch with their lines", more, got)
 		}
 		got := send(broken, "{{branch}} {{due}}")
 		if !strings.Contains(got, "broken.csv: blank fields: "+blank) || !strings.Contains(got, "broken.csv:9: the row has 4 fields, but the header has 3") {

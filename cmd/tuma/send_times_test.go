@@ -65,7 +65,7 @@ func TestSendTimes_ReadInTheRightZone(t *testing.T) {
 			Notes []string `json:"notes"`
 		}
 		if err := json.Unmarshal([]byte(out), &f); exit != exitDone || err != nil {
-			t.Errorf("%s: got exit %d, error %v and standard error %s", tt.name, exit, err, errOut)
+			t.Errorf("%s: got exit %d, error %v and standard error %s, want exit 0 and JSON", tt.name, exit, err, errOut)
 			continue
 		}
 		if got := f.Schedule.From.Format(time.RFC3339); got != tt.want || !strings.Contains(strings.Join(f.Notes, "\n"), tt.note) {

@@ -132,7 +132,7 @@ func (r *rollout) wantPlanned(step, enqueuedBy, version string) {
 	out, errOut, exit := c.runWithInput("0712345678\n08031234567\n", "send", "--id", id, "--body", "Hello", "--json")
 	var receipt producer.Receipt
 	if exit != exitDone || json.Unmarshal([]byte(out), &receipt) != nil {
-		r.t.Fatalf("%s: send: got exit %d\n%s%s", step, exit, out, errOut)
+		r.t.Fatalf("%s: send: got exit %d, want 0 and a receipt as JSON\n%s%s", step, exit, out, errOut)
 	}
 	windows, _ := json.Marshal(receipt.Windows)
 	if receipt.Country != want.country || string(windows) != want.windows {
@@ -179,7 +179,7 @@ func (r *rollout) wantDifferences(step string, differing, agreeing *exec.Cmd, ve
 	for name, c := range r.versions {
 		_, errOut, _ := c.run("check")
 		if own := strings.Contains(errOut, "tuma.yaml has rate of kobo-a"); own != (name != version) {
-			r.t.Errorf("%s: tuma check with %s while %s is in force printed\n%s", step, name, version, errOut)
+			r.t.Errorf("%s: tuma check with %s while %s is in force must name the rate of tuma.yaml only if the versions differ; it printed\n%s", step, name, version, errOut)
 		}
 		if !strings.Contains(errOut, id(differing)) {
 			r.t.Errorf("%s: tuma check does not name worker %s:\n%s", step, id(differing), errOut)

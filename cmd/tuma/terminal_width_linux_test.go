@@ -30,11 +30,11 @@ func TestTerminal_NoLineIsWiderThanTheScreen(t *testing.T) {
 			{"optout", "check", "0712345678"}, {"balance", "kobo-main"}, {"find", "0712345678"}} {
 			lines, exit := h.runOnTerminal(width, args...)
 			if exit != exitDone {
-				t.Errorf("%q: got exit %d and\n%s", args, exit, strings.Join(lines, "\n"))
+				t.Errorf("%q: got exit %d, want 0\n%s", args, exit, strings.Join(lines, "\n"))
 			}
 			for _, line := range lines {
 				if utf8.RuneCountInString(line) > width && !long.MatchString(line) && !strings.HasPrefix(line, "tuma: ") && !strings.HasPrefix(line, "    tuma ") {
-					t.Errorf("%q on %d columns: this line is %d wide\n%s", args, width, utf8.RuneCountInString(line), line)
+					t.Errorf("%q on %d columns: this line must not be %d wide\n%s", args, width, utf8.RuneCountInString(line), line)
 				}
 			}
 		}
