@@ -348,7 +348,7 @@ func TestSendingHours_NothingIsSentAfterClosing(t *testing.T) {
 		return err == nil && due.After(closes.Add(time.Minute))
 	})
 	if s := r.status("c"); gw.calls.Load() != went || s.Pending != 2000-int(went) || s.InFlight.Calls != 0 {
-		t.Errorf("got %d calls and status %+v", gw.calls.Load(), s)
+		t.Errorf("got %d calls and status %+v, want %d calls, all others pending, and no call in flight", gw.calls.Load(), s, went)
 	}
 	// Unused reservations are returned, so another campaign can be sent at once.
 	began := time.Now()

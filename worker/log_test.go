@@ -152,7 +152,7 @@ func TestLog_StartLineNamesVersionRedisAndRates(t *testing.T) {
 	r.eventually(10*time.Second, "the start line", func() bool { return log.count(t, "worker started") == 1 })
 	line := log.one(t, "worker started")
 	if got := fmt.Sprint(line["version"], " ", line["accounts"]); got != "v1.2.3 map[kobo-main:unlimited slow:30/m segments]" {
-		t.Errorf("got version and accounts %s", got)
+		t.Errorf("got version and accounts %s, want v1.2.3 and the accounts with their rates", got)
 	}
 	if want := r.rdb.Options().Addr + "/0"; line["redis"] != want {
 		t.Errorf("got redis %v, want %s", line["redis"], want)
@@ -215,7 +215,7 @@ func TestLog_PauseResumeAndCancel(t *testing.T) {
 	end := log.one(t, "campaign ended")
 	checkFields(t, end, map[string]any{"state": "cancelled", "recipients": 1000})
 	if log.one(t, "campaign resumed")["paused_ms"] == nil || end["skipped"] != end["skipped_cancelled"] {
-		t.Errorf("got lines %s", log.string())
+		t.Errorf("got lines %s, want paused_ms in the line of the resume, and all skipped recipients cancelled", log.string())
 	}
 }
 

@@ -217,7 +217,7 @@ func TestReconcile_DLRSettlesAnUnknownOutcome(t *testing.T) {
 	}
 	for _, x := range steps {
 		if applied, err := w.Reconcile(t.Context(), "kobo-main", x.report); applied != x.told || err != nil {
-			t.Errorf("report %s: got %t, %v", x.what, applied, err)
+			t.Errorf("report %s: got %t, %v, want %t and no error", x.what, applied, err, x.told)
 		}
 	}
 	if s := r.status("lost"); s.Accepted != 2 || s.Unknown != 2 {

@@ -81,7 +81,7 @@ func TestCheckRedis_UnfitRedisIsRefusedAtStart(t *testing.T) {
 			}
 			warnings, err := worker.CheckRedis(t.Context(), rdb, true)
 			if (err != nil) != x.never || !x.never && x.says != "" && !strings.Contains(strings.Join(warnings, " "), x.says) {
-				t.Errorf("with unsafe: got error %v, warnings %q", err, warnings)
+				t.Errorf("with unsafe: got error %v, warnings %q, want an error only if the fault cannot be accepted, otherwise a warning", err, warnings)
 			}
 			if x.says == "" {
 				return

@@ -40,7 +40,7 @@ func TestSlowStart_FailingGatewayGetsFewCalls(t *testing.T) {
 			r.eventually(10*time.Second, "the calls in flight", func() bool { return r.status("c").InFlight.Calls == 0 })
 			s, calls := r.status("c"), gw.calls.Load()
 			if s.BlockedBy[0].Reason != tt.reason || calls != tt.calls || s.Unknown != int(100*calls) || s.Unknown+s.Pending != 3000 {
-				t.Errorf("got %d calls; status %+v", calls, s)
+				t.Errorf("got %d calls; status %+v, want %d calls, their recipients unknown, the others pending, and the block %s", calls, s, tt.calls, tt.reason)
 			}
 		})
 	}
@@ -93,7 +93,7 @@ func TestBreaker_ProbeWithoutKeysHasOneRecipient(t *testing.T) {
 	mu.Lock()
 	defer mu.Unlock()
 	if !slices.Equal(sizes[:5], []int{100, 100, 100, 1, 1}) || s.Unknown != 302 || s.Accepted+s.Unknown != 1000 {
-		t.Errorf("got call sizes %v; status %+v", sizes, s)
+		t.Errorf("got call sizes %v; status %+v, want the sizes 100, 100, 100, 1, 1 first, and 302 unknown of 1000", sizes, s)
 	}
 	for n, count := range gw.all() {
 		if count != 1 {

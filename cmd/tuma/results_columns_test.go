@@ -99,7 +99,7 @@ func TestResults_ColumnsOfTheFile(t *testing.T) {
 		Columns   map[string]string
 	}
 	if err := json.Unmarshal([]byte(out), &r); err != nil || r.Row != 3 || r.Line != 7 || !cmp.Equal(r.Columns, map[string]string{"Due": "2,000", "First Name": "Dan"}) {
-		t.Errorf("got %+v (%v) from %s", r, err, out)
+		t.Errorf("got %+v (%v) from %s, want row 3 of line 7 with the columns Due 2,000 and First Name Dan", r, err, out)
 	}
 	if rest, _ := h.mustRun("results", "debts", "--columns", "Due", "--file", file, "--after", "2"); !strings.HasPrefix(rest, "3,") || !strings.HasSuffix(rest, ",7,\"2,000\"\n") {
 		t.Errorf("after row 2: %q", rest)

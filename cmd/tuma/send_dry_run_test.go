@@ -286,7 +286,7 @@ func (c *cli) checkForecast(t *testing.T, id string, want counts, f producer.For
 	}
 	for _, a := range f.Accounts {
 		if byAccount[a.Account] != a.Recipients {
-			t.Errorf("account %s: got %d recipients, the forecast was %d", a.Account, byAccount[a.Account], a.Recipients)
+			t.Errorf("account %s: got %d recipients, the forecast was %d, want equal numbers", a.Account, byAccount[a.Account], a.Recipients)
 		}
 	}
 }

@@ -28,13 +28,13 @@ func TestPrefetch_YieldsTheSameSequence(t *testing.T) {
 		n, last := 0, error(nil)
 		for i, err := range Prefetch(steps, countTo(10, broken)) {
 			if last = err; err == nil && i != n {
-				t.Fatalf("got %d at index %d", i, n)
+				t.Fatalf("got %d at index %d, want %d", i, n, n)
 			} else if err == nil {
 				n++
 			}
 		}
 		if n != 10 || !errors.Is(last, broken) {
-			t.Errorf("%d steps: got %d values, error %v", steps, n, last)
+			t.Errorf("%d steps: got %d values, error %v, want 10 values and the error of the sequence", steps, n, last)
 		}
 	}
 }
@@ -77,13 +77,13 @@ func TestParallelMap_YieldsInOrder(t *testing.T) {
 		n, last := 0, error(nil)
 		for i, err := range ParallelMap(most, countTo(10, broken), double) {
 			if last = err; err == nil && i != 2*n {
-				t.Fatalf("got %d at index %d", i, n)
+				t.Fatalf("got %d at index %d, want %d", i, n, 2*n)
 			} else if err == nil {
 				n++
 			}
 		}
 		if n != 10 || !errors.Is(last, broken) {
-			t.Errorf("%d at once: got %d values, error %v", most, n, last)
+			t.Errorf("%d at once: got %d values, error %v, want 10 values and the error of the sequence", most, n, last)
 		}
 		for range ParallelMap(most, countTo(10, nil), double) {
 			break

@@ -29,7 +29,7 @@ func TestTryWrites_WritesTwoKeysThatExpire(t *testing.T) {
 	keys, err := rdb.Keys(t.Context(), "*").Result()
 	slices.Sort(keys)
 	if err != nil || !slices.Equal(keys, []string{"asynq:probe", "tuma:probe"}) {
-		t.Errorf("got keys %q, %v", keys, err)
+		t.Errorf("got keys %q, %v, want asynq:probe and tuma:probe", keys, err)
 	}
 	for _, k := range keys {
 		if ttl := rdb.PTTL(t.Context(), k).Val(); ttl <= 0 || ttl > 10*time.Second {
@@ -73,7 +73,7 @@ func TestTryWrites_NamesWhatIsRefused(t *testing.T) {
 				t.Errorf("got %v, want a refusal of one line with %q; unfit: %t", err, x.says, x.unfit)
 			}
 			if MayPass(err) == x.unfit {
-				t.Errorf("MayPass: got %t for %v", !x.unfit, err)
+				t.Errorf("MayPass: got %t for %v, want the opposite", !x.unfit, err)
 			}
 			if x.unfit != (err != nil && strings.Contains(err.Error(), "ACL SETUSER")) {
 				t.Errorf("%v: want advice about the rights: %t", err, x.unfit)
@@ -118,6 +118,6 @@ func TestTryWrites_ConnectionErrorMayPass(t *testing.T) {
 	s.Kill()
 	err := TryWrites(t.Context(), s.Client(func(o *redis.Options) { o.MaxRetries, o.DialerRetries = -1, 1 }))
 	if err == nil || errors.Is(err, ErrRefusesWrites) || !MayPass(err) {
-		t.Errorf("got %v", err)
+		t.Errorf("got %v, want a connection error that may pass", err)
 	}
 }

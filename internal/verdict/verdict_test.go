@@ -76,7 +76,7 @@ func TestVerdict_UnnamedRecipientIsUnknown(t *testing.T) {
 				}
 				// If the gateway has keys, the call is repeated once for the missing answers.
 				if partial := v.SettleReason == campaign.SettlePartial; partial != (keyed && !doubt) {
-					t.Errorf("%+v: got settle reason %s", s, v.SettleReason)
+					t.Errorf("%+v: got settle reason %s, want partial only with keys and without doubt", s, v.SettleReason)
 				}
 			}
 			for _, results := range [][]providers.Result{nil, unnamed[:1], append(unnamed, unnamed[0])} {

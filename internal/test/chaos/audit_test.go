@@ -67,7 +67,7 @@ func TestAudit_ComparesTheSumsWithTheGateway(t *testing.T) {
 			a := audit{numbers: 3, unknownCalls: map[string]bool{"a": true, "b": true}}
 			a.finish(c.books)
 			if len(a.breaches) != c.breaches {
-				t.Errorf("got %q", a.breaches)
+				t.Errorf("got %q, want %d breaches", a.breaches, c.breaches)
 			}
 		})
 	}

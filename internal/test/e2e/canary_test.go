@@ -114,7 +114,7 @@ func TestCanary_KilledWorkerSendsNothingBeyondIt(t *testing.T) {
 	}
 	s := f.status("sale")
 	if s.State != producer.Paused || s.Rejected+s.Unknown != 50 || s.Unknown == 0 || s.Unknown > 10 || s.Pending != 4950 {
-		t.Errorf("got %+v", s)
+		t.Errorf("got %+v, want state paused, 4950 pending, and 50 rejected or unknown, 1 to 10 of them unknown", s)
 	}
 	if n, most := door.counts(); n != 50 || most != 1 {
 		t.Errorf("got %d numbers, one of them up to %d times; want 50 numbers once", n, most)
@@ -126,13 +126,13 @@ func TestCanary_KilledWorkerSendsNothingBeyondIt(t *testing.T) {
 	f.redis.Restart()
 	f.start()
 	if s := f.status("sale"); s.State != producer.Paused || s.TooManyRejected == nil {
-		t.Errorf("after a restart: got %+v", s)
+		t.Errorf("after a restart: got %+v, want state paused with the counts that led to the pause", s)
 	}
 	if n, _ := door.counts(); n != 50 {
 		t.Errorf("after a restart: got %d numbers, want 50", n)
 	}
 	f.must("cancel", "sale")
 	if s := f.wait("sale", time.Minute); s.Skipped != 4950 {
-		t.Errorf("after the cancel: got %+v", s)
+		t.Errorf("after the cancel: got %+v, want 4950 skipped", s)
 	}
 }

@@ -55,7 +55,7 @@ func TestKill_NothingIsLostOrSentTwice(t *testing.T) {
 	t.Logf("seed %d: %d campaigns, %d recipients, %d kills, %d faults, %d calls, %d of them replays; duplicates %d, conflicts %d",
 		*chaosSeed, campaigns, recipients, kills, stats.Faults, stats.Calls, stats.Replays, stats.Duplicates, stats.Conflicts)
 	if stats.Accepted != int64(recipients) || stats.Numbers != int64(recipients) || stats.Duplicates != 0 || stats.Conflicts != 0 {
-		t.Errorf("got gateway stats %+v", stats)
+		t.Errorf("got gateway stats %+v, want %d accepted, %d numbers, 0 duplicates and 0 conflicts", stats, int64(recipients), int64(recipients))
 	}
 	if stats.Faults == 0 || kills == 0 {
 		t.Errorf("got %d faults and %d kills, want at least one of each", stats.Faults, kills)

@@ -106,13 +106,13 @@ func giveOrders(t *testing.T) *ordered {
 func (o *ordered) checkOrders() {
 	o.t.Helper()
 	if s := o.status("paused"); s.State != producer.Paused || s.Accepted != o.paused || len(s.BlockedBy) == 0 || s.BlockedBy[0].By != "producer" {
-		o.t.Errorf("paused: got %+v; the gateway had accepted %d", s, o.paused)
+		o.t.Errorf("paused: got %+v; the gateway had accepted %d, want state paused by producer and no message since", s, o.paused)
 	}
 	if s := o.status("scheduled"); time.Now().Before(o.startAt) && (s.State != producer.Scheduled || o.acceptedMessages(4) > 0) {
-		o.t.Errorf("scheduled: got %+v", s)
+		o.t.Errorf("scheduled: got %+v, want state scheduled and no message before the start", s)
 	}
 	if s := o.wait("resumed", time.Minute); s.State != producer.Done || s.Accepted != recipientsEach {
-		o.t.Errorf("resumed: got %+v", s)
+		o.t.Errorf("resumed: got %+v, want state done and %d accepted", s, recipientsEach)
 	}
 	if _, errOut, exit := o.tuma("resume", "cancelled"); exit != 1 || !strings.Contains(errOut, "the campaign was cancelled, which is permanent") {
 		o.t.Errorf("resume of a cancelled campaign: exit %d, %s", exit, errOut)
@@ -127,11 +127,11 @@ func (o *ordered) checkOrders() {
 			o.acceptedMessages(1), o.acceptedMessages(3), o.paused, o.cancelled)
 	}
 	if s := o.status("cancelled"); s.State != producer.Cancelled || s.Accepted != o.cancelled || s.Reasons["cancelled"] != recipientsEach-o.cancelled {
-		o.t.Errorf("cancelled: got %+v; the gateway has accepted %d", s, o.cancelled)
+		o.t.Errorf("cancelled: got %+v; the gateway has accepted %d, want state cancelled, %d accepted and %d cancelled", s, o.cancelled, o.cancelled, recipientsEach-o.cancelled)
 	}
 	o.must("resume", "paused")
 	if s := o.wait("paused", time.Minute); s.State != producer.Done || s.Accepted != recipientsEach || o.acceptedMessages(1) != recipientsEach {
-		o.t.Errorf("paused and resumed: got %+v", s)
+		o.t.Errorf("paused and resumed: got %+v, want state done and %d accepted, also at the gateway", s, recipientsEach)
 	}
 }
 
@@ -146,13 +146,13 @@ func (o *ordered) checkLimits(killed bool) {
 		o.t.Errorf("expiring: got %+v; the gateway has accepted %d", s, taken)
 	}
 	if s := o.wait("capped", time.Minute); s.State != producer.Done || s.Accepted != 90 || s.Reasons["over_cap"] != recipientsEach-90 || o.acceptedMessages(6) != 90 {
-		o.t.Errorf("capped: got %+v", s)
+		o.t.Errorf("capped: got %+v, want state done, 90 accepted, also at the gateway, and the others over the cap", s)
 	}
 	if s := o.status("idle"); s.State != producer.Cancelled || s.Accepted+s.Reasons["cancelled"] != recipientsEach || s.Accepted != o.acceptedMessages(7) {
-		o.t.Errorf("cancelled at once: got %+v", s)
+		o.t.Errorf("cancelled at once: got %+v, want state cancelled, and each recipient accepted or cancelled as at the gateway", s)
 	}
 	if s := o.wait("scheduled", time.Minute); s.State != producer.Done || s.Accepted != recipientsEach || o.acceptedMessages(4) != recipientsEach {
-		o.t.Errorf("scheduled: got %+v", s)
+		o.t.Errorf("scheduled: got %+v, want state done and %d accepted, also at the gateway", s, recipientsEach)
 	}
 }
 
@@ -191,7 +191,7 @@ func TestPause_OnlyReportedCallsArriveAfterIt(t *testing.T) {
 		t.Error("no pause reported a call in flight")
 	}
 	if s := f.wait("c", 2*time.Minute); s.Accepted != n || s.Calls != n/5 {
-		t.Errorf("got status %+v", s)
+		t.Errorf("got status %+v, want %d accepted and %d calls", s, n, n/5)
 	}
 	f.compare("c", n)
 }

@@ -68,7 +68,7 @@ func (x *allGateways) runOut(i, n, credit int) {
 	usedUp := time.Since(begun)
 	s, st := x.status(k.Name), gateway.Stats()
 	if s.Accepted != credit || s.Pending != n-credit || st.Accepted != int64(credit) {
-		t.Errorf("%s, without credit: got %+v, gateway %+v", k.Name, s, st)
+		t.Errorf("%s, without credit: got %+v, gateway %+v, want %d accepted, %d pending and %d accepted", k.Name, s, st, credit, n-credit, int64(credit))
 	}
 	// While there is no credit, the worker reads the balance and makes no calls.
 	quiet := gateway.Stats().Calls
@@ -85,7 +85,7 @@ func (x *allGateways) runOut(i, n, credit int) {
 	a := x.audit(i, n)
 	end := gateway.Stats()
 	if done.State != producer.Done || a.accepted != n || a.rejected+a.unknown != 0 || end.Accepted != int64(n) || end.Duplicates != 0 {
-		t.Errorf("%s: got %+v, gateway %+v", k.Name, done, end)
+		t.Errorf("%s: got %+v, gateway %+v, want state done and %d accepted, once each", k.Name, done, end, n)
 	}
 	size := x.info(k.Name).MaxRecipients
 	if spare := st.Calls - int64((credit+size-1)/size); spare > 60 {

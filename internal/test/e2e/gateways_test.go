@@ -45,7 +45,7 @@ func TestGateways_ThreeThousandThroughEach(t *testing.T) {
 			refused = len(bad)
 		}
 		if s.State != producer.Done || a.accepted != perGateway-refused || a.rejected != refused || a.unknown != 0 {
-			t.Errorf("%s: got %+v", k.Name, s)
+			t.Errorf("%s: got %+v, want state done, %d accepted, %d rejected and 0 unknown", k.Name, s, perGateway-refused, refused)
 		}
 		size := x.info(k.Name).MaxRecipients
 		if want := infos[k.Name].MaxRecipients; size != want {
@@ -57,7 +57,7 @@ func TestGateways_ThreeThousandThroughEach(t *testing.T) {
 		}
 		// A gateway returns message IDs for all messages or for none.
 		if len(a.ids) != a.accepted && k.MessageIDs || len(a.ids) != 0 && !k.MessageIDs {
-			t.Errorf("%s: got %d distinct message IDs for %d accepted messages", k.Name, len(a.ids), a.accepted)
+			t.Errorf("%s: got %d distinct message IDs for %d accepted messages, want one ID for each message, or none if the gateway returns no IDs", k.Name, len(a.ids), a.accepted)
 		}
 		for _, r := range a.refused {
 			if r.Reason == "" || r.Code == "" || !slices.Contains(bad, r.Row-1) {
@@ -92,7 +92,7 @@ func TestGateways_FaultsLeaveOnlyUnknown(t *testing.T) {
 		t.Logf("%s: %d accepted, %d unknown in %d calls; the gateway: %d accepted in %d calls, %d faults, %d of them ambiguous, %d duplicates",
 			k.Name, a.accepted, a.unknown, len(a.unknownCalls), st.Accepted, st.Calls, st.Faults, st.Ambiguous, st.Duplicates)
 		if s.State != producer.Done || a.accepted+a.unknown != n || st.Faults == 0 {
-			t.Errorf("%s: got %+v, gateway %+v", k.Name, s, st)
+			t.Errorf("%s: got %+v, gateway %+v, want state done, %d accepted or unknown, and at least one fault", k.Name, s, st, n)
 		}
 		if x.info(k.Name).KeyTTL > 0 && a.unknown > 0 {
 			t.Errorf("%s has idempotency keys, but %d recipients are unknown", k.Name, a.unknown)
@@ -121,7 +121,7 @@ func TestGateways_RedirectAfterAcceptingSendsNothingAgain(t *testing.T) {
 			return x.status(k.Name).State == producer.Done
 		})
 		if a, st := x.audit(i, 20), x.gateway.Gateway(k.Name).Stats(); a.accepted+a.unknown != 20 || len(a.unknownCalls) > int(st.Ambiguous) || st.Accepted != 20 {
-			t.Errorf("%s: got %+v, gateway %+v", k.Name, a, st)
+			t.Errorf("%s: got %+v, gateway %+v, want 20 accepted, and at most as many unknown calls as faults that leave the outcome open", k.Name, a, st)
 		}
 	}
 }

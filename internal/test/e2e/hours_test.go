@@ -59,6 +59,6 @@ func TestHours_MarketingWaits(t *testing.T) {
 		t.Errorf("got status %+v; want Accepted 2000", s)
 	}
 	if s := f.wait("gone", 5*time.Second); s.Reasons["expired"] != 2000 {
-		t.Errorf("got status %+v", s)
+		t.Errorf("got status %+v, want 2000 expired", s)
 	}
 }

@@ -124,11 +124,11 @@ func TestOptOut_NoCallBeginsAfterIt(t *testing.T) {
 			inFlight := o.check(f)
 			left := o.optedOut(f, "c")
 			if s.Accepted+s.Skipped != n || s.Skipped != left || left == 0 {
-				t.Errorf("got status %+v, and %d results with opted_out", s, left)
+				t.Errorf("got status %+v, and %d results with opted_out, want %d accepted or skipped, and the opted-out recipients skipped", s, left, n)
 			}
 			t.Logf("%d opted out, %d of them before they were sent to; %d calls were in flight", len(o.since), left, inFlight)
 			if st := f.gateway.Stats(); st.Duplicates != 0 || st.Conflicts != 0 || st.Accepted != int64(n-left) {
-				t.Errorf("got gateway stats %+v; %d of %d recipients were skipped", st, left, n)
+				t.Errorf("got gateway stats %+v; %d of %d recipients were skipped, want no duplicate, no conflict, and all other recipients accepted", st, left, n)
 			}
 		})
 	}
@@ -170,10 +170,10 @@ func TestOptOut_OnTheCommandLine(t *testing.T) {
 	}
 	list := f.write("list.txt", "0710000003\n0710000004\nno-number\n254710000001\n")
 	if _, errOut, exit := f.tuma("optout", "import", list); exit != 1 || !strings.Contains(errOut, "list.txt:3: ") || !strings.Contains(errOut, "1 invalid row not imported") {
-		t.Errorf("got exit %d: %s", exit, errOut)
+		t.Errorf("got exit %d: %s, want exit 1 and the line of the invalid row", exit, errOut)
 	}
 	if _, errOut, exit := f.tuma("optout", "add", "0710000009", "12"); exit != 2 || !strings.Contains(errOut, "number 2: ") || !strings.Contains(errOut, "nothing was changed") {
-		t.Errorf("got exit %d: %s", exit, errOut)
+		t.Errorf("got exit %d: %s, want exit 2, the number of the invalid argument and no change", exit, errOut)
 	}
 	if out := f.must("optout", "check", "0710000009"); out != "not on a suppression list\n" {
 		t.Error(out)
@@ -239,12 +239,12 @@ func TestOptOut_WaitsForCallsInFlight(t *testing.T) {
 	cmd := exec.Command(binary, "--config", f.dir+"/tuma.yaml", "optout", "add", "--file", numbers)
 	out, err := cmd.CombinedOutput()
 	if err != nil || !strings.Contains(string(out), "1 call to 2 of these numbers in flight") || !strings.Contains(string(out), "6 numbers added") {
-		t.Errorf("got error %v: %s", err, out)
+		t.Errorf("got error %v: %s, want 1 call to 2 of these numbers in flight and 6 numbers added", err, out)
 	}
 	if s := f.status("c"); s.Accepted != 2 || s.InFlight.Calls != 0 {
-		t.Errorf("after waiting for the calls in flight: got %+v", s)
+		t.Errorf("after waiting for the calls in flight: got %+v, want 2 accepted and no call in flight", s)
 	}
 	if s := f.wait("c", time.Minute); s.Accepted != 2 || s.Reasons["opted_out"] != 4 {
-		t.Errorf("got status %+v", s)
+		t.Errorf("got status %+v, want 2 accepted and 4 opted_out", s)
 	}
 }

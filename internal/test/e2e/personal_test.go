@@ -89,7 +89,7 @@ func TestPersonal_KilledWorkersMixUpNoText(t *testing.T) {
 	}
 	s := f.wait("guests", 2*time.Minute)
 	if s.Accepted+s.Unknown != n {
-		t.Errorf("got status %+v", s)
+		t.Errorf("got status %+v, want %d accepted or unknown", s, n)
 	}
 	gateway := f.gateway.Gateway("kobo")
 	for k := range n {

@@ -32,13 +32,13 @@ func TestSend_HundredThousandNumbersInTwoHundredCalls(t *testing.T) {
 	t.Run("sending the same again changes nothing and reports it", func(t *testing.T) {
 		out, errOut, exit := f.tuma(args...)
 		if exit != 0 || !strings.Contains(out+errOut, "already") {
-			t.Errorf("got exit %d, %s%s", exit, out, errOut)
+			t.Errorf("got exit %d, %s%s, want exit 0 and a note that the campaign exists already", exit, out, errOut)
 		}
 	})
 	t.Run("another body is refused", func(t *testing.T) {
 		out, errOut, exit := f.tuma("send", "--id", "august", "--via", "kobo-main", "--body", "other", "--file", file)
 		if exit == 0 || !strings.Contains(errOut, "august") {
-			t.Errorf("got exit %d, %s%s", exit, out, errOut)
+			t.Errorf("got exit %d, %s%s, want an error that names the campaign august", exit, out, errOut)
 		}
 	})
 	if n := f.gateway.Stats().Calls; n != 200 {
@@ -57,14 +57,14 @@ func TestSend_WithoutAnIDTheContentIsTheID(t *testing.T) {
 	for range 4 {
 		wg.Go(func() {
 			if out, errOut, exit := f.tuma(args...); exit != 0 {
-				t.Errorf("got exit %d, %s%s", exit, out, errOut)
+				t.Errorf("got exit %d, %s%s, want exit 0", exit, out, errOut)
 			}
 		})
 	}
 	wg.Wait()
 	out, errOut, exit := f.tuma(args...)
 	if exit != 0 || !strings.Contains(out+errOut, "already sent as") || !strings.Contains(out+errOut, "--again") {
-		t.Errorf("got exit %d, %s%s", exit, out, errOut)
+		t.Errorf("got exit %d, %s%s, want exit 0 and a note about --again", exit, out, errOut)
 	}
 	if s := f.gateway.Stats(); s.Accepted != 2000 || s.Calls != 4 {
 		t.Errorf("got gateway stats %+v; want Accepted 2000, Calls 4", s)

@@ -92,7 +92,7 @@ func TestStart_OptionsReachTheServer(t *testing.T) {
 		redistest.WithConfig("maxmemory-policy", "noeviction"), redistest.WithPassword("p@ss:word"))
 	got, err := s.Client().ConfigGet(t.Context(), "maxmemory*").Result()
 	if err != nil || got["maxmemory"] != "8388608" || got["maxmemory-policy"] != "noeviction" {
-		t.Errorf("CONFIG GET: got %v, %v", got, err)
+		t.Errorf("CONFIG GET: got %v, %v, want maxmemory 8388608 and maxmemory-policy noeviction", got, err)
 	}
 	o, err := redis.ParseURL(s.URL())
 	if err != nil {
