@@ -23,8 +23,8 @@ import (
 )
 
 // Provider sends messages through one account at one gateway. An implementation may also have the
-// optional capabilities Balancer, StatusPoller, Reporter, Reconciler, InboxReader and
-// BackgroundSender; a type assertion finds them. Every method is safe for concurrent use.
+// optional capabilities Balancer, StatusPoller, Reporter, Reconciler, InboxReader, BackgroundSender,
+// DeliveryParser, InboundParser and OptOutParser; a type assertion finds them. Every method is safe for concurrent use.
 type Provider interface {
 	// Info returns the facts about the gateway and the account. They do not change while the
 	// program runs.

@@ -59,13 +59,18 @@ command fail instead.`,
 	f.StringSliceVar(&w.accounts, "accounts", nil, "serve only these `accounts`, separated by commas (default: all in the configuration)")
 	f.StringVar(&w.listen, "listen", "", "`address` for /healthz and /readyz, such as :8080 (default: none)")
 	f.BoolVar(&w.waitRedis, "wait-redis", true, "wait for a Redis that does not answer or accepts no writes yet")
-	f.StringVar(&w.logLevel, "log-level", "info", "log `level`: debug, info, warn or error")
-	f.StringVar(&w.logFormat, "log-format", "", "log `format`: json or console (default: console on a terminal, else json)")
 	_ = c.RegisterFlagCompletionFunc("accounts", a.completeAccounts)
+	addLogFlags(c, &w.logLevel, &w.logFormat)
+	return c
+}
+
+// addLogFlags adds the flags of a command that logs until it is stopped.
+func addLogFlags(c *cobra.Command, level, format *string) {
+	c.Flags().StringVar(level, "log-level", "info", "log `level`: debug, info, warn or error")
+	c.Flags().StringVar(format, "log-format", "", "log `format`: json or console (default: console on a terminal, else json)")
 	_ = c.RegisterFlagCompletionFunc("log-format", cobra.FixedCompletions([]string{"json", "console"}, cobra.ShellCompDirectiveNoFileComp))
 	levels := []string{"debug", "info", "warn", "error"}
 	_ = c.RegisterFlagCompletionFunc("log-level", cobra.FixedCompletions(levels, cobra.ShellCompDirectiveNoFileComp))
-	return c
 }
 
 func (w *workerCommand) run(ctx context.Context) error {

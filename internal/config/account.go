@@ -30,6 +30,12 @@ type Account struct {
 	BaseURL string
 	// Worker is the account for a worker. Its Provider is nil if a value is missing.
 	Worker worker.Account
+	// CallbackSecrets are the secrets of the account's callback URLs: none, one, or two during a
+	// rotation.
+	CallbackSecrets []providers.Secret
+	// HasCallbackKey is true if the configuration has a key for callback secrets, even if its value is
+	// missing.
+	HasCallbackKey bool
 	// missing are required values that are not set, such as a secret or an environment variable. Only
 	// commands that use this account fail.
 	missing []problem
@@ -107,6 +113,7 @@ func (r *reader) account(name string, e entry) *Account {
 			settings.SetLogin(field, value)
 		}
 	}
+	r.callbackKeys(acc, keys)
 	for key, read := range keys {
 		keys[key] = func(e entry) {
 			field := strings.TrimSuffix(key, "_file")

@@ -80,7 +80,7 @@ func TestConfig_MistakesInTheLoginOfANewGateway(t *testing.T) {
 	const account = "accounts:\n  new:\n    provider: madeup\n    client_id: u\n    account_sid: s\n    client_secret: p\n"
 	for name, tt := range map[string]struct{ yaml, want string }{
 		"misspelt":                 {account + "    regoin: x\n", "t.yaml:7: accounts.new.regoin: unknown key; did you mean region?"},
-		"another provider's field": {account + "    username: x\n", "t.yaml:7: accounts.new.username: unknown key; known keys: account_sid, account_sid_file, allow_http, base_url, burst, client_id, client_id_file, client_secret, client_secret_file, concurrency, "},
+		"another provider's field": {account + "    username: x\n", "t.yaml:7: accounts.new.username: unknown key; known keys: account_sid, account_sid_file, allow_http, base_url, burst, callback_secret, callback_secret_file, client_id, client_id_file, client_secret, client_secret_file, concurrency, "},
 		"its field at kobo":        {koboAccount + "    client_id: x\n", "t.yaml:6: accounts.k.client_id: unknown key; known keys: allow_http, "},
 		"no file":                  {account + "    region_file: x\n", "t.yaml:7: accounts.new.region_file: unknown key; known keys: account_sid"},
 		"given twice":              {account + "    client_id_file: x\n", "t.yaml:7: accounts.new.client_id_file: is already set in line 4; keep only one of them"},

@@ -35,6 +35,8 @@ type Config struct {
 	Country string
 	// Windows are the sending hours of marketing by country; nil: marketing is sent at any hour.
 	Windows map[string]worker.Hours
+	// Serve is the section of `tuma serve`.
+	Serve Serve
 	// FailoverAfter is how long an account must be on hold before its work moves to the next
 	// account of the route.
 	FailoverAfter time.Duration
@@ -113,6 +115,7 @@ func parseKinds(kinds []providers.Kind, file string, text []byte, lookup func(st
 		"accounts":        func(e entry) { c.Accounts = r.accounts(e) },
 		"routes":          func(e entry) { c.Routes = r.routes(e) },
 		"default_country": func(e entry) { r.country(e, &c.Country) },
+		"serve":           func(e entry) { r.serve(e, &c.Serve) },
 		"windows":         func(e entry) { r.windows(e, &c.Windows) },
 		"failover_after":  func(e entry) { r.duration(e, &c.FailoverAfter, time.Second, 24*time.Hour) },
 	})

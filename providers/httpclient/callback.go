@@ -41,21 +41,44 @@ func CallbackForm(w http.ResponseWriter, r *http.Request, methods ...string) (ur
 		http.Error(w, "method not allowed", http.StatusMethodNotAllowed)
 		return nil, false
 	}
-	text := r.URL.RawQuery
+	c := providers.Callback{Method: r.Method, Query: r.URL.RawQuery, ContentType: r.Header.Get("Content-Type")}
+	var err error
 	if r.Method != http.MethodGet {
-		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxCallback))
-		kind, _, _ := strings.Cut(r.Header.Get("Content-Type"), "/")
-		if err != nil || strings.EqualFold(strings.TrimSpace(kind), "multipart") {
-			http.Error(w, "not a form", http.StatusBadRequest)
-			return nil, false
-		}
-		text = string(body)
+		c.Body, err = io.ReadAll(http.MaxBytesReader(w, r.Body, maxCallback))
 	}
-	form, ok := parseForm(text)
-	if !ok {
+	form, ok := callbackForm(c)
+	if err != nil || !ok {
 		http.Error(w, "not a form", http.StatusBadRequest)
+		return nil, false
 	}
-	return form, ok
+	return form, true
+}
+
+// ParseCallback parses the form of a gateway's callback, with the limits and the lenience of
+// CallbackForm. methods lists the allowed methods. The error is providers.ErrCallback or
+// providers.ErrCallbackMethod.
+func ParseCallback(c providers.Callback, methods ...string) (url.Values, error) {
+	if !slices.Contains(methods, c.Method) {
+		return nil, providers.ErrCallbackMethod
+	}
+	form, ok := callbackForm(c)
+	if !ok {
+		return nil, providers.ErrCallback
+	}
+	return form, nil
+}
+
+// callbackForm parses the query of a GET request, or the body of a request with another method. It
+// returns false for a multipart body and for a form that is too large.
+func callbackForm(c providers.Callback) (url.Values, bool) {
+	if c.Method == http.MethodGet {
+		return parseForm(c.Query)
+	}
+	kind, _, _ := strings.Cut(c.ContentType, "/")
+	if strings.EqualFold(strings.TrimSpace(kind), "multipart") {
+		return nil, false
+	}
+	return parseForm(string(c.Body))
 }
 
 // parseForm parses a text of the form name=value&…, with any characters in the names and values. It

@@ -50,6 +50,22 @@ func Inbound(auth providers.Secret, consumer func(context.Context, providers.Inb
 	}), nil
 }
 
+var _ providers.InboundParser = (*Provider)(nil)
+
+// ParseInbound parses a message that the gateway forwards to a URL, by GET or POST. The URL's own
+// secret protects it, so ParseInbound ignores the field "auth".
+func (p *Provider) ParseInbound(c providers.Callback) ([]providers.Inbound, error) {
+	form, err := httpclient.ParseCallback(c, http.MethodGet, http.MethodPost)
+	if err != nil {
+		return nil, err
+	}
+	m, ok := parseInbound(form, p.zone)
+	if !ok {
+		return nil, providers.ErrCallback
+	}
+	return []providers.Inbound{m}, nil
+}
+
 // parseInbound parses a forwarded message. It requires an ID, because a repeated message is
 // recognised by its ID. It requires a source, because an answer to the message goes to the source.
 // An invalid time is kept in Fields.

@@ -1,0 +1,137 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+
+	"github.com/rs/zerolog"
+	"github.com/spf13/cobra"
+
+	"github.com/tuma-sms/tuma/internal/config"
+	"github.com/tuma-sms/tuma/internal/server"
+	"github.com/tuma-sms/tuma/worker"
+)
+
+// serveCommand is one run of `tuma serve`, with its flags.
+type serveCommand struct {
+	*app
+	listen, metricsListen string
+	logLevel, logFormat   string
+}
+
+func newServe(a *app) *cobra.Command {
+	s := &serveCommand{app: a}
+	c := &cobra.Command{
+		Use:   "serve",
+		Short: "Take what gateways send: opt-outs and messages",
+		Long: `Serve listens for the callbacks of gateways. Each account with a callback_secret
+has its own URLs, which you enter at the gateway:
+
+  /callbacks/ACCOUNT/SECRET/optout     opt-outs
+
+A callback is answered with a 2xx only when Redis holds its content. Otherwise
+the gateway gets a 5xx and sends it again. A wrong account, secret or path gets
+a 404. You can run many serve processes on one Redis.
+
+/healthz and /readyz are on the same address, or on that of --metrics-listen.
+
+Put a proxy with TLS in front of it: the secret is part of the URL. After
+SIGTERM, Ctrl-C or SIGHUP, serve finishes the requests in flight and exits.`,
+		Example: "  tuma serve\n  tuma serve --listen :8090 --metrics-listen 127.0.0.1:9090 --log-format json",
+		Args:    takes(),
+		RunE:    a.verb(func(ctx context.Context, _ []string) error { return s.run(ctx) }),
+	}
+	f := c.Flags()
+	f.StringVar(&s.listen, "listen", ":8090", "`address` to listen on for callbacks")
+	f.StringVar(&s.metricsListen, "metrics-listen", "", "`address` for /healthz and /readyz (default: that of --listen)")
+	addLogFlags(c, &s.logLevel, &s.logFormat)
+	return c
+}
+
+func (s *serveCommand) run(ctx context.Context) error {
+	log, err := newLogger(s.err, s.logLevel, s.logFormat)
+	if err != nil {
+		return err
+	}
+	cfg, err := s.config(true)
+	if err != nil {
+		return err
+	}
+	b, err := newBackend(cfg, 0)
+	if err != nil {
+		return err
+	}
+	defer b.Close()
+	settings, err := serverConfig(b, log)
+	if err != nil {
+		return err
+	}
+	srv, err := server.New(settings)
+	if err != nil {
+		return err
+	}
+	warnings, err := worker.CheckRedis(ctx, b.rdb, cfg.Redis.Unsafe)
+	for _, w := range warnings {
+		log.Warn().Msg(w)
+	}
+	switch {
+	case errors.Is(err, worker.ErrRedisUnfit):
+		return fmt.Errorf("redis at %s: %w", config.URLWithoutLogin(cfg.Redis.URL), err)
+	case err != nil:
+		log.Warn().Err(err).Msg("redis cannot be used yet: callbacks get a 503 until it accepts writes")
+	}
+	listener, health, err := s.listeners(ctx)
+	if err != nil {
+		return err
+	}
+	s.signals.finish(func() { log.Warn().Msg("serve is draining already: it ends with its last request in flight") })
+	log.Info().Str("address", listener.Addr().String()).Int("accounts", len(settings.Accounts)).Msg("listening for callbacks")
+	if err := srv.Run(ctx, listener, health); err != nil {
+		return err
+	}
+	log.Info().Msg("serve has stopped")
+	return nil
+}
+
+// listeners opens the addresses of the flags. health is nil if there is one address only.
+func (s *serveCommand) listeners(ctx context.Context) (listener, health net.Listener, err error) {
+	var lc net.ListenConfig
+	if listener, err = lc.Listen(ctx, "tcp", s.listen); err != nil {
+		return nil, nil, fmt.Errorf("--listen: %w", err)
+	}
+	if s.metricsListen == "" {
+		return listener, nil, nil
+	}
+	if health, err = lc.Listen(ctx, "tcp", s.metricsListen); err != nil {
+		return nil, nil, errors.Join(fmt.Errorf("--metrics-listen: %w", err), listener.Close())
+	}
+	return listener, health, nil
+}
+
+// serverConfig returns the configuration of the server: the accounts that have a callback secret.
+func serverConfig(b *backend, log zerolog.Logger) (server.Config, error) {
+	c := server.Config{
+		Client: b.Client, TrustedProxies: b.cfg.Serve.TrustedProxies, Logger: log,
+		Ready: func(ctx context.Context) error { return worker.CheckWritable(ctx, b.rdb) },
+	}
+	var incomplete []*config.Account
+	for _, acc := range b.cfg.Accounts {
+		if !acc.HasCallbackKey {
+			continue
+		}
+		if acc.Ready() != nil {
+			incomplete = append(incomplete, acc)
+			continue
+		}
+		c.Accounts = append(c.Accounts, server.Account{Name: acc.Name, Secrets: acc.CallbackSecrets, Provider: acc.Worker.Provider, Sender: acc.Worker.Sender})
+	}
+	if err := b.cfg.Missing(incomplete); err != nil {
+		return c, misuseError{err: err}
+	}
+	if len(c.Accounts) == 0 {
+		log.Warn().Msg("no account has a callback_secret, so every callback gets a 404: set one in tuma.yaml")
+	}
+	return c, nil
+}

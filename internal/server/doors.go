@@ -1,0 +1,168 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/tuma-sms/tuma/providers"
+)
+
+// doors is the handler of /callbacks/ACCOUNT/SECRET/KIND. A wrong secret, an unknown account, a kind
+// that the account does not have and every other path get the same 404, after the same work: the
+// body is not read, and the candidate is compared with two secrets.
+type doors struct {
+	cfg      Config
+	accounts map[string]*accountDoors
+	// closed stands for an account that does not exist. It matches no secret.
+	closed accountDoors
+	// inFlight holds an element for each callback that is being read or stored.
+	inFlight chan struct{}
+	refused  refusals
+}
+
+// accountDoors are the doors of one account.
+type accountDoors struct {
+	account Account
+	secrets secretSet
+	// doors holds the function of each kind that the account has.
+	doors map[string]door
+}
+
+// door parses and stores the content of a callback. It returns nil only when Redis holds the
+// content. An error that wraps providers.ErrCallback or providers.ErrCallbackMethod is about the
+// callback itself: a repetition would fail too.
+type door func(d *doors, r *http.Request, acc *Account, c providers.Callback) error
+
+// The kinds of callbacks: the last element of a door's path, or with a place the last but one.
+const (
+	kindDelivery = "delivery"
+	kindInbound  = "inbound"
+	kindOptOut   = "optout"
+)
+
+func newDoors(cfg Config) (*doors, error) {
+	d := &doors{cfg: cfg, accounts: map[string]*accountDoors{}, inFlight: make(chan struct{}, maxInFlight)}
+	var mistakes []error
+	for _, acc := range cfg.Accounts {
+		secrets, err := newSecretSet(acc.Secrets)
+		if err != nil {
+			mistakes = append(mistakes, fmt.Errorf("account %s: %w", acc.Name, err))
+		}
+		a := &accountDoors{account: acc, secrets: secrets, doors: map[string]door{}}
+		if _, ok := acc.Provider.(providers.DeliveryParser); ok && cfg.Reports != nil {
+			a.doors[kindDelivery] = (*doors).takeDelivery
+		}
+		if _, ok := acc.Provider.(providers.OptOutParser); ok {
+			a.doors[kindOptOut] = (*doors).takeOptOut
+		}
+		d.accounts[acc.Name] = a
+	}
+	return d, errors.Join(mistakes...)
+}
+
+// ServeHTTP answers a callback: 200 if its content is stored, 404 if there is no such door, 4xx if
+// the content cannot be read, and 5xx if it is not stored, so that the gateway sends it again.
+func (d *doors) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	name, secret, kind, place := splitPath(r.URL.Path)
+	acc := d.accounts[name]
+	if acc == nil {
+		acc = &d.closed
+	}
+	open := acc.doors[kind]
+	if !acc.secrets.match(secret) || open == nil {
+		d.refused.note(d.cfg.Logger, clientOf(r, d.cfg.TrustedProxies))
+		http.NotFound(w, r)
+		return
+	}
+	status, err := d.take(w, r, acc, open, place)
+	if err != nil {
+		e := d.cfg.Logger.Warn()
+		if status >= http.StatusInternalServerError {
+			e = d.cfg.Logger.Error()
+		}
+		e.Err(err).Str("account", acc.account.Name).Str("kind", kind).Int("status", status).Msg("callback not taken")
+	}
+	answer(w, r, status)
+}
+
+// splitPath splits the path of a callback. For a path of another form, it returns empty strings.
+func splitPath(path string) (account, secret, kind, place string) {
+	rest, ok := strings.CutPrefix(path, "/callbacks/")
+	parts := strings.SplitN(rest, "/", 4)
+	if !ok || len(parts) < 3 {
+		return "", "", "", ""
+	}
+	account, secret, kind = parts[0], parts[1], parts[2]
+	if len(parts) == 4 {
+		// Only a call names a URL with a place, and only for delivery reports.
+		if place = parts[3]; place == "" || kind != kindDelivery {
+			kind = ""
+		}
+	}
+	return account, secret, kind, place
+}
+
+// take reads and stores a callback and returns the status of the answer. err is what to log.
+func (d *doors) take(w http.ResponseWriter, r *http.Request, acc *accountDoors, open door, place string) (status int, err error) {
+	select {
+	case d.inFlight <- struct{}{}:
+		defer func() { <-d.inFlight }()
+	default:
+		return http.StatusServiceUnavailable, fmt.Errorf("%d callbacks are in flight", maxInFlight)
+	}
+	c := providers.Callback{Method: r.Method, Query: r.URL.RawQuery, ContentType: r.Header.Get("Content-Type"), Place: place}
+	c.Body, err = io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	if _, large := errors.AsType[*http.MaxBytesError](err); large {
+		return http.StatusRequestEntityTooLarge, errors.New("the body has more than 64 KB")
+	}
+	if err != nil {
+		return http.StatusBadRequest, errors.New("the body was not sent in time, or not completely")
+	}
+	err = open(d, r, &acc.account, c)
+	switch {
+	case err == nil:
+		// Africa's Talking does not document that it accepts another 2xx.
+		return http.StatusOK, nil
+	case errors.Is(err, providers.ErrCallbackMethod):
+		return http.StatusMethodNotAllowed, err
+	case errors.Is(err, providers.ErrCallback):
+		return http.StatusBadRequest, err
+	}
+	return http.StatusServiceUnavailable, err
+}
+
+// answer writes the answer to a callback. The text does not contain the cause.
+func answer(w http.ResponseWriter, r *http.Request, status int) {
+	w.Header().Set("Cache-Control", "no-store")
+	if status == http.StatusOK {
+		w.WriteHeader(status)
+		return
+	}
+	if status == http.StatusMethodNotAllowed {
+		w.Header().Set("Allow", allowed(r.Method))
+	}
+	if status >= http.StatusInternalServerError {
+		w.Header().Set("Retry-After", "5")
+	}
+	http.Error(w, strings.ToLower(http.StatusText(status)), status)
+}
+
+// allowed returns the methods that a callback may have instead of the refused one.
+func allowed(refused string) string {
+	if refused == http.MethodPost {
+		return http.MethodGet
+	}
+	return http.MethodPost
+}
+
+// refusals logs refused requests, one line a minute at most.
+type refusals struct {
+	mu     sync.Mutex
+	logged time.Time
+	count  int
+}

@@ -1,0 +1,154 @@
+// Package server runs `tuma serve`: the doors to which gateways send delivery reports, incoming
+// messages and opt-outs, and the health checks. A door answers 2xx only when Redis holds what the
+// gateway sent. Any number of server processes may run on one Redis.
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log"
+	"net"
+	"net/http"
+	"net/netip"
+	"sync/atomic"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/tuma-sms/tuma/producer"
+	"github.com/tuma-sms/tuma/providers"
+)
+
+// Account is an account whose gateway may send callbacks.
+type Account struct {
+	// Name is the account's name in the configuration.
+	Name string
+	// Secrets are the values that the path of a callback may have as its secret. With two, a secret
+	// can be changed without a gap. An account without secrets has no doors.
+	Secrets []providers.Secret
+	// Provider parses the callbacks, if it is a DeliveryParser, an InboundParser or an OptOutParser.
+	Provider providers.Provider
+	// Sender is the account's default sender ID; it may be empty.
+	Sender string
+}
+
+// Reports stores delivery reports.
+type Reports interface {
+	// Deliver stores the delivery reports of one callback to the account. It returns nil only when
+	// Redis holds them under the configured durability. After an error the gateway gets a 5xx, and
+	// may send the same reports again. place is Callback.Place. Deliver is called concurrently.
+	Deliver(ctx context.Context, account, place string, reports []providers.DLR) error
+}
+
+// Config configures a Server. Nothing may change it after New.
+type Config struct {
+	Accounts []Account
+	// Client writes opt-outs to the suppression lists.
+	Client *producer.Client
+	// Reports stores delivery reports. If it is nil, there is no door for them, and callbacks with
+	// delivery reports get a 404.
+	Reports Reports
+	// Ready returns an error if Redis does not accept writes.
+	Ready func(context.Context) error
+	// TrustedProxies are the addresses of proxies whose X-Forwarded-For header names the client.
+	TrustedProxies []netip.Prefix
+	// Logger logs the server's events, without secrets, numbers and texts.
+	Logger zerolog.Logger
+}
+
+// Limits of a request. A gateway sends a callback within milliseconds, and a callback is a few KB.
+const (
+	headerTimeout   = 5 * time.Second
+	requestTimeout  = 10 * time.Second // header and body together
+	responseTimeout = 30 * time.Second // from the end of the header to the end of the response
+	idleTimeout     = time.Minute
+	maxHeader       = 16 << 10
+	maxBody         = 64 << 10
+	// storeTimeout is the time limit of storing the content of one callback.
+	storeTimeout = 15 * time.Second
+	// maxInFlight is the maximum number of callbacks that are read and stored at once. Further
+	// callbacks get a 503.
+	maxInFlight = 1024
+	// drainTimeout is how long the server waits for requests in flight before it stops.
+	drainTimeout = 30 * time.Second
+	// readyTimeout is the time limit of the check that answers /readyz.
+	readyTimeout = 2 * time.Second
+)
+
+// Server serves the doors and the health checks. Its methods are safe for concurrent use.
+type Server struct {
+	cfg      Config
+	doors    *doors
+	draining atomic.Bool
+	// headerTimeout, requestTimeout and idleTimeout are the constants of these names, except in tests.
+	headerTimeout, requestTimeout, idleTimeout time.Duration
+}
+
+// New returns a Server. It returns an error that names every account whose secrets cannot be used.
+func New(cfg Config) (*Server, error) {
+	d, err := newDoors(cfg)
+	if err != nil {
+		return nil, fmt.Errorf("new server: %w", err)
+	}
+	return &Server{cfg: cfg, doors: d, headerTimeout: headerTimeout, requestTimeout: requestTimeout, idleTimeout: idleTimeout}, nil
+}
+
+// Run serves until ctx ends, and then drains: /readyz fails, the listeners close, and requests in
+// flight finish. If health is not nil, it serves the health checks instead of listener. Run closes
+// the listeners. It returns nil after a drain in which all requests finished.
+func (s *Server) Run(ctx context.Context, listener, health net.Listener) error {
+	checks := s.healthChecks()
+	main := s.httpServer(s.Handler(health == nil))
+	running := map[*http.Server]net.Listener{main: listener}
+	if health != nil {
+		running[s.httpServer(checks)] = health
+	}
+	failed := make(chan error, len(running))
+	for server, l := range running {
+		go func() { failed <- server.Serve(l) }()
+	}
+	var err error
+	select {
+	case <-ctx.Done():
+	case err = <-failed:
+		err = fmt.Errorf("serve: %w", err)
+	}
+	s.draining.Store(true)
+	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
+	defer cancel()
+	for server := range running {
+		if e := server.Shutdown(drain); e != nil {
+			err = errors.Join(err, fmt.Errorf("drain: requests are still in flight after %s: %w", drainTimeout, e), server.Close())
+		}
+	}
+	return err
+}
+
+func (s *Server) httpServer(h http.Handler) *http.Server {
+	return &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: s.headerTimeout,
+		ReadTimeout:       s.requestTimeout,
+		WriteTimeout:      responseTimeout,
+		IdleTimeout:       s.idleTimeout,
+		MaxHeaderBytes:    maxHeader,
+		ErrorLog:          log.New(s.cfg.Logger, "", 0),
+	}
+}
+
+// Handler returns the handler of the doors. If health is true, it also serves /healthz and /readyz.
+// Every other path gets the same 404 as a wrong secret.
+func (s *Server) Handler(health bool) http.Handler {
+	if !health {
+		return s.doors
+	}
+	checks := s.healthChecks()
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/healthz" || r.URL.Path == "/readyz" {
+			checks.ServeHTTP(w, r)
+			return
+		}
+		s.doors.ServeHTTP(w, r)
+	})
+}
