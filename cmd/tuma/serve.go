@@ -27,7 +27,7 @@ func newServe(a *app) *cobra.Command {
 		Use:   "serve",
 		Short: "Take what gateways send: opt-outs and messages",
 		Long: `Serve listens for the callbacks of gateways. Each account with a callback_secret
-has its own URLs, which you enter at the gateway:
+has separate URLs, which you enter at the gateway:
 
   /callbacks/ACCOUNT/SECRET/optout     opt-outs
 
