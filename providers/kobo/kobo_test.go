@@ -220,7 +220,7 @@ func TestVerdict_OfGatewayRefusals(t *testing.T) {
 		"error_number":   {arrange: func(s *simulator.Server) { kobosim.Of(s).SetInvalid("error_number", uint64(two)) }, code: "error_number"},
 		"no body":        {change: func(b *providers.Batch) { b.Body = "" }, code: "error_param"},
 		"no sender":      {change: func(b *providers.Batch) { b.From = "" }, code: "error_param"},
-		"short key":      {change: func(b *providers.Batch) { b.IdempotencyKey = "short" }, code: "error_msgid"},
+		"short key":      {func(s *simulator.Server) { _, _ = kobosim.Of(s).SetOption("min_uuid", "24") }, func(b *providers.Batch) { b.IdempotencyKey = "short" }, "error_msgid"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

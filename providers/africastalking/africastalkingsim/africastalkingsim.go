@@ -29,6 +29,8 @@ type Simulator struct {
 	sent    uint64 // number of calls accepted so far
 	refused map[string]bool
 	inbox   []inboxMessage
+
+	plusEscaped bool // a plus that a client has not escaped makes a number invalid
 }
 
 // inboxMessage is a message in the inbox.
@@ -74,7 +76,7 @@ func Of(server *simulator.Server) *Simulator {
 
 // Reset implements simulator.Vendor.
 func (a *Simulator) Reset() {
-	a.sent, a.refused = 0, map[string]bool{}
+	a.sent, a.refused, a.plusEscaped = 0, map[string]bool{}, false
 	a.inbox = []inboxMessage{
 		{Text: "JOIN", To: "28901", ID: 15071, Date: "2026-03-02T08:34:18.445Z", From: "+254711000001", LinkID: "28a92cdf-2d63-4ee3-93df-4233d3de0356"},
 		{Text: "Habari? \"Sawa\" & <poa> 😀\nAsante", To: "28901", ID: 15072, Date: "2026-03-02T09:01:00.000Z", From: "+254733000002"},
@@ -157,6 +159,12 @@ func (a *Simulator) send(r *http.Request, body []byte) simulator.Answer {
 		a.state.CountRejected()
 		return replyTo(r, "InvalidSenderId", nil)
 	}
+	if call.from == "" {
+		call.from = defaultSender
+	}
+	if !a.plusEscaped {
+		call.restorePlus()
+	}
 	recipients, taken := a.checkRecipients(call)
 	if len(taken) == 0 {
 		a.state.CountRejected()
@@ -186,6 +194,9 @@ func (a *Simulator) admit(r *http.Request, user, wrong string) (simulator.Answer
 	}
 	return simulator.Answer{}, true
 }
+
+// defaultSender is the sender ID of a message without one, as on the vendor's page.
+const defaultSender = "20414"
 
 // validSender matches a valid sender ID: 1 to 11 letters, digits, spaces or characters of "_.&-".
 var validSender = regexp.MustCompile(`^[A-Za-z0-9 _.&-]{1,11}$`)

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -122,6 +123,7 @@ func TestSend_AnswersForEachNumber(t *testing.T) {
 	say(simulator.Accept, 254733000002)
 	say(simulator.Accept, 2348030000000)
 	// Two credits are left. They cover the first two valid numbers of the call.
+	setOption(t, s, "plus", "escaped")
 	got := atSend(t, address, simulatortest.With(atForm("254711000001", " 254711000001", "+0711000001", "", "+254711x00001", wanja, otieno, chidi), "enqueue", "0"))
 	slices.Sort(got)
 	want := []string{" 254711000001 403", " 403", "+0711000001 403", "+2348030000000 405", "+254711000001 101", "+254711x00001 403", "+254733000002 101", "254711000001 403"}
@@ -133,9 +135,18 @@ func TestSend_AnswersForEachNumber(t *testing.T) {
 	}
 }
 
-func TestSend_UnescapedPlusIsASpace(t *testing.T) {
+// setOption sets an option of the simulator.
+func setOption(t *testing.T, s *simulator.Server, name, value string) {
+	t.Helper()
+	if known, err := africastalkingsim.Of(s).SetOption(name, value); !known || err != nil {
+		t.Fatalf("set %s to %s: known %v, error %v; want known and no error", name, value, known, err)
+	}
+}
+
+func TestSend_UnescapedPlusIsASpaceWithTheOption(t *testing.T) {
 	t.Parallel()
 	s, address := start(t, simulator.Options{})
+	setOption(t, s, "plus", "escaped")
 	resp, err := http.Post(address+"/version1/messaging", "application/x-www-form-urlencoded", strings.NewReader("username=demo&message=Hello&to="+wanja))
 	if err != nil {
 		t.Fatal(err)
@@ -302,5 +313,46 @@ func TestMessageID_Distinct(t *testing.T) {
 	}
 	if st := s.Stats(); len(ids) != 600 || st.Accepted != 600 || st.Duplicates != 400 {
 		t.Errorf("got %d distinct IDs, want 600; stats %+v", len(ids), st)
+	}
+}
+
+// The vendor's page has this example of a send. XXXYYY and YYYZZZ stand for digits, and the page has lost the address.
+const pageCurl = `curl -v -H "Accept: application/xml" -d "username=myusername&message=hello test&to=+254711XXXYYY,+254733YYYZZZ" -H "Apikey:fb752d3417021812f0961y6c9464832dd1adb1`
+
+func TestVendorExample_CurlOfThePage(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../testdata/page.txt")
+	if err != nil || !strings.Contains(string(page), pageCurl) {
+		t.Fatalf("the vendor's page does not have the example (%v)", err)
+	}
+	_, data, _ := strings.Cut(pageCurl, `-d "`)
+	data, _, _ = strings.Cut(data, `"`)
+	data = strings.NewReplacer("XXXYYY", "000001", "YYYZZZ", "000002").Replace(data)
+	for option, want := range map[string]int{"as_sent": 2, "escaped": 0} {
+		s, address := start(t, simulator.Options{})
+		setOption(t, s, "plus", option)
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, address+"/version1/messaging", strings.NewReader(data))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded") // as curl -d sends it
+		r.Header.Set("Accept", "application/xml")
+		r.Header.Set("Apikey", "fb752d34")
+		resp, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(resp.Body)
+		_ = resp.Body.Close()
+		if accepted := strings.Count(string(body), "<status>Success</status>"); err != nil || resp.StatusCode != http.StatusCreated || accepted != want {
+			t.Errorf("plus=%s: got status %d, error %v and %s; want 201 with %d accepted", option, resp.StatusCode, err, body, want)
+		}
+		if last := s.Gateway("africastalking").LastAccepted(); want > 0 && (last.From != "20414" || last.Body != "hello test" || !slices.Equal(last.Numbers, []uint64{254711000001, 254733000002})) {
+			t.Errorf("plus=%s: got the message %+v, want the page's default sender 20414, its text and both numbers", option, last)
+		}
+	}
+	s, _ := start(t, simulator.Options{})
+	if known, err := africastalkingsim.Of(s).SetOption("plus", "x"); !known || err == nil {
+		t.Errorf("plus=x: got known %v and the error %v, want an error", known, err)
 	}
 }

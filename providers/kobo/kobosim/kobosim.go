@@ -3,11 +3,16 @@
 package kobosim
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"hash/maphash"
+	"maps"
+	"mime"
+	"mime/multipart"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -26,6 +31,7 @@ type Simulator struct {
 	repeat        simulator.Repeat
 	report        string
 	invalidReply  string                   // the reply for an invalid number
+	minUUID       int                      // the shortest message_uuid, in characters
 	acceptedCalls []*acceptedCall          // by sequence number
 	byKey         map[string]*acceptedCall // the key is user, NUL and message_uuid
 	errors        map[string]string        // error code by key; only used with simulator.RepeatAll
@@ -56,6 +62,7 @@ func Of(server *simulator.Server) *Simulator { return server.Gateway("kobo").Ven
 // Reset implements simulator.Vendor.
 func (k *Simulator) Reset() {
 	k.repeat, k.report, k.invalidReply = simulator.RepeatAccepts, "DELIVRD", "error_limit"
+	k.minUUID = 1
 	k.byKey, k.errors, k.acceptedCalls = map[string]*acceptedCall{}, map[string]string{}, nil
 }
 
@@ -78,13 +85,27 @@ func (k *Simulator) Endpoints() map[string]simulator.Endpoint {
 
 var faultReplies = map[string]string{simulator.FaultLater: "error_gw", simulator.FaultCampaign: "error_restricted_senderid", simulator.FaultCredit: "error_credit"}
 
-// readForm parses the form in the body. readForm ignores the URL's query, because credentials do
-// not belong in a URL.
+// readForm parses the fields of a request. The examples on the vendor's page are POST requests with the
+// fields in the URL's query. A form in the body is URL-encoded, or multipart as some public programs
+// send it. The body's value of a field comes before the query's.
 func readForm(r *http.Request, body []byte) (url.Values, bool) {
-	if !strings.HasPrefix(r.Header.Get("Content-Type"), "application/x-www-form-urlencoded") {
+	form, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil || len(body) == 0 {
+		return form, err == nil && len(form) > 0
+	}
+	var fields url.Values
+	switch mediaType, params, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); mediaType {
+	case "application/x-www-form-urlencoded":
+		fields, err = url.ParseQuery(string(body))
+	case "multipart/form-data":
+		var parts *multipart.Form
+		if parts, err = multipart.NewReader(bytes.NewReader(body), params["boundary"]).ReadForm(1 << 20); err == nil {
+			fields = parts.Value
+		}
+	default:
 		return nil, false
 	}
-	form, err := url.ParseQuery(string(body))
+	maps.Copy(form, fields)
 	return form, err == nil
 }
 
@@ -177,7 +198,7 @@ func (k *Simulator) acceptOrReplay(q request, ok bool, numbers []uint64, wellFor
 		return nil, k.reject("", again)
 	}
 	switch {
-	case len(q.uuid) > 64, q.uuid != "" && len(q.uuid) < 24:
+	case len(q.uuid) > 64, q.uuid != "" && len(q.uuid) < k.minUUID:
 		return nil, k.reject(key, "error_msgid")
 	case len(numbers) > 500:
 		return nil, k.reject(key, "error_limit")
@@ -279,8 +300,15 @@ func (k *Simulator) status(r *http.Request, body []byte) simulator.Answer {
 	return simulator.TextAnswer(k.report)
 }
 
-// knows reports whether id is the ID of an accepted message. The caller holds the server's lock.
+// pageIDs are the message IDs in the examples on the vendor's page.
+var pageIDs = []string{"24137cf8-eccc-469c-80af-109538857e53", "42138969-09f9-434d-a3c6-db5733fba736", "974790b3-e598-41a8-939b-772d16860fb4"}
+
+// knows reports whether id is the ID of an accepted message, or of an example on the vendor's page. The
+// caller holds the server's lock.
 func (k *Simulator) knows(id string) bool {
+	if slices.Contains(pageIDs, id) {
+		return true
+	}
 	seq, i, ok := k.ids.Parse(id)
 	if !ok || seq >= uint64(len(k.acceptedCalls)) || i >= uint64(len(k.acceptedCalls[seq].numbers)) || !k.acceptedCalls[seq].ids {
 		return false
@@ -289,8 +317,9 @@ func (k *Simulator) knows(id string) bool {
 }
 
 // SetOption sets an option: repeat ("", "all" or "error_msgid"), invalid (numbers that KoboMobile
-// refuses, separated by commas), invalid_word (the error code for such a number) or report (the
-// delivery status of every message).
+// refuses, separated by commas), invalid_word (the error code for such a number), report (the
+// delivery status of every message) or min_uuid (the length of the shortest message_uuid: 1 as on the
+// vendor's page, or 24 as at the product behind KoboMobile).
 func (k *Simulator) SetOption(name, value string) (known bool, err error) {
 	switch name {
 	case "repeat":
@@ -310,6 +339,14 @@ func (k *Simulator) SetOption(name, value string) (known bool, err error) {
 		k.SetInvalid(value)
 	case "report":
 		k.SetReport(value)
+	case "min_uuid":
+		n, err := strconv.Atoi(value)
+		if err != nil || n < 1 || n > 64 {
+			return true, fmt.Errorf("min_uuid: %q must be a whole number from 1 to 64", value)
+		}
+		k.state.Lock()
+		defer k.state.Unlock()
+		k.minUUID = n
 	default:
 		return false, nil
 	}

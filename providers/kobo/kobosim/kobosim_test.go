@@ -1,10 +1,14 @@
 package kobosim_test
 
 import (
+	"bytes"
 	"fmt"
+	"io"
+	"mime/multipart"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -67,7 +71,7 @@ func TestSend_AnswersAsDocumented(t *testing.T) {
 		"plus":            {simulatortest.With(good, "to", "+"+ada), "error_limit"},
 		"space":           {simulatortest.With(good, "to", ada+", "+obi), "error_limit"},
 		"key too long":    {simulatortest.With(good, "message_uuid", strings.Repeat("k", 65)), "error_msgid"},
-		"key too short":   {simulatortest.With(good, "message_uuid", "k"), "error_msgid"},
+		"key of a letter": {simulatortest.With(good, "message_uuid", "k"), ""},
 	} {
 		for _, prefix := range []string{"", "/kobo"} {
 			_, address := start(t, simulator.Options{Users: map[string]string{"demo": "demopass"}})
@@ -80,11 +84,76 @@ func TestSend_AnswersAsDocumented(t *testing.T) {
 	}
 }
 
-func TestSend_CredentialsInTheQueryAreIgnored(t *testing.T) {
+// The product behind KoboMobile refuses a short key. The vendor's page does not.
+func TestOption_ShortestKey(t *testing.T) {
+	t.Parallel()
+	s, address := start(t, simulator.Options{})
+	for _, bad := range []string{"", "0", "65", "x"} {
+		if known, err := kobosim.Of(s).SetOption("min_uuid", bad); !known || err == nil {
+			t.Errorf("min_uuid=%s: got known %v and the error %v, want an error", bad, known, err)
+		}
+	}
+	if _, err := kobosim.Of(s).SetOption("min_uuid", "24"); err != nil {
+		t.Fatal(err)
+	}
+	for n, want := range map[int]string{23: "error_msgid", 24: "sent"} {
+		form := simulatortest.With(simulatortest.With(call(n, ada), "message_uuid", strings.Repeat("k", n)), "enable_msg_id", "")
+		if _, body := simulatortest.Post(t, address+"/api/send/", form); body != want {
+			t.Errorf("a key of %d characters: got %q, want %q", n, body, want)
+		}
+	}
+}
+
+// examples are the examples on the vendor's page, word for word, with the replies that they must get.
+var examples = map[string]string{
+	"https://kobomobile.net/api/send/? user=demo&pass=demopass&to=2348030000000&from=Testing&msg=Testing":                             "sent",
+	"https://kobomobile.net/api/send/? user=demo&pass=demopass&to=2348030000000,2348030000011,2348030000022&from=Testing&msg=Testing": "sent",
+	"https://kobomobile.net/api/credit/?user=demo&pass=demopass":                                                                      "1000000000",
+	"https://kobomobile.net/api/report/?user=demo&pass=demopass&msgid=24137cf8-eccc-469c-80af-109538857e53":                           "DELIVRD",
+}
+
+func TestVendorExample_PostsWithTheFieldsInTheQuery(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../testdata/page.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for example, want := range examples {
+		if !strings.Contains(string(page), "POST | "+example) {
+			t.Errorf("the vendor's page does not have the example %s", example)
+		}
+		s, address := start(t, simulator.Options{Users: map[string]string{"demo": "demopass"}})
+		path := strings.Replace(strings.TrimPrefix(example, "https://kobomobile.net"), "? ", "?", 1)
+		if status, body := simulatortest.Post(t, address+path, nil); status != 200 || body != want {
+			t.Errorf("%s: got %d %q, want %q", example, status, body, want)
+		}
+		if want == "sent" {
+			if last := s.Gateway("kobo").LastAccepted(); len(last.Numbers) != strings.Count(example, "23480300000") || last.From != "Testing" || last.Body != "Testing" {
+				t.Errorf("%s: got the message %+v, want that of the example", example, last)
+			}
+		}
+	}
+}
+
+// Public programs send multipart forms.
+func TestSend_MultipartForm(t *testing.T) {
 	t.Parallel()
 	_, address := start(t, simulator.Options{})
-	if _, body := simulatortest.Post(t, address+"/api/send/?"+call(1, ada).Encode(), nil); body != "error_param" {
-		t.Errorf("got reply %q, want \"error_param\"", body)
+	var body bytes.Buffer
+	w := multipart.NewWriter(&body)
+	for name, values := range call(1, ada) {
+		if err := w.WriteField(name, values[0]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_ = w.Close()
+	resp, err := http.Post(address+"/api/send/", w.FormDataContentType(), &body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	if text, err := io.ReadAll(resp.Body); err != nil || !strings.HasPrefix(string(text), ada+",") {
+		t.Errorf("got %q and the error %v, want an ID for the number", text, err)
 	}
 }
 

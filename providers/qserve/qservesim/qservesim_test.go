@@ -143,3 +143,25 @@ func TestFault_EachKind(t *testing.T) {
 		}
 	}
 }
+
+// The sample of the vendor's page, with its values: the page's first number has 11 digits. The reply is the page's, as JSON.
+func TestVendorExample_SendOfThePage(t *testing.T) {
+	t.Parallel()
+	const (
+		message, senderID, phone = "Hello world", "254sms", "25472256565,254722998999"
+		apikey, username         = "254SMS APIKEY", "254SMS USERNAME"
+	)
+	s, address := start(t, simulator.Options{Users: map[string]string{username: apikey}, Credit: 8825})
+	login := `{"username":"` + username + `","api_key":"` + apikey + `"`
+	got := qserveAsk(t, address+"/version1/sendsms", "application/json", login+`,"sender_id":"`+senderID+`","phone":"`+phone+`","message":"`+message+`"}`)
+	want := `[{"recipientsCount":2,"statusMessage":"Success","statusCode":101,"Balance":8823,"messageDetails":[` +
+		`{"recipient":"25472256565","message":"Hello world","statusCode":"Successfully Sent","statusMessage":2},` +
+		`{"recipient":"254722998999","message":"Hello world","statusCode":"Successfully Sent","statusMessage":2}]}]`
+	if got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+	s.SetCredit(345)
+	if got := qserveAsk(t, address+"/version1/credits", "application/json", login+"}"); got != `[{"credits":"345","statusCode":101}]` {
+		t.Errorf("got the credits %s, want those of the page", got)
+	}
+}

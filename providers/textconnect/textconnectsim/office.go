@@ -22,7 +22,7 @@ type contact struct {
 
 // addSampleData fills the address book with its initial content.
 func (g *Simulator) addSampleData() {
-	g.groups = map[string]bool{"Staff": true, "Empty": true}
+	g.groups = map[string]bool{"Staff": true, "Empty": true, "group1": true, "group2": true, "group3": true}
 	g.contacts = []contact{
 		{name: "Ada", number: 447700900001, email: "ada@example.com", groups: []string{"Staff"}},
 		{name: "Obi", number: 447700900002, groups: []string{"Staff"}},
@@ -46,7 +46,8 @@ func (g *Simulator) members(group string) (numbers []uint64) {
 	return numbers
 }
 
-// report replies with CSV in which every field is quoted.
+// report replies with CSV in which every field is quoted. The vendor's page shows the columns of no
+// report. Those of Usage, InboundMessages and Outbox are as FastSMS' own tests record them.
 func (g *Simulator) report(form url.Values) simulator.Answer {
 	kind := strings.ToLower(form.Get("ReportType"))
 	if !slices.Contains([]string{"outbox", "messages", "usage", "inboundmessages", "failedmessages"}, kind) {
@@ -63,11 +64,11 @@ func (g *Simulator) report(form url.Values) simulator.Answer {
 	}
 	switch kind {
 	case "usage":
-		return csvAnswer([][]string{{"Username", "Messages", "Credits"}, {"demo", strconv.FormatUint(g.messages(from, to), 10), strconv.FormatUint(g.messages(from, to), 10)}})
+		return csvAnswer([][]string{{"Status", "Messages"}, {g.messageState, strconv.FormatUint(g.messages(from, to), 10)}})
 	case "inboundmessages":
-		rows := [][]string{{"MessageID", "Source", "Destination", "Message", "Received Date"}}
+		rows := [][]string{{"MessageID", "From", "Number", "Message", "Received Date", "Status"}}
 		if at := g.now().Add(-time.Minute); !at.Before(from) && !at.After(to) {
-			rows = append(rows, []string{"9001", "447700900001", "447860000000", "Yes, \"count\" me in", g.date(at)})
+			rows = append(rows, []string{"9001", "447700900001", "447860000000", "Yes, \"count\" me in", g.date(at), "Read"})
 		}
 		return csvAnswer(rows)
 	}
@@ -78,6 +79,11 @@ func (g *Simulator) report(form url.Values) simulator.Answer {
 			continue
 		}
 		rows = g.appendMessages(rows, call, kind)
+	}
+	if kind == "outbox" {
+		for i := range rows {
+			rows[i] = slices.Delete(rows[i], 3, 4) // Source
+		}
 	}
 	return csvAnswer(rows)
 }

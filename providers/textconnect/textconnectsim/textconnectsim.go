@@ -3,6 +3,7 @@
 package textconnectsim
 
 import (
+	"fmt"
 	"net/http"
 	"net/url"
 	"sort"
@@ -16,7 +17,8 @@ import (
 
 // Simulator simulates TextConnect as the vendor's page describes it. Where that page gives no
 // details, the Simulator behaves like FastSMS, the product that TextConnect sells under another
-// name. The Simulator has some contacts, the groups "Staff" and "Empty", and the lists "Members" (3
+// name. The Simulator has some contacts, the groups "Staff" and "Empty", the groups of the example on the
+// vendor's page ("group1", "group2", "group3"), and the lists "Members" (3
 // numbers), "Everyone" (250 numbers) and "Vacant" (no numbers). The methods are safe for concurrent
 // use, except Reset, which the server calls.
 type Simulator struct {
@@ -33,6 +35,8 @@ type Simulator struct {
 	groups        map[string]bool
 	contacts      []contact
 	users         map[string]float64 // child users, with their credits
+
+	validityRequired bool // a send without ValidityPeriod is refused
 }
 
 // acceptedCall is an accepted call. Each message has as many segments as the field parts says, and
@@ -70,8 +74,23 @@ func Of(server *simulator.Server) *Simulator {
 // Reset implements simulator.Vendor.
 func (g *Simulator) Reset() {
 	g.acceptedCalls, g.sends, g.nextID, g.messageState = nil, nil, 3509592+simulator.Mix(g.state.Seed())%1_000_000, "Delivered"
-	g.refusals = map[uint64]string{}
+	g.refusals, g.validityRequired = map[uint64]string{}, false
 	g.addSampleData()
+}
+
+// SetOption sets the option validity: "optional" as in the example on the vendor's page, or "required"
+// as in the table on that page and at FastSMS, which answer -405 to a send without ValidityPeriod.
+func (g *Simulator) SetOption(name, value string) (known bool, err error) {
+	if name != "validity" {
+		return false, nil
+	}
+	if value != "optional" && value != "required" {
+		return true, fmt.Errorf("validity: %q must be optional or required", value)
+	}
+	g.state.Lock()
+	defer g.state.Unlock()
+	g.validityRequired = value == "required"
+	return true, nil
 }
 
 // ReplyScope returns ScopeNumber: the reply has an ID or a code for each number.
@@ -174,6 +193,9 @@ func (g *Simulator) checkMessage(form url.Values) (scheduled time.Time, code str
 	from, body, ton := form.Get("SourceAddress"), form.Get("Body"), form.Get("SourceTON")
 	digits := strings.Trim(strings.TrimPrefix(from, "+"), "0123456789") == ""
 	seconds, err := strconv.Atoi(form.Get("ValidityPeriod"))
+	if !g.validityRequired && !form.Has("ValidityPeriod") {
+		seconds, err = 86400, nil // the vendor's own example of a send has no ValidityPeriod
+	}
 	switch {
 	case strings.TrimSpace(from) == "":
 		return scheduled, "-518"

@@ -83,7 +83,7 @@ func TestSend_AnswersAsDocumented(t *testing.T) {
 		"460 characters":            {simulatortest.With(good, "Body", strings.Repeat("x", 460)), "-507"},
 		"no body":                   {simulatortest.With(good, "Body", ""), "-519"},
 		"blank body":                {simulatortest.With(good, "Body", " \n"), "-404"},
-		"no validity":               {simulatortest.With(good, "ValidityPeriod", ""), "-405"},
+		"no validity":               {simulatortest.With(good, "ValidityPeriod", ""), "id"},
 		"validity 0":                {simulatortest.With(good, "ValidityPeriod", "0"), "-405"},
 		"validity 86401":            {simulatortest.With(good, "ValidityPeriod", "86401"), "-405"},
 		"validity in words":         {simulatortest.With(good, "ValidityPeriod", "24h"), "-405"},
