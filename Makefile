@@ -85,7 +85,7 @@ bench-optout: ## Measure a suppression list of 10,000,000 numbers: time, and byt
 	$(GO) run ./internal/test/bench optout
 
 .PHONY: bench-flow
-bench-flow: ## Measure rates, fairness, latency, pauses and hanging gateways, FLOW_FOR=30s for each case
+bench-flow: ## Measure rates, fairness, small campaigns, latency, pauses and hanging gateways, FLOW_FOR=30s for each case
 	$(GO) run ./internal/test/bench flow -for $(FLOW_FOR) $(FLOW)
 
 .PHONY: bench-file

@@ -26,7 +26,7 @@ type flowCase struct {
 // flowCases are all cases, in the order in which they run by default.
 var flowCases = []flowCase{
 	{"rate", measureRates}, {"kill", measureKill}, {"change", measureChange}, {"fair", measureFair}, {"behind", measureBehind},
-	{"hang", measureHang}, {"idle", measureIdle}, {"latency", measureLatency}, {"pause", measurePauses},
+	{"hang", measureHang}, {"small", measureSmall}, {"idle", measureIdle}, {"latency", measureLatency}, {"pause", measurePauses},
 }
 
 type flowOptions struct {
