@@ -360,11 +360,12 @@ func (m *model) split(g *modelGen, token string, first int) (stale bool) {
 	left := m.waiting(g)
 	m.closeGen(g)
 	if m.stop == "" {
-		if first == 0 {
-			first = (len(left) + 1) / 2
+		parts := slices.Collect(slices.Chunk(left, max(1, (len(left)+7)/8)))
+		if first > 0 {
+			first = min(first, len(left))
+			parts = [][]int{left[:first], left[first:]}
 		}
-		first = min(first, len(left))
-		for _, part := range [][]int{left[:first], left[first:]} {
+		for _, part := range parts {
 			if len(part) > 0 {
 				m.openGen(g.call, slices.Clone(part), g.tries, 0)
 			}

@@ -20,7 +20,7 @@ const (
 	Doubt   Action = iota // keep the call doubtful: repeat the call unchanged or give it up (the zero value, because this is the safe default)
 	Settle                // record a status for each recipient, and close the generation
 	Release               // the call was certainly not sent: free the claim, without counting an attempt
-	Split                 // the gateway refused the call as a whole: split it in two
+	Split                 // the gateway refused the call as a whole: split it into parts
 )
 
 // String returns the name of the action, for logs.
