@@ -16,12 +16,12 @@ import (
 type peers struct{ *Worker }
 
 // ConfirmRun implements redisguard.Peers.
-func (p peers) ConfirmRun(ctx context.Context, run string) error {
-	return p.cards.ConfirmRun(ctx, p.cfg.Name, run, slices.Collect(maps.Keys(p.accounts)))
+func (p peers) ConfirmRun(ctx context.Context, run string, longestCall time.Duration) error {
+	return p.cards.ConfirmRun(ctx, p.cfg.Name, run, longestCall, slices.Collect(maps.Keys(p.accounts)))
 }
 
 // Unconfirmed implements redisguard.Peers.
-func (p peers) Unconfirmed(ctx context.Context, run string) ([]string, error) {
+func (p peers) Unconfirmed(ctx context.Context, run string) ([]string, time.Duration, error) {
 	return p.cards.Unconfirmed(ctx, p.cfg.Name, run, slices.Collect(maps.Keys(p.accounts)))
 }
 

@@ -96,7 +96,7 @@ func (s *Store) forgetWorkers(ctx context.Context, offers []Offer) error {
 			if !strings.HasPrefix(k, workerField) || now.Sub(script.Milli(at)) < workerRecordLife {
 				continue
 			}
-			if err := s.rdb.HDel(ctx, key, k, "r:"+strings.TrimPrefix(k, workerField)).Err(); err != nil {
+			if err := s.rdb.HDel(ctx, key, k, "r:"+strings.TrimPrefix(k, workerField), "l:"+strings.TrimPrefix(k, workerField)).Err(); err != nil {
 				return fmt.Errorf("forget workers: %w", err)
 			}
 		}
@@ -115,7 +115,7 @@ func (s *Store) EndProbe(ctx context.Context, account string) error {
 
 // Withdraw records that the worker no longer serves the account. The card stays until retention.
 func (s *Store) Withdraw(ctx context.Context, worker, account string) error {
-	if err := s.rdb.HDel(ctx, Key(account), workerField+worker, "r:"+worker).Err(); err != nil {
+	if err := s.rdb.HDel(ctx, Key(account), workerField+worker, "r:"+worker, "l:"+worker).Err(); err != nil {
 		return fmt.Errorf("withdraw account %s: %w", account, err)
 	}
 	return nil

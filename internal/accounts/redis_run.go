@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -14,10 +15,11 @@ import (
 
 // ConfirmRun records at the named accounts that the worker has repeated its recent settles to this
 // run of Redis. run identifies the run: its value changes when Redis restarts or fails over.
-func (s *Store) ConfirmRun(ctx context.Context, worker, run string, names []string) error {
+// longestCall is the maximum time from the claim of a call to its settle in this worker.
+func (s *Store) ConfirmRun(ctx context.Context, worker, run string, longestCall time.Duration, names []string) error {
 	_, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
 		for _, name := range names {
-			p.HSet(ctx, Key(name), "r:"+worker, run)
+			p.HSet(ctx, Key(name), "r:"+worker, run, "l:"+worker, longestCall.Milliseconds())
 		}
 		return nil
 	})
@@ -29,28 +31,35 @@ func (s *Store) ConfirmRun(ctx context.Context, worker, run string, names []stri
 
 // Unconfirmed returns the other workers that serve one of the named accounts now and have confirmed
 // another run of Redis, but not this one. The list is sorted. Workers of a release that confirms no
-// run are left out.
-func (s *Store) Unconfirmed(ctx context.Context, worker, run string, names []string) ([]string, error) {
+// run are left out. longestCall is the longest of the calls that these workers may make. It is 0 if
+// one of them is of a release that does not record it.
+func (s *Store) Unconfirmed(ctx context.Context, worker, run string, names []string) (late []string, longestCall time.Duration, err error) {
 	now, err := s.scripts.Now(ctx)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	var late []string
+	recorded := true
 	for _, name := range names {
 		f, err := s.rdb.HGetAll(ctx, Key(name)).Result()
 		if err != nil {
-			return nil, fmt.Errorf("read workers of account %s: %w", name, err)
+			return nil, 0, fmt.Errorf("read workers of account %s: %w", name, err)
 		}
 		for k, v := range f {
 			other, ok := strings.CutPrefix(k, "w:")
 			confirmed := f["r:"+other]
 			if ok && other != worker && serves(v, now) && confirmed != "" && confirmed != run {
 				late = append(late, other)
+				ms, err := strconv.ParseInt(f["l:"+other], 10, 64)
+				recorded = recorded && err == nil
+				longestCall = max(longestCall, time.Duration(ms)*time.Millisecond)
 			}
 		}
 	}
+	if !recorded {
+		longestCall = 0
+	}
 	slices.Sort(late)
-	return slices.Compact(late), nil
+	return slices.Compact(late), longestCall, nil
 }
 
 // serves reports whether a worker serves the account now. v is the worker's record, from the field

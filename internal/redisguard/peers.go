@@ -11,16 +11,18 @@ import (
 
 // Peers are the workers that serve the same accounts as this worker. run names a run of Redis.
 type Peers interface {
-	// ConfirmRun records that this worker has replayed its settles to the run.
-	ConfirmRun(ctx context.Context, run string) error
+	// ConfirmRun records that this worker has replayed its settles to the run. longestCall is the
+	// worker's Guard.LongestCall.
+	ConfirmRun(ctx context.Context, run string, longestCall time.Duration) error
 	// Unconfirmed returns the names of the other live workers for which no ConfirmRun of this run
-	// is recorded.
-	Unconfirmed(ctx context.Context, run string) ([]string, error)
+	// is recorded. longestCall is the longest that one of these workers has recorded, or 0 if one of
+	// them has recorded none.
+	Unconfirmed(ctx context.Context, run string) (names []string, longestCall time.Duration, err error)
 }
 
-// A worker waits for its peers for at most Guard.LongestCall plus peerMargin, or for peerWait if
-// that is longer. A peer that has died no longer counts after accounts.WorkerLife. A peer that
-// lives may have calls in flight that last longer than those of this worker.
+// A worker waits for its peers for at most the longest call of these workers plus peerMargin. The
+// limit is at least peerWait if a peer has not recorded its longest call. A peer that has died no
+// longer counts after accounts.WorkerLife.
 const (
 	peerMargin = 15 * time.Second
 	peerWait   = 5 * time.Minute
@@ -32,24 +34,23 @@ const peerTick = 50 * time.Millisecond
 // waitForPeers records that this worker has replayed its settles, and waits until every other live
 // worker has done so. Without a durability setting, a Redis that restarted may lack both the claim
 // and the settle of a call, and only the worker that made the call can restore the settle. Until
-// then this worker could claim the call again. The wait ends after LongestCall and peerMargin, or
-// after peerWait if that is longer.
-// waitForPeers returns an error if the worker drains.
+// then this worker could claim the call again. peerLimit limits the wait. waitForPeers returns an
+// error if the worker drains.
 func (g *Guard) waitForPeers(ctx context.Context, runID string) error {
 	if g.Peers == nil {
 		return nil
 	}
 	run := shortRun(runID)
-	if err := g.Peers.ConfirmRun(ctx, run); err != nil || g.Durable {
+	if err := g.Peers.ConfirmRun(ctx, run, g.LongestCall); err != nil || g.Durable {
 		return err
 	}
-	until := time.Now().Add(max(g.LongestCall+peerMargin, peerWait))
+	began := time.Now()
 	for said := false; ; said = true {
-		late, err := g.Peers.Unconfirmed(ctx, run)
+		late, longest, err := g.Peers.Unconfirmed(ctx, run)
 		if err != nil || len(late) == 0 {
 			return err
 		}
-		if time.Now().After(until) {
+		if time.Since(began) > peerLimit(g.LongestCall, longest) {
 			g.Log.Warn().Strs("workers", late).Msg("redis restarted or failed over: these workers have not repeated their recent settles; continuing without them")
 			return nil
 		}
@@ -60,6 +61,16 @@ func (g *Guard) waitForPeers(ctx context.Context, runID string) error {
 			return drain.ErrDraining
 		}
 	}
+}
+
+// peerLimit returns how long a worker waits for its peers. own is the longest call of the worker,
+// and peers that of the peers, or 0 if it is not known.
+func peerLimit(own, peers time.Duration) time.Duration {
+	limit := max(own, peers) + peerMargin
+	if peers == 0 {
+		limit = max(limit, peerWait)
+	}
+	return limit
 }
 
 // shortRun returns a short name of a run of Redis. The run_ids of a cluster's masters can be long.

@@ -61,6 +61,8 @@ var workerMutants = []mutant{
 	{"a worker that waits for Redis also waits for the right login", one("internal/redisguard/check.go", "if redis.HasErrorPrefix(err, prefix) {\n\t\t\treturn false", "if redis.HasErrorPrefix(err, prefix) {\n\t\t\treturn true"),
 		tests("worker", "TestWaitForRedis_LastingFaultsEndRun")},
 	{"a worker that is stopped while it starts fails", one("worker/worker.go", "\t\tif ctx.Err() != nil {\n\t\t\treturn nil //", "\t\tif false {\n\t\t\treturn nil //"), tests("worker", "TestRun_StoppedWhileItStartsReturnsNil")},
+	{"a worker that waits for other workers does not regard their longest calls", one("internal/redisguard/peers.go", "max(own, peers) + peerMargin", "own + peerMargin"),
+		tests("internal/redisguard", "TestPeerLimit_IsTheLongestCallOfAllWorkers")},
 	{"a worker does not wait for the settles of other workers after a Redis restart", one("internal/redisguard/guard.go", "if err := g.waitForPeers(ctx, id); err != nil {", "if err := error(nil); err != nil {"),
 		slow(tests("worker", "TestRedisRestart_WaitsForTheSettlesOfOtherWorkers"))},
 	{"a worker that drains while Redis restarts does not repeat its settles", one("worker/worker.go", "loops.Wait()\n\tw.finishRedis()\n", "loops.Wait()\n"), slow(tests("worker", "TestRedisRestart_DrainingWorkerRepeatsItsSettles"))},
