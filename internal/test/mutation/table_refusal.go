@@ -24,7 +24,7 @@ var refusalMutants = []mutant{
 	{"the worker rejects every refused recipient, whatever the account grants", one("internal/dispatch/judge.go", "v = v.Grant(s.reports.refusals(b, c, v), c.Doubt)", "s.reports.refusals(b, c, v)"),
 		tests("worker", "TestRefusal_AtMostFiftyAreRejected")},
 	{"the worker rejects the recipients of a whole call that are not granted", one(verdictGo, "v.Records[i] = campaign.Record{Status: campaign.Pending, Reason: r.Reason, Code: r.Code}", "_ = i"), tests("internal/verdict", "TestGrant_OnlyTheGrantedAreRejected")},
-	{"a refused call is divided into two parts only", one("internal/ledger/split.lua", "local PARTS = 8", "local PARTS = 2"), tests("worker", "TestRefusal_DeadNumbersAreFoundWithFewCalls")},
+	{"a refused call is divided into two parts only", one("internal/ledger/split.lua", "math.ceil(#left / PARTS)", "math.ceil(#left / 2)"), tests("worker", "TestRefusal_DeadNumbersAreFoundWithFewCalls")},
 	{"a doubtful call whose refusals are not granted counts as not sent", one(verdictGo, "\tcase doubt:\n\t\treturn Verdict{Action: Doubt,", "\tcase doubt:\n\t\treturn Verdict{Action: Release,"), tests("internal/verdict", "TestGrant_OnlyTheGrantedAreRejected")},
 	{"recipients that are not granted lose an attempt", one(verdictGo, "\tif v.SettleReason == campaign.SettleAnswer {\n\t\tv.SettleReason = campaign.SettleSpared\n\t}\n\treturn v\n}\n\n", "\treturn v\n}\n\n"),
 		tests("internal/verdict", "TestGrant_OnlyTheGrantedAreRejected")},
