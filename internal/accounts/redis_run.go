@@ -31,8 +31,8 @@ func (s *Store) ConfirmRun(ctx context.Context, worker, run string, longestCall 
 
 // Unconfirmed returns the other workers that serve one of the named accounts now and have confirmed
 // another run of Redis, but not this one. The list is sorted. Workers of a release that confirms no
-// run are left out. longestCall is the longest of the calls that these workers may make. It is 0 if
-// one of them is of a release that does not record it.
+// run are left out. longestCall is the longest time for which a call of these workers may last. It
+// is 0 if one of them is of a release that does not record it.
 func (s *Store) Unconfirmed(ctx context.Context, worker, run string, names []string) (late []string, longestCall time.Duration, err error) {
 	now, err := s.scripts.Now(ctx)
 	if err != nil {

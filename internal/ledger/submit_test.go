@@ -254,7 +254,7 @@ func (d *sequenceDriver) submit(r generationRead, call string, a int, mg *modelG
 	d.reactTo(r, call, a, c, answer)
 }
 
-// checkMaybe checks invariant I3, counted by what the worker can know about each submission.
+// checkMaybe checks invariant I3 with what the worker can know about each submission.
 func (d *sequenceDriver) checkMaybe(a int, rows []int, answer gatewayReply) {
 	if a == 0 || answer.kind != lost && answer.kind != partial && answer.kind != answered {
 		return

@@ -15,7 +15,7 @@ type Peers interface {
 	// worker's Guard.LongestCall.
 	ConfirmRun(ctx context.Context, run string, longestCall time.Duration) error
 	// Unconfirmed returns the names of the other live workers for which no ConfirmRun of this run
-	// is recorded. longestCall is the longest that one of these workers has recorded, or 0 if one of
+	// is recorded. longestCall is the longest value that these workers have recorded, or 0 if one of
 	// them has recorded none.
 	Unconfirmed(ctx context.Context, run string) (names []string, longestCall time.Duration, err error)
 }

@@ -38,7 +38,7 @@ type accountDoors struct {
 // callback itself: a repetition would fail too.
 type door func(d *doors, r *http.Request, acc *Account, c providers.Callback) error
 
-// The kinds of callbacks: the last element of a door's path, or with a place the last but one.
+// Kinds of callbacks. In the path of a callback, the kind follows the secret.
 const (
 	kindDelivery = "delivery"
 	kindInbound  = "inbound"
@@ -99,7 +99,7 @@ func splitPath(path string) (account, secret, kind, place string) {
 	}
 	account, secret, kind = parts[0], parts[1], parts[2]
 	if len(parts) == 4 {
-		// Only a call names a URL with a place, and only for delivery reports.
+		// Only URLs for delivery reports may have a place. A send request names such a URL.
 		if place = parts[3]; place == "" || kind != kindDelivery {
 			kind = ""
 		}
