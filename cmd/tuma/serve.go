@@ -10,7 +10,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tuma-sms/tuma/internal/config"
+	"github.com/tuma-sms/tuma/internal/inbox"
+	"github.com/tuma-sms/tuma/internal/script"
 	"github.com/tuma-sms/tuma/internal/server"
+	"github.com/tuma-sms/tuma/providers"
 	"github.com/tuma-sms/tuma/worker"
 )
 
@@ -29,7 +32,12 @@ func newServe(a *app) *cobra.Command {
 		Long: `Serve listens for the callbacks of gateways. Each account with a callback_secret
 has separate URLs, which you enter at the gateway:
 
+  /callbacks/ACCOUNT/SECRET/inbound    messages of subscribers (tuma inbox)
   /callbacks/ACCOUNT/SECRET/optout     opt-outs
+
+A message that is an opt-out word, such as STOP, puts its sender on the
+suppression list. Where a gateway does not forward messages, or an account has
+no callback_secret, serve reads the inbox at the gateway every minute.
 
 A callback is answered with a 2xx only when Redis holds its content. Otherwise
 the gateway gets a 5xx and sends it again. A wrong account, secret or path gets
@@ -114,18 +122,24 @@ func (s *serveCommand) listeners(ctx context.Context) (listener, health net.List
 func serverConfig(b *backend, log zerolog.Logger) (server.Config, error) {
 	c := server.Config{
 		Client: b.Client, TrustedProxies: b.cfg.Serve.TrustedProxies, Logger: log,
+		Inbox: inbox.New(script.NewRunner(b.rdb, b.cfg.Redis.Durability), b.cfg.Inbound.Keep, b.cfg.Inbound.Max),
+		Words: b.cfg.Inbound.Words, Country: b.cfg.Country, PollEvery: b.cfg.Inbound.PollEvery,
 		Ready: func(ctx context.Context) error { return worker.CheckWritable(ctx, b.rdb) },
 	}
 	var incomplete []*config.Account
 	for _, acc := range b.cfg.Accounts {
 		if !acc.HasCallbackKey {
+			c.Polled = appendPolled(c.Polled, acc)
 			continue
 		}
 		if acc.Ready() != nil {
 			incomplete = append(incomplete, acc)
 			continue
 		}
-		c.Accounts = append(c.Accounts, server.Account{Name: acc.Name, Secrets: acc.CallbackSecrets, Provider: acc.Worker.Provider, Sender: acc.Worker.Sender})
+		c.Accounts = append(c.Accounts, serverAccount(acc))
+		if _, ok := acc.Worker.Provider.(providers.InboundParser); !ok {
+			c.Polled = appendPolled(c.Polled, acc)
+		}
 	}
 	if err := b.cfg.Missing(incomplete); err != nil {
 		return c, misuseError{err: err}
@@ -134,4 +148,17 @@ func serverConfig(b *backend, log zerolog.Logger) (server.Config, error) {
 		log.Warn().Msg("no account has a callback_secret, so every callback gets a 404: set one in tuma.yaml")
 	}
 	return c, nil
+}
+
+func serverAccount(acc *config.Account) server.Account {
+	return server.Account{Name: acc.Name, Secrets: acc.CallbackSecrets, Provider: acc.Worker.Provider, Sender: acc.Worker.Sender}
+}
+
+// appendPolled appends an account without a door for incoming messages, if its inbox at the gateway can be
+// read.
+func appendPolled(polled []server.Account, acc *config.Account) []server.Account {
+	if _, ok := acc.Worker.Provider.(providers.InboxReader); !ok || acc.Ready() != nil {
+		return polled
+	}
+	return append(polled, serverAccount(acc))
 }

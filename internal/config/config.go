@@ -35,6 +35,8 @@ type Config struct {
 	Country string
 	// Windows are the sending hours of marketing by country; nil: marketing is sent at any hour.
 	Windows map[string]worker.Hours
+	// Inbound is the section of incoming messages.
+	Inbound Inbound
 	// Serve is the section of `tuma serve`.
 	Serve Serve
 	// FailoverAfter is how long an account must be on hold before its work moves to the next
@@ -105,7 +107,7 @@ func Parse(file string, text []byte, lookup func(string) (string, bool)) (*Confi
 func parseKinds(kinds []providers.Kind, file string, text []byte, lookup func(string) (string, bool)) (*Config, error) {
 	c := &Config{
 		File: file, Redis: Redis{URL: DefaultRedisURL, Source: "the default"}, Retention: defaultRetention,
-		Windows: defaultWindows(), FailoverAfter: defaultFailoverAfter,
+		Windows: defaultWindows(), FailoverAfter: defaultFailoverAfter, Inbound: defaultInbound(),
 	}
 	r := &reader{file: file, dir: filepath.Dir(file), lookup: lookup, kinds: kinds}
 	root := r.document(text)
@@ -115,6 +117,7 @@ func parseKinds(kinds []providers.Kind, file string, text []byte, lookup func(st
 		"accounts":        func(e entry) { c.Accounts = r.accounts(e) },
 		"routes":          func(e entry) { c.Routes = r.routes(e) },
 		"default_country": func(e entry) { r.country(e, &c.Country) },
+		"inbound":         func(e entry) { r.inbound(e, &c.Inbound) },
 		"serve":           func(e entry) { r.serve(e, &c.Serve) },
 		"windows":         func(e entry) { r.windows(e, &c.Windows) },
 		"failover_after":  func(e entry) { r.duration(e, &c.FailoverAfter, time.Second, 24*time.Hour) },

@@ -57,6 +57,9 @@ func newDoors(cfg Config) (*doors, error) {
 		if _, ok := acc.Provider.(providers.DeliveryParser); ok && cfg.Reports != nil {
 			a.doors[kindDelivery] = (*doors).takeDelivery
 		}
+		if _, ok := acc.Provider.(providers.InboundParser); ok && cfg.Inbox != nil {
+			a.doors[kindInbound] = (*doors).takeInbound
+		}
 		if _, ok := acc.Provider.(providers.OptOutParser); ok {
 			a.doors[kindOptOut] = (*doors).takeOptOut
 		}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/tuma-sms/tuma/internal/inbox"
 	"github.com/tuma-sms/tuma/producer"
 	"github.com/tuma-sms/tuma/providers"
 )
@@ -49,6 +50,16 @@ type Config struct {
 	// Reports stores delivery reports. If it is nil, there is no door for them, and callbacks with
 	// delivery reports get a 404.
 	Reports Reports
+	// Inbox stores incoming messages. If it is nil, there is no door for them, and no inbox is polled.
+	Inbox *inbox.Inbox
+	// Words are the opt-out and opt-in words of incoming messages.
+	Words inbox.Words
+	// Country is the ISO code of the country of senders in national format; it may be empty.
+	Country string
+	// Polled are the accounts whose inbox at the gateway is read every PollEvery, because the gateway
+	// does not forward messages to a door.
+	Polled    []Account
+	PollEvery time.Duration
 	// Ready returns an error if Redis does not accept writes.
 	Ready func(context.Context) error
 	// TrustedProxies are the addresses of proxies whose X-Forwarded-For header names the client.
@@ -108,6 +119,9 @@ func (s *Server) Run(ctx context.Context, listener, health net.Listener) error {
 	for server, l := range running {
 		go func() { failed <- server.Serve(l) }()
 	}
+	polling, stop := context.WithCancel(ctx)
+	defer s.startPolls(polling)()
+	defer stop()
 	var err error
 	select {
 	case <-ctx.Done():

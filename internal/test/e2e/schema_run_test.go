@@ -42,7 +42,7 @@ func runSchemaCampaigns(t *testing.T, rdb *redis.Client) {
 		t.Fatal(err)
 	}
 	stop := r.start(30 * 24 * time.Hour)
-	for _, do := range []func(){r.ordinary, r.everything, r.tryAgain, r.optOut, r.quarantine, r.twice, r.credit, r.refusals, r.failOver, r.night, r.large, r.byHand} {
+	for _, do := range []func(){r.ordinary, r.everything, r.tryAgain, r.optOut, r.quarantine, r.twice, r.credit, r.refusals, r.failOver, r.night, r.large, r.byHand, r.inbound} {
 		do()
 	}
 	stop()

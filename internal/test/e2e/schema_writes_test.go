@@ -62,6 +62,13 @@ func (s *schema) write(e *entry, name string, args []string) {
 		is("hash")
 	case "ZADD", "ZINCRBY", "ZREM", "ZREMRANGEBYSCORE":
 		is("zset")
+	case "XADD":
+		is("stream")
+		for i := 3; i+1 < len(args); i += 2 {
+			s.field(e, args[i], args[i+1])
+		}
+	case "XDEL":
+		is("stream")
 	case "SADD", "SREM":
 		is("set")
 	case "APPEND":

@@ -1,0 +1,166 @@
+// Package inbox stores incoming messages (MO) in Redis: each once, in the order in which they arrived,
+// for a bounded time and up to a bounded number.
+package inbox
+
+import (
+	"context"
+	"embed"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/tuma-sms/tuma/internal/script"
+)
+
+// The inbox shares the hash tag of the suppression lists, because a message with an opt-in word is
+// stored in one step with the change of a list.
+const (
+	keyPrefix = script.KeyPrefix + "{optout}:inbox"
+	streamKey = keyPrefix
+	seenKey   = keyPrefix + ":seen"
+	metaKey   = keyPrefix + ":m"
+)
+
+// The defaults of New.
+const (
+	// DefaultKeep is how long a message is kept.
+	DefaultKeep = 30 * 24 * time.Hour
+	// DefaultMax is how many messages are kept. A message takes about 300 bytes.
+	DefaultMax = 200_000
+)
+
+// Message is an incoming message.
+type Message struct {
+	// Account is the account at whose gateway the message arrived.
+	Account string `json:"a"`
+	// ID is the gateway's ID; it may be empty.
+	ID string `json:"i,omitempty"`
+	// From is the sender: digits without a plus sign, or if it is not a phone number, the gateway's text.
+	// To is the number or short code to which the message was sent.
+	From string `json:"f"`
+	To   string `json:"t,omitempty"`
+	Text string `json:"x"`
+	// LinkID connects an answer to the message in an on-demand service.
+	LinkID string `json:"l,omitempty"`
+	// At is when the gateway received the message; zero: not known. UnreadTime is a time of the gateway
+	// that cannot be read.
+	At         time.Time `json:"d,omitzero"`
+	UnreadTime string    `json:"u,omitempty"`
+	// Word is "stop" or "start" if the text is an opt-out or opt-in word, else empty.
+	Word string `json:"w,omitempty"`
+	// Fields are the gateway's other fields.
+	Fields map[string]string `json:"o,omitempty"`
+}
+
+// Stored is a message in the inbox.
+type Stored struct {
+	Message
+	// Cursor is the position of the message. Cursors grow in the order of arrival.
+	Cursor string
+	// StoredAt is when the message arrived, by Redis' clock.
+	StoredAt time.Time
+}
+
+// Inbox reads and writes the inbox in one Redis. It is safe for concurrent use.
+type Inbox struct {
+	rdb     redis.UniversalClient
+	scripts *script.Runner
+	keep    time.Duration
+	max     int
+}
+
+// New returns the Inbox in the Redis of a Runner. Take removes messages that are older than keep, and
+// the oldest ones above max. A zero keep or max stands for the default.
+func New(r *script.Runner, keep time.Duration, most int) *Inbox {
+	if keep <= 0 {
+		keep = DefaultKeep
+	}
+	if most <= 0 {
+		most = DefaultMax
+	}
+	return &Inbox{rdb: r.Redis(), scripts: r, keep: keep, max: most}
+}
+
+// Keep returns how long messages are kept.
+func (b *Inbox) Keep() time.Duration { return b.keep }
+
+//go:embed *.lua
+var luaFiles embed.FS
+
+var takeScript = script.Binding(script.New("take", mustSource("take")))
+
+func mustSource(name string) string {
+	b, err := luaFiles.ReadFile(name + ".lua")
+	if err != nil {
+		panic("inbox: " + err.Error())
+	}
+	return string(b)
+}
+
+// ErrCursor means that a text is not a cursor.
+var ErrCursor = errors.New("not a cursor of the inbox")
+
+// ErrCut means that messages after a cursor were removed before they were read.
+var ErrCut = errors.New("messages after the cursor were removed, because they were too old or too many")
+
+var cursorPattern = regexp.MustCompile(`^[0-9]{1,15}-[0-9]{1,15}$`)
+
+// CheckCursor returns ErrCursor if after is neither empty nor a cursor.
+func CheckCursor(after string) error {
+	if after != "" && !cursorPattern.MatchString(after) {
+		return fmt.Errorf("%.40q: %w", after, ErrCursor)
+	}
+	return nil
+}
+
+// Page returns up to limit messages after the cursor, the oldest first. An empty cursor stands for the
+// beginning of the inbox. It returns ErrCut, and no messages, if messages after the cursor were removed.
+// A message that cannot be read has only Cursor and StoredAt.
+func (b *Inbox) Page(ctx context.Context, after string, limit int) ([]Stored, error) {
+	if err := CheckCursor(after); err != nil {
+		return nil, err
+	}
+	start := "-"
+	if after != "" {
+		start = "(" + after
+	}
+	pipe := b.rdb.Pipeline()
+	entries := pipe.XRangeN(ctx, streamKey, start, "+", int64(limit))
+	cut := pipe.HGet(ctx, metaKey, "cut") // read after the entries: a message that is missing in them is cut now
+	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
+		return nil, fmt.Errorf("read inbox: %w", err)
+	}
+	if after != "" && before(after, cut.Val()) {
+		return nil, fmt.Errorf("read inbox after %s: %w", after, ErrCut)
+	}
+	out := make([]Stored, 0, len(entries.Val()))
+	for _, x := range entries.Val() {
+		ms, _, _ := strings.Cut(x.ID, "-")
+		s := Stored{Cursor: x.ID, StoredAt: script.Milli(ms)}
+		if err := json.Unmarshal([]byte(script.Text(x.Values["m"])), &s.Message); err != nil {
+			s.Message = Message{}
+		}
+		out = append(out, s)
+	}
+	return out, nil
+}
+
+// before reports whether cursor a is before cursor b. An empty b is before every cursor.
+func before(a, b string) bool {
+	am, as := numbers(a)
+	bm, bs := numbers(b)
+	return am < bm || am == bm && as < bs
+}
+
+func numbers(cursor string) (ms, seq uint64) {
+	first, second, _ := strings.Cut(cursor, "-")
+	ms, _ = strconv.ParseUint(first, 10, 64)
+	seq, _ = strconv.ParseUint(second, 10, 64)
+	return ms, seq
+}

@@ -1,0 +1,100 @@
+package inbox
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/tuma-sms/tuma/internal/optout"
+	"github.com/tuma-sms/tuma/internal/script"
+	"github.com/tuma-sms/tuma/sms"
+)
+
+// OptIn is the opt-out that a message with an opt-in word takes back.
+type OptIn struct {
+	// List is the suppression list, by optout.ListOf.
+	List string
+	// Number is the sender of the message.
+	Number sms.MSISDN
+	// At is when the subscriber sent the message. A later opt-out stays.
+	At time.Time
+}
+
+// Take stores a message, unless it is stored already, and reports whether it is new. It returns a nil
+// error only when the message is stored under the durability of the Runner. If in is not nil and the
+// message is new, Take also removes the entry of the suppression list that an opt-out word added.
+func (b *Inbox) Take(ctx context.Context, m Message, in *OptIn) (isNew bool, err error) {
+	text, err := json.Marshal(m)
+	if err != nil {
+		return false, fmt.Errorf("store incoming message: %w", err)
+	}
+	args := takeArgs{ID: m.key(), Message: text, Keep: b.keep, Max: b.max, Origin: optout.KeywordOrigin}
+	bucket := optout.MetaKey
+	if in != nil {
+		args.List = in.List
+		bucket, args.Field = optout.Place(in.List, in.Number)
+		args.Newest = optout.NewestAt(in.At)
+	}
+	out, err := b.scripts.Run(ctx, takeScript, []string{streamKey, seenKey, metaKey, optout.MetaKey, bucket}, script.Args(args)...)
+	if err != nil {
+		return false, fmt.Errorf("store incoming message: %w", err)
+	}
+	return out[0] == "new", nil
+}
+
+// takeArgs are the arguments of take.lua.
+type takeArgs struct {
+	ID          []byte
+	Message     []byte
+	Keep        time.Duration
+	Max         int
+	List, Field string
+	Origin      int
+	Newest      int64
+}
+
+// key identifies the message: by the account and the gateway's ID, or if the gateway gives no ID, by
+// the account, the sender, the time and the text.
+func (m *Message) key() []byte {
+	parts := []string{"id", m.Account, m.ID}
+	if m.ID == "" {
+		at := m.UnreadTime
+		if !m.At.IsZero() {
+			at = m.At.UTC().Format(time.RFC3339Nano)
+		}
+		parts = []string{"text", m.Account, m.From, at, m.Text}
+	}
+	for i, p := range parts {
+		parts[i] = fmt.Sprintf("%d:%s", len(p), p)
+	}
+	sum := sha256.Sum256([]byte(strings.Join(parts, "")))
+	return sum[:keyLength]
+}
+
+// keyLength is the length in bytes of the hash that identifies a message. Two of a million messages
+// have the same hash with a probability below 10⁻¹⁶.
+const keyLength = 12
+
+// Known reports for each message whether it is stored already, or was stored within the time that
+// messages are kept.
+func (b *Inbox) Known(ctx context.Context, messages []Message) ([]bool, error) {
+	if len(messages) == 0 {
+		return nil, nil
+	}
+	keys := make([]string, len(messages))
+	for i := range messages {
+		keys[i] = string(messages[i].key())
+	}
+	scores, err := b.rdb.ZMScore(ctx, seenKey, keys...).Result()
+	if err != nil {
+		return nil, fmt.Errorf("look up incoming messages: %w", err)
+	}
+	known := make([]bool, len(messages))
+	for i, s := range scores {
+		known[i] = s > 0
+	}
+	return known, nil
+}

@@ -1,0 +1,57 @@
+package inbox
+
+import (
+	"strings"
+	"unicode"
+)
+
+// The values of Message.Word.
+const (
+	// Stop marks an opt-out word.
+	Stop = "stop"
+	// Start marks an opt-in word.
+	Start = "start"
+)
+
+// Words are the words with which subscribers opt out and in.
+type Words struct {
+	// Stop are the opt-out words, and Start the opt-in words, in any case.
+	Stop, Start []string
+}
+
+// DefaultWords returns the words that apply if the configuration names none.
+func DefaultWords() Words {
+	return Words{
+		Stop:  []string{"STOP", "STOPALL", "UNSUBSCRIBE", "END", "QUIT", "CANCEL", "OPTOUT", "ACHA", "SITISHA"},
+		Start: []string{"START", "UNSTOP", "ANZA"},
+	}
+}
+
+// Of returns Stop or Start if the whole text is one of the words, and otherwise "". Case, white space
+// and punctuation around the word do not matter.
+func (w Words) Of(text string) string {
+	word := Bare(text)
+	if word == "" {
+		return ""
+	}
+	for _, s := range w.Stop {
+		if Bare(s) == word {
+			return Stop
+		}
+	}
+	for _, s := range w.Start {
+		if Bare(s) == word {
+			return Start
+		}
+	}
+	return ""
+}
+
+// Bare returns a text in the form in which words are compared: in upper case, with single spaces, and
+// without white space and punctuation around it.
+func Bare(text string) string {
+	text = strings.TrimFunc(text, func(r rune) bool {
+		return unicode.IsSpace(r) || unicode.IsPunct(r) || unicode.IsControl(r) || unicode.Is(unicode.Cf, r)
+	})
+	return strings.ToUpper(strings.Join(strings.Fields(text), " "))
+}

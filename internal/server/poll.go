@@ -1,0 +1,110 @@
+package server
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/tuma-sms/tuma/internal/inbox"
+	"github.com/tuma-sms/tuma/providers"
+)
+
+const (
+	// pollTimeout is the time limit of one reading of an inbox at a gateway.
+	pollTimeout = 2 * time.Minute
+	// maxPages is the maximum number of requests in one reading.
+	maxPages = 100
+)
+
+// startPolls starts to read the inboxes of the polled accounts at their gateways until ctx ends. It
+// returns a function that waits for the end.
+func (s *Server) startPolls(ctx context.Context) (wait func()) {
+	var group sync.WaitGroup
+	for _, acc := range s.cfg.Polled {
+		reader, ok := acc.Provider.(providers.InboxReader)
+		if !ok || s.cfg.Inbox == nil || s.cfg.PollEvery <= 0 {
+			continue
+		}
+		group.Go(func() { s.poll(ctx, &acc, reader) })
+	}
+	return group.Wait
+}
+
+// poll reads the account's inbox at the gateway at each turn of this process. An error is logged, and
+// the next turn repeats the reading.
+func (s *Server) poll(ctx context.Context, acc *Account, reader providers.InboxReader) {
+	// Processes ask more often than there are turns, so that another one takes over soon.
+	tick := time.NewTicker(max(s.cfg.PollEvery/4, time.Millisecond))
+	defer tick.Stop()
+	for {
+		mine, err := s.cfg.Inbox.Turn(ctx, acc.Name, s.cfg.PollEvery)
+		if mine {
+			err = s.readInbox(ctx, acc, reader)
+		}
+		if err != nil && ctx.Err() == nil {
+			s.cfg.Logger.Warn().Err(err).Str("account", acc.Name).Msg("reading the inbox at the gateway failed")
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// readInbox stores the messages that the gateway has for the account. It repeats the request until the
+// gateway has no further message.
+func (s *Server) readInbox(ctx context.Context, acc *Account, reader providers.InboxReader) error {
+	ctx, cancel := context.WithTimeout(ctx, pollTimeout)
+	defer cancel()
+	last, err := s.cfg.Inbox.LastID(ctx, acc.Name)
+	if err != nil {
+		return err
+	}
+	for range maxPages {
+		messages, err := reader.Inbox(ctx, last)
+		if err != nil {
+			return err
+		}
+		if err := s.takePolled(ctx, acc, messages); err != nil {
+			return err
+		}
+		// Without IDs, the gateway returns the whole inbox each time.
+		if len(messages) == 0 || messages[len(messages)-1].ID == "" || messages[len(messages)-1].ID == last {
+			return nil
+		}
+		last = messages[len(messages)-1].ID
+		if err := s.cfg.Inbox.SetLastID(ctx, acc.Name, last); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// takePolled stores those of the messages that are new. It leaves out messages that are too old to be
+// recognised as stored.
+func (s *Server) takePolled(ctx context.Context, acc *Account, messages []providers.Inbound) error {
+	oldest := time.Now().Add(-s.cfg.Inbox.Keep())
+	keys := make([]inbox.Message, len(messages))
+	for i, m := range messages {
+		keys[i] = inbox.Message{Account: acc.Name, ID: m.ID, From: m.From, At: m.At, UnreadTime: m.UnreadTime, Text: m.Text}
+		if number, err := senderNumber(m.From, s.cfg.Country); err == nil {
+			keys[i].From = number.String()
+		}
+	}
+	known, err := s.cfg.Inbox.Known(ctx, keys)
+	if err != nil {
+		return err
+	}
+	for i, m := range messages {
+		// A message without a time may stay at the gateway longer than Tuma keeps it, so Take is called
+		// for it again: that renews the time for which it is known.
+		if known[i] && !m.At.IsZero() || !m.At.IsZero() && m.At.Before(oldest) {
+			continue
+		}
+		if err := takeMessage(ctx, &s.cfg, acc, m); err != nil {
+			return err
+		}
+	}
+	return nil
+}
