@@ -75,23 +75,23 @@ func (l *blacklist) note(b *batch, g *ledger.Generation, records []campaign.Reco
 			found = append(found, optout.Entry{MSISDN: g.To[i].MSISDN, Origin: optout.OriginGateway + ":" + b.acc.Name + ":" + r.Code})
 		}
 	}
-	proven, pause := l.proven(b, accepted, found)
+	proven, pause := l.proven(b.acc.Name+" "+strings.ToUpper(b.sender()), accepted, found)
 	if len(proven) > 0 {
 		l.add(b, proven)
 	}
 	return pause
 }
 
-// proven returns the recipients that can be added to a list now. The others wait, or are left out for
+// proven returns the recipients that can be added to a list now. key names the account and the sender ID. The others wait, or are left out for
 // good. pause reports whether the run of blacklisted recipients has become too long; then none of its
 // recipients is ever added.
-func (l *blacklist) proven(b *batch, accepted bool, found []optout.Entry) (proven []optout.Entry, pause bool) {
+func (l *blacklist) proven(key string, accepted bool, found []optout.Entry) (proven []optout.Entry, pause bool) {
 	if !accepted && len(found) == 0 {
 		return nil, false
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	s := l.sender(b.acc.Name + " " + strings.ToUpper(b.sender()))
+	s := l.sender(key)
 	if accepted {
 		if s.run < blacklistRunLimit {
 			found = append(s.waiting, found...)

@@ -75,12 +75,14 @@ func callback[T any](secret providers.Secret, parse func(url.Values) (T, bool), 
 }
 
 // parseReport parses a DLR with the fields id, status, phoneNumber, networkCode, failureReason and
-// retryCount. The fields id and status are required. An invalid phoneNumber is kept in Fields.
+// retryCount. The fields id and status are required. With enqueue=1 a blacklisted number is accepted, and
+// only the failureReason of a later DLR is UserInBlackList. An invalid phoneNumber is kept in Fields.
 func parseReport(form url.Values) (d providers.DLR, ok bool) {
 	d.MessageID = messageID(form.Get("id"))
 	state := strings.TrimSpace(form.Get("status"))
 	d.Status = states[strings.ToLower(state)]
 	d.Status.State, d.Reason = clip(state), clip(form.Get("failureReason"))
+	d.Blacklisted = d.Status.Final && !d.Status.Delivered && strings.EqualFold(d.Reason, "UserInBlackList")
 	for _, name := range []string{"networkCode", "retryCount"} {
 		d.Fields = withField(d.Fields, name, clip(form.Get(name)))
 	}
