@@ -21,6 +21,11 @@ type Action struct {
 	// sentence that begins with the action's name: "deletes all contacts permanently". It is empty
 	// if no confirmation is needed. The calling program asks for the confirmation; Do does not.
 	Confirm string
+	// Reads reports whether the action only reads: it can be repeated without harm after an error.
+	Reads bool
+	// Failed returns an error if the table of Do shows that a part of the action failed. The program
+	// prints the table first. nil means that the table shows no failures.
+	Failed func(Table) error
 	// Do performs the action once. The provider p must be of the Kind that lists the action. The
 	// parameters params must have passed Check. The returned table holds the data to show and may
 	// be empty. Errors are *Error.

@@ -235,6 +235,9 @@ type Result struct {
 	Cause Cause
 	// MessageID is the gateway's ID for the message, if the gateway gave one.
 	MessageID string
+	// SegmentIDs holds the gateway's IDs for the further segments of a long message, separated by commas.
+	// It is empty unless the provider has an option that requests them.
+	SegmentIDs string
 	// Reason is Tuma's reason code for an outcome other than Accepted, in lower case, e.g.
 	// "invalid_number", ReasonBlacklisted or "not_in_reply".
 	Reason string

@@ -88,7 +88,7 @@ func actionNames(kind providers.Kind) (names []string) {
 
 // run runs the action that args name, and prints its answer. args are the account, the action and its
 // parameters.
-func (g *actionCommand) run(ctx context.Context, args []string) error {
+func (g *actionCommand) run(ctx context.Context, args []string) (err error) {
 	kind := g.kind
 	acc, err := g.account(args[0])
 	if err != nil {
@@ -99,7 +99,7 @@ func (g *actionCommand) run(ctx context.Context, args []string) error {
 	}
 	i := slices.IndexFunc(kind.Actions, func(x providers.Action) bool { return strings.EqualFold(x.Name, args[1]) })
 	if i < 0 {
-		return misuse("provider %s has no action %.40q; actions: %s", kind.Name, args[1], strings.Join(actionNames(kind), ", "))
+		return misuse("provider %s has no action %.40q%s; actions: %s", kind.Name, args[1], commandFor(args[1], acc.Name), strings.Join(actionNames(kind), ", "))
 	}
 	action := kind.Actions[i]
 	params, err := g.parameters(action, args[2:])
@@ -115,14 +115,34 @@ func (g *actionCommand) run(ctx context.Context, args []string) error {
 		}
 	}
 	t, err := action.Do(ctx, acc.Worker.Provider, params)
+	if err != nil && action.Reads {
+		return err
+	}
 	if err != nil {
 		return noteUnknownOutcome(acc, err)
+	}
+	if action.Failed != nil {
+		defer func() { err = errors.Join(err, action.Failed(t)) }()
 	}
 	if len(t.Columns) == 0 && !g.format.json && !g.format.csv {
 		_, err = fmt.Fprintf(g.out, "%s: done\n", action.Name)
 		return err
 	}
 	return g.printTable(t, g.format, action.Name+": done; the gateway returned no rows")
+}
+
+// commandFor names the command that does what an unknown action's name says, for the error message. It
+// returns "" if there is no such command.
+func commandFor(action, account string) string {
+	for _, command := range []struct{ word, usage string }{
+		{"credit", "balance " + account}, {"balance", "balance " + account}, {"report", "gateway reports " + account}, {"history", "gateway reports " + account},
+		{"inbox", "gateway inbox " + account}, {"status", "gateway status " + account + " MESSAGE-ID"}, {"send", "send --via " + account},
+	} {
+		if strings.Contains(strings.ToLower(action), command.word) {
+			return " (there is: tuma " + command.usage + ")"
+		}
+	}
+	return ""
 }
 
 // noteUnknownOutcome adds advice to an error that leaves the outcome of an action unknown: the gateway

@@ -152,6 +152,38 @@ func TestGatewayAction_PrintsItsOutcome(t *testing.T) {
 	}
 }
 
+func TestGatewayAction_FailedLinesAndOtherCommands(t *testing.T) {
+	t.Parallel()
+	c, gateway := newGatewayCLI(t, simulator.Options{})
+	tc := func(args ...string) (out, errOut string, exit int) {
+		return c.run(append([]string{"gateway", "textconnect", "textconnect"}, args...)...)
+	}
+	if out, errOut, exit := tc("ImportContactsCSV", "ContactsCSV=A,mynumber"); exit != exitFailed || !strings.Contains(out, "Invalid number") || !strings.Contains(errOut, "the gateway has imported none of 1 lines") {
+		t.Errorf("an import that fails: got exit %d and output %s%s, want exit 1, the lines and their number", exit, out, errOut)
+	}
+	if out, errOut, exit := tc("ImportContactsCSV", "ContactsCSV=Contact 1,447777777771,,group1"); exit != 0 || !strings.Contains(out, "Success") {
+		t.Errorf("an import: got exit %d and output %s%s, want exit 0", exit, out, errOut)
+	}
+	for action, command := range map[string]string{
+		"checkcredits": "tuma balance textconnect", "Report": "tuma gateway reports textconnect", "CheckMessageStatus": "tuma gateway status textconnect MESSAGE-ID",
+	} {
+		if _, errOut, exit := tc(action); exit != exitMisuse || !strings.Contains(errOut, "(there is: "+command+")") {
+			t.Errorf("%s: got exit %d and %s, want exit 2 and the command %s", action, exit, errOut, command)
+		}
+	}
+	if err := gateway.Fail(simulator.Fault{Name: "html", N: 1, Everything: true, Gateway: "textconnect"}); err != nil {
+		t.Fatal(err)
+	}
+	if _, errOut, exit := tc("GetBGMessages", "BGSendID=101"); exit != exitFailed || strings.Contains(errOut, "carried out") {
+		t.Errorf("a read without an answer: got exit %d and %s, want exit 1 and no word about an action that was carried out", exit, errOut)
+	}
+	gateway.ClearFaults()
+	out, errOut, exit := tc("Send", "DestinationAddress=447777777771", "SourceAddress=ACME", "Body="+strings.Repeat("x", 200), "GetAllMessageIDs=1", "--yes", "--csv")
+	if exit != 0 || !strings.HasPrefix(out, "DestinationAddress,outcome,MessageID,further IDs,code\n447777777771,accepted,") || strings.Contains(out, ",,") {
+		t.Errorf("Send: got exit %d and output %s%s, want both IDs", exit, out, errOut)
+	}
+}
+
 func TestGatewayAction_WithoutAnAnswerMayHaveHappened(t *testing.T) {
 	t.Parallel()
 	c, gateway := newGatewayCLI(t, simulator.Options{})

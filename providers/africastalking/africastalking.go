@@ -163,7 +163,7 @@ func Kind() providers.Kind {
 	return providers.Kind{
 		Codes: sendCodes(),
 		Name:  Name, BaseURL: DefaultBaseURL, Required: []providers.Field{{Name: "username"}, {Name: "api_key", Secret: true}},
-		Optional: []string{fieldBulkMode, fieldEnqueue, fieldKeyword, fieldRetryHours, fieldFormat}, MessageIDs: true,
+		Optional: []string{fieldBulkMode, fieldEnqueue, fieldKeyword, fieldRetryHours, fieldFormat}, MessageIDs: true, Actions: actions(),
 		New: func(s providers.Settings) (providers.Provider, error) {
 			options, err := readOptions(s)
 			p, newErr := New(Config{

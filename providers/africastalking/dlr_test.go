@@ -27,6 +27,7 @@ func TestDLR_ReadsEachCallback(t *testing.T) {
 		return providers.DLR{MessageID: "ATXid_1", To: one, Status: r}
 	}
 	failed := report("Failed", providers.MessageStatus{Final: true})
+	failed.Blacklisted = true
 	failed.Reason, failed.Fields = "UserInBlackList", map[string]string{"networkCode": "63902", "retryCount": "2"}
 	masked := report("Success", providers.MessageStatus{Final: true, Delivered: true})
 	masked.To, masked.Fields = 0, map[string]string{"phoneNumber": "+254711XXX001"}

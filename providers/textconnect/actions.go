@@ -3,11 +3,15 @@ package textconnect
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/tuma-sms/tuma/providers"
 	"github.com/tuma-sms/tuma/providers/httpclient"
+	"github.com/tuma-sms/tuma/sms"
 )
 
 // messageNeeds and messageTakes are the required and the optional parameters of every send.
@@ -47,6 +51,7 @@ func actions() []providers.Action {
 		{
 			Name: "ImportContactsCSV", Does: "add contacts, one a line: name,number,email,group,…",
 			Needs: []string{"ContactsCSV"}, Takes: []string{"IgnoreDupes", "OverwriteDupes"}, Do: importContacts.do("ImportContactsCSV"),
+			Failed: failedLines,
 		},
 		{Name: "DeleteAllContacts", Does: "delete all contacts", Confirm: "deletes all contacts permanently", Do: nothing((*Provider).DeleteAllContacts).do("DeleteAllContacts")},
 		{Name: "DeleteAllGroups", Does: "delete all groups", Confirm: "deletes all groups permanently", Do: nothing((*Provider).DeleteAllGroups).do("DeleteAllGroups")},
@@ -57,6 +62,11 @@ func actions() []providers.Action {
 		{
 			Name: "DeleteGroup", Does: "delete a group", Needs: []string{"Group"},
 			Confirm: "deletes the group permanently", Do: group((*Provider).DeleteGroup).do("DeleteGroup"),
+		},
+		{
+			Name: "Send", Does: "send to numbers at a ScheduleDate that the gateway keeps, or for all segment IDs of one message; without a record in Tuma",
+			Needs: append([]string{"DestinationAddress"}, messageNeeds...), Takes: append([]string{"GetAllMessageIDs"}, messageTakes...),
+			Confirm: "sends to the numbers" + pastTheLedger, Do: sendNumbers.do("Send"),
 		},
 		{
 			Name: "SendList", Does: "send to a list stored at the gateway, without a record in Tuma",
@@ -72,7 +82,7 @@ func actions() []providers.Action {
 		},
 		{
 			Name: "GetBGMessages", Does: "list the messages of a send to a list or group",
-			Needs: []string{"BGSendID"}, Do: backgroundMessages.do("GetBGMessages"),
+			Needs: []string{"BGSendID"}, Reads: true, Do: backgroundMessages.do("GetBGMessages"),
 		},
 	}
 	return list
@@ -136,10 +146,12 @@ var importContacts doing = func(ctx context.Context, p *Provider, in map[string]
 	return table, nil
 }
 
-func sendStored(ctx context.Context, p *Provider, b providers.StoredBatch, in map[string]string) (providers.Table, error) {
+// sendOptions parses the optional parameters of a send.
+func (p *Provider) sendOptions(in map[string]string) (SendOptions, error) {
 	ton, err := whole(in, "SourceTON")
 	seconds, secondsErr := whole(in, "ValidityPeriod")
-	o := SendOptions{SourceTON: ton, ValidityPeriod: MaxValidity + 1}
+	all, allErr := flag(in, "GetAllMessageIDs")
+	o := SendOptions{SourceTON: ton, ValidityPeriod: MaxValidity + 1, AllMessageIDs: all}
 	if seconds <= int(MaxValidity/time.Second) { // otherwise the product could overflow
 		o.ValidityPeriod = time.Duration(seconds) * time.Second
 	}
@@ -149,7 +161,61 @@ func sendStored(ctx context.Context, p *Provider, b providers.StoredBatch, in ma
 			dateErr = providers.Mistake("ScheduleDate", "must be YYYYMMDDHHMMSS in London time")
 		}
 	}
-	if err = errors.Join(err, secondsErr, dateErr); err != nil {
+	return o, errors.Join(err, secondsErr, allErr, dateErr)
+}
+
+// sendNumbers sends to numbers in international form, which commas separate. The table has a row for each
+// number.
+var sendNumbers doing = func(ctx context.Context, p *Provider, in map[string]string) (providers.Table, error) {
+	o, err := p.sendOptions(in)
+	b := providers.Batch{From: in["SourceAddress"], Body: in["Body"]}
+	for written := range strings.SplitSeq(in["DestinationAddress"], ",") {
+		number, numberErr := sms.ParseMSISDN(written, "")
+		switch {
+		case numberErr != nil:
+			err = errors.Join(err, providers.Mistake("DestinationAddress", numberErr.Error()))
+		case !slices.Contains(b.To, number):
+			b.To = append(b.To, number)
+		}
+	}
+	what := lengthRefusal(b.From, b.Body)
+	if what == "" {
+		what = p.refusal(b, o)
+	}
+	if err == nil && what != "" {
+		err = refusal(Name+" Send", what)
+	}
+	if err != nil {
+		return providers.Table{}, err
+	}
+	results, err := p.SendWith(ctx, b, o)
+	if err != nil {
+		return providers.Table{}, err
+	}
+	table := providers.Table{Columns: []string{"DestinationAddress", "outcome", "MessageID", "further IDs", "code"}}
+	for i, r := range results {
+		table.Rows = append(table.Rows, []string{b.To[i].String(), r.Outcome.String(), r.MessageID, r.SegmentIDs, r.Code})
+	}
+	return table, nil
+}
+
+// failedLines returns an error if the gateway has imported no line of an import.
+func failedLines(t providers.Table) error {
+	failed := 0
+	for _, row := range t.Rows {
+		if row[1] == ImportFailed {
+			failed++
+		}
+	}
+	if failed == 0 || failed < len(t.Rows) {
+		return nil
+	}
+	return refusal(Name+" ImportContactsCSV", fmt.Sprintf("the gateway has imported none of %d lines", failed))
+}
+
+func sendStored(ctx context.Context, p *Provider, b providers.StoredBatch, in map[string]string) (providers.Table, error) {
+	o, err := p.sendOptions(in)
+	if err != nil {
 		return providers.Table{}, err
 	}
 	b.From, b.Body = in["SourceAddress"], in["Body"]

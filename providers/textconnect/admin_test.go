@@ -248,6 +248,10 @@ func TestAction_EqualsItsMethod(t *testing.T) {
 		"DeleteGroup":       {map[string]string{"Group": "Staff"}, "1", none},
 		"SendList":          {message("ListName", "L"), "17,18", providers.Table{Columns: []string{"BGSendID"}, Rows: [][]string{{"17"}, {"18"}}}},
 		"SendGroup":         {message("GroupName", "G"), "1", providers.Table{Columns: []string{"BGSendID"}}},
+		"Send": {map[string]string{
+			"DestinationAddress": "447777777777", "SourceAddress": "ACME", "Body": "Hello", "ScheduleDate": "20260701133045", "GetAllMessageIDs": "1",
+		}, "3509592,3509593", providers.Table{Columns: []string{"DestinationAddress", "outcome", "MessageID", "further IDs", "code"},
+			Rows: [][]string{{"447777777777", "accepted", "3509592", "3509593", ""}}}},
 		"GetBGMessages": {map[string]string{"BGSendID": "17"}, `[{"MessageID":"3509592","Destination":"447777777777","Status":"Sent"}]`,
 			providers.Table{Columns: []string{"MessageID", "Destination", "Status"}, Rows: [][]string{{"3509592", "447777777777", "Sent"}}}},
 	} {
@@ -303,6 +307,7 @@ func TestAction_InvalidParametersMakeNoRequest(t *testing.T) {
 		"ChildUsername": "ann", "ChildPassword": "hunter2", "AccessLevel": "Normal", "FirstName": "Ann", "LastName": "Lee", "Email": "e", "Credits": "5",
 	}
 	send := map[string]string{"ListName": "L", "SourceAddress": "ACME", "Body": "Hello"}
+	numbers := map[string]string{"DestinationAddress": "447777777771", "SourceAddress": "ACME", "Body": "Hello"}
 	with := func(in map[string]string, name, value string) map[string]string {
 		changed := map[string]string{name: value}
 		for k, v := range in {
@@ -322,7 +327,9 @@ func TestAction_InvalidParametersMakeNoRequest(t *testing.T) {
 		{"ImportContactsCSV", map[string]string{"ContactsCSV": "A,1", "IgnoreDupes": "true"}}, {"ImportContactsCSV", map[string]string{"ContactsCSV": "A,1", "OverwriteDupes": "x"}},
 		{"SendList", with(send, "ScheduleDate", "tomorrow")}, {"SendList", with(send, "ScheduleDate", "20261301000000")}, {"SendList", with(send, "SourceTON", "2")},
 		{"SendList", with(send, "SourceTON", "x")}, {"SendList", with(send, "ValidityPeriod", "86401")}, {"SendList", with(send, "ValidityPeriod", "0")},
-		{"SendList", with(send, "ValidityPeriod", fmt.Sprint(math.MaxInt64))},
+		{"SendList", with(send, "ValidityPeriod", fmt.Sprint(math.MaxInt64))}, {"Send", with(numbers, "DestinationAddress", "12")}, {"Send", with(numbers, "DestinationAddress", "List")},
+		{"Send", with(numbers, "GetAllMessageIDs", "yes")}, {"Send", with(numbers, "SourceAddress", "TwelveLetter")},
+		{"Send", with(map[string]string{"DestinationAddress": "447777777771,447777777772", "SourceAddress": "ACME", "Body": "Hello"}, "GetAllMessageIDs", "1")},
 	} {
 		_, err := act(t, p, tc.action, tc.in)
 		if e := verdict(t, err); e.Outcome != providers.Rejected || e.Scope != providers.Call || e.Cause != providers.CauseRefused {

@@ -36,12 +36,8 @@ func (p *Provider) SendStoredWith(ctx context.Context, b providers.StoredBatch, 
 		return nil, refusal(opSendStored, "set exactly one of list and group")
 	}
 	what := messageRefusal(b.From, b.Body, o)
-	switch { // a message that no producer has checked must be checked here
-	case what != "":
-	case !sms.Measure(b.Body).Fits(MaxChars, MaxSegments):
-		what = fmt.Sprintf("the text is too long: at most %d characters and %d segments are allowed", MaxChars, MaxSegments)
-	case typeOfNumber(b.From) == TONAlphanumeric && utf8.RuneCountInString(b.From) > MaxSenderAlpha:
-		what = fmt.Sprintf("the alphanumeric sender ID is too long: at most %d characters are allowed", MaxSenderAlpha)
+	if what == "" {
+		what = lengthRefusal(b.From, b.Body)
 	}
 	if what != "" {
 		return nil, refusal(opSendStored, what)
@@ -62,6 +58,18 @@ func (p *Provider) SendStoredWith(ctx context.Context, b providers.StoredBatch, 
 		return nil, reply.Refused(opSendStored, verdict)
 	}
 	return ids, nil
+}
+
+// lengthRefusal returns which of the vendor's limits a message exceeds, or "". It is for messages that no
+// producer has checked.
+func lengthRefusal(from, body string) string {
+	switch {
+	case !sms.Measure(body).Fits(MaxChars, MaxSegments):
+		return fmt.Sprintf("the text is too long: at most %d characters and %d segments are allowed", MaxChars, MaxSegments)
+	case strings.Trim(strings.TrimPrefix(from, "+"), "0123456789") != "" && utf8.RuneCountInString(from) > MaxSenderAlpha:
+		return fmt.Sprintf("the alphanumeric sender ID is too long: at most %d characters are allowed", MaxSenderAlpha)
+	}
+	return ""
 }
 
 // parseSendIDs parses the IDs of background sends. For "1", the answer to a send without an ID, it

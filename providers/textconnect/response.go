@@ -192,7 +192,7 @@ func oneCode(n, recipients int) ([]providers.Result, *providers.Error) {
 	}
 }
 
-// parseParts parses the IDs of one message's segments and returns the first. It returns two nils if
+// parseParts parses the IDs of one message's segments into one result. It returns two nils if
 // an entry is not a valid ID or repeats an earlier ID, because some segments may have been sent.
 func parseParts(line string, recipients []sms.MSISDN) ([]providers.Result, *providers.Error) {
 	const mostParts = 7 // 459 characters at 67 a segment
@@ -205,6 +205,10 @@ func parseParts(line string, recipients []sms.MSISDN) ([]providers.Result, *prov
 		}
 		parts = append(parts, r)
 	}
+	for _, part := range parts[1:] {
+		parts[0].SegmentIDs += "," + part.MessageID
+	}
+	parts[0].SegmentIDs = strings.TrimPrefix(parts[0].SegmentIDs, ",")
 	return parts[:1], nil
 }
 

@@ -110,11 +110,11 @@ func TestParseSend_ResultsByPosition(t *testing.T) {
 	}
 }
 
-func TestParseSend_AllMessageIDsKeepTheFirst(t *testing.T) {
+func TestParseSend_AllMessageIDsAreKept(t *testing.T) {
 	t.Parallel()
 	for body, want := range map[string][]providers.Result{
 		"3509592":                 res(accepted("3509592")),
-		"3509592,3509593,3509594": res(accepted("3509592")),
+		"3509592,3509593,3509594": res(providers.Result{Outcome: providers.Accepted, MessageID: "3509592", SegmentIDs: "3509593,3509594"}),
 		"-401":                    res(rejected("invalid_number", "-401")),
 		"3509592,-401":            nil,
 		"-401,-401":               nil,

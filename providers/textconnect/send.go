@@ -22,7 +22,7 @@ type SendOptions struct {
 	ValidityPeriod time.Duration
 	// AllMessageIDs requests the ID of each segment of a long message (GetAllMessageIDs). The
 	// option requires a single recipient, for the reason in the package comment. Result.MessageID
-	// is the first of the IDs.
+	// is the first of the IDs, and Result.SegmentIDs has the others.
 	AllMessageIDs bool
 }
 
@@ -123,10 +123,15 @@ func (p *Provider) appendMessage(form []byte, from, body string, o SendOptions) 
 	return form
 }
 
-// typeOfNumber returns the type of a sender ID: TONInternational for digits, with or without a plus
-// before them, and TONAlphanumeric otherwise.
+// shortestInternational is the smallest number of digits of a sender ID that counts as an international
+// number, as in the SDKs of FastSMS. A sender ID of fewer digits is a short code.
+const shortestInternational = 11
+
+// typeOfNumber returns the type of a sender ID: TONInternational for a number of at least
+// shortestInternational digits, with or without a plus before them, and TONAlphanumeric otherwise.
 func typeOfNumber(from string) int {
-	if strings.Trim(strings.TrimPrefix(from, "+"), "0123456789") == "" {
+	digits := strings.TrimPrefix(from, "+")
+	if len(digits) >= shortestInternational && strings.Trim(digits, "0123456789") == "" {
 		return TONInternational
 	}
 	return TONAlphanumeric

@@ -63,9 +63,9 @@ const (
 
 // The values of SourceTON, the type of number of a sender ID.
 const (
-	// TONInternational is the type of a numeric sender ID.
+	// TONInternational is the type of a sender ID that is a number of at least 11 digits.
 	TONInternational = 1
-	// TONAlphanumeric is the type of a sender ID with letters.
+	// TONAlphanumeric is the type of a sender ID with letters, and of a short code.
 	TONAlphanumeric = 5
 )
 
@@ -86,7 +86,7 @@ type Config struct {
 	// from 1 s to MaxValidity. Default: MaxValidity.
 	ValidityPeriod time.Duration
 	// SourceTON is the type of number of every sender ID. By default the type depends on the sender
-	// ID: TONInternational for digits, TONAlphanumeric otherwise.
+	// ID: TONInternational for at least 11 digits, TONAlphanumeric otherwise.
 	SourceTON int
 }
 

@@ -128,6 +128,9 @@ func TestSend_FormAsDocumented(t *testing.T) {
 		"plain":                   {differs: url.Values{}},
 		"signs":                   {change: func(b *providers.Batch, _ *SendOptions) { b.Body = "a&b=c+d %/?#~\n€{}é漢😀" }, differs: url.Values{"Body": {"a&b=c+d %/?#~\n€{}é漢😀"}}},
 		"numeric sender":          {change: func(b *providers.Batch, _ *SendOptions) { b.From = "447700900000" }, differs: url.Values{"SourceAddress": {"447700900000"}, "SourceTON": {"1"}}},
+		"a short code":            {change: func(b *providers.Batch, _ *SendOptions) { b.From = "60300" }, differs: url.Values{"SourceAddress": {"60300"}}},
+		"ten digits":              {change: func(b *providers.Batch, _ *SendOptions) { b.From = "0712345678" }, differs: url.Values{"SourceAddress": {"0712345678"}}},
+		"eleven digits":           {change: func(b *providers.Batch, _ *SendOptions) { b.From = "44770090000" }, differs: url.Values{"SourceAddress": {"44770090000"}, "SourceTON": {"1"}}},
 		"numeric sender, plus":    {change: func(b *providers.Batch, _ *SendOptions) { b.From = "+447700900000" }, differs: url.Values{"SourceAddress": {"+447700900000"}, "SourceTON": {"1"}}},
 		"sender with a digit":     {change: func(b *providers.Batch, _ *SendOptions) { b.From = "4Sale" }, differs: url.Values{"SourceAddress": {"4Sale"}}},
 		"flash has no meaning":    {change: func(b *providers.Batch, _ *SendOptions) { b.Flash = true }, differs: url.Values{}},
@@ -150,7 +153,11 @@ func TestSend_FormAsDocumented(t *testing.T) {
 		_, s := answering(t, 200, tc.answer)
 		tc.cfg.BaseURL = s.URL + "/prefix"
 		results, err := open(t, tc.cfg).SendWith(t.Context(), b, o)
-		if err != nil || len(results) != len(b.To) || results[0] != accepted("3509592") {
+		first := accepted("3509592")
+		if o.AllMessageIDs {
+			first.SegmentIDs = "3509593,3509594"
+		}
+		if err != nil || len(results) != len(b.To) || results[0] != first {
 			t.Errorf("%s: got %v and the error %v, want accepted with the ID 3509592", name, results, err)
 		}
 		want := url.Values{
