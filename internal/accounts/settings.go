@@ -66,31 +66,43 @@ type CardInForce struct {
 //
 // New accounts become visible all at once, before the settings whose routes may name them.
 func (s *Store) PublishAll(ctx context.Context, worker string, start int64, offers []Offer, own Settings) (InForce, error) {
+	record, err := json.Marshal(own)
+	if err != nil {
+		return InForce{}, fmt.Errorf("publish settings: %w", err)
+	}
+	args := settingsArgs{Worker: worker, Start: strconv.FormatInt(start, 10), Settings: record, Cards: "0"}
+	// The settings come first, so that a producer that finds a card also finds the default country.
+	answer, err := s.publishSettings(ctx, args)
+	if err != nil {
+		return InForce{}, err
+	}
 	out, changed, err := s.publishCards(ctx, worker, start, offers)
 	if err != nil {
 		return out, err
 	}
-	record, err := json.Marshal(own)
-	if err != nil {
-		return out, fmt.Errorf("publish settings: %w", err)
-	}
-	cards := "0"
-	if changed {
-		cards = "1"
-	}
-	answer, err := s.scripts.Run(ctx, settingsScript, []string{settingsKey},
-		script.Args(settingsArgs{Worker: worker, Start: strconv.FormatInt(start, 10), Settings: record, Cards: cards})...)
-	if err != nil {
-		return out, fmt.Errorf("publish settings: %w", err)
-	}
-	if len(answer) < 4 {
-		return out, fmt.Errorf("publish settings: %w", script.ErrAnswer)
+	if changed { // the revision must grow after the change, because other workers read the cards then
+		args.Cards = "1"
+		if answer, err = s.publishSettings(ctx, args); err != nil {
+			return out, err
+		}
 	}
 	if err := json.Unmarshal([]byte(answer[0]), &out.Settings); err != nil {
 		return out, fmt.Errorf("read settings: %w", err)
 	}
 	out.By, out.Since, out.Revision = answer[1], script.Milli(answer[2]), answer[3]
 	return out, nil
+}
+
+// publishSettings runs settings.lua and returns its answer, which has four elements.
+func (s *Store) publishSettings(ctx context.Context, args settingsArgs) ([]string, error) {
+	answer, err := s.scripts.Run(ctx, settingsScript, []string{settingsKey}, script.Args(args)...)
+	if err != nil {
+		return nil, fmt.Errorf("publish settings: %w", err)
+	}
+	if len(answer) < 4 {
+		return nil, fmt.Errorf("publish settings: %w", script.ErrAnswer)
+	}
+	return answer, nil
 }
 
 // settingsArgs are the arguments of settings.lua.

@@ -203,3 +203,17 @@ func TestSync_LeavesWhatAWorkerServes(t *testing.T) {
 		t.Errorf("x is %+v, want the card of the sync after the worker", x)
 	}
 }
+
+// A producer that finds a card must also find the default country. So the settings are written although
+// the card cannot be written.
+func TestPublishAll_SettingsComeBeforeCards(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.ok(r.rdb.Set(t.Context(), Key("x"), "not a hash", 0).Err())
+	if _, err := r.PublishAll(t.Context(), "a", r.startOf(), []Offer{offer("x", 1)}, Settings{Country: "KE"}); err == nil {
+		t.Fatal("PublishAll wrote a card over another key")
+	}
+	if in, ok, err := r.Settings(t.Context()); err != nil || !ok || in.Settings.Country != "KE" {
+		t.Errorf("settings %+v, %v, %v; want the country KE", in, ok, err)
+	}
+}

@@ -36,7 +36,7 @@ const (
 )
 
 var mutants = slices.Concat(keyMutants, scriptMutants, workerMutants, nextCallMutants, failoverMutants, limitMutants,
-	personalMutants, optOutMutants, refusalMutants)
+	personalMutants, optOutMutants, refusalMutants, accountMutants)
 
 // keyMutants break the rules that prevent a message from being sent twice.
 var keyMutants = []mutant{
