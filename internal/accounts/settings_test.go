@@ -81,6 +81,9 @@ func TestPublishAll_TheLastStartDecides(t *testing.T) {
 	if again := r.publishAll("b", b, young, offer("x", 200)); !cmp.Equal(again.Settings, in.Settings) || again.Revision != in.Revision {
 		t.Errorf("after b has published again: %+v, want no change from %+v", again, in)
 	}
+	if next := r.publishAll("a3", r.startOf(), Settings{Country: "UG"}, offer("x", 20)); next.Revision == in.Revision {
+		t.Error("settings that changed without a card did not change the revision")
+	}
 	// After Redis has lost all data, the settings of the last start win again, whatever the order
 	// in which the workers publish.
 	restarted := r.startOf()
