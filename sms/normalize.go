@@ -77,6 +77,8 @@ func extractDigits(s string) (c *rawNumber, reason NumberReason) {
 		return c, c.cutFraction(tail)
 	case commas+slashes > 0 && isSeveral(s):
 		return nil, ReasonSeveralNumbers
+	case isDecimal(s):
+		return nil, ReasonDecimal
 	case c.n <= 8 && isDate(s):
 		// A date is refused, because its eight digits are a valid number in some
 		// countries.
@@ -107,6 +109,36 @@ func isNegative(s string) bool {
 		return true
 	}
 	return strings.ContainsAny(head, "(\uFF08") && strings.ContainsAny(tail, ")\uFF09") && !strings.ContainsAny(s[first:last], ")\uFF09")
+}
+
+// isDecimal reports whether s is a computed value with decimals and not a number that a person wrote:
+// 0.712345678, .712345678, 254.712345678, 712345,678 or 254,712,345.678. Its digits are the number of a
+// stranger, or have lost their last zeros. The point of a decimal occurs once and is the last mark, so that
+// 254.712.345.678 is not a decimal. A zero before other digits, as in 0712.345678, and a plus before a digit
+// other than zero, as in +254.712345678, are how people write numbers.
+func isDecimal(s string) bool {
+	s = strings.TrimFunc(s, func(r rune) bool { return isSeparator(r) || isWrapping(r) })
+	digits := strings.TrimLeft(s, "+\uFF0B")
+	at := strings.LastIndexAny(digits, ".,")
+	if at < 0 || at == len(digits)-1 || strings.Count(digits, digits[at:at+1]) > 1 {
+		return false
+	}
+	mark := digits[at]
+	for _, r := range digits {
+		if _, isDigit := digitOf(r); !isDigit && r != '.' && r != ',' {
+			return false
+		}
+	}
+	whole := strings.Trim(digits[:at], ".,")
+	zero := beginsWithZero(whole)
+	other := strings.ContainsFunc(whole, func(r rune) bool { d, _ := digitOf(r); return d != '0' && r != '.' && r != ',' })
+	switch {
+	case zero && other: // 0712.345678
+		return false
+	case len(digits) < len(s) && !zero && other: // +254.712345678
+		return false
+	}
+	return mark == '.' || whole != "" // a comma without a digit before it is a comma left over
 }
 
 // isMinus reports whether r is a minus sign, or a dash that programs write in its place.

@@ -37,8 +37,9 @@ const (
 	// ReasonLostDigits means that the input is in scientific notation, such as
 	// 2.54712E+11: a spreadsheet has dropped the last digits.
 	ReasonLostDigits NumberReason = "lost_digits"
-	// ReasonDecimal means that the input has a decimal point, as a price does. Either the one or
-	// two decimals are not all zero, or too few digits precede the point.
+	// ReasonDecimal means that the input has a decimal point, as a price or a computed value
+	// (0.712345678) does. It has three or more decimals, or one or two that are not all zero, or too
+	// few digits before the point.
 	ReasonDecimal NumberReason = "decimal"
 	// ReasonNegative means that the input is a negative amount: -712345424, 712345424- or
 	// (712345424). A spreadsheet has computed it, for example from +254-712345678.

@@ -85,6 +85,9 @@ func (l *List) matchHeader(cells []string) (*header, error) {
 		return nil, nil
 	}
 	if again := slices.IndexFunc(cells[at+1:], l.namesNumber); again >= 0 {
+		if sameColumn(cells[at], cells[at+1+again]) {
+			return nil, fmt.Errorf("the header has two columns of numbers that are both named %s: rename one of them in the file", cells[at])
+		}
 		return nil, fmt.Errorf("the header has two columns of numbers, %s and %s: choose one with --column", cells[at], cells[at+1+again])
 	}
 	h := &header{columns: len(cells), number: at}
@@ -108,8 +111,14 @@ func (l *List) namesNumber(cell string) bool {
 	if l.o.Column == "" {
 		return isNumberColumn(cell)
 	}
+	return sameColumn(cell, l.o.Column)
+}
+
+// sameColumn reports whether --column cannot tell the column names a and b apart: they are equal
+// except for case, spaces around them, and the form of accents.
+func sameColumn(a, b string) bool {
 	clean := func(s string) string { return norm.NFC.String(strings.TrimSpace(s)) }
-	return strings.EqualFold(clean(cell), clean(l.o.Column))
+	return strings.EqualFold(clean(a), clean(b))
 }
 
 // noNumberColumn returns the error for a header without a number column.

@@ -44,6 +44,18 @@ func TestNumberColumn_TwoCandidates(t *testing.T) {
 			t.Errorf("the error of %q is %v; want it to contain %q", text, err, want)
 		}
 	}
+	for text, column := range map[string]string{
+		"Phone,Name,Phone\n0712345678,A,0733345678\n":   "",
+		"Phone,Name, PHONE\n0712345678,A,0733345678\n":  "",
+		"Phone;Mobile;phone\n0712345678;1;0733345678\n": "phone",
+		"Prénom,Pre\u0301nom\n0712345678,0733345678\n":  "prénom",
+	} {
+		_, err := numbersIn(text, column)
+		if err == nil || !strings.Contains(err.Error(), "two columns of numbers that are both named P") ||
+			!strings.Contains(err.Error(), "rename one of them in the file") || strings.Contains(err.Error(), "--column") {
+			t.Errorf("the error of %q with --column %q is %v; want the advice to rename one column", text, column, err)
+		}
+	}
 	got, err := numbersIn("Phone\tNumber\n0712345678\t17\n", "phone")
 	if diff := cmp.Diff([]string{"0712345678"}, got); err != nil || diff != "" {
 		t.Errorf("with --column: error %v %s", err, diff)
