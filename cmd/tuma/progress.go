@@ -147,3 +147,6 @@ func (a *app) note(format string, args ...any) {
 	}
 	_, _ = fmt.Fprintf(a.err, format+"\n", args...)
 }
+
+// noteTime formats a time for note: as local time if standard error is a terminal, else in UTC.
+func (a *app) noteTime(t time.Time) string { return console.NewScreen(a.err, a.lookup).Time(t) }

@@ -42,14 +42,14 @@ func (s *sendCommand) noteEnqueued(r producer.Receipt, src *source, otherTexts i
 func (s *sendCommand) noteReceipt(r producer.Receipt) {
 	switch {
 	case r.Again && s.idDerived:
-		s.note("tuma: already sent as %s (%s, %s); --again sends it again", r.ID, console.Plural(r.Total, "recipient"), console.FormatTime(r.CreatedAt))
+		s.note("tuma: already sent as %s (%s, %s); --again sends it again", r.ID, console.Plural(r.Total, "recipient"), s.noteTime(r.CreatedAt))
 	case r.Again:
-		s.note("tuma: %s already exists with the same content (%s, %s); nothing changed", r.ID, console.Plural(r.Total, "recipient"), console.FormatTime(r.CreatedAt))
+		s.note("tuma: %s already exists with the same content (%s, %s); nothing changed", r.ID, console.Plural(r.Total, "recipient"), s.noteTime(r.CreatedAt))
 	case s.wait:
 		s.note("tuma: enqueued %s as %s", console.Plural(r.Total, "recipient"), r.ID)
 	case s.times.start.After(s.now()):
 		s.note("tuma: enqueued %s; sending starts at %s, if a worker runs then; to follow it: tuma status %s --watch",
-			console.Plural(r.Total, "recipient"), console.FormatTime(s.times.start), r.ID)
+			console.Plural(r.Total, "recipient"), s.noteTime(s.times.start), r.ID)
 	default:
 		s.note("tuma: enqueued %s; to follow it: tuma status %s --watch", console.Plural(r.Total, "recipient"), r.ID)
 	}
