@@ -176,14 +176,15 @@ func checkText(c Campaign, m *mistakes) {
 	}
 }
 
-// exists reports whether the ledger has a campaign with the given ID. If the ledger cannot be read,
-// exists reports false. The commit later finds out whether the campaign exists.
+// exists reports whether the ledger has a campaign with the given ID that an enqueue would not replace.
+// If the ledger cannot be read, exists reports false. The commit later finds out whether the campaign
+// exists.
 func (c *Client) exists(ctx context.Context, id string) bool {
 	if !ledger.ValidID(id) {
 		return false
 	}
-	there, err := c.ledger.Index().Exists(ctx, id)
-	return err == nil && there
+	free, err := c.ledger.Index().Free(ctx, id)
+	return err == nil && !free
 }
 
 // checkAccounts returns the accounts and routes that the campaign may use. It adds to m a

@@ -30,7 +30,8 @@
 // the order number, never from the time or a random number. Then the remedy for any failure is the
 // same: call Enqueue again with the same arguments. If the first call has succeeded, the second
 // returns the same receipt with Again set, and nothing is sent twice. The same ID with other
-// content is [ErrConflict], because Tuma cannot know which text is the right one. If no event gives
+// content is [ErrConflict], because Tuma cannot know which text is the right one. A campaign that was
+// cancelled before any message of it was submitted to a gateway frees its ID. If no event gives
 // the campaign an ID, [ContentID] derives one from the content.
 //
 // # Errors

@@ -9,7 +9,8 @@ import (
 
 // Errors returned by Client. Test for them with errors.Is.
 var (
-	// ErrConflict means that a campaign with the same ID and other content exists.
+	// ErrConflict means that a campaign with the same ID and other content exists, and was not cancelled
+	// before any message of it was submitted.
 	// Choose another ID, or enqueue the original content.
 	ErrConflict = errConflict
 	// ErrNotFound means that no campaign has the given ID, or that the campaign's retention

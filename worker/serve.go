@@ -12,6 +12,7 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/rs/zerolog"
 
+	"github.com/tuma-sms/tuma/internal/campaign"
 	"github.com/tuma-sms/tuma/internal/ledger"
 	"github.com/tuma-sms/tuma/internal/queue"
 )
@@ -95,7 +96,7 @@ func (w *Worker) handle(task context.Context, t *asynq.Task) error {
 	if p.Batch == "" {
 		return w.quarantine.Unreadable(ctx, p.Campaign, ledger.PlanWork, w.plan(ctx, p))
 	}
-	camp, err := w.campaigns.Get(ctx, p.Campaign)
+	stream, known, err := w.streamOf(ctx, p)
 	if errors.Is(err, ledger.ErrNotFound) {
 		return nil
 	}
@@ -105,8 +106,7 @@ func (w *Worker) handle(task context.Context, t *asynq.Task) error {
 	if err != nil {
 		return err
 	}
-	stream, err := camp.Snapshot.StreamOf(p.Batch)
-	if err != nil {
+	if !known {
 		return w.quarantinePayload(task, t, fmt.Errorf("batch %.40q of %s: %w", p.Batch, p.Campaign, queue.ErrPayload))
 	}
 	acc := w.accounts[stream.Account.Name]
@@ -114,6 +114,28 @@ func (w *Worker) handle(task context.Context, t *asynq.Task) error {
 		return fmt.Errorf("account %s is not served by this worker", stream.Account.Name)
 	}
 	return w.sender.Send(ctx, acc.sending, p)
+}
+
+// streamOf returns the stream of the batch that a wake-up names. known is false if the campaign cannot
+// have such a batch. If the wake-up is of a campaign whose ID another campaign has taken, streamOf
+// returns ledger.ErrNotFound.
+func (w *Worker) streamOf(ctx context.Context, p queue.Pointer) (stream campaign.Stream, known bool, err error) {
+	replaced := false
+	for range 2 {
+		camp, err := w.campaigns.Get(ctx, p.Campaign)
+		if err != nil {
+			return stream, false, err
+		}
+		if stream, err = camp.Snapshot.StreamOf(p.Batch); err == nil {
+			return stream, true, nil
+		}
+		replaced = camp.Replaced
+		w.campaigns.Forget(p.Campaign) // another campaign may have taken the ID since this one was read
+	}
+	if replaced {
+		return stream, false, fmt.Errorf("batch %.40q of %s: %w", p.Batch, p.Campaign, ledger.ErrNotFound)
+	}
+	return stream, false, nil
 }
 
 // plan runs a planning task. If one task plans and sends the campaign, plan also sends its first

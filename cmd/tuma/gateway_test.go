@@ -196,7 +196,7 @@ func TestGatewayAction_WithoutAnAnswerMayHaveHappened(t *testing.T) {
 	if out, errOut := c.mustRun(send...); !strings.HasPrefix(out, "BGSENDID") || strings.Contains(errOut, hint) {
 		t.Errorf("the second SendList: got output %s%s, want BGSENDID and no advice to check", out, errOut)
 	}
-	send[4] = "ListName=Nobody"
+	send[4] = "ListName=Unlisted"
 	if _, errOut, exit := c.run(send...); exit != exitFailed || !strings.Contains(errOut, "rejected") || strings.Contains(errOut, hint) {
 		t.Errorf("an action that the gateway rejects: got exit %d and standard error %s, want exit 1 and no advice to check", exit, errOut)
 	}

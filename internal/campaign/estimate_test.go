@@ -10,7 +10,7 @@ import (
 type run struct {
 	total    int
 	rate     float64                   // the sum of the accounts' rates, in messages a second; 0: unlimited
-	ended    func(seconds float64) int // how many messages have ended so many seconds after the start
+	ended    func(seconds float64) int // how many messages have ended at this time after the start
 	blocked  func(seconds float64) bool
 	length   float64 // in seconds
 	settling float64 // seconds until the estimate must be right

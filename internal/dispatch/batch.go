@@ -52,6 +52,12 @@ func newSlot(acc *Account, id string, camp *wake.Campaign, waiter *pacing.Waiter
 	return s
 }
 
+// atItsAccount reports whether the slot's account is the one that the plan chose for the batch.
+func (b *batch) atItsAccount() bool {
+	stream, err := b.camp.Snapshot.StreamOf(b.name)
+	return err == nil && stream.Account.Name == b.acc.Name
+}
+
 // newBatch returns the slot's work on the batch that the wake-up p names.
 func (s *slot) newBatch(p queue.Pointer) *batch {
 	return &batch{slot: s, name: p.Batch, wake: p.Wake, startedAt: time.Now()}

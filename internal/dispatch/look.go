@@ -30,6 +30,11 @@ func (s *Sender) look(ctx context.Context, b *batch) (*ledger.Work, error) {
 	if work.Wake > b.wake {
 		return nil, nil //nolint:nilnil // as above: a later wake-up has taken over the batch
 	}
+	if work.Upload != b.camp.Upload || !b.atItsAccount() {
+		// Another campaign has taken the ID, and the batch belongs to that campaign.
+		s.Campaigns.Forget(b.id)
+		return nil, s.Waker.HandOver(b.pointer())
+	}
 	if b.camp.Spec.Personalized() && work.Batch.Bodies == nil {
 		return nil, &ledger.Unreadable{Campaign: b.id, Record: "b" + b.name, Err: errNoBodies} // without its bodies, the batch must not be sent: recipients would get the template itself
 	}

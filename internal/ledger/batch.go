@@ -137,6 +137,7 @@ type Generation struct {
 	// Ready: certainly no submission has reached the gateway, and no claim is held.
 	Ready     bool
 	positions string // two bytes each; empty: all positions of the call
+	upload    string // token of the campaign's upload
 	claimed   bool
 	token     string // token of its last claim
 	// from are the batches that the recipients were in before they moved to this one, the most
@@ -148,6 +149,8 @@ type Generation struct {
 type Work struct {
 	Batch *Batch
 	Wake  int
+	// Upload is the token of the campaign's upload. It differs between campaigns that had one ID in turn.
+	Upload string
 	// Stopped: the campaign was cancelled or has expired. Ready generations must not be submitted.
 	Stopped bool
 	Open    []*Generation
@@ -161,7 +164,7 @@ type Work struct {
 // scripts need for the generations in Open can be read.
 func (l *Ledger) LoadWork(ctx context.Context, id, batch string) (*Work, error) {
 	got, err := l.rdb.HMGet(ctx, ledgerKey(id), batchField(batch), wakeField(batch), openListField(batch), fieldFormat, openCountField(batch),
-		fieldStop, movedFromField(batch), bodiesField(batch)).Result()
+		fieldStop, movedFromField(batch), bodiesField(batch), fieldUpload).Result()
 	if err != nil {
 		return nil, fmt.Errorf("load batch %s of %s: %w", batch, id, err)
 	}
@@ -176,7 +179,7 @@ func (l *Ledger) LoadWork(ctx context.Context, id, batch string) (*Work, error) 
 			return nil, unreadable(id, f, script.Text(got[i]), campaign.ErrRecord)
 		}
 	}
-	w := &Work{Wake: script.Int(got[1]), Stopped: got[5] != nil, from: strings.Fields(script.Text(got[6]))}
+	w := &Work{Wake: script.Int(got[1]), Upload: script.Text(got[8]), Stopped: got[5] != nil, from: strings.Fields(script.Text(got[6]))}
 	if w.Batch, err = readBatch(id, batch, got[0], got[7]); err != nil {
 		return nil, err
 	}
@@ -259,7 +262,7 @@ func (w *Work) generation(name string, record, positions any) (g *Generation, ba
 	if err != nil {
 		return nil, 0, err
 	}
-	g = &Generation{Call: k, Number: n, Revision: "0", positions: script.Text(positions), CallSize: w.Batch.Calls[k], To: w.Batch.call(k), Body: w.Batch.body(k), Ready: true, from: w.from}
+	g = &Generation{Call: k, Number: n, Revision: "0", positions: script.Text(positions), CallSize: w.Batch.Calls[k], To: w.Batch.call(k), Body: w.Batch.body(k), Ready: true, from: w.from, upload: w.Upload}
 	size := g.CallSize
 	if record != nil {
 		r, settled, err := parseGeneration(script.Text(record))

@@ -111,7 +111,7 @@ func (l *Ledger) Claim(ctx context.Context, r ClaimRequest) (*Claim, error) {
 		return nil, err
 	}
 	c := r.claim()
-	out, err := l.run(ctx, claimScript, r.ID, nil, script.Args(r.args(c.Token))...)
+	out, err := l.runOn(ctx, claimScript, r.ID, r.Gen.upload, nil, script.Args(r.args(c.Token))...)
 	if errors.Is(err, script.ErrNotDurable) {
 		return c, err
 	}

@@ -12,7 +12,8 @@ import (
 
 // Commit turns the upload into a campaign. If a campaign with the same id and the same content
 // exists, Commit returns the receipt of that campaign. If its content differs, Commit returns
-// ErrConflict. After any other error the caller does not know whether the campaign was committed,
+// ErrConflict. A campaign that was cancelled before anything of it was submitted does not count: the
+// new campaign replaces it. After any other error the caller does not know whether the campaign was committed,
 // and may safely enqueue it again.
 func (u *Upload) Commit(ctx context.Context) (Receipt, error) {
 	if u.total == 0 {
@@ -37,7 +38,7 @@ func (u *Upload) Commit(ctx context.Context) (Receipt, error) {
 		}
 	}
 	out, err := u.ledger.run(ctx, commitScript, u.id,
-		[]string{stagingKey(u.id, u.token), specKey(u.id), tombstoneKey(u.id), uploadsKey(u.id)},
+		[]string{stagingKey(u.id, u.token), specKey(u.id), tombstoneKey(u.id), uploadsKey(u.id), quarantineKey(u.id), quarantineWorkKey(u.id)},
 		script.Args(commitArgs{
 			Token: u.token, Content: u.digest.Sum(), Spec: u.record, Total: u.total, Pages: u.pages,
 			StartAt: u.spec.StartAt, ExpiresAt: u.spec.ExpiresAt, FailureThreshold: u.ledger.thresholdRecord(u.spec),
@@ -60,11 +61,17 @@ func (u *Upload) Commit(ctx context.Context) (Receipt, error) {
 	case "lost":
 		return Receipt{}, fmt.Errorf("commit %s: Redis no longer has all uploaded recipients; start the upload again", u.id)
 	}
+	created := out[0] == "new" || out[0] == "replaced"
+	if out[0] == "replaced" {
+		if err := u.ledger.Index().moveUp(ctx, u.id, script.Milli(out[1])); err != nil {
+			return Receipt{}, err
+		}
+	}
 	total, err := strconv.Atoi(out[2])
 	if err != nil {
 		return Receipt{}, fmt.Errorf("commit %s: %w", u.id, script.ErrAnswer)
 	}
-	return Receipt{ID: u.id, Total: total, CreatedAt: script.Milli(out[1]), Again: out[0] != "new"}, nil
+	return Receipt{ID: u.id, Total: total, CreatedAt: script.Milli(out[1]), Again: !created}, nil
 }
 
 // commitArgs are the arguments of commit.lua.

@@ -1,5 +1,6 @@
 -- commit.lua turns a finished upload into a campaign, or finds the campaign that already has its id.
--- KEYS: 1 ledger, 2 open set, 3 staging hash of the upload, 4 spec, 5 tombstone, 6 tokens of the uploads in progress
+-- KEYS: 1 ledger, 2 open set, 3 staging hash of the upload, 4 spec, 5 tombstone, 6 tokens of the uploads in progress,
+--   7 quarantined records, 8 quarantined work
 -- ARGV, in the order of commitArgs:
 --   token              of the upload
 --   content            content hash
@@ -11,10 +12,11 @@
 --   failure_threshold  failure threshold and canary (the field lim, prelude.lua), or ''
 -- Returns {word, created ms, recipients}, where word is
 --   'new'                    the campaign was created
+--   'replaced'               it was created in place of a campaign that was cancelled before anything was submitted
 --   'same', 'conflict'       it exists with the same, or with other content
 --   'past', 'past_conflict'  the same for a campaign that retention has removed
 --   'lost'                   the staging hash is incomplete
--- Every word but 'new' only ends the upload: it removes the token from the uploads in progress and, except for 'lost',
+-- Every other word than 'new' and 'replaced' only ends the upload: it removes the token from the uploads in progress and, except for 'lost',
 -- deletes the staging hash.
 local token, content, spec, total, pages, start_at, expires_at, failure_threshold = unpack(ARGV)
 local now = now_ms()
@@ -28,13 +30,18 @@ end
 if redis.call('EXISTS', L) == 1 then
   local here = redis.call('HMGET', L, 'hash', 'at', 'total', 'up')
   if here[4] == token then return {'new', here[2], here[3]} end
-  redis.call('UNLINK', KEYS[3])
-  return {here[1] == content and 'same' or 'conflict', here[2], here[3]}
+  if unfit() or not is_free() then
+    redis.call('UNLINK', KEYS[3])
+    return {here[1] == content and 'same' or 'conflict', here[2], here[3]}
+  end
 end
 if redis.call('HLEN', KEYS[3]) ~= tonumber(pages) then return {'lost', '0', '0'} end
+local before = get('up')
+redis.call('UNLINK', L, O, KEYS[7], KEYS[8])
 redis.call('RENAME', KEYS[3], L)
 redis.call('PERSIST', L)
 set('v', '1', 'hash', content, 'up', token, 'at', int(now), 'total', total, 'pg', pages, 'cur', '0', 'pending', total, 'wplan', '1')
+if before then set('took', before) end
 if failure_threshold ~= '' then set('lim', failure_threshold) end
 if start_at ~= '0' then set('start', start_at) end
 if expires_at ~= '0' then set('exp', expires_at) end
@@ -42,4 +49,4 @@ redis.call('SET', KEYS[4], spec)
 local due = now + 5000
 if tonumber(start_at) > now then due = tonumber(start_at) end
 redis.call('ZADD', O, int(due), 'plan')
-return {'new', int(now), total}
+return {before and 'replaced' or 'new', int(now), total}

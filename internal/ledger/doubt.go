@@ -12,7 +12,7 @@ import (
 // itself. Settled.Count is the number of answers counted so far. Settled.Stale is set if c is no
 // longer the generation's current claim.
 func (l *Ledger) Doubt(ctx context.Context, c *Claim, backOff time.Duration, count bool) (Settled, error) {
-	out, err := l.run(ctx, doubtScript, c.id, nil, script.Args(doubtArgs{
+	out, err := l.runOn(ctx, doubtScript, c.id, c.gen.upload, nil, script.Args(doubtArgs{
 		Token: c.Token, Batch: c.batch, Call: c.gen.Call, Generation: c.gen.Number, CallSize: c.gen.CallSize,
 		BackOff: backOff, Count: count,
 	})...)

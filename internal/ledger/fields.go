@@ -10,6 +10,8 @@ import "strconv"
 // Fields that a ledger hash has once.
 const (
 	fieldFormat  = "v"
+	fieldUpload  = "up"
+	fieldBefore  = "took"
 	fieldTotal   = "total"
 	fieldPages   = "pg"
 	fieldCreated = "at"

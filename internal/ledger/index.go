@@ -10,6 +10,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/tuma-sms/tuma/internal/campaign"
 	"github.com/tuma-sms/tuma/internal/script"
 )
 
@@ -43,6 +44,14 @@ func (x *Index) add(ctx context.Context, id string) error {
 	return nil
 }
 
+// moveUp enters a campaign in the list of all campaigns with a new time.
+func (x *Index) moveUp(ctx context.Context, id string, created time.Time) error {
+	if err := x.rdb.ZAdd(ctx, campaignIndex, redis.Z{Score: float64(created.UnixMilli()), Member: id}).Err(); err != nil {
+		return fmt.Errorf("index %s: %w", id, err)
+	}
+	return nil
+}
+
 // Exists reports whether a campaign with this ID exists, or existed and still has its tombstone.
 func (x *Index) Exists(ctx context.Context, id string) (bool, error) {
 	n, err := x.rdb.Exists(ctx, specKey(id), tombstoneKey(id)).Result()
@@ -50,6 +59,20 @@ func (x *Index) Exists(ctx context.Context, id string) (bool, error) {
 		return false, fmt.Errorf("check whether campaign %s exists: %w", id, err)
 	}
 	return n > 0, nil
+}
+
+// Free reports whether an enqueue with this ID creates a campaign: there is no campaign with the ID, or
+// it was cancelled before anything of it was submitted. prelude.lua has the same test (is_free).
+func (x *Index) Free(ctx context.Context, id string) (bool, error) {
+	there, err := x.Exists(ctx, id)
+	if err != nil || !there {
+		return err == nil, err
+	}
+	got, err := x.rdb.HMGet(ctx, ledgerKey(id), fieldStop, fieldFinished, fieldCalls, fieldQuarantined, fieldQuarantinedWork).Result()
+	if err != nil {
+		return false, fmt.Errorf("check whether campaign %s exists: %w", id, err)
+	}
+	return script.Text(got[0]) == campaign.ReasonCancelled && got[1] != nil && got[2] == nil && got[3] == nil && got[4] == nil, nil
 }
 
 // IndexEntry is an entry of the open index.

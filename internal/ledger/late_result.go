@@ -78,7 +78,7 @@ func (l *Ledger) applyAt(ctx context.Context, w *lateResult, name string) error 
 		if len(positions) == 0 {
 			continue
 		}
-		out, err := l.run(ctx, settleScript, w.claim.id, nil, script.Args(settleArgs{
+		out, err := l.runOn(ctx, settleScript, w.claim.id, w.claim.gen.upload, nil, script.Args(settleArgs{
 			Token: w.claim.Token, Batch: name, Call: k, Generation: 0, CallSize: b.Calls[k],
 			Positions: string(positions), Records: blob, Reason: campaign.SettleAnswer, OpenBatchLimit: w.claim.openBatchLimit, Segments: w.segments,
 			Lookups: -1, Origin: w.origin, OriginKey: w.uuid,

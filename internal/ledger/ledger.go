@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 
 	"github.com/redis/go-redis/v9"
 
@@ -85,11 +86,18 @@ func errorFor(word string) error {
 	return nil
 }
 
-// run runs a script on a campaign and returns its answer as text. With script.ErrNotDurable it also
-// returns the answer.
+// run runs a script on the campaign that has an id, whichever that is. It returns the script's answer
+// as text. With script.ErrNotDurable it also returns the answer.
 func (l *Ledger) run(ctx context.Context, s *script.Script, id string, keys []string, args ...any) ([]string, error) {
+	return l.runOn(ctx, s, id, "", keys, args...)
+}
+
+// runOn is run for a caller that has read the campaign before. upload is the token of the campaign's
+// upload. If another campaign has taken the id meanwhile, runOn changes nothing and returns ErrNotFound.
+// An empty upload stands for any campaign.
+func (l *Ledger) runOn(ctx context.Context, s *script.Script, id, upload string, keys []string, args ...any) ([]string, error) {
 	all := append([]string{ledgerKey(id), openKey(id)}, keys...)
-	out, err := l.scripts.Run(ctx, s, all, args...)
+	out, err := l.scripts.Run(ctx, s, all, append(slices.Clip(args), upload)...)
 	return checkAnswer(s, id, args, out, err)
 }
 

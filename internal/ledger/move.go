@@ -19,6 +19,8 @@ import (
 // certainly not been sent, and no back-off keeps them waiting.
 type Movable struct {
 	Batch string
+	// Upload is the token of the campaign's upload. It differs between campaigns that had one ID in turn.
+	Upload string
 	// To are these recipients, in the order of the batch.
 	To []campaign.Planned
 	// Been are the streams that the recipients have been in, the stream of the batch first.
@@ -41,7 +43,7 @@ func (l *Ledger) Movable(ctx context.Context, id, batch string, now time.Time) (
 	if err != nil {
 		return nil, err
 	}
-	m := &Movable{Batch: batch}
+	m := &Movable{Batch: batch, Upload: w.Upload}
 	for _, name := range append([]string{batch}, w.from...) {
 		a, err := campaign.BatchStream(name)
 		if err != nil {
@@ -153,7 +155,7 @@ func (l *Ledger) Move(ctx context.Context, id, token string, m *Movable, f campa
 			list = list[n:]
 		}
 	}
-	out, err := l.run(ctx, moveScript, id, nil, args...)
+	out, err := l.runOn(ctx, moveScript, id, m.Upload, nil, args...)
 	if err != nil {
 		return Moved{}, err
 	}

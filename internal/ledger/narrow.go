@@ -27,7 +27,7 @@ func (l *Ledger) Narrow(ctx context.Context, id, token, batch string, g *Generat
 		positions = binary.BigEndian.AppendUint16(positions, g.position(i))
 		blob = appendRecord(blob, campaign.Record{Status: campaign.Skipped, Generation: g.Number, Reason: campaign.ReasonOptedOut, Code: campaign.ListCode(list)})
 	}
-	out, err := l.run(ctx, narrowScript, id, nil, script.Args(narrowArgs{
+	out, err := l.runOn(ctx, narrowScript, id, g.upload, nil, script.Args(narrowArgs{
 		Token: token, Batch: batch, Call: g.Call, Generation: g.Number, Revision: g.Revision, CallSize: g.CallSize,
 		OpenBatchLimit: openBatchLimit, Positions: positions, Records: blob,
 	})...)

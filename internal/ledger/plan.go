@@ -28,12 +28,24 @@ type Plan struct {
 	// Carry are the calls that earlier pages left over, by stream, without their bodies.
 	Carry  [][]campaign.Call
 	ledger *Ledger
+	upload string // token of the campaign's upload
 }
 
 // Wake is a wake-up call of a batch: the batch to queue, and the number of the wake.
 type Wake struct {
 	Batch  string
 	Number int
+}
+
+// Upload returns the token of a campaign's upload; empty if there is no such campaign. Two campaigns
+// that had one ID in turn have different tokens. replaced reports whether another campaign had the ID
+// before.
+func (l *Ledger) Upload(ctx context.Context, id string) (token string, replaced bool, err error) {
+	got, err := l.rdb.HMGet(ctx, ledgerKey(id), fieldUpload, fieldBefore).Result()
+	if err != nil {
+		return "", false, fmt.Errorf("read campaign %s: %w", id, err)
+	}
+	return script.Text(got[0]), got[1] != nil, nil
 }
 
 // Spec reads the spec of a campaign. It returns ErrNotFound if there is none.

@@ -15,6 +15,11 @@ import (
 // if there is nothing to plan, because the campaign is planned already, is stopped or
 // starts later.
 func (l *Ledger) StartPlan(ctx context.Context, id string, newSnapshot func(campaign.Spec) (campaign.PlanSnapshot, error)) (*Plan, error) {
+	// The spec belongs to this upload if plan_start.lua, which runs later, still finds the upload.
+	upload, _, err := l.Upload(ctx, id)
+	if err != nil {
+		return nil, err
+	}
 	spec, err := l.Spec(ctx, id)
 	if err != nil {
 		return nil, err
@@ -27,7 +32,7 @@ func (l *Ledger) StartPlan(ctx context.Context, id string, newSnapshot func(camp
 	if err != nil {
 		return nil, fmt.Errorf("plan %s: %w", id, err)
 	}
-	out, err := l.run(ctx, planStartScript, id, nil,
+	out, err := l.runOn(ctx, planStartScript, id, upload, nil,
 		script.Args(planStartArgs{Snapshot: record, Watch: planWatch, SendingHours: encodeSendingHours(snapshot.SendingHours), Streams: snapshot.CountedStreams()})...)
 	if err != nil || out[0] != "go" {
 		return nil, err
@@ -35,7 +40,7 @@ func (l *Ledger) StartPlan(ctx context.Context, id string, newSnapshot func(camp
 	if len(out) < 5 {
 		return nil, script.ErrAnswer
 	}
-	p := &Plan{ID: id, Spec: spec, ledger: l}
+	p := &Plan{ID: id, Spec: spec, ledger: l, upload: upload}
 	if p.Snapshot, err = decodeSnapshot(out[1], out[4]); err != nil {
 		return nil, unreadable(id, fieldSnapshot, out[1], err)
 	}

@@ -4,6 +4,10 @@
 
 local L, O = KEYS[1], KEYS[2]
 
+-- expected is the upload token (field up) of the campaign that the caller has read, or '' if the caller works on
+-- whichever campaign has the id. It is the last argument of every campaign script (run in ledger.go).
+local expected = table.remove(ARGV)
+
 local function now_ms()
   local t = redis.call('TIME')
   return tonumber(t[1]) * 1000 + math.floor(tonumber(t[2]) / 1000)
@@ -33,12 +37,20 @@ local function add(f, by)
   if lane and OF_LANE[f] and redis.call('HINCRBY', L, f .. ':' .. lane, int(by)) == 0 then del(f .. ':' .. lane) end
 end
 
--- unfit returns why no script may touch this campaign ('missing' or 'newer'), or nil.
+-- unfit returns why the script may not touch this campaign ('missing' or 'newer'), or nil. A campaign with another upload
+-- token has replaced the one that the caller has read (commit.lua), so that one is missing.
 local function unfit()
-  local v = get('v')
-  if not v then return 'missing' end
+  local v, up = unpack(redis.call('HMGET', L, 'v', 'up'))
+  if not v or expected ~= '' and up ~= expected then return 'missing' end
   if (tonumber(v) or unreadable('v')) > 1 then return 'newer' end
   return nil
+end
+
+-- is_free reports whether the campaign was cancelled before anything of it was submitted, so that another campaign may
+-- take its id. index.go has the same test.
+local function is_free()
+  local stop, fin, calls, aside, left = unpack(redis.call('HMGET', L, 'stop', 'fin', 'calls', 'aside', 'left'))
+  return stop == 'cancelled' and fin and not (calls or aside or left)
 end
 
 local LANES = 1024 -- the most streams a campaign can have (MaxStreams in stream.go)

@@ -1,5 +1,5 @@
 -- purge.lua removes a campaign that ended long ago. It leaves a tombstone, so that an enqueue with the same id still
--- changes nothing.
+-- changes nothing. A campaign whose id is free leaves none.
 -- KEYS: 1 ledger, 2 open set, 3 spec, 4 tombstone, 5 quarantined records, 6 quarantined work
 -- ARGV, in the order of purgeArgs:
 --   ended_before    ms: the campaign is removed if it ended before that
@@ -10,6 +10,8 @@ local bad = unfit()
 if bad then return {bad} end
 local fin = get('fin')
 if not fin or tonumber(fin) > tonumber(ended_before) or get('rt') then return {'kept'} end
-redis.call('SET', KEYS[4], get('hash') .. ' ' .. get('at') .. ' ' .. get('total'), 'EX', tombstone_life)
+if not is_free() then
+  redis.call('SET', KEYS[4], get('hash') .. ' ' .. get('at') .. ' ' .. get('total'), 'EX', tombstone_life)
+end
 redis.call('UNLINK', L, O, KEYS[3], KEYS[5], KEYS[6])
 return {'purged'}

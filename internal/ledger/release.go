@@ -11,7 +11,7 @@ import (
 // under the claim's idempotency key: the next submission then uses another key. The generation may
 // be claimed again after backOff.
 func (l *Ledger) Release(ctx context.Context, c *Claim, backOff time.Duration, renew bool) (Settled, error) {
-	return parseSettled(l.run(ctx, releaseScript, c.id, nil, script.Args(releaseArgs{
+	return parseSettled(l.runOn(ctx, releaseScript, c.id, c.gen.upload, nil, script.Args(releaseArgs{
 		Token: c.Token, Batch: c.batch, Call: c.gen.Call, Generation: c.gen.Number, CallSize: c.gen.CallSize,
 		BackOff: backOff, Renew: renew, OpenBatchLimit: c.openBatchLimit,
 	})...))

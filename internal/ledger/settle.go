@@ -67,7 +67,7 @@ func (l *Ledger) Settle(ctx context.Context, c *Claim, records []campaign.Record
 			longest = max(longest, r.RetryIn)
 		}
 	}
-	out, err := l.run(ctx, settleScript, c.id, nil, script.Args(settleArgs{
+	out, err := l.runOn(ctx, settleScript, c.id, c.gen.upload, nil, script.Args(settleArgs{
 		Token: c.Token, Batch: c.batch, Call: c.gen.Call, Generation: c.gen.Number, CallSize: c.gen.CallSize,
 		Positions: c.gen.positions, Records: blob, Reason: reason, OpenBatchLimit: c.openBatchLimit, BackOff: retryIn, Segments: segments,
 		Accepted: counts[campaign.Accepted], Rejected: counts[campaign.Rejected], Unknown: counts[campaign.Unknown],

@@ -20,7 +20,7 @@ func (l *Ledger) SplitAfter(ctx context.Context, c *Claim, first int) (Settled, 
 }
 
 func (l *Ledger) split(ctx context.Context, c *Claim, first int) (Settled, error) {
-	return parseSettled(l.run(ctx, splitScript, c.id, nil, script.Args(splitArgs{
+	return parseSettled(l.runOn(ctx, splitScript, c.id, c.gen.upload, nil, script.Args(splitArgs{
 		Token: c.Token, Batch: c.batch, Call: c.gen.Call, Generation: c.gen.Number, CallSize: c.gen.CallSize,
 		OpenBatchLimit: c.openBatchLimit, FirstSize: first,
 	})...))

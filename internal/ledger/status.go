@@ -18,9 +18,11 @@ import (
 // Summary is the state and the counts of a campaign. After the commit, Total always equals the sum
 // of the seven statuses.
 type Summary struct {
-	ID    string
-	State campaign.State
-	Spec  campaign.Spec
+	ID string
+	// Upload is the token of the campaign's upload. It differs between campaigns that had one ID in turn.
+	Upload string
+	State  campaign.State
+	Spec   campaign.Spec
 	// Country is the country of numbers in national format: the spec's, or the default of the worker
 	// that started planning. It is empty before planning if the spec names none.
 	Country string
@@ -77,7 +79,7 @@ type StreamState struct {
 
 // summaryFields are the fields that Summary reads. The last one exists from the start of planning on.
 var summaryFields = []string{
-	fieldFormat, fieldTotal, fieldPending, fieldAccepted, fieldDelivered, fieldUndelivered, fieldRejected, fieldUnknown, fieldSkipped,
+	fieldFormat, fieldUpload, fieldTotal, fieldPending, fieldAccepted, fieldDelivered, fieldUndelivered, fieldRejected, fieldUnknown, fieldSkipped,
 	fieldCalls, fieldSegments, fieldResent, fieldOtherText, fieldInFlight, fieldCallsInFlight, fieldCreated, fieldFinished, fieldStart, fieldExpiry,
 	fieldPaused, fieldStop, fieldRetry, fieldNextPage, fieldPages, fieldQuarantined, fieldQuarantinedWork, fieldSendingHours,
 	fieldThreshold, fieldSnapshot,
@@ -119,6 +121,7 @@ func (l *Ledger) Summary(ctx context.Context, id string) (Summary, error) {
 		fieldQuarantined: &s.Quarantined, fieldQuarantinedWork: &s.QuarantinedWork} {
 		*to = script.Int(f[name])
 	}
+	s.Upload = f[fieldUpload]
 	s.CreatedAt, s.FinishedAt = script.Milli(f[fieldCreated]), script.Milli(f[fieldFinished])
 	s.StartAt, s.ExpiresAt, s.StoppedBy, s.RetryRecord = script.Milli(f[fieldStart]), script.Milli(f[fieldExpiry]), f[fieldStop], f[fieldRetry]
 	if i := strings.LastIndexByte(f[fieldPaused], ' '); i >= 0 {

@@ -196,6 +196,10 @@ func (m *failoverRun) moveBatch(ctx context.Context, batch string, now time.Time
 	if err != nil {
 		return err
 	}
+	if part.Upload != m.camp.Upload {
+		m.sweeper.Campaigns.Forget(m.id) // another campaign has taken the ID
+		return nil
+	}
 	out, err := m.sweeper.Ledger.Move(ctx, m.id, script.NewToken(), part, m.camp.Snapshot, m.openBatchLimit, func(p campaign.Planned, body string) int {
 		return m.target(p, body, part.Been)
 	})

@@ -179,6 +179,10 @@ func (s *Sweeper) sweepOpen(ctx context.Context, id string, sum ledger.Summary, 
 		if c, err = s.Campaigns.Get(ctx, id); err != nil {
 			return err
 		}
+		if c.Upload != sum.Upload { // another campaign has taken the ID: the next sweep sees that one
+			s.Campaigns.Forget(id)
+			return nil
+		}
 		for n := range c.Snapshot.Streams() {
 			openBatchLimits[n] = s.Shares.OpenBatchLimit(ctx, c.Snapshot.Stream(n).Account.Name)
 		}

@@ -12,6 +12,8 @@ import (
 // Campaign holds the facts about a campaign that do not change after its planning has begun, and
 // its opt-outs.
 type Campaign struct {
+	Upload   string // token of the campaign's upload: it differs between campaigns that had one ID in turn
+	Replaced bool   // another campaign had the ID before
 	Spec     campaign.Spec
 	Snapshot campaign.PlanSnapshot
 	Total    int
@@ -50,19 +52,39 @@ func (c *Campaigns) Get(ctx context.Context, id string) (*Campaign, error) {
 	if known := c.cached(id); known != nil {
 		return known, nil
 	}
-	spec, err := c.Ledger.Spec(ctx, id)
+	read, err := c.read(ctx, id)
 	if err != nil {
 		return nil, err
 	}
-	snapshot, total, err := c.Ledger.Snapshot(ctx, id)
-	if err != nil {
-		return nil, err
-	}
-	read := &Campaign{Spec: spec, Snapshot: snapshot, Total: total, Opted: &ledger.Exclusions{}}
-	if len(snapshot.Accounts) > 0 {
+	if len(read.Snapshot.Accounts) > 0 {
 		c.put(id, read)
 	}
 	return read, nil
+}
+
+// read reads a campaign from the ledger. It reads again if another campaign takes the ID meanwhile.
+func (c *Campaigns) read(ctx context.Context, id string) (*Campaign, error) {
+	upload, replaced, err := c.Ledger.Upload(ctx, id)
+	for err == nil {
+		read := &Campaign{Upload: upload, Replaced: replaced, Opted: &ledger.Exclusions{}}
+		if read.Spec, err = c.Ledger.Spec(ctx, id); err != nil {
+			break
+		}
+		if read.Snapshot, read.Total, err = c.Ledger.Snapshot(ctx, id); err != nil {
+			break
+		}
+		if upload, replaced, err = c.Ledger.Upload(ctx, id); err == nil && upload == read.Upload {
+			return read, nil
+		}
+	}
+	return nil, err
+}
+
+// Forget removes a campaign from the cache, because another campaign has taken its ID.
+func (c *Campaigns) Forget(id string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.byID, id)
 }
 
 func (c *Campaigns) cached(id string) *Campaign {

@@ -103,7 +103,7 @@ func TestCreateUser_ErrorDoesNotShowThePassword(t *testing.T) {
 		"escaped":         {"hunter&<2>", "Password hunter&amp;&lt;2&gt; or hunter%26%3C2%3E is weak", "Password [secret] or [secret] is weak"},
 		"upper case":      {"hunter2", "Password HUNTER2 is weak", "error creating user"},
 		"over two lines":  {"hunter2", "Password hun\nter2 is weak", "error creating user"},
-		"the token":       {"hunter2", "Token " + token + " is no admin's", "Token [secret] is no admin's"},
+		"the token":       {"hunter2", "Token " + token + " belongs to a user", "Token [secret] belongs to a user"},
 		"a number":        {"hunter2", "Telephone 447777777771 or +44 7777 777771 is taken", "Telephone 4477****7771 or +4477****7771 is taken"},
 		"far too long":    {"hunter2", long, "error creating user"},
 		"long":            {"hunter2", long[:1000], strings.TrimSpace(long[:200])},

@@ -5,6 +5,10 @@ const moveLua = "internal/ledger/move.lua"
 // failoverMutants break failover, which moves work from a held account to the next account of its
 // route.
 var failoverMutants = []mutant{
+	{"a step of a campaign changes the campaign that has taken its ID", one("internal/ledger/prelude.lua", "if not v or expected ~= '' and up ~= expected then return 'missing' end", "if not v then return 'missing' end"), tests("internal/ledger", "TestReplaced_LateStepsChangeNothing")},
+	{"a planner plans another campaign that has taken the ID", one("internal/ledger/plan_start.go", "out, err := l.runOn(ctx, planStartScript, id, upload, nil,\n\t\tscript.Args(planStartArgs{", "out, err := l.runOn(ctx, planStartScript, id, \"\", nil,\n\t\tscript.Args(planStartArgs{"), tests("internal/ledger", "TestReplaced_LatePlannerPlansNothing")},
+	{"a campaign with a submitted call frees its ID", one("internal/ledger/prelude.lua", "not (calls or aside or left)", "not (aside or left)"), tests("internal/ledger", "TestCommit_IDOfACancelledCampaign")},
+	{"a worker sends with the text of a campaign whose ID was taken", one("internal/dispatch/look.go", "if work.Upload != b.camp.Upload || !b.atItsAccount() {", "if false {"), tests("worker", "TestFreedID_OnlyTheNewCampaignIsSent")},
 	{"failover moves a generation that is in flight or doubtful", one(moveLua, " or rec[STATE] ~= 'r'", ""), tests("internal/ledger", "TestFailoverMove_ChangedBatchIsNotMoved")},
 	{"failover moves a generation that has changed since the sweeper read it", one(moveLua, "if not rec or rec[STATE] ~= 'r' or rec[REV] ~= revision then", "if not rec or rec[STATE] ~= 'r' then"), model},
 	{"failover moves recipients while a retry is running", one(moveLua, "if get('stop') or get('fin') or get('rt') then return {'busy'} end", "if get('stop') or get('fin') then return {'busy'} end"), model},
