@@ -176,6 +176,16 @@ func checkText(c Campaign, m *mistakes) {
 	}
 }
 
+// IDFree reports whether Enqueue with this ID would create a campaign: no campaign has the ID, or the one
+// that has it was cancelled before any message of it was submitted to a gateway. An invalid ID is not
+// free. IDFree returns an error if Redis does not answer. It is safe for concurrent use.
+func (c *Client) IDFree(ctx context.Context, id string) (bool, error) {
+	if !ledger.ValidID(id) {
+		return false, nil
+	}
+	return c.ledger.Index().Free(ctx, id)
+}
+
 // exists reports whether the ledger has a campaign with the given ID that an enqueue would not replace.
 // If the ledger cannot be read, exists reports false. The commit later finds out whether the campaign
 // exists.

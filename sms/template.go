@@ -105,8 +105,8 @@ func (t *Template) Render(dst []byte, value func(field string) string) (out []by
 	return dst, missing
 }
 
-// AppendMissing appends to dst each field that Render would leave without a value and a default, once,
-// and returns the extended slice. value is the same function as in a call of Render.
+// AppendMissing appends to dst the fields that have neither a value nor a default, each once, and
+// returns the extended slice. value is the same function as in a call of Render.
 func (t *Template) AppendMissing(dst []string, value func(field string) string) []string {
 	from := len(dst)
 	for i := range t.parts {

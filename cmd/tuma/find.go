@@ -124,7 +124,7 @@ func (f *findCommand) noteBounds(r producer.FindResult) {
 		f.note("tuma: ended by %s; there are older campaigns. To continue: tuma find %s --after %s", why, r.MSISDN, r.Next)
 	}
 	if len(r.Cut) > 0 {
-		f.note("tuma: only the first 1,000 rows with the number are shown of %s; tuma results has all", strings.Join(r.Cut, ", "))
+		f.note("tuma: of %s, only the first 1,000 rows with the number are shown; tuma results shows all", strings.Join(r.Cut, ", "))
 	}
 	if len(r.Unreadable) > 0 {
 		f.note("tuma: warning: not searched, because records cannot be read: %s", strings.Join(r.Unreadable, ", "))

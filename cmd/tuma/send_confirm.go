@@ -77,8 +77,12 @@ func (s *sendCommand) confirm(ctx context.Context, b *backend, src *source, coun
 	}
 	switch st, err := b.Status(ctx, s.campaign.ID); {
 	case errors.Is(err, producer.ErrNotFound), err == nil && st.State == producer.Uploading: // new, or an upload that was interrupted
-	case err != nil, st.State != producer.Uploading:
+	case err != nil:
 		return err
+	default:
+		if free, err := b.IDFree(ctx, s.campaign.ID); err != nil || !free {
+			return err
+		}
 	}
 	if err := b.Check(ctx, s.campaign); err != nil {
 		return err

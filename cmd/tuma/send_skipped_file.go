@@ -22,7 +22,7 @@ type skippedFile struct {
 	file    *outputFile
 	row     func(cells ...string) error
 	end     func(complete bool) error
-	columns *recipients.Columns // the columns of the list that the file gets too, or nil
+	columns *recipients.Columns // columns of the recipient list to copy into the file; nil copies none
 }
 
 // skippedHeader is the header of the file.

@@ -164,11 +164,7 @@ func (t *sendTimes) findMissed(ctx context.Context, b *backend, src *source, c *
 		return err
 	}
 	earlier.ID = id
-	_, err = b.Status(ctx, id)
-	switch {
-	case errors.Is(err, producer.ErrNotFound):
-		return nil
-	case err != nil:
+	if free, err := b.IDFree(ctx, id); err != nil || free {
 		return err
 	}
 	*c, t.start, t.expiry = earlier, earlier.StartAt, earlier.ExpiresAt

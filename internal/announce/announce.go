@@ -22,7 +22,7 @@ type Announcer struct {
 	Log    zerolog.Logger
 
 	mu    sync.Mutex
-	known map[string]bool // events that are in the list, so that they need no further command
+	known map[string]bool // events known to be in the list in Redis
 
 	standing map[string]standing // holds and pauses; nil until the list was read
 }

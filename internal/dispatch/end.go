@@ -30,7 +30,7 @@ type endings struct {
 // durableTries is how often a draining worker waits for its write to become durable.
 const durableTries = 3
 
-// end writes the end of a claim, and retries while Redis is away. what names the write in logs. end
+// end writes the end of a claim, and retries while Redis is away. The parameter what is the name of the write in logs. end
 // uses its own context and stops only when the worker is killed. After the write it queues the
 // batches that the write opened, except the one that the slot sends next.
 func (e endings) end(b *batch, what string, write func(context.Context) (ledger.Settled, error)) error {

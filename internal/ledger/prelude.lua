@@ -213,8 +213,8 @@ local function further(detail, tagged, gen)
   return out, has
 end
 
--- with_past returns the new detail with the tag 9 part of the old one appended. If that does not fit, only the
--- generation number of that part is kept.
+-- with_past returns the new detail and, after it, what the old detail has under tag 9: the record from before a retry. If
+-- that does not fit, with_past keeps only the generation number of that record.
 local function with_past(detail, old)
   local tail = further(old, 9)
   if #detail + #tail > 255 then tail = string.char(9, 2) .. string.sub(tail, 3, 4) end

@@ -184,7 +184,7 @@ func (l *List) Sheets() (read string, visible []string) { return l.sheet, l.shee
 // All has yielded a recipient. It returns nil for a list without a header.
 func (l *List) Columns() []string { return l.columns }
 
-// Guess returns the encoding that was guessed, once the last sequence of All has ended. A file
+// Guess returns the guessed encoding. Call it after a loop over All has ended. A file
 // needs no guess if it is valid UTF-8, if it begins with a byte order mark, or if Options name its
 // encoding.
 func (l *List) Guess() Guess { return l.guess }

@@ -11,8 +11,8 @@ import (
 
 // Peers are the workers that serve the same accounts as this worker. run names a run of Redis.
 type Peers interface {
-	// ConfirmRun records that this worker has replayed its settles to the run. longestCall is the
-	// worker's Guard.LongestCall.
+	// ConfirmRun records that this worker has replayed its settles to the Redis process whose run ID is
+	// run. longestCall is the worker's Guard.LongestCall.
 	ConfirmRun(ctx context.Context, run string, longestCall time.Duration) error
 	// Unconfirmed returns the names of the other live workers for which no ConfirmRun of this run
 	// is recorded. longestCall is the longest value that these workers have recorded, or 0 if one of
