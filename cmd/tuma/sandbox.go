@@ -33,7 +33,10 @@ count. The other gateways have no keys: there it counts.
   curl localhost:8025/_sandbox/faults -d fault=502 -d p=0.05
   curl localhost:8025/_sandbox/faults -d gateway=africastalking -d fault=later -d n=3
   curl localhost:8025/_sandbox/say -d gateway=kobo -d word=reject -d numbers=2348030000011
-  curl localhost:8025/_sandbox/faults -d clear=1`,
+  curl localhost:8025/_sandbox/faults -d clear=1
+  curl localhost:8025/_sandbox/inbound -d gateway=africastalking \
+    -d from=254711000001 -d to=20414 -d text=STOP \
+    -d url=http://127.0.0.1:8090/callbacks/at/SECRET/inbound`,
 		Example: "  tuma sandbox\n  tuma sandbox --listen 127.0.0.1:9000 --latency 50ms",
 		Args:    takes(),
 		RunE:    a.verb(func(ctx context.Context, _ []string) error { return a.sandbox(ctx, listen, latency) }),

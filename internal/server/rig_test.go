@@ -25,7 +25,8 @@ import (
 
 func TestMain(m *testing.M) {
 	redis.SetLogger(silentLogger{})
-	goleak.VerifyTestMain(providertest.Guarded(m))
+	// tryDial of go-redis sleeps for up to a second after a Redis that was down, also when its client is closed.
+	goleak.VerifyTestMain(providertest.Guarded(m), goleak.IgnoreAnyFunction("github.com/redis/go-redis/v9/internal/pool.(*ConnPool).tryDial"))
 }
 
 type silentLogger struct{}

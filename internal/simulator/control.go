@@ -22,6 +22,7 @@ import (
 //	POST credit    credit, gateway=NAME
 //	POST password  user, pass
 //	POST options   latency=50ms, and the options of each vendor that is an OptionSetter
+//	POST inbound   gateway, url, from, to, text, or messages="FROM TO TEXT" lines; copies=N, seed=N. Replies with JSON
 //	POST reset
 func (s *Server) control(w http.ResponseWriter, r *http.Request) bool {
 	name, ok := strings.CutPrefix(r.URL.Path, "/_sandbox/")
@@ -72,6 +73,8 @@ func (s *Server) control(w http.ResponseWriter, r *http.Request) bool {
 		writeResult(w, nil)
 	case "POST options":
 		writeResult(w, s.controlOptions(r))
+	case "POST inbound":
+		s.controlInbound(w, r, d)
 	case "POST reset":
 		s.Reset()
 		writeResult(w, nil)

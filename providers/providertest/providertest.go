@@ -68,7 +68,7 @@ type check struct {
 // secrecyCheck runs last, because it checks the texts that all other checks have collected.
 var secrecyCheck = check{"no output holds a secret, a text or a complete number", noLeaks}
 
-var checks = slices.Concat(acceptanceChecks, silenceChecks, statusChecks, replyChecks, readChecks, conductChecks)
+var checks = slices.Concat(acceptanceChecks, silenceChecks, statusChecks, replyChecks, readChecks, callbackChecks, conductChecks)
 
 // tester has the methods of *testing.T that checks use. It has no method Skip, so that no check can
 // be skipped.

@@ -259,3 +259,28 @@ func TestALeakedGoroutineIsCaughtByTheRightCheck(t *testing.T) {
 	}
 	wantFailing(t, kindWithSend(leaking), "no goroutine is left behind")
 }
+
+// parsesNothing is a provider whose parser returns neither messages nor an error.
+type parsesNothing struct{ *kobo.Provider }
+
+// ParseInbound returns nothing.
+func (parsesNothing) ParseInbound(providers.Callback) ([]providers.Inbound, error) { return nil, nil }
+
+// passesOn is a provider whose parser returns whatever a callback contains.
+type passesOn struct{ *kobo.Provider }
+
+// ParseDelivery returns a DLR with the body as its ID.
+func (passesOn) ParseDelivery(c providers.Callback) ([]providers.DLR, error) {
+	if c.Method != "POST" && c.Method != "GET" {
+		return nil, providers.ErrCallbackMethod
+	}
+	return []providers.DLR{{MessageID: string(c.Body)}}, nil
+}
+
+func TestSuite_WrongCallbackParsersFailTheRightCheck(t *testing.T) {
+	t.Parallel()
+	wantFailing(t, kindOpening(func(p *kobo.Provider, _ providers.Settings) providers.Provider { return parsesNothing{p} }),
+		"a callback with any content is parsed or refused", "a callback with another method is refused")
+	wantFailing(t, kindOpening(func(p *kobo.Provider, _ providers.Settings) providers.Provider { return passesOn{p} }),
+		"a callback with any content is parsed or refused")
+}
