@@ -65,7 +65,7 @@ func TestUsage_MistakeIsOneLineAndExit2(t *testing.T) {
 		{[]string{"worker", "--log-level", "loud"}, `--log-level: "loud" must be`},
 		{[]string{"worker", "--log-format", "xml"}, `--log-format: "xml" must be`},
 		{[]string{"worker", "--accounts", "zz"}, `has no account "zz"; its accounts: k`},
-		{[]string{"gateway", "fax"}, `unknown command "fax"; commands: balance, inbox, reports, status`},
+		{[]string{"gateway", "fax"}, `unknown command "fax"; commands: africastalking, balance, connectmedia, inbox, reports, status, textconnect`},
 		{[]string{"gateway", "inbox", "k"}, "provider kobo does not support received messages"},
 		{[]string{"gateway", "reports", "k"}, "account k: provider kobo does not support reports"},
 		{[]string{"gateway", "status", "k"}, "ACCOUNT and MESSAGE_ID are required"},

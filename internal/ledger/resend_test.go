@@ -215,14 +215,15 @@ var resendCases = map[string]struct {
 		r.travel(id, time.Hour)
 		r.settle(secondOf(r, id), campaign.SettleAnswer, repeat(3, accepted("m"))...)
 	}, "accepted accepted accepted"},
-	"the halves of a resend are not resent again": {func(r *testLedger, id string) {
+	"the parts of a resend are not resent again": {func(r *testLedger, id string) {
 		r.settle(firstOf(r, id), campaign.SettleVerdict, lostCall...)
 		_, err := r.Split(r.Context(), secondOf(r, id))
 		r.ok(err)
 		r.sound(id)
-		r.settle(withResend(r.claim(id, firstBatch, 0, 2, noKey, long)), campaign.SettleVerdict, lostCall[:2]...)
+		r.settle(withResend(r.claim(id, firstBatch, 0, 2, noKey, long)), campaign.SettleVerdict, lostCall[:1]...)
 		r.settle(withResend(r.claim(id, firstBatch, 0, 3, noKey, long)), campaign.SettleAnswer, refusedForNow())
 		r.settle(withResend(r.claim(id, firstBatch, 0, 4, noKey, long)), campaign.SettleVerdict, lostCall[:1]...)
+		r.settle(withResend(r.claim(id, firstBatch, 0, 5, noKey, long)), campaign.SettleVerdict, lostCall[:1]...)
 	}, "unknown unknown unknown"},
 	"a retry by hand is one more submission": {func(r *testLedger, id string) {
 		r.settle(firstOf(r, id), campaign.SettleVerdict, lostCall...)

@@ -168,8 +168,8 @@ var settleCases = map[string]struct {
 		r.expect(id, "accepted rejected pending")
 		r.settle(r.claim(id, firstBatch, 0, 0, noKey, long), campaign.SettleAnswer, accepted("m3"))
 	}, "accepted rejected accepted"},
-	"split halves until the bad one is alone": {func(r *testLedger, id string) {
-		_, err := r.Split(r.Context(), r.claim(id, firstBatch, 0, 0, keyed, long))
+	"split until the bad one is alone": {func(r *testLedger, id string) {
+		_, err := r.SplitAfter(r.Context(), r.claim(id, firstBatch, 0, 0, keyed, long), 2)
 		r.ok(err)
 		r.sound(id)
 		_, err = r.Split(r.Context(), r.claim(id, firstBatch, 0, 1, keyed, long))
