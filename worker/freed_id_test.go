@@ -12,6 +12,32 @@ import (
 	"github.com/tuma-sms/tuma/worker"
 )
 
+// sentTexts counts the messages that accounts send, by account and text.
+type sentTexts struct {
+	mu     sync.Mutex
+	counts map[string]map[string]int
+}
+
+// account returns an account at a gateway that accepts everything.
+func (s *sentTexts) account(name string) worker.Account {
+	gw := newStubGateway(providers.Info{MaxRecipients: 5})
+	gw.send = func(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.counts == nil {
+			s.counts = map[string]map[string]int{}
+		}
+		if s.counts[name] == nil {
+			s.counts[name] = map[string]int{}
+		}
+		s.counts[name][b.Body] += len(b.To)
+		return gw.accept(ctx, b)
+	}
+	a := stubAccount(gw)
+	a.Name = name
+	return a
+}
+
 // A campaign waits for a held account, so workers have read it, planned it and queued its batches. It
 // is cancelled, and another campaign takes its ID, with another text and numbers, at the same or at
 // another account. The gateways get only the second campaign, each number once.
@@ -21,24 +47,8 @@ func TestFreedID_OnlyTheNewCampaignIsSent(t *testing.T) {
 		t.Run(via, func(t *testing.T) {
 			t.Parallel()
 			r := newTestTumaOn(t, simulator.Options{}, withConfig())
-			var mu sync.Mutex
-			texts := map[string]map[string]int{} // for each account, how often each text was sent
-			gateway := func(name string) worker.Account {
-				gw := newStubGateway(providers.Info{MaxRecipients: 5})
-				gw.send = func(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
-					mu.Lock()
-					defer mu.Unlock()
-					if texts[name] == nil {
-						texts[name] = map[string]int{}
-					}
-					texts[name][b.Body] += len(b.To)
-					return gw.accept(ctx, b)
-				}
-				a := stubAccount(gw)
-				a.Name = name
-				return a
-			}
-			accounts := []worker.Account{gateway("kobo-main"), gateway("other")}
+			sent := &sentTexts{}
+			accounts := []worker.Account{sent.account("kobo-main"), sent.account("other")}
 			first := r.startWith(worker.Config{Accounts: accounts})
 			r.startWith(worker.Config{Accounts: accounts})
 			for round, text := range []string{"first", "second", "third"} {
@@ -74,11 +84,11 @@ func TestFreedID_OnlyTheNewCampaignIsSent(t *testing.T) {
 			if s := r.wait("c", 60*time.Second); s.Accepted != 20 || s.Total != 20 {
 				t.Errorf("got the status %+v, want 20 of 20 accepted", s)
 			}
-			mu.Lock()
-			defer mu.Unlock()
-			for name, sent := range texts {
-				if name != via || len(sent) != 1 || sent["third"] != 20 {
-					t.Errorf("account %s got %v, want only 20 messages %q at %s", name, sent, "third", via)
+			sent.mu.Lock()
+			defer sent.mu.Unlock()
+			for name, texts := range sent.counts {
+				if name != via || len(texts) != 1 || texts["third"] != 20 {
+					t.Errorf("account %s got %v, want only 20 messages %q at %s", name, texts, "third", via)
 				}
 			}
 		})

@@ -3,6 +3,7 @@ package worker_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -59,7 +60,8 @@ func (h *settleAndClaimHook) ProcessPipelineHook(next redis.ProcessPipelineHook)
 var errLost = errors.New("the answer was lost")
 
 func (h *settleAndClaimHook) loses(cmd redis.Cmder) bool {
-	if name := cmd.Name(); len(cmd.Args()) != settleAndClaimArgs || name != "evalsha" && name != "eval" {
+	args := cmd.Args() // name, script, number of keys, keys, arguments
+	if name := cmd.Name(); len(args) != settleAndClaimArgs || name != "evalsha" && name != "eval" || fmt.Sprint(args[2]) != "2" {
 		return false
 	}
 	n := h.seen.Add(1)

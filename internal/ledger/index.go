@@ -75,6 +75,17 @@ func (x *Index) Free(ctx context.Context, id string) (bool, error) {
 	return script.Text(got[0]) == campaign.ReasonCancelled && got[1] != nil && got[2] == nil && got[3] == nil && got[4] == nil, nil
 }
 
+// Upload returns the token of a campaign's upload; empty if there is no such campaign. Two campaigns
+// that had one ID in turn have different tokens. replaced reports whether another campaign had the ID
+// before.
+func (x *Index) Upload(ctx context.Context, id string) (token string, replaced bool, err error) {
+	got, err := x.rdb.HMGet(ctx, ledgerKey(id), fieldUpload, fieldBefore).Result()
+	if err != nil {
+		return "", false, fmt.Errorf("read campaign %s: %w", id, err)
+	}
+	return script.Text(got[0]), got[1] != nil, nil
+}
+
 // IndexEntry is an entry of the open index.
 type IndexEntry struct {
 	ID    string

@@ -37,17 +37,6 @@ type Wake struct {
 	Number int
 }
 
-// Upload returns the token of a campaign's upload; empty if there is no such campaign. Two campaigns
-// that had one ID in turn have different tokens. replaced reports whether another campaign had the ID
-// before.
-func (l *Ledger) Upload(ctx context.Context, id string) (token string, replaced bool, err error) {
-	got, err := l.rdb.HMGet(ctx, ledgerKey(id), fieldUpload, fieldBefore).Result()
-	if err != nil {
-		return "", false, fmt.Errorf("read campaign %s: %w", id, err)
-	}
-	return script.Text(got[0]), got[1] != nil, nil
-}
-
 // Spec reads the spec of a campaign. It returns ErrNotFound if there is none.
 func (l *Ledger) Spec(ctx context.Context, id string) (campaign.Spec, error) {
 	b, err := l.rdb.Get(ctx, specKey(id)).Bytes()

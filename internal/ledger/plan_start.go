@@ -16,7 +16,7 @@ import (
 // starts later.
 func (l *Ledger) StartPlan(ctx context.Context, id string, newSnapshot func(campaign.Spec) (campaign.PlanSnapshot, error)) (*Plan, error) {
 	// The spec belongs to this upload if plan_start.lua, which runs later, still finds the upload.
-	upload, _, err := l.Upload(ctx, id)
+	upload, _, err := l.Index().Upload(ctx, id)
 	if err != nil {
 		return nil, err
 	}

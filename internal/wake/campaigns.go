@@ -64,7 +64,7 @@ func (c *Campaigns) Get(ctx context.Context, id string) (*Campaign, error) {
 
 // read reads a campaign from the ledger. It reads again if another campaign takes the ID meanwhile.
 func (c *Campaigns) read(ctx context.Context, id string) (*Campaign, error) {
-	upload, replaced, err := c.Ledger.Upload(ctx, id)
+	upload, replaced, err := c.Ledger.Index().Upload(ctx, id)
 	for err == nil {
 		read := &Campaign{Upload: upload, Replaced: replaced, Opted: &ledger.Exclusions{}}
 		if read.Spec, err = c.Ledger.Spec(ctx, id); err != nil {
@@ -73,7 +73,7 @@ func (c *Campaigns) read(ctx context.Context, id string) (*Campaign, error) {
 		if read.Snapshot, read.Total, err = c.Ledger.Snapshot(ctx, id); err != nil {
 			break
 		}
-		if upload, replaced, err = c.Ledger.Upload(ctx, id); err == nil && upload == read.Upload {
+		if upload, replaced, err = c.Ledger.Index().Upload(ctx, id); err == nil && upload == read.Upload {
 			return read, nil
 		}
 	}

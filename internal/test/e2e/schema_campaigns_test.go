@@ -21,7 +21,8 @@ func noAnswer() error {
 	return &providers.Error{Op: "scripted send", Outcome: providers.Unknown, Scope: providers.Call, Cause: providers.CauseNoAnswer}
 }
 
-// ordinary runs a small campaign with an invalid number, and one that it pauses, resumes and cancels.
+// ordinary runs a small campaign with an invalid number, and one that it pauses, resumes and cancels
+// and whose ID another campaign then takes.
 func (r *schemaRig) ordinary() {
 	r.enqueue(producer.Campaign{ID: "ordinary", Via: "plain"}, append(r.numbers(3), "12")...)
 	r.done("ordinary")
@@ -33,6 +34,7 @@ func (r *schemaRig) ordinary() {
 	r.ok(err)
 	_, err = r.client.Cancel(r.t.Context(), "cancelled")
 	r.ok(err)
+	r.enqueue(producer.Campaign{ID: "cancelled", Via: "keyed"}, r.numbers(2)...) // takes the freed ID
 	_, err = r.client.Release(r.t.Context(), "keyed")
 	r.ok(err)
 }
