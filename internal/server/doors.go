@@ -9,6 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/rs/zerolog"
+
 	"github.com/tuma-sms/tuma/providers"
 )
 
@@ -84,11 +86,11 @@ func (d *doors) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	status, err := d.take(w, r, acc, open, place)
 	if err != nil {
-		e := d.cfg.Logger.Warn()
+		level := zerolog.WarnLevel
 		if status >= http.StatusInternalServerError {
-			e = d.cfg.Logger.Error()
+			level = zerolog.ErrorLevel
 		}
-		e.Err(err).Str("account", acc.account.Name).Str("kind", kind).Int("status", status).Msg("callback not taken")
+		d.cfg.Logger.WithLevel(level).Err(err).Str("account", acc.account.Name).Str("kind", kind).Int("status", status).Msg("callback not taken")
 	}
 	answer(w, r, status)
 }

@@ -271,7 +271,7 @@ type passesOn struct{ *kobo.Provider }
 
 // ParseDelivery returns a DLR with the body as its ID.
 func (passesOn) ParseDelivery(c providers.Callback) ([]providers.DLR, error) {
-	if c.Method != "POST" && c.Method != "GET" {
+	if c.Method != http.MethodPost && c.Method != http.MethodGet {
 		return nil, providers.ErrCallbackMethod
 	}
 	return []providers.DLR{{MessageID: string(c.Body)}}, nil
