@@ -42,6 +42,16 @@ func TestCommit_IDOfACancelledCampaign(t *testing.T) {
 			r.ok(err)
 			r.cancel("c")
 		}, false},
+		"cancelled after a settle whose claim Redis has lost": {func(r *testLedger) {
+			r.sending("c", []int{2, 1})
+			lost, err := r.rdb.Dump(t.Context(), ledgerKey("c")).Result()
+			r.ok(err)
+			claim := r.claim("c", "0.0", 0, 0, keyed, long)
+			r.ok(r.rdb.RestoreReplace(t.Context(), ledgerKey("c"), 0, lost).Err())
+			_, err = r.Settle(t.Context(), claim, repeat(2, accepted("m")), campaign.SettleAnswer, 1, 0)
+			r.ok(err)
+			r.cancel("c")
+		}, false},
 		"cancelled with a quarantined record": {func(r *testLedger) {
 			r.sending("c", []int{2, 1})
 			r.cancel("c")

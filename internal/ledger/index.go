@@ -68,11 +68,11 @@ func (x *Index) Free(ctx context.Context, id string) (bool, error) {
 	if err != nil || !there {
 		return err == nil, err
 	}
-	got, err := x.rdb.HMGet(ctx, ledgerKey(id), fieldStop, fieldFinished, fieldCalls, fieldQuarantined, fieldQuarantinedWork).Result()
+	got, err := x.rdb.HMGet(ctx, ledgerKey(id), fieldStop, fieldFinished, fieldCalls, fieldQuarantined, fieldQuarantinedWork, fieldSkipped, fieldTotal).Result()
 	if err != nil {
 		return false, fmt.Errorf("check whether campaign %s exists: %w", id, err)
 	}
-	return script.Text(got[0]) == campaign.ReasonCancelled && got[1] != nil && got[2] == nil && got[3] == nil && got[4] == nil, nil
+	return script.Text(got[0]) == campaign.ReasonCancelled && got[1] != nil && got[2] == nil && got[3] == nil && got[4] == nil && got[5] == got[6], nil
 }
 
 // Upload returns the token of a campaign's upload; empty if there is no such campaign. Two campaigns

@@ -49,8 +49,8 @@ end
 -- is_free reports whether the campaign was cancelled before anything of it was submitted, so that another campaign may
 -- take its id. index.go has the same test.
 local function is_free()
-  local stop, fin, calls, aside, left = unpack(redis.call('HMGET', L, 'stop', 'fin', 'calls', 'aside', 'left'))
-  return stop == 'cancelled' and fin and not (calls or aside or left)
+  local stop, fin, calls, aside, left, skipped, total = unpack(redis.call('HMGET', L, 'stop', 'fin', 'calls', 'aside', 'left', 'skipped', 'total'))
+  return stop == 'cancelled' and fin and skipped == total and not (calls or aside or left)
 end
 
 local LANES = 1024 -- the most streams a campaign can have (MaxStreams in stream.go)

@@ -6,6 +6,7 @@ const moveLua = "internal/ledger/move.lua"
 // route.
 var failoverMutants = []mutant{
 	{"a step of a campaign changes the campaign that has taken its ID", one("internal/ledger/prelude.lua", "if not v or expected ~= '' and up ~= expected then return 'missing' end", "if not v then return 'missing' end"), tests("internal/ledger", "TestReplaced_LateStepsChangeNothing")},
+	{"a campaign frees its ID although Redis has lost the claim of a settled call", one("internal/ledger/prelude.lua", "fin and skipped == total and not", "fin and not"), tests("internal/ledger", "TestCommit_IDOfACancelledCampaign")},
 	{"a planner plans another campaign that has taken the ID", one("internal/ledger/plan_start.go", "out, err := l.runOn(ctx, planStartScript, id, upload, nil,\n\t\tscript.Args(planStartArgs{", "out, err := l.runOn(ctx, planStartScript, id, \"\", nil,\n\t\tscript.Args(planStartArgs{"), tests("internal/ledger", "TestReplaced_LatePlannerPlansNothing")},
 	{"a campaign with a submitted call frees its ID", one("internal/ledger/prelude.lua", "not (calls or aside or left)", "not (aside or left)"), tests("internal/ledger", "TestCommit_IDOfACancelledCampaign")},
 	{"a worker sends with the text of a campaign whose ID was taken", one("internal/dispatch/look.go", "if work.Upload != b.camp.Upload || !b.atItsAccount() {", "if false {"), tests("worker", "TestFreedID_OnlyTheNewCampaignIsSent")},
