@@ -16,49 +16,51 @@ func (r *testLedger) cancel(id string) {
 	r.ok(err)
 }
 
+// idCases are campaigns, and whether another campaign may take their ID.
+var idCases = map[string]struct {
+	make func(r *testLedger)
+	free bool
+}{
+	"cancelled before planning": {func(r *testLedger) { r.enqueue("c", campaign.Spec{}, 3); r.cancel("c") }, true},
+	"cancelled after planning":  {func(r *testLedger) { r.sending("c", []int{2, 1}); r.cancel("c") }, true},
+	"never cancelled":           {func(r *testLedger) { r.sending("c", []int{2, 1}) }, false},
+	"expired": {func(r *testLedger) {
+		r.sendingSpec("c", campaign.Spec{ExpiresAt: time.Now().Add(-time.Minute)}, []int{2, 1})
+		r.tryClaim("c", "0.0", r.open("c", "0.0", 0, 0), keyed, long) // a claim notices that the campaign has expired
+	}, false},
+	"cancelled with a call in flight": {func(r *testLedger) {
+		r.sending("c", []int{2, 1})
+		r.claim("c", "0.0", 0, 0, keyed, long)
+		r.cancel("c")
+	}, false},
+	"cancelled after a call": {func(r *testLedger) {
+		r.sending("c", []int{2, 1})
+		_, err := r.Settle(r.Context(), r.claim("c", "0.0", 0, 0, keyed, long), repeat(2, accepted("m")), campaign.SettleAnswer, 1, 0)
+		r.ok(err)
+		r.cancel("c")
+	}, false},
+	"cancelled after a settle whose claim Redis has lost": {func(r *testLedger) {
+		r.sending("c", []int{2, 1})
+		lost, err := r.rdb.Dump(r.Context(), ledgerKey("c")).Result()
+		r.ok(err)
+		claim := r.claim("c", "0.0", 0, 0, keyed, long)
+		r.ok(r.rdb.RestoreReplace(r.Context(), ledgerKey("c"), 0, lost).Err())
+		_, err = r.Settle(r.Context(), claim, repeat(2, accepted("m")), campaign.SettleAnswer, 1, 0)
+		r.ok(err)
+		r.cancel("c")
+	}, false},
+	"cancelled with a quarantined record": {func(r *testLedger) {
+		r.sending("c", []int{2, 1})
+		r.cancel("c")
+		r.ok(r.rdb.HSet(r.Context(), ledgerKey("c"), fieldQuarantined, "1").Err())
+	}, false},
+}
+
 // A campaign that was cancelled before anything of it was submitted frees its ID, for the same content
 // and for other content. Any other campaign keeps its ID.
 func TestCommit_IDOfACancelledCampaign(t *testing.T) {
 	t.Parallel()
-	cases := map[string]struct {
-		make func(r *testLedger)
-		free bool
-	}{
-		"cancelled before planning": {func(r *testLedger) { r.enqueue("c", campaign.Spec{}, 3); r.cancel("c") }, true},
-		"cancelled after planning":  {func(r *testLedger) { r.sending("c", []int{2, 1}); r.cancel("c") }, true},
-		"never cancelled":           {func(r *testLedger) { r.sending("c", []int{2, 1}) }, false},
-		"expired": {func(r *testLedger) {
-			r.sendingSpec("c", campaign.Spec{ExpiresAt: time.Now().Add(-time.Minute)}, []int{2, 1})
-			r.tryClaim("c", "0.0", r.open("c", "0.0", 0, 0), keyed, long) // a claim notices that the campaign has expired
-		}, false},
-		"cancelled with a call in flight": {func(r *testLedger) {
-			r.sending("c", []int{2, 1})
-			r.claim("c", "0.0", 0, 0, keyed, long)
-			r.cancel("c")
-		}, false},
-		"cancelled after a call": {func(r *testLedger) {
-			r.sending("c", []int{2, 1})
-			_, err := r.Settle(t.Context(), r.claim("c", "0.0", 0, 0, keyed, long), repeat(2, accepted("m")), campaign.SettleAnswer, 1, 0)
-			r.ok(err)
-			r.cancel("c")
-		}, false},
-		"cancelled after a settle whose claim Redis has lost": {func(r *testLedger) {
-			r.sending("c", []int{2, 1})
-			lost, err := r.rdb.Dump(t.Context(), ledgerKey("c")).Result()
-			r.ok(err)
-			claim := r.claim("c", "0.0", 0, 0, keyed, long)
-			r.ok(r.rdb.RestoreReplace(t.Context(), ledgerKey("c"), 0, lost).Err())
-			_, err = r.Settle(t.Context(), claim, repeat(2, accepted("m")), campaign.SettleAnswer, 1, 0)
-			r.ok(err)
-			r.cancel("c")
-		}, false},
-		"cancelled with a quarantined record": {func(r *testLedger) {
-			r.sending("c", []int{2, 1})
-			r.cancel("c")
-			r.ok(r.rdb.HSet(t.Context(), ledgerKey("c"), fieldQuarantined, "1").Err())
-		}, false},
-	}
-	for name, c := range cases {
+	for name, c := range idCases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			for body, conflict := range map[string]bool{"Habari": false, "Kwaheri": true} {
