@@ -110,7 +110,7 @@ type Kind struct {
 	// configuration also accepts "NAME_file", the path of a file with the value.
 	Required []Field
 	// Instead lists the login fields of a second way to log in, for a gateway with two APIs. An account
-	// sets all fields of Instead, or all of Required. nil means that there is no second way.
+	// sets all fields of Instead, or all of Required. nil: the gateway has one way to log in.
 	Instead []Field
 	// Optional lists the names of the fields that an account of this provider may set, besides the
 	// login fields and the fields of Endpoint.

@@ -132,7 +132,7 @@ func (g *actionCommand) run(ctx context.Context, args []string) (err error) {
 }
 
 // commandFor names the command that does what an unknown action's name says, for the error message. It
-// returns "" if there is no such command.
+// returns "" if tuma has none that does it.
 func commandFor(action, account string) string {
 	for _, command := range []struct{ word, usage string }{
 		{"credit", "balance " + account}, {"balance", "balance " + account}, {"report", "gateway reports " + account}, {"history", "gateway reports " + account},

@@ -227,7 +227,7 @@ func (r *reader) open(acc *Account, e entry, s providers.Settings, given map[str
 }
 
 // insteadOf names the second way to log in at a kind, for the message about a missing field of an account
-// that sets no login field. It returns "" if there is no second way or if the account sets a login field.
+// that sets no login field. It returns "" if the gateway has one way to log in, or if the account sets a login field.
 func insteadOf(kind providers.Kind, given map[string]entry) string {
 	if len(kind.Instead) == 0 {
 		return ""

@@ -70,7 +70,7 @@ func newDoors(cfg Config) (*doors, error) {
 	return d, errors.Join(mistakes...)
 }
 
-// ServeHTTP answers a callback: 200 if its content is stored, 404 if there is no such door, 4xx if
+// ServeHTTP answers a callback: 200 if its content is stored, 404 if the path names no door, 4xx if
 // the content cannot be read, and 5xx if it is not stored, so that the gateway sends it again.
 func (d *doors) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	name, secret, kind, place := splitPath(r.URL.Path)

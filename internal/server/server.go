@@ -47,10 +47,10 @@ type Config struct {
 	Accounts []Account
 	// Client writes opt-outs to the suppression lists.
 	Client *producer.Client
-	// Reports stores delivery reports. If it is nil, there is no door for them, and callbacks with
+	// Reports stores delivery reports. If it is nil, the server has no door for them, and callbacks with
 	// delivery reports get a 404.
 	Reports Reports
-	// Inbox stores incoming messages. If it is nil, there is no door for them, and no inbox is polled.
+	// Inbox stores incoming messages. If it is nil, the server has no door for them and polls no inbox.
 	Inbox *inbox.Inbox
 	// Words are the opt-out and opt-in words of incoming messages.
 	Words inbox.Words
