@@ -1,0 +1,191 @@
+// Package deploytest runs Tuma and Redis as processes, for tests of the files that deploy them.
+package deploytest
+
+import (
+	"bytes"
+	"context"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/tuma-sms/tuma/deploy/gobuild"
+)
+
+// Root is the folder of the repository, relative to a test in a folder of the module deploy.
+const Root = "../.."
+
+// Deadline is how long a test waits for something that takes well below a second.
+const Deadline = 30 * time.Second
+
+// tuma builds the command once for a test binary.
+var tuma = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "tuma-deploytest-")
+	if err != nil {
+		return "", err
+	}
+	release := gobuild.Release{Root: Root, Version: "v0.0.0-test"}
+	return release.Binary(context.Background(), "", "", "tuma_no_builtin_redis", dir)
+})
+
+// Main runs the tests of a package and removes the command that they built.
+func Main(m *testing.M) {
+	code := m.Run()
+	if built, err := tuma(); err == nil {
+		_ = os.RemoveAll(filepath.Dir(filepath.Dir(built)))
+	}
+	os.Exit(code)
+}
+
+// Tuma returns the path of the tuma command, built as in the image. The first call builds it.
+func Tuma(t *testing.T) string {
+	t.Helper()
+	path, err := tuma()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// Tool returns the path of a program. A test whose program is missing fails with the line that installs
+// it.
+func Tool(t *testing.T, name, install string) string {
+	t.Helper()
+	path, err := exec.LookPath(name)
+	if err != nil {
+		t.Fatalf("needs %s: %v\napt-get install -y %s", name, err, install)
+	}
+	return path
+}
+
+// Output is the output of a process. Its methods are safe for concurrent use.
+type Output struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+// Write appends to the output.
+func (o *Output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.Write(p)
+}
+
+// String returns what was written so far.
+func (o *Output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.String()
+}
+
+// Process is a program that runs until the test ends.
+type Process struct {
+	// Out has standard output and standard error.
+	Out *Output
+	cmd *exec.Cmd
+	end chan struct{}
+}
+
+// Start starts a program in a folder, with env added to the environment. It is killed when the test
+// ends; its output is logged if the test failed.
+func Start(t *testing.T, dir string, env []string, name string, args ...string) *Process {
+	t.Helper()
+	p := &Process{Out: &Output{}, cmd: exec.Command(name, args...), end: make(chan struct{})}
+	p.cmd.Dir, p.cmd.Env = dir, append(os.Environ(), env...)
+	p.cmd.Stdout, p.cmd.Stderr = p.Out, p.Out
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() { _ = p.cmd.Wait(); close(p.end) }()
+	t.Cleanup(func() {
+		_ = p.cmd.Process.Kill()
+		<-p.end
+		if t.Failed() {
+			t.Logf("%s %v:\n%s", filepath.Base(name), args, p.Out)
+		}
+	})
+	return p
+}
+
+// Stop sends a signal, waits for the end of the program and returns its exit status. It fails the test
+// if the program still runs after the deadline.
+func (p *Process) Stop(t *testing.T, signal os.Signal) int {
+	t.Helper()
+	if err := p.cmd.Process.Signal(signal); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-p.end:
+	case <-time.After(Deadline):
+		t.Fatalf("%s still runs %s after %s", p.cmd.Path, Deadline, signal)
+	}
+	return p.cmd.ProcessState.ExitCode()
+}
+
+// Run runs a program to its end, and returns its output and its exit status.
+func Run(t *testing.T, dir string, env []string, name string, args ...string) (string, int) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), name, args...)
+	cmd.Dir, cmd.Env = dir, append(os.Environ(), env...)
+	out, err := cmd.CombinedOutput()
+	if cmd.ProcessState == nil {
+		t.Fatal(err)
+	}
+	return string(out), cmd.ProcessState.ExitCode()
+}
+
+// Wait waits until ready returns true. It fails the test after the deadline. what completes "waited
+// for".
+func Wait(t *testing.T, what string, ready func() bool) {
+	t.Helper()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for end := time.Now().Add(Deadline); !ready(); <-tick.C {
+		if time.Now().After(end) {
+			t.Fatalf("waited %s for %s", Deadline, what)
+		}
+	}
+}
+
+// Listens reports whether a program accepts connections at the address.
+func Listens(address string) bool {
+	conn, err := net.DialTimeout("tcp", address, time.Second)
+	if err != nil {
+		return false
+	}
+	_ = conn.Close()
+	return true
+}
+
+// FreeAddress returns an address of this machine at which no program listens.
+func FreeAddress(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	return l.Addr().String()
+}
+
+// Redis starts a redis-server with the arguments on a free port of this machine, in a new folder. It
+// returns the address when the server accepts connections.
+func Redis(t *testing.T, args ...string) string {
+	t.Helper()
+	server := os.Getenv("REDIS_SERVER")
+	if server == "" {
+		server = Tool(t, "redis-server", "redis-server")
+	}
+	address := FreeAddress(t)
+	_, port, err := net.SplitHostPort(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	Start(t, dir, nil, server, append(args, "--port", port, "--bind", "127.0.0.1", "--dir", dir, "--daemonize", "no")...)
+	Wait(t, "redis-server at "+address, func() bool { return Listens(address) })
+	return address
+}

@@ -1,0 +1,200 @@
+package manifests
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+	strict "sigs.k8s.io/yaml"
+)
+
+// source is a module that carries schemas of objects. Its version and checksum are fixed, so the proxy
+// cannot change what a test accepts.
+type source struct{ module, version, sum string }
+
+// kubernetesVersion is the version whose API the manifests are checked against.
+const kubernetesVersion = "v1.33.4"
+
+var (
+	kubernetes      = source{"k8s.io/kubernetes", kubernetesVersion, "h1:T1d5FLUYm3/KyUeV7YJhKTR980zHCHb7K2xhCSo3lE8="}
+	keda            = source{"github.com/kedacore/keda/v2", "v2.21.0", "h1:R6z2HZvstK4RLUMxroNACzBj74xGxt3kG59b5Xc+Xps="}
+	prometheus      = source{"github.com/prometheus-operator/prometheus-operator", "v0.85.0", "h1:M5xLCLEoaW2IJfnuCwFzzpL+jSVQu3KGT84Pye+fW8s="}
+	externalSecrets = source{"github.com/external-secrets/external-secrets", "v1.3.2", "h1:u2J8RjlHIeF0oZCqtl92adI/uZWUwOesJIDkfql6LqQ="}
+)
+
+// customResources are the files with the definitions of kinds that are not part of Kubernetes.
+var customResources = map[string]struct {
+	source
+	file string
+}{
+	"keda.sh/v1alpha1/ScaledObject":           {keda, "config/crd/bases/keda.sh_scaledobjects.yaml"},
+	"monitoring.coreos.com/v1/ServiceMonitor": {prometheus, "example/prometheus-operator-crd/monitoring.coreos.com_servicemonitors.yaml"},
+	"monitoring.coreos.com/v1/PrometheusRule": {prometheus, "example/prometheus-operator-crd/monitoring.coreos.com_prometheusrules.yaml"},
+	"external-secrets.io/v1/ExternalSecret":   {externalSecrets, "config/crds/bases/external-secrets.io_externalsecrets.yaml"},
+}
+
+// dir returns the folder of the module, and downloads it first if necessary.
+func (s source) dir() (string, error) {
+	cmd := exec.Command("go", "mod", "download", "-json", s.module+"@"+s.version)
+	cmd.Dir = os.TempDir() // so that no go.mod interferes
+	out, err := cmd.Output()
+	if err != nil {
+		return "", fmt.Errorf("download %s: %w: %s", s.module, err, out)
+	}
+	var got struct{ Dir, Sum string }
+	if err := json.Unmarshal(out, &got); err != nil {
+		return "", err
+	}
+	if got.Sum != s.sum {
+		return "", fmt.Errorf("download %s: got the checksum %s, want %s", s.module, got.Sum, s.sum)
+	}
+	return got.Dir, nil
+}
+
+// validators has the compiled schemas of the kinds that were validated so far. It is safe for concurrent use.
+var validators = struct {
+	sync.Mutex
+	known map[string]*jsonschema.Schema
+}{known: map[string]*jsonschema.Schema{}}
+
+// validate checks an object against the schema of its kind. A field that the schema does not have is an
+// error, as in `kubectl apply --validate=strict`.
+func validate(o object) error {
+	kind := o.text("apiVersion") + "/" + o.text("kind")
+	validators.Lock()
+	defer validators.Unlock()
+	schema := validators.known[kind]
+	if schema == nil {
+		var err error
+		if schema, err = compile(kind); err != nil {
+			return fmt.Errorf("schema of %s: %w", kind, err)
+		}
+		validators.known[kind] = schema
+	}
+	// The validator needs the numbers of encoding/json.
+	text, err := json.Marshal(o)
+	if err != nil {
+		return err
+	}
+	v, err := jsonschema.UnmarshalJSON(strings.NewReader(string(text)))
+	if err != nil {
+		return err
+	}
+	if err := schema.Validate(v); err != nil {
+		return fmt.Errorf("%s: %w", o, err)
+	}
+	return nil
+}
+
+// compile returns the schema of a kind, such as "apps/v1/Deployment".
+func compile(kind string) (*jsonschema.Schema, error) {
+	if custom, ok := customResources[kind]; ok {
+		return compileCustom(custom.source, custom.file, kind)
+	}
+	dir, err := kubernetes.dir()
+	if err != nil {
+		return nil, err
+	}
+	i := strings.LastIndex(kind, "/")
+	group, name := kind[:i], kind[i+1:]
+	file := "apis__" + strings.ReplaceAll(group, "/", "__")
+	if !strings.Contains(group, "/") {
+		file = "api__" + group
+	}
+	text, err := os.ReadFile(filepath.Join(dir, "api/openapi-spec/v3", file+"_openapi.json"))
+	if err != nil {
+		return nil, err
+	}
+	var document map[string]any
+	if err := json.Unmarshal(text, &document); err != nil {
+		return nil, err
+	}
+	closeObjects(document["components"])
+	schemas, _ := object(document).at("components", "schemas").(map[string]any)
+	version := group[strings.LastIndex(group, "/")+1:]
+	for id := range schemas {
+		if strings.HasPrefix(id, "io.k8s.api.") && strings.HasSuffix(id, "."+version+"."+name) {
+			return compileDocument(document, "#/components/schemas/"+id)
+		}
+	}
+	return nil, errors.New("kubernetes has no such kind")
+}
+
+// compileCustom returns the schema of a kind from the file that defines it.
+func compileCustom(s source, file, kind string) (*jsonschema.Schema, error) {
+	dir, err := s.dir()
+	if err != nil {
+		return nil, err
+	}
+	text, err := os.ReadFile(filepath.Join(dir, file))
+	if err != nil {
+		return nil, err
+	}
+	var definition object
+	if err := strict.Unmarshal(text, &definition); err != nil {
+		return nil, err
+	}
+	versions, _ := definition.at("spec", "versions").([]any)
+	for _, v := range versions {
+		version, _ := v.(map[string]any)
+		if definition.text("spec", "group")+"/"+object(version).text("name")+"/"+definition.text("spec", "names", "kind") == kind {
+			schema := object(version).at("schema", "openAPIV3Schema")
+			closeObjects(schema)
+			return compileDocument(schema, "")
+		}
+	}
+	return nil, fmt.Errorf("%s does not define it", file)
+}
+
+func compileDocument(document any, fragment string) (*jsonschema.Schema, error) {
+	text, err := json.Marshal(document)
+	if err != nil {
+		return nil, err
+	}
+	parsed, err := jsonschema.UnmarshalJSON(strings.NewReader(string(text)))
+	if err != nil {
+		return nil, err
+	}
+	c := jsonschema.NewCompiler()
+	c.DefaultDraft(jsonschema.Draft2019)
+	if err := c.AddResource("mem:///schema.json", parsed); err != nil {
+		return nil, err
+	}
+	return c.Compile("mem:///schema.json" + fragment)
+}
+
+// closeObjects makes every schema with properties refuse other properties, unless the schema says that
+// they are kept.
+func closeObjects(v any) {
+	switch v := v.(type) {
+	case []any:
+		for _, item := range v {
+			closeObjects(item)
+		}
+	case map[string]any:
+		if properties, ok := v["properties"].(map[string]any); ok {
+			_, more := v["additionalProperties"]
+			if keep, _ := v["x-kubernetes-preserve-unknown-fields"].(bool); !keep && !more {
+				v["additionalProperties"] = false
+			}
+			// A key of properties is a name and not a keyword.
+			for _, property := range properties {
+				closeObjects(property)
+			}
+		}
+		for key, item := range v {
+			if key != "properties" && key != "default" && key != "enum" {
+				closeObjects(item)
+			}
+		}
+	}
+}
+
+func newLineReader(text string) *bufio.Reader { return bufio.NewReader(strings.NewReader(text)) }
