@@ -134,6 +134,22 @@ func checkOrigin(c Campaign, m *mistakes) {
 	}
 }
 
+// addNotesAtEnd adds the notes of Campaign.NotesAtEnd to the upload. It returns an ErrInvalid if the
+// campaign has too many notes with them, or if one is not valid.
+func addNotesAtEnd(u *ledger.Upload, c Campaign) error {
+	further := c.NotesAtEnd()
+	c.Notes = slices.Concat(c.Notes, further)
+	var m mistakes
+	checkOrigin(c, &m)
+	if len(m) > 0 {
+		return fmt.Errorf("%w: %w", ErrInvalid, errors.Join(m...))
+	}
+	if err := u.AddNotes(further); err != nil {
+		return fmt.Errorf("enqueue: %w", err)
+	}
+	return nil
+}
+
 // oneLine reports whether s is UTF-8 without control characters.
 func oneLine(s string) bool {
 	return utf8.ValidString(s) && !strings.ContainsFunc(s, unicode.IsControl)

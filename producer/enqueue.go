@@ -111,6 +111,9 @@ type Campaign struct {
 	// Notes are facts about the campaign that its readers should know, for Status.Notes: which sheet
 	// of a workbook was read, for example. At most MaxNotes notes of MaxNote bytes each.
 	Notes []string
+	// NotesAtEnd returns further notes, for facts that are known only once all recipients were read.
+	// Enqueue calls it once, after the last recipient. nil means that there are none.
+	NotesAtEnd func() []string
 	// ExpiresAt is when recipients that were not submitted are skipped with the reason "expired".
 	// ExpiresIn gives this time as a duration after the start or, if there is none, after Enqueue.
 	// Zero means never. At most one of ExpiresAt and ExpiresIn may be set.
@@ -220,6 +223,9 @@ func (c *Client) Enqueue(ctx context.Context, campaign Campaign, recipients iter
 	err = c.upload(ctx, u, spec, estimate, recipients)
 	if err == nil {
 		err = estimate.require(campaign.RequireCredit, c.now())
+	}
+	if err == nil && campaign.NotesAtEnd != nil {
+		err = addNotesAtEnd(u, campaign)
 	}
 	if err != nil {
 		// If Discard fails too, the status stays "uploading" for two minutes at most, and Redis drops

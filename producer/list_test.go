@@ -152,6 +152,38 @@ func TestStatus_WhatWasSentAndByWhom(t *testing.T) {
 	}
 }
 
+// Notes that are known only after the last recipient are stored behind the others.
+func TestEnqueue_NotesAtEnd(t *testing.T) {
+	t.Parallel()
+	b := newTestClient(t)
+	b.serve("kobo-main")
+	c := validCampaign()
+	read := 0
+	recipients := func(yield func(producer.Recipient, error) bool) {
+		for range 3 {
+			read++
+			if !yield(producer.Recipient{Number: fmt.Sprintf("07123456%02d", read)}, nil) {
+				return
+			}
+		}
+	}
+	c.Notes = []string{"first"}
+	c.NotesAtEnd = func() []string { return []string{fmt.Sprintf("%d recipients were read", read)} }
+	if _, err := b.Enqueue(t.Context(), c, recipients); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := b.status("c").Notes, []string{"first", "3 recipients were read"}; !slices.Equal(got, want) {
+		t.Errorf("notes = %q; want %q", got, want)
+	}
+	c.ID, c.NotesAtEnd = "bad", func() []string { return []string{"two\nlines"} }
+	if _, err := b.Enqueue(t.Context(), c, recipients); !errors.Is(err, producer.ErrInvalid) || !strings.Contains(err.Error(), "notes: note 2 must be") {
+		t.Errorf("a note of two lines: error %v; want ErrInvalid that names note 2", err)
+	}
+	if _, err := b.Status(t.Context(), "bad"); !errors.Is(err, producer.ErrNotFound) {
+		t.Errorf("status of the refused campaign: error %v; want ErrNotFound", err)
+	}
+}
+
 func TestStatus_OfACampaignOfAnEarlierRelease(t *testing.T) {
 	t.Parallel()
 	b := newTestClient(t)

@@ -2,7 +2,6 @@ package main
 
 import (
 	"cmp"
-	"slices"
 	"strings"
 
 	"github.com/tuma-sms/tuma/internal/accounts"
@@ -27,7 +26,7 @@ type content struct {
 
 func contentOf(st producer.Status) content {
 	return content{Body: st.Body, From: st.From, Via: st.Via, Class: st.Class, Country: st.Country, CreatedBy: st.CreatedBy,
-		Notes: slices.Concat([]string{}, st.Notes), accounts: st.Accounts, windows: st.Windows}
+		Notes: append([]string{}, st.Notes...), accounts: st.Accounts, windows: st.Windows}
 }
 
 // contentTable returns the content as a table. It leaves out what is not known.

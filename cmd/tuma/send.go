@@ -185,7 +185,11 @@ func (s *sendCommand) enqueue(ctx context.Context, b *backend, src *source) erro
 	if err := s.confirm(ctx, b, src, countries); err != nil {
 		return err
 	}
-	s.campaign.Notes = storedNotes(listNotes(src.list, s.campaign.Body), textNotes(s.campaign))
+	var notes []string
+	s.campaign.NotesAtEnd = func() []string {
+		notes = storedNotes(listNotes(src.list, s.campaign.Body), textNotes(s.campaign))
+		return notes
+	}
 	otherTexts := 0
 	receipt, err := b.Enqueue(ctx, s.campaign, producer.CountOtherTexts(s.campaign, cmp.Or(countries...), hoursNotice.recordCountries(src.all()), &otherTexts))
 	if err != nil {
@@ -201,8 +205,9 @@ func (s *sendCommand) enqueue(ctx context.Context, b *backend, src *source) erro
 	if s.json {
 		return console.WriteJSON(s.out, struct {
 			producer.Receipt
-			OtherText int `json:"duplicates_other_text,omitempty"`
-		}{receipt, otherTexts})
+			OtherText int      `json:"duplicates_other_text,omitempty"`
+			Notes     []string `json:"notes"`
+		}{receipt, otherTexts, append([]string{}, notes...)})
 	}
 	_, err = fmt.Fprintln(s.out, receipt.ID)
 	return err

@@ -55,7 +55,7 @@ func (s *sendCommand) dryRun(ctx context.Context, src *source) (err error) {
 			producer.Forecast
 			Notes []string `json:"notes"`
 			Sheet string   `json:"sheet,omitempty"`
-		}{f, slices.Concat([]string{}, notes), sheet})
+		}{f, append([]string{}, notes...), sheet})
 	}
 	if err := printForecast(s.out, s.screen(), f, textNotes(s.campaign), s.now()); err != nil {
 		return err

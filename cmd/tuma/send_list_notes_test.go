@@ -37,3 +37,39 @@ func TestSend_NotesOnTheList(t *testing.T) {
 		t.Errorf("--json: got exit %d, error %v and output %s; want the forecast of one recipient and the notes %q", exit, err, out, want)
 	}
 }
+
+// TestSend_NotesAreKnownWithAnIDToo checks that notes on the last row of a list are printed, in the JSON, and
+// stored with the campaign, also if --id is given and the command does not ask for confirmation.
+func TestSend_NotesAreKnownWithAnIDToo(t *testing.T) {
+	t.Parallel()
+	h := newFixture(t, simulator.Options{})
+	h.startWorker()
+	const note = `the encoding is a guess, windows-1252: line 4 reads "RenŽe" (choose another with --encoding)`
+	list := h.file("list.csv", "phone,name\n0712345678,A\n0712345679,B\n0712345680,Ren\x8ee\n")
+	plain := h.file("plain.csv", "phone,name\n0712345678,A\n")
+	notesOf := func(out string) (notes *[]string) {
+		var got struct{ Notes *[]string }
+		if err := json.Unmarshal([]byte(out), &got); err != nil {
+			t.Fatalf("the output is not JSON: %v\n%s", err, out)
+		}
+		return got.Notes
+	}
+	for _, tt := range []struct {
+		id, file string
+		want     []string
+	}{{"guessed", list, []string{note}}, {"ascii", plain, []string{}}} {
+		args := []string{"send", "--via", "kobo-main", "--body", "Hi {{name}}", "--file", tt.file, "--id", tt.id, "--json"}
+		dry, _ := h.mustRun(append(args, "--dry-run")...)
+		sent, errOut := h.mustRun(args...)
+		status, _ := h.mustRun("status", tt.id, "--json")
+		report, _ := h.mustRun("report", tt.id, "--json")
+		for name, out := range map[string]string{"send --dry-run": dry, "send": sent, "status": status, "report": report} {
+			if got := notesOf(out); got == nil || !slices.Equal(*got, tt.want) {
+				t.Errorf("%s: %s --json has notes %v; want %q", tt.id, name, got, tt.want)
+			}
+		}
+		if strings.Contains(errOut, note) != (len(tt.want) > 0) {
+			t.Errorf("%s: standard error %s; want the note only if there is one", tt.id, errOut)
+		}
+	}
+}

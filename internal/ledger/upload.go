@@ -173,6 +173,20 @@ func (u *Upload) Add(ctx context.Context, input string, values ...string) error 
 	return nil
 }
 
+// AddNotes adds notes to the spec before the commit. Notes do not change the content hash.
+func (u *Upload) AddNotes(notes []string) error {
+	if len(notes) == 0 {
+		return nil
+	}
+	u.spec.Notes = slices.Concat(u.spec.Notes, notes)
+	record, err := encodeSpec(u.spec)
+	if err != nil {
+		return err
+	}
+	u.record = record
+	return nil
+}
+
 // Total returns how many recipients were added so far.
 func (u *Upload) Total() int { return u.total }
 
