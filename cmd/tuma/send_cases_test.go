@@ -60,6 +60,10 @@ var listCases = []listCase{
 		notes: []string{`the encoding is a guess, windows-1252: line 2 reads "RenŽe" (choose another with --encoding)`},
 	},
 	{
+		file: "c9-macroman.csv", body: "Hi {{name}}", flags: []string{"--encoding", "macintosh"},
+		texts: map[string]string{"254712345678": "Hi Ren\u00e9e", "254722345678": "Hi No\u00ebl"},
+	},
+	{
 		file: "j2-twokeys.jsonl", body: "Hi {{name}}",
 		problem: `j2-twokeys.jsonl:2: the object has two members of one name, "Name" and "NAME": remove one`,
 	},
@@ -157,7 +161,8 @@ var listCases = []listCase{
 	},
 	{
 		file: "w3-formula-openpyxl.xlsx", body: "{{name}}: {{balance}}",
-		problem: `sheet "Sheet": 2 rows, 2, 3: the formula in column C was never computed: open the workbook in a spreadsheet program and save it`,
+		problem: `sheet "Sheet", row 2: the formula in column A was never computed: open the workbook in a spreadsheet program and save it
+tuma: testdata/cases/w3-formula-openpyxl.xlsx, sheet "Sheet": 2 rows, 2, 3: the formula in column C was never computed: open the workbook in a spreadsheet program and save it`,
 	},
 	{
 		file: "w3-formula-openpyxl.xlsx", body: "Hi {{name}}",

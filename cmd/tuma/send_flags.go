@@ -26,7 +26,7 @@ func (s *sendCommand) flags(c *cobra.Command, f *pflag.FlagSet) {
 		"`action` for a number that occurs again with another text: skip (skip the recipient) or each (send each different text); the same text is never sent twice to a number (default: skip)")
 	f.StringVarP(&s.file, "file", "f", "", "`file` of recipients; - is standard input (default: standard input)")
 	f.StringVar((*string)(&s.list.Format), "format", "", "`format` of the recipients: csv, xlsx, jsonl or plain (default: detected)")
-	f.StringVar(&s.list.Encoding, "encoding", "", "`encoding` of the recipients: utf-8, utf-16le, utf-16be or windows-1252 (default: detected)")
+	f.StringVar(&s.list.Encoding, "encoding", "", "`encoding` of the recipients: "+strings.Join(recipients.Encodings[:len(recipients.Encodings)-1], ", ")+" or "+recipients.Encodings[len(recipients.Encodings)-1]+" (default: detected)")
 	f.StringVar(&s.list.Sheet, "sheet", "", "`name` of the sheet of a workbook (default: the first sheet)")
 	f.StringVar(&s.list.Column, "column", "", "`name` of the column with the numbers, if it is not one of the usual names")
 	f.StringVar(&s.campaign.Country, "country", "", "`country` of numbers in national form, such as KE (default: the workers' default_country)")

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"golang.org/x/text/encoding/charmap"
 )
 
 // detected is the format and encoding of a list, as far as the first bytes of the list decide them.
@@ -22,13 +24,14 @@ const headSize = 4 << 10
 
 // Encodings are the documented values of Options.Encoding. Common aliases, such as
 // "latin1", are accepted too.
-var Encodings = []string{encodingUTF8, encodingUTF16LE, encodingUTF16BE, encodingWindows}
+var Encodings = []string{encodingUTF8, encodingUTF16LE, encodingUTF16BE, encodingWindows, encodingMac}
 
 const (
 	encodingUTF8    = "utf-8"
 	encodingUTF16LE = "utf-16le"
 	encodingUTF16BE = "utf-16be"
 	encodingWindows = "windows-1252"
+	encodingMac     = "macintosh"
 )
 
 // otherFormats are the first bytes of files that cannot be read as a list, each with the
@@ -106,7 +109,7 @@ func detect(head []byte, o Options) (c detected, err error) {
 // encodingNamed returns the encoding with the given name or alias, or "" for an empty name.
 func encodingNamed(name string) (string, bool) {
 	switch name = strings.ToLower(strings.TrimSpace(name)); name {
-	case "", encodingUTF8, encodingUTF16LE, encodingUTF16BE, encodingWindows:
+	case "", encodingUTF8, encodingUTF16LE, encodingUTF16BE, encodingWindows, encodingMac:
 		return name, true
 	case "utf8":
 		return encodingUTF8, true
@@ -114,6 +117,8 @@ func encodingNamed(name string) (string, bool) {
 		return encodingUTF16LE, true // a byte order mark overrides the byte order
 	case "cp1252", "windows1252", "latin1", "latin-1", "iso-8859-1", "ansi":
 		return encodingWindows, true
+	case "mac", "macroman", "mac-roman", "x-mac-roman":
+		return encodingMac, true
 	}
 	return "", false
 }
@@ -201,11 +206,6 @@ type Guess struct {
 	Value    string // the first value with such a letter, as the encoding reads it
 }
 
-// windows holds the characters of Windows-1252 for the bytes 0x80 to 0x9f. A zero marks a
-// byte without a character. From 0xa0 on the characters are those of Unicode.
-var windows = [32]rune{0x20ac, 0, 0x201a, 0x0192, 0x201e, 0x2026, 0x2020, 0x2021, 0x02c6, 0x2030, 0x0160, 0x2039, 0x0152, 0, 0x017d, 0,
-	0, 0x2018, 0x2019, 0x201c, 0x201d, 0x2022, 0x2013, 0x2014, 0x02dc, 0x2122, 0x0161, 0x203a, 0x0153, 0, 0x017e, 0x0178}
-
 func isASCII(b []byte) bool {
 	for _, c := range b {
 		if c >= utf8.RuneSelf {
@@ -236,7 +236,7 @@ func (l *charset) decode(b []byte, line int) (out []byte, problem string) {
 	case l.decidedAt > 0 && valid:
 		return nil, "is UTF-8, but the file is Windows-1252"
 	}
-	out, known := l.fromWindows(b)
+	out, known := l.fromBytes(b)
 	if !known {
 		return nil, "has a byte that is not valid in Windows-1252"
 	}
@@ -258,27 +258,26 @@ func (l *charset) sinceLine() string {
 // decodeNumber returns in UTF-8 a field that is only parsed as a phone number. Such a field
 // neither decides the encoding nor causes an error, because digits are ASCII.
 func (l *charset) decodeNumber(b []byte) []byte {
-	if isASCII(b) || l.encoding != encodingWindows && utf8.Valid(b) {
+	named := l.decidedAt == 0 && (l.encoding == encodingWindows || l.encoding == encodingMac)
+	if isASCII(b) || !named && utf8.Valid(b) {
 		return b
 	}
-	if l.decidedAt > 0 && utf8.Valid(b) {
-		return b
-	}
-	out, _ := l.fromWindows(b)
+	out, _ := l.fromBytes(b)
 	return out
 }
 
-// fromWindows converts Windows-1252 to UTF-8. known is false if b has a byte that Windows-1252 does
+// fromBytes converts a text with one byte for each character to UTF-8: from encodingMac if that is the
+// encoding of the file, else from Windows-1252. known is false if b has a byte that the encoding does
 // not define.
-func (l *charset) fromWindows(b []byte) (out []byte, known bool) {
+func (l *charset) fromBytes(b []byte) (out []byte, known bool) {
+	from := charmap.Windows1252
+	if l.encoding == encodingMac {
+		from = charmap.Macintosh
+	}
 	l.buf, known = l.buf[:0], true
 	for _, c := range b {
-		r := rune(c)
-		if c >= 0x80 && c < 0xa0 {
-			if r = windows[c-0x80]; r == 0 {
-				r, known = utf8.RuneError, false
-			}
-		}
+		r := from.DecodeByte(c)
+		known = known && r != utf8.RuneError
 		l.buf = utf8.AppendRune(l.buf, r)
 	}
 	return l.buf, known

@@ -18,6 +18,7 @@ func TestGuess_EncodingIsReported(t *testing.T) {
 		"an old Macintosh's file":   {text: "phone,name\n1,A\n2,Ren\x8ee\n3,No\x91l\n", want: Guess{Encoding: "windows-1252", Line: 3, Value: "RenŽe"}},
 		"Windows-1252":              {text: "phone,name\n1,Ren\xe9e\n", want: Guess{Encoding: "windows-1252", Line: 2, Value: "Renée"}},
 		"the encoding is named":     {text: "phone,name\n1,Ren\xe9e\n", encoding: "windows-1252"},
+		"Macintosh is named":        {text: "phone,name\n1,Ren\x8ee\n", encoding: "macintosh"},
 		"UTF-8":                     {text: "phone,name\n1,Renée\n"},
 		"ASCII":                     {text: "phone,name\n1,Rene\n"},
 		"a byte order mark":         {text: "\xef\xbb\xbfphone,name\n1,Renée\n"},

@@ -189,22 +189,27 @@ func escapeAt(b []byte) (code rune, ok bool) {
 
 // recipientFromObject returns the number and fields of one object. names are the members of the
 // first object. A later object may spell the name of a member differently, if both names have the
-// same sms.FieldKey.
+// same sms.FieldKey. The error has all mistakes of the object.
 func (p *listReader) recipientFromObject(o *object, names []string, h *header) (producer.Recipient, error) {
+	var wrong rowMistakes
+	number, ok := scalar(o.members[o.key(names[h.number])].value, true)
+	if !ok {
+		_ = wrong.add(p.notScalar(names[h.number])) // notScalar returns only mistakes
+	}
 	for i, key := range p.o.Fields {
 		name := names[h.fields[i]]
 		value, ok := scalar(o.members[o.key(name)].value, false)
-		if !ok {
-			return producer.Recipient{}, p.lineError(p.line, "%.30q must be a string or a number", name)
+		switch value = strings.TrimSpace(value); {
+		case !ok:
+			_ = wrong.add(p.notScalar(name))
+		case len(value) > MaxField:
+			_ = wrong.add(p.fieldTooLong(key, len(value))) // fieldTooLong returns only mistakes
+		default:
+			p.fields[key] = value
 		}
-		if value = strings.TrimSpace(value); len(value) > MaxField {
-			return producer.Recipient{}, p.fieldTooLong(key, len(value))
-		}
-		p.fields[key] = value
 	}
-	number, ok := scalar(o.members[o.key(names[h.number])].value, true)
-	if !ok {
-		return producer.Recipient{}, p.lineError(p.line, "%.30q must be a string or a number", names[h.number])
+	if err := wrong.err(); err != nil {
+		return producer.Recipient{}, err
 	}
 	if p.o.cells {
 		p.cells = p.cells[:0]
@@ -218,6 +223,11 @@ func (p *listReader) recipientFromObject(o *object, names []string, h *header) (
 		}
 	}
 	return producer.Recipient{Number: number, Fields: p.fields, Line: p.line}, nil
+}
+
+// notScalar returns the error for a member that is an object or an array.
+func (p *listReader) notScalar(name string) error {
+	return p.lineError(p.line, "%.30q must be a string or a number", name)
 }
 
 // scalar converts a JSON value to text. null becomes "". ok is false for an object or array.

@@ -22,6 +22,9 @@ var (
 	errBinary      = errors.New("the line is not text")
 )
 
+// endOfFile is the control character that some DOS programs write as the last line of a file.
+const endOfFile = 0x1a
+
 func newLines(src io.Reader) *lines { return &lines{in: bufio.NewReaderSize(src, MaxLine)} }
 
 // next returns the next line without its line end, valid until the next call. It returns
@@ -48,19 +51,24 @@ func (l *lines) next() ([]byte, error) {
 	if bytes.IndexByte(line, 0) >= 0 {
 		return nil, errBinary
 	}
+	if len(line) == 1 && line[0] == endOfFile {
+		if _, err := l.in.Peek(1); err != nil {
+			return nil, io.EOF
+		}
+	}
 	// A text file that was converted twice has two carriage returns before each line feed.
 	return bytes.TrimRight(line, "\r"), nil
 }
 
-// firstNonBlank returns the first line that is not blank. The next call of next returns it
-// again.
+// firstNonBlank returns the first line that has more than spaces and separators, which is how a
+// spreadsheet writes an empty row. The next call of next returns the line again.
 func (l *lines) firstNonBlank() ([]byte, error) {
 	for {
 		line, err := l.next()
 		if err != nil {
 			return nil, err
 		}
-		if len(bytes.TrimSpace(line)) > 0 {
+		if len(bytes.TrimSpace(bytes.Trim(line, separators+" "))) > 0 {
 			l.unread(line)
 			return l.kept, nil
 		}

@@ -73,6 +73,8 @@ func TestList_ReadsEveryKindOfText(t *testing.T) {
 		"two carriage returns":                    {"phone,x\r\r\n1,2\r\r\n", []string{"1"}},
 		"short and empty rows":                    {"name,phone\nA\nB,\n,,,\nC,1,,\n", []string{"", "", "1"}},
 		"windows line ends":                       {"phone,x\r\n1,2\r\n3,4\r\n", []string{"1", "3"}},
+		"empty rows of a spreadsheet before it":   {"\n;;\n ; \nphone;x;\n1;2;\n", []string{"1"}},
+		"an end of file character of DOS":         {"phone,x\r\n1,2\r\n\x1a", []string{"1"}},
 		"no line end at the end":                  {"phone\n1", []string{"1"}},
 	}
 	for name, tt := range tests {

@@ -29,28 +29,61 @@ const (
 	maxPlaces = 3
 )
 
-// add adds the mistake err of the row on the given line. It returns err, to end the reading, if err is
-// not an *Error.
+// add adds the mistakes of the row on the given line. err is an *Error, which may stand for several
+// mistakes. For any other error, add returns err, to end the reading.
 func (m *mistakes) add(err error, l *List, line int) error {
 	wrong, ok := errors.AsType[*Error](err)
 	if !ok {
 		return err
 	}
 	m.list = l
+	all := m.count(wrong.Problem, line)
+	for _, further := range wrong.more {
+		all = m.count(further.Problem, line) && all
+	}
+	if !all {
+		m.others++
+	}
+	return nil
+}
+
+// count adds one row to the mistake with the given problem. It returns false if found has no room for a
+// further problem.
+func (m *mistakes) count(problem string, line int) bool {
 	for _, x := range m.found {
-		if x.problem == wrong.Problem {
+		if x.problem == problem {
 			if x.count++; len(x.lines) < maxPlaces {
 				x.lines = append(x.lines, line)
 			}
-			return nil
+			return true
 		}
 	}
 	if len(m.found) == maxMistakes {
-		m.others++
+		return false
+	}
+	m.found = append(m.found, &mistake{problem: problem, count: 1, lines: []int{line}})
+	return true
+}
+
+// rowMistakes collects the mistakes of one row.
+type rowMistakes []*Error
+
+// add adds a mistake. It returns err if err is not an *Error, which ends the reading.
+func (m *rowMistakes) add(err error) error {
+	wrong, ok := errors.AsType[*Error](err)
+	if !ok {
+		return err
+	}
+	*m = append(*m, wrong)
+	return nil
+}
+
+// err returns one *Error for all mistakes of the row, or nil if there are none.
+func (m rowMistakes) err() error {
+	if len(m) == 0 {
 		return nil
 	}
-	m.found = append(m.found, &mistake{problem: wrong.Problem, count: 1, lines: []int{line}})
-	return nil
+	return m[0].join(m[1:])
 }
 
 // with returns an *Error of all mistakes together with err, the error that ended the reading or nil. It

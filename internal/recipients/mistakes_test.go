@@ -66,6 +66,29 @@ func TestList_AllMistakesAtOnce(t *testing.T) {
 	}
 }
 
+// A row may have several mistakes. All are reported at once.
+func TestList_AllMistakesOfARow(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("x", MaxField+1)
+	for name, tt := range map[string]struct{ file, text, want string }{
+		"CSV": {"f.csv", "phone,a,b\n1,\xe9," + long + "\n2,Z\xe9,y\n3,\x81," + long + "\n",
+			"f.csv: 2 rows, 2, 4: the field b has 4097 bytes: shorten it to at most 4096\n" +
+				"f.csv:4: the field a has a byte that is not valid in Windows-1252 (since line 2): save the list as CSV UTF-8, or set its encoding with --encoding"},
+		"JSON": {"f.jsonl", `{"phone":{},"a":[],"b":"x"}` + "\n" + `{"phone":"1","a":[],"b":{}}` + "\n",
+			"f.jsonl:1: \"phone\" must be a string or a number\n" +
+				"f.jsonl: 2 rows, 1, 2: \"a\" must be a string or a number\n" +
+				"f.jsonl:2: \"b\" must be a string or a number"},
+	} {
+		_, _, err := readAll(inBytes([]byte(tt.text), Options{Name: tt.file, Fields: []string{"a", "b"}}))
+		if err == nil {
+			t.Fatalf("%s: no error; want all mistakes", name)
+		}
+		if diff := cmp.Diff(tt.want, err.Error()); diff != "" {
+			t.Errorf("%s: %s", name, diff)
+		}
+	}
+}
+
 // The list has more different mistakes than an error names. The error must end with a line that
 // counts the others.
 func TestList_MistakesAreBounded(t *testing.T) {

@@ -286,18 +286,26 @@ func (p *listReader) tableRecipients(comma byte, h *header, take func(producer.R
 }
 
 // recipient returns the number and fields of a row. cell returns the row's value in the
-// given column.
+// given column. The error of recipient has all mistakes of the row.
 func (p *listReader) recipient(h *header, cell func(column int) []byte) (producer.Recipient, error) {
+	var wrong rowMistakes
 	for i, key := range p.o.Fields {
 		value, problem := p.letters.decode(bytes.TrimSpace(cell(h.fields[i])), p.line)
-		if problem != "" {
-			return producer.Recipient{}, p.errorHere("the field %s %s%s: save the list as CSV UTF-8%s",
-				key, problem, p.letters.sinceLine(), p.encodingHint)
+		value = bytes.TrimSpace(value)
+		var err error
+		switch {
+		case problem != "":
+			err = p.errorHere("the field %s %s%s: save the list as CSV UTF-8%s", key, problem, p.letters.sinceLine(), p.encodingHint)
+		case len(value) > MaxField:
+			err = p.fieldTooLong(key, len(value))
+		default:
+			p.fields[key] = p.arena.string(value)
+			continue
 		}
-		if value = bytes.TrimSpace(value); len(value) > MaxField {
-			return producer.Recipient{}, p.fieldTooLong(key, len(value))
-		}
-		p.fields[key] = p.arena.string(value)
+		_ = wrong.add(err) // both errors are mistakes
+	}
+	if err := wrong.err(); err != nil {
+		return producer.Recipient{}, err
 	}
 	if p.o.cells {
 		p.cells = p.cells[:0]

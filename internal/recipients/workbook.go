@@ -141,32 +141,44 @@ func onlyFilledColumn(r *xlsx.Row) int {
 	return column
 }
 
-// workbookRecipient returns the number and fields of a row.
+// workbookRecipient returns the number and fields of a row. Its error has all mistakes of the row.
 func (l *List) workbookRecipient(r *xlsx.Row, h *header) (out producer.Recipient, err error) {
+	var wrong rowMistakes
+	number, err := r.Digits(r.Cell(h.number))
+	if err != nil {
+		if err := wrong.add(l.workbookError(err)); err != nil {
+			return out, err
+		}
+	}
+	out.Number = l.arena.string(number)
 	for i, key := range l.o.Fields {
 		value, err := r.Text(r.Cell(h.fields[i]))
 		if err != nil {
-			return out, l.workbookError(err)
+			if err := wrong.add(l.workbookError(err)); err != nil {
+				return out, err
+			}
+			continue
 		}
 		if value = bytes.TrimSpace(value); len(value) > MaxField {
-			return out, l.fieldTooLong(key, len(value))
+			_ = wrong.add(l.fieldTooLong(key, len(value))) // fieldTooLong returns only mistakes
+			continue
 		}
 		l.fields[key] = l.arena.string(value)
 	}
-	number, err := r.Digits(r.Cell(h.number))
-	if err != nil {
-		return out, l.workbookError(err)
+	if err := wrong.err(); err != nil {
+		return out, err
 	}
 	if l.o.cells {
 		l.cells = l.cells[:0]
 		for column := range min(h.columns, len(l.columns)) {
 			if column == h.number {
-				l.cells = append(l.cells, string(number))
+				l.cells = append(l.cells, out.Number)
 				continue
 			}
 			value, _ := r.Text(r.Cell(column)) // a formula that was never computed is blank here
 			l.cells = append(l.cells, string(bytes.TrimSpace(value)))
 		}
 	}
-	return producer.Recipient{Number: l.arena.string(number), Fields: l.fields, Line: l.line}, nil
+	out.Fields, out.Line = l.fields, l.line
+	return out, nil
 }
