@@ -235,6 +235,8 @@ var folderRules = []folderRule{
 		may: []string{"deploy/gobuild"}, importers: onlyTests, why: toolsOfDeploy},
 	{folder: "deploy/manifests", what: "tests of the Helm chart and of the kustomize folders",
 		may: []string{"deploy/deploytest"}, importers: onlyTests, why: toolsOfDeploy},
+	{folder: "deploy/redis", what: "tests of the configurations of Redis",
+		may: []string{"deploy/deploytest"}, importers: onlyTests, why: toolsOfDeploy},
 	{folder: "deploy/image", what: "builds the container image",
 		may: []string{"deploy/archive", "deploy/gobuild"}, importers: onlyTests, why: toolsOfDeploy},
 	{folder: "deploy/dist", what: "builds archives and packages",
