@@ -32,6 +32,8 @@ type Summary struct {
 	// one of them, recipients with an unknown outcome are submitted once more.
 	Accounts []string
 	Resend   bool
+	// Planned reports whether all recipients of the campaign are planned.
+	Planned bool
 	// Streams are the streams with work left to do.
 	Streams []StreamState
 	// Routes are the routes that planning used; none: all recipients went to Accounts[0]. ByAccount
@@ -204,7 +206,7 @@ func (s *Summary) setPlace(snapshot campaign.PlanSnapshot, planned bool) {
 
 // derivedState returns the state of the campaign with the given ledger fields.
 func (s *Summary) derivedState(f map[string]string, hasSnapshot bool) campaign.State {
-	planned := f[fieldNextPage] == f[fieldPages]
+	s.Planned = f[fieldNextPage] == f[fieldPages]
 	switch {
 	case s.StoppedBy == campaign.ReasonCancelled:
 		return campaign.Cancelled
@@ -214,7 +216,7 @@ func (s *Summary) derivedState(f map[string]string, hasSnapshot bool) campaign.S
 		return campaign.Paused
 	case !hasSnapshot && s.StartAt.After(s.CreatedAt):
 		return campaign.Scheduled
-	case !planned && s.StoppedBy == "":
+	case !s.Planned && s.StoppedBy == "":
 		return campaign.Planning
 	}
 	return campaign.Sending
