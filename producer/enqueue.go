@@ -198,9 +198,10 @@ const MaxBody = 16 << 10
 //
 // Enqueue is idempotent by Campaign.ID. The same ID with the same content changes nothing and
 // returns the first receipt with Again set. The same ID with other content is an ErrConflict. A
-// campaign that was cancelled before any message of it was submitted to a gateway frees its ID: Enqueue
-// then creates a new campaign, with the same or other content. So a program that repeats an Enqueue
-// after an operator has cancelled the campaign enqueues it again.
+// campaign that was cancelled before any message of it was submitted to a gateway frees its ID, at once
+// if it was not planned yet, otherwise 15 minutes after its end: Enqueue then creates a new campaign,
+// with the same or other content. So a program that repeats an Enqueue after an operator has cancelled
+// the campaign enqueues it again.
 //
 // An error of the sequence stops the upload, and nothing is enqueued. Mistakes in the campaign
 // are an ErrInvalid that lists all of them. An account that no worker has published is an

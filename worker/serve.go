@@ -126,10 +126,10 @@ func (w *Worker) streamOf(ctx context.Context, p queue.Pointer) (stream campaign
 		if err != nil {
 			return stream, false, err
 		}
-		if stream, err = camp.Snapshot.StreamOf(p.Batch); err == nil {
+		replaced = camp.Replaced
+		if stream, err = camp.Snapshot.StreamOf(p.Batch); err == nil && (!replaced || w.accounts[stream.Account.Name] != nil) {
 			return stream, true, nil
 		}
-		replaced = camp.Replaced
 		w.campaigns.Forget(p.Campaign) // another campaign may have taken the ID since this one was read
 	}
 	if replaced {

@@ -190,6 +190,30 @@ func TestTake_BoundsTheInboxByAge(t *testing.T) {
 	}
 }
 
+// A subscriber sent STOP, START and STOP in this order, but the START arrives last. The subscriber stays
+// on the list. An opt-in after both opt-outs removes the entry.
+func TestTake_OptInThatArrivesLateKeepsALaterOptOut(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, 0, 0)
+	const m = sms.MSISDN(254711000001)
+	now := time.Now().UTC().Truncate(time.Minute)
+	stops := []time.Duration{-3 * time.Hour, -time.Hour, -2 * time.Hour} // the last of them arrives late too
+	for _, ago := range stops {
+		_, err := r.lists.Add(t.Context(), "ACME", []optout.Entry{{MSISDN: m, Origin: optout.OriginKeyword, At: now.Add(ago)}}, true)
+		r.ok(err)
+	}
+	for _, tt := range []struct {
+		id  string
+		ago time.Duration
+		on  int
+	}{{"late", -90 * time.Minute, 1}, {"last", 0, 0}} {
+		r.take(Message{Account: "at", ID: tt.id, Word: Start}, &OptIn{List: "ACME", Number: m, At: now.Add(tt.ago)})
+		if found, err := r.lists.Find(t.Context(), []string{"ACME"}, []sms.MSISDN{m}); err != nil || len(found) != tt.on {
+			t.Errorf("after the %s opt-in the list has %d entries (%v), want %d", tt.id, len(found), err, tt.on)
+		}
+	}
+}
+
 func TestTake_OptInUndoesOnlyAWord(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, 0, 0)

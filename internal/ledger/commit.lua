@@ -16,8 +16,8 @@
 --   'same', 'conflict'       it exists with the same, or with other content
 --   'past', 'past_conflict'  the same for a campaign that retention has removed
 --   'lost'                   the staging hash is incomplete
--- Every other word than 'new' and 'replaced' only ends the upload: it removes the token from the uploads in progress and, except for 'lost',
--- deletes the staging hash.
+-- The upload that is committed already gets its first answer again. Every other word than 'new' and 'replaced' only ends
+-- the upload: it removes the token from the uploads in progress and, except for 'lost', deletes the staging hash.
 local token, content, spec, total, pages, start_at, expires_at, failure_threshold = unpack(ARGV)
 local now = now_ms()
 redis.call('SREM', KEYS[6], token)
@@ -29,7 +29,7 @@ if old then
 end
 if redis.call('EXISTS', L) == 1 then
   local here = redis.call('HMGET', L, 'hash', 'at', 'total', 'up')
-  if here[4] == token then return {'new', here[2], here[3]} end
+  if here[4] == token then return {get('took') and 'replaced' or 'new', here[2], here[3]} end
   if unfit() or not is_free() then
     redis.call('UNLINK', KEYS[3])
     return {here[1] == content and 'same' or 'conflict', here[2], here[3]}

@@ -16,14 +16,46 @@ func (r *testLedger) cancel(id string) {
 	r.ok(err)
 }
 
+// cancelAgo cancels a campaign, as if that were some time ago.
+func (r *testLedger) cancelAgo(id string, ago time.Duration) {
+	r.Helper()
+	r.cancel(id)
+	now, err := r.Now(r.Context())
+	r.ok(err)
+	r.ok(r.rdb.HSet(r.Context(), ledgerKey(id), fieldFinished, now.Add(-ago).UnixMilli()).Err())
+}
+
+// loseClaim claims the first call of a campaign, and lets Redis lose that claim, as after a restart
+// without its last second.
+func (r *testLedger) loseClaim(id string) *Claim {
+	r.Helper()
+	lost, err := r.rdb.Dump(r.Context(), ledgerKey(id)).Result()
+	r.ok(err)
+	claim := r.claim(id, "0.0", 0, 0, keyed, long)
+	r.ok(r.rdb.RestoreReplace(r.Context(), ledgerKey(id), 0, lost).Err())
+	return claim
+}
+
 // idCases are campaigns, and whether another campaign may take their ID.
 var idCases = map[string]struct {
 	make func(r *testLedger)
 	free bool
 }{
-	"cancelled before planning": {func(r *testLedger) { r.enqueue("c", campaign.Spec{}, 3); r.cancel("c") }, true},
-	"cancelled after planning":  {func(r *testLedger) { r.sending("c", []int{2, 1}); r.cancel("c") }, true},
-	"never cancelled":           {func(r *testLedger) { r.sending("c", []int{2, 1}) }, false},
+	"cancelled before planning":                  {func(r *testLedger) { r.enqueue("c", campaign.Spec{}, 3); r.cancel("c") }, true},
+	"cancelled after planning":                   {func(r *testLedger) { r.sending("c", []int{2, 1}); r.cancelAgo("c", 16*time.Minute) }, true},
+	"cancelled after planning, a short time ago": {func(r *testLedger) { r.sending("c", []int{2, 1}); r.cancelAgo("c", 14*time.Minute) }, false},
+	"cancelled with a call in flight whose claim Redis has lost": {func(r *testLedger) {
+		r.sending("c", []int{2, 1})
+		claim := r.loseClaim("c")
+		r.cancel("c")
+		if free, err := r.Index().Free(r.Context(), "c"); err != nil || free {
+			r.Errorf("before the answer to the call Free returned %v, %v; want false", free, err)
+		}
+		_, err := r.Settle(r.Context(), claim, repeat(2, accepted("m")), campaign.SettleAnswer, 1, 0)
+		r.ok(err)
+		r.ok(r.rdb.HSet(r.Context(), ledgerKey("c"), fieldFinished, 1).Err())
+	}, false},
+	"never cancelled": {func(r *testLedger) { r.sending("c", []int{2, 1}) }, false},
 	"expired": {func(r *testLedger) {
 		r.sendingSpec("c", campaign.Spec{ExpiresAt: time.Now().Add(-time.Minute)}, []int{2, 1})
 		r.tryClaim("c", "0.0", r.open("c", "0.0", 0, 0), keyed, long) // a claim notices that the campaign has expired
@@ -33,25 +65,28 @@ var idCases = map[string]struct {
 		r.claim("c", "0.0", 0, 0, keyed, long)
 		r.cancel("c")
 	}, false},
+	"cancelled after a claim that was released": {func(r *testLedger) {
+		r.sending("c", []int{2, 1})
+		_, err := r.Release(r.Context(), r.claim("c", "0.0", 0, 0, keyed, long), 0, false)
+		r.ok(err)
+		r.cancelAgo("c", time.Hour)
+	}, false},
 	"cancelled after a call": {func(r *testLedger) {
 		r.sending("c", []int{2, 1})
 		_, err := r.Settle(r.Context(), r.claim("c", "0.0", 0, 0, keyed, long), repeat(2, accepted("m")), campaign.SettleAnswer, 1, 0)
 		r.ok(err)
-		r.cancel("c")
+		r.cancelAgo("c", time.Hour)
 	}, false},
 	"cancelled after a settle whose claim Redis has lost": {func(r *testLedger) {
 		r.sending("c", []int{2, 1})
-		lost, err := r.rdb.Dump(r.Context(), ledgerKey("c")).Result()
+		claim := r.loseClaim("c")
+		_, err := r.Settle(r.Context(), claim, repeat(2, accepted("m")), campaign.SettleAnswer, 1, 0)
 		r.ok(err)
-		claim := r.claim("c", "0.0", 0, 0, keyed, long)
-		r.ok(r.rdb.RestoreReplace(r.Context(), ledgerKey("c"), 0, lost).Err())
-		_, err = r.Settle(r.Context(), claim, repeat(2, accepted("m")), campaign.SettleAnswer, 1, 0)
-		r.ok(err)
-		r.cancel("c")
+		r.cancelAgo("c", time.Hour)
 	}, false},
 	"cancelled with a quarantined record": {func(r *testLedger) {
 		r.sending("c", []int{2, 1})
-		r.cancel("c")
+		r.cancelAgo("c", time.Hour)
 		r.ok(r.rdb.HSet(r.Context(), ledgerKey("c"), fieldQuarantined, "1").Err())
 	}, false},
 }
@@ -92,7 +127,7 @@ func TestCommit_ReplacedCampaignLeavesNothing(t *testing.T) {
 	t.Parallel()
 	r := newTestLedger(t)
 	r.sending("c", []int{2, 1}, []int{3})
-	r.cancel("c")
+	r.cancelAgo("c", time.Hour)
 	spec := campaign.Spec{Body: "Kwaheri"}
 	_, err := r.upload("c", spec, "1", "2").Commit(t.Context())
 	r.ok(err)
@@ -172,7 +207,7 @@ func TestReplaced_LateStepsChangeNothing(t *testing.T) {
 	r := newTestLedger(t)
 	r.sending("c", []int{2, 1})
 	late := r.lateSteps()
-	r.cancel("c")
+	r.cancelAgo("c", time.Hour)
 	r.sendingSpec("c", campaign.Spec{Body: "Kwaheri"}, []int{2, 1})
 	before := r.state("c")
 	for name, step := range late {
@@ -195,7 +230,7 @@ func TestReplaced_LatePlannerPlansNothing(t *testing.T) {
 	r := newTestLedger(t)
 	r.enqueue("c", campaign.Spec{}, 3)
 	replace := func(body string) {
-		r.cancel("c")
+		r.cancelAgo("c", time.Hour)
 		r.enqueue("c", campaign.Spec{Body: body}, 3)
 	}
 	snapshot := campaign.PlanSnapshot{Country: "KE", Accounts: []campaign.SnapshotAccount{{Name: "a0", MaxRecipients: 500, BatchSize: 500}}}

@@ -61,16 +61,27 @@ func (x *Index) Exists(ctx context.Context, id string) (bool, error) {
 	return n > 0, nil
 }
 
+// freeAfter is how long a cancelled campaign that was planned keeps its ID. A call whose claim Redis has
+// lost is answered and settled within that time: no call takes longer than five minutes.
+const freeAfter = 15 * time.Minute
+
 // Free reports whether an enqueue with this ID creates a campaign: there is no campaign with the ID, or
-// it was cancelled before anything of it was submitted. prelude.lua has the same test (is_free).
+// it was cancelled before anything of it was submitted, and for a planned campaign freeAfter has passed
+// since. prelude.lua has the same test (is_free).
 func (x *Index) Free(ctx context.Context, id string) (bool, error) {
 	there, err := x.Exists(ctx, id)
 	if err != nil || !there {
 		return err == nil, err
 	}
-	got, err := x.rdb.HMGet(ctx, ledgerKey(id), fieldStop, fieldFinished, fieldCalls, fieldQuarantined, fieldQuarantinedWork, fieldSkipped, fieldTotal).Result()
+	got, err := x.rdb.HMGet(ctx, ledgerKey(id), fieldStop, fieldFinished, fieldCalls, fieldQuarantined, fieldQuarantinedWork, fieldSkipped, fieldTotal, fieldSnapshot).Result()
 	if err != nil {
 		return false, fmt.Errorf("check whether campaign %s exists: %w", id, err)
+	}
+	if got[7] != nil {
+		now, err := x.scripts.Now(ctx)
+		if err != nil || now.Sub(script.Milli(script.Text(got[1]))) <= freeAfter {
+			return false, err
+		}
 	}
 	return script.Text(got[0]) == campaign.ReasonCancelled && got[1] != nil && got[2] == nil && got[3] == nil && got[4] == nil && got[5] == got[6], nil
 }

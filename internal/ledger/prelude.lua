@@ -46,11 +46,11 @@ local function unfit()
   return nil
 end
 
--- is_free reports whether the campaign was cancelled before anything of it was submitted, so that another campaign may
--- take its id. index.go has the same test.
+-- is_free reports whether another campaign may take the id: this one was cancelled before anything was submitted. A
+-- planned one keeps its id for 15 minutes: Redis may have lost a claim whose answer is to come. index.go has the same test.
 local function is_free()
-  local stop, fin, calls, aside, left, skipped, total = unpack(redis.call('HMGET', L, 'stop', 'fin', 'calls', 'aside', 'left', 'skipped', 'total'))
-  return stop == 'cancelled' and fin and skipped == total and not (calls or aside or left)
+  local stop, fin, calls, aside, left, skipped, total, planned = unpack(redis.call('HMGET', L, 'stop', 'fin', 'calls', 'aside', 'left', 'skipped', 'total', 'frozen'))
+  return stop == 'cancelled' and fin and skipped == total and not (calls or aside or left) and (not planned or now_ms() - tonumber(fin) > 900000)
 end
 
 local LANES = 1024 -- the most streams a campaign can have (MaxStreams in stream.go)

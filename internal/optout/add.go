@@ -10,7 +10,7 @@ import (
 )
 
 // Add adds numbers to a list, and returns how many were new to the list. A number that is on the
-// list already keeps its first entry. Add sets a zero At in entries to the current time. last means
+// list already keeps its first entry; of two entries of OriginKeyword it keeps the later one. Add sets a zero At in entries to the current time. last means
 // that no more chunks follow: only then does Add wait until the entries are durable.
 func (l *Lists) Add(ctx context.Context, list string, entries []Entry, last bool) (added int, err error) {
 	origins := map[string]int{}

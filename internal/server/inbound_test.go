@@ -272,6 +272,37 @@ func (g *gatewayInbox) add(from, text string) {
 	g.messages = append(g.messages, m)
 }
 
+// Messages that were sent before the time that the inbox keeps are left out, but an opt-out word among
+// them counts. A START that follows the STOP counts too, and reading the inbox again undoes nothing.
+func TestPoll_OldWordsCount(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	gateway := &gatewayInbox{asked: make(chan string)}
+	cfg := r.server.cfg
+	withInbox(r, &cfg)
+	cfg.Polled, cfg.PollEvery = []Account{{Name: "polled", Provider: gateway}}, 20*time.Millisecond
+	old := time.Now().Add(-cfg.Inbox.Keep() - 24*time.Hour)
+	for i, m := range []struct{ from, text string }{{"254711000001", "hello"}, {"254711000001", "stop"}, {"254711000002", "stop"}, {"254711000002", "start"}} {
+		gateway.messages = append(gateway.messages, providers.Inbound{From: m.from, To: "ACME", Text: m.text, At: old.Add(time.Duration(i) * time.Minute)})
+	}
+	s, err := New(cfg)
+	r.ok(err)
+	ctx, cancel := context.WithCancel(t.Context())
+	wait := s.startPolls(ctx)
+	t.Cleanup(func() { cancel(); wait() })
+	for range 4 {
+		<-gateway.asked
+	}
+	for number, want := range map[string][]string{"254711000001": {"ACME keyword"}, "254711000002": nil} {
+		if lists := r.optOuts(number); !slices.Equal(lists, want) {
+			t.Errorf("the sender %s is on the lists %q; want %q", number, lists, want)
+		}
+	}
+	if got := r.inbound(); len(got) != 3 || got[0].Text != "stop" {
+		t.Errorf("the inbox has %+v; want the three messages with a word, once each", got)
+	}
+}
+
 func TestPoll_ReadsTheInboxOfTheGatewayOnce(t *testing.T) {
 	t.Parallel()
 	for name, ids := range map[string]bool{"with IDs": true, "without IDs": false} {

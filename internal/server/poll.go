@@ -81,8 +81,8 @@ func (s *Server) readInbox(ctx context.Context, acc *Account, reader providers.I
 	return nil
 }
 
-// takePolled stores those of the messages that are new. It leaves out messages that are too old to be
-// recognised as stored.
+// takePolled stores those of the messages that are new. It leaves out messages that are older than the
+// inbox keeps them, unless their text is an opt-out or opt-in word.
 func (s *Server) takePolled(ctx context.Context, acc *Account, messages []providers.Inbound) error {
 	oldest := time.Now().Add(-s.cfg.Inbox.Keep())
 	keys := make([]inbox.Message, len(messages))
@@ -97,9 +97,10 @@ func (s *Server) takePolled(ctx context.Context, acc *Account, messages []provid
 		return err
 	}
 	for i, m := range messages {
-		// A message without a time may stay at the gateway longer than Tuma keeps it, so Take is called
-		// for it again: that renews the time for which it is known.
-		if known[i] && !m.At.IsZero() || !m.At.IsZero() && m.At.Before(oldest) {
+		// A message without a time, or with a word, may stay at the gateway longer than Tuma keeps it, so
+		// Take is called for it again: that renews the time for which it is known.
+		old := m.At.Before(oldest)
+		if !m.At.IsZero() && (known[i] && !old || old && s.cfg.Words.Of(m.Text) == "") {
 			continue
 		}
 		if err := takeMessage(ctx, &s.cfg, acc, m); err != nil {

@@ -200,33 +200,15 @@ func (s *Sweeper) sweepOpen(ctx context.Context, id string, sum ledger.Summary, 
 	errs := []error{s.failOver(ctx, sum, c, openBatchLimits, now)}
 	due, err := s.Ledger.DueBatches(ctx, id, now)
 	errs = append(errs, err)
-	if len(due) > 0 && len(sum.Accounts) == 0 {
-		if c, err = s.plannedSince(ctx, sum, c); err != nil {
-			return errors.Join(append(errs, err)...)
-		}
-	}
 	for _, x := range due {
 		if x.Batch != ledger.PlanWork && len(c.Snapshot.Accounts) == 0 && !sum.Planned {
-			continue // Redis lost the plan that this batch belongs to. The batch waits for the new plan.
+			// The campaign was planned after the summary was read, or Redis lost the plan of this batch.
+			// A later sweep knows the plan.
+			continue
 		}
 		errs = append(errs, s.Quarantine.Unreadable(ctx, id, x.Batch, s.sweepWork(ctx, sum, c, x, now)))
 	}
 	return errors.Join(errs...)
-}
-
-// plannedSince returns a campaign that had no planning snapshot when the sweep read its summary. The
-// campaign may have been planned since then, and its batches may be due already: after Redis lost
-// data, a worker that remembers a batch can set a watch that is over.
-func (s *Sweeper) plannedSince(ctx context.Context, sum ledger.Summary, c *wake.Campaign) (*wake.Campaign, error) {
-	read, err := s.Campaigns.Get(ctx, sum.ID)
-	if err != nil {
-		return nil, err
-	}
-	if read.Upload != sum.Upload { // as in sweepOpen
-		s.Campaigns.Forget(sum.ID)
-		return c, nil
-	}
-	return read, nil
 }
 
 // sweepWork looks for the wake-up of overdue work. If the wake-up is lost, or the worker that took it

@@ -27,7 +27,7 @@ func (r *schemaRig) ordinary() {
 	r.enqueue(producer.Campaign{ID: "ordinary", Via: "plain"}, append(r.numbers(3), "12")...)
 	r.done("ordinary")
 	r.ok(r.client.Hold(r.t.Context(), "keyed", ""))
-	r.enqueue(producer.Campaign{ID: "cancelled", Via: "keyed"}, r.numbers(3)...)
+	r.enqueue(producer.Campaign{ID: "cancelled", Via: "keyed", StartAt: time.Now().Add(time.Hour)}, r.numbers(3)...)
 	_, err := r.client.Pause(r.t.Context(), "cancelled")
 	r.ok(err)
 	_, err = r.client.Resume(r.t.Context(), "cancelled")
