@@ -61,7 +61,7 @@ func (f *findCommand) run(ctx context.Context, number string) error {
 		f.options.Country = strings.ToUpper(cmp.Or(f.options.Country, b.cfg.Country))
 		r, err := b.Find(ctx, number, f.options)
 		if _, wrong := errors.AsType[*producer.NumberError](err); wrong {
-			return misuse("%w", err)
+			return misuse("%s", explainNumber(number, err))
 		}
 		if err != nil {
 			return err

@@ -56,6 +56,10 @@ func TestSend_OwnNumberIsNotMasked(t *testing.T) {
 	if want := `stop.csv:3: parse number "+254 712 34": it has too few digits`; !strings.Contains(errOut, want) {
 		t.Errorf("%s, want %s", errOut, want)
 	}
+	_, errOut, exit = h.run("find", "0712 34")
+	if want := `parse number "0712 34": it has too few digits`; exit != exitMisuse || !strings.Contains(errOut, want) {
+		t.Errorf("find: exit %d and %s, want exit 2 and %s", exit, errOut, want)
+	}
 }
 
 // The samples of a dry run and its file of skipped recipients name the lines of the file.
