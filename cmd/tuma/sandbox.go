@@ -42,7 +42,7 @@ count. The other gateways have no keys: there it counts.
 		RunE:    a.verb(func(ctx context.Context, _ []string) error { return a.sandbox(ctx, listen, latency) }),
 	}
 	c.Flags().StringVar(&listen, "listen", "127.0.0.1:8025", "`address` to listen on")
-	c.Flags().DurationVar(&latency, "latency", 0, "`duration` that a gateway waits before it answers an accepted call")
+	c.Flags().DurationVar(&latency, "latency", 0, "`duration` that a gateway waits before each answer")
 	return c
 }
 

@@ -175,5 +175,5 @@ func (s *Server) setVendorOption(name, value string) error {
 	return nil
 }
 
-// SetLatency sets how long the reply to an accepted call is delayed. It is safe for concurrent use.
+// SetLatency sets Options.Latency. It is safe for concurrent use.
 func (s *Server) SetLatency(d time.Duration) { s.latency.Store(int64(d)) }

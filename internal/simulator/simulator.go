@@ -23,7 +23,8 @@ type Options struct {
 	Users map[string]string
 	// Credit is the number of messages that each gateway accepts. 0 means a billion.
 	Credit float64
-	// Latency is how long the reply to an accepted call is delayed.
+	// Latency is how long every reply of a gateway is delayed, also a refusal. Injected faults are not
+	// delayed, unless they hit a call that the gateway has accepted.
 	Latency time.Duration
 	// NoCount disables the counts by number, for benchmarks. Accepted and Duplicates then return 0,
 	// AllAccepted yields nothing, and LastAccepted is empty.
@@ -163,9 +164,7 @@ func (s *Server) exchange(w http.ResponseWriter, r *http.Request, e routedEndpoi
 		return
 	}
 	a := e.Answer(r, buf.Bytes())
-	if e.Send && a.Accepted {
-		s.sleep(r)
-	}
+	s.sleep(r)
 	if f.isSet() && a.Accepted {
 		s.fail(w, r, f, e, buf.Bytes(), a)
 		return

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/tuma-sms/tuma/internal/simulator"
 	"github.com/tuma-sms/tuma/internal/simulator/simulatortest"
@@ -53,6 +54,32 @@ func TestServeHTTP_OtherPathsAndMethodsAreRefused(t *testing.T) {
 	}
 	if st := s.Stats(); st.Requests != 2 || st.Calls != 0 {
 		t.Errorf("got stats %+v; want Requests 2, Calls 0", st)
+	}
+}
+
+// A gateway takes its time for a refusal and for a balance too.
+func TestLatency_DelaysEveryAnswer(t *testing.T) {
+	t.Parallel()
+	const latency = 50 * time.Millisecond
+	s, address := start(t, simulator.Options{Latency: latency})
+	if err := s.Gateway("kobo").SetReply(simulator.Reject, 2348030000011); err != nil {
+		t.Fatal(err)
+	}
+	balance := url.Values{"user": {"demo"}, "pass": {"demopass"}}
+	for name, tt := range map[string]struct {
+		path string
+		form url.Values
+	}{
+		"accepted":        {"/kobo/api/send/", call(1, ada)},
+		"a number":        {"/kobo/api/send/", call(2, obi)},
+		"a wrong request": {"/kobo/api/send/", url.Values{}},
+		"a balance":       {"/kobo/api/credit/", balance},
+	} {
+		begun := time.Now()
+		status, body := simulatortest.Post(t, address+tt.path, tt.form)
+		if took := time.Since(begun); took < latency || status == http.StatusNotFound {
+			t.Errorf("%s: got status %d and %q after %s; want an answer after at least %s", name, status, body, took, latency)
+		}
 	}
 }
 
