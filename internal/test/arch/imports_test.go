@@ -235,6 +235,8 @@ var folderRules = []folderRule{
 		may: []string{"deploy/gobuild"}, importers: onlyTests, why: toolsOfDeploy},
 	{folder: "deploy/manifests", what: "tests of the Helm chart and of the kustomize folders",
 		may: []string{"deploy/deploytest"}, importers: onlyTests, why: toolsOfDeploy},
+	{folder: "deploy/compose", what: "tests of the trial with Docker Compose",
+		may: []string{"deploy/deploytest"}, importers: onlyTests, why: toolsOfDeploy},
 	{folder: "deploy/redis", what: "tests of the configurations of Redis",
 		may: []string{"deploy/deploytest"}, importers: onlyTests, why: toolsOfDeploy},
 	{folder: "deploy/image", what: "builds the container image",
@@ -300,6 +302,7 @@ var libraryRules = []libraryRule{
 	{path: "helm.sh/helm", why: "for tests only"},
 	{path: "k8s.io/apimachinery", why: "for tests only"},
 	{path: "sigs.k8s.io", why: "for tests only"},
+	{path: "github.com/compose-spec/compose-go", why: "for tests only"},
 	{path: "github.com/santhosh-tekuri/jsonschema", why: "for tests only"},
 	{path: "github.com/CycloneDX/cyclonedx-go", in: []string{"deploy/gobuild"}, why: toolsOfDeploy},
 
