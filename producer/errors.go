@@ -34,6 +34,9 @@ var (
 	ErrDone = errDone
 	// ErrBegun means that the campaign has begun, so its start cannot be moved.
 	ErrBegun = errBegun
+	// ErrNotEnded means that the campaign has not ended, or that a retry of it is in progress, so it
+	// cannot be purged.
+	ErrNotEnded = errors.New("the campaign has not ended")
 	// ErrStopped means that the campaign was cancelled, so it cannot be paused, resumed or
 	// retried, or that the campaign has expired, so it cannot be retried.
 	ErrStopped = errStopped
