@@ -28,11 +28,18 @@ text to the same number. The keys that Tuma sends to kobo show which calls
 belong to one campaign, so there the same text in another campaign does not
 count. The other gateways have no keys: there it counts.
 
+Faults: close, hang, html, cut, an HTTP status such as 429, missing, extra and
+shuffled; and where the vendor has such a code: later, campaign, credit, text,
+blacklist. code_CODE replies with a code of the vendor. With accept_ before it,
+the gateway accepts the call before the fault.
+
   curl localhost:8025/_sandbox/stats
   curl localhost:8025/_sandbox/faults -d fault=accept_close -d n=3
   curl localhost:8025/_sandbox/faults -d fault=502 -d p=0.05
-  curl localhost:8025/_sandbox/faults -d gateway=africastalking -d fault=later -d n=3
-  curl localhost:8025/_sandbox/say -d gateway=kobo -d word=reject -d numbers=2348030000011
+  curl localhost:8025/_sandbox/faults -d gateway=africastalking \
+    -d fault=later -d n=3
+  curl localhost:8025/_sandbox/say -d gateway=kobo -d word=reject \
+    -d numbers=2348030000011
   curl localhost:8025/_sandbox/faults -d clear=1
   curl localhost:8025/_sandbox/inbound -d gateway=africastalking \
     -d from=254711000001 -d to=20414 -d text=STOP \

@@ -26,6 +26,8 @@ import (
 //	later     replies with the vendor's error code for a call that may be tried again
 //	campaign  replies with the vendor's error code for a campaign that it refuses as a whole
 //	credit    replies with the vendor's error code for an account without credit
+//	text      replies with the vendor's error code for a text that it refuses
+//	blacklist replies that every number of the call is on the vendor's blacklist
 //	missing   leaves the first number out of the reply
 //	extra     adds a number to the reply that the call did not contain
 //	shuffled  names the numbers of the reply in another order
@@ -34,8 +36,8 @@ import (
 // ("accept_close", "accept_502") the gateway accepts the call before the fault. The faults cut,
 // missing, extra and shuffled always let the gateway accept the call. If the gateway refuses such a
 // call by itself, it sends its usual reply without the fault. The faults missing, extra and
-// shuffled do not change a reply that names no numbers. The faults later, campaign and credit apply
-// only to vendors with such a code.
+// shuffled do not change a reply that names no numbers. The faults later, campaign, credit, text and
+// blacklist apply only to vendors with such a code.
 type Fault struct {
 	Name string
 	// Gateway is the name of the gateway that gets the fault. Empty means every gateway.
@@ -72,6 +74,10 @@ const (
 	FaultCampaign = "campaign"
 	// FaultCredit refuses a call because the account has no credit.
 	FaultCredit = "credit"
+	// FaultText refuses the text of a call.
+	FaultText = "text"
+	// FaultBlacklist refuses every number of a call, because it is on the vendor's blacklist.
+	FaultBlacklist = "blacklist"
 )
 
 // fault is a parsed Fault.
@@ -97,10 +103,10 @@ func (f fault) ambiguous() bool {
 	return f.kind == faultClose || f.kind == faultHang || f.kind == faultHTML
 }
 
-// isVendorReply reports whether the fault is later, campaign or credit. Each vendor has its own
+// isVendorReply reports whether the fault is one of Endpoint.FaultReplies. Each vendor has its own
 // error codes for these faults.
 func (f fault) isVendorReply() bool {
-	return f.kind == FaultLater || f.kind == FaultCampaign || f.kind == FaultCredit
+	return slices.Contains([]string{FaultLater, FaultCampaign, FaultCredit, FaultText, FaultBlacklist}, f.kind)
 }
 
 // appliesTo reports whether the fault can be injected at an endpoint.

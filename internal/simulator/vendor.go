@@ -16,8 +16,8 @@ import (
 // The Refuse function of an endpoint gets an error code of the vendor: one of its FaultReplies, or the text
 // after "code_" in a fault's name. If the code is about numbers, Refuse applies it to every number of the call.
 //
-// An endpoint lists in FaultReplies the vendor's error codes for the faults later, campaign and
-// credit. If the endpoint's replies name numbers, the endpoint sets Answer.Rows, so that faults can
+// An endpoint lists in FaultReplies the vendor's error codes for the faults later, campaign, credit,
+// text and blacklist. If the endpoint's replies name numbers, the endpoint sets Answer.Rows, so that faults can
 // leave a number out. An endpoint must copy the parts of a request's body that it keeps, because
 // the server reuses the body's memory after the reply.
 type Vendor interface {
@@ -75,7 +75,7 @@ type Endpoint struct {
 	// is the error code. Refuse is nil if the vendor has no error codes.
 	Refuse func(r *http.Request, body []byte, word string) Answer
 	// FaultReplies are the vendor's error codes about a whole call, by the fault's name: FaultLater,
-	// FaultCampaign, FaultCredit. If a fault has no entry, the vendor has no code for it.
+	// FaultCampaign, FaultCredit, FaultText, FaultBlacklist. If a fault has no entry, the vendor has no code for it.
 	FaultReplies map[string]string
 }
 

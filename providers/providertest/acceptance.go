@@ -19,6 +19,8 @@ var acceptanceChecks = []check{
 	{"reports the recipients that the gateway rejects", func(x *exam) { answerForSome(x, simulator.Reject, providers.Rejected) }},
 	{"reports the recipients that the gateway refuses for now", func(x *exam) { answerForSome(x, simulator.Later, providers.Retryable) }},
 	{"a call that the gateway refuses for now is not sent", refusesForNow},
+	{"a refused text is not the campaign's or the account's", refusesText},
+	{"a blacklist that names every recipient is about the recipients", blacklistsEverybody},
 	{"the same key again is the same call", repeatsByKey},
 	{"texts arrive unchanged", textsArrive},
 	{"sends without a sender ID if that is allowed", sendsWithoutSender},
@@ -175,6 +177,62 @@ func refusesForNow(x *exam) {
 	x.wantAcceptedOnly(g, nil)
 	x.wantAll(x.send(p, batch(b.To)), providers.Accepted, "the next call")
 	x.wantAcceptedOnly(g, b.To)
+}
+
+// refusesText checks the answer of a gateway that refuses a text. Each recipient of a campaign with merge
+// fields gets a separate text, so the answer must not count for the campaign or the account.
+func refusesText(x *exam) {
+	for _, n := range []int{1, 3} {
+		g := x.gateway()
+		p := x.open(g.url)
+		b := x.newBatch(p, n)
+		if !x.sendWithFault(g, p, b, simulator.FaultText, func(v providers.Result) bool {
+			return v.Outcome == providers.Rejected && (v.Scope == providers.Recipient || v.Scope == providers.Text)
+		}, "rejected, about a recipient or a text") {
+			return
+		}
+	}
+}
+
+// blacklistsEverybody checks the answer of a gateway that has every recipient of a call on its blacklist.
+// The worker decides whether that is the sender's fault. For this decision it needs one result for each
+// recipient, with providers.ReasonBlacklisted. If the gateway gives one answer for several recipients, the
+// scope is the call, which the worker divides until it holds one recipient.
+func blacklistsEverybody(x *exam) {
+	for _, n := range []int{1, 5} {
+		g := x.gateway()
+		p := x.open(g.url)
+		b := x.newBatch(p, n)
+		if !x.sendWithFault(g, p, b, simulator.FaultBlacklist, func(v providers.Result) bool {
+			undivided := n > 1 && v.Scope == providers.Call
+			return v.Outcome == providers.Rejected && (undivided || v.Scope == providers.Recipient && v.Reason == providers.ReasonBlacklisted)
+		}, "rejected, about the recipient, with the reason blacklisted; or about a call of several recipients") {
+			return
+		}
+	}
+}
+
+// sendWithFault sends the call b once with the fault and once without it. isRight reports whether a
+// recipient's result with the fault is as want describes it. sendWithFault returns false if the vendor has
+// no such answer.
+func (x *exam) sendWithFault(g *gateway, p providers.Provider, b providers.Batch, fault string, isRight func(providers.Result) bool, want string) bool {
+	x.Helper()
+	if err := g.server.Fail(simulator.Fault{Name: fault, Gateway: x.kind.Name, N: 1}); err != nil {
+		x.Fatalf("%v", err)
+	}
+	a := x.send(p, b)
+	if g.Stats().Faults == 0 {
+		x.wantAll(a, providers.Accepted, "a gateway without an answer for "+fault)
+		return false
+	}
+	for i := range b.To {
+		if !isRight(a.verdict(i)) {
+			x.Errorf("the gateway's answer for %s: got %v, want %s", fault, a, want)
+		}
+	}
+	x.wantAcceptedOnly(g, nil)
+	x.wantAll(x.send(p, batch(b.To)), providers.Accepted, "the next call")
+	return true
 }
 
 func repeatsByKey(x *exam) {

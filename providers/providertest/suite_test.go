@@ -210,6 +210,11 @@ var wrongSends = map[string]struct {
 			panic("index out of range")
 		}
 	}), byNonsense},
+	"a refused text counts for the campaign": {sendWithChangedError(func(e *providers.Error) {
+		if e.Outcome == providers.Rejected && e.Scope == providers.Text {
+			e.Scope = providers.Campaign
+		}
+	}), []string{"a refused text is not the campaign's or the account's"}},
 	"its error holds the password": {sendWithChangedError(func(e *providers.Error) {
 		e.Err = fmt.Errorf("login %s, %s: %w", user, secret, e.Err)
 	}), []string{secrecyCheck.name}},

@@ -54,7 +54,8 @@ type recipient struct {
 	MessageID  string   `json:"messageId" xml:"messageId"`
 }
 
-var faultReplies = map[string]string{simulator.FaultLater: "GatewayError", simulator.FaultCampaign: "InvalidSenderId", simulator.FaultCredit: "InsufficientBalance"}
+var faultReplies = map[string]string{simulator.FaultLater: "GatewayError", simulator.FaultCampaign: "InvalidSenderId", simulator.FaultCredit: "InsufficientBalance",
+	simulator.FaultBlacklist: "406"}
 
 // statusTexts are the status texts of refused numbers, by code. The codes of accepted numbers, 100 to 102, have the
 // text "Success".

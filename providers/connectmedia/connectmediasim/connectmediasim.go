@@ -96,7 +96,7 @@ func (c *Simulator) ReplyScope(w simulator.Reply) simulator.ReplyScope {
 // Endpoints implements simulator.Vendor.
 func (c *Simulator) Endpoints() map[string]simulator.Endpoint {
 	sends := func(r *http.Request, body []byte) bool { return readForm(r, body).Get("action") == "send" }
-	faults := map[string]string{simulator.FaultCampaign: "103", simulator.FaultCredit: "101"}
+	faults := map[string]string{simulator.FaultCampaign: "103", simulator.FaultCredit: "101", simulator.FaultText: "105"}
 	return map[string]simulator.Endpoint{
 		"/api.php": {
 			IsSend: func(r *http.Request, body []byte) bool { return readRequest(r, body).Action == "send" },

@@ -83,7 +83,7 @@ func (k *Simulator) Endpoints() map[string]simulator.Endpoint {
 	}
 }
 
-var faultReplies = map[string]string{simulator.FaultLater: "error_gw", simulator.FaultCampaign: "error_restricted_senderid", simulator.FaultCredit: "error_credit"}
+var faultReplies = map[string]string{simulator.FaultLater: "error_gw", simulator.FaultCampaign: "error_restricted_senderid", simulator.FaultCredit: "error_credit", simulator.FaultText: "error_param"}
 
 // readForm parses the fields of a request. The examples on the vendor's page are POST requests with the
 // fields in the URL's query. A form in the body is URL-encoded, or multipart as some public programs

@@ -32,7 +32,7 @@ func (q *Simulator) ReplyScope(simulator.Reply) simulator.ReplyScope { return si
 // Endpoints implements simulator.Vendor.
 func (q *Simulator) Endpoints() map[string]simulator.Endpoint {
 	return map[string]simulator.Endpoint{
-		"/version1/sendsms": {Send: true, Answer: q.send, Refuse: q.refuse, FaultReplies: map[string]string{simulator.FaultCampaign: "X000"}},
+		"/version1/sendsms": {Send: true, Answer: q.send, Refuse: q.refuse, FaultReplies: map[string]string{simulator.FaultCampaign: "X000", simulator.FaultText: "X000"}},
 		"/version1/credits": {Answer: q.credits, Refuse: q.refuse},
 	}
 }

@@ -101,10 +101,13 @@ func (g *Simulator) ReplyScope(w simulator.Reply) simulator.ReplyScope {
 	return simulator.ScopeNone
 }
 
+var faultReplies = map[string]string{simulator.FaultLater: "-511", simulator.FaultCampaign: "-518", simulator.FaultCredit: "-100",
+	simulator.FaultText: "-507", simulator.FaultBlacklist: "-412"}
+
 // Endpoints implements simulator.Vendor.
 func (g *Simulator) Endpoints() map[string]simulator.Endpoint {
 	return map[string]simulator.Endpoint{"/api": {
-		AllowGet: true, Answer: g.answer, Refuse: g.refuse, FaultReplies: map[string]string{simulator.FaultLater: "-511", simulator.FaultCampaign: "-518", simulator.FaultCredit: "-100"},
+		AllowGet: true, Answer: g.answer, Refuse: g.refuse, FaultReplies: faultReplies,
 		IsSend: func(r *http.Request, body []byte) bool {
 			form, ok := readForm(r, body)
 			return ok && strings.EqualFold(form.Get("Action"), "Send")
