@@ -34,7 +34,8 @@ func newGatewayActions(a *app, kind providers.Kind) *cobra.Command {
 	var list strings.Builder
 	for _, action := range kind.Actions {
 		usage := strings.Join(console.Wrap(usageOf(action), helpWidth-4), "\n    ")
-		_, _ = fmt.Fprintf(&list, "\n  %s\n      %s\n", usage, action.Does)
+		does := strings.Join(console.Wrap(action.Does, helpWidth-6), "\n      ")
+		_, _ = fmt.Fprintf(&list, "\n  %s\n      %s\n", usage, does)
 	}
 	c := &cobra.Command{
 		Use:   kind.Name + " ACCOUNT ACTION [KEY=VALUE…]",

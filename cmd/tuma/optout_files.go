@@ -41,7 +41,8 @@ func newOptOutList(a *app) *cobra.Command {
 		Short: "Print the numbers on the suppression list",
 		Long: `List prints the numbers on all suppression lists, or with --sender on one of
 them, or with --origin the entries of one origin. Each line has a number, its
-sender ID ("all" for all senders), origin and time. The order is random. Memory use does not grow with the list.`,
+sender ID ("all" for all senders), origin and time. The order is random. Memory
+use does not grow with the list.`,
 		Example: `  tuma optout list
   tuma optout list --sender ACME --json
   tuma optout list --count`,

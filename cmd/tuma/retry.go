@@ -19,7 +19,7 @@ func newRetry(a *app) *cobra.Command {
 	var yes bool
 	c := &cobra.Command{
 		Use:   "retry ID --unknown | --rejected",
-		Short: "Send again to recipients that were rejected or whose outcome is unknown",
+		Short: "Send again to recipients that were rejected or are unknown",
 		Long: `Retry sends a campaign's message again to some of its recipients, and prints to
 how many. It never sends to numbers on the suppression list.
 

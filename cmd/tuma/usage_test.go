@@ -3,6 +3,9 @@ package main
 import (
 	"strings"
 	"testing"
+	"unicode/utf8"
+
+	"github.com/spf13/cobra"
 
 	"github.com/tuma-sms/tuma/internal/simulator"
 	"github.com/tuma-sms/tuma/internal/test/redistest"
@@ -136,6 +139,31 @@ func TestSend_UnfitRedisIsRefused(t *testing.T) {
 				t.Errorf("got campaigns %s, want none", out)
 			}
 		})
+	}
+}
+
+// The help of every command fits into helpWidth columns, also its examples, flags and lists.
+func TestHelp_FitsIntoTheWidth(t *testing.T) {
+	t.Parallel()
+	c := newCLI(t, "")
+	seen := 0
+	var walk func(verb *cobra.Command)
+	walk = func(verb *cobra.Command) {
+		seen++
+		path := strings.Fields(verb.CommandPath())[1:] // without tuma
+		out, _ := c.mustRun(append(path, "--help")...)
+		for line := range strings.SplitSeq(out, "\n") {
+			if n := utf8.RuneCountInString(line); n > helpWidth {
+				t.Errorf("tuma %s --help: a line has %d columns, want at most %d: %s", strings.Join(path, " "), n, helpWidth, line)
+			}
+		}
+		for _, sub := range verb.Commands() {
+			walk(sub)
+		}
+	}
+	walk(newRoot(&app{}))
+	if seen < 40 {
+		t.Errorf("only %d commands were seen; want all", seen)
 	}
 }
 
