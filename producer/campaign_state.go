@@ -140,6 +140,9 @@ type Status struct {
 	// ByAccount has the counts of each account once planning has started. They count the recipients
 	// that wait for the account or have ended there.
 	ByAccount []AccountCounts `json:"by_account,omitempty"`
+	// Reports is what delivery reports have said so far. It is nil if no account of the campaign
+	// collects them.
+	Reports *Reports `json:"reports,omitempty"`
 	// Canary is the progress of the canary. It is nil if the campaign has no canary or the canary
 	// is over.
 	Canary *Canary `json:"canary,omitempty"`
@@ -156,6 +159,25 @@ type Status struct {
 	ExpiresAt *time.Time `json:"expires_at,omitempty"`
 	// FinishedAt is when the last recipient ended. It is nil while recipients are pending.
 	FinishedAt *time.Time `json:"finished_at"`
+}
+
+// Reports counts the delivery reports of a campaign. A campaign may be done before its reports have
+// come.
+type Reports struct {
+	// Expected is the number of accepted messages whose account collects delivery reports. Final is
+	// the number of those that are delivered or undelivered.
+	Expected int `json:"expected"`
+	Final    int `json:"final"`
+	// Until is when the last report can be matched. It is nil while the campaign is being sent.
+	Until *time.Time `json:"until"`
+	// Rate is the share of the final reports that say delivered, from 0 to 1. It is nil if there is no
+	// final report.
+	Rate *float64 `json:"rate"`
+	// MedianSeconds and P95Seconds are the times within which half and 95 percent of the delivered
+	// messages were delivered, from the gateway's answer to its report. They are exact to 3 percent, and
+	// nil if no message is delivered.
+	MedianSeconds *float64 `json:"median_seconds"`
+	P95Seconds    *float64 `json:"p95_seconds"`
 }
 
 // Canary is the progress of a campaign's canary: the first messages, all of which must end before

@@ -20,7 +20,8 @@ type Result struct {
 	MSISDN string `json:"msisdn"`
 	// Status is pending, accepted, delivered, undelivered, rejected, unknown or skipped.
 	Status string `json:"status"`
-	// Reason is one word that explains a status other than accepted, such as "duplicate".
+	// Reason is one word that explains a status other than accepted, such as "duplicate". For an
+	// undelivered message it is the gateway's own word, such as "AbsentSubscriber".
 	Reason  string `json:"reason"`
 	Account string `json:"account"`
 	// MessageID is the gateway's ID of the message.
@@ -36,6 +37,9 @@ type Result struct {
 	Cost      string    `json:"cost"`
 	Currency  string    `json:"currency"`
 	UpdatedAt time.Time `json:"updated_at,omitzero"`
+	// DeliveredAt is when the gateway reported the delivery. It is exact to 3 percent of the time since
+	// UpdatedAt, and zero for a message that is not delivered.
+	DeliveredAt time.Time `json:"delivered_at,omitzero"`
 	// Input is the number as uploaded.
 	Input string `json:"input"`
 	// Values are the recipient's values of the merge fields as uploaded, in the order of Fields. The
@@ -88,7 +92,7 @@ func (c *Client) ResultsAfter(ctx context.Context, id string, row int, statuses 
 func resultOf(r ledger.Row) Result {
 	out := Result{Row: r.Row, Status: r.Status.String(), Reason: r.Reason, Account: r.Account, MessageID: r.MessageID,
 		MessageUUID: r.MessageUUID, Code: r.Code, Segments: r.Segments, Cost: r.Cost, Currency: r.Currency,
-		UpdatedAt: r.UpdatedAt, Input: r.Input, Values: r.Values}
+		UpdatedAt: r.UpdatedAt, DeliveredAt: r.DeliveredAt, Input: r.Input, Values: r.Values}
 	if r.MSISDN != 0 {
 		out.MSISDN = r.MSISDN.String()
 	}

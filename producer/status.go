@@ -46,11 +46,51 @@ func (c *Client) readStatus(ctx context.Context, id string) (Status, float64, er
 			return s, 0, err
 		}
 	}
+	if s.Reports, err = c.readReports(ctx, sum); err != nil {
+		return s, 0, err
+	}
 	if s.State == Done || s.State == Cancelled {
 		return s, 0, nil
 	}
 	rate, err := c.explainBlocks(ctx, sum, &s)
 	return s, rate, err
+}
+
+// readReports counts the delivery reports of a campaign. It returns nil if no account of the campaign
+// collects them.
+func (c *Client) readReports(ctx context.Context, sum ledger.Summary) (*Reports, error) {
+	r := &Reports{Final: sum.Delivered + sum.Undelivered}
+	longest := time.Duration(0)
+	for _, counts := range sum.ByAccount {
+		a, err := c.accounts.Account(ctx, counts.Account)
+		if err != nil && !errors.Is(err, accounts.ErrNoAccount) {
+			return nil, err
+		}
+		// An account may have stopped to collect reports, or be gone.
+		if final := counts.Delivered + counts.Undelivered; a.ReportFor > 0 || final > 0 {
+			r.Expected += counts.Accepted + final
+			longest = max(longest, a.ReportFor)
+		}
+	}
+	if longest == 0 && r.Final == 0 {
+		return nil, nil //nolint:nilnil // no reports are collected
+	}
+	if !sum.FinishedAt.IsZero() && longest > 0 {
+		r.Until = timeOrNil(sum.FinishedAt.Add(longest))
+	}
+	if r.Final > 0 {
+		rate := float64(sum.Delivered) / float64(r.Final)
+		r.Rate = &rate
+	}
+	if sum.Delivered == 0 {
+		return r, nil
+	}
+	times, err := ledger.NewReports(c.ledger).DeliveryTimes(ctx, sum.ID)
+	if err == nil && times.Messages > 0 {
+		median, p95 := times.Median.Seconds(), times.P95.Seconds()
+		r.MedianSeconds, r.P95Seconds = &median, &p95
+	}
+	return r, err
 }
 
 // defaultSender returns the sender ID that the accounts of a campaign use by default. It returns "" if

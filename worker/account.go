@@ -22,6 +22,14 @@ type account struct {
 	sending *dispatch.Account
 }
 
+// reportFor returns how long delivery reports of the account are waited for; 0: they are not collected.
+func (a Account) reportFor() time.Duration {
+	if a.Reports != ReportsAll {
+		return 0
+	}
+	return a.ReportFor
+}
+
 // newAccount checks the configuration a, fills in its defaults, and returns the account. It does not
 // set the account's field sending; connect does.
 func newAccount(rdb redis.UniversalClient, a Account) (*account, error) {
@@ -44,6 +52,15 @@ func newAccount(rdb redis.UniversalClient, a Account) (*account, error) {
 	}
 	if a.OnUnknown != "" && a.OnUnknown != OnUnknownKeep && a.OnUnknown != OnUnknownResend {
 		mistakes = append(mistakes, fmt.Errorf("on unknown %.40q must be keep or resend", a.OnUnknown))
+	}
+	if a.Reports != "" && a.Reports != ReportsOff && a.Reports != ReportsAll {
+		mistakes = append(mistakes, fmt.Errorf("reports %.40q must be all or off", a.Reports))
+	}
+	if a.Reports == ReportsAll && (!info.DLRNamesRecipient || info.KeyTTL > 0) {
+		mistakes = append(mistakes, fmt.Errorf("reports: the gateway %s sends no delivery reports that Tuma can match: leave it off", info.Name))
+	}
+	if a.ReportFor <= 0 {
+		a.ReportFor = DefaultReportFor
 	}
 	if a.Concurrency <= 0 {
 		a.Concurrency = 8

@@ -48,6 +48,11 @@ func (w *Worker) Reconcile(ctx context.Context, account string, r providers.DLR)
 	if err := tracker.NoteReported(ctx, a, r); err != nil {
 		return false, err
 	}
+	if acc.sending.Reports != nil {
+		if err := acc.sending.Reports.NoteProved(ctx, camp.Upload, a, r.To, r.MessageID); err != nil {
+			return false, err
+		}
+	}
 	segments, _ := sms.Segments(camp.Spec.Body)
 	out, err := w.ledger.Reconcile(ctx, a, map[sms.MSISDN]string{r.To: r.MessageID}, segments, w.shares.OpenBatchLimit(ctx, acc.Name))
 	if errors.Is(err, ledger.ErrNotFound) {

@@ -5,7 +5,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
+	"github.com/tuma-sms/tuma/internal/ledger"
 	"github.com/tuma-sms/tuma/internal/simulator"
+	"github.com/tuma-sms/tuma/internal/tracking"
 	"github.com/tuma-sms/tuma/producer"
 	"github.com/tuma-sms/tuma/providers"
 	"github.com/tuma-sms/tuma/providers/catalog"
@@ -269,5 +273,58 @@ func TestReconcile_DLRBesideAMessageWithoutIDIsIgnored(t *testing.T) {
 	applied, err := w.Reconcile(t.Context(), "kobo-main", providers.DLR{MessageID: "new", To: 254_710_000_000})
 	if s := r.status("without-id"); applied || err != nil || s.Unknown != 1 {
 		t.Errorf("got %t, %v, want false; status %+v", applied, err, s)
+	}
+}
+
+// A message of unknown outcome that Worker.Reconcile resolves is in the index, so that tuma serve finds it
+// by the ID of a later report.
+func TestReconcile_ResolvedMessagesAreIndexed(t *testing.T) {
+	t.Parallel()
+	r := newTestTuma(t, simulator.Options{})
+	acc := r.africasTalkingAccount(worker.OnUnknownKeep)
+	acc.Reports = worker.ReportsAll
+	w := r.start(acc).worker
+	r.gateway.FailNext(1, "accept_close")
+	r.enqueue("lost", kenyanNumbers(2))
+	if s := r.wait("lost", 30*time.Second); s.Unknown != 2 {
+		t.Fatalf("got the status %+v, want 2 unknown", s)
+	}
+	report := providers.DLR{MessageID: "ATXid_new", To: 254_710_000_001}
+	if applied, err := w.Reconcile(t.Context(), "kobo-main", report); !applied || err != nil {
+		t.Fatalf("got %t, %v, want true", applied, err)
+	}
+	report.Status = providers.MessageStatus{Final: true, Delivered: true, State: "Success"}
+	door := tracking.NewDoor(ledger.New(r.rdb), testLogger(t), []tracking.DoorAccount{{Name: "kobo-main", Info: acc.Provider.Info(), For: time.Hour}})
+	if err := door.Deliver(t.Context(), "kobo-main", "", []providers.DLR{report}); err != nil {
+		t.Fatal(err)
+	}
+	if s := r.status("lost"); s.Delivered != 1 || s.Unknown != 1 {
+		t.Errorf("got the status %+v, want 1 delivered and 1 unknown", s)
+	}
+}
+
+// The sweeper removes the segments of the index whose time is over, also where no tuma serve runs.
+func TestSweep_RemovesOldSegmentsOfTheIndex(t *testing.T) {
+	t.Parallel()
+	r := newTestTuma(t, simulator.Options{})
+	const index = "tuma:dlr:{0123456789abcdef}"
+	for _, err := range []error{
+		r.rdb.SAdd(t.Context(), "tuma:dlr", "0123456789abcdef").Err(),
+		r.rdb.HSet(t.Context(), index, "n", 2, "s1", "64 1 1 2", "s2", "64 1 1 99999999999999").Err(), // the first ended in 1970
+		r.rdb.SAdd(t.Context(), index+":1:63", 1).Err(),
+		r.rdb.ZAdd(t.Context(), index+":1:t", redis.Z{Member: "c 0.0 up"}).Err(),
+		r.rdb.SAdd(t.Context(), index+":2:63", 1).Err(),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.start(r.account())
+	r.eventually(20*time.Second, "the removal of the first segment", func() bool {
+		n, err := r.rdb.HExists(t.Context(), index, "s1").Result()
+		return err == nil && !n
+	})
+	if n, err := r.rdb.Exists(t.Context(), index+":1:63", index+":1:t", index+":2:63").Result(); err != nil || n != 1 {
+		t.Errorf("%d of the keys are left (%v), want only the one of the second segment", n, err)
 	}
 }

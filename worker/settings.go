@@ -161,5 +161,5 @@ func (w *Worker) withdraw() {
 // card returns the account's card. Country and sending hours are settings of the cluster.
 func (a *account) card() campaign.Card {
 	return campaign.Card{Name: a.Name, Provider: a.info.Name, Info: a.info, Rate: float64(a.Rate), Burst: float64(a.Burst), Unit: a.Unit,
-		Sender: a.Sender, Concurrency: a.Concurrency, Price: a.Price, OnUnknown: a.OnUnknown}
+		Sender: a.Sender, Concurrency: a.Concurrency, Price: a.Price, OnUnknown: a.OnUnknown, ReportFor: a.reportFor()}
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/tuma-sms/tuma/internal/redisguard"
 	"github.com/tuma-sms/tuma/internal/script"
 	"github.com/tuma-sms/tuma/internal/sweep"
+	"github.com/tuma-sms/tuma/internal/tracking"
 	"github.com/tuma-sms/tuma/internal/wake"
 	"github.com/tuma-sms/tuma/providers"
 )
@@ -68,6 +69,7 @@ func (w *Worker) connect() {
 	w.sweeper = &sweep.Sweeper{Ledger: l, Accounts: w.cards, Queue: w.queue, Campaigns: w.campaigns, Waker: w.waker, Quarantine: w.quarantine,
 		Shares: w.shares, Memory: memory, Announcer: w.announcer, Log: w.log, Name: w.cfg.Name, Every: w.cfg.SweepEvery,
 		Retention:     func() time.Duration { return w.inForce.current().Retention },
+		Reports:       tracking.NewIndex(l.Runner()),
 		FailoverAfter: func() time.Duration { return w.inForce.current().FailoverAfter }, WriteOffAfter: w.longest(2*time.Minute, 2*dispatch.LeaseMargin)}
 	w.planner = &plantask.Runner{Ledger: l, Accounts: w.cards, OptOuts: w.optouts, Clock: l, Waker: w.waker, Shares: w.shares, Stop: w.stop, Announcer: w.announcer, Log: w.log,
 		Settings: w.settings, Serves: func(account string) bool { return w.accounts[account] != nil }}
@@ -82,8 +84,12 @@ func (w *Worker) sendingAccount(a *account) *dispatch.Account {
 	lister, _ := a.Provider.(providers.Reconciler)
 	tracker := &reconcile.Tracker{Attempts: w.attempts, Ledger: w.ledger, Log: w.log, Info: a.info, Lister: lister, SearchFor: a.ReconcileFor,
 		Timeout: a.Timeout, LongestCall: a.Timeout + dispatch.LeaseMargin}
+	var reports *tracking.Tracker
+	if a.reportFor() > 0 {
+		reports = tracking.New(tracking.Config{Ledger: w.ledger, Log: w.log, Login: a.info.Fingerprint, For: a.ReportFor})
+	}
 	return dispatch.NewAccount(dispatch.Settings{Name: a.Name, Provider: a.Provider, Info: a.info, Sender: a.Sender, Unit: a.Unit,
-		Limited: a.Rate != 0, Concurrency: a.Concurrency, Timeout: a.Timeout, MaxAttempts: a.MaxAttempts, Price: a.Price}, a.limiter, tracker)
+		Limited: a.Rate != 0, Concurrency: a.Concurrency, Timeout: a.Timeout, MaxAttempts: a.MaxAttempts, Price: a.Price}, a.limiter, tracker, reports)
 }
 
 // longest returns the longest timeout of all accounts plus margin, but at least the given duration.

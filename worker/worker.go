@@ -98,6 +98,15 @@ const (
 	OnUnknownResend = "resend" // the message is submitted once more, so the recipient may receive it twice
 )
 
+// Values of Account.Reports: which delivery reports are collected.
+const (
+	ReportsAll = "all" // those of all messages
+	ReportsOff = "off"
+)
+
+// DefaultReportFor is the default of Account.ReportFor.
+const DefaultReportFor = 72 * time.Hour
+
 // Route sends the numbers with a given prefix through the given accounts. For each number, the
 // first route that matches it and names an account applies. A number that no route matches is
 // skipped.
@@ -154,6 +163,12 @@ type Account struct {
 	// providers.Reconciler and have no idempotency keys. Default: 1 minute. Negative: do not
 	// search.
 	ReconcileFor time.Duration
+	// Reports tells which delivery reports are collected: ReportsAll, or ReportsOff (default). Only a
+	// gateway whose reports name the message and the recipient can have ReportsAll. The worker then
+	// indexes the IDs of its messages, so that `tuma serve` can match the reports.
+	Reports string
+	// ReportFor is how long a delivery report is waited for. Default: 72 hours.
+	ReportFor time.Duration
 	// Price is the price of one segment with its currency, such as "0.80 KES". It is used for
 	// estimates. Default: unknown.
 	Price string

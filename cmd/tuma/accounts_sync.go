@@ -111,7 +111,7 @@ func configuredAccounts(cfg *config.Config) (out []producer.Account) {
 	for _, acc := range cfg.Accounts {
 		c := acc.Card()
 		out = append(out, producer.Account{Name: c.Name, Provider: c.Provider, Info: c.Info, Rate: c.Rate, Burst: c.Burst, Unit: c.Unit, Sender: c.Sender,
-			Price: c.Price, OnUnknown: c.OnUnknown, Country: settings.Country, Windows: settings.Windows})
+			Price: c.Price, OnUnknown: c.OnUnknown, ReportFor: c.ReportFor, Country: settings.Country, Windows: settings.Windows})
 	}
 	return out
 }

@@ -18,7 +18,7 @@ func TestResults_AsCSV(t *testing.T) {
 	t.Parallel()
 	at := time.Date(2025, 11, 3, 9, 0, 0, 5e8, time.FixedZone("EAT", 3*3600))
 	results := func(yield func(producer.Result, error) bool) {
-		_ = yield(producer.Result{Row: 1, MSISDN: "254712345678", Status: "accepted", Account: "k", MessageID: "m,1", MessageUUID: "u", Segments: 2,
+		_ = yield(producer.Result{Row: 1, MSISDN: "254712345678", Status: "delivered", DeliveredAt: at.Add(time.Minute), Account: "k", MessageID: "m,1", MessageUUID: "u", Segments: 2,
 			Cost: "0.80", Currency: "KES", UpdatedAt: at, Input: "+254712345678"}, nil) &&
 			yield(producer.Result{Row: 2, Status: "skipped", Reason: "invalid_number", Code: "not_a_number", Input: "=1+1"}, nil)
 	}
@@ -31,9 +31,9 @@ func TestResults_AsCSV(t *testing.T) {
 	if err := write(results, true); err != nil {
 		t.Fatal(err)
 	}
-	want := `row,msisdn,status,reason,account,message_id,message_uuid,code,segments,cost,currency,updated_at,input
-1,254712345678,accepted,,k,"m,1",u,,2,0.80,KES,2025-11-03T06:00:00Z,+254712345678
-2,,skipped,invalid_number,,,,not_a_number,0,,,,'=1+1
+	want := `row,msisdn,status,reason,account,message_id,message_uuid,code,segments,cost,currency,updated_at,input,ref,delivered_at
+1,254712345678,delivered,,k,"m,1",u,,2,0.80,KES,2025-11-03T06:00:00Z,+254712345678,,2025-11-03T06:01:00Z
+2,,skipped,invalid_number,,,,not_a_number,0,,,,'=1+1,,
 `
 	if diff := cmp.Diff(want, out.String()); diff != "" {
 		t.Error(diff)

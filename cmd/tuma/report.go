@@ -72,10 +72,13 @@ type report struct {
 	Rate     float64         `json:"rate"`
 	Busiest  float64         `json:"busiest_rate"`
 	Timeline []timelinePoint `json:"timeline"`
+	// Reports is what delivery reports have said, and Delivery counts the deliveries over time.
+	Reports  *producer.Reports `json:"reports,omitempty"`
+	Delivery []timelinePoint   `json:"delivery_timeline,omitempty"`
 	// Next is advice on what to do about the campaign.
 	Next []advice `json:"next"`
 
-	times console.Timeline
+	times, deliveries console.Timeline
 }
 
 // reasonCount is the number of recipients with a status and a reason.
@@ -146,6 +149,7 @@ func (a *app) report(ctx context.Context, b *backend, id string) (*report, error
 	}
 	r := count.report(prices)
 	r.ID, r.State, r.Calls, r.Created, r.Finished, r.content = st.ID, st.State, st.Calls, st.CreatedAt, st.FinishedAt, contentOf(st)
+	r.Reports = st.Reports
 	r.Next = nextSteps(st, r, a.screen(), a.now())
 	return r, nil
 }

@@ -40,7 +40,10 @@ func (r *report) print(w io.Writer, p console.Screen) error {
 		}
 	}
 	if r.Seconds >= 1 {
-		errs = append(errs, section(func(w io.Writer) error { return r.printChart(w, p) }))
+		errs = append(errs, section(func(w io.Writer) error { return printChart(w, p, "recipients", r.times) }))
+	}
+	if r.deliveries.Last().Sub(r.deliveries.First()) >= time.Second {
+		errs = append(errs, section(func(w io.Writer) error { return printChart(w, p, "deliveries", r.deliveries) }))
 	}
 	if len(r.Next) > 0 {
 		errs = append(errs, section(func(w io.Writer) error { return r.printNext(w, p) }))
@@ -72,6 +75,12 @@ func (r *report) figures(p console.Screen) console.Table {
 		g.Add("sent in", console.FormatDuration(r.Ended.Sub(*r.Began)), p.Time(*r.Began)+" to "+p.Time(*r.Ended))
 		if r.Seconds >= 1 {
 			g.Add("rate", console.FormatRate(r.Rate), "on average; the peak was "+console.FormatRate(r.Busiest))
+		}
+	}
+	if x := r.Reports; x != nil {
+		g.Add("reports", console.FormatInt(x.Final), "delivery reports, of "+console.FormatInt(x.Expected)+" expected")
+		if x.Rate != nil {
+			g.Add("delivered", fmt.Sprintf("%.1f %%", 100**x.Rate), deliveryTimes(x))
 		}
 	}
 	return g
@@ -173,10 +182,10 @@ func groupTable(what string, groups []group, maxShown, minGroups int) console.Ta
 }
 
 // printChart prints the rate over time as a chart.
-func (r *report) printChart(w io.Writer, p console.Screen) error {
+func printChart(w io.Writer, p console.Screen, what string, times console.Timeline) error {
 	// The scale is to the left of the bars and needs 14 characters.
 	columns := max(min(p.Width-14, 100), 20)
-	c, g := r.times.Chart(columns), console.PlainGlyphs
+	c, g := times.Chart(columns), console.PlainGlyphs
 	if p.Unicode {
 		g = console.BlockGlyphs
 	}
@@ -185,7 +194,7 @@ func (r *report) printChart(w io.Writer, p console.Screen) error {
 		c.From = c.From.In(p.Zone)
 		zone = c.From.Format("MST")
 	}
-	_, err := fmt.Fprintf(w, "recipients per second, one column per %s, times in %s\n", span(c.Each), zone)
+	_, err := fmt.Fprintf(w, "%s per second, one column per %s, times in %s\n", what, span(c.Each), zone)
 	return errors.Join(err, c.Print(w, g, columns))
 }
 

@@ -42,7 +42,7 @@ type totals struct {
 	reasons             boundedCounts[reasonCount]
 	codes               boundedCounts[codeCount]
 	accounts, countries map[string]*groupTotals
-	times               console.Timeline
+	times, deliveries   console.Timeline
 }
 
 // groupTotals sums up the results of an account or a country.
@@ -86,6 +86,7 @@ func (c *totals) add(r producer.Result) {
 	if r.MessageUUID != "" {
 		c.times.Add(r.UpdatedAt)
 	}
+	c.deliveries.Add(r.DeliveredAt)
 }
 
 // acceptedByGateway reports whether a gateway has accepted the messages with the given status.
@@ -138,7 +139,7 @@ func (p *groupTotals) add(r producer.Result) {
 // report returns the report of the totals. prices are the accounts' prices of a segment, such as
 // "0.80 KES".
 func (c *totals) report(prices map[string]string) *report {
-	r := &report{Recipients: c.recipients, Statuses: c.statuses, times: c.times, Reasons: []reasonCount{}, Codes: []codeCount{}, Next: []advice{}}
+	r := &report{Recipients: c.recipients, Statuses: c.statuses, times: c.times, deliveries: c.deliveries, Reasons: []reasonCount{}, Codes: []codeCount{}, Next: []advice{}}
 	for x, n := range c.reasons.n {
 		x.Recipients = n
 		r.Reasons = append(r.Reasons, x)
@@ -185,13 +186,23 @@ func (r *report) fillTimes() {
 	r.Began, r.Ended, r.Busiest = &first, &last, r.times.Busiest()
 	r.Seconds = r.Ended.Sub(*r.Began).Seconds()
 	chart, sent := r.times.Chart(timelineColumns), 0
-	for i, n := range chart.Bars {
-		r.Timeline = append(r.Timeline, timelinePoint{From: chart.From.Add(time.Duration(i) * chart.Each), Seconds: chart.Each.Seconds(), Recipients: n})
+	r.Timeline = pointsOf(chart)
+	for _, n := range chart.Bars {
 		sent += n
 	}
+	r.Delivery = pointsOf(r.deliveries.Chart(timelineColumns))
 	if r.Seconds >= 1 {
 		r.Rate = float64(sent) / r.Seconds
 	}
+}
+
+// pointsOf returns the bars of a chart.
+func pointsOf(chart console.Chart) []timelinePoint {
+	points := []timelinePoint{}
+	for i, n := range chart.Bars {
+		points = append(points, timelinePoint{From: chart.From.Add(time.Duration(i) * chart.Each), Seconds: chart.Each.Seconds(), Recipients: n})
+	}
+	return points
 }
 
 // priceOf parses an account's price of a segment, such as "0.80 KES".

@@ -20,9 +20,10 @@ import (
 	"github.com/tuma-sms/tuma/producer"
 )
 
-// resultHeader is the CSV header. It must not change: scripts rely on it.
+// resultHeader is the CSV header. It must not change: scripts rely on it. The column "ref" is empty
+// until recipients can have a reference.
 var resultHeader = []string{"row", "msisdn", "status", "reason", "account", "message_id", "message_uuid", "code",
-	"segments", "cost", "currency", "updated_at", "input"}
+	"segments", "cost", "currency", "updated_at", "input", "ref", "delivered_at"}
 
 // resultsCommand is one run of `tuma results`, with its flags.
 type resultsCommand struct {

@@ -166,7 +166,7 @@ func (u *uploaded) header() []string {
 // row returns the cells of a result in the table, valid until the next call of row.
 func (u *uploaded) row(r producer.Result) ([]string, error) {
 	cells := []string{strconv.Itoa(r.Row), r.MSISDN, r.Status, r.Reason, r.Account, r.MessageID, r.MessageUUID,
-		r.Code, strconv.Itoa(r.Segments), r.Cost, r.Currency, console.FormatTime(r.UpdatedAt), r.Input}
+		r.Code, strconv.Itoa(r.Segments), r.Cost, r.Currency, console.FormatTime(r.UpdatedAt), r.Input, "", console.FormatTime(r.DeliveredAt)}
 	if u.at == nil {
 		return cells, nil
 	}

@@ -18,6 +18,7 @@ import (
 func newSandbox(a *app) *cobra.Command {
 	var listen string
 	var latency time.Duration
+	var reports simulator.Reports
 	c := &cobra.Command{
 		Use:   "sandbox",
 		Short: "Run simulated gateways for testing",
@@ -43,19 +44,42 @@ the gateway accepts the call before the fault.
   curl localhost:8025/_sandbox/faults -d clear=1
   curl localhost:8025/_sandbox/inbound -d gateway=africastalking \
     -d from=254711000001 -d to=20414 -d text=STOP \
-    -d url=http://127.0.0.1:8090/callbacks/at/SECRET/inbound`,
+    -d url=http://127.0.0.1:8090/callbacks/at/SECRET/inbound
+
+With --report-to, africastalking posts a delivery report about each message to a
+callback URL, out of order. The other --report flags set which reports fail, are
+doubled, early, late or lost, as shares from 0 to 1. They can be changed while
+the sandbox runs:
+
+  curl localhost:8025/_sandbox/reports -d gateway=africastalking -d fail=0.1 \
+    -d url=http://127.0.0.1:8090/callbacks/at/SECRET/delivery -d early=0.1
+  curl 'localhost:8025/_sandbox/reports?gateway=africastalking'`,
 		Example: "  tuma sandbox\n  tuma sandbox --listen 127.0.0.1:9000 --latency 50ms",
 		Args:    takes(),
-		RunE:    a.verb(func(ctx context.Context, _ []string) error { return a.sandbox(ctx, listen, latency) }),
+		RunE: a.verb(func(ctx context.Context, _ []string) error {
+			return a.sandbox(ctx, listen, simulator.Options{Latency: latency, Reports: reports})
+		}),
 	}
 	c.Flags().StringVar(&listen, "listen", "127.0.0.1:8025", "`address` to listen on")
 	c.Flags().DurationVar(&latency, "latency", 0, "`duration` that a gateway waits before each answer")
+	f := c.Flags()
+	f.StringVar(&reports.URL, "report-to", "", "callback `URL` for the delivery reports of africastalking")
+	f.DurationVar(&reports.Delay, "report-delay", time.Second, "average `duration` from the acceptance of a message to its report")
+	f.Float64Var(&reports.Fail, "report-fail", 0, "`share` of the messages that are not delivered")
+	f.Float64Var(&reports.Twice, "report-twice", 0, "`share` of the reports that are posted twice")
+	f.Float64Var(&reports.Early, "report-early", 0, "`share` of the reports that are posted before the answer to the call")
+	f.Float64Var(&reports.Late, "report-late", 0, "`share` of the reports that take ten times as long")
+	f.Float64Var(&reports.Lost, "report-lost", 0, "`share` of the reports that are never posted")
+	f.BoolVar(&reports.Interim, "report-interim", false, "post a report that is not final before each final one")
 	return c
 }
 
 // sandbox serves the simulated gateways until ctx is done.
-func (a *app) sandbox(ctx context.Context, listen string, latency time.Duration) error {
-	gateway := catalog.Simulate(simulator.Options{Latency: latency})
+func (a *app) sandbox(ctx context.Context, listen string, o simulator.Options) error {
+	if err := o.Reports.Check(); err != nil {
+		return misuse("--report-to and the other --report flags: %v", err)
+	}
+	gateway := catalog.Simulate(o)
 	server, address, err := serveSandbox(ctx, gateway, listen)
 	if err != nil {
 		return err

@@ -5,14 +5,17 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"sync"
 
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
 
 	"github.com/tuma-sms/tuma/internal/config"
 	"github.com/tuma-sms/tuma/internal/inbox"
+	"github.com/tuma-sms/tuma/internal/ledger"
 	"github.com/tuma-sms/tuma/internal/script"
 	"github.com/tuma-sms/tuma/internal/server"
+	"github.com/tuma-sms/tuma/internal/tracking"
 	"github.com/tuma-sms/tuma/providers"
 	"github.com/tuma-sms/tuma/worker"
 )
@@ -28,10 +31,11 @@ func newServe(a *app) *cobra.Command {
 	s := &serveCommand{app: a}
 	c := &cobra.Command{
 		Use:   "serve",
-		Short: "Take what gateways send: opt-outs and messages",
+		Short: "Take what gateways send: delivery reports and opt-outs",
 		Long: `Serve listens for the callbacks of gateways. Each account with a callback_secret
 has separate URLs, which you enter at the gateway:
 
+  /callbacks/ACCOUNT/SECRET/delivery   delivery reports
   /callbacks/ACCOUNT/SECRET/inbound    messages of subscribers (tuma inbox)
   /callbacks/ACCOUNT/SECRET/optout     opt-outs
 
@@ -76,6 +80,8 @@ func (s *serveCommand) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	reports := reportDoor(b, log)
+	settings.Reports = reports
 	srv, err := server.New(settings)
 	if err != nil {
 		return err
@@ -96,7 +102,13 @@ func (s *serveCommand) run(ctx context.Context) error {
 	}
 	s.signals.finish(func() { log.Warn().Msg("serve is draining already: it ends with its last request in flight") })
 	log.Info().Str("address", listener.Addr().String()).Int("accounts", len(settings.Accounts)).Msg("listening for callbacks")
-	if err := srv.Run(ctx, listener, health); err != nil {
+	var background sync.WaitGroup // looks at parked reports while the server runs
+	parked, stop := context.WithCancel(ctx)
+	background.Go(func() { reports.Run(parked) })
+	err = srv.Run(ctx, listener, health)
+	stop()
+	background.Wait()
+	if err != nil {
 		return err
 	}
 	log.Info().Msg("serve has stopped")
@@ -116,6 +128,17 @@ func (s *serveCommand) listeners(ctx context.Context) (listener, health net.List
 		return nil, nil, errors.Join(fmt.Errorf("--metrics-listen: %w", err), listener.Close())
 	}
 	return listener, health, nil
+}
+
+// reportDoor returns the door for the delivery reports of the accounts that collect them.
+func reportDoor(b *backend, log zerolog.Logger) *tracking.Door {
+	var list []tracking.DoorAccount
+	for _, acc := range b.cfg.Accounts {
+		if lasts := acc.Card().ReportFor; lasts > 0 && len(acc.CallbackSecrets) > 0 {
+			list = append(list, tracking.DoorAccount{Name: acc.Name, Info: acc.Info, For: lasts})
+		}
+	}
+	return tracking.NewDoor(ledger.NewDurable(b.rdb, script.Durability(b.cfg.Redis.Durability)), log, list)
 }
 
 // serverConfig returns the configuration of the server: the accounts that have a callback secret.

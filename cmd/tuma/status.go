@@ -101,6 +101,7 @@ func printStatus(w io.Writer, p console.Screen, st producer.Status, now time.Tim
 	figure("quarantined", st.Quarantined, false, "unreadable records: "+strings.Join(st.Unreadable, "; "))
 	figure("calls", st.Calls, true, "")
 	figure("segments", st.Segments, true, "")
+	addReports(&g, st.Reports, p, now)
 	facts := contentTable(contentOf(st))
 	for _, x := range []struct {
 		name string
@@ -122,6 +123,39 @@ func printStatus(w io.Writer, p console.Screen, st producer.Status, now time.Tim
 		}
 	}
 	return nil
+}
+
+// addReports adds the delivery reports of a campaign to a table.
+func addReports(g *console.Table, r *producer.Reports, p console.Screen, now time.Time) {
+	if r == nil {
+		return
+	}
+	detail := "delivery reports, of " + console.FormatInt(r.Expected) + " expected"
+	if r.Until != nil && r.Final < r.Expected {
+		if r.Until.After(now) {
+			detail += " until " + p.Time(*r.Until)
+		} else {
+			detail += "; the others can no longer come"
+		}
+	}
+	g.Add("reports", console.FormatInt(r.Final), detail)
+	if r.Rate != nil {
+		g.Add("  delivered", fmt.Sprintf("%.1f %%", 100**r.Rate), deliveryTimes(r))
+	}
+}
+
+// deliveryTimes describes how long the deliveries took.
+func deliveryTimes(r *producer.Reports) string {
+	if r.MedianSeconds == nil || r.P95Seconds == nil {
+		return ""
+	}
+	took := func(seconds float64) string {
+		if seconds < 10 {
+			return fmt.Sprintf("%.1fs", seconds)
+		}
+		return console.FormatDuration(time.Duration(seconds * float64(time.Second)))
+	}
+	return "half within " + took(*r.MedianSeconds) + ", 95 % within " + took(*r.P95Seconds)
 }
 
 // printByAccount prints the counts of each account, if there are several. A narrow screen does not show

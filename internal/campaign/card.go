@@ -2,6 +2,7 @@ package campaign
 
 import (
 	"fmt"
+	"time"
 	"unicode/utf8"
 
 	"github.com/tuma-sms/tuma/providers"
@@ -28,7 +29,9 @@ type Card struct {
 	Concurrency int            `json:"concurrency"` // calls at once in one worker
 	Price       string         `json:"price,omitempty"`
 	OnUnknown   string         `json:"on_unknown,omitempty"`
-	Country     string         `json:"country,omitempty"`
+	// ReportFor is how long delivery reports are waited for; 0: they are not collected.
+	ReportFor time.Duration `json:"report_for,omitempty"`
+	Country   string        `json:"country,omitempty"`
 	// Windows are the sending hours of marketing campaigns by country, e.g. "08:00-18:00".
 	Windows map[string]string `json:"windows,omitempty"`
 }

@@ -149,6 +149,8 @@ func (r *reader) tumaKeys(w *worker.Account, s *providers.Settings) map[string]f
 		"max_attempts":   func(e entry) { r.int(e, &w.MaxAttempts, 1000) },
 		"price":          func(e entry) { r.price(e, &w.Price) },
 		"on_unknown":     func(e entry) { r.oneOf(e, &w.OnUnknown, worker.OnUnknownKeep, worker.OnUnknownResend) },
+		"reports":        func(e entry) { r.reports(e, &w.Reports) },
+		"report_for":     func(e entry) { r.duration(e, &w.ReportFor, time.Minute, 7*24*time.Hour) },
 		"reconcile_for":  func(e entry) { r.reconcileFor(e, &w.ReconcileFor) },
 	}
 }
@@ -221,6 +223,7 @@ func (r *reader) open(acc *Account, e entry, s providers.Settings, given map[str
 	if err == nil {
 		acc.Info = provider.Info()
 	}
+	r.settleReports(acc, e, given)
 	if err == nil && len(acc.missing) == 0 {
 		acc.Worker.Provider = provider
 	}

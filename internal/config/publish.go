@@ -3,6 +3,7 @@ package config
 import (
 	"cmp"
 	"fmt"
+	"time"
 
 	"github.com/tuma-sms/tuma/internal/accounts"
 	"github.com/tuma-sms/tuma/internal/campaign"
@@ -27,7 +28,15 @@ func (a *Account) Card() campaign.Card {
 		concurrency = 8 // the default of package worker
 	}
 	return campaign.Card{Name: a.Name, Provider: a.Info.Name, Info: a.Info, Rate: float64(w.Rate), Burst: float64(w.Burst),
-		Unit: cmp.Or(w.Unit, worker.UnitMessages), Sender: w.Sender, Concurrency: concurrency, Price: w.Price, OnUnknown: w.OnUnknown}
+		Unit: cmp.Or(w.Unit, worker.UnitMessages), Sender: w.Sender, Concurrency: concurrency, Price: w.Price, OnUnknown: w.OnUnknown, ReportFor: a.reportFor()}
+}
+
+// reportFor returns how long delivery reports of the account are waited for; 0: they are not collected.
+func (a *Account) reportFor() time.Duration {
+	if a.Worker.Reports != worker.ReportsAll {
+		return 0
+	}
+	return cmp.Or(a.Worker.ReportFor, worker.DefaultReportFor)
 }
 
 // Offers returns the accounts in the form in which they are published. Secrets are not needed for it.

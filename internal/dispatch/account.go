@@ -9,6 +9,7 @@ import (
 	"github.com/tuma-sms/tuma/internal/ledger"
 	"github.com/tuma-sms/tuma/internal/pacing"
 	"github.com/tuma-sms/tuma/internal/reconcile"
+	"github.com/tuma-sms/tuma/internal/tracking"
 	"github.com/tuma-sms/tuma/providers"
 	"github.com/tuma-sms/tuma/ratelimit"
 )
@@ -22,6 +23,8 @@ type Account struct {
 	Settings
 	// Tracker keeps track of the calls that the gateway may have taken.
 	Tracker *reconcile.Tracker
+	// Reports indexes the account's messages for their delivery reports; nil: they are not collected.
+	Reports *tracking.Tracker
 
 	bulk, transactional *pacing.Lane
 	slots               *pacing.Slots
@@ -75,8 +78,8 @@ type Settings struct {
 
 // NewAccount returns an account that has no call in flight. The limiter is the one that all workers
 // share.
-func NewAccount(s Settings, l *ratelimit.Redis, t *reconcile.Tracker) *Account {
-	a := &Account{Settings: s, Tracker: t, bulk: pacing.NewBulkLane(l), transactional: pacing.NewTransactionalLane(l.Transactional()),
+func NewAccount(s Settings, l *ratelimit.Redis, t *reconcile.Tracker, reports *tracking.Tracker) *Account {
+	a := &Account{Settings: s, Tracker: t, Reports: reports, bulk: pacing.NewBulkLane(l), transactional: pacing.NewTransactionalLane(l.Transactional()),
 		slots: pacing.NewSlots(s.Concurrency), bulkStart: pacing.NewSlowStart(), transactionalStart: pacing.NewSlowStart(), free: l.Free}
 	a.SetLimits(s.Unit, s.Limited)
 	return a
@@ -110,3 +113,19 @@ func (a *Account) keyTTL() time.Duration { return min(a.Info.KeyTTL, ledger.MaxK
 
 // lease is how long a claim of the account's calls lasts.
 func (a *Account) lease() time.Duration { return a.Timeout + LeaseMargin }
+
+// noteSent records the IDs of the messages of a call, so that the gateway's lists and delivery reports
+// can be matched with them. The caller settles the call only afterwards.
+func (b *batch) noteSent(ctx context.Context, c *ledger.Claim, records []campaign.Record) error {
+	if err := b.acc.Tracker.NoteSent(ctx, c, records); err != nil || b.acc.Reports == nil {
+		return err
+	}
+	return b.acc.Reports.Note(ctx, c, records, b.camp.Total)
+}
+
+// reported applies the delivery reports that came before the call was settled.
+func (b *batch) reported(ctx context.Context, records []campaign.Record) {
+	if b.acc.Reports != nil {
+		b.acc.Reports.Settled(ctx, records)
+	}
+}

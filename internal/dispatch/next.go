@@ -143,7 +143,7 @@ func (s *Sender) settleAndClaimNext(b *batch, p *pass, sub submission, v verdict
 		return followUp{}
 	}
 	ctx := context.Background() // each command has its own timeout
-	if b.acc.Tracker.NoteSent(ctx, sub.claim, v.Records) != nil {
+	if b.noteSent(ctx, sub.claim, v.Records) != nil {
 		return followUp{} // the caller settles again
 	}
 	start := time.Now()
@@ -156,6 +156,7 @@ func (s *Sender) settleAndClaimNext(b *batch, p *pass, sub submission, v verdict
 		return followUp{}
 	}
 	b.acc.Tracker.End(ctx, sub.claim, b.segmentsOf(sub.gen), v)
+	b.reported(ctx, v.Records)
 	if !s.Guard.Unchanged(dials) {
 		return followUp{settled: true, unused: claim} // the claim may have been granted by a new Redis that lacks recent settles
 	}

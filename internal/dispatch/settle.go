@@ -36,12 +36,13 @@ func (s *Sender) settle(b *batch, p *pass, sub submission, a answer, v verdict.V
 func (s *Sender) settleCall(b *batch, p *pass, sub submission, v verdict.Verdict) (settled, error) {
 	c, g := sub.claim, sub.gen
 	write := func(ctx context.Context) (ledger.Settled, error) {
-		if err := b.acc.Tracker.NoteSent(ctx, c, v.Records); err != nil {
+		if err := b.noteSent(ctx, c, v.Records); err != nil {
 			return ledger.Settled{}, err
 		}
 		out, err := s.writeVerdict(ctx, b, sub, v)
 		if err == nil {
 			b.acc.Tracker.End(ctx, c, b.segmentsOf(g), v)
+			b.reported(ctx, v.Records)
 		}
 		return out, err
 	}

@@ -67,6 +67,9 @@ func (a *replayHook) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 		if cmd.Name() == "eval" { // the first run of a script
 			hash = redis.NewScript(hash).Hash()
 		}
+		if hash == reportHash {
+			return nil // a repeated report is answered as repeated
+		}
 		if hash == topUpScript.Hash() {
 			return nil // of all scripts, only top_up.lua does not repeat its wakes; its header has the reason
 		}
@@ -77,6 +80,9 @@ func (a *replayHook) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 		return nil
 	}
 }
+
+// reportHash is the hash of report.lua, which has a flags line.
+var reportHash = redis.NewScript("#!lua flags=allow-oom\n" + mustSource("prelude") + mustSource("report")).Hash()
 
 // withoutTimes returns a script's answer without times.
 func withoutTimes(v any) any {

@@ -56,11 +56,17 @@ func (l *Ledger) recipientsOf(ctx context.Context, a attempts.Attempt, plain int
 // changed or ended since. Numbers that are not in the call change nothing. segments is the number
 // of segments of a plain campaign's message. It returns ErrNotFound if the campaign is gone.
 func (l *Ledger) Reconcile(ctx context.Context, a attempts.Attempt, found map[sms.MSISDN]string, segments, openBatchLimit int) (Settled, error) {
+	return reconcile(ctx, l, a, "", found, segments, openBatchLimit)
+}
+
+// reconcile is Reconcile for a caller that knows the upload token of the attempt's campaign; an empty
+// upload stands for any campaign.
+func reconcile(ctx context.Context, l *Ledger, a attempts.Attempt, upload string, found map[sms.MSISDN]string, segments, openBatchLimit int) (Settled, error) {
 	to, segments, err := l.recipientsOf(ctx, a, segments)
 	if err != nil {
 		return Settled{}, fmt.Errorf("reconcile: %w", err)
 	}
-	g := &Generation{Call: a.Call, Number: a.Generation, CallSize: len(to)}
+	g := &Generation{Call: a.Call, Number: a.Generation, CallSize: len(to), upload: upload}
 	var records []campaign.Record
 	var positions []byte
 	for p, x := range to {

@@ -137,9 +137,11 @@ type Generation struct {
 	// Ready: certainly no submission has reached the gateway, and no claim is held.
 	Ready     bool
 	positions string // two bytes each; empty: all positions of the call
-	upload    string // token of the campaign's upload
-	claimed   bool
-	token     string // token of its last claim
+	// first is the position of the call in its batch, batchSize the number of the batch's recipients.
+	first, batchSize int
+	upload           string // token of the campaign's upload
+	claimed          bool
+	token            string // token of its last claim
 	// from are the batches that the recipients were in before they moved to this one, the most
 	// recent first.
 	from []string
@@ -262,7 +264,10 @@ func (w *Work) generation(name string, record, positions any) (g *Generation, ba
 	if err != nil {
 		return nil, 0, err
 	}
-	g = &Generation{Call: k, Number: n, Revision: "0", positions: script.Text(positions), CallSize: w.Batch.Calls[k], To: w.Batch.call(k), Body: w.Batch.body(k), Ready: true, from: w.from, upload: w.Upload}
+	g = &Generation{Call: k, Number: n, Revision: "0", positions: script.Text(positions), CallSize: w.Batch.Calls[k], To: w.Batch.call(k), Body: w.Batch.body(k), Ready: true, from: w.from, upload: w.Upload, batchSize: len(w.Batch.To)}
+	for _, calls := range w.Batch.Calls[:k] {
+		g.first += calls
+	}
 	size := g.CallSize
 	if record != nil {
 		r, settled, err := parseGeneration(script.Text(record))

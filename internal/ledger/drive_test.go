@@ -61,8 +61,9 @@ type claimEnd struct {
 
 // savedRedis is a saved state of Redis, which a simulated data loss may restore.
 type savedRedis struct {
-	ledger, open string
-	model        *model
+	ledger, open    string
+	overlay, delays string
+	model           *model
 }
 
 func (d *sequenceDriver) ok(err error) {

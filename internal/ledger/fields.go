@@ -37,6 +37,7 @@ const (
 	fieldSegments      = "seg"
 	fieldResent        = "resent"
 	fieldOtherText     = "xt"
+	fieldReportReasons = "dr"
 
 	fieldPaused          = "paused"
 	fieldStop            = "stop"

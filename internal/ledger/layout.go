@@ -12,6 +12,7 @@ import "github.com/tuma-sms/tuma/internal/script"
 //	tuma:{id}:up  the tokens of the uploads in progress
 //	tuma:{id}:t   the tombstone, after retention
 //	tuma:{id}:a   quarantined records (they cannot be read), with their first bytes
+//	tuma:{id}:d:N the overlay of delivery reports, and tuma:{id}:dt the times to delivery (overlay.go)
 //	tuma:{id}:aw  the work that needs them, scored by the time of the quarantine in ms
 //
 // The fields of the ledger hash. In their names, a is the number of a stream (an account and the
@@ -26,6 +27,7 @@ import "github.com/tuma-sms/tuma/internal/script"
 //	per to:a accepted:a … was:a       with several accounts: number of streams; for each, its recipients and the counts above
 //	x:REASON xt                       skipped recipients by reason; duplicates whose text was another
 //	calls seg resent                  submitted calls, segments of accepted messages, recipients that went out twice
+//	dr                                reasons of undelivered messages
 //	paused stop stop_at fin           state: reason and time of a pause, reason and time of a stop, time of the end
 //	lim cb:a                          failure threshold and canary; batches of the canary, while it is open
 //	nb:a h:a ob:a                     number of batches planned, handed out, and open now

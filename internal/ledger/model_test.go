@@ -52,6 +52,8 @@ type modelRow struct {
 	from   string     // the generation it waits in, or that set the status
 	under  string     // the key of that generation, if it belongs to another call
 	before *modelSent // the unknown outcome before a retry or a resend
+	// report is Delivered or Undelivered once a delivery report about an accepted message came.
+	report campaign.Status
 	sent   []modelSent
 }
 
@@ -140,6 +142,8 @@ func (m *model) shown(r *modelRow) (campaign.Status, string) {
 	switch {
 	case r.left != "":
 		return campaign.Skipped, r.left
+	case r.status == campaign.Accepted && r.report != campaign.Pending:
+		return r.report, ""
 	case r.status != campaign.Pending || m.stop == "":
 		return r.status, ""
 	case r.call != "" && m.gens[r.from].inFlight():

@@ -204,15 +204,30 @@ func (d *sequenceDriver) noteRetry(step func()) {
 	}
 }
 
+// dump returns a saved key, or "" if it does not exist.
+func (d *sequenceDriver) dump(key string) string {
+	s, err := d.rdb.Dump(d.ctx, key).Result()
+	if !errors.Is(err, redis.Nil) {
+		d.ok(err)
+	}
+	return s
+}
+
+// restore restores a key from what dump returned.
+func (d *sequenceDriver) restore(key, saved string) {
+	if saved == "" {
+		d.ok(d.rdb.Del(d.ctx, key).Err())
+	} else {
+		d.ok(d.rdb.RestoreReplace(d.ctx, key, 0, saved).Err())
+	}
+}
+
 // saveRedis saves the state of Redis, so that a simulated data loss can restore it later.
 func (d *sequenceDriver) saveRedis() {
 	l, err := d.rdb.Dump(d.ctx, ledgerKey(d.id)).Result()
 	d.ok(err)
-	o, err := d.rdb.Dump(d.ctx, openKey(d.id)).Result()
-	if !errors.Is(err, redis.Nil) {
-		d.ok(err)
-	}
-	d.saves = append(d.saves, savedRedis{l, o, d.m.clone()})
+	o := d.dump(openKey(d.id))
+	d.saves = append(d.saves, savedRedis{l, o, d.dump(overlayKey(d.id, 0)), d.dump(delaysKey(d.id)), d.m.clone()})
 }
 
 // restoreRedis restores a saved state of Redis. The ledger has then lost the claims and settles
@@ -227,11 +242,9 @@ func (d *sequenceDriver) restoreRedis() {
 		return
 	}
 	d.ok(d.rdb.RestoreReplace(d.ctx, ledgerKey(d.id), 0, s.ledger).Err())
-	if s.open == "" {
-		d.ok(d.rdb.Del(d.ctx, openKey(d.id)).Err())
-	} else {
-		d.ok(d.rdb.RestoreReplace(d.ctx, openKey(d.id), 0, s.open).Err())
-	}
+	d.restore(openKey(d.id), s.open)
+	d.restore(overlayKey(d.id, 0), s.overlay)
+	d.restore(delaysKey(d.id), s.delays)
 	d.m = s.model.clone()
 	d.forgot, d.mostKnown, d.replay.late = true, map[int]campaign.Status{}, nil
 }

@@ -13,5 +13,11 @@ if not fin or tonumber(fin) > tonumber(ended_before) or get('rt') then return {'
 if not is_free() then
   redis.call('SET', KEYS[4], get('hash') .. ' ' .. get('at') .. ' ' .. get('total'), 'EX', tombstone_life)
 end
+if num('delivered') + num('undelivered') > 0 then
+  -- The overlay of delivery reports (report.lua). Its keys are in the slot of the campaign.
+  local base = string.sub(L, 1, -2)
+  redis.call('UNLINK', base .. 'dt')
+  for page = 0, math.ceil(num('total') / 16000) - 1 do redis.call('UNLINK', base .. 'd:' .. int(page)) end
+end
 redis.call('UNLINK', L, O, KEYS[3], KEYS[5], KEYS[6])
 return {'purged'}

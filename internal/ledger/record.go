@@ -2,7 +2,9 @@ package ledger
 
 import (
 	"encoding/binary"
+	"encoding/hex"
 	"fmt"
+	"strings"
 
 	"github.com/google/uuid"
 
@@ -25,8 +27,9 @@ const (
 	tagCode     = 4
 	tagCost     = 5
 	tagCurrency = 6
-	tagAgain    = 8 // the rest of another record, for a recipient that went out twice
-	tagBefore   = 9 // the rest of the unknown record, for a pending recipient that a retry or a resend took out of unknown
+	tagAgain    = 8  // the rest of another record, for a recipient that went out twice
+	tagBefore   = 9  // the rest of the unknown record, for a pending recipient that a retry or a resend took out of unknown
+	tagATXID    = 10 // message id "ATXid_" and 32 lower-case hex digits, as 16 bytes
 
 	maxDetail = 250
 )
@@ -38,6 +41,8 @@ func appendRecord(b []byte, r campaign.Record) []byte {
 	b = append(b, byte(r.Generation>>8), byte(r.Generation))
 	if id, ok := canonicalUUID(r.MessageID); ok {
 		b = append(append(b, tagUUID), id[:]...)
+	} else if id, ok := atxID(r.MessageID); ok {
+		b = append(append(b, tagATXID, byte(len(id))), id[:]...)
 	} else {
 		b = appendTag(b, at, tagID, r.MessageID)
 	}
@@ -56,6 +61,20 @@ func appendTag(b []byte, at int, tag byte, s string) []byte {
 	}
 	s = s[:min(len(s), room)]
 	return append(append(b, tag, byte(len(s))), s...)
+}
+
+// atxPrefix begins the message ids of Africa's Talking. A record holds only the hex digits after it.
+// The tag has a length byte, so that an older release can skip it.
+const atxPrefix = "ATXid_"
+
+// atxID parses a message id of Africa's Talking with 32 lower-case hex digits.
+func atxID(s string) (id [16]byte, ok bool) {
+	digits, ok := strings.CutPrefix(s, atxPrefix)
+	if !ok || len(digits) != 32 || strings.ToLower(digits) != digits {
+		return id, false
+	}
+	_, err := hex.Decode(id[:], []byte(digits))
+	return id, err == nil
 }
 
 // canonicalUUID parses s if it is a UUID in the form that uuid.UUID.String writes.
@@ -137,6 +156,11 @@ func decodeDetail(r *campaign.Record, b []byte) error {
 		switch tag {
 		case tagID:
 			r.MessageID = string(v)
+		case tagATXID:
+			if len(v) != 16 {
+				return campaign.ErrRecord
+			}
+			r.MessageID = atxPrefix + hex.EncodeToString(v)
 		case tagReason:
 			r.Reason = string(v)
 		case tagCode:

@@ -25,6 +25,7 @@ type Row struct {
 	MessageUUID string
 	Segments    int // segments of one message; 0 if nothing was submitted
 	UpdatedAt   time.Time
+	DeliveredAt time.Time // when the gateway reported the delivery; zero unless Status is Delivered
 }
 
 // ResultsAfter yields every uploaded recipient in the order of the upload, and reads them page by page.
@@ -58,7 +59,7 @@ func (l *Ledger) results(ctx context.Context, id string, after int, yield func(R
 	}
 	country := snapshot.Country
 	segments, _ := sms.Segments(sum.Spec.Body)
-	reading := &rowReading{snapshot: snapshot, segments: segments, stopped: sum.StoppedBy, after: after, personalized: sum.Spec.Personalized()}
+	reading := &rowReading{snapshot: snapshot, segments: segments, stopped: sum.StoppedBy, after: after, personalized: sum.Spec.Personalized(), reported: sum.reported()}
 	found, stop := l.records.newRowIndex(ctx, id, sum.Total, reading)
 	defer stop()
 	for page, err := range l.ReadPages(ctx, id, 0, pages, 1) {
@@ -231,6 +232,7 @@ type rowReading struct {
 	stopped      string
 	after        int // the caller wants only rows with a higher number
 	personalized bool
+	reported     bool // some recipients have a final delivery report
 }
 
 // rowsAt reads the rows of a batch, including recipients that have moved to other batches.
@@ -246,6 +248,11 @@ func (l recordReader) rowsAt(ctx context.Context, id string, b *Batch, r *rowRea
 	for i := range rows {
 		if rows[i].Status != campaign.Skipped || rows[i].Reason != campaign.ReasonOptedOut { // like recipients that planning skipped, they belong to no account
 			rows[i].Account = stream.Account.Name
+		}
+	}
+	if r.reported {
+		if err := l.applyOverlay(ctx, id, rows); err != nil {
+			return nil, err
 		}
 	}
 	return rows, l.replaceMoved(ctx, id, b, rows, r)

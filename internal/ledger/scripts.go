@@ -51,6 +51,7 @@ var (
 	splitScript          = binding(alwaysAllowed("split"))
 	moveScript           = campaignScript("move") // not binding: the claim of a moved recipient makes the move durable too
 	settleScript         = binding(alwaysAllowed("settle"))
+	reportScript         = binding(alwaysAllowed("report"))
 	excludeScript        = binding(alwaysAllowed("exclude"))
 	narrowScript         = alwaysAllowed("narrow") // not binding: the claim that follows makes it durable too
 	controlScript        = binding(alwaysAllowed("control"))

@@ -23,6 +23,7 @@ func TestScriptArgs_HaveTheNamesOfTheGoFields(t *testing.T) {
 		"quarantine":         {quarantineArgs{}},
 		"quarantine_payload": {quarantinePayloadArgs{}},
 		"release":            {releaseArgs{}},
+		"report":             {reportArgs{}},
 		"reschedule":         {rescheduleArgs{}},
 		"retry_open":         {retryOpenArgs{}},
 		"retry_step":         {retryStepArgs{}},

@@ -284,7 +284,7 @@ func (s *Search) results(ctx context.Context, out *Searched) error {
 		return err
 	}
 	segments, _ := sms.Segments(out.Spec.Body)
-	reading := &rowReading{snapshot: snapshot, segments: segments, stopped: sum.StoppedBy, personalized: out.Spec.Personalized()}
+	reading := &rowReading{snapshot: snapshot, segments: segments, stopped: sum.StoppedBy, personalized: out.Spec.Personalized(), reported: sum.reported()}
 	missing, err := s.skipped(ctx, out)
 	if err != nil {
 		return err

@@ -91,6 +91,7 @@ func (d *sequenceDriver) actions(forgetful bool) (out []action) {
 	add(1, "wake", d.wake)
 	add(3, "retry", d.retry)
 	add(4, "move", d.move)
+	add(6, "reports", d.report)
 	add(1, "again", d.replayLate)
 	if forgetful {
 		add(3, "remember", d.saveRedis)
@@ -151,7 +152,7 @@ func (d *sequenceDriver) checkRow(row Row) {
 	if g := d.m.gens[r.from]; under == "" && g != nil {
 		under = g.uuid
 	}
-	if (want == campaign.Accepted || want == campaign.Rejected) && row.MessageUUID != under {
+	if want >= campaign.Rejected && want <= campaign.Undelivered && row.MessageUUID != under {
 		d.rt.Errorf("row %d was submitted under %q, want %q", row.Row, row.MessageUUID, under)
 	}
 	d.checkKnowledge(row)
@@ -182,7 +183,7 @@ func (d *sequenceDriver) checkTruth(row Row, r *modelRow) {
 		d.rt.Errorf("I2, I3: row %d was accepted %d times by the gateways, want at most %d", row.Row, taken, most)
 	}
 	switch row.Status {
-	case campaign.Accepted:
+	case campaign.Accepted, campaign.Delivered, campaign.Undelivered:
 		if taken < 1+len(row.Resent) {
 			d.rt.Errorf("row %d is accepted with %d resent ids, but the gateways accepted it only %d times", row.Row, len(row.Resent), taken)
 		}

@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"regexp"
@@ -32,7 +33,7 @@ func findViolations(ctx context.Context, l *Ledger, rdb *redis.Client, id string
 		}
 		a.rows = append(a.rows, row)
 	}
-	a.counts(a.sum)
+	a.counts(ctx, l, a.sum)
 	a.generations(a.sum)
 	a.byAccount(a.sum)
 	a.batches(a.sum)
@@ -155,7 +156,7 @@ func (a *stateAudit) addGen(call string, number int, record string) {
 }
 
 // counts checks invariant I1: each row appears once, and the counters match the rows.
-func (a *stateAudit) counts(sum Summary) {
+func (a *stateAudit) counts(ctx context.Context, l *Ledger, sum Summary) {
 	if n := sum.Pending + sum.Accepted + sum.Delivered + sum.Undelivered + sum.Rejected + sum.Unknown + sum.Skipped; n != sum.Total {
 		a.failf("I1: total is %d, the statuses add up to %d", sum.Total, n)
 	}
@@ -190,6 +191,10 @@ func (a *stateAudit) counts(sum Summary) {
 		} else if row.Status >= campaign.Accepted && row.Status <= campaign.Undelivered {
 			went++
 		}
+	}
+	times, err := NewReports(l).DeliveryTimes(ctx, sum.ID)
+	if err != nil || times.Messages != sum.Delivered {
+		a.failf("delivery times of %d messages (%v), %d are delivered", times.Messages, err, sum.Delivered)
 	}
 	if sum.Segments != went {
 		a.failf("%d segments for messages of %d that went out", sum.Segments, went)
@@ -325,6 +330,15 @@ func ledgerText(ctx context.Context, rdb redis.Cmdable, id string) (string, erro
 	}
 	slices.Sort(open)
 	fmt.Fprintf(&b, "open %v\n", open)
+	overlay, err := rdb.Get(ctx, overlayKey(id, 0)).Result()
+	if err != nil && !errors.Is(err, redis.Nil) {
+		return "", err
+	}
+	delays, err := rdb.HVals(ctx, delaysKey(id)).Result()
+	if err != nil {
+		return "", err
+	}
+	fmt.Fprintf(&b, "overlay %q\ndelays %v\n", overlay, delays)
 	keys := []string{specKey(id), tombstoneKey(id)}
 	for _, k := range keys {
 		v, err := rdb.Exists(ctx, k).Result()

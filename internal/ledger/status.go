@@ -79,6 +79,9 @@ type StreamState struct {
 	ClosedSince, ClosedUntil time.Time
 }
 
+// reported reports whether some recipients have a final delivery report.
+func (s *Summary) reported() bool { return s.Delivered+s.Undelivered > 0 }
+
 // summaryFields are the fields that Summary reads. The last one exists from the start of planning on.
 var summaryFields = []string{
 	fieldFormat, fieldUpload, fieldTotal, fieldPending, fieldAccepted, fieldDelivered, fieldUndelivered, fieldRejected, fieldUnknown, fieldSkipped,

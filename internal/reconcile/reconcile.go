@@ -201,6 +201,12 @@ func (t *Tracker) AttemptOf(ctx context.Context, r providers.DLR, now time.Time)
 	return attempts[0], true, nil
 }
 
+// UnresolvedTo returns the unresolved calls of the last hour to a number: those in flight, and those
+// of unknown outcome.
+func (t *Tracker) UnresolvedTo(ctx context.Context, number sms.MSISDN, now time.Time) ([]attempts.Attempt, error) {
+	return t.open.to(ctx, t, t.Info.Fingerprint, number, now)
+}
+
 // NoteReported records the message ID of a delivery report that names a message of the attempt.
 func (t *Tracker) NoteReported(ctx context.Context, a attempts.Attempt, r providers.DLR) error {
 	return t.Attempts.RecordMessageIDs(ctx, t.Info.Fingerprint, a, []string{r.MessageID}, t.keepIDsFor())

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"strconv"
 	"strings"
@@ -19,6 +20,9 @@ import (
 //	GET  accepted                                 "number count" lines; ?gateway=NAME for one gateway
 //	POST faults    fault, n or p, gateway=NAME, all=1, retry_after=seconds | clear=1
 //	POST say       gateway, word=accept|reject|later, numbers=NUMBER[,…]
+//	GET  reports                                  counts of delivery reports as JSON; ?gateway=NAME
+//	GET  finals                                   "number delivered|undelivered" lines; ?gateway=NAME
+//	POST reports   gateway, url, delay, fail, twice, early, late, lost (shares), interim=1 | gateway: none
 //	POST credit    credit, gateway=NAME
 //	POST password  user, pass
 //	POST options   latency=50ms, and the options of each vendor that is an OptionSetter
@@ -45,15 +49,9 @@ func (s *Server) control(w http.ResponseWriter, r *http.Request) bool {
 		}
 		_ = json.NewEncoder(w).Encode(stats())
 	case "GET accepted":
-		accepted := s.AllAccepted
-		if d != nil {
-			accepted = d.AllAccepted
-		}
-		out := bufio.NewWriter(w)
-		for number, count := range accepted() {
-			_, _ = fmt.Fprintf(out, "%d %d\n", number, count)
-		}
-		_ = out.Flush()
+		s.writeAccepted(w, d)
+	case "GET reports", "GET finals", "POST reports":
+		s.controlReports(w, r, d, name)
 	case "POST faults":
 		writeResult(w, s.controlFaults(r))
 	case "POST say":
@@ -82,6 +80,19 @@ func (s *Server) control(w http.ResponseWriter, r *http.Request) bool {
 		http.NotFound(w, r)
 	}
 	return true
+}
+
+// writeAccepted writes how often each number was accepted, at one gateway or, if d is nil, at all.
+func (s *Server) writeAccepted(w io.Writer, d *Gateway) {
+	accepted := s.AllAccepted
+	if d != nil {
+		accepted = d.AllAccepted
+	}
+	out := bufio.NewWriter(w)
+	for number, count := range accepted() {
+		_, _ = fmt.Fprintf(out, "%d %d\n", number, count)
+	}
+	_ = out.Flush()
 }
 
 func writeResult(w http.ResponseWriter, err error) {

@@ -13,6 +13,8 @@ import (
 type Gateway struct {
 	state  State
 	vendor Vendor
+	// reporter is nil if the vendor posts no delivery reports.
+	reporter *reporter
 
 	requests, calls, faultCount, ambiguous atomic.Int64
 }

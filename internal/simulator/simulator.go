@@ -34,6 +34,8 @@ type Options struct {
 	// Log is the maximum number of accepted calls in Server.Log. The log keeps the first calls and
 	// drops all later ones. 0 means no log.
 	Log int
+	// Reports are the delivery reports of the gateways that post them.
+	Reports Reports
 	// OnAccept is called after each accepted call, with the gateway's name and the number of
 	// duplicates at all gateways so far. The call's texts are valid only until OnAccept returns.
 	// OnAccept must be fast and must not call the Server. nil: not called.
@@ -79,6 +81,9 @@ func New(o Options, vendors map[string]NewVendor) *Server {
 	for name, newVendor := range vendors {
 		d := &Gateway{state: State{server: s, name: name}}
 		d.vendor = newVendor(&d.state)
+		if v, ok := d.vendor.(Reporter); ok {
+			d.reporter = newReporter(v, o.Seed, s.closed)
+		}
 		s.gateways[name] = d
 		for path, e := range d.vendor.Endpoints() {
 			if _, shared := s.endpoints[path]; shared {
@@ -107,12 +112,23 @@ func (s *Server) Reset() {
 	}
 	s.counters, s.log = newCounters(!s.options.NoCount), nil
 	for _, d := range s.gateways {
+		if d.reporter != nil {
+			d.reporter.reset(s.options.Reports)
+		}
 		d.reset()
 	}
 }
 
-// Close closes the connections of all calls that hang. Later calls that would hang are closed at once.
-func (s *Server) Close() { s.closeOnce.Do(func() { close(s.closed) }) }
+// Close closes the connections of all calls that hang, and drops the delivery reports that are not
+// posted yet. Later calls that would hang are closed at once.
+func (s *Server) Close() {
+	s.closeOnce.Do(func() { close(s.closed) })
+	for _, d := range s.gateways {
+		if d.reporter != nil {
+			d.reporter.close()
+		}
+	}
+}
 
 // ServeHTTP serves the gateways' paths and the controls.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {

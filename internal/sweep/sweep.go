@@ -17,6 +17,7 @@ import (
 	"github.com/tuma-sms/tuma/internal/quarantine"
 	"github.com/tuma-sms/tuma/internal/queue"
 	"github.com/tuma-sms/tuma/internal/redisguard"
+	"github.com/tuma-sms/tuma/internal/tracking"
 	"github.com/tuma-sms/tuma/internal/wake"
 )
 
@@ -40,7 +41,9 @@ type Sweeper struct {
 	Shares     *pacing.Shares
 	Memory     *redisguard.Memory // read at the start of each sweep
 	Announcer  *announce.Announcer
-	Log        zerolog.Logger
+	// Reports is the index of message IDs, from which the sweeper removes old segments.
+	Reports *tracking.Index
+	Log     zerolog.Logger
 
 	Name   string        // the name of this worker
 	Served []string      // the names of the accounts that this worker serves
@@ -108,7 +111,7 @@ func (s *Sweeper) Sweep(ctx context.Context) error {
 		if !more {
 			s.retired = now
 		}
-		errs = append(errs, err)
+		errs = append(errs, err, s.Reports.Expire(ctx))
 	}
 	return errors.Join(errs...)
 }

@@ -220,7 +220,31 @@ func messageID(text string) string {
 	if strings.EqualFold(text, "None") || len(text) > longestID || strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r > '~' }) {
 		return ""
 	}
-	return text
+	return normalID(text)
+}
+
+// idPrefix begins the gateway's message IDs, and idDigits is the number of hex digits that follow (from
+// the vendor's documentation page).
+const (
+	idPrefix = "ATXid_"
+	idDigits = 32
+	// fewestDigits is how many digits an ID has at least that may have lost its leading zeros.
+	fewestDigits = 16
+)
+
+// normalID returns the form in which message IDs are compared. The gateway writes an ID as idPrefix and
+// idDigits lower-case hex digits. In the field, reports of other gateways came with IDs in another case
+// or without their leading zeros (Jasmin's issues 586 and 663), so normalID undoes both. It returns
+// every other text unchanged.
+func normalID(text string) string {
+	if len(text) <= len(idPrefix) || !strings.EqualFold(text[:len(idPrefix)], idPrefix) {
+		return text
+	}
+	digits := strings.ToLower(text[len(idPrefix):])
+	if len(digits) < fewestDigits || len(digits) > idDigits || strings.Trim(digits, "0123456789abcdef") != "" {
+		return text
+	}
+	return idPrefix + strings.Repeat("0", idDigits-len(digits)) + digits
 }
 
 // parseNumber parses "+254711000001". The plus is optional, because in a form an unescaped plus is

@@ -6,7 +6,10 @@ import (
 	"time"
 
 	"github.com/hibiken/asynq"
+	"github.com/rs/zerolog"
 
+	"github.com/tuma-sms/tuma/internal/ledger"
+	"github.com/tuma-sms/tuma/internal/tracking"
 	"github.com/tuma-sms/tuma/producer"
 	"github.com/tuma-sms/tuma/providers"
 	"github.com/tuma-sms/tuma/ratelimit"
@@ -112,6 +115,24 @@ func (r *schemaRig) tryAgain() {
 	r.enqueue(producer.Campaign{ID: "busy", Via: "keyed"}, first...)
 	r.done("busy")
 	r.keyed.answers(nil)
+}
+
+// reports delivers delivery reports about a campaign with routes, and one whose message is not known.
+func (r *schemaRig) reports() {
+	r.enqueue(producer.Campaign{ID: "reported"}, r.numbers(2)...)
+	r.done("reported")
+	reports := []providers.DLR{{MessageID: "not-sent", Status: providers.MessageStatus{Final: true, Delivered: true}}}
+	for row, err := range r.client.Results(r.t.Context(), "reported") {
+		r.ok(err)
+		x := providers.DLR{MessageID: row.MessageID, Status: providers.MessageStatus{Final: true, Delivered: row.Row == 1, State: "Failed"}}
+		reports = append(reports, x)
+	}
+	door := tracking.NewDoor(ledger.New(r.rdb), zerolog.Nop(), []tracking.DoorAccount{{Name: "plain", Info: r.plain.info, For: time.Hour}})
+	r.ok(door.Deliver(r.t.Context(), "plain", "", reports))
+	st, err := r.client.Status(r.t.Context(), "reported")
+	if err != nil || st.Delivered != 1 || st.Undelivered != 1 || st.Reports == nil || st.Reports.Expected != 2 || st.Reports.Final != 2 {
+		r.t.Fatalf("reported: %+v, %v", st, err)
+	}
 }
 
 // optOut opts out a recipient between planning and sending.

@@ -42,7 +42,7 @@ func runSchemaCampaigns(t *testing.T, rdb *redis.Client) {
 		t.Fatal(err)
 	}
 	stop := r.start(30 * 24 * time.Hour)
-	for _, do := range []func(){r.ordinary, r.everything, r.tryAgain, r.optOut, r.quarantine, r.twice, r.credit, r.refusals, r.failOver, r.night, r.large, r.byHand, r.inbound} {
+	for _, do := range []func(){r.ordinary, r.everything, r.tryAgain, r.optOut, r.quarantine, r.twice, r.credit, r.refusals, r.failOver, r.night, r.large, r.byHand, r.inbound, r.reports} {
 		do()
 	}
 	stop()
@@ -68,7 +68,7 @@ func (r *schemaRig) start(retention time.Duration) (stop func()) {
 	cfg := worker.Config{Redis: r.rdb, UnsafeRedis: true, Country: "KE", Retention: retention, FailoverAfter: 200 * time.Millisecond,
 		PollEvery: 20 * time.Millisecond, SweepEvery: 100 * time.Millisecond, Windows: map[string]worker.Hours{"KE": closed},
 		Accounts: []worker.Account{
-			{Name: "plain", Provider: r.plain, Rate: ratelimit.Rate(1000), Burst: 100, Sender: "ACME", OnUnknown: worker.OnUnknownResend, Price: "0.80 KES", Timeout: 2 * time.Second},
+			{Name: "plain", Provider: r.plain, Rate: ratelimit.Rate(1000), Burst: 100, Sender: "ACME", OnUnknown: worker.OnUnknownResend, Price: "0.80 KES", Timeout: 2 * time.Second, Reports: worker.ReportsAll},
 			{Name: "keyed", Provider: r.keyed, Sender: "ACME", Timeout: 2 * time.Second},
 		}}
 	r.ok(json.Unmarshal([]byte(`[{"match": "254", "via": ["plain", "keyed"]}]`), &cfg.Routes))

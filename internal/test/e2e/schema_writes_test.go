@@ -71,7 +71,7 @@ func (s *schema) write(e *entry, name string, args []string) {
 		is("stream")
 	case "SADD", "SREM":
 		is("set")
-	case "APPEND":
+	case "APPEND", "SETRANGE":
 		is("string")
 	case "SET":
 		is("string")
@@ -160,6 +160,7 @@ func (s *schema) problems() []string {
 	}
 	names := map[string]bool{}
 	for _, k := range s.keys {
+		names[k.name] = true
 		check(k.name, k)
 		if k.expires && k.seen && !k.expired {
 			s.say("%s never expires, and the page says that it does", k.name)

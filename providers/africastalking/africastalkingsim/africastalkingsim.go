@@ -149,16 +149,23 @@ func readSend(r *http.Request, body []byte) (c sendRequest, wrong string) {
 }
 
 func (a *Simulator) send(r *http.Request, body []byte) simulator.Answer {
+	reply, messages := a.answerSend(r, body)
+	a.state.ReportDelivery(messages)
+	return reply
+}
+
+// answerSend accepts or refuses the numbers of a call. It returns the reply and the accepted messages.
+func (a *Simulator) answerSend(r *http.Request, body []byte) (simulator.Answer, []simulator.ReportedMessage) {
 	call, wrong := readSend(r, body)
 	a.state.Lock()
 	defer a.state.Unlock()
 	if refusal, ok := a.admit(r, call.user, wrong); !ok {
 		a.state.CountRejected()
-		return refusal
+		return refusal, nil
 	}
 	if !a.mayUse(call.from) {
 		a.state.CountRejected()
-		return replyTo(r, "InvalidSenderId", nil)
+		return replyTo(r, "InvalidSenderId", nil), nil
 	}
 	if call.from == "" {
 		call.from = defaultSender
@@ -173,6 +180,12 @@ func (a *Simulator) send(r *http.Request, body []byte) simulator.Answer {
 		a.state.Accept(simulator.AcceptedCall{Numbers: taken, From: call.from, Body: call.message, Fields: call.fields})
 		a.sent++
 	}
+	messages := make([]simulator.ReportedMessage, 0, len(taken))
+	for _, x := range recipients {
+		if x.StatusCode < 200 {
+			messages = append(messages, simulator.ReportedMessage{ID: x.MessageID, Number: taken[len(messages)]})
+		}
+	}
 	// The reply lists the second half of the numbers before the first half, so that a client cannot rely on the
 	// order of the call or on its reverse.
 	half := (len(recipients) + 1) / 2
@@ -180,7 +193,7 @@ func (a *Simulator) send(r *http.Request, body []byte) simulator.Answer {
 	reply := replyTo(r, summaryOf(recipients), recipients)
 	reply.Accepted = len(taken) > 0
 	reply.Rows = func() ([]simulator.Row, func([]simulator.Row) []byte) { return splitReply(r, recipients) }
-	return reply
+	return reply, messages
 }
 
 // admit reports whether a request may proceed. If not, it returns the reply: 401 for a wrong key, or 400
@@ -348,41 +361,6 @@ func (a *Simulator) user(r *http.Request, _ []byte) simulator.Answer {
 	}
 	d := data{Balance: "KES " + strconv.FormatFloat(a.state.Credit(), 'f', 2, 64)}
 	return writeDocument(r, http.StatusOK, "UserData", d, d)
-}
-
-// received returns the inbox messages with an ID above lastReceivedId, or all messages if the
-// request has no lastReceivedId.
-func (a *Simulator) received(r *http.Request) simulator.Answer {
-	query := r.URL.Query()
-	user, wrong := query.Get("username"), missingUser(query.Get("username"))
-	after, err := strconv.ParseUint(query.Get("lastReceivedId"), 10, 64)
-	if err != nil && query.Has("lastReceivedId") {
-		wrong = "The query parameter 'lastReceivedId' was malformed"
-	}
-	a.state.Lock()
-	defer a.state.Unlock()
-	if refusal, ok := a.admit(r, user, wrong); !ok {
-		return refusal
-	}
-	messages := []inboxMessage{}
-	for _, m := range a.inbox {
-		if m.ID > after {
-			messages = append(messages, m)
-		}
-	}
-	type data struct {
-		XMLName  struct{}       `json:"-" xml:"SMSMessageData"`
-		Messages []inboxMessage `json:"Messages" xml:"Messages>Message"`
-	}
-	d := data{Messages: messages}
-	return writeDocument(r, http.StatusOK, "SMSMessageData", d, d)
-}
-
-func missingUser(user string) string {
-	if user == "" {
-		return "Request is missing required query parameter 'username'"
-	}
-	return ""
 }
 
 // RefuseSender makes Africa's Talking refuse a sender ID.

@@ -1,0 +1,141 @@
+package ledger
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/tuma-sms/tuma/internal/campaign"
+	"github.com/tuma-sms/tuma/internal/script"
+)
+
+// The overlay holds what delivery reports said, two bytes for each row, in pages of overlayRows
+// rows. The first byte is 0 without a final report, else 64 for delivered or 128 for undelivered,
+// plus the position of the reason in the campaign's list of reasons (0: no reason). The second byte
+// is the time from the settle to the report on the scale of overlayDelay.
+const overlayRows = 16_000
+
+// overlayKey is the key of an overlay page, from 0. delaysKey is the key of the number of delivered
+// messages by the second byte of their row.
+func overlayKey(id string, page int) string {
+	return keyPrefix + "{" + id + "}:d:" + strconv.Itoa(page)
+}
+func delaysKey(id string) string { return keyPrefix + "{" + id + "}:dt" }
+
+// overlayStep is the ratio of two steps of the scale of delays. The scale begins at overlayFirst
+// and ends at 74 hours.
+const (
+	overlayStep  = 1.06
+	overlayFirst = 100 * time.Millisecond
+)
+
+// overlayDelay returns the middle of the delays that report.lua packs into a code from 1.
+func overlayDelay(code int) time.Duration {
+	if code <= 1 {
+		return overlayFirst / 2
+	}
+	return time.Duration(float64(overlayFirst) * math.Pow(overlayStep, float64(code)-0.5))
+}
+
+// applyOverlay gives accepted rows the status of their final delivery report. UpdatedAt remains the
+// time of the settle. DeliveredAt is exact to 3 percent of the time since the settle.
+func (l recordReader) applyOverlay(ctx context.Context, id string, rows []Row) error {
+	first, last := map[int]int{}, map[int]int{} // of each page, the positions of the rows that are read
+	for _, r := range rows {
+		if r.Status == campaign.Accepted {
+			page, at := (r.Row-1)/overlayRows, (r.Row-1)%overlayRows
+			if from, ok := first[page]; !ok || at < from {
+				first[page] = at
+			}
+			last[page] = max(last[page], at)
+		}
+	}
+	if len(first) == 0 {
+		return nil
+	}
+	var list *redis.SliceCmd
+	pages := map[int]*redis.StringCmd{}
+	_, err := l.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+		for page := range first {
+			pages[page] = p.GetRange(ctx, overlayKey(id, page), int64(2*first[page]), int64(2*last[page]+1))
+		}
+		list = p.HMGet(ctx, ledgerKey(id), fieldReportReasons) // last, so that it has the reasons of all rows
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("read delivery reports of %s: %w", id, err)
+	}
+	reasons := strings.Split(script.Text(list.Val()[0]), "\n")
+	for i := range rows {
+		r := &rows[i]
+		if r.Status != campaign.Accepted {
+			continue
+		}
+		page := (r.Row - 1) / overlayRows
+		bytes, at := pages[page].Val(), 2*((r.Row-1)%overlayRows-first[page])
+		if at+1 < len(bytes) && bytes[at] != 0 {
+			r.report(bytes[at], bytes[at+1], reasons)
+		}
+	}
+	return nil
+}
+
+// report applies the two bytes of the overlay to a row. reasons is the campaign's list of reasons.
+func (r *Row) report(status, delay byte, reasons []string) {
+	if status&64 != 0 {
+		if r.Status = campaign.Delivered; delay > 0 && !r.UpdatedAt.IsZero() {
+			r.DeliveredAt = r.UpdatedAt.Add(overlayDelay(int(delay))).Truncate(time.Millisecond)
+		}
+		return
+	}
+	r.Status = campaign.Undelivered
+	reason, state := "", ""
+	if n := int(status & 63); n > 0 && n <= len(reasons) {
+		reason, state, _ = strings.Cut(reasons[n-1], ":")
+	}
+	if r.Reason == campaign.ReasonReconciled {
+		r.Code = reason
+		return
+	}
+	r.Reason, r.Code = reason, state
+}
+
+// DeliveryTimes are the times from acceptance to delivery of a campaign's delivered messages, within
+// 3 percent. Messages is how many messages they cover; without any, the times are 0.
+type DeliveryTimes struct {
+	Messages    int
+	Median, P95 time.Duration
+}
+
+// DeliveryTimes reads the times to delivery of a campaign.
+func (x *Reports) DeliveryTimes(ctx context.Context, id string) (DeliveryTimes, error) {
+	var d DeliveryTimes
+	counts, err := x.ledger.rdb.HGetAll(ctx, delaysKey(id)).Result()
+	if err != nil {
+		return d, fmt.Errorf("read delivery times of %s: %w", id, err)
+	}
+	var by [256]int
+	for field, n := range counts {
+		if code := script.Int(field); code > 0 && code < len(by) {
+			by[code] = script.Int(n)
+			d.Messages += by[code]
+		}
+	}
+	d.Median, d.P95 = quantile(by, (d.Messages+1)/2), quantile(by, (d.Messages*95+99)/100)
+	return d, nil
+}
+
+// quantile returns the delay of the message with the given rank, from 1, in the order of delays.
+func quantile(by [256]int, rank int) time.Duration {
+	for code, n := range by {
+		if rank -= n; n > 0 && rank <= 0 {
+			return overlayDelay(code)
+		}
+	}
+	return 0
+}

@@ -1,0 +1,350 @@
+package simulator
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Reports are the delivery reports that a gateway posts for accepted messages. The zero value posts
+// none. The shares are from 0 to 1. What happens to a message depends only on Options.Seed and on the
+// message's ID, so a run can be repeated.
+type Reports struct {
+	// URL is the callback URL. Empty: no reports.
+	URL string
+	// Delay is the average time from the acceptance to the report. Each report has its own delay, from
+	// none to twice the average, so the reports come out of order.
+	Delay time.Duration
+	// Fail is the share of messages that are not delivered.
+	Fail float64
+	// Twice is the share of reports that are posted a second time. Early is the share posted before the
+	// reply to the call, Late the share with ten times the delay, Lost the share never posted.
+	Twice, Early, Late, Lost float64
+	// Interim posts a report that is not final before each final one.
+	Interim bool
+}
+
+// Reporter is implemented by a Vendor that posts delivery reports.
+type Reporter interface {
+	// ReportForm returns the form of a delivery report. word is "" for a delivered message, "sent" for
+	// a report that is not final, and otherwise a number that chooses the reason of the failure.
+	ReportForm(m ReportedMessage, word string) url.Values
+}
+
+// ReportedMessage is an accepted message.
+type ReportedMessage struct {
+	ID     string
+	Number uint64
+}
+
+// ReportStats counts delivery reports.
+type ReportStats struct {
+	// Messages counts the accepted messages, Delivered and Undelivered their final status, Lost those
+	// whose reports are not posted.
+	Messages    int `json:"messages"`
+	Delivered   int `json:"delivered"`
+	Undelivered int `json:"undelivered"`
+	Lost        int `json:"lost"`
+	// Taken counts the posts that got a 2xx, Repeated those that did not and are posted again, Refused
+	// those that got a 4xx and are given up. Waiting counts the reports to be posted.
+	Taken    int `json:"taken"`
+	Repeated int `json:"repeated"`
+	Refused  int `json:"refused"`
+	Waiting  int `json:"waiting"`
+}
+
+// reporter posts the delivery reports of one gateway. Its lock comes after the server's.
+type reporter struct {
+	vendor Reporter
+	seed   uint64
+	closed chan struct{}
+	slots  chan struct{} // an element for each post in progress
+	client *http.Client  // has a connection for each post in progress
+
+	mu       sync.Mutex
+	settings Reports
+	stats    ReportStats
+	finals   map[uint64]bool // by number: whether the last accepted message is delivered
+	epoch    int             // grows with each reset: reports of an earlier epoch are dropped
+}
+
+const (
+	// reportPosts is how many reports are posted at once.
+	reportPosts = 32
+	// repeatReportAfter is the time until a report that got no 2xx is posted again.
+	repeatReportAfter = 500 * time.Millisecond
+	postTimeout       = 10 * time.Second
+)
+
+func newReporter(vendor Reporter, seed uint64, closed chan struct{}) *reporter {
+	return &reporter{vendor: vendor, seed: seed, closed: closed, slots: make(chan struct{}, reportPosts),
+		client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: reportPosts, IdleConnTimeout: time.Second}}, finals: map[uint64]bool{}}
+}
+
+// chance returns a number from 0 to 1 that depends on the seed, the message and the question.
+func (r *reporter) chance(id, question string) float64 {
+	h := fnv.New64a()
+	_, _ = h.Write([]byte(id + "\x00" + question)) // never fails
+	return float64(Mix(h.Sum64()^r.seed)>>11) / (1 << 53)
+}
+
+// accepted plans the reports about accepted messages. It posts those that are early, and returns when
+// each of them was answered or could not be posted.
+func (r *reporter) accepted(messages []ReportedMessage) {
+	r.mu.Lock()
+	s, epoch := r.settings, r.epoch
+	if s.URL == "" {
+		r.mu.Unlock()
+		return
+	}
+	var early sync.WaitGroup
+	for _, m := range messages {
+		word := ""
+		if r.chance(m.ID, "fail") < s.Fail {
+			word = strconv.Itoa(int(r.chance(m.ID, "reason") * 1000))
+		}
+		r.stats.Messages++
+		if r.finals[m.Number] = word == ""; word == "" {
+			r.stats.Delivered++
+		} else {
+			r.stats.Undelivered++
+		}
+		if r.chance(m.ID, "lost") < s.Lost {
+			r.stats.Lost++
+			continue
+		}
+		delay := time.Duration(2 * r.chance(m.ID, "delay") * float64(s.Delay))
+		if r.chance(m.ID, "late") < s.Late {
+			delay *= 10
+		}
+		if s.Interim {
+			r.plan(epoch, m, "sent", delay/2)
+		}
+		if r.chance(m.ID, "early") < s.Early {
+			r.stats.Waiting++
+			early.Go(func() { r.post(epoch, m, word) })
+		} else {
+			r.plan(epoch, m, word, delay)
+		}
+		if r.chance(m.ID, "twice") < s.Twice {
+			r.plan(epoch, m, word, time.Duration(4*r.chance(m.ID, "again")*float64(s.Delay)))
+		}
+	}
+	r.mu.Unlock()
+	early.Wait()
+}
+
+// plan posts a report after a delay. The caller holds the lock.
+func (r *reporter) plan(epoch int, m ReportedMessage, word string, delay time.Duration) {
+	r.stats.Waiting++
+	time.AfterFunc(delay, func() { r.post(epoch, m, word) })
+}
+
+// post posts a report once. If the answer is neither 2xx nor 4xx, post plans another try.
+func (r *reporter) post(epoch int, m ReportedMessage, word string) {
+	select {
+	case r.slots <- struct{}{}:
+		defer func() { <-r.slots }()
+	case <-r.closed:
+		return
+	}
+	r.mu.Lock()
+	to, current := r.settings.URL, r.epoch == epoch
+	r.mu.Unlock()
+	if !current {
+		return
+	}
+	status := 0
+	if to != "" {
+		status = r.send(to, r.vendor.ReportForm(m, word))
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.epoch != epoch {
+		return
+	}
+	r.stats.Waiting--
+	switch {
+	case status/100 == 2:
+		r.stats.Taken++
+	case status/100 == 4 || to == "":
+		r.stats.Refused++
+	default:
+		r.stats.Repeated++
+		r.plan(epoch, m, word, repeatReportAfter)
+	}
+}
+
+// send posts a form and returns the status of the answer; 0 if there is none.
+func (r *reporter) send(to string, form url.Values) int {
+	ctx, cancel := context.WithTimeout(context.Background(), postTimeout)
+	defer cancel()
+	go func() {
+		select {
+		case <-r.closed:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, to, strings.NewReader(form.Encode()))
+	if err != nil {
+		return http.StatusBadRequest
+	}
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	resp, err := r.client.Do(req)
+	if err != nil {
+		return 0
+	}
+	_ = resp.Body.Close()
+	return resp.StatusCode
+}
+
+// close closes the connections that wait for the next report.
+func (r *reporter) close() { r.client.CloseIdleConnections() }
+
+// set changes the settings for later messages. An empty URL also drops the reports that wait.
+func (r *reporter) set(s Reports) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.settings = s; s.URL == "" {
+		r.drop()
+	}
+}
+
+// drop drops the waiting reports. The caller holds the lock.
+func (r *reporter) drop() {
+	r.epoch++
+	r.stats.Waiting = 0
+}
+
+// reset drops everything, and restores the first settings.
+func (r *reporter) reset(s Reports) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.drop()
+	r.settings, r.stats, r.finals = s, ReportStats{}, map[uint64]bool{}
+}
+
+// ReportDelivery plans the delivery reports about messages that were just accepted, if reports are
+// set for the gateway. The caller must not hold the lock of the State, because early reports are
+// posted before ReportDelivery returns.
+func (d *State) ReportDelivery(messages []ReportedMessage) {
+	if r := d.server.gateways[d.name].reporter; r != nil {
+		r.accepted(messages)
+	}
+}
+
+// SetReports sets the delivery reports of the gateway's later messages. It returns an error if the
+// gateway posts none.
+func (d *Gateway) SetReports(s Reports) error {
+	if d.reporter == nil {
+		return fmt.Errorf("%s posts no delivery reports", d.state.name)
+	}
+	if err := s.Check(); err != nil {
+		return err
+	}
+	d.reporter.set(s)
+	return nil
+}
+
+// Check returns an error that names the first setting that is out of its range.
+func (s Reports) Check() error {
+	if u, err := url.Parse(s.URL); err != nil || s.URL != "" && u.Host == "" {
+		return errors.New("url must be the address of a callback, e.g. http://127.0.0.1:8090/callbacks/at/SECRET/delivery")
+	}
+	if s.Delay < 0 {
+		return errors.New("delay must not be negative")
+	}
+	for i, share := range []float64{s.Fail, s.Twice, s.Early, s.Late, s.Lost} {
+		if !(share >= 0 && share <= 1) {
+			return fmt.Errorf("%s must be from 0 to 1", []string{"fail", "twice", "early", "late", "lost"}[i])
+		}
+	}
+	return nil
+}
+
+// ReportStats returns the counts of the gateway's delivery reports.
+func (d *Gateway) ReportStats() ReportStats {
+	if d.reporter == nil {
+		return ReportStats{}
+	}
+	d.reporter.mu.Lock()
+	defer d.reporter.mu.Unlock()
+	return d.reporter.stats
+}
+
+// Finals returns for each number whether the gateway says that its last message is delivered.
+func (d *Gateway) Finals() map[uint64]bool {
+	out := map[uint64]bool{}
+	if d.reporter == nil {
+		return out
+	}
+	d.reporter.mu.Lock()
+	defer d.reporter.mu.Unlock()
+	for number, delivered := range d.reporter.finals {
+		out[number] = delivered
+	}
+	return out
+}
+
+// controlReports serves the controls of delivery reports. name is the path below /_sandbox/.
+func (s *Server) controlReports(w http.ResponseWriter, r *http.Request, d *Gateway, name string) {
+	if r.Method == http.MethodPost {
+		writeResult(w, s.setReports(r, d))
+		return
+	}
+	writeReports(w, d, name == "finals")
+}
+
+// writeReports writes the counts of a gateway's delivery reports, or the final status of each number.
+func writeReports(w http.ResponseWriter, d *Gateway, finals bool) {
+	switch {
+	case d == nil:
+		http.Error(w, "gateway is missing", http.StatusBadRequest)
+	case finals:
+		out := bufio.NewWriter(w)
+		for number, delivered := range d.Finals() {
+			word := "undelivered"
+			if delivered {
+				word = "delivered"
+			}
+			_, _ = fmt.Fprintf(out, "%d %s\n", number, word)
+		}
+		_ = out.Flush()
+	default:
+		w.Header().Set("Content-Type", "application/json")
+		_ = json.NewEncoder(w).Encode(d.ReportStats())
+	}
+}
+
+// setReports sets the delivery reports of a gateway from a form.
+func (s *Server) setReports(r *http.Request, d *Gateway) error {
+	if d == nil {
+		return fmt.Errorf("gateway is missing; the gateways are %q", s.Names())
+	}
+	x := Reports{URL: r.PostFormValue("url"), Interim: r.PostFormValue("interim") != ""}
+	if text := r.PostFormValue("delay"); text != "" {
+		var err error
+		if x.Delay, err = time.ParseDuration(text); err != nil || x.Delay < 0 {
+			return errors.New("delay must be a duration, e.g. 2s")
+		}
+	}
+	for name, to := range map[string]*float64{"fail": &x.Fail, "twice": &x.Twice, "early": &x.Early, "late": &x.Late, "lost": &x.Lost} {
+		if text := r.PostFormValue(name); text != "" {
+			var err error
+			if *to, err = strconv.ParseFloat(text, 64); err != nil {
+				return fmt.Errorf("%s must be a number from 0 to 1", name)
+			}
+		}
+	}
+	return d.SetReports(x)
+}

@@ -1,0 +1,240 @@
+package tracking
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/tuma-sms/tuma/internal/attempts"
+	"github.com/tuma-sms/tuma/internal/ledger"
+	"github.com/tuma-sms/tuma/internal/outage"
+	"github.com/tuma-sms/tuma/internal/reconcile"
+	"github.com/tuma-sms/tuma/providers"
+)
+
+// DoorAccount is an account whose delivery reports are collected.
+type DoorAccount struct {
+	Name string
+	Info providers.Info
+	// For is how long a report is waited for.
+	For time.Duration
+}
+
+// Door takes the delivery reports of several accounts, many in one run of the scripts. It is safe
+// for concurrent use, also by several processes.
+type Door struct {
+	ledger *ledger.Ledger
+	index  *Index
+	log    zerolog.Logger
+	// logins has one entry for each login, accounts for each account.
+	logins   map[string]*collector
+	accounts map[string]*collector
+	counts   counts
+}
+
+// NewDoor returns the Door of the given accounts. It sends nothing to Redis.
+func NewDoor(l *ledger.Ledger, log zerolog.Logger, list []DoorAccount) *Door {
+	d := &Door{ledger: l, index: NewIndex(l.Runner()), log: log, logins: map[string]*collector{}, accounts: map[string]*collector{}}
+	for _, a := range list {
+		login := a.Info.Fingerprint
+		if d.logins[login] == nil {
+			calls := &reconcile.Tracker{Attempts: attempts.New(l.Runner()), Ledger: l, Log: log, Info: a.Info}
+			d.logins[login] = &collector{tracker: New(Config{Ledger: l, Log: log, Login: login, For: a.For, Calls: calls, Count: d.counts.add})}
+		}
+		d.accounts[a.Name] = d.logins[login]
+	}
+	return d
+}
+
+// Deliver applies or parks the delivery reports of one callback. It returns nil only when Redis
+// holds the final ones under the ledger's durability. Reports of an account that does not collect
+// them are dropped.
+func (d *Door) Deliver(ctx context.Context, account, _ string, reports []providers.DLR) error {
+	c := d.accounts[account]
+	if c == nil || len(reports) == 0 {
+		return nil
+	}
+	return c.deliver(ctx, reports)
+}
+
+const (
+	// lookEvery is the time between two looks at parked reports.
+	lookEvery = time.Second
+	// expireEvery is the time between two removals of old segments, and between two log lines.
+	expireEvery = time.Minute
+)
+
+// Run looks at parked reports until ctx ends. It also removes the parts of the index whose time is
+// over, and logs once a minute the outcomes of the reports.
+func (d *Door) Run(ctx context.Context) {
+	tick := time.NewTicker(lookEvery)
+	defer tick.Stop()
+	var expired time.Time
+	for {
+		select {
+		case <-ctx.Done():
+			d.counts.log(d.log)
+			return
+		case <-tick.C:
+		}
+		for _, c := range d.logins {
+			d.lookAgain(ctx, c.tracker)
+		}
+		if time.Since(expired) > expireEvery {
+			expired = time.Now()
+			d.counts.log(d.log)
+			d.tidy(ctx)
+		}
+	}
+}
+
+// lookAgain looks at the parked reports of a login that are due.
+func (d *Door) lookAgain(ctx context.Context, t *Tracker) {
+	for ctx.Err() == nil {
+		n, err := t.LookAgain(ctx)
+		if err != nil && ctx.Err() == nil {
+			d.log.WithLevel(outage.Level(err, zerolog.WarnLevel)).Err(err).Msg("could not look at parked delivery reports; will retry")
+		}
+		if err != nil || n < dueAtOnce {
+			return
+		}
+	}
+}
+
+// tidy enters message IDs that Redis refused before, and removes those whose time is over.
+func (d *Door) tidy(ctx context.Context) {
+	err := d.index.Expire(ctx)
+	for _, c := range d.logins {
+		_, again := c.tracker.IndexAgain(ctx)
+		err = errors.Join(err, again)
+	}
+	if err != nil && ctx.Err() == nil {
+		d.log.WithLevel(outage.Level(err, zerolog.WarnLevel)).Err(err).Msg("could not tidy the index of message ids; will retry")
+	}
+}
+
+// collector applies the reports of concurrent callbacks together.
+type collector struct {
+	tracker *Tracker
+
+	mu    sync.Mutex
+	queue []*delivery
+	busy  int // runs in progress
+}
+
+// delivery are the reports of one callback. The result is sent to done.
+type delivery struct {
+	reports []providers.DLR
+	done    chan error
+}
+
+const (
+	// reportsAtOnce is about how many reports one run applies.
+	reportsAtOnce = 256
+	// maxRuns is how many runs of one login are in progress at once. While Redis works on one, the
+	// reports for the next collect.
+	maxRuns = 2
+	// runTimeout bounds one run.
+	runTimeout = 10 * time.Second
+)
+
+// deliver applies reports together with those of other callers. If ctx ends first, deliver returns
+// the context's error; the reports may be applied nevertheless.
+func (c *collector) deliver(ctx context.Context, reports []providers.DLR) error {
+	x := &delivery{reports, make(chan error, 1)}
+	c.mu.Lock()
+	c.queue = append(c.queue, x)
+	if c.busy < maxRuns {
+		c.busy++
+		go c.run()
+	}
+	c.mu.Unlock()
+	select {
+	case err := <-x.done:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// run applies the queued reports until the queue is empty.
+func (c *collector) run() {
+	for {
+		group, reports := c.next()
+		if len(group) == 0 {
+			return
+		}
+		results, err := c.apply(reports)
+		at := 0
+		for _, x := range group {
+			failed := err
+			if errors.Is(err, ErrParkedFull) && !slices.Contains(results[at:at+len(x.reports)], "") {
+				failed = nil // only other callbacks must come again
+			}
+			at += len(x.reports)
+			x.done <- failed
+		}
+	}
+}
+
+// next takes the next deliveries from the queue. If there are none, the run ends.
+func (c *collector) next() (group []*delivery, reports []providers.DLR) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for len(c.queue) > 0 && len(reports) < reportsAtOnce {
+		group, reports = append(group, c.queue[0]), append(reports, c.queue[0].reports...)
+		c.queue = c.queue[1:]
+	}
+	if len(group) == 0 {
+		c.busy--
+	}
+	return group, reports
+}
+
+func (c *collector) apply(list []providers.DLR) ([]Result, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), runTimeout)
+	defer cancel()
+	now, err := c.tracker.ledger.Now(ctx)
+	if err != nil {
+		return nil, err
+	}
+	reports := make([]Report, len(list))
+	for i, r := range list {
+		reports[i] = Report{r, now}
+	}
+	return c.tracker.Apply(ctx, reports)
+}
+
+// counts counts reports by result since the last log line.
+type counts struct {
+	mu sync.Mutex
+	n  map[Result]int
+}
+
+func (c *counts) add(r Result, n int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.n == nil {
+		c.n = map[Result]int{}
+	}
+	c.n[r] += n
+}
+
+// log logs the counts, if there are any, and starts again.
+func (c *counts) log(log zerolog.Logger) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.n) == 0 {
+		return
+	}
+	e := log.Info()
+	for _, r := range []Result{Delivered, Undelivered, Pending, Duplicate, Parked, Unmatched} {
+		e = e.Int(string(r), c.n[r])
+	}
+	e.Msg("delivery reports")
+	c.n = nil
+}

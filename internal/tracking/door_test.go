@@ -1,0 +1,81 @@
+package tracking
+
+import (
+	"bytes"
+	"context"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/tuma-sms/tuma/providers"
+)
+
+func TestDoor_ConcurrentCallbacksAreAppliedOnce(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.plan("c", 1, 1, 200)
+	r.send("c", 0, 0)
+	var log bytes.Buffer
+	d := NewDoor(r.ledger, zerolog.New(&log), []DoorAccount{{"at", r.calls.Info, time.Hour}, {"at2", r.calls.Info, time.Hour}})
+	var wg sync.WaitGroup
+	for i := range 400 {
+		x := r.report("c", 1+i%200, i%200 < 150)
+		wg.Go(func() {
+			name := "at"
+			if i%2 == 0 {
+				name = "at2" // another account of the same login
+			}
+			if err := d.Deliver(t.Context(), name, "", []providers.DLR{x.DLR}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if err := d.Deliver(t.Context(), "off", "", []providers.DLR{r.report("c", 1, true).DLR}); err != nil {
+		t.Errorf("an account without tracking: %v", err)
+	}
+	if s := r.summary("c"); s.Delivered != 150 || s.Undelivered != 50 {
+		t.Errorf("%d delivered, %d undelivered", s.Delivered, s.Undelivered)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	d.Run(ctx)
+	if want := `"delivered":150,"undelivered":50,"pending":0,"duplicate":200,"parked":0`; !strings.Contains(log.String(), want) {
+		t.Errorf("logged %s, want %s", log.String(), want)
+	}
+}
+
+func TestDoor_RedisAwayIsAnError(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	d := NewDoor(r.ledger, zerolog.Nop(), []DoorAccount{{"at", r.calls.Info, time.Hour}})
+	r.ok(r.rdb.Close())
+	if err := d.Deliver(t.Context(), "at", "", []providers.DLR{r.report("c", 1, true).DLR}); err == nil {
+		t.Error("no error without Redis: the gateway would not come again")
+	}
+}
+
+func TestDoor_RunAppliesParkedReports(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.plan("c", 1, 1, 1)
+	d := NewDoor(r.ledger, zerolog.Nop(), []DoorAccount{{"at", r.calls.Info, time.Hour}})
+	c := r.claim("c", 0, 0, time.Hour)
+	r.ok(d.Deliver(t.Context(), "at", "", []providers.DLR{r.report("c", 1, true).DLR}))
+	r.note("c", c)
+	r.settle(c, c.accepted("c"))
+	ctx, cancel := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	wg.Go(func() { d.Run(ctx) })
+	for until := time.Now().Add(20 * time.Second); r.summary("c").Delivered == 0; {
+		if time.Now().After(until) {
+			t.Error("the parked report was not applied within 20 s")
+			break
+		}
+	}
+	cancel()
+	wg.Wait()
+}

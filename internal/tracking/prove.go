@@ -1,0 +1,133 @@
+package tracking
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/tuma-sms/tuma/internal/attempts"
+	"github.com/tuma-sms/tuma/internal/campaign"
+	"github.com/tuma-sms/tuma/internal/ledger"
+	"github.com/tuma-sms/tuma/sms"
+)
+
+// prove settles a message of unknown outcome as accepted, because a report shows that the gateway
+// took it. It reports whether it did. A report proves a message in two ways. The index has its ID at
+// a recipient with the number of the report: then a worker had the answer, and was killed before it
+// settled the call. Or exactly one call of the last hour to the number has an unknown outcome, and no
+// worker has received the ID in an answer. places are the places of the ID in the index at which
+// no message is settled, and now is the time by Redis' clock. A recipient whose call is in flight is
+// left alone, because the answer to the call is the better proof.
+func (t *Tracker) prove(ctx context.Context, r Report, places []Place, now time.Time) (bool, error) {
+	if r.To == 0 || r.MessageID == "" || t.calls == nil || !t.calls.Tracked() {
+		return false, nil
+	}
+	for _, p := range places {
+		x, ok, err := t.locate(ctx, p)
+		if err != nil {
+			return false, err
+		}
+		if !ok || x.to.MSISDN != r.To {
+			continue
+		}
+		a, ok, err := t.unknownAt(ctx, p.BatchRef, attempts.Attempt{Campaign: x.Campaign, Batch: x.Name, Call: x.call}, x.position)
+		if err != nil {
+			return false, err
+		}
+		if ok {
+			return t.accept(ctx, p.Upload, a, r)
+		}
+	}
+	return t.proveByNumber(ctx, r, now)
+}
+
+// proveByNumber is prove for a message whose ID no worker has received.
+func (t *Tracker) proveByNumber(ctx context.Context, r Report, now time.Time) (bool, error) {
+	open, err := t.calls.UnresolvedTo(ctx, r.To, now)
+	if err != nil || len(open) != 1 {
+		return false, err
+	}
+	upload, _, err := t.ledger.Index().Upload(ctx, open[0].Campaign)
+	if err != nil {
+		return false, err
+	}
+	ref := ledger.BatchRef{Campaign: open[0].Campaign, Upload: upload, Name: open[0].Batch}
+	b, err := t.batches.get(ctx, t.reports, ref)
+	if err != nil || b == nil {
+		return false, err
+	}
+	x, ok, err := t.locate(ctx, Place{ref, positionOf(b, open[0].Call, r.To)})
+	if err != nil || !ok {
+		return false, err
+	}
+	if _, ok, err = t.unknownAt(ctx, ref, open[0], x.position); err != nil || !ok {
+		return false, err
+	}
+	a, ok, err := t.calls.AttemptOf(ctx, r.DLR, now)
+	if err != nil || !ok {
+		return false, err
+	}
+	if err := t.calls.NoteReported(ctx, a, r.DLR); err != nil {
+		return false, err
+	}
+	if err := t.NoteProved(ctx, upload, a, r.To, r.MessageID); err != nil {
+		return false, err
+	}
+	return t.accept(ctx, upload, a, r)
+}
+
+// NoteProved indexes the ID of a message of unknown outcome that a delivery report proves. to is the
+// recipient, and upload the token of the upload of the attempt's campaign. The caller settles the
+// recipient as accepted afterwards, so that the next report about the message finds it.
+func (t *Tracker) NoteProved(ctx context.Context, upload string, a attempts.Attempt, to sms.MSISDN, messageID string) error {
+	ref := ledger.BatchRef{Campaign: a.Campaign, Upload: upload, Name: a.Batch}
+	b, err := t.batches.get(ctx, t.reports, ref)
+	if err != nil || b == nil {
+		return err
+	}
+	at := positionOf(b, a.Call, to)
+	if at < 0 {
+		return nil
+	}
+	_, err = t.index.Note(ctx, t.login, Sent{BatchRef: ref, BatchSize: len(b.To), IDs: []string{messageID}, Positions: []int{at}}, t.life)
+	return err
+}
+
+// unknownAt reports whether the outcome of a recipient is unknown, or was before a retry or a resend.
+// It returns the attempt with the generation of that outcome.
+func (t *Tracker) unknownAt(ctx context.Context, ref ledger.BatchRef, a attempts.Attempt, position int) (attempts.Attempt, bool, error) {
+	b, err := t.batches.get(ctx, t.reports, ref)
+	if err != nil || b == nil {
+		return a, false, err
+	}
+	records, err := t.reports.Records(ctx, a.Campaign, b, a.Call)
+	if ledger.AsUnreadable(err) != nil {
+		return a, false, nil
+	}
+	if err != nil {
+		return a, false, err
+	}
+	if position >= len(records) {
+		return a, false, nil
+	}
+	rec := records[position]
+	if rec.Status == campaign.Pending && rec.Before != nil {
+		rec = *rec.Before
+	}
+	a.Generation = rec.Generation
+	return a, rec.Status == campaign.Unknown, nil
+}
+
+// accept settles the recipient of a report in an attempt as accepted.
+func (t *Tracker) accept(ctx context.Context, upload string, a attempts.Attempt, r Report) (bool, error) {
+	err := t.reports.Prove(ctx, upload, a, r.To, r.MessageID)
+	if errors.Is(err, ledger.ErrNotFound) || ledger.AsUnreadable(err) != nil {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("settle a message that a delivery report proves: %w", err)
+	}
+	t.log.Debug().Str("campaign", a.Campaign).Str("batch", a.Batch).Msg("a delivery report resolved a message of unknown outcome")
+	return true, nil
+}
