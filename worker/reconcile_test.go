@@ -294,7 +294,7 @@ func TestReconcile_ResolvedMessagesAreIndexed(t *testing.T) {
 		t.Fatalf("got %t, %v, want true", applied, err)
 	}
 	report.Status = providers.MessageStatus{Final: true, Delivered: true, State: "Success"}
-	door := tracking.NewDoor(ledger.New(r.rdb), testLogger(t), []tracking.DoorAccount{{Name: "kobo-main", Info: acc.Provider.Info(), For: time.Hour}})
+	door := tracking.NewDoor(ledger.New(r.rdb), testLogger(t), []tracking.DoorAccount{{Name: "kobo-main", Info: acc.Provider.Info(), For: time.Hour}}, nil)
 	if err := door.Deliver(t.Context(), "kobo-main", "", []providers.DLR{report}); err != nil {
 		t.Fatal(err)
 	}

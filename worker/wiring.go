@@ -7,6 +7,7 @@ import (
 	"github.com/tuma-sms/tuma/internal/announce"
 	"github.com/tuma-sms/tuma/internal/attempts"
 	"github.com/tuma-sms/tuma/internal/balance"
+	"github.com/tuma-sms/tuma/internal/blacklist"
 	"github.com/tuma-sms/tuma/internal/dispatch"
 	"github.com/tuma-sms/tuma/internal/hours"
 	"github.com/tuma-sms/tuma/internal/ledger"
@@ -73,20 +74,26 @@ func (w *Worker) connect() {
 		FailoverAfter: func() time.Duration { return w.inForce.current().FailoverAfter }, WriteOffAfter: w.longest(2*time.Minute, 2*dispatch.LeaseMargin)}
 	w.planner = &plantask.Runner{Ledger: l, Accounts: w.cards, OptOuts: w.optouts, Clock: l, Waker: w.waker, Shares: w.shares, Stop: w.stop, Announcer: w.announcer, Log: w.log,
 		Settings: w.settings, Serves: func(account string) bool { return w.accounts[account] != nil }}
+	reporting := map[string]blacklist.Account{}
+	for name, a := range w.accounts {
+		reporting[name] = blacklist.Account{Sender: a.Sender, BySender: a.info.BlacklistBySender}
+	}
+	refused := blacklist.NewReports(l, w.campaigns, w.optouts, reporting, w.log)
 	for name, a := range w.accounts {
 		w.sweeper.Served = append(w.sweeper.Served, name)
-		a.sending = w.sendingAccount(a)
+		a.sending = w.sendingAccount(a, refused)
 	}
 }
 
-// sendingAccount returns the part of an account that sends batches.
-func (w *Worker) sendingAccount(a *account) *dispatch.Account {
+// sendingAccount returns the part of an account that sends batches. refused takes the delivery reports
+// that came before their calls were settled.
+func (w *Worker) sendingAccount(a *account, refused *blacklist.Reports) *dispatch.Account {
 	lister, _ := a.Provider.(providers.Reconciler)
 	tracker := &reconcile.Tracker{Attempts: w.attempts, Ledger: w.ledger, Log: w.log, Info: a.info, Lister: lister, SearchFor: a.ReconcileFor,
 		Timeout: a.Timeout, LongestCall: a.Timeout + dispatch.LeaseMargin}
 	var reports *tracking.Tracker
 	if a.reportFor() > 0 {
-		reports = tracking.New(tracking.Config{Ledger: w.ledger, Log: w.log, Login: a.info.Fingerprint, For: a.ReportFor})
+		reports = tracking.New(tracking.Config{Ledger: w.ledger, Log: w.log, Login: a.info.Fingerprint, For: a.ReportFor, Applied: refused.Note})
 	}
 	return dispatch.NewAccount(dispatch.Settings{Name: a.Name, Provider: a.Provider, Info: a.info, Sender: a.Sender, Unit: a.Unit,
 		Limited: a.Rate != 0, Concurrency: a.Concurrency, Timeout: a.Timeout, MaxAttempts: a.MaxAttempts, Price: a.Price}, a.limiter, tracker, reports)

@@ -10,12 +10,15 @@ import (
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
 
+	"github.com/tuma-sms/tuma/internal/blacklist"
 	"github.com/tuma-sms/tuma/internal/config"
 	"github.com/tuma-sms/tuma/internal/inbox"
 	"github.com/tuma-sms/tuma/internal/ledger"
+	"github.com/tuma-sms/tuma/internal/optout"
 	"github.com/tuma-sms/tuma/internal/script"
 	"github.com/tuma-sms/tuma/internal/server"
 	"github.com/tuma-sms/tuma/internal/tracking"
+	"github.com/tuma-sms/tuma/internal/wake"
 	"github.com/tuma-sms/tuma/providers"
 	"github.com/tuma-sms/tuma/worker"
 )
@@ -133,12 +136,16 @@ func (s *serveCommand) listeners(ctx context.Context) (listener, health net.List
 // reportDoor returns the door for the delivery reports of the accounts that collect them.
 func reportDoor(b *backend, log zerolog.Logger) *tracking.Door {
 	var list []tracking.DoorAccount
+	reporting := map[string]blacklist.Account{}
 	for _, acc := range b.cfg.Accounts {
+		reporting[acc.Name] = blacklist.Account{Sender: acc.Worker.Sender, BySender: acc.Info.BlacklistBySender}
 		if lasts := acc.Card().ReportFor; lasts > 0 && len(acc.CallbackSecrets) > 0 {
 			list = append(list, tracking.DoorAccount{Name: acc.Name, Info: acc.Info, For: lasts})
 		}
 	}
-	return tracking.NewDoor(ledger.NewDurable(b.rdb, script.Durability(b.cfg.Redis.Durability)), log, list)
+	l := ledger.NewDurable(b.rdb, b.cfg.Redis.Durability)
+	refused := blacklist.NewReports(l, &wake.Campaigns{Ledger: l}, optout.New(l.Runner()), reporting, log)
+	return tracking.NewDoor(l, log, list, refused.Note)
 }
 
 // serverConfig returns the configuration of the server: the accounts that have a callback secret.

@@ -44,7 +44,7 @@ type Sender struct {
 	probes    probes
 	reports   reports
 	endings   endings
-	blacklist *blacklist
+	blacklist *blacklisted
 }
 
 // New returns a Sender.
@@ -54,5 +54,5 @@ func New(c Collaborators) *Sender {
 		probes:    probes{accounts: c.Accounts, balances: c.Balances, watches: w, log: c.Log},
 		reports:   reports{accounts: c.Accounts, balances: c.Balances, log: c.Log},
 		endings:   endings{ledger: c.Ledger, waker: c.Waker, stop: c.Stop, announcer: c.Announcer, log: c.Log},
-		blacklist: &blacklist{ledger: c.Ledger, optouts: c.OptOuts, log: c.Log}}
+		blacklist: &blacklisted{ledger: c.Ledger, optouts: c.OptOuts, log: c.Log}}
 }

@@ -36,14 +36,15 @@ type Door struct {
 	counts   counts
 }
 
-// NewDoor returns the Door of the given accounts. It sends nothing to Redis.
-func NewDoor(l *ledger.Ledger, log zerolog.Logger, list []DoorAccount) *Door {
+// NewDoor returns the Door of the given accounts. applied is called after final reports were applied, and
+// may be nil (Config.Applied). NewDoor sends nothing to Redis.
+func NewDoor(l *ledger.Ledger, log zerolog.Logger, list []DoorAccount, applied func(context.Context, []Applied)) *Door {
 	d := &Door{ledger: l, index: NewIndex(l.Runner()), log: log, logins: map[string]*collector{}, accounts: map[string]*collector{}}
 	for _, a := range list {
 		login := a.Info.Fingerprint
 		if d.logins[login] == nil {
 			calls := &reconcile.Tracker{Attempts: attempts.New(l.Runner()), Ledger: l, Log: log, Info: a.Info}
-			d.logins[login] = &collector{tracker: New(Config{Ledger: l, Log: log, Login: login, For: a.For, Calls: calls, Count: d.counts.add})}
+			d.logins[login] = &collector{tracker: New(Config{Ledger: l, Log: log, Login: login, For: a.For, Calls: calls, Count: d.counts.add, Applied: applied})}
 		}
 		d.accounts[a.Name] = d.logins[login]
 	}

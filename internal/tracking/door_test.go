@@ -19,7 +19,7 @@ func TestDoor_ConcurrentCallbacksAreAppliedOnce(t *testing.T) {
 	r.plan("c", 1, 1, 200)
 	r.send("c", 0, 0)
 	var log bytes.Buffer
-	d := NewDoor(r.ledger, zerolog.New(&log), []DoorAccount{{"at", r.calls.Info, time.Hour}, {"at2", r.calls.Info, time.Hour}})
+	d := NewDoor(r.ledger, zerolog.New(&log), []DoorAccount{{"at", r.calls.Info, time.Hour}, {"at2", r.calls.Info, time.Hour}}, nil)
 	var wg sync.WaitGroup
 	for i := range 400 {
 		x := r.report("c", 1+i%200, i%200 < 150)
@@ -51,7 +51,7 @@ func TestDoor_ConcurrentCallbacksAreAppliedOnce(t *testing.T) {
 func TestDoor_RedisAwayIsAnError(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	d := NewDoor(r.ledger, zerolog.Nop(), []DoorAccount{{"at", r.calls.Info, time.Hour}})
+	d := NewDoor(r.ledger, zerolog.Nop(), []DoorAccount{{"at", r.calls.Info, time.Hour}}, nil)
 	r.ok(r.rdb.Close())
 	if err := d.Deliver(t.Context(), "at", "", []providers.DLR{r.report("c", 1, true).DLR}); err == nil {
 		t.Error("no error without Redis: the gateway would not come again")
@@ -62,7 +62,7 @@ func TestDoor_RunAppliesParkedReports(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.plan("c", 1, 1, 1)
-	d := NewDoor(r.ledger, zerolog.Nop(), []DoorAccount{{"at", r.calls.Info, time.Hour}})
+	d := NewDoor(r.ledger, zerolog.Nop(), []DoorAccount{{"at", r.calls.Info, time.Hour}}, nil)
 	c := r.claim("c", 0, 0, time.Hour)
 	r.ok(d.Deliver(t.Context(), "at", "", []providers.DLR{r.report("c", 1, true).DLR}))
 	r.note("c", c)

@@ -171,13 +171,14 @@ func TestMemory_IndexTakesEightBytesAMessage(t *testing.T) {
 func FuzzParked(f *testing.F) {
 	f.Add("id", "1700000000000 d 254700000001 Success\t")
 	f.Add("id", "1 u 0 Failed\tAbsentSubscriber")
+	f.Add("id", "1 b 254700000001 Failed\tUserInBlackList")
 	f.Fuzz(func(t *testing.T, id, record string) {
 		r, ok := parseParked(id, record)
 		if !ok {
 			return
 		}
 		again, ok := parseParked(id, parkedRecord(r))
-		if !ok || again.MessageID != r.MessageID || again.To != r.To || again.Status.Delivered != r.Status.Delivered || !again.At.Equal(r.At) {
+		if !ok || again.MessageID != r.MessageID || again.To != r.To || again.Status.Delivered != r.Status.Delivered || again.Blacklisted != r.Blacklisted || !again.At.Equal(r.At) {
 			t.Errorf("%q was read as %+v, and its record as %+v (%t)", record, r, again, ok)
 		}
 	})

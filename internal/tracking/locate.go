@@ -15,6 +15,7 @@ type located struct {
 	Place
 	of, call, position int // position is the one in the call
 	to                 campaign.Planned
+	sent               ledger.BatchRef // the batch in the index, which the recipient may have left since
 }
 
 // report returns a delivery report as the ledger takes it.
@@ -60,7 +61,7 @@ func (t *Tracker) locate(ctx context.Context, p Place) (x located, ok bool, err 
 	if err != nil || b == nil || p.Position < 0 || p.Position >= len(b.To) {
 		return x, false, err
 	}
-	x = located{Place: p, to: b.To[p.Position], position: p.Position}
+	x = located{Place: p, to: b.To[p.Position], position: p.Position, sent: p.BatchRef}
 	for _, n := range b.Calls {
 		if x.position < n {
 			break
@@ -96,7 +97,7 @@ func (t *Tracker) follow(ctx context.Context, x located) (out []located, err err
 			if err != nil {
 				return nil, err
 			}
-			if next.of = x.of; ok {
+			if next.of, next.sent = x.of, x.sent; ok {
 				out = append(out, next)
 			}
 		}

@@ -44,11 +44,15 @@ type parkArgs struct {
 type parkedArgs struct{ ID, Record string }
 
 // parkedRecord returns a report as park.lua stores it: the time, the status, the number, the state
-// and the reason, with tabs between the last two.
+// and the reason, with tabs between the last two. The status is d for delivered, u for undelivered, or b
+// if the gateway has blacklisted the number.
 func parkedRecord(r Report) string {
 	status := "u"
-	if r.Status.Delivered {
+	switch {
+	case r.Status.Delivered:
 		status = "d"
+	case r.Blacklisted:
+		status = "b"
 	}
 	tidy := strings.NewReplacer("\t", " ", "\n", " ")
 	return strconv.FormatInt(r.At.UnixMilli(), 10) + " " + status + " " + strconv.FormatUint(uint64(r.To), 10) + " " +
@@ -58,7 +62,7 @@ func parkedRecord(r Report) string {
 // parseParked reads what parkedRecord wrote. ok is false if it cannot be read.
 func parseParked(id, record string) (r Report, ok bool) {
 	words := strings.SplitN(record, " ", 4)
-	if len(words) != 4 || words[1] != "d" && words[1] != "u" {
+	if len(words) != 4 || len(words[1]) != 1 || !strings.Contains("dub", words[1]) {
 		return r, false
 	}
 	at, err1 := strconv.ParseInt(words[0], 10, 64)
@@ -68,7 +72,7 @@ func parseParked(id, record string) (r Report, ok bool) {
 		return r, false
 	}
 	r.At = time.UnixMilli(at)
-	r.DLR = providers.DLR{MessageID: id, To: sms.MSISDN(to), Reason: reason, Status: providers.MessageStatus{Final: true, Delivered: words[1] == "d", State: state}}
+	r.DLR = providers.DLR{MessageID: id, To: sms.MSISDN(to), Reason: reason, Blacklisted: words[1] == "b", Status: providers.MessageStatus{Final: true, Delivered: words[1] == "d", State: state}}
 	return r, true
 }
 

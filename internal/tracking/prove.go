@@ -103,7 +103,7 @@ func (t *Tracker) unknownAt(ctx context.Context, ref ledger.BatchRef, a attempts
 	}
 	records, err := t.reports.Records(ctx, a.Campaign, b, a.Call)
 	if ledger.AsUnreadable(err) != nil {
-		return a, false, nil
+		return a, false, nil //nolint:nilerr // the worker that loads the batch quarantines the record
 	}
 	if err != nil {
 		return a, false, err
@@ -123,7 +123,7 @@ func (t *Tracker) unknownAt(ctx context.Context, ref ledger.BatchRef, a attempts
 func (t *Tracker) accept(ctx context.Context, upload string, a attempts.Attempt, r Report) (bool, error) {
 	err := t.reports.Prove(ctx, upload, a, r.To, r.MessageID)
 	if errors.Is(err, ledger.ErrNotFound) || ledger.AsUnreadable(err) != nil {
-		return false, nil
+		return false, nil //nolint:nilerr // such a campaign has nothing to prove
 	}
 	if err != nil {
 		return false, fmt.Errorf("settle a message that a delivery report proves: %w", err)

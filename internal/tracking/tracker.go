@@ -47,7 +47,7 @@ const (
 	Unmatched Result = "unmatched"
 )
 
-// Config configures a Tracker. All fields but Calls and Count are needed.
+// Config configures a Tracker. All fields but Calls, Count and Applied are needed.
 type Config struct {
 	Ledger *ledger.Ledger
 	Log    zerolog.Logger
@@ -60,6 +60,15 @@ type Config struct {
 	// Count counts reports by their result, as often as they get one: a report that was parked first
 	// is counted once more when it is applied.
 	Count func(r Result, n int)
+	// Applied is called after final reports were applied, each once; nil: not at all. ctx is that of the
+	// caller.
+	Applied func(ctx context.Context, reports []Applied)
+}
+
+// Applied is a final report that was applied. The BatchRef names the batch in which its message went out.
+type Applied struct {
+	ledger.BatchRef
+	providers.DLR
 }
 
 // Tracker applies the delivery reports of one login. It is safe for concurrent use, also by several
@@ -75,6 +84,7 @@ type Tracker struct {
 	life    time.Duration
 	calls   *reconcile.Tracker
 	count   func(Result, int)
+	applied func(context.Context, []Applied)
 	batches batchCache
 	// parkedSeen is whether the last Note found parked reports. If it found none, Settled does nothing:
 	// LookAgain applies what was parked in between.
@@ -84,9 +94,12 @@ type Tracker struct {
 // New returns a Tracker. It sends nothing to Redis.
 func New(c Config) *Tracker {
 	r := c.Ledger.Runner()
-	t := &Tracker{ledger: c.Ledger, reports: ledger.NewReports(c.Ledger), scripts: r, rdb: r.Redis(), index: NewIndex(r), log: c.Log, login: c.Login, life: c.For, calls: c.Calls, count: c.Count}
+	t := &Tracker{ledger: c.Ledger, reports: ledger.NewReports(c.Ledger), scripts: r, rdb: r.Redis(), index: NewIndex(r), log: c.Log, login: c.Login, life: c.For, calls: c.Calls, count: c.Count, applied: c.Applied}
 	if t.count == nil {
 		t.count = func(Result, int) {}
+	}
+	if t.applied == nil {
+		t.applied = func(context.Context, []Applied) {}
 	}
 	return t
 }
@@ -271,9 +284,11 @@ func (t *Tracker) applyAll(ctx context.Context, reports []Report, list []located
 		if err != nil {
 			return nil, fmt.Errorf("apply delivery reports: %w", err)
 		}
+		var applied []Applied
 		for i, x := range group {
 			switch outcomes[i] {
 			case ledger.ReportApplied:
+				applied = append(applied, Applied{x.sent, reports[x.of].DLR})
 				if results[x.of] = Undelivered; reports[x.of].Status.Delivered {
 					results[x.of] = Delivered
 				}
@@ -288,6 +303,9 @@ func (t *Tracker) applyAll(ctx context.Context, reports []Report, list []located
 				}
 				moved = append(moved, next...)
 			}
+		}
+		if len(applied) > 0 {
+			t.applied(ctx, applied)
 		}
 	}
 	return moved, nil

@@ -1,6 +1,8 @@
 package tracking
 
 import (
+	"context"
+	"fmt"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -223,5 +225,33 @@ func TestApply_UnreadableRecordsDoNotStopOthers(t *testing.T) {
 	r.ok(r.rdb.HSet(t.Context(), "tuma:{c}:l", "r0.0.0", "\x03\xff").Err())
 	if got := r.apply(r.report("c", 1, true), r.report("c", 3, true)); got != "parked delivered" {
 		t.Errorf("got %s", got)
+	}
+}
+
+// Applied is called once for each final report that was applied, with the batch in which its message went out. A
+// parked report keeps that the gateway has blacklisted the number.
+func TestApplied_OnceForEachReport(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.planAt("c", []string{"at", "at2"}, 1, 1, 3)
+	var got []string
+	r.Tracker = New(Config{Ledger: r.ledger, Log: r.log, Login: testLogin, For: time.Hour, Applied: func(_ context.Context, list []Applied) {
+		for _, x := range list {
+			got = append(got, fmt.Sprintf("%s %s %t %t", x.Name, x.To, x.Status.Delivered, x.Blacklisted))
+		}
+	}})
+	late := r.claim("c", 0, 0, time.Hour)
+	_, err := r.ledger.Release(t.Context(), late.claim, 0, false)
+	r.ok(err)
+	r.moveAll("c", "0.0", 1)
+	listed := r.report("c", 1, false)
+	listed.Blacklisted = true
+	r.apply(listed, listed)
+	r.note("c", late)
+	r.settle(late, late.accepted("c")) // the recipients are in a batch of the other account now
+	r.Settled(t.Context(), late.accepted("c"))
+	r.apply(listed, r.report("c", 2, true), r.report("c", 2, true))
+	if want := []string{"0.0 254700000001 false true", "0.0 254700000002 true false"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }

@@ -78,10 +78,13 @@ func newDeployment(t *testing.T, o simulator.Options, extra ...string) *deployme
 
 // deploymentWith starts a Redis and writes a tuma.yaml with these accounts. Workers, commands and the test's producer
 // log in to Redis as a user that has only the rights that README.md names.
-func deploymentWith(t *testing.T, gateway *simulator.Server, accounts string) *deployment {
+//
+// options change the Redis, which otherwise has an append-only file that is written once a second.
+func deploymentWith(t *testing.T, gateway *simulator.Server, accounts string, options ...redistest.Option) *deployment {
 	t.Helper()
 	f := &deployment{t: t, dir: t.TempDir(), gateway: gateway}
-	f.redis = redistest.Start(t, redistest.WithAOF("everysec"), redistest.WithUser("tuma", "secret", documentedRights(t)...))
+	options = append([]redistest.Option{redistest.WithAOF("everysec"), redistest.WithUser("tuma", "secret", documentedRights(t)...)}, options...)
+	f.redis = redistest.Start(t, options...)
 	f.rdb = f.redis.Client(f.redis.AsUser)
 	f.write("tuma.yaml", "redis: {url: '"+f.redis.UserURL()+"'}\ndefault_country: KE\nwindows: off\naccounts:\n"+accounts)
 	var err error
@@ -137,11 +140,18 @@ func (f *deployment) serving() int {
 // spawn starts another worker process, with further flags, and does not wait until it is ready.
 func (f *deployment) spawn(flags ...string) *exec.Cmd {
 	f.t.Helper()
+	return f.process("worker", flags...)
+}
+
+// process starts a process of a command that runs until it is stopped, and does not wait until it is ready. end
+// kills it.
+func (f *deployment) process(command string, flags ...string) *exec.Cmd {
+	f.t.Helper()
 	log, err := os.OpenFile(filepath.Join(f.dir, "worker.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	args := []string{"worker", "--config", filepath.Join(f.dir, "tuma.yaml"), "--log-level", "info", "--log-format", "json"}
+	args := []string{command, "--config", filepath.Join(f.dir, "tuma.yaml"), "--log-level", "info", "--log-format", "json"}
 	cmd := exec.Command(binary, append(args, flags...)...)
 	// Requests to other machines go to a proxy that does not exist. So a worker cannot reach them.
 	cmd.Env = append(os.Environ(), "HTTP_PROXY=http://127.0.0.1:1", "HTTPS_PROXY=http://127.0.0.1:1", "NO_PROXY=")

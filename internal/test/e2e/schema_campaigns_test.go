@@ -127,7 +127,7 @@ func (r *schemaRig) reports() {
 		x := providers.DLR{MessageID: row.MessageID, Status: providers.MessageStatus{Final: true, Delivered: row.Row == 1, State: "Failed"}}
 		reports = append(reports, x)
 	}
-	door := tracking.NewDoor(ledger.New(r.rdb), zerolog.Nop(), []tracking.DoorAccount{{Name: "plain", Info: r.plain.info, For: time.Hour}})
+	door := tracking.NewDoor(ledger.New(r.rdb), zerolog.Nop(), []tracking.DoorAccount{{Name: "plain", Info: r.plain.info, For: time.Hour}}, nil)
 	r.ok(door.Deliver(r.t.Context(), "plain", "", reports))
 	st, err := r.client.Status(r.t.Context(), "reported")
 	if err != nil || st.Delivered != 1 || st.Undelivered != 1 || st.Reports == nil || st.Reports.Expected != 2 || st.Reports.Final != 2 {

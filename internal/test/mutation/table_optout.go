@@ -1,8 +1,9 @@
 package main
 
 const (
-	narrowLua    = "internal/ledger/narrow.lua"
-	exclusionsGo = "internal/dispatch/blacklist.go"
+	narrowLua       = "internal/ledger/narrow.lua"
+	exclusionsGo    = "internal/dispatch/blacklist.go"
+	blacklistRuleGo = "internal/blacklist/rule.go"
 )
 
 // optOutMutants break suppression lists and exclusions.
@@ -22,11 +23,11 @@ var optOutMutants = []mutant{
 		tests("worker", "TestOptOut_PlanSkipsOptedOutRecipients")},
 	{"numbers that a gateway rejects as blacklisted are not added to the suppression list", one(exclusionsGo, "case r.Status == campaign.Rejected && r.Reason == providers.ReasonBlacklisted:",
 		"case r.Status == campaign.Accepted && r.Reason == providers.ReasonBlacklisted:"), tests("worker", "TestOptOut_GatewayBlacklistAddsToTheList")},
-	{"a number is suppressed although the sender ID may be the reason", one(exclusionsGo, "return nil, before/blacklistRunLimit", "return s.waiting, before/blacklistRunLimit"),
+	{"a number is suppressed although the sender ID may be the reason", one(blacklistRuleGo, "return nil, before/RunLimit", "return s.waiting, before/RunLimit"),
 		tests("worker", "TestBlacklist_AddsOnceTheSenderIsProven")},
-	{"a number is suppressed although no recipient of the sender ID was accepted before it", one(exclusionsGo, "if time.Since(s.acceptedAt) < verdict.ProvenFor && s.run", "if s.run"),
+	{"a number is suppressed although no recipient of the sender ID was accepted before it", one(blacklistRuleGo, "if time.Since(s.acceptedAt) < verdict.ProvenFor && s.run", "if s.run"),
 		tests("worker", "TestBlacklist_UnprovenSenderSuppressesNoRecipient")},
-	{"a run of blacklisted recipients does not pause the campaign", one(exclusionsGo, "return nil, before/blacklistRunLimit < s.run/blacklistRunLimit", "return nil, false && before/blacklistRunLimit < s.run/blacklistRunLimit"),
+	{"a run of blacklisted recipients does not pause the campaign", one(blacklistRuleGo, "return nil, before/RunLimit < s.run/RunLimit", "return nil, false && before/RunLimit < s.run/RunLimit"),
 		tests("worker", "TestBlacklist_OfEveryRecipientPausesTheCampaign")},
 	{"a large call of blacklisted recipients rejects them", one(verdictGo, "return len(results) >= massBlacklist", "return false && len(results) >= massBlacklist"),
 		tests("worker", "TestBlacklist_OfEveryRecipientPausesTheCampaign")},

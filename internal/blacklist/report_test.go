@@ -1,4 +1,4 @@
-package dispatch
+package blacklist
 
 import (
 	"testing"
@@ -8,7 +8,7 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-func TestBlacklist_OfReports(t *testing.T) {
+func TestReports_RuleOfTheSuppressionList(t *testing.T) {
 	t.Parallel()
 	delivered := providers.DLR{MessageID: "1", To: 254712000000, Status: providers.MessageStatus{Final: true, Delivered: true, State: "Success"}}
 	failed := func(to sms.MSISDN) providers.DLR {
@@ -28,9 +28,9 @@ func TestBlacklist_OfReports(t *testing.T) {
 		"without a sender ID, for all":  {"", false, []providers.DLR{delivered, failed(1), delivered}, []int{0, 0, 1}},
 		"a report without a number":     {"ACME", true, []providers.DLR{delivered, failed(0), delivered}, []int{0, 0, 0}},
 		"another failure":               {"ACME", true, []providers.DLR{delivered, {To: 1, Status: providers.MessageStatus{Final: true}, Reason: "UserDoesNotExist"}, delivered}, []int{0, 0, 0}},
-		"all recipients of the account": {"ACME", true, append(append([]providers.DLR{delivered}, everyNumber(failed)...), delivered), make([]int, blacklistRunLimit+2)},
+		"all recipients of the account": {"ACME", true, append(append([]providers.DLR{delivered}, everyNumber(failed)...), delivered), make([]int, RunLimit+2)},
 	} {
-		l := new(blacklist)
+		l := new(Reports)
 		for i, d := range tc.reports {
 			list, got := l.ofReport("at", tc.sender, tc.bySender, d)
 			if len(got) != tc.want[i] {
@@ -47,7 +47,7 @@ func TestBlacklist_OfReports(t *testing.T) {
 
 // everyNumber returns as many reports as make a run of blacklisted recipients too long.
 func everyNumber(failed func(sms.MSISDN) providers.DLR) (reports []providers.DLR) {
-	for n := range sms.MSISDN(blacklistRunLimit) {
+	for n := range sms.MSISDN(RunLimit) {
 		reports = append(reports, failed(n+1))
 	}
 	return reports

@@ -1,0 +1,81 @@
+// Package blacklist decides which numbers that a gateway calls blacklisted are added to our suppression lists.
+//
+// A gateway that does not know a sender ID may call every recipient blacklisted. So a recipient is added
+// only if the same account has accepted other recipients of the same sender ID: in the same call, or
+// within ten minutes before this recipient and then after it. Until then it waits. A recipient that is
+// left out is rejected again in the next campaign, and can be added then.
+package blacklist
+
+import (
+	"sync"
+	"time"
+
+	"github.com/tuma-sms/tuma/internal/optout"
+	"github.com/tuma-sms/tuma/internal/verdict"
+)
+
+// Rule is what one process has seen of the sender IDs at its accounts. The zero value has seen nothing.
+// It is safe for concurrent use.
+type Rule struct {
+	mu      sync.Mutex
+	senders map[string]*sender // the key is made of account and sender ID
+}
+
+// sender is what was seen of a sender ID at an account.
+type sender struct {
+	// acceptedAt is when the account last accepted a recipient. run counts the recipients that the
+	// account has called blacklisted since then. waiting lists those of them that may still be
+	// added.
+	acceptedAt time.Time
+	run        int
+	waiting    []optout.Entry
+}
+
+const (
+	// RunLimit is how many recipients in a row may be blacklisted, in one process, before the campaign
+	// is paused: the sender ID or the account is then the reason, and not the recipients.
+	RunLimit = 25
+	// maxSenders is the maximum number of pairs of an account and a sender ID that are remembered.
+	maxSenders = 10_000
+)
+
+// Proven returns the recipients that can be added to a list now. key names the account and the sender ID,
+// accepted is whether the account has accepted a recipient, and found are those that it calls
+// blacklisted. The others wait, or are left out for good. pause reports whether the run of blacklisted
+// recipients has become too long; then none of its recipients is ever added.
+func (l *Rule) Proven(key string, accepted bool, found []optout.Entry) (proven []optout.Entry, pause bool) {
+	if !accepted && len(found) == 0 {
+		return nil, false
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s := l.sender(key)
+	if accepted {
+		if s.run < RunLimit {
+			found = append(s.waiting, found...)
+		}
+		*s = sender{acceptedAt: time.Now()}
+		return found, false
+	}
+	before := s.run
+	s.run += len(found)
+	if time.Since(s.acceptedAt) < verdict.ProvenFor && s.run < RunLimit {
+		s.waiting = append(s.waiting, found...)
+	} else {
+		s.waiting = nil
+	}
+	return nil, before/RunLimit < s.run/RunLimit
+}
+
+// sender returns what is known of a sender ID. The caller holds l.mu.
+func (l *Rule) sender(key string) *sender {
+	s := l.senders[key]
+	if s == nil {
+		if l.senders == nil || len(l.senders) >= maxSenders {
+			l.senders = map[string]*sender{}
+		}
+		s = &sender{}
+		l.senders[key] = s
+	}
+	return s
+}
