@@ -8,6 +8,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/tuma-sms/tuma/internal/accounts"
+	"github.com/tuma-sms/tuma/internal/census"
 	"github.com/tuma-sms/tuma/internal/dispatch"
 	"github.com/tuma-sms/tuma/providers"
 	"github.com/tuma-sms/tuma/ratelimit"
@@ -18,6 +19,7 @@ type account struct {
 	Account
 	info    providers.Info
 	limiter *ratelimit.Redis
+	load    census.Recorder // how fast the gateway answers
 	// sending is the part of the account that sends batches.
 	sending *dispatch.Account
 }

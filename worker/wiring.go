@@ -8,6 +8,7 @@ import (
 	"github.com/tuma-sms/tuma/internal/attempts"
 	"github.com/tuma-sms/tuma/internal/balance"
 	"github.com/tuma-sms/tuma/internal/blacklist"
+	"github.com/tuma-sms/tuma/internal/census"
 	"github.com/tuma-sms/tuma/internal/dispatch"
 	"github.com/tuma-sms/tuma/internal/hours"
 	"github.com/tuma-sms/tuma/internal/ledger"
@@ -68,10 +69,14 @@ func (w *Worker) connect() {
 		Waker: w.waker, Quarantine: w.quarantine, Shares: w.shares, Hours: &w.hours, Guard: w.guard, Memory: memory, Balances: w.balances,
 		Stop: w.stop, Announcer: w.announcer, Log: w.log})
 	w.sweeper = &sweep.Sweeper{Ledger: l, Accounts: w.cards, Queue: w.queue, Campaigns: w.campaigns, Waker: w.waker, Quarantine: w.quarantine,
-		Shares: w.shares, Memory: memory, Announcer: w.announcer, Log: w.log, Name: w.cfg.Name, Every: w.cfg.SweepEvery,
+		Shares: w.shares, Memory: memory, Announcer: w.announcer, Meter: noSweepMeter{}, Log: w.log, Name: w.cfg.Name, Every: w.cfg.SweepEvery,
 		Retention:     func() time.Duration { return w.inForce.current().Retention },
 		Reports:       tracking.NewIndex(l.Runner()),
 		FailoverAfter: func() time.Duration { return w.inForce.current().FailoverAfter }, WriteOffAfter: w.longest(2*time.Minute, 2*dispatch.LeaseMargin)}
+	w.sweeper.Census = &census.Taker{Store: w.censuses, Accounts: w.cards, Ledger: l, Tasks: w.queue.Totals}
+	if w.metrics != nil {
+		w.sweeper.Meter = w.metrics
+	}
 	w.planner = &plantask.Runner{Ledger: l, Accounts: w.cards, OptOuts: w.optouts, Clock: l, Waker: w.waker, Shares: w.shares, Stop: w.stop, Announcer: w.announcer, Log: w.log,
 		Settings: w.settings, Serves: func(account string) bool { return w.accounts[account] != nil }}
 	reporting := map[string]blacklist.Account{}
@@ -96,7 +101,7 @@ func (w *Worker) sendingAccount(a *account, refused *blacklist.Reports) *dispatc
 		reports = tracking.New(tracking.Config{Ledger: w.ledger, Log: w.log, Login: a.info.Fingerprint, For: a.ReportFor, Applied: refused.Note})
 	}
 	return dispatch.NewAccount(dispatch.Settings{Name: a.Name, Provider: a.Provider, Info: a.info, Sender: a.Sender, Unit: a.Unit,
-		Limited: a.Rate != 0, Concurrency: a.Concurrency, Timeout: a.Timeout, MaxAttempts: a.MaxAttempts, Price: a.Price}, a.limiter, tracker, reports)
+		Limited: a.Rate != 0, Concurrency: a.Concurrency, Timeout: a.Timeout, MaxAttempts: a.MaxAttempts, Price: a.Price, Meter: w.meter(a)}, a.limiter, tracker, reports)
 }
 
 // longest returns the longest timeout of all accounts plus margin, but at least the given duration.

@@ -9,12 +9,15 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/redis/go-redis/v9"
 	"github.com/rs/zerolog"
 
 	"github.com/tuma-sms/tuma/internal/balance"
 	"github.com/tuma-sms/tuma/internal/campaign"
+	"github.com/tuma-sms/tuma/internal/census"
 	"github.com/tuma-sms/tuma/internal/drain"
+	"github.com/tuma-sms/tuma/internal/metrics"
 	"github.com/tuma-sms/tuma/internal/script"
 	"github.com/tuma-sms/tuma/providers"
 	"github.com/tuma-sms/tuma/ratelimit"
@@ -76,6 +79,10 @@ type Config struct {
 	// SweepEvery is how often the sweeper looks for lost wake-ups, due batches and campaigns past
 	// retention. Only one worker sweeps at a time. Default: 1 s.
 	SweepEvery time.Duration
+	// Metrics is the registry in which New registers the worker's metrics (docs/metrics.md), such as a
+	// prometheus.Registry of the caller. The caller serves them. One registry takes one worker, because the
+	// names are the same for all; wrap it with prometheus.WrapRegistererWith for more. Default: no metrics.
+	Metrics prometheus.Registerer
 	// PollEvery is how often the worker polls its queues while they are empty. A new message waits
 	// for less than half of PollEvery on average. Default: 50 ms, with one command for all queues.
 	//
@@ -180,6 +187,8 @@ type Worker struct {
 	cfg      Config
 	log      zerolog.Logger
 	accounts map[string]*account
+	censuses *census.Store
+	metrics  *metrics.Worker // nil: Config.Metrics is not set
 	rooms
 	inForce inForce
 	stop    *drain.Signals
@@ -218,6 +227,10 @@ func New(cfg Config) (*Worker, error) {
 	}
 	if len(mistakes) > 0 {
 		return nil, fmt.Errorf("new worker: %w", errors.Join(mistakes...))
+	}
+	w.censuses = census.NewStore(script.NewRunner(cfg.Redis, script.Durability{}))
+	if err := w.registerMetrics(); err != nil {
+		return nil, err
 	}
 	w.connect()
 	return w, nil
@@ -268,6 +281,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	var loops sync.WaitGroup
 	loops.Go(func() { w.runEvery(background, w.cfg.SweepEvery, "sweep", w.sweeper.Sweep) })
 	loops.Go(func() { w.runEvery(background, publishEvery, "publish", w.publish) })
+	loops.Go(func() { w.runEvery(background, loadEvery, "store load", w.storeLoad) })
 	loops.Go(func() { w.runEvery(background, followEvery, "follow settings", w.follow) })
 	loops.Go(func() { w.runEvery(background, balance.Tick, "balance", w.pollBalances) })
 	loops.Go(func() { w.readiness.Watch(background) })

@@ -74,6 +74,8 @@ type Settings struct {
 	MaxAttempts int
 	// Price is the price of one segment, as ledger.SegmentCost reads it, or "".
 	Price string
+	// Meter counts what happens at the account.
+	Meter Meter
 }
 
 // NewAccount returns an account that has no call in flight. The limiter is the one that all workers

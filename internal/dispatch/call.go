@@ -3,6 +3,7 @@ package dispatch
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/tuma-sms/tuma/providers"
 )
@@ -19,9 +20,14 @@ type answer struct {
 func (s *Sender) call(b *batch, sub submission) answer {
 	ctx, cancel := context.WithDeadline(context.Background(), sub.start.Add(b.acc.Timeout))
 	defer cancel()
+	units := b.units(sub.gen)
+	b.acc.Meter.CallBegins(units)
+	began := time.Now()
 	results, err := callProvider(ctx, b.acc.Provider, providers.Batch{IdempotencyKey: sub.claim.IdempotencyKey.String(),
 		From: b.sender(), Body: b.body(sub.gen), Flash: b.camp.Spec.Flash, To: numbersOf(sub.gen.To)})
-	return answer{results: results, err: err}
+	a := answer{results: results, err: err}
+	b.acc.Meter.CallEnds(time.Since(began), resultOf(a, len(sub.gen.To)), len(sub.gen.To), units)
+	return a
 }
 
 // callProvider submits a batch. It returns a panic of the provider as an error of unknown outcome.

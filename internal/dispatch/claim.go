@@ -66,6 +66,7 @@ func (s *Sender) claim(ctx context.Context, b *batch, g *ledger.Generation, a ad
 	case a.look.Probe && a.probeLimit > 0 && len(g.To) > a.probeLimit && !claim.Doubt:
 		return grant{otherwise: reload}, s.splitProbe(ctx, b, claim, a.probeLimit, r)
 	}
+	b.acc.Meter.Claimed(time.Since(start))
 	return grant{ok: true, submission: submission{claim: claim, gen: g, look: a.look, start: start}, leave: req.leave}, nil
 }
 

@@ -94,6 +94,10 @@ func (e endings) abandon(b *batch, c *ledger.Claim, g *ledger.Generation, why st
 	records := verdict.SameForAll(len(g.To), campaign.Record{Status: campaign.Unknown, Reason: why})
 	wait := verdict.BackOff(1) // the delay before a recipient of unknown outcome is resent
 	return e.end(b, "abandon", func(ctx context.Context) (ledger.Settled, error) {
-		return e.ledger.Settle(ctx, c, records, campaign.SettleAbandon, b.segmentsOf(g), wait)
+		out, err := e.ledger.Settle(ctx, c, records, campaign.SettleAbandon, b.segmentsOf(g), wait)
+		if err == nil && !out.Stale {
+			b.acc.Meter.Recorded(records)
+		}
+		return out, err
 	})
 }

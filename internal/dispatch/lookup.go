@@ -2,6 +2,7 @@ package dispatch
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"github.com/tuma-sms/tuma/internal/campaign"
@@ -42,11 +43,16 @@ func (s *Sender) lookUp(ctx context.Context, b *batch, g *ledger.Generation, req
 	}
 	s.Log.Debug().Str("campaign", b.id).Str("batch", b.name).Str("account", b.acc.Name).Int("look", c.Lookups+1).
 		Int("found", len(found)).Int("recipients", len(g.To)).Msg("looked up a call of unknown outcome at the gateway")
+	var count sync.Once // write may run again after Redis has restarted
 	write := func(ctx context.Context) (ledger.Settled, error) {
 		if err := tracker.NoteSent(ctx, c, records); err != nil {
 			return ledger.Settled{}, err
 		}
-		return s.Ledger.Settle(ctx, c, records, basis, b.segmentsOf(g), wait)
+		out, err := s.Ledger.Settle(ctx, c, records, basis, b.segmentsOf(g), wait)
+		if err == nil && !out.Stale {
+			count.Do(func() { b.acc.Meter.Recorded(recordedBy(basis, records)) })
+		}
+		return out, err
 	}
 	if len(found) > 0 { // a Redis that lost the claim of the call settles its recipients as unknown; found is better
 		s.Guard.Remember(len(g.To), func(ctx context.Context) error {

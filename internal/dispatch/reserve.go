@@ -21,12 +21,13 @@ type reservation struct {
 // among the calls in flight. It reserves nothing if the worker drains or the account was held
 // meanwhile. If the reservation is ok, the caller leaves the account's slots after the call.
 func (s *Sender) reserve(ctx context.Context, b *batch, g *ledger.Generation, a admission) (reservation, error) {
-	units := b.units(g)
+	units, began := b.units(g), time.Now()
 	turn, ok, err := b.lane().Reserve(ctx, b.waiter, pacing.Request{Units: units, Slots: b.acc.slots,
 		FairGap: func(ctx context.Context) time.Duration { return s.Shares.FairGap(ctx, b.acc.Name, units) }})
 	if err != nil || !ok {
 		return reservation{}, err
 	}
+	b.acc.Meter.Waited(time.Since(began))
 	if held, err := s.heldMeanwhile(ctx, b, a); err != nil || held {
 		if err == nil {
 			err = b.lane().Return(ctx, units, time.Until(turn))

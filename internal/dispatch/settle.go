@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/tuma-sms/tuma/internal/campaign"
@@ -23,7 +24,9 @@ type settled struct {
 // settle writes the verdict on the call to Redis. After that it records what else the answer
 // contained, because the verdict must not be lost.
 func (s *Sender) settle(b *batch, p *pass, sub submission, a answer, v verdict.Verdict) (settled, error) {
+	began := time.Now()
 	done, err := s.settleCall(b, p, sub, v)
+	b.acc.Meter.Settled(time.Since(began))
 	if sub.look.Probe && v.Outcome == "" {
 		s.probes.end(b.acc) // the call showed nothing about the account, so another call may probe at once
 	}
@@ -35,14 +38,18 @@ func (s *Sender) settle(b *batch, p *pass, sub submission, a answer, v verdict.V
 // of the pass in the same script.
 func (s *Sender) settleCall(b *batch, p *pass, sub submission, v verdict.Verdict) (settled, error) {
 	c, g := sub.claim, sub.gen
+	var count sync.Once // write may run again after Redis has restarted
 	write := func(ctx context.Context) (ledger.Settled, error) {
 		if err := b.noteSent(ctx, c, v.Records); err != nil {
 			return ledger.Settled{}, err
 		}
-		out, err := s.writeVerdict(ctx, b, sub, v)
+		out, recorded, err := s.writeVerdict(ctx, b, sub, v)
 		if err == nil {
 			b.acc.Tracker.End(ctx, c, b.segmentsOf(g), v)
 			b.reported(ctx, v.Records)
+			if !out.Stale {
+				count.Do(func() { b.acc.Meter.Recorded(recorded) })
+			}
 		}
 		return out, err
 	}
@@ -56,7 +63,9 @@ func (s *Sender) settleCall(b *batch, p *pass, sub submission, v verdict.Verdict
 	}
 	followed := s.settleAndClaimNext(b, p, sub, v)
 	var err error
-	if !followed.settled {
+	if followed.settled {
+		count.Do(func() { b.acc.Meter.Recorded(v.Records) })
+	} else {
 		err = s.endings.end(b, "settle", write)
 	}
 	s.keepAnswer(b, sub, v, err)
@@ -76,40 +85,41 @@ func (s *Sender) settleCall(b *batch, p *pass, sub submission, v verdict.Verdict
 	return settled{otherwise: reload}, nil
 }
 
-// writeVerdict writes the verdict to the ledger, which ends the claim.
-func (s *Sender) writeVerdict(ctx context.Context, b *batch, sub submission, v verdict.Verdict) (ledger.Settled, error) {
+// writeVerdict writes the verdict to the ledger, which ends the claim. recorded are the outcomes that it
+// wrote, if any.
+func (s *Sender) writeVerdict(ctx context.Context, b *batch, sub submission, v verdict.Verdict) (out ledger.Settled, recorded []campaign.Record, err error) {
 	c, g := sub.claim, sub.gen
+	settle := func(records []campaign.Record, reason campaign.SettleReason, wait time.Duration) (ledger.Settled, []campaign.Record, error) {
+		out, err := s.Ledger.Settle(ctx, c, records, reason, b.segmentsOf(g), wait)
+		return out, recordedBy(reason, records), err
+	}
 	switch v.Action {
 	case verdict.Settle:
-		return s.Ledger.Settle(ctx, c, v.Records, v.SettleReason, b.segmentsOf(g), v.BackOff)
+		return settle(v.Records, v.SettleReason, v.BackOff)
 	case verdict.Release:
-		out, err := s.Ledger.Release(ctx, c, v.BackOff, v.Renew)
-		if err == nil && out.Stale {
+		if out, err = s.Ledger.Release(ctx, c, v.BackOff, v.Renew); err == nil && out.Stale {
 			// The lease ended meanwhile, and the call may have been settled as unknown. It is still
 			// worth recording that the call was certainly not sent.
-			return s.Ledger.Settle(ctx, c, verdict.SameForAll(len(g.To), campaign.Record{Reason: campaign.ReasonNotSent, Code: v.Code}), campaign.SettleVerdict, b.segmentsOf(g), 0)
+			return settle(verdict.SameForAll(len(g.To), campaign.Record{Reason: campaign.ReasonNotSent, Code: v.Code}), campaign.SettleVerdict, 0)
 		}
-		return out, err
+		return out, nil, err
 	case verdict.Split:
-		out, err := s.Ledger.Split(ctx, c)
-		if err == nil && out.Stale {
-			return s.Ledger.Doubt(ctx, c, v.BackOff, true)
+		if out, err = s.Ledger.Split(ctx, c); err == nil && out.Stale {
+			out, err = s.Ledger.Doubt(ctx, c, v.BackOff, true)
 		}
-		return out, err
+		return out, nil, err
 	}
-	out, err := s.Ledger.Doubt(ctx, c, v.BackOff, v.Count)
+	out, err = s.Ledger.Doubt(ctx, c, v.BackOff, v.Count)
 	if err == nil && out.Stale && isLookedUpLater(b, v) {
 		// Redis may have lost the claim, and the generation may be ready to be submitted again. The
 		// gateway has no idempotency keys, so the recipients become unknown. If the generation was
 		// settled or claimed meanwhile, the settle changes nothing.
-		records := verdict.SameForAll(len(g.To), campaign.Record{Status: campaign.Unknown, Reason: v.Reason, Code: v.Code})
-		return s.Ledger.Settle(ctx, c, records, campaign.SettleVerdict, b.segmentsOf(g), verdict.BackOff(1))
+		return settle(verdict.SameForAll(len(g.To), campaign.Record{Status: campaign.Unknown, Reason: v.Reason, Code: v.Code}), campaign.SettleVerdict, verdict.BackOff(1))
 	}
 	if err == nil && out.Count >= b.acc.MaxAttempts {
-		records := verdict.SameForAll(len(g.To), campaign.Record{Status: campaign.Unknown, Reason: v.Reason, Code: v.Code})
-		return s.Ledger.Settle(ctx, c, records, campaign.SettleAbandon, b.segmentsOf(g), 0)
+		return settle(verdict.SameForAll(len(g.To), campaign.Record{Status: campaign.Unknown, Reason: v.Reason, Code: v.Code}), campaign.SettleAbandon, 0)
 	}
-	return out, err
+	return out, nil, err
 }
 
 // isLookedUpLater reports whether a verdict keeps a call doubtful at a gateway without idempotency

@@ -132,6 +132,7 @@ func (s *Sweeper) failOver(ctx context.Context, sum ledger.Summary, c *wake.Camp
 			return err
 		}
 		if m.moved > 0 {
+			s.Meter.Repaired(RepairFailover)
 			s.Log.Info().Str("campaign", m.id).Str("account", c.Snapshot.Stream(n).Account.Name).Int("recipients", m.moved).Msg("work failed over: its account has been held for long")
 		}
 	}

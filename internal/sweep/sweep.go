@@ -11,6 +11,7 @@ import (
 	"github.com/tuma-sms/tuma/internal/accounts"
 	"github.com/tuma-sms/tuma/internal/announce"
 	"github.com/tuma-sms/tuma/internal/campaign"
+	"github.com/tuma-sms/tuma/internal/census"
 	"github.com/tuma-sms/tuma/internal/ledger"
 	"github.com/tuma-sms/tuma/internal/outage"
 	"github.com/tuma-sms/tuma/internal/pacing"
@@ -43,6 +44,8 @@ type Sweeper struct {
 	Announcer  *announce.Announcer
 	// Reports is the index of message IDs, from which the sweeper removes old segments.
 	Reports *tracking.Index
+	Census  *census.Taker
+	Meter   Meter
 	Log     zerolog.Logger
 
 	Name   string        // the name of this worker
@@ -69,6 +72,9 @@ type remembered struct {
 	usage           accountUsage
 	publishedCounts map[string]int // number of campaigns by account, as last published
 	failovers       failoverState
+	counting        bool // a census is taken in this sweep
+	invariant       invariantCheck
+	skips           skipCount
 }
 
 type retrySeen struct {
@@ -101,10 +107,14 @@ func (s *Sweeper) Sweep(ctx context.Context) error {
 	if err := s.publishCampaignCounts(ctx, open); err != nil {
 		errs = append(errs, err)
 	}
+	s.counting = s.Census.Begin(now)
 	for _, e := range open {
 		if err := s.sweepCampaign(ctx, e, now); err != nil {
 			errs = append(errs, fmt.Errorf("sweep %s: %w", e.ID, err))
 		}
+	}
+	if s.counting {
+		errs = append(errs, s.Census.End(ctx))
 	}
 	if now.Sub(s.retired) > retireEvery {
 		more, err := s.retire(ctx, now.Add(-s.Retention()))
@@ -124,6 +134,7 @@ func (s *Sweeper) sweepCampaign(ctx context.Context, e ledger.IndexEntry, now ti
 	case errors.Is(err, ledger.ErrNewer):
 		return nil
 	case ledger.AsUnreadable(err) != nil:
+		s.Meter.Repaired(RepairQuarantine)
 		return s.Quarantine.Record(ctx, e.ID, "", ledger.AsUnreadable(err), false)
 	case err != nil:
 		return err
@@ -131,6 +142,9 @@ func (s *Sweeper) sweepCampaign(ctx context.Context, e ledger.IndexEntry, now ti
 		return nil
 	}
 	s.usage.note(e.ID, sum)
+	if err := s.observe(ctx, sum, now); err != nil {
+		return err
+	}
 	if err := errors.Join(s.Announcer.Pause(ctx, sum, now), s.Announcer.Ended(ctx, sum)); err != nil {
 		// A log line must not keep the sweep from the campaign's work.
 		s.Log.WithLevel(outage.Level(err, zerolog.WarnLevel)).Err(err).Str("campaign", e.ID).Msg("could not announce the state of a campaign in the log")
@@ -151,13 +165,16 @@ func (s *Sweeper) sweepCampaign(ctx context.Context, e ledger.IndexEntry, now ti
 		if sum.RetryRecord != "" {
 			return nil
 		}
-		return s.Ledger.Index().Remove(ctx, e)
+		return s.ended(ctx, e, sum, now)
 	}
 	if sum.Unreadable != nil {
 		return s.Quarantine.Record(ctx, e.ID, "", sum.Unreadable, false)
 	}
 	if sum.StoppedBy != "" && sum.QuarantinedWork > 0 {
 		if done, err := s.Ledger.WriteOff(ctx, e.ID, s.WriteOffAfter); err != nil || done {
+			if done {
+				s.Meter.Repaired(RepairWriteOff)
+			}
 			return err
 		}
 	}
@@ -244,6 +261,7 @@ func (s *Sweeper) sweepWork(ctx context.Context, sum ledger.Summary, c *wake.Cam
 	if err != nil || !ok {
 		return err
 	}
+	s.Meter.Repaired(RepairWake)
 	s.Log.Debug().Str("campaign", id).Str("work", x.Batch).Int("wake", next.Number).Bool("running", place == queue.Running).Msg("work queued again: its task is lost, or no worker has reported progress")
 	return s.Waker.One(ctx, id, c, next)
 }
@@ -261,6 +279,7 @@ func (s *Sweeper) takeOverRetry(ctx context.Context, id, record string, now time
 	if now.Sub(seen.since) < retryTakeover {
 		return nil
 	}
+	s.Meter.Repaired(RepairRetry)
 	s.Log.Info().Str("campaign", id).Msg("continuing a retry that its caller left unfinished")
 	return s.Ledger.FinishRetry(ctx, id, record)
 }

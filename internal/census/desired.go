@@ -1,0 +1,49 @@
+package census
+
+import "math"
+
+const (
+	// firstP95 is the duration of a call, in seconds, that is assumed before an account has made calls.
+	firstP95 = 1.0
+	// drainWithin is within how many seconds the backlog of an account without a rate is to be sent.
+	drainWithin = 60.0
+)
+
+// Demand is what the number of desired workers depends on, for one account.
+type Demand struct {
+	// Backlog is the number of messages that may be sent now. It is 0 if the account is held.
+	Backlog int
+	// Rate is the account's rate in units a second; 0: unlimited.
+	Rate float64
+	// PerCall and UnitsPerCall are the mean numbers of recipients and of units of a call; at least 1.
+	PerCall, UnitsPerCall float64
+	// P95 is the duration of a call in seconds; 0: not known.
+	P95 float64
+	// Concurrency is how many calls one worker makes at once.
+	Concurrency int
+}
+
+// calls returns how many calls the account can keep in flight: as many as its rate allows with calls of
+// this duration, but not more than there are calls to make. An account without a rate gets as many as
+// send its backlog within a minute.
+func (d Demand) calls() float64 {
+	p95 := d.P95
+	if p95 <= 0 {
+		p95 = firstP95
+	}
+	waiting := float64(d.Backlog) / max(1, d.PerCall)
+	if d.Rate <= 0 {
+		return min(waiting, math.Ceil(waiting*p95/drainWithin))
+	}
+	return min(waiting, d.Rate/max(1, d.UnitsPerCall)*p95)
+}
+
+// Desired returns how many workers the accounts can keep busy, at least 1. At the limit of a gateway,
+// more workers send no more messages, so a growing backlog does not change the result.
+func Desired(demands []Demand) int {
+	workers := 0.0
+	for _, d := range demands {
+		workers += d.calls() / float64(max(1, d.Concurrency))
+	}
+	return max(1, int(math.Ceil(workers-1e-9)))
+}

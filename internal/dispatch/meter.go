@@ -1,0 +1,76 @@
+package dispatch
+
+import (
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/tuma-sms/tuma/internal/campaign"
+	"github.com/tuma-sms/tuma/providers"
+)
+
+// Meter counts what a worker does at one account. Implementations are safe for concurrent use, and
+// return at once.
+type Meter interface {
+	// Waited counts a call that waited for its turn in the rate for d.
+	Waited(d time.Duration)
+	// Claimed counts a granted claim, and how long claiming took.
+	Claimed(d time.Duration)
+	// CallBegins counts a call that takes the given number of units of the account's rate. CallEnds
+	// counts its end: its duration, its result, which is one of CallResults, and the numbers of its
+	// recipients and units.
+	CallBegins(units int)
+	CallEnds(d time.Duration, result string, recipients, units int)
+	// Settled counts the end of a claim after a call, and how long writing it took.
+	Settled(d time.Duration)
+	// Recorded counts outcomes that the ledger has recorded.
+	Recorded(records []campaign.Record)
+}
+
+// Results of a call.
+const (
+	ResultOK        = "ok" // at least one recipient was accepted
+	ResultRejected  = "rejected"
+	ResultRetryable = "retryable" // certainly not sent, and may be sent later
+	ResultUnknown   = "unknown"   // the gateway may have taken the call
+)
+
+// CallResults are all results of a call.
+var CallResults = []string{ResultOK, ResultRejected, ResultRetryable, ResultUnknown}
+
+// resultOf returns the result of a call with the given number of recipients.
+func resultOf(a answer, recipients int) string {
+	if a.err != nil || len(a.results) != recipients {
+		e, ok := errors.AsType[*providers.Error](a.err)
+		switch {
+		case ok && e != nil && e.Outcome == providers.Rejected:
+			return ResultRejected
+		case ok && e != nil && e.Outcome == providers.Retryable:
+			return ResultRetryable
+		}
+		return ResultUnknown
+	}
+	seen := map[providers.Outcome]bool{}
+	for _, r := range a.results {
+		if r.Outcome == providers.Accepted {
+			return ResultOK
+		}
+		seen[r.Outcome] = true
+	}
+	switch {
+	case seen[providers.Unknown]:
+		return ResultUnknown
+	case seen[providers.Retryable]:
+		return ResultRetryable
+	}
+	return ResultRejected
+}
+
+// recordedBy returns those of the records whose status a settle for the given reason stores. After the
+// reasons SettlePartial and SettleLookup, unknown recipients stay doubtful.
+func recordedBy(reason campaign.SettleReason, records []campaign.Record) []campaign.Record {
+	if reason != campaign.SettlePartial && reason != campaign.SettleLookup {
+		return records
+	}
+	return slices.DeleteFunc(slices.Clone(records), func(r campaign.Record) bool { return r.Status == campaign.Unknown })
+}

@@ -1,0 +1,54 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/tuma-sms/tuma/internal/campaign"
+	"github.com/tuma-sms/tuma/internal/script"
+)
+
+// maxDoubtfulBatches is how many open batches of a campaign DoubtfulCalls reads.
+const maxDoubtfulBatches = 256
+
+// DoubtfulCalls returns, by account, how many calls of a campaign its gateway may have taken without a
+// known outcome. It reads the batches that are open, at most 256 of them. A batch that cannot be read
+// does not count.
+func DoubtfulCalls(ctx context.Context, l *Ledger, id string) (map[string]int, error) {
+	names, err := l.rdb.ZRange(ctx, openKey(id), 0, maxDoubtfulBatches-1).Result()
+	if err != nil {
+		return nil, fmt.Errorf("count doubtful calls of %s: %w", id, err)
+	}
+	fields, err := l.rdb.HMGet(ctx, ledgerKey(id), fieldSnapshot, fieldSendingHours).Result()
+	if err != nil {
+		return nil, fmt.Errorf("count doubtful calls of %s: %w", id, err)
+	}
+	snapshot, err := decodeSnapshot(script.Text(fields[0]), script.Text(fields[1]))
+	if err != nil {
+		return map[string]int{}, nil //nolint:nilerr // the sweeper quarantines the snapshot
+	}
+	out := map[string]int{}
+	for _, name := range names {
+		if _, err := campaign.BatchStream(name); err != nil {
+			continue // planning
+		}
+		stream, err := snapshot.StreamOf(name)
+		if err != nil {
+			continue
+		}
+		work, err := l.LoadWork(ctx, id, name)
+		if errors.Is(err, ErrNotFound) || errors.Is(err, ErrNewer) || AsUnreadable(err) != nil {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		for _, g := range work.Open {
+			if g.Doubtful {
+				out[stream.Account.Name]++
+			}
+		}
+	}
+	return out, nil
+}

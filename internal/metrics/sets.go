@@ -1,0 +1,102 @@
+// Package metrics has every metric that Tuma exports: its name, its help and its labels. Workers and
+// `tuma serve` count through the types of this package. Labels have values of closed sets only, and
+// names of accounts: no campaign, number, text or key.
+package metrics
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/tuma-sms/tuma/internal/campaign"
+)
+
+// Closed sets: the values of labels. All of their series exist from the start, at zero.
+var (
+	// Outcomes are what becomes of a message.
+	Outcomes = []string{"accepted", "rejected", "unknown", "skipped", "delivered", "undelivered"}
+	// CallResults are the results of a call.
+	CallResults = []string{"ok", "rejected", "retryable", "unknown"}
+	// Repairs are the kinds of repairs that the sweeper makes.
+	Repairs = []string{"wake", "retry", "failover", "write_off", "quarantine"}
+	// ReportResults are what becomes of a delivery report.
+	ReportResults = []string{"delivered", "undelivered", "pending", "duplicate", "parked", "unmatched", "late"}
+	// CallbackKinds are the kinds of callbacks.
+	CallbackKinds = []string{"delivery", "inbound", "optout"}
+	// CallbackResults are what becomes of a callback: it is stored, cannot be read, or is not stored.
+	CallbackResults = []string{"ok", "invalid", "failed"}
+	// ReloadResults are the results of reading the configuration again.
+	ReloadResults = []string{"ok", "failed"}
+	// TaskStates are the states of tasks in asynq's queues.
+	TaskStates = []string{"pending", "retry", "archived"}
+
+	classes = []campaign.Class{campaign.Marketing, campaign.Transactional}
+	states  = []campaign.State{campaign.Uploading, campaign.Scheduled, campaign.Planning, campaign.Sending, campaign.Paused, campaign.Cancelled, campaign.Done}
+)
+
+// Account is an account whose series exist from the start.
+type Account struct {
+	Name, Provider string
+	Rate           float64 // units a second; 0: unlimited
+	Concurrency    int     // calls at once in this worker
+}
+
+// maxSeries is the maximum number of series of a worker with up to 50 accounts.
+const maxSeries = 2000
+
+const (
+	// seriesOfAccount is the number of a worker's series for each account, without buckets that can be
+	// left out: 26 counters and gauges, and three of each of four histograms.
+	seriesOfAccount = 26 + 4*3
+	// otherSeries is at least the number of a worker's other series, with those of the Go runtime.
+	otherSeries = 95
+)
+
+// Buckets in seconds.
+var (
+	callBuckets  = []float64{0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30}
+	shortBuckets = []float64{0.001, 0.005, 0.025, 0.1, 0.5, 2.5}
+)
+
+// bucketsFor returns the buckets of histograms for the given number of accounts. With more than 28 accounts
+// there are fewer, so that the number of series stays below maxSeries. Those of calls are kept longest.
+func bucketsFor(accounts int) (calls, short []float64) {
+	free := (maxSeries-otherSeries)/max(1, accounts) - seriesOfAccount
+	calls = spread(callBuckets, free)
+	return calls, spread(shortBuckets, (free-len(calls))/3)
+}
+
+// spread returns n of the buckets, evenly spread, with the last one; none if n is not positive.
+func spread(all []float64, n int) (out []float64) {
+	n = min(n, len(all))
+	for i := 1; i <= n; i++ {
+		out = append(out, all[i*len(all)/n-1])
+	}
+	return out
+}
+
+// histogram returns a histogram with buckets for every Prometheus, and with native ones, which cost no
+// further series.
+func histogram(name, help string, buckets []float64, labels ...string) *prometheus.HistogramVec {
+	return prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: name, Help: help, Buckets: buckets,
+		NativeHistogramBucketFactor: 1.1, NativeHistogramMaxBucketNumber: 80}, labels)
+}
+
+func counter(name, help string, labels ...string) *prometheus.CounterVec {
+	return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
+}
+
+func gauge(name, help string, labels ...string) *prometheus.GaugeVec {
+	return prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: name, Help: help}, labels)
+}
+
+// register registers all collectors, or none.
+func register(reg prometheus.Registerer, all ...prometheus.Collector) error {
+	for i, c := range all {
+		if err := reg.Register(c); err != nil {
+			for _, done := range all[:i] {
+				reg.Unregister(done)
+			}
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,57 @@
+package redisguard
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"sync"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Gauges are facts of a Redis that change while it runs. In a cluster, they are sums over its masters.
+type Gauges struct {
+	Known      bool    // false: Redis answers, but its user may not use INFO
+	Used, Max  float64 // bytes of memory; a Max of 0 means no limit
+	NoEviction bool    // no master evicts keys
+	Replicas   int     // replicas that are connected
+}
+
+// ReadGauges reads the gauges with INFO.
+func ReadGauges(ctx context.Context, rdb redis.UniversalClient) (Gauges, error) {
+	out := Gauges{NoEviction: true}
+	var mu sync.Mutex
+	add := func(ctx context.Context, one *redis.Client) error {
+		var memory, replication *redis.InfoCmd
+		_, err := one.Pipelined(ctx, func(p redis.Pipeliner) error {
+			memory, replication = p.InfoMap(ctx, "memory"), p.InfoMap(ctx, "replication")
+			return nil
+		})
+		if _, answered := errors.AsType[redis.Error](err); answered {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("read memory and replicas of redis: %w", err)
+		}
+		m, r := memory.Val()["Memory"], replication.Val()["Replication"]
+		used, _ := strconv.ParseFloat(m["used_memory"], 64)
+		most, _ := strconv.ParseFloat(m["maxmemory"], 64)
+		replicas, _ := strconv.Atoi(r["connected_slaves"])
+		mu.Lock()
+		defer mu.Unlock()
+		out.Known, out.Used, out.Max, out.Replicas = true, out.Used+used, out.Max+most, out.Replicas+replicas
+		out.NoEviction = out.NoEviction && m["maxmemory_policy"] == "noeviction"
+		return nil
+	}
+	var err error
+	switch c := rdb.(type) {
+	case *redis.ClusterClient:
+		err = c.ForEachMaster(ctx, add)
+	case *redis.Client:
+		err = add(ctx, c)
+	default:
+		err = fmt.Errorf("read memory and replicas of redis: not a client of one redis or of a cluster: %T", rdb)
+	}
+	return out, err
+}

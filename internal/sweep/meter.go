@@ -1,0 +1,23 @@
+package sweep
+
+// Meter counts what the sweeper finds. Its methods return at once.
+type Meter interface {
+	// Repaired counts a repair of the given kind, one of Repairs.
+	Repaired(kind string)
+	// Breached counts a campaign whose counts contradict each other or its results.
+	Breached()
+	// Skipped counts recipients of an account at the provider that ended as skipped.
+	Skipped(account, provider string, n int)
+}
+
+// Kinds of repairs.
+const (
+	RepairWake       = "wake"       // work was queued again, because its task was lost or its worker is gone
+	RepairRetry      = "retry"      // a retry was continued, because its caller was gone
+	RepairFailover   = "failover"   // work moved away from an account that had been held for long
+	RepairWriteOff   = "write_off"  // a stopped campaign was ended although records of its calls are unreadable
+	RepairQuarantine = "quarantine" // a campaign was set aside, because its record is unreadable
+)
+
+// Repairs are all kinds of repairs.
+var Repairs = []string{RepairWake, RepairRetry, RepairFailover, RepairWriteOff, RepairQuarantine}

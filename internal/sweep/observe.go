@@ -1,0 +1,137 @@
+package sweep
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"time"
+
+	"github.com/tuma-sms/tuma/internal/accounts"
+	"github.com/tuma-sms/tuma/internal/campaign"
+	"github.com/tuma-sms/tuma/internal/ledger"
+)
+
+const (
+	// deepCheckEvery is the minimum time between two comparisons of a campaign's counts with its results.
+	deepCheckEvery = 10 * time.Second
+	// deepCheckMost is the maximum number of recipients of a campaign whose results are read for that.
+	deepCheckMost = 2000
+)
+
+// invariantCheck remembers which campaigns were found to be in breach, and when the last deep check was.
+type invariantCheck struct {
+	breached map[string]bool
+	deepAt   time.Time
+}
+
+// observe checks the counts of a campaign, and counts it in the census.
+func (s *Sweeper) observe(ctx context.Context, sum ledger.Summary, now time.Time) error {
+	c := sum.Counts
+	if c.Pending+c.Accepted+c.Delivered+c.Undelivered+c.Rejected+c.Unknown+c.Skipped != c.Total || anyNegative(c) {
+		s.breach(sum.ID, "the counts of a campaign do not add up to its recipients")
+	}
+	if !s.counting {
+		return nil
+	}
+	return s.Census.Note(ctx, sum)
+}
+
+func anyNegative(c campaign.Counts) bool {
+	return min(c.Pending, c.Accepted, c.Delivered, c.Undelivered, c.Rejected, c.Unknown, c.Skipped) < 0
+}
+
+// breach counts and logs the first breach of a campaign.
+func (s *Sweeper) breach(id, what string) {
+	if s.invariant.breached[id] {
+		return
+	}
+	if s.invariant.breached == nil {
+		s.invariant.breached = map[string]bool{}
+	}
+	s.invariant.breached[id] = true
+	s.Meter.Breached()
+	s.Log.Error().Str("campaign", id).Msg(what + ": keep the campaign and its Redis, and report this as a bug of Tuma")
+}
+
+// ended counts what a campaign that has ended skipped, and removes it from the open index. Of one
+// campaign in deepCheckEvery it compares the counts with the results.
+func (s *Sweeper) ended(ctx context.Context, e ledger.IndexEntry, sum ledger.Summary, now time.Time) error {
+	if sum.Total <= deepCheckMost && now.Sub(s.invariant.deepAt) >= deepCheckEvery {
+		s.invariant.deepAt = now
+		if err := s.checkResults(ctx, sum); err != nil {
+			return err
+		}
+	}
+	if err := s.Ledger.Index().Remove(ctx, e); err != nil {
+		return err
+	}
+	for name, n := range s.skips.of(sum) {
+		a, err := s.Accounts.Account(ctx, name)
+		if err != nil && !errors.Is(err, accounts.ErrNoAccount) {
+			return err
+		}
+		s.Meter.Skipped(name, a.Provider, n)
+	}
+	return nil
+}
+
+// checkResults counts the results of a campaign that has ended by status. It finds a breach if the
+// counts differ, and did not change meanwhile.
+func (s *Sweeper) checkResults(ctx context.Context, before ledger.Summary) error {
+	var found campaign.Counts
+	by := map[campaign.Status]*int{campaign.Pending: &found.Pending, campaign.Accepted: &found.Accepted, campaign.Delivered: &found.Delivered,
+		campaign.Undelivered: &found.Undelivered, campaign.Rejected: &found.Rejected, campaign.Unknown: &found.Unknown, campaign.Skipped: &found.Skipped}
+	for row, err := range s.Ledger.ResultsAfter(ctx, before.ID, 0) {
+		if ledger.AsUnreadable(err) != nil {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		found.Total++
+		if n := by[row.Status]; n != nil {
+			*n++
+		}
+	}
+	after, err := s.Ledger.Summary(ctx, before.ID)
+	if err != nil {
+		return err
+	}
+	if found != after.Counts && before.Counts == after.Counts && before.Upload == after.Upload && before.Quarantined == 0 {
+		s.breach(before.ID, "the results of a campaign differ from its counts")
+	}
+	return nil
+}
+
+// skipCount remembers how many skipped recipients were counted of campaigns that have ended, because a
+// retry lets a campaign end again.
+type skipCount struct{ counted map[string]int }
+
+// maxSkipCounts is how many campaigns a skipCount remembers.
+const maxSkipCounts = 100_000
+
+// of returns how many recipients of a campaign that has ended were skipped since the last end, by account.
+// Those that belong to no account, such as invalid numbers, count for the first account of the campaign.
+func (c *skipCount) of(sum ledger.Summary) map[string]int {
+	if sum.Skipped == 0 {
+		return nil
+	}
+	if c.counted == nil || len(c.counted) >= maxSkipCounts {
+		c.counted = map[string]int{}
+	}
+	left, out := sum.Skipped-c.counted[sum.ID], map[string]int{}
+	c.counted[sum.ID] = sum.Skipped
+	for _, a := range sum.ByAccount {
+		n := min(left, a.Skipped)
+		out[a.Account] += n
+		left -= n
+	}
+	first := sum.Spec.Via
+	if len(sum.Accounts) > 0 {
+		first = cmp.Or(first, sum.Accounts[0])
+	}
+	if first != "" {
+		out[first] += left
+	}
+	return out
+}
