@@ -50,7 +50,8 @@ A callback is answered with a 2xx only when Redis holds its content. Otherwise
 the gateway gets a 5xx and sends it again. A wrong account, secret or path gets
 a 404. You can run many serve processes on one Redis.
 
-/healthz and /readyz are on the same address, or on that of --metrics-listen.
+/healthz, /readyz and /metrics (for Prometheus) are on the same address, or on
+that of --metrics-listen.
 
 Put a proxy with TLS in front of it: the secret is part of the URL. After
 SIGTERM, Ctrl-C or SIGHUP, serve finishes the requests in flight and exits.`,
@@ -60,7 +61,7 @@ SIGTERM, Ctrl-C or SIGHUP, serve finishes the requests in flight and exits.`,
 	}
 	f := c.Flags()
 	f.StringVar(&s.listen, "listen", ":8090", "`address` to listen on for callbacks")
-	f.StringVar(&s.metricsListen, "metrics-listen", "", "`address` for /healthz and /readyz (default: that of --listen)")
+	f.StringVar(&s.metricsListen, "metrics-listen", "", "`address` for /healthz, /readyz and /metrics (default: that of --listen)")
 	addLogFlags(c, &s.logLevel, &s.logFormat)
 	return c
 }
@@ -85,6 +86,9 @@ func (s *serveCommand) run(ctx context.Context) error {
 	}
 	reports := reportDoor(b, log)
 	settings.Reports = reports
+	if err := meterServer(&settings, b); err != nil {
+		return err
+	}
 	srv, err := server.New(settings)
 	if err != nil {
 		return err

@@ -25,6 +25,7 @@ type workerCommand struct {
 	*app
 	accounts  []string
 	listen    string
+	metrics   string
 	waitRedis bool
 	logLevel  string
 	logFormat string
@@ -45,8 +46,9 @@ finishes its calls in flight and exits. Further signals change nothing. Only
 SIGKILL ends a worker at once, and leaves calls in doubt.
 
 With --listen the worker serves /healthz (the process is alive, even without
-Redis) and /readyz (the worker has started, is not shutting down, and Redis
-accepts its writes).
+Redis), /readyz (the worker has started, is not shutting down, and Redis accepts
+its writes) and /metrics for Prometheus. With --metrics-listen, /metrics is on
+that address instead.
 
 A worker that is started before Redis waits for it. --wait-redis=false makes the
 command fail instead.`,
@@ -57,7 +59,8 @@ command fail instead.`,
 	}
 	f := c.Flags()
 	f.StringSliceVar(&w.accounts, "accounts", nil, "serve only these `accounts`, separated by commas (default: all in the configuration)")
-	f.StringVar(&w.listen, "listen", "", "`address` for /healthz and /readyz, such as :8080 (default: none)")
+	f.StringVar(&w.listen, "listen", "", "`address` for /healthz, /readyz and /metrics, such as :8080 (default: none)")
+	f.StringVar(&w.metrics, "metrics-listen", "", "`address` for /metrics, /healthz and /readyz (default: that of --listen)")
 	f.BoolVar(&w.waitRedis, "wait-redis", true, "wait for a Redis that does not answer or accepts no writes yet")
 	_ = c.RegisterFlagCompletionFunc("accounts", a.completeAccounts)
 	addLogFlags(c, &w.logLevel, &w.logFormat)
@@ -100,6 +103,11 @@ func (w *workerCommand) run(ctx context.Context) error {
 	info, _ := debug.ReadBuildInfo()
 	settings.WaitForRedis = w.waitRedis
 	settings.Logger, settings.Version, settings.RedisName = log, readBuild(info).release(version), config.URLWithoutLogin(cfg.Redis.URL)
+	reg, err := newMetrics(cfg)
+	if err != nil {
+		return err
+	}
+	settings.Metrics = reg
 	wk, err := worker.New(settings)
 	if err != nil {
 		return err
@@ -108,15 +116,39 @@ func (w *workerCommand) run(ctx context.Context) error {
 		log.Warn().Msg("worker is draining already: it ends with its last call in flight; only SIGKILL ends it at once, and leaves calls in doubt")
 	})
 	go notifySystemd(ctx, wk.Ready, log)
-	if w.listen == "" {
-		return ignoreCancelled(ctx, wk.Run(ctx))
-	}
 	// Listen before any work starts, so that an address in use is reported at once.
-	server, err := serveHealth(ctx, w.listen, wk.Ready, log)
+	stop, err := w.serveHealth(ctx, wk.Ready, metricsHandler(reg), log)
 	if err != nil {
 		return err
 	}
-	return errors.Join(ignoreCancelled(ctx, wk.Run(ctx)), server.Close())
+	return errors.Join(ignoreCancelled(ctx, wk.Run(ctx)), stop())
+}
+
+// serveHealth serves the health checks and the metrics on the addresses of the flags. If both are given,
+// the metrics are only on that of --metrics-listen. stop ends the servers.
+func (w *workerCommand) serveHealth(ctx context.Context, ready func(context.Context) error, scraped http.Handler, log zerolog.Logger) (stop func() error, err error) {
+	var servers []*http.Server
+	stop = func() (err error) {
+		for _, s := range servers {
+			err = errors.Join(err, s.Close())
+		}
+		return err
+	}
+	for _, at := range []struct{ flag, address string }{{"--listen", w.listen}, {"--metrics-listen", w.metrics}} {
+		handler := scraped
+		switch {
+		case at.address == "":
+			continue
+		case at.flag == "--listen" && w.metrics != "":
+			handler = nil
+		}
+		server, err := serveHealth(ctx, at.address, ready, handler, log)
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("%s: %w", at.flag, err), stop())
+		}
+		servers = append(servers, server)
+	}
+	return stop, nil
 }
 
 // ignoreCancelled returns err, or nil if a signal stopped the worker, which is not a failure.
@@ -176,15 +208,19 @@ func newLogger(w io.Writer, level, format string) (zerolog.Logger, error) {
 // readyTimeout is the time limit of the check that answers /readyz.
 const readyTimeout = 2 * time.Second
 
-// serveHealth serves /healthz and /readyz on an address until the server is closed.
-func serveHealth(ctx context.Context, address string, ready func(context.Context) error, log zerolog.Logger) (*http.Server, error) {
+// serveHealth serves /healthz and /readyz on an address until the server is closed, and /metrics if scraped
+// is not nil.
+func serveHealth(ctx context.Context, address string, ready func(context.Context) error, scraped http.Handler, log zerolog.Logger) (*http.Server, error) {
 	var lc net.ListenConfig
 	listener, err := lc.Listen(ctx, "tcp", address)
 	if err != nil {
-		return nil, fmt.Errorf("--listen: %w", err)
+		return nil, err
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { respond(w, http.StatusOK, "ok") })
+	if scraped != nil {
+		mux.Handle("GET /metrics", scraped)
+	}
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), readyTimeout)
 		defer cancel()

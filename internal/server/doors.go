@@ -84,7 +84,9 @@ func (d *doors) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.NotFound(w, r)
 		return
 	}
+	began := time.Now()
 	status, err := d.take(w, r, acc, open, place)
+	d.cfg.Meter.Callback(acc.account.Name, kind, resultOf(status), time.Since(began))
 	if err != nil {
 		level := zerolog.WarnLevel
 		if status >= http.StatusInternalServerError {

@@ -10,9 +10,9 @@ import (
 
 var errDraining = errors.New("the server is shutting down")
 
-// healthChecks returns the handler of /healthz, which tells that the process is alive, and of
-// /readyz, which tells that callbacks can be taken.
-func (s *Server) healthChecks() http.Handler {
+// healthChecks returns the handler of /healthz, which tells that the process is alive, of /readyz, which
+// tells that callbacks can be taken, and of /metrics.
+func (s *Server) healthChecks() *http.ServeMux {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { respond(w, http.StatusOK, "ok") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
@@ -22,6 +22,9 @@ func (s *Server) healthChecks() http.Handler {
 		}
 		respond(w, http.StatusOK, "ok")
 	})
+	if s.cfg.Metrics != nil {
+		mux.Handle("GET /metrics", s.cfg.Metrics)
+	}
 	return mux
 }
 

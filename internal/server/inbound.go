@@ -64,7 +64,10 @@ func takeMessage(ctx context.Context, cfg *Config, acc *Account, in providers.In
 		}
 		optIn = &inbox.OptIn{List: name, Number: number, At: sentAt(m.At)}
 	}
-	_, err := cfg.Inbox.Take(ctx, m, optIn)
+	isNew, err := cfg.Inbox.Take(ctx, m, optIn)
+	if err == nil && isNew {
+		cfg.Meter.Inbound(acc.Name)
+	}
 	return err
 }
 
@@ -88,6 +91,9 @@ func optOut(ctx context.Context, cfg *Config, m inbox.Message, sender string) er
 	_, err = cfg.Client.OptOut(ctx, func(yield func(producer.OptOut, error) bool) {
 		yield(producer.OptOut{Number: "+" + m.From, Sender: sender, Origin: producer.OriginKeyword, At: sentAt(m.At)}, nil)
 	})
+	if err == nil {
+		cfg.Meter.OptOut(m.Account, 1)
+	}
 	return err
 }
 

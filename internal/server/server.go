@@ -62,6 +62,10 @@ type Config struct {
 	PollEvery time.Duration
 	// Ready returns an error if Redis does not accept writes.
 	Ready func(context.Context) error
+	// Metrics serves /metrics, beside the health checks. If it is nil, /metrics gets a 404.
+	Metrics http.Handler
+	// Meter counts what the server does. It may be nil.
+	Meter Meter
 	// TrustedProxies are the addresses of proxies whose X-Forwarded-For header names the client.
 	TrustedProxies []netip.Prefix
 	// Logger logs the server's events, without secrets, numbers and texts.
@@ -98,6 +102,9 @@ type Server struct {
 
 // New returns a Server. It returns an error that names every account whose secrets cannot be used.
 func New(cfg Config) (*Server, error) {
+	if cfg.Meter == nil {
+		cfg.Meter = noMeter{}
+	}
 	d, err := newDoors(cfg)
 	if err != nil {
 		return nil, fmt.Errorf("new server: %w", err)
@@ -151,7 +158,8 @@ func (s *Server) httpServer(h http.Handler) *http.Server {
 	}
 }
 
-// Handler returns the handler of the doors. If health is true, it also serves /healthz and /readyz.
+// Handler returns the handler of the doors. If health is true, it also serves /healthz, /readyz and
+// /metrics.
 // Every other path gets the same 404 as a wrong secret.
 func (s *Server) Handler(health bool) http.Handler {
 	if !health {
@@ -159,7 +167,7 @@ func (s *Server) Handler(health bool) http.Handler {
 	}
 	checks := s.healthChecks()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == "/healthz" || r.URL.Path == "/readyz" {
+		if _, pattern := checks.Handler(r); pattern != "" {
 			checks.ServeHTTP(w, r)
 			return
 		}

@@ -41,6 +41,9 @@ func (d *doors) takeOptOut(r *http.Request, acc *Account, c providers.Callback) 
 			}
 		}
 	})
+	if err == nil {
+		d.cfg.Meter.OptOut(acc.Name, len(told))
+	}
 	return err
 }
 
