@@ -44,8 +44,8 @@ type Account struct {
 	// nil if the gateway does not report a credit.
 	Credit    *float64 `json:"credit,omitempty"`
 	CreditAge *float64 `json:"credit_age,omitempty"`
-	// Doubtful is the number of calls that the gateway may have taken, and that wait for an answer, a
-	// repetition or a look-up.
+	// Doubtful is the number of calls that the gateway may have taken, and that have no known
+	// outcome yet.
 	Doubtful int `json:"doubtful,omitempty"`
 }
 

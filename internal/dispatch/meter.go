@@ -16,10 +16,10 @@ type Meter interface {
 	Waited(d time.Duration)
 	// Claimed counts a granted claim, and how long claiming took.
 	Claimed(d time.Duration)
-	// CallBegins counts a call that takes the given number of units of the account's rate. CallEnds
-	// counts its end: its duration, its result, which is one of CallResults, and the numbers of its
-	// recipients and units.
+	// CallBegins counts a call that takes the given number of units of the account's rate.
 	CallBegins(units int)
+	// CallEnds counts the end of a call: its duration, its result, which is one of CallResults, and the
+	// numbers of its recipients and units.
 	CallEnds(d time.Duration, result string, recipients, units int)
 	// Settled counts the end of a claim after a call, and how long writing it took.
 	Settled(d time.Duration)

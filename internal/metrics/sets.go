@@ -11,17 +11,17 @@ import (
 
 // Closed sets: the values of labels. All of their series exist from the start, at zero.
 var (
-	// Outcomes are what becomes of a message.
+	// Outcomes are the outcomes of a message.
 	Outcomes = []string{"accepted", "rejected", "unknown", "skipped", "delivered", "undelivered"}
 	// CallResults are the results of a call.
 	CallResults = []string{"ok", "rejected", "retryable", "unknown"}
 	// Repairs are the kinds of repairs that the sweeper makes.
 	Repairs = []string{"wake", "retry", "failover", "write_off", "quarantine"}
-	// ReportResults are what becomes of a delivery report.
+	// ReportResults are the results of a delivery report.
 	ReportResults = []string{"delivered", "undelivered", "pending", "duplicate", "parked", "unmatched", "late"}
 	// CallbackKinds are the kinds of callbacks.
 	CallbackKinds = []string{"delivery", "inbound", "optout"}
-	// CallbackResults are what becomes of a callback: it is stored, cannot be read, or is not stored.
+	// CallbackResults are the results of a callback: it is stored, cannot be read, or is not stored.
 	CallbackResults = []string{"ok", "invalid", "failed"}
 	// ReloadResults are the results of reading the configuration again.
 	ReloadResults = []string{"ok", "failed"}

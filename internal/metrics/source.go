@@ -192,7 +192,7 @@ func (s *Source) read() reading {
 	return r
 }
 
-// refresh reads the census and the state of Redis. It runs in a goroutine of its own, because a client of
+// refresh reads the census and the state of Redis. It runs in a separate goroutine, because a client of
 // Redis may not return at the end of its context.
 func (s *Source) refresh(done chan struct{}) {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*readTimeout)

@@ -34,7 +34,7 @@ func key(name string, m *dto.Metric) string {
 	return name
 }
 
-// failing reads a census that a test changes, and fails if the test says so.
+// failing reads a census, with an error, a delay and an age that a test can set.
 type failing struct {
 	err   atomic.Pointer[error]
 	delay atomic.Int64
