@@ -159,9 +159,8 @@ func ParseRedis(text string) (Opener, error) {
 		return nil, errors.New("must be a URL such as redis://127.0.0.1:6379/0; " +
 			"rediss://, redis-sentinel:// and redis-cluster:// are supported too")
 	}
-	if hasOpenMark(rest) {
-		return nil, errors.New("has a # or a ? before its last @, which ends a URL, so the rest of the password and the host would be ignored: " +
-			"in a password write %23 for # and %3F for ?")
+	if mark := openMark(rest); mark != "" {
+		return nil, errors.New("has a " + mark + ", so the text after it would be ignored: remove it, or in a password write %23 for # and %3F for ?")
 	}
 	var open Opener
 	var err error
@@ -183,15 +182,18 @@ func ParseRedis(text string) (Opener, error) {
 	return open, nil
 }
 
-// hasOpenMark reports whether the part of a Redis URL after its scheme has a #, or a ? that is
-// probably part of a password. A Redis URL has no fragment, and its options begin with a ? only
-// after the hosts.
-func hasOpenMark(rest string) bool {
+// openMark returns "#" or "? before its last @" if the part of a Redis URL after its scheme has a #, or
+// a ? that is probably part of a password. It returns an empty string for other URLs. A Redis URL has no
+// fragment, and its options begin with a ? only after the hosts.
+func openMark(rest string) string {
 	if strings.Contains(rest, "#") {
-		return true
+		return "#"
 	}
 	hosts, options, _ := strings.Cut(rest, "?")
-	return !strings.Contains(hosts, "@") && strings.Contains(options, "@")
+	if !strings.Contains(hosts, "@") && strings.Contains(options, "@") {
+		return "? before its last @"
+	}
+	return ""
 }
 
 func parseSingle(text string) (Opener, error) {
