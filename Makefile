@@ -120,7 +120,7 @@ dist: ## Build archives, deb and rpm packages, SBOMs and checksums in dist/relea
 	$(GO) run -C deploy ./dist -version '$(VERSION)'
 
 .PHONY: test-deploy
-test-deploy: ## Build the image twice and run a campaign with it; needs root and redis-server
+test-deploy: ## Test the image, the packages and the files of deploy; needs root and redis-server
 	$(GO) vet -C deploy ./...
 	$(GO) test -C deploy -count=1 ./...
 

@@ -21,12 +21,16 @@ const Root = "../.."
 // Deadline is how long a test waits for something that takes seconds on a machine without other load.
 const Deadline = time.Minute
 
+// built is the folder with the command that tuma has built; empty before that.
+var built string
+
 // tuma builds the command once for a test binary.
 var tuma = sync.OnceValues(func() (string, error) {
 	dir, err := os.MkdirTemp("", "tuma-deploytest-")
 	if err != nil {
 		return "", err
 	}
+	built = dir
 	release := gobuild.Release{Root: Root, Version: "v0.0.0-test"}
 	return release.Binary(context.Background(), "", "", "tuma_no_builtin_redis", dir)
 })
@@ -34,8 +38,8 @@ var tuma = sync.OnceValues(func() (string, error) {
 // Main runs the tests of a package and removes the command that they built.
 func Main(m *testing.M) {
 	code := m.Run()
-	if built, err := tuma(); err == nil {
-		_ = os.RemoveAll(filepath.Dir(filepath.Dir(built)))
+	if built != "" {
+		_ = os.RemoveAll(built)
 	}
 	os.Exit(code)
 }
@@ -93,7 +97,7 @@ type Process struct {
 // ends; its output is logged if the test failed.
 func Start(t *testing.T, dir string, env []string, name string, args ...string) *Process {
 	t.Helper()
-	p := &Process{Out: &Output{}, cmd: exec.Command(name, args...), end: make(chan struct{})}
+	p := &Process{Out: &Output{}, cmd: exec.CommandContext(context.WithoutCancel(t.Context()), name, args...), end: make(chan struct{})}
 	p.cmd.Dir, p.cmd.Env = dir, append(os.Environ(), env...)
 	p.cmd.Stdout, p.cmd.Stderr = p.Out, p.Out
 	if err := p.cmd.Start(); err != nil {
@@ -152,7 +156,8 @@ func Wait(t *testing.T, what string, ready func() bool) {
 
 // Listens reports whether a program accepts connections at the address.
 func Listens(address string) bool {
-	conn, err := net.DialTimeout("tcp", address, time.Second)
+	dialer := net.Dialer{Timeout: time.Second}
+	conn, err := dialer.DialContext(context.Background(), "tcp", address)
 	if err != nil {
 		return false
 	}
@@ -163,7 +168,8 @@ func Listens(address string) bool {
 // FreeAddress returns an address of this machine at which no program listens.
 func FreeAddress(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	var config net.ListenConfig
+	l, err := config.Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
