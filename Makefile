@@ -84,6 +84,10 @@ bench-personal: ## Compare 100,000 personalized messages through Tuma with a pla
 bench-optout: ## Measure a suppression list of 10,000,000 numbers: time, and bytes of Redis for each number
 	$(GO) run ./internal/test/bench optout
 
+.PHONY: bench-reports
+bench-reports: ## Measure delivery reports: callbacks a second, latency, bytes of the index, throughput of a worker
+	$(GO) run ./internal/test/bench reports
+
 .PHONY: bench-flow
 bench-flow: ## Measure rates, fairness, small campaigns, latency, pauses and hanging gateways, FLOW_FOR=30s for each case
 	$(GO) run ./internal/test/bench flow -for $(FLOW_FOR) $(FLOW)

@@ -30,6 +30,21 @@ local total, per = num('total'), get('per')
 local calls, ends, page_known, reasons = {}, {}, {}, nil
 local moves, delays, delayed = {}, {}, false
 
+-- record_at returns the status and the detail of the recipient at a position of a call. It reads only the lengths of the
+-- records before it. It returns nil if the call has no such record.
+local byte = string.byte
+local function record_at(blob, position)
+  local pos = 1
+  for _ = 1, position do
+    local n = byte(blob, pos + 1)
+    if not n then return nil end
+    pos = pos + 2 + n
+  end
+  local s, n = byte(blob, pos, pos + 1)
+  if not n or pos + 1 + n > #blob then return nil end
+  return s, string.sub(blob, pos + 2, pos + 1 + n)
+end
+
 -- has_id reports whether a detail holds the message id, as the id of the recipient's message or of its second one.
 local function has_id(detail, id)
   if string.sub(detail, 3, 2 + #id) == id then return true end
@@ -78,14 +93,10 @@ end
 -- apply applies one report, and returns its word.
 local function apply(b, k, position, row, id, status, reason, at)
   local f = result_field(b, k)
-  if calls[f] == nil then
-    local blob = get(f)
-    calls[f] = blob and {read_records(blob)} or false
-    if blob and not calls[f][1] then unreadable(f) end
-  end
-  if not calls[f] then return 'unsettled' end
-  local st, de = unpack(calls[f])
-  local s, detail = st[position + 1], de[position + 1]
+  if calls[f] == nil then calls[f] = get(f) end
+  local blob = calls[f]
+  if not blob then return 'unsettled' end
+  local s, detail = record_at(blob, position)
   if not s or row < 1 or row > total then return 'other' end
   if s == MOVED then return 'moved' end
   if s < 2 then return 'unsettled' end

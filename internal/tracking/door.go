@@ -125,6 +125,9 @@ type collector struct {
 	mu    sync.Mutex
 	queue []*delivery
 	busy  int // runs in progress
+	// ahead is how far Redis' clock is ahead of this machine's, as read at the time read.
+	ahead time.Duration
+	read  time.Time
 }
 
 // delivery are the reports of one callback. The result is sent to done.
@@ -199,7 +202,7 @@ func (c *collector) next() (group []*delivery, reports []providers.DLR) {
 func (c *collector) apply(list []providers.DLR) ([]Result, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), runTimeout)
 	defer cancel()
-	now, err := c.tracker.ledger.Now(ctx)
+	now, err := c.now(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -208,6 +211,27 @@ func (c *collector) apply(list []providers.DLR) ([]Result, error) {
 		reports[i] = Report{r, now}
 	}
 	return c.tracker.Apply(ctx, reports)
+}
+
+// clockEvery is how often a collector reads Redis' clock. In between it counts on its own clock.
+const clockEvery = 10 * time.Second
+
+// now returns the time by Redis' clock.
+func (c *collector) now(ctx context.Context) (time.Time, error) {
+	c.mu.Lock()
+	ahead, read := c.ahead, c.read
+	c.mu.Unlock()
+	if !read.IsZero() && time.Since(read) < clockEvery {
+		return time.Now().Add(ahead), nil
+	}
+	now, err := c.tracker.ledger.Now(ctx)
+	if err != nil {
+		return now, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.ahead, c.read = time.Until(now), time.Now()
+	return now, nil
 }
 
 // counts counts reports by result since the last log line.

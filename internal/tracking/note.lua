@@ -49,6 +49,6 @@ for i = 1, #ids, 8 do
   local a, b, c, d, e, f, g, h = string.byte(ids, i, i + 7)
   local bucket = (((a * 256 + b) * 256 + c) * 256 + d) % buckets
   local number = (e % 4 * 256 + f) * PLACES + base + g * 256 + h - 2147483648
-  redis.call('SADD', prefix .. int(bucket), int(number))
+  redis.call('SADD', prefix .. bucket, number)
 end
 return {int(n), int(redis.call('EXISTS', KEYS[2]))}

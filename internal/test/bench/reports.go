@@ -1,0 +1,379 @@
+//go:build unix
+
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/tuma-sms/tuma/internal/process"
+	"github.com/tuma-sms/tuma/producer"
+)
+
+// The bounds of the measurement of delivery reports.
+const (
+	// fewestCallbacks is how many callbacks a second one tuma serve and one Redis must take.
+	fewestCallbacks = 10_000
+	// latencyRate is the rate of callbacks, in callbacks a second, at which at most 1 % may take longer
+	// than slowestCallback, with appendfsync always.
+	latencyRate     = 2_000
+	slowestCallback = 50 * time.Millisecond
+	// indexBytes is how many bytes of Redis the index may take for each recipient.
+	indexBytes = 8
+	// leastThroughput is the throughput of a worker that indexes its messages, as a share of that of one
+	// that does not.
+	leastThroughput = 0.85
+	reportSecret    = "a-secret-for-the-bench"
+)
+
+// reportsBench is one measurement of delivery reports: Redis, the sandbox, and the processes of tuma.
+type reportsBench struct {
+	options
+	redis   *redisServer
+	sandbox string // URL
+	serve   string // address of tuma serve
+	binary  string
+}
+
+// reportsRole measures delivery reports: the throughput of a worker with and without the index of message
+// IDs, the bytes of the index, the callbacks a second that one tuma serve takes beside a handler that only
+// parses them, and the latency at a fixed rate. The exit status is 1 if a bound is not kept.
+//
+//	go run ./internal/test/bench reports -n 1000000
+func reportsRole(ctx context.Context, args []string) (err error) {
+	x := &reportsBench{options: options{pollInterval: 10 * time.Millisecond, aof: true}}
+	f := flag.NewFlagSet("bench reports", flag.ContinueOnError)
+	f.IntVar(&x.n, "n", 1_000_000, "recipients")
+	f.IntVar(&x.rounds, "rounds", 3, "number of rounds, with and without the index")
+	f.IntVar(&x.concurrency, "concurrency", 64, "callbacks in flight")
+	if err := f.Parse(args); err != nil {
+		return err
+	}
+	if x.dir, err = os.MkdirTemp("", "tuma-reports-"); err != nil {
+		return err
+	}
+	defer os.RemoveAll(x.dir)
+	end, err := x.start(ctx)
+	defer end()
+	if err != nil {
+		return err
+	}
+	var failed []error
+	ratio, err := x.throughput(ctx)
+	if err != nil {
+		return err
+	}
+	if ratio < leastThroughput {
+		failed = append(failed, fmt.Errorf("the index costs too much: the throughput is %.2f of that without it, must be at least %.2f", ratio, leastThroughput))
+	}
+	each, err := x.indexSize(ctx)
+	if err != nil {
+		return err
+	}
+	if each > indexBytes {
+		failed = append(failed, fmt.Errorf("%.2f bytes of index a recipient, must be at most %d", each, indexBytes))
+	}
+	return errors.Join(append(failed, x.callbacks(ctx))...)
+}
+
+// start builds tuma, and starts Redis and the sandbox. end ends them.
+func (x *reportsBench) start(ctx context.Context) (end func(), err error) {
+	var started []interface{ end() }
+	end = func() {
+		for _, p := range started {
+			p.end()
+		}
+	}
+	x.binary = filepath.Join(x.dir, "tuma")
+	build := exec.CommandContext(ctx, "go", "build", "-o", x.binary, "github.com/tuma-sms/tuma/cmd/tuma")
+	build.Stdout, build.Stderr = os.Stderr, os.Stderr
+	if err := build.Run(); err != nil {
+		return end, fmt.Errorf("build tuma: %w", err)
+	}
+	gateway, err := startRole("sandbox", filepath.Join(x.dir, "sandbox.addr"))
+	if err != nil {
+		return end, err
+	}
+	started = append(started, gateway)
+	if x.sandbox, err = gateway.address(ctx); err != nil {
+		return end, err
+	}
+	if x.redis, err = startRedis(ctx, x.options); err != nil {
+		return end, err
+	}
+	started = append(started, x.redis)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return end, err
+	}
+	x.serve = l.Addr().String()
+	return end, l.Close()
+}
+
+// run starts a tuma command that runs until it is ended. reports is the setting of the account.
+func (x *reportsBench) run(reports string, args ...string) (child, error) {
+	file := filepath.Join(x.dir, reports+".yaml")
+	text := fmt.Sprintf("redis: {url: '%s', unsafe: true}\ndefault_country: KE\nwindows: off\naccounts:\n  at:\n    provider: africastalking\n    base_url: %s/africastalking\n"+
+		"    username: demo\n    api_key: demopass\n    sender: ACME\n    rate: \"0\"\n    max_recipients: 500\n    concurrency: 8\n    callback_secret: %s\n    reports: %s\n", x.redis.url, x.sandbox, reportSecret, reports)
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		return child{}, err
+	}
+	cmd := exec.Command(x.binary, append(args, "--config", file, "--log-level", "error")...)
+	p, err := process.StartLogged(cmd, filepath.Join(x.dir, "tuma.log"))
+	return child{Process: p}, err
+}
+
+// sent are the figures of one campaign: the time from the enqueue on, and the CPU time of the worker and of
+// Redis.
+type sent struct{ wall, worker, redis time.Duration }
+
+// send sends a campaign to n numbers.
+func (x *reportsBench) send(ctx context.Context, reports, id string) (s sent, err error) {
+	if err := x.redis.client.FlushAll(ctx).Err(); err != nil {
+		return s, err
+	}
+	w, err := x.run(reports, "worker")
+	if err != nil {
+		return s, err
+	}
+	defer w.end()
+	c, err := producer.New(x.redis.client, producer.WithPollInterval(x.pollInterval))
+	if err != nil {
+		return s, err
+	}
+	if err := waitForAccount(ctx, c); err != nil {
+		return s, err
+	}
+	before, err := x.redis.cpu(ctx)
+	if err != nil {
+		return s, err
+	}
+	begun := time.Now()
+	to := func(yield func(producer.Recipient, error) bool) {
+		for i := range x.n {
+			if !yield(producer.Recipient{Number: fmt.Sprintf("+2547%08d", i)}, nil) {
+				return
+			}
+		}
+	}
+	if _, err := c.Enqueue(ctx, producer.Campaign{ID: id, Via: "at", Body: body}, to); err != nil {
+		return s, err
+	}
+	st, err := c.Wait(ctx, id)
+	if err != nil {
+		return s, err
+	}
+	s.wall = time.Since(begun)
+	if st.Accepted != x.n {
+		return s, fmt.Errorf("%d of %d recipients accepted, must be all: %+v", st.Accepted, x.n, st)
+	}
+	after, err := x.redis.cpu(ctx)
+	w.end()
+	s.redis = after - before
+	s.worker, _ = w.usage()
+	return s, err
+}
+
+// throughput sends campaigns with and without the index in turn. It returns the share of the throughput
+// that is left with the index, by the best rounds. Redis keeps the last campaign, which has the index.
+func (x *reportsBench) throughput(ctx context.Context) (float64, error) {
+	best := map[string]time.Duration{}
+	for round := range x.rounds {
+		for _, reports := range []string{"off", "all"} {
+			took, err := x.send(ctx, reports, "bench")
+			if err != nil {
+				return 0, fmt.Errorf("reports: %s: %w", reports, err)
+			}
+			fmt.Printf("round %d: %d messages with reports: %s in %.2f s; CPU time of the worker %.2f s, of Redis %.2f s\n",
+				round+1, x.n, reports, took.wall.Seconds(), took.worker.Seconds(), took.redis.Seconds())
+			if b, ok := best[reports]; !ok || took.wall < b {
+				best[reports] = took.wall
+			}
+		}
+	}
+	ratio := best["off"].Seconds() / best["all"].Seconds()
+	fmt.Printf("throughput with the index: %.2f of that without it\n", ratio)
+	return ratio, nil
+}
+
+// indexSize returns the bytes of the index for each recipient.
+func (x *reportsBench) indexSize(ctx context.Context) (float64, error) {
+	used, err := int64(0), error(nil)
+	for keys := x.redis.client.Scan(ctx, 0, "tuma:dlr:*", 10_000).Iterator(); keys.Next(ctx); {
+		n, err := x.redis.client.MemoryUsage(ctx, keys.Val(), 0).Result()
+		if err != nil {
+			return 0, err
+		}
+		used += n
+	}
+	each := float64(used) / float64(x.n)
+	fmt.Printf("index: %.2f bytes a recipient\n", each)
+	return each, err
+}
+
+// callbacks posts reports about the messages of the last campaign: first as many as tuma serve takes, and
+// then at a fixed rate with appendfsync always.
+func (x *reportsBench) callbacks(ctx context.Context) error {
+	requests, err := x.requests(ctx)
+	if err != nil {
+		return err
+	}
+	parse, err := parseOnly(ctx)
+	if err != nil {
+		return err
+	}
+	server, err := x.run("all", "serve", "--listen", x.serve)
+	if err != nil {
+		return err
+	}
+	defer server.end()
+	if err := awaitServe(ctx, "http://"+x.serve+"/readyz"); err != nil {
+		return err
+	}
+	timed := min(len(requests)/3, 60_000) // half a minute at latencyRate
+	flat, rest := requests[:len(requests)-timed], requests[len(requests)-timed:]
+	bare, err := postAll(ctx, parse, flat, x.concurrency)
+	if err != nil {
+		return err
+	}
+	before, err := x.redis.cpu(ctx)
+	if err != nil {
+		return err
+	}
+	rate, err := postAll(ctx, x.serve, flat, x.concurrency)
+	if err != nil {
+		return err
+	}
+	after, err := x.redis.cpu(ctx)
+	if err != nil {
+		return err
+	}
+	fmt.Printf("callbacks: %.0f a second; a handler that only parses: %.0f a second; ratio %.2f; %.1f µs of Redis each\n", rate, bare, rate/bare, float64((after-before).Microseconds())/float64(len(flat)))
+	if err := x.redis.client.ConfigSet(ctx, "appendfsync", "always").Err(); err != nil {
+		return err
+	}
+	p50, p99, err := postAt(ctx, x.serve, rest, latencyRate, x.concurrency)
+	if err != nil {
+		return err
+	}
+	fmt.Printf("at %d callbacks a second with appendfsync always: p50 %.1f ms, p99 %.1f ms\n", latencyRate, p50.Seconds()*1000, p99.Seconds()*1000)
+	var failed []error
+	if err := x.allApplied(ctx, len(requests)); err != nil {
+		failed = append(failed, err)
+	}
+	if rate < fewestCallbacks {
+		failed = append(failed, fmt.Errorf("%.0f callbacks a second, must be at least %d", rate, fewestCallbacks))
+	}
+	if p99 > slowestCallback {
+		failed = append(failed, fmt.Errorf("p99 is %s, must be at most %s", p99, slowestCallback))
+	}
+	return errors.Join(failed...)
+}
+
+// allApplied returns an error if not all of n reports were applied.
+func (x *reportsBench) allApplied(ctx context.Context, n int) error {
+	c, err := producer.New(x.redis.client)
+	if err != nil {
+		return err
+	}
+	s, err := c.Status(ctx, "bench")
+	if err == nil && s.Delivered != n {
+		err = fmt.Errorf("%d of %d reports were applied, must be all", s.Delivered, n)
+	}
+	return err
+}
+
+// mostRequests bounds the reports that are posted.
+const mostRequests = 300_000
+
+// requests returns the HTTP requests of the reports about the last campaign, shuffled.
+func (x *reportsBench) requests(ctx context.Context) (out [][]byte, err error) {
+	c, err := producer.New(x.redis.client)
+	if err != nil {
+		return nil, err
+	}
+	for r, err := range c.Results(ctx, "bench") {
+		if err != nil {
+			return nil, err
+		}
+		form := url.Values{"id": {r.MessageID}, "status": {"Success"}, "phoneNumber": {"+" + r.MSISDN}, "networkCode": {"63902"}, "retryCount": {"0"}}.Encode()
+		out = append(out, fmt.Appendf(nil, "POST /callbacks/at/%s/delivery HTTP/1.1\r\nHost: bench\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: %d\r\n\r\n%s", reportSecret, len(form), form))
+	}
+	random := rand.New(rand.NewPCG(1, 2))
+	random.Shuffle(len(out), func(i, j int) { out[i], out[j] = out[j], out[i] })
+	return out[:min(len(out), mostRequests)], nil
+}
+
+// parseOnly starts the role that only parses callbacks, and returns its address.
+func parseOnly(ctx context.Context) (string, error) {
+	dir, err := os.MkdirTemp("", "tuma-parse-")
+	if err != nil {
+		return "", err
+	}
+	defer os.RemoveAll(dir)
+	p, err := startRole("parse", filepath.Join(dir, "parse.addr"))
+	if err != nil {
+		return "", err
+	}
+	context.AfterFunc(ctx, p.end)
+	to, err := p.address(ctx)
+	return strings.TrimPrefix(to, "http://"), err
+}
+
+// parseRole serves callbacks, which it parses and answers with a 204. It stores nothing.
+func parseRole(ctx context.Context, args []string) error {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	srv := &http.Server{ReadHeaderTimeout: time.Minute, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.ParseForm() != nil || r.PostForm.Get("id") == "" || r.PostForm.Get("status") == "" {
+			w.WriteHeader(http.StatusBadRequest)
+			return
+		}
+		w.WriteHeader(http.StatusNoContent)
+	})}
+	context.AfterFunc(ctx, func() { _ = srv.Close() }) // ends Serve; the process ends next
+	if err := os.WriteFile(args[0], []byte("http://"+l.Addr().String()), 0o600); err != nil {
+		return err
+	}
+	if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}
+
+// awaitServe waits until a URL answers with 200.
+func awaitServe(ctx context.Context, to string) error {
+	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	defer cancel()
+	for tick := time.Tick(20 * time.Millisecond); ; {
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, to, http.NoBody)
+		if err != nil {
+			return err
+		}
+		resp, err := http.DefaultClient.Do(req)
+		if err == nil {
+			_ = resp.Body.Close()
+			if resp.StatusCode == http.StatusOK {
+				return nil
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("wait for tuma serve: %w", errors.Join(err, ctx.Err()))
+		case <-tick:
+		}
+	}
+}
