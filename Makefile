@@ -101,6 +101,11 @@ chaos: ## Inject faults into workers, Redis, connections and gateways for CHAOS_
 	@REDIS_SERVER="$$(tools/redis-server)" && export REDIS_SERVER && \
 		$(GO) run ./internal/test/chaos -for $(CHAOS_FOR) -seed $(CHAOS_SEED)
 
+.PHONY: chaos-reports
+chaos-reports: ## Kill the worker, tuma serve and Redis every two seconds while 100,000 messages get their delivery reports
+	@REDIS_SERVER="$$(tools/redis-server)" && export REDIS_SERVER && $(GO) test ./internal/test/e2e -run TestReports_KillsLoseNoReport \
+		-count=1 -v -timeout 60m -reports.messages 100000 -reports.rate 2000 -reports.kills 1000
+
 .PHONY: mutants
 mutants: ## Build Tuma with one deliberate bug at a time, and check that a test or a chaos run finds it
 	@REDIS_SERVER="$$(tools/redis-server)" && export REDIS_SERVER && $(GO) run ./internal/test/mutation

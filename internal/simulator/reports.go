@@ -29,6 +29,9 @@ type Reports struct {
 	// Twice is the share of reports that are posted a second time. Early is the share posted before the
 	// reply to the call, Late the share with ten times the delay, Lost the share never posted.
 	Twice, Early, Late, Lost float64
+	// Mangled is the share of messages whose reports have the ID in upper case, or without its leading
+	// zeros, as the reports of some gateways do.
+	Mangled float64
 	// Interim posts a report that is not final before each final one.
 	Interim bool
 }
@@ -126,21 +129,35 @@ func (r *reporter) accepted(messages []ReportedMessage) {
 		if r.chance(m.ID, "late") < s.Late {
 			delay *= 10
 		}
+		isEarly, isTwice := r.chance(m.ID, "early") < s.Early, r.chance(m.ID, "twice") < s.Twice
+		again := time.Duration(4 * r.chance(m.ID, "again") * float64(s.Delay))
+		if r.chance(m.ID, "mangled") < s.Mangled {
+			m.ID = mangled(m.ID, r.chance(m.ID, "how") < 0.5)
+		}
 		if s.Interim {
 			r.plan(epoch, m, "sent", delay/2)
 		}
-		if r.chance(m.ID, "early") < s.Early {
+		if isEarly {
 			r.stats.Waiting++
 			early.Go(func() { r.post(epoch, m, word) })
 		} else {
 			r.plan(epoch, m, word, delay)
 		}
-		if r.chance(m.ID, "twice") < s.Twice {
-			r.plan(epoch, m, word, time.Duration(4*r.chance(m.ID, "again")*float64(s.Delay)))
+		if isTwice {
+			r.plan(epoch, m, word, again)
 		}
 	}
 	r.mu.Unlock()
 	early.Wait()
+}
+
+// mangled returns an ID in upper case, or without the zeros after its last underscore.
+func mangled(id string, upper bool) string {
+	if upper {
+		return strings.ToUpper(id)
+	}
+	at := strings.LastIndexByte(id, '_') + 1
+	return id[:at] + strings.TrimLeft(id[at:], "0")
 }
 
 // plan posts a report after a delay. The caller holds the lock.
@@ -264,9 +281,9 @@ func (s Reports) Check() error {
 	if s.Delay < 0 {
 		return errors.New("delay must not be negative")
 	}
-	for i, share := range []float64{s.Fail, s.Twice, s.Early, s.Late, s.Lost} {
+	for i, share := range []float64{s.Fail, s.Twice, s.Early, s.Late, s.Lost, s.Mangled} {
 		if !(share >= 0 && share <= 1) {
-			return fmt.Errorf("%s must be from 0 to 1", []string{"fail", "twice", "early", "late", "lost"}[i])
+			return fmt.Errorf("%s must be from 0 to 1", []string{"fail", "twice", "early", "late", "lost", "mangled"}[i])
 		}
 	}
 	return nil
@@ -338,7 +355,7 @@ func (s *Server) setReports(r *http.Request, d *Gateway) error {
 			return errors.New("delay must be a duration, e.g. 2s")
 		}
 	}
-	for name, to := range map[string]*float64{"fail": &x.Fail, "twice": &x.Twice, "early": &x.Early, "late": &x.Late, "lost": &x.Lost} {
+	for name, to := range map[string]*float64{"fail": &x.Fail, "twice": &x.Twice, "early": &x.Early, "late": &x.Late, "lost": &x.Lost, "mangled": &x.Mangled} {
 		if text := r.PostFormValue(name); text != "" {
 			var err error
 			if *to, err = strconv.ParseFloat(text, 64); err != nil {

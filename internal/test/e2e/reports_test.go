@@ -3,11 +3,13 @@ package e2e
 import (
 	"context"
 	"encoding/json"
+	"flag"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"os/exec"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -25,11 +27,12 @@ type reporting struct {
 	listen string // address of tuma serve
 	door   string // URL for delivery reports
 	serve  *exec.Cmd
+	worker *exec.Cmd
 }
 
 // newReporting starts a Redis that writes each change to disk before it answers, the sandbox, a worker and tuma
-// serve.
-func newReporting(t *testing.T, o simulator.Options) *reporting {
+// serve. rate is the rate of the account, in messages a second.
+func newReporting(t *testing.T, o simulator.Options, rate int) *reporting {
 	t.Helper()
 	gateway := catalog.Simulate(o)
 	srv := httptest.NewServer(gateway)
@@ -40,9 +43,9 @@ func newReporting(t *testing.T, o simulator.Options) *reporting {
 	x := &reporting{listen: freeAddress(t)}
 	x.door = "http://" + x.listen + "/callbacks/at/a-secret-for-tests/delivery"
 	x.deployment = deploymentWith(t, gateway, "  at:\n    provider: africastalking\n    base_url: "+srv.URL+"/africastalking\n    username: demo\n    api_key: demopass\n"+
-		"    sender: ACME\n    rate: \"0\"\n    timeout: 2s\n    max_recipients: 100\n    callback_secret: a-secret-for-tests\n", redistest.WithAOF("always"))
+		"    sender: ACME\n    rate: "+strconv.Itoa(rate)+"/s\n    timeout: 2s\n    max_recipients: 100\n    callback_secret: a-secret-for-tests\n", redistest.WithAOF("always"))
 	x.write("tuma.yaml", "redis: {url: '"+x.redis.UserURL()+"', durability: fsync}\n"+x.read("tuma.yaml")[len("redis: {url: '"+x.redis.UserURL()+"'}\n"):])
-	x.start()
+	x.worker = x.start()
 	x.startServe()
 	return x
 }
@@ -98,7 +101,7 @@ func (x *reporting) rows(id string) (out []producer.Result) {
 // around them prove the sender ID. Then the next campaign does not send to them.
 func TestReports_BlacklistedNumbersAreSuppressed(t *testing.T) {
 	t.Parallel()
-	x := newReporting(t, simulator.Options{})
+	x := newReporting(t, simulator.Options{}, 1000)
 	const n = 6
 	campaign := func(id string) producer.Status {
 		t.Helper()
@@ -145,4 +148,103 @@ func TestReports_BlacklistedNumbersAreSuppressed(t *testing.T) {
 	if s := x.status("first"); s.Delivered != 2 || s.Undelivered != 3 || s.Accepted != 1 {
 		t.Errorf("the first campaign has the status %+v, want 2 delivered, 3 undelivered, 1 accepted", s)
 	}
+}
+
+var (
+	reportMessages = flag.Int("reports.messages", 2_000, "messages of TestReports_KillsLoseNoReport")
+	reportRate     = flag.Int("reports.rate", 400, "messages a second of TestReports_KillsLoseNoReport")
+	reportKills    = flag.Int("reports.kills", 6, "kills of TestReports_KillsLoseNoReport")
+	reportSeed     = flag.Uint64("reports.seed", 1, "seed of the sandbox of TestReports_KillsLoseNoReport")
+)
+
+// TestReports_KillsLoseNoReport kills the worker, tuma serve and Redis in turn, every two seconds while it sends. Each report comes
+// twice and out of order, a tenth of them before the answer to the call, and some with a mangled ID. In the end every
+// message that the gateway accepted has the final status that the gateway reported. No status is ever replaced, and
+// the counts add up at every sample. make chaos-reports runs it with 100,000 messages.
+func TestReports_KillsLoseNoReport(t *testing.T) {
+	t.Parallel()
+	x := newReporting(t, simulator.Options{Latency: 20 * time.Millisecond, Seed: *reportSeed}, *reportRate)
+	gateway := x.gateway.Gateway("africastalking")
+	if err := gateway.SetReports(simulator.Reports{URL: x.door, Delay: time.Second, Fail: 0.2, Twice: 1, Early: 0.1, Late: 0.05, Mangled: 0.02, Interim: true}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := x.client.Enqueue(t.Context(), producer.Campaign{ID: "c", Via: "at", Body: text}, campaignNumbers(1, *reportMessages)); err != nil {
+		t.Fatal(err)
+	}
+	finals := map[int]string{} // by row, the final status seen first
+	limit := time.Now().Add(3*time.Minute + 20*time.Duration(*reportMessages / *reportRate)*time.Second)
+	tick := time.NewTicker(2 * time.Second)
+	defer tick.Stop()
+	kills := 0
+	for {
+		s, err := x.client.Status(t.Context(), "c")
+		if err != nil {
+			t.Fatal(err)
+		}
+		x.checkI1(s)
+		sending := !s.Ended()
+		select {
+		case <-tick.C:
+			if sending && kills < *reportKills {
+				x.killOne(kills)
+				kills++
+			}
+			missing, sample := x.sampleFinals(finals)
+			if !sending && missing == 0 && gateway.ReportStats().Waiting == 0 {
+				t.Logf("seed %d: %d kills; reports %+v; %d of %d final", *reportSeed, kills, gateway.ReportStats(), s.Reports.Final, s.Reports.Expected)
+				if kills < 3 {
+					t.Errorf("%d kills, want at least one of each process", kills)
+				}
+				return
+			}
+			if time.Now().After(limit) {
+				t.Fatalf("%d messages have another status than the gateway's, e.g. %+v; status %+v, reports %+v", missing, sample, s, gateway.ReportStats())
+			}
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
+
+// killOne kills the worker, tuma serve or Redis, and starts it again.
+func (x *reporting) killOne(i int) {
+	x.t.Helper()
+	switch i % 3 {
+	case 0:
+		x.kill(x.worker)
+		x.worker = x.spawn()
+	case 1:
+		x.kill(x.serve)
+		x.startServe()
+	default:
+		x.redis.Kill()
+		x.redis.Restart()
+	}
+}
+
+// sampleFinals reads all results. A final status must be that of an earlier sample, and the gateway's own. It returns
+// how many of the gateway's messages do not have their final status yet, and one of them.
+func (x *reporting) sampleFinals(finals map[int]string) (missing int, sample producer.Result) {
+	x.t.Helper()
+	rows := x.rows("c")
+	gateway := x.gateway.Gateway("africastalking").Finals()
+	for _, r := range rows {
+		delivered, accepted := gateway[mustNumber(x.t, r.MSISDN)]
+		want := "undelivered"
+		if delivered {
+			want = "delivered"
+		}
+		if first, ok := finals[r.Row]; ok && r.Status != first {
+			x.t.Errorf("row %d was %s, and is %s now", r.Row, first, r.Status)
+		}
+		switch {
+		case r.Status == "delivered" || r.Status == "undelivered":
+			finals[r.Row] = r.Status
+			if !accepted || r.Status != want {
+				x.t.Errorf("row %d is %s; the gateway accepted it: %t, and reports %s", r.Row, r.Status, accepted, want)
+			}
+		case accepted:
+			missing, sample = missing+1, r
+		}
+	}
+	return missing, sample
 }
