@@ -11,6 +11,7 @@ import (
 	"github.com/tuma-sms/tuma/internal/census"
 	"github.com/tuma-sms/tuma/internal/metrics"
 	"github.com/tuma-sms/tuma/internal/redisguard"
+	"github.com/tuma-sms/tuma/internal/tracking"
 )
 
 // loadEvery is how often a worker stores how fast its gateways answer, for the number of desired workers.
@@ -106,6 +107,15 @@ func (w *Worker) meter(a *account) accountMeter {
 		m.metrics = w.metrics.Account(a.Name)
 	}
 	return m
+}
+
+// countReports returns a function that counts the delivery reports which came before their message was
+// settled, and are applied by the settle. It returns nil if there are no metrics.
+func (w *Worker) countReports(account string) func(tracking.Result, int) {
+	if w.metrics == nil {
+		return nil
+	}
+	return func(r tracking.Result, n int) { w.metrics.Account(account).Reported(string(r), n) }
 }
 
 // storeLoad stores in Redis how fast the gateways of this worker answer.

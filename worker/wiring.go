@@ -98,7 +98,7 @@ func (w *Worker) sendingAccount(a *account, refused *blacklist.Reports) *dispatc
 		Timeout: a.Timeout, LongestCall: a.Timeout + dispatch.LeaseMargin}
 	var reports *tracking.Tracker
 	if a.reportFor() > 0 {
-		reports = tracking.New(tracking.Config{Ledger: w.ledger, Log: w.log, Login: a.info.Fingerprint, For: a.ReportFor, Applied: refused.Note})
+		reports = tracking.New(tracking.Config{Ledger: w.ledger, Log: w.log, Login: a.info.Fingerprint, For: a.ReportFor, Applied: refused.Note, Count: w.countReports(a.Name)})
 	}
 	return dispatch.NewAccount(dispatch.Settings{Name: a.Name, Provider: a.Provider, Info: a.info, Sender: a.Sender, Unit: a.Unit,
 		Limited: a.Rate != 0, Concurrency: a.Concurrency, Timeout: a.Timeout, MaxAttempts: a.MaxAttempts, Price: a.Price, Meter: w.meter(a)}, a.limiter, tracker, reports)

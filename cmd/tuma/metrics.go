@@ -39,11 +39,11 @@ func configHash(cfg *config.Config) string {
 	return hex.EncodeToString(sum[:6])
 }
 
-// meterServer adds the metrics to the configuration of a server.
-func meterServer(c *server.Config, b *backend) error {
+// meterServer adds the metrics to the configuration of a server, and returns them.
+func meterServer(c *server.Config, b *backend) (*metrics.Server, error) {
 	reg, err := newMetrics(b.cfg)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	var all []metrics.Account
 	for _, acc := range b.cfg.Accounts {
@@ -60,10 +60,10 @@ func meterServer(c *server.Config, b *backend) error {
 	})
 	m, err := metrics.NewServer(reg, all, doors, source)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	c.Meter, c.Metrics = m, metricsHandler(reg)
-	return nil
+	return m, nil
 }
 
 // metricsHandler returns the handler of /metrics. A collector that fails does not hide the others.

@@ -14,6 +14,7 @@ import (
 	"github.com/tuma-sms/tuma/internal/config"
 	"github.com/tuma-sms/tuma/internal/inbox"
 	"github.com/tuma-sms/tuma/internal/ledger"
+	"github.com/tuma-sms/tuma/internal/metrics"
 	"github.com/tuma-sms/tuma/internal/optout"
 	"github.com/tuma-sms/tuma/internal/script"
 	"github.com/tuma-sms/tuma/internal/server"
@@ -84,11 +85,12 @@ func (s *serveCommand) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	reports := reportDoor(b, log)
-	settings.Reports = reports
-	if err := meterServer(&settings, b); err != nil {
+	meter, err := meterServer(&settings, b)
+	if err != nil {
 		return err
 	}
+	reports := reportDoor(b, log, meter)
+	settings.Reports = reports
 	srv, err := server.New(settings)
 	if err != nil {
 		return err
@@ -138,13 +140,14 @@ func (s *serveCommand) listeners(ctx context.Context) (listener, health net.List
 }
 
 // reportDoor returns the door for the delivery reports of the accounts that collect them.
-func reportDoor(b *backend, log zerolog.Logger) *tracking.Door {
+func reportDoor(b *backend, log zerolog.Logger, meter *metrics.Server) *tracking.Door {
 	var list []tracking.DoorAccount
 	reporting := map[string]blacklist.Account{}
 	for _, acc := range b.cfg.Accounts {
 		reporting[acc.Name] = blacklist.Account{Sender: acc.Worker.Sender, BySender: acc.Info.BlacklistBySender}
 		if lasts := acc.Card().ReportFor; lasts > 0 && len(acc.CallbackSecrets) > 0 {
-			list = append(list, tracking.DoorAccount{Name: acc.Name, Info: acc.Info, For: lasts})
+			list = append(list, tracking.DoorAccount{Name: acc.Name, Info: acc.Info, For: lasts,
+				Count: func(r tracking.Result, n int) { meter.Report(acc.Name, string(r), n) }})
 		}
 	}
 	l := ledger.NewDurable(b.rdb, b.cfg.Redis.Durability)

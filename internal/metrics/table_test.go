@@ -267,6 +267,8 @@ func TestRecorded_CountsEachStatus(t *testing.T) {
 	reg, _, w, _ := newRegistries(t, someAccounts(1))
 	w.Account("account-aa").Recorded([]campaign.Record{{Status: campaign.Accepted}, {Status: campaign.Accepted}, {Status: campaign.Rejected},
 		{Status: campaign.Unknown}, {Status: campaign.Pending}})
+	w.Account("account-aa").Reported("delivered", 2)
+	w.Account("account-aa").Reported("parked", 5)
 	w.Skipped("account-aa", "kobo", 3)
 	w.Skipped("account-aa", "kobo", 0)
 	got := map[string]float64{}
@@ -277,7 +279,7 @@ func TestRecorded_CountsEachStatus(t *testing.T) {
 			}
 		}
 	}
-	want := map[string]float64{"accepted": 2, "rejected": 1, "unknown": 1, "skipped": 3, "delivered": 0, "undelivered": 0}
+	want := map[string]float64{"accepted": 2, "rejected": 1, "unknown": 1, "skipped": 3, "delivered": 2, "undelivered": 0}
 	for k, v := range want {
 		if got[k] != v {
 			t.Errorf("%s = %v, want %v", k, got[k], v)

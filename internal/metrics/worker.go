@@ -129,3 +129,10 @@ func (s *Sending) Recorded(records []campaign.Record) {
 		}
 	}
 }
+
+// Reported counts delivery reports whose result is "delivered" or "undelivered" as outcomes of messages.
+func (s *Sending) Reported(result string, n int) {
+	if st, ok := campaign.ParseStatus(result); ok && s.outcomes[st] != nil {
+		s.outcomes[st].Add(float64(n))
+	}
+}

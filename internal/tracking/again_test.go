@@ -89,7 +89,7 @@ func TestDoor_OnlyCallbacksWithoutRoomFail(t *testing.T) {
 		fill = append(fill, messageID("fill", i), "1 d 0 x\t")
 	}
 	r.ok(r.rdb.HSet(t.Context(), parkedKey(testLogin), fill...).Err())
-	d := NewDoor(r.ledger, zerolog.Nop(), []DoorAccount{{"at", r.calls.Info, time.Hour}}, nil)
+	d := NewDoor(r.ledger, zerolog.Nop(), []DoorAccount{{"at", r.calls.Info, time.Hour, nil}}, nil)
 	collected := d.accounts["at"]
 	var got []chan error
 	for _, reports := range [][]Report{{r.report("c", 1, true)}, {r.report("c", 2, false), r.report("none", 1, true)}, {r.report("c", 1, true)}} {
@@ -122,7 +122,7 @@ func TestDoor_TidiesTheIndex(t *testing.T) {
 	r.settle(c, c.accepted("c"))
 	r.ok(r.rdb.HSet(ctx, segmentsKey(testLogin), "s1", "64 2 1 2").Err()) // its time was over in 1970
 	r.ok(r.rdb.SAdd(ctx, unindexedKey(testLogin), unindexed{c.claim.Places().BatchRef, 0, 2}.String()).Err())
-	d := NewDoor(r.ledger, zerolog.Nop(), []DoorAccount{{"at", r.calls.Info, time.Hour}}, nil)
+	d := NewDoor(r.ledger, zerolog.Nop(), []DoorAccount{{"at", r.calls.Info, time.Hour, nil}}, nil)
 	d.tidy(ctx)
 	segments, err := d.index.segments(ctx, testLogin)
 	r.ok(err)

@@ -22,6 +22,9 @@ type DoorAccount struct {
 	Info providers.Info
 	// For is how long a report is waited for.
 	For time.Duration
+	// Count counts reports by result. It may be nil. If several accounts have one login, that of the first one
+	// counts all.
+	Count func(r Result, n int)
 }
 
 // Door takes the delivery reports of several accounts, many in one run of the scripts. It is safe
@@ -44,11 +47,21 @@ func NewDoor(l *ledger.Ledger, log zerolog.Logger, list []DoorAccount, applied f
 		login := a.Info.Fingerprint
 		if d.logins[login] == nil {
 			calls := &reconcile.Tracker{Attempts: attempts.New(l.Runner()), Ledger: l, Log: log, Info: a.Info}
-			d.logins[login] = &collector{tracker: New(Config{Ledger: l, Log: log, Login: login, For: a.For, Calls: calls, Count: d.counts.add, Applied: applied})}
+			d.logins[login] = &collector{tracker: New(Config{Ledger: l, Log: log, Login: login, For: a.For, Calls: calls, Count: d.counter(a), Applied: applied})}
 		}
 		d.accounts[a.Name] = d.logins[login]
 	}
 	return d
+}
+
+// counter returns a function that counts the reports of an account.
+func (d *Door) counter(a DoorAccount) func(Result, int) {
+	return func(r Result, n int) {
+		d.counts.add(r, n)
+		if a.Count != nil {
+			a.Count(r, n)
+		}
+	}
 }
 
 // Deliver applies or parks the delivery reports of one callback. It returns nil only when Redis

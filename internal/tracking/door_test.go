@@ -5,6 +5,7 @@ import (
 	"context"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -19,7 +20,13 @@ func TestDoor_ConcurrentCallbacksAreAppliedOnce(t *testing.T) {
 	r.plan("c", 1, 1, 200)
 	r.send("c", 0, 0)
 	var log bytes.Buffer
-	d := NewDoor(r.ledger, zerolog.New(&log), []DoorAccount{{"at", r.calls.Info, time.Hour}, {"at2", r.calls.Info, time.Hour}}, nil)
+	var delivered, undelivered, repeated atomic.Int64
+	count := func(result Result, n int) {
+		if c := map[Result]*atomic.Int64{Delivered: &delivered, Undelivered: &undelivered, Duplicate: &repeated}[result]; c != nil {
+			c.Add(int64(n))
+		}
+	}
+	d := NewDoor(r.ledger, zerolog.New(&log), []DoorAccount{{"at", r.calls.Info, time.Hour, count}, {"at2", r.calls.Info, time.Hour, nil}}, nil)
 	var wg sync.WaitGroup
 	for i := range 400 {
 		x := r.report("c", 1+i%200, i%200 < 150)
@@ -40,6 +47,9 @@ func TestDoor_ConcurrentCallbacksAreAppliedOnce(t *testing.T) {
 	if s := r.summary("c"); s.Delivered != 150 || s.Undelivered != 50 {
 		t.Errorf("%d delivered, %d undelivered", s.Delivered, s.Undelivered)
 	}
+	if delivered.Load() != 150 || undelivered.Load() != 50 || repeated.Load() != 200 {
+		t.Errorf("counted %d, %d and %d reports, want 150 delivered, 50 undelivered and 200 repeated", delivered.Load(), undelivered.Load(), repeated.Load())
+	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	d.Run(ctx)
@@ -51,7 +61,7 @@ func TestDoor_ConcurrentCallbacksAreAppliedOnce(t *testing.T) {
 func TestDoor_RedisAwayIsAnError(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	d := NewDoor(r.ledger, zerolog.Nop(), []DoorAccount{{"at", r.calls.Info, time.Hour}}, nil)
+	d := NewDoor(r.ledger, zerolog.Nop(), []DoorAccount{{"at", r.calls.Info, time.Hour, nil}}, nil)
 	r.ok(r.rdb.Close())
 	if err := d.Deliver(t.Context(), "at", "", []providers.DLR{r.report("c", 1, true).DLR}); err == nil {
 		t.Error("no error without Redis: the gateway would not come again")
@@ -62,7 +72,7 @@ func TestDoor_RunAppliesParkedReports(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.plan("c", 1, 1, 1)
-	d := NewDoor(r.ledger, zerolog.Nop(), []DoorAccount{{"at", r.calls.Info, time.Hour}}, nil)
+	d := NewDoor(r.ledger, zerolog.Nop(), []DoorAccount{{"at", r.calls.Info, time.Hour, nil}}, nil)
 	c := r.claim("c", 0, 0, time.Hour)
 	r.ok(d.Deliver(t.Context(), "at", "", []providers.DLR{r.report("c", 1, true).DLR}))
 	r.note("c", c)
