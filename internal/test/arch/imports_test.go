@@ -251,6 +251,8 @@ var folderRules = []folderRule{
 		may: []string{"deploy/deploytest"}, importers: onlyTests, why: toolsOfDeploy},
 	{folder: "deploy/compose", what: "tests of the trial with Docker Compose",
 		may: []string{"deploy/deploytest"}, importers: onlyTests, why: toolsOfDeploy},
+	{folder: "deploy/prometheus", what: "tests of the rules, alerts, runbooks and the dashboard",
+		may: []string{"deploy/deploytest"}, importers: onlyTests, why: toolsOfDeploy},
 	{folder: "deploy/redis", what: "tests of the configurations of Redis",
 		may: []string{"deploy/deploytest"}, importers: onlyTests, why: toolsOfDeploy},
 	{folder: "deploy/image", what: "builds the container image",
