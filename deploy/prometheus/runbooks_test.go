@@ -58,7 +58,7 @@ func TestRunbooks_CommandsRun(t *testing.T) {
 			}
 			words := strings.Fields(line)
 			if words[0] != "tuma" {
-				t.Errorf("%s: %q is no command of tuma", book, line)
+				t.Errorf("%s: %q does not run tuma", book, line)
 				continue
 			}
 			run(t, dir, env, tuma, words[1:], 0, 1)

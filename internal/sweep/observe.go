@@ -25,7 +25,7 @@ type invariantCheck struct {
 }
 
 // observe checks the counts of a campaign, and counts it in the census.
-func (s *Sweeper) observe(ctx context.Context, sum ledger.Summary, now time.Time) error {
+func (s *Sweeper) observe(ctx context.Context, sum ledger.Summary) error {
 	c := sum.Counts
 	if c.Pending+c.Accepted+c.Delivered+c.Undelivered+c.Rejected+c.Unknown+c.Skipped != c.Total || anyNegative(c) {
 		s.breach(sum.ID, "the counts of a campaign do not add up to its recipients")

@@ -142,7 +142,7 @@ func (s *Sweeper) sweepCampaign(ctx context.Context, e ledger.IndexEntry, now ti
 		return nil
 	}
 	s.usage.note(e.ID, sum)
-	if err := s.observe(ctx, sum, now); err != nil {
+	if err := s.observe(ctx, sum); err != nil {
 		return err
 	}
 	if err := errors.Join(s.Announcer.Pause(ctx, sum, now), s.Announcer.Ended(ctx, sum)); err != nil {
