@@ -31,15 +31,15 @@ type DeliveryParser interface {
 
 // InboundParser is a Provider whose gateway forwards incoming messages (MO) to a URL.
 type InboundParser interface {
-	// ParseInbound returns the messages of one callback, at least one. The errors are as for
-	// ParseDelivery.
+	// ParseInbound returns the messages of one callback, at least one. The error wraps ErrCallback or
+	// ErrCallbackMethod and contains no part of the callback.
 	ParseInbound(c Callback) ([]Inbound, error)
 }
 
 // OptOutParser is a Provider whose gateway sends the opt-outs of subscribers to a URL.
 type OptOutParser interface {
-	// ParseOptOut returns the opt-outs of one callback, at least one. The errors are as for
-	// ParseDelivery.
+	// ParseOptOut returns the opt-outs of one callback, at least one. The error wraps ErrCallback or
+	// ErrCallbackMethod and contains no part of the callback.
 	ParseOptOut(c Callback) ([]OptOut, error)
 }
 

@@ -39,8 +39,8 @@ const (
 	// Call: the answer applies to this HTTP request. Other calls of the campaign may succeed.
 	Call
 	// Text: every call with this text would get this answer, e.g. for a text that the gateway calls
-	// invalid. That is the whole campaign if all its recipients get the same text. In a campaign with
-	// merge fields the text is that of one call, and the other calls may succeed.
+	// invalid. In a plain campaign all calls have this text. In a campaign with merge fields other
+	// calls have other texts, so they may succeed.
 	Text
 	// Campaign: every call of the campaign would get this answer, e.g. for a refused sender ID or a
 	// malformed request.

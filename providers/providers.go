@@ -228,8 +228,8 @@ type Result struct {
 	Outcome Outcome
 	// Scope is what a Rejected or Retryable outcome applies to. Usually that is the recipient. If
 	// the gateway gave the answer for the recipient, but the cause is the text, the campaign (e.g. a
-	// refused sender ID) or the account (e.g. no credit), Scope is Text, Campaign or Account. The
-	// recipient loses no attempt, except for the text of a campaign with merge fields.
+	// refused sender ID) or the account (e.g. no credit), Scope is Text, Campaign or Account. Then the
+	// answer uses up no attempt of the recipient, except for Text in a campaign with merge fields.
 	Scope Scope
 	// Cause is the reason, set only if Scope is Text, Campaign or Account.
 	Cause Cause

@@ -122,7 +122,8 @@ type Kind struct {
 	New func(Settings) (Provider, error)
 	// Actions are the gateway's own functions, for `tuma gateway NAME ACCOUNT ACTION`.
 	Actions []Action
-	// Codes are the gateway's codes that this package knows, in answers to a send.
+	// Codes are the codes that the gateway may give in an answer to a send, as far as the provider
+	// knows them.
 	Codes []GatewayCode
 }
 

@@ -34,7 +34,7 @@ type clock interface {
 // so that floating point rounds the times as in production.
 var epoch = time.Unix(1_800_000_000, 0)
 
-// handClock is a clock in the memory of this process, which the test moves.
+// handClock is a clock that moves only when the test moves it. It is in the memory of this process.
 type handClock struct {
 	mu sync.Mutex
 	at time.Time
@@ -95,14 +95,14 @@ func checkAnySecond(turns []turn, r Rate, burst int) error {
 }
 
 // checkUsed returns an error if the turns used less than 99 % of the rate between the first
-// turn and until. Callers must have been waiting during all of that time.
-func checkUsed(turns []turn, r Rate, until time.Time) error {
+// turn and end. Callers must have been waiting during all of that time.
+func checkUsed(turns []turn, r Rate, end time.Time) error {
 	used := 0
 	for _, t := range turns {
 		used += t.n
 	}
 	first := slices.MinFunc(turns, func(a, b turn) int { return a.at.Compare(b.at) })
-	could := float64(r) * until.Sub(first.at).Seconds()
+	could := float64(r) * end.Sub(first.at).Seconds()
 	if part := float64(used) / could; part < 0.99 {
 		return fmt.Errorf("used %d of %.0f tokens: %.1f %%; want at least 99 %%", used, could, 100*part)
 	}
@@ -116,13 +116,13 @@ type caller struct {
 	n       int
 	max     time.Duration
 	call    time.Duration // how long a call to the gateway takes
-	late    time.Duration // the maximum random delay after a wait
+	late    time.Duration // the caller continues too late by a random time below this one
 	wake    time.Time
 }
 
-// runCallers runs the callers until the virtual time until. It returns the turns that they used
-// and the number of Reserve calls.
-func runCallers(a *account, callers []*caller, until time.Time) (turns []turn, asked int, err error) {
+// runCallers runs the callers up to the virtual time end. It returns the turns that the callers used,
+// and how often they called Reserve.
+func runCallers(a *account, callers []*caller, end time.Time) (turns []turn, asked int, err error) {
 	random := rand.New(rand.NewPCG(1, 2))
 	queue := make(byWake, 0, len(callers))
 	for _, c := range callers {
@@ -131,7 +131,7 @@ func runCallers(a *account, callers []*caller, until time.Time) (turns []turn, a
 	}
 	for {
 		c := queue[0]
-		if c.wake.After(until) {
+		if c.wake.After(end) {
 			return turns, asked, nil
 		}
 		a.clock.advance(c.wake.Sub(a.clock.now()))

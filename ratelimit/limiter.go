@@ -72,19 +72,20 @@ func bounded(d time.Duration) time.Duration { return min(max(d, 0), maxAhead) }
 // off. Without it a large bulk call would delay a one-time code.
 const share = 0.2
 
-// queued limits how late a refused caller comes back: at most queued times its max after the turn
-// that Reserve refused. Refused callers come back one after the other, so that each turn costs two
-// calls of Reserve, not one call by each waiting caller. If a caller does not come back, because
-// its process has ended or it has nothing left to send, its turn is lost. A larger value would lose
-// more turns.
-const queued = 4
+// maxReturn limits how late a refused caller comes back: at most maxReturn times the caller's max
+// after the turn that Reserve refused. Refused callers come back one after the other. So a turn costs
+// two calls of Reserve, and not one call by each waiting caller. A caller may never come back, because
+// its process has ended or it has nothing left to send. Then its turn is lost. A larger value would
+// lose more turns.
+const maxReturn = 4
 
-// class is the class of the calls that a limiter serves. Both classes draw on one bucket.
+// class is the class of the calls that a limiter serves. Both classes take tokens from one bucket.
 //
-// A transactional call does not wait until bulk debt is paid off. A call of n tokens may have its
-// turn n / (share * rate) after the last reserved turn. By then the bucket has gained more tokens
-// than the call takes. No reserved turn follows, so no turn finds the bucket emptier than planned.
-// So one bucket is enough for the guarantee to hold for both classes together.
+// A transactional call does not wait until the debt of a bulk call is paid off. A transactional call
+// of n tokens gets a turn at most n / (share * rate) after the last reserved turn. In that time the
+// bucket gains n / share tokens, which is more than the call takes. All other reserved turns are
+// earlier, so the call takes no tokens from them. So one bucket keeps both classes together within
+// the rate.
 type class string
 
 const (

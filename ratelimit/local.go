@@ -39,9 +39,9 @@ func NewLocal(r Rate, burst int, now func() time.Time) (*Local, error) {
 }
 
 // Transactional returns a limiter for the transactional calls of the same account, with the same
-// state. Transactional calls do not wait until the debt of a bulk call is paid off: until then,
-// together they may use a fifth of the rate. But they wait for turns that bulk calls have already
-// reserved. To keep these turns near, call Reserve for bulk calls with a smaller max.
+// state. Transactional calls do not wait until the debt of a bulk call is paid off. While there is
+// such a debt, all transactional calls together may use a fifth of the rate. But they wait for turns
+// that bulk calls have already reserved. A smaller max for bulk calls makes this wait shorter.
 func (l *Local) Transactional() *Local {
 	return &Local{bucket: l.bucket, class: transactional}
 }
@@ -86,7 +86,7 @@ type bucket struct {
 	burst int
 
 	mu     sync.Mutex
-	tokens *rate.Limiter       // tokens in the bucket; negative if reserved ahead or owed; unused if Unlimited
+	tokens *rate.Limiter       // tokens in the bucket; negative after later turns are reserved; unused if Unlimited
 	booked time.Time           // the last reserved turn
 	cool   time.Time           // no turn begins before this time
 	back   map[class]time.Time // the earliest time at which the next refused caller should come back
@@ -114,7 +114,7 @@ func (b *bucket) reserve(c class, n int, max time.Duration) (wait time.Duration,
 		b.booked = later(b.booked, turn)
 		return wait, true
 	}
-	again := later(turn.Add(-max), earlier(b.back[c], turn.Add(queued*max)))
+	again := later(turn.Add(-max), earlier(b.back[c], turn.Add(maxReturn*max)))
 	b.back[c] = again.Add(roundUp(b.refill(float64(n))))
 	return again.Sub(now), false
 }
@@ -126,9 +126,9 @@ func (b *bucket) giveBack(n int, ahead time.Duration) {
 		return
 	}
 	now := b.now()
-	// Without this reservation, the bucket could have been full for some time, and a full bucket loses
-	// the tokens that flow in. The bucket must not get more back than it would have now. The loss is at
-	// most what flows in from the time of this reservation's turn to the latest turn that is reserved.
+	// Without this reservation, the bucket might have been full for some time. A full bucket loses the
+	// tokens that flow in, and must not get them back here. lost is the highest possible loss: the
+	// tokens that flow in from this reservation's turn to the last reserved turn.
 	lost := max(0, b.booked.Sub(now.Add(ahead))).Seconds() * float64(b.rate)
 	if whole := int(math.Floor(float64(n) - lost + 1e-6)); whole > 0 {
 		b.move(b.start(now), -whole)

@@ -39,16 +39,16 @@ func ParseRate(s string) (Rate, error) {
 	}
 	// ParseFloat would also accept signs, exponents, hexadecimals, underscores, Inf and NaN.
 	if strings.Trim(number, "0123456789.") != "" {
-		return 0, fmt.Errorf("parse rate %q: %q is not a plain number", s, number)
+		return 0, fmt.Errorf("parse rate %q: %q must be a decimal number, e.g. 50 or 0.5", s, number)
 	}
 	n, err := strconv.ParseFloat(number, 64)
 	if err != nil {
-		return 0, fmt.Errorf("parse rate %q: %q is not a plain number", s, number)
+		return 0, fmt.Errorf("parse rate %q: %q must be a decimal number, e.g. 50 or 0.5", s, number)
 	}
 	r := Rate(n / seconds)
 	switch {
 	case r == Unlimited:
-		return 0, fmt.Errorf("parse rate %q: nothing could be sent at this rate; for no limit write 0 alone", s)
+		return 0, fmt.Errorf("parse rate %q: no message could be sent at this rate; for no limit write 0 without a unit", s)
 	case !r.valid():
 		return 0, fmt.Errorf("parse rate %q: must be at least 1 an hour and at most %v/s", s, maxRate)
 	}

@@ -56,9 +56,10 @@ func (l *Redis) Transactional() *Redis {
 }
 
 // Following returns a limiter of the same account that obeys the fields "rate" and "limit" of a hash.
-// While one of them exists, its rate and burst replace those of the limiter, in every process, from the
-// next command on; "rate" wins over "limit". The function Setting formats the value of the field. In a Redis cluster the hash and
-// the key must share a slot.
+// While the hash has one of these fields, the field's rate and burst replace those of the limiter. If
+// the hash has both fields, "rate" counts. A change takes effect in every process, from the next
+// command on. The function Setting formats the value of a field. In a Redis cluster the hash and the
+// key must share a slot.
 func (l *Redis) Following(hash string) *Redis {
 	f := *l
 	f.hash = hash
@@ -85,7 +86,7 @@ func (l *Redis) Reserve(ctx context.Context, n int, max time.Duration) (wait tim
 	if err := ctx.Err(); err != nil {
 		return 0, false, fmt.Errorf("reserve: %w", err)
 	}
-	answer, err := l.run(ctx, l.rdb, "reserve", n, bounded(max).Microseconds(), string(l.class), share, queued)
+	answer, err := l.run(ctx, l.rdb, "reserve", n, bounded(max).Microseconds(), string(l.class), share, maxReturn)
 	if err != nil {
 		return 0, false, fmt.Errorf("reserve: %w", err)
 	}

@@ -72,7 +72,7 @@ local function save()
     'cool', string.format('%.0f', cool),
     'back:bulk', string.format('%.0f', back.bulk),
     'back:transactional', string.format('%.0f', back.transactional))
-  -- The key lives one hour longer, because a rate that is lowered later makes the debt take longer.
+  -- The key lives one hour longer than idle: if the rate is lowered, the bucket needs more time.
   local idle = math.max(cool, booked, back.bulk, back.transactional, refill(burst - tokens))
   redis.call('PEXPIRE', KEYS[1], string.format('%.0f', idle / 1000 + 3600000))
 end
@@ -87,9 +87,9 @@ end
 
 if ARGV[1] == 'return' then
   if rate == 0 then return {1, 0} end
-  -- If these tokens had not been reserved, the bucket might have been full for some time and might
-  -- have lost the tokens that flowed in. That loss is at most the tokens that the bucket gains
-  -- until the last turn reserved after this one.
+  -- Without this reservation, the bucket might have been full for some time. A full bucket loses the
+  -- tokens that flow in, and must not get them back here. lost is the highest possible loss: the
+  -- tokens that flow in from this reservation's turn to the last reserved turn.
   local lost = math.max(0, booked - tonumber(ARGV[5])) * rate
   local whole = math.max(0, math.floor(amount - lost + 1e-6))
   tokens = math.min(burst, tokens + whole)

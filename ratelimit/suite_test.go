@@ -108,8 +108,8 @@ func checkRefusal(open opener) error {
 		reserve(a.bulk,
 			step{1, 0, 0, true},
 			step{1, -1, 100 * ms, false},
-			step{1, 99 * ms, 200 * ms, false}, // a later retry than that of the caller refused before
-			step{1, 100 * ms, 100 * ms, true}, // the refused calls reserved nothing
+			step{1, 99 * ms, 200 * ms, false}, // the wait is longer than that of the caller refused before
+			step{1, 100 * ms, 100 * ms, true}, // the two refused calls above have reserved nothing
 		),
 		func() error {
 			a := open(10, 1)
@@ -139,16 +139,16 @@ func checkGivenBack(open opener) error {
 		// reservation exists.
 		func() error { a.clock.advance(150 * ms); return nil }(), back(a, 1, -50*ms),
 		reserve(a.bulk, step{1, 0, 0, true}, step{1, long, 100 * ms, true}),
-		// Returned tokens are lost if later reservations exist, because the waits of these include
-		// them.
+		// Returned tokens are lost if later reservations exist. The waits of the later reservations
+		// already include the time for these tokens.
 		reserve(b.bulk, step{5, 0, 0, true}, step{1, long, 100 * ms, true}, step{1, long, 200 * ms, true}),
 		back(b, 1, 100*ms), reserve(b.bulk, step{1, long, 300 * ms, true}),
 		// A bucket is never fuller than its burst.
 		reserve(c.bulk, step{3, 0, 0, true}), func() error { c.clock.advance(200 * ms); return nil }(),
 		back(c, 3, -200*ms), reserve(c.bulk, step{5, 0, 0, true}, step{1, long, 100 * ms, true}),
-		// Most of a large call can be returned although a small call was reserved after it. Then a
-		// new call gets a turn before that of the small call. So the token of the new call cannot
-		// be returned.
+		// A large call is reserved, and after it a small call. Most tokens of the large call can
+		// still be returned. The next call then gets a turn before the small call. Its token cannot
+		// be returned, because the small call's turn is later.
 		reserve(d.bulk, step{5, 0, 0, true}, step{30, long, 500 * ms, true}, step{1, long, 3100 * ms, true}),
 		back(d, 30, 500*ms), reserve(d.bulk, step{1, long, 2800 * ms, true}),
 		back(d, 1, 2800*ms), reserve(d.bulk, step{1, long, 2900 * ms, true}),
@@ -177,7 +177,7 @@ func checkGivenBackLate(open opener) error {
 		}
 		used = append(used, turn{a.clock.now().Add(wait), 1})
 	}
-	// The last reservation that was made ahead has its turn after one second. From then on
+	// The last of the reservations at the beginning has its turn after one second. From then on
 	// there is one turn every tenth of a second.
 	slices.SortFunc(used, func(a, b turn) int { return a.at.Compare(b.at) })
 	if first := used[0].at.Sub(epoch); first < 1100*ms {
@@ -275,7 +275,7 @@ func checkWrongUse(open opener) error {
 			return fmt.Errorf("Return(%d) returned no error; want one", n)
 		}
 	}
-	// None of these calls reserved anything. The largest call and wait do not overflow.
+	// The calls above have reserved nothing. The largest n and the largest max must not overflow.
 	return reserve(a.bulk,
 		step{1, 0, 0, true},
 		step{MaxTokens, 1 << 62, 100 * ms, true},

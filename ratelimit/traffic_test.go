@@ -30,7 +30,7 @@ func checkAskedAgain(open opener) error {
 		return err
 	}
 	// A grant needs one call of Reserve, and the refusal before the grant needs one more.
-	// Some callers retry before their turn, because queued limits their wait.
+	// Some callers retry before their turn, because maxReturn limits their wait.
 	if most := 5 * len(turns) / 2; asked > most {
 		return fmt.Errorf("callers called Reserve %d times for %d turns; want at most %d times", asked, len(turns), most)
 	}
@@ -58,7 +58,8 @@ func checkBothKinds(open opener) error {
 		if err := errors.Join(checkAnySecond(turns, a.rate, a.burst), checkUsed(turns, a.rate, end)); err != nil {
 			return fmt.Errorf("bulk calls of %d tokens: %w", n, err)
 		}
-		// A fifth of the rate, minus the bulk turns that were reserved before.
+		// Transactional calls must get at least 80 % of their share of a minute. The rest may be
+		// lost to bulk turns that were reserved before.
 		if least := 0.8 * share * float64(a.rate) * 60; float64(otp.granted) < least {
 			return fmt.Errorf("beside bulk calls of %d tokens, %d transactional calls were granted in a minute; want at least %v", n, otp.granted, least)
 		}
@@ -135,12 +136,12 @@ func makeRandomCalls(a *account, random *rand.Rand) (used []turn, err error) {
 	return append(used, pending...), nil
 }
 
-// checkBacklog tests a minute of backlog, with few or many workers and with small or large
-// calls.
+// checkBacklog runs workers that always have something to send, for a minute of virtual time. They
+// must use the rate, must not exceed it, and must not call Reserve too often.
 func checkBacklog(open opener) error {
 	for _, try := range []struct {
 		workers, n int
-		asks       float64 // the maximum number of Reserve calls per turn
+		asks       float64 // the maximum number of Reserve calls for each turn, on average
 	}{{1, 1, 1}, {4, 3, 1}, {16, 1, 1}, {16, 20, 2.5}} {
 		a := open(50, 5)
 		var callers []*caller

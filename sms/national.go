@@ -37,7 +37,8 @@ func (c *rawNumber) dialled(country string) (digits string, plus bool) {
 	if twoZeros && (!c.plus || hasHomeCode(rest)) {
 		return rest, true
 	}
-	// In 0254712345678 one zero precedes the calling code, by mistake or as the remainder of 00.
+	// In 0254712345678 one zero precedes the calling code. It is a mistake, or one zero of 00 is
+	// missing.
 	if rest, zero := strings.CutPrefix(digits, "0"); zero && (c.plus || country == "" || isHomeCountry(country)) {
 		kenyan := strings.HasPrefix(rest, kenyaPrefix) && (len(rest) == 12 || len(rest) == 13 && rest[3] == '0')
 		nigerian := strings.HasPrefix(rest, nigeriaPrefix) && (len(rest) == 13 || len(rest) == 14 && rest[3] == '0')
@@ -76,8 +77,8 @@ func resolveNational(digits string, plus bool, country string) (m MSISDN, reason
 	if !decided || reason == "" || reason == ReasonNotMobile || len(national) < len(digits) {
 		return m, reason, decided
 	}
-	// Digits without a leading zero may be a foreign number with its calling code. A
-	// foreign number has at least minForeignDigits digits, or 11 if it begins with 7 or 1.
+	// Digits without a leading zero may be a foreign number with its calling code. Such a
+	// number has at least minForeignDigits digits. With the calling code 7 or 1 it has 11.
 	return m, reason, len(digits) < minForeignDigits || len(digits) < 11 && (digits[0] == '7' || digits[0] == '1')
 }
 

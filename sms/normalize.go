@@ -87,10 +87,10 @@ func extractDigits(s string) (c *rawNumber, reason NumberReason) {
 	return c, ""
 }
 
-// isNegative reports whether s is a negative amount and not a number that a person wrote. A
+// isNegative reports whether s is a negative amount, and not a phone number that a person wrote. A
 // spreadsheet computes +254-712345678 to -712345424, whose digits are the number of a stranger.
 // Programs write a negative amount in three ways: -712345424, 712345424- and (712345424). In the
-// last two, digits that begin with + or 0 are not an amount.
+// second and third way, digits that begin with + or 0 are a phone number.
 func isNegative(s string) bool {
 	isDigit := func(r rune) bool { _, ok := digitOf(r); return ok }
 	first, last := strings.IndexFunc(s, isDigit), strings.LastIndexFunc(s, isDigit)
@@ -100,7 +100,7 @@ func isNegative(s string) bool {
 	head, tail := s[:first], s[last:]
 	switch {
 	case strings.ContainsFunc(head, func(r rune) bool { return !isSeparator(r) && !isWrapping(r) && !strings.ContainsRune("+\uFF0B./", r) }):
-		return false // extractDigits gives the reason for a letter
+		return false // head has a letter or sign; extractDigits returns the reason for it
 	case strings.ContainsFunc(head, isMinus):
 		return true
 	case strings.ContainsAny(head, "+\uFF0B"), beginsWithZero(s[first:]):
@@ -111,11 +111,13 @@ func isNegative(s string) bool {
 	return strings.ContainsAny(head, "(\uFF08") && strings.ContainsAny(tail, ")\uFF09") && !strings.ContainsAny(s[first:last], ")\uFF09")
 }
 
-// isDecimal reports whether s is a computed value with decimals and not a number that a person wrote:
-// 0.712345678, .712345678, 254.712345678, 712345,678 or 254,712,345.678. Its digits are the number of a
-// stranger, or have lost their last zeros. The point of a decimal occurs once and is the last mark, so that
-// 254.712.345.678 is not a decimal. A zero before other digits, as in 0712.345678, and a plus before a digit
-// other than zero, as in +254.712345678, are how people write numbers.
+// isDecimal reports whether s is a computed value with decimals, and not a phone number that a person
+// wrote. Examples are 0.712345678, .712345678, 254.712345678, 712345,678 and 254,712,345.678. The
+// digits of such a value are the number of a stranger, or have lost their last zeros.
+//
+// The point of a decimal occurs once and is the last mark. So 254.712.345.678 is a phone number.
+// 0712.345678, with a zero before other digits, is a phone number. +254.712345678, with a plus before
+// a digit other than zero, is a phone number, too.
 func isDecimal(s string) bool {
 	s = strings.TrimFunc(s, func(r rune) bool { return isSeparator(r) || isWrapping(r) })
 	digits := strings.TrimLeft(s, "+\uFF0B")
@@ -138,7 +140,7 @@ func isDecimal(s string) bool {
 	case len(digits) < len(s) && !zero && other: // +254.712345678
 		return false
 	}
-	return mark == '.' || whole != "" // a comma without a digit before it is a comma left over
+	return mark == '.' || whole != "" // a comma without a digit before it remains from a list
 }
 
 // isMinus reports whether r is a minus sign, or a dash that programs write in its place.
@@ -152,8 +154,8 @@ func beginsWithZero(s string) bool {
 	return d == '0'
 }
 
-// minDigits is the minimum number of digits of each number if a field may hold several
-// numbers.
+// minDigits is the minimum number of digits of a phone number in a field that may also hold
+// a second number or decimals.
 const minDigits = 7
 
 // cutFraction removes the decimals, which are the last digits, if all of them are zero. It returns

@@ -1,10 +1,10 @@
 package sms
 
 // parseFast parses the usual forms of a Kenyan or Nigerian mobile number. It does not
-// allocate, and takes about a hundredth of the library's time. ok is false if it cannot
-// decide; it never rejects a number. The library accepts each number that parseFast
-// accepts, with the same result. One test checks this for every prefix, and a fuzz test
-// for other input.
+// allocate, and takes about a hundredth of the time of the phonenumbers library. ok is
+// false if parseFast cannot decide; it never rejects a number. The library accepts each
+// number that parseFast accepts, with the same result. One test checks this for every
+// prefix, and a fuzz test for other input.
 func parseFast(s, country string) (m MSISDN, ok bool) {
 	if len(s) > maxFastInput {
 		return 0, false
@@ -37,8 +37,7 @@ func parseFast(s, country string) (m MSISDN, ok bool) {
 				return 0, false
 			}
 		default:
-			// parseFast does not decide a number with a full stop either, because it
-			// may be a decimal point.
+			// This case includes a full stop, which may be a decimal point.
 			return 0, false
 		}
 	}
@@ -49,7 +48,8 @@ func parseFast(s, country string) (m MSISDN, ok bool) {
 }
 
 // maxFastInput is the length in bytes of the longest input that parseFast reads: a
-// number and its separators. 32 digits overflow value, but count then rejects them.
+// number and its separators. More than 19 digits can overflow value in parseFast. This does
+// no harm, because fastKenyaOrNigeria then rejects the number for its count.
 const maxFastInput = 32
 
 // fastKenyaOrNigeria parses digits that are given as an integer. count is the number of
@@ -75,8 +75,8 @@ func fastKenyaOrNigeria(value uint64, count int, plus bool, country string) (MSI
 }
 
 // kenyanMobile checks the nine digits that follow 254 or 0. ok is false if their first
-// three digits are not a mobile prefix that the library knows. It is also false for
-// values with too few or too many digits, such as ten digits without a leading zero.
+// three digits are not a mobile prefix of the phonenumbers library. ok is also false for
+// too few or too many digits, such as ten digits without a leading zero.
 func kenyanMobile(national uint64) (m MSISDN, ok bool) {
 	switch p := national / 1e6; {
 	case p >= 700 && p <= 799:

@@ -34,7 +34,7 @@ func ValidateSender(s string, alphaMax, digitsMax int) error {
 	case strings.TrimSpace(s) != s:
 		return fmt.Errorf("sender %s begins or ends with a space: remove it", shown)
 	case !strings.ContainsFunc(s, isASCIILetter):
-		return fmt.Errorf("sender %s is neither a name nor a number: use a letter or digits only", shown)
+		return fmt.Errorf("sender %s must be a name with at least one letter, or a number of digits only", shown)
 	}
 	return checkSenderLength(shown, utf8.RuneCountInString(s), "characters", alphaMax)
 }

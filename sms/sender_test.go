@@ -42,7 +42,7 @@ func TestValidateSender(t *testing.T) {
 		{"a leading space", " ACME", 11, 16, `sender " ACME" begins or ends with a space: remove it`},
 		{"a trailing space", "ACME ", 11, 16, `sender "ACME " begins or ends with a space: remove it`},
 		{"a space alone", " ", 11, 16, `sender " " begins or ends with a space: remove it`},
-		{"neither name nor number", "254-712", 11, 16, `sender "254-712" is neither a name nor a number: use a letter or digits only`},
+		{"neither name nor number", "254-712", 11, 16, `sender "254-712" must be a name with at least one letter, or a number of digits only`},
 		{"a body in the wrong place", strings.Repeat("Hello ", 1000) + "x", 11, 16,
 			`sender "Hello Hello Hello Hello Hello He" has 6001 characters, the gateway takes at most 11`},
 	}

@@ -6,13 +6,13 @@ import (
 	"time"
 )
 
-// keepDecimals is the n of the filter number without an argument: decimals stay as they are.
+// keepDecimals is the n of the filter "number" without an argument: the value keeps its decimals.
 const keepDecimals = -1
 
-// maxDecimals is the largest n of the filter number:n.
+// maxDecimals is the largest number of decimals N in the filter "number:N".
 const maxDecimals = 6
 
-// maxNumberDigits is the maximum number of digits of a value that the filter number formats.
+// maxNumberDigits is the maximum number of digits of a value that the filter "number" formats.
 const maxNumberDigits = 40
 
 // formatNumber replaces a number in dst[from:] by the same number with a comma after each thousand,
@@ -83,7 +83,7 @@ func splitNumber(v []byte) (whole, decimals []byte, negative, percent, ok bool) 
 			return nil, nil, false, false, false
 		}
 	}
-	// The copies keep whole and decimals valid while the caller overwrites v.
+	// The results are copies, because the caller overwrites v while it uses them.
 	return bytes.Join(groups, nil), bytes.Clone(d), negative, percent, true
 }
 
@@ -107,7 +107,7 @@ func roundDigits(digits []byte, n int) []byte {
 	return digits
 }
 
-// dateForms are the forms of the filter date. The first is the default.
+// dateForms are the forms of a date that the filter "date" can write. The first is the default.
 var dateForms = []struct{ name, layout string }{
 	{"", "2 Jan 2006"},
 	{"long", "2 January 2006"},
@@ -116,15 +116,15 @@ var dateForms = []struct{ name, layout string }{
 	{"day", "Mon 2 Jan"},
 }
 
-// dateLayouts are the dates that the filter date understands. A date such as 09/12/2026 begins with
-// the day, as in Kenya and Nigeria; 12/25/2026 can only begin with the month.
+// dateLayouts are the forms of a date that the filter "date" can read. A date such as 09/12/2026
+// begins with the day, as in Kenya and Nigeria; 12/25/2026 can only begin with the month.
 var dateLayouts = []string{
 	"2006-1-2", "2006/1/2", "2/1/2006", "2-1-2006", "2.1.2006", "1/2/2006", "1-2-2006",
 	"2 Jan 2006", "2 January 2006", "2-Jan-2006", "2-January-2006", "Jan 2, 2006", "January 2, 2006", "Jan 2 2006", "January 2 2006",
 	"Mon, 2 Jan 2006", "Monday, 2 January 2006", "Monday, January 2, 2006",
 }
 
-// maxDate is the length in bytes of the longest date that the filter date parses.
+// maxDate is the length in bytes of the longest date that the filter "date" parses.
 const maxDate = 48
 
 // formatDate replaces a date in dst[from:] by the same date in the given layout. It drops a time of

@@ -29,7 +29,8 @@ func actions() []providers.Action {
 	}}
 }
 
-// answer answers an incoming message once, as a premium message (bulkSMSMode=0) under its link ID.
+// answer sends one premium message (bulkSMSMode=0) as the answer to an incoming message. The
+// parameter linkId is the link ID of that incoming message.
 func (p *Provider) answer(ctx context.Context, in map[string]string) (providers.Table, error) {
 	var mistakes []error
 	to, err := sms.ParseMSISDN(in["to"], "")

@@ -44,9 +44,9 @@ const (
 	// SandboxBaseURL is the address of the vendor's sandbox, and the default base URL for
 	// SandboxUsername (from public sources).
 	SandboxBaseURL = "https://api.sandbox.africastalking.com"
-	// ContentBaseURL is the address for premium messages (bulkSMSMode=0), at which the vendor's own
-	// programs send them (from public sources: the vendor's Python, Node.js and Java programs). It
-	// replaces DefaultBaseURL for these messages; an account with another base URL sends them there.
+	// ContentBaseURL is the default base URL for premium messages (bulkSMSMode=0). The vendor's own
+	// Python, Node.js and Java programs send premium messages to it (from public sources). An account
+	// with a base URL other than DefaultBaseURL sends premium messages to its own base URL.
 	ContentBaseURL = "https://content.africastalking.com"
 	// UsualRecipients is the maximum number of recipients in one call of an account without the setting
 	// "max_recipients". The vendor publishes no limit; 200 is Tuma's choice.

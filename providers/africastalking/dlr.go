@@ -38,15 +38,15 @@ func DeliveryReports(secret providers.Secret, consumer func(context.Context, pro
 
 // Incoming returns a handler for the gateway's "Incoming Messages" callback (from public sources).
 // The handler calls consumer for each incoming message (MO). To answer a message to an on-demand
-// service, pass the message's LinkID in Options. The secret, the errors and the calls of consumer
-// are as for DeliveryReports.
+// service, pass the message's LinkID in Options. The rules of DeliveryReports for the secret, for
+// the calls of consumer and for errors apply to Incoming, too.
 func Incoming(secret providers.Secret, consumer func(context.Context, providers.Inbound) error) (http.Handler, error) {
 	return callback(secret, parseIncoming, consumer)
 }
 
 // OptOuts returns a handler for the gateway's "Bulk SMS Opt Out" callback (from public sources).
-// The handler calls consumer for each opt-out. The secret, the errors and the calls of consumer are
-// as for DeliveryReports.
+// The handler calls consumer for each opt-out. The rules of DeliveryReports for the secret, for the
+// calls of consumer and for errors apply to OptOuts, too.
 func OptOuts(secret providers.Secret, consumer func(context.Context, providers.OptOut) error) (http.Handler, error) {
 	return callback(secret, parseOptOut, consumer)
 }

@@ -249,7 +249,7 @@ func FuzzParseCallbacks(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, raw string) {
-		// httpclient.CallbackForm passes only valid UTF-8 to the parsers.
+		// The test skips invalid UTF-8: httpclient.CallbackForm replaces it before a parser gets it.
 		form, err := url.ParseQuery(raw)
 		if plain, _ := url.QueryUnescape(raw); err != nil || !utf8.ValidString(plain) {
 			return

@@ -86,7 +86,8 @@ func fingerprintOf(t *testing.T, base, user string) string {
 	return c.Fingerprint(Name, user)
 }
 
-// A premium message goes through the premium client, and a bulk message through the usual one.
+// A premium message must use the HTTP client for the content host, which is Provider.premium. A bulk
+// message must use Provider.client.
 func TestSend_PremiumMessagesUseTheContentHost(t *testing.T) {
 	t.Parallel()
 	reply := jsonReply(row("+254711000001", "102", "Success", idA))
@@ -120,7 +121,7 @@ func TestKind_SettingsBecomeOptions(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
 		options  map[string]string
-		want     string // the options on the wire
+		want     string // the options as written in the request's form
 		accept   string
 		mistaken []string
 	}{

@@ -28,8 +28,8 @@ var notOffered = map[string]string{
 	"The response is in XML format. see the xml response here":                                                  "about a send by URL, where the login would be in the URL; replies in XML are read",
 }
 
-// offered lists all other lines of the vendor's page. The value names the code that implements the
-// line.
+// offered lists the lines of the vendor's page that are not in notOffered. The value names the code
+// that implements the line.
 var offered = map[string]string{
 	`<?xml version="1.0"?>`: "Config.Format; the package reads replies in both formats",
 	"You need your AfricasTalking username and APIKey for any request to our API. If you don't have an APIKey, " +
@@ -179,7 +179,7 @@ func readableElements(t *testing.T) []string {
 		good := xmlReply(strings.Replace(row, "RiskHold", "Success", 1))
 		changed := strings.NewReplacer("<"+name+">", "<x>", "</"+name+">", "</x>").Replace(good)
 		switch name {
-		case "status", "statusCode": // a status and a code that agree say the same
+		case "status", "statusCode": // only a contradiction between the two, as in row, has an effect
 			good = xmlReply(row)
 			changed = strings.NewReplacer("<"+name+">", "<x>", "</"+name+">", "</x>").Replace(good)
 		case "Message": // the parser uses Message only in a reply without recipients

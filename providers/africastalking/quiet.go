@@ -22,9 +22,10 @@ const (
 var westAfrica = time.FixedZone("WAT", 60*60)
 
 // deferQuiet changes the results of recipients in Nigeria that the gateway refuses with code 409 in the
-// quiet hours. There the code can mean the hour and not the recipient, so the message may be sent
-// after the quiet hours. A recipient that the gateway still refuses by day is on the do-not-disturb
-// list and stays Rejected. So a message is deferred once, by 12 hours at the most.
+// quiet hours. In these hours, code 409 does not prove that the recipient is on the do-not-disturb
+// list. So the recipient becomes Retryable after the quiet hours. If the gateway refuses the recipient
+// by day, the recipient is on that list and stays Rejected. So a message is deferred at most once, by
+// at most 12 hours.
 func deferQuiet(results []providers.Result, to []sms.MSISDN, now time.Time) {
 	now = now.In(westAfrica)
 	end := time.Date(now.Year(), now.Month(), now.Day(), quietUntil, 0, 0, 0, westAfrica)

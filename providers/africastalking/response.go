@@ -23,7 +23,7 @@ var codes = map[int]word{
 	101: {"Sent", providers.Result{Outcome: providers.Accepted}},
 	102: {"Queued", providers.Result{Outcome: providers.Accepted}},
 	// The vendor's page does not explain RiskHold. The name describes the traffic and not the
-	// recipient, so the code pauses the campaign, and no recipient ends because of it.
+	// recipient. So the code pauses the campaign, and gives no recipient a final status.
 	401: {"RiskHold", providers.Result{
 		Outcome: providers.Rejected, Scope: providers.Campaign, Cause: providers.CauseRefused, Reason: "risk_hold",
 	}},

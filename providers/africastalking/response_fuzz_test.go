@@ -65,7 +65,7 @@ func vouchedFor(body []byte) (numbers []string) {
 	text := strings.TrimSpace(strings.TrimPrefix(string(body), "\ufeff"))
 	if strings.HasPrefix(text, "<") {
 		for _, recipient := range xmlNumber.FindAllString(regexp.MustCompile(`<!--|-->|<!\[CDATA\[|\]\]>`).ReplaceAllString(text, ""), -1) {
-			// Entities or comments may split a number; then the test only checks roughly.
+			// An entity or a comment may split a number. So vouchedFor returns all numbers here.
 			if strings.ContainsAny(recipient, "&?!") {
 				return []string{one.String(), two.String(), three.String()}
 			}
@@ -94,7 +94,8 @@ func vouchedFor(body []byte) (numbers []string) {
 	return numbers
 }
 
-// besideACode returns digits if any element is an accepting code, and nil otherwise.
+// besideACode returns digits if one of them is a code that accepts a recipient, and nil otherwise.
+// digits holds every sequence of digits in one recipient's part of a reply.
 func besideACode(digits []string) []string {
 	if slices.ContainsFunc(digits, func(d string) bool { return d == "100" || d == "101" || d == "102" }) {
 		return digits

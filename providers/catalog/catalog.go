@@ -56,7 +56,7 @@ func Infos() map[string]providers.Info {
 		k.LogIn(&s, "user", "secret")
 		p, err := k.Open(s)
 		if err != nil {
-			panic("catalog: " + err.Error()) // a login and defaults are enough, which the tests check
+			panic("catalog: " + err.Error()) // cannot happen: the tests open every kind with only a login
 		}
 		out[k.Name] = p.Info()
 	}

@@ -32,8 +32,8 @@ func actions() []providers.Action {
 
 func scheduleRefusal(reason string) error { return providers.NoCall(opSchedule, reason) }
 
-// schedule lets the gateway send a message at a later time. It checks the numbers and the time first.
-// The table has a row for each number, with what the gateway's answer means for it.
+// schedule lets the gateway send a message at a later time. It checks the numbers and the time before
+// it makes the request. The table has one row for each number, with the number's result.
 func (p *Provider) schedule(ctx context.Context, in map[string]string) (providers.Table, error) {
 	if p.key == nil {
 		return providers.Table{}, scheduleRefusal("only an account with api_key can schedule")

@@ -15,11 +15,12 @@ import (
 )
 
 // The vendor has two APIs. An account with a user name and a password uses the API of the vendor's
-// page. An account with an API key uses the current API, which that page does not describe. The source
-// for the current API are the vendor's own published clients
-// (github.com/connectmedia-ke: connectmedia-php, -python, -node and -laravel, tests of 2026): the
+// page. An account with an API key uses the current API, which that page does not describe.
+//
+// The facts about the current API come from the vendor's own published clients: connectmedia-php,
+// -python, -node and -laravel at github.com/connectmedia-ke, and their tests of 2026. They show the
 // address, the JSON requests with a bearer key, the numbers separated by commas, the schedule, the
-// bounds of a history, and the codes 100, 101, 104, 105, 200, 201, 202, 302 and 500.
+// start and end of a history, and the codes 100, 101, 104, 105, 200, 201, 202, 302 and 500.
 const (
 	// CurrentBaseURL is the address of the current API. Earlier releases of the vendor's clients use
 	// https://app.connectmedia.co.ke.
@@ -61,13 +62,13 @@ func (p *Provider) currentRequest(op string, a ask) httpclient.Request {
 	}
 }
 
-// sendCurrent submits a batch through the current API, once. at is the time at which the gateway
-// sends the messages; a zero at means at once. The message is not URL-encoded, and an account without
-// a sender ID uses the gateway's default.
-func (p *Provider) sendCurrent(ctx context.Context, b providers.Batch, at time.Time) ([]providers.Result, error) {
+// sendCurrent submits a batch through the current API, once. The gateway sends the messages at
+// sendTime, or immediately if sendTime is zero. The message is not URL-encoded. For a batch without a
+// sender ID, the gateway uses its default sender ID.
+func (p *Provider) sendCurrent(ctx context.Context, b providers.Batch, sendTime time.Time) ([]providers.Result, error) {
 	a := ask{Action: actionSend, To: joined(b.To), Message: b.Body, Sender: b.From}
-	if !at.IsZero() {
-		a.Schedule, a.ScheduleDatetime = 1, at.In(eastAfrica).Format(time.DateTime)
+	if !sendTime.IsZero() {
+		a.Schedule, a.ScheduleDatetime = 1, sendTime.In(eastAfrica).Format(time.DateTime)
 	}
 	reply, err := p.client.Do(ctx, p.currentRequest(opSend, a))
 	if err != nil {
@@ -89,8 +90,8 @@ func joined(numbers []sms.MSISDN) string {
 	return string(list)
 }
 
-// currentObject performs a read of the current API and returns the reply's object. The code of the
-// reply is code.
+// currentObject performs a read through the current API and returns the object of the reply. It
+// returns an error unless the reply has the given code.
 func (p *Provider) currentObject(ctx context.Context, op, code string, a ask) (httpclient.Object, *httpclient.Reply, error) {
 	reply, err := p.client.Call(ctx, p.currentRequest(op, a))
 	if err != nil {
@@ -121,9 +122,10 @@ func (p *Provider) currentBalance(ctx context.Context) (providers.Balance, error
 	return balance, nil
 }
 
-// parseCurrentBalance finds the balance in a reply: the amount under one of balanceNames in data,
-// the only member of data, or, as in the vendor's other API, the message. ok is false if there is no
-// amount, or if two of these names have different amounts.
+// parseCurrentBalance finds the balance in a reply. If data is an object with one member, that member
+// is the balance. In a larger object, the balance is under one of balanceNames. If data is any other
+// value, that value is the balance. Without data, the balance is the message, as in the vendor's other
+// API. ok is false if there is no amount, or if two of balanceNames have different amounts.
 func parseCurrentBalance(o httpclient.Object) (balance providers.Balance, ok bool) {
 	data, has := o.Object("data")
 	if !has {

@@ -250,7 +250,7 @@ func TestCurrentAPI_Settings(t *testing.T) {
 	}
 }
 
-// FuzzParseCurrentAnswer checks that only a reply with code 201 accepts anyone.
+// FuzzParseCurrentAnswer checks that only a reply with code 201 accepts a recipient.
 func FuzzParseCurrentAnswer(f *testing.F) {
 	for _, seed := range []string{
 		`{"code":"201","message":"Queued","data":{"recipients":2,"invalid":["254712345602"]}}`, `{"code":"104","data":{"invalid":"254712345601"}}`,

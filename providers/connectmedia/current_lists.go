@@ -61,10 +61,14 @@ func day(t time.Time) string {
 }
 
 // currentRows returns the rows of a history or an inbox. The vendor's clients return such a reply
-// without reading it, so three forms are understood: a list of objects in data, a list of objects as
-// the only list in the object data, and objects with numbers as names, in data or, as in the vendor's
-// other API, in the reply itself. A reply in which data is missing or empty has no rows. ok is false
-// for any other form.
+// without reading it, so its form is not known. currentRows understands three forms:
+//
+//   - data is a list of objects, the rows.
+//   - data is an object with one list of objects, the rows.
+//   - data is an object, whose members are the rows and have numbers as names. Without data, the reply
+//     itself may have such members, as in the vendor's other API.
+//
+// A reply without data and without such members has no rows. ok is false for any other form.
 func currentRows(o httpclient.Object) (rows []httpclient.Object, ok bool) {
 	if isEmpty(o["data"]) {
 		return numberedRows(o, "code", "message", "data", "api_version")
@@ -188,8 +192,9 @@ func shown(row httpclient.Object, name string) string {
 	return string(row[name])
 }
 
-// The names of an incoming message's fields in a reply of the current API. The first of each list is
-// on the vendor's page, for the vendor's other API. The others are assumed.
+// The names that the fields of an incoming message may have in a reply of the current API. The first
+// name of each list is on the vendor's page, which describes the vendor's other API. The further names
+// are assumed.
 var (
 	inboxFrom = []string{fieldFrom, "from", "sender", "phone", "msisdn"}
 	inboxTo   = []string{"message_to", "to", "shortcode", "recipient"}

@@ -22,10 +22,11 @@ const (
 // reply is not understood.
 //
 // Code 201 accepts the call: the vendor's own clients take any other code as the failure of the whole
-// call. The object data may restrict code 201 (see parseMentions). Code 104, invalid recipients, rejects
-// the recipient of a call with one number, and otherwise the numbers that data calls invalid. The
-// outcome of the other recipients of such a call is Unknown, because the vendor does not document
-// whether the gateway has sent to them.
+// call. The object data may restrict code 201 (see parseMentions).
+//
+// Code 104 means invalid recipients. In a call with one number, that number is Rejected. In a larger
+// call, the numbers that data calls invalid are Rejected. All other numbers are Unknown, because the
+// vendor does not document whether the gateway has sent to them.
 func parseCurrentAnswer(body []byte, to []sms.MSISDN) ([]providers.Result, *providers.Error) {
 	o, _ := httpclient.ReadObject(body)
 	code, _ := o.Text("code")
@@ -56,12 +57,14 @@ func parseCurrentAnswer(body []byte, to []sms.MSISDN) ([]providers.Result, *prov
 // do not read this object, so its form is assumed. The assumptions can only make an outcome Unknown
 // or reject a number that the reply calls invalid. They never accept a recipient.
 type mentions struct {
-	// invalid and failed are the numbers in lists whose name contains "invalid", or one of
-	// failureWords.
+	// invalid holds the numbers in lists whose name contains "invalid". failed holds the numbers in
+	// lists whose name contains one of failureWords.
 	invalid, failed map[sms.MSISDN]bool
-	// lost is the largest count of recipients under a name with "invalid" or one of failureWords.
+	// lost is how many recipients the gateway has refused: the largest count in data whose name
+	// contains "invalid" or one of failureWords. It is 0 if data has no such count.
 	lost int
-	// taken is the smallest count of recipients under one of takenNames, or -1.
+	// taken is how many recipients the gateway has taken: the smallest count in data whose name is one
+	// of takenNames. It is -1 if data has no such count.
 	taken int
 }
 
@@ -70,8 +73,8 @@ var (
 	takenNames   = []string{"recipients", "sent", "queued", "accepted"}
 )
 
-// vouchFor reports whether the counts of n agree with a call to the given number of recipients if the
-// gateway has taken all of them except those in n.invalid and n.failed.
+// vouchFor reports whether n.lost and n.taken allow this conclusion: of the given number of recipients,
+// the gateway has taken all that are neither in n.invalid nor in n.failed.
 func (n mentions) vouchFor(recipients int) bool {
 	out := len(n.invalid) + len(n.failed)
 	return n.lost <= out && (n.taken < 0 || n.taken+out >= recipients)

@@ -114,7 +114,7 @@ func parseList(body []byte, code string, columns []string) (rows [][]string, ok 
 		return nil, false, refusal(got)
 	}
 	if _, isText := o.Text("message"); !isText {
-		return nil, false, nil // a list of another shape
+		return nil, false, nil // the message is not a text, so this is not a documented list
 	}
 	type numbered struct {
 		at   uint64
@@ -128,7 +128,7 @@ func parseList(body []byte, code string, columns []string) (rows [][]string, ok 
 		}
 		at, notANumber := strconv.ParseUint(name, 10, 64)
 		if notANumber != nil {
-			return nil, false, nil //nolint:nilerr // not an error of the program: the list has another shape
+			return nil, false, nil //nolint:nilerr // no error of the program: this is not a documented list
 		}
 		row := parseRow(raw, columns)
 		if row == nil {

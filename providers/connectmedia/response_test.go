@@ -167,7 +167,8 @@ func TestParseInbox_TimesAreEastAfrican(t *testing.T) {
 	}
 }
 
-// FuzzParseAnswer compares the parser with a different parser.
+// FuzzParseAnswer compares the code that parseAnswer finds in a reply with that of a simpler parser,
+// codeOf.
 func FuzzParseAnswer(f *testing.F) {
 	for _, seed := range []string{
 		`{"code":"201"," Message Sent Successfully!"}`, `{"code":"201","message":" Message Sent Successfully!"}`, `{"code":101}`, `{"code":"104"}`,
@@ -215,7 +216,8 @@ func codeOf(body []byte) string {
 	return rest[:3]
 }
 
-// FuzzParseLists checks properties that every parsed history, inbox and balance must have.
+// FuzzParseLists checks that a history, an inbox and a balance are read only from a reply with the
+// code of that action, and that every row of a history is complete.
 func FuzzParseLists(f *testing.F) {
 	for _, seed := range []string{
 		`{"0":{"message_id":"1","message_text":"x"},"code":"202"}`, `{"1":{"message_text":"x","message_datetime":"2016-06-11 06:00:27","message_from":"254"},"code":"302"}`,

@@ -34,8 +34,9 @@ func (p *Provider) Send(ctx context.Context, b providers.Batch) ([]providers.Res
 	return reply.Results(opSend, results, verdict, false)
 }
 
-// sendForm builds the form of a send. The buffer must not be reused, because the HTTP transport may
-// still read it after the call has returned.
+// sendForm builds the form of a send in a new buffer. If plain is true, it does not URL-encode the
+// message before the form encoding. The caller must not reuse the buffer, because the HTTP transport
+// may still read it after the call has returned.
 func sendForm(login providers.Secret, b providers.Batch, plain bool) []byte {
 	from, body := b.From, b.Body
 	if from == "" {

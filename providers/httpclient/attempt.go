@@ -12,7 +12,7 @@ import (
 )
 
 var (
-	errLate   = fmt.Errorf("the deadline passed before the first byte: %w", context.DeadlineExceeded)
+	errLate   = fmt.Errorf("the deadline passed before the first byte of the request was sent: %w", context.DeadlineExceeded)
 	errSealed = errors.New("write refused: the call was cancelled or its request was already sent")
 )
 

@@ -174,7 +174,7 @@ func parseBase(raw string, allowHTTP bool) (*url.URL, error) {
 	case raw == "":
 		return nil, providers.Mistake("base_url", "is missing")
 	case err != nil:
-		return nil, providers.Mistake("base_url", "is not a URL")
+		return nil, providers.Mistake("base_url", "must be a URL, e.g. https://gateway.example")
 	case u.Scheme != "https" && u.Scheme != "http", u.Hostname() == "":
 		return nil, providers.Mistake("base_url", "must begin with https:// and a host")
 	case u.User != nil:

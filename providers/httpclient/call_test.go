@@ -257,7 +257,7 @@ func TestBaseURL(t *testing.T) {
 		{"https://example.com/?pass=hunter2", false, "query"},
 		{"https://example.com/?", false, "query"},
 		{"https://example.com/#hunter2", false, "fragment"},
-		{"https://joe:hunter2@exa mple.com", false, "not a URL"},
+		{"https://joe:hunter2@exa mple.com", false, "must be a URL"},
 	} {
 		_, err := NewClient(ClientConfig{BaseURL: tc.base, AllowHTTP: tc.allow})
 		if tc.want == "" {

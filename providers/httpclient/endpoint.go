@@ -15,23 +15,23 @@ func Open(e providers.Endpoint, baseURL string, limit int, secrets ...providers.
 	return OpenUpTo(e, baseURL, limit, limit, secrets...)
 }
 
-// OpenUpTo does what Open does, for a gateway that publishes no limit of recipients. usual is the
-// maximum number of recipients in one call if the account's settings name none. most is the highest
-// number that the settings may name.
-func OpenUpTo(e providers.Endpoint, baseURL string, usual, most int, secrets ...providers.Secret) (*Client, int, error) {
+// OpenUpTo does what Open does, for a gateway that publishes no limit of recipients. An account may
+// set the maximum number of recipients in one call to any number from 1 to highest. usual is the
+// maximum of an account that sets none.
+func OpenUpTo(e providers.Endpoint, baseURL string, usual, highest int, secrets ...providers.Secret) (*Client, int, error) {
 	if e.BaseURL == "" {
 		e.BaseURL = baseURL
 	}
 	client, err := NewClient(ClientConfig{
 		BaseURL: e.BaseURL, Timeout: e.Timeout, Concurrency: e.Concurrency, AllowHTTP: e.AllowHTTP, Secrets: secrets,
 	})
-	if e.MaxRecipients < 0 || e.MaxRecipients > most {
-		what := fmt.Sprintf("must be 1 to %d: it may lower the gateway's limit, never raise it", most)
+	if e.MaxRecipients < 0 || e.MaxRecipients > highest {
+		what := fmt.Sprintf("must be 1 to %d: it may lower the gateway's limit, never raise it", highest)
 		switch {
-		case most == 1:
+		case highest == 1:
 			what = "must be 1: a call to this gateway carries one number"
-		case usual < most:
-			what = fmt.Sprintf("must be 1 to %d", most)
+		case usual < highest:
+			what = fmt.Sprintf("must be 1 to %d", highest)
 		}
 		err = errors.Join(providers.Mistake("max_recipients", what), err)
 	}

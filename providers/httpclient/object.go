@@ -18,7 +18,7 @@ var errNoObject = errors.New("not a JSON object with distinct names")
 // false for any other text.
 func ReadObject(text []byte) (o Object, ok bool) {
 	if !bytes.HasPrefix(bytes.TrimLeft(text, " \t\r\n"), []byte("{")) {
-		return nil, false // such a text may be long, so it is not parsed
+		return nil, false // not an object; a long text, such as a web page, is not parsed
 	}
 	ok = json.Unmarshal(text, &o) == nil
 	return o, ok
@@ -52,7 +52,7 @@ func members(object []byte) (n int) {
 			i++
 		case c == '"':
 			inString = !inString
-			empty = false // the first token in every object that is not empty is a string, the first member's name
+			empty = false // an object with a member has at least one string: the member's name
 		case inString:
 		case c == '{', c == '[':
 			depth++

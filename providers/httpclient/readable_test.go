@@ -37,7 +37,8 @@ func TestReadable_RemovesWhatSurroundsAReply(t *testing.T) {
 	}
 }
 
-// FuzzReadable checks that a reply is only shortened, or decoded, and that it costs little time.
+// FuzzReadable checks that readable adds nothing to a reply. The text of a reply that needs no decoding
+// must be a part of the reply.
 func FuzzReadable(f *testing.F) {
 	for _, seed := range []string{"\ufeff{}", "\xff\xfe", "<b>Notice</b>: a on line <b>1</b>", "Warning: a on line 2\nsent"} {
 		f.Add([]byte(seed), "text/plain; charset=utf-16")

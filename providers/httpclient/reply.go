@@ -4,10 +4,11 @@ import "github.com/tuma-sms/tuma/providers"
 
 // Results returns what Send must return for a reply with any status. The provider's parser has found
 // results and verdict in the reply's body: results for all recipients, or verdict for the whole call.
-// Both are nil if the body is not a documented answer. The body decides, also under the
-// status 4xx or 5xx: some gateways document such a status for an answer about recipients. If the
-// body says nothing, the status decides (StatusVerdict), and a 2xx reply is not understood. Results
-// sets the Op of the error to op.
+// Both are nil if the body is not a documented answer.
+//
+// A documented body decides, even under a status 4xx or 5xx: some gateways document such a status for
+// an answer about recipients. For any other body, the status decides (StatusVerdict). A 2xx reply with
+// such a body is NotUnderstood. Results sets the Op of the error to op.
 //
 // A reply can contradict itself: its status is an error, but its body accepts recipients without
 // naming them. The provider passes named as false if the body names no recipients. Then the outcome

@@ -10,7 +10,8 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-// The body of an error status decides, unless the body accepts recipients without naming them.
+// Under an error status, a documented body decides the outcome of the call. A body that accepts
+// recipients without naming them does not: then the outcome is Unknown.
 func TestReplyResults_BodyDecidesUnderAnErrorStatus(t *testing.T) {
 	t.Parallel()
 	accepted := []providers.Result{{Outcome: providers.Accepted}}

@@ -42,8 +42,8 @@ func (p *Provider) MessageStatus(ctx context.Context, messageID string) (provide
 }
 
 // parseReport parses a delivery state. A detail may follow the state, as in "UNDELIV err:0dc". A single
-// word that is neither a state nor an error code is a state that is not final: public programs ask
-// again while the answer is PROCESSED.
+// word that is neither in states nor an error code counts as a state that is not final. One such word
+// is PROCESSED: public programs ask again until they get another answer.
 func parseReport(body []byte) (providers.MessageStatus, bool) {
 	text := string(unquote(body))
 	word, detail, _ := strings.Cut(text, " ")

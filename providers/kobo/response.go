@@ -13,8 +13,8 @@ import (
 // answers maps the gateway's error codes to their meaning for the whole call. The gateway answers with
 // HTTP 200 even for errors.
 var answers = map[string]providers.Error{
-	// Documented on https://kobomobile.net/developer. A parameter is missing or invalid. The text is
-	// the only parameter that may differ between the calls of a campaign, apart from the numbers.
+	// Documented on https://kobomobile.net/developer: a parameter is missing or invalid. Apart from
+	// the numbers, only the text may differ between the calls of a campaign. So the Scope is Text.
 	"error_param":  {Outcome: providers.Rejected, Scope: providers.Text, Cause: providers.CauseRefused},
 	"error_credit": {Outcome: providers.Retryable, Scope: providers.Account, Cause: providers.CauseCredit},
 	// The vendor's page calls this error usually temporary.

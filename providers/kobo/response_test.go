@@ -240,8 +240,8 @@ func TestParseCredit_Amounts(t *testing.T) {
 	}
 }
 
-// FuzzParseCredit checks that every body that is read as an amount has only characters of an
-// amount.
+// FuzzParseCredit checks that parseCredit accepts only a body of digits, commas, points and a minus
+// sign.
 func FuzzParseCredit(f *testing.F) {
 	for _, seed := range []string{"1234", ` "12.50" `, "-3", "1,234.50", "error_user", ""} {
 		f.Add([]byte(seed))

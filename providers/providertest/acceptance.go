@@ -142,10 +142,10 @@ func answerForSome(x *exam, word simulator.Reply, want providers.Outcome) {
 			case reach == simulator.ScopeNumber && !marked[number], reach == simulator.ScopeCall && !struck:
 				taken = append(taken, number)
 				if got.Outcome != providers.Accepted {
-					x.Errorf("a number without the reply: got %+v, want accepted", got)
+					x.Errorf("a number for which the gateway has no injected reply: got %+v, want accepted", got)
 				}
 			case got.Outcome != want:
-				x.Errorf("the gateway replies %q (reach %d): got %+[4]v, want %[3]v", word, reach, want, got)
+				x.Errorf("the gateway replies %q (reply scope %d): got %+[4]v, want %[3]v", word, reach, want, got)
 			case got.Code == "" || a.err == nil && got.Reason == "":
 				x.Errorf("got outcome %v without a reason or code, want both: %+v", want, got)
 			case reach == simulator.ScopeNumber && a.err == nil && got.Scope != providers.Recipient:

@@ -89,7 +89,7 @@ func balance(x *exam) {
 	ask(credit)
 	ask(credit)
 	if stats := g.Stats(); stats.Calls != 0 || stats.Accepted != 0 || stats.Credit != credit {
-		x.Errorf("reading the balance changed the gateway's state: %+v", stats)
+		x.Errorf("reading the balance changed the gateway's state to %+v, want no change", stats)
 	}
 	a := x.send(p, b)
 	left := credit - float64(len(b.To))
@@ -243,7 +243,8 @@ func questions(p providers.Provider) (all []question) {
 	return all
 }
 
-// ask performs the operation q and checks the parts of the contract that hold for every answer.
+// ask performs the operation q and checks the rules of the contract that hold for every answer. said
+// reports whether the operation returned data that only a reply can contain.
 func (x *exam) ask(ctx context.Context, q question) (said bool, e *providers.Error) {
 	x.Helper()
 	defer func() {
@@ -273,7 +274,7 @@ func unansweredQuestions(x *exam) {
 	for _, q := range questions(x.open(closes.url)) {
 		before := closes.requests.Load()
 		if _, e := x.ask(x.Context(), q); e == nil {
-			x.Errorf("%s: got no error from a gateway that sends no reply", q.name)
+			x.Errorf("%s: got no error from a gateway that sends no reply, want one", q.name)
 		}
 		x.wantSeen(closes.requests.Load()-before, 1, q.name+" to a gateway that closes the connection")
 	}
@@ -319,8 +320,8 @@ func lateQuestions(x *exam) {
 	x.wantSeen(int64(len(g.exchanges())), 0, "an ended context")
 }
 
-// backgroundSend checks a send to a stored list or group that gets no usable answer, as silence.go
-// does for Send.
+// backgroundSend checks sends to a stored list or group that get no usable answer. Such a send must
+// be Retryable if the connection was refused, and otherwise Unknown.
 func backgroundSend(x *exam) {
 	if _, can := x.open("http://127.0.0.1:1").(providers.BackgroundSender); !can {
 		return
@@ -365,7 +366,7 @@ func actions(x *exam) {
 		params := map[string]string{}
 		for _, name := range a.Needs {
 			if err := a.Check(params); err == nil {
-				x.Errorf("%s: Check accepts parameters without %s", a.Name, name)
+				x.Errorf("%s: Check accepts parameters without %s, want an error", a.Name, name)
 			}
 			params[name] = "1"
 		}

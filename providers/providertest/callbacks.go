@@ -16,14 +16,14 @@ var callbackChecks = []check{
 	{"a callback with another method is refused", callbackMethods},
 }
 
-// callbackFields are names of fields that pages of gateways give for callbacks, so that the hostile values get
-// past a check for missing fields.
+// callbackFields are the names of callback fields from the documentation of gateways. A parser first
+// checks that no field is missing, so a hostile callback must have all fields.
 var callbackFields = []string{
 	"id", "status", "phoneNumber", "failureReason", "networkCode", "from", "to", "text", "date", "linkId", "senderId", "source", "dest", "msg", "receivedts",
 	"auth", "msgid", "message_id", "mobile", "dlr", "state",
 }
 
-// hostileValues are values of fields.
+// hostileValues returns values for a field of a callback: invalid, very long and misleading texts.
 func hostileValues() []string {
 	return []string{
 		"", " ", "\x00", "\xff\xfe", "%", "%zz", "+", "+254712000001", " 254712000001", "254712000001", "0", "-1", "9999999999999999999999", "null", "None",
@@ -115,9 +115,9 @@ func parseTwice[T any](x *exam, name string, c providers.Callback, parse func(pr
 	shown = shown[:min(len(shown), 80)]
 	switch {
 	case string(c.Body) != before:
-		x.Errorf("%s changes the body of the callback %q", name, shown)
+		x.Errorf("%s changes the body of the callback %q, want it unchanged", name, shown)
 	case !reflect.DeepEqual(items, again) || (err == nil) != (errAgain == nil):
-		x.Errorf("%s of %q returns %v first and %v then", name, shown, items, again)
+		x.Errorf("%s of %q: got %v, and %v for the same callback again; want the same", name, shown, items, again)
 	case err != nil && !errors.Is(err, providers.ErrCallback) && !errors.Is(err, providers.ErrCallbackMethod):
 		x.Errorf("%s of %q: error %v; want ErrCallback or ErrCallbackMethod", name, shown, err)
 	case err != nil && len(items) > 0, err == nil && len(items) == 0:
@@ -128,7 +128,7 @@ func parseTwice[T any](x *exam, name string, c providers.Callback, parse func(pr
 	}
 	for _, item := range items {
 		if !valid(item) {
-			x.Errorf("%s of %q returns %+v, which lacks a field or is not valid UTF-8", name, shown, item)
+			x.Errorf("%s of %q: got %+v, want every required field, in valid UTF-8", name, shown, item)
 		}
 	}
 	return err

@@ -87,8 +87,7 @@ func (x *exam) newBatch(p providers.Provider, n int) providers.Batch {
 	return batch(x.numbers(min(n, p.Info().MaxRecipients)))
 }
 
-// answer holds what Send returned for its recipients, which the field to lists: either results or
-// an error.
+// answer holds what Send returned for the recipients in the field to: either results or an error.
 type answer struct {
 	to      []sms.MSISDN
 	results []providers.Result
@@ -160,7 +159,7 @@ func (x *exam) checkError(err error) *providers.Error {
 		x.Errorf("got an error of type %T, want an *Error", err)
 		return new(providers.Error)
 	case !strings.HasPrefix(e.Op, x.kind.Name+" ") || len(e.Code) > longestCode || e.RetryAfter < 0 || e.Cause == "":
-		x.Errorf("got an error without operation or cause, or with an invalid code or wait: %#v", e)
+		x.Errorf("got the error %#v, want an Op of the provider, a Cause, a Code of at most 64 bytes and no negative RetryAfter", e)
 	case e.Outcome == providers.Accepted || e.Outcome > providers.Retryable:
 		x.Errorf("got an error with outcome %v, want unknown, rejected or retryable", e.Outcome)
 	}

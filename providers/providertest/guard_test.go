@@ -40,7 +40,8 @@ func TestGuard_ChildDialsOut(t *testing.T) {
 	}
 }
 
-// TestGuard_ChildGetsFromOutside is TestGuard_ChildDialsOut for http.DefaultClient.
+// TestGuard_ChildGetsFromOutside tests http.DefaultClient as TestGuard_ChildDialsOut tests a provider.
+// It does nothing except in the process that TestGuard_FailsATestBinaryThatDialsOut starts.
 func TestGuard_ChildGetsFromOutside(t *testing.T) {
 	t.Parallel()
 	if os.Getenv(asChild) == "" {

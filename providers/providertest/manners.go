@@ -36,11 +36,11 @@ func info(x *exam) {
 		"KeyTTL": int(i.KeyTTL / time.Second), "MaxRecipients": i.MaxRecipients - 1,
 	} {
 		if n < 0 {
-			x.Errorf("Info: %s is out of range: %+v", name, i)
+			x.Errorf("Info: %s is too small: got %+v, want MaxRecipients of at least 1 and no negative value", name, i)
 		}
 	}
 	if i.Name != x.kind.Name || i.Fingerprint == "" || i.SenderAlphaMax > 0 && i.SenderAlphaMax < len(sender) {
-		x.Errorf("got info %+[2]v, want the name %[1]q, a fingerprint and at least the length of the sender ID", x.kind.Name, i)
+		x.Errorf("got info %+[2]v, want the name %[1]q, a fingerprint and a SenderAlphaMax that allows the suite's sender ID", x.kind.Name, i)
 	}
 	if i.KeyTTL > 0 && i.KeyTTL < 24*time.Hour {
 		x.Errorf("got KeyTTL %v, want at least 24 hours", i.KeyTTL)
@@ -147,7 +147,7 @@ func credentials(x *exam) {
 		}
 		for _, name := range []string{"Idempotency-Key", "X-Idempotency-Key"} {
 			if _, ok := e.header[name]; ok {
-				x.Errorf("request %d has the header %s, with which net/http would repeat it", i, name)
+				x.Errorf("request %d has the header %s, want none: net/http would repeat a request with this header", i, name)
 			}
 		}
 		if e.header.Get("Cookie") != "" || e.header.Get("Authorization") != "" && !authorized {
@@ -275,7 +275,7 @@ func prints(x *exam) {
 	bad.Options = map[string]string{"zebra": secret}
 	bad.BaseURL = "http://" + user + ":" + url.PathEscape(secret) + "@127.0.0.1:1"
 	if _, err := x.kind.Open(bad); err == nil {
-		x.Errorf("got no error for an unknown field and a login in the base URL")
+		x.Errorf("got no error for an unknown field and a login in the base URL, want one")
 	} else {
 		x.noteError(err)
 	}

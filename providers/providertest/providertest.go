@@ -86,7 +86,7 @@ type suite struct {
 	simulate simulator.NewVendor
 
 	mu    sync.Mutex
-	texts map[string]string // the texts of errors, results and prints; the value is the check's name
+	texts map[string]string // from each text of an error, a result or a print to the check's name
 }
 
 func (s *suite) run(t tester, c check) {

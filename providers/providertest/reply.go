@@ -65,8 +65,8 @@ var hugeTexts = sync.OnceValue(func() (texts [][]byte) {
 	return texts
 })
 
-// echo checks calls to a server that answers each request with the request's own body. That body
-// contains the numbers, the text and the login.
+// echo checks that no recipient is Accepted if a server answers each request with the request's own
+// body, which contains the numbers, the text and the login.
 func echo(x *exam) {
 	var status atomic.Int64
 	s := x.serve(func(c *conn) {
@@ -201,7 +201,7 @@ func refusals(x *exam) map[string]func(g *gateway, b providers.Batch) error {
 	}
 }
 
-// twice answers a call with a body that has the reply's text two times.
+// twice answers a call with an accepting reply's text two times. No recipient may become Rejected.
 func twice(x *exam) {
 	p := x.open("http://127.0.0.1:1")
 	b := x.newBatch(p, 4)
@@ -215,7 +215,7 @@ func twice(x *exam) {
 		x.wantSupportedBy(a, both, namesAll(e.reply, b.To), "twice")
 		x.wantSameIDs(a, there, "twice")
 		if a.count(providers.Accepted)+a.count(providers.Unknown) != len(b.To) {
-			x.Errorf("an accepted call's reply twice: got %v, want accepted or unknown", a)
+			x.Errorf("an accepting reply's text two times: got %v, want accepted or unknown", a)
 		}
 	}
 }

@@ -90,8 +90,8 @@ func (x *exam) wantNoAnswer(a answer, when string) {
 }
 
 // unanswered returns a check that sends one call to a server. The server reads the request, runs
-// the script and closes the connection. The script gets e, which holds the gateway's real reply to
-// such a call.
+// the script and closes the connection. The outcome of the call must be Unknown. The script gets e,
+// which holds the gateway's real reply to such a call.
 func unanswered(script func(c *conn, e exchange)) func(x *exam) {
 	return func(x *exam) {
 		b := batch(nil)
@@ -109,7 +109,8 @@ func unanswered(script func(c *conn, e exchange)) func(x *exam) {
 	}
 }
 
-// chunk returns the first half of a text as one chunk, without the final empty chunk.
+// chunk returns the first half of a text as one HTTP chunk. Without the final empty chunk, the reply
+// is incomplete.
 func chunk(text []byte) string {
 	half := text[:(len(text)+1)/2]
 	const hex = "0123456789abcdef"
@@ -141,8 +142,9 @@ func (e ending) Err() error {
 	}
 }
 
-// givenUp returns a check that sends one call to a server. The server reads the request, writes half a reply or
-// nothing, and then hangs until the context ends.
+// givenUp returns a check that sends one call to a server. The server reads the request, writes half a
+// reply or nothing, and keeps the connection open. Then the call's context ends with the error cause.
+// The outcome of the call must be Unknown.
 func givenUp(cause error, half bool) func(x *exam) {
 	return func(x *exam) {
 		ctx := ending{x.Context(), make(chan struct{}), cause}

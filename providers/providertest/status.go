@@ -22,8 +22,9 @@ var statusChecks = []check{
 
 // verdictsOf returns the permitted outcomes, the scope and the cause for the given status. The
 // statuses 404, 405 and 415 have two permitted outcomes. Retryable is correct for a vendor that
-// answers 2xx even for its errors. Such a status then comes from a web server that is not the
-// gateway. A redirect may also come from a gateway.
+// answers 2xx even for its errors, because these statuses then come from a web server that is not
+// the gateway. For other vendors, Unknown is correct. A redirect is always Unknown, because it may
+// come from the gateway.
 func verdictsOf(status int) (outcomes []providers.Outcome, scope providers.Scope, cause providers.Cause) {
 	one := func(o providers.Outcome) []providers.Outcome { return []providers.Outcome{o} }
 	switch status {
@@ -70,9 +71,9 @@ func statusesWithAcceptedBody(x *exam) {
 	x.eachStatus(100, 399, s, p, b, string(e.reply))
 }
 
-// statusesWithRefusal checks answers that refuse recipients or the whole call, under an error status.
-// The body decides: the answer means the same as under the status of the real reply. It may be
-// Unknown only if the body accepts some of the recipients.
+// statusesWithRefusal sends a body that refuses recipients or the whole call, under an error status.
+// The body decides: each recipient must get the same outcome, scope and cause as under the status of
+// the real reply. A recipient may be Unknown only if the body accepts some recipients.
 func statusesWithRefusal(x *exam) {
 	for name, refuse := range refusals(x) {
 		b, whole, e, ok := x.refusedExchange(name, refuse, 3)
@@ -80,7 +81,7 @@ func statusesWithRefusal(x *exam) {
 			continue
 		}
 		if e.status/100 != 2 || whole.err != nil && whole.err.Outcome == providers.Unknown {
-			continue // the gateway refuses with a status, or does not document this answer
+			continue // the real reply already has an error status, or its body is not documented
 		}
 		s := x.canned()
 		p := x.open(s.url)
@@ -172,7 +173,7 @@ func retryAfter(x *exam) {
 }
 
 func redirects(x *exam) {
-	g := x.gateway() // the target of the redirects; it would accept the call
+	g := x.gateway() // the target of the redirects: a followed redirect would be an accepted call
 	s := x.canned()
 	p := x.open(s.url)
 	b := x.newBatch(p, 2)

@@ -2,8 +2,8 @@ package providertest
 
 import "github.com/tuma-sms/tuma/providers"
 
-// wrappedReplies checks replies with what web servers and PHP put around them: a byte order mark,
-// white space, a charset, and PHP's diagnostics. Such a reply means the same as without them.
+// wrappedReplies checks that an accepting reply is understood although a web server or PHP has added
+// something: a byte order mark, white space, a charset, or PHP's diagnostics.
 func wrappedReplies(x *exam) {
 	b := x.newBatch(x.open("http://127.0.0.1:1"), 3)
 	e, _ := x.realExchange(b)
@@ -28,7 +28,7 @@ func wrappedReplies(x *exam) {
 		x.wantAll(x.send(p, b), providers.Accepted, "a reply with "+name)
 	}
 	utf16 := []byte{0xff, 0xfe}
-	for _, c := range e.reply { // a reply to this batch is ASCII
+	for _, c := range e.reply { // the reply is ASCII, so each byte is one UTF-16 code unit
 		utf16 = append(utf16, c, 0)
 	}
 	s.answer(reply(e.status, "Content-Type: text/plain; charset=utf-16\r\n", string(utf16)))

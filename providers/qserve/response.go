@@ -17,8 +17,8 @@ const codeDone = "101"
 // answers maps the documented error codes to their meaning for a request. The quotations are from
 // the vendor's page.
 var answers = map[string]providers.Error{
-	// "Some parameters are missing." Every parameter of a send is there, so the text may be one that
-	// the gateway reads as empty.
+	// "Some parameters are missing." A send always has every parameter. So the cause may be a text that
+	// the gateway reads as empty, and the Scope is Text.
 	"X000": {Outcome: providers.Rejected, Scope: providers.Text, Cause: providers.CauseRefused},
 	// "Unknown or unvalid secret_key", or an expired key.
 	"X001": {Outcome: providers.Retryable, Scope: providers.Account, Cause: providers.CauseCredentials},
@@ -150,10 +150,10 @@ func text(o httpclient.Object, name string) (text string, ok bool) {
 	return strings.TrimSpace(text), ok
 }
 
-// indexOf returns the position of each recipient under the forms in which a reply may write its
-// number. Besides the international form, these are Kenya's national forms, with and without the
-// leading zero: the gateway serves Kenya, and its own service shows numbers in national form. A
-// form that fits two recipients of the call is left out.
+// indexOf returns a map from each form in which a reply may write a number to the position of the
+// recipient. Every number has its international form. A Kenyan number also has two national forms,
+// with and without the leading zero: the gateway serves Kenya, and QServe's own service shows
+// numbers in national form. A form that fits two recipients of the call is left out.
 func indexOf(recipients []sms.MSISDN) map[string]int {
 	const kenya = "254"
 	index := make(map[string]int, len(recipients))

@@ -248,7 +248,8 @@ func TestParseAnswer_LongAndHugeReplies(t *testing.T) {
 	}
 }
 
-// FuzzParseAnswer compares the parser with a different parser.
+// FuzzParseAnswer checks that parseAnswer accepts only recipients for which a simpler parser, vouches,
+// finds a row with the word "sent".
 func FuzzParseAnswer(f *testing.F) {
 	for _, seed := range []string{
 		reply(sentRow(one), sentRow(two)), reply(rowOf(one, `"statusCode":2,"statusMessage":"Sent"`)), reply(rowOf(two, `"statusCode":"Not Sent"`)),

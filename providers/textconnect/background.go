@@ -72,8 +72,9 @@ func lengthRefusal(from, body string) string {
 	return ""
 }
 
-// parseSendIDs parses the IDs of background sends. For "1", the answer to a send without an ID, it
-// returns an empty, non-nil slice. For a code it returns an error, and for any other body two nils.
+// parseSendIDs parses the IDs of background sends. If the gateway has taken the send but gives no ID,
+// the body is "1"; then parseSendIDs returns an empty, non-nil slice. For a code it returns an error,
+// and for any other body two nils.
 func parseSendIDs(body []byte) ([]string, *providers.Error) {
 	const most, longest = 1000, 18
 	line := firstLine(body)

@@ -14,7 +14,8 @@ import (
 const (
 	// ImportSuccess: the contact was added.
 	ImportSuccess = "Success"
-	// ImportPartial: in most cases, the contact was added but could not be put into a group.
+	// ImportPartial: a part of the line failed. In most cases the gateway has added the contact, but
+	// could not put it into a group.
 	ImportPartial = "Partial"
 	// ImportFailed: the contact was not added; Detail has the reason.
 	ImportFailed = "Failed"
@@ -28,8 +29,9 @@ var importResults = []string{ImportSuccess, ImportPartial, ImportFailed, ImportD
 type ImportOptions struct {
 	// IgnoreDupes creates a contact even if one with the same name or number exists.
 	IgnoreDupes bool
-	// OverwriteDupes overwrites an existing contact with the same number. An existing contact with
-	// only the same name is kept, and another one is created. IgnoreDupes is then ignored.
+	// OverwriteDupes overwrites an existing contact with the same number. A contact with the same name
+	// and another number is kept, and the new contact is added beside it. If OverwriteDupes is set,
+	// IgnoreDupes has no effect.
 	OverwriteDupes bool
 }
 
@@ -92,7 +94,7 @@ func parseImport(body []byte, lines int) ([]ImportedLine, bool) {
 	for line := range strings.SplitSeq(details, "\n") {
 		n, detail, ok := cutImport(line, lines)
 		if !ok {
-			continue // a detail is optional: every line has its result already
+			continue // an unreadable detail is left out; every line already has its result
 		}
 		if d := &imported[n-1].Detail; *d == "" {
 			*d = detail

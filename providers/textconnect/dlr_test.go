@@ -40,7 +40,7 @@ func TestParseState_Words(t *testing.T) {
 	}
 }
 
-// FuzzParseCredits checks that a parsed body has only characters of an amount.
+// FuzzParseCredits checks that parseCredits accepts only a line of digits, commas and points.
 func FuzzParseCredits(f *testing.F) {
 	for _, seed := range []string{"1234", " 12.50\n", "1,234.5", "-501\nUnknown Username/Password", ""} {
 		f.Add([]byte(seed))
@@ -58,7 +58,8 @@ func FuzzParseCredits(f *testing.F) {
 	})
 }
 
-// FuzzParseState checks properties of the result for every word, known or unknown.
+// FuzzParseState checks that a known word becomes the state, and that only "delivered" is delivered. An
+// unknown word in a row must give a short state that is not final.
 func FuzzParseState(f *testing.F) {
 	for _, seed := range []string{"Sent", "DELIVERED", "undeliverable", "Command_Failed", "-503", ""} {
 		f.Add(seed)

@@ -151,7 +151,7 @@ func FuzzParseInbound(f *testing.F) {
 	}
 	london := zone(f)
 	f.Fuzz(func(t *testing.T, query string) {
-		// httpclient.CallbackForm passes only valid UTF-8 to the parsers.
+		// The test skips invalid UTF-8: httpclient.CallbackForm replaces it before a parser gets it.
 		form, err := url.ParseQuery(query)
 		if plain, _ := url.QueryUnescape(query); err != nil || !utf8.ValidString(plain) {
 			return

@@ -215,8 +215,8 @@ func everything(ctx context.Context, p *Provider) {
 
 func TestVendorPage_EveryAdminActionIsAnAction(t *testing.T) {
 	t.Parallel()
-	// For these names, the methods of the interfaces in package providers take the place of an
-	// Action.
+	// These names need no Action. They are part of every request, or a method of an interface in
+	// package providers implements them.
 	contract := []string{"Action", "Token", "ShowErrorMessage", "CheckCredits", "CheckMessageStatus", "Send", "Report"}
 	names := map[string]providers.Action{}
 	for _, a := range Kind().Actions {

@@ -133,7 +133,7 @@ func TestParseSend_AllMessageIDsAreKept(t *testing.T) {
 }
 
 // verdicts lists the codes by their meaning, for a call to several numbers whose answer is only one
-// code. The list is copied from the design's page on TextConnect.
+// code. The list comes from the design document of this provider and not from the table codes.
 var verdicts = map[string]string{
 	"retryable account gateway":     "-511 -513",
 	"retryable account credit":      "-100 -101",

@@ -310,7 +310,7 @@ func TestSendForm_FewAllocations(t *testing.T) {
 	b := batch(slices.Repeat(nums(999999999999999), 200)...)
 	b.Body = strings.Repeat("€", 459)
 	o := SendOptions{ScheduleDate: time.Unix(1e9, 0), AllMessageIDs: true}
-	if n := testing.AllocsPerRun(20, func() { p.sendForm(b, o) }); n > 3 { // the form, and the date
+	if n := testing.AllocsPerRun(20, func() { p.sendForm(b, o) }); n > 3 { // building the form and formatting the date allocate
 		t.Errorf("got %v allocations for a form, want at most 3", n)
 	}
 }

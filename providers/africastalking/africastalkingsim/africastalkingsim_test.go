@@ -316,7 +316,8 @@ func TestMessageID_Distinct(t *testing.T) {
 	}
 }
 
-// The vendor's page has this example of a send. XXXYYY and YYYZZZ stand for digits, and the page has lost the address.
+// pageCurl is the example of a send on the vendor's page. XXXYYY and YYYZZZ stand for digits. On the
+// page, the URL at the end of the command is missing.
 const pageCurl = `curl -v -H "Accept: application/xml" -d "username=myusername&message=hello test&to=+254711XXXYYY,+254733YYYZZZ" -H "Apikey:fb752d3417021812f0961y6c9464832dd1adb1`
 
 func TestVendorExample_CurlOfThePage(t *testing.T) {

@@ -132,7 +132,7 @@ var validActions = map[string][]string{
 
 func (c *Simulator) answer(r *http.Request, body []byte) simulator.Answer {
 	actions, ok := validActions[r.URL.RawQuery]
-	if !ok { // with any other query, the vendor's site returns a web page
+	if !ok { // for a query other than api and api_v2, the vendor's site returns a web page
 		return simulator.Answer{ContentType: "text/html; charset=utf-8", Body: []byte("<!DOCTYPE html>\n<html><head><title>Login</title></head></html>\n")}
 	}
 	form := readForm(r, body)

@@ -51,8 +51,8 @@ type envelope struct {
 	APIVersion string         `json:"api_version"`
 }
 
-// currentTexts are the texts of codes that differ from those of the other API. They are those of the
-// vendor's clients.
+// currentTexts are the texts of codes in the current API, where they differ from codeTexts. The texts
+// come from the vendor's clients.
 var currentTexts = map[string]string{"100": "Invalid or missing API key", "201": "Queued", "104": "Invalid recipients", "200": "ok", "202": "ok", "302": "ok", "500": "Server error"}
 
 func currentAnswer(code string, data map[string]any) simulator.Answer {
@@ -64,7 +64,8 @@ func currentAnswer(code string, data map[string]any) simulator.Answer {
 	return simulator.Answer{ContentType: "application/json", Body: body}
 }
 
-// refuseCurrent is refuse for the current API.
+// refuseCurrent returns the current API's reply for an injected error. word is one of the vendor's
+// codes, or any other text.
 func (c *Simulator) refuseCurrent(_ *http.Request, _ []byte, word string) simulator.Answer {
 	return currentAnswer(word, nil)
 }
@@ -139,7 +140,8 @@ func (c *Simulator) sendCurrent(q request) simulator.Answer {
 	return a
 }
 
-// limitOf returns the number of rows that a request asks for. The clients' default is 50.
+// limitOf returns the number of rows that a request asks for. For a request without a limit it returns
+// 50, the default of the vendor's clients.
 func limitOf(q request) int {
 	if q.Limit <= 0 {
 		return 50

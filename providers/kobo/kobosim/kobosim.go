@@ -87,7 +87,7 @@ var faultReplies = map[string]string{simulator.FaultLater: "error_gw", simulator
 
 // readForm parses the fields of a request. The examples on the vendor's page are POST requests with the
 // fields in the URL's query. A form in the body is URL-encoded, or multipart as some public programs
-// send it. The body's value of a field comes before the query's.
+// send it. If the body and the query have the same field, the value in the body counts.
 func readForm(r *http.Request, body []byte) (url.Values, bool) {
 	form, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil || len(body) == 0 {

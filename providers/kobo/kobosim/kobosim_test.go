@@ -84,7 +84,8 @@ func TestSend_AnswersAsDocumented(t *testing.T) {
 	}
 }
 
-// The product behind KoboMobile refuses a short key. The vendor's page does not.
+// The product behind KoboMobile refuses a key of fewer than 24 characters. The vendor's page mentions
+// no such limit, so only the option min_uuid sets it.
 func TestOption_ShortestKey(t *testing.T) {
 	t.Parallel()
 	s, address := start(t, simulator.Options{})
@@ -135,7 +136,7 @@ func TestVendorExample_PostsWithTheFieldsInTheQuery(t *testing.T) {
 	}
 }
 
-// Public programs send multipart forms.
+// The simulator must accept a multipart form, because public programs send one.
 func TestSend_MultipartForm(t *testing.T) {
 	t.Parallel()
 	_, address := start(t, simulator.Options{})

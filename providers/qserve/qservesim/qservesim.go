@@ -158,9 +158,9 @@ func sendReply(rows []detail, balance float64) simulator.Answer {
 	}{len(rows), "Success", 101, balance, rows})
 }
 
-// splitReply splits a reply into one row for each recipient and returns a function that joins rows again.
-// The text of a row is the recipient as JSON. When rows are joined, the row's number replaces the number in its
-// text, because a fault may have changed it.
+// splitReply splits a reply into one row for each recipient. It also returns a function that makes a
+// reply of rows. The text of a row is the recipient as JSON. A fault may have changed Row.Number. So
+// the returned function writes Row.Number over the number in the text, unless that number is invalid.
 func splitReply(recipients []detail, balance float64) ([]simulator.Row, func([]simulator.Row) []byte) {
 	rows := make([]simulator.Row, len(recipients))
 	for i, r := range recipients {

@@ -144,7 +144,8 @@ func TestFault_EachKind(t *testing.T) {
 	}
 }
 
-// The sample of the vendor's page, with its values: the page's first number has 11 digits. The reply is the page's, as JSON.
+// The test sends the sample of the vendor's page, whose first number has only 11 digits. The wanted
+// reply is the page's sample of a reply, written as valid JSON.
 func TestVendorExample_SendOfThePage(t *testing.T) {
 	t.Parallel()
 	const (

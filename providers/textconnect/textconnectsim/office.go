@@ -46,8 +46,8 @@ func (g *Simulator) members(group string) (numbers []uint64) {
 	return numbers
 }
 
-// report replies with CSV in which every field is quoted. The vendor's page shows the columns of no
-// report. Those of Usage, InboundMessages and Outbox are as FastSMS' own tests record them.
+// report replies with CSV in which every field is quoted. The vendor's page does not show the columns
+// of the reports. The columns of Usage, InboundMessages and Outbox come from FastSMS' own tests.
 func (g *Simulator) report(form url.Values) simulator.Answer {
 	kind := strings.ToLower(form.Get("ReportType"))
 	if !slices.Contains([]string{"outbox", "messages", "usage", "inboundmessages", "failedmessages"}, kind) {
