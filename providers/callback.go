@@ -17,8 +17,8 @@ type Callback struct {
 	ContentType string
 	// Body is the whole body of the request.
 	Body []byte
-	// Place is the part of the URL's path that follows "delivery/". It is empty unless our call to the
-	// gateway named a URL with such a part, which then tells which call the delivery report is about.
+	// Place is the part of the URL's path that follows "delivery/". It is empty unless Tuma's call to
+	// the gateway named a URL with such a part. Then Place identifies the call of the delivery report.
 	Place string
 }
 

@@ -10,7 +10,7 @@ import (
 type GatewayCode struct {
 	// Code is the code as the results show it, and Text the gateway's own words for it, if known.
 	Code, Text string
-	// Outcome, Scope and Cause are as in Error and in Result.
+	// Outcome, Scope and Cause are those of the Error or Result that the provider makes of this code.
 	Outcome Outcome
 	Scope   Scope
 	Cause   Cause

@@ -15,8 +15,8 @@ type DLR struct {
 	// Reason is the gateway's code for the reason why the message was not delivered; empty if the
 	// gateway gave no code.
 	Reason string
-	// Blacklisted reports whether the gateway did not send the message because the recipient is on its
-	// list of numbers that it refuses, as ReasonBlacklisted does for the answer to a call.
+	// Blacklisted reports whether the gateway did not send the message because the recipient is on the
+	// gateway's list of refused numbers. In an answer to a call, ReasonBlacklisted has this meaning.
 	Blacklisted bool
 	// Fields holds the gateway's other fields, under the gateway's names.
 	Fields map[string]string

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// Cause is the reason for an answer. The worker's account holds and the status output show the
-// cause's text. The zero value means that the cause is not given.
+// Cause is the reason for an answer. The hold of an account and the output of tuma status show the
+// text of the cause. The zero value means that the cause is not given.
 type Cause string
 
 // The causes. The worker chooses its next step by the cause.

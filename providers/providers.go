@@ -71,8 +71,8 @@ type Reporter interface {
 type Reconciler interface {
 	// Taken returns the account's messages that the gateway took or sent from start to end. Both
 	// times are cut to whole seconds. The list may also hold messages outside this time. A message
-	// in the list was certainly taken. A message that is missing in the list may also have been
-	// taken. Errors are *Error.
+	// in the list was certainly taken. A message that is missing in the list may nevertheless have
+	// been taken. Errors are *Error.
 	Taken(ctx context.Context, start, end time.Time) ([]TakenMessage, error)
 }
 

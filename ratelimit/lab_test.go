@@ -79,7 +79,8 @@ func checkAnySecond(turns []turn, r Rate, burst int) error {
 	for _, t := range turns {
 		most = max(most, float64(t.n))
 	}
-	// Waits are rounded up to a microsecond, so that two turns can be one microsecond closer.
+	// Waits are rounded up to a microsecond. So two turns can be one microsecond closer than the
+	// rate allows.
 	most += float64(r)*(1+2e-6) + 1e-6
 	first, sum := 0, 0
 	for _, last := range turns {

@@ -150,7 +150,7 @@ func (b *bucket) start(now time.Time) time.Time { return later(now, b.cool) }
 // has come.
 func (b *bucket) move(at time.Time, n int) {
 	if n > b.burst {
-		// rate.Limiter refuses a call of more tokens than its burst.
+		// rate.Limiter refuses a call of more tokens than its burst. So the burst is n meanwhile.
 		b.tokens.SetBurstAt(at, n)
 		defer b.tokens.SetBurstAt(at, b.burst)
 	}

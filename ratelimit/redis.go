@@ -82,7 +82,7 @@ func (l *Redis) Reserve(ctx context.Context, n int, max time.Duration) (wait tim
 	if err := checkTokens("reserve", n); err != nil {
 		return 0, false, err
 	}
-	// go-redis checks ctx only after it has sent the command.
+	// Reserve checks ctx itself, because go-redis checks it only after it has sent the command.
 	if err := ctx.Err(); err != nil {
 		return 0, false, fmt.Errorf("reserve: %w", err)
 	}

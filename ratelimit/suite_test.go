@@ -135,8 +135,8 @@ func checkGivenBack(open opener) error {
 		// The last reservation can be returned completely before its turn.
 		reserve(a.bulk, step{1, 0, 0, true}, step{20, long, 100 * ms, true}), back(a, 20, 100*ms),
 		reserve(a.bulk, step{1, long, 100 * ms, true}),
-		// A reservation whose turn has passed can also be returned, up to the burst, if no later
-		// reservation exists.
+		// A reservation can also be returned after its turn, if no later reservation exists. The
+		// bucket then holds at most its burst.
 		func() error { a.clock.advance(150 * ms); return nil }(), back(a, 1, -50*ms),
 		reserve(a.bulk, step{1, 0, 0, true}, step{1, long, 100 * ms, true}),
 		// Returned tokens are lost if later reservations exist. The waits of the later reservations

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// traffic checks minutes of virtual time with many callers.
+// traffic lists the checks with many callers over minutes of virtual time.
 var traffic = []check{
 	{"refused calls retry in turn", checkAskedAgain},
 	{"both kinds", checkBothKinds},

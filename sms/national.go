@@ -126,7 +126,7 @@ func kenyanNumber(national string) (m MSISDN, reason NumberReason, decided bool)
 }
 
 // nigerianNumber resolves the digits that follow 234 or 0. Its results have the same meaning as
-// those of resolveNational: if decided is false, the library must decide.
+// those of resolveNational: if decided is false, the phonenumbers library must decide.
 func nigerianNumber(national string) (m MSISDN, reason NumberReason, decided bool) {
 	if national == "" || national[0] == '0' || len(national) > maxUintDigits-2 {
 		return 0, "", false
@@ -142,7 +142,7 @@ func nigerianNumber(national string) (m MSISDN, reason NumberReason, decided boo
 			return 0, ReasonNotMobile, true
 		}
 	case strings.HasPrefix(national, "20") && len(national) == nigeriaDigits:
-		return 0, "", false // only the library knows the area codes of landlines
+		return 0, "", false // only the phonenumbers library knows the area codes of landlines
 	}
 	return 0, wrongLength(len(national), nigeriaDigits), true
 }

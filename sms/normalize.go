@@ -193,8 +193,8 @@ func unwrap(s string) (inner string, international bool) {
 	return s, false
 }
 
-// labels are what links, contact cards and the exports of advertising networks (p:) write before a
-// number.
+// labels are the texts before a number in links, in contact cards and in the exports of advertising
+// networks (p:).
 var labels = [...]string{"tel:", "sms:", "whatsapp:", "callto:", "p:", "phone:", "mobile:", "cell:", "msisdn:"}
 
 // isWrapping reports whether unwrap removes r at both ends of the input.

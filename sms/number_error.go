@@ -38,8 +38,8 @@ const (
 	// 2.54712E+11: a spreadsheet has dropped the last digits.
 	ReasonLostDigits NumberReason = "lost_digits"
 	// ReasonDecimal means that the input has a decimal point, as a price or a computed value
-	// (0.712345678) does. It has three or more decimals, or one or two that are not all zero, or too
-	// few digits before the point.
+	// (0.712345678) does. Only one or two decimals that are all zero are accepted, after enough
+	// digits for a phone number.
 	ReasonDecimal NumberReason = "decimal"
 	// ReasonNegative means that the input is a negative amount: -712345424, 712345424- or
 	// (712345424). A spreadsheet has computed it, for example from +254-712345678.

@@ -63,8 +63,8 @@ func (c *rawNumber) decide(country string) (m MSISDN, reason NumberReason) {
 // a country whose national numbers ParseMSISDN understands.
 func ValidCountry(iso string) bool { return phonenumbers.GetSupportedRegions()[iso] }
 
-// minViable is the minimum number of characters that are passed to the library. No mobile
-// number is shorter.
+// minViable is the minimum number of characters that are passed to the phonenumbers library.
+// No mobile number is shorter.
 const minViable = 4
 
 // decideByLibrary checks a number without separators with the phonenumbers library.
@@ -95,8 +95,8 @@ func decideByLibrary(digits string, plus bool, country string) (m MSISDN, reason
 }
 
 // international parses the digits that follow + or 00. It rejects a leading zero,
-// because no calling code has one and the library would accept +0712345678 as a
-// national number.
+// because no calling code begins with a zero. The phonenumbers library would accept
+// +0712345678 as a national number.
 func international(digits string) (MSISDN, NumberReason) {
 	if strings.HasPrefix(digits, "0") {
 		return 0, ReasonUnknownCountry
@@ -136,8 +136,8 @@ func parseWithLibrary(number, region string) (MSISDN, NumberReason) {
 	return MSISDN(value), ""
 }
 
-// invalidReason returns the most helpful reason for a number that the library cannot assign to a
-// type, such as mobile or landline.
+// invalidReason returns the most helpful reason for a number that the phonenumbers library cannot
+// assign to a type, such as mobile or landline.
 func invalidReason(n *phonenumbers.PhoneNumber) NumberReason {
 	// For Kenya and Nigeria the length of a mobile number is checked here. The library
 	// would accept a mobile number with a missing digit, because landlines are shorter.

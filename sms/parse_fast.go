@@ -55,8 +55,8 @@ const maxFastInput = 32
 // fastKenyaOrNigeria parses digits that are given as an integer. count is the number of
 // digits, including leading zeros. plus is true if a plus sign precedes them.
 func fastKenyaOrNigeria(value uint64, count int, plus bool, country string) (MSISDN, bool) {
-	// bare is true if 254… and 234… without a plus sign are calling codes. With any
-	// other default country, 254 and 234 may begin a national number.
+	// bare reports whether 254 and 234 at the beginning are certainly calling codes. With
+	// another default country they may begin a national number, unless plus is true.
 	bare := plus || country == "" || country == kenya || country == nigeria
 	switch {
 	case value/1e9 == kenyaCode && (count == 12 && bare || count == 14 && !plus):

@@ -8,7 +8,7 @@ import (
 )
 
 // checkAgainstLibrary fails the test if parseFast or resolveNational decides s differently from
-// the library. fast reports whether parseFast decides s.
+// the phonenumbers library. fast reports whether parseFast decides s.
 func checkAgainstLibrary(t *testing.T, s, country string) (fast bool) {
 	t.Helper()
 	c, problem := extractDigits(s)
@@ -94,7 +94,7 @@ func TestParseMSISDN_HomeAgreesOnEveryPrefixOfEveryLength(t *testing.T) {
 					}
 				}
 			}
-			// The library decides numbers with two leading zeros and Nigerian landlines.
+			// The phonenumbers library decides two leading zeros and Nigerian landlines.
 			if most := 10*10 + 1; undecided > most {
 				t.Errorf("resolveNational leaves %d numbers to the library; want at most %d", undecided, most)
 			}

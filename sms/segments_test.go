@@ -134,8 +134,8 @@ func encodeGSM7(body string) (septets []byte, ok bool) {
 	return septets, true
 }
 
-// cut returns the number of segments that n units need. A segment must not end with
-// the first unit of a pair, for which opensPair is true.
+// cut returns the number of segments that n units need. A segment must not end between
+// the two units of a pair. opensPair(i) is true if unit i is the first unit of a pair.
 func cut(n, single, part int, opensPair func(i int) bool) (parts int) {
 	if n == 0 {
 		return 0

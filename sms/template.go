@@ -253,7 +253,7 @@ func (p *templateParser) errorAt(offset int, format string, args ...any) error {
 }
 
 // trimValue removes spaces and invisible characters at both ends of a value. It returns
-// "" for a spreadsheet error.
+// "" for a spreadsheet error such as #N/A.
 func trimValue(v string) string {
 	v = strings.TrimFunc(v, isBlankRune)
 	if v != "" && v[0] == '#' {

@@ -16,8 +16,8 @@ type UCS2Cause struct {
 	// Count is the number of characters outside GSM-7, Kinds is the number of different
 	// characters among them, and Characters is the number of all characters of the body.
 	Count, Kinds, Characters int
-	// Segments is the number of segments of the body. Without is that number if each
-	// character outside GSM-7 were replaced by one GSM-7 character of one septet.
+	// Segments is the number of segments of the body. Without is the number of segments if
+	// one GSM-7 character of one septet replaced each character outside GSM-7.
 	Segments, Without int
 	// Transliterated is the number of segments after Transliterate, or 0 if Transliterate
 	// would not change the body.

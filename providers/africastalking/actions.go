@@ -13,7 +13,8 @@ import (
 // opAnswer is the operation of the action Answer.
 const opAnswer = "africastalking answer"
 
-// actions returns the functions that only this gateway has. The parameters have the vendor's names.
+// actions returns the administrative operations of this gateway. Their parameters have the vendor's
+// names.
 func actions() []providers.Action {
 	return []providers.Action{{
 		Name: "Answer", Does: "answer a message to an on-demand service; the linkId is in tuma gateway inbox",

@@ -75,8 +75,9 @@ func callback[T any](secret providers.Secret, parse func(url.Values) (T, bool), 
 }
 
 // parseReport parses a DLR with the fields id, status, phoneNumber, networkCode, failureReason and
-// retryCount. The fields id and status are required. With enqueue=1 a blacklisted number is accepted, and
-// only the failureReason of a later DLR is UserInBlackList. An invalid phoneNumber is kept in Fields.
+// retryCount. The fields id and status are required. In a call with enqueue=1 the gateway accepts a
+// blacklisted number. Only the DLR then shows the refusal, with the failureReason UserInBlackList. An
+// invalid phoneNumber is kept in Fields.
 func parseReport(form url.Values) (d providers.DLR, ok bool) {
 	d.MessageID = messageID(form.Get("id"))
 	state := strings.TrimSpace(form.Get("status"))

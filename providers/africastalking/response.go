@@ -39,7 +39,8 @@ var codes = map[int]word{
 	}},
 	406: {"UserInBlackList", rejected(providers.ReasonBlacklisted)},
 	407: {"CouldNotRoute", rejected("no_route")},
-	// From public sources: Nigeria's do-not-disturb list, and its quiet hours; see deferQuiet.
+	// The recipient is on Nigeria's do-not-disturb list, or it is a quiet hour there (from public
+	// sources). See deferQuiet.
 	409: {"DoNotDisturbRejection", rejected(reasonDoNotDisturb)},
 	// This package assumes that these codes state that nothing was sent to the recipient. So the
 	// recipient may be tried again.
@@ -64,14 +65,14 @@ func rejected(reason string) providers.Result {
 }
 
 // words maps the values of a recipient's status to their meaning. The values are in lower case,
-// because public code writes some of them with different capitals. With every code that accepts,
-// the vendor's page shows the status "Success".
+// because public code writes some of them with different capitals. On the vendor's page, every
+// recipient with an accepting code has the status "Success".
 var words = func() map[string]providers.Result {
 	words := map[string]providers.Result{"success": {Outcome: providers.Accepted}, strings.ToLower(wordNotSent): rejected("could_not_send")}
 	for _, w := range codes {
 		words[strings.ToLower(w.name)] = w.Result
 	}
-	for state, report := range states { // the failed states of a DLR
+	for state, report := range states { // a refused recipient may have the state of a failed DLR
 		if name := strings.ToLower(state); report.Final && !report.Delivered {
 			words[name] = rejected(name)
 		}
@@ -93,8 +94,8 @@ type entry struct {
 }
 
 // parseAnswer parses the body of a 2xx answer to a call to the given recipients. It returns one
-// result for each recipient, or an error for the whole call (without Op). If the body is not
-// understood, parseAnswer returns two nils.
+// result for each recipient, or one error for the whole call; the caller sets the error's Op. If the
+// body is not understood, parseAnswer returns two nils.
 func parseAnswer(body []byte, recipients []sms.MSISDN) ([]providers.Result, *providers.Error) {
 	body = bytes.TrimSpace(body)
 	read := readJSON

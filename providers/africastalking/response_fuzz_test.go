@@ -12,7 +12,7 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-// FuzzParseAnswer compares the parser with a different and simpler parser.
+// FuzzParseAnswer compares parseAnswer with a simpler parser, vouchedFor.
 func FuzzParseAnswer(f *testing.F) {
 	for _, seed := range []string{
 		jsonReply(row("+254711000001", "101", "Success", idA), row("+254733000002", "403", "InvalidPhoneNumber", "None")),
@@ -60,7 +60,7 @@ var (
 	anyDigits = regexp.MustCompile(`[0-9]+`)
 )
 
-// vouchedFor returns the numbers that are in the same recipient element of the reply as an accepting code.
+// vouchedFor returns the numbers in those recipient elements of the reply that hold an accepting code.
 func vouchedFor(body []byte) (numbers []string) {
 	text := strings.TrimSpace(strings.TrimPrefix(string(body), "\ufeff"))
 	if strings.HasPrefix(text, "<") {

@@ -14,7 +14,8 @@ import (
 // opSchedule is the operation of the action Schedule.
 const opSchedule = "connectmedia schedule"
 
-// actions returns the functions that only this gateway has. The parameters have the vendor's names.
+// actions returns the administrative operations of this gateway. Their parameters have the vendor's
+// names.
 func actions() []providers.Action {
 	return []providers.Action{{
 		Name: "Schedule", Does: "send a message at a later time, kept by the gateway and without a record in Tuma; needs api_key",

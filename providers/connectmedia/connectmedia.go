@@ -115,7 +115,7 @@ func Kind() providers.Kind {
 		New: func(s providers.Settings) (providers.Provider, error) {
 			encode, mistake := s.Bool(optionPreEncode, true)
 			if s.Secrets["api_key"] != "" && s.Options[optionPreEncode] != "" {
-				mistake = errors.Join(mistake, providers.Mistake(optionPreEncode, "applies only to an account with username and password"))
+				mistake = errors.Join(mistake, providers.Mistake(optionPreEncode, "works only with username and password; remove it from an account with api_key"))
 			}
 			p, err := New(Config{
 				Endpoint: s.Endpoint, Username: s.Login["username"], Password: s.Secrets["password"],

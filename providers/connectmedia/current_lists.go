@@ -129,10 +129,10 @@ func objectsOf(raw json.RawMessage) (rows []httpclient.Object, ok bool) {
 	return rows, true
 }
 
-// numberedRows returns the objects under names that are numbers, in the order of the numbers. ok is
-// false if o has another member, except those with the names in beside.
-func numberedRows(o httpclient.Object, beside ...string) (rows []httpclient.Object, ok bool) {
-	names := slices.DeleteFunc(slices.Collect(maps.Keys(o)), func(name string) bool { return slices.Contains(beside, name) })
+// numberedRows returns the objects under names that are numbers, in the order of the numbers. It
+// ignores the members of o whose names are in ignored. ok is false if o has any other member.
+func numberedRows(o httpclient.Object, ignored ...string) (rows []httpclient.Object, ok bool) {
+	names := slices.DeleteFunc(slices.Collect(maps.Keys(o)), func(name string) bool { return slices.Contains(ignored, name) })
 	slices.SortFunc(names, func(a, b string) int {
 		x, _ := strconv.ParseUint(a, 10, 64)
 		y, _ := strconv.ParseUint(b, 10, 64)

@@ -18,8 +18,8 @@ const (
 )
 
 // parseCurrentAnswer parses the reply of the current API to a send to the given recipients. It
-// returns a result for each recipient, or an error for the call (without Op), or two nils if the
-// reply is not understood.
+// returns a result for each recipient, or an error for the call; the caller sets the error's Op. If
+// the reply is not understood, parseCurrentAnswer returns two nils.
 //
 // Code 201 accepts the call: the vendor's own clients take any other code as the failure of the whole
 // call. The object data may restrict code 201 (see parseMentions).

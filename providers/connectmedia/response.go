@@ -46,8 +46,8 @@ const codeInvalidNumber = "104"
 const codeNoInbox = "301"
 
 // parseAnswer parses the body of an answer to a send. It returns the result of the call's single
-// recipient, or an error for the call (without Op). If the body is not understood, parseAnswer
-// returns two nils.
+// recipient, or an error for the call; the caller sets the error's Op. If the body is not understood,
+// parseAnswer returns two nils.
 func parseAnswer(body []byte) (*providers.Result, *providers.Error) {
 	code, _ := parseReply(body)
 	switch code {

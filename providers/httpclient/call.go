@@ -1,10 +1,11 @@
-// Package httpclient is the HTTP policy of all gateways. A Client sends each request at most once:
+// Package httpclient has the HTTP client of all gateways. A Client sends each request at most once:
 // it never repeats a request and never follows a redirect. A Client also knows whether any byte of
 // a request can have left this machine. So it reports a failed call as not sent only if the request
 // was certainly not sent, and otherwise as unknown. The package also writes forms, reads the JSON
 // objects, amounts and callbacks of gateways, and keeps secrets out of errors.
 //
-// Only gateways import the package. The worker knows gateways by the contract in package providers.
+// Only the packages of gateways import httpclient. The worker uses a gateway through the contract in
+// package providers.
 package httpclient
 
 import (
@@ -340,7 +341,7 @@ func (c *Client) request(ctx context.Context, r Request) *http.Request {
 	if len(r.Body) > 0 {
 		header["Content-Type"] = []string{r.ContentType}
 		req.ContentLength = int64(len(r.Body))
-		req.Body = io.NopCloser(bytes.NewReader(r.Body)) // net/http knows this type and writes headers and body at once
+		req.Body = io.NopCloser(bytes.NewReader(r.Body)) // for a bytes.Reader, net/http writes headers and body at once
 	}
 	return req
 }

@@ -54,8 +54,8 @@ var (
 	utf16LE = unicode.UTF16(unicode.LittleEndian, unicode.IgnoreBOM)
 )
 
-// charset returns the encoding that a Content-Type names, or nil for UTF-8 and for encodings that are
-// not in the list.
+// charset returns the encoding that a Content-Type names. It returns nil for UTF-8 and for an unknown
+// encoding.
 func charset(contentType string) encoding.Encoding {
 	_, parameters, err := mime.ParseMediaType(contentType)
 	if err != nil {
@@ -88,7 +88,7 @@ var (
 	trailingDiagnostic = regexp.MustCompile(`\s*` + diagnostic + `\s*$`)
 )
 
-// maxDiagnostic is the maximum length of a diagnostic after a reply, in bytes.
+// maxDiagnostic is the maximum length in bytes of a diagnostic before or after a reply.
 const maxDiagnostic = 1200
 
 // maxDiagnostics is how many diagnostics cutDiagnostics removes at each end of a reply.

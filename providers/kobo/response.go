@@ -17,7 +17,7 @@ var answers = map[string]providers.Error{
 	// the numbers, only the text may differ between the calls of a campaign. So the Scope is Text.
 	"error_param":  {Outcome: providers.Rejected, Scope: providers.Text, Cause: providers.CauseRefused},
 	"error_credit": {Outcome: providers.Retryable, Scope: providers.Account, Cause: providers.CauseCredit},
-	// The vendor's page calls this error usually temporary.
+	// The vendor's page says that this error is usually temporary.
 	"error_billing": {Outcome: providers.Retryable, Scope: providers.Account, Cause: providers.CauseBilling},
 	// According to the vendor's page, the vendor's gateway is down, busy or not responding. Another
 	// gateway, behind the vendor's gateway, may have started to send. So the next attempt must use
@@ -43,8 +43,8 @@ const (
 )
 
 // parseAnswer parses the body of a 2xx answer to a call to the given recipients. It returns one
-// result for each recipient, or an error for the whole call (without Op). If the body is not
-// understood, parseAnswer returns two nils.
+// result for each recipient, or one error for the whole call; the caller sets the error's Op. If the
+// body is not understood, parseAnswer returns two nils.
 func parseAnswer(body []byte, recipients []sms.MSISDN) ([]providers.Result, *providers.Error) {
 	if acceptsAll(body) {
 		results := make([]providers.Result, len(recipients))

@@ -70,7 +70,7 @@ func hostileCallbacks(x *exam) {
 	}
 }
 
-// callbackMethods checks that methods that no gateway uses are refused.
+// callbackMethods checks that a callback is refused if its HTTP method is one that no gateway uses.
 func callbackMethods(x *exam) {
 	p := x.open("http://127.0.0.1:1")
 	for _, method := range []string{http.MethodPut, http.MethodDelete, http.MethodHead, http.MethodOptions, "", "post", "GET\x00"} {

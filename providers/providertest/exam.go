@@ -43,8 +43,8 @@ func (x *exam) settings(base string) providers.Settings {
 	return s
 }
 
-// open returns a provider for an account with the given base URL. Before that, open applies changes
-// to the account's settings.
+// open returns a provider for an account with the given base URL. The functions in changes alter the
+// account's settings first.
 func (x *exam) open(base string, changes ...func(*providers.Settings)) providers.Provider {
 	x.Helper()
 	s := x.settings(base)

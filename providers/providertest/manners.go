@@ -121,8 +121,8 @@ func resultsAreTheCallers(x *exam) {
 	x.wantAccepted(x.send(p, x.newBatch(p, 4)))
 }
 
-// credentials checks that no request of a provider has the login, or an idempotency key, in a
-// forbidden place.
+// credentials checks that no request of a provider has the secret in its URL. It also checks that no
+// request has a header with an idempotency key, and none with a login that the vendor does not require.
 func credentials(x *exam) {
 	g := x.gateway()
 	p := x.open(g.url)
@@ -151,7 +151,7 @@ func credentials(x *exam) {
 			}
 		}
 		if e.header.Get("Cookie") != "" || e.header.Get("Authorization") != "" && !authorized {
-			x.Errorf("request %d has an Authorization or Cookie header, which the vendor does not require", i)
+			x.Errorf("request %d has an Authorization or Cookie header, want none: the vendor does not require it", i)
 		}
 	}
 }
@@ -296,20 +296,20 @@ func (s *suite) textsSoFar() map[string]string {
 	return said
 }
 
-// leaks names the confidential data in the text said. If the text has no confidential data, leaks
+// leaks names the confidential data in printed. If printed has no confidential data, leaks
 // returns "".
-func leaks(said string) string {
+func leaks(printed string) string {
 	for _, s := range spellings(secret, wrongSecret) {
-		if strings.Contains(said, s) || strings.Contains(said, fmt.Sprintf("%x", s)) {
+		if strings.Contains(printed, s) || strings.Contains(printed, fmt.Sprintf("%x", s)) {
 			return "a secret"
 		}
 	}
-	if strings.Contains(said, marker) {
+	if strings.Contains(printed, marker) {
 		return "a message's text"
 	}
-	// A masked number shows at most 4 consecutive digits.
+	// A masked number shows at most 4 consecutive digits, so 8 digits are from a complete number.
 	for _, number := range []sms.MSISDN{kenya, nigeria} {
-		if strings.Contains(said, number.String()[:8]) {
+		if strings.Contains(printed, number.String()[:8]) {
 			return "a complete phone number"
 		}
 	}

@@ -145,8 +145,8 @@ func cutReplies(x *exam) {
 	})
 }
 
-// eachCut sends the call b at most attempts times. The server answers each call with the first part of
-// e's reply, of a different length each time. eachCut passes the provider's answer to checkPart.
+// eachCut sends b repeatedly, up to attempts times. The server answers each call with a longer first
+// part of e's reply. eachCut passes each answer of the provider to checkPart.
 func (x *exam) eachCut(e exchange, b providers.Batch, attempts int, checkPart func(a answer, part []byte, when string)) {
 	s := x.canned()
 	p := x.open(s.url)

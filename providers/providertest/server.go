@@ -18,8 +18,8 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-// gateway is the simulated gateway of the kind in its server, with a log of all requests and
-// replies.
+// gateway is a simulated gateway of the tested kind, with its sandbox server and a log of all requests
+// and replies.
 type gateway struct {
 	*simulator.Gateway
 	server *simulator.Server

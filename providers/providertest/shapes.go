@@ -9,8 +9,8 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-// otherShapes answers each read of a list with lists of another shape. A provider that returns an empty
-// list for such a reply hides the messages.
+// otherShapes answers each read of a list with lists in another form than the gateway's. The provider
+// must return an error, because an empty list would hide the messages.
 func otherShapes(x *exam) {
 	g := x.gateway()
 	p := x.open(g.url)
@@ -42,7 +42,7 @@ func otherShapes(x *exam) {
 	}
 }
 
-// reshaped returns replies that hold a list in another shape than the given reply.
+// reshaped returns replies that have the list of the given reply in another form.
 func reshaped(reply []byte) []string {
 	bodies := []string{"<table><tr><td>1</td></tr></table>"}
 	var o map[string]json.RawMessage

@@ -150,7 +150,7 @@ var (
 	}
 )
 
-// retrying sends the batch again after an unknown answer.
+// retrying is a wrong Send method: it sends the batch again after an unknown answer.
 func retrying(ctx context.Context, w withSend, b providers.Batch) ([]providers.Result, error) {
 	results, err := w.Provider.Send(ctx, b)
 	if e, ok := err.(*providers.Error); ok && e.Outcome == providers.Unknown {
@@ -171,7 +171,8 @@ func reorder(b providers.Batch, results []providers.Result) {
 	}
 }
 
-// followingRedirects sends the batch again with a client that follows redirects.
+// followingRedirects is a wrong Send method: after a redirect it sends the batch again, with a client
+// that follows redirects.
 func followingRedirects(ctx context.Context, w withSend, b providers.Batch) ([]providers.Result, error) {
 	results, err := w.Provider.Send(ctx, b)
 	if e, ok := err.(*providers.Error); ok && e.Cause == providers.CauseConfiguration {

@@ -41,8 +41,8 @@ const (
 )
 
 // parseAnswer parses the body of a 2xx answer to a call to the given recipients. It returns one
-// result for each recipient, or an error for the whole call (without Op). If the body is not
-// understood, parseAnswer returns two nils.
+// result for each recipient, or one error for the whole call; the caller sets the error's Op. If the
+// body is not understood, parseAnswer returns two nils.
 func parseAnswer(body []byte, recipients []sms.MSISDN) ([]providers.Result, *providers.Error) {
 	o, verdict := parseEnvelope(body)
 	if o == nil {
@@ -120,8 +120,8 @@ func codeIn(text string) string {
 	return ""
 }
 
-// bareCode returns the error for a reply that is not JSON but begins with a documented error code, or nil.
-// A JSON string counts as its text.
+// bareCode returns the error for a reply that is only a text and begins with a documented error code.
+// The text may be in JSON quotes. For any other reply bareCode returns nil.
 func bareCode(body []byte) *providers.Error {
 	code := codeIn(strings.TrimPrefix(strings.TrimSpace(string(body[:min(len(body), 64)])), `"`))
 	if code == "" {

@@ -52,8 +52,8 @@ func Inbound(auth providers.Secret, consumer func(context.Context, providers.Inb
 
 var _ providers.InboundParser = (*Provider)(nil)
 
-// ParseInbound parses a message that the gateway forwards to a URL, by GET or POST. The URL's own
-// secret protects it, so ParseInbound ignores the field "auth".
+// ParseInbound parses a message that the gateway forwards to a URL, by GET or POST. The secret in the
+// URL protects the callback. So ParseInbound ignores the field "auth".
 func (p *Provider) ParseInbound(c providers.Callback) ([]providers.Inbound, error) {
 	form, err := httpclient.ParseCallback(c, http.MethodGet, http.MethodPost)
 	if err != nil {

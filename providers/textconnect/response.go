@@ -160,7 +160,7 @@ func parseSend(body []byte, recipients []sms.MSISDN, allIDs bool) ([]providers.R
 		r := parseEntry(strings.TrimSpace(entry), recipients)
 		understood = understood || r.Outcome != providers.Unknown || r.Code != ""
 		if r.MessageID != "" {
-			if first, twice := seen[r.MessageID]; twice { // two recipients cannot have the same message ID
+			if first, twice := seen[r.MessageID]; twice { // an ID of two recipients: both are Unknown
 				results[first] = providers.Result{Reason: reasonNotUnderstood}
 				r = results[first]
 			} else {
@@ -223,7 +223,7 @@ func parseEntry(entry string, recipients []sms.MSISDN) providers.Result {
 	return providers.Result{Reason: reasonNotUnderstood}
 }
 
-// result returns the result for a recipient with the code n at its position.
+// result returns the result for a recipient if its entry in the answer is the code n.
 func (c code) result(n int) providers.Result {
 	r := providers.Result{Outcome: c.outcome, Scope: c.scope, Cause: c.cause, Reason: c.reason, Code: strconv.Itoa(n)}
 	if c.outcome == providers.Unknown {

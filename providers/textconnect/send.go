@@ -21,8 +21,8 @@ type SendOptions struct {
 	// from 1 s to MaxValidity.
 	ValidityPeriod time.Duration
 	// AllMessageIDs requests the ID of each segment of a long message (GetAllMessageIDs). The
-	// option requires a single recipient, for the reason in the package comment. Result.MessageID
-	// is the first of the IDs, and Result.SegmentIDs has the others.
+	// option requires a single recipient, because the gateway does not tell which ID belongs to
+	// which recipient. Result.MessageID is the first ID, and Result.SegmentIDs has the others.
 	AllMessageIDs bool
 }
 

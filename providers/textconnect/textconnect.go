@@ -167,8 +167,8 @@ func Kind() providers.Kind {
 	}
 }
 
-// Info returns the limits of the gateway. The fingerprint depends on the base URL only: two
-// accounts at the same gateway have the same fingerprint, because a login is only a token.
+// Info returns the limits of the gateway. The fingerprint depends only on the base URL, because a
+// login has a token and no user name. So two accounts at the same gateway have the same fingerprint.
 func (p *Provider) Info() providers.Info { return p.info }
 
 // form returns the beginning of a form: the login and the action.

@@ -253,7 +253,8 @@ func (k *Simulator) hasInvalid(numbers []uint64) bool {
 	return false
 }
 
-// accepted returns the reply to an accepted call. It needs no lock, because a call never changes.
+// accepted returns the reply to an accepted call. It needs no lock, because an accepted call never
+// changes.
 func (k *Simulator) accepted(call *acceptedCall) []byte {
 	if !call.ids {
 		return []byte("sent")

@@ -45,7 +45,7 @@ type detail struct {
 	StatusMessage int    `json:"statusMessage"`
 }
 
-// errorTexts are the vendor's codes with its texts.
+// errorTexts maps the vendor's error codes to the vendor's texts.
 var errorTexts = map[string]string{
 	"X000": "Some parameters are missing.",
 	"X001": "Unknown or unvalid secret_key .",

@@ -127,7 +127,8 @@ func (*Simulator) now() time.Time { return time.Now().Truncate(time.Second) }
 
 func (g *Simulator) date(t time.Time) string { return t.In(g.zone).Format("02/01/2006 15:04:05") }
 
-// csvAnswer quotes every field, which encoding/csv cannot do.
+// csvAnswer returns the rows as CSV with quotes around every field. encoding/csv cannot write quotes
+// around every field.
 func csvAnswer(rows [][]string) simulator.Answer {
 	var b bytes.Buffer
 	for _, row := range rows {

@@ -79,7 +79,8 @@ func (g *Simulator) Reset() {
 }
 
 // SetOption sets the option validity: "optional" as in the example on the vendor's page, or "required"
-// as in the table on that page and at FastSMS, which answer -405 to a send without ValidityPeriod.
+// as in the table on that page. If it is required, the reply to a send without ValidityPeriod is -405,
+// as at FastSMS.
 func (g *Simulator) SetOption(name, value string) (known bool, err error) {
 	if name != "validity" {
 		return false, nil
