@@ -117,7 +117,7 @@ type caller struct {
 	n       int
 	max     time.Duration
 	call    time.Duration // how long a call to the gateway takes
-	late    time.Duration // the caller continues too late by a random time below this one
+	late    time.Duration // after a wait, the caller is late by a random time below this
 	wake    time.Time
 }
 

@@ -86,7 +86,7 @@ type bucket struct {
 	burst int
 
 	mu     sync.Mutex
-	tokens *rate.Limiter       // tokens in the bucket; negative after later turns are reserved; unused if Unlimited
+	tokens *rate.Limiter       // tokens in the bucket; negative with a debt or reserved turns; unused if Unlimited
 	booked time.Time           // the last reserved turn
 	cool   time.Time           // no turn begins before this time
 	back   map[class]time.Time // the earliest time at which the next refused caller should come back

@@ -46,7 +46,7 @@ const (
 	SandboxBaseURL = "https://api.sandbox.africastalking.com"
 	// ContentBaseURL is the default base URL for premium messages (bulkSMSMode=0). The vendor's own
 	// Python, Node.js and Java programs send premium messages to it (from public sources). An account
-	// with a base URL other than DefaultBaseURL sends premium messages to its own base URL.
+	// that sets a base URL, or uses the sandbox, sends premium messages to the URL of its other messages.
 	ContentBaseURL = "https://content.africastalking.com"
 	// UsualRecipients is the maximum number of recipients in one call of an account without the setting
 	// "max_recipients". The vendor publishes no limit; 200 is Tuma's choice.

@@ -201,7 +201,7 @@ func refusals(x *exam) map[string]func(g *gateway, b providers.Batch) error {
 	}
 }
 
-// twice answers a call with an accepting reply's text two times. No recipient may become Rejected.
+// twice sends an accepting reply's text two times. Each recipient must be Accepted or Unknown.
 func twice(x *exam) {
 	p := x.open("http://127.0.0.1:1")
 	b := x.newBatch(p, 4)
