@@ -71,8 +71,9 @@ type turn struct {
 	n  int
 }
 
-// checkAnySecond returns an error if the turns in any second, including both its ends, use
-// more tokens than the rate plus the larger of the burst and the largest call.
+// checkAnySecond returns an error if the turns in any second use too many tokens. The limit is
+// the rate plus the burst, or plus the largest call if that is larger. Both ends of the second
+// count.
 func checkAnySecond(turns []turn, r Rate, burst int) error {
 	turns = slices.SortedFunc(slices.Values(turns), func(a, b turn) int { return a.at.Compare(b.at) })
 	most := float64(burst)

@@ -3,7 +3,7 @@
 // no I/O and keeps no state. All its functions and types are safe for concurrent
 // use.
 //
-// [ParseMSISDN] reads a phone number as people and spreadsheets write it and
+// [ParseMSISDN] reads a phone number as people and spreadsheets write it. It
 // returns an [MSISDN], the form that the rest of Tuma stores, compares and sends.
 // It never guesses: for any other input it returns a [NumberError] with the reason.
 //

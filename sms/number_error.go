@@ -58,10 +58,9 @@ const (
 	// ReasonNotMobile means that the number is valid, but is a landline, a toll-free or
 	// another special number.
 	ReasonNotMobile NumberReason = "not_mobile"
-	// ReasonUnknownCountry means that the country of the number is not known. There are four
-	// causes: the calling code is unassigned, the default country is not a valid code, a number in
-	// national form has no default country, or a foreign number lacks its plus sign although there
-	// is a default country.
+	// ReasonUnknownCountry means that the country of the number is not known. There are four causes.
+	// The calling code is unassigned. The default country is not a valid code. A number in national
+	// form has no default country. A foreign number has no plus sign, but there is a default country.
 	ReasonUnknownCountry NumberReason = "unknown_country"
 	// ReasonInvalid means that the number has a possible length, but is not in the
 	// numbering plan of its country.

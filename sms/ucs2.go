@@ -13,8 +13,8 @@ type UCS2Cause struct {
 	// First is the first character outside GSM-7, and At is its position.
 	First rune
 	At    int
-	// Count is the number of characters outside GSM-7, Kinds is the number of different
-	// characters among them, and Characters is the number of all characters of the body.
+	// Count is the number of characters outside GSM-7. Kinds is the number of different
+	// characters among them. Characters is the number of all characters of the body.
 	Count, Kinds, Characters int
 	// Segments is the number of segments of the body. Without is the number of segments if
 	// one GSM-7 character of one septet replaced each character outside GSM-7.

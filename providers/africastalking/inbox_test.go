@@ -52,8 +52,8 @@ func TestInbox(t *testing.T) {
 	}
 }
 
-// FuzzParseBalanceAndInbox checks that a parsed balance has a currency of 0 or 3 letters, and that
-// every parsed message has an ID of at most 20 digits.
+// FuzzParseBalanceAndInbox checks what the parsers return for any body. A currency must have 0 or 3
+// letters, and every message must have an ID of at most 20 digits.
 func FuzzParseBalanceAndInbox(f *testing.F) {
 	for _, seed := range []string{
 		`{"UserData":{"balance":"KES 1785.50"}}`, `{"userData":{"balance":"0"}}`, `{"SMSMessageData":{"Messages":[]}}`,

@@ -51,8 +51,8 @@ func TestNew_ReportsEveryMistake(t *testing.T) {
 	}
 }
 
-// Premium messages go to the vendor's content host, unless the account names a base URL or belongs to
-// the vendor's sandbox, which has one host.
+// Premium messages go to the vendor's content host. There are two exceptions: an account that sets a
+// base URL, and an account at the vendor's sandbox, which has only one host.
 func TestNew_PremiumMessagesHaveAHostApart(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {

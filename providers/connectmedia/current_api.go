@@ -18,9 +18,13 @@ import (
 // page. An account with an API key uses the current API, which that page does not describe.
 //
 // The facts about the current API come from the vendor's own published clients: connectmedia-php,
-// -python, -node and -laravel at github.com/connectmedia-ke, and their tests of 2026. They show the
-// address, the JSON requests with a bearer key, the numbers separated by commas, the schedule, the
-// start and end of a history, and the codes 100, 101, 104, 105, 200, 201, 202, 302 and 500.
+// -python, -node and -laravel at github.com/connectmedia-ke, and their tests of 2026. They show these
+// facts:
+//
+//   - the address, and JSON requests with the API key as a bearer token
+//   - the numbers separated by commas, and the fields of a schedule
+//   - the start and end of a history
+//   - the codes 100, 101, 104, 105, 200, 201, 202, 302 and 500
 const (
 	// CurrentBaseURL is the address of the current API. Earlier releases of the vendor's clients use
 	// https://app.connectmedia.co.ke.

@@ -37,8 +37,8 @@ func (p *Provider) ReportKinds() []string { return []string{ReportHistory} }
 // Report downloads the messages that were sent through the account, with the gateway's values and
 // in the gateway's order. A history without messages is a table without rows. The dates are unchanged
 // and assumed to be in East Africa Time. For an account with a user name, Report ignores start and
-// end, and no column holds the recipient's number. For an account with an API key, the gateway limits
-// the history to whole days, and Report sends a request for each page of the history.
+// end, and no column holds the recipient's number. For an account with an API key, start and end are
+// cut to whole days, and Report sends a request for each page of the history.
 func (p *Provider) Report(ctx context.Context, kind string, start, end time.Time) (providers.Table, error) {
 	if kind != ReportHistory {
 		return providers.Table{}, &providers.Error{
@@ -105,9 +105,9 @@ func parseInbox(body []byte) (inbox []providers.Inbound, ok bool, verdict *provi
 
 // parseList parses {"0":{…},"1":{…},"code":"202"}. Every member whose name is a number is a row.
 // parseList returns the rows in the order of these numbers. A row holds the texts under the names
-// in columns. ok is false if a row is invalid, if the reply has a member besides rows, code and
-// message, or if the reply's code is not the given code. For a reply with another code, verdict is
-// the error for the reply's code.
+// in columns. ok is false if a row is invalid, or if the reply has a member besides rows, code and
+// message. If the reply's code is not the given code, ok is false and verdict is the error for the
+// reply's code.
 func parseList(body []byte, code string, columns []string) (rows [][]string, ok bool, verdict *providers.Error) {
 	got, o := parseReply(body)
 	if got != code {

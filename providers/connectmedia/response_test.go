@@ -216,8 +216,8 @@ func codeOf(body []byte) string {
 	return rest[:3]
 }
 
-// FuzzParseLists checks that a history, an inbox and a balance are read only from a reply with the
-// code of that action, and that every row of a history is complete.
+// FuzzParseLists checks three parsers: a history, an inbox and a balance must come from a reply with
+// the code of that action. Every row of a history must be complete.
 func FuzzParseLists(f *testing.F) {
 	for _, seed := range []string{
 		`{"0":{"message_id":"1","message_text":"x"},"code":"202"}`, `{"1":{"message_text":"x","message_datetime":"2016-06-11 06:00:27","message_from":"254"},"code":"302"}`,

@@ -230,8 +230,8 @@ type Reply struct {
 	Status int
 	// Header holds the answer's headers.
 	Header http.Header
-	// Body is the complete body of the answer, at most ClientConfig.MaxReply bytes, as UTF-8 without a
-	// byte order mark and without the diagnostics of PHP. For a status other than 2xx, Body is empty
+	// Body is the complete body of the answer, at most ClientConfig.MaxReply bytes. It is UTF-8, without
+	// a byte order mark and without the diagnostics of PHP. For a status other than 2xx, Body is empty
 	// if the whole body could not be read.
 	Body []byte
 	// RetryAfter is the wait that the Retry-After header requested; 0 if the header requested none.

@@ -12,9 +12,9 @@ import (
 	"golang.org/x/text/encoding/unicode"
 )
 
-// readable returns the text of a reply as UTF-8, without a byte order mark and without the
-// diagnostics that PHP prints before or after the reply of a program. contentType is the reply's
-// Content-Type header. If readable cannot decode the text, it returns the text unchanged.
+// readable returns the text of a reply as UTF-8. It removes a byte order mark, and the diagnostics
+// that PHP prints before or after the reply of a program. contentType is the reply's Content-Type
+// header. If readable cannot decode the text, it returns the text unchanged.
 func readable(body []byte, contentType string) []byte {
 	return cutDiagnostics(decode(body, contentType))
 }

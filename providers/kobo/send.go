@@ -46,9 +46,8 @@ const (
 	typeUnicode = "2"
 )
 
-// messageType returns the type of a message. Unicode takes precedence over flash: a Unicode text
-// that is sent as another type is unreadable, while a flash message that is sent as a normal
-// message is still readable.
+// messageType returns the type of a message. Unicode takes precedence over flash. A Unicode text that
+// is sent as another type is unreadable. A flash message that is sent as a normal one is readable.
 func messageType(b providers.Batch) string {
 	switch {
 	case sms.EncodingOf(b.Body) == sms.UCS2:

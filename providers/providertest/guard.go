@@ -24,9 +24,9 @@ type Runner interface {
 // else.
 func Main(m Runner) { os.Exit(Guarded(m).Run()) }
 
-// Guarded returns a Runner that runs m under Guard. If any code tries to dial
-// another machine, Run prints a line for each such address and returns a code other than 0, even
-// if every test passed. Guarded is for a TestMain that does more than Main.
+// Guarded returns a Runner that runs m under Guard. If any code tries to dial another machine, Run
+// prints a line for each such address. Run then returns a code other than 0, even if every test
+// passed. Guarded is for a TestMain that does more than Main.
 func Guarded(m Runner) Runner { return guarded{m} }
 
 type guarded struct{ Runner }

@@ -65,8 +65,8 @@ var hugeTexts = sync.OnceValue(func() (texts [][]byte) {
 	return texts
 })
 
-// echo checks that no recipient is Accepted if a server answers each request with the request's own
-// body, which contains the numbers, the text and the login.
+// echo answers each request with the request's own body. That body contains the numbers, the text and
+// the login. No recipient may be Accepted.
 func echo(x *exam) {
 	var status atomic.Int64
 	s := x.serve(func(c *conn) {
@@ -260,9 +260,9 @@ func change(rng *rand.Rand, text []byte) []byte {
 	return text
 }
 
-// sendWithReplyTo makes two calls: one to the recipients in first, which the gateway answers, and
-// one to the recipients in second, which gets the gateway's reply to the first call again. It
-// returns that reply, and what the provider returned for the first and for the second call.
+// sendWithReplyTo makes two calls. The gateway answers the call to the recipients in first. The call
+// to the recipients in second gets the same reply. sendWithReplyTo returns this reply, and what the
+// provider returned for the first and for the second call.
 func (x *exam) sendWithReplyTo(first, second []sms.MSISDN) (reply []byte, firstAnswer, secondAnswer answer) {
 	x.Helper()
 	e, firstAnswer := x.realExchange(batch(first))

@@ -21,10 +21,10 @@ var statusChecks = []check{
 }
 
 // verdictsOf returns the permitted outcomes, the scope and the cause for the given status. The
-// statuses 404, 405 and 415 have two permitted outcomes. Retryable is correct for a vendor that
-// answers 2xx even for its errors, because these statuses then come from a web server that is not
-// the gateway. For other vendors, Unknown is correct. A redirect is always Unknown, because it may
-// come from the gateway.
+// statuses 404, 405 and 415 have two permitted outcomes. If a vendor answers 2xx even for its
+// errors, these statuses come from a web server that is not the gateway. Then Retryable is correct.
+// For other vendors, Unknown is correct. A redirect is always Unknown, because it may come from the
+// gateway.
 func verdictsOf(status int) (outcomes []providers.Outcome, scope providers.Scope, cause providers.Cause) {
 	one := func(o providers.Outcome) []providers.Outcome { return []providers.Outcome{o} }
 	switch status {

@@ -297,8 +297,8 @@ func spelledOut(body []byte) string {
 	return fmt.Sprint(v)
 }
 
-// vouches reports whether a row of the reply has the number, in its international form or in Kenya's
-// national form, and says that the message was sent.
+// vouches reports whether a row of the reply has the number and says that the message was sent. The
+// number may be in its international form or in Kenya's national form.
 func vouches(body []byte, number sms.MSISDN) bool {
 	if !json.Valid(body) {
 		body = relaxed(body)

@@ -14,9 +14,9 @@ import (
 // supplements are the fields that the vendor's page calls supplemental data from a distribution list.
 var supplements = []string{"MMName", "MMEmail", "MM1", "MM2", "MM3", "MM4", "MM5"}
 
-// Inbound returns a handler to which the gateway forwards incoming messages (MO), by GET or POST,
-// as the account is set up at the gateway. The gateway must also be set up to pass the secret auth
-// in the field "auth". A request without the secret gets a 403.
+// Inbound returns a handler to which the gateway forwards incoming messages (MO). The account's
+// settings at the gateway choose GET or POST. The settings must also make the gateway pass the secret
+// auth in the field "auth". A request without the secret gets a 403.
 //
 // The handler calls consumer for each message, from several goroutines at once. If consumer returns
 // an error, the answer is a 500. The vendor's page does not say if the gateway then repeats the

@@ -250,8 +250,8 @@ func FuzzParseSend(f *testing.F) {
 	})
 }
 
-// vouches reports whether an entry is a message ID: 4 to 18 digits without a leading zero that are
-// not the number of a recipient.
+// vouches reports whether an entry is a message ID: 4 to 18 digits without a leading zero. The number
+// of a recipient is not a message ID.
 func vouches(entry string) bool {
 	for _, c := range entry {
 		if c < '0' || c > '9' {

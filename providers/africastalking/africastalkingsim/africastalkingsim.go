@@ -186,8 +186,8 @@ func (a *Simulator) answerSend(r *http.Request, body []byte) (simulator.Answer, 
 			messages = append(messages, simulator.ReportedMessage{ID: x.MessageID, Number: taken[len(messages)]})
 		}
 	}
-	// The reply lists the second half of the numbers before the first half, so that a client cannot rely on the
-	// order of the call or on its reverse.
+	// The reply lists the second half of the numbers before the first half. So a client fails if it
+	// relies on the order of the call, or on the reverse order.
 	half := (len(recipients) + 1) / 2
 	recipients = append(recipients[half:len(recipients):len(recipients)], recipients[:half]...)
 	reply := replyTo(r, summaryOf(recipients), recipients)

@@ -243,8 +243,8 @@ func objectAnswer(code, message string) simulator.Answer {
 	return simulator.Answer{ContentType: "application/json", Body: body}
 }
 
-// listAnswer returns rows with their numbers as keys, in descending order of the keys as text ("9",
-// "10", "1", "0"), and with the code in the middle.
+// listAnswer returns rows with their numbers as keys. The keys are in descending order of their text:
+// "9", "10", "1", "0". The code is in the middle.
 func listAnswer(code string, rows []map[string]string) simulator.Answer {
 	numbers := make([]string, len(rows))
 	for i := range rows {

@@ -317,10 +317,14 @@ func (k *Simulator) knows(id string) bool {
 	return string(k.ids.Append(nil, seq, i)) == id
 }
 
-// SetOption sets an option: repeat ("", "all" or "error_msgid"), invalid (numbers that KoboMobile
-// refuses, separated by commas), invalid_word (the error code for such a number), report (the
-// delivery status of every message) or min_uuid (the length of the shortest message_uuid: 1 as on the
-// vendor's page, or 24 as at the product behind KoboMobile).
+// SetOption sets an option:
+//
+//   - repeat, the reply to a repeated key: "", "all" or "error_msgid".
+//   - invalid, the numbers that KoboMobile refuses, separated by commas.
+//   - invalid_word, the error code for such a number.
+//   - report, the delivery status of every message.
+//   - min_uuid, the length of the shortest message_uuid: 1 as on the vendor's page, or 24 as at the
+//     product behind KoboMobile.
 func (k *Simulator) SetOption(name, value string) (known bool, err error) {
 	switch name {
 	case "repeat":

@@ -17,10 +17,11 @@ import (
 
 // Simulator simulates TextConnect as the vendor's page describes it. Where that page gives no
 // details, the Simulator behaves like FastSMS, the product that TextConnect sells under another
-// name. The Simulator has some contacts, the groups "Staff" and "Empty", the groups of the example on the
-// vendor's page ("group1", "group2", "group3"), and the lists "Members" (3
-// numbers), "Everyone" (250 numbers) and "Vacant" (no numbers). The methods are safe for concurrent
-// use, except Reset, which the server calls.
+// name. The methods are safe for concurrent use, except Reset, which the server calls.
+//
+// The Simulator has some contacts. It has the groups "Staff" and "Empty", and the groups of the example
+// on the vendor's page: "group1", "group2" and "group3". It has the lists "Members" (3 numbers),
+// "Everyone" (250 numbers) and "Vacant" (no numbers).
 type Simulator struct {
 	state *simulator.State
 	zone  *time.Location
