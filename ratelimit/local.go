@@ -127,7 +127,7 @@ func (b *bucket) giveBack(n int, ahead time.Duration) {
 	}
 	now := b.now()
 	// Without this reservation, the bucket might have been full for some time. A full bucket loses the
-	// tokens that flow in, and must not get them back here. lost is the highest possible loss: the
+	// tokens that flow in, so they must not be restored here. lost is the highest possible loss: the
 	// tokens that flow in from this reservation's turn to the last reserved turn.
 	lost := max(0, b.booked.Sub(now.Add(ahead))).Seconds() * float64(b.rate)
 	if whole := int(math.Floor(float64(n) - lost + 1e-6)); whole > 0 {

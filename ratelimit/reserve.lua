@@ -88,7 +88,7 @@ end
 if ARGV[1] == 'return' then
   if rate == 0 then return {1, 0} end
   -- Without this reservation, the bucket might have been full for some time. A full bucket loses the
-  -- tokens that flow in, and must not get them back here. lost is the highest possible loss: the
+  -- tokens that flow in, so they must not be restored here. lost is the highest possible loss: the
   -- tokens that flow in from this reservation's turn to the last reserved turn.
   local lost = math.max(0, booked - tonumber(ARGV[5])) * rate
   local whole = math.max(0, math.floor(amount - lost + 1e-6))

@@ -75,7 +75,7 @@ func (t *Template) Plain() bool { return t.plain }
 //
 // If the result is longer than MaxRendered bytes, the message is too long to be sent and
 // the result may be incomplete. Render does not allocate if dst has enough capacity and the
-// body has no filter number or date.
+// body has neither the filter "number" nor the filter "date".
 func (t *Template) Render(dst []byte, value func(field string) string) (out []byte, missing string) {
 	start := len(dst)
 	for i := range t.parts {

@@ -193,7 +193,7 @@ func FuzzParseAnswer(f *testing.F) {
 	})
 }
 
-// idsBeside returns the texts that follow a number and a comma in the reply.
+// idsBeside returns the texts in the reply that follow the given number and a comma.
 func idsBeside(reply string, number sms.MSISDN) (ids []string) {
 	reply = strings.TrimSpace(reply)
 	if len(reply) > 1 && strings.HasPrefix(reply, `"`) && strings.HasSuffix(reply, `"`) {
