@@ -71,7 +71,7 @@ func (r *reader) accounts(e entry) []*Account {
 		}
 		seen[name] = child.line
 		if !accounts.ValidName(name) {
-			r.fail(child, "an account name must be 1 to 64 of A-Z a-z 0-9 _ -")
+			r.fail(child, "an account name must have 1 to 64 characters of A-Z a-z 0-9 _ -")
 		}
 		all = append(all, r.account(name, child))
 	}

@@ -120,7 +120,7 @@ func TestConfig_MissingLoginFailsOnlyItsAccount(t *testing.T) {
 	}
 }
 
-// A kind with two ways to log in takes the fields of one of them.
+// An account of a provider with two ways to log in must set the login fields of exactly one way.
 func TestConfig_SecondWayToLogIn(t *testing.T) {
 	t.Parallel()
 	for yaml, want := range map[string]string{

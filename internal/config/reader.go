@@ -143,7 +143,7 @@ func (r *reader) entries(e entry) func(yield func(entry) bool) {
 			key := n.Content[i]
 			child := entry{name: key.Value, line: key.Line, value: n.Content[i+1]}
 			if key.Kind != yaml.ScalarNode || key.Tag == "!!merge" {
-				r.fail(entry{name: e.name, line: key.Line}, "only plain keys are allowed here")
+				r.fail(entry{name: e.name, line: key.Line}, "only plain keys are allowed here: write out the keys instead of a merge (<<) or a nested key")
 				continue
 			}
 			if !yield(child) {

@@ -182,9 +182,10 @@ func ParseRedis(text string) (Opener, error) {
 	return open, nil
 }
 
-// openMark returns "#" or "? before its last @" if the part of a Redis URL after its scheme has a #, or
-// a ? that is probably part of a password. It returns an empty string for other URLs. A Redis URL has no
-// fragment, and its options begin with a ? only after the hosts.
+// openMark returns "#" or "? before its last @" if rest, a Redis URL without its scheme, contains a # or
+// a ? that the password must escape; else an empty string. A # is always such a character, because a
+// Redis URL has no fragment. A ? is one if an @ follows it but none precedes it: options begin with a ?
+// only after the login and the hosts.
 func openMark(rest string) string {
 	if strings.Contains(rest, "#") {
 		return "#"
@@ -251,7 +252,7 @@ func parseSentinel(scheme, rest string) (Opener, error) {
 		values.Set("master_name", master)
 	}
 	if values.Get("master_name") == "" {
-		return nil, errors.New("the URL must name a master")
+		return nil, errors.New("the URL must name a master after the hosts, as in redis-sentinel://HOST:26379/MASTER")
 	}
 	o, err := redis.ParseFailoverURL(scheme + "://" + hosts[0] + "/" + db + "?" + withAddrs(values.Encode(), hosts[1:]))
 	if err != nil {

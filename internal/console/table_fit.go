@@ -5,22 +5,29 @@ import (
 	"strings"
 )
 
-// A narrow screen makes columns of text narrower in three steps, each with a smallest width. Before
-// leastWidth, columns in Table.Drop are left out.
+// Table.Fit makes a table narrower in three steps, until the table fits the screen. The first step
+// keeps long words whole. The second step breaks them. The third step makes the columns even
+// narrower. If the first step is not enough, Fit leaves out the columns in Table.Drop before the
+// second.
 const (
-	// longWord is the longest word that the first step leaves whole. An ID is one word.
+	// longWord is the width, in characters, up to which the first step keeps a word whole. An ID is
+	// one word.
 	longWord = 40
-	// readableWidth is the smallest width of the first step and of the second.
+	// readableWidth is the smallest width of a column in the first and in the second step.
 	readableWidth = 20
-	// leastWidth is the smallest width of the third step.
+	// leastWidth is the smallest width of a column in the third step.
 	leastWidth = 12
 )
 
-// Fit returns the table for a screen of the given width in characters, so that no line is wider. If
-// the table is too wide, its columns of text are made narrower: their cells are broken between words
-// into several lines. Then the columns in Drop are left out. Then words lose their middle, as in
-// "sale-2…-west". Numbers, which Right aligns, stay whole. Fit reports false if even that is too wide:
-// the result then has one line for each cell, and is for Plain.
+// Fit returns the table for a screen of the given width in characters, so that no line is wider.
+//
+// If the table is too wide, Fit makes its columns of text narrower: it breaks their cells between
+// words into several lines. If that is not enough, it leaves out the columns in Drop. If that is
+// not enough, it cuts the middle out of words, as in "sale-2…-west". It never shortens numbers,
+// which are the columns in Right.
+//
+// Fit reports false if the table is still too wide. Then the result has one line for each cell, and
+// the caller must print it with Plain.
 func (t *Table) Fit(width int) (Table, bool) {
 	out := t.oneLine()
 	if out.shrink(width, longWord, readableWidth) {
@@ -95,10 +102,11 @@ func (t *Table) withoutEmpty(columns []int) Table {
 	return out
 }
 
-// shrink makes the columns of text narrower until the table fits, the widest first. A column stays as
-// wide as its longest word, but at least least and at most word. shrink reports false, and changes
-// nothing, if the table does not fit then.
-func (t *Table) shrink(width, word, least int) bool {
+// shrink makes the columns of text narrower, the widest first, until the table is at most width
+// characters wide. It does not break words of up to keep characters, and leaves each column at
+// least narrowest characters wide. If the table still does not fit, shrink reports false and
+// changes nothing.
+func (t *Table) shrink(width, keep, narrowest int) bool {
 	widths, words := t.widths(), t.longestWords()
 	room := width
 	for i, w := range widths {
@@ -114,15 +122,15 @@ func (t *Table) shrink(width, word, least int) bool {
 		for i, w := range widths {
 			to = append(to, w)
 			if !slices.Contains(t.Right, i) {
-				to[i] = min(w, max(limit, least, min(words[i], word)))
+				to[i] = min(w, max(limit, narrowest, min(words[i], keep)))
 				sum += to[i]
 			}
 		}
 		return to, sum <= room
 	}
-	limit := max(slices.Max(append(widths, least)), least)
+	limit := max(slices.Max(append(widths, narrowest)), narrowest)
 	to, fits := limited(limit)
-	for ; !fits && limit > least; limit-- {
+	for ; !fits && limit > narrowest; limit-- {
 		to, fits = limited(limit - 1)
 	}
 	if !fits {

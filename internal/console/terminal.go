@@ -42,12 +42,12 @@ type Screen struct {
 // as RFC 3339 in UTC, which programs read. The zero time is an empty string.
 func (s Screen) Time(t time.Time) string { return s.format(t, "2006-01-02 15:04:05 MST") }
 
-// Minute formats a time as Time does, but on a terminal without seconds and zone. It is for tables
-// whose header names the zone.
+// Minute formats a time as Time does, but for a terminal it leaves out the seconds and the zone. It
+// is for tables whose header names the zone.
 func (s Screen) Minute(t time.Time) string { return s.format(t, "2006-01-02 15:04") }
 
-// CutMiddle shortens a text, so that it fits into a line of a terminal together with reserved further
-// characters. Elsewhere the text stays whole.
+// CutMiddle shortens a text so that it fits into one line of the terminal, beside further text of
+// reserved characters. If the output is not a terminal, the text stays whole.
 func (s Screen) CutMiddle(text string, reserved int) string {
 	if !s.Terminal {
 		return text

@@ -106,10 +106,12 @@ func (s *Server) Close() error {
 	return s.child.Kill()
 }
 
-// Start starts a redis-server or valkey-server on PATH, 7.0 or later. If there is none, it starts
-// the built-in Redis. If a server on PATH fails to start, Start returns its error with Keep, because
-// campaigns that an earlier server has stored would otherwise seem lost. Without Keep, Start then
+// Start starts a redis-server or valkey-server on PATH, 7.0 or later. If PATH has none, Start
 // starts the built-in Redis.
+//
+// If the server on PATH fails to start, the result depends on Options.Keep. With Keep, Start
+// returns the error: the built-in Redis does not have the campaigns that an earlier server has
+// stored, so they would seem lost. Without Keep, Start starts the built-in Redis.
 //
 // Start returns an error that wraps ErrInUse if another program listens on Options.Port.
 func Start(ctx context.Context, o Options) (*Server, error) {
@@ -202,7 +204,7 @@ func startOn(ctx context.Context, binary string, port int, o Options) (*Server, 
 	//nolint:gosec,noctx // binary is the redis-server on PATH; Close ends the process
 	cmd := exec.Command(binary, "--bind", "127.0.0.1", "--port", strconv.Itoa(port), "--dir", o.Dir,
 		"--save", "", "--appendonly", appendOnly, "--maxmemory-policy", "noeviction")
-	process.OwnGroup(cmd) // after Ctrl-C a worker still settles its calls in this Redis
+	process.OwnGroup(cmd) // Ctrl-C must not end Redis: a worker then still settles its calls in it
 	child, err := process.StartLogged(cmd, logFile(o.Dir))
 	if err != nil {
 		return nil, err

@@ -212,8 +212,8 @@ func TestDescribe(t *testing.T) {
 	}
 }
 
-// FuzzParse checks that the full description of a time that Parse has read means the same time
-// again.
+// FuzzParse parses a text, describes the resulting time with date, time of day and zone, and parses
+// this description. The second time must be equal to the first.
 func FuzzParse(f *testing.F) {
 	for _, text := range []string{"tomorrow 08:00", "2026-11-29 08:00", "08:00", "in 2h", "2026-11-29T08:00:00+03:00", "29 Nov 2026 8pm", "monday 8:30 am", "now", "2026-10-25 02:30", "in 1.5h 3 days"} {
 		f.Add(text, int64(0), uint8(0))

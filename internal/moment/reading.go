@@ -37,8 +37,9 @@ var (
 	months   = names(12, func(i int) string { return time.Month(i + 1).String() })
 )
 
-// names maps each of n names of days or months, in lower case, and their usual short forms to their
-// numbers from 0.
+// names returns a map from the names of the seven days or twelve months to their index, from 0. n
+// is the number of names, and name returns the name with an index. The map has each name in lower
+// case, in full and in its short forms.
 func names(n int, name func(int) string) map[string]int {
 	out := map[string]int{"tues": 2, "thur": 4, "thurs": 4}
 	if n == 12 {

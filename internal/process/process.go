@@ -14,7 +14,7 @@ import (
 // Process is a child process that Start has started. Its methods are safe for concurrent use.
 type Process struct {
 	cmd  *exec.Cmd
-	done chan struct{} // closed when the process has ended and was waited for
+	done chan struct{} // closed when the process has ended and err is set
 	err  error         // the error of cmd.Wait; valid once done is closed
 }
 
@@ -58,7 +58,7 @@ func StartLogged(cmd *exec.Cmd, file string) (*Process, error) {
 // PID returns the ID of the process.
 func (p *Process) PID() int { return p.cmd.Process.Pid }
 
-// Done returns a channel that is closed when the process has ended and was waited for.
+// Done returns a channel that is closed when the process has ended and Wait can return its result.
 func (p *Process) Done() <-chan struct{} { return p.done }
 
 // Ended reports whether the process has ended.

@@ -11,8 +11,9 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// Columns reads the columns of a list beside the results of a campaign that was sent to the list. It
-// reads the list once, in bounded memory. It is not safe for concurrent use.
+// Columns reads columns of a list that a campaign was sent to, so that the caller can write them
+// beside the campaign's results. It reads the list once, in bounded memory. It is not safe for
+// concurrent use.
 type Columns struct {
 	list  *List
 	next  func() (producer.Recipient, error, bool)
@@ -46,7 +47,8 @@ func OpenColumns(src io.ReaderAt, size int64, o Options, names []string) (*Colum
 	return c, nil
 }
 
-// choose sets the names and positions of the columns.
+// choose finds the columns with the given names in the list's header, and stores their names and
+// positions in c. If names is nil, it takes all columns that have a name.
 func (c *Columns) choose(names []string) error {
 	header := c.list.Columns()
 	if len(header) == 0 {

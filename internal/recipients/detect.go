@@ -203,7 +203,7 @@ type charset struct {
 type Guess struct {
 	Encoding string // one of Encodings, or "" if nothing was guessed
 	Line     int    // the first line with a letter that the encoding decides, counted from 1
-	Value    string // the first value with such a letter, as the encoding reads it
+	Value    string // the first value with a letter that the encoding decides, read in the guessed encoding
 }
 
 func isASCII(b []byte) bool {
@@ -255,8 +255,8 @@ func (l *charset) sinceLine() string {
 	return fmt.Sprintf(" (since line %d)", l.decidedAt)
 }
 
-// decodeNumber returns in UTF-8 a field that is only parsed as a phone number. Such a field
-// neither decides the encoding nor causes an error, because digits are ASCII.
+// decodeNumber returns in UTF-8 a field that no message contains, such as a phone number. Such a field
+// neither decides the encoding nor causes an error. Digits are the same in every encoding.
 func (l *charset) decodeNumber(b []byte) []byte {
 	named := l.decidedAt == 0 && (l.encoding == encodingWindows || l.encoding == encodingMac)
 	if isASCII(b) || !named && utf8.Valid(b) {

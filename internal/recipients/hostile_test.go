@@ -117,8 +117,8 @@ func inSheet(write func(io.Writer)) func(testing.TB) (io.ReaderAt, int64) {
 	}
 }
 
-// bomb returns a function that makes a workbook in which the given part has the best
-// compression.
+// bomb returns a function that makes a workbook whose given part is compressed as much as possible:
+// a small file that unpacks to a large one.
 func bomb(part string, write func(io.Writer)) func(testing.TB) (io.ReaderAt, int64) {
 	return func(t testing.TB) (io.ReaderAt, int64) {
 		parts := map[string]func(io.Writer){"xl/sheet.xml": repeated(sheetHead, "", "", 0)}
@@ -139,8 +139,9 @@ func endlessly(head, line string, size int64) func(testing.TB) (io.ReaderAt, int
 	return func(testing.TB) (io.ReaderAt, int64) { return &endless{head: head, line: line}, size }
 }
 
-// noisyTexts returns a workbook whose shared strings do not compress, so that they do not
-// exceed maxRatio. They exceed stringsInMemory, so they are kept in a file.
+// noisyTexts returns a workbook with shared strings of random digits. They compress badly, so the
+// reader does not refuse them for their compression ratio (xlsx.maxRatio). They take more than 4
+// MiB (xlsx.stringsInMemory), so the reader must move them to a temporary file.
 func noisyTexts(t testing.TB) (io.ReaderAt, int64) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	return inTexts(func(w io.Writer) {

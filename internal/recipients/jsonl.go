@@ -70,8 +70,8 @@ func (p *listReader) jsonRecipients(take func(producer.Recipient) bool) (rows in
 
 // object is one line of a list in JSON lines. Its maps are reused for every line.
 type object struct {
-	// members holds the members of the object by the sms.FieldKey of their names. A name without a
-	// key stands for itself. The order of the members in a line has no effect.
+	// members holds the members of the object by the key of their names: sms.FieldKey of the name
+	// or, if that is empty, the name itself. The order of the members in a line has no effect.
 	members map[string]member
 	// keys caches the key of each name, because computing a key takes longer than reading the
 	// member.
@@ -86,7 +86,7 @@ type member struct {
 // maxKeys is the maximum number of names in object.keys.
 const maxKeys = 1000
 
-// key returns the key under which members holds a member.
+// key returns the key in o.members of a member with the given name.
 func (o *object) key(name string) string {
 	if key, ok := o.keys[name]; ok {
 		return key
@@ -134,7 +134,7 @@ func (p *listReader) parseObject(line []byte, o *object) error {
 	}
 	if err == nil {
 		if _, more := decoder.Token(); !errors.Is(more, io.EOF) {
-			err = errors.New("there is text after the object")
+			err = errors.New("there is text after the object: remove it")
 		}
 	}
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {

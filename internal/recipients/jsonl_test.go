@@ -7,8 +7,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// A line whose object has two members with the same name, or text that cannot be read in one way
-// only, is an error that names the line.
+// A line is ambiguous if its object has two members with the same name, or an escape that stands
+// for no character. The error must name the line.
 func TestJSONL_AmbiguousObjects(t *testing.T) {
 	t.Parallel()
 	const first = `{"phone":"0712345678","name":"A"}` + "\n"

@@ -60,8 +60,9 @@ func (l *lines) next() ([]byte, error) {
 	return bytes.TrimRight(line, "\r"), nil
 }
 
-// firstNonBlank returns the first line that has more than spaces and separators, which is how a
-// spreadsheet writes an empty row. The next call of next returns the line again.
+// firstNonBlank returns the first line that is not blank. A line of only spaces and separators is
+// blank, because spreadsheets write an empty row in this way. The next call of next returns the
+// same line again.
 func (l *lines) firstNonBlank() ([]byte, error) {
 	for {
 		line, err := l.next()

@@ -86,8 +86,8 @@ func (m rowMistakes) err() error {
 	return m[0].join(m[1:])
 }
 
-// with returns an *Error of all mistakes together with err, the error that ended the reading or nil. It
-// returns err if there are no mistakes.
+// with returns one *Error for all mistakes in m and for err. err is the error that ended the
+// reading, or nil. If m has no mistakes, with returns err.
 func (m *mistakes) with(err error) error {
 	if len(m.found) == 0 {
 		return err

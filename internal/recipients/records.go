@@ -7,8 +7,9 @@ import (
 )
 
 // records reads CSV records with the same results as encoding/csv; a fuzz test compares them. It
-// also accepts spaces around a quoted field, and ="…". For records without quotes, which are the
-// most common, it is much faster than encoding/csv.
+// also accepts spaces around a quoted field, and an = before the quote (="0712345678", as
+// spreadsheets write digits that must stay text). For records without quotes, which are the most
+// common, it is much faster than encoding/csv.
 type records struct {
 	lines *lines
 	comma byte

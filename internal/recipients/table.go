@@ -124,7 +124,7 @@ type limitedReader struct {
 	left int64
 }
 
-var errTooLarge = errors.New("it is too large")
+var errTooLarge = errors.New("the unpacked text is too large")
 
 // Read reads from src until the limit is reached.
 func (b *limitedReader) Read(to []byte) (int, error) {

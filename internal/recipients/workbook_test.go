@@ -332,7 +332,8 @@ func TestWorkbook_FormulaNeverComputedInAnotherColumn(t *testing.T) {
 	_, _, err = readAll(inBytes(file, Options{Name: "f.xlsx", Fields: []string{"due"}}))
 	if err == nil || !strings.Contains(err.Error(), `f.xlsx, sheet "S": 2 rows, 2, 3: the formula in column D was never computed`) {
 		t.Errorf("error %v; want one that names column D of the rows 2 and 3", err)
-	} // The first row of a list without a header is a number, and nothing is known of this one.
+	}
+	// A list without a header begins with a number. The number in this first row was never computed.
 	file = sheetOf(t, repeated(`<worksheet><sheetData>`, `<row><c r="C1"><f>254712345678</f></c></row>`, `</sheetData></worksheet>`, 2))
 	_, _, err = readAll(inBytes(file, Options{Name: "f.xlsx"}))
 	if err == nil || !strings.Contains(err.Error(), "row 1: the formula in column C was never computed") {

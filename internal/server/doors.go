@@ -31,7 +31,8 @@ type doors struct {
 type accountDoors struct {
 	account Account
 	secrets secretSet
-	// doors holds the function of each kind that the account has.
+	// doors holds, by kind, the function that stores callbacks of this kind. It has no entry for a
+	// kind that the account does not accept.
 	doors map[string]door
 }
 
@@ -97,7 +98,8 @@ func (d *doors) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	answer(w, r, status)
 }
 
-// splitPath splits the path of a callback. For a path of another form, it returns empty strings.
+// splitPath splits the path of a callback, /callbacks/ACCOUNT/SECRET/KIND[/PLACE], into its parts.
+// It returns empty strings for any other path.
 func splitPath(path string) (account, secret, kind, place string) {
 	rest, ok := strings.CutPrefix(path, "/callbacks/")
 	parts := strings.SplitN(rest, "/", 4)
@@ -106,7 +108,8 @@ func splitPath(path string) (account, secret, kind, place string) {
 	}
 	account, secret, kind = parts[0], parts[1], parts[2]
 	if len(parts) == 4 {
-		// Only URLs for delivery reports may have a place. A send request names such a URL.
+		// Only the URL for delivery reports may have a fourth part, the place. Tuma writes it into
+		// the URL that it gives in a send request.
 		if place = parts[3]; place == "" || kind != kindDelivery {
 			kind = ""
 		}

@@ -51,7 +51,7 @@ func takeMessage(ctx context.Context, cfg *Config, acc *Account, in providers.In
 	var optIn *inbox.OptIn
 	switch {
 	case m.Word != "" && numberErr != nil:
-		// The text of numberErr contains the number.
+		// numberErr is not logged, because its text contains the number.
 		cfg.Logger.Warn().Str("account", acc.Name).Str("word", m.Word).Msg("the sender of an opt-out or opt-in word must be a phone number: the word changes nothing")
 	case m.Word == inbox.Stop:
 		if err := optOut(ctx, cfg, m, list); err != nil {

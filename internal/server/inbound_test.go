@@ -95,8 +95,8 @@ func TestInbound_TenThousandDoubledAndShuffled(t *testing.T) {
 // postOrder records the order of posts and their answers.
 type postOrder struct {
 	mu sync.Mutex
-	// begun is how many posts had been answered when the first post of a message was sent, and answered
-	// is how many had been answered just after it.
+	// begun and answered are counts of answered posts, by message ID. begun is the count when the
+	// message was posted for the first time. answered is the count after its first answer.
 	begun, answered map[string]int
 	done            int
 }
@@ -118,8 +118,8 @@ func (o *postOrder) end(id string) {
 	}
 }
 
-// check reports messages that are missing, doubled, or after a message that was sent only after their
-// answer.
+// check reports a message that is missing or doubled in the inbox. It also reports a message at the
+// wrong place: if message A was answered before message B was posted, A must stand before B.
 func (o *postOrder) check(t *testing.T, all []producer.Inbound, want int) {
 	t.Helper()
 	seen := map[string]bool{}
@@ -238,7 +238,8 @@ func TestInbound_TextConnectForwardsByGet(t *testing.T) {
 	}
 }
 
-// gatewayInbox is a gateway whose inbox is read. With ids, it returns two messages a request.
+// gatewayInbox is a gateway whose inbox is read. If ids is true, its messages have IDs and it
+// returns two messages a request. If ids is false, it returns all messages in each request.
 type gatewayInbox struct {
 	providers.Provider
 	ids      bool
@@ -272,8 +273,9 @@ func (g *gatewayInbox) add(from, text string) {
 	g.messages = append(g.messages, m)
 }
 
-// Messages that were sent before the time that the inbox keeps are left out, but an opt-out word among
-// them counts. A START that follows the STOP counts too, and reading the inbox again undoes nothing.
+// A polled message that is older than the inbox keeps messages is not stored, unless it is an
+// opt-out or opt-in word. Old words are applied in order: a START after a STOP removes the opt-out.
+// A second reading of the same messages changes nothing.
 func TestPoll_OldWordsCount(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, nil)

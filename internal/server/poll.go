@@ -30,10 +30,11 @@ func (s *Server) startPolls(ctx context.Context) (wait func()) {
 	return group.Wait
 }
 
-// poll reads the account's inbox at the gateway at each turn of this process. An error is logged, and
-// the next turn repeats the reading.
+// poll reads the account's inbox at the gateway each time that this process gets the turn (see
+// Inbox.Turn in internal/inbox). It logs an error, and the next turn repeats the reading.
 func (s *Server) poll(ctx context.Context, acc *Account, reader providers.InboxReader) {
-	// Processes ask more often than there are turns, so that another one takes over soon.
+	// All server processes share one turn in each PollEvery. Each process asks four times in this
+	// period, so that another process soon replaces one that has stopped.
 	tick := time.NewTicker(max(s.cfg.PollEvery/4, time.Millisecond))
 	defer tick.Stop()
 	for {
@@ -69,7 +70,8 @@ func (s *Server) readInbox(ctx context.Context, acc *Account, reader providers.I
 		if err := s.takePolled(ctx, acc, messages); err != nil {
 			return err
 		}
-		// Without IDs, the gateway returns the whole inbox each time.
+		// Without IDs, the gateway returns its whole inbox in each reply, so one request has read
+		// everything.
 		if len(messages) == 0 || messages[len(messages)-1].ID == "" || messages[len(messages)-1].ID == last {
 			return nil
 		}
@@ -97,8 +99,9 @@ func (s *Server) takePolled(ctx context.Context, acc *Account, messages []provid
 		return err
 	}
 	for i, m := range messages {
-		// A message without a time, or with a word, may stay at the gateway longer than Tuma keeps it, so
-		// Take is called for it again: that renews the time for which it is known.
+		// Two kinds of messages are taken even if they are known: those without a time, and old ones
+		// with an opt-out or opt-in word. The gateway may return them for longer than Tuma
+		// remembers them. Each call of takeMessage extends the time for which Tuma remembers them.
 		old := m.At.Before(oldest)
 		if !m.At.IsZero() && (known[i] && !old || old && s.cfg.Words.Of(m.Text) == "") {
 			continue

@@ -65,8 +65,9 @@ type rig struct {
 	log    *lockedBuffer
 }
 
-// newRig returns a rig with the accounts at (Africa's Talking, two secrets, no sender ID), acme (the
-// same with the sender ID ACME) and tc (TextConnect). change may change the configuration.
+// newRig returns a rig with three accounts. "at" is at Africa's Talking, with two secrets and
+// without a sender ID. "acme" is at Africa's Talking, with one secret and the sender ID ACME. "tc"
+// is at TextConnect. change may change the configuration.
 func newRig(t *testing.T, change func(*Config), opts ...producer.Option) *rig {
 	t.Helper()
 	r := &rig{T: t, redis: redistest.Start(t, redistest.WithAOF("everysec")), log: &lockedBuffer{}}

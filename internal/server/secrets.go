@@ -10,11 +10,13 @@ import (
 const (
 	// MaxSecrets is how many secrets an account may have at once.
 	MaxSecrets = 2
-	// maxSecret is the maximum length of a secret in bytes, by providers.CheckPathSecret.
+	// maxSecret is the maximum length of a secret in bytes. providers.CheckPathSecret refuses
+	// longer ones.
 	maxSecret = providers.MaxPathSecret
 )
 
-// padded is a secret or a candidate in a form whose comparison takes the same time for every length.
+// padded holds a secret, or a candidate: the text in a callback's path that is compared with the
+// secret. All padded values have the same size, so every comparison takes the same time.
 type padded [maxSecret + 2]byte
 
 // pad returns the padded form of a text. Two texts of at most maxSecret bytes have the same form

@@ -20,12 +20,13 @@ func newSentMessages() sentMessages {
 	return sentMessages{first: map[uint64]uint64{}, more: map[uint64]struct{}{}}
 }
 
-// add adds a message, and reports whether it is a duplicate. text is the hash of the message's text,
-// and mark the result of campaignMark.
+// add adds a message, and reports whether it is a duplicate. text is the hash of the message's
+// text. mark is the campaign mark of its call, the result of campaignMark.
 //
-// A message is a duplicate if the same text was sent to the same number before, unless both messages
-// have a mark and the marks differ. So a worker that sends twice cannot hide it by sending the second
-// message through another gateway.
+// A message is a duplicate if the same text was sent to the same number before. There is one
+// exception: both messages have campaign marks, and the marks differ. The messages of all gateways
+// are compared, so a worker that sends a message twice cannot hide the second one by using another
+// gateway.
 func (s *sentMessages) add(number, text, mark uint64) (duplicate bool) {
 	message := Mix(text ^ Mix(number))
 	was, known := s.first[message]

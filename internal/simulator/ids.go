@@ -14,7 +14,7 @@ const (
 	idChars = 36
 )
 
-// NewIDs returns the IDs of a seed.
+// NewIDs returns an IDs for a seed. The same seed gives the same message IDs.
 func NewIDs(seed uint64) IDs {
 	factor := Mix(seed) | 1
 	inverse := factor

@@ -24,7 +24,7 @@ type Incoming struct {
 type Forwarded struct {
 	// Method is GET, with the form in the query, or POST, with the form in the body.
 	Method string
-	// Form is the encoded form.
+	// Form is the form as a URL-encoded string, such as "from=254711000001&text=STOP".
 	Form string
 }
 

@@ -158,7 +158,7 @@ func (s *Server) exchange(w http.ResponseWriter, r *http.Request, e routedEndpoi
 	buf := buffers.Get().(*bytes.Buffer)
 	buf.Reset()
 	defer buffers.Put(buf)
-	if e.IsSend != nil { // IsSend needs the body, so the body is read before the fault is drawn
+	if e.IsSend != nil { // The body must be read before a fault is chosen, because IsSend needs it and only calls get a fault.
 		s.read(r, buf)
 		e.Send = e.IsSend(r, buf.Bytes())
 	}

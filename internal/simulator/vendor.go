@@ -43,10 +43,11 @@ type Repeat string
 
 // The replies to a repeated key.
 const (
-	// RepeatAccepts repeats the reply to an accepted call. Errors are not remembered.
+	// RepeatAccepts repeats the reply to an accepted call. The gateway forgets an error: it handles
+	// a repeated key as a new one.
 	RepeatAccepts Repeat = ""
-	// RepeatAll repeats every reply, including errors. Errors of the form and of the login are not
-	// repeated.
+	// RepeatAll repeats every reply, including errors. It does not repeat an error about a
+	// malformed request or about the login.
 	RepeatAll Repeat = "all"
 	// RepeatError replies with an error if the call with this key was accepted. The value is
 	// KoboMobile's error code.

@@ -11,8 +11,8 @@ import (
 	"unicode/utf8"
 )
 
-// maxStyles is the maximum number of cell styles, which is Excel's. maxCode is the maximum length
-// of a format code in bytes.
+// maxStyles is the maximum number of cell styles, the same as in Excel. maxCode is the maximum
+// length of a format code in bytes.
 const (
 	maxStyles = 65_490
 	maxCode   = 255
@@ -102,7 +102,7 @@ func textAroundGeneral(code string) (before, after string, ok bool) {
 func showsNothing(code string, number float64) bool {
 	sections := strings.Split(code, ";")
 	if len(sections) < 2 || strings.ContainsAny(code, `"\[`) {
-		return false // a semicolon may be part of a text, and a section may have a condition
+		return false // the code cannot be split at semicolons: one may be in a text, or a section may have a condition
 	}
 	at := 0
 	switch {

@@ -129,7 +129,8 @@ func (b *Book) text(c *Cell, isPhone bool) ([]byte, error) {
 	return unescape(c.raw), nil // kinds str and inlineStr
 }
 
-// computed reports whether the content of a cell is known.
+// computed reports whether the content of a cell is known. It is not known for a formula that was
+// never computed, or if the workbook asks to compute all formulas when it is opened.
 func (b *Book) computed(c *Cell) bool {
 	return !c.neverComputed() && !(c.formula && b.recalculates)
 }
@@ -258,8 +259,8 @@ func (t *xmlScanner) startRow(r *Row, e xml.StartElement) error {
 	return nil
 }
 
-// startCell returns a cell with its column, kind and style. A cell without a name gets the column
-// that follows the column last.
+// startCell returns a cell with its column, kind and style. last is the column of the previous
+// cell. A cell without a name gets the column after it.
 func (t *xmlScanner) startCell(r *Row, e xml.StartElement, last int) (Cell, error) {
 	c := Cell{Column: last + 1, kind: attribute(e, "t")}
 	if at, ok := columnOf(attribute(e, "r")); ok {

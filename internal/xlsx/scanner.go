@@ -28,8 +28,8 @@ type xmlScanner struct {
 
 var (
 	errToken = errors.New("a cell or a tag is too long")
-	errPart  = errors.New("a part is too large")
-	errBomb  = errors.New("a part unpacks to too many times its size")
+	errPart  = errors.New("a part of the workbook is too large")
+	errBomb  = errors.New("a part of the workbook is compressed too much, unlike in any real workbook")
 )
 
 // open returns a scanner for the part f. most is the maximum number of unpacked bytes. The
@@ -40,7 +40,7 @@ func (b *Book) open(f *zip.File, most int64) (*xmlScanner, error) {
 		return nil, b.fileError("is a damaged workbook: %v", err)
 	}
 	in := bufio.NewReaderSize(part, 32<<10)
-	begin, _ := in.Peek(4) // an error shows itself again when the part is read
+	begin, _ := in.Peek(4) // an error is ignored: the next read of in returns it again
 	if endian, ok := utf16Order(begin); ok {
 		in = bufio.NewReaderSize(transform.NewReader(in, unicode.UTF16(endian, unicode.UseBOM).NewDecoder()), 32<<10)
 	}

@@ -30,7 +30,7 @@ type sharedStrings struct {
 
 const (
 	stringsInMemory = 4 << 20
-	stringsPerBlock = 64 // only the offset of each block is kept
+	stringsPerBlock = 64 // the number of strings in a block; only the offset of the block's first string is kept
 	blocksKept      = 256
 )
 
@@ -141,7 +141,8 @@ func (t *sharedStrings) at(i int) ([]byte, error) {
 	return b[w : w+int(n)], nil
 }
 
-// block returns block k, from memory, the cache or the file.
+// block returns the bytes of the kth block of stringsPerBlock shared strings. It takes them from
+// memory, from the cache or from the temporary file.
 func (t *sharedStrings) block(k int) ([]byte, error) {
 	from, to := t.marks[k], t.size
 	if k+1 < len(t.marks) {

@@ -41,8 +41,8 @@ type shownKey struct {
 	number float64
 }
 
-// maxSeen is the maximum number of results that shower caches. Most columns with a format have few
-// different values: dates, rates, round amounts.
+// maxSeen is the maximum number of formatted numbers that a shower caches. Most columns with a
+// format have few different values: dates, rates, round amounts.
 const maxSeen = 4096
 
 func newShower(since1904 bool) (*shower, error) {
@@ -83,7 +83,8 @@ func (s *shower) show(number float64, format numberFormat) (text string, ok bool
 
 const showSheet = "Sheet1"
 
-// cell returns the name of the cell with the format, and makes it on first use.
+// cell returns the name, such as A7, of the cell with the given format in the shower's own
+// workbook. It adds the cell if there is none yet.
 func (s *shower) cell(format numberFormat) (name string, ok bool) {
 	if name, ok := s.cells[format]; ok {
 		return name, name != ""
@@ -104,9 +105,9 @@ func (s *shower) cell(format numberFormat) (name string, ok bool) {
 	return name, name != ""
 }
 
-// close releases the small workbook.
+// close releases the shower's own workbook.
 func (s *shower) close() {
 	if s != nil {
-		_ = s.file.Close() // the small workbook has no temporary files, so no data is lost
+		_ = s.file.Close() // no data is lost: this workbook is only in memory
 	}
 }

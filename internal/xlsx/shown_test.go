@@ -12,14 +12,14 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// workbook is a workbook that the test writes part by part, because excelize cannot write such
-// parts.
+// workbook is a workbook that the test writes part by part, because excelize cannot write all of
+// these settings.
 type workbook struct {
 	sheets    string // entries of the list of sheets; default: one sheet S
 	calc      string // the calcPr element
-	styles    string // the inside of the style sheet
-	texts     string // the inside of the shared strings
-	sheet     string // the inside of the sheet
+	styles    string // the XML elements inside <styleSheet>
+	texts     string // the XML elements inside <sst>, the shared strings
+	sheet     string // the XML elements inside <worksheet>
 	utf16     bool   // write the sheet in UTF-16
 	backslash bool   // write the names of the parts with backslashes
 }

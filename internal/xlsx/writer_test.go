@@ -8,8 +8,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// A workbook that Writer has written, read by this package: text stays unchanged, also text that looks
-// like a number, a formula or an escape.
+// Writer writes a workbook, and this package reads it. Every text must stay unchanged, even if it
+// looks like a number, a formula or an escape.
 func TestWriter_KeepsText(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer

@@ -199,9 +199,10 @@ func TestImportRules_RefuseForbiddenImports(t *testing.T) {
 		{"cmd/tuma/x.go", ours + "internal/test/redistest", false},
 		{"internal/test/chaos/x.go", ours + "internal/simulator", true},
 		{"internal/test/chaos/x.go", ours + "internal/test/redistest", false},
-		// The rule of cmd/tuma allows every folder, but only folders whose rules precede its own.
+		// The rule of cmd/tuma allows every folder whose rule precedes that of cmd/tuma.
 		{"cmd/tuma/x.go", ours + "internal/simulator", true},
 		{"cmd/tuma/x.go", ours + "cmd/tuma", false},
+		// The rule of producertest allows a list of folders.
 		{"producer/producertest/x.go", ours + "worker", true},
 		{"producer/producertest/x.go", ours + "internal/ledger", false},
 		// Folders without a rule: every file in such a folder is refused, whatever it imports.

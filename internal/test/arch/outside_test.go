@@ -26,7 +26,8 @@ var (
 		module + "/internal/test/dirtylist", module + "/internal/test/arch", module + "/internal/test/bench", module + "/internal/test/chaos",
 		module + "/internal/test/mutation", module + "/internal/test/e2e",
 	}
-	// internal/planning is not listed, because producer.Preview uses internal/planning.
+	// A program that embeds producer links internal/planning, because producer.Preview uses it. So
+	// internal/planning is not in this list.
 	forSending = []string{
 		"github.com/rs/zerolog", module + "/cmd", module + "/worker", module + "/ratelimit",
 		module + "/providers/",

@@ -30,8 +30,8 @@ func sizesOf(files []parsed) []measured {
 }
 
 // functionSizes returns the number of lines of the function or method that decl declares. If decl
-// declares variables, it returns those of the functions in their values. A function is left out if
-// more than half of its lines are a table.
+// declares variables, it returns the number of lines of each function in their values. It leaves
+// out a function if more than half of its lines are a table.
 func functionSizes(file parsed, decl ast.Decl) []measured {
 	var sizes []measured
 	add := func(n ast.Node, name string) {

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// warmUp is the time at the start that is not measured. In it, planning begins, and the slow
-// start sends one call first.
+// warmUp is the time at the start of a case that is not measured. Sending is slower in this time:
+// planning begins, and the slow start of the account allows one call at a time at first.
 const warmUp = 3 * time.Second
 
 // measureRates measures how well an account's rate is used and kept, for each rate and number
@@ -83,7 +83,7 @@ func measureRate(ctx context.Context, o flowOptions, workers, rate int, b *bound
 		return err
 	}
 	to := time.Now()
-	if err := wait(ctx, to.Add(time.Second)); err != nil { // so that the log has a call after the end
+	if err := wait(ctx, to.Add(time.Second)); err != nil { // countBetween needs a call after the end of the measured time
 		return err
 	}
 	granted, err := r.grants(ctx, measured)
@@ -148,7 +148,8 @@ func measureKill(ctx context.Context, o flowOptions) ([]string, error) {
 	lost := took.Seconds() - float64(n)/rate
 	fmt.Printf("\n%d of %d workers killed at %d/s: before it %.1f/s, after it %.1f/s on average, %.2f s of capacity lost in %s\n",
 		workers/2, workers, rate, rateBefore, float64(n)/took.Seconds(), lost, took.Round(100*time.Millisecond))
-	// One second may be lost, and 1 % as in measureRate.
+	// One second may be lost after the kill. Besides, 1 % of the rate may be unused, the same as in
+	// measureRates.
 	b.check(lost <= 1+0.01*took.Seconds(), "%.2f s of capacity lost in %.0f s, must be at most 1 s and 1 %%", lost, took.Seconds())
 	return b.broken, nil
 }

@@ -144,8 +144,8 @@ func (r *flowRig) startWorkers(ctx context.Context, n int) error {
 	})
 }
 
-// poll calls ask every 10 ms until it returns true or an error. It returns an error that
-// names what if that takes longer than within.
+// poll calls ask every 10 ms until ask returns true or an error. If that takes longer than within,
+// poll returns an error with the text what, which names the awaited condition.
 func poll(ctx context.Context, within time.Duration, what string, ask func() (bool, error)) error {
 	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()

@@ -16,8 +16,9 @@ import (
 	"github.com/tuma-sms/tuma/providers/catalog"
 )
 
-// measureFair sends ten campaigns of the same size through one account. It measures how far
-// the most advanced and the least advanced are apart.
+// measureFair sends ten campaigns of the same size through one account. Ten times during the case
+// it compares the campaigns: it takes the most and the fewest messages that a campaign has sent so
+// far, and checks their difference.
 func measureFair(ctx context.Context, o flowOptions) ([]string, error) {
 	const campaigns, rate, slots, workers = 10, 1000, 8, 2
 	each := rate * int(o.lasts/time.Second) / campaigns
@@ -46,8 +47,8 @@ func measureFair(ctx context.Context, o flowOptions) ([]string, error) {
 	}); err != nil {
 		return nil, err
 	}
-	// openLimit is how many messages of a campaign may be queued at once: its share of twice
-	// the account's slots, in batches of 50 calls.
+	// openLimit is how many messages of one campaign may be queued at once. Twice the number of the
+	// account's slots, in batches of 50 messages, is divided among the campaigns.
 	openLimit := 50 * max(1, (2*slots*workers+campaigns-1)/campaigns)
 	fmt.Printf("\nten campaigns of %d at %d/s, messages of the least and the most advanced at each tenth (a campaign has up to %d queued):\n ", each, rate, openLimit)
 	count := map[string]int{}
@@ -124,8 +125,8 @@ func hanging() string {
 	return names[max(0, slices.IndexFunc(names, func(name string) bool { return infos[name].MaxRecipients == 1 }))]
 }
 
-// measureHang compares the throughput of all other accounts while one works and while the gateway of
-// this one hangs.
+// measureHang measures the throughput of each account twice: while all gateways work, and while one
+// gateway hangs. The other accounts must keep 95 % of their throughput.
 func measureHang(ctx context.Context, o flowOptions) ([]string, error) {
 	var b bounds
 	without, err := throughput(ctx, o, false)

@@ -22,18 +22,18 @@ import (
 	"github.com/tuma-sms/tuma/internal/simulator"
 )
 
-// tracing are the changes to the limiter's script, as pairs of old and new text, that make it
-// record its grants. Only the script knows them. The changed script exists only in the build
-// for the measurement.
+// tracing are the changes to the limiter's script, as pairs of old and new text, that make the
+// script record its grants. Only the script knows these grants, so the script itself must record
+// them. The changed script exists only in the build for the measurement.
 var tracing = [][2]string{
 	{"local function save()", "redis.call('INCR', KEYS[1] .. ':asked:' .. ARGV[1])\nlocal function save()"},
 	{"  return {1, turn}", "  redis.call('RPUSH', KEYS[1] .. ':turns', string.format('%.0f %.0f', now + turn, amount))\n  return {1, turn}"},
 	{"  return {1, whole}", "  redis.call('RPUSH', KEYS[1] .. ':turns', string.format('%.0f %.0f', now + tonumber(ARGV[5]), -amount))\n  return {1, whole}"},
 }
 
-// tracedScript writes the changed script into dir, and returns the file for go build's
-// -overlay that replaces the real script with it. It returns an error if the real script
-// does not have each old text of tracing exactly once.
+// tracedScript writes the limiter's script into dir, with the changes in tracing. It returns the
+// overlay file with which go build replaces the real script. It returns an error unless the real
+// script has each text that tracing replaces exactly once.
 func tracedScript(ctx context.Context, dir string) (overlay string, err error) {
 	out, err := exec.CommandContext(ctx, "go", "list", "-f", "{{.Dir}}", module+"/ratelimit").Output()
 	if err != nil {
@@ -91,8 +91,8 @@ func (r *flowRig) grants(ctx context.Context, account string) ([]timedMessages, 
 	}
 	slices.SortStableFunc(given, func(a, b timedMessages) int { return a.at.Compare(b.at) })
 	for _, b := range back {
-		// A worker that returns a grant knows its time only roughly, by the worker's clock. So
-		// drop the nearest grant of the same size.
+		// A worker that returns a grant does not know the grant's exact time: it computes the time
+		// by its own clock. So drop the grant of the same size whose time is nearest.
 		near := -1
 		for i, g := range given {
 			if g.n == b.n && (near < 0 || g.at.Sub(b.at).Abs() < given[near].at.Sub(b.at).Abs()) {
@@ -155,7 +155,7 @@ func countBetween(all []timedMessages, start, end time.Time) (n int, took time.D
 	i, _ := slices.BinarySearchFunc(all, start, func(t timedMessages, at time.Time) int { return cmp.Compare(t.at.UnixNano(), at.UnixNano()) })
 	j, _ := slices.BinarySearchFunc(all, end, func(t timedMessages, at time.Time) int { return cmp.Compare(t.at.UnixNano(), at.UnixNano()) })
 	if i >= len(all) || j >= len(all) {
-		return 0, time.Second // the calls ended before end
+		return 0, time.Second // no call comes after the span
 	}
 	for _, t := range all[i:j] {
 		n += t.n

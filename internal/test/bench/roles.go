@@ -63,8 +63,8 @@ func sandboxRole(ctx context.Context, args []string) error {
 	return nil
 }
 
-// recipients yields the recipients of a CSV: the numbers of its second column. If fields is
-// true, they have the first column as the merge field name.
+// recipients yields the recipients of a CSV. The second column has the numbers. If fields is true,
+// each recipient has one merge field, called "name", with the value of the first column.
 func recipients(file string, fields bool) iter.Seq2[producer.Recipient, error] {
 	return func(yield func(producer.Recipient, error) bool) {
 		values := map[string]string{}
@@ -154,7 +154,7 @@ func barePost(ctx context.Context, client *http.Client, base, text string, to []
 		lines = append(lines, string(number)+","+string(id)+"\n")
 	}
 	if len(lines) != len(to) {
-		return nil, fmt.Errorf("the sandbox answered with %d message IDs for %d recipients", len(lines), len(to))
+		return nil, fmt.Errorf("the sandbox answered with %d message IDs for %d recipients, must be one for each", len(lines), len(to))
 	}
 	return lines, nil
 }

@@ -20,7 +20,7 @@ import (
 	"github.com/tuma-sms/tuma/producer"
 )
 
-// runBare measures the bare loop in a separate process.
+// runBare measures the bare loop, the program without Tuma, in a separate process.
 func runBare(ctx context.Context, o options, url, file string) (figures, error) {
 	var f figures
 	begun := time.Now()

@@ -23,9 +23,10 @@ type audit struct {
 	duplicates, lost int
 	// numbers is how many recipients the gateway has accepted at least once.
 	numbers int
-	// unknownCalls are the idempotency keys of the unknown calls that no kill or stop of a
-	// worker or of Redis exposed. The gateway must have broken them. excused counts the
-	// unknown recipients of exposed calls.
+	// unknownCalls are the idempotency keys of unknown calls that are not exposed: no worker and no
+	// Redis was killed or stopped while they were open. The gateway must have caused each of them,
+	// by an answer that leaves the outcome open. excused counts the unknown recipients of exposed
+	// calls.
 	unknownCalls map[string]bool
 	excused      int
 	// forbiddenUnknown counts the unknown recipients of campaigns that may have none.
@@ -142,7 +143,8 @@ type gatewayCounts struct {
 	broken int
 }
 
-// finish compares the sums with the gateway's figures.
+// finish compares what the audit has counted in the results of all campaigns with the counts of the
+// gateway.
 func (a *audit) finish(b gatewayCounts) {
 	if b.numbers != a.numbers {
 		a.breach("it accepted %d numbers, but %d of them are in the results", b.numbers, a.numbers)

@@ -23,8 +23,9 @@ type campaign struct {
 	id, gateway string
 	first       uint64 // its first number; the others follow without a gap
 	total       int
-	// noUnknown means that no recipient may end unknown: the gateway answers the repeat of an
-	// accepted call with its first answer, and forgets errors.
+	// noUnknown means that no recipient may end unknown. That holds if the gateway answers the
+	// repeat of an accepted call with its first answer, and handles the repeat of a failed call as
+	// a new call.
 	noUnknown bool
 	// repeatsError means that the gateway answers every repeat of an accepted call with the
 	// error error_msgid.
@@ -64,8 +65,8 @@ var repeats = []simulator.Repeat{simulator.RepeatAccepts, simulator.RepeatAll, s
 // traffic sends the campaigns of a run: at each gateway, as many at a time as concurrentCampaigns
 // returns. Safe for concurrent use.
 type traffic struct {
-	// client enqueues through the proxy, so it sees its faults. watcher reads from Redis
-	// directly.
+	// client enqueues through the proxy, so faults of the connection to Redis affect it. watcher
+	// reads from Redis directly.
 	client, watcher *producer.Client
 	queue           *queue.Queue
 	gateway         *simulator.Server
@@ -163,10 +164,11 @@ func (t *traffic) runCampaigns(ctx context.Context, gateway string, over <-chan 
 		}
 		c := t.newCampaign(gateway)
 		if c == nil {
-			return // the gateway's block has no more numbers
+			return // the gateway has used all perBlock numbers
 		}
 		if vendor, ok := t.gateway.Gateway(gateway).Vendor().(simulator.Repeater); ok {
-			// The campaign before has ended, so none of its idempotency keys is repeated.
+			// The reply to a repeated key may change here: the previous campaign has ended, so no
+			// call repeats one of its keys.
 			repeat := repeats[n%len(repeats)]
 			vendor.SetRepeat(repeat)
 			t.mu.Lock()
@@ -180,13 +182,15 @@ func (t *traffic) runCampaigns(ctx context.Context, gateway string, over <-chan 
 	}
 }
 
-// runExtra starts one more campaign at a gateway and returns when it is enqueued.
-func (t *traffic) runExtra(ctx context.Context, gateway string, twice, thrice bool) {
+// runExtra starts one more campaign at a gateway and returns when it is enqueued. If enqueueTwice
+// is true, two calls of Enqueue run at once. If planThrice is true, the planning task is queued
+// three times.
+func (t *traffic) runExtra(ctx context.Context, gateway string, enqueueTwice, planThrice bool) {
 	c := t.newCampaign(gateway)
 	if c == nil {
 		return
 	}
-	c.enqueuedTwice, c.plannedThrice = twice, thrice
+	c.enqueuedTwice, c.plannedThrice = enqueueTwice, planThrice
 	t.startOptOuts(ctx, c)
 	if t.enqueue(ctx, c) {
 		t.background.Go(func() { t.follow(ctx, c) })

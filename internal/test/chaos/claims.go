@@ -19,7 +19,7 @@ import (
 // claim is a call whose record in the ledger is submitting or in doubt.
 type claim struct {
 	campaign, field string // the campaign's ID, and the field of the record in its ledger hash
-	state, token    string // state is "s" for submitting or "d" for in doubt; token is the claim's
+	state, token    string // state is "s" for submitting or "d" for in doubt; token identifies the claim
 	uuid            string // the call's idempotency key
 }
 
@@ -83,9 +83,9 @@ func readClaim(campaign, field, record string) (claim, bool) {
 	return claim{campaign: campaign, field: field, state: f[0], token: f[1], uuid: id.String()}, err == nil
 }
 
-// recordExposed records the calls that are open now as exposed. A fault calls it before it
-// kills or stops a process. It ignores a Redis that does not answer within a second: the
-// fault that stopped or killed Redis has recorded the calls.
+// recordExposed notes the calls that are open now as exposed: they may end unknown. A fault calls
+// it before it kills or stops a process. It ignores an error, also if Redis does not answer within
+// a second: then another fault has stopped or killed Redis, and that fault has noted the calls.
 func (c *claims) recordExposed(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
@@ -196,14 +196,15 @@ func (c *claims) resolved(ctx context.Context, of []claim) (bool, error) {
 type recovery struct {
 	took time.Duration // the time from the kill until the calls in left were resolved
 	left []claim       // the calls that the worker had not settled
-	// alone means that no other fault happened meanwhile.
+	// alone means that no other fault happened between the kill and the end of the recovery.
 	alone bool
 }
 
 // recover waits until the calls that a killed worker has left are resolved. open are the
 // calls that were open at the kill. ok is false if the worker left none, or if ctx ends.
 func (c *claims) recover(ctx context.Context, killed time.Time, open []claim) (r recovery, ok bool) {
-	// By then, every call of a living worker has ended.
+	// Wait until each call of a living worker has ended. Then the open calls left are those of the
+	// killed worker.
 	select {
 	case <-ctx.Done():
 		return r, false

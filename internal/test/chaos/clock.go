@@ -54,9 +54,9 @@ var chaosOff = func() (n int64) {
 // errOtherClock means that the source of time.Now is not the one that overlayClock knows.
 var errOtherClock = errors.New("time.Now of this Go version differs from clockFunction in internal/test/chaos/clock.go")
 
-// overlayClock writes into dir an overlay file for go build that changes package time as
-// described above, and returns its path. also is another overlay file to include, or empty.
-// It returns errOtherClock if it cannot find clockFunction.
+// overlayClock writes an overlay file for go build into dir and returns its path. The overlay
+// changes package time with clockStep and clockFile. also is another overlay file to include, or
+// empty. overlayClock returns errOtherClock if it cannot find clockFunction.
 func overlayClock(dir, goroot, also string) (overlay string, err error) {
 	source := filepath.Join(goroot, "src", "time")
 	text, err := os.ReadFile(filepath.Join(source, "time.go"))
@@ -113,8 +113,9 @@ func build(ctx context.Context, binary, pkg string, flags ...string) error {
 // tumaCommand is the package of the tuma command.
 const tumaCommand = "github.com/tuma-sms/tuma/cmd/tuma"
 
-// buildAll builds tuma if -tuma is not given, and then a tuma whose clock can be wrong. If
-// it has no such build, it prints why, and the run has no wrong clocks.
+// buildAll builds tuma if -tuma is not given, and then a tuma whose clock can be wrong. With -tuma
+// or -quick it does not build the second one, and the run has no wrong clocks. If the second build
+// is impossible, buildAll prints why.
 func (o *options) buildAll(ctx context.Context, dir string, out io.Writer) error {
 	if o.binary != "" {
 		if !o.quick {
@@ -164,9 +165,10 @@ func lastingClockOffset(seed uint64) time.Duration {
 	return drawClockOffset(rand.New(rand.NewPCG(seed, 0x636c_6f63_6b)))
 }
 
-// clockWorker replaces a worker with one whose clock is wrong, and later with one whose clock
-// is right. A worker that another fault restarts meanwhile has the wrong clock again. A wrong
-// clock is not an excuse for a slow recovery, so the fault's span ends at once.
+// clockWorker replaces a worker with one whose clock is wrong, and later with one whose clock is
+// right. If another fault restarts the worker between these two times, its clock is wrong again.
+// The tally records the fault as if it had ended at once: a wrong clock does not excuse a slow
+// recovery from another fault.
 func (s *injector) clockWorker(e faultEvent, slot *workerSlot) {
 	if !s.lockUnlessOver(&slot.clock) {
 		return
@@ -222,9 +224,9 @@ func (s *workerSlot) up(d time.Duration) bool {
 // clockWithin is the maximum time from a worker's start to its first log line.
 const clockWithin = 40 * time.Second
 
-// checkClock checks by the log that a worker's clock was wrong by off. It reads the first
-// worker of the slot with that clock. It returns an error if the clock was right: then the
-// fault has tested nothing.
+// checkClock returns an error if the clock of the slot's workers was not wrong by off, because then
+// the fault has tested nothing. It takes the slot's first worker with this clock error, and
+// compares the time of its first log entry with the time at which chaos started it.
 func (s *workerSlot) checkClock(off time.Duration) error {
 	log := s.logOf(off)
 	s.mu.Lock()

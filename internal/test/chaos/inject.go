@@ -155,7 +155,8 @@ func (s *injector) inject(e faultEvent) {
 	case taskTwice:
 		s.repeatTask(e)
 	case planTwice, enqueueTwice:
-		// A gateway with keys has one campaign at a time: see concurrentCampaigns.
+		// Only a gateway without keys gets an extra campaign, because a gateway with keys may have
+		// one campaign at a time (see concurrentCampaigns).
 		gateways := slices.DeleteFunc(s.gateway.Names(), func(name string) bool { return hasKeys(name) || oneByOne(name) })
 		over := s.injected.begin(e.name())
 		s.verbosef("%s", e.name())
@@ -183,8 +184,9 @@ func (s *injector) killWorker(e faultEvent, slot *workerSlot) {
 	open := s.claims.recordExposedAfter(s.ctx)
 	over()
 	if r, ok := s.claims.recover(s.ctx, killed, open); ok {
-		// At a gateway that refuses every repeat, a worker tries eight times. The gateway causes
-		// that delay, so such a kill does not count as alone.
+		// A gateway that refuses every repeat delays the recovery itself: a worker tries eight
+		// times there. So a kill with calls at such a gateway is not measured as a kill without
+		// another fault.
 		stubborn := slices.ContainsFunc(r.left, func(c claim) bool { return s.traffic.alwaysRefusesRepeats(c.campaign) })
 		r.alone = e.alone && !stubborn && s.injected.activeBetween(killed, killed.Add(r.took)) == 1
 		s.injected.recovered(r)

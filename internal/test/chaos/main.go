@@ -25,12 +25,16 @@
 //   - A gateway has more unknown calls than the two excuses below allow.
 //
 // The first excuse: the call was open in the ledger when a worker or Redis was killed or
-// stopped, or Redis' answers were held back. Chaos knows these calls by their idempotency keys. It reads the open calls just
-// before the fault and for a third of a second after it; if Redis was at fault, for a third
-// of a second after Redis is back. The second excuse: the gateway answered in a way that
-// leaves the outcome open, or the worker had closed the connection before the answer. The
-// other unknown calls must not outnumber these. A cut connection to Redis, a wiped
-// queue, a full Redis or a worker with a wrong clock excuses no unknown call.
+// stopped, or Redis' answers were held back. Chaos knows these calls by their idempotency keys.
+// It reads the open calls just before the fault and for a third of a second after it; if Redis
+// was at fault, for a third of a second after Redis is back.
+//
+// The second excuse: the gateway answered in a way that leaves the outcome open, or the worker
+// had closed the connection before the answer. Chaos counts these calls at each gateway. The
+// unknown calls without the first excuse must not be more than this count.
+//
+// A cut connection to Redis, a wiped queue, a full Redis or a worker with a wrong clock excuses
+// no unknown call.
 //
 // The same seed gives the same schedule. Which calls a fault hits depends on the machine.
 // Everything runs on loopback, and chaos ends every process that it started.
@@ -79,7 +83,7 @@ type options struct {
 }
 
 func main() {
-	redis.SetLogger(silent{}) // chaos itself makes Redis unavailable
+	redis.SetLogger(silent{}) // discard the client's log: it would report each time that chaos makes Redis unavailable
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := run(ctx, os.Args[1:], os.Stdout)
 	stop()

@@ -139,8 +139,8 @@ func (c *optOutLog) pickNumber(of *campaign) uint64 {
 	}
 }
 
-// optOut opts a number out, and retries until that succeeds or ctx ends. An opt-out that is
-// refused as invalid is a broken promise.
+// optOut opts a number out, and retries until that succeeds or ctx ends. If the opt-out is refused
+// as invalid, optOut reports a broken promise, because every number here is valid.
 func (t *traffic) optOut(ctx context.Context, n uint64, sender string) {
 	for {
 		r, err := t.optOuts.optOut(ctx, "+"+strconv.FormatUint(n, 10), sender)

@@ -26,7 +26,8 @@ type proxy struct {
 	cuts  chan struct{} // receives a value for every cut within an answer
 }
 
-// pair is a client's connection and the proxy's connection to Redis for it.
+// pair is a connection from a client to the proxy, and the proxy's connection to Redis that serves
+// this client.
 type pair struct {
 	client, server net.Conn
 	closed         bool
@@ -66,8 +67,8 @@ func (p *proxy) cutAll() {
 	}
 }
 
-// cutAfter lets n more bytes of answers pass, counted over all connections. Then it closes
-// the connection with the next byte, within that answer if the answer has begun.
+// cutAfter lets n more bytes of answers pass, counted over all connections. The proxy then closes
+// the connection on which the next byte arrives. That may be in the middle of an answer.
 func (p *proxy) cutAfter(n int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -94,7 +95,7 @@ func (p *proxy) accept() {
 		}
 		far, err := net.Dial("tcp", p.target)
 		if err != nil {
-			_ = near.Close() // Redis is down; the client sees that
+			_ = near.Close() // Redis is down: closing the connection tells the client so
 			continue
 		}
 		x := &pair{client: near, server: far}

@@ -51,8 +51,8 @@ func startRedis(ctx context.Context, dir, fsync string) (*redisServer, error) {
 	}
 	s := &redisServer{binary: binary, dir: dir, fsync: fsync}
 	for range portTries {
-		// Below the ephemeral ports. An outgoing connection could take one of those between a
-		// kill and the restart.
+		// The port is below the ephemeral ports. An outgoing connection could take an ephemeral
+		// port after a kill of Redis, and Redis could then not restart on it.
 		s.port = strconv.Itoa(20000 + rand.IntN(12000))
 		if err = s.start(ctx); err == nil {
 			return s, nil

@@ -117,7 +117,7 @@ func (r *report) print(out io.Writer) {
 	r.printGateways(out)
 	fmt.Fprintln(out)
 	w = tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(w, "I1 samples\t%d, one a second for each open campaign; Redis did not answer %d times\n", r.traffic.samples.Load(), r.traffic.unread.Load())
+	fmt.Fprintf(w, "checks that the counts of a status add up\t%d, one a second for each open campaign; Redis did not answer %d times\n", r.traffic.samples.Load(), r.traffic.unread.Load())
 	fmt.Fprintf(w, "enqueues tried again\t%d\n", r.traffic.enqueueErrors.Load())
 	fmt.Fprintf(w, "opt-outs tried again\t%d\n", r.optOuts.retries.Load())
 	fmt.Fprintf(w, "calls in flight when a worker or Redis was killed or stopped\t%d\n", r.claims.exposures())

@@ -122,7 +122,7 @@ func (r *chaosRun) startRedis(ctx context.Context) (url string, err error) {
 	return strings.Replace(url, at.Addr, bent.Addr, 1), nil
 }
 
-// startGateways serves the sandbox and returns its base URL.
+// startGateways starts the sandbox, which simulates all gateways, and returns its base URL.
 func (r *chaosRun) startGateways(ctx context.Context) (base string, err error) {
 	for name := range logins {
 		r.callersGone[name] = new(atomic.Int64)
@@ -139,9 +139,10 @@ func (r *chaosRun) startGateways(ctx context.Context) (base string, err error) {
 	return "http://" + l.Addr().String(), nil
 }
 
-// serve records a request's numbers, passes it to the sandbox, and counts the calls whose
-// caller had closed the connection before the answer was ready. If a fault breaks the
-// connection, the sandbox counts the call and its panic ends serve early.
+// serve records a request's numbers and passes the request to the sandbox. If the caller has closed
+// the connection before the answer is ready, serve counts the call in callersGone. If a fault
+// breaks the connection, serve does not count it: the sandbox has counted the call, and ends serve
+// with a panic.
 func (r *chaosRun) serve(w http.ResponseWriter, q *http.Request) {
 	name, _, _ := strings.Cut(strings.TrimPrefix(q.URL.Path, "/"), "/")
 	if r.optOuts.readRequest(name, q) != nil {
@@ -216,7 +217,7 @@ func (r *chaosRun) awaitWorkers(ctx context.Context) error {
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("the workers do not serve (%s): %w", r.slots[0].log, errors.Join(err, ctx.Err()))
+			return fmt.Errorf("the workers must serve every gateway within a minute (log %s): %w", r.slots[0].log, errors.Join(err, ctx.Err()))
 		case <-tick:
 		}
 	}

@@ -45,7 +45,7 @@ type faultEvent struct {
 	fault       string        // one of gatewayFaults
 	p           float64       // probability that the gateway's fault hits a call
 	bytes       int64         // bytes of answers that pass before the cut
-	alone       bool          // no other fault is scheduled near it
+	alone       bool          // no other fault is scheduled near this fault
 }
 
 // name returns the name under which the report counts the event.

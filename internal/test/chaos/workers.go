@@ -101,9 +101,9 @@ func (s *workerSlot) freeze() (thaw func() error, err error) {
 	return func() error { return c.Thaw() }, c.Freeze()
 }
 
-// drain sends SIGTERM to the slot's current process, lets run start another at once, and
-// returns when the first has ended. It returns an error if that takes longer than within or
-// the exit status is not 0.
+// drain sends SIGTERM to the slot's current process and returns when this process has ended.
+// Meanwhile the method run starts the next process at once. drain returns an error if the process
+// takes longer than within, or if its exit status is not 0.
 func (s *workerSlot) drain(ctx context.Context, within time.Duration) error {
 	c := s.current.Load()
 	c.expected.Store(true)

@@ -87,7 +87,8 @@ func nigerian(format string) func(int) Row {
 	}
 }
 
-// invalidNumber returns rows with an invalid number. code is the reason.
+// invalidNumber returns rows with an invalid number. code is the expected code, which says why the
+// number is invalid.
 func invalidNumber(number, code string) func(int) Row {
 	return func(i int) Row {
 		return Row{Text: fmt.Sprintf("Unknown %d;%s;\n", i, number), Number: number, Reason: invalid, Code: code}

@@ -72,7 +72,7 @@ type ordered struct {
 	paused, cancelled int       // accepted messages of the paused and of the cancelled campaign, when the orders were given
 }
 
-// giveOrders enqueues campaigns and gives each order twice.
+// giveOrders enqueues campaigns, and gives each order (pause, resume and cancel) twice.
 func giveOrders(t *testing.T) *ordered {
 	t.Helper()
 	f := newDeployment(t, simulator.Options{Latency: 20 * time.Millisecond}, "timeout: 1s", "max_recipients: 20")
@@ -139,7 +139,8 @@ func (o *ordered) checkOrders() {
 // a worker was killed may recipients become unknown.
 func (o *ordered) checkLimits(killed bool) {
 	o.t.Helper()
-	// A call whose worker died is doubtful, and becomes unknown if its campaign expires first.
+	// A call whose worker died is doubtful. If its campaign expires before another worker repeats
+	// the call, its recipients become unknown.
 	s := o.wait("expiring", time.Minute)
 	if taken := o.acceptedMessages(5); s.State != producer.Done || s.Accepted+s.Unknown+s.Reasons["expired"] != recipientsEach ||
 		s.Unknown > 0 && !killed || taken < s.Accepted || taken > s.Accepted+s.Unknown {

@@ -114,7 +114,8 @@ func (x *allGateways) info(name string) providers.Info {
 	return accounts[i].Info
 }
 
-// audit has the counts of a campaign's results, which the method audit has compared with the gateway's own counts.
+// audit has the counts of a campaign's results. The method allGateways.audit fills it in, and
+// compares each result with the gateway's own counts.
 type audit struct {
 	accepted, rejected, unknown int
 	ids                         map[string]bool

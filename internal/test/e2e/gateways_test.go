@@ -136,7 +136,7 @@ func TestGateways_BadNumberRejectsOnlyItself(t *testing.T) {
 		case gateway.ReplyScope(simulator.Reject) == simulator.ScopeNone || x.info(k.Name).MaxRecipients == 1:
 			continue
 		case gateway.ReplyScope(simulator.Reject) == simulator.ScopeCall:
-			most = 25 // the call is divided into eight parts, three times
+			most = 25 // the gateway rejects the whole call for one bad number: Tuma divides the call into eight parts, up to three times
 		}
 		n := x.info(k.Name).MaxRecipients
 		if err := x.gateway.Gateway(k.Name).SetReply(simulator.Reject, number(i, n/3)); err != nil {

@@ -76,8 +76,9 @@ func (o *optOutTimes) optedOut(f *deployment, id string) (n int) {
 	return n
 }
 
-// 100 recipients opt out at random moments while a campaign is sent, with 5 recipients a call and idempotency keys. One
-// run also kills workers, and another one restarts Redis.
+// 100 recipients opt out at random moments while a campaign is sent. No call to a recipient may
+// begin after the opt-out has returned. A call has 5 recipients, and the gateway has idempotency
+// keys. One run also kills workers, and another one restarts Redis.
 func TestOptOut_NoCallBeginsAfterIt(t *testing.T) {
 	t.Parallel()
 	for name, harm := range map[string]func(*deployment, int){
@@ -148,8 +149,9 @@ func (f *deployment) restartAfterOptOuts() {
 	f.redis.Restart()
 }
 
-// numberInFlight returns a random index of numbers. Unless i is a multiple of four, a call to the number
-// at this index is probably in flight: the number is one of the last calls, or one of the 14 after it.
+// numberInFlight returns an index of numbers. If i is a multiple of four, the index is random.
+// Otherwise a call to its number is probably in flight: the number is in one of the last four
+// calls, or is one of the 14 numbers after it.
 func (f *deployment) numberInFlight(i int, numbers []string) int {
 	log := f.gateway.Log()
 	if i%4 == 0 {
@@ -221,7 +223,7 @@ func TestOptOut_ExportCanBeImported(t *testing.T) {
 	}
 }
 
-// The opt-out begins while a call to two of its numbers is in flight.
+// The opt-out begins while a call to two of its numbers is in flight. It must report this call.
 func TestOptOut_WaitsForCallsInFlight(t *testing.T) {
 	t.Parallel()
 	f := newDeployment(t, simulator.Options{Latency: 2 * time.Second}, "max_recipients: 2", "concurrency: 1")

@@ -122,7 +122,8 @@ func TestReadyz_RedisThatRefusesWrites(t *testing.T) {
 	}
 }
 
-// orders sends the command now to Redis. The returned function sends the command later.
+// orders sends the Redis command in the argument now at once. It returns a function that sends the
+// command in the argument later.
 func orders(t *testing.T, rdb *redis.Client, now, later string) func() {
 	t.Helper()
 	send := func(command string) {
@@ -139,7 +140,8 @@ func orders(t *testing.T, rdb *redis.Client, now, later string) func() {
 	return func() { t.Helper(); send(later) }
 }
 
-// A worker is started while Redis is down.
+// A worker that is started while Redis is down must wait for Redis. Meanwhile /readyz must fail and
+// SIGTERM must end the worker. With --wait-redis=false the worker must end with an error instead.
 func TestWorker_StartedBeforeRedis(t *testing.T) {
 	t.Parallel()
 	f := newDeployment(t, simulator.Options{})

@@ -44,8 +44,8 @@ func (x *allGateways) startAccounts(n int) {
 // that the operator rejects, because the gateway has no code for a text.
 var refusedText = map[string]string{"kobo": "error_param", "textconnect": "-507", "africastalking": "502", "qserve": "X000", "connectmedia": "105"}
 
-// A gateway refuses one text of a campaign with merge fields. The others get their messages, and the campaign never waits: a
-// paused campaign would not end.
+// A gateway refuses one text of a campaign with merge fields. All recipients with other texts must
+// get their messages. The campaign must end without a pause: nobody resumes it in this test.
 func TestGateways_OneRefusedTextOfAPersonalisedCampaign(t *testing.T) {
 	t.Parallel()
 	const n = 200
@@ -86,8 +86,9 @@ func TestGateways_OneRefusedTextOfAPersonalisedCampaign(t *testing.T) {
 	}
 }
 
-// The first campaign of an account goes out under a sender that the gateway refuses for every recipient. The campaign waits
-// before 50 recipients are used up, no list gets an entry, and after the repair all recipients get the message once.
+// The first campaign of an account has a sender ID that the gateway refuses for every recipient.
+// The campaign must wait before 50 recipients are rejected, and no number may be put on a
+// suppression list. After the repair, all recipients must get the message once.
 func TestGateways_RefusedSenderOfAFirstCampaign(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {

@@ -192,8 +192,9 @@ func (r *schemaRig) breakBatch(id string) (quarantined bool) {
 	return quarantined
 }
 
-// twice has a recipient who gets two messages: after the resend a delivery report shows that the gateway had taken the
-// first submission.
+// twice runs a campaign whose recipient gets two messages. The first submission has no answer, and
+// Tuma sends again. Then a delivery report shows that the gateway had accepted the first submission
+// too.
 func (r *schemaRig) twice() {
 	numbers := r.numbers(1)
 	r.plain.answers(func(_ sms.MSISDN, tries int) (*providers.Result, error) {
@@ -284,8 +285,9 @@ func (r *schemaRig) night() {
 	r.ok(err)
 }
 
-// large has three pages and is planned in the queue for large campaigns. The campaign after it has merge fields and
-// goes to the account with small calls.
+// large runs two campaigns. The campaign "large" has three pages, and is planned in the queue for
+// large campaigns. The campaign "personal" has merge fields, and goes to the account with small
+// calls.
 func (r *schemaRig) large() {
 	r.enqueue(producer.Campaign{ID: "large", Via: "keyed"}, r.numbers(10_001)...)
 	r.done("large")

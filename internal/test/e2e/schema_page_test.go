@@ -15,18 +15,19 @@ type entry struct {
 	pattern *regexp.Regexp
 	kind    string              // type of a key
 	expires bool                // the page says that the key expires
-	expired bool                // a command set an expiry
-	seen    bool                // a command has written it
+	expired bool                // Tuma has set an expiry of the key
+	seen    bool                // Tuma has written the key, field or name
 	fields  []*entry            // fields of a hash, or nil if the page lists none
-	json    map[string][]*entry // JSON names, by the field of a hash, or "" for a string
+	json    map[string][]*entry // names in the JSON texts of a hash, by hash field; for a string that is JSON, the field is ""
 }
 
-// schema is the parsed page, and the differences between the page and the writes.
+// schema is the parsed page docs/redis-schema.md. It also collects the differences between this
+// page and what Tuma has written to Redis.
 type schema struct {
-	tables map[string][][]string // rows of each table, by the text of its marker
+	tables map[string][][]string // rows of each table, by the text of the table's marker
 	keys   []*entry
 	queues []*entry
-	wrong  map[string]bool // the differences
+	wrong  map[string]bool // differences between the page and Redis
 }
 
 var (
@@ -43,8 +44,9 @@ func codes(cell string) (out []string) {
 	return out
 }
 
-// readSchemaTables returns the rows of each marked table of the page, by the text of its marker, and
-// these texts in order.
+// readSchemaTables returns the rows of each table of the page that follows a marker, a line "<!--
+// checked: TEXT -->". tables holds the rows by the marker's text. names holds the texts in the
+// order of the page.
 func readSchemaTables(page string) (tables map[string][][]string, names []string) {
 	tables = map[string][][]string{}
 	table, lines := "", 0

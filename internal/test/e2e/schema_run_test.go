@@ -57,7 +57,8 @@ func runSchemaCampaigns(t *testing.T, rdb *redis.Client) {
 	stop()
 }
 
-// start starts a worker for both accounts, whose sending hours are closed now.
+// start starts a worker for the accounts plain and keyed. The sending hours of both accounts begin
+// in two hours, so they are closed during the test.
 func (r *schemaRig) start(retention time.Duration) (stop func()) {
 	r.t.Helper()
 	nairobi := time.Now().UTC().Add(3 * time.Hour)

@@ -106,8 +106,9 @@ func TestSchemaPage_NamesWordsAndTags(t *testing.T) {
 	}
 }
 
-// preludeConstants returns the constants of prelude.lua: by the first name of a line, the names of the
-// line by value. The lines are such as: local A, B, C = 1, 2, 3.
+// preludeConstants returns the constants of prelude.lua. It reads lines such as "local A, B, C = 1,
+// 2, 3". The result has one entry for each line: the key is the first name of the line (A), and the
+// entry maps each value to its name (1 to A, 2 to B).
 func preludeConstants(t *testing.T, prelude string) map[string]map[string]string {
 	t.Helper()
 	lists := map[string]map[string]string{}
@@ -124,7 +125,8 @@ func preludeConstants(t *testing.T, prelude string) map[string]map[string]string
 	return lists
 }
 
-// numberOf returns the value of a constant that is alone on its line.
+// numberOf returns the value of the constant with this name, which prelude.lua must declare on a
+// line without other constants. lists is the result of preludeConstants.
 func numberOf(lists map[string]map[string]string, name string) string {
 	for number := range lists[name] {
 		return number

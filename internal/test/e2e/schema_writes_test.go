@@ -139,7 +139,8 @@ func (s *schema) walk(e *entry, field, path string, v any) {
 				s.say("JSON name %q in %s %s is not on the page", p, e.name, field)
 				continue
 			}
-			// Instead of the names below p, the page may give only the type of p.
+			// p is an object. The page may list the names in it, or give only the type of p. If it
+			// lists them, check them too.
 			if slices.ContainsFunc(e.json[field], func(x *entry) bool { return strings.HasPrefix(x.name, p+".") }) {
 				s.walk(e, field, p, x)
 			}
@@ -186,7 +187,8 @@ func (s *schema) problems() []string {
 	return slices.Sorted(maps.Keys(s.wrong))
 }
 
-// readCommands calls do for each command of an append-only file: *2\r\n$6\r\nSELECT\r\n$1\r\n0\r\n.
+// readCommands calls do with the words of each command of an append-only file. The file has the
+// command SELECT 0 as *2\r\n$6\r\nSELECT\r\n$1\r\n0\r\n.
 func readCommands(r io.Reader, do func(args []string)) error {
 	in := bufio.NewReader(r)
 	number := func(mark byte) (int, error) {

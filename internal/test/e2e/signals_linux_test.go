@@ -87,7 +87,8 @@ func (f *deployment) pipedWorker() (cmd *exec.Cmd, closePipe func()) {
 	}
 }
 
-// signalled starts a worker and returns a function that gives it signals.
+// signalled returns a function that starts a worker. That function returns the worker and a second
+// function, which sends the given signals to the worker, one after the other.
 func signalled(signals ...syscall.Signal) func(*deployment) (*exec.Cmd, func()) {
 	return func(f *deployment) (*exec.Cmd, func()) {
 		cmd := f.spawn()

@@ -14,7 +14,7 @@ import (
 )
 
 // checkAll finds the places of the chosen mutants and builds the Go packages that they change. It
-// runs no tests. It thus finds replacements with a name that the code no longer has.
+// runs no tests. The build fails if a replacement uses a name that the code no longer has.
 func (b *bench) checkAll(ctx context.Context, o options, chosen []mutant, out io.Writer) error {
 	results := inParallel(o.parallel, chosen, func(m mutant) result {
 		began := time.Now()

@@ -87,7 +87,8 @@ type place struct {
 	renames     renames
 }
 
-// find returns the only place where e.old fits.
+// find returns the place in the folder whose tokens match the snippet e.old. It returns an error
+// unless there is exactly one such place.
 func (f *folder) find(e edit) (place, error) {
 	snippet, err := f.scan(e.file, e.old)
 	if err != nil {
@@ -227,9 +228,12 @@ type change struct {
 	text string
 }
 
-// changes finds the places of the mutant's edits in the unchanged tree. changes renames the
-// identifiers of each replacement as its own snippet requires. An identifier that this snippet
-// lacks is renamed as in the mutant's other snippets for the same folder.
+// changes finds the places of the mutant's edits in the unchanged tree, and computes the new text
+// of each place.
+//
+// The code may have renamed an identifier since the edit was written. changes renames it in the
+// replacement too, as it is renamed in the snippet of the same edit. If that snippet does not have
+// the identifier, the mutant's other snippets for the same folder decide.
 func (m mutant) changes(s *source) (changes []change, folders []*folder, err error) {
 	found := map[*folder][]renames{}
 	for _, e := range m.edits {

@@ -21,7 +21,8 @@ type reader struct {
 	out io.Writer
 	// tree is the folder that git clone copies.
 	tree string
-	// scratch is a folder for files of the reader, and home the home folder.
+	// scratch is a folder for the temporary files of this command. home is the home folder of the
+	// commands in the pages.
 	scratch, home string
 	ci            string
 	// ports maps each port in the text to a free port.
@@ -44,7 +45,8 @@ type staying struct {
 // port matches a port after a loopback address or after a flag such as --port or --redis-port.
 var port = regexp.MustCompile(`(127\.0\.0\.1:|-port )([0-9]{2,5})\b`)
 
-// startsDev matches the command tuma dev, which listens on ports that the text need not mention.
+// startsDev matches the command tuma dev. It listens on redisPort and sandboxPort even if the text
+// does not name these ports.
 var startsDev = regexp.MustCompile(`(?m)^tuma dev\b`)
 
 // newReader chooses the free ports and creates the home folder in the folder scratch.

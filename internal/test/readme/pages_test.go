@@ -39,8 +39,9 @@ func TestReadme_LengthAndOrder(t *testing.T) {
 	}
 }
 
-// TestReadme_SendsAFileAndCountsIt checks that README.md starts tuma dev, writes a list, sends that
-// list and compares the sandbox's own count. So make readme ends in a sent campaign.
+// TestReadme_SendsAFileAndCountsIt checks that README.md starts tuma dev, writes a list, sends the
+// list, and shows the counts of the sandbox. So make readme proves that a reader of README.md can
+// send a campaign.
 func TestReadme_SendsAFileAndCountsIt(t *testing.T) {
 	t.Parallel()
 	steps, err := parse("README.md", readPage(t, "README.md"))

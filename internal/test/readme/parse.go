@@ -14,8 +14,8 @@ import (
 // kind is what readme does with a fenced code block.
 type kind string
 
-// A comment before the fence names the kind. A fence whose language is plain text needs no comment
-// and is skipped.
+// The kinds of fenced code blocks. A Markdown comment before the block, called the marker, names
+// the kind. A block whose language is plain text needs no marker and is skipped.
 const (
 	// "<!-- run -->" or "<!-- run, terminal 2, status 3 -->": the commands must exit with this status.
 	runs kind = "run"

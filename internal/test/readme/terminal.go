@@ -62,8 +62,9 @@ func (r *reader) shell(ctx context.Context, t *terminal, commands string) *exec.
 }
 
 // environment returns the environment of a new terminal: PATH without the folders that have a
-// program tuma, and the variables that only save time or allow Go to find its modules. So no
-// variable of the caller replaces something that the text leaves out.
+// program tuma, and the variables that only save time or allow Go to find its modules. Other
+// variables are left out. So a text that forgets to set a variable fails, even if the caller of
+// readme has set it.
 func environment(environ []string) []string {
 	keep := map[string]bool{
 		"GOCACHE": true, "GOMODCACHE": true, "GOPROXY": true, "GOFLAGS": true, "GOSUMDB": true, "GOTOOLCHAIN": true, "CGO_ENABLED": true,

@@ -177,7 +177,7 @@ func TestTable_HasTheWordsOfTheCode(t *testing.T) {
 	for _, c := range []struct {
 		kind  string
 		table []string
-		least int // the smallest number of words that the code can have; fewer mean that the search fails
+		least int // the smallest number of words that the test must find in the code; if it finds fewer, its search is wrong
 	}{
 		{"number", has(number), 11}, {"campaign", has(skipped, recipient), 12}, {"recipient", has(recipient), 25}, {"hold", has(hold), 10},
 		{"block", has(block), 6}, {"pause", has(pause), 1}, {"own code", own, 2},

@@ -18,7 +18,7 @@ type Proxy struct {
 
 	mu     sync.Mutex
 	target string
-	change *sync.Cond // signals a change of the field paused, or of the field gone of a link
+	change *sync.Cond // signals a change of the field paused, or of the field closed of a link
 	conns  map[*link]struct{}
 	paused bool
 	closed bool
@@ -26,10 +26,11 @@ type Proxy struct {
 	budget int64 // bytes of replies to forward before the cut
 }
 
-// link is a client's connection and the connection to Redis for it.
+// link is a connection from a client to the proxy, and the proxy's connection to Redis that serves
+// this client.
 type link struct {
 	client, server net.Conn
-	gone           bool
+	closed         bool
 }
 
 // NewProxy returns a proxy that listens on a free loopback port and forwards to target, a host:port.
@@ -125,13 +126,13 @@ func (p *Proxy) accept() {
 
 // drop closes one connection. The caller holds p.mu.
 func (p *Proxy) drop(l *link) {
-	if l.gone {
+	if l.closed {
 		return
 	}
-	l.gone = true
+	l.closed = true
 	delete(p.conns, l)
 	if err := errors.Join(l.client.Close(), l.server.Close()); err != nil {
-		p.t.Errorf("redistest: proxy: cut: %v", err)
+		p.t.Errorf("redistest: proxy: close both connections of a client: %v", err)
 	}
 	p.change.Broadcast()
 }
@@ -168,10 +169,10 @@ func (p *Proxy) answers(l *link) {
 func (p *Proxy) admit(l *link, n int) (pass int, cut bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for p.paused && !l.gone && n > 0 {
+	for p.paused && !l.closed && n > 0 {
 		p.change.Wait()
 	}
-	if l.gone {
+	if l.closed {
 		return 0, true
 	}
 	if !p.armed {

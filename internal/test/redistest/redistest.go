@@ -150,8 +150,8 @@ func (s *Server) PID() int {
 	return s.run.PID()
 }
 
-// Client returns a new client, which is closed when the test ends. The functions may change its options, such as
-// the address to that of a Proxy.
+// Client returns a new client, which is closed when the test ends. Each function in change may
+// change the client's options. For example, it may replace the address with that of a Proxy.
 func (s *Server) Client(change ...func(*redis.Options)) *redis.Client {
 	o := &redis.Options{Addr: s.Addr(), Password: s.password}
 	for _, f := range change {

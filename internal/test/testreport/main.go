@@ -30,8 +30,9 @@ func main() {
 	os.Exit(code)
 }
 
-// run returns the exit status of "go test". If "go test" passed but the run does not count
-// as passed, run returns 1 and an error.
+// run runs "go test" and returns its exit status. It returns 1 and an error if "go test" succeeded,
+// but a test failed, no test ran, or requireRedis is true and a test was skipped for lack of a
+// redis-server.
 func run(ctx context.Context, args []string, requireRedis bool, out, errOut io.Writer) (int, error) {
 	cmd := exec.CommandContext(ctx, "go", append([]string{"test", "-json"}, args...)...)
 	cmd.Cancel = func() error { return nil }

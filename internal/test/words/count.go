@@ -93,7 +93,7 @@ func (h hit) String() string {
 // block is text that is read as one piece, so that a phrase is found across a line break.
 type block struct {
 	text  strings.Builder
-	lines []int // file line of each line of text
+	lines []int // for each line of text, its line number in the file
 }
 
 func (b *block) add(line int, text string) {
@@ -178,15 +178,14 @@ func goBlocks(src []byte) (blocks []*block, commentLines int) {
 			}
 			blocks = append(blocks, b)
 			comments = nil
-		case token.SEMICOLON: // the scanner also inserts one at the end of a line, before a comment
+		case token.SEMICOLON: // ignored: the scanner inserts a semicolon at a line end, which must not end a block of comments
 		default:
 			comments = nil
 		}
 	}
 }
 
-// luaBlocks is like goBlocks, for the comments of a Lua file. Long comments, --[[ ]], are not used
-// here.
+// luaBlocks is like goBlocks, for the comments of a Lua file. It ignores long comments, --[[ ]].
 func luaBlocks(src []byte) (blocks []*block, commentLines int) {
 	var b *block
 	for i, line := range strings.Split(string(src), "\n") {
