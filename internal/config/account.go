@@ -189,8 +189,8 @@ func (r *reader) providerFields(e entry, kind *providers.Kind) (login []provider
 }
 
 // placeholder stands for a login field that is missing or wrong. The reader has already reported
-// that mistake. With the placeholder, the provider can report further mistakes. The account is not
-// used.
+// that mistake. With the placeholder, the provider can report further mistakes. An account with a
+// placeholder is never used.
 const placeholder = "missing"
 
 // open creates the account's provider, which checks its own settings.

@@ -57,7 +57,7 @@ func TestConfig_MistakesNameTheirLine(t *testing.T) {
 		"unknown provider":          {"accounts:\n  k: {provider: nexmo}\n", `t.yaml:2: accounts.k.provider: unknown provider "nexmo"; providers: kobo`},
 		"no provider":               {"accounts:\n  k: {user: x}\n", "t.yaml:2: accounts.k.provider: is missing; providers: kobo"},
 		"value for account":         {"accounts:\n  k: 7\n", "t.yaml:2: accounts.k: must be a mapping"},
-		"account's name":            {"accounts:\n  'a b': {provider: kobo, user: u, pass: p}\n", "t.yaml:2: accounts.a b: an account name must be"},
+		"account's name":            {"accounts:\n  'a b': {provider: kobo, user: u, pass: p}\n", "t.yaml:2: accounts.a b: an account name must have"},
 		"bad rate":                  {koboAccount + "    rate: 50/h\n", `t.yaml:6: accounts.k.rate: "50/h" must be a rate`},
 		"bad burst":                 {koboAccount + "    burst: 0\n", `t.yaml:6: accounts.k.burst: "0" must be an integer from 1`},
 		"bad unit":                  {koboAccount + "    unit: bits\n", `t.yaml:6: accounts.k.unit: "bits" must be messages, segments or requests`},

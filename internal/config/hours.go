@@ -18,8 +18,9 @@ func defaultWindows() map[string]worker.Hours {
 	return map[string]worker.Hours{"KE": {From: 8 * time.Hour, To: 18 * time.Hour}, "NG": {From: 8 * time.Hour, To: 20 * time.Hour}}
 }
 
-// windows reads the sending hours into target: a mapping of country to "08:00-18:00" or off, or off
-// for all countries. Countries that the mapping does not name keep their sending hours in target.
+// windows reads the sending hours into target. The value is off for all countries, or a mapping
+// from a country to "08:00-18:00" or off. A country that the mapping does not name keeps its
+// sending hours in target.
 func (r *reader) windows(e entry, target *map[string]worker.Hours) {
 	if n := resolve(e.value); n != nil && n.Kind == yaml.ScalarNode {
 		var off string

@@ -94,7 +94,7 @@ func (r *reader) callbackSecrets(e entry, acc *Account, read func(entry, *string
 			continue
 		}
 		if slices.Contains(acc.CallbackSecrets, secret) {
-			r.fail(item, "is the same secret as the first one")
+			r.fail(item, "is the same secret as the first one: remove one, or set another secret")
 			continue
 		}
 		acc.CallbackSecrets = append(acc.CallbackSecrets, secret)

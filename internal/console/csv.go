@@ -53,7 +53,8 @@ func EscapeFormulas(s string) string {
 	return out + escapeCell(s)
 }
 
-// escapeCell puts a quote before a cell that starts a formula, also with full-width characters.
+// escapeCell puts a quote before a cell that starts a formula. The first character of a formula may
+// also be a full-width one, such as ＝.
 func escapeCell(s string) string {
 	first, size := utf8.DecodeRuneInString(s)
 	switch first {

@@ -11,15 +11,16 @@ import (
 
 // Moment is a time that Parse has read.
 type Moment struct {
-	// At is the time, in the time zone that it was read in. For a text such as "in 2h" it is now plus In.
+	// At is the time, in the time zone of the text. For a text such as "in 2h" it is Parse's
+	// argument now plus In.
 	At time.Time
 	// In is the duration of a text such as "in 2h"; 0 for every other text. A program that runs the same
 	// command twice gets the same In, but another At.
 	In time.Duration
 	// Now reports whether the text was "now".
 	Now bool
-	// Missed is set for a time of day without a date that has passed today. At is then tomorrow, and
-	// Missed is the same time of day today.
+	// Missed is set if the text has a time of day without a date, and this time has passed today.
+	// Missed is then this time today, and At is this time tomorrow.
 	Missed time.Time
 }
 
@@ -97,7 +98,8 @@ func unitsByName() map[string]time.Duration {
 	return out
 }
 
-// parseSpan reads a duration such as "2h", "1h 30m" or "3 days". It is at least a second.
+// parseSpan reads a duration such as "2h", "1h 30m" or "3 days". A duration below one second is an
+// error.
 func parseSpan(s string) (sum time.Duration, err error) {
 	for s != "" {
 		part := spanPart.FindStringSubmatch(s)

@@ -17,7 +17,8 @@ type reading struct {
 	clock *clock
 	// offset is set if the text has a UTC offset or names a time zone.
 	offset *time.Location
-	// abbreviation is a short name of a time zone, such as EAT, which must be the name of zone.
+	// abbreviation is a short name of a time zone in the text, such as EAT. zone must have this
+	// name at the given time.
 	abbreviation string
 }
 

@@ -50,7 +50,7 @@ func StartLogged(cmd *exec.Cmd, file string) (*Process, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer out.Close() // the child has its own descriptor
+	defer out.Close() // the child has its own descriptor of the file
 	cmd.Stdout, cmd.Stderr = out, out
 	return Start(cmd)
 }

@@ -28,9 +28,10 @@ type Columns struct {
 // maxInput is how many bytes a campaign keeps of a number as uploaded.
 const maxInput = 64
 
-// OpenColumns returns the columns of the list in src with the given names, or all that have a name if
-// names is nil. Names match as those of merge fields do. The error is an *Error if the list has a
-// mistake or lacks a column. The caller must call Close.
+// OpenColumns returns the columns with the given names of the list in src. If names is nil, it
+// returns all columns that have a name. A name matches a column if both have the same sms.FieldKey,
+// as for merge fields. The error is an *Error if the list has a mistake or lacks a column. The
+// caller must call Close.
 func OpenColumns(src io.ReaderAt, size int64, o Options, names []string) (*Columns, error) {
 	o.Fields, o.cells = nil, true
 	l := New(src, size, o)

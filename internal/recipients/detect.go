@@ -123,10 +123,10 @@ func encodingNamed(name string) (string, bool) {
 	return "", false
 }
 
-// findEncoding sets the encoding. It takes the encoding of a byte order mark, else the requested
-// encoding, else one that it finds from the positions of zero bytes. Most pairs of bytes in UTF-16
-// contain a zero byte. It returns a problem if the byte order mark contradicts the requested
-// encoding, or if head is binary.
+// findEncoding sets the encoding. It takes the encoding of a byte order mark. Without one it takes
+// the requested encoding, and without that it looks for UTF-16: most pairs of bytes in UTF-16
+// contain a zero byte. findEncoding returns a problem if the byte order mark contradicts the
+// requested encoding, or if head is binary.
 func (c *detected) findEncoding(head []byte, requested string) (problem string) {
 	mark := ""
 	switch {

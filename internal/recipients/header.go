@@ -63,7 +63,8 @@ func (p *listReader) findHeader(first string, separator byte) (comma byte, h *he
 	return 0, nil, p.lineError(line, "%v", p.noNumberColumn(widest))
 }
 
-// headerCells splits the header at the separator comma. The next record is still the header.
+// headerCells splits the header at the separator comma. It does not consume the header: the next
+// record that is read is still the header.
 func (p *listReader) headerCells(comma byte) (cells []string) {
 	c := &records{lines: newLines(bytes.NewReader(p.in.peek())), comma: comma}
 	record, err := c.next()

@@ -56,7 +56,8 @@ func (l *lines) next() ([]byte, error) {
 			return nil, io.EOF
 		}
 	}
-	// A text file that was converted twice has two carriage returns before each line feed.
+	// A text file that was converted twice has two carriage returns before each line feed, so
+	// remove all.
 	return bytes.TrimRight(line, "\r"), nil
 }
 
@@ -83,8 +84,8 @@ func (l *lines) unread(line []byte) {
 	l.again = true
 }
 
-// peek returns the text that comes next, slightly more than MaxLine bytes at most. It does not
-// consume the text.
+// peek returns the text that comes next, without consuming it: at most slightly more than MaxLine
+// bytes.
 func (l *lines) peek() []byte {
 	ahead, _ := l.in.Peek(MaxLine) // ignored: the next read returns the error again
 	if !l.again {

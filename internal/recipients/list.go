@@ -54,7 +54,7 @@ const (
 	// a .gz file. MaxRows is the maximum number of recipients.
 	MaxBytes = 8 << 30
 	MaxRows  = 100_000_000
-	// MaxColumns is the maximum number of columns, which is Excel's.
+	// MaxColumns is the maximum number of columns, the same as in Excel.
 	MaxColumns = xlsx.MaxColumns
 	// MaxField is the maximum size of a field value in bytes, a quarter of the maximum size of a
 	// rendered message (sms.MaxRendered).

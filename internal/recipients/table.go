@@ -244,8 +244,8 @@ func unquote(line []byte) []byte {
 	return line
 }
 
-// tableRecipients reads the rows of a table. h describes the table's header, which is the next
-// record.
+// tableRecipients reads the rows of a table. h describes the header of the table. The next record
+// is this header.
 func (p *listReader) tableRecipients(comma byte, h *header, take func(producer.Recipient) bool) (rows int, err error) {
 	c := &records{lines: p.in, comma: comma}
 	for below := false; ; below = true {

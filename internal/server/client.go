@@ -11,9 +11,10 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// clientOf returns the address of the client of a request. If the connection comes from a trusted
-// proxy, that is the last address in X-Forwarded-For that is not one of a trusted proxy. A client
-// that is not a trusted proxy cannot choose its address with the header.
+// clientOf returns the address of the client of a request. That is the address of the connection,
+// unless it belongs to a trusted proxy. Behind trusted proxies it is the last address in
+// X-Forwarded-For that is not one of theirs. A client that is not a trusted proxy cannot choose its
+// address with the header.
 func clientOf(r *http.Request, trusted []netip.Prefix) netip.Addr {
 	host, _, err := net.SplitHostPort(r.RemoteAddr)
 	if err != nil {
@@ -39,8 +40,9 @@ func contains(prefixes []netip.Prefix, addr netip.Addr) bool {
 	return slices.ContainsFunc(prefixes, func(p netip.Prefix) bool { return p.Contains(addr) })
 }
 
-// note counts a request that got a 404. It logs the number of such requests and the client of the
-// last one, but not the path, which may contain a secret with a typing error.
+// note counts a request that got a 404, and logs at most once a minute. The log line has the number
+// of these requests and the client of the last one. It does not have the path, which may contain a
+// secret with a typing error.
 func (f *refusals) note(log zerolog.Logger, client netip.Addr) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -14,9 +14,10 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-// doors is the handler of /callbacks/ACCOUNT/SECRET/KIND. A wrong secret, an unknown account, a kind
-// that the account does not have and every other path get the same 404, after the same work: the
-// body is not read, and the candidate is compared with two secrets.
+// doors is the handler of /callbacks/ACCOUNT/SECRET/KIND. A wrong secret, an unknown account, a
+// kind that the account does not have and every other path get the same 404. The work before this
+// answer is the same too: the body is not read, and the candidate is compared with two secrets. So
+// neither the answer nor its time shows what was wrong.
 type doors struct {
 	cfg      Config
 	accounts map[string]*accountDoors
@@ -71,8 +72,9 @@ func newDoors(cfg Config) (*doors, error) {
 	return d, errors.Join(mistakes...)
 }
 
-// ServeHTTP answers a callback: 200 if its content is stored, 404 if the path names no door, 4xx if
-// the content cannot be read, and 5xx if it is not stored, so that the gateway sends it again.
+// ServeHTTP answers a callback. The status is 200 if its content is stored, 404 if the path names
+// no door, and another 4xx if the content cannot be read. If the content cannot be stored, the
+// status is 5xx, so that the gateway sends the callback again.
 func (d *doors) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	name, secret, kind, place := splitPath(r.URL.Path)
 	acc := d.accounts[name]
@@ -123,7 +125,7 @@ func (d *doors) take(w http.ResponseWriter, r *http.Request, acc *accountDoors, 
 	case d.inFlight <- struct{}{}:
 		defer func() { <-d.inFlight }()
 	default:
-		return http.StatusServiceUnavailable, fmt.Errorf("%d callbacks are in flight", maxInFlight)
+		return http.StatusServiceUnavailable, fmt.Errorf("%d callbacks are in flight, which is the maximum", maxInFlight)
 	}
 	c := providers.Callback{Method: r.Method, Query: r.URL.RawQuery, ContentType: r.Header.Get("Content-Type"), Place: place}
 	c.Body, err = io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
@@ -136,7 +138,7 @@ func (d *doors) take(w http.ResponseWriter, r *http.Request, acc *accountDoors, 
 	err = open(d, r, &acc.account, c)
 	switch {
 	case err == nil:
-		// Africa's Talking does not document that it accepts another 2xx.
+		// Africa's Talking documents only the status 200 as a success, so no other 2xx is used.
 		return http.StatusOK, nil
 	case errors.Is(err, providers.ErrCallbackMethod):
 		return http.StatusMethodNotAllowed, err

@@ -10,8 +10,8 @@ import (
 
 var errDraining = errors.New("the server is shutting down")
 
-// healthChecks returns the handler of /healthz, which tells that the process is alive, of /readyz, which
-// tells that callbacks can be taken, and of /metrics.
+// healthChecks returns the handler of /healthz, /readyz and /metrics. /healthz succeeds while the process
+// is alive. /readyz succeeds while the server can take callbacks.
 func (s *Server) healthChecks() *http.ServeMux {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { respond(w, http.StatusOK, "ok") })

@@ -32,12 +32,12 @@ func (d *doors) takeInbound(r *http.Request, acc *Account, c providers.Callback)
 	return nil
 }
 
-// takeMessage applies the opt-out or opt-in in a message, if there is one, and stores the message in the inbox. A message that is
-// stored already changes nothing.
+// takeMessage applies the opt-out or opt-in in a message, if there is one, and stores the message
+// in the inbox. A message that is stored already changes nothing.
 //
-// An opt-out is written before the message is stored, so that a message whose storing failed is applied
-// again when it is repeated. An opt-in is applied in one step with the storing, so that a repetition of
-// it cannot undo a later opt-out.
+// An opt-out is written before the message is stored. If the storing fails, the gateway sends the
+// message again, and the opt-out is written again. An opt-in is applied in one step with the
+// storing. So a repeated message cannot undo a later opt-out.
 func takeMessage(ctx context.Context, cfg *Config, acc *Account, in providers.Inbound) error {
 	number, numberErr := senderNumber(in.From, cfg.Country)
 	m := inbox.Message{
@@ -81,8 +81,9 @@ func senderNumber(text, country string) (sms.MSISDN, error) {
 	return sms.ParseMSISDN(text, country)
 }
 
-// optOut puts the sender of a message on the suppression list of a sender ID, unless the message is
-// stored already: it was applied then, and a later opt-in word may have undone it.
+// optOut puts the sender of a message on the suppression list of a sender ID. It does nothing if
+// the message is stored already: the opt-out was then written before, and a later opt-in word may
+// have removed it.
 func optOut(ctx context.Context, cfg *Config, m inbox.Message, sender string) error {
 	known, err := cfg.Inbox.Known(ctx, []inbox.Message{m})
 	if err != nil || known[0] {
@@ -97,8 +98,8 @@ func optOut(ctx context.Context, cfg *Config, m inbox.Message, sender string) er
 	return err
 }
 
-// sentAt returns the time of a message, or the current time if the gateway gives no time, or one in the
-// future because its time zone is not known.
+// sentAt returns the time of a message. It returns the current time if the gateway gives no time,
+// or a time in the future. A time in the future is wrong: its time zone is not known.
 func sentAt(at time.Time) time.Time {
 	if now := time.Now(); at.IsZero() || at.After(now) {
 		return now

@@ -119,7 +119,7 @@ func (o *postOrder) end(id string) {
 }
 
 // check reports a message that is missing or doubled in the inbox. It also reports a message at the
-// wrong place: if message A was answered before message B was posted, A must stand before B.
+// wrong place: if message A was answered before message B was posted, A must come first.
 func (o *postOrder) check(t *testing.T, all []producer.Inbound, want int) {
 	t.Helper()
 	seen := map[string]bool{}

@@ -16,8 +16,8 @@ const (
 	maxPages = 100
 )
 
-// startPolls starts to read the inboxes of the polled accounts at their gateways until ctx ends. It
-// returns a function that waits for the end.
+// startPolls starts goroutines that read the inboxes of the polled accounts at their gateways until
+// ctx ends. It returns a function that waits until all of them have ended.
 func (s *Server) startPolls(ctx context.Context) (wait func()) {
 	var group sync.WaitGroup
 	for _, acc := range s.cfg.Polled {
@@ -83,8 +83,8 @@ func (s *Server) readInbox(ctx context.Context, acc *Account, reader providers.I
 	return nil
 }
 
-// takePolled stores those of the messages that are new. It leaves out messages that are older than the
-// inbox keeps them, unless their text is an opt-out or opt-in word.
+// takePolled stores the new messages. It leaves out messages that are older than the inbox keeps
+// messages, unless their text is an opt-out or opt-in word.
 func (s *Server) takePolled(ctx context.Context, acc *Account, messages []providers.Inbound) error {
 	oldest := time.Now().Add(-s.cfg.Inbox.Keep())
 	keys := make([]inbox.Message, len(messages))

@@ -25,7 +25,8 @@ import (
 
 func TestMain(m *testing.M) {
 	redis.SetLogger(silentLogger{})
-	// tryDial of go-redis sleeps for up to a second after a Redis that was down, also when its client is closed.
+	// After a Redis was down, tryDial of go-redis sleeps for up to a second, even if its client is
+	// closed. So goleak must not report this goroutine.
 	goleak.VerifyTestMain(providertest.Guarded(m), goleak.IgnoreAnyFunction("github.com/redis/go-redis/v9/internal/pool.(*ConnPool).tryDial"))
 }
 
@@ -122,7 +123,7 @@ func (r *rig) request(method, path string, body io.Reader) *httptest.ResponseRec
 	return w
 }
 
-// optOuts returns the senders on whose suppression lists the number is.
+// optOuts returns the sender IDs on whose suppression lists the number is.
 func (r *rig) optOuts(number string) (senders []string) {
 	r.Helper()
 	found, err := r.client.OptOutsOf(r.Context(), number, "")

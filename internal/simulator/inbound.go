@@ -45,8 +45,9 @@ const (
 
 // forwardResult is the answer to POST /_sandbox/inbound.
 type forwardResult struct {
-	// Messages is how many messages the script has, Taken how many requests got a 2xx, Refused how many got
-	// a 4xx, Lost how many got no 2xx in all their tries, and Repeated how many tries got a 5xx or no answer.
+	// Messages is the number of messages in the script. The other fields count requests: Taken
+	// those with a 2xx, Refused those with a 4xx, and Lost those without a 2xx in all their tries.
+	// Repeated counts the tries with a 5xx or without an answer.
 	Messages, Taken, Refused, Lost, Repeated int
 }
 

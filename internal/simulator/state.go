@@ -2,9 +2,9 @@ package simulator
 
 import "strings"
 
-// State is the state of one gateway, as its Vendor uses it: logins, credit, replies to numbers and
-// counts. The lock of the server guards it. The caller must hold this lock for every method except
-// Lock, Unlock, Seed and Counting.
+// State is the state of one gateway: logins, credit, replies to numbers and counts. The Vendor of
+// the gateway uses it. The lock of the server guards it. The caller must hold this lock for every
+// method except Lock, Unlock, Seed and Counting.
 type State struct {
 	server *Server
 	name   string
@@ -26,8 +26,8 @@ func (d *State) Unlock() { d.server.mu.Unlock() }
 // Seed returns Options.Seed.
 func (d *State) Seed() uint64 { return d.server.options.Seed }
 
-// Counting reports whether the server counts messages by number. It is false with Options.NoCount. A vendor then
-// keeps no messages either.
+// Counting reports whether the server counts messages by number. It is false with Options.NoCount.
+// If it is false, a vendor must not keep messages either.
 func (d *State) Counting() bool { return !d.server.options.NoCount }
 
 // reset restores the initial state.

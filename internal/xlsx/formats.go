@@ -97,8 +97,8 @@ func textAroundGeneral(code string) (before, after string, ok bool) {
 	return before, after, ok
 }
 
-// showsNothing reports whether the section of a format code that applies to the number is empty, as in
-// 0;-0;; for 0. excelize shows the number then.
+// showsNothing reports whether a format code hides the number: the section of the code that applies
+// to the number is empty, as in 0;-0;; for 0. excelize does not support that and shows the number.
 func showsNothing(code string, number float64) bool {
 	sections := strings.Split(code, ";")
 	if len(sections) < 2 || strings.ContainsAny(code, `"\[`) {
@@ -114,8 +114,9 @@ func showsNothing(code string, number float64) bool {
 	return sections[at] == ""
 }
 
-// literalText returns the text of a part of a format code that has only texts: in quotes, after a
-// backslash, or characters that need neither.
+// literalText returns the text of a part of a format code that consists of texts only. A text is in
+// quotes or after a backslash, or it is a character that needs neither. ok is false for any other
+// part.
 func literalText(code string) (text string, ok bool) {
 	for code != "" {
 		switch {

@@ -233,8 +233,8 @@ func (t *xmlScanner) endCell(r *Row, c *Cell, want func(column int) bool) error 
 // maxRow is the maximum size of the wanted cells of a row, in bytes.
 const maxRow = 1 << 20
 
-// keptBytes returns the size of the cells of r. It counts only at every 64th cell and returns
-// 0 at the others, to save time.
+// keptBytes returns the size of the cells of r in bytes. To save time, it returns 0 unless the
+// number of cells is a multiple of 64.
 func (t *xmlScanner) keptBytes(r *Row) (n int) {
 	if len(r.Cells)%64 != 0 {
 		return 0

@@ -20,7 +20,7 @@ type xmlScanner struct {
 	part           io.ReadCloser
 	in             *bufio.Reader
 	xml            *xml.Decoder
-	tokenBytesLeft int // bytes that the current token may still have
+	tokenBytesLeft int // number of bytes that may still be read for the current token
 	// read is the number of unpacked bytes that were read, most is their maximum number, and
 	// packed is the size of the compressed part.
 	read, most, packed int64

@@ -159,7 +159,7 @@ func resolve(path string, texts map[string]string, export importer.Lookup) (arro
 // types. Methods of interfaces count too.
 func declaredByFile(used types.Object, pkg *types.Package) bool {
 	if used.Pkg() != pkg {
-		return false // the package of predeclared names of Go such as len is nil
+		return false // a predeclared name of Go such as len has no package: used.Pkg() is nil
 	}
 	if used.Parent() == pkg.Scope() {
 		return true

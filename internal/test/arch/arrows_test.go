@@ -16,9 +16,9 @@ import (
 // run upwards (see the package comment).
 type arrowRule struct {
 	folder string
-	// upwards is the number of upward arrows allowed in a folder that has more than one in ten. It
-	// is 0 for all other folders. Lower upwards when the folder gets fewer upward arrows, and never
-	// raise it.
+	// upwards is the number of upward arrows that the folder may have. It is 0 if at most one in
+	// ten arrows runs upwards, which is always allowed. Lower it when the folder gets fewer upward
+	// arrows, and never raise it.
 	upwards int
 }
 

@@ -11,9 +11,9 @@ import (
 // are in lines, with comments and blank lines. exportedMethods and allMethods are numbers of
 // methods of one type.
 //
-// A function may be longer if more than half of it is a table: a composite literal, without the
-// bodies of functions in it. In product code, the methods of a type include the methods of types of
-// its package that it embeds.
+// A function may be longer if more than half of its lines are one composite literal, a table. The
+// bodies of functions in the literal do not count as table. In product code, the methods of a type
+// include those of the types of its package that it embeds.
 const (
 	fileLines       = 400
 	functionLines   = 60

@@ -64,8 +64,8 @@ func (a arrows) groups() [][]int {
 			groups = append(groups, group)
 		}
 	}
-	// Sort by the number of reached files: a group that has an arrow to another group reaches all
-	// that the other group reaches, and its own files too.
+	// A group with an arrow to another group reaches all files that the other group reaches, and
+	// its own files too. So sort the groups by the number of files that they reach.
 	slices.SortStableFunc(groups, func(x, y []int) int { return cmp.Compare(reached[y[0]], reached[x[0]]) })
 	return groups
 }
@@ -75,7 +75,7 @@ func (a arrows) groups() [][]int {
 // computes that number from the numbers of the sets that have one file less.
 func (a arrows) minimalOrder(group []int) []int {
 	n := len(group)
-	used := make([]uint, n) // for each file, the set of the files that it uses, as bits
+	used := make([]uint, n) // for each file of the group, a bit set of the files that it uses
 	for i := range group {
 		for j := range group {
 			used[i] |= uint(a.arrow(group[i], group[j])) << j

@@ -13,9 +13,10 @@ import (
 // pauseInFlight matches what `tuma pause` prints about calls in flight.
 var pauseInFlight = regexp.MustCompile(`(\d+) calls?, to (\d+) recipients?, had begun before`)
 
-// measurePauses pauses and resumes a campaign that is sent at full speed, o.times times.
-// Every other pause waits for the calls in flight; after it, no message may arrive. The
-// others use --no-wait; after them, only the messages that they reported may arrive.
+// measurePauses pauses and resumes a campaign that is sent at full speed, o.times times. Every
+// other pause waits for the calls in flight. After such a pause no message may arrive. The other
+// pauses have the flag --no-wait and report the calls in flight. After such a pause only the
+// messages of the reported calls may arrive.
 func measurePauses(ctx context.Context, o flowOptions) ([]string, error) {
 	var b bounds
 	const lasts = 400 * time.Millisecond // the duration of a round, rounded up

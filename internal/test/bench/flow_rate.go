@@ -12,8 +12,8 @@ import (
 // planning begins, and the slow start of the account allows one call at a time at first.
 const warmUp = 3 * time.Second
 
-// measureRates measures how well an account's rate is used and kept, for each rate and number
-// of workers. The account has a backlog all the time.
+// measureRates measures, for each rate and number of workers, how much of an account's rate is
+// used, and whether the rate is exceeded. The account has a backlog all the time.
 func measureRates(ctx context.Context, o flowOptions) ([]string, error) {
 	var b bounds
 	fmt.Printf("\none account with a backlog, measured for %s each\n", o.lasts)

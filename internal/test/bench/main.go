@@ -160,9 +160,9 @@ func median(all []figures, of func(figures) time.Duration) time.Duration {
 	return v[len(v)/2]
 }
 
-// writeRecipients writes a CSV of n distinct Kenyan numbers in national form. It uses little
-// memory, since the peak that the kernel reports for a child is at least the memory of its
-// parent when the child started.
+// writeRecipients writes a CSV of n distinct Kenyan numbers in national form. It must use little
+// memory: the kernel reports for a child a peak of at least the memory that its parent had when the
+// child started.
 func writeRecipients(file string, n int) error {
 	f, err := os.Create(file)
 	if err != nil {

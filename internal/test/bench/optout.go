@@ -101,8 +101,8 @@ func lookUpOptOuts(ctx context.Context, rdb *redis.Client, listed int) error {
 	return nil
 }
 
-// firstOptedOut is the first number on the list, a Kenyan one. spread is the distance from
-// one number to the next: 10,000,000 numbers then cover all of the country's prefixes.
+// firstOptedOut is the first number on the list, a Kenyan one. spread is the distance from one
+// number to the next. With it, 10,000,000 numbers cover all of the country's prefixes.
 const (
 	firstOptedOut = 254_700_000_000
 	spread        = 9

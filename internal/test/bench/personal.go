@@ -184,7 +184,7 @@ func commandsSent(note string) (n int64, err error) {
 	return n, errors.Join(err, os.RemoveAll(note))
 }
 
-// commandCount is a hook on a Redis client that counts its commands.
+// commandCount is a hook on a Redis client that counts the commands of this client.
 type commandCount struct{ n atomic.Int64 }
 
 // DialHook implements redis.Hook.

@@ -36,9 +36,9 @@ func runBare(ctx context.Context, o options, url, file string) (figures, error) 
 	return f, ctx.Err()
 }
 
-// runTuma measures Tuma from the start of the producer to the state done. The worker already
-// runs, as in production. most is the maximum number of recipients in a call. If note is not
-// empty, the processes write how many commands they sent to Redis to files with that prefix.
+// runTuma measures Tuma from the start of the producer to the state done. The worker already runs,
+// as in production. most is the maximum number of recipients in a call. If note is not empty, each
+// process writes how many commands it sent to Redis to a file whose name begins with note.
 func runTuma(ctx context.Context, o options, url, file string, r *redisServer, id, most, note string) (figures, error) {
 	var f figures
 	if err := r.client.FlushAll(ctx).Err(); err != nil {

@@ -31,15 +31,15 @@ type audit struct {
 	excused      int
 	// forbiddenUnknown counts the unknown recipients of campaigns that may have none.
 	forbiddenUnknown int
-	// optedOut counts the recipients that opted out during their campaign. skippedOptOuts
-	// counts those of them that were skipped. reportedInFlight counts the calls to them that
-	// their opt-outs reported as in flight, lateCalls those that came after their opt-outs.
+	// optedOut counts the recipients that opted out during their campaign, and skippedOptOuts those
+	// of them that were skipped. For the other ones, reportedInFlight counts the calls that their
+	// opt-outs reported as in flight, and lateCalls the calls that arrived after their opt-outs.
 	optedOut, skippedOptOuts, reportedInFlight, lateCalls int
 	breaches                                              []string
 }
 
-// maxBreaches is how many broken promises of one kind the report lists. The counts include
-// all of them.
+// maxBreaches is how many broken promises of one kind the report lists. The counts of the report
+// include the others too.
 const maxBreaches = 20
 
 func (a *audit) breach(format string, args ...any) {

@@ -51,7 +51,8 @@ var chaosOff = func() (n int64) {
 `
 )
 
-// errOtherClock means that the source of time.Now is not the one that overlayClock knows.
+// errOtherClock means that time.Now of this Go version does not begin with clockFunction, so that
+// overlayClock cannot change it.
 var errOtherClock = errors.New("time.Now of this Go version differs from clockFunction in internal/test/chaos/clock.go")
 
 // overlayClock writes an overlay file for go build into dir and returns its path. The overlay
@@ -132,7 +133,7 @@ func (o *options) buildAll(ctx context.Context, dir string, out io.Writer) error
 		return err
 	}
 	if o.quick {
-		return nil // no wrong clocks: a build with another package time first compiles the whole standard library again
+		return nil // a quick run has no wrong clocks: such a build takes long, because it compiles the whole standard library again
 	}
 	root, err := goroot(ctx)
 	overlay := ""
@@ -184,7 +185,8 @@ func (s *injector) clockWorker(e faultEvent, slot *workerSlot) {
 	}
 }
 
-// upFor is how long a worker must have run before chaos drains it. By then it can drain.
+// upFor is how long a worker must have run before chaos drains it. After this time, the worker
+// handles SIGTERM.
 const upFor = 2 * time.Second
 
 // replaceWorker drains a worker, and starts one whose clock is wrong by off.

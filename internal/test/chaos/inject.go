@@ -155,8 +155,8 @@ func (s *injector) inject(e faultEvent) {
 	case taskTwice:
 		s.repeatTask(e)
 	case planTwice, enqueueTwice:
-		// Only a gateway without keys gets an extra campaign, because a gateway with keys may have
-		// one campaign at a time (see concurrentCampaigns).
+		// A gateway with keys may have only one campaign at a time (see concurrentCampaigns), so
+		// it gets no extra campaign.
 		gateways := slices.DeleteFunc(s.gateway.Names(), func(name string) bool { return hasKeys(name) || oneByOne(name) })
 		over := s.injected.begin(e.name())
 		s.verbosef("%s", e.name())
@@ -215,7 +215,7 @@ func (s *injector) drainWorker(e faultEvent, slot *workerSlot) {
 		s.gateway.SetLatency(latency)
 		s.latency.Unlock()
 	}()
-	s.wait(slowLatency / 2) // by then, slow calls are in flight
+	s.wait(slowLatency / 2) // after this time the worker has calls in flight, because they are slow
 	over := s.injected.begin(e.name())
 	defer over()
 	s.verbosef("%s, worker %d", e.name(), e.worker+1)

@@ -47,7 +47,8 @@ type request struct {
 	inFlight int
 }
 
-// arrival is a call to a number that reached a gateway, with any outcome.
+// arrival records that a call to a number has reached a gateway. The outcome of the call does not
+// matter.
 type arrival struct {
 	arrived time.Time
 	// key is the call's idempotency key. It is empty at a gateway without keys, where each
@@ -94,8 +95,8 @@ func (c *optOutLog) readRequest(gateway string, q *http.Request) error {
 	return nil
 }
 
-// hasOptOuts reports whether recipients opt out of a gateway's nth campaign. In one campaign
-// of four none does, so that no recipient may be skipped there.
+// hasOptOuts reports whether recipients opt out of a gateway's nth campaign. In every fourth
+// campaign no recipient opts out, so none of its recipients may be skipped.
 func hasOptOuts(nth int) bool { return nth%4 != 3 }
 
 // optOutSome opts recipients of a campaign out at random moments until the campaign ends, a
@@ -122,8 +123,9 @@ func (t *traffic) startOptOuts(ctx context.Context, c *campaign) {
 	}
 }
 
-// pickNumber chooses at random a number of a campaign that has not opted out yet. Three of
-// four are near the last number that reached the gateway, so that their calls may be in flight.
+// pickNumber chooses at random a number of a campaign. The number has not opted out yet. With a
+// probability of three in four it is near the last number that reached the gateway, so that a call
+// to it may be in flight.
 func (c *optOutLog) pickNumber(of *campaign) uint64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -79,7 +79,7 @@ func (s *redisServer) start(ctx context.Context) error {
 	return nil
 }
 
-// ready waits until the process that start has started answers. It returns an error if
+// ready waits until the process that the method start has started answers. It returns an error if
 // another process answers at the port.
 func (s *redisServer) ready(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)

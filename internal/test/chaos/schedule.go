@@ -32,7 +32,7 @@ const (
 	gatewayFault     faultKind = "gateway"
 )
 
-// gatewayFaults are the faults of calls that the sandbox can inject, by its names.
+// gatewayFaults are the faults of calls that the sandbox injects, by the names of simulator.Fault.
 var gatewayFaults = []string{"close", "accept_close", "accept_502", "500", "429", "later", "cut", "html", "missing", "hang"}
 
 // faultEvent is one fault of the schedule. Fields that its kind does not need are zero.
@@ -65,13 +65,14 @@ type plan struct {
 	quick bool
 	// clocks means that there is a build of tuma whose clock can be wrong.
 	clocks bool
-	// foreign means that -redis names the Redis. Chaos does not kill, stop or fill it.
+	// foreign means that the run uses the Redis of the flag -redis and starts none. Chaos does not
+	// kill, stop or fill that Redis.
 	foreign bool
 }
 
 // A run consists of rounds. A round lasts roundLasts, and its faults start within the first
-// faultsLast. In the rest of the round, chaos only kills one worker, calmKill after the
-// round's start, so that no other fault delays the recovery from that kill.
+// faultsLast. In the rest of the round, chaos only kills one worker, so that no other fault delays
+// the recovery from that kill. The kill is calmKill after the start of the round.
 const (
 	roundLasts = 60 * time.Second
 	faultsLast = 38 * time.Second
@@ -146,8 +147,8 @@ func quickSchedule(p plan, rng *rand.Rand) []faultEvent {
 	return block
 }
 
-// newEvents returns the nth block of events, with each kind as often as it must occur in a
-// block. The events are not filled in.
+// newEvents returns the nth block of events. It has each kind of fault as often as a block must
+// have it. It sets only the kind, and the name of a gateway's fault; fill sets the rest.
 func newEvents(p plan, n int) []faultEvent {
 	type share struct {
 		kind               faultKind
@@ -183,7 +184,7 @@ func newEvents(p plan, n int) []faultEvent {
 	return block
 }
 
-// fill draws the duration and the other values that an event of its kind needs.
+// fill sets the duration and the other values that an event of its kind needs, at random.
 func (e *faultEvent) fill(rng *rand.Rand) {
 	switch e.kind {
 	case workerStopped:

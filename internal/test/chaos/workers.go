@@ -31,7 +31,7 @@ type workerSlot struct {
 
 	mu  sync.Mutex
 	all []*child
-	// unexpectedEnds describes the processes that ended though chaos did not end them.
+	// unexpectedEnds describes the processes that ended although chaos did not end them.
 	unexpectedEnds []string
 }
 

@@ -32,8 +32,8 @@ const (
 	duplicate = "duplicate"
 )
 
-// Write writes a list of n recipients as CSV. Every tenth row is dirty: these rows have the mistakes of dirtyRows, in
-// turn. It returns the first error of the writer.
+// Write writes a list of n recipients as CSV. Every tenth row is dirty: it has one of the mistakes
+// in dirtyRows, in turn. Write returns the first error of the writer.
 func Write(to io.Writer, n int) error {
 	w := bufio.NewWriter(to)
 	if _, err := w.WriteString(Header); err != nil {

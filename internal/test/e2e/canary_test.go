@@ -87,8 +87,9 @@ func newRejectingDeployment(t *testing.T, n int) (*deployment, *blockingCounter)
 	return f, door
 }
 
-// A worker is killed in the middle of a canary, at a gateway without idempotency keys that rejects every number. Of
-// 5,000 messages only the canary's 50 arrive at the gateway, each once.
+// A worker is killed in the middle of a canary, at a gateway without idempotency keys that rejects
+// every number. The 50 messages of the canary must arrive at the gateway, each once. The other
+// 4,950 messages must not be sent.
 func TestCanary_KilledWorkerSendsNothingBeyondIt(t *testing.T) {
 	t.Parallel()
 	f, door := newRejectingDeployment(t, 5000)

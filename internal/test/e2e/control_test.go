@@ -65,7 +65,8 @@ func TestPauseResumeCancel_SurviveRestarts(t *testing.T) {
 	}
 }
 
-// ordered is a deployment with campaigns that have got orders. Each has recipientsEach recipients.
+// ordered is a deployment with campaigns to which giveOrders has given orders. Each campaign has
+// recipientsEach recipients.
 type ordered struct {
 	*deployment
 	startAt           time.Time // of the campaign "scheduled"

@@ -10,7 +10,8 @@ import (
 	"github.com/tuma-sms/tuma/internal/simulator"
 )
 
-// TestHours_MarketingWaits uses sending hours that begin a few seconds after the workers start.
+// A marketing campaign must wait for the sending hours, which begin a few seconds after the workers
+// start. A transactional campaign must not wait.
 func TestHours_MarketingWaits(t *testing.T) {
 	t.Parallel()
 	f := newDeployment(t, simulator.Options{})

@@ -135,8 +135,9 @@ func TestOptOut_NoCallBeginsAfterIt(t *testing.T) {
 	}
 }
 
-// restartAfterOptOuts kills Redis, which may lose its last claims and settles, and restarts it. Without redis.durability
-// Redis may also lose an opt-out, and no test can expect that it does not. So Redis writes the opt-outs to its file first.
+// restartAfterOptOuts kills Redis and restarts it. Redis may then have lost its last claims and
+// settles. Without redis.durability it may also have lost the last opt-outs, which this test does
+// not allow. So Redis first writes the opt-outs to its append-only file.
 func (f *deployment) restartAfterOptOuts() {
 	f.t.Helper()
 	orders(f.t, f.redis.Client(), "CONFIG SET appendfsync always", "CONFIG SET appendfsync everysec")()

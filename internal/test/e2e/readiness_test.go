@@ -59,8 +59,9 @@ func (f *deployment) warnings() (out []string) {
 	return out
 }
 
-// Redis stops accepting the writes of a running worker, and later accepts them again. One campaign
-// is sent before this outage, and one after it.
+// A running worker must notice that Redis refuses writes, and must continue when Redis accepts them
+// again. /readyz must fail during this outage, and succeed before and after it. A campaign before the
+// outage and one after it must be sent.
 func TestReadyz_RedisThatRefusesWrites(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {

@@ -45,7 +45,7 @@ func (x *allGateways) startAccounts(n int) {
 var refusedText = map[string]string{"kobo": "error_param", "textconnect": "-507", "africastalking": "502", "qserve": "X000", "connectmedia": "105"}
 
 // A gateway refuses one text of a campaign with merge fields. All recipients with other texts must
-// get their messages. The campaign must end without a pause: nobody resumes it in this test.
+// get their messages. The campaign must end without a pause: this test does not resume it.
 func TestGateways_OneRefusedTextOfAPersonalisedCampaign(t *testing.T) {
 	t.Parallel()
 	const n = 200

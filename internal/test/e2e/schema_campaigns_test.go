@@ -24,8 +24,8 @@ func noAnswer() error {
 	return &providers.Error{Op: "scripted send", Outcome: providers.Unknown, Scope: providers.Call, Cause: providers.CauseNoAnswer}
 }
 
-// ordinary runs a small campaign with an invalid number, and one that it pauses, resumes and cancels
-// and whose ID another campaign then takes.
+// ordinary runs two small campaigns. The first has an invalid number. The second is paused, resumed
+// and cancelled, and then another campaign takes its ID.
 func (r *schemaRig) ordinary() {
 	r.enqueue(producer.Campaign{ID: "ordinary", Via: "plain"}, append(r.numbers(3), "12")...)
 	r.done("ordinary")

@@ -18,7 +18,7 @@ type entry struct {
 	expired bool                // Tuma has set an expiry of the key
 	seen    bool                // Tuma has written the key, field or name
 	fields  []*entry            // fields of a hash, or nil if the page lists none
-	json    map[string][]*entry // names in the JSON texts of a hash, by hash field; for a string that is JSON, the field is ""
+	json    map[string][]*entry // JSON names, by hash field; "" stands for a key that is a string
 }
 
 // schema is the parsed page docs/redis-schema.md. It also collects the differences between this
@@ -44,9 +44,9 @@ func codes(cell string) (out []string) {
 	return out
 }
 
-// readSchemaTables returns the rows of each table of the page that follows a marker, a line "<!--
-// checked: TEXT -->". tables holds the rows by the marker's text. names holds the texts in the
-// order of the page.
+// readSchemaTables returns the rows of each table of the page that follows a marker. A marker is the
+// line "<!-- checked: TEXT -->". tables holds the rows by TEXT. names holds the TEXTs in the order of
+// the page.
 func readSchemaTables(page string) (tables map[string][][]string, names []string) {
 	tables = map[string][][]string{}
 	table, lines := "", 0
@@ -135,8 +135,8 @@ func readSchemaPage(t *testing.T) *schema {
 // say notes a difference between page and code, once.
 func (s *schema) say(format string, args ...any) { s.wrong[fmt.Sprintf(format, args...)] = true }
 
-// find returns the entry for a name and marks it as seen. An entry with exactly this name comes before an entry whose
-// pattern matches. It returns nil if there is neither.
+// find returns the entry for a name and marks it as seen. It prefers an entry with exactly this
+// name to an entry whose pattern matches. It returns nil if there is neither.
 func find(entries []*entry, name string) *entry {
 	for _, e := range entries {
 		if e.name == name {

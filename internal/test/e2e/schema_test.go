@@ -54,7 +54,8 @@ func TestSchemaPage_NamesWhatIsWritten(t *testing.T) {
 	}
 }
 
-// TestSchemaPage_NamesWordsAndTags compares the layout of records with the constants that read them.
+// TestSchemaPage_NamesWordsAndTags compares three things on the page with the code: the words of
+// records and the statuses with prelude.lua, and the tags of results with record.go.
 func TestSchemaPage_NamesWordsAndTags(t *testing.T) {
 	t.Parallel()
 	page := readSchemaPage(t)
@@ -106,9 +107,9 @@ func TestSchemaPage_NamesWordsAndTags(t *testing.T) {
 	}
 }
 
-// preludeConstants returns the constants of prelude.lua. It reads lines such as "local A, B, C = 1,
-// 2, 3". The result has one entry for each line: the key is the first name of the line (A), and the
-// entry maps each value to its name (1 to A, 2 to B).
+// preludeConstants returns the constants of prelude.lua. It reads lines such as
+// "local A, B, C = 1, 2, 3". The result has one entry for each line: the key is the first name of the
+// line (A), and the entry maps each value to its name (1 to A, 2 to B).
 func preludeConstants(t *testing.T, prelude string) map[string]map[string]string {
 	t.Helper()
 	lists := map[string]map[string]string{}

@@ -111,7 +111,7 @@ func (s *schema) field(e *entry, field, value string) {
 	}
 }
 
-// names checks the names in a JSON text, which may have other text before it.
+// names checks the names in a JSON text. value may have other text before the JSON text.
 func (s *schema) names(e *entry, field, value string) {
 	listed := e.json[field]
 	at := strings.IndexAny(value, "{[")

@@ -140,8 +140,9 @@ var losses = map[string]loss{
 	}, false},
 }
 
-// A worker gets a signal, or loses its terminal, while it has several calls in flight at a gateway without idempotency
-// keys. Then another worker sends the rest. Every call that is cut off would leave unknown recipients.
+// A worker gets a signal, or loses its terminal, while it has several calls in flight at a gateway
+// without idempotency keys. It must finish these calls, because a call that is cut off leaves
+// unknown recipients. Then another worker sends the rest.
 func TestSignals_OnlyKillCutsOffCalls(t *testing.T) {
 	t.Parallel()
 	for name, x := range losses {

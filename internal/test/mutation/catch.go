@@ -23,8 +23,8 @@ type mutant struct {
 }
 
 // edit replaces the snippet old by the text new. file is the file that contains old, unless the
-// code has moved to another file of its folder. old must fit exactly one place (see find.go). An
-// identifier that occurs in old and new is renamed in new if it was renamed in the code.
+// code has moved to another file of its folder. old must fit exactly one place (see find.go). If
+// the code has renamed an identifier of old since, the identifier is renamed in new too.
 type edit struct{ file, old, new string }
 
 // catcher is a run that must fail because of a mutant: either tests of a package or a chaos run.

@@ -51,7 +51,8 @@ func (b *bench) check(ctx context.Context, m mutant) finding {
 	defer func() { _ = os.RemoveAll(dir) }()
 	var packages []string
 	for file := range changed {
-		// The build embeds Lua scripts without loading them. TestMutants_ScriptsLoad loads them.
+		// go build embeds Lua scripts and does not load them, so only packages with changed Go
+		// files are built. TestMutants_ScriptsLoad loads the scripts.
 		if p := "./" + path.Dir(file); path.Ext(file) == ".go" && !slices.Contains(packages, p) {
 			packages = append(packages, p)
 		}

@@ -203,8 +203,8 @@ func common(all []renames) renames {
 	return out
 }
 
-// rename replaces the identifiers in text, the replacement of an edit of file, by the names that
-// they have in the code. It looks for an identifier first in own, then in others.
+// rename returns text with the names that its identifiers have in the code now. text is the
+// replacement of an edit of file. rename looks for an identifier first in own, then in others.
 func (f *folder) rename(file, text string, own, others renames) (string, error) {
 	tokens, err := f.scan(file, text)
 	if err != nil {
@@ -232,8 +232,8 @@ type change struct {
 // of each place.
 //
 // The code may have renamed an identifier since the edit was written. changes renames it in the
-// replacement too, as it is renamed in the snippet of the same edit. If that snippet does not have
-// the identifier, the mutant's other snippets for the same folder decide.
+// replacement too: it takes the new name from the snippet of the same edit. If that snippet does not
+// have the identifier, changes takes the new name from the mutant's other snippets for the folder.
 func (m mutant) changes(s *source) (changes []change, folders []*folder, err error) {
 	found := map[*folder][]renames{}
 	for _, e := range m.edits {

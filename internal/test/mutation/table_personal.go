@@ -24,5 +24,5 @@ var personalMutants = []mutant{
 		tests("producer", "TestEnqueue_UsedFieldsAreTheContent")},
 }
 
-// partition is the test that planning puts every recipient into exactly one call.
+// partition is the test that checks planning: it must put every recipient into exactly one call.
 var partition = tests("internal/planning", "TestPlan_CallsPartitionTheRecipients")

@@ -255,9 +255,9 @@ func (r *reader) write(t *terminal, s step) error {
 	return os.WriteFile(filepath.Join(directory, s.name), []byte(s.text), 0o600)
 }
 
-// compare returns an error unless every line of the step was printed: by the command that occupies
-// the terminal, which has some seconds to print it, or else by the last commands. Several spaces are
-// equal to one space.
+// compare returns an error if a line of the step was not printed. If a command occupies the
+// terminal, this command must print the lines, and has some seconds for that. Otherwise the last
+// commands must have printed them. Several spaces are equal to one space.
 func (r *reader) compare(ctx context.Context, t *terminal, s step) error {
 	if t.occupied == nil {
 		return unprinted(s.text, r.printed)

@@ -7,9 +7,9 @@ import (
 	"strings"
 )
 
-// A marker may name a terminal, as in "<!-- run, terminal 2 -->". A terminal that is named for the
-// first time is a new shell in the home folder, with no variables but those that ~/.bashrc sets. A
-// marker without a terminal means the terminal that was named last.
+// A marker may name a terminal, as in "<!-- run, terminal 2 -->". The first step in a terminal
+// opens it: a new shell in the home folder, with only the variables that ~/.bashrc sets. A marker
+// without a terminal means the terminal that was named last.
 
 // kind is what readme does with a fenced code block.
 type kind string
@@ -61,9 +61,9 @@ var markers = map[kind]*regexp.Regexp{
 // comment matches a comment that is alone on a line.
 var comment = regexp.MustCompile(`^<!--\s*(.*?)\s*-->$`)
 
-// parse returns the steps of a Markdown text, in order. It returns an error if a fence has no
-// comment or an unknown comment, or is not closed, and if the text before a file does not name the
-// file.
+// parse returns the steps of a Markdown text, in order. It returns an error in these cases: a fence
+// has no comment or an unknown comment, a fence is not closed, or the text before a file's fence
+// does not name the file.
 func parse(page, text string) ([]step, error) {
 	var steps []step
 	var marker string
@@ -127,7 +127,7 @@ func begin(line int, language, marker string) (s step, err error) {
 		return s, nil
 	}
 	if marker != "" {
-		return step{}, fmt.Errorf("line %d: unknown comment %q", line, marker)
+		return step{}, fmt.Errorf("line %d: unknown comment %q: the kinds of comments are in internal/test/readme/parse.go", line, marker)
 	}
 	if language != "" && language != "text" {
 		return step{}, fmt.Errorf("line %d: a fence of %s needs a comment, e.g. <!-- run -->", line, language)

@@ -34,7 +34,7 @@ func (r *reader) openTerminal(number int) (*terminal, error) {
 	return t, os.WriteFile(filepath.Join(state, "variables"), []byte(startup), 0o600)
 }
 
-// directory returns the folder in which the shell of the terminal is.
+// directory returns the current folder of the shell in the terminal.
 func (t *terminal) directory() (string, error) {
 	directory, err := os.ReadFile(filepath.Join(t.state, "directory"))
 	return strings.TrimSpace(string(directory)), err

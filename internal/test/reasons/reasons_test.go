@@ -65,7 +65,8 @@ func parse(t *testing.T, folder string) (files []*ast.File) {
 	return files
 }
 
-// constants returns the values of the string constants of a folder whose names match.
+// constants returns the values of the string constants of a folder whose names match the regular
+// expression names.
 func constants(t *testing.T, folder, names string) (out []string) {
 	t.Helper()
 	match := regexp.MustCompile(names)

@@ -75,9 +75,10 @@ func (p *Proxy) Retarget(target string) {
 	p.target = target
 }
 
-// CutAfter forwards n more bytes of replies, counted over all connections, and then closes the connection whose
-// reply comes next, once. With n = 0 the next command runs and its whole reply is lost. A client that is not
-// connected yet would lose the reply to its greeting instead, so let it ping first.
+// CutAfter forwards n more bytes of replies, counted over all connections. Then it closes one
+// connection: the one on which the next reply comes. With n = 0, Redis runs the next command and
+// its whole reply is lost. The client must have sent a PING before: a client that is not connected
+// yet would lose the reply to its greeting instead.
 func (p *Proxy) CutAfter(n int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -81,9 +81,12 @@ const (
 	startWithin = 20 * time.Second
 )
 
-// Start starts a redis-server for this test and returns when it replies to PING. It has no persistence unless an
-// option turns it on, and is killed when the test ends. If there is no redis-server, Start skips the test with a
-// message that begins with Missing, or, if TUMA_REQUIRE_REDIS is 1, fails it with the command that installs one.
+// Start starts a redis-server for this test and returns when it replies to PING. The server stores
+// nothing on disk unless an option turns that on, and is killed when the test ends.
+//
+// If there is no redis-server, Start skips the test with a message that begins with Missing. If
+// TUMA_REQUIRE_REDIS is 1, Start fails the test instead, with the command that installs a
+// redis-server.
 func Start(t testing.TB, opts ...Option) *Server {
 	t.Helper()
 	s := &Server{
@@ -131,7 +134,8 @@ func (s *Server) UserURL() string {
 	return u.String()
 }
 
-// AsUser changes the options of a client to the login of the user that WithUser added. It is an argument of Client.
+// AsUser changes the options of a client to the login of the user that WithUser added. Pass it to
+// Client.
 func (s *Server) AsUser(o *redis.Options) {
 	o.Username = s.user.Username()
 	o.Password, _ = s.user.Password()

@@ -160,8 +160,8 @@ func (r *report) testEnds(e event) {
 
 func (r *report) packageEnds(e event) {
 	if e.Action == "fail" {
-		// Pending is now the output of tests that did not end, because their process ended
-		// first.
+		// r.pending now holds only the output of tests that did not end, because their process
+		// ended before them.
 		for at, text := range r.pending {
 			if at[0] == e.Package && at[1] != "" {
 				fmt.Fprint(r.out, text)
@@ -172,7 +172,7 @@ func (r *report) packageEnds(e event) {
 		return
 	}
 	for line := range strings.Lines(r.text(e)) {
-		// Without -v, "go test" prints such a line for a package.
+		// Without -v, "go test" prints only such a line for a package that passes or has no tests.
 		if strings.HasPrefix(line, "ok  ") || strings.HasPrefix(line, "?   ") {
 			fmt.Fprint(r.out, line)
 		}

@@ -178,7 +178,7 @@ func goBlocks(src []byte) (blocks []*block, commentLines int) {
 			}
 			blocks = append(blocks, b)
 			comments = nil
-		case token.SEMICOLON: // ignored: the scanner inserts a semicolon at a line end, which must not end a block of comments
+		case token.SEMICOLON: // the scanner adds a semicolon at a line end; it must not end a block
 		default:
 			comments = nil
 		}
@@ -330,8 +330,9 @@ func (r *rules) measureFile(c *count, tree, name string) error {
 	return nil
 }
 
-// check compares a measurement of the whole tree with the limits. It returns a message
-// for each limit that is exceeded, and for each that can be lowered by a tenth and two hits.
+// check compares a measurement of the whole tree with the limits. It returns a message for each
+// limit that is exceeded. It also returns a message for each limit that is too high: at least a tenth
+// and at least two hits above the measurement.
 func (r *rules) check(c count) []string {
 	var wrong []string
 	d := c.density()
