@@ -258,7 +258,8 @@ func parseSentinel(scheme, rest string) (Opener, error) {
 	if err != nil {
 		return nil, err
 	}
-	// go-redis uses the login of the URL for the sentinels, but users mean the login of Redis.
+	// go-redis takes the login in the URL as that of the sentinels, but ParseRedis documents it as
+	// the login of Redis. So exchange the two logins.
 	o.Username, o.Password = o.SentinelUsername, o.SentinelPassword
 	o.SentinelUsername, o.SentinelPassword = ownUser, ownPassword
 	return func(connections int) redis.UniversalClient {

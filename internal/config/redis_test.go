@@ -90,8 +90,8 @@ func TestParseRedis_MarksInThePassword(t *testing.T) {
 	}
 }
 
-// A file with a secret may come from an editor or a shell of Windows. The secret must be read in
-// each of their encodings.
+// An editor or a shell of Windows may write the file with a secret. The secret must be read in each
+// encoding that they use.
 func TestSecretFile_Encodings(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct{ content, want string }{

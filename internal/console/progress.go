@@ -34,7 +34,7 @@ func (b *ProgressBar) Draw(done, total int, text string) {
 			progressbar.OptionSetPredictTime(false), progressbar.OptionSetElapsedTime(false),
 			progressbar.OptionShowDescriptionAtLineEnd(), progressbar.OptionUseANSICodes(true), progressbar.OptionClearOnFinish())
 	}
-	// A line longer than the terminal would leave its first part on the screen at every redraw.
+	// A longer line would wrap, and each redraw would leave its first part on the screen.
 	room := Width(b.w) - smallBarWidth - 2*len(FormatInt(total)) - 13
 	b.bar.ChangeMax(max(total, 1))
 	b.bar.Describe(OneLine(text, max(room, 10)))

@@ -231,7 +231,7 @@ func (p *listReader) notScalar(name string) error {
 }
 
 // scalar converts a JSON value to text. null becomes "". ok is false for an object or array.
-// isNumber is true for the phone number.
+// isNumber is true if the value is the phone number of a recipient.
 func scalar(v json.RawMessage, isNumber bool) (text string, ok bool) {
 	if len(v) == 0 {
 		return "", true

@@ -327,7 +327,8 @@ func isBlank(record [][]byte) bool {
 	return true
 }
 
-// isNumberLike reports whether a line is a number, valid or not. A line of words is not.
+// isNumberLike reports whether a line is a number, valid or not. It returns false for a line of
+// words.
 func isNumberLike(line []byte) bool {
 	var bad *sms.NumberError
 	if _, err := sms.ParseMSISDN(strings.ToValidUTF8(string(unquote(line)), " "), ""); errors.As(err, &bad) {

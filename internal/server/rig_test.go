@@ -57,7 +57,7 @@ func (b *lockedBuffer) String() string {
 	return b.buf.String()
 }
 
-// rig is a server on a separate Redis.
+// rig is the server of one test, with a separate Redis.
 type rig struct {
 	*testing.T
 	redis  *redistest.Server

@@ -11,8 +11,8 @@ type sentMessages struct {
 	// first maps the hash of a number and a text to the campaign mark of the first such message.
 	// The mark becomes noMark if any of these messages has no mark.
 	first map[uint64]uint64
-	// more holds a hash of number, text and campaign for each later message with a known number and
-	// text, but another campaign.
+	// more holds the messages that repeat a message in first under another campaign mark. A message
+	// is stored as a hash of number, text and mark.
 	more map[uint64]struct{}
 }
 

@@ -302,8 +302,8 @@ func (b *Book) scan(f *zip.File, limit int64, visit func(xml.StartElement)) erro
 // format.
 type archive struct {
 	src  io.ReaderAt
-	left int   // bytes that may be read until open is true
-	open bool  // the directory has been read
+	left int   // bytes of the directory that may still be read
+	open bool  // the directory has been read, so reading is no longer limited
 	err  error // the last read error of src
 }
 

@@ -118,7 +118,7 @@ func (t *sharedStrings) close() {
 	}
 	_ = t.file.Close() // an error does not matter: the content is not needed any more
 	if t.temporary {
-		_ = os.Remove(t.file.Name()) // a failure leaves a file in the temporary directory
+		_ = os.Remove(t.file.Name()) // if this fails, the file stays in the temporary directory
 	}
 }
 

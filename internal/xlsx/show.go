@@ -62,7 +62,7 @@ func (s *shower) show(number float64, format numberFormat) (text string, ok bool
 		return x.text, x.ok
 	}
 	defer func() {
-		if recover() != nil { // the format comes from the file, and may be anything
+		if recover() != nil { // excelize may panic, because the format comes from the file and may be anything
 			text, ok = "", false
 		}
 		if len(s.seen) == maxSeen {

@@ -28,7 +28,8 @@ import (
 // template is the text of the messages, with a merge field.
 const template = "Dear {{name}}, your statement is ready. Reply STOP to opt out."
 
-// minShare is the share of the bare loop's messages a second that Tuma must reach.
+// minShare is the minimum of personalRound.share: Tuma's messages a second, divided by those of the
+// bare loop.
 const minShare = 0.4
 
 // personalRole compares Tuma with a bare loop for personalized messages, one a call. Both use

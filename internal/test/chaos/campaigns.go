@@ -49,7 +49,7 @@ const (
 func (c *campaign) recipients() iter.Seq2[producer.Recipient, error] {
 	return func(yield func(producer.Recipient, error) bool) {
 		for i := range c.total {
-			// Trailing spaces, as a spreadsheet may have them. They make a large campaign need
+			// Spreadsheets may leave trailing spaces. Here they also make a large campaign need
 			// several upload pages.
 			if !yield(producer.Recipient{Number: fmt.Sprintf("%-50d", c.first+uint64(i))}, nil) {
 				return

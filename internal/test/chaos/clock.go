@@ -18,7 +18,7 @@ import (
 	"time"
 )
 
-// clockError is by how much a wrong clock is fast or slow.
+// clockError is how much a wrong clock differs from the right time.
 const clockError = time.Minute
 
 // clockVariable is the environment variable that sets a worker's clock error in seconds. It

@@ -36,14 +36,14 @@ type optOutLog struct {
 	mu       sync.Mutex
 	requests map[uint64]request
 	calls    map[uint64][]arrival
-	last     map[string]uint64 // the last number in a call to each gateway
+	last     map[string]uint64 // for each gateway, the last number in its last call
 }
 
 // request is one opt-out.
 type request struct {
-	// returned is when the opt-out returned without an error. Zero: it has not.
+	// returned is when the opt-out returned without an error. It is zero until then.
 	returned time.Time
-	// inFlight is how many calls the opt-out reported as claimed before it.
+	// inFlight is how many calls the opt-out reported as in flight.
 	inFlight int
 }
 

@@ -12,8 +12,8 @@ import (
 // recipientsEach is the number of recipients of each campaign of these tests. Campaigns share no number.
 const recipientsEach = 600
 
-// acceptedMessages returns how many messages of a campaign the gateway has accepted. It fails the test if a number
-// has two.
+// acceptedMessages returns how many messages of a campaign the gateway has accepted. It fails the
+// test if the gateway has accepted two messages to one number.
 func (f *deployment) acceptedMessages(campaign int) (n int) {
 	f.t.Helper()
 	for r := range campaignNumbers(campaign, recipientsEach) {
@@ -136,8 +136,8 @@ func (o *ordered) checkOrders() {
 	}
 }
 
-// checkLimits checks the campaigns that expire, have a cap, begin later or were cancelled at once. Only if
-// a worker was killed may recipients become unknown.
+// checkLimits checks the campaigns that expire, have a cap, begin later or were cancelled at once.
+// Recipients may become unknown only if a worker was killed.
 func (o *ordered) checkLimits(killed bool) {
 	o.t.Helper()
 	// A call whose worker died is doubtful. If its campaign expires before another worker repeats

@@ -70,7 +70,8 @@ func (x *allGateways) runOut(i, n, credit int) {
 	if s.Accepted != credit || s.Pending != n-credit || st.Accepted != int64(credit) {
 		t.Errorf("%s, without credit: got %+v, gateway %+v, want %d accepted, %d pending and %d accepted", k.Name, s, st, credit, n-credit, int64(credit))
 	}
-	// While there is no credit, the worker reads the balance and makes no calls.
+	// While there is no credit, the worker must read the balance and make at most one call, a
+	// probe.
 	quiet := gateway.Stats().Calls
 	rest := time.After(8 * time.Second)
 	<-rest

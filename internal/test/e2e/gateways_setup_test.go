@@ -24,8 +24,9 @@ type allGateways struct {
 	web     *http.Server
 }
 
-// newAllGateways starts a sandbox and a deployment with an account at each gateway, named after its provider. extra
-// are further lines of the accounts by provider; "" means every account.
+// newAllGateways starts a sandbox, and a deployment with one account at each gateway. An account
+// has the name of its provider. extra has further lines of tuma.yaml for the account at a provider;
+// the lines under "" are for every account.
 func newAllGateways(t *testing.T, o simulator.Options, extra map[string][]string) *allGateways {
 	t.Helper()
 	x := &allGateways{kinds: catalog.Kinds(), address: "127.0.0.1:0"}

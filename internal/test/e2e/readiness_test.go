@@ -102,7 +102,8 @@ func TestReadyz_RedisThatRefusesWrites(t *testing.T) {
 			if _, errOut, exit := f.tuma("check"); exit != 1 || !strings.Contains(errOut, tt.says) && !strings.Contains(errOut, "read-only replica") {
 				t.Errorf("tuma check: exit %d, %s; want exit 1 and %q", exit, errOut, tt.says)
 			}
-			// The sweeper, the publisher and every queue have failed several times by now.
+			// /readyz must keep failing for six seconds. In this time, the sweeper, the publisher
+			// and every queue fail several times.
 			for deadline := time.Now().Add(6 * time.Second); time.Now().Before(deadline); {
 				if ready() {
 					t.Fatal("/readyz succeeds although Redis refuses writes")

@@ -23,8 +23,8 @@ func personal(i, n int) iter.Seq2[producer.Recipient, error] {
 	}
 }
 
-// withKeyAccount adds an account of Connect Media's current API to a deployment of all gateways. It has the
-// name key.
+// withKeyAccount adds an account of Connect Media's current API to a deployment of all gateways.
+// The name of the account is "key".
 func withKeyAccount(x *allGateways) {
 	x.t.Helper()
 	x.write("tuma.yaml", x.read("tuma.yaml")+"  key:\n    provider: connectmedia\n    base_url: http://"+x.address+"/connectmedia\n    sender: ACME\n    api_key: demo\n")

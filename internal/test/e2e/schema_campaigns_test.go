@@ -303,7 +303,7 @@ func (r *schemaRig) large() {
 	r.done("personal")
 }
 
-// byHand changes a rate by hand, as tuma rate does.
+// byHand changes the rate of an account, as the command tuma rate does.
 func (r *schemaRig) byHand() {
 	setting, err := ratelimit.Setting(500, 50)
 	r.ok(err)

@@ -132,7 +132,7 @@ func readSchemaPage(t *testing.T) *schema {
 	return s
 }
 
-// say notes a difference between page and code, once.
+// say records a difference between the page and the code. The same text is recorded once.
 func (s *schema) say(format string, args ...any) { s.wrong[fmt.Sprintf(format, args...)] = true }
 
 // find returns the entry for a name and marks it as seen. It prefers an entry with exactly this

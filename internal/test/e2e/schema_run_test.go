@@ -142,7 +142,8 @@ func (r *schemaRig) numbers(n int) []string {
 	return out
 }
 
-// enqueue enqueues a transactional campaign: sending hours do not apply to it.
+// enqueue enqueues a transactional campaign. Sending hours do not apply to it, so it is sent
+// although they are closed.
 func (r *schemaRig) enqueue(c producer.Campaign, numbers ...string) {
 	r.t.Helper()
 	c.Class = producer.Transactional

@@ -105,7 +105,7 @@ func signalled(signals ...syscall.Signal) func(*deployment) (*exec.Cmd, func()) 
 
 // loss is a way in which a worker gets a signal or loses its log.
 type loss struct {
-	// start starts a worker. harm gives it the signal.
+	// start starts a worker. harm sends the signal, or closes the terminal or the log.
 	start func(*deployment) (cmd *exec.Cmd, harm func())
 	// runs is true if the worker must keep running.
 	runs bool

@@ -37,7 +37,7 @@ type catcher struct {
 	// want is a regular expression that the output must match. If want is empty, any failure is
 	// enough.
 	want string
-	// limit is the maximum time that the catcher may take, more than 0.
+	// limit is the maximum time that the catcher may take. It must be more than 0.
 	limit time.Duration
 }
 

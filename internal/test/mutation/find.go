@@ -187,8 +187,8 @@ func (r renames) of(x identifier) (string, bool) {
 	return now, ok
 }
 
-// common merges renames. It leaves out an identifier if two elements of all give it different
-// names.
+// common merges several renames into one. It leaves out an identifier that has different names in
+// two of them.
 func common(all []renames) renames {
 	out, differ := renames{}, map[identifier]bool{}
 	for _, r := range all {

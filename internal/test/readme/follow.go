@@ -79,7 +79,8 @@ func newReader(out io.Writer, tree, scratch, ci string, steps []step) (*reader, 
 	return r, os.Mkdir(r.home, 0o700)
 }
 
-// exchange replaces the ports in a text with the free ports, and passes them to tuma dev.
+// exchange replaces the ports in a text with the free ports. It also adds flags to the command tuma
+// dev, so that it listens on free ports.
 func (r *reader) exchange(text string) string {
 	text = startsDev.ReplaceAllString(text, "tuma dev --redis-port "+redisPort+" --sandbox-port "+sandboxPort)
 	return port.ReplaceAllStringFunc(text, func(found string) string {

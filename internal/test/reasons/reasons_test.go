@@ -84,8 +84,8 @@ func constants(t *testing.T, folder, names string) (out []string) {
 	return out
 }
 
-// fields returns the literal values that a folder gives to a field in composite literals of a type. typeName is the end
-// of the type's name.
+// fields returns the literal values that the Go files of a folder give to a field of a type, in
+// composite literals. typeName is the end of the type's name.
 func fields(t *testing.T, folder, typeName, field string) (out []string) {
 	t.Helper()
 	for _, f := range parse(t, folder) {

@@ -73,7 +73,7 @@ func parseRules(text string) (rules, error) {
 	return r, nil
 }
 
-// compile makes a pattern of whole words, in any case. A space matches any white space.
+// compile makes a pattern of whole words that ignores case. A space matches any white space.
 func compile(text string) (*regexp.Regexp, error) {
 	return regexp.Compile(`(?i)\b(?:` + strings.ReplaceAll(text, " ", `\s+`) + `)\b`)
 }
@@ -284,7 +284,7 @@ func (r *rules) measure(tree string, folders ...string) (count, error) {
 			}
 			if entry.IsDir() {
 				switch entry.Name() {
-				case "bin", "tmp", ".git", "testdata": // built files, and quoted pages of vendors
+				case "bin", "tmp", ".git", "testdata": // built files, and testdata, which quotes pages of vendors
 					return fs.SkipDir
 				}
 				return nil
@@ -308,7 +308,7 @@ func (r *rules) measureFile(c *count, tree, name string) error {
 		blocks = luaBlocks
 	case ext == ".md":
 		isMarkdown = true
-		// The style guide quotes bad sentences in its tables.
+		// The tables of the style guide quote bad sentences, so leave them out.
 		blocks = func(src []byte) ([]*block, int) { return markdownBlocks(src, name != "docs/style.md"), 0 }
 	default:
 		return nil
