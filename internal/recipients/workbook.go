@@ -175,7 +175,7 @@ func (l *List) workbookRecipient(r *xlsx.Row, h *header) (out producer.Recipient
 				l.cells = append(l.cells, out.Number)
 				continue
 			}
-			value, _ := r.Text(r.Cell(column)) // the error is ignored: this cell is blank if its formula was never computed
+			value, _ := r.Text(r.Cell(column)) // blank if there is an error: the formula was never computed
 			l.cells = append(l.cells, string(bytes.TrimSpace(value)))
 		}
 	}
