@@ -158,7 +158,7 @@ func (s *Server) exchange(w http.ResponseWriter, r *http.Request, e routedEndpoi
 	buf := buffers.Get().(*bytes.Buffer)
 	buf.Reset()
 	defer buffers.Put(buf)
-	if e.IsSend != nil { // The body must be read before a fault is chosen, because IsSend needs it and only calls get a fault.
+	if e.IsSend != nil { // the choice of a fault depends on IsSend, and IsSend needs the body
 		s.read(r, buf)
 		e.Send = e.IsSend(r, buf.Bytes())
 	}

@@ -43,8 +43,8 @@ type Repeat string
 
 // The replies to a repeated key.
 const (
-	// RepeatAccepts repeats the reply to an accepted call. The gateway forgets an error: it handles
-	// a repeated key as a new one.
+	// RepeatAccepts repeats the reply to an accepted call. If the call got an error, the gateway
+	// handles the next call with this key as a new call.
 	RepeatAccepts Repeat = ""
 	// RepeatAll repeats every reply, including errors. It does not repeat an error about a
 	// malformed request or about the login.

@@ -31,9 +31,9 @@ type audit struct {
 	excused      int
 	// forbiddenUnknown counts the unknown recipients of campaigns that may have none.
 	forbiddenUnknown int
-	// optedOut counts the recipients that opted out during their campaign, and skippedOptOuts those
-	// of them that were skipped. For the other ones, reportedInFlight counts the calls that their
-	// opt-outs reported as in flight, and lateCalls the calls that arrived after their opt-outs.
+	// optedOut counts the recipients that opted out during their campaign. skippedOptOuts counts
+	// the ones that were skipped. reportedInFlight counts the calls that the opt-outs reported as
+	// in flight. lateCalls counts the calls to such recipients that came after their opt-outs.
 	optedOut, skippedOptOuts, reportedInFlight, lateCalls int
 	breaches                                              []string
 }

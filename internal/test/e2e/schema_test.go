@@ -54,8 +54,8 @@ func TestSchemaPage_NamesWhatIsWritten(t *testing.T) {
 	}
 }
 
-// TestSchemaPage_NamesWordsAndTags compares three things on the page with the code: the words of
-// records and the statuses with prelude.lua, and the tags of results with record.go.
+// TestSchemaPage_NamesWordsAndTags checks three kinds of tables on the page. The words of records
+// and the statuses must be those of prelude.lua. The tags must be those of record.go.
 func TestSchemaPage_NamesWordsAndTags(t *testing.T) {
 	t.Parallel()
 	page := readSchemaPage(t)
