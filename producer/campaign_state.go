@@ -69,7 +69,7 @@ type Block struct {
 	// Country is the country whose sending hours are over, as an ISO code.
 	Country string `json:"country,omitempty"`
 	// Code is the gateway's own code that led to the hold. It is empty if no answer of the gateway
-	// did.
+	// led to it.
 	Code string `json:"code,omitempty"`
 	// By is who paused the campaign or set the hold.
 	By string `json:"by,omitempty"`
@@ -222,7 +222,7 @@ func statusOf(sum ledger.Summary) Status {
 	}
 	s.Notes = append([]string{}, sum.Spec.Notes...)
 	if sum.Unreadable != nil {
-		s.Quarantined = max(1, s.Quarantined) // a worker may not have quarantined the record yet
+		s.Quarantined = max(1, s.Quarantined) // the record is unreadable, even if no worker has quarantined it so far
 	}
 	for _, a := range sum.ByAccount {
 		s.ByAccount = append(s.ByAccount, AccountCounts{Account: a.Account, Counts: Counts(a.Counts)})

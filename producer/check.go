@@ -39,7 +39,7 @@ const startTolerance = time.Second - time.Nanosecond
 // past adds a mistake in the given field if t is not zero and is earlier than limit.
 func (m *mistakes) past(field string, t, limit time.Time) {
 	if !t.IsZero() && t.Before(limit) {
-		m.add(field, "%s is in the past", t.UTC().Format(time.RFC3339))
+		m.add(field, "%s is in the past: use a later time", t.UTC().Format(time.RFC3339))
 	}
 }
 

@@ -98,7 +98,7 @@ func (e *estimate) add(number string, segments int) {
 	e.longest = max(e.longest, segments)
 }
 
-// cost returns the highest possible number of segments that go through the given account.
+// cost returns the highest possible cost at the given account, in segments.
 func (e *estimate) cost(account string) int {
 	l := e.loads[account]
 	if l == nil {
@@ -209,7 +209,7 @@ func gapOf(a accounts.Account, segments int, now time.Time) CreditGap {
 }
 
 // require returns an ErrNoCredit if required is true and the balance of an account does not cover
-// the cost or is not known. An old balance is accepted.
+// the cost or is not known. It accepts a balance of any age.
 func (e *estimate) require(required bool, now time.Time) error {
 	if !required {
 		return nil

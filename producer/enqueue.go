@@ -153,7 +153,7 @@ type Recipient struct {
 	// the body does not use are ignored.
 	Fields map[string]string
 	// Line is the recipient's line in the file, or row in the sheet, from which it was read,
-	// counted from 1. 0 means that the line is not known. Messages and a preview's answers name it.
+	// counted from 1. 0 means that the line is not known. Error texts and previews name the line.
 	// It is not part of the campaign.
 	Line int
 }
@@ -239,7 +239,7 @@ func (c *Client) Enqueue(ctx context.Context, campaign Campaign, recipients iter
 	}
 	receipt := Receipt{ID: committed.ID, Total: committed.Total, CreatedAt: committed.CreatedAt, Again: committed.Again}
 	if receipt.Again {
-		if stored, err := c.ledger.Spec(ctx, receipt.ID); err == nil { // retention removes the spec of a campaign
+		if stored, err := c.ledger.Spec(ctx, receipt.ID); err == nil { // an error is ignored: retention may have removed the spec
 			spec = stored
 		}
 	}
@@ -285,7 +285,7 @@ func (c *Client) upload(ctx context.Context, u *ledger.Upload, spec campaign.Spe
 			return fmt.Errorf("enqueue: %w", err)
 		}
 		if p.foundMissing() {
-			continue // a value is missing, so nothing will be enqueued: only look for further missing values
+			continue // nothing will be enqueued; the loop goes on to count all missing values for the error
 		}
 		segments := 0
 		if p != nil && e.needed() {
@@ -345,13 +345,13 @@ func specOf(c Campaign) campaign.Spec {
 		s.ExpiresAt = time.Time{}
 	}
 	if s.Class == campaign.Marketing {
-		s.Class = "" // stored as the default, to save memory
+		s.Class = "" // an empty class means marketing, and saves memory in Redis
 	}
 	t, err := sms.ParseTemplate(c.Body)
 	switch {
 	case err != nil || t.Plain(): // checkText reports the error
 	case len(t.Fields()) == 0:
-		text, _ := t.Render(nil, nil) // the body has escaped braces only
+		text, _ := t.Render(nil, nil) // the body has escaped braces, but no merge fields
 		s.Body = string(text)
 	default:
 		s.Fields = t.Fields()

@@ -92,8 +92,8 @@ type MissingField struct {
 	Field string
 	// Count is the number of recipients without a value.
 	Count int
-	// First are the places of up to three of them, the first ones: Recipient.Line or, where that is 0,
-	// the position in the upload, counted from 1.
+	// First has the places of the first three of these recipients, or fewer. A place is
+	// Recipient.Line or, if that is 0, the position in the upload, counted from 1.
 	First []int
 }
 

@@ -20,7 +20,7 @@ const (
 	DefaultFindMaxRecipients = 50_000_000
 )
 
-// FindOptions bound a search for the messages to a number.
+// FindOptions are the options of Find: which campaigns it reads, and where it stops.
 type FindOptions struct {
 	// Country is the ISO code for a number in national format, such as "KE".
 	Country string
@@ -42,8 +42,8 @@ type FindResult struct {
 	MSISDN string `json:"msisdn"`
 	// Messages are the messages to the number, those of the newest campaign first.
 	Messages []FoundMessage `json:"messages"`
-	// Campaigns and Recipients count what was read. Oldest is when the oldest of these campaigns was
-	// created.
+	// Campaigns and Recipients are the numbers of campaigns and recipients that the search has
+	// read. Oldest is when the oldest of these campaigns was created.
 	Campaigns  int        `json:"campaigns"`
 	Recipients int        `json:"recipients"`
 	Oldest     *time.Time `json:"oldest"`
@@ -116,7 +116,7 @@ func (c *Client) Find(ctx context.Context, number string, o FindOptions) (FindRe
 	return r, nil
 }
 
-// add adds what was found in a campaign. It reports whether a bound is reached.
+// add adds what the search found in one campaign. It reports whether a bound of o is reached.
 func (r *FindResult) add(x ledger.Searched, o FindOptions) bool {
 	r.Campaigns++
 	r.Recipients += x.Recipients

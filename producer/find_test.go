@@ -80,7 +80,7 @@ func TestFind_ContinuesWhereABoundEndedIt(t *testing.T) {
 	b.serve("kobo-main")
 	var want []string
 	for i := range 7 {
-		b.sendTo(fmt.Sprintf("c%d", i), time.Duration(i/2)*time.Hour, "+254722000000", "+254712345678", "+254722000001") // pairs of about the same time
+		b.sendTo(fmt.Sprintf("c%d", i), time.Duration(i/2)*time.Hour, "+254722000000", "+254712345678", "+254722000001") // two campaigns for each hour
 	}
 	for s, err := range b.List(t.Context()) {
 		if err != nil {

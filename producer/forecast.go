@@ -48,7 +48,7 @@ type Forecast struct {
 	// Samples are up to five messages as they would go out.
 	Samples  []Sample `json:"samples"`
 	Schedule Schedule `json:"schedule"`
-	// Unknown lists, as sentences, what the preview could not determine.
+	// Unknown lists what the preview could not determine, each with the reason.
 	Unknown []string `json:"not_known"`
 }
 
@@ -170,15 +170,15 @@ func (p *preview) listUnknown() {
 		switch {
 		case known:
 		case p.cards[n].Name == "":
-			say("the account, because the campaign names none and there are no routes; so calls, cost and duration are unknown too")
+			say("the account: the campaign names none and there are no routes, so calls, cost and duration are unknown too")
 		default:
-			say("account %s, because neither the configuration nor a worker describes it; so its calls, cost and duration are unknown too", p.cards[n].Name)
+			say("account %s: neither the configuration nor a worker describes it, so its calls, cost and duration are unknown too", p.cards[n].Name)
 		}
 	}
 	if p.optouts == nil {
-		say("which recipients have opted out, because Redis was not read; they would be skipped too")
+		say("the opt-outs: Redis was not read, so this forecast does not skip recipients who have opted out")
 	}
 	if p.snapshot.Country == "" {
-		say("the country of numbers in national format, so they count as invalid")
+		say("the country: none is set, so numbers in national format count as invalid")
 	}
 }

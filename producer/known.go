@@ -40,7 +40,7 @@ func checkKnown(known []Account) error {
 
 // account reads the account of the given name as workers have published it, or else as WithAccounts
 // has told the client. If the account is not known, account returns accounts.ErrNoAccount and the
-// names of the published accounts, as they were at the moment when this account was not among them.
+// names of all published accounts. This account is not among the names.
 func (c *Client) account(ctx context.Context, name string) (a accounts.Account, published []string, err error) {
 	if a, err = c.accounts.Account(ctx, name); !errors.Is(err, accounts.ErrNoAccount) {
 		return a, nil, err

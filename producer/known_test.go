@@ -65,7 +65,8 @@ func TestWithAccounts_UsedUntilAWorkerPublishes(t *testing.T) {
 		t.Errorf("Enqueue by a known route: %v", err)
 	}
 
-	// A worker publishes other settings: they win for new campaigns, and the old one keeps its own.
+	// A worker publishes other settings. New campaigns get these settings, and the enqueued
+	// campaign keeps its own.
 	if _, err := accounts.New(b.ledger.Runner()).PublishAll(t.Context(), "w", 1, []accounts.Offer{{Card: campaign.Card{Name: "kobo-main", Unit: "messages", Sender: "ACME",
 		Info: providers.Info{Name: "kobo", MaxRecipients: 500}}}}, accounts.Settings{Country: "NG"}); err != nil {
 		t.Fatal(err)

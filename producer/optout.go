@@ -111,7 +111,8 @@ type optOutLoad struct {
 	inFlight     []ledger.InFlightCall
 }
 
-// mostNamed is the maximum number of numbers that are written into each running campaign.
+// mostNamed is the maximum number of opted-out numbers that OptOut writes into each running
+// campaign. With more numbers, running campaigns read the whole suppression list instead.
 const mostNamed = 1000
 
 // read returns the list and the number of the entry p. i is the position of p in the sequence;

@@ -72,8 +72,8 @@ type personal struct {
 	strict bool
 	// place maps each merge field to its index in fields and values.
 	place map[string]int
-	// names caches the index in place of each name that recipients use; -1 marks a field that the
-	// body does not use.
+	// names caches, for each name that recipients use, its index in values; -1 marks a field that
+	// the body does not use.
 	names map[string]int
 	// seen marks the fields that at least one recipient had.
 	seen []bool
@@ -85,8 +85,8 @@ type personal struct {
 	// n is the number of recipients that were read.
 	n int
 	// blank has an entry for each field, which counts the recipients without a value. first is the
-	// error for the first of these recipients. Both are used only if strict is set. absent is a
-	// buffer.
+	// error for the first of these recipients. Both are used only if strict is set. absent is the
+	// buffer of countMissing, used again for each recipient.
 	blank  []MissingField
 	first  *MissingError
 	absent []string
@@ -186,7 +186,7 @@ func (p *personal) countMissing(line int) {
 	}
 }
 
-// foundMissing reports whether a value is missing that must not be.
+// foundMissing reports whether a required value is missing (OnMissingFail).
 func (p *personal) foundMissing() bool { return p != nil && p.first != nil }
 
 // missing returns a MissingError for all recipients read so far, or nil.

@@ -141,7 +141,7 @@ func TestEnqueue_CostOfPersonalTexts(t *testing.T) {
 	}
 }
 
-// Enqueue rejects a body that is too long for every value of its fields, before it uploads a
+// If a body is too long even with empty merge fields, Enqueue refuses it before it uploads a
 // recipient.
 func TestEnqueue_TextTooLongForAllIsRefused(t *testing.T) {
 	t.Parallel()

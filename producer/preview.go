@@ -58,9 +58,10 @@ type SkippedRecipient struct {
 }
 
 // Preview plans a campaign as a worker would and sends nothing. It uses neither Redis nor a worker;
-// Forecast.Unknown lists what it cannot know without them. To find duplicates, memory grows
-// by about three bytes for each recipient, and by up to 25 in a campaign with merge fields. Mistakes in the campaign are an ErrInvalid that lists all of
-// them, as in Client.Enqueue, except that ID may be empty.
+// Forecast.Unknown lists what it cannot know without them. To find duplicates, memory grows by
+// about three bytes for each recipient, and by up to 25 in a campaign with merge fields. Mistakes
+// in the campaign are an ErrInvalid that lists all of them, as in Client.Enqueue, except that ID
+// may be empty.
 func Preview(ctx context.Context, campaign Campaign, recipients iter.Seq2[Recipient, error], o PreviewOptions) (Forecast, error) {
 	if o.Now.IsZero() {
 		o.Now = time.Now()
@@ -185,11 +186,12 @@ type preview struct {
 	// ucs2 names the character that makes the first UCS-2 message UCS-2.
 	ucs2 string
 	out  Forecast
-	// lines holds the lines of the last keptLines recipients, by their rows.
+	// lines is a ring of Recipient.Line: row n has index n modulo keptLines.
 	lines [keptLines]int
 }
 
-// keptLines is larger than the number of rows after which planning has placed a recipient.
+// keptLines is the length of the ring. Planning reports each recipient before it reads this many
+// further rows, so no entry is overwritten too early.
 const keptLines = 4 * campaign.MaxPageRows
 
 // streamLoad counts what goes through a stream.

@@ -14,7 +14,8 @@ import (
 	"github.com/tuma-sms/tuma/internal/script"
 )
 
-// checkClient returns an ErrInvalid if Tuma cannot keep its promise with a client.
+// checkClient returns an ErrInvalid if a client could lose data or read old data: if it is nil, a
+// ring, or reads from replicas.
 func checkClient(rdb redis.UniversalClient) error {
 	if err := script.CheckClient(rdb); err != nil {
 		return fmt.Errorf("new producer: %w: %w", ErrInvalid, err)
@@ -22,7 +23,7 @@ func checkClient(rdb redis.UniversalClient) error {
 	return nil
 }
 
-// passing lists how the errors begin with which a Redis server reports a state that may soon pass.
+// passing lists the beginnings of those errors of a Redis server that may soon pass.
 var passing = []string{"LOADING", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "MOVED", "ASK", "BUSY", "READONLY", "ERR max number of clients"}
 
 // redisIsAway reports whether an error of a read is about the connection to Redis or the state of

@@ -79,7 +79,7 @@ func TestWait_RidesOutARedisThatIsAway(t *testing.T) {
 	b.enqueue(validCampaign(), 3)
 	waiting := startWait(t.Context(), b.Client)
 	server.Kill()
-	// A read has failed once the client cannot reach Redis.
+	// After two failed pings, Wait has also read at least once without an answer.
 	for failed := 0; failed < 2; {
 		if b.rdb.Ping(t.Context()).Err() != nil {
 			failed++

@@ -57,8 +57,8 @@ func (q *queueing) pace(rate float64, sharers int) float64 {
 }
 
 const (
-	// farthest is how far ahead a schedule is calculated. mostSpans is the maximum number of its
-	// steps.
+	// farthest is how far ahead schedule calculates. mostSpans is the maximum number of steps
+	// (calls of step) for one schedule.
 	farthest  = 366 * 24 * time.Hour
 	mostSpans = 20_000
 )

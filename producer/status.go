@@ -165,7 +165,8 @@ func (c *Client) Wait(ctx context.Context, id string) (last Status, err error) {
 		case ctx.Err() == nil && !redisIsAway(err):
 			return last, err
 		case ctx.Err() == nil:
-			// A pipeline over a connection without a login ends with EOF. PING has the server's error.
+			// Without a login, the pipeline of the read fails with EOF only. PING returns the
+			// reason that the server gives.
 			if err := c.rdb.Ping(ctx).Err(); err != nil && ctx.Err() == nil && !redisIsAway(err) {
 				return last, fmt.Errorf("wait for %s: %w", id, err)
 			}

@@ -53,7 +53,7 @@ func newAccount(rdb redis.UniversalClient, a Account) (*account, error) {
 		mistakes = append(mistakes, fmt.Errorf("unit %.40q must be messages, segments or requests", a.Unit))
 	}
 	if a.OnUnknown != "" && a.OnUnknown != OnUnknownKeep && a.OnUnknown != OnUnknownResend {
-		mistakes = append(mistakes, fmt.Errorf("on unknown %.40q must be keep or resend", a.OnUnknown))
+		mistakes = append(mistakes, fmt.Errorf("OnUnknown %.40q must be keep or resend", a.OnUnknown))
 	}
 	if a.Reports != "" && a.Reports != ReportsOff && a.Reports != ReportsAll {
 		mistakes = append(mistakes, fmt.Errorf("reports %.40q must be all or off", a.Reports))

@@ -128,7 +128,9 @@ func TestBlacklist_OfASharedSenderSuppressesNoRecipient(t *testing.T) {
 	r.wantNoOptOuts()
 }
 
-// A recipient that is blacklisted in a separate call waits for the proof that the sender ID works.
+// If a call has only the blacklisted recipient, its answer does not show that the sender ID works.
+// The worker adds the number to the suppression list once the gateway has accepted a later message
+// of the sender.
 func TestBlacklist_AddsOnceTheSenderIsProven(t *testing.T) {
 	t.Parallel()
 	r := newTestTuma(t, simulator.Options{})
@@ -158,7 +160,8 @@ func TestBlacklist_AddsOnceTheSenderIsProven(t *testing.T) {
 	})
 }
 
-// A sender ID that is registered only later must not suppress the recipients that were refused before.
+// A gateway calls recipients blacklisted because the sender ID is not registered yet. When it is
+// registered later, these recipients must not get onto the suppression list.
 func TestBlacklist_UnprovenSenderSuppressesNoRecipient(t *testing.T) {
 	t.Parallel()
 	r := newTestTuma(t, simulator.Options{})
@@ -171,7 +174,7 @@ func TestBlacklist_UnprovenSenderSuppressesNoRecipient(t *testing.T) {
 		t.Fatalf("got %+v, want 9 rejected", s)
 	}
 	blacklists.Store(false)
-	for _, id := range []string{"after", "again"} { // the second one begins when the first one's lists are written
+	for _, id := range []string{"after", "again"} { // "again" begins when opt-outs after "after" would be written
 		if _, err := r.producer.Enqueue(t.Context(), producer.Campaign{ID: id, Via: "a", Body: "Hello"}, producer.Numbers(kenyanNumbers(9)...)); err != nil {
 			t.Fatal(err)
 		}

@@ -12,8 +12,9 @@ import (
 	"github.com/tuma-sms/tuma/worker"
 )
 
-// The keys of one campaign begin with the same 48 bits, and those of two campaigns do not. So the
-// sandbox counts a message that a campaign sends twice, and not a text that two campaigns send.
+// All idempotency keys of a campaign begin with the same 48 bits, which differ between campaigns.
+// So the sandbox counts a duplicate only if one campaign sends a text twice to a number, not if two
+// campaigns send the same text.
 func TestIdempotencyKey_ShowsTheCampaign(t *testing.T) {
 	t.Parallel()
 	r := newTestTuma(t, simulator.Options{})

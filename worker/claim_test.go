@@ -65,8 +65,9 @@ func TestClaim_LateAnswerShortensTheCall(t *testing.T) {
 	}
 }
 
-// A connection that is made while a claim is answered may lead to another Redis, which lacks recent
-// settles. The worker must rule that out before it makes the call.
+// While the worker claims a call, its Redis client opens a new connection. The new connection may
+// lead to another Redis, which lacks recent settles. The worker must check that before it makes the
+// call.
 func TestClaim_ReleasedIfRedisMayHaveRestarted(t *testing.T) {
 	t.Parallel()
 	r := newTestTuma(t, simulator.Options{})

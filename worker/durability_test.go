@@ -152,7 +152,7 @@ func TestDurability_PromotedReplicaSendsNothingTwice(t *testing.T) {
 
 func TestRedisRestart_SettlesAreReplayed(t *testing.T) {
 	t.Parallel()
-	for _, campaigns := range [][]string{{"c"}, {"c", "d", "e", "f"}} { // several campaigns share the account's slots
+	for _, campaigns := range [][]string{{"c"}, {"c", "d", "e", "f"}} { // one campaign alone, and four that share the account's slots
 		t.Run(fmt.Sprint(len(campaigns)), func(t *testing.T) {
 			t.Parallel()
 			twice, s := sendThroughFailover(t, worker.Durability{}, false, campaigns...)
@@ -209,7 +209,7 @@ func TestRedisRestart_CallsInFlightAreNotRepeated(t *testing.T) {
 	p.eventually(10*time.Second, "calls to be in flight", func() bool { return begun.Load() >= 8 })
 	p.link.Cut()
 	p.promote()
-	release() // the new master also lacks the first release of the account
+	release() // the new master has lost the first release, so the account is held again
 	slow.Store(0)
 	if s := p.wait("c", 60*time.Second); s.Accepted != 400 {
 		t.Errorf("got the status %+v, want 400 accepted", s)

@@ -246,8 +246,8 @@ func TestSweep_TaskArchivedByAsynqIsQueuedAgain(t *testing.T) {
 	t.Parallel()
 	r := newTestTuma(t, simulator.Options{})
 	r.enqueueAt(t.Context(), "c")
-	// asynq moves a task away from the queue in the same way if the task's handler failed too
-	// often.
+	// The test moves the task from the queue to asynq's archive, as asynq does if the task's
+	// handler failed too often.
 	moved, err := r.rdb.LMove(t.Context(), "asynq:{tuma-send:kobo-main}:pending", "elsewhere", "RIGHT", "LEFT").Result()
 	if err != nil {
 		t.Fatal(err)
@@ -355,7 +355,8 @@ func TestCancel_StoppedCampaignDelaysNoOther(t *testing.T) {
 	}
 }
 
-// Other campaigns share the account, so the cancelled campaign has few places in the queue.
+// A campaign with doubtful calls is cancelled while nine other campaigns wait for the same held
+// account. It must still end.
 func TestCancel_DoubtEndsWhileOtherCampaignsWait(t *testing.T) {
 	t.Parallel()
 	r := newTestTuma(t, simulator.Options{})

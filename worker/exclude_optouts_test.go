@@ -159,7 +159,7 @@ func TestOptOut_GatewayBlacklistAddsToTheList(t *testing.T) {
 	for _, c := range []struct {
 		bySender     bool
 		sender, list string
-		others       int // how many of the recipients another sender still sends to
+		others       int // 1 if another sender ID still sends to the barred recipient, else 0
 	}{{true, "ACME", "ACME", 1}, {false, "ACME", "", 0}, {false, "", "", 0}} {
 		r := newTestTuma(t, simulator.Options{})
 		gw := newStubGateway(providers.Info{MaxRecipients: 10, BlacklistBySender: c.bySender})

@@ -136,7 +136,7 @@ func TestFailover_DoubtfulCallsDoNotMove(t *testing.T) {
 			usual := a.send
 			var lost atomic.Int64
 			a.send = func(ctx context.Context, batch providers.Batch) ([]providers.Result, error) {
-				if !a.unreachable.Swap(true) { // the gateway takes the first call, but does not answer it
+				if !a.unreachable.Swap(true) { // the first call is doubtful: the gateway takes it without an answer
 					if _, err := a.accept(ctx, batch); err != nil {
 						return nil, err
 					}
@@ -251,8 +251,8 @@ func TestFailover_PlanSkipsAnAccountHeldForLong(t *testing.T) {
 	if s := r.wait("c", 30*time.Second); countsFor(s, "b").Accepted != 100 {
 		t.Errorf("got the status %+v, want 100 accepted at b", s)
 	}
-	// When the time of the hold has passed, the first account gets work for its probe, and then its
-	// other work back.
+	// When the hold's time has passed, account a gets work for a probe. After the probe it gets the
+	// work of later campaigns too.
 	a.unreachable.Store(false)
 	r.eventually(10*time.Second, "the hold's time to end", func() bool { return !time.Now().Before(hold.Until) })
 	for i := 0; a.calls.Load() == 0; i++ { // work that waits for the probe may fail over first, after 100 ms

@@ -19,7 +19,7 @@ import (
 type clockedStub struct {
 	*stubGateway
 	mu sync.Mutex
-	at []time.Time // one entry for each recipient
+	at []time.Time // when each recipient was sent to
 }
 
 func newClockedStub(info providers.Info) *clockedStub {

@@ -72,7 +72,8 @@ func TestFreedID_OnlyTheNewCampaignIsSent(t *testing.T) {
 				if _, err := r.producer.Cancel(t.Context(), "c"); err != nil {
 					t.Fatal(err)
 				}
-				// A planned campaign frees its ID only 15 minutes later.
+				// A planned campaign frees its ID only 15 minutes after its end, so the test moves
+				// its end back by an hour.
 				if err := r.rdb.HSet(t.Context(), "tuma:{c}:l", "fin", time.Now().Add(-time.Hour).UnixMilli()).Err(); err != nil {
 					t.Fatal(err)
 				}

@@ -227,8 +227,8 @@ func TestCredit_HoldLiftsAfterATopUp(t *testing.T) {
 	}
 }
 
-// At a gateway with an unknown price, a call is refused as a whole if the credit does not suffice
-// for all of it. Smaller calls must still use up the remaining credit.
+// The worker does not know the price. The gateway refuses a whole call if the credit does not pay
+// for all its messages. The worker must use up the remaining credit with smaller calls.
 func TestCredit_RemainderIsUsedBySmallerCalls(t *testing.T) {
 	t.Parallel()
 	for name, info := range map[string]providers.Info{"with a key": {KeyTTL: keyTTL}, "without": {}} {
@@ -355,7 +355,7 @@ func TestBreaker_InconclusiveProbeIsGivenBack(t *testing.T) {
 	}
 }
 
-// A gateway that remembers errors answers one key with error_gw for ever. That call ends unknown
+// A gateway repeats its error for one idempotency key for ever. The call with this key ends unknown
 // after MaxAttempts. Until then it must neither hold the account nor delay other calls.
 func TestIdempotencyKey_PermanentErrorDelaysNoOtherCall(t *testing.T) {
 	t.Parallel()

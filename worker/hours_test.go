@@ -175,7 +175,7 @@ func TestSendingHours_ClosedCampaignReservesNoRate(t *testing.T) {
 	if _, err := r.producer.Pause(t.Context(), "c"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := r.producer.Resume(t.Context(), "c"); err != nil { // Resume makes every batch due
+	if _, err := r.producer.Resume(t.Context(), "c"); err != nil { // after Resume, workers try every batch at once
 		t.Fatal(err)
 	}
 	r.eventually(5*time.Second, "every batch to be put off again", func() bool {
@@ -350,7 +350,7 @@ func TestSendingHours_NothingIsSentAfterClosing(t *testing.T) {
 	if s := r.status("c"); gw.calls.Load() != went || s.Pending != 2000-int(went) || s.InFlight.Calls != 0 {
 		t.Errorf("got %d calls and status %+v, want %d calls, all others pending, and no call in flight", gw.calls.Load(), s, went)
 	}
-	// Unused reservations are returned, so another campaign can be sent at once.
+	// The slots return the turns that they did not use, so another campaign can be sent at once.
 	began := time.Now()
 	if _, err := r.producer.Enqueue(t.Context(), producer.Campaign{ID: "code", Via: "kobo-main", Body: "b", Class: producer.Transactional},
 		producer.Numbers("0730000001")); err != nil {

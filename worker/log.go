@@ -14,8 +14,9 @@ import (
 	"github.com/tuma-sms/tuma/internal/outage"
 )
 
-// asynqLogger writes asynq's log lines to the worker's logger. asynq logs little else than errors of
-// Redis, each from several of its parts. See levelOf.
+// asynqLogger writes asynq's log lines to the worker's logger. Most of these lines are errors of
+// Redis, and several parts of asynq log the same error. So levelOf lowers their level during an
+// outage.
 type asynqLogger struct {
 	log     zerolog.Logger
 	levelOf func(error, zerolog.Level) zerolog.Level

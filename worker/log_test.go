@@ -159,7 +159,7 @@ func TestLog_StartLineNamesVersionRedisAndRates(t *testing.T) {
 	}
 }
 
-// Two workers, and the sweeper of one of them, see each start and end; one of them logs it.
+// Both workers and the sweeper notice when a campaign starts or ends. Only one of them may log it.
 func TestLog_CampaignsAreLoggedOnceInTheCluster(t *testing.T) {
 	t.Parallel()
 	r := newTestTuma(t, simulator.Options{Latency: time.Millisecond})
@@ -192,7 +192,8 @@ func TestLog_CampaignsAreLoggedOnceInTheCluster(t *testing.T) {
 	}
 }
 
-// A campaign that no settle ends, here a cancelled one, is logged by the sweeper, with its pause.
+// A cancelled campaign ends without a settle, so the sweeper logs its end. The pause and the resume
+// are logged too.
 func TestLog_PauseResumeAndCancel(t *testing.T) {
 	t.Parallel()
 	r := newTestTuma(t, simulator.Options{Latency: 20 * time.Millisecond})
@@ -273,7 +274,7 @@ func TestLog_RedisOutageIsTwoLines(t *testing.T) {
 			if ms, _ := back["took_ms"].(float64); ms < 8000 || ms > 30_000 {
 				t.Errorf("got took_ms %v, want about 10,000", back["took_ms"])
 			}
-			if lines, _ := log.all(t, ""); len(lines) != 5 { // the worker's start, the campaign's start and end, and these two
+			if lines, _ := log.all(t, ""); len(lines) != 5 { // the worker's start, the campaign's start and end, and the two lines about Redis
 				t.Errorf("got %d lines, want 5:\n%s", len(lines), log.string())
 			}
 		})

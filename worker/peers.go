@@ -12,7 +12,8 @@ import (
 	"github.com/tuma-sms/tuma/internal/drain"
 )
 
-// peers implements redisguard.Peers with the records of workers at their accounts.
+// peers tells the restart guard about other workers. It reads and writes the records in Redis that
+// say which workers serve an account.
 type peers struct{ *Worker }
 
 // ConfirmRun implements redisguard.Peers.
@@ -50,6 +51,6 @@ func (w *Worker) finishRedis() {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	if err := w.guard.Finish(ctx); err != nil {
-		w.log.WithLevel(w.levelOf(err, zerolog.WarnLevel)).Err(err).Msg("could not repeat the recent settles to a redis that may have restarted")
+		w.log.WithLevel(w.levelOf(err, zerolog.WarnLevel)).Err(err).Msg("redis may have restarted, and this worker could not repeat its recent settles before it ended")
 	}
 }

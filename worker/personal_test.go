@@ -43,7 +43,8 @@ func greetingOf(i, share int) string {
 	return fmt.Sprintf("Habari %s, from Nairobi: your points are counted.", sharedName(i, share))
 }
 
-// expectGreetings checks that each of the first n recipients was sent its own body exactly once.
+// expectGreetings checks that each of the first n recipients was sent its own body exactly once. It
+// does not check the recipients whose indexes are in except. share is that of namedRecipients.
 func (r *testTuma) expectGreetings(n, share int, except ...int) {
 	r.t.Helper()
 	left := map[int]bool{}
@@ -113,7 +114,7 @@ func TestMergeFields_FailoverMovesOnlyTextsThatFit(t *testing.T) {
 	a.answer = func(context.Context, providers.Batch, int) ([]providers.Result, error) {
 		return nil, connectionRefusedError()
 	}
-	b.info.MaxChars = len(greetingOf(0, share)) // the bodies of later recipients are one digit longer
+	b.info.MaxChars = len(greetingOf(0, share)) // b refuses longer bodies: those of names with one more digit
 	r.startRouted(300*time.Millisecond, a, b)
 	r.enqueueGreeting(producer.Campaign{ID: "c"}, n, share)
 	short := 10 * share

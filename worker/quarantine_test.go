@@ -187,7 +187,7 @@ func TestQuarantine_UnreadableRecordStopsNothingElse(t *testing.T) {
 				t.Fatal(err)
 			}
 			if name == "random bytes for results, generation untouched" {
-				return // the call was made, and its answer is quarantined: the sweeper writes the call off only minutes later
+				return // the call's answer is quarantined, so the sweeper ends the call only minutes later
 			}
 			if s := r.status("c"); !s.Ended() || s.Skipped != x.waits {
 				t.Errorf("got the status after Cancel %+v, want the campaign ended and %d skipped", s, x.waits)
@@ -213,7 +213,8 @@ func TestQuarantine_RepairedRecordContinuesAfterResume(t *testing.T) {
 	log := r.startLogged(account)
 	r.eventually(15*time.Second, "the whole batches of the first page to be sent", func() bool {
 		s := r.status("c")
-		// Less than one batch, of at most 250 recipients, waits for the second page.
+		// Planning keeps the last recipients of the first page, fewer than one batch of 250, for
+		// the second page, whose record is unreadable. So they wait.
 		return s.Accepted > page-250 && s.Accepted <= page && s.Quarantined == 1 && s.BlockedBy[0].Reason == "set_aside"
 	})
 	r.waitForSweeps()
@@ -367,8 +368,8 @@ func TestQuarantine_AnswerForADamagedRecordIsKept(t *testing.T) {
 	}
 }
 
-// A panic of the client at a gateway without keys must leave only the recipients of that call
-// unknown.
+// Provider.Send panics at a gateway without idempotency keys. Only the recipients of that call may
+// end unknown.
 func TestSend_PanicLeavesOnlyItsCallUnknown(t *testing.T) {
 	t.Parallel()
 	r := newTestTuma(t, simulator.Options{})

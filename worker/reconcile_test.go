@@ -58,8 +58,8 @@ func TestReconcile_FindsAcceptedMessagesAtTheGateway(t *testing.T) {
 	r.start(r.textConnectAccount())
 	r.enqueue("c", kenyanNumbers(40))
 	s := r.wait("c", 60*time.Second)
-	// The third call was not taken. If the account was proven by then, it is a full call, otherwise
-	// a probe with one recipient.
+	// The gateway does not take the third call. That call has five recipients if a message was
+	// accepted before it, and otherwise one, because of the slow start.
 	if s.Accepted+s.Unknown != 40 || s.Unknown == 0 || s.Unknown > 5 {
 		t.Errorf("got the status %+v, want 40 accepted or unknown, and 1 to 5 of them unknown", s)
 	}
@@ -88,7 +88,8 @@ func TestReconcile_FindsAcceptedMessagesAtTheGateway(t *testing.T) {
 	}
 }
 
-// The account is held. Its probe has one recipient, which was split off a call.
+// The account is held, and its probe has one recipient, split off from a call. The gateway takes
+// the probe without an answer. The worker must find its message in the gateway's list.
 func TestReconcile_FindsTheMessageOfAProbe(t *testing.T) {
 	t.Parallel()
 	r := newTestTuma(t, simulator.Options{})
@@ -178,8 +179,8 @@ func TestReconcile_FindsTheCallsOfADeadWorker(t *testing.T) {
 	}
 }
 
-// neverReturns is a provider that makes its calls, but returns from none of them before until is
-// closed. To other workers, its worker looks dead.
+// neverReturns is a provider whose Send makes the call, but returns only when the channel until is
+// closed. So the worker never settles, and other workers take it for dead.
 type neverReturns struct {
 	providers.Provider
 	providers.Reconciler
@@ -230,7 +231,8 @@ func TestReconcile_DLRSettlesAnUnknownOutcome(t *testing.T) {
 	if x := r.rows("lost")[number(2).String()]; x.Status != "accepted" || x.Reason != "reconciled" || x.MessageID != "ATXid_new2" {
 		t.Errorf("got result %+v, want accepted and reconciled with message ID ATXid_new2", x)
 	}
-	// From here on, two calls to the same number are unresolved.
+	// This call makes two calls of unknown outcome to the same number, so a report that fits both
+	// must resolve neither.
 	r.gateway.FailNext(1, "close")
 	r.enqueue("other", kenyanNumbers(5)[4:])
 	if s := r.wait("other", 60*time.Second); s.Unknown != 1 {
@@ -247,8 +249,8 @@ func TestReconcile_DLRSettlesAnUnknownOutcome(t *testing.T) {
 	}
 }
 
-// A message whose ID was missing from the answer may be the message that a delivery report is
-// about.
+// An accepted message has no recorded ID, and a call of unknown outcome went to the same number. A
+// report may be about either message, so it must resolve nothing.
 func TestReconcile_DLRBesideAMessageWithoutIDIsIgnored(t *testing.T) {
 	t.Parallel()
 	r := newTestTuma(t, simulator.Options{})

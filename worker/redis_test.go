@@ -36,7 +36,7 @@ func (a oldVersion) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	}
 }
 
-// fitConfig is the configuration of a redis-server that is fit.
+// fitConfig is the configuration of a redis-server that CheckRedis accepts.
 var fitConfig = []string{"appendonly", "yes", "maxmemory-policy", "noeviction"}
 
 func withConfig(nameValue ...string) redistest.Option {

@@ -12,8 +12,9 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// A gateway refuses a whole call if one of its numbers is dead. Each such call is divided into eight
-// parts, one after the other. So 30 dead numbers take less than 15 s at a latency of 0.3 s.
+// A gateway refuses a whole call if one of its numbers is dead. The worker divides each refused
+// call into eight parts, and sends one part at a time. So 30 dead numbers take less than 15 s at a
+// latency of 0.3 s.
 func TestRefusal_DeadNumbersAreFoundWithFewCalls(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct{ all, dead, calls int }{

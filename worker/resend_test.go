@@ -200,7 +200,7 @@ func TestResend_BothAnswersAreKept(t *testing.T) {
 	r.start(a)
 	t.Cleanup(release) // this runs before the worker drains
 	r.enqueue("before", []string{"0720000000"})
-	r.wait("before", 10*time.Second) // the account is then proven, so no call waits for the call that hangs
+	r.wait("before", 10*time.Second) // this ends the slow start, so that other calls need not wait for the call that hangs
 	r.enqueueWith("c", producer.OnUnknownResend, kenyanNumbers(2))
 	if s := r.wait("c", 30*time.Second); s.Accepted != 2 || s.Resent != 0 {
 		t.Fatalf("got the status %+v, want 2 accepted and 0 resent", s)

@@ -12,8 +12,8 @@ import (
 	"github.com/tuma-sms/tuma/worker"
 )
 
-// listingStub is a stubGateway without idempotency keys whose messages are looked up. Its list is
-// always empty.
+// listingStub is a stubGateway that can list the messages it has taken. Workers search this list
+// for the messages of a doubtful call. The list is always empty.
 type listingStub struct{ *stubGateway }
 
 // Taken implements providers.Reconciler.
@@ -81,7 +81,7 @@ func TestRedisRestart_DoubtfulCallIsNotRepeated(t *testing.T) {
 				r.eventually(10*time.Second, "the doubt", func() bool { return r.hasDoubt("c") })
 				restart()
 			}
-			release() // the restarted Redis holds the account again
+			release() // the restarted Redis has lost the first release, so the account is held again
 			if s := r.wait("c", 60*time.Second); s.Unknown != len(numbers) {
 				t.Errorf("%d recipients are unknown, want %d; status %+v", s.Unknown, len(numbers), s)
 			}

@@ -113,7 +113,8 @@ func TestRedisRestart_DrainingWorkerRepeatsItsSettles(t *testing.T) {
 	}
 }
 
-// The other workers do not wait for a dead worker for longer than it counts as alive.
+// The other workers wait for the settles of a dead worker only as long as the records in Redis
+// count it as alive.
 func TestRedisRestart_DeadWorkerIsNotAwaitedForLong(t *testing.T) {
 	t.Parallel()
 	x := startTwoWorkers(t)

@@ -22,7 +22,8 @@ import (
 	"github.com/tuma-sms/tuma/worker"
 )
 
-// testTuma is a complete Tuma for one test: a redis-server, the sandbox, a producer and workers.
+// testTuma is a complete Tuma for one test: a redis-server, the sandbox (simulated gateways), a
+// producer and workers.
 type testTuma struct {
 	t        *testing.T
 	redis    *redistest.Server

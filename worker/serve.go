@@ -24,10 +24,10 @@ const (
 	largePlans = 2
 )
 
-// An asynq server tries its queue up to triesPerPoll times in each Config.PollEvery. The gate
-// answers most of these tries without Redis, and a new task is noticed sooner. triesOfAll is the
-// maximum number of tries of all servers together. It exists because each try costs an idle worker
-// a few microseconds.
+// An asynq server tries its queue up to triesPerPoll times in each Config.PollEvery, so that it
+// notices a new task sooner. The queue.Gate answers most of these tries without Redis. triesOfAll
+// is the maximum number of tries of all servers together. It exists because each try costs an idle
+// worker a few microseconds.
 const triesPerPoll, triesOfAll = 4, 64
 
 // servers returns one asynq server for each of an account's two queues, and one for each of the two
@@ -57,8 +57,7 @@ func (w *Worker) server(rdb redis.UniversalClient, every time.Duration, concurre
 		Queues:                   map[string]int{name: 1},
 		TaskCheckInterval:        every,
 		DelayedTaskCheckInterval: 3 * time.Second,
-		// A handler that failed has changed nothing, so its task runs again soon. asynq's own
-		// retries have no other purpose here.
+		// A handler that failed has changed nothing, so asynq runs its task again after 2 s.
 		RetryDelayFunc: func(int, error, *asynq.Task) time.Duration { return 2 * time.Second },
 		// Run waits for the handlers itself. asynq would queue their tasks again while the handlers
 		// still run.
@@ -85,12 +84,12 @@ func (w *Worker) handle(task context.Context, t *asynq.Task) error {
 		return w.quarantinePayload(task, t, err)
 	}
 	if !w.running.TryRLock() {
-		return w.waker.HandOver(p) // the task was taken from the queue just as draining began
+		return w.waker.HandOver(p) // this worker began to drain after asynq had taken the task
 	}
 	defer w.running.RUnlock()
-	// asynq cancels the context of its handler at shutdown and when the task's lease is lost, but
-	// the work must continue. The ledger's tokens and leases keep other workers from doing the same
-	// work.
+	// asynq cancels the context of its handler at shutdown and when asynq's lease on the task is
+	// lost. The work must continue then, so it has a separate context. The claims in the ledger
+	// keep other workers from doing the same work.
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	if p.Batch == "" {
@@ -107,7 +106,7 @@ func (w *Worker) handle(task context.Context, t *asynq.Task) error {
 		return err
 	}
 	if !known {
-		return w.quarantinePayload(task, t, fmt.Errorf("batch %.40q of %s: %w", p.Batch, p.Campaign, queue.ErrPayload))
+		return w.quarantinePayload(task, t, fmt.Errorf("task names batch %.40q of campaign %s: %w", p.Batch, p.Campaign, queue.ErrPayload))
 	}
 	acc := w.accounts[stream.Account.Name]
 	if acc == nil {
@@ -130,16 +129,16 @@ func (w *Worker) streamOf(ctx context.Context, p queue.Pointer) (stream campaign
 		if stream, err = camp.Snapshot.StreamOf(p.Batch); err == nil && (!replaced || w.accounts[stream.Account.Name] != nil) {
 			return stream, true, nil
 		}
-		w.campaigns.Forget(p.Campaign) // another campaign may have taken the ID since this one was read
+		w.campaigns.Forget(p.Campaign) // another campaign may have taken the ID after the worker read its campaign
 	}
 	if replaced {
-		return stream, false, fmt.Errorf("batch %.40q of %s: %w", p.Batch, p.Campaign, ledger.ErrNotFound)
+		return stream, false, fmt.Errorf("find batch %.40q of campaign %s: %w", p.Batch, p.Campaign, ledger.ErrNotFound)
 	}
 	return stream, false, nil
 }
 
-// plan runs a planning task. If one task plans and sends the campaign, plan also sends its first
-// batch.
+// plan runs a planning task. A small campaign has no separate task for its first batch: plan then
+// sends this batch too.
 func (w *Worker) plan(ctx context.Context, p queue.Pointer) error {
 	first, err := w.planner.Plan(ctx, p)
 	if err != nil || first == nil {

@@ -87,7 +87,8 @@ func (w *Worker) publish(ctx context.Context) error {
 	return nil
 }
 
-// follow publishes, and so reads what is in force, if that has changed since the last publish.
+// follow checks whether the settings in force have changed since the last publish. If so, it calls
+// publish, which also reads them.
 func (w *Worker) follow(ctx context.Context) error {
 	revision, err := w.cards.Revision(ctx)
 	if err != nil {
@@ -102,8 +103,8 @@ func (w *Worker) follow(ctx context.Context) error {
 	return w.publish(ctx)
 }
 
-// obey makes this worker use what is in force, and logs once where its own configuration differs.
-// The caller holds w.inForce.mu.
+// obey makes this worker use the settings in force, and logs once where its own configuration
+// differs. The caller holds w.inForce.mu.
 func (w *Worker) obey(in accounts.InForce) {
 	w.inForce.settings, w.inForce.revision = in.Settings, in.Revision
 	differences := w.ownSettings().Against(in)
@@ -149,7 +150,7 @@ func (w *Worker) withdraw() {
 	defer cancel()
 	warn := func(err error) {
 		if err != nil {
-			w.log.WithLevel(w.levelOf(err, zerolog.WarnLevel)).Err(err).Msg("could not record that this worker stopped serving the account; until the record expires, others believe that it still does")
+			w.log.WithLevel(w.levelOf(err, zerolog.WarnLevel)).Err(err).Msg("could not record that this worker stopped serving the account; until the record expires, other workers count it as serving")
 		}
 	}
 	for _, a := range w.accounts {

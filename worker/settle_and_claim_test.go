@@ -25,8 +25,8 @@ type settleAndClaimHook struct {
 	lose func(n int64) bool
 }
 
-// settleAndClaimArgs is the number of arguments of such a command. It includes the command's name
-// and its keys.
+// settleAndClaimArgs is the number of arguments of the command that runs settle_and_claim.lua. It
+// includes the command's name and its keys.
 const settleAndClaimArgs = 3 + 2 + 15
 
 // DialHook implements redis.Hook.
@@ -121,8 +121,8 @@ func TestSettleAndClaim_LostAnswerLosesNothing(t *testing.T) {
 	}
 }
 
-// duringCall makes the n-th call run the function action. That call takes longer than an account
-// check stays valid.
+// duringCall makes the n-th call run the function action. That call takes 100 ms. So the worker
+// must ask Redis again whether the account is held before it claims the next call.
 func duringCall(gw *stubGateway, n int64, action func()) {
 	gw.send = func(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
 		if gw.calls.Load() == n {

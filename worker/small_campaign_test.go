@@ -46,7 +46,7 @@ func TestSmallCampaign_UsesAllSlots(t *testing.T) {
 				a, err := r.producer.Accounts(t.Context())
 				return err == nil && len(a) == 1 && a[0].Slots == int(slots)
 			})
-			r.enqueue("first", []string{"0799000001"}) // the account has accepted a message before
+			r.enqueue("first", []string{"0799000001"}) // after an accepted message the account has no slow start
 			r.wait("first", 10*time.Second)
 			measured.Store(true)
 			r.enqueue("c", kenyanNumbers(tt.recipients))

@@ -19,7 +19,7 @@ type planGate struct {
 	openSet     string        // key of the campaign's open set
 	summary     chan struct{} // closed when the sweeper has read the summary for the first time
 	plan, sweep chan struct{}
-	sweeps      atomic.Int64 // reads of the due work that have begun
+	sweeps      atomic.Int64 // how often the sweeper has begun to read the campaign's due work
 }
 
 func newPlanGate(id string) *planGate {

@@ -154,7 +154,7 @@ func TestWaitForRedis_LastingFaultsEndRun(t *testing.T) {
 	}
 }
 
-// stopAt is a go-redis hook that calls stop before command number at.
+// stopAt is a go-redis hook that calls stop before the command with the number at, counted from 1.
 type stopAt struct {
 	at   int64
 	n    atomic.Int64
@@ -188,7 +188,8 @@ func (s *stopAt) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Proce
 	}
 }
 
-// The worker is stopped before each of the commands with which it starts.
+// A worker sends some 20 commands to Redis when it starts. The test stops it before the first
+// command, then a new worker before the second one, and so on. Run must return nil each time.
 func TestRun_StoppedWhileItStartsReturnsNil(t *testing.T) {
 	t.Parallel()
 	s := redistest.Start(t, withConfig())

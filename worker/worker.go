@@ -33,8 +33,8 @@ import (
 // worker that stops changes nothing. A worker that starts again after a crash counts as started last.
 type Config struct {
 	// Redis is the client of the Redis that all workers and producers share: no redis.Ring, and no
-	// cluster client that reads from replicas. The worker does not close the client. The client's pool should hold about two connections for each call that may
-	// be in flight.
+	// cluster client that reads from replicas. The worker does not close the client. The client's
+	// pool should hold about two connections for each call that may be in flight.
 	Redis redis.UniversalClient
 	// Accounts are the gateway accounts that this worker sends through. There must be at least one,
 	// and their names must differ.

@@ -55,7 +55,7 @@ func syncAccounts(ctx context.Context, a *app) error {
 			_, err = fmt.Fprintln(a.out, "published: "+strings.Join(done.Published, ", "))
 		}
 		if len(done.Kept) > 0 {
-			a.note("tuma: note: kept, because a worker serves them: %s", strings.Join(done.Kept, ", "))
+			a.note("tuma: note: accounts left unchanged, because a worker serves them: %s", strings.Join(done.Kept, ", "))
 		}
 		if !done.Settings {
 			a.note("tuma: note: country, sending hours, routes and retention stay those of the running workers until the next worker starts")

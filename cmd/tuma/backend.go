@@ -82,8 +82,7 @@ func newBackend(cfg *config.Config, connections int) (*backend, error) {
 }
 
 // ping checks that Redis answers. noFile is true if Redis has the default URL because there is no
-// configuration file. The error is one
-// line with advice on what to do.
+// configuration file. The error is one line with advice on what to do.
 func ping(ctx context.Context, rdb redis.UniversalClient, cfg config.Redis, noFile bool) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, pingTimeout, fmt.Errorf("no answer in %s", pingTimeout))
 	defer cancel()

@@ -75,8 +75,8 @@ func TestList_SelectsCampaigns(t *testing.T) {
 		{[]string{"--all", "--limit", "2"}, "code waiting", ""},
 		{[]string{"--state", "paused,done"}, "waiting sale", "tuma: not shown: 1"},
 		{[]string{"--state", "done", "--since", "1h"}, "sale", "tuma: not shown: 1"},
-		{[]string{"--state", "cancelled", "--all"}, "", "tuma: no such campaigns\n"},
-		{[]string{"--since", "2999-01-01"}, "", "tuma: no such campaigns\n"},
+		{[]string{"--state", "cancelled", "--all"}, "", "tuma: no campaigns match --state and --since\n"},
+		{[]string{"--since", "2999-01-01"}, "", "tuma: no campaigns match --state and --since\n"},
 	} {
 		out, errOut := h.mustRun(append([]string{"list"}, tt.args...)...)
 		var ids []string

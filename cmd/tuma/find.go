@@ -121,7 +121,7 @@ func messageTable(m producer.FoundMessage, p console.Screen) console.Table {
 func (f *findCommand) noteBounds(r producer.FindResult) {
 	if r.Next != "" {
 		why := map[string]string{"limit": "--limit", "campaigns": "--max-campaigns", "recipients": "--max-recipients"}[r.Bound]
-		f.note("tuma: ended by %s; there are older campaigns. To continue: tuma find %s --after %s", why, r.MSISDN, r.Next)
+		f.note("tuma: the search ended at %s; there are older campaigns. To continue: tuma find %s --after %s", why, r.MSISDN, r.Next)
 	}
 	if len(r.Cut) > 0 {
 		f.note("tuma: of %s, only the first 1,000 rows with the number are shown; tuma results shows all", strings.Join(r.Cut, ", "))

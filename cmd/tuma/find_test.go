@@ -45,7 +45,7 @@ func TestFind_ShowsEveryMessageToANumber(t *testing.T) {
 		}
 	}
 	out, errOut = h.mustRun("find", "+254712345678", "--limit", "1")
-	_, cursor, found := strings.Cut(errOut, "tuma: ended by --limit; there are older campaigns. To continue: tuma find 254712345678 --after ")
+	_, cursor, found := strings.Cut(errOut, "tuma: the search ended at --limit; there are older campaigns. To continue: tuma find 254712345678 --after ")
 	if !found || !strings.Contains(out, "254712345678: 2 messages in 1 campaign since ") {
 		t.Fatalf("find --limit 1: got\n%s%s\nwant the two messages of one campaign, and how to continue", out, errOut)
 	}

@@ -31,8 +31,9 @@ word is marked [stop] or [start].
 
 With --follow it also prints each message that arrives, until you stop it. A
 program keeps the cursor of the last message that it has, and continues with
---after. If messages after the cursor were removed, because they were older than
-inbound.keep or too many, the command fails; begin again without --after.`,
+--after. Tuma removes messages that are older than inbound.keep, and the oldest
+ones if there are too many. If it has removed messages after the cursor, the
+command fails: begin again without --after.`,
 		Example: `  tuma inbox
   tuma inbox --account at --follow
   tuma inbox --json --after 1764323173000-0 | jq -r .text`,

@@ -94,7 +94,7 @@ func (l *listCommand) print(campaigns iter.Seq2[producer.Status, error]) error {
 	if len(g.Rows) == 0 {
 		switch {
 		case len(l.states) > 0 || l.since != "":
-			l.note("tuma: no such campaigns")
+			l.note("tuma: no campaigns match --state and --since")
 		case l.hidden == 0:
 			l.note("tuma: no campaigns; tuma send enqueues one")
 		}

@@ -277,7 +277,7 @@ func (o *optOutCommand) waitAndReport(ctx context.Context, b *backend, r produce
 		if r.Doubt == 1 {
 			verb = "has"
 		}
-		o.note("tuma: %s to these numbers %s an unknown outcome and may be repeated unchanged", console.Plural(r.Doubt, "call"), verb)
+		o.note("tuma: %s to these numbers %s an unknown outcome; workers may repeat the same request", console.Plural(r.Doubt, "call"), verb)
 	}
 	if o.json {
 		return nil

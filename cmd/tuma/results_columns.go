@@ -49,7 +49,7 @@ func (l *resultsCommand) checkFlags(c *cobra.Command) error {
 	case l.file != "" && len(l.columns) == 0:
 		return misuse("--file requires --columns: all, or the names of columns")
 	case l.file == "-":
-		return misuse("--file must be a file, because it must be the list that was sent")
+		return misuse("--file cannot read standard input: name the file of the list that was sent")
 	}
 	if l.output != "" {
 		if _, err := os.Lstat(l.output); err == nil {
@@ -59,13 +59,13 @@ func (l *resultsCommand) checkFlags(c *cobra.Command) error {
 	return nil
 }
 
-// uploaded finds what the uploaded list has for each result: the cells of its columns and the line
-// of the file.
+// uploaded reads the uploaded list beside the results. For each result it has the recipient's cells
+// in the chosen columns, and the recipient's line in the file.
 type uploaded struct {
 	names []string
 	// at returns the cells of a result and the line of the file. The line is 0 without a file.
 	at    func(r producer.Result) (cells []string, line int, err error)
-	lines bool // at returns lines
+	lines bool // whether at returns the lines of a file
 	close func() error
 }
 

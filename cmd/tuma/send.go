@@ -156,7 +156,8 @@ func (s *sendCommand) run(ctx context.Context) (err error) {
 	})
 }
 
-// enqueue sends the test message if there is one, asks for confirmation on a terminal, enqueues the campaign and prints the receipt.
+// enqueue sends the test message if there is one, and asks for confirmation on a terminal. Then it
+// enqueues the campaign and prints the receipt.
 func (s *sendCommand) enqueue(ctx context.Context, b *backend, src *source) error {
 	s.idDerived, s.campaign.CreatedBy = s.campaign.ID == "", createdBy()
 	countries, err := s.countries(ctx, b)
@@ -320,8 +321,9 @@ func (s *sendCommand) scanRecipients(src *source, countries []string) error {
 	return nil
 }
 
-// deriveID sets the campaign's ID if it has none. Otherwise it only reads until *good, the count
-// of valid numbers, is above 0.
+// deriveID sets the campaign's ID if it has none, and reads all recipients to do so. If the
+// campaign has an ID, deriveID reads recipients only until *good, the count of valid numbers, is
+// above 0.
 func (s *sendCommand) deriveID(recipients iter.Seq2[producer.Recipient, error], good *int) error {
 	if s.campaign.ID == "" {
 		id, err := producer.ContentID(s.campaign, recipients)

@@ -58,9 +58,8 @@ func (s *sendCommand) newSendingHoursNotice(ctx context.Context, b *backend, cou
 	return c, nil
 }
 
-// recordCountries yields the recipients unchanged. It adds the countries of recipients whose sending
-// hours are closed to affected.
-// On a nil receiver it returns recipients.
+// recordCountries yields the recipients unchanged. If the sending hours of a recipient's country
+// are closed, it records the country in c.affected. On a nil receiver it returns recipients.
 func (c *sendingHoursNotice) recordCountries(recipients iter.Seq2[producer.Recipient, error]) iter.Seq2[producer.Recipient, error] {
 	if c == nil {
 		return recipients

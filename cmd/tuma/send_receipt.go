@@ -9,8 +9,8 @@ import (
 )
 
 // noteEnqueued prints the result of an enqueue, and what the user may not know of the campaign.
-// otherTexts is the number of recipients that are skipped as duplicates although their text
-// differs. resending names the accounts that may send a message twice.
+// otherTexts is the number of recipients that are skipped as duplicates although their text differs
+// from the text that their number gets. resending names the accounts that may send a message twice.
 func (s *sendCommand) noteEnqueued(r producer.Receipt, src *source, otherTexts int, resending []string) {
 	s.noteReceipt(r)
 	if !r.Again {

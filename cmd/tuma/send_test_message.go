@@ -21,7 +21,7 @@ const (
 	// testTimeout is how long tuma waits for the outcome of a test message before it cancels the
 	// test.
 	testTimeout = 2 * time.Minute
-	// maxTestIDs is one more than the maximum number of IDs that are tried for a test message. A test
+	// maxTestIDs limits the IDs for one test message: it gets up to maxTestIDs-1 of them. A test
 	// that was not sent is repeated under the next ID.
 	maxTestIDs = 1000
 )
@@ -53,8 +53,8 @@ func (s *sendCommand) validateSafetyFlags(f *pflag.FlagSet) error {
 	return nil
 }
 
-// sendTest sends the message to the test number, with the fields of the recipient first. It returns an
-// error if the campaign must not be enqueued.
+// sendTest sends the message to the test number. The recipient called first gives the values of the
+// merge fields. sendTest returns an error if the campaign must not be enqueued.
 func (s *sendCommand) sendTest(ctx context.Context, b *backend, first producer.Recipient) error {
 	first.Number = s.testNumber
 	t := &testMessage{app: s.app, b: b, campaign: testCampaign(s.campaign), idDerived: s.idDerived}
@@ -68,9 +68,9 @@ func (s *sendCommand) sendTest(ctx context.Context, b *backend, first producer.R
 	return nil
 }
 
-// preview plans the campaign like a dry run. It returns the forecast and the first recipient that
-// has a value for every merge field, whose values the test message uses. A missing value that
-// --on-missing does not allow is an error here, before the test message is sent.
+// preview plans the campaign like a dry run. It returns the forecast, and the first recipient that
+// has a value for every merge field. The test message uses the values of this recipient. A missing
+// value that --on-missing does not allow is an error here, before the test message is sent.
 func (s *sendCommand) preview(ctx context.Context, b *backend, src *source) (f producer.Forecast, first producer.Recipient, err error) {
 	body, err := sms.ParseTemplate(s.campaign.Body)
 	if err != nil {

@@ -17,7 +17,8 @@ func textNotes(c producer.Campaign) []string {
 		return nil
 	}
 	if len(t.Fields()) > 0 {
-		// The number of segments depends on the recipient's values.
+		// The number of segments depends on the recipient's values. So there is no note if
+		// --transliterate replaces all characters outside GSM-7, or if the text has many of them.
 		if why.Untransliterable == 0 && c.Transliterate || why.Count > 3 && why.Count*10 > why.Characters {
 			return nil
 		}

@@ -124,7 +124,8 @@ func (s *serveCommand) run(ctx context.Context) error {
 	return nil
 }
 
-// listeners opens the addresses of the flags. health is nil if there is one address only.
+// listeners opens the addresses of --listen and --metrics-listen. health is nil if --metrics-listen
+// is not set.
 func (s *serveCommand) listeners(ctx context.Context) (listener, health net.Listener, err error) {
 	var lc net.ListenConfig
 	if listener, err = lc.Listen(ctx, "tcp", s.listen); err != nil {

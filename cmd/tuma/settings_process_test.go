@@ -157,8 +157,8 @@ func (r *rollout) wantPlanned(step, enqueuedBy, version string) {
 	}
 }
 
-// wantDifferences checks that `tuma accounts` and `tuma check` name the workers whose settings
-// differ, and the settings.
+// wantDifferences checks that `tuma accounts` and `tuma check` name the worker differing and each
+// setting in which it differs, and not the worker agreeing.
 func (r *rollout) wantDifferences(step string, differing, agreeing *exec.Cmd, version string) {
 	r.t.Helper()
 	id := func(p *exec.Cmd) string { return "-" + strconv.Itoa(p.Process.Pid) + "-" }
@@ -234,7 +234,7 @@ func TestRollout_TheWorkerThatStartedLastDecides(t *testing.T) {
 	}
 }
 
-// A rate set by hand wins over every start until it is reset.
+// A rate set with `tuma rate` stays in force when workers start, until it is reset.
 func TestRollout_ARateByHandStaysInForce(t *testing.T) {
 	t.Parallel()
 	r := newRollout(t)
@@ -251,8 +251,8 @@ func TestRollout_ARateByHandStaysInForce(t *testing.T) {
 	}
 }
 
-// A worker for some accounts decides about these accounts and the settings of the cluster, not about
-// the other accounts.
+// A worker that serves only some accounts sets the settings of these accounts and of the cluster.
+// The settings of the other accounts stay as they were.
 func TestRollout_AWorkerForSomeAccountsLeavesTheOthers(t *testing.T) {
 	t.Parallel()
 	r := newRollout(t)
@@ -318,7 +318,7 @@ func TestAccountsSync_PublishesWithoutAWorker(t *testing.T) {
 	p := r.start("v1")
 	r.wantVersion("a worker after sync", "v1")
 	out, errOut = r.versions["v2"].mustRun("accounts", "sync")
-	if out != "" || !strings.Contains(errOut, "kept, because a worker serves them: kobo-a, kobo-b") {
+	if out != "" || !strings.Contains(errOut, "left unchanged, because a worker serves them: kobo-a, kobo-b") {
 		t.Errorf("sync beside a worker printed %q and %q, want both accounts kept", out, errOut)
 	}
 	r.wantVersion("sync beside a worker", "v1")

@@ -64,7 +64,8 @@ func spool(name string, o recipients.Options, from io.Reader) (*source, error) {
 	if err != nil {
 		return nil, fmt.Errorf("copy %s to a temporary file: %w", name, err)
 	}
-	// If the system can remove an open file, no numbers stay on disk when this process is killed.
+	// Remove the file while it is open, so that no numbers stay on disk if this process is killed.
+	// A system that cannot do that returns an error, and Close removes the file.
 	s := &source{name: name, file: file, temporary: os.Remove(file.Name()) != nil}
 	if err = copyRecipients(file, name, o, from); err != nil {
 		return nil, errors.Join(err, s.Close())
@@ -99,8 +100,8 @@ func copyRecipients(file *os.File, name string, o recipients.Options, from io.Re
 	return nil
 }
 
-// setFile opens the list of the file. It stores the size and the modification time of the file, with
-// which all detects a change of the file.
+// setFile opens the list of the file. It stores the file's size and modification time, so that the
+// method all can detect a change of the file.
 func (s *source) setFile(info fs.FileInfo, o recipients.Options) {
 	s.size, s.modTime = info.Size(), info.ModTime()
 	o.Name = s.name

@@ -55,7 +55,8 @@ type Options struct {
 	Note func(format string, args ...any)
 	// Follow shows the progress of a campaign until enough returns true, and returns the last status.
 	Follow func(ctx context.Context, client *producer.Client, id string, enough func(producer.Status) bool) (producer.Status, error)
-	// Environ is the environment of the workers, as that of os.Environ. Run adds the demo's Redis.
+	// Environ is the environment of the worker processes, in the form of os.Environ. Run adds
+	// the URL of the demo's Redis.
 	Environ []string
 	// Now is the clock.
 	Now func() time.Time

@@ -25,8 +25,9 @@ type setting struct {
 }
 
 // findConfig finds the configuration, or writes it if the file does not exist. It never changes a
-// file. It does not use a configuration with a real gateway or another Redis: then it takes
-// tuma.yaml in the folder Data, unless the user has named the file on the command line.
+// file. It does not use a file with a real gateway or another Redis. If the user has named such a
+// file on the command line, findConfig returns an error. Otherwise it uses tuma.yaml in the folder
+// Data instead.
 func (e *environment) findConfig() (setting, error) {
 	if url, _ := e.Lookup("TUMA_REDIS_URL"); url != "" {
 		e.Note("tuma: warning: TUMA_REDIS_URL is set, so tuma send would use another Redis: unset it in the other terminal")
@@ -58,7 +59,7 @@ func (e *environment) findConfig() (setting, error) {
 	}
 	s.export = true
 	if why := e.foreign(s.config); why != "" {
-		return setting{}, fmt.Errorf("%w: %s: delete this file", ErrUsage, why)
+		return setting{}, fmt.Errorf("%w: %s: delete this file, and dev writes a new one", ErrUsage, why)
 	}
 	return s, e.checkCountry(s)
 }

@@ -215,8 +215,9 @@ const (
 )
 
 // watch waits until the worker is ready, prints where everything is, and shows what arrives. It
-// returns nil when ctx ends, and an error if redis-server or the worker has ended. If watch
-// receives a value from ended, it sends one back, because the caller receives from ended too.
+// returns nil when ctx ends, and an error if redis-server or the worker has ended. The channel
+// ended gets one value, when the worker ends. The caller waits for it too, so watch sends a value
+// back after it has received one.
 func (e *environment) watch(ctx context.Context, wk *worker.Worker, ended chan error) error {
 	tick := time.NewTicker(readyEvery)
 	defer tick.Stop()

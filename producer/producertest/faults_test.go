@@ -93,7 +93,8 @@ func TestFault_EachEndsInItsStatus(t *testing.T) {
 func TestRejectNext_BlacklistedNumberIsSkippedLater(t *testing.T) {
 	t.Parallel()
 	tuma := producertest.New(t)
-	// A number is suppressed only if the gateway accepts other numbers of the sender before and after it.
+	// A worker adds a blacklisted number to the suppression list only if the gateway accepts other
+	// messages of the sender before and after the rejection.
 	enqueue(t, tuma.Client(), func(c *producer.Campaign) { c.ID = "before" }, "0733000000")
 	tuma.AssertStatus(t, "before", "0733000000", "accepted")
 	tuma.RejectNext(1, providers.ReasonBlacklisted)

@@ -109,7 +109,7 @@ func NewWith(t testing.TB, cfg Config) *Tuma {
 		if err := u.stopWorker(); err != nil {
 			t.Errorf("producertest: stop: %v", err)
 		}
-		_, _ = u.inside.Close(), u.outside.Close() // the service may have closed its own
+		_, _ = u.inside.Close(), u.outside.Close() // ignores errors: the service may have closed outside
 		server.Close()
 	})
 	if err := u.start(); err != nil {
@@ -145,7 +145,7 @@ func (u *Tuma) startWorker() error {
 		cfg.Accounts = append(cfg.Accounts, worker.Account{Name: name, Provider: &account{gateway: u.gateway, name: name},
 			Sender: u.cfg.Sender, Price: u.cfg.Price})
 	}
-	// The only route is for all numbers.
+	// One route with an empty prefix sends all numbers through the accounts.
 	cfg.Routes = slices.Grow(cfg.Routes, 1)[:1]
 	cfg.Routes[0].Via = u.cfg.Accounts
 	w, err := worker.New(cfg)
@@ -162,7 +162,7 @@ func (u *Tuma) startWorker() error {
 			return err
 		case <-time.After(u.cfg.Timeout):
 			w.Kill()
-			return fmt.Errorf("the worker still works after %s", u.cfg.Timeout)
+			return fmt.Errorf("the worker has not stopped after %s", u.cfg.Timeout)
 		}
 	}
 	return u.awaitWorker(w, ended)

@@ -15,8 +15,8 @@ import (
 // startUps is the number of starts that the test times.
 const startUps = 20
 
-// A start takes some 50 ms, even on a busy machine with the race detector. The limit of one
-// second is what the package promises.
+// New takes some 50 ms, even on a busy machine with the race detector. The package documentation
+// promises a first message within one second.
 func TestNew_FirstMessageWithinASecond(t *testing.T) {
 	t.Parallel()
 	var ready, sent []time.Duration
@@ -192,7 +192,7 @@ func TestSent_LargeCampaignCountsEqualTheStatus(t *testing.T) {
 	t.Parallel()
 	tuma := producertest.NewWith(t, producertest.Config{Timeout: time.Minute})
 	enqueue(t, tuma.Client(), func(c *producer.Campaign) { c.ID = "proof" }, "0733000000")
-	tuma.AssertStatus(t, "proof", "0733000000", "accepted") // an account that has accepted nothing rejects at most 50 recipients
+	tuma.AssertStatus(t, "proof", "0733000000", "accepted") // without it, workers hold the account after 50 rejected recipients
 	tuma.RejectNext(3, "barred")
 	tuma.FailNext(3, nil)
 	numbers := make([]string, 20_000)
