@@ -67,7 +67,7 @@ func (c *Client) explainBlocks(ctx context.Context, sum ledger.Summary, s *Statu
 	return rate, nil
 }
 
-// mayUse returns the accounts of the campaign's plan. Before planning, it returns the accounts that
+// mayUse returns the names of the campaign's accounts. Before planning, these are the accounts that
 // planning may choose.
 func (c *Client) mayUse(ctx context.Context, sum ledger.Summary) ([]string, error) {
 	if len(sum.Accounts) > 0 {
@@ -139,7 +139,7 @@ func (c *Client) incompatible(ctx context.Context, sum ledger.Summary, b *Block)
 	return nil
 }
 
-// hasNonePending reports whether no planned recipient waits for an account.
+// hasNonePending returns true if no planned recipient of the campaign waits for the given account.
 func hasNonePending(s *Status, account string) bool {
 	for _, x := range s.ByAccount {
 		if x.Account == account {

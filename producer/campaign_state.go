@@ -123,8 +123,8 @@ type Status struct {
 	// Resent is the number of recipients that were submitted again although their first message
 	// had been accepted.
 	Resent int `json:"resent,omitempty"`
-	// OnUnknown is OnUnknownResend if an account of the campaign submits recipients with an
-	// unknown outcome once more, and otherwise empty. It is known once planning has started.
+	// OnUnknown is OnUnknownResend if at least one account of the campaign submits recipients with
+	// an unknown outcome once more. Otherwise, and before planning starts, it is empty.
 	OnUnknown string `json:"on_unknown,omitempty"`
 	// Quarantined is the number of records and tasks of the campaign that a worker could not read.
 	// The rest of the campaign continues. Recipients in these records keep their last status, and

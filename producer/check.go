@@ -134,8 +134,8 @@ func checkOrigin(c Campaign, m *mistakes) {
 	}
 }
 
-// addNotesAtEnd adds the notes of Campaign.NotesAtEnd to the upload. It returns an ErrInvalid if the
-// campaign has too many notes with them, or if one is not valid.
+// addNotesAtEnd adds the notes of Campaign.NotesAtEnd to the upload. It returns an ErrInvalid if
+// the campaign then has too many notes, or if a note is not valid.
 func addNotesAtEnd(u *ledger.Upload, c Campaign) error {
 	further := c.NotesAtEnd()
 	c.Notes = slices.Concat(c.Notes, further)

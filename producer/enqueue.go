@@ -254,8 +254,8 @@ func (c *Client) Enqueue(ctx context.Context, campaign Campaign, recipients iter
 	if spec.StartAt.After(c.now()) {
 		return receipt, nil // the sweeper queues the plan task at StartAt
 	}
-	// Wake also runs for a campaign that was already enqueued, because the producer that committed
-	// it may have stopped before its own call of Wake.
+	// Queue the planning task even if the campaign was already enqueued: the process that committed
+	// the campaign may have stopped before it queued the task.
 	err = c.queue.Wake(ctx, queue.FirstQueue(campaign.Via, campaign.Class == Transactional, receipt.Total), queue.Pointer{Campaign: campaign.ID, Wake: 1})
 	if err != nil {
 		// The campaign is committed. The sweeper queues its planning later.
@@ -275,7 +275,7 @@ func (c *Client) upload(ctx context.Context, u *ledger.Upload, spec campaign.Spe
 	}
 	for r, err := range recipients {
 		if err == nil {
-			err = ctx.Err() // adding a recipient rarely calls Redis, so it does not check ctx
+			err = ctx.Err() // u.Add does not check ctx, because it calls Redis only once for many recipients
 		}
 		if err != nil {
 			return fmt.Errorf("enqueue: %w", errors.Join(err, p.missing()))

@@ -74,7 +74,7 @@ func ExampleClient_Enqueue_sequence() {
 	// 100000 <nil>
 }
 
-// Each recipient's fields replace the merge fields of the body.
+// Each recipient's values replace the merge fields of the body.
 func ExampleClient_Enqueue_mergeFields() {
 	ctx := context.Background()
 	client, stop := startTuma(sendAll{})

@@ -14,7 +14,7 @@ import (
 	"github.com/tuma-sms/tuma/producer"
 )
 
-// sendTo enqueues a campaign to the given numbers and makes it older.
+// sendTo enqueues a campaign to the given numbers, and moves its creation back by age.
 func (b *testClient) sendTo(id string, age time.Duration, numbers ...string) {
 	b.t.Helper()
 	c := validCampaign()
@@ -34,7 +34,7 @@ func (b *testClient) find(number string, o producer.FindOptions) producer.FindRe
 	return r
 }
 
-// places returns the campaign and row of each message.
+// places returns the campaign and row of each message, as "campaign:row".
 func places(r producer.FindResult) (out []string) {
 	for _, m := range r.Messages {
 		out = append(out, fmt.Sprintf("%s:%d", m.Campaign, m.Row))

@@ -49,7 +49,7 @@ func (c *Client) account(ctx context.Context, name string) (a accounts.Account, 
 	if published, err = c.accounts.Names(ctx); err != nil {
 		return a, nil, err
 	}
-	if slices.Contains(published, name) { // a worker has published it meanwhile
+	if slices.Contains(published, name) { // a worker has published the account since the first read
 		a, err = c.accounts.Account(ctx, name)
 		return a, nil, err
 	}
@@ -71,8 +71,8 @@ func (s accountSet) unserved() (names []string) {
 	return names
 }
 
-// withSettings replaces the country and the sending hours of an account by those in force, if there
-// are any.
+// withSettings replaces the country and the sending hours of an account by the settings in force.
+// If no worker has published settings, it changes nothing.
 func (c *Client) withSettings(ctx context.Context, a accounts.Account) (accounts.Account, []string, error) {
 	in, ok, err := c.accounts.Settings(ctx)
 	if ok {

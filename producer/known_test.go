@@ -13,8 +13,9 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-// A worker publishes its accounts a hundred times on an empty Redis, while a client that knows the
-// accounts enqueues through each of them. No Enqueue may find the account missing.
+// A worker publishes its accounts a hundred times, each time on an empty Redis. Meanwhile a client
+// that got the accounts from WithAccounts enqueues through each of them. No Enqueue may find the
+// account missing.
 func TestEnqueue_BesideTheStartsOfAWorker(t *testing.T) {
 	t.Parallel()
 	b := newTestClient(t, producer.WithAccounts(producer.Account{Name: "a"}, producer.Account{Name: "b"}, producer.Account{Name: "c"}))

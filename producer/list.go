@@ -29,10 +29,11 @@ func (c *Client) List(ctx context.Context) iter.Seq2[Status, error] {
 	return c.ListCampaigns(ctx, ListOptions{})
 }
 
-// listStep is how many campaigns are read ahead.
+// listStep is how many campaigns ListCampaigns reads from Redis at once.
 const listStep = 100
 
-// uploadLife is longer than the time from the start of an upload to the creation of its campaign.
+// uploadLife is longer than the longest upload. The index has the start of an upload, and o.Since
+// is compared with its end, when the campaign is created.
 const uploadLife = 25 * time.Hour
 
 // ListCampaigns yields the status of the campaigns that o selects, the newest first, without BlockedBy,
@@ -67,7 +68,8 @@ func (c *Client) ListCampaigns(ctx context.Context, o ListOptions) iter.Seq2[Sta
 	}
 }
 
-// listed yields the IDs of the campaigns that o.Since and o.SkipSingle may select.
+// listed yields the IDs of campaigns, newest first. It leaves out campaigns of one recipient if
+// o.SkipSingle is set, and stops at campaigns that are surely older than o.Since.
 func (c *Client) listed(ctx context.Context, o ListOptions) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
 		var ids []string

@@ -25,7 +25,7 @@ func (b *testClient) listed(o producer.ListOptions) (ids []string) {
 	return ids
 }
 
-// backdate makes a campaign older.
+// backdate moves the time at which a campaign was created back by d.
 func (b *testClient) backdate(id string, d time.Duration) {
 	b.t.Helper()
 	created := b.status(id).CreatedAt.Add(-d).UnixMilli()
@@ -120,7 +120,8 @@ func TestStatus_WhatWasSentAndByWhom(t *testing.T) {
 	if s.Body != c.Body || s.From != "ACME" || s.Via != "kobo-main" || s.Class != producer.Transactional || s.Country != "KE" || s.CreatedBy != c.CreatedBy || !slices.Equal(s.Notes, c.Notes) {
 		t.Errorf("status = %+v; want what was enqueued, with the sender ID of the account", s)
 	}
-	// A colleague who enqueues the same content gets the first receipt.
+	// If another user enqueues the same campaign with the same content, the first receipt is
+	// returned.
 	c.CreatedBy, c.Notes = "ali@server", nil
 	again, err := b.Enqueue(t.Context(), c, recipients)
 	if err != nil || !again.Again || !again.CreatedAt.Equal(first.CreatedAt) {

@@ -106,7 +106,8 @@ func TestEnqueue_FourBracesAreTwoInAPlainText(t *testing.T) {
 	}
 }
 
-// The highest possible cost is the sum of the segments of each rendered message.
+// In a campaign with merge fields the highest possible cost depends on each rendered message. It is
+// the sum of their segments.
 func TestEnqueue_CostOfPersonalTexts(t *testing.T) {
 	t.Parallel()
 	b := newTestClient(t)

@@ -208,7 +208,7 @@ func newPreview(ctx context.Context, spec campaign.Spec, o PreviewOptions) (*pre
 	for _, name := range o.namesFor(spec.Via) {
 		a, known := o.account(name)
 		known = known && a.Info.MaxRecipients > 0
-		snapshot := planning.Account(a.Card, spec, 0, 0) // 0: the batch size does not change a preview
+		snapshot := planning.Account(a.Card, spec, 0, 0) // 0, 0: they only set the batch size, which does not change a preview
 		snapshot.Held = spec.Via == "" && o.passesOver(a.Hold, spec.Class)
 		p.snapshot.Accounts = append(p.snapshot.Accounts, snapshot)
 		p.cards, p.known = append(p.cards, a), append(p.known, known)
@@ -352,12 +352,12 @@ func (p *preview) plan(ctx context.Context, last bool) error {
 	p.page.First += len(p.page.Inputs)
 	p.page.Inputs = p.page.Inputs[:0]
 	if p.page.Values != nil {
-		p.page.Values = make([][]string, 0, cap(p.page.Values)) // the planner still uses the old values, for calls that are not full
+		p.page.Values = make([][]string, 0, cap(p.page.Values)) // a new slice: the planner keeps the old values for calls that it fills later
 	}
 	return nil
 }
 
-// batch counts the calls of the planned batch b.
+// batch counts the calls of the planned batch b in the forecast.
 func (p *preview) batch(b campaign.PlannedBatch) {
 	at := 0
 	for i, n := range b.Calls {

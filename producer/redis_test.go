@@ -112,9 +112,10 @@ func TestWait_ReturnsTheLastStatusWithAnError(t *testing.T) {
 		t.Errorf("Wait until a deadline returned %+v, want DeadlineExceeded with the status of 3 pending recipients", got)
 	}
 
-	// The campaign disappears. Wait must return an error, because a repeated read cannot help.
+	// All keys of Redis are deleted. Wait must return an error, because a repeated read cannot
+	// help.
 	waiting := startWait(t.Context(), b.Client)
-	for at := hmgets(t, b.rdb); hmgets(t, b.rdb) < at+6; { // each status reads two hashes
+	for at := hmgets(t, b.rdb); hmgets(t, b.rdb) < at+6; { // wait until Wait has read the status at least twice
 	}
 	if err := b.rdb.FlushAll(t.Context()).Err(); err != nil {
 		t.Fatal(err)

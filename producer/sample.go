@@ -29,7 +29,8 @@ type sampled struct {
 // shownSamples is the maximum number of samples in a Forecast.
 const shownSamples = 5
 
-// offer shows a message to samples, which picks it or not.
+// offer gives samples a message. samples keeps it if it is the first, longest or shortest one so
+// far, or by chance.
 func (s *samples) offer(stream int, x campaign.Planned, line int, body string, segments int) {
 	if s.random == nil {
 		// The seed is fixed, so that the same list gives the same samples.
@@ -53,7 +54,8 @@ func (s *samples) offer(stream int, x campaign.Planned, line int, body string, s
 	}
 }
 
-// picked returns the samples sorted by row.
+// picked returns up to shownSamples of the messages that offer has picked, sorted by row. account
+// returns the name of a stream's account.
 func (s *samples) picked(account func(stream int) string) []Sample {
 	out := []Sample{}
 	for _, x := range append([]sampled{s.first, s.longest, s.shortest}, s.others...) {

@@ -47,7 +47,7 @@ type queueing struct {
 	change  time.Time // when window next opens or closes
 }
 
-// pace returns the stream's speed in recipients a second if the given number of streams (sharers)
+// pace returns the stream's speed in recipients a second. sharers is the number of streams that
 // share the account's rate.
 func (q *queueing) pace(rate float64, sharers int) float64 {
 	if rate <= 0 || q.units <= 0 {
@@ -189,9 +189,9 @@ func (p *preview) step(queue []*queueing, now time.Time, sent map[string]float64
 	return next.UTC()
 }
 
-// note adds the recipients sent to between from and until to the country's last span, or begins a
-// new span. Spans count whole recipients. sent keeps the exact sums, so that the rounded counts add
-// up to the total.
+// note records that so many recipients of the country are sent to between from and until. It
+// lengthens the country's last span or begins a new one. Spans count whole recipients. sent has the
+// exact sum for each country, so that the rounded counts add up to the total.
 func (s *Schedule) note(country string, from, until time.Time, recipients float64, sent map[string]float64) {
 	before := sent[country]
 	sent[country] += recipients

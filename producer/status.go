@@ -25,7 +25,8 @@ func (c *Client) Status(ctx context.Context, id string) (Status, error) {
 	return s, err
 }
 
-// readStatus is Status. It also returns the rate of the accounts in messages a second, or 0.
+// readStatus returns what Status returns, and the sum of the accounts' rates in messages a second.
+// The sum is 0 if an account has no rate, or one that does not count messages.
 func (c *Client) readStatus(ctx context.Context, id string) (Status, float64, error) {
 	if !ledger.ValidID(id) {
 		return Status{}, 0, &FieldError{Field: "id", Problem: badID}

@@ -11,7 +11,7 @@ import (
 	"github.com/tuma-sms/tuma/producer"
 )
 
-// wantNoCampaign checks that nothing is known of the campaign "c".
+// wantNoCampaign checks that Redis keeps nothing of the campaign "c".
 func (b *testClient) wantNoCampaign(when string) {
 	b.t.Helper()
 	if s, err := b.Status(b.t.Context(), "c"); !errors.Is(err, producer.ErrNotFound) {
@@ -24,8 +24,8 @@ func (b *testClient) wantNoCampaign(when string) {
 	}
 }
 
-// An Enqueue that fails must not take the status, the index entries or the pages of another Enqueue
-// of the same campaign.
+// An Enqueue that fails must not delete the status, the index entries or the pages of another
+// Enqueue of the same campaign.
 func TestEnqueue_CleanUpLeavesOtherUploadsOfTheID(t *testing.T) {
 	t.Parallel()
 	b := newTestClient(t)
@@ -93,7 +93,7 @@ func TestEnqueue_FailuresBesideACommitKeepItsIndexEntries(t *testing.T) {
 		for n := range 6 {
 			all.Go(func() {
 				own := c
-				own.RequireCredit = n > 0 // the balance is not known, so five of six fail after the upload
+				own.RequireCredit = n > 0 // the balance is not known, so RequireCredit makes five of six fail
 				if _, err := b.Enqueue(t.Context(), own, manyRecipients(9000)); err != nil && n == 0 {
 					t.Error(err)
 				}
@@ -125,7 +125,7 @@ func TestEnqueue_StatusOfADeadUploadExpires(t *testing.T) {
 		if ttl := b.rdb.PTTL(t.Context(), "tuma:{c}:up").Val(); ttl <= 0 || ttl > 2*time.Minute {
 			t.Errorf("the uploads in progress expire in %v; want at most two minutes", ttl)
 		}
-		b.rdb.Del(t.Context(), "tuma:{c}:up") // as if the tokens of the uploads had expired
+		b.rdb.Del(t.Context(), "tuma:{c}:up") // simulates that the record of the upload has expired
 		if _, err := b.Status(t.Context(), "c"); !errors.Is(err, producer.ErrNotFound) {
 			t.Errorf("status error %v; want ErrNotFound", err)
 		}

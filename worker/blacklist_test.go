@@ -40,8 +40,9 @@ func (r *testTuma) wantNoOptOuts() {
 	}
 }
 
-// A gateway that calls all recipients blacklisted does not know the sender ID. The campaign waits, no
-// recipient is suppressed, and all of them can be sent to after the repair.
+// A gateway that does not know the sender ID calls all recipients blacklisted. The campaign must be
+// paused, and no recipient may get onto the suppression list. After the repair all of them are sent
+// to.
 func TestBlacklist_OfEveryRecipientPausesTheCampaign(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {

@@ -50,7 +50,8 @@ func TestIdempotencyKey_ShowsTheCampaign(t *testing.T) {
 	}
 }
 
-// A message that is sent again within its campaign, here on purpose, is a duplicate.
+// A retry sends the messages of a campaign a second time. The sandbox must count them as
+// duplicates.
 func TestSandbox_CountsAMessageThatItsCampaignSendsTwice(t *testing.T) {
 	t.Parallel()
 	r := newTestTuma(t, simulator.Options{})

@@ -32,7 +32,8 @@ func (h afterClaimHook) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 		if !ok || err != nil {
 			return err
 		}
-		// The answers of planning scripts begin with "go" too, but have fewer elements.
+		// The answer of a granted claim begins with "go" and has seven elements. The answers of
+		// planning scripts also begin with "go", but are shorter.
 		if answer, ok := script.Val().([]any); ok && len(answer) == 7 && answer[0] == "go" {
 			h(ctx)
 		}
@@ -73,7 +74,7 @@ func TestClaim_ReleasedIfRedisMayHaveRestarted(t *testing.T) {
 	r := newTestTuma(t, simulator.Options{})
 	gw := newStubGateway(providers.Info{})
 	var mu sync.Mutex
-	var calls []int64 // calls made before each claim
+	var calls []int64 // how many calls the gateway had got at each claim
 	r.rdb.AddHook(afterClaimHook(func(ctx context.Context) {
 		mu.Lock()
 		defer mu.Unlock()

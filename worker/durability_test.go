@@ -68,9 +68,9 @@ func (p *replicatedTuma) promote() {
 }
 
 // sendThroughFailover sends 8,000 messages through a gateway without keys. Meanwhile the replica
-// lags behind and is then promoted. If anew is true, the worker dies with the master and another
-// worker continues. twice is the number of recipients that were sent to more than once. s is the
-// sum of the campaigns' statuses.
+// lags behind and is then promoted. If anew is true, the worker is killed together with the master,
+// and a new worker continues. twice is the number of recipients that were sent to more than once. s
+// is the sum of the campaigns' statuses.
 func sendThroughFailover(t *testing.T, d worker.Durability, anew bool, campaigns ...string) (twice int, s producer.Status) {
 	p := newReplicatedTuma(t)
 	gw := newStubGateway(providers.Info{MaxRecipients: 10})
@@ -93,7 +93,7 @@ func sendThroughFailover(t *testing.T, d worker.Durability, anew bool, campaigns
 		p.enqueue(id, kenyanNumbers(8000)[i*each:(i+1)*each])
 	}
 	p.eventually(20*time.Second, "more than 100 calls", func() bool { return gw.calls.Load() > 100 })
-	p.waitForReplica() // the replica has the campaigns; it will lack what is written after this
+	p.waitForReplica() // the replica has the campaigns, and nothing that is written after the pause below
 	p.link.Pause()
 	before := gw.calls.Load()
 	lagged := time.After(700 * time.Millisecond)
@@ -141,8 +141,8 @@ func TestDurability_PromotedReplicaSendsNothingTwice(t *testing.T) {
 			if twice != 0 {
 				t.Errorf("%d recipients were sent to twice, want 0; status %+v", twice, s)
 			}
-			// Calls that were claimed when the master died may stay unknown: at most one for each
-			// slot.
+			// The calls in flight when the master died may end unknown. Each of the eight slots has
+			// at most one, with ten recipients.
 			if s.Accepted+s.Unknown != 8000 || s.Unknown > 80 {
 				t.Errorf("got the status %+v, want 8000 accepted or unknown, at most 80 of them unknown", s)
 			}
@@ -168,7 +168,7 @@ func TestRedisRestart_SettlesAreReplayed(t *testing.T) {
 func TestRedisRestart_CallsInFlightAreNotRepeated(t *testing.T) {
 	t.Parallel()
 	p := newReplicatedTuma(t)
-	gw := newStubGateway(providers.Info{MaxRecipients: 1}) // so that every slot gets a batch
+	gw := newStubGateway(providers.Info{MaxRecipients: 1}) // one recipient a call, so that the campaign has a batch for every slot
 	var slow, begun atomic.Int64
 	gw.send = func(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
 		out, err := gw.accept(ctx, b)

@@ -141,7 +141,7 @@ func TestPause_StopsNewCallsAndResumeRepeatsNone(t *testing.T) {
 		if in.Calls > 8 {
 			t.Errorf("got %d calls in flight, want at most 8, one for each slot", in.Calls)
 		}
-		// A call that ignores the pause would be made within this time.
+		// If a worker ignored the pause, it would make a call within this time.
 		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 		<-ctx.Done()
 		cancel()

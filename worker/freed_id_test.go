@@ -78,7 +78,7 @@ func TestFreedID_OnlyTheNewCampaignIsSent(t *testing.T) {
 					t.Fatal(err)
 				}
 				if round == 1 {
-					first.drain(t) // its queued work goes to the other worker
+					first.drain(t) // the other worker then gets the tasks of the cancelled campaign
 				}
 			}
 			for _, name := range []string{"kobo-main", "other"} {

@@ -85,9 +85,9 @@ func TestRefusal_AtMostFiftyAreRejected(t *testing.T) {
 	}
 }
 
-// checkRefusalLimit sends 2,000 messages with two workers through a gateway that refuses all of them
-// until mend is called. It checks the limit of rejected recipients, and that each message is
-// accepted once after the repair.
+// checkRefusalLimit sends 2,000 messages with two workers through a gateway that refuses all of
+// them until mend is called. It checks that at most 50 recipients are rejected. After mend, each
+// other message must be accepted once.
 func checkRefusalLimit(r *testTuma, gw *stubGateway, mend func()) {
 	r.t.Helper()
 	r.start(stubAccount(gw))
@@ -128,8 +128,8 @@ func checkRefusalLimit(r *testTuma, gw *stubGateway, mend func()) {
 	}
 }
 
-// A refused call is divided until one recipient is left, and rejects only that one. So a gateway
-// that refuses everything gets some calls for each rejected recipient, and no more than that.
+// The worker divides a refused call until a part has one recipient, and only that recipient is
+// rejected. So a gateway that refuses everything gets only a few calls for each rejected recipient.
 func TestRefusal_GatewayThatRefusesEverythingGetsFewCalls(t *testing.T) {
 	t.Parallel()
 	r := newTestTuma(t, simulator.Options{})
@@ -338,8 +338,9 @@ func TestSend_BrokenProviderContractAffectsOnlyItsCall(t *testing.T) {
 	}
 }
 
-// The gateway refuses a key that is used again. That refusal shows nothing about the account. It
-// must neither end nor lengthen the hold, and must not prevent the next probe.
+// A probe repeats a call under its idempotency key, and the gateway refuses the key because it was
+// used before. That refusal shows nothing about the account. It must neither end nor lengthen the
+// hold, and must not prevent the next probe.
 func TestBreaker_InconclusiveProbeIsGivenBack(t *testing.T) {
 	t.Parallel()
 	r := newTestTuma(t, simulator.Options{})

@@ -69,7 +69,7 @@ func (p *timedStub) note(b providers.Batch) {
 	}
 }
 
-// between returns the times of the first and the last submission to a country.
+// between returns when the stub got the first and the last recipient of a country.
 func (p *timedStub) between(country string) (first, last time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -224,9 +224,9 @@ func TestSendingHours_ExpiryBeforeOpeningSkips(t *testing.T) {
 	}
 }
 
-// TestSendingHours_RepeatedCallsWaitForOpening uses a gateway that does not answer until just before the hours
-// end. Recipients of a call that is doubtful, resent or refused for now must wait until the hours
-// begin again.
+// TestSendingHours_RepeatedCallsWaitForOpening uses a gateway that answers its first call only when
+// the sending hours end. The answer leaves the call doubtful, to be resent, or refused for now. The
+// second call must wait until the hours begin again.
 func TestSendingHours_RepeatedCallsWaitForOpening(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {

@@ -33,7 +33,7 @@ func (l *infoLines) Write(p []byte) (int, error) {
 	return l.text.Write(p)
 }
 
-// all returns the lines, and the lines with the given message.
+// all returns all lines, and separately those with the given message.
 func (l *infoLines) all(t *testing.T, message string) (lines, matching []map[string]any) {
 	t.Helper()
 	l.mu.Lock()

@@ -31,11 +31,11 @@ func (p peers) Unconfirmed(ctx context.Context, run string) ([]string, time.Dura
 const confirmEvery = 250 * time.Millisecond
 
 // confirmRedis repeats the recent settles of this worker if Redis restarted. It sends a command to
-// Redis only if a connection was made since its last success.
+// Redis only if the Redis client has opened a connection since confirmRedis last succeeded.
 func (w *Worker) confirmRedis(ctx context.Context) error {
 	_, err := w.guard.Confirm(ctx)
 	if errors.Is(err, drain.ErrDraining) {
-		return nil // finishRedis does it
+		return nil // finishRedis repeats the settles after the worker has drained
 	}
 	return err
 }

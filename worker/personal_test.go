@@ -114,7 +114,7 @@ func TestMergeFields_FailoverMovesOnlyTextsThatFit(t *testing.T) {
 	a.answer = func(context.Context, providers.Batch, int) ([]providers.Result, error) {
 		return nil, connectionRefusedError()
 	}
-	b.info.MaxChars = len(greetingOf(0, share)) // b refuses longer bodies: those of names with one more digit
+	b.info.MaxChars = len(greetingOf(0, share)) // b accepts only the shorter bodies, with one digit less in the name
 	r.startRouted(300*time.Millisecond, a, b)
 	r.enqueueGreeting(producer.Campaign{ID: "c"}, n, share)
 	short := 10 * share

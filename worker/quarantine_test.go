@@ -152,8 +152,8 @@ func (r *testTuma) damage(d damage) {
 	}
 }
 
-// One record of one of three batches is unreadable. It must stop only the work that needs it, and
-// must be logged once.
+// One record of one of three batches is unreadable. Work that does not need the record must
+// continue, and the fault must be logged once.
 func TestQuarantine_UnreadableRecordStopsNothingElse(t *testing.T) {
 	t.Parallel()
 	for name, x := range damages {

@@ -17,8 +17,8 @@ import (
 	"github.com/tuma-sms/tuma/worker"
 )
 
-// textConnectAccount returns an account at the sandbox's TextConnect, which lists the messages it
-// has taken. It takes five numbers a call.
+// textConnectAccount returns an account at the simulated TextConnect, a gateway that lists the
+// messages it has taken. A call has at most five numbers.
 func (r *testTuma) textConnectAccount(change ...func(*worker.Account)) worker.Account {
 	r.t.Helper()
 	kind, ok := catalog.Lookup("textconnect")

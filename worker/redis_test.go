@@ -47,7 +47,7 @@ func TestCheckRedis_UnfitRedisIsRefusedAtStart(t *testing.T) {
 	t.Parallel()
 	for name, x := range map[string]struct {
 		redis func(*testing.T) *redis.Client
-		says  string // part of the error's text; "" if the Redis is fit
+		says  string // part of the error's text; "" if CheckRedis returns no error
 		never bool   // CheckRedis returns an error even if unsafe is true
 	}{
 		"a good one": {func(t *testing.T) *redis.Client { return redistest.Start(t, withConfig()).Client() }, "", false},
@@ -103,7 +103,8 @@ func TestCheckRedis_UnfitRedisIsRefusedAtStart(t *testing.T) {
 	}
 }
 
-// newReplicaClient returns a client of a replica. It also starts the replica's master.
+// newReplicaClient starts a master and a replica, and returns a client of the replica. readOnly is
+// the replica's setting replica-read-only, "yes" or "no".
 func newReplicaClient(t *testing.T, readOnly string) *redis.Client {
 	t.Helper()
 	host, port, err := net.SplitHostPort(redistest.Start(t, withConfig()).Addr())
@@ -119,7 +120,8 @@ func newReplicaClient(t *testing.T, readOnly string) *redis.Client {
 	return c
 }
 
-// clusterOfOne returns a client of a cluster of one node that serves slots 0 to last.
+// clusterOfOne returns a client of a Redis cluster with one node, which serves the hash slots 0 to
+// last.
 func clusterOfOne(t *testing.T, last int) *redis.Client {
 	t.Helper()
 	c := redistest.Start(t, withConfig("cluster-enabled", "yes")).Client()

@@ -16,8 +16,8 @@ import (
 	"github.com/tuma-sms/tuma/worker"
 )
 
-// africasTalkingAccount returns an account at the sandbox's Africa's Talking, which has no
-// idempotency keys. It takes five numbers a call.
+// africasTalkingAccount returns an account at the simulated Africa's Talking, a gateway without
+// idempotency keys. A call has at most five numbers.
 func (r *testTuma) africasTalkingAccount(onUnknown string) worker.Account {
 	r.t.Helper()
 	kind, ok := catalog.Lookup("africastalking")
@@ -48,8 +48,9 @@ func TestResend_OnUnknownKeepOrResend(t *testing.T) {
 		calls             int64
 		times             [3]int // how many numbers the gateway has taken never, once and twice
 	}{
-		// Of ten calls, two are taken but not answered, and one is neither taken nor answered. The
-		// account is then held, and its probe sends to the first recipient of the next call alone.
+		// The 50 recipients make ten calls. The gateway takes two of them without an answer, and
+		// neither takes nor answers a third one. The circuit breaker then holds the account, and
+		// the probe has only one recipient of the next call.
 		worker.OnUnknownKeep:   {35, 15, 11, [3]int{5, 45, 0}},
 		worker.OnUnknownResend: {50, 0, 14, [3]int{0, 40, 10}},
 	} {
@@ -181,7 +182,8 @@ func TestResend_PlannedSettingOutlivesTheConfiguration(t *testing.T) {
 	}
 }
 
-// The first call hangs until its lease has ended. It is answered after the second call.
+// The first call hangs until its lease has ended, so the recipients are resent. The gateway answers
+// the first call after the second one.
 func TestResend_BothAnswersAreKept(t *testing.T) {
 	t.Parallel()
 	r := newTestTuma(t, simulator.Options{})

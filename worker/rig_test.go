@@ -50,7 +50,8 @@ func newTestTuma(t *testing.T, o simulator.Options) *testTuma {
 	return r
 }
 
-// account returns a Kobo account at the testTuma's sandbox.
+// account returns an account at the simulated KoboMobile of the testTuma. Each function in change
+// may modify the account and the configuration of its client.
 func (r *testTuma) account(change ...func(*kobo.Config, *worker.Account)) worker.Account {
 	r.t.Helper()
 	cfg := kobo.Config{Endpoint: providers.Endpoint{BaseURL: r.url, Timeout: 2 * time.Second}, User: "demo", Pass: "demopass"}

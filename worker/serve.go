@@ -31,9 +31,9 @@ const (
 const triesPerPoll, triesOfAll = 4, 64
 
 // servers returns one asynq server for each of an account's two queues, and one for each of the two
-// planning queues. So a gateway that hangs blocks only its own slots. A transactional call can
-// request its turn even while bulk calls wait. The two servers of an account together never exceed
-// the account's concurrency.
+// planning queues. So a gateway that hangs blocks only the slots of its account. A transactional
+// call can request its turn even while bulk calls wait. The two servers of an account together
+// never make more calls at once than the account's concurrency.
 func (w *Worker) servers() []*asynq.Server {
 	slots := map[string]int{queue.PlanSmall: smallPlans, queue.PlanLarge: largePlans}
 	for _, a := range w.accounts {
@@ -78,7 +78,7 @@ func shutdown(servers []*asynq.Server) {
 func (w *Worker) handle(task context.Context, t *asynq.Task) error {
 	p, err := queue.Decode(t.Payload())
 	if errors.Is(err, queue.ErrNewer) {
-		return err // a newer release wrote the task; asynq offers the task again, and a newer worker takes it
+		return err // a newer release of Tuma wrote the task; asynq repeats it until a newer worker takes it
 	}
 	if err != nil {
 		return w.quarantinePayload(task, t, err)

@@ -25,8 +25,8 @@ const (
 	followEvery = 500 * time.Millisecond
 )
 
-// inForce are the settings of the cluster that are in force, as this worker has last read them. It
-// is safe for concurrent use.
+// inForce holds the settings in force, as this worker has last read them. It is safe for concurrent
+// use.
 type inForce struct {
 	mu       sync.Mutex
 	start    int64 // number of this worker's start; 0 until the first publish
@@ -58,8 +58,9 @@ func (w *Worker) settings(ctx context.Context) (accounts.Settings, error) {
 	return in.Settings, nil
 }
 
-// publish publishes the accounts and settings of this worker, records that it serves the accounts,
-// and follows what is in force. The first call numbers the worker's start.
+// publish publishes the accounts and settings of this worker, and records that the worker serves
+// the accounts. Then it applies the settings in force. The first call gets the number of the
+// worker's start from Redis.
 func (w *Worker) publish(ctx context.Context) error {
 	w.inForce.mu.Lock()
 	defer w.inForce.mu.Unlock()
@@ -143,8 +144,8 @@ func differencesText(all []accounts.Difference) string {
 	return strings.Join(parts, "; ")
 }
 
-// withdraw records that this worker no longer serves its accounts. Without this, other workers
-// would notice only after accounts.WorkerLife.
+// withdraw records that this worker no longer serves its accounts. Without this record, other
+// workers would count it as serving for accounts.WorkerLife longer.
 func (w *Worker) withdraw() {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()

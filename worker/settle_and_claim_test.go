@@ -98,8 +98,9 @@ func TestSettleAndClaim_GoodCallClaimsTheNext(t *testing.T) {
 	}
 }
 
-// A worker that gets no answer settles again, and releases the claim that may have been granted. No
-// call may become doubtful, even at a gateway without keys.
+// Redis settles a call and grants the next claim, but its answer is lost. The worker must settle
+// again and release the claim, which it may have got. No call may become doubtful, even at a
+// gateway without idempotency keys.
 func TestSettleAndClaim_LostAnswerLosesNothing(t *testing.T) {
 	t.Parallel()
 	r := newTestTuma(t, simulator.Options{})

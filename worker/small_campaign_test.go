@@ -11,7 +11,8 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-// Each call waits at the gateway until all slots of all workers have a call there.
+// The gateway answers no call until all slots of all workers have a call there. So the test fails
+// if a campaign leaves a slot unused.
 func TestSmallCampaign_UsesAllSlots(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct{ recipients, workers int }{{16, 1}, {20, 1}, {60, 1}, {500, 1}, {60, 2}, {500, 2}} {

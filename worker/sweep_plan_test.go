@@ -13,8 +13,9 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-// planGate is a hook on a Redis client. Planning of the campaign begins only when plan is closed. The
-// sweeper reads the due work of the campaign only when sweep is closed.
+// planGate is a hook on a Redis client that delays two commands. Planning of the campaign begins
+// only after the test has closed plan. The sweeper reads the due work of the campaign only after
+// the test has closed sweep.
 type planGate struct {
 	openSet     string        // key of the campaign's open set
 	summary     chan struct{} // closed when the sweeper has read the summary for the first time
@@ -38,7 +39,8 @@ func (h *planGate) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Pro
 // script, the number of keys, two keys, four arguments and the upload token.
 const planStartArgs = 10
 
-// dueLimit is the LIMIT of the command with which the sweeper reads the due work.
+// dueLimit is the LIMIT in the sweeper's command that reads due batches. The hook recognises the
+// command by it.
 const dueLimit = "500"
 
 // ProcessHook implements redis.Hook.

@@ -26,8 +26,8 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-// rooms holds the parts of a worker, each of which is a separate package. connect gives each part
-// the other parts that it uses.
+// rooms holds the parts of a worker. Each part is a separate package. connect gives each part the
+// other parts that it uses.
 type rooms struct {
 	ledger     *ledger.Ledger
 	cards      *accounts.Store
@@ -48,7 +48,7 @@ type rooms struct {
 	sweeper    *sweep.Sweeper
 }
 
-// connect makes the parts of the worker. It sends nothing to Redis.
+// connect makes the parts of the worker and links them. It sends nothing to Redis.
 func (w *Worker) connect() {
 	rdb := w.cfg.Redis
 	w.inForce.settings = w.ownSettings()
@@ -104,7 +104,7 @@ func (w *Worker) sendingAccount(a *account, refused *blacklist.Reports) *dispatc
 		Limited: a.Rate != 0, Concurrency: a.Concurrency, Timeout: a.Timeout, MaxAttempts: a.MaxAttempts, Price: a.Price, Meter: w.meter(a)}, a.limiter, tracker, reports)
 }
 
-// longest returns the longest timeout of all accounts plus margin, but at least the given duration.
+// longest returns the longest timeout of all accounts plus margin, but not less than atLeast.
 func (w *Worker) longest(atLeast, margin time.Duration) time.Duration {
 	longest := atLeast
 	for _, a := range w.accounts {

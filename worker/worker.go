@@ -192,7 +192,7 @@ type Worker struct {
 	rooms
 	inForce inForce
 	stop    *drain.Signals
-	running sync.RWMutex // each handler holds a read lock; draining takes the write lock and keeps it
+	running sync.RWMutex // each task handler holds a read lock; draining takes the write lock and never releases it
 	serving atomic.Bool
 }
 
@@ -324,7 +324,7 @@ func (w *Worker) Ready(ctx context.Context) error {
 	return errors.New("worker is not running or is draining")
 }
 
-// pollBalances requests the balances that are due.
+// pollBalances asks the gateways for those balances that must be read again now.
 func (w *Worker) pollBalances(ctx context.Context) error {
 	served := make(map[string]providers.Provider, len(w.accounts))
 	for name, a := range w.accounts {

@@ -43,7 +43,7 @@ func (h *fixture) campaigns() []producer.Status {
 	return all
 }
 
-// sentCampaign returns a deployment that has sent mixedList as the campaign "sale", and the arguments
+// sentCampaign returns a fixture that has sent mixedList as the campaign "sale", and the arguments
 // of the command that sent it.
 func sentCampaign(t *testing.T) (h *fixture, send []string) {
 	t.Helper()
@@ -89,7 +89,7 @@ func TestResults_OfASentCampaign(t *testing.T) {
 	var got []string
 	for _, row := range rows[1:] {
 		if row[2] == "skipped" {
-			row[1] = "" // whether a skipped row has a number is not compared here
+			row[1] = "" // the numbers of skipped rows are not compared
 		}
 		got = append(got, strings.Join([]string{row[0], row[1], row[2], row[3], row[12]}, "|"))
 	}

@@ -127,6 +127,6 @@ func (f *findCommand) noteBounds(r producer.FindResult) {
 		f.note("tuma: of %s, only the first 1,000 rows with the number are shown; tuma results shows all", strings.Join(r.Cut, ", "))
 	}
 	if len(r.Unreadable) > 0 {
-		f.note("tuma: warning: not searched, because records cannot be read: %s", strings.Join(r.Unreadable, ", "))
+		f.note("tuma: warning: campaigns with unreadable records were not searched completely: %s", strings.Join(r.Unreadable, ", "))
 	}
 }

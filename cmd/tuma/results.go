@@ -31,8 +31,8 @@ type resultsCommand struct {
 	statuses []string
 	format   string
 	after    int
-	// columns names the columns of the uploaded list that the results also get, or is "all". file
-	// is the path of the list, or empty.
+	// columns names columns of the uploaded list that are added to the results; "all" means every
+	// column. file is the path of the list, or empty.
 	columns []string
 	file    string
 	list    recipients.Options
@@ -135,8 +135,8 @@ func (l *resultsCommand) printWorkbook(ctx context.Context, b *backend, id strin
 	return errors.Join(err, book.Close(err == nil))
 }
 
-// printText writes the results as CSV or JSON lines. After an interruption its error names the command
-// that continues.
+// printText writes the results as CSV or JSON lines. If the output is interrupted, its error names
+// the command that prints the remaining rows.
 func (l *resultsCommand) printText(ctx context.Context, id string, to io.Writer, u *uploaded, results iter.Seq2[producer.Result, error]) error {
 	out := &rowBuffer{to: to}
 	var err error

@@ -37,7 +37,8 @@ type sendCommand struct {
 	idDerived   bool
 	dryRunOnly  bool
 	skippedFile string
-	// skippedColumns names the columns of the list that skippedFile gets too, or is "all".
+	// skippedColumns names columns of the list that are also written to skippedFile; "all" means
+	// every column.
 	skippedColumns []string
 	wait           bool
 	json           bool

@@ -16,7 +16,7 @@ func TestCanary_PausedCampaignSaysWhatToDo(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t, simulator.Options{})
 	h.startWorker()
-	h.runWithInput("0711111111\n", "send", "--via", "kobo-main", "--body", "Hello", "--wait") // once a message is accepted, a later rejection concerns only its own number
+	h.runWithInput("0711111111\n", "send", "--via", "kobo-main", "--body", "Hello", "--wait") // after an accepted message, workers do not hold the account for a rejection
 	numbers := "0712345678\n0712345679\n0712345680\n0712345681\n"
 	if err := h.gateway.Gateway("kobo").SetReply(simulator.Reject, 254712345678); err != nil {
 		t.Fatal(err)
@@ -31,8 +31,8 @@ func TestCanary_PausedCampaignSaysWhatToDo(t *testing.T) {
 	if want := (&producer.TooManyRejected{Bad: 1, Ended: 2, Canary: true}); !cmp.Equal(st.TooManyRejected, want) || st.BlockedBy[0].By != "too_many_rejected" || h.gateway.Stats().Accepted != 2 {
 		t.Errorf("got status %+v and gateway counts %+v; want 1 of 2 canary messages rejected and 2 accepted at the gateway", st, h.gateway.Stats())
 	}
-	// Without --canary and --max-rejected the campaign is still the same one, so no message is sent
-	// twice.
+	// --canary and --max-rejected are not part of the content. So the command without them names
+	// the same campaign, and no message is sent twice.
 	if _, errOut, exit := h.run(send...); exit != exitNotAll || !strings.Contains(errOut, "already exists with the same content") {
 		t.Errorf("got exit %d and standard error %s, want exit 3 and a note that the campaign already exists", exit, errOut)
 	}

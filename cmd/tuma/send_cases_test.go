@@ -19,7 +19,8 @@ import (
 type listCase struct {
 	file, body string
 	flags      []string
-	// problem is the error of a list that is refused. The other fields are those of a list that is read.
+	// problem is the expected error if tuma send must refuse the list. If it must accept the list,
+	// problem is empty and the fields below are the expected results.
 	problem string
 	// texts are the messages by number, and skipped the skipped recipients as "line input reason code".
 	texts   map[string]string

@@ -76,7 +76,7 @@ func (s *sendCommand) confirm(ctx context.Context, b *backend, src *source, coun
 		return err
 	}
 	switch st, err := b.Status(ctx, s.campaign.ID); {
-	case errors.Is(err, producer.ErrNotFound), err == nil && st.State == producer.Uploading: // new, or an upload that was interrupted
+	case errors.Is(err, producer.ErrNotFound), err == nil && st.State == producer.Uploading: // the campaign is new, or its upload was interrupted
 	case err != nil:
 		return err
 	default:

@@ -38,8 +38,9 @@ func TestSend_NotesOnTheList(t *testing.T) {
 	}
 }
 
-// TestSend_NotesAreKnownWithAnIDToo checks that notes on the last row of a list are printed, in the JSON, and
-// stored with the campaign, also if --id is given and the command does not ask for confirmation.
+// With --id and without a question, tuma send reads the last row of the list only during the
+// upload. TestSend_NotesAreKnownWithAnIDToo checks that notes on this row are still printed,
+// written to the JSON and stored with the campaign.
 func TestSend_NotesAreKnownWithAnIDToo(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t, simulator.Options{})

@@ -67,8 +67,8 @@ func (s *sendCommand) openSkippedFile(src *source) (*skippedFile, error) {
 	return r, nil
 }
 
-// open creates the table. It also opens those columns of the list that have the given names,
-// because the table gets these columns too.
+// open creates the table. names are the columns of the list that the table also has, and open opens
+// them for reading.
 func (r *skippedFile) open(src *source, names []string) (err error) {
 	if strings.EqualFold(filepath.Ext(r.file.name), ".xlsx") {
 		book, err := xlsx.NewWriter(r.file)

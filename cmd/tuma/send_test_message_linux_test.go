@@ -141,8 +141,8 @@ func TestSendTest_RejectedTestEnqueuesNothing(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t, simulator.Options{})
 	h.startWorker()
-	// The gateway first accepts one message. So the rejection of the test is about its number, and not
-	// about the account.
+	// The gateway first accepts one message. So workers take the rejection of the test for a fault
+	// of its number, and not of the account.
 	h.runWithInput("0711111111\n", "send", "--via", "kobo-main", "--body", "Hello", "--wait")
 	gateway := h.gateway.Gateway("kobo")
 	if err := gateway.SetReply(simulator.Reject, testMSISDN); err != nil {

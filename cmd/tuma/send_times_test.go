@@ -77,8 +77,9 @@ func TestSendTimes_ReadInTheRightZone(t *testing.T) {
 	}
 }
 
-// TestSendTimes_SecondRunSendsNothing runs the same command twice. Its derived ID must not depend on when
-// the command runs, or the list would be sent to twice.
+// TestSendTimes_SecondRunSendsNothing runs the same command twice. The campaign ID that the command
+// derives must not depend on the time of the run. Otherwise the second run would send to the list
+// again.
 func TestSendTimes_SecondRunSendsNothing(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t, simulator.Options{})
@@ -87,7 +88,7 @@ func TestSendTimes_SecondRunSendsNothing(t *testing.T) {
 	at := evening().Add(24 * time.Hour) // tomorrow, so that the start is in the future by the clock of Redis, too
 	for start, later := range map[string]time.Duration{
 		"in 2h": time.Minute,
-		"20:00": 2 * time.Hour, // the second run is at 20:40
+		"20:00": 2 * time.Hour, // the second run is at 20:40, after the start time
 		at.Add(3 * time.Hour).Format("2006-01-02 15:04"): time.Minute,
 	} {
 		send := []string{"send", "--via", "kobo-main", "--body", "Starts " + start, "--file", list, "--zone", "Africa/Nairobi", "--start-at", start, "--json"}

@@ -157,8 +157,8 @@ func (r *rollout) wantPlanned(step, enqueuedBy, version string) {
 	}
 }
 
-// wantDifferences checks that `tuma accounts` and `tuma check` name the worker differing and each
-// setting in which it differs, and not the worker agreeing.
+// wantDifferences checks that `tuma accounts` and `tuma check` name the worker called differing,
+// and each setting in which it differs. They must not name the worker called agreeing.
 func (r *rollout) wantDifferences(step string, differing, agreeing *exec.Cmd, version string) {
 	r.t.Helper()
 	id := func(p *exec.Cmd) string { return "-" + strconv.Itoa(p.Process.Pid) + "-" }
@@ -311,7 +311,7 @@ func TestAccountsSync_PublishesWithoutAWorker(t *testing.T) {
 	if err != nil || receipt.Country != "KE" || len(receipt.NoWorker) != 1 {
 		t.Errorf("Enqueue after sync: %+v, %v; want country KE and an account without a worker", receipt, err)
 	}
-	r.versions["v2"].mustRun("accounts", "sync") // no worker runs, so this replaces v1
+	r.versions["v2"].mustRun("accounts", "sync") // no worker runs, so this replaces the settings of v1
 	if a := r.accounts(); a[0].Rate != 200 || a[0].Country != "NG" || a[0].Workers != 0 {
 		t.Errorf("after the second sync: %+v, want the settings of v2 and no worker", a[0])
 	}

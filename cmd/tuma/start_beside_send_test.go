@@ -9,8 +9,8 @@ import (
 	"github.com/tuma-sms/tuma/internal/simulator"
 )
 
-// A worker starts a hundred times on an empty Redis, while tuma send enqueues through its account. No
-// send may fail because the account is missing.
+// A worker starts a hundred times, each time on an empty Redis. Meanwhile tuma send enqueues
+// through the worker's account. It must never fail because the account is missing.
 func TestSend_BesideAHundredStartsOfAWorker(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t, simulator.Options{})

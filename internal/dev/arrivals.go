@@ -28,11 +28,11 @@ type arrivals struct {
 
 	mu      sync.Mutex
 	pending []string // lines that are not printed yet
-	shown   int      // messages of this burst with a line
+	shown   int      // messages of this burst that were printed, one a line
 	burst   int      // messages of this burst
 	calls   int      // calls of this burst
 	last    time.Time
-	counted time.Time // when the count was last printed, or when the burst began
+	counted time.Time // when the burst's count was last printed; before that, when the burst began
 
 	total      int
 	duplicates int64

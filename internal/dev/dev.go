@@ -1,6 +1,6 @@
-// Package dev runs what a first campaign needs on one machine: a Redis that keeps its data in a
-// folder, the sandbox, and a worker, on fixed ports. It writes the configuration with which
-// tuma send finds them. No message leaves the machine.
+// Package dev runs what a first campaign needs on one machine, on fixed ports: a Redis that keeps
+// its data in a folder, the sandbox (simulated gateways), and a worker. It writes the configuration
+// that tuma send needs. No message leaves the machine.
 package dev
 
 import (
@@ -46,7 +46,7 @@ type Options struct {
 	RedisPort, SandboxPort int
 	// Lookup reads an environment variable.
 	Lookup func(name string) (string, bool)
-	// Out gets what people read: the addresses, and the messages that arrive.
+	// Out gets the text for people: the addresses, and the messages that arrive at the sandbox.
 	Out io.Writer
 	// Note prints a warning.
 	Note func(format string, args ...any)
@@ -72,9 +72,9 @@ type environment struct {
 	arrivals *arrivals
 }
 
-// Run starts everything and shows which messages arrive at the sandbox, until ctx ends. Then it lets
-// the worker finish its calls in flight and stops everything. The campaigns stay in the folder Data,
-// if Redis is a redis-server; the built-in Redis keeps nothing.
+// Run starts everything and shows which messages arrive at the sandbox, until ctx ends. Then it
+// lets the worker finish its calls in flight and stops everything. A redis-server keeps the
+// campaigns in the folder Data. The built-in Redis keeps nothing.
 //
 // Run returns an error if a port or the folder is in use, if the configuration cannot be used
 // (ErrUsage, or a *config.Error), and if the worker or redis-server ends early.
@@ -166,7 +166,7 @@ func inUse(what string, port int, flag, user string) error {
 	return fmt.Errorf("dev: port %d, for %s, is in use by %s: stop that program, or choose another port with %s", port, what, user, flag)
 }
 
-// neighbour describes the program that listens on an address of the sandbox.
+// neighbour describes the other program that listens on the address that the sandbox needs.
 func neighbour(ctx context.Context, address string) string {
 	const other = "another program"
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
@@ -187,7 +187,7 @@ func neighbour(ctx context.Context, address string) string {
 	return "another tuma dev or tuma sandbox"
 }
 
-// work runs the worker until ctx ends, and shows what arrives.
+// work runs the worker until ctx ends, and shows the messages that arrive at the sandbox.
 func (e *environment) work(ctx context.Context, wk *worker.Worker) error {
 	ended := make(chan error, 1)
 	run, stop := context.WithCancel(ctx)

@@ -68,8 +68,8 @@ type Tuma struct {
 	cfg     Config
 	gateway *gateway
 	clock   *clock
-	// inside is the Redis client of the worker and of client. outside is the Redis client that the
-	// method Redis returns; the service may close it.
+	// inside is the Redis client that the worker and the producer.Client use. outside is the Redis
+	// client that the method Redis returns; the service may close it.
 	inside, outside *redis.Client
 	client          *producer.Client
 

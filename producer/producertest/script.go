@@ -15,7 +15,8 @@ const operation = "test gateway send"
 
 var errLost = errors.New("the answer was lost")
 
-// kind is what the gateway does with a call.
+// kind is what the gateway does with a call: it accepts the messages, fails before it accepts them,
+// accepts them and loses the answer, or rejects every recipient.
 type kind uint8
 
 const (
