@@ -285,7 +285,7 @@ func (c *Client) upload(ctx context.Context, u *ledger.Upload, spec campaign.Spe
 			return fmt.Errorf("enqueue: %w", err)
 		}
 		if p.foundMissing() {
-			continue // nothing will be enqueued; the loop goes on to count all missing values for the error
+			continue // nothing will be enqueued; the loop only counts the missing values for the error
 		}
 		segments := 0
 		if p != nil && e.needed() {

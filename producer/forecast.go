@@ -176,7 +176,7 @@ func (p *preview) listUnknown() {
 		}
 	}
 	if p.optouts == nil {
-		say("the opt-outs: Redis was not read, so this forecast does not skip recipients who have opted out")
+		say("the opt-outs: Redis was not read, so opted-out recipients are not counted as skipped")
 	}
 	if p.snapshot.Country == "" {
 		say("the country: none is set, so numbers in national format count as invalid")

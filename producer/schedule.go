@@ -189,9 +189,10 @@ func (p *preview) step(queue []*queueing, now time.Time, sent map[string]float64
 	return next.UTC()
 }
 
-// note records that so many recipients of the country are sent to between from and until. It
-// lengthens the country's last span or begins a new one. Spans count whole recipients. sent has the
-// exact sum for each country, so that the rounded counts add up to the total.
+// note adds recipients to the schedule: the number of recipients of the country that are sent to
+// between from and until. It lengthens the country's last span or begins a new one. Spans count
+// whole recipients. sent has the exact sum for each country, so that the rounded counts add up to
+// the total.
 func (s *Schedule) note(country string, from, until time.Time, recipients float64, sent map[string]float64) {
 	before := sent[country]
 	sent[country] += recipients

@@ -11,7 +11,7 @@ import (
 	"github.com/tuma-sms/tuma/producer"
 )
 
-// wantNoCampaign checks that Redis keeps nothing of the campaign "c".
+// wantNoCampaign checks that Redis keeps no data of the campaign "c".
 func (b *testClient) wantNoCampaign(when string) {
 	b.t.Helper()
 	if s, err := b.Status(b.t.Context(), "c"); !errors.Is(err, producer.ErrNotFound) {

@@ -12,8 +12,8 @@ import (
 	"github.com/tuma-sms/tuma/internal/drain"
 )
 
-// peers tells the restart guard about other workers. It reads and writes the records in Redis that
-// say which workers serve an account.
+// peers implements redisguard.Peers: it tells the restart guard about the other workers of the
+// accounts. It uses the records of serving workers in Redis.
 type peers struct{ *Worker }
 
 // ConfirmRun implements redisguard.Peers.

@@ -140,7 +140,7 @@ func (b *backend) accountsFor(ctx context.Context, via string) (out []producer.A
 	return out, nil
 }
 
-// noteNoWorker notes that accounts wait for a worker.
+// noteNoWorker prints a note that no worker serves the given accounts.
 func noteNoWorker(a *app, accounts []string) {
 	if len(accounts) > 0 {
 		a.note("tuma: note: no worker serves %s: nothing moves until a worker runs (tuma worker)", strings.Join(accounts, ", "))

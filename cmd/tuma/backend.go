@@ -128,9 +128,9 @@ func refuseUnwritable(ctx context.Context, b *backend) error {
 	return nil
 }
 
-// refuseEviction returns an error if Redis evicts keys when it is full, unless redis.unsafe is set.
-// refuseEviction also returns nil if the eviction policy is not known, because some hosted services
-// forbid the command INFO.
+// refuseEviction returns an error if Redis evicts keys when it is full. It returns nil if
+// redis.unsafe is set. It also returns nil if it cannot read the eviction policy, because some
+// hosted services forbid the command INFO.
 func refuseEviction(ctx context.Context, b *backend) error {
 	info, err := b.rdb.InfoMap(ctx, "memory").Result()
 	if err != nil {

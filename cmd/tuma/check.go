@@ -72,7 +72,7 @@ func (a *app) check(ctx context.Context) error {
 	return errors.Join(failed...)
 }
 
-// accountProblem returns err with the name of the account and the names of the settings that the user
+// accountProblem adds to err the name of the account, and the names of the settings that the user
 // must check.
 func accountProblem(acc *config.Account, err error) error {
 	var incomplete *config.Error

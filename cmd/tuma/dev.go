@@ -84,8 +84,8 @@ func (d *devCommand) run(ctx context.Context) error {
 	return err
 }
 
-// newDevWorker returns a worker for all accounts of the configuration, and a function that closes its
-// connection to Redis.
+// newDevWorker returns a worker for all accounts of the configuration, and a function that closes
+// the worker's connection to Redis. builtIn is true if Redis is the built-in one.
 func newDevWorker(ctx context.Context, cfg *config.Config, builtIn bool, log zerolog.Logger) (*worker.Worker, func(), error) {
 	accounts, err := chooseAccounts(cfg, nil)
 	if err != nil {

@@ -40,8 +40,8 @@ func exitStatus(err error) int {
 	return exitFailed
 }
 
-// errNotAll is returned by a wait for a campaign when not all recipients were accepted. It is not
-// printed, because the campaign's last status has already been printed.
+// errNotAll is the error of a command that has waited for a campaign if not all recipients were
+// accepted. It is not printed, because the command has already printed the campaign's last status.
 var errNotAll = errors.New("not all recipients were accepted")
 
 // misuseError is a mistake that the user can correct: in a flag, an argument or a file.
@@ -94,8 +94,8 @@ func errorLines(err error) []string {
 	}
 	var wrong misuseError
 	if errors.As(err, &wrong) {
-		// The message of the misuseError already names file and line, so the errors around it are not
-		// printed.
+		// The text of the misuseError already names file and line. So the texts of the errors that
+		// wrap it are not printed.
 		return strings.Split(wrong.Error(), "\n")
 	}
 	if fields := fieldErrors(err); len(fields) > 0 {

@@ -146,8 +146,9 @@ func commandFor(action, account string) string {
 	return ""
 }
 
-// noteUnknownOutcome adds advice to an error that leaves the outcome of an action unknown: the gateway
-// may have carried out the action, and where the user can check. It returns other errors unchanged.
+// noteUnknownOutcome adds advice to an error that leaves the outcome of an action unknown. The
+// advice says that the gateway may have carried out the action, and where the user can check. Other
+// errors are returned unchanged.
 func noteUnknownOutcome(acc *config.Account, err error) error {
 	e, ok := errors.AsType[*providers.Error](err)
 	if !ok || e.Outcome != providers.Unknown {

@@ -103,7 +103,8 @@ func (l *listCommand) print(campaigns iter.Seq2[producer.Status, error]) error {
 	return p.Table(l.out, g)
 }
 
-// listTable returns the table of `tuma list` without rows. A narrow terminal leaves out counts.
+// listTable returns the table of `tuma list` without rows. On a narrow terminal, the columns of
+// counts are left out.
 func listTable() console.Table {
 	return console.Table{
 		Header: []string{"ID", "STATE", "TOTAL", "PENDING", "SENT", "FAILED", "SKIPPED", "CREATED"},

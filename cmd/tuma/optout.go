@@ -166,7 +166,7 @@ func (o *optOutCommand) removeOrigin(ctx context.Context, b *backend) error {
 	return err
 }
 
-// errStopped ends forEachOptOut when the consumer of the entries needs no more of them.
+// errStopped ends forEachOptOut when the loop over the entries ends early.
 var errStopped = errors.New("the loop ended early")
 
 // hasOrigin reports whether the origin of x is the given origin, or begins with the given origin
@@ -290,7 +290,7 @@ func (o *optOutCommand) waitAndReport(ctx context.Context, b *backend, r produce
 	return err
 }
 
-// listName returns the name of a suppression list for messages.
+// listName describes the suppression list of a sender in words, for the text of a message.
 func listName(sender string) string {
 	if sender == "" {
 		return "the suppression list for all senders"

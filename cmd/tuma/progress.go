@@ -13,7 +13,8 @@ import (
 )
 
 const (
-	// pollInterval is the time after which follow reads again if Redis has not answered.
+	// pollInterval is how long follow waits before it reads the status again if Redis has not
+	// answered.
 	pollInterval = 250 * time.Millisecond
 	// redisOutageLimit is how long follow retries while Redis does not answer. Redis may be
 	// restarting.
@@ -22,8 +23,8 @@ const (
 	lineInterval = 5 * time.Second
 )
 
-// follow shows a campaign's progress on standard error until enough returns true for its status.
-// follow returns that status.
+// follow shows a campaign's progress on standard error until the function enough returns true for
+// the campaign's status. follow returns that status.
 func (a *app) follow(ctx context.Context, client *producer.Client, id string, enough func(producer.Status) bool) (producer.Status, error) {
 	p := newProgress(a.err, console.NewScreen(a.err, a.lookup), a.now)
 	a.progress = p
@@ -86,7 +87,8 @@ func (p *progress) show(st producer.Status) {
 		p.bar.Draw(ended, total, string(st.State)+p.details(st, now))
 		return
 	}
-	// Compare the block reasons, not their descriptions, which contain times and so always change.
+	// Compare the block reasons and not their descriptions: the descriptions contain times, so they
+	// change with every status.
 	moment := string(st.State)
 	for _, b := range st.BlockedBy {
 		moment += " " + b.Account + ":" + b.Reason

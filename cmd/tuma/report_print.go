@@ -51,7 +51,7 @@ func (r *report) print(w io.Writer, p console.Screen) error {
 	return errors.Join(errs...)
 }
 
-// figures returns the table of the whole campaign.
+// figures returns the table with the figures of the whole campaign.
 func (r *report) figures(p console.Screen) console.Table {
 	g := console.Table{Right: []int{1}}
 	if r.Calls > 0 {

@@ -153,7 +153,7 @@ func (l *resultsCommand) printText(ctx context.Context, id string, to io.Writer,
 	if ctx.Err() != nil {
 		err = errors.New("interrupted")
 	}
-	if out.flushedRow > 0 && l.output == "" { // an incomplete file of --output is removed, and cannot be continued
+	if out.flushedRow > 0 && l.output == "" { // with --output nothing can be continued: the incomplete file is removed
 		err = fmt.Errorf("%w: row %d is the last row printed; to continue: %s", err, out.flushedRow, l.continueCommand(id, out.flushedRow))
 	}
 	return err

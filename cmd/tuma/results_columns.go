@@ -33,7 +33,8 @@ func (l *resultsCommand) columnFlags(c *cobra.Command) {
 	_ = c.MarkFlagFilename("output")
 }
 
-// checkFlags checks the flags together, and sets the format that the name of the output file chooses.
+// checkFlags checks combinations of flags. Without --format it sets the format by the extension of
+// the output file.
 func (l *resultsCommand) checkFlags(c *cobra.Command) error {
 	if !c.Flags().Changed("format") {
 		switch extension := strings.ToLower(filepath.Ext(l.output)); extension {

@@ -93,8 +93,8 @@ func (a *app) retry(ctx context.Context, b *backend, id string, o producer.Retry
 // terminals.
 func asksUser(a *app) bool { return console.IsTerminal(a.in) && console.IsTerminal(a.err) }
 
-// ask prints a question on standard error and reads the answer from standard input. It returns what
-// the function ask returns.
+// ask prints a question on standard error and reads the answer from standard input, with the
+// function ask below.
 func (a *app) ask(ctx context.Context, question string) (bool, error) {
 	return ask(ctx, a.in, a.err, question)
 }

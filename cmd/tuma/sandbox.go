@@ -93,7 +93,7 @@ func (a *app) sandbox(ctx context.Context, listen string, o simulator.Options) e
 	return errors.Join(err, server.Close())
 }
 
-// countedAs explains the counts of the sandbox, as comments of the configuration.
+// countedAs is a text in the form of YAML comments. It explains the counts of the sandbox.
 const countedAs = `#   accepted    messages that a gateway took
 #   numbers     different recipients of these messages
 #   duplicates  messages that repeat one: the same text to the same number. At

@@ -293,8 +293,8 @@ func (s *sendCommand) countries(ctx context.Context, b *backend) ([]string, erro
 }
 
 // scanRecipients reads the recipients before anything is enqueued. If the campaign has no ID, it
-// reads the whole list and derives the ID. Otherwise it stops at the first valid number. It returns
-// an error if no number is valid.
+// reads the whole list and derives the ID from the content. Otherwise it stops at the first valid
+// number. It returns an error if no number is valid.
 func (s *sendCommand) scanRecipients(src *source, countries []string) error {
 	var good, rows int
 	first := ""

@@ -57,8 +57,8 @@ func checkCanAsk(s *sendCommand, keyboard io.Reader) error {
 }
 
 // confirm sends the test message of --test, shows the user what the campaign does, and asks whether
-// to enqueue the campaign. After an error the campaign must not be enqueued. confirm does nothing
-// if the campaign exists, or if there is no test to send and no user to ask.
+// to enqueue the campaign. If confirm returns an error, the caller must not enqueue the campaign.
+// confirm does nothing if the campaign exists, or if there is no test to send and no user to ask.
 func (s *sendCommand) confirm(ctx context.Context, b *backend, src *source, countries []string) error {
 	if s.testNumber != "" {
 		if why := numberProblem(s.testNumber, countries); why != nil {

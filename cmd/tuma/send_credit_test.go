@@ -12,7 +12,7 @@ import (
 func TestSend_RequireCreditRefusesIfTheBalanceIsTooLow(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t, simulator.Options{Credit: 4}) // 4.00 is enough for five messages of 0.80
-	file := h.file("customers.csv", mixedList)       // seven recipients, three of which are skipped
+	file := h.file("customers.csv", mixedList)       // seven recipients: four valid ones, and three that are skipped
 	send := []string{"send", "--via", "kobo-main", "--body", "Hello", "--file", file}
 
 	h.startWorker()

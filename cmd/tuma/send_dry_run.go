@@ -101,7 +101,7 @@ const balanceTimeout = 10 * time.Second
 func (s *sendCommand) queryBalances(ctx context.Context, cfg *config.Config, b *backend, o *producer.PreviewOptions) {
 	var published []producer.Account
 	if b != nil {
-		published, _ = b.Accounts(ctx) // on an error queryBalances queries the gateways instead
+		published, _ = b.Accounts(ctx) // on an error, published is nil, and queryBalances queries the gateways
 	}
 	served := func(name string) bool {
 		return slices.ContainsFunc(published, func(a producer.Account) bool { return a.Name == name && a.Workers > 0 })

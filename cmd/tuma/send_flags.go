@@ -40,7 +40,7 @@ func (s *sendCommand) flags(c *cobra.Command, f *pflag.FlagSet) {
 	f.IntVar(&s.campaign.MaxMessages, "max-messages", 0, "send to at most `N` recipients; 0: all")
 	f.IntVar(&s.campaign.MaxSegments, "max-segments", 0, "send at most `N` segments, all messages together; 0: no limit")
 	s.safetyFlags(f)
-	_ = c.MarkFlagRequired("body") // so that completion offers --body; Args reports the error if it is missing
+	_ = c.MarkFlagRequired("body") // makes shell completion offer --body; Args reports a missing --body
 	_ = c.MarkFlagFilename("file")
 	_ = c.MarkFlagFilename("skipped-file")
 	_ = c.RegisterFlagCompletionFunc("via", s.completeAccounts)

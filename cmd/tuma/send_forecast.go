@@ -87,8 +87,8 @@ func forecastTotals(f producer.Forecast) console.Table {
 	return g
 }
 
-// byCountry returns the counts by country. Numbers of no known country are counted under the name
-// "elsewhere".
+// byCountry returns the counts by country. Numbers whose country is not known are counted under the
+// name "elsewhere".
 func byCountry(countries map[string]int) map[string]int {
 	out := maps.Clone(countries)
 	if n := out[""]; n > 0 {

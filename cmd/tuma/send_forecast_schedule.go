@@ -86,7 +86,7 @@ func mostOf(spans []producer.SendingSpan) (most int) {
 	return most
 }
 
-// clockOf formats times in a time zone. It leaves out the day if it is the day of now.
+// clockOf formats times in a time zone. It leaves out the day of a time on the same day as now.
 type clockOf struct {
 	zone *time.Location
 	now  time.Time

@@ -43,7 +43,7 @@ func (s *sendCommand) newSendingHoursNotice(ctx context.Context, b *backend, cou
 		for country, text := range acc.Windows {
 			h, err := hours.Parse(text)
 			if err != nil {
-				continue // published by a newer worker in a form that this version does not know
+				continue // a worker of a newer release has published hours that this release cannot read
 			}
 			if w, err := hours.In(country, h); err == nil {
 				if open, _ := w.Open(c.begins); !open {

@@ -17,8 +17,8 @@ import (
 // timeForms describes the times that commands accept, for help texts.
 const timeForms = "e.g. 'tomorrow 08:00', '2026-11-29 08:00', 08:00, 'in 2h' or RFC 3339"
 
-// sendTimes are the start and the expiry of a campaign: the texts of the flags, and the times that they
-// mean.
+// sendTimes has the start and the expiry of a campaign: the texts of the flags, and the times that
+// the command has read from them.
 type sendTimes struct {
 	startAt, expireAt, expireIn, zoneName string // values of the flags
 
@@ -144,10 +144,10 @@ func (t *sendTimes) describe(at time.Time) string {
 	return text
 }
 
-// findMissed looks for the campaign of an earlier run of the same command. Suppose that "--start-at 08:00"
-// runs at 07:59 and again at 08:01. The second run would mean tomorrow, so that its derived ID would be
-// another one, and the list would be sent to twice. If the campaign of today exists, findMissed sets c and
-// t to its times and its ID.
+// findMissed looks for the campaign of an earlier run of the same command. Suppose that a command
+// with "--start-at 08:00" runs at 07:59 and again at 08:01. The second run would read 08:00 as
+// tomorrow and derive another ID, so the list would be sent to twice. If the campaign with today's
+// start exists, findMissed sets c and t to the ID and the times of that campaign.
 func (t *sendTimes) findMissed(ctx context.Context, b *backend, src *source, c *producer.Campaign) error {
 	if t.missedStart.IsZero() && t.missedExpiry.IsZero() {
 		return nil

@@ -192,8 +192,8 @@ func serverAccount(acc *config.Account) server.Account {
 	return server.Account{Name: acc.Name, Secrets: acc.CallbackSecrets, Provider: acc.Worker.Provider, Sender: acc.Worker.Sender}
 }
 
-// appendPolled appends an account without a door for incoming messages, if its inbox at the gateway can be
-// read.
+// appendPolled appends acc, an account without a door for incoming messages, to polled. It does so
+// only if the gateway lets serve read the account's inbox.
 func appendPolled(polled []server.Account, acc *config.Account) []server.Account {
 	if _, ok := acc.Worker.Provider.(providers.InboxReader); !ok || acc.Ready() != nil {
 		return polled

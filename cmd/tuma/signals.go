@@ -38,7 +38,7 @@ func watchSignals(errOut io.Writer) (context.Context, *interrupts) {
 	return ctx, i
 }
 
-// follow handles the signals until the channel is closed.
+// follow acts on each signal until the channel is closed.
 func (i *interrupts) follow(signals <-chan os.Signal) {
 	first := true
 	for s := range signals {
@@ -58,10 +58,10 @@ func (i *interrupts) follow(signals <-chan os.Signal) {
 	}
 }
 
-// finish makes the command end only when it has finished its work. A second signal then calls
-// again, which should print what the command waits for, instead of ending the process. A failed
-// write, to a closed terminal or to a pipe without a reader, does not end the process either.
-// finish does nothing for a nil *interrupts.
+// finish makes the command end only when it has finished its work. A second signal then does not
+// end the process: it calls again, which should print what the command waits for. A failed write,
+// to a closed terminal or to a pipe without a reader, does not end the process either. finish does
+// nothing for a nil *interrupts.
 func (i *interrupts) finish(again func()) {
 	if i == nil {
 		return

@@ -72,8 +72,8 @@ func takes(names ...string) cobra.PositionalArgs {
 	}
 }
 
-// noSubcommand is the check of arguments for a command that only has subcommands: an argument is
-// then the name of an unknown subcommand.
+// noSubcommand checks the arguments of a command that has subcommands and does nothing itself. Any
+// argument is then the name of an unknown subcommand.
 func noSubcommand(c *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil

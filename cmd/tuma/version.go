@@ -79,8 +79,8 @@ func readBuild(info *debug.BuildInfo) build {
 // release returns the first of these that is known: linker, the version that the linker set; the
 // version of the module; the commit. If none is known, it returns "devel".
 func (b build) release(linker string) string {
-	// go build marks changes as "+dirty", and git describe as "-dirty". The release has "-dirty" in both
-	// cases.
+	// go build marks changes as "+dirty", and git describe as "-dirty". The name that release
+	// returns ends in "-dirty" in both cases.
 	module, modified := strings.CutSuffix(b.module, "+dirty")
 	var name string
 	switch {

@@ -67,7 +67,7 @@ command fail instead.`,
 	return c
 }
 
-// addLogFlags adds the flags of a command that logs until it is stopped.
+// addLogFlags adds --log-level and --log-format to a command.
 func addLogFlags(c *cobra.Command, level, format *string) {
 	c.Flags().StringVar(level, "log-level", "info", "log `level`: debug, info, warn or error")
 	c.Flags().StringVar(format, "log-format", "", "log `format`: json or console (default: console on a terminal, else json)")

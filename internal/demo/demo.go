@@ -53,7 +53,8 @@ type Options struct {
 	Out io.Writer
 	// Note prints one line about the progress of the demo.
 	Note func(format string, args ...any)
-	// Follow shows the progress of a campaign until enough returns true, and returns the last status.
+	// Follow shows the progress of a campaign until the function enough returns true for its
+	// status. Follow returns that status.
 	Follow func(ctx context.Context, client *producer.Client, id string, enough func(producer.Status) bool) (producer.Status, error)
 	// Environ is the environment of the worker processes, in the form of os.Environ. Run adds
 	// the URL of the demo's Redis.
@@ -73,7 +74,7 @@ type demo struct {
 	campaign  producer.Campaign
 	began     time.Time
 	killed    time.Time // when worker 1 was killed; zero: not yet
-	killedAt  int       // recipients that were settled at that moment
+	killedAt  int       // recipients that were settled when worker 1 was killed
 	lastSeen  int64     // repeated calls that the gateway had recognised at the last status
 	recovered time.Time // when lastSeen last grew
 }
@@ -222,7 +223,7 @@ func (d *demo) awaitWorkers(ctx context.Context, client *producer.Client) error 
 	}
 }
 
-// list returns the built-in list of recipients.
+// list returns the recipient list of the demo, recipientsCSV.
 func list() *recipients.List {
 	return recipients.New(bytes.NewReader(recipientsCSV), int64(len(recipientsCSV)), recipients.Options{Name: "recipients.csv"})
 }
@@ -266,7 +267,7 @@ func (d *demo) onStatus(st producer.Status) error {
 	return nil
 }
 
-// withWorkerLogs adds the last line of each worker's log to err.
+// withWorkerLogs returns err with the last line of each worker's log.
 func (d *demo) withWorkerLogs(err error) error {
 	for i, w := range d.workers {
 		if tail := w.tail(); tail != "" {

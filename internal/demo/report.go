@@ -58,7 +58,8 @@ func (d *demo) report(st producer.Status) error {
 	return d.verdict(st, gateway, lost, strangers)
 }
 
-// compare reads the list again and compares its valid numbers with those that the gateway accepted.
+// compare reads the recipient list again, and compares its valid numbers with the numbers that the
+// gateway accepted.
 // lost counts numbers that are missing at the gateway. strangers counts numbers at the gateway that
 // are not in the list.
 func (d *demo) compare() (lost, strangers int, err error) {

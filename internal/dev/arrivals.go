@@ -14,7 +14,7 @@ import (
 const (
 	// shownPerBurst is how many messages of a burst are shown; the others are counted.
 	shownPerBurst = 10
-	// quiet is the time without a message after which a burst is over.
+	// quiet is the pause between two messages that ends a burst.
 	quiet = time.Second
 	// countEvery is how often the count is shown during a burst.
 	countEvery = 5 * time.Second

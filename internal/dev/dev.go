@@ -60,7 +60,7 @@ type Options struct {
 // ErrUsage means that the user named a configuration or a setting that Run cannot use.
 var ErrUsage = errors.New("dev cannot use this configuration")
 
-// environment is one run. Its parts are closed in the reverse order of their start.
+// environment has the parts of one Run. close stops them in the reverse order of their start.
 type environment struct {
 	Options
 	lock     *os.File
@@ -161,7 +161,8 @@ func (e *environment) startSandbox(ctx context.Context) error {
 
 func loopback(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
 
-// inUse returns the error for a port that is in use. what needs the port, and flag changes it.
+// inUse returns the error for a port that is in use. what is the part of dev that needs the port,
+// user is the program that has it, and flag is the flag that sets another port.
 func inUse(what string, port int, flag, user string) error {
 	return fmt.Errorf("dev: port %d, for %s, is in use by %s: stop that program, or choose another port with %s", port, what, user, flag)
 }

@@ -9,8 +9,8 @@ import (
 	"github.com/tuma-sms/tuma/internal/console"
 )
 
-// columns is the width of the output. It is narrower than a terminal of 80 columns, because some
-// terminals wrap a full line.
+// columns is the maximum width of an output line. It is 79 because some terminals with 80 columns
+// wrap a line of 80.
 const columns = 79
 
 // greet prints where everything is, and the command for the first campaign.
