@@ -149,7 +149,8 @@ func hasNonePending(s *Status, account string) bool {
 	return false
 }
 
-// farAhead is longer than the longest time for which a worker itself defers a batch.
+// farAhead is longer than any time for which a worker defers a batch on its own. So a batch that is
+// deferred for longer waits for the gateway.
 const farAhead = 90 * time.Second
 
 // deferredByGateway adds a Block if the gateway has deferred all remaining recipients for more than

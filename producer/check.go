@@ -202,8 +202,8 @@ func (c *Client) IDFree(ctx context.Context, id string) (bool, error) {
 	return c.ledger.Index().Free(ctx, id)
 }
 
-// exists reports whether the ledger has a campaign with the given ID that an enqueue would not replace.
-// If the ledger cannot be read, exists reports false. The commit later finds out whether the campaign
+// exists reports whether the ledger has a campaign with the given ID and the ID is not freed. If
+// the ledger cannot be read, exists returns false: the commit checks again whether the campaign
 // exists.
 func (c *Client) exists(ctx context.Context, id string) bool {
 	if !ledger.ValidID(id) {

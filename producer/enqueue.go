@@ -16,7 +16,7 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// Class decides whether consent rules and sending hours apply, and which queue is used.
+// Class decides whether the sending hours apply, and which queue is used.
 type Class string
 
 const (
@@ -90,9 +90,9 @@ type Campaign struct {
 	// that Enqueue compares.
 	Canary int
 	// MaxRejected is the maximum percentage, above 0 and at most 100, of finished messages that may
-	// be rejected or unknown. Once ThresholdSample messages have finished, exceeding it pauses the
-	// campaign (Status.TooManyRejected). Resume restarts the count. 0 means DefaultMaxRejected if
-	// Canary is set, and otherwise no limit.
+	// be rejected or unknown. It is checked once ThresholdSample messages have finished. A higher
+	// percentage pauses the campaign (Status.TooManyRejected). Resume restarts the count. 0 means
+	// DefaultMaxRejected if Canary is set, and otherwise no limit.
 	MaxRejected float64
 	// RequireCredit refuses the campaign with ErrNoCredit if the balance of an account does not
 	// cover the highest possible cost or is not known. If it is not set, the receipt has a warning
@@ -100,8 +100,9 @@ type Campaign struct {
 	RequireCredit bool
 	// StartAt is when sending may begin. Zero means now, and so does a time that has passed by less
 	// than a second, such as time.Now() of the caller. A time further in the past is an ErrInvalid.
-	// StartIn gives this time as a duration after Enqueue; at most one of the two may be set. A repeated
-	// Enqueue with the same StartIn has the same content, while a StartAt that is computed anew has not.
+	// StartIn gives this time as a duration after Enqueue; at most one of the two may be set. A
+	// repeated Enqueue with the same StartIn has the same content. A StartAt computed from the time
+	// of the call changes the content.
 	StartAt time.Time
 	StartIn time.Duration
 	// CreatedBy is who enqueues the campaign, such as a user or a service, for Status.CreatedBy. It
@@ -111,8 +112,8 @@ type Campaign struct {
 	// Notes are facts about the campaign that its readers should know, for Status.Notes: which sheet
 	// of a workbook was read, for example. At most MaxNotes notes of MaxNote bytes each.
 	Notes []string
-	// NotesAtEnd returns further notes, for facts that are known only once all recipients were read.
-	// Enqueue calls it once, after the last recipient. nil means that there are none.
+	// NotesAtEnd returns further notes, about facts that are known only after all recipients were
+	// read. Enqueue calls it once, after the last recipient. nil means no further notes.
 	NotesAtEnd func() []string
 	// ExpiresAt is when recipients that were not submitted are skipped with the reason "expired".
 	// ExpiresIn gives this time as a duration after the start or, if there is none, after Enqueue.
@@ -198,10 +199,10 @@ const MaxBody = 16 << 10
 //
 // Enqueue is idempotent by Campaign.ID. The same ID with the same content changes nothing and
 // returns the first receipt with Again set. The same ID with other content is an ErrConflict. A
-// campaign that was cancelled before any message of it was submitted to a gateway frees its ID, at once
-// if it was not planned yet, otherwise 15 minutes after its end: Enqueue then creates a new campaign,
-// with the same or other content. So a program that repeats an Enqueue after an operator has cancelled
-// the campaign enqueues it again.
+// campaign that was cancelled before any message of it was submitted to a gateway frees its ID: at
+// once if it was not planned yet, and otherwise 15 minutes after its end. Enqueue with a freed ID
+// creates a new campaign, with the same or other content. So a program that repeats an Enqueue
+// after an operator has cancelled the campaign enqueues it again.
 //
 // An error of the sequence stops the upload, and nothing is enqueued. Mistakes in the campaign
 // are an ErrInvalid that lists all of them. An account that no worker has published is an
@@ -229,8 +230,8 @@ func (c *Client) Enqueue(ctx context.Context, campaign Campaign, recipients iter
 		err = addNotesAtEnd(u, campaign)
 	}
 	if err != nil {
-		// If Discard fails too, the status stays "uploading" for two minutes at most, and Redis drops
-		// the staging area after a day.
+		// If Discard fails too, the status stays "uploading" for two minutes at most, and the
+		// uploaded recipients expire in Redis after a day.
 		return Receipt{}, errors.Join(err, u.Discard(context.WithoutCancel(ctx)))
 	}
 	committed, err := u.Commit(ctx)
@@ -259,7 +260,7 @@ func (c *Client) Enqueue(ctx context.Context, campaign Campaign, recipients iter
 	err = c.queue.Wake(ctx, queue.FirstQueue(campaign.Via, campaign.Class == Transactional, receipt.Total), queue.Pointer{Campaign: campaign.ID, Wake: 1})
 	if err != nil {
 		// The campaign is committed. The sweeper queues its planning later.
-		return receipt, fmt.Errorf("enqueue: committed, but not queued yet: %w", err)
+		return receipt, fmt.Errorf("enqueue: the campaign is committed, but its planning is not queued yet: %w", err)
 	}
 	return receipt, nil
 }

@@ -29,8 +29,9 @@ type FindOptions struct {
 	// Limit is the number of messages after which the search ends. The campaign in which it is reached
 	// is read to its end. 0 means DefaultFindLimit.
 	Limit int
-	// MaxCampaigns and MaxRecipients are how many campaigns and recipients are read at most. One
-	// campaign is always read whole. 0 means DefaultFindMaxCampaigns and DefaultFindMaxRecipients.
+	// MaxCampaigns and MaxRecipients are how many campaigns and recipients the search reads at
+	// most. It always reads a campaign to its end. 0 means DefaultFindMaxCampaigns and
+	// DefaultFindMaxRecipients.
 	MaxCampaigns, MaxRecipients int
 	// After continues a search that a bound has ended: it is FindResult.Next of that search.
 	After string
@@ -47,9 +48,9 @@ type FindResult struct {
 	Campaigns  int        `json:"campaigns"`
 	Recipients int        `json:"recipients"`
 	Oldest     *time.Time `json:"oldest"`
-	// Bound is the bound that ended the search: "limit", "campaigns" or "recipients". It is empty if
-	// all campaigns were read. Next is then empty, too, and otherwise the value of FindOptions.After
-	// that continues the search.
+	// Bound is the bound that ended the search: "limit", "campaigns" or "recipients". It is empty
+	// if all campaigns were read. Next is the value of FindOptions.After that continues the search.
+	// It is empty if Bound is empty.
 	Bound string `json:"bound"`
 	Next  string `json:"next"`
 	// Unreadable names up to 100 campaigns that could not be read completely.
@@ -70,7 +71,8 @@ type FoundMessage struct {
 	// submitted.
 	Text string `json:"text"`
 	Result
-	// Resent are the IDs of further messages, if the recipient was submitted again and got more than one.
+	// Resent has the gateway's IDs of further messages, if a resend gave the recipient more than
+	// one message.
 	Resent []string `json:"resent,omitempty"`
 }
 
@@ -78,9 +80,9 @@ type FoundMessage struct {
 const maxUnreadable = 100
 
 // Find returns the messages to a number in all campaigns that retention has not removed, those of
-// the newest campaign first. It reads the uploaded recipients of the campaigns, some 20 million a
-// second, up to the bounds of o, because Tuma keeps no index by number. Campaigns that are enqueued
-// meanwhile are not read.
+// the newest campaign first. Tuma keeps no index by number, so Find reads the uploaded recipients
+// of the campaigns, some 20 million a second, up to the bounds of o. It does not read campaigns
+// that are enqueued during the search.
 //
 // A text that is not a number is a NumberError, and a wrong option an ErrInvalid. A campaign that
 // cannot be read does not end the search (FindResult.Unreadable).
@@ -164,7 +166,7 @@ func (c *Client) workerCountries(ctx context.Context) (countries []string, err e
 	return slices.Compact(countries), nil
 }
 
-// check checks the options and returns the place where the search begins.
+// check checks the options, and returns the place in the list of campaigns where the search begins.
 func (o FindOptions) check() (after ledger.Position, err error) {
 	for field, n := range map[string]int{"limit": o.Limit, "max_campaigns": o.MaxCampaigns, "max_recipients": o.MaxRecipients} {
 		if n < 0 {

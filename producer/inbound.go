@@ -49,9 +49,9 @@ type InboundOptions struct {
 	Follow bool
 }
 
-// ErrInboundRemoved means that messages after a cursor were removed before they were read, because they
-// were older than inbound.keep or more than the inbox holds. To continue with the messages that are still
-// there, call Inbound without After.
+// ErrInboundRemoved means that messages after a cursor were removed before they were read. They
+// were older than inbound.keep, or the inbox had more messages than it may hold. To continue with
+// the messages that are still there, call Inbound without After.
 var ErrInboundRemoved = errors.New("incoming messages were removed before they were read")
 
 // inboundPage is how many messages Inbound reads at once.

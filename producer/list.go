@@ -18,8 +18,8 @@ type ListOptions struct {
 	Since time.Time
 	// Limit is the maximum number of campaigns. 0 means no limit.
 	Limit int
-	// SkipSingle leaves out campaigns of one recipient, such as tests and single messages. Skipped, if
-	// it is not nil, is called for each of them.
+	// SkipSingle leaves out campaigns of one recipient, such as tests and single messages. Skipped,
+	// if it is not nil, is called with the ID of each such campaign.
 	SkipSingle bool
 	Skipped    func(id string)
 }

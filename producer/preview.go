@@ -39,7 +39,8 @@ type PreviewOptions struct {
 	// the upload. If it returns an error, the preview ends with that error.
 	Skipped func(SkippedRecipient) error
 
-	// optouts are nil if the preview has no Redis.
+	// optouts reads the suppression lists. It is nil for the package-level Preview, which uses no
+	// Redis.
 	optouts *optout.Lists
 }
 
@@ -113,8 +114,8 @@ func (c *Client) Preview(ctx context.Context, campaign Campaign, recipients iter
 	return Preview(ctx, campaign, recipients, o)
 }
 
-// check returns the campaign's stored form, and an error with the mistakes that Enqueue would
-// return.
+// check returns the campaign's stored form. Its error has the mistakes in the campaign that Enqueue
+// would return.
 func (o PreviewOptions) check(campaign Campaign) (campaign.Spec, error) {
 	if campaign.ID == "" {
 		campaign.ID = "preview"
@@ -320,7 +321,8 @@ func (p *preview) add(ctx context.Context, r Recipient, values []string) error {
 	return nil
 }
 
-// plan plans the current page and counts the result. last is true for the final page.
+// plan plans the current page and counts the planned calls and skipped recipients. last is true for
+// the final page.
 func (p *preview) plan(ctx context.Context, last bool) error {
 	if p.opted != nil && p.opted.Any() {
 		opted, err := p.opted.OptedOut(ctx, p.planner.Numbers(p.page))

@@ -135,10 +135,10 @@ func (c *Client) Pause(ctx context.Context, id string) (InFlight, error) {
 	return InFlight(n), err
 }
 
-// Resume lets a paused campaign continue. It repeats no call. Resume also lets workers try to
-// read quarantined records again (Status.Quarantined), and restarts the count of rejected
-// messages after a pause for Campaign.MaxRejected. A campaign that has ended is an ErrDone, a
-// cancelled one an ErrStopped.
+// Resume lets a paused campaign continue. It repeats no call. Resume also lets workers try to read
+// quarantined records again (Status.Quarantined). If the campaign was paused because of
+// Campaign.MaxRejected, Resume restarts the count of rejected messages. A campaign that has ended
+// is an ErrDone, a cancelled one an ErrStopped.
 func (c *Client) Resume(ctx context.Context, id string) (InFlight, error) {
 	n, err := c.ledger.Resume(ctx, id, "producer")
 	return InFlight(n), err
@@ -186,8 +186,8 @@ type RetryOptions struct {
 }
 
 // Retry sends a campaign again to the recipients that o selects and returns their number.
-// Recipients that have opted out in the meantime keep their status; LastRetry returns their
-// number. Retry returns ErrNothingToRetry if no recipient is selected. After any other error
+// Selected recipients that have opted out keep their status; RetryResult.OptedOut of LastRetry
+// counts them. Retry returns ErrNothingToRetry if no recipient is selected. After any other error
 // the retry may have begun: read the status before you call Retry again.
 func (c *Client) Retry(ctx context.Context, id string, o RetryOptions) (int, error) {
 	// The retry adds the campaign to the index of campaigns first, so the campaign must exist.

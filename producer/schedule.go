@@ -97,8 +97,8 @@ func (p *preview) schedule() Schedule {
 	return s
 }
 
-// queue returns the streams with recipients. ok is false if an account or its sending hours are
-// not known, so that no duration can be calculated.
+// queue returns the streams with recipients. ok is false if no duration can be calculated, because
+// an account or its sending hours are not known.
 func (p *preview) queue(s *Schedule) (queue []*queueing, ok bool) {
 	for n, l := range p.streams {
 		stream := p.snapshot.Stream(n)

@@ -192,9 +192,9 @@ func waitEnded(ctx context.Context, id string, lastRead error) error {
 }
 
 // Watch yields the status at once and then after every poll interval (WithPollInterval). It stops
-// when the caller stops, when ctx ends, or after it has yielded an error. While the campaign is being
-// sent, Status.ETA comes from the rate of the accounts or, if there is none or the campaign is slower,
-// from the speed of the last ten seconds.
+// when the caller stops, when ctx ends, or after it has yielded an error. While the campaign is
+// being sent, Status.ETA comes from the rate of the accounts. If there is no rate, or the campaign
+// is slower than the rate, ETA comes from the speed of the last ten seconds.
 func (c *Client) Watch(ctx context.Context, id string) iter.Seq2[Status, error] {
 	return func(yield func(Status, error) bool) {
 		tick := time.NewTicker(c.poll)

@@ -37,9 +37,9 @@ func (w *Worker) snapshotHours() (out []campaign.CountryHours) {
 	return out
 }
 
-// checkSendingHours returns an error if some hours never open. It also returns an error if there
-// are more streams than a campaign can have. Each account needs one stream for each country with
-// hours.
+// checkSendingHours returns an error if the sending hours of a country never open. It also returns
+// an error if a campaign would have too many streams. Each account of the routes needs one stream
+// for each country with sending hours, and one for all other countries.
 func (w *Worker) checkSendingHours() error {
 	var mistakes []error
 	for _, x := range w.snapshotHours() {
@@ -54,7 +54,7 @@ func (w *Worker) checkSendingHours() error {
 		}
 	}
 	if n := max(1, len(accounts)) * (1 + len(w.cfg.Windows)); n > campaign.MaxStreams {
-		mistakes = append(mistakes, fmt.Errorf("%d accounts in routes with sending hours of %d countries make %d streams; at most %d are possible", len(accounts), len(w.cfg.Windows), n, campaign.MaxStreams))
+		mistakes = append(mistakes, fmt.Errorf("%d accounts in routes and sending hours of %d countries make %d streams, but a campaign can have %d: remove accounts or sending hours", len(accounts), len(w.cfg.Windows), n, campaign.MaxStreams))
 	}
 	return errors.Join(mistakes...)
 }

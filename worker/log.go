@@ -22,10 +22,10 @@ type asynqLogger struct {
 	levelOf func(error, zerolog.Level) zerolog.Level
 }
 
-// levelOf returns the level of a log line about an error in the background; err may be nil. While
-// Redis does not answer or refuses writes, and shortly afterwards, levelOf returns the debug level:
-// every loop of the worker would log the same fault each second, and Readiness has logged it.
-// Otherwise it returns the given level.
+// levelOf returns the level of a log line about an error in a background loop; err may be nil.
+// While Redis does not answer or refuses writes, and shortly afterwards, it returns the debug
+// level. The reason is that w.readiness has logged the fault, and each loop would log it again
+// every second. Otherwise it returns the given level.
 func (w *Worker) levelOf(err error, level zerolog.Level) zerolog.Level {
 	if w.readiness.Recent() || w.readiness.Explains() {
 		return zerolog.DebugLevel

@@ -59,8 +59,8 @@ func (w *Worker) server(rdb redis.UniversalClient, every time.Duration, concurre
 		DelayedTaskCheckInterval: 3 * time.Second,
 		// A handler that failed has changed nothing, so asynq runs its task again after 2 s.
 		RetryDelayFunc: func(int, error, *asynq.Task) time.Duration { return 2 * time.Second },
-		// Run waits for the handlers itself. asynq would queue their tasks again while the handlers
-		// still run.
+		// asynq need not wait long, because Run itself waits for the handlers. After this time,
+		// asynq queues the tasks of running handlers again.
 		ShutdownTimeout: time.Second,
 		ErrorHandler:    asynq.ErrorHandlerFunc(w.taskFailed),
 		LogLevel:        asynq.WarnLevel,
@@ -115,9 +115,9 @@ func (w *Worker) handle(task context.Context, t *asynq.Task) error {
 	return w.sender.Send(ctx, acc.sending, p)
 }
 
-// streamOf returns the stream of the batch that a wake-up names. known is false if the campaign cannot
-// have such a batch. If the wake-up is of a campaign whose ID another campaign has taken, streamOf
-// returns ledger.ErrNotFound.
+// streamOf returns the stream of the batch that a wake-up names. known is false if the campaign
+// cannot have such a batch. If another campaign has taken the ID of the wake-up's campaign,
+// streamOf returns ledger.ErrNotFound.
 func (w *Worker) streamOf(ctx context.Context, p queue.Pointer) (stream campaign.Stream, known bool, err error) {
 	replaced := false
 	for range 2 {

@@ -160,7 +160,8 @@ func (w *Worker) withdraw() {
 	warn(w.cards.WithdrawSettings(ctx, w.cfg.Name))
 }
 
-// card returns the account's card. Country and sending hours are settings of the cluster.
+// card returns the account's card. The card has no country and no sending hours, because these are
+// settings of the cluster.
 func (a *account) card() campaign.Card {
 	return campaign.Card{Name: a.Name, Provider: a.info.Name, Info: a.info, Rate: float64(a.Rate), Burst: float64(a.Burst), Unit: a.Unit,
 		Sender: a.Sender, Concurrency: a.Concurrency, Price: a.Price, OnUnknown: a.OnUnknown, ReportFor: a.reportFor()}

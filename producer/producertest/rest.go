@@ -21,7 +21,8 @@ const (
 	shown = 10
 )
 
-// within returns how long a method of Tuma may wait.
+// within returns how long a method of Tuma may wait: Config.Timeout, or less if the deadline of the
+// test binary is near.
 func (u *Tuma) within(t testing.TB) time.Duration {
 	d := u.cfg.Timeout
 	if t, ok := t.(interface{ Deadline() (time.Time, bool) }); ok {
@@ -32,7 +33,8 @@ func (u *Tuma) within(t testing.TB) time.Duration {
 	return d
 }
 
-// atRest reports whether the campaign stays unchanged until the test or the service does something.
+// atRest reports whether the campaign is at rest: it stays unchanged until the test or the service
+// under test does something.
 func (u *Tuma) atRest(s producer.Status) bool {
 	switch s.State {
 	case producer.Paused:

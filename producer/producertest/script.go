@@ -99,7 +99,7 @@ func (u *Tuma) UnknownNext(n int) { u.gateway.add(scripted{kind: loses, calls: n
 // gateway accepts other recipients in the same call, or before and after them.
 //
 // As long as the account has accepted nothing, a worker rejects at most 50 recipients. The others
-// stay pending, because the account may be the reason.
+// stay pending, because the cause may be the account and not the recipients.
 func (u *Tuma) RejectNext(n int, reason string) {
 	u.gateway.add(scripted{kind: rejects, calls: n, reason: reason})
 }

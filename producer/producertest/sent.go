@@ -160,10 +160,10 @@ func (u *Tuma) parse(t testing.TB, number string) sms.MSISDN {
 	return m
 }
 
-// nameCampaigns fills in the campaigns of the messages. A call does not name its campaign, but
-// the campaign's results contain the idempotency key of the call. If a message was sent again,
-// the results contain only the key of its last call. The earlier message then gets the
-// campaign of the next message with the same content.
+// nameCampaigns sets Message.Campaign of the messages. A call does not name its campaign, but the
+// campaign's results contain the idempotency key of the call. If a message was sent again, the
+// results contain only the key of its last call. The earlier message then gets the campaign of the
+// next message with the same number, sender ID and body.
 func (u *Tuma) nameCampaigns(t testing.TB) {
 	t.Helper()
 	keys := u.gateway.unnamed()
