@@ -157,8 +157,8 @@ func (e *estimate) gaps(now time.Time) (out []CreditGap) {
 	return out
 }
 
-// warnings returns the credit gaps for a receipt. It adds to each CreditShort gap what happens when
-// the balance is used up.
+// warnings returns the credit gaps for a receipt. It adds to the warning of each CreditShort gap
+// what happens when the balance is used up.
 func (e *estimate) warnings(now time.Time) []CreditGap {
 	out := e.gaps(now)
 	for i, g := range out {

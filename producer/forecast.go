@@ -176,7 +176,7 @@ func (p *preview) listUnknown() {
 		}
 	}
 	if p.optouts == nil {
-		say("the opt-outs: Redis was not read, so opted-out recipients are not counted as skipped")
+		say("the opt-outs: Redis was not read, so recipients that have opted out are not counted as skipped")
 	}
 	if p.snapshot.Country == "" {
 		say("the country: none is set, so numbers in national format count as invalid")

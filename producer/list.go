@@ -33,7 +33,7 @@ func (c *Client) List(ctx context.Context) iter.Seq2[Status, error] {
 const listStep = 100
 
 // uploadLife is longer than the longest upload. The index has the start of an upload, and o.Since
-// is compared with its end, when the campaign is created.
+// is compared with the end of the upload, when the campaign is created.
 const uploadLife = 25 * time.Hour
 
 // ListCampaigns yields the status of the campaigns that o selects, the newest first, without BlockedBy,

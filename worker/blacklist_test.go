@@ -175,7 +175,7 @@ func TestBlacklist_UnprovenSenderSuppressesNoRecipient(t *testing.T) {
 		t.Fatalf("got %+v, want 9 rejected", s)
 	}
 	blacklists.Store(false)
-	for _, id := range []string{"after", "again"} { // "again" begins when opt-outs after "after" would be written
+	for _, id := range []string{"after", "again"} { // "again" would skip recipients if "after" had put them on the suppression list
 		if _, err := r.producer.Enqueue(t.Context(), producer.Campaign{ID: id, Via: "a", Body: "Hello"}, producer.Numbers(kenyanNumbers(9)...)); err != nil {
 			t.Fatal(err)
 		}

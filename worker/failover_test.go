@@ -251,8 +251,8 @@ func TestFailover_PlanSkipsAnAccountHeldForLong(t *testing.T) {
 	if s := r.wait("c", 30*time.Second); countsFor(s, "b").Accepted != 100 {
 		t.Errorf("got the status %+v, want 100 accepted at b", s)
 	}
-	// When the hold's time has passed, account a gets work for a probe. After the probe it gets the
-	// work of later campaigns too.
+	// When the hold's time has passed, account a must get a call of one of the campaigns d-0, d-1
+	// and so on. This call is the probe.
 	a.unreachable.Store(false)
 	r.eventually(10*time.Second, "the hold's time to end", func() bool { return !time.Now().Before(hold.Until) })
 	for i := 0; a.calls.Load() == 0; i++ { // work that waits for the probe may fail over first, after 100 ms

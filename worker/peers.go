@@ -12,8 +12,8 @@ import (
 	"github.com/tuma-sms/tuma/internal/drain"
 )
 
-// peers implements redisguard.Peers: it tells the restart guard about the other workers of the
-// accounts. It uses the records of serving workers in Redis.
+// peers implements redisguard.Peers. It records in Redis that this worker has handled a restart of
+// Redis, and reads which other workers of its accounts have not.
 type peers struct{ *Worker }
 
 // ConfirmRun implements redisguard.Peers.

@@ -180,7 +180,7 @@ func TestReconcile_FindsTheCallsOfADeadWorker(t *testing.T) {
 }
 
 // neverReturns is a provider whose Send makes the call, but returns only when the channel until is
-// closed. So the worker never settles, and other workers take it for dead.
+// closed. So the worker never settles, and other workers count it as dead.
 type neverReturns struct {
 	providers.Provider
 	providers.Reconciler
@@ -231,7 +231,7 @@ func TestReconcile_DLRSettlesAnUnknownOutcome(t *testing.T) {
 	if x := r.rows("lost")[number(2).String()]; x.Status != "accepted" || x.Reason != "reconciled" || x.MessageID != "ATXid_new2" {
 		t.Errorf("got result %+v, want accepted and reconciled with message ID ATXid_new2", x)
 	}
-	// This call makes two calls of unknown outcome to the same number, so a report that fits both
+	// After the next call, two calls to one number have an unknown outcome. A report that fits both
 	// must resolve neither.
 	r.gateway.FailNext(1, "close")
 	r.enqueue("other", kenyanNumbers(5)[4:])

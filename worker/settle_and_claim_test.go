@@ -98,8 +98,8 @@ func TestSettleAndClaim_GoodCallClaimsTheNext(t *testing.T) {
 	}
 }
 
-// Redis settles a call and grants the next claim, but its answer is lost. The worker must settle
-// again and release the claim, which it may have got. No call may become doubtful, even at a
+// Redis settles a call and grants the next claim, but the answer of Redis is lost. The worker must
+// settle again and release the claim, which it may have got. No call may become doubtful, even at a
 // gateway without idempotency keys.
 func TestSettleAndClaim_LostAnswerLosesNothing(t *testing.T) {
 	t.Parallel()

@@ -104,8 +104,8 @@ func (p *progress) show(st producer.Status) {
 	_, _ = fmt.Fprintf(p.w, "%s: %s, %s of %s (%d %%)%s\n", st.ID, st.State, console.FormatInt(ended), console.FormatInt(total), percent, p.details(st, now))
 }
 
-// sendable returns two counts without the skipped recipients: those that have ended, and all of
-// them.
+// sendable returns two counts of the recipients that are not skipped: how many of them have ended,
+// and how many there are.
 func sendable(st producer.Status) (ended, total int) {
 	total = st.Total - st.Skipped
 	return total - st.Pending, total

@@ -141,7 +141,7 @@ func TestSendTest_RejectedTestEnqueuesNothing(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t, simulator.Options{})
 	h.startWorker()
-	// The gateway first accepts one message. So workers take the rejection of the test for a fault
+	// The gateway first accepts one message. So workers treat the rejection of the test as a fault
 	// of its number, and not of the account.
 	h.runWithInput("0711111111\n", "send", "--via", "kobo-main", "--body", "Hello", "--wait")
 	gateway := h.gateway.Gateway("kobo")
