@@ -192,8 +192,8 @@ type Canary struct {
 	Unknown  int `json:"unknown"`
 }
 
-// TooManyRejected has the counts that paused a campaign. Bad of the Ended messages were rejected or
-// unknown. That is more than Campaign.MaxRejected percent.
+// TooManyRejected has the counts that paused a campaign. Bad counts those of the Ended messages
+// that were rejected or unknown. It was more than Campaign.MaxRejected percent of Ended.
 type TooManyRejected struct {
 	Bad   int `json:"rejected_or_unknown"`
 	Ended int `json:"ended"`

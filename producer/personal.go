@@ -31,7 +31,8 @@ func (e *MissingError) Error() string {
 }
 
 // Summary lists the fields with the number and the first places of the recipients without a value:
-// "branch: 512 rows blank, first 2, 9, 14; due: 2 rows blank, 3, 8". rows is the word for recipients.
+// "branch: 512 rows blank, first 2, 9, 14; due: 2 rows blank, 3, 8". rows is the word for
+// recipients in this text, here "rows".
 func (e *MissingError) Summary(rows string) string {
 	var out []string
 	for _, f := range e.Fields {
@@ -166,8 +167,8 @@ func (p *personal) value(field string) string { return p.values[p.place[field]] 
 // firstPlaces is the maximum number of places in MissingField.First.
 const firstPlaces = 3
 
-// countMissing counts the missing values of the recipient that was read last, which is on the given
-// line.
+// countMissing counts the missing values of the recipient that was read last. line is the
+// Recipient.Line of this recipient.
 func (p *personal) countMissing(line int) {
 	p.absent = p.template.AppendMissing(p.absent[:0], p.value)
 	if len(p.absent) == 0 {
