@@ -152,8 +152,8 @@ func (s *Store) Names(ctx context.Context) ([]string, error) {
 	return names, nil
 }
 
-// All returns all published accounts, sorted by name. Their Differences include those in the settings
-// of the cluster.
+// All returns all published accounts, sorted by name. Their Differences include those in the
+// settings of the cluster.
 func (s *Store) All(ctx context.Context) ([]Account, error) {
 	names, err := s.Names(ctx)
 	if err != nil {
@@ -174,7 +174,7 @@ func (s *Store) All(ctx context.Context) ([]Account, error) {
 		}
 		for _, w := range liveSettings(shared, read.at) {
 			if read.served[w.worker] {
-				a.Differences = append(a.Differences, of(w.worker, w.start, w.settings.Against(read.inForce))...)
+				a.Differences = append(a.Differences, ofWorker(w.worker, w.start, w.settings.Against(read.inForce))...)
 			}
 		}
 		slices.SortStableFunc(a.Differences, func(x, y Difference) int { return strings.Compare(x.Worker, y.Worker) })
@@ -243,8 +243,8 @@ func (s *Store) readAccount(ctx context.Context, name string) (a Account, read a
 	return a, read, a.setState(f, &read)
 }
 
-// Obey sets the fields that belong to the whole cluster. Windows is not nil afterwards: an empty map
-// means that marketing may be sent at any hour.
+// Obey sets the fields that belong to the whole cluster. Windows is not nil afterwards: an empty
+// map means that marketing may be sent at any hour.
 func (a *Account) Obey(in Settings) {
 	a.Country, a.Windows = in.Country, in.Windows
 	if a.Windows == nil {
@@ -252,7 +252,8 @@ func (a *Account) Obey(in Settings) {
 	}
 }
 
-// setState sets the state of the account from the fields of its hash, and the workers that serve it.
+// setState sets the state of the account from f, the fields of its hash. It also enters the live
+// workers that serve the account in read.served.
 func (a *Account) setState(f map[string]string, read *accountReading) error {
 	a.Configured, a.ConfiguredBurst = a.Rate, int(a.Burst)
 	if set := f["rate"]; set != "" {

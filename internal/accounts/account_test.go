@@ -161,7 +161,7 @@ func TestBreaker_BackOffDoublesOnlyAfterAFailedProbe(t *testing.T) {
 		h = r.report("a", campaign.CallBad, r.clock())
 		want = min(2*want, holdLongest)
 	}
-	// After a successful call the back-off starts again.
+	// After a successful call the back-off begins with holdFirst again.
 	r.report("a", campaign.CallOK, time.Time{})
 	h = r.report("a", campaign.CallHold, r.clock().Add(time.Second))
 	if wait := h.Until.Sub(r.clock()); wait > holdFirst {
@@ -169,7 +169,7 @@ func TestBreaker_BackOffDoublesOnlyAfterAFailedProbe(t *testing.T) {
 	}
 }
 
-// CallHold holds the account without three bad calls, and one failed probe prolongs the hold.
+// A single CallHold holds the account, and one failed probe prolongs the hold.
 func TestBreaker_OneFailedProbeProlongsTheHold(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

@@ -27,8 +27,8 @@ type Check struct {
 	LastAccepted time.Time
 }
 
-// Check reports whether an account may be used now for a campaign of the given class. If Check grants a probe, no other caller gets
-// one until the duration probeFor has passed.
+// Check reports whether an account may be used now for a campaign of the given class. If Check
+// grants a probe, no other caller gets one until the duration probeFor has passed.
 func (s *Store) Check(ctx context.Context, name string, class campaign.Class, probeFor time.Duration) (Check, error) {
 	out, err := s.scripts.Run(ctx, checkScript, []string{Key(name)}, script.Args(checkArgs{ProbeLife: probeFor, Bulk: class != campaign.Transactional})...)
 	if err != nil {

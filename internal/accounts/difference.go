@@ -57,8 +57,9 @@ func (own Limits) Against(in campaign.Card, since time.Time) (out []Difference) 
 	return out
 }
 
-// of sets the worker of each difference. No difference is older than start, the start of the worker.
-func of(worker string, start time.Time, all []Difference) []Difference {
+// ofWorker sets the worker of each difference. It raises Since to start, the start of the worker,
+// because a difference cannot be older.
+func ofWorker(worker string, start time.Time, all []Difference) []Difference {
 	for i := range all {
 		all[i].Worker = worker
 		if start.After(all[i].Since) {
@@ -79,7 +80,7 @@ func limitDifferences(fields map[string]string, card campaign.Card, now time.Tim
 		if !ok || len(words) < 4 || now.Sub(script.Milli(words[0])) >= WorkerLife || json.Unmarshal([]byte(words[3]), &own) != nil {
 			continue
 		}
-		out = append(out, of(worker, script.Milli(words[2]), own.Against(card, since))...)
+		out = append(out, ofWorker(worker, script.Milli(words[2]), own.Against(card, since))...)
 	}
 	return out
 }

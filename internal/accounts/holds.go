@@ -9,8 +9,8 @@ import (
 	"github.com/tuma-sms/tuma/internal/script"
 )
 
-// Holds returns the hold of every published account, by the account's name. An account that is open
-// has the zero Hold.
+// Holds returns the hold of every published account, by the account's name. An account that is not
+// held has the zero Hold.
 func (s *Store) Holds(ctx context.Context) (map[string]Hold, error) {
 	names, err := s.rdb.SMembers(ctx, indexKey).Result()
 	if err != nil {

@@ -13,7 +13,7 @@ import (
 	"github.com/tuma-sms/tuma/internal/script"
 )
 
-// ConfirmRun records at the named accounts that the worker has repeated its recent settles to this
+// ConfirmRun records at the named accounts that the worker has replayed its recent settles to this
 // run of Redis. run identifies the run: its value changes when Redis restarts or fails over.
 // longestCall is the maximum time from the claim of a call to its settle in this worker.
 func (s *Store) ConfirmRun(ctx context.Context, worker, run string, longestCall time.Duration, names []string) error {
@@ -24,7 +24,7 @@ func (s *Store) ConfirmRun(ctx context.Context, worker, run string, longestCall 
 		return nil
 	})
 	if err != nil {
-		return fmt.Errorf("record that settles were repeated to redis: %w", err)
+		return fmt.Errorf("record that settles were replayed to redis: %w", err)
 	}
 	return nil
 }

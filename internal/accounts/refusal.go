@@ -36,11 +36,12 @@ type Refusal struct {
 	Jitter float64
 }
 
-// ReportRefusal counts refused recipients of an account that accepts nothing. It returns how many of
-// them may be rejected: all of them if the account has accepted a call within Refusal.ProvenFor or
-// if the campaign is transactional. For bulk campaigns all workers together get at most MaxRefusals
-// until the account accepts a message or is released. With the last of these, ReportRefusal holds the account
-// for bulk campaigns. It also returns the account's hold, or the zero Hold if there is none.
+// ReportRefusal counts refused recipients of an account that accepts nothing. It returns how many
+// of them may be rejected: all of them if the account has accepted a call within Refusal.ProvenFor
+// or if the campaign is transactional. For bulk campaigns all workers together get at most
+// MaxRefusals until the account accepts a message or is released. When it grants the last of these
+// MaxRefusals, ReportRefusal holds the account for bulk campaigns. It also returns the account's
+// hold, or the zero Hold if there is none.
 func (s *Store) ReportRefusal(ctx context.Context, name string, r Refusal) (granted int, hold Hold, err error) {
 	out, err := s.scripts.Run(ctx, refusalScript, []string{Key(name)}, script.Args(refusalArgs{
 		Recipients: r.Recipients, Bulk: r.Bulk, ClaimedAt: r.Claimed, Code: r.Code, ProvenFor: r.ProvenFor, Most: MaxRefusals,

@@ -33,7 +33,7 @@ if count < tonumber(most) then return {int(granted), 'open'} end
 
 local held, bulk_only = v[3], v[5] == '1'
 local by_hand = held and tonumber(v[4] or 0) == 0
--- Only a bulk call that was claimed after the time of the hold is a probe, which makes the hold longer.
+-- Only a bulk call that was claimed after hold_until is a probe. A refused probe makes the hold longer.
 local probed = held and not by_hand and bulk == '1' and tonumber(claimed_at) >= tonumber(v[4] or 0)
 if held and not probed then return {int(granted), 'held', held, v[4] or '0'} end
 local trips = (bulk_only and tonumber(v[6] or 0) or 0) + 1

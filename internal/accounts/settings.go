@@ -15,8 +15,8 @@ import (
 	"github.com/tuma-sms/tuma/internal/script"
 )
 
-// Settings are what all workers of a cluster share, besides the accounts. The settings of the worker
-// that started last are in force for all workers and producers.
+// Settings are what all workers of a cluster share, besides the accounts. The settings of the
+// worker that started last are in force for all workers and producers.
 type Settings struct {
 	// Country is the ISO code of the country of numbers in national form. It is empty if no country
 	// is set.
@@ -61,8 +61,10 @@ type CardInForce struct {
 	Since time.Time // when it last changed
 }
 
-// PublishAll publishes the accounts and the settings of a worker, and records that the worker serves
-// these accounts now. start is the number from Start; 0 comes before every start. If worker is empty, no worker is recorded. PublishAll returns what is in force afterwards.
+// PublishAll publishes the accounts and the settings of a worker, and records that the worker
+// serves these accounts now. start is the number from Start; 0 stands for an earlier start than
+// that of any worker. If worker is empty, no worker is recorded. PublishAll returns what is in
+// force afterwards.
 //
 // New accounts become visible all at once, before the settings whose routes may name them.
 func (s *Store) PublishAll(ctx context.Context, worker string, start int64, offers []Offer, own Settings) (InForce, error) {
@@ -80,7 +82,7 @@ func (s *Store) PublishAll(ctx context.Context, worker string, start int64, offe
 	if err != nil {
 		return out, err
 	}
-	if changed { // the revision must grow after the change, because other workers read the cards then
+	if changed { // publish once more: the revision must grow after the cards have changed, because other workers read the cards when it grows
 		args.Cards = "1"
 		if answer, err = s.publishSettings(ctx, args); err != nil {
 			return out, err

@@ -207,8 +207,8 @@ func TestSync_LeavesWhatAWorkerServes(t *testing.T) {
 	}
 }
 
-// A producer that finds a card must also find the default country. So the settings are written although
-// the card cannot be written.
+// A producer that finds a card must also find the default country. So the settings are written
+// although the card cannot be written.
 func TestPublishAll_SettingsComeBeforeCards(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

@@ -14,11 +14,11 @@ import (
 func (s *Store) Start(ctx context.Context) (int64, error) {
 	out, err := s.scripts.Run(ctx, startScript, []string{settingsKey})
 	if err != nil {
-		return 0, fmt.Errorf("number the start of the worker: %w", err)
+		return 0, fmt.Errorf("get the start number of the worker: %w", err)
 	}
 	n, err := strconv.ParseInt(out[0], 10, 64)
 	if err != nil {
-		return 0, fmt.Errorf("number the start of the worker: %w", script.ErrAnswer)
+		return 0, fmt.Errorf("get the start number of the worker: %w", script.ErrAnswer)
 	}
 	return n, nil
 }

@@ -2,8 +2,8 @@
 -- KEYS: 1 settings
 -- ARGV: none
 -- Returns {number}
--- The number is Redis' time in ms, but always above the last number: so a clock that steps back cannot give an older
--- worker the last word, and a Redis that has lost its data gives higher numbers than before.
+-- The number is Redis' time in ms, but always above the last number. So a worker that starts later has a higher number
+-- even if the clock steps back, or if Redis has lost its data.
 local S = KEYS[1]
 local t = redis.call('TIME')
 local now = tonumber(t[1]) * 1000 + math.floor(tonumber(t[2]) / 1000)

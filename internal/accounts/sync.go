@@ -9,15 +9,17 @@ import (
 
 // Synced is the result of Sync.
 type Synced struct {
-	// Published and Kept are names of accounts. A live worker serves each of the kept ones.
+	// Published are the names of the accounts that Sync published. Kept are the names of the accounts
+	// that Sync did not change, because a live worker serves them.
 	Published, Kept []string
-	// Settings reports whether the settings were published. They were not if a worker lives.
+	// Settings reports whether the settings were published. They are not published while a worker is
+	// live.
 	Settings bool
 }
 
 // Sync publishes accounts and settings without a worker, so that campaigns can be enqueued before a
-// worker runs. What a live worker serves stays unchanged, because the worker that started last decides.
-// The next worker to start replaces what Sync has published.
+// worker runs. What a live worker serves stays unchanged, because the worker that started last
+// decides. The next worker to start replaces what Sync has published.
 func (s *Store) Sync(ctx context.Context, offers []Offer, own Settings) (out Synced, err error) {
 	fields, err := s.rdb.HGetAll(ctx, settingsKey).Result()
 	if err != nil {

@@ -15,8 +15,8 @@ import (
 
 // Announcer logs events once for all workers on one Redis: the list in Index names the events that
 // were logged. If the worker dies right after it has entered an event, the event is not logged. Set
-// the exported fields before the first call. The methods are safe for concurrent use, except Accounts
-// and Pause, which the sweeper calls.
+// the exported fields before the first call. The methods are safe for concurrent use, except
+// Accounts and Pause, which the sweeper calls.
 type Announcer struct {
 	Ledger *ledger.Ledger
 	Log    zerolog.Logger
@@ -97,8 +97,8 @@ func (a *Announcer) started(ctx context.Context, id string) error {
 }
 
 // EndedNow logs the end of a campaign of total recipients whose last one has just been settled. A
-// campaign of one message is logged at debug level. After an error of Redis, the next sweep logs the
-// end.
+// campaign of one message is logged at debug level. After an error of Redis, the next sweep logs
+// the end.
 func (a *Announcer) EndedNow(ctx context.Context, id string, total int) {
 	if total < 2 {
 		a.Log.Debug().Str("campaign", id).Msg("campaign of one message ended")

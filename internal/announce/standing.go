@@ -28,8 +28,9 @@ const (
 
 var ends = map[string]string{held: released, paused: resumed}
 
-// readStanding reads from the list which holds and pauses have begun and not ended. So a worker that
-// takes over the sweep logs the end of what another worker saw begin.
+// readStanding reads from the list of events in Redis the holds and pauses that began and have not
+// ended. So a worker that takes over the sweep also logs the end of a hold whose beginning another
+// worker logged.
 func (a *Announcer) readStanding(ctx context.Context) error {
 	if a.standing != nil {
 		return nil
@@ -54,7 +55,7 @@ func (a *Announcer) readStanding(ctx context.Context) error {
 	return nil
 }
 
-// begun notes that a hold or a pause stands since the given time, and reports whether to log it.
+// begun records that a hold or a pause began at the time since, and reports whether to log it.
 func (a *Announcer) begun(ctx context.Context, kind, what string, since, now time.Time) (bool, error) {
 	first, err := a.first(ctx, eventName(kind, what, since), now, keepHold)
 	if err == nil {
@@ -63,8 +64,8 @@ func (a *Announcer) begun(ctx context.Context, kind, what string, since, now tim
 	return first, err
 }
 
-// over forgets a hold or a pause that is not there any more. It reports whether to log the end, and
-// since when the hold or pause had stood.
+// over forgets a hold or a pause that has ended. since is when it began. first reports whether this
+// worker must log the end, because no other worker did.
 func (a *Announcer) over(ctx context.Context, kind, what string, now time.Time) (since time.Time, first bool, err error) {
 	was, ok := a.standing[kind+" "+what]
 	if !ok {
@@ -118,8 +119,8 @@ func (a *Announcer) Accounts(ctx context.Context, holds map[string]accounts.Hold
 	return nil
 }
 
-// Pause logs when a campaign was paused, and when it was resumed, cancelled or has ended. now is the
-// time by Redis' clock.
+// Pause logs when a campaign was paused, and when it was resumed, cancelled or has ended. now is
+// the time by Redis' clock.
 func (a *Announcer) Pause(ctx context.Context, sum ledger.Summary, now time.Time) error {
 	if err := a.readStanding(ctx); err != nil {
 		return err

@@ -67,9 +67,9 @@ func (b *Balances) Store(ctx context.Context, account string, x providers.Balanc
 	}
 }
 
-// Poll requests the balances of the accounts whose balance is due. served holds the provider of each
-// account, by name. The first call of Poll requests all balances. A balance that another worker has
-// read recently is not due.
+// Poll requests the balances of the accounts whose balance is due. served holds the provider of
+// each account, by name. The first call of Poll requests all balances. A balance that another
+// worker has read recently is not due.
 func (b *Balances) Poll(ctx context.Context, served map[string]providers.Provider) error {
 	now, err := b.Clock.Now(ctx)
 	if err != nil {

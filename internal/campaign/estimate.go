@@ -11,18 +11,18 @@ type ProgressReading struct {
 	// Ended is the number of messages that have ended. Left is the number of those that have not.
 	// Skipped recipients count in neither.
 	Ended, Left int
-	// Rate is the sum of the rates of the accounts in messages a second, or 0 if it is not known or not
-	// limited.
+	// Rate is the sum of the rates of the accounts in messages a second, or 0 if it is not known or
+	// not limited.
 	Rate float64
 	// Blocked is true if the campaign sends nothing at the moment, for example because it is paused.
 	Blocked bool
 }
 
 // Estimator estimates when a campaign ends, from readings of its progress. It uses the rate of the
-// accounts. If there is none, or if the campaign is clearly slower, it uses the speed of the last ten
-// seconds. Times in which the campaign was blocked do not count. The estimate changes smoothly, because
-// messages end in steps of a whole call. The zero value has no readings. It is not safe for concurrent
-// use.
+// accounts. If there is none, or if the campaign is clearly slower, it uses the speed of the last
+// ten seconds. Times in which the campaign was blocked do not count. The estimate changes smoothly,
+// because messages end in steps of a whole call. The zero value has no readings. It is not safe for
+// concurrent use.
 type Estimator struct {
 	steps   []progressStep // when Ended grew, the oldest first
 	since   time.Time      // the first reading since the campaign was last blocked
@@ -42,15 +42,15 @@ const (
 	estimateSpan = 10 * time.Second
 	// smoothing is the time in which the estimate follows two thirds of a change.
 	smoothing = 5 * time.Second
-	// slowBelow and fastAbove are shares of the accounts' rate: a campaign below the first one is slow
-	// until it is above the second one.
+	// slowBelow and fastAbove are shares of the accounts' rate. A campaign becomes slow when its speed
+	// is below slowBelow, and stays slow until its speed is above fastAbove.
 	slowBelow, fastAbove = 0.7, 0.85
 	// estimateLimit is the longest time that is estimated.
 	estimateLimit = 100 * 365 * 24 * time.Hour
 )
 
-// Add adds a reading and returns the estimated end, or the zero time if there is no estimate. The times
-// of readings must not decrease.
+// Add adds a reading and returns the estimated end, or the zero time if there is no estimate. The
+// times of readings must not decrease.
 func (e *Estimator) Add(r ProgressReading) time.Time {
 	if r.Blocked {
 		*e = Estimator{}
@@ -84,8 +84,8 @@ func (e *Estimator) Add(r ProgressReading) time.Time {
 	return e.end
 }
 
-// speed returns the speed, in messages a second, with which the campaign is expected to continue; 0 if it
-// is not known.
+// speed returns the speed, in messages a second, with which the campaign is expected to continue; 0
+// if it is not known.
 func (e *Estimator) speed() float64 {
 	measured := e.measured()
 	if e.last.Rate <= 0 {
@@ -104,8 +104,8 @@ func (e *Estimator) speed() float64 {
 	return e.last.Rate
 }
 
-// measured returns the speed between the first and the last step. If the next step is late, the time
-// that it is late counts too.
+// measured returns the speed between the first and the last step. If the next step is late, the
+// delay counts too.
 func (e *Estimator) measured() float64 {
 	n := len(e.steps) - 1
 	if n < 1 {

@@ -13,16 +13,17 @@ type run struct {
 	ended    func(seconds float64) int // how many messages have ended at this time after the start
 	blocked  func(seconds float64) bool
 	length   float64 // in seconds
-	settling float64 // seconds until the estimate must be right
-	within   float64 // how far it may be from the end, as a share of the time left, beside 2 seconds and a step
-	step     float64 // seconds between two steps of the run
+	settling float64 // seconds from the start until the error must be within the maximum
+	within   float64 // maximum error of the estimate: this share of the time left, plus 2 seconds and one step
+	step     float64 // seconds between two moments at which messages end; 0: short
 }
 
 func steps(per int, every float64) func(float64) int {
 	return func(s float64) int { return int(s/every) * per }
 }
 
-// The estimate is right soon, it does not count the time before, and it does not jump.
+// The estimate is right soon after the start or after a pause. Times in which the campaign was
+// blocked do not count. The estimate does not jump.
 func TestEstimator_OverRecordedSequences(t *testing.T) {
 	t.Parallel()
 	begin := time.Date(2026, 11, 28, 9, 0, 0, 0, time.UTC)
@@ -35,7 +36,7 @@ func TestEstimator_OverRecordedSequences(t *testing.T) {
 		"no rate, calls of 500":               {total: 6000, ended: steps(500, 5), length: 60, settling: 15, within: 0.1, step: 5},
 		"no rate, a call every half minute":   {total: 6000, ended: steps(500, 30), length: 360, settling: 100, within: 0.15, step: 30},
 		"the gateway is slower than the rate": {total: 1200, rate: 100, ended: steps(1, 0.05), length: 60, settling: 25, within: 0.15},
-		"no rate, uneven": {total: 3000, ended: func(s float64) int { // between 25 and 75 a second
+		"no rate, uneven": {total: 3000, ended: func(s float64) int { // messages end in an uneven rhythm, 50 a second on average
 			noisy = max(noisy, s*50+noise.Float64()*5)
 			return int(noisy)
 		}, length: 60, settling: 10, within: 0.25},
@@ -89,7 +90,7 @@ func TestEstimator_FollowsARateThatIsSetByHandAtOnce(t *testing.T) {
 	}
 }
 
-// While nothing ends, the estimate moves away, and never closer.
+// While no message ends, the estimated end becomes later and never earlier.
 func TestEstimator_StallMovesTheEndAway(t *testing.T) {
 	t.Parallel()
 	begin := time.Date(2026, 11, 28, 9, 0, 0, 0, time.UTC)

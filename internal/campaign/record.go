@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// ErrRecord means that a stored record cannot be read. Records in Redis are binary and bounded, and a
-// damaged one is an error, never a panic or a guess.
+// ErrRecord means that a stored record cannot be read. Records in Redis are binary and bounded, and
+// a damaged one is an error, never a panic or a guess.
 var ErrRecord = errors.New("record cannot be read")
 
 // Record is the outcome of one recipient of a call. In Redis it is [status][length of the
@@ -28,7 +28,7 @@ type Record struct {
 	// Before is the recipient's record with the status Unknown, from before a retry or a resend
 	// made the recipient pending again.
 	Before *Record
-	// Moved means that the recipient is in another batch now, and the rest of the record is empty. Only
-	// the ledger sets Before and Moved.
+	// Moved means that the recipient is in another batch now, and the rest of the record is empty.
+	// Only the ledger sets Before and Moved.
 	Moved bool
 }

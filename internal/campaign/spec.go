@@ -145,9 +145,9 @@ func (s Spec) Capped(n int) bool {
 // Content returns the part of a spec that decides whether two enqueues are the same campaign.
 // Defaults do not count: the same content stays the same campaign when the settings change.
 // Content contains the start and the expiry as the producer gave them (StartIn, ExpiresIn), not the
-// times computed from them (StartAt, ExpiresAt). Canary and MaxRejected do not count: a second enqueue
-// that omits these two by mistake must not send the campaign again. CreatedBy and Notes do not count, so
-// that a colleague who enqueues the same campaign does not send it again.
+// times computed from them (StartAt, ExpiresAt). Canary and MaxRejected do not count: a second
+// enqueue that omits these two by mistake must not send the campaign again. CreatedBy and Notes do
+// not count, so that a colleague who enqueues the same campaign does not send it again.
 func (s Spec) Content() Spec {
 	s.Defaults = nil
 	s.Canary, s.MaxRejected = 0, 0

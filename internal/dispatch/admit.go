@@ -16,8 +16,8 @@ import (
 // fullWatch is how long to wait when Redis has no room for another claim.
 const fullWatch = 2 * time.Second
 
-// admission is the result of admit. If ok is false, the generation is not submitted now, and
-// otherwise is how the slot continues.
+// admission is the result of admit. If ok is false, the generation is not submitted now. The field
+// otherwise is then how the slot continues.
 type admission struct {
 	ok        bool
 	otherwise outcome
@@ -38,7 +38,7 @@ type admission struct {
 // open or wants a probe.
 func (s *Sender) admit(ctx context.Context, b *batch, g *ledger.Generation) (admission, error) {
 	if s.Memory.Full() {
-		return admission{otherwise: leave}, s.watches.in(ctx, b, fullWatch)
+		return admission{otherwise: leave}, s.watches.extend(ctx, b, fullWatch)
 	}
 	exclusions, narrowed, err := s.excludeOptOuts(ctx, b, g)
 	if err != nil || narrowed {
@@ -125,7 +125,7 @@ func (s *Sender) whileHeld(ctx context.Context, b *batch, g *ledger.Generation, 
 		return leave, err
 	}
 	if sum.StoppedBy == "" {
-		return leave, s.watches.in(ctx, b, wake.HeldWatch)
+		return leave, s.watches.extend(ctx, b, wake.HeldWatch)
 	}
 	return s.claimExpectingRefusal(ctx, b, g, b.schedule.open(), exclusions)
 }

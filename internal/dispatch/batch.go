@@ -41,8 +41,8 @@ type batch struct {
 	tried     bool
 }
 
-// chainFor is how long a slot may continue with further batches of one campaign. After that time the
-// slot takes its next wake-up from the queue, which may belong to another campaign.
+// chainFor is how long a slot may continue with further batches of one campaign. After that time
+// the slot takes its next wake-up from the queue, which may belong to another campaign.
 const chainFor = time.Second
 
 // newSlot returns a slot for a wake-up of the campaign with this ID.

@@ -34,11 +34,11 @@ const blacklistTimeout = 10 * time.Second
 const pauseBlacklisted = "blacklisted"
 
 // note takes the records of a settled call. It adds the recipients that the gateway reported as
-// blacklisted to our suppression list, as far as the account has proven that the sender ID works. If
-// the gateway blacklists by sender, that is the list of the sender, otherwise the list for all
-// senders. A message without a sender ID says nothing about any of our senders, so its
-// recipient is not added. note reports whether the campaign must be paused, because the account has
-// called too many recipients in a row blacklisted.
+// blacklisted to our suppression list, as far as the account has proven that the sender ID works.
+// If the gateway blacklists by sender, that is the list of the sender, otherwise the list for all
+// senders. A message without a sender ID says nothing about any of our senders, so its recipient is
+// not added. note reports whether the campaign must be paused, because the account has called too
+// many recipients in a row blacklisted.
 //
 // note runs after the settle, which has recorded the rejections for this campaign.
 func (l *blacklisted) note(b *batch, g *ledger.Generation, records []campaign.Record) (pause bool) {
@@ -80,7 +80,7 @@ func (l *blacklisted) add(b *batch, entries []optout.Entry) {
 		}
 		_, err = l.ledger.ExcludeOpen(ctx, list, numbers, "") // this campaign may have other messages to the numbers
 	}
-	level := zerolog.DebugLevel // the campaign's end tells how many were refused
+	level := zerolog.DebugLevel // debug, because the log line for the end of the campaign has the number of refused recipients
 	if err != nil {
 		level = outage.Level(err, zerolog.ErrorLevel)
 	}

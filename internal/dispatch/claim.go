@@ -14,8 +14,9 @@ import (
 	"github.com/tuma-sms/tuma/internal/verdict"
 )
 
-// grant is the result of claim. If ok is false, no call may be made, and otherwise is how the slot
-// continues. If ok is true, the caller calls leave after the call and those that follow it.
+// grant is the result of claim. If ok is false, no call may be made. The field otherwise is then
+// how the slot continues. If ok is true, the caller calls leave after this call and the calls that
+// follow it.
 type grant struct {
 	ok         bool
 	otherwise  outcome
@@ -31,8 +32,8 @@ type submission struct {
 	start time.Time // when the time limit of the call started
 }
 
-// claim claims a generation for its reserved turn. It releases a claim that was granted but cannot be
-// relied on.
+// claim claims a generation for its reserved turn. It releases a claim that was granted but cannot
+// be relied on.
 func (s *Sender) claim(ctx context.Context, b *batch, g *ledger.Generation, a admission, r reservation) (granted grant, err error) {
 	if waited, err := s.confirmRedis(ctx); err != nil {
 		return grant{}, err
@@ -70,8 +71,9 @@ func (s *Sender) claim(ctx context.Context, b *batch, g *ledger.Generation, a ad
 	return grant{ok: true, submission: submission{claim: claim, gen: g, look: a.look, start: start}, leave: req.leave}, nil
 }
 
-// confirmRedis waits until Redis is confirmed; see redisguard.Guard.Confirm. It reports whether that
-// took so long that the caller must check the account and the recipients again before it claims.
+// confirmRedis waits until Redis is confirmed; see redisguard.Guard.Confirm. It reports whether
+// that took so long that the caller must check the account and the recipients again before it
+// claims.
 func (s *Sender) confirmRedis(ctx context.Context) (waited bool, err error) {
 	if _, ok := s.Guard.Confirmed(); ok {
 		return false, nil
@@ -91,8 +93,8 @@ var errSuspect = errors.New("a new connection to redis was made during the claim
 func (s *Sender) releaseUnused(ctx context.Context, b *batch, c *ledger.Claim, r reservation, wait time.Duration, why error) error {
 	ahead := time.Until(r.turn)
 	level, n := zerolog.DebugLevel, 1
-	// A new connection during the claim is usually harmless: the pool also makes one when it grows. Only
-	// the other reasons are worth a warning.
+	// A new connection during the claim is usually harmless: the pool also makes one when it grows.
+	// Only the other reasons are worth a warning.
 	if !errors.Is(why, errSuspect) && !outage.Away(why) {
 		level, n = b.acc.unusedClaims.count(time.Now())
 	}

@@ -30,9 +30,9 @@ type endings struct {
 // durableTries is how often a draining worker waits for its write to become durable.
 const durableTries = 3
 
-// end writes the end of a claim, and retries while Redis is away. The parameter what is the name of the write in logs. end
-// uses its own context and stops only when the worker is killed. After the write it queues the
-// batches that the write opened, except the one that the slot sends next.
+// end writes the end of a claim, and retries while Redis is away. `what` names the write in log
+// lines. end uses its own context and stops only when the worker is killed. After the write it
+// queues the batches that the write opened, except the one that the slot sends next.
 func (e endings) end(b *batch, what string, write func(context.Context) (ledger.Settled, error)) error {
 	wait := 50 * time.Millisecond
 	for try := 1; ; try++ {
@@ -42,7 +42,7 @@ func (e endings) end(b *batch, what string, write func(context.Context) (ledger.
 			err = e.waker.All(ctx, b.id, b.camp, b.follow(out.Wakes, e.stop))
 			cancel()
 			if err != nil {
-				e.log.WithLevel(warnLevel(err)).Err(err).Str("campaign", b.id).Msg("could not enqueue follow-up batches; sweeper will retry")
+				e.log.WithLevel(warnLevel(err)).Err(err).Str("campaign", b.id).Msg("could not queue the batches that were opened; the sweeper queues them")
 			}
 			if out.Done {
 				e.campaignEnded(b)

@@ -14,8 +14,8 @@ import (
 )
 
 // judge decides what the answer to a call means. Before the call is settled, judge pauses the
-// campaign if the gateway refuses the whole campaign, and reports to the account how the call went. If
-// the account accepts nothing, the account decides how many refused recipients are rejected.
+// campaign if the gateway refuses the whole campaign, and reports to the account how the call went.
+// If the account accepts nothing, the account decides how many refused recipients are rejected.
 func (s *Sender) judge(b *batch, sub submission, a answer) verdict.Verdict {
 	c, g := sub.claim, sub.gen
 	v := verdict.Judge(a.results, a.err, verdict.Situation{Recipients: len(g.To), Personal: b.camp.Spec.Personalized(), Doubt: c.Doubt, HasKeys: b.acc.Info.KeyTTL > 0,

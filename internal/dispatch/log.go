@@ -19,16 +19,16 @@ func warnLevel(err error) zerolog.Level { return outage.Level(err, zerolog.WarnL
 // failuresEvery is the minimum time between two log lines about failures of one account.
 const failuresEvery = time.Minute
 
-// failures counts failures of an account, so that a log line stands for many of them. The zero value
-// is ready to use. It is safe for concurrent use.
+// failures counts failures of an account, so that a log line stands for many of them. The zero
+// value is ready to use. It is safe for concurrent use.
 type failures struct {
 	mu     sync.Mutex
 	logged time.Time
 	n      int
 }
 
-// count counts a failure. It returns the level at which to log it, and how many failures the log line
-// stands for: warn once in failuresEvery, otherwise debug and 1.
+// count counts a failure. It returns the level at which to log it, and how many failures the log
+// line stands for: warn once in failuresEvery, otherwise debug and 1.
 func (f *failures) count(now time.Time) (zerolog.Level, int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -48,8 +48,9 @@ func refuses(v verdict.Verdict) bool {
 		v.Reason == string(providers.CauseRefused)
 }
 
-// logCall logs a call at debug level. Of the calls that failed for other reasons than a refusal, it
-// also logs one a minute and account as a warning, with their number.
+// logCall logs a call at debug level. If the call failed, and not because of a refusal, logCall
+// logs a warning instead, at most once a minute for each account. The warning has the number of
+// calls that failed since the last warning.
 func (s *Sender) logCall(b *batch, sub submission, v verdict.Verdict, err error, took time.Duration) {
 	level, failed := zerolog.DebugLevel, 0
 	if err != nil {

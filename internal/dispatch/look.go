@@ -54,7 +54,7 @@ func (s *Sender) look(ctx context.Context, b *batch) (*ledger.Work, error) {
 		return nil, err
 	}
 	if leaveFor > 0 {
-		return nil, s.watches.in(ctx, b, leaveFor)
+		return nil, s.watches.extend(ctx, b, leaveFor)
 	}
 	return work, nil
 }
@@ -72,10 +72,11 @@ func (s *Sender) quarantineUnreadable(ctx context.Context, b *batch, work *ledge
 }
 
 const (
-	// shareWatch is how long a batch beyond its campaign's share waits before its next try.
-	// A batch that is several shares behind waits shareWatch for each share.
+	// A campaign's share is the number of batches that it may have open at an account. shareWatch is
+	// how long a batch waits before its next try for each whole share of open batches ahead of it.
 	shareWatch = 500 * time.Millisecond
-	// maxShares is the maximum number of shares that are counted ahead of a batch.
+	// maxShares is the maximum number of shares that are counted ahead of a batch, so a batch waits at
+	// most maxShares times shareWatch.
 	maxShares = 20
 	// busyWatch is longer than the watch of a batch that is being worked on or waits for a slot. A
 	// batch whose watch is longer than busyWatch is backing off.

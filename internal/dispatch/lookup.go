@@ -24,10 +24,10 @@ func (s *Sender) lookUp(ctx context.Context, b *batch, g *ledger.Generation, req
 		return reload, s.endings.abandon(b, c, g, c.Why)
 	}
 	if !tracker.TryLockList() { // lists are long, so only one slot at a time requests a list
-		return leave, s.watches.at(ctx, b, now.Add(b.acc.Timeout/4))
+		return leave, s.watches.set(ctx, b, now.Add(b.acc.Timeout/4))
 	}
 	defer tracker.UnlockList()
-	if err := s.watches.at(ctx, b, now.Add(b.acc.Timeout+wake.Watch)); err != nil { // so that the sweeper does not treat this worker as dead
+	if err := s.watches.set(ctx, b, now.Add(b.acc.Timeout+wake.Watch)); err != nil { // so that the sweeper does not treat this worker as dead
 		return leave, err
 	}
 	found, err := tracker.Find(ctx, c, g, b.sender(), b.segmentsOf(g))
@@ -54,7 +54,7 @@ func (s *Sender) lookUp(ctx context.Context, b *batch, g *ledger.Generation, req
 		}
 		return out, err
 	}
-	if len(found) > 0 { // a Redis that lost the claim of the call settles its recipients as unknown; found is better
+	if len(found) > 0 { // if Redis loses the claim, a worker may settle the recipients as unknown; a replay of this settle corrects that
 		s.Guard.Remember(len(g.To), func(ctx context.Context) error {
 			_, err := write(ctx)
 			return err

@@ -56,8 +56,8 @@ func orderGenerations(open []*ledger.Generation) []*ledger.Generation {
 	return append(later, first...)
 }
 
-// chosen is the result of next. If gen is nil, the pass is over, and otherwise is how the slot
-// continues.
+// chosen is the result of next. If gen is nil, the pass is over. The field otherwise is then how
+// the slot continues.
 type chosen struct {
 	gen       *ledger.Generation
 	otherwise outcome
@@ -93,7 +93,7 @@ func (s *Sender) next(ctx context.Context, b *batch, p *pass) (chosen, error) {
 	if p.due.IsZero() {
 		return chosen{otherwise: leave}, nil
 	}
-	return chosen{otherwise: leave}, s.watches.at(ctx, b, p.due)
+	return chosen{otherwise: leave}, s.watches.set(ctx, b, p.due)
 }
 
 // sliceLength is how long a slot works on a batch while other campaigns wait for a slot. The batch
@@ -118,9 +118,9 @@ func (s *Sender) sliceOver(ctx context.Context, b *batch) (bool, error) {
 	return n > 0, err
 }
 
-// followUp is the result of settleAndClaimNext. settled reports whether the settle was written. next
-// is the next call, if it was claimed. If unused is not nil, that claim may exist in Redis and must
-// be released after the settle.
+// followUp is the result of settleAndClaimNext. settled reports whether the settle was written.
+// next is the next call, if it was claimed. If unused is not nil, that claim may exist in Redis and
+// must be released after the settle.
 type followUp struct {
 	settled bool
 	next    *submission
@@ -181,8 +181,8 @@ func (s *Sender) canClaimNext(b *batch, p *pass, sub submission, v verdict.Verdi
 	return b.acc.health.recentlyGood()
 }
 
-// queueFollowing queues the batch that the slot was to send next. The slot calls queueFollowing if it
-// cannot continue.
+// queueFollowing queues the batch that the slot was to send next. The slot calls queueFollowing if
+// it cannot continue.
 func (s *Sender) queueFollowing(ctx context.Context, sl *slot) error {
 	if sl.following == nil {
 		return nil

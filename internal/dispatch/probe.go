@@ -67,7 +67,7 @@ func (p probes) probe(ctx context.Context, b *batch, look accounts.Check, g *led
 		return most, true, nil
 	}
 	// Extend the watch first, so that the sweeper does not treat this worker as dead.
-	if err := p.watches.in(ctx, b, balance.Timeout+wake.Watch); err != nil {
+	if err := p.watches.extend(ctx, b, balance.Timeout+wake.Watch); err != nil {
 		return 0, false, err
 	}
 	bctx, cancel := context.WithTimeout(ctx, balance.Timeout)
@@ -133,9 +133,9 @@ func mayTryDespiteBalance(look accounts.Check, h accounts.Hold, credit bool) boo
 // anySize is the number of recipients that stands for no limit.
 const anySize = 1 << 30
 
-// affordableRecipients returns the maximum number of recipients of a call at the given credit, for an
-// account that is held for credit. It returns 0 if no call may be tried. A balance that was too low
-// for a large call may suffice for a smaller one. If the price is known, the limit is what the
+// affordableRecipients returns the maximum number of recipients of a call at the given credit, for
+// an account that is held for credit. It returns 0 if no call may be tried. A balance that was too
+// low for a large call may suffice for a smaller one. If the price is known, the limit is what the
 // balance pays for. If the price is unknown, or a call within that limit was refused, the limit is
 // half of the size that was refused.
 func affordableRecipients(b *batch, credit providers.Balance, look accounts.Check, g *ledger.Generation) int {

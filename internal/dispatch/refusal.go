@@ -33,7 +33,7 @@ func (s *Sender) refused(ctx context.Context, b *batch, g *ledger.Generation, re
 	case ledger.ClaimPaused:
 		return s.whilePaused(ctx, b)
 	case ledger.ClaimCanary:
-		return leave, s.watches.in(ctx, b, wake.HeldWatch)
+		return leave, s.watches.extend(ctx, b, wake.HeldWatch)
 	case ledger.ClaimChanged:
 		return reload, nil
 	case ledger.ClaimExcluded:
@@ -57,7 +57,7 @@ func (s *Sender) refused(ctx context.Context, b *batch, g *ledger.Generation, re
 // whilePaused leaves the batch until the campaign is resumed. Resuming makes the batch due at once.
 // If the campaign was resumed after the claim was refused, the batch is loaded again.
 func (s *Sender) whilePaused(ctx context.Context, b *batch) (outcome, error) {
-	if err := s.watches.in(ctx, b, time.Minute); err != nil {
+	if err := s.watches.extend(ctx, b, time.Minute); err != nil {
 		return leave, err
 	}
 	sum, err := s.Ledger.Summary(ctx, b.id)

@@ -23,8 +23,8 @@ type reports struct {
 	log      zerolog.Logger
 }
 
-// report records on the account how the call went. If Redis cannot store the report, report logs the
-// error and does not retry, because the next call reports too.
+// report records on the account how the call went. If Redis cannot store the report, report logs
+// the error and does not retry, because the next call reports too.
 func (r reports) report(b *batch, c *ledger.Claim, g *ledger.Generation, v verdict.Verdict) {
 	acc := b.acc
 	if v.Outcome == campaign.CallOK && v.Cooldown <= 0 {

@@ -50,14 +50,14 @@ func (s *Sender) claimRequest(ctx context.Context, b *batch, g *ledger.Generatio
 // requestNamespace is the namespace of the hash from which an idempotency key is made.
 var requestNamespace = uuid.MustParse("6f2b8a54-9c1d-5e7a-8b3f-2d4c6e8a0b1c")
 
-// keyVersion is the version of the UUIDs that serve as idempotency keys: RFC 9562 reserves version 8
-// for forms of one's own.
+// keyVersion is the version of the UUIDs that serve as idempotency keys: RFC 9562 reserves version
+// 8 for custom formats.
 const keyVersion = 8
 
 // idempotencyKey derives the key of a request from its campaign, batch, call, generation, login,
 // sender, body and recipients. The first claim stores the key. Later tries of the same request use
-// the stored key. The first 48 bits depend only on the campaign, so that its requests can be found in
-// a gateway's log.
+// the stored key. The first 48 bits depend only on the campaign, so that its requests can be found
+// in a gateway's log.
 func (b *batch) idempotencyKey(g *ledger.Generation) uuid.UUID {
 	request := make([]byte, 0, 512)
 	for _, x := range []string{b.acc.Info.Name, b.acc.Info.Fingerprint, b.sender(), b.body(g)} {

@@ -36,8 +36,8 @@ func (c *schedule) closed() bool {
 	return !slices.ContainsFunc(c.spans, func(s ledger.Span) bool { return !now.Before(s.From) && now.Before(s.Until) })
 }
 
-// nextOpening returns a span that is never open, at the next opening. The refusal of a claim with
-// that span names the opening.
+// nextOpening returns an empty span at the time of the next opening. A claim with this span is
+// always refused, and the refusal names the time of the opening.
 func (c *schedule) nextOpening() ledger.Span {
 	now := c.now.Add(time.Since(c.at))
 	at := now

@@ -44,7 +44,7 @@ func (s *Sender) Send(ctx context.Context, acc *Account, p queue.Pointer) error 
 // campaign needs the slot first, sendBatch queues the batch again.
 func (s *Sender) sendBatch(ctx context.Context, b *batch) error {
 	b.waiter.KeepAlive = func(ctx context.Context, d time.Duration) error {
-		return s.watches.in(ctx, b, d+wake.Watch)
+		return s.watches.extend(ctx, b, d+wake.Watch)
 	}
 	for faults := 0; ; {
 		work, err := s.look(ctx, b)

@@ -19,16 +19,16 @@ type watches struct {
 	clock  Clock
 }
 
-// at sets the watch of the batch to a time of Redis' clock.
-func (w watches) at(ctx context.Context, b *batch, at time.Time) error {
+// set sets the watch of the batch to a time of Redis' clock.
+func (w watches) set(ctx context.Context, b *batch, at time.Time) error {
 	return w.ledger.Watch(ctx, b.id, b.name, at)
 }
 
-// in extends the watch of the batch until d from now, by Redis' clock.
-func (w watches) in(ctx context.Context, b *batch, d time.Duration) error {
+// extend sets the watch of the batch to the time d from now, by Redis' clock.
+func (w watches) extend(ctx context.Context, b *batch, d time.Duration) error {
 	now, err := w.clock.Now(ctx)
 	if err != nil {
 		return err
 	}
-	return w.at(ctx, b, now.Add(d))
+	return w.set(ctx, b, now.Add(d))
 }

@@ -1,6 +1,6 @@
 // Package drain tells the goroutines of a worker when to stop. A worker stops in two steps. When it
-// drains, it claims nothing more, and finishes the calls in flight. When it is killed, it also stops
-// trying to write to Redis.
+// drains, it claims nothing more, and finishes the calls in flight. When it is killed, it also
+// stops trying to write to Redis.
 package drain
 
 import (

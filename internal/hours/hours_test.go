@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 	"time"
-	_ "time/tzdata" // the tests then use the same time zone rules on every machine
+	_ "time/tzdata" // so that the tests use the same time zone rules on every machine
 
 	"github.com/tuma-sms/tuma/internal/hours"
 	"github.com/tuma-sms/tuma/sms"

@@ -1,5 +1,5 @@
-// Package inbox stores incoming messages (MO) in Redis: each once, in the order in which they arrived,
-// for a bounded time and up to a bounded number.
+// Package inbox stores incoming messages (MO) in Redis: each once, in the order in which they
+// arrived, for a bounded time and up to a bounded number.
 package inbox
 
 import (
@@ -41,15 +41,16 @@ type Message struct {
 	Account string `json:"a"`
 	// ID is the gateway's ID; it may be empty.
 	ID string `json:"i,omitempty"`
-	// From is the sender: digits without a plus sign, or if it is not a phone number, the gateway's text.
-	// To is the number or short code to which the message was sent.
+	// From is the sender: digits without a plus sign, or if it is not a phone number, the gateway's
+	// text. To is the number or short code to which the message was sent.
 	From string `json:"f"`
 	To   string `json:"t,omitempty"`
 	Text string `json:"x"`
-	// LinkID connects an answer to the message in an on-demand service.
+	// LinkID is the gateway's ID that links an answer to this message, if the message belongs to an
+	// on-demand service.
 	LinkID string `json:"l,omitempty"`
-	// At is when the gateway received the message; zero: not known. UnreadTime is a time of the gateway
-	// that cannot be read.
+	// At is when the gateway received the message; zero: not known. UnreadTime is the gateway's text
+	// for that time, if Tuma cannot read it as a time.
 	At         time.Time `json:"d,omitzero"`
 	UnreadTime string    `json:"u,omitempty"`
 	// Word is "stop" or "start" if the text is an opt-out or opt-in word, else empty.
@@ -75,8 +76,8 @@ type Inbox struct {
 	max     int
 }
 
-// New returns the Inbox in the Redis of a Runner. Take removes messages that are older than keep, and
-// the oldest ones above max. A zero keep or max stands for the default.
+// New returns the Inbox in the Redis of a Runner. Take removes messages that are older than keep,
+// and the oldest ones if there are more than most. A zero keep or most stands for the default.
 func New(r *script.Runner, keep time.Duration, most int) *Inbox {
 	if keep <= 0 {
 		keep = DefaultKeep
@@ -104,7 +105,7 @@ func mustSource(name string) string {
 }
 
 // ErrCursor means that a text is not a cursor.
-var ErrCursor = errors.New("not a cursor of the inbox")
+var ErrCursor = errors.New("not a cursor of the inbox: must be the cursor of a message, or empty for the beginning")
 
 // ErrCut means that messages after a cursor were removed before they were read.
 var ErrCut = errors.New("messages after the cursor were removed, because they were too old or too many")
@@ -119,9 +120,9 @@ func CheckCursor(after string) error {
 	return nil
 }
 
-// Page returns up to limit messages after the cursor, the oldest first. An empty cursor stands for the
-// beginning of the inbox. It returns ErrCut, and no messages, if messages after the cursor were removed.
-// A message that cannot be read has only Cursor and StoredAt.
+// Page returns up to limit messages after the cursor, the oldest first. An empty cursor stands for
+// the beginning of the inbox. It returns ErrCut, and no messages, if messages after the cursor were
+// removed. A message that cannot be read has only Cursor and StoredAt.
 func (b *Inbox) Page(ctx context.Context, after string, limit int) ([]Stored, error) {
 	if err := CheckCursor(after); err != nil {
 		return nil, err
@@ -132,7 +133,7 @@ func (b *Inbox) Page(ctx context.Context, after string, limit int) ([]Stored, er
 	}
 	pipe := b.rdb.Pipeline()
 	entries := pipe.XRangeN(ctx, streamKey, start, "+", int64(limit))
-	cut := pipe.HGet(ctx, metaKey, "cut") // read after the entries: a message that is missing in them is cut now
+	cut := pipe.HGet(ctx, metaKey, "cut") // read after the entries, so that it covers every message that was removed before the entries were read
 	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
 		return nil, fmt.Errorf("read inbox: %w", err)
 	}

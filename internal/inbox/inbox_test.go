@@ -190,8 +190,8 @@ func TestTake_BoundsTheInboxByAge(t *testing.T) {
 	}
 }
 
-// A subscriber sent STOP, START and STOP in this order, but the START arrives last. The subscriber stays
-// on the list. An opt-in after both opt-outs removes the entry.
+// A subscriber sent STOP, START and STOP in this order, but the START arrives last. The subscriber
+// stays on the list. An opt-in after both opt-outs removes the entry.
 func TestTake_OptInThatArrivesLateKeepsALaterOptOut(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, 0, 0)

@@ -13,19 +13,20 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// OptIn is the opt-out that a message with an opt-in word takes back.
+// OptIn names the entry of a suppression list that a message with an opt-in word removes.
 type OptIn struct {
 	// List is the suppression list, by optout.ListOf.
 	List string
 	// Number is the sender of the message.
 	Number sms.MSISDN
-	// At is when the subscriber sent the message. A later opt-out stays.
+	// At is when the subscriber sent the opt-in word. An opt-out after that time stays on the list.
 	At time.Time
 }
 
-// Take stores a message, unless it is stored already, and reports whether it is new. It returns a nil
-// error only when the message is stored under the durability of the Runner. If in is not nil and the
-// message is new, Take also removes the entry of the suppression list that an opt-out word added.
+// Take stores a message, unless it is stored already, and reports whether it is new. It returns a
+// nil error only when the message is stored under the durability of the Runner. If in is not nil
+// and the message is new, Take also removes the entry of the suppression list that an opt-out word
+// added.
 func (b *Inbox) Take(ctx context.Context, m Message, in *OptIn) (isNew bool, err error) {
 	text, err := json.Marshal(m)
 	if err != nil {
@@ -56,8 +57,8 @@ type takeArgs struct {
 	Newest      int64
 }
 
-// key identifies the message: by the account and the gateway's ID, or if the gateway gives no ID, by
-// the account, the sender, the time and the text.
+// key identifies the message: by the account and the gateway's ID, or if the gateway gives no ID,
+// by the account, the sender, the time and the text.
 func (m *Message) key() []byte {
 	parts := []string{"id", m.Account, m.ID}
 	if m.ID == "" {

@@ -39,14 +39,14 @@ func (a *replayHook) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 			return err
 		}
 		a.scripts++
-		// A script that was refused for now may well succeed later.
+		// An answer "busy" or "changed" is for now: the same script may succeed later, so it is not kept.
 		if answer := fmt.Sprint(first.Val()); a.keep != nil && a.keep(cmd.Args()) && !strings.HasPrefix(answer, "[busy") && !strings.HasPrefix(answer, "[changed") {
 			a.late = append(a.late, cmd.Args())
 		}
 		if !a.armed {
 			return nil
 		}
-		a.armed = false // so that the snapshot's own commands are not repeated
+		a.armed = false // the hook must not repeat the commands of the snapshot
 		defer func() { a.armed = true }()
 		before, err := a.snapshot()
 		if err != nil {

@@ -10,8 +10,8 @@ import (
 )
 
 // Announce enters an event in the list of events that a worker has logged, and reports whether the
-// event is new. So an event that several workers see is logged by one of them. at is the current time
-// by Redis' clock. The entry is kept at least for the duration keep.
+// event is new. So an event that several workers see is logged by one of them. at is the current
+// time by Redis' clock. The entry is kept at least for the duration keep.
 func (x *Index) Announce(ctx context.Context, event string, at time.Time, keep time.Duration) (first bool, err error) {
 	var added *redis.IntCmd
 	_, err = x.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
@@ -25,7 +25,8 @@ func (x *Index) Announce(ctx context.Context, event string, at time.Time, keep t
 	return added.Val() == 1, nil
 }
 
-// Announced returns the events that Announce has entered and still keeps.
+// Announced returns the events in the list: those that Announce has entered and not yet removed as
+// too old.
 func (x *Index) Announced(ctx context.Context) ([]string, error) {
 	events, err := x.rdb.ZRange(ctx, announcedKey, 0, -1).Result()
 	if err != nil {

@@ -151,7 +151,8 @@ type Generation struct {
 type Work struct {
 	Batch *Batch
 	Wake  int
-	// Upload is the token of the campaign's upload. It differs between campaigns that had one ID in turn.
+	// Upload is the token of the campaign's upload. It differs between campaigns that had one ID in
+	// turn.
 	Upload string
 	// Stopped: the campaign was cancelled or has expired. Ready generations must not be submitted.
 	Stopped bool

@@ -24,7 +24,7 @@ func TestSettleAndClaim_SharedRunEqualsSeparateRuns(t *testing.T) {
 	if separate != shared {
 		t.Errorf("the ledger differs. After separate runs:\n%s\nafter one shared run:\n%s", separate, shared)
 	}
-	for _, p := range say.problems { // the replay hook repeats each run
+	for _, p := range say.problems { // the replay hook repeats each run, and records what the repetition changed
 		t.Error(p)
 	}
 }
@@ -48,8 +48,9 @@ func (r *testLedger) planFiveBatches() []campaign.PlannedBatch {
 	return page.Batches
 }
 
-// settleAndClaimFive settles the first call of each of five batches and claims the second, and returns
-// the ledger without the random values. If together is true, one run of settle_and_claim.lua does it.
+// settleAndClaimFive settles the first call of each of five batches and claims the second, and
+// returns the ledger without the random values. If together is true, one run of
+// settle_and_claim.lua does it.
 func (r *testLedger) settleAndClaimFive(say *replayHook, together bool) (state string) {
 	r.Helper()
 	r.ok(r.rdb.FlushAll(r.Context()).Err())

@@ -58,9 +58,9 @@ type Claim struct {
 	// Lookups is how often a doubtful generation was looked up at the gateway. With ClaimDoubtful,
 	// At is the time of the generation's last claim.
 	Lookups int
-	// Until is when to claim again (busy, later, closed).
+	// Until is when to claim again. It is set for ClaimBusy, ClaimLater and ClaimClosed.
 	Until time.Time
-	// Why is the reason, one word (stopped, doubtful).
+	// Why is the reason, one word. It is set for ClaimStopped and ClaimDoubtful.
 	Why string
 
 	id, batch      string
@@ -104,8 +104,8 @@ func spanArg(spans []Span) string {
 }
 
 // Claim asks to submit one generation. After an error the caller does not know whether it holds a
-// claim. It must not submit, and lets the lease run out. Exception: with script.ErrNotDurable, Claim also
-// returns the claim, which can be released.
+// claim. It must not submit, and lets the lease run out. Exception: with script.ErrNotDurable,
+// Claim also returns the claim, which can be released.
 func (l *Ledger) Claim(ctx context.Context, r ClaimRequest) (*Claim, error) {
 	if err := r.check(); err != nil {
 		return nil, err

@@ -12,8 +12,8 @@ import (
 
 // Commit turns the upload into a campaign. If a campaign with the same id and the same content
 // exists, Commit returns the receipt of that campaign. If its content differs, Commit returns
-// ErrConflict. A campaign that was cancelled before anything of it was submitted does not count: the
-// new campaign replaces it. After any other error the caller does not know whether the campaign was committed,
+// ErrConflict. If that campaign was cancelled before anything of it was submitted, the new campaign
+// replaces it. After any other error the caller does not know whether the campaign was committed,
 // and may safely enqueue it again.
 func (u *Upload) Commit(ctx context.Context) (Receipt, error) {
 	if u.total == 0 {

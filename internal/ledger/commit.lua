@@ -16,7 +16,8 @@
 --   'same', 'conflict'       it exists with the same, or with other content
 --   'past', 'past_conflict'  the same for a campaign that retention has removed
 --   'lost'                   the staging hash is incomplete
--- The upload that is committed already gets its first answer again. Every other word than 'new' and 'replaced' only ends
+-- If this upload is committed already, the script returns its first answer again. Every other word than 'new' and
+-- 'replaced' only ends
 -- the upload: it removes the token from the uploads in progress and, except for 'lost', deletes the staging hash.
 local token, content, spec, total, pages, start_at, expires_at, failure_threshold = unpack(ARGV)
 local now = now_ms()

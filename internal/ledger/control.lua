@@ -5,7 +5,8 @@
 --   order  'pause'|'resume'|'cancel'
 --   by     name or reason, one word
 -- Returns {'ok'|'done'|'cancelled'|'missing'|'newer', calls in flight, recipients in flight}. Only 'ok' changes anything.
--- Once a pause or cancel has answered, no claim is granted. The last eight tokens get the same answer again.
+-- Once a pause or cancel has answered, no claim is granted. A repeated run with one of the last eight tokens returns
+-- the same answer.
 local token, order, by = unpack(ARGV)
 local bad = unfit()
 if bad then return {bad, '0', '0'} end

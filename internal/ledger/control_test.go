@@ -25,8 +25,8 @@ func TestPause_StopsClaimsUntilResume(t *testing.T) {
 	if c := r.tryClaim("c", "0.0", r.open("c", "0.0", 1, 0), keyed, long); c.Result != ClaimPaused {
 		t.Errorf("a claim got %q, want paused", c.Result)
 	}
-	// The call that was in flight is still settled, and the recipients that the settle leaves
-	// pending wait.
+	// The call that was in flight is still settled. Recipients that are pending after the settle wait
+	// for a resume.
 	r.settle(out, campaign.SettleAnswer, accepted("m1"), refusedForNow())
 	r.expect("c", "accepted pending pending")
 	if _, err := r.Pause(t.Context(), "c", "another"); err != nil {

@@ -15,8 +15,8 @@ import (
 	"github.com/tuma-sms/tuma/internal/script"
 )
 
-// sequenceDriver runs a random sequence of everything that can happen to a campaign. It applies every step
-// to the ledger and to the model, and then compares the two.
+// sequenceDriver runs a random sequence of everything that can happen to a campaign. It applies
+// every step to the ledger and to the model, and then compares the two.
 type sequenceDriver struct {
 	rt     *rapid.T
 	ctx    context.Context
@@ -52,8 +52,8 @@ type generationRead struct {
 	rev   int
 }
 
-// claimEnd is a step that a worker has to make to end a claim. It may make it at any time, and more than
-// once.
+// claimEnd is a step that a worker has to make to end a claim. The worker may make the step at any
+// time, and more than once.
 type claimEnd struct {
 	what string
 	do   func()
@@ -138,7 +138,7 @@ func (d *sequenceDriver) planPage() {
 		p = d.stalePlan
 	}
 	if p.Next == len(d.m.pages) {
-		return // the planner knows that it is finished
+		return // all pages are planned, so the planner stops
 	}
 	if p.Next != d.m.cur || d.m.stop != "" {
 		_, _, err := p.CommitPage(d.ctx, script.NewToken(), campaign.PlannedPage{Page: p.Next, First: 1, Skipped: []campaign.SkippedRecipient{{Row: 1, Reason: campaign.ReasonDuplicate}}})

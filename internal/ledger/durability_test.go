@@ -17,7 +17,8 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// newTestLedgerWithReplica returns a testLedger whose Redis has one replica, and whose ledger waits for that replica.
+// newTestLedgerWithReplica returns a testLedger whose Redis has one replica, and whose ledger waits
+// for that replica.
 func newTestLedgerWithReplica(t *testing.T) (r *testLedger, replica *redistest.Server) {
 	t.Helper()
 	r = newTestLedger(t, redistest.WithConfig("repl-diskless-sync-delay", "0"))
@@ -62,8 +63,8 @@ func TestDurability_ClaimWithoutAReplicaIsNotGranted(t *testing.T) {
 	if !errors.Is(err, script.ErrNotDurable) || c == nil || c.Result == ClaimGranted {
 		t.Fatalf("the claim is %+v, %v; want a claim that is not granted, and script.ErrNotDurable", c, err)
 	}
-	if !strings.Contains(err.Error(), "held by 0 of 1") || !strings.Contains(err.Error(), "replicas:1") {
-		t.Errorf("error is %v, want held by 0 of 1, and replicas:1", err)
+	if !strings.Contains(err.Error(), "confirmed by 0 of 1 servers") || !strings.Contains(err.Error(), "replicas:1") {
+		t.Errorf("error is %v, want confirmed by 0 of 1 servers, and replicas:1", err)
 	}
 	// After the release it is as if the claim had never been made, even at a gateway without keys.
 	out, err := r.Release(t.Context(), c, 0, false)
@@ -133,8 +134,8 @@ func TestDurability_AlwaysSyncedClaimSurvivesARestart(t *testing.T) {
 	}
 }
 
-// BenchmarkClaimAndSettle measures what a call costs the ledger: its claim and its settle, with eight in
-// flight. Compare the lines of one run with each other, not with another day's.
+// BenchmarkClaimAndSettle measures what a call costs the ledger: its claim and its settle, with
+// eight in flight. Compare the lines of one run with each other, not with another day's.
 func BenchmarkClaimAndSettle(b *testing.B) {
 	durable := func(d script.Durability) func(*testLedger) {
 		return func(r *testLedger) { r.Ledger = NewDurable(r.rdb, d) }

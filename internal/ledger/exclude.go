@@ -26,13 +26,13 @@ type Exclusions struct {
 	mu      sync.RWMutex
 	version string
 	numbers map[sms.MSISDN]string // numbers that have opted out, each with its suppression list
-	lists   []string              // suppression lists whose every number has opted out
+	lists   []string              // suppression lists all of whose numbers have opted out
 }
 
 // In finds those of the recipients that have opted out. optedOut maps their indexes to their
 // suppression lists. version is the version of the opt-outs that In compared. lists are the
-// suppression lists whose every number has opted out. The caller must look the recipients up on
-// those lists.
+// suppression lists all of whose numbers have opted out, too many to name. The caller must look the
+// recipients up on those lists.
 func (x *Exclusions) In(recipients []campaign.Planned) (optedOut map[int]string, version string, lists []string) {
 	x.mu.RLock()
 	defer x.mu.RUnlock()

@@ -6,7 +6,7 @@
 --   numbers  or '*' for every number on the list
 -- Returns {'excluded', calls in flight, recipients in flight} | {'over'|'missing'|'newer'}
 -- From then on a claim is granted only to callers that have read this entry. A finished campaign ('over') does not
--- change: a retry reads the lists itself. The token of the last entry gets the same answer again.
+-- change: a retry reads the lists itself. A repeated run with the token of the last entry returns the same answer.
 local token, list, numbers = unpack(ARGV)
 local bad = unfit()
 if bad then return {bad} end

@@ -16,10 +16,10 @@ type modelThreshold struct {
 	baseEnded, baseBad int
 	canary, planned    int
 	leftOut            int
-	phase              string          // the canary is being planned ("p"), is all planned ("s"), or is over or does not exist ("-")
-	batches            map[string]bool // batches of the canary, also when it is over
-	tooMany            bool            // the campaign was paused for the threshold
-	closed             bool            // the canary has been checked
+	phase              string          // of the canary: "p" while planning may still add to it, "s" once it is planned, "-" if it is over or there is none
+	batches            map[string]bool // names of the canary's batches; they stay when the canary is over
+	tooMany            bool            // the campaign is paused because it exceeded the threshold
+	closed             bool            // the threshold was checked at the end of the canary
 	placed             int             // number of recipients that planning did not skip
 }
 

@@ -21,7 +21,8 @@ func (r *testLedger) canary(id string, spec campaign.Spec, first []int, rest int
 	r.sendingSpec(id, spec, first, []int{rest})
 }
 
-// newTestLedgerWithLowThreshold returns a testLedger that checks the failure threshold after as few as four messages.
+// newTestLedgerWithLowThreshold returns a testLedger that checks the failure threshold after as few
+// as four messages.
 func newTestLedgerWithLowThreshold(t testing.TB) *testLedger {
 	r := newTestLedger(t)
 	r.thresholdSample, r.thresholdSpan = 4, 8
@@ -261,7 +262,7 @@ func TestFailureThreshold_UnreadableFieldIsReported(t *testing.T) {
 	if u := AsUnreadable(err); u == nil || u.Record != "lim" {
 		t.Errorf("got %v, want an Unreadable of the field lim", err)
 	}
-	// Outcomes are still written, and no batch beyond what may be the canary is claimed.
+	// Outcomes are still written. Batch 0.1 may be beyond the canary, so it is not claimed.
 	r.settle(r.claim("c", "0.0", 0, 0, keyed, long), campaign.SettleAnswer, accepted("m"))
 	r.wantClaim("c", "0.1", 0, ClaimCanary)
 	r.expect("c", "accepted pending")

@@ -91,8 +91,8 @@ var idCases = map[string]struct {
 	}, false},
 }
 
-// A campaign that was cancelled before anything of it was submitted frees its ID, for the same content
-// and for other content. Any other campaign keeps its ID.
+// A campaign that was cancelled before anything of it was submitted frees its ID, for the same
+// content and for other content. Any other campaign keeps its ID.
 func TestCommit_IDOfACancelledCampaign(t *testing.T) {
 	t.Parallel()
 	for name, c := range idCases {
@@ -162,8 +162,8 @@ func TestCommit_ReplacedCampaignLeavesNothing(t *testing.T) {
 	}
 }
 
-// lateSteps returns the steps of planners and workers that have read the campaign c, planned by
-// sending, and make their next write only later.
+// lateSteps returns steps of planners and workers that have read the campaign c and write later.
+// The test has planned c with the helper sending.
 func (r *testLedger) lateSteps() map[string]func() error {
 	ctx := r.Context()
 	g := r.open("c", "0.0", 0, 0)

@@ -42,10 +42,10 @@ type generationRecord struct {
 type settledRecord struct {
 	UUID   string // idempotency key in base64, or noWord
 	At     string // time of the settle
-	Token  string // half of the last claim's token
+	Token  string // first half of the last claim's token
 	Claims string // number of claims
 	Wakes  string // wakes that the end of the generation handed out
-	By     string // half of the token that abandoned the generation
+	By     string // half of the token of the caller that abandoned the generation; "" if none did
 }
 
 // words returns the words of the record in the order in which Redis has them.
@@ -101,7 +101,8 @@ func parseGeneration(record string) (open generationRecord, settled *settledReco
 	return open, settled, nil
 }
 
-// valid makes the same test as is_gen in prelude.lua.
+// valid reports whether the record can be one of an open generation: a known state, all words, and
+// digits where a number belongs. is_gen in prelude.lua makes the same test.
 func (r *generationRecord) valid() bool {
 	if r.State != stateReady && r.State != stateClaimed && r.State != stateDoubtful || r.Claims == "" {
 		return false

@@ -61,13 +61,13 @@ func (x *Index) Exists(ctx context.Context, id string) (bool, error) {
 	return n > 0, nil
 }
 
-// freeAfter is how long a cancelled campaign that was planned keeps its ID. A call whose claim Redis has
-// lost is answered and settled within that time: no call takes longer than five minutes.
+// freeAfter is how long a cancelled campaign that was planned keeps its ID. A call whose claim
+// Redis has lost is answered and settled within that time: no call takes longer than five minutes.
 const freeAfter = 15 * time.Minute
 
-// Free reports whether an enqueue with this ID creates a campaign: there is no campaign with the ID, or
-// it was cancelled before anything of it was submitted, and for a planned campaign freeAfter has passed
-// since. prelude.lua has the same test (is_free).
+// Free reports whether an enqueue with this ID creates a campaign: there is no campaign with the
+// ID, or it was cancelled before anything of it was submitted, and for a planned campaign freeAfter
+// has passed since. prelude.lua has the same test (is_free).
 func (x *Index) Free(ctx context.Context, id string) (bool, error) {
 	there, err := x.Exists(ctx, id)
 	if err != nil || !there {
@@ -86,9 +86,9 @@ func (x *Index) Free(ctx context.Context, id string) (bool, error) {
 	return script.Text(got[0]) == campaign.ReasonCancelled && got[1] != nil && got[2] == nil && got[3] == nil && got[4] == nil && got[5] == got[6], nil
 }
 
-// Upload returns the token of a campaign's upload; empty if there is no such campaign. Two campaigns
-// that had one ID in turn have different tokens. replaced reports whether another campaign had the ID
-// before.
+// Upload returns the token of a campaign's upload; empty if there is no such campaign. Two
+// campaigns that had one ID in turn have different tokens. replaced reports whether another
+// campaign had the ID before.
 func (x *Index) Upload(ctx context.Context, id string) (token string, replaced bool, err error) {
 	got, err := x.rdb.HMGet(ctx, ledgerKey(id), fieldUpload, fieldBefore).Result()
 	if err != nil {
@@ -97,7 +97,8 @@ func (x *Index) Upload(ctx context.Context, id string) (token string, replaced b
 	return script.Text(got[0]), got[1] != nil, nil
 }
 
-// IndexEntry is an entry of the open index.
+// IndexEntry is the entry of one campaign in the index of open campaigns, which the sweeper reads.
+// Since is the time of the entry, which is its score in Redis.
 type IndexEntry struct {
 	ID    string
 	Since time.Time
@@ -140,8 +141,8 @@ type Position struct {
 // indexStep is how many campaigns one request lists.
 const indexStep = 500
 
-// Newest yields every campaign after a position, newest first. Campaigns that are enqueued meanwhile are
-// not yielded.
+// Newest yields every campaign after a position, newest first. Campaigns that are enqueued
+// meanwhile are not yielded.
 func (x *Index) Newest(ctx context.Context, after Position) iter.Seq2[IndexEntry, error] {
 	return func(yield func(IndexEntry, error) bool) {
 		offset := int64(0)
@@ -176,8 +177,8 @@ func (x *Index) Newest(ctx context.Context, after Position) iter.Seq2[IndexEntry
 	}
 }
 
-// Totals returns the number of recipients of each campaign, in one round trip. It is 0 for a campaign
-// that does not exist or is being uploaded.
+// Totals returns the number of recipients of each campaign, in one round trip. It is 0 for a
+// campaign that does not exist or is being uploaded.
 func (x *Index) Totals(ctx context.Context, ids []string) ([]int, error) {
 	totals := make([]int, len(ids))
 	answers := make([]*redis.SliceCmd, len(ids))
@@ -227,6 +228,7 @@ func (x *Index) Sweeping(ctx context.Context, worker string, life time.Duration)
 	if holder != worker {
 		return false, nil
 	}
-	// Two sweepers at once would only check some work twice, because every step is one script.
+	// Another worker may have taken the lock by now. Two sweepers at once do no harm: every step is
+	// one script, so they check some work twice and change it once.
 	return true, x.rdb.PExpire(ctx, sweeperLock, life).Err()
 }

@@ -42,7 +42,8 @@ var (
 type Ledger struct {
 	rdb     redis.UniversalClient
 	scripts *script.Runner
-	// accounts and optouts hold the suppression lists that apply, and their numbers.
+	// accounts has the sender IDs of accounts, which decide which suppression lists apply. optouts has
+	// the numbers on these lists.
 	records  recordReader
 	accounts *accounts.Store
 	optouts  *optout.Lists
@@ -86,15 +87,15 @@ func errorFor(word string) error {
 	return nil
 }
 
-// run runs a script on the campaign that has an id, whichever that is. It returns the script's answer
-// as text. With script.ErrNotDurable it also returns the answer.
+// run runs a script on the campaign that has an id, whichever that is. It returns the script's
+// answer as text. With script.ErrNotDurable it also returns the answer.
 func (l *Ledger) run(ctx context.Context, s *script.Script, id string, keys []string, args ...any) ([]string, error) {
 	return l.runOn(ctx, s, id, "", keys, args...)
 }
 
-// runOn is run for a caller that has read the campaign before. upload is the token of the campaign's
-// upload. If another campaign has taken the id meanwhile, runOn changes nothing and returns ErrNotFound.
-// An empty upload stands for any campaign.
+// runOn is run for a caller that has read the campaign before. upload is the token of the
+// campaign's upload. If another campaign has taken the id meanwhile, runOn changes nothing and
+// returns ErrNotFound. An empty upload stands for any campaign.
 func (l *Ledger) runOn(ctx context.Context, s *script.Script, id, upload string, keys []string, args ...any) ([]string, error) {
 	all := append([]string{ledgerKey(id), openKey(id)}, keys...)
 	out, err := l.scripts.Run(ctx, s, all, append(slices.Clip(args), upload)...)
@@ -105,7 +106,8 @@ func (l *Ledger) runOn(ctx context.Context, s *script.Script, id, upload string,
 func checkAnswer(s *script.Script, id string, args []any, out []string, err error) ([]string, error) {
 	err = scriptFault(id, s.Name(), args, err)
 	if len(out) > 0 {
-		// "missing" and "newer" take precedence over script.ErrNotDurable.
+		// If the answer is "missing" or "newer", the error for it replaces script.ErrNotDurable, because
+		// nothing was changed.
 		if v := errorFor(out[0]); v != nil {
 			err = v
 		}

@@ -9,9 +9,9 @@ import (
 	"github.com/tuma-sms/tuma/internal/campaign"
 )
 
-// move moves rows of a batch's generations to batches of another account. to has the calls of each
-// new batch.
-func (m *model) move(taken map[*modelGen][]int, to map[string][][]int) {
+// move moves recipients to batches of another account. taken maps generations to the positions that
+// leave them. placed maps the name of each new batch to the rows of each of its calls.
+func (m *model) move(taken map[*modelGen][]int, placed map[string][][]int) {
 	for g, positions := range taken {
 		g.members = slices.DeleteFunc(g.members, func(p int) bool { return slices.Contains(positions, p) })
 		if len(g.members) == 0 {
@@ -21,8 +21,8 @@ func (m *model) move(taken map[*modelGen][]int, to map[string][][]int) {
 		g.rev++
 		g.uuid, g.login = "", ""
 	}
-	for _, name := range slices.Sorted(maps.Keys(to)) {
-		for k, rows := range to[name] {
+	for _, name := range slices.Sorted(maps.Keys(placed)) {
+		for k, rows := range placed[name] {
 			call := fmt.Sprintf("%s.%d", name, k)
 			g := &modelGen{call: call, state: "r"}
 			for pos, row := range rows {

@@ -40,7 +40,7 @@ func (m *model) settleElsewhere(s modelSettle) (told bool) {
 		word := modelSent{gen: key, id: x.MessageID}
 		if _, ok := m.under[r.call+" "+key]; !ok {
 			m.under[r.call+" "+key] = s.uuid
-			m.calls[r.call].next++ // the generation gets a number in that call too
+			m.calls[r.call].next++ // the settled generation also gets a number in the call that has the recipient now
 		}
 		switch {
 		case r.status >= campaign.Accepted:
@@ -173,8 +173,8 @@ func (x *settling) settleRow(i, p int) {
 	}
 }
 
-// settlePending applies a status to a recipient that waits for the answer to this generation. resolve
-// sets the status.
+// settlePending applies a status to a recipient that waits for the answer to this generation.
+// resolve sets the status.
 func (x *settling) settlePending(p int, r *modelRow, status campaign.Status, resolve func()) {
 	switch {
 	case status == campaign.Pending && x.mine && x.reason != campaign.SettlePartial:
@@ -217,8 +217,8 @@ func (x *settling) openAgain() {
 	}
 }
 
-// end closes each generation that the settle touched and in which no recipient waits any more. If the
-// settled generation has waiting recipients, it stays in doubt.
+// end closes each generation that the settle touched and in which no recipient waits any more. If
+// the settled generation has waiting recipients, it stays in doubt.
 func (x *settling) end() {
 	gave := x.of.state != "t" && x.reason == campaign.SettleAbandon
 	for other := range x.touched {

@@ -25,7 +25,7 @@ type model struct {
 	gens  map[string]*modelGen    // the key is the name: batch, call and generation, "b.k.g"
 	order [modelAccounts][]string // batches as planned
 	moved map[string][]string     // the batches that recipients of a batch moved to
-	under map[string]string       // idempotency keys of late results, by "call generation"; the generation is one of another call
+	under map[string]string       // idempotency keys of generations of other calls whose late results reached this call, by "call generation"
 
 	version  string       // version of the opt-outs that the campaign has received
 	excluded map[int]bool // rows that the campaign's opt-outs name
@@ -40,8 +40,8 @@ type model struct {
 	lastRetry modelRetry
 }
 
-// modelAccounts is the number of accounts of a test campaign. Account 0 is at a gateway with idempotency
-// keys, account 1 at one without.
+// modelAccounts is the number of accounts of a test campaign. Account 0 is at a gateway with
+// idempotency keys, account 1 at one without.
 const modelAccounts = 2
 
 type modelRow struct {
@@ -225,7 +225,7 @@ type modelClaim struct {
 	staleWake, closed  bool
 	origin             string // the batch in which its recipients were planned
 	version            string
-	ghost              bool // the generation is in a batch that Redis lost, and was never divided
+	ghost              bool // Redis, and so the model, lost the batch; the worker still has generation 0 of a call in it
 }
 
 func (m *model) claim(g *modelGen, c modelClaim) (answer ClaimResult, why string) {

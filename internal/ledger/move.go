@@ -19,7 +19,8 @@ import (
 // certainly not been sent, and no back-off keeps them waiting.
 type Movable struct {
 	Batch string
-	// Upload is the token of the campaign's upload. It differs between campaigns that had one ID in turn.
+	// Upload is the token of the campaign's upload. It differs between campaigns that had one ID in
+	// turn.
 	Upload string
 	// To are these recipients, in the order of the batch.
 	To []campaign.Planned

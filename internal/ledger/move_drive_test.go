@@ -122,8 +122,8 @@ func (d *sequenceDriver) moveNow(m *Movable) {
 	d.m.move(taken, to)
 }
 
-// movedCalls returns the rows of each call of a batch that was moved to an account. It checks that each
-// row has its own body, and that the account takes calls of this size.
+// movedCalls returns the rows of each call of a batch that was moved to an account. It checks that
+// each row has its own body, and that the account takes calls of this size.
 func (d *sequenceDriver) movedCalls(name string, target int) (calls [][]int) {
 	b, err := d.l.records.batch(d.ctx, d.id, name)
 	d.ok(err)

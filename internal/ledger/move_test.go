@@ -10,9 +10,9 @@ import (
 	"github.com/tuma-sms/tuma/internal/script"
 )
 
-// routed enqueues a campaign of n recipients and plans all of them in one batch at account a0. calls
-// are the numbers of recipients of the batch's calls. The campaign's route continues with account a1,
-// which takes two recipients a call, and account a2, which takes 500.
+// routed enqueues a campaign of n recipients and plans all of them in one batch at account a0.
+// calls are the numbers of recipients of the batch's calls. The campaign's route continues with
+// account a1, which takes two recipients a call, and account a2, which takes 500.
 func (r *testLedger) routed(id string, n int, calls ...int) campaign.PlanSnapshot {
 	r.Helper()
 	r.enqueue(id, campaign.Spec{}, n)

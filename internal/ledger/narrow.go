@@ -35,7 +35,7 @@ func (l *Ledger) Narrow(ctx context.Context, id, token, batch string, g *Generat
 		return Settled{}, err
 	}
 	if out[0] == "canary" {
-		return Settled{}, fmt.Errorf("narrow %s %s: %w", id, batch, ErrCanary)
+		return Settled{}, fmt.Errorf("remove opted-out recipients from batch %s of %s: %w", batch, id, ErrCanary)
 	}
 	if out[0] != "narrowed" {
 		return Settled{Stale: true}, nil

@@ -80,8 +80,8 @@ func (d *sequenceDriver) optOut() {
 	}
 }
 
-// excludeOptOuts does what a worker does before a claim: it removes recipients that it knows to
-// have opted out from a ready generation.
+// excludeOptOuts does what a worker does before a claim: from a ready generation it removes the
+// recipients that the worker knows to have opted out.
 func (d *sequenceDriver) excludeOptOuts(r generationRead, mg *modelGen) (version string, narrowed bool) {
 	optedOut, version, _ := d.opts.In(r.gen.To)
 	if !r.gen.Ready {
@@ -189,7 +189,7 @@ func (d *sequenceDriver) retryThrough() {
 }
 
 // noteRetry runs step and records which recipients this step of a retry reopens. Each of these
-// recipients may be accepted once more, and what is known about it starts again.
+// recipients may be accepted once more, and invariant I4 forgets its best known status.
 func (d *sequenceDriver) noteRetry(step func()) {
 	before := map[int]campaign.Status{}
 	for i, r := range d.m.rows {

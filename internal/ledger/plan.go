@@ -96,8 +96,8 @@ func answerWakes(out []string) ([]Wake, bool, error) {
 	return wakes, out[1] == "1", nil
 }
 
-// PlannedMessage is a recipient that is planned. Body is the recipient's text. It is empty in a plain
-// campaign, and for a recipient that is carried over to the next page.
+// PlannedMessage is a recipient that is planned. Body is the recipient's text. It is empty in a
+// plain campaign, and for a recipient that is carried over to the next page.
 type PlannedMessage struct {
 	campaign.Planned
 	Body string

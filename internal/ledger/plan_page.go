@@ -78,9 +78,8 @@ func (p *Plan) CommitPage(ctx context.Context, token string, page campaign.Plann
 
 // Commit writes a page in one step, if planning has not advanced since p was read, and advances p.
 // Commit returns the batches to queue, and whether the campaign is done. It returns ErrMoved if
-// another planner committed the page first, ErrStopped if the campaign is stopped, and ErrNotFound if
-// another campaign has taken the ID. After an
-// error, Commit may be repeated with the same token.
+// another planner committed the page first, ErrStopped if the campaign is stopped, and ErrNotFound
+// if another campaign has taken the ID. After an error, Commit may be repeated with the same token.
 func (p *Plan) Commit(ctx context.Context, token string, page PackedPage) (wakes []Wake, done bool, err error) {
 	out, err := p.ledger.runOn(ctx, planPageScript, p.ID, p.upload, nil, page.argsWith(token)...)
 	if err != nil {

@@ -197,8 +197,8 @@ local function pending_detail(g)
   return string.char(math.floor(tonumber(g) / 256), tonumber(g) % 256)
 end
 
--- further returns the parts of a detail that have the given tag, each about another generation. Its second result
--- reports whether one of them is about generation gen.
+-- further returns the fields of a detail (record.go) that have the tag `tagged`. Each is about another generation. The
+-- second result reports whether one of these fields is about generation gen.
 local function further(detail, tagged, gen)
   local out, has, pos = '', false, 3
   while pos < #detail do
@@ -213,8 +213,8 @@ local function further(detail, tagged, gen)
   return out, has
 end
 
--- with_past returns the new detail and, after it, what the old detail has under tag 9: the record from before a retry. If
--- that does not fit, with_past keeps only the generation number of that record.
+-- with_past appends to the new detail the field with tag 9 of the old detail: the record from before a retry or resend.
+-- If the field does not fit, with_past keeps only its generation number.
 local function with_past(detail, old)
   local tail = further(old, 9)
   if #detail + #tail > 255 then tail = string.char(9, 2) .. string.sub(tail, 3, 4) end
@@ -317,7 +317,7 @@ local function judge(now)
     for a = 0, LANES - 1 do marks[a + 1] = 'cb:' .. a end
     del(unpack(marks))
   else
-    -- Since the base was stored, a late result or a retry may have reduced the number of bad messages in it.
+    -- A late result or a retry may have reduced the number of bad messages below the number stored in BASE_BAD.
     w[BASE_BAD] = int(math.min(tonumber(w[BASE_BAD]), bad))
     ended, bad = ended - tonumber(w[BASE_ENDED]), bad - tonumber(w[BASE_BAD])
     if ended < tonumber(w[ENOUGH]) then return end
@@ -339,8 +339,7 @@ local function accept_so_far()
   set('lim', table.concat(w, ' '))
 end
 
--- try_again takes n recipients of a retry out of the base of the threshold count. They count again when they finish
--- again.
+-- try_again subtracts n recipients of a retry from BASE_ENDED and BASE_BAD. So they count when they finish again.
 local function try_again(n)
   local w = n > 0 and limit(get('lim'))
   if not w then return end
@@ -422,8 +421,8 @@ local function close_gen(b, k, g, rec, now, window, wakes, by)
   save_gen(b, k, g, done)
 end
 
--- take_out removes recipients (gone: their positions as keys) from a generation that has no claim. The next
--- submission is a different request, so the idempotency key is cleared.
+-- take_out removes the recipients whose positions are keys of `gone` from a generation that has no claim. The next
+-- submission is a different request, so take_out clears the idempotency key.
 local function take_out(b, k, g, rec, n, gone, now, window, wakes)
   local keep = {}
   for _, p in ipairs(members(b, k, g, n)) do
@@ -474,15 +473,15 @@ local function stop(why, now)
     del('was:' .. a)
   end
   redis.call('ZREM', O, 'plan')
-  -- Batches that are watched only in a minute or later (doubtful calls that wait for sending hours or a long
-  -- back-off) are due now.
+  -- Make batches due now whose watch is a minute or more ahead: their doubtful calls wait for sending hours or a long
+  -- back-off.
   for _, b in ipairs(redis.call('ZRANGEBYSCORE', O, int(now + 60000), '+inf')) do redis.call('ZADD', O, int(now), b) end
   del('carry', 'paused', 'was')
   finish(now)
 end
 
--- leave takes n pending recipients out of flight. `was` is how many of them were unknown before a retry or a resend.
--- If the campaign is stopped, they are skipped, or unknown again.
+-- leave takes n pending recipients out of flight. `was` of them were unknown before a retry or a resend. If the
+-- campaign is stopped, those become unknown again and the others are skipped.
 local function leave(n, was)
   add('fly', -n)
   local why = get('stop')

@@ -1,5 +1,5 @@
 -- purge.lua removes a campaign that ended long ago. It leaves a tombstone, so that an enqueue with the same id still
--- changes nothing. A campaign whose id is free leaves none.
+-- changes nothing. A campaign whose id is free (is_free in prelude.lua) leaves no tombstone.
 -- KEYS: 1 ledger, 2 open set, 3 spec, 4 tombstone, 5 quarantined records, 6 quarantined work
 -- ARGV, in the order of purgeArgs:
 --   ended_before    ms: the campaign is removed if it ended before that

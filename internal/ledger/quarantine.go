@@ -18,7 +18,7 @@ import (
 // Unreadable is a record of a campaign that cannot be read, and that no release can have written.
 // Work that needs the record cannot continue; everything else does. The record itself stays in
 // Redis unchanged.
-type Unreadable struct { //nolint:errname // it is the record first, and travels as an error
+type Unreadable struct { //nolint:errname // it describes a record, and is also returned as an error
 	Campaign string
 	// Record is the record's field in the ledger hash (layout.go), or "spec". If a script failed on
 	// a record that it could not name, Record is the script's name and its first argument after the
@@ -28,8 +28,8 @@ type Unreadable struct { //nolint:errname // it is the record first, and travels
 	Err    error
 }
 
-// specRecord is the name of the spec in an Unreadable. The spec is not a field of the ledger hash: it
-// has a separate key.
+// specRecord is the name of the spec in an Unreadable. The spec is not a field of the ledger hash:
+// it has a separate key.
 const specRecord = "spec"
 
 // Error returns the record and what is wrong with it, without its bytes.

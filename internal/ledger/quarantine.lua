@@ -10,7 +10,8 @@
 --   remove       1: remove that work from the open set; 0: do not
 --   open_batch_limit
 -- Returns {'aside', first 0|1, 'batch:wake'…} | {'missing'|'newer'}. first is 1 if the record was not in the list.
--- An entry begins with its time and the answer to the token that was last there; that token gets the same answer again.
+-- An entry begins with its time, and the token and answer of the last run for the record. A repeated run with that
+-- token returns the same answer.
 -- The first 100 entries keep their bytes, and 1,000 are listed; after that records are only counted.
 local token, name, entry, short_entry, work, remove, open_batch_limit = unpack(ARGV)
 local v = get('v')

@@ -23,7 +23,7 @@ func NewPayloads(r *script.Runner) *Payloads { return &Payloads{r} }
 const (
 	// payloadsKept is how many payloads that name no campaign are kept.
 	payloadsKept = 100
-	// payloadBytes is how many bytes of each such payload are kept.
+	// payloadBytes is how many bytes of a kept payload are stored.
 	payloadBytes = 4096
 )
 

@@ -125,10 +125,10 @@ var resendCases = map[string]struct {
 		one := firstOf(r, id)
 		r.settle(one, campaign.SettleVerdict, lostCall...)
 		two := secondOf(r, id)
-		r.settle(one, campaign.SettleAnswer, accepted("a1"), accepted("a2"), unknown("unsaid")) // while the second request is in flight
+		r.settle(one, campaign.SettleAnswer, accepted("a1"), accepted("a2"), unknown("unsaid")) // a late result of the first request, while the second is in flight
 		r.expect(id, "accepted accepted pending")
 		r.settle(two, campaign.SettleAnswer, accepted("b1"), unknown("unsaid"), accepted("b3"))
-		r.settle(one, campaign.SettleAnswer, accepted("a1"), accepted("a2"), accepted("a3")) // and after the second request
+		r.settle(one, campaign.SettleAnswer, accepted("a1"), accepted("a2"), accepted("a3")) // late again, after the second request is settled
 		for i, want := range []string{"a1 b1", "a2 ", "b3 a3"} {
 			if row := r.rows(id)[i]; row.MessageID+" "+strings.Join(row.Resent, " ") != want {
 				r.Errorf("row %d has the ids %s %v, want %s", i+1, row.MessageID, row.Resent, want)

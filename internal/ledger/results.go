@@ -28,11 +28,11 @@ type Row struct {
 	DeliveredAt time.Time // when the gateway reported the delivery; zero unless Status is Delivered
 }
 
-// ResultsAfter yields every uploaded recipient in the order of the upload, and reads them page by page.
-// Changes made meanwhile may be missing or included. Recipients that were never planned are
+// ResultsAfter yields every uploaded recipient in the order of the upload, and reads them page by
+// page. Changes made meanwhile may be missing or included. Recipients that were never planned are
 // pending, or skipped once the campaign is stopped. At a record that cannot be read it stops with
-// an Unreadable, which names the record. It leaves out the rows 1 to lastRow, and does not read their
-// results.
+// an Unreadable, which names the record. It leaves out the rows 1 to lastRow, and does not read
+// their results.
 func (l *Ledger) ResultsAfter(ctx context.Context, id string, lastRow int) iter.Seq2[Row, error] {
 	return func(yield func(Row, error) bool) {
 		if err := l.results(ctx, id, lastRow, yield); err != nil {
@@ -179,8 +179,8 @@ func (s *source) nextRow(n int) (Row, bool, error) {
 	}
 }
 
-// nextEarlyRow does what nextRow does, but a batch may hold rows that come before the rows of earlier
-// batches.
+// nextEarlyRow does what nextRow does, but a batch may hold rows that come before the rows of
+// earlier batches.
 func (s *source) nextEarlyRow(n int) (Row, bool, error) {
 	for s.next != nil && s.last < n+campaign.CarryRows+campaign.MaxPageRows {
 		rows, err, ok := s.next()
@@ -294,7 +294,7 @@ func (l recordReader) rowsOf(ctx context.Context, id string, b *Batch, segments 
 	}
 	for i := range rows {
 		if rows[i].Status == campaign.Skipped && !rows[i].Moved {
-			continue // later submissions of their generation did not include them
+			continue // the recipient was skipped before any submission, so no submission belongs to it
 		}
 		s := submissions[in[i]]
 		if stopped != "" && !s.inFlight && rows[i].Status == campaign.Pending && rows[i].Before != nil {
@@ -319,7 +319,8 @@ type generationNames struct {
 	index map[[2]int]int // maps {call, generation} to the index in list
 }
 
-// find returns the index of the field of a generation in the list, and adds the field if it is missing.
+// find returns the index of the field of a generation in the list, and adds the field if it is
+// missing.
 func (n *generationNames) find(call, generation int) int {
 	key := [2]int{call, generation}
 	i, ok := n.index[key]
@@ -331,8 +332,8 @@ func (n *generationNames) find(call, generation int) int {
 	return i
 }
 
-// readSubmissions reads the submissions of generations by the names of their fields. A generation without
-// a record has the zero submission.
+// readSubmissions reads the submissions of generations by the names of their fields. A generation
+// without a record has the zero submission.
 func readSubmissions(ctx context.Context, rdb redis.UniversalClient, id string, names []string) ([]submission, error) {
 	got, err := rdb.HMGet(ctx, ledgerKey(id), names...).Result()
 	if err != nil {

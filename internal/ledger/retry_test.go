@@ -12,8 +12,8 @@ import (
 	"github.com/tuma-sms/tuma/internal/script"
 )
 
-// ended creates a finished campaign of two batches: its rows are accepted, unknown, rejected |
-// unknown.
+// ended creates a finished campaign of two batches. The first batch has an accepted, an unknown and
+// a rejected row, and the second batch has one unknown row.
 func (r *testLedger) ended(id string, spec campaign.Spec) {
 	r.Helper()
 	r.sendingSpec(id, spec, []int{3}, []int{1})
@@ -159,8 +159,8 @@ func TestRetry_StoppedRetryLeavesUnknownAsUnknown(t *testing.T) {
 			if got := r.rows(name)[1]; got.Reason != was[1].Reason || got.MessageUUID != was[1].MessageUUID {
 				t.Errorf("row 2 is unknown for %q under %s, want %q under %s as before", got.Reason, got.MessageUUID, was[1].Reason, was[1].MessageUUID)
 			}
-			// The claim in flight is released as not sent. Its recipient must be unknown again, as before the
-			// retry.
+			// The claim in flight is released as not sent. Its recipient must be unknown again, as before
+			// the retry.
 			_, err = r.Release(t.Context(), c, 0, false)
 			r.ok(err)
 			r.expect(name, "accepted unknown skipped unknown")

@@ -19,8 +19,8 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// testLedger is a ledger on a separate Redis, with helpers that do to a campaign what producers, planners
-// and workers do.
+// testLedger is a ledger on a separate Redis, with helpers that do to a campaign what producers,
+// planners and workers do.
 type testLedger struct {
 	testing.TB
 	server *redistest.Server // nil: miniredis

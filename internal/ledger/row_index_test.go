@@ -57,8 +57,8 @@ func TestResults_OrderedWhenBatchesAreNot(t *testing.T) {
 	}
 }
 
-// planShuffled plans the campaign "c" of n recipients. The batches of the last page have all recipients
-// that are not skipped, in random order. It returns the rows of the skipped recipients.
+// planShuffled plans the campaign "c" of n recipients. The batches of the last page have all
+// recipients that are not skipped, in random order. It returns the rows of the skipped recipients.
 func (r *testLedger) planShuffled(n int, personal bool) (left map[int]bool) {
 	r.Helper()
 	p := r.startPlan("c", 2)

@@ -69,8 +69,8 @@ const MaxFound = 1000
 // searchStep is how many campaigns a search reads in one round trip.
 const searchStep = 50
 
-// After yields every campaign after a position, newest first, with what the search has found in it. A
-// campaign that is being uploaded is not read.
+// After yields every campaign after a position, newest first, with what the search has found in it.
+// A campaign that is being uploaded is not read.
 func (s *Search) After(ctx context.Context, from Position) iter.Seq2[Searched, error] {
 	return func(yield func(Searched, error) bool) {
 		var entries []IndexEntry
@@ -191,8 +191,8 @@ func (s *Search) search(ctx context.Context, h campaignHead, out *Searched) erro
 	return s.results(ctx, out)
 }
 
-// decode decodes the spec of a campaign. It returns the countries that national numbers of the campaign may
-// have, at least one.
+// decode decodes the spec of a campaign. It returns the countries that national numbers of the
+// campaign may have, at least one.
 func (s *Search) decode(h campaignHead, out *Searched) (countries []string, err error) {
 	id := h.position.ID
 	if out.Spec, err = decodeSpec([]byte(h.spec)); err != nil {
@@ -304,8 +304,8 @@ func (s *Search) results(ctx context.Context, out *Searched) error {
 	return nil
 }
 
-// skipped sets the results of the found recipients that planning skipped. It returns the others: for
-// each row, its index in out.Found.
+// skipped sets the results of the found recipients that planning skipped. It returns the others:
+// for each row, its index in out.Found.
 func (s *Search) skipped(ctx context.Context, out *Searched) (missing map[int]int, err error) {
 	missing = map[int]int{}
 	var left []campaign.SkippedRecipient

@@ -33,8 +33,8 @@ func foundRows(x Searched) (rows []Row) {
 	return rows
 }
 
-// A search returns for each number the rows that Results has, in every state that a recipient can be
-// in.
+// A search returns for each number the rows that Results has, in every state that a recipient can
+// be in.
 func TestSearch_FindsWhatResultsHas(t *testing.T) {
 	t.Parallel()
 	states := map[string]func(r *testLedger){

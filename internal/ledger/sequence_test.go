@@ -16,8 +16,8 @@ import (
 	"github.com/tuma-sms/tuma/internal/test/redistest"
 )
 
-// TestModel_RandomSequencesKeepTheGuarantees runs random sequences of everything that can happen to a campaign.
-// Run more with -rapid.checks=20000; repeat one with -rapid.seed.
+// TestModel_RandomSequencesKeepTheGuarantees runs random sequences of everything that can happen to
+// a campaign. Run more with -rapid.checks=20000; repeat one with -rapid.seed.
 func TestModel_RandomSequencesKeepTheGuarantees(t *testing.T) {
 	t.Parallel()
 	runSequences(t, false)
@@ -172,8 +172,8 @@ func (d *sequenceDriver) checkKnowledge(row Row) {
 	d.mostKnown[row.Row] = row.Status
 }
 
-// checkTruth compares the ledger with what the gateways did. It checks invariants I2 and I3, and that
-// a status in the results is true.
+// checkTruth compares the ledger with what the gateways did. It checks invariants I2 and I3, and
+// that a status in the results is true.
 func (d *sequenceDriver) checkTruth(row Row, r *modelRow) {
 	if d.forgot {
 		return

@@ -38,7 +38,8 @@ type settleArgs struct {
 	Origin, OriginKey           string
 }
 
-// retryLaterStatus is what settle.lua reads as Pending with a longer wait than the others.
+// retryLaterStatus tells settle.lua that a recipient is Pending and waits longer than the other
+// Pending recipients.
 const retryLaterStatus = 7
 
 // Settle writes the outcomes of a generation's recipients, one record each, in order. Pending means
@@ -50,7 +51,7 @@ const retryLaterStatus = 7
 // submitted once more. segments is the number of segments of one message.
 func (l *Ledger) Settle(ctx context.Context, c *Claim, records []campaign.Record, reason campaign.SettleReason, segments int, retryIn time.Duration) (Settled, error) {
 	if len(records) != len(c.gen.To) {
-		return Settled{}, fmt.Errorf("settle %s %s: %d records for %d recipients", c.id, c.batch, len(records), len(c.gen.To))
+		return Settled{}, fmt.Errorf("settle %s %s: got %d records, want %d, one for each recipient", c.id, c.batch, len(records), len(c.gen.To))
 	}
 	blob := make([]byte, 0, 22*len(records))
 	var counts [7]int

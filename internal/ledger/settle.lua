@@ -78,7 +78,7 @@ elseif moved_here(b) and not get('b' .. b) then
   return {'lost'}
 end
 local rec = load_gen(b, k, g, n)
--- Redis lost a generation that has no record. Its results are written, and its number is not assigned again.
+-- If the generation has no record, Redis has lost it. Its results are written, and its number is not assigned again.
 local forgotten = not rec
 if forgotten then
   rec = {'t', '-', int(now), half(token), '0'}
@@ -167,7 +167,8 @@ local function once_more(i, p, nd, flew)
   anew[#anew + 1] = p
 end
 
--- opted gives a recipient that was skipped because of an opt-out the outcome of a claim that Redis lost.
+-- opted handles a recipient that was skipped because of an opt-out, although a claim that Redis lost had submitted it.
+-- The recipient gets the outcome of that claim.
 local function opted(i, ns, nd)
   move('skipped', -1)
   move('x:opted_out', -1)
@@ -250,7 +251,8 @@ for j, p in ipairs(list) do
   end
 end
 
--- still_open reports whether a recipient that is not in done is pending in a generation.
+-- still_open reports whether a recipient is pending in generation gen, other than those whose positions are keys of
+-- done.
 local function still_open(gen, done)
   for i = 1, #st do
     if st[i] == 0 and pending_in(de[i]) == gen and not done[i - 1] then return true end

@@ -40,8 +40,8 @@ local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
 local stamp, due = int('%d', now), int('%d', now + lease_ms)
 
--- These conditions hold for all calls. A failure threshold is checked at every settle, which settle.lua does. A
--- counter that is not a whole number is left to the other scripts, which report it.
+-- `simple` is false if this run may write nothing for any call. A failure threshold is checked at every settle, which
+-- settle.lua does. A counter that is not a whole number is left to the other scripts, which report it.
 local function whole(x)
   if not x then return 0 end
   return match(x, '^%d+$') and tonumber(x)
@@ -74,8 +74,8 @@ local function one(i, k)
   local this, result, other, wake, left = v[k + 1], v[k + 2], v[k + 3], v[k + 4], v[k + 5]
   if not this or done[b] then return nil end
   if other then
-    -- A repeated request: this call was settled by its token, the next call was claimed by its token, and neither has
-    -- changed since.
+    -- This may be a repeated request: `token` has settled this call, `mine` has claimed the next call, and neither
+    -- record has changed since.
     local was, first, uuid = match(other, '^s (%S+) %d+ (%d+) %d+ 0 0 0 0 (%S+) %S+ 0 %d+ 1$')
     if was ~= mine or match(this, '^t %S+ %d+ (%S+) %d+$') ~= sub(token, 1, 6) then return nil end
     change(fields[k + 3], (string.gsub(other, '^(s %S+) %d+', '%1 ' .. due)))

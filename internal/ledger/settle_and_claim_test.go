@@ -190,7 +190,8 @@ func TestSettleAndClaim_UnreadableCounterChangesNothing(t *testing.T) {
 	}
 }
 
-// If the caller's data already show that the case is not simple, no script runs.
+// No script runs if the caller's data already show that settle_and_claim.lua cannot handle the
+// request.
 func TestSettleAndClaim_RunsNoScriptInOtherCases(t *testing.T) {
 	t.Parallel()
 	r := newTestLedger(t)

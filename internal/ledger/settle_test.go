@@ -10,7 +10,8 @@ import (
 	"github.com/tuma-sms/tuma/internal/script"
 )
 
-// settleCases are ways to settle a call, and the statuses of its recipients afterwards. Each case is call 0 of batch 0.0, with three recipients, in a separate campaign.
+// settleCases are ways to settle a call, and the statuses of its recipients afterwards. Each case
+// is call 0 of batch 0.0, with three recipients, in a separate campaign.
 var settleCases = map[string]struct {
 	do   func(r *testLedger, id string)
 	want string
@@ -249,7 +250,7 @@ func TestSettle_SecondAcceptedCountsAsResent(t *testing.T) {
 			}
 			resend := r.claim(id, "0.0", 0, 1, noKey, long)
 			r.settle(resend, campaign.SettleAnswer, c.second, rejected("bad_number"))
-			for range 2 { // repeated, it is counted once
+			for range 2 { // the late result arrives twice and is counted once
 				r.settle(late, campaign.SettleAnswer, c.first, accepted("x"))
 			}
 			r.expect(id, "accepted accepted")
@@ -350,8 +351,8 @@ func TestSettle_InvalidRecordsAreRefused(t *testing.T) {
 	}
 }
 
-// The settle of generation 0 opens generation 1, which is claimed. Then Redis loses both writes, so that
-// only generation 0 exists. After that, the result of generation 1 arrives.
+// The settle of generation 0 opens generation 1, which is claimed. Then Redis loses both writes, so
+// that only generation 0 exists. After that, the result of generation 1 arrives.
 func TestSettle_LostGenerationLeavesTheBatchOpen(t *testing.T) {
 	t.Parallel()
 	r := newTestLedger(t)

@@ -16,8 +16,8 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// findViolations lists everything about a committed campaign that must never happen. These conditions hold
-// between any two scripts.
+// findViolations lists everything about a committed campaign that must never happen. These
+// conditions hold between any two scripts.
 func findViolations(ctx context.Context, l *Ledger, rdb *redis.Client, id string) (*stateAudit, error) {
 	a := &stateAudit{}
 	var err error
@@ -183,13 +183,14 @@ func (a *stateAudit) counts(ctx context.Context, l *Ledger, sum Summary) {
 	if !maps.Equal(reasons, sum.Reasons) {
 		a.failf("the results are skipped for %v, the summary says %v", reasons, sum.Reasons)
 	}
-	// All tests send messages of one segment, except those with merge fields.
-	went := 0
+	// sent counts the segments of accepted messages. A message without merge fields has one segment in
+	// all tests.
+	sent := 0
 	for _, row := range a.rows {
 		if row.Status >= campaign.Accepted && row.Status <= campaign.Undelivered && sum.Spec.Personalized() {
-			went += segmentsOf(personalizedBody(row.Row))
+			sent += segmentsOf(personalizedBody(row.Row))
 		} else if row.Status >= campaign.Accepted && row.Status <= campaign.Undelivered {
-			went++
+			sent++
 		}
 	}
 	times, err := NewReports(l).DeliveryTimes(ctx, sum.ID)

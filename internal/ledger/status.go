@@ -19,7 +19,8 @@ import (
 // of the seven statuses.
 type Summary struct {
 	ID string
-	// Upload is the token of the campaign's upload. It differs between campaigns that had one ID in turn.
+	// Upload is the token of the campaign's upload. It differs between campaigns that had one ID in
+	// turn.
 	Upload string
 	State  campaign.State
 	Spec   campaign.Spec
@@ -47,8 +48,9 @@ type Summary struct {
 	Reasons   map[string]int
 	OtherText int
 	// Batches is the number of planned batches. Calls is the number of submitted calls, each
-	// counted once however often it was tried. Segments is the number of segments of accepted messages.
-	// Resent is the number of recipients that were submitted again and whose messages both went out.
+	// counted once however often it was tried. Segments is the number of segments of accepted
+	// messages. Resent is the number of recipients that were submitted again and whose messages both
+	// went out.
 	Batches, Calls, Segments, Resent int
 	InFlight                         InFlight
 
@@ -243,7 +245,8 @@ func openStreams(f campaign.PlanSnapshot, fields map[string]string, canary bool)
 	return out
 }
 
-// skipReasons are all reasons that may follow "x:" in a ledger.
+// skipReasons are all reasons for which a recipient can be skipped. The ledger hash counts each in
+// the field "x:REASON".
 var skipReasons = []string{campaign.ReasonInvalidNumber, campaign.ReasonDuplicate, campaign.ReasonCancelled, campaign.ReasonExpired, campaign.ReasonOverCap, campaign.ReasonNoRoute, campaign.ReasonOptedOut,
 	campaign.ReasonMissingField, campaign.ReasonBodyTooLong}
 
@@ -257,7 +260,7 @@ func (l recordReader) uploading(ctx context.Context, s Summary) (Summary, error)
 	}
 	at, err := l.rdb.ZScore(ctx, openIndex, s.ID).Result()
 	if errors.Is(err, redis.Nil) {
-		return s, fmt.Errorf("read status of %s: %w", s.ID, ErrNotFound) // the upload begins or ends at this moment
+		return s, fmt.Errorf("read status of %s: %w", s.ID, ErrNotFound) // its token is in Redis, but not its index entry: the upload begins or ends just now
 	}
 	if err != nil {
 		return s, fmt.Errorf("read status of %s: %w", s.ID, err)

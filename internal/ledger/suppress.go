@@ -49,8 +49,8 @@ func (l *Ledger) SuppressionLists(ctx context.Context, spec campaign.Spec, names
 	return out, nil
 }
 
-// suppressionListsOf returns what SuppressionLists returns, for the campaign with this id. It returns
-// ErrNotFound before the commit.
+// suppressionListsOf returns what SuppressionLists returns, for the campaign with this id. It
+// returns ErrNotFound before the commit.
 func (l *Ledger) suppressionListsOf(ctx context.Context, id string) ([]string, error) {
 	spec, err := l.Spec(ctx, id)
 	if err != nil {
@@ -124,8 +124,8 @@ func (l *Ledger) ExcludeOpen(ctx context.Context, list string, numbers []sms.MSI
 	return inFlight, errors.Join(errs...)
 }
 
-// inFlightTo returns the calls of a campaign with any of the numbers that hold a claim or are in
-// doubt. nil numbers mean every number on the list.
+// inFlightTo returns those calls of a campaign that hold a claim or are in doubt, and have one of
+// the numbers as a recipient. nil numbers mean every number on the list.
 func (l *Ledger) inFlightTo(ctx context.Context, id, list string, numbers []sms.MSISDN) (out []InFlightCall, err error) {
 	batches, err := l.rdb.ZRange(ctx, openKey(id), 0, -1).Result()
 	if err != nil {

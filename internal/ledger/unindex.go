@@ -44,7 +44,7 @@ func (x *Index) abandon(ctx context.Context, id string) error {
 	if inUse, err := x.inUse(ctx, id); err != nil || inUse {
 		return err
 	}
-	if entered { // an upload that began after inUse has written a new score, so unindex.lua keeps its entry
+	if entered { // if another upload began after the call of inUse, its entry has a new score, and unindex.lua keeps it
 		if _, err := x.scripts.Run(ctx, unindexScript, []string{openIndex}, script.Args(unindexArgs{ID: id, ReadScore: scoreText(score)})...); err != nil {
 			return fmt.Errorf("unindex %s: %w", id, err)
 		}

@@ -32,7 +32,7 @@ const (
 // covers the spec and every recipient, in order. Not safe for concurrent use.
 type Digest struct {
 	h hash.Hash
-	// buf holds what is not hashed yet.
+	// buf holds the bytes that were added and not hashed yet.
 	buf []byte
 }
 
@@ -99,9 +99,9 @@ func (p *Pager) Add(input string, values []string) (row []byte, kept []string, n
 }
 
 // Upload writes the recipients of one campaign into a separate staging area, in constant memory,
-// and commits them in one step. Before the commit none of them is visible. The caller ends an upload
-// with Commit or Discard. Redis deletes an upload whose caller has died after a day. Not safe for
-// concurrent use.
+// and commits them in one step. Before the commit none of them is visible. The caller ends an
+// upload with Commit or Discard. Redis deletes an upload whose caller has died after a day. Not
+// safe for concurrent use.
 type Upload struct {
 	ledger *Ledger
 	id     string
@@ -120,8 +120,8 @@ type Upload struct {
 	written       chan error
 	// indexed: the campaign was entered in the index of open campaigns.
 	indexed bool
-	// keepAlive ends the renewals of the token in the uploads in progress. It is nil if nothing
-	// renews the token.
+	// keepAlive stops the goroutine that renews the life of the key of uploads in progress. It is nil
+	// if no such goroutine runs.
 	keepAlive func()
 }
 
@@ -158,7 +158,7 @@ func (u *Upload) Add(ctx context.Context, input string, values ...string) error 
 		input = input[:campaign.MaxInput]
 	}
 	if len(values) != len(u.spec.Fields) {
-		return fmt.Errorf("upload %s: %d values for %d fields", u.id, len(values), len(u.spec.Fields))
+		return fmt.Errorf("upload %s: got %d values, want %d, one for each field", u.id, len(values), len(u.spec.Fields))
 	}
 	u.digest.Add(input, values...)
 	row, _, next := u.pager.Add(input, values)
@@ -206,7 +206,7 @@ func (u *Upload) flush(ctx context.Context, minPages int) error {
 	}
 	first, inFlight, index, written := u.pages-len(u.full), u.full, !u.indexed, make(chan error, 1)
 	u.full, u.writing, u.written = nil, inFlight, written
-	if u.keepAlive == nil && minPages > 1 { // with minPages 1, no more recipients follow, so nothing must renew the token
+	if u.keepAlive == nil && minPages > 1 { // with minPages 1, no more recipients follow, so the token need not be renewed
 		u.startKeepAlive(ctx)
 	}
 	go func() { written <- u.write(ctx, first, inFlight, index) }()
@@ -288,9 +288,9 @@ func (u *Upload) stopKeepAlive() {
 	}
 }
 
-// Discard deletes what was uploaded. If no campaign and no other upload has the ID, the campaign is
-// ErrNotFound afterwards. A Commit after Discard fails. Discard after a failed Commit makes sure
-// that the commit does not happen later; a campaign that was committed stays.
+// Discard deletes what was uploaded. If no campaign and no other upload has the ID, Summary returns
+// ErrNotFound for it afterwards. A Commit after Discard fails. Discard after a failed Commit makes
+// sure that the commit does not happen later; a campaign that was committed stays.
 func (u *Upload) Discard(ctx context.Context) error {
 	u.stopKeepAlive()
 	_ = u.waitForWrite() // its error does not matter: the pages are deleted

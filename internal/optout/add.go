@@ -9,9 +9,10 @@ import (
 	"github.com/tuma-sms/tuma/internal/script"
 )
 
-// Add adds numbers to a list, and returns how many were new to the list. A number that is on the
-// list already keeps its first entry; of two entries of OriginKeyword it keeps the later one. Add sets a zero At in entries to the current time. last means
-// that no more chunks follow: only then does Add wait until the entries are durable.
+// Add adds numbers to a list, and returns how many were new to the list. If a number is on the list
+// already, Add keeps the first entry. If both entries are of OriginKeyword, Add keeps the later
+// one. Add sets a zero At in entries to the current time. last means that no more chunks follow.
+// Add waits until the entries are durable only if last is true.
 func (l *Lists) Add(ctx context.Context, list string, entries []Entry, last bool) (added int, err error) {
 	origins := map[string]int{}
 	var now time.Time

@@ -1,11 +1,13 @@
--- add.lua adds numbers to a suppression list. A number that is on the list already keeps its first entry, except that of
--- two entries of an opt-out word the later one is kept: an opt-in word removes only an entry that is not later (take.lua).
+-- add.lua adds numbers to a suppression list. If a number is on the list already, its first entry stays. If both
+-- entries are of an opt-out word, the later one stays, because an opt-in word does not remove an entry that is later
+-- than itself (take.lua).
 -- KEYS: 1 data of all lists, then the bucket of each number
 -- ARGV, in the order of changeArgs:
 --   token
 --   list
 -- then for each number its field in the bucket, and its entry (time and origin in one integer)
--- Returns {'added', new numbers, numbers on the list}. The last token gets the same answer again.
+-- Returns {'added', new numbers, numbers on the list}. A repeated run with the token of the last change returns the
+-- same answer.
 local KEYWORD = 3 -- number of the origin of opt-out words (KeywordOrigin in place.go)
 local token, list = unpack(ARGV, 1, 2)
 local last, count = redis.call('HMGET', KEYS[1], 'last', 'n:' .. list), 0

@@ -13,7 +13,7 @@ import (
 
 // listCopy is a copy of a suppression list, ordered by bucket.
 type listCopy struct {
-	numbers []uint64 // quotients, as in the buckets
+	numbers []uint64 // numbers divided by the number of buckets, as the fields of a bucket store them
 	ends    []uint32 // for each bucket, the index in numbers where it ends
 }
 

@@ -24,9 +24,9 @@ import (
 // 	                       and result of the last change
 // 	tuma:{optout}:LIST:B   bucket B of a list: its numbers that leave the remainder B when divided by buckets
 //
-// In a bucket, the field is the quotient of the number. The value holds its time (minutes since 2020) and its origin in
-// one integer. Redis stores a hash of small integers as a listpack: eleven to twelve bytes an entry, where a plain
-// set takes 48.
+// In a bucket, the field is the quotient of the number. The value holds its time (minutes since
+// 2020) and its origin in one integer. Redis stores a hash of small integers as a listpack: eleven
+// to twelve bytes an entry, where a plain set takes 48.
 
 // buckets is how many buckets a list has. With 10,000,000 numbers each bucket has 76. Up to
 // 50,000,000 numbers, buckets stay within 512 entries, the most for which Redis keeps a hash

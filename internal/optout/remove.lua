@@ -4,7 +4,8 @@
 --   token
 --   list
 -- then the field of each number in its bucket
--- Returns {'removed', numbers that were on the list}. The last token gets the same answer again.
+-- Returns {'removed', numbers that were on the list}. A repeated run with the token of the last change returns the same
+-- answer.
 local token, list = unpack(ARGV, 1, 2)
 local old, removed = string.match(redis.call('HGET', KEYS[1], 'last') or '', '^(%S+) (%d+)$')
 if old == token then return {'removed', removed} end

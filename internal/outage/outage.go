@@ -1,5 +1,5 @@
-// Package outage recognises errors that say that Redis is away. redisguard.Readiness logs an outage once,
-// so other log lines about it are of debug level.
+// Package outage recognises errors that say that Redis is away. redisguard.Readiness logs an outage
+// once, so other log lines about it are of debug level.
 package outage
 
 import (
@@ -13,8 +13,8 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// Level returns the level at which to log an error of an operation that uses Redis: debug if the error
-// says that Redis is away. Otherwise it returns level.
+// Level returns the level at which to log an error of an operation that uses Redis: debug if the
+// error says that Redis is away. Otherwise it returns level.
 func Level(err error, level zerolog.Level) zerolog.Level {
 	if Away(err) {
 		return zerolog.DebugLevel

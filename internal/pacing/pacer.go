@@ -14,8 +14,8 @@ import (
 // wait grows if the last turn was far ahead. It shrinks if the last turn was near, because then
 // other workers have nothing to send. A pacer is safe for concurrent use.
 type pacer struct {
-	// asks holds one entry while requests are spaced and a slot has the turn to request a
-	// reservation.
+	// asks is a lock for one slot: it holds an entry while a slot requests a reservation. It is used
+	// only while requests are spaced.
 	asks chan struct{}
 	mu   sync.Mutex
 	// scale multiplies the fair gap between two requests. 0 means that there was no refusal lately,

@@ -44,9 +44,9 @@ func (p *SlowStart) proven(lastAccepted, now time.Time) bool {
 // Admit lets one call at a time through to an account that has not accepted a message within
 // verdict.ProvenFor. lastAccepted is when the account last accepted a message, according to Redis.
 // turns is the result of Turns, as read before lastAccepted. If another trial call has finished
-// since then, ok is false and the caller must read the account state again. ok is also false if stop
-// is closed. Admit waits for another trial call no longer than longest. The caller calls done once
-// to end the trial.
+// since then, ok is false and the caller must read the account state again. ok is also false if
+// stop is closed. Admit waits for another trial call no longer than longest. The caller calls done
+// once to end the trial.
 func (p *SlowStart) Admit(lastAccepted time.Time, turns int64, stop <-chan struct{}, longest time.Duration) (done func(), ok bool) {
 	if p.proven(lastAccepted, time.Now()) {
 		return func() {}, true

@@ -1,5 +1,5 @@
-// Package pipeline runs the steps of a sequence ahead of their consumer, or several at once, and keeps
-// their order.
+// Package pipeline runs the steps of a sequence ahead of their consumer, or several at once, and
+// keeps their order.
 package pipeline
 
 import (

@@ -22,10 +22,10 @@ const (
 // faster than the others takes more of them.
 const batchesPerSlot = 2
 
-// callsPerBatch returns the maximum number of calls of a batch, for a campaign with the given number
-// of recipients (0: unknown). perCall is the number of recipients of a call. slots is the number of
-// calls that all workers of the account make at once (0: unknown). A small campaign is cut
-// into enough batches to use all slots.
+// callsPerBatch returns the maximum number of calls of a batch, for a campaign with the given
+// number of recipients (0: unknown). perCall is the number of recipients of a call. slots is the
+// number of calls that all workers of the account make at once (0: unknown). A small campaign is
+// cut into enough batches to use all slots.
 func callsPerBatch(recipients, perCall, slots int) int {
 	most := min(max(minCalls, recipients/targetBatches), maxCalls)
 	if recipients == 0 || slots == 0 {

@@ -8,9 +8,9 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// messageSet is a set of messages: a number together with a text. It holds a 64-bit hash of each, in
-// 11 to 22 bytes. In a million messages, the probability that two different ones have the same hash is
-// one in 30 million.
+// messageSet is a set of messages: a number together with a text. It holds a 64-bit hash of each,
+// in 11 to 22 bytes. In a million messages, the probability that two different ones have the same
+// hash is one in 30 million.
 type messageSet struct {
 	// slots is a hash table with linear probing, filled to three quarters at most. A slot with value 0
 	// is free. len(slots) is a power of 2.

@@ -46,7 +46,7 @@ func TestMSISDNSet_HoldsWhatWasAdded(t *testing.T) {
 // the set has one in 30 or one in 1,000 of the country's possible numbers.
 func TestMSISDNSet_FewBytesForEachNumber(t *testing.T) {
 	t.Parallel()
-	const n, perBlock = 1_000_000, 100 // perBlock is the size of a block without its table, in bytes; it includes the block's share of the heap and the map
+	const n, perBlock = 1_000_000, 100 // perBlock is the memory of a block besides its table, in bytes: the struct, the map entry and what the heap adds
 	for _, width := range []uint64{30_000_000, 100_000_000, 1_000_000_000} {
 		set := newMSISDNSet()
 		for i := range uint64(n) {

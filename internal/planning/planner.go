@@ -14,8 +14,8 @@ import (
 // it has planned, in three to six bytes each, and in a campaign with merge fields also a hash of
 // every message, in 11 to 22 bytes. For each stream it keeps the calls that are not full
 // yet, so that recipients with the same body share a call. Recipients of one call must be at most
-// campaign.CarryRows rows apart. All waiting calls must fit into what one page may carry over to the
-// next.
+// campaign.CarryRows rows apart. All waiting calls must fit into what one page may carry over to
+// the next.
 //
 // The result depends only on the input, so another Planner with the same input produces the same
 // result. A Planner is not safe for concurrent use.
@@ -242,8 +242,8 @@ func (p *Planner) assign(m sms.MSISDN, again bool, values []string) (body string
 }
 
 // duplicateCode returns campaign.CodeOtherText if the recipient, whose number m was planned before,
-// would get another text. Otherwise it returns "", also if the recipient has no text because a value
-// is missing.
+// would get another text. Otherwise it returns "", also if the recipient has no text because a
+// value is missing.
 func (p *Planner) duplicateCode(m sms.MSISDN, values []string) string {
 	if p.renderer == nil {
 		return ""

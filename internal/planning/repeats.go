@@ -6,18 +6,18 @@ import (
 )
 
 // Repeats finds recipients that a Planner would skip as duplicates although their text differs from
-// the text that their number gets. Unlike a Planner, it knows neither accounts nor suppression lists,
-// so it may also report recipients that a Planner skips for another reason. It is not safe for
-// concurrent use.
+// the text that their number gets. Unlike a Planner, it knows neither accounts nor suppression
+// lists, so it may also report recipients that a Planner skips for another reason. It is not safe
+// for concurrent use.
 type Repeats struct {
 	country  string
-	renderer *renderer // nil if such recipients cannot occur
+	renderer *renderer // nil if the campaign cannot have such duplicates
 	seen     *msisdnSet
 	messages *messageSet
 }
 
-// NewRepeats returns a Repeats for a campaign. Numbers in national format are numbers of the country,
-// an ISO code. NewRepeats returns an error if the campaign's template cannot be parsed.
+// NewRepeats returns a Repeats for a campaign. Numbers in national format are numbers of the
+// country, an ISO code. NewRepeats returns an error if the campaign's template cannot be parsed.
 func NewRepeats(spec campaign.Spec, country string) (*Repeats, error) {
 	r := &Repeats{country: country}
 	if !spec.Personalized() || spec.Duplicates == campaign.DuplicatesEach {
@@ -29,8 +29,8 @@ func NewRepeats(spec campaign.Spec, country string) (*Repeats, error) {
 	return r, err
 }
 
-// Add adds the next recipient, with its values of the spec's fields. It reports whether the recipient
-// has the number of an earlier one, and another text.
+// Add adds the next recipient, with its values of the spec's fields. It reports whether the
+// recipient has the number of an earlier one, and another text.
 func (r *Repeats) Add(input string, values []string) (otherText bool) {
 	if r.renderer == nil {
 		return false

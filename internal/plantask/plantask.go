@@ -208,8 +208,8 @@ func (r *Runner) takeSnapshot(ctx context.Context, id string, spec campaign.Spec
 	if err != nil {
 		return campaign.PlanSnapshot{}, fmt.Errorf("plan: %w", err)
 	}
-	// Planning uses the country and the sending hours of the enqueue, so that no list is planned in two
-	// ways.
+	// Planning uses the country and the sending hours that were in force at the enqueue. So a change
+	// of the settings in between does not change how numbers are read.
 	defaults := cmp.Or(spec.Defaults, &campaign.Defaults{Country: settings.Country, Windows: settings.Windows})
 	f := campaign.PlanSnapshot{Country: cmp.Or(spec.Country, defaults.Country)}
 	if spec.Class != campaign.Transactional {
@@ -285,16 +285,17 @@ func checkComplete(plan *ledger.Plan, page campaign.Page) error {
 }
 
 // These constants bound how many batches of an account planning opens: firstOpenBatchLimit for each
-// page, or as many as have firstOpenCalls calls. If ten campaigns start at once, the first must not fill the
-// queue before the others are known. Later the sweeper, and each settle that ends a batch, open more
-// batches, up to the open-batch limit.
+// page, or as many as have firstOpenCalls calls. If ten campaigns start at once, the first must not
+// fill the queue before the others are known. Later the sweeper, and each settle that ends a batch,
+// open more batches, up to the open-batch limit.
 const (
 	firstOpenBatchLimit = 2
 	firstOpenCalls      = 100
 )
 
-// firstOpenBatches returns how many batches of an account may be open once the given page is planned.
-// The small batches of a small campaign are opened together, so that it uses all slots at once.
+// firstOpenBatches returns how many batches of an account may be open once the given page is
+// planned. The small batches of a small campaign are opened together, so that it uses all slots at
+// once.
 func firstOpenBatches(a campaign.SnapshotAccount, page int) int {
 	calls := max(1, a.BatchSize/a.CallSize())
 	if a.Calls > 0 {

@@ -29,9 +29,9 @@ type Quarantine struct {
 	Log       zerolog.Logger
 }
 
-// Unreadable returns err, unless err means that a record cannot be read. In that case it quarantines
-// the work that needs the record, so that other work can proceed. That work is not tried again until
-// the campaign is resumed.
+// Unreadable returns err, unless err means that a record cannot be read. In that case it
+// quarantines the work that needs the record, so that other work can proceed. That work is not
+// tried again until the campaign is resumed.
 func (q *Quarantine) Unreadable(ctx context.Context, id, work string, err error) error {
 	u := ledger.AsUnreadable(err)
 	if u == nil {

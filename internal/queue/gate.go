@@ -17,7 +17,7 @@ type Gate struct {
 	rdb  *redis.Client
 	keys []string
 	// every is how long the gate skips a queue after a server found the queue empty. A check of all
-	// queues stays valid for half of every.
+	// queues stays valid for half of that time.
 	every time.Duration
 	mu    sync.Mutex
 	at    time.Time

@@ -98,7 +98,7 @@ type Pointer struct {
 func Decode(payload []byte) (Pointer, error) {
 	var p Pointer
 	if len(payload) > 4096 {
-		return p, fmt.Errorf("decode task: %d bytes: %w", len(payload), ErrPayload)
+		return p, fmt.Errorf("decode task: got %d bytes, want at most 4096: %w", len(payload), ErrPayload)
 	}
 	if err := json.Unmarshal(payload, &p); err != nil {
 		return p, fmt.Errorf("decode task: %w: %w", ErrPayload, err)
@@ -238,7 +238,7 @@ func (q *Queue) Paused(ctx context.Context, names []string) (map[string]time.Tim
 func (q *Queue) Length(ctx context.Context, name string) (int64, error) {
 	n, err := q.rdb.LLen(ctx, pendingKey(name)).Result()
 	if err != nil {
-		return 0, fmt.Errorf("length of queue %s: %w", name, err)
+		return 0, fmt.Errorf("read length of queue %s: %w", name, err)
 	}
 	return n, nil
 }

@@ -22,9 +22,10 @@ type openAttempts struct {
 // number that is not in the cache counts as a number without unresolved attempts.
 const attemptsCacheFor = 100 * time.Millisecond
 
-// to returns the attempts to the number n. If the cache has any, to reads them again, so that they
-// are newer than the report (see attempts.Attempt).
-func (o *openAttempts) to(ctx context.Context, t *Tracker, login string, n sms.MSISDN, now time.Time) ([]attempts.Attempt, error) {
+// attemptsTo returns the unresolved attempts that have the number n among their recipients. If the
+// cache has such attempts, attemptsTo reads all attempts again, so that they were read after the
+// delivery report arrived (see attempts.Attempt).
+func (o *openAttempts) attemptsTo(ctx context.Context, t *Tracker, login string, n sms.MSISDN, now time.Time) ([]attempts.Attempt, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if len(o.by[n]) > 0 || time.Since(o.read) > attemptsCacheFor {

@@ -52,7 +52,8 @@ type Tracker struct {
 	open    openAttempts
 }
 
-// For is how long a call of unknown outcome is looked up at the gateway. 0 means not at all.
+// For returns how long a call of unknown outcome is looked up at the gateway. 0 means that such
+// calls are not looked up.
 func (t *Tracker) For() time.Duration {
 	if !t.Searches() {
 		return 0
@@ -88,8 +89,8 @@ func (t *Tracker) Begin(ctx context.Context, c *ledger.Claim) error {
 	return t.Attempts.Begin(ctx, t.Info.Fingerprint, c.Attempt())
 }
 
-// NoteSent records the IDs of accepted messages. The caller settles those messages only afterwards;
-// ledger.Attempt explains why.
+// NoteSent records the IDs of accepted messages. The caller settles those messages after that;
+// attempts.Attempt explains why.
 func (t *Tracker) NoteSent(ctx context.Context, c *ledger.Claim, records []campaign.Record) error {
 	if !t.Tracked() {
 		return nil
@@ -145,10 +146,10 @@ func (t *Tracker) TryLockList() bool { return t.listing.TryLock() }
 // UnlockList unlocks the gateway's list.
 func (t *Tracker) UnlockList() { t.listing.Unlock() }
 
-// Find returns the gateway's IDs of the messages of a doubtful call, by number. sender is the sender
-// ID of the call, and segments the number of segments of one message. Find leaves out messages that
-// may belong to another call. Its three requests must be made in this order; ledger.Attempt explains
-// why.
+// Find returns the gateway's IDs of the messages of a doubtful call, by number. sender is the
+// sender ID of the call, and segments the number of segments of one message. Find leaves out
+// messages that may belong to another call. Its three requests must be made in this order;
+// attempts.Attempt explains why.
 func (t *Tracker) Find(ctx context.Context, c *ledger.Claim, g *ledger.Generation, sender string, segments int) (map[sms.MSISDN]string, error) {
 	lasts := t.LongestCall
 	from, to := c.At.Add(-clockSlack), c.At.Add(lasts+clockSlack)
@@ -186,11 +187,11 @@ func (t *Tracker) Find(ctx context.Context, c *ledger.Claim, g *ledger.Generatio
 	return m.among(listed, g.To), nil
 }
 
-// AttemptOf returns the unresolved call whose message the delivery report can name, with the time
-// now by Redis' clock. ok is false if the report resolves nothing. After AttemptOf, the caller
+// AttemptOf returns the unresolved call whose message the delivery report can be about. now is the
+// time by Redis' clock. ok is false if the report resolves nothing. After AttemptOf, the caller
 // records the report's message ID with NoteReported.
 func (t *Tracker) AttemptOf(ctx context.Context, r providers.DLR, now time.Time) (a attempts.Attempt, ok bool, err error) {
-	attempts, err := t.open.to(ctx, t, t.Info.Fingerprint, r.To, now)
+	attempts, err := t.open.attemptsTo(ctx, t, t.Info.Fingerprint, r.To, now)
 	if err != nil || len(attempts) != 1 {
 		return a, false, err
 	}

@@ -134,7 +134,8 @@ func (e starting) Unwrap() error { return e.error }
 
 // MayPass reports whether the fault that err describes may pass without a change of configuration:
 // a Redis that does not answer or still starts, that refuses writes, or a cluster that does not
-// serve all slots. A wrong login, a missing right and an unfit Redis stay.
+// serve all slots. A wrong login, a missing right and an unfit Redis do not pass without such a
+// change.
 func MayPass(err error) bool {
 	if _, ok := errors.AsType[starting](err); ok {
 		return true

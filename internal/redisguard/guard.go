@@ -40,8 +40,8 @@ type Guard struct {
 	// inFlight is the number of claims that this worker has requested or holds.
 	inFlight atomic.Int64
 	checking sync.Mutex
-	runID    string // run_id of the Redis last seen; guarded by checking
-	awaited  string // run_id to which all peers have replayed their settles; guarded by checking
+	runID    string // run_id of the Redis last seen; guarded by the mutex checking
+	awaited  string // run_id to which all peers have replayed their settles; guarded by the mutex checking
 	settles  settles
 }
 
@@ -59,8 +59,8 @@ func (g *Guard) Watch(ctx context.Context) error {
 }
 
 // Confirm returns once Redis is certainly the same as before, or the settles of this worker and of
-// its peers have been replayed to it. dials is the number of connections made to Redis until then. A
-// later claim may be used only if no connection has been made since; see Unchanged. If Confirm
+// its peers have been replayed to it. dials is the number of connections made to Redis until then.
+// A later claim may be used only if no connection has been made since; see Unchanged. If Confirm
 // returns an error, nothing may be claimed.
 func (g *Guard) Confirm(ctx context.Context) (dials int64, err error) {
 	if dials = g.dials.Load(); dials == g.confirmedDials.Load() {
@@ -122,8 +122,8 @@ func (g *Guard) Finish(ctx context.Context) error {
 	return g.replay(ctx)
 }
 
-// checkRunID reads the run_id of Redis. If it has changed, checkRunID replays the recent settles. It
-// waits for the peers once in each run of Redis.
+// checkRunID reads the run_id of Redis. If it has changed, checkRunID replays the recent settles.
+// It waits for the peers once in each run of Redis.
 func (g *Guard) checkRunID(ctx context.Context) error {
 	id, err := runID(ctx, g.Redis)
 	if err != nil {
@@ -133,7 +133,7 @@ func (g *Guard) checkRunID(ctx context.Context) error {
 	case id == "":
 		g.runID = id
 		return nil
-	case id == g.awaited && id == g.runID: // after a failback, this Redis lacks the settles that were made on the other one
+	case id == g.awaited && id == g.runID: // both are compared: after a failback awaited names this Redis, but it lacks the settles made on the other one
 		return nil
 	case g.runID != "" && id != g.runID:
 		if err := g.replay(ctx); err != nil {
@@ -172,8 +172,8 @@ func (g *Guard) replay(ctx context.Context) error {
 	return nil
 }
 
-// level returns the level of log lines about a restarted Redis. If Readiness has logged an outage, its
-// lines say that Redis has restarted.
+// level returns the level of log lines about a restarted Redis. It is debug if Readiness has just
+// logged an outage, because those lines say that Redis has restarted.
 func (g *Guard) level() zerolog.Level {
 	if g.Readiness.Recent() {
 		return zerolog.DebugLevel

@@ -18,8 +18,8 @@ type Memory struct {
 	over atomic.Bool
 }
 
-// claimShare is the share of maxmemory, from 0 to 1, above which a worker claims nothing. The memory
-// above that share is reserved for settles, because the outcome of each call must be stored.
+// claimShare is the share of maxmemory, from 0 to 1, above which a worker claims nothing. The
+// memory above that share is reserved for settles, because the outcome of each call must be stored.
 const claimShare = 0.95
 
 // Full reports whether Redis had no room for another claim when Read last read its memory.
@@ -36,6 +36,6 @@ func (m *Memory) Read(ctx context.Context) {
 	most, err2 := strconv.ParseFloat(info["Memory"]["maxmemory"], 64)
 	full := err1 == nil && err2 == nil && most > 0 && used > claimShare*most
 	if full != m.over.Swap(full) {
-		m.Log.Warn().Bool("full", full).Float64("used_bytes", used).Float64("max_bytes", most).Msg("redis memory: no calls are claimed while it is full")
+		m.Log.Warn().Bool("full", full).Float64("used_bytes", used).Float64("max_bytes", most).Msg("redis memory: no calls are claimed while full is true; raise maxmemory of redis")
 	}
 }

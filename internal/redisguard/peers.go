@@ -11,8 +11,8 @@ import (
 
 // Peers are the workers that serve the same accounts as this worker. run names a run of Redis.
 type Peers interface {
-	// ConfirmRun records that this worker has replayed its settles to the Redis process whose run ID is
-	// run. longestCall is the worker's Guard.LongestCall.
+	// ConfirmRun records that this worker has replayed its settles to the Redis process whose run ID
+	// is run. longestCall is the worker's Guard.LongestCall.
 	ConfirmRun(ctx context.Context, run string, longestCall time.Duration) error
 	// Unconfirmed returns the names of the other live workers for which no ConfirmRun of this run
 	// is recorded. longestCall is the longest value that these workers have recorded, or 0 if one of
@@ -63,8 +63,8 @@ func (g *Guard) waitForPeers(ctx context.Context, runID string) error {
 	}
 }
 
-// peerLimit returns how long a worker waits for its peers. own is the longest call of the worker,
-// and peers that of the peers, or 0 if it is not known.
+// peerLimit returns how long a worker waits for its peers. own is the duration of the worker's
+// longest call. peers is the duration of its peers' longest call, or 0 if it is not known.
 func peerLimit(own, peers time.Duration) time.Duration {
 	limit := max(own, peers) + peerMargin
 	if peers == 0 {

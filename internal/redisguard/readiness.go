@@ -107,8 +107,8 @@ func (r *Readiness) note(err error, id string, begun time.Time) {
 	}
 }
 
-// newRunID returns the run_id of Redis after an attempt with this error, if it is not known or may have
-// changed. Otherwise it returns "".
+// newRunID returns the run_id of Redis after an attempt that ended with err. It returns "" if the
+// attempt failed, or if the run_id is known and cannot have changed.
 func (r *Readiness) newRunID(ctx context.Context, err error) string {
 	r.mu.Lock()
 	known := r.runID != "" && r.since.IsZero()
@@ -116,15 +116,15 @@ func (r *Readiness) newRunID(ctx context.Context, err error) string {
 	if err != nil || known {
 		return ""
 	}
-	id, _ := runID(ctx, r.Redis) // without it, the log line lacks a field
+	id, _ := runID(ctx, r.Redis) // after an error the id is empty, and the log line has no field "restarted"
 	return id
 }
 
 // afterFailure is how long after a failure its late effects may appear.
 const afterFailure = 30 * time.Second
 
-// Recent reports whether Redis does not answer or refuses writes, or did so less than half a minute ago. It
-// sends no command.
+// Recent reports whether Redis does not answer or refuses writes, or did so less than half a minute
+// ago. It sends no command.
 func (r *Readiness) Recent() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -139,8 +139,8 @@ func (r *Readiness) Failure() error {
 }
 
 // Explains reports whether Redis does not answer or refuses writes now, so that an error in the
-// background needs no separate log line. If the last attempt succeeded, Explains makes another one, which
-// takes two seconds at most.
+// background needs no separate log line. If the last attempt succeeded, Explains makes another one,
+// which takes two seconds at most.
 func (r *Readiness) Explains() bool {
 	if r.Failure() != nil {
 		return true

@@ -37,8 +37,8 @@ type rememberedSettle struct {
 	write      func(context.Context) error
 }
 
-// remember stores a settle for replay. It drops the oldest settles beyond the limits, and those that
-// are older than keep.
+// remember stores a settle for replay. It drops the oldest settles beyond the limits, and those
+// that are older than keep.
 func (s *settles) remember(recipients int, keep time.Duration, write func(context.Context) error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -54,8 +54,9 @@ func (s *settles) remember(recipients int, keep time.Duration, write func(contex
 	s.kept = s.kept[first:]
 }
 
-// replay writes again the settles that were remembered since the given time; zero means all. A settle
-// that Redis already has changes nothing. replay returns the number of settles that it wrote.
+// replay writes again the settles that were remembered since the given time; zero means all. A
+// settle that Redis already has changes nothing. replay returns the number of settles that it
+// wrote.
 func (s *settles) replay(ctx context.Context, since time.Time) (int, error) {
 	s.mu.Lock()
 	kept := slices.Clone(s.kept)

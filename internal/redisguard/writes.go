@@ -52,7 +52,8 @@ func TryWrites(ctx context.Context, rdb redis.UniversalClient) error {
 	// Redis adds the hash of the script to an error within a script.
 	text, _, _ := strings.Cut(cause.Error(), " script: ")
 	e := &refusal{text: fmt.Sprintf("%v under %s: %s", ErrRefusesWrites, strings.Join(refused, " and "), text)}
-	// A command within a script that lacks a right gets the second text.
+	// NOPERM: the user may not run scripts. The other text: the user may not run a command within the
+	// script.
 	if redis.HasErrorPrefix(cause, "NOPERM") || strings.Contains(text, "The user executing the script can't") {
 		e.unfit = true
 		e.text += "; give this user of Redis the rights in the line ACL SETUSER of README.md"

@@ -14,7 +14,8 @@ import (
 	"github.com/tuma-sms/tuma/internal/test/redistest"
 )
 
-// user returns an option for a user with the given keys, who may run scripts and set keys.
+// user returns an option for a Redis user who may run scripts and the command SET. rights are
+// further rights, such as key patterns.
 func user(rights ...string) redistest.Option {
 	return redistest.WithUser("tuma", "pw", append([]string{"+set", "+eval", "+evalsha", "+@connection"}, rights...)...)
 }

@@ -11,9 +11,9 @@ import (
 // duration in milliseconds, a time in milliseconds since 1970 (0 for the zero time), a bool as 0 or
 // 1. It panics for a field of another kind, which is an error in this program.
 //
-// Each script that takes arguments has a struct of them, beside the method that runs the script. The
-// script gives ARGV the names of the struct's fields, in the same order. scripttest.Arguments checks that both
-// agree.
+// Each script that takes arguments has a struct of them, beside the method that runs the script.
+// The script gives ARGV the names of the struct's fields, in the same order. scripttest.Arguments
+// checks that both agree.
 func Args(s any) []any {
 	v := reflect.ValueOf(s)
 	out := make([]any, v.NumField(), v.NumField()+4)

@@ -192,7 +192,7 @@ func (b *Batcher[K]) arguments(run []*request[K]) (keys []string, args []any) {
 // all requests.
 func deliver[K comparable](run []*request[K], out []string, err error) {
 	if err == nil && len(out) != len(run) {
-		err = fmt.Errorf("%w: %d for %d", ErrAnswer, len(out), len(run))
+		err = fmt.Errorf("%w: %d answers for %d requests", ErrAnswer, len(out), len(run))
 	}
 	for i, a := range run {
 		if a.err = err; err == nil {

@@ -36,8 +36,8 @@ func Text(v any) string {
 	return s
 }
 
-// Int returns the value of a hash field, or part of an answer, as a number. It returns 0 for a field
-// that does not exist or does not hold a number.
+// Int returns the value of a hash field, or part of an answer, as a number. It returns 0 for a
+// field that does not exist or does not hold a number.
 func Int(v any) int {
 	n, err := strconv.Atoi(Text(v))
 	if err != nil {

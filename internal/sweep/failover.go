@@ -47,9 +47,10 @@ func (m *failoverState) account(ctx context.Context, store *accounts.Store, name
 	return a, nil
 }
 
-// HeldLong reports whether the account's work of campaigns of the class fails over: the account has
-// been held for these campaigns for at least the given time, and not by an operator. An operator who holds an account also decides when its
-// work resumes. If after is not positive, work never fails over.
+// HeldLong reports whether campaigns of the class move their work away from the account. They do if
+// the account has been held for these campaigns for at least the duration after, and not by an
+// operator. An operator who holds an account also decides when its work resumes. If after is not
+// positive, work never fails over.
 func HeldLong(a accounts.Account, class campaign.Class, after time.Duration, now time.Time) bool {
 	return after > 0 && a.Hold.Stops(class) && !a.Hold.Until.IsZero() && now.Sub(a.Hold.Since) >= after
 }
@@ -168,8 +169,9 @@ func (m *failoverRun) moveAll(ctx context.Context, waiting *ledger.Waiting, now 
 	return nil
 }
 
-// maxPlaces is for how many streams the sweeper remembers the batch at which the next sweep
-// continues. For any other stream the next sweep starts at the first batch.
+// maxPlaces is the maximum number of streams for which the sweeper remembers where the next sweep
+// continues, as the number of a batch. When there are more, it forgets all of them, and the next
+// sweep starts at the first batch of each stream.
 const maxPlaces = 1000
 
 func (m *failoverState) resumeAt(p failoverPlace, next int) {
@@ -188,7 +190,8 @@ func (m *failoverRun) roomLeft() bool {
 	return false
 }
 
-// moveBatch moves the recipients of a batch that may fail over, each to another account of its route.
+// moveBatch moves the recipients of a batch that may fail over, each to another account of its
+// route.
 func (m *failoverRun) moveBatch(ctx context.Context, batch string, now time.Time) error {
 	part, err := m.sweeper.Ledger.Movable(ctx, m.id, batch, now)
 	if errors.Is(err, ledger.ErrNotFound) || ledger.AsUnreadable(err) != nil || err == nil && len(part.To) == 0 {

@@ -10,18 +10,18 @@ import (
 	"github.com/tuma-sms/tuma/internal/wake"
 )
 
-// probeTurns decides which batch may probe a held account. Each batch gets one turn before any
-// batch gets a second turn. So a batch whose calls are always refused does not keep the other batches
-// from showing that the account works.
+// probeTurns decides which batch may probe a held account. Each batch may probe once before any
+// batch may probe a second time. So a batch whose calls are always refused does not keep the other
+// batches from showing that the account works.
 type probeTurns struct {
 	since   time.Time // start of the hold
 	tried   map[string]bool
-	chosen  bool // a batch was chosen in this sweep
-	skipped bool // a batch was skipped in this sweep because it has had its turn
+	chosen  bool // a batch was chosen in this sweep to probe
+	skipped bool // a batch was skipped in this sweep because it has probed before
 }
 
-// next reports whether the batch named work may probe in this sweep. If so, it records that the
-// batch has had its turn.
+// next reports whether the batch named work may probe in this sweep. If so, next records the batch
+// in tried.
 func (p *probeTurns) next(work string) bool {
 	if p.chosen {
 		return false
@@ -34,8 +34,8 @@ func (p *probeTurns) next(work string) bool {
 	return true
 }
 
-// newSweep prepares for another sweep. If every batch has had its turn, all of them get a turn
-// again.
+// newSweep prepares for another sweep. If every waiting batch has probed once, all of them may
+// probe again.
 func (p *probeTurns) newSweep() {
 	if p.skipped && !p.chosen {
 		clear(p.tried)

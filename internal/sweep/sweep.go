@@ -231,8 +231,8 @@ func (s *Sweeper) sweepOpen(ctx context.Context, id string, sum ledger.Summary, 
 	return errors.Join(errs...)
 }
 
-// sweepWork looks for the wake-up of overdue work. If the wake-up is lost, or the worker that took it
-// no longer extends the watch of the work, sweepWork queues a new wake-up.
+// sweepWork looks for the wake-up of overdue work. If the wake-up is lost, or the worker that took
+// it no longer extends the watch of the work, sweepWork queues a new wake-up.
 func (s *Sweeper) sweepWork(ctx context.Context, sum ledger.Summary, c *wake.Campaign, x ledger.Wake, now time.Time) error {
 	id, name := sum.ID, c.FirstQueue()
 	p := queue.Pointer{Campaign: id, Wake: x.Number}

@@ -1,5 +1,6 @@
 // Package verdict decides what the answer of a gateway means for the call, its account and its
-// campaign. Its functions are pure: they read no clock and reach no Redis. Only back-offs are random.
+// campaign. Its functions are pure: they read no clock and reach no Redis. Only back-offs are
+// random.
 package verdict
 
 import (
@@ -117,9 +118,9 @@ func Judge(results []providers.Result, err error, s Situation) Verdict {
 	return v
 }
 
-// widens returns the scope of an answer about a text: the campaign if all recipients get this text,
-// otherwise the call. It returns any other scope unchanged.
-func (s Situation) widens(scope providers.Scope) providers.Scope {
+// widenedScope returns the scope that an answer about a text has in effect: the campaign if all
+// recipients get this text, otherwise the call. It returns any other scope unchanged.
+func (s Situation) widenedScope(scope providers.Scope) providers.Scope {
 	switch {
 	case scope != providers.Text:
 		return scope
@@ -149,7 +150,7 @@ func judgeError(e *providers.Error, s Situation) Verdict {
 		v := unknown(e, s, true)
 		v.Outcome = ""
 		return v
-	case e.Outcome == providers.Rejected && s.widens(e.Scope) == providers.Campaign:
+	case e.Outcome == providers.Rejected && s.widenedScope(e.Scope) == providers.Campaign:
 		return Verdict{Action: Release, Renew: true, Pause: reasonOf(e.Code, e.Cause)}
 	case e.Outcome == providers.Rejected && e.Scope == providers.Account:
 		return Verdict{Action: Release, Renew: true, Outcome: campaign.CallHold}
@@ -195,8 +196,8 @@ func judgeRefusal(e *providers.Error, s Situation) Verdict {
 		Records: []campaign.Record{{Status: campaign.Rejected, Reason: string(providers.CauseRefused), Code: e.Code}}})
 }
 
-// refused takes a verdict that accepts no recipient. If the account does not work, it sets Refusals to
-// the number of recipients that the verdict rejects; otherwise it returns the verdict unchanged.
+// refused takes a verdict that accepts no recipient. If the account does not work, it sets Refusals
+// to the number of recipients that the verdict rejects; otherwise it returns the verdict unchanged.
 func (s Situation) refused(v Verdict) Verdict {
 	if s.accountWorks() {
 		return v
@@ -210,8 +211,8 @@ func (s Situation) refused(v Verdict) Verdict {
 }
 
 // Grant returns the verdict with only the first granted of its Refusals. The other refused
-// recipients were certainly not sent. They stay pending, and the call is not one of their attempts. doubt
-// reports whether an earlier attempt may have been taken; then the whole call stays doubtful.
+// recipients were certainly not sent. They stay pending, and the call is not one of their attempts.
+// doubt reports whether an earlier attempt may have been taken; then the whole call stays doubtful.
 func (v Verdict) Grant(granted int, doubt bool) Verdict {
 	switch {
 	case granted >= v.Refusals:
@@ -273,7 +274,7 @@ func judgeResults(results []providers.Result, s Situation) Verdict {
 		if blacklistsAll {
 			r.Scope, r.Cause, r.Code = providers.Campaign, providers.CauseRefused, providers.ReasonBlacklisted
 		}
-		if r.Scope = s.widens(r.Scope); r.Scope == providers.Call {
+		if r.Scope = s.widenedScope(r.Scope); r.Scope == providers.Call {
 			r.Scope = providers.Recipient
 		}
 		if accepted > 0 && r.Scope == providers.Campaign {
@@ -320,12 +321,12 @@ func judgeResults(results []providers.Result, s Situation) Verdict {
 	return s.refused(v)
 }
 
-// massBlacklist is a number of recipients. If a gateway calls at least that many recipients of one
-// call blacklisted, and all of the call, the answer is not believed.
+// massBlacklist is a number of recipients. If a call has at least that many recipients and the
+// gateway calls all of them blacklisted, Tuma does not blame the recipients (blacklistsAll).
 const massBlacklist = 10
 
-// blacklistsAll reports whether a gateway calls every recipient of a large call blacklisted. Then the
-// reason is the sender ID or the account, and not the recipients.
+// blacklistsAll reports whether a gateway calls every recipient of a large call blacklisted. Then
+// the reason is the sender ID or the account, and not the recipients.
 func blacklistsAll(results []providers.Result) bool {
 	for _, r := range results {
 		if r.Outcome != providers.Rejected || r.Reason != providers.ReasonBlacklisted {

@@ -134,12 +134,12 @@ func TestVerdict_AccountFaultReleasesTheCall(t *testing.T) {
 }
 
 // A refused call rejects its recipient only if the call has no other recipient. At an account that
-// accepts nothing, the verdict asks the account for each rejection, and the refusal does not count
-// for the circuit breaker.
+// accepts nothing, the verdict counts each rejection in Refusals, so that the account can limit
+// them. The circuit breaker does not count a refusal.
 func TestVerdict_RefusalRejectsOnlyASingleRecipient(t *testing.T) {
 	t.Parallel()
 	everyAnswer(func(name string, e *providers.Error, s Situation) {
-		if e.Outcome != providers.Rejected || s.Doubt || s.widens(e.Scope) == providers.Campaign {
+		if e.Outcome != providers.Rejected || s.Doubt || s.widenedScope(e.Scope) == providers.Campaign {
 			return
 		}
 		v := Judge(nil, e, s)
@@ -168,8 +168,8 @@ func TestVerdict_RefusalRejectsOnlyASingleRecipient(t *testing.T) {
 	})
 }
 
-// An answer about a text concerns the campaign if all its recipients get the text, otherwise only the
-// call.
+// An answer about a text concerns the campaign if all its recipients get the text, otherwise only
+// the call.
 func TestVerdict_RefusedTextOfItsOwnIsTheRecipients(t *testing.T) {
 	t.Parallel()
 	now := time.Unix(1e9, 0)

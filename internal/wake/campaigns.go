@@ -35,8 +35,8 @@ func (c *Campaign) QueueOf(batch string) (string, error) {
 	return queue.SendQueue(stream.Account.Name, c.Spec.Class == campaign.Transactional), nil
 }
 
-// Campaigns caches the campaigns that are being sent. A worker sends only a few campaigns at a time.
-// Its methods are safe for concurrent use.
+// Campaigns caches the campaigns that are being sent. A worker sends only a few campaigns at a
+// time. Its methods are safe for concurrent use.
 type Campaigns struct {
 	Ledger *ledger.Ledger
 

@@ -50,8 +50,8 @@ func (w *Waker) One(ctx context.Context, id string, c *Campaign, x ledger.Wake) 
 	return w.All(ctx, id, c, []ledger.Wake{x})
 }
 
-// HandOver queues a new wake-up for work that a slot leaves unfinished, because the worker drains or
-// other campaigns come first.
+// HandOver queues a new wake-up for work that a slot leaves unfinished, because the worker drains
+// or other campaigns come first.
 func (w *Waker) HandOver(p queue.Pointer) error {
 	ctx, cancel := context.WithTimeout(context.Background(), w.HandOverWithin)
 	defer cancel()
