@@ -45,7 +45,7 @@ type Account struct {
 }
 
 // Hold describes why no call is claimed for an account. The zero value means that the account is
-// open.
+// not held.
 type Hold struct {
 	Reason string // one word, e.g. credit
 	Code   string // the gateway's code, or empty

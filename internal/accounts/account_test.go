@@ -145,7 +145,7 @@ func TestBreaker_BackOffDoublesOnlyAfterAFailedProbe(t *testing.T) {
 			t.Fatalf("the hold lasts %v, want %v", wait, want)
 		}
 		// Calls that were in flight when the hold began do not prolong it. Nor do calls claimed
-		// during the hold by a worker that had checked the account just before it.
+		// during the hold by a worker that had checked the account just before the hold began.
 		for range 3 {
 			if again := r.report("a", campaign.CallBad, underWay); !again.Until.Equal(h.Until) {
 				t.Fatalf("a call in flight moved the end of the hold from %v to %v", h.Until, again.Until)

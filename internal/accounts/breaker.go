@@ -34,8 +34,8 @@ type CallReport struct {
 	Size int
 	// Jitter is a random number from 0 to 1, used for the back-off.
 	Jitter float64
-	// Calls is how many successful calls are reported at once; Claimed is then the claim of the
-	// last one. 0 means 1.
+	// Calls is how many successful calls are reported at once; 0 means 1. For several calls, Claimed
+	// is when the last of them was claimed.
 	Calls int
 }
 

@@ -49,8 +49,8 @@ local bad = tonumber(v[4] or 0) + 1
 redis.call('HSET', A, 'bad', int(bad), 'ring', ring)
 if by_hand then return {'held', held, '0'} end
 if bulk_only then held = nil end
--- Only a probe, claimed after the hold's time was over, makes the hold longer. Calls that were in flight when the
--- hold began do not.
+-- Only a failed probe makes the hold longer. A call is a probe if it was claimed after the time of the hold was over.
+-- Calls that were in flight when the hold began do not make the hold longer.
 local probed = held and (claimed == 0 or claimed >= tonumber(v[2] or 0))
 local _, broken = string.gsub(ring, 'x', '')
 local trip = kind == 'hold' or bad >= 3 or (#ring == 10 and broken >= 5)
@@ -64,7 +64,7 @@ local till = int(step and now or now + wait * (0.5 + tonumber(jitter) / 2))
 redis.call('HSET', A, 'hold', reason, 'hold_code', code, 'hold_by', 'worker', 'hold_until', till, 'trips', int(trips))
 if not held then redis.call('HSET', A, 'hold_at', int(now)) end
 if size > 0 then redis.call('HSET', A, 'hold_size', int(size), 'hold_call', int(now)) end
--- A probe that only reads the balance can find that the balance has fallen.
+-- hold_balance is also lowered if a probe that only reads the balance finds that the balance has fallen.
 if balance and (not held or size > 0 or kind == 'hold' and before and balance < before) then redis.call('HSET', A, 'hold_balance', known_balance) end
 redis.call('HDEL', A, 'probe_until', 'hold_bulk')
 return {'held', reason, till}

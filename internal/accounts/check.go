@@ -20,7 +20,7 @@ type Check struct {
 	// BalanceBefore is the balance that was known when the account was held.
 	BalanceBefore string
 	// Refused is the number of segments of the last call that was refused for lack of credit at the
-	// balance BalanceBefore; 0: no call was. RefusedAt is the time of that refusal.
+	// balance BalanceBefore; 0: no call was refused. RefusedAt is the time of that refusal.
 	Refused   int
 	RefusedAt time.Time
 	// LastAccepted is when the gateway last accepted a message.

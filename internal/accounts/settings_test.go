@@ -135,7 +135,8 @@ func TestAll_NamesWhatDiffers(t *testing.T) {
 	}
 }
 
-// New accounts of a worker appear all at once, for a reader of one account and of the names.
+// New accounts of a worker become visible all at once, to a caller that reads one account and to a
+// caller that lists the names.
 func TestPublishAll_AccountsAppearTogether(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -154,7 +155,7 @@ func TestPublishAll_AccountsAppearTogether(t *testing.T) {
 			}
 		})
 		for visible := false; !visible && !t.Failed(); {
-			_, err := r.Account(t.Context(), names[0]) // published first
+			_, err := r.Account(t.Context(), names[0]) // the worker publishes this account first
 			visible = err == nil
 			if err != nil && !errors.Is(err, ErrNoAccount) {
 				t.Error(err)

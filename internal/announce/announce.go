@@ -96,9 +96,9 @@ func (a *Announcer) started(ctx context.Context, id string) error {
 	return nil
 }
 
-// EndedNow logs the end of a campaign of total recipients whose last one has just been settled. A
-// campaign of one message is logged at debug level. After an error of Redis, the next sweep logs
-// the end.
+// EndedNow logs the end of a campaign with total recipients. The last recipient has just been
+// settled. A campaign of one message is logged at debug level. After an error of Redis, the next
+// sweep logs the end.
 func (a *Announcer) EndedNow(ctx context.Context, id string, total int) {
 	if total < 2 {
 		a.Log.Debug().Str("campaign", id).Msg("campaign of one message ended")

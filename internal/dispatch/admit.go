@@ -16,8 +16,8 @@ import (
 // fullWatch is how long to wait when Redis has no room for another claim.
 const fullWatch = 2 * time.Second
 
-// admission is the result of admit. If ok is false, the generation is not submitted now. The field
-// otherwise is then how the slot continues.
+// admission is the result of admit. If ok is false, the generation is not submitted now. In that
+// case the field otherwise tells how the slot continues.
 type admission struct {
 	ok        bool
 	otherwise outcome
@@ -75,8 +75,8 @@ func (s *Sender) admit(ctx context.Context, b *batch, g *ledger.Generation) (adm
 
 // excludeOptOuts removes recipients who opted out after planning. It does so only in a generation
 // that was never submitted. A doubtful call has been submitted, so it must be repeated unchanged.
-// narrowed reports whether any recipient was removed; the batch must then be loaded again.
-// Otherwise version is the version of the opt-outs that hold for the generation.
+// narrowed reports whether any recipient was removed. If so, the batch must be loaded again. If
+// not, version is the version of the opt-outs with which the generation was compared.
 func (s *Sender) excludeOptOuts(ctx context.Context, b *batch, g *ledger.Generation) (version string, narrowed bool, err error) {
 	if !g.Ready {
 		return "", false, nil

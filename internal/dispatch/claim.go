@@ -14,9 +14,9 @@ import (
 	"github.com/tuma-sms/tuma/internal/verdict"
 )
 
-// grant is the result of claim. If ok is false, no call may be made. The field otherwise is then
-// how the slot continues. If ok is true, the caller calls leave after this call and the calls that
-// follow it.
+// grant is the result of claim. If ok is false, no call may be made. In that case the field
+// otherwise tells how the slot continues. If ok is true, the caller calls leave after this call and
+// the calls that follow it.
 type grant struct {
 	ok         bool
 	otherwise  outcome

@@ -18,7 +18,7 @@ type health struct {
 	calls   int
 	claimed time.Time
 	// reportedAt is when successful calls were last reported. open reports whether the account was
-	// open then. free reports whether it had neither a rate nor a cool-down then.
+	// open at that time. free reports whether it had neither a rate nor a cool-down at that time.
 	reportedAt time.Time
 	open, free bool
 }

@@ -28,7 +28,7 @@ func (s *Sender) look(ctx context.Context, b *batch) (*ledger.Work, error) {
 		return nil, err
 	}
 	if work.Wake > b.wake {
-		return nil, nil //nolint:nilnil // as above: a later wake-up has taken over the batch
+		return nil, nil //nolint:nilnil // no work for this slot: a later wake-up has taken over the batch
 	}
 	if work.Upload != b.camp.Upload || !b.atItsAccount() {
 		// Another campaign has taken the ID, and the batch belongs to that campaign.

@@ -56,8 +56,8 @@ func orderGenerations(open []*ledger.Generation) []*ledger.Generation {
 	return append(later, first...)
 }
 
-// chosen is the result of next. If gen is nil, the pass is over. The field otherwise is then how
-// the slot continues.
+// chosen is the result of next. If gen is nil, the pass is over. In that case the field otherwise
+// tells how the slot continues.
 type chosen struct {
 	gen       *ledger.Generation
 	otherwise outcome

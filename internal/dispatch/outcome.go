@@ -8,7 +8,7 @@ type outcome struct {
 	due  time.Time // for postponed: when the generation may be tried again
 }
 
-// The type then names what a slot, the goroutine that works on a batch, does next.
+// A value of type then is what a slot, the goroutine that works on a batch, does next.
 type then uint8
 
 const (

@@ -15,7 +15,7 @@ import (
 )
 
 // settled is the result of settle. next is the next generation of the pass, if the settle claimed
-// it. If next is nil, the field otherwise is how the slot continues.
+// it. If next is nil, the field otherwise tells how the slot continues.
 type settled struct {
 	next      *submission
 	otherwise outcome

@@ -77,15 +77,15 @@ type Inbox struct {
 }
 
 // New returns the Inbox in the Redis of a Runner. Take removes messages that are older than keep,
-// and the oldest ones if there are more than most. A zero keep or most stands for the default.
-func New(r *script.Runner, keep time.Duration, most int) *Inbox {
+// and the oldest messages above the number limit. A zero keep or limit stands for the default.
+func New(r *script.Runner, keep time.Duration, limit int) *Inbox {
 	if keep <= 0 {
 		keep = DefaultKeep
 	}
-	if most <= 0 {
-		most = DefaultMax
+	if limit <= 0 {
+		limit = DefaultMax
 	}
-	return &Inbox{rdb: r.Redis(), scripts: r, keep: keep, max: most}
+	return &Inbox{rdb: r.Redis(), scripts: r, keep: keep, max: limit}
 }
 
 // Keep returns how long messages are kept.

@@ -39,7 +39,8 @@ func (a *replayHook) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 			return err
 		}
 		a.scripts++
-		// An answer "busy" or "changed" is for now: the same script may succeed later, so it is not kept.
+		// The answers "busy" and "changed" are temporary: the same script may succeed later, so it is not
+		// kept.
 		if answer := fmt.Sprint(first.Val()); a.keep != nil && a.keep(cmd.Args()) && !strings.HasPrefix(answer, "[busy") && !strings.HasPrefix(answer, "[changed") {
 			a.late = append(a.late, cmd.Args())
 		}

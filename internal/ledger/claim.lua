@@ -25,7 +25,8 @@
 --   {'stopped', reason, doubt 0|1}
 --   {'doubtful', reason, claimed ms, lookups}: the generation must not be submitted again. The caller looks for its messages
 --     at the gateway if that is possible (lookups: how often it did so far), and settles the rest as unknown.
--- The same token gets the same answer again. A claim whose lease ended without a settle makes the generation doubtful.
+-- A repeated run with the same token returns the same answer. A claim whose lease ended without a settle makes the
+-- generation doubtful.
 
 local token, batch, wake, call, generation, revision, lease, idempotency_key, login, key_ttl, size, spans, exclusions = unpack(ARGV)
 local b, k, g = batch, call, generation

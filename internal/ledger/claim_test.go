@@ -132,7 +132,7 @@ func TestClaim_DoubtfulRequestIsRepeatedUnchanged(t *testing.T) {
 }
 
 // A worker may have read a generation before it was narrowed, and claim it after the narrowed one
-// was submitted and its lease ended. It must not submit its own list.
+// was submitted and its lease ended. The worker must not submit the recipients that it has read.
 func TestClaim_OldReadingOfADoubtfulGenerationIsRefused(t *testing.T) {
 	t.Parallel()
 	r := newTestLedger(t)

@@ -12,15 +12,15 @@ import (
 
 // Commit turns the upload into a campaign. If a campaign with the same id and the same content
 // exists, Commit returns the receipt of that campaign. If its content differs, Commit returns
-// ErrConflict. If that campaign was cancelled before anything of it was submitted, the new campaign
-// replaces it. After any other error the caller does not know whether the campaign was committed,
-// and may safely enqueue it again.
+// ErrConflict. In both cases, if that campaign was cancelled before anything of it was submitted,
+// the new campaign replaces it. After any other error the caller does not know whether the campaign
+// was committed, and may safely enqueue it again.
 func (u *Upload) Commit(ctx context.Context) (Receipt, error) {
 	if u.total == 0 {
 		return Receipt{}, fmt.Errorf("commit %s: no recipients", u.id)
 	}
-	// The sweeper must be able to find the campaign before it can be committed. The index entry
-	// must be recent, because an upload may have taken hours.
+	// Before the commit, the campaign gets a new entry in the index, so that the sweeper can find it.
+	// The first entry may be hours old, and the sweeper removes old entries.
 	if err := u.waitForWrite(); err != nil {
 		return Receipt{}, err
 	}

@@ -16,9 +16,9 @@
 --   'same', 'conflict'       it exists with the same, or with other content
 --   'past', 'past_conflict'  the same for a campaign that retention has removed
 --   'lost'                   the staging hash is incomplete
--- If this upload is committed already, the script returns its first answer again. Every other word than 'new' and
--- 'replaced' only ends
--- the upload: it removes the token from the uploads in progress and, except for 'lost', deletes the staging hash.
+-- If this upload is committed already, the script returns its first answer again.
+-- A word other than 'new' and 'replaced' only ends the upload: the script removes the token from the uploads in progress
+-- and, except for 'lost', deletes the staging hash.
 local token, content, spec, total, pages, start_at, expires_at, failure_threshold = unpack(ARGV)
 local now = now_ms()
 redis.call('SREM', KEYS[6], token)

@@ -69,7 +69,7 @@ func TestMemory_MillionRecipientsTake64BytesEach(t *testing.T) {
 	if got := each(p.most); got > 64 {
 		t.Errorf("the campaign took %.1f bytes a recipient at its peak, want at most 64", got)
 	}
-	// A search for one of the numbers reads all of them. It takes some 0.1 s.
+	// A search for one of the numbers reads all of them. It takes about 0.1 s.
 	began := time.Now()
 	found := r.search(numbers[n-n/5])
 	took := time.Since(began)

@@ -18,8 +18,8 @@ type InFlight struct {
 }
 
 // Pause stops new claims. orderer is the name or reason to store, one word. Calls that were claimed
-// before Pause returned may still be submitted. Pause returns ErrDone or ErrStopped for a campaign
-// that has ended, and then changes nothing.
+// before Pause returned may still be submitted. For a campaign that has ended, Pause changes
+// nothing and returns ErrDone or ErrStopped.
 func (l *Ledger) Pause(ctx context.Context, id, orderer string) (InFlight, error) {
 	return l.control(ctx, id, "pause", orderer)
 }
@@ -29,7 +29,7 @@ func (l *Ledger) Resume(ctx context.Context, id, orderer string) (InFlight, erro
 	return l.control(ctx, id, "resume", orderer)
 }
 
-// Cancel skips all recipients without a claimed call.
+// Cancel ends a campaign early. It skips all recipients that are not in flight.
 func (l *Ledger) Cancel(ctx context.Context, id, orderer string) (InFlight, error) {
 	return l.control(ctx, id, "cancel", orderer)
 }

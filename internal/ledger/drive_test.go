@@ -31,12 +31,12 @@ type sequenceDriver struct {
 	stalePlan *Plan // the plan of a planner that may be out of date
 	read      []generationRead
 	ends      []claimEnd
-	uuids     map[string]string       // for invariant I2: the request that each idempotency key stood for
-	mostKnown map[int]campaign.Status // for invariant I4: the best known status of each row
+	uuids     map[string]string       // for invariant I2 (a key stands for one request): the request of each idempotency key
+	mostKnown map[int]campaign.Status // for invariant I4 (a status never becomes less certain): the most certain status of each row so far
 	retried   map[int]int             // the number of retries of each row
 	resend    bool                    // whether account 1 submits unknown recipients once more
-	noKey     map[string]bool         // for invariant I3: generations at account 1 that may have reached the gateway
-	maybe     map[int]int             // for invariant I3: by row, submissions at account 1 that were or may have been accepted
+	noKey     map[string]bool         // for invariant I3 (no message twice without a retry or resend): generations at account 1 that may have reached the gateway
+	maybe     map[int]int             // for invariant I3: by row, the number of submissions at account 1 that were or may have been accepted
 	saves     []savedRedis
 	movables  []*Movable
 	forgot    bool
@@ -74,7 +74,7 @@ func (d *sequenceDriver) ok(err error) {
 
 func (d *sequenceDriver) draw(n int, what string) int { return rapid.IntRange(0, n-1).Draw(d.rt, what) }
 
-// chance returns true in one of n draws on average. what names the draw.
+// chance returns true in one of n draws on average. `what` names the draw.
 func (d *sequenceDriver) chance(n int, what string) bool { return d.draw(n, what) == n-1 }
 
 func (d *sequenceDriver) enqueue() {

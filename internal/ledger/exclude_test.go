@@ -11,7 +11,7 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// excluding claims a generation as a worker does that has read the opt-outs in x.
+// excluding claims a generation, for a worker that has read the opt-outs in x.
 func (r *testLedger) excluding(id, batch string, g *Generation, x *Exclusions) *Claim {
 	r.Helper()
 	_, version, _ := x.In(g.To)

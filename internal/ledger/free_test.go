@@ -16,7 +16,7 @@ func (r *testLedger) cancel(id string) {
 	r.ok(err)
 }
 
-// cancelAgo cancels a campaign, as if that were some time ago.
+// cancelAgo cancels a campaign, and sets the time of its end to the duration ago before now.
 func (r *testLedger) cancelAgo(id string, ago time.Duration) {
 	r.Helper()
 	r.cancel(id)

@@ -21,7 +21,7 @@ func TestGenerationHasThePositionsOfThePrelude(t *testing.T) {
 	prelude := mustSource("prelude")
 	for first, c := range map[string]struct {
 		record any
-		from   string // positions in prelude.lua begin with this name
+		from   string // the name of the first position in prelude.lua
 		rest   string
 		prefix string
 		at     int

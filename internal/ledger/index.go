@@ -61,13 +61,15 @@ func (x *Index) Exists(ctx context.Context, id string) (bool, error) {
 	return n > 0, nil
 }
 
-// freeAfter is how long a cancelled campaign that was planned keeps its ID. A call whose claim
-// Redis has lost is answered and settled within that time: no call takes longer than five minutes.
+// freeAfter is how long a cancelled campaign that was planned keeps its ID. Redis may have lost the
+// claim of a call in flight. Within that time such a call is answered and settled, because no call
+// takes longer than five minutes.
 const freeAfter = 15 * time.Minute
 
-// Free reports whether an enqueue with this ID creates a campaign: there is no campaign with the
-// ID, or it was cancelled before anything of it was submitted, and for a planned campaign freeAfter
-// has passed since. prelude.lua has the same test (is_free).
+// Free reports whether an enqueue with this ID creates a campaign. That is so if there is no
+// campaign with the ID, or if that campaign was cancelled before anything of it was submitted. If
+// it was planned, freeAfter must also have passed since it ended. prelude.lua has the same test
+// (is_free).
 func (x *Index) Free(ctx context.Context, id string) (bool, error) {
 	there, err := x.Exists(ctx, id)
 	if err != nil || !there {

@@ -217,7 +217,7 @@ func TestRaiseWake_OnceForEachLostWake(t *testing.T) {
 	t.Parallel()
 	r := newTestLedger(t)
 	r.sending("c", []int{1})
-	for range 3 { // several sweepers have found the first wake lost
+	for range 3 { // several sweepers have found that the first wake is lost
 		w, ok, err := r.RaiseWake(t.Context(), "c", Wake{"0.0", 1}, time.Minute)
 		if err != nil || !ok || w != (Wake{"0.0", 2}) {
 			t.Errorf("the wake after the first is %v, %t, %v; want number 2", w, ok, err)

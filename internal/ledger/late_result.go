@@ -10,10 +10,10 @@ import (
 	"github.com/tuma-sms/tuma/internal/script"
 )
 
-// lateResult carries "accepted" for recipients that are not in the generation's batch any more.
-// They had moved to another batch because they were certainly not sent, or Redis lost their move to
-// this batch. The result is applied to the batch that holds them now, so that they are not sent
-// again.
+// lateResult carries the outcome "accepted" for recipients that are not in the generation's batch
+// any more. They had moved to another batch because they were certainly not sent, or Redis lost
+// their move to this batch. The result is applied to the batch that holds them now, so that they
+// are not sent again.
 type lateResult struct {
 	claim    *Claim
 	origin   string // the generation, as "batch.call.number"

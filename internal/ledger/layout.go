@@ -25,7 +25,7 @@ import "github.com/tuma-sms/tuma/internal/script"
 //	fly flyc                          pending recipients in flight; calls in flight
 //	was                               pending recipients, not in flight, that a retry or a resend took out of unknown
 //	per to:a accepted:a … was:a       with several accounts: number of streams; for each, its recipients and the counts above
-//	x:REASON xt                       skipped recipients by reason; duplicates whose text was another
+//	x:REASON xt                       skipped recipients by reason; skipped duplicates with another text
 //	calls seg resent                  submitted calls, segments of accepted messages, recipients that went out twice
 //	dr                                reasons of undelivered messages
 //	paused stop stop_at fin           state: reason and time of a pause, reason and time of a stop, time of the end

@@ -49,8 +49,8 @@ type Ledger struct {
 	optouts  *optout.Lists
 	// drawNumber returns random numbers, used to name batches that recipients move to.
 	drawNumber func() uint64
-	// thresholdSample and thresholdSpan are ThresholdSample and ThresholdSpan; some tests change
-	// them.
+	// thresholdSample and thresholdSpan have the values of the constants ThresholdSample and
+	// ThresholdSpan of package campaign. Some tests set smaller values.
 	thresholdSample, thresholdSpan int
 	// batcher collects the requests for settle_and_claim.lua.
 	batcher *script.Batcher[sharedRequest]
@@ -73,7 +73,7 @@ func (l *Ledger) Runner() *script.Runner { return l.scripts }
 
 var idPattern = regexp.MustCompile(`^[A-Za-z0-9._:-]{1,128}$`)
 
-// ValidID reports whether id is a valid campaign id: 1 to 128 of A-Z a-z 0-9 . _ : -
+// ValidID reports whether id is a valid campaign id: 1 to 128 characters out of A-Z a-z 0-9 . _ : -
 func ValidID(id string) bool { return idPattern.MatchString(id) }
 
 // errorFor returns the error that the first word of a script's answer stands for, or nil.

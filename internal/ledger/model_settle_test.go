@@ -78,9 +78,9 @@ type settling struct {
 	m           *model
 	of          *modelGen
 	state       string // the state of the generation before the settle
-	forgotten   bool   // the generation was lost with Redis
-	mine        bool   // the settle is of the current claim
-	again, anew []int  // positions that go into the next generation: refused for now, and unknown
+	forgotten   bool   // Redis has lost the generation
+	mine        bool   // the settle belongs to the current claim of the generation
+	again, anew []int  // positions that go into new generations: again those refused for now, anew those that a resend submits once more
 	touched     map[*modelGen]bool
 }
 

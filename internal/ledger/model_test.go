@@ -25,7 +25,7 @@ type model struct {
 	gens  map[string]*modelGen    // the key is the name: batch, call and generation, "b.k.g"
 	order [modelAccounts][]string // batches as planned
 	moved map[string][]string     // the batches that recipients of a batch moved to
-	under map[string]string       // idempotency keys of generations of other calls whose late results reached this call, by "call generation"
+	under map[string]string       // idempotency keys by "call generation"; the generation belongs to another call, and a late result of it reached this call
 
 	version  string       // version of the opt-outs that the campaign has received
 	excluded map[int]bool // rows that the campaign's opt-outs name
@@ -50,7 +50,7 @@ type modelRow struct {
 	pos    int
 	status campaign.Status
 	from   string     // the generation it waits in, or that set the status
-	under  string     // the key of that generation, if it belongs to another call
+	under  string     // the idempotency key of that generation, if it belongs to another call
 	before *modelSent // the unknown outcome before a retry or a resend
 	// report is Delivered or Undelivered once a delivery report about an accepted message came.
 	report campaign.Status

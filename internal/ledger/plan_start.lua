@@ -6,12 +6,12 @@
 --   sending_hours  or ''
 --   streams        number of streams to keep separate counts for; 0: none
 -- Returns {'go', snapshot, cursor, carried-over recipients, sending hours} | {'stopped'|'early'|'planned'|'missing'|'newer'}
--- 'early': the campaign starts later. The sweeper looks at the plan then.
+-- 'early': the campaign starts later. The sweeper looks at the plan at that time.
 local snapshot, watch, sending_hours, streams = unpack(ARGV)
 local bad = unfit()
 if bad then return {bad} end
 if get('stop') then return {'stopped'} end
--- The task may have been queued for an earlier start (reschedule.lua).
+-- The task may have been queued for an earlier start (reschedule.lua). Planning then waits for the new start.
 local start = get('start')
 if start and tonumber(start) > now_ms() and not get('frozen') then
   redis.call('ZADD', O, 'XX', start, 'plan')

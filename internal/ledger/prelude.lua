@@ -30,15 +30,16 @@ local OF_LANE = {accepted = true, delivered = true, undelivered = true, rejected
 local lane
 local function of_batch(b) lane = get('per') and string.match(b, '^(%d+)%.') end
 
--- add changes the counter f by a number. A counter that becomes zero is deleted, because it needs no memory then.
+-- add changes the counter f by a number. A counter that becomes zero is deleted to save memory: a missing counter is
+-- read as 0.
 local function add(f, by)
   if by == 0 then return end
   if redis.call('HINCRBY', L, f, int(by)) == 0 then del(f) end
   if lane and OF_LANE[f] and redis.call('HINCRBY', L, f .. ':' .. lane, int(by)) == 0 then del(f .. ':' .. lane) end
 end
 
--- unfit returns why the script may not touch this campaign ('missing' or 'newer'), or nil. A campaign with another upload
--- token has replaced the one that the caller has read (commit.lua), so that one is missing.
+-- unfit returns why the script may not touch this campaign ('missing' or 'newer'), or nil. It is 'missing' too if the
+-- upload token differs: another campaign has replaced the one that the caller has read.
 local function unfit()
   local v, up = unpack(redis.call('HMGET', L, 'v', 'up'))
   if not v or expected ~= '' and up ~= expected then return 'missing' end
@@ -79,8 +80,8 @@ local OPTED = 8
 --   CLAIMS   number of claims
 local STATE, TOKEN, LEASE, CLAIMED, FIRST, TRIES, BAD, DOUBT, REV, UUID, LOGIN, DUE, SIZE, CLAIMS = 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14
 -- A settled generation keeps only its state 't' and these words: the UUID, the time of the settle, half of the last
--- claim's token, the number of claims, the wakes that its end handed out ('-' for none), and half of the token that
--- abandoned it.
+-- claim's token, the number of claims, the wakes that its end handed out ('-' for none), and half of the token of the
+-- caller that abandoned it.
 local T_UUID, T_AT, T_TOKEN, T_CLAIMS, T_WAKES, T_BY = 2, 3, 4, 5, 6, 7
 
 -- half shortens a token. Half is enough to recognise the callers of one settled generation, because they are few.
@@ -247,7 +248,7 @@ local function in_flight(rec) return rec[STATE] == 's' or rec[STATE] == 'd' end
 --   CANARY      recipients that the canary is meant to have
 --   IN_CANARY   recipients in the canary's batches planned so far
 --   LEFT_OUT    recipients that planning skipped while the canary was open
---   PHASE       the canary is being planned ('p'), is all planned ('s'), or is over or does not exist ('-')
+--   PHASE       of the canary: 'p' while it is being planned, 's' once it is planned, '-' if it is over or there is none
 local PERCENT, ENOUGH, SPAN, BASE_ENDED, BASE_BAD, CANARY, IN_CANARY, LEFT_OUT, PHASE = 1, 2, 3, 4, 5, 6, 7, 8, 9
 local BEING_PLANNED, ALL_PLANNED, OVER = 'p', 's', '-'
 

@@ -5,9 +5,8 @@
 --   name   name of the payload
 --   entry  its entry
 --   kept   how many entries are kept
--- Returns {first 0|1}. A repeated run with the token that entered the payload returns the same answer. When the list is
--- full, payloads
--- are only counted, in the field '+'.
+-- Returns {first 0|1}. A repeated run with the token that entered the payload returns the same answer.
+-- When the list is full, payloads are only counted, in the field '+'.
 local token, name, entry, kept = unpack(ARGV)
 local old = redis.call('HGET', KEYS[1], name)
 if old then return {string.sub(old, 1, #token + 1) == token .. ' ' and '1' or '0'} end

@@ -310,7 +310,7 @@ func plainCarry(streams ...[]campaign.Planned) (out [][]campaign.Call) {
 	return out
 }
 
-// milli is the time of a number of milliseconds, as records give it.
+// milli returns the time that is ms milliseconds after the start of 1970, in UTC.
 func milli(ms int64) time.Time { return time.UnixMilli(ms).UTC() }
 
 func (r *testLedger) clock() time.Time {

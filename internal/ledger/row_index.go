@@ -9,8 +9,8 @@ import (
 
 // rowIndex finds the results of recipients in batches, in the order of their rows. Usually the
 // batches of a stream are nearly in that order too, and are read one after the other. They are out
-// of order if recipients moved to a stream while others were still being planned. Then build
-// records for every row, in four bytes, which batch has the row.
+// of order if recipients moved to a stream while others were still being planned. In that case the
+// method build records for every row, in four bytes, which batch has the row.
 type rowIndex struct {
 	records recordReader
 	id      string

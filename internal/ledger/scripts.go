@@ -6,8 +6,8 @@ import (
 	"github.com/tuma-sms/tuma/internal/script"
 )
 
-// Each script is a Lua file. Most need prelude.lua in front of them. A script that must run on a
-// full Redis is allowed always: outcomes at a gateway must be written.
+// Each script is a Lua file. Most need prelude.lua in front of them. Scripts that must run even on
+// a full Redis are made with alwaysAllowed, because outcomes at a gateway must be written.
 
 //go:embed *.lua
 var luaFiles embed.FS

@@ -46,7 +46,8 @@ type Searched struct {
 	// MaxFound, More is true, and the rest of the campaign is not read.
 	Found []FoundRow
 	More  bool
-	// Unreadable is the error that kept the search from reading the campaign. Found is empty then.
+	// Unreadable is the error that kept the search from reading the campaign. In that case Found is
+	// empty.
 	Unreadable error
 }
 
@@ -137,7 +138,7 @@ func (s *Search) read(ctx context.Context, h campaignHead) (Searched, error) {
 	out := Searched{Position: h.position, CreatedAt: script.Milli(script.Text(h.fields[2]))}
 	err := s.search(ctx, h, &out)
 	if AsUnreadable(err) != nil || errors.Is(err, ErrNewer) || errors.Is(err, campaign.ErrRecord) {
-		// Without all of its records, a recipient's status is not known.
+		// A record of the campaign cannot be read, so the status of a found recipient may be wrong.
 		out.Found, out.Unreadable, err = nil, err, nil
 	}
 	if errors.Is(err, ErrNotFound) {
@@ -250,7 +251,7 @@ func mayBe(input string, number sms.MSISDN) bool {
 	for i := len(input) - 1; i >= 0 && n < len(last); i-- {
 		c := input[i]
 		if c >= 0x80 {
-			return true // it may be a digit of another script
+			return true // c may be part of a digit of another writing system, which ParseMSISDN may read
 		}
 		if c >= '0' && c <= '9' {
 			last[n] = c
@@ -347,7 +348,7 @@ func (s *Search) inBatches(ctx context.Context, out *Searched, missing map[int]i
 			if !slices.ContainsFunc(b.To, wanted) {
 				continue
 			}
-			if b, err = records.batch(ctx, id, b.Name); err != nil { // now with the bodies of its calls
+			if b, err = records.batch(ctx, id, b.Name); err != nil { // read once more, because the first reading left out the bodies of the calls
 				return err
 			}
 			rows, err := records.rowsAt(ctx, id, b, reading)

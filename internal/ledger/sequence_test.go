@@ -17,7 +17,8 @@ import (
 )
 
 // TestModel_RandomSequencesKeepTheGuarantees runs random sequences of everything that can happen to
-// a campaign. Run more with -rapid.checks=20000; repeat one with -rapid.seed.
+// a campaign. To run more sequences, use -rapid.checks=20000. To repeat a sequence, use
+// -rapid.seed.
 func TestModel_RandomSequencesKeepTheGuarantees(t *testing.T) {
 	t.Parallel()
 	runSequences(t, false)
@@ -57,7 +58,7 @@ func newSequenceDriver(rt *rapid.T, rdb *redis.Client, id string) *sequenceDrive
 	ctx := context.Background()
 	d := &sequenceDriver{rt: rt, ctx: ctx, id: id, uuids: map[string]string{}, mostKnown: map[int]campaign.Status{}, retried: map[int]int{}, noKey: map[string]bool{}, maybe: map[int]int{},
 		gw: &modelGateway{rt: rt, known: map[string]map[int]campaign.Record{}, taken: map[int]int{}}}
-	// A separate client, so that the hook is gone once this client is closed.
+	// The hook is on a separate client, so closing that client removes the hook.
 	d.rdb = redis.NewClient(&redis.Options{Addr: rdb.Options().Addr})
 	rt.Cleanup(func() { _ = d.rdb.Close() })
 	d.l = New(d.rdb)
@@ -161,7 +162,7 @@ func (d *sequenceDriver) checkRow(row Row) {
 
 var knowledge = map[campaign.Status]int{campaign.Pending: 0, campaign.Unknown: 1, campaign.Rejected: 2, campaign.Skipped: 2, campaign.Accepted: 3, campaign.Delivered: 4, campaign.Undelivered: 4}
 
-// checkKnowledge checks invariant I4: knowledge only grows.
+// checkKnowledge checks invariant I4: the status of a row never becomes less certain.
 func (d *sequenceDriver) checkKnowledge(row Row) {
 	best, ok := d.mostKnown[row.Row]
 	// A late answer may turn a skipped or rejected recipient into an accepted one. An accepted
@@ -172,8 +173,8 @@ func (d *sequenceDriver) checkKnowledge(row Row) {
 	d.mostKnown[row.Row] = row.Status
 }
 
-// checkTruth compares the ledger with what the gateways did. It checks invariants I2 and I3, and
-// that a status in the results is true.
+// checkTruth compares the ledger with what the gateways did. It checks invariants I2 and I3 (no
+// message is sent twice without a retry or a resend), and that each status in the results is true.
 func (d *sequenceDriver) checkTruth(row Row, r *modelRow) {
 	if d.forgot {
 		return

@@ -15,7 +15,7 @@ type Settled struct {
 	Wakes []Wake
 	// Done: the campaign has ended; no recipient is pending.
 	Done bool
-	// Count is how many unknown answers count against a doubtful call.
+	// Count is how many unknown answers to a doubtful call were counted as attempts of the call.
 	Count int
 	// Stale: the caller's claim was no longer the current one, and nothing changed.
 	Stale bool

@@ -24,7 +24,7 @@
 --   next_key    idempotency key (uuid) of the next call
 -- Returns one string for each call. 'uuid claimed-ms' means that the call is settled and the next call is claimed. ''
 -- means that the script wrote nothing for this call, and the caller uses settle.lua and claim.lua. While the next claim
--- is valid, the same tokens get the same answer again.
+-- is valid, a repeated run with the same tokens returns the same answer.
 local lease, login, spans, exclusions = unpack(ARGV, 1, 4)
 local TOKEN, BATCH, CALL, CALL_SIZE, RECORDS, SEGMENTS, WAKE, NEXT_TOKEN, NEXT_CALL, NEXT_SIZE, NEXT_KEY = 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11
 local L, lease_ms = KEYS[1], tonumber(lease)
@@ -55,7 +55,7 @@ if spans ~= '' then
   simple = simple and open
 end
 
--- Counters that are kept for each account, if there are several.
+-- In a campaign with several accounts, these counters are also kept for each stream.
 local accounts = {}
 local function account(a)
   if not accounts[a] then
@@ -68,7 +68,8 @@ end
 local out, changes, batches, done, settled = {}, {}, {}, {}, false
 local function change(field, value) changes[#changes + 1], changes[#changes + 2] = field, value end
 
--- one settles and claims for one call. It returns the uuid and the time of the claim, or nil if it wrote nothing.
+-- one settles one call and claims the next one. It returns the uuid and the time of the claim, or nil if it wrote
+-- nothing.
 local function one(i, k)
   local token, b, mine = ARGV[i + TOKEN], ARGV[i + BATCH], ARGV[i + NEXT_TOKEN]
   local this, result, other, wake, left = v[k + 1], v[k + 2], v[k + 3], v[k + 4], v[k + 5]

@@ -16,8 +16,8 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// findViolations lists everything about a committed campaign that must never happen. These
-// conditions hold between any two scripts.
+// findViolations lists everything about a committed campaign that must never happen. It may be
+// called between any two scripts.
 func findViolations(ctx context.Context, l *Ledger, rdb *redis.Client, id string) (*stateAudit, error) {
 	a := &stateAudit{}
 	var err error

@@ -74,8 +74,8 @@ type Summary struct {
 }
 
 // StreamState is a stream with work in it. ClosedUntil is when its sending hours begin, as the last
-// refused claim computed it. ClosedSince is when a claim was first refused for that. Both are zero
-// if no claim was refused for sending hours.
+// refused claim computed it. ClosedSince is when a claim was first refused because of the sending
+// hours. Both are zero if no claim was refused for sending hours.
 type StreamState struct {
 	Account, Country         string
 	ClosedSince, ClosedUntil time.Time
@@ -139,7 +139,8 @@ func (l *Ledger) Summary(ctx context.Context, id string) (Summary, error) {
 	return s, l.records.summaryExtras(ctx, &s, f, v[len(v)-1] != nil) // the last field is fieldSnapshot
 }
 
-// summaryExtras reads what depends on the accounts, and derives the state.
+// summaryExtras reads the parts of the summary that depend on the campaign's accounts, and derives
+// its state.
 func (l recordReader) summaryExtras(ctx context.Context, s *Summary, f map[string]string, hasSnapshot bool) error {
 	var snapshot campaign.PlanSnapshot
 	if hasSnapshot {

@@ -67,8 +67,8 @@ func (d *sequenceDriver) ended(what string, out Settled, stale bool) {
 	d.checkWatched(out.Wakes)
 }
 
-// end makes one of the waiting steps that end a claim. The step may be repeated later. Or the
-// worker dies and never makes the step.
+// end makes one of the waiting steps that end a claim, and may repeat the step later. It may also
+// drop the step, as if the worker had died.
 func (d *sequenceDriver) end() {
 	if len(d.ends) == 0 {
 		return

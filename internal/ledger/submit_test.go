@@ -255,7 +255,8 @@ func (d *sequenceDriver) submit(r generationRead, call string, a int, mg *modelG
 	d.reactTo(r, call, a, c, answer)
 }
 
-// checkMaybe checks invariant I3 with what the worker can know about each submission.
+// checkMaybe checks invariant I3: no row is submitted more often than allowed in a way that may
+// have been accepted. It uses only what the worker can know about each submission.
 func (d *sequenceDriver) checkMaybe(a int, rows []int, answer gatewayReply) {
 	if a == 0 || answer.kind != lost && answer.kind != partial && answer.kind != answered {
 		return

@@ -2,8 +2,8 @@
 -- KEYS: 1 ledger, 2 open set
 -- ARGV: stream, open-batch limit, stream, open-batch limit, …
 -- Returns {'ok', done 0|1, 'batch:wake'…} | {'missing'|'newer'}
--- Running it again changes nothing and returns no batch. A batch whose wake was in a lost answer becomes due for the
--- sweeper like any other.
+-- Running it again changes nothing and returns no batch. If the answer is lost, its batches become due for the sweeper
+-- like any other batch.
 local bad = unfit()
 if bad then return {bad} end
 local now, out = now_ms(), {'ok', '0'}

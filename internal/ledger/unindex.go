@@ -12,9 +12,9 @@ import (
 	"github.com/tuma-sms/tuma/internal/script"
 )
 
-// Remove removes a campaign that the sweeper need not check any more from the open index. It keeps
-// an entry that was written again after the caller had read e, or that was written in the last
-// minute.
+// Remove removes from the open index the campaign of e, which the sweeper need not check any more.
+// It keeps an entry that was written again after the caller had read e, or that was written in the
+// last minute.
 func (x *Index) Remove(ctx context.Context, e IndexEntry) error {
 	_, err := x.scripts.Run(ctx, unindexScript, []string{openIndex}, script.Args(unindexArgs{ID: e.ID, ReadScore: scoreText(e.score), MinAge: unindexAfter})...)
 	if err != nil {
@@ -52,8 +52,8 @@ func (x *Index) abandon(ctx context.Context, id string) error {
 	if err := x.rdb.ZRem(ctx, campaignIndex, id).Err(); err != nil {
 		return fmt.Errorf("unindex %s: %w", id, err)
 	}
-	// An upload writes its token before its index entries. If one has begun meanwhile, the calls
-	// above may have removed its entries.
+	// An upload writes its token before its index entries. If another upload has begun meanwhile, the
+	// calls above may have removed its entries, so they are written again.
 	inUse, err := x.inUse(ctx, id)
 	if err == nil && inUse {
 		err = x.add(ctx, id)

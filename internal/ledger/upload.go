@@ -100,8 +100,8 @@ func (p *Pager) Add(input string, values []string) (row []byte, kept []string, n
 
 // Upload writes the recipients of one campaign into a separate staging area, in constant memory,
 // and commits them in one step. Before the commit none of them is visible. The caller ends an
-// upload with Commit or Discard. Redis deletes an upload whose caller has died after a day. Not
-// safe for concurrent use.
+// upload with Commit or Discard. If the caller dies, Redis deletes the upload after a day. Not safe
+// for concurrent use.
 type Upload struct {
 	ledger *Ledger
 	id     string
@@ -276,7 +276,7 @@ func (u *Upload) startKeepAlive(ctx context.Context) {
 				return
 			case <-tick.C:
 			}
-			// If a renewal fails, the next one follows in time.
+			// A failed renewal does no harm: the next one comes before the key expires.
 			_ = u.ledger.rdb.Expire(ctx, uploadsKey(u.id), uploadingLife).Err()
 		}
 	}()

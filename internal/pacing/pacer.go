@@ -11,8 +11,8 @@ import (
 //
 // While the limiter refuses calls, only one slot of a worker requests reservations at a time.
 // Between two requests the slot waits for the time in which every worker can have one turn. That
-// wait grows if the last turn was far ahead. It shrinks if the last turn was near, because then
-// other workers have nothing to send. A pacer is safe for concurrent use.
+// wait grows if the last turn was far ahead. It shrinks if the last turn was near, which shows that
+// other workers have little to send. A pacer is safe for concurrent use.
 type pacer struct {
 	// asks is a lock for one slot: it holds an entry while a slot requests a reservation. It is used
 	// only while requests are spaced.
@@ -54,7 +54,7 @@ func (p *pacer) observe(now time.Time, wait time.Duration, booked, spaced bool, 
 	switch {
 	case !booked && p.scale == 0:
 		p.scale, p.next = 1, now.Add(wait)
-	case !booked && spaced: // several slots may have sent requests before spacing began; count one refusal
+	case !booked && spaced: // several slots may have sent requests before spacing began: their refusals count as one
 		p.scale, p.next = min(p.scale*1.25, maxScale), now.Add(wait)
 	case !booked || p.scale == 0:
 	case wait < longest/8: // part of the rate is unused now or will be soon

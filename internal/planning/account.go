@@ -46,7 +46,8 @@ func Account(c campaign.Card, spec campaign.Spec, recipients, slots int) campaig
 	if !spec.Personalized() {
 		return a
 	}
-	// Each call of a personalized campaign may have one recipient or many.
+	// A call of a personalized campaign may have as few as one recipient. So its batches are limited
+	// by their number of calls too.
 	a.MaxChars, a.MaxSegments = c.Info.MaxChars, c.Info.MaxSegments
 	a.Calls = callsPerBatch(recipients, 1, slots)
 	if c.Unit == campaign.UnitRequests && c.Rate > 0 {

@@ -242,8 +242,8 @@ func (p *Planner) assign(m sms.MSISDN, again bool, values []string) (body string
 }
 
 // duplicateCode returns campaign.CodeOtherText if the recipient, whose number m was planned before,
-// would get another text. Otherwise it returns "", also if the recipient has no text because a
-// value is missing.
+// would get another text. Otherwise it returns "". It also returns "" if the recipient has no text,
+// because a value is missing.
 func (p *Planner) duplicateCode(m sms.MSISDN, values []string) string {
 	if p.renderer == nil {
 		return ""

@@ -285,9 +285,9 @@ func checkComplete(plan *ledger.Plan, page campaign.Page) error {
 }
 
 // These constants bound how many batches of an account planning opens: firstOpenBatchLimit for each
-// page, or as many as have firstOpenCalls calls. If ten campaigns start at once, the first must not
-// fill the queue before the others are known. Later the sweeper, and each settle that ends a batch,
-// open more batches, up to the open-batch limit.
+// planned page, or more if they have together at most firstOpenCalls calls. If ten campaigns start
+// at once, the first must not fill the queue before the others are known. Later the sweeper, and
+// each settle that ends a batch, open more batches, up to the open-batch limit.
 const (
 	firstOpenBatchLimit = 2
 	firstOpenCalls      = 100

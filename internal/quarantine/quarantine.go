@@ -47,7 +47,7 @@ func (q *Quarantine) Record(ctx context.Context, id, work string, u *ledger.Unre
 	c, openBatchLimit := &wake.Campaign{}, 0
 	if _, err := campaign.BatchStream(work); err == nil && leave {
 		if c, err = q.Campaigns.Get(ctx, id); err != nil {
-			return err // the campaign's main record is unreadable too: the sweeper quarantines it
+			return err // the campaign's spec or planning snapshot is unreadable too: the sweeper quarantines that record
 		}
 		if stream, err := c.Snapshot.StreamOf(work); err == nil {
 			openBatchLimit = q.Shares.OpenBatchLimit(ctx, stream.Account.Name)

@@ -30,10 +30,10 @@ type Gate struct {
 // It also returns nil for a cluster client, because one command cannot check keys in several hash
 // slots.
 //
-// An asynq server may try its queue several times within the period every. It then notices a new
-// task sooner, at no cost to Redis, because the gate checks all queues only twice in that period.
-// While some queues are not empty, the gate also lets each server try its queue once in that
-// period.
+// An asynq server may try its queue several times within the period every. Each try more lets it
+// notice a new task sooner. That costs Redis nothing, because the gate checks all queues only twice
+// in that period. While some queues are not empty, the gate also lets each server try its queue
+// once in that period.
 func NewGate(rdb redis.UniversalClient, every time.Duration, queues []string) *Gate {
 	client, ok := rdb.(*redis.Client)
 	if !ok || len(queues) < 2 {

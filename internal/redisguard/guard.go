@@ -150,11 +150,13 @@ func (g *Guard) checkRunID(ctx context.Context) error {
 
 // replay replays the recent settles to a Redis that has restarted.
 func (g *Guard) replay(ctx context.Context) error {
-	// A Redis that has no room refuses the writes of CheckWritable, but takes settles.
+	// Call checkServer, not Check: a Redis that has no room refuses the test writes of Check, but
+	// accepts settles.
 	if _, err := checkServer(ctx, g.Redis, g.Unsafe); err != nil {
 		return err
 	}
-	// The settles of calls that have ended do not wait for those that are in flight: a call may hang.
+	// First replay the settles of calls that have ended. Do not wait for calls in flight before that,
+	// because a call may hang.
 	begun := time.Now()
 	n, err := g.settles.replay(ctx, time.Time{})
 	if err != nil {

@@ -14,9 +14,9 @@ type Peers interface {
 	// ConfirmRun records that this worker has replayed its settles to the Redis process whose run ID
 	// is run. longestCall is the worker's Guard.LongestCall.
 	ConfirmRun(ctx context.Context, run string, longestCall time.Duration) error
-	// Unconfirmed returns the names of the other live workers for which no ConfirmRun of this run
-	// is recorded. longestCall is the longest value that these workers have recorded, or 0 if one of
-	// them has recorded none.
+	// Unconfirmed returns the names of the other live workers that have not called ConfirmRun for this
+	// run. longestCall is the longest value that these workers have recorded, or 0 if one of them has
+	// recorded none.
 	Unconfirmed(ctx context.Context, run string) (names []string, longestCall time.Duration, err error)
 }
 

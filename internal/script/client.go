@@ -7,9 +7,9 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// CheckClient returns an error if Tuma cannot keep its promise with a client: the client is nil, it
-// is a ring, which loses keys when a node fails, or it reads from replicas, whose data may be old.
-// CheckClient sends nothing to Redis.
+// CheckClient returns an error if Tuma cannot work safely with a client. That is so if the client
+// is nil, if it is a ring, which loses keys when a node fails, or if it reads from replicas, whose
+// data may be old. CheckClient sends nothing to Redis.
 func CheckClient(rdb redis.UniversalClient) error {
 	if v := reflect.ValueOf(rdb); !v.IsValid() || v.Kind() == reflect.Pointer && v.IsNil() {
 		return errors.New("the redis client is nil")
@@ -18,7 +18,7 @@ func CheckClient(rdb redis.UniversalClient) error {
 	case *redis.Ring:
 		return errors.New("a redis.Ring is not supported, because it loses keys when a node fails: use redis.NewClient, NewFailoverClient or NewClusterClient")
 	case *redis.ClusterClient:
-		// RouteByLatency and RouteRandomly set ReadOnly in NewClusterClient.
+		// NewClusterClient also sets ReadOnly if RouteByLatency or RouteRandomly is set.
 		if o := c.Options(); o.ReadOnly || o.RouteByLatency || o.RouteRandomly {
 			return errors.New("the cluster client reads from replicas, whose data may be old: set none of ReadOnly, RouteByLatency and RouteRandomly")
 		}

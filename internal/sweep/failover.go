@@ -19,8 +19,8 @@ import (
 const maxFailoverBatches = 128
 
 // failoverState holds the states of the accounts during one sweep. Its field next is kept from
-// sweep to sweep. For each held account it holds the planned batch at which the next sweep
-// continues.
+// sweep to sweep. For each stream of a held account, next has the number of the planned batch at
+// which the next sweep continues.
 type failoverState struct {
 	accounts map[string]accounts.Account
 	next     map[failoverPlace]int

@@ -222,8 +222,8 @@ func (s *Sweeper) sweepOpen(ctx context.Context, id string, sum ledger.Summary, 
 	errs = append(errs, err)
 	for _, x := range due {
 		if x.Batch != ledger.PlanWork && len(c.Snapshot.Accounts) == 0 && !sum.Planned {
-			// The campaign was planned after the summary was read, or Redis lost the plan of this batch.
-			// A later sweep knows the plan.
+			// The account of this batch is not known: the campaign was planned after the summary was read,
+			// or Redis lost the plan. A later sweep reads the new plan.
 			continue
 		}
 		errs = append(errs, s.Quarantine.Unreadable(ctx, id, x.Batch, s.sweepWork(ctx, sum, c, x, now)))

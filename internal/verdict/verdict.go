@@ -88,7 +88,7 @@ type Situation struct {
 	Claims       int // number of claims of this generation, including this one
 	MaxAttempts  int
 	LastAccepted time.Time // when the account last accepted a message, before this call
-	First, Now   time.Time // first submission with this key; this claim
+	First, Now   time.Time // the times of the first submission with this key, and of this claim
 }
 
 // ProvenFor is how long an accepted call proves that an account works. If a call is refused within
@@ -210,9 +210,10 @@ func (s Situation) refused(v Verdict) Verdict {
 	return v
 }
 
-// Grant returns the verdict with only the first granted of its Refusals. The other refused
-// recipients were certainly not sent. They stay pending, and the call is not one of their attempts.
-// doubt reports whether an earlier attempt may have been taken; then the whole call stays doubtful.
+// Grant returns a verdict that rejects only the first `granted` of the v.Refusals refused
+// recipients. The other refused recipients were certainly not sent. They stay pending, and the call
+// is not one of their attempts. doubt reports whether the gateway may have taken an earlier
+// attempt. If so, the whole call stays doubtful.
 func (v Verdict) Grant(granted int, doubt bool) Verdict {
 	switch {
 	case granted >= v.Refusals:

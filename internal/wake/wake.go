@@ -28,7 +28,8 @@ type Waker struct {
 	HandOverWithin time.Duration
 }
 
-// All queues the wake-ups of batches that the ledger has opened for the campaign c with this ID.
+// All puts into the queue the wake-up of each batch that the ledger has opened for the campaign c,
+// which has this ID.
 func (w *Waker) All(ctx context.Context, id string, c *Campaign, wakes []ledger.Wake) error {
 	for _, x := range wakes {
 		name, err := c.QueueOf(x.Batch)
@@ -42,7 +43,8 @@ func (w *Waker) All(ctx context.Context, id string, c *Campaign, wakes []ledger.
 	return nil
 }
 
-// One queues the wake-up x: of a batch, or of the campaign's planning.
+// One puts the wake-up x into the queue. It is the wake-up of a batch or of the campaign's
+// planning.
 func (w *Waker) One(ctx context.Context, id string, c *Campaign, x ledger.Wake) error {
 	if x.Batch == ledger.PlanWork {
 		return w.Queue.Wake(ctx, c.FirstQueue(), queue.Pointer{Campaign: id, Wake: x.Number})
