@@ -197,7 +197,7 @@ type accountReading struct {
 	indexed bool            // the index has the account's name
 	inForce InForce         // the settings in force, without cards
 	served  map[string]bool // the live workers that serve the account
-	at      time.Time       // by Redis' clock
+	at      time.Time       // when the account was read, by Redis' clock
 }
 
 func (s *Store) account(ctx context.Context, name string) (Account, accountReading, error) {

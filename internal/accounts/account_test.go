@@ -119,7 +119,7 @@ func TestBreaker_OneProbeAtATime(t *testing.T) {
 	if l := r.checkAccount("a"); l.Probe || l.Open {
 		t.Errorf("during a probe another Check returned %+v, want held", l)
 	}
-	r.ageAccount("a", time.Hour) // the worker with the probe died
+	r.ageAccount("a", time.Hour) // long enough for the probe to expire, as if its worker had died
 	if l := r.checkAccount("a"); !l.Probe {
 		t.Errorf("after the worker with the probe died Check returned %+v, want a probe", l)
 	}

@@ -62,7 +62,7 @@ func TestPublishAll_TheLastStartDecides(t *testing.T) {
 		t.Errorf("after b: %+v, want the settings of b", in)
 	}
 	began, revision := in.Since, in.Revision
-	for range 2 { // worker a publishes twice more
+	for range 2 { // worker "a" publishes two more times
 		in = r.publishAll("a", a, old, offer("x", 20), offer("only-a", 20))
 	}
 	if in.Settings.Country != "NG" || in.By != "b" || !in.Since.Equal(began) || in.Cards["x"].Card.Rate != 200 || in.Cards["only-a"].Card.Rate != 20 {

@@ -6,8 +6,8 @@ type CallOutcome string
 // The outcomes of a call.
 const (
 	CallOK   CallOutcome = "ok"   // the gateway accepted a message
-	CallBad  CallOutcome = "bad"  // counts toward the circuit breaker
-	CallHold CallOutcome = "hold" // holds the account at once
+	CallBad  CallOutcome = "bad"  // a failure that the circuit breaker counts
+	CallHold CallOutcome = "hold" // one call with this outcome holds the account
 )
 
 // SettleReason is what the outcomes of a settle are based on.

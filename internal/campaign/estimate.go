@@ -24,7 +24,7 @@ type ProgressReading struct {
 // because messages end in steps of a whole call. The zero value has no readings. It is not safe for
 // concurrent use.
 type Estimator struct {
-	steps   []progressStep // when Ended grew, the oldest first
+	steps   []progressStep // the readings at which Ended had grown, the oldest first
 	since   time.Time      // the first reading since the campaign was last blocked
 	last    ProgressReading
 	slow    bool // the campaign is slower than the accounts' rate

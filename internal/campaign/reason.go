@@ -10,7 +10,7 @@ const (
 	ReasonOverCap       = "over_cap"
 	ReasonNoRoute       = "no_route"
 	ReasonOptedOut      = "opted_out"
-	ReasonMissingField  = "missing_field" // the code is the name of the field
+	ReasonMissingField  = "missing_field" // the code is the name of the merge field that has no value
 	ReasonBodyTooLong   = "body_too_long"
 	ReasonNotSent       = "not_sent"
 	ReasonReconciled    = "reconciled" // an accepted recipient, whose outcome was unknown until its message was found at the gateway

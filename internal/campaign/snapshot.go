@@ -38,7 +38,7 @@ type SnapshotAccount struct {
 
 // CountryHours are the sending hours for recipients of a country. The zero value allows any hour.
 type CountryHours struct {
-	Country string // ISO code
+	Country string // ISO code of the country
 	Hours   string // in the recipient's local time: "08:00-18:00"
 }
 

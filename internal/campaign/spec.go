@@ -40,9 +40,9 @@ type Spec struct {
 	MaxMessages int           `json:"m,omitempty"`  // 0: no cap
 	MaxSegments int           `json:"ms,omitempty"` // the maximum number of segments of all messages together; 0: no cap
 	StartAt     time.Time     `json:"s,omitzero"`
-	StartIn     time.Duration `json:"si,omitempty"` // as requested; StartAt is computed from it
+	StartIn     time.Duration `json:"si,omitempty"` // the time to the start, as the producer gave it; StartAt is computed from it
 	ExpiresAt   time.Time     `json:"x,omitzero"`
-	ExpiresIn   time.Duration `json:"xi,omitempty"` // as requested; ExpiresAt is computed from it
+	ExpiresIn   time.Duration `json:"xi,omitempty"` // the time to the expiry, as the producer gave it; ExpiresAt is computed from it
 	// Canary is how many messages must end before any other is sent; 0: none. MaxRejected is the
 	// maximum percentage of finished messages that may be rejected or unknown; 0:
 	// DefaultMaxRejected with a canary, else no limit.
@@ -108,7 +108,7 @@ func (s Spec) ShortBody() string {
 	}
 	t, err := sms.ParseTemplate(s.Body)
 	if err != nil {
-		return s.Body // planning reports the error
+		return s.Body // the template cannot be parsed: planning reports the error
 	}
 	short := ""
 	for _, value := range []string{"x", ""} {

@@ -72,7 +72,7 @@ type Settings struct {
 	// MaxAttempts is the maximum number of answers about a message itself. Answers about the account
 	// do not count.
 	MaxAttempts int
-	// Price is the price of one segment, as ledger.SegmentCost reads it, or "".
+	// Price is the price of one segment, as accounts.SegmentCost reads it, or "".
 	Price string
 	// Meter counts what happens at the account.
 	Meter Meter

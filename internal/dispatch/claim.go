@@ -29,7 +29,7 @@ type submission struct {
 	claim *ledger.Claim
 	gen   *ledger.Generation
 	look  accounts.Check
-	start time.Time // when the time limit of the call started
+	start time.Time // when the time limit of the call began to run
 }
 
 // claim claims a generation for its reserved turn. It releases a claim that was granted but cannot

@@ -108,7 +108,7 @@ func (s *Sender) sliceOver(ctx context.Context, b *batch) (bool, error) {
 		return false, nil
 	}
 	if _, alone := s.Shares.Share(ctx, b.acc.Name); alone {
-		b.startedAt = time.Now() // all waiting tasks belong to this campaign
+		b.startedAt = time.Now() // no other campaign uses the account, so the slot may work on this batch for another slice
 		return false, nil
 	}
 	n, err := s.Queue.Length(ctx, b.queueName())

@@ -5,7 +5,7 @@ import "time"
 // outcome is how a slot continues with its batch after a step. The zero value is tryOthers.
 type outcome struct {
 	then then
-	due  time.Time // for postponed: when the generation may be tried again
+	due  time.Time // for thenPostpone: when the generation may be tried again
 }
 
 // A value of type then is what a slot, the goroutine that works on a batch, does next.

@@ -14,7 +14,7 @@ const openingSpread = time.Second
 // schedule holds the times at which a batch may be sent, for one pass over it.
 type schedule struct {
 	spans []ledger.Span
-	now   time.Time // now by Redis' clock
+	now   time.Time // the time by Redis' clock when the schedule was read
 	at    time.Time // the time of this process' clock when the field now was read
 }
 

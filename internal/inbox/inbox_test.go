@@ -92,7 +92,7 @@ func TestTake_DoubledAndShuffledMessagesAreStoredOnceInOrderOfArrival(t *testing
 	var want []string
 	for _, n := range posts {
 		m := Message{Account: "at", ID: strconv.Itoa(n), From: "254711000001", Text: "text " + strconv.Itoa(n)}
-		if n%2 == 1 { // without the gateway's ID
+		if n%2 == 1 { // this message has no ID of the gateway
 			m.ID, m.At = "", time.Unix(int64(n), 0).UTC()
 		}
 		if isNew := r.take(m, nil); isNew != !slices.Contains(want, m.Text) {

@@ -65,7 +65,7 @@ func (a *replayHook) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 			a.problems = append(a.problems, fmt.Sprintf("I6: a repeated script changed the ledger: %v\nbefore:\n%s\nafter:\n%s", cmd.Args()[4:], before, after))
 		}
 		hash := fmt.Sprint(cmd.Args()[1])
-		if cmd.Name() == "eval" { // the first run of a script
+		if cmd.Name() == "eval" { // EVAL: go-redis sends the source, because Redis does not have the script yet
 			hash = redis.NewScript(hash).Hash()
 		}
 		if hash == reportHash {

@@ -203,7 +203,7 @@ func (l *Ledger) LoadWork(ctx context.Context, id, batch string) (*Work, error) 
 	if got, err = l.rdb.HMGet(ctx, ledgerKey(id), fields...).Result(); err != nil {
 		return nil, fmt.Errorf("load batch %s of %s: %w", batch, id, err)
 	}
-	var touched []int // calls that may have a result
+	var touched []int // the calls that may have results in Redis
 	for i, n := range names {
 		g, bad, err := w.generation(n, got[2*i], got[2*i+1])
 		if err != nil {

@@ -155,7 +155,7 @@ func TestRelease_NewKeyOnlyWithRenew(t *testing.T) {
 		r := newTestLedger(t)
 		r.sending("c", []int{2})
 		first := r.claim("c", "0.0", 0, 0, keyed, long)
-		for range 2 { // repeated, it changes nothing
+		for range 2 { // the second run repeats the first and changes nothing
 			out, err := r.Release(t.Context(), first, 0, renew)
 			if err != nil || out.Stale {
 				t.Fatalf("Release returned %+v, %v; want it not stale", out, err)

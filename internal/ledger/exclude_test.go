@@ -176,7 +176,7 @@ func TestOptOutNarrow_LateResultOfExcludedRecipientsCounts(t *testing.T) {
 	before, err := r.rdb.Dump(t.Context(), ledgerKey("c")).Result()
 	r.ok(err)
 	c := r.claim("c", "0.0", 0, 0, keyed, long)
-	r.ok(r.rdb.RestoreReplace(t.Context(), ledgerKey("c"), 0, before).Err()) // Redis loses the claim
+	r.ok(r.rdb.RestoreReplace(t.Context(), ledgerKey("c"), 0, before).Err()) // as if Redis had lost the claim
 	r.exclude("c", 1, 2, 3)
 	out, err := r.Narrow(t.Context(), "c", script.NewToken(), "0.0", r.open("c", "0.0", 0, 0), map[int]string{0: "*", 1: "*", 2: "*"}, 1000)
 	if err != nil || !out.Done {

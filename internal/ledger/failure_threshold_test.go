@@ -63,7 +63,7 @@ func TestCanary_OtherBatchesWaitForItsEnd(t *testing.T) {
 	}
 	r.wantClaim("c", "0.1", 0, ClaimCanary)
 	r.settle(r.claim("c", "0.0", 2, 1, keyed, long), campaign.SettleAnswer, unknown("no_answer"))
-	if _, err := r.Resume(t.Context(), "c", "me"); err != nil { // it is not paused
+	if _, err := r.Resume(t.Context(), "c", "me"); err != nil { // the campaign is not paused
 		t.Error(err)
 	}
 	r.wantClaim("c", "0.1", 0, ClaimCanary)

@@ -20,18 +20,18 @@ type modelGateway struct {
 // gatewayReply is the result of one submission as the worker sees it.
 type gatewayReply struct {
 	kind    replyKind
-	records []campaign.Record // set for answered and partial
+	records []campaign.Record // the outcomes in the answer; set for the kinds answered and partial
 }
 
 type replyKind string
 
 const (
-	unreached replyKind = "unreached" // certainly did not reach the gateway
-	lost      replyKind = "lost"      // processed, but the answer is lost
-	answered  replyKind = "answered"  // processed, and the answer names every recipient
-	partial   replyKind = "partial"   // processed, and the answer names some recipients
-	refused   replyKind = "refused"   // refused as a whole, permanently
-	busy      replyKind = "busy"      // refused as a whole, for now
+	unreached replyKind = "unreached" // the call certainly did not reach the gateway
+	lost      replyKind = "lost"      // the gateway processed the call, but the answer is lost
+	answered  replyKind = "answered"  // the gateway processed the call, and the answer names every recipient
+	partial   replyKind = "partial"   // the gateway processed the call, and the answer names some recipients
+	refused   replyKind = "refused"   // the gateway refused the whole call, for good
+	busy      replyKind = "busy"      // the gateway refused the whole call, for now
 )
 
 func (g *modelGateway) submit(account int, key string, rows []int) gatewayReply {

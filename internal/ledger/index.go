@@ -137,7 +137,7 @@ func (x *Index) Campaigns(ctx context.Context) iter.Seq2[string, error] {
 // Position is a place in the list of all campaigns. The zero value is before the newest campaign.
 type Position struct {
 	At time.Time // when the upload of the campaign at this place began, to the millisecond
-	ID string    // of that campaign
+	ID string    // the ID of that campaign
 }
 
 // indexStep is how many campaigns one request lists.

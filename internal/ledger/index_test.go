@@ -89,7 +89,7 @@ func TestRemoveFromOpenIndex_KeepsAnEntryChangedSince(t *testing.T) {
 func TestCampaigns_NewestFirst(t *testing.T) {
 	t.Parallel()
 	r := newTestLedger(t)
-	const n = 1200 // more than one page of the list
+	const n = 1200 // more campaigns than one request lists
 	var zs []redis.Z
 	for i := range n {
 		zs = append(zs, redis.Z{Score: float64(i), Member: "c" + time.Duration(i).String()})
@@ -250,7 +250,7 @@ func TestWatch_BatchIsDueWhenAWorkerCanContinue(t *testing.T) {
 	release := func(r *testLedger, c *Claim) { _, err := r.Release(r.Context(), c, 10*time.Minute, false); r.ok(err) }
 	cases := map[string]struct {
 		do   func(r *testLedger, id string)
-		want time.Duration // expected watch, from now
+		want time.Duration // how long from now the watch must be
 	}{
 		"handed out": {func(r *testLedger, id string) {}, 5 * time.Second},
 		"claimed":    {func(r *testLedger, id string) { r.claim(id, b, 0, 0, keyed, 30*time.Second) }, 31 * time.Second},
@@ -331,7 +331,7 @@ func TestBatchesAhead_CountsOnlyUpToTheMaximum(t *testing.T) {
 	for i := range 600 { // more than are read in one round trip
 		all = append(all, redis.Z{Score: float64(now.UnixMilli() + int64(i)), Member: campaign.BatchName(0, i)})
 	}
-	all = append(all, redis.Z{Score: float64(now.UnixMilli()), Member: campaign.BatchName(1, 0)}, // of another stream
+	all = append(all, redis.Z{Score: float64(now.UnixMilli()), Member: campaign.BatchName(1, 0)}, // a batch of another stream
 		redis.Z{Score: float64(now.Add(time.Hour).UnixMilli()), Member: campaign.BatchName(0, 600)}) // backs off, so it does not count
 	r.ok(r.rdb.ZAdd(r.Context(), openKey("c"), all...).Err())
 	for _, x := range []struct{ seq, most, want int }{{0, 10, 0}, {9, 10, 9}, {500, 10, 10}, {500, 1000, 500}, {700, 1000, 600}, {700, 300, 300}} {

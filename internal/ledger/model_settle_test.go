@@ -11,7 +11,7 @@ type modelSettle struct {
 	call    string
 	gen     int
 	token   string
-	list    []int // positions
+	list    []int // positions of the recipients in the call
 	rows    []int
 	uuid    string
 	records []campaign.Record

@@ -14,16 +14,16 @@ import (
 type model struct {
 	personal bool          // the campaign has merge fields
 	now      time.Duration // the time of a clock that moves only when the test moves it
-	expiry   time.Duration // 0: none
+	expiry   time.Duration // when the campaign expires; 0: never
 
 	rows  []*modelRow
-	pages [][]int // the rows of each page, from 1
+	pages [][]int // the rows of the recipients of each page; the first row is 1
 	cur   int
 	carry [modelAccounts][]int
 
 	calls map[string]*modelCall   // the key is the name: batch and call, "b.k"
 	gens  map[string]*modelGen    // the key is the name: batch, call and generation, "b.k.g"
-	order [modelAccounts][]string // batches as planned
+	order [modelAccounts][]string // names of the batches of each account, in the order of planning
 	moved map[string][]string     // the batches that recipients of a batch moved to
 	under map[string]string       // idempotency keys by "call generation"; the generation belongs to another call, and a late result of it reached this call
 
@@ -46,7 +46,7 @@ const modelAccounts = 2
 
 type modelRow struct {
 	left   string // the skip reason of planning or an opt-out
-	call   string // "b.k", if it is in a batch
+	call   string // the name "b.k" of its call, if the recipient is in a batch
 	pos    int
 	status campaign.Status
 	from   string     // the generation it waits in, or that set the status
@@ -72,7 +72,7 @@ type modelGen struct {
 	call                  string
 	number                int
 	state                 string // "r", "s", "d" or "t", as in prelude.lua
-	members               []int  // positions
+	members               []int  // positions of its recipients in the call
 	token                 string
 	claims, tries         int
 	bad, rev              int

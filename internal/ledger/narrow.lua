@@ -35,7 +35,7 @@ if rec[STATE] == 't' then
 end
 if rec[STATE] == 'r' and rec[TOKEN] == token and tonumber(rec[REV]) == tonumber(revision) + 1 then return answer() end
 if rec[STATE] ~= 'r' or rec[REV] ~= revision or get('stop') or not get('b' .. b) then
-  return {'changed'} -- also if Redis lost the move that made this batch
+  return {'changed'} -- the generation is not as the caller read it, or Redis lost the move that made this batch
 end
 
 if is_beyond_canary(b, get('lim')) then return {'canary'} end

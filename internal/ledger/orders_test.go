@@ -189,7 +189,7 @@ func (d *sequenceDriver) retryThrough() {
 }
 
 // noteRetry runs step and records which recipients this step of a retry reopens. Each of these
-// recipients may be accepted once more, and its status may become less certain once.
+// recipients may be accepted once more, and its status may become less certain than it was.
 func (d *sequenceDriver) noteRetry(step func()) {
 	before := map[int]campaign.Status{}
 	for i, r := range d.m.rows {

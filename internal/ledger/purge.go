@@ -46,5 +46,5 @@ func (l *Ledger) Purge(ctx context.Context, id string, before time.Time) (bool, 
 // purgeArgs are the arguments of purge.lua.
 type purgeArgs struct {
 	EndedBefore   time.Time
-	TombstoneLife int // in seconds
+	TombstoneLife int // how long the tombstone is kept, in seconds
 }

@@ -53,7 +53,7 @@ func TestQuarantine_UnreadableRecordsAreNamed(t *testing.T) {
 	for field, whole := range map[string]bool{"b0.0": true, "w0.0": true, "l0.0": true, "x0.0": true, "g0.0.0.1": false, "i0.0.0.1": false, "r0.0.0": false} {
 		for name, how := range corruptions {
 			if name == "cut short" && strings.ContainsRune("wl", rune(field[0])) || name != "random bytes" && field[0] == 'x' {
-				continue // such a damage cannot be seen: a shortened number is another number, and an empty list means that there is none
+				continue // such damage cannot be seen: a shortened number is another number, and an empty list means that there is none
 			}
 			t.Run(field+" "+name, func(t *testing.T) {
 				t.Parallel()

@@ -77,7 +77,7 @@ var resendCases = map[string]struct {
 			r.Errorf("tries are %d and %d, want 1 for the one that returned", later.Tries, anew.Tries)
 		}
 		r.settle(anew, campaign.SettleVerdict, unknown("no_answer"))
-		r.settle(later, campaign.SettleVerdict, unknown("no_answer")) // its first unknown outcome
+		r.settle(later, campaign.SettleVerdict, unknown("no_answer")) // the first unknown outcome of this recipient, so it is resent
 		r.expect(id, "pending unknown accepted")
 		r.settle(withResend(r.claim(id, firstBatch, 0, 3, noKey, long)), campaign.SettleAnswer, accepted("m1"))
 	}, "accepted unknown accepted"},

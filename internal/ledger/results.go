@@ -246,7 +246,7 @@ func (l recordReader) rowsAt(ctx context.Context, id string, b *Batch, r *rowRea
 		return nil, fmt.Errorf("read results of %s: %w", id, err)
 	}
 	for i := range rows {
-		if rows[i].Status != campaign.Skipped || rows[i].Reason != campaign.ReasonOptedOut { // like recipients that planning skipped, they belong to no account
+		if rows[i].Status != campaign.Skipped || rows[i].Reason != campaign.ReasonOptedOut { // a recipient that opted out after planning belongs to no account, like those that planning skipped
 			rows[i].Account = stream.Account.Name
 		}
 	}

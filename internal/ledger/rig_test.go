@@ -23,7 +23,7 @@ import (
 // planners and workers do.
 type testLedger struct {
 	testing.TB
-	server *redistest.Server // nil: miniredis
+	server *redistest.Server // nil: the ledger is on miniredis
 	rdb    *redis.Client
 	*Ledger
 }
@@ -282,7 +282,7 @@ func moveTimesBack(ctx context.Context, rdb *redis.Client, id string, d time.Dur
 		case f[0] == 'g' && strings.HasPrefix(v, "t "):
 		case f[0] == 'g' && f[1] >= '0' && f[1] <= '9':
 			w := strings.Fields(v)
-			for _, i := range []int{2, 3, 4, 11} { // lease, claimed, first, due
+			for _, i := range []int{2, 3, 4, 11} { // positions of the words lease, claimed, first and due
 				w[i] = earlier(w[i])
 			}
 			v = strings.Join(w, " ")

@@ -46,8 +46,7 @@ type Searched struct {
 	// MaxFound, More is true, and the rest of the campaign is not read.
 	Found []FoundRow
 	More  bool
-	// Unreadable is the error that kept the search from reading the campaign. In that case Found is
-	// empty.
+	// Unreadable is why the search could not read the campaign. If it is set, Found is empty.
 	Unreadable error
 }
 
@@ -142,7 +141,7 @@ func (s *Search) read(ctx context.Context, h campaignHead) (Searched, error) {
 		out.Found, out.Unreadable, err = nil, err, nil
 	}
 	if errors.Is(err, ErrNotFound) {
-		out.Found, err = nil, nil // removed meanwhile
+		out.Found, err = nil, nil // the campaign was removed meanwhile
 	}
 	return out, err
 }

@@ -50,13 +50,13 @@ type stateAudit struct {
 	isOpen   bool // the open set has members
 	gens     map[string]*auditGen
 	calls    map[string]int               // number of recipients of call "b.k"
-	results  map[string][]campaign.Record // of call "b.k"
+	results  map[string][]campaign.Record // results of the recipients of call "b.k"
 }
 
 type auditGen struct {
-	name    string // b.k.g
+	name    string // the name "b.k.g": batch, call and generation
 	batch   string
-	call    string // b.k
+	call    string // the name "b.k" of its call
 	number  int
 	words   []string
 	members []int

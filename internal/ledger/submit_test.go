@@ -145,7 +145,7 @@ func (x request) model(d *sequenceDriver, c *Claim) modelClaim {
 func (d *sequenceDriver) settleAndClaim(r generationRead, call string, c *Claim, records []campaign.Record) bool {
 	w, err := d.l.LoadWork(d.ctx, d.id, r.batch)
 	if errors.Is(err, ErrNotFound) {
-		return false // Redis lost the batch
+		return false // Redis has lost the batch, so there is nothing to claim
 	}
 	d.ok(err)
 	var other []generationRead

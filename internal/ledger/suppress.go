@@ -21,7 +21,7 @@ type InFlightCall struct {
 	// Doubtful: no claim holds the call, but it may have reached the gateway. At a gateway with
 	// idempotency keys the call is repeated unchanged.
 	Doubtful bool
-	field    string // field of its generation
+	field    string // field of the call's generation in the ledger hash
 	token    string
 }
 
@@ -102,7 +102,7 @@ func (l *Ledger) ExcludeOpen(ctx context.Context, list string, numbers []sms.MSI
 		}
 		lists, err := l.suppressionListsOf(ctx, e.ID)
 		if errors.Is(err, ErrNotFound) {
-			continue // its planning will read the list
+			continue // not committed yet: the planning of this campaign will read the list
 		}
 		if err == nil && !slices.Contains(lists, list) {
 			continue

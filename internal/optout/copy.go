@@ -43,7 +43,7 @@ func (l *Lists) copyList(ctx context.Context, list string) (*listCopy, error) {
 			for word := range strings.FieldsSeq(line) {
 				n, err := strconv.ParseUint(word, 10, 64)
 				if err != nil {
-					continue // not the field of a number
+					continue // this field of the bucket is not a number: leave it out
 				}
 				c.numbers = append(c.numbers, n)
 			}

@@ -51,7 +51,7 @@ func ParallelMap[T, U any](most int, seq iter.Seq2[T, error], do func(T) U) iter
 		var begun []*Future[U]
 		defer func() {
 			for _, b := range begun {
-				<-b.done // the result is not needed
+				<-b.done // wait for the call to end; its result is not needed
 			}
 		}()
 		first := func() bool {

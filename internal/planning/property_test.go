@@ -194,7 +194,7 @@ func (w randomCampaign) oracle(t *rapid.T) []rowOutcome {
 		t.Fatal(err)
 	}
 	var out []rowOutcome
-	seen := map[sms.MSISDN][]string{} // the texts of each number
+	seen := map[sms.MSISDN][]string{} // the texts that each number has got so far
 	count, segments := 0, 0
 	for _, page := range w.pages {
 		for i, input := range page.Inputs {
@@ -308,7 +308,7 @@ func TestPlan_CallsPartitionTheRecipients(t *testing.T) {
 		if diff := cmp.Diff(once, again, cmpopts.EquateEmpty()); diff != "" {
 			t.Fatalf("another planner made a different plan: %s", diff)
 		}
-		got := make([]string, len(want)) // the result found for each row
+		got := make([]string, len(want)) // for each row, the result in the plan
 		for n, page := range once {
 			for _, x := range page.Skipped {
 				got[x.Row-1] += x.Reason

@@ -37,7 +37,7 @@ type Runner struct {
 	OptOuts  *optout.Lists   // the suppression lists
 	Clock    interface {
 		Now(ctx context.Context) (time.Time, error)
-	} // Redis' clock
+	} // reads the time by Redis' clock
 	Waker     *wake.Waker
 	Shares    *pacing.Shares
 	Stop      *drain.Signals
@@ -97,7 +97,7 @@ func (r *Runner) Plan(ctx context.Context, p queue.Pointer) (*Batch, error) {
 	last, err := r.planPages(ctx, plan, pl, opted, first)
 	switch {
 	case errors.Is(err, ledger.ErrMoved), errors.Is(err, ledger.ErrStopped), errors.Is(err, ledger.ErrNotFound):
-		return nil, nil //nolint:nilnil // as above
+		return nil, nil //nolint:nilnil // nil means that there is no batch to send
 	case errors.Is(err, drain.ErrDraining):
 		return nil, r.Waker.HandOver(p)
 	case err != nil:
@@ -108,7 +108,7 @@ func (r *Runner) Plan(ctx context.Context, p queue.Pointer) (*Batch, error) {
 		r.Announcer.EndedNow(ctx, plan.ID, plan.Total)
 	}
 	if last.first == nil {
-		return nil, nil //nolint:nilnil // as above
+		return nil, nil //nolint:nilnil // nil means that there is no batch to send
 	}
 	p.Batch, p.Wake = last.first.Batch, last.first.Number
 	return &Batch{Pointer: p, Account: plan.Spec.Via}, nil
@@ -244,7 +244,7 @@ func (r *Runner) takeSnapshot(ctx context.Context, id string, spec campaign.Spec
 		f.Accounts = append(f.Accounts, snapshot)
 	}
 	if len(f.Accounts) == 0 {
-		return f, errors.New("plan: the campaign names no account, and there are no routes to choose one")
+		return f, errors.New("plan: the campaign names no account, and there are no routes to choose one: name an account or configure routes")
 	}
 	return f, nil
 }

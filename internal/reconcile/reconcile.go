@@ -32,7 +32,7 @@ const (
 // methods are safe for concurrent use.
 type Tracker struct {
 	Attempts *attempts.Index
-	// Ledger stores the attempts, and returns the recipients of an attempt's call.
+	// Ledger returns the recipients of an attempt's call.
 	Ledger *ledger.Ledger
 	Log    zerolog.Logger
 	Info   providers.Info

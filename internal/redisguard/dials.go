@@ -67,7 +67,7 @@ func runID(ctx context.Context, rdb redis.UniversalClient) (string, error) {
 	}
 	info, err := rdb.InfoMap(ctx, "server").Result()
 	if _, refused := errors.AsType[redis.Error](err); refused {
-		return "", nil // INFO is forbidden
+		return "", nil // the user may not run INFO
 	}
 	if err != nil {
 		return "", fmt.Errorf("read run_id of redis: %w", err)

@@ -51,11 +51,11 @@ func (g *Guard) waitForPeers(ctx context.Context, runID string) error {
 			return err
 		}
 		if time.Since(began) > peerLimit(g.LongestCall, longest) {
-			g.Log.Warn().Strs("workers", late).Msg("redis restarted or failed over: these workers have not repeated their recent settles; continuing without them")
+			g.Log.Warn().Strs("workers", late).Msg("redis restarted or failed over: these workers have not replayed their recent settles; continuing without them")
 			return nil
 		}
 		if !said {
-			g.Log.Info().Strs("workers", late).Msg("redis restarted or failed over: waiting until these workers have repeated their recent settles")
+			g.Log.Info().Strs("workers", late).Msg("redis restarted or failed over: waiting until these workers have replayed their recent settles")
 		}
 		if !g.Stop.Sleep(peerTick) {
 			return drain.ErrDraining

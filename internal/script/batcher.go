@@ -41,7 +41,7 @@ type Batcher[K comparable] struct {
 
 	mu    sync.Mutex
 	queue []*request[K]
-	busy  int // pipelines that run now
+	busy  int // number of pipelines that run now
 }
 
 // request is one request. answer and err are set once done is closed.

@@ -95,8 +95,8 @@ func (r *Runner) runDurable(ctx context.Context, s *redis.Script, keys []string,
 		case answer.Err() != nil:
 			return nil, answer.Err()
 		case held.Err() != nil && strings.Contains(held.Err().Error(), "unknown command"):
-			// Redis before 7.2 has no WAITAOF. For such a Redis, CheckRedis requires appendfsync
-			// always, with which a change is on disk before Redis answers.
+			// Redis before 7.2 has no WAITAOF. For such a Redis, redisguard.CheckDurability requires the
+			// setting "appendfsync always", with which a change is on disk before Redis answers.
 			r.noWaitAOF.Store(true)
 			continue
 		case err != nil:

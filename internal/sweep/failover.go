@@ -208,7 +208,7 @@ func (m *failoverRun) moveBatch(ctx context.Context, batch string, now time.Time
 		return m.target(p, body, part.Been)
 	})
 	if ledger.AsUnreadable(err) != nil {
-		return nil //nolint:nilerr // as above
+		return nil //nolint:nilerr // the worker of the batch quarantines what is unreadable
 	}
 	if err != nil {
 		return err

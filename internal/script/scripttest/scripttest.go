@@ -100,7 +100,7 @@ func headerNames(source string) (out []string) {
 // signature is what a script says about its arguments.
 type signature struct {
 	script string
-	named  [][]string // matches of namedArguments
+	named  [][]string // one match of namedArguments for each list of arguments
 	header []string
 }
 
