@@ -208,8 +208,8 @@ func TestSync_LeavesWhatAWorkerServes(t *testing.T) {
 	}
 }
 
-// A producer that finds a card must also find the default country. So the settings are written
-// although the card cannot be written.
+// A producer that finds a card must also find the default country, so the settings are written
+// before the card. In this test the card cannot be written.
 func TestPublishAll_SettingsComeBeforeCards(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

@@ -30,10 +30,10 @@ func New(r *script.Runner) *Index { return &Index{rdb: r.Redis(), scripts: r} }
 // the attempts, to decide which attempt the message belongs to and whether Tuma knows it already.
 //
 // The order of the steps makes this safe. The worker adds the attempt before it sends the first
-// byte of the call, records the ids of the messages before it settles the attempt, and removes the
-// attempt after that. A worker that looks for a message reads the gateway's list first, then the
-// attempts, then the ids. So if another attempt sent a message in the list, the worker finds that
-// attempt, or the id of the message.
+// byte of the call. It records the ids of the messages before it settles the attempt, and removes
+// the attempt after the settle. A worker that looks for a message reads the gateway's list first,
+// then the attempts, then the ids. So if another attempt sent a message in the list, the worker
+// finds that attempt, or the id of the message.
 type Attempt struct {
 	Campaign, Batch  string
 	Call, Generation int

@@ -36,10 +36,10 @@ func (p *pass) submitted() { p.open = p.open[1:] }
 //
 // Generations made by splitting a call, or by an answer for only some recipients, come before calls
 // that were never split. Among these parts, the one due earliest comes first, then the smallest;
-// equal parts are shuffled. Suppose a call was refused because of some of its recipients. It is
-// then quickly split down to a part that succeeds, which shows that the account works. A part that
-// was tried and must wait has a later due time, because the smallest part may be the bad one. Calls
-// that were never split keep their order and come last.
+// equal parts are shuffled. Because of this order, a call that was refused because of some
+// recipients is quickly split down to a part that succeeds. That part shows that the account works.
+// A part that was tried and must wait has a later due time, because the smallest part may be the
+// bad one. Calls that were never split keep their order and come last.
 func orderGenerations(open []*ledger.Generation) []*ledger.Generation {
 	var later, first []*ledger.Generation
 	for _, g := range open {

@@ -1,5 +1,5 @@
 -- take.lua stores an incoming message that is not stored yet. For an opt-in word, it also removes the sender from the
--- suppression list, if an opt-out word added the entry and the opt-in word was not sent before it.
+-- suppression list. It does so only if the entry is from an opt-out word that was not sent after the opt-in word.
 -- KEYS: 1 stream of messages, 2 known messages, 3 data of the inbox, 4 data of all suppression lists, 5 bucket of the sender
 -- ARGV, in the order of takeArgs:
 --   id       identifies the message among all messages of all accounts

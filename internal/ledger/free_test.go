@@ -200,8 +200,8 @@ func (r *testLedger) lateSteps() map[string]func() error {
 	}
 }
 
-// A step of the old campaign that comes after another campaign has taken the ID changes nothing,
-// although the new campaign has batches, calls and generations of the same names.
+// Another campaign has taken the ID. A late step of the old campaign changes nothing, although the
+// new campaign has batches, calls and generations of the same names.
 func TestReplaced_LateStepsChangeNothing(t *testing.T) {
 	t.Parallel()
 	r := newTestLedger(t)

@@ -155,8 +155,8 @@ func (r *testLedger) snapshot(id string) campaign.PlanSnapshot {
 	return f
 }
 
-// A result arrives for a claim that Redis lost, or that the gateway denied at first. By then the
-// recipients of the claim have moved, and moved again.
+// A late result arrives for a claim that Redis lost, or whose call the gateway denied at first.
+// Before the result arrives, the recipients of the claim have moved twice.
 func TestFailoverLateResult_ReachesMovedRecipients(t *testing.T) {
 	t.Parallel()
 	r := newTestLedger(t)

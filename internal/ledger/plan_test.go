@@ -268,7 +268,7 @@ func TestResults_OfALargeUploadAreInOrder(t *testing.T) {
 }
 
 // A planner that takes over must know the text of each planned recipient, so that it can recognise
-// the same text to the same number.
+// a repeated message: the same text to the same number.
 func TestPlan_PlannedMessagesHaveTheirTexts(t *testing.T) {
 	t.Parallel()
 	r := newTestLedger(t)

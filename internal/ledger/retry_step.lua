@@ -6,7 +6,7 @@
 --   opted_out  packed positions in the batch of recipients that have opted out; they stay as they are
 -- then the number of recipients of each call of the batch; without these numbers the retry leaves the batch out
 -- Returns {'open', next batch, recipients so far} | {'ended', '', recipients} | {'past'|'missing'|'newer'}
--- For a batch that is not the operation's next one it changes nothing and returns the operation's next batch. 'past':
+-- If the batch is not the next one of the operation, the script changes nothing and returns the next batch. 'past':
 -- another retry has followed this one. 'missing' and 'newer' are explained at unfit() in prelude.lua.
 local operation, batch, opted_out = unpack(ARGV, 1, 3)
 local bad = unfit()

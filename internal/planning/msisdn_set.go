@@ -54,8 +54,8 @@ type block struct {
 	bits []uint64
 }
 
-// Minimum and maximum size of a block's hash table. Above maxSlots a bitmap takes little more
-// memory.
+// minSlots and maxSlots are the minimum and the maximum number of slots of a block's hash table. A
+// larger table would take about as much memory as a bitmap.
 const minSlots, maxSlots = 8, 2048
 
 func newBlock(slots int) *block {

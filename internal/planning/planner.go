@@ -11,14 +11,14 @@ import (
 )
 
 // Planner turns the pages of one campaign, in order, into batches. It remembers every number that
-// it has planned, in three to six bytes each, and in a campaign with merge fields also a hash of
-// every message, in 11 to 22 bytes. For each stream it keeps the calls that are not full
-// yet, so that recipients with the same body share a call. Recipients of one call must be at most
-// campaign.CarryRows rows apart. All waiting calls must fit into what one page may carry over to
-// the next.
+// it has planned, in three to six bytes each. In a campaign with merge fields it also remembers a
+// hash of every message, in 11 to 22 bytes each. For each stream it keeps the calls that are not
+// full yet, so that recipients with the same body share a call. Recipients of one call must be at
+// most campaign.CarryRows rows apart. All waiting calls must fit into what one page may carry over
+// to the next.
 //
-// The result depends only on the input, so another Planner with the same input produces the same
-// result. A Planner is not safe for concurrent use.
+// The result depends only on the input: another Planner that gets the same pages produces the same
+// batches. A Planner is not safe for concurrent use.
 type Planner struct {
 	spec     campaign.Spec
 	snapshot campaign.PlanSnapshot

@@ -33,9 +33,9 @@ const peerTick = 50 * time.Millisecond
 
 // waitForPeers records that this worker has replayed its settles, and waits until every other live
 // worker has done so. Without a durability setting, a Redis that restarted may lack both the claim
-// and the settle of a call, and only the worker that made the call can restore the settle. Until
-// then this worker could claim the call again. peerLimit limits the wait. waitForPeers returns an
-// error if the worker drains.
+// and the settle of a call. Only the worker that made the call can restore the settle. Until then
+// this worker could claim the call again. peerLimit limits the wait. waitForPeers returns an error
+// if the worker drains.
 func (g *Guard) waitForPeers(ctx context.Context, runID string) error {
 	if g.Peers == nil {
 		return nil

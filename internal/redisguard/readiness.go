@@ -78,8 +78,8 @@ func (r *Readiness) Watch(ctx context.Context) {
 // outcome differs from the last one.
 func (r *Readiness) Note(err error) { r.note(err, "", time.Now()) }
 
-// note does what Note does, for a command that began at the given time, at a Redis with the given
-// run_id, or "" if that is not known.
+// note does what Note does, for a command that began at the time begun. id is the run_id of the
+// Redis that the command went to, or "" if it is not known.
 func (r *Readiness) note(err error, id string, begun time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

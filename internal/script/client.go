@@ -7,9 +7,9 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// CheckClient returns an error if Tuma cannot work safely with a client. That is so if the client
-// is nil, if it is a ring, which loses keys when a node fails, or if it reads from replicas, whose
-// data may be old. CheckClient sends nothing to Redis.
+// CheckClient returns an error if Tuma cannot work safely with a client. The client must not be
+// nil. It must not be a ring, which loses keys when a node fails. It must not read from replicas,
+// whose data may be old. CheckClient sends nothing to Redis.
 func CheckClient(rdb redis.UniversalClient) error {
 	if v := reflect.ValueOf(rdb); !v.IsValid() || v.Kind() == reflect.Pointer && v.IsNil() {
 		return errors.New("the redis client is nil")

@@ -168,8 +168,8 @@ func TestVerdict_RefusalRejectsOnlyASingleRecipient(t *testing.T) {
 	})
 }
 
-// An answer about a text concerns the campaign if all its recipients get the text, otherwise only
-// the call.
+// An answer about a text concerns the campaign if all recipients of the campaign get this text.
+// Otherwise it concerns only the call.
 func TestVerdict_RefusedTextOfItsOwnIsTheRecipients(t *testing.T) {
 	t.Parallel()
 	now := time.Unix(1e9, 0)

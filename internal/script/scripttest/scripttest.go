@@ -14,19 +14,20 @@ import (
 )
 
 var (
-	// namedArguments matches the line in which a script names its arguments, or those of one item
-	// of a list. settle_and_claim.lua names the positions within an item instead.
+	// namedArguments matches the line in which a script names its arguments, or the arguments of one
+	// item of a list. In settle_and_claim.lua it matches the line that names the positions of the
+	// arguments within an item.
 	namedArguments = regexp.MustCompile(`(?m)^ *local ([a-zA-Z_,\s]+?) = (?:unpack\(ARGV|1, 2, 3)`)
 	namedInHeader  = regexp.MustCompile(`(?m)^--   ([a-z_]+)(?:  .*)?$`)
 	rawArgument    = regexp.MustCompile(`ARGV\[\d+\]`)
 	preludeLocal   = regexp.MustCompile(`(?m)^local (?:function )?([A-Za-z_0-9, ]+)`)
 )
 
-// Arguments checks that every script in files names its arguments as the fields of its structs, in
-// the same order, in its first comment and in its code. structs has the structs of each script, by
-// the script's name, in the order in which the script uses them. A script that is not in structs
-// takes no arguments, or only lists without names. prelude is the source in front of the scripts;
-// no argument may hide one of its locals.
+// Arguments checks how every script in files names its arguments, in its first comment and in its
+// code. The names must be those of the fields of its structs, in the same order. structs has the
+// structs of each script, by the script's name, in the order in which the script uses them. A
+// script that is not in structs takes no arguments, or only lists without names. prelude is the
+// source in front of the scripts; no argument may hide one of its locals.
 func Arguments(t *testing.T, files fs.FS, prelude string, structs map[string][]any) {
 	t.Helper()
 	shared := map[string]bool{}
