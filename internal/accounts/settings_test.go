@@ -74,7 +74,7 @@ func TestPublishAll_TheLastStartDecides(t *testing.T) {
 	if limit := r.rdb.HGet(t.Context(), Key("x"), "limit").Val(); limit != "200 1" {
 		t.Errorf("the limiter reads %q, want the limit of b", limit)
 	}
-	// a restarts: a rollback.
+	// Worker "a" restarts as "a2", with its old configuration, as in a rollback.
 	if in = r.publishAll("a2", r.startOf(), old, offer("x", 20)); in.Settings.Country != "KE" || in.By != "a2" || in.Cards["x"].Card.Rate != 20 {
 		t.Errorf("after the restart of a: %+v, want the settings of a", in)
 	}

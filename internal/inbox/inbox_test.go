@@ -244,7 +244,8 @@ func TestTake_OptInUndoesOnlyAWord(t *testing.T) {
 		if removed := before["ACME"] - after["ACME"]; (removed == 1) != tt.removed || before["OTHER"] != after["OTHER"] {
 			t.Errorf("%s: removed %d, lists %v; want removed %v from ACME only", tt.name, removed, after, tt.removed)
 		}
-		// A repetition of the opt-in must not undo a new opt-out.
+		// A repetition of the opt-in message must not undo an opt-out that was added after the opt-in was
+		// stored.
 		_, err = r.lists.Add(t.Context(), "ACME", []optout.Entry{{MSISDN: m, Origin: optout.OriginKeyword, At: now}}, true)
 		r.ok(err)
 		r.take(Message{Account: "at", ID: tt.name, Word: Start}, in)

@@ -69,7 +69,7 @@ func (r *testLedger) settleAndClaimFive(say *replayHook, together bool) (state s
 			return r.claim("c", batch, 1, 0, keyed, long), true
 		})
 	}
-	// Another worker slot has another call of the first batch.
+	// Another slot has claimed another call of the first batch.
 	other, last := r.claim("c", campaign.BatchName(0, 0), 2, 0, keyed, long), r.open("c", campaign.BatchName(0, 0), 3, 0)
 	hide = append(hide, other.Token, "<other>")
 	got := make([]*Claim, len(asks))

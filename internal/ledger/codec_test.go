@@ -229,7 +229,8 @@ func TestPlanSnapshot_StreamsRoundTrip(t *testing.T) {
 		}
 	}
 
-	// This is what a release without sending hours wrote: each account is a stream.
+	// An earlier release, which knew no sending hours, wrote this snapshot. Each account is one
+	// stream.
 	before, err := decodeSnapshot(`{"cc":"KE","a":[{"n":"a","m":5},{"n":"b","m":1}]}`, "")
 	if err != nil || before.Streams() != 2 || before.Stream(1).Account.Name != "b" || before.Stream(1).SendingHours != (campaign.CountryHours{}) {
 		t.Errorf("got %+v, %v; want two streams, one for each account, at any hour", before, err)

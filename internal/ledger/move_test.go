@@ -103,7 +103,7 @@ func TestFailoverMove_OnlyRecipientsCertainlyNotSent(t *testing.T) {
 		rows = append(rows, p.Row)
 	}
 	slices.Sort(rows)
-	// The recipient of the fourth call that was unknown once may not move.
+	// In the fourth call, the recipient whose outcome was once unknown may not move.
 	if want := []int{11, 12, 13, 14, 15}; !slices.Equal(rows, want) {
 		t.Errorf("may move %v, want %v", rows, want)
 	}

@@ -104,7 +104,7 @@ func TestPlan_SecondPlannerIsStopped(t *testing.T) {
 	if _, _, err := two.CommitPage(t.Context(), script.NewToken(), page); !errors.Is(err, ErrMoved) {
 		t.Errorf("the second planner got %v, want ErrMoved", err)
 	}
-	// The first planner lost its answer and repeats the commit.
+	// The first planner did not get the answer to its commit, and repeats the commit.
 	again, _, err := one.CommitPage(t.Context(), token, page)
 	if err != nil || !cmp.Equal(again, first) {
 		t.Errorf("the repeated commit returned %v, %v; want %v", again, err, first)

@@ -254,7 +254,7 @@ func TestQuarantine_CancelEndsQuarantinedRecipients(t *testing.T) {
 			r.ok(err)
 			unknown, skipped := 0, 5
 			if inFlight {
-				// The open set still has the batch that may be in flight.
+				// The open set still has the batch that may be in flight, so the campaign must not end yet.
 				if done, err := r.WriteOff(t.Context(), "c", 0); err != nil || done {
 					t.Errorf("WriteOff with another batch open returned %t, %v; want false", done, err)
 				}

@@ -49,7 +49,7 @@ func TestReschedule_MovesTheStartUntilTheCampaignHasBegun(t *testing.T) {
 		t.Errorf("got state %s, start %v, expiry %v and the plan due at %v; want scheduled, %v, an hour later, and due at the start", s.State, s.StartAt, s.ExpiresAt, due("later"), later)
 	}
 	// The task of the old start must not begin the campaign, and the sweeper must not try again before
-	// the new one.
+	// the new start.
 	r.ok(r.Watch(t.Context(), "later", PlanWork, now))
 	if p, err := plan("later"); p != nil || err != nil || r.summary("later").State != campaign.Scheduled || !due("later").Equal(later) {
 		t.Errorf("StartPlan before the start = %v, %v with state %s, due at %v; want no plan, scheduled, due at the start", p, err, r.summary("later").State, due("later"))

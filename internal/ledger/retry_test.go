@@ -97,8 +97,8 @@ func TestRetry_UnfinishedRetryIsFinishedOnce(t *testing.T) {
 	if record == "" {
 		t.Fatal("the summary has no RetryRecord during the retry")
 	}
-	// All reopened recipients are settled before the retry is complete: the campaign is not done
-	// yet.
+	// All recipients that the retry has reopened so far are settled, but the retry is not complete. So
+	// the campaign is not done yet.
 	if out := r.settle(r.claim("c", "0.0", 0, 1, keyed, long), campaign.SettleAnswer, accepted("m2")); out.Done {
 		t.Error("done in the middle of a retry")
 	}

@@ -199,7 +199,8 @@ func TestSettle(t *testing.T) {
 func TestSettle_RepeatedSettleChangesNothing(t *testing.T) {
 	t.Parallel()
 	r := newTestLedger(t)
-	// Two batches and an open-batch limit of one: the end of the first hands out the second.
+	// The campaign has two batches and an open-batch limit of one. So the end of the first batch hands
+	// out the second batch.
 	r.enqueue("c", campaign.Spec{}, 4)
 	_, _, err := r.startPlan("c", 1).CommitPage(t.Context(), script.NewToken(), campaign.PlannedPage{First: 1, OpenBatchLimits: map[int]int{0: 1},
 		Batches: []campaign.PlannedBatch{{Calls: []int{2}, To: plannedRows(1, 2)}, {Calls: []int{2}, To: plannedRows(3, 2)}}})
@@ -368,7 +369,7 @@ func TestSettle_LostGenerationLeavesTheBatchOpen(t *testing.T) {
 	r.expect("c", "accepted pending")
 	r.settle(r.claim("c", "0.0", 0, 0, noKey, long), campaign.SettleAnswer, refusedForNow())
 	r.expect("c", "accepted pending")
-	// The number of the lost generation was not assigned again.
+	// The number of the lost generation 1 was not assigned again: the new generation has the number 2.
 	r.settle(r.claim("c", "0.0", 0, 2, noKey, long), campaign.SettleAnswer, accepted("m2"))
 	r.expect("c", "accepted accepted")
 }

@@ -99,7 +99,7 @@ func TestCommit_MissingPagesCreateNoCampaign(t *testing.T) {
 			t.Errorf("%s: the failed commit created a campaign", u.id)
 		}
 	}
-	// A lost upload can be repeated.
+	// After a failed commit, the producer can upload the campaign again.
 	if receipt, err := r.upload("half", campaign.Spec{Body: "x"}, "1", "2").Commit(t.Context()); err != nil || receipt.Total != 2 {
 		t.Errorf("the second upload returned %+v, %v; want 2 recipients", receipt, err)
 	}

@@ -51,7 +51,7 @@ func TestGate_ChecksEmptyQueuesTogether(t *testing.T) {
 	if n := scriptCalls(t, rdb); n != 0 {
 		t.Errorf("%d scripts were run on empty queues, want 0", n)
 	}
-	// The gate never answers other scripts: they always run.
+	// The gate answers only asynq's script that takes a task. Other scripts always run.
 	if got, err := redis.NewScript("return 7").Run(t.Context(), c, []string{"asynq:{tuma-plan}:t:1", "asynq:{tuma-plan}:pending"}).Int(); got != 7 || err != nil {
 		t.Errorf("other script: got %d, %v, want 7", got, err)
 	}
