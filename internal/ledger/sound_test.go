@@ -197,8 +197,8 @@ func (a *stateAudit) counts(ctx context.Context, l *Ledger, sum Summary) {
 	if err != nil || times.Messages != sum.Delivered {
 		a.failf("delivery times of %d messages (%v), %d are delivered", times.Messages, err, sum.Delivered)
 	}
-	if sum.Segments != went {
-		a.failf("%d segments for messages of %d that went out", sum.Segments, went)
+	if sum.Segments != sent {
+		a.failf("%d segments for messages of %d that went out", sum.Segments, sent)
 	}
 	if resent != sum.Resent {
 		a.failf("resent is %d, the results have %d", sum.Resent, resent)

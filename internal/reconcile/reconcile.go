@@ -205,7 +205,7 @@ func (t *Tracker) AttemptOf(ctx context.Context, r providers.DLR, now time.Time)
 // UnresolvedTo returns the unresolved calls of the last hour to a number: those in flight, and those
 // of unknown outcome.
 func (t *Tracker) UnresolvedTo(ctx context.Context, number sms.MSISDN, now time.Time) ([]attempts.Attempt, error) {
-	return t.open.to(ctx, t, t.Info.Fingerprint, number, now)
+	return t.open.attemptsTo(ctx, t, t.Info.Fingerprint, number, now)
 }
 
 // NoteReported records the message ID of a delivery report that names a message of the attempt.
