@@ -116,8 +116,8 @@ func newPersonal(spec campaign.Spec) (*personal, error) {
 // mostNames is the maximum number of field names in the cache names.
 const mostNames = 1000
 
-// placeOf returns the index in values of a recipient's field, or -1 if the body does not use the
-// field.
+// placeOf returns where the field with the given name is in the slice values, or -1 if the body does not
+// use the field.
 func (p *personal) placeOf(name string) int {
 	at, ok := p.names[name]
 	if ok {

@@ -7,8 +7,8 @@ import (
 	"github.com/tuma-sms/tuma/internal/simulator"
 )
 
-// Blank merge fields and other mistakes of a file are reported in one run, with the lines of the file:
-// in a dry run, with an ID and without one.
+// One run of tuma send reports all mistakes of a file, such as blank merge fields, each with its lines.
+// This holds for a dry run, for a send with a campaign ID, and for a send without one.
 func TestSend_AllMistakesOfAFileAtOnce(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t, simulator.Options{})

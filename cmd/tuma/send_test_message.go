@@ -200,7 +200,7 @@ func (t *testMessage) chooseID(ctx context.Context, to producer.Recipient) (agai
 			return true, nil
 		}
 	}
-	return false, fmt.Errorf("test %s and %d repetitions of this test were not sent: use another --id", stem, maxTestIDs-2)
+	return false, fmt.Errorf("the test %s and its %d repetitions were sent or skipped before, so nothing was sent now: use another --id", stem, maxTestIDs-2)
 }
 
 // waitForOutcome waits for the outcome of the test and prints it. It cancels the test after

@@ -121,8 +121,8 @@ func (t *sendTimes) parse(a *app, c *producer.Campaign) (err error) {
 	return nil
 }
 
-// notes returns one line for the start and one for the expiry of the campaign, with the time that the
-// command has read. It returns no line for a time that no flag sets.
+// notes returns one line for the start and one for the expiry of the campaign. Each line shows how the
+// command has understood the flag. A time without a flag has no line.
 func (t *sendTimes) notes() (lines []string) {
 	for _, x := range []struct {
 		verb, flag string

@@ -169,7 +169,8 @@ func TestBreaker_BackOffDoublesOnlyAfterAFailedProbe(t *testing.T) {
 	}
 }
 
-// A single CallHold holds the account, and one failed probe prolongs the hold.
+// One report of the outcome CallHold is enough to hold the account, and one failed probe prolongs the
+// hold.
 func TestBreaker_OneFailedProbeProlongsTheHold(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

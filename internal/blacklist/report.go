@@ -90,7 +90,7 @@ func (x *Reports) note(ctx context.Context, r tracking.Applied) (added int, err 
 		return 0, nil
 	}
 	if added, err = x.optouts.Add(ctx, list, found, true); err != nil {
-		return 0, fmt.Errorf("add a number that the gateway blacklists to the suppression list: %w", err)
+		return 0, fmt.Errorf("add to the suppression list a number that the gateway blacklists: %w", err)
 	}
 	numbers := make([]sms.MSISDN, len(found))
 	for i, e := range found {

@@ -24,8 +24,8 @@ type Rule struct {
 // sender is what was seen of a sender ID at an account.
 type sender struct {
 	// acceptedAt is when the account last accepted a recipient. run counts the recipients that the
-	// account has called blacklisted since then. waiting lists those of them that may still be
-	// added.
+	// account has called blacklisted since then. waiting has those of them that may still be put
+	// on the suppression list.
 	acceptedAt time.Time
 	run        int
 	waiting    []optout.Entry

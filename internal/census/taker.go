@@ -67,7 +67,7 @@ func (t *Taker) Begin(now time.Time) bool {
 func (t *Taker) Note(ctx context.Context, sum ledger.Summary) error {
 	t.open[sum.ID] = true
 	if sum.State == campaign.Done || sum.State == campaign.Cancelled {
-		return nil // counted among the ended ones
+		return nil // another count has the campaigns that have ended
 	}
 	t.campaigns[sum.State]++
 	err := t.noteDoubtful(ctx, sum)

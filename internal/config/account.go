@@ -271,7 +271,7 @@ func (r *reader) price(e entry, target *string) {
 		return
 	}
 	if !priceForm.MatchString(s) {
-		r.fail(e, `%s must be a price, an amount and a currency, such as "0.80 KES"`, show(e))
+		r.fail(e, `%s must be a price: an amount and a currency, such as "0.80 KES"`, show(e))
 		return
 	}
 	*target = s

@@ -85,5 +85,5 @@ func (l *blacklisted) add(b *batch, entries []optout.Entry) {
 		level = outage.Level(err, zerolog.ErrorLevel)
 	}
 	l.log.WithLevel(level).Err(err).Str("campaign", b.id).Str("account", b.acc.Name).Str("list", campaign.ListCode(list)).Int("recipients", len(entries)).
-		Int("new", added).Msg("adding numbers that the gateway blacklists to the suppression list")
+		Int("new", added).Msg("the gateway blacklists numbers: adding them to the suppression list")
 }

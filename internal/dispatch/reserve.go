@@ -19,7 +19,8 @@ type reservation struct {
 
 // reserve waits until the account's rate allows the call of a generation, and until there is room
 // among the calls in flight. It reserves nothing if the worker drains or the account was held
-// meanwhile. If the reservation is ok, the caller leaves the account's slots after the call.
+// meanwhile. If the reservation is ok, the caller must give back its place among the
+// calls in flight after the call.
 func (s *Sender) reserve(ctx context.Context, b *batch, g *ledger.Generation, a admission) (reservation, error) {
 	units, began := b.units(g), time.Now()
 	turn, ok, err := b.lane().Reserve(ctx, b.waiter, pacing.Request{Units: units, Slots: b.acc.slots,

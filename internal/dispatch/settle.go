@@ -34,8 +34,8 @@ func (s *Sender) settle(b *batch, p *pass, sub submission, a answer, v verdict.V
 	return done, err
 }
 
-// settleCall writes a verdict to the call. After a successful call it may claim the next generation
-// of the pass in the same script.
+// settleCall settles a submitted call in the ledger, with the outcome in v. After a successful call, the
+// script that settles it may also claim the next call that the slot sends.
 func (s *Sender) settleCall(b *batch, p *pass, sub submission, v verdict.Verdict) (settled, error) {
 	c, g := sub.claim, sub.gen
 	var count sync.Once // write may run again after Redis has restarted

@@ -133,7 +133,9 @@ func (b *Inbox) Page(ctx context.Context, after string, limit int) ([]Stored, er
 	}
 	pipe := b.rdb.Pipeline()
 	entries := pipe.XRangeN(ctx, streamKey, start, "+", int64(limit))
-	cut := pipe.HGet(ctx, metaKey, "cut") // read after the entries, so that it covers every message that was removed before the entries were read
+	// The cut is the position of the last message that was removed. It is read after the entries: if it
+	// were read before, a removal between the two would not show.
+	cut := pipe.HGet(ctx, metaKey, "cut")
 	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
 		return nil, fmt.Errorf("read inbox: %w", err)
 	}

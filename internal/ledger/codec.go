@@ -15,9 +15,9 @@ import (
 const (
 	formatPlain = 0
 	formatZstd  = 1
-	// formatOwn is the first format of records that hold bodies, or the values they are rendered
-	// from, for each call. An older release must not read such records as those of a plain
-	// campaign.
+	// formatOwn and higher formats are those of records that hold for each call its bodies, or the
+	// values from which the bodies are rendered. These records have their own numbers, so that an older
+	// release refuses them and does not read them as records of a plain campaign.
 	formatOwn = 2
 	// maxPageRaw bounds the text of a page before compression, in bytes, so that the page stays
 	// below 64 KB in Redis, compressed or not.

@@ -28,7 +28,8 @@ type Index struct {
 // Index returns the indexes of the campaigns in the ledger's Redis.
 func (l *Ledger) Index() *Index { return &Index{rdb: l.rdb, scripts: l.scripts} }
 
-// add enters a campaign in both indexes, with the current time.
+// add enters a campaign in the index of open campaigns and in the index of all campaigns, with the
+// current time.
 func (x *Index) add(ctx context.Context, id string) error {
 	out, err := x.scripts.Run(ctx, indexScript, []string{openIndex}, script.Args(indexArgs{ID: id})...)
 	if err != nil {

@@ -226,7 +226,8 @@ func (r *testLedger) statuses(id string) string {
 	return strings.Join(out, " ")
 }
 
-// expect compares the statuses of all rows, and checks that the ledger is sound.
+// expect checks that the recipients of a campaign have the statuses want, in the order of their rows,
+// and that the ledger is sound.
 func (r *testLedger) expect(id, want string) {
 	r.Helper()
 	if got := r.statuses(id); got != want {

@@ -33,7 +33,7 @@ func (l *Ledger) DueBatches(ctx context.Context, id string, now time.Time) ([]Wa
 		Min: "-inf", Max: strconv.FormatInt(now.UnixMilli(), 10), Count: 500,
 	}).Result()
 	if err != nil {
-		return nil, fmt.Errorf("read due work of %s: %w", id, err)
+		return nil, fmt.Errorf("read due work of campaign %s: %w", id, err)
 	}
 	if len(names) == 0 {
 		return nil, nil
@@ -44,7 +44,7 @@ func (l *Ledger) DueBatches(ctx context.Context, id string, now time.Time) ([]Wa
 	}
 	got, err := l.rdb.HMGet(ctx, ledgerKey(id), fields...).Result()
 	if err != nil {
-		return nil, fmt.Errorf("read due work of %s: %w", id, err)
+		return nil, fmt.Errorf("read due work of campaign %s: %w", id, err)
 	}
 	out := make([]Wake, len(names))
 	for i, n := range names {

@@ -99,7 +99,7 @@ func optOut(ctx context.Context, cfg *Config, m inbox.Message, sender string) er
 }
 
 // sentAt returns the time of a message. It returns the current time if the gateway gives no time,
-// or a time in the future. A time in the future is wrong: its time zone is not known.
+// or a time in the future: that time was read in a wrong time zone, because the gateway names none.
 func sentAt(at time.Time) time.Time {
 	if now := time.Now(); at.IsZero() || at.After(now) {
 		return now

@@ -92,7 +92,8 @@ func TestInbound_TenThousandDoubledAndShuffled(t *testing.T) {
 	o.check(t, r.inbound(), count)
 }
 
-// postOrder records the order of posts and their answers.
+// postOrder records in which order the gateway posted messages to the server, and in which order the
+// server answered.
 type postOrder struct {
 	mu sync.Mutex
 	// begun and answered are counts of answered posts, by message ID. begun is the count when the

@@ -15,9 +15,9 @@ import (
 func unindexedKey(login string) string { return segmentsKey(login) + ":a" }
 
 const (
-	// maxUnindexed is how many calls that set has at most.
+	// maxUnindexed is the maximum number of calls in the set unindexedKey.
 	maxUnindexed = 10_000
-	// againAtOnce is how many calls one IndexAgain enters.
+	// againAtOnce is the maximum number of calls that one IndexAgain enters in the index.
 	againAtOnce = 200
 )
 

@@ -21,8 +21,8 @@ type xmlScanner struct {
 	in             *bufio.Reader
 	xml            *xml.Decoder
 	tokenBytesLeft int // number of bytes that may still be read for the current token
-	// read is the number of unpacked bytes that were read, most is their maximum number, and
-	// packed is the size of the compressed part.
+	// read is the number of unpacked bytes that were read, most is the limit of read, and packed is
+	// the size of the compressed part.
 	read, most, packed int64
 }
 

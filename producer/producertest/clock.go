@@ -62,8 +62,8 @@ func (t *timed) Write(b []byte) (int, error) {
 // wait is over. Advance stops the worker and starts it again, so that no call is in flight while
 // the clock moves. If calls wait in the gateway because of Block, Advance ends the test with Fatal.
 //
-// The client that Tuma.Client returns reads the moved clock. A client that the service makes reads
-// time.Now, unless the service passes producer.WithClock. With a client that reads time.Now,
+// The client that Tuma.Client returns reads the moved clock. A client that the tested service makes
+// reads time.Now, unless the service passes producer.WithClock. With a client that reads time.Now,
 // enqueue before the Advance: a campaign that is enqueued after the Advance with ExpiresIn may
 // expire at once.
 func (u *Tuma) Advance(t testing.TB, d time.Duration) {

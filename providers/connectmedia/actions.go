@@ -11,7 +11,7 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// opSchedule is the operation of the action Schedule.
+// opSchedule names the action Schedule in errors.
 const opSchedule = "connectmedia schedule"
 
 // actions returns the administrative operations of this gateway. Their parameters have the vendor's

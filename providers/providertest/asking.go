@@ -130,7 +130,7 @@ func messageStatus(x *exam) {
 		if err != nil {
 			x.Errorf("the status of a message: got the error %v, want none", x.checkError(err))
 		} else if report.State == "" || report.Delivered && !report.Final {
-			x.Errorf("the status of a message: got %+v, want a state, and Final if Delivered", report)
+			x.Errorf("the status of a message: got %+v, want a State, and Final set if Delivered is set", report)
 		}
 	}
 	for _, id := range []string{"", "123456789", "00000000-0000-4000-8000-000000000000", "no such id &msgid=1"} {

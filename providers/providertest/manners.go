@@ -275,7 +275,7 @@ func prints(x *exam) {
 	bad.Options = map[string]string{"zebra": secret}
 	bad.BaseURL = "http://" + user + ":" + url.PathEscape(secret) + "@127.0.0.1:1"
 	if _, err := x.kind.Open(bad); err == nil {
-		x.Errorf("got no error for an unknown field and a login in the base URL, want one")
+		x.Errorf("got no error for settings that have an unknown field, and a user and password in the base URL; want an error")
 	} else {
 		x.noteError(err)
 	}

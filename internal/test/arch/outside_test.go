@@ -93,8 +93,8 @@ func TestNotify(t *testing.T) {
 }
 `
 
-// TestOutside_ModuleLinksOnlyWhatSendingNeeds builds embedder in a separate module. The program
-// must not link a package of unwanted, nor an HTTP server. The test also proves that another module
+// TestOutside_ModuleLinksOnlyWhatSendingNeeds builds the program of the constant embedder in a
+// separate module. The program must not link a package of the list unwanted, nor an HTTP server. The test also proves that another module
 // can use producer, although some types in producer's API are declared in internal packages.
 func TestOutside_ModuleLinksOnlyWhatSendingNeeds(t *testing.T) {
 	t.Parallel()

@@ -249,7 +249,7 @@ func (s *workerSlot) checkClock(off time.Duration) error {
 			continue // not a log entry: a worker that finds no Redis prints an error without a time
 		}
 		if by := is.Time.Sub(began); by < off-time.Second || by > off+clockWithin {
-			return fmt.Errorf("check a wrong clock: in %s it is wrong by %s, must be %s", filepath.Base(log), by, off)
+			return fmt.Errorf("check the clock that the fault has set wrong: the times in %s are wrong by %s, must be %s", filepath.Base(log), by, off)
 		}
 		return nil
 	}

@@ -42,7 +42,8 @@ func (s *schema) command(args []string) {
 	s.write(e, name, args)
 }
 
-// write checks a command that writes to a key of the page. The command's name is in upper case.
+// write checks that a command fits the type that the schema page gives its key. The command's name is
+// in upper case.
 func (s *schema) write(e *entry, name string, args []string) {
 	is := func(kind string) {
 		if e.kind != kind {
