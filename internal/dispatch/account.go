@@ -2,6 +2,8 @@ package dispatch
 
 import (
 	"context"
+	"errors"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -119,10 +121,16 @@ func (a *Account) lease() time.Duration { return a.Timeout + LeaseMargin }
 // noteSent records the IDs of the messages of a call, so that the gateway's lists and delivery reports
 // can be matched with them. The caller settles the call only afterwards.
 func (b *batch) noteSent(ctx context.Context, c *ledger.Claim, records []campaign.Record) error {
-	if err := b.acc.Tracker.NoteSent(ctx, c, records); err != nil || b.acc.Reports == nil {
-		return err
+	if b.acc.Reports == nil {
+		return b.acc.Tracker.NoteSent(ctx, c, records)
 	}
-	return b.acc.Reports.Note(ctx, c, records, b.camp.Total)
+	// Both writes are sent at once, so that the settle waits for one round trip only.
+	var listed error
+	var wg sync.WaitGroup
+	wg.Go(func() { listed = b.acc.Tracker.NoteSent(ctx, c, records) })
+	indexed := b.acc.Reports.Note(ctx, c, records, b.camp.Total)
+	wg.Wait()
+	return errors.Join(listed, indexed)
 }
 
 // reported applies the delivery reports that came before the call was settled.
