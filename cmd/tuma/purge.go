@@ -20,12 +20,12 @@ func newPurge(a *app) *cobra.Command {
 this command, Tuma deletes them when the retention is over. A campaign that is
 still being sent is not changed: cancel it first.
 
-The ID stays in use for a year, without any number or text, so that repeating the
-same 'tuma send' sends nothing twice. Suppression lists and the inbox keep their
-entries, and the gateway keeps its own records.
+The ID stays in use for a year, without any number or text, so that the same
+'tuma send' again sends nothing twice. Suppression lists and the inbox keep
+their entries, and the gateway keeps its own records.
 
 On a terminal the command asks first; --yes skips the question.`,
-		Example:           "  tuma results sale-2025-11 --format csv > results.csv\n  tuma purge sale-2025-11",
+		Example:           "  tuma purge sale-2025-11\n  tuma purge sale-2025-11 --yes",
 		Args:              takes("ID"),
 		ValidArgsFunction: a.completeCampaigns,
 		RunE: a.verb(func(ctx context.Context, args []string) error {
