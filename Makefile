@@ -129,7 +129,8 @@ dist: ## Build archives, deb and rpm packages, SBOMs and checksums in dist/relea
 	$(GO) run -C deploy ./dist -version '$(VERSION)'
 
 .PHONY: test-deploy
-test-deploy: ## Test the image, the packages and the files of deploy; needs root and redis-server
+test-deploy: ## Test the image, the packages and the files of deploy; needs root
+	tools/deploy-tools
 	$(GO) vet -C deploy ./...
 	$(GO) test -C deploy -count=1 ./...
 

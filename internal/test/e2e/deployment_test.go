@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -123,10 +124,22 @@ func (f *deployment) write(name, text string) string {
 // start starts another worker process and returns when it is ready.
 func (f *deployment) start() *exec.Cmd {
 	f.t.Helper()
-	before := f.serving()
 	cmd := f.spawn()
-	f.eventually(20*time.Second, "a worker to serve", func() bool { return f.serving() > before })
+	f.eventually(20*time.Second, "a worker to serve", func() bool { return f.serves(cmd) })
 	return cmd
+}
+
+// serves reports whether a worker process serves the first account. Workers that were killed count in serving until
+// they have been silent for long, so serving need not rise when another worker starts.
+func (f *deployment) serves(cmd *exec.Cmd) bool {
+	accounts, err := f.client.Accounts(context.Background())
+	if err != nil || len(accounts) == 0 {
+		return false
+	}
+	fields, err := f.rdb.HKeys(context.Background(), "tuma:account:{"+accounts[0].Name+"}").Result()
+	return err == nil && slices.ContainsFunc(fields, func(field string) bool {
+		return strings.HasPrefix(field, "w:") && strings.Contains(field, fmt.Sprintf("-%d-", cmd.Process.Pid))
+	})
 }
 
 func (f *deployment) serving() int {
