@@ -126,7 +126,7 @@ func (x *exam) wantSupportedBy(a answer, reply []byte, named bool, when string) 
 		case v.Outcome == providers.Unknown, a.err != nil:
 		case named && !names(reply, number):
 			x.Errorf("%s: got outcome %v for a recipient that the reply does not name, want unknown", when, v.Outcome)
-		case v.Outcome == providers.Accepted && !bytes.Contains(reply, []byte(v.MessageID)):
+		case v.Outcome == providers.Accepted && !hasID(reply, v.MessageID):
 			x.Errorf("%s: got a message ID that is not in the reply, want one from the reply", when)
 		}
 	}
