@@ -142,12 +142,9 @@ func (s *Sweeper) sweepCampaign(ctx context.Context, e ledger.IndexEntry, now ti
 		return nil
 	}
 	s.usage.note(e.ID, sum)
-	if err := s.observe(ctx, sum); err != nil {
-		return err
-	}
-	if err := errors.Join(s.Announcer.Pause(ctx, sum, now), s.Announcer.Ended(ctx, sum)); err != nil {
-		// A log line must not keep the sweep from the campaign's work.
-		s.Log.WithLevel(outage.Level(err, zerolog.WarnLevel)).Err(err).Str("campaign", e.ID).Msg("could not announce the state of a campaign in the log")
+	if err := errors.Join(s.observe(ctx, sum), s.Announcer.Pause(ctx, sum, now), s.Announcer.Ended(ctx, sum)); err != nil {
+		// A metric or a log line must not keep the sweep from the campaign's work.
+		s.Log.WithLevel(outage.Level(err, zerolog.WarnLevel)).Err(err).Str("campaign", e.ID).Msg("could not count a campaign in the metrics or announce its state in the log")
 	}
 	if sum.RetryRecord != "" {
 		// An unreadable part of the retry must not keep the sweep from the rest of the campaign.
