@@ -18,6 +18,7 @@ func TestEnqueue_AllMistakesComeInOneError(t *testing.T) {
 	b := newTestClient(t, producer.WithClock(func() time.Time { return now }))
 	b.serve("kobo-main")
 	b.serve("bare", func(c *campaign.Card) { c.Sender = "" })
+	b.serve("flashing", func(c *campaign.Card) { c.Info.Flash, c.Info.FlashGSM7 = true, true })
 	tests := []struct {
 		name   string
 		change func(*producer.Campaign)
@@ -28,6 +29,8 @@ func TestEnqueue_AllMistakesComeInOneError(t *testing.T) {
 		{"a bad id", func(c *producer.Campaign) { c.ID = "a{b}" }, []string{"id"}},
 		{"a long id", func(c *producer.Campaign) { c.ID = strings.Repeat("x", 129) }, []string{"id"}},
 		{"flash at a gateway that cannot send it", func(c *producer.Campaign) { c.Flash = true }, []string{"flash"}},
+		{"flash in GSM-7", func(c *producer.Campaign) { c.Via, c.Flash = "flashing", true }, nil},
+		{"flash with a text that needs Unicode", func(c *producer.Campaign) { c.Via, c.Flash, c.Body = "flashing", true, "Pay ₦5" }, []string{"flash"}},
 		{"no body", func(c *producer.Campaign) { c.Body = "" }, []string{"body"}},
 		{"a blank body", func(c *producer.Campaign) { c.Body = " \n\t" }, []string{"body"}},
 		{"a body that is not UTF-8", func(c *producer.Campaign) { c.Body = "a\xff" }, []string{"body"}},
