@@ -28,8 +28,8 @@ func newMetrics(cfg *config.Config) (*prometheus.Registry, error) {
 	return reg, err
 }
 
-// configHash returns the start of the hash of the configuration file, so that processes with different files
-// can be found. It is empty if there is no file.
+// configHash returns the start of the hash of the configuration file. Processes with different files have
+// different hashes. Without a file, configHash returns an empty text.
 func configHash(cfg *config.Config) string {
 	text, err := os.ReadFile(cfg.File)
 	if err != nil {

@@ -34,16 +34,6 @@ func load(t *testing.T, text string) (*types.Project, error) {
 	})
 }
 
-// read returns the text of a file.
-func read(t *testing.T, file string) string {
-	t.Helper()
-	b, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(b)
-}
-
 // problems returns what the schema of compose files cannot find: conditions without a health check, and
 // files that do not exist.
 func problems(p *types.Project) (out []string) {
@@ -80,7 +70,7 @@ func problems(p *types.Project) (out []string) {
 // TestCompose_IsValid checks compose.yaml: against the schema, and whether what it names is there.
 func TestCompose_IsValid(t *testing.T) {
 	t.Parallel()
-	p, err := load(t, read(t, "compose.yaml"))
+	p, err := load(t, deploytest.Read(t, "compose.yaml"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,7 +91,7 @@ func TestCompose_IsValid(t *testing.T) {
 // TestCompose_RefusesBrokenFiles changes one thing in compose.yaml. Each change must be found.
 func TestCompose_RefusesBrokenFiles(t *testing.T) {
 	t.Parallel()
-	text := read(t, "compose.yaml")
+	text := deploytest.Read(t, "compose.yaml")
 	for _, c := range []struct{ what, old, new string }{
 		{"misspelt key", "    command: [worker", "    comand: [worker"},
 		{"misspelt condition", "service_healthy", "service_health"},
@@ -159,7 +149,7 @@ func (r *rig) env() (out []string) {
 // them.
 func TestCompose_SendsTheCampaign(t *testing.T) {
 	t.Parallel()
-	project, err := load(t, read(t, "compose.yaml"))
+	project, err := load(t, deploytest.Read(t, "compose.yaml"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -170,7 +160,7 @@ func TestCompose_SendsTheCampaign(t *testing.T) {
 		"/etc/tuma/tuma.yaml", filepath.Join(dir, "tuma.yaml"), "/recipients.csv", filepath.Join(dir, "recipients.csv"),
 		"redis:6379", redis, "sandbox:8025", sandbox, ":8025", sandbox, "rate: 30/s", "rate: 3000/s")}
 	for _, name := range []string{"tuma.yaml", "recipients.csv"} {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(r.names.Replace(read(t, name))), 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(r.names.Replace(deploytest.Read(t, name))), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}

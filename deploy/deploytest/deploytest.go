@@ -65,6 +65,16 @@ func Tool(t *testing.T, name, install string) string {
 	return path
 }
 
+// Read returns the text of a file, and fails the test if it cannot be read.
+func Read(t *testing.T, file string) string {
+	t.Helper()
+	b, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
 // Output is the output of a process. Its methods are safe for concurrent use.
 type Output struct {
 	mu   sync.Mutex

@@ -84,7 +84,7 @@ func reads(t *testing.T, text, redis string) {
 func TestConfig_SchemaHasEveryKey(t *testing.T) {
 	t.Parallel()
 	var schema object
-	if err := json.Unmarshal([]byte(read(t, chartDir+"/values.schema.json")), &schema); err != nil {
+	if err := json.Unmarshal([]byte(deploytest.Read(t, chartDir+"/values.schema.json")), &schema); err != nil {
 		t.Fatal(err)
 	}
 	properties := func(path ...string) map[string]any {

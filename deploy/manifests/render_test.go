@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -185,14 +184,4 @@ func configOf(t *testing.T, objects []object) string {
 	}
 	t.Fatal("no ConfigMap has tuma.yaml")
 	return ""
-}
-
-// read returns the text of a file.
-func read(t *testing.T, file string) string {
-	t.Helper()
-	b, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(b)
 }

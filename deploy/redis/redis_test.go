@@ -23,16 +23,6 @@ import (
 
 func TestMain(m *testing.M) { deploytest.Main(m) }
 
-// read returns the text of a file.
-func read(t *testing.T, file string) string {
-	t.Helper()
-	b, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(b)
-}
-
 // absolute returns the path of a file of this folder for a program that runs in another folder.
 func absolute(t *testing.T, file string) string {
 	t.Helper()
@@ -49,7 +39,7 @@ func files(t *testing.T) []string {
 	t.Helper()
 	dir := t.TempDir()
 	for _, name := range []string{"redis.conf", "users.acl"} {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(read(t, name)), 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(deploytest.Read(t, name)), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -88,12 +78,12 @@ func check(t *testing.T, url string, env ...string) {
 func TestACL_IsThatOfTheREADME(t *testing.T) {
 	t.Parallel()
 	var want string
-	for line := range strings.Lines(read(t, deploytest.Root+"/README.md")) {
+	for line := range strings.Lines(deploytest.Read(t, deploytest.Root+"/README.md")) {
 		if rights, ok := strings.CutPrefix(line, "ACL SETUSER "); ok {
 			want = "user " + rights
 		}
 	}
-	if acl := read(t, "users.acl"); want == "" || !strings.Contains(acl, "\n"+want) {
+	if acl := deploytest.Read(t, "users.acl"); want == "" || !strings.Contains(acl, "\n"+want) {
 		t.Errorf("users.acl lacks the line of README.md:\n%s", want)
 	}
 }
@@ -129,7 +119,7 @@ func TestTLS(t *testing.T) {
 	ca, cert, key := certificates(t)
 	text := strings.NewReplacer("port 0\ntls-port 6379\n", "", "/etc/redis/tls/redis.crt", cert, "/etc/redis/tls/redis.key", key, "/etc/redis/tls/ca.crt", ca)
 	conf := filepath.Join(t.TempDir(), "tls.conf")
-	if err := os.WriteFile(conf, []byte(text.Replace(read(t, "tls.conf"))), 0o600); err != nil {
+	if err := os.WriteFile(conf, []byte(text.Replace(deploytest.Read(t, "tls.conf"))), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	tls := deploytest.FreeAddress(t)
@@ -200,7 +190,7 @@ func TestSentinel(t *testing.T) {
 		text := strings.NewReplacer("port 26379", "port "+own, "dir /var/lib/redis", "dir "+dir,
 			"monitor tuma 10.0.0.1 6379", "monitor tuma 127.0.0.1 "+port, "milliseconds tuma 5000", "milliseconds tuma 1000")
 		conf := filepath.Join(dir, "sentinel.conf")
-		if err := os.WriteFile(conf, []byte(text.Replace(read(t, "sentinel.conf"))), 0o600); err != nil {
+		if err := os.WriteFile(conf, []byte(text.Replace(deploytest.Read(t, "sentinel.conf"))), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		deploytest.Start(t, dir, nil, binary, conf, "--sentinel")
