@@ -16,8 +16,8 @@ const (
 // PausedTooMany is Summary.PausedBy of a campaign that exceeded its failure threshold.
 const PausedTooMany = "too_many_rejected"
 
-// PausedByGateway begins Summary.PausedBy of a campaign that its gateway refuses. After it
-// stands the code of the gateway. If the gateway gave no code, the cause stands there.
+// PausedByGateway begins Summary.PausedBy of a campaign that its gateway refuses. The code
+// of the gateway follows. If the gateway gave no code, the cause follows.
 const PausedByGateway = "gateway:"
 
 // TooManyRejected describes why a campaign was paused for its failure threshold: Bad of Ended
