@@ -7,6 +7,12 @@ GO  ?= go
 FUZZ_FOR  ?= 60s
 CHAOS_FOR ?= 10m
 CHAOS_SEED ?= 1
+# API_SEED selects the requests of make fuzz-api.
+API_SEED ?= 1
+# TOPOLOGY_FOR is how long make test-topologies sends campaigns in each topology.
+TOPOLOGY_FOR ?= 30s
+# OLD is the release that make test-upgrade upgrades from: the last tag, or without tags a commit before the HTTP API.
+OLD ?= $(or $(shell git describe --tags --match 'v[0-9]*' --abbrev=0 2>/dev/null),c3116e7ba2a11b2effb51f6a415f85cccabd1d6a)
 # FLOW_FOR is the time for each case of make bench-flow. FLOW=-cases=rate runs only the case rate.
 FLOW_FOR ?= 30s
 # The race detector needs cgo. Go disables cgo if there is no C compiler.
@@ -24,7 +30,7 @@ BUILD_FLAGS = -trimpath -ldflags '-X main.version=$(VERSION)'
 
 .PHONY: help
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
 
 .PHONY: build
 build: ## Build bin/tuma
@@ -68,6 +74,14 @@ bin/golangci-lint: tools/go.mod tools/go.sum
 fuzz: ## Run every fuzz target for FUZZ_FOR=60s
 	@GO='$(GO)' tools/fuzz $(FUZZ_FOR)
 
+.PHONY: fuzz-api
+fuzz-api: ## Send 10,000 random requests to every operation of the HTTP API, API_SEED=1
+	@REDIS_SERVER="$$(tools/redis-server)" && export REDIS_SERVER && $(GO) test ./internal/server/api -run TestFuzz_EveryOperation -count=1 -v -api.requests 10000 -api.seed $(API_SEED)
+
+.PHONY: clients
+clients: ## Generate a Go and a TypeScript client from the OpenAPI document, and compile a program with each
+	@REDIS_SERVER="$$(tools/redis-server)" && export REDIS_SERVER && GO='$(GO)' tools/clients
+
 .PHONY: fuzz-short
 fuzz-short: ## Run every fuzz target with 4,000 inputs
 	@GO='$(GO)' tools/fuzz 4000x
@@ -88,16 +102,28 @@ bench-optout: ## Measure a suppression list of 10,000,000 numbers: time, and byt
 bench-reports: ## Measure delivery reports: callbacks a second, latency, bytes of the index, throughput of a worker
 	$(GO) run ./internal/test/bench reports
 
+.PHONY: bench-api
+bench-api: ## Measure the HTTP API: messages a second, and the time from a request to the gateway
+	$(GO) run ./internal/test/bench api
+
+.PHONY: bench-messages
+bench-messages: ## Measure single messages of 8 producers: messages a minute, round trips and bytes of Redis for each
+	$(GO) run ./internal/test/bench messages
+
 .PHONY: bench-flow
 bench-flow: ## Measure rates, fairness, small campaigns, latency, pauses and hanging gateways, FLOW_FOR=30s for each case
 	$(GO) run ./internal/test/bench flow -for $(FLOW_FOR) $(FLOW)
+
+.PHONY: bench-tracing
+bench-tracing: ## Measure what tracing costs a worker: off, and with 1 % of the campaigns recorded
+	$(GO) run ./internal/test/bench tracing
 
 .PHONY: bench-file
 bench-file: ## Compare enqueueing and planning a dirty list of 1,000,000 rows with copying it by encoding/csv
 	$(GO) run ./internal/test/bench file
 
 .PHONY: chaos
-chaos: ## Inject faults into workers, Redis, connections and gateways for CHAOS_FOR=10m; CHAOS_SEED selects them
+chaos: ## Inject faults into workers, tuma serve, Redis, connections and gateways for CHAOS_FOR=10m; CHAOS_SEED selects them
 	@REDIS_SERVER="$$(tools/redis-server)" && export REDIS_SERVER && \
 		$(GO) run ./internal/test/chaos -for $(CHAOS_FOR) -seed $(CHAOS_SEED)
 
@@ -105,6 +131,14 @@ chaos: ## Inject faults into workers, Redis, connections and gateways for CHAOS_
 chaos-reports: ## Kill the worker, tuma serve and Redis every two seconds while 100,000 messages get their delivery reports
 	@REDIS_SERVER="$$(tools/redis-server)" && export REDIS_SERVER && $(GO) test ./internal/test/e2e -run TestReports_KillsLoseNoReport \
 		-count=1 -v -timeout 60m -reports.messages 100000 -reports.rate 2000 -reports.kills 1000
+
+.PHONY: test-topologies
+test-topologies: ## Kill workers and Redis under Sentinel, Cluster, TLS, Valkey 8 and Redis 8, TOPOLOGY_FOR=30s for each
+	@GO='$(GO)' tools/test-topologies $(TOPOLOGY_FOR)
+
+.PHONY: test-upgrade
+test-upgrade: ## Run workers and commands of an older commit beside the present ones, OLD=COMMIT or a tag
+	@REDIS_SERVER="$$(tools/redis-server)" && export REDIS_SERVER && $(GO) test ./internal/test/e2e -run TestUpgrade -count=1 -v -timeout 20m -upgrade.old $(OLD)
 
 .PHONY: mutants
 mutants: ## Build Tuma with one deliberate bug at a time, and check that a test or a chaos run finds it
@@ -134,11 +168,27 @@ test-deploy: ## Test the image, the packages and the files of deploy; needs root
 	$(GO) vet -C deploy ./...
 	$(GO) test -C deploy -count=1 ./...
 
+# KUBERNETES keeps the programs of Kubernetes for the next run.
+KUBERNETES ?= $(or $(TMPDIR),/tmp)/tuma-kubernetes
+
+.PHONY: test-kubernetes
+test-kubernetes: image ## Install, roll out, scale, drain and kill in a real Kubernetes on this machine; needs root, 20 minutes
+	tools/deploy-tools redis-server redis-server etcd etcd-server containerd containerd runc runc \
+		/usr/lib/cni/bridge containernetworking-plugins ip iproute2
+	GO='$(GO)' tools/kubernetes/build '$(KUBERNETES)'
+	$(GO) run -C deploy ./kubernetes -programs '$(KUBERNETES)/bin'
+
+.PHONY: test-prometheus
+test-prometheus: ## Let a real Prometheus watch Tuma: each alert in its fault, the dashboard, and the cost of a scrape
+	tools/deploy-tools prometheus prometheus redis-server redis-server redis-cli redis-tools
+	$(GO) test -C deploy ./prometheus -run TestLive -count=1 -v -timeout 30m -live
+
 .PHONY: tidy-check
 tidy-check: ## Fail if go mod tidy would change go.mod or go.sum
 	$(GO) mod tidy -diff
 	$(GO) mod tidy -C tools -diff
 	$(GO) mod tidy -C deploy -diff
+	$(GO) mod tidy -C tools/kubernetes -diff
 
 .PHONY: outside
 outside: ## Build a module that embeds the producer, and check what it links and the import rules

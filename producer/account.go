@@ -29,8 +29,12 @@ type Account struct {
 	Concurrency int
 	// Price is the price of a segment, such as "0.80 KES"; empty if it is not configured.
 	Price string
-	// ReportFor is how long delivery reports are waited for; 0 if they are not collected.
+	// ReportFor is how long a worker waits for the delivery report of a message; 0 if reports are
+	// not collected.
 	ReportFor time.Duration
+	// ReportSample is the number of messages of each campaign whose delivery reports are collected; 0 if they are collected
+	// of all messages.
+	ReportSample int
 	// OnUnknown is OnUnknownKeep or OnUnknownResend.
 	OnUnknown string
 	// Country is the workers' default country for numbers in national format, as an ISO code.
@@ -164,7 +168,7 @@ func knownAccount(err error) error {
 func accountOf(a accounts.Account) Account {
 	return Account{
 		Name: a.Name, Provider: a.Provider, Info: a.Info, Rate: a.Rate, Burst: a.Burst, Unit: a.Unit, Sender: a.Sender,
-		Concurrency: a.Concurrency, Price: a.Price, OnUnknown: a.OnUnknown, ReportFor: a.ReportFor, Country: a.Country, Windows: a.Windows,
+		Concurrency: a.Concurrency, Price: a.Price, OnUnknown: a.OnUnknown, ReportFor: a.ReportFor, ReportSample: a.ReportSample, Country: a.Country, Windows: a.Windows,
 		Workers: a.Workers, Slots: a.Slots, LastSeen: a.LastSeen, Campaigns: a.Campaigns, Hold: Hold(a.Hold),
 		Balance: a.Balance, BalanceAt: a.BalanceAt, LastAccepted: a.LastAccepted,
 		RateSet: a.RateSet, Configured: a.Configured, ConfiguredBurst: a.ConfiguredBurst, Bad: a.Bad,
@@ -176,7 +180,7 @@ func accountOf(a accounts.Account) Account {
 func (a Account) stored() accounts.Account {
 	return accounts.Account{
 		Card: campaign.Card{Name: a.Name, Provider: a.Provider, Info: a.Info, Rate: a.Rate, Burst: a.Burst, Unit: a.Unit, Sender: a.Sender,
-			Concurrency: a.Concurrency, Price: a.Price, OnUnknown: a.OnUnknown, ReportFor: a.ReportFor, Country: a.Country, Windows: a.Windows},
+			Concurrency: a.Concurrency, Price: a.Price, OnUnknown: a.OnUnknown, ReportFor: a.ReportFor, ReportSample: a.ReportSample, Country: a.Country, Windows: a.Windows},
 		Workers: a.Workers, Slots: a.Slots, LastSeen: a.LastSeen, Campaigns: a.Campaigns, Hold: accounts.Hold(a.Hold),
 		Balance: a.Balance, BalanceAt: a.BalanceAt, LastAccepted: a.LastAccepted,
 		RateSet: a.RateSet, Configured: a.Configured, ConfiguredBurst: a.ConfiguredBurst, Bad: a.Bad,

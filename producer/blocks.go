@@ -167,7 +167,7 @@ func (c *Client) deferredByGateway(ctx context.Context, s *Status) error {
 }
 
 // eta estimates from the rate of the accounts, in messages a second, when the campaign will be done.
-// opens is the result of closedHours.
+// The parameter "opens" is the result of closedHours.
 func (c *Client) eta(sum ledger.Summary, rate float64, opens time.Time) *time.Time {
 	from := c.now().UTC()
 	if sum.StartAt.After(from) {

@@ -14,8 +14,8 @@ const (
 	Uploading State = "uploading"
 	// Scheduled means that Campaign.StartAt is in the future.
 	Scheduled State = "scheduled"
-	// Planning means that workers still plan the uploaded recipients. The recipients already
-	// planned are sent to meanwhile.
+	// Planning means that workers still plan the uploaded recipients. Meanwhile workers already
+	// send to the planned recipients.
 	Planning State = "planning"
 	// Sending means that all recipients are planned and some are pending.
 	Sending State = "sending"
@@ -89,8 +89,8 @@ type Status struct {
 	// Body is the text that was enqueued, with its merge fields as they were written. It may differ
 	// from Campaign.Body: escaped braces and Campaign.Transliterate are applied.
 	Body string `json:"body"`
-	// From is the sender ID of the messages. If the campaign names none, it is the present default of
-	// its accounts, and empty if they have different ones.
+	// From is the sender ID of the messages. If the campaign names none, From is the present default of
+	// the campaign's accounts. It is then empty if these accounts have different defaults.
 	From string `json:"from"`
 	// Via is the account that the campaign names. It is empty if routes choose: see Accounts.
 	Via string `json:"via"`
@@ -168,14 +168,21 @@ type Reports struct {
 	// the number of those that are delivered or undelivered.
 	Expected int `json:"expected"`
 	Final    int `json:"final"`
+	// Sampled is true if reports are collected only for a random sample of the messages. Expected then counts the messages
+	// of the sample. It is an estimate while the campaign is being sent, and if messages were not accepted.
+	Sampled bool `json:"sampled"`
 	// Until is when the last report can be matched. It is nil while the campaign is being sent.
 	Until *time.Time `json:"until"`
 	// Rate is the share of the final reports that say delivered, from 0 to 1. It is nil if there is no
 	// final report.
 	Rate *float64 `json:"rate"`
+	// Low and High are the 95 percent confidence interval (Wilson) of the share of all accepted messages of the campaign that
+	// are delivered. They are nil unless Sampled is true and there is a final report.
+	Low  *float64 `json:"low"`
+	High *float64 `json:"high"`
 	// MedianSeconds and P95Seconds are the times within which half and 95 percent of the delivered
-	// messages were delivered, from the gateway's answer to its report. They are exact to 3 percent, and
-	// nil if no message is delivered.
+	// messages were delivered. Such a time begins when the gateway accepts the message, and ends with
+	// its delivery report. Both are exact to 3 percent, and nil if no message is delivered.
 	MedianSeconds *float64 `json:"median_seconds"`
 	P95Seconds    *float64 `json:"p95_seconds"`
 }
@@ -184,7 +191,7 @@ type Reports struct {
 // any other message goes out.
 type Canary struct {
 	// Size is the number of messages in the canary. It is less than Campaign.Canary if the campaign
-	// has fewer recipients that can be sent to.
+	// has fewer recipients that can get a message.
 	Size int `json:"size"`
 	// Ended is the number of canary messages that have ended, including Rejected and Unknown.
 	Ended    int `json:"ended"`
@@ -193,7 +200,7 @@ type Canary struct {
 }
 
 // TooManyRejected has the counts that paused a campaign. Bad counts those of the Ended messages
-// that were rejected or unknown. It was more than Campaign.MaxRejected percent of Ended.
+// that were rejected or unknown. Bad was more than Campaign.MaxRejected percent of Ended.
 type TooManyRejected struct {
 	Bad   int `json:"rejected_or_unknown"`
 	Ended int `json:"ended"`

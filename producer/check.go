@@ -51,9 +51,11 @@ func (c *Client) check(ctx context.Context, campaign Campaign) (campaign.Spec, a
 	var accounts accountSet
 	now := c.now()
 	spec := checkContent(campaign, now, &m)
+	if campaign.single != nil {
+		return checkMessage(ctx, c, campaign, spec, m)
+	}
 	if !c.exists(ctx, campaign.ID) {
-		m.past("start_at", campaign.StartAt, now.Add(-startTolerance))
-		m.past("expires_at", campaign.ExpiresAt, now)
+		checkTimes(campaign, now, &m)
 		var err error
 		if accounts, err = c.checkAccounts(ctx, campaign, &m); err != nil {
 			return spec, accounts, err
@@ -61,6 +63,32 @@ func (c *Client) check(ctx context.Context, campaign Campaign) (campaign.Spec, a
 		spec.Defaults = defaultsFor(spec, accounts.all)
 	}
 	if len(m) > 0 {
+		return spec, accounts, fmt.Errorf("%w: %w", ErrInvalid, errors.Join(m...))
+	}
+	return spec, accounts, nil
+}
+
+// checkTimes adds to m the times of a new campaign that are in the past.
+func checkTimes(campaign Campaign, now time.Time, m *mistakes) {
+	m.past("start_at", campaign.StartAt, now.Add(-startTolerance))
+	m.past("expires_at", campaign.ExpiresAt, now)
+}
+
+// checkMessage does the last part of check for a single message; m has the mistakes so far. An existing
+// message may have a time in the past, and its account need not exist any more. To save a round trip,
+// checkMessage reads whether the message exists only if there is such a mistake.
+func checkMessage(ctx context.Context, c *Client, campaign Campaign, spec campaign.Spec, m mistakes) (campaign.Spec, accountSet, error) {
+	var own mistakes
+	checkTimes(campaign, c.now(), &own)
+	accounts, err := c.checkAccounts(ctx, campaign, &own)
+	if err != nil {
+		return spec, accounts, err
+	}
+	spec.Defaults = defaultsFor(spec, accounts.all)
+	if len(own) > 0 && !campaign.single.newID && c.exists(ctx, campaign.ID) {
+		own, accounts, spec.Defaults = nil, accountSet{}, nil
+	}
+	if m = append(m, own...); len(m) > 0 {
 		return spec, accounts, fmt.Errorf("%w: %w", ErrInvalid, errors.Join(m...))
 	}
 	return spec, accounts, nil
@@ -150,6 +178,17 @@ func addNotesAtEnd(u *ledger.Upload, c Campaign) error {
 	return nil
 }
 
+// validRef reports whether s may be a Recipient.Ref or a Message.Ref.
+func validRef(s string) bool { return len(s) <= MaxRef && oneLine(s) }
+
+// checkRef returns a FieldError if the reference of the recipient in row n, counted from 1, is not valid.
+func (r Recipient) checkRef(n int) error {
+	if r.Ref == "" || validRef(r.Ref) {
+		return nil
+	}
+	return &FieldError{Field: "recipients", Problem: fmt.Sprintf("recipient %d: the ref must be UTF-8 of at most %d bytes without control characters", n, MaxRef)}
+}
+
 // oneLine reports whether s is UTF-8 without control characters.
 func oneLine(s string) bool {
 	return utf8.ValidString(s) && !strings.ContainsFunc(s, unicode.IsControl)
@@ -218,7 +257,7 @@ func (c *Client) exists(ctx context.Context, id string) bool {
 func (c *Client) checkAccounts(ctx context.Context, campaign Campaign, m *mistakes) (found accountSet, err error) {
 	names := []string{campaign.Via}
 	if campaign.Via == "" {
-		if found.routes, err = c.routesInForce(ctx); err != nil {
+		if found.routes, err = c.recent.routesInForce(ctx, c, campaign.single != nil); err != nil {
 			return found, err
 		}
 		if len(found.routes) == 0 {
@@ -232,7 +271,7 @@ func (c *Client) checkAccounts(ctx context.Context, campaign Campaign, m *mistak
 	}
 	slices.Sort(names)
 	for _, name := range slices.Compact(names) {
-		a, published, err := c.account(ctx, name)
+		a, published, err := c.recent.account(ctx, c, name, campaign.single != nil)
 		if errors.Is(err, accounts.ErrNoAccount) {
 			*m = append(*m, &FieldError{Field: "via", err: ErrUnknownAccount,
 				Problem: fmt.Sprintf("no worker serves an account %q%s", name, listOf(published))})

@@ -15,7 +15,7 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// CreditGap is a warning that the balance of an account may not cover the cost of a campaign.
+// CreditGap is a warning that the balance of an account might not cover the cost of a campaign.
 type CreditGap struct {
 	Account string `json:"account"`
 	// Problem is CreditShort, CreditUnknown or CreditOld.
@@ -143,7 +143,7 @@ func (e *estimate) account(number string) string {
 	return ""
 }
 
-// gaps returns a gap for each account whose balance may not cover the cost.
+// gaps returns a gap for each account whose balance might not cover the cost.
 func (e *estimate) gaps(now time.Time) (out []CreditGap) {
 	for _, a := range e.all {
 		n := e.cost(a.Name)

@@ -71,7 +71,7 @@ func TestEnqueue_ComparesTheCostWithTheBalance(t *testing.T) {
 }
 
 // enqueueWithCredit enqueues a campaign with and without RequireCredit. problem is the expected
-// CreditGap.Problem. The error and the warning must contain the text says.
+// CreditGap.Problem. The error and the warning must contain the parameter says.
 func enqueueWithCredit(t *testing.T, client *producer.Client, c producer.Campaign, numbers iter.Seq2[producer.Recipient, error], problem, says string) {
 	t.Helper()
 	refuses := problem == "short" || problem == "unknown"

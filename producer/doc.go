@@ -79,8 +79,8 @@
 //   - skipped: the message was never submitted, such as to an invalid number.
 //   - unknown: Tuma does not know whether the message was sent, because the answer of a gateway without
 //     idempotency keys was lost.
-//   - delivered, undelivered: what a delivery report said later. This release does not collect
-//     reports yet.
+//   - delivered, undelivered: what a delivery report said later, if the workers collect reports
+//     for the account.
 //
 // # What to do with unknown
 //

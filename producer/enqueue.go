@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"strconv"
 	"strings"
 	"time"
 
@@ -90,7 +89,7 @@ type Campaign struct {
 	// that Enqueue compares.
 	Canary int
 	// MaxRejected is the maximum percentage, above 0 and at most 100, of finished messages that may
-	// be rejected or unknown. It is checked once ThresholdSample messages have finished. A higher
+	// be rejected or unknown. It is checked when ThresholdSample messages have finished. A higher
 	// percentage pauses the campaign (Status.TooManyRejected). Resume restarts the count. 0 means
 	// DefaultMaxRejected if Canary is set, and otherwise no limit.
 	MaxRejected float64
@@ -120,6 +119,13 @@ type Campaign struct {
 	// Zero means never. At most one of ExpiresAt and ExpiresIn may be set.
 	ExpiresAt time.Time
 	ExpiresIn time.Duration
+
+	// StatusEvents asks for the events MessageStatusChanged about the recipients of this campaign. It is
+	// not part of the content that Enqueue compares: the first Enqueue decides.
+	StatusEvents bool
+
+	// single is set in the campaign of a single message (Send).
+	single *single
 }
 
 // Bounds of Campaign.CreatedBy and Campaign.Notes, which are stored with every campaign. Lengths are in
@@ -153,6 +159,11 @@ type Recipient struct {
 	// that sms.FieldKey returns, so "First Name" and "first_name" are one field. Fields that
 	// the body does not use are ignored.
 	Fields map[string]string
+	// Ref is the caller's own reference of the recipient, such as an order number. It comes back in
+	// Result.Ref, Find and the events about single messages. It has at most MaxRef bytes and no control
+	// characters; any other reference is an ErrInvalid. It need not be unique, and is part of the
+	// content that Enqueue compares.
+	Ref string
 	// Line is the recipient's line in the file, or row in the sheet, from which it was read,
 	// counted from 1. 0 means that the line is not known. Error texts and previews name the line.
 	// It is not part of the campaign.
@@ -186,8 +197,8 @@ type Receipt struct {
 	// NoWorker names the accounts of the campaign that no live worker serves. Their messages wait
 	// until a worker serves them. It is empty if Again is true.
 	NoWorker []string `json:"no_worker,omitempty"`
-	// Credit has a warning for each account whose balance may not cover the campaign. It is
-	// empty if Again is true.
+	// Credit has a warning for each account whose balance might not cover the campaign. It is empty
+	// if Again is true.
 	Credit []CreditGap `json:"credit,omitempty"`
 }
 
@@ -204,19 +215,27 @@ const MaxBody = 16 << 10
 // creates a new campaign, with the same or other content. So a program that repeats an Enqueue
 // after an operator has cancelled the campaign enqueues it again.
 //
-// An error of the sequence stops the upload, and nothing is enqueued. Mistakes in the campaign
-// are an ErrInvalid that lists all of them. An account that no worker has published is an
+// An error of the sequence stops the upload, and nothing is enqueued. Mistakes in the campaign are
+// an ErrInvalid that lists all of them. An account that no worker has published is an
 // ErrUnknownAccount. If Enqueue fails before the commit, or ctx ends before it, nothing is left of
 // the upload, and Status returns ErrNotFound. If only the answer of the commit is lost, the campaign
-// exists. Repeat the call with the same arguments after any other error, which is always safe.
+// exists. After any other error, repeat the call with the same arguments. Repeating the call is
+// always safe.
 func (c *Client) Enqueue(ctx context.Context, campaign Campaign, recipients iter.Seq2[Recipient, error]) (Receipt, error) {
 	spec, accounts, err := c.check(ctx, campaign)
 	if err != nil {
 		return Receipt{}, err
 	}
+	return c.enqueue(ctx, campaign, spec, accounts, recipients)
+}
+
+// enqueue does the part of Enqueue that follows the check of the campaign. The check has returned
+// spec and accounts.
+func (c *Client) enqueue(ctx context.Context, campaign Campaign, spec campaign.Spec, accounts accountSet, recipients iter.Seq2[Recipient, error]) (Receipt, error) {
 	if err := c.roomInRedis(ctx); err != nil {
 		return Receipt{}, err
 	}
+	spec.Trace = traceparentOf(ctx, c.traceparent)
 	u, err := c.ledger.BeginUpload(campaign.ID, spec)
 	if err != nil {
 		return Receipt{}, err
@@ -234,7 +253,8 @@ func (c *Client) Enqueue(ctx context.Context, campaign Campaign, recipients iter
 		// uploaded recipients expire in Redis after a day.
 		return Receipt{}, errors.Join(err, u.Discard(context.WithoutCancel(ctx)))
 	}
-	committed, err := u.Commit(ctx)
+	first := queue.FirstQueue(campaign.Via, campaign.Class == Transactional, u.Total())
+	committed, woken, err := commit(ctx, c, u, first, spec)
 	if err != nil {
 		return Receipt{}, errors.Join(fmt.Errorf("enqueue: %w", err), u.Discard(context.WithoutCancel(ctx)))
 	}
@@ -252,12 +272,12 @@ func (c *Client) Enqueue(ctx context.Context, campaign Campaign, recipients iter
 		receipt.NoWorker = accounts.unserved()
 		receipt.Credit = estimate.warnings(c.now())
 	}
-	if spec.StartAt.After(c.now()) {
-		return receipt, nil // the sweeper queues the plan task at StartAt
+	if woken || spec.StartAt.After(c.now()) {
+		return receipt, nil // the plan task is queued, or the sweeper queues it at StartAt
 	}
 	// Queue the planning task even if the campaign was already enqueued: the process that committed
 	// the campaign may have stopped before it queued the task.
-	err = c.queue.Wake(ctx, queue.FirstQueue(campaign.Via, campaign.Class == Transactional, receipt.Total), queue.Pointer{Campaign: campaign.ID, Wake: 1})
+	err = c.queue.Wake(ctx, first, queue.Pointer{Campaign: campaign.ID, Wake: 1, Trace: spec.Trace})
 	if err != nil {
 		// The campaign is committed. The sweeper queues its planning later.
 		return receipt, fmt.Errorf("enqueue: the campaign is committed, but its planning is not queued yet: %w", err)
@@ -293,7 +313,10 @@ func (c *Client) upload(ctx context.Context, u *ledger.Upload, spec campaign.Spe
 			segments = p.segments()
 		}
 		e.add(r.Number, segments)
-		if err := u.Add(ctx, r.Number, values...); err != nil {
+		if err := r.checkRef(u.Total() + 1); err != nil {
+			return fmt.Errorf("enqueue: %w", err)
+		}
+		if err := u.AddWithRef(ctx, r.Number, r.Ref, values...); err != nil {
 			return fmt.Errorf("enqueue: %w", err)
 		}
 	}
@@ -329,6 +352,7 @@ func ContentID(campaign Campaign, recipients iter.Seq2[Recipient, error]) (strin
 			return "", fmt.Errorf("derive campaign id: %w", err)
 		}
 		d.Add(r.Number, values...)
+		d.AddRef(r.Ref)
 	}
 	return "c-" + d.Sum()[:22], nil
 }
@@ -338,7 +362,10 @@ func ContentID(campaign Campaign, recipients iter.Seq2[Recipient, error]) (strin
 func specOf(c Campaign) campaign.Spec {
 	s := campaign.Spec{Via: c.Via, From: c.From, Body: c.Body, Class: campaign.Class(c.Class), Country: strings.ToUpper(c.Country), Flash: c.Flash,
 		OnUnknown: c.OnUnknown, MaxMessages: c.MaxMessages, MaxSegments: c.MaxSegments, StartAt: c.StartAt.UTC(), StartIn: c.StartIn, ExpiresAt: c.ExpiresAt.UTC(),
-		ExpiresIn: c.ExpiresIn, Canary: c.Canary, MaxRejected: c.MaxRejected, CreatedBy: c.CreatedBy, Notes: c.Notes}
+		ExpiresIn: c.ExpiresIn, Canary: c.Canary, MaxRejected: c.MaxRejected, CreatedBy: c.CreatedBy, Notes: c.Notes, StatusEvents: c.StatusEvents}
+	if c.single != nil {
+		s.Message, s.Ref, s.PurgeBody = true, c.single.ref, c.single.purge
+	}
 	if c.StartAt.IsZero() {
 		s.StartAt = time.Time{}
 	}
@@ -368,33 +395,4 @@ func specOf(c Campaign) campaign.Spec {
 		s.Body, _ = sms.Transliterate(s.Body)
 	}
 	return s
-}
-
-// fullShare is the share of Redis' maxmemory above which Enqueue and OptOut are refused. The
-// rest is kept for the campaigns that are being sent.
-const fullShare = 0.8
-
-// memoryFor is how long a memoryReading is used before the memory of Redis is read again.
-const memoryFor = 2 * time.Second
-
-// roomInRedis returns an ErrFull if Redis uses more than fullShare of its maxmemory.
-func (c *Client) roomInRedis(ctx context.Context) error {
-	now := c.now()
-	m := c.memory.Load()
-	if m == nil || now.Sub(m.at) > memoryFor || now.Before(m.at) {
-		info, err := c.rdb.InfoMap(ctx, "memory").Result()
-		if err != nil {
-			// A hosted Redis may forbid INFO. If such a Redis is full, the write itself fails.
-			return nil //nolint:nilerr // see above
-		}
-		m = &memoryReading{at: now}
-		m.used, _ = strconv.ParseInt(info["Memory"]["used_memory"], 10, 64)
-		m.limit, _ = strconv.ParseInt(info["Memory"]["maxmemory"], 10, 64)
-		c.memory.Store(m)
-	}
-	if m.limit > 0 && float64(m.used) > fullShare*float64(m.limit) {
-		return fmt.Errorf("enqueue: %w: %d of %d bytes are used; let campaigns finish, shorten retention or raise maxmemory",
-			ErrFull, m.used, m.limit)
-	}
-	return nil
 }

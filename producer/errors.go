@@ -42,6 +42,13 @@ var (
 	ErrStopped = errStopped
 	// ErrNothingToRetry means that no recipient has a status that RetryOptions selects.
 	ErrNothingToRetry = errNothingToRetry
+	// ErrPlanning means that the campaign is still being planned, so it cannot be retried yet. ErrBusy means
+	// that another retry of it is in progress.
+	ErrPlanning = errPlanning
+	ErrBusy     = errBusy
+	// ErrPurged means that the text of a single message was deleted after its end (Message.KeepBody), so
+	// it cannot be retried: send a new message.
+	ErrPurged = errPurged
 	// ErrFull means that Redis uses more than 80 % of its maxmemory. Nothing was enqueued.
 	ErrFull = errors.New("redis is nearly full")
 )
@@ -55,6 +62,9 @@ var (
 	errStopped        = ledger.ErrStopped
 	errBegun          = ledger.ErrBegun
 	errNothingToRetry = ledger.ErrNothingToRetry
+	errPurged         = ledger.ErrPurged
+	errPlanning       = ledger.ErrPlanning
+	errBusy           = ledger.ErrBusy
 )
 
 // FieldError is one mistake in a campaign or in another argument. It is an ErrInvalid.

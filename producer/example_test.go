@@ -114,6 +114,29 @@ func ExampleClient_Wait() {
 	// done 1 accepted <nil>
 }
 
+// Send enqueues one message. If the caller chooses the ID, a repeated Send sends nothing twice.
+func ExampleClient_Send() {
+	ctx := context.Background()
+	client, stop := startTuma(sendAll{})
+	defer stop()
+
+	code := producer.Message{ID: "login-77", Via: "at", To: "0712345678", Body: "Your code is 482913.", Ref: "user 77", ExpiresIn: 5 * time.Minute}
+	for range 2 {
+		receipt, err := client.Send(ctx, code)
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		fmt.Println(receipt.ID, receipt.Again)
+	}
+	status, err := client.WaitMessage(ctx, "login-77")
+	fmt.Println(status.Status, status.Ref, err)
+	// Output:
+	// login-77 false
+	// login-77 true
+	// accepted user 77 <nil>
+}
+
 // Results yields one result for every uploaded recipient, also for those that were skipped.
 func ExampleClient_Results() {
 	ctx := context.Background()

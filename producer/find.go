@@ -26,8 +26,8 @@ type FindOptions struct {
 	Country string
 	// Since leaves out campaigns that were created earlier.
 	Since time.Time
-	// Limit is the number of messages after which the search ends. The campaign in which it is reached
-	// is read to its end. 0 means DefaultFindLimit.
+	// Limit is the number of messages after which the search ends. The campaign in which the limit is
+	// reached is read to its end. 0 means DefaultFindLimit.
 	Limit int
 	// MaxCampaigns and MaxRecipients are how many campaigns and recipients the search reads at
 	// most. It always reads a campaign to its end. 0 means DefaultFindMaxCampaigns and
@@ -84,8 +84,9 @@ const maxUnreadable = 100
 // of the campaigns, some 20 million a second, up to the bounds of o. It does not read campaigns
 // that are enqueued during the search.
 //
-// A text that is not a number is a NumberError, and a wrong option an ErrInvalid. A campaign that
-// cannot be read does not end the search (FindResult.Unreadable).
+// If number is not a phone number, Find returns a NumberError. If an option is wrong, Find returns
+// an ErrInvalid. A campaign that cannot be read does not end the search; FindResult.Unreadable
+// lists it.
 func (c *Client) Find(ctx context.Context, number string, o FindOptions) (FindResult, error) {
 	m, err := sms.ParseMSISDN(number, strings.ToUpper(o.Country))
 	if err != nil {

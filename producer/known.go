@@ -40,7 +40,7 @@ func checkKnown(known []Account) error {
 
 // account reads the account of the given name as workers have published it, or else as WithAccounts
 // has told the client. If the account is not known, account returns accounts.ErrNoAccount and the
-// names of all published accounts. This account is not among the names.
+// names of all published accounts. These names do not include the given name.
 func (c *Client) account(ctx context.Context, name string) (a accounts.Account, published []string, err error) {
 	if a, err = c.accounts.Account(ctx, name); !errors.Is(err, accounts.ErrNoAccount) {
 		return a, nil, err
@@ -90,8 +90,8 @@ func (c *Client) routesInForce(ctx context.Context) ([]campaign.Route, error) {
 	return storedRoutes(c.routes), nil
 }
 
-// defaultsFor returns the settings in force that a campaign keeps from its enqueue on. found are
-// the accounts that the campaign may use.
+// defaultsFor returns the settings in force that a campaign keeps from its enqueue on. The
+// parameter found has the accounts that the campaign may use.
 //
 // It returns nil if the campaign depends on no such setting, or if the country or the sending hours
 // are not known. Planning then takes the settings that are in force when it begins. In an account,

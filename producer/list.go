@@ -6,8 +6,6 @@ import (
 	"iter"
 	"slices"
 	"time"
-
-	"github.com/tuma-sms/tuma/internal/ledger"
 )
 
 // ListOptions select the campaigns that ListCampaigns yields. The zero value selects all.
@@ -21,7 +19,12 @@ type ListOptions struct {
 	// SkipSingle leaves out campaigns of one recipient, such as tests and single messages. Skipped,
 	// if it is not nil, is called with the ID of each such campaign.
 	SkipSingle bool
-	Skipped    func(id string)
+	// After is the ID of the last campaign of an earlier call: the list continues after that
+	// campaign. If that campaign no longer exists, ListCampaigns yields ErrNotFound.
+	After string
+	// Messages adds single messages (Client.Send), which are left out otherwise.
+	Messages bool
+	Skipped  func(id string)
 }
 
 // List yields the status of every campaign, like ListCampaigns.
@@ -96,7 +99,16 @@ func (c *Client) listed(ctx context.Context, o ListOptions) iter.Seq2[string, er
 			ids = ids[:0]
 			return true
 		}
-		for e, err := range c.ledger.Index().Newest(ctx, ledger.Position{}) {
+		from, err := c.ledger.Index().PositionOf(ctx, o.After)
+		if err != nil {
+			yield("", err)
+			return
+		}
+		entries := c.ledger.Index().Newest(ctx, from)
+		if o.Messages {
+			entries = c.ledger.Index().NewestOfBoth(ctx, from)
+		}
+		for e, err := range entries {
 			if err != nil {
 				yield("", err)
 				return

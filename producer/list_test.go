@@ -153,7 +153,7 @@ func TestStatus_WhatWasSentAndByWhom(t *testing.T) {
 	}
 }
 
-// Notes that are known only after the last recipient are stored behind the others.
+// Notes that are known only after the last recipient are stored after the other notes.
 func TestEnqueue_NotesAtEnd(t *testing.T) {
 	t.Parallel()
 	b := newTestClient(t)

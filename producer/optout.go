@@ -44,14 +44,16 @@ type OptOut struct {
 
 // OptOutReceipt is the answer to OptOut.
 type OptOutReceipt struct {
-	// Added is the number of new entries, and Known the number of entries that existed before.
+	// Added is the number of the caller's entries that are new. Known is the number of the caller's
+	// entries that were on the list already.
 	Added int `json:"added"`
 	Known int `json:"known"`
 	// InFlight counts the calls to these people that were claimed before the opt-out and are
 	// still in flight. WaitForInFlight waits for them.
 	InFlight InFlight `json:"in_flight"`
-	// Doubt is the number of calls to these people whose outcome is unknown. Workers may repeat
-	// such a call unchanged at a gateway with idempotency keys, which sends its messages only once.
+	// Doubt is the number of calls to these people whose outcome is unknown. At a gateway with
+	// idempotency keys, workers may repeat such a call unchanged. The gateway then sends the messages
+	// of the call only once.
 	Doubt    int `json:"doubt"`
 	inFlight []ledger.InFlightCall
 }
@@ -104,8 +106,8 @@ type optOutLoad struct {
 	client *Client
 	// waiting holds the entries that are not written yet, by list.
 	waiting map[string][]optout.Entry
-	// named holds, by list, the numbers that running campaigns must exclude. nil means that a list
-	// has more than mostNamed such numbers; running campaigns then read the whole list.
+	// The map named has, by list, the numbers that running campaigns must exclude. nil means that a
+	// list has more than mostNamed such numbers; running campaigns then read the whole list.
 	named        map[string][]sms.MSISDN
 	added, count int
 	inFlight     []ledger.InFlightCall
@@ -137,7 +139,7 @@ func CheckOptOut(p OptOut) error {
 	return err
 }
 
-// take adds the entry p to waiting, and writes the waiting entries of its list once they fill a
+// take adds the entry p to waiting, and writes the waiting entries of its list when they fill a
 // batch.
 func (o *optOutLoad) take(ctx context.Context, i int, p OptOut) error {
 	list, m, err := p.read(i)

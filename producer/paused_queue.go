@@ -9,7 +9,7 @@ import (
 )
 
 // pausedQueues adds a Block for each queue of the campaign's tasks that is paused with asynq's own
-// tools. waiting are the accounts with recipients left to send to.
+// tools. The parameter "waiting" lists the accounts that still have recipients to send to.
 func (c *Client) pausedQueues(ctx context.Context, sum ledger.Summary, s *Status, waiting []string) error {
 	transactional := sum.Spec.Class == campaign.Transactional
 	var names []string

@@ -31,8 +31,8 @@ func (e *MissingError) Error() string {
 }
 
 // Summary lists the fields with the number and the first places of the recipients without a value:
-// "branch: 512 rows blank, first 2, 9, 14; due: 2 rows blank, 3, 8". rows is the word for
-// recipients in this text, here "rows".
+// "branch: 512 rows blank, first 2, 9, 14; due: 2 rows blank, 3, 8". The parameter "rows" is the word
+// for recipients in this text, such as "rows".
 func (e *MissingError) Summary(rows string) string {
 	var out []string
 	for _, f := range e.Fields {
@@ -76,18 +76,18 @@ type personal struct {
 	// names caches, for each name that recipients use, its index in values; -1 marks a field that
 	// the body does not use.
 	names map[string]int
-	// seen marks the fields that at least one recipient had.
+	// seen marks the fields for which at least one recipient had a value.
 	seen []bool
-	// values are the values of the recipient that was read last. has reports which of them the
-	// recipient has.
+	// values are the values of the recipient that was read last. The slice `has` marks the
+	// values that the recipient has.
 	values []string
 	has    []bool
 	body   []byte
 	// n is the number of recipients that were read.
 	n int
-	// blank has an entry for each field, which counts the recipients without a value. first is the
-	// error for the first of these recipients. Both are used only if strict is set. absent is the
-	// buffer of countMissing, used again for each recipient.
+	// blank counts, for each field, the recipients without a value. first is the error for the
+	// first of these recipients. Both are used only if strict is set. absent is the buffer of
+	// countMissing, used again for each recipient.
 	blank  []MissingField
 	first  *MissingError
 	absent []string
@@ -216,7 +216,7 @@ func (p *personal) segments() int {
 	return segments
 }
 
-// unusedField returns a FieldError for a merge field that no recipient had.
+// unusedField returns a FieldError for a merge field for which no recipient has a value.
 func (p *personal) unusedField() error {
 	if p == nil {
 		return nil

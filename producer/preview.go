@@ -44,7 +44,7 @@ type PreviewOptions struct {
 	optouts *optout.Lists
 }
 
-// SkippedRecipient is a recipient that a campaign would not be sent to.
+// SkippedRecipient is a recipient that would not get the message of a campaign.
 type SkippedRecipient struct {
 	// Row is the recipient's position in the upload, counted from 1.
 	Row int `json:"row"`
@@ -172,7 +172,7 @@ func (o PreviewOptions) passesOver(h accounts.Hold, class campaign.Class) bool {
 type preview struct {
 	PreviewOptions
 	spec campaign.Spec
-	// cards are the accounts. known reports, for each of them, whether its gateway is known.
+	// cards are the accounts. The slice known has, for each of them, whether its gateway is known.
 	cards   []accounts.Account
 	known   []bool
 	planner *planning.Planner
@@ -297,8 +297,11 @@ func (p *preview) read(ctx context.Context, recipients iter.Seq2[Recipient, erro
 
 // add puts a recipient into the page. If the page is full, add plans the page first.
 func (p *preview) add(ctx context.Context, r Recipient, values []string) error {
+	if err := r.checkRef(p.out.Total + 1); err != nil {
+		return err
+	}
 	number := r.Number[:min(len(r.Number), campaign.MaxInput)]
-	_, kept, next := p.pager.Add(number, values)
+	_, kept, next := p.pager.Add(number, r.Ref, values)
 	if next {
 		if err := p.plan(ctx, false); err != nil {
 			return err
@@ -321,8 +324,8 @@ func (p *preview) add(ctx context.Context, r Recipient, values []string) error {
 	return nil
 }
 
-// plan plans the current page and counts the planned calls and skipped recipients. last is true for
-// the final page.
+// plan plans the current page and counts the planned calls and skipped recipients. The parameter
+// last is true for the final page.
 func (p *preview) plan(ctx context.Context, last bool) error {
 	if p.opted != nil && p.opted.Any() {
 		opted, err := p.opted.OptedOut(ctx, p.planner.Numbers(p.page))

@@ -11,10 +11,13 @@ import (
 
 	"github.com/tuma-sms/tuma/internal/accounts"
 	"github.com/tuma-sms/tuma/internal/campaign"
+	"github.com/tuma-sms/tuma/internal/events"
 	"github.com/tuma-sms/tuma/internal/ledger"
 	"github.com/tuma-sms/tuma/internal/optout"
+	"github.com/tuma-sms/tuma/internal/prefix"
 	"github.com/tuma-sms/tuma/internal/queue"
 	"github.com/tuma-sms/tuma/internal/script"
+	"github.com/tuma-sms/tuma/internal/usage"
 )
 
 // Client enqueues campaigns, controls them and reads their status and results. It is safe
@@ -25,13 +28,21 @@ type Client struct {
 	// accounts and optouts are in the same Redis as ledger.
 	accounts *accounts.Store
 	optouts  *optout.Lists
+	usage    *usage.Store
 	queue    *queue.Queue
 	now      func() time.Time
 	poll     time.Duration
-	memory   atomic.Pointer[memoryReading]
+	// statusRows reads the recipients of events, and the field waits wakes the callers of Wait.
+	statusRows *ledger.StatusRows
+	waits      waits
+	recent     recent
+	memory     atomic.Pointer[memoryReading]
 	// known and routes are the accounts of WithAccounts and the routes of WithRoutes.
 	known  []Account
 	routes []Route
+	prefix string // of WithPrefix
+	// traceparent is the function of WithTraceparent, or nil.
+	traceparent func(context.Context) string
 }
 
 // memoryReading is Redis' memory use at a moment, in bytes. A limit of 0 means none.
@@ -43,8 +54,8 @@ type memoryReading struct {
 // Option changes how a Client works.
 type Option func(*Client)
 
-// WithClock makes the client read the time from now instead of time.Now. A nil now changes
-// nothing.
+// WithClock makes the client call the function "now" instead of time.Now. If now is nil, WithClock
+// changes nothing.
 func WithClock(now func() time.Time) Option {
 	return func(c *Client) {
 		if now != nil {
@@ -73,7 +84,7 @@ type Durability struct {
 }
 
 // WithDurability makes Enqueue, Pause, Resume, Cancel, Retry, OptOut, OptIn, Hold and Release
-// wait until their change is durable. A change that is not durable within a second is an
+// wait until their change is durable. A change that is not durable within a second, or two with Fsync, is an
 // ErrNotDurable. The default is the zero Durability.
 func WithDurability(d Durability) Option {
 	return func(c *Client) { c.ledger = ledger.NewDurable(c.rdb, script.Durability(d)) }
@@ -94,10 +105,39 @@ func WithRoutes(routes ...Route) Option {
 	return func(c *Client) { c.routes = append(c.routes, routes...) }
 }
 
+// WithPrefix puts every key and channel in Redis under a prefix, such as "staging:", so that several
+// environments share one Redis. Give workers the same prefix (worker.Config.Prefix). A prefix has at
+// most 64 ASCII letters, digits and . - _ : / and must not begin with tuma: or asynq:. By default the
+// keys have no prefix.
+//
+// The prefix belongs to the Redis client that New gets, also after Close: New adds a hook to this
+// client. The hook refuses commands with other keys than those of Tuma. So this client must not be
+// shared with other code, except with workers and producers that have the same prefix.
+func WithPrefix(prefix string) Option {
+	return func(c *Client) { c.prefix = prefix }
+}
+
+// WithTraceparent makes Enqueue and Send link what workers do for a campaign to the caller's trace. The function
+// read returns the W3C traceparent of the span in the context that Enqueue or Send was called with, such as
+// "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", or "" if there is none. With OpenTelemetry:
+//
+//	func(ctx context.Context) string {
+//		carrier := propagation.MapCarrier{}
+//		propagation.TraceContext{}.Inject(ctx, carrier)
+//		return carrier["traceparent"]
+//	}
+//
+// An invalid text is ignored. Workers record the trace if it is sampled and they have tracing on. The traceparent is
+// stored with the campaign, and does not decide whether two campaigns have the same content. By default nothing is
+// linked, and this package needs no tracing library. The function read must be safe for concurrent use.
+func WithTraceparent(read func(ctx context.Context) string) Option {
+	return func(c *Client) { c.traceparent = read }
+}
+
 // New returns a client that uses rdb. The caller owns rdb and must close it. New sends no
 // command to Redis. It returns an ErrInvalid if rdb is nil, is a *redis.Ring, or is a cluster client
 // that reads from replicas (ReadOnly, RouteByLatency or RouteRandomly), or if an account of
-// WithAccounts has a mistake.
+// WithAccounts or the prefix of WithPrefix has a mistake.
 func New(rdb redis.UniversalClient, options ...Option) (*Client, error) {
 	if err := checkClient(rdb); err != nil {
 		return nil, err
@@ -109,7 +149,12 @@ func New(rdb redis.UniversalClient, options ...Option) (*Client, error) {
 	if err := checkKnown(c.known); err != nil {
 		return nil, fmt.Errorf("new producer: %w", err)
 	}
-	c.accounts, c.optouts = accounts.New(c.ledger.Runner()), optout.New(c.ledger.Runner())
+	if err := prefix.Add(rdb, c.prefix); err != nil {
+		return nil, fmt.Errorf("new producer: %w: %w", ErrInvalid, err)
+	}
+	c.waits.stream, c.waits.poll = events.New(c.ledger.Runner(), 0), c.poll
+	c.statusRows = ledger.NewStatusRows(c.ledger)
+	c.accounts, c.optouts, c.usage = accounts.New(c.ledger.Runner()), optout.New(c.ledger.Runner()), usage.New(c.ledger)
 	return c, nil
 }
 
@@ -199,7 +244,7 @@ func (c *Client) Retry(ctx context.Context, id string, o RetryOptions) (int, err
 
 // RetryResult is the result of a retry.
 type RetryResult struct {
-	// Count is the number of recipients that are sent to again.
+	// Count is the number of recipients that get the message again.
 	Count int
 	// OptedOut is the number of selected recipients that were left out because they have
 	// opted out.

@@ -14,7 +14,7 @@ import (
 // The ID stays in use for a year, without any number or text: an Enqueue with the same content still
 // changes nothing, and other content is an ErrConflict. Only a campaign that was cancelled before any
 // message of it was submitted frees its ID (see Enqueue). Suppression lists, the inbox and the gateway's
-// own records are not changed. Purge is safe for concurrent use, and may be repeated after an error.
+// own records are not changed, and what the campaign has sent stays in Usage. Purge is safe for concurrent use, and may be repeated after an error.
 func (c *Client) Purge(ctx context.Context, id string) error {
 	sum, err := c.ledger.Summary(ctx, id)
 	if err != nil {
@@ -27,7 +27,7 @@ func (c *Client) Purge(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
-	purged, err := c.ledger.Purge(ctx, id, now.Add(time.Millisecond))
+	purged, err := c.usage.Purge(ctx, id, now.Add(time.Millisecond))
 	if err == nil && !purged {
 		err = fmt.Errorf("purge %s: %w", id, ErrNotEnded)
 	}

@@ -55,6 +55,27 @@ func TestNew_RefusesClientsThatLoseOrDelayData(t *testing.T) {
 	}
 }
 
+func TestNew_PrefixIsCheckedAndBelongsToTheClient(t *testing.T) {
+	t.Parallel()
+	client := redis.NewClient(&redis.Options{Addr: "127.0.0.1:1"})
+	defer client.Close()
+	for _, bad := range []string{"a b", "{a}", "a\n", "tuma:", "asynq:x", strings.Repeat("x", 65)} {
+		if _, err := producer.New(client, producer.WithPrefix(bad)); !errors.Is(err, producer.ErrInvalid) || !strings.Contains(err.Error(), "prefix") {
+			t.Errorf("prefix %q: got %v, want an ErrInvalid", bad, err)
+		}
+	}
+	for range 2 {
+		if _, err := producer.New(client, producer.WithPrefix("one:")); err != nil {
+			t.Errorf("a second producer with the same prefix: %v", err)
+		}
+	}
+	for _, other := range []string{"two:", ""} {
+		if _, err := producer.New(client, producer.WithPrefix(other)); !errors.Is(err, producer.ErrInvalid) {
+			t.Errorf("prefix %q for a client with the prefix one: got %v, want an ErrInvalid", other, err)
+		}
+	}
+}
+
 // waitResult is what Wait has returned.
 type waitResult struct {
 	status producer.Status

@@ -42,6 +42,9 @@ type Result struct {
 	DeliveredAt time.Time `json:"delivered_at,omitzero"`
 	// Input is the number as uploaded.
 	Input string `json:"input"`
+	// Ref is the caller's own reference of the recipient (Recipient.Ref) or of the single message
+	// (Message.Ref).
+	Ref string `json:"ref"`
 	// Values are the recipient's values of the merge fields as uploaded, in the order of Fields. The
 	// slice is nil in a campaign without merge fields, and if the values were too long to be kept.
 	Values []string `json:"-"`
@@ -92,7 +95,7 @@ func (c *Client) ResultsAfter(ctx context.Context, id string, row int, statuses 
 func resultOf(r ledger.Row) Result {
 	out := Result{Row: r.Row, Status: r.Status.String(), Reason: r.Reason, Account: r.Account, MessageID: r.MessageID,
 		MessageUUID: r.MessageUUID, Code: r.Code, Segments: r.Segments, Cost: r.Cost, Currency: r.Currency,
-		UpdatedAt: r.UpdatedAt, DeliveredAt: r.DeliveredAt, Input: r.Input, Values: r.Values}
+		UpdatedAt: r.UpdatedAt, DeliveredAt: r.DeliveredAt, Input: r.Input, Ref: r.Ref, Values: r.Values}
 	if r.MSISDN != 0 {
 		out.MSISDN = r.MSISDN.String()
 	}

@@ -9,8 +9,8 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// samples picks a few of a campaign's messages: the first, the longest, the shortest and
-// some random ones.
+// samples picks a few of a campaign's messages: the first, the longest, the shortest and some
+// random messages.
 type samples struct {
 	seen                     int
 	first, longest, shortest sampled
@@ -54,8 +54,8 @@ func (s *samples) offer(stream int, x campaign.Planned, line int, body string, s
 	}
 }
 
-// picked returns up to shownSamples of the messages that offer has picked, sorted by row. account
-// returns the name of a stream's account.
+// picked returns up to shownSamples of the messages that offer has picked, sorted by row. The
+// function account returns the name of a stream's account.
 func (s *samples) picked(account func(stream int) string) []Sample {
 	out := []Sample{}
 	for _, x := range append([]sampled{s.first, s.longest, s.shortest}, s.others...) {

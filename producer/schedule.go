@@ -22,7 +22,8 @@ type Schedule struct {
 	Unlimited []string `json:"unlimited"`
 	// Spans are the periods in which messages go out, one country each, in order of time.
 	Spans []SendingSpan `json:"stretches"`
-	// Expired is the number of recipients that would not be sent to before the campaign expires.
+	// Expired is the number of recipients that would not get the message before the campaign
+	// expires.
 	Expired int `json:"expired"`
 }
 
@@ -41,7 +42,7 @@ type queueing struct {
 	account int
 	country string
 	window  *hours.Window // sending hours; nil means at any hour
-	left    float64       // recipients not sent to yet
+	left    float64       // recipients that have not got the message yet
 	units   float64       // units of the account's rate that each recipient needs
 	shut    bool
 	change  time.Time // when window next opens or closes
@@ -189,10 +190,10 @@ func (p *preview) step(queue []*queueing, now time.Time, sent map[string]float64
 	return next.UTC()
 }
 
-// note adds recipients to the schedule: the number of recipients of the country that are sent to
-// between from and until. It lengthens the country's last span or begins a new one. Spans count
-// whole recipients. sent has the exact sum for each country, so that the rounded counts add up to
-// the total.
+// note adds recipients to the schedule. The parameter "recipients" is the number of recipients of the
+// country that get the message between from and until. note lengthens the country's last span or
+// begins a new one. Spans count whole recipients. The parameter "sent" has the exact sum for each
+// country, so that the rounded counts add up to the total.
 func (s *Schedule) note(country string, from, until time.Time, recipients float64, sent map[string]float64) {
 	before := sent[country]
 	sent[country] += recipients

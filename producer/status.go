@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"math"
 	"slices"
 	"time"
 
@@ -26,7 +27,7 @@ func (c *Client) Status(ctx context.Context, id string) (Status, error) {
 }
 
 // readStatus returns what Status returns, and the sum of the accounts' rates in messages a second.
-// The sum is 0 if an account has no rate, or one that does not count messages.
+// The sum is 0 if an account has no rate, or a rate that does not count messages.
 func (c *Client) readStatus(ctx context.Context, id string) (Status, float64, error) {
 	if !ledger.ValidID(id) {
 		return Status{}, 0, &FieldError{Field: "id", Problem: badID}
@@ -67,9 +68,9 @@ func (c *Client) readReports(ctx context.Context, sum ledger.Summary) (*Reports,
 		if err != nil && !errors.Is(err, accounts.ErrNoAccount) {
 			return nil, err
 		}
-		// An account may have stopped to collect reports, or be gone.
+		// An account may have stopped collecting reports, or may be gone.
 		if final := counts.Delivered + counts.Undelivered; a.ReportFor > 0 || final > 0 {
-			r.Expected += counts.Accepted + final
+			r.expect(a.ReportSample, counts.Accepted+final, final, sum.Total)
 			longest = max(longest, a.ReportFor)
 		}
 	}
@@ -82,6 +83,10 @@ func (c *Client) readReports(ctx context.Context, sum ledger.Summary) (*Reports,
 	if r.Final > 0 {
 		rate := float64(sum.Delivered) / float64(r.Final)
 		r.Rate = &rate
+		if r.Sampled {
+			low, high := campaign.Wilson(sum.Delivered, r.Final)
+			r.Low, r.High = &low, &high
+		}
 	}
 	if sum.Delivered == 0 {
 		return r, nil
@@ -94,8 +99,18 @@ func (c *Client) readReports(ctx context.Context, sum ledger.Summary) (*Reports,
 	return r, err
 }
 
+// expect adds the reports that are expected for the accepted messages of an account. The parameter "final" is the number
+// of reports that have come. The campaign has total recipients. The parameter "sample" is the size of its sample; 0: all.
+func (r *Reports) expect(sample, accepted, final, total int) {
+	if sample > 0 && sample < total {
+		r.Sampled = true
+		accepted = max(final, int(math.Round(float64(accepted)*float64(sample)/float64(total))))
+	}
+	r.Expected += accepted
+}
+
 // defaultSender returns the sender ID that the accounts of a campaign use by default. It returns "" if
-// they have different ones.
+// the accounts have different defaults.
 func (c *Client) defaultSender(ctx context.Context, sum ledger.Summary) (string, error) {
 	names, err := c.mayUse(ctx, sum)
 	if err != nil {
@@ -150,12 +165,16 @@ func (c *Client) unreadable(ctx context.Context, sum ledger.Summary, s *Status) 
 // campaign has not ended. While Redis does not answer, restarts or fails over, Wait tries again after
 // every poll interval.
 //
+// Wait reads the status when the event stream says that it has changed (Events), for campaigns with
+// two or more recipients. It also reads the status every eight poll intervals. Without the right to
+// read the stream, and for any other campaign, it reads the status after every poll interval.
+//
 // Wait returns an error if ctx ends first, if no campaign has the ID (ErrNotFound), or if a repeated
 // read cannot help, such as after a wrong password. With an error it returns the last status that it
 // read; that status is the zero Status if there was none.
 func (c *Client) Wait(ctx context.Context, id string) (last Status, err error) {
-	tick := time.NewTicker(c.poll)
-	defer tick.Stop()
+	waiter := c.waits.begin(ctx, id)
+	defer waiter.end()
 	for {
 		s, err := c.Status(ctx, id)
 		switch {
@@ -172,11 +191,8 @@ func (c *Client) Wait(ctx context.Context, id string) (last Status, err error) {
 				return last, fmt.Errorf("wait for %s: %w", id, err)
 			}
 		}
-		select {
-		case <-ctx.Done():
-		case <-tick.C:
-		}
-		if ctx.Err() != nil { // if ctx has ended at the same time, select may still choose the tick
+		waiter.wait(ctx, err == nil && s.Total > 1)
+		if ctx.Err() != nil {
 			return last, waitEnded(ctx, id, err)
 		}
 	}

@@ -15,7 +15,7 @@ type Action struct {
 	Name string
 	// Does is a short description, shown in help texts.
 	Does string
-	// Needs lists the required parameters and Takes the optional ones.
+	// Needs are the required parameters. Takes are the optional parameters.
 	Needs, Takes []string
 	// Confirm describes the effect that the user must confirm before the action. It continues a
 	// sentence that begins with the action's name: "deletes all contacts permanently". It is empty
@@ -23,7 +23,7 @@ type Action struct {
 	Confirm string
 	// Reads reports whether the action only reads: it can be repeated without harm after an error.
 	Reads bool
-	// Failed returns an error if the table of Do shows that a part of the action failed. The program
+	// Failed returns an error if the table that Do returned shows that a part of the action failed. The program
 	// prints the table first. nil means that the table shows no failures.
 	Failed func(Table) error
 	// Do performs the action once. The provider p must be of the Kind that lists the action. The

@@ -8,7 +8,7 @@ import (
 // GatewayCode is a code of a gateway, and what it means to Tuma. docs/reasons.md lists the codes of all
 // gateways.
 type GatewayCode struct {
-	// Code is the code as the results show it, and Text the gateway's own words for it, if known.
+	// Code is the code as the results show it. Text is the gateway's own text for the code, if known.
 	Code, Text string
 	// Outcome, Scope and Cause are those of the Error or Result that the provider makes of this code.
 	Outcome Outcome

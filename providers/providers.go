@@ -23,8 +23,8 @@ import (
 )
 
 // Provider sends messages through one account at one gateway. An implementation may also have the
-// optional capabilities Balancer, StatusPoller, Reporter, Reconciler, InboxReader, BackgroundSender,
-// DeliveryParser, InboundParser and OptOutParser; a type assertion finds them. Every method is safe for concurrent use.
+// optional capabilities Balancer, StatusPoller, SpanPoller, Reporter, Reconciler, InboxReader,
+// BackgroundSender, DeliveryParser, InboundParser and OptOutParser; a type assertion finds them. Every method is safe for concurrent use.
 type Provider interface {
 	// Info returns the facts about the gateway and the account. They do not change while the
 	// program runs.
@@ -55,6 +55,33 @@ type StatusPoller interface {
 	// Send returned it in Result.MessageID. Errors are *Error.
 	MessageStatus(ctx context.Context, messageID string) (MessageStatus, error)
 }
+
+// SpanPoller is a StatusPoller whose gateway lists the delivery statuses of all messages of a span of
+// time in one answer.
+type SpanPoller interface {
+	StatusPoller
+	// MessageStatuses reads the delivery statuses of the messages that the gateway took or sent from
+	// start to end, with one request. Both times are cut to whole seconds. The list may also hold
+	// messages outside this time, messages of other programs, and one message several times. Errors
+	// are *Error. An error that wraps ErrReplyTooLong means that a shorter span must be requested.
+	MessageStatuses(ctx context.Context, start, end time.Time) ([]ListedStatus, error)
+}
+
+// ListedStatus is the delivery status of one message in the list of a SpanPoller.
+type ListedStatus struct {
+	// ID is the gateway's message ID, as Send returns it in Result.MessageID.
+	ID string
+	// To is the recipient, or 0 if the gateway's value is not a phone number.
+	To sms.MSISDN
+	// Status is the delivery status.
+	Status MessageStatus
+	// At is the time at which the message was delivered, by the gateway's clock; zero if the gateway
+	// gives no time.
+	At time.Time
+}
+
+// ErrReplyTooLong means that the reply of a gateway is longer than the client reads.
+var ErrReplyTooLong = errors.New("the reply is too long")
 
 // Reporter is a Provider whose gateway offers reports, such as delivery reports or usage.
 type Reporter interface {
@@ -119,7 +146,7 @@ type Inbound struct {
 	// At is the time at which the gateway received the message; zero if the gateway gives no time, or
 	// a time that cannot be read.
 	At time.Time
-	// UnreadTime is the time as the gateway wrote it, if it cannot be read; otherwise empty.
+	// UnreadTime is the text of the gateway's time if that time cannot be read. Otherwise UnreadTime is empty.
 	UnreadTime string
 	// Fields holds the gateway's other fields, under the gateway's names.
 	Fields map[string]string
@@ -146,7 +173,7 @@ var ErrNotFinished = errors.New("the background send is not finished; try again 
 type StoredBatch struct {
 	// List and Group name the recipients. Exactly one of the two must be set.
 	List, Group string
-	// From is the sender ID and Body the text.
+	// From is the sender ID. Body is the text.
 	From, Body string
 }
 
@@ -193,12 +220,15 @@ type Info struct {
 	SenderOptional bool `json:"sender_optional,omitempty"`
 	// Flash reports whether the gateway can send class-0 (flash) messages.
 	Flash bool `json:"flash,omitempty"`
-	// FlashGSM7 reports whether a flash message must fit into GSM-7. The gateway sends a flash message
-	// that needs UCS-2 as an ordinary one.
+	// FlashGSM7 reports whether a flash message must fit into GSM-7. The gateway sends a flash message in UCS-2
+	// as an ordinary message.
 	FlashGSM7 bool `json:"flash_gsm7,omitempty"`
 	// BlacklistBySender reports whether ReasonBlacklisted applies to one sender ID only. If
 	// BlacklistBySender is false, no sender ID may send to a blacklisted recipient.
 	BlacklistBySender bool `json:"blacklist_by_sender,omitempty"`
+	// NamesCallback reports whether a call may name the URL to which the gateway posts its delivery
+	// reports (Batch.CallbackURL).
+	NamesCallback bool `json:"names_callback,omitempty"`
 }
 
 // ReasonBlacklisted is the Reason of a Result whose recipient is on a list of numbers the gateway
@@ -220,16 +250,19 @@ type Batch struct {
 	Flash bool
 	// To lists the recipients, each once.
 	To []sms.MSISDN
+	// CallbackURL is the URL to which the gateway posts the delivery reports of the call; empty: none.
+	// It contains a secret. Gateways without Info.NamesCallback ignore it.
+	CallbackURL Secret
 }
 
 // Result is the gateway's answer for one recipient.
 type Result struct {
 	// Outcome is Accepted, Rejected, Retryable (certainly not sent, may be sent later) or Unknown.
 	Outcome Outcome
-	// Scope is what a Rejected or Retryable outcome applies to. Usually that is the recipient. If
-	// the gateway gave the answer for the recipient, but the cause is the text, the campaign (e.g. a
-	// refused sender ID) or the account (e.g. no credit), Scope is Text, Campaign or Account. Then the
-	// answer uses up no attempt of the recipient, except for Text in a campaign with merge fields.
+	// Scope is what a Rejected or Retryable outcome applies to. Usually that is the recipient. Some gateways
+	// answer for each recipient although the cause is the text, the campaign (e.g. a refused sender ID) or the
+	// account (e.g. no credit). Then Scope is Text, Campaign or Account, and the answer uses up no attempt of the
+	// recipient. Text is an exception in a campaign with merge fields: there it uses up an attempt.
 	Scope Scope
 	// Cause is the reason, set only if Scope is Text, Campaign or Account.
 	Cause Cause
@@ -243,8 +276,8 @@ type Result struct {
 	Reason string
 	// Code is the gateway's own code for the reason, at most 64 bytes.
 	Code string
-	// Cost is the price the gateway charged, as a decimal number, and Currency its currency. Both
-	// are empty if the gateway gives no price.
+	// Cost is the price that the gateway charged, as a decimal number. Currency is the currency of that price.
+	// Both are empty if the gateway gives no price.
 	Cost, Currency string
 	// RetryAfter is the minimum wait before a Retryable recipient is tried again. 0 leaves the
 	// choice to the worker.

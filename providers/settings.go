@@ -117,8 +117,8 @@ type Kind struct {
 	Optional []string
 	// MessageIDs reports whether the gateway returns an ID for each accepted message.
 	MessageIDs bool
-	// New opens a provider. The settings passed to New hold no field that the provider does not
-	// know. The error joins a *FieldError for each mistake.
+	// New opens a provider. The settings passed to New hold only fields that the provider knows. The error joins
+	// a *FieldError for each mistake.
 	New func(Settings) (Provider, error)
 	// Actions are the gateway's own functions, for `tuma gateway NAME ACCOUNT ACTION`.
 	Actions []Action

@@ -46,9 +46,10 @@ type Limiter interface {
 	// reservation, before or after the turn, and not if a call was made with the tokens.
 	//
 	// ahead is how far away the turn is, negative if it has passed: time.Until(turn), where turn is
-	// the time at which Reserve returned plus its wait. Return restores whole tokens only. It does
-	// not restore a token if a later reservation got a later turn because of it, so that the account
-	// stays within its rate. If Return fails, the tokens may be lost. Do not call it again.
+	// the time at which Reserve returned, plus the wait that it returned. Return restores whole
+	// tokens only. It does not restore a token that has delayed the turn of a later reservation, so
+	// that the account stays within its rate. If Return fails, the tokens may be lost. Do not call
+	// it again.
 	Return(ctx context.Context, n int, ahead time.Duration) error
 
 	// Cooldown pauses the account: no turn of a later reservation, by any user of the account,

@@ -127,8 +127,8 @@ func (b *bucket) giveBack(n int, ahead time.Duration) {
 	}
 	now := b.now()
 	// Without this reservation, the bucket might have been full for some time. A full bucket loses the
-	// tokens that flow in, so they must not be restored here. lost is the highest possible loss: the
-	// tokens that flow in from this reservation's turn to the last reserved turn.
+	// tokens that flow in, so these tokens must not be restored here. The variable "lost" is the highest
+	// possible loss: the tokens that flow in from this reservation's turn to the last reserved turn.
 	lost := max(0, b.booked.Sub(now.Add(ahead))).Seconds() * float64(b.rate)
 	if whole := int(math.Floor(float64(n) - lost + 1e-6)); whole > 0 {
 		b.move(b.start(now), -whole)
@@ -145,12 +145,13 @@ func (b *bucket) coolDown(d time.Duration) {
 // rate.Limiter requires.
 func (b *bucket) start(now time.Time) time.Time { return later(now, b.cool) }
 
-// move takes n tokens out of the bucket, which may become negative. A negative n puts -n tokens
-// into it. move does not use rate.Reservation.Cancel, because Cancel restores nothing once the turn
-// has come.
+// move takes n tokens out of the bucket. The number in the bucket may become negative. If n is
+// negative, move puts -n tokens into the bucket. move does not use rate.Reservation.Cancel, because
+// Cancel restores nothing after the turn has come.
 func (b *bucket) move(at time.Time, n int) {
 	if n > b.burst {
-		// rate.Limiter refuses a call of more tokens than its burst. So the burst is n meanwhile.
+		// rate.Limiter refuses a call of more tokens than its burst. So the burst is n during this
+		// call.
 		b.tokens.SetBurstAt(at, n)
 		defer b.tokens.SetBurstAt(at, b.burst)
 	}

@@ -1,4 +1,4 @@
--- reserve.lua keeps the token bucket of one account, which every worker of the cluster shares.
+-- reserve.lua keeps the token bucket of one account. All workers of the cluster share this bucket.
 --
 -- KEYS[1]  the account's bucket: a hash that expires one hour after it is full again
 -- KEYS[2]  optional: a hash of the same slot. Its field "rate", or else its field "limit", such as "80 8", has a rate
@@ -88,8 +88,8 @@ end
 if ARGV[1] == 'return' then
   if rate == 0 then return {1, 0} end
   -- Without this reservation, the bucket might have been full for some time. A full bucket loses the
-  -- tokens that flow in, so they must not be restored here. lost is the highest possible loss: the
-  -- tokens that flow in from this reservation's turn to the last reserved turn.
+  -- tokens that flow in, so these tokens must not be restored here. The variable "lost" is the highest
+  -- possible loss: the tokens that flow in from this reservation's turn to the last reserved turn.
   local lost = math.max(0, booked - tonumber(ARGV[5])) * rate
   local whole = math.max(0, math.floor(amount - lost + 1e-6))
   tokens = math.min(burst, tokens + whole)

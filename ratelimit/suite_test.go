@@ -108,7 +108,7 @@ func checkRefusal(open opener) error {
 		reserve(a.bulk,
 			step{1, 0, 0, true},
 			step{1, -1, 100 * ms, false},
-			step{1, 99 * ms, 200 * ms, false}, // the wait is longer than that of the caller refused before
+			step{1, 99 * ms, 200 * ms, false}, // the wait is longer than that of the caller that was refused before
 			step{1, 100 * ms, 100 * ms, true}, // the two refused calls above have reserved nothing
 		),
 		func() error {

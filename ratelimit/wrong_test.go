@@ -32,7 +32,7 @@ func TestSuite_FindsWrongLimiters(t *testing.T) {
 }
 
 // wrongLimiters are limiters that each have one fault that real limiters have had. The suite must
-// find each fault; finds names a check that must find it.
+// find each fault. The field "finds" has the name of a check that must find it.
 func wrongLimiters(t testing.TB) []struct {
 	name, finds string
 	open        opener
@@ -86,7 +86,7 @@ func wrongLimiters(t testing.TB) []struct {
 	}
 }
 
-// on makes the account's bucket read the clock c, and returns the bucket's limiter.
+// The method "on" makes the account's bucket read the clock c, and returns the bucket's limiter.
 func (a *account) on(c clock) Limiter {
 	l := a.bulk.(*Local)
 	l.bucket.now = c.now

@@ -169,9 +169,9 @@ func (c *rawNumber) cutFraction(decimals int) NumberReason {
 	return ""
 }
 
-// unwrap removes what surrounds a number: quotes, the marks of a spreadsheet's text
-// ('0712…, ="0712…"), and the prefix of a link. international is true for a wa.me
-// link, whose number always begins with the calling code.
+// unwrap removes what surrounds a number: quotes, the marks of a spreadsheet's text ('0712…,
+// ="0712…"), and the prefix of a link. The result "international" is true for a wa.me link, whose
+// number always begins with the calling code.
 func unwrap(s string) (inner string, international bool) {
 	s = strings.TrimFunc(s, isWrapping)
 	for _, scheme := range labels {

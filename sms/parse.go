@@ -67,7 +67,7 @@ func ValidCountry(iso string) bool { return phonenumbers.GetSupportedRegions()[i
 // No mobile number is shorter.
 const minViable = 4
 
-// decideByLibrary checks a number without separators with the phonenumbers library.
+// decideByLibrary checks a number without separators with the phonenumbers library. The parameter
 // plus is true if the digits begin with a calling code.
 func decideByLibrary(digits string, plus bool, country string) (m MSISDN, reason NumberReason) {
 	switch {

@@ -47,13 +47,13 @@ func parseFast(s, country string) (m MSISDN, ok bool) {
 	return fastKenyaOrNigeria(value, count, plus, country)
 }
 
-// maxFastInput is the length in bytes of the longest input that parseFast reads: a
-// number and its separators. More than 19 digits can overflow value in parseFast. This does
-// no harm, because fastKenyaOrNigeria then rejects the number for its count.
+// maxFastInput is the length in bytes of the longest input that parseFast reads: a number and its
+// separators. More than 19 digits can overflow value in parseFast. This does no harm, because
+// fastKenyaOrNigeria then rejects the number because of its number of digits.
 const maxFastInput = 32
 
-// fastKenyaOrNigeria parses digits that are given as an integer. count is the number of
-// digits, including leading zeros. plus is true if a plus sign precedes them.
+// fastKenyaOrNigeria parses digits that are given as an integer. count is the number of digits,
+// including leading zeros. The parameter "plus" is true if a plus sign precedes them.
 func fastKenyaOrNigeria(value uint64, count int, plus bool, country string) (MSISDN, bool) {
 	// bare reports whether 254 and 234 at the beginning are certainly calling codes. With
 	// another default country they may begin a national number, unless plus is true.

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// checkAgainstLibrary fails the test if parseFast or resolveNational decides s differently from
-// the phonenumbers library. fast reports whether parseFast decides s.
+// checkAgainstLibrary fails the test if parseFast or resolveNational decides s differently from the
+// phonenumbers library. The result "fast" is true if parseFast decides s.
 func checkAgainstLibrary(t *testing.T, s, country string) (fast bool) {
 	t.Helper()
 	c, problem := extractDigits(s)

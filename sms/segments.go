@@ -79,8 +79,9 @@ func (e Encoding) String() string {
 	return "UCS-2"
 }
 
-// alphabets holds how many septets or UTF-16 code units fit into one segment. single is for
-// a message of one segment. part is for each segment of a longer message, without its header.
+// alphabets holds how many septets or UTF-16 code units fit into one segment. The field "single" is
+// for a message of one segment. The field "part" is for each segment of a longer message, without its
+// header.
 var alphabets = [...]struct{ single, part int }{GSM7: {160, 153}, UCS2: {70, 67}}
 
 // measure returns the number of septets or UTF-16 code units and the encoding. parts is

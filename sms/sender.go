@@ -43,9 +43,9 @@ func ValidateSender(s string, alphaMax, digitsMax int) error {
 // KoboMobile's limit for numbers (its documentation: "must <= 16chars for Numerical").
 const maxSender = 16
 
-// checkSenderLength returns an error if length, the length of a sender ID, is more than limit. unit
-// is what length counts: "digits" or "characters". shown is the sender ID in the form that the
-// error may contain.
+// checkSenderLength returns an error if length, the length of a sender ID, is more than limit. The
+// parameter unit is what length counts: "digits" or "characters". The parameter "shown" is the sender
+// ID in the form that the error may contain.
 func checkSenderLength(shown string, length int, unit string, limit int) error {
 	switch {
 	case limit > 0 && length > limit:

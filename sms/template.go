@@ -69,9 +69,9 @@ func (t *Template) Plain() bool { return t.plain }
 // without its leading and trailing spaces and invisible characters. Values are text: a
 // {{name}} in a value is not replaced.
 //
-// If a value is blank, or a spreadsheet error such as #N/A, Render inserts the field's
-// default instead. A field with neither a value nor a default is rendered as nothing.
-// missing is the first such field, or "" if there is none.
+// If a value is blank, or a spreadsheet error such as #N/A, Render inserts the field's default
+// instead. A field with neither a value nor a default is rendered as nothing. The result "missing" is
+// the first such field, or "" if there is none.
 //
 // If the result is longer than MaxRendered bytes, the message is too long to be sent and
 // the result may be incomplete. Render does not allocate if dst has enough capacity and the

@@ -127,8 +127,8 @@ var dateLayouts = []string{
 // maxDate is the length in bytes of the longest date that the filter "date" parses.
 const maxDate = 48
 
-// formatDate replaces a date in dst[from:] by the same date in the given layout. It drops a time of
-// day. A value that is not a date is not changed.
+// formatDate replaces a date in dst[from:] by the same date in the given layout. formatDate drops a
+// time of day. A value that is not a date is not changed.
 func formatDate(dst []byte, from int, layout string) []byte {
 	if len(dst)-from > maxDate {
 		return dst

@@ -6,11 +6,10 @@ import (
 	"unicode/utf8"
 )
 
-// Transliterate converts the body to GSM-7 if every character outside GSM-7 has another
-// form with the same meaning. Examples are straight quotes for curly ones, hyphens for
-// dashes, "..." for an ellipsis, plain spaces, "NGN" for ₦, and one character for a
-// letter followed by its accent. changed is the number of characters that it replaced or
-// removed.
+// Transliterate converts the body to GSM-7 if every character outside GSM-7 has another form with
+// the same meaning. Examples are straight quotes for curly ones, hyphens for dashes, "..." for an
+// ellipsis, plain spaces, "NGN" for ₦, and one character for a letter followed by its accent. The
+// result changed is the number of characters that Transliterate replaced or removed.
 //
 // It returns the unchanged body and 0 in three cases: a character outside GSM-7 has no such form,
 // the result would take more segments, or the result would be blank. Letters of other scripts,
@@ -109,8 +108,8 @@ func composed(letter, accent rune) rune {
 	return []rune(whole)[i]
 }
 
-// plainForm describes a character that GSM-7 lacks: text replaces it, and name is what messages
-// to the user call it, such as "an em dash".
+// plainForm describes a character that GSM-7 lacks: the field "text" replaces the character, and the
+// field name is its name in messages to the user, such as "an em dash".
 type plainForm struct{ text, name string }
 
 const (

@@ -3,6 +3,8 @@ package worker
 import (
 	"errors"
 	"fmt"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -24,12 +26,34 @@ type account struct {
 	sending *dispatch.Account
 }
 
-// reportFor returns how long delivery reports of the account are waited for; 0: they are not collected.
+// reportFor returns how long the worker waits for a delivery report of the account; 0: reports are not
+// collected.
 func (a Account) reportFor() time.Duration {
-	if a.Reports != ReportsAll {
+	if a.Reports == "" || a.Reports == ReportsOff {
 		return 0
 	}
 	return a.ReportFor
+}
+
+// MaxReportSample is the largest number of messages of a sample (ReportsSample).
+const MaxReportSample = 1_000_000
+
+// SampleSize returns the number in a value of Account.Reports, or 0 if the value is not a sample of 1 to
+// MaxReportSample messages.
+func SampleSize(reports string) int {
+	text, ok := strings.CutPrefix(reports, ReportsSample)
+	n, err := strconv.Atoi(text)
+	if !ok || err != nil || n < 1 || n > MaxReportSample || strconv.Itoa(n) != text {
+		return 0
+	}
+	return n
+}
+
+// Polls reports whether `tuma serve` asks the gateway of a provider for delivery reports, because the gateway does not post
+// them. The gateway then answers requests for the status of a message (providers.StatusPoller).
+func Polls(p providers.Provider) bool {
+	_, ok := p.(providers.StatusPoller)
+	return ok
 }
 
 // newAccount checks the configuration a, fills in its defaults, and returns the account. It does not
@@ -55,11 +79,18 @@ func newAccount(rdb redis.UniversalClient, a Account) (*account, error) {
 	if a.OnUnknown != "" && a.OnUnknown != OnUnknownKeep && a.OnUnknown != OnUnknownResend {
 		mistakes = append(mistakes, fmt.Errorf("OnUnknown %.40q must be keep or resend", a.OnUnknown))
 	}
-	if a.Reports != "" && a.Reports != ReportsOff && a.Reports != ReportsAll {
-		mistakes = append(mistakes, fmt.Errorf("reports %.40q must be all or off", a.Reports))
+	sample := SampleSize(a.Reports)
+	if a.Reports != "" && a.Reports != ReportsOff && a.Reports != ReportsAll && sample == 0 {
+		mistakes = append(mistakes, fmt.Errorf("reports %.40q must be all, sample:N or off", a.Reports))
 	}
-	if a.Reports == ReportsAll && (!info.DLRNamesRecipient || info.KeyTTL > 0) {
-		mistakes = append(mistakes, fmt.Errorf("reports: the gateway %s sends no delivery reports that Tuma can match: leave it off", info.Name))
+	if sample > 0 && !Polls(a.Provider) {
+		mistakes = append(mistakes, fmt.Errorf("reports: sample:N needs a gateway that answers requests for a status, and %s does not", info.Name))
+	}
+	if a.Reports == ReportsAll && !Polls(a.Provider) && (!info.DLRNamesRecipient || info.KeyTTL > 0) {
+		mistakes = append(mistakes, fmt.Errorf("reports: the gateway %s has no delivery reports that Tuma can match: leave reports off", info.Name))
+	}
+	if a.CallbackURL != "" && (!info.NamesCallback || !strings.HasSuffix(a.CallbackURL.Reveal(), "/")) {
+		mistakes = append(mistakes, fmt.Errorf("CallbackURL must end with a slash, and %s must be a gateway whose calls may name a callback", info.Name))
 	}
 	if a.ReportFor <= 0 {
 		a.ReportFor = DefaultReportFor

@@ -41,8 +41,8 @@ func (r *testTuma) wantNoOptOuts() {
 }
 
 // A gateway that does not know the sender ID calls all recipients blacklisted. The campaign must be
-// paused, and no recipient may get onto the suppression list. After the repair all of them are sent
-// to.
+// paused, and no recipient may get onto the suppression list. After the repair all of them get the
+// message.
 func TestBlacklist_OfEveryRecipientPausesTheCampaign(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {

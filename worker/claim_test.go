@@ -82,7 +82,7 @@ func TestClaim_ReleasedIfRedisMayHaveRestarted(t *testing.T) {
 			return
 		}
 		for dialled := r.rdb.PoolStats().Misses; r.rdb.PoolStats().Misses == dialled; {
-			conn := r.rdb.Conn() // holds the only connection, so that the pool must open a new one
+			conn := r.rdb.Conn() // conn holds the only connection, so that the pool must open a new one
 			defer func() { _ = conn.Close() }()
 			if err := conn.Ping(ctx).Err(); err != nil {
 				t.Error(err)

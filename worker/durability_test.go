@@ -69,8 +69,8 @@ func (p *replicatedTuma) promote() {
 
 // sendThroughFailover sends 8,000 messages through a gateway without keys. Meanwhile the replica
 // lags behind and is then promoted. If anew is true, the worker is killed together with the master,
-// and a new worker continues. twice is the number of recipients that were sent to more than once. s
-// is the sum of the campaigns' statuses.
+// and a new worker continues. The result "twice" is the number of recipients that got more than one
+// message, and s is the sum of the campaigns' statuses.
 func sendThroughFailover(t *testing.T, d worker.Durability, anew bool, campaigns ...string) (twice int, s producer.Status) {
 	p := newReplicatedTuma(t)
 	gw := newStubGateway(providers.Info{MaxRecipients: 10})

@@ -3,7 +3,6 @@ package worker_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strconv"
 	"sync/atomic"
 	"testing"
@@ -280,20 +279,6 @@ func TestSweep_AnotherWorkerTakesOver(t *testing.T) {
 	}
 }
 
-func TestRetention_DeletesThousandsOfOldCampaigns(t *testing.T) {
-	t.Parallel()
-	r := newTestTuma(t, simulator.Options{})
-	old := make([]redis.Z, 2500)
-	for i := range old {
-		old[i] = redis.Z{Score: float64(i + 1), Member: fmt.Sprint("old-", i)}
-	}
-	if err := r.rdb.ZAdd(t.Context(), "tuma:campaigns", old...).Err(); err != nil {
-		t.Fatal(err)
-	}
-	r.start(stubAccount(newStubGateway(providers.Info{})))
-	r.eventually(60*time.Second, "the campaigns to be deleted", func() bool { return r.rdb.ZCard(t.Context(), "tuma:campaigns").Val() == 0 })
-}
-
 // enqueueAt enqueues a campaign with two recipients, for an account that no worker serves at the
 // moment.
 func (r *testTuma) enqueueAt(ctx context.Context, id string) {
@@ -356,7 +341,7 @@ func TestCancel_StoppedCampaignDelaysNoOther(t *testing.T) {
 }
 
 // A campaign with doubtful calls is cancelled while nine other campaigns wait for the same held
-// account. It must still end.
+// account. The cancelled campaign must still end.
 func TestCancel_DoubtEndsWhileOtherCampaignsWait(t *testing.T) {
 	t.Parallel()
 	r := newTestTuma(t, simulator.Options{})

@@ -74,7 +74,7 @@ func countsFor(s producer.Status, account string) producer.AccountCounts {
 	return producer.AccountCounts{}
 }
 
-// expectOnce checks that each of n recipients was taken exactly once, by one of the gateways.
+// expectOnce checks that the gateways together took exactly one message to each of n recipients.
 func expectOnce(t *testing.T, n int, gateways ...*switchedStub) {
 	t.Helper()
 	total := 0

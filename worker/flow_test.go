@@ -15,11 +15,11 @@ import (
 	"github.com/tuma-sms/tuma/worker"
 )
 
-// clockedStub is a stub that records when each recipient was sent to.
+// clockedStub is a stub that records when it took the message to each recipient.
 type clockedStub struct {
 	*stubGateway
 	mu sync.Mutex
-	at []time.Time // when each recipient was sent to
+	at []time.Time // when the stub took the message to each recipient
 }
 
 func newClockedStub(info providers.Info) *clockedStub {

@@ -31,8 +31,8 @@ func (r *testTuma) now() time.Time {
 // their clocks.
 var offset = map[string]time.Duration{"KE": 3 * time.Hour, "NG": time.Hour, "JM": -5 * time.Hour}
 
-// hoursIn returns sending hours of a country that begin at the instant from and end at the instant
-// to. If to is before from, the hours are closed between to and from.
+// hoursIn returns sending hours of a country. They begin at the instant `from` and end at the
+// instant `to`. If `to` is before `from`, the hours are closed from `to` until `from`.
 func hoursIn(country string, from, to time.Time) worker.Hours {
 	of := func(t time.Time) time.Duration {
 		return t.UTC().Add(offset[country]).Sub(t.UTC().Add(offset[country]).Truncate(24 * time.Hour))
@@ -69,7 +69,8 @@ func (p *timedStub) note(b providers.Batch) {
 	}
 }
 
-// between returns when the stub got the first and the last recipient of a country.
+// The method "between" returns the times at which the stub got the first and the last recipient of a
+// country.
 func (p *timedStub) between(country string) (first, last time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

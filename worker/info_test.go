@@ -20,11 +20,11 @@ func TestNew_RefusesInvalidInfosAllAtOnce(t *testing.T) {
 	negative.info.Fingerprint, negative.info.KeyTTL, negative.info.MaxChars = "", -time.Second, -1
 	ring := redis.NewRing(&redis.RingOptions{})
 	defer func() { _ = ring.Close() }()
-	_, err := worker.New(worker.Config{Redis: ring, Accounts: []worker.Account{{Name: "a", Provider: empty, Unit: "sheep"}, {Name: "b", Provider: negative}}})
+	_, err := worker.New(worker.Config{Redis: ring, Prefix: "a b", Accounts: []worker.Account{{Name: "a", Provider: empty, Unit: "sheep"}, {Name: "b", Provider: negative}}})
 	if err == nil {
 		t.Fatal("New accepted the accounts, want an error")
 	}
-	for _, want := range []string{"redis.Ring is not supported", "account a: provider info: name", "fingerprint is empty", "max recipients 0", `unit "sheep"`,
+	for _, want := range []string{"redis.Ring is not supported", `"a b" must consist of`, "account a: provider info: name", "fingerprint is empty", "max recipients 0", `unit "sheep"`,
 		"account b: provider info: fingerprint is empty", "key TTL -1s", "max chars -1"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("the error does not contain %q: %v", want, err)

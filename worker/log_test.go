@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/tuma-sms/tuma/internal/simulator"
 	"github.com/tuma-sms/tuma/internal/test/redistest"
+	"github.com/tuma-sms/tuma/producer"
 	"github.com/tuma-sms/tuma/providers/kobo"
 	"github.com/tuma-sms/tuma/ratelimit"
 	"github.com/tuma-sms/tuma/worker"
@@ -51,8 +53,8 @@ func (l *infoLines) all(t *testing.T, message string) (lines, matching []map[str
 	return lines, matching
 }
 
-// one returns the only line with the given message, and fails the test if there is none, or
-// more than one.
+// The method "one" returns the only line with the given message, and fails the test if there is none,
+// or more than one.
 func (l *infoLines) one(t *testing.T, message string) map[string]any {
 	t.Helper()
 	_, matching := l.all(t, message)
@@ -218,6 +220,10 @@ func TestLog_PauseResumeAndCancel(t *testing.T) {
 	if log.one(t, "campaign resumed")["paused_ms"] == nil || end["skipped"] != end["skipped_cancelled"] {
 		t.Errorf("got lines %s, want paused_ms in the line of the resume, and all skipped recipients cancelled", log.string())
 	}
+	// The end line follows the last event, so all events are there.
+	if got, want := r.eventTexts(producer.CampaignStateChanged), []string{"c sending 1000", "c paused 1000", "c sending 1000", "c cancelled 1000"}; !slices.Equal(got, want) {
+		t.Errorf("the states in the event stream are %q, want %q", got, want)
+	}
 }
 
 func TestLog_HoldAndReleaseInPairs(t *testing.T) {
@@ -241,6 +247,9 @@ func TestLog_HoldAndReleaseInPairs(t *testing.T) {
 	checkFields(t, log.one(t, "account held"), map[string]any{"account": "kobo-main", "reason": "credit", "level": "warn"})
 	if ms, _ := log.one(t, "account released")["held_ms"].(float64); ms <= 0 {
 		t.Errorf("got lines %s, want held_ms above 0", log.string())
+	}
+	if held, released := r.eventTexts(producer.AccountHeldEvent), r.eventTexts(producer.AccountReleasedEvent); len(held) != 1 || held[0] != "kobo-main credit" || len(released) != 1 {
+		t.Errorf("got the events %q and %q, want one hold for credit and one release", held, released)
 	}
 }
 

@@ -46,10 +46,10 @@ func (m accountMeter) CallBegins(units int) {
 }
 
 // CallEnds implements dispatch.Meter.
-func (m accountMeter) CallEnds(d time.Duration, result string, recipients, units int) {
+func (m accountMeter) CallEnds(d time.Duration, result string, recipients, units int, traceID string) {
 	m.load.Note(d, recipients, units)
 	if m.metrics != nil {
-		m.metrics.CallEnds(d, result)
+		m.metrics.CallEnds(d, result, traceID)
 	}
 }
 
@@ -109,8 +109,8 @@ func (w *Worker) meter(a *account) accountMeter {
 	return m
 }
 
-// countReports returns a function that counts the delivery reports which came before their message was
-// settled, and are applied by the settle. It returns nil if there are no metrics.
+// countReports returns a function that counts the delivery reports that came before the settle of
+// their message, and that the settle applies. It returns nil if there are no metrics.
 func (w *Worker) countReports(account string) func(tracking.Result, int) {
 	if w.metrics == nil {
 		return nil

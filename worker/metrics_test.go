@@ -22,7 +22,7 @@ import (
 )
 
 // scrape returns the values of a registry by name and values of labels, such as "tuma_calls_total kobo-main
-// kobo ok". Of a histogram it returns the count.
+// kobo ok". For a histogram it returns the count.
 func scrape(t *testing.T, reg *prometheus.Registry) map[string]float64 {
 	t.Helper()
 	all, err := reg.Gather()
@@ -98,7 +98,7 @@ func TestMetrics_CountsEqualThoseOfTheGateway(t *testing.T) {
 		regs = append(regs, reg)
 		r.startWith(worker.Config{Metrics: reg, Accounts: []worker.Account{r.account(func(c *kobo.Config, _ *worker.Account) { c.MaxRecipients = 10 })}})
 	}
-	numbers := append(kenyanNumbers(1000), "0710000000", "not a number") // a duplicate, and an invalid one
+	numbers := append(kenyanNumbers(1000), "0710000000", "not a number") // a duplicate number and an invalid number
 	r.enqueue("planted-campaign", numbers)
 	s := r.wait("planted-campaign", 60*time.Second)
 	var got map[string]float64

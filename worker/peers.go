@@ -27,7 +27,7 @@ func (p peers) Unconfirmed(ctx context.Context, run string) ([]string, time.Dura
 }
 
 // confirmEvery is how often a worker checks whether Redis restarted. A worker without work must
-// check too, because after a restart the other workers wait for its settles.
+// check too, because after a restart the other workers wait for the settles of this worker.
 const confirmEvery = 250 * time.Millisecond
 
 // confirmRedis repeats the recent settles of this worker if Redis restarted. It sends a command to
@@ -40,8 +40,8 @@ func (w *Worker) confirmRedis(ctx context.Context) error {
 	return err
 }
 
-// finishRedis repeats the recent settles of a worker that has drained, if Redis restarted while it
-// drained.
+// finishRedis repeats the recent settles of a worker that has drained, if Redis restarted while the
+// worker drained.
 func (w *Worker) finishRedis() {
 	select {
 	case <-w.stop.Killed():
@@ -52,5 +52,33 @@ func (w *Worker) finishRedis() {
 	defer cancel()
 	if err := w.guard.Finish(ctx); err != nil {
 		w.log.WithLevel(w.levelOf(err, zerolog.WarnLevel)).Err(err).Msg("redis may have restarted, and this worker could not repeat its recent settles before it ended")
+	}
+}
+
+// closeReports writes to the index the message IDs that a draining worker has not entered yet. tuma
+// serve enters the IDs that closeReports cannot write.
+func (w *Worker) closeReports() {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	for _, a := range w.accounts {
+		if a.sending.Reports == nil {
+			continue
+		}
+		if err := a.sending.Reports.Close(ctx); err != nil {
+			w.log.WithLevel(w.levelOf(err, zerolog.WarnLevel)).Err(err).Str("account", a.Name).Msg("could not index message ids before the worker ended; tuma serve indexes them")
+		}
+	}
+}
+
+// statusEventsEvery is how long the events about recipients are collected before they are written.
+const statusEventsEvery = 100 * time.Millisecond
+
+// closeStatuses writes the events about recipients that the worker has noted and not written before
+// it drained.
+func (w *Worker) closeStatuses() {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	if err := w.statuses.Flush(ctx); err != nil {
+		w.log.WithLevel(w.levelOf(err, zerolog.WarnLevel)).Err(err).Msg("some status events were not written")
 	}
 }

@@ -21,7 +21,7 @@ import (
 	"github.com/tuma-sms/tuma/worker"
 )
 
-// namedRecipients yields n recipients with names. Each group of share consecutive recipients has
+// namedRecipients yields n recipients with names. Each group of `share` consecutive recipients has
 // the same name.
 func namedRecipients(n, share int) iter.Seq2[producer.Recipient, error] {
 	return func(yield func(producer.Recipient, error) bool) {
@@ -44,7 +44,8 @@ func greetingOf(i, share int) string {
 }
 
 // expectGreetings checks that each of the first n recipients was sent its own body exactly once. It
-// does not check the recipients whose indexes are in except. share is that of namedRecipients.
+// does not check the recipients whose indexes are in except. The parameter "share" has the same
+// meaning as in namedRecipients.
 func (r *testTuma) expectGreetings(n, share int, except ...int) {
 	r.t.Helper()
 	left := map[int]bool{}

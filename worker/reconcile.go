@@ -45,15 +45,17 @@ func (w *Worker) Reconcile(ctx context.Context, account string, r providers.DLR)
 	if err != nil {
 		return false, err
 	}
-	if err := tracker.NoteReported(ctx, a, r); err != nil {
-		return false, err
-	}
+	// Write the index before NoteReported: once NoteReported has recorded an ID that is not in the index, no
+	// report with this ID can prove the message.
 	if acc.sending.Reports != nil {
 		if err := acc.sending.Reports.NoteProved(ctx, camp.Upload, a, r.To, r.MessageID); err != nil {
 			return false, err
 		}
 	}
-	segments, _ := sms.Segments(camp.Spec.Body)
+	if err := tracker.NoteReported(ctx, a, r); err != nil {
+		return false, err
+	}
+	segments := camp.Spec.Segments()
 	out, err := w.ledger.Reconcile(ctx, a, map[sms.MSISDN]string{r.To: r.MessageID}, segments, w.shares.OpenBatchLimit(ctx, acc.Name))
 	if errors.Is(err, ledger.ErrNotFound) {
 		return false, nil

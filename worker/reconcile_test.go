@@ -179,8 +179,8 @@ func TestReconcile_FindsTheCallsOfADeadWorker(t *testing.T) {
 	}
 }
 
-// neverReturns is a provider whose Send makes the call, but returns only when the channel until is
-// closed. So the worker never settles, and other workers count it as dead.
+// neverReturns is a provider whose Send makes the call, but returns only when the channel `until`
+// is closed. So the worker never settles, and other workers count it as dead.
 type neverReturns struct {
 	providers.Provider
 	providers.Reconciler
@@ -232,7 +232,7 @@ func TestReconcile_DLRSettlesAnUnknownOutcome(t *testing.T) {
 		t.Errorf("got result %+v, want accepted and reconciled with message ID ATXid_new2", x)
 	}
 	// After the next call, two calls to one number have an unknown outcome. A report that fits both
-	// must resolve neither.
+	// calls must resolve neither of them.
 	r.gateway.FailNext(1, "close")
 	r.enqueue("other", kenyanNumbers(5)[4:])
 	if s := r.wait("other", 60*time.Second); s.Unknown != 1 {

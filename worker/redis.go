@@ -33,10 +33,10 @@ func CheckRedis(ctx context.Context, rdb redis.UniversalClient, unsafe bool) (wa
 
 // CheckWritable returns an error that wraps ErrRedisUnfit if a Redis cannot be written to: a
 // read-only replica, a cluster that does not serve all hash slots, or a cluster node used without a
-// cluster client. Otherwise it tries to write the keys tuma:probe and asynq:probe, which expire
-// after ten seconds and which nothing reads. If Redis refuses one of them, for example for lack of
-// memory, disk space or replicas, the error wraps ErrRedisRefusesWrites. If the user of Redis lacks
-// a right, the error also wraps ErrRedisUnfit. A connection error is returned wrapped.
+// cluster client. Otherwise it tries to write the keys tuma:probe and asynq:probe. They expire
+// after ten seconds, and Tuma never reads them. If Redis refuses one of them, for example for lack
+// of memory, disk space or replicas, the error wraps ErrRedisRefusesWrites. If the user of Redis
+// lacks a right, the error also wraps ErrRedisUnfit. A connection error is returned wrapped.
 func CheckWritable(ctx context.Context, rdb redis.UniversalClient) error {
 	return redisguard.CheckWritable(ctx, rdb)
 }

@@ -61,13 +61,13 @@ func TestCheckRedis_UnfitRedisIsRefusedAtStart(t *testing.T) {
 			c := redistest.Start(t, withConfig()).Client()
 			c.AddHook(oldVersion("6.2.14"))
 			return c
-		}, "its version is 6.2.14, but 7.0 or later is needed", false},
+		}, "the version of this redis is 6.2.14, but 7.0 or later is needed", false},
 		"a read-only replica": {func(t *testing.T) *redis.Client { return newReplicaClient(t, "yes") }, "read-only replica: connect to its master, 127.0.0.1:", true},
 		"a replica that is written to": {func(t *testing.T) *redis.Client { return newReplicaClient(t, "no") },
-			"it is a slave, not a master", false},
+			"this redis is a slave, not a master", false},
 		"a cluster without slots": {func(t *testing.T) *redis.Client {
 			return redistest.Start(t, withConfig("cluster-enabled", "yes")).Client()
-		}, "its cluster serves 0 of 16384 hash slots, state fail", true},
+		}, "the cluster serves 0 of 16384 hash slots, state fail", true},
 		"a cluster without one slot": {func(t *testing.T) *redis.Client { return clusterOfOne(t, 16382) }, "serves 16383 of 16384 hash slots", true},
 		"a cluster of one":           {func(t *testing.T) *redis.Client { return clusterOfOne(t, 16383) }, "", false},
 	} {

@@ -46,7 +46,7 @@ func TestResend_OnUnknownKeepOrResend(t *testing.T) {
 	for onUnknown, want := range map[string]struct {
 		accepted, unknown int
 		calls             int64
-		times             [3]int // how many numbers the gateway has taken never, once and twice
+		times             [3]int // how many recipients have got no message, one message and two messages
 	}{
 		// The 50 recipients make ten calls. The gateway takes two of them without an answer, and
 		// neither takes nor answers a third one. The circuit breaker then holds the account, and

@@ -55,7 +55,7 @@ func TestRedisRestart_DoubtfulCallIsNotRepeated(t *testing.T) {
 			account := stubAccount(gw.stubGateway)
 			account.Provider, account.Timeout, account.ReconcileFor = gw, 10*time.Second, time.Minute
 			r.startWith(worker.Config{Accounts: []worker.Account{account}})
-			r.enqueue("before", kenyanNumbers(40)) // ends the slow start of the account
+			r.enqueue("before", kenyanNumbers(40)) // this campaign ends the slow start of the account
 			r.wait("before", 20*time.Second)
 			if err := r.producer.Hold(t.Context(), "kobo-main", "test"); err != nil {
 				t.Fatal(err)

@@ -70,7 +70,7 @@ func (x *twoWorkers) loseLastWrites() (rejoin func()) {
 	return func() { x.proxies[0].Retarget(x.redis.Addr()) }
 }
 
-// wait waits for the end of all campaigns, and returns how many recipients were sent to twice.
+// wait waits for the end of all campaigns, and returns how many recipients got the message twice.
 func (x *twoWorkers) wait() (twice int) {
 	x.t.Helper()
 	for i := range campaigns {

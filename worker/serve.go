@@ -14,6 +14,7 @@ import (
 
 	"github.com/tuma-sms/tuma/internal/campaign"
 	"github.com/tuma-sms/tuma/internal/ledger"
+	"github.com/tuma-sms/tuma/internal/prefix"
 	"github.com/tuma-sms/tuma/internal/queue"
 )
 
@@ -28,7 +29,7 @@ const (
 // notices a new task sooner. The queue.Gate answers most of these tries without Redis. triesOfAll
 // is the maximum number of tries of all servers together. It exists because each try costs an idle
 // worker a few microseconds.
-const triesPerPoll, triesOfAll = 4, 64
+const triesPerPoll, triesOfAll = 16, 96
 
 // servers returns one asynq server for each of an account's two queues, and one for each of the two
 // planning queues. So a gateway that hangs blocks only the slots of its account. A transactional
@@ -52,7 +53,7 @@ func (w *Worker) servers() []*asynq.Server {
 }
 
 func (w *Worker) server(rdb redis.UniversalClient, every time.Duration, concurrency int, name string) *asynq.Server {
-	return asynq.NewServerFromRedisClient(rdb, asynq.Config{
+	return asynq.NewServerFromRedisClient(prefix.Subscriber(rdb, w.cfg.Prefix), asynq.Config{
 		Concurrency:              concurrency,
 		Queues:                   map[string]int{name: 1},
 		TaskCheckInterval:        every,
@@ -76,7 +77,7 @@ func shutdown(servers []*asynq.Server) {
 
 // handle processes one task: planning, or sending a batch.
 func (w *Worker) handle(task context.Context, t *asynq.Task) error {
-	p, err := queue.Decode(t.Payload())
+	p, err := queue.DecodeTask(t)
 	if errors.Is(err, queue.ErrNewer) {
 		return err // a newer release of Tuma wrote the task; asynq repeats it until a newer worker takes it
 	}
@@ -115,23 +116,23 @@ func (w *Worker) handle(task context.Context, t *asynq.Task) error {
 	return w.sender.Send(ctx, acc.sending, p)
 }
 
-// streamOf returns the stream of the batch that a wake-up names. known is false if the campaign
-// cannot have such a batch. If another campaign has taken the ID of the wake-up's campaign,
-// streamOf returns ledger.ErrNotFound.
+// streamOf returns the stream of the batch that a wake-up names. The result "known" is false if the
+// campaign cannot have such a batch. streamOf returns ledger.ErrNotFound if another campaign has
+// taken the ID of the wake-up's campaign, or if Redis lost the plan that had the batch.
 func (w *Worker) streamOf(ctx context.Context, p queue.Pointer) (stream campaign.Stream, known bool, err error) {
-	replaced := false
+	stale := false
 	for range 2 {
 		camp, err := w.campaigns.Get(ctx, p.Campaign)
 		if err != nil {
 			return stream, false, err
 		}
-		replaced = camp.Replaced
-		if stream, err = camp.Snapshot.StreamOf(p.Batch); err == nil && (!replaced || w.accounts[stream.Account.Name] != nil) {
+		stale = camp.Replaced || len(camp.Snapshot.Accounts) == 0
+		if stream, err = camp.Snapshot.StreamOf(p.Batch); err == nil && (!camp.Replaced || w.accounts[stream.Account.Name] != nil) {
 			return stream, true, nil
 		}
 		w.campaigns.Forget(p.Campaign) // another campaign may have taken the ID after the worker read its campaign
 	}
-	if replaced {
+	if stale {
 		return stream, false, fmt.Errorf("find batch %.40q of campaign %s: %w", p.Batch, p.Campaign, ledger.ErrNotFound)
 	}
 	return stream, false, nil

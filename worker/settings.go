@@ -42,7 +42,7 @@ func (x *inForce) current() accounts.Settings {
 	return x.settings
 }
 
-// ownSettings returns what this worker is configured with.
+// ownSettings returns what this worker is configured with. The caller holds w.inForce.mu, because Reload changes it.
 func (w *Worker) ownSettings() accounts.Settings {
 	return accounts.Settings{Country: w.cfg.Country, Windows: hoursAsText(w.cfg.Windows), Routes: ledgerRoutes(w.cfg.Routes),
 		Retention: w.cfg.Retention, FailoverAfter: w.cfg.FailoverAfter}
@@ -53,6 +53,8 @@ func (w *Worker) ownSettings() accounts.Settings {
 func (w *Worker) settings(ctx context.Context) (accounts.Settings, error) {
 	in, ok, err := w.cards.Settings(ctx)
 	if err != nil || !ok {
+		w.inForce.mu.Lock()
+		defer w.inForce.mu.Unlock()
 		return w.ownSettings(), err
 	}
 	return in.Settings, nil
@@ -128,7 +130,7 @@ func (w *Worker) obey(in accounts.InForce) {
 		return
 	}
 	maps.DeleteFunc(by, func(name string, differs bool) bool { return !differs || name == "" })
-	w.log.Warn().Strs("from", slices.Sorted(maps.Keys(by))).Msg("this worker's configuration differs from that of the worker that started last, which is in force: " + text)
+	w.log.Warn().Strs("from", slices.Sorted(maps.Keys(by))).Msg("the configuration of the worker that started last is in force; this worker's configuration differs from it: " + text)
 }
 
 // differencesText writes differences on one line.
@@ -145,7 +147,7 @@ func differencesText(all []accounts.Difference) string {
 }
 
 // withdraw records that this worker no longer serves its accounts. Without this record, other
-// workers would count it as serving for accounts.WorkerLife longer.
+// workers would count it as serving until accounts.WorkerLife has passed.
 func (w *Worker) withdraw() {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
@@ -164,5 +166,5 @@ func (w *Worker) withdraw() {
 // settings of the cluster.
 func (a *account) card() campaign.Card {
 	return campaign.Card{Name: a.Name, Provider: a.info.Name, Info: a.info, Rate: float64(a.Rate), Burst: float64(a.Burst), Unit: a.Unit,
-		Sender: a.Sender, Concurrency: a.Concurrency, Price: a.Price, OnUnknown: a.OnUnknown, ReportFor: a.reportFor()}
+		Sender: a.Sender, Concurrency: a.Concurrency, Price: a.Price, OnUnknown: a.OnUnknown, ReportFor: a.reportFor(), ReportSample: SampleSize(a.Reports)}
 }

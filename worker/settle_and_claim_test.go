@@ -17,8 +17,8 @@ import (
 )
 
 // settleAndClaimHook is a hook on a Redis client. It counts the scripts that settle one call and
-// claim the next, which it recognises by their number of arguments. It can drop the answers to
-// these scripts.
+// claim the next. It recognises these scripts by their number of arguments. It can drop the answers
+// to these scripts.
 type settleAndClaimHook struct {
 	seen atomic.Int64
 	// lose reports whether the hook drops the n-th answer. If lose is nil, the hook drops none.
@@ -27,7 +27,7 @@ type settleAndClaimHook struct {
 
 // settleAndClaimArgs is the number of arguments of the command that runs settle_and_claim.lua. It
 // includes the command's name and its keys.
-const settleAndClaimArgs = 3 + 2 + 15
+const settleAndClaimArgs = 3 + 2 + 16
 
 // DialHook implements redis.Hook.
 func (h *settleAndClaimHook) DialHook(next redis.DialHook) redis.DialHook { return next }

@@ -54,14 +54,14 @@ func (s *stubGateway) accept(_ context.Context, b providers.Batch) ([]providers.
 	return out, nil
 }
 
-// times returns how often a number was taken.
+// times returns how often the gateway took a message to a number.
 func (s *stubGateway) times(n sms.MSISDN) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.took[n]
 }
 
-// all returns how often each number was taken.
+// all returns for each number how often the gateway took a message to it.
 func (s *stubGateway) all() map[sms.MSISDN]int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -74,7 +74,7 @@ func refusedCallError() error {
 		Err: errors.New("no")}
 }
 
-// noAnswerError returns the error of a call that may have been taken.
+// noAnswerError returns the error of a call that the gateway may have taken.
 func noAnswerError() error {
 	return &providers.Error{Op: "stub send", Outcome: providers.Unknown, Scope: providers.Call, Cause: providers.CauseNoAnswer}
 }

@@ -2,20 +2,24 @@ package worker_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/tuma-sms/tuma/internal/queue"
 	"github.com/tuma-sms/tuma/internal/simulator"
+	"github.com/tuma-sms/tuma/producer"
 	"github.com/tuma-sms/tuma/providers"
 )
 
 // planGate is a hook on a Redis client that delays two commands. Planning of the campaign begins
-// only after the test has closed plan. The sweeper reads the due work of the campaign only after
-// the test has closed sweep.
+// only after the test has closed the channel plan. The sweeper reads the due work of the campaign
+// only after the test has closed the channel sweep.
 type planGate struct {
 	openSet     string        // key of the campaign's open set
 	summary     chan struct{} // closed when the sweeper has read the summary for the first time
@@ -121,5 +125,123 @@ func TestSweep_BatchOfALostPlanIsNotQuarantined(t *testing.T) {
 	close(h.plan)
 	if s := r.wait("c", 30*time.Second); s.Accepted != 10 || s.Quarantined > 0 || gw.calls.Load() != 1 {
 		t.Errorf("got %d calls, want 1, and the status %+v, want 10 accepted and 0 quarantined", gw.calls.Load(), s)
+	}
+}
+
+// lostPlan is a hook on a Redis client. Before the first command that reads the plan of a campaign, the hook
+// restores the ledger of the campaign to its state before the plan. A Redis that restarts without its last writes
+// has the same effect.
+type lostPlan struct {
+	ledger string // key of the campaign's ledger
+	lose   func(context.Context) error
+	once   sync.Once
+	failed error
+}
+
+// DialHook implements redis.Hook.
+func (h *lostPlan) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+// ProcessPipelineHook implements redis.Hook.
+func (h *lostPlan) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return next
+}
+
+// ProcessHook implements redis.Hook.
+func (h *lostPlan) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		if args := cmd.Args(); cmd.Name() == "hmget" && args[1] == h.ledger {
+			h.once.Do(func() { h.failed = h.lose(ctx) })
+		}
+		return next(ctx, cmd)
+	}
+}
+
+// Redis loses the plan of a campaign. It does so after the sweeper has read the summary, which names the account of the
+// plan, and before the sweeper reads the plan; or while a wake-up of a batch of the lost plan is in the queue. Neither
+// the batch nor the wake-up may be quarantined, because the campaign will be planned again.
+func TestSweep_PlanLostMeanwhileIsNotQuarantined(t *testing.T) {
+	t.Parallel()
+	for name, wakeUp := range map[string]bool{"after the sweeper has read the summary": false, "while a wake-up is in the queue": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newTestTuma(t, simulator.Options{})
+			gw := newStubGateway(providers.Info{MaxRecipients: 10})
+			lose := r.planWhileHeld(gw)
+			plain := r.redis.Client()
+			const queueOfBatch = "asynq:{tuma-send:kobo-main}:"
+			h := &lostPlan{ledger: "tuma:{c}:l", lose: lose}
+			r.rdb = r.redis.Client()
+			if wakeUp {
+				h.once.Do(func() { h.failed = lose(t.Context()) })
+				tasks := queue.New(plain)
+				if err := tasks.Wake(t.Context(), "tuma-send:kobo-main", queue.Pointer{Campaign: "c", Batch: "0.0", Wake: 99}); err != nil {
+					t.Fatal(err)
+				}
+				again := newPlanGate("c")
+				close(again.sweep)
+				r.rdb.AddHook(again)
+				r.start(stubAccount(gw))
+				r.eventually(20*time.Second, "the end of the wake-up", func() bool {
+					return plain.LLen(t.Context(), queueOfBatch+"pending").Val()+plain.LLen(t.Context(), queueOfBatch+"active").Val() == 0
+				})
+				close(again.plan)
+			} else {
+				tasks, err := plain.Keys(t.Context(), queueOfBatch+"*").Result()
+				if err != nil || len(tasks) == 0 {
+					t.Fatalf("found %d keys of the queue (%v), want some", len(tasks), err)
+				}
+				if err := plain.Del(t.Context(), tasks...).Err(); err != nil {
+					t.Fatal(err)
+				}
+				r.rdb.AddHook(h)
+				r.start(stubAccount(gw))
+			}
+			if s := r.wait("c", 30*time.Second); s.Accepted != 10 || s.Quarantined > 0 || gw.calls.Load() != 1 || h.failed != nil {
+				t.Errorf("got %d calls, want 1, and the status %+v, want 10 accepted and 0 quarantined (%v)", gw.calls.Load(), s, h.failed)
+			}
+			if n, err := plain.Exists(t.Context(), "tuma:{c}:a").Result(); n > 0 || err != nil {
+				t.Errorf("%d keys hold quarantined records (%v), want 0", n, err)
+			}
+		})
+	}
+}
+
+// planWhileHeld lets a worker plan the campaign "c" of ten recipients while its account is held, stops this worker and
+// releases the account. The result "lose" restores the ledger and the open set to their state before the plan, but with
+// a due batch of the plan.
+func (r *testTuma) planWhileHeld(gw *stubGateway) (lose func(context.Context) error) {
+	r.t.Helper()
+	ctx := r.t.Context()
+	plain := r.redis.Client()
+	h := newPlanGate("c")
+	r.rdb.AddHook(h)
+	first := r.start(stubAccount(gw))
+	if err := r.producer.Hold(ctx, "kobo-main", "test"); err != nil {
+		r.t.Fatal(err)
+	}
+	r.enqueue("c", kenyanNumbers(10))
+	<-h.summary
+	saved := map[string]string{}
+	for _, key := range []string{"tuma:{c}:l", h.openSet} {
+		value, err := plain.Dump(ctx, key).Result()
+		if err != nil {
+			r.t.Fatalf("%s: %v", key, err)
+		}
+		saved[key] = value
+	}
+	close(h.sweep)
+	close(h.plan)
+	r.eventually(20*time.Second, "the plan", func() bool { return r.status("c").State == producer.Sending })
+	first.stop()
+	first.drain(r.t)
+	if _, err := r.producer.Release(ctx, "kobo-main"); err != nil {
+		r.t.Fatal(err)
+	}
+	return func(ctx context.Context) error {
+		var errs []error
+		for key, value := range saved {
+			errs = append(errs, plain.RestoreReplace(ctx, key, 0, value).Err())
+		}
+		return errors.Join(append(errs, plain.ZAdd(ctx, h.openSet, redis.Z{Score: 1, Member: "0.0"}).Err())...)
 	}
 }

@@ -55,7 +55,7 @@ func (r *testTuma) enqueueGreeting(c producer.Campaign, n, share int) {
 	}
 }
 
-// onceEach checks that each of the first n recipients was taken exactly once.
+// onceEach checks that the gateway took exactly one message to each of the first n recipients.
 func (h *bodyChecker) onceEach(n int) {
 	h.t.Helper()
 	all := h.all()

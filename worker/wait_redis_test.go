@@ -154,7 +154,7 @@ func TestWaitForRedis_LastingFaultsEndRun(t *testing.T) {
 	}
 }
 
-// stopAt is a go-redis hook that calls stop before the command with the number at, counted from 1.
+// stopAt is a go-redis hook that calls stop before the n-th command, where the field "at" is n.
 type stopAt struct {
 	at   int64
 	n    atomic.Int64

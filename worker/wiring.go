@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"context"
 	"time"
 
 	"github.com/tuma-sms/tuma/internal/accounts"
@@ -11,17 +12,22 @@ import (
 	"github.com/tuma-sms/tuma/internal/census"
 	"github.com/tuma-sms/tuma/internal/dispatch"
 	"github.com/tuma-sms/tuma/internal/hours"
+	"github.com/tuma-sms/tuma/internal/keys"
 	"github.com/tuma-sms/tuma/internal/ledger"
 	"github.com/tuma-sms/tuma/internal/optout"
 	"github.com/tuma-sms/tuma/internal/pacing"
 	"github.com/tuma-sms/tuma/internal/plantask"
+	"github.com/tuma-sms/tuma/internal/polling"
 	"github.com/tuma-sms/tuma/internal/quarantine"
 	"github.com/tuma-sms/tuma/internal/queue"
 	"github.com/tuma-sms/tuma/internal/reconcile"
 	"github.com/tuma-sms/tuma/internal/redisguard"
 	"github.com/tuma-sms/tuma/internal/script"
+	"github.com/tuma-sms/tuma/internal/statusevent"
 	"github.com/tuma-sms/tuma/internal/sweep"
+	"github.com/tuma-sms/tuma/internal/tracing"
 	"github.com/tuma-sms/tuma/internal/tracking"
+	"github.com/tuma-sms/tuma/internal/usage"
 	"github.com/tuma-sms/tuma/internal/wake"
 	"github.com/tuma-sms/tuma/providers"
 )
@@ -43,6 +49,7 @@ type rooms struct {
 	readiness  *redisguard.Readiness
 	balances   *balance.Balances
 	announcer  *announce.Announcer
+	statuses   *statusevent.Writer
 	planner    *plantask.Runner
 	sender     *dispatch.Sender
 	sweeper    *sweep.Sweeper
@@ -50,7 +57,7 @@ type rooms struct {
 
 // connect makes the parts of the worker and links them. It sends nothing to Redis.
 func (w *Worker) connect() {
-	rdb := w.cfg.Redis
+	rdb, tracer := w.cfg.Redis, tracing.New(w.cfg.Tracing)
 	w.inForce.settings = w.ownSettings()
 	l := ledger.NewDurable(rdb, script.Durability(w.cfg.Durability))
 	w.ledger, w.queue = l, queue.New(rdb)
@@ -60,6 +67,7 @@ func (w *Worker) connect() {
 	w.shares = &pacing.Shares{Accounts: w.cards, Log: w.log}
 	w.quarantine = &quarantine.Quarantine{Ledger: l, Campaigns: w.campaigns, Waker: w.waker, Shares: w.shares, Log: w.log}
 	w.announcer = &announce.Announcer{Ledger: l, Log: w.log}
+	w.statuses = statusevent.New(l.Runner(), w.campaigns)
 	w.balances = &balance.Balances{Accounts: w.cards, Clock: l, Log: w.log}
 	w.readiness = &redisguard.Readiness{Redis: rdb, Log: w.log}
 	w.guard = &redisguard.Guard{Redis: rdb, Unsafe: w.cfg.UnsafeRedis, Durable: w.cfg.Durability != (Durability{}),
@@ -67,17 +75,20 @@ func (w *Worker) connect() {
 	memory := &redisguard.Memory{Redis: rdb, Log: w.log}
 	w.sender = dispatch.New(dispatch.Collaborators{Ledger: l, Accounts: w.cards, OptOuts: w.optouts, Clock: l, Queue: w.queue, Campaigns: w.campaigns,
 		Waker: w.waker, Quarantine: w.quarantine, Shares: w.shares, Hours: &w.hours, Guard: w.guard, Memory: memory, Balances: w.balances,
-		Stop: w.stop, Announcer: w.announcer, Log: w.log})
+		Stop: w.stop, Announcer: w.announcer, Statuses: w.statuses, Tracer: tracer, Log: w.log})
 	w.sweeper = &sweep.Sweeper{Ledger: l, Accounts: w.cards, Queue: w.queue, Campaigns: w.campaigns, Waker: w.waker, Quarantine: w.quarantine,
 		Shares: w.shares, Memory: memory, Announcer: w.announcer, Meter: noSweepMeter{}, Log: w.log, Name: w.cfg.Name, Every: w.cfg.SweepEvery,
-		Retention:     func() time.Duration { return w.inForce.current().Retention },
-		Reports:       tracking.NewIndex(l.Runner()),
-		FailoverAfter: func() time.Duration { return w.inForce.current().FailoverAfter }, WriteOffAfter: w.longest(2*time.Minute, 2*dispatch.LeaseMargin)}
+		Retention:        func() time.Duration { return w.inForce.current().Retention },
+		MessageRetention: w.cfg.MessageRetention,
+		Reports:          tracking.NewIndex(l.Runner()),
+		Usage:            usage.New(l),
+		Keys:             keys.New(l.Runner()),
+		FailoverAfter:    func() time.Duration { return w.inForce.current().FailoverAfter }, WriteOffAfter: w.longest(2*time.Minute, 2*dispatch.LeaseMargin)}
 	w.sweeper.Census = &census.Taker{Store: w.censuses, Accounts: w.cards, Ledger: l, Tasks: w.queue.Totals}
 	if w.metrics != nil {
 		w.sweeper.Meter = w.metrics
 	}
-	w.planner = &plantask.Runner{Ledger: l, Accounts: w.cards, OptOuts: w.optouts, Clock: l, Waker: w.waker, Shares: w.shares, Stop: w.stop, Announcer: w.announcer, Log: w.log,
+	w.planner = &plantask.Runner{Ledger: l, Accounts: w.cards, OptOuts: w.optouts, Clock: l, Waker: w.waker, Shares: w.shares, Stop: w.stop, Announcer: w.announcer, Tracer: tracer, Log: w.log,
 		Settings: w.settings, Serves: func(account string) bool { return w.accounts[account] != nil }}
 	reporting := map[string]blacklist.Account{}
 	for name, a := range w.accounts {
@@ -90,18 +101,38 @@ func (w *Worker) connect() {
 	}
 }
 
-// sendingAccount returns the part of an account that sends batches. refused takes the delivery reports
-// that came before their calls were settled.
+// sendingAccount returns the part of an account that sends batches. The parameter "refused" handles the
+// delivery reports that came before their calls were settled.
 func (w *Worker) sendingAccount(a *account, refused *blacklist.Reports) *dispatch.Account {
 	lister, _ := a.Provider.(providers.Reconciler)
 	tracker := &reconcile.Tracker{Attempts: w.attempts, Ledger: w.ledger, Log: w.log, Info: a.info, Lister: lister, SearchFor: a.ReconcileFor,
 		Timeout: a.Timeout, LongestCall: a.Timeout + dispatch.LeaseMargin}
-	var reports *tracking.Tracker
-	if a.reportFor() > 0 {
-		reports = tracking.New(tracking.Config{Ledger: w.ledger, Log: w.log, Login: a.info.Fingerprint, For: a.ReportFor, Applied: refused.Note, Count: w.countReports(a.Name)})
+	applied := func(ctx context.Context, list []tracking.Applied) {
+		w.statuses.Reports(ctx, list)
+		refused.Note(ctx, list)
 	}
-	return dispatch.NewAccount(dispatch.Settings{Name: a.Name, Provider: a.Provider, Info: a.info, Sender: a.Sender, Unit: a.Unit,
-		Limited: a.Rate != 0, Concurrency: a.Concurrency, Timeout: a.Timeout, MaxAttempts: a.MaxAttempts, Price: a.Price, Meter: w.meter(a)}, a.limiter, tracker, reports)
+	var reports *tracking.Tracker
+	if a.reportFor() > 0 && !Polls(a.Provider) {
+		reports = tracking.New(tracking.Config{Ledger: w.ledger, Log: w.log, Login: a.info.Fingerprint, For: a.ReportFor, Applied: applied, Count: w.countReports(a.Name)})
+	}
+	acc := dispatch.NewAccount(dispatch.Settings{Name: a.Name, Info: a.info, Unit: a.Unit,
+		Limited: a.Rate != 0, Concurrency: a.Concurrency, Timeout: a.Timeout, MaxAttempts: a.MaxAttempts, Meter: w.meter(a)},
+		a.gateway(), a.limiter, tracker, reports)
+	if a.reportFor() > 0 && Polls(a.Provider) {
+		_, spans := a.Provider.(providers.SpanPoller)
+		acc.Polls = polling.NewNotes(w.ledger.Runner(), w.log, polling.NoteSettings{Login: a.info.Fingerprint, For: a.ReportFor,
+			Sample: SampleSize(a.Reports), Spans: spans, Callbacks: a.CallbackURL != ""})
+	}
+	return acc
+}
+
+// gateway returns what may change at the account while the worker runs.
+func (a *account) gateway() dispatch.Gateway {
+	g := dispatch.Gateway{Provider: a.Provider, Sender: a.Sender, Price: a.Price}
+	if a.reportFor() > 0 {
+		g.CallbackURL = a.CallbackURL
+	}
+	return g
 }
 
 // longest returns the longest timeout of all accounts plus margin, but not less than atLeast.

@@ -12,12 +12,14 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/redis/go-redis/v9"
 	"github.com/rs/zerolog"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/tuma-sms/tuma/internal/balance"
 	"github.com/tuma-sms/tuma/internal/campaign"
 	"github.com/tuma-sms/tuma/internal/census"
 	"github.com/tuma-sms/tuma/internal/drain"
 	"github.com/tuma-sms/tuma/internal/metrics"
+	"github.com/tuma-sms/tuma/internal/prefix"
 	"github.com/tuma-sms/tuma/internal/script"
 	"github.com/tuma-sms/tuma/providers"
 	"github.com/tuma-sms/tuma/ratelimit"
@@ -32,10 +34,15 @@ import (
 // rolling update, or a rollback, is complete in this respect when its first worker has started. A
 // worker that stops changes nothing. A worker that starts again after a crash counts as started last.
 type Config struct {
-	// Redis is the client of the Redis that all workers and producers share: no redis.Ring, and no
-	// cluster client that reads from replicas. The worker does not close the client. The client's
-	// pool should hold about two connections for each call that may be in flight.
+	// Redis is the client of the Redis that all workers and producers share. It must not be a redis.Ring, or a cluster
+	// client that reads from replicas. Set ClusterStateReloadInterval of a cluster client to a few seconds: by default
+	// go-redis may use a master that was killed for a minute. The worker does not close the client. The client's pool
+	// should hold about two connections for each call that may be in flight.
 	Redis redis.UniversalClient
+	// Prefix begins every key and channel in Redis, such as "staging:", so that several environments
+	// share one Redis. It must be the same as the prefix of the producers; see producer.WithPrefix, also
+	// about sharing the client. New adds a hook to the client. Default: no prefix.
+	Prefix string
 	// Accounts are the gateway accounts that this worker sends through. There must be at least one,
 	// and their names must differ.
 	Accounts []Account
@@ -46,13 +53,16 @@ type Config struct {
 	// "KE". Default: no country; only numbers in international format are then valid.
 	Country string
 	// Windows are the sending hours of marketing campaigns, by ISO code of the recipient's country.
-	// The hours are in the recipient's local time. Recipients in a country without an entry may be
-	// sent to at any time. A campaign keeps the hours, and the Country, that were in force when it was
-	// enqueued.
-	// Transactional campaigns ignore the hours.
+	// The hours are in the recipient's local time. Recipients in a country without an entry may get
+	// messages at any time. A campaign keeps the hours, and the Country, that were in force when it
+	// was enqueued. Transactional campaigns ignore the hours.
 	Windows map[string]Hours
 	// Retention is how long a finished campaign is kept before it is deleted. Default: 30 days.
 	Retention time.Duration
+	// MessageRetention is how long a finished single message (producer.Client.Send) is kept before it is
+	// deleted. The worker that sweeps applies its own value, so give all workers the same. Default:
+	// DefaultMessageRetention.
+	MessageRetention time.Duration
 	// FailoverAfter is how long an account must have been held before its waiting work moves to the
 	// next account of the route. The work of an account that an operator holds does not move.
 	// Default: 1 minute. Negative: work never moves.
@@ -83,8 +93,14 @@ type Config struct {
 	// prometheus.Registry of the caller. The caller serves them. One registry takes one worker, because the
 	// names are the same for all; wrap it with prometheus.WrapRegistererWith for more. Default: no metrics.
 	Metrics prometheus.Registerer
+	// Tracing makes the spans of planning, batches, calls and settles (docs/tracing.md), such as the provider of
+	// OpenTelemetry's SDK that the caller has configured. The spans hold no number, text, campaign ID or key. The
+	// spans of a campaign that was enqueued with producer.WithTraceparent join the trace of its enqueue. Default:
+	// no spans.
+	Tracing trace.TracerProvider
 	// PollEvery is how often the worker polls its queues while they are empty. A new message waits
-	// for less than half of PollEvery on average. Default: 50 ms, with one command for all queues.
+	// for less than half of PollEvery on average, and for a fifth of that while messages keep coming.
+	// Default: 50 ms, with one command for all queues.
 	//
 	// In a Redis cluster each queue needs its own command. The default there is 16 ms times the
 	// number of queues, but at least 50 ms and at most 250 ms. An idle worker then sends Redis
@@ -105,10 +121,16 @@ const (
 	OnUnknownResend = "resend" // the message is submitted once more, so the recipient may receive it twice
 )
 
+// DefaultMessageRetention is the default of Config.MessageRetention.
+const DefaultMessageRetention = 24 * time.Hour
+
 // Values of Account.Reports: which delivery reports are collected.
 const (
 	ReportsAll = "all" // those of all messages
 	ReportsOff = "off"
+	// ReportsSample followed by a number N, e.g. "sample:1000", collects the reports of N random messages of each
+	// campaign. It is for gateways without callbacks, where each report costs a request.
+	ReportsSample = "sample:"
 )
 
 // DefaultReportFor is the default of Account.ReportFor.
@@ -166,16 +188,24 @@ type Account struct {
 	// idempotency keys: OnUnknownKeep (default) or OnUnknownResend. A campaign may override it.
 	OnUnknown string
 	// ReconcileFor is how long the worker searches the gateway's list of taken messages for a call
-	// of unknown outcome, before its recipients end unknown. It applies to providers that implement
-	// providers.Reconciler and have no idempotency keys. Default: 1 minute. Negative: do not
-	// search.
+	// of unknown outcome, before the recipients of the call end unknown. It applies to providers
+	// that implement providers.Reconciler and have no idempotency keys. Default: 1 minute.
+	// Negative: do not search.
 	ReconcileFor time.Duration
-	// Reports tells which delivery reports are collected: ReportsAll, or ReportsOff (default). Only a
-	// gateway whose reports name the message and the recipient can have ReportsAll. The worker then
-	// indexes the IDs of its messages, so that `tuma serve` can match the reports.
+	// Reports tells which delivery reports are collected: ReportsAll, ReportsSample and a number, or ReportsOff
+	// (default). A gateway can have ReportsAll if its reports name the message and the recipient, or if it answers
+	// requests for the status of a message (providers.StatusPoller). The worker then indexes the IDs of its
+	// messages, so that `tuma serve` can match the reports, or lists the calls, so that `tuma serve` asks the
+	// gateway.
 	Reports string
-	// ReportFor is how long a delivery report is waited for. Default: 72 hours.
+	// ReportFor is how long the worker waits for the delivery report of a message. Default: 72
+	// hours.
 	ReportFor time.Duration
+	// CallbackURL is the URL of the account's door for delivery reports at `tuma serve`, with its secret and a slash at the
+	// end, e.g. https://sms.example.org/callbacks/kobo-main/SECRET/delivery/. Each call then names a URL below it, to which the
+	// gateway posts the reports; `tuma serve` asks for those that do not come. It is for gateways whose
+	// providers.Info.NamesCallback is set. Default: no call names a URL.
+	CallbackURL providers.Secret
 	// Price is the price of one segment with its currency, such as "0.80 KES". It is used for
 	// estimates. Default: unknown.
 	Price string
@@ -206,6 +236,9 @@ func New(cfg Config) (*Worker, error) {
 		return nil, errors.New("new worker: no redis client: set Config.Redis")
 	}
 	if err := script.CheckClient(cfg.Redis); err != nil {
+		mistakes = append(mistakes, err)
+	}
+	if err := prefix.Add(cfg.Redis, cfg.Prefix); err != nil {
 		mistakes = append(mistakes, err)
 	}
 	if len(cfg.Accounts) == 0 {
@@ -239,6 +272,9 @@ func New(cfg Config) (*Worker, error) {
 func (c *Config) setDefaults() {
 	if c.Retention <= 0 {
 		c.Retention = 30 * 24 * time.Hour
+	}
+	if c.MessageRetention <= 0 {
+		c.MessageRetention = DefaultMessageRetention
 	}
 	if c.FailoverAfter == 0 {
 		c.FailoverAfter = time.Minute
@@ -285,6 +321,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	loops.Go(func() { w.runEvery(background, followEvery, "follow settings", w.follow) })
 	loops.Go(func() { w.runEvery(background, balance.Tick, "balance", w.pollBalances) })
 	loops.Go(func() { w.readiness.Watch(background) })
+	loops.Go(func() { w.runEvery(background, statusEventsEvery, "write status events", w.statuses.Flush) })
 	loops.Go(func() { w.runEvery(background, confirmEvery, "check whether redis restarted", w.confirmRedis) })
 	w.serving.Store(true)
 	w.logStart()
@@ -300,6 +337,8 @@ func (w *Worker) Run(ctx context.Context) error {
 	stop()
 	loops.Wait()
 	w.finishRedis()
+	w.closeStatuses()
+	w.closeReports()
 	shutdown(servers)
 	w.withdraw()
 	w.log.Info().Msg("worker drained")
@@ -328,13 +367,14 @@ func (w *Worker) Ready(ctx context.Context) error {
 func (w *Worker) pollBalances(ctx context.Context) error {
 	served := make(map[string]providers.Provider, len(w.accounts))
 	for name, a := range w.accounts {
-		served[name] = a.Provider
+		served[name] = a.sending.Gateway().Provider
 	}
 	return w.balances.Poll(ctx, served)
 }
 
-// runEvery calls do at once, and then every d until ctx ends. If do fails, runEvery logs the error
-// and calls do again at the next tick. See levelOf.
+// runEvery calls the function do at once, and then at intervals of d until ctx ends. If do returns
+// an error, runEvery logs the error at the level that levelOf returns, and calls do again at the
+// next interval.
 func (w *Worker) runEvery(ctx context.Context, d time.Duration, what string, do func(context.Context) error) {
 	t := time.NewTicker(d)
 	defer t.Stop()

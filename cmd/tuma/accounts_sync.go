@@ -51,6 +51,9 @@ func syncAccounts(ctx context.Context, a *app) error {
 		if err != nil {
 			return err
 		}
+		if len(done.Published) > 0 || done.Settings {
+			record(ctx, a, b, "accounts.sync", strings.Join(done.Published, ","), "")
+		}
 		if len(done.Published) > 0 {
 			_, err = fmt.Fprintln(a.out, "published: "+strings.Join(done.Published, ", "))
 		}

@@ -12,6 +12,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/tuma-sms/tuma/internal/config"
+	"github.com/tuma-sms/tuma/internal/tracing"
 	"github.com/tuma-sms/tuma/producer"
 	"github.com/tuma-sms/tuma/worker"
 )
@@ -38,7 +39,8 @@ func (a *app) connect(ctx context.Context) (*backend, error) {
 	return openBackend(ctx, cfg, 0)
 }
 
-// withBackend connects to the Redis that the configuration names, calls do and closes the connection.
+// withBackend connects to the Redis that the configuration names, calls the function do and closes
+// the connection.
 func (a *app) withBackend(ctx context.Context, do func(*backend) error) error {
 	b, err := a.connect(ctx)
 	if err != nil {
@@ -72,9 +74,9 @@ func newBackend(cfg *config.Config, connections int) (*backend, error) {
 	if err != nil {
 		return nil, fmt.Errorf("redis: %w", err)
 	}
-	rdb := open(connections)
-	client, err := producer.New(rdb, producer.WithDurability(producer.Durability(cfg.Redis.Durability)),
-		producer.WithAccounts(configuredAccounts(cfg)...), producer.WithRoutes(publicRoutes(cfg.Routes)...))
+	rdb := open(connections, cfg.Redis.TLS)
+	client, err := producer.New(rdb, producer.WithPrefix(cfg.Redis.Prefix), producer.WithDurability(producer.Durability(cfg.Redis.Durability)),
+		producer.WithTraceparent(tracing.Header), producer.WithAccounts(configuredAccounts(cfg)...), producer.WithRoutes(publicRoutes(cfg.Routes)...))
 	if err != nil {
 		return nil, errors.Join(err, rdb.Close())
 	}
@@ -147,7 +149,7 @@ func refuseEviction(ctx context.Context, b *backend) error {
 // workerConfig returns the configuration of a worker that serves the given accounts.
 func workerConfig(b *backend, accounts []*config.Account) worker.Config {
 	c := worker.Config{
-		Redis: b.rdb, Country: b.cfg.Country, Windows: b.cfg.Windows, Retention: b.cfg.Retention, FailoverAfter: b.cfg.FailoverAfter,
+		Redis: b.rdb, Prefix: b.cfg.Redis.Prefix, Country: b.cfg.Country, Windows: b.cfg.Windows, Retention: b.cfg.Retention, MessageRetention: b.cfg.Messages.Retention, FailoverAfter: b.cfg.FailoverAfter,
 		UnsafeRedis: b.cfg.Redis.Unsafe, Durability: worker.Durability(b.cfg.Redis.Durability),
 	}
 	for _, r := range b.cfg.Routes {

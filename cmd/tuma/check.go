@@ -25,7 +25,8 @@ func newCheck(a *app) *cobra.Command {
 		Short: "Check the configuration, Redis and the credentials",
 		Long: `Check reads the configuration and checks that Redis is set up to keep its data
 and accepts writes. It tries the credentials of every account whose gateway
-offers a balance request. It warns of settings that are not in force, because a
+offers a balance request, and prints how the delivery reports of each account
+are collected, or why not. It warns of settings that are not in force, because a
 worker with other settings started last. It sends no message and changes
 nothing, except for the Redis keys tuma:probe and asynq:probe, which expire
 after ten seconds.`,
@@ -47,7 +48,11 @@ func (a *app) check(ctx context.Context) error {
 	if err := a.withBackend(ctx, func(b *backend) error { return errors.Join(a.checkRedis(ctx, b), noteOwnDifferences(ctx, a, b)) }); err != nil {
 		failed = append(failed, err)
 	} else {
-		say("redis          ok  %s", config.URLWithoutLogin(cfg.Redis.URL))
+		under := ""
+		if cfg.Redis.Prefix != "" {
+			under = ", keys under " + cfg.Redis.Prefix
+		}
+		say("redis          ok  %s%s", config.URLWithoutLogin(cfg.Redis.URL), under)
 	}
 	if windows, err := sendingHoursSummary(cfg.Windows, a.screen(), a.now()); err != nil {
 		failed = append(failed, err)
@@ -66,6 +71,7 @@ func (a *app) check(ctx context.Context) error {
 			say("account        ok  %s: balance %s", acc.Name, formatBalance(got))
 		}
 	}
+	checkReports(cfg.Accounts, say)
 	if len(cfg.Accounts) == 0 {
 		failed = append(failed, misuse("%s has no accounts: add one under accounts", cfg.File))
 	}

@@ -38,8 +38,8 @@ func findAccount(cfg *config.Config, name string) (*config.Account, error) {
 	return nil, misuse("%s has no account %q; its accounts: %s", cfg.File, name, cmp.Or(strings.Join(cfg.AccountNames(), ", "), "none"))
 }
 
-// notSupported returns an error for a kind of request, named by what, that an account's gateway does
-// not offer.
+// notSupported returns an error for a kind of request that an account's gateway does not offer. The
+// parameter what names the kind.
 func notSupported(acc *config.Account, what string) error {
 	return misuse("account %s: provider %s does not support %s", acc.Name, acc.Kind.Name, what)
 }

@@ -112,7 +112,9 @@ func errorLines(err error) []string {
 	case redis.HasErrorPrefix(err, "CLUSTERDOWN"):
 		return []string{text + ": the Redis Cluster does not serve all hash slots; run redis-cli --cluster check for details"}
 	case errors.Is(err, producer.ErrConflict):
-		text += "; nothing was enqueued: use another --id, or send the original content under this one"
+		text += "; nothing was enqueued: use another --id, or send the original content under this id"
+	case errors.Is(err, producer.ErrPurged):
+		text += ": to send it again, send a new message or campaign"
 	case errors.Is(err, producer.ErrNotFound):
 		text += "; tuma list shows all campaigns"
 	case errors.Is(err, producer.ErrUnknownAccount):

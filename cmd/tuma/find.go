@@ -45,8 +45,8 @@ the search, the last line has the command that continues it.`,
 	c.Flags().StringVar(&f.since, "since", "", "only campaigns created since this `time`: 2025-12-01, 2025-12-01T08:00:00Z, or 24h or 7d ago")
 	c.Flags().IntVar(&f.options.Limit, "limit", producer.DefaultFindLimit, "end the search after `N` messages")
 	c.Flags().IntVar(&f.options.MaxCampaigns, "max-campaigns", producer.DefaultFindMaxCampaigns, "read at most `N` campaigns")
-	c.Flags().IntVar(&f.options.MaxRecipients, "max-recipients", producer.DefaultFindMaxRecipients, "end the search after the campaign with recipient number `N`")
-	c.Flags().StringVar(&f.options.After, "after", "", "continue a search that a bound has ended, with the `cursor` that it printed")
+	c.Flags().IntVar(&f.options.MaxRecipients, "max-recipients", producer.DefaultFindMaxRecipients, "end the search after about `N` recipients, at the end of a campaign")
+	c.Flags().StringVar(&f.options.After, "after", "", "continue a search that a bound has ended, with the `cursor` that the search printed")
 	c.Flags().BoolVar(&f.json, "json", false, "print JSON: an object with messages, and next, the cursor for --after")
 	return c
 }
@@ -106,6 +106,7 @@ func messageTable(m producer.FoundMessage, p console.Screen) console.Table {
 		reason += " (" + m.Code + ")"
 	}
 	line("reason", strings.TrimSpace(reason))
+	line("ref", m.Ref)
 	line("text", strings.Join(strings.Fields(m.Text), " "))
 	line("sender", m.From)
 	line("account", m.Account)

@@ -132,8 +132,8 @@ func (g *actionCommand) run(ctx context.Context, args []string) (err error) {
 	return g.printTable(t, g.format, action.Name+": done; the gateway returned no rows")
 }
 
-// commandFor names the command that does what an unknown action's name says, for the error message. It
-// returns "" if tuma has none that does it.
+// commandFor returns, for an error message, the tuma command that does the same as an unknown action.
+// It returns "" if tuma has no such command.
 func commandFor(action, account string) string {
 	for _, command := range []struct{ word, usage string }{
 		{"credit", "balance " + account}, {"balance", "balance " + account}, {"report", "gateway reports " + account}, {"history", "gateway reports " + account},

@@ -124,7 +124,7 @@ func TestGatewayAction_PrintsItsOutcome(t *testing.T) {
 	}
 	for want, args := range map[string][]string{
 		"account textconnect: DeleteAllGroups deletes all groups permanently; confirm with --yes": {"DeleteAllGroups"},
-		"SendList sends to every number in the list, without a record in Tuma: nothing prevents sending it twice; confirm with --yes": {
+		"SendList sends to every number in the list; Tuma keeps no record, so nothing prevents sending the message twice; confirm with --yes": {
 			"SendList", "ListName=Everyone", "SourceAddress=ACME", "Body=Hello",
 		},
 		`provider textconnect has no action "Dance"; actions: CreateUser, `:     {"Dance"},

@@ -28,6 +28,7 @@ work waits; no message fails. 'tuma release' ends the hold.`,
 				if err := b.Hold(ctx, args[0], reason); err != nil {
 					return err
 				}
+				record(ctx, a, b, "account.hold", args[0], reason)
 				_, err := fmt.Fprintf(a.out, "account %s is on hold (%s)\n", args[0], reason)
 				return err
 			})
@@ -54,6 +55,7 @@ account again after a few calls.`,
 				if err != nil {
 					return err
 				}
+				record(ctx, a, b, "account.release", args[0], "")
 				text := "account %s is released\n"
 				if !had {
 					text = "account %s was not on hold\n"

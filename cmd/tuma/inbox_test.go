@@ -54,3 +54,32 @@ func TestInbox_PrintsMessagesInOrder(t *testing.T) {
 		t.Errorf("inbox --after yesterday: exit %d, output %s; want exit 2", exit, out)
 	}
 }
+
+func TestEvents_PrintsIncomingMessagesWithoutTheirText(t *testing.T) {
+	t.Parallel()
+	h := newFixture(t, simulator.Options{})
+	box := inbox.New(script.NewRunner(h.redis.Client(), script.Durability{}), 0, 0)
+	for _, m := range []inbox.Message{
+		{Account: "at", ID: "1", From: "254711000001", To: "20414", Text: "STOP", Word: inbox.Stop},
+		{Account: "at", ID: "2", From: "a\x1b[31m", Text: "hello"},
+	} {
+		if _, err := box.Take(t.Context(), m, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	out, _ := h.mustRun("events")
+	if strings.Count(out, "inbound.received  at  ") != 2 || strings.ContainsAny(out, "\x1b") || strings.Contains(out, "hello") {
+		t.Errorf("events prints\n%swant two lines without texts and control characters", out)
+	}
+	out, _ = h.mustRun("events", "--json")
+	var first producer.Event
+	if err := json.Unmarshal([]byte(strings.SplitAfter(out, "\n")[0]), &first); err != nil || first.Word != "stop" {
+		t.Fatalf("events --json prints %s, error %v", out, err)
+	}
+	if out, _ = h.mustRun("events", "--json", "--after", first.Cursor); strings.Count(out, "\n") != 1 {
+		t.Errorf("events --after the first event prints\n%swant one line", out)
+	}
+	if _, _, exit := h.run("events", "--after", "yesterday"); exit != exitMisuse {
+		t.Errorf("events --after yesterday: exit %d; want 2", exit)
+	}
+}

@@ -52,7 +52,7 @@ long ID shows its two ends; --json and a pipe have it in full.`,
 	c.Flags().StringVar(&l.since, "since", "", "show only campaigns created since this `time`: 2025-12-01, 2025-12-01T08:00:00Z, or 24h or 7d ago")
 	c.Flags().IntVar(&l.limit, "limit", 0, "show at most the newest `N` campaigns; 0: all")
 	c.Flags().BoolVar(&l.all, "all", false, "also show campaigns of one recipient: tests and single messages")
-	c.Flags().BoolVar(&l.json, "json", false, "print JSON: an array of the objects of tuma status --json, with blocked_by empty")
+	c.Flags().BoolVar(&l.json, "json", false, "print JSON: an array of the objects of tuma status --json; the field blocked_by is always empty")
 	_ = c.RegisterFlagCompletionFunc("state", cobra.FixedCompletions(
 		[]string{"uploading", "scheduled", "planning", "sending", "paused", "cancelled", "done"}, cobra.ShellCompDirectiveNoFileComp))
 	return c
@@ -63,7 +63,7 @@ func (l *listCommand) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	o := producer.ListOptions{Since: since, Limit: l.limit, SkipSingle: !l.all, Skipped: func(string) { l.hidden++ }}
+	o := producer.ListOptions{Since: since, Limit: l.limit, SkipSingle: !l.all, Messages: l.all, Skipped: func(string) { l.hidden++ }}
 	for _, s := range l.states {
 		o.States = append(o.States, producer.State(strings.TrimSpace(s)))
 	}

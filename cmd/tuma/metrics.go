@@ -20,12 +20,11 @@ import (
 	"github.com/tuma-sms/tuma/internal/server"
 )
 
-// newMetrics returns a registry with the metrics that every process has.
-func newMetrics(cfg *config.Config) (*prometheus.Registry, error) {
+// newMetrics returns a registry with the metrics that every process has, and those metrics.
+func newMetrics(cfg *config.Config) (*prometheus.Registry, *metrics.Process, error) {
 	info, _ := debug.ReadBuildInfo()
 	b := readBuild(info)
-	reg, _, err := metrics.NewProcess(metrics.Build{Version: b.release(version), Revision: b.shortRevision(), ConfigHash: configHash(cfg)})
-	return reg, err
+	return metrics.NewProcess(metrics.Build{Version: b.release(version), Revision: b.shortRevision(), ConfigHash: configHash(cfg)})
 }
 
 // configHash returns the start of the hash of the configuration file. Processes with different files have
@@ -40,10 +39,10 @@ func configHash(cfg *config.Config) string {
 }
 
 // meterServer adds the metrics to the configuration of a server, and returns them.
-func meterServer(c *server.Config, b *backend) (*metrics.Server, error) {
-	reg, err := newMetrics(b.cfg)
+func meterServer(c *server.Config, b *backend) (*metrics.Server, *metrics.Process, error) {
+	reg, process, err := newMetrics(b.cfg)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	var all []metrics.Account
 	for _, acc := range b.cfg.Accounts {
@@ -60,10 +59,10 @@ func meterServer(c *server.Config, b *backend) (*metrics.Server, error) {
 	})
 	m, err := metrics.NewServer(reg, all, doors, source)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	c.Meter, c.Metrics = m, metricsHandler(reg)
-	return m, nil
+	return m, process, nil
 }
 
 // metricsHandler returns the handler of /metrics. A collector that fails does not hide the others.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"iter"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -19,7 +20,7 @@ import (
 func newOptOut(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "optout",
-		Short: "Manage the suppression list: numbers that must not be sent to",
+		Short: "Manage the suppression list: numbers that must get no messages",
 		Long: `Optout manages the suppression list. Numbers on it are skipped in every
 campaign, marketing or transactional, also in campaigns that are being sent and
 in retries.
@@ -159,6 +160,7 @@ func (o *optOutCommand) removeOrigin(ctx context.Context, b *backend) error {
 	if err != nil {
 		return err
 	}
+	record(ctx, o.app, b, "optout.remove", o.sender, fmt.Sprintf("%d numbers of origin %s", n, o.origin))
 	if o.json {
 		return console.WriteJSON(o.out, map[string]int{"removed": n})
 	}
@@ -250,6 +252,7 @@ func (o *optOutCommand) add(ctx context.Context, b *backend, numbers []string, s
 	if err != nil {
 		return err
 	}
+	record(ctx, o.app, b, "optout.add", o.sender, strconv.Itoa(r.Added)+" numbers")
 	return o.waitAndReport(ctx, b, r)
 }
 
@@ -307,6 +310,7 @@ func (o *optOutCommand) remove(ctx context.Context, b *backend, numbers []string
 	if err != nil {
 		return err
 	}
+	record(ctx, o.app, b, "optout.remove", o.sender, strconv.Itoa(n)+" numbers")
 	if o.json {
 		return console.WriteJSON(o.out, map[string]int{"removed": n})
 	}

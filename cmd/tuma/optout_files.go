@@ -10,6 +10,7 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -78,7 +79,8 @@ use does not grow with the list.`,
 	return c
 }
 
-// forEachOptOut calls do for each entry of a sender's list, or of all lists if sender is empty.
+// forEachOptOut calls the function do for each entry of a sender's list, or of all lists if sender
+// is empty.
 func forEachOptOut(ctx context.Context, b *backend, sender string, do func(producer.OptOut) error) error {
 	senders := []string{sender}
 	if sender == "" {
@@ -220,6 +222,7 @@ func (o *optOutCommand) importFile(ctx context.Context, b *backend, _ []string, 
 	if err != nil {
 		return err
 	}
+	record(ctx, o.app, b, "optout.add", o.sender, strconv.Itoa(r.Added)+" numbers")
 	if err := o.waitAndReport(ctx, b, r); err != nil {
 		return err
 	}

@@ -23,6 +23,7 @@ ended is not changed; the exit status is still 0.`,
 		example: "  tuma pause sale-2025-11\n  tuma resume sale-2025-11",
 		stop:    (*producer.Client).Pause,
 		done:    "is paused",
+		what:    "campaign.pause",
 	})
 }
 
@@ -36,6 +37,8 @@ type stopCommand struct {
 	confirm func(producer.Status) string
 	// done is printed after the campaign's ID, such as "is paused".
 	done string
+	// `what` is the verb of the entry in the audit log, such as "campaign.pause".
+	what string
 }
 
 // inFlightTimeout is the time limit of the wait for calls in flight. It is longer than the sum of a
@@ -64,6 +67,8 @@ func newStopCommand(a *app, o stopCommand) *cobra.Command {
 					done = "is already cancelled: nothing to stop"
 				case err != nil:
 					return err
+				default:
+					record(ctx, a, b, o.what, id, "")
 				}
 				if inFlightCalls.Calls > 0 {
 					a.note("tuma: %s to %s in flight",
@@ -146,6 +151,7 @@ tries to read quarantined records again.`,
 				if err != nil {
 					return explainCancelled(err)
 				}
+				record(ctx, a, b, "campaign.resume", id, "")
 				_, err = fmt.Fprintf(a.out, "%s is resumed\n", id)
 				return err
 			})
@@ -179,10 +185,11 @@ has already ended is not changed; the exit status is still 0.
 On a terminal the command asks first; --yes skips the question.`,
 		example: "  tuma cancel sale-2025-11\n  tuma cancel sale-2025-11 --yes",
 		confirm: func(st producer.Status) string {
-			return fmt.Sprintf("cancel %s (%s)? %s of %s will not be sent to; this cannot be undone", st.ID, st.State,
+			return fmt.Sprintf("cancel %s (%s)? %s of %s will not get the message; this cannot be undone", st.ID, st.State,
 				console.FormatInt(max(st.Pending-st.InFlight.Recipients, 0)), console.Plural(st.Total, "recipient"))
 		},
 		stop: (*producer.Client).Cancel,
 		done: "is cancelled",
+		what: "campaign.cancel",
 	})
 }

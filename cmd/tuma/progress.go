@@ -23,7 +23,7 @@ const (
 	lineInterval = 5 * time.Second
 )
 
-// follow shows a campaign's progress on standard error until the function enough returns true for
+// follow shows a campaign's progress on standard error until the function "enough" returns true for
 // the campaign's status. follow returns that status.
 func (a *app) follow(ctx context.Context, client *producer.Client, id string, enough func(producer.Status) bool) (producer.Status, error) {
 	p := newProgress(a.err, console.NewScreen(a.err, a.lookup), a.now)

@@ -20,9 +20,9 @@ func newPurge(a *app) *cobra.Command {
 this command, Tuma deletes them when the retention is over. A campaign that is
 still being sent is not changed: cancel it first.
 
-The ID stays in use for a year, without any number or text, so that the same
-'tuma send' again sends nothing twice. Suppression lists and the inbox keep
-their entries, and the gateway keeps its own records.
+The ID stays in use for a year, without any number or text. So a repeated
+'tuma send' with this ID sends nothing a second time. Suppression lists and the
+inbox keep their entries, and the gateway keeps its own records.
 
 On a terminal the command asks first; --yes skips the question.`,
 		Example:           "  tuma purge sale-2025-11\n  tuma purge sale-2025-11 --yes",
@@ -42,6 +42,7 @@ On a terminal the command asks first; --yes skips the question.`,
 				if err != nil {
 					return err
 				}
+				record(ctx, a, b, "campaign.purge", id, "")
 				_, err = fmt.Fprintf(a.out, "%s is purged\n", id)
 				return err
 			})
@@ -52,7 +53,7 @@ On a terminal the command asks first; --yes skips the question.`,
 }
 
 // confirmPurge asks whether to delete a campaign. It returns an error if the user does not agree. It does
-// not ask about a campaign that has not ended, because Purge refuses that one.
+// not ask about a campaign that has not ended, because Purge refuses such a campaign.
 func confirmPurge(ctx context.Context, a *app, b *backend, id string) error {
 	st, err := b.Status(ctx, id)
 	if err != nil || st.FinishedAt == nil {

@@ -30,7 +30,11 @@ is 0.1 s of the new rate. Calls that are already planned are not planned again.`
 				return misuse("rate %.40q must be like 50/s or 600/m, 0 for no limit, or default for the configured rate", args[1])
 			}
 			return a.withBackend(ctx, func(b *backend) error {
-				return a.setRate(ctx, ledger.New(b.rdb), args[0], rate, args[1] == "default")
+				if err := a.setRate(ctx, ledger.New(b.rdb), args[0], rate, args[1] == "default"); err != nil {
+					return err
+				}
+				record(ctx, a, b, "account.rate", args[0], args[1])
+				return nil
 			})
 		}),
 	}

@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tuma-sms/tuma/internal/console"
+	"github.com/tuma-sms/tuma/internal/report"
 	"github.com/tuma-sms/tuma/producer"
 )
 
@@ -40,83 +41,14 @@ is being sent.`,
 	return c
 }
 
-// report is the output of `tuma report`.
-type report struct {
+// campaignReport is the output of `tuma report`.
+type campaignReport struct {
 	ID    string         `json:"id"`
 	State producer.State `json:"state"`
 	content
-	Recipients int `json:"recipients"`
-	// Statuses counts recipients by status, without statuses that no recipient has.
-	Statuses map[string]int `json:"statuses"`
-	// Reasons, Codes, Accounts and Countries are sorted by recipients, most first.
-	Reasons   []reasonCount `json:"reasons"`
-	Codes     []codeCount   `json:"codes"`
-	Accounts  []group       `json:"accounts"`
-	Countries []group       `json:"countries"`
-	Calls     int           `json:"calls"`
-	// Segments counts the segments of accepted messages.
-	Segments int `json:"segments"`
-	OptedOut int `json:"opted_out"`
-	// Cost is the sum that gateways reported, by currency. Estimate is computed from the accounts'
-	// price, for accepted messages whose cost the gateway did not report.
-	Cost     []costSum `json:"cost"`
-	Estimate []costSum `json:"estimate"`
-	// Began and Ended are the times of the first and the last answer to a call. Seconds is the time
-	// from Began to Ended. Rate and Busiest are in recipients a second: the average, which is 0 if
-	// Seconds is below 1, and the highest rate.
-	Created  time.Time       `json:"created_at"`
-	Began    *time.Time      `json:"sent_from"`
-	Ended    *time.Time      `json:"sent_until"`
-	Finished *time.Time      `json:"finished_at"`
-	Seconds  float64         `json:"seconds"`
-	Rate     float64         `json:"rate"`
-	Busiest  float64         `json:"busiest_rate"`
-	Timeline []timelinePoint `json:"timeline"`
-	// Reports is what delivery reports have said, and Delivery counts the deliveries over time.
-	Reports  *producer.Reports `json:"reports,omitempty"`
-	Delivery []timelinePoint   `json:"delivery_timeline,omitempty"`
+	report.Report
 	// Next is advice on what to do about the campaign.
 	Next []advice `json:"next"`
-
-	times, deliveries console.Timeline
-}
-
-// reasonCount is the number of recipients with a status and a reason.
-type reasonCount struct {
-	Status     string `json:"status"`
-	Reason     string `json:"reason"`
-	Recipients int    `json:"recipients"`
-}
-
-// codeCount is the number of recipients with a status and a gateway's code.
-type codeCount struct {
-	Code       string `json:"code"`
-	Status     string `json:"status"`
-	Account    string `json:"account"`
-	Recipients int    `json:"recipients"`
-}
-
-// group sums up the recipients of an account or a country.
-type group struct {
-	Name       string         `json:"name"`
-	Recipients int            `json:"recipients"`
-	Statuses   map[string]int `json:"statuses"`
-	Segments   int            `json:"segments"`
-	Cost       []costSum      `json:"cost,omitempty"`
-}
-
-// costSum is the cost of a number of messages, in one currency.
-type costSum struct {
-	Amount   console.Amount `json:"amount"`
-	Currency string         `json:"currency"`
-	Messages int            `json:"messages"`
-}
-
-// timelinePoint is the number of recipients in a period of time.
-type timelinePoint struct {
-	From       time.Time `json:"from"`
-	Seconds    float64   `json:"seconds"`
-	Recipients int       `json:"recipients"`
 }
 
 // advice is a fact about the campaign, and the command that helps, if there is one.
@@ -125,37 +57,19 @@ type advice struct {
 	Command string `json:"command,omitempty"`
 }
 
-// report reads the results of a campaign once and sums them up. Its memory use does not grow with
-// the number of recipients.
-func (a *app) report(ctx context.Context, b *backend, id string) (*report, error) {
-	st, err := b.Status(ctx, id)
+// report summarizes the results of a campaign.
+func (a *app) report(ctx context.Context, b *backend, id string) (*campaignReport, error) {
+	sums, st, err := report.Of(ctx, b.Client, id)
 	if err != nil {
 		return nil, err
 	}
-	accounts, err := b.Accounts(ctx)
-	if err != nil {
-		return nil, err
-	}
-	count := newTotals()
-	for r, err := range b.Results(ctx, id) {
-		if err != nil {
-			return nil, err
-		}
-		count.add(r)
-	}
-	prices := map[string]string{}
-	for _, acc := range accounts {
-		prices[acc.Name] = acc.Price
-	}
-	r := count.report(prices)
-	r.ID, r.State, r.Calls, r.Created, r.Finished, r.content = st.ID, st.State, st.Calls, st.CreatedAt, st.FinishedAt, contentOf(st)
-	r.Reports = st.Reports
+	r := &campaignReport{ID: st.ID, State: st.State, content: contentOf(st), Report: *sums}
 	r.Next = nextSteps(st, r, a.screen(), a.now())
 	return r, nil
 }
 
 // nextSteps returns advice on what to do about a campaign.
-func nextSteps(st producer.Status, r *report, p console.Screen, now time.Time) []advice {
+func nextSteps(st producer.Status, r *campaignReport, p console.Screen, now time.Time) []advice {
 	steps := []advice{}
 	for _, b := range st.BlockedBy {
 		steps = append(steps, advice{Why: "the campaign is waiting: " + describeBlock(b, p, now)})

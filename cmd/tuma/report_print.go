@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/tuma-sms/tuma/internal/console"
+	"github.com/tuma-sms/tuma/internal/report"
 )
 
 // screen returns the properties of standard output.
@@ -23,7 +24,7 @@ const (
 )
 
 // print prints the report as text.
-func (r *report) print(w io.Writer, p console.Screen) error {
+func (r *campaignReport) print(w io.Writer, p console.Screen) error {
 	section := func(write func(io.Writer) error) error {
 		if _, err := fmt.Fprintln(w); err != nil {
 			return err
@@ -40,10 +41,11 @@ func (r *report) print(w io.Writer, p console.Screen) error {
 		}
 	}
 	if r.Seconds >= 1 {
-		errs = append(errs, section(func(w io.Writer) error { return printChart(w, p, "recipients", r.times) }))
+		errs = append(errs, section(func(w io.Writer) error { return printChart(w, p, "recipients", r.Times()) }))
 	}
-	if r.deliveries.Last().Sub(r.deliveries.First()) >= time.Second {
-		errs = append(errs, section(func(w io.Writer) error { return printChart(w, p, "deliveries", r.deliveries) }))
+	delivered := r.Deliveries()
+	if delivered.Last().Sub(delivered.First()) >= time.Second {
+		errs = append(errs, section(func(w io.Writer) error { return printChart(w, p, "deliveries", delivered) }))
 	}
 	if len(r.Next) > 0 {
 		errs = append(errs, section(func(w io.Writer) error { return r.printNext(w, p) }))
@@ -52,7 +54,7 @@ func (r *report) print(w io.Writer, p console.Screen) error {
 }
 
 // figures returns the table with the figures of the whole campaign.
-func (r *report) figures(p console.Screen) console.Table {
+func (r *campaignReport) figures(p console.Screen) console.Table {
 	g := console.Table{Right: []int{1}}
 	if r.Calls > 0 {
 		g.Add("calls", console.FormatInt(r.Calls), "")
@@ -78,9 +80,13 @@ func (r *report) figures(p console.Screen) console.Table {
 		}
 	}
 	if x := r.Reports; x != nil {
-		g.Add("reports", console.FormatInt(x.Final), "delivery reports, of "+console.FormatInt(x.Expected)+" expected")
+		of := "delivery reports, of " + console.FormatInt(x.Expected) + " expected"
+		if x.Sampled {
+			of = "delivery reports of a sample of " + console.FormatInt(x.Expected)
+		}
+		g.Add("reports", console.FormatInt(x.Final), of)
 		if x.Rate != nil {
-			g.Add("delivered", fmt.Sprintf("%.1f %%", 100**x.Rate), deliveryTimes(x))
+			g.Add("delivered", fmt.Sprintf("%.1f %%", 100**x.Rate), deliveryDetail(x))
 		}
 	}
 	return g
@@ -90,7 +96,7 @@ func (r *report) figures(p console.Screen) console.Table {
 var statusOrder = []string{"pending", "accepted", "delivered", "undelivered", "rejected", "unknown", "skipped"}
 
 // statusTable returns the recipients by status, with a bar for each.
-func (r *report) statusTable(p console.Screen) console.Table {
+func (r *campaignReport) statusTable(p console.Screen) console.Table {
 	g := console.Table{Header: []string{"status", "recipients", "share"}, Right: []int{1, 2}, Drop: []int{3}}
 	most := 0
 	for _, n := range r.Statuses {
@@ -109,7 +115,7 @@ func (r *report) statusTable(p console.Screen) console.Table {
 }
 
 // reasonTable returns the most frequent reasons.
-func (r *report) reasonTable() console.Table {
+func (r *campaignReport) reasonTable() console.Table {
 	g := console.Table{Header: []string{"reason", "status", "recipients"}, Right: []int{2}}
 	for i, x := range r.Reasons {
 		if i == shownReasons {
@@ -122,7 +128,7 @@ func (r *report) reasonTable() console.Table {
 }
 
 // codeTable returns the most frequent codes of gateways.
-func (r *report) codeTable() console.Table {
+func (r *campaignReport) codeTable() console.Table {
 	g := console.Table{Header: []string{"code", "status", "account", "recipients"}, Right: []int{3}}
 	for i, x := range r.Codes {
 		if i == shownCodes {
@@ -137,7 +143,7 @@ func (r *report) codeTable() console.Table {
 // groupTable returns the recipients of each group by status, without statuses that no recipient
 // has. The table shows the first maxShown groups and sums up the others. It has no rows if there
 // are fewer than minGroups groups.
-func groupTable(what string, groups []group, maxShown, minGroups int) console.Table {
+func groupTable(what string, groups []report.Group, maxShown, minGroups int) console.Table {
 	g := console.Table{Header: []string{what, "recipients"}, Right: []int{1}}
 	if len(groups) < minGroups {
 		return g
@@ -160,7 +166,7 @@ func groupTable(what string, groups []group, maxShown, minGroups int) console.Ta
 		}
 		g.Add(cells...)
 	}
-	rest := group{Statuses: map[string]int{}}
+	rest := report.Group{Statuses: map[string]int{}}
 	for i, x := range groups {
 		if i < maxShown || len(groups) == maxShown+1 {
 			name := x.Name
@@ -210,7 +216,7 @@ func span(d time.Duration) string {
 }
 
 // printNext prints the advice.
-func (r *report) printNext(w io.Writer, p console.Screen) error {
+func (r *campaignReport) printNext(w io.Writer, p console.Screen) error {
 	text := "next steps:\n"
 	for _, x := range r.Next {
 		if x.Command != "" {

@@ -43,12 +43,13 @@ with --expires-at stays. A campaign that has begun is not changed.`,
 				if err := b.Reschedule(ctx, id, m.At); err != nil {
 					return err
 				}
+				record(ctx, a, b, "campaign.reschedule", id, m.At.UTC().Format(time.RFC3339))
 				_, err := fmt.Fprintf(a.out, "%s starts %s\n", id, startText(m, now, zone))
 				return err
 			})
 		}),
 	}
-	c.Flags().StringVar(&zoneName, "zone", "", "time `zone` of TIME, such as Africa/Nairobi (default: the country's if it has one, else this machine's)")
+	c.Flags().StringVar(&zoneName, "zone", "", "time `zone` of TIME, such as Africa/Nairobi (default: that of the country if it has only one, else that of this machine)")
 	return c
 }
 

@@ -21,7 +21,7 @@ import (
 )
 
 // resultHeader is the CSV header. It must not change: scripts rely on it. The column "ref" is empty
-// until recipients can have a reference.
+// unless the recipient has a reference.
 var resultHeader = []string{"row", "msisdn", "status", "reason", "account", "message_id", "message_uuid", "code",
 	"segments", "cost", "currency", "updated_at", "input", "ref", "delivered_at"}
 
@@ -31,8 +31,8 @@ type resultsCommand struct {
 	statuses []string
 	format   string
 	after    int
-	// columns names columns of the uploaded list that are added to the results; "all" means every
-	// column. file is the path of the list, or empty.
+	// columns has the names of the columns of the uploaded list that the results also show; "all"
+	// means every column. file is the path of the list, or empty.
 	columns []string
 	file    string
 	list    recipients.Options

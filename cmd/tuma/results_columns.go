@@ -66,7 +66,7 @@ type uploaded struct {
 	names []string
 	// at returns the cells of a result and the line of the file. The line is 0 without a file.
 	at    func(r producer.Result) (cells []string, line int, err error)
-	lines bool // whether at returns the lines of a file
+	lines bool // true if the function `at` returns line numbers of a file
 	close func() error
 }
 
@@ -167,7 +167,7 @@ func (u *uploaded) header() []string {
 // row returns the cells of a result in the table, valid until the next call of row.
 func (u *uploaded) row(r producer.Result) ([]string, error) {
 	cells := []string{strconv.Itoa(r.Row), r.MSISDN, r.Status, r.Reason, r.Account, r.MessageID, r.MessageUUID,
-		r.Code, strconv.Itoa(r.Segments), r.Cost, r.Currency, console.FormatTime(r.UpdatedAt), r.Input, "", console.FormatTime(r.DeliveredAt)}
+		r.Code, strconv.Itoa(r.Segments), r.Cost, r.Currency, console.FormatTime(r.UpdatedAt), r.Input, r.Ref, console.FormatTime(r.DeliveredAt)}
 	if u.at == nil {
 		return cells, nil
 	}

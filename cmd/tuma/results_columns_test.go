@@ -51,6 +51,25 @@ func pick(t *testing.T, table [][]string, names ...string) (out [][]string) {
 	return out
 }
 
+func TestSend_RefColumn(t *testing.T) {
+	t.Parallel()
+	h := newFixture(t, simulator.Options{})
+	h.startWorker()
+	file := h.file("orders.csv", "Phone,Order\n0712345678,A-1\n0712345679,\n")
+	h.mustRun("send", "--id", "orders", "--via", "kobo-main", "--body", "Ready", "--file", file, "--ref-column", "order", "--wait")
+	out, _ := h.mustRun("results", "orders")
+	table, err := csv.NewReader(strings.NewReader(out)).ReadAll()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([][]string{{"row", "status", "ref"}, {"1", "accepted", "A-1"}, {"2", "accepted", ""}}, pick(t, table, "row", "status", "ref")); diff != "" {
+		t.Error(diff)
+	}
+	if out, _ := h.mustRun("find", "+254712345678"); !strings.Contains(out, "A-1") {
+		t.Errorf("find prints %s, want the reference", out)
+	}
+}
+
 func TestResults_ColumnsOfTheFile(t *testing.T) {
 	t.Parallel()
 	h, file := newDebts(t)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -20,8 +21,8 @@ func newRetry(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "retry ID --unknown | --rejected",
 		Short: "Send again to recipients that were rejected or are unknown",
-		Long: `Retry sends a campaign's message again to some of its recipients, and prints to
-how many. It never sends to numbers on the suppression list.
+		Long: `Retry sends a campaign's message again to some of its recipients, and prints
+their number. It never sends to numbers on the suppression list.
 
 --rejected selects recipients that the gateway rejected. --unknown selects
 recipients whose outcome is unknown: the gateway may have sent the message, so
@@ -44,8 +45,8 @@ except once if on_unknown is "resend".`,
 	return c
 }
 
-// retry asks for confirmation on a terminal, starts the retry and prints to how many recipients it
-// sends again.
+// retry asks for confirmation on a terminal, starts the retry and prints the number of recipients
+// that get the message again.
 func (a *app) retry(ctx context.Context, b *backend, id string, o producer.RetryOptions, yes bool) error {
 	st, err := b.Status(ctx, id)
 	if err != nil {
@@ -73,6 +74,7 @@ func (a *app) retry(ctx context.Context, b *backend, id string, o producer.Retry
 	if err != nil {
 		return explainCancelled(err)
 	}
+	record(ctx, a, b, "campaign.retry", id, strconv.Itoa(n)+" recipients")
 	last, err := b.LastRetry(ctx, id)
 	if err != nil {
 		return err

@@ -45,9 +45,9 @@ were accepted.`,
 			root.AddCommand(v)
 		}
 	}
-	add(groupCampaigns, newSend(a), newStatus(a), newList(a), newResults(a), newReport(a), newFind(a), newPause(a), newResume(a), newCancel(a), newReschedule(a), newRetry(a), newPurge(a), newOptOut(a), newInbox(a))
+	add(groupCampaigns, newSend(a), newStatus(a), newList(a), newResults(a), newReport(a), newFind(a), newPause(a), newResume(a), newCancel(a), newReschedule(a), newRetry(a), newPurge(a), newForget(a), newMessage(a), newOptOut(a), newInbox(a), newEvents(a))
 	add(groupAccounts, newAccounts(a), newHold(a), newRelease(a), newRate(a), newGateway(a), newBalance(a))
-	add(groupRunning, newWorker(a), newServe(a), newCheck(a), newDev(a), newSandbox(a), newDemo(a), newVersion(a), newMan(a))
+	add(groupRunning, newWorker(a), newServe(a), newKeys(a), newAudit(a), newCheck(a), newDev(a), newSandbox(a), newDemo(a), newVersion(a), newMan(a))
 	root.SetHelpCommandGroupID(groupRunning)
 	root.SetCompletionCommandGroupID(groupRunning)
 	setHelpCommand(root)

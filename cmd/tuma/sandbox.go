@@ -26,8 +26,8 @@ func newSandbox(a *app) *cobra.Command {
 It sends no messages and accepts any login. It counts the messages it accepts,
 and can simulate faults. A duplicate is a message that was sent before: the same
 text to the same number. The keys that Tuma sends to kobo show which calls
-belong to one campaign, so there the same text in another campaign does not
-count. The other gateways have no keys: there it counts.
+belong to one campaign. So at kobo the same text in another campaign is not a
+duplicate. At the other gateways, which have no keys, it is a duplicate.
 
 Faults: close, hang, html, cut, an HTTP status such as 429, missing, extra and
 shuffled; and where the vendor has such a code: later, campaign, credit, text,

@@ -37,8 +37,8 @@ type sendCommand struct {
 	idDerived   bool
 	dryRunOnly  bool
 	skippedFile string
-	// skippedColumns names columns of the list that are also written to skippedFile; "all" means
-	// every column.
+	// skippedColumns has the names of the columns of the list that are also written to skippedFile;
+	// "all" means every column.
 	skippedColumns []string
 	wait           bool
 	json           bool
@@ -187,18 +187,23 @@ func (s *sendCommand) enqueue(ctx context.Context, b *backend, src *source) erro
 	if err := s.confirm(ctx, b, src, countries); err != nil {
 		return err
 	}
-	var notes []string
+	otherTexts, notes := 0, []string(nil)
 	s.campaign.NotesAtEnd = func() []string {
 		notes = storedNotes(listNotes(src.list, s.campaign.Body), textNotes(s.campaign))
 		return notes
 	}
-	otherTexts := 0
+	ctx, traced, err := traceEnqueue(ctx, s.app, b.cfg)
+	if err != nil {
+		return err
+	}
 	receipt, err := b.Enqueue(ctx, s.campaign, producer.CountOtherTexts(s.campaign, cmp.Or(countries...), hoursNotice.recordCountries(src.all()), &otherTexts))
+	traced(receipt.Total, receipt.Again, err)
 	if err != nil {
 		return src.locateMissingField(err)
 	}
 	s.noteEnqueued(receipt, src, otherTexts, resending)
 	if !receipt.Again {
+		recordEnqueue(ctx, s.app, b, receipt)
 		s.noteSendingHours(hoursNotice)
 	}
 	if s.wait {
@@ -271,8 +276,8 @@ func allAccepted(st producer.Status) bool {
 	return st.Ended() && st.Accepted+st.Delivered+st.Undelivered+st.Reasons["duplicate"]-st.OtherText >= st.Total
 }
 
-// countries returns the countries whose national numbers the list may hold: that of --country, or
-// else those of the accounts that the campaign may use.
+// countries returns the countries whose national numbers the list may hold. That is the country of
+// --country. Without --country, it is the countries of the accounts that the campaign may use.
 func (s *sendCommand) countries(ctx context.Context, b *backend) ([]string, error) {
 	if s.campaign.Country != "" {
 		return []string{s.campaign.Country}, nil

@@ -15,12 +15,12 @@ import (
 	"github.com/tuma-sms/tuma/internal/simulator"
 )
 
-// listCase is a file of testdata/cases, and what tuma send must make of it.
+// listCase is a file of testdata/cases, and what tuma send must do with the file.
 type listCase struct {
 	file, body string
 	flags      []string
-	// problem is the expected error if tuma send must refuse the list. If it must accept the list,
-	// problem is empty and the fields below are the expected results.
+	// problem is the expected error if tuma send must refuse the list. If tuma send must accept the
+	// list, problem is empty and the fields below are the expected results.
 	problem string
 	// texts are the messages by number, and skipped the skipped recipients as "line input reason code".
 	texts   map[string]string

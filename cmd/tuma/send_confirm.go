@@ -49,11 +49,11 @@ func checkCanAsk(s *sendCommand, keyboard io.Reader) error {
 	case s.testNumber == "" || s.yes || keyboard != nil:
 		return nil
 	case s.json:
-		return misuse("--test cannot ask for confirmation with --json: add --yes, which sends the campaign once the gateway has accepted the test message")
+		return misuse("--test cannot ask for confirmation with --json: add --yes, which sends the campaign after the gateway has accepted the test message")
 	case s.file == "" || s.file == "-":
-		return misuse("--test cannot ask for confirmation because the recipients come from standard input: use --file, or add --yes, which sends the campaign once the gateway has accepted the test message")
+		return misuse("--test cannot ask for confirmation because the recipients come from standard input: use --file, or add --yes, which sends the campaign after the gateway has accepted the test message")
 	}
-	return misuse("--test cannot ask for confirmation without a terminal: add --yes, which sends the campaign once the gateway has accepted the test message")
+	return misuse("--test cannot ask for confirmation without a terminal: add --yes, which sends the campaign after the gateway has accepted the test message")
 }
 
 // confirm sends the test message of --test, shows the user what the campaign does, and asks whether

@@ -110,7 +110,7 @@ func TestCancel_AsksOnATerminal(t *testing.T) {
 	for _, id := range []string{"a", "b", "c"} {
 		h.mustRun(h.confirmArgs(id, list, "--start-at", "in 2h")...)
 	}
-	const question = "cancel a (scheduled)? 2 of 2 recipients will not be sent to; this cannot be undone [y/N] "
+	const question = "cancel a (scheduled)? 2 of 2 recipients will not get the message; this cannot be undone [y/N] "
 	if screen, _, exit := h.runTyped("n\n", "cancel", "a"); exit != exitFailed || !strings.Contains(screen, question) || h.status("a").State != producer.Scheduled {
 		t.Errorf("no: got exit %d, state %s and screen\n%s\nwant exit 1, the question %q and an unchanged campaign", exit, h.status("a").State, screen, question)
 	}

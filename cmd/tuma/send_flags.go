@@ -29,11 +29,12 @@ func (s *sendCommand) flags(c *cobra.Command, f *pflag.FlagSet) {
 	f.StringVar(&s.list.Encoding, "encoding", "", "`encoding` of the recipients: "+strings.Join(recipients.Encodings[:len(recipients.Encodings)-1], ", ")+" or "+recipients.Encodings[len(recipients.Encodings)-1]+" (default: detected)")
 	f.StringVar(&s.list.Sheet, "sheet", "", "`name` of the sheet of a workbook (default: the first sheet)")
 	f.StringVar(&s.list.Column, "column", "", "`name` of the column with the numbers, if it is not one of the usual names")
+	f.StringVar(&s.list.RefColumn, "ref-column", "", "`name` of the column with your own references, up to 64 bytes each; results, events and find show them")
 	f.StringVar(&s.campaign.Country, "country", "", "`country` of numbers in national form, such as KE (default: the workers' default_country)")
 	f.StringVar(&s.class, "class", "", "message `class`: marketing or transactional; sending hours apply only to marketing (default: marketing)")
 	f.StringVar(&s.times.startAt, "start-at", "", "`time` to start sending, "+timeForms+" (default: now)")
-	f.StringVar(&s.times.expireAt, "expires-at", "", "`time` after which recipients not yet sent to are skipped, written like --start-at (default: never)")
-	f.StringVar(&s.times.zoneName, "zone", "", "time `zone` of --start-at and --expires-at, such as Africa/Nairobi (default: the country's if it has one, else this machine's)")
+	f.StringVar(&s.times.expireAt, "expires-at", "", "`time` after which recipients that have not got the message yet are skipped, written like --start-at (default: never)")
+	f.StringVar(&s.times.zoneName, "zone", "", "time `zone` of --start-at and --expires-at, such as Africa/Nairobi (default: that of the country if it has only one, else that of this machine)")
 	f.StringVar(&s.times.expireIn, "expires-in", "", "like --expires-at, but as a `duration` from --start-at (default: from now), e.g. 90m, 12h or 2d")
 	f.StringVar(&s.campaign.OnUnknown, "on-unknown", "",
 		"`action` for recipients with an unknown outcome: keep (do nothing) or resend (once; they may get the message twice); ignored at gateways with idempotency keys (default: the account's)")
@@ -64,7 +65,7 @@ func (s *sendCommand) safetyFlags(f *pflag.FlagSet) {
 	f.StringVar(&s.maxRejected, "max-rejected", "",
 		fmt.Sprintf("pause if more than this `percent` of messages were rejected or are unknown (default: %d with --canary, else no limit)", producer.DefaultMaxRejected))
 	f.BoolVar(&s.campaign.RequireCredit, "require-credit", false,
-		"refuse the campaign, with exit status 2, if the account's balance may not cover it (default: warn)")
+		"refuse the campaign, with exit status 2, if the account's balance might not cover it (default: warn)")
 	f.BoolVar(&s.campaign.Flash, "flash", false, "flash message: shown at once and not stored on the phone; not every gateway supports it")
 	f.BoolVar(&s.campaign.Transliterate, "transliterate", false,
 		"replace curly quotes, dashes, ₦ and the like, if the message then fits GSM-7 instead of UCS-2; letters and emoji stay")
@@ -74,6 +75,7 @@ func (s *sendCommand) safetyFlags(f *pflag.FlagSet) {
 	f.StringSliceVar(&s.skippedColumns, "columns", nil, "with --skipped-file: also write these `columns` of the list, separated by commas, or all")
 	f.String("rejects", "", "deprecated name of --skipped-file")
 	_ = f.MarkHidden("rejects") // cannot fail: the flag was added above
+	f.BoolVar(&s.campaign.StatusEvents, "status-events", false, "write events for changes of the recipients' statuses (tuma events)")
 	f.BoolVar(&s.wait, "wait", false, "wait until the campaign has ended; exit status 3 if not all recipients were accepted")
 	f.BoolVar(&s.json, "json", false, "print JSON")
 }

@@ -55,7 +55,7 @@ func scheduleLines(f producer.Forecast, now time.Time) (lines []string) {
 	return lines
 }
 
-// countrySchedule describes when the recipients of one country are sent to.
+// countrySchedule describes when the recipients of one country get the message.
 func countrySchedule(spans []producer.SendingSpan, s producer.Schedule, c clockOf) string {
 	total := 0
 	for _, x := range spans {

@@ -21,12 +21,12 @@ type sendingHoursNotice struct {
 	begins    time.Time
 	countries []string // countries whose national numbers the list may hold
 	// closed maps a country to its sending hours, if they are closed when the campaign begins.
-	// affected has the entries of closed whose country has at least one recipient.
+	// The map affected has the entries of the map closed whose country has at least one recipient.
 	closed, affected map[string]*hours.Window
 }
 
-// newSendingHoursNotice reads the sending hours that workers have published. It returns nil if
-// no sending hours are closed when the campaign begins, or if it is transactional.
+// newSendingHoursNotice reads the sending hours that workers have published. It returns nil if no
+// sending hours are closed when the campaign begins, or if the campaign is transactional.
 func (s *sendCommand) newSendingHoursNotice(ctx context.Context, b *backend, countries []string) (*sendingHoursNotice, error) {
 	if s.campaign.Class == producer.Transactional {
 		return nil, nil
@@ -90,7 +90,7 @@ func (c *sendingHoursNotice) recordCountry(number string) {
 	}
 }
 
-// noteSendingHours prints, for each affected country, when its recipients are sent to.
+// noteSendingHours prints for each affected country when its recipients get the message.
 func (s *sendCommand) noteSendingHours(c *sendingHoursNotice) {
 	if c == nil {
 		return

@@ -10,8 +10,8 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// noteList prints what the user may not know of the list: which of several sheets was read, what the
-// sheet hides, and a guessed encoding.
+// noteList prints facts about the list that the user may have missed: which of several sheets was
+// read, what the sheet hides, and a guessed encoding.
 func (s *sendCommand) noteList(src *source) {
 	for _, note := range listNotes(src.list, s.campaign.Body) {
 		s.note("tuma: note: %s", note)
@@ -44,7 +44,7 @@ func listNotes(l *recipients.List, body string) (notes []string) {
 		notes = append(notes, fmt.Sprintf("the text contains %s, which is not a merge field: write {{%s}}", part, strings.Trim(part, "{}[]()<>%#$« »")))
 	}
 	if sheet, all := l.Sheets(); len(all) > 1 {
-		notes = append(notes, fmt.Sprintf("read the sheet %q; the workbook has %.200q (choose another with --sheet)", sheet, all))
+		notes = append(notes, fmt.Sprintf("the sheet %q was read; the workbook has %.200q (choose another with --sheet)", sheet, all))
 	}
 	if n := l.Hidden(); n > 0 {
 		notes = append(notes, fmt.Sprintf("the recipients include %s of the sheet", console.Plural(n, "hidden row")))

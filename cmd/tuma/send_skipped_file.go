@@ -29,7 +29,7 @@ type skippedFile struct {
 var skippedHeader = []string{"row", "input", "reason", "code", "line"}
 
 // resolveSkippedFile applies --rejects, the deprecated name of --skipped-file. It returns an error if
-// both are given and name different files.
+// both flags are given and name different files.
 func (s *sendCommand) resolveSkippedFile(f *pflag.FlagSet) error {
 	if !f.Changed("rejects") {
 		return nil
@@ -67,8 +67,8 @@ func (s *sendCommand) openSkippedFile(src *source) (*skippedFile, error) {
 	return r, nil
 }
 
-// open creates the table. names are the columns of the list that the table also has, and open opens
-// them for reading.
+// open creates the table. The parameter names has the columns of the list that the table also has.
+// open opens these columns for reading.
 func (r *skippedFile) open(src *source, names []string) (err error) {
 	if strings.EqualFold(filepath.Ext(r.file.name), ".xlsx") {
 		book, err := xlsx.NewWriter(r.file)

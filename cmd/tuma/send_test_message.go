@@ -21,8 +21,8 @@ const (
 	// testTimeout is how long tuma waits for the outcome of a test message before it cancels the
 	// test.
 	testTimeout = 2 * time.Minute
-	// maxTestIDs limits the IDs for one test message: it gets up to maxTestIDs-1 of them. A test
-	// that was not sent is repeated under the next ID.
+	// maxTestIDs limits the IDs for one test message: the message gets up to maxTestIDs-1 different
+	// IDs. A test that was not sent is repeated under the next ID.
 	maxTestIDs = 1000
 )
 
@@ -100,7 +100,7 @@ func (s *sendCommand) preview(ctx context.Context, b *backend, src *source) (f p
 		return f, first, src.locateMissingField(err)
 	}
 	if f.Sent == 0 {
-		return f, first, misuse("%s: none of %s can be sent to (%s)", src.name, console.Plural(f.Total, "recipient"), skippedByReason(f))
+		return f, first, misuse("%s: none of %s can get the message (%s)", src.name, console.Plural(f.Total, "recipient"), skippedByReason(f))
 	}
 	return f, first, nil
 }

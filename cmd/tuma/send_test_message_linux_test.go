@@ -36,8 +36,8 @@ func terminal(t testing.TB) (keys, tty *os.File) {
 	return keys, tty
 }
 
-// runTyped runs a command on a terminal where the user types the text in types. screen is
-// everything that the terminal shows: standard error and the echoed input.
+// runTyped runs a command on a terminal. The parameter "types" is the text that the user types. The
+// result screen is everything that the terminal shows: standard error and the echoed input.
 func (c *cli) runTyped(types string, args ...string) (screen, out string, exit int) {
 	c.t.Helper()
 	keys, tty := terminal(c.t)
@@ -47,7 +47,7 @@ func (c *cli) runTyped(types string, args ...string) (screen, out string, exit i
 	shown := make(chan string)
 	go func() {
 		var all bytes.Buffer
-		_, _ = all.ReadFrom(keys) // ends when tty is closed
+		_, _ = all.ReadFrom(keys) // ReadFrom ends when tty is closed
 		shown <- all.String()
 	}()
 	var o bytes.Buffer
@@ -132,7 +132,7 @@ func TestSendTest_QuestionCountsOnlySendableRecipients(t *testing.T) {
 	}
 	allOptedOut := h.file("all-opted-out.csv", "phone,name\n0712345680,C\n0712345680,C\n")
 	screen, _, exit = h.runTyped("y\n", append(send, allOptedOut)...)
-	if exit != exitMisuse || !strings.Contains(screen, "all-opted-out.csv: none of 2 recipients can be sent to (2 opted_out)") || h.acceptedCounts() != [2]int{1, 3} {
+	if exit != exitMisuse || !strings.Contains(screen, "all-opted-out.csv: none of 2 recipients can get the message (2 opted_out)") || h.acceptedCounts() != [2]int{1, 3} {
 		t.Errorf("got exit %d, accepted messages %v and screen\n%s\nwant exit 2, messages [1 3] and that none can be sent to", exit, h.acceptedCounts(), screen)
 	}
 }

@@ -146,8 +146,8 @@ func (t *sendTimes) describe(at time.Time) string {
 
 // findMissed looks for the campaign of an earlier run of the same command. Suppose that a command
 // with "--start-at 08:00" runs at 07:59 and again at 08:01. The second run would read 08:00 as
-// tomorrow and derive another ID, so the list would be sent to twice. If the campaign with today's
-// start exists, findMissed sets c and t to the ID and the times of that campaign.
+// tomorrow and derive another ID, so each recipient would get the message twice. If the campaign
+// with today's start exists, findMissed sets c and t to the ID and the times of that campaign.
 func (t *sendTimes) findMissed(ctx context.Context, b *backend, src *source, c *producer.Campaign) error {
 	if t.missedStart.IsZero() && t.missedExpiry.IsZero() {
 		return nil

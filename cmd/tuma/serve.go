@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"sync"
 
 	"github.com/rs/zerolog"
@@ -18,8 +19,12 @@ import (
 	"github.com/tuma-sms/tuma/internal/optout"
 	"github.com/tuma-sms/tuma/internal/script"
 	"github.com/tuma-sms/tuma/internal/server"
+	"github.com/tuma-sms/tuma/internal/server/api"
+	"github.com/tuma-sms/tuma/internal/statusevent"
+	"github.com/tuma-sms/tuma/internal/tracing"
 	"github.com/tuma-sms/tuma/internal/tracking"
 	"github.com/tuma-sms/tuma/internal/wake"
+	"github.com/tuma-sms/tuma/internal/webhook"
 	"github.com/tuma-sms/tuma/providers"
 	"github.com/tuma-sms/tuma/worker"
 )
@@ -45,7 +50,8 @@ has separate URLs, which you enter at the gateway:
 
 A message that is an opt-out word, such as STOP, puts its sender on the
 suppression list. Where a gateway does not forward messages, or an account has
-no callback_secret, serve reads the inbox at the gateway every minute.
+no callback_secret, serve reads the inbox at the gateway every minute. With
+reports: all, it asks KoboMobile and TextConnect for delivery reports.
 
 A callback is answered with a 2xx only when Redis holds its content. Otherwise
 the gateway gets a 5xx and sends it again. A wrong account, secret or path gets
@@ -54,8 +60,14 @@ a 404. You can run many serve processes on one Redis.
 /healthz, /readyz and /metrics (for Prometheus) are on the same address, or on
 that of --metrics-listen.
 
-Put a proxy with TLS in front of it: the secret is part of the URL. After
-SIGTERM, Ctrl-C or SIGHUP, serve finishes the requests in flight and exits.`,
+Serve also posts events to the webhooks of tuma.yaml and of the HTTP API, which
+is at /v1 on the same address.
+
+Put a proxy with TLS in front of serve: the secret is part of the URL. After
+SIGTERM, Ctrl-C or the end of its terminal, serve finishes the requests in
+flight and exits. When tuma.yaml or a secret file changes, serve uses the new
+secrets within two seconds; without a terminal, SIGHUP makes it read them at
+once.`,
 		Example: "  tuma serve\n  tuma serve --listen :8090 --metrics-listen 127.0.0.1:9090 --log-format json",
 		Args:    takes(),
 		RunE:    a.verb(func(ctx context.Context, _ []string) error { return s.run(ctx) }),
@@ -85,25 +97,32 @@ func (s *serveCommand) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	meter, err := meterServer(&settings, b)
+	meter, process, err := meterServer(&settings, b)
 	if err != nil {
 		return err
 	}
 	reports := reportDoor(b, log, meter)
 	settings.Reports = reports
+	polls := newPolls(b, log, meter)
+	traces, err := startTracing(ctx, s.app, cfg, "serve", log)
+	if err != nil {
+		return err
+	}
+	defer traces.Close()
+	hooks := newWebhooks(b, log)
+	settings.API, settings.APIPaths = newAPI(ctx, b, hooks, tracing.New(traces.TracerProvider()), log), api.Paths
+	r := newReloader(s.app, cfg, log, process, nil)
+	settings.Detail = r.detail
 	srv, err := server.New(settings)
 	if err != nil {
 		return err
 	}
-	warnings, err := worker.CheckRedis(ctx, b.rdb, cfg.Redis.Unsafe)
-	for _, w := range warnings {
-		log.Warn().Msg(w)
+	r.apply = func(_ context.Context, cfg *config.Config) ([]string, error) {
+		reloadPolls(polls, cfg)
+		return reloadServer(srv, hooks, settings, b, cfg, log)
 	}
-	switch {
-	case errors.Is(err, worker.ErrRedisUnfit):
-		return fmt.Errorf("redis at %s: %w", config.URLWithoutLogin(cfg.Redis.URL), err)
-	case err != nil:
-		log.Warn().Err(err).Msg("redis cannot be used yet: callbacks get a 503 until it accepts writes")
+	if err := checkServeRedis(ctx, b, log); err != nil {
+		return err
 	}
 	listener, health, err := s.listeners(ctx)
 	if err != nil {
@@ -111,17 +130,66 @@ func (s *serveCommand) run(ctx context.Context) error {
 	}
 	s.signals.finish(func() { log.Warn().Msg("serve is draining already: it ends with its last request in flight") })
 	log.Info().Str("address", listener.Addr().String()).Int("accounts", len(settings.Accounts)).Msg("listening for callbacks")
-	var background sync.WaitGroup // looks at parked reports while the server runs
-	parked, stop := context.WithCancel(ctx)
-	background.Go(func() { reports.Run(parked) })
-	err = srv.Run(ctx, listener, health)
-	stop()
-	background.Wait()
-	if err != nil {
+	if err := runBeside(ctx, srv, listener, health, reports.Run, polls.Run, r.run, hooks.Run); err != nil {
 		return err
 	}
 	log.Info().Msg("serve has stopped")
 	return nil
+}
+
+// runBeside runs the server until ctx ends and its requests in flight are finished. The functions in others, such as
+// the delivery of webhooks, run as long as the server.
+func runBeside(ctx context.Context, srv *server.Server, listener, health net.Listener, others ...func(context.Context)) error {
+	var group sync.WaitGroup
+	running, stop := context.WithCancel(ctx)
+	for _, other := range others {
+		group.Go(func() { other(running) })
+	}
+	err := srv.Run(ctx, listener, health)
+	stop()
+	group.Wait()
+	return err
+}
+
+// checkServeRedis logs warnings about Redis. It returns an error if Redis is not fit for Tuma. It returns nil if
+// Redis does not answer.
+func checkServeRedis(ctx context.Context, b *backend, log zerolog.Logger) error {
+	warnings, err := worker.CheckRedis(ctx, b.rdb, b.cfg.Redis.Unsafe)
+	for _, w := range warnings {
+		log.Warn().Msg(w)
+	}
+	if errors.Is(err, worker.ErrRedisUnfit) {
+		return fmt.Errorf("redis at %s: %w", config.URLWithoutLogin(b.cfg.Redis.URL), err)
+	}
+	if err != nil {
+		log.Warn().Err(err).Msg("redis cannot be used yet: callbacks get a 503 until redis accepts writes")
+	}
+	return nil
+}
+
+// reloadServer gives the server the secrets, providers and webhooks of a changed configuration. It returns what takes effect
+// only after a restart.
+func reloadServer(srv *server.Server, hooks *webhook.Service, old server.Config, b *backend, cfg *config.Config, log zerolog.Logger) (restart []string, err error) {
+	next, err := serverConfig(&backend{Client: b.Client, rdb: b.rdb, cfg: cfg}, log)
+	if err != nil {
+		return nil, err
+	}
+	names := func(list []server.Account) (out []string) {
+		for _, a := range list {
+			out = append(out, a.Name)
+		}
+		return out
+	}
+	if !slices.Equal(names(old.Accounts), names(next.Accounts)) || !slices.Equal(names(old.Polled), names(next.Polled)) {
+		restart = append(restart, "accounts")
+	}
+	changed := old
+	changed.Accounts, changed.TrustedProxies, changed.Words, changed.Country = next.Accounts, next.TrustedProxies, next.Words, next.Country
+	if err := srv.Reload(changed); err != nil {
+		return nil, err
+	}
+	hooks.SetConfigured(cfg.Webhooks)
+	return restart, nil
 }
 
 // listeners opens the addresses of --listen and --metrics-listen. health is nil if --metrics-listen
@@ -146,14 +214,18 @@ func reportDoor(b *backend, log zerolog.Logger, meter *metrics.Server) *tracking
 	reporting := map[string]blacklist.Account{}
 	for _, acc := range b.cfg.Accounts {
 		reporting[acc.Name] = blacklist.Account{Sender: acc.Worker.Sender, BySender: acc.Info.BlacklistBySender}
-		if lasts := acc.Card().ReportFor; lasts > 0 && len(acc.CallbackSecrets) > 0 {
+		if lasts := acc.Card().ReportFor; lasts > 0 && len(acc.CallbackSecrets) > 0 && (!acc.Polled || acc.NamesCallback) {
 			list = append(list, tracking.DoorAccount{Name: acc.Name, Info: acc.Info, For: lasts,
 				Count: func(r tracking.Result, n int) { meter.Report(acc.Name, string(r), n) }})
 		}
 	}
 	l := ledger.NewDurable(b.rdb, b.cfg.Redis.Durability)
-	refused := blacklist.NewReports(l, &wake.Campaigns{Ledger: l}, optout.New(l.Runner()), reporting, log)
-	return tracking.NewDoor(l, log, list, refused.Note)
+	campaigns := &wake.Campaigns{Ledger: l}
+	refused, statuses := blacklist.NewReports(l, campaigns, optout.New(l.Runner()), reporting, log), statusevent.New(l.Runner(), campaigns)
+	return tracking.NewDoor(l, log, list, func(ctx context.Context, list []tracking.Applied) {
+		writeStatuses(ctx, statuses, list, log)
+		refused.Note(ctx, list)
+	})
 }
 
 // serverConfig returns the configuration of the server: the accounts that have a callback secret.
@@ -179,7 +251,7 @@ func serverConfig(b *backend, log zerolog.Logger) (server.Config, error) {
 			c.Polled = appendPolled(c.Polled, acc)
 		}
 	}
-	if err := b.cfg.Missing(incomplete); err != nil {
+	if err := errors.Join(b.cfg.Missing(incomplete), b.cfg.WebhooksReady()); err != nil {
 		return c, misuseError{err: err}
 	}
 	if len(c.Accounts) == 0 {

@@ -65,7 +65,7 @@ routes:
 	return r
 }
 
-// start starts a worker of a version as a process, and returns once it has started.
+// start starts a worker of a version as a process, and returns when it has started.
 func (r *rollout) start(version string) *exec.Cmd {
 	r.t.Helper()
 	p := r.versions[version].process("worker")

@@ -13,8 +13,9 @@ import (
 // interrupts turns signals into the end of a command.
 //
 // The first signal ends the context of the command: SIGINT (Ctrl-C), SIGTERM, SIGHUP (the terminal
-// was closed), SIGQUIT (Ctrl-\) and SIGABRT. After the last two, the stacks of all goroutines are
-// printed too. A second signal ends the process at once, except in a command that called finish.
+// was closed), SIGQUIT (Ctrl-\) and SIGABRT. A command without a terminal may read its configuration
+// again after SIGHUP instead (reload). SIGQUIT and SIGABRT also print the stacks of all goroutines.
+// A second signal ends the process at once, except in a command that called finish.
 type interrupts struct {
 	cancel context.CancelFunc
 	errOut io.Writer
@@ -22,6 +23,16 @@ type interrupts struct {
 	// onAgain points to the function that each signal after the first one calls. If it is nil, such
 	// a signal ends the process.
 	onAgain atomic.Pointer[func()]
+	// onHangUp points to the function that SIGHUP calls; nil: SIGHUP is like SIGTERM.
+	onHangUp atomic.Pointer[func()]
+}
+
+// reload makes SIGHUP call the function do. This function must not block. reload does nothing for a
+// nil *interrupts.
+func (i *interrupts) reload(do func()) {
+	if i != nil {
+		i.onHangUp.Store(&do)
+	}
 }
 
 // watchSignals returns a context that ends with the first signal. SIGHUP has no effect on a process
@@ -42,6 +53,10 @@ func watchSignals(errOut io.Writer) (context.Context, *interrupts) {
 func (i *interrupts) follow(signals <-chan os.Signal) {
 	first := true
 	for s := range signals {
+		if do := i.onHangUp.Load(); s == syscall.SIGHUP && do != nil {
+			(*do)()
+			continue
+		}
 		if s == syscall.SIGQUIT || s == syscall.SIGABRT {
 			_ = pprof.Lookup("goroutine").WriteTo(i.errOut, 2) // the terminal may be gone
 		}
@@ -59,9 +74,9 @@ func (i *interrupts) follow(signals <-chan os.Signal) {
 }
 
 // finish makes the command end only when it has finished its work. A second signal then does not
-// end the process: it calls again, which should print what the command waits for. A failed write,
-// to a closed terminal or to a pipe without a reader, does not end the process either. finish does
-// nothing for a nil *interrupts.
+// end the process, but calls the function again. That function should print what the command waits
+// for. A failed write, to a closed terminal or to a pipe without a reader, does not end the process
+// either. finish does nothing for a nil *interrupts.
 func (i *interrupts) finish(again func()) {
 	if i == nil {
 		return

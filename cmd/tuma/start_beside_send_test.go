@@ -10,7 +10,7 @@ import (
 )
 
 // A worker starts a hundred times, each time on an empty Redis. Meanwhile tuma send enqueues
-// through the worker's account. It must never fail because the account is missing.
+// through the worker's account. tuma send must never fail because the account is missing.
 func TestSend_BesideAHundredStartsOfAWorker(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t, simulator.Options{})

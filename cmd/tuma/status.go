@@ -86,7 +86,7 @@ func printStatus(w io.Writer, p console.Screen, st producer.Status, now time.Tim
 	figure("  rejected", st.Rejected, true, "")
 	resend := ""
 	if st.OnUnknown == producer.OnUnknownResend {
-		resend = "each of them is sent the message once more, and may get the message twice"
+		resend = "Tuma submits each of these once more; a recipient may get the message twice"
 	}
 	figure("  unknown", st.Unknown, true, resend)
 	skipped := console.Tally(st.Reasons)
@@ -131,17 +131,28 @@ func addReports(g *console.Table, r *producer.Reports, p console.Screen, now tim
 		return
 	}
 	detail := "delivery reports, of " + console.FormatInt(r.Expected) + " expected"
+	if r.Sampled {
+		detail = "delivery reports of a sample of " + console.FormatInt(r.Expected)
+	}
 	if r.Until != nil && r.Final < r.Expected {
 		if r.Until.After(now) {
 			detail += " until " + p.Time(*r.Until)
 		} else {
-			detail += "; the others can no longer come"
+			detail += "; the time to wait for the others is over"
 		}
 	}
 	g.Add("reports", console.FormatInt(r.Final), detail)
 	if r.Rate != nil {
-		g.Add("  delivered", fmt.Sprintf("%.1f %%", 100**r.Rate), deliveryTimes(r))
+		g.Add("  delivered", fmt.Sprintf("%.1f %%", 100**r.Rate), deliveryDetail(r))
 	}
+}
+
+// deliveryDetail describes the confidence interval of the rate of a sample, or how long the deliveries took.
+func deliveryDetail(r *producer.Reports) string {
+	if r.Low != nil && r.High != nil {
+		return fmt.Sprintf("of the sample; of all messages %.1f to %.1f %%, with 95 %% confidence", 100**r.Low, 100**r.High)
+	}
+	return deliveryTimes(r)
 }
 
 // deliveryTimes describes how long the deliveries took.

@@ -11,7 +11,7 @@ import (
 // readyPoll is how often notifySystemd checks whether the worker is ready.
 const readyPoll = 200 * time.Millisecond
 
-// notifySystemd tells systemd (Type=notify) that the worker is ready once ready returns nil, and that
+// notifySystemd tells systemd (Type=notify) that the worker is ready when the function "ready" returns nil, and that
 // the worker stops when ctx ends. It returns after both messages, or at once if no systemd waits for
 // them ($NOTIFY_SOCKET is empty).
 func notifySystemd(ctx context.Context, ready func(context.Context) error, log zerolog.Logger) {

@@ -76,8 +76,8 @@ func readBuild(info *debug.BuildInfo) build {
 	return b
 }
 
-// release returns the first of these that is known: linker, the version that the linker set; the
-// version of the module; the commit. If none is known, it returns "devel".
+// release returns the version that the linker set, which is in the parameter linker. If the linker set none, it
+// returns the version of the module, or else the commit. If none of these is known, it returns "devel".
 func (b build) release(linker string) string {
 	// go build marks changes as "+dirty", and git describe as "-dirty". The name that release
 	// returns ends in "-dirty" in both cases.

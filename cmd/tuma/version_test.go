@@ -52,7 +52,7 @@ func TestVersion_CommandPrintsOneLine(t *testing.T) {
 	}
 }
 
-// TestVersion_SetByMakeBuild checks that the Makefile sets the variable version of this package. The
+// TestVersion_SetByMakeBuild checks that the Makefile sets the variable "version" of this package. The
 // linker ignores a variable that does not exist, so no build fails if the names differ.
 func TestVersion_SetByMakeBuild(t *testing.T) {
 	t.Parallel()

@@ -29,6 +29,7 @@ type workerCommand struct {
 	waitRedis bool
 	logLevel  string
 	logFormat string
+	detail    func() string // what /readyz says beside "ok"
 }
 
 func newWorker(a *app) *cobra.Command {
@@ -41,9 +42,13 @@ configuration. You can run many workers on one Redis. Together they keep to each
 account's rate. When a worker dies, the others take over its work without
 sending a message twice.
 
-After SIGTERM, Ctrl-C, SIGHUP (the terminal was closed) or SIGQUIT the worker
-finishes its calls in flight and exits. Further signals change nothing. Only
-SIGKILL ends a worker at once, and leaves calls in doubt.
+After SIGTERM, Ctrl-C, SIGQUIT or the end of its terminal the worker finishes
+its calls in flight and exits. Further signals change nothing. Only SIGKILL ends
+a worker at once, and leaves calls in doubt.
+
+When tuma.yaml or a secret file changes, the worker uses the new logins, rates
+and settings within two seconds; without a terminal, SIGHUP makes it read them
+at once. What needs a restart is logged. A broken file changes nothing.
 
 With --listen the worker serves /healthz (the process is alive, even without
 Redis), /readyz (the worker has started, is not shutting down, and Redis accepts
@@ -103,11 +108,17 @@ func (w *workerCommand) run(ctx context.Context) error {
 	info, _ := debug.ReadBuildInfo()
 	settings.WaitForRedis = w.waitRedis
 	settings.Logger, settings.Version, settings.RedisName = log, readBuild(info).release(version), config.URLWithoutLogin(cfg.Redis.URL)
-	reg, err := newMetrics(cfg)
+	reg, process, err := newMetrics(cfg)
 	if err != nil {
 		return err
 	}
 	settings.Metrics = reg
+	traces, err := startTracing(ctx, w.app, cfg, "worker", log)
+	if err != nil {
+		return err
+	}
+	defer traces.Close()
+	settings.Tracing = traces.TracerProvider()
 	wk, err := worker.New(settings)
 	if err != nil {
 		return err
@@ -117,15 +128,29 @@ func (w *workerCommand) run(ctx context.Context) error {
 	})
 	go notifySystemd(ctx, wk.Ready, log)
 	// Listen before any work starts, so that an address in use is reported at once.
+	r := newReloader(w.app, cfg, log, process, reloadWorker(wk, b, w.accounts))
+	w.detail = r.detail
 	stop, err := w.serveHealth(ctx, wk.Ready, metricsHandler(reg), log)
 	if err != nil {
 		return err
 	}
+	go r.run(ctx)
 	return errors.Join(ignoreCancelled(ctx, wk.Run(ctx)), stop())
 }
 
-// serveHealth serves the health checks and the metrics on the addresses of the flags. If both are given,
-// the metrics are only on that of --metrics-listen. stop ends the servers.
+// reloadWorker returns a function that gives the worker a changed configuration of the named accounts.
+func reloadWorker(wk *worker.Worker, b *backend, names []string) func(context.Context, *config.Config) ([]string, error) {
+	return func(ctx context.Context, cfg *config.Config) ([]string, error) {
+		accounts, err := chooseAccounts(cfg, names)
+		if err != nil {
+			return nil, err
+		}
+		return wk.Reload(ctx, workerConfig(&backend{rdb: b.rdb, cfg: cfg}, accounts))
+	}
+}
+
+// serveHealth serves the health checks and the metrics on the addresses of the flags. If both flags are
+// given, the metrics are only on the address of --metrics-listen. The result "stop" ends the servers.
 func (w *workerCommand) serveHealth(ctx context.Context, ready func(context.Context) error, scraped http.Handler, log zerolog.Logger) (stop func() error, err error) {
 	var servers []*http.Server
 	stop = func() (err error) {
@@ -142,7 +167,7 @@ func (w *workerCommand) serveHealth(ctx context.Context, ready func(context.Cont
 		case at.flag == "--listen" && w.metrics != "":
 			handler = nil
 		}
-		server, err := serveHealth(ctx, at.address, ready, handler, log)
+		server, err := serveHealth(ctx, at.address, ready, w.detail, handler, log)
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("%s: %w", at.flag, err), stop())
 		}
@@ -210,7 +235,7 @@ const readyTimeout = 2 * time.Second
 
 // serveHealth serves /healthz and /readyz on an address until the server is closed, and /metrics if scraped
 // is not nil.
-func serveHealth(ctx context.Context, address string, ready func(context.Context) error, scraped http.Handler, log zerolog.Logger) (*http.Server, error) {
+func serveHealth(ctx context.Context, address string, ready func(context.Context) error, detail func() string, scraped http.Handler, log zerolog.Logger) (*http.Server, error) {
 	var lc net.ListenConfig
 	listener, err := lc.Listen(ctx, "tcp", address)
 	if err != nil {
@@ -228,7 +253,7 @@ func serveHealth(ctx context.Context, address string, ready func(context.Context
 			respond(w, http.StatusServiceUnavailable, err.Error())
 			return
 		}
-		respond(w, http.StatusOK, "ok")
+		respond(w, http.StatusOK, "ok\n"+detail())
 	})
 	server := &http.Server{
 		Handler:           mux,

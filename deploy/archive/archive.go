@@ -27,8 +27,8 @@ type File struct {
 	Folder bool
 }
 
-// sorted returns the files and all the folders they are in, by name. It returns an error if two
-// entries have one name.
+// sorted returns the files, and all folders that contain them, sorted by name. It returns an error if two entries
+// have the same name.
 func sorted(files []File) ([]File, error) {
 	all := slices.Clone(files)
 	have := map[string]bool{}
@@ -48,7 +48,7 @@ func sorted(files []File) ([]File, error) {
 	return all, nil
 }
 
-// Tar writes files as a tar archive, with modified as the time of every entry.
+// Tar writes files as a tar archive. The parameter "modified" is the time of every entry.
 func Tar(w io.Writer, files []File, modified time.Time) error {
 	all, err := sorted(files)
 	if err != nil {
@@ -82,7 +82,7 @@ func TarGz(w io.Writer, files []File, modified time.Time) error {
 	return z.Close()
 }
 
-// Zip writes files as a zip archive, with modified as the time of every entry.
+// Zip writes files as a zip archive. The parameter "modified" is the time of every entry.
 func Zip(w io.Writer, files []File, modified time.Time) error {
 	all, err := sorted(files)
 	if err != nil {

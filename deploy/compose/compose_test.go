@@ -67,7 +67,8 @@ func problems(p *types.Project) (out []string) {
 	return out
 }
 
-// TestCompose_IsValid checks compose.yaml: against the schema, and whether what it names is there.
+// TestCompose_IsValid checks compose.yaml against the schema. It also checks that every file and service that
+// compose.yaml names exists.
 func TestCompose_IsValid(t *testing.T) {
 	t.Parallel()
 	p, err := load(t, deploytest.Read(t, "compose.yaml"))
@@ -118,7 +119,7 @@ type rig struct {
 	t       *testing.T
 	project *types.Project
 	dir     string
-	// names replaces what differs: addresses, and paths inside a container.
+	// names replaces the texts that differ on this machine: addresses, and paths inside a container.
 	names *strings.Replacer
 }
 

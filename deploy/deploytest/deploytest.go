@@ -21,7 +21,7 @@ const Root = "../.."
 // Deadline is how long a test waits for something that takes seconds on a machine without other load.
 const Deadline = time.Minute
 
-// built is the folder with the command that tuma has built; empty before that.
+// built is the folder of the command that the variable "tuma" has built. It is empty before the build.
 var built string
 
 // tuma builds the command once for a test binary.
@@ -103,8 +103,8 @@ type Process struct {
 	end chan struct{}
 }
 
-// Start starts a program in a folder, with env added to the environment. It is killed when the test
-// ends; its output is logged if the test failed.
+// Start starts a program in a folder, with env added to the environment. When the test ends, Start kills the
+// program. If the test failed, it also logs the program's output.
 func Start(t *testing.T, dir string, env []string, name string, args ...string) *Process {
 	t.Helper()
 	p := &Process{Out: &Output{}, cmd: exec.CommandContext(context.WithoutCancel(t.Context()), name, args...), end: make(chan struct{})}
@@ -122,6 +122,14 @@ func Start(t *testing.T, dir string, env []string, name string, args ...string) 
 		}
 	})
 	return p
+}
+
+// Signal sends a signal, such as SIGSTOP, and does not wait.
+func (p *Process) Signal(t *testing.T, signal os.Signal) {
+	t.Helper()
+	if err := p.cmd.Process.Signal(signal); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // Stop sends a signal, waits for the end of the program and returns its exit status. It fails the test
@@ -151,8 +159,8 @@ func Run(t *testing.T, dir string, env []string, name string, args ...string) (s
 	return string(out), cmd.ProcessState.ExitCode()
 }
 
-// Wait waits until ready returns true. It fails the test after the deadline. what completes "waited
-// for".
+// Wait waits until the function ready() returns true. It fails the test after the deadline. The parameter "what"
+// completes the text "waited for".
 func Wait(t *testing.T, what string, ready func() bool) {
 	t.Helper()
 	tick := time.NewTicker(20 * time.Millisecond)

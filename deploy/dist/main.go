@@ -30,7 +30,7 @@ func main() {
 	defer stop()
 	root := flag.String("root", "..", "`folder` of the main module")
 	version := flag.String("version", "", "`version` of the release; default: the commit")
-	out := flag.String("out", "../dist/release", "`folder` for the files, which is replaced")
+	out := flag.String("out", "../dist/release", "`folder` for the files; it is replaced if it exists")
 	flag.Parse()
 	if err := run(ctx, *root, *version, *out); err != nil {
 		fmt.Fprintln(os.Stderr, "dist:", err)

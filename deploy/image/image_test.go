@@ -160,7 +160,7 @@ exec chroot --userspec=65532:65532 "$0" /usr/bin/tuma "$@"`
 	return cmd
 }
 
-// start starts a command in the background. The test ends it with SIGTERM when it is over.
+// start starts a command in the background. At the end of the test, the command gets SIGTERM.
 func start(t *testing.T, cmd *exec.Cmd) {
 	t.Helper()
 	var log strings.Builder
@@ -187,7 +187,7 @@ func freeAddress(t *testing.T) string {
 	return l.Addr().String()
 }
 
-// answers waits until a server listens on an address.
+// The function "answers" waits until a server listens at an address.
 func answers(t *testing.T, address string) {
 	t.Helper()
 	deadline, tick := time.Now().Add(20*time.Second), time.NewTicker(20*time.Millisecond)
@@ -258,7 +258,8 @@ func runCampaign(t *testing.T, img v1.Image) {
 	}
 }
 
-// open lets every user enter a folder and those above it: the image's user is not the test's.
+// The function "open" lets every user enter a folder and the folders above it, because the user of the image is not
+// the user of the test.
 func open(t *testing.T, dir string) {
 	t.Helper()
 	for ; dir != os.TempDir() && dir != "/"; dir = filepath.Dir(dir) {

@@ -32,7 +32,8 @@ import (
 	"github.com/tuma-sms/tuma/deploy/gobuild"
 )
 
-// imageTags leaves out of the binary what only tuma dev and tuma demo on a developer's machine use.
+// imageTags are the build tags of the image. They exclude from the binary what only tuma dev and tuma demo use, on a
+// developer's machine.
 const imageTags = "tuma_no_builtin_redis"
 
 var platforms = []string{"amd64", "arm64"}
@@ -42,7 +43,7 @@ func main() {
 	defer stop()
 	root := flag.String("root", "..", "`folder` of the main module")
 	version := flag.String("version", "", "`version` of the release; default: the commit")
-	out := flag.String("out", "../dist/image", "`folder` for the image, which is replaced")
+	out := flag.String("out", "../dist/image", "`folder` for the image; an existing folder is deleted first")
 	tag := flag.String("tag", "docker.io/tuma-sms/tuma", "`name` of the image")
 	flag.Parse()
 	if err := run(ctx, *root, *version, *out, *tag); err != nil {

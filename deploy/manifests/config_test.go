@@ -14,7 +14,7 @@ import (
 	"github.com/tuma-sms/tuma/deploy/deploytest"
 )
 
-// TestConfig_EveryValueSet: the tuma command reads the tuma.yaml of each value set, and each file that it
+// TestConfig_EveryValueSet: the tuma command reads the tuma.yaml of each value set. Each file that this tuma.yaml
 // names is below a folder that the pods mount.
 func TestConfig_EveryValueSet(t *testing.T) {
 	t.Parallel()
@@ -51,8 +51,8 @@ func mountsOf(objects []object) (out []string) {
 	return nil
 }
 
-// reads fails the test unless the tuma command accepts a tuma.yaml. The files and variables with secrets
-// have planted values.
+// The function "reads" fails the test unless the tuma command accepts a tuma.yaml. The files and variables with
+// secrets have planted values.
 func reads(t *testing.T, text, redis string) {
 	t.Helper()
 	dir := t.TempDir()
@@ -93,7 +93,8 @@ func TestConfig_SchemaHasEveryKey(t *testing.T) {
 	}
 	config := properties("config", "properties")
 	const unknown = "qqqqqqqqqqqqqqqqqqqqqqqq"
-	// Sections come from the schema, so that a new one there is covered, too.
+	// The sections come from the schema, so that the test also covers every section that is added to the schema
+	// later.
 	text := unknown + ": 1\naccounts:\n"
 	providers := properties("account", "properties", "provider")["enum"].([]any)
 	for i, provider := range providers {
@@ -135,8 +136,8 @@ func TestConfig_SchemaHasEveryKey(t *testing.T) {
 	}
 }
 
-// TestConfig_NoSecretIsKept plants a secret in every value that may be one, and looks for them in
-// what helm keeps. A value is either refused or not a secret.
+// TestConfig_NoSecretIsKept plants a secret in every value that may be one, and looks for the planted secrets in
+// everything that helm keeps. The chart must refuse each of these values.
 func TestConfig_NoSecretIsKept(t *testing.T) {
 	t.Parallel()
 	const planted = "planted-s3cret"
@@ -148,6 +149,9 @@ func TestConfig_NoSecretIsKept(t *testing.T) {
 		"config: {accounts: {a: {provider: connectmedia, username: acme, password: %s}}}",
 		"config: {accounts: {a: {provider: kobo, callback_secret: %s}}}",
 		"config: {accounts: {a: {provider: kobo, callback_secret: [%s]}}}",
+		"config: {webhooks: {crm: {url: 'https://crm.example.org', secret: %s}}}",
+		"config: {webhooks: {crm: {url: 'https://crm.example.org', secret: [%s]}}}",
+		"config: {webhooks: {crm: {url: 'https://crm:%s@crm.example.org'}}}",
 		"config: {redis: {url: 'redis://:%s@redis:6379'}}",
 		"config: {redis: {url: 'redis-sentinel://tuma:%s@a,b/main'}}",
 		"worker: {extraEnv: [{name: MY_PASSWORD, value: %s}]}",

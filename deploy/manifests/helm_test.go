@@ -9,6 +9,8 @@ import (
 	"helm.sh/helm/v3/pkg/chartutil"
 	"helm.sh/helm/v3/pkg/lint"
 	"helm.sh/helm/v3/pkg/lint/support"
+
+	"github.com/tuma-sms/tuma/deploy/schemas"
 )
 
 // TestHelm_Lint is `helm lint` with the default values and each value set.
@@ -18,7 +20,7 @@ func TestHelm_Lint(t *testing.T) {
 	for name, file := range valueSets(t) {
 		sets[name] = values(t, file)
 	}
-	kube, err := chartutil.ParseKubeVersion(kubernetesVersion)
+	kube, err := chartutil.ParseKubeVersion(schemas.KubernetesVersion)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -32,8 +34,8 @@ func TestHelm_Lint(t *testing.T) {
 	}
 }
 
-// TestHelm_Template checks the objects of every value set: against the schemas of Kubernetes, and
-// whether what they refer to is there.
+// TestHelm_Template renders the chart with every set of values. It checks the objects against the schemas of
+// Kubernetes. It also checks that every object to which they refer exists.
 func TestHelm_Template(t *testing.T) {
 	t.Parallel()
 	sets := map[string]map[string]any{"defaults": {}}
@@ -213,7 +215,7 @@ func TestHelm_GracePeriod(t *testing.T) {
 }
 
 // TestHelm_Groups: each group has a separate Deployment, with the grace period of the group's accounts and the
-// values that the group sets, also where these are zero or false.
+// values that the group sets, even where these values are zero or false.
 func TestHelm_Groups(t *testing.T) {
 	t.Parallel()
 	own := values(t, valueSets(t)["groups"])

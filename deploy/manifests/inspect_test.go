@@ -55,8 +55,8 @@ func fits(selector any, o object) bool {
 	return len(want) > 0
 }
 
-// inspect finds what a schema cannot: names that refer to nothing, and pods with more rights than they
-// need. known are objects, such as Secret/tuma-redis, that the user creates.
+// inspect finds what a schema cannot: names that refer to nothing, and pods with more rights than they need. The
+// parameter known lists the objects, such as Secret/tuma-redis, that the user creates.
 func inspect(objects []object, known []string) (problems []string) {
 	names := slices.Clone(known)
 	var pods []object

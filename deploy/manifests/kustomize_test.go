@@ -34,14 +34,14 @@ func build(t *testing.T, folder string) []object {
 	return objects
 }
 
-// kustomizations are the folders, with the values that give the same objects by Helm.
+// kustomizations maps each folder to the values with which Helm makes the same objects.
 var kustomizations = map[string]string{
 	"base":                "",
 	"overlays/dev":        chartDir + "/ci/dev.yaml",
 	"overlays/production": chartDir + "/ci/production.yaml",
 }
 
-// TestKustomize_IsValid checks the objects of every folder as those of the chart.
+// TestKustomize_IsValid checks the objects of every folder in the same way as the objects of the chart.
 func TestKustomize_IsValid(t *testing.T) {
 	t.Parallel()
 	redis := deploytest.Redis(t, "--appendonly", "yes")

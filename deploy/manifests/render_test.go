@@ -18,6 +18,7 @@ import (
 	strict "sigs.k8s.io/yaml"
 
 	"github.com/tuma-sms/tuma/deploy/deploytest"
+	"github.com/tuma-sms/tuma/deploy/schemas"
 )
 
 func TestMain(m *testing.M) { deploytest.Main(m) }
@@ -109,7 +110,7 @@ func render(own map[string]any) (out rendered, err error) {
 		return out, err
 	}
 	caps := chartutil.DefaultCapabilities.Copy()
-	kube, err := chartutil.ParseKubeVersion(kubernetesVersion)
+	kube, err := chartutil.ParseKubeVersion(schemas.KubernetesVersion)
 	if err != nil {
 		return out, err
 	}

@@ -6,57 +6,15 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	strict "sigs.k8s.io/yaml"
+
+	"github.com/tuma-sms/tuma/deploy/schemas"
 )
-
-// source is a module that carries schemas of objects. Its version and checksum are fixed, so the proxy
-// cannot change what a test accepts.
-type source struct{ module, version, sum string }
-
-// kubernetesVersion is the version whose API the manifests are checked against.
-const kubernetesVersion = "v1.33.4"
-
-var (
-	kubernetes      = source{"k8s.io/kubernetes", kubernetesVersion, "h1:T1d5FLUYm3/KyUeV7YJhKTR980zHCHb7K2xhCSo3lE8="}
-	keda            = source{"github.com/kedacore/keda/v2", "v2.21.0", "h1:R6z2HZvstK4RLUMxroNACzBj74xGxt3kG59b5Xc+Xps="}
-	prometheus      = source{"github.com/prometheus-operator/prometheus-operator", "v0.85.0", "h1:M5xLCLEoaW2IJfnuCwFzzpL+jSVQu3KGT84Pye+fW8s="}
-	externalSecrets = source{"github.com/external-secrets/external-secrets", "v1.3.2", "h1:u2J8RjlHIeF0oZCqtl92adI/uZWUwOesJIDkfql6LqQ="}
-)
-
-// customResources are the files with the definitions of kinds that are not part of Kubernetes.
-var customResources = map[string]struct {
-	source
-	file string
-}{
-	"keda.sh/v1alpha1/ScaledObject":           {keda, "config/crd/bases/keda.sh_scaledobjects.yaml"},
-	"monitoring.coreos.com/v1/ServiceMonitor": {prometheus, "example/prometheus-operator-crd/monitoring.coreos.com_servicemonitors.yaml"},
-	"monitoring.coreos.com/v1/PrometheusRule": {prometheus, "example/prometheus-operator-crd/monitoring.coreos.com_prometheusrules.yaml"},
-	"external-secrets.io/v1/ExternalSecret":   {externalSecrets, "config/crds/bases/external-secrets.io_externalsecrets.yaml"},
-}
-
-// dir returns the folder of the module, and downloads it first if necessary.
-func (s source) dir() (string, error) {
-	cmd := exec.Command("go", "mod", "download", "-json", s.module+"@"+s.version)
-	cmd.Dir = os.TempDir() // so that no go.mod interferes
-	out, err := cmd.Output()
-	if err != nil {
-		return "", fmt.Errorf("download %s: %w: %s", s.module, err, out)
-	}
-	var got struct{ Dir, Sum string }
-	if err := json.Unmarshal(out, &got); err != nil {
-		return "", err
-	}
-	if got.Sum != s.sum {
-		return "", fmt.Errorf("download %s: got the checksum %s, want %s", s.module, got.Sum, s.sum)
-	}
-	return got.Dir, nil
-}
 
 // validators has the compiled schemas of the kinds that were validated so far. It is safe for concurrent use.
 var validators = struct {
@@ -95,10 +53,10 @@ func validate(o object) error {
 
 // compile returns the schema of a kind, such as "apps/v1/Deployment".
 func compile(kind string) (*jsonschema.Schema, error) {
-	if custom, ok := customResources[kind]; ok {
-		return compileCustom(custom.source, custom.file, kind)
+	if custom, ok := schemas.Custom[kind]; ok {
+		return compileCustom(custom.Source, custom.File, kind)
 	}
-	dir, err := kubernetes.dir()
+	dir, err := schemas.Kubernetes.Dir()
 	if err != nil {
 		return nil, err
 	}
@@ -117,9 +75,9 @@ func compile(kind string) (*jsonschema.Schema, error) {
 		return nil, err
 	}
 	closeObjects(document["components"])
-	schemas, _ := object(document).at("components", "schemas").(map[string]any)
+	defined, _ := object(document).at("components", "schemas").(map[string]any)
 	version := group[strings.LastIndex(group, "/")+1:]
-	for id := range schemas {
+	for id := range defined {
 		if strings.HasPrefix(id, "io.k8s.api.") && strings.HasSuffix(id, "."+version+"."+name) {
 			return compileDocument(document, "#/components/schemas/"+id)
 		}
@@ -128,8 +86,8 @@ func compile(kind string) (*jsonschema.Schema, error) {
 }
 
 // compileCustom returns the schema of a kind from the file that defines it.
-func compileCustom(s source, file, kind string) (*jsonschema.Schema, error) {
-	dir, err := s.dir()
+func compileCustom(s schemas.Source, file, kind string) (*jsonschema.Schema, error) {
+	dir, err := s.Dir()
 	if err != nil {
 		return nil, err
 	}
@@ -184,7 +142,7 @@ func closeObjects(v any) {
 			if keep, _ := v["x-kubernetes-preserve-unknown-fields"].(bool); !keep && !more {
 				v["additionalProperties"] = false
 			}
-			// A key of properties is a name and not a keyword.
+			// A key below "properties" is the name of a property and not a keyword.
 			for _, property := range properties {
 				closeObjects(property)
 			}

@@ -42,7 +42,7 @@ func read[T any](t *testing.T, file string) (out T) {
 	return out
 }
 
-// rules returns all rules, which must be some of each kind.
+// rules returns all rules. It fails the test if there is no recording rule or no alert.
 func rules(t *testing.T) (recorded, alerts []rule) {
 	t.Helper()
 	files, err := filepath.Glob("rules/*.yml")

@@ -25,7 +25,8 @@ func commands(t *testing.T, file string) (out []string) {
 }
 
 // TestRunbooks_CommandsRun runs all commands of each runbook against a Redis with the campaigns and the account
-// that they name, simulated gateways and a worker. A command may find nothing to do, but is not misused.
+// that they name, simulated gateways and a worker. A command may find nothing to do, but its arguments must be
+// right.
 func TestRunbooks_CommandsRun(t *testing.T) {
 	t.Parallel()
 	tuma, redis, dir := deploytest.Tuma(t), deploytest.Redis(t, "--appendonly", "yes", "--maxmemory-policy", "noeviction"), t.TempDir()

@@ -73,8 +73,8 @@ func check(t *testing.T, url string, env ...string) {
 	}
 }
 
-// TestACL_IsThatOfTheREADME: users.acl has the rights that README.md names, and with which CI runs all
-// end-to-end tests.
+// TestACL_IsThatOfTheREADME: users.acl has the rights that README.md names. CI runs all end-to-end tests with
+// these rights.
 func TestACL_IsThatOfTheREADME(t *testing.T) {
 	t.Parallel()
 	var want string
@@ -113,7 +113,7 @@ func TestRedisConf(t *testing.T) {
 	}
 }
 
-// TestTLS: with tls.conf tuma check works by rediss:// only.
+// TestTLS: if Redis runs with tls.conf, `tuma check` works only with a rediss:// URL.
 func TestTLS(t *testing.T) {
 	t.Parallel()
 	ca, cert, key := certificates(t)

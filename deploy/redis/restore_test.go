@@ -21,8 +21,8 @@ type installation struct {
 	dir, sandbox string
 }
 
-// newInstallation starts the sandbox and writes a tuma.yaml with an account at a gateway without
-// idempotency keys, and with another one for markers.
+// newInstallation starts the sandbox and writes a tuma.yaml with an account at a gateway without idempotency
+// keys, and a second account for markers.
 func newInstallation(t *testing.T) *installation {
 	t.Helper()
 	in := &installation{t: t, dir: t.TempDir(), sandbox: deploytest.FreeAddress(t)}
@@ -40,7 +40,7 @@ windows: off
 	return in
 }
 
-// must runs a tuma command at the Redis of an address. It fails the test if the command fails.
+// The method must runs a tuma command at the Redis of an address. It fails the test if the command fails.
 func (in *installation) must(redis string, args ...string) string {
 	in.t.Helper()
 	out, status := deploytest.Run(in.t, in.dir, []string{"TUMA_REDIS_URL=redis://" + redis}, deploytest.Tuma(in.t), args...)
@@ -115,9 +115,9 @@ func (in *installation) restore(backup string) (address string) {
 	return address
 }
 
-// TestRestore follows "Backup and restore" of docs/operations.md: a Redis restored from a backup of the
-// middle of a campaign starts held, sends nothing until it is released, and then repeats what was
-// sent after the backup.
+// TestRestore follows "Backup and restore" of docs/operations.md: the test restores a Redis from a backup that
+// was made in the middle of a campaign. On this Redis, Tuma starts held and sends nothing until the test releases
+// it. Then Tuma repeats the messages that were sent after the backup.
 func TestRestore(t *testing.T) {
 	t.Parallel()
 	in := newInstallation(t)
@@ -166,7 +166,8 @@ func TestRestore(t *testing.T) {
 		t.Errorf("the paused campaign has %d accepted recipients, want %d as in the backup", now, before)
 	}
 
-	// What the page warns of: released, the campaign repeats what was sent after the backup.
+	// The page warns of this: once released, the restored campaign repeats the messages that were sent after the
+	// backup.
 	in.must(restored, "rate", "at", "default")
 	in.must(restored, "release", "at")
 	in.must(restored, "resume", "c")

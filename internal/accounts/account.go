@@ -37,8 +37,8 @@ type Account struct {
 	// Bad is the number of consecutive calls with an outcome other than CallOK.
 	Bad int
 	// InForceBy is the name of the worker whose card is in force, or empty. InForceSince is when
-	// the card last changed. Differences lists the settings of live workers that differ from those
-	// in force. Only All adds the differences in the settings of the cluster.
+	// the card last changed. Differences lists the settings of live workers that differ from the
+	// settings in force. Only All adds the differences in the settings that all accounts share.
 	InForceBy    string
 	InForceSince time.Time
 	Differences  []Difference
@@ -152,8 +152,8 @@ func (s *Store) Names(ctx context.Context) ([]string, error) {
 	return names, nil
 }
 
-// All returns all published accounts, sorted by name. Their Differences include those in the
-// settings of the cluster.
+// All returns all published accounts, sorted by name. The Differences of each account include the
+// differences in the settings that all accounts share.
 func (s *Store) All(ctx context.Context) ([]Account, error) {
 	names, err := s.Names(ctx)
 	if err != nil {
@@ -202,7 +202,7 @@ type accountReading struct {
 
 func (s *Store) account(ctx context.Context, name string) (Account, accountReading, error) {
 	// A worker writes its cards before it enters them in the index. In a cluster the commands run in
-	// any order, so a card that is missing in the first answer is in the second.
+	// any order. So a card that is missing in the first answer is in the second answer.
 	a, read, err := s.readAccount(ctx, name)
 	if read.indexed && errors.Is(err, ErrNoAccount) {
 		return s.readAccount(ctx, name)
@@ -252,8 +252,8 @@ func (a *Account) Obey(in Settings) {
 	}
 }
 
-// setState sets the state of the account from f, the fields of its hash. It also enters the live
-// workers that serve the account in read.served.
+// setState sets the state of the account from f, the fields of its hash. It also adds the live
+// workers that serve the account to the field "served" of the parameter read.
 func (a *Account) setState(f map[string]string, read *accountReading) error {
 	a.Configured, a.ConfiguredBurst = a.Rate, int(a.Burst)
 	if set := f["rate"]; set != "" {

@@ -35,7 +35,7 @@ type CallReport struct {
 	// Jitter is a random number from 0 to 1, used for the back-off.
 	Jitter float64
 	// Calls is how many successful calls are reported at once; 0 means 1. For several calls, Claimed
-	// is when the last of them was claimed.
+	// is when the last of these calls was claimed.
 	Calls int
 }
 

@@ -10,7 +10,8 @@ import (
 	"github.com/tuma-sms/tuma/internal/script"
 )
 
-// Publish publishes one account as PublishAll does, without settings and with the start 0.
+// Publish publishes one account as PublishAll does, but without settings, and with 0 as the start
+// time of the worker.
 func (s *Store) Publish(ctx context.Context, worker string, c campaign.Card) error {
 	_, _, err := s.publishCards(ctx, worker, 0, []Offer{{Card: c}})
 	return err

@@ -3,9 +3,9 @@
 -- KEYS: 1 account
 -- ARGV, in the order of checkArgs:
 --   probe_life  ms that a probe may take
---   bulk        0|1: whether the caller's campaign is bulk. A hold for bulk campaigns only does not stop others
+--   bulk        0|1: whether the caller's campaign is bulk. A hold that is only for bulk campaigns stops no others
 -- Returns {'open', time of the last accepted call in ms}
---   | {'held'|'probe', reason, until ms, balance before, segments refused, time of that refusal in ms}
+--   | {'held'|'probe', reason, until ms, balance before the refused call, segments of that call, time of the refusal in ms}
 -- A 'probe' sets the time until which no other caller gets one. The other answers change nothing.
 local probe_life, bulk = unpack(ARGV)
 local A = KEYS[1]

@@ -41,7 +41,7 @@ func TestSegmentCost(t *testing.T) {
 // creditRig reports calls of the account "a" that are refused for missing credit.
 type creditRig struct{ *rig }
 
-// tell reports a refused call of a number of segments, and returns the hold.
+// tell reports that the gateway refused a call of size segments, and returns the hold.
 func (r creditRig) tell(balance string, size int) Hold {
 	r.Helper()
 	h, err := r.ReportCall(r.Context(), "a", CallReport{Outcome: campaign.CallHold, Reason: "credit", Code: "101", Balance: balance, Size: size, Jitter: 1})

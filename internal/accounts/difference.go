@@ -27,7 +27,7 @@ type Difference struct {
 	Since time.Time
 }
 
-// Against returns the settings of own that differ from those in force.
+// Against returns the settings in own that differ from the settings in force.
 func (own Settings) Against(in InForce) (out []Difference) {
 	add := func(setting, a, b string) {
 		if a != b {
@@ -43,8 +43,8 @@ func (own Settings) Against(in InForce) (out []Difference) {
 	return out
 }
 
-// Against returns the limits of an account that differ from those in force. A burst of 0 is the
-// default, which follows from the rate.
+// Against returns the limits in own that differ from the limits in force of the account. A burst of
+// 0 is the default, which follows from the rate.
 func (own Limits) Against(in campaign.Card, since time.Time) (out []Difference) {
 	add := func(setting, a, b string) {
 		if a != b {
@@ -57,8 +57,8 @@ func (own Limits) Against(in campaign.Card, since time.Time) (out []Difference) 
 	return out
 }
 
-// ofWorker sets the worker of each difference. It raises Since to start, the start of the worker,
-// because a difference cannot be older.
+// ofWorker sets the worker of each difference. The worker has run since the time start. An earlier
+// Since becomes start, because a difference cannot be older than its worker.
 func ofWorker(worker string, start time.Time, all []Difference) []Difference {
 	for i := range all {
 		all[i].Worker = worker

@@ -24,15 +24,15 @@ func (s *Store) ConfirmRun(ctx context.Context, worker, run string, longestCall 
 		return nil
 	})
 	if err != nil {
-		return fmt.Errorf("record that settles were replayed to redis: %w", err)
+		return fmt.Errorf("record in redis that this worker has replayed its recent settles: %w", err)
 	}
 	return nil
 }
 
-// Unconfirmed returns the other workers that serve one of the named accounts now, and that have
-// last confirmed a run of Redis other than run. The list is sorted. Workers of an early release,
-// which confirms no run, are left out. longestCall is the longest time for which a call of these
-// workers may last. It is 0 if the release of one of them does not record it.
+// Unconfirmed returns the other workers that serve one of the named accounts now, and whose last
+// confirmed run of Redis is not run. The list is sorted. It leaves out workers of an early release,
+// which confirms no run. longestCall is the longest time for which a call of these workers may
+// last. It is 0 if the release of one of these workers does not record that time.
 func (s *Store) Unconfirmed(ctx context.Context, worker, run string, names []string) (late []string, longestCall time.Duration, err error) {
 	now, err := s.scripts.Now(ctx)
 	if err != nil {

@@ -40,7 +40,8 @@ type Refusal struct {
 // of them may be rejected: all of them if the account has accepted a call within Refusal.ProvenFor
 // or if the campaign is transactional. For bulk campaigns all workers together get at most
 // MaxRefusals until the account accepts a message or is released. When it grants the last of these
-// MaxRefusals, ReportRefusal holds the account for bulk campaigns. It also returns the account's
+// MaxRefusals, ReportRefusal holds the account for bulk campaigns. A bulk call that was claimed
+// before the last release gets none, and does not count. ReportRefusal also returns the account's
 // hold, or the zero Hold if there is none.
 func (s *Store) ReportRefusal(ctx context.Context, name string, r Refusal) (granted int, hold Hold, err error) {
 	out, err := s.scripts.Run(ctx, refusalScript, []string{Key(name)}, script.Args(refusalArgs{

@@ -16,15 +16,21 @@
 -- The counter is 'refused'. breaker.lua removes it when a call is accepted, and release.lua when a hold is lifted by
 -- hand. Bulk campaigns get no more grants than 'most' between two removals, whatever the number of workers and of calls
 -- in flight. Every refusal of a transactional campaign is granted, and counts.
+-- A bulk call that was claimed before the last release is granted nothing and does not count: the release says that the
+-- account has been set up meanwhile, so its recipients are tried again.
 -- A repeated run after a lost answer counts twice, so fewer recipients are rejected before the hold.
 local recipients, bulk, claimed_at, code, proven_for, most, first_back_off, longest_back_off, jitter = unpack(ARGV)
 local A = KEYS[1]
 local t = redis.call('TIME')
 local now = tonumber(t[1]) * 1000 + math.floor(tonumber(t[2]) / 1000)
 local function int(n) return string.format('%.0f', n) end
-local v = redis.call('HMGET', A, 'ok_at', 'refused', 'hold', 'hold_until', 'hold_bulk', 'trips')
+local v = redis.call('HMGET', A, 'ok_at', 'refused', 'hold', 'hold_until', 'hold_bulk', 'trips', 'released_at')
 local n, count = tonumber(recipients), tonumber(v[2] or 0)
 if v[1] and now - tonumber(v[1]) < tonumber(proven_for) then return {recipients, 'open'} end
+if bulk == '1' and tonumber(claimed_at) < tonumber(v[7] or 0) then
+  if v[3] then return {'0', 'held', v[3], v[4] or '0'} end
+  return {'0', 'open'}
+end
 local granted = n
 if bulk == '1' then granted = math.max(0, math.min(n, tonumber(most) - count)) end
 count = count + granted

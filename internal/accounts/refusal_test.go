@@ -9,8 +9,8 @@ import (
 	"github.com/tuma-sms/tuma/internal/campaign"
 )
 
-// refuse reports a call of the account "a" whose n recipients were refused. It returns how many of
-// them may be rejected, and the hold.
+// refuse reports a call of the account "a" whose n recipients the gateway refused. It returns how
+// many of these recipients may be rejected, and the hold.
 func (r *rig) refuse(n int, bulk bool, claimed time.Time) (int, Hold) {
 	r.Helper()
 	granted, hold, err := r.ReportRefusal(r.Context(), "a", Refusal{Recipients: n, Bulk: bulk, Claimed: claimed, Code: "104", ProvenFor: 10 * time.Minute, Jitter: 1})
@@ -190,5 +190,31 @@ func TestRefusal_OtherHoldsTakePrecedence(t *testing.T) {
 	r.refuse(1, true, r.clock().Add(time.Hour))
 	if a := r.account("a"); a.Hold.Reason != "audit" || a.Hold.BulkOnly || !a.Hold.Until.IsZero() || r.openFor(campaign.Transactional).Open {
 		t.Errorf("a hold by hand became %+v, want the reason audit for every campaign", a.Hold)
+	}
+}
+
+// The account is released while calls are in flight. Their late refusals say nothing about the account after its
+// release: they reject no recipient, do not count, and do not hold the account again.
+func TestRefusal_CallClaimedBeforeTheReleaseIsTriedAgain(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.publish("a")
+	before := r.clock().Add(-time.Millisecond)
+	r.refuse(MaxRefusals, true, before)
+	if had, err := r.Release(t.Context(), "a"); err != nil || !had {
+		t.Fatalf("Release returned %v, %v, want a hold", had, err)
+	}
+	if granted, h := r.refuse(MaxRefusals, true, before); granted != 0 || h.Held() {
+		t.Errorf("%d recipients of a call from before the release may be rejected, hold %+v, want 0 and no hold", granted, h)
+	}
+	if granted, h := r.refuse(2, false, before); granted != 2 || h.Held() {
+		t.Errorf("of a transactional call from before the release %d may be rejected, hold %+v, want 2 and no hold", granted, h)
+	}
+	after := r.clock().Add(time.Millisecond)
+	if granted, h := r.refuse(MaxRefusals-2, true, after); granted != MaxRefusals-2 || !h.Held() {
+		t.Errorf("after the release %d may be rejected, hold %+v, want %d and a hold", granted, h, MaxRefusals-2)
+	}
+	if granted, h := r.refuse(1, true, before); granted != 0 || h.Reason != HoldNothingAccepted {
+		t.Errorf("while the account is held %d of a call from before the release may be rejected, hold %+v, want 0 and the hold", granted, h)
 	}
 }

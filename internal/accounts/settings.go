@@ -62,8 +62,8 @@ type CardInForce struct {
 }
 
 // PublishAll publishes the accounts and the settings of a worker, and records that the worker
-// serves these accounts now. start is the number from Start; 0 stands for an earlier start than
-// that of any worker. If worker is empty, no worker is recorded. PublishAll returns what is in
+// serves these accounts now. start is the number from Start. A start of 0 counts as earlier than
+// the start of any worker. If worker is empty, no worker is recorded. PublishAll returns what is in
 // force afterwards.
 //
 // New accounts become visible all at once, before the settings whose routes may name them.

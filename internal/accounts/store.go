@@ -24,8 +24,9 @@ const (
 	settingsKey = script.KeyPrefix + "settings" // settings in force, and those of each worker
 )
 
-// Key is the Redis key of an account's hash. Its fields "rate", set by hand, and "limit", of the
-// card in force, are read by the limiter. The key is in the same cluster slot as RateKey.
+// Key is the Redis key of an account's hash. The limiter reads two fields of the hash: "rate",
+// which is set by hand, and "limit", which belongs to the card in force. The key is in the same
+// cluster slot as RateKey.
 func Key(name string) string { return script.KeyPrefix + "account:{" + name + "}" }
 
 // RateKey is the key of an account's rate limiter, in the same cluster slot as Key.

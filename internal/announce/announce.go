@@ -10,13 +10,16 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/tuma-sms/tuma/internal/campaign"
+	"github.com/tuma-sms/tuma/internal/events"
 	"github.com/tuma-sms/tuma/internal/ledger"
+	"github.com/tuma-sms/tuma/internal/tracing"
 )
 
 // Announcer logs events once for all workers on one Redis: the list in Index names the events that
 // were logged. If the worker dies right after it has entered an event, the event is not logged. Set
 // the exported fields before the first call. The methods are safe for concurrent use, except
-// Accounts and Pause, which the sweeper calls.
+// Accounts, Pause and Progress, which the sweeper calls.
 type Announcer struct {
 	Ledger *ledger.Ledger
 	Log    zerolog.Logger
@@ -24,11 +27,13 @@ type Announcer struct {
 	mu    sync.Mutex
 	known map[string]bool // events known to be in the list in Redis
 
+	progress map[string]progress // of the running campaigns; only the sweeper uses it
 	standing map[string]standing // holds and pauses; nil until the list was read
 }
 
-// How long the list keeps an event. A campaign stays in the open index for a few minutes after its
-// end, and no worker sees the end after that.
+// keepEnd and keepHold are how long the list keeps an event. A campaign stays in the open index for
+// a few minutes after its end. After these minutes no worker looks at the campaign again, so that
+// keepEnd may be short.
 const (
 	keepEnd  = time.Hour
 	keepHold = 7 * 24 * time.Hour
@@ -37,13 +42,20 @@ const (
 // maxKnown limits the memory of an Announcer.
 const maxKnown = 10_000
 
-// first reports whether the event has not been announced yet, and enters it.
-func (a *Announcer) first(ctx context.Context, event string, at time.Time, keep time.Duration) (bool, error) {
+// first enters the event in the list, and reports whether the event is new there. Before that, it writes e
+// to the event stream, unless e is nil. If the worker dies between these two steps, another worker writes
+// e again.
+func (a *Announcer) first(ctx context.Context, event string, at time.Time, keep time.Duration, e *events.Event) (bool, error) {
 	a.mu.Lock()
 	known := a.known[event]
 	a.mu.Unlock()
 	if known {
 		return false, nil
+	}
+	if e != nil {
+		if err := a.publish(ctx, event, *e); err != nil {
+			return false, err
+		}
 	}
 	first, err := a.Ledger.Index().Announce(ctx, event, at, keep)
 	if err != nil {
@@ -58,8 +70,8 @@ func (a *Announcer) first(ctx context.Context, event string, at time.Time, keep 
 	return first, nil
 }
 
-// eventName returns the name of an event in the list. since tells an event from an earlier event of
-// the same kind.
+// eventName returns the name of an event in the list. Two events of the same kind differ in the
+// parameter since.
 func eventName(kind, what string, since time.Time) string {
 	return fmt.Sprintf("%s %s %d", kind, what, since.UnixMilli())
 }
@@ -69,7 +81,7 @@ func eventName(kind, what string, since time.Time) string {
 // logged at debug level, because it only costs a log line.
 func (a *Announcer) Started(ctx context.Context, id string, total int) {
 	if total < 2 {
-		a.Log.Debug().Str("campaign", id).Msg("campaign of one message started")
+		a.Log.Debug().Func(tracing.LogID(tracing.ID(ctx))).Str("campaign", id).Msg("campaign of one message started")
 		return
 	}
 	if err := a.started(ctx, id); err != nil {
@@ -82,10 +94,10 @@ func (a *Announcer) started(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
-	if first, err := a.first(ctx, eventName("started", id, sum.CreatedAt), sum.CreatedAt, time.Since(sum.CreatedAt)+keepEnd); err != nil || !first {
+	if first, err := a.first(ctx, eventName("started", id, sum.CreatedAt), sum.CreatedAt, time.Since(sum.CreatedAt)+keepEnd, campaignEvent(events.CampaignState, campaign.Sending, sum)); err != nil || !first {
 		return err
 	}
-	e := a.Log.Info().Str("campaign", id).Int("recipients", sum.Total).Str("class", string(classOf(sum)))
+	e := a.Log.Info().Func(tracing.LogID(tracing.ID(ctx))).Str("campaign", id).Int("recipients", sum.Total).Str("class", string(classOf(sum)))
 	if sum.Spec.Via != "" {
 		e = e.Str("account", sum.Spec.Via)
 	}
@@ -101,7 +113,7 @@ func (a *Announcer) started(ctx context.Context, id string) error {
 // sweep logs the end.
 func (a *Announcer) EndedNow(ctx context.Context, id string, total int) {
 	if total < 2 {
-		a.Log.Debug().Str("campaign", id).Msg("campaign of one message ended")
+		a.Log.Debug().Func(tracing.LogID(tracing.ID(ctx))).Str("campaign", id).Msg("campaign of one message ended")
 		return
 	}
 	sum, err := a.Ledger.Summary(ctx, id)
@@ -119,7 +131,7 @@ func (a *Announcer) Ended(ctx context.Context, sum ledger.Summary) error {
 	if sum.FinishedAt.IsZero() || sum.Pending > 0 || sum.Total < 2 {
 		return nil
 	}
-	if first, err := a.first(ctx, eventName("ended", sum.ID, sum.FinishedAt), sum.FinishedAt, time.Since(sum.FinishedAt)+keepEnd); err != nil || !first {
+	if first, err := a.first(ctx, eventName("ended", sum.ID, sum.FinishedAt), sum.FinishedAt, time.Since(sum.FinishedAt)+keepEnd, campaignEvent(events.CampaignState, sum.State, sum)); err != nil || !first {
 		return err
 	}
 	began := sum.CreatedAt
@@ -137,7 +149,7 @@ func (a *Announcer) Ended(ctx context.Context, sum ledger.Summary) error {
 	}
 	log := counts.Logger()
 	ended := sum.Total - sum.Skipped
-	log.Info().Int("calls", sum.Calls).Int("segments", sum.Segments).Float64("messages_per_s", perSecond(ended, took)).
+	log.Info().Func(tracing.LogID(tracing.ID(ctx))).Int("calls", sum.Calls).Int("segments", sum.Segments).Float64("messages_per_s", perSecond(ended, took)).
 		Int64("took_ms", took.Milliseconds()).Msg("campaign ended")
 	return nil
 }

@@ -17,7 +17,7 @@ func classOf(sum ledger.Summary) campaign.Class { return cmp.Or(sum.Spec.Class, 
 // sortedReasons returns the reasons for which recipients were skipped, in alphabetical order.
 func sortedReasons(reasons map[string]int) []string { return slices.Sorted(maps.Keys(reasons)) }
 
-// perSecond returns how many messages a second n messages in a duration are, with one decimal.
+// perSecond returns the rate of n messages in a duration, in messages a second, with one decimal.
 func perSecond(n int, took time.Duration) float64 {
 	return math.Round(float64(n)/took.Seconds()*10) / 10
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/tuma-sms/tuma/internal/accounts"
 	"github.com/tuma-sms/tuma/internal/campaign"
+	"github.com/tuma-sms/tuma/internal/events"
 	"github.com/tuma-sms/tuma/internal/ledger"
 )
 
@@ -56,22 +57,22 @@ func (a *Announcer) readStanding(ctx context.Context) error {
 }
 
 // begun records that a hold or a pause began at the time since, and reports whether to log it.
-func (a *Announcer) begun(ctx context.Context, kind, what string, since, now time.Time) (bool, error) {
-	first, err := a.first(ctx, eventName(kind, what, since), now, keepHold)
+func (a *Announcer) begun(ctx context.Context, kind, what string, since, now time.Time, e *events.Event) (bool, error) {
+	first, err := a.first(ctx, eventName(kind, what, since), now, keepHold, e)
 	if err == nil {
 		a.standing[kind+" "+what] = standing{kind, what, since}
 	}
 	return first, err
 }
 
-// over forgets a hold or a pause that has ended. since is when it began. first reports whether this
-// worker must log the end, because no other worker did.
-func (a *Announcer) over(ctx context.Context, kind, what string, now time.Time) (since time.Time, first bool, err error) {
+// The method "over" forgets a hold or a pause that has ended. The result "since" is when it began. The
+// result first is true if this worker must log the end, because no other worker did.
+func (a *Announcer) over(ctx context.Context, kind, what string, now time.Time, e *events.Event) (since time.Time, first bool, err error) {
 	was, ok := a.standing[kind+" "+what]
 	if !ok {
 		return time.Time{}, false, nil
 	}
-	first, err = a.first(ctx, eventName(ends[kind], what, was.since), now, keepHold)
+	first, err = a.first(ctx, eventName(ends[kind], what, was.since), now, keepHold, e)
 	if err == nil {
 		delete(a.standing, kind+" "+what)
 	}
@@ -86,7 +87,7 @@ func (a *Announcer) Accounts(ctx context.Context, holds map[string]accounts.Hold
 	}
 	for account, hold := range holds {
 		if was, ok := a.standing[held+" "+account]; ok && (!hold.Held() || !was.since.Equal(hold.Since)) {
-			since, first, err := a.over(ctx, held, account, now)
+			since, first, err := a.over(ctx, held, account, now, &events.Event{Kind: events.AccountReleased, Account: account})
 			if err != nil {
 				return fmt.Errorf("account %s: %w", account, err)
 			}
@@ -97,7 +98,7 @@ func (a *Announcer) Accounts(ctx context.Context, holds map[string]accounts.Hold
 		if !hold.Held() {
 			continue
 		}
-		first, err := a.begun(ctx, held, account, hold.Since, now)
+		first, err := a.begun(ctx, held, account, hold.Since, now, &events.Event{Kind: events.AccountHeld, Account: account, Reason: hold.Reason, By: hold.By})
 		if err != nil {
 			return fmt.Errorf("account %s: %w", account, err)
 		}
@@ -128,18 +129,22 @@ func (a *Announcer) Pause(ctx context.Context, sum ledger.Summary, now time.Time
 	was, stands := a.standing[paused+" "+sum.ID]
 	isPaused := sum.PausedBy != "" && sum.FinishedAt.IsZero() && sum.StoppedBy == ""
 	if stands && (!isPaused || !was.since.Equal(sum.PausedAt)) {
-		since, first, err := a.over(ctx, paused, sum.ID, now)
+		var e *events.Event
+		if sum.FinishedAt.IsZero() && sum.StoppedBy == "" {
+			e = campaignEvent(events.CampaignState, sum.State, sum)
+		}
+		since, first, err := a.over(ctx, paused, sum.ID, now, e)
 		if err != nil {
 			return err
 		}
-		if first && sum.FinishedAt.IsZero() && sum.StoppedBy == "" {
+		if first && e != nil {
 			a.Log.Info().Str("campaign", sum.ID).Int64("paused_ms", now.Sub(since).Milliseconds()).Msg("campaign resumed")
 		}
 	}
 	if !isPaused {
 		return nil
 	}
-	first, err := a.begun(ctx, paused, sum.ID, sum.PausedAt, now)
+	first, err := a.begun(ctx, paused, sum.ID, sum.PausedAt, now, campaignEvent(events.CampaignState, campaign.Paused, sum))
 	if err != nil || !first {
 		return err
 	}

@@ -19,10 +19,10 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// Reports adds to the suppression lists the numbers that delivery reports call blacklisted. If
-// a gateway queues messages, only such a report shows that a number is blacklisted. A number is added by
-// the same rule as after a call: other recipients of the sender ID must have received their messages
-// around it. Make it with NewReports. It is safe for concurrent use.
+// Reports adds to the suppression lists the numbers that delivery reports call blacklisted. If a gateway
+// queues messages, only such a report shows that a number is blacklisted. The rule for adding a number
+// is the same as after a call: shortly before and after the report, other recipients of the sender ID
+// must have received their messages. Make it with NewReports. It is safe for concurrent use.
 type Reports struct {
 	ledger    *ledger.Ledger
 	optouts   *optout.Lists
@@ -45,8 +45,9 @@ func NewReports(l *ledger.Ledger, campaigns *wake.Campaigns, lists *optout.Lists
 	return &Reports{ledger: l, optouts: lists, log: log, campaigns: campaigns, accounts: accounts}
 }
 
-// Note takes reports that have just been applied. It logs a failure, because the reports themselves are
-// stored: the number is then refused again in the next campaign, and can be added there.
+// Note takes reports that have just been applied. It logs a failure and does not return it, because the
+// reports themselves are stored. In the next campaign the gateway refuses the number again, and Note
+// can then add the number to the suppression list.
 func (x *Reports) Note(ctx context.Context, reports []tracking.Applied) {
 	for _, r := range reports {
 		added, err := x.note(ctx, r)
@@ -57,7 +58,7 @@ func (x *Reports) Note(ctx context.Context, reports []tracking.Applied) {
 		if err != nil {
 			level = outage.Level(err, zerolog.ErrorLevel)
 		}
-		x.log.WithLevel(level).Err(err).Str("campaign", r.Campaign).Int("new", added).Msg("adding numbers that delivery reports call blacklisted to the suppression list")
+		x.log.WithLevel(level).Err(err).Str("campaign", r.Campaign).Int("new", added).Msg("suppression list: add numbers that delivery reports call blacklisted")
 	}
 }
 
@@ -102,8 +103,8 @@ func (x *Reports) note(ctx context.Context, r tracking.Applied) (added int, err 
 
 // ofReport returns the numbers that a suppression list can get now, and the list. A delivered message
 // proves the sender ID, as an accepted recipient does in the answer to a call. Reports have their own
-// count of blacklisted recipients in a row, because a gateway that queues messages accepts also those
-// that it later calls blacklisted.
+// count of blacklisted recipients in a row. A gateway that queues messages first accepts a recipient
+// and calls it blacklisted later, so that the count of calls would not grow.
 func (x *Reports) ofReport(account, sender string, bySender bool, d providers.DLR) (list string, proven []optout.Entry) {
 	list = campaign.AllSenders
 	if bySender {

@@ -7,6 +7,7 @@
 package blacklist
 
 import (
+	"slices"
 	"sync"
 	"time"
 
@@ -24,8 +25,8 @@ type Rule struct {
 // sender is what was seen of a sender ID at an account.
 type sender struct {
 	// acceptedAt is when the account last accepted a recipient. run counts the recipients that the
-	// account has called blacklisted since then. waiting has those of them that may still be put
-	// on the suppression list.
+	// account has called blacklisted since then. waiting lists the recipients among these that may
+	// still be put on the suppression list.
 	acceptedAt time.Time
 	run        int
 	waiting    []optout.Entry
@@ -33,16 +34,17 @@ type sender struct {
 
 const (
 	// RunLimit is how many recipients in a row may be blacklisted, in one process, before the campaign
-	// is paused: the sender ID or the account is then the reason, and not the recipients.
+	// is paused. After such a run, the likely cause is the sender ID or the account, not the recipients.
 	RunLimit = 25
 	// maxSenders is the maximum number of pairs of an account and a sender ID that are remembered.
 	maxSenders = 10_000
 )
 
-// Proven returns the recipients that can be added to a list now. key names the account and the sender ID,
-// accepted is whether the account has accepted a recipient, and found are those that it calls
-// blacklisted. The others wait, or are left out for good. pause reports whether the run of blacklisted
-// recipients has become too long; then none of its recipients is ever added.
+// Proven returns the recipients that can be added to a suppression list now. key names the account and
+// the sender ID. accepted is true if the account has accepted a recipient. found lists the recipients
+// that the account calls blacklisted. Proven keeps a recipient that it cannot add now for a later call,
+// or drops the recipient for good. pause reports whether the run of blacklisted recipients has become too
+// long. After that, no recipient of this run is ever added.
 func (l *Rule) Proven(key string, accepted bool, found []optout.Entry) (proven []optout.Entry, pause bool) {
 	if !accepted && len(found) == 0 {
 		return nil, false
@@ -57,6 +59,10 @@ func (l *Rule) Proven(key string, accepted bool, found []optout.Entry) (proven [
 		*s = sender{acceptedAt: time.Now()}
 		return found, false
 	}
+	// A report may come twice.
+	found = slices.DeleteFunc(slices.Clone(found), func(e optout.Entry) bool {
+		return slices.ContainsFunc(s.waiting, func(w optout.Entry) bool { return w.MSISDN == e.MSISDN })
+	})
 	before := s.run
 	s.run += len(found)
 	if time.Since(s.acceptedAt) < verdict.ProvenFor && s.run < RunLimit {

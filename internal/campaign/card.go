@@ -29,9 +29,12 @@ type Card struct {
 	Concurrency int            `json:"concurrency"` // calls at once in one worker
 	Price       string         `json:"price,omitempty"`
 	OnUnknown   string         `json:"on_unknown,omitempty"`
-	// ReportFor is how long delivery reports are waited for; 0: they are not collected.
+	// ReportFor is how long a message waits for its delivery report; 0 if reports are not
+	// collected.
 	ReportFor time.Duration `json:"report_for,omitempty"`
-	Country   string        `json:"country,omitempty"`
+	// ReportSample is the number of messages of a campaign whose delivery reports are collected; 0: all.
+	ReportSample int    `json:"report_sample,omitempty"`
+	Country      string `json:"country,omitempty"`
 	// Windows are the sending hours of marketing campaigns by country, e.g. "08:00-18:00".
 	Windows map[string]string `json:"windows,omitempty"`
 }
@@ -43,8 +46,8 @@ type Incompatibility struct {
 }
 
 // Incompatibilities returns why an account cannot carry a campaign, as far as its card shows. It
-// returns nil if the account can. from is the campaign's sender ID, or empty for the account's
-// default.
+// returns nil if the account can carry the campaign. The parameter "from" is the campaign's sender
+// ID, or empty for the account's default.
 func (c Card) Incompatibilities(from, body string, flash bool) (out []Incompatibility) {
 	add := func(field, format string, args ...any) {
 		out = append(out, Incompatibility{field, fmt.Sprintf(format, args...)})

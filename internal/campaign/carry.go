@@ -2,8 +2,8 @@ package campaign
 
 import "encoding/binary"
 
-// CarrySize returns how many bytes one stream's part of the carried-over recipients takes, before
-// compression.
+// CarrySize returns the size in bytes, before compression, of the carried-over recipients of one
+// stream.
 func CarrySize(calls []Call) int { return len(AppendCarry(nil, calls)) }
 
 // AppendCarry appends the stored form of the calls that planning carries over in one stream.

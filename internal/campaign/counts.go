@@ -19,3 +19,13 @@ type AccountCounts struct {
 	Account string
 	Counts
 }
+
+// Usage is what was sent through one account: messages that its gateway has accepted, their segments,
+// and their cost as far as the gateway tells it.
+type Usage struct {
+	Account            string
+	Messages, Segments int
+	// Cost is in millionths of Currency, an ISO code. Currency is empty if the gateway tells no cost.
+	Cost     int64
+	Currency string
+}

@@ -8,8 +8,8 @@ import (
 // ProgressReading is the progress of a campaign at one moment.
 type ProgressReading struct {
 	At time.Time
-	// Ended is the number of messages that have ended. Left is the number of those that have not.
-	// Skipped recipients count in neither.
+	// Ended is the number of messages that have ended. Left is the number of messages that have not
+	// ended. Skipped recipients count in neither.
 	Ended, Left int
 	// Rate is the sum of the rates of the accounts in messages a second, or 0 if it is not known or
 	// not limited.
@@ -19,10 +19,10 @@ type ProgressReading struct {
 }
 
 // Estimator estimates when a campaign ends, from readings of its progress. It uses the rate of the
-// accounts. If there is none, or if the campaign is clearly slower, it uses the speed of the last
-// ten seconds. Times in which the campaign was blocked do not count. The estimate changes smoothly,
-// because messages end in steps of a whole call. The zero value has no readings. It is not safe for
-// concurrent use.
+// accounts. If the accounts have no rate, or if the campaign is clearly slower than their rate, it
+// uses the speed of the last ten seconds. Times in which the campaign was blocked do not count. The
+// estimate changes smoothly, because messages end in steps of a whole call. The zero value has no
+// readings. It is not safe for concurrent use.
 type Estimator struct {
 	steps   []progressStep // the readings at which Ended had grown, the oldest first
 	since   time.Time      // the first reading since the campaign was last blocked

@@ -11,6 +11,8 @@ const (
 	// MaxInput is how many bytes of a recipient's uploaded text are kept. No phone number is
 	// longer.
 	MaxInput = 64
+	// MaxRef is the maximum length of a caller's own reference, in bytes.
+	MaxRef = 64
 	// MaxValue is the maximum length of the value of a merge field, in bytes. A recipient with a
 	// longer value is skipped.
 	MaxValue = 4 << 10
@@ -19,10 +21,11 @@ const (
 	// MaxBodies is the maximum length of all bodies of one batch together, in bytes before
 	// compression. It is also the limit for what planning carries over to the next page.
 	MaxBodies = 48 << 10
-	// CarryRows is how many rows later planning may still place a recipient that it carries over.
-	// Planning carries recipients over so that those with the same body share a call. Batches of a
-	// stream are out of row order by at most CarryRows rows and one page. A later release may lower
-	// CarryRows only if it keeps the present value for campaigns that this release has planned.
+	// CarryRows is the number of rows for which planning may carry over a recipient, so that recipients
+	// with the same body share a call. After these rows, planning puts the recipient's call into a
+	// batch, even if the call is not full. Batches of a stream are out of row order by at most
+	// CarryRows rows and one page. A later release may lower CarryRows only if it keeps the present
+	// value for campaigns that this release has planned.
 	CarryRows = 5000
 )
 
@@ -33,6 +36,9 @@ type Page struct {
 	// Values holds the values of the spec's fields for each input; a nil element means that they
 	// are too long. It is nil in a plain campaign.
 	Values [][]string
+	// Refs holds the caller's own reference of each input. It is nil if no recipient of the page has
+	// one, or if the reader did not ask for references.
+	Refs []string
 }
 
 // PlannedPage is the plan of one page.

@@ -62,9 +62,34 @@ type Spec struct {
 	// when it read the recipients. Campaigns of earlier releases have neither.
 	CreatedBy string   `json:"by,omitempty"`
 	Notes     []string `json:"nt,omitempty"`
-	// Duplicates is DuplicatesEach, or empty: a recipient whose number repeats that of an earlier one
-	// is skipped. It is empty in a plain campaign, where every text is the same.
+	// Duplicates is DuplicatesEach or empty. If it is empty, planning skips a recipient whose number
+	// repeats that of an earlier recipient. It is empty in a plain campaign, where every text is the
+	// same.
 	Duplicates string `json:"dp,omitempty"`
+	// Message is set for a single message: a campaign of one recipient that lists of campaigns leave
+	// out. Ref is its caller's own reference.
+	Message bool   `json:"sm,omitempty"`
+	Ref     string `json:"rf,omitempty"`
+	// PurgeBody asks for the removal of the body once the message is settled. Purged is the number of
+	// segments of the body that was removed; 0 if there is a body.
+	PurgeBody bool `json:"pb,omitempty"`
+	Purged    int  `json:"pd,omitempty"`
+	// Trace is the W3C traceparent of the enqueue; empty if it belongs to no trace.
+	Trace string `json:"tp,omitempty"`
+	// StatusEvents asks for events about the statuses of the recipients.
+	StatusEvents bool `json:"ev,omitempty"`
+	// Refs is set if a recipient has a reference. A campaign of an earlier release may have references
+	// although Refs is not set.
+	Refs bool `json:"rs,omitempty"`
+}
+
+// Segments returns the number of segments of the body of a plain campaign, also if the body was purged.
+func (s Spec) Segments() int {
+	if s.Purged > 0 {
+		return s.Purged
+	}
+	n, _ := sms.Segments(s.Body)
+	return n
 }
 
 // What happens to a recipient whose number repeats that of an earlier recipient.
@@ -75,7 +100,8 @@ const (
 
 // Defaults are the settings of the cluster that a campaign keeps from its enqueue on.
 type Defaults struct {
-	// Country is the ISO code of the country of numbers in national format; empty: there is none.
+	// Country is the ISO code of the country whose numbers may be in national format; empty if
+	// there is no such country.
 	Country string `json:"c,omitempty"`
 	// Windows are the sending hours of a marketing campaign by country; nil: any hour.
 	Windows map[string]string `json:"w,omitempty"`
@@ -146,12 +172,15 @@ func (s Spec) Capped(n int) bool {
 // Defaults do not count: the same content stays the same campaign when the settings change.
 // Content contains the start and the expiry as the producer gave them (StartIn, ExpiresIn), not the
 // times computed from them (StartAt, ExpiresAt). Canary and MaxRejected do not count: a second
-// enqueue that omits these two by mistake must not send the campaign again. CreatedBy and Notes do
-// not count, so that a colleague who enqueues the same campaign does not send it again.
+// enqueue that omits these two by mistake must not send the campaign again. CreatedBy, Notes and
+// StatusEvents do not count, so that a colleague who enqueues the same campaign does not send it again.
+// Trace does not count either.
 func (s Spec) Content() Spec {
 	s.Defaults = nil
 	s.Canary, s.MaxRejected = 0, 0
-	s.CreatedBy, s.Notes = "", nil
+	s.CreatedBy, s.Notes, s.Trace = "", nil, ""
+	s.PurgeBody, s.Purged = false, 0
+	s.StatusEvents, s.Refs = false, false
 	if s.StartIn != 0 {
 		s.StartAt = time.Time{}
 	}

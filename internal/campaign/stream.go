@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// BatchName returns the name of a batch within its campaign: the number of its stream and its
-// position there.
+// BatchName returns the name of a batch within its campaign: the number of its stream, a dot, and
+// its position in that stream.
 func BatchName(stream, seq int) string { return strconv.Itoa(stream) + "." + strconv.Itoa(seq) }
 
 // BatchStream returns the number of the stream in a batch's name.

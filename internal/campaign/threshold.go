@@ -8,20 +8,20 @@ const (
 	// ThresholdSample is how many messages must have finished before the threshold is checked,
 	// other than at the end of the canary. A smaller sample says too little about the campaign.
 	ThresholdSample = 100
-	// ThresholdSpan is the number of messages within the threshold after which the count restarts,
-	// so that a million good ones do not hide later failures.
+	// ThresholdSpan is the number of messages within the threshold after which the count restarts.
+	// The restart ensures that a million accepted messages do not hide later failures.
 	ThresholdSpan = 10_000
 )
 
 // PausedTooMany is Summary.PausedBy of a campaign that exceeded its failure threshold.
 const PausedTooMany = "too_many_rejected"
 
-// PausedByGateway begins Summary.PausedBy of a campaign that its gateway refuses. The code
-// of the gateway follows. If the gateway gave no code, the cause follows.
+// PausedByGateway is the first part of Summary.PausedBy when a gateway has refused the campaign.
+// The code of the gateway follows. If the gateway gave no code, the cause follows.
 const PausedByGateway = "gateway:"
 
-// TooManyRejected describes why a campaign was paused for its failure threshold: Bad of Ended
-// finished messages were rejected or unknown.
+// TooManyRejected describes why a campaign was paused for its failure threshold. Ended is the
+// number of finished messages. Bad is how many of these were rejected or unknown.
 type TooManyRejected struct {
 	Bad   int `json:"rejected_or_unknown"`
 	Ended int `json:"ended"`

@@ -40,8 +40,8 @@ type Account struct {
 	Oldest  map[campaign.Class]float64 `json:"oldest,omitempty"`
 	// Held is the kind of the account's hold: one of HoldKinds, or "" if the account is open.
 	Held string `json:"held,omitempty"`
-	// Credit is the credit at the gateway, in its own unit, and CreditAge its age in seconds. Both are
-	// nil if the gateway does not report a credit.
+	// Credit is the credit at the gateway, in the gateway's unit. CreditAge is the age of this value
+	// in seconds. Both are nil if the gateway does not report a credit.
 	Credit    *float64 `json:"credit,omitempty"`
 	CreditAge *float64 `json:"credit_age,omitempty"`
 	// Doubtful is the number of calls that the gateway may have taken, and that have no known

@@ -23,9 +23,9 @@ type Demand struct {
 	Concurrency int
 }
 
-// calls returns how many calls the account can keep in flight: as many as its rate allows with calls of
-// this duration, but not more than there are calls to make. An account without a rate gets as many as
-// send its backlog within a minute.
+// calls returns how many calls the account can keep in flight. With a rate, these are as many calls of
+// this duration as the rate allows. Without a rate, these are as many as send the backlog within a
+// minute. The result is never more than the number of calls that wait.
 func (d Demand) calls() float64 {
 	p95 := d.P95
 	if p95 <= 0 {

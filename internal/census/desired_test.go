@@ -7,7 +7,8 @@ import (
 
 func TestDesired(t *testing.T) {
 	t.Parallel()
-	// 100 messages a second, one a call of 2 s: 200 calls in flight are what the gateway allows.
+	// 100 messages a second, one message a call, 2 s a call: the gateway allows 200 calls in
+	// flight.
 	busy := Demand{Backlog: 1_000_000, Rate: 100, PerCall: 1, UnitsPerCall: 1, P95: 2, Concurrency: 10}
 	with := func(change func(*Demand)) Demand {
 		d := busy

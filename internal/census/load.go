@@ -11,7 +11,7 @@ import (
 // Load is what a worker has measured of the calls of one account within the last minute with calls.
 type Load struct {
 	Calls int `json:"n"`
-	// Recipients and Units are the sums over the calls. Units are those of the account's rate.
+	// Recipients and Units are the sums over the calls. Units has the unit of the account's rate.
 	Recipients int `json:"r"`
 	Units      int `json:"u"`
 	// P95 is the duration, in seconds, that 95 % of the calls did not exceed. It is up to 42 % too long.

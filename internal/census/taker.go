@@ -42,7 +42,8 @@ type waiting struct {
 const (
 	// every is the minimum time between two censuses.
 	every = 2 * time.Second
-	// doubtfulEvery is how often doubtful calls are counted. It reads the batches of all campaigns that have calls in flight.
+	// doubtfulEvery is how often doubtful calls are counted. A count reads the batches of all campaigns that have calls in
+	// flight.
 	doubtfulEvery = 10 * time.Second
 	// endedStep is how many ended campaigns one census looks at.
 	endedStep = 500
@@ -67,7 +68,7 @@ func (t *Taker) Begin(now time.Time) bool {
 func (t *Taker) Note(ctx context.Context, sum ledger.Summary) error {
 	t.open[sum.ID] = true
 	if sum.State == campaign.Done || sum.State == campaign.Cancelled {
-		return nil // another count has the campaigns that have ended
+		return nil // End counts the campaigns that have ended
 	}
 	t.campaigns[sum.State]++
 	err := t.noteDoubtful(ctx, sum)
@@ -127,8 +128,8 @@ func (t *Taker) hours(sum ledger.Summary, account string) (open bool, opened tim
 	return streams == 0 || closed < streams, opened
 }
 
-// noteDoubtful counts the doubtful calls of a campaign every doubtfulEvery. Most campaigns have no
-// recipient at a gateway, and need no reading.
+// noteDoubtful counts the doubtful calls of a campaign, once every doubtfulEvery. It reads nothing for
+// a campaign without calls in flight, and most campaigns have none.
 func (t *Taker) noteDoubtful(ctx context.Context, sum ledger.Summary) error {
 	if sum.InFlight.Recipients == 0 {
 		delete(t.doubtful, sum.ID)
@@ -207,8 +208,8 @@ func (t *Taker) account(a accounts.Account) Account {
 	return x
 }
 
-// demandOf returns what an account needs of workers. A hold for bulk campaigns leaves the transactional
-// ones.
+// demandOf returns what an account needs of workers. The backlog of a class counts only if the
+// account's hold does not stop that class.
 func demandOf(a accounts.Account, x Account, l Load) Demand {
 	d := Demand{Rate: a.Rate, Concurrency: a.Concurrency, PerCall: 1, UnitsPerCall: 1, P95: l.P95}
 	for class, n := range x.Backlog {

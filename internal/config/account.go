@@ -24,7 +24,7 @@ type Account struct {
 	Kind providers.Kind
 	// Login has the names of the login fields that the account must set.
 	Login []string
-	// Info describes the provider. It is set also if a value is missing.
+	// Info describes the provider. Info is set even if the account lacks a required value.
 	Info providers.Info
 	// BaseURL is the address of the gateway; empty: the provider's own address.
 	BaseURL string
@@ -36,6 +36,13 @@ type Account struct {
 	// HasCallbackKey is true if the configuration has a key for callback secrets, even if its value is
 	// missing.
 	HasCallbackKey bool
+	// NamesCallback is true if each call names the URL to which the gateway posts its delivery reports (Worker.CallbackURL).
+	NamesCallback bool
+	callbackURL   entry
+	// Polled is true if tuma serve asks the gateway for delivery reports, at ReportRate, because the gateway
+	// does not post them. Without a setting, ReportRate is 0.
+	Polled     bool
+	ReportRate ratelimit.Rate
 	// missing are required values that are not set, such as a secret or an environment variable. Only
 	// commands that use this account fail.
 	missing []problem
@@ -88,6 +95,7 @@ func (r *reader) account(name string, e entry) *Account {
 	settings := providers.Settings{Options: map[string]string{}}
 	given := map[string]entry{}
 	keys := r.tumaKeys(&acc.Worker, &settings)
+	keys["report_rate"] = func(e entry) { r.reportRate(e, &acc.ReportRate) }
 	login, options := r.providerFields(e, &acc.Kind)
 	for _, field := range options {
 		if keys[field] == nil {
@@ -113,7 +121,7 @@ func (r *reader) account(name string, e entry) *Account {
 			settings.SetLogin(field, value)
 		}
 	}
-	r.callbackKeys(acc, keys)
+	r.callbackKeys(acc, options, keys)
 	for key, read := range keys {
 		keys[key] = func(e entry) {
 			field := strings.TrimSuffix(key, "_file")
@@ -223,14 +231,15 @@ func (r *reader) open(acc *Account, e entry, s providers.Settings, given map[str
 	if err == nil {
 		acc.Info = provider.Info()
 	}
-	r.settleReports(acc, e, given)
+	r.settleReports(acc, e, given, err == nil && worker.Polls(provider))
 	if err == nil && len(acc.missing) == 0 {
 		acc.Worker.Provider = provider
 	}
 }
 
-// insteadOf names the second way to log in at a kind, for the message about a missing field of an account
-// that sets no login field. It returns "" if the gateway has one way to log in, or if the account sets a login field.
+// insteadOf returns a text that names the second way to log in at a gateway. The text is part of the message about a
+// missing login field. insteadOf returns "" if the gateway has one way to log in, or if the account sets a login
+// field.
 func insteadOf(kind providers.Kind, given map[string]entry) string {
 	if len(kind.Instead) == 0 {
 		return ""

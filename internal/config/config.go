@@ -4,6 +4,8 @@
 package config
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -12,6 +14,7 @@ import (
 	"time"
 
 	"github.com/tuma-sms/tuma/internal/campaign"
+	"github.com/tuma-sms/tuma/internal/webhook"
 	"github.com/tuma-sms/tuma/providers"
 	"github.com/tuma-sms/tuma/providers/catalog"
 	"github.com/tuma-sms/tuma/worker"
@@ -27,11 +30,14 @@ type Config struct {
 	Redis Redis
 	// Retention is how long Redis keeps an ended campaign.
 	Retention time.Duration
+	// Messages is the section of single messages.
+	Messages Messages
 	// Accounts are in the order of the file.
 	Accounts []*Account
 	// Routes are in the order of the file; the first that matches a number applies.
 	Routes []campaign.Route
-	// Country is the ISO code of the country of numbers without a country code; empty if it is not set.
+	// Country is an ISO code. A number without a country code is a number of this country. Country is empty if
+	// the file does not set it.
 	Country string
 	// Windows are the sending hours of marketing by country; nil: marketing is sent at any hour.
 	Windows map[string]worker.Hours
@@ -39,6 +45,14 @@ type Config struct {
 	Inbound Inbound
 	// Serve is the section of `tuma serve`.
 	Serve Serve
+	// Tracing is the section of traces.
+	Tracing Tracing
+	// Webhooks are the endpoints that get events. One may lack a secret: see WebhooksReady.
+	Webhooks        []webhook.Endpoint
+	webhooksMissing []problem
+	// Digest is a hash of the file and of all secret files that it names. It changes when one of them
+	// changes.
+	Digest string
 	// FailoverAfter is how long an account must be on hold before its work moves to the next
 	// account of the route.
 	FailoverAfter time.Duration
@@ -108,31 +122,40 @@ func parseKinds(kinds []providers.Kind, file string, text []byte, lookup func(st
 	c := &Config{
 		File: file, Redis: Redis{URL: DefaultRedisURL, Source: "the default"}, Retention: defaultRetention,
 		Windows: defaultWindows(), FailoverAfter: defaultFailoverAfter, Inbound: defaultInbound(),
+		Messages: Messages{Retention: worker.DefaultMessageRetention, PurgeBody: true},
 	}
-	r := &reader{file: file, dir: filepath.Dir(file), lookup: lookup, kinds: kinds}
+	r := &reader{file: file, dir: filepath.Dir(file), lookup: lookup, kinds: kinds, sum: sha256.New()}
+	r.sum.Write(text)
 	root := r.document(text)
 	r.section(entry{value: root}, map[string]func(entry){
 		"redis":           func(e entry) { r.redis(e, &c.Redis) },
 		"retention":       func(e entry) { r.duration(e, &c.Retention, time.Minute, 10*365*24*time.Hour) },
+		"messages":        func(e entry) { r.messages(e, &c.Messages) },
 		"accounts":        func(e entry) { c.Accounts = r.accounts(e) },
 		"routes":          func(e entry) { c.Routes = r.routes(e) },
 		"default_country": func(e entry) { r.country(e, &c.Country) },
 		"inbound":         func(e entry) { r.inbound(e, &c.Inbound) },
 		"serve":           func(e entry) { r.serve(e, &c.Serve) },
+		"tracing":         func(e entry) { r.tracing(e, &c.Tracing) },
+		"webhooks":        func(e entry) { r.webhooks(e, c) },
 		"windows":         func(e entry) { r.windows(e, &c.Windows) },
 		"failover_after":  func(e entry) { r.duration(e, &c.FailoverAfter, time.Second, 24*time.Hour) },
 	})
 	r.checkRoutes(c)
+	r.callbackURLs(c)
 	if url, ok := lookup("TUMA_REDIS_URL"); ok && url != "" {
 		r.redisFromEnvironment(url, &c.Redis)
 	}
+	r.checkTLS(&c.Redis)
 	if len(r.problems) > 0 {
 		// The configuration cannot be used: also report what is missing from accounts.
 		for _, acc := range c.Accounts {
 			r.problems = append(r.problems, acc.missing...)
 		}
+		r.problems = append(r.problems, c.webhooksMissing...)
 		return nil, r.err()
 	}
+	c.Digest = hex.EncodeToString(r.sum.Sum(nil))
 	return c, nil
 }
 

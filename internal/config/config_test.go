@@ -52,6 +52,9 @@ func TestConfig_MistakesNameTheirLine(t *testing.T) {
 		"bad redis scheme":          {"redis:\n  url: http://h\n", "t.yaml:2: redis.url: must be a URL such as redis://"},
 		"a bad durability":          {"redis: {durability: disk}\n", `redis.durability: "disk" must be none, fsync or replicas:N with N from 1 to 16`},
 		"no replicas":               {"redis: {durability: 'replicas:0'}\n", `redis.durability: "replicas:0" must be none, fsync or replicas:N`},
+		"a prefix with a brace":     {"redis: {prefix: 'a{b}'}\n", `t.yaml:1: redis.prefix: "a{b}" must consist of ASCII letters, digits and . - _ : /`},
+		"a prefix with a space":     {"redis: {prefix: 'a b'}\n", `t.yaml:1: redis.prefix: "a b" must consist of ASCII letters`},
+		"a prefix of Tuma's keys":   {"redis: {prefix: 'tuma:'}\n", `t.yaml:1: redis.prefix: "tuma:" must not begin with tuma: or asynq:`},
 		"unset variable":            {"retention: ${NOT_SET}\n", "t.yaml:1: retention: environment variable NOT_SET is not set"},
 		"variable without a name":   {"retention: ${}\n", "t.yaml:1: retention: ${} is not a variable name"},
 		"unknown provider":          {"accounts:\n  k: {provider: nexmo}\n", `t.yaml:2: accounts.k.provider: unknown provider "nexmo"; providers: kobo`},
@@ -212,8 +215,9 @@ func TestConfig_MissingValueFailsOnlyItsAccount(t *testing.T) {
 
 // fullConfig has a value other than the default for almost every key.
 const fullConfig = `
-redis: {url: "redis://h:1/2", unsafe: true, durability: "replicas:2"}
+redis: {url: "redis://h:1/2", unsafe: true, durability: "replicas:2", prefix: "staging:"}
 retention: 1d12h
+messages: {retention: 36h, purge_body: false}
 accounts:
   main:
     provider: kobo
@@ -250,12 +254,15 @@ func TestConfig_ReadsEveryKey(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.Redis.URL != "redis://h:1/2" || !c.Redis.Unsafe || c.Retention != 36*time.Hour || c.Country != "KE" || c.FailoverAfter != 90*time.Second {
+	if c.Redis.URL != "redis://h:1/2" || c.Redis.Prefix != "staging:" || !c.Redis.Unsafe || c.Retention != 36*time.Hour || c.Country != "KE" || c.FailoverAfter != 90*time.Second {
 		t.Errorf("configuration %+v; want the values of fullConfig", c)
 	}
 	if diff := cmp.Diff([]string{"254: main defaults", ": main"}, []string{
 		c.Routes[0].Match + ": " + strings.Join(c.Routes[0].Via, " "), c.Routes[1].Match + ": " + strings.Join(c.Routes[1].Via, " ")}); diff != "" {
 		t.Error(diff)
+	}
+	if want := (Messages{Retention: 36 * time.Hour}); c.Messages != want {
+		t.Errorf("messages: got %+v, want %+v", c.Messages, want)
 	}
 	if want := (map[string]worker.Hours{"NG": {From: 9*time.Hour + 30*time.Minute, To: 24 * time.Hour}, "UG": {From: 8 * time.Hour, To: 17 * time.Hour},
 		"GH": {From: 20 * time.Hour, To: 6 * time.Hour}}); !maps.Equal(want, c.Windows) {

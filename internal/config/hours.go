@@ -12,8 +12,8 @@ import (
 	"github.com/tuma-sms/tuma/worker"
 )
 
-// defaultWindows returns the default sending hours of marketing: the strictest rules in force,
-// Safaricom's for Kenya and those of the NCC for Nigeria.
+// defaultWindows returns the default sending hours of marketing: the strictest rules in force. They are
+// Safaricom's rules for Kenya and the rules of the NCC for Nigeria.
 func defaultWindows() map[string]worker.Hours {
 	return map[string]worker.Hours{"KE": {From: 8 * time.Hour, To: 18 * time.Hour}, "NG": {From: 8 * time.Hour, To: 20 * time.Hour}}
 }

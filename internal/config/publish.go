@@ -28,12 +28,13 @@ func (a *Account) Card() campaign.Card {
 		concurrency = 8 // the default of package worker
 	}
 	return campaign.Card{Name: a.Name, Provider: a.Info.Name, Info: a.Info, Rate: float64(w.Rate), Burst: float64(w.Burst),
-		Unit: cmp.Or(w.Unit, worker.UnitMessages), Sender: w.Sender, Concurrency: concurrency, Price: w.Price, OnUnknown: w.OnUnknown, ReportFor: a.reportFor()}
+		Unit: cmp.Or(w.Unit, worker.UnitMessages), Sender: w.Sender, Concurrency: concurrency, Price: w.Price, OnUnknown: w.OnUnknown, ReportFor: a.reportFor(), ReportSample: worker.SampleSize(w.Reports)}
 }
 
-// reportFor returns how long delivery reports of the account are waited for; 0: they are not collected.
+// reportFor returns how long Tuma waits for delivery reports of the account's messages. 0 means that Tuma
+// collects no reports.
 func (a *Account) reportFor() time.Duration {
-	if a.Worker.Reports != worker.ReportsAll {
+	if a.Worker.Reports == "" || a.Worker.Reports == worker.ReportsOff {
 		return 0
 	}
 	return cmp.Or(a.Worker.ReportFor, worker.DefaultReportFor)
@@ -55,8 +56,8 @@ func (c *Config) Offers() (out []accounts.Offer, err error) {
 	return out, nil
 }
 
-// Differences returns the settings in which the configuration differs from those in force. all are
-// the published accounts. Accounts and settings that were never published do not count.
+// Differences returns the settings in which the configuration differs from the settings in force. The parameter
+// "all" holds the published accounts. Accounts and settings that were never published do not count.
 func (c *Config) Differences(in accounts.InForce, published bool, all []accounts.Account) (out []accounts.Difference) {
 	if published {
 		out = c.Settings().Against(in)

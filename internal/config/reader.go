@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"maps"
 	"regexp"
@@ -31,6 +32,8 @@ type reader struct {
 	// lacking collects missing values while an account is read. If lacking is nil, missing values
 	// go to problems.
 	lacking *[]problem
+	// sum is the hash of everything that was read from files; nil: not needed.
+	sum hash.Hash
 	// routeLines are the lines of the routes. Routes are checked when all accounts are known.
 	routeLines []int
 }
@@ -83,7 +86,7 @@ func (r *reader) document(text []byte) *yaml.Node {
 	}
 	if err == nil {
 		if err = d.Decode(&next); err == nil {
-			r.fail(entry{line: next.Line}, "a second YAML document starts here; the file must hold one only")
+			r.fail(entry{line: next.Line}, "a second YAML document starts here; the file must hold only one")
 		}
 		if err == nil || errors.Is(err, io.EOF) {
 			return doc.Content[0]
@@ -227,7 +230,7 @@ func (r *reader) bool(e entry, target *bool) {
 	}
 }
 
-// int reads an integer from 1 to most into target.
+// int reads an integer into target. The integer must be from 1 to the parameter most.
 func (r *reader) int(e entry, target *int, most int) {
 	s, ok := r.text(e)
 	if !ok {
@@ -241,7 +244,7 @@ func (r *reader) int(e entry, target *int, most int) {
 	*target = n
 }
 
-// oneOf reads a value that must be one of words into target.
+// oneOf reads a value into target. The value must be one of the words.
 func (r *reader) oneOf(e entry, target *string, words ...string) {
 	s, ok := r.text(e)
 	switch {
@@ -262,7 +265,8 @@ func orList(words []string) string {
 	return strings.Join(words[:last], ", ") + " or " + words[last]
 }
 
-// duration reads a duration from least to most into target; "d" stands for 24 hours.
+// duration reads a duration into target. The duration must not be below the parameter "least" or above the
+// parameter most. The unit "d" stands for 24 hours.
 func (r *reader) duration(e entry, target *time.Duration, least, most time.Duration) {
 	s, ok := r.text(e)
 	if !ok {

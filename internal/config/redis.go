@@ -9,11 +9,14 @@ import (
 	"net/url"
 	"path/filepath"
 	"strings"
+	"time"
 	"unicode/utf16"
 	"unicode/utf8"
 
 	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/maintnotifications"
 
+	"github.com/tuma-sms/tuma/internal/prefix"
 	"github.com/tuma-sms/tuma/internal/script"
 )
 
@@ -21,9 +24,12 @@ import (
 type Redis struct {
 	// URL is a Redis URL that ParseRedis accepts. It may contain a password.
 	URL string
-	// Source is the file and line, or the environment variable, that the URL comes from, for
-	// messages.
+	// Source names the origin of the URL for messages: a file with a line, or an environment variable.
 	Source string
+	// Every key in Redis begins with Prefix. An empty Prefix adds nothing.
+	Prefix string
+	// TLS are the settings of an encrypted connection.
+	TLS TLS
 	// Unsafe accepts a Redis that may lose data: without AOF, or with an eviction policy.
 	Unsafe bool
 	// Durability is how safely Redis must have stored a change before Tuma acts on it.
@@ -35,7 +41,7 @@ func (r *reader) redis(e entry, target *Redis) {
 	fromEnvironment, _ := r.lookup("TUMA_REDIS_URL")
 	where := func(e entry, read func(entry, *string)) {
 		if fromEnvironment != "" {
-			return // TUMA_REDIS_URL replaces this URL, so a mistake in it does not matter
+			return // a mistake in this URL does not matter, because TUMA_REDIS_URL replaces the URL
 		}
 		var text string
 		if read(e, &text); text == "" {
@@ -50,6 +56,8 @@ func (r *reader) redis(e entry, target *Redis) {
 	r.section(e, map[string]func(entry){
 		"url":      func(e entry) { where(e, r.string) },
 		"url_file": func(e entry) { where(e, r.secretFile) },
+		"tls":      func(e entry) { r.redisTLS(e, &target.TLS) },
+		"prefix":   func(e entry) { r.redisPrefix(e, &target.Prefix) },
 		"unsafe":   func(e entry) { r.bool(e, &target.Unsafe) },
 		"durability": func(e entry) {
 			text, ok := r.text(e)
@@ -62,6 +70,16 @@ func (r *reader) redis(e entry, target *Redis) {
 			}
 		},
 	})
+}
+
+// redisPrefix reads the prefix of the keys.
+func (r *reader) redisPrefix(e entry, target *string) {
+	if r.string(e, target); *target == "" {
+		return
+	}
+	if err := prefix.Check(*target); err != nil {
+		r.fail(e, "%v", err)
+	}
 }
 
 // redisFromEnvironment sets the URL from TUMA_REDIS_URL.
@@ -87,6 +105,9 @@ func (r *reader) secretFile(e entry, target *string) {
 	if err != nil {
 		r.lack(e, "cannot be read: %v", err)
 		return
+	}
+	if r.sum != nil {
+		r.sum.Write(text)
 	}
 	secret, err := decodeSecret(text)
 	if err != nil {
@@ -139,9 +160,9 @@ var redisURLForms = map[string]string{
 	"rediss-sentinel": "rediss-sentinel://HOST:26379,HOST:26379/MASTER/0",
 }
 
-// Opener returns a new client. connections is the size of its pool unless the URL sets
-// pool_size; 0 means the default of go-redis.
-type Opener func(connections int) redis.UniversalClient
+// Opener returns a new client. The parameter "connections" is the size of the client's pool unless the URL sets
+// pool_size; 0 means the default of go-redis. The settings t apply to an encrypted connection.
+type Opener func(connections int, t TLS) redis.UniversalClient
 
 // ParseRedis parses a Redis URL:
 //
@@ -182,10 +203,10 @@ func ParseRedis(text string) (Opener, error) {
 	return open, nil
 }
 
-// openMark returns "#" or "? before its last @" if rest, a Redis URL without its scheme, contains a # or
-// a ? that the password must escape; else an empty string. A # is always such a character, because a
-// Redis URL has no fragment. A ? is one if an @ follows it but none precedes it: options begin with a ?
-// only after the login and the hosts.
+// openMark looks for a # or a ? in rest, a Redis URL without its scheme, that belongs to the password and must be
+// escaped. It returns "#", "? before its last @" or, if there is none, an empty string. A # is always such a
+// character, because a Redis URL has no fragment. A ? is such a character if an @ follows it and no @ precedes
+// it, because options begin only after the login and the hosts.
 func openMark(rest string) string {
 	if strings.Contains(rest, "#") {
 		return "#"
@@ -197,22 +218,37 @@ func openMark(rest string) string {
 	return ""
 }
 
+// noMaintNotifications turns off the maintenance notifications of Redis Enterprise. With them on, go-redis looks up the
+// host in DNS before it returns a client, for up to two seconds, and then asks each connection for a feature that other
+// servers do not have. Tuma repeats what a moved connection interrupts, so it needs no notice of the move.
+func noMaintNotifications() *maintnotifications.Config {
+	return &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
+}
+
 func parseSingle(text string) (Opener, error) {
 	o, err := redis.ParseURL(text)
 	if err != nil {
 		return nil, err
 	}
-	return func(connections int) redis.UniversalClient {
+	return func(connections int, t TLS) redis.UniversalClient {
+		if o.TLSConfig != nil {
+			o.TLSConfig = t.Config(o.TLSConfig)
+		}
 		if o.PoolSize == 0 {
 			o.PoolSize = connections
 		}
+		o.MaintNotificationsConfig = noMaintNotifications()
 		return redis.NewClient(o)
 	}, nil
 }
 
-// errReadsReplicas is the error for a cluster URL whose options read from replicas, whose data may be
-// old.
+// errReadsReplicas is the error for a cluster URL whose options let clients read from replicas. The data of a
+// replica may be old.
 var errReadsReplicas = errors.New("must not read from replicas, whose data may be old: remove read_only, route_by_latency and route_randomly")
+
+// clusterStateAge is how old a client's knowledge of the masters may be. go-redis asks again after a redirection, but a
+// killed master sends no redirection, and go-redis would send commands to that master for up to a minute.
+const clusterStateAge = 2 * time.Second
 
 func parseCluster(scheme, rest string) (Opener, error) {
 	hosts, path, query := splitHosts(rest, "6379")
@@ -226,10 +262,15 @@ func parseCluster(scheme, rest string) (Opener, error) {
 	if o.ReadOnly || o.RouteByLatency || o.RouteRandomly {
 		return nil, errReadsReplicas
 	}
-	return func(connections int) redis.UniversalClient {
+	o.ClusterStateReloadInterval = clusterStateAge
+	return func(connections int, t TLS) redis.UniversalClient {
+		if o.TLSConfig != nil {
+			o.TLSConfig = t.Config(o.TLSConfig)
+		}
 		if o.PoolSize == 0 {
 			o.PoolSize = connections
 		}
+		o.MaintNotificationsConfig = noMaintNotifications()
 		return redis.NewClusterClient(o)
 	}, nil
 }
@@ -262,7 +303,10 @@ func parseSentinel(scheme, rest string) (Opener, error) {
 	// the login of Redis. So exchange the two logins.
 	o.Username, o.Password = o.SentinelUsername, o.SentinelPassword
 	o.SentinelUsername, o.SentinelPassword = ownUser, ownPassword
-	return func(connections int) redis.UniversalClient {
+	return func(connections int, t TLS) redis.UniversalClient {
+		if o.TLSConfig != nil {
+			o.TLSConfig = t.Config(o.TLSConfig)
+		}
 		if o.PoolSize == 0 {
 			o.PoolSize = connections
 		}

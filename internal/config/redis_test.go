@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/tuma-sms/tuma/internal/test/redistest"
 )
 
 func TestParseRedis(t *testing.T) {
@@ -27,6 +29,9 @@ func TestParseRedis(t *testing.T) {
 			o := c.(*redis.ClusterClient).Options()
 			return strings.Join(o.Addrs, " ") == "a:6379 b:7001 [::1]:7002" && o.Username == "u" && o.Password == "p" && o.PoolSize == 77
 		}},
+		"cluster after a killed master": {"redis-cluster://a", func(c redis.UniversalClient) bool {
+			return c.(*redis.ClusterClient).Options().ClusterStateReloadInterval <= 2*time.Second
+		}},
 		"cluster with TLS": {"rediss-cluster://a/0?dial_timeout=2s", func(c redis.UniversalClient) bool {
 			o := c.(*redis.ClusterClient).Options()
 			return o.TLSConfig != nil && o.DialTimeout == 2*time.Second
@@ -43,7 +48,7 @@ func TestParseRedis(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			c := open(77)
+			c := open(77, TLS{})
 			defer c.Close()
 			if !tt.check(c) {
 				t.Errorf("URL %s: got the unexpected client %+v", tt.url, c)
@@ -83,7 +88,7 @@ func TestParseRedis_MarksInThePassword(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := open(0).(*redis.Client)
+	c := open(0, TLS{}).(*redis.Client)
 	defer c.Close()
 	if o := c.Options(); o.Password != "pa#s?s" || o.Addr != "h:1" {
 		t.Errorf("escaped marks: password %q at %s; want pa#s?s at h:1", o.Password, o.Addr)
@@ -124,6 +129,23 @@ func TestURLWithoutLogin_HidesTheLogin(t *testing.T) {
 	for url, want := range tests {
 		if got := URLWithoutLogin(url); got != want {
 			t.Errorf("%s is shown as %s, want %s", url, got, want)
+		}
+	}
+}
+
+// Opening a client must not wait for DNS, which may not answer: the client looks up the host when it connects.
+func TestParseRedis_OpensWithoutDNS(t *testing.T) { // not parallel: it changes net.DefaultResolver
+	queries := redistest.CountDNS(t)
+	for _, url := range []string{"redis://redis.example", "rediss://redis.example", "redis-cluster://a.example,b.example", "redis-sentinel://a.example/main"} {
+		open, err := ParseRedis(url)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := open(1, TLS{}).Close(); err != nil {
+			t.Error(err)
+		}
+		if n := queries(); n != 0 {
+			t.Errorf("opening %s tried %d DNS queries, want 0", url, n)
 		}
 	}
 }

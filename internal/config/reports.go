@@ -3,8 +3,18 @@ package config
 import (
 	"strings"
 
+	"github.com/tuma-sms/tuma/ratelimit"
 	"github.com/tuma-sms/tuma/worker"
 )
+
+// reportRate reads how many requests a second may ask for delivery reports.
+func (r *reader) reportRate(e entry, target *ratelimit.Rate) {
+	r.rate(e, target)
+	const fastest = 1000
+	if text, ok := r.text(e); ok && text == "0" || *target > fastest {
+		r.fail(e, "%s must be a rate from 1/m to 1000/s; to ask for no delivery reports, set reports: off", show(e))
+	}
+}
 
 // reports reads which delivery reports an account collects.
 func (r *reader) reports(e entry, target *string) {
@@ -12,29 +22,39 @@ func (r *reader) reports(e entry, target *string) {
 	if !ok {
 		return
 	}
-	if strings.HasPrefix(text, "sample:") {
-		r.fail(e, "%s: this release has no samples, which are for gateways without callbacks; use all or off", show(e))
-		return
+	switch {
+	case worker.SampleSize(text) > 0:
+		*target = text
+	case strings.HasPrefix(text, worker.ReportsSample):
+		r.fail(e, "%s must be sample: and a number from 1 to %d", show(e), worker.MaxReportSample)
+	default:
+		r.oneOf(e, target, worker.ReportsAll, worker.ReportsOff, worker.ReportsSample+"1000")
 	}
-	r.oneOf(e, target, worker.ReportsAll, worker.ReportsOff)
 }
 
 // settleReports checks the setting "reports" against the gateway of an account, and sets its default:
-// all reports where the gateway sends them to a door that is open, else none.
-func (r *reader) settleReports(acc *Account, e entry, given map[string]entry) {
+// all reports where the gateway sends them to a door that is open or to the URL that a call names, else none.
+// polled is true if tuma serve can ask the gateway for them.
+func (r *reader) settleReports(acc *Account, e entry, given map[string]entry, polled bool) {
+	acc.Polled = polled
 	// A gateway with idempotency keys needs no proof of messages, and its ids are not indexed.
-	can := acc.Info.DLRNamesRecipient && acc.Info.KeyTTL == 0
+	posted := acc.Info.DLRNamesRecipient && acc.Info.KeyTTL == 0 && !polled
+	can := posted || polled
 	w := &acc.Worker
+	at, ok := given["reports"]
+	if !ok {
+		at = e
+	}
 	switch {
-	case w.Reports == "" && can && acc.HasCallbackKey: // also where only tuma serve can read the secret
+	case w.Reports == "" && polled && acc.NamesCallback:
+		w.Reports = worker.ReportsAll
+	case w.Reports == "" && posted && acc.HasCallbackKey: // also where only tuma serve can read the secret
 		w.Reports = worker.ReportsAll
 	case w.Reports == "":
 		w.Reports = worker.ReportsOff
 	case w.Reports == worker.ReportsAll && !can && acc.Info.Name != "":
-		at, ok := given["reports"]
-		if !ok {
-			at = e
-		}
-		r.fail(at, "this release does not collect delivery reports of provider %s; use off", acc.Info.Name)
+		r.fail(at, "provider %s has no delivery reports that Tuma can match; use off", acc.Info.Name)
+	case worker.SampleSize(w.Reports) > 0 && !polled && acc.Info.Name != "":
+		r.fail(at, "Tuma takes samples only from gateways that it asks for reports, and it does not ask %s; use all or off", acc.Info.Name)
 	}
 }

@@ -12,6 +12,8 @@ import (
 func TestReports_DefaultNeedsADoor(t *testing.T) {
 	t.Parallel()
 	const at = "accounts:\n  a:\n    provider: africastalking\n    username: u\n    api_key: k\n"
+	const qs = "accounts:\n  a:\n    provider: qserve\n    username: u\n    api_key: k\n"
+	const cm = "accounts:\n  a:\n    provider: connectmedia\n    username: u\n    password: k\n"
 	const kobo = "accounts:\n  a:\n    provider: kobo\n    user: u\n    pass: p\n"
 	for text, want := range map[string]time.Duration{
 		at:                                       0,
@@ -21,6 +23,9 @@ func TestReports_DefaultNeedsADoor(t *testing.T) {
 		at + "    reports: all\n    report_for: 24h\n":                                     24 * time.Hour,
 		at + "    callback_secret: secret-123\n    reports: off\n":                         0,
 		kobo + "    callback_secret: secret-123\n":                                         0,
+		kobo + "    reports: all\n    report_rate: 30/m\n":                                 worker.DefaultReportFor,
+		kobo + "    reports: sample:500\n":                                                 worker.DefaultReportFor,
+		kobo + "    reports: all\n    report_for: 24h\n":                                   24 * time.Hour,
 		kobo + "    reports: off\n":                                                        0,
 		at + "    callback_secret: secret-123\n    report_for: 1m\n    reconcile_for: 0\n": time.Minute,
 	} {
@@ -34,10 +39,15 @@ func TestReports_DefaultNeedsADoor(t *testing.T) {
 		}
 	}
 	for text, want := range map[string]string{
-		kobo + "    reports: all\n":       "t.yaml:6: accounts.a.reports: this release does not collect delivery reports of provider kobo; use off",
-		at + "    reports: sample:1000\n": "t.yaml:6: accounts.a.reports: \"sample:1000\": this release has no samples, which are for gateways without callbacks; use all or off",
-		at + "    reports: some\n":        "must be all or off",
-		at + "    report_for: 9d\n":       "must be from 1m0s to 168h0m0s",
+		qs + "    reports: all\n":          "t.yaml:6: accounts.a.reports: provider qserve has no delivery reports that Tuma can match; use off",
+		cm + "    reports: all\n":          "t.yaml:6: accounts.a.reports: provider connectmedia has no delivery reports that Tuma can match; use off",
+		kobo + "    report_rate: 0\n":      "t.yaml:6: accounts.a.report_rate: \"0\" must be a rate from 1/m to 1000/s; to ask for no delivery reports, set reports: off",
+		kobo + "    report_rate: 1001/s\n": "must be a rate from 1/m to 1000/s",
+		kobo + "    report_rate: fast\n":   "\"fast\" must be a rate such as 50/s or 600/m",
+		at + "    reports: sample:1000\n":  "t.yaml:6: accounts.a.reports: Tuma takes samples only from gateways that it asks for reports, and it does not ask africastalking; use all or off",
+		kobo + "    reports: sample:0\n":   "t.yaml:6: accounts.a.reports: \"sample:0\" must be sample: and a number from 1 to 1000000",
+		at + "    reports: some\n":         "must be all, off or sample:1000",
+		at + "    report_for: 9d\n":        "must be from 1m0s to 168h0m0s",
 	} {
 		if _, err := parseKinds(catalog.Kinds(), "t.yaml", []byte(text), environment()); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got %v, want %s", text, err, want)

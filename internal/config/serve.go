@@ -61,23 +61,32 @@ func (r *reader) proxies(e entry, target *[]netip.Prefix) {
 	}
 }
 
-// callbackKeys adds the keys of the account's callback secrets.
-func (r *reader) callbackKeys(acc *Account, keys map[string]func(entry)) {
+// callbackKeys adds the keys of the account's callback secrets, and callback_url if it is among the options of the provider.
+func (r *reader) callbackKeys(acc *Account, options []string, keys map[string]func(entry)) {
 	keys["callback_secret"] = func(e entry) { r.callbackSecrets(e, acc, r.string) }
+	if slices.Contains(options, "callback_url") {
+		keys["callback_url"] = func(e entry) { acc.callbackURL = e; r.bool(e, &acc.NamesCallback) }
+	}
 	keys["callback_secret_file"] = func(e entry) { r.callbackSecrets(e, acc, r.secretFile) }
 }
 
-// maxCallbackSecrets is how many callback secrets an account may have at once.
-const maxCallbackSecrets = 2
+// maxSecrets is how many secrets an account or a webhook may have at once.
+const maxSecrets = 2
 
-// callbackSecrets reads one secret, or a list of them. read reads a single secret.
+// callbackSecrets reads the callback secrets of an account. The function "read" reads one secret.
 func (r *reader) callbackSecrets(e entry, acc *Account, read func(entry, *string)) {
 	acc.HasCallbackKey = true
+	acc.CallbackSecrets = r.secrets(e, acc.CallbackSecrets, read, providers.CheckPathSecret)
+}
+
+// secrets reads one secret, or a list of two. It appends to the list "known" each secret that the function "check"
+// accepts. The function "read" reads one secret.
+func (r *reader) secrets(e entry, known []providers.Secret, read func(entry, *string), check func(providers.Secret) error) []providers.Secret {
 	items := []entry{e}
 	if n := resolve(e.value); n != nil && n.Kind == yaml.SequenceNode {
-		if items = r.items(e); len(items) == 0 || len(items) > maxCallbackSecrets {
+		if items = r.items(e); len(items) == 0 || len(items) > maxSecrets {
 			r.fail(e, "must be one secret, or a list of two while a secret is replaced")
-			return
+			return known
 		}
 	}
 	for _, item := range items {
@@ -89,14 +98,15 @@ func (r *reader) callbackSecrets(e entry, acc *Account, read func(entry, *string
 			continue
 		}
 		secret := providers.Secret(text)
-		if err := providers.CheckPathSecret(secret); err != nil {
+		if err := check(secret); err != nil {
 			r.fail(item, "%v", err)
 			continue
 		}
-		if slices.Contains(acc.CallbackSecrets, secret) {
+		if slices.Contains(known, secret) {
 			r.fail(item, "is the same secret as the first one: remove one, or set another secret")
 			continue
 		}
-		acc.CallbackSecrets = append(acc.CallbackSecrets, secret)
+		known = append(known, secret)
 	}
+	return known
 }

@@ -122,8 +122,8 @@ const chartHeight = 5
 // maxColumnWidth is the maximum width of a bar, in characters.
 const maxColumnWidth = 4
 
-// Print writes the chart. Its bars are together at most room characters wide. The scale is in
-// events a second.
+// Print writes the chart. The bars together take at most the number of characters in the parameter
+// room. The scale is in events a second.
 func (c Chart) Print(w io.Writer, g Glyphs, room int) error {
 	if len(c.Bars) == 0 {
 		return nil

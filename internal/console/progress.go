@@ -25,8 +25,8 @@ const barWidth = 30
 // smallBarWidth is the width of a bar that is followed by a text.
 const smallBarWidth = 12
 
-// Draw draws the bar with done of total things, in place of the bar that it drew before. Draw cuts the
-// text so that the bar takes one line.
+// Draw draws the bar in place of the bar that it drew before. The parameter "done" is how many things
+// are done, and total is how many there are. Draw cuts the text so that the bar takes one line.
 func (b *ProgressBar) Draw(done, total int, text string) {
 	if b.bar == nil {
 		b.bar = progressbar.NewOptions(max(total, 1),
@@ -86,7 +86,7 @@ type Meter struct {
 	readings []reading
 }
 
-// reading is a reading of the value n at the time at.
+// reading is a value, and the time when it was read.
 type reading struct {
 	at time.Time
 	n  int

@@ -17,8 +17,8 @@ type Table struct {
 	Rows   [][]string
 	// Right are the indexes of the columns that are aligned to the right.
 	Right []int
-	// Drop are the indexes of the columns that a narrow screen does not show. The first of them is
-	// left out first.
+	// Drop are the indexes of the columns that a narrow screen does not show. Fit leaves out the
+	// first of these columns first.
 	Drop []int
 }
 

@@ -74,7 +74,8 @@ func (t *Table) empty(column int) {
 	}
 }
 
-// withoutEmpty returns the table without those of the given columns that empty has emptied.
+// withoutEmpty returns the table without the given columns that have no text, for example because
+// the method "empty" has removed it.
 func (t *Table) withoutEmpty(columns []int) Table {
 	widths := t.widths()
 	gone := func(i int) bool { return slices.Contains(columns, i) && widths[i] == 0 }
@@ -103,9 +104,9 @@ func (t *Table) withoutEmpty(columns []int) Table {
 }
 
 // shrink makes the columns of text narrower, the widest first, until the table is at most width
-// characters wide. It does not break words of up to keep characters, and leaves each column at
-// least narrowest characters wide. If the table still does not fit, shrink reports false and
-// changes nothing.
+// characters wide. It does not break words that have at most keep characters. Each column stays at
+// least as wide as the parameter narrowest. If the table still does not fit, shrink reports false
+// and changes nothing.
 func (t *Table) shrink(width, keep, narrowest int) bool {
 	widths, words := t.widths(), t.longestWords()
 	room := width

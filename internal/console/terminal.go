@@ -46,8 +46,9 @@ func (s Screen) Time(t time.Time) string { return s.format(t, "2006-01-02 15:04:
 // is for tables whose header names the zone.
 func (s Screen) Minute(t time.Time) string { return s.format(t, "2006-01-02 15:04") }
 
-// CutMiddle shortens a text so that it fits into one line of the terminal, beside further text of
-// reserved characters. If the output is not a terminal, the text stays whole.
+// CutMiddle shortens a text so that it fits into one line of the terminal, beside a further text.
+// The parameter "reserved" is the width of that further text in characters. If the output is not a
+// terminal, the text stays whole.
 func (s Screen) CutMiddle(text string, reserved int) string {
 	if !s.Terminal {
 		return text

@@ -21,7 +21,8 @@ const (
 )
 
 // arrivals shows the messages that the sandbox accepts. A burst is a run of messages with pauses
-// shorter than quiet. The first messages of a burst are shown, and its count when it is over.
+// shorter than quiet. The first messages of a burst are shown one by one. The number of its
+// messages is shown when it is over.
 type arrivals struct {
 	out io.Writer
 	now func() time.Time

@@ -73,7 +73,7 @@ func (e *environment) checkCountry(s setting) error {
 	if s.config.Country != "" {
 		has = "has default_country: " + s.config.Country
 	}
-	return fmt.Errorf("%w: --country: %s %s: change it there", ErrUsage, s.config.File, has)
+	return fmt.Errorf("%w: --country: %s %s: change the country in that file", ErrUsage, s.config.File, has)
 }
 
 // openConfig reads a configuration, or writes it if the file does not exist.

@@ -133,7 +133,7 @@ func (e *environment) prepareFolder() error {
 	}
 	var err error
 	if e.lock, err = lockFile(filepath.Join(e.Data, "lock")); errors.Is(err, errLocked) {
-		return fmt.Errorf("dev: another tuma dev uses the folder %s: use that one, or stop it with Ctrl-C", e.Data)
+		return fmt.Errorf("dev: another tuma dev uses the folder %s: use that tuma dev, or stop it with Ctrl-C", e.Data)
 	}
 	if err != nil {
 		return err
@@ -161,8 +161,9 @@ func (e *environment) startSandbox(ctx context.Context) error {
 
 func loopback(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
 
-// inUse returns the error for a port that is in use. what is the part of dev that needs the port,
-// user is the program that has it, and flag is the flag that sets another port.
+// inUse returns the error for a port that is in use. The parameter "what" names the part of dev that
+// needs the port. user is the program that has the port, and flag is the flag that sets another
+// port.
 func inUse(what string, port int, flag, user string) error {
 	return fmt.Errorf("dev: port %d, for %s, is in use by %s: stop that program, or choose another port with %s", port, what, user, flag)
 }
@@ -216,9 +217,9 @@ const (
 )
 
 // watch waits until the worker is ready, prints where everything is, and shows what arrives. It
-// returns nil when ctx ends, and an error if redis-server or the worker has ended. The channel
-// ended gets one value, when the worker ends. The caller waits for it too, so watch sends a value
-// back after it has received one.
+// returns nil when ctx ends, and an error if redis-server or the worker has ended. When the worker
+// ends, the channel named ended gets one value. The caller of watch also waits for a value of this
+// channel. After watch has received a value, it therefore sends another value for the caller.
 func (e *environment) watch(ctx context.Context, wk *worker.Worker, ended chan error) error {
 	tick := time.NewTicker(readyEvery)
 	defer tick.Stop()

@@ -2,14 +2,13 @@ package dispatch
 
 import (
 	"context"
-	"errors"
-	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/tuma-sms/tuma/internal/campaign"
 	"github.com/tuma-sms/tuma/internal/ledger"
 	"github.com/tuma-sms/tuma/internal/pacing"
+	"github.com/tuma-sms/tuma/internal/polling"
 	"github.com/tuma-sms/tuma/internal/reconcile"
 	"github.com/tuma-sms/tuma/internal/tracking"
 	"github.com/tuma-sms/tuma/providers"
@@ -20,13 +19,17 @@ import (
 const LeaseMargin = 3 * time.Second
 
 // Account is a gateway account that batches are sent through, as one worker uses it. Make it with
-// NewAccount, and change only its limits afterwards. It is safe for concurrent use.
+// NewAccount, and change only its limits and its Gateway afterwards. It is safe for concurrent use.
 type Account struct {
 	Settings
 	// Tracker keeps track of the calls that the gateway may have taken.
 	Tracker *reconcile.Tracker
-	// Reports indexes the account's messages for their delivery reports; nil: they are not collected.
+	// Reports indexes the account's messages for their delivery reports. It is nil if the account's
+	// delivery reports are not collected.
 	Reports *tracking.Tracker
+	// Polls notes the account's calls, so that tuma serve requests their delivery reports. It is nil if
+	// tuma serve does not request the reports of this account.
+	Polls *polling.Notes
 
 	bulk, transactional *pacing.Lane
 	slots               *pacing.Slots
@@ -34,9 +37,10 @@ type Account struct {
 	// bulk campaigns.
 	bulkStart, transactionalStart *pacing.SlowStart
 	// free reports whether neither a rate nor a cool-down limits the account.
-	free   func(context.Context) (bool, error)
-	health health
-	limits atomic.Pointer[limits]
+	free    func(context.Context) (bool, error)
+	health  health
+	limits  atomic.Pointer[limits]
+	gateway atomic.Pointer[Gateway]
 	// failedCalls, unusedClaims and failedLookups count, for log lines, calls that failed, claims
 	// that could not be used, and failed look-ups.
 	failedCalls, unusedClaims, failedLookups failures
@@ -52,19 +56,42 @@ type limits struct {
 // limiter itself follows the rate in Redis.
 func (a *Account) SetLimits(unit string, limited bool) { a.limits.Store(&limits{unit, limited}) }
 
+// Gateway is what may change at an account while the worker runs.
+type Gateway struct {
+	Provider providers.Provider
+	Sender   string // the sender ID of campaigns that name none
+	Price    string // the price of one segment, as accounts.SegmentCost reads it, or ""
+	// CallbackURL is the URL to which the gateway posts delivery reports, up to and including the slash before the name
+	// of the call; empty: it posts none to a URL that the call names.
+	CallbackURL providers.Secret
+}
+
+// callbackURL returns the URL to which the gateway posts the delivery reports of a call, or "".
+func (g Gateway) callbackURL(c *ledger.Claim) providers.Secret {
+	if g.CallbackURL == "" {
+		return ""
+	}
+	return g.CallbackURL + providers.Secret(tracking.CallName(c.Sent()))
+}
+
+// SetGateway changes the gateway from the next call on. The provider must have the same Info as before.
+// Calls in flight end at the gateway with which they began.
+func (a *Account) SetGateway(g Gateway) { a.gateway.Store(&g) }
+
+// Gateway returns the gateway for the next call.
+func (a *Account) Gateway() Gateway { return *a.gateway.Load() }
+
 // unit returns what the rate counts.
 func (a *Account) unit() string { return a.limits.Load().unit }
 
 // limited reports whether a rate is configured.
 func (a *Account) limited() bool { return a.limits.Load().limited }
 
-// Settings are the configuration of an account, with the facts of its gateway.
+// Settings are the configuration of an account that does not change, with the facts of its gateway.
 type Settings struct {
-	Name     string
-	Provider providers.Provider
-	Info     providers.Info
-	Sender   string // the sender ID of campaigns that name none
-	Unit     string // what the rate counts: one of the units of package campaign; SetLimits changes it
+	Name string
+	Info providers.Info
+	Unit string // what the rate counts: one of the units of package campaign; SetLimits changes it
 	// Limited is true if the account is configured with a rate. SetLimits changes it.
 	Limited bool
 	// Concurrency is the maximum number of calls in flight.
@@ -74,18 +101,17 @@ type Settings struct {
 	// MaxAttempts is the maximum number of answers about a message itself. Answers about the account
 	// do not count.
 	MaxAttempts int
-	// Price is the price of one segment, as accounts.SegmentCost reads it, or "".
-	Price string
 	// Meter counts what happens at the account.
 	Meter Meter
 }
 
 // NewAccount returns an account that has no call in flight. The limiter is the one that all workers
 // share.
-func NewAccount(s Settings, l *ratelimit.Redis, t *reconcile.Tracker, reports *tracking.Tracker) *Account {
+func NewAccount(s Settings, g Gateway, l *ratelimit.Redis, t *reconcile.Tracker, reports *tracking.Tracker) *Account {
 	a := &Account{Settings: s, Tracker: t, Reports: reports, bulk: pacing.NewBulkLane(l), transactional: pacing.NewTransactionalLane(l.Transactional()),
 		slots: pacing.NewSlots(s.Concurrency), bulkStart: pacing.NewSlowStart(), transactionalStart: pacing.NewSlowStart(), free: l.Free}
 	a.SetLimits(s.Unit, s.Limited)
+	a.SetGateway(g)
 	return a
 }
 
@@ -121,16 +147,20 @@ func (a *Account) lease() time.Duration { return a.Timeout + LeaseMargin }
 // noteSent records the IDs of the messages of a call, so that the gateway's lists and delivery reports
 // can be matched with them. The caller settles the call only afterwards.
 func (b *batch) noteSent(ctx context.Context, c *ledger.Claim, records []campaign.Record) error {
-	if b.acc.Reports == nil {
-		return b.acc.Tracker.NoteSent(ctx, c, records)
+	// Note the IDs for the index first. Suppose that the worker or Redis died after Tracker had recorded an
+	// ID, and before the ID was noted. The message would then look like a message of another call, and no
+	// report could prove it.
+	if b.acc.Reports != nil {
+		if err := b.acc.Reports.Note(ctx, c, records, b.camp.Total); err != nil {
+			return err
+		}
 	}
-	// Both writes are sent at once, so that the settle waits for one round trip only.
-	var listed error
-	var wg sync.WaitGroup
-	wg.Go(func() { listed = b.acc.Tracker.NoteSent(ctx, c, records) })
-	indexed := b.acc.Reports.Note(ctx, c, records, b.camp.Total)
-	wg.Wait()
-	return errors.Join(listed, indexed)
+	if b.acc.Polls != nil {
+		if err := b.acc.Polls.Note(ctx, c, records, b.camp.Total); err != nil {
+			return err
+		}
+	}
+	return b.acc.Tracker.NoteSent(ctx, c, records)
 }
 
 // reported applies the delivery reports that came before the call was settled.

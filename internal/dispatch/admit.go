@@ -16,8 +16,8 @@ import (
 // fullWatch is how long to wait when Redis has no room for another claim.
 const fullWatch = 2 * time.Second
 
-// admission is the result of admit. If ok is false, the generation is not submitted now. In that
-// case the field otherwise tells how the slot continues.
+// admission is the result of admit. If ok is true, the slot submits the generation now. If ok is
+// false, the slot does not, and the field named otherwise defines how the slot continues.
 type admission struct {
 	ok        bool
 	otherwise outcome

@@ -1,6 +1,7 @@
 package dispatch
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/tuma-sms/tuma/internal/campaign"
@@ -9,18 +10,23 @@ import (
 	"github.com/tuma-sms/tuma/internal/pacing"
 	"github.com/tuma-sms/tuma/internal/planning"
 	"github.com/tuma-sms/tuma/internal/queue"
+	"github.com/tuma-sms/tuma/internal/tracing"
 	"github.com/tuma-sms/tuma/internal/wake"
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// slot is the work on one wake-up: it sends the calls of one batch, and then those of the batches
-// that become open when it settles these calls. Only one goroutine uses it.
+// slot is the work on one wake-up. It sends the calls of one batch. Then it sends the calls of the
+// batches that become open when it settles these calls. Only one goroutine uses it.
 type slot struct {
 	acc      *Account
 	id       string // the campaign's ID
 	camp     *wake.Campaign
 	segments int // segments of one message of a plain campaign
-	waiter   *pacing.Waiter
+	// from is the sender ID. It stays the same while the slot lives, because the idempotency key of a call is
+	// made from it before the call.
+	from   string
+	header string // the traceparent of the task; the slot passes it on to the batches that it opens
+	waiter *pacing.Waiter
 	// following is a batch that a settle opened and that this slot sends next. The slot may go from
 	// one batch to the next until chainUntil.
 	following  *ledger.Wake
@@ -36,9 +42,11 @@ type batch struct {
 	// means that it may be sent at any time.
 	schedule *schedule
 	// startedAt is when the slot began the batch, or last found that no other campaign waits for a
-	// slot. tried reports whether the slot has tried a call of the batch since it began the batch.
+	// slot. The field "tried" is true if the slot has tried a call of the batch since it began the
+	// batch.
 	startedAt time.Time
 	tried     bool
+	trace     tracing.Batch
 }
 
 // chainFor is how long a slot may continue with further batches of one campaign. After that time
@@ -47,7 +55,8 @@ const chainFor = time.Second
 
 // newSlot returns a slot for a wake-up of the campaign with this ID.
 func newSlot(acc *Account, id string, camp *wake.Campaign, waiter *pacing.Waiter) *slot {
-	s := &slot{acc: acc, id: id, camp: camp, waiter: waiter, chainUntil: time.Now().Add(chainFor)}
+	s := &slot{acc: acc, id: id, camp: camp, waiter: waiter, chainUntil: time.Now().Add(chainFor),
+		from: cmp.Or(camp.Spec.From, acc.Gateway().Sender)}
 	s.segments, _ = sms.Segments(camp.Spec.Body)
 	return s
 }
@@ -65,7 +74,7 @@ func (s *slot) newBatch(p queue.Pointer) *batch {
 
 // pointer returns the wake-up of the batch.
 func (b *batch) pointer() queue.Pointer {
-	return queue.Pointer{Campaign: b.id, Batch: b.name, Wake: b.wake}
+	return queue.Pointer{Campaign: b.id, Batch: b.name, Wake: b.wake, Trace: b.header}
 }
 
 // lane returns the part of the account's rate that the campaign's class uses; see pacing.Lane.
@@ -77,12 +86,7 @@ func (s *slot) queueName() string {
 }
 
 // sender returns the sender ID of the campaign's messages.
-func (s *slot) sender() string {
-	if s.camp.Spec.From != "" {
-		return s.camp.Spec.From
-	}
-	return s.acc.Sender
-}
+func (s *slot) sender() string { return s.from }
 
 // body returns the message body of a generation.
 func (s *slot) body(g *ledger.Generation) string {

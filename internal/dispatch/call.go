@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/tuma-sms/tuma/internal/tracing"
 	"github.com/tuma-sms/tuma/providers"
 )
 
@@ -15,19 +16,23 @@ type answer struct {
 }
 
 // call makes the request to the gateway, once. It uses its own context. The task's context ends at
-// shutdown, when its lease is lost, and at a timeout of the queue. None of these may give a call in
-// flight an unknown outcome.
-func (s *Sender) call(b *batch, sub submission) answer {
+// shutdown, when the task's lease is lost, and at a timeout of the queue. None of these events may
+// give a call in flight an unknown outcome. call also returns the trace of the call, to which the
+// settle belongs.
+func (s *Sender) call(b *batch, sub submission) (answer, tracing.Call) {
 	ctx, cancel := context.WithDeadline(context.Background(), sub.start.Add(b.acc.Timeout))
 	defer cancel()
 	units := b.units(sub.gen)
 	b.acc.Meter.CallBegins(units)
+	traced := b.trace.Call(len(sub.gen.To), sub.claim.Tries, sub.claim.Doubt)
 	began := time.Now()
-	results, err := callProvider(ctx, b.acc.Provider, providers.Batch{IdempotencyKey: sub.claim.IdempotencyKey.String(),
-		From: b.sender(), Body: b.body(sub.gen), Flash: b.camp.Spec.Flash, To: numbersOf(sub.gen.To)})
+	results, err := callProvider(ctx, b.acc.Gateway().Provider, providers.Batch{IdempotencyKey: sub.claim.IdempotencyKey.String(),
+		From: b.sender(), Body: b.body(sub.gen), Flash: b.camp.Spec.Flash, To: numbersOf(sub.gen.To), CallbackURL: b.acc.Gateway().callbackURL(sub.claim)})
 	a := answer{results: results, err: err}
-	b.acc.Meter.CallEnds(time.Since(began), resultOf(a, len(sub.gen.To)), len(sub.gen.To), units)
-	return a
+	took, result := time.Since(began), resultOf(a, len(sub.gen.To))
+	traced.End(result, result == ResultOK)
+	b.acc.Meter.CallEnds(took, result, len(sub.gen.To), units, b.trace.TraceID())
+	return a, traced
 }
 
 // callProvider submits a batch. It returns a panic of the provider as an error of unknown outcome.

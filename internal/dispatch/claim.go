@@ -14,9 +14,9 @@ import (
 	"github.com/tuma-sms/tuma/internal/verdict"
 )
 
-// grant is the result of claim. If ok is false, no call may be made. In that case the field
-// otherwise tells how the slot continues. If ok is true, the caller calls leave after this call and
-// the calls that follow it.
+// grant is the result of claim. If ok is true, the slot may make the call, and calls leave after
+// this call and the calls that follow it. If ok is false, the slot must not make the call, and the
+// field named otherwise defines how the slot continues.
 type grant struct {
 	ok         bool
 	otherwise  outcome
@@ -56,7 +56,7 @@ func (s *Sender) claim(ctx context.Context, b *batch, g *ledger.Generation, a ad
 	case err != nil:
 		return grant{}, err
 	case claim.Result == ledger.ClaimGranted && !s.Guard.Unchanged(req.dials):
-		// The claim may have been granted by a new Redis that lacks recent settles.
+		// a new Redis that lacks recent settles may have granted the claim
 		return grant{otherwise: reload}, s.releaseUnused(ctx, b, claim, r, 0, errSuspect)
 	case claim.Result != ledger.ClaimGranted:
 		if err := b.lane().Return(ctx, r.units, time.Until(r.turn)); err != nil {
@@ -83,7 +83,8 @@ func (s *Sender) confirmRedis(ctx context.Context) (waited bool, err error) {
 	return time.Since(began) > confirmWithin, err
 }
 
-// confirmWithin is how long the confirmation of Redis may take within a claim.
+// confirmWithin is a limit for a confirmation of Redis. After a longer confirmation, the caller
+// checks the account and the recipients again before it claims.
 const confirmWithin = 250 * time.Millisecond
 
 var errSuspect = errors.New("a new connection to redis was made during the claim")
@@ -105,8 +106,8 @@ func (s *Sender) releaseUnused(ctx context.Context, b *batch, c *ledger.Claim, r
 	return s.endings.release(b, c, wait)
 }
 
-// splitProbe releases a claim and splits the call. Its first recipients become a separate call,
-// which serves as a small probe.
+// splitProbe releases a claim and splits the call. The parameter "first" is how many of its
+// recipients become a separate call, which serves as a small probe.
 func (s *Sender) splitProbe(ctx context.Context, b *batch, c *ledger.Claim, first int, r reservation) error {
 	if err := b.lane().Return(ctx, r.units, time.Until(r.turn)); err != nil {
 		s.Log.WithLevel(warnLevel(err)).Err(err).Str("account", b.acc.Name).Msg("could not return reserved rate")

@@ -14,6 +14,8 @@ import (
 	"github.com/tuma-sms/tuma/internal/ledger"
 	"github.com/tuma-sms/tuma/internal/outage"
 	"github.com/tuma-sms/tuma/internal/script"
+	"github.com/tuma-sms/tuma/internal/statusevent"
+	"github.com/tuma-sms/tuma/internal/tracing"
 	"github.com/tuma-sms/tuma/internal/verdict"
 	"github.com/tuma-sms/tuma/internal/wake"
 )
@@ -24,22 +26,23 @@ type endings struct {
 	waker     *wake.Waker
 	stop      *drain.Signals
 	announcer *announce.Announcer
+	statuses  *statusevent.Writer
 	log       zerolog.Logger
 }
 
 // durableTries is how often a draining worker waits for its write to become durable.
 const durableTries = 3
 
-// end writes the end of a claim, and retries while Redis is away. `what` names the write in log
-// lines. end uses its own context and stops only when the worker is killed. After the write it
-// queues the batches that the write opened, except the one that the slot sends next.
+// The method "end" writes the end of a claim, and retries while Redis is away. `what` names the write
+// in log lines. end uses its own context and stops only when the worker is killed. After the write
+// it queues the batches that the write opened, except the one that the slot sends next.
 func (e endings) end(b *batch, what string, write func(context.Context) (ledger.Settled, error)) error {
 	wait := 50 * time.Millisecond
 	for try := 1; ; try++ {
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		out, err := write(ctx)
 		if err == nil {
-			err = e.waker.All(ctx, b.id, b.camp, b.follow(out.Wakes, e.stop))
+			err = e.waker.All(tracing.With(ctx, b.header), b.id, b.camp, b.follow(out.Wakes, e.stop))
 			cancel()
 			if err != nil {
 				e.log.WithLevel(warnLevel(err)).Err(err).Str("campaign", b.id).Msg("could not queue the batches that were opened; the sweeper queues them")
@@ -57,7 +60,7 @@ func (e endings) end(b *batch, what string, write func(context.Context) (ledger.
 			return err // the end of the claim is written; the next worker waits until it is durable
 		}
 		if try == 1 || try%20 == 0 {
-			e.log.WithLevel(outage.Level(err, zerolog.ErrorLevel)).Err(err).Str("campaign", b.id).Str("batch", b.name).Int("try", try).Msg(what + " failed; retrying")
+			e.log.WithLevel(outage.Level(err, zerolog.ErrorLevel)).Err(err).Str("campaign", b.id).Str("batch", b.name).Func(tracing.LogID(b.trace.TraceID())).Int("try", try).Msg(what + " failed; retrying")
 		}
 		select {
 		case <-e.stop.Killed():
@@ -72,7 +75,7 @@ func (e endings) end(b *batch, what string, write func(context.Context) (ledger.
 func (e endings) campaignEnded(b *batch) {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
-	e.announcer.EndedNow(ctx, b.id, b.camp.Total)
+	e.announcer.EndedNow(b.trace.Context(ctx), b.id, b.camp.Total)
 }
 
 // release releases a claim under which no call was made.
@@ -97,6 +100,7 @@ func (e endings) abandon(b *batch, c *ledger.Claim, g *ledger.Generation, why st
 		out, err := e.ledger.Settle(ctx, c, records, campaign.SettleAbandon, b.segmentsOf(g), wait)
 		if err == nil && !out.Stale {
 			b.acc.Meter.Recorded(records)
+			e.statuses.Call(b.camp, b.id, b.name, g.Call, g.CallSize)
 		}
 		return out, err
 	})

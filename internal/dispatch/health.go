@@ -17,8 +17,9 @@ type health struct {
 	// latest of these calls was claimed.
 	calls   int
 	claimed time.Time
-	// reportedAt is when successful calls were last reported. open reports whether the account was
-	// open at that time. free reports whether it had neither a rate nor a cool-down at that time.
+	// reportedAt is when the slot last reported successful calls. open is true if the account was
+	// open at that time. free is true if the account had neither a rate nor a cool-down at that
+	// time.
 	reportedAt time.Time
 	open, free bool
 }
@@ -30,8 +31,8 @@ func (h *health) forget() {
 	h.reportedAt, h.open, h.free = time.Time{}, false, false
 }
 
-// recentlyGood reports whether the account was open, without a rate or a cool-down, at a report
-// within the last reportEvery.
+// recentlyGood reports whether the last report is at most reportEvery old, and found the account
+// open, without a rate and without a cool-down.
 func (h *health) recentlyGood() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()

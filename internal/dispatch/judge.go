@@ -43,8 +43,8 @@ func (s *Sender) pauseCampaign(b *batch, why string) {
 	defer cancel()
 	_, err := s.Ledger.Pause(ctx, b.id, campaign.PausedByGateway+why)
 	if err != nil && !errors.Is(err, ledger.ErrDone) && !errors.Is(err, ledger.ErrStopped) {
-		s.Log.WithLevel(outage.Level(err, zerolog.ErrorLevel)).Err(err).Str("campaign", b.id).Str("why", why).Msg("could not pause campaign that its gateway refuses")
+		s.Log.WithLevel(outage.Level(err, zerolog.ErrorLevel)).Err(err).Str("campaign", b.id).Str("why", why).Msg("could not pause a campaign that the gateway refuses")
 		return
 	}
-	s.Log.Debug().Str("campaign", b.id).Str("account", b.acc.Name).Str("why", why).Msg("campaign paused: its gateway refuses it")
+	s.Log.Debug().Str("campaign", b.id).Str("account", b.acc.Name).Str("why", why).Msg("campaign paused: the gateway refuses the campaign")
 }

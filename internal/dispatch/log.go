@@ -8,6 +8,7 @@ import (
 
 	"github.com/tuma-sms/tuma/internal/campaign"
 	"github.com/tuma-sms/tuma/internal/outage"
+	"github.com/tuma-sms/tuma/internal/tracing"
 	"github.com/tuma-sms/tuma/internal/verdict"
 	"github.com/tuma-sms/tuma/providers"
 )
@@ -19,8 +20,8 @@ func warnLevel(err error) zerolog.Level { return outage.Level(err, zerolog.WarnL
 // failuresEvery is the minimum time between two log lines about failures of one account.
 const failuresEvery = time.Minute
 
-// failures counts failures of an account, so that a log line stands for many of them. The zero
-// value is ready to use. It is safe for concurrent use.
+// failures counts failures of an account, so that one log line can stand for many failures. The
+// zero value is ready to use. It is safe for concurrent use.
 type failures struct {
 	mu     sync.Mutex
 	logged time.Time
@@ -63,7 +64,7 @@ func (s *Sender) logCall(b *batch, sub submission, v verdict.Verdict, err error,
 		return
 	}
 	c, g := sub.claim, sub.gen
-	s.Log.WithLevel(level).Err(err).Int("failed_calls", failed).Str("campaign", b.id).Str("batch", b.name).Int("call", g.Call).Int("generation", g.Number).Str("account", b.acc.Name).
+	s.Log.WithLevel(level).Func(tracing.LogID(b.trace.TraceID())).Err(err).Int("failed_calls", failed).Str("campaign", b.id).Str("batch", b.name).Int("call", g.Call).Int("generation", g.Number).Str("account", b.acc.Name).
 		Str("uuid", c.IdempotencyKey.String()).Int("recipients", len(g.To)).Bool("doubt", c.Doubt).Int("tries", c.Tries).
 		Str("deed", v.Action.String()).Int64("took_ms", took.Milliseconds()).Msg("call finished")
 }

@@ -59,8 +59,8 @@ func (s *Sender) look(ctx context.Context, b *batch) (*ledger.Work, error) {
 	return work, nil
 }
 
-// quarantineUnreadable quarantines the unreadable records of a batch. left reports whether the
-// batch has left the open set, because none of its readable generations was open.
+// quarantineUnreadable quarantines the unreadable records of a batch. The result "left" is true if
+// the batch has left the open set, because none of its readable generations was open.
 func (s *Sender) quarantineUnreadable(ctx context.Context, b *batch, work *ledger.Work) (left bool, err error) {
 	left = len(work.Open) == 0
 	for _, u := range work.Bad {
@@ -72,8 +72,9 @@ func (s *Sender) quarantineUnreadable(ctx context.Context, b *batch, work *ledge
 }
 
 const (
-	// A campaign's share is the number of batches that it may have open at an account. shareWatch is
-	// how long a batch waits before its next try for each whole share of open batches ahead of it.
+	// A campaign's share is the number of batches that it may have open at an account. Before its
+	// next try, a batch waits shareWatch for each share of batches ahead of it: with two whole
+	// shares ahead, it waits twice shareWatch.
 	shareWatch = 500 * time.Millisecond
 	// maxShares is the maximum number of shares that are counted ahead of a batch, so a batch waits at
 	// most maxShares times shareWatch.
@@ -84,7 +85,8 @@ const (
 )
 
 // beyondShare returns how long the batch must wait because other campaigns share the account. It
-// returns 0 if the campaign has fewer batches ahead of this one than it may have open.
+// returns 0 while the number of the campaign's batches ahead of this one is below the campaign's
+// share.
 func (s *Sender) beyondShare(ctx context.Context, b *batch) (time.Duration, error) {
 	share, alone := s.Shares.Share(ctx, b.acc.Name)
 	if alone || b.tried {

@@ -43,14 +43,17 @@ func (s *Sender) lookUp(ctx context.Context, b *batch, g *ledger.Generation, req
 	}
 	s.Log.Debug().Str("campaign", b.id).Str("batch", b.name).Str("account", b.acc.Name).Int("look", c.Lookups+1).
 		Int("found", len(found)).Int("recipients", len(g.To)).Msg("looked up a call of unknown outcome at the gateway")
-	var count sync.Once // write may run again after Redis has restarted
+	var count sync.Once // the function "write" may run again after Redis has restarted
 	write := func(ctx context.Context) (ledger.Settled, error) {
 		if err := tracker.NoteSent(ctx, c, records); err != nil {
 			return ledger.Settled{}, err
 		}
 		out, err := s.Ledger.Settle(ctx, c, records, basis, b.segmentsOf(g), wait)
 		if err == nil && !out.Stale {
-			count.Do(func() { b.acc.Meter.Recorded(recordedBy(basis, records)) })
+			count.Do(func() {
+				b.acc.Meter.Recorded(recordedBy(basis, records))
+				s.noteStatuses(b, g, records)
+			})
 		}
 		return out, err
 	}

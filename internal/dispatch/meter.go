@@ -12,15 +12,15 @@ import (
 // Meter counts what a worker does at one account. Implementations are safe for concurrent use, and
 // return at once.
 type Meter interface {
-	// Waited counts a call that waited for its turn in the rate for d.
+	// Waited counts a call that waited for its turn in the rate. d is the length of the wait.
 	Waited(d time.Duration)
 	// Claimed counts a granted claim, and how long claiming took.
 	Claimed(d time.Duration)
 	// CallBegins counts a call that takes the given number of units of the account's rate.
 	CallBegins(units int)
 	// CallEnds counts the end of a call: its duration, its result, which is one of CallResults, and the
-	// numbers of its recipients and units.
-	CallEnds(d time.Duration, result string, recipients, units int)
+	// numbers of its recipients and units. traceID is the ID of a recorded trace to which the call belongs, or "".
+	CallEnds(d time.Duration, result string, recipients, units int, traceID string)
 	// Settled counts the end of a claim after a call, and how long writing it took.
 	Settled(d time.Duration)
 	// Recorded counts outcomes that the ledger has recorded.
@@ -66,8 +66,9 @@ func resultOf(a answer, recipients int) string {
 	return ResultRejected
 }
 
-// recordedBy returns those of the records whose status a settle for the given reason stores. After the
-// reasons SettlePartial and SettleLookup, unknown recipients stay doubtful.
+// recordedBy returns the records whose status is stored by a settle for the given reason. After the
+// reasons SettlePartial and SettleLookup, unknown recipients stay doubtful, and their records are left
+// out.
 func recordedBy(reason campaign.SettleReason, records []campaign.Record) []campaign.Record {
 	if reason != campaign.SettlePartial && reason != campaign.SettleLookup {
 		return records

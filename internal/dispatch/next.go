@@ -29,7 +29,7 @@ func (p *pass) postpone(due time.Time) {
 	}
 }
 
-// submitted removes the first generation from open, because it has been submitted.
+// submitted removes the first generation from the list open, because it has been submitted.
 func (p *pass) submitted() { p.open = p.open[1:] }
 
 // orderGenerations returns the open generations in the order in which they are tried.
@@ -56,8 +56,8 @@ func orderGenerations(open []*ledger.Generation) []*ledger.Generation {
 	return append(later, first...)
 }
 
-// chosen is the result of next. If gen is nil, the pass is over. In that case the field otherwise
-// tells how the slot continues.
+// chosen is the result of next. If gen is nil, the pass is over, and the field named otherwise defines
+// how the slot continues.
 type chosen struct {
 	gen       *ledger.Generation
 	otherwise outcome
@@ -118,9 +118,9 @@ func (s *Sender) sliceOver(ctx context.Context, b *batch) (bool, error) {
 	return n > 0, err
 }
 
-// followUp is the result of settleAndClaimNext. settled reports whether the settle was written.
-// next is the next call, if it was claimed. If unused is not nil, that claim may exist in Redis and
-// must be released after the settle.
+// followUp is the result of settleAndClaimNext. The field "settled" is true if the settle was
+// written. The field "next" is the next call, if it was claimed. If the field "unused" is not nil, that
+// claim may exist in Redis and must be released after the settle.
 type followUp struct {
 	settled bool
 	next    *submission

@@ -15,7 +15,7 @@ const (
 	thenTryOthers then = iota // the generation was settled, split, or claimed by another worker: try the next one
 	thenReload                // load the batch again: it may have new open generations
 	thenPostpone              // the generation cannot be submitted before a given time: try the next one
-	thenLeave                 // leave the batch: the sweeper wakes it when it may continue
+	thenLeave                 // leave the batch: the sweeper wakes the batch when a slot may continue with it
 	thenRequeue               // leave the batch, and let it join the end of the queue: another campaign needs the slot
 )
 

@@ -18,7 +18,8 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-// probes decides whether a call may be made at an account, and whether it may probe a held one.
+// probes decides whether a call may be made at an account. If the account is held, it decides
+// whether the call may probe the account.
 type probes struct {
 	accounts *accounts.Store
 	balances *balance.Balances
@@ -26,8 +27,8 @@ type probes struct {
 	log      zerolog.Logger
 }
 
-// check reports whether the account may be used. If the time of the account's hold has
-// passed, it lets this call probe the account. most is the maximum number of recipients of the
+// check reports whether the account may be used. If the time of the account's hold has passed, it
+// lets this call probe the account. The result "most" is the maximum number of recipients of the
 // probe; 0 means no limit.
 func (p probes) check(ctx context.Context, b *batch, g *ledger.Generation) (look accounts.Check, most int, ok bool, err error) {
 	look, err = p.accounts.Check(ctx, b.acc.Name, b.camp.Spec.Class, balance.Timeout+b.acc.lease())
@@ -52,8 +53,8 @@ const (
 	callProbeEvery = 15 * time.Minute
 )
 
-// probe reports whether this call may probe a held account. most is the maximum number of
-// recipients of the probe (0: no limit). probe requests the balance first, because a balance
+// probe reports whether this call may probe a held account. The result "most" is the maximum number
+// of recipients of the probe (0: no limit). probe requests the balance first, because a balance
 // request costs nothing and may make the call unnecessary. Only a call can show that the gateway
 // accepts messages.
 func (p probes) probe(ctx context.Context, b *batch, look accounts.Check, g *ledger.Generation) (most int, ok bool, err error) {
@@ -62,7 +63,7 @@ func (p probes) probe(ctx context.Context, b *batch, look accounts.Check, g *led
 		// recipient.
 		most = 1
 	}
-	gateway, can := b.acc.Provider.(providers.Balancer)
+	gateway, can := b.acc.Gateway().Provider.(providers.Balancer)
 	if !can {
 		return most, true, nil
 	}
@@ -88,7 +89,7 @@ func (p probes) probe(ctx context.Context, b *batch, look accounts.Check, g *led
 		}
 		if n := affordableRecipients(b, got, look, g); n > 0 {
 			// If the balance did not rise, a call with n recipients is safe even without keys: the
-			// gateway has just answered a larger one. If the balance rose, the usual limit of a
+			// gateway has just answered a larger call. If the balance rose, the usual limit of a
 			// probe applies.
 			if balanceRose(got.Amount, look.BalanceBefore) && most > 0 {
 				n = most
@@ -143,7 +144,7 @@ func affordableRecipients(b *batch, credit providers.Balance, look accounts.Chec
 		return 0
 	}
 	most := anySize
-	if cost, ok := accounts.SegmentCost(credit, b.acc.Price); ok && cost > 0 {
+	if cost, ok := accounts.SegmentCost(credit, b.acc.Gateway().Price); ok && cost > 0 {
 		most = int(min(credit.Amount/cost, anySize))
 	}
 	if !balanceRose(credit.Amount, look.BalanceBefore) && most >= look.Refused {
@@ -152,8 +153,8 @@ func affordableRecipients(b *batch, credit providers.Balance, look accounts.Chec
 	return most / max(1, b.segmentsOf(g))
 }
 
-// balanceRose reports whether amount is positive and higher than the balance before, which was read
-// when the account was held.
+// balanceRose reports whether amount is positive and higher than the earlier balance. The parameter
+// before is that earlier balance, which was read when the account was held.
 func balanceRose(amount float64, before string) bool {
 	was, err := strconv.ParseFloat(before, 64)
 	if err != nil {
@@ -168,6 +169,6 @@ func (p probes) end(acc *Account) {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
 	if err := p.accounts.EndProbe(ctx, acc.Name); err != nil {
-		p.log.WithLevel(warnLevel(err)).Err(err).Str("account", acc.Name).Msg("could not release unused probe; it expires by itself")
+		p.log.WithLevel(warnLevel(err)).Err(err).Str("account", acc.Name).Msg("could not release an unused probe; the probe expires by itself")
 	}
 }

@@ -34,7 +34,9 @@ func TestCredit_AffordableRecipientsFollowTheBalance(t *testing.T) {
 		"the balance rose, but not enough for all":    {300, 200, "", "", 500, 1, 300},
 		"the balance rose, at an unknown price":       {300, 200, "KES", "", 500, 1, anySize},
 	} {
-		b := &batch{slot: &slot{acc: &Account{Settings: Settings{Price: tt.price}}, segments: tt.segments}}
+		acc := &Account{}
+		acc.SetGateway(Gateway{Price: tt.price})
+		b := &batch{slot: &slot{acc: acc, segments: tt.segments}}
 		before := accounts.Check{BalanceBefore: balance.Text(tt.before), Refused: tt.refused}
 		if got := affordableRecipients(b, providers.Balance{Amount: tt.amount, Currency: tt.currency}, before, &ledger.Generation{}); got != tt.want {
 			t.Errorf("%s: got %d recipients, want %d", name, got, tt.want)

@@ -51,7 +51,7 @@ func (r reports) report(b *batch, c *ledger.Claim, g *ledger.Generation, v verdi
 	acc.health.forget()
 	call := accounts.CallReport{Outcome: v.Outcome, Claimed: c.At, Reason: v.Reason, Code: v.Code, Jitter: rand.Float64()}
 	if v.Outcome == campaign.CallHold && v.Reason == string(providers.CauseCredit) {
-		call.Balance, call.Size = r.balances.Ask(ctx, acc.Name, acc.Provider), unaffordableSegments(b, g, v)
+		call.Balance, call.Size = r.balances.Ask(ctx, acc.Name, acc.Gateway().Provider), unaffordableSegments(b, g, v)
 	}
 	hold, err := r.accounts.ReportCall(ctx, acc.Name, call)
 	if err != nil {
@@ -64,9 +64,9 @@ func (r reports) report(b *batch, c *ledger.Claim, g *ledger.Generation, v verdi
 }
 
 // refusals reports recipients that an account refused while it accepts nothing. It returns how many
-// of them may be rejected; the other recipients wait and keep their attempts. If Redis cannot be
-// reached, refusals returns 0 for a bulk campaign, and the number of all of them for a
-// transactional one.
+// of these recipients may be rejected; the other recipients wait and keep their attempts. If Redis
+// cannot be reached, no refused recipient of a bulk campaign may be rejected, and all refused
+// recipients of a transactional campaign may be.
 func (r reports) refusals(b *batch, c *ledger.Claim, v verdict.Verdict) (granted int) {
 	ctx, cancel := context.WithTimeout(context.Background(), LeaseMargin/3)
 	defer cancel()
@@ -87,7 +87,8 @@ func (r reports) refusals(b *batch, c *ledger.Claim, v verdict.Verdict) (granted
 }
 
 // unaffordableSegments returns how many segments the credit did not suffice for. If the call was
-// accepted in part, these are the segments of one message, otherwise those of the whole call.
+// accepted in part, these are the segments of one message. Otherwise these are the segments of the
+// whole call.
 func unaffordableSegments(b *batch, g *ledger.Generation, v verdict.Verdict) int {
 	n := len(g.To)
 	if slices.ContainsFunc(v.Records, func(r campaign.Record) bool { return r.Status == campaign.Accepted }) {

@@ -20,27 +20,33 @@ type requested struct {
 	leave func()
 }
 
-// requestClaim claims a generation in the ledger, so that this worker may submit it. open are the
-// spans of time in which the claim may be granted; nil means any time. exclusions is the version of
-// the opt-outs that were applied to the generation. If the account is tracked, requestClaim also
-// registers the attempt. If it returns both a claim and an error, the caller must release the
-// claim.
+// requestClaim claims a generation in the ledger, so that this worker may submit it. Redis grants
+// the claim only within the spans of time in the parameter "open"; nil means at any time. The
+// parameter exclusions is the version of the opt-outs that were applied to the generation. If the
+// account is tracked, requestClaim also registers the attempt. If requestClaim returns both a claim
+// and an error, the caller must release the claim.
 func (s *Sender) requestClaim(ctx context.Context, b *batch, g *ledger.Generation, open []ledger.Span, exclusions string) (req requested, err error) {
 	req.leave = func() {}
 	if req.dials, err = s.Guard.Confirm(ctx); err != nil {
 		return req, err
 	}
 	req.leave = s.Guard.Enter()
-	req.claim, err = s.Ledger.Claim(ctx, s.claimRequest(ctx, b, g, open, exclusions))
+	request := s.claimRequest(ctx, b, g, open, exclusions)
+	req.claim, err = s.Ledger.Claim(ctx, request)
+	if err == nil && req.claim.Result == ledger.ClaimExcluded {
+		// Most opt-outs are those of other people. With the recipients' numbers Redis can compare.
+		request.NameRecipients = true
+		req.claim, err = s.Ledger.Claim(ctx, request)
+	}
 	if err == nil && req.claim.Result == ledger.ClaimGranted {
 		err = b.acc.Tracker.Begin(ctx, req.claim)
 	}
 	return req, err
 }
 
-// claimRequest returns the request for a claim of a generation. open are the spans of time in which
-// the claim may be granted; nil means any time. exclusions is the version of the opt-outs that were
-// applied to the generation.
+// claimRequest returns the request for a claim of a generation. Redis grants the claim only within
+// the spans of time in the parameter "open"; nil means at any time. The parameter "exclusions" is the
+// version of the opt-outs that were applied to the generation.
 func (s *Sender) claimRequest(ctx context.Context, b *batch, g *ledger.Generation, open []ledger.Span, exclusions string) ledger.ClaimRequest {
 	return ledger.ClaimRequest{ID: b.id, Batch: b.name, Wake: b.wake, Gen: g,
 		IdempotencyKey: b.idempotencyKey(g), Login: b.acc.Info.Fingerprint, KeyTTL: b.acc.keyTTL(), Lease: b.acc.lease(),

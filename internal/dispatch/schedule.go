@@ -15,7 +15,7 @@ const openingSpread = time.Second
 type schedule struct {
 	spans []ledger.Span
 	now   time.Time // the time by Redis' clock when the schedule was read
-	at    time.Time // the time of this process' clock when the field now was read
+	at    time.Time // the time of this process' clock when the field "now" was read
 }
 
 // open returns the spans that Redis checks a claim against; nil means any time.
@@ -26,8 +26,8 @@ func (c *schedule) open() []ledger.Span {
 	return c.spans
 }
 
-// closed reports whether a claim would be refused now. It judges by this process' clock, to avoid a
-// useless reservation. The claim itself makes the decision.
+// closed reports whether Redis would refuse a claim now, judged by this process' clock. The check
+// saves a useless reservation. The claim itself makes the decision.
 func (c *schedule) closed() bool {
 	if c == nil {
 		return false

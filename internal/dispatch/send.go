@@ -8,6 +8,7 @@ import (
 	"github.com/tuma-sms/tuma/internal/ledger"
 	"github.com/tuma-sms/tuma/internal/pacing"
 	"github.com/tuma-sms/tuma/internal/queue"
+	"github.com/tuma-sms/tuma/internal/tracing"
 	"github.com/tuma-sms/tuma/internal/wake"
 )
 
@@ -27,10 +28,15 @@ func (s *Sender) Send(ctx context.Context, acc *Account, p queue.Pointer) error 
 		return err
 	}
 	sl := newSlot(acc, p.Campaign, camp, &pacing.Waiter{Stop: s.Stop})
+	sl.header = p.Trace
+	traced := tracing.Campaign{Trace: camp.Spec.Trace, Upload: camp.Upload}
 	defer s.reports.flush(acc)
 	for {
 		b := sl.newBatch(p)
-		if err := s.Quarantine.Unreadable(ctx, b.id, b.name, s.sendBatch(ctx, b)); err != nil {
+		b.trace = s.Tracer.Batch(ctx, traced, p.Trace, acc.Name, acc.Info.Name)
+		err := s.sendBatch(ctx, b)
+		b.trace.End(err)
+		if err := s.Quarantine.Unreadable(ctx, b.id, b.name, err); err != nil {
 			return errors.Join(err, s.queueFollowing(ctx, sl))
 		}
 		if sl.following == nil {
@@ -93,8 +99,8 @@ func (s *Sender) runPass(ctx context.Context, b *batch, work *ledger.Work) (outc
 	}
 }
 
-// try takes one generation through the steps of a call, if nothing prevents it. If the settle also
-// claims the next generation of the pass, try submits that one too, and so on.
+// The method "try" takes one generation through the steps of a call, if nothing prevents it. If the
+// settle also claims the next generation of the pass, try submits that generation too, and so on.
 func (s *Sender) try(ctx context.Context, b *batch, p *pass, g *ledger.Generation) (outcome, error) {
 	admitted, err := s.admit(ctx, b, g)
 	if err != nil || !admitted.ok {
@@ -119,10 +125,12 @@ func (s *Sender) try(ctx context.Context, b *batch, p *pass, g *ledger.Generatio
 	defer granted.leave()
 	submitted = true
 	for sub := granted.submission; ; {
-		answered := s.call(b, sub)
+		answered, traced := s.call(b, sub)
 		v := s.judge(b, sub, answered)
+		ended := traced.Settle(v.Action.String())
 		settled, err := s.settle(b, p, sub, answered, v)
-		admitted.endTrial() // the call is over, so calls of other slots need not wait for the next calls of this one
+		ended(err)
+		admitted.endTrial() // the call is over, so other slots need not wait for the further calls of this slot
 		if err != nil || settled.next == nil {
 			return settled.otherwise, err
 		}

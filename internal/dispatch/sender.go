@@ -14,10 +14,12 @@ import (
 	"github.com/tuma-sms/tuma/internal/quarantine"
 	"github.com/tuma-sms/tuma/internal/queue"
 	"github.com/tuma-sms/tuma/internal/redisguard"
+	"github.com/tuma-sms/tuma/internal/statusevent"
+	"github.com/tuma-sms/tuma/internal/tracing"
 	"github.com/tuma-sms/tuma/internal/wake"
 )
 
-// Collaborators are what a Sender works with. All of them are required.
+// Collaborators are what a Sender works with. All but Tracer are required.
 type Collaborators struct {
 	Ledger     *ledger.Ledger         // campaigns, batches, claims and settles
 	Accounts   *accounts.Store        // holds, the circuit breaker and balances of accounts
@@ -34,6 +36,8 @@ type Collaborators struct {
 	Balances   *balance.Balances      // reads the credit of accounts
 	Stop       *drain.Signals         // ends the claims when the worker drains
 	Announcer  *announce.Announcer    // logs the end of campaigns
+	Tracer     *tracing.Tracer        // makes the spans of batches and calls; nil: none
+	Statuses   *statusevent.Writer    // writes events about recipients; nil: none
 	Log        zerolog.Logger
 }
 
@@ -53,6 +57,6 @@ func New(c Collaborators) *Sender {
 	return &Sender{Collaborators: c, watches: w,
 		probes:    probes{accounts: c.Accounts, balances: c.Balances, watches: w, log: c.Log},
 		reports:   reports{accounts: c.Accounts, balances: c.Balances, log: c.Log},
-		endings:   endings{ledger: c.Ledger, waker: c.Waker, stop: c.Stop, announcer: c.Announcer, log: c.Log},
+		endings:   endings{ledger: c.Ledger, waker: c.Waker, stop: c.Stop, announcer: c.Announcer, statuses: c.Statuses, log: c.Log},
 		blacklist: &blacklisted{ledger: c.Ledger, optouts: c.OptOuts, log: c.Log}}
 }

@@ -15,7 +15,7 @@ import (
 )
 
 // settled is the result of settle. next is the next generation of the pass, if the settle claimed
-// it. If next is nil, the field otherwise tells how the slot continues.
+// it. If next is nil, the field named otherwise defines how the slot continues.
 type settled struct {
 	next      *submission
 	otherwise outcome
@@ -38,7 +38,7 @@ func (s *Sender) settle(b *batch, p *pass, sub submission, a answer, v verdict.V
 // script that settles it may also claim the next call that the slot sends.
 func (s *Sender) settleCall(b *batch, p *pass, sub submission, v verdict.Verdict) (settled, error) {
 	c, g := sub.claim, sub.gen
-	var count sync.Once // write may run again after Redis has restarted
+	var count sync.Once // the function "write" may run again after Redis has restarted
 	write := func(ctx context.Context) (ledger.Settled, error) {
 		if err := b.noteSent(ctx, c, v.Records); err != nil {
 			return ledger.Settled{}, err
@@ -48,7 +48,10 @@ func (s *Sender) settleCall(b *batch, p *pass, sub submission, v verdict.Verdict
 			b.acc.Tracker.End(ctx, c, b.segmentsOf(g), v)
 			b.reported(ctx, v.Records)
 			if !out.Stale {
-				count.Do(func() { b.acc.Meter.Recorded(recorded) })
+				count.Do(func() {
+					b.acc.Meter.Recorded(recorded)
+					s.noteStatuses(b, g, recorded)
+				})
 			}
 		}
 		return out, err
@@ -64,7 +67,10 @@ func (s *Sender) settleCall(b *batch, p *pass, sub submission, v verdict.Verdict
 	followed := s.settleAndClaimNext(b, p, sub, v)
 	var err error
 	if followed.settled {
-		count.Do(func() { b.acc.Meter.Recorded(v.Records) })
+		count.Do(func() {
+			b.acc.Meter.Recorded(v.Records)
+			s.noteStatuses(b, g, v.Records)
+		})
 	} else {
 		err = s.endings.end(b, "settle", write)
 	}
@@ -83,6 +89,13 @@ func (s *Sender) settleCall(b *batch, p *pass, sub submission, v verdict.Verdict
 		return settled{next: followed.next, otherwise: tryOthers}, nil
 	}
 	return settled{otherwise: reload}, nil
+}
+
+// noteStatuses notes for the event stream that recipients of a call have the statuses in records.
+func (s *Sender) noteStatuses(b *batch, g *ledger.Generation, records []campaign.Record) {
+	if len(records) > 0 {
+		s.Statuses.Call(b.camp, b.id, b.name, g.Call, g.CallSize)
+	}
 }
 
 // writeVerdict writes the verdict to the ledger, which ends the claim. recorded are the outcomes that it

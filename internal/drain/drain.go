@@ -19,7 +19,7 @@ type Signals struct {
 	drain, kill      sync.Once
 }
 
-// New returns signals that have not been given.
+// New returns new Signals. No signal has been given yet.
 func New() *Signals { return &Signals{draining: make(chan struct{}), killed: make(chan struct{})} }
 
 // Drain gives the signal to drain. It may be called repeatedly.

@@ -27,7 +27,7 @@ func Parse(s string) (Hours, error) {
 		return Hours{}, fmt.Errorf("parse hours %.40q: %w", s, err)
 	}
 	if from == day || from == to || from == 0 && to == 0 {
-		return Hours{}, fmt.Errorf("parse hours %.40q: must not begin when they end", s)
+		return Hours{}, fmt.Errorf("parse hours %.40q: the start and the end must differ", s)
 	}
 	return Hours{from, to}, nil
 }
@@ -70,7 +70,7 @@ func (h Hours) contains(t time.Duration) bool {
 // time zone of t.
 func (h Hours) nextChange(t time.Time) time.Time {
 	now := sinceMidnight(t)
-	_, first := t.ZoneBounds() // the wall clock runs without a jump until first
+	_, first := t.ZoneBounds() // the wall clock runs without a jump until the time first
 	for _, mark := range []time.Duration{h.From, h.To} {
 		wait := (mark - now) % day
 		if wait <= 0 {

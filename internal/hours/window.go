@@ -25,7 +25,7 @@ const horizon = 400 * day
 func In(country string, h Hours) (*Window, error) {
 	names := zonesOf(country)
 	if len(names) == 0 {
-		return nil, fmt.Errorf("hours in %.20q: its time zones are unknown: use an ISO country code such as KE", country)
+		return nil, fmt.Errorf("hours in %.20q: the time zones of this country are unknown: use an ISO country code such as KE", country)
 	}
 	w := &Window{Country: country, Hours: h}
 	for _, name := range names {
@@ -45,8 +45,8 @@ func In(country string, h Hours) (*Window, error) {
 // String returns the country and the hours, such as "KE 08:00-18:00".
 func (w *Window) String() string { return w.Country + " " + w.Hours.String() }
 
-// Open reports whether the window is open at t. until is the next time at which the window opens or
-// closes, or zero if there is no such time.
+// Open reports whether the window is open at t. The result "until" is the next time at which the
+// window opens or closes, or zero if there is no such time.
 func (w *Window) Open(t time.Time) (open bool, until time.Time) { return w.open(t), w.nextChange(t) }
 
 // Spans returns the first n periods, from t on, in which the window is open. If the window is open

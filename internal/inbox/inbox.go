@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
-	"strconv"
 	"strings"
 	"time"
 
@@ -41,8 +40,9 @@ type Message struct {
 	Account string `json:"a"`
 	// ID is the gateway's ID; it may be empty.
 	ID string `json:"i,omitempty"`
-	// From is the sender: digits without a plus sign, or if it is not a phone number, the gateway's
-	// text. To is the number or short code to which the message was sent.
+	// From is the sender. For a phone number, it has digits without a plus sign. For any other
+	// sender, it is the gateway's text. To is the number or short code to which the message was
+	// sent.
 	From string `json:"f"`
 	To   string `json:"t,omitempty"`
 	Text string `json:"x"`
@@ -76,8 +76,9 @@ type Inbox struct {
 	max     int
 }
 
-// New returns the Inbox in the Redis of a Runner. Take removes messages that are older than keep,
-// and the oldest messages above the number limit. A zero keep or limit stands for the default.
+// New returns the Inbox in the Redis of a Runner. Take removes messages that are older than the
+// parameter keep, and the oldest messages above the number limit. A zero keep or limit stands for
+// the default.
 func New(r *script.Runner, keep time.Duration, limit int) *Inbox {
 	if keep <= 0 {
 		keep = DefaultKeep
@@ -112,7 +113,7 @@ var ErrCut = errors.New("messages after the cursor were removed, because they we
 
 var cursorPattern = regexp.MustCompile(`^[0-9]{1,15}-[0-9]{1,15}$`)
 
-// CheckCursor returns ErrCursor if after is neither empty nor a cursor.
+// CheckCursor returns ErrCursor if the parameter "after" is neither empty nor a cursor.
 func CheckCursor(after string) error {
 	if after != "" && !cursorPattern.MatchString(after) {
 		return fmt.Errorf("%.40q: %w", after, ErrCursor)
@@ -139,7 +140,7 @@ func (b *Inbox) Page(ctx context.Context, after string, limit int) ([]Stored, er
 	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
 		return nil, fmt.Errorf("read inbox: %w", err)
 	}
-	if after != "" && before(after, cut.Val()) {
+	if after != "" && script.CursorBefore(after, cut.Val()) {
 		return nil, fmt.Errorf("read inbox after %s: %w", after, ErrCut)
 	}
 	out := make([]Stored, 0, len(entries.Val()))
@@ -152,18 +153,4 @@ func (b *Inbox) Page(ctx context.Context, after string, limit int) ([]Stored, er
 		out = append(out, s)
 	}
 	return out, nil
-}
-
-// before reports whether cursor a is before cursor b. An empty b is before every cursor.
-func before(a, b string) bool {
-	am, as := numbers(a)
-	bm, bs := numbers(b)
-	return am < bm || am == bm && as < bs
-}
-
-func numbers(cursor string) (ms, seq uint64) {
-	first, second, _ := strings.Cut(cursor, "-")
-	ms, _ = strconv.ParseUint(first, 10, 64)
-	seq, _ = strconv.ParseUint(second, 10, 64)
-	return ms, seq
 }

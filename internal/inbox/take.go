@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tuma-sms/tuma/internal/events"
 	"github.com/tuma-sms/tuma/internal/optout"
 	"github.com/tuma-sms/tuma/internal/script"
 	"github.com/tuma-sms/tuma/sms"
@@ -23,10 +24,10 @@ type OptIn struct {
 	At time.Time
 }
 
-// Take stores a message, unless it is stored already, and reports whether it is new. It returns a
-// nil error only when the message is stored under the durability of the Runner. If in is not nil
-// and the message is new, Take also removes the entry of the suppression list that an opt-out word
-// added.
+// Take stores a message, unless it is stored already, and reports whether the message is new. It
+// returns a nil error only when the message is stored under the durability of the Runner. If the
+// message is new and the parameter in is not nil, Take also removes the entry of the suppression
+// list that an opt-out word added.
 func (b *Inbox) Take(ctx context.Context, m Message, in *OptIn) (isNew bool, err error) {
 	text, err := json.Marshal(m)
 	if err != nil {
@@ -43,7 +44,13 @@ func (b *Inbox) Take(ctx context.Context, m Message, in *OptIn) (isNew bool, err
 	if err != nil {
 		return false, fmt.Errorf("store incoming message: %w", err)
 	}
-	return out[0] == "new", nil
+	if out[0] != "new" {
+		return false, nil
+	}
+	// The message is stored, so an error of the event must not become an error of Take: the gateway
+	// would send the message again.
+	_ = events.New(b.scripts, 0).Add(ctx, events.Event{Kind: events.InboundReceived, Account: m.Account, ID: m.ID, From: m.From, To: m.To, Word: m.Word})
+	return true, nil
 }
 
 // takeArgs are the arguments of take.lua.
@@ -75,8 +82,8 @@ func (m *Message) key() []byte {
 	return sum[:keyLength]
 }
 
-// keyLength is the length in bytes of the hash that identifies a message. Two of a million messages
-// have the same hash with a probability below 10⁻¹⁶.
+// keyLength is the length in bytes of the hash that identifies a message. Among a million messages,
+// the probability that any two have the same hash is below 10⁻¹⁶.
 const keyLength = 12
 
 // Known reports for each message whether it is stored already, or was stored within the time that

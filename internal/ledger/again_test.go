@@ -69,7 +69,7 @@ func (a *replayHook) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 			hash = redis.NewScript(hash).Hash()
 		}
 		if hash == reportHash {
-			return nil // a repeated report is answered as repeated
+			return nil // the answer to a repeated report is "repeated"
 		}
 		if hash == topUpScript.Hash() {
 			return nil // of all scripts, only top_up.lua does not repeat its wakes; its header has the reason

@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -10,8 +11,9 @@ import (
 )
 
 // Announce enters an event in the list of events that a worker has logged, and reports whether the
-// event is new. So an event that several workers see is logged by one of them. at is the current
-// time by Redis' clock. The entry is kept at least for the duration keep.
+// event is new. If several workers see an event, only the worker for which it is new logs it. The
+// parameter at is the current time by Redis' clock. Redis keeps the entry at least for the duration
+// keep.
 func (x *Index) Announce(ctx context.Context, event string, at time.Time, keep time.Duration) (first bool, err error) {
 	var added *redis.IntCmd
 	_, err = x.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
@@ -23,6 +25,15 @@ func (x *Index) Announce(ctx context.Context, event string, at time.Time, keep t
 		return false, fmt.Errorf("announce %s: %w", event, err)
 	}
 	return added.Val() == 1, nil
+}
+
+// WasAnnounced reports whether Announce has entered the event in the list.
+func (x *Index) WasAnnounced(ctx context.Context, event string) (bool, error) {
+	err := x.rdb.ZScore(ctx, announcedKey, event).Err()
+	if err != nil && !errors.Is(err, redis.Nil) {
+		return false, fmt.Errorf("look up announced event %s: %w", event, err)
+	}
+	return err == nil, nil
 }
 
 // Announced returns the events in the list: those that Announce has entered and not yet removed as

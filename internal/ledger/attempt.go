@@ -36,7 +36,7 @@ func (l *Ledger) AttemptTo(ctx context.Context, a attempts.Attempt) ([]sms.MSISD
 }
 
 // recipientsOf reads the recipients of an attempt's call and the segments of one of its messages.
-// plain is the number of segments that it returns for a plain campaign.
+// For a plain campaign it returns the parameter "plain" as the number of segments.
 func (l *Ledger) recipientsOf(ctx context.Context, a attempts.Attempt, plain int) (to []campaign.Planned, segments int, err error) {
 	b, err := l.records.batch(ctx, a.Campaign, a.Batch)
 	if u := AsUnreadable(err); u != nil {
@@ -51,10 +51,11 @@ func (l *Ledger) recipientsOf(ctx context.Context, a attempts.Attempt, plain int
 	return b.call(a.Call), b.segments(a.Call, plain), nil
 }
 
-// Reconcile settles recipients as accepted because their messages were found at the gateway: found
-// holds the message id of each recipient, by MSISDN. It works even if the attempt's generation has
-// changed or ended since. Numbers that are not in the call change nothing. segments is the number
-// of segments of a plain campaign's message. It returns ErrNotFound if the campaign is gone.
+// Reconcile settles recipients as accepted because their messages were found at the gateway. The
+// map found has the message id of each recipient, by MSISDN. Reconcile works even if the attempt's
+// generation has changed or ended since. Numbers that are not in the call change nothing. The
+// parameter segments is the number of segments of a plain campaign's message. It returns
+// ErrNotFound if the campaign is gone.
 func (l *Ledger) Reconcile(ctx context.Context, a attempts.Attempt, found map[sms.MSISDN]string, segments, openBatchLimit int) (Settled, error) {
 	return reconcile(ctx, l, a, "", found, segments, openBatchLimit)
 }

@@ -50,7 +50,7 @@ func (r *testLedger) planFiveBatches() []campaign.PlannedBatch {
 
 // settleAndClaimFive settles the first call of each of five batches and claims the second, and
 // returns the ledger without the random values. If together is true, one run of
-// settle_and_claim.lua does it.
+// settle_and_claim.lua handles all five.
 func (r *testLedger) settleAndClaimFive(say *replayHook, together bool) (state string) {
 	r.Helper()
 	r.ok(r.rdb.FlushAll(r.Context()).Err())
@@ -65,7 +65,7 @@ func (r *testLedger) settleAndClaimFive(say *replayHook, together bool) (state s
 			if together {
 				return r.settleAndClaim(c, g, long)
 			}
-			r.settle(c, campaign.SettleAnswer, repeat(len(c.gen.To), accepted("0191d7a0-0000-7000-8000-000000000001"))...)
+			r.settle(c, campaign.SettleAnswer, repeat(len(c.gen.To), priced("0191d7a0-0000-7000-8000-000000000001"))...)
 			return r.claim("c", batch, 1, 0, keyed, long), true
 		})
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/tuma-sms/tuma/internal/campaign"
 	"github.com/tuma-sms/tuma/internal/script"
+	"github.com/tuma-sms/tuma/sms"
 )
 
 // MaxKeyAge is how long after its first use an idempotency key counts as known to the gateway. It
@@ -32,7 +33,7 @@ const (
 	ClaimPaused   ClaimResult = "paused"   // the campaign is paused
 	ClaimCanary   ClaimResult = "canary"   // the batch waits until the campaign's canary has ended
 	ClaimStopped  ClaimResult = "stopped"  // the campaign is cancelled or expired; Claim.Why is "cancelled" or "expired"
-	ClaimStale    ClaimResult = "stale"    // a later wake-up call of the batch replaces the caller's
+	ClaimStale    ClaimResult = "stale"    // the batch has a later wake-up call than the one that the caller handles
 	ClaimChanged  ClaimResult = "changed"  // the generation has changed since it was read: read it again
 	ClaimDoubtful ClaimResult = "doubtful" // the generation must not be submitted again (reason: Claim.Why); its recipients end unknown
 	ClaimExcluded ClaimResult = "excluded" // the campaign has newer opt-outs: read them first
@@ -86,8 +87,12 @@ type ClaimRequest struct {
 	OpenBatchLimit int
 	// Open are the time spans in which the call may be made, in order; empty: at any time.
 	Open []Span
-	// Exclusions is the version of the campaign's opt-outs that the caller has removed from Gen.
+	// Exclusions is a version of the opt-outs that the campaign has received. The caller has
+	// removed the recipients in these opt-outs from Gen.
 	Exclusions string
+	// NameRecipients: the request names the recipients of Gen. Opt-outs after Exclusions then refuse
+	// the claim only if they name one of them, or too many numbers to compare.
+	NameRecipients bool
 	// Resend: recipients that this claim leaves unknown for the first time are submitted once more.
 	Resend bool
 }
@@ -104,8 +109,8 @@ func spanArg(spans []Span) string {
 }
 
 // Claim asks to submit one generation. After an error the caller does not know whether it holds a
-// claim. It must not submit, and lets the lease run out. Exception: with script.ErrNotDurable,
-// Claim also returns the claim, which can be released.
+// claim. The caller must then not submit, and must let the lease run out. Exception: with
+// script.ErrNotDurable, Claim also returns the claim, which can be released.
 func (l *Ledger) Claim(ctx context.Context, r ClaimRequest) (*Claim, error) {
 	if err := r.check(); err != nil {
 		return nil, err
@@ -137,6 +142,7 @@ type claimArgs struct {
 	Size             int
 	Spans            string
 	Exclusions       string
+	Recipients       string
 }
 
 func (r ClaimRequest) args(token string) claimArgs {
@@ -144,8 +150,20 @@ func (r ClaimRequest) args(token string) claimArgs {
 		Token: token, Batch: r.Batch, Wake: r.Wake,
 		Call: r.Gen.Call, Generation: r.Gen.Number, Revision: r.Gen.Revision,
 		Lease: r.Lease, IdempotencyKey: shortUUID(r.IdempotencyKey), Login: r.Login, KeyTTL: r.KeyTTL,
-		Size: len(r.Gen.To), Spans: spanArg(r.Open), Exclusions: r.Exclusions,
+		Size: len(r.Gen.To), Spans: spanArg(r.Open), Exclusions: r.Exclusions, Recipients: r.recipients(),
 	}
+}
+
+// recipients returns the argument with the recipients' numbers; it is empty without NameRecipients.
+func (r ClaimRequest) recipients() string {
+	if !r.NameRecipients {
+		return ""
+	}
+	numbers := make([]sms.MSISDN, len(r.Gen.To))
+	for i, p := range r.Gen.To {
+		numbers[i] = p.MSISDN
+	}
+	return numbersArg(numbers)
 }
 
 // check returns an error for a login that the scripts could not store.
@@ -201,8 +219,8 @@ func (c *Claim) parse(out []string) (err error) {
 	return nil
 }
 
-// lookupsBefore returns how many lookups preceded the one that is settled, or -1 if the settle
-// comes from the call's own answer.
+// lookupsBefore returns how many lookups came before the lookup whose result is settled, or -1 if
+// the settle comes from the call's own answer.
 func (c *Claim) lookupsBefore() int {
 	if c.Result != ClaimDoubtful {
 		return -1

@@ -15,24 +15,26 @@
 --   size             number of recipients
 --   spans            time spans in which the call may be made, 'from until from until …' in ms; '': at any time
 --   exclusions       version of the campaign's opt-outs that the caller has taken out of the generation, or ''
+--   recipients       the generation's phone numbers, each with a space after it; '': newer opt-outs always refuse the claim
 -- Returns
 --   {'go', uuid, doubt 0|1, first ms, claimed ms, tries, claims}: the only answer that allows a submission
 --   {'settled'|'paused'|'canary'|'stale'|'changed'|'missing'|'newer'}
 --   {'busy', until ms}: another claim holds the generation
 --   {'later', due ms}: the generation is backing off
 --   {'closed', opens ms}: the time is outside the sending hours
---   {'excluded'}: there are newer opt-outs; a doubtful generation is claimed without reading them
+--   {'excluded'}: there are newer opt-outs, which may name a recipient; a doubtful generation is claimed without
+--     reading them
 --   {'stopped', reason, doubt 0|1}
 --   {'doubtful', reason, claimed ms, lookups}: the generation must not be submitted again. The caller looks for its messages
 --     at the gateway if that is possible (lookups: how often it did so far), and settles the rest as unknown.
 -- A repeated run with the same token returns the same answer. A claim whose lease ended without a settle makes the
 -- generation doubtful.
 
-local token, batch, wake, call, generation, revision, lease, idempotency_key, login, key_ttl, size, spans, exclusions = unpack(ARGV)
+local token, batch, wake, call, generation, revision, lease, idempotency_key, login, key_ttl, size, spans, exclusions, recipients = unpack(ARGV)
 local b, k, g = batch, call, generation
 
--- closed returns the time (ms) at which the call may be made, or nil if that is now. After the last span it returns
--- that span's end: the caller must compute new spans.
+-- closed returns the time (ms) at which the call may be made, or nil if the call may be made now. After the last
+-- span it returns that span's end: the caller must compute new spans.
 local function closed(now)
   local opens
   for from, till in string.gmatch(spans, '(%d+) (%d+)') do
@@ -41,6 +43,28 @@ local function closed(now)
     opens = till
   end
   return opens
+end
+
+-- may_concern reports whether the opt-outs after the caller's version may name a recipient. Without it, a campaign that
+-- receives opt-outs faster than its calls get their turns would never claim again.
+local function may_concern()
+  local last, known = tonumber(words(get('ex') or '')[1]), words(exclusions)
+  local first = tonumber(known[1] or '0')
+  if recipients == '' or not (last and first) or last <= first or last - first > 500 then return true end
+  local fields = {}
+  for n = first, last do fields[#fields + 1] = 'e' .. n end
+  local entries, named = redis.call('HMGET', L, unpack(fields)), {}
+  -- Redis may have lost the entries that the caller read, and numbered later ones like them.
+  if first > 0 and string.match(entries[1] or '', '^[^\n]*') ~= known[2] then return true end
+  for i = 2, #fields do
+    local numbers = string.match(entries[i] or '', '^[^\n]*\n[^\n]*\n([%d ]*)$')
+    if not numbers then return true end -- the entry names every number of a list, or is lost
+    for m in string.gmatch(numbers, '%d+') do named[m] = true end
+  end
+  for m in string.gmatch(recipients, '%d+') do
+    if named[m] then return true end
+  end
+  return false
 end
 
 local bad = unfit()
@@ -78,7 +102,7 @@ if rec[STATE] == 'd' then
   elseif now - tonumber(rec[FIRST]) > ttl then why = 'key_expired' end
   if why then return {'doubtful', why, rec[CLAIMED], rec[BAD]} end
 end
-if rec[STATE] == 'r' and outdated(exclusions) then return {'excluded'} end
+if rec[STATE] == 'r' and outdated(exclusions) and may_concern() then return {'excluded'} end
 local opens = not again and closed(now)
 if opens then
   local z = 'z:' .. string.match(b, '^%d+')

@@ -15,7 +15,7 @@ import (
 // lapseFirst claims the first call with a lease that is over.
 func lapseFirst(r *testLedger, id string) { r.claim(id, firstBatch, 0, 0, keyed, lapsed) }
 
-// claimCases are states of a call, and the answer to a claim of it.
+// claimCases are states of a call, each with the answer to a claim of that call.
 var claimCases = map[string]struct {
 	prepare func(r *testLedger, id string)
 	request func(q *ClaimRequest)
@@ -53,7 +53,7 @@ var claimCases = map[string]struct {
 		r.ok(err)
 	}, want: ClaimPaused},
 	"cancelled": {prepare: func(r *testLedger, id string) {
-		r.claim(id, firstBatch, 1, 0, keyed, long) // so that the campaign does not end
+		r.claim(id, firstBatch, 1, 0, keyed, long) // this claim keeps the campaign from ending
 		_, err := r.Cancel(r.Context(), id, "me")
 		r.ok(err)
 	}, want: ClaimStopped, why: campaign.ReasonCancelled},
@@ -122,8 +122,8 @@ func TestClaim_DoubtfulRequestIsRepeatedUnchanged(t *testing.T) {
 			t.Fatalf("resubmitted under %s to %v, want the first request, %s to %v", c.IdempotencyKey, c.gen.To, first.IdempotencyKey, first.gen.To)
 		}
 	}
-	// A recipient whose outcome has arrived since stays in the request, because a repeated request
-	// must have the same recipients.
+	// The outcome of a recipient may arrive before the request is repeated. The recipient then
+	// stays in the request, because a repeated request must have the same recipients.
 	r.settle(first, campaign.SettleAnswer, accepted("m1"), unknown("unsaid"), unknown("unsaid"))
 	if c := r.claim("c", "0.0", 0, 0, keyed, long); len(c.gen.To) != 3 || c.IdempotencyKey != first.IdempotencyKey {
 		t.Errorf("resubmitted to %v under %s, want the first request", c.gen.To, c.IdempotencyKey)
@@ -131,8 +131,9 @@ func TestClaim_DoubtfulRequestIsRepeatedUnchanged(t *testing.T) {
 	r.sound("c")
 }
 
-// A worker may have read a generation before it was narrowed, and claim it after the narrowed one
-// was submitted and its lease ended. The worker must not submit the recipients that it has read.
+// A worker may have read a generation before it was narrowed. It may claim that generation after
+// the narrowed generation was submitted and the lease has ended. This worker must not submit the
+// recipients that it has read.
 func TestClaim_OldReadingOfADoubtfulGenerationIsRefused(t *testing.T) {
 	t.Parallel()
 	r := newTestLedger(t)

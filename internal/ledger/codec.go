@@ -15,9 +15,10 @@ import (
 const (
 	formatPlain = 0
 	formatZstd  = 1
-	// formatOwn and higher formats are those of records that hold for each call its bodies, or the
-	// values from which the bodies are rendered. These records have their own numbers, so that an older
-	// release refuses them and does not read them as records of a plain campaign.
+	// Records of format formatOwn or higher belong to a campaign with merge fields. They hold the
+	// bodies of each call, or the values from which the bodies are rendered. An older release does not
+	// know these formats, and refuses the records instead of reading them as records of a plain
+	// campaign.
 	formatOwn = 2
 	// maxPageRaw bounds the text of a page before compression, in bytes, so that the page stays
 	// below 64 KB in Redis, compressed or not.

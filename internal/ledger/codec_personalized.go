@@ -43,7 +43,7 @@ func compressPersonalized(b []byte) []byte {
 }
 
 // decodeRows returns the recipients of a page as uploaded, in order, and in a campaign with merge
-// fields the values of each. nil values are too long ones.
+// fields the values of each. The values of a recipient are nil if they are too long.
 func decodeRows(b []byte) (inputs []string, values [][]string, err error) {
 	if len(b) == 0 || b[0] != formatOwn+formatPlain && b[0] != formatOwn+formatZstd {
 		inputs, err = decodePage(b)
@@ -142,7 +142,7 @@ func encodeBodies(bodies []string) []byte {
 	return compress(b)
 }
 
-// decodeBodies decodes bodies, which must be as many as calls.
+// decodeBodies decodes the bodies of a batch. There must be one body for each of the calls.
 func decodeBodies(b []byte, calls int) ([]string, error) {
 	raw, err := decompress(b)
 	if err != nil {

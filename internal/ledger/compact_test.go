@@ -198,3 +198,42 @@ func TestMemory_CampaignOfOneLeavesAtMost1000Bytes(t *testing.T) {
 		})
 	}
 }
+
+// An archived message takes at most 400 bytes as Redis counts memory: its archive, and its entry in the list of
+// messages.
+func TestMemory_ArchivedMessageTakesAtMost400Bytes(t *testing.T) {
+	t.Parallel()
+	for name, reported := range map[string]bool{"accepted": false, "delivered": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newTestLedger(t)
+			one := func(n int) {
+				id := fmt.Sprintf("m-%022d", n)
+				spec := messageSpec()
+				spec.Via = "main"
+				r.sendingSpec(id, spec, []int{1})
+				c := r.claim(id, "0.0", 0, 0, keyed, long)
+				r.settle(c, campaign.SettleAnswer, campaign.Record{Status: campaign.Accepted, MessageID: atID(1), Cost: "0.8000", Currency: "KES"})
+				if reported {
+					r.apply(id, about(1, true, r.clock().Add(3*time.Second)))
+				}
+				if done, err := Archive(t.Context(), r.Ledger, id); err != nil || !done {
+					t.Fatalf("message %s is archived: %t, %v", id, done, err)
+				}
+				r.ok(r.rdb.ZRem(t.Context(), openIndex, id).Err()) // the sweeper does so
+			}
+			one(0)
+			const n = 1000
+			before := r.usedMemory()
+			for i := range n {
+				one(i + 1)
+			}
+			each := float64(r.usedMemory()-before) / n
+			stored := r.rdb.Get(t.Context(), tombstoneKey("m-0000000000000000000001")).Val()
+			t.Logf("%.0f bytes each, %d of them the archive", each, len(stored))
+			if each > 400 {
+				t.Errorf("a message left %.0f bytes, want at most 400: %q", each, stored)
+			}
+		})
+	}
+}

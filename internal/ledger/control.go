@@ -13,7 +13,7 @@ import (
 type InFlight struct {
 	// Calls is the number of calls that hold a claim. They may still write to a gateway.
 	Calls int `json:"calls"`
-	// Recipients is the number of recipients of those calls and of doubtful ones.
+	// Recipients is the number of recipients of these calls and of doubtful calls.
 	Recipients int `json:"recipients"`
 }
 

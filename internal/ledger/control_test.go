@@ -83,7 +83,7 @@ func TestCancel_CallsInFlightAreStillSettled(t *testing.T) {
 	if s := r.summary("c"); s.State != campaign.Cancelled || !s.FinishedAt.IsZero() {
 		t.Errorf("state is %s, finished %v; want cancelled and not finished", s.State, s.FinishedAt)
 	}
-	// A recipient that was refused for now, or whose claim was released, was not sent and is
+	// A recipient that was refused for now, or whose claim was released, got no message and is
 	// skipped.
 	if got := r.settle(out, campaign.SettleAnswer, accepted("m1"), refusedForNow()); got.Done || len(got.Wakes) > 0 {
 		t.Errorf("the settle returned %+v, want not done and no wakes", got)

@@ -2,10 +2,8 @@ package ledger
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
-	"github.com/tuma-sms/tuma/internal/campaign"
 	"github.com/tuma-sms/tuma/internal/script"
 )
 
@@ -29,22 +27,16 @@ func DoubtfulCalls(ctx context.Context, l *Ledger, id string) (map[string]int, e
 		return map[string]int{}, nil //nolint:nilerr // the sweeper quarantines the snapshot
 	}
 	out := map[string]int{}
-	for _, name := range names {
-		if _, err := campaign.BatchStream(name); err != nil {
-			continue // planning
-		}
-		stream, err := snapshot.StreamOf(name)
+	works, err := l.loadWorks(ctx, id, names)
+	if err != nil {
+		return nil, err
+	}
+	for _, w := range works {
+		stream, err := snapshot.StreamOf(w.Batch.Name)
 		if err != nil {
 			continue
 		}
-		work, err := l.LoadWork(ctx, id, name)
-		if errors.Is(err, ErrNotFound) || errors.Is(err, ErrNewer) || AsUnreadable(err) != nil {
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		for _, g := range work.Open {
+		for _, g := range w.Open {
 			if g.Doubtful {
 				out[stream.Account.Name]++
 			}

@@ -18,17 +18,19 @@ import (
 // sequenceDriver runs a random sequence of everything that can happen to a campaign. It applies
 // every step to the ledger and to the model, and then compares the two.
 type sequenceDriver struct {
-	rt     *rapid.T
-	ctx    context.Context
-	id     string
-	l      *Ledger
-	rdb    *redis.Client
-	m      *model
-	gw     *modelGateway
-	replay *replayHook
+	rt  *rapid.T
+	ctx context.Context
+	id  string
+	l   *Ledger
+	// reports keeps proofs, some of which become stale.
+	reports *Reports
+	rdb     *redis.Client
+	m       *model
+	gw      *modelGateway
+	replay  *replayHook
 
-	plan      *Plan // the plan of the planner that is up to date
-	stalePlan *Plan // the plan of a planner that may be out of date
+	plan      *Plan // the plan of the up-to-date planner
+	stalePlan *Plan // the plan of a possibly outdated planner
 	read      []generationRead
 	ends      []claimEnd
 	uuids     map[string]string       // for invariant I2 (a key stands for one request): the request of each idempotency key

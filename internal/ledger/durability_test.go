@@ -173,7 +173,7 @@ func BenchmarkClaimAndSettle(b *testing.B) {
 				}
 			}
 			var next atomic.Int64
-			b.SetParallelism(4) // goroutines for each of two processors
+			b.SetParallelism(4) // 4 goroutines for each of the 2 processors
 			b.ResetTimer()
 			b.RunParallel(func(pb *testing.PB) {
 				for pb.Next() {

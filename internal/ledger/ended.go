@@ -11,11 +11,11 @@ import (
 )
 
 // EndedCount is the state of a count of ended campaigns. Done and Cancelled are the results of the last
-// complete count. During the first count they are what it has found so far.
+// complete count. During the first count they are what this count has found so far.
 type EndedCount struct {
 	Done, Cancelled int
 
-	done, cancelled int // of the count in progress
+	done, cancelled int // ended campaigns that the count in progress has found
 	at              Position
 	complete        bool // a count was completed before
 }

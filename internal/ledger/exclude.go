@@ -29,10 +29,10 @@ type Exclusions struct {
 	lists   []string              // suppression lists all of whose numbers have opted out
 }
 
-// In finds those of the recipients that have opted out. optedOut maps their indexes to their
-// suppression lists. version is the version of the opt-outs that In compared. lists are the
-// suppression lists all of whose numbers have opted out, too many to name. The caller must look the
-// recipients up on those lists.
+// In finds the recipients that have opted out. The result optedOut maps their indexes to their
+// suppression lists, and version is the version of the opt-outs that In has used. The result lists
+// has the suppression lists on which all numbers have opted out, because the numbers were too many
+// to name. The caller must look up all recipients on these lists.
 func (x *Exclusions) In(recipients []campaign.Planned) (optedOut map[int]string, version string, lists []string) {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
@@ -127,7 +127,7 @@ func (l recordReader) readExclusions(ctx context.Context, id string, first, last
 	return true, nil
 }
 
-// maxNamed is the most numbers that one entry of a campaign's opt-outs names.
+// maxNamed is the maximum number of phone numbers in one entry of a campaign's opt-outs.
 const maxNamed = 1000
 
 // Exclude tells a campaign which numbers were added to a suppression list; nil means every number
@@ -137,11 +137,7 @@ const maxNamed = 1000
 func (l *Ledger) Exclude(ctx context.Context, id, list string, numbers []sms.MSISDN) (InFlight, error) {
 	text := wholeList
 	if numbers != nil && len(numbers) <= maxNamed {
-		b := make([]byte, 0, 14*len(numbers))
-		for _, m := range numbers {
-			b = append(m.AppendTo(b), ' ')
-		}
-		text = string(b)
+		text = numbersArg(numbers)
 	}
 	out, err := l.run(ctx, excludeScript, id, nil, script.Args(excludeArgs{Token: script.NewToken(), List: list, Numbers: text})...)
 	if errors.Is(err, ErrNotFound) || err == nil && out[0] == "over" {
@@ -154,6 +150,15 @@ func (l *Ledger) Exclude(ctx context.Context, id, list string, numbers []sms.MSI
 		return InFlight{}, script.ErrAnswer
 	}
 	return InFlight{Calls: script.Int(out[1]), Recipients: script.Int(out[2])}, nil
+}
+
+// numbersArg returns the numbers, each with a space after it.
+func numbersArg(numbers []sms.MSISDN) string {
+	b := make([]byte, 0, 14*len(numbers))
+	for _, m := range numbers {
+		b = append(m.AppendTo(b), ' ')
+	}
+	return string(b)
 }
 
 // excludeArgs are the arguments of exclude.lua.

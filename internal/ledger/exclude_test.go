@@ -270,3 +270,24 @@ func TestOptOutExcludeOpen_ReachesOpenCampaignsOfTheSender(t *testing.T) {
 		told(c.want...)
 	}
 }
+
+// The gateway refused row 1 for now, so row 1 waits in a second generation, and then opts out. When the settle of the first
+// generation is written again, its "unknown" must not replace that row 1 is skipped.
+func TestOptOutNarrow_RepeatedSettleOfAnEarlierGeneration(t *testing.T) {
+	t.Parallel()
+	r := newTestLedger(t)
+	r.sending("c", []int{2})
+	r.settle(r.claim("c", "0.0", 0, 0, keyed, long), campaign.SettleLookup, refusedForNow(), unknown("unsaid"))
+	doubtful := r.tryClaim("c", "0.0", r.open("c", "0.0", 0, 0), noKey, long)
+	r.settle(doubtful, campaign.SettleAbandon, repeat(2, unknown("no_key"))...)
+	r.exclude("c", 1)
+	var x Exclusions
+	r.ok(x.Read(t.Context(), r.Ledger, "c"))
+	g := r.open("c", "0.0", 0, 1)
+	optedOut, _, _ := x.In(g.To)
+	_, err := r.Narrow(t.Context(), "c", script.NewToken(), "0.0", g, optedOut, 1000)
+	r.ok(err)
+	r.expect("c", "skipped unknown")
+	r.settle(doubtful, campaign.SettleAbandon, repeat(2, unknown("no_key"))...)
+	r.expect("c", "skipped unknown")
+}

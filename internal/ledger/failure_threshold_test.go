@@ -11,8 +11,8 @@ import (
 	"github.com/tuma-sms/tuma/internal/script"
 )
 
-// canary plans a campaign whose first batch, with calls of the sizes in first, is its canary. A
-// batch of one call follows.
+// canary plans a campaign whose first batch is its canary. The parameter "first" has the sizes of the
+// calls in this batch. A batch of one call follows.
 func (r *testLedger) canary(id string, spec campaign.Spec, first []int, rest int) {
 	r.Helper()
 	for _, n := range first {

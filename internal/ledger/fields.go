@@ -10,6 +10,7 @@ import "strconv"
 // Fields that a ledger hash has once.
 const (
 	fieldFormat  = "v"
+	fieldContent = "hash"
 	fieldUpload  = "up"
 	fieldBefore  = "took"
 	fieldTotal   = "total"
@@ -35,6 +36,8 @@ const (
 	fieldCallsInFlight = "flyc"
 	fieldCalls         = "calls"
 	fieldSegments      = "seg"
+	fieldCost          = "cost"
+	fieldCurrency      = "ccy"
 	fieldResent        = "resent"
 	fieldOtherText     = "xt"
 	fieldReportReasons = "dr"
@@ -48,9 +51,11 @@ const (
 	fieldExclusions      = "ex"
 	fieldQuarantined     = "aside"
 	fieldQuarantinedWork = "left"
+	fieldBare            = "bare"
 )
 
 func pageField(page int) string        { return "p" + strconv.Itoa(page) }
+func refsField(page int) string        { return "ref" + strconv.Itoa(page) }
 func skippedField(page int) string     { return "k" + strconv.Itoa(page) }
 func exclusionField(number int) string { return "e" + strconv.Itoa(number) }
 

@@ -16,7 +16,7 @@ func (r *testLedger) cancel(id string) {
 	r.ok(err)
 }
 
-// cancelAgo cancels a campaign, and sets the time of its end to the duration ago before now.
+// cancelAgo cancels a campaign, and then sets the time of its end back by the duration ago.
 func (r *testLedger) cancelAgo(id string, ago time.Duration) {
 	r.Helper()
 	r.cancel(id)
@@ -153,7 +153,7 @@ func TestCommit_ReplacedCampaignLeavesNothing(t *testing.T) {
 			t.Errorf("the list begins with %s, want fresh, and then c", newest)
 		}
 	}
-	// Retention removes a cancelled campaign without a tombstone, so its ID stays free.
+	// Retention leaves no tombstone when it removes a cancelled campaign, so the ID is free also after that.
 	r.cancel("c")
 	_, err = r.Purge(t.Context(), "c", time.Now().Add(time.Minute))
 	r.ok(err)
@@ -163,7 +163,7 @@ func TestCommit_ReplacedCampaignLeavesNothing(t *testing.T) {
 }
 
 // lateSteps returns steps of planners and workers that have read the campaign c and write later.
-// The test has planned c with the helper sending.
+// The test has planned c with the helper `sending`.
 func (r *testLedger) lateSteps() map[string]func() error {
 	ctx := r.Context()
 	g := r.open("c", "0.0", 0, 0)

@@ -6,7 +6,7 @@ import (
 	"github.com/tuma-sms/tuma/internal/campaign"
 )
 
-// The states of a generation, the first word of its record.
+// The states of a generation. The state is the first word of the generation's record.
 const (
 	stateReady    = "r" // certainly no submission has reached the gateway, and no claim is held
 	stateClaimed  = "s"
@@ -19,11 +19,11 @@ const noWord = "-"
 
 // generationRecord is the record of an open generation in the ledger hash: words with one space
 // between them, in the order of the fields. The fields have the names of the positions in
-// prelude.lua, which generation_test.go compares. All times are in ms.
+// prelude.lua; generation_test.go compares these names. All times are in ms.
 type generationRecord struct {
 	State   string // stateReady, stateClaimed or stateDoubtful
 	Token   string // token of the last claim
-	Lease   string // end of that claim's lease
+	Lease   string // end of the lease of the last claim
 	Claimed string // time of that claim
 	First   string // time of the first claim under UUID
 	Tries   string // answers about the message itself so far
@@ -44,7 +44,7 @@ type settledRecord struct {
 	At     string // time of the settle
 	Token  string // first half of the last claim's token
 	Claims string // number of claims
-	Wakes  string // wakes that the end of the generation handed out
+	Wakes  string // wake-up calls of the batches that were handed out when the generation ended
 	By     string // half of the token of the caller that abandoned the generation; "" if none did
 }
 

@@ -28,26 +28,50 @@ type Index struct {
 // Index returns the indexes of the campaigns in the ledger's Redis.
 func (l *Ledger) Index() *Index { return &Index{rdb: l.rdb, scripts: l.scripts} }
 
-// add enters a campaign in the index of open campaigns and in the index of all campaigns, with the
-// current time.
-func (x *Index) add(ctx context.Context, id string) error {
-	out, err := x.scripts.Run(ctx, indexScript, []string{openIndex}, script.Args(indexArgs{ID: id})...)
-	if err != nil {
-		return fmt.Errorf("index %s: %w", id, err)
+// records returns the reader of the campaigns in the index.
+func (x *Index) records() recordReader { return recordReader{x.rdb, x.scripts} }
+
+// listOf returns the index that lists a campaign: that of single messages or that of all others.
+func listOf(message bool) string {
+	if message {
+		return messageIndex
 	}
-	at, err := strconv.ParseFloat(out[0], 64)
-	if err != nil {
-		return fmt.Errorf("index %s: %w", id, script.ErrAnswer)
+	return campaignIndex
+}
+
+// add enters a campaign in the index of open campaigns and in the list of its kind, with the current
+// time.
+func (x *Index) add(ctx context.Context, id string, message bool) error {
+	if _, one := x.rdb.(*redis.Client); one {
+		_, err := x.addOpen(ctx, id, listOf(message))
+		return err
 	}
-	if err := x.rdb.ZAddNX(ctx, campaignIndex, redis.Z{Score: at, Member: id}).Err(); err != nil {
+	at, err := x.addOpen(ctx, id)
+	if err != nil {
+		return err
+	}
+	if err := x.rdb.ZAddNX(ctx, listOf(message), redis.Z{Score: at, Member: id}).Err(); err != nil {
 		return fmt.Errorf("index %s: %w", id, err)
 	}
 	return nil
 }
 
-// moveUp enters a campaign in the list of all campaigns with a new time.
-func (x *Index) moveUp(ctx context.Context, id string, created time.Time) error {
-	if err := x.rdb.ZAdd(ctx, campaignIndex, redis.Z{Score: float64(created.UnixMilli()), Member: id}).Err(); err != nil {
+// addOpen enters a campaign in the index of open campaigns with the current time, and returns that
+// time as the score of the entry. It also enters the campaign in the given lists, at most one.
+func (x *Index) addOpen(ctx context.Context, id string, lists ...string) (at float64, err error) {
+	out, err := x.scripts.Run(ctx, indexScript, append([]string{openIndex}, lists...), script.Args(indexArgs{ID: id})...)
+	if err == nil {
+		at, err = strconv.ParseFloat(out[0], 64)
+	}
+	if err != nil {
+		return 0, fmt.Errorf("index %s: %w", id, err)
+	}
+	return at, nil
+}
+
+// moveUp enters a campaign in the list of its kind with a new time.
+func (x *Index) moveUp(ctx context.Context, id string, message bool, created time.Time) error {
+	if err := x.rdb.ZAdd(ctx, listOf(message), redis.Z{Score: float64(created.UnixMilli()), Member: id}).Err(); err != nil {
 		return fmt.Errorf("index %s: %w", id, err)
 	}
 	return nil
@@ -89,19 +113,19 @@ func (x *Index) Free(ctx context.Context, id string) (bool, error) {
 	return script.Text(got[0]) == campaign.ReasonCancelled && got[1] != nil && got[2] == nil && got[3] == nil && got[4] == nil && got[5] == got[6], nil
 }
 
-// Upload returns the token of a campaign's upload; empty if there is no such campaign. Two
-// campaigns that had one ID in turn have different tokens. replaced reports whether another
-// campaign had the ID before.
+// Upload returns the token of a campaign's upload; empty if there is no such campaign. Campaigns
+// that used the same ID one after the other have different tokens. The result "replaced" is true if
+// another campaign had the ID before.
 func (x *Index) Upload(ctx context.Context, id string) (token string, replaced bool, err error) {
-	got, err := x.rdb.HMGet(ctx, ledgerKey(id), fieldUpload, fieldBefore).Result()
+	got, err := x.records().fields(ctx, id, fieldUpload, fieldBefore)
 	if err != nil {
 		return "", false, fmt.Errorf("read campaign %s: %w", id, err)
 	}
 	return script.Text(got[0]), got[1] != nil, nil
 }
 
-// IndexEntry is the entry of one campaign in the index of open campaigns, which the sweeper reads.
-// Since is the time of the entry, which is its score in Redis.
+// IndexEntry is the entry of one campaign in the index of open campaigns. The sweeper reads this
+// index. Since is the time of the entry; in Redis it is the score of the entry.
 type IndexEntry struct {
 	ID    string
 	Since time.Time
@@ -141,12 +165,74 @@ type Position struct {
 	ID string    // the ID of that campaign
 }
 
+// PositionOf returns the position of a campaign or message in the lists. An empty ID is the position
+// before the newest one.
+func (x *Index) PositionOf(ctx context.Context, id string) (Position, error) {
+	if id == "" {
+		return Position{}, nil
+	}
+	for _, list := range []string{campaignIndex, messageIndex} {
+		at, err := x.rdb.ZScore(ctx, list, id).Result()
+		if err == nil {
+			return Position{At: time.UnixMilli(int64(at)), ID: id}, nil
+		}
+		if !errors.Is(err, redis.Nil) {
+			return Position{}, fmt.Errorf("find %s in the list of campaigns: %w", id, err)
+		}
+	}
+	return Position{}, fmt.Errorf("find %.128q in the list of campaigns: %w", id, ErrNotFound)
+}
+
 // indexStep is how many campaigns one request lists.
 const indexStep = 500
 
-// Newest yields every campaign after a position, newest first. Campaigns that are enqueued
-// meanwhile are not yielded.
+// Newest yields every campaign after a position, newest first, without single messages. Campaigns that
+// are enqueued meanwhile are not yielded.
 func (x *Index) Newest(ctx context.Context, after Position) iter.Seq2[IndexEntry, error] {
+	return x.newest(ctx, campaignIndex, after)
+}
+
+// NewestMessages does for single messages what Newest does for campaigns.
+func (x *Index) NewestMessages(ctx context.Context, after Position) iter.Seq2[IndexEntry, error] {
+	return x.newest(ctx, messageIndex, after)
+}
+
+// NewestOfBoth yields every campaign and every single message after a position, newest first.
+func (x *Index) NewestOfBoth(ctx context.Context, after Position) iter.Seq2[IndexEntry, error] {
+	return func(yield func(IndexEntry, error) bool) {
+		next1, stop1 := iter.Pull2(x.Newest(ctx, after))
+		defer stop1()
+		next2, stop2 := iter.Pull2(x.NewestMessages(ctx, after))
+		defer stop2()
+		a, errA, okA := next1()
+		b, errB, okB := next2()
+		for okA || okB {
+			first := okA && (!okB || errA != nil || errB == nil && a.newer(b))
+			e, err := b, errB
+			if first {
+				e, err = a, errA
+			}
+			if !yield(e, err) || err != nil {
+				return
+			}
+			if first {
+				a, errA, okA = next1()
+			} else {
+				b, errB, okB = next2()
+			}
+		}
+	}
+}
+
+// newer reports whether a list shows the entry before another one.
+func (e IndexEntry) newer(than IndexEntry) bool {
+	if e.score != than.score {
+		return e.score > than.score
+	}
+	return e.ID > than.ID
+}
+
+func (x *Index) newest(ctx context.Context, list string, after Position) iter.Seq2[IndexEntry, error] {
 	return func(yield func(IndexEntry, error) bool) {
 		offset := int64(0)
 		for {
@@ -154,7 +240,7 @@ func (x *Index) Newest(ctx context.Context, after Position) iter.Seq2[IndexEntry
 			if after.ID != "" {
 				top = strconv.FormatInt(after.At.UnixMilli(), 10)
 			}
-			zs, err := x.rdb.ZRevRangeByScoreWithScores(ctx, campaignIndex, &redis.ZRangeBy{Min: "-inf", Max: top, Offset: offset, Count: indexStep}).Result()
+			zs, err := x.rdb.ZRevRangeByScoreWithScores(ctx, list, &redis.ZRangeBy{Min: "-inf", Max: top, Offset: offset, Count: indexStep}).Result()
 			if err != nil {
 				yield(IndexEntry{}, fmt.Errorf("list campaigns: %w", err))
 				return
@@ -183,26 +269,25 @@ func (x *Index) Newest(ctx context.Context, after Position) iter.Seq2[IndexEntry
 // Totals returns the number of recipients of each campaign, in one round trip. It is 0 for a
 // campaign that does not exist or is being uploaded.
 func (x *Index) Totals(ctx context.Context, ids []string) ([]int, error) {
-	totals := make([]int, len(ids))
-	answers := make([]*redis.SliceCmd, len(ids))
-	_, err := x.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
-		for i, id := range ids {
-			answers[i] = p.HMGet(ctx, ledgerKey(id), fieldTotal)
-		}
-		return nil
-	})
-	if err != nil {
+	totals, got := make([]int, len(ids)), make([]someOf, len(ids))
+	for i, id := range ids {
+		got[i] = someOf{id: id, names: []string{fieldTotal}}
+	}
+	if err := x.records().many(ctx, got, false); err != nil {
 		return nil, fmt.Errorf("read the recipients of campaigns: %w", err)
 	}
-	for i, a := range answers {
-		totals[i] = script.Int(a.Val()[0])
+	for i, a := range got {
+		if a.isRead() {
+			totals[i] = script.Int(a.values[0])
+		}
 	}
 	return totals, nil
 }
 
-// Before returns at most a thousand campaigns whose index entry is older than the given time.
-func (x *Index) Before(ctx context.Context, limit time.Time) ([]string, error) {
-	ids, err := x.rdb.ZRangeByScore(ctx, campaignIndex, &redis.ZRangeBy{
+// Before returns at most a thousand campaigns, or single messages, whose index entry is older than the
+// given time.
+func (x *Index) Before(ctx context.Context, messages bool, limit time.Time) ([]string, error) {
+	ids, err := x.rdb.ZRangeByScore(ctx, listOf(messages), &redis.ZRangeBy{
 		Min: "-inf", Max: "(" + strconv.FormatInt(limit.UnixMilli(), 10), Count: 1000,
 	}).Result()
 	if err != nil {
@@ -214,8 +299,9 @@ func (x *Index) Before(ctx context.Context, limit time.Time) ([]string, error) {
 // indexArgs are the arguments of index.lua.
 type indexArgs struct{ ID string }
 
-// Sweeping takes or keeps the lock that lets one worker of the cluster sweep. It reports whether
-// the worker has the lock. Without a renewal the lock ends after life.
+// Sweeping takes or renews the lock of the sweeper, and reports whether the worker has the lock.
+// Only the worker that has the lock may sweep. A lock that is not renewed ends after the duration
+// life.
 func (x *Index) Sweeping(ctx context.Context, worker string, life time.Duration) (bool, error) {
 	err := x.rdb.SetArgs(ctx, sweeperLock, worker, redis.SetArgs{Mode: "NX", TTL: life}).Err()
 	if err == nil {

@@ -1,6 +1,6 @@
--- index.lua enters a campaign in the open index, where the sweeper finds it. The score of the entry is the time by
--- Redis' clock.
--- KEYS: 1 open index
+-- index.lua enters a campaign in the open index, where the sweeper finds it, and in the list of its kind, unless it is
+-- there. The score of an entry is the time by Redis' clock.
+-- KEYS: 1 open index, 2 list; missing in a cluster, where it is on another server
 -- ARGV, in the order of indexArgs:
 --   id  campaign id
 -- Returns {now ms}
@@ -8,4 +8,5 @@ local id = unpack(ARGV)
 local t = redis.call('TIME')
 local now = string.format('%.0f', tonumber(t[1]) * 1000 + math.floor(tonumber(t[2]) / 1000))
 redis.call('ZADD', KEYS[1], now, id)
+if KEYS[2] then redis.call('ZADD', KEYS[2], 'NX', now, id) end
 return {now}

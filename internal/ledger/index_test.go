@@ -51,7 +51,7 @@ func TestRemoveFromOpenIndex_KeepsAnEntryChangedSince(t *testing.T) {
 		open    bool
 	}{
 		"an old entry is removed":           {func(r *testLedger) {}, false},
-		"an entry of a later retry stays":   {func(r *testLedger) { r.ok(r.Index().add(r.Context(), "c")) }, true},
+		"an entry of a later retry stays":   {func(r *testLedger) { r.ok(r.Index().add(r.Context(), "c", false)) }, true},
 		"an entry that was removed already": {func(r *testLedger) { r.ok(r.rdb.ZRem(r.Context(), openIndex, "c").Err()) }, false},
 	}
 	for name, c := range cases {
@@ -135,7 +135,7 @@ func TestPurge_LeavesATombstone(t *testing.T) {
 	c := r.claim("c", "0.0", 0, 0, keyed, long)
 	r.settle(c, campaign.SettleAnswer, accepted("m"))
 	r.age("c", 48*time.Hour)
-	if old, err := r.Index().Before(t.Context(), time.Now().Add(-47*time.Hour)); err != nil || !slices.Equal(old, []string{"c"}) {
+	if old, err := r.Index().Before(t.Context(), false, time.Now().Add(-47*time.Hour)); err != nil || !slices.Equal(old, []string{"c"}) {
 		t.Errorf("Before returned %v, %v; want only c", old, err)
 	}
 	for range 2 {
@@ -250,7 +250,7 @@ func TestWatch_BatchIsDueWhenAWorkerCanContinue(t *testing.T) {
 	release := func(r *testLedger, c *Claim) { _, err := r.Release(r.Context(), c, 10*time.Minute, false); r.ok(err) }
 	cases := map[string]struct {
 		do   func(r *testLedger, id string)
-		want time.Duration // how long from now the watch must be
+		want time.Duration // the time from now until the watch
 	}{
 		"handed out": {func(r *testLedger, id string) {}, 5 * time.Second},
 		"claimed":    {func(r *testLedger, id string) { r.claim(id, b, 0, 0, keyed, 30*time.Second) }, 31 * time.Second},
@@ -328,11 +328,11 @@ func TestBatchesAhead_CountsOnlyUpToTheMaximum(t *testing.T) {
 	r := newTestLedger(t)
 	now := time.Now()
 	var all []redis.Z
-	for i := range 600 { // more than are read in one round trip
+	for i := range 600 { // more entries than one round trip reads
 		all = append(all, redis.Z{Score: float64(now.UnixMilli() + int64(i)), Member: campaign.BatchName(0, i)})
 	}
 	all = append(all, redis.Z{Score: float64(now.UnixMilli()), Member: campaign.BatchName(1, 0)}, // a batch of another stream
-		redis.Z{Score: float64(now.Add(time.Hour).UnixMilli()), Member: campaign.BatchName(0, 600)}) // backs off, so it does not count
+		redis.Z{Score: float64(now.Add(time.Hour).UnixMilli()), Member: campaign.BatchName(0, 600)}) // this batch backs off, so it does not count
 	r.ok(r.rdb.ZAdd(r.Context(), openKey("c"), all...).Err())
 	for _, x := range []struct{ seq, most, want int }{{0, 10, 0}, {9, 10, 9}, {500, 10, 10}, {500, 1000, 500}, {700, 1000, 600}, {700, 300, 300}} {
 		n, err := r.BatchesAhead(r.Context(), "c", campaign.BatchName(0, x.seq), now.Add(time.Minute), x.most)

@@ -38,7 +38,7 @@ func (l *Ledger) applyElsewhere(ctx context.Context, c *Claim, records []campaig
 		return w, nil
 	}
 	if c.IdempotencyKey == (Claim{}).IdempotencyKey {
-		record, err := l.rdb.HMGet(ctx, ledgerKey(c.id), generationField(c.batch, generationName(g.Call, g.Number))).Result()
+		record, err := l.records.fields(ctx, c.id, generationField(c.batch, generationName(g.Call, g.Number)))
 		if err != nil {
 			return w, fmt.Errorf("apply late result of %s of %s: %w", w.origin, c.id, err)
 		}
@@ -57,7 +57,7 @@ func (l *Ledger) applyElsewhere(ctx context.Context, c *Claim, records []campaig
 	return w, nil
 }
 
-// applyAt settles a late result in one batch, and in those that its recipients have moved to.
+// applyAt settles a late result in one batch, and in the batches to which its recipients have moved.
 func (l *Ledger) applyAt(ctx context.Context, w *lateResult, name string) error {
 	b, err := l.records.batch(ctx, w.claim.id, name)
 	if errors.Is(err, ErrNotFound) {
@@ -117,8 +117,8 @@ func (l *Ledger) settleLate(ctx context.Context, c *Claim, records []campaign.Re
 	}
 	var from []string
 	if out[0] == "lost" {
-		// Start at the batch that the recipients were in most recently, of those that Redis still
-		// has.
+		// Start at the batch that the recipients were in most recently. Leave out the batches that
+		// Redis has lost.
 		for _, name := range c.gen.from {
 			n, err := l.rdb.HExists(ctx, ledgerKey(c.id), batchField(name)).Result()
 			if err != nil {

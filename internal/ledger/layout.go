@@ -10,7 +10,7 @@ import "github.com/tuma-sms/tuma/internal/script"
 //	              the time in ms at which the sweeper checks whether a worker has the batch
 //	tuma:{id}:u:… an upload in progress; it becomes the ledger hash at commit
 //	tuma:{id}:up  the tokens of the uploads in progress
-//	tuma:{id}:t   the tombstone, after retention
+//	tuma:{id}:t   the tombstone, after retention; or the archive of a single message that has ended (archive.go)
 //	tuma:{id}:a   quarantined records (they cannot be read), with their first bytes
 //	tuma:{id}:d:N the overlay of delivery reports, and tuma:{id}:dt the times to delivery (overlay.go)
 //	tuma:{id}:aw  the work that needs them, scored by the time of the quarantine in ms
@@ -24,15 +24,18 @@ import "github.com/tuma-sms/tuma/internal/script"
 //	pending accepted … skipped        recipients by status; absent when 0
 //	fly flyc                          pending recipients in flight; calls in flight
 //	was                               pending recipients, not in flight, that a retry or a resend took out of unknown
-//	per to:a accepted:a … was:a       with several accounts: number of streams; for each, its recipients and the counts above
+//	per to:a accepted:a … was:a       with several accounts: number of streams; for each, its recipients and the counts above;
+//	                                  also seg:a cost:a ccy:a
 //	x:REASON xt                       skipped recipients by reason; skipped duplicates with another text
 //	calls seg resent                  submitted calls, segments of accepted messages, recipients that went out twice
+//	cost ccy                          cost of accepted messages in millionths of a currency, and the currency
 //	dr                                reasons of undelivered messages
 //	paused stop stop_at fin           state: reason and time of a pause, reason and time of a stop, time of the end
 //	lim cb:a                          failure threshold and canary; batches of the canary, while it is open
 //	nb:a h:a ob:a                     number of batches planned, handed out, and open now
 //	z:a                               since when the stream is outside its sending hours, and when they begin
-//	pN kN                             page N as uploaded; the recipients that planning skipped in it
+//	pN refN kN                        page N as uploaded; its recipients' references, if there are any; the recipients that
+//	                                  planning skipped in it
 //	bB tB lB wB xB                    batch record, bodies of its calls where each has one, number of open generations,
 //	                                  wake number, open generations other than 0
 //	gB.K.G iB.K.G nB.K                a generation, its positions in the call, the highest generation number
@@ -40,6 +43,7 @@ import "github.com/tuma-sms/tuma/internal/script"
 //	mB fB qB.K mt                     moves: batches that recipients moved to; batches they came from; numbers given to
 //	                                  those batches' generations; last move
 //	rt rop rlast ctl                  retries: the running one, the last number, the last finished one; recent orders
+//	bare                              set once the text, or a number, was deleted after the end
 //	aside left                        number of quarantined records; work that left the open set because of them
 //	ex eN                             opt-outs received: how many entries, and the last token; each entry's list and numbers
 //
@@ -49,6 +53,7 @@ const (
 	keyPrefix     = script.KeyPrefix
 	openIndex     = keyPrefix + "open"
 	campaignIndex = keyPrefix + "campaigns"
+	messageIndex  = keyPrefix + "messages"
 	sweeperLock   = keyPrefix + "sweeper"
 	announcedKey  = keyPrefix + "announced" // events that a worker has logged
 	payloadsKey   = keyPrefix + "payloads"  // quarantined tasks that name no campaign

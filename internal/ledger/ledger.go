@@ -42,8 +42,8 @@ var (
 type Ledger struct {
 	rdb     redis.UniversalClient
 	scripts *script.Runner
-	// accounts has the sender IDs of accounts, which decide which suppression lists apply. optouts has
-	// the numbers on these lists.
+	// accounts has the sender IDs of accounts. The sender IDs decide which suppression lists apply to
+	// a campaign. optouts has the numbers on the suppression lists.
 	records  recordReader
 	accounts *accounts.Store
 	optouts  *optout.Lists
@@ -64,7 +64,7 @@ func New(rdb redis.UniversalClient) *Ledger { return NewDurable(rdb, script.Dura
 // they return script.ErrNotDurable.
 func NewDurable(rdb redis.UniversalClient, d script.Durability) *Ledger {
 	scripts := script.NewRunner(rdb, d)
-	return &Ledger{rdb: rdb, scripts: scripts, records: recordReader{rdb: rdb}, accounts: accounts.New(scripts), optouts: optout.New(scripts), batcher: newBatcher(scripts), drawNumber: randomNumber, thresholdSample: campaign.ThresholdSample, thresholdSpan: campaign.ThresholdSpan}
+	return &Ledger{rdb: rdb, scripts: scripts, records: recordReader{rdb, scripts}, accounts: accounts.New(scripts), optouts: optout.New(scripts), batcher: newBatcher(scripts), drawNumber: randomNumber, thresholdSample: campaign.ThresholdSample, thresholdSpan: campaign.ThresholdSpan}
 }
 
 // Runner returns the Runner of the ledger's scripts. Other stores use it for the same Redis with
@@ -87,19 +87,36 @@ func errorFor(word string) error {
 	return nil
 }
 
-// run runs a script on the campaign that has an id, whichever that is. It returns the script's
-// answer as text. With script.ErrNotDurable it also returns the answer.
+// run runs a script on the campaign that has the given id now, whichever upload has made it. It
+// returns the script's answer as text. With script.ErrNotDurable it also returns the answer.
 func (l *Ledger) run(ctx context.Context, s *script.Script, id string, keys []string, args ...any) ([]string, error) {
 	return l.runOn(ctx, s, id, "", keys, args...)
 }
 
-// runOn is run for a caller that has read the campaign before. upload is the token of the
-// campaign's upload. If another campaign has taken the id meanwhile, runOn changes nothing and
-// returns ErrNotFound. An empty upload stands for any campaign.
+// runOn does what run does, for a caller that has read the campaign before. The parameter "upload" is
+// the token of the campaign's upload. If another campaign has taken the id meanwhile, runOn changes
+// nothing and returns ErrNotFound. An empty upload stands for any campaign. A message that has only an
+// archive gets its full form for the script, and is archived again afterwards.
 func (l *Ledger) runOn(ctx context.Context, s *script.Script, id, upload string, keys []string, args ...any) ([]string, error) {
 	all := append([]string{ledgerKey(id), openKey(id)}, keys...)
-	out, err := l.scripts.Run(ctx, s, all, append(slices.Clip(args), upload)...)
-	return checkAnswer(s, id, args, out, err)
+	restored := false
+	for try := 1; ; try++ {
+		out, err := l.scripts.Run(ctx, s, all, append(slices.Clip(args), upload)...)
+		if out, err = checkAnswer(s, id, args, out, err); !errors.Is(err, ErrNotFound) || try == restoreTries {
+			if restored {
+				archiveAgain(ctx, l, id)
+			}
+			return out, err
+		}
+		again, failed := restore(ctx, l, id, upload)
+		if failed != nil {
+			return out, fmt.Errorf("%s %s: %w", s.Name(), id, failed)
+		}
+		if !again {
+			return out, err
+		}
+		restored = true
+	}
 }
 
 // checkAnswer returns the answer of a campaign's script, or the error that the answer stands for.

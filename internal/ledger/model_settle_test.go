@@ -80,7 +80,7 @@ type settling struct {
 	state       string // the state of the generation before the settle
 	forgotten   bool   // Redis has lost the generation
 	mine        bool   // the settle belongs to the current claim of the generation
-	again, anew []int  // positions that go into new generations: again those refused for now, anew those that a resend submits once more
+	again, anew []int  // positions that go into new generations: in the slice again the recipients refused for now, in the slice anew those that a resend submits once more
 	touched     map[*modelGen]bool
 }
 
@@ -145,7 +145,7 @@ func (x *settling) settleRow(i, p int) {
 	}
 	switch {
 	case r.left != "":
-		if status != campaign.Pending {
+		if status >= campaign.Accepted || status != campaign.Pending && (x.forgotten || r.leftIn == word.gen) {
 			r.left = ""
 			resolve()
 		}

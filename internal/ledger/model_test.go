@@ -10,7 +10,7 @@ import (
 )
 
 // model is the expected state of a campaign: plain data and the delivery rules, without Redis. The
-// driver applies every step to both and compares them.
+// driver applies every step to the model and to the ledger, and compares their states.
 type model struct {
 	personal bool          // the campaign has merge fields
 	now      time.Duration // the time of a clock that moves only when the test moves it
@@ -25,10 +25,11 @@ type model struct {
 	gens  map[string]*modelGen    // the key is the name: batch, call and generation, "b.k.g"
 	order [modelAccounts][]string // names of the batches of each account, in the order of planning
 	moved map[string][]string     // the batches that recipients of a batch moved to
-	under map[string]string       // idempotency keys by "call generation"; the generation belongs to another call, and a late result of it reached this call
+	under map[string]string       // idempotency keys of generations of other calls whose late result reached this call; the key is "call generation"
 
-	version  string       // version of the opt-outs that the campaign has received
-	excluded map[int]bool // rows that the campaign's opt-outs name
+	version  string // version of the opt-outs that the campaign has received
+	optOuts  []modelOptOut
+	excluded map[int]bool // rows of recipients in the opt-outs that the campaign has received
 	listed   map[int]bool // rows on a suppression list; in this test Redis never loses the lists
 
 	paused    bool
@@ -41,16 +42,17 @@ type model struct {
 }
 
 // modelAccounts is the number of accounts of a test campaign. Account 0 is at a gateway with
-// idempotency keys, account 1 at one without.
+// idempotency keys, account 1 is at a gateway without such keys.
 const modelAccounts = 2
 
 type modelRow struct {
 	left   string // the skip reason of planning or an opt-out
+	leftIn string // the generation that an opt-out took the recipient out of
 	call   string // the name "b.k" of its call, if the recipient is in a batch
 	pos    int
 	status campaign.Status
-	from   string     // the generation it waits in, or that set the status
-	under  string     // the idempotency key of that generation, if it belongs to another call
+	from   string     // the generation that the recipient waits in, or that has set its status
+	under  string     // the idempotency key of the generation in from, if that generation belongs to another call
 	before *modelSent // the unknown outcome before a retry or a resend
 	// report is Delivered or Undelivered once a delivery report about an accepted message came.
 	report campaign.Status
@@ -80,7 +82,7 @@ type modelGen struct {
 	uuid, login           string
 	lease, due            time.Duration
 	first                 time.Duration
-	closedBy, abandonedBy string // tokens: of the last claim, and of the caller that abandoned it
+	closedBy, abandonedBy string // tokens: of the last claim, and of the caller that abandoned the generation
 }
 
 type modelRetry struct {
@@ -91,6 +93,25 @@ type modelRetry struct {
 }
 
 func genKey(call string, number int) string { return fmt.Sprintf("%s.%d", call, number) }
+
+// modelOptOut is an entry of the campaign's opt-outs. version is the version that it begins.
+type modelOptOut struct {
+	version string
+	rows    []int
+}
+
+// mayConcern reports whether a claim of the named rows is refused by the opt-outs after the given version.
+func (m *model) mayConcern(version string, rows []int) bool {
+	after := 0
+	if version != "" {
+		if after = 1 + slices.IndexFunc(m.optOuts, func(o modelOptOut) bool { return o.version == version }); after == 0 {
+			return true // Redis has lost the opt-outs that the worker read
+		}
+	}
+	return after == len(m.optOuts) || slices.ContainsFunc(m.optOuts[after:], func(o modelOptOut) bool {
+		return slices.ContainsFunc(o.rows, func(row int) bool { return slices.Contains(rows, row) })
+	})
+}
 
 func (m *model) clone() *model {
 	c := *m
@@ -105,7 +126,7 @@ func (m *model) clone() *model {
 	}
 	c.calls, c.gens = map[string]*modelCall{}, map[string]*modelGen{}
 	c.under, c.moved = maps.Clone(m.under), map[string][]string{}
-	c.excluded = maps.Clone(m.excluded)
+	c.excluded, c.optOuts = maps.Clone(m.excluded), slices.Clone(m.optOuts)
 	for k, v := range m.moved {
 		c.moved[k] = slices.Clone(v)
 	}
@@ -225,7 +246,8 @@ type modelClaim struct {
 	staleWake, closed  bool
 	origin             string // the batch in which its recipients were planned
 	version            string
-	ghost              bool // Redis, and so the model, lost the batch; the worker still has generation 0 of a call in it
+	rows               []int // rows of the recipients, if the claim names them
+	ghost              bool  // Redis, and so the model, lost the batch; the worker still has generation 0 of a call in it
 }
 
 func (m *model) claim(g *modelGen, c modelClaim) (answer ClaimResult, why string) {
@@ -269,7 +291,7 @@ func (m *model) claim(g *modelGen, c modelClaim) (answer ClaimResult, why string
 			return ClaimDoubtful, "key_expired"
 		}
 	}
-	if g.state == "r" && c.version != m.version {
+	if g.state == "r" && c.version != m.version && (c.rows == nil || m.mayConcern(c.version, c.rows)) {
 		return ClaimExcluded, ""
 	}
 	if c.closed {
@@ -293,7 +315,7 @@ func (m *model) narrow(g *modelGen, rev int, token string, positions []int) (sta
 		if r.before != nil {
 			r.status, r.from, r.under, r.sent, r.before = campaign.Unknown, r.before.gen, "", []modelSent{*r.before}, nil
 		} else {
-			r.left, r.from = campaign.ReasonOptedOut, ""
+			r.left, r.leftIn, r.from = campaign.ReasonOptedOut, genKey(g.call, g.number), ""
 		}
 	}
 	g.token = token

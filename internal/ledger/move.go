@@ -19,12 +19,13 @@ import (
 // certainly not been sent, and no back-off keeps them waiting.
 type Movable struct {
 	Batch string
-	// Upload is the token of the campaign's upload. It differs between campaigns that had one ID in
-	// turn.
+	// Upload is the token of the campaign's upload. Campaigns that used the same ID one after the
+	// other have different tokens.
 	Upload string
 	// To are these recipients, in the order of the batch.
 	To []campaign.Planned
-	// Been are the streams that the recipients have been in, the stream of the batch first.
+	// Been lists the streams that the recipients have been in. The stream of the batch is the
+	// first.
 	Been []int
 	gens []movableGen
 }
@@ -37,7 +38,7 @@ type movableGen struct {
 }
 
 // Movable returns the recipients of a batch that may move to another account at the time now, by
-// Redis' clock. Recipients that are in flight, in doubt or were once unknown may not move. Movable
+// Redis' clock. Recipients that are in flight, in doubt or were once unknown must not move. Movable
 // returns ErrNotFound if there is no such batch.
 func (l *Ledger) Movable(ctx context.Context, id, batch string, now time.Time) (*Movable, error) {
 	w, err := l.LoadWork(ctx, id, batch)
@@ -255,7 +256,7 @@ func (l recordReader) replaceMoved(ctx context.Context, id string, b *Batch, row
 
 // movedTo returns the batches that recipients of a batch have moved to.
 func (l recordReader) movedTo(ctx context.Context, id, name string) ([]string, error) {
-	got, err := l.rdb.HMGet(ctx, ledgerKey(id), movedToField(name)).Result()
+	got, err := l.fields(ctx, id, movedToField(name))
 	if err != nil {
 		return nil, fmt.Errorf("read the batches to which recipients of batch %s of %s moved: %w", name, id, err)
 	}
@@ -264,7 +265,7 @@ func (l recordReader) movedTo(ctx context.Context, id, name string) ([]string, e
 
 // batch reads one batch. It returns ErrNotFound if there is no such batch.
 func (l recordReader) batch(ctx context.Context, id, name string) (*Batch, error) {
-	got, err := l.rdb.HMGet(ctx, ledgerKey(id), batchField(name), bodiesField(name)).Result()
+	got, err := l.fields(ctx, id, batchField(name), bodiesField(name))
 	if err != nil {
 		return nil, fmt.Errorf("read batch %s of %s: %w", name, id, err)
 	}

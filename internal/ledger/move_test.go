@@ -10,8 +10,8 @@ import (
 	"github.com/tuma-sms/tuma/internal/script"
 )
 
-// routed enqueues a campaign of n recipients and plans all of them in one batch at account a0.
-// calls are the numbers of recipients of the batch's calls. The campaign's route continues with
+// routed enqueues a campaign of n recipients and plans all of them in one batch at account a0. The
+// parameter calls has the number of recipients of each call. The campaign's route continues with
 // account a1, which takes two recipients a call, and account a2, which takes 500.
 func (r *testLedger) routed(id string, n int, calls ...int) campaign.PlanSnapshot {
 	r.Helper()
@@ -103,7 +103,7 @@ func TestFailoverMove_OnlyRecipientsCertainlyNotSent(t *testing.T) {
 		rows = append(rows, p.Row)
 	}
 	slices.Sort(rows)
-	// In the fourth call, the recipient whose outcome was once unknown may not move.
+	// In the fourth call, the recipient whose outcome was once unknown must not move.
 	if want := []int{11, 12, 13, 14, 15}; !slices.Equal(rows, want) {
 		t.Errorf("may move %v, want %v", rows, want)
 	}

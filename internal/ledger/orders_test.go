@@ -3,6 +3,7 @@ package ledger
 import (
 	"context"
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -57,10 +58,12 @@ func (d *sequenceDriver) callsInFlight() (n int) {
 
 // optOut adds a few numbers to the suppression list, and passes them to the campaign.
 func (d *sequenceDriver) optOut() {
+	var rows []int
 	var numbers []sms.MSISDN
 	var entries []optout.Entry
 	for range 1 + d.draw(2, "opt-outs") {
 		row := 1 + d.draw(len(d.m.rows), "who opts out")
+		rows = append(rows, row)
 		numbers, entries = append(numbers, msisdnOfRow(row)), append(entries, optout.Entry{MSISDN: msisdnOfRow(row)})
 		d.m.listed[row] = true
 		if !d.m.fin {
@@ -75,8 +78,15 @@ func (d *sequenceDriver) optOut() {
 	if n := d.callsInFlight(); !d.m.fin && in.Calls != n {
 		d.rt.Fatalf("excluding says %d calls are in flight, want %d", in.Calls, n)
 	}
+	was := d.m.version
 	if d.m.version, err = d.rdb.HGet(d.ctx, ledgerKey(d.id), "ex").Result(); !errors.Is(err, redis.Nil) {
 		d.ok(err)
+	}
+	known := slices.ContainsFunc(d.m.optOuts, func(o modelOptOut) bool { return slices.Equal(o.rows, rows) })
+	if written := d.m.version != was; written == (known || d.m.fin) {
+		d.rt.Fatalf("excluding rows %v wrote an entry: %t; the campaign has these rows already: %t, it has ended: %t", rows, written, known, d.m.fin)
+	} else if written {
+		d.m.optOuts = append(d.m.optOuts, modelOptOut{d.m.version, rows})
 	}
 }
 
@@ -231,7 +241,7 @@ func (d *sequenceDriver) saveRedis() {
 }
 
 // restoreRedis restores a saved state of Redis. The ledger has then lost the claims and settles
-// made since. The workers still have them, and may or may not replay them.
+// that were made after the save. The workers still have them, and may or may not replay them.
 func (d *sequenceDriver) restoreRedis() {
 	if len(d.saves) == 0 {
 		return

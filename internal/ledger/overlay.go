@@ -20,8 +20,9 @@ import (
 // is the time from the settle to the report on the scale of overlayDelay.
 const overlayRows = 16_000
 
-// overlayKey is the key of an overlay page, from 0. delaysKey is the key of the number of delivered
-// messages by the second byte of their row.
+// overlayKey returns the key of an overlay page; the first page is 0. delaysKey returns the key of
+// a hash that counts the delivered messages by their time to delivery: by the second byte of their
+// row in the overlay.
 func overlayKey(id string, page int) string {
 	return keyPrefix + "{" + id + "}:d:" + strconv.Itoa(page)
 }
@@ -60,29 +61,52 @@ func (l recordReader) applyOverlay(ctx context.Context, id string, rows []Row) e
 	}
 	var list *redis.SliceCmd
 	pages := map[int]*redis.StringCmd{}
-	_, err := l.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
-		for page := range first {
-			pages[page] = p.GetRange(ctx, overlayKey(id, page), int64(2*first[page]), int64(2*last[page]+1))
+	var archive *archived
+	for try := 1; ; try++ {
+		_, err := l.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+			for page := range first {
+				pages[page] = p.GetRange(ctx, overlayKey(id, page), int64(2*first[page]), int64(2*last[page]+1))
+			}
+			list = p.HMGet(ctx, ledgerKey(id), fieldReportReasons, fieldFormat) // this command is the last, so that the list has the reasons of all rows
+			return nil
+		})
+		if err != nil {
+			return fmt.Errorf("read delivery reports of %s: %w", id, err)
 		}
-		list = p.HMGet(ctx, ledgerKey(id), fieldReportReasons) // last, so that it has the reasons of all rows
-		return nil
-	})
-	if err != nil {
-		return fmt.Errorf("read delivery reports of %s: %w", id, err)
+		if list.Val()[1] != nil {
+			break
+		}
+		f, err := l.form(ctx, id)
+		if err != nil {
+			return err
+		}
+		if archive = f.archive; !f.full || try == restoreTries {
+			break
+		}
 	}
-	reasons := strings.Split(script.Text(list.Val()[0]), "\n")
+	if archive != nil { // of one recipient
+		applyReports(rows, first, func(int) string { return archive.overlay }, archive.fields[fieldReportReasons])
+		return nil
+	}
+	applyReports(rows, first, func(page int) string { return pages[page].Val() }, script.Text(list.Val()[0]))
+	return nil
+}
+
+// applyReports does what applyOverlay does with what it has read: the bytes of each page from its first row on, and the
+// list of reasons.
+func applyReports(rows []Row, first map[int]int, pageBytes func(page int) string, list string) {
+	reasons := strings.Split(list, "\n")
 	for i := range rows {
 		r := &rows[i]
 		if r.Status != campaign.Accepted {
 			continue
 		}
 		page := (r.Row - 1) / overlayRows
-		bytes, at := pages[page].Val(), 2*((r.Row-1)%overlayRows-first[page])
+		bytes, at := pageBytes(page), 2*((r.Row-1)%overlayRows-first[page])
 		if at+1 < len(bytes) && bytes[at] != 0 {
 			r.report(bytes[at], bytes[at+1], reasons)
 		}
 	}
-	return nil
 }
 
 // report applies the two bytes of the overlay to a row. reasons is the campaign's list of reasons.
@@ -118,6 +142,15 @@ func (x *Reports) DeliveryTimes(ctx context.Context, id string) (DeliveryTimes, 
 	counts, err := x.ledger.rdb.HGetAll(ctx, delaysKey(id)).Result()
 	if err != nil {
 		return d, fmt.Errorf("read delivery times of %s: %w", id, err)
+	}
+	if len(counts) == 0 {
+		f, err := x.ledger.records.form(ctx, id)
+		if err != nil {
+			return d, fmt.Errorf("read delivery times of %s: %w", id, err)
+		}
+		if f.archive != nil {
+			counts = f.archive.delays
+		}
 	}
 	var by [256]int
 	for field, n := range counts {

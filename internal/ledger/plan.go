@@ -2,12 +2,9 @@ package ledger
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"iter"
 	"time"
-
-	"github.com/redis/go-redis/v9"
 
 	"github.com/tuma-sms/tuma/internal/campaign"
 	"github.com/tuma-sms/tuma/internal/script"
@@ -29,7 +26,11 @@ type Plan struct {
 	Carry  [][]campaign.Call
 	ledger *Ledger
 	upload string // token of the campaign's upload
+	record string // the stored snapshot, a space, and the stored sending hours
 }
+
+// Upload returns the token of the campaign's upload.
+func (p *Plan) Upload() string { return p.upload }
 
 // Wake is a wake-up call of a batch: the batch to queue, and the number of the wake.
 type Wake struct {
@@ -39,20 +40,26 @@ type Wake struct {
 
 // Spec reads the spec of a campaign. It returns ErrNotFound if there is none.
 func (l *Ledger) Spec(ctx context.Context, id string) (campaign.Spec, error) {
-	b, err := l.rdb.Get(ctx, specKey(id)).Bytes()
-	if errors.Is(err, redis.Nil) {
-		return campaign.Spec{}, fmt.Errorf("read campaign %s: %w", id, ErrNotFound)
+	record, err := l.records.specOf(ctx, id)
+	if err == nil && record == "" {
+		err = ErrNotFound
 	}
 	if err != nil {
 		return campaign.Spec{}, fmt.Errorf("read campaign %s: %w", id, err)
 	}
-	s, err := decodeSpec(b)
-	return s, unreadable(id, specRecord, string(b), err)
+	s, err := decodeSpec([]byte(record))
+	return s, unreadable(id, specRecord, record, err)
 }
 
 // ReadPages yields the pages with the numbers firstPage to endPage-1, eight in a round trip. row is
 // the row of the first recipient in page firstPage.
 func (l *Ledger) ReadPages(ctx context.Context, id string, firstPage, endPage, row int) iter.Seq2[campaign.Page, error] {
+	return l.records.pages(ctx, id, firstPage, endPage, row, false)
+}
+
+// pages does what Ledger.ReadPages does. If refs is set, the pages also have the recipients'
+// references.
+func (l recordReader) pages(ctx context.Context, id string, firstPage, endPage, row int, refs bool) iter.Seq2[campaign.Page, error] {
 	const step = 8
 	return func(yield func(campaign.Page, error) bool) {
 		for at := firstPage; at < endPage; at += step {
@@ -60,18 +67,29 @@ func (l *Ledger) ReadPages(ctx context.Context, id string, firstPage, endPage, r
 			for n := at; n < min(at+step, endPage); n++ {
 				fields = append(fields, pageField(n))
 			}
-			got, err := l.rdb.HMGet(ctx, ledgerKey(id), fields...).Result()
+			n := len(fields)
+			for i := 0; refs && i < n; i++ {
+				fields = append(fields, refsField(at+i))
+			}
+			got, err := l.fields(ctx, id, fields...)
 			if err != nil {
 				yield(campaign.Page{}, fmt.Errorf("read pages of %s: %w", id, err))
 				return
 			}
-			for i, v := range got {
+			for i, v := range got[:n] {
 				inputs, values, err := decodeRows([]byte(script.Text(v)))
 				if err != nil {
 					yield(campaign.Page{}, unreadable(id, fields[i], script.Text(v), err))
 					return
 				}
-				if !yield(campaign.Page{Number: at + i, First: row, Inputs: inputs, Values: values}, nil) {
+				page := campaign.Page{Number: at + i, First: row, Inputs: inputs, Values: values}
+				if refs && got[n+i] != nil {
+					if page.Refs, err = decodeRefs([]byte(script.Text(got[n+i])), len(inputs)); err != nil {
+						yield(campaign.Page{}, unreadable(id, fields[n+i], script.Text(got[n+i]), err))
+						return
+					}
+				}
+				if !yield(page, nil) {
 					return
 				}
 				row += len(inputs)
@@ -134,8 +152,8 @@ func (p *Plan) PlannedMessages(ctx context.Context) iter.Seq2[PlannedMessage, er
 	}
 }
 
-// PlannedSegments returns the segments of all messages in batches so far, in a campaign with merge
-// fields.
+// PlannedSegments returns the number of segments of all messages in batches so far, in a campaign
+// with merge fields.
 func (p *Plan) PlannedSegments(ctx context.Context) (sum int, err error) {
 	for a := range p.Snapshot.Streams() {
 		for b, err := range p.ledger.records.batches(ctx, p.ID, a, true) {

@@ -22,12 +22,13 @@ func batchRecords(b campaign.PlannedBatch) (batch, bodies []byte) {
 type PackedPage struct {
 	page  int
 	carry [][]campaign.Call
-	args  []any // the first is the token, which argsWith sets
+	args  []any // argsWith sets the first two: the token and the snapshot
 }
 
 // planPageArgs are the first arguments of plan_page.lua.
 type planPageArgs struct {
 	Token          string
+	Snapshot       string
 	Page           int
 	Skipped, Carry []byte
 	Watch          time.Duration
@@ -68,20 +69,22 @@ func PackPage(page campaign.PlannedPage) PackedPage {
 	return PackedPage{page: page.Page, carry: page.Carry, args: args}
 }
 
-// argsWith returns the arguments of plan_page.lua, with a token.
-func (p PackedPage) argsWith(token string) []any { return append([]any{token}, p.args[1:]...) }
+// argsWith returns the arguments of plan_page.lua, with a token and the record of the plan's snapshot.
+func (p PackedPage) argsWith(token, snapshot string) []any {
+	return append([]any{token, snapshot}, p.args[2:]...)
+}
 
 // CommitPage packs and commits a planned page.
 func (p *Plan) CommitPage(ctx context.Context, token string, page campaign.PlannedPage) (wakes []Wake, done bool, err error) {
 	return p.Commit(ctx, token, PackPage(page))
 }
 
-// Commit writes a page in one step, if planning has not advanced since p was read, and advances p.
-// Commit returns the batches to queue, and whether the campaign is done. It returns ErrMoved if
-// another planner committed the page first, ErrStopped if the campaign is stopped, and ErrNotFound
-// if another campaign has taken the ID. After an error, Commit may be repeated with the same token.
+// Commit writes a page in one step and advances p, if planning has not advanced since p was read. Commit returns the
+// batches to queue, and whether the campaign is done. It returns ErrMoved if another planner committed the page first,
+// or if planning uses another snapshot. It returns ErrStopped if the campaign is stopped, and ErrNotFound if another
+// campaign has taken the ID. After an error, Commit may be repeated with the same token.
 func (p *Plan) Commit(ctx context.Context, token string, page PackedPage) (wakes []Wake, done bool, err error) {
-	out, err := p.ledger.runOn(ctx, planPageScript, p.ID, p.upload, nil, page.argsWith(token)...)
+	out, err := p.ledger.runOn(ctx, planPageScript, p.ID, p.upload, nil, page.argsWith(token, p.record)...)
 	if err != nil {
 		return nil, false, err
 	}

@@ -2,6 +2,7 @@
 -- KEYS: 1 ledger, 2 open set
 -- ARGV, in the order of planPageArgs:
 --   token
+--   snapshot    record of the snapshot that the page was planned with, a space, and its sending hours
 --   page
 --   skipped     record of skipped recipients, or ''
 --   carry       recipients carried over to the next page, or ''
@@ -17,8 +18,10 @@
 --   record
 --   bodies      record of its bodies, or ''
 -- Returns {'ok', done 0|1, 'batch:wake'…} | {'stopped'|'moved'|'missing'|'newer'}
--- A repeat of the page committed last gets the same answer. Any other page than the next is 'moved' and changes nothing.
-local token, page, skipped, carry, watch, other_text, reasons = unpack(ARGV, 1, 7)
+-- A repeat of the page committed last gets the same answer. For any other page than the next one the answer is 'moved',
+-- and nothing changes. The answer is also 'moved' for a page that was planned with another snapshot: Redis has restarted
+-- after plan_start.lua, and has lost the snapshot of that page's planner.
+local token, snapshot, page, skipped, carry, watch, other_text, reasons = unpack(ARGV, 1, 8)
 local bad = unfit()
 if bad then return {bad} end
 local pt = get('pt')
@@ -29,14 +32,14 @@ if pt and string.sub(pt, 1, #token + 1) == token .. ' ' then
   return out
 end
 if get('stop') then return {'stopped'} end
-if get('cur') ~= page then return {'moved'} end
+if get('cur') ~= page or (get('frozen') or '') .. ' ' .. (get('win') or '') ~= snapshot then return {'moved'} end
 
 local now = now_ms()
 local following = tonumber(page) + 1
 if skipped ~= '' then set('k' .. page, skipped) end
 if carry ~= '' then set('carry', carry) else del('carry') end
 set('cur', int(following))
-local at, left_out, batches = 8, 0, {}
+local at, left_out, batches = 9, 0, {}
 for _ = 1, tonumber(reasons) do
   local n = tonumber(ARGV[at + 1])
   add('x:' .. ARGV[at], n)

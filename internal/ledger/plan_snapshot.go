@@ -65,7 +65,7 @@ func decodeSnapshot(s, hours string) (campaign.PlanSnapshot, error) {
 // Snapshot reads the planning snapshot of a campaign, and the number of its recipients. Before
 // planning the snapshot is the zero value.
 func (l *Ledger) Snapshot(ctx context.Context, id string) (campaign.PlanSnapshot, int, error) {
-	got, err := l.rdb.HMGet(ctx, ledgerKey(id), fieldSnapshot, fieldTotal, fieldSendingHours).Result()
+	got, err := l.records.fields(ctx, id, fieldSnapshot, fieldTotal, fieldSendingHours)
 	if err != nil {
 		return campaign.PlanSnapshot{}, 0, fmt.Errorf("read campaign %s: %w", id, err)
 	}

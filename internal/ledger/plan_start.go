@@ -40,7 +40,7 @@ func (l *Ledger) StartPlan(ctx context.Context, id string, newSnapshot func(camp
 	if len(out) < 5 {
 		return nil, script.ErrAnswer
 	}
-	p := &Plan{ID: id, Spec: spec, ledger: l, upload: upload}
+	p := &Plan{ID: id, Spec: spec, ledger: l, upload: upload, record: out[1] + " " + out[4]}
 	if p.Snapshot, err = decodeSnapshot(out[1], out[4]); err != nil {
 		return nil, unreadable(id, fieldSnapshot, out[1], err)
 	}

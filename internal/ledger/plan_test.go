@@ -114,6 +114,30 @@ func TestPlan_SecondPlannerIsStopped(t *testing.T) {
 	}
 }
 
+// Redis restarts without the snapshot of a plan, while a planner works on the first page. The page must not be
+// committed: its batches could not be sent, because nothing names their accounts.
+func TestPlan_PageOfALostSnapshotIsNotCommitted(t *testing.T) {
+	t.Parallel()
+	r := newTestLedger(t)
+	r.uploaded("c", campaign.Spec{}, 2)
+	uploaded := r.rdb.Dump(t.Context(), ledgerKey("c")).Val()
+	p := r.startPlan("c", 1)
+	r.ok(r.rdb.RestoreReplace(t.Context(), ledgerKey("c"), 0, uploaded).Err())
+	before := r.state("c")
+	page := campaign.PlannedPage{First: 1, OpenBatchLimits: map[int]int{0: 2}, Batches: []campaign.PlannedBatch{{Calls: []int{2}, To: plannedRows(1, 2)}}}
+	if _, _, err := p.CommitPage(t.Context(), script.NewToken(), page); !errors.Is(err, ErrMoved) || r.state("c") != before {
+		t.Errorf("the page was committed, or changed the ledger: %v, want ErrMoved", err)
+	}
+	again := r.startPlan("c", 2) // another snapshot
+	before = r.state("c")
+	if _, _, err := p.CommitPage(t.Context(), script.NewToken(), page); !errors.Is(err, ErrMoved) || r.state("c") != before {
+		t.Errorf("a page of the lost snapshot was committed to another plan, or changed the ledger: %v, want ErrMoved", err)
+	}
+	if _, _, err := again.CommitPage(t.Context(), script.NewToken(), page); err != nil {
+		t.Errorf("the campaign cannot be planned again: %v", err)
+	}
+}
+
 func TestPlan_RepeatedLastPageChangesNothing(t *testing.T) {
 	t.Parallel()
 	r := newTestLedger(t)

@@ -26,7 +26,7 @@ local function del(...) return redis.call('HDEL', L, ...) end
 
 -- In a campaign with several accounts these counters are also kept for each stream. of_batch selects the stream
 -- (lane) of a batch; add then changes both counters.
-local OF_LANE = {accepted = true, delivered = true, undelivered = true, rejected = true, unknown = true, fly = true, was = true}
+local OF_LANE = {accepted = true, delivered = true, undelivered = true, rejected = true, unknown = true, fly = true, was = true, seg = true, cost = true}
 local lane
 local function of_batch(b) lane = get('per') and string.match(b, '^(%d+)%.') end
 
@@ -39,7 +39,7 @@ local function add(f, by)
 end
 
 -- unfit returns why the script may not touch this campaign ('missing' or 'newer'), or nil. It is 'missing' too if the
--- upload token differs: another campaign has replaced the one that the caller has read.
+-- upload token differs: another campaign has replaced the campaign that the caller has read.
 local function unfit()
   local v, up = unpack(redis.call('HMGET', L, 'v', 'up'))
   if not v or expected ~= '' and up ~= expected then return 'missing' end
@@ -47,8 +47,8 @@ local function unfit()
   return nil
 end
 
--- is_free reports whether another campaign may take the id: this one was cancelled before anything was submitted. A
--- planned one keeps its id for 15 minutes: Redis may have lost a claim whose answer is to come. index.go has the same test.
+-- is_free reports whether another campaign may take the id: this campaign was cancelled before anything was submitted.
+-- A planned campaign keeps its id for 15 minutes: Redis may have lost a claim, whose answer may come. See also index.go.
 local function is_free()
   local stop, fin, calls, aside, left, skipped, total, planned = unpack(redis.call('HMGET', L, 'stop', 'fin', 'calls', 'aside', 'left', 'skipped', 'total', 'frozen'))
   return stop == 'cancelled' and fin and skipped == total and not (calls or aside or left) and (not planned or now_ms() - tonumber(fin) > 900000)
@@ -80,8 +80,8 @@ local OPTED = 8
 --   CLAIMS   number of claims
 local STATE, TOKEN, LEASE, CLAIMED, FIRST, TRIES, BAD, DOUBT, REV, UUID, LOGIN, DUE, SIZE, CLAIMS = 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14
 -- A settled generation keeps only its state 't' and these words: the UUID, the time of the settle, half of the last
--- claim's token, the number of claims, the wakes that its end handed out ('-' for none), and half of the token of the
--- caller that abandoned it.
+-- claim's token, the number of claims, the wake-up calls of the batches that were handed out at its end ('-' for
+-- none), and half of the token of the caller that abandoned it.
 local T_UUID, T_AT, T_TOKEN, T_CLAIMS, T_WAKES, T_BY = 2, 3, 4, 5, 6, 7
 
 -- half shortens a token. Half is enough to recognise the callers of one settled generation, because they are few.
@@ -186,8 +186,8 @@ local function write_results(b, k, st, de)
 end
 
 -- The detail of a pending recipient begins with the number of the generation it waits in, in two bytes. A retry or a
--- resend that takes a recipient out of unknown keeps the old detail at the end, under tag 9. It stays there even if
--- the recipient is rejected next: if a later generation is then never claimed, the recipient becomes unknown again.
+-- resend that takes a recipient out of unknown keeps the old detail at the end, under tag 9. The old detail stays
+-- even if the recipient is rejected next: if a later generation is then never claimed, the recipient is unknown again.
 local function pending_in(detail)
   if detail == '' then return '0' end
   local hi, lo = string.byte(detail, 1, 2)
@@ -198,8 +198,8 @@ local function pending_detail(g)
   return string.char(math.floor(tonumber(g) / 256), tonumber(g) % 256)
 end
 
--- further returns the fields of a detail (record.go) that have the tag `tagged`. Each is about another generation. The
--- second result reports whether one of these fields is about generation gen.
+-- further returns the fields of a detail (record.go) that have the tag `tagged`. Each of these fields is about a
+-- separate generation. The second result reports whether one of these fields is about generation gen.
 local function further(detail, tagged, gen)
   local out, has, pos = '', false, 3
   while pos < #detail do
@@ -252,7 +252,7 @@ local function in_flight(rec) return rec[STATE] == 's' or rec[STATE] == 'd' end
 local PERCENT, ENOUGH, SPAN, BASE_ENDED, BASE_BAD, CANARY, IN_CANARY, LEFT_OUT, PHASE = 1, 2, 3, 4, 5, 6, 7, 8, 9
 local BEING_PLANNED, ALL_PLANNED, OVER = 'p', 's', '-'
 
--- limit splits the field lim into its words. It returns nil if there is no such field or it cannot be read;
+-- limit splits the field "lim" into its words. It returns nil if there is no such field or it cannot be read;
 -- top_up.lua reports a field that cannot be read.
 local function limit(lim)
   local w = words(lim or '')
@@ -264,16 +264,16 @@ end
 
 local function is_canary_open(lim) return lim and string.sub(lim, -1) ~= OVER end
 
--- is_beyond_canary reports whether batch b must wait until the canary has ended. A batch that recipients moved to
--- counts as the one in which they were planned.
+-- is_beyond_canary reports whether batch b must wait until the canary has ended. If recipients have moved to b,
+-- the batch in which they were planned decides.
 local function is_beyond_canary(b, lim)
   if not is_canary_open(lim) then return false end
   local a, s = string.match(get('f' .. b) or b, '(%d+)%.(%d+)$')
   return tonumber(s) >= num('cb:' .. a)
 end
 
--- hand_out opens the next batches of stream a while fewer than window (the open-batch limit) are open. It appends
--- "batch:wake" to out for each.
+-- hand_out opens the next batches of the stream `a` as long as fewer than `window` batches (the open-batch limit)
+-- are open. It appends "batch:wake" to `out` for each opened batch.
 local function hand_out(a, window, now, out)
   local stop, lim = unpack(redis.call('HMGET', L, 'stop', 'lim'))
   if stop then return end
@@ -281,8 +281,8 @@ local function hand_out(a, window, now, out)
   local h, opened = from, 0
   while ob + opened < window and h < nb do
     local b = a .. '.' .. int(h)
-    -- After Redis lost data, a batch met here may be settled or open already. A batch whose counters cannot be read is
-    -- opened too: the worker that loads it quarantines it.
+    -- Redis may have lost data. A batch that is found here may then be settled or open already. A batch whose counters
+    -- cannot be read is opened too: the worker that loads the batch quarantines it.
     if (tonumber(get('l' .. b) or 0) or 1) > 0 then
       opened = opened + redis.call('ZADD', O, int(now + 5000), b)
       if tonumber(get('w' .. b) or 0) then out[#out + 1] = b .. ':' .. redis.call('HINCRBY', L, 'w' .. b, 1) end
@@ -365,13 +365,13 @@ local function plan_canary(left_out, batches, last)
   set('lim', table.concat(w, ' '))
 end
 
--- told appends the wakes that the end of a settled generation handed out, so that a repeated request gets the same
--- answer.
+-- The function "told" appends wake-up calls to the list `out`: those of the batches that were handed out when a generation
+-- was settled. So a repeated request gets the same answer.
 local function told(rec, out)
   for w in string.gmatch(rec[T_WAKES] or '', '[%d.]+:%d+') do out[#out + 1] = w end
 end
 
--- finish ends the campaign once nothing is pending. It deletes what only a running campaign needs, and writes a small
+-- finish ends the campaign when nothing is pending. It deletes what only a running campaign needs, and writes a small
 -- hash anew so that Redis stores it compactly.
 local function finish(now)
   if get('fin') or num('pending') > 0 or get('rt') then return end
@@ -400,8 +400,8 @@ local function forget_open(b, kg)
   if #keep > 0 then set('x' .. b, table.concat(keep, ' ')) else del('x' .. b) end
 end
 
--- close_gen marks a generation as settled. If it was the last open one of its batch, the batch closes and others are
--- handed out. by is the token of the caller that abandoned the generation, if one did.
+-- close_gen marks a generation as settled. If it was the last open one of its batch, the batch closes and other
+-- batches are handed out. The parameter "by" is the token of the caller that abandoned the generation, if one did.
 local function close_gen(b, k, g, rec, now, window, wakes, by)
   local a = string.match(b, '^(%d+)%.')
   local was = rec[STATE]
@@ -482,7 +482,7 @@ local function stop(why, now)
 end
 
 -- leave takes n pending recipients out of flight. `was` of them were unknown before a retry or a resend. If the
--- campaign is stopped, those become unknown again and the others are skipped.
+-- campaign is stopped, those recipients become unknown again and the others are skipped.
 local function leave(n, was)
   add('fly', -n)
   local why = get('stop')

@@ -11,11 +11,23 @@ import (
 	"github.com/tuma-sms/tuma/internal/script"
 )
 
-// Purge removes a campaign that ended before the given time, and keeps a tombstone for a year. If
-// no campaign was committed under the id, Purge only removes the id from the indexes. It reports
-// whether it removed something.
+// tombstoneLife is how long the ID of a removed campaign stays in use. messageTombstoneLife is that of
+// a single message: there are too many of them to keep all IDs for a year.
+const (
+	tombstoneLife        = 365 * 24 * time.Hour
+	messageTombstoneLife = 7 * 24 * time.Hour
+)
+
+// Purge removes a campaign that ended before the given time, and leaves a tombstone. The tombstone of a campaign
+// expires after a year, that of a single message after a week. If no campaign was committed under the id, Purge only
+// removes the id from the indexes. It reports whether it removed something.
 func (l *Ledger) Purge(ctx context.Context, id string, before time.Time) (bool, error) {
-	const tombstone = 365 * 24 * time.Hour
+	tombstone := tombstoneLife
+	if err := l.rdb.ZScore(ctx, messageIndex, id).Err(); err == nil {
+		tombstone = messageTombstoneLife
+	} else if !errors.Is(err, redis.Nil) {
+		return false, fmt.Errorf("purge %s: %w", id, err)
+	}
 	out, err := l.run(ctx, purgeScript, id, []string{specKey(id), tombstoneKey(id), quarantineKey(id), quarantineWorkKey(id)},
 		script.Args(purgeArgs{EndedBefore: before, TombstoneLife: int(tombstone.Seconds())})...)
 	if err != nil && !errors.Is(err, ErrNotFound) {
@@ -37,8 +49,10 @@ func (l *Ledger) Purge(ctx context.Context, id string, before time.Time) (bool, 
 	} else if !errors.Is(err, redis.Nil) {
 		return true, fmt.Errorf("purge %s: %w", id, err)
 	}
-	if err := l.rdb.ZRem(ctx, campaignIndex, id).Err(); err != nil {
-		return true, fmt.Errorf("purge %s: %w", id, err)
+	for _, list := range []string{campaignIndex, messageIndex} {
+		if err := l.rdb.ZRem(ctx, list, id).Err(); err != nil {
+			return true, fmt.Errorf("purge %s: %w", id, err)
+		}
 	}
 	return true, nil
 }

@@ -55,7 +55,7 @@ func AsUnreadable(err error) *Unreadable {
 	return u
 }
 
-// unreadable wraps an error of reading a record in an Unreadable. It does not wrap ErrNewer,
+// unreadable turns an error of reading a record into an Unreadable. It returns ErrNewer unchanged,
 // because this release cannot judge a newer record.
 func unreadable(id, record, bytes string, err error) error {
 	if err == nil || errors.Is(err, ErrNewer) {
@@ -105,8 +105,8 @@ type quarantineEntry struct {
 //
 // If removeWork is set, the work that needs the record (a batch or PlanWork) is also removed from
 // the open set. Its recipients stay pending. Other batches, whose wakes are returned, take its
-// place within openBatchLimit. first reports whether the record is new in the list. A resume of the
-// campaign empties the list.
+// place within openBatchLimit. The result "first" is true if the record is new in the list. A resume
+// of the campaign empties the list.
 func (l *Ledger) Quarantine(ctx context.Context, u *Unreadable, work string, removeWork bool, openBatchLimit int) (wakes []Wake, first bool, err error) {
 	e := quarantineEntry{Work: work, Why: strings.ToValidUTF8(fmt.Sprintf("%.200s", u.Err), "?"), Size: len(u.Bytes)}
 	short, err := json.Marshal(e)

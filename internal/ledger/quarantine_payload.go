@@ -21,14 +21,15 @@ type Payloads struct{ scripts *script.Runner }
 func NewPayloads(r *script.Runner) *Payloads { return &Payloads{r} }
 
 const (
-	// payloadsKept is how many payloads that name no campaign are kept.
+	// payloadsKept is the maximum number of stored payloads that belong to no known campaign.
 	payloadsKept = 100
 	// payloadBytes is how many bytes of a kept payload are stored.
 	payloadBytes = 4096
 )
 
-// Keep keeps the unreadable payload of a task that belongs to no known campaign: up to
-// 4 KB each of the first hundred. first reports whether the payload is a new one.
+// Keep stores the unreadable payload of a task that belongs to no known campaign. It stores the first hundred
+// payloads, up to 4 KB of each, and only counts further payloads. The result "first" is true if the payload is a
+// new one.
 func (p *Payloads) Keep(ctx context.Context, task string, payload []byte, why error) (first bool, err error) {
 	e, err := json.Marshal(quarantineEntry{Work: fmt.Sprintf("%.200s", task), Why: fmt.Sprintf("%.200s", why), Size: len(payload),
 		Bytes: payload[:min(len(payload), payloadBytes)]})

@@ -27,8 +27,8 @@ const (
 	tagCode     = 4
 	tagCost     = 5
 	tagCurrency = 6
-	tagAgain    = 8  // the rest of another record, for a recipient that went out twice
-	tagBefore   = 9  // the rest of the unknown record, for a pending recipient that a retry or a resend took out of unknown
+	tagAgain    = 8  // what follows is the record of the second message, for a recipient whose message went out twice
+	tagBefore   = 9  // what follows is the unknown record that a pending recipient had before a retry or a resend
 	tagATXID    = 10 // message id "ATXid_" and 32 lower-case hex digits, as 16 bytes
 
 	maxDetail = 250

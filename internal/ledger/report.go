@@ -7,8 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
 	"github.com/tuma-sms/tuma/internal/attempts"
 	"github.com/tuma-sms/tuma/internal/campaign"
 	"github.com/tuma-sms/tuma/internal/script"
@@ -47,7 +45,12 @@ const (
 	ReportOther ReportOutcome = "other"
 	// ReportGone means that the ledger has no such campaign, or cannot read its records.
 	ReportGone ReportOutcome = "gone"
+	// reportStale means that the proof of a report no longer holds.
+	reportStale ReportOutcome = "stale"
 )
+
+// reportArgCount is the number of fields of reportArgs.
+const reportArgCount = 11
 
 // reportArgs are the arguments of report.lua for one report.
 type reportArgs struct {
@@ -57,36 +60,85 @@ type reportArgs struct {
 	Status              int
 	Reason              string
 	At                  time.Time
+	// Length, Generation and Settled are a proof (report_proof.go). Length is 0 if there is none.
+	Length              int
+	Generation, Settled string
 }
 
 // Reports applies delivery reports to the campaigns of a ledger, and reads what a report needs to be
 // matched. It is safe for concurrent use.
-type Reports struct{ ledger *Ledger }
+type Reports struct {
+	ledger *Ledger
+	proofs *proofs
+}
 
 // NewReports returns the Reports of a ledger.
-func NewReports(l *Ledger) *Reports { return &Reports{ledger: l} }
+func NewReports(l *Ledger) *Reports { return &Reports{l, newProofs()} }
 
 // Apply applies reports to recipients of one campaign in one run of a script. upload is the token of
 // the campaign's upload: if another campaign has taken the id, every outcome is ReportGone. Apply
 // returns one outcome for each report, in order. Applying a report twice, or a later report about the
 // same message, changes nothing.
 func (x *Reports) Apply(ctx context.Context, id, upload string, reports []Report) ([]ReportOutcome, error) {
-	args := make([]any, 0, 8*len(reports))
-	for _, r := range reports {
+	calls := make([]callRef, len(reports))
+	for i, r := range reports {
+		calls[i] = callRef{id, upload, r.Batch, r.Call}
+	}
+	if err := x.proofs.read(ctx, x.ledger.rdb, calls); err != nil {
+		return nil, fmt.Errorf("apply delivery reports to %s: %w", id, err)
+	}
+	out, err := x.apply(ctx, id, upload, reports, calls)
+	var stale []int
+	for i, o := range out {
+		if o == reportStale {
+			stale = append(stale, i)
+			x.proofs.drop(calls[i])
+		}
+	}
+	if err != nil || len(stale) == 0 {
+		return out, err
+	}
+	rest := make([]Report, len(stale))
+	for i, at := range stale {
+		rest[i] = reports[at]
+	}
+	again, err := x.apply(ctx, id, upload, rest, nil)
+	if err != nil {
+		return nil, err
+	}
+	for i, at := range stale {
+		out[at] = again[i]
+	}
+	return out, nil
+}
+
+// apply does what Apply does, with the proofs of the given calls (one call for each report) or
+// without proofs. The outcome of a report whose proof no longer holds is reportStale.
+func (x *Reports) apply(ctx context.Context, id, upload string, reports []Report, calls []callRef) ([]ReportOutcome, error) {
+	args := make([]any, 0, reportArgCount*len(reports)+1)
+	for i, r := range reports {
 		a := reportArgs{Batch: r.Batch, Call: r.Call, Position: r.Position, Row: r.Row, ID: storedID(r.MessageID), Status: int(campaign.Delivered), At: r.At}
 		if !r.Delivered {
 			a.Status, a.Reason = int(campaign.Undelivered), reportReason(r)
 		}
+		if calls != nil {
+			if p := x.proofs.get(calls[i]); p != nil {
+				var ok bool
+				if a.Generation, a.Settled, ok = p.proof(r.Position, x.proofs.hash(a.ID)); ok {
+					a.Length = p.length
+				}
+			}
+		}
 		args = append(args, script.Args(a)...)
 	}
-	words, err := x.ledger.scripts.Run(ctx, reportScript, []string{ledgerKey(id), openKey(id)}, append(slices.Clip(args), upload)...)
+	words, err := x.run(ctx, id, upload, args)
 	if err = scriptFault(id, reportScript.Name(), args, err); AsUnreadable(err) != nil {
 		if len(reports) == 1 {
 			return []ReportOutcome{ReportGone}, nil // the worker that loads the batch quarantines the record
 		}
 		out := make([]ReportOutcome, 0, len(reports))
 		for i := range reports { // only the reports about the unreadable record must fail
-			one, err := x.Apply(ctx, id, upload, reports[i:i+1])
+			one, err := x.apply(ctx, id, upload, reports[i:i+1], nil)
 			if err != nil {
 				return nil, err
 			}
@@ -107,6 +159,28 @@ func (x *Reports) Apply(ctx context.Context, id, upload string, reports []Report
 		}
 	}
 	return out, nil
+}
+
+// run runs report.lua. A message that has only an archive gets its full form for the script, and is archived
+// again afterwards.
+func (x *Reports) run(ctx context.Context, id, upload string, args []any) (words []string, err error) {
+	for try, restored := 1, false; ; try++ {
+		words, err = x.ledger.scripts.Run(ctx, reportScript, []string{ledgerKey(id), openKey(id)}, append(slices.Clip(args), upload)...)
+		if err == nil && len(words) > 0 && words[0] == "missing" && try < restoreTries {
+			again, err := restore(ctx, x.ledger, id, upload)
+			if err != nil {
+				return nil, err
+			}
+			if again {
+				restored = true
+				continue
+			}
+		}
+		if restored {
+			archiveAgain(ctx, x.ledger, id)
+		}
+		return words, err
+	}
 }
 
 // storedID returns a message ID as the record of its recipient holds it.
@@ -131,27 +205,26 @@ func reportReason(r Report) string {
 	return word(r.Reason) + ":" + word(r.State)
 }
 
-// BatchRef names a batch of a campaign. Upload is the token of the campaign's upload, which differs
-// between campaigns that had one ID in turn.
+// BatchRef names a batch of a campaign. Upload is the token of the campaign's upload, because
+// another campaign may have used the same ID before.
 type BatchRef struct{ Campaign, Upload, Name string }
 
 // Batches reads the recipients of batches, without their bodies, in one round trip. The result has nil
-// for a batch that does not exist or cannot be read, or whose campaign another one has replaced.
+// for a batch that does not exist or cannot be read, or if another campaign has replaced the batch's
+// campaign.
 func (x *Reports) Batches(ctx context.Context, refs []BatchRef) ([]*Batch, error) {
-	got := make([]*redis.SliceCmd, len(refs))
-	_, err := x.ledger.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
-		for i, r := range refs {
-			got[i] = p.HMGet(ctx, ledgerKey(r.Campaign), fieldUpload, batchField(r.Name))
-		}
-		return nil
-	})
+	got := make([]someOf, len(refs))
+	for i, r := range refs {
+		got[i] = someOf{id: r.Campaign, names: []string{fieldUpload, batchField(r.Name)}}
+	}
+	err := x.ledger.records.many(ctx, got, false)
 	if err != nil {
 		return nil, fmt.Errorf("read batches: %w", err)
 	}
 	out := make([]*Batch, len(refs))
 	for i, r := range refs {
-		fields := got[i].Val()
-		if fields[1] == nil || script.Text(fields[0]) != r.Upload {
+		fields := got[i].values
+		if fields == nil || fields[1] == nil || script.Text(fields[0]) != r.Upload {
 			continue
 		}
 		b := &Batch{Name: r.Name}
@@ -162,15 +235,15 @@ func (x *Reports) Batches(ctx context.Context, refs []BatchRef) ([]*Batch, error
 	return out, nil
 }
 
-// Records reads the records of a call of a batch, in the order of its recipients. They may be those of
-// another campaign that has replaced the batch's. It returns an error that wraps Unreadable if they
-// cannot be read.
+// Records reads the records of a call of a batch, in the order of its recipients. If another campaign
+// has replaced the batch's campaign, the records may be those of the other campaign. It returns an
+// error that wraps Unreadable if they cannot be read.
 func (x *Reports) Records(ctx context.Context, id string, b *Batch, call int) ([]campaign.Record, error) {
 	if call < 0 || call >= len(b.Calls) {
 		return nil, fmt.Errorf("read call %d of batch %s of %s: %w", call, b.Name, id, campaign.ErrRecord)
 	}
 	field := callResultField(b.Name, call)
-	got, err := x.ledger.rdb.HMGet(ctx, ledgerKey(id), field).Result()
+	got, err := x.ledger.records.fields(ctx, id, field)
 	if err != nil {
 		return nil, fmt.Errorf("read call %d of batch %s of %s: %w", call, b.Name, id, err)
 	}
@@ -181,23 +254,24 @@ func (x *Reports) Records(ctx context.Context, id string, b *Batch, call int) ([
 	return records, nil
 }
 
-// Prove settles the recipient with a number in an attempt as accepted, because a delivery report with
-// the message ID shows that the gateway took the message. upload is the token of the upload of the
-// attempt's campaign. Prove returns ErrNotFound if the campaign is gone or was replaced. Batches that
-// become free are left to the sweeper.
+// Prove settles one recipient of an attempt, the one with the number to, as accepted. The caller has
+// a delivery report with the message ID, which shows that the gateway took the message. The parameter
+// upload is the token of the upload of the attempt's campaign. Prove returns ErrNotFound if the
+// campaign is gone or was replaced. If batches become free to open, the sweeper opens them.
 func (x *Reports) Prove(ctx context.Context, upload string, a attempts.Attempt, to sms.MSISDN, messageID string) error {
 	spec, err := x.ledger.Spec(ctx, a.Campaign)
 	if err != nil {
 		return err
 	}
-	segments, _ := sms.Segments(spec.Body)
+	segments := spec.Segments()
 	const openBatchLimit = 1
 	_, err = reconcile(ctx, x.ledger, a, upload, map[sms.MSISDN]string{to: messageID}, segments, openBatchLimit)
 	return err
 }
 
-// Places are the recipients of a claim. BatchSize is the number of recipients of the batch, and
-// Positions are the positions in the batch of the claim's recipients, in their order.
+// Places are the places of a claim's recipients in their batch. BatchSize is the number of
+// recipients of the batch. Positions has the position of each recipient of the claim, in the
+// claim's order.
 type Places struct {
 	BatchRef
 	BatchSize int

@@ -11,15 +11,19 @@
 --   status    4 delivered, 5 undelivered
 --   reason    'reason:code' of an undelivered message, else ''
 --   at        ms: when the report came
+--   length      of the call's records; 0 without a proof (report_proof.go), and then the script reads the records, which is slow
+--   generation  of the call, in which the recipient was accepted
+--   settled     the record of that generation
 -- Returns one word for each report
 --   'applied'    the recipient is delivered or undelivered from now on
---   'repeated'   it was before, and stays unchanged
+--   'repeated'   the recipient was delivered or undelivered before, and stays unchanged
 --   'unsettled'  no accepted message is stored for the recipient yet
 --   'moved'      the recipient is in another batch now
 --   'other'      the recipient's message has another id, or was refused
+--   'stale'      the proof no longer holds; nothing was changed
 --   'missing', 'newer'  as in the other scripts
 -- Running it again answers 'repeated' and changes nothing.
-local PAGE_ROWS, ARGS = 16000, 8
+local PAGE_ROWS, ARGS = 16000, 11
 local words_out, bad = {}, unfit()
 if bad then
   for i = 1, #ARGV / ARGS do words_out[i] = bad end
@@ -29,6 +33,7 @@ local base = string.sub(L, 1, -2)
 local total, per = num('total'), get('per')
 local calls, ends, page_known, reasons = {}, {}, {}, nil
 local moves, delays, delayed = {}, {}, false
+local lengths, proved = {}, {} -- of the proofs: the lengths of calls, and the records of generations
 
 -- record_at returns the status and the detail of the recipient at a position of a call. It reads only the lengths of the
 -- records before it. It returns nil if the call has no such record.
@@ -45,7 +50,8 @@ local function record_at(blob, position)
   return s, string.sub(blob, pos + 2, pos + 1 + n)
 end
 
--- has_id reports whether a detail holds the message id, as the id of the recipient's message or of its second one.
+-- has_id reports whether a detail holds the message id, as the id of the recipient's first
+-- or second message.
 local function has_id(detail, id)
   if string.sub(detail, 3, 2 + #id) == id then return true end
   local pos = 3
@@ -57,9 +63,9 @@ local function has_id(detail, id)
   return false
 end
 
--- settled_at returns when the generation of a detail was settled or, if it is open, claimed last; in ms.
-local function settled_at(b, k, detail)
-  local f = gen_field(b, k, pending_in(detail))
+-- settled_at returns when a generation was settled or, if it is open, claimed last; in ms.
+local function settled_at(b, k, g)
+  local f = gen_field(b, k, g)
   if not ends[f] then
     local w = words(get(f) or '')
     ends[f] = tonumber(w[w[STATE] == 't' and T_AT or CLAIMED] or 0) or 0
@@ -90,18 +96,40 @@ local function reason_code(reason)
   return #reasons
 end
 
--- apply applies one report, and returns its word.
-local function apply(b, k, position, row, id, status, reason, at)
+-- accepted_in looks into the records of a call for an accepted recipient. It returns the generation of the recipient's
+-- message, or nil and the result of the report.
+local function accepted_in(b, k, position, id)
   local f = result_field(b, k)
   if calls[f] == nil then calls[f] = get(f) end
   local blob = calls[f]
-  if not blob then return 'unsettled' end
+  if not blob then return nil, 'unsettled' end
   local s, detail = record_at(blob, position)
-  if not s or row < 1 or row > total then return 'other' end
-  if s == MOVED then return 'moved' end
-  if s < 2 then return 'unsettled' end
-  if s == 2 or s > 5 or not has_id(detail, id) then return 'other' end
-  if s > 3 then return 'repeated' end
+  if not s then return nil, 'other' end
+  if s == MOVED then return nil, 'moved' end
+  if s < 2 then return nil, 'unsettled' end
+  if s == 2 or s > 5 or not has_id(detail, id) then return nil, 'other' end
+  if s > 3 then return nil, 'repeated' end
+  return pending_in(detail)
+end
+
+-- holds reports whether a proof is still right.
+local function holds(b, k, length, g, settled)
+  local f, of = result_field(b, k), gen_field(b, k, g)
+  if not lengths[f] then lengths[f] = redis.call('HSTRLEN', L, f) end
+  if proved[of] == nil then proved[of] = get(of) end
+  return lengths[f] == length and proved[of] == settled
+end
+
+-- apply applies one report, and returns the word for its outcome.
+local function apply(b, k, position, row, id, status, reason, at, length, g, settled)
+  if length > 0 then
+    if not holds(b, k, length, g, settled) then return 'stale' end
+  else
+    local word
+    g, word = accepted_in(b, k, position, id)
+    if not g then return word end
+  end
+  if row > total or row < 1 then return 'other' end
   local page = math.floor((row - 1) / PAGE_ROWS)
   local key, offset = base .. 'd:' .. int(page), 2 * ((row - 1) % PAGE_ROWS)
   if not page_known[page] then
@@ -111,7 +139,7 @@ local function apply(b, k, position, row, id, status, reason, at)
     page_known[page] = true
   end
   if string.byte(redis.call('GETRANGE', key, offset, offset)) ~= 0 then return 'repeated' end
-  local since = settled_at(b, k, detail)
+  local since = settled_at(b, k, g)
   local delay = since > 0 and delay_code(at - since) or 0
   redis.call('SETRANGE', key, offset, string.char((status - 3) * 64 + reason_code(reason), delay))
   local a = per and string.match(b, '^(%d+)%.') or ''
@@ -122,8 +150,8 @@ local function apply(b, k, position, row, id, status, reason, at)
 end
 
 for i = 1, #ARGV, ARGS do
-  local batch, call, position, row, id, status, reason, at = unpack(ARGV, i, i + ARGS - 1)
-  words_out[#words_out + 1] = apply(batch, call, tonumber(position), tonumber(row), id, tonumber(status), reason, tonumber(at))
+  local batch, call, position, row, id, status, reason, at, length, generation, settled = unpack(ARGV, i, i + ARGS - 1)
+  words_out[#words_out + 1] = apply(batch, call, tonumber(position), tonumber(row), id, tonumber(status), reason, tonumber(at), tonumber(length), generation, settled)
 end
 for a, n in pairs(moves) do
   lane = a ~= '' and a or nil

@@ -48,7 +48,9 @@ func (d *sequenceDriver) report() {
 	if len(reports) == 0 {
 		return
 	}
-	got, err := NewReports(d.l).Apply(d.ctx, d.id, "", reports)
+	upload, _, err := d.l.Index().Upload(d.ctx, d.id)
+	d.ok(err)
+	got, err := d.reports.Apply(d.ctx, d.id, upload, reports)
 	d.ok(err)
 	if fmt.Sprint(got) != fmt.Sprint(want) {
 		d.rt.Fatalf("reports %+v: got %v, want %v", reports, got, want)

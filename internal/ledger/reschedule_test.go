@@ -59,7 +59,7 @@ func TestReschedule_MovesTheStartUntilTheCampaignHasBegun(t *testing.T) {
 	if _, err := r.Reschedule(t.Context(), "expires", later); !errors.Is(err, ErrExpiresFirst) || !r.summary("expires").StartAt.Equal(now.Add(time.Hour).Truncate(time.Millisecond)) {
 		t.Errorf("a start after the expiry: %v, start %v; want ErrExpiresFirst and an unchanged start", err, r.summary("expires").StartAt)
 	}
-	// A start that has passed means now: the campaign can be planned, and has begun once it is
+	// A start that has passed means now: the campaign can be planned, and has begun when it is
 	// planned.
 	if _, err := r.Reschedule(t.Context(), "expires", now.Add(-time.Hour)); err != nil {
 		t.Error(err)

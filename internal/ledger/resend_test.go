@@ -256,7 +256,7 @@ var resendCases = map[string]struct {
 		r.expect(id, "unknown unknown unknown")
 
 		forget()
-		r.settle(two, campaign.SettleVerdict, lostCall...) // settled before the first request
+		r.settle(two, campaign.SettleVerdict, lostCall...) // the second request is settled before the first one
 		r.settle(one, campaign.SettleVerdict, lostCall...)
 	}, "unknown unknown unknown"},
 }

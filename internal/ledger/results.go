@@ -7,8 +7,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
 	"github.com/tuma-sms/tuma/internal/campaign"
 	"github.com/tuma-sms/tuma/internal/script"
 	"github.com/tuma-sms/tuma/sms"
@@ -25,12 +23,13 @@ type Row struct {
 	MessageUUID string
 	Segments    int // segments of one message; 0 if nothing was submitted
 	UpdatedAt   time.Time
+	Ref         string    // the caller's own reference
 	DeliveredAt time.Time // when the gateway reported the delivery; zero unless Status is Delivered
 }
 
 // ResultsAfter yields every uploaded recipient in the order of the upload, and reads them page by
 // page. Changes made meanwhile may be missing or included. Recipients that were never planned are
-// pending, or skipped once the campaign is stopped. At a record that cannot be read it stops with
+// pending, or skipped after the campaign is stopped. At a record that cannot be read it stops with
 // an Unreadable, which names the record. It leaves out the rows 1 to lastRow, and does not read
 // their results.
 func (l *Ledger) ResultsAfter(ctx context.Context, id string, lastRow int) iter.Seq2[Row, error] {
@@ -49,20 +48,21 @@ func (l *Ledger) results(ctx context.Context, id string, after int, yield func(R
 	if sum.State == campaign.Uploading {
 		return nil
 	}
-	pages, err := l.rdb.HGet(ctx, ledgerKey(id), fieldPages).Int()
+	head, err := l.records.fields(ctx, id, fieldPages)
 	if err != nil {
 		return fmt.Errorf("read results of %s: %w", id, err)
 	}
+	pages := script.Int(head[0])
 	snapshot, _, err := l.Snapshot(ctx, id)
 	if err != nil {
 		return err
 	}
 	country := snapshot.Country
-	segments, _ := sms.Segments(sum.Spec.Body)
+	segments := sum.Spec.Segments()
 	reading := &rowReading{snapshot: snapshot, segments: segments, stopped: sum.StoppedBy, after: after, personalized: sum.Spec.Personalized(), reported: sum.reported()}
 	found, stop := l.records.newRowIndex(ctx, id, sum.Total, reading)
 	defer stop()
-	for page, err := range l.ReadPages(ctx, id, 0, pages, 1) {
+	for page, err := range l.records.pages(ctx, id, 0, pages, 1, true) {
 		if err != nil {
 			return err
 		}
@@ -81,7 +81,10 @@ func (l *Ledger) results(ctx context.Context, id string, after int, yield func(R
 			if err != nil {
 				return err
 			}
-			row.Input = input
+			row.Input, row.Ref = input, sum.Spec.Ref
+			if page.Refs != nil {
+				row.Ref = page.Refs[i]
+			}
 			if page.Values != nil {
 				row.Values = page.Values[i]
 			}
@@ -107,7 +110,7 @@ func readAgain(input, country string) sms.MSISDN {
 }
 
 func (l recordReader) skipped(ctx context.Context, id string, page campaign.Page) ([]campaign.SkippedRecipient, error) {
-	got, err := l.rdb.HMGet(ctx, ledgerKey(id), skippedField(page.Number)).Result()
+	got, err := l.fields(ctx, id, skippedField(page.Number))
 	if err != nil {
 		return nil, fmt.Errorf("read results of %s: %w", id, err)
 	}
@@ -149,8 +152,8 @@ func skipIfStopped(r Row, stopped string) Row {
 type source struct {
 	next func() ([]Row, error, bool)
 	rows []Row
-	// early holds rows of batches that were read ahead, and last is the highest row read so far.
-	// early is nil if the batches come in the order of their rows.
+	// The map early holds rows of batches that were read ahead, and last is the highest row read so
+	// far. early is nil if the batches come in the order of their rows.
 	early map[int]Row
 	last  int
 }
@@ -263,7 +266,7 @@ func (l recordReader) rowsOf(ctx context.Context, id string, b *Batch, segments 
 	for k := range b.Calls {
 		fields[k] = callResultField(b.Name, k)
 	}
-	got, err := l.rdb.HMGet(ctx, ledgerKey(id), fields...).Result()
+	got, err := l.fields(ctx, id, fields...)
 	if err != nil {
 		return nil, err
 	}
@@ -288,7 +291,7 @@ func (l recordReader) rowsOf(ctx context.Context, id string, b *Batch, segments 
 			}
 		}
 	}
-	submissions, err := readSubmissions(ctx, l.rdb, id, names.list)
+	submissions, err := l.submissions(ctx, id, names.list)
 	if err != nil {
 		return nil, err
 	}
@@ -332,10 +335,10 @@ func (n *generationNames) find(call, generation int) int {
 	return i
 }
 
-// readSubmissions reads the submissions of generations by the names of their fields. A generation
+// submissions reads the submissions of generations by the names of their fields. A generation
 // without a record has the zero submission.
-func readSubmissions(ctx context.Context, rdb redis.UniversalClient, id string, names []string) ([]submission, error) {
-	got, err := rdb.HMGet(ctx, ledgerKey(id), names...).Result()
+func (l recordReader) submissions(ctx context.Context, id string, names []string) ([]submission, error) {
+	got, err := l.fields(ctx, id, names...)
 	if err != nil {
 		return nil, err
 	}

@@ -21,14 +21,14 @@ var (
 
 // RetryResult is the result of a retry.
 type RetryResult struct {
-	// Count is how many recipients are sent again. OptedOut is how many others matched, but have
-	// opted out and stay as they are.
+	// Count is how many recipients get the message again. OptedOut is the number of further recipients
+	// that matched, but have opted out. They keep their status.
 	Count, OptedOut int
 }
 
 // LastRetry returns the result of the last finished retry of a campaign.
 func (l *Ledger) LastRetry(ctx context.Context, id string) (RetryResult, error) {
-	got, err := l.rdb.HMGet(ctx, ledgerKey(id), fieldLastRetry).Result()
+	got, err := l.records.fields(ctx, id, fieldLastRetry)
 	if err != nil {
 		return RetryResult{}, fmt.Errorf("read last retry of %s: %w", id, err)
 	}

@@ -9,19 +9,19 @@ import (
 	"github.com/tuma-sms/tuma/internal/script"
 )
 
-// Retry makes recipients that ended unknown or rejected pending again, and returns how many.
-// Recipients that have opted out since stay as they are. The token names the retry: another call of
-// Retry with the same token continues the same retry. If the caller dies, the sweeper finishes it.
-// Retry skips batches that cannot be read. It then returns an error that names them, and the number
-// of recipients in the other batches.
+// Retry takes the recipients that ended as unknown or rejected, makes them pending again, and returns their number.
+// Recipients that have opted out in the meantime keep their status. The token names the retry:
+// another call of Retry with the same token continues the same retry. If the caller dies, the
+// sweeper finishes it. Retry skips batches that cannot be read. It then returns an error that names
+// them, and the number of recipients in the other batches.
 func (l *Ledger) Retry(ctx context.Context, id, token string, unknown, rejected bool) (int, error) {
 	// An id in the index without a campaign would look like an upload in progress.
-	if ok, err := l.rdb.HExists(ctx, ledgerKey(id), fieldFormat).Result(); err != nil {
+	if head, err := l.records.fields(ctx, id, fieldFormat); err != nil {
 		return 0, fmt.Errorf("retry %s: %w", id, err)
-	} else if !ok {
+	} else if head[0] == nil {
 		return 0, fmt.Errorf("retry %s: %w", id, ErrNotFound)
 	}
-	if err := l.Index().add(ctx, id); err != nil {
+	if _, err := l.Index().addOpen(ctx, id); err != nil {
 		return 0, err
 	}
 	out, err := l.run(ctx, retryOpenScript, id, nil, script.Args(retryOpenArgs{Token: token, Unknown: unknown, Rejected: rejected})...)
@@ -37,6 +37,8 @@ func (l *Ledger) Retry(ctx context.Context, id, token string, unknown, rejected 
 		err = ErrStopped
 	case "nothing":
 		err = ErrNothingToRetry
+	case "bare":
+		err = ErrPurged
 	}
 	if err != nil {
 		return 0, fmt.Errorf("retry %s: %w", id, err)
@@ -52,7 +54,7 @@ func (l *Ledger) Retry(ctx context.Context, id, token string, unknown, rejected 
 		// From now on the sweeper and opt-outs can find the campaign, until the retry is complete.
 		// An opt-out from here on is passed to the campaign; an earlier one is on a list that is
 		// read below.
-		if err := l.Index().add(ctx, id); err != nil {
+		if _, err := l.Index().addOpen(ctx, id); err != nil {
 			return 0, err
 		}
 		count, err = l.retrySteps(ctx, id, out[1], out[2])
@@ -62,7 +64,8 @@ func (l *Ledger) Retry(ctx context.Context, id, token string, unknown, rejected 
 	}
 	// Index the campaign again, because the sweeper may have removed its entry before the script
 	// ran.
-	return count, errors.Join(err, l.Index().add(ctx, id))
+	_, again := l.Index().addOpen(ctx, id)
+	return count, errors.Join(err, again)
 }
 
 // retryOpenArgs are the arguments of retry_open.lua.

@@ -8,7 +8,7 @@
 -- Returns
 --   {'open', operation number, batch to continue with, recipients so far}
 --   {'ended', operation number, '', recipients}: the retry with this token is complete
---   {'busy'|'planning'|'stopped'|'nothing'|'missing'|'newer'}: nothing changed
+--   {'busy'|'planning'|'stopped'|'nothing'|'bare'|'missing'|'newer'}: nothing changed. 'bare': purge_body.lua or forget.lua has removed a text or a number
 local token, unknown, rejected = unpack(ARGV)
 local bad = unfit()
 if bad then return {bad} end
@@ -27,6 +27,7 @@ if get('stop') or exp and now_ms() >= tonumber(exp) then return {'stopped'} end
 if num('cur') < num('pg') then return {'planning'} end
 local some = (unknown == '1' and num('unknown') or 0) + (rejected == '1' and num('rejected') or 0)
 if some == 0 then return {'nothing'} end
+if get('bare') then return {'bare'} end
 local first
 for a = 0, LANES - 1 do
   if num('nb:' .. a) > 0 then first = a .. '.0' break end

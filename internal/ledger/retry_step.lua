@@ -22,8 +22,8 @@ local now, count, left, at = now_ms(), 0, 0, 0
 local opted = {}
 for _, p in ipairs(unpack_members(opted_out or '')) do opted[p] = true end
 
--- after returns the batch that follows x: first a batch that its recipients were moved to, then the next batch moved
--- from the same origin, then the next planned batch.
+-- after returns the batch that follows x: first a batch that recipients of x were moved to, then the next batch
+-- moved from the same origin, then the next planned batch.
 local function after(x)
   local to = get('m' .. x)
   if to then return string.match(to, '^%S+') end

@@ -178,6 +178,11 @@ func (r *testLedger) settle(c *Claim, reason campaign.SettleReason, records ...c
 func accepted(id string) campaign.Record {
 	return campaign.Record{Status: campaign.Accepted, MessageID: id}
 }
+
+// priced returns the record of an accepted message with a cost. All tests use the same cost.
+func priced(id string) campaign.Record {
+	return campaign.Record{Status: campaign.Accepted, MessageID: id, Cost: "0.8", Currency: "KES"}
+}
 func rejected(reason string) campaign.Record {
 	return campaign.Record{Status: campaign.Rejected, Reason: reason}
 }

@@ -81,7 +81,7 @@ func (f *rowIndex) find(ctx context.Context, n int) (Row, bool, error) {
 	return rows[i], true, nil
 }
 
-// build records for every row, starting at row from, which batch has it.
+// build records for each row, from the row `from` on, which batch has the row.
 func (f *rowIndex) build(ctx context.Context, from int) error {
 	f.first, f.index = from, make([]uint32, max(0, f.total-from+1))
 	for stream := range f.reading.snapshot.Streams() {

@@ -43,6 +43,11 @@ var (
 	retryOpenScript      = binding(campaignScript("retry_open"))
 	retryStepScript      = binding(campaignScript("retry_step"))
 	purgeScript          = campaignScript("purge")
+	purgeBodyScript      = alwaysAllowed("purge_body")
+	formScript           = script.NewAlwaysAllowed("form", mustSource("form")) // no prelude: it only reads
+	archiveScript        = alwaysAllowed("archive")                            // it frees memory
+	restoreScript        = alwaysAllowed("restore")                            // a late outcome must be written to a full Redis too
+	forgetScript         = alwaysAllowed("forget")
 	quarantineScript     = campaignScript("quarantine")
 	writeOffScript       = binding(campaignScript("write_off"))
 	settleAndClaimScript = binding(plainScript("settle_and_claim")) // no prelude, because running the prelude takes longer than the script itself
@@ -53,7 +58,7 @@ var (
 	settleScript         = binding(alwaysAllowed("settle"))
 	reportScript         = binding(alwaysAllowed("report"))
 	excludeScript        = binding(alwaysAllowed("exclude"))
-	narrowScript         = alwaysAllowed("narrow") // not binding: the claim that follows makes it durable too
+	narrowScript         = alwaysAllowed("narrow") // not binding: the claim that follows makes the changes of narrow.lua durable too
 	controlScript        = binding(alwaysAllowed("control"))
 	rescheduleScript     = binding(alwaysAllowed("reschedule"))
 

@@ -8,8 +8,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
 	"github.com/tuma-sms/tuma/internal/campaign"
 	"github.com/tuma-sms/tuma/internal/script"
 	"github.com/tuma-sms/tuma/sms"
@@ -46,7 +44,7 @@ type Searched struct {
 	// MaxFound, More is true, and the rest of the campaign is not read.
 	Found []FoundRow
 	More  bool
-	// Unreadable is why the search could not read the campaign. If it is set, Found is empty.
+	// Unreadable is set if the search could not read the campaign. Found is then empty.
 	Unreadable error
 }
 
@@ -62,8 +60,8 @@ type FoundRow struct {
 	values []string
 }
 
-// MaxFound is the maximum number of recipients of one campaign that a search returns. The list of a
-// campaign may have the same number in every row.
+// MaxFound is the maximum number of recipients of one campaign that a search returns. Without this
+// limit a search could return a whole list, because each row may have the same MSISDN.
 const MaxFound = 1000
 
 // searchStep is how many campaigns a search reads in one round trip.
@@ -89,7 +87,7 @@ func (s *Search) After(ctx context.Context, from Position) iter.Seq2[Searched, e
 			entries = entries[:0]
 			return true
 		}
-		for e, err := range s.ledger.Index().Newest(ctx, from) {
+		for e, err := range s.ledger.Index().NewestOfBoth(ctx, from) {
 			if err != nil {
 				yield(Searched{}, err)
 				return
@@ -112,20 +110,16 @@ type campaignHead struct {
 
 // heads reads the beginnings of campaigns in one round trip. It leaves out those that do not exist.
 func (s *Search) heads(ctx context.Context, entries []IndexEntry) (heads []campaignHead, err error) {
-	fields, specs := make([]*redis.SliceCmd, len(entries)), make([]*redis.StringCmd, len(entries))
-	_, err = s.ledger.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
-		for i, e := range entries {
-			fields[i] = p.HMGet(ctx, ledgerKey(e.ID), fieldFormat, fieldPages, fieldCreated, fieldSnapshot, fieldSendingHours, pageField(0))
-			specs[i] = p.Get(ctx, specKey(e.ID))
-		}
-		return nil
-	})
-	if err != nil && !errors.Is(err, redis.Nil) {
+	got := make([]someOf, len(entries))
+	for i, e := range entries {
+		got[i] = someOf{id: e.ID, names: []string{fieldFormat, fieldPages, fieldCreated, fieldSnapshot, fieldSendingHours, pageField(0)}}
+	}
+	if err := s.ledger.records.many(ctx, got, true); err != nil {
 		return nil, fmt.Errorf("search campaigns: %w", err)
 	}
 	for i, e := range entries {
-		if v := fields[i].Val(); len(v) > 0 && v[0] != nil {
-			heads = append(heads, campaignHead{position: Position{At: e.Since, ID: e.ID}, fields: v, spec: specs[i].Val()})
+		if got[i].isRead() {
+			heads = append(heads, campaignHead{position: Position{At: e.Since, ID: e.ID}, fields: got[i].values, spec: got[i].spec})
 		}
 	}
 	return heads, nil
@@ -237,7 +231,7 @@ func isNumber(input string, number sms.MSISDN, countries []string) bool {
 	})
 }
 
-// checkedDigits is how many of the last digits of a number mayBe compares.
+// checkedDigits is the number of digits, at the end of a number, that the function mayBe compares.
 const checkedDigits = 4
 
 // mayBe returns false only if input, a number as uploaded, is certainly not number. It is many
@@ -283,7 +277,7 @@ func (s *Search) results(ctx context.Context, out *Searched) error {
 	if err != nil {
 		return err
 	}
-	segments, _ := sms.Segments(out.Spec.Body)
+	segments := out.Spec.Segments()
 	reading := &rowReading{snapshot: snapshot, segments: segments, stopped: sum.StoppedBy, personalized: out.Spec.Personalized(), reported: sum.reported()}
 	missing, err := s.skipped(ctx, out)
 	if err != nil {
@@ -301,11 +295,11 @@ func (s *Search) results(ctx context.Context, out *Searched) error {
 			found.Text = renderText(out.Spec, found.values)
 		}
 	}
-	return nil
+	return s.setRefs(ctx, out)
 }
 
-// skipped sets the results of the found recipients that planning skipped. It returns the others:
-// for each row, its index in out.Found.
+// skipped sets the results of the found recipients that planning skipped. It returns the remaining
+// recipients: for each row, the index in out.Found.
 func (s *Search) skipped(ctx context.Context, out *Searched) (missing map[int]int, err error) {
 	missing = map[int]int{}
 	var left []campaign.SkippedRecipient

@@ -62,6 +62,7 @@ func newSequenceDriver(rt *rapid.T, rdb *redis.Client, id string) *sequenceDrive
 	d.rdb = redis.NewClient(&redis.Options{Addr: rdb.Options().Addr})
 	rt.Cleanup(func() { _ = d.rdb.Close() })
 	d.l = New(d.rdb)
+	d.reports = NewReports(d.l)
 	lots := uint64(0)
 	d.l.drawNumber = func() uint64 { lots++; return lots }
 	d.replay = &replayHook{snapshot: func() (string, error) { return ledgerText(ctx, rdb, id) }}
@@ -205,8 +206,8 @@ func (d *sequenceDriver) checkTruth(row Row, r *modelRow) {
 	}
 }
 
-// submissions returns how often a row may be submitted in a way that could have been accepted:
-// once, once more if it is unknown and its campaign resends, and once for each retry.
+// submissions returns how many submissions of a row the gateway may have accepted at most: one, one
+// more if the row is unknown and its campaign resends, and one for each retry.
 func (d *sequenceDriver) submissions(row int) int {
 	n := 1 + d.retried[row]
 	if d.resend && strings.HasPrefix(d.m.rows[row-1].call, "1.") {

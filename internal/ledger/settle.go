@@ -36,6 +36,7 @@ type settleArgs struct {
 	PatientBackOff              time.Duration
 	Lookups                     int
 	Origin, OriginKey           string
+	Cost                        string
 }
 
 // retryLaterStatus tells settle.lua that a recipient is Pending and waits longer than the other
@@ -72,13 +73,26 @@ func (l *Ledger) Settle(ctx context.Context, c *Claim, records []campaign.Record
 		Token: c.Token, Batch: c.batch, Call: c.gen.Call, Generation: c.gen.Number, CallSize: c.gen.CallSize,
 		Positions: c.gen.positions, Records: blob, Reason: reason, OpenBatchLimit: c.openBatchLimit, BackOff: retryIn, Segments: segments,
 		Accepted: counts[campaign.Accepted], Rejected: counts[campaign.Rejected], Unknown: counts[campaign.Unknown],
-		MayResend: c.resend, PatientBackOff: longest, Lookups: c.lookupsBefore(),
+		MayResend: c.resend, PatientBackOff: longest, Lookups: c.lookupsBefore(), Cost: costArg(records),
 	})...)
+	var s Settled
 	if err == nil && (out[0] == "forward" || out[0] == "lost") {
-		return l.settleLate(ctx, c, records, segments, out)
+		s, err = l.settleLate(ctx, c, records, segments, out)
+	} else {
+		s, err = parseSettled(out, err)
 	}
-	return parseSettled(out, err)
+	if err != nil || !s.Done || counts[campaign.Accepted] == 0 || !c.At.IsZero() && time.Since(c.At) < lateAfter {
+		return s, err
+	}
+	// If the campaign has ended before, the sweeper must count its usage again, because this settle has
+	// changed it.
+	_, err = l.Index().addOpen(ctx, c.id)
+	return s, err
 }
+
+// lateAfter is the minimum age of a claim that may have outlived its campaign. It is shorter than any
+// lease.
+const lateAfter = 2 * time.Second
 
 func parseSettled(out []string, err error) (Settled, error) {
 	if err != nil {

@@ -1,5 +1,5 @@
--- settle.lua writes the outcomes of a generation's recipients. Each is merged with what is stored:
--- unknown < rejected < accepted < delivered or undelivered. It is applied even if the lease has ended, or if Redis lost
+-- settle.lua writes the outcomes of a generation's recipients. It merges each outcome with the stored one:
+-- unknown < rejected < accepted < delivered or undelivered. It does so even if the lease has ended, or if Redis lost
 -- the claim.
 -- KEYS: 1 ledger, 2 open set
 -- ARGV, in the order of settleArgs:
@@ -34,6 +34,8 @@
 --   origin            for a late result, whose recipients have moved here from another batch: that batch's generation,
 --                     "b.k.g"; else ''
 --   origin_key        the uuid of that generation, or '-'
+--   cost              cost of the accepted in records, such as 'KES:1600000' in millionths. '': the gateway named none.
+--                     '*': the costs have to be read from the records
 -- Returns {'settled'|'forward', done 0|1, 'batch:wake'…} | {'superseded'|'lost'|'missing'|'newer'}
 --   'forward'     settled, but an accepted recipient has moved: the result must be applied at its new batch too
 --   'superseded'  the claim is no longer the caller's to settle; nothing changed
@@ -42,7 +44,7 @@
 local bad = unfit()
 if bad then return {bad} end
 local token, batch, call, generation, call_size, positions, records, reason, open_batch_limit, back_off, segments,
-  accepted, rejected, unknown, may_resend, patient_back_off, lookups, origin, origin_key = unpack(ARGV)
+  accepted, rejected, unknown, may_resend, patient_back_off, lookups, origin, origin_key, cost = unpack(ARGV)
 local b, k, g, n = batch, call, generation, tonumber(call_size)
 local basis, window, segs = reason, tonumber(open_batch_limit), tonumber(segments)
 local now, wakes = now_ms(), {}
@@ -50,8 +52,8 @@ local now, wakes = now_ms(), {}
 -- moved_here reports, from the name of a batch, whether recipients of another batch were moved to it.
 local function moved_here(b) return #string.match(b, '%.(%d+)$') > 12 end
 
--- foreign returns the number by which this call knows a generation of another batch, in which its recipients were
--- before they moved. It assigns one if there is none.
+-- foreign returns the number that this call uses for a generation of another batch. The recipients were in that
+-- generation before they moved here. If the generation has no number yet, foreign assigns one.
 local function foreign()
   local f = 'q' .. b .. '.' .. k
   local all = get(f) or ''
@@ -62,6 +64,32 @@ local function foreign()
   set(f, all .. ' ' .. origin .. '=' .. number)
   save_gen(b, k, number, {'t', origin_key, int(now), half(token), '0'})
   return number
+end
+
+-- spend adds to the cost of accepted messages, in millionths of a currency. It counts only the first currency that an
+-- account's gateway names.
+local function spend(currency, amount)
+  if amount == 0 then return end
+  local f = lane and 'ccy:' .. lane or 'ccy'
+  local known = get(f)
+  if not known then set(f, currency) elseif known ~= currency then return end
+  add('cost', amount)
+end
+
+-- cost_of returns the currency of the cost in a detail (record.go), and the cost in millionths of this currency. It
+-- returns nil if there is no cost, or if cost.go ignores the cost too.
+local function cost_of(detail)
+  local amount, currency, pos = '', '', 3
+  while pos < #detail do
+    local tag, len = string.byte(detail, pos, pos + 1)
+    local size = tag == 1 and 17 or 2 + len
+    if tag == 5 then amount = string.sub(detail, pos + 2, pos + size - 1) end
+    if tag == 6 then currency = string.sub(detail, pos + 2, pos + size - 1) end
+    pos = pos + size
+  end
+  local whole, part = string.match(amount, '^(%d+)%.?(%d*)$')
+  if not whole or #whole > 9 or #part > 6 or not string.match(currency, '^%u%u%u$') then return nil end
+  return currency, tonumber(whole) * 1000000 + tonumber(part .. string.rep('0', 6 - #part))
 end
 
 local stopped, lim = unpack(redis.call('HMGET', L, 'stop', 'lim'))
@@ -97,7 +125,7 @@ local function answer()
 end
 
 local a, r, u = tonumber(accepted), tonumber(rejected), tonumber(unknown)
-if mine and not partial and not looked and g == '0' and a + r + u == n and not (resend and u > 0) and (rec[DOUBT] == '0' or r == 0)
+if mine and not partial and not looked and g == '0' and a + r + u == n and cost ~= '*' and not (resend and u > 0) and (rec[DOUBT] == '0' or r == 0)
   and redis.call('HEXISTS', L, result_field(b, k)) == 0 then
   set(result_field(b, k), records)
   add('pending', -n)
@@ -106,6 +134,8 @@ if mine and not partial and not looked and g == '0' and a + r + u == n and not (
   add('rejected', r)
   add('unknown', u)
   add('seg', a * segs)
+  local currency, amount = string.match(cost, '^(%u+):(%d+)$')
+  if currency then spend(currency, tonumber(amount)) end
   if lim then judge(now) end
   close_gen(b, k, g, rec, now, window, wakes)
   return answer()
@@ -137,6 +167,14 @@ local flight = in_flight(rec)
 local moved, again, was, anew, solved, others, taken = {}, {}, 0, {}, {}, {}, {}
 local function move(f, by) moved[f] = (moved[f] or 0) + by end
 
+-- sent counts the segments and the cost of a message that was accepted, with the detail nd.
+local spent = {}
+local function sent(nd)
+  move('seg', segs)
+  local currency, amount = cost_of(nd)
+  if currency then spent[currency] = (spent[currency] or 0) + amount end
+end
+
 -- resolve gives a pending recipient its outcome. If the campaign was stopped, a recipient that was not in flight was
 -- counted as skipped, or as unknown again.
 local function resolve(i, ns, nd, flew)
@@ -154,7 +192,7 @@ local function resolve(i, ns, nd, flew)
     if before then move('was', -1) end
   end
   move(STATUS[ns], 1)
-  if ns >= 3 then move('seg', segs) end
+  if ns >= 3 then sent(nd) end
   st[i], de[i] = ns, ns < 3 and with_past(nd, de[i]) or nd
 end
 
@@ -168,18 +206,19 @@ local function once_more(i, p, nd, flew)
 end
 
 -- opted handles a recipient that was skipped because of an opt-out, although a claim that Redis lost had submitted it.
--- The recipient gets the outcome of that claim.
+-- The recipient gets the outcome of that claim. If the recipient was skipped in a later generation than that of the claim,
+-- only an accepted message counts: the gateway had refused the recipient before, so that it waited for the later generation.
 local function opted(i, ns, nd)
   move('skipped', -1)
   move('x:opted_out', -1)
   if lane then move('to:' .. lane, 1) end
   move(STATUS[ns], 1)
-  if ns >= 3 then move('seg', segs) end
+  if ns >= 3 then sent(nd) end
   st[i], de[i] = ns, nd
 end
 
--- both handles a recipient that went out in two generations: it keeps the outcome of this generation beside the
--- stored outcome.
+-- The function "both" handles a recipient that went out in two generations: it keeps the outcome of this
+-- generation beside the stored outcome.
 local function both(i, ns, nd)
   local more, has = further(de[i], 8, string.sub(nd, 1, 2))
   local status = RANK[ns] > RANK[st[i]] and ns or st[i]
@@ -201,8 +240,8 @@ local function both(i, ns, nd)
   st[i] = status
 end
 
--- elsewhere handles a recipient that waits in another generation than this one. An accepted message ends its wait.
--- The results of a lost generation count too, unless the recipient has been claimed again since.
+-- The function "elsewhere" handles a recipient that waits in another generation than this one. An accepted message
+-- ends its wait. The results of a lost generation count too, unless the recipient has been claimed again since.
 local function elsewhere(i, p, ns, nd)
   local pg = pending_in(de[i])
   if others[pg] == nil then others[pg] = load_gen(b, k, pg, n) or new_gen(0, 0) end
@@ -234,13 +273,13 @@ for j, p in ipairs(list) do
   elseif os == MOVED then
     forward = forward or ns >= 3
   elseif os == OPTED then
-    if ns > 0 then opted(i, ns, nd) end
+    if ns >= 3 or ns > 0 and (same or forgotten) then opted(i, ns, nd) end
   elseif ns >= 3 and os >= 3 then
     both(i, ns, nd)
   elseif ns >= 3 then
     move(STATUS[os], -1)
     move(STATUS[ns], 1)
-    move('seg', segs)
+    sent(nd)
     st[i], de[i] = ns, nd
   elseif os == 1 and same and (ns == 2 and basis == 'answer'
     or ns ~= 1 and state == 't' and rec[T_TOKEN] == half(token) and rec[T_CLAIMS] == '1') then
@@ -251,8 +290,7 @@ for j, p in ipairs(list) do
   end
 end
 
--- still_open reports whether a recipient is pending in generation gen, other than those whose positions are keys of
--- done.
+-- still_open reports whether generation gen has a pending recipient whose position is not a key of the table done.
 local function still_open(gen, done)
   for i = 1, #st do
     if st[i] == 0 and pending_in(de[i]) == gen and not done[i - 1] then return true end
@@ -274,6 +312,7 @@ end
 -- The gateway has not answered about these recipients, so this does not count as one of their attempts.
 if #anew > 0 then open_gen(b, k, anew, tonumber(rec[TRIES]), now + tonumber(back_off), st, de) end
 for f, by in pairs(moved) do add(f, by) end
+for currency, amount in pairs(spent) do spend(currency, amount) end
 if lim then judge(now) end
 write_results(b, k, st, de)
 for pg, ps in pairs(taken) do

@@ -10,9 +10,10 @@ import (
 )
 
 // SettleAndClaim settles a claim whose recipients were all accepted, one record each, in order, and
-// claims another call of the same batch in one step. segments is as in Settle. It does both or
-// neither, and only in simple cases: Settle would not end the batch, and Claim would grant the
-// claim. For all other cases ok is false, without an error.
+// claims another call of the same batch in one step. The parameter "segments" has the same meaning as
+// in Settle. SettleAndClaim does both or neither, and only in simple cases: Settle would not end
+// the batch, and Claim would grant the claim. For all other cases the result "ok" is false, without
+// an error.
 //
 // After an error the caller does not know what happened. It must not submit under the claim that is
 // returned with the error. It calls Settle for the old claim, which is safe if the claim was
@@ -34,6 +35,7 @@ func (l *Ledger) SettleAndClaim(ctx context.Context, c *Claim, records []campaig
 	own := script.Args(nextArgs{
 		Token: c.Token, Batch: c.batch, Call: c.gen.Call, CallSize: len(records), Records: blob, Segments: segments, Wake: r.Wake,
 		NextToken: next.Token, NextCall: r.Gen.Call, NextSize: len(r.Gen.To), NextKey: shortUUID(r.IdempotencyKey),
+		Cost: costArg(records),
 	})
 	answer, err := l.batcher.Run(ctx, shared, own)
 	if _, err = checkAnswer(settleAndClaimScript, r.ID, own, nil, err); err != nil || answer == "" {
@@ -71,6 +73,7 @@ type nextArgs struct {
 	NextToken          string
 	NextCall, NextSize int
 	NextKey            string
+	Cost               string
 }
 
 // canSettleAndClaim reports whether settle_and_claim.lua can handle a settle and a claim, as far as
@@ -88,5 +91,5 @@ func canSettleAndClaim(c *Claim, records []campaign.Record, r ClaimRequest) bool
 			return false
 		}
 	}
-	return true
+	return costArg(records) != mixedCosts
 }

@@ -22,13 +22,14 @@
 --   next_call   its generation 0, never claimed
 --   next_size   recipients of the next call
 --   next_key    idempotency key (uuid) of the next call
+--   cost        cost of the settled call, as in settle.lua, but never '*'
 -- Returns one string for each call. 'uuid claimed-ms' means that the call is settled and the next call is claimed. ''
 -- means that the script wrote nothing for this call, and the caller uses settle.lua and claim.lua. While the next claim
 -- is valid, a repeated run with the same tokens returns the same answer.
 local lease, login, spans, exclusions = unpack(ARGV, 1, 4)
-local TOKEN, BATCH, CALL, CALL_SIZE, RECORDS, SEGMENTS, WAKE, NEXT_TOKEN, NEXT_CALL, NEXT_SIZE, NEXT_KEY = 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11
+local TOKEN, BATCH, CALL, CALL_SIZE, RECORDS, SEGMENTS, WAKE, NEXT_TOKEN, NEXT_CALL, NEXT_SIZE, NEXT_KEY, COST = 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12
 local L, lease_ms = KEYS[1], tonumber(lease)
-local int, match, sub, each, head, own = string.format, string.match, string.sub, NEXT_KEY, 4, 12
+local int, match, sub, each, head, own = string.format, string.match, string.sub, COST, 4, 12
 local fields = {'v', 'stop', 'paused', 'exp', 'ex', 'lim', 'per', 'pending', 'fly', 'accepted', 'seg', 'calls'}
 for i = head, #ARGV - each, each do
   local b, call, next_call, k = ARGV[i + BATCH], ARGV[i + CALL], ARGV[i + NEXT_CALL], #fields
@@ -59,17 +60,18 @@ end
 local accounts = {}
 local function account(a)
   if not accounts[a] then
-    local w = redis.call('HMGET', L, 'accepted:' .. a, 'fly:' .. a)
-    accounts[a] = {whole(w[1]), whole(w[2])}
+    local w = redis.call('HMGET', L, 'accepted:' .. a, 'fly:' .. a, 'seg:' .. a)
+    accounts[a] = {whole(w[1]), whole(w[2]), whole(w[3])}
   end
-  return accounts[a][1] and accounts[a][2] and accounts[a]
+  return accounts[a][1] and accounts[a][2] and accounts[a][3] and accounts[a]
 end
 
 local out, changes, batches, done, settled = {}, {}, {}, {}, false
+local costs = {} -- cost of the settled calls, by 'currency' or 'currency:stream'
 local function change(field, value) changes[#changes + 1], changes[#changes + 2] = field, value end
 
--- one settles one call and claims the next one. It returns the uuid and the time of the claim, or nil if it wrote
--- nothing.
+-- The function "one" settles one call and claims the next one. It returns the uuid and the time of the claim, or
+-- nil if it wrote nothing.
 local function one(i, k)
   local token, b, mine = ARGV[i + TOKEN], ARGV[i + BATCH], ARGV[i + NEXT_TOKEN]
   local this, result, other, wake, left = v[k + 1], v[k + 2], v[k + 3], v[k + 4], v[k + 5]
@@ -94,7 +96,12 @@ local function one(i, k)
   if v[7] then
     local a = account(match(b, '^%d+'))
     if not a then return nil end
-    a[1], a[2] = a[1] + n, a[2] - n + m
+    a[1], a[2], a[3] = a[1] + n, a[2] - n + m, a[3] + n * ARGV[i + SEGMENTS]
+  end
+  local currency, amount = match(ARGV[i + COST], '^(%u+):(%d+)$')
+  if currency then
+    local name = v[7] and currency .. ':' .. match(b, '^%d+') or currency
+    costs[name] = (costs[name] or 0) + amount
   end
   pending, fly, accepted, seg, calls = pending - n, fly - n + m, accepted + n, seg + n * ARGV[i + SEGMENTS], calls + 1
   settled = true
@@ -118,10 +125,23 @@ if #batches == 0 then return out end
 if settled then
   for field, value in pairs({pending = pending, fly = fly, accepted = accepted, seg = seg, calls = calls}) do change(field, int('%d', value)) end
   for a, w in pairs(accounts) do
-    if w[1] and w[2] then change('accepted:' .. a, int('%d', w[1])) change('fly:' .. a, int('%d', w[2])) end
+    if w[1] and w[2] and w[3] then
+      change('accepted:' .. a, int('%d', w[1]))
+      change('fly:' .. a, int('%d', w[2]))
+      change('seg:' .. a, int('%d', w[3]))
+    end
   end
 end
 redis.call('HSET', L, unpack(changes))
+for name, amount in pairs(costs) do
+  -- As in settle.lua: only the first currency counts.
+  local currency, stream = match(name, '^(%u+)(.*)$')
+  redis.call('HSETNX', L, 'ccy' .. stream, currency)
+  if redis.call('HGET', L, 'ccy' .. stream) == currency then
+    redis.call('HINCRBY', L, 'cost', int('%.0f', amount))
+    if stream ~= '' then redis.call('HINCRBY', L, 'cost' .. stream, int('%.0f', amount)) end
+  end
+end
 local scores = {}
 for i, b in ipairs(batches) do scores[2 * i - 1], scores[2 * i] = int('%d', now + lease_ms + 1000), b end
 -- Usually all batches are in the open set already, and only their scores change.

@@ -13,7 +13,7 @@ import (
 // settleAndClaim settles a claim with all recipients accepted, and claims another call.
 func (r *testLedger) settleAndClaim(c *Claim, g *Generation, lease time.Duration) (*Claim, bool) {
 	r.Helper()
-	next, ok, err := r.SettleAndClaim(r.Context(), c, repeat(len(c.gen.To), accepted("0191d7a0-0000-7000-8000-000000000001")), 1, r.settleAndClaimRequest(c, g, lease))
+	next, ok, err := r.SettleAndClaim(r.Context(), c, repeat(len(c.gen.To), priced("0191d7a0-0000-7000-8000-000000000001")), 1, r.settleAndClaimRequest(c, g, lease))
 	r.ok(err)
 	return next, ok
 }
@@ -47,7 +47,7 @@ func TestSettleAndClaim_EqualsSettleThenClaim(t *testing.T) {
 						t.Errorf("the next claim is %+v, %t; want it granted, with equal times", next, ok)
 					}
 				} else {
-					r.settle(c, campaign.SettleAnswer, repeat(2, accepted("0191d7a0-0000-7000-8000-000000000001"))...)
+					r.settle(c, campaign.SettleAnswer, repeat(2, priced("0191d7a0-0000-7000-8000-000000000001"))...)
 					next = r.claim("c", "0.0", 1, 0, keyed, long)
 				}
 				named := strings.NewReplacer("1.0:1 0.0:1", "0.0:1 1.0:1", c.Token, "<c>", c.Token[:6], "<c>", next.Token, "<next>", r.rdb.HGet(t.Context(), ledgerKey("c"), "up").Val(), "<upload>")

@@ -200,6 +200,7 @@ func (a *stateAudit) counts(ctx context.Context, l *Ledger, sum Summary) {
 	if sum.Segments != sent {
 		a.failf("%d segments for messages of %d that went out", sum.Segments, sent)
 	}
+	a.usage(ctx, l, sum)
 	if resent != sum.Resent {
 		a.failf("resent is %d, the results have %d", sum.Resent, resent)
 	}

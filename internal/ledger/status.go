@@ -19,8 +19,8 @@ import (
 // of the seven statuses.
 type Summary struct {
 	ID string
-	// Upload is the token of the campaign's upload. It differs between campaigns that had one ID in
-	// turn.
+	// Upload is the token of the campaign's upload. Campaigns that used the same ID one after the
+	// other have different tokens.
 	Upload string
 	State  campaign.State
 	Spec   campaign.Spec
@@ -71,6 +71,8 @@ type Summary struct {
 	Unreadable                   *Unreadable
 	// RetryRecord is the record of an unfinished retry, for FinishRetry.
 	RetryRecord string
+	// Archived reports whether the campaign is a single message that has an archive.
+	Archived bool
 }
 
 // StreamState is a stream with work in it. ClosedUntil is when its sending hours begin, as the last
@@ -96,17 +98,11 @@ var summaryFields = []string{
 // or was removed. While its upload is in progress, its state is Uploading.
 func (l *Ledger) Summary(ctx context.Context, id string) (Summary, error) {
 	s := Summary{ID: id}
-	var fields *redis.SliceCmd
-	var spec *redis.StringCmd
-	_, err := l.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
-		fields = p.HMGet(ctx, ledgerKey(id), summaryFields...)
-		spec = p.Get(ctx, specKey(id))
-		return nil
-	})
-	if err != nil && !errors.Is(err, redis.Nil) {
+	v, spec, archive, err := l.records.summaryParts(ctx, id)
+	if err != nil {
 		return s, fmt.Errorf("read status of %s: %w", id, err)
 	}
-	v := fields.Val()
+	s.Archived = archive != nil
 	f := map[string]string{}
 	for i, name := range summaryFields {
 		f[name] = script.Text(v[i])
@@ -119,8 +115,8 @@ func (l *Ledger) Summary(ctx context.Context, id string) (Summary, error) {
 	} else if n > 1 {
 		return s, fmt.Errorf("read status of %s: %w", id, ErrNewer)
 	}
-	if s.Spec, err = decodeSpec([]byte(spec.Val())); err != nil {
-		s.Unreadable = &Unreadable{Campaign: id, Record: specRecord, Bytes: []byte(spec.Val()), Err: err}
+	if s.Spec, err = decodeSpec([]byte(spec)); err != nil {
+		s.Unreadable = &Unreadable{Campaign: id, Record: specRecord, Bytes: []byte(spec), Err: err}
 	}
 	for name, to := range map[string]*int{fieldTotal: &s.Total, fieldPending: &s.Pending, fieldAccepted: &s.Accepted, fieldDelivered: &s.Delivered,
 		fieldUndelivered: &s.Undelivered, fieldRejected: &s.Rejected, fieldUnknown: &s.Unknown, fieldSkipped: &s.Skipped, fieldCalls: &s.Calls,
@@ -136,12 +132,41 @@ func (l *Ledger) Summary(ctx context.Context, id string) (Summary, error) {
 		s.PausedBy, s.TooManyRejected = parseTooManyRejected(f[fieldPaused][:i])
 	}
 	s.Canary = openCanary(f[fieldThreshold])
-	return s, l.records.summaryExtras(ctx, &s, f, v[len(v)-1] != nil) // the last field is fieldSnapshot
+	return s, l.records.summaryExtras(ctx, &s, f, v[len(v)-1] != nil, archive) // the last field is fieldSnapshot
+}
+
+// summaryParts reads summaryFields and the spec of a campaign, and the archive if it has one.
+func (l recordReader) summaryParts(ctx context.Context, id string) (v []any, spec string, archive *archived, err error) {
+	for try := 1; ; try++ {
+		var fields *redis.SliceCmd
+		var record *redis.StringCmd
+		_, err := l.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+			fields = p.HMGet(ctx, ledgerKey(id), summaryFields...)
+			record = p.Get(ctx, specKey(id))
+			return nil
+		})
+		if err != nil && !errors.Is(err, redis.Nil) {
+			return nil, "", nil, err
+		}
+		if v = fields.Val(); v[0] != nil && (record.Val() != "" || try > 1) {
+			return v, record.Val(), nil, nil
+		}
+		f, err := l.form(ctx, id)
+		if err != nil {
+			return nil, "", nil, err
+		}
+		if f.archive != nil {
+			return f.archive.values(summaryFields), f.archive.spec, f.archive, nil
+		}
+		if !f.full || try == restoreTries {
+			return v, record.Val(), nil, nil
+		}
+	}
 }
 
 // summaryExtras reads the parts of the summary that depend on the campaign's accounts, and derives
 // its state.
-func (l recordReader) summaryExtras(ctx context.Context, s *Summary, f map[string]string, hasSnapshot bool) error {
+func (l recordReader) summaryExtras(ctx context.Context, s *Summary, f map[string]string, hasSnapshot bool, archive *archived) error {
 	var snapshot campaign.PlanSnapshot
 	if hasSnapshot {
 		var err error
@@ -172,7 +197,7 @@ func (l recordReader) summaryExtras(ctx context.Context, s *Summary, f map[strin
 	if len(s.Accounts) > 1 {
 		names = append(names, countFields(streams)...)
 	}
-	got, err := l.rdb.HMGet(ctx, ledgerKey(s.ID), names...).Result()
+	got, err := l.fieldsIn(ctx, s.ID, archive, names)
 	if err != nil {
 		return fmt.Errorf("read status of %s: %w", s.ID, err)
 	}
@@ -261,7 +286,7 @@ func (l recordReader) uploading(ctx context.Context, s Summary) (Summary, error)
 	}
 	at, err := l.rdb.ZScore(ctx, openIndex, s.ID).Result()
 	if errors.Is(err, redis.Nil) {
-		return s, fmt.Errorf("read status of %s: %w", s.ID, ErrNotFound) // its token is in Redis, but not its index entry: the upload begins or ends just now
+		return s, fmt.Errorf("read status of %s: %w", s.ID, ErrNotFound) // the token of the upload is in Redis, but not its index entry: the upload begins or ends just now
 	}
 	if err != nil {
 		return s, fmt.Errorf("read status of %s: %w", s.ID, err)

@@ -13,6 +13,9 @@ func (d *sequenceDriver) later(what string, do func()) { d.ends = append(d.ends,
 func (d *sequenceDriver) settleLater(what string, r generationRead, call string, c *Claim, records []campaign.Record, reason campaign.SettleReason, retryIn time.Duration) {
 	records = slices.Clone(records)
 	for i := range records {
+		if records[i].Status == campaign.Accepted && records[i].Reason == "" {
+			records[i].Cost, records[i].Currency = "0.80", "KES"
+		}
 		if records[i].Status == campaign.Pending && d.chance(4, "for longer") {
 			records[i].RetryIn = []time.Duration{0, 2 * time.Hour, 26 * time.Hour}[d.draw(3, "how long")]
 		}

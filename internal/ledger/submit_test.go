@@ -121,7 +121,7 @@ func (d *sequenceDriver) request(r generationRead, wake int, stale bool, lease t
 		named += " two" // the repetition would be a different request now, but the stored key is used
 	}
 	req := ClaimRequest{ID: d.id, Batch: r.batch, Wake: wake, Gen: r.gen, IdempotencyKey: requestID(r.batch, r.gen, named), Login: login,
-		KeyTTL: []time.Duration{keyed, noKey}[a], Lease: lease, OpenBatchLimit: 1 + d.draw(3, "window"), Resend: d.resend && a == 1, Exclusions: version}
+		KeyTTL: []time.Duration{keyed, noKey}[a], Lease: lease, OpenBatchLimit: 1 + d.draw(3, "window"), Resend: d.resend && a == 1, Exclusions: version, NameRecipients: d.chance(2, "recipients named")}
 	closed := false
 	switch d.draw(8, "sending hours") {
 	case 0:
@@ -136,7 +136,13 @@ func (d *sequenceDriver) request(r generationRead, wake int, stale bool, lease t
 
 // model converts the request for the model.
 func (x request) model(d *sequenceDriver, c *Claim) modelClaim {
-	return modelClaim{token: c.Token, uuid: x.IdempotencyKey.String(), login: x.login, rev: x.rev, keyLife: x.KeyTTL, lease: x.Lease, staleWake: x.stale, closed: x.closed, version: x.Exclusions,
+	var rows []int
+	for _, p := range x.ClaimRequest.Gen.To {
+		if x.NameRecipients {
+			rows = append(rows, p.Row)
+		}
+	}
+	return modelClaim{rows: rows, token: c.Token, uuid: x.IdempotencyKey.String(), login: x.login, rev: x.rev, keyLife: x.KeyTTL, lease: x.Lease, staleWake: x.stale, closed: x.closed, version: x.Exclusions,
 		origin: d.origin(x.ClaimRequest.Batch), ghost: d.m.calls[x.call] == nil && x.ClaimRequest.Gen.Number == 0}
 }
 
@@ -255,8 +261,8 @@ func (d *sequenceDriver) submit(r generationRead, call string, a int, mg *modelG
 	d.reactTo(r, call, a, c, answer)
 }
 
-// checkMaybe checks invariant I3: no row is submitted more often than allowed in a way that may
-// have been accepted. It uses only what the worker can know about each submission.
+// checkMaybe checks invariant I3: the gateway may have accepted at most the allowed number of
+// submissions of a row. It uses only what the worker can know about each submission.
 func (d *sequenceDriver) checkMaybe(a int, rows []int, answer gatewayReply) {
 	if a == 0 || answer.kind != lost && answer.kind != partial && answer.kind != answered {
 		return

@@ -25,9 +25,9 @@ type InFlightCall struct {
 	token    string
 }
 
-// SuppressionLists returns the suppression lists that apply to a campaign: the one for all senders,
-// and the one of its sender. If the campaign names no sender, it returns those of all its accounts'
-// senders.
+// SuppressionLists returns the suppression lists that apply to a campaign: the list for all
+// senders, and the list of the campaign's sender ID. If the campaign names no sender ID, it returns
+// the lists of its accounts' sender IDs instead.
 func (l *Ledger) SuppressionLists(ctx context.Context, spec campaign.Spec, names []string) ([]string, error) {
 	out := []string{campaign.AllSenders}
 	add := func(sender string) {
@@ -127,25 +127,19 @@ func (l *Ledger) ExcludeOpen(ctx context.Context, list string, numbers []sms.MSI
 // inFlightTo returns those calls of a campaign that hold a claim or are in doubt, and have one of
 // the numbers as a recipient. nil numbers mean every number on the list.
 func (l *Ledger) inFlightTo(ctx context.Context, id, list string, numbers []sms.MSISDN) (out []InFlightCall, err error) {
-	batches, err := l.rdb.ZRange(ctx, openKey(id), 0, -1).Result()
+	names, err := l.rdb.ZRange(ctx, openKey(id), 0, -1).Result()
 	if err != nil {
 		return nil, fmt.Errorf("read calls in flight of %s: %w", id, err)
+	}
+	works, err := l.loadWorks(ctx, id, names)
+	if err != nil {
+		return nil, err
 	}
 	wanted := map[sms.MSISDN]bool{}
 	for _, m := range numbers {
 		wanted[m] = true
 	}
-	for _, batch := range batches {
-		if batch == PlanWork {
-			continue
-		}
-		w, err := l.LoadWork(ctx, id, batch)
-		if errors.Is(err, ErrNotFound) || AsUnreadable(err) != nil {
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
+	for _, w := range works {
 		for _, g := range w.Open {
 			if !g.claimed && !g.Doubtful {
 				continue
@@ -169,7 +163,7 @@ func (l *Ledger) inFlightTo(ctx context.Context, id, list string, numbers []sms.
 			}
 			if count > 0 {
 				out = append(out, InFlightCall{Campaign: id, Recipients: count, Doubtful: g.Doubtful, token: g.token,
-					field: generationField(batch, generationName(g.Call, g.Number))})
+					field: generationField(w.Batch.Name, generationName(g.Call, g.Number))})
 			}
 		}
 	}

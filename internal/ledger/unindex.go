@@ -23,9 +23,19 @@ func (x *Index) Remove(ctx context.Context, e IndexEntry) error {
 	return nil
 }
 
-// drop removes a campaign that no longer exists from both indexes.
+// RemoveArchived does for a message with an archive what Remove does, however young its entry is: no enqueue
+// can replace the message, so none needs the entry.
+func (x *Index) RemoveArchived(ctx context.Context, e IndexEntry) error {
+	_, err := x.scripts.Run(ctx, unindexScript, []string{openIndex}, script.Args(unindexArgs{ID: e.ID, ReadScore: scoreText(e.score)})...)
+	if err != nil {
+		return fmt.Errorf("remove %s from the open index: %w", e.ID, err)
+	}
+	return nil
+}
+
+// drop removes a campaign that no longer exists from all indexes.
 func (x *Index) drop(ctx context.Context, id string) error {
-	for _, key := range []string{openIndex, campaignIndex} {
+	for _, key := range []string{openIndex, campaignIndex, messageIndex} {
 		if err := x.rdb.ZRem(ctx, key, id).Err(); err != nil {
 			return fmt.Errorf("unindex %s: %w", id, err)
 		}
@@ -33,9 +43,9 @@ func (x *Index) drop(ctx context.Context, id string) error {
 	return nil
 }
 
-// abandon removes a discarded upload from both indexes, unless a campaign or another upload has its
-// ID.
-func (x *Index) abandon(ctx context.Context, id string) error {
+// abandon removes a discarded upload from the indexes, unless a campaign or another upload has its ID.
+// The parameter "message" is true if the upload was a single message.
+func (x *Index) abandon(ctx context.Context, id string, message bool) error {
 	score, err := x.rdb.ZScore(ctx, openIndex, id).Result()
 	if err != nil && !errors.Is(err, redis.Nil) {
 		return fmt.Errorf("unindex %s: %w", id, err)
@@ -49,14 +59,14 @@ func (x *Index) abandon(ctx context.Context, id string) error {
 			return fmt.Errorf("unindex %s: %w", id, err)
 		}
 	}
-	if err := x.rdb.ZRem(ctx, campaignIndex, id).Err(); err != nil {
+	if err := x.rdb.ZRem(ctx, listOf(message), id).Err(); err != nil {
 		return fmt.Errorf("unindex %s: %w", id, err)
 	}
 	// An upload writes its token before its index entries. If another upload has begun meanwhile, the
 	// calls above may have removed its entries, so they are written again.
 	inUse, err := x.inUse(ctx, id)
 	if err == nil && inUse {
-		err = x.add(ctx, id)
+		err = x.add(ctx, id, message)
 	}
 	return err
 }
@@ -64,6 +74,13 @@ func (x *Index) abandon(ctx context.Context, id string) error {
 // inUse reports whether a campaign exists or is being uploaded under the ID.
 func (x *Index) inUse(ctx context.Context, id string) (bool, error) {
 	n, err := x.rdb.Exists(ctx, ledgerKey(id), uploadsKey(id)).Result()
+	if err == nil && n == 0 {
+		var f storedForm
+		f, err = x.records().form(ctx, id)
+		if f.full || f.archive != nil {
+			n = 1
+		}
+	}
 	if err != nil {
 		return false, fmt.Errorf("unindex %s: %w", id, err)
 	}

@@ -36,6 +36,9 @@ type Digest struct {
 	buf []byte
 }
 
+// refMark precedes a reference in the bytes that are hashed.
+const refMark = 1 << 62
+
 // digestStep is how many bytes are hashed at once.
 const digestStep = 4 << 10
 
@@ -63,6 +66,18 @@ func (d *Digest) Add(input string, values ...string) {
 	}
 }
 
+// AddRef adds the caller's own reference of the recipient that was added last. An empty reference
+// changes nothing, so that a campaign without references keeps the hash of earlier releases.
+func (d *Digest) AddRef(ref string) {
+	if ref == "" {
+		return
+	}
+	// No number as uploaded has the length refMark, so that a reference is never read as a number.
+	d.buf = binary.AppendUvarint(d.buf, refMark)
+	d.buf = binary.AppendUvarint(d.buf, uint64(len(ref)))
+	d.buf = append(d.buf, ref...)
+}
+
 func (d *Digest) flush() {
 	d.h.Write(d.buf)
 	d.buf = d.buf[:0]
@@ -80,21 +95,23 @@ type Pager struct {
 	row        []byte
 }
 
-// Add adds the next recipient and its values of the spec's fields. row is what a page stores of the
-// recipient, valid until the next call. kept are the values that planning will find in the page;
-// nil if they are too long. next reports whether the recipient starts a new page after the first.
-func (p *Pager) Add(input string, values []string) (row []byte, kept []string, next bool) {
+// Add adds the next recipient, the caller's own reference of it, and its values of the spec's fields.
+// row is what a page stores of the recipient, valid until the next call. The result "kept" has the
+// values that planning will find in the page; it is nil if the values are too long. The result "next"
+// reports whether the recipient starts a new page after the first.
+func (p *Pager) Add(input, ref string, values []string) (row []byte, kept []string, next bool) {
 	p.row = binary.AppendUvarint(p.row[:0], uint64(len(input)))
 	p.row = append(p.row, input...)
 	if len(values) > 0 {
 		kept = keptValues(values)
 		p.row = campaign.AppendValues(p.row, kept)
 	}
-	if next = p.rows == campaign.MaxPageRows || p.rows > 0 && p.size+len(p.row) > maxPageRaw; next {
+	size := len(p.row) + len(ref)
+	if next = p.rows == campaign.MaxPageRows || p.rows > 0 && p.size+size > maxPageRaw; next {
 		p.rows, p.size = 0, 0
 	}
 	p.rows++
-	p.size += len(p.row)
+	p.size += size
 	return p.row, kept, next
 }
 
@@ -110,13 +127,16 @@ type Upload struct {
 	record []byte
 	digest *Digest
 	page   []byte
+	refs   refsWriter // references of the recipients in page
 	pager  Pager
 	rows   int
 	total  int
 	pages  int
-	// full are pages that wait to be written, and writing are those being written. written receives
-	// the result of that write.
-	full, writing [][]byte
+	// refPages is the number of pages that have references.
+	refPages int
+	// full has the pages that wait to be written, and writing has the pages that are being written
+	// now. The channel written receives the result of that write.
+	full, writing []uploadPage
 	written       chan error
 	// indexed: the campaign was entered in the index of open campaigns.
 	indexed bool
@@ -124,6 +144,9 @@ type Upload struct {
 	// if no such goroutine runs.
 	keepAlive func()
 }
+
+// uploadPage is a full page: its recipients as uploaded, and their references; nil if there are none.
+type uploadPage struct{ rows, refs []byte }
 
 // Receipt is the result of an enqueue.
 type Receipt struct {
@@ -154,20 +177,31 @@ func (l *Ledger) BeginUpload(id string, spec campaign.Spec) (*Upload, error) {
 // longer than MaxInput is cut. If values are too long (MaxValue, MaxValues), they are not stored,
 // and planning skips the recipient.
 func (u *Upload) Add(ctx context.Context, input string, values ...string) error {
+	return u.AddWithRef(ctx, input, "", values...)
+}
+
+// AddWithRef does what Add does, for a recipient to which the caller has given a reference. The reference has at
+// most campaign.MaxRef bytes.
+func (u *Upload) AddWithRef(ctx context.Context, input, ref string, values ...string) error {
 	if len(input) > campaign.MaxInput {
 		input = input[:campaign.MaxInput]
 	}
 	if len(values) != len(u.spec.Fields) {
 		return fmt.Errorf("upload %s: got %d values, want %d, one for each field", u.id, len(values), len(u.spec.Fields))
 	}
+	if len(ref) > campaign.MaxRef {
+		return fmt.Errorf("upload %s: the reference has %d bytes, want at most %d", u.id, len(ref), campaign.MaxRef)
+	}
 	u.digest.Add(input, values...)
-	row, _, next := u.pager.Add(input, values)
+	u.digest.AddRef(ref)
+	row, _, next := u.pager.Add(input, ref, values)
 	if next {
 		if err := u.flush(ctx, pagesAhead); err != nil {
 			return err
 		}
 	}
 	u.page = append(u.page, row...)
+	u.refs.add(u.rows, ref)
 	u.rows++
 	u.total++
 	return nil
@@ -187,6 +221,9 @@ func (u *Upload) AddNotes(notes []string) error {
 	return nil
 }
 
+// ID returns the campaign's id.
+func (u *Upload) ID() string { return u.id }
+
 // Total returns how many recipients were added so far.
 func (u *Upload) Total() int { return u.total }
 
@@ -194,7 +231,11 @@ func (u *Upload) Total() int { return u.total }
 // background, while the caller fills further pages.
 func (u *Upload) flush(ctx context.Context, minPages int) error {
 	if u.rows > 0 {
-		u.full = append(u.full, slices.Clone(u.page))
+		refs := u.refs.take()
+		if refs != nil {
+			u.refPages++
+		}
+		u.full = append(u.full, uploadPage{rows: slices.Clone(u.page), refs: refs})
 		u.page, u.rows = u.page[:0], 0
 		u.pages++
 	}
@@ -229,15 +270,11 @@ func (u *Upload) waitForWrite() error {
 	return err
 }
 
-// write writes pages, numbered from first on.
-func (u *Upload) write(ctx context.Context, first int, pages [][]byte, index bool) error {
-	pack := compress
-	if u.spec.Personalized() {
-		pack = compressPersonalized
-	}
+// write writes pages. The parameter "first" is the number of the first page.
+func (u *Upload) write(ctx context.Context, first int, pages []uploadPage, index bool) error {
 	fields := make([]any, 0, 2*len(pages))
 	for i, page := range pages {
-		fields = append(fields, pageField(first+i), pack(page))
+		fields = append(fields, u.pageFields(first+i, page)...)
 	}
 	key, uploads := stagingKey(u.id, u.token), uploadsKey(u.id)
 	_, err := u.ledger.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
@@ -250,12 +287,25 @@ func (u *Upload) write(ctx context.Context, first int, pages [][]byte, index boo
 		return nil
 	})
 	if err == nil && index {
-		err = u.ledger.Index().add(ctx, u.id)
+		err = u.ledger.Index().add(ctx, u.id, u.spec.Message)
 	}
 	if err != nil {
 		return fmt.Errorf("upload %s: %w", u.id, err)
 	}
 	return nil
+}
+
+// pageFields returns the fields of a page in the staging hash, and their values.
+func (u *Upload) pageFields(n int, page uploadPage) []any {
+	pack := compress
+	if u.spec.Personalized() {
+		pack = compressPersonalized
+	}
+	fields := []any{pageField(n), pack(page.rows)}
+	if page.refs != nil {
+		fields = append(fields, refsField(n), compress(page.refs))
+	}
+	return fields
 }
 
 // startKeepAlive renews the life of the uploads in progress until stopKeepAlive, or until ctx ends.
@@ -300,7 +350,7 @@ func (u *Upload) Discard(ctx context.Context) error {
 		return nil
 	})
 	if err == nil && u.pages > 0 {
-		err = u.ledger.Index().abandon(ctx, u.id)
+		err = u.ledger.Index().abandon(ctx, u.id, u.spec.Message)
 	}
 	if err != nil {
 		return fmt.Errorf("discard upload %s: %w", u.id, err)

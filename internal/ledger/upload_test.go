@@ -32,7 +32,7 @@ func TestCommit_SecondCommitChangesNothing(t *testing.T) {
 	}
 	before := r.state("c")
 	later := spec
-	later.ExpiresAt = later.ExpiresAt.Add(time.Second) // computed from ExpiresIn, which stays the same, so the content is the same
+	later.ExpiresAt = later.ExpiresAt.Add(time.Second) // ExpiresAt is computed from ExpiresIn, which stays the same, so the content is the same
 	same := first
 	same.Again = true
 	cases := map[string]struct {

@@ -53,7 +53,8 @@ func (l *Ledger) DueBatches(ctx context.Context, id string, now time.Time) ([]Wa
 	return out, nil
 }
 
-// Watch sets when the sweeper checks a batch, or the plan, again. It does nothing for closed work.
+// Watch sets the time at which the sweeper checks a batch, or the plan, again. It does nothing for
+// closed work.
 func (l *Ledger) Watch(ctx context.Context, id, batch string, at time.Time) error {
 	if err := l.rdb.ZAddXX(ctx, openKey(id), redis.Z{Score: float64(at.UnixMilli()), Member: batch}).Err(); err != nil {
 		return fmt.Errorf("watch %s of %s: %w", batch, id, err)

@@ -204,7 +204,7 @@ func startOn(ctx context.Context, binary string, port int, o Options) (*Server, 
 	//nolint:gosec,noctx // binary is the redis-server on PATH; Close ends the process
 	cmd := exec.Command(binary, "--bind", "127.0.0.1", "--port", strconv.Itoa(port), "--dir", o.Dir,
 		"--save", "", "--appendonly", appendOnly, "--maxmemory-policy", "noeviction")
-	process.OwnGroup(cmd) // Ctrl-C must not end Redis: a worker then still settles its calls in it
+	process.OwnGroup(cmd) // Ctrl-C must not end Redis, because the worker still settles its calls in Redis after Ctrl-C
 	child, err := process.StartLogged(cmd, logFile(o.Dir))
 	if err != nil {
 		return nil, err

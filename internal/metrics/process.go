@@ -11,7 +11,7 @@ import (
 // Build is what a process runs: its version and revision, and a hash of its configuration.
 type Build struct{ Version, Revision, ConfigHash string }
 
-// Process has the metrics of a process, whatever it does. It is safe for concurrent use.
+// Process has the metrics that every process of Tuma has. It is safe for concurrent use.
 type Process struct {
 	config  *prometheus.GaugeVec
 	reloads *prometheus.CounterVec
@@ -38,7 +38,8 @@ func NewProcess(b Build) (*prometheus.Registry, *Process, error) {
 	return reg, p, nil
 }
 
-// Reloaded counts a reading of a changed configuration. hash is that of the configuration in use now.
+// Reloaded counts a reading of a changed configuration. The parameter "hash" is the hash of the
+// configuration in use now.
 func (p *Process) Reloaded(ok bool, hash string) {
 	if !ok {
 		p.reloads.WithLabelValues("failed").Inc()

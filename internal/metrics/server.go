@@ -18,9 +18,9 @@ type Server struct {
 // callbackBuckets are few, because there may be a histogram for each account, kind and result.
 var callbackBuckets = []float64{0.01, 0.1, 1}
 
-// NewServer registers the metrics of a server, and of what source reads. accounts are all accounts of the
-// configuration; doors names those that gateways may send callbacks for. Histograms of callbacks exist
-// from the first callback of their account, kind and result.
+// NewServer registers the metrics of a server, and the metrics that source reads. accounts are all
+// accounts of the configuration. doors names the accounts for which gateways may send callbacks.
+// Histograms of callbacks exist from the first callback of their account, kind and result.
 func NewServer(reg prometheus.Registerer, accounts []Account, doors []string, source *Source) (*Server, error) {
 	s := &Server{messages: newMessages(), providers: map[string]string{},
 		reports:   counter("tuma_reports_total", "Delivery reports by result.", "account", "result"),

@@ -43,10 +43,12 @@ type Account struct {
 const maxSeries = 2000
 
 const (
-	// seriesOfAccount is the number of a worker's series for each account, without buckets that can be
-	// left out: 26 counters and gauges, and three of each of four histograms.
+	// seriesOfAccount is the number of series that a worker has for each account, without the buckets
+	// that can be left out. These are 26 counters and gauges, and four histograms with three series
+	// each.
 	seriesOfAccount = 26 + 4*3
-	// otherSeries is at least the number of a worker's other series, with those of the Go runtime.
+	// otherSeries is an upper bound for the number of a worker's other series. These include the
+	// series of the Go runtime.
 	otherSeries = 95
 )
 
@@ -57,14 +59,16 @@ var (
 )
 
 // bucketsFor returns the buckets of histograms for the given number of accounts. With more than 28 accounts
-// there are fewer, so that the number of series stays below maxSeries. Those of calls are kept longest.
+// it returns fewer buckets, so that the number of series stays below maxSeries. It leaves out short buckets
+// before it leaves out call buckets.
 func bucketsFor(accounts int) (calls, short []float64) {
 	free := (maxSeries-otherSeries)/max(1, accounts) - seriesOfAccount
 	calls = spread(callBuckets, free)
 	return calls, spread(shortBuckets, (free-len(calls))/3)
 }
 
-// spread returns n of the buckets, evenly spread, with the last one; none if n is not positive.
+// spread returns n buckets out of all, evenly spread. The last bucket is always among them. If n is
+// not positive, spread returns no bucket.
 func spread(all []float64, n int) (out []float64) {
 	n = min(n, len(all))
 	for i := 1; i <= n; i++ {
@@ -73,8 +77,8 @@ func spread(all []float64, n int) (out []float64) {
 	return out
 }
 
-// histogram returns a histogram with buckets for every Prometheus, and with native ones, which cost no
-// further series.
+// histogram returns a histogram in two forms: with classic buckets, which every Prometheus reads, and
+// with native buckets, which add no series.
 func histogram(name, help string, buckets []float64, labels ...string) *prometheus.HistogramVec {
 	return prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: name, Help: help, Buckets: buckets,
 		NativeHistogramBucketFactor: 1.1, NativeHistogramMaxBucketNumber: 80}, labels)

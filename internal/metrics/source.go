@@ -22,15 +22,15 @@ const (
 
 // Redis is the state of Redis.
 type Redis struct {
-	Known      bool    // false: Redis answers, but does not tell the other fields
+	Known      bool    // false if Redis answers but does not report the other fields
 	Used, Max  float64 // bytes; a Max of 0 means no limit
 	NoEviction bool
 	Replicas   int
 }
 
-// Source is a collector of what all processes share: the census and the state of Redis. It reads both at
-// the scrape. While Redis does not answer, tuma_redis_up is 0 and the other values are the last ones. It is
-// safe for concurrent use.
+// Source is a collector of what all processes share: the census and the state of Redis. It reads the census
+// and the state of Redis at the scrape. While Redis does not answer, tuma_redis_up is 0 and the other
+// metrics keep their last values. It is safe for concurrent use.
 type Source struct {
 	accounts []Account
 	census   func(context.Context) (c census.Census, age time.Duration, ok bool, err error)
@@ -51,20 +51,20 @@ type reading struct {
 	taken  bool // there is a census
 }
 
-// NewSource returns a Source. The accounts are those of this process, whose series exist before the first
-// census.
+// NewSource returns a Source. The parameter "accounts" has the accounts of this process. Their series exist
+// before the first census.
 func NewSource(accounts []Account, last func(context.Context) (census.Census, time.Duration, bool, error), redis func(context.Context) (Redis, error)) *Source {
 	return &Source{accounts: accounts, census: last, redis: redis}
 }
 
 var (
 	backlogDesc   = desc("tuma_backlog_messages", "Messages that may be sent now: of campaigns that are not paused, not scheduled, and within their sending hours.", "account", "class")
-	oldestDesc    = desc("tuma_backlog_oldest_seconds", "How long the oldest campaign with such messages has been due.", "account", "class")
+	oldestDesc    = desc("tuma_backlog_oldest_seconds", "How long the oldest campaign with messages that may be sent now has been due.", "account", "class")
 	rateDesc      = desc("tuma_rate_limit", "Rate in force in units a second, for all workers together; 0: no limit.", "account")
 	heldDesc      = desc("tuma_account_held", "1 if the account is held for this reason.", "account", "reason")
-	creditDesc    = desc("tuma_account_credit", "Credit at the gateway, in its own unit. Absent if the gateway does not report it.", "account")
+	creditDesc    = desc("tuma_account_credit", "Credit at the gateway, in the gateway's unit. Absent if the gateway does not report it.", "account")
 	creditAgeDesc = desc("tuma_account_credit_age_seconds", "How long ago the credit was read.", "account")
-	campaignsDesc = desc("tuma_campaigns", "Campaigns by state. Those cancelled and done are counted again every few seconds.", "state")
+	campaignsDesc = desc("tuma_campaigns", "Campaigns by state. Cancelled and done campaigns are counted again every few seconds.", "state")
 	doubtfulDesc  = desc("tuma_doubtful_calls", "Calls that the gateway may have taken, without a known outcome.", "account")
 	upDesc        = desc("tuma_redis_up", "1 if Redis has answered this scrape.")
 	usedDesc      = desc("tuma_redis_used_bytes", "Memory that Redis uses; in a cluster, all masters together.")
@@ -72,7 +72,7 @@ var (
 	policyDesc    = desc("tuma_redis_noeviction", "1 if Redis never evicts keys.")
 	replicasDesc  = desc("tuma_redis_replicas", "Replicas that are connected to Redis.")
 	workersDesc   = desc("tuma_workers", "Live workers.")
-	desiredDesc   = desc("tuma_workers_desired", "Workers that the accounts can keep busy, at least 1. A backlog at a gateway's limit does not raise it.")
+	desiredDesc   = desc("tuma_workers_desired", "Workers that the accounts can keep busy, at least 1. A backlog at a gateway's limit does not raise this number.")
 	tasksDesc     = desc("tuma_queue_tasks", "Tasks in asynq's queues by state.", "state")
 	censusAgeDesc = desc("tuma_census_age_seconds", "Age of the values that the sweeper counts for all processes.")
 	sourceDescs   = []*prometheus.Desc{backlogDesc, oldestDesc, rateDesc, heldDesc, creditDesc, creditAgeDesc, campaignsDesc, doubtfulDesc, upDesc, usedDesc, maxDesc,
@@ -123,7 +123,8 @@ func (s *Source) Collect(to chan<- prometheus.Metric) {
 	}
 }
 
-// known returns the accounts of the census, and those of this process that the census lacks.
+// The method "known" returns the accounts of the census, and the accounts of this process that the
+// census lacks.
 func (s *Source) known(c census.Census) []census.Account {
 	out, there := c.Accounts[:len(c.Accounts):len(c.Accounts)], map[string]bool{}
 	for _, a := range out {

@@ -23,7 +23,8 @@ type promised struct {
 	labels     []string
 }
 
-// readTable reads the table: cells name several metrics, whose types and labels are for all of them or one each.
+// readTable reads the table of metrics. A cell may name several metrics. Then the cells for type and labels hold
+// either one entry for all of these metrics, or one entry for each.
 func readTable(t *testing.T) (out []promised) {
 	t.Helper()
 	text, err := os.ReadFile("testdata/interface.md")
@@ -243,7 +244,7 @@ func TestSeries_StayWithinTheLimit(t *testing.T) {
 			x.Waited(time.Second)
 			x.Claimed(time.Millisecond)
 			x.CallBegins(5)
-			x.CallEnds(time.Second, "ok")
+			x.CallEnds(time.Second, "ok", "")
 			x.Settled(time.Millisecond)
 			x.Recorded([]campaign.Record{{Status: campaign.Accepted}})
 			s.Inbound(a.Name)

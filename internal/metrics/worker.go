@@ -27,13 +27,14 @@ type Sending struct {
 	granted                   prometheus.Counter
 }
 
-// NewWorker registers the metrics of a worker that serves the accounts, and of what source reads. Nothing
-// is registered if it returns an error, such as that reg has metrics of another worker.
+// NewWorker registers the metrics of a worker that serves the accounts, and the metrics that source
+// reads. If it returns an error, it has registered nothing; for example, reg may have metrics of another
+// worker.
 func NewWorker(reg prometheus.Registerer, accounts []Account, source *Source) (*Worker, error) {
 	long, short := bucketsFor(len(accounts))
 	w := &Worker{messages: newMessages(), accounts: map[string]*Sending{},
 		repairs:  counter("tuma_sweeper_repairs_total", "Repairs that the sweeper of this process made.", "kind"),
-		breaches: prometheus.NewCounter(prometheus.CounterOpts{Name: "tuma_invariant_breaches_total", Help: "Campaigns whose counts contradict each other or their results. Must stay 0."})}
+		breaches: prometheus.NewCounter(prometheus.CounterOpts{Name: "tuma_invariant_breaches_total", Help: "Campaigns whose counts contradict each other, or contradict the campaign's results. Must stay 0."})}
 	calls := counter("tuma_calls_total", "Calls to the gateway by result.", "account", "provider", "result")
 	seconds := histogram("tuma_call_seconds", "Duration of calls to the gateway.", long, "account")
 	waits := histogram("tuma_reserve_wait_seconds", "Time that calls waited for their turn in the rate.", short, "account")
@@ -81,10 +82,11 @@ func (w *Worker) Account(name string) *Sending { return w.accounts[name] }
 // Repaired counts a repair of the sweeper.
 func (w *Worker) Repaired(kind string) { w.repairs.WithLabelValues(kind).Inc() }
 
-// Breached counts a campaign whose counts contradict each other or its results.
+// Breached counts a campaign whose counts contradict each other, or contradict the results of its
+// recipients.
 func (w *Worker) Breached() { w.breaches.Inc() }
 
-// Skipped counts skipped recipients of an account, which may be one of other workers.
+// Skipped counts skipped recipients of an account. This worker may or may not serve the account.
 func (w *Worker) Skipped(account, provider string, n int) {
 	if n > 0 {
 		w.messages.WithLabelValues(account, provider, "skipped").Add(float64(n))
@@ -103,10 +105,14 @@ func (s *Sending) CallBegins(units int) {
 	s.granted.Add(float64(units))
 }
 
-// CallEnds counts the end of a call.
-func (s *Sending) CallEnds(d time.Duration, result string) {
+// CallEnds counts the end of a call. traceID is the ID of its trace, which becomes an exemplar, or "".
+func (s *Sending) CallEnds(d time.Duration, result, traceID string) {
 	s.inFlight.Dec()
-	s.call.Observe(d.Seconds())
+	if o, ok := s.call.(prometheus.ExemplarObserver); ok && traceID != "" {
+		o.ObserveWithExemplar(d.Seconds(), prometheus.Labels{"trace_id": traceID})
+	} else {
+		s.call.Observe(d.Seconds())
+	}
 	if c := s.calls[result]; c != nil {
 		c.Inc()
 	}

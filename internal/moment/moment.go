@@ -11,8 +11,8 @@ import (
 
 // Moment is a time that Parse has read.
 type Moment struct {
-	// At is the time, in the time zone of the text. For a text such as "in 2h" it is Parse's
-	// argument now plus In.
+	// At is the time, in the time zone of the text. For a text such as "in 2h", it is the sum of
+	// In and the time that the caller of Parse passed as now.
 	At time.Time
 	// In is the duration of a text such as "in 2h"; 0 for every other text. A program that runs the same
 	// command twice gets the same In, but another At.
@@ -72,7 +72,7 @@ const maxText = 100
 
 var (
 	errForm = errors.New("must be a time, e.g. tomorrow 08:00, 2026-11-29 08:00, 08:00, in 2h or 2026-11-29T08:00:00+03:00")
-	errSpan = errors.New("must be a duration after the word in, e.g. in 90m, in 2h or in 3 days")
+	errSpan = errors.New(`must be a duration after the word "in", e.g. in 90m, in 2h or in 3 days`)
 	errTwo  = errors.New("must have one date and one time of day")
 )
 

@@ -91,7 +91,7 @@ func TestParse_Errors(t *testing.T) {
 		"2026-11-29":                 "must have a time of day",
 		"monday":                     "must have a time of day",
 		"saturday 20:00":             "may be today or in a week",
-		"next monday 08:00":          "next may be this week or the week after",
+		"next monday 08:00":          `"next" may mean this week or the week after`,
 		"tomorrow morning":           "not an exact time",
 		"yesterday 08:00":            "not an exact time",
 		"tonight 20:00":              "today 20:00",

@@ -39,8 +39,8 @@ var (
 )
 
 // names returns a map from the names of the seven days or twelve months to their index, from 0. n
-// is the number of names, and name returns the name with an index. The map has each name in lower
-// case, in full and in its short forms.
+// is the number of names, and name(i) returns the name with the index i. The map has each name in
+// lower case, in full and in its short forms.
 func names(n int, name func(int) string) map[string]int {
 	out := map[string]int{"tues": 2, "thur": 4, "thurs": 4}
 	if n == 12 {
@@ -59,7 +59,7 @@ func vague(word string) string {
 	case "midnight":
 		return "midnight may be the start or the end of a day: write the date and 00:00"
 	case "next":
-		return "next may be this week or the week after: write the date, e.g. 2026-11-29 08:00"
+		return `"next" may mean this week or the week after: write the date, e.g. 2026-11-29 08:00`
 	case "tonight":
 		return "tonight is not an exact time: write e.g. today 20:00"
 	case "morning", "afternoon", "evening", "night", "later", "soon", "this", "weekend", "yesterday", "week", "month":
@@ -206,7 +206,7 @@ func (r *reading) takeClock(words []string) (int, error) {
 	case half != "" && c.hour == 12:
 		return 0, errors.New("12am and 12pm are easily confused: write 00:00 or 12:00")
 	case half != "" && (c.hour < 1 || c.hour > 12):
-		return 0, errors.New("a time of day with am or pm must be between 1 and 11:59")
+		return 0, errors.New("with am or pm, the hour must be from 1 to 11: write e.g. 11:30pm or 23:30")
 	case c.hour == 24:
 		return 0, errors.New("24:00 is the start of the next day: write 00:00 and that date")
 	case c.hour > 23 || c.minute > 59 || c.second > 59:
@@ -253,7 +253,7 @@ func (r *reading) setClock(c clock) error {
 
 func (r *reading) setOffset(zone *time.Location) error {
 	if r.offset != nil || r.clock != nil && r.abbreviation != "" {
-		return errors.New("must have one time zone")
+		return errors.New("must have only one time zone")
 	}
 	r.offset = zone
 	return nil

@@ -6,13 +6,14 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/tuma-sms/tuma/internal/events"
 	"github.com/tuma-sms/tuma/internal/script"
 )
 
 // Add adds numbers to a list, and returns how many were new to the list. If a number is on the list
 // already, Add keeps the first entry. If both entries are of OriginKeyword, Add keeps the later
-// one. Add sets a zero At in entries to the current time. last means that no more chunks follow.
-// Add waits until the entries are durable only if last is true.
+// one. Add sets a zero At in entries to the current time. The parameter "last" means that no more
+// chunks follow. Add waits until the entries are durable only if last is true.
 func (l *Lists) Add(ctx context.Context, list string, entries []Entry, last bool) (added int, err error) {
 	origins := map[string]int{}
 	var now time.Time
@@ -54,6 +55,14 @@ func (l *Lists) Add(ctx context.Context, list string, entries []Entry, last bool
 			return added, fmt.Errorf("add opt-outs: %w", script.ErrAnswer)
 		}
 		added += n
+	}
+	if added > 0 {
+		e := events.Event{Kind: events.OptOutAdded, List: list, Added: added}
+		if len(entries) == 1 {
+			e.Number = entries[0].MSISDN.String()
+		}
+		// The numbers are stored, so an error of the event must not become an error of Add.
+		_ = events.New(l.scripts, 0).Add(ctx, e)
 	}
 	return added, nil
 }

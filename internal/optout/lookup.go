@@ -33,8 +33,8 @@ const (
 	maxCopied = 1_000_000
 )
 
-// NewLookup returns a Lookup for those of the lists that are not empty according to
-// counts, a result of Counts. numbers is how many numbers will be looked up; 0: not known.
+// NewLookup returns a Lookup for the lists that are not empty according to counts, a result of
+// Counts. numbers is how many numbers will be looked up; 0 if that is not known.
 func (l *Lists) NewLookup(lists []string, counts map[string]int, numbers int) *Lookup {
 	x := &Lookup{all: l, expected: numbers}
 	for _, list := range lists {

@@ -118,7 +118,7 @@ func (l *Lists) Counts(ctx context.Context) (map[string]int, error) {
 	return out, nil
 }
 
-// NotEmpty returns those of the given lists that are not empty, in one round trip.
+// NotEmpty returns the lists among the given ones that are not empty, in one round trip.
 func (l *Lists) NotEmpty(ctx context.Context, lists []string) ([]string, error) {
 	fields := make([]string, len(lists))
 	for i, list := range lists {

@@ -13,8 +13,8 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// Level returns the level at which to log an error of an operation that uses Redis: debug if the
-// error says that Redis is away. Otherwise it returns level.
+// Level returns the level at which to log an error of an operation that uses Redis. This is debug
+// if the error says that Redis is away, and otherwise the parameter level.
 func Level(err error, level zerolog.Level) zerolog.Level {
 	if Away(err) {
 		return zerolog.DebugLevel

@@ -37,17 +37,17 @@ const (
 
 func newPacer() *pacer { return &pacer{asks: make(chan struct{}, 1)} }
 
-// until returns how long to wait before the next request. spaced reports whether only one slot may
-// send requests at a time.
+// The method "until" returns how long to wait before the next request. spaced reports whether only
+// one slot may send requests at a time.
 func (p *pacer) until(now time.Time) (wait time.Duration, spaced bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.next.Sub(now), p.scale > 0
 }
 
-// observe adjusts the pacer to an answer of the limiter. wait is the time until the reserved turn,
-// or until the next request makes sense. longest is the longest wait for which a turn is reserved.
-// fair is the time in which every worker can have one turn.
+// observe adjusts the pacer to an answer of the limiter. The parameter "wait" is the time until the
+// reserved turn, or the time after which the next request makes sense. longest is the longest wait
+// for which a turn is reserved. fair is the time in which every worker can have one turn.
 func (p *pacer) observe(now time.Time, wait time.Duration, booked, spaced bool, longest, fair time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -18,7 +18,8 @@ type sharedRate struct {
 	units         int
 }
 
-// runSlot simulates one slot until the time until: reserve, wait, call.
+// runSlot simulates one slot: reserve, wait, call. It ends at the time given by the parameter
+// until.
 func (f *sharedRate) runSlot(p *pacer, l ratelimit.Limiter, n int, fair time.Duration, from, until time.Time, calls func() time.Duration) {
 	const longest = 800 * time.Millisecond
 	for time.Now().Before(until) {

@@ -37,7 +37,8 @@ func NewTransactionalLane(l ratelimit.Limiter) *Lane {
 	return &Lane{limiter: l, pacer: newPacer(), longest: longestTransactional}
 }
 
-// Return gives back n units whose turn is the given time ahead.
+// Return gives back n reserved units of the account's rate. The parameter "ahead" is the time from
+// now to their turn.
 func (l *Lane) Return(ctx context.Context, n int, ahead time.Duration) error {
 	return l.limiter.Return(ctx, n, ahead)
 }
@@ -87,8 +88,8 @@ func (l *Lane) Reserve(ctx context.Context, w *Waiter, r Request) (turn time.Tim
 	return turn, false, nil
 }
 
-// reserveOnce makes one reservation with the limiter, when the pacer allows it. booked reports
-// whether the limiter granted it. ok is false if the worker drains.
+// reserveOnce makes one reservation with the limiter, when the pacer allows the reservation. booked
+// reports whether the limiter granted the reservation. ok is false if the worker drains.
 func (l *Lane) reserveOnce(ctx context.Context, w *Waiter, r Request) (wait time.Duration, booked, ok bool, err error) {
 	_, spaced := l.pacer.until(time.Now())
 	if spaced {

@@ -43,9 +43,9 @@ func Prefetch[T any](steps int, seq iter.Seq2[T, error]) iter.Seq2[T, error] {
 	}
 }
 
-// ParallelMap applies do to each value of the sequence seq and yields the results in order. At most
-// the given number of calls of do run at once. When the returned sequence ends, no call is running.
-// A panic in do is raised in the consumer.
+// ParallelMap calls the function do with each value of the sequence seq and yields the results in
+// order. At most the given number of calls of do run at once. When the returned sequence ends, no
+// call is running. A panic in do is raised in the consumer.
 func ParallelMap[T, U any](most int, seq iter.Seq2[T, error], do func(T) U) iter.Seq2[U, error] {
 	return func(yield func(U, error) bool) {
 		var begun []*Future[U]
@@ -81,7 +81,7 @@ type Future[T any] struct {
 	panicked any
 }
 
-// Start runs do in a separate goroutine and returns its result as a Future.
+// Start calls the function do in a separate goroutine. It returns a Future of the result of do.
 func Start[T any](do func() (T, error)) *Future[T] {
 	b := &Future[T]{done: make(chan struct{})}
 	go func() {

@@ -18,8 +18,8 @@ const (
 	targetBatches = 200
 )
 
-// batchesPerSlot is how many batches a small campaign has for each slot. With two, a slot that is
-// faster than the others takes more of them.
+// batchesPerSlot is how many batches a small campaign has for each slot. With two batches a slot, a
+// slot that is faster than the others takes more batches.
 const batchesPerSlot = 2
 
 // callsPerBatch returns the maximum number of calls of a batch, for a campaign with the given

@@ -45,7 +45,7 @@ func (n *msisdnSet) contains(numbers []sms.MSISDN) []bool {
 // has many.
 type block struct {
 	// slots is the hash table, filled to three quarters at most. A slot with value 0 is free, so
-	// the field zero records whether the value 0 is in the set. len(slots) is 1 << (16 - shift).
+	// the field "zero" records whether the value 0 is in the set. len(slots) is 1 << (16 - shift).
 	slots []uint16
 	shift int
 	used  int

@@ -135,7 +135,7 @@ func (p *Planner) Numbers(page campaign.Page) []sms.MSISDN { return p.Read(page)
 // reason would apply too.
 func (p *Planner) SetOptedOut(opted map[sms.MSISDN]string) { p.opted = opted }
 
-// Page calls Read and then Plan. last reports whether this is the campaign's last page.
+// Page calls Read and then Plan. The parameter "last" is true if this is the campaign's last page.
 func (p *Planner) Page(page campaign.Page, last bool) campaign.PlannedPage {
 	return p.Plan(p.Read(page), last)
 }
@@ -220,8 +220,8 @@ func (p *Planner) shrinkCarry() (out []campaign.PlannedBatch) {
 }
 
 // assign renders the body for the number m and returns the stream that carries it. If the recipient
-// is skipped, it returns the reason. again reports whether the number was planned on an earlier
-// page.
+// is skipped, it returns the reason. The parameter "again" is true if the number was planned on an
+// earlier page.
 func (p *Planner) assign(m sms.MSISDN, again bool, values []string) (body string, stream int, reason, code string) {
 	if list, ok := p.opted[m]; ok {
 		return "", 0, campaign.ReasonOptedOut, campaign.ListCode(list)

@@ -134,8 +134,8 @@ func (w randomCampaign) plan(t *rapid.T, takesOver func() bool) (out []campaign.
 	return out
 }
 
-// takeOver returns a planner that resumes from the pages in out, which earlier planners have
-// committed.
+// takeOver returns a planner that resumes after the pages in the parameter "out", which earlier
+// planners have committed.
 func (w randomCampaign) takeOver(t *rapid.T, out []campaign.PlannedPage) *planning.Planner {
 	p, err := planning.New(w.spec, w.snapshot)
 	if err != nil {

@@ -11,13 +11,14 @@ import (
 // for concurrent use.
 type Repeats struct {
 	country  string
-	renderer *renderer // nil if the campaign cannot have such duplicates
+	renderer *renderer // nil if the campaign cannot have duplicates whose texts differ
 	seen     *msisdnSet
 	messages *messageSet
 }
 
-// NewRepeats returns a Repeats for a campaign. Numbers in national format are numbers of the
-// country, an ISO code. NewRepeats returns an error if the campaign's template cannot be parsed.
+// NewRepeats returns a Repeats for a campaign. country is the ISO code of the country that numbers
+// in national format belong to. NewRepeats returns an error if the campaign's template cannot be
+// parsed.
 func NewRepeats(spec campaign.Spec, country string) (*Repeats, error) {
 	r := &Repeats{country: country}
 	if !spec.Personalized() || spec.Duplicates == campaign.DuplicatesEach {
@@ -30,7 +31,7 @@ func NewRepeats(spec campaign.Spec, country string) (*Repeats, error) {
 }
 
 // Add adds the next recipient, with its values of the spec's fields. It reports whether the
-// recipient has the number of an earlier one, and another text.
+// recipient has the number of an earlier recipient, but another text.
 func (r *Repeats) Add(input string, values []string) (otherText bool) {
 	if r.renderer == nil {
 		return false

@@ -13,8 +13,8 @@ type stream struct {
 	size int
 	// calls are the waiting calls, the oldest first.
 	calls []campaign.Call
-	// open maps a body to the index of its call that is not full. last is the index of the call to
-	// which a recipient was last added. last may be out of range.
+	// The map open has, for each body, the index of its call that is not full. The field "last" is
+	// the index of the call to which a recipient was last added. It may be out of range.
 	open map[string]int
 	last int
 	// full is the number of full calls. fullTo is the number of their recipients, and fullText the

@@ -9,8 +9,7 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-// pagesOf returns pages of recipients. value returns the value of the only field, for the given
-// row.
+// pagesOf returns pages of recipients. value(row) returns the value of the only field in that row.
 func pagesOf(rows int, value func(row int) string) (pages []campaign.Page) {
 	for row := 1; row <= rows; row++ {
 		if (row-1)%campaign.MaxPageRows == 0 {

@@ -25,6 +25,7 @@ import (
 	"github.com/tuma-sms/tuma/internal/queue"
 	"github.com/tuma-sms/tuma/internal/script"
 	"github.com/tuma-sms/tuma/internal/sweep"
+	"github.com/tuma-sms/tuma/internal/tracing"
 	"github.com/tuma-sms/tuma/internal/wake"
 	"github.com/tuma-sms/tuma/sms"
 )
@@ -42,6 +43,7 @@ type Runner struct {
 	Shares    *pacing.Shares
 	Stop      *drain.Signals
 	Announcer *announce.Announcer
+	Tracer    *tracing.Tracer // nil: no traces
 	Log       zerolog.Logger
 
 	// Settings returns the settings of the cluster that are in force.
@@ -76,6 +78,14 @@ func (r *Runner) Plan(ctx context.Context, p queue.Pointer) (*Batch, error) {
 	if err != nil {
 		return nil, err
 	}
+	ctx, span := r.Tracer.Plan(ctx, tracing.Campaign{Trace: plan.Spec.Trace, Upload: plan.Upload()}, p.Trace, plan.Next == 0, plan.Total)
+	first, err := r.planCampaign(ctx, plan, p)
+	tracing.EndPlan(span, err)
+	return first, err
+}
+
+// planCampaign does what Plan does, for a campaign that has something left to plan.
+func (r *Runner) planCampaign(ctx context.Context, plan *ledger.Plan, p queue.Pointer) (*Batch, error) {
 	pl, err := planning.New(plan.Spec, plan.Snapshot)
 	if err != nil {
 		return nil, &ledger.Unreadable{Campaign: plan.ID, Record: "spec", Err: err}
@@ -103,19 +113,19 @@ func (r *Runner) Plan(ctx context.Context, p queue.Pointer) (*Batch, error) {
 	case err != nil:
 		return nil, err
 	}
-	r.Log.Debug().Str("campaign", plan.ID).Int("recipients", plan.Total).Bool("done", last.done).Msg("campaign planned")
+	r.Log.Debug().Func(tracing.LogID(tracing.ID(ctx))).Str("campaign", plan.ID).Int("recipients", plan.Total).Bool("done", last.done).Msg("campaign planned")
 	if last.done {
 		r.Announcer.EndedNow(ctx, plan.ID, plan.Total)
 	}
 	if last.first == nil {
 		return nil, nil //nolint:nilnil // nil means that there is no batch to send
 	}
-	p.Batch, p.Wake = last.first.Batch, last.first.Number
+	p.Batch, p.Wake, p.Trace = last.first.Batch, last.first.Number, tracing.Header(ctx)
 	return &Batch{Pointer: p, Account: plan.Spec.Via}, nil
 }
 
-// planPages plans the remaining pages and returns the result of committing the last one. first is
-// the row that the next page begins with.
+// planPages plans the remaining pages and returns the result of committing the last one. The
+// parameter first is the row that the next page begins with.
 //
 // It is a pipeline. While one page is planned, opt-outs are looked up for the page after it. The
 // two pages after that are read, which takes longest. The two pages before it are committed, in
@@ -153,8 +163,8 @@ type lookedUp struct {
 	opted map[sms.MSISDN]string
 }
 
-// lookups looks up which recipients of each page have opted out, and yields the page together with
-// them.
+// lookups looks up which recipients of each page have opted out. It yields each page together with
+// these recipients.
 func lookups(ctx context.Context, opted *optout.Lookup, pages iter.Seq2[planning.Reading, error]) iter.Seq2[lookedUp, error] {
 	return func(yield func(lookedUp, error) bool) {
 		for page, err := range pages {
@@ -169,8 +179,8 @@ func lookups(ctx context.Context, opted *optout.Lookup, pages iter.Seq2[planning
 	}
 }
 
-// committed is the result of committing a page. done reports whether the campaign is finished. If
-// one task plans and sends the campaign, first is the campaign's first batch.
+// committed is the result of committing a page. The field "done" is true if the campaign is finished.
+// If one task plans and sends the campaign, the field "first" is the campaign's first batch.
 type committed struct {
 	done  bool
 	first *ledger.Wake
@@ -284,10 +294,11 @@ func checkComplete(plan *ledger.Plan, page campaign.Page) error {
 		Err: fmt.Errorf("the pages hold %d recipients, want %d", rows, plan.Total)}
 }
 
-// These constants bound how many batches of an account planning opens: firstOpenBatchLimit for each
-// planned page, or more if they have together at most firstOpenCalls calls. If ten campaigns start
-// at once, the first must not fill the queue before the others are known. Later the sweeper, and
-// each settle that ends a batch, open more batches, up to the open-batch limit.
+// These constants bound how many batches of an account planning opens. It opens firstOpenBatchLimit
+// batches for each planned page. It may open more batches, as long as all open batches together
+// have at most firstOpenCalls calls. If ten campaigns start at once, the first must not fill the
+// queue before the others are known. Later the sweeper, and each settle that ends a batch, open
+// more batches, up to the open-batch limit.
 const (
 	firstOpenBatchLimit = 2
 	firstOpenCalls      = 100

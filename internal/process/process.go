@@ -71,8 +71,8 @@ func (p *Process) Ended() bool {
 	}
 }
 
-// Wait waits until the process has ended. Its error is that of exec.Cmd.Wait: nil if the exit status
-// is 0.
+// Wait waits until the process has ended. It returns the error that exec.Cmd.Wait has returned: nil
+// if the exit status is 0.
 func (p *Process) Wait() error {
 	<-p.done
 	return p.err

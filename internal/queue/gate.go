@@ -12,7 +12,7 @@ import (
 
 // Gate reduces the commands that idle asynq servers send to Redis. Each server tries to take a task
 // off its queue some twenty times a second. While all queues are empty, a Gate answers these tries
-// itself, and checks the queues with one command for all of them. It is safe for concurrent use.
+// itself. It checks all queues together with one command. It is safe for concurrent use.
 type Gate struct {
 	rdb  *redis.Client
 	keys []string
@@ -20,9 +20,13 @@ type Gate struct {
 	// queues stays valid for half of that time.
 	every time.Duration
 	mu    sync.Mutex
+	// taken is when a server last took a task. For busyFor after that time, the gate checks more often,
+	// because further tasks are likely. One example is the batch of a message that was just planned.
+	taken time.Time
 	at    time.Time
 	empty bool
-	// tried holds, for each queue, when it was last found empty while another queue was not.
+	// tried holds, for each queue, the last time at which a server found this queue empty while
+	// another queue was not empty.
 	tried map[string]time.Time
 }
 
@@ -30,10 +34,11 @@ type Gate struct {
 // It also returns nil for a cluster client, because one command cannot check keys in several hash
 // slots.
 //
-// An asynq server may try its queue several times within the period every. Each try more lets it
-// notice a new task sooner. That costs Redis nothing, because the gate checks all queues only twice
-// in that period. While some queues are not empty, the gate also lets each server try its queue
-// once in that period.
+// The gate checks all queues at most twice within the period every, and more often after a task was
+// taken (see busyFor). Between its checks, the gate itself answers an asynq server that tries its
+// queue. A server may therefore try its queue several times within the period. This costs Redis
+// nothing, and the server notices a new task sooner. While some queues are not empty, the gate also
+// lets each server try its queue once in the period.
 func NewGate(rdb redis.UniversalClient, every time.Duration, queues []string) *Gate {
 	client, ok := rdb.(*redis.Client)
 	if !ok || len(queues) < 2 {
@@ -54,8 +59,9 @@ func (g *Gate) Client() redis.UniversalClient { return gatedClient{g.rdb, g} }
 func (g *Gate) skips(ctx context.Context, queue string) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if time.Since(g.at) < g.every/2 {
-		return g.empty || time.Since(g.tried[queue]) < g.every
+	every := g.period()
+	if time.Since(g.at) < every/2 {
+		return g.empty || time.Since(g.tried[queue]) < every
 	}
 	begun := time.Now()
 	n, err := g.rdb.Exists(ctx, g.keys...).Result()
@@ -63,7 +69,31 @@ func (g *Gate) skips(ctx context.Context, queue string) bool {
 	if g.empty {
 		clear(g.tried) // so that the gate does not skip a queue that gets a task after this check
 	}
-	return g.empty || time.Since(g.tried[queue]) < g.every
+	return g.empty || time.Since(g.tried[queue]) < every
+}
+
+const (
+	// busyFor is how long after a task the gate checks more often: up to busyRatio times as often. Each
+	// check may make every server try its queue. With many queues, the period is therefore at least
+	// busyEach for each queue.
+	busyFor   = 5 * time.Second
+	busyRatio = 5
+	busyEach  = 2 * time.Millisecond
+)
+
+// period returns how long the gate skips an empty queue at the moment. The caller holds g.mu.
+func (g *Gate) period() time.Duration {
+	if time.Since(g.taken) > busyFor {
+		return g.every
+	}
+	return min(max(g.every/busyRatio, time.Duration(len(g.keys))*busyEach), g.every)
+}
+
+// noteTask records that a server took a task just now.
+func (g *Gate) noteTask() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.taken = time.Now()
 }
 
 // noteEmpty records that a server tried the queue just now and found it empty.
@@ -73,8 +103,8 @@ func (g *Gate) noteEmpty(queue string) {
 	g.tried[queue] = time.Now()
 }
 
-// gatedClient is the Redis client for asynq's servers. While the gate skips a queue, it answers a
-// try to take a task from that queue without Redis.
+// gatedClient is the Redis client for asynq's servers. While the gate skips a queue, gatedClient
+// does not send commands that take a task from this queue. It answers them itself.
 type gatedClient struct {
 	redis.UniversalClient
 	gate *Gate
@@ -94,6 +124,8 @@ func (c gatedClient) EvalSha(ctx context.Context, digest string, keys []string, 
 	cmd := c.UniversalClient.EvalSha(ctx, digest, keys, args...)
 	if errors.Is(cmd.Err(), redis.Nil) {
 		c.gate.noteEmpty(keys[0])
+	} else if cmd.Err() == nil {
+		c.gate.noteTask()
 	}
 	return cmd
 }

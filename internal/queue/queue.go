@@ -91,6 +91,19 @@ type Pointer struct {
 	// Batch is the name of the batch, or "" for planning.
 	Batch string `json:"b,omitempty"`
 	Wake  int    `json:"w"`
+	// Trace is the W3C traceparent of the work that queued the wake-up, or "". It is a header of the task, so that
+	// the payload stays the same as in earlier releases.
+	Trace string `json:"-"`
+}
+
+// traceHeader is the header of a task that holds Pointer.Trace.
+const traceHeader = "traceparent"
+
+// DecodeTask decodes a task's payload and header. See Decode.
+func DecodeTask(t *asynq.Task) (Pointer, error) {
+	p, err := Decode(t.Payload())
+	p.Trace = t.Headers()[traceHeader]
+	return p, err
 }
 
 // Decode decodes a task's payload. If it fails, it returns an error that wraps ErrNewer or
@@ -146,32 +159,45 @@ type Queue struct {
 	rdb       redis.UniversalClient
 	client    *asynq.Client
 	inspector *asynq.Inspector
+	preparer  *preparer
 }
 
 // New returns a Queue on a Redis client. The caller closes the client.
 func New(rdb redis.UniversalClient) *Queue {
-	return &Queue{rdb: rdb, client: asynq.NewClientFromRedisClient(rdb), inspector: asynq.NewInspectorFromRedisClient(rdb)}
+	return &Queue{rdb: rdb, client: asynq.NewClientFromRedisClient(rdb), inspector: asynq.NewInspectorFromRedisClient(rdb), preparer: newPreparer()}
 }
 
 // Wake queues a wake-up on the queue with the given name. It returns nil if the wake-up is queued
 // already. Tuma does not use asynq's retries and timeouts, so Wake sets them to values that do not
 // interfere.
 func (q *Queue) Wake(ctx context.Context, name string, p Pointer) error {
+	task, options, err := p.task(name)
+	if err != nil {
+		return err
+	}
+	_, err = q.client.EnqueueContext(ctx, task, options...)
+	if err != nil && !errors.Is(err, asynq.ErrTaskIDConflict) {
+		return fmt.Errorf("wake %s: %w", p.taskID(), err)
+	}
+	return nil
+}
+
+// task returns the asynq task of a wake-up on the queue with the given name.
+func (p Pointer) task(name string) (*asynq.Task, []asynq.Option, error) {
 	p.Version = version
 	payload, err := json.Marshal(p)
 	if err != nil {
-		return fmt.Errorf("wake %s: %w", p.taskID(), err)
+		return nil, nil, fmt.Errorf("wake %s: %w", p.taskID(), err)
 	}
 	kind := TypeSend
 	if p.Batch == "" {
 		kind = TypePlan
 	}
-	_, err = q.client.EnqueueContext(ctx, asynq.NewTask(kind, payload),
-		asynq.Queue(name), asynq.TaskID(p.taskID()), asynq.MaxRetry(25), asynq.Timeout(24*time.Hour))
-	if err != nil && !errors.Is(err, asynq.ErrTaskIDConflict) {
-		return fmt.Errorf("wake %s: %w", p.taskID(), err)
+	task := asynq.NewTask(kind, payload)
+	if p.Trace != "" {
+		task = asynq.NewTaskWithHeaders(kind, payload, map[string]string{traceHeader: p.Trace})
 	}
-	return nil
+	return task, []asynq.Option{asynq.Queue(name), asynq.TaskID(p.taskID()), asynq.MaxRetry(25), asynq.Timeout(24 * time.Hour)}, nil
 }
 
 // Place says where in the queue a wake-up is.
@@ -233,8 +259,8 @@ func (q *Queue) Paused(ctx context.Context, names []string) (map[string]time.Tim
 	return paused, nil
 }
 
-// Length returns how many wake-ups in the queue wait for a worker. It sends one command, while
-// asynq's inspector would count the tasks in every state.
+// Length returns how many wake-ups in the queue wait for a worker. It sends one command. asynq's
+// inspector would send more commands, because it counts the tasks in every state.
 func (q *Queue) Length(ctx context.Context, name string) (int64, error) {
 	n, err := q.rdb.LLen(ctx, pendingKey(name)).Result()
 	if err != nil {

@@ -113,8 +113,8 @@ func (c *Columns) At(row int, input string) (cells []string, line int, err error
 // Close ends the reading.
 func (c *Columns) Close() { c.stop() }
 
-// JoinNames returns the names of columns that are appended to the columns in has. A name that
-// occurs again gets a number: "status 2".
+// JoinNames returns the column names that are appended to the existing column names in the parameter has. A name
+// that occurs again gets a number: "status 2".
 func JoinNames(has, names []string) []string {
 	all := slices.Clone(has)
 	for _, name := range names {

@@ -9,6 +9,8 @@ import (
 	"unicode/utf8"
 
 	"golang.org/x/text/encoding/charmap"
+
+	"github.com/tuma-sms/tuma/producer"
 )
 
 // detected is the format and encoding of a list, as far as the first bytes of the list decide them.
@@ -59,6 +61,29 @@ var otherFormats = []struct{ magic, problem string }{
 func Detect(head []byte, o Options) error {
 	_, err := detect(head, o)
 	return err
+}
+
+// Begins checks head, the first bytes of a longer file, more thoroughly than Detect: it reads the rows up to
+// the first recipient. It returns an *Error for a mistake in them, such as a header without a column of numbers. A
+// workbook, a compressed file and text in UTF-16 are checked by Detect only.
+func Begins(head []byte, o Options) error {
+	c, err := detect(head, o)
+	if err != nil || c.format == XLSX || c.gzip || bytes.HasPrefix(head, []byte("\xff\xfe")) || bytes.HasPrefix(head, []byte("\xfe\xff")) {
+		return err
+	}
+	head = head[:bytes.LastIndexByte(head, '\n')+1] // the last line may be cut
+	if len(head) == 0 {
+		return nil
+	}
+	p, found := &listReader{List: New(bytes.NewReader(head), int64(len(head)), o)}, false
+	_, err = p.readAll(func(producer.Recipient) bool {
+		found = true
+		return false
+	})
+	if found {
+		return nil
+	}
+	return p.mistakes.with(err)
 }
 
 // detect finds the format and encoding of a file. It uses the options first, then the first bytes,
@@ -255,8 +280,8 @@ func (l *charset) sinceLine() string {
 	return fmt.Sprintf(" (since line %d)", l.decidedAt)
 }
 
-// decodeNumber returns in UTF-8 a field that no message contains, such as a phone number. Such a field
-// neither decides the encoding nor causes an error. Digits are the same in every encoding.
+// decodeNumber converts to UTF-8 a field that is in no message text, such as a phone number. Such a field neither
+// decides the encoding nor causes an error. Digits are the same in every encoding.
 func (l *charset) decodeNumber(b []byte) []byte {
 	named := l.decidedAt == 0 && (l.encoding == encodingWindows || l.encoding == encodingMac)
 	if isASCII(b) || !named && utf8.Valid(b) {

@@ -40,3 +40,31 @@ func TestGuess_EncodingIsReported(t *testing.T) {
 		})
 	}
 }
+
+// Begins refuses every list whose reading would fail before the first recipient. It refuses no list that may be
+// valid.
+func TestBegins_ChecksTheFirstRows(t *testing.T) {
+	t.Parallel()
+	for name, x := range map[string]struct {
+		head string
+		o    Options
+		bad  bool
+	}{
+		"right":                     {"phone,name\n0712345678,A\n071", Options{Format: CSV}, false},
+		"bare numbers":              {"0712345678\n0712345679\n", Options{}, false},
+		"no column of numbers":      {"name,city\nA,Nairobi\n", Options{Format: CSV}, true},
+		"a missing field":           {"phone,name\n0712345678,A\n", Options{Format: CSV, Fields: []string{"first"}}, true},
+		"a cut header":              {"phone,na", Options{Format: CSV}, false},
+		"a header and no row yet":   {"phone,name\n", Options{Format: CSV}, false},
+		"blank lines":               {"\n\n\n", Options{Format: CSV}, false},
+		"broken JSON lines":         {"phone\n0712345678\n", Options{Format: JSONL}, true},
+		"JSON lines, the last cut":  {"{\"phone\":\"0712345678\"}\n{\"pho", Options{Format: JSONL}, false},
+		"a later row has a mistake": {"phone,name\n0712345678,A\n0712345679,\"A\"B\n", Options{Format: CSV}, false},
+		"UTF-16":                    {"\xff\xfen\x00a\x00m\x00e\x00\n\x00A\x00\n\x00", Options{Format: CSV}, false},
+	} {
+		x.o.Name = "body"
+		if err := Begins([]byte(x.head), x.o); (err != nil) != x.bad {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}

@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode"
 
 	"golang.org/x/text/unicode/norm"
 
+	"github.com/tuma-sms/tuma/producer"
 	"github.com/tuma-sms/tuma/sms"
 )
 
@@ -17,12 +19,16 @@ type header struct {
 	number  int // the number column
 	// fields are the columns of Options.Fields, in the same order.
 	fields []int
+	// refs has the column of Options.RefColumn; empty: there is none.
+	refs []int
 }
 
-func (h *header) wants(column int) bool { return slices.Contains(h.fields, column) }
+func (h *header) wants(column int) bool {
+	return slices.Contains(h.fields, column) || slices.Contains(h.refs, column)
+}
 
-// separators are the characters that may divide the columns of a text. If several divide a header
-// into equally many columns, the first one applies.
+// separators are the characters that may divide the columns of a text. If several of these characters divide a
+// header into the same number of columns, the first of them applies.
 const separators = ",;\t|"
 
 // findHeader finds the columns in the first line of a text, and the separator between them. It
@@ -55,7 +61,7 @@ func (p *listReader) findHeader(first string, separator byte) (comma byte, h *he
 		return comma, h, err
 	}
 	if p.o.Column == "" && isNumberLike([]byte(first)) {
-		if len(p.o.Fields) > 0 {
+		if len(p.o.Fields) > 0 || p.o.RefColumn != "" {
 			return 0, nil, p.noFieldColumns(line)
 		}
 		return 0, nil, nil
@@ -104,7 +110,24 @@ func (l *List) matchHeader(cells []string) (*header, error) {
 		}
 		h.fields = append(h.fields, at)
 	}
-	return h, nil
+	return h, l.matchRef(cells, h)
+}
+
+// matchRef finds the column of Options.RefColumn in the cells of a header.
+func (l *List) matchRef(cells []string, h *header) error {
+	if l.o.RefColumn == "" {
+		return nil
+	}
+	named := func(cell string) bool { return sameColumn(cell, l.o.RefColumn) }
+	at := slices.IndexFunc(cells, named)
+	if at < 0 {
+		return fmt.Errorf("the header has no column %.40q for the references; it has %s", l.o.RefColumn, describeColumns(cells))
+	}
+	if slices.ContainsFunc(cells[at+1:], named) {
+		return fmt.Errorf("the header has two columns %.40q for the references: rename one", l.o.RefColumn)
+	}
+	h.refs = []int{at}
+	return nil
 }
 
 // namesNumber reports whether a header cell names the number column.
@@ -115,8 +138,8 @@ func (l *List) namesNumber(cell string) bool {
 	return sameColumn(cell, l.o.Column)
 }
 
-// sameColumn reports whether --column cannot tell the column names a and b apart: they are equal
-// except for case, spaces around them, and the form of accents.
+// sameColumn reports whether --column treats the column names a and b as equal. They may differ in case, in
+// spaces around them, and in the form of accents.
 func sameColumn(a, b string) bool {
 	clean := func(s string) string { return norm.NFC.String(strings.TrimSpace(s)) }
 	return strings.EqualFold(clean(a), clean(b))
@@ -141,4 +164,15 @@ func describeColumns(cells []string) string {
 		}
 	}
 	return strings.Join(out, ", ")
+}
+
+// checkRef returns a mistake of the current row if a reference is too long or has control characters.
+func (l *List) checkRef(ref string) error {
+	if len(ref) > producer.MaxRef {
+		return l.errorHere("the reference in the column %.40q has %d bytes: shorten it to at most %d", l.o.RefColumn, len(ref), producer.MaxRef)
+	}
+	if strings.ContainsFunc(ref, unicode.IsControl) {
+		return l.errorHere("the reference in the column %.40q has a control character, such as a line break: remove it", l.o.RefColumn)
+	}
+	return nil
 }

@@ -55,7 +55,8 @@ func sheetOf(t testing.TB, write func(io.Writer)) []byte {
 	return partsOf(t, map[string]func(io.Writer){"xl/sheet.xml": write})
 }
 
-// repeated returns a function that writes head, then line n times, then tail.
+// repeated returns a function that writes the text "head" once, the text "line" n times, and the text "tail"
+// once.
 func repeated(head, line, tail string, n int) func(io.Writer) {
 	return func(w io.Writer) {
 		_, _ = io.WriteString(w, head) // writes to a Buffer do not fail

@@ -208,6 +208,14 @@ func (p *listReader) recipientFromObject(o *object, names []string, h *header) (
 			p.fields[key] = value
 		}
 	}
+	ref := ""
+	for _, at := range h.refs {
+		text, ok := scalar(o.members[o.key(names[at])].value, false)
+		if ref = strings.TrimSpace(text); !ok {
+			_ = wrong.add(p.notScalar(names[at]))
+		}
+		_ = wrong.add(p.checkRef(ref)) // checkRef returns only mistakes
+	}
 	if err := wrong.err(); err != nil {
 		return producer.Recipient{}, err
 	}
@@ -222,7 +230,7 @@ func (p *listReader) recipientFromObject(o *object, names []string, h *header) (
 			p.cells = append(p.cells, text)
 		}
 	}
-	return producer.Recipient{Number: number, Fields: p.fields, Line: p.line}, nil
+	return producer.Recipient{Number: number, Fields: p.fields, Ref: ref, Line: p.line}, nil
 }
 
 // notScalar returns the error for a member that is an object or an array.

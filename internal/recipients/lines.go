@@ -12,7 +12,7 @@ type lines struct {
 	in *bufio.Reader
 	// n is the number of the last returned line, counted from 1.
 	n int
-	// kept is the line that next returns again if the field again is true.
+	// kept is the line that the method "next" returns once more if the field "again" is true.
 	kept  []byte
 	again bool
 }

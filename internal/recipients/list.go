@@ -41,6 +41,9 @@ type Options struct {
 	// Fields are the columns to read besides the number column. Each is the sms.FieldKey of
 	// the column's name.
 	Fields []string
+	// RefColumn is the name of the column with the caller's own references (producer.Recipient.Ref).
+	// Default: there is none.
+	RefColumn string
 
 	cells bool // read all cells of every row into List.cells
 }

@@ -10,7 +10,7 @@ import (
 // mistake.
 type mistakes struct {
 	found []*mistake
-	// others is the number of rows with further problems, which are not in found.
+	// others is the number of rows with further problems, which are not in the list "found".
 	others int
 	list   *List
 }
@@ -47,8 +47,8 @@ func (m *mistakes) add(err error, l *List, line int) error {
 	return nil
 }
 
-// count adds one row to the mistake with the given problem. It returns false if found has no room for a
-// further problem.
+// count adds one row to the mistake with the given problem. It returns false if the list "found" has no room for
+// a further problem.
 func (m *mistakes) count(problem string, line int) bool {
 	for _, x := range m.found {
 		if x.problem == problem {
@@ -68,7 +68,7 @@ func (m *mistakes) count(problem string, line int) bool {
 // rowMistakes collects the mistakes of one row.
 type rowMistakes []*Error
 
-// add adds a mistake. It returns err if err is not an *Error, which ends the reading.
+// add adds a mistake. If err is not an *Error, add returns err, and the reading ends.
 func (m *rowMistakes) add(err error) error {
 	wrong, ok := errors.AsType[*Error](err)
 	if !ok {
@@ -86,8 +86,8 @@ func (m rowMistakes) err() error {
 	return m[0].join(m[1:])
 }
 
-// with returns one *Error for all mistakes in m and for err. err is the error that ended the
-// reading, or nil. If m has no mistakes, with returns err.
+// The method with returns one *Error for all mistakes in m and for err. The parameter "err" is the error that ended
+// the reading, or nil. If m has no mistakes, the result is err.
 func (m *mistakes) with(err error) error {
 	if len(m.found) == 0 {
 		return err

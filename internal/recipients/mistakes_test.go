@@ -66,7 +66,7 @@ func TestList_AllMistakesAtOnce(t *testing.T) {
 	}
 }
 
-// A row may have several mistakes. All are reported at once.
+// A row may have several mistakes. One error reports all of them.
 func TestList_AllMistakesOfARow(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("x", MaxField+1)

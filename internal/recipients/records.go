@@ -97,8 +97,8 @@ func (r *records) afterQuote(line []byte) (rest []byte, ok bool) {
 	return bytes.CutPrefix(line, []byte{'"'})
 }
 
-// readQuotedField appends a quoted field to unquoted. line begins after the opening quote. rest is
-// the rest of the field's last line, and more reports whether the record has another field.
+// readQuotedField appends a quoted field to unquoted. line begins after the opening quote. rest is the rest of
+// the field's last line, and the result "more" reports whether the record has another field.
 func (r *records) readQuotedField(line []byte) (rest []byte, more bool, err error) {
 	for {
 		i := bytes.IndexByte(line, '"')

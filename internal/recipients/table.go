@@ -32,8 +32,8 @@ type listReader struct {
 	foundContent bool
 }
 
-// readAll calls take with every recipient until take returns false. It returns the number
-// of recipients read.
+// readAll calls the function take() with every recipient until take() returns false. It returns the number of
+// recipients read.
 func (p *listReader) readAll(take func(producer.Recipient) bool) (rows int, err error) {
 	if p.size > MaxBytes {
 		return 0, p.fileError("has %d GB, but a list may have at most %d: split it", p.size>>30, MaxBytes>>30)
@@ -155,7 +155,7 @@ func (p *listReader) tableOrPlain(format Format, take func(producer.Recipient) b
 		return 0, p.lineError(p.in.n+1, "the lines end with a carriage return only: save the list as CSV UTF-8")
 	}
 	if format == Plain {
-		if len(p.o.Fields) > 0 {
+		if len(p.o.Fields) > 0 || p.o.RefColumn != "" {
 			return 0, p.noFieldColumns(p.in.n + 1)
 		}
 		return p.plainRecipients(take)
@@ -188,6 +188,9 @@ func separatorLine(line []byte) (separator byte, named bool) {
 // noFieldColumns returns the error for a list without columns if Options.Fields is not
 // empty.
 func (p *listReader) noFieldColumns(line int) error {
+	if len(p.o.Fields) == 0 {
+		return p.lineError(line, "a plain list of numbers has no column %.40q for the references: add a header and the column", p.o.RefColumn)
+	}
 	return p.lineError(line, "a plain list of numbers has no column %q for the text: add a header and the column", p.o.Fields[0])
 }
 
@@ -304,6 +307,16 @@ func (p *listReader) recipient(h *header, cell func(column int) []byte) (produce
 		}
 		_ = wrong.add(err) // both errors are mistakes
 	}
+	ref := ""
+	for _, at := range h.refs {
+		value, problem := p.letters.decode(bytes.TrimSpace(cell(at)), p.line)
+		if problem != "" {
+			_ = wrong.add(p.errorHere("the column %.40q %s%s: save the list as CSV UTF-8%s", p.o.RefColumn, problem, p.letters.sinceLine(), p.encodingHint))
+			continue
+		}
+		ref = p.arena.string(bytes.TrimSpace(value))
+		_ = wrong.add(p.checkRef(ref)) // checkRef returns only mistakes
+	}
 	if err := wrong.err(); err != nil {
 		return producer.Recipient{}, err
 	}
@@ -314,7 +327,7 @@ func (p *listReader) recipient(h *header, cell func(column int) []byte) (produce
 			p.cells = append(p.cells, string(p.letters.decodeNumber(bytes.TrimSpace(cell(column)))))
 		}
 	}
-	return producer.Recipient{Number: p.arena.string(p.letters.decodeNumber(cell(h.number))), Fields: p.fields, Line: p.line}, nil
+	return producer.Recipient{Number: p.arena.string(p.letters.decodeNumber(cell(h.number))), Fields: p.fields, Ref: ref, Line: p.line}, nil
 }
 
 // isBlank reports whether all fields are blank, as in the row ";;;" of a spreadsheet.

@@ -99,7 +99,7 @@ func (l *List) workbookHeader(r *xlsx.Row) (h *header, plain bool, err error) {
 		return nil, false, l.workbookError(unknown)
 	}
 	if h == nil && err == nil {
-		if filled := onlyFilledColumn(r); filled >= 0 && l.o.Column == "" && len(l.o.Fields) == 0 && isNumberLike([]byte(names[filled])) {
+		if filled := onlyFilledColumn(r); filled >= 0 && l.o.Column == "" && len(l.o.Fields) == 0 && l.o.RefColumn == "" && isNumberLike([]byte(names[filled])) {
 			return &header{columns: MaxColumns, number: filled}, true, nil
 		}
 		if err = l.noNumberColumn(names); len(l.sheets) > 1 {
@@ -115,7 +115,7 @@ func (l *List) workbookHeader(r *xlsx.Row) (h *header, plain bool, err error) {
 // noteHiddenColumns records the names of the columns that are read although the sheet does not show
 // them.
 func (l *List) noteHiddenColumns(book *xlsx.Book, r *xlsx.Row, h *header) {
-	for _, column := range append([]int{h.number}, h.fields...) {
+	for _, column := range slices.Concat([]int{h.number}, h.fields, h.refs) {
 		if !book.HiddenColumn(column) {
 			continue
 		}
@@ -164,6 +164,17 @@ func (l *List) workbookRecipient(r *xlsx.Row, h *header) (out producer.Recipient
 			continue
 		}
 		l.fields[key] = l.arena.string(value)
+	}
+	for _, at := range h.refs {
+		value, err := r.Text(r.Cell(at))
+		if err != nil {
+			if err := wrong.add(l.workbookError(err)); err != nil {
+				return out, err
+			}
+			continue
+		}
+		out.Ref = l.arena.string(bytes.TrimSpace(value))
+		_ = wrong.add(l.checkRef(out.Ref)) // checkRef returns only mistakes
 	}
 	if err := wrong.err(); err != nil {
 		return out, err

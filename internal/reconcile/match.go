@@ -12,20 +12,23 @@ import (
 // matcher decides which of the messages that a gateway lists can belong to one particular call
 // only.
 type matcher struct {
-	from, to time.Time // the call was made in this time, as the gateway's clock may show it
-	sender   string    // the sender ID of the call
+	// from and to are the earliest and the latest time that the gateway's clock may have shown at the call.
+	from, to time.Time
+	sender   string // the sender ID of the call
 	// parts is the maximum number of list entries for one message.
 	parts int
-	// others holds the numbers to which another unresolved call may have gone between from and to.
+	// others holds the numbers to which another unresolved call may have gone between the times
+	// from and to.
 	others map[sms.MSISDN]bool
 	// known reports whether a message ID belongs to another call.
 	known func(id string) bool
 }
 
-// among returns the IDs of the call's messages in the list, by number. A message counts as the
-// call's if it is the only candidate for its recipient. A candidate was sent between from and to,
-// has the sender ID of the call, and its ID is not known. No other unresolved call may have gone to
-// that number. among has no side effects.
+// The method "among" returns the IDs of the call's messages in the list, by number. It assigns an
+// entry of the list to a recipient if the entry is the recipient's only candidate. A candidate was
+// sent between the times from and to, has the sender ID of the call, and has an ID that is not
+// known. If another unresolved call may have gone to a number, the number gets no ID. The method
+// has no side effects.
 func (m matcher) among(listed []providers.TakenMessage, to []campaign.Planned) map[sms.MSISDN]string {
 	wanted := make(map[sms.MSISDN][]string, len(to))
 	for _, p := range to {

@@ -10,7 +10,7 @@ import (
 )
 
 // openAttempts caches the recipients of a login's unresolved attempts. These are the attempts in
-// flight and those that ended unknown.
+// flight and the attempts that ended unknown.
 type openAttempts struct {
 	mu   sync.Mutex
 	read time.Time

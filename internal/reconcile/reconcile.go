@@ -8,6 +8,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -39,6 +40,8 @@ type Tracker struct {
 	// Lister lists the messages that the gateway has taken. Lister is nil if the gateway cannot list
 	// them.
 	Lister providers.Reconciler
+	// replaced is the Lister that SetLister has set; nil before the first call of SetLister.
+	replaced atomic.Pointer[providers.Reconciler]
 	// SearchFor is how long a call of unknown outcome is looked up in Lister's list. If SearchFor is
 	// 0 or negative, no call is looked up.
 	SearchFor time.Duration
@@ -66,6 +69,16 @@ func (t *Tracker) Searches() bool {
 	return t.Info.KeyTTL == 0 && t.Lister != nil && t.SearchFor > 0
 }
 
+// SetLister replaces the Lister, from the next search on.
+func (t *Tracker) SetLister(l providers.Reconciler) { t.replaced.Store(&l) }
+
+func (t *Tracker) lister() providers.Reconciler {
+	if l := t.replaced.Load(); l != nil {
+		return *l
+	}
+	return t.Lister
+}
+
 // Tracked reports whether the login's attempts and message IDs are recorded, so that messages which
 // the gateway reports can be matched with them.
 func (t *Tracker) Tracked() bool {
@@ -89,8 +102,8 @@ func (t *Tracker) Begin(ctx context.Context, c *ledger.Claim) error {
 	return t.Attempts.Begin(ctx, t.Info.Fingerprint, c.Attempt())
 }
 
-// NoteSent records the IDs of accepted messages. The caller settles those messages after that;
-// attempts.Attempt explains why.
+// NoteSent records the IDs of accepted messages. The caller must settle these messages only
+// afterwards; attempts.Attempt explains why.
 func (t *Tracker) NoteSent(ctx context.Context, c *ledger.Claim, records []campaign.Record) error {
 	if !t.Tracked() {
 		return nil
@@ -154,7 +167,7 @@ func (t *Tracker) Find(ctx context.Context, c *ledger.Claim, g *ledger.Generatio
 	lasts := t.LongestCall
 	from, to := c.At.Add(-clockSlack), c.At.Add(lasts+clockSlack)
 	bounded, cancel := context.WithTimeout(ctx, t.Timeout)
-	listed, err := listTaken(bounded, t.Lister, from, to)
+	listed, err := listTaken(bounded, t.lister(), from, to)
 	cancel()
 	if err != nil {
 		return nil, err
@@ -187,8 +200,8 @@ func (t *Tracker) Find(ctx context.Context, c *ledger.Claim, g *ledger.Generatio
 	return m.among(listed, g.To), nil
 }
 
-// AttemptOf returns the unresolved call whose message the delivery report can be about. now is the
-// time by Redis' clock. ok is false if the report resolves nothing. After AttemptOf, the caller
+// AttemptOf returns the unresolved call that may have sent the message of a delivery report. now is
+// the time by Redis' clock. ok is false if the report resolves nothing. After AttemptOf, the caller
 // records the report's message ID with NoteReported.
 func (t *Tracker) AttemptOf(ctx context.Context, r providers.DLR, now time.Time) (a attempts.Attempt, ok bool, err error) {
 	attempts, err := t.open.attemptsTo(ctx, t, t.Info.Fingerprint, r.To, now)
@@ -202,8 +215,8 @@ func (t *Tracker) AttemptOf(ctx context.Context, r providers.DLR, now time.Time)
 	return attempts[0], true, nil
 }
 
-// UnresolvedTo returns the unresolved calls of the last hour to a number: those in flight, and those
-// of unknown outcome.
+// UnresolvedTo returns the unresolved calls of the last hour to a number: the calls in flight, and
+// the calls of unknown outcome.
 func (t *Tracker) UnresolvedTo(ctx context.Context, number sms.MSISDN, now time.Time) ([]attempts.Attempt, error) {
 	return t.open.attemptsTo(ctx, t, t.Info.Fingerprint, number, now)
 }

@@ -97,7 +97,7 @@ func checkRole(ctx context.Context, rdb redis.UniversalClient) error {
 		}
 	}
 	if info["role"] == "slave" && info["slave_read_only"] == "1" {
-		return fmt.Errorf("%w: it is a read-only replica: connect to its master, %s", ErrUnfit, net.JoinHostPort(info["master_host"], info["master_port"]))
+		return fmt.Errorf("%w: this redis is a read-only replica: connect to its master, %s", ErrUnfit, net.JoinHostPort(info["master_host"], info["master_port"]))
 	}
 	if info["cluster_enabled"] != "1" {
 		return nil
@@ -116,11 +116,11 @@ func checkRole(ctx context.Context, rdb redis.UniversalClient) error {
 		return nil //nolint:nilerr // CLUSTER INFO does not give the number of slots
 	}
 	if ok < hashSlots {
-		return starting{fmt.Errorf("%w: its cluster serves %d of %d hash slots, state %s: redis-cli --cluster check lists the missing nodes",
+		return starting{fmt.Errorf("%w: the cluster serves %d of %d hash slots, state %s: redis-cli --cluster check lists the missing nodes",
 			ErrUnfit, ok, hashSlots, cluster["cluster_state"])}
 	}
 	if _, aware := rdb.(*redis.ClusterClient); !aware && cluster["cluster_size"] != "1" {
-		return fmt.Errorf("%w: it is one of %s masters of a cluster, but is used as a single server: use redis-cluster:// in its URL",
+		return fmt.Errorf("%w: this redis is one of %s masters of a cluster, but is used as a single server: use redis-cluster:// in the URL",
 			ErrUnfit, cluster["cluster_size"])
 	}
 	return nil
@@ -154,10 +154,10 @@ func checkInfo(info map[string]string) (wrong, warnings []string) {
 		good  func(string) bool
 		say   string
 	}{
-		{"redis_version", atLeast7, "its version is %s, but 7.0 or later is needed"},
+		{"redis_version", atLeast7, "the version of this redis is %s, but 7.0 or later is needed"},
 		{"maxmemory_policy", func(v string) bool { return v == "noeviction" }, "maxmemory-policy is %s, which may evict campaigns: set it to noeviction"},
-		{"aof_enabled", func(v string) bool { return v == "1" }, "it has no append-only file, so it loses its data when it stops: set appendonly yes"},
-		{"role", func(v string) bool { return v == "master" }, "it is a %s, not a master"},
+		{"aof_enabled", func(v string) bool { return v == "1" }, "this redis has no append-only file, and loses its data when it stops: set appendonly yes"},
+		{"role", func(v string) bool { return v == "master" }, "this redis is a %s, not a master"},
 	}
 	for _, c := range checks {
 		v, ok := info[c.field]

@@ -49,8 +49,8 @@ func watchDials(ctx context.Context, rdb redis.UniversalClient, h dialWatch) err
 	})
 }
 
-// runID returns the run_id of a Redis, or those of a cluster's masters, sorted. It returns "" if
-// Redis does not allow INFO.
+// runID returns the run_id of a Redis. For a cluster, it returns the run_ids of all masters,
+// sorted. It returns "" if Redis does not allow INFO.
 func runID(ctx context.Context, rdb redis.UniversalClient) (string, error) {
 	if cluster, ok := rdb.(*redis.ClusterClient); ok {
 		var mu sync.Mutex

@@ -12,7 +12,7 @@ import (
 
 // Gauges are facts of a Redis that change while it runs. In a cluster, they are sums over its masters.
 type Gauges struct {
-	Known      bool    // false: Redis answers, but its user may not use INFO
+	Known      bool    // false if Redis answers but its user may not use INFO
 	Used, Max  float64 // bytes of memory; a Max of 0 means no limit
 	NoEviction bool    // no master evicts keys
 	Replicas   int     // replicas that are connected
@@ -51,7 +51,7 @@ func ReadGauges(ctx context.Context, rdb redis.UniversalClient) (Gauges, error) 
 	case *redis.Client:
 		err = add(ctx, c)
 	default:
-		err = fmt.Errorf("read memory and replicas of redis: not a client of one redis or of a cluster: %T", rdb)
+		err = fmt.Errorf("read memory and replicas of redis: the client must be of one redis or of a cluster, not a %T", rdb)
 	}
 	return out, err
 }

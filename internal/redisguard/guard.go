@@ -13,8 +13,8 @@ import (
 	"github.com/tuma-sms/tuma/internal/drain"
 )
 
-// Guard detects that Redis restarted or that a replica was promoted. That Redis may have lost the
-// last writes, so the worker replays its recent settles before it claims anything there.
+// Guard detects that Redis restarted or that a replica was promoted. The Redis in use may then lack
+// the last writes, so the worker replays its recent settles before it claims anything there.
 //
 // Set the exported fields and call Watch before any other method. The methods are safe for
 // concurrent use.
@@ -27,21 +27,22 @@ type Guard struct {
 	Durable bool
 	// LongestCall is the maximum time from the claim of a call to its settle.
 	LongestCall time.Duration
-	// Peers are the other workers of the same accounts. It is nil if there are none.
+	// Peers are the other workers of the same accounts. The field is nil if there are no other
+	// workers.
 	Peers Peers
 	Stop  *drain.Signals
 	// Readiness logs the outages of Redis. During an outage the Guard logs at debug level only.
 	Readiness *Readiness
 	Log       zerolog.Logger
 
-	// dials is the number of connections made to Redis so far. confirmedDials is how many of them
-	// certainly lead to a Redis that has all of this worker's settles.
+	// dials is the number of connections made to Redis so far. confirmedDials is how many of these
+	// connections certainly lead to a Redis that has all of this worker's settles.
 	dials, confirmedDials atomic.Int64
 	// inFlight is the number of claims that this worker has requested or holds.
 	inFlight atomic.Int64
 	checking sync.Mutex
 	runID    string // run_id of the Redis last seen; guarded by the mutex checking
-	awaited  string // run_id to which all peers have replayed their settles; guarded by the mutex checking
+	awaited  string // run_id to which all peers have replayed their settles; the mutex named checking guards it
 	settles  settles
 }
 
@@ -68,7 +69,8 @@ func (g *Guard) Confirm(ctx context.Context) (dials int64, err error) {
 	}
 	g.checking.Lock()
 	defer g.checking.Unlock()
-	if dials = g.dials.Load(); dials == g.confirmedDials.Load() { // read before the run_id, so that a connection made meanwhile is checked again
+	// Read dials before the run_id: a connection that is made after this makes the next Confirm check again.
+	if dials = g.dials.Load(); dials == g.confirmedDials.Load() {
 		return dials, nil
 	}
 	if err := g.checkRunID(ctx); err != nil {
@@ -95,9 +97,9 @@ func (g *Guard) Enter() (leave func()) {
 	return sync.OnceFunc(func() { g.inFlight.Add(-1) })
 }
 
-// Remember keeps a settle for replay. The caller calls Remember before it writes the settle. write
-// writes the settle again; a settle that Redis already has changes nothing. Remember drops the
-// oldest settles beyond its limits.
+// Remember keeps a settle for replay. The caller calls Remember before it writes the settle. The
+// function write writes the settle again. A settle that Redis already has changes nothing. Remember
+// drops the oldest settles beyond its limits.
 func (g *Guard) Remember(recipients int, write func(context.Context) error) {
 	keep := keptFor + g.LongestCall
 	if _, confirmed := g.Confirmed(); !confirmed {
@@ -133,7 +135,9 @@ func (g *Guard) checkRunID(ctx context.Context) error {
 	case id == "":
 		g.runID = id
 		return nil
-	case id == g.awaited && id == g.runID: // both are compared: after a failback awaited names this Redis, but it lacks the settles made on the other one
+	// Compare both: after a failback, awaited may name this Redis, although this Redis lacks the settles that
+	// were written to the other Redis.
+	case id == g.awaited && id == g.runID:
 		return nil
 	case g.runID != "" && id != g.runID:
 		if err := g.replay(ctx); err != nil {

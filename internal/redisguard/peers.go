@@ -51,7 +51,7 @@ func (g *Guard) waitForPeers(ctx context.Context, runID string) error {
 			return err
 		}
 		if time.Since(began) > peerLimit(g.LongestCall, longest) {
-			g.Log.Warn().Strs("workers", late).Msg("redis restarted or failed over: these workers have not replayed their recent settles; continuing without them")
+			g.Log.Warn().Strs("workers", late).Msg("redis restarted or failed over: these workers have not replayed their recent settles; this worker no longer waits for them")
 			return nil
 		}
 		if !said {
@@ -63,8 +63,9 @@ func (g *Guard) waitForPeers(ctx context.Context, runID string) error {
 	}
 }
 
-// peerLimit returns how long a worker waits for its peers. own is the duration of the worker's
-// longest call. peers is the duration of its peers' longest call, or 0 if it is not known.
+// peerLimit returns how long a worker waits for its peers. The parameter "own" is the duration of the
+// worker's longest call. The parameter "peers" is the duration of its peers' longest call, or 0 if it
+// is not known.
 func peerLimit(own, peers time.Duration) time.Duration {
 	limit := max(own, peers) + peerMargin
 	if peers == 0 {

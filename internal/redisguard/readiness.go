@@ -22,7 +22,7 @@ type Readiness struct {
 	inFlight *attempt  // the running attempt, or nil
 	failure  error     // the error of the last attempt
 	since    time.Time // when the current failure was first seen; zero: there is none
-	backAt   time.Time // when the last failure ended; zero: there was none
+	backAt   time.Time // when the last failure ended; zero if there was no failure
 	runID    string    // run_id of the Redis that last accepted a write; empty: not known
 }
 
@@ -84,16 +84,17 @@ func (r *Readiness) note(err error, id string, begun time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	was, before := r.since, r.runID
-	if id != "" {
-		r.runID = id
+	ended := err == nil && !was.IsZero()
+	if id != "" || ended {
+		r.runID = id // after a failure, the earlier run_id may be that of another Redis
 	}
 	r.failure = err
 	switch {
-	case err == nil && !was.IsZero():
+	case ended:
 		r.since = time.Time{}
 		e := r.Log.Warn().Int64("took_ms", time.Since(was).Milliseconds())
-		if before != "" && r.runID != "" {
-			e = e.Bool("restarted", r.runID != before)
+		if before != "" && id != "" {
+			e = e.Bool("restarted", id != before)
 		}
 		e.Msg("redis accepts writes again")
 		r.backAt = time.Now()
@@ -101,21 +102,24 @@ func (r *Readiness) note(err error, id string, begun time.Time) {
 		r.since = begun
 		what := "redis does not answer: waiting for it"
 		if errors.Is(err, ErrRefusesWrites) || errors.Is(err, ErrUnfit) {
-			what = "redis cannot be used: nothing is sent until it accepts writes"
+			what = "redis cannot be used: nothing is sent until redis accepts writes"
 		}
 		r.Log.Warn().Err(err).Msg(what)
 	}
 }
 
 // newRunID returns the run_id of Redis after an attempt that ended with err. It returns "" if the
-// attempt failed, or if the run_id is known and cannot have changed.
-func (r *Readiness) newRunID(ctx context.Context, err error) string {
+// attempt failed, or if the run_id is known and cannot have changed. The attempt may have used up
+// its time, so newRunID has a separate time limit.
+func (r *Readiness) newRunID(err error) string {
 	r.mu.Lock()
 	known := r.runID != "" && r.since.IsZero()
 	r.mu.Unlock()
 	if err != nil || known {
 		return ""
 	}
+	ctx, cancel := context.WithTimeout(context.Background(), slowAttempt)
+	defer cancel()
 	id, _ := runID(ctx, r.Redis) // after an error the id is empty, and the log line has no field "restarted"
 	return id
 }
@@ -163,7 +167,7 @@ func (r *Readiness) attempt() *attempt {
 		ctx, cancel := context.WithTimeout(context.Background(), attemptTimeout)
 		defer cancel()
 		a.err = TryWrites(ctx, r.Redis)
-		r.note(a.err, r.newRunID(ctx, a.err), a.begun)
+		r.note(a.err, r.newRunID(a.err), a.begun)
 		r.mu.Lock()
 		r.inFlight = nil
 		r.mu.Unlock()

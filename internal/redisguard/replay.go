@@ -37,8 +37,8 @@ type rememberedSettle struct {
 	write      func(context.Context) error
 }
 
-// remember stores a settle for replay. It drops the oldest settles beyond the limits, and those
-// that are older than keep.
+// remember stores a settle for replay. It drops the oldest settles beyond the limits, and the
+// settles that are older than the parameter keep.
 func (s *settles) remember(recipients int, keep time.Duration, write func(context.Context) error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/tuma-sms/tuma/internal/prefix"
 )
 
 // ErrRefusesWrites means that a Redis answers, but refuses a write that a worker needs.
@@ -19,8 +21,8 @@ var probePrefixes = []string{"tuma:", "asynq:"}
 // probeExpiry is how long a key of TryWrites lives.
 const probeExpiry = 10 * time.Second
 
-// probeSource is a Lua script that writes one key. It is a script because every write of a worker
-// is one, so the user of Redis must have the right to run scripts.
+// probeSource is a Lua script that writes one key. It is a script because a worker writes only with
+// scripts, so the user of Redis must have the right to run them.
 const probeSource = `return redis.call('set', KEYS[1], '1', 'px', ARGV[1])`
 
 // TryWrites writes the keys tuma:probe and asynq:probe, which expire after ten seconds and which
@@ -30,8 +32,8 @@ const probeSource = `return redis.call('set', KEYS[1], '1', 'px', ARGV[1])`
 func TryWrites(ctx context.Context, rdb redis.UniversalClient) error {
 	pipe := rdb.Pipeline()
 	var writes []*redis.Cmd
-	for _, prefix := range probePrefixes {
-		writes = append(writes, pipe.Eval(ctx, probeSource, []string{prefix + "probe"}, probeExpiry.Milliseconds()))
+	for _, root := range probePrefixes {
+		writes = append(writes, pipe.Eval(ctx, probeSource, []string{root + "probe"}, probeExpiry.Milliseconds()))
 	}
 	_, _ = pipe.Exec(ctx) // each command has its own error
 	var refused []string
@@ -43,7 +45,7 @@ func TryWrites(ctx context.Context, rdb redis.UniversalClient) error {
 		case !answered:
 			return fmt.Errorf("write to redis: %w", w.Err())
 		default:
-			refused, cause = append(refused, probePrefixes[i]+"*"), w.Err()
+			refused, cause = append(refused, prefix.Of(rdb)+probePrefixes[i]+"*"), w.Err()
 		}
 	}
 	if cause == nil {
@@ -57,6 +59,9 @@ func TryWrites(ctx context.Context, rdb redis.UniversalClient) error {
 	if redis.HasErrorPrefix(cause, "NOPERM") || strings.Contains(text, "The user executing the script can't") {
 		e.unfit = true
 		e.text += "; give this user of Redis the rights in the line ACL SETUSER of README.md"
+		if p := prefix.Of(rdb); p != "" {
+			e.text += ", with " + p + " before each pattern"
+		}
 	}
 	return e
 }

@@ -46,5 +46,5 @@ func arg(v reflect.Value) any {
 		at, _ := reflect.TypeAssert[time.Time](v)
 		return UnixMilli(at)
 	}
-	panic(fmt.Sprintf("script: an argument of type %s", v.Type()))
+	panic(fmt.Sprintf("script: cannot pass an argument of type %s", v.Type()))
 }

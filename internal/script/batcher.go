@@ -61,8 +61,8 @@ func NewBatcher[K comparable](r *Runner, s *Script, keys func(K) []string, args 
 }
 
 // Run runs the script for one request, together with other requests, and returns the answer to this
-// request. own are the arguments of this request alone. If ctx ends first, Run returns the
-// context's error; the script may run nevertheless.
+// request. The parameter "own" has the arguments of this request alone. If ctx ends first, Run
+// returns the context's error; the script may run nevertheless.
 func (b *Batcher[K]) Run(ctx context.Context, shared K, own []any) (string, error) {
 	a := &request[K]{shared: shared, own: own, done: make(chan struct{})}
 	if b.runner.durability != (Durability{}) {

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/tuma-sms/tuma/internal/prefix"
 )
 
 // Durability defines where a change must be stored before Tuma acts on it: in the append-only file
@@ -25,8 +27,20 @@ type Durability struct {
 // The caller must not act on it. Repeating the request waits for the confirmation again.
 var ErrNotDurable = errors.New("not durable yet")
 
-// durabilityTimeout is how long a change may take to become durable.
-const durabilityTimeout = time.Second
+// These are how long a change may take to become durable. With "appendfsync everysec" Redis begins to write to the
+// disk up to a second after the change. Both must be below the read timeout of go-redis, 3 s.
+const (
+	replicasTimeout = time.Second
+	fsyncTimeout    = 2 * time.Second
+)
+
+// timeout returns how long a change may take to become durable.
+func (d Durability) timeout() time.Duration {
+	if d.Replicas > 0 {
+		return replicasTimeout
+	}
+	return fsyncTimeout
+}
 
 // maxReplicas bounds N in "replicas:N".
 const maxReplicas = 16
@@ -63,9 +77,9 @@ func (d Durability) String() string {
 func (r *Runner) barrier() []any {
 	switch d := r.durability; {
 	case d.Replicas > 0:
-		return []any{"WAIT", d.Replicas, durabilityTimeout.Milliseconds()}
+		return []any{"WAIT", d.Replicas, d.timeout().Milliseconds()}
 	case d.Fsync && !r.noWaitAOF.Load():
-		return []any{"WAITAOF", 1, 0, durabilityTimeout.Milliseconds()}
+		return []any{"WAITAOF", 1, 0, d.timeout().Milliseconds()}
 	}
 	return nil
 }
@@ -103,14 +117,14 @@ func (r *Runner) runDurable(ctx context.Context, s *redis.Script, keys []string,
 			return answer.Val(), fmt.Errorf("%w: %w", ErrNotDurable, err)
 		}
 		if n, want := acknowledged(held.Val()), max(r.durability.Replicas, 1); n < want {
-			return answer.Val(), fmt.Errorf("%w: confirmed by %d of %d servers after %s (redis.durability: %s)", ErrNotDurable, n, want, durabilityTimeout, r.durability)
+			return answer.Val(), fmt.Errorf("%w: confirmed by %d of %d servers after %s (redis.durability: %s)", ErrNotDurable, n, want, r.durability.timeout(), r.durability)
 		}
 		return answer.Val(), nil
 	}
 }
 
-// acknowledged reads the answer of WAIT, a number, or of WAITAOF, a list whose first number is
-// about the server itself.
+// acknowledged reads the answer of WAIT or WAITAOF. WAIT answers with a number. WAITAOF answers
+// with a list, and its first number is about the server itself.
 func acknowledged(v any) int {
 	if list, ok := v.([]any); ok && len(list) > 0 {
 		v = list[0]
@@ -126,7 +140,13 @@ func (r *Runner) master(ctx context.Context, key string) (*redis.Client, error) 
 	case *redis.Client:
 		return rdb, nil
 	case *redis.ClusterClient:
-		return rdb.MasterForKey(ctx, key)
+		// The hook of the cluster client sees neither this key nor the commands to the node.
+		before := prefix.Of(rdb)
+		node, err := rdb.MasterForKey(ctx, before+key)
+		if err != nil {
+			return nil, err
+		}
+		return node, prefix.Add(node, before)
 	}
 	return nil, fmt.Errorf("durability %s does not work with a redis client of type %T", r.durability, r.rdb)
 }

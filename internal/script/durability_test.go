@@ -1,6 +1,9 @@
 package script
 
-import "testing"
+import (
+	"testing"
+	"time"
+)
 
 func TestParseDurability_RoundTrip(t *testing.T) {
 	t.Parallel()
@@ -13,5 +16,17 @@ func TestParseDurability_RoundTrip(t *testing.T) {
 		if got, err := ParseDurability(text); err == nil || got != (Durability{}) {
 			t.Errorf("%q: parsed as %+v, %v; want an error", text, got, err)
 		}
+	}
+}
+
+// With "appendfsync everysec" Redis may begin to write to the disk only a second after a change. The answer must come
+// before go-redis gives up reading.
+func TestDurability_WaitsLongerThanRedisMayNeed(t *testing.T) {
+	t.Parallel()
+	if got := (Durability{Fsync: true}).timeout(); got < 1500*time.Millisecond || got > 2500*time.Millisecond {
+		t.Errorf("fsync: waits for %s, want from 1.5 s to 2.5 s", got)
+	}
+	if got := (Durability{Replicas: 2}).timeout(); got != time.Second {
+		t.Errorf("replicas: waits for %s, want 1 s", got)
 	}
 }

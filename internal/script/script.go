@@ -43,12 +43,23 @@ func NewAlwaysAllowed(name, source string) *Script {
 	return s
 }
 
-// Binding returns the script as one whose changes must be durable before its caller continues.
+// Binding returns a copy of the script, marked so that its changes must be durable before its
+// caller continues.
 func Binding(s *Script) *Script {
 	b := *s
 	b.binding = true
 	return &b
 }
+
+// Queue adds a run of the script to a pipeline, and returns its command. The command fails with
+// NOSCRIPT if Redis does not have the script; the caller then runs it with a Runner. The script runs
+// without its flags line, and nothing waits until its changes are durable.
+func (s *Script) Queue(ctx context.Context, p redis.Pipeliner, keys []string, args ...any) *redis.Cmd {
+	return s.plain.EvalSha(ctx, p, keys, args...)
+}
+
+// Answer returns the answer of a run that Queue has added, as Runner.Run returns it.
+func Answer(c *redis.Cmd) ([]string, error) { return texts(c.Result()) }
 
 // Name returns the name that the script was created with.
 func (s *Script) Name() string { return s.name }
@@ -70,6 +81,13 @@ type Runner struct {
 // responsible for closing the client.
 func NewRunner(rdb redis.UniversalClient, d Durability) *Runner {
 	return &Runner{rdb: rdb, durability: d}
+}
+
+// Pipelines reports whether one pipeline can hold all commands of a change: all keys are on one server,
+// and binding scripts wait for nothing.
+func (r *Runner) Pipelines() bool {
+	_, one := r.rdb.(*redis.Client)
+	return one && r.durability == (Durability{})
 }
 
 // Redis returns the client that the Runner uses.

@@ -11,10 +11,9 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// clientOf returns the address of the client of a request. That is the address of the connection,
-// unless it belongs to a trusted proxy. Behind trusted proxies it is the last address in
-// X-Forwarded-For that is not one of theirs. A client that is not a trusted proxy cannot choose its
-// address with the header.
+// clientOf returns the address of the client of a request. Usually that is the address at the other end of the
+// connection. If a trusted proxy has that address, the client is the last address in X-Forwarded-For that is not
+// a trusted proxy's. A client that is not a trusted proxy cannot choose its address with the header.
 func clientOf(r *http.Request, trusted []netip.Prefix) netip.Addr {
 	host, _, err := net.SplitHostPort(r.RemoteAddr)
 	if err != nil {

@@ -110,8 +110,8 @@ func splitPath(path string) (account, secret, kind, place string) {
 	}
 	account, secret, kind = parts[0], parts[1], parts[2]
 	if len(parts) == 4 {
-		// Only the URL for delivery reports may have a fourth part, the place. Tuma writes it into
-		// the URL that it gives in a send request.
+		// Only the URL for delivery reports may have a fourth part, the place. Tuma writes the place into the
+		// callback URL of a send request.
 		if place = parts[3]; place == "" || kind != kindDelivery {
 			kind = ""
 		}

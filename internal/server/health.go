@@ -20,7 +20,11 @@ func (s *Server) healthChecks() *http.ServeMux {
 			respond(w, http.StatusServiceUnavailable, err.Error())
 			return
 		}
-		respond(w, http.StatusOK, "ok")
+		detail := ""
+		if s.cfg.Detail != nil {
+			detail = s.cfg.Detail()
+		}
+		respond(w, http.StatusOK, "ok\n"+detail)
 	})
 	if s.cfg.Metrics != nil {
 		mux.Handle("GET /metrics", s.cfg.Metrics)

@@ -15,8 +15,8 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// takeInbound stores the messages of a callback. When it returns nil, the inbox holds them, and every
-// opt-out word is on a suppression list, so that workers claim no new call to its sender.
+// takeInbound stores the messages of a callback. When it returns nil, the inbox holds them, and every opt-out
+// word is on a suppression list, so that workers claim no new call to the sender of that word.
 func (d *doors) takeInbound(r *http.Request, acc *Account, c providers.Callback) error {
 	messages, err := acc.Provider.(providers.InboundParser).ParseInbound(c)
 	if err != nil {
@@ -35,9 +35,9 @@ func (d *doors) takeInbound(r *http.Request, acc *Account, c providers.Callback)
 // takeMessage applies the opt-out or opt-in in a message, if there is one, and stores the message
 // in the inbox. A message that is stored already changes nothing.
 //
-// An opt-out is written before the message is stored. If the storing fails, the gateway sends the
-// message again, and the opt-out is written again. An opt-in is applied in one step with the
-// storing. So a repeated message cannot undo a later opt-out.
+// An opt-out is written before the message is stored. If the storing fails, the gateway sends the message again,
+// and the opt-out is written again. An opt-in is applied in the same step that stores the message. So a repeated
+// message cannot undo a later opt-out.
 func takeMessage(ctx context.Context, cfg *Config, acc *Account, in providers.Inbound) error {
 	number, numberErr := senderNumber(in.From, cfg.Country)
 	m := inbox.Message{
@@ -81,9 +81,8 @@ func senderNumber(text, country string) (sms.MSISDN, error) {
 	return sms.ParseMSISDN(text, country)
 }
 
-// optOut puts the sender of a message on the suppression list of a sender ID. It does nothing if
-// the message is stored already: the opt-out was then written before, and a later opt-in word may
-// have removed it.
+// optOut puts the sender of a message on the suppression list of a sender ID. It does nothing if the message is
+// stored already: in that case the opt-out was written earlier, and a later opt-in word may have removed it.
 func optOut(ctx context.Context, cfg *Config, m inbox.Message, sender string) error {
 	known, err := cfg.Inbox.Known(ctx, []inbox.Message{m})
 	if err != nil || known[0] {
@@ -98,8 +97,8 @@ func optOut(ctx context.Context, cfg *Config, m inbox.Message, sender string) er
 	return err
 }
 
-// sentAt returns the time of a message. It returns the current time if the gateway gives no time,
-// or a time in the future: that time was read in a wrong time zone, because the gateway names none.
+// sentAt returns the time of a message. It returns the current time if the gateway gives no time, or a time in
+// the future: the gateway names no time zone, so that time was read in a wrong one.
 func sentAt(at time.Time) time.Time {
 	if now := time.Now(); at.IsZero() || at.After(now) {
 		return now
@@ -107,9 +106,9 @@ func sentAt(at time.Time) time.Time {
 	return at
 }
 
-// optOutSender returns the sender ID that a word applies to: the number or short code to which the
-// message was sent. If the gateway does not name it, that is the account's default sender ID. "" stands
-// for all sender IDs.
+// optOutSender returns the sender ID that a word applies to: the number or short code to which the message was
+// sent. If the gateway does not name that number, optOutSender returns the account's default sender ID. The
+// result "" stands for all sender IDs.
 func optOutSender(acc *Account, to string) string {
 	return listOf(cmp.Or(to, acc.Sender))
 }

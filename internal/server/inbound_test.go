@@ -274,9 +274,9 @@ func (g *gatewayInbox) add(from, text string) {
 	g.messages = append(g.messages, m)
 }
 
-// A polled message that is older than the inbox keeps messages is not stored, unless it is an
-// opt-out or opt-in word. Old words are applied in order: a START after a STOP removes the opt-out.
-// A second reading of the same messages changes nothing.
+// The inbox keeps messages for a limited time. A polled message that is older than this time is not stored,
+// unless it is an opt-out or opt-in word. Old words are applied in order: a START after a STOP removes the
+// opt-out. A second reading of the same messages changes nothing.
 func TestPoll_OldWordsCount(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, nil)
@@ -326,7 +326,7 @@ func TestPoll_ReadsTheInboxOfTheGatewayOnce(t *testing.T) {
 			for i := range 5 {
 				gateway.add(fmt.Sprintf("25471100000%d", i), "stop")
 			}
-			// After six more requests, all messages of the first five were stored.
+			// The sixth request comes only after the messages of the first five are stored.
 			for range 6 {
 				<-gateway.asked
 			}

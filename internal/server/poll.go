@@ -83,8 +83,8 @@ func (s *Server) readInbox(ctx context.Context, acc *Account, reader providers.I
 	return nil
 }
 
-// takePolled stores the new messages. It leaves out messages that are older than the inbox keeps
-// messages, unless their text is an opt-out or opt-in word.
+// takePolled stores the new messages. It leaves out messages that are older than the time for which the inbox
+// keeps messages, unless their text is an opt-out or opt-in word.
 func (s *Server) takePolled(ctx context.Context, acc *Account, messages []providers.Inbound) error {
 	oldest := time.Now().Add(-s.cfg.Inbox.Keep())
 	keys := make([]inbox.Message, len(messages))

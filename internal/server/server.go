@@ -11,6 +11,8 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -60,8 +62,13 @@ type Config struct {
 	// does not forward messages to a door.
 	Polled    []Account
 	PollEvery time.Duration
+	// API serves the paths that begin with one of APIPaths. If it is nil, they get a 404.
+	API      http.Handler
+	APIPaths []string
 	// Ready returns an error if Redis does not accept writes.
 	Ready func(context.Context) error
+	// Detail returns a line that /readyz shows although the server is ready, or "". It may be nil.
+	Detail func() string
 	// Metrics serves /metrics, beside the health checks. If it is nil, /metrics gets a 404.
 	Metrics http.Handler
 	// Meter counts what the server does. It may be nil.
@@ -94,7 +101,7 @@ const (
 // Server serves the doors and the health checks. Its methods are safe for concurrent use.
 type Server struct {
 	cfg      Config
-	doors    *doors
+	doors    atomic.Pointer[doors]
 	draining atomic.Bool
 	// headerTimeout, requestTimeout and idleTimeout are the constants of these names, except in tests.
 	headerTimeout, requestTimeout, idleTimeout time.Duration
@@ -109,7 +116,24 @@ func New(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("new server: %w", err)
 	}
-	return &Server{cfg: cfg, doors: d, headerTimeout: headerTimeout, requestTimeout: requestTimeout, idleTimeout: idleTimeout}, nil
+	s := &Server{cfg: cfg, headerTimeout: headerTimeout, requestTimeout: requestTimeout, idleTimeout: idleTimeout}
+	s.doors.Store(d)
+	return s, nil
+}
+
+// Reload replaces the doors: the accounts with their secrets and providers, the trusted proxies and the words of
+// incoming messages. Callbacks that are being read or stored finish with the old doors. If cfg has mistakes,
+// Reload returns all of them and changes nothing.
+func (s *Server) Reload(cfg Config) error {
+	if cfg.Meter == nil {
+		cfg.Meter = noMeter{}
+	}
+	d, err := newDoors(cfg)
+	if err != nil {
+		return fmt.Errorf("reload server: %w", err)
+	}
+	s.doors.Store(d)
+	return nil
 }
 
 // Run serves until ctx ends, and then drains: /readyz fails, the listeners close, and requests in
@@ -158,19 +182,20 @@ func (s *Server) httpServer(h http.Handler) *http.Server {
 	}
 }
 
-// Handler returns the handler of the doors. If health is true, it also serves /healthz, /readyz and
+// Handler returns the handler of the doors and the API. If health is true, it also serves /healthz, /readyz and
 // /metrics.
 // Every other path gets the same 404 as a wrong secret.
 func (s *Server) Handler(health bool) http.Handler {
-	if !health {
-		return s.doors
-	}
 	checks := s.healthChecks()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if _, pattern := checks.Handler(r); pattern != "" {
+		if s.cfg.API != nil && slices.ContainsFunc(s.cfg.APIPaths, func(p string) bool { return strings.HasPrefix(r.URL.Path, p) }) {
+			s.cfg.API.ServeHTTP(w, r)
+			return
+		}
+		if _, pattern := checks.Handler(r); health && pattern != "" {
 			checks.ServeHTTP(w, r)
 			return
 		}
-		s.doors.ServeHTTP(w, r)
+		s.doors.Load().ServeHTTP(w, r)
 	})
 }

@@ -82,7 +82,7 @@ func (s *Server) control(w http.ResponseWriter, r *http.Request) bool {
 	return true
 }
 
-// writeAccepted writes how often each number was accepted, at one gateway or, if d is nil, at all.
+// writeAccepted writes how often each number was accepted, at the gateway d or, if d is nil, at all gateways.
 func (s *Server) writeAccepted(w io.Writer, d *Gateway) {
 	accepted := s.AllAccepted
 	if d != nil {

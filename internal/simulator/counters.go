@@ -48,14 +48,13 @@ func (b *counters) accept(t AcceptedCall) {
 
 // Stats are counts since the server was made or reset.
 type Stats struct {
-	// Requests is the number of requests to a gateway, and Calls the number of these requests that
-	// send messages.
+	// Requests is the number of requests to a gateway. Calls is the number of these requests that send messages.
 	Requests int64 `json:"requests"`
 	Calls    int64 `json:"calls"`
-	// AcceptedCalls is the number of accepted calls, Accepted the number of their messages, and
-	// Numbers the number of distinct recipients. Duplicates is the number of messages that repeat an
-	// earlier message: the same text to the same number. At a gateway with idempotency keys, the same
-	// text in another campaign does not count; see campaignMark.
+	// AcceptedCalls is the number of accepted calls. Accepted is the number of messages in these calls. Numbers
+	// is the number of distinct recipients. Duplicates is the number of messages that repeat an earlier message:
+	// the same text to the same number. At a gateway with idempotency keys, the same text in another campaign
+	// does not count; see campaignMark.
 	AcceptedCalls int64 `json:"accepted_calls"`
 	Accepted      int64 `json:"accepted"`
 	Numbers       int64 `json:"numbers"`
@@ -71,7 +70,7 @@ type Stats struct {
 	Faults   int64 `json:"faults"`
 	// Ambiguous is the number of faults after which the client cannot know whether the call was accepted.
 	Ambiguous int64 `json:"ambiguous"`
-	// InFlight is the number of calls being served, and PeakInFlight its maximum so far.
+	// InFlight is the number of calls being served. PeakInFlight is the highest value of InFlight so far.
 	InFlight     int64 `json:"in_flight"`
 	PeakInFlight int64 `json:"peak_in_flight"`
 	// Credit is the remaining credit, in messages. Server.Stats returns the lowest credit of all

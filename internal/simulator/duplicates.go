@@ -8,11 +8,11 @@ import (
 // sentMessages holds the accepted messages, to recognise duplicates. It stores texts and numbers as
 // hashes. The server's lock guards it.
 type sentMessages struct {
-	// first maps the hash of a number and a text to the campaign mark of the first such message.
-	// The mark becomes noMark if any of these messages has no mark.
+	// The map first maps the hash of a number and a text to the campaign mark of the first such message. The mark
+	// becomes noMark if any of these messages has no mark.
 	first map[uint64]uint64
-	// more holds the messages that repeat a message in first under another campaign mark. A message
-	// is stored as a hash of number, text and mark.
+	// The set more holds the messages that repeat a message of the map first, but have another campaign mark. A
+	// message is stored as a hash of number, text and mark.
 	more map[uint64]struct{}
 }
 

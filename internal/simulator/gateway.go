@@ -53,7 +53,7 @@ const (
 type AcceptedCall struct {
 	// Numbers are the accepted numbers, in the order of the call.
 	Numbers []uint64
-	// From is the sender ID, Body the text, and Key the idempotency key.
+	// From is the sender ID. Body is the text. Key is the idempotency key.
 	From, Body, Key string
 	// Fields are the other fields of the request, by the vendor's names.
 	Fields map[string]string
@@ -83,7 +83,7 @@ func (d *Gateway) SetReply(word Reply, numbers ...uint64) error {
 	return nil
 }
 
-// ReplyScope returns how much of a call a reply refuses if it is set for one number.
+// ReplyScope returns how much of a call a reply refuses if that reply is set for one number.
 func (d *Gateway) ReplyScope(word Reply) ReplyScope { return d.vendor.ReplyScope(word) }
 
 // CanReply reports whether the vendor has an error code for a fault: later, campaign or credit.

@@ -35,8 +35,8 @@ type Forwarder interface {
 }
 
 const (
-	// forwardTries is how often a message is forwarded until the URL answers 2xx, and forwardPause is the
-	// time between two tries.
+	// forwardTries is the maximum number of posts of one message until the URL answers 2xx. forwardPause is the
+	// time between two posts.
 	forwardTries = 100
 	forwardPause = 100 * time.Millisecond
 	forwarders   = 8
@@ -45,14 +45,14 @@ const (
 
 // forwardResult is the answer to POST /_sandbox/inbound.
 type forwardResult struct {
-	// Messages is the number of messages in the script. The other fields count requests: Taken
-	// those with a 2xx, Refused those with a 4xx, and Lost those without a 2xx in all their tries.
-	// Repeated counts the tries with a 5xx or without an answer.
+	// Messages is the number of messages in the script. The other fields count requests. Taken counts the
+	// requests that got a 2xx, and Refused those that got a 4xx. Lost counts the requests that got no 2xx in any
+	// of their tries. Repeated counts the tries that got a 5xx or no answer.
 	Messages, Taken, Refused, Lost, Repeated int
 }
 
-// controlInbound forwards the messages of a script to a URL, each as often as copies demands, in an order that
-// seed determines. It returns when all have been answered.
+// controlInbound forwards the messages of a script to a URL. The form field copies sets the number of posts
+// of each message. The form field seed determines the order. controlInbound returns when all posts have been answered.
 func (s *Server) controlInbound(w http.ResponseWriter, r *http.Request, d *Gateway) {
 	requests, count, err := inboundRequests(r, d)
 	if err != nil {
@@ -113,7 +113,7 @@ func inboundRequests(r *http.Request, d *Gateway) (requests []Forwarded, count i
 	return requests, count, nil
 }
 
-// number reads an integer from the form. Its default is least.
+// number reads an integer from the form. The default is the parameter least.
 func number(r *http.Request, name string, least, most int) (int, error) {
 	text := r.PostFormValue(name)
 	if text == "" {

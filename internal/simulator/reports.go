@@ -2,13 +2,14 @@ package simulator
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"hash/fnv"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -21,25 +22,26 @@ import (
 type Reports struct {
 	// URL is the callback URL. Empty: no reports.
 	URL string
-	// Delay is the average time from the acceptance to the report. Each report has its own delay, from
-	// none to twice the average, so the reports come out of order.
+	// Delay is the average time from the acceptance to the report. Each report has its own delay, from 0 to twice
+	// the average, so the reports come out of order.
 	Delay time.Duration
 	// Fail is the share of messages that are not delivered.
 	Fail float64
-	// Twice is the share of reports that are posted a second time. Early is the share posted before the
-	// reply to the call, Late the share with ten times the delay, Lost the share never posted.
+	// Twice is the share of reports that are posted a second time. Early is the share of reports that are posted
+	// before the reply to the call. Late is the share of reports with ten times the delay. Lost is the share of
+	// reports that are never posted.
 	Twice, Early, Late, Lost float64
 	// Mangled is the share of messages whose reports have the ID in upper case, or without its leading
 	// zeros, as the reports of some gateways do.
 	Mangled float64
-	// Interim posts a report that is not final before each final one.
+	// Interim: before each final report, the gateway posts a report that is not final.
 	Interim bool
 }
 
 // Reporter is implemented by a Vendor that posts delivery reports.
 type Reporter interface {
-	// ReportForm returns the form of a delivery report. word is "" for a delivered message, "sent" for
-	// a report that is not final, and otherwise a number that chooses the reason of the failure.
+	// ReportForm returns the form of a delivery report. The parameter "word" is "" for a delivered message, "sent"
+	// for a report that is not final, and otherwise a number that chooses the reason of the failure.
 	ReportForm(m ReportedMessage, word string) url.Values
 }
 
@@ -47,25 +49,28 @@ type Reporter interface {
 type ReportedMessage struct {
 	ID     string
 	Number uint64
+	// URL is the callback URL that the call named; empty: Reports.URL.
+	URL string
 }
 
 // ReportStats counts delivery reports.
 type ReportStats struct {
-	// Messages counts the accepted messages, Delivered and Undelivered their final status, Lost those
-	// whose reports are not posted.
+	// Messages counts the accepted messages. Delivered and Undelivered count these messages by their final
+	// status. Lost counts the messages whose reports are not posted.
 	Messages    int `json:"messages"`
 	Delivered   int `json:"delivered"`
 	Undelivered int `json:"undelivered"`
 	Lost        int `json:"lost"`
-	// Taken counts the posts that got a 2xx, Repeated those that did not and are posted again, Refused
-	// those that got a 4xx and are given up. Waiting counts the reports to be posted.
+	// Taken counts the posts that got a 2xx. Refused counts the posts that got a 4xx and are given up. Repeated
+	// counts the other posts, whose reports are posted again. Waiting counts the reports to be posted.
 	Taken    int `json:"taken"`
 	Repeated int `json:"repeated"`
 	Refused  int `json:"refused"`
 	Waiting  int `json:"waiting"`
 }
 
-// reporter posts the delivery reports of one gateway. Its lock comes after the server's.
+// reporter posts the delivery reports of one gateway. Code that needs both locks takes the server's lock before
+// the reporter's.
 type reporter struct {
 	vendor Reporter
 	seed   uint64
@@ -95,9 +100,7 @@ func newReporter(vendor Reporter, seed uint64, closed chan struct{}) *reporter {
 
 // chance returns a number from 0 to 1 that depends on the seed, the message and the question.
 func (r *reporter) chance(id, question string) float64 {
-	h := fnv.New64a()
-	_, _ = h.Write([]byte(id + "\x00" + question)) // never fails
-	return float64(Mix(h.Sum64()^r.seed)>>11) / (1 << 53)
+	return chance(r.seed, id, question)
 }
 
 // accepted plans the reports about accepted messages. It posts those that are early, and returns when
@@ -105,7 +108,7 @@ func (r *reporter) chance(id, question string) float64 {
 func (r *reporter) accepted(messages []ReportedMessage) {
 	r.mu.Lock()
 	s, epoch := r.settings, r.epoch
-	if s.URL == "" {
+	if s.URL == "" && !slices.ContainsFunc(messages, func(m ReportedMessage) bool { return m.URL != "" }) {
 		r.mu.Unlock()
 		return
 	}
@@ -175,7 +178,7 @@ func (r *reporter) post(epoch int, m ReportedMessage, word string) {
 		return
 	}
 	r.mu.Lock()
-	to, current := r.settings.URL, r.epoch == epoch
+	to, current := cmp.Or(m.URL, r.settings.URL), r.epoch == epoch
 	r.mu.Unlock()
 	if !current {
 		return
@@ -201,7 +204,7 @@ func (r *reporter) post(epoch int, m ReportedMessage, word string) {
 	}
 }
 
-// send posts a form and returns the status of the answer; 0 if there is none.
+// send posts a form and returns the status of the answer; 0 if there is no answer.
 func (r *reporter) send(to string, form url.Values) int {
 	ctx, cancel := context.WithTimeout(context.Background(), postTimeout)
 	defer cancel()
@@ -260,8 +263,8 @@ func (d *State) ReportDelivery(messages []ReportedMessage) {
 	}
 }
 
-// SetReports sets the delivery reports of the gateway's later messages. It returns an error if the
-// gateway posts none.
+// SetReports sets the delivery reports of the gateway's later messages. It returns an error if the gateway posts
+// no delivery reports.
 func (d *Gateway) SetReports(s Reports) error {
 	if d.reporter == nil {
 		return fmt.Errorf("%s posts no delivery reports", d.state.name)

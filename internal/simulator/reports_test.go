@@ -17,7 +17,7 @@ import (
 type door struct {
 	mu       sync.Mutex
 	refused  map[string]bool
-	statuses map[string][]string // statuses that got a 200, by id
+	statuses map[string][]string // the statuses of the reports that got a 200, by message ID
 	posts    chan struct{}
 }
 

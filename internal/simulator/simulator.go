@@ -23,8 +23,8 @@ type Options struct {
 	Users map[string]string
 	// Credit is the number of messages that each gateway accepts. 0 means a billion.
 	Credit float64
-	// Latency is how long every reply of a gateway is delayed, also a refusal. Injected faults are not
-	// delayed, unless they hit a call that the gateway has accepted.
+	// Latency is how long every reply of a gateway is delayed. It applies to refusals too. Injected faults are
+	// not delayed, unless they hit a call that the gateway has accepted.
 	Latency time.Duration
 	// NoCount disables the counts by number, for benchmarks. Accepted and Duplicates then return 0,
 	// AllAccepted yields nothing, and LastAccepted is empty.
@@ -74,8 +74,8 @@ type routedEndpoint struct {
 	gateway *Gateway
 }
 
-// New returns a Server with a gateway for each vendor, by the gateway's name. It panics if two vendors serve one
-// path. Call Close to end calls that hang.
+// New returns a Server with a gateway for each vendor, by the gateway's name. It panics if two vendors serve the
+// same path. Call Close to end calls that hang.
 func New(o Options, vendors map[string]NewVendor) *Server {
 	s := &Server{options: o, gateways: map[string]*Gateway{}, endpoints: map[string]routedEndpoint{}, closed: make(chan struct{})}
 	for name, newVendor := range vendors {

@@ -19,7 +19,7 @@ import (
 // vendors are the simulators that the tests of the server use.
 var vendors = map[string]simulator.NewVendor{"kobo": kobosim.New, "qserve": qservesim.New}
 
-// start serves the simulator, and returns it with its address.
+// start starts a server for the simulator. It returns the simulator and its address.
 func start(t testing.TB, o simulator.Options) (*simulator.Server, string) {
 	t.Helper()
 	return simulatortest.Start(t, o, vendors)
@@ -57,7 +57,7 @@ func TestServeHTTP_OtherPathsAndMethodsAreRefused(t *testing.T) {
 	}
 }
 
-// A gateway takes its time for a refusal and for a balance too.
+// Refusals and balances are delayed too.
 func TestLatency_DelaysEveryAnswer(t *testing.T) {
 	t.Parallel()
 	const latency = 50 * time.Millisecond

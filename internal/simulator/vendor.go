@@ -25,7 +25,7 @@ type Vendor interface {
 	Endpoints() map[string]Endpoint
 	// Reset restores the initial state. The caller holds the lock of the State.
 	Reset()
-	// ReplyScope returns how much of a call a reply refuses if it is set for one number.
+	// ReplyScope returns how much of a call a reply refuses if that reply is set for one number.
 	ReplyScope(Reply) ReplyScope
 }
 

@@ -48,9 +48,9 @@ func (m *failoverState) account(ctx context.Context, store *accounts.Store, name
 }
 
 // HeldLong reports whether campaigns of the class move their work away from the account. They do if
-// the account has been held for these campaigns for at least the duration after, and not by an
-// operator. An operator who holds an account also decides when its work resumes. If after is not
-// positive, work never fails over.
+// the account has been held for these campaigns for at least the duration given by the parameter
+// after, and not by an operator. An operator who holds an account also decides when its work
+// resumes. If that duration is not positive, work never fails over.
 func HeldLong(a accounts.Account, class campaign.Class, after time.Duration, now time.Time) bool {
 	return after > 0 && a.Hold.Stops(class) && !a.Hold.Until.IsZero() && now.Sub(a.Hold.Since) >= after
 }
@@ -113,8 +113,8 @@ func (s *Sweeper) failOver(ctx context.Context, sum ledger.Summary, c *wake.Camp
 		if !targets[stream%len(c.Snapshot.Accounts)] {
 			continue
 		}
-		// This is enough work until the next sweep. If the stream has no planned batches left, it
-		// can take twice as many.
+		// This is enough work until the next sweep. A stream without planned batches can take twice
+		// as many batches.
 		if room[stream] = openBatchLimits[stream]; waiting.Next[stream] >= waiting.Planned[stream] {
 			room[stream] *= 2
 		}
@@ -134,7 +134,7 @@ func (s *Sweeper) failOver(ctx context.Context, sum ledger.Summary, c *wake.Camp
 		}
 		if m.moved > 0 {
 			s.Meter.Repaired(RepairFailover)
-			s.Log.Info().Str("campaign", m.id).Str("account", c.Snapshot.Stream(n).Account.Name).Int("recipients", m.moved).Msg("work failed over: its account has been held for long")
+			s.Log.Info().Str("campaign", m.id).Str("account", c.Snapshot.Stream(n).Account.Name).Int("recipients", m.moved).Msg("work failed over, because the account has been held for long")
 		}
 	}
 	return nil
@@ -170,8 +170,8 @@ func (m *failoverRun) moveAll(ctx context.Context, waiting *ledger.Waiting, now 
 }
 
 // maxPlaces is the maximum number of streams for which the sweeper remembers where the next sweep
-// continues, as the number of a batch. When there are more, it forgets all of them, and the next
-// sweep starts at the first batch of each stream.
+// continues, as the number of a batch. When there are more streams, the sweeper forgets all of
+// these places, and the next sweep starts at the first batch of each stream.
 const maxPlaces = 1000
 
 func (m *failoverState) resumeAt(p failoverPlace, next int) {
@@ -190,8 +190,8 @@ func (m *failoverRun) roomLeft() bool {
 	return false
 }
 
-// moveBatch moves the recipients of a batch that may fail over, each to another account of its
-// route.
+// moveBatch moves each recipient of the batch that may fail over, to another account of the
+// recipient's route.
 func (m *failoverRun) moveBatch(ctx context.Context, batch string, now time.Time) error {
 	part, err := m.sweeper.Ledger.Movable(ctx, m.id, batch, now)
 	if errors.Is(err, ledger.ErrNotFound) || ledger.AsUnreadable(err) != nil || err == nil && len(part.To) == 0 {

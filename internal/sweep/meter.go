@@ -4,9 +4,10 @@ package sweep
 type Meter interface {
 	// Repaired counts a repair of the given kind, one of Repairs.
 	Repaired(kind string)
-	// Breached counts a campaign whose counts contradict each other or its results.
+	// Breached counts a campaign whose counts contradict each other, or contradict the results of
+	// its recipients.
 	Breached()
-	// Skipped counts recipients of an account at the provider that ended as skipped.
+	// Skipped counts recipients that ended as skipped. They belong to the account of the provider.
 	Skipped(account, provider string, n int)
 }
 

@@ -53,8 +53,9 @@ func (s *Sweeper) breach(id, what string) {
 	s.Log.Error().Str("campaign", id).Msg(what + ": keep the campaign and its Redis, and report this as a bug of Tuma")
 }
 
-// ended counts what a campaign that has ended skipped, and removes it from the open index. Of one
-// campaign in deepCheckEvery it compares the counts with the results.
+// The method "ended" counts the skipped recipients of a campaign that has ended, and removes the
+// campaign from the open index. In each period deepCheckEvery it also compares the counts of one
+// campaign with its results.
 func (s *Sweeper) ended(ctx context.Context, e ledger.IndexEntry, sum ledger.Summary, now time.Time) error {
 	if sum.Total <= deepCheckMost && now.Sub(s.invariant.deepAt) >= deepCheckEvery {
 		s.invariant.deepAt = now
@@ -62,7 +63,11 @@ func (s *Sweeper) ended(ctx context.Context, e ledger.IndexEntry, sum ledger.Sum
 			return err
 		}
 	}
-	if err := s.Ledger.Index().Remove(ctx, e); err != nil {
+	remove, err := s.shrink(ctx, sum)
+	if err != nil {
+		return err
+	}
+	if err := remove(ctx, e); err != nil {
 		return err
 	}
 	for name, n := range s.skips.of(sum) {
@@ -75,8 +80,31 @@ func (s *Sweeper) ended(ctx context.Context, e ledger.IndexEntry, sum ledger.Sum
 	return nil
 }
 
-// checkResults counts the results of a campaign that has ended by status. It finds a breach if the
-// counts differ, and did not change meanwhile.
+// shrink deletes the text of a campaign that has ended, if its spec asks for that, and archives a single message.
+// It returns how the campaign leaves the open index.
+func (s *Sweeper) shrink(ctx context.Context, sum ledger.Summary) (remove func(context.Context, ledger.IndexEntry) error, err error) {
+	index := s.Ledger.Index()
+	if sum.Archived {
+		return index.RemoveArchived, nil
+	}
+	if !sum.Spec.PurgeBody || sum.Unknown > 0 {
+		return index.Remove, nil
+	}
+	if sum.Spec.Message {
+		if done, err := ledger.Archive(ctx, s.Ledger, sum.ID); err != nil || done {
+			return index.RemoveArchived, err
+		}
+	}
+	if sum.Spec.Purged == 0 {
+		if _, err := ledger.PurgeBody(ctx, s.Ledger, sum.ID); err != nil {
+			return nil, err
+		}
+	}
+	return index.Remove, nil
+}
+
+// checkResults counts by status the results of a campaign that has ended. It finds a breach if the
+// counts differ from these results, and did not change meanwhile.
 func (s *Sweeper) checkResults(ctx context.Context, before ledger.Summary) error {
 	var found campaign.Counts
 	by := map[campaign.Status]*int{campaign.Pending: &found.Pending, campaign.Accepted: &found.Accepted, campaign.Delivered: &found.Delivered,
@@ -103,15 +131,16 @@ func (s *Sweeper) checkResults(ctx context.Context, before ledger.Summary) error
 	return nil
 }
 
-// skipCount remembers how many skipped recipients were counted of campaigns that have ended, because a
-// retry lets a campaign end again.
+// skipCount remembers, for each campaign that has ended, how many of its skipped recipients were
+// counted. A retry lets a campaign end again, and then only the newly skipped recipients may count.
 type skipCount struct{ counted map[string]int }
 
 // maxSkipCounts is how many campaigns a skipCount remembers.
 const maxSkipCounts = 100_000
 
-// of returns how many recipients of a campaign that has ended were skipped since the last end, by account.
-// Those that belong to no account, such as invalid numbers, count for the first account of the campaign.
+// of returns, for each account, how many recipients of a campaign that has ended were skipped since its last
+// end. A recipient without an account, such as an invalid number, counts for the first account of the
+// campaign.
 func (c *skipCount) of(sum ledger.Summary) map[string]int {
 	if sum.Skipped == 0 {
 		return nil

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"time"
 
+	"github.com/rs/zerolog"
+
 	"github.com/tuma-sms/tuma/internal/ledger"
 )
 
@@ -15,20 +17,35 @@ const (
 	retireEvery = time.Minute
 )
 
-// retire deletes campaigns that ended before the given time, for at most retireFor. more reports
-// whether some of these campaigns may be left.
-func (s *Sweeper) retire(ctx context.Context, before time.Time) (more bool, err error) {
+// retire deletes campaigns and single messages whose retention is over, each kind for at most
+// retireFor. The result "more" is true if some of them may be left.
+func (s *Sweeper) retire(ctx context.Context, now time.Time) (more bool, err error) {
+	before := now.Add(-s.Retention())
+	more, err = s.retireKind(ctx, false, before)
+	if err != nil {
+		return false, err
+	}
+	moreMessages, err := s.retireKind(ctx, true, now.Add(-s.MessageRetention))
+	if err != nil {
+		return false, err
+	}
+	return more || moreMessages, s.retireAccounts(ctx, before)
+}
+
+// retireKind deletes the single messages, or the campaigns, that ended before the given time, for at
+// most retireFor.
+func (s *Sweeper) retireKind(ctx context.Context, messages bool, before time.Time) (more bool, err error) {
 	until := time.Now().Add(retireFor)
 	for more = true; more && time.Now().Before(until); {
-		if more, err = s.retireSome(ctx, before); err != nil {
+		if more, err = s.retireSome(ctx, messages, before); err != nil {
 			return false, err
 		}
 	}
-	return more, s.retireAccounts(ctx, before)
+	return more, nil
 }
 
-// retireAccounts deletes accounts that no worker has served since the time before. It keeps
-// accounts that an operator has held or given a rate.
+// retireAccounts deletes accounts that no worker has served since the time given by the parameter
+// before. It keeps accounts that an operator has held or given a rate.
 func (s *Sweeper) retireAccounts(ctx context.Context, before time.Time) error {
 	accounts, err := s.Accounts.All(ctx)
 	if err != nil {
@@ -46,15 +63,15 @@ func (s *Sweeper) retireAccounts(ctx context.Context, before time.Time) error {
 	return nil
 }
 
-// retireSome examines the thousand oldest campaigns of the index and deletes those that ended
-// before the given time. some reports whether it deleted any.
-func (s *Sweeper) retireSome(ctx context.Context, before time.Time) (some bool, err error) {
-	ids, err := s.Ledger.Index().Before(ctx, before)
+// retireSome examines the thousand oldest campaigns, or single messages, of the index and deletes
+// those that ended before the given time. The result "some" is true if it deleted any.
+func (s *Sweeper) retireSome(ctx context.Context, messages bool, before time.Time) (some bool, err error) {
+	ids, err := s.Ledger.Index().Before(ctx, messages, before)
 	if err != nil {
 		return false, err
 	}
 	for _, id := range ids {
-		gone, err := s.Ledger.Purge(ctx, id, before)
+		gone, err := s.Usage.Purge(ctx, id, before)
 		if errors.Is(err, ledger.ErrNewer) || ledger.AsUnreadable(err) != nil {
 			continue
 		}
@@ -63,7 +80,11 @@ func (s *Sweeper) retireSome(ctx context.Context, before time.Time) (some bool, 
 		}
 		if gone {
 			some = true
-			s.Log.Info().Str("campaign", id).Msg("campaign deleted: past retention")
+			level := zerolog.InfoLevel
+			if messages {
+				level = zerolog.DebugLevel
+			}
+			s.Log.WithLevel(level).Str("campaign", id).Msg("campaign deleted: past retention")
 		}
 	}
 	return some, nil

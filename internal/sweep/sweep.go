@@ -12,6 +12,7 @@ import (
 	"github.com/tuma-sms/tuma/internal/announce"
 	"github.com/tuma-sms/tuma/internal/campaign"
 	"github.com/tuma-sms/tuma/internal/census"
+	"github.com/tuma-sms/tuma/internal/keys"
 	"github.com/tuma-sms/tuma/internal/ledger"
 	"github.com/tuma-sms/tuma/internal/outage"
 	"github.com/tuma-sms/tuma/internal/pacing"
@@ -19,6 +20,7 @@ import (
 	"github.com/tuma-sms/tuma/internal/queue"
 	"github.com/tuma-sms/tuma/internal/redisguard"
 	"github.com/tuma-sms/tuma/internal/tracking"
+	"github.com/tuma-sms/tuma/internal/usage"
 	"github.com/tuma-sms/tuma/internal/wake"
 )
 
@@ -45,14 +47,21 @@ type Sweeper struct {
 	// Reports is the index of message IDs, from which the sweeper removes old segments.
 	Reports *tracking.Index
 	Census  *census.Taker
-	Meter   Meter
-	Log     zerolog.Logger
+	// Usage counts what the campaigns have sent.
+	Usage *usage.Store
+	// Keys counts the messages of each API key. The sweeper takes the unsent messages of cancelled
+	// campaigns off that count.
+	Keys  *keys.Store
+	Meter Meter
+	Log   zerolog.Logger
 
 	Name   string        // the name of this worker
 	Served []string      // the names of the accounts that this worker serves
 	Every  time.Duration // the time between two sweeps
 	// Retention returns how long a finished campaign is kept.
 	Retention func() time.Duration
+	// MessageRetention is how long a finished single message is kept.
+	MessageRetention time.Duration
 	// FailoverAfter returns how long an account must have been held before its work fails over; see
 	// HeldLong.
 	FailoverAfter func() time.Duration
@@ -69,7 +78,7 @@ type remembered struct {
 	retired         time.Time
 	retries         map[string]retrySeen
 	probes          map[string]*probeTurns
-	usage           accountUsage
+	inUse           accountUsage
 	publishedCounts map[string]int // number of campaigns by account, as last published
 	failovers       failoverState
 	counting        bool // a census is taken in this sweep
@@ -117,7 +126,7 @@ func (s *Sweeper) Sweep(ctx context.Context) error {
 		errs = append(errs, s.Census.End(ctx))
 	}
 	if now.Sub(s.retired) > retireEvery {
-		more, err := s.retire(ctx, now.Add(-s.Retention()))
+		more, err := s.retire(ctx, now)
 		if !more {
 			s.retired = now
 		}
@@ -141,10 +150,14 @@ func (s *Sweeper) sweepCampaign(ctx context.Context, e ledger.IndexEntry, now ti
 	case sum.State == campaign.Uploading:
 		return nil
 	}
-	s.usage.note(e.ID, sum)
-	if err := errors.Join(s.observe(ctx, sum), s.Announcer.Pause(ctx, sum, now), s.Announcer.Ended(ctx, sum)); err != nil {
+	s.inUse.note(e.ID, sum)
+	if err := errors.Join(s.observe(ctx, sum), s.Announcer.Pause(ctx, sum, now), s.Announcer.Ended(ctx, sum), s.Announcer.Progress(ctx, sum)); err != nil {
 		// A metric or a log line must not keep the sweep from the campaign's work.
 		s.Log.WithLevel(outage.Level(err, zerolog.WarnLevel)).Err(err).Str("campaign", e.ID).Msg("could not count a campaign in the metrics or announce its state in the log")
+	}
+	uncounted := errors.Join(s.Usage.Count(ctx, sum, now), s.Keys.GiveBackCancelled(ctx, sum.Spec.CreatedBy, sum.ID, sum.CreatedAt, sum.Reasons[campaign.ReasonCancelled]))
+	if uncounted != nil {
+		s.Log.WithLevel(outage.Level(uncounted, zerolog.WarnLevel)).Err(uncounted).Str("campaign", e.ID).Msg("could not count the messages of a campaign; the next sweep counts them")
 	}
 	if sum.RetryRecord != "" {
 		// An unreadable part of the retry must not keep the sweep from the rest of the campaign.
@@ -161,6 +174,9 @@ func (s *Sweeper) sweepCampaign(ctx context.Context, e ledger.IndexEntry, now ti
 	if sum.State == campaign.Done || sum.State == campaign.Cancelled && sum.Pending == 0 {
 		if sum.RetryRecord != "" {
 			return nil
+		}
+		if uncounted != nil { // the campaign stays in the open index until its usage is counted
+			return uncounted
 		}
 		return s.ended(ctx, e, sum, now)
 	}
@@ -196,7 +212,7 @@ func (s *Sweeper) sweepOpen(ctx context.Context, id string, sum ledger.Summary, 
 		if c, err = s.Campaigns.Get(ctx, id); err != nil {
 			return err
 		}
-		if c.Upload != sum.Upload { // another campaign has taken the ID: the next sweep sees that one
+		if c.Upload != sum.Upload { // another campaign has taken the ID: the next sweep examines that campaign
 			s.Campaigns.Forget(id)
 			return nil
 		}
@@ -217,10 +233,17 @@ func (s *Sweeper) sweepOpen(ctx context.Context, id string, sum ledger.Summary, 
 	errs := []error{s.failOver(ctx, sum, c, openBatchLimits, now)}
 	due, err := s.Ledger.DueBatches(ctx, id, now)
 	errs = append(errs, err)
+	// The accounts of the batches are not known if the campaign was planned after the summary was
+	// read, or if Redis lost the plan before or after that. A later sweep reads the new plan.
+	unplanned := len(c.Snapshot.Accounts) == 0 && (!sum.Planned || len(sum.Accounts) > 0)
+	if len(due) > 0 && len(c.Snapshot.Accounts) == 0 && !unplanned {
+		// A plan without accounts is unreadable. But Redis may also have lost the plan, or the whole
+		// campaign, while this sweep read the parts of it.
+		again, err := s.Ledger.Summary(ctx, id)
+		unplanned = err != nil || again.Upload != sum.Upload || !again.Planned || len(again.Accounts) > 0
+	}
 	for _, x := range due {
-		if x.Batch != ledger.PlanWork && len(c.Snapshot.Accounts) == 0 && !sum.Planned {
-			// The account of this batch is not known: the campaign was planned after the summary was read,
-			// or Redis lost the plan. A later sweep reads the new plan.
+		if x.Batch != ledger.PlanWork && unplanned {
 			continue
 		}
 		errs = append(errs, s.Quarantine.Unreadable(ctx, id, x.Batch, s.sweepWork(ctx, sum, c, x, now)))

@@ -58,7 +58,7 @@ func (u accountUsage) count(open []ledger.IndexEntry, served []string) map[strin
 
 // publishCampaignCounts stores in Redis, for all workers, how many campaigns share each account.
 func (s *Sweeper) publishCampaignCounts(ctx context.Context, open []ledger.IndexEntry) error {
-	now := s.usage.count(open, s.Served)
+	now := s.inUse.count(open, s.Served)
 	for a := range s.publishedCounts {
 		if _, ok := now[a]; !ok {
 			now[a] = 0
@@ -79,6 +79,6 @@ func (s *Sweeper) publishCampaignCounts(ctx context.Context, open []ledger.Index
 	for _, e := range open {
 		ids[e.ID] = true
 	}
-	maps.DeleteFunc(s.usage, func(id string, _ []string) bool { return !ids[id] })
+	maps.DeleteFunc(s.inUse, func(id string, _ []string) bool { return !ids[id] })
 	return nil
 }

@@ -20,10 +20,10 @@ import (
 type DoorAccount struct {
 	Name string
 	Info providers.Info
-	// For is how long a report is waited for.
+	// For is how long a report waits for its message.
 	For time.Duration
-	// Count counts reports by result. It may be nil. If several accounts have one login, that of the first one
-	// counts all.
+	// Count counts reports by result. It may be nil. If several accounts have one login, only the Count of the
+	// first account is used, for all of them.
 	Count func(r Result, n int)
 }
 
@@ -65,12 +65,16 @@ func (d *Door) counter(a DoorAccount) func(Result, int) {
 }
 
 // Deliver applies or parks the delivery reports of one callback. It returns nil only when Redis
-// holds the final ones under the ledger's durability. Reports of an account that does not collect
-// them are dropped.
-func (d *Door) Deliver(ctx context.Context, account, _ string, reports []providers.DLR) error {
+// holds the final reports under the ledger's durability. Deliver drops reports of an account that
+// does not collect reports. call is the name of the call in the URL of the callback (CallName), or "".
+func (d *Door) Deliver(ctx context.Context, account, call string, list []providers.DLR) error {
 	c := d.accounts[account]
-	if c == nil || len(reports) == 0 {
+	if c == nil || len(list) == 0 {
 		return nil
+	}
+	reports := make([]Report, len(list))
+	for i, r := range list {
+		reports[i] = Report{DLR: r, Call: call}
 	}
 	return c.deliver(ctx, reports)
 }
@@ -80,6 +84,8 @@ const (
 	lookEvery = time.Second
 	// expireEvery is the time between two removals of old segments, and between two log lines.
 	expireEvery = time.Minute
+	// enterLeftEvery is the time between two looks for message IDs that dead workers have left.
+	enterLeftEvery = 10 * time.Second
 )
 
 // Run looks at parked reports until ctx ends. It also removes the parts of the index whose time is
@@ -87,7 +93,7 @@ const (
 func (d *Door) Run(ctx context.Context) {
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
-	var expired time.Time
+	var expired, entered time.Time
 	for {
 		select {
 		case <-ctx.Done():
@@ -98,10 +104,14 @@ func (d *Door) Run(ctx context.Context) {
 		for _, c := range d.logins {
 			d.lookAgain(ctx, c.tracker)
 		}
+		if time.Since(entered) > enterLeftEvery {
+			entered = time.Now()
+			d.enterLeft(ctx)
+		}
 		if time.Since(expired) > expireEvery {
 			expired = time.Now()
 			d.counts.log(d.log)
-			d.tidy(ctx)
+			d.logFailure(ctx, d.index.Expire(ctx))
 		}
 	}
 }
@@ -119,15 +129,18 @@ func (d *Door) lookAgain(ctx context.Context, t *Tracker) {
 	}
 }
 
-// tidy enters message IDs that Redis refused before, and removes those whose time is over.
-func (d *Door) tidy(ctx context.Context) {
-	err := d.index.Expire(ctx)
+// enterLeft enters the message IDs that dead workers have left.
+func (d *Door) enterLeft(ctx context.Context) {
 	for _, c := range d.logins {
-		_, again := c.tracker.IndexAgain(ctx)
-		err = errors.Join(err, again)
+		_, err := c.tracker.EnterLeft(ctx)
+		d.logFailure(ctx, err)
 	}
+}
+
+// logFailure logs that the index could not be brought up to date.
+func (d *Door) logFailure(ctx context.Context, err error) {
 	if err != nil && ctx.Err() == nil {
-		d.log.WithLevel(outage.Level(err, zerolog.WarnLevel)).Err(err).Msg("could not tidy the index of message ids; will retry")
+		d.log.WithLevel(outage.Level(err, zerolog.WarnLevel)).Err(err).Msg("could not bring the index of message ids up to date; will retry")
 	}
 }
 
@@ -138,22 +151,22 @@ type collector struct {
 	mu    sync.Mutex
 	queue []*delivery
 	busy  int // runs in progress
-	// ahead is how far Redis' clock is ahead of this machine's, as read at the time read.
+	// ahead is how far Redis' clock was ahead of this machine's clock at the time in the field read.
 	ahead time.Duration
 	read  time.Time
 }
 
 // delivery are the reports of one callback. The result is sent to done.
 type delivery struct {
-	reports []providers.DLR
+	reports []Report // without their time
 	done    chan error
 }
 
 const (
 	// reportsAtOnce is about how many reports one run applies.
 	reportsAtOnce = 256
-	// maxRuns is how many runs of one login are in progress at once. While Redis works on one, the
-	// reports for the next collect.
+	// maxRuns is how many runs of one login are in progress at once. While Redis works on one run,
+	// the reports for the next run collect.
 	maxRuns = 2
 	// runTimeout bounds one run.
 	runTimeout = 10 * time.Second
@@ -161,7 +174,7 @@ const (
 
 // deliver applies reports together with those of other callers. If ctx ends first, deliver returns
 // the context's error; the reports may be applied nevertheless.
-func (c *collector) deliver(ctx context.Context, reports []providers.DLR) error {
+func (c *collector) deliver(ctx context.Context, reports []Report) error {
 	x := &delivery{reports, make(chan error, 1)}
 	c.mu.Lock()
 	c.queue = append(c.queue, x)
@@ -190,7 +203,7 @@ func (c *collector) run() {
 		for _, x := range group {
 			failed := err
 			if errors.Is(err, ErrParkedFull) && !slices.Contains(results[at:at+len(x.reports)], "") {
-				failed = nil // only other callbacks must come again
+				failed = nil // the reports of this callback are all stored, so that only other callbacks must come again
 			}
 			at += len(x.reports)
 			x.done <- failed
@@ -199,7 +212,7 @@ func (c *collector) run() {
 }
 
 // next takes the next deliveries from the queue. If there are none, the run ends.
-func (c *collector) next() (group []*delivery, reports []providers.DLR) {
+func (c *collector) next() (group []*delivery, reports []Report) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for len(c.queue) > 0 && len(reports) < reportsAtOnce {
@@ -212,21 +225,21 @@ func (c *collector) next() (group []*delivery, reports []providers.DLR) {
 	return group, reports
 }
 
-func (c *collector) apply(list []providers.DLR) ([]Result, error) {
+func (c *collector) apply(reports []Report) ([]Result, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), runTimeout)
 	defer cancel()
 	now, err := c.now(ctx)
 	if err != nil {
 		return nil, err
 	}
-	reports := make([]Report, len(list))
-	for i, r := range list {
-		reports[i] = Report{r, now}
+	for i := range reports {
+		reports[i].At = now
 	}
 	return c.tracker.Apply(ctx, reports)
 }
 
-// clockEvery is how often a collector reads Redis' clock. In between it counts on its own clock.
+// clockEvery is how often a collector reads Redis' clock. Between two readings it uses its own
+// clock.
 const clockEvery = 10 * time.Second
 
 // now returns the time by Redis' clock.
@@ -247,7 +260,7 @@ func (c *collector) now(ctx context.Context) (time.Time, error) {
 	return now, nil
 }
 
-// counts counts reports by result since the last log line.
+// counts holds the number of reports with each result since the last log line.
 type counts struct {
 	mu sync.Mutex
 	n  map[Result]int
@@ -262,7 +275,7 @@ func (c *counts) add(r Result, n int) {
 	c.n[r] += n
 }
 
-// log logs the counts, if there are any, and starts again.
+// log logs the counts, if there are any, and sets them to zero.
 func (c *counts) log(log zerolog.Logger) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -3,6 +3,7 @@ package tracking
 import (
 	"bytes"
 	"context"
+	"errors"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -88,4 +89,34 @@ func TestDoor_RunAppliesParkedReports(t *testing.T) {
 	}
 	cancel()
 	wg.Wait()
+}
+
+// Of callbacks that are applied together, only those whose reports found no room must come again.
+func TestDoor_OnlyCallbacksWithoutRoomFail(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.plan("c", 1, 1, 2)
+	r.send("c", 0, 0)
+	fill := make([]any, 0, 2*maxParked)
+	for i := range maxParked {
+		fill = append(fill, messageID("fill", i), "1 d 0 x\t")
+	}
+	r.ok(r.rdb.HSet(t.Context(), parkedKey(testLogin), fill...).Err())
+	d := NewDoor(r.ledger, zerolog.Nop(), []DoorAccount{{"at", r.calls.Info, time.Hour, nil}}, nil)
+	collected := d.accounts["at"]
+	var got []chan error
+	for _, reports := range [][]Report{{r.report("c", 1, true)}, {r.report("c", 2, false), r.report("none", 1, true)}, {r.report("c", 1, true)}} {
+		x := &delivery{reports: reports, done: make(chan error, 1)}
+		collected.queue, got = append(collected.queue, x), append(got, x.done)
+	}
+	collected.busy = 1
+	collected.run()
+	for i, full := range []bool{false, true, false} {
+		if err := <-got[i]; errors.Is(err, ErrParkedFull) != full || !full && err != nil {
+			t.Errorf("callback %d got %v, want ErrParkedFull: %t", i, err, full)
+		}
+	}
+	if s := r.summary("c"); s.Delivered != 1 || s.Undelivered != 1 {
+		t.Errorf("%d delivered, %d undelivered; want one each", s.Delivered, s.Undelivered)
+	}
 }

@@ -52,7 +52,9 @@ func (t *Tracker) LookAgain(ctx context.Context) (int, error) {
 	return len(reports) + over, t.lookAt(ctx, reports)
 }
 
-// lookAt applies parked reports, and those whose message of unknown outcome they prove.
+// lookAt applies the parked reports that match a settled message. Another report may prove that the
+// gateway has taken a message of unknown outcome. lookAt then settles this message and applies the
+// report too.
 func (t *Tracker) lookAt(ctx context.Context, reports []Report) error {
 	if len(reports) == 0 {
 		return nil

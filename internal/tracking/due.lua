@@ -1,5 +1,5 @@
 -- due.lua returns the parked delivery reports that are due to be matched again, and postpones them: the time to the next
--- match is the age of the report, and at most an hour. It removes those that have waited too long.
+-- match is half the age of the report, and at most five minutes. It removes reports that have waited too long.
 -- KEYS: 1 parked reports by message id, 2 when each is matched next
 -- ARGV, in the order of dueArgs:
 --   most   reports to hand out at most
@@ -20,7 +20,7 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', int(now), 'LIMI
     redis.call('ZREM', KEYS[2], id)
     out[#out + 1], out[#out + 2], out[#out + 3] = 'over', id, record
   else
-    redis.call('ZADD', KEYS[2], int(now + math.max(tonumber(least), math.min(now - since, 3600000))), id)
+    redis.call('ZADD', KEYS[2], int(now + math.max(tonumber(least), math.min((now - since) / 2, 300000))), id)
     out[#out + 1], out[#out + 2], out[#out + 3] = 'due', id, record
   end
 end

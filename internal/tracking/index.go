@@ -18,12 +18,22 @@ import (
 	"github.com/tuma-sms/tuma/internal/script"
 )
 
-//go:embed note.lua
-var noteSource string
+var (
+	//go:embed note.lua
+	noteSource string
+	//go:embed place.lua
+	placeSource string
+	//go:embed enter.lua
+	enterSource string
+)
 
-// noteScript runs even when Redis has reached maxmemory, because the ids must be stored before the
-// call is settled.
-var noteScript = script.NewAlwaysAllowed("note", noteSource)
+// These scripts run even when Redis has reached maxmemory. The IDs must be stored before their call is
+// settled, and a noted call takes more memory than its IDs in the index.
+var (
+	noteScript  = script.NewAlwaysAllowed("note", noteSource)
+	placeScript = script.NewAlwaysAllowed("place", placeSource)
+	enterScript = script.NewAlwaysAllowed("enter", enterSource)
+)
 
 // loginsKey is the set of the logins that have an index.
 const loginsKey = script.KeyPrefix + "dlr"
@@ -47,7 +57,8 @@ func tableKey(login string, segment int) string {
 type Index struct {
 	rdb     redis.UniversalClient
 	scripts *script.Runner
-	// listed has, by login, when this process last added the login to the set of logins.
+	// listed holds, for each login, the time at which this process last added the login to the set
+	// of logins.
 	listed sync.Map
 }
 
@@ -61,8 +72,8 @@ type Place struct {
 }
 
 // Sent are messages of one batch that a gateway has accepted. BatchSize and Total are the numbers of
-// recipients of the batch and of the campaign. IDs and Positions, which are positions in the batch,
-// have the same order.
+// recipients of the batch and of the campaign. Positions are the positions of the messages in the
+// batch, in the order of IDs.
 type Sent struct {
 	ledger.BatchRef
 	BatchSize, Total int
@@ -70,12 +81,24 @@ type Sent struct {
 	Positions        []int
 }
 
-// noteArgs are the arguments of note.lua.
+// noteArgs, placeArgs, placedArgs and enterArgs are the arguments of note.lua, place.lua and enter.lua.
 type noteArgs struct {
-	Life                time.Duration
+	Most  int
+	Token string
+	Note  []byte
+	Life  time.Duration
+}
+
+type placeArgs struct{ Life time.Duration }
+
+type placedArgs struct {
 	Batch               string
 	BatchSize, Expected int
-	IDs                 []byte
+}
+
+type enterArgs struct {
+	Segment int
+	Members []byte
 }
 
 // fingerprint is the hash of an ID: its bucket is hash modulo the number of buckets, and bits are the
@@ -100,39 +123,6 @@ func parseMember(text string) (r ledger.BatchRef, ok bool) {
 		return r, false
 	}
 	return ledger.BatchRef{Campaign: words[0], Upload: words[2], Name: words[1]}, true
-}
-
-// Note enters messages of a login, for at least the duration life. The worker calls it before it
-// settles the call, and may repeat it. parked reports whether the login has parked reports.
-func (x *Index) Note(ctx context.Context, login string, s Sent, life time.Duration) (parked bool, err error) {
-	ids := make([]byte, 0, 8*len(s.IDs))
-	for i, id := range s.IDs {
-		if id == "" {
-			continue
-		}
-		f := fingerprintOf(id)
-		ids = binary.BigEndian.AppendUint32(ids, f.hash)
-		ids = binary.BigEndian.AppendUint16(ids, f.bits)
-		ids = binary.BigEndian.AppendUint16(ids, uint16(s.Positions[i]))
-	}
-	if len(ids) == 0 {
-		return false, nil
-	}
-	if at, ok := x.listed.Load(login); !ok || time.Since(at.(time.Time)) > listEvery {
-		if err := x.rdb.SAdd(ctx, loginsKey, login).Err(); err != nil {
-			return false, fmt.Errorf("index message ids of %s %s: %w", s.Campaign, s.Name, err)
-		}
-		x.listed.Store(login, time.Now())
-	}
-	out, err := x.scripts.Run(ctx, noteScript, []string{segmentsKey(login), parkedKey(login)}, script.Args(noteArgs{Life: life, Batch: member(s.BatchRef),
-		BatchSize: s.BatchSize, Expected: s.Total, IDs: ids})...)
-	if err == nil && len(out) != 2 {
-		err = script.ErrAnswer
-	}
-	if err != nil {
-		return false, fmt.Errorf("index message ids of %s %s: %w", s.Campaign, s.Name, err)
-	}
-	return out[1] == "1", nil
 }
 
 // segment is one segment of an index.
@@ -186,10 +176,12 @@ func (x *Index) Find(ctx context.Context, login string, ids []string) ([][]Place
 	return out, x.addPlaces(ctx, login, out, candidates(prints, segments, sets))
 }
 
-// candidate is a number of a bucket whose bits are those of ids[of].
+// candidate is a member of a bucket, for the message ID at the index of. The member has the
+// fingerprint bits of that ID.
 type candidate struct{ of, segment, place int }
 
-// candidates returns the members of the sets that have the bits of their ID.
+// candidates returns each member of sets that has the same fingerprint bits as the ID for which its
+// set was read.
 func candidates(prints []fingerprint, segments []segment, sets []*redis.StringSliceCmd) (out []candidate) {
 	for i, set := range sets {
 		of := i / len(segments)
@@ -203,7 +195,7 @@ func candidates(prints []fingerprint, segments []segment, sets []*redis.StringSl
 	return out
 }
 
-// addPlaces adds to out the place of each candidate.
+// addPlaces adds the place of each candidate to the list out.
 func (x *Index) addPlaces(ctx context.Context, login string, out [][]Place, list []candidate) error {
 	if len(list) == 0 {
 		return nil
@@ -268,8 +260,8 @@ func wrapExpire(err error) error {
 	return fmt.Errorf("expire message ids: %w", err)
 }
 
-// remove removes a segment. Its field goes last, so that an interrupted removal is repeated. The
-// script note.lua does not add to a segment whose time is over.
+// remove removes a segment. It removes the segment's field in the hash last, so that Expire repeats
+// an interrupted removal. The script note.lua does not add to a segment whose time is over.
 func (x *Index) remove(ctx context.Context, login string, s segment) error {
 	for from := 0; from < s.buckets; from += removeAtOnce {
 		keys := make([]string, 0, removeAtOnce)

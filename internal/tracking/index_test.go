@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -24,7 +25,7 @@ var luaFiles embed.FS
 func TestScriptArgs_HaveTheNamesOfTheGoFields(t *testing.T) {
 	t.Parallel()
 	scripttest.Arguments(t, luaFiles, "", map[string][]any{
-		"note": {noteArgs{}}, "park": {parkArgs{}, parkedArgs{}}, "due": {dueArgs{}},
+		"note": {noteArgs{}}, "place": {placeArgs{}, placedArgs{}}, "enter": {enterArgs{}}, "park": {parkArgs{}, parkedArgs{}}, "due": {dueArgs{}},
 	})
 }
 
@@ -37,7 +38,8 @@ func newIndex(t testing.TB) (*Index, *redis.Client) {
 	return NewIndex(script.NewRunner(rdb, script.Durability{})), rdb
 }
 
-// batchOf returns messages of a full batch, whose ids are numbers from first on.
+// batchOf returns messages of a full batch. The ids of the messages are numbers, counted up from
+// the parameter first.
 func batchOf(name string, first, n, total int) Sent {
 	s := Sent{BatchRef: ledger.BatchRef{Campaign: "c", Upload: "up", Name: name}, BatchSize: n, Total: total}
 	for i := range n {
@@ -53,7 +55,7 @@ func TestIndex_EveryIDIsFound(t *testing.T) {
 	for b := range batches {
 		s := batchOf("0."+strconv.Itoa(b), b*size, size, 1000) // more than expected: further segments open
 		for range 2 {
-			if _, err := x.Note(t.Context(), "L", s, time.Hour); err != nil {
+			if err := x.Enter(t.Context(), "L", []note{noteOf(s)}, time.Hour); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -102,7 +104,7 @@ func TestIndex_SegmentsAreRemovedWithoutAScan(t *testing.T) {
 	t.Parallel()
 	x, rdb := newIndex(t)
 	ctx := t.Context()
-	if _, err := x.Note(ctx, "L", batchOf("0.0", 0, 300, 100_000), time.Hour); err != nil {
+	if err := x.Enter(ctx, "L", []note{noteOf(batchOf("0.0", 0, 300, 100_000))}, time.Hour); err != nil {
 		t.Fatal(err)
 	}
 	if err := x.Expire(ctx); err != nil {
@@ -118,7 +120,7 @@ func TestIndex_SegmentsAreRemovedWithoutAScan(t *testing.T) {
 		}
 	}
 	past(1)
-	if _, err := x.Note(ctx, "L", batchOf("0.0", 300, 300, 100_000), time.Hour); err != nil {
+	if err := x.Enter(ctx, "L", []note{noteOf(batchOf("0.0", 300, 300, 100_000))}, time.Hour); err != nil {
 		t.Fatal(err)
 	}
 	if err := x.Expire(ctx); err != nil {
@@ -157,7 +159,7 @@ func TestMemory_IndexTakesEightBytesAMessage(t *testing.T) {
 	}
 	before := used()
 	for b := range batches {
-		if _, err := x.Note(t.Context(), "0123456789abcdef", batchOf(fmt.Sprintf("0.%d", b), b*size, size, batches*size), 72*time.Hour); err != nil {
+		if err := x.Enter(t.Context(), "0123456789abcdef", []note{noteOf(batchOf(fmt.Sprintf("0.%d", b), b*size, size, batches*size))}, 72*time.Hour); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -172,13 +174,14 @@ func FuzzParked(f *testing.F) {
 	f.Add("id", "1700000000000 d 254700000001 Success\t")
 	f.Add("id", "1 u 0 Failed\tAbsentSubscriber")
 	f.Add("id", "1 b 254700000001 Failed\tUserInBlackList")
+	f.Add("id", "1 u 0 UNDELIV\terr:0dc\tc:upload/0.0.1")
 	f.Fuzz(func(t *testing.T, id, record string) {
 		r, ok := parseParked(id, record)
 		if !ok {
 			return
 		}
 		again, ok := parseParked(id, parkedRecord(r))
-		if !ok || again.MessageID != r.MessageID || again.To != r.To || again.Status.Delivered != r.Status.Delivered || again.Blacklisted != r.Blacklisted || !again.At.Equal(r.At) {
+		if !ok || again.MessageID != r.MessageID || again.To != r.To || again.Status.Delivered != r.Status.Delivered || again.Blacklisted != r.Blacklisted || again.Call != strings.ReplaceAll(strings.ReplaceAll(r.Call, "\t", " "), "\n", " ") || !again.At.Equal(r.At) {
 			t.Errorf("%q was read as %+v, and its record as %+v (%t)", record, r, again, ok)
 		}
 	})

@@ -9,16 +9,16 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// located is a place with the recipient that is there. of is the position of its report in the list
-// that is being matched.
+// located is a place in a batch, together with the recipient at that place. The field of is the
+// index of the recipient's report in the list that is being matched.
 type located struct {
 	Place
-	of, call, position int // position is the one in the call
+	of, call, position int // position is the recipient's place in the call
 	to                 campaign.Planned
-	sent               ledger.BatchRef // the batch in the index, which the recipient may have left since
+	sent               ledger.BatchRef // the batch in the index; the recipient may have moved to another batch since
 }
 
-// report returns a delivery report as the ledger takes it.
+// report returns a delivery report in the ledger's form.
 func (x located) report(r Report) ledger.Report {
 	reason, state := r.Reason, r.Status.State
 	if reason == "" {
@@ -26,6 +26,11 @@ func (x located) report(r Report) ledger.Report {
 	}
 	return ledger.Report{Batch: x.Name, Call: x.call, Position: x.position, Row: x.to.Row, MessageID: r.MessageID,
 		Delivered: r.Status.Delivered, Reason: reason, State: state, At: r.At}
+}
+
+// applied returns the record of a delivery report that was applied to this recipient.
+func (x located) applied(r Report) Applied {
+	return Applied{BatchRef: x.sent, DLR: r.DLR, Batch: x.Name, Call: x.call, Position: x.position}
 }
 
 // locateAll returns the recipients at the candidates of each report.
@@ -72,7 +77,7 @@ func (t *Tracker) locate(ctx context.Context, p Place) (x located, ok bool, err 
 	return x, true, nil
 }
 
-// follow returns where a recipient may be that has moved to another batch.
+// follow returns the places where a recipient may be after its move to another batch.
 func (t *Tracker) follow(ctx context.Context, x located) (out []located, err error) {
 	names, err := t.reports.MovedTo(ctx, x.Campaign, x.Name)
 	if err != nil {
@@ -142,7 +147,7 @@ func (c *batchCache) get(ctx context.Context, l *ledger.Reports, r ledger.BatchR
 	return got[0], nil
 }
 
-// load reads those of the batches that are not in the cache, in one round trip.
+// load reads the batches that are not in the cache, in one round trip.
 func (c *batchCache) load(ctx context.Context, l *ledger.Reports, refs []ledger.BatchRef) error {
 	var missing []ledger.BatchRef
 	asked := map[ledger.BatchRef]bool{}

@@ -32,7 +32,7 @@ func (r *rig) moveAll(id, batch string, account int) (names []string) {
 	return names
 }
 
-// claimIn claims a call of the batch with a name.
+// claimIn claims call k of the named batch.
 func (r *rig) claimIn(id, batch string, k int) call {
 	r.Helper()
 	w, err := r.ledger.LoadWork(r.Context(), id, batch)
@@ -40,7 +40,8 @@ func (r *rig) claimIn(id, batch string, k int) call {
 	return r.claimOf(id, w, k, time.Hour)
 }
 
-// A report about a message that was sent after failover, at the account to which its recipient moved.
+// A report is about a message that was sent after failover. It comes from the account to which the
+// recipient moved.
 func TestApply_MessagesSentAfterTheirRecipientsMoved(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -96,9 +97,9 @@ func TestApply_LateMessagesOfRecipientsThatMovedTwice(t *testing.T) {
 	}
 }
 
-// A campaign has taken the ID of one that was cancelled. The index still has a message of the old one,
-// whose claim Redis has lost. No report of the old campaign changes the new one, even if both have the same
-// recipients.
+// A campaign has taken the ID of a cancelled campaign. The index still has a message of the cancelled
+// campaign, whose claim Redis has lost. No report of the cancelled campaign changes the new campaign, even
+// if both have the same recipients.
 func TestApply_ReplacedCampaignsDoNotMix(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -108,10 +109,10 @@ func TestApply_ReplacedCampaignsDoNotMix(t *testing.T) {
 	r.ok(err)
 	lost := Sent{BatchRef: ledger.BatchRef{Campaign: "c", Upload: upload, Name: "0.0"}, BatchSize: 3, Total: 3,
 		IDs: []string{messageID("old", 1), messageID("old", 2)}, Positions: []int{0, 1}}
-	_, err = r.index.Note(ctx, testLogin, lost, time.Hour)
+	err = r.index.Enter(ctx, testLogin, []note{noteOf(lost)}, time.Hour)
 	r.ok(err)
 	old := []Report{r.report("old", 1, true), r.report("old", 2, false)}
-	if got := r.apply(old...); got != "parked parked" { // the cache of batches has the old campaign's now
+	if got := r.apply(old...); got != "parked parked" { // after this, the cache of batches has the batch of the old campaign
 		t.Errorf("before the cancel: got %s", got)
 	}
 	_, err = r.ledger.Cancel(ctx, "c", "test")

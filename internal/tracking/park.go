@@ -19,7 +19,7 @@ import (
 //go:embed park.lua
 var parkSource string
 
-// parkScript is binding, because the gateway gets a 2xx after it.
+// parkScript is binding, because tuma serve answers the gateway's callback with a 2xx after the script has run.
 var parkScript = script.Binding(script.NewAlwaysAllowed("park", parkSource))
 
 const (
@@ -29,7 +29,8 @@ const (
 	lookAgainIn = 2 * time.Second
 )
 
-// ErrParkedFull means that too many reports wait for their messages. The gateway must come again.
+// ErrParkedFull means that too many reports wait for their messages. The gateway must send the new
+// reports again later.
 var ErrParkedFull = errors.New("too many delivery reports wait for their messages")
 
 func parkedKey(login string) string  { return segmentsKey(login) + ":p" }
@@ -44,7 +45,7 @@ type parkArgs struct {
 type parkedArgs struct{ ID, Record string }
 
 // parkedRecord returns a report as park.lua stores it: the time, the status, the number, the state
-// and the reason, with tabs between the last two. The status is d for delivered, u for undelivered, or b
+// and the reason, and the name of the call if there is one, with tabs between the last three. The status is d for delivered, u for undelivered, or b
 // if the gateway has blacklisted the number.
 func parkedRecord(r Report) string {
 	status := "u"
@@ -55,8 +56,12 @@ func parkedRecord(r Report) string {
 		status = "b"
 	}
 	tidy := strings.NewReplacer("\t", " ", "\n", " ")
-	return strconv.FormatInt(r.At.UnixMilli(), 10) + " " + status + " " + strconv.FormatUint(uint64(r.To), 10) + " " +
+	record := strconv.FormatInt(r.At.UnixMilli(), 10) + " " + status + " " + strconv.FormatUint(uint64(r.To), 10) + " " +
 		tidy.Replace(r.Status.State) + "\t" + tidy.Replace(r.Reason)
+	if r.Call != "" {
+		record += "\t" + tidy.Replace(r.Call)
+	}
+	return record
 }
 
 // parseParked reads what parkedRecord wrote. ok is false if it cannot be read.
@@ -71,13 +76,14 @@ func parseParked(id, record string) (r Report, ok bool) {
 	if err1 != nil || err2 != nil || !tab {
 		return r, false
 	}
+	reason, r.Call, _ = strings.Cut(reason, "\t")
 	r.At = time.UnixMilli(at)
 	r.DLR = providers.DLR{MessageID: id, To: sms.MSISDN(to), Reason: reason, Blacklisted: words[1] == "b", Status: providers.MessageStatus{Final: true, Delivered: words[1] == "d", State: state}}
 	return r, true
 }
 
-// park keeps reports until their messages are known. held is, for each report, whether Redis keeps it:
-// there is room for only some of them if the bound is reached.
+// park keeps reports until their messages are known. held[i] is true if Redis keeps the i-th report.
+// When the number of parked reports reaches its bound, Redis keeps only some of the reports.
 func (t *Tracker) park(ctx context.Context, reports []Report) (held []bool, err error) {
 	args := script.Args(parkArgs{Most: maxParked, FirstIn: lookAgainIn})
 	for _, r := range reports {

@@ -13,12 +13,17 @@ import (
 )
 
 // prove settles a message of unknown outcome as accepted, because a report shows that the gateway
-// took it. It reports whether it did. A report proves a message in two ways. The index has its ID at
-// a recipient with the number of the report: then a worker had the answer, and was killed before it
-// settled the call. Or exactly one call of the last hour to the number has an unknown outcome, and no
-// worker has received the ID in an answer. places are the places of the ID in the index at which
-// no message is settled, and now is the time by Redis' clock. A recipient whose call is in flight is
-// left alone, because the answer to the call is the better proof.
+// took the message. It reports whether it has settled one. A report proves a message in one of two
+// ways:
+//
+//   - The index has the report's message ID at a recipient with the number of the report. A worker then had the
+//     answer to the call, and was killed before it settled the call.
+//   - Exactly one call of the last hour to the number has an unknown outcome, and no worker has received the
+//     message ID in an answer.
+//
+// The parameter "places" has the places of the ID in the index at which no message is settled. now is
+// the time by Redis' clock. If the recipient's call is in flight, prove does nothing, because the
+// answer to the call is the better proof.
 func (t *Tracker) prove(ctx context.Context, r Report, places []Place, now time.Time) (bool, error) {
 	if r.To == 0 || r.MessageID == "" || t.calls == nil || !t.calls.Tracked() {
 		return false, nil
@@ -42,7 +47,7 @@ func (t *Tracker) prove(ctx context.Context, r Report, places []Place, now time.
 	return t.proveByNumber(ctx, r, now)
 }
 
-// proveByNumber is prove for a message whose ID no worker has received.
+// proveByNumber does what prove does, for a message whose ID no worker has received.
 func (t *Tracker) proveByNumber(ctx context.Context, r Report, now time.Time) (bool, error) {
 	open, err := t.calls.UnresolvedTo(ctx, r.To, now)
 	if err != nil || len(open) != 1 {
@@ -68,18 +73,21 @@ func (t *Tracker) proveByNumber(ctx context.Context, r Report, now time.Time) (b
 	if err != nil || !ok {
 		return false, err
 	}
-	if err := t.calls.NoteReported(ctx, a, r.DLR); err != nil {
+	// Write the index before NoteReported: once NoteReported has recorded an ID that is not in the
+	// index, no report with this ID can prove the message.
+	if err := t.NoteProved(ctx, upload, a, r.To, r.MessageID); err != nil {
 		return false, err
 	}
-	if err := t.NoteProved(ctx, upload, a, r.To, r.MessageID); err != nil {
+	if err := t.calls.NoteReported(ctx, a, r.DLR); err != nil {
 		return false, err
 	}
 	return t.accept(ctx, upload, a, r)
 }
 
-// NoteProved indexes the ID of a message of unknown outcome that a delivery report proves. to is the
-// recipient, and upload the token of the upload of the attempt's campaign. The caller settles the
-// recipient as accepted afterwards, so that the next report about the message finds it.
+// NoteProved writes the ID of a message to the index. A delivery report has proved that the gateway
+// accepted this message, whose outcome was unknown. The parameter to is the recipient of the message,
+// and upload is the token of the campaign's upload. The caller then settles the recipient as
+// accepted. With the index, the next report about the message finds the recipient.
 func (t *Tracker) NoteProved(ctx context.Context, upload string, a attempts.Attempt, to sms.MSISDN, messageID string) error {
 	ref := ledger.BatchRef{Campaign: a.Campaign, Upload: upload, Name: a.Batch}
 	b, err := t.batches.get(ctx, t.reports, ref)
@@ -90,8 +98,8 @@ func (t *Tracker) NoteProved(ctx context.Context, upload string, a attempts.Atte
 	if at < 0 {
 		return nil
 	}
-	_, err = t.index.Note(ctx, t.login, Sent{BatchRef: ref, BatchSize: len(b.To), IDs: []string{messageID}, Positions: []int{at}}, t.life)
-	return err
+	n := noteOf(Sent{BatchRef: ref, BatchSize: len(b.To), IDs: []string{messageID}, Positions: []int{at}})
+	return t.index.Enter(ctx, t.login, []note{n}, t.life)
 }
 
 // unknownAt reports whether the outcome of a recipient is unknown, or was before a retry or a resend.
@@ -119,7 +127,7 @@ func (t *Tracker) unknownAt(ctx context.Context, ref ledger.BatchRef, a attempts
 	return a, rec.Status == campaign.Unknown, nil
 }
 
-// accept settles the recipient of a report in an attempt as accepted.
+// accept settles a recipient as accepted: the one that the report r names, in the attempt a.
 func (t *Tracker) accept(ctx context.Context, upload string, a attempts.Attempt, r Report) (bool, error) {
 	err := t.reports.Prove(ctx, upload, a, r.To, r.MessageID)
 	if errors.Is(err, ledger.ErrNotFound) || ledger.AsUnreadable(err) != nil {

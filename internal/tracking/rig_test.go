@@ -66,13 +66,15 @@ func messageID(id string, row int) string {
 	return "ATXid_" + hex.EncodeToString(u[:])
 }
 
-// plan enqueues a campaign and plans batches of the given numbers of calls of a size.
+// plan enqueues a campaign and plans its batches: each has the same number of calls, and each call
+// has size recipients.
 func (r *rig) plan(id string, batches, calls, size int) {
 	r.Helper()
 	r.planAt(id, []string{"at"}, batches, calls, size)
 }
 
-// planAt is plan for a campaign whose route has several accounts. All batches are the first account's.
+// planAt does what plan does, for a campaign whose route has several accounts. All batches belong to
+// the first account.
 func (r *rig) planAt(id string, accounts []string, batches, calls, size int) {
 	r.Helper()
 	ctx := r.Context()
@@ -152,6 +154,7 @@ func (r *rig) note(id string, c call) {
 	records := c.accepted(id)
 	r.ok(r.calls.NoteSent(r.Context(), c.claim, records))
 	r.ok(r.Note(r.Context(), c.claim, records, len(records)))
+	r.ok(r.Flush(r.Context()))
 }
 
 func (r *rig) settle(c call, records []campaign.Record) {
@@ -160,7 +163,7 @@ func (r *rig) settle(c call, records []campaign.Record) {
 	r.ok(err)
 }
 
-// send claims, indexes and settles a call, all accepted.
+// send claims, indexes and settles a call. The gateway has accepted all its messages.
 func (r *rig) send(id string, batch, k int) {
 	r.Helper()
 	c := r.claim(id, batch, k, time.Hour)

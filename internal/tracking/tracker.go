@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -16,7 +17,6 @@ import (
 
 	"github.com/tuma-sms/tuma/internal/campaign"
 	"github.com/tuma-sms/tuma/internal/ledger"
-	"github.com/tuma-sms/tuma/internal/outage"
 	"github.com/tuma-sms/tuma/internal/reconcile"
 	"github.com/tuma-sms/tuma/internal/script"
 	"github.com/tuma-sms/tuma/providers"
@@ -26,6 +26,8 @@ import (
 type Report struct {
 	providers.DLR
 	At time.Time
+	// Call is the name of the call (CallName), if the URL of the callback contained one.
+	Call string
 }
 
 // Result is the outcome of a delivery report. The values are those of the label "result" of the
@@ -53,15 +55,16 @@ type Config struct {
 	Log    zerolog.Logger
 	// Login is the fingerprint of the login (providers.Info.Fingerprint).
 	Login string
-	// For is how long a report is waited for.
+	// For is how long a report waits for its message.
 	For time.Duration
 	// Calls knows the calls of unknown outcome. If it is nil, reports prove nothing about them.
 	Calls *reconcile.Tracker
-	// Count counts reports by their result, as often as they get one: a report that was parked first
-	// is counted once more when it is applied.
+	// Count counts reports by their result. A report counts once for each result that it gets: a
+	// report that was parked first is counted again when it is applied.
 	Count func(r Result, n int)
-	// Applied is called after final reports were applied, each once; nil: not at all. ctx is that of the
-	// caller.
+	// Applied is called after final reports were applied; nil: no call. If a report says that the
+	// gateway has blacklisted the number, Applied may be called several times for the report. For any
+	// other report it is called at most once. ctx is the context of the caller.
 	Applied func(ctx context.Context, reports []Applied)
 }
 
@@ -69,6 +72,9 @@ type Config struct {
 type Applied struct {
 	ledger.BatchRef
 	providers.DLR
+	// Batch, Call and Position are where the recipient is now.
+	Batch          string
+	Call, Position int
 }
 
 // Tracker applies the delivery reports of one login. It is safe for concurrent use, also by several
@@ -86,8 +92,9 @@ type Tracker struct {
 	count   func(Result, int)
 	applied func(context.Context, []Applied)
 	batches batchCache
-	// parkedSeen is whether the last Note found parked reports. If it found none, Settled does nothing:
-	// LookAgain applies what was parked in between.
+	waiting waiting
+	// parkedSeen is true if the last Note found parked reports. If that Note found none, Settled does
+	// nothing. LookAgain applies a report that was parked in between.
 	parkedSeen atomic.Bool
 }
 
@@ -104,40 +111,6 @@ func New(c Config) *Tracker {
 	return t
 }
 
-// Note enters the IDs of accepted messages into the index. The worker calls it before it settles the
-// call. total is the number of the campaign's recipients. If Redis refuses the index, Note logs that
-// and returns nil, because the outcome of the call must be settled; IndexAgain enters the IDs later. If
-// Redis is away, Note returns an error, and the worker tries again.
-func (t *Tracker) Note(ctx context.Context, c *ledger.Claim, records []campaign.Record, total int) error {
-	at := c.Places()
-	s := Sent{BatchRef: at.BatchRef, BatchSize: at.BatchSize, Total: total}
-	for i, r := range records {
-		if r.Status == campaign.Accepted && r.MessageID != "" && i < len(at.Positions) {
-			s.IDs, s.Positions = append(s.IDs, r.MessageID), append(s.Positions, at.Positions[i])
-		}
-	}
-	if len(s.IDs) == 0 {
-		return nil
-	}
-	parked, err := t.index.Note(ctx, t.login, s, t.life)
-	var refused redis.Error
-	if !errors.As(err, &refused) || outage.Away(err) {
-		t.parkedSeen.Store(parked)
-		return err
-	}
-	later := t.noteUnindexed(ctx, unindexed{s.BatchRef, c.Attempt().Call, total})
-	if outage.Away(later) {
-		return later
-	}
-	log := t.log.Warn().Err(err).Str("campaign", s.Campaign).Str("batch", s.Name)
-	if later != nil {
-		log.AnErr("then", later).Msg("could not index message ids; delivery reports about these messages will not be matched")
-		return nil
-	}
-	log.Msg("could not index message ids; tuma serve indexes them later")
-	return nil
-}
-
 // Settled applies the parked reports about the messages of a call that was just settled. A failure
 // is only logged, because LookAgain applies these reports too.
 func (t *Tracker) Settled(ctx context.Context, records []campaign.Record) {
@@ -147,25 +120,36 @@ func (t *Tracker) Settled(ctx context.Context, records []campaign.Record) {
 			ids = append(ids, r.MessageID)
 		}
 	}
-	if len(ids) == 0 || !t.parkedSeen.Load() {
-		return
+	if t.parkedSeen.Load() {
+		t.applyParked(ctx, ids)
 	}
-	reports, err := t.parked(ctx, ids)
-	if err == nil && len(reports) > 0 {
-		var results []Result
-		if results, _, err = t.match(ctx, reports); err == nil {
-			err = t.finish(ctx, reports, results)
+}
+
+// parkedAtOnce is the number of message IDs whose parked reports are read at once.
+const parkedAtOnce = 1000
+
+// applyParked applies the parked reports about the given messages, if they are in the index and their
+// calls are settled.
+func (t *Tracker) applyParked(ctx context.Context, ids []string) {
+	for some := range slices.Chunk(ids, parkedAtOnce) {
+		reports, err := t.parked(ctx, some)
+		if err == nil && len(reports) > 0 {
+			var results []Result
+			if results, _, err = t.match(ctx, reports); err == nil {
+				err = t.finish(ctx, reports, results)
+			}
 		}
-	}
-	if err != nil {
-		t.log.Debug().Err(err).Msg("parked delivery reports are applied later")
+		if err != nil {
+			t.log.Debug().Err(err).Msg("parked delivery reports are applied later")
+			return
+		}
 	}
 }
 
 // Apply applies delivery reports, and parks those whose messages are not known yet. After it returns
 // nil, Redis holds every final report under the ledger's durability. After an error, the caller may
-// repeat all of them. The results are in the order of the reports. With ErrParkedFull, the results are
-// valid too, and those of the reports that must come again are empty.
+// call Apply again with all reports. The results are in the order of the reports. With ErrParkedFull
+// the results are valid too, and a report that must come again has an empty result.
 func (t *Tracker) Apply(ctx context.Context, reports []Report) ([]Result, error) {
 	out := make([]Result, len(reports))
 	var finals []Report
@@ -234,18 +218,14 @@ func (t *Tracker) parkRest(ctx context.Context, reports []Report, results []Resu
 	return errors.Join(err, t.unpark(ctx, done))
 }
 
-// match applies final reports whose messages are settled. The result of the others is "". For these,
-// unsettled has the places at which the ledger has no accepted message yet.
+// match applies final reports whose messages are settled. Any other report has the result "". For
+// such a report, unsettled has the places at which the ledger has no accepted message yet.
 func (t *Tracker) match(ctx context.Context, reports []Report) (results []Result, unsettled [][]Place, err error) {
 	results, unsettled = make([]Result, len(reports)), make([][]Place, len(reports))
 	if len(reports) == 0 {
 		return results, unsettled, nil
 	}
-	ids := make([]string, len(reports))
-	for i, r := range reports {
-		ids[i] = r.MessageID
-	}
-	places, err := t.index.Find(ctx, t.login, ids)
+	places, err := t.places(ctx, reports, results)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -253,7 +233,8 @@ func (t *Tracker) match(ctx context.Context, reports []Report) (results []Result
 	if err != nil {
 		return nil, nil, err
 	}
-	// Recipients that moved to another batch are looked for there. maxMoves bounds how often.
+	// If a recipient has moved to another batch, the report is applied in that batch. The tracker
+	// follows at most maxMoves moves.
 	const maxMoves = 8
 	for range maxMoves {
 		if len(list) == 0 {
@@ -266,8 +247,8 @@ func (t *Tracker) match(ctx context.Context, reports []Report) (results []Result
 	return results, unsettled, nil
 }
 
-// applyAll applies reports to the recipients in list, campaign by campaign. It returns where those
-// recipients are that have moved.
+// applyAll applies reports to the recipients in list, campaign by campaign. For each recipient that
+// has moved, it returns the places where the recipient may be now.
 func (t *Tracker) applyAll(ctx context.Context, reports []Report, list []located, results []Result, unsettled [][]Place) (moved []located, err error) {
 	type campaignRef struct{ id, upload string }
 	by := map[campaignRef][]located{}
@@ -288,12 +269,15 @@ func (t *Tracker) applyAll(ctx context.Context, reports []Report, list []located
 		for i, x := range group {
 			switch outcomes[i] {
 			case ledger.ReportApplied:
-				applied = append(applied, Applied{x.sent, reports[x.of].DLR})
+				applied = append(applied, x.applied(reports[x.of]))
 				if results[x.of] = Undelivered; reports[x.of].Status.Delivered {
 					results[x.of] = Delivered
 				}
 			case ledger.ReportRepeated:
 				results[x.of] = Duplicate
+				if reports[x.of].Blacklisted { // the process that applied this report may have died before it called the callback
+					applied = append(applied, x.applied(reports[x.of]))
+				}
 			case ledger.ReportUnsettled:
 				unsettled[x.of] = append(unsettled[x.of], x.Place)
 			case ledger.ReportMoved:

@@ -5,9 +5,12 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 
 	"github.com/tuma-sms/tuma/internal/campaign"
 	"github.com/tuma-sms/tuma/providers"
@@ -102,7 +105,8 @@ func TestLookAgain_ProvesAMessageWhoseSettleWasLost(t *testing.T) {
 	}
 }
 
-// A report proves a message whose answer never came, by the number. A later report finds it by its id.
+// The number in a report proves a message whose answer never came. A later report finds the message by
+// its id.
 func TestLookAgain_ProvesAMessageByItsNumber(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -127,6 +131,34 @@ func TestLookAgain_ProvesAMessageByItsNumber(t *testing.T) {
 	}
 	if got := r.apply(r.report("c", 3, true)); got != "delivered" {
 		t.Errorf("a report about a message that a first report has proved: got %s", got)
+	}
+}
+
+// The process, or Redis, dies in the middle of a proof. The next look proves the message.
+func TestLookAgain_ProvesAfterAFailureInTheMiddle(t *testing.T) {
+	t.Parallel()
+	for name, key := range map[string]string{"index": tableKey(testLogin, 1), "list": "tuma:sent:{" + testLogin + "}:"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t)
+			r.plan("c", 1, 1, 2)
+			c := r.claim("c", 0, 0, time.Hour)
+			r.settle(c, slices.Repeat([]campaign.Record{{Status: campaign.Unknown, Reason: "no_answer"}}, 2))
+			r.apply(r.report("c", 2, true))
+			if name == "list" {
+				key += strconv.FormatInt(time.Now().UnixMilli()/(10*60*1000), 10)
+			}
+			r.ok(r.rdb.LPush(t.Context(), key, "not what the scripts expect").Err())
+			r.ok(r.rdb.ZAdd(t.Context(), parkDueKey(testLogin), redis.Z{Score: 1, Member: messageID("c", 2)}).Err())
+			if _, err := r.LookAgain(t.Context()); err == nil {
+				t.Fatal("no error while Redis refuses a step of the proof")
+			}
+			r.ok(r.rdb.Del(t.Context(), key).Err())
+			r.lookNow()
+			if got := r.statuses("c"); got != "unknown:no_answer delivered:reconciled" {
+				t.Errorf("got %s", got)
+			}
+		})
 	}
 }
 
@@ -228,9 +260,10 @@ func TestApply_UnreadableRecordsDoNotStopOthers(t *testing.T) {
 	}
 }
 
-// Applied is called once for each final report that was applied, with the batch in which its message went out. A
-// parked report keeps that the gateway has blacklisted the number.
-func TestApplied_OnceForEachReport(t *testing.T) {
+// Applied is called for each final report that was applied, with the batch in which its message went out. It is called again for
+// a repeated report about a blacklisted number, because the process that applied the first report may have died before the
+// number was on the suppression list. The record of a parked report says that the gateway has blacklisted the number.
+func TestApplied_BlacklistedNumbersComeAgain(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.planAt("c", []string{"at", "at2"}, 1, 1, 3)
@@ -251,7 +284,7 @@ func TestApplied_OnceForEachReport(t *testing.T) {
 	r.settle(late, late.accepted("c")) // the recipients are in a batch of the other account now
 	r.Settled(t.Context(), late.accepted("c"))
 	r.apply(listed, r.report("c", 2, true), r.report("c", 2, true))
-	if want := []string{"0.0 254700000001 false true", "0.0 254700000002 true false"}; !slices.Equal(got, want) {
+	if want := []string{"0.0 254700000001 false true", "0.0 254700000001 false true", "0.0 254700000002 true false"}; !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }

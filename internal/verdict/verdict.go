@@ -326,8 +326,8 @@ func judgeResults(results []providers.Result, s Situation) Verdict {
 // gateway calls all of them blacklisted, Tuma does not blame the recipients (blacklistsAll).
 const massBlacklist = 10
 
-// blacklistsAll reports whether a gateway calls every recipient of a large call blacklisted. Then
-// the reason is the sender ID or the account, and not the recipients.
+// blacklistsAll reports whether a gateway answers "blacklisted" for every recipient of a large call.
+// Then the cause is the sender ID or the account, and not the recipients.
 func blacklistsAll(results []providers.Result) bool {
 	for _, r := range results {
 		if r.Outcome != providers.Rejected || r.Reason != providers.ReasonBlacklisted {

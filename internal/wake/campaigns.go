@@ -12,7 +12,7 @@ import (
 // Campaign holds the facts about a campaign that do not change after its planning has begun, and
 // its opt-outs.
 type Campaign struct {
-	Upload   string // token of the campaign's upload: it differs between campaigns that had one ID in turn
+	Upload   string // token of the campaign's upload: campaigns that had the same ID one after the other have different tokens
 	Replaced bool   // another campaign had the ID before
 	Spec     campaign.Spec
 	Snapshot campaign.PlanSnapshot

@@ -10,6 +10,7 @@ import (
 
 	"github.com/tuma-sms/tuma/internal/ledger"
 	"github.com/tuma-sms/tuma/internal/queue"
+	"github.com/tuma-sms/tuma/internal/tracing"
 )
 
 // Watch is how long a wake-up may wait in the queue before the sweeper looks for it. It is also how
@@ -28,15 +29,15 @@ type Waker struct {
 	HandOverWithin time.Duration
 }
 
-// All puts into the queue the wake-up of each batch that the ledger has opened for the campaign c,
-// which has this ID.
+// All puts into the queue the wake-up of each batch that the ledger has opened for the campaign c.
+// id is the ID of the campaign. The wake-ups belong to the trace in ctx.
 func (w *Waker) All(ctx context.Context, id string, c *Campaign, wakes []ledger.Wake) error {
 	for _, x := range wakes {
 		name, err := c.QueueOf(x.Batch)
 		if err != nil {
 			return fmt.Errorf("wake %s: %w", id, err)
 		}
-		if err := w.Queue.Wake(ctx, name, queue.Pointer{Campaign: id, Batch: x.Batch, Wake: x.Number}); err != nil {
+		if err := w.Queue.Wake(ctx, name, queue.Pointer{Campaign: id, Batch: x.Batch, Wake: x.Number, Trace: tracing.Header(ctx)}); err != nil {
 			return err
 		}
 	}
@@ -47,7 +48,7 @@ func (w *Waker) All(ctx context.Context, id string, c *Campaign, wakes []ledger.
 // planning.
 func (w *Waker) One(ctx context.Context, id string, c *Campaign, x ledger.Wake) error {
 	if x.Batch == ledger.PlanWork {
-		return w.Queue.Wake(ctx, c.FirstQueue(), queue.Pointer{Campaign: id, Wake: x.Number})
+		return w.Queue.Wake(ctx, c.FirstQueue(), queue.Pointer{Campaign: id, Wake: x.Number, Trace: tracing.Header(ctx)})
 	}
 	return w.All(ctx, id, c, []ledger.Wake{x})
 }
@@ -69,5 +70,5 @@ func (w *Waker) HandOver(p queue.Pointer) error {
 	if err != nil {
 		return err
 	}
-	return w.One(ctx, p.Campaign, c, next)
+	return w.One(tracing.With(ctx, p.Trace), p.Campaign, c, next)
 }

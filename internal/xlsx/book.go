@@ -58,10 +58,10 @@ func (e *Error) Error() string {
 
 // Book is an open workbook with one sheet to read. It is not safe for concurrent use.
 //
-// This package does not read rows with excelize, which also streams rows. A phone number is needed
-// in full and every other cell as the sheet shows it, but excelize returns all cells of a row in
-// one form. And excelize holds the whole file in memory. This package uses excelize only to format
-// what a cell shows (type shower).
+// excelize can stream rows too, but this package does not read rows with it, for two reasons. The caller needs a
+// phone number in full and every other cell as the sheet shows it, but excelize returns all cells of a row in the
+// same way. And excelize holds the whole file in memory. This package uses excelize only to format the contents
+// of cells (type shower).
 type Book struct {
 	file          archive
 	files         map[string]*zip.File
@@ -213,8 +213,8 @@ type sheetEntry struct {
 	hidden   bool
 }
 
-// chooseSheet sets the sheet to read: the one called wanted, or else the first one that has rows
-// and is not hidden. target maps the id of a part to the part.
+// chooseSheet sets the sheet to read: the sheet with the name in the parameter wanted. If wanted is "", that is
+// the first sheet that has rows and is not hidden. target maps the id of a part to the part.
 func (b *Book) chooseSheet(sheets []sheetEntry, target map[string]relation, wanted string) error {
 	var names, hidden []string
 	for _, s := range sheets {

@@ -102,7 +102,7 @@ func textAroundGeneral(code string) (before, after string, ok bool) {
 func showsNothing(code string, number float64) bool {
 	sections := strings.Split(code, ";")
 	if len(sections) < 2 || strings.ContainsAny(code, `"\[`) {
-		return false // the code cannot be split at semicolons: one may be in a text, or a section may have a condition
+		return false // the code cannot be split at semicolons: a semicolon may be in a text, or a section may have a condition
 	}
 	at := 0
 	switch {

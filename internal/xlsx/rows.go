@@ -64,9 +64,9 @@ func (r *Row) Text(c *Cell) ([]byte, error) { return r.book.text(c, false) }
 // cell shows. Otherwise it does what Text does.
 func (r *Row) Digits(c *Cell) ([]byte, error) { return r.book.text(c, true) }
 
-// Rows yields the rows of the sheet from the beginning, also blank rows. A row has only the cells
-// for whose column want returns true. A row is valid until the next one. An error ends the
-// sequence. It is an *Error if the workbook has a mistake, else a read error.
+// Rows yields the rows of the sheet from the beginning, also blank rows. A row has only the cells for whose
+// column the function want() returns true. A row is valid until the next one. An error ends the sequence. It is
+// an *Error if the workbook has a mistake, else a read error.
 func (b *Book) Rows(want func(column int) bool) iter.Seq2[*Row, error] {
 	return func(yield func(*Row, error) bool) {
 		b.row, b.hiddenColumns = 0, nil
@@ -135,8 +135,8 @@ func (b *Book) computed(c *Cell) bool {
 	return !c.neverComputed() && !(c.formula && b.recalculates)
 }
 
-// nextRow reads the next row into r, with only those cells for whose column want returns
-// true. It returns io.EOF after the last row.
+// nextRow reads the next row into r, with only those cells for whose column the function want() returns true. It
+// returns io.EOF after the last row.
 func (t *xmlScanner) nextRow(r *Row, want func(column int) bool) error {
 	r.Cells, r.Filled, r.count = r.Cells[:0], false, 0
 	c, last, inRow, inCell, inText, phonetic := Cell{}, -1, false, false, false, 0
@@ -211,7 +211,7 @@ func (t *xmlScanner) addText(r *Row, c *Cell, text []byte, want func(column int)
 	return nil
 }
 
-// endCell adds a cell to its row if want returns true for its column, and sets r.Filled.
+// endCell adds a cell to its row if the function want() returns true for the cell's column, and sets r.Filled.
 func (t *xmlScanner) endCell(r *Row, c *Cell, want func(column int) bool) error {
 	if c.kind == "s" && !c.formula && !r.Filled {
 		text, err := t.b.text(c, false)
@@ -259,8 +259,8 @@ func (t *xmlScanner) startRow(r *Row, e xml.StartElement) error {
 	return nil
 }
 
-// startCell returns a cell with its column, kind and style. last is the column of the previous
-// cell. A cell without a name gets the column after it.
+// startCell returns a cell with its column, kind and style. last is the column of the previous cell. A cell
+// without a name gets the column after the previous cell.
 func (t *xmlScanner) startCell(r *Row, e xml.StartElement, last int) (Cell, error) {
 	c := Cell{Column: last + 1, kind: attribute(e, "t")}
 	if at, ok := columnOf(attribute(e, "r")); ok {

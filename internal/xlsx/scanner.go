@@ -40,7 +40,7 @@ func (b *Book) open(f *zip.File, most int64) (*xmlScanner, error) {
 		return nil, b.fileError("is a damaged workbook: %v", err)
 	}
 	in := bufio.NewReaderSize(part, 32<<10)
-	begin, _ := in.Peek(4) // an error is ignored: the next read of in returns it again
+	begin, _ := in.Peek(4) // ignore an error: the next read from in returns the error again
 	if endian, ok := utf16Order(begin); ok {
 		in = bufio.NewReaderSize(transform.NewReader(in, unicode.UTF16(endian, unicode.UseBOM).NewDecoder()), 32<<10)
 	}

@@ -68,8 +68,8 @@ type Tuma struct {
 	cfg     Config
 	gateway *gateway
 	clock   *clock
-	// inside is the Redis client that the worker and the producer.Client use. outside is the Redis
-	// client that the method Redis returns; the service may close it.
+	// The client `inside` is the Redis client that the worker and the producer.Client use. The
+	// client `outside` is the one that the method Redis returns; the service may close it.
 	inside, outside *redis.Client
 	client          *producer.Client
 
@@ -109,7 +109,7 @@ func NewWith(t testing.TB, cfg Config) *Tuma {
 		if err := u.stopWorker(); err != nil {
 			t.Errorf("producertest: stop: %v", err)
 		}
-		_, _ = u.inside.Close(), u.outside.Close() // ignores errors: the service may have closed outside
+		_, _ = u.inside.Close(), u.outside.Close() // errors are ignored: the service may have closed the second client already
 		server.Close()
 	})
 	if err := u.start(); err != nil {
@@ -138,7 +138,7 @@ const (
 	sweepEvery = 50 * time.Millisecond
 )
 
-// startWorker starts a worker and returns once the worker is ready and knows the credit.
+// startWorker starts a worker and returns when the worker is ready and knows the credit.
 func (u *Tuma) startWorker() error {
 	cfg := worker.Config{Redis: u.inside, Country: u.cfg.Country, UnsafeRedis: true, PollEvery: pollEvery, SweepEvery: sweepEvery}
 	for _, name := range u.cfg.Accounts {
@@ -168,7 +168,7 @@ func (u *Tuma) startWorker() error {
 	return u.awaitWorker(w, ended)
 }
 
-// awaitWorker returns once the worker w is ready. ended receives the result of w.Run.
+// awaitWorker returns when the worker w is ready. The channel ended receives the result of w.Run.
 func (u *Tuma) awaitWorker(w *worker.Worker, ended chan error) error {
 	ctx, cancel := context.WithTimeout(context.Background(), u.cfg.Timeout)
 	defer cancel()
@@ -190,7 +190,7 @@ func (u *Tuma) awaitWorker(w *worker.Worker, ended chan error) error {
 	}
 }
 
-// ready returns nil once the worker w is ready and knows the credit of its accounts.
+// ready returns nil when the worker w is ready and knows the credit of its accounts.
 func (u *Tuma) ready(ctx context.Context, w *worker.Worker) error {
 	if err := w.Ready(ctx); err != nil {
 		return err
@@ -207,7 +207,7 @@ func (u *Tuma) ready(ctx context.Context, w *worker.Worker) error {
 	return nil
 }
 
-// stopWorker stops the worker once the worker's calls have ended. It does nothing if no
+// stopWorker stops the worker when the worker's calls have ended. It does nothing if no
 // worker runs.
 func (u *Tuma) stopWorker() error {
 	u.mu.Lock()

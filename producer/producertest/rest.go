@@ -46,8 +46,8 @@ func (u *Tuma) atRest(s producer.Status) bool {
 	}
 }
 
-// await waits until the campaign id is at rest, or all campaigns if id is empty. It ends the
-// test if the wait takes too long.
+// await waits until the campaign with the given id is at rest. If id is empty, it waits until all
+// campaigns are. It ends the test if the wait takes too long.
 func (u *Tuma) await(t testing.TB, id string) {
 	t.Helper()
 	limit := u.within(t)

@@ -72,8 +72,8 @@ func (g *gateway) take() scripted {
 	return s
 }
 
-// FailNext makes the next n calls fail before the gateway has accepted anything. The worker
-// tries each again after about 10 ms, so that its recipients end as accepted. err is the
+// FailNext makes the next n calls fail before the gateway has accepted anything. The worker tries
+// each call again after about 10 ms, and the recipients end as accepted. The parameter "err" is the
 // cause and may be nil. If n is 0 or less, FailNext does nothing.
 //
 // If err is a *providers.Error, the call returns that error, and the worker acts on it as on
@@ -104,9 +104,9 @@ func (u *Tuma) RejectNext(n int, reason string) {
 	u.gateway.add(scripted{kind: rejects, calls: n, reason: reason})
 }
 
-// RejectNumber makes the gateway refuse the given number in every call. The number is in
-// national or international format. reason is as in RejectNext. Other recipients of the same
-// call are accepted.
+// RejectNumber makes the gateway refuse the given number in every call. The number is in national
+// or international format. The parameter "reason" has the same meaning as in RejectNext. Other
+// recipients of the same call are accepted.
 func (u *Tuma) RejectNumber(t testing.TB, number, reason string) {
 	t.Helper()
 	m := u.parse(t, number)

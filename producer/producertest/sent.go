@@ -204,7 +204,7 @@ func (g *gateway) unnamed() map[string]string {
 	return keys
 }
 
-// name sets the campaigns of the messages. campaigns are campaign IDs by idempotency key.
+// name sets the campaigns of the messages. The map campaigns has campaign IDs by idempotency key.
 func (g *gateway) name(campaigns map[string]string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -19,7 +19,7 @@ func actions() []providers.Action {
 	return []providers.Action{{
 		Name: "Answer", Does: "answer a message to an on-demand service; the linkId is in tuma gateway inbox",
 		Needs: []string{"linkId", "to", "message"}, Takes: []string{"from", "keyword", "retryDurationInHours"},
-		Confirm: "sends a message that the subscriber pays for, without a record in Tuma: nothing prevents sending it twice",
+		Confirm: "sends a message that the subscriber pays for; Tuma keeps no record, so nothing prevents sending it twice",
 		Do: func(ctx context.Context, p providers.Provider, in map[string]string) (providers.Table, error) {
 			own, ok := p.(*Provider)
 			if !ok {

@@ -100,8 +100,8 @@ type Provider struct {
 	premium *httpclient.Client // sends the messages for which the subscriber pays
 	info    providers.Info
 	user    string
-	// key is a pointer because fmt does not call the methods of a Secret in an unexported field and
-	// would print its text.
+	// key is a pointer, because fmt does not call the methods of a Secret value in an unexported field: fmt would
+	// print the secret text.
 	key     *providers.Secret
 	accept  string
 	options Options

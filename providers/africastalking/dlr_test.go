@@ -130,7 +130,7 @@ func TestOptOut_ReadsEachCallback(t *testing.T) {
 	}
 }
 
-// checkCallback posts a form to a handler. It compares the value passed to consumer with want, and
+// checkCallback posts a form to a handler. It compares the value passed to consumer with the parameter want, and
 // checks the response's status.
 func checkCallback[T any](t *testing.T, form string, want *T, handler func(consumer func(context.Context, T) error) (http.Handler, error)) {
 	t.Helper()
@@ -249,7 +249,8 @@ func FuzzParseCallbacks(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, raw string) {
-		// The test skips invalid UTF-8: httpclient.CallbackForm replaces it before a parser gets it.
+		// The test skips invalid UTF-8: httpclient.CallbackForm replaces invalid UTF-8 before a parser gets the
+		// form.
 		form, err := url.ParseQuery(raw)
 		if plain, _ := url.QueryUnescape(raw); err != nil || !utf8.ValidString(plain) {
 			return

@@ -16,8 +16,7 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-// notOffered lists the lines of the vendor's page that the package does not implement. The value is
-// the reason.
+// notOffered maps each line of the vendor's page that the package does not implement to the reason for that.
 var notOffered = map[string]string{
 	"Example using CURL client": "a heading; the next two lines of this table give the reasons",
 	`curl -v -H "Accept: application/xml" -d "username=myusername&message=hello test&to=+254711XXXYYY,+254733YYYZZZ" ` +
@@ -28,8 +27,8 @@ var notOffered = map[string]string{
 	"The response is in XML format. see the xml response here":                                                  "about a send by URL, where the login would be in the URL; replies in XML are read",
 }
 
-// offered lists the lines of the vendor's page that are not in notOffered. The value names the code
-// that implements the line.
+// offered maps each line of the vendor's page that is not in notOffered to the name of the code that implements
+// the line.
 var offered = map[string]string{
 	`<?xml version="1.0"?>`: "Config.Format; the package reads replies in both formats",
 	"You need your AfricasTalking username and APIKey for any request to our API. If you don't have an APIKey, " +
@@ -46,8 +45,7 @@ var offered = map[string]string{
 	"# set bulkSMSMode flag to 0 daily quote":           "Options.BulkSMSMode",
 }
 
-// elsewhere lists the package's codes that are not on the vendor's page. The value is the code's
-// source.
+// elsewhere maps each code of the package that is not on the vendor's page to the source of the code.
 var elsewhere = map[int]string{409: "public code and the vendor's later documents: DoNotDisturbRejection"}
 
 var (

@@ -89,7 +89,7 @@ const (
 // entry holds the fields of one recipient, as written in the reply.
 type entry struct {
 	number, code, status, id, cost string
-	// unclear reports whether code or status appears twice or has the wrong type.
+	// The field "unclear" is true if "code" or "status" appears twice in the reply or has the wrong type.
 	unclear bool
 }
 
@@ -229,14 +229,13 @@ func messageID(text string) string {
 const (
 	idPrefix = "ATXid_"
 	idDigits = 32
-	// fewestDigits is how many digits an ID has at least that may have lost its leading zeros.
+	// fewestDigits is the smallest number of digits in an ID that may have lost its leading zeros.
 	fewestDigits = 16
 )
 
-// normalID returns the form in which message IDs are compared. The gateway writes an ID as idPrefix and
-// idDigits lower-case hex digits. In the field, reports of other gateways came with IDs in another case
-// or without their leading zeros (Jasmin's issues 586 and 663), so normalID undoes both. It returns
-// every other text unchanged.
+// normalID returns the form in which message IDs are compared. The gateway writes an ID as idPrefix and idDigits
+// lower-case hex digits. In practice, reports of other gateways came with IDs in another case or without their
+// leading zeros (Jasmin's issues 586 and 663), so normalID undoes both. It returns every other text unchanged.
 func normalID(text string) string {
 	if len(text) <= len(idPrefix) || !strings.EqualFold(text[:len(idPrefix)], idPrefix) {
 		return text

@@ -108,7 +108,7 @@ func Names() []string {
 func Open(provider string, s providers.Settings) (providers.Provider, error) {
 	kind, ok := Lookup(provider)
 	if !ok {
-		what := "is not a provider; there is " + strings.Join(Names(), ", ")
+		what := "is not a provider; the providers are " + strings.Join(Names(), ", ")
 		if provider == "" {
 			what = "is missing; there is " + strings.Join(Names(), ", ")
 		}

@@ -90,7 +90,7 @@ func ExampleOpen() {
 		fmt.Println(m)
 	}
 	// Output:
-	// token: is not a setting of provider kobo; its settings are allow_http, base_url, concurrency, max_recipients, pass, timeout, user
+	// token: is not a setting of provider kobo; its settings are allow_http, base_url, callback_url, concurrency, max_recipients, pass, timeout, user
 	// pass: is missing
 	// max_recipients: must be 1 to 500: it may lower the gateway's limit, never raise it
 }

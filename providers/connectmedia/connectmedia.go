@@ -81,8 +81,8 @@ type Provider struct {
 	client *httpclient.Client
 	info   providers.Info
 	plain  bool
-	// login is the encoded login, with which every form begins. It is a pointer because fmt does not
-	// call the methods of a Secret in an unexported field and would print its text.
+	// login is the encoded login, with which every form begins. It is a pointer, because fmt does not call the
+	// methods of a Secret value in an unexported field: fmt would print the secret text.
 	login *providers.Secret
 	// key is the API key of an account of the current API, otherwise nil. It is a pointer for the same
 	// reason as login.

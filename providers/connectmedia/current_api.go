@@ -32,8 +32,8 @@ const (
 	// CurrentUsualRecipients is the number of recipients in one call of the current API, unless the
 	// account's max_recipients names another. The vendor publishes no limit; 100 is Tuma's choice.
 	CurrentUsualRecipients = 100
-	// CurrentMaxRecipients is the largest max_recipients of an account of the current API. It is
-	// Tuma's choice, too.
+	// CurrentMaxRecipients is the largest value of max_recipients for an account of the current API. The vendor
+	// publishes no limit; 1,000 is Tuma's choice.
 	CurrentMaxRecipients = 1000
 
 	currentPath = "/api.php"
@@ -53,8 +53,8 @@ type ask struct {
 	EndDate          string `json:"end_date,omitempty"`
 }
 
-// currentRequest returns the HTTP request for a. Its body must not be reused, because the HTTP
-// transport may still read it after the call has returned.
+// currentRequest converts a to an HTTP request. The request's body must not be reused, because the HTTP transport
+// may still read it after the call has returned.
 func (p *Provider) currentRequest(op string, a ask) httpclient.Request {
 	var body bytes.Buffer
 	e := json.NewEncoder(&body)

@@ -16,7 +16,7 @@ import (
 )
 
 const (
-	// historyPage is the number of messages that one request for a history of the current API asks for.
+	// historyPage is how many messages one request for a history asks for. It applies to the current API.
 	historyPage = 500
 	// maxHistoryPages is the number of pages after which a history is too long for a table.
 	maxHistoryPages = 1000

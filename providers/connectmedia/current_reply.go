@@ -122,8 +122,9 @@ func countUnder(o httpclient.Object, name string) (count int, isCount bool) {
 	return count, err == nil && count >= 0 && len(text) < len("1000000")
 }
 
-// addNumbers adds the numbers under a name to set: a list of texts or whole numbers, or one text with
-// numbers that commas separate. It returns false if an entry is not a recipient of the call.
+// addNumbers reads the value under a name and adds its numbers to the map "set". The value is a list of texts or
+// whole numbers, or one text with numbers separated by commas. addNumbers returns false if an entry is not a
+// recipient of the call.
 func addNumbers(set map[sms.MSISDN]bool, o httpclient.Object, name string, to []sms.MSISDN) bool {
 	var entries []string
 	text, isText := o.Text(name)

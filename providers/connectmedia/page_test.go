@@ -16,8 +16,8 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-// prose lists the lines of the vendor's page that are not a row, sample or address. The value names
-// the code that implements the line.
+// prose maps each line of the vendor's page that is not a row, sample or address to the name of the code that
+// implements the line.
 var prose = map[string]string{
 	`The action to perform:`: "the table of actions",
 	`ConectMedia`:            "DefaultSender",
@@ -38,8 +38,7 @@ var prose = map[string]string{
 	`'message': 'Hello from Connect Media!'`:                                                                   "Config.PlainMessage",
 }
 
-// notOnThePage lists the codes that come from other sources than the vendor's page. The value is
-// the source.
+// notOnThePage maps each code that is not on the vendor's page to the source of the code.
 var notOnThePage = map[string]string{"104": "public code", "105": "public code", "500": "the vendor's own clients"}
 
 // page is the parsed testdata/page.txt.

@@ -71,7 +71,7 @@ func parseReply(body []byte) (code string, o httpclient.Object) {
 }
 
 // printed matches {"code":"201"," Message Sent Successfully!"}. This is not valid JSON, because the text has
-// no name, but the vendor's page shows the replies to send and balance like this.
+// no name. But the vendor's page shows this form for the replies to its methods send and balance.
 var printed = regexp.MustCompile(`^\s*\{\s*"code"\s*:\s*("?[0-9]{3}"?)\s*,\s*("[^"\\[:cntrl:]]{0,200}")\s*\}\s*$`)
 
 // parsePrinted parses a reply that printed matches. The text, which has no name in such a reply,
@@ -84,8 +84,8 @@ func parsePrinted(body []byte) httpclient.Object {
 	return httpclient.Object{"code": m[1], "message": m[2]}
 }
 
-// refusal returns the error for an error code. The error is Unknown for a code that the table
-// refusals does not list. If the text is not a code, refusal returns nil.
+// refusal returns the error for an error code. The error is Unknown for a code that is not in the table
+// "refusals". If the text is not a code, refusal returns nil.
 func refusal(code string) *providers.Error {
 	e, known := refusals[code]
 	if !known {

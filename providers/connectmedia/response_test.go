@@ -167,8 +167,8 @@ func TestParseInbox_TimesAreEastAfrican(t *testing.T) {
 	}
 }
 
-// FuzzParseAnswer compares the code that parseAnswer finds in a reply with that of a simpler parser,
-// codeOf.
+// FuzzParseAnswer compares the code that parseAnswer finds in a reply with the code that codeOf, a simpler
+// parser, finds.
 func FuzzParseAnswer(f *testing.F) {
 	for _, seed := range []string{
 		`{"code":"201"," Message Sent Successfully!"}`, `{"code":"201","message":" Message Sent Successfully!"}`, `{"code":101}`, `{"code":"104"}`,

@@ -57,7 +57,7 @@ func (a *attempt) gotConn(info httptrace.GotConnInfo) {
 	g, ok := conn.(*gateConn)
 	switch s := a.state.Load(); {
 	case !ok:
-		a.state.Store(sent) // should not happen; this connection would not report its writes
+		a.state.Store(sent) // should not happen: a connection of another type does not report its writes
 	case s == writing || s == sent:
 		// net/http repeats some requests on a new connection. A call must be sent only once, so the
 		// new connection must write nothing.
@@ -93,8 +93,8 @@ func (a *attempt) wrote(n int) {
 	a.state.CompareAndSwap(writing, unsent)
 }
 
-// seal cancels the request. It returns true if certainly no byte of the request was written or will
-// be written.
+// seal cancels the request. It returns true if no byte of the request has been written; then none will be
+// written.
 func (a *attempt) seal() bool {
 	return a.state.CompareAndSwap(unsent, sealed) || a.state.Load() == sealed
 }

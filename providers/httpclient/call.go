@@ -282,7 +282,7 @@ func (c *Client) Do(ctx context.Context, r Request) (*Reply, error) {
 	}
 	if err != nil && resp.StatusCode < 300 {
 		cause := providers.CauseNoAnswer
-		if errors.Is(err, errTooLong) {
+		if errors.Is(err, providers.ErrReplyTooLong) {
 			cause = providers.CauseNotUnderstood
 		}
 		return nil, &providers.Error{Op: r.Op, Outcome: providers.Unknown, Scope: providers.Call, Cause: cause, Err: c.scrub(mute(err))}
@@ -341,7 +341,7 @@ func (c *Client) request(ctx context.Context, r Request) *http.Request {
 	if len(r.Body) > 0 {
 		header["Content-Type"] = []string{r.ContentType}
 		req.ContentLength = int64(len(r.Body))
-		req.Body = io.NopCloser(bytes.NewReader(r.Body)) // for a bytes.Reader, net/http writes headers and body at once
+		req.Body = io.NopCloser(bytes.NewReader(r.Body)) // for a bytes.Reader, net/http writes headers and body in one write
 	}
 	return req
 }
@@ -357,7 +357,7 @@ func mute(err error) error {
 	if errors.As(err, &connection) {
 		return err
 	}
-	for _, known := range []error{io.EOF, io.ErrUnexpectedEOF, context.Canceled, context.DeadlineExceeded, net.ErrClosed, errTooLong} {
+	for _, known := range []error{io.EOF, io.ErrUnexpectedEOF, context.Canceled, context.DeadlineExceeded, net.ErrClosed, providers.ErrReplyTooLong} {
 		if errors.Is(err, known) {
 			return err
 		}
@@ -379,11 +379,9 @@ func (c *Client) noAnswer(op string, a *attempt, err error) *providers.Error {
 	return &providers.Error{Op: op, Outcome: providers.Retryable, Scope: providers.Account, Cause: providers.CauseConnection, Err: c.scrub(err)}
 }
 
-var errTooLong = errors.New("the reply is too long")
-
 func (c *Client) readBody(resp *http.Response) ([]byte, error) {
 	if resp.ContentLength > c.maxReply {
-		return nil, fmt.Errorf("%w: its Content-Length is %d bytes, at most %d are allowed", errTooLong, resp.ContentLength, c.maxReply)
+		return nil, fmt.Errorf("%w: its Content-Length is %d bytes, at most %d are allowed", providers.ErrReplyTooLong, resp.ContentLength, c.maxReply)
 	}
 	if n := resp.ContentLength; n >= 0 {
 		body := make([]byte, n)
@@ -392,7 +390,7 @@ func (c *Client) readBody(resp *http.Response) ([]byte, error) {
 	}
 	body, err := io.ReadAll(io.LimitReader(resp.Body, c.maxReply+1))
 	if err == nil && int64(len(body)) > c.maxReply {
-		err = fmt.Errorf("%w: more than %d bytes", errTooLong, c.maxReply)
+		err = fmt.Errorf("%w: more than %d bytes", providers.ErrReplyTooLong, c.maxReply)
 	}
 	return body, err
 }

@@ -63,7 +63,7 @@ func charset(contentType string) encoding.Encoding {
 	}
 	switch strings.ToLower(parameters["charset"]) {
 	case "iso-8859-1", "iso8859-1", "latin1", "windows-1252", "cp1252":
-		return charmap.Windows1252 // it has all printable characters of ISO 8859-1, at the same codes
+		return charmap.Windows1252 // Windows-1252 has all printable characters of ISO 8859-1, at the same codes
 	case "iso-8859-15", "latin9":
 		return charmap.ISO8859_15
 	case "utf-16", "utf-16be":

@@ -48,8 +48,8 @@ func (r *Reply) statusVerdict(op string) *providers.Error {
 	return StatusVerdict(op, r.Status, r.RetryAfter, r.errorsInBody)
 }
 
-// Refused returns the error for a 2xx reply that does not hold the requested data: verdict with its
-// Op set to op, or r.NotUnderstood(op) if verdict is nil.
+// Refused returns the error for a 2xx reply that does not hold the requested data. If verdict is nil, that is
+// r.NotUnderstood(op). Otherwise it is verdict, with the field Op set to op.
 func (r *Reply) Refused(op string, verdict *providers.Error) *providers.Error {
 	if verdict == nil {
 		return r.NotUnderstood(op)

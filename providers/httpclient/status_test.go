@@ -27,7 +27,7 @@ type statusRow struct {
 // noHandler are the statuses of a web server that has nothing at the URL.
 var noHandler = []int{404, 405, 415}
 
-// statusVerdicts returns the verdict of every status but 2xx.
+// statusVerdicts returns the verdict of every status except 2xx.
 func statusVerdicts() []statusRow {
 	span := func(from, to int) (statuses []int) {
 		for s := from; s <= to; s++ {

@@ -2,9 +2,9 @@
 //
 // The vendor's documentation is https://kobomobile.net/developer. The comments name every other
 // source. KoboMobile sells another vendor's product under its own name. That product can POST
-// delivery reports (DLR) to a callback_url. KoboMobile's page does not mention these reports, so
-// this package does not support them. Instead, MessageStatus reads the delivery status of a
-// message.
+// delivery reports (DLR) to a callback_url, which each call names. KoboMobile's page does not mention
+// these reports, so they are an option (providers.Batch.CallbackURL). MessageStatus reads the delivery
+// status of a message.
 package kobo
 
 import (
@@ -60,8 +60,8 @@ type Config struct {
 type Provider struct {
 	client *httpclient.Client
 	info   providers.Info
-	// login is the encoded login, with which every form begins. It is a pointer because fmt does not
-	// call the methods of a Secret in an unexported field and would print its text.
+	// login is the encoded login, with which every form begins. It is a pointer, because fmt does not call the
+	// methods of a Secret value in an unexported field: fmt would print the secret text.
 	login *providers.Secret
 }
 
@@ -73,18 +73,25 @@ func New(cfg Config) (*Provider, error) {
 	}
 	info := providers.Info{
 		Name: Name, Fingerprint: client.Fingerprint(Name, cfg.User), MaxRecipients: limit, KeyTTL: KeyTTL,
-		MaxChars: MaxChars, SenderAlphaMax: MaxSenderAlpha, SenderDigitsMax: MaxSenderDigits, Flash: true, FlashGSM7: true,
+		MaxChars: MaxChars, SenderAlphaMax: MaxSenderAlpha, SenderDigitsMax: MaxSenderDigits, Flash: true, FlashGSM7: true, NamesCallback: true,
 	}
 	login := loginForm(cfg.User, cfg.Pass)
 	return &Provider{client: client, info: info, login: &login}, nil
 }
+
+// optionCallback is the option with which the calls of an account name a callback URL.
+const optionCallback = "callback_url"
 
 // Kind returns KoboMobile's entry for the catalog: its name, its settings and how to open an account.
 func Kind() providers.Kind {
 	return providers.Kind{
 		Codes: providers.CodesOf(answers),
 		Name:  Name, BaseURL: DefaultBaseURL, Required: []providers.Field{{Name: "user"}, {Name: "pass", Secret: true}}, MessageIDs: true,
+		Optional: []string{optionCallback},
 		New: func(s providers.Settings) (providers.Provider, error) {
+			if _, err := s.Bool(optionCallback, false); err != nil {
+				return nil, err
+			}
 			p, err := New(Config{Endpoint: s.Endpoint, User: s.Login["user"], Pass: s.Secrets["pass"]})
 			if err != nil {
 				return nil, err

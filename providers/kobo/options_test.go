@@ -48,7 +48,7 @@ func TestInfo(t *testing.T) {
 	got := info(Config{User: "u", Pass: "p"})
 	want := providers.Info{
 		Name: "kobo", Fingerprint: got.Fingerprint, MaxRecipients: 500, KeyTTL: 720 * time.Hour,
-		MaxChars: 905, SenderAlphaMax: 11, SenderDigitsMax: 16, Flash: true, FlashGSM7: true,
+		MaxChars: 905, SenderAlphaMax: 11, SenderDigitsMax: 16, Flash: true, FlashGSM7: true, NamesCallback: true,
 	}
 	if diff := cmp.Diff(want, got); diff != "" || got.Fingerprint == "" {
 		t.Errorf("(-want +got):\n%s", diff)

@@ -19,14 +19,12 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-// notOnThePage lists the error codes that come from other sources than the vendor's page. The value
-// is the source.
+// notOnThePage maps each error code that is not on the vendor's page to the source of the code.
 var notOnThePage = map[string]string{
 	"error_number": "public", "error_restricted_senderid": "public", "error_msgid": "public", "error_user_id": "public",
 }
 
-// prose lists the lines of the vendor's page outside its tables. The value names the code that
-// implements the line.
+// prose maps each line of the vendor's page outside its tables to the name of the code that implements the line.
 var prose = map[string]string{
 	"All KoboMobile SMS APIs return a response in json format. The HTTP (RESTful) API returns one of the following HTTP status codes.": "unquote: the examples are plain text",
 }

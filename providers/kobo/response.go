@@ -64,8 +64,8 @@ func parseAnswer(body []byte, recipients []sms.MSISDN) ([]providers.Result, *pro
 // naming its recipients.
 func acceptsAll(body []byte) bool { return string(unquote(body)) == "sent" }
 
-// refusal returns the error for an error code. The error is Unknown for a code that the table
-// answers does not list. If the body is not an error code, refusal returns nil.
+// refusal returns the error for an error code. The error is Unknown for a code that is not in the table
+// "answers". If the body is not an error code, refusal returns nil.
 func refusal(body []byte) *providers.Error {
 	if _, known := answers[string(body)]; known {
 		e := answers[string(body)] // this copy escapes to the heap, so it is made only for an error

@@ -61,14 +61,17 @@ func messageType(b providers.Batch) string {
 // sendForm builds the form of a send in one new buffer. The buffer must not be reused, because the
 // HTTP transport may still read it after the call has returned.
 func sendForm(login providers.Secret, b providers.Batch) []byte {
-	const names = len("&from=&to=&msg=&type=0&enable_msg_id=1&message_uuid=")
-	form := make([]byte, 0, httpclient.FormSize(len(login)+names, b.To, b.From, b.Body, b.IdempotencyKey))
+	const names = len("&from=&to=&msg=&type=0&enable_msg_id=1&callback_url=&message_uuid=")
+	form := make([]byte, 0, httpclient.FormSize(len(login)+names, b.To, b.From, b.Body, b.IdempotencyKey, b.CallbackURL.Reveal()))
 	form = append(form, login.Reveal()...)
 	form = httpclient.AppendField(form, "from", b.From)
 	form = httpclient.AppendNumbers(form, "to", "", b.To)
 	form = httpclient.AppendField(form, "msg", b.Body)
 	form = httpclient.AppendField(form, "type", messageType(b))
 	form = httpclient.AppendField(form, "enable_msg_id", "1")
+	if b.CallbackURL != "" {
+		form = httpclient.AppendField(form, "callback_url", b.CallbackURL.Reveal())
+	}
 	return httpclient.AppendField(form, "message_uuid", b.IdempotencyKey)
 }
 

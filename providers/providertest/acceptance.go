@@ -13,14 +13,14 @@ import (
 var acceptanceChecks = []check{
 	{"accepts one recipient", func(x *exam) { acceptsAll(x, 1) }},
 	{"accepts every recipient of a call", func(x *exam) { acceptsAll(x, 5) }},
-	{"accepts the most a call may carry", func(x *exam) { acceptsAll(x, 1<<30) }},
-	{"refuses more than a call may carry without a request", refusesTooMany},
-	{"refuses a call without recipients, without a request", refusesNoRecipients},
+	{"accepts the maximum number of recipients of a call", func(x *exam) { acceptsAll(x, 1<<30) }},
+	{"refuses more recipients than a call may have, and sends no request", refusesTooMany},
+	{"refuses a call without recipients, and sends no request", refusesNoRecipients},
 	{"reports the recipients that the gateway rejects", func(x *exam) { answerForSome(x, simulator.Reject, providers.Rejected) }},
 	{"reports the recipients that the gateway refuses for now", func(x *exam) { answerForSome(x, simulator.Later, providers.Retryable) }},
-	{"a call that the gateway refuses for now is not sent", refusesForNow},
-	{"a refused text is not the campaign's or the account's", refusesText},
-	{"a blacklist that names every recipient is about the recipients", blacklistsEverybody},
+	{"a call that the gateway refuses for now counts as not sent", refusesForNow},
+	{"a refused text does not count against the campaign or the account", refusesText},
+	{"a blacklist that names every recipient applies to the recipients", blacklistsEverybody},
 	{"the same key again is the same call", repeatsByKey},
 	{"texts arrive unchanged", textsArrive},
 	{"sends without a sender ID if that is allowed", sendsWithoutSender},
@@ -170,10 +170,10 @@ func refusesForNow(x *exam) {
 	b := x.newBatch(p, 3)
 	a := x.send(p, b)
 	if g.Stats().Faults == 0 {
-		x.wantAll(a, providers.Accepted, "a gateway without an answer for later")
+		x.wantAll(a, providers.Accepted, "a gateway that cannot ask for a later call")
 		return
 	}
-	x.wantAll(a, providers.Retryable, "the gateway's answer for later")
+	x.wantAll(a, providers.Retryable, "the gateway's answer that the call may come later")
 	x.wantAcceptedOnly(g, nil)
 	x.wantAll(x.send(p, batch(b.To)), providers.Accepted, "the next call")
 	x.wantAcceptedOnly(g, b.To)
@@ -194,10 +194,10 @@ func refusesText(x *exam) {
 	}
 }
 
-// blacklistsEverybody checks the answer of a gateway that has every recipient of a call on its blacklist.
-// The worker decides whether that is the sender's fault. For this decision it needs one result for each
-// recipient, with providers.ReasonBlacklisted. If the gateway gives one answer for several recipients, the
-// scope is the call, which the worker divides until it holds one recipient.
+// blacklistsEverybody checks the answer of a gateway that has every recipient of a call on its blacklist. The
+// worker decides whether the sender ID or the recipients are the cause. For this decision the worker needs one
+// result for each recipient, with providers.ReasonBlacklisted. If the gateway gives one answer for several
+// recipients, its scope must be the call. Then the worker divides the call until each part has one recipient.
 func blacklistsEverybody(x *exam) {
 	for _, n := range []int{1, 5} {
 		g := x.gateway()
@@ -212,9 +212,9 @@ func blacklistsEverybody(x *exam) {
 	}
 }
 
-// sendWithFault sends the call b once with the fault and once without it. isRight reports whether a
-// recipient's result with the fault is as want describes it. sendWithFault returns false if the vendor has
-// no such answer.
+// sendWithFault sends the call b once with the fault and once without it. isRight reports whether a recipient's
+// result with the fault is as the text "want" describes it. sendWithFault returns false if the vendor has no such
+// answer.
 func (x *exam) sendWithFault(g *gateway, p providers.Provider, b providers.Batch, fault string, isRight func(providers.Result) bool, want string) bool {
 	x.Helper()
 	if err := g.server.Fail(simulator.Fault{Name: fault, Gateway: x.kind.Name, N: 1}); err != nil {

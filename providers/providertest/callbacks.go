@@ -20,7 +20,7 @@ var callbackChecks = []check{
 // checks that no field is missing, so a hostile callback must have all fields.
 var callbackFields = []string{
 	"id", "status", "phoneNumber", "failureReason", "networkCode", "from", "to", "text", "date", "linkId", "senderId", "source", "dest", "msg", "receivedts",
-	"auth", "msgid", "message_id", "mobile", "dlr", "state",
+	"auth", "msgid", "msg_id", "message_id", "mobile", "dlr", "dlr_code", "state",
 }
 
 // hostileValues returns values for a field of a callback: invalid, very long and misleading texts.

@@ -54,7 +54,7 @@ func (x *exam) open(base string, changes ...func(*providers.Settings)) providers
 	p, err := x.kind.Open(s)
 	if err != nil {
 		x.noteError(err)
-		x.Fatalf("open an account with %q alone: %v", x.kind.Login(), err)
+		x.Fatalf("open an account that sets only %q: %v", x.kind.Login(), err)
 	}
 	return p
 }
@@ -87,7 +87,7 @@ func (x *exam) newBatch(p providers.Provider, n int) providers.Batch {
 	return batch(x.numbers(min(n, p.Info().MaxRecipients)))
 }
 
-// answer holds what Send returned for the recipients in the field to: either results or an error.
+// answer holds what Send returned for the recipients in the field "to". It has either results or an error.
 type answer struct {
 	to      []sms.MSISDN
 	results []providers.Result
@@ -234,7 +234,7 @@ func (x *exam) wantError(a answer, o providers.Outcome, s providers.Scope, c pro
 	}
 }
 
-// wantSeen fails unless the number of requests that a server received is want.
+// wantSeen fails unless seen equals want. seen is the number of requests that a server received.
 func (x *exam) wantSeen(seen, want int64, when string) {
 	x.Helper()
 	if seen != want {

@@ -77,7 +77,7 @@ func Guard() (refused func() []string) {
 	}
 }
 
-// guardDefaultTransport makes http.DefaultTransport call check before each dial. Functions like
+// guardDefaultTransport makes http.DefaultTransport call the function check() before each dial. Functions like
 // http.Get use that transport.
 func guardDefaultTransport(check func(network, addr string) error) {
 	standard, ok := http.DefaultTransport.(*http.Transport)

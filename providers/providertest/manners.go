@@ -252,8 +252,8 @@ func spellings(secrets ...string) (all []string) {
 	return all
 }
 
-// prints checks that no printed form of a provider or its settings, as in logs and panics, holds
-// confidential data.
+// prints is the check that prints a provider and its settings in every form that logs and panics use. No printed
+// form may hold confidential data.
 func prints(x *exam) {
 	g := x.gateway()
 	p := x.open(g.url)
@@ -296,8 +296,8 @@ func (s *suite) textsSoFar() map[string]string {
 	return said
 }
 
-// leaks names the confidential data in printed. If printed has no confidential data, leaks
-// returns "".
+// leaks returns the names of the confidential data that occur in the text printed. If none occurs, leaks returns
+// "".
 func leaks(printed string) string {
 	for _, s := range spellings(secret, wrongSecret) {
 		if strings.Contains(printed, s) || strings.Contains(printed, fmt.Sprintf("%x", s)) {

@@ -56,7 +56,7 @@ func Ran(kind string) []string {
 
 var ran = struct {
 	sync.Mutex
-	checks map[[2]string]bool // the keys are the names of kind and check
+	checks map[[2]string]bool // each key is the name of a provider's kind and the name of a check
 }{checks: map[[2]string]bool{}}
 
 // check is one test that every provider must pass.
@@ -68,7 +68,7 @@ type check struct {
 // secrecyCheck runs last, because it checks the texts that all other checks have collected.
 var secrecyCheck = check{"no output holds a secret, a text or a complete number", noLeaks}
 
-var checks = slices.Concat(acceptanceChecks, silenceChecks, statusChecks, replyChecks, readChecks, callbackChecks, conductChecks)
+var checks = slices.Concat(acceptanceChecks, silenceChecks, statusChecks, replyChecks, readChecks, callbackChecks, deliveryChecks, conductChecks)
 
 // tester has the methods of *testing.T that checks use. It has no method Skip, so that no check can
 // be skipped.

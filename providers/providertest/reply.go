@@ -55,8 +55,7 @@ func hugeReplies(x *exam) {
 	}
 }
 
-// hugeTexts returns two kinds of large replies: those with a Content-Length, and those that end
-// with the connection. The replies are built only once.
+// hugeTexts returns large replies, with a Content-Length and without one. The replies are built only once.
 var hugeTexts = sync.OnceValue(func() (texts [][]byte) {
 	const size = 10 << 20
 	for _, body := range []string{strings.Repeat(" ", size), strings.Repeat("0", size), `"` + strings.Repeat("a", size) + `"`} {
@@ -201,7 +200,8 @@ func refusals(x *exam) map[string]func(g *gateway, b providers.Batch) error {
 	}
 }
 
-// twice sends an accepting reply's text two times. Each recipient must be Accepted or Unknown.
+// twice checks the answer to a reply that holds the text of an accepting reply two times. Each recipient must be
+// Accepted or Unknown.
 func twice(x *exam) {
 	p := x.open("http://127.0.0.1:1")
 	b := x.newBatch(p, 4)
@@ -215,7 +215,7 @@ func twice(x *exam) {
 		x.wantSupportedBy(a, both, namesAll(e.reply, b.To), "twice")
 		x.wantSameIDs(a, there, "twice")
 		if a.count(providers.Accepted)+a.count(providers.Unknown) != len(b.To) {
-			x.Errorf("an accepting reply's text two times: got %v, want accepted or unknown", a)
+			x.Errorf("a reply with the text of an accepting reply twice: got %v, want accepted or unknown", a)
 		}
 	}
 }
@@ -260,8 +260,8 @@ func change(rng *rand.Rand, text []byte) []byte {
 	return text
 }
 
-// sendWithReplyTo makes two calls. The gateway answers the call to the recipients in first. The call
-// to the recipients in second gets the same reply. sendWithReplyTo returns this reply, and what the
+// sendWithReplyTo makes two calls. The gateway answers the call to the recipients in the list "first". The call
+// to the recipients in the list "second" gets the same reply. sendWithReplyTo returns this reply, and what the
 // provider returned for the first and for the second call.
 func (x *exam) sendWithReplyTo(first, second []sms.MSISDN) (reply []byte, firstAnswer, secondAnswer answer) {
 	x.Helper()
@@ -305,7 +305,7 @@ func missingReply(x *exam) {
 			x.Errorf("one recipient is not in the reply: got %v, want unknown for it", here)
 		}
 		if hasIDs := there.results[0].MessageID != ""; !named && hasIDs {
-			x.wantAll(here, providers.Unknown, "a reply with fewer IDs than recipients, without numbers")
+			x.wantAll(here, providers.Unknown, "a reply that has fewer message IDs than the call has recipients, and no phone numbers")
 		}
 		x.wantSameIDs(here, there, "one recipient is not in the reply")
 	}

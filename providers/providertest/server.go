@@ -214,7 +214,7 @@ func (c *conn) say(text string) { _, _ = io.WriteString(c, text) }
 // wait blocks until the client has closed the connection.
 func (c *conn) wait() { _, _ = io.Copy(io.Discard, c.r) }
 
-// canned is a server that answers every request with the same reply, which the method answer sets.
+// canned is a server that answers every request with the same reply, which the method "answer" sets.
 // The server closes the connection after an empty reply and after a reply with "Connection: close".
 type canned struct {
 	*scripted

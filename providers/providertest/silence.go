@@ -12,10 +12,10 @@ import (
 )
 
 var silenceChecks = []check{
-	{"a refused connection is not sent", refusedConnection},
-	{"an untrusted certificate sends nothing", badTLS},
-	{"an ended context sends nothing", func(x *exam) { contextOver(x, context.WithCancel) }},
-	{"a deadline that has passed sends nothing", func(x *exam) {
+	{"a call whose connection is refused counts as not sent", refusedConnection},
+	{"a call to a server with an untrusted certificate sends nothing", badTLS},
+	{"a call with an ended context sends nothing", func(x *exam) { contextOver(x, context.WithCancel) }},
+	{"a call whose deadline has passed sends nothing", func(x *exam) {
 		contextOver(x, func(parent context.Context) (context.Context, context.CancelFunc) {
 			return context.WithDeadline(parent, time.Now().Add(-time.Second))
 		})

@@ -90,13 +90,13 @@ func TestSuite_WrongReadsFailTheRightCheck(t *testing.T) {
 	t.Parallel()
 	wantFailing(t, kindOpening(func(p *kobo.Provider, _ providers.Settings) providers.Provider { return alwaysSucceeds{p} }),
 		"the balance with a wrong password", "the status of a message", "a read without an answer is an error",
-		"a read with an invalid answer", "a read with an ended context")
+		"a read with an invalid answer", "a read with an ended context", "a read whose reply never ends")
 }
 
 func TestSuite_EmptyListsFailTheRightCheck(t *testing.T) {
 	t.Parallel()
 	wantFailing(t, kindOpening(func(p *kobo.Provider, _ providers.Settings) providers.Provider { return emptyInbox{p} }),
-		"a read without an answer is an error", "a list of another shape is an error", "a read with an ended context")
+		"a read without an answer is an error", "a list of another shape is an error", "a read with an ended context", "a read whose reply never ends")
 }
 
 func TestSuite_PrintedSecretsFailTheRightCheck(t *testing.T) {
@@ -184,8 +184,7 @@ func followingRedirects(ctx context.Context, w withSend, b providers.Batch) ([]p
 	return results, err
 }
 
-// wrongSends are Send methods with one mistake each, and for each the checks that must find the
-// mistake.
+// wrongSends are Send methods with one mistake each. Each has the list of the checks that must find its mistake.
 var wrongSends = map[string]struct {
 	send sendFunc
 	by   []string
@@ -215,7 +214,7 @@ var wrongSends = map[string]struct {
 		if e.Outcome == providers.Rejected && e.Scope == providers.Text {
 			e.Scope = providers.Campaign
 		}
-	}), []string{"a refused text is not the campaign's or the account's"}},
+	}), []string{"a refused text does not count against the campaign or the account"}},
 	"its error holds the password": {sendWithChangedError(func(e *providers.Error) {
 		e.Err = fmt.Errorf("login %s, %s: %w", user, secret, e.Err)
 	}), []string{secrecyCheck.name}},
@@ -242,7 +241,7 @@ var wrongSends = map[string]struct {
 	"it sends too much": {func(ctx context.Context, w withSend, b providers.Batch) ([]providers.Result, error) {
 		b.To = b.To[:min(len(b.To), w.Info().MaxRecipients)]
 		return w.Provider.Send(ctx, b)
-	}, []string{"refuses more than a call may carry without a request"}},
+	}, []string{"refuses more recipients than a call may have, and sends no request"}},
 }
 
 func TestSuite_WrongSendsFailTheRightCheck(t *testing.T) {
@@ -286,7 +285,7 @@ func (passesOn) ParseDelivery(c providers.Callback) ([]providers.DLR, error) {
 func TestSuite_WrongCallbackParsersFailTheRightCheck(t *testing.T) {
 	t.Parallel()
 	wantFailing(t, kindOpening(func(p *kobo.Provider, _ providers.Settings) providers.Provider { return parsesNothing{p} }),
-		"a callback with any content is parsed or refused", "a callback with another method is refused")
+		"a callback with any content is parsed or refused", "a callback with another method is refused", "an empty, a huge and a doubled callback")
 	wantFailing(t, kindOpening(func(p *kobo.Provider, _ providers.Settings) providers.Provider { return passesOn{p} }),
-		"a callback with any content is parsed or refused")
+		"a callback with any content is parsed or refused", "a delivery report in many forms", "an empty, a huge and a doubled callback")
 }

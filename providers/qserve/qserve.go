@@ -72,8 +72,8 @@ type Provider struct {
 // login holds the first fields of every request.
 type login struct {
 	username string
-	// apiKey is a pointer because fmt does not call the methods of a Secret in an unexported field
-	// and would print its text.
+	// apiKey is a pointer, because fmt does not call the methods of a Secret value in an unexported field: fmt
+	// would print the secret text.
 	apiKey *providers.Secret
 }
 

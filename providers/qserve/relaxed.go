@@ -39,7 +39,7 @@ func relaxed(body []byte) []byte {
 	return out
 }
 
-// textEnd returns the position after the text in quotes that begins at start.
+// textEnd returns the position after the text in quotes that begins at the position start.
 func textEnd(body []byte, start int) int {
 	for i := start + 1; i < len(body); i++ {
 		switch body[i] {

@@ -218,7 +218,8 @@ func parseRows(rows []json.RawMessage, recipients []sms.MSISDN) []providers.Resu
 // their values. The other field must be empty, a number, or also such a text. Every word of the
 // text must be in the list below: with other words it may mean "not sent" or "to be sent".
 //
-// A row with the outer object's own words for success, the code 101 and "Success", counts too.
+// A row with the code 101 and "Success", the words with which the outer object reports success,
+// counts too.
 func saysSent(o httpclient.Object) bool {
 	if code, _ := text(o, "statusCode"); code == codeDone {
 		message, _ := text(o, "statusMessage")

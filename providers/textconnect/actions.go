@@ -18,7 +18,7 @@ import (
 var messageNeeds, messageTakes = []string{"SourceAddress", "Body"}, []string{"ScheduleDate", "SourceTON", "ValidityPeriod"}
 
 // pastTheLedger is the end of the confirmation text for an action that sends without the ledger.
-const pastTheLedger = ", without a record in Tuma: nothing prevents sending it twice"
+const pastTheLedger = "; Tuma keeps no record, so nothing prevents sending the message twice"
 
 // actions returns the administrative actions, under the vendor's names.
 func actions() []providers.Action {
@@ -45,7 +45,7 @@ func actions() []providers.Action {
 			Takes: []string{"Telephone", "CreditReminder", "Alert"}, Do: createUser.do("CreateUser"),
 		},
 		{
-			Name: "UpdateCredits", Does: "move credits to a child user, or back with a negative Quantity",
+			Name: "UpdateCredits", Does: "move credits to a child user; a negative Quantity moves them back",
 			Needs: []string{"ChildUsername", "Quantity"}, Do: updateCredits.do("UpdateCredits"),
 		},
 		{
@@ -64,18 +64,18 @@ func actions() []providers.Action {
 			Confirm: "deletes the group permanently", Do: group((*Provider).DeleteGroup).do("DeleteGroup"),
 		},
 		{
-			Name: "Send", Does: "send to numbers at a ScheduleDate that the gateway keeps, or for all segment IDs of one message; without a record in Tuma",
+			Name: "Send", Does: "send to numbers at a ScheduleDate, or send one message and get all its segment IDs; Tuma keeps no record",
 			Needs: append([]string{"DestinationAddress"}, messageNeeds...), Takes: append([]string{"GetAllMessageIDs"}, messageTakes...),
 			Confirm: "sends to the numbers" + pastTheLedger, Do: sendNumbers.do("Send"),
 		},
 		{
-			Name: "SendList", Does: "send to a list stored at the gateway, without a record in Tuma",
+			Name: "SendList", Does: "send to a list stored at the gateway; Tuma keeps no record",
 			Needs: append([]string{"ListName"}, messageNeeds...), Takes: messageTakes,
 			Confirm: "sends to every number in the list" + pastTheLedger,
 			Do:      stored(func(name string) providers.StoredBatch { return providers.StoredBatch{List: name} }, "ListName").do("SendList"),
 		},
 		{
-			Name: "SendGroup", Does: "send to a group stored at the gateway, without a record in Tuma",
+			Name: "SendGroup", Does: "send to a group stored at the gateway; Tuma keeps no record",
 			Needs: append([]string{"GroupName"}, messageNeeds...), Takes: messageTakes,
 			Confirm: "sends to every number in the group" + pastTheLedger,
 			Do:      stored(func(name string) providers.StoredBatch { return providers.StoredBatch{Group: name} }, "GroupName").do("SendGroup"),
@@ -164,8 +164,7 @@ func (p *Provider) sendOptions(in map[string]string) (SendOptions, error) {
 	return o, errors.Join(err, secondsErr, allErr, dateErr)
 }
 
-// sendNumbers sends to numbers in international form, which commas separate. The table has a row for each
-// number.
+// sendNumbers sends to numbers in international form, separated by commas. The table has a row for each number.
 var sendNumbers doing = func(ctx context.Context, p *Provider, in map[string]string) (providers.Table, error) {
 	o, err := p.sendOptions(in)
 	b := providers.Batch{From: in["SourceAddress"], Body: in["Body"]}

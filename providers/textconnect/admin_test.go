@@ -281,7 +281,7 @@ func TestAction_DeleteAndSendNeedConfirmation(t *testing.T) {
 		case strings.HasPrefix(a.Name, "Delete"), strings.HasPrefix(a.Name, "Empty"):
 			says = "permanently"
 		case strings.HasPrefix(a.Name, "Send"):
-			says = "without a record in Tuma"
+			says = "Tuma keeps no record"
 		}
 		if (a.Confirm != "") != (says != "") || !strings.Contains(a.Confirm, says) || a.Does == "" {
 			t.Errorf("%s: got the description %q and the confirmation %q, want a description and the confirmation of the case", a.Name, a.Does, a.Confirm)

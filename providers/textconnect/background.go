@@ -79,7 +79,7 @@ func parseSendIDs(body []byte) ([]string, *providers.Error) {
 	const most, longest = 1000, 18
 	line := firstLine(body)
 	if n, ok := parseCode(line); ok {
-		_, verdict := oneCode(n, most) // means the same as for a send to many numbers
+		_, verdict := oneCode(n, most) // A code means the same here as in a send to many numbers.
 		return nil, verdict
 	}
 	ids := []string{}

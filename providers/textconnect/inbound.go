@@ -26,7 +26,7 @@ var supplements = []string{"MMName", "MMEmail", "MM1", "MM2", "MM3", "MM4", "MM5
 // Inbound returns an error if auth is empty, or if the program cannot load the time zone Europe/London.
 func Inbound(auth providers.Secret, consumer func(context.Context, providers.Inbound) error) (http.Handler, error) {
 	if auth == "" {
-		return nil, errors.New("textconnect inbound: auth must not be empty; every request would be refused")
+		return nil, errors.New("textconnect inbound: auth must not be empty; without it, every request would be refused")
 	}
 	zone, err := london(time.LoadLocation)
 	if err != nil {

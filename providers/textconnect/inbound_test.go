@@ -151,7 +151,8 @@ func FuzzParseInbound(f *testing.F) {
 	}
 	london := zone(f)
 	f.Fuzz(func(t *testing.T, query string) {
-		// The test skips invalid UTF-8: httpclient.CallbackForm replaces it before a parser gets it.
+		// The test skips invalid UTF-8: httpclient.CallbackForm replaces invalid UTF-8 before a parser gets the
+		// form.
 		form, err := url.ParseQuery(query)
 		if plain, _ := url.QueryUnescape(query); err != nil || !utf8.ValidString(plain) {
 			return

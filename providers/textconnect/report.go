@@ -118,14 +118,14 @@ type Message struct {
 	From string
 	// Status is the message's delivery status.
 	Status providers.MessageStatus
-	// Scheduled, Sent and Delivered are in whole seconds, and zero if the gateway gives no time.
-	// The gateway writes London time without an offset. One hour occurs twice at the end of summer
-	// time, so a time in it may be one hour off.
+	// Scheduled, Sent and Delivered are in whole seconds, and zero if the gateway gives no time. The gateway
+	// writes London time without an offset. One hour occurs twice at the end of summer time, so a time in that
+	// hour may be wrong by one hour.
 	Scheduled, Sent, Delivered time.Time
 }
 
-// Messages downloads the report ReportMessages of a span of time and parses its rows. Messages
-// returns the same errors as Report.
+// Messages downloads the report ReportMessages for a span of time, and parses the report's rows. Messages returns
+// the same errors as Report.
 func (p *Provider) Messages(ctx context.Context, start, end time.Time) ([]Message, error) {
 	table, reply, err := p.report(ctx, ReportMessages, start, end)
 	if err != nil {
@@ -138,9 +138,9 @@ func (p *Provider) Messages(ctx context.Context, start, end time.Time) ([]Messag
 	return messages, nil
 }
 
-// Taken returns the messages in the report ReportMessages of a span of time. Callers match them
-// with sends of unknown outcome by recipient and sender ID. The vendor's page does not say if a
-// message of several segments has one row or several. Taken returns the same errors as Report.
+// Taken returns the messages in the report ReportMessages for a span of time. Callers match them with sends of
+// unknown outcome by recipient and sender ID. The vendor's page does not say if a message of several segments has
+// one row or several. Taken returns the same errors as Report.
 func (p *Provider) Taken(ctx context.Context, start, end time.Time) ([]providers.TakenMessage, error) {
 	messages, err := p.Messages(ctx, start, end)
 	if err != nil {
@@ -155,6 +155,35 @@ func (p *Provider) Taken(ctx context.Context, start, end time.Time) ([]providers
 		out[i] = providers.TakenMessage{ID: m.ID, To: m.To, From: m.From, At: at}
 	}
 	return out, nil
+}
+
+// MessageStatuses downloads the report ReportMessages of a span of time, which has the delivery status
+// of every message. The vendor's page describes no pages of a report, so a report that is too long
+// must be requested again in shorter spans. MessageStatuses returns the same errors as Report.
+func (p *Provider) MessageStatuses(ctx context.Context, start, end time.Time) ([]providers.ListedStatus, error) {
+	start, end = p.unambiguous(start, end)
+	messages, err := p.Messages(ctx, start, end)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]providers.ListedStatus, len(messages))
+	for i, m := range messages {
+		out[i] = providers.ListedStatus{ID: m.ID, To: m.To, Status: m.Status, At: m.Delivered}
+	}
+	return out, nil
+}
+
+// unambiguous returns a span of time that contains the given one. At the end of summer time one hour of
+// London time occurs twice, and the gateway's times have no offset. A span in or near this hour gets an
+// hour more at each end, so that it has the messages of both.
+func (p *Provider) unambiguous(start, end time.Time) (from, to time.Time) {
+	from, to = start.Add(-time.Hour), end.Add(time.Hour)
+	_, before := from.In(p.zone).Zone()
+	_, after := to.In(p.zone).Zone()
+	if before > after {
+		return from, to
+	}
+	return start, end
 }
 
 // parseMessages parses a table of messages by the names of its columns.

@@ -175,3 +175,48 @@ func FuzzParseReport(f *testing.F) {
 		}
 	})
 }
+
+func TestMessageStatuses_ReadsTheReport(t *testing.T) {
+	t.Parallel()
+	at := func(hour, minute int) time.Time { return time.Date(2026, time.July, 1, hour, minute, 30, 0, time.UTC) }
+	p, s := answering(t, 200, header+"\n"+
+		`"3509592","demo","447777777771","ACME","Delivered","","01/07/2026 13:30:30","01/07/2026 13:31:30"`+"\n"+
+		`"3509592","demo","447777777771","ACME","Sent","","01/07/2026 13:30:30",""`+"\n"+
+		`"3509594","demo","Group, old","ACME","Something new","","01/12/2026 12:30:30",""`+"\n")
+	got, err := p.MessageStatuses(t.Context(), at(12, 0), at(13, 0))
+	want := []providers.ListedStatus{
+		{ID: "3509592", To: 447777777771, Status: providers.MessageStatus{Final: true, Delivered: true, State: "Delivered"}, At: at(12, 31)},
+		{ID: "3509592", To: 447777777771, Status: providers.MessageStatus{State: "Sent"}},
+		{ID: "3509594", Status: providers.MessageStatus{State: "Something new"}},
+	}
+	if diff := cmp.Diff(want, got); diff != "" || err != nil {
+		t.Errorf("got the error %v (-want +got):\n%s", err, diff)
+	}
+	s.asks(t, "statuses", url.Values{"Action": {"Report"}, "ReportType": {"Messages"}, "From": {"20260701130030"}, "To": {"20260701140030"}})
+}
+
+// At the end of summer time, the hour from 01:00 to 02:00 London time occurs twice. The request covers both.
+func TestMessageStatuses_AskForBothHoursThatLookAlike(t *testing.T) {
+	t.Parallel()
+	at := func(hour, minute int) time.Time {
+		return time.Date(2026, time.October, 25, hour, minute, 0, 0, time.UTC)
+	}
+	for name, tt := range map[string]struct {
+		from, to         time.Time
+		wantFrom, wantTo string
+	}{
+		"the first hour":       {at(0, 30), at(0, 34), "20261025003000", "20261025013400"},
+		"the second hour":      {at(1, 30), at(1, 34), "20261025013000", "20261025023400"},
+		"between both":         {at(0, 58), at(1, 3), "20261025005800", "20261025020300"},
+		"two hours before":     {at(-2, 0), at(-2, 5), "20261024230000", "20261024230500"},
+		"after both":           {at(2, 1), at(2, 5), "20261025020100", "20261025020500"},
+		"the spring has none":  {time.Date(2026, time.March, 29, 0, 58, 0, 0, time.UTC), time.Date(2026, time.March, 29, 1, 2, 0, 0, time.UTC), "20260329005800", "20260329020200"},
+		"an ordinary July day": {time.Date(2026, time.July, 1, 0, 0, 0, 0, time.UTC), time.Date(2026, time.July, 1, 0, 5, 0, 0, time.UTC), "20260701010000", "20260701010500"},
+	} {
+		p, s := answering(t, 200, header)
+		if got, err := p.MessageStatuses(t.Context(), tt.from, tt.to); err != nil || len(got) != 0 {
+			t.Errorf("%s: got %v and the error %v", name, got, err)
+		}
+		s.asks(t, name, url.Values{"Action": {"Report"}, "ReportType": {"Messages"}, "From": {tt.wantFrom}, "To": {tt.wantTo}})
+	}
+}

@@ -66,7 +66,7 @@ var codes = map[int]code{
 	-301: doubtful("Unknown Error"),
 	-302: doubtful("Return XML Error"),
 	-303: doubtful("Received XML Error"),
-	-400: doubtful("Some numbers in list failed"), // so messages to other numbers were sent
+	-400: doubtful("Some numbers in list failed"), // some numbers failed, so the messages to the other numbers were sent
 
 	-401: recipient("invalid_number", "Invalid Destination Address"),
 	-402: campaign("Invalid Source Address – Alphanumeric too long"),
@@ -223,7 +223,7 @@ func parseEntry(entry string, recipients []sms.MSISDN) providers.Result {
 	return providers.Result{Reason: reasonNotUnderstood}
 }
 
-// result returns the result for a recipient if its entry in the answer is the code n.
+// result returns the result of a recipient whose entry in the answer is the code n.
 func (c code) result(n int) providers.Result {
 	r := providers.Result{Outcome: c.outcome, Scope: c.scope, Cause: c.cause, Reason: c.reason, Code: strconv.Itoa(n)}
 	if c.outcome == providers.Unknown {

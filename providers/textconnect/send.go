@@ -60,7 +60,7 @@ func (p *Provider) SendWith(ctx context.Context, b providers.Batch, o SendOption
 // refusal returns why a batch cannot be sent, or "" if it can.
 func (p *Provider) refusal(b providers.Batch, o SendOptions) string {
 	if o.AllMessageIDs && len(b.To) > 1 {
-		return "AllMessageIDs is set for several recipients, must be used with one"
+		return "AllMessageIDs is set for several recipients; use it with one recipient only"
 	}
 	if what := p.info.Refusal(b); what != "" {
 		return what

@@ -98,14 +98,14 @@ type Provider struct {
 	zone   *time.Location
 	// defaults holds the values for zero fields of SendOptions.
 	defaults SendOptions
-	// login is the encoded login, with which every form begins. It is a pointer because fmt does not
-	// call the methods of a Secret in an unexported field and would print its text.
+	// login is the encoded login, with which every form begins. It is a pointer, because fmt does not call the
+	// methods of a Secret value in an unexported field: fmt would print the secret text.
 	login *providers.Secret
 }
 
 var (
 	_ providers.Balancer         = (*Provider)(nil)
-	_ providers.StatusPoller     = (*Provider)(nil)
+	_ providers.SpanPoller       = (*Provider)(nil)
 	_ providers.Reporter         = (*Provider)(nil)
 	_ providers.Reconciler       = (*Provider)(nil)
 	_ providers.BackgroundSender = (*Provider)(nil)

@@ -83,7 +83,7 @@ func (s server) form(t testing.TB) url.Values {
 	return r.PostForm
 }
 
-// asks fails the test unless the gateway got exactly the form want.
+// The method "asks" fails the test unless the gateway got exactly one form that equals want.
 func (s server) asks(t testing.TB, name string, want url.Values) {
 	t.Helper()
 	if diff := cmp.Diff(want, s.form(t)); diff != "" {

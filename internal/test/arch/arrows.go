@@ -155,7 +155,7 @@ func resolve(path string, texts map[string]string, export importer.Lookup) (arro
 	return a, nil
 }
 
-// declaredByFile reports whether used is a package-level name of pkg, or a method of one of its
+// declaredByFile reports whether the object "used" is a package-level name of pkg, or a method of one of its
 // types. Methods of interfaces count too.
 func declaredByFile(used types.Object, pkg *types.Package) bool {
 	if used.Pkg() != pkg {

@@ -45,8 +45,8 @@ func TestArrows_RunDownwards(t *testing.T) {
 	}
 }
 
-// refuse returns why the rule does not allow up upward arrows among all arrows, or "" if it allows
-// them.
+// refuse returns the reason why the rule forbids the given numbers of arrows, or "" if it allows them. The parameter "up"
+// is the number of upward arrows, and the parameter "all" is the number of all arrows.
 func (r arrowRule) refuse(up, all int) string {
 	switch few := 10*up <= all; {
 	case few && r.upwards > 0:
@@ -142,8 +142,8 @@ func randomArrows(random *rand.Rand, n, perFile int) arrows {
 	return a
 }
 
-// fewestOf returns the smallest number of upward arrows among all orders that begin with the first
-// fixed files of order. It counts the arrows of every such order.
+// fewestOf returns the smallest number of upward arrows. It looks at all orders that begin with the same files as
+// "order": with as many of them as the parameter "fixed" says. It counts the arrows of every such order.
 func fewestOf(a arrows, order []int, fixed int) int {
 	if fixed == len(order) {
 		return a.upwards(order)

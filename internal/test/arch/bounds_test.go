@@ -23,8 +23,8 @@ const (
 
 // boundException allows one file, function or type to exceed a bound.
 type boundException struct {
-	// what is the path of a file, or the folder and name of a function or type, e.g.
-	// "worker Worker.Run".
+	// The field "what" holds the path of a file, or the folder and name of a function or type, e.g. "worker
+	// Worker.Run".
 	what   string
 	atMost int    // the largest allowed size: lower it when the size falls, and never raise it
 	unit   string // the unit of atMost: "lines", "methods" or "exported methods"

@@ -61,8 +61,8 @@ func misplaced(rules []folderRule) []string {
 	return wrong
 }
 
-// refuseFolder returns why the code in the folder importer may not import the folder imported, or
-// "" if it may. Both are folders of this module.
+// refuseFolder returns the reason why code may not import a folder, or "" if it may. The parameter "importer" is
+// the folder of the code, and the parameter "imported" is the other folder. Both are folders of this module.
 func refuseFolder(importer, imported string) string {
 	rule, other := ruleOf(importer), ruleOf(imported)
 	if rule == nil {
@@ -80,9 +80,9 @@ func refuseFolder(importer, imported string) string {
 	return ""
 }
 
-// refuseLibrary returns why a file in the folder importer may not import the package imported, or
-// "" if it may. The package is in another module or in the standard library. isTest reports whether
-// the file is a test.
+// refuseLibrary returns the reason why a file may not import a package, or "" if it may. The parameter "importer"
+// is the folder of the file, and the parameter "imported" is the package. The package is in another module or in
+// the standard library. isTest reports whether the file is a test.
 func refuseLibrary(importer, imported string, isTest bool) string {
 	var rule *libraryRule
 	for i := range libraryRules {
@@ -94,7 +94,7 @@ func refuseLibrary(importer, imported string, isTest bool) string {
 	first, _, _ := strings.Cut(imported, "/")
 	switch {
 	case rule == nil && strings.Contains(first, "."):
-		return "there is no rule for it: add one to libraryRules in internal/test/arch/imports_test.go"
+		return "there is no rule for it: add one to libraryRules in internal/test/arch/imports_libraries_test.go"
 	case rule == nil, isTest && !rule.banned:
 		return ""
 	case rule.banned || !slices.ContainsFunc(rule.in, func(p string) bool { return matches(p, importer) }):

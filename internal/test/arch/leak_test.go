@@ -52,7 +52,8 @@ func startsGoroutines(file parsed) bool {
 	return found
 }
 
-// is reports whether the selector x is the name of a package, a dot, and name, such as time.Sleep.
+// The function is reports whether the selector x is the name of the package pkgName, a dot, and name, such as
+// time.Sleep.
 func is(x *ast.SelectorExpr, pkgName, name string) bool {
 	id, ok := x.X.(*ast.Ident)
 	return ok && id.Name == pkgName && x.Sel.Name == name

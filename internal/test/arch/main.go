@@ -58,8 +58,8 @@ func run(out io.Writer, folders []string) error {
 	return w.Flush()
 }
 
-// print writes the files of the folder with their arrows, in the order of order, and then the
-// numbers of files and arrows.
+// print writes the files of the folder with their arrows, in the order that the function order() finds, and then
+// the numbers of files and arrows.
 func (a arrows) print(w io.Writer, folder string) {
 	order := a.order()
 	for place, from := range order {

@@ -7,7 +7,7 @@ import (
 	"slices"
 )
 
-// exactly is the largest number of files in a group for which order calls minimalOrder. A group of
+// The constant exactly is the largest number of files in a group for which order calls minimalOrder. A group of
 // 18 files needs 18 times 2^18 steps.
 const exactly = 18
 
@@ -25,8 +25,8 @@ func (a arrows) order() []int {
 	return order
 }
 
-// arrow returns 1 if there is an arrow from the file with index user to the file with index used,
-// and 0 otherwise.
+// arrow returns 1 if there is an arrow from the file with the index "user" to the file with the index "used", and
+// 0 otherwise.
 func (a arrows) arrow(user, used int) int { return min(len(a.uses[user][used]), 1) }
 
 // groups returns the strongly connected components: two files are in one group if each
@@ -125,8 +125,8 @@ func (a arrows) searchedOrder(group []int) []int {
 	return best
 }
 
-// improve moves one file of order at a time to the place with the fewest upward arrows. It stops
-// when no move of a single file lowers their number.
+// improve moves one file of the list "order" at a time to the place with the fewest upward arrows. It stops when
+// no move of a single file lowers their number.
 func (a arrows) improve(order []int) {
 	for moved := true; moved; {
 		moved = false
@@ -141,8 +141,8 @@ func (a arrows) improve(order []int) {
 	}
 }
 
-// bestPlace returns the index to which the file at index place must move, so that the fewest arrows
-// run upwards. The other files keep their order. It returns place if no other index is better.
+// bestPlace returns the index to which the file at the index "place" must move, so that the fewest arrows run
+// upwards. The other files keep their order. It returns place if no other index is better.
 func (a arrows) bestPlace(order []int, place int) int {
 	file, target, change, best := order[place], place, 0, 0
 	for i := place - 1; i >= 0; i-- { // try to move the file up, before order[i]

@@ -112,8 +112,8 @@ func (m *typeMethods) collect(names map[string]bool, seen map[*typeMethods]bool)
 // packageTypes maps "FOLDER NAME" to the type with that name in the folder.
 type packageTypes map[string]*typeMethods
 
-// of returns the type with the given name in the package of a file. It adds the type if it is not
-// in p.
+// The method of returns the type with the given name in the package of a file. It adds the type if it is not in
+// p.
 func (p packageTypes) of(file parsed, name string) *typeMethods {
 	key := path.Dir(file.name) + " " + name
 	if strings.HasSuffix(file.Name.Name, "_test") {
@@ -181,8 +181,8 @@ func typeSizes(files []parsed) []measured {
 	return sizes
 }
 
-// sizesProduct and sizesTest are two files of one package, a product file and a test file, that
-// TestSizes_AreMeasured measures.
+// sizesProduct and sizesTest are a product file and a test file of one package. TestSizes_AreMeasured
+// measures them.
 const sizesProduct = `package x
 type Big struct {
 	*small

@@ -38,10 +38,10 @@ const maxFileRatio = 3
 // minBoundRows is the smallest list for which maxFileRatio is a bound.
 const minBoundRows = 1_000_000
 
-// fileRole measures how long tuma send and a worker take until a list with dirty rows is
-// planned. It compares that with reading the file with encoding/csv and copying it. The
-// account is held, so that sending is not part of the time. In the last round, it checks
-// that tuma results has every row with the expected status.
+// fileRole measures how long tuma send and a worker take until a list with dirty rows is planned. It compares
+// that time with the time to read the file with encoding/csv and to copy the file. The account is held, so that
+// sending is not part of the time. In the last round, it checks that tuma results has every row with the expected
+// status.
 //
 //	go run ./internal/test/bench file -n 1000000,100000 -rounds 5
 func fileRole(ctx context.Context, args []string) error {

@@ -35,7 +35,7 @@ var measured = slices.MaxFunc(catalog.Names(), func(a, b string) int {
 // logins has the names of an account's login fields, by gateway.
 var logins = catalog.Logins()
 
-// flowAccount is an account of the configuration. Its name is its gateway's.
+// flowAccount is an account of the configuration. It has the name of its gateway.
 type flowAccount struct {
 	gateway     string
 	rate        string
@@ -50,7 +50,8 @@ type flowSetup struct {
 	workers  int
 	latency  time.Duration
 	traced   bool
-	counting bool // the sandbox counts duplicates
+	counting bool   // the sandbox counts duplicates
+	more     string // further lines of tuma.yaml
 }
 
 // flowRig is the redis-server, the sandbox and the workers of one case.
@@ -91,7 +92,7 @@ func newFlowRig(ctx context.Context, o flowOptions, s flowSetup) (r *flowRig, er
 		return r, err
 	}
 	r.web = &http.Server{Handler: r.gateway, ReadHeaderTimeout: time.Minute}
-	go func() { _ = r.web.Serve(l) }() // returns when end closes it
+	go func() { _ = r.web.Serve(l) }() // Serve returns when the method "end" closes the server
 	r.config = filepath.Join(r.dir, "tuma.yaml")
 	if err := os.WriteFile(r.config, []byte(flowConfig(r.redis.url, "http://"+l.Addr().String(), s)), 0o600); err != nil {
 		return r, err
@@ -104,7 +105,7 @@ func newFlowRig(ctx context.Context, o flowOptions, s flowSetup) (r *flowRig, er
 
 func flowConfig(url, base string, s flowSetup) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "redis: {url: '%s'}\ndefault_country: KE\nwindows: off\naccounts:\n", url)
+	fmt.Fprintf(&b, "redis: {url: '%s'}\ndefault_country: KE\nwindows: off\n%saccounts:\n", url, s.more)
 	for _, a := range s.accounts {
 		fmt.Fprintf(&b, "  %[1]s:\n    provider: %[1]s\n    base_url: %[2]s/%[1]s\n    sender: ACME\n    rate: %[3]s\n", a.gateway, base, a.rate)
 		fmt.Fprintf(&b, "    concurrency: %d\n    timeout: %s\n", max(8, a.concurrency), max(a.timeout, time.Second))
@@ -144,8 +145,9 @@ func (r *flowRig) startWorkers(ctx context.Context, n int) error {
 	})
 }
 
-// poll calls ask every 10 ms until ask returns true or an error. If that takes longer than within,
-// poll returns an error with the text what, which names the awaited condition.
+// poll calls the function ask() every 10 ms until ask() returns true or an error. The parameter "within" is the
+// time limit. After that time, poll returns an error with the text in the parameter "what", which names the awaited
+// condition.
 func poll(ctx context.Context, within time.Duration, what string, ask func() (bool, error)) error {
 	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
@@ -162,7 +164,7 @@ func poll(ctx context.Context, within time.Duration, what string, ask func() (bo
 	}
 }
 
-// wait waits until the time at, or returns the error of ctx when ctx ends.
+// wait waits until the time "at", or returns the error of ctx when ctx ends.
 func wait(ctx context.Context, at time.Time) error {
 	timer := time.NewTimer(time.Until(at))
 	defer timer.Stop()
@@ -188,8 +190,8 @@ func (r *flowRig) end() {
 	}
 }
 
-// enqueue enqueues a campaign of n numbers, from the number with index first. The caller
-// chooses first so that no two campaigns share a number.
+// enqueue enqueues a campaign of n numbers. The parameter "first" is the index of the first number. The caller
+// chooses it so that no two campaigns share a number.
 func (r *flowRig) enqueue(ctx context.Context, id, via, from string, n, first int) error {
 	_, err := r.client.Enqueue(ctx, producer.Campaign{ID: id, Via: via, From: from, Body: body}, numbers(n, first))
 	return err

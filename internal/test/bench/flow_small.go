@@ -53,10 +53,9 @@ func (r *flowRig) sendAll(ctx context.Context, id string, n, first int) error {
 	})
 }
 
-// callsPerSecond returns how many calls of a sender the gateway answers a second. It leaves out the
-// last calls, slots of them, because not all slots are busy at the end of a campaign. So it
-// measures from begun until the first of these last calls begins. A call in flight at that time
-// counts in part.
+// callsPerSecond returns how many calls of a sender the gateway answers a second. It leaves out as many of the
+// last calls as there are slots, because not all slots are busy at the end of a campaign. So it measures from
+// begun until the first of these last calls begins. A call in flight at that time counts in part.
 func callsPerSecond(log []simulator.Entry, from string, begun time.Time, latency time.Duration, slots int) float64 {
 	var starts []time.Time
 	for _, e := range log {

@@ -4,8 +4,8 @@
 // without Tuma. Both read a CSV of recipients, make calls of 500 recipients to a sandbox
 // without latency, and write a CSV of results. The sandbox is a separate process. Both run
 // in turn, several times, since the speed of a machine varies: only ratios and medians count.
-// Other measurements have a name as the first argument: file, flow, optout, personal and
-// reports.
+// Other measurements have a name as the first argument: file, flow, messages, optout,
+// personal, reports and tracing.
 //
 //	go run ./internal/test/bench -n 1000000 -rounds 3
 package main

@@ -83,7 +83,8 @@ type personalRound struct {
 // share returns Tuma's messages a second as a share of the bare loop's.
 func (r personalRound) share() float64 { return r.bare.wall.Seconds() / r.tuma.wall.Seconds() }
 
-// withSandbox starts a sandbox, calls do with its URL, and returns the sandbox's CPU time.
+// withSandbox starts a sandbox, calls the function do() with the URL of the sandbox, and returns the sandbox's
+// CPU time.
 func withSandbox(ctx context.Context, o options, do func(url string) error) (time.Duration, error) {
 	note := filepath.Join(o.dir, "sandbox.addr")
 	if err := os.RemoveAll(note); err != nil {
@@ -250,7 +251,7 @@ func barePersonalRole(ctx context.Context, args []string) error {
 	return errors.Join(err, failed, w.Flush(), f.Close())
 }
 
-// rows reads a CSV and calls do for each row after the header, until do returns false.
+// rows reads a CSV and calls the function do for each row after the header, until do returns false.
 func rows(file string, do func([]string) bool) error {
 	f, err := os.Open(file)
 	if err != nil {

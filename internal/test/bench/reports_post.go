@@ -58,8 +58,8 @@ func (p *poster) post(request []byte) error {
 	return err
 }
 
-// postEach posts each request once, over a number of connections. before is called with the number of a
-// request before it is sent, and after when its answer has come.
+// postEach posts each request once, over a number of connections. It calls the function before() with the number
+// of a request just before it sends the request, and the function after() when the answer has come.
 func postEach(ctx context.Context, address string, requests [][]byte, connections int, before, after func(i int)) error {
 	var next atomic.Int64
 	var wg sync.WaitGroup
@@ -94,7 +94,7 @@ func postEach(ctx context.Context, address string, requests [][]byte, connection
 	}
 }
 
-// postAll posts all requests as fast as the server takes them, and returns how many that are a second.
+// postAll posts all requests as fast as the server takes them, and returns the number of requests a second.
 func postAll(ctx context.Context, address string, requests [][]byte, connections int) (rate float64, err error) {
 	begun := time.Now()
 	err = postEach(ctx, address, requests, connections, func(int) {}, func(int) {})
@@ -102,7 +102,7 @@ func postAll(ctx context.Context, address string, requests [][]byte, connections
 }
 
 // postAt posts requests at a rate. It returns the median and the 99th percentile of the time from the moment at
-// which a request was due to its answer.
+// which a request is due until the request has its answer.
 func postAt(ctx context.Context, address string, requests [][]byte, rate, connections int) (p50, p99 time.Duration, err error) {
 	begun := time.Now()
 	due := func(i int) time.Time { return begun.Add(time.Duration(i) * time.Second / time.Duration(rate)) }

@@ -32,12 +32,13 @@ import (
 	"github.com/tuma-sms/tuma/worker"
 )
 
-// roles are the functions of the bench by the name in its first argument. file, flow, optout,
-// personal and reports are measurements; the bench starts itself with the others.
+// roles are the functions of the bench by the name in its first argument. api, file, flow, messages,
+// optout, personal, reports and tracing are measurements; the bench starts itself with the others.
 var roles = map[string]func(context.Context, []string) error{
 	"flow": flowRole, "personal": personalRole, "bare-personal": barePersonalRole,
 	"sandbox": sandboxRole, "bare": bareRole, "producer": producerRole, "worker": workerRole, "results": resultsRole,
-	"file": fileRole, "copy": copyRole, "optout": optOutRole, "reports": reportsRole, "parse": parseRole,
+	"file": fileRole, "copy": copyRole, "optout": optOutRole, "reports": reportsRole, "api": apiRole, "parse": parseRole,
+	"tracing": tracingRole, "messages": messagesRole, "message-producer": messageProducerRole, "message-worker": messageWorkerRole,
 }
 
 const body = "Dear customer, your statement is ready. Reply STOP to opt out."

@@ -17,6 +17,9 @@ type audit struct {
 
 	campaigns, recipients                int
 	accepted, rejected, unknown, skipped int
+	delivered, undelivered               int
+	// promised counts the recipients with a final report that got a 2xx.
+	promised int
 	// duplicates counts the numbers that the gateway accepted more than once. lost counts the
 	// recipients whose results are wrong: the row or its final status is missing, the number is not
 	// the one enqueued, or the status is accepted although the gateway never accepted the number.
@@ -48,9 +51,9 @@ func (a *audit) breach(format string, args ...any) {
 	}
 }
 
-// checkRow compares one result with got, which is how often the gateway accepted its number.
-// want is the number that was enqueued. If sure is true, the recipient must not be unknown.
-// exposed reports whether a call may end unknown, by its idempotency key.
+// checkRow compares one result with the gateway. The parameter "got" is how often the gateway accepted the number
+// of the result, and want is the number that was enqueued. If sure is true, the recipient must not be unknown.
+// The function exposed() reports whether the call with an idempotency key may end unknown.
 func (a *audit) checkRow(campaign string, r producer.Result, want uint64, got int, sure bool, exposed func(uuid string) bool) {
 	a.recipients++
 	what := fmt.Sprintf("%s row %d is %s (%s %s %s)", campaign, r.Row, r.Status, r.Reason, r.Code, r.MessageUUID)
@@ -67,8 +70,15 @@ func (a *audit) checkRow(campaign string, r producer.Result, want uint64, got in
 		a.breach("%s, and the gateway accepted it %d times", what, got)
 	}
 	switch r.Status {
-	case "accepted":
-		a.accepted++
+	case "accepted", delivered, undelivered:
+		switch r.Status {
+		case delivered:
+			a.delivered++
+		case undelivered:
+			a.undelivered++
+		default:
+			a.accepted++
+		}
 		if got == 0 {
 			a.lost++
 			a.breach("%s, but the gateway never accepted it", what)
@@ -99,6 +109,19 @@ func (a *audit) checkRow(campaign string, r producer.Result, want uint64, got in
 	}
 }
 
+// checkDelivery compares one result with what the gateway reports about the message.
+func (a *audit) checkDelivery(campaign string, r producer.Result, w lastWord) {
+	if w.promised {
+		a.promised++
+	}
+	switch {
+	case isFinal(r.Status) && r.Status != w.final:
+		a.breach("%s row %d is %s (%s %s %s), but the gateway's last report is %q", campaign, r.Row, r.Status, r.Reason, r.Code, r.MessageID, w.final)
+	case w.promised && r.Status != w.final:
+		a.breach("%s row %d is %s (%s %s %s %s), but tuma serve answered a report that it is %s with a 2xx", campaign, r.Row, r.Status, r.Reason, r.Code, r.MessageID, r.MessageUUID, w.final)
+	}
+}
+
 // checkOptOut compares one result with the opt-out of its number, and with the calls to the
 // number that reached the gateway. got is how often the gateway accepted the number.
 func (a *audit) checkOptOut(campaign string, r producer.Result, got int, is numberHistory) {
@@ -118,8 +141,8 @@ func (a *audit) checkOptOut(campaign string, r producer.Result, got int, is numb
 		a.breach("%s, and its opt-out never returned without an error", what)
 		return
 	}
-	late := is.lateCalls()
-	a.reportedInFlight += is.inFlight
+	late, allowed := is.lateCalls(), is.allowedCalls(r)
+	a.reportedInFlight += allowed
 	a.lateCalls += late
 	switch {
 	case skipped && r.Reason != "opted_out":
@@ -129,8 +152,8 @@ func (a *audit) checkOptOut(campaign string, r producer.Result, got int, is numb
 	case len(is.calls) == 0 && r.Status != "unknown":
 		a.breach("%s, but has opted out, and no call to it reached the gateway", what)
 	}
-	if late > is.inFlight {
-		a.breach("%s, and %d calls to it came after its opt-out was back; the opt-out had reported %d in flight", what, late, is.inFlight)
+	if late > allowed {
+		a.breach("%s, and %d calls to it came after its opt-out was back; %d were in flight at that time (by a STOP: %t)", what, late, allowed, is.byWord)
 	}
 }
 

@@ -30,9 +30,13 @@ type campaign struct {
 	// repeatsError means that the gateway answers every repeat of an accepted call with the
 	// error error_msgid.
 	repeatsError bool
-	// enqueuedTwice means that two calls of Enqueue run at once. plannedThrice means that its
-	// planning task is queued three times.
+	// enqueuedTwice means that two calls of Enqueue run at once. plannedThrice means that the planning task of
+	// the campaign is queued three times.
 	enqueuedTwice, plannedThrice bool
+	// byAPI means that it is enqueued over the HTTP API, and message that it is a single message. receipt is the receipt of
+	// the HTTP API.
+	byAPI, message bool
+	receipt        apiReceipt
 	// hasOptOuts means that recipients opt out while the campaign is sent.
 	hasOptOuts bool
 	enqueued   bool
@@ -74,12 +78,21 @@ type traffic struct {
 	optOuts         *optOutLog
 	pause           time.Duration // maximum time between two opt-outs of a campaign
 
+	// api enqueues some campaigns over HTTP; nil without `tuma serve`. byWord opts a recipient out with a message; nil
+	// without `tuma serve`.
+	api    *apiClient
+	byWord func(context.Context, *campaign, uint64)
+	// seeCounts is called with each status that sample reads.
+	seeCounts func(producer.Status)
+
 	samples, unread, enqueueErrors atomic.Int64
 	background                     sync.WaitGroup // extra campaigns, and opt-outs
 
 	mu       sync.Mutex
 	all      []*campaign
 	given    map[string]int // how many numbers of its block each gateway has used
+	messages int            // number of single messages
+	incoming uint64         // how many subscribers have sent messages
 	breaches []string
 }
 
@@ -90,6 +103,39 @@ func (t *traffic) open() []string {
 	var ids []string
 	for _, c := range t.all {
 		if c.enqueued && !c.ended {
+			ids = append(ids, c.id)
+		}
+	}
+	return ids
+}
+
+// notEnded returns the IDs of the campaigns that have not ended, also of those whose enqueue has got no answer yet: workers
+// may send them already.
+func (t *traffic) notEnded() []string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var ids []string
+	for _, c := range t.all {
+		if !c.ended {
+			ids = append(ids, c.id)
+		}
+	}
+	return ids
+}
+
+// recent is how many ended campaigns are sampled: reports come in after the end of a campaign.
+const recent = 10
+
+// sampled returns the IDs of the open campaigns, and of the last campaigns that have ended.
+func (t *traffic) sampled() (ids []string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	ended := 0
+	for _, c := range slices.Backward(t.all) {
+		if c.ended {
+			ended++
+		}
+		if c.enqueued && (!c.ended || ended <= recent) {
 			ids = append(ids, c.id)
 		}
 	}
@@ -124,17 +170,40 @@ func (t *traffic) newCampaign(gateway string) *campaign {
 	defer t.mu.Unlock()
 	i, n := slices.Index(t.gateway.Names(), gateway), 0
 	for _, c := range t.all {
-		if c.gateway == gateway {
+		if c.gateway == gateway && !c.message {
 			n++
 		}
 	}
 	c := &campaign{id: fmt.Sprintf("chaos-%s-%d", gateway, n+1), gateway: gateway, total: t.size(gateway), hasOptOuts: hasOptOuts(n)}
-	c.first = uint64(firstNumber + i*perBlock + t.given[gateway])
-	if t.given[gateway] += c.total; t.given[gateway] > perBlock {
+	c.byAPI = t.api != nil && n%3 == 1
+	return t.add(c, i)
+}
+
+// newMessage returns a single message to a number that no campaign has, or nil as newCampaign does.
+func (t *traffic) newMessage(gateway string) *campaign {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.messages++
+	c := &campaign{id: fmt.Sprintf("chaos-message-%d", t.messages), gateway: gateway, total: 1, byAPI: true, message: true}
+	return t.add(c, slices.Index(t.gateway.Names(), gateway))
+}
+
+// add gives a campaign the next numbers of the gateway's block. block is the index of the block. The caller holds the lock.
+func (t *traffic) add(c *campaign, block int) *campaign {
+	c.first = uint64(firstNumber + block*perBlock + t.given[c.gateway])
+	if t.given[c.gateway] += c.total; t.given[c.gateway] > perBlock {
 		return nil
 	}
 	t.all = append(t.all, c)
 	return c
+}
+
+// subscriber returns a number that is in no campaign.
+func (t *traffic) subscriber() uint64 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.incoming++
+	return firstNumber + uint64(len(t.gateway.Names()))*perBlock + t.incoming
 }
 
 func (t *traffic) set(what *bool) {
@@ -190,7 +259,7 @@ func (t *traffic) runExtra(ctx context.Context, gateway string, enqueueTwice, pl
 	if c == nil {
 		return
 	}
-	c.enqueuedTwice, c.plannedThrice = enqueueTwice, planThrice
+	c.enqueuedTwice, c.plannedThrice, c.byAPI = enqueueTwice, planThrice, false
 	t.startOptOuts(ctx, c)
 	if t.enqueue(ctx, c) {
 		t.background.Go(func() { t.follow(ctx, c) })
@@ -205,6 +274,13 @@ func (t *traffic) enqueue(ctx context.Context, c *campaign) bool {
 		// A canary of a tenth is sent first. The threshold of 100 % lets the others follow in
 		// any case.
 		spec.Canary, spec.MaxRejected = 1+c.total/10, 100
+	}
+	if c.byAPI {
+		if !t.enqueueByAPI(ctx, c, spec) {
+			return false
+		}
+		t.set(&c.enqueued)
+		return true
 	}
 	var twin sync.WaitGroup
 	if c.enqueuedTwice {
@@ -260,7 +336,8 @@ func (t *traffic) follow(ctx context.Context, c *campaign) bool {
 	}
 }
 
-// sample checks the status of every open campaign once a second, until ctx ends.
+// sample checks the status of every open campaign, and of those that ended last, once a second, until ctx
+// ends.
 func (t *traffic) sample(ctx context.Context) {
 	for tick := time.Tick(time.Second); ; {
 		select {
@@ -268,7 +345,7 @@ func (t *traffic) sample(ctx context.Context) {
 			return
 		case <-tick:
 		}
-		for _, id := range t.open() {
+		for _, id := range t.sampled() {
 			st, err := t.watcher.Status(ctx, id)
 			if err != nil {
 				t.unread.Add(1)
@@ -276,6 +353,7 @@ func (t *traffic) sample(ctx context.Context) {
 			}
 			t.samples.Add(1)
 			t.checkI1(st)
+			t.seeCounts(st)
 		}
 	}
 }

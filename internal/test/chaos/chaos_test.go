@@ -34,13 +34,18 @@ func TestChaos_NothingIsLostOrSentTwice(t *testing.T) {
 	}
 	t.Log(out.String())
 	injected, _, _ := strings.Cut(out.String(), "DUPLICATES")
-	for _, e := range schedule(plan{seed: 1, duration: 6 * time.Second, workers: 3, quick: true}) {
+	for _, e := range schedule(plan{seed: 1, duration: 6 * time.Second, workers: 3, serves: serveProcesses, quick: true}) {
 		if !strings.Contains(injected, "  "+e.name()+" ") {
 			t.Errorf("the fault %q was not injected", e.name())
 		}
 	}
 	if !strings.Contains(out.String(), "No message was sent twice or lost. No call went to an opted-out recipient, except calls reported in flight.") {
 		t.Errorf("the last line does not say that every promise was kept:\n%s", out.String())
+	}
+	for _, row := range []string{"delivered", "undelivered", "final reports that got a 2xx"} {
+		if !regexp.MustCompile(`(?m)^ *` + row + ` .* [1-9][0-9]* *$`).MatchString(injected) {
+			t.Errorf("no recipient is counted as %q:\n%s", row, out.String())
+		}
 	}
 	if !regexp.MustCompile(`opted out meanwhile .* [1-9][0-9]*\n`).MatchString(injected) {
 		t.Errorf("no recipient opted out:\n%s", out.String())
@@ -55,7 +60,7 @@ func TestParse_InvalidArgumentsAreRefused(t *testing.T) {
 		}
 	}
 	o, err := parse([]string{"-fsync", "everysec", "-seed", "9"})
-	if err != nil || o.durability != "none" || o.seed != 9 || o.foreign {
+	if err != nil || o.durability != "none" || o.seed != 9 || o.foreign || o.serves != serveProcesses {
 		t.Errorf("got %+v, %v, want durability none, seed 9 and not foreign", o, err)
 	}
 	if o, err = parse([]string{"-redis", "redis://127.0.0.1:1/0"}); err != nil || o.durability != "none" || !o.foreign {

@@ -23,10 +23,10 @@ type claim struct {
 	uuid            string // the call's idempotency key
 }
 
-// openCalls returns the records of a campaign's generations that are submitting or
-// in doubt. It reads the ledger's fields directly, since no API reports which calls a dead
-// worker had claimed. The fields are named gB.K.G. In a record, word 1 is the state, word 2
-// the token and word 10 the idempotency key (internal/ledger/layout.go and prelude.lua).
+// openCalls returns the records of a campaign's generations that are submitting or in doubt. It reads the
+// ledger's fields directly, because no API reports which calls a dead worker had claimed. The fields are named
+// gB.K.G. In a record, word 1 is the state, word 2 the token and word 10 the idempotency key
+// (internal/ledger/layout.go and prelude.lua).
 var openCalls = redis.NewScript(`#!lua flags=no-writes
 local out, all = {}, redis.call('HGETALL', KEYS[1])
 for i = 1, #all, 2 do
@@ -47,7 +47,7 @@ func ledgerKey(campaign string) string { return "tuma:{" + campaign + "}:l" }
 // concurrent use.
 type claims struct {
 	rdb  *redis.Client
-	open func() []string // returns the IDs of the open campaigns
+	open func() []string // returns the IDs of the campaigns that have not ended
 
 	mu      sync.Mutex
 	exposed map[string]bool // by idempotency key
@@ -57,17 +57,39 @@ type claims struct {
 func (c *claims) readOpen(ctx context.Context) ([]claim, error) {
 	var all []claim
 	for _, id := range c.open() {
-		got, err := openCalls.RunRO(ctx, c.rdb, []string{ledgerKey(id)}).StringSlice()
+		got, err := c.readCampaign(ctx, id)
 		if err != nil {
-			return nil, fmt.Errorf("read the open calls of %s: %w", id, err)
+			return nil, err
 		}
-		for i := 0; i+1 < len(got); i += 2 {
-			if x, ok := readClaim(id, got[i], got[i+1]); ok {
-				all = append(all, x)
-			}
+		all = append(all, got...)
+	}
+	return all, nil
+}
+
+// readCampaign returns every call of a campaign that is submitting or in doubt now.
+func (c *claims) readCampaign(ctx context.Context, id string) (all []claim, err error) {
+	got, err := openCalls.RunRO(ctx, c.rdb, []string{ledgerKey(id)}).StringSlice()
+	if err != nil {
+		return nil, fmt.Errorf("read the open calls of %s: %w", id, err)
+	}
+	for i := 0; i+1 < len(got); i += 2 {
+		if x, ok := readClaim(id, got[i], got[i+1]); ok {
+			all = append(all, x)
 		}
 	}
 	return all, nil
+}
+
+// openOf returns the idempotency keys of a campaign's calls that are submitting or in doubt now.
+func (c *claims) openOf(ctx context.Context, id string) (map[string]bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	all, err := c.readCampaign(ctx, id)
+	keys := map[string]bool{}
+	for _, x := range all {
+		keys[x.uuid] = true
+	}
+	return keys, err
 }
 
 func readClaim(campaign, field, record string) (claim, bool) {
@@ -83,9 +105,9 @@ func readClaim(campaign, field, record string) (claim, bool) {
 	return claim{campaign: campaign, field: field, state: f[0], token: f[1], uuid: id.String()}, err == nil
 }
 
-// recordExposed notes the calls that are open now as exposed: they may end unknown. A fault calls
-// it before it kills or stops a process. It ignores an error, also if Redis does not answer within
-// a second: then another fault has stopped or killed Redis, and that fault has noted the calls.
+// recordExposed notes the calls that are open now as exposed: they may end unknown. A fault calls it before it
+// kills or stops a process. It ignores every error. If Redis does not answer within a second, another fault has
+// stopped or killed Redis, and that fault has noted the calls.
 func (c *claims) recordExposed(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
@@ -200,8 +222,8 @@ type recovery struct {
 	alone bool
 }
 
-// recover waits until the calls that a killed worker has left are resolved. open are the
-// calls that were open at the kill. ok is false if the worker left none, or if ctx ends.
+// recover waits until the calls that a killed worker has left are resolved. The parameter "open" holds the calls
+// that were open at the kill. ok is false if the worker left none, or if ctx ends.
 func (c *claims) recover(ctx context.Context, killed time.Time, open []claim) (r recovery, ok bool) {
 	// Wait until each call of a living worker has ended. Then the open calls left are those of the
 	// killed worker.

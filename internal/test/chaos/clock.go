@@ -170,7 +170,7 @@ func lastingClockOffset(seed uint64) time.Duration {
 // right. If another fault restarts the worker between these two times, its clock is wrong again.
 // The tally records the fault as if it had ended at once: a wrong clock does not excuse a slow
 // recovery from another fault.
-func (s *injector) clockWorker(e faultEvent, slot *workerSlot) {
+func (s *injector) clockWorker(e faultEvent, slot *processSlot) {
 	if !s.lockUnlessOver(&slot.clock) {
 		return
 	}
@@ -190,7 +190,7 @@ func (s *injector) clockWorker(e faultEvent, slot *workerSlot) {
 const upFor = 2 * time.Second
 
 // replaceWorker drains a worker, and starts one whose clock is wrong by off.
-func (s *injector) replaceWorker(slot *workerSlot, off time.Duration) {
+func (s *injector) replaceWorker(slot *processSlot, off time.Duration) {
 	// A worker cannot serve without Redis, so wait for Redis, and until the worker has run for
 	// upFor. Look at the worker only while no other fault can kill it.
 	s.redisMu.Lock()
@@ -218,7 +218,7 @@ func (s *injector) replaceWorker(slot *workerSlot, off time.Duration) {
 }
 
 // up reports whether the slot's current worker has run for at least d.
-func (s *workerSlot) up(d time.Duration) bool {
+func (s *processSlot) up(d time.Duration) bool {
 	c := s.current.Load()
 	return !c.Ended() && time.Since(c.began) >= d
 }
@@ -229,7 +229,7 @@ const clockWithin = 40 * time.Second
 // checkClock returns an error if the clock of the slot's workers was not wrong by off, because then
 // the fault has tested nothing. It takes the slot's first worker with this clock error, and
 // compares the time of its first log entry with the time at which chaos started it.
-func (s *workerSlot) checkClock(off time.Duration) error {
+func (s *processSlot) checkClock(off time.Duration) error {
 	log := s.logOf(off)
 	s.mu.Lock()
 	at := slices.IndexFunc(s.all, func(c *child) bool { return c.log == log })
@@ -257,7 +257,7 @@ func (s *workerSlot) checkClock(off time.Duration) error {
 }
 
 // logOf returns the log file of the slot's workers whose clock is wrong by off.
-func (s *workerSlot) logOf(off time.Duration) string {
+func (s *processSlot) logOf(off time.Duration) string {
 	if off == 0 {
 		return s.log
 	}

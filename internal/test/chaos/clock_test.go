@@ -100,7 +100,7 @@ func TestCheckClock_ComparesTheLogWithTheClock(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			s := &workerSlot{log: filepath.Join(t.TempDir(), "worker-1.log")}
+			s := &processSlot{log: filepath.Join(t.TempDir(), "worker-1.log")}
 			s.all = []*child{{log: s.log}, {log: s.logOf(c.off), began: began}}
 			if err := os.WriteFile(s.logOf(c.off), []byte(c.text), 0o600); err != nil {
 				t.Fatal(err)

@@ -25,10 +25,10 @@ type tally struct {
 	failures   []string
 }
 
-// span is the time from the start to the end of one fault. to is zero while the fault lasts.
+// span is the time from the start to the end of one fault. The field to is zero while the fault lasts.
 type span struct{ from, to time.Time }
 
-// begin counts one fault of a name and records its start. The caller calls over when the
+// begin counts one fault of a name and records its start. The caller calls the returned function over() when the
 // fault ends.
 func (t *tally) begin(name string) (over func()) {
 	t.mu.Lock()
@@ -46,7 +46,7 @@ func (t *tally) begin(name string) (over func()) {
 	}
 }
 
-// activeBetween returns how many faults lasted at some time between from and to.
+// activeBetween returns how many faults lasted at some time between the parameters from and to.
 func (t *tally) activeBetween(from, to time.Time) int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -137,6 +137,11 @@ func (s *injector) inject(e faultEvent) {
 			defer slot.fault.Unlock()
 			s.drainWorker(e, slot)
 		}
+	case serveKilled, serveStopped, serveDrained:
+		if slot := s.serveSlots[e.worker%len(s.serveSlots)]; s.lockUnlessOver(&slot.fault) {
+			defer slot.fault.Unlock()
+			s.breakServe(e, slot)
+		}
 	case workerClock:
 		s.clockWorker(e, slot)
 	case workerClockEver: // not in the schedule: this clock is wrong from the start
@@ -167,14 +172,14 @@ func (s *injector) inject(e faultEvent) {
 	}
 }
 
-// retryRedis calls do until it succeeds or the time for faults is up. Another fault may
-// make Redis unavailable meanwhile.
+// retryRedis calls the function do() until it succeeds or the time for faults is up. Another fault may make Redis
+// unavailable meanwhile.
 func (s *injector) retryRedis(do func() error) {
 	for do() != nil && s.wait(200*time.Millisecond) {
 	}
 }
 
-func (s *injector) killWorker(e faultEvent, slot *workerSlot) {
+func (s *injector) killWorker(e faultEvent, slot *processSlot) {
 	s.claims.recordExposed(s.ctx)
 	over := s.injected.begin(e.name())
 	killed := time.Now()
@@ -184,9 +189,8 @@ func (s *injector) killWorker(e faultEvent, slot *workerSlot) {
 	open := s.claims.recordExposedAfter(s.ctx)
 	over()
 	if r, ok := s.claims.recover(s.ctx, killed, open); ok {
-		// A gateway that refuses every repeat delays the recovery itself: a worker tries eight
-		// times there. So a kill with calls at such a gateway is not measured as a kill without
-		// another fault.
+		// A gateway that refuses every repeat delays the recovery too, because a worker tries eight times there.
+		// So a kill with calls at such a gateway is not measured as a kill without another fault.
 		stubborn := slices.ContainsFunc(r.left, func(c claim) bool { return s.traffic.alwaysRefusesRepeats(c.campaign) })
 		r.alone = e.alone && !stubborn && s.injected.activeBetween(killed, killed.Add(r.took)) == 1
 		s.injected.recovered(r)
@@ -194,7 +198,7 @@ func (s *injector) killWorker(e faultEvent, slot *workerSlot) {
 	}
 }
 
-func (s *injector) stopWorker(e faultEvent, slot *workerSlot) {
+func (s *injector) stopWorker(e faultEvent, slot *processSlot) {
 	s.claims.recordExposed(s.ctx)
 	over := s.injected.begin(e.name())
 	defer over()
@@ -206,7 +210,7 @@ func (s *injector) stopWorker(e faultEvent, slot *workerSlot) {
 	s.injected.fail(thaw())
 }
 
-func (s *injector) drainWorker(e faultEvent, slot *workerSlot) {
+func (s *injector) drainWorker(e faultEvent, slot *processSlot) {
 	if !s.lockUnlessOver(&s.latency) {
 		return
 	}
@@ -215,11 +219,29 @@ func (s *injector) drainWorker(e faultEvent, slot *workerSlot) {
 		s.gateway.SetLatency(latency)
 		s.latency.Unlock()
 	}()
-	s.wait(slowLatency / 2) // after this time the worker has calls in flight, because they are slow
+	s.wait(slowLatency / 2) // after this time the worker has calls in flight, because the calls are slow
 	over := s.injected.begin(e.name())
 	defer over()
 	s.verbosef("%s, worker %d", e.name(), e.worker+1)
 	s.injected.fail(slot.drain(s.ctx, drainsWithin))
+}
+
+// breakServe kills, stops or drains a process `tuma serve`. Such a process makes no call, so none is exposed.
+func (s *injector) breakServe(e faultEvent, slot *processSlot) {
+	over := s.injected.begin(e.name())
+	defer over()
+	s.verbosef("%s, %s", e.name(), slot.args[len(slot.args)-1])
+	switch e.kind {
+	case serveKilled:
+		s.injected.fail(slot.kill())
+	case serveStopped:
+		thaw, err := slot.freeze()
+		s.injected.fail(err)
+		s.wait(e.duration)
+		s.injected.fail(thaw())
+	default:
+		s.injected.fail(slot.drain(s.ctx, drainsWithin))
+	}
 }
 
 func (s *injector) breakRedis(e faultEvent) {

@@ -1,10 +1,10 @@
 //go:build unix
 
-// Command chaos tests Tuma's guarantees under faults. It starts real workers, a real
-// redis-server and the sandbox, and sends campaigns through all five gateways. Meanwhile
-// it injects faults from a seeded schedule: processes are killed or stopped, connections
-// are cut, gateways answer wrongly. At the end it compares what the gateways accepted with
-// the campaigns' results, recipient by recipient. Its exit status is 1 if it finds a broken
+// Command chaos tests Tuma's guarantees under faults. It starts real workers, two processes `tuma
+// serve`, a real redis-server and the sandbox, and sends campaigns through all five gateways.
+// Meanwhile it injects faults from a seeded schedule: processes are killed or stopped, connections
+// are cut, gateways answer wrongly. At the end it compares what the gateways accepted and reported
+// with the campaigns' results, recipient by recipient. Its exit status is 1 if it finds a broken
 // promise.
 //
 //	go run ./internal/test/chaos -for 10m -seed 1
@@ -20,9 +20,34 @@
 //     call with its first answer and forgets errors. While the gateway also repeats errors, or
 //     refuses repeats, recipients may be unknown.
 //   - A call to a recipient arrived after the recipient's opt-out had returned, and the
-//     opt-out had not reported that call as in flight.
+//     opt-out had not reported that call as in flight. Some opt-outs are a STOP that the sandbox
+//     forwards: they have returned when the callback has its 2xx, and chaos then reads in the ledger
+//     which calls are in flight.
 //   - A recipient is skipped that has not opted out.
 //   - A gateway has more unknown calls than the two excuses below allow.
+//
+// The sandbox reports deliveries. Africa's Talking posts its reports to one of the processes `tuma serve` at
+// random: delayed, out of order, some twice, some before the answer to the call, some with a changed ID,
+// some never. It posts a report again until it gets an answer below 500. `tuma serve` asks KoboMobile and
+// TextConnect for theirs. With -serve=false, all of this is left out. These are broken promises, too:
+//   - A final report got a 2xx, and the results have another status at the end.
+//   - A recipient is delivered or undelivered, and the gateway reports another final status, or none.
+//   - A recipient that was delivered or undelivered has another status later (some results are read
+//     each second), or one of these two counts of a status falls.
+//   - A gateway gets more requests for reports within one second, at any moment, than report_rate.
+//   - `tuma serve` answers a callback with anything but a 2xx or a 5xx.
+//
+// The sandbox also forwards messages of subscribers, each twice and out of order, until they get a 2xx. Some
+// are STOP or START. These are broken promises:
+//   - A message that got a 2xx is not in the inbox, or any message is there twice or changed.
+//   - A message got its 2xx before the first post of another message, and is behind it in the inbox.
+//   - The sender of a STOP that got a 2xx is not on the suppression list, or is still on it after a START.
+//
+// Every third campaign of a gateway, and single messages, are enqueued over the HTTP API. Three clients post
+// each of them under its ID as the Idempotency-Key, and repeat that until they get a 2xx. These are broken
+// promises:
+//   - Two clients get different receipts, or a client gets a 4xx other than 409 and 429.
+//   - A campaign or message does not exist exactly once, with that receipt.
 //
 // The first excuse: the call was open in the ledger when a worker or Redis was killed or
 // stopped, or Redis' answers were held back. Chaos knows these calls by their idempotency keys.
@@ -113,12 +138,15 @@ func parse(args []string) (options, error) {
 	f.StringVar(&o.redis, "redis", "", "URL of an empty database, redis://…, whose server is not killed, stopped or filled (default: chaos starts a redis-server)")
 	f.StringVar(&o.fsync, "fsync", "always", "appendfsync of the redis-server that chaos starts: always, everysec or no")
 	f.StringVar(&o.durability, "durability", "", "redis.durability (default: fsync with -fsync always, else none)")
+	serve := f.Bool("serve", true, "run tuma serve, with delivery reports, messages of subscribers and clients of the HTTP API")
 	f.BoolVar(&o.keep, "keep", false, "keep the logs even if no promise is broken")
 	f.BoolVar(&o.verbose, "v", false, "print every fault when it is injected")
 	if err := f.Parse(args); err != nil {
 		return o, err
 	}
-	o.foreign = o.redis != ""
+	if o.foreign = o.redis != ""; *serve {
+		o.serves = serveProcesses
+	}
 	if o.durability == "" {
 		o.durability = "none"
 		if o.fsync == "always" && !o.foreign {

@@ -45,6 +45,10 @@ type request struct {
 	returned time.Time
 	// inFlight is how many calls the opt-out reported as in flight.
 	inFlight int
+	// byWord means that the opt-out was a STOP, whose 2xx reports no calls. open are then the idempotency keys of the
+	// campaign's calls that were open after the 2xx, up to the time in returned.
+	byWord bool
+	open   map[string]bool
 }
 
 // arrival records that a call to a number has reached a gateway. The outcome of the call does not
@@ -60,24 +64,27 @@ func newOptOutLog() *optOutLog {
 	return &optOutLog{requests: map[uint64]request{}, calls: map[uint64][]arrival{}, last: map[string]uint64{}}
 }
 
-// Requests to every gateway have the numbers in international form. They all begin as
-// firstNumber does. Idempotency keys are UUIDs.
+// Requests to every gateway have the numbers in international form. They all begin with the same digits as
+// firstNumber. Idempotency keys are UUIDs.
 var (
 	numberPattern = regexp.MustCompile(`2547[0-9]{8}`)
 	keyPattern    = regexp.MustCompile(`[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}`)
 )
 
-// readRequest records the numbers in a request before the gateway reads it, and restores the
-// body. Each number is recorded with the time at which the gateway had read the request's header:
-// the worker began the call before that time. It returns an error if the body cannot be read.
-func (c *optOutLog) readRequest(gateway string, q *http.Request) error {
-	at := time.Now()
+// readText returns the query and the body of a request, and restores the body. It returns an error if
+// the body cannot be read.
+func readText(q *http.Request) ([]byte, error) {
 	body, err := io.ReadAll(q.Body)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	q.Body = io.NopCloser(bytes.NewReader(body))
-	text := append(append([]byte(q.URL.RawQuery), '\n'), body...)
+	return append(append([]byte(q.URL.RawQuery), '\n'), body...), nil
+}
+
+// readRequest records the numbers in the text of a request before the gateway reads it. at is the time
+// at which the gateway had read the request's header: the worker began the call before that time.
+func (c *optOutLog) readRequest(gateway string, at time.Time, text []byte) {
 	a := arrival{arrived: at}
 	if hasKeys(gateway) {
 		a.key = string(keyPattern.Find(text))
@@ -87,12 +94,11 @@ func (c *optOutLog) readRequest(gateway string, q *http.Request) error {
 	for _, found := range numberPattern.FindAll(text, -1) {
 		n, err := strconv.ParseUint(string(found), 10, 64)
 		if err != nil {
-			return err
+			continue // numberPattern matches 12 digits, so that this cannot happen
 		}
 		c.calls[n] = append(c.calls[n], a)
 		c.last[gateway] = n
 	}
-	return nil
 }
 
 // hasOptOuts reports whether recipients opt out of a gateway's nth campaign. In every fourth
@@ -112,7 +118,12 @@ func (t *traffic) optOutSome(ctx context.Context, c *campaign) {
 		if _, ended := t.progress(c); ended {
 			return
 		}
-		t.optOut(ctx, t.optOuts.pickNumber(c), []string{"", "ACME"}[rand.N(2)])
+		n := t.optOuts.pickNumber(c)
+		if t.byWord != nil && rand.N(3) == 0 {
+			t.byWord(ctx, c, n)
+			continue
+		}
+		t.optOut(ctx, n, []string{"", sender}[rand.N(2)])
 	}
 }
 
@@ -123,9 +134,9 @@ func (t *traffic) startOptOuts(ctx context.Context, c *campaign) {
 	}
 }
 
-// pickNumber chooses at random a number of a campaign. The number has not opted out yet. With a
-// probability of three in four it is near the last number that reached the gateway, so that a call
-// to it may be in flight.
+// pickNumber chooses at random a number of a campaign. The number has not opted out yet. With a probability of
+// three in four the chosen number is near the last number that reached the gateway, so that a call to the chosen
+// number may be in flight.
 func (c *optOutLog) pickNumber(of *campaign) uint64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -167,6 +178,26 @@ func (c *optOutLog) confirm(n uint64, back time.Time, open int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.requests[n] = request{returned: back, inFlight: open}
+}
+
+// confirmWord records that a STOP got its 2xx, and that calls were open until the time back.
+func (c *optOutLog) confirmWord(n uint64, back time.Time, calls map[string]bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.requests[n] = request{returned: back, byWord: true, open: calls}
+}
+
+// allowedCalls returns how many calls may have arrived after the opt-out of a result's number had returned. After a STOP,
+// that is the call of the result if it was open, or any open call if the result is skipped: then the gateway did not
+// accept that call.
+func (r numberHistory) allowedCalls(x producer.Result) int {
+	switch {
+	case !r.byWord:
+		return r.inFlight
+	case r.open[x.MessageUUID], x.Status == "skipped" && len(r.open) > 0:
+		return 1
+	}
+	return 0
 }
 
 // optOutFunc returns the function for optOutLog.optOut. It uses the library, and one time of

@@ -70,9 +70,11 @@ func TestOptOutLog_ReadsRecipientsBeforeTheGateway(t *testing.T) {
 		if gateway != "connectmedia" {
 			q.URL.RawQuery = ""
 		}
-		if err := c.readRequest(gateway, q); err != nil {
+		read, err := readText(q)
+		if err != nil {
 			t.Fatal(err)
 		}
+		c.readRequest(gateway, time.Now(), read)
 		if got, err := io.ReadAll(q.Body); err != nil || string(got) != text {
 			t.Errorf("%s: the body is %q, %v after readRequest, want %q", gateway, got, err, text)
 		}

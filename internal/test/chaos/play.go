@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -16,7 +17,7 @@ import (
 const settleWithin = 5 * time.Minute
 
 // play runs the workers, the campaigns and the faults, and returns the report. It returns
-// an error if a worker cannot be started or ctx ends.
+// an error if a process cannot be started or ctx ends.
 func (r *chaosRun) play(ctx context.Context) (*report, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -24,11 +25,12 @@ func (r *chaosRun) play(ctx context.Context) (*report, error) {
 	var background, campaigns sync.WaitGroup
 	defer background.Wait()
 	defer cancel()
-	failed := make(chan error, len(r.slots))
-	for _, s := range r.slots {
+	processes := slices.Concat(r.slots, r.serveSlots)
+	failed := make(chan error, len(processes))
+	for _, s := range processes {
 		background.Go(func() { failed <- s.run(ctx) })
 	}
-	if err := r.awaitWorkers(ctx); err != nil {
+	if err := errors.Join(r.awaitWorkers(ctx), r.awaitServes(ctx)); err != nil {
 		return nil, err
 	}
 	if r.clocks {
@@ -38,11 +40,7 @@ func (r *chaosRun) play(ctx context.Context) (*report, error) {
 	over, stop := context.WithTimeout(ctx, r.duration)
 	defer stop()
 	background.Go(func() { r.traffic.sample(ctx) })
-	for _, gateway := range r.gateway.Names() {
-		for range concurrentCampaigns(gateway) {
-			campaigns.Go(func() { r.traffic.runCampaigns(ctx, gateway, over.Done()) })
-		}
-	}
+	r.runTraffic(ctx, over.Done(), &campaigns, &background)
 	st := &injector{chaosRun: r, over: over, ctx: ctx}
 	background.Go(func() { r.progress(ctx) })
 	calm, ended := make(chan struct{}), make(chan struct{})
@@ -51,13 +49,16 @@ func (r *chaosRun) play(ctx context.Context) (*report, error) {
 		close(calm)
 		campaigns.Wait()
 		r.traffic.background.Wait() // the injector has returned, so no campaign is added
+		if r.serves > 0 {
+			r.awaitReports(ctx)
+		}
 		close(ended)
 	})
 	select {
 	case <-over.Done():
 	case err := <-failed:
 		if err != nil {
-			return nil, fmt.Errorf("start a worker: %w", err)
+			return nil, fmt.Errorf("start a process: %w", err)
 		}
 	}
 	if ctx.Err() != nil {
@@ -66,8 +67,26 @@ func (r *chaosRun) play(ctx context.Context) (*report, error) {
 	return r.settle(ctx, calm, ended)
 }
 
-// settle removes the gateways' faults, waits until the faults are over and the campaigns
-// have ended, for settleWithin at most, and returns the report.
+// runTraffic starts what sends campaigns, single messages and messages of subscribers until over is closed. Their
+// goroutines are in campaigns, and those that only read are in background.
+func (r *chaosRun) runTraffic(ctx context.Context, over <-chan struct{}, campaigns, background *sync.WaitGroup) {
+	for _, gateway := range r.gateway.Names() {
+		for range concurrentCampaigns(gateway) {
+			campaigns.Go(func() { r.traffic.runCampaigns(ctx, gateway, over) })
+		}
+	}
+	if r.serves == 0 {
+		return
+	}
+	background.Go(func() { r.sampleFinals(ctx) })
+	campaigns.Go(func() { r.traffic.runMessages(ctx, over) })
+	for _, account := range slices.Repeat(forwards, subscribers) {
+		campaigns.Go(func() { r.runSubscriber(ctx, account, over) })
+	}
+}
+
+// settle removes the gateways' faults, waits until the faults are over, the campaigns have ended and
+// their delivery reports are in the results, for settleWithin at most, and returns the report.
 func (r *chaosRun) settle(ctx context.Context, calm, ended <-chan struct{}) (*report, error) {
 	r.gateway.ClearFaults()
 	bounded, cancel := context.WithTimeout(ctx, settleWithin)

@@ -17,7 +17,7 @@ type proxy struct {
 	running  sync.WaitGroup
 
 	mu      sync.Mutex
-	changed *sync.Cond // signals a change of the fields silent and closed, or of the field closed of a pair
+	changed *sync.Cond // signals that one of the flags silent and closed has changed, or the flag closed of a pair
 	pairs   map[*pair]struct{}
 	silent  bool
 	closed  bool
@@ -126,7 +126,7 @@ func (p *proxy) end(x *pair) {
 	}
 	x.closed = true
 	delete(p.pairs, x)
-	_, _ = x.client.Close(), x.server.Close() // one may be closed already
+	_, _ = x.client.Close(), x.server.Close() // one of the two may be closed already
 	p.changed.Broadcast()
 }
 

@@ -79,8 +79,8 @@ func (s *redisServer) start(ctx context.Context) error {
 	return nil
 }
 
-// ready waits until the process that the method start has started answers. It returns an error if
-// another process answers at the port.
+// ready waits until the redis-server that start() started answers. It returns an error if another process answers at
+// the port.
 func (s *redisServer) ready(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()

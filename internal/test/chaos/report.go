@@ -38,8 +38,9 @@ func (r *chaosRun) report(ctx context.Context, settled time.Duration) (*report, 
 		audits[name] = &audit{gateway: name, unknownCalls: map[string]bool{}}
 		out.audits = append(out.audits, audits[name])
 	}
+	posts := r.gateway.Gateway(posted).Finals()
 	for _, c := range r.traffic.campaigns() {
-		if err := r.compare(ctx, c, audits[c.gateway]); err != nil {
+		if err := r.compare(ctx, c, audits[c.gateway], posts); err != nil {
 			return nil, err
 		}
 	}
@@ -52,7 +53,15 @@ func (r *chaosRun) report(ctx context.Context, settled time.Duration) (*report, 
 	r.traffic.mu.Lock()
 	out.breaches = append(out.breaches, r.traffic.breaches...)
 	r.traffic.mu.Unlock()
-	for _, s := range r.slots {
+	out.breaches = append(out.breaches, r.polls.check()...)
+	for _, check := range []func(context.Context) ([]string, error){r.checkCampaigns, r.checkInbound} {
+		breaches, err := check(ctx)
+		if err != nil {
+			return nil, err
+		}
+		out.breaches = append(out.breaches, breaches...)
+	}
+	for _, s := range slices.Concat(r.slots, r.serveSlots) {
 		s.mu.Lock()
 		out.breaches = append(out.breaches, s.unexpectedEnds...)
 		s.mu.Unlock()
@@ -75,8 +84,9 @@ func (r *report) broken(gateway string) int {
 	return int(r.gateway.Gateway(gateway).Stats().Ambiguous + r.callersGone[gateway].Load())
 }
 
-// compare compares the results of one campaign with what its gateway accepted.
-func (r *chaosRun) compare(ctx context.Context, c *campaign, a *audit) error {
+// compare compares the results of one campaign with what its gateway accepted and reported. posts are
+// the final statuses that the gateway posted, or would have posted, by number.
+func (r *chaosRun) compare(ctx context.Context, c *campaign, a *audit, posts map[uint64]bool) error {
 	a.campaigns++
 	switch enqueued, ended := r.traffic.progress(c); {
 	case !enqueued:
@@ -96,6 +106,10 @@ func (r *chaosRun) compare(ctx context.Context, c *campaign, a *audit) error {
 		got := gateway.Accepted(want)
 		a.checkRow(c.id, x, want, got, c.noUnknown, r.claims.isExposed)
 		a.checkOptOut(c.id, x, got, r.optOuts.historyOf(want))
+		if r.serves > 0 {
+			r.deliveries.see(c.id, x)
+			a.checkDelivery(c.id, x, r.lastWordOf(c.gateway, want, x, posts))
+		}
 	}
 	if rows != c.total {
 		a.lost += max(0, c.total-rows)
@@ -105,8 +119,8 @@ func (r *chaosRun) compare(ctx context.Context, c *campaign, a *audit) error {
 }
 
 func (r *report) print(out io.Writer) {
-	fmt.Fprintf(out, "\nchaos: seed %d, faults for %s, all campaigns ended %s later; %d workers, redis %s, durability %s\n\n",
-		r.seed, r.duration, r.settled.Round(100*time.Millisecond), r.workers, r.redisIs(), r.durability)
+	fmt.Fprintf(out, "\nchaos: seed %d, faults for %s, all campaigns ended %s later; %d workers, %d tuma serve, redis %s, durability %s\n\n",
+		r.seed, r.duration, r.settled.Round(100*time.Millisecond), r.workers, r.serves, r.redisIs(), r.durability)
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "faults injected")
 	for _, name := range slices.Sorted(maps.Keys(r.injected.counts)) {
@@ -120,14 +134,36 @@ func (r *report) print(out io.Writer) {
 	fmt.Fprintf(w, "checks that the counts of a status add up\t%d, one a second for each open campaign; Redis did not answer %d times\n", r.traffic.samples.Load(), r.traffic.unread.Load())
 	fmt.Fprintf(w, "enqueues tried again\t%d\n", r.traffic.enqueueErrors.Load())
 	fmt.Fprintf(w, "opt-outs tried again\t%d\n", r.optOuts.retries.Load())
+	r.printServes(w)
 	fmt.Fprintf(w, "calls in flight when a worker or Redis was killed or stopped\t%d\n", r.claims.exposures())
 	r.printRecoveries(w)
 	_ = w.Flush()
 	if len(r.breaches) == 0 {
 		fmt.Fprintln(out, "\nEvery recipient has one status. No message was sent twice or lost. No call went to an opted-out recipient, except calls reported in flight.")
+		if r.serves > 0 {
+			fmt.Fprintln(out, "Each delivery report that got a 2xx is in the results. No delivered or undelivered recipient changed its status.")
+		}
 		return
 	}
 	fmt.Fprintf(out, "\nBROKEN PROMISES (at most %d of a kind):\n  %s\n", maxBreaches, strings.Join(r.breaches, "\n  "))
+}
+
+// printServes prints what reached the processes `tuma serve`, and what they asked the gateways.
+func (r *report) printServes(w io.Writer) {
+	if r.serves == 0 {
+		return
+	}
+	x, s := r.relay, r.reportStats()
+	fmt.Fprintf(w, "callbacks: 2xx, 5xx, without an answer\t%d, %d, %d\n", x.taken.Load(), x.failed.Load(), x.silent.Load())
+	fmt.Fprintf(w, "delivery reports at %s: taken, posted again, never posted\t%d, %d, %d\n", posted, s.Taken, s.Repeated, s.Lost)
+	messages, words := r.inbound.counts()
+	fmt.Fprintf(w, "messages of subscribers, each posted twice\t%d, %d of them STOP or START\n", messages, words)
+	fmt.Fprintf(w, "requests to the HTTP API: 2xx, repeated\t%d, %d\n", r.traffic.api.answers.Load(), r.traffic.api.repeated.Load())
+	fmt.Fprintf(w, "final statuses watched once a second\t%d\n", r.deliveries.sampledRows())
+	for _, name := range polled {
+		all, most := r.polls.busiest(name)
+		fmt.Fprintf(w, "requests for delivery reports at %s\t%d, at most %d in a second\n", name, all, most)
+	}
 }
 
 func (r *report) redisIs() string {
@@ -156,6 +192,9 @@ func (r *report) printGateways(out io.Writer) {
 	row("campaigns", func(a *audit) int { return a.campaigns })
 	row("messages", func(a *audit) int { return a.recipients })
 	row("accepted", func(a *audit) int { return a.accepted })
+	row("delivered", func(a *audit) int { return a.delivered })
+	row("undelivered", func(a *audit) int { return a.undelivered })
+	row("final reports that got a 2xx", func(a *audit) int { return a.promised })
 	row("rejected", func(a *audit) int { return a.rejected })
 	row("skipped", func(a *audit) int { return a.skipped })
 	row("opted out meanwhile", func(a *audit) int { return a.optedOut })

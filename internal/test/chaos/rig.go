@@ -51,7 +51,12 @@ type chaosRun struct {
 	gateway     *simulator.Server
 	web         *http.Server
 	callersGone map[string]*atomic.Int64 // for each gateway, the number of calls whose caller closed the connection before the answer
-	slots       []*workerSlot
+	slots       []*processSlot           // the workers
+	serveSlots  []*processSlot           // the processes `tuma serve`; empty with -serve=false
+	relay       *relay
+	deliveries  *deliveryLog
+	polls       pollLog
+	inbound     *inboundLog
 	traffic     *traffic
 	claims      *claims
 	optOuts     *optOutLog
@@ -62,10 +67,13 @@ type chaosRun struct {
 	began       time.Time
 }
 
-// newChaosRun starts Redis, the proxy and the gateways, and prepares the workers. play starts the
-// workers. If newChaosRun fails, it closes what it has started.
+// newChaosRun starts Redis, the proxy and the gateways, and prepares the workers and the processes `tuma
+// serve`. play starts them. If newChaosRun fails, it closes what it has started.
 func newChaosRun(ctx context.Context, o options, dir string, out io.Writer) (r *chaosRun, err error) {
-	r = &chaosRun{options: o, dir: dir, out: out, callersGone: map[string]*atomic.Int64{}}
+	r = &chaosRun{options: o, dir: dir, out: out, callersGone: map[string]*atomic.Int64{}, traffic: &traffic{}}
+	r.deliveries = newDeliveryLog(r.traffic.breach)
+	r.inbound = newInboundLog()
+	r.relay = newRelay(r.deliveries.answered, r.traffic.breach)
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, r.close())
@@ -84,9 +92,12 @@ func newChaosRun(ctx context.Context, o options, dir string, out io.Writer) (r *
 		return r, err
 	}
 	for n := range o.workers {
-		r.slots = append(r.slots, newSlot(o, dir, config, n))
+		r.slots = append(r.slots, newWorkerSlot(o, dir, config, n))
 	}
-	return r, r.startTraffic(config)
+	if err := r.newServeSlots(ctx, config); err != nil {
+		return r, err
+	}
+	return r, r.startTraffic(ctx, config)
 }
 
 // startRedis starts a redis-server, or connects to the one of -redis. It starts the proxy and
@@ -136,20 +147,36 @@ func (r *chaosRun) startGateways(ctx context.Context) (base string, err error) {
 	}
 	r.web = &http.Server{Handler: http.HandlerFunc(r.serve), ReadHeaderTimeout: time.Minute}
 	go func() { _ = r.web.Serve(l) }() // returns when close closes it
-	return "http://" + l.Addr().String(), nil
+	base = "http://" + l.Addr().String()
+	if r.serves > 0 {
+		err = r.reportGateways(base)
+	}
+	return base, err
 }
 
-// serve records a request's numbers and passes the request to the sandbox. If the caller has closed
-// the connection before the answer is ready, serve counts the call in callersGone. If a fault
-// breaks the connection, serve does not count it: the sandbox has counted the call, and ends serve
-// with a panic.
+// serve passes callbacks to the relay. It records the numbers of any other request and passes the
+// request to the sandbox. If the caller has closed the connection before the answer to a call is
+// ready, serve counts the call in callersGone. If a fault breaks the connection, serve does not count
+// it: the sandbox has counted the call, and ends serve with a panic.
 func (r *chaosRun) serve(w http.ResponseWriter, q *http.Request) {
+	if strings.HasPrefix(q.URL.Path, relayPath) {
+		r.relay.ServeHTTP(w, q)
+		return
+	}
+	at := time.Now()
 	name, _, _ := strings.Cut(strings.TrimPrefix(q.URL.Path, "/"), "/")
-	if r.optOuts.readRequest(name, q) != nil {
+	text, err := readText(q)
+	if err != nil {
 		return // the caller closed the connection before it had sent the body
 	}
+	poll := isPoll(name, q.URL.Path, text)
+	if poll {
+		r.polls.add(name, at)
+	} else {
+		r.optOuts.readRequest(name, at, text)
+	}
 	r.gateway.ServeHTTP(w, q)
-	if q.Context().Err() == nil {
+	if poll || q.Context().Err() == nil {
 		return
 	}
 	if n := r.callersGone[name]; n != nil {
@@ -161,24 +188,29 @@ func (r *chaosRun) config(url, base string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "redis: {url: '%s', durability: '%s'}\ndefault_country: KE\nwindows: off\naccounts:\n", url, r.durability)
 	for _, name := range slices.Sorted(maps.Keys(logins)) {
-		fmt.Fprintf(&b, "  %[1]s:\n    provider: %[1]s\n    base_url: %[2]s/%[1]s\n    sender: ACME\n    rate: \"0\"\n    timeout: %[3]s\n    reconcile_for: 12s\n    concurrency: %[4]d\n",
-			name, base, callTimeout, concurrency)
+		fmt.Fprintf(&b, "  %[1]s:\n    provider: %[1]s\n    base_url: %[2]s/%[1]s\n    sender: %[5]s\n    rate: \"0\"\n    timeout: %[3]s\n    reconcile_for: 12s\n    concurrency: %[4]d\n",
+			name, base, callTimeout, concurrency, sender)
 		if !oneByOne(name) {
 			fmt.Fprintf(&b, "    max_recipients: %d\n", perCall)
 		}
 		for _, field := range logins[name] {
 			fmt.Fprintf(&b, "    %s: demo\n", field)
 		}
+		if r.serves > 0 {
+			b.WriteString(serveConfig(name))
+		}
 	}
 	return b.String()
 }
 
-func (r *chaosRun) startTraffic(config string) error {
+func (r *chaosRun) startTraffic(ctx context.Context, config string) error {
 	d, err := script.ParseDurability(r.durability)
 	if err != nil {
 		return err
 	}
-	t := &traffic{queue: queue.New(r.viaProxy), gateway: r.gateway, given: map[string]int{}, optOuts: r.optOuts, pause: 400 * time.Millisecond}
+	t := r.traffic
+	t.queue, t.gateway, t.given, t.optOuts, t.pause = queue.New(r.viaProxy), r.gateway, map[string]int{}, r.optOuts, 400*time.Millisecond
+	t.seeCounts = r.deliveries.seeCounts
 	if r.quick {
 		t.pause = 200 * time.Millisecond
 	}
@@ -200,8 +232,13 @@ func (r *chaosRun) startTraffic(config string) error {
 		return err
 	}
 	r.optOuts.optOut = r.optOutFunc(t.client, config)
-	r.traffic = t
-	r.claims = &claims{rdb: r.direct, open: t.open, exposed: map[string]bool{}}
+	if r.serves > 0 {
+		t.byWord = r.optOutByWord
+		if t.api, err = r.newAPIClient(ctx, config); err != nil {
+			return err
+		}
+	}
+	r.claims = &claims{rdb: r.direct, open: t.notEnded, exposed: map[string]bool{}}
 	return nil
 }
 
@@ -255,14 +292,16 @@ func concurrentCampaigns(gateway string) int {
 // database of -redis.
 func (r *chaosRun) close() error {
 	var errs []error
-	for _, s := range r.slots {
+	for _, s := range slices.Concat(r.slots, r.serveSlots) {
 		s.end()
 	}
+	r.relay.close()
+	r.traffic.api.close()
 	if r.web != nil {
 		r.gateway.Close()
 		errs = append(errs, r.web.Close())
 	}
-	if r.foreign && r.direct != nil && r.traffic != nil {
+	if r.foreign && r.direct != nil && r.traffic.watcher != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 		defer cancel()
 		errs = append(errs, r.wipe(ctx, "tuma:*"), r.wipe(ctx, "asynq:*"))

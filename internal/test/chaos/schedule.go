@@ -18,6 +18,9 @@ const (
 	workerDrained    faultKind = "worker: SIGTERM in a slow call"
 	workerClock      faultKind = "worker: clock a minute off for a while"
 	workerClockEver  faultKind = "worker: clock a minute off for the entire run"
+	serveKilled      faultKind = "serve: kill -9"
+	serveStopped     faultKind = "serve: SIGSTOP for a while, SIGCONT"
+	serveDrained     faultKind = "serve: SIGTERM, and at once another process"
 	redisKilled      faultKind = "redis: kill -9, restart from its AOF"
 	redisStopped     faultKind = "redis: SIGSTOP for 5 s"
 	redisStoppedLong faultKind = "redis: SIGSTOP for 40 s"
@@ -41,7 +44,7 @@ type faultEvent struct {
 	kind        faultKind
 	duration    time.Duration // how long the fault lasts
 	clockOffset time.Duration // how much the clock is fast; negative: slow
-	worker      int           // index of the worker that the fault hits
+	worker      int           // index of the worker that the fault hits; of `tuma serve`, modulo their number
 	fault       string        // one of gatewayFaults
 	p           float64       // probability that the gateway's fault hits a call
 	bytes       int64         // bytes of answers that pass before the cut
@@ -61,6 +64,7 @@ type plan struct {
 	seed     uint64
 	duration time.Duration
 	workers  int
+	serves   int // number of processes `tuma serve`
 	// quick omits the long faults and makes the others short.
 	quick bool
 	// clocks means that there is a build of tuma whose clock can be wrong.
@@ -118,10 +122,9 @@ func schedule(p plan) []faultEvent {
 	}
 }
 
-// quickSchedule spreads one block of short faults evenly over the run. Worker 0 is stopped
-// first, since the stop must last longer than a lease. Other faults hit the other workers.
-// The queue is wiped last: after a wipe in so short a run, the queue could stay empty for a
-// while.
+// quickSchedule spreads one block of short faults evenly over the run. Worker 0 is stopped first, because the
+// stop must last longer than a lease. Other faults hit the other workers. The queue is wiped last: after a wipe
+// in so short a run, the queue could stay empty for a while.
 func quickSchedule(p plan, rng *rand.Rand) []faultEvent {
 	block := newEvents(p, 0)
 	rng.Shuffle(len(block), func(i, j int) { block[i], block[j] = block[j], block[i] })
@@ -140,28 +143,29 @@ func quickSchedule(p plan, rng *rand.Rand) []faultEvent {
 			e.worker, e.duration = 0, callTimeout+leaseMargin+300*time.Millisecond
 		case gatewayFault:
 			e.duration, e.p = p.duration/4, 0.04
-		case redisFull:
+		case redisFull, serveStopped:
 			e.duration = time.Second
 		}
 	}
 	return block
 }
 
-// newEvents returns the nth block of events. It has each kind of fault as often as a block must
-// have it. It sets only the kind, and the name of a gateway's fault; fill sets the rest.
+// newEvents returns the nth block of events. It has each kind of fault as often as a block must have it. It sets
+// only the kind, and the name of a gateway's fault. The method "fill" sets the rest.
 func newEvents(p plan, n int) []faultEvent {
 	type share struct {
 		kind               faultKind
 		often, oftenQuick  int
 		touchesRedisItself bool
 	}
-	oftenClock := 0
+	oftenClock, perServe := 0, min(p.serves, 1)
 	if p.clocks {
 		oftenClock = 2
 	}
 	var block []faultEvent
 	for _, s := range []share{
 		{workerKilled, 6, 2, false}, {workerStopped, 3, 1, false}, {workerDrained, 3, 1, false}, {workerClock, oftenClock, 0, false},
+		{serveKilled, 5 * perServe, 2 * perServe, false}, {serveStopped, 2 * perServe, perServe, false}, {serveDrained, 2 * perServe, perServe, false},
 		{redisKilled, 2, 1, true}, {redisStopped, 1, 0, true}, {redisFull, 1, 1, true},
 		{linkCut, 5, 3, false}, {linksCut, 1, 1, false}, {linksSilent, 1, 0, false},
 		{queueWiped, 2, 1, false}, {taskTwice, 5, 2, false}, {planTwice, 3, 1, false}, {enqueueTwice, 2, 1, false},
@@ -189,6 +193,8 @@ func (e *faultEvent) fill(rng *rand.Rand) {
 	switch e.kind {
 	case workerStopped:
 		e.duration = randomDuration(rng, callTimeout+leaseMargin+500*time.Millisecond, 2*(callTimeout+leaseMargin))
+	case serveStopped:
+		e.duration = randomDuration(rng, time.Second, 8*time.Second)
 	case redisStopped:
 		e.duration = 5 * time.Second
 	case redisStoppedLong:

@@ -26,12 +26,15 @@ func TestSchedule_HasEveryFaultAndKeepsItsTimes(t *testing.T) {
 	alike := []faultKind{workerKilled, workerStopped, workerDrained, linkCut, linksCut, queueWiped, taskTwice, planTwice, enqueueTwice}
 	own := []faultKind{redisKilled, redisFull}
 	slow := []faultKind{redisStopped, redisStoppedLong, linksSilent}
+	serve := []faultKind{serveKilled, serveStopped, serveDrained}
 	for _, c := range []struct {
 		name       string
 		plan       plan
 		want, none []faultKind
 	}{
-		{"ten minutes", plan{duration: 10 * time.Minute}, slices.Concat(alike, own, slow), []faultKind{workerClock}},
+		{"ten minutes", plan{duration: 10 * time.Minute}, slices.Concat(alike, own, slow), append(serve, workerClock)},
+		{"ten minutes with tuma serve", plan{duration: 10 * time.Minute, serves: 2}, slices.Concat(alike, own, slow, serve), nil},
+		{"quick with tuma serve", plan{duration: 6 * time.Second, quick: true, serves: 2}, slices.Concat(alike, own, serve), slow},
 		{"ten minutes with clocks", plan{duration: 10 * time.Minute, clocks: true}, slices.Concat(alike, own, slow, []faultKind{workerClock}), nil},
 		{"quick", plan{duration: 6 * time.Second, quick: true}, slices.Concat(alike, own), slow},
 		{"a given redis", plan{duration: 10 * time.Minute, foreign: true}, append(alike, linksSilent), append(own, redisStopped, redisStoppedLong)},

@@ -17,8 +17,9 @@ import (
 	"github.com/tuma-sms/tuma/providers/catalog"
 )
 
-// blockingCounter is a proxy of a gateway that counts how often each number arrives, also those that the gateway
-// refuses. After unblockedNumbers numbers it blocks calls until the test closes open.
+// blockingCounter is a proxy in front of a gateway. It counts how often each number arrives, including numbers
+// that the gateway refuses. After unblockedNumbers numbers it blocks calls until the test closes the channel
+// "open".
 type blockingCounter struct {
 	next http.Handler
 	open chan struct{}

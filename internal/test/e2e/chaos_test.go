@@ -65,8 +65,8 @@ func TestKill_NothingIsLostOrSentTwice(t *testing.T) {
 	}
 }
 
-// killUntilEnd calls kill at each tick until a campaign of perCampaign recipients ends, and returns how
-// often. All recipients must be accepted.
+// killUntilEnd calls the function kill() at each tick until a campaign of perCampaign recipients ends. It returns
+// the number of these calls. All recipients must be accepted.
 func (f *deployment) killUntilEnd(id string, tick <-chan time.Time, kill func()) (kills int) {
 	f.t.Helper()
 	limit := time.Now().Add(3 * time.Minute)

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -53,9 +54,11 @@ type deployment struct {
 	t       *testing.T
 	dir     string
 	redis   *redistest.Server
-	rdb     *redis.Client
+	rdb     redis.UniversalClient
 	gateway *simulator.Server
 	client  *producer.Client
+	env     []string // further variables of processes and commands
+	program string   // the tuma to run; "": binary
 	mu      sync.Mutex
 	workers []*exec.Cmd
 }
@@ -129,8 +132,9 @@ func (f *deployment) start() *exec.Cmd {
 	return cmd
 }
 
-// serves reports whether a worker process serves the first account. Workers that were killed count in serving until
-// they have been silent for long, so serving need not rise when another worker starts.
+// serves reports whether a worker process serves the first account. The number that the method serving() returns
+// includes killed workers until they have been silent for some time. So that number need not rise when another
+// worker starts.
 func (f *deployment) serves(cmd *exec.Cmd) bool {
 	accounts, err := f.client.Accounts(context.Background())
 	if err != nil || len(accounts) == 0 {
@@ -156,8 +160,8 @@ func (f *deployment) spawn(flags ...string) *exec.Cmd {
 	return f.process("worker", flags...)
 }
 
-// process starts a process of a command that runs until it is stopped, and does not wait until it is ready. end
-// kills it.
+// process starts the process of a command, and does not wait until the command is ready. The command runs until
+// it is stopped: end kills the process.
 func (f *deployment) process(command string, flags ...string) *exec.Cmd {
 	f.t.Helper()
 	log, err := os.OpenFile(filepath.Join(f.dir, "worker.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
@@ -165,9 +169,10 @@ func (f *deployment) process(command string, flags ...string) *exec.Cmd {
 		f.t.Fatal(err)
 	}
 	args := []string{command, "--config", filepath.Join(f.dir, "tuma.yaml"), "--log-level", "info", "--log-format", "json"}
-	cmd := exec.Command(binary, append(args, flags...)...)
+	cmd := exec.Command(cmp.Or(f.program, binary), append(args, flags...)...)
 	// Requests to other machines go to a proxy that does not exist. So a worker cannot reach them.
 	cmd.Env = append(os.Environ(), "HTTP_PROXY=http://127.0.0.1:1", "HTTPS_PROXY=http://127.0.0.1:1", "NO_PROXY=")
+	cmd.Env = append(cmd.Env, f.env...)
 	cmd.Stdout, cmd.Stderr = log, log
 	if err := cmd.Start(); err != nil {
 		f.t.Fatal(err)
@@ -201,6 +206,8 @@ func (f *deployment) drain(cmd *exec.Cmd) {
 			f.t.Errorf("a drained worker ended with %v", err)
 		}
 	case <-time.After(30 * time.Second):
+		_ = cmd.Process.Kill()
+		<-done // f.end must not wait for the process a second time
 		f.t.Fatal("a worker did not drain within 30 s")
 	}
 }
@@ -225,9 +232,9 @@ func (f *deployment) tuma(args ...string) (stdout, stderr string, exit int) {
 	f.t.Helper()
 	ctx, cancel := context.WithTimeout(f.t.Context(), 3*time.Minute)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, binary, append([]string{"--config", filepath.Join(f.dir, "tuma.yaml")}, args...)...)
+	cmd := exec.CommandContext(ctx, cmp.Or(f.program, binary), append([]string{"--config", filepath.Join(f.dir, "tuma.yaml")}, args...)...)
 	var out, errOut bytes.Buffer
-	cmd.Stdout, cmd.Stderr, cmd.Dir = &out, &errOut, f.dir
+	cmd.Stdout, cmd.Stderr, cmd.Dir, cmd.Env = &out, &errOut, f.dir, append(os.Environ(), f.env...)
 	err := cmd.Run()
 	var failed *exec.ExitError
 	if err != nil && !errors.As(err, &failed) {
@@ -236,7 +243,7 @@ func (f *deployment) tuma(args ...string) (stdout, stderr string, exit int) {
 	return out.String(), errOut.String(), cmd.ProcessState.ExitCode()
 }
 
-// must runs a tuma command that must succeed, and returns its standard output.
+// The method must runs a tuma command, which has to succeed, and returns its standard output.
 func (f *deployment) must(args ...string) string {
 	f.t.Helper()
 	out, errOut, exit := f.tuma(args...)

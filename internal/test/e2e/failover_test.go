@@ -64,7 +64,7 @@ func (x *failoverPair) enqueue(id string, n int) {
 	}
 }
 
-// audit counts the results by account and status, and compares each with both gateways' own counts.
+// audit counts the results by account and status, and compares each result with the counts of both gateways.
 func (x *failoverPair) audit(id string, n int) map[string]int {
 	x.t.Helper()
 	out := map[string]int{}

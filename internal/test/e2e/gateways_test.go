@@ -103,8 +103,8 @@ func TestGateways_FaultsLeaveOnlyUnknown(t *testing.T) {
 	}
 }
 
-// The gateway accepts a call and replies with a redirect, which suggests that it has not accepted it. Tuma must not send
-// the recipients again.
+// The gateway accepts a call and replies with a redirect. The redirect suggests that the gateway has not accepted the
+// call. Tuma must not send the recipients again.
 func TestGateways_RedirectAfterAcceptingSendsNothingAgain(t *testing.T) {
 	t.Parallel()
 	x := newAllGateways(t, simulator.Options{}, map[string][]string{"": {"reconcile_for: 3s"}})

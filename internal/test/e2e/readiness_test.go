@@ -123,8 +123,8 @@ func TestReadyz_RedisThatRefusesWrites(t *testing.T) {
 	}
 }
 
-// orders sends the Redis command in the argument now at once. It returns a function that sends the
-// command in the argument later.
+// orders sends the Redis command in the argument "now" immediately. It returns a function that sends the command
+// in the argument "later".
 func orders(t *testing.T, rdb *redis.Client, now, later string) func() {
 	t.Helper()
 	send := func(command string) {

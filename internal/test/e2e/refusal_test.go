@@ -39,9 +39,9 @@ func (x *allGateways) reply(name string, i, n int, reply simulator.Reply) {
 // answerTime is how long a slow gateway takes for each answer, also for a refusal.
 const answerTime = 300 * time.Millisecond
 
-// A list of dead numbers goes out through an account that has never accepted a message, at a gateway with
-// answerTime. The list must not cause a hold of the account, and a one-time code two seconds later must
-// not wait.
+// A list of dead numbers goes out through an account that has never accepted a message, at a gateway whose
+// answers take answerTime. The list must not cause a hold of the account, and a one-time code two seconds later
+// must not wait.
 func TestRefusal_DeadNumbersHoldNothing(t *testing.T) {
 	t.Parallel()
 	const n = 30
@@ -79,9 +79,9 @@ func TestRefusal_DeadNumbersHoldNothing(t *testing.T) {
 	}
 }
 
-// Each gateway refuses all 10,000 numbers of a list as if they were dead, with answerTime. Two workers may reject 50 of
-// them, then bulk campaigns wait and a one-time code gets its answer at once. After the repair each recipient gets the
-// message once.
+// Each gateway refuses all 10,000 numbers of a list as if they were dead. Each answer takes answerTime. Two workers may
+// reject 50 of the numbers. Then bulk campaigns wait, and a one-time code gets its answer at once. After the repair
+// each recipient gets the message once.
 func TestRefusal_GatewayThatRefusesEverybody(t *testing.T) {
 	t.Parallel()
 	const all = 10_000
@@ -121,7 +121,7 @@ func TestRefusal_GatewayThatRefusesEverybody(t *testing.T) {
 		x.reply(k.Name, i, all, simulator.Accept) // the repair
 		x.must("release", k.Name)
 	}
-	x.gateway.SetLatency(0) // 10,000 calls of one recipient each take minutes otherwise
+	x.gateway.SetLatency(0) // with the latency, the 10,000 calls would take minutes, because each call has one recipient
 	for i, k := range x.refusing() {
 		s := x.wait(k.Name, 3*time.Minute)
 		if s.Rejected > 50 || s.Accepted != all-s.Rejected {

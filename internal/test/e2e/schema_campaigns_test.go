@@ -1,14 +1,21 @@
 package e2e
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
 
 	"github.com/hibiken/asynq"
+	"github.com/redis/go-redis/v9"
 	"github.com/rs/zerolog"
 
+	auditlog "github.com/tuma-sms/tuma/internal/audit"
+	"github.com/tuma-sms/tuma/internal/keys"
 	"github.com/tuma-sms/tuma/internal/ledger"
+	"github.com/tuma-sms/tuma/internal/polling"
+	"github.com/tuma-sms/tuma/internal/script"
 	"github.com/tuma-sms/tuma/internal/tracking"
 	"github.com/tuma-sms/tuma/producer"
 	"github.com/tuma-sms/tuma/providers"
@@ -50,12 +57,16 @@ func (r *schemaRig) everything() {
 			if i == 5 {
 				fields = nil
 			}
-			if !yield(producer.Recipient{Number: n, Fields: fields}, nil) {
+			if !yield(producer.Recipient{Number: n, Fields: fields, Ref: fmt.Sprint("order ", i)}, nil) {
 				return
 			}
 		}
 	}
-	_, err := r.client.Enqueue(r.t.Context(), producer.Campaign{ID: "everything", Via: "keyed", From: "ACME", Body: "Habari {{name}}", Class: producer.Transactional,
+	traced, err := producer.New(r.rdb, producer.WithTraceparent(func(context.Context) string {
+		return "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+	}))
+	r.ok(err)
+	_, err = traced.Enqueue(r.t.Context(), producer.Campaign{ID: "everything", StatusEvents: true, Via: "keyed", From: "ACME", Body: "Habari {{name}}", Class: producer.Transactional,
 		Country: "KE", Flash: true, OnUnknown: producer.OnUnknownKeep, OnMissing: producer.OnMissingSkip, Duplicates: producer.DuplicatesEach, Transliterate: true, MaxMessages: 100,
 		MaxSegments: 100, Canary: 2, MaxRejected: 50, StartIn: 200 * time.Millisecond, ExpiresIn: time.Hour, CreatedBy: "ada@host", Notes: []string{"the encoding is a guess"}}, recipients)
 	r.ok(err)
@@ -129,10 +140,66 @@ func (r *schemaRig) reports() {
 	}
 	door := tracking.NewDoor(ledger.New(r.rdb), zerolog.Nop(), []tracking.DoorAccount{{Name: "plain", Info: r.plain.info, For: time.Hour}}, nil)
 	r.ok(door.Deliver(r.t.Context(), "plain", "", reports))
-	st, err := r.client.Status(r.t.Context(), "reported")
-	if err != nil || st.Delivered != 1 || st.Undelivered != 1 || st.Reports == nil || st.Reports.Expected != 2 || st.Reports.Final != 2 {
-		r.t.Fatalf("reported: %+v, %v", st, err)
+	r.until("the reports to be applied, within a second", func() bool { // the worker indexes the IDs of many calls together
+		st, err := r.client.Status(r.t.Context(), "reported")
+		r.ok(err)
+		return st.Delivered == 1 && st.Undelivered == 1 && st.Reports != nil && st.Reports.Expected == 2 && st.Reports.Final == 2
+	})
+	r.polls()
+}
+
+// polls asks the gateway for the delivery reports of a campaign.
+func (r *schemaRig) polls() {
+	ctx, stop := context.WithCancel(r.t.Context())
+	r.enqueue(producer.Campaign{ID: "polled", Via: "keyed"}, r.numbers(2)...)
+	r.done("polled")
+	queues, err := r.rdb.Keys(ctx, "tuma:polls:*").Result()
+	r.ok(err)
+	for _, key := range queues { // the first poll would be due after a minute
+		if kind, err := r.rdb.Type(ctx, key).Result(); err != nil || kind != "zset" {
+			continue
+		}
+		members, err := r.rdb.ZRange(ctx, key, 0, -1).Result()
+		r.ok(err)
+		for _, m := range members {
+			r.ok(r.rdb.ZAdd(ctx, key, redis.Z{Score: 1, Member: m}).Err())
+		}
 	}
+	p := polling.New(polling.Config{Ledger: ledger.New(r.rdb), Log: zerolog.Nop(), Accounts: []polling.Account{{Name: "keyed", Provider: polledGateway{r.keyed},
+		Login: r.keyed.info.Fingerprint, Rate: 100, For: time.Hour}}})
+	ended := make(chan struct{})
+	go func() { p.Run(ctx); close(ended) }()
+	r.until("the reports that were requested", func() bool {
+		st, err := r.client.Status(ctx, "polled")
+		r.ok(err)
+		return st.Delivered == 2
+	})
+	stop()
+	<-ended
+	// A gateway that lists reports by time has a queue of spans.
+	sent := ledger.SentCall{BatchRef: ledger.BatchRef{Campaign: "polled", Upload: "upload", Name: "0.0"}, At: time.Now()}
+	r.ok(polling.NewQueue(ledger.New(r.rdb).Runner(), "00000000000000cc", 1).AddToSpan(r.t.Context(), sent, time.Hour))
+}
+
+// message sends a single message, which is archived after its end, and makes and uses a key of the HTTP API.
+func (r *schemaRig) message() {
+	ctx := r.t.Context()
+	_, err := r.client.Send(ctx, producer.Message{ID: "code", Via: "plain", To: r.numbers(1)[0], Body: "Your code is 1234", Ref: "user 7"})
+	r.ok(err)
+	r.done("code")
+	r.until("the message to be archived", func() bool { return r.rdb.Exists(ctx, "tuma:{code}:t").Val() == 1 })
+	_, err = r.client.Retry(ctx, "code", producer.RetryOptions{Rejected: true}) // restores the message, and archives it again
+	if !errors.Is(err, producer.ErrNothingToRetry) {
+		r.t.Fatalf("a retry of an accepted message: %v", err)
+	}
+	store := keys.New(script.NewRunner(r.rdb, script.Durability{}))
+	_, key, err := store.Create(ctx, keys.Key{Name: "shop", Scopes: []keys.Scope{keys.ScopeSend}, Accounts: []string{"plain"}, Senders: []string{"ACME"}, Daily: 10, PerSecond: 5,
+		ExpiresAt: time.Now().Add(time.Hour)})
+	r.ok(err)
+	r.ok(store.Take(ctx, key, 1, 1))
+	r.ok(store.GiveBackCancelled(ctx, keys.CreatedBy(key), "c", time.Now(), 1))
+	r.ok(store.NoteUsed(ctx, key))
+	r.ok(auditlog.New(r.rdb).Add(ctx, auditlog.Entry{Who: "me", What: "key.create", Object: key.ID}))
 }
 
 // optOut opts out a recipient between planning and sending.

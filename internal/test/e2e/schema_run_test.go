@@ -42,7 +42,7 @@ func runSchemaCampaigns(t *testing.T, rdb *redis.Client) {
 		t.Fatal(err)
 	}
 	stop := r.start(30 * 24 * time.Hour)
-	for _, do := range []func(){r.ordinary, r.everything, r.tryAgain, r.optOut, r.quarantine, r.twice, r.credit, r.refusals, r.failOver, r.night, r.large, r.byHand, r.inbound, r.reports} {
+	for _, do := range []func(){r.ordinary, r.everything, r.tryAgain, r.optOut, r.quarantine, r.twice, r.credit, r.refusals, r.failOver, r.night, r.large, r.byHand, r.inbound, r.reports, r.message, r.webhooks} {
 		do()
 	}
 	stop()
@@ -57,8 +57,8 @@ func runSchemaCampaigns(t *testing.T, rdb *redis.Client) {
 	stop()
 }
 
-// start starts a worker for the accounts plain and keyed. The sending hours of both accounts begin
-// in two hours, so they are closed during the test.
+// start starts a worker for the accounts with the names plain and keyed. The sending hours of both accounts begin
+// in two hours. So bulk campaigns wait during the test.
 func (r *schemaRig) start(retention time.Duration) (stop func()) {
 	r.t.Helper()
 	nairobi := time.Now().UTC().Add(3 * time.Hour)
@@ -70,7 +70,7 @@ func (r *schemaRig) start(retention time.Duration) (stop func()) {
 		PollEvery: 20 * time.Millisecond, SweepEvery: 100 * time.Millisecond, Windows: map[string]worker.Hours{"KE": closed},
 		Accounts: []worker.Account{
 			{Name: "plain", Provider: r.plain, Rate: ratelimit.Rate(1000), Burst: 100, Sender: "ACME", OnUnknown: worker.OnUnknownResend, Price: "0.80 KES", Timeout: 2 * time.Second, Reports: worker.ReportsAll},
-			{Name: "keyed", Provider: r.keyed, Sender: "ACME", Timeout: 2 * time.Second},
+			{Name: "keyed", Provider: polledGateway{r.keyed}, Sender: "ACME", Timeout: 2 * time.Second, Reports: worker.ReportsSample + "1000"},
 		}}
 	r.ok(json.Unmarshal([]byte(`[{"match": "254", "via": ["plain", "keyed"]}]`), &cfg.Routes))
 	if r.worker, err = worker.New(cfg); err != nil {
@@ -142,8 +142,8 @@ func (r *schemaRig) numbers(n int) []string {
 	return out
 }
 
-// enqueue enqueues a transactional campaign. Sending hours do not apply to it, so it is sent
-// although they are closed.
+// enqueue enqueues a transactional campaign. Sending hours do not apply to a transactional campaign, so it is
+// sent at any hour.
 func (r *schemaRig) enqueue(c producer.Campaign, numbers ...string) {
 	r.t.Helper()
 	c.Class = producer.Transactional

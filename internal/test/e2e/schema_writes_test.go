@@ -65,7 +65,11 @@ func (s *schema) write(e *entry, name string, args []string) {
 		is("zset")
 	case "XADD":
 		is("stream")
-		for i := 3; i+1 < len(args); i += 2 {
+		first := 3
+		if strings.EqualFold(args[2], "MAXLEN") { // Redis writes the limit as "MAXLEN = limit"
+			first = 6
+		}
+		for i := first; i+1 < len(args); i += 2 {
 			s.field(e, args[i], args[i+1])
 		}
 	case "XDEL":
@@ -140,8 +144,8 @@ func (s *schema) walk(e *entry, field, path string, v any) {
 				s.say("JSON name %q in %s %s is not on the page", p, e.name, field)
 				continue
 			}
-			// p is an object. The page may list the names in it, or give only the type of p. If it
-			// lists them, check them too.
+			// p is an object. The page may list the names in it, or give only the type of p. If the page lists
+			// the names, check them too.
 			if slices.ContainsFunc(e.json[field], func(x *entry) bool { return strings.HasPrefix(x.name, p+".") }) {
 				s.walk(e, field, p, x)
 			}
@@ -188,7 +192,7 @@ func (s *schema) problems() []string {
 	return slices.Sorted(maps.Keys(s.wrong))
 }
 
-// readCommands calls do with the words of each command of an append-only file. The file has the
+// readCommands calls the function do() with the words of each command of an append-only file. The file has the
 // command SELECT 0 as *2\r\n$6\r\nSELECT\r\n$1\r\n0\r\n.
 func readCommands(r io.Reader, do func(args []string)) error {
 	in := bufio.NewReader(r)

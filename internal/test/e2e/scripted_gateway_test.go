@@ -41,7 +41,7 @@ func (g *scriptedGateway) Send(_ context.Context, b providers.Batch) ([]provider
 	defer g.mu.Unlock()
 	out := make([]providers.Result, len(b.To))
 	for i, to := range b.To {
-		out[i] = providers.Result{Outcome: providers.Accepted, MessageID: "m-" + to.String()}
+		out[i] = providers.Result{Outcome: providers.Accepted, MessageID: "m-" + to.String(), Cost: "0.8", Currency: "KES"}
 		if g.answer == nil {
 			continue
 		}
@@ -55,4 +55,12 @@ func (g *scriptedGateway) Send(_ context.Context, b providers.Batch) ([]provider
 		}
 	}
 	return out, nil
+}
+
+// polledGateway is a scriptedGateway that answers requests for the status of a message. It has delivered every message.
+type polledGateway struct{ *scriptedGateway }
+
+// MessageStatus implements providers.StatusPoller.
+func (polledGateway) MessageStatus(context.Context, string) (providers.MessageStatus, error) {
+	return providers.MessageStatus{Final: true, Delivered: true, State: "DELIVRD"}, nil
 }

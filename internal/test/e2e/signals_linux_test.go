@@ -6,7 +6,9 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -24,11 +26,20 @@ func pty(t *testing.T) (screen, tty *os.File) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = screen.Close() }) // the test may have closed it
+	t.Cleanup(func() { _ = screen.Close() }) // the test may have closed screen
 	var unlock, number uint32
+	// Method Fd would make reads of screen blocking. Close would then wait for a read, and the terminal would stay open
+	// until the process writes something.
+	raw, err := screen.SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
 	for request, value := range map[uintptr]*uint32{syscall.TIOCSPTLCK: &unlock, syscall.TIOCGPTN: &number} {
-		if _, _, errno := syscall.Syscall(syscall.SYS_IOCTL, screen.Fd(), request, uintptr(unsafe.Pointer(value))); errno != 0 {
-			t.Fatal(errno)
+		var errno syscall.Errno
+		if err := raw.Control(func(fd uintptr) {
+			_, _, errno = syscall.Syscall(syscall.SYS_IOCTL, fd, request, uintptr(unsafe.Pointer(value)))
+		}); err != nil || errno != 0 {
+			t.Fatal(err, errno)
 		}
 	}
 	if tty, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", number), os.O_RDWR|syscall.O_NOCTTY, 0); err != nil {
@@ -37,10 +48,14 @@ func pty(t *testing.T) (screen, tty *os.File) {
 	return screen, tty
 }
 
-// terminalWorker starts a worker, through the shell command prefix, as the leader of a session on a terminal. close
-// closes the terminal, as closing the window or losing the ssh connection does.
+// terminalWorker starts a worker, through the shell command prefix, as the leader of a session on a terminal.
+// closeTerminal closes the terminal, which has the same effect as closing the window or losing the ssh connection.
 func (f *deployment) terminalWorker(prefix string) (cmd *exec.Cmd, closeTerminal func()) {
 	f.t.Helper()
+	if signal.Ignored(syscall.SIGHUP) {
+		// A program that nohup started runs these tests. A child process would ignore SIGHUP too, unless its parent catches it.
+		signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)
+	}
 	screen, tty := pty(f.t)
 	cmd = exec.Command("/bin/sh", "-c", prefix+` exec "$0" worker --config "$1"`, binary, filepath.Join(f.dir, "tuma.yaml"))
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = tty, tty, tty
@@ -103,6 +118,21 @@ func signalled(signals ...syscall.Signal) func(*deployment) (*exec.Cmd, func()) 
 	}
 }
 
+// signalState returns what the kernel says about the signals of a process: which are pending, blocked, ignored and caught.
+func signalState(pid int) string {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return err.Error()
+	}
+	var lines []string
+	for line := range strings.Lines(string(status)) {
+		if strings.HasPrefix(line, "Sig") || strings.HasPrefix(line, "ShdPnd") || strings.HasPrefix(line, "State") {
+			lines = append(lines, strings.TrimSpace(line))
+		}
+	}
+	return strings.Join(lines, "\n")
+}
+
 // loss is a way in which a worker gets a signal or loses its log.
 type loss struct {
 	// start starts a worker. harm sends the signal, or closes the terminal or the log.
@@ -114,7 +144,7 @@ type loss struct {
 var losses = map[string]loss{
 	"SIGTERM":  {signalled(syscall.SIGTERM), false},
 	"SIGINT":   {signalled(syscall.SIGINT), false},
-	"SIGHUP":   {signalled(syscall.SIGHUP), false},
+	"SIGHUP":   {signalled(syscall.SIGHUP, syscall.SIGTERM), false}, // without a terminal, SIGHUP only makes the worker read its configuration
 	"SIGQUIT":  {signalled(syscall.SIGQUIT), false},
 	"SIGABRT":  {signalled(syscall.SIGABRT), false},
 	"two":      {signalled(syscall.SIGINT, syscall.SIGINT), false},
@@ -181,7 +211,10 @@ func TestSignals_OnlyKillCutsOffCalls(t *testing.T) {
 					t.Errorf("the worker ended with %v, want status 0", cmd.ProcessState)
 				}
 			case <-time.After(30 * time.Second):
-				t.Fatal("the worker did not end within 30 s")
+				state := signalState(cmd.Process.Pid)
+				_ = cmd.Process.Kill()
+				<-ended // f.end must not wait for the process a second time
+				t.Fatalf("the worker did not end within 30 s; %d workers serve, %d calls are in flight; its signals:\n%s", f.serving(), gateway.Stats().InFlight, state)
 			}
 			f.spawn()
 			for i, id := range ids {

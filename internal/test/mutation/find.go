@@ -177,7 +177,7 @@ func renamed(snippet, code []token) (renames, bool) {
 	return to, true
 }
 
-// of returns the name that the identifier x has in the code. It returns false if x was not in the
+// The method of returns the name that the identifier x has in the code. It returns false if x was not in the
 // snippet.
 func (r renames) of(x identifier) (string, bool) {
 	if now, ok := r[x]; ok {
@@ -203,8 +203,8 @@ func common(all []renames) renames {
 	return out
 }
 
-// rename returns text with the names that its identifiers have in the code now. text is the
-// replacement of an edit of file. rename looks for an identifier first in own, then in others.
+// rename returns text with the names that its identifiers have in the code now. text is the replacement of an
+// edit of file. rename looks for an identifier first in the parameter "own", then in the parameter others.
 func (f *folder) rename(file, text string, own, others renames) (string, error) {
 	tokens, err := f.scan(file, text)
 	if err != nil {

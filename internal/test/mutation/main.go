@@ -161,8 +161,8 @@ func together(chosen []mutant) []catcher {
 	return all
 }
 
-// inParallel calls do for each element of the slice, at most n calls at the same time, and
-// returns the results in the order of the elements.
+// inParallel calls the function do() for each element of the slice, at most n calls at the same time, and returns
+// the results in the order of the elements.
 func inParallel[T any](n int, of []T, do func(T) result) []result {
 	out := make([]result, len(of))
 	free := make(chan struct{}, n)

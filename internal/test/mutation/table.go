@@ -22,7 +22,7 @@ func tests(pkg, names string) catcher {
 	return catcher{pkg: pkg, tests: names, limit: 2 * time.Minute}
 }
 
-// one returns a list with a single edit.
+// The function "one" returns a list with a single edit.
 func one(file, old, new string) []edit { return []edit{{file, old, new}} }
 
 const (
@@ -36,19 +36,19 @@ const (
 )
 
 var mutants = slices.Concat(keyMutants, scriptMutants, workerMutants, nextCallMutants, failoverMutants, limitMutants,
-	personalMutants, optOutMutants, refusalMutants, accountMutants)
+	personalMutants, optOutMutants, refusalMutants, accountMutants, reportMutants, pollMutants, archiveMutants, webhookMutants)
 
 // keyMutants break the rules that prevent a message from being sent twice.
 var keyMutants = []mutant{
 	{"the worker claims a call only after it has called the gateway", []edit{
 		{claimGo, "\treq, err := s.requestClaim(ctx, b, g, b.schedule.open(), a.exclusions)\n\tdefer func() {",
 			"\tb.early = s.callEarly(b, submission{gen: g})\n\treq, err := s.requestClaim(ctx, b, g, b.schedule.open(), a.exclusions)\n\tdefer func() {"},
-		{callGo, "results, err := callProvider(ctx, b.acc.Provider, providers.Batch{IdempotencyKey: sub.claim.IdempotencyKey.String(),",
+		{callGo, "results, err := callProvider(ctx, b.acc.Gateway().Provider, providers.Batch{IdempotencyKey: sub.claim.IdempotencyKey.String(),",
 			"_ = ctx\n\tresults, err := b.early.results, b.early.err\n\t_ = (providers.Batch{IdempotencyKey: sub.claim.IdempotencyKey.String(),"},
 		{callGo, "type answer struct {\n\tresults []providers.Result\n\terr     error\n}", `func (s *Sender) callEarly(b *batch, sub submission) answer {
 	ctx, cancel := context.WithTimeout(context.Background(), b.acc.Timeout)
 	defer cancel()
-	results, err := callProvider(ctx, b.acc.Provider, providers.Batch{IdempotencyKey: b.idempotencyKey(sub.gen).String(),
+	results, err := callProvider(ctx, b.acc.Gateway().Provider, providers.Batch{IdempotencyKey: b.idempotencyKey(sub.gen).String(),
 		From: b.sender(), Body: b.body(sub.gen), To: numbersOf(sub.gen.To)})
 	return answer{results: results, err: err}
 }
@@ -145,7 +145,7 @@ if rec[TOKEN] ~= token or rec[STATE] ~= 's'`), model},
 	{"release.lua keeps an idempotency key that must be renewed", one(releaseLua, "if renew == '1' then\n    rec[REV]", "if false then\n    rec[REV]"), model},
 	{"retry_step.lua retries a batch twice when its step is repeated", one("internal/ledger/retry_step.lua", "if w[5] ~= batch then return {'open', w[5], w[6]} end", ""),
 		tests("internal/ledger", "TestRetry_RepeatedStepsChangeNothing|TestRetry_UnfinishedRetryIsFinishedOnce")},
-	{"plan_page.lua lets two planners plan the same page", one("internal/ledger/plan_page.lua", "if get('cur') ~= page then return {'moved'} end", ""), model},
+	{"plan_page.lua lets two planners plan the same page", one("internal/ledger/plan_page.lua", "if get('cur') ~= page or (get('frozen') or '') .. ' ' .. (get('win') or '') ~= snapshot then return {'moved'} end", "if (get('frozen') or '') .. ' ' .. (get('win') or '') ~= snapshot then return {'moved'} end"), model},
 	{"check.lua grants the probe of a held account to every worker at once", one("internal/accounts/check.lua", " or now < tonumber(v[3] or 0) then", " then"),
 		tests("internal/accounts", "TestBreaker_OneProbeAtATime")},
 	{"commit.lua commits a second upload over an existing campaign", one("internal/ledger/commit.lua", "if redis.call('EXISTS', L) == 1 then", "if false then"), tests("internal/ledger", "TestCommit_SecondCommitChangesNothing|TestUpload_OneOfManyConcurrentUploadsWins")},

@@ -20,6 +20,7 @@ var personalMutants = []mutant{
 	{"an upload page with merge field values is marked as a page without values", one("internal/ledger/codec_personalized.go", "\tout[0] += formatOwn\n", ""), tests("internal/ledger", "TestUploadPage_ValuesRoundTrip")},
 	{"strict mode accepts a blank value of a merge field", one("producer/personal.go", "if p.strict {\n\t\tp.countMissing(r.Line)", "if false {\n\t\tp.countMissing(r.Line)"),
 		tests("producer", "TestEnqueue_MissingFieldsAreRefusedFirst")},
+	{"the content hash leaves out the references", one("internal/ledger/upload.go", "\tu.digest.Add(input, values...)\n\tu.digest.AddRef(ref)\n", "\tu.digest.Add(input, values...)\n"), tests("internal/ledger", "TestRefs_ArePartOfTheContent")},
 	{"the content hash leaves out the values of merge fields", one("internal/ledger/upload.go", "for _, v := range values {\n\t\td.buf = binary.AppendUvarint(", "for _, v := range values[:0] {\n\t\td.buf = binary.AppendUvarint("),
 		tests("producer", "TestEnqueue_UsedFieldsAreTheContent")},
 }

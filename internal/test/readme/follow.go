@@ -222,7 +222,7 @@ func ready(ctx context.Context, condition, log string) (bool, error) {
 	return strings.Contains(string(printed), text), err
 }
 
-// end stops the background commands, the one started last first. If show is true, end prints their
+// end stops the background commands, in the reverse order of their starts. If show is true, end prints their
 // output.
 func (r *reader) end(show bool) error {
 	var errs []error
@@ -284,7 +284,8 @@ func (r *reader) compare(ctx context.Context, t *terminal, s step) error {
 	}
 }
 
-// unprinted returns an error that names the first line of want that printed does not have.
+// unprinted returns an error that names a line: the first line of the text "want" that is not in the text
+// "printed".
 func unprinted(want, printed string) error {
 	printed = squeeze(printed)
 	for line := range strings.Lines(want) {

@@ -35,7 +35,7 @@ func TestPage_IsUpToDate(t *testing.T) {
 	}
 }
 
-// has returns the words that the table explains under the given kinds.
+// The function has returns the words that the table explains under the given kinds.
 func has(kinds ...kind) (out []string) {
 	for _, k := range kinds {
 		for _, w := range words[k] {

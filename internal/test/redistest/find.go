@@ -16,7 +16,7 @@ const install = `install Redis 7.0 or newer (or set REDIS_SERVER to a redis-serv
   Alpine           apk add redis`
 
 // find returns the path of redis-server: $REDIS_SERVER if it is set, and otherwise the one on PATH. If the server is
-// missing, find skips the test. It fails the test if REDIS_SERVER is set or TUMA_REQUIRE_REDIS is 1.
+// missing, find fails the test if REDIS_SERVER is set or TUMA_REQUIRE_REDIS is 1. Otherwise it skips the test.
 func find(t testing.TB, getenv func(string) string) string {
 	t.Helper()
 	name := getenv("REDIS_SERVER")

@@ -17,8 +17,8 @@ func Mini(t testing.TB) *redis.Client {
 	return mini(t, miniredis.RunT(t))
 }
 
-// MiniAt is like Mini, but the clock of its server is stopped at now. It is for tests of code that must use the clock
-// of Redis and not the clock of the machine.
+// MiniAt is like Mini, but the clock of its server is stopped at the time "now". It is for tests of code that must
+// use the clock of Redis and not the clock of the machine.
 func MiniAt(t testing.TB, now time.Time) *redis.Client {
 	t.Helper()
 	server := miniredis.RunT(t)

@@ -18,7 +18,7 @@ type Proxy struct {
 
 	mu     sync.Mutex
 	target string
-	change *sync.Cond // signals a change of the field paused, or of the field closed of a link
+	change *sync.Cond // signals a change of the field "paused", or of the field "closed" of a link
 	conns  map[*link]struct{}
 	paused bool
 	closed bool

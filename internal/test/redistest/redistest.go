@@ -33,6 +33,8 @@ type Server struct {
 	password string
 	user     *url.Userinfo // the login that UserURL and AsUser use; nil without WithUser
 	config   []string
+	watched  string // port of the master, if the server is a Sentinel
+	tlsPort  int    // of WithTLS
 
 	mu  sync.Mutex
 	run *process.Process // nil between Kill and Restart
@@ -92,7 +94,7 @@ func Start(t testing.TB, opts ...Option) *Server {
 	s := &Server{
 		t:      t,
 		binary: find(t, os.Getenv),
-		dir:    t.TempDir(),
+		dir:    folder(t),
 		config: []string{"--save", "", "--appendonly", "no"},
 	}
 	for _, opt := range opts {
@@ -193,13 +195,14 @@ func (s *Server) Restart() {
 	}
 }
 
-// Remember copies the present append-only file. restart kills the server if it runs, and starts it
+// Remember copies the present append-only file, with every write that was answered before. restart kills the server if it runs, and starts it
 // with the copy. The server has then lost everything that was written after Remember, as after a
 // power cut.
 func (s *Server) Remember() (restart func()) {
 	s.t.Helper()
 	const folder = "appendonlydir"
 	copied := filepath.Join(s.t.TempDir(), folder)
+	s.flush()
 	if err := os.CopyFS(copied, os.DirFS(filepath.Join(s.dir, folder))); err != nil {
 		s.t.Fatalf("redistest: %v", err)
 	}
@@ -211,6 +214,28 @@ func (s *Server) Remember() (restart func()) {
 			s.t.Fatalf("redistest: %v", err)
 		}
 		s.Restart()
+	}
+}
+
+// flush returns when the append-only file has every write that was answered before. With "everysec", Redis keeps
+// writes in memory for up to two seconds while the disk is slow.
+func (s *Server) flush() {
+	s.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), startWithin)
+	defer cancel()
+	c := redis.NewClient(&redis.Options{Addr: s.Addr(), Password: s.password})
+	defer c.Close()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for {
+		info, err := c.InfoMap(ctx, "persistence").Result()
+		if err != nil {
+			s.t.Fatalf("redistest: %v", err)
+		}
+		if info["Persistence"]["aof_buffer_length"] == "0" {
+			return
+		}
+		<-tick.C
 	}
 }
 
@@ -264,7 +289,13 @@ func (s *Server) begin() error {
 	if s.password != "" {
 		args = append(args, "--requirepass", s.password)
 	}
-	cmd := exec.Command(s.binary, append(args, s.config...)...)
+	args = append(args, s.config...)
+	if s.watched != "" {
+		if args, err = s.sentinelArguments(); err != nil {
+			return err
+		}
+	}
+	cmd := exec.Command(s.binary, args...)
 	cmd.Stdout, cmd.Stderr = log, log
 	run, err := process.Start(cmd)
 	if err != nil {
@@ -282,7 +313,8 @@ func (s *Server) begin() error {
 	return nil
 }
 
-// ready waits until the started process replies to PING. It does not reply while it loads its append-only file.
+// ready waits until the started process replies to PING. A process does not reply while it loads its append-only
+// file.
 func (s *Server) ready() error {
 	ctx, cancel := context.WithTimeout(context.Background(), startWithin)
 	defer cancel()

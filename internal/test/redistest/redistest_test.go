@@ -239,8 +239,8 @@ func through(p *redistest.Proxy) func(*redis.Options) {
 	return func(o *redis.Options) { o.Addr = p.Addr() }
 }
 
-// eventually waits until ok returns true. After ten seconds it fails the test with what, which
-// names the awaited condition.
+// eventually waits until ok returns true. After ten seconds it fails the test with the text in the parameter
+// what, which names the awaited condition.
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"cmp"
-	"errors"
 	"fmt"
 	"go/scanner"
 	"go/token"
@@ -15,68 +14,9 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
-	"sort"
 	"strconv"
 	"strings"
 )
-
-// phrase is one entry of the list: a pattern that is nearly always a defect.
-type phrase struct {
-	text    string         // as written in the list
-	pattern *regexp.Regexp // matches the phrase and nothing else
-	allowed *regexp.Regexp // matches good uses that the pattern also finds; nil if there are none
-	instead string         // what to write instead of the phrase
-}
-
-// rules is the parsed list: two limits, and the phrases.
-type rules struct {
-	perThousand float64 // hits per 1,000 comment lines of .go and .lua files
-	markdown    int     // hits in Markdown files
-	phrases     []phrase
-}
-
-// parseRules reads the list. Its format is described at the top of words.txt.
-func parseRules(text string) (rules, error) {
-	r := rules{perThousand: -1, markdown: -1}
-	for n, line := range strings.Split(text, "\n") {
-		line = strings.TrimSpace(line)
-		if line == "" || strings.HasPrefix(line, "#") {
-			continue
-		}
-		var err error
-		if name, value, ok := strings.Cut(line, ": "); ok && (name == "per-thousand" || name == "markdown") {
-			if name == "markdown" {
-				r.markdown, err = strconv.Atoi(value)
-			} else {
-				r.perThousand, err = strconv.ParseFloat(value, 64)
-			}
-		} else if good, ok := strings.CutPrefix(line, "except "); ok {
-			if len(r.phrases) == 0 {
-				err = errors.New("\"except\" must follow a phrase")
-			} else {
-				r.phrases[len(r.phrases)-1].allowed, err = compile(strings.TrimSpace(good))
-			}
-		} else if text, instead, ok := strings.Cut(line, "=>"); ok {
-			p := phrase{text: strings.TrimSpace(text), instead: strings.TrimSpace(instead)}
-			p.pattern, err = compile(p.text)
-			r.phrases = append(r.phrases, p)
-		} else {
-			err = errors.New("must be a limit, a phrase with =>, or an exception")
-		}
-		if err != nil {
-			return rules{}, fmt.Errorf("line %d: %w", n+1, err)
-		}
-	}
-	if r.perThousand < 0 || r.markdown < 0 || len(r.phrases) == 0 {
-		return rules{}, errors.New("must set per-thousand and markdown, and list phrases")
-	}
-	return r, nil
-}
-
-// compile makes a pattern of whole words that ignores case. A space matches any white space.
-func compile(text string) (*regexp.Regexp, error) {
-	return regexp.Compile(`(?i)\b(?:` + strings.ReplaceAll(text, " ", `\s+`) + `)\b`)
-}
 
 // hit is one place where a phrase occurs.
 type hit struct {
@@ -94,6 +34,7 @@ func (h hit) String() string {
 type block struct {
 	text  strings.Builder
 	lines []int // for each line of text, its line number in the file
+	quote bool  // the text is a string literal
 }
 
 func (b *block) add(line int, text string) {
@@ -107,8 +48,11 @@ func (b *block) add(line int, text string) {
 // find returns the hits in a block. Where phrases overlap, only the phrase that comes first in the
 // list counts.
 func (r *rules) find(file string, b *block) []hit {
-	var hits []hit
 	text := b.text.String()
+	if !r.any.MatchString(text) {
+		return nil
+	}
+	var hits []hit
 	var taken [][]int
 	for i := range r.phrases {
 		p := &r.phrases[i]
@@ -131,23 +75,23 @@ func (r *rules) find(file string, b *block) []hit {
 }
 
 // goBlocks returns the comments and string literals of a Go file, and its number of
-// comment lines that are not blank. Adjacent comment lines form one block.
+// comment lines that are not blank. Adjacent comment lines in the same column form one block.
 func goBlocks(src []byte) (blocks []*block, commentLines int) {
 	set := token.NewFileSet()
 	file := set.AddFile("", set.Base(), len(src))
 	var s scanner.Scanner
 	s.Init(file, src, nil, scanner.ScanComments)
 	var comments *block
-	last := -1
+	last, lastColumn := -1, 0
 	for {
 		pos, tok, literal := s.Scan()
 		if tok == token.EOF {
 			return blocks, commentLines
 		}
-		line := file.Line(pos)
+		line, column := file.Line(pos), file.Position(pos).Column
 		switch tok {
 		case token.COMMENT:
-			if comments == nil || line != last+1 {
+			if comments == nil || line != last+1 || column != lastColumn {
 				comments = &block{}
 				blocks = append(blocks, comments)
 			}
@@ -161,14 +105,14 @@ func goBlocks(src []byte) (blocks []*block, commentLines int) {
 					commentLines++
 				}
 				comments.add(line+i, text)
-				last = line + i
+				last, lastColumn = line+i, column
 			}
 		case token.STRING:
 			text, err := strconv.Unquote(literal)
 			if err != nil {
 				continue
 			}
-			b := &block{}
+			b := &block{quote: true}
 			for i, part := range strings.Split(text, "\n") {
 				at := line
 				if literal[0] == '`' {
@@ -361,7 +305,7 @@ func worst(hits []hit) string {
 		perFile[h.file]++
 	}
 	hits = slices.Clone(hits)
-	sort.SliceStable(hits, func(i, j int) bool { return perFile[hits[i].file] > perFile[hits[j].file] })
+	slices.SortStableFunc(hits, func(a, b hit) int { return perFile[b.file] - perFile[a.file] })
 	var b bytes.Buffer
 	for _, h := range hits[:min(most, len(hits))] {
 		fmt.Fprintln(&b, h)

@@ -7,6 +7,7 @@
 //
 //	go run ./internal/test/words                        # counts per phrase
 //	go run ./internal/test/words -all worker providers  # every place in these folders
+//	go run ./internal/test/words -sample 7              # texts drawn at random, for a fresh reader
 package main
 
 import (
@@ -23,14 +24,18 @@ var list string
 func main() {
 	all := flag.Bool("all", false, "print every hit as file:line")
 	file := flag.String("list", "", "read the phrases from this `file` instead of the built-in list")
+	sample := flag.Uint64("sample", 0, "print 40 comments and 20 messages, drawn with this `seed`, and what their reader must do")
 	flag.Parse()
-	if err := run(*all, *file, flag.Args()); err != nil {
+	if err := run(*all, *file, *sample, flag.Args()); err != nil {
 		fmt.Fprintln(os.Stderr, "words:", err)
 		os.Exit(1)
 	}
 }
 
-func run(all bool, file string, folders []string) error {
+func run(all bool, file string, sample uint64, folders []string) error {
+	if sample != 0 {
+		return printSample(os.Stdout, ".", sample)
+	}
 	text := list
 	if file != "" {
 		own, err := os.ReadFile(file)

@@ -209,7 +209,7 @@ func (a *Simulator) admit(r *http.Request, user, wrong string) (simulator.Answer
 	return simulator.Answer{}, true
 }
 
-// defaultSender is the sender ID of a message without one, as on the vendor's page.
+// defaultSender is the sender ID of a message without a sender ID, as on the vendor's page.
 const defaultSender = "20414"
 
 // validSender matches a valid sender ID: 1 to 11 letters, digits, spaces or characters of "_.&-".
@@ -296,7 +296,7 @@ func replyTo(r *http.Request, message string, recipients []recipient) simulator.
 // writeDocument writes a document as JSON if the client asked for it, and otherwise as XML.
 func writeDocument(r *http.Request, status int, name string, asJSON, asXML any) simulator.Answer {
 	if strings.Contains(r.Header.Get("Accept"), "application/json") {
-		body, _ := json.Marshal(map[string]any{name: asJSON}) // strings and numbers only, so it cannot fail
+		body, _ := json.Marshal(map[string]any{name: asJSON}) // cannot fail, because the document holds only strings and numbers
 		return simulator.Answer{Status: status, ContentType: "application/json", Body: body}
 	}
 	var b bytes.Buffer
@@ -306,14 +306,14 @@ func writeDocument(r *http.Request, status int, name string, asJSON, asXML any) 
 	return simulator.Answer{Status: status, ContentType: "application/xml", Body: b.Bytes()}
 }
 
-// splitReply splits a reply into one row for each recipient. It also returns a function that makes a
-// reply of rows. The text of a row is the recipient as JSON. A fault may have changed Row.Number. So
-// the returned function writes Row.Number over the number in the text, unless that number is invalid.
+// splitReply splits a reply into one row for each recipient. It also returns a function that joins rows to a
+// reply. The text of a row is the recipient as JSON. A fault may have changed Row.Number. So the returned
+// function writes Row.Number over the number in the text, unless that number is invalid.
 func splitReply(r *http.Request, recipients []recipient) ([]simulator.Row, func([]simulator.Row) []byte) {
 	rows := make([]simulator.Row, len(recipients))
 	for i, recipient := range recipients {
 		number, _ := strconv.ParseUint(strings.TrimPrefix(recipient.Number, "+"), 10, 64)
-		text, _ := json.Marshal(recipient) // strings and numbers only, so it cannot fail
+		text, _ := json.Marshal(recipient) // cannot fail, because a recipient holds only strings and numbers
 		rows[i] = simulator.Row{Number: number, Text: string(text)}
 	}
 	return rows, func(rows []simulator.Row) []byte {

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// SetOption sets the option plus: "as_sent" accepts a plus without an escape before a number, as in the
+// SetOption sets the option plus: "as_sent" accepts a number whose plus the client has not escaped, as in the
 // curl example on the vendor's page. "escaped" refuses such a number with code 403, as the standard of forms
 // demands.
 func (a *Simulator) SetOption(name, value string) (known bool, err error) {

@@ -239,7 +239,7 @@ func codeAnswer(code string) simulator.Answer {
 }
 
 func objectAnswer(code, message string) simulator.Answer {
-	body, _ := json.Marshal(map[string]string{"code": code, "message": message}) // strings only, so it cannot fail
+	body, _ := json.Marshal(map[string]string{"code": code, "message": message}) // cannot fail, because the map holds only strings
 	return simulator.Answer{ContentType: "application/json", Body: body}
 }
 
@@ -258,7 +258,7 @@ func listAnswer(code string, rows []map[string]string) simulator.Answer {
 			_, _ = fmt.Fprintf(&b, `"code":%q,`, code)
 		}
 		at, _ := strconv.Atoi(number)
-		row, _ := json.Marshal(rows[at]) // strings only, so it cannot fail
+		row, _ := json.Marshal(rows[at]) // cannot fail, because the reply holds only strings
 		_, _ = fmt.Fprintf(&b, `%q:%s`, number, row)
 		if i < len(numbers)-1 {
 			b.WriteByte(',')

@@ -16,7 +16,7 @@ import (
 	"github.com/tuma-sms/tuma/providers/connectmedia/connectmediasim"
 )
 
-// start serves the simulator, and returns it with its address.
+// start starts a server for the simulator. It returns the simulator and its address.
 func start(t testing.TB, o simulator.Options) (*simulator.Server, string) {
 	t.Helper()
 	return simulatortest.Start(t, o, map[string]simulator.NewVendor{"connectmedia": connectmediasim.New})

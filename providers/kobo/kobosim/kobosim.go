@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/tuma-sms/tuma/internal/simulator"
@@ -29,7 +30,8 @@ type Simulator struct {
 
 	// The server's lock guards the fields below.
 	repeat        simulator.Repeat
-	report        string
+	report        string                   // the delivery status of a message that is delivered
+	deliveries    simulator.Deliveries     // which messages are delivered, and when
 	invalidReply  string                   // the reply for an invalid number
 	minUUID       int                      // the shortest message_uuid, in characters
 	acceptedCalls []*acceptedCall          // by sequence number
@@ -43,12 +45,13 @@ type acceptedCall struct {
 	content uint64
 	numbers []uint64
 	ids     bool
+	at      time.Time // when the call was accepted
 }
 
 // request is a parsed form.
 type request struct {
-	user, pass, from, to, msg, kind, uuid string
-	ids                                   bool
+	user, pass, from, to, msg, kind, uuid, callback string
+	ids                                             bool
 }
 
 // New returns the simulator of KoboMobile. It is a simulator.NewVendor.
@@ -62,7 +65,7 @@ func Of(server *simulator.Server) *Simulator { return server.Gateway("kobo").Ven
 // Reset implements simulator.Vendor.
 func (k *Simulator) Reset() {
 	k.repeat, k.report, k.invalidReply = simulator.RepeatAccepts, "DELIVRD", "error_limit"
-	k.minUUID = 1
+	k.minUUID, k.deliveries = 1, simulator.Deliveries{}
 	k.byKey, k.errors, k.acceptedCalls = map[string]*acceptedCall{}, map[string]string{}, nil
 }
 
@@ -113,7 +116,7 @@ func readRequest(r *http.Request, body []byte) (q request, ok bool) {
 	form, ok := readForm(r, body)
 	q = request{
 		user: form.Get("user"), pass: form.Get("pass"), from: form.Get("from"), to: form.Get("to"), msg: form.Get("msg"),
-		kind: form.Get("type"), uuid: form.Get("message_uuid"), ids: form.Get("enable_msg_id") == "1",
+		kind: form.Get("type"), uuid: form.Get("message_uuid"), ids: form.Get("enable_msg_id") == "1", callback: form.Get("callback_url"),
 	}
 	return q, ok
 }
@@ -145,9 +148,12 @@ func (k *Simulator) send(r *http.Request, body []byte) simulator.Answer {
 		_, _ = h.WriteString(part)
 		_ = h.WriteByte(0)
 	}
-	call, refusal := k.acceptOrReplay(q, ok, numbers, wellFormed, h.Sum64())
+	call, isNew, refusal := k.acceptOrReplay(q, ok, numbers, wellFormed, h.Sum64())
 	if refusal != "" {
 		return simulator.TextAnswer(refusal)
+	}
+	if isNew && q.callback != "" {
+		k.state.ReportDelivery(k.reported(call, q.callback))
 	}
 	a := simulator.Answer{Body: k.accepted(call), Accepted: true}
 	if call.ids {
@@ -177,43 +183,44 @@ func joinReply(rows []simulator.Row) []byte {
 }
 
 // acceptOrReplay accepts a call, returns the earlier call with the same key, or returns the error code of a refusal.
-func (k *Simulator) acceptOrReplay(q request, ok bool, numbers []uint64, wellFormed bool, content uint64) (*acceptedCall, string) {
+// isNew reports whether the call was accepted now.
+func (k *Simulator) acceptOrReplay(q request, ok bool, numbers []uint64, wellFormed bool, content uint64) (call *acceptedCall, isNew bool, refusal string) {
 	k.state.Lock()
 	defer k.state.Unlock()
 	if !ok || !q.complete() {
-		return nil, k.reject("", "error_param")
+		return nil, false, k.reject("", "error_param")
 	}
 	if !k.state.ValidLogin(q.user, q.pass) {
-		return nil, k.reject("", "error_user")
+		return nil, false, k.reject("", "error_user")
 	}
 	key := q.key()
 	if call := k.byKey[key]; call != nil {
 		k.state.CountReplay(call.content != content)
 		if k.repeat == simulator.RepeatError {
-			return nil, k.reject("", "error_msgid")
+			return nil, false, k.reject("", "error_msgid")
 		}
-		return call, ""
+		return call, false, ""
 	}
 	if again := k.errors[key]; again != "" {
-		return nil, k.reject("", again)
+		return nil, false, k.reject("", again)
 	}
 	switch {
 	case len(q.uuid) > 64, q.uuid != "" && len(q.uuid) < k.minUUID:
-		return nil, k.reject(key, "error_msgid")
+		return nil, false, k.reject(key, "error_msgid")
 	case len(numbers) > 500:
-		return nil, k.reject(key, "error_limit")
+		return nil, false, k.reject(key, "error_limit")
 	case !wellFormed || k.hasInvalid(numbers):
-		return nil, k.reject(key, k.invalidReply)
+		return nil, false, k.reject(key, k.invalidReply)
 	case !k.state.HasCredit(len(numbers)):
-		return nil, k.reject(key, "error_credit")
+		return nil, false, k.reject(key, "error_credit")
 	}
 	k.state.Accept(simulator.AcceptedCall{Numbers: numbers, From: q.from, Body: q.msg, Key: q.uuid, Fields: map[string]string{"type": q.kind}})
-	call := &acceptedCall{seq: uint64(len(k.acceptedCalls)), content: content, numbers: numbers, ids: q.ids}
+	call = &acceptedCall{seq: uint64(len(k.acceptedCalls)), content: content, numbers: numbers, ids: q.ids, at: time.Now()}
 	k.acceptedCalls = append(k.acceptedCalls, call)
 	if key != "" {
 		k.byKey[key] = call
 	}
-	return call, ""
+	return call, true, ""
 }
 
 // reject counts a refused call and returns its error code. With simulator.RepeatAll, reject also
@@ -298,7 +305,7 @@ func (k *Simulator) status(r *http.Request, body []byte) simulator.Answer {
 	case !k.knows(id):
 		return simulator.TextAnswer("error_msgid")
 	}
-	return simulator.TextAnswer(k.report)
+	return simulator.TextAnswer(k.deliveryState(id))
 }
 
 // pageIDs are the message IDs in the examples on the vendor's page.
@@ -322,7 +329,8 @@ func (k *Simulator) knows(id string) bool {
 //   - repeat, the reply to a repeated key: "", "all" or "error_msgid".
 //   - invalid, the numbers that KoboMobile refuses, separated by commas.
 //   - invalid_word, the error code for such a number.
-//   - report, the delivery status of every message.
+//   - report, the delivery status of every message that is delivered.
+//   - report_delay, report_fail and report_lost, the fields of simulator.Deliveries.
 //   - min_uuid, the length of the shortest message_uuid: 1 as on the vendor's page, or 24 as at the
 //     product behind KoboMobile.
 func (k *Simulator) SetOption(name, value string) (known bool, err error) {
@@ -353,7 +361,9 @@ func (k *Simulator) SetOption(name, value string) (known bool, err error) {
 		defer k.state.Unlock()
 		k.minUUID = n
 	default:
-		return false, nil
+		k.state.Lock()
+		defer k.state.Unlock()
+		return k.deliveries.SetOption(name, value)
 	}
 	return true, nil
 }
@@ -376,7 +386,7 @@ func (k *Simulator) SetInvalid(word string, numbers ...uint64) {
 	}
 }
 
-// SetReport sets the delivery status that KoboMobile reports for every message. The default is "DELIVRD".
+// SetReport sets the delivery status that KoboMobile reports for every message that is delivered. The default is "DELIVRD".
 func (k *Simulator) SetReport(state string) {
 	k.state.Lock()
 	defer k.state.Unlock()

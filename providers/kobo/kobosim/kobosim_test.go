@@ -21,7 +21,7 @@ import (
 
 var vendors = map[string]simulator.NewVendor{"kobo": kobosim.New}
 
-// start serves the simulator, and returns it with its address.
+// start starts a server for the simulator. It returns the simulator and its address.
 func start(t testing.TB, o simulator.Options) (*simulator.Server, string) {
 	t.Helper()
 	return simulatortest.Start(t, o, vendors)

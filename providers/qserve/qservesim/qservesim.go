@@ -144,7 +144,7 @@ func (q *Simulator) fault(code string) simulator.Answer {
 }
 
 func listAnswer(object any) simulator.Answer {
-	body, _ := json.Marshal([]any{object}) // strings and numbers only, so it cannot fail
+	body, _ := json.Marshal([]any{object}) // cannot fail, because the object holds only strings and numbers
 	return simulator.Answer{ContentType: "application/json", Body: body}
 }
 
@@ -158,14 +158,14 @@ func sendReply(rows []detail, balance float64) simulator.Answer {
 	}{len(rows), "Success", 101, balance, rows})
 }
 
-// splitReply splits a reply into one row for each recipient. It also returns a function that makes a
-// reply of rows. The text of a row is the recipient as JSON. A fault may have changed Row.Number. So
-// the returned function writes Row.Number over the number in the text, unless that number is invalid.
+// splitReply splits a reply into one row for each recipient. It also returns a function that joins rows to a
+// reply. The text of a row is the recipient as JSON. A fault may have changed Row.Number. So the returned
+// function writes Row.Number over the number in the text, unless that number is invalid.
 func splitReply(recipients []detail, balance float64) ([]simulator.Row, func([]simulator.Row) []byte) {
 	rows := make([]simulator.Row, len(recipients))
 	for i, r := range recipients {
 		number, _ := strconv.ParseUint(r.Recipient, 10, 64)
-		text, _ := json.Marshal(r) // strings and numbers only, so it cannot fail
+		text, _ := json.Marshal(r) // cannot fail, because the values are only strings and numbers
 		rows[i] = simulator.Row{Number: number, Text: string(text)}
 	}
 	return rows, func(rows []simulator.Row) []byte {

@@ -64,7 +64,7 @@ func (g *Simulator) report(form url.Values) simulator.Answer {
 	}
 	switch kind {
 	case "usage":
-		return csvAnswer([][]string{{"Status", "Messages"}, {g.messageState, strconv.FormatUint(g.messages(from, to), 10)}})
+		return csvAnswer(g.usage(from, to))
 	case "inboundmessages":
 		rows := [][]string{{"MessageID", "From", "Number", "Message", "Received Date", "Status"}}
 		if at := g.now().Add(-time.Minute); !at.Before(from) && !at.After(to) {
@@ -90,37 +90,47 @@ func (g *Simulator) report(form url.Values) simulator.Answer {
 
 // appendMessages appends the rows of a call's messages.
 func (g *Simulator) appendMessages(rows [][]string, call acceptedCall, kind string) [][]string {
-	state := g.stateOf(call)
-	over := state != "Pending" && !strings.EqualFold(state, "Sent")
-	delivered := strings.EqualFold(state, "Delivered")
-	if kind == "failedmessages" && (!over || delivered) {
-		return rows
-	}
-	var scheduled, sent, done string
+	var scheduled string
 	if !call.scheduled.IsZero() {
 		scheduled = g.date(call.scheduled)
 	}
-	if state != "Pending" {
-		sent = g.date(call.sent)
-	}
-	if delivered {
-		done = g.date(call.sent)
-	}
 	for i, n := range call.numbers {
+		state, end := g.stateOf(call, i)
+		delivered := strings.EqualFold(state, "Delivered")
+		over := state != "Pending" && !strings.EqualFold(state, "Sent")
+		if kind == "failedmessages" && (!over || delivered) {
+			continue
+		}
+		var sent, done string
+		if state != "Pending" {
+			sent = g.date(call.sent)
+		}
+		if delivered {
+			done = g.date(end)
+		}
 		id := strconv.FormatUint(call.first+uint64(i)*call.parts, 10)
 		rows = append(rows, []string{id, "demo", strconv.FormatUint(n, 10), call.from, state, scheduled, sent, done})
 	}
 	return rows
 }
 
-// messages counts the messages sent in a time span.
-func (g *Simulator) messages(from, to time.Time) (n uint64) {
+// usage returns the rows of the report Usage: how many messages of a time span have each status.
+func (g *Simulator) usage(from, to time.Time) [][]string {
+	counts := map[string]int{}
 	for _, call := range g.acceptedCalls {
-		if !call.sent.Before(from) && !call.sent.After(to) {
-			n += uint64(len(call.numbers))
+		if call.sent.Before(from) || call.sent.After(to) {
+			continue
+		}
+		for i := range call.numbers {
+			state, _ := g.stateOf(call, i)
+			counts[state]++
 		}
 	}
-	return n
+	rows := [][]string{{"Status", "Messages"}}
+	for _, state := range slices.Sorted(maps.Keys(counts)) {
+		rows = append(rows, []string{state, strconv.Itoa(counts[state])})
+	}
+	return rows
 }
 
 func (*Simulator) now() time.Time { return time.Now().Truncate(time.Second) }

@@ -29,9 +29,10 @@ type Simulator struct {
 	// The server's lock guards the fields below.
 	acceptedCalls []acceptedCall // in the order of their IDs
 	nextID        uint64
-	messageState  string            // the delivery status of every sent message
-	refusals      map[uint64]string // the refusal code of a number, if it is not -401
-	sends         []backgroundSend  // the background sends, in the order of their IDs
+	messageState  string               // the delivery status of a sent message that is delivered
+	deliveries    simulator.Deliveries // which messages are delivered, and when
+	refusals      map[uint64]string    // the code with which the gateway refuses the number, where that code is not -401
+	sends         []backgroundSend     // the background sends, in the order of their IDs
 	lists         map[string][]uint64
 	groups        map[string]bool
 	contacts      []contact
@@ -40,8 +41,8 @@ type Simulator struct {
 	validityRequired bool // a send without ValidityPeriod is refused
 }
 
-// acceptedCall is an accepted call. Each message has as many segments as the field parts says, and
-// each segment has an ID. The IDs of the call are consecutive; the field first is the first ID.
+// acceptedCall is an accepted call. Each message has as many segments as the field "parts" says, and each segment
+// has an ID. The IDs of the call are consecutive. The field "first" holds the first ID.
 type acceptedCall struct {
 	first, parts uint64
 	numbers      []uint64
@@ -75,16 +76,19 @@ func Of(server *simulator.Server) *Simulator {
 // Reset implements simulator.Vendor.
 func (g *Simulator) Reset() {
 	g.acceptedCalls, g.sends, g.nextID, g.messageState = nil, nil, 3509592+simulator.Mix(g.state.Seed())%1_000_000, "Delivered"
-	g.refusals, g.validityRequired = map[uint64]string{}, false
+	g.refusals, g.validityRequired, g.deliveries = map[uint64]string{}, false, simulator.Deliveries{}
 	g.addSampleData()
 }
 
-// SetOption sets the option validity: "optional" as in the example on the vendor's page, or "required"
+// SetOption sets an option. The options report_delay, report_fail and report_lost are the fields of
+// simulator.Deliveries. The option validity is "optional" as in the example on the vendor's page, or "required"
 // as in the table on that page. If it is required, the reply to a send without ValidityPeriod is -405,
 // as at FastSMS.
 func (g *Simulator) SetOption(name, value string) (known bool, err error) {
 	if name != "validity" {
-		return false, nil
+		g.state.Lock()
+		defer g.state.Unlock()
+		return g.deliveries.SetOption(name, value)
 	}
 	if value != "optional" && value != "required" {
 		return true, fmt.Errorf("validity: %q must be optional or required", value)
@@ -358,8 +362,9 @@ func (g *Simulator) background(form url.Values) simulator.Answer {
 	rows := make([]string, send.count)
 	for k := range rows {
 		at := send.from + k
+		state, _ := g.stateOf(call, at)
 		rows[k] = `{"MessageID":"` + strconv.FormatUint(call.first+uint64(at)*call.parts, 10) +
-			`","Destination":"` + strconv.FormatUint(call.numbers[at], 10) + `","Status":"` + g.messageState + `"}`
+			`","Destination":"` + strconv.FormatUint(call.numbers[at], 10) + `","Status":"` + state + `"}`
 	}
 	return simulator.Answer{ContentType: contentType, Body: []byte("[" + strings.Join(rows, ",") + "]")}
 }
@@ -371,17 +376,12 @@ func (g *Simulator) status(form url.Values) simulator.Answer {
 	if err != nil || i < 0 || id >= g.nextID {
 		return codeAnswer(form, "-503")
 	}
-	return simulator.TextAnswer(g.stateOf(g.acceptedCalls[i]))
+	call := g.acceptedCalls[i]
+	state, _ := g.stateOf(call, int((id-call.first)/call.parts))
+	return simulator.TextAnswer(state)
 }
 
-func (g *Simulator) stateOf(call acceptedCall) string {
-	if call.scheduled.After(time.Now()) {
-		return "Pending"
-	}
-	return g.messageState
-}
-
-// SetState sets the delivery status that TextConnect reports for every sent message. The default is "Delivered".
+// SetState sets the delivery status that TextConnect reports for every message that is delivered. The default is "Delivered".
 func (g *Simulator) SetState(state string) {
 	g.state.Lock()
 	defer g.state.Unlock()

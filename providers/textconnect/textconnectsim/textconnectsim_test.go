@@ -17,7 +17,7 @@ import (
 	"github.com/tuma-sms/tuma/providers/textconnect/textconnectsim"
 )
 
-// start serves the simulator, and returns it with its address.
+// start starts a server for the simulator. It returns the simulator and its address.
 func start(t testing.TB, o simulator.Options) (*simulator.Server, string) {
 	t.Helper()
 	return simulatortest.Start(t, o, map[string]simulator.NewVendor{"textconnect": textconnectsim.New})
@@ -40,7 +40,8 @@ func tcAct(action string, pairs ...string) url.Values {
 	return form
 }
 
-// tcServer starts a sandbox with one login, and returns it with a function that posts a form to TextConnect.
+// tcServer starts a sandbox with one login, and returns the sandbox and a function that posts a form to
+// TextConnect.
 func tcServer(t testing.TB) (*simulator.Server, func(url.Values) string) {
 	t.Helper()
 	s, address := start(t, simulator.Options{Users: map[string]string{"demo": "demopass"}})
@@ -325,8 +326,8 @@ func TestReport_EveryKind(t *testing.T) {
 	if got := rows("FailedMessages", -1, 1); len(got) != 2 || got[1][0] != id || got[1][7] != "" {
 		t.Errorf("report of failed messages: got %q, want the expired message, not delivered", got)
 	}
-	if got := rows("Usage", -1, 1); len(got) != 2 || got[1][1] != "2" {
-		t.Errorf("report of usage: got %q, want 2 messages", got)
+	if got := rows("Usage", -1, 1); len(got) != 3 || strings.Join(got[1], " ") != "EXPIRED 1" || strings.Join(got[2], " ") != "Pending 1" {
+		t.Errorf("report of usage: got %q, want an expired message and a pending one", got)
 	}
 	if got := rows("InboundMessages", -1, 1); len(got) != 2 || got[1][3] != `Yes, "count" me in` {
 		t.Errorf("report of inbound messages: got %q, want one message", got)

@@ -71,6 +71,17 @@ not be among them. The schema does not check this, because its error would show 
 {{- fail (printf "config.accounts.%s.base_url: must not have a login" $name) -}}
 {{- end -}}
 {{- end -}}
+{{- range $name, $webhook := .Values.config.webhooks -}}
+{{- $given := $webhook.secret -}}
+{{- range (kindIs "slice" $given | ternary $given (list $given)) -}}
+{{- if and . (not (regexMatch $variable (toString .))) -}}
+{{- fail (printf "config.webhooks.%s.secret: a secret must not be among the values: put it into the Secret secrets.existingSecret and use secret_file, or write ${VAR}" $name) -}}
+{{- end -}}
+{{- end -}}
+{{- if regexMatch "://[^/]*@" (toString $webhook.url) -}}
+{{- fail (printf "config.webhooks.%s.url: must not have a login" $name) -}}
+{{- end -}}
+{{- end -}}
 {{- with .Values.config.redis -}}
 {{- if regexMatch "://[^/]*@" (toString .url) -}}
 {{- fail "config.redis.url: must not have a login: put the URL into the Secret redis.existingSecret, or use url_file" -}}
@@ -253,7 +264,7 @@ envFrom:
   secret: {secretName: {{ . }}, defaultMode: 0440}
 {{- end }}
 - name: tmp
-  emptyDir: {sizeLimit: 64Mi}
+  emptyDir: {sizeLimit: 2Gi}
 {{- with .own.extraVolumes }}
 {{ toYaml . }}
 {{- end }}

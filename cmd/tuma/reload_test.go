@@ -1,0 +1,171 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/rs/zerolog"
+
+	"github.com/tuma-sms/tuma/internal/config"
+)
+
+// reloadRig is a reloader of a directory like one that Kubernetes mounts: files are links into a directory that is
+// swapped.
+type reloadRig struct {
+	t       *testing.T
+	dir     string
+	log     bytes.Buffer
+	applied []*config.Config
+	refuse  error
+	*reloader
+	swaps int
+}
+
+func newReloadRig(t *testing.T, yaml, pass string) *reloadRig {
+	t.Helper()
+	r := &reloadRig{t: t, dir: t.TempDir()}
+	r.swap(yaml, pass)
+	for _, name := range []string{"tuma.yaml", "pass"} {
+		r.ok(os.Symlink(filepath.Join("..data", name), filepath.Join(r.dir, name)))
+	}
+	a := &app{err: &r.log, configPath: filepath.Join(r.dir, "tuma.yaml")}
+	cfg, err := a.config(true)
+	r.ok(err)
+	_, process, err := newMetrics(cfg)
+	r.ok(err)
+	r.reloader = newReloader(a, cfg, zerolog.New(&r.log), process, func(_ context.Context, c *config.Config) ([]string, error) {
+		if r.refuse != nil {
+			return nil, r.refuse
+		}
+		r.applied = append(r.applied, c)
+		return nil, nil
+	})
+	return r
+}
+
+func (r *reloadRig) ok(err error) {
+	r.t.Helper()
+	if err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// swap replaces both files at once, as Kubernetes does. If the parameter "pass" is empty, swap
+// removes the password file.
+func (r *reloadRig) swap(yaml, pass string) {
+	r.t.Helper()
+	r.swaps++
+	name := "data" + strconv.Itoa(r.swaps)
+	r.ok(os.Mkdir(filepath.Join(r.dir, name), 0o700))
+	r.ok(os.WriteFile(filepath.Join(r.dir, name, "tuma.yaml"), []byte(yaml), 0o600))
+	if pass != "" {
+		r.ok(os.WriteFile(filepath.Join(r.dir, name, "pass"), []byte(pass), 0o600))
+	}
+	next := filepath.Join(r.dir, "..next")
+	r.ok(os.Symlink(name, next))
+	r.ok(os.Rename(next, filepath.Join(r.dir, "..data")))
+}
+
+// The method checks calls check twice, and returns how many configurations were applied so far.
+func (r *reloadRig) checks() int {
+	r.check(r.t.Context(), false)
+	r.check(r.t.Context(), false)
+	return len(r.applied)
+}
+
+const reloadYAML = "accounts: {kobo: {provider: kobo, user: u, pass_file: pass, rate: 10/s}}\n"
+
+func TestReload_TakesSwappedFiles(t *testing.T) {
+	t.Parallel()
+	r := newReloadRig(t, reloadYAML, "first")
+	if n := r.checks(); n != 0 {
+		t.Errorf("%d reloads without a change", n)
+	}
+	r.swap(reloadYAML, "second")
+	r.check(t.Context(), false)
+	if len(r.applied) != 0 {
+		t.Error("a change was applied at the first check, when the file may be half written")
+	}
+	if n := r.checks(); n != 1 || r.applied[0].Account("kobo").Ready() != nil {
+		t.Errorf("%d reloads after a new secret, want 1", n)
+	}
+	r.swap(strings.Replace(reloadYAML, "10/s", "20/s", 1), "second")
+	if n := r.checks(); n != 2 || r.applied[1].Account("kobo").Worker.Rate != 20 {
+		t.Errorf("%d reloads after a new rate, want 2", n)
+	}
+	if n := r.checks(); n != 2 || strings.Contains(r.log.String(), "second") {
+		t.Errorf("%d reloads at the end, want 2; the log is %s", n, r.log.String())
+	}
+	r.swap(reloadYAML, "third")
+	r.check(t.Context(), true)
+	if len(r.applied) != 3 {
+		t.Error("a check that a person has asked for did not apply the change at once")
+	}
+}
+
+func TestReload_ABrokenFileChangesNothing(t *testing.T) {
+	t.Parallel()
+	r := newReloadRig(t, reloadYAML, "first")
+	for name, broken := range map[string]string{"not YAML": "accounts: {", "unknown key": "acounts: {}\n", "bad rate": strings.Replace(reloadYAML, "10/s", "fast", 1)} {
+		r.swap(broken, "first")
+		if n := r.checks(); n != 0 || r.detail() == "" {
+			t.Errorf("%s: %d reloads and the detail %q; want none, and the reason", name, n, r.detail())
+		}
+		before := strings.Count(r.log.String(), "cannot be used")
+		r.checks()
+		if after := strings.Count(r.log.String(), "cannot be used"); after != before {
+			t.Errorf("%s: the same failure was logged again", name)
+		}
+	}
+	r.swap(reloadYAML, "first")
+	if n := r.checks(); n != 0 || r.detail() != "" {
+		t.Errorf("the old content again: %d reloads and the detail %q; want neither", n, r.detail())
+	}
+	r.refuse = misuse("account kobo lacks something")
+	r.swap(reloadYAML, "")
+	if n := r.checks(); n != 0 || !strings.Contains(r.detail(), "lacks something") {
+		t.Errorf("what the command refuses: %d reloads and the detail %q", n, r.detail())
+	}
+	r.refuse = nil
+	r.swap(reloadYAML, "second")
+	if n := r.checks(); n != 1 || r.detail() != "" {
+		t.Errorf("a good file at last: %d reloads and the detail %q; want one", n, r.detail())
+	}
+	if strings.Contains(r.log.String(), "second") || strings.Contains(r.log.String(), "first") {
+		t.Errorf("the log has a secret: %s", r.log.String())
+	}
+}
+
+// The files are swapped between the reading of one file and the next, after SIGHUP. Then the configuration must not be a
+// mixture of old and new files.
+func TestReload_FilesSwappedDuringTheReading(t *testing.T) {
+	t.Parallel()
+	r := newReloadRig(t, reloadYAML, "first")
+	swapped, readOnce := strings.Replace(reloadYAML, "10/s", "20/s", 1), r.read
+	r.read = func() (*config.Config, error) {
+		r.read = readOnce
+		r.swap(swapped, "first") // the first reading sees the new tuma.yaml and the old password
+		cfg, err := readOnce()
+		r.swap(swapped, "second")
+		return cfg, err
+	}
+	r.check(t.Context(), true)
+	want, err := readOnce()
+	r.ok(err)
+	if len(r.applied) != 1 || r.applied[0].Digest != want.Digest {
+		t.Errorf("%d configurations were applied, want only the one that the files have at the end", len(r.applied))
+	}
+	r.read = func() (*config.Config, error) {
+		r.swap(swapped, "pass"+strconv.Itoa(r.swaps))
+		return readOnce()
+	}
+	r.check(t.Context(), true)
+	if len(r.applied) != 1 || !strings.Contains(r.detail(), "change while they are read") {
+		t.Errorf("%d configurations were applied while the files change at each reading, and the detail is %q; want none further", len(r.applied), r.detail())
+	}
+}

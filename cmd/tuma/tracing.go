@@ -1,0 +1,38 @@
+package main
+
+import (
+	"context"
+	"runtime/debug"
+
+	"github.com/rs/zerolog"
+
+	"github.com/tuma-sms/tuma/internal/config"
+	"github.com/tuma-sms/tuma/internal/tracing"
+	"github.com/tuma-sms/tuma/internal/tracing/otlp"
+)
+
+// startTracing returns what sends the spans of a command, or nil if tracing is off. The caller closes it.
+func startTracing(ctx context.Context, a *app, cfg *config.Config, command string, log zerolog.Logger) (*otlp.Provider, error) {
+	info, _ := debug.ReadBuildInfo()
+	p, err := otlp.Start(ctx, otlp.Settings{Endpoint: cfg.Tracing.Endpoint, Sample: cfg.Tracing.Sample, Version: readBuild(info).release(version),
+		Command: command, Lookup: a.lookup, Log: log})
+	if err != nil {
+		return nil, misuseError{err: err}
+	}
+	return p, nil
+}
+
+// traceEnqueue starts the span of an enqueue by a command that ends afterwards. If the variable TRACEPARENT names a
+// span of the caller, the span is its child. The caller calls end after the enqueue, and end sends the span.
+func traceEnqueue(ctx context.Context, a *app, cfg *config.Config) (traced context.Context, end func(recipients int, again bool, err error), err error) {
+	p, err := startTracing(ctx, a, cfg, "cli", zerolog.Nop())
+	if err != nil {
+		return nil, nil, err
+	}
+	parent, _ := a.lookup("TRACEPARENT")
+	ctx, span := tracing.New(p.TracerProvider()).Enqueue(tracing.With(ctx, parent))
+	return ctx, func(recipients int, again bool, err error) {
+		tracing.EndEnqueue(span, recipients, again, err)
+		p.Close()
+	}, nil
+}

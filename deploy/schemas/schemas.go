@@ -1,0 +1,58 @@
+// Package schemas finds the schemas of objects of Kubernetes in the modules of their projects.
+package schemas
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+)
+
+// Source is a module that carries schemas of objects. Its version and checksum are fixed, so the proxy
+// cannot change what a test accepts.
+type Source struct{ Module, Version, Sum string }
+
+// KubernetesVersion is the version whose API the manifests are checked against.
+const KubernetesVersion = "v1.33.4"
+
+// Kubernetes has the OpenAPI documents of the API server in the folder api.
+var Kubernetes = Source{"k8s.io/kubernetes", KubernetesVersion, "h1:T1d5FLUYm3/KyUeV7YJhKTR980zHCHb7K2xhCSo3lE8="}
+
+var (
+	keda            = Source{"github.com/kedacore/keda/v2", "v2.21.0", "h1:R6z2HZvstK4RLUMxroNACzBj74xGxt3kG59b5Xc+Xps="}
+	prometheus      = Source{"github.com/prometheus-operator/prometheus-operator", "v0.85.0", "h1:M5xLCLEoaW2IJfnuCwFzzpL+jSVQu3KGT84Pye+fW8s="}
+	externalSecrets = Source{"github.com/external-secrets/external-secrets", "v1.3.2", "h1:u2J8RjlHIeF0oZCqtl92adI/uZWUwOesJIDkfql6LqQ="}
+)
+
+// Definition is a file of a module that defines a kind that is not part of Kubernetes.
+type Definition struct {
+	Source
+	File string
+}
+
+// Custom are the definitions by kind, such as keda.sh/v1alpha1/ScaledObject.
+var Custom = map[string]Definition{
+	"keda.sh/v1alpha1/ScaledObject":           {keda, "config/crd/bases/keda.sh_scaledobjects.yaml"},
+	"monitoring.coreos.com/v1/ServiceMonitor": {prometheus, "example/prometheus-operator-crd/monitoring.coreos.com_servicemonitors.yaml"},
+	"monitoring.coreos.com/v1/PrometheusRule": {prometheus, "example/prometheus-operator-crd/monitoring.coreos.com_prometheusrules.yaml"},
+	"external-secrets.io/v1/ExternalSecret":   {externalSecrets, "config/crds/bases/external-secrets.io_externalsecrets.yaml"},
+}
+
+// Dir returns the folder of the module, and downloads it first if necessary. It returns an error if the
+// checksum differs.
+func (s Source) Dir() (string, error) {
+	cmd := exec.Command("go", "mod", "download", "-json", s.Module+"@"+s.Version)
+	cmd.Dir = os.TempDir() // so that no go.mod interferes
+	out, err := cmd.Output()
+	if err != nil {
+		return "", fmt.Errorf("download %s: %w: %s", s.Module, err, out)
+	}
+	var got struct{ Dir, Sum string }
+	if err := json.Unmarshal(out, &got); err != nil {
+		return "", err
+	}
+	if got.Sum != s.Sum {
+		return "", fmt.Errorf("download %s: got the checksum %s, want %s", s.Module, got.Sum, s.Sum)
+	}
+	return got.Dir, nil
+}

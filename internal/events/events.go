@@ -1,0 +1,244 @@
+// Package events keeps the event stream in Redis: what happened to campaigns, accounts, the inbox
+// and the suppression lists, in the order of the entries, for a bounded time and up to a bounded number.
+package events
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/tuma-sms/tuma/internal/script"
+)
+
+const streamKey = script.KeyPrefix + "events"
+
+// The bounds of the stream. Redis removes whole blocks of about 100 entries, so the stream can be
+// somewhat longer and older.
+const (
+	// Keep is how long an event is kept.
+	Keep = 7 * 24 * time.Hour
+	// Max is how many events are kept.
+	Max = 100_000
+)
+
+// The kinds of events.
+const (
+	CampaignState    = "campaign.state"
+	CampaignProgress = "campaign.progress"
+	AccountHeld      = "account.held"
+	AccountReleased  = "account.released"
+	InboundReceived  = "inbound.received"
+	OptOutAdded      = "optout.added"
+	MessageStatus    = "message.status"
+)
+
+// Kinds are all kinds of events.
+var Kinds = []string{CampaignState, CampaignProgress, AccountHeld, AccountReleased, InboundReceived, OptOutAdded, MessageStatus}
+
+// Event is an event of one of the kinds above. It has no message body and no secret.
+type Event struct {
+	Kind string `json:"k"`
+	// Campaign is the ID of the campaign, State its state, and Counts its counts.
+	Campaign string  `json:"c,omitempty"`
+	State    string  `json:"s,omitempty"`
+	Counts   *Counts `json:"n,omitempty"`
+	// Account is the account that was held or released, or at which a message arrived. Reason and By
+	// are the reason for the hold, and who or what made it. For a paused campaign, Reason is the name
+	// or the reason of the pause.
+	Account string `json:"a,omitempty"`
+	Reason  string `json:"r,omitempty"`
+	By      string `json:"b,omitempty"`
+	// ID is the gateway's ID of an incoming message; From and To are its sender and its receiver.
+	ID   string `json:"i,omitempty"`
+	From string `json:"f,omitempty"`
+	To   string `json:"t,omitempty"`
+	Word string `json:"w,omitempty"`
+	// List is a suppression list, Added how many numbers were added, and Number the added number if
+	// it is the only one.
+	List   string `json:"l,omitempty"`
+	Added  int    `json:"d,omitempty"`
+	Number string `json:"m,omitempty"`
+	// Places are calls, or recipients, that have a new status: batch.call, or batch.call:position.
+	// Missed is how many recipients had a new status that no event names.
+	Places []string `json:"p,omitempty"`
+	Missed int      `json:"z,omitempty"`
+}
+
+// Counts are the counts of a campaign at the time of an event.
+type Counts struct {
+	Total       int `json:"t"`
+	Pending     int `json:"p"`
+	Accepted    int `json:"a"`
+	Delivered   int `json:"d"`
+	Undelivered int `json:"u"`
+	Rejected    int `json:"r"`
+	Unknown     int `json:"x"`
+	Skipped     int `json:"s"`
+}
+
+// Stored is an event in the stream.
+type Stored struct {
+	Event
+	// Cursor is the position of the event. Cursors grow in the order of the stream.
+	Cursor string
+	// At is when the event was stored, by Redis' clock.
+	At time.Time
+}
+
+// Stream reads and writes the event stream in one Redis. It is safe for concurrent use.
+type Stream struct {
+	rdb redis.UniversalClient
+	max int64
+}
+
+// New returns the Stream in the Redis of a Runner. Add removes the oldest events above the number
+// limit; 0 stands for Max.
+func New(r *script.Runner, limit int) *Stream {
+	if limit <= 0 {
+		limit = Max
+	}
+	return &Stream{rdb: r.Redis(), max: int64(limit)}
+}
+
+// Add appends an event, and removes events that are beyond the bounds. It takes one round trip. If
+// Add returns nil, the event is stored, but a crash of Redis may still lose the last writes.
+func (s *Stream) Add(ctx context.Context, e Event) error { return s.AddAll(ctx, []Event{e}) }
+
+// AddAll adds one or more events as Add does, in one round trip. After an error, some of the events may
+// be in the stream.
+func (s *Stream) AddAll(ctx context.Context, list []Event) error {
+	texts := make([][]byte, len(list))
+	for i, e := range list {
+		text, err := json.Marshal(e)
+		if err != nil {
+			return fmt.Errorf("store event %s: %w", e.Kind, err)
+		}
+		texts[i] = text
+	}
+	_, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+		for _, text := range texts {
+			p.XAdd(ctx, &redis.XAddArgs{Stream: streamKey, MaxLen: s.max, Approx: true, Values: []any{"e", text}})
+		}
+		p.XTrimMinIDApprox(ctx, streamKey, strconv.FormatInt(time.Now().Add(-Keep).UnixMilli(), 10), 0)
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("store event %s: %w", list[0].Kind, err)
+	}
+	return nil
+}
+
+// ErrCursor means that a text is not a cursor.
+var ErrCursor = errors.New("not a cursor of the event stream: must be the cursor of an event, or empty for the beginning")
+
+// LostError means that events after a cursor were removed before they were read, or that Redis has
+// lost them. Next is the cursor from which the events that are left can be read.
+type LostError struct{ After, Next string }
+
+// Error returns a message that contains both cursors.
+func (e *LostError) Error() string {
+	return fmt.Sprintf("events after %s were removed before they were read; the next events come after %s", e.After, e.Next)
+}
+
+// beginning is a cursor before every event.
+const beginning = "0-0"
+
+var cursorPattern = regexp.MustCompile(`^[0-9]{1,15}-[0-9]{1,20}$`)
+
+// CheckCursor returns ErrCursor if the parameter "after" is neither empty nor a cursor.
+func CheckCursor(after string) error {
+	if after == "" {
+		return nil
+	}
+	_, seq, _ := strings.Cut(after, "-")
+	if _, err := strconv.ParseUint(seq, 10, 64); err != nil || !cursorPattern.MatchString(after) {
+		return fmt.Errorf("%.40q: %w", after, ErrCursor)
+	}
+	return nil
+}
+
+// Last returns the cursor of the newest event. If there is none, it returns a cursor before every
+// event.
+func (s *Stream) Last(ctx context.Context) (string, error) {
+	entries, err := s.rdb.XRevRangeN(ctx, streamKey, "+", "-", 1).Result()
+	if err != nil {
+		return "", fmt.Errorf("read the newest event: %w", err)
+	}
+	if len(entries) == 0 {
+		return beginning, nil
+	}
+	return entries[0].ID, nil
+}
+
+// Page returns up to limit events after the cursor, the oldest first. An empty cursor stands for
+// the beginning. If events after the cursor may have been removed, Page returns no events and a
+// LostError. An event that cannot be read has only Cursor and At.
+func (s *Stream) Page(ctx context.Context, after string, limit int) ([]Stored, error) {
+	if err := CheckCursor(after); err != nil {
+		return nil, err
+	}
+	start := "-"
+	if after != "" {
+		start = "(" + after
+	}
+	pipe := s.rdb.Pipeline()
+	entries := pipe.XRangeN(ctx, streamKey, start, "+", int64(limit))
+	// The oldest event is read after the page: if it were read before, a removal between the two would
+	// not show.
+	oldest := pipe.XRangeN(ctx, streamKey, "-", "+", 1)
+	newest := pipe.XRevRangeN(ctx, streamKey, "+", "-", 1)
+	if _, err := pipe.Exec(ctx); err != nil {
+		return nil, fmt.Errorf("read events: %w", err)
+	}
+	if err := lost(after, oldest.Val(), newest.Val()); err != nil {
+		return nil, fmt.Errorf("read events: %w", err)
+	}
+	out := make([]Stored, 0, len(entries.Val()))
+	for _, x := range entries.Val() {
+		out = append(out, decode(x.ID, script.Text(x.Values["e"])))
+	}
+	return out, nil
+}
+
+func decode(id, text string) Stored {
+	ms, _, _ := strings.Cut(id, "-")
+	s := Stored{Cursor: id, At: script.Milli(ms)}
+	if err := json.Unmarshal([]byte(text), &s.Event); err != nil {
+		s.Event = Event{}
+	}
+	return s
+}
+
+// lost returns a LostError if events after the cursor may be missing: the cursor lies before the
+// oldest event, or after the newest one, because Redis was restored from an older copy.
+func lost(after string, oldest, newest []redis.XMessage) error {
+	if after == "" || after == beginning {
+		return nil
+	}
+	if len(oldest) == 0 || len(newest) == 0 {
+		return &LostError{After: after, Next: beginning}
+	}
+	next := previous(oldest[0].ID)
+	if script.CursorBefore(after, next) || script.CursorBefore(newest[0].ID, after) {
+		return &LostError{After: after, Next: next}
+	}
+	return nil
+}
+
+// previous returns the greatest cursor that is less than the given cursor. The given cursor must
+// not be the beginning.
+func previous(cursor string) string {
+	ms, seq := script.CursorNumbers(cursor)
+	if seq > 0 {
+		return fmt.Sprintf("%d-%d", ms, seq-1)
+	}
+	return fmt.Sprintf("%d-%d", ms-1, uint64(math.MaxUint64))
+}

@@ -1,0 +1,16 @@
+-- rotate.lua replaces a key of the HTTP API by another one, which has other random bits. The old key stays valid for a while.
+-- KEYS: 1 keys by ID
+-- ARGV, in the order of rotateArgs:
+--   id          of the old key
+--   read        record of the old key that the caller has read
+--   until_then  record of the old key from now on, or '': it is removed
+--   new_id      of the new key
+--   new_record
+-- Returns {'ok'|'changed'}. 'changed' changes nothing: the old key was revoked or rotated meanwhile. Running it again with
+-- the same new_id answers 'ok' and changes nothing.
+local id, read, until_then, new_id, new_record = unpack(ARGV)
+if redis.call('HGET', KEYS[1], new_id) == new_record then return {'ok'} end
+if redis.call('HGET', KEYS[1], id) ~= read then return {'changed'} end
+redis.call('HSET', KEYS[1], new_id, new_record)
+if until_then == '' then redis.call('HDEL', KEYS[1], id) else redis.call('HSET', KEYS[1], id, until_then) end
+return {'ok'}

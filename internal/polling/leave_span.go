@@ -1,0 +1,37 @@
+package polling
+
+import (
+	"context"
+	_ "embed"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/tuma-sms/tuma/internal/script"
+)
+
+//go:embed leave_span.lua
+var leaveSpanSource string
+
+var leaveSpanScript = script.New("leave_span", leaveSpanSource)
+
+// leaveSpanArgs are the arguments of leave_span.lua.
+type leaveSpanArgs struct {
+	Span, Token string
+	Lease       time.Duration
+	Calls       string
+}
+
+// Leave removes calls (memberName) that need no further report from a leased span of time, and extends the lease. It returns
+// ErrLost if the lease has ended.
+func (q *Queue) Leave(ctx context.Context, c Call, lease time.Duration, calls []string) error {
+	out, err := q.scripts.Run(ctx, leaveSpanScript, []string{turnsKey(q.login), statesKey(q.login)},
+		script.Args(leaveSpanArgs{c.Span.name(), c.token, lease, strings.Join(calls, "\n")})...)
+	if err != nil {
+		return fmt.Errorf("keep the lease of delivery reports: %w", err)
+	}
+	if out[0] != "kept" {
+		return ErrLost
+	}
+	return nil
+}

@@ -1,0 +1,150 @@
+// Package polling requests delivery reports from gateways that do not post them. The worker adds each accepted call to a queue in
+// Redis. Every `tuma serve` takes due calls from the queue, one process at a time for each call, and asks the gateway about
+// their messages within a budget that all processes share.
+package polling
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/tuma-sms/tuma/internal/ledger"
+	"github.com/tuma-sms/tuma/internal/script"
+	"github.com/tuma-sms/tuma/ratelimit"
+)
+
+// DefaultRate is the default number of requests a second that ask for delivery reports.
+const DefaultRate ratelimit.Rate = 5
+
+// defaultSchedule are the times after acceptance of the requests about a message without a final report.
+var defaultSchedule = []time.Duration{time.Minute, 10 * time.Minute, time.Hour, 6 * time.Hour, 24 * time.Hour, 72 * time.Hour}
+
+// ErrLost means that the lease of a call has ended, so that another process may have it.
+var ErrLost = errors.New("the lease has ended")
+
+// keepLonger is added to the time for which messages wait for reports. The keys are kept for the sum, because
+// some calls have their turn late.
+const keepLonger = 24 * time.Hour
+
+// Keys of a login. All of these keys have the login's hash tag, so that a script may use several keys. callsKey is the
+// key of the calls of a campaign by the time at which they are due; the scripts compute callsKey.
+func turnsKey(login string) string  { return script.KeyPrefix + "polls:{" + login + "}" }
+func statesKey(login string) string { return turnsKey(login) + ":s" }
+func budgetKey(login string) string { return turnsKey(login) + ":b" }
+
+// noToken stands for the token of a call that is not leased.
+const noToken = "-"
+
+// Queue has the calls of one login that wait for delivery reports, and the budget of the requests for them. It is safe for
+// concurrent use, also by several processes.
+type Queue struct {
+	scripts  *script.Runner
+	login    string
+	budget   budget
+	schedule []time.Duration
+	// The field "most" bounds the calls and spans that wait. The field mostInSpan bounds the calls of
+	// a span.
+	most, mostInSpan int
+	span             time.Duration // the length of a span
+	first            int           // the first step of the schedule
+}
+
+// NewQueue returns the Queue of a login (providers.Info.Fingerprint). rate is the maximum number of requests a second;
+// only Ask uses it. NewQueue sends nothing to Redis.
+func NewQueue(r *script.Runner, login string, rate ratelimit.Rate) *Queue {
+	return &Queue{scripts: r, login: login, budget: budgetOf(rate), schedule: defaultSchedule, most: maxWaiting, mostInSpan: maxSpanCalls, span: spanLength}
+}
+
+// Call is a call of the queue, or a span of time with several calls.
+type Call struct {
+	ledger.SentCall // without Rows
+	// Span is the span of time. The SentCall then has only At, which is the end of the span.
+	Span Span
+	// Due is when the next request is due, and Step the position of this time in the schedule.
+	Due  time.Time
+	Step int
+	// Position is the first position in the call that has had no request in this step. For a span, Position is a time in
+	// ms, counted from the start of the requested time: requests up to that time were answered.
+	Position int
+	token    string
+}
+
+// state returns the state of a call as Redis holds it: when it was accepted, the step, the position, and the token of the
+// lease.
+func (c Call) state(token string) string {
+	return fmt.Sprintf("%d %d %d %s", c.At.UnixMilli(), c.Step, c.Position, token)
+}
+
+// next returns the call for the next step of the schedule, from its first position. If the schedule has no step left within
+// the time for which the call waits for reports, Due is zero.
+func (c Call) next(schedule []time.Duration, now time.Time, wait time.Duration) Call {
+	c.Position, c.Due = 0, time.Time{}
+	for c.Step++; c.Step < len(schedule); c.Step++ {
+		// If the polls are late, next leaves out each step whose time is over: the last poll was
+		// made after that time.
+		if at := c.At.Add(schedule[c.Step]); at.After(now) {
+			if schedule[c.Step] <= wait {
+				c.Due = at
+			}
+			return c
+		}
+	}
+	return c
+}
+
+// names returns the two names of a call in the queue.
+func (c Call) names() (campaign, call string) {
+	if c.Span.Length > 0 {
+		return spanCampaign, c.Span.name()
+	}
+	return campaignName(c.BatchRef), callName(c.SentCall)
+}
+
+// campaignName names the upload of a campaign in a queue.
+func campaignName(r ledger.BatchRef) string { return r.Campaign + ":" + r.Upload }
+
+// callName names a generation of a call within its campaign.
+func callName(c ledger.SentCall) string {
+	return c.Name + "." + strconv.Itoa(c.Call) + "." + strconv.Itoa(c.Generation)
+}
+
+// parseCall parses the two names of a call.
+func parseCall(campaign, name string) (c Call, ok bool) {
+	if campaign == spanCampaign {
+		c.Span, ok = parseSpan(name)
+		return c, ok
+	}
+	at, parts := strings.LastIndexByte(campaign, ':'), strings.Split(name, ".")
+	if at < 0 || len(parts) != 4 {
+		return c, false
+	}
+	c.Campaign, c.Upload, c.Name = campaign[:at], campaign[at+1:], parts[0]+"."+parts[1]
+	var err, err2 error
+	c.Call, err = strconv.Atoi(parts[2])
+	c.Generation, err2 = strconv.Atoi(parts[3])
+	return c, err == nil && err2 == nil
+}
+
+// budget is the rate of requests in parts: each part allows one request in a window.
+type budget struct {
+	parts  int
+	window time.Duration
+}
+
+// maxParts bounds the parts of a budget, which Redis holds while they are in use.
+const maxParts = 1000
+
+// windowMargin is added to each window, because scripts cut times to milliseconds.
+const windowMargin = 5 * time.Millisecond
+
+// budgetOf returns a budget that never exceeds a rate in any sliding second. If the rate is above one request a second,
+// its fraction is not used: 2.5 allows two requests a second.
+func budgetOf(r ratelimit.Rate) budget {
+	if r <= 0 {
+		r = DefaultRate
+	}
+	parts := min(max(1, int(r)), maxParts)
+	return budget{parts, max(time.Second, time.Duration(float64(parts)/float64(r)*float64(time.Second))) + windowMargin}
+}

@@ -1,0 +1,142 @@
+//go:build unix
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+// processSlot is one of the run's workers, or one of its processes `tuma serve`. It starts a new process
+// whenever the process ends, as a service manager does.
+type processSlot struct {
+	binary, config, log string
+	args                []string // the command of tuma, and its flags other than those that all processes have
+	// wrongClock is the binary to start while off is not zero. off is the clock error of the
+	// next process, a time.Duration.
+	wrongClock string
+	off        atomic.Int64
+	// clock is held while a fault makes the process' clock wrong.
+	clock sync.Mutex
+	// fault is held while another fault hits the process.
+	fault   sync.Mutex
+	current atomic.Pointer[child]
+	replace chan *child
+	starts  atomic.Int64
+
+	mu  sync.Mutex
+	all []*child
+	// unexpectedEnds describes the processes that ended although chaos did not end them.
+	unexpectedEnds []string
+}
+
+func newWorkerSlot(o options, dir, config string, n int) *processSlot {
+	s := &processSlot{binary: o.binary, wrongClock: o.wrongClock, config: config, log: filepath.Join(dir, fmt.Sprintf("worker-%d.log", n+1)),
+		args: []string{"worker"}, replace: make(chan *child)}
+	if o.clocks && n == o.workers-1 {
+		s.off.Store(int64(lastingClockOffset(o.seed)))
+	}
+	return s
+}
+
+// minRun is how long a process must have run before its end counts as unexpected. An earlier
+// end is a failed start: a worker refuses to start without Redis, and `tuma serve` while the drained
+// process before it still has its port.
+const minRun = 20 * time.Second
+
+// run keeps a process running until ctx ends. It returns an error if a process cannot be
+// started.
+func (s *processSlot) run(ctx context.Context) error {
+	for {
+		c, err := s.start()
+		if err != nil {
+			return err
+		}
+		s.starts.Add(1)
+		s.mu.Lock()
+		s.all = append(s.all, c)
+		s.mu.Unlock()
+		s.current.Store(c)
+		select {
+		case <-ctx.Done():
+			return nil
+		case s.replace <- c:
+			continue
+		case <-c.Done():
+		}
+		if !c.expected.Load() && time.Since(c.began) > minRun {
+			s.mu.Lock()
+			s.unexpectedEnds = append(s.unexpectedEnds, fmt.Sprintf("process %d of %s ended by itself: %v", c.PID(), filepath.Base(s.log), c.State()))
+			s.mu.Unlock()
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(200 * time.Millisecond):
+		}
+	}
+}
+
+// start starts a process with the clock error in off.
+func (s *processSlot) start() (*child, error) {
+	off, binary := time.Duration(s.off.Load()), s.binary
+	env := []string{"TUMA_CONFIG=", "HOME=" + filepath.Dir(s.log)}
+	if off != 0 {
+		binary = s.wrongClock
+		env = append(env, clockVariable+"="+strconv.FormatInt(int64(off/time.Second), 10))
+	}
+	return startChild(s.logOf(off), env, binary, append(slices.Clone(s.args), "--config", s.config, "--log-level", "debug", "--log-format", "json")...)
+}
+
+// kill kills the slot's current process with SIGKILL. run starts another.
+func (s *processSlot) kill() error { return s.current.Load().kill() }
+
+// freeze stops the slot's current process with SIGSTOP. thaw lets it continue.
+func (s *processSlot) freeze() (thaw func() error, err error) {
+	c := s.current.Load()
+	return func() error { return c.Thaw() }, c.Freeze()
+}
+
+// drain sends SIGTERM to the slot's current process and returns when this process has ended.
+// Meanwhile the method "run" starts the next process at once. drain returns an error if the process
+// takes longer than within, or if its exit status is not 0.
+func (s *processSlot) drain(ctx context.Context, within time.Duration) error {
+	c := s.current.Load()
+	c.expected.Store(true)
+	if err := c.Signal(syscall.SIGTERM); err != nil {
+		return err
+	}
+	select {
+	case <-s.replace:
+	case <-c.Done(): // the process has ended already; run starts another
+	case <-ctx.Done():
+		return nil
+	}
+	select {
+	case <-c.Done():
+	case <-ctx.Done():
+		return nil
+	case <-time.After(within):
+		return fmt.Errorf("drain process %d: it has not ended within %s", c.PID(), within)
+	}
+	if !c.State().Success() {
+		return fmt.Errorf("drain process %d: it ended with %v, must be exit status 0", c.PID(), c.State())
+	}
+	return nil
+}
+
+// end kills every process of the slot that still runs.
+func (s *processSlot) end() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, c := range s.all {
+		_ = c.kill() // the run ends, so the error changes nothing
+	}
+}

@@ -1,0 +1,110 @@
+package e2e
+
+import (
+	"encoding/json"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// source is something that Tuma writes or answers.
+type source struct {
+	name    string
+	text    string
+	has     string // what it must contain, so that the search looks at something
+	without []kind // what must not be in it
+}
+
+// sources returns everything to search.
+func (x *plantedRig) sources() []source {
+	x.t.Helper()
+	everything := []kind{secret, digits, word}
+	tasks, others := x.commands()
+	quiet, withNumbers := x.events()
+	said := func(name string) string { return strings.Join(x.said[name], "\n") }
+	x.trace.mu.Lock()
+	defer x.trace.mu.Unlock()
+	if x.trace.tokens == 0 {
+		x.t.Error("no span came with the token of OTEL_EXPORTER_OTLP_HEADERS")
+	}
+	log := x.read("worker.log")
+	if strings.Contains(log, "panic") || strings.Contains(log, "goroutine ") {
+		x.t.Error("a process has panicked")
+	}
+	return []source{
+		{"the logs", log, "campaign ended", everything},
+		{"the metrics of the worker", said("metrics of worker"), "tuma_slots{", everything},
+		{"the metrics of serve", said("metrics of serve"), "tuma_callbacks_total{", everything},
+		{"the traces", x.trace.raw.String(), "settle", everything},
+		{"the tasks in Redis", tasks, "asynq:{", everything},
+		{"the other commands in Redis", others, "tuma:{sale}", []kind{secret}},
+		{"the audit log", said("audit log"), "key.create", everything},
+		{"events without recipients", quiet, `"campaign.state"`, everything},
+		{"events about recipients", withNumbers, `"inbound.received"`, []kind{secret, word}},
+		{"tuma check", said("tuma check"), "kobo", everything},
+		{"commands", said("commands"), "sale", []kind{secret}},
+		{"problems of the API", said("problems of the API"), `"title"`, everything},
+		{"answers of the API", said("answers of the API"), `"id"`, []kind{secret}},
+		{"answers to callbacks", said("answers to callbacks"), "not found", everything},
+		{"pages of health", said("pages of health"), "cannot be used", everything},
+	}
+}
+
+// commands returns the commands of Redis, those about asynq's tasks and all others. Redis holds the secrets of webhooks
+// that the API made, so these are taken out.
+func (x *plantedRig) commands() (tasks, others string) {
+	x.t.Helper()
+	var of [2][]string
+	for _, line := range x.redis.stop() {
+		i := 1
+		if strings.Contains(line, `"asynq:`) {
+			i = 0
+		} else if strings.Contains(line, `"tuma:webhooks"`) {
+			line = strings.NewReplacer(x.secrets["made webhook"], "", x.secrets["next webhook"], "").Replace(line)
+		}
+		of[i] = append(of[i], line)
+	}
+	return strings.Join(of[0], "\n"), strings.Join(of[1], "\n")
+}
+
+// events returns the events that have no numbers, and the others.
+func (x *plantedRig) events() (quiet, withNumbers string) {
+	x.t.Helper()
+	var of [2][]string
+	for line := range strings.Lines(strings.Join(x.said["events"], "\n")) {
+		var e struct{ Event string }
+		i := 0
+		if json.Unmarshal([]byte(line), &e) == nil && slices.Contains([]string{"inbound.received", "message.status", "optout.added"}, e.Event) {
+			i = 1
+		}
+		of[i] = append(of[i], line)
+	}
+	return strings.Join(of[0], ""), strings.Join(of[1], "")
+}
+
+// around returns the line of a text in which a plant was found.
+func (x *plantedRig) around(text, found string) string {
+	for i := range x.plants {
+		if p := &x.plants[i]; strings.HasPrefix(found, p.what+", ") {
+			for line := range strings.Lines(text) {
+				if p.in([]byte(line), []byte(strings.ToLower(line))) != "" {
+					return line[:min(len(line), 1500)]
+				}
+			}
+		}
+	}
+	return "(over several lines)"
+}
+
+// readBody returns the body of an answer.
+func readBody(t *testing.T, resp *http.Response) string {
+	t.Helper()
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}

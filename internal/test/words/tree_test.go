@@ -1,0 +1,53 @@
+//go:build !race
+
+package main
+
+// These tests read the whole tree. The race detector makes that take a minute and finds nothing in a program with one
+// goroutine, so .ci/run checks the tree in a step without it.
+
+import (
+	"strings"
+	"testing"
+)
+
+const tree = "../../.."
+
+// TestWords checks that the tree has no more hits than words.txt allows. It also fails if words.txt
+// allows over a tenth more hits than the tree has: then the limit must be lowered.
+func TestWords(t *testing.T) {
+	t.Parallel()
+	r, err := parseRules(list)
+	if err != nil {
+		t.Fatalf("words.txt: %v", err)
+	}
+	c, err := r.measure(tree, ".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.commentLines < 1000 {
+		t.Fatalf("found only %d comment lines: the check reads the wrong folder", c.commentLines)
+	}
+	for _, message := range r.check(c) {
+		t.Error(message)
+	}
+	t.Logf("%.1f hits per 1,000 comment lines, %d hits in Markdown", c.density(), len(c.inMarkdown))
+}
+
+// A sample has all its texts once, and depends on nothing but the seed.
+func TestSample_IsReproducible(t *testing.T) {
+	t.Parallel()
+	draw := func(seed uint64) string {
+		var b strings.Builder
+		if err := printSample(&b, tree, seed); err != nil {
+			t.Fatal(err)
+		}
+		return b.String()
+	}
+	first := draw(7)
+	if first != draw(7) || first == draw(8) {
+		t.Error("the sample of one seed differs, or the samples of two seeds are equal")
+	}
+	if c, m := strings.Count(first, ". comment, "), strings.Count(first, ". message, "); c != sampleComments || m != sampleMessages {
+		t.Errorf("the sample has %d comments and %d messages, want %d and %d", c, m, sampleComments, sampleMessages)
+	}
+}

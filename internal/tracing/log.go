@@ -1,0 +1,12 @@
+package tracing
+
+import "github.com/rs/zerolog"
+
+// LogID returns a function that adds the ID of a trace to a log line. An empty ID adds nothing.
+func LogID(traceID string) func(*zerolog.Event) {
+	return func(e *zerolog.Event) {
+		if traceID != "" {
+			e.Str("trace_id", traceID)
+		}
+	}
+}

@@ -1,0 +1,95 @@
+package tracking
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"strings"
+
+	"github.com/tuma-sms/tuma/internal/campaign"
+	"github.com/tuma-sms/tuma/internal/ledger"
+)
+
+// Where a call may name the URL of its callback, the URL contains the name of the call. So reports about its messages need
+// no index. The name is not a secret and is not trusted: the message ID of a report must be the one that the ledger has.
+
+// CallName names a call in the URL of its callback: campaign:upload/batch.call.
+func CallName(c ledger.SentCall) string {
+	return c.Campaign + ":" + c.Upload + "/" + c.Name + "." + strconv.Itoa(c.Call)
+}
+
+// parseCallName reads what CallName wrote.
+func parseCallName(name string) (ref ledger.BatchRef, call int, ok bool) {
+	const longest = 512
+	campaign, rest, ok := strings.Cut(name, "/")
+	at, dot := strings.LastIndexByte(campaign, ':'), strings.LastIndexByte(rest, '.')
+	if !ok || at <= 0 || dot <= 0 || len(name) > longest {
+		return ref, 0, false
+	}
+	call, err := strconv.Atoi(rest[dot+1:])
+	return ledger.BatchRef{Campaign: campaign[:at], Upload: campaign[at+1:], Name: rest[:dot]}, call, err == nil && call >= 0
+}
+
+// places returns the places at which the message of each report may be. results gets Unmatched for a report that names a call
+// which does not exist.
+func (t *Tracker) places(ctx context.Context, reports []Report, results []Result) ([][]Place, error) {
+	var ids []string
+	var at []int // of each ID, the position of its report
+	out := make([][]Place, len(reports))
+	for i, r := range reports {
+		if r.Call == "" {
+			ids, at = append(ids, r.MessageID), append(at, i)
+			continue
+		}
+		place, exists, err := t.named(ctx, r)
+		switch {
+		case err != nil:
+			return nil, err
+		case !exists:
+			results[i] = Unmatched
+		case place.Name != "":
+			out[i] = []Place{place}
+		}
+	}
+	if len(ids) == 0 {
+		return out, nil
+	}
+	found, err := t.index.Find(ctx, t.login, ids)
+	if err != nil {
+		return nil, err
+	}
+	for i, places := range found {
+		out[at[i]] = places
+	}
+	return out, nil
+}
+
+// named returns the place of a message in the call that its report names. The place is zero if the call has no such message,
+// or is not settled yet. exists is false if there is no such call.
+func (t *Tracker) named(ctx context.Context, r Report) (place Place, exists bool, err error) {
+	ref, call, ok := parseCallName(r.Call)
+	if !ok {
+		return place, false, nil
+	}
+	b, err := t.batches.get(ctx, t.reports, ref)
+	if err != nil || b == nil {
+		return place, false, err
+	}
+	records, err := t.reports.Records(ctx, ref.Campaign, b, call)
+	if ledger.AsUnreadable(err) != nil || errors.Is(err, campaign.ErrRecord) {
+		return place, false, nil //nolint:nilerr // the worker that loads an unreadable record quarantines it
+	}
+	if err != nil {
+		return place, false, err
+	}
+	first := 0
+	for _, n := range b.Calls[:call] {
+		first += n
+	}
+	for i, rec := range records {
+		if rec.MessageID == r.MessageID {
+			return Place{ref, first + i}, true, nil
+		}
+	}
+	return place, true, nil
+}

@@ -1,0 +1,255 @@
+package tracking
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/rs/zerolog"
+
+	"github.com/tuma-sms/tuma/internal/campaign"
+	"github.com/tuma-sms/tuma/internal/ledger"
+	"github.com/tuma-sms/tuma/internal/outage"
+	"github.com/tuma-sms/tuma/internal/script"
+)
+
+// A worker does not enter the IDs of each call in the index at once. It notes them in Redis, which
+// takes one command a call, and enters the IDs of many calls together, because an ID costs Redis
+// several times less when other IDs of its bucket come with it. Notes that a dead worker has left are
+// entered by tuma serve (EnterLeft).
+
+const (
+	// enterAfter is the time from the note of a call to its entry in the index. If more than fewWaiting
+	// IDs are noted by then, the entry waits for more IDs. It waits until enterWithin after the note.
+	enterAfter  = 200 * time.Millisecond
+	enterWithin = time.Second
+	fewWaiting  = 2_000
+	// enterFrom is the number of IDs that are entered without waiting for more.
+	enterFrom = 200_000
+	// maxWaiting is the number of IDs that a process keeps in memory for Enter. The notes of
+	// further calls are only in Redis.
+	maxWaiting = 1_000_000
+	// leftFor is the age at which a note counts as left behind by its worker. enterLeftAtOnce is
+	// about how many notes one EnterLeft reads at once.
+	leftFor         = 10 * time.Second
+	enterLeftAtOnce = 100
+	// enterTimeout is the time limit of one call of Index.Enter. enterRetry is the time from a failed
+	// call to the next.
+	enterTimeout = time.Minute
+	enterRetry   = time.Second
+)
+
+// waiting are the noted calls of a process whose IDs are not in the index yet. It is safe for concurrent
+// use.
+type waiting struct {
+	mu    sync.Mutex
+	notes []note
+	ids   []string // the message IDs of the calls
+	count int      // IDs in notes
+	busy  bool     // a goroutine enters them
+	// If closed is true, that goroutine ends at its next failure.
+	closed bool
+	full   chan struct{}
+	// The lock entering is held by a caller while it enters the calls that it took.
+	entering sync.Mutex
+}
+
+// add adds a noted call. The result "first" is true if the caller must start the goroutine that
+// enters the call.
+func (w *waiting) add(n note, ids []string) (first bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.count > maxWaiting {
+		return false
+	}
+	w.notes, w.ids = append(w.notes, n), append(w.ids, ids...)
+	w.count += len(n.entries) / entrySize
+	if w.full == nil {
+		w.full = make(chan struct{}, 1)
+	}
+	if w.count >= enterFrom {
+		select {
+		case w.full <- struct{}{}:
+		default:
+		}
+	}
+	first, w.busy = !w.busy, true
+	return first
+}
+
+// take returns all calls and removes them. If there are no calls and end is true, take records that
+// the calling goroutine ends.
+func (w *waiting) take(end bool) (notes []note, ids []string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	notes, ids = w.notes, w.ids
+	w.notes, w.ids, w.count = nil, nil, 0
+	if len(notes) == 0 && end {
+		w.busy = false
+	}
+	return notes, ids
+}
+
+// Note notes the IDs of accepted messages. The worker calls it before it settles the call; the IDs are
+// entered in the index soon afterwards. total is the number of the campaign's recipients. If Redis
+// refuses the note, Note logs that and returns nil, because the outcome of the call must be settled. If
+// Redis is away, Note returns an error, and the worker tries again.
+func (t *Tracker) Note(ctx context.Context, c *ledger.Claim, records []campaign.Record, total int) error {
+	at := c.Places()
+	s := Sent{BatchRef: at.BatchRef, BatchSize: at.BatchSize, Total: total}
+	for i, r := range records {
+		if r.Status == campaign.Accepted && r.MessageID != "" && i < len(at.Positions) {
+			s.IDs, s.Positions = append(s.IDs, r.MessageID), append(s.Positions, at.Positions[i])
+		}
+	}
+	if len(s.IDs) == 0 {
+		return nil
+	}
+	n := noteOf(s)
+	n.token = script.NewToken()
+	parked, err := t.index.Note(ctx, t.login, n, t.life)
+	var refused redis.Error
+	if err != nil && (!errors.As(err, &refused) || outage.Away(err)) {
+		return err
+	}
+	if err != nil {
+		t.log.Warn().Err(err).Str("campaign", s.Campaign).Str("batch", s.Name).Msg("could not note message ids; if this worker is killed now, delivery reports about these messages will not be matched")
+	} else {
+		t.parkedSeen.Store(parked)
+	}
+	if t.waiting.add(n, s.IDs) {
+		go t.enterWaiting() //nolint:gosec // it enters the IDs of many calls, so it outlives the context of this one
+	}
+	return nil
+}
+
+// enterWaiting enters noted calls in the index until there are none.
+func (t *Tracker) enterWaiting() {
+	timer := time.NewTimer(enterAfter)
+	defer timer.Stop()
+	for {
+		select {
+		case <-timer.C:
+			if t.waiting.many() {
+				select {
+				case <-time.After(enterWithin - enterAfter):
+				case <-t.waiting.full:
+				}
+			}
+		case <-t.waiting.full:
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), enterTimeout)
+		more, err := t.enter(ctx, true)
+		cancel()
+		if !more {
+			return
+		}
+		timer.Reset(enterAfter)
+		if err != nil {
+			if t.waiting.isClosed() {
+				return
+			}
+			t.log.WithLevel(outage.Level(err, zerolog.WarnLevel)).Err(err).Msg("could not index message ids; will retry")
+			timer.Reset(enterRetry)
+		}
+	}
+}
+
+// The method "many" reports whether the goroutine should wait for more IDs before it enters the
+// waiting ones. If it enters more IDs at once, each ID takes fewer commands.
+func (w *waiting) many() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.count > fewWaiting && !w.closed
+}
+
+func (w *waiting) isClosed() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.closed
+}
+
+// Close is Flush for a worker that ends.
+func (t *Tracker) Close(ctx context.Context) error {
+	t.waiting.mu.Lock()
+	t.waiting.closed = true
+	t.waiting.mu.Unlock()
+	return t.Flush(ctx)
+}
+
+// Flush enters the noted calls of this process in the index. After an error the process tries again,
+// or tuma serve enters them (EnterLeft).
+func (t *Tracker) Flush(ctx context.Context) error {
+	_, err := t.enter(ctx, false)
+	return err
+}
+
+// enter enters the noted calls of this process, and applies the reports about them that were parked
+// meanwhile. The result "more" is false if there were no noted calls. After an error the calls wait
+// again.
+func (t *Tracker) enter(ctx context.Context, end bool) (more bool, err error) {
+	t.waiting.entering.Lock()
+	defer t.waiting.entering.Unlock()
+	notes, ids := t.waiting.take(end)
+	if len(notes) == 0 {
+		return false, nil
+	}
+	if err := t.index.Enter(ctx, t.login, notes, t.life); err != nil {
+		t.waiting.mu.Lock()
+		defer t.waiting.mu.Unlock()
+		if t.waiting.count <= maxWaiting {
+			t.waiting.notes, t.waiting.ids = append(t.waiting.notes, notes...), append(t.waiting.ids, ids...)
+			for _, n := range notes {
+				t.waiting.count += len(n.entries) / entrySize
+			}
+		}
+		return true, err
+	}
+	n, err := t.rdb.Exists(ctx, parkedKey(t.login)).Result()
+	if err == nil && n > 0 {
+		t.applyParked(ctx, ids)
+	}
+	return true, nil // a failure to read the parked reports leaves them to LookAgain
+}
+
+// EnterLeft enters the calls of this login that dead workers have noted. It returns how many calls it
+// has entered. The caller may repeat it, and several processes may run it at once.
+func (t *Tracker) EnterLeft(ctx context.Context) (int, error) {
+	now, err := t.scripts.Now(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("index message ids that workers have left: %w", err)
+	}
+	done, cursor := 0, uint64(0)
+	for {
+		list, next, err := t.rdb.HScan(ctx, notedKey(t.login), cursor, "", enterLeftAtOnce).Result()
+		if err != nil {
+			return done, fmt.Errorf("index message ids that workers have left: %w", err)
+		}
+		var notes []note
+		var unreadable []string
+		for i := 0; i+1 < len(list); i += 2 {
+			n, at, ok := parseNote(list[i], list[i+1])
+			switch {
+			case !ok:
+				unreadable = append(unreadable, list[i])
+			case now.Sub(at) >= leftFor:
+				notes = append(notes, n)
+			}
+		}
+		if len(unreadable) > 0 {
+			if err := t.rdb.HDel(ctx, notedKey(t.login), unreadable...).Err(); err != nil {
+				return done, fmt.Errorf("index message ids that workers have left: %w", err)
+			}
+		}
+		if err := t.index.Enter(ctx, t.login, notes, t.life); err != nil {
+			return done, err
+		}
+		done += len(notes)
+		if cursor = next; cursor == 0 {
+			return done, nil
+		}
+	}
+}

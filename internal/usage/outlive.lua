@@ -1,0 +1,16 @@
+-- outlive.lua lets what was counted of a removed campaign outlive it for a while, so that a count that is under way adds
+-- nothing.
+-- KEYS: 1 what was counted of the campaign; of a single message also 2, a hash of what was counted of many messages
+-- ARGV, in the order of outliveArgs:
+--   life  ms
+--   id    of the campaign
+-- Returns {'done'}. Running it again changes nothing but the time.
+local life, id = unpack(ARGV)
+local state = KEYS[2] and redis.call('HGET', KEYS[2], id)
+if state then
+  redis.call('SET', KEYS[1], state, 'PX', life)
+  redis.call('HDEL', KEYS[2], id)
+else
+  redis.call('PEXPIRE', KEYS[1], life)
+end
+return {'done'}

@@ -1,0 +1,91 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+
+	"github.com/tuma-sms/tuma/providers"
+)
+
+// Reload applies a changed configuration to a running worker, and returns what takes effect only after a restart,
+// such as "account kobo-main: timeout".
+//
+// The fields Country, Windows, Routes, Retention and FailoverAfter of cfg take effect. So do these fields of each
+// account: Provider, Price, Rate, Burst, Unit and OnUnknown with the next call, and Sender with the next batch. A
+// call in flight keeps the values that it began with. A Provider must be for the same login at the same gateway.
+// All other fields of cfg are ignored, Redis too.
+//
+// If cfg has mistakes, Reload returns all of them and changes nothing. Afterwards the settings of this worker are
+// in force for all workers, as after a restart. If Redis does not answer, the settings come into force when it
+// answers again. Reload is safe for concurrent use with Run.
+func (w *Worker) Reload(ctx context.Context, cfg Config) (restart []string, err error) {
+	cfg.Redis, cfg.Prefix = w.cfg.Redis, w.cfg.Prefix
+	cfg.setDefaults()
+	next := map[string]*account{}
+	var mistakes []error
+	for _, a := range cfg.Accounts {
+		acc, err := newAccount(cfg.Redis, a)
+		if err != nil {
+			mistakes = append(mistakes, fmt.Errorf("account %s: %w", a.Name, err))
+			continue
+		}
+		next[a.Name] = acc
+	}
+	if err := (&Worker{cfg: cfg}).checkSendingHours(); err != nil {
+		mistakes = append(mistakes, err)
+	}
+	if len(mistakes) > 0 {
+		return nil, fmt.Errorf("reload worker: %w", errors.Join(mistakes...))
+	}
+	for _, name := range slices.Sorted(maps.Keys(next)) {
+		if w.accounts[name] == nil {
+			restart = append(restart, "account "+name+": is new")
+		}
+	}
+	w.inForce.mu.Lock()
+	for _, name := range slices.Sorted(maps.Keys(w.accounts)) {
+		if acc := next[name]; acc == nil {
+			restart = append(restart, "account "+name+": was removed")
+		} else {
+			restart = append(restart, w.accounts[name].reload(acc)...)
+		}
+	}
+	w.cfg.Country, w.cfg.Windows, w.cfg.Routes, w.cfg.Retention, w.cfg.FailoverAfter = cfg.Country, cfg.Windows, cfg.Routes, cfg.Retention, cfg.FailoverAfter
+	w.inForce.start = 0 // the settings count as those of a worker that has started now
+	w.inForce.mu.Unlock()
+	if err := w.publish(ctx); err != nil {
+		w.log.Warn().Err(err).Msg("the new settings are not published yet; will retry")
+	}
+	return restart, nil
+}
+
+// reload copies the settings that may change in a running worker from next to a. It returns the names
+// of the other settings in which a and next differ. The caller holds inForce.mu.
+func (a *account) reload(next *account) (restart []string) {
+	differs := func(what string, differ bool) {
+		if differ {
+			restart = append(restart, "account "+a.Name+": "+what)
+		}
+	}
+	differs("timeout", a.Timeout != next.Timeout)
+	differs("concurrency", a.Concurrency != next.Concurrency)
+	differs("max_attempts", a.MaxAttempts != next.MaxAttempts)
+	differs("callback_url", (a.CallbackURL == "") != (next.CallbackURL == ""))
+	differs("reports", a.reportFor() != next.reportFor() || SampleSize(a.Reports) != SampleSize(next.Reports))
+	differs("reconcile_for", a.ReconcileFor != next.ReconcileFor)
+	if !reflect.DeepEqual(a.info, next.info) {
+		differs("the login, or a limit of the gateway", true)
+		next.Provider = a.Provider
+	}
+	a.Provider, a.Sender, a.Price, a.OnUnknown, a.CallbackURL = next.Provider, next.Sender, next.Price, next.OnUnknown, next.CallbackURL
+	a.Rate, a.Burst, a.Unit = next.Rate, next.Burst, next.Unit
+	a.sending.SetGateway(a.gateway())
+	if lister, ok := a.Provider.(providers.Reconciler); ok {
+		a.sending.Tracker.SetLister(lister)
+	}
+	return restart
+}
