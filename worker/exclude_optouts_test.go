@@ -3,6 +3,7 @@ package worker_test
 import (
 	"context"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -203,5 +204,33 @@ func TestOptOut_GatewayBlacklistAddsToTheList(t *testing.T) {
 		if last, err := r.producer.LastRetry(t.Context(), "first"); err != nil || last.OptedOut != 1 {
 			t.Errorf("%+v: got last retry %+v, %v, want 1 opted out", c, last, err)
 		}
+	}
+}
+
+// While a campaign waits for its turns at a slow account, other people opt out all the time. Each of its calls was
+// refused then, because of the opt-outs since the call got its turn, and the campaign never ended.
+func TestOptOut_ManyByOthersDoNotStopACampaign(t *testing.T) {
+	t.Parallel()
+	r := newTestTuma(t, simulator.Options{})
+	gw := newStubGateway(providers.Info{MaxRecipients: 1})
+	r.start(worker.Account{Name: "kobo-main", Provider: gw, Rate: 20, Concurrency: 4})
+	numbers := kenyanNumbers(40)
+	ctx, cancel := context.WithCancel(t.Context())
+	var group sync.WaitGroup
+	defer group.Wait()
+	defer cancel()
+	for k := range 4 {
+		group.Go(func() {
+			for i := 0; ctx.Err() == nil; i++ {
+				other := sms.MSISDN(254_720_000_000 + 100_000*k + i).String()
+				if _, err := r.producer.OptOut(ctx, producer.OptOutNumbers("", "KE", other)); err != nil && ctx.Err() == nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	r.enqueue("c", numbers)
+	if s := r.wait("c", 20*time.Second); s.Accepted != len(numbers) {
+		t.Errorf("got status %+v, want all accepted", s)
 	}
 }

@@ -150,11 +150,15 @@ func (f *deployment) restartAfterOptOuts() {
 	f.redis.Restart()
 }
 
-// numberInFlight returns an index of numbers. If i is a multiple of four, the index is random.
+// numberInFlight returns an index of numbers. For i = 0 it is the last one, which the campaign reaches last. If i is
+// another multiple of four, the index is random.
 // Otherwise a call to its number is probably in flight: the number is in one of the last four
 // calls, or is one of the 14 numbers after it.
 func (f *deployment) numberInFlight(i int, numbers []string) int {
 	log := f.gateway.Log()
+	if i == 0 {
+		return len(numbers) - 1
+	}
 	if i%4 == 0 {
 		return rand.IntN(len(numbers))
 	}

@@ -34,5 +34,10 @@ var optOutMutants = []mutant{
 	{"the first recipient of a call gets its message despite an opt-out", one("internal/ledger/exclude.go", "if list, ok := x.numbers[p.MSISDN]; ok {\n\t\t\t\tif optedOut == nil {",
 		"if list, ok := x.numbers[p.MSISDN]; ok && (optedOut != nil || i > 0) {\n\t\t\t\tif optedOut == nil {"),
 		chaos("came after its opt-out was back")},
+	{"a claim that names its recipients ignores newer opt-outs of them", one(claimLua, "if named[m] then return true end", "if named[m] then return false end"), tests("internal/ledger", "TestOptOutExclude_OptOutsOfOthersDoNotRefuseAClaim")},
+	{"a claim that names its recipients ignores that Redis has lost opt-outs", one(claimLua, "if first > 0 and string.match(entries[1]", "if false and string.match(entries[1]"), tests("internal/ledger", "TestOptOutExclude_OptOutsOfOthersDoNotRefuseAClaim")},
+	{"the opt-outs of other people refuse every claim", one("internal/dispatch/request.go", "request.NameRecipients = true\n\t\treq.claim, err", "request.NameRecipients = false\n\t\treq.claim, err"), tests("worker", "TestOptOut_ManyByOthersDoNotStopACampaign")},
+	{"a repeated opt-out is written each time", one("internal/ledger/exclude.lua", "string.sub(entry, -#same) == same", "string.sub(entry, -#same) == token"), tests("internal/ledger", "TestOptOutExclude_RepeatedOptOutIsWrittenOnce")},
+	{"a repeated settle of an earlier try replaces the skip of a recipient that has opted out", one(settleLua, "if ns >= 3 or ns > 0 and (same or forgotten) then opted", "if ns >= 1 then opted"), tests("internal/ledger", "TestOptOutNarrow_RepeatedSettleOfAnEarlierGeneration")},
 	{"an exclusion is written without waiting until it is durable", one("internal/ledger/scripts.go", "binding(alwaysAllowed(\"exclude\"))", "alwaysAllowed(\"exclude\")"), tests("internal/ledger", "TestDurability_WritesWithoutAReplicaAreReported")},
 }
