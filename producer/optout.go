@@ -176,7 +176,7 @@ func (o *optOutLoad) end(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		inFlight, err := o.client.ledger.ExcludeOpen(ctx, list, numbers, "")
+		inFlight, err := o.client.ledger.ExcludeOpen(ctx, list, numbers)
 		o.inFlight = append(o.inFlight, inFlight...)
 		if err != nil {
 			return err

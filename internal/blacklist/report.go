@@ -97,7 +97,7 @@ func (x *Reports) note(ctx context.Context, r tracking.Applied) (added int, err 
 	for i, e := range found {
 		numbers[i] = e.MSISDN
 	}
-	_, err = x.ledger.ExcludeOpen(ctx, list, numbers, "")
+	_, err = x.ledger.ExcludeOpen(ctx, list, numbers)
 	return added, err
 }
 

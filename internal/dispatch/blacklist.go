@@ -78,7 +78,7 @@ func (l *blacklisted) add(b *batch, entries []optout.Entry) {
 		for i, e := range entries {
 			numbers[i] = e.MSISDN
 		}
-		_, err = l.ledger.ExcludeOpen(ctx, list, numbers, "") // this campaign may have other messages to the numbers
+		_, err = l.ledger.ExcludeOpen(ctx, list, numbers) // this campaign may have other messages to the numbers
 	}
 	level := zerolog.DebugLevel // debug, because the log line for the end of the campaign has the number of refused recipients
 	if err != nil {

@@ -27,7 +27,7 @@ func DoubtfulCalls(ctx context.Context, l *Ledger, id string) (map[string]int, e
 		return map[string]int{}, nil //nolint:nilerr // the sweeper quarantines the snapshot
 	}
 	out := map[string]int{}
-	works, err := l.loadWorks(ctx, id, names)
+	works, err := l.records.loadWorks(ctx, id, names)
 	if err != nil {
 		return nil, err
 	}

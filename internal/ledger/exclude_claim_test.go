@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
@@ -31,12 +32,12 @@ func TestOptOutExclude_OptOutsOfOthersDoNotRefuseAClaim(t *testing.T) {
 		"of others, later":      {[]int{4}, optOuts(5, 77), ClaimGranted},
 		"of a recipient":        {nil, optOuts(4, 2), ClaimExcluded},
 		"of a recipient, later": {[]int{4}, optOuts(3), ClaimExcluded},
-		"of a longer number":    {nil, func(r *testLedger) { r.excludeNumber(msisdnOfRow(2)*10 + 1) }, ClaimGranted},
+		"of a longer number":    {nil, excluding(campaign.AllSenders, msisdnOfRow(2)*10+1), ClaimGranted},
 		"500 of others":         {[]int{4}, many(500), ClaimGranted},
 		"too many to compare":   {[]int{4}, many(501), ClaimExcluded},
-		"a whole list":          {nil, func(r *testLedger) { r.must(r.Exclude(t.Context(), "c", campaign.AllSenders, nil)) }, ClaimExcluded},
-		"lost, and others":      {[]int{4}, func(r *testLedger) { r.loseOptOuts(); r.exclude("c", 5); r.exclude("c", 77) }, ClaimExcluded},
-		"lost, and none":        {[]int{4}, func(r *testLedger) { r.loseOptOuts() }, ClaimExcluded},
+		"a whole list":          {nil, excluding(campaign.AllSenders), ClaimExcluded},
+		"lost, and others":      {[]int{4}, func(r *testLedger) { loseOptOuts(r); r.exclude("c", 5); r.exclude("c", 77) }, ClaimExcluded},
+		"lost, and none":        {[]int{4}, func(r *testLedger) { loseOptOuts(r) }, ClaimExcluded},
 		"an entry is lost":      {[]int{4}, func(r *testLedger) { r.exclude("c", 5); r.ok(r.rdb.HDel(t.Context(), ledgerKey("c"), "e2").Err()) }, ClaimExcluded},
 		"an entry is unreadable": {nil, func(r *testLedger) {
 			r.exclude("c", 5)
@@ -72,18 +73,16 @@ func TestOptOutExclude_OptOutsOfOthersDoNotRefuseAClaim(t *testing.T) {
 	}
 }
 
-func (r *testLedger) must(_ InFlight, err error) {
-	r.Helper()
-	r.ok(err)
-}
-
-func (r *testLedger) excludeNumber(m sms.MSISDN) {
-	r.Helper()
-	r.must(r.Exclude(r.Context(), "c", campaign.AllSenders, []sms.MSISDN{m}))
+// excluding returns a function that passes numbers to campaign c. Without numbers it passes the whole list.
+func excluding(list string, numbers ...sms.MSISDN) func(*testLedger) {
+	return func(r *testLedger) {
+		_, err := r.Exclude(r.Context(), "c", list, numbers)
+		r.ok(err)
+	}
 }
 
 // loseOptOuts removes the opt-outs of campaign c, as a Redis that restarts with older data does.
-func (r *testLedger) loseOptOuts() {
+func loseOptOuts(r *testLedger) {
 	r.Helper()
 	for field := range r.hash("c") {
 		if field == "ex" || strings.HasPrefix(field, "e1") {
@@ -107,8 +106,8 @@ func TestOptOutExclude_RepeatedOptOutIsWrittenOnce(t *testing.T) {
 		t.Errorf("six opt-outs that come three times have %d entries, want 6", n)
 	}
 	for range 2 { // the list may have grown between the two
-		r.must(r.Exclude(t.Context(), "c", campaign.AllSenders, nil))
-		r.must(r.Exclude(t.Context(), "c", "ACME", []sms.MSISDN{msisdnOfRow(1)}))
+		excluding(campaign.AllSenders)(r)
+		excluding("ACME", msisdnOfRow(1))(r)
 	}
 	if n, _ := versionParts(r.hash("c")["ex"]); n != 9 {
 		t.Errorf("the campaign has %d entries, want 9: one for each whole list, one for the other list", n)
@@ -129,11 +128,46 @@ func TestOptOutExcludeOpen_TakesFewRoundTrips(t *testing.T) {
 		r.claim("c", fmt.Sprint("0.", b), 1, 0, keyed, long)
 	}
 	trips := redistest.CountTrips(r.rdb)
-	in, err := r.ExcludeOpen(t.Context(), campaign.AllSenders, []sms.MSISDN{msisdnOfRow(3*40 + 3), msisdnOfRow(3*59 + 1)}, "")
+	in, err := r.ExcludeOpen(t.Context(), campaign.AllSenders, []sms.MSISDN{msisdnOfRow(3*40 + 3), msisdnOfRow(3*59 + 1)})
 	if err != nil || len(in) != 1 || in[0].Recipients != 1 || in[0].Doubtful {
 		t.Errorf("calls in flight are %+v, %v; want the call of batch 0.40 with one recipient", in, err)
 	}
 	if n := trips(); n > 15 {
 		t.Errorf("an opt-out took %d round trips with 60 open batches, want at most 15", n)
+	}
+}
+
+// While a gateway does not answer, many single messages to other people are open. An opt-out leaves them out.
+func TestOptOutExcludeOpen_LeavesOutMessagesToOthers(t *testing.T) {
+	t.Parallel()
+	r := newTestLedger(t)
+	const n = 600
+	for i := range n {
+		r.sending(fmt.Sprint("m", i), []int{1})
+	}
+	r.enqueue("unplanned", campaign.Spec{}, 1)
+	r.sending("two", []int{2})
+	trips := redistest.CountTrips(r.rdb)
+	_, err := r.ExcludeOpen(t.Context(), campaign.AllSenders, []sms.MSISDN{msisdnOfRow(2)})
+	r.ok(err)
+	if got := trips(); got > 20 {
+		t.Errorf("an opt-out took %d round trips with %d open messages to others, want at most 20", got, n)
+	}
+	for id, want := range map[string]bool{"m0": false, "m599": false, "unplanned": true, "two": true} {
+		if _, got := r.hash(id)["ex"]; got != want {
+			t.Errorf("campaign %s has the opt-out: %t, want %t", id, got, want)
+		}
+	}
+	_, err = r.ExcludeOpen(t.Context(), campaign.AllSenders, []sms.MSISDN{msisdnOfRow(1)})
+	r.ok(err)
+	for _, id := range []string{"m0", "m300", "m599"} {
+		if _, ok := r.hash(id)["ex"]; !ok {
+			t.Errorf("message %s has no opt-out of its recipient", id)
+		}
+	}
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := r.ExcludeOpen(ended, campaign.AllSenders, []sms.MSISDN{msisdnOfRow(1)}); err == nil || len(err.Error()) > 300 {
+		t.Errorf("got the error %v after the end of the context, want one of at most 300 characters", err)
 	}
 }

@@ -259,13 +259,16 @@ func TestOptOutExcludeOpen_ReachesOpenCampaignsOfTheSender(t *testing.T) {
 		}
 	}
 	for _, c := range []struct {
-		list, but string
-		want      []string
+		list    string
+		numbers []sms.MSISDN
+		want    []string
 	}{
-		{"ACME", "", []string{"acme", "paused"}}, {"ACME", "acme", []string{"paused"}}, {"OTHER", "", []string{"other"}},
-		{campaign.AllSenders, "", []string{"acme", "other", "paused"}}, {"EMPTY", "", nil},
+		{"ACME", []sms.MSISDN{msisdnOfRow(1)}, []string{"acme", "paused"}}, {"OTHER", []sms.MSISDN{msisdnOfRow(1)}, []string{"other"}},
+		{campaign.AllSenders, []sms.MSISDN{msisdnOfRow(2), msisdnOfRow(1)}, []string{"acme", "other", "paused"}}, {"EMPTY", []sms.MSISDN{msisdnOfRow(1)}, nil},
+		{"ACME", []sms.MSISDN{msisdnOfRow(2)}, nil}, // each campaign has row 1 alone
+		{"ACME", nil, []string{"acme", "paused"}},
 	} {
-		_, err := r.ExcludeOpen(t.Context(), c.list, []sms.MSISDN{msisdnOfRow(1)}, c.but)
+		_, err := r.ExcludeOpen(t.Context(), c.list, c.numbers)
 		r.ok(err)
 		told(c.want...)
 	}

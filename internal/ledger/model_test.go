@@ -94,25 +94,6 @@ type modelRetry struct {
 
 func genKey(call string, number int) string { return fmt.Sprintf("%s.%d", call, number) }
 
-// modelOptOut is an entry of the campaign's opt-outs. version is the version that it begins.
-type modelOptOut struct {
-	version string
-	rows    []int
-}
-
-// mayConcern reports whether a claim of the named rows is refused by the opt-outs after the given version.
-func (m *model) mayConcern(version string, rows []int) bool {
-	after := 0
-	if version != "" {
-		if after = 1 + slices.IndexFunc(m.optOuts, func(o modelOptOut) bool { return o.version == version }); after == 0 {
-			return true // Redis has lost the opt-outs that the worker read
-		}
-	}
-	return after == len(m.optOuts) || slices.ContainsFunc(m.optOuts[after:], func(o modelOptOut) bool {
-		return slices.ContainsFunc(o.rows, func(row int) bool { return slices.Contains(rows, row) })
-	})
-}
-
 func (m *model) clone() *model {
 	c := *m
 	c.rows = nil

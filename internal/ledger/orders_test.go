@@ -56,6 +56,25 @@ func (d *sequenceDriver) callsInFlight() (n int) {
 	return n
 }
 
+// modelOptOut is an entry of the campaign's opt-outs. version is the version that it begins.
+type modelOptOut struct {
+	version string
+	rows    []int
+}
+
+// mayConcern reports whether a claim of the named rows is refused by the opt-outs after the given version.
+func (m *model) mayConcern(version string, rows []int) bool {
+	after := 0
+	if version != "" {
+		if after = 1 + slices.IndexFunc(m.optOuts, func(o modelOptOut) bool { return o.version == version }); after == 0 {
+			return true // Redis has lost the opt-outs that the worker read
+		}
+	}
+	return after == len(m.optOuts) || slices.ContainsFunc(m.optOuts[after:], func(o modelOptOut) bool {
+		return slices.ContainsFunc(o.rows, func(row int) bool { return slices.Contains(rows, row) })
+	})
+}
+
 // optOut adds a few numbers to the suppression list, and passes them to the campaign.
 func (d *sequenceDriver) optOut() {
 	var rows []int

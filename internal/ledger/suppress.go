@@ -29,6 +29,20 @@ type InFlightCall struct {
 // senders, and the list of the campaign's sender ID. If the campaign names no sender ID, it returns
 // the lists of its accounts' sender IDs instead.
 func (l *Ledger) SuppressionLists(ctx context.Context, spec campaign.Spec, names []string) ([]string, error) {
+	return listsOf(spec, names, func(name string) (string, error) { return senderOf(ctx, l.accounts, name) })
+}
+
+// senderOf returns the sender ID of an account. It is empty for an account that no worker has published.
+func senderOf(ctx context.Context, s *accounts.Store, name string) (string, error) {
+	a, err := s.Account(ctx, name)
+	if err != nil && !errors.Is(err, accounts.ErrNoAccount) {
+		return "", err
+	}
+	return a.Sender, nil
+}
+
+// listsOf does what SuppressionLists does. senderOf returns the sender ID of an account.
+func listsOf(spec campaign.Spec, names []string, senderOf func(name string) (string, error)) ([]string, error) {
 	out := []string{campaign.AllSenders}
 	add := func(sender string) {
 		if list, err := optout.ListOf(sender); err == nil && !slices.Contains(out, list) {
@@ -40,11 +54,11 @@ func (l *Ledger) SuppressionLists(ctx context.Context, spec campaign.Spec, names
 		return out, nil
 	}
 	for _, name := range names {
-		a, err := l.accounts.Account(ctx, name)
-		if err != nil && !errors.Is(err, accounts.ErrNoAccount) {
+		sender, err := senderOf(name)
+		if err != nil {
 			return nil, err
 		}
-		add(a.Sender)
+		add(sender)
 	}
 	return out, nil
 }
@@ -56,72 +70,42 @@ func (l *Ledger) suppressionListsOf(ctx context.Context, id string) ([]string, e
 	if err != nil {
 		return nil, err
 	}
-	var names []string
-	if spec.From == "" {
-		snapshot, _, err := l.Snapshot(ctx, id)
-		if err != nil {
-			return nil, err
-		}
-		if names = accountNames(snapshot); len(names) == 0 {
-			names = []string{spec.Via}
-		}
-		if spec.Via == "" && len(snapshot.Accounts) == 0 {
-			// The campaign is planned by routes, which may name any account.
-			all, err := l.accounts.All(ctx)
-			if err != nil {
-				return nil, err
-			}
-			for _, a := range all {
-				names = append(names, a.Name)
-			}
-		}
+	if spec.From != "" {
+		return l.SuppressionLists(ctx, spec, nil)
+	}
+	snapshot, _, err := l.Snapshot(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	names, err := sendingAccounts(spec, snapshot, func() ([]string, error) { return accountNames(ctx, l.accounts) })
+	if err != nil {
+		return nil, err
 	}
 	return l.SuppressionLists(ctx, spec, names)
 }
 
-func accountNames(f campaign.PlanSnapshot) (out []string) {
-	for _, a := range f.Accounts {
-		out = append(out, a.Name)
+// sendingAccounts returns the accounts that may send a campaign. A campaign that is not planned yet and
+// has routes may use any account; allNames returns the names of all.
+func sendingAccounts(spec campaign.Spec, snapshot campaign.PlanSnapshot, allNames func() ([]string, error)) (names []string, err error) {
+	for _, a := range snapshot.Accounts {
+		names = append(names, a.Name)
 	}
-	return out
+	switch {
+	case len(names) > 0:
+		return names, nil
+	case spec.Via != "":
+		return []string{spec.Via}, nil
+	}
+	return allNames()
 }
 
-// ExcludeOpen passes numbers that were added to a suppression list to every open campaign to which
-// the list applies, except the campaign skippedID. nil numbers mean every number on the list.
-// ExcludeOpen returns the calls to these numbers that were claimed earlier and are in flight or in
-// doubt. The numbers must be on the list already.
-func (l *Ledger) ExcludeOpen(ctx context.Context, list string, numbers []sms.MSISDN, skippedID string) (inFlight []InFlightCall, err error) {
-	open, err := l.Index().Open(ctx)
-	if err != nil {
-		return nil, err
+// accountNames returns the names of all accounts.
+func accountNames(ctx context.Context, s *accounts.Store) (names []string, err error) {
+	all, err := s.All(ctx)
+	for _, a := range all {
+		names = append(names, a.Name)
 	}
-	var errs []error // an error in one campaign does not stop the others
-	for _, e := range open {
-		if e.ID == skippedID {
-			continue
-		}
-		lists, err := l.suppressionListsOf(ctx, e.ID)
-		if errors.Is(err, ErrNotFound) {
-			continue // not committed yet: the planning of this campaign will read the list
-		}
-		if err == nil && !slices.Contains(lists, list) {
-			continue
-		}
-		if err != nil && AsUnreadable(err) == nil {
-			errs = append(errs, err)
-			continue
-		}
-		in, err := l.Exclude(ctx, e.ID, list, numbers)
-		if err == nil && in.Recipients > 0 {
-			var more []InFlightCall
-			more, err = l.inFlightTo(ctx, e.ID, list, numbers)
-			inFlight = append(inFlight, more...)
-		}
-		if err != nil {
-			errs = append(errs, err)
-		}
-	}
-	return inFlight, errors.Join(errs...)
+	return names, err
 }
 
 // inFlightTo returns those calls of a campaign that hold a claim or are in doubt, and have one of
@@ -131,7 +115,7 @@ func (l *Ledger) inFlightTo(ctx context.Context, id, list string, numbers []sms.
 	if err != nil {
 		return nil, fmt.Errorf("read calls in flight of %s: %w", id, err)
 	}
-	works, err := l.loadWorks(ctx, id, names)
+	works, err := l.records.loadWorks(ctx, id, names)
 	if err != nil {
 		return nil, err
 	}

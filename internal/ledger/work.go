@@ -57,7 +57,7 @@ const worksAtOnce = 32
 // loadWorks reads batches and their open generations in few round trips. It leaves out names of no
 // batch, and batches that are no longer there or cannot be read. Unlike LoadWork it does not check
 // the recipients' results.
-func (l *Ledger) loadWorks(ctx context.Context, id string, names []string) (out []*Work, err error) {
+func (l recordReader) loadWorks(ctx context.Context, id string, names []string) (out []*Work, err error) {
 	for names := range slices.Chunk(names, worksAtOnce) {
 		heads, err := fieldsOfEach(ctx, l.rdb, id, names, workFields)
 		if err != nil {

@@ -17,7 +17,7 @@ var optOutMutants = []mutant{
 	{"a retry ignores the suppression lists", one("internal/ledger/retry.go", "if on[m] != \"\" {\n\t\t\topted = binary.BigEndian", "if on[m] != \"\" && false {\n\t\t\topted = binary.BigEndian"), model},
 	{"exclusions are not read again after Redis has lost some of them", one("internal/ledger/exclude.go", "if at == from && i == 0 && token != \"\" && parts[0] != token {", "if false {"),
 		tests("internal/ledger", "TestOptOutExclusions_ReadAgainAfterRedisLostSome")},
-	{"an opt-out adds no exclusion to campaigns that are being sent", one("internal/ledger/suppress.go", "in, err := l.Exclude(ctx, e.ID, list, numbers)\n\t\tif err == nil && in.Recipients > 0 {", "in, err := InFlight{}, error(nil)\n\t\tif err == nil && in.Recipients > 0 {"),
+	{"an opt-out adds no exclusion to campaigns that are being sent", one("internal/ledger/exclude_open.go", "in, err = x.ledger.Exclude(ctx, id, x.list, x.numbers)\n\t\tif err == nil && in.Recipients > 0 {\n\t\t\tcalls", "in, err = InFlight{}, error(nil)\n\t\tif err == nil && in.Recipients > 0 {\n\t\t\tcalls"),
 		tests("worker", "TestOptOut_DuringSendingRecipientsAreLeftOut")},
 	{"planning ignores the suppression lists", one("internal/planning/planner.go", "if list, ok := p.opted[m]; ok {", "if list, ok := p.opted[m]; ok && false {"),
 		tests("worker", "TestOptOut_PlanSkipsOptedOutRecipients")},
