@@ -35,7 +35,13 @@ type accountDoors struct {
 	// doors holds, by kind, the function that stores callbacks of this kind. It has no entry for a
 	// kind that the account does not accept.
 	doors map[string]door
+	// log has at most a few lines a second: gateways repeat what was not taken, thousands of times if Redis is away.
+	// The metrics count every callback.
+	log zerolog.Logger
 }
+
+// linesPerSecond is the maximum number of log lines about callbacks that were not taken, for one account.
+const linesPerSecond = 3
 
 // door parses and stores the content of a callback. It returns nil only when Redis holds the
 // content. An error that wraps providers.ErrCallback or providers.ErrCallbackMethod is about the
@@ -57,7 +63,8 @@ func newDoors(cfg Config) (*doors, error) {
 		if err != nil {
 			mistakes = append(mistakes, fmt.Errorf("account %s: %w", acc.Name, err))
 		}
-		a := &accountDoors{account: acc, secrets: secrets, doors: map[string]door{}}
+		a := &accountDoors{account: acc, secrets: secrets, doors: map[string]door{},
+			log: cfg.Logger.Sample(&zerolog.BurstSampler{Burst: linesPerSecond, Period: time.Second})}
 		if _, ok := acc.Provider.(providers.DeliveryParser); ok && cfg.Reports != nil {
 			a.doors[kindDelivery] = (*doors).takeDelivery
 		}
@@ -95,7 +102,7 @@ func (d *doors) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if status >= http.StatusInternalServerError {
 			level = zerolog.ErrorLevel
 		}
-		d.cfg.Logger.WithLevel(level).Err(err).Str("account", acc.account.Name).Str("kind", kind).Int("status", status).Msg("callback not taken")
+		acc.log.WithLevel(level).Err(err).Str("account", acc.account.Name).Str("kind", kind).Int("status", status).Msg("callback not taken")
 	}
 	answer(w, r, status)
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -114,6 +115,24 @@ func TestDoors_UnreadableCallbacks(t *testing.T) {
 	}
 	if got := r.optOuts("254711000001"); got != nil {
 		t.Errorf("an unreadable callback put the number on the lists %q", got)
+	}
+}
+
+// Gateways repeat what is not taken. If Redis is away, that must not fill the disk with log lines.
+func TestDoors_LogIsBounded(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	began := time.Now()
+	for range 200 {
+		r.post("/callbacks/at/"+firstSecret+"/optout", "senderId", "ACME")
+	}
+	r.post("/callbacks/acme/"+firstSecret+"/optout", "senderId", "ACME")
+	most := linesPerSecond * (int(time.Since(began)/time.Second) + 2)
+	if n := strings.Count(r.log.String(), `"account":"at"`); n == 0 || n > most {
+		t.Errorf("200 callbacks that were not taken have %d log lines, want 1 to %d", n, most)
+	}
+	if n := strings.Count(r.log.String(), `"account":"acme"`); n != 1 {
+		t.Errorf("the callback of another account has %d log lines, want 1", n)
 	}
 }
 

@@ -62,7 +62,12 @@ type API struct {
 	uploads chan struct{}
 	streams chan struct{}
 	reports chan struct{}
+	// failures logs requests that failed, at most a few lines a second: clients repeat them.
+	failures zerolog.Logger
 }
+
+// failuresPerSecond is the maximum number of log lines a second about requests that failed.
+const failuresPerSecond = 5
 
 // New returns the API.
 func New(c Config) *API {
@@ -72,7 +77,7 @@ func New(c Config) *API {
 	settings.Info.Description = "Bulk SMS. Every request needs a key: Authorization: Bearer KEY. `tuma keys create` makes one."
 	settings.Components.SecuritySchemes = map[string]*huma.SecurityScheme{"key": {Type: "http", Scheme: "bearer"}}
 	a := &API{Config: c, mux: http.NewServeMux(), uploads: make(chan struct{}, maxUploads), streams: make(chan struct{}, maxStreams),
-		reports: make(chan struct{}, maxReports)}
+		reports: make(chan struct{}, maxReports), failures: c.Logger.Sample(&zerolog.BurstSampler{Burst: failuresPerSecond, Period: time.Second})}
 	a.huma = humago.New(a.mux, settings)
 	a.huma.UseMiddleware(a.authorize)
 	a.addMessages()

@@ -48,7 +48,7 @@ func (a *API) authorize(ctx huma.Context, next func(huma.Context)) {
 		return
 	}
 	if err := a.Keys.NoteUsed(ctx.Context(), key); err != nil {
-		a.Logger.Debug().Err(err).Msg("could not record the use of a key")
+		a.failures.Debug().Err(err).Msg("could not record the use of a key")
 	}
 	next(huma.WithValue(ctx, keyOfRequest{}, key))
 }

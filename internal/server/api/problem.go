@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -84,7 +85,11 @@ func (a *API) problem(err error) error {
 	if outage.Away(err) {
 		return retryLater(huma.NewError(http.StatusServiceUnavailable, "Redis does not answer at the moment"), http.StatusServiceUnavailable)
 	}
-	a.Logger.Error().Err(err).Msg("request failed")
+	if errors.Is(err, context.Canceled) {
+		// The client has closed its connection, and gets no answer.
+		return retryLater(huma.NewError(http.StatusServiceUnavailable, "the request was cancelled"), http.StatusServiceUnavailable)
+	}
+	a.failures.Error().Err(err).Msg("request failed")
 	return huma.NewError(http.StatusInternalServerError, "the request failed; the log of tuma serve has the reason")
 }
 
