@@ -88,8 +88,10 @@ type reporter struct {
 const (
 	// reportPosts is how many reports are posted at once.
 	reportPosts = 32
-	// repeatReportAfter is the time until a report that got no 2xx is posted again.
+	// repeatReportAfter is the time until a report that got no 2xx is posted again. It doubles with each try, up
+	// to longestRepeat, as that of vendors grows.
 	repeatReportAfter = 500 * time.Millisecond
+	longestRepeat     = 4 * time.Second
 	postTimeout       = 10 * time.Second
 )
 
@@ -138,16 +140,16 @@ func (r *reporter) accepted(messages []ReportedMessage) {
 			m.ID = mangled(m.ID, r.chance(m.ID, "how") < 0.5)
 		}
 		if s.Interim {
-			r.plan(epoch, m, "sent", delay/2)
+			r.plan(epoch, m, "sent", delay/2, 0)
 		}
 		if isEarly {
 			r.stats.Waiting++
-			early.Go(func() { r.post(epoch, m, word) })
+			early.Go(func() { r.post(epoch, m, word, 0) })
 		} else {
-			r.plan(epoch, m, word, delay)
+			r.plan(epoch, m, word, delay, 0)
 		}
 		if isTwice {
-			r.plan(epoch, m, word, again)
+			r.plan(epoch, m, word, again, 0)
 		}
 	}
 	r.mu.Unlock()
@@ -163,14 +165,14 @@ func mangled(id string, upper bool) string {
 	return id[:at] + strings.TrimLeft(id[at:], "0")
 }
 
-// plan posts a report after a delay. The caller holds the lock.
-func (r *reporter) plan(epoch int, m ReportedMessage, word string, delay time.Duration) {
+// plan posts a report after a delay. tries is how often it was posted before. The caller holds the lock.
+func (r *reporter) plan(epoch int, m ReportedMessage, word string, delay time.Duration, tries int) {
 	r.stats.Waiting++
-	time.AfterFunc(delay, func() { r.post(epoch, m, word) })
+	time.AfterFunc(delay, func() { r.post(epoch, m, word, tries) })
 }
 
 // post posts a report once. If the answer is neither 2xx nor 4xx, post plans another try.
-func (r *reporter) post(epoch int, m ReportedMessage, word string) {
+func (r *reporter) post(epoch int, m ReportedMessage, word string, tries int) {
 	select {
 	case r.slots <- struct{}{}:
 		defer func() { <-r.slots }()
@@ -200,7 +202,7 @@ func (r *reporter) post(epoch int, m ReportedMessage, word string) {
 		r.stats.Refused++
 	default:
 		r.stats.Repeated++
-		r.plan(epoch, m, word, repeatReportAfter)
+		r.plan(epoch, m, word, min(repeatReportAfter<<min(tries, 8), longestRepeat), tries+1)
 	}
 }
 

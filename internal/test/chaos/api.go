@@ -98,7 +98,7 @@ func (a *apiClient) enqueue(ctx context.Context, c *campaign, spec producer.Camp
 
 // post repeats a request until it gets a 2xx.
 func (a *apiClient) post(ctx context.Context, path, id string, body []byte) (apiReceipt, error) {
-	for {
+	for wait := 50 * time.Millisecond; ; wait = min(2*wait, 4*time.Second) {
 		r, err := a.once(ctx, path, id, body)
 		if err == nil || errors.Is(err, errRefused) {
 			return r, err
@@ -107,7 +107,7 @@ func (a *apiClient) post(ctx context.Context, path, id string, body []byte) (api
 		select {
 		case <-ctx.Done():
 			return r, ctx.Err()
-		case <-time.After(50*time.Millisecond + rand.N(200*time.Millisecond)):
+		case <-time.After(wait + rand.N(200*time.Millisecond)):
 		}
 	}
 }

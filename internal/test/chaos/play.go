@@ -119,8 +119,8 @@ func (r *chaosRun) progress(ctx context.Context) {
 		s := r.gateway.Stats()
 		r.logf("%d campaigns started, %d open; gateways: %d messages in %d calls, %d calls with a fault, %d duplicates",
 			len(r.traffic.campaigns()), len(r.traffic.open()), s.Accepted, s.Calls, s.Faults, s.Duplicates)
-		if time.Since(r.began) > r.duration {
-			r.logf("waiting for %s", strings.Join(r.traffic.open(), ", "))
+		if open := r.traffic.open(); time.Since(r.began) > r.duration && len(open) > 0 {
+			r.logf("waiting for %s", strings.Join(open, ", "))
 		}
 	}
 }

@@ -11,14 +11,13 @@ import (
 	"time"
 )
 
-// isPoll reports whether a request to a gateway asks for the delivery report of a message. text is the request's query
-// and body.
+// isPoll reports whether a request to a gateway asks for delivery reports. text is the request's query and body.
 func isPoll(gateway, path string, text []byte) bool {
 	switch gateway {
 	case "kobo":
 		return strings.HasSuffix(path, "/api/report/")
 	case "textconnect":
-		return bytes.Contains(text, []byte("Action=CheckMessageStatus"))
+		return bytes.Contains(text, []byte("Action=CheckMessageStatus")) || bytes.Contains(text, []byte("Action=Report")) && bytes.Contains(text, []byte("ReportType=Messages"))
 	}
 	return false
 }
