@@ -70,8 +70,8 @@ func TestCheck_ReportsAllMistakesAtOnce(t *testing.T) {
 		t.Errorf("got exit %d and output\n%s%s\nwant exit 2, the checks of Redis and kobo-main, and the unset variable", exit, out, errOut)
 	}
 	h.env = append(h.env, "UNSET_VARIABLE=value")
-	if out, errOut, exit := h.run("check"); exit != exitDone || strings.Count(out, " ok ") != 5 || !strings.Contains(out, "windows        ok  off") {
-		t.Errorf("got exit %d and output\n%s%s\nwant exit 0 and 5 checks that are ok", exit, out, errOut)
+	if out, errOut, exit := h.run("check"); exit != exitDone || strings.Count(out, " ok ") != 7 || !strings.Contains(out, "windows        ok  off") {
+		t.Errorf("got exit %d and output\n%s%s\nwant exit 0 and 7 checks that are ok", exit, out, errOut)
 	}
 	h.gateway.SetPassword("demo", "changed")
 	if _, errOut, exit := h.run("check"); exit != exitFailed || !strings.Contains(errOut, "check its user and pass") {

@@ -24,7 +24,7 @@ func reportsLine(acc *config.Account) (line string, collected bool) {
 	case lasts > 0 && acc.Polled:
 		return fmt.Sprintf("%s: tuma serve asks for them, max %s, for up to %s", acc.Name, rate, console.FormatDuration(lasts)), true
 	case acc.Polled:
-		return acc.Name + ": off; reports: all turns them on", false
+		return acc.Name + ": off, by its setting reports", false
 	case lasts > 0 && acc.HasCallbackKey:
 		return fmt.Sprintf("%s: by callback, for up to %s", acc.Name, console.FormatDuration(lasts)), true
 	case lasts > 0:

@@ -50,8 +50,8 @@ has separate URLs, which you enter at the gateway:
 
 A message that is an opt-out word, such as STOP, puts its sender on the
 suppression list. Where a gateway does not forward messages, or an account has
-no callback_secret, serve reads the inbox at the gateway every minute. With
-reports: all, it asks KoboMobile and TextConnect for delivery reports.
+no callback_secret, serve reads the inbox at the gateway every minute. It asks
+KoboMobile and TextConnect for delivery reports, unless they have reports: off.
 
 A callback is answered with a 2xx only when Redis holds its content. Otherwise
 the gateway gets a 5xx and sends it again. A wrong account, secret or path gets

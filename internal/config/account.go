@@ -231,7 +231,10 @@ func (r *reader) open(acc *Account, e entry, s providers.Settings, given map[str
 	if err == nil {
 		acc.Info = provider.Info()
 	}
-	r.settleReports(acc, e, given, err == nil && worker.Polls(provider))
+	if err != nil {
+		provider = nil
+	}
+	r.settleReports(acc, e, given, provider)
 	if err == nil && len(acc.missing) == 0 {
 		acc.Worker.Provider = provider
 	}

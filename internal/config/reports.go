@@ -3,6 +3,7 @@ package config
 import (
 	"strings"
 
+	"github.com/tuma-sms/tuma/providers"
 	"github.com/tuma-sms/tuma/ratelimit"
 	"github.com/tuma-sms/tuma/worker"
 )
@@ -28,14 +29,19 @@ func (r *reader) reports(e entry, target *string) {
 	case strings.HasPrefix(text, worker.ReportsSample):
 		r.fail(e, "%s must be sample: and a number from 1 to %d", show(e), worker.MaxReportSample)
 	default:
-		r.oneOf(e, target, worker.ReportsAll, worker.ReportsOff, worker.ReportsSample+"1000")
+		r.oneOf(e, target, worker.ReportsAll, worker.ReportsOff, defaultSample)
 	}
 }
 
+// defaultSample is the default of the setting "reports" where each delivery report costs a request.
+const defaultSample = worker.ReportsSample + "1000"
+
 // settleReports checks the setting "reports" against the gateway of an account, and sets its default:
-// all reports where the gateway sends them to a door that is open or to the URL that a call names, else none.
-// polled is true if tuma serve can ask the gateway for them.
-func (r *reader) settleReports(acc *Account, e entry, given map[string]entry, polled bool) {
+// all reports where the gateway sends them or lists many in one answer, a sample where each costs a
+// request, else none. provider is nil if the account's settings are wrong.
+func (r *reader) settleReports(acc *Account, e entry, given map[string]entry, provider providers.Provider) {
+	polled := provider != nil && worker.Polls(provider)
+	_, lists := provider.(providers.SpanPoller)
 	acc.Polled = polled
 	// A gateway with idempotency keys needs no proof of messages, and its ids are not indexed.
 	posted := acc.Info.DLRNamesRecipient && acc.Info.KeyTTL == 0 && !polled
@@ -46,8 +52,10 @@ func (r *reader) settleReports(acc *Account, e entry, given map[string]entry, po
 		at = e
 	}
 	switch {
-	case w.Reports == "" && polled && acc.NamesCallback:
+	case w.Reports == "" && polled && (acc.NamesCallback || lists):
 		w.Reports = worker.ReportsAll
+	case w.Reports == "" && polled:
+		w.Reports = defaultSample
 	case w.Reports == "" && posted && acc.HasCallbackKey: // also where only tuma serve can read the secret
 		w.Reports = worker.ReportsAll
 	case w.Reports == "":

@@ -9,20 +9,24 @@ import (
 	"github.com/tuma-sms/tuma/worker"
 )
 
-func TestReports_DefaultNeedsADoor(t *testing.T) {
+func TestReports_DefaultOfEachGateway(t *testing.T) {
 	t.Parallel()
 	const at = "accounts:\n  a:\n    provider: africastalking\n    username: u\n    api_key: k\n"
 	const qs = "accounts:\n  a:\n    provider: qserve\n    username: u\n    api_key: k\n"
 	const cm = "accounts:\n  a:\n    provider: connectmedia\n    username: u\n    password: k\n"
 	const kobo = "accounts:\n  a:\n    provider: kobo\n    user: u\n    pass: p\n"
+	const tc = "accounts:\n  a:\n    provider: textconnect\n    token: t\n"
 	for text, want := range map[string]time.Duration{
+		kobo:                                     worker.DefaultReportFor,
+		tc:                                       worker.DefaultReportFor,
+		tc + "    reports: off\n":                0,
 		at:                                       0,
 		at + "    callback_secret: secret-123\n": worker.DefaultReportFor,
 		at + "    callback_secret: ${NOT_SET}\n": worker.DefaultReportFor,
 		at + "    reports: all\n":                worker.DefaultReportFor,
 		at + "    reports: all\n    report_for: 24h\n":                                     24 * time.Hour,
 		at + "    callback_secret: secret-123\n    reports: off\n":                         0,
-		kobo + "    callback_secret: secret-123\n":                                         0,
+		kobo + "    callback_secret: secret-123\n":                                         worker.DefaultReportFor,
 		kobo + "    reports: all\n    report_rate: 30/m\n":                                 worker.DefaultReportFor,
 		kobo + "    reports: sample:500\n":                                                 worker.DefaultReportFor,
 		kobo + "    reports: all\n    report_for: 24h\n":                                   24 * time.Hour,
@@ -36,6 +40,16 @@ func TestReports_DefaultNeedsADoor(t *testing.T) {
 		}
 		if got := c.Accounts[0].Card().ReportFor; got != want {
 			t.Errorf("%s: reports are waited for %v, want %v", text, got, want)
+		}
+	}
+	for text, want := range map[string]int{kobo: 1000, tc: 0, kobo + "    reports: all\n": 0, kobo + "    reports: sample:500\n": 500} {
+		c, err := parseKinds(catalog.Kinds(), "t.yaml", []byte(text), environment())
+		if err != nil {
+			t.Errorf("%s: %v", text, err)
+			continue
+		}
+		if got := c.Accounts[0].Card().ReportSample; got != want {
+			t.Errorf("%s: got a sample of %d, want %d", text, got, want)
 		}
 	}
 	for text, want := range map[string]string{
