@@ -159,11 +159,16 @@ func (r ClaimRequest) recipients() string {
 	if !r.NameRecipients {
 		return ""
 	}
-	numbers := make([]sms.MSISDN, len(r.Gen.To))
-	for i, p := range r.Gen.To {
+	return numbersArg(numbersOf(r.Gen))
+}
+
+// numbersOf returns the phone numbers of the recipients of a generation.
+func numbersOf(g *Generation) []sms.MSISDN {
+	numbers := make([]sms.MSISDN, len(g.To))
+	for i, p := range g.To {
 		numbers[i] = p.MSISDN
 	}
-	return numbersArg(numbers)
+	return numbers
 }
 
 // check returns an error for a login that the scripts could not store.

@@ -60,7 +60,7 @@ func TestOptOutExclude_OptOutsOfOthersDoNotRefuseAClaim(t *testing.T) {
 			c.after(r)
 			g := r.open("c", "0.0", 0, 0)
 			if got := r.excluding("c", "0.0", g, &x); got.Result != ClaimExcluded {
-				t.Errorf("a claim that names nobody got %s, want excluded", got.Result)
+				t.Errorf("a claim without numbers got %s, want excluded", got.Result)
 			}
 			_, version, _ := x.In(g.To)
 			got, err := r.Claim(t.Context(), ClaimRequest{ID: "c", Batch: "0.0", Gen: g, IdempotencyKey: requestID("0.0", g, "login"), Login: "login",

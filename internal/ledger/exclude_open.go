@@ -19,11 +19,9 @@ const (
 	exclusionsAtOnce = 8
 )
 
-// ExcludeOpen passes numbers that were added to a suppression list to every open campaign that the
-// list and the numbers concern, and returns the calls to these numbers that are in flight. nil
-// numbers mean every number on the list. If a campaign fails, ExcludeOpen continues with the others,
-// unless ctx has ended. The error then names one of the campaigns that failed, and their number.
-func (l *Ledger) ExcludeOpen(ctx context.Context, list string, numbers []sms.MSISDN) (inFlight []InFlightCall, err error) {
+// excludeOpen does what ExcludeOpen does, for the callers of one run. After ctx has ended it does not
+// begin with a further campaign.
+func (l *Ledger) excludeOpen(ctx context.Context, list string, numbers []sms.MSISDN) (inFlight []InFlightCall, err error) {
 	open, err := l.Index().Open(ctx)
 	if err != nil {
 		return nil, err
@@ -60,7 +58,7 @@ func (l *Ledger) ExcludeOpen(ctx context.Context, list string, numbers []sms.MSI
 	return x.inFlight, nil
 }
 
-// exclusion is one run of ExcludeOpen.
+// exclusion is one run of excludeOpen.
 type exclusion struct {
 	ledger  *Ledger
 	list    string
@@ -102,7 +100,7 @@ func (x *exclusion) concerned(ctx context.Context, open []IndexEntry) (ids []str
 	return ids, nil
 }
 
-// isToOthers reports whether the campaign is a planned message to one person who is not among the
+// isToOthers reports whether the campaign is a planned message to one person, and the number is not one of the
 // numbers.
 func (x *exclusion) isToOthers(c someOf) bool {
 	if x.numbers == nil || script.Text(c.values[0]) != "1" || c.values[1] == nil {

@@ -54,6 +54,8 @@ type Ledger struct {
 	thresholdSample, thresholdSpan int
 	// batcher collects the requests for settle_and_claim.lua.
 	batcher *script.Batcher[sharedRequest]
+	// exclusions joins the callers of ExcludeOpen.
+	exclusions *exclusionQueues
 }
 
 // New returns a ledger on a Redis client. The caller remains responsible for closing the client.
@@ -64,7 +66,7 @@ func New(rdb redis.UniversalClient) *Ledger { return NewDurable(rdb, script.Dura
 // they return script.ErrNotDurable.
 func NewDurable(rdb redis.UniversalClient, d script.Durability) *Ledger {
 	scripts := script.NewRunner(rdb, d)
-	return &Ledger{rdb: rdb, scripts: scripts, records: recordReader{rdb, scripts}, accounts: accounts.New(scripts), optouts: optout.New(scripts), batcher: newBatcher(scripts), drawNumber: randomNumber, thresholdSample: campaign.ThresholdSample, thresholdSpan: campaign.ThresholdSpan}
+	return &Ledger{rdb: rdb, scripts: scripts, records: recordReader{rdb, scripts}, accounts: accounts.New(scripts), optouts: optout.New(scripts), batcher: newBatcher(scripts), exclusions: &exclusionQueues{lists: map[string]*exclusionQueue{}}, drawNumber: randomNumber, thresholdSample: campaign.ThresholdSample, thresholdSpan: campaign.ThresholdSpan}
 }
 
 // Runner returns the Runner of the ledger's scripts. Other stores use it for the same Redis with

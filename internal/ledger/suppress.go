@@ -21,7 +21,8 @@ type InFlightCall struct {
 	// Doubtful: no claim holds the call, but it may have reached the gateway. At a gateway with
 	// idempotency keys the call is repeated unchanged.
 	Doubtful bool
-	field    string // field of the call's generation in the ledger hash
+	to       []sms.MSISDN // the recipients that have opted out
+	field    string       // field of the call's generation in the ledger hash
 	token    string
 }
 
@@ -128,25 +129,20 @@ func (l *Ledger) inFlightTo(ctx context.Context, id, list string, numbers []sms.
 			if !g.claimed && !g.Doubtful {
 				continue
 			}
-			count := 0
+			on := map[sms.MSISDN]string{}
 			if numbers == nil {
-				all := make([]sms.MSISDN, len(g.To))
-				for i, p := range g.To {
-					all[i] = p.MSISDN
-				}
-				on, err := l.optouts.Find(ctx, []string{list}, all)
-				if err != nil {
+				if on, err = l.optouts.Find(ctx, []string{list}, numbersOf(g)); err != nil {
 					return nil, err
 				}
-				count = len(on)
 			}
+			var to []sms.MSISDN
 			for _, p := range g.To {
-				if wanted[p.MSISDN] {
-					count++
+				if _, listed := on[p.MSISDN]; listed || wanted[p.MSISDN] {
+					to = append(to, p.MSISDN)
 				}
 			}
-			if count > 0 {
-				out = append(out, InFlightCall{Campaign: id, Recipients: count, Doubtful: g.Doubtful, token: g.token,
+			if len(to) > 0 {
+				out = append(out, InFlightCall{Campaign: id, Recipients: len(to), Doubtful: g.Doubtful, to: to, token: g.token,
 					field: generationField(w.Batch.Name, generationName(g.Call, g.Number))})
 			}
 		}

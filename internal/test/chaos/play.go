@@ -13,8 +13,9 @@ import (
 )
 
 // settleWithin is the maximum time that the campaigns may take to end after the last fault.
-// It is long because an account may still be held for a minute then.
-const settleWithin = 5 * time.Minute
+// It is long because an account may still be held for a minute then, and five minutes may pass until a parked delivery
+// report is matched again.
+const settleWithin = 8 * time.Minute
 
 // play runs the workers, the campaigns and the faults, and returns the report. It returns
 // an error if a process cannot be started or ctx ends.
