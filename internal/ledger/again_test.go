@@ -18,7 +18,8 @@ type replayHook struct {
 	snapshot func() (string, error)
 	scripts  int
 	problems []string
-	// late holds the arguments of scripts that must change nothing, however late they are repeated.
+	// late holds arguments of scripts. A repeated run with these arguments must change nothing, however
+	// late it is.
 	late [][]any
 	keep func(args []any) bool
 }
@@ -65,14 +66,14 @@ func (a *replayHook) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 			a.problems = append(a.problems, fmt.Sprintf("I6: a repeated script changed the ledger: %v\nbefore:\n%s\nafter:\n%s", cmd.Args()[4:], before, after))
 		}
 		hash := fmt.Sprint(cmd.Args()[1])
-		if cmd.Name() == "eval" { // EVAL: go-redis sends the source, because Redis does not have the script yet
+		if cmd.Name() == "eval" { // go-redis sends EVAL with the source when Redis does not have the script yet
 			hash = redis.NewScript(hash).Hash()
 		}
 		if hash == reportHash {
 			return nil // the answer to a repeated report is "repeated"
 		}
 		if hash == topUpScript.Hash() {
-			return nil // of all scripts, only top_up.lua does not repeat its wakes; its header has the reason
+			return nil // a repeated run of top_up.lua returns no wakes; the header of top_up.lua has the reason
 		}
 		if x, y := withoutTimes(first.Val()), withoutTimes(second.Val()); !reflect.DeepEqual(x, y) {
 			a.problems = append(a.problems, fmt.Sprintf("I6: a repeated script answered %v, the first time %v: %v", y, x, cmd.Args()[4:]))

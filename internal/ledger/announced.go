@@ -10,10 +10,9 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Announce enters an event in the list of events that a worker has logged, and reports whether the
-// event is new. If several workers see an event, only the worker for which it is new logs it. The
-// parameter at is the current time by Redis' clock. Redis keeps the entry at least for the duration
-// keep.
+// Announce enters an event in the list of logged events, and reports whether the event is new. If
+// several workers see an event, only the worker for which it is new logs it. The parameter "at" is
+// the current time by Redis' clock. Redis keeps the entry for at least the duration "keep".
 func (x *Index) Announce(ctx context.Context, event string, at time.Time, keep time.Duration) (first bool, err error) {
 	var added *redis.IntCmd
 	_, err = x.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
@@ -36,8 +35,8 @@ func (x *Index) WasAnnounced(ctx context.Context, event string) (bool, error) {
 	return err == nil, nil
 }
 
-// Announced returns the events in the list: those that Announce has entered and not yet removed as
-// too old.
+// Announced returns the events in the list. Announce enters events there, and removes events that
+// have been kept long enough.
 func (x *Index) Announced(ctx context.Context) ([]string, error) {
 	events, err := x.rdb.ZRange(ctx, announcedKey, 0, -1).Result()
 	if err != nil {

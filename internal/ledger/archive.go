@@ -21,8 +21,8 @@ import (
 // (archive_read.go). A script that changes a campaign needs the full form: run restores it first, and
 // archives the message again afterwards.
 
-// archived is a message in its full form: the fields of the ledger hash, the spec, the page of the
-// overlay ("" if there is none) and the fields of the delays.
+// archived is a message in its full form. It has the fields of the ledger hash, the spec, the page of the overlay (""
+// if the message has no overlay) and the fields of the delays.
 type archived struct {
 	fields        map[string]string
 	spec, overlay string
@@ -79,7 +79,7 @@ func Archive(ctx context.Context, l *Ledger, id string) (done bool, err error) {
 	return out[0] == "archived", nil
 }
 
-// full reads the full form of a message. It returns nil if there is none.
+// full reads the full form of a message. It returns nil if the message has no full form.
 func (l recordReader) full(ctx context.Context, id string) (*archived, error) {
 	var fields, delays *redis.MapStringStringCmd
 	var spec, overlay *redis.StringCmd
@@ -100,7 +100,8 @@ func (l recordReader) full(ctx context.Context, id string) (*archived, error) {
 // mostArchivedFields is the maximum number of fields of a message that is archived.
 const mostArchivedFields = 100
 
-// withoutText returns the message without its text, in the form that goes into the archive. ok is false if it may not be archived.
+// withoutText returns the message without its text, in the form that goes into the archive. ok is false if the message
+// must not be archived.
 func (a *archived) withoutText() (after *archived, ok bool) {
 	f := a.fields
 	for _, name := range []string{fieldRetry, fieldPending, fieldUnknown, fieldInFlight, fieldQuarantined, fieldQuarantinedWork, fieldExclusions} {
@@ -109,7 +110,7 @@ func (a *archived) withoutText() (after *archived, ok bool) {
 		}
 	}
 	if f[fieldFormat] != "1" || f[fieldTotal] != "1" || f[fieldFinished] == "" || f[fieldStop] == campaign.ReasonCancelled || len(a.overlay) > 2 {
-		return nil, false // the ID of a cancelled message may become free
+		return nil, false // a cancelled message keeps its full form, because its ID may become free
 	}
 	spec, err := decodeSpec([]byte(a.spec))
 	if err != nil || !spec.Message || !spec.PurgeBody || spec.Personalized() {

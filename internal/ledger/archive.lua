@@ -1,16 +1,17 @@
--- archive.lua replaces a message that has ended, and whose text is deleted, by its archive: one string under the key of the
--- tombstone (archive.go). restore.lua undoes it. A message that has changed since the caller read it stays unchanged.
+-- archive.lua replaces a message that has ended, and whose text is deleted, by its archive: one string under the key of
+-- the tombstone (archive.go). restore.lua reverses this. If the message has changed since the caller read it, the
+-- script changes nothing.
 -- KEYS: 1 ledger, 2 open set, 3 spec, 4 tombstone, 5 page 0 of the overlay, 6 delays
 -- ARGV, in the order of archiveArgs:
 --   archive  the archive
 --   spec     record of the spec, as the caller has read it
---   overlay  the page of the overlay; '' if there is none
+--   overlay  the page of the overlay; '' if the message has no overlay
 --   fields   number of fields of the ledger
 --   delays   number of fields of the delays
 -- then for each field of the ledger, and for each field of the delays, in the order of archivedField:
 --   field
 --   value
--- Returns {'archived'|'changed'|'missing'|'newer'}. Only 'archived' changes anything.
+-- Returns {'archived'|'changed'|'missing'|'newer'}. Only the run that answers 'archived' changes anything.
 -- Running it again answers 'missing'.
 local archive, spec, overlay, fields, delays = unpack(ARGV)
 local bad = unfit()

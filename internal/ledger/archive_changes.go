@@ -17,15 +17,16 @@ var archiveFields = []string{
 	"z:0", "z:1", "m0.0", "mt",
 }
 
-// The forms of a field in an archive, before its value: the field is missing, its value is a number, or from rawValue on
-// the value has this many bytes more than rawValue.
+// The forms of a field in an archive, before its value. The field is missing, or its value is a number, or its value is
+// text. The form of a text is rawValue plus the number of its bytes.
 const (
 	missingField = 0
 	numberValue  = 1
 	rawValue     = 2
 )
 
-// appendChanges appends the fields of now that differ from those of usual, sorted by name.
+// appendChanges compares two sets of fields, "usual" and "now". It appends to b the fields of "now" that differ, sorted
+// by name.
 func appendChanges(b []byte, usual, now map[string]string) []byte {
 	names := slices.Collect(maps.Keys(now))
 	for name := range usual {
@@ -56,7 +57,8 @@ func appendChanges(b []byte, usual, now map[string]string) []byte {
 	return b
 }
 
-// readChanges applies to fields what appendChanges has appended, up to the end of the record.
+// readChanges reads what appendChanges has appended, up to the end of the record. It changes the map "fields"
+// accordingly.
 func readChanges(r *reader, fields map[string]string) {
 	for len(r.b) > 0 && !r.bad {
 		code, name := r.length(), ""

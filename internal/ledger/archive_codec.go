@@ -11,12 +11,12 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// The stored form of an archive. It has the parts from which the usual fields of a message follow (outline),
-// and then each field of the ledger hash that differs from what follows. So the archive holds every field, and an
-// unusual message only takes more bytes.
+// The stored form of an archive. It begins with the outline, from which the usual fields of a message can be
+// computed. Then it has each field of the ledger hash that differs from the computed one. So the archive holds
+// every field, and an unusual message takes more bytes.
 const (
-	// archiveFormat begins an archive. A tombstone begins with a letter, a digit, - or _, and a later format with another byte below
-	// firstOfTombstone.
+	// archiveFormat is the first byte of an archive. A tombstone begins with a letter, a digit, - or _. A later format
+	// will begin with another byte below firstOfTombstone.
 	archiveFormat    = 1
 	firstOfTombstone = '-'
 	// archiveRecord names the archive of a message in an Unreadable.
@@ -36,11 +36,11 @@ const (
 	hasKey                // that generation has an idempotency key
 	hasRecord             // the call has the record of a recipient in generation 0
 	hasReport             // the overlay has two bytes
-	hasStream             // the batch is in another stream than 0
+	hasStream             // the batch is in a stream other than 0
 	hasCost               // the record ends with a cost and a currency
 )
 
-// outline has the parts of a message from which most of its fields follow.
+// outline has the parts of a message from which most fields of the message can be computed.
 type outline struct {
 	hash, upload    string // base64 of 18 and 9 bytes
 	created, ended  int64  // ms
@@ -55,7 +55,8 @@ type outline struct {
 	segments        int
 }
 
-// numberOf returns a text as a number, if strconv writes that number as the text.
+// numberOf converts a text to a number. ok is false if the text is not a number, or if strconv would write that number
+// differently.
 func numberOf(text string) (n uint64, ok bool) {
 	n, err := strconv.ParseUint(text, 10, 63)
 	return n, err == nil && strconv.FormatUint(n, 10) == text
@@ -67,7 +68,7 @@ func rawOf(text string, n int) ([]byte, bool) {
 	return b, err == nil && len(b) == n && base64.RawURLEncoding.EncodeToString(b) == text
 }
 
-// outlineOf returns the outline of a message. ok is false if the message has not what every message has.
+// outlineOf returns the outline of a message. ok is false if the message lacks a part that every message has.
 func outlineOf(a *archived) (o outline, ok bool) {
 	f := a.fields
 	o = outline{hash: f[fieldContent], upload: f[fieldUpload], overlay: a.overlay, spec: a.spec, snapshot: f[fieldSnapshot]}
@@ -104,7 +105,7 @@ func outlineOf(a *archived) (o outline, ok bool) {
 	return o, true
 }
 
-// readSpec sets the parts of the outline that the spec decides. It returns false if the spec cannot be read.
+// readSpec sets the parts of the outline that depend on the spec. It returns false if the spec cannot be read.
 func (o *outline) readSpec() bool {
 	spec, err := decodeSpec([]byte(o.spec))
 	if err != nil {
@@ -136,7 +137,7 @@ func encodeArchive(a *archived) (record []byte, ok bool) {
 	return b, true
 }
 
-// append appends the outline to b, whose second byte it sets.
+// append appends the outline to b, and sets the second byte of b.
 func (o *outline) append(b []byte) []byte {
 	hash, _ := rawOf(o.hash, archivedHash*3/4)
 	upload, _ := rawOf(o.upload, 9)
@@ -205,7 +206,7 @@ func decodeArchive(record string) (*archived, error) {
 	return a, r.err()
 }
 
-// read reads an outline without the parts that readSpec sets, except for the names in the snapshot.
+// read reads an outline. It does not read the parts that readSpec sets, except for the names in the snapshot.
 func (o *outline) read(r *reader) {
 	has := r.length()
 	o.hash = base64.RawURLEncoding.EncodeToString(r.bytes(archivedHash * 3 / 4))
@@ -266,7 +267,7 @@ func (r *reader) varint() int64 {
 	return v
 }
 
-// message returns the message with the fields that follow from the outline.
+// message returns the message with the fields that are computed from the outline.
 func (o *outline) message() *archived {
 	one, b := "1", campaign.BatchName(o.stream, 0)
 	f := map[string]string{fieldFormat: one, fieldTotal: one, fieldPages: one, fieldNextPage: one, fieldBare: one, plannedField(o.stream): one, nextField(o.stream): one, wakeField(b): one,
@@ -290,14 +291,14 @@ func (o *outline) message() *archived {
 	return &archived{f, o.spec, o.overlay, delays}
 }
 
-// The bits of the first byte of a row in the overlay that tell what its final report says.
+// The bits of the first byte of a row in the overlay that hold the status of its final report.
 const (
 	deliveredBit   = 64
 	undeliveredBit = 128
 	reportBits     = deliveredBit | undeliveredBit
 )
 
-// counts sets the counts that follow from the record of the recipient and from the overlay.
+// counts computes the counts from the record of the recipient and from the overlay, and sets them in f.
 func (o *outline) counts(f map[string]string) {
 	records, err := decodeRecords([]byte(o.record), 1)
 	if err != nil {

@@ -16,7 +16,8 @@ func usualArchive() *archived {
 	}}
 }
 
-// An unusual message is archived with every field that it has, whatever its value.
+// The archive of an unusual message has every field of the message, whatever the value of
+// the field.
 func TestEncodeArchive_KeepsEveryField(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]func(a *archived){
@@ -80,7 +81,8 @@ func TestEncodeArchive_OnlyIfItHoldsEverything(t *testing.T) {
 	}
 }
 
-// Any bytes are an archive or an error, and an archive is stored as itself.
+// For any bytes, decodeArchive returns an archive or an error. If the archive is encoded
+// and decoded again, its content is the same.
 func FuzzDecodeArchive(f *testing.F) {
 	a := &archived{spec: `{"v":"main","b":"","c":"t","sm":true,"pb":true,"pd":1}`, delays: map[string]string{}, fields: map[string]string{
 		"v": "1", "hash": strings.Repeat("a", archivedHash), "up": "AAAAAAAAAAAA", "at": "1764323173000", "fin": "1764323174000", "p0": "\x00\x0d+254700000001", "b0.0": string(encodeBatch([]int{1}, plannedRows(1, 1))),

@@ -11,7 +11,8 @@ import (
 	"github.com/tuma-sms/tuma/internal/test/redistest"
 )
 
-// A message whose outcome is not known, whose text is kept or whose ID may become free keeps its full form. So does a campaign.
+// A message keeps its full form if its outcome is not known, its text is kept or its ID may become free. A campaign
+// always keeps its full form.
 func TestArchive_OnlyWhatHasEnded(t *testing.T) {
 	t.Parallel()
 	keep, big := messageSpec(), messageSpec()
@@ -106,8 +107,8 @@ func TestArchive_FullRedis(t *testing.T) {
 	}
 }
 
-// While one process archives and restores a message again and again, every reader finds it, every late report and
-// settle is applied, and no enqueue creates it again.
+// One process archives and restores a message in a loop. Meanwhile every reader finds the message, every late
+// report and settle is applied, and no enqueue creates the message again.
 func TestArchive_AtAnyMoment(t *testing.T) {
 	t.Parallel()
 	r := newTestLedger(t)

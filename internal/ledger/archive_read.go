@@ -10,7 +10,7 @@ import (
 
 // fields reads fields of the ledger hash of a campaign, or of a message in either form.
 func (l recordReader) fields(ctx context.Context, id string, names ...string) ([]any, error) {
-	asked := append(slices.Clip(names), fieldFormat) // tells a missing hash from one without these fields
+	asked := append(slices.Clip(names), fieldFormat) // with this field the answer shows whether the hash is missing or only lacks the named fields
 	for try := 1; ; try++ {
 		got, err := l.rdb.HMGet(ctx, ledgerKey(id), asked...).Result()
 		if err != nil {
@@ -51,8 +51,8 @@ func (a *archived) values(names []string) []any {
 	return out
 }
 
-// specOf reads the record of the spec of a campaign, or of a message in either form. It is empty if there is
-// none.
+// specOf reads the record of the spec of a campaign, or of a message in either form. It is empty if the spec
+// does not exist.
 func (l recordReader) specOf(ctx context.Context, id string) (string, error) {
 	for try := 1; ; try++ {
 		spec, err := l.rdb.Get(ctx, specKey(id)).Result()
@@ -72,8 +72,8 @@ func (l recordReader) specOf(ctx context.Context, id string) (string, error) {
 	}
 }
 
-// someOf is what is read of one of many campaigns: some fields of its ledger hash and, if asked for, its
-// spec. values is nil if there is no such campaign.
+// someOf is what `many` reads of one campaign: some fields of its ledger hash and, if requested, its
+// spec. values is nil if the campaign does not exist.
 type someOf struct {
 	id     string
 	names  []string
@@ -81,11 +81,12 @@ type someOf struct {
 	spec   string
 }
 
-// manyTurns is how often many looks for a campaign. A message may be archived or restored between two commands.
+// manyTurns is how many times the method "many" looks for a campaign. A message may be archived or restored between two
+// commands.
 const manyTurns = 3
 
-// many reads fields of many campaigns, and of messages in either form, in one round trip if all have their
-// full form. With specs it reads their specs, too.
+// many reads fields of many campaigns, and of messages in either form. If all have their full form, it
+// takes one round trip. If "specs" is true, it also reads their specs.
 func (l recordReader) many(ctx context.Context, all []someOf, specs bool) error {
 	left := make([]*someOf, len(all))
 	for i := range all {
@@ -102,8 +103,9 @@ func (l recordReader) many(ctx context.Context, all []someOf, specs bool) error 
 
 func (x *someOf) isRead() bool { return x.values != nil }
 
-// manyOnce is one turn of many, from 1. The first one reads no archives. Only the last one accepts a campaign without a
-// spec, because the message may have been archived meanwhile. It leaves out an archive that cannot be read.
+// manyOnce is one turn of the method "many"; the first turn is 1. The first turn reads no archives. Only the last turn
+// accepts a campaign without a spec, because the message may have been archived meanwhile. manyOnce omits an archive
+// that cannot be read.
 func (l recordReader) manyOnce(ctx context.Context, left []*someOf, specs bool, turn int) error {
 	archives, fields, texts := make([]*redis.StringCmd, len(left)), make([]*redis.SliceCmd, len(left)), make([]*redis.StringCmd, len(left))
 	_, err := l.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {

@@ -147,7 +147,7 @@ func (r *testLedger) answers() map[string]any {
 	return out
 }
 
-// archiveWrites are calls that change a message, or try to. Each returns the answer.
+// archiveWrites are functions that change a message, or try to. Each function returns the answer of the ledger.
 var archiveWrites = map[string]func(r *testLedger, c *Claim) []any{
 	"settle again": func(r *testLedger, c *Claim) []any {
 		s, err := r.Settle(r.Context(), c, []campaign.Record{accepted(atID(1))}, campaign.SettleAnswer, 1, 0)
@@ -216,7 +216,7 @@ var archiveWrites = map[string]func(r *testLedger, c *Claim) []any{
 	},
 }
 
-// reported applies reports about the message under an ID, and returns their outcomes.
+// reported applies delivery reports for the given message IDs, and returns their outcomes.
 func (r *testLedger) reported(row int, delivered bool, ids ...string) (out []any) {
 	r.Helper()
 	for _, id := range ids {
@@ -230,7 +230,7 @@ func (r *testLedger) reported(row int, delivered bool, ids ...string) (out []any
 	return out
 }
 
-// again enqueues the message once more, to the number of a row.
+// again enqueues the message m once more, to the number of the given row.
 func (r *testLedger) again(id string, row int) []any {
 	r.Helper()
 	spec, err := r.Spec(r.Context(), id)
@@ -250,7 +250,7 @@ func (r *testLedger) enqueueAgain(id string, spec campaign.Spec, row int) []any 
 var messageKeys = []string{ledgerKey("m"), openKey("m"), specKey("m"), tombstoneKey("m"), overlayKey("m", 0), delaysKey("m"), quarantineKey("m"), quarantineWorkKey("m"), uploadsKey("m"),
 	openIndex, messageIndex}
 
-// content returns what Redis holds of the message m, in its full form, and the word "archived" or "full".
+// content returns the word "archived" or "full", and the full form of what Redis holds of the message m.
 func (r *testLedger) content() (form string, fields map[string]string) {
 	r.Helper()
 	full, err := r.records.full(r.Context(), "m")
@@ -278,8 +278,8 @@ func exported(reflect.Type) bool { return true }
 var compareAll = cmp.Options{cmp.Exporter(exported), cmp.Comparer(func(a, b time.Time) bool { return a.Equal(b) }),
 	cmp.Comparer(func(a, b error) bool { return fmt.Sprint(a) == fmt.Sprint(b) })}
 
-// An archived message answers every read as its full form does. Every write has the same answer, and leaves the
-// same behind. Reads and late reports leave the message archived.
+// Every read of an archived message returns what it returns for the full form. Every write has the same answer
+// and the same effect. Reads and late reports leave the message archived.
 func TestArchive_AnswersAsTheFullForm(t *testing.T) {
 	t.Parallel()
 	for name, send := range archiveCases {

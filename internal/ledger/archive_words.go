@@ -7,8 +7,8 @@ import (
 )
 
 // archiveWords are texts that the JSON of most specs and snapshots contains. An archive holds one byte instead
-// of each: firstWord plus its position. Positions never change; add words at the end. The longest
-// of all words that fit is taken.
+// of each such text: firstWord plus the position of the text. Positions never change; add words at the end. If
+// several words fit, packText takes the longest.
 var archiveWords = []string{
 	`{"v":"`, `","b":"","c":"t"`, `","f":"`, `,"cc":"`, `,"d":{"c":"`, `"},"sm":true,"pb":true,"pd":1}`, `","sm":true,"pb":true,"pd":1}`,
 	`,"sm":true,"pb":true,"pd":1}`, `"},"sm":true,"rf":"`, `","pb":true,"pd":1}`, `"},"sm":true`, `,"sm":true`, `,"rf":"`, `,"pb":true`, `,"pd":`, `,"ev":true`,
@@ -17,16 +17,16 @@ var archiveWords = []string{
 	`","`, `":"`, `":`, `,"`, `"}`, `000000`, `000`, `KE`, `NG`, `UG`, `TZ`, `RW`, `254`, `256`, `255`, `234`, `+`, `@`, `main`, `api`, `{"b":""`, `","b":""`, `"},"sm":true,"pb":true,"pd":`,
 }
 
-// The bytes of a text in an archive: up to 127 a byte of the text, from firstWord on one of archiveWords.
-// nameWord plus n stands for the n-th of the names that the text is likely to contain, and plainByte for the byte
-// that follows.
+// The bytes of a shortened text in an archive. A byte up to 127 is a byte of the text. From firstWord on, a byte
+// stands for one of archiveWords. nameWord plus n stands for the n-th of the names that the text is likely to
+// contain. plainByte is followed by a byte that is copied unchanged.
 const (
 	firstWord = 0x80
 	nameWord  = 0xf0
 	plainByte = 0xff
 )
 
-// packText shortens a text. names are texts that it is likely to contain, at most eight.
+// packText shortens a text. names are at most eight texts that the text is likely to contain.
 func packText(text string, names ...string) []byte {
 	out := make([]byte, 0, len(text)/4+4)
 	for text != "" {
@@ -78,8 +78,8 @@ func unpackText(b []byte, names ...string) (text string, ok bool) {
 const longestPart = 6
 
 // packCost takes the cost and the currency from the end of the detail of a record, and shortens them. before
-// is the rest of the detail. cost is nil if the detail does not end so, or if readCost would not return the
-// same.
+// is the rest of the detail. cost is nil if the detail does not end with them, or if readCost would return
+// something else.
 func packCost(detail string) (before string, cost []byte) {
 	end := len(detail) - 5
 	if end < 0 || detail[end] != tagCurrency || detail[end+1] != 3 {

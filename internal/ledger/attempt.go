@@ -40,7 +40,7 @@ func (l *Ledger) AttemptTo(ctx context.Context, a attempts.Attempt) ([]sms.MSISD
 func (l *Ledger) recipientsOf(ctx context.Context, a attempts.Attempt, plain int) (to []campaign.Planned, segments int, err error) {
 	b, err := l.records.batch(ctx, a.Campaign, a.Batch)
 	if u := AsUnreadable(err); u != nil {
-		return nil, 0, fmt.Errorf("read batch %s of %s: %w", a.Batch, a.Campaign, u.Err) // not an Unreadable: the worker that loads the batch quarantines it
+		return nil, 0, fmt.Errorf("read batch %s of %s: %w", a.Batch, a.Campaign, u.Err) // the error is not an Unreadable, because the worker that loads the batch quarantines the batch
 	}
 	if err != nil {
 		return nil, 0, err
@@ -53,15 +53,15 @@ func (l *Ledger) recipientsOf(ctx context.Context, a attempts.Attempt, plain int
 
 // Reconcile settles recipients as accepted because their messages were found at the gateway. The
 // map found has the message id of each recipient, by MSISDN. Reconcile works even if the attempt's
-// generation has changed or ended since. Numbers that are not in the call change nothing. The
+// generation has changed or ended meanwhile. Numbers that are not in the call change nothing. The
 // parameter segments is the number of segments of a plain campaign's message. It returns
 // ErrNotFound if the campaign is gone.
 func (l *Ledger) Reconcile(ctx context.Context, a attempts.Attempt, found map[sms.MSISDN]string, segments, openBatchLimit int) (Settled, error) {
 	return reconcile(ctx, l, a, "", found, segments, openBatchLimit)
 }
 
-// reconcile is Reconcile for a caller that knows the upload token of the attempt's campaign; an empty
-// upload stands for any campaign.
+// reconcile does what Reconcile does, for a caller that knows the upload token of the attempt's
+// campaign. If "upload" is empty, the token is not compared.
 func reconcile(ctx context.Context, l *Ledger, a attempts.Attempt, upload string, found map[sms.MSISDN]string, segments, openBatchLimit int) (Settled, error) {
 	to, segments, err := l.recipientsOf(ctx, a, segments)
 	if err != nil {

@@ -16,7 +16,7 @@ type Batch struct {
 	Name  string
 	Calls []int // number of recipients of each call
 	To    []campaign.Planned
-	// Bodies are the message bodies, one for each call; nil in a plain campaign.
+	// Bodies are the message bodies, one for each call. It is nil in a plain campaign.
 	Bodies []string
 }
 
@@ -37,8 +37,8 @@ func readBatch(id, name string, record, bodies any) (*Batch, error) {
 	return b, nil
 }
 
-// body returns the body of call k; empty in a plain campaign, whose calls all send the campaign's
-// body.
+// body returns the body of call k. It returns "" in a plain campaign, because all calls send the
+// campaign's body.
 func (b *Batch) body(k int) string {
 	if b.Bodies == nil {
 		return ""
@@ -126,18 +126,19 @@ type Generation struct {
 	Body string
 	// CallSize is how many recipients the whole call has.
 	CallSize int
-	// Due is the earliest time of the next claim; zero: now.
+	// Due is the earliest time of the next claim. The zero time means now.
 	Due time.Time
-	// Doubtful: an earlier submission may have reached the gateway.
+	// Doubtful is true if an earlier submission may have reached the gateway.
 	Doubtful bool
-	// Ready: certainly no submission has reached the gateway, and no claim is held.
+	// Ready is true if certainly no submission has reached the gateway, and no claim is held.
 	Ready     bool
-	positions string // two bytes each; empty: all positions of the call
-	// first is the position of the call in its batch, batchSize the number of the batch's recipients.
+	positions string // two bytes for each position; an empty string means all positions of the call
+	// first is the number of recipients in the calls before this one. batchSize is the number of the
+	// batch's recipients.
 	first, batchSize int
 	upload           string // token of the campaign's upload
 	claimed          bool
-	token            string // token of its last claim
+	token            string // token of the generation's last claim
 	// from are the batches that the recipients were in before they moved to this one, the most
 	// recent first.
 	from []string

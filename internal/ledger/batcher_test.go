@@ -49,7 +49,7 @@ func (r *testLedger) planFiveBatches() []campaign.PlannedBatch {
 }
 
 // settleAndClaimFive settles the first call of each of five batches and claims the second, and
-// returns the ledger without the random values. If together is true, one run of
+// returns the content of the ledger without random values. If together is true, one run of
 // settle_and_claim.lua handles all five.
 func (r *testLedger) settleAndClaimFive(say *replayHook, together bool) (state string) {
 	r.Helper()
@@ -107,7 +107,7 @@ func (r *testLedger) settleAndClaimFive(say *replayHook, together bool) (state s
 }
 
 // inOnePipeline queues all requests in order and then lets one pipeline answer them. The result is
-// nil for a request that the script left alone.
+// nil for a request that the script did not handle.
 func (r *testLedger) inOnePipeline(asks []func() (*Claim, bool)) []*Claim {
 	r.Helper()
 	queued, release := r.batcher.Hold()
@@ -185,8 +185,8 @@ func TestSettleAndClaim_ConcurrentRequestsGetTheirOwnAnswer(t *testing.T) {
 	r.sound("c")
 }
 
-// The context of one caller ends while its request waits. The other callers must get their answers
-// without waiting for this request, which may still run.
+// The context of one caller ends while its request waits. That request may still run, but the
+// other callers must get their answers without waiting for it.
 func TestSettleAndClaim_CallerThatLeavesDelaysNoOther(t *testing.T) {
 	t.Parallel()
 	r := newTestLedger(t)

@@ -12,7 +12,7 @@ import (
 	"github.com/tuma-sms/tuma/internal/script"
 )
 
-// lapseFirst claims the first call with a lease that is over.
+// lapseFirst claims the first call with a lease that has already ended.
 func lapseFirst(r *testLedger, id string) { r.claim(id, firstBatch, 0, 0, keyed, lapsed) }
 
 // claimCases are states of a call, each with the answer to a claim of that call.
@@ -131,9 +131,9 @@ func TestClaim_DoubtfulRequestIsRepeatedUnchanged(t *testing.T) {
 	r.sound("c")
 }
 
-// A worker may have read a generation before it was narrowed. It may claim that generation after
-// the narrowed generation was submitted and the lease has ended. This worker must not submit the
-// recipients that it has read.
+// A worker reads a generation before the generation is narrowed. After the narrowed generation
+// was submitted and its lease has ended, this worker may claim the generation. It must not
+// submit the recipients that it has read.
 func TestClaim_OldReadingOfADoubtfulGenerationIsRefused(t *testing.T) {
 	t.Parallel()
 	r := newTestLedger(t)
@@ -163,7 +163,7 @@ func TestRelease_NewKeyOnlyWithRenew(t *testing.T) {
 			}
 		}
 		r.expect("c", "pending pending")
-		// The stored key takes precedence over the one that the next worker computes.
+		// The stored key takes precedence over the key that the next worker computes.
 		second, err := r.Claim(t.Context(), ClaimRequest{ID: "c", Batch: "0.0", Gen: r.open("c", "0.0", 0, 0), IdempotencyKey: uuid.New(), Login: "login",
 			KeyTTL: keyed, Lease: long, OpenBatchLimit: 4})
 		if err != nil || second.Result != ClaimGranted || second.Doubt {

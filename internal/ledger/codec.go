@@ -25,8 +25,8 @@ const (
 	maxPageRaw = 48 << 10
 )
 
-// zstdWriter uses the fastest level, which compresses phone numbers better than the slower levels
-// do, and text nearly as well.
+// zstdWriter uses the fastest level, It compresses phone numbers better than the slower levels,
+// and text nearly as well.
 var zstdWriter = sync.OnceValue(func() *zstd.Encoder {
 	w, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(64<<10), zstd.WithEncoderCRC(false), zstd.WithLowerEncoderMem(true))
 	if err != nil {
@@ -43,7 +43,7 @@ var zstdReader = sync.OnceValue(func() *zstd.Decoder {
 	return r
 })
 
-// compress returns a format byte followed by b, or by b compressed if that is shorter.
+// compress returns a format byte followed by b. It compresses b if the result is shorter.
 func compress(b []byte) []byte {
 	if len(b) > 64 {
 		out := zstdWriter().EncodeAll(b, append(make([]byte, 0, len(b)/2), formatZstd))
@@ -54,8 +54,8 @@ func compress(b []byte) []byte {
 	return append(append(make([]byte, 0, len(b)+1), formatPlain), b...)
 }
 
-// lastFormat is the highest format byte that a later release may use. A byte above it was not
-// written by any release.
+// lastFormat is the highest format byte that a later release may use. No release writes a byte
+// above it.
 const lastFormat = 31
 
 func wrongFormat(b byte) error {
@@ -155,8 +155,8 @@ func decodePage(b []byte) ([]string, error) {
 	return out, nil
 }
 
-// encodeSkipped encodes the skipped recipients of one page. lastRow is the last row before the
-// page.
+// encodeSkipped encodes the skipped recipients of one page. lastRow is the number of the last
+// row before the page.
 func encodeSkipped(lastRow int, rows []campaign.SkippedRecipient) []byte {
 	if len(rows) == 0 {
 		return nil
@@ -212,7 +212,8 @@ func decodeSkipped(before int, b []byte) ([]campaign.SkippedRecipient, error) {
 }
 
 // encodeBatch encodes a batch: the sizes of its calls, then its recipients in the order of the
-// calls. Rows are stored as differences, numbers as their distance from the smallest one.
+// calls. A row is stored as the difference from the row before. A number is stored as its
+// difference from the smallest number.
 func encodeBatch(calls []int, to []campaign.Planned) []byte {
 	return encodeBatchAs(formatPlain, calls, to)
 }

@@ -41,7 +41,7 @@ func FuzzDecodeBatch(f *testing.F) {
 		}
 		batch := Batch{Calls: calls, To: to}
 		for k := range calls {
-			batch.call(k) // panics if the sizes do not add up
+			batch.call(k) // call panics if the sizes do not match
 		}
 		c2, t2, err := decodeBatch(encodeBatch(calls, to))
 		if err != nil || !cmp.Equal(calls, c2) || !cmp.Equal(to, t2) {
@@ -124,8 +124,8 @@ func FuzzParseSubmission(f *testing.F) {
 	})
 }
 
-// Go and the scripts both write the members of a generation and the records of a call, and must
-// read them the same way.
+// Both Go and the scripts write the members of a generation and the records of a call. Go and
+// the scripts must read these records the same way.
 func FuzzParseGeneration(f *testing.F) {
 	f.Add("0.0", "r - 0 0 0 0 0 0 0 - - 0 1 0", "\x00\x00")
 	f.Add("0.1", "t x", "\x00")

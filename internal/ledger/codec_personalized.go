@@ -24,7 +24,8 @@ func (r *reader) values() []string {
 	return out
 }
 
-// keptValues returns the values as a page keeps them: nil if they are too long.
+// keptValues returns the values that a page stores for a recipient. It returns nil if the values
+// are too long.
 func keptValues(values []string) []string {
 	all := 0
 	for _, v := range values {
@@ -42,8 +43,9 @@ func compressPersonalized(b []byte) []byte {
 	return out
 }
 
-// decodeRows returns the recipients of a page as uploaded, in order, and in a campaign with merge
-// fields the values of each. The values of a recipient are nil if they are too long.
+// decodeRows returns the recipients of a page as uploaded, in order. In a campaign with merge
+// fields it also returns the values of each recipient, or nil if the values were too long to
+// store.
 func decodeRows(b []byte) (inputs []string, values [][]string, err error) {
 	if len(b) == 0 || b[0] != formatOwn+formatPlain && b[0] != formatOwn+formatZstd {
 		inputs, err = decodePage(b)
@@ -81,7 +83,7 @@ func encodeCarry(carry [][]campaign.Call) []byte {
 
 // decodeCarry reverses encodeCarry for the given number of streams. personalized is set for a
 // campaign with merge fields. The bodies are not stored: planning renders them again. In a plain
-// campaign the recipients of a stream come back as one call.
+// campaign the result has one call for each stream, with all its recipients.
 func decodeCarry(b []byte, streams int, personalized bool) ([][]campaign.Call, error) {
 	out := make([][]campaign.Call, streams)
 	if len(b) == 0 {

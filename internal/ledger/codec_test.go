@@ -149,7 +149,8 @@ func TestDecode_NewerFormatIsErrNewer(t *testing.T) {
 	}
 }
 
-// A record of a few bytes must not make the reader allocate what the record claims to hold.
+// A record of a few bytes may claim to hold much data. The reader must not allocate memory for
+// that claim.
 func TestDecompress_OutputIsBounded(t *testing.T) {
 	t.Parallel()
 	bomb := append([]byte{formatZstd}, zstdWriter().EncodeAll(make([]byte, 64<<20), nil)...)
@@ -229,8 +230,8 @@ func TestPlanSnapshot_StreamsRoundTrip(t *testing.T) {
 		}
 	}
 
-	// An earlier release, which knew no sending hours, wrote this snapshot. Each account is one
-	// stream.
+	// An earlier release wrote this snapshot, before sending hours were added. Each account is
+	// one stream.
 	before, err := decodeSnapshot(`{"cc":"KE","a":[{"n":"a","m":5},{"n":"b","m":1}]}`, "")
 	if err != nil || before.Streams() != 2 || before.Stream(1).Account.Name != "b" || before.Stream(1).SendingHours != (campaign.CountryHours{}) {
 		t.Errorf("got %+v, %v; want two streams, one for each account, at any hour", before, err)

@@ -12,9 +12,9 @@ import (
 
 // Commit turns the upload into a campaign. If a campaign with the same id and the same content
 // exists, Commit returns the receipt of that campaign. If its content differs, Commit returns
-// ErrConflict. In both cases, if that campaign was cancelled before anything of it was submitted,
-// the new campaign replaces it. After any other error the caller does not know whether the campaign
-// was committed, and may safely enqueue it again.
+// ErrConflict. There is one exception: if that campaign was cancelled before any of its messages
+// was submitted, the new campaign replaces it. After any other error the caller does not know
+// whether the campaign was committed, and may safely enqueue it again.
 func (u *Upload) Commit(ctx context.Context) (Receipt, error) {
 	if u.total == 0 {
 		return Receipt{}, fmt.Errorf("commit %s: no recipients", u.id)
@@ -29,7 +29,7 @@ func (u *Upload) Commit(ctx context.Context) (Receipt, error) {
 	if err := u.flush(ctx, 1); err != nil {
 		return Receipt{}, err
 	}
-	if err := u.waitForWrite(); err != nil { // the write reads the spec, which noteRefs changes
+	if err := u.waitForWrite(); err != nil { // the write in progress reads the spec, and noteRefs will change it
 		return Receipt{}, err
 	}
 	if err := u.noteRefs(); err != nil {
@@ -60,7 +60,7 @@ func (u *Upload) commitArgs() []any {
 	})
 }
 
-// receipt returns what the answer of commit.lua says.
+// receipt returns the receipt or the error for the answer of commit.lua.
 func (u *Upload) receipt(ctx context.Context, out []string) (Receipt, error) {
 	if len(out) == 2 && out[0] == "archived" {
 		return u.archivedReceipt(out[1])
@@ -69,7 +69,7 @@ func (u *Upload) receipt(ctx context.Context, out []string) (Receipt, error) {
 		return Receipt{}, fmt.Errorf("commit %s: %w", u.id, script.ErrAnswer)
 	}
 	if strings.HasPrefix(out[0], "past") {
-		// The upload entered the id in the indexes again, but there is no campaign to find.
+		// The upload entered the id in the indexes again, but the campaign no longer exists.
 		if err := u.ledger.Index().drop(ctx, u.id); err != nil {
 			return Receipt{}, err
 		}

@@ -1,4 +1,4 @@
--- commit.lua turns a finished upload into a campaign, or finds the campaign that already has its id.
+-- commit.lua turns a finished upload into a campaign, or finds the campaign that already has the id of the upload.
 -- KEYS: 1 ledger, 2 open set, 3 staging hash of the upload, 4 spec, 5 tombstone, 6 tokens of the uploads in progress,
 --   7 quarantined records, 8 quarantined work. The tombstone may be an archive (archive.lua)
 -- ARGV, in the order of commitArgs:
@@ -15,7 +15,7 @@
 --   'new'                    the campaign was created
 --   'replaced'               it was created in place of a campaign that was cancelled before anything was submitted
 --   'same', 'conflict'       it exists with the same, or with other content
---   'past', 'past_conflict'  the same for a campaign that retention has removed
+--   'past', 'past_conflict'  like 'same' and 'conflict', for a campaign that retention has removed
 --   'archived'               it is a message with an archive. The answer has two elements: this word and the archive
 --   'lost'                   the staging hash is incomplete
 -- If this upload is committed already, the script returns its first answer again.

@@ -9,11 +9,12 @@ import (
 )
 
 // CommitAtOnce does in one round trip what Commit does in several, for an upload of one page. The
-// function further adds its commands to the same pipeline. They run even if the commit is refused.
+// function "further" adds the caller's commands to the same pipeline. These commands run even if
+// the commit is refused.
 //
 // The result "done" is false if the commit was not possible in one round trip, or if a command
-// failed. The caller then calls Commit, which finds what was done already. If done is true, the
-// other results are those of Commit, and every command of further has run without an error.
+// failed. The caller then calls Commit, which finds the finished steps. If done is true, the
+// other results are those of Commit, and every command of "further" has run without an error.
 func (u *Upload) CommitAtOnce(ctx context.Context, further func(redis.Pipeliner)) (receipt Receipt, done bool, err error) {
 	if u.total == 0 || u.pages > 0 || !u.ledger.scripts.Pipelines() {
 		return Receipt{}, false, nil
@@ -28,7 +29,7 @@ func (u *Upload) CommitAtOnce(ctx context.Context, further func(redis.Pipeliner)
 		return Receipt{}, false, err
 	}
 	args := u.commitArgs()
-	u.pages, u.refPages = 0, 0 // Commit writes the page again
+	u.pages, u.refPages = 0, 0 // so that Commit writes the page again
 	pipe := u.ledger.rdb.Pipeline()
 	// The same order as in Commit: an index entry without a campaign only costs a lookup.
 	indexed := indexScript.Queue(ctx, pipe, []string{openIndex, listOf(u.spec.Message)}, script.Args(indexArgs{ID: u.id})...)

@@ -36,8 +36,8 @@ func (p *peakMemory) look() {
 	p.most = max(p.most, p.usedMemory())
 }
 
-// A plain campaign takes at most 64 bytes of Redis for each recipient at its peak, from the upload
-// to the end. This covers pages, batches, generations, and results with a UUID each. It does not
+// From the upload to the end, a plain campaign never takes more than 64 bytes of Redis for each
+// recipient. This covers pages, batches, generations, and results with a UUID each. It does not
 // cover the queue's tasks, whose number is bounded by the open-batch limit; package worker measures
 // those.
 func TestMemory_MillionRecipientsTake64BytesEach(t *testing.T) {
@@ -46,7 +46,7 @@ func TestMemory_MillionRecipientsTake64BytesEach(t *testing.T) {
 		n = 200_000
 	}
 	r := newTestLedger(t)
-	// Numbers as in a real list: not sorted, without duplicates.
+	// The numbers are as in a real list: unsorted and without duplicates.
 	seed := rand.New(rand.NewPCG(1, 2))
 	numbers := make([]sms.MSISDN, n)
 	for i, x := range seed.Perm(n) {
@@ -140,7 +140,7 @@ func (p *peakMemory) settleAll(batches int) {
 	p.look()
 }
 
-// A finished campaign of one message leaves at most 1,000 bytes as Redis counts memory: its ledger,
+// A finished campaign of one message takes at most 1,000 bytes in Redis. This includes its ledger,
 // its spec, and its entries in both indexes.
 func TestMemory_CampaignOfOneLeavesAtMost1000Bytes(t *testing.T) {
 	t.Parallel()
@@ -182,7 +182,7 @@ func TestMemory_CampaignOfOneLeavesAtMost1000Bytes(t *testing.T) {
 					t.Fatal("the campaign is not done")
 				}
 			}
-			one("order-first") // enqueued first, so that what Redis allocates only once (scripts, the index) is not measured
+			one("order-first") // the first enqueue is not measured, because Redis allocates some memory only once (scripts, the index)
 			const n = 1000
 			before := r.usedMemory()
 			for i := range n {
@@ -199,7 +199,7 @@ func TestMemory_CampaignOfOneLeavesAtMost1000Bytes(t *testing.T) {
 	}
 }
 
-// An archived message takes at most 400 bytes as Redis counts memory: its archive, and its entry in the list of
+// An archived message takes at most 400 bytes in Redis. This includes its archive, and its entry in the list of
 // messages.
 func TestMemory_ArchivedMessageTakesAtMost400Bytes(t *testing.T) {
 	t.Parallel()

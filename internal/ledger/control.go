@@ -17,14 +17,14 @@ type InFlight struct {
 	Recipients int `json:"recipients"`
 }
 
-// Pause stops new claims. orderer is the name or reason to store, one word. Calls that were claimed
-// before Pause returned may still be submitted. For a campaign that has ended, Pause changes
-// nothing and returns ErrDone or ErrStopped.
+// Pause stops new claims. orderer is one word that Redis stores: the name of the operator, or a
+// reason. Calls that were claimed before Pause returned may still be submitted. For a campaign that
+// has ended, Pause changes nothing and returns ErrDone or ErrStopped.
 func (l *Ledger) Pause(ctx context.Context, id, orderer string) (InFlight, error) {
 	return l.control(ctx, id, "pause", orderer)
 }
 
-// Resume lifts a pause, and tries quarantined work again.
+// Resume ends a pause, and opens quarantined work again.
 func (l *Ledger) Resume(ctx context.Context, id, orderer string) (InFlight, error) {
 	return l.control(ctx, id, "resume", orderer)
 }

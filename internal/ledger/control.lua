@@ -3,10 +3,10 @@
 -- ARGV, in the order of controlArgs:
 --   token
 --   order  'pause'|'resume'|'cancel'
---   by     name or reason, one word
--- Returns {'ok'|'done'|'cancelled'|'missing'|'newer', calls in flight, recipients in flight}. Only 'ok' changes anything.
--- Once a pause or cancel has answered, no claim is granted. A repeated run with one of the last eight tokens returns
--- the same answer.
+--   by     one word: the name of the operator, or a reason
+-- Returns {'ok'|'done'|'cancelled'|'missing'|'newer', calls in flight, recipients in flight}. Only the run that answers
+-- 'ok' changes anything. After the answer to a pause or a cancel, no claim is granted. A repeated run with one of the
+-- last eight tokens returns the same answer.
 local token, order, by = unpack(ARGV)
 local bad = unfit()
 if bad then return {bad, '0', '0'} end

@@ -13,15 +13,16 @@ import (
 const (
 	// mixedCosts tells settle.lua to read the costs from the records.
 	mixedCosts = "*"
-	// maxWhole and maxPart are the most digits before and after the point of a cost. So a sum of costs
-	// is exact in Lua.
+	// maxWhole and maxPart are the maximum numbers of digits before and after the decimal point of a
+	// cost. With these limits a sum of costs is exact in Lua.
 	maxWhole, maxPart = 9, 6
-	// costFits is a length of a record's texts at which none of them is cut.
+	// costFits is a length in bytes. If the texts of a record are not longer, no text is cut.
 	costFits = 200
 )
 
 // costOf returns the cost of a record in millionths of its currency. The result "ok" is false if the
-// record has no cost, or a cost that Tuma does not count. cost_of in settle.lua has the same test.
+// record has no cost, or a cost that Tuma does not count. The function cost_of in settle.lua makes
+// the same test.
 func costOf(r campaign.Record) (amount int64, ok bool) {
 	whole, part, _ := strings.Cut(r.Cost, ".")
 	if whole == "" || len(whole) > maxWhole || len(part) > maxPart || strings.Trim(whole+part, "0123456789") != "" || len(r.Currency) != 3 ||
@@ -55,7 +56,7 @@ func costArg(records []campaign.Record) string {
 
 // Usage returns what a campaign has sent through each of its accounts so far. The numbers of one
 // campaign never decrease, unless Redis loses data. A delivery report does not change them. The
-// parameter sum is a summary that the caller has read before.
+// parameter "sum" is a summary that the caller has read before.
 func Usage(ctx context.Context, l *Ledger, sum Summary) ([]campaign.Usage, error) {
 	streams := 1
 	if len(sum.Accounts) > 1 {

@@ -10,8 +10,8 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// costCases are costs of a call's three recipients, the argument for settle.lua, and what the ledger
-// counts in millionths.
+// Each of costCases has the costs of a call's three recipients, the argument for settle.lua, and the
+// amount that the ledger counts, in millionths.
 var costCases = map[string]struct {
 	costs [3]string
 	arg   string
@@ -28,8 +28,8 @@ var costCases = map[string]struct {
 	"two currencies":  {[3]string{"KES 1", "UGX 30", "KES 1"}, mixedCosts, 0, ""},
 }
 
-// Both ways through settle.lua count the same costs: the short one takes the sum from the argument, and the
-// long one reads the records.
+// settle.lua has a short way, which takes the sum of the costs from the argument, and a long way, which
+// reads the records. Both ways must count the same costs.
 func TestSettle_CountsCosts(t *testing.T) {
 	t.Parallel()
 	r := newTestLedger(t)
@@ -61,7 +61,8 @@ func TestSettle_CountsCosts(t *testing.T) {
 			if len(got) != 1 || got[0].Messages != 3 || got[0].Segments != 3 {
 				t.Fatalf("%s: usage is %+v, want 3 messages", name, got)
 			}
-			// Of two currencies the first one counts, in any order.
+			// If the costs have two currencies, settle.lua counts those in the first currency. Either
+			// currency may be the first.
 			mixed := got[0].Currency == "KES" && got[0].Cost == 2_000_000 || got[0].Currency == "UGX" && got[0].Cost == 30_000_000
 			if x.arg == mixedCosts && !mixed || x.arg != mixedCosts && (got[0].Cost != x.cost || got[0].Currency != x.in) {
 				t.Errorf("%s (the long way: %t): cost is %d %s, want %d %s", name, doubtful, got[0].Cost, got[0].Currency, x.cost, x.in)
@@ -80,8 +81,8 @@ func TestCostArg_LeavesCutRecordsToTheScript(t *testing.T) {
 	}
 }
 
-// A result that comes after the campaign has left the open index puts the campaign there again, so
-// that the sweeper counts its usage.
+// A result may arrive after the campaign has left the open index. It puts the campaign back there,
+// so that the sweeper counts the campaign's usage.
 func TestReconcile_PutsACountedCampaignBackIntoTheOpenIndex(t *testing.T) {
 	t.Parallel()
 	r := newTestLedger(t)

@@ -19,7 +19,7 @@ func countFields(streams int) []string {
 }
 
 // accountCounts computes the counts of each account from the fields that countFields names. It
-// returns nil if planning kept no separate counts.
+// returns nil if planning has not kept separate counts.
 func accountCounts(names []string, streams int, v []any) []campaign.AccountCounts {
 	if script.Int(v[0]) != streams {
 		return nil
@@ -33,8 +33,8 @@ func accountCounts(names []string, streams int, v []any) []campaign.AccountCount
 		ended := n(1) + n(2) + n(3) + n(4) + n(5)
 		pending, skipped := n(0)-ended, 0
 		if stopped {
-			// Recipients that were not in flight at the stop were skipped by changing the counters
-			// only.
+			// When the campaign was stopped, recipients that were not in flight were skipped. The
+			// script only changed the counters for this.
 			pending, skipped = n(6), pending-n(6)
 		}
 		for to, by := range map[*int]int{&c.Total: n(0), &c.Accepted: n(1), &c.Delivered: n(2), &c.Undelivered: n(3), &c.Rejected: n(4),

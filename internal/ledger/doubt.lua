@@ -9,7 +9,7 @@
 --   back_off   in ms
 --   count      1: the answer counts as an attempt of the call; 0: it does not
 -- Returns {'doubtful', attempts of the call that were counted} | {'settled'|'stale'|'missing'|'newer'}. If another
--- claim holds the generation by now, the script answers 'stale' and leaves the lease of that claim unchanged.
+-- claim holds the generation now, the script answers 'stale' and leaves the lease of that claim unchanged.
 local bad = unfit()
 if bad then return {bad} end
 local token, batch, call, generation, call_size, back_off, count = unpack(ARGV)

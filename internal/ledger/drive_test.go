@@ -22,7 +22,7 @@ type sequenceDriver struct {
 	ctx context.Context
 	id  string
 	l   *Ledger
-	// reports keeps proofs, some of which become stale.
+	// reports caches proofs, and some of them become stale.
 	reports *Reports
 	rdb     *redis.Client
 	m       *model

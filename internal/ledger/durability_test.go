@@ -66,7 +66,8 @@ func TestDurability_ClaimWithoutAReplicaIsNotGranted(t *testing.T) {
 	if !strings.Contains(err.Error(), "confirmed by 0 of 1 servers") || !strings.Contains(err.Error(), "replicas:1") {
 		t.Errorf("error is %v, want confirmed by 0 of 1 servers, and replicas:1", err)
 	}
-	// After the release it is as if the claim had never been made, even at a gateway without keys.
+	// After the release the call is as if it had never been claimed, even at a gateway without
+	// idempotency keys.
 	out, err := r.Release(t.Context(), c, 0, false)
 	if !errors.Is(err, script.ErrNotDurable) || out.Stale {
 		t.Errorf("Release returned %+v, %v; want script.ErrNotDurable and not stale", out, err)
@@ -111,7 +112,7 @@ func TestDurability_WritesWithoutAReplicaAreReported(t *testing.T) {
 		t.Errorf("pause of an unknown campaign: got %v, want ErrNotFound", err)
 	}
 	replica.Cont()
-	// When the same calls are repeated, they become durable and change nothing more.
+	// When the same methods are called again, the changes become durable, and nothing else changes.
 	if _, err := r.Settle(t.Context(), c, []campaign.Record{accepted("m"), accepted("n")}, campaign.SettleAnswer, 1, 0); err != nil {
 		t.Error(err)
 	}
@@ -135,7 +136,7 @@ func TestDurability_AlwaysSyncedClaimSurvivesARestart(t *testing.T) {
 }
 
 // BenchmarkClaimAndSettle measures what a call costs the ledger: its claim and its settle, with
-// eight in flight. Compare the lines of one run with each other, not with another day's.
+// eight calls in flight. Compare only lines of the same run.
 func BenchmarkClaimAndSettle(b *testing.B) {
 	durable := func(d script.Durability) func(*testLedger) {
 		return func(r *testLedger) { r.Ledger = NewDurable(r.rdb, d) }

@@ -9,7 +9,8 @@ import (
 )
 
 // thresholdRecord returns the value of the field lim, in which the scripts keep a campaign's
-// failure threshold and canary (prelude.lua). It is empty for a campaign with neither.
+// failure threshold and canary (prelude.lua). It is empty for a campaign without threshold and
+// canary.
 func (l *Ledger) thresholdRecord(s campaign.Spec) string {
 	if s.FailureThreshold() == 0 {
 		return ""
@@ -22,7 +23,7 @@ func (l *Ledger) thresholdRecord(s campaign.Spec) string {
 }
 
 // parseTooManyRejected parses the reason that the scripts write when they pause a campaign for its
-// failure threshold. For another reason it returns nil.
+// failure threshold. For any other reason, the second result is nil.
 func parseTooManyRejected(by string) (string, *campaign.TooManyRejected) {
 	w := strings.Split(by, "/")
 	if w[0] != campaign.PausedTooMany || len(w) < 3 {
@@ -34,9 +35,9 @@ func parseTooManyRejected(by string) (string, *campaign.TooManyRejected) {
 	return w[0], t
 }
 
-// openCanary returns how many messages of the canary must end before others may be sent; 0 if there
-// is no canary or it is over. Until the whole canary is planned, the result is the number that the
-// campaign asked for.
+// openCanary returns how many messages of the canary must end before other messages may be sent. It
+// returns 0 if the canary is over or the campaign has none. Until the whole canary is planned, the
+// result is the number that the campaign asked for.
 func openCanary(lim string) int {
 	w := strings.Fields(lim)
 	if len(w) < 9 {

@@ -8,15 +8,15 @@ import (
 	"github.com/tuma-sms/tuma/internal/campaign"
 )
 
-// modelThreshold is the expected state of a campaign's failure threshold and canary. A nil
-// modelThreshold stands for a campaign with neither.
+// modelThreshold is the expected state of a campaign's failure threshold and canary. It is nil
+// for a campaign without threshold and canary.
 type modelThreshold struct {
 	percent            float64
 	enough, span       int
 	baseEnded, baseBad int
 	canary, planned    int
 	leftOut            int
-	phase              string          // of the canary: "p" while planning may still add to it, "s" once it is planned, "-" if it is over or there is none
+	phase              string          // of the canary: "p" while planning may still add messages, "s" once it is planned, "-" if it is over or does not exist
 	batches            map[string]bool // names of the canary's batches; they stay when the canary is over
 	tooMany            bool            // the campaign is paused because it exceeded the threshold
 	closed             bool            // the threshold was checked at the end of the canary
@@ -28,8 +28,8 @@ func (x *modelThreshold) beyond(batch string) bool {
 	return x != nil && x.phase != "-" && !x.batches[batch]
 }
 
-// place counts a recipient that planning did not skip, and reports whether it is the last recipient
-// of the canary.
+// place counts a recipient that planning did not skip. It reports whether this recipient is the
+// last one of the canary.
 func (x *modelThreshold) place() bool {
 	if x == nil {
 		return false
@@ -108,7 +108,7 @@ func (m *model) judge() {
 	}
 }
 
-// resume is an operator's resume: the threshold count restarts.
+// resume does what an operator's resume does: the count for the threshold restarts.
 func (m *model) resume() {
 	if m.threshold != nil && m.threshold.tooMany {
 		m.threshold.baseEnded, m.threshold.baseBad = m.soFar()
@@ -193,8 +193,8 @@ func (d *sequenceDriver) checkThreshold(sum Summary) {
 
 func batchOf(call string) string { return call[:strings.LastIndexByte(call, '.')] }
 
-// adoptThreshold copies the ledger's threshold state into the model. It is used when one result
-// went to several batches, because the ledger checks the threshold after each of them.
+// adoptThreshold copies the ledger's threshold state into the model. The driver calls it when
+// one result went to several batches, because the ledger checks the threshold after each batch.
 func (d *sequenceDriver) adoptThreshold() {
 	x := d.m.threshold
 	if x == nil {

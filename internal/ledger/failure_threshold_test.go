@@ -165,8 +165,8 @@ func TestCanary_CountsOverAllAccounts(t *testing.T) {
 	r.settle(r.claim("c", "1.0", 0, 0, keyed, long), campaign.SettleAnswer, rejected("bad_number"))
 	r.wantClaim("c", "1.1", 0, ClaimCanary)
 
-	// A canary recipient whose account is held moves and stays in the canary. Other recipients that
-	// move still wait for the canary.
+	// If the account of a canary recipient is held, the recipient moves and stays in the canary. A
+	// recipient outside the canary that moves still waits for the canary.
 	for batch, want := range map[string]ClaimResult{"0.0": ClaimGranted, "0.1": ClaimCanary} {
 		m, err := r.Movable(t.Context(), "c", batch, time.Now().Add(time.Hour))
 		r.ok(err)
@@ -203,8 +203,8 @@ func TestFailureThreshold_PausesARunningCampaign(t *testing.T) {
 	}
 	r.wantClaim("c", "0.0", 2, ClaimPaused)
 
-	// After a resume the count restarts. A retry of recipients that failed before the resume does
-	// not count them twice.
+	// After a resume the count restarts. If recipients that failed before the resume are retried,
+	// they are not counted twice.
 	_, err := r.Resume(t.Context(), "c", "me")
 	r.ok(err)
 	if got := end(2, repeat(3, unknown("x"))...); got != nil {
@@ -218,7 +218,7 @@ func TestFailureThreshold_PausesARunningCampaign(t *testing.T) {
 		t.Errorf("after the three retried and the three unknown: paused for %+v, want 3 of 6", s.TooManyRejected)
 	}
 
-	// A span of messages within the threshold does not hide the failures that follow it.
+	// Many good messages in one span do not hide the failures of the next span.
 	_, err = r.Resume(t.Context(), "c", "me")
 	r.ok(err)
 	if got := end(5, repeat(9, accepted("m"))...); got != nil {

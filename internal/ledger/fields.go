@@ -3,7 +3,7 @@ package ledger
 import "strconv"
 
 // The names of the fields of the ledger hash, as far as Go code reads or writes them. layout.go
-// describes each field, and docs/redis-schema.md its value. In the parameters, batch is the name of
+// describes each field, and docs/redis-schema.md its value. In the parameters, "batch" is the name of
 // a batch, and call the position of a call in the batch. generation is the number of a generation
 // of the call, and stream the number of a stream.
 

@@ -12,7 +12,7 @@ import (
 
 func itoa(n int) string { return strconv.Itoa(n) }
 
-// rawField matches the name of a field that is put together outside fields.go.
+// rawField matches the name of a field that is built outside fields.go.
 var rawField = regexp.MustCompile(`"(?:[bgirwxltmfqnekp]|nb:|ob:|cb:|h:|z:|x:|to:)" ?\+`)
 
 func TestFieldNamesComeFromOneFile(t *testing.T) {

@@ -23,23 +23,24 @@ const forgottenText = "forgotten"
 type Forgetting struct {
 	// Rows is how many recipients have the number that Forget removes.
 	Rows int
-	// Open is true if the campaign has not ended. Then nothing was changed.
+	// Open is true if the campaign has not ended. Then Forget has changed nothing.
 	Open bool
-	// NoRetry is true if the campaign cannot be retried afterwards, because the recipient was rejected or is of unknown
-	// outcome.
+	// NoRetry is true if the campaign cannot be retried afterwards, because the recipient was rejected or has an
+	// unknown outcome.
 	NoRetry bool
-	// SetAside is true if the campaign has quarantined records, which may hold the number and were not changed.
+	// SetAside is true if the campaign has quarantined records. They may contain the number, and Forget does not change
+	// them.
 	SetAside bool
 }
 
-// forgetTries is how many times Forget tries to change a campaign. Each time that the campaign has
-// changed since Forget read it, Forget reads it again.
+// forgetTries is how many times Forget tries to change a campaign. If the campaign has changed
+// since it was read, Forget reads it again and makes another try.
 const forgetTries = 5
 
-// Forget removes a number from an ended campaign in which a search has found it: from the uploaded pages, with the values of
-// its merge fields and its reference, and from the batches, with texts that only this number got. The status, the cost and
-// the gateway's message ID of the recipient stay. If the parameter "dry" is true, Forget only reports what it would change. Forgetting the
-// same number again changes nothing.
+// Forget removes a number from an ended campaign in which a search has found it. It removes the number from the
+// uploaded pages, with the values of its merge fields and its reference. It also removes the number from the batches,
+// with texts that only this number got. The status, the cost and the gateway's message ID of the recipient stay. If the
+// parameter "dry" is true, Forget only reports what it would change. Forgetting the same number again changes nothing.
 func Forget(ctx context.Context, l *Ledger, found Searched, number sms.MSISDN, dry bool) (out Forgetting, err error) {
 	id := found.Position.ID
 	for range forgetTries {
@@ -83,8 +84,8 @@ func (f forgetter) run(ctx context.Context, found Searched, dry bool) (out Forge
 	if out.Open || dry {
 		return out, nil
 	}
-	// The pages come last, because a search reads them. So if the command is interrupted, its next run still finds the
-	// campaign.
+	// The pages are changed last, because a search reads them. If the command is interrupted before that, its next run
+	// still finds the campaign.
 	if err := f.batches(ctx, found.Spec, out.NoRetry); err != nil {
 		return out, err
 	}
@@ -96,7 +97,7 @@ func (f forgetter) run(ctx context.Context, found Searched, dry bool) (out Forge
 	return out, f.pages(ctx, found)
 }
 
-// change replaces records, all or none of them.
+// The method "change" replaces either all of the records or none.
 func (f forgetter) change(ctx context.Context, bare bool, changes []forgetChange) error {
 	if len(changes) == 0 && !bare {
 		return nil
@@ -115,7 +116,7 @@ func (f forgetter) change(ctx context.Context, bare bool, changes []forgetChange
 	return fmt.Errorf("forget a number in %s: %w", f.id, errChanged)
 }
 
-// batchesAtOnce is how many records of batches one run of the script replaces.
+// batchesAtOnce is the number of batch records that one run of the script replaces.
 const batchesAtOnce = 32
 
 func (f forgetter) batches(ctx context.Context, spec campaign.Spec, bare bool) error {
@@ -147,8 +148,8 @@ func (f forgetter) batches(ctx context.Context, spec campaign.Spec, bare bool) e
 	return f.change(ctx, bare, changes)
 }
 
-// batch returns the changes of a batch: the number becomes 0, and a call without any other number gets another text
-// with as many segments.
+// batch returns the changes of a batch. The number is replaced by 0. A call that has no other number gets another
+// text with the same number of segments.
 func (f forgetter) batch(ctx context.Context, b *Batch) (changes []forgetChange, err error) {
 	got, err := f.ledger.records.fields(ctx, f.id, batchField(b.Name), bodiesField(b.Name))
 	if err != nil {
@@ -181,7 +182,7 @@ func forgottenBody(segments int) string {
 	if segments < 2 {
 		return forgottenText
 	}
-	const perSegment = 153 // characters of GSM-7 in each segment of a long message
+	const perSegment = 153 // number of GSM-7 characters in each segment of a long message
 	return strings.Repeat("-", perSegment*segments)
 }
 
@@ -229,7 +230,7 @@ func (f forgetter) pages(ctx context.Context, found Searched) error {
 	return nil
 }
 
-// page returns the changes of one page in which rows were found.
+// page returns the changes of one page in which the search has found rows.
 func (f forgetter) page(ctx context.Context, rows []FoundRow) (changes []forgetChange, err error) {
 	page := rows[0].page
 	got, err := f.ledger.records.fields(ctx, f.id, pageField(page.Number), refsField(page.Number))
@@ -280,7 +281,7 @@ func (f forgetter) page(ctx context.Context, rows []FoundRow) (changes []forgetC
 }
 
 // ForgetExclusions removes a number from the opt-outs that a campaign received while it was open. It returns how many
-// entries had the number, and changes nothing in a campaign that has not ended, or if dry is set.
+// entries had the number. If the campaign has not ended, or if dry is true, it changes nothing.
 func ForgetExclusions(ctx context.Context, l *Ledger, id string, number sms.MSISDN, dry bool) (int, error) {
 	got, err := l.rdb.HMGet(ctx, ledgerKey(id), fieldExclusions, fieldFinished).Result()
 	if err != nil {
@@ -318,8 +319,8 @@ func ForgetExclusions(ctx context.Context, l *Ledger, id string, number sms.MSIS
 	return entries, nil
 }
 
-// withoutNumber returns an entry of a campaign's opt-outs with 0 in place of a number. The result had is false if the
-// entry does not contain the number.
+// withoutNumber replaces a number by 0 in an entry of a campaign's opt-outs, and returns the new entry. The result
+// "had" is false if the entry does not contain the number.
 func withoutNumber(entry string, number sms.MSISDN) (without string, had bool) {
 	parts := strings.SplitN(entry, "\n", 3)
 	if len(parts) < 3 || !strings.Contains(parts[2], number.String()) {
@@ -335,7 +336,7 @@ func withoutNumber(entry string, number sms.MSISDN) (without string, had bool) {
 	return strings.Join(parts, "\n"), had
 }
 
-// Again reads one campaign once more.
+// Again searches one campaign for the second time.
 func (s *Search) Again(ctx context.Context, p Position) (Searched, error) {
 	heads, err := s.heads(ctx, []IndexEntry{{ID: p.ID, Since: p.At}})
 	if err != nil || len(heads) == 0 {
@@ -347,7 +348,7 @@ func (s *Search) Again(ctx context.Context, p Position) (Searched, error) {
 // String returns the position as a text that ParsePosition reads.
 func (p Position) String() string { return strconv.FormatInt(p.At.UnixMilli(), 10) + "_" + p.ID }
 
-// ParsePosition reads what Position.String returns. An empty text is the beginning of the list.
+// ParsePosition reads what Position.String returns. An empty text means the beginning of the list.
 func ParsePosition(text string) (Position, error) {
 	if text == "" {
 		return Position{}, nil

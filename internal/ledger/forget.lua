@@ -1,13 +1,13 @@
 -- forget.lua replaces records of a finished campaign, to remove the number of one recipient.
 -- KEYS: 1 ledger, 2 open set, 3 spec
 -- ARGV, in the order of forgetArgs:
---   bare    0|1: the campaign cannot be retried afterwards
+--   bare    0|1: 1 if the campaign cannot be retried afterwards
 -- then for each record, in the order of forgetChange:
 --   field   name of the record in the ledger, or 's' for the spec
 --   before  the record, as the caller has read it
 --   after   the new record
--- Returns {'forgotten'|'open'|'changed'|'missing'|'newer'}. Only 'forgotten' changes anything.
--- Running it again answers 'changed'.
+-- Returns {'forgotten'|'open'|'changed'|'missing'|'newer'}. Only the run that answers
+-- 'forgotten' changes anything. Running it again answers 'changed'.
 local bare = unpack(ARGV)
 local bad = unfit()
 if bad then return {bad} end

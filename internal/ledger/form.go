@@ -7,17 +7,18 @@ import (
 	"github.com/tuma-sms/tuma/internal/script"
 )
 
-// storedForm is what Redis has of a campaign: its full form, an archive, or neither.
+// storedForm is the form in which Redis has a campaign: the full form, an archive, or neither.
 type storedForm struct {
-	// full reports whether the campaign has its full form, and upload is the token of its upload.
+	// full is true if the campaign has its full form. Then upload is the token of its upload.
 	full   bool
 	upload string
-	// archive is the archive of a message, or nil, and record its stored form.
+	// archive is the archive of a message, or nil. record is the stored form of the archive.
 	archive *archived
 	record  string
 }
 
-// form reads which form a campaign has, at one moment. A full Redis refuses a transaction, but not this script.
+// form reads which form a campaign has. It uses a script to read all keys at one moment, because a full Redis
+// refuses a transaction, but not this script.
 func (l recordReader) form(ctx context.Context, id string) (f storedForm, err error) {
 	out, err := l.scripts.Run(ctx, formScript, []string{ledgerKey(id), tombstoneKey(id)})
 	if err == nil && len(out) != 2 {

@@ -16,7 +16,7 @@ func (r *testLedger) cancel(id string) {
 	r.ok(err)
 }
 
-// cancelAgo cancels a campaign, and then sets the time of its end back by the duration ago.
+// cancelAgo cancels a campaign, and then sets the time of its end back by the duration "ago".
 func (r *testLedger) cancelAgo(id string, ago time.Duration) {
 	r.Helper()
 	r.cancel(id)
@@ -25,8 +25,8 @@ func (r *testLedger) cancelAgo(id string, ago time.Duration) {
 	r.ok(r.rdb.HSet(r.Context(), ledgerKey(id), fieldFinished, now.Add(-ago).UnixMilli()).Err())
 }
 
-// loseClaim claims the first call of a campaign, and lets Redis lose that claim, as after a restart
-// without its last second.
+// loseClaim claims the first call of a campaign, and lets Redis lose that claim, as if Redis had
+// restarted without the writes of the last second.
 func (r *testLedger) loseClaim(id string) *Claim {
 	r.Helper()
 	lost, err := r.rdb.Dump(r.Context(), ledgerKey(id)).Result()
@@ -36,7 +36,7 @@ func (r *testLedger) loseClaim(id string) *Claim {
 	return claim
 }
 
-// idCases are campaigns, and whether another campaign may take their ID.
+// idCases are campaigns. Each case states whether another campaign may take the ID.
 var idCases = map[string]struct {
 	make func(r *testLedger)
 	free bool
@@ -91,8 +91,8 @@ var idCases = map[string]struct {
 	}, false},
 }
 
-// A campaign that was cancelled before anything of it was submitted frees its ID, for the same
-// content and for other content. Any other campaign keeps its ID.
+// If a campaign was cancelled before any of its messages was submitted, its ID is free, for the
+// same content and for other content. Any other campaign keeps its ID.
 func TestCommit_IDOfACancelledCampaign(t *testing.T) {
 	t.Parallel()
 	for name, c := range idCases {
@@ -122,7 +122,7 @@ func TestCommit_IDOfACancelledCampaign(t *testing.T) {
 	}
 }
 
-// A new campaign under a freed ID is as if the ID had never been used.
+// A campaign that gets a free ID is stored as if the ID had never been used.
 func TestCommit_ReplacedCampaignLeavesNothing(t *testing.T) {
 	t.Parallel()
 	r := newTestLedger(t)
@@ -153,7 +153,7 @@ func TestCommit_ReplacedCampaignLeavesNothing(t *testing.T) {
 			t.Errorf("the list begins with %s, want fresh, and then c", newest)
 		}
 	}
-	// Retention leaves no tombstone when it removes a cancelled campaign, so the ID is free also after that.
+	// When retention removes a cancelled campaign, it leaves no tombstone. So the ID stays free.
 	r.cancel("c")
 	_, err = r.Purge(t.Context(), "c", time.Now().Add(time.Minute))
 	r.ok(err)
@@ -172,7 +172,8 @@ func (r *testLedger) lateSteps() map[string]func() error {
 	r.ok(err)
 	snapshot, _, err := r.Snapshot(ctx, "c")
 	r.ok(err)
-	// Redis grants a claim and then loses it, as after a restart without its last second.
+	// A claim is granted, and then Redis loses the claim, as if it had restarted without the writes of the
+	// last second.
 	lost, err := r.rdb.Dump(ctx, ledgerKey("c")).Result()
 	r.ok(err)
 	open, err := r.rdb.Dump(ctx, openKey("c")).Result()
@@ -223,8 +224,8 @@ func TestReplaced_LateStepsChangeNothing(t *testing.T) {
 	}
 }
 
-// A planner that has read the old campaign plans no page of the new one: neither if the ID is taken
-// while it prepares the plan, nor between two of its pages.
+// A planner that has read the old campaign must not plan a page of the new campaign. The new
+// campaign may take the ID while the planner prepares the plan, or between two pages.
 func TestReplaced_LatePlannerPlansNothing(t *testing.T) {
 	t.Parallel()
 	r := newTestLedger(t)

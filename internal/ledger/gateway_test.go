@@ -12,7 +12,7 @@ import (
 // recipient's message was really accepted.
 type modelGateway struct {
 	rt    *rapid.T
-	known map[string]map[int]campaign.Record // the outcomes of the requests at account 0, by key and row
+	known map[string]map[int]campaign.Record // outcomes of the requests at account 0, by idempotency key and row
 	taken map[int]int                        // number of accepted messages, by row
 	count int
 }
@@ -20,7 +20,7 @@ type modelGateway struct {
 // gatewayReply is the result of one submission as the worker sees it.
 type gatewayReply struct {
 	kind    replyKind
-	records []campaign.Record // the outcomes in the answer; set for the kinds answered and partial
+	records []campaign.Record // the outcomes in the answer, if the kind is "answered" or "partial"
 }
 
 type replyKind string
@@ -30,8 +30,8 @@ const (
 	lost      replyKind = "lost"      // the gateway processed the call, but the answer is lost
 	answered  replyKind = "answered"  // the gateway processed the call, and the answer names every recipient
 	partial   replyKind = "partial"   // the gateway processed the call, and the answer names some recipients
-	refused   replyKind = "refused"   // the gateway refused the whole call, for good
-	busy      replyKind = "busy"      // the gateway refused the whole call, for now
+	refused   replyKind = "refused"   // the gateway refused the whole call permanently
+	busy      replyKind = "busy"      // the gateway refused the whole call temporarily
 )
 
 func (g *modelGateway) submit(account int, key string, rows []int) gatewayReply {

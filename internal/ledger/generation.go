@@ -6,7 +6,7 @@ import (
 	"github.com/tuma-sms/tuma/internal/campaign"
 )
 
-// The states of a generation. The state is the first word of the generation's record.
+// The states of a generation. The state is the first word in the record of a generation.
 const (
 	stateReady    = "r" // certainly no submission has reached the gateway, and no claim is held
 	stateClaimed  = "s"
@@ -26,8 +26,8 @@ type generationRecord struct {
 	Lease   string // end of the lease of the last claim
 	Claimed string // time of that claim
 	First   string // time of the first claim under UUID
-	Tries   string // answers about the message itself so far
-	Bad     string // unknown answers, or lookups at the gateway, counted so far
+	Tries   string // number of answers about the message itself so far
+	Bad     string // number of unknown answers, or of lookups at the gateway, so far
 	Doubt   string // "1" if an earlier attempt may have reached the gateway, else "0"
 	Rev     string // revision: it changes when the next submission must be a different request
 	UUID    string // idempotency key in base64, or noWord
@@ -37,18 +37,18 @@ type generationRecord struct {
 	Claims  string // number of claims
 }
 
-// settledRecord is what a settled generation keeps, after its state. A generation that handed out
-// no wakes, or was not abandoned, may lack the last words.
+// settledRecord is what a settled generation keeps, after its state. The last words may be
+// missing if the generation handed out no wakes, or was not abandoned.
 type settledRecord struct {
 	UUID   string // idempotency key in base64, or noWord
 	At     string // time of the settle
 	Token  string // first half of the last claim's token
 	Claims string // number of claims
 	Wakes  string // wake-up calls of the batches that were handed out when the generation ended
-	By     string // half of the token of the caller that abandoned the generation; "" if none did
+	By     string // half of the token of the caller that abandoned the generation; "" if it was not abandoned
 }
 
-// words returns the words of the record in the order in which Redis has them.
+// words returns pointers to the words of the record, in the order of the stored record.
 func (r *generationRecord) words() []*string {
 	return []*string{&r.State, &r.Token, &r.Lease, &r.Claimed, &r.First, &r.Tries, &r.Bad, &r.Doubt, &r.Rev, &r.UUID, &r.Login, &r.Due, &r.Size, &r.Claims}
 }
@@ -91,8 +91,8 @@ func setWords(fields []*string, words []string) {
 	}
 }
 
-// parseGeneration does what splitGeneration does, but checks the record: it returns
-// campaign.ErrRecord for a record that is_gen in prelude.lua rejects.
+// parseGeneration does what splitGeneration does, and also checks the record. It returns
+// campaign.ErrRecord for a record that the function is_gen in prelude.lua rejects.
 func parseGeneration(record string) (open generationRecord, settled *settledRecord, err error) {
 	open, settled = splitGeneration(record)
 	if settled == nil && !open.valid() {
@@ -102,7 +102,7 @@ func parseGeneration(record string) (open generationRecord, settled *settledReco
 }
 
 // valid reports whether the record can be one of an open generation: a known state, all words, and
-// digits where a number belongs. is_gen in prelude.lua makes the same test.
+// digits where a number belongs. The function is_gen in prelude.lua makes the same test.
 func (r *generationRecord) valid() bool {
 	if r.State != stateReady && r.State != stateClaimed && r.State != stateDoubtful || r.Claims == "" {
 		return false

@@ -18,8 +18,8 @@ import (
 // in the same cluster slot as a campaign. So an entry is written before its campaign is written,
 // and removed after its campaign is removed. An entry without a campaign only costs a lookup.
 
-// Index is the list of all campaigns, and of those that the sweeper checks. It is safe for
-// concurrent use.
+// Index reads and changes the index of all campaigns, and the index of the open campaigns that
+// the sweeper checks. It is safe for concurrent use.
 type Index struct {
 	rdb     redis.UniversalClient
 	scripts *script.Runner
@@ -31,7 +31,8 @@ func (l *Ledger) Index() *Index { return &Index{rdb: l.rdb, scripts: l.scripts} 
 // records returns the reader of the campaigns in the index.
 func (x *Index) records() recordReader { return recordReader{x.rdb, x.scripts} }
 
-// listOf returns the index that lists a campaign: that of single messages or that of all others.
+// listOf returns the key of the index that lists a campaign. One index has the single messages, and
+// another has all other campaigns.
 func listOf(message bool) string {
 	if message {
 		return messageIndex
@@ -39,8 +40,8 @@ func listOf(message bool) string {
 	return campaignIndex
 }
 
-// add enters a campaign in the index of open campaigns and in the list of its kind, with the current
-// time.
+// add enters a campaign in the index of open campaigns with the current time, and in the list of its
+// kind.
 func (x *Index) add(ctx context.Context, id string, message bool) error {
 	if _, one := x.rdb.(*redis.Client); one {
 		_, err := x.addOpen(ctx, id, listOf(message))
@@ -57,7 +58,7 @@ func (x *Index) add(ctx context.Context, id string, message bool) error {
 }
 
 // addOpen enters a campaign in the index of open campaigns with the current time, and returns that
-// time as the score of the entry. It also enters the campaign in the given lists, at most one.
+// time as the score of the entry. It also enters the campaign in the given list, if there is one.
 func (x *Index) addOpen(ctx context.Context, id string, lists ...string) (at float64, err error) {
 	out, err := x.scripts.Run(ctx, indexScript, append([]string{openIndex}, lists...), script.Args(indexArgs{ID: id})...)
 	if err == nil {
@@ -69,7 +70,7 @@ func (x *Index) addOpen(ctx context.Context, id string, lists ...string) (at flo
 	return at, nil
 }
 
-// moveUp enters a campaign in the list of its kind with a new time.
+// moveUp gives the entry of a campaign in the list of its kind a new time.
 func (x *Index) moveUp(ctx context.Context, id string, message bool, created time.Time) error {
 	if err := x.rdb.ZAdd(ctx, listOf(message), redis.Z{Score: float64(created.UnixMilli()), Member: id}).Err(); err != nil {
 		return fmt.Errorf("index %s: %w", id, err)
@@ -86,15 +87,15 @@ func (x *Index) Exists(ctx context.Context, id string) (bool, error) {
 	return n > 0, nil
 }
 
-// freeAfter is how long a cancelled campaign that was planned keeps its ID. Redis may have lost the
-// claim of a call in flight. Within that time such a call is answered and settled, because no call
-// takes longer than five minutes.
+// freeAfter is how long a cancelled campaign that was planned keeps its ID. The reason: Redis may
+// have lost the claim of a call in flight. Within this time such a call is answered and settled,
+// because a call takes at most five minutes.
 const freeAfter = 15 * time.Minute
 
-// Free reports whether an enqueue with this ID creates a campaign. That is so if there is no
-// campaign with the ID, or if that campaign was cancelled before anything of it was submitted. If
-// it was planned, freeAfter must also have passed since it ended. prelude.lua has the same test
-// (is_free).
+// Free reports whether an enqueue with this ID creates a campaign. It does if the ID is not used,
+// or if the campaign with this ID was cancelled before any of its messages was submitted. If that
+// campaign was planned, it must have ended longer than freeAfter ago. The function is_free in
+// prelude.lua makes the same test.
 func (x *Index) Free(ctx context.Context, id string) (bool, error) {
 	there, err := x.Exists(ctx, id)
 	if err != nil || !there {
@@ -113,9 +114,9 @@ func (x *Index) Free(ctx context.Context, id string) (bool, error) {
 	return script.Text(got[0]) == campaign.ReasonCancelled && got[1] != nil && got[2] == nil && got[3] == nil && got[4] == nil && got[5] == got[6], nil
 }
 
-// Upload returns the token of a campaign's upload; empty if there is no such campaign. Campaigns
-// that used the same ID one after the other have different tokens. The result "replaced" is true if
-// another campaign had the ID before.
+// Upload returns the token of a campaign's upload. The token is empty if the campaign does not
+// exist. Campaigns that used the same ID one after the other have different tokens. The result
+// "replaced" is true if another campaign had the ID before.
 func (x *Index) Upload(ctx context.Context, id string) (token string, replaced bool, err error) {
 	got, err := x.records().fields(ctx, id, fieldUpload, fieldBefore)
 	if err != nil {
@@ -132,8 +133,8 @@ type IndexEntry struct {
 	score float64
 }
 
-// Open returns the campaigns that the sweeper must check: all that have not ended, and
-// some that have.
+// Open returns the campaigns that the sweeper must check. These are all campaigns that have not
+// ended, and some that have ended.
 func (x *Index) Open(ctx context.Context) ([]IndexEntry, error) {
 	zs, err := x.rdb.ZRangeWithScores(ctx, openIndex, 0, -1).Result()
 	if err != nil {
@@ -165,8 +166,8 @@ type Position struct {
 	ID string    // the ID of that campaign
 }
 
-// PositionOf returns the position of a campaign or message in the lists. An empty ID is the position
-// before the newest one.
+// PositionOf returns the position of a campaign or message in the lists. For an empty ID the result
+// is the position before the newest campaign.
 func (x *Index) PositionOf(ctx context.Context, id string) (Position, error) {
 	if id == "" {
 		return Position{}, nil
@@ -224,7 +225,7 @@ func (x *Index) NewestOfBoth(ctx context.Context, after Position) iter.Seq2[Inde
 	}
 }
 
-// newer reports whether a list shows the entry before another one.
+// newer reports whether a list shows the entry e before another entry.
 func (e IndexEntry) newer(than IndexEntry) bool {
 	if e.score != than.score {
 		return e.score > than.score
@@ -251,7 +252,7 @@ func (x *Index) newest(ctx context.Context, list string, after Position) iter.Se
 				id, _ := z.Member.(string)
 				at := time.UnixMilli(int64(z.Score))
 				if after.ID != "" && at.UnixMilli() == after.At.UnixMilli() && id >= after.ID {
-					continue // Redis lists campaigns of the same millisecond by ID, the last first
+					continue // Redis lists campaigns of the same millisecond by ID in descending order
 				}
 				last, offset = Position{At: at, ID: id}, 0
 				if !yield(IndexEntry{ID: id, Since: at, score: z.Score}, nil) {
@@ -266,8 +267,8 @@ func (x *Index) newest(ctx context.Context, list string, after Position) iter.Se
 	}
 }
 
-// Totals returns the number of recipients of each campaign, in one round trip. It is 0 for a
-// campaign that does not exist or is being uploaded.
+// Totals returns the number of recipients of each campaign, in one round trip. The number is 0
+// for a campaign that does not exist or is being uploaded.
 func (x *Index) Totals(ctx context.Context, ids []string) ([]int, error) {
 	totals, got := make([]int, len(ids)), make([]someOf, len(ids))
 	for i, id := range ids {
@@ -284,8 +285,8 @@ func (x *Index) Totals(ctx context.Context, ids []string) ([]int, error) {
 	return totals, nil
 }
 
-// Before returns at most a thousand campaigns, or single messages, whose index entry is older than the
-// given time.
+// Before returns at most a thousand campaigns, or single messages, whose entry in their list is older
+// than the given time.
 func (x *Index) Before(ctx context.Context, messages bool, limit time.Time) ([]string, error) {
 	ids, err := x.rdb.ZRangeByScore(ctx, listOf(messages), &redis.ZRangeBy{
 		Min: "-inf", Max: "(" + strconv.FormatInt(limit.UnixMilli(), 10), Count: 1000,
@@ -301,7 +302,7 @@ type indexArgs struct{ ID string }
 
 // Sweeping takes or renews the lock of the sweeper, and reports whether the worker has the lock.
 // Only the worker that has the lock may sweep. A lock that is not renewed ends after the duration
-// life.
+// "life".
 func (x *Index) Sweeping(ctx context.Context, worker string, life time.Duration) (bool, error) {
 	err := x.rdb.SetArgs(ctx, sweeperLock, worker, redis.SetArgs{Mode: "NX", TTL: life}).Err()
 	if err == nil {
@@ -317,7 +318,7 @@ func (x *Index) Sweeping(ctx context.Context, worker string, life time.Duration)
 	if holder != worker {
 		return false, nil
 	}
-	// Another worker may have taken the lock by now. Two sweepers at once do no harm: every step is
-	// one script, so they check some work twice and change it once.
+	// Another worker may have taken the lock meanwhile. Two sweepers at once do no harm, because
+	// every step is one script. They check some work twice, but change it once.
 	return true, x.rdb.PExpire(ctx, sweeperLock, life).Err()
 }

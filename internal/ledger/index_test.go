@@ -34,7 +34,7 @@ func (r *testLedger) listed(id string) bool {
 	return false
 }
 
-// age makes the entries of a campaign in both indexes older by d.
+// age makes the entries of a campaign in both indexes older by the duration d.
 func (r *testLedger) age(id string, d time.Duration) {
 	r.Helper()
 	for _, k := range []string{openIndex, campaignIndex} {
@@ -332,7 +332,7 @@ func TestBatchesAhead_CountsOnlyUpToTheMaximum(t *testing.T) {
 		all = append(all, redis.Z{Score: float64(now.UnixMilli() + int64(i)), Member: campaign.BatchName(0, i)})
 	}
 	all = append(all, redis.Z{Score: float64(now.UnixMilli()), Member: campaign.BatchName(1, 0)}, // a batch of another stream
-		redis.Z{Score: float64(now.Add(time.Hour).UnixMilli()), Member: campaign.BatchName(0, 600)}) // this batch backs off, so it does not count
+		redis.Z{Score: float64(now.Add(time.Hour).UnixMilli()), Member: campaign.BatchName(0, 600)}) // this batch waits for its back-off, so it is not counted
 	r.ok(r.rdb.ZAdd(r.Context(), openKey("c"), all...).Err())
 	for _, x := range []struct{ seq, most, want int }{{0, 10, 0}, {9, 10, 9}, {500, 10, 10}, {500, 1000, 500}, {700, 1000, 600}, {700, 300, 300}} {
 		n, err := r.BatchesAhead(r.Context(), "c", campaign.BatchName(0, x.seq), now.Add(time.Minute), x.most)

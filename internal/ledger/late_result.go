@@ -11,9 +11,9 @@ import (
 )
 
 // lateResult carries the outcome "accepted" for recipients that are not in the generation's batch
-// any more. They had moved to another batch because they were certainly not sent, or Redis lost
-// their move to this batch. The result is applied to the batch that holds them now, so that they
-// are not sent again.
+// any more. Either they moved to another batch because Tuma was certain that they were not sent,
+// or Redis lost their move to this batch. The result is applied to the batch that has these
+// recipients now, so that they are not sent again.
 type lateResult struct {
 	claim    *Claim
 	origin   string // the generation, as "batch.call.number"
@@ -24,7 +24,7 @@ type lateResult struct {
 	applied  bool
 }
 
-// applyElsewhere applies the accepted records of a settle to the batches that hold the recipients
+// applyElsewhere applies the accepted records of a settle to the batches that have the recipients
 // now. It starts at the batches named in origins.
 func (l *Ledger) applyElsewhere(ctx context.Context, c *Claim, records []campaign.Record, segments int, origins []string) (*lateResult, error) {
 	g := c.gen
@@ -108,8 +108,8 @@ func (l *Ledger) applyAt(ctx context.Context, w *lateResult, name string) error 
 	return nil
 }
 
-// settleLate completes a settle whose recipients are in other batches; out is the answer of
-// settle.lua.
+// settleLate completes a settle whose recipients are in other batches. The parameter "out" is
+// the answer of settle.lua.
 func (l *Ledger) settleLate(ctx context.Context, c *Claim, records []campaign.Record, segments int, out []string) (Settled, error) {
 	s, err := parseSettled(out, nil)
 	if err != nil {

@@ -1,6 +1,6 @@
 // Package ledger stores in Redis what Tuma has to send, what it tried and what the outcomes are. It
 // is the only source of truth. Queues only wake workers. Every decision is one Lua script of this
-// package. A caller that repeats a script gets the same answer again.
+// package. If a caller runs a script twice with the same token, it gets the same answer twice.
 //
 // All keys of a campaign share one hash tag, so that each script works on one slot of a cluster.
 // layout.go lists the keys and fields. Unless a type says otherwise, everything in this package is
@@ -24,7 +24,7 @@ import (
 
 // Errors that callers distinguish with errors.Is.
 var (
-	// ErrNotFound means that there is no such campaign, or that retention has removed it.
+	// ErrNotFound means that the campaign does not exist, or that retention has removed it.
 	ErrNotFound = errors.New("no such campaign")
 	// ErrConflict means that the campaign exists with other content.
 	ErrConflict = errors.New("a campaign with this id but other content exists")
@@ -42,8 +42,8 @@ var (
 type Ledger struct {
 	rdb     redis.UniversalClient
 	scripts *script.Runner
-	// accounts has the sender IDs of accounts. The sender IDs decide which suppression lists apply to
-	// a campaign. optouts has the numbers on the suppression lists.
+	// accounts has the sender IDs of accounts, which decide which suppression lists apply to a
+	// campaign. optouts has the numbers on the suppression lists.
 	records  recordReader
 	accounts *accounts.Store
 	optouts  *optout.Lists
@@ -61,9 +61,9 @@ type Ledger struct {
 // New returns a ledger on a Redis client. The caller remains responsible for closing the client.
 func New(rdb redis.UniversalClient) *Ledger { return NewDurable(rdb, script.Durability{}) }
 
-// NewDurable returns a ledger with the durability d. The methods for claims, settles and
-// operators' orders return only when their change is durable. If the change is not durable in time,
-// they return script.ErrNotDurable.
+// NewDurable returns a ledger with the durability d. The methods for claims, settles and operators'
+// orders wait until their change is durable before they return. If the change is not durable in
+// time, they return script.ErrNotDurable.
 func NewDurable(rdb redis.UniversalClient, d script.Durability) *Ledger {
 	scripts := script.NewRunner(rdb, d)
 	return &Ledger{rdb: rdb, scripts: scripts, records: recordReader{rdb, scripts}, accounts: accounts.New(scripts), optouts: optout.New(scripts), batcher: newBatcher(scripts), exclusions: &exclusionQueues{lists: map[string]*exclusionQueue{}}, drawNumber: randomNumber, thresholdSample: campaign.ThresholdSample, thresholdSpan: campaign.ThresholdSpan}
@@ -78,7 +78,8 @@ var idPattern = regexp.MustCompile(`^[A-Za-z0-9._:-]{1,128}$`)
 // ValidID reports whether id is a valid campaign id: 1 to 128 characters out of A-Z a-z 0-9 . _ : -
 func ValidID(id string) bool { return idPattern.MatchString(id) }
 
-// errorFor returns the error that the first word of a script's answer stands for, or nil.
+// errorFor returns the error for the first word of a script's answer. It returns nil if the word stands
+// for no error.
 func errorFor(word string) error {
 	switch word {
 	case "missing":
@@ -89,8 +90,9 @@ func errorFor(word string) error {
 	return nil
 }
 
-// run runs a script on the campaign that has the given id now, whichever upload has made it. It
-// returns the script's answer as text. With script.ErrNotDurable it also returns the answer.
+// run runs a script on the campaign that has the given id now, whatever upload created the
+// campaign. It returns the script's answer as text. If the error is script.ErrNotDurable, it
+// returns the answer too.
 func (l *Ledger) run(ctx context.Context, s *script.Script, id string, keys []string, args ...any) ([]string, error) {
 	return l.runOn(ctx, s, id, "", keys, args...)
 }
@@ -121,7 +123,8 @@ func (l *Ledger) runOn(ctx context.Context, s *script.Script, id, upload string,
 	}
 }
 
-// checkAnswer returns the answer of a campaign's script, or the error that the answer stands for.
+// checkAnswer returns the answer of a script that ran on a campaign, or the error that the answer stands
+// for.
 func checkAnswer(s *script.Script, id string, args []any, out []string, err error) ([]string, error) {
 	err = scriptFault(id, s.Name(), args, err)
 	if len(out) > 0 {

@@ -9,9 +9,9 @@ import (
 	"github.com/tuma-sms/tuma/internal/campaign"
 )
 
-// move moves recipients to batches of another account. The map taken has, for each generation, the
-// positions that leave it. The map placed has, for the name of each new batch, the rows of each of
-// its calls.
+// move moves recipients to batches of another account. The map "taken" has, for each generation,
+// the positions of the recipients that leave it. The map "placed" has, for the name of each new
+// batch, the rows of each of its calls.
 func (m *model) move(taken map[*modelGen][]int, placed map[string][][]int) {
 	for g, positions := range taken {
 		g.members = slices.DeleteFunc(g.members, func(p int) bool { return slices.Contains(positions, p) })

@@ -22,7 +22,7 @@ type modelSettle struct {
 }
 
 // settleElsewhere applies a late result to recipients that have moved, or that moved back because
-// Redis lost the move. An acceptance ends their wait.
+// Redis lost the move. If a recipient waits, an accepted result ends the wait.
 func (m *model) settleElsewhere(s modelSettle) (told bool) {
 	key := genKey(s.call, s.gen)
 	if g := m.gens[key]; s.uuid == "" && g != nil {
@@ -40,7 +40,7 @@ func (m *model) settleElsewhere(s modelSettle) (told bool) {
 		word := modelSent{gen: key, id: x.MessageID}
 		if _, ok := m.under[r.call+" "+key]; !ok {
 			m.under[r.call+" "+key] = s.uuid
-			m.calls[r.call].next++ // the settled generation also gets a number in the call that has the recipient now
+			m.calls[r.call].next++ // the call that has the recipient now also assigns a number to the settled generation
 		}
 		switch {
 		case r.status >= campaign.Accepted:
@@ -80,7 +80,7 @@ type settling struct {
 	state       string // the state of the generation before the settle
 	forgotten   bool   // Redis has lost the generation
 	mine        bool   // the settle belongs to the current claim of the generation
-	again, anew []int  // positions that go into new generations: in the slice again the recipients refused for now, in the slice anew those that a resend submits once more
+	again, anew []int  // positions that go into new generations: the slice "again" has recipients that were refused for now, the slice "anew" has recipients that will be resent
 	touched     map[*modelGen]bool
 }
 
@@ -174,7 +174,7 @@ func (x *settling) settleRow(i, p int) {
 }
 
 // settlePending applies a status to a recipient that waits for the answer to this generation.
-// resolve sets the status.
+// The function "resolve" sets the status.
 func (x *settling) settlePending(p int, r *modelRow, status campaign.Status, resolve func()) {
 	switch {
 	case status == campaign.Pending && x.mine && x.reason != campaign.SettlePartial:
@@ -217,8 +217,9 @@ func (x *settling) openAgain() {
 	}
 }
 
-// end closes each generation that the settle touched and in which no recipient waits any more. If
-// the settled generation has waiting recipients, it stays in doubt.
+// The method "end" looks at each generation that the settle touched. It closes the generation if
+// no recipient waits there any more. If the settled generation has waiting recipients, it stays
+// in doubt.
 func (x *settling) end() {
 	gave := x.of.state != "t" && x.reason == campaign.SettleAbandon
 	for other := range x.touched {

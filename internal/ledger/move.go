@@ -22,7 +22,7 @@ type Movable struct {
 	// Upload is the token of the campaign's upload. Campaigns that used the same ID one after the
 	// other have different tokens.
 	Upload string
-	// To are these recipients, in the order of the batch.
+	// To has the recipients, in the order of the batch.
 	To []campaign.Planned
 	// Been lists the streams that the recipients have been in. The stream of the batch is the
 	// first.
@@ -30,16 +30,16 @@ type Movable struct {
 	gens []movableGen
 }
 
-// movableGen is the part of a generation that may move.
+// movableGen has the recipients of a generation that may move.
 type movableGen struct {
 	gen       *Generation
 	to        []campaign.Planned
 	positions []uint16
 }
 
-// Movable returns the recipients of a batch that may move to another account at the time now, by
-// Redis' clock. Recipients that are in flight, in doubt or were once unknown must not move. Movable
-// returns ErrNotFound if there is no such batch.
+// Movable returns the recipients of a batch that may move to another account at the time "now",
+// by Redis' clock. Recipients that are in flight, are in doubt or were once unknown must not
+// move. Movable returns ErrNotFound if the batch does not exist.
 func (l *Ledger) Movable(ctx context.Context, id, batch string, now time.Time) (*Movable, error) {
 	w, err := l.LoadWork(ctx, id, batch)
 	if err != nil {
@@ -83,8 +83,8 @@ func (g *Generation) position(i int) uint16 {
 	return binary.BigEndian.Uint16([]byte(g.positions[2*i : 2*i+2]))
 }
 
-// onceUnknown returns the positions of recipients that a retry or a resend took out of unknown.
-// The account of these recipients may still report an outcome for them.
+// onceUnknown returns the positions of recipients that were unknown before a retry or a resend.
+// The account of such a recipient may still report an outcome.
 func (l recordReader) onceUnknown(ctx context.Context, id, batch string, g *Generation) (map[uint16]bool, error) {
 	if g.Number == 0 {
 		return nil, nil
@@ -110,7 +110,7 @@ type Moved struct {
 	// Count is how many recipients moved.
 	Count int
 	// Wakes are the wakes of the new batches, which are handed out at once. They include batches of
-	// the old account that were handed out in the freed places.
+	// the old account that were handed out because the move closed open batches.
 	Wakes []Wake
 }
 
@@ -119,9 +119,9 @@ type Moved struct {
 // new account, or -1 if the recipient stays. The body moves with the recipient. A recipient is
 // never in two batches.
 //
-// Nothing moves, without an error, if the batch has changed since it was read, or if the campaign
-// is over, stopped or being retried. After an error, the caller may repeat Move with the same
-// token. openBatchLimit is the open-batch limit of the batch's account.
+// If the batch has changed since it was read, nothing moves, and Move returns no error. The same
+// is true if the campaign is over, stopped or being retried. After an error, the caller may
+// repeat Move with the same token. openBatchLimit is the open-batch limit of the batch's account.
 func (l *Ledger) Move(ctx context.Context, id, token string, m *Movable, f campaign.PlanSnapshot, openBatchLimit int, chooseAccount func(p campaign.Planned, body string) int) (Moved, error) {
 	going := make([][]campaign.Call, len(f.Accounts))
 	var gens []any
@@ -191,7 +191,7 @@ type newBatchArgs struct {
 }
 
 // appendTo adds a recipient to the last call that has the recipient's body. If that call is full,
-// or no call has this body, appendTo adds a new call.
+// or if the body is in no call yet, appendTo adds a new call.
 func appendTo(calls []campaign.Call, p campaign.Planned, body string, a campaign.SnapshotAccount) []campaign.Call {
 	for i := len(calls) - 1; i >= 0; i-- {
 		if calls[i].Body == body && len(calls[i].To) < a.CallSize() {
@@ -205,9 +205,9 @@ func appendTo(calls []campaign.Call, p campaign.Planned, body string, a campaign
 	return append(calls, campaign.Call{Body: body, To: []campaign.Planned{p}})
 }
 
-// movedBase is the lowest number of a batch that recipients move to. The numbers above it are
-// random, because Redis may lose a move and Tuma then makes another. An outcome for a batch of the
-// lost move must never be applied to a batch of the later move.
+// movedBase is the lowest number of a batch that recipients move to. The numbers from there on are
+// random, because Redis may lose a move and Tuma then makes another move. An outcome for a batch
+// of the lost move must never be applied to a batch of the later move.
 const movedBase uint64 = 1_000_000_000_000
 
 func (l *Ledger) movedName(stream int) string {
@@ -216,12 +216,12 @@ func (l *Ledger) movedName(stream int) string {
 
 func randomNumber() uint64 {
 	var b [8]byte
-	_, _ = rand.Read(b[:]) // never fails: crypto/rand ends the program instead
+	_, _ = rand.Read(b[:]) // Read never returns an error: crypto/rand ends the program instead
 	return binary.BigEndian.Uint64(b[:])
 }
 
-// replaceMoved replaces the row of each recipient that has moved by the row from the batch that
-// holds the recipient now.
+// replaceMoved replaces the rows of recipients that have moved. The new row is from the batch
+// that has the recipient now.
 func (l recordReader) replaceMoved(ctx context.Context, id string, b *Batch, rows []Row, r *rowReading) error {
 	if !slices.ContainsFunc(rows, func(x Row) bool { return x.Moved }) {
 		return nil
@@ -263,7 +263,7 @@ func (l recordReader) movedTo(ctx context.Context, id, name string) ([]string, e
 	return strings.Fields(script.Text(got[0])), nil
 }
 
-// batch reads one batch. It returns ErrNotFound if there is no such batch.
+// batch reads one batch. It returns ErrNotFound if the batch does not exist.
 func (l recordReader) batch(ctx context.Context, id, name string) (*Batch, error) {
 	got, err := l.fields(ctx, id, batchField(name), bodiesField(name))
 	if err != nil {
@@ -277,10 +277,10 @@ func (l recordReader) batch(ctx context.Context, id, name string) (*Batch, error
 
 // Waiting describes the batches of a campaign that are not settled.
 type Waiting struct {
-	// Open are the batches that are handed out, of all streams.
+	// Open has the open batches of all streams.
 	Open []string
-	// Next is, for each stream, the first batch that is not handed out. Planned is, for each
-	// stream, the number of batches planned.
+	// Next has, for each stream, the number of the first batch that is not handed out. Planned
+	// has, for each stream, the number of planned batches.
 	Next, Planned []int
 }
 

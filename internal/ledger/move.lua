@@ -19,8 +19,8 @@
 --   record
 --   bodies            record of its bodies, or ''
 -- Returns {'moved', '0', 'batch:wake'…} | {'changed'|'busy'|'missing'|'newer'}
--- Either all of these recipients move, or none. 'changed': a generation has changed since it was read. 'busy': the
--- campaign is over, stopped or being retried.
+-- Either all of these recipients move, or no recipient moves. 'changed': a generation has changed since it was read.
+-- 'busy': the campaign is over, stopped or being retried.
 local bad = unfit()
 if bad then return {bad} end
 local token, batch, open_batch_limit, generations = unpack(ARGV, 1, 4)
@@ -70,7 +70,7 @@ for _, x in ipairs(gens) do
     take_out(b, k, g, rec, n, gone, now, window, wakes)
   end
 end
--- If the whole batch moved before it was handed out, hand_out must not consider the batch again.
+-- If the whole batch moved before it was handed out, the function hand_out must skip this batch later.
 if int(num('h:' .. a)) == s and num('l' .. b) == 0 then add('h:' .. a, 1) end
 
 local from, to = get('f' .. b), get('m' .. b)

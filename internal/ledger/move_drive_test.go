@@ -19,12 +19,12 @@ func claimUUID(c *Claim) string {
 	return c.IdempotencyKey.String()
 }
 
-// testSnapshot is the planning snapshot of a test campaign: calls of six at account 0, of two at
-// account 1.
+// testSnapshot is the planning snapshot of a test campaign. A call has at most six recipients at
+// account 0, and at most two at account 1.
 var testSnapshot = campaign.PlanSnapshot{Country: "KE", Accounts: []campaign.SnapshotAccount{{Name: "a0", MaxRecipients: 6, BatchSize: 6}, {Name: "a1", MaxRecipients: 2, BatchSize: 4}}}
 
-// move moves some of a batch's recipients to the other account, like a sweeper that may have read
-// the batch long ago.
+// move moves some of a batch's recipients to the other account, like a sweeper that has read the
+// batch long ago.
 func (d *sequenceDriver) move() {
 	var batches []string
 	for a := range modelAccounts {

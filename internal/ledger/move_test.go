@@ -11,8 +11,8 @@ import (
 )
 
 // routed enqueues a campaign of n recipients and plans all of them in one batch at account a0. The
-// parameter calls has the number of recipients of each call. The campaign's route continues with
-// account a1, which takes two recipients a call, and account a2, which takes 500.
+// parameter "calls" has the number of recipients of each call. The next accounts of the campaign's
+// route are a1, which takes two recipients a call, and a2, which takes 500.
 func (r *testLedger) routed(id string, n int, calls ...int) campaign.PlanSnapshot {
 	r.Helper()
 	r.enqueue(id, campaign.Spec{}, n)
@@ -103,7 +103,7 @@ func TestFailoverMove_OnlyRecipientsCertainlyNotSent(t *testing.T) {
 		rows = append(rows, p.Row)
 	}
 	slices.Sort(rows)
-	// In the fourth call, the recipient whose outcome was once unknown must not move.
+	// One recipient of the fourth call was once unknown, and must not move.
 	if want := []int{11, 12, 13, 14, 15}; !slices.Equal(rows, want) {
 		t.Errorf("may move %v, want %v", rows, want)
 	}
@@ -155,8 +155,8 @@ func (r *testLedger) snapshot(id string) campaign.PlanSnapshot {
 	return f
 }
 
-// A late result arrives for a claim that Redis lost, or whose call the gateway denied at first.
-// Before the result arrives, the recipients of the claim have moved twice.
+// A late result arrives for a claim that Redis lost, or for a call that the gateway first
+// denied. Before that, the recipients of the claim have moved twice.
 func TestFailoverLateResult_ReachesMovedRecipients(t *testing.T) {
 	t.Parallel()
 	r := newTestLedger(t)
@@ -204,7 +204,7 @@ func TestFailoverLateResult_OfALostMoveReachesTheFirstBatch(t *testing.T) {
 	lost := r.claim("c", two[0], 0, 0, noKey, long)
 	r.ok(r.rdb.RestoreReplace(t.Context(), ledgerKey("c"), 0, saved).Err())
 	r.ok(r.rdb.RestoreReplace(t.Context(), openKey("c"), 0, open).Err())
-	r.move("c", "0.0", f, 2) // the recipients move to other batches than the first time
+	r.move("c", "0.0", f, 2) // this time the recipients move to other batches
 	r.settle(lost, campaign.SettleAnswer, accepted("x"), unknown("no_answer"), rejected("x"))
 	r.expect("c", "accepted pending pending")
 	if row := r.rows("c")[0]; row.MessageID != "x" || row.MessageUUID != lost.IdempotencyKey.String() {

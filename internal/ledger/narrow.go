@@ -10,13 +10,13 @@ import (
 	"github.com/tuma-sms/tuma/internal/script"
 )
 
-// ErrCanary means that a change has to wait until the campaign's canary has ended.
+// ErrCanary means that a change must wait until the campaign's canary has ended.
 var ErrCanary = errors.New("the canary has not ended")
 
-// Narrow removes recipients from a ready generation because they have opted out. optedOut has their
-// indexes in g.To, each with the list. If the generation has changed since it was read, nothing
-// happens and Settled.Stale is set. It returns ErrCanary, and changes nothing, if the generation
-// waits for the canary to end.
+// Narrow removes recipients from a ready generation because they have opted out. optedOut maps the
+// index of each such recipient in g.To to the recipient's suppression list. If the generation has
+// changed since it was read, Narrow changes nothing and Settled.Stale is true. If the generation
+// waits for the canary to end, Narrow changes nothing and returns ErrCanary.
 func (l *Ledger) Narrow(ctx context.Context, id, token, batch string, g *Generation, optedOut map[int]string, openBatchLimit int) (Settled, error) {
 	var positions, blob []byte
 	for i := range g.To {

@@ -1,6 +1,6 @@
 -- narrow.lua removes recipients that have opted out from a generation that has certainly not been submitted. Recipients
--- that were unknown before a retry or a resend become unknown again; the others are skipped. The next submission of the
--- generation is a different request.
+-- that were unknown before a retry or a resend become unknown again. Other recipients are skipped. The next submission
+-- of the generation is a different request.
 -- KEYS: 1 ledger, 2 open set
 -- ARGV, in the order of narrowArgs:
 --   token
@@ -13,8 +13,8 @@
 --   positions  packed positions to remove
 --   records    one [status][length][detail] for each position
 -- Returns {'narrowed', done 0|1, 'batch:wake'…} | {'settled'|'changed'|'canary'|'missing'|'newer'}
--- Only 'narrowed' changes anything. 'canary': a generation that waits for the canary to end is left whole until then,
--- because its skipped recipients would be counted for the canary.
+-- Only the run that answers 'narrowed' changes anything. 'canary': the generation waits for the canary to end. It is
+-- not narrowed before, because its skipped recipients would be counted for the canary.
 local bad = unfit()
 if bad then return {bad} end
 local token, batch, call, generation, revision, call_size, open_batch_limit, positions, records = unpack(ARGV)

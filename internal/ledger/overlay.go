@@ -14,15 +14,16 @@ import (
 	"github.com/tuma-sms/tuma/internal/script"
 )
 
-// The overlay holds what delivery reports said, two bytes for each row, in pages of overlayRows
-// rows. The first byte is 0 without a final report, else 64 for delivered or 128 for undelivered,
-// plus the position of the reason in the campaign's list of reasons (0: no reason). The second byte
-// is the time from the settle to the report on the scale of overlayDelay.
+// The overlay holds the result of delivery reports, in two bytes for each row. A page has
+// overlayRows rows. Without a final report, the first byte is 0. Otherwise it is 64 for delivered
+// or 128 for undelivered, plus the position of the reason in the campaign's list of reasons (0 for
+// no reason). The second byte is the time from the settle to the report on the scale of
+// overlayDelay.
 const overlayRows = 16_000
 
 // overlayKey returns the key of an overlay page; the first page is 0. delaysKey returns the key of
-// a hash that counts the delivered messages by their time to delivery: by the second byte of their
-// row in the overlay.
+// a hash that counts the delivered messages by time to delivery. A field of this hash is the
+// second byte of a row in the overlay.
 func overlayKey(id string, page int) string {
 	return keyPrefix + "{" + id + "}:d:" + strconv.Itoa(page)
 }
@@ -35,7 +36,7 @@ const (
 	overlayFirst = 100 * time.Millisecond
 )
 
-// overlayDelay returns the middle of the delays that report.lua packs into a code from 1.
+// report.lua packs a range of delays into each code, from 1. overlayDelay returns the middle of this range.
 func overlayDelay(code int) time.Duration {
 	if code <= 1 {
 		return overlayFirst / 2
@@ -46,7 +47,7 @@ func overlayDelay(code int) time.Duration {
 // applyOverlay gives accepted rows the status of their final delivery report. UpdatedAt remains the
 // time of the settle. DeliveredAt is exact to 3 percent of the time since the settle.
 func (l recordReader) applyOverlay(ctx context.Context, id string, rows []Row) error {
-	first, last := map[int]int{}, map[int]int{} // of each page, the positions of the rows that are read
+	first, last := map[int]int{}, map[int]int{} // by page, the positions of the first and the last row that are read
 	for _, r := range rows {
 		if r.Status == campaign.Accepted {
 			page, at := (r.Row-1)/overlayRows, (r.Row-1)%overlayRows
@@ -67,7 +68,7 @@ func (l recordReader) applyOverlay(ctx context.Context, id string, rows []Row) e
 			for page := range first {
 				pages[page] = p.GetRange(ctx, overlayKey(id, page), int64(2*first[page]), int64(2*last[page]+1))
 			}
-			list = p.HMGet(ctx, ledgerKey(id), fieldReportReasons, fieldFormat) // this command is the last, so that the list has the reasons of all rows
+			list = p.HMGet(ctx, ledgerKey(id), fieldReportReasons, fieldFormat) // this command runs last, so that the list contains the reasons of all rows that were read before
 			return nil
 		})
 		if err != nil {
@@ -92,8 +93,8 @@ func (l recordReader) applyOverlay(ctx context.Context, id string, rows []Row) e
 	return nil
 }
 
-// applyReports does what applyOverlay does with what it has read: the bytes of each page from its first row on, and the
-// list of reasons.
+// applyReports applies what applyOverlay has read: the bytes of each page from the first row on, and the list of
+// reasons.
 func applyReports(rows []Row, first map[int]int, pageBytes func(page int) string, list string) {
 	reasons := strings.Split(list, "\n")
 	for i := range rows {
@@ -130,7 +131,7 @@ func (r *Row) report(status, delay byte, reasons []string) {
 }
 
 // DeliveryTimes are the times from acceptance to delivery of a campaign's delivered messages, within
-// 3 percent. Messages is how many messages they cover; without any, the times are 0.
+// 3 percent. Messages is the number of these messages; if it is 0, the times are 0.
 type DeliveryTimes struct {
 	Messages    int
 	Median, P95 time.Duration
@@ -163,7 +164,7 @@ func (x *Reports) DeliveryTimes(ctx context.Context, id string) (DeliveryTimes, 
 	return d, nil
 }
 
-// quantile returns the delay of the message with the given rank, from 1, in the order of delays.
+// quantile returns the delay of the message with the given rank. The message with the shortest delay has rank 1.
 func quantile(by [256]int, rank int) time.Duration {
 	for code, n := range by {
 		if rank -= n; n > 0 && rank <= 0 {

@@ -13,16 +13,16 @@ import (
 // planWatch is how long a planner may make no progress before the sweeper wakes another planner.
 const planWatch = 20 * time.Second
 
-// Plan is the planning of a campaign. It continues where the stored planning stopped. Not safe for
-// concurrent use.
+// Plan is the planning of a campaign. It continues where the stored planning stopped. A Plan is
+// not safe for concurrent use.
 type Plan struct {
 	ID       string
 	Spec     campaign.Spec
 	Snapshot campaign.PlanSnapshot
-	// Total is the number of uploaded recipients, Pages the number of pages. Next is the page to
-	// plan next.
+	// Total is the number of uploaded recipients. Pages is the number of pages. Next is the
+	// number of the page to plan next.
 	Total, Pages, Next int
-	// Carry are the calls that earlier pages left over, by stream, without their bodies.
+	// Carry has the calls that earlier pages carried over, by stream, without their bodies.
 	Carry  [][]campaign.Call
 	ledger *Ledger
 	upload string // token of the campaign's upload
@@ -38,7 +38,7 @@ type Wake struct {
 	Number int
 }
 
-// Spec reads the spec of a campaign. It returns ErrNotFound if there is none.
+// Spec reads the spec of a campaign. It returns ErrNotFound if the spec does not exist.
 func (l *Ledger) Spec(ctx context.Context, id string) (campaign.Spec, error) {
 	record, err := l.records.specOf(ctx, id)
 	if err == nil && record == "" {
@@ -57,7 +57,7 @@ func (l *Ledger) ReadPages(ctx context.Context, id string, firstPage, endPage, r
 	return l.records.pages(ctx, id, firstPage, endPage, row, false)
 }
 
-// pages does what Ledger.ReadPages does. If refs is set, the pages also have the recipients'
+// pages does what Ledger.ReadPages does. If refs is true, the pages also have the recipients'
 // references.
 func (l recordReader) pages(ctx context.Context, id string, firstPage, endPage, row int, refs bool) iter.Seq2[campaign.Page, error] {
 	const step = 8
@@ -115,7 +115,7 @@ func answerWakes(out []string) ([]Wake, bool, error) {
 }
 
 // PlannedMessage is a recipient that is planned. Body is the recipient's text. It is empty in a
-// plain campaign, and for a recipient that is carried over to the next page.
+// plain campaign. It is also empty for a recipient that is carried over to the next page.
 type PlannedMessage struct {
 	campaign.Planned
 	Body string

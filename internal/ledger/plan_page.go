@@ -22,7 +22,7 @@ func batchRecords(b campaign.PlannedBatch) (batch, bodies []byte) {
 type PackedPage struct {
 	page  int
 	carry [][]campaign.Call
-	args  []any // argsWith sets the first two: the token and the snapshot
+	args  []any // argsWith sets the first two arguments: the token and the snapshot
 }
 
 // planPageArgs are the first arguments of plan_page.lua.
@@ -79,10 +79,10 @@ func (p *Plan) CommitPage(ctx context.Context, token string, page campaign.Plann
 	return p.Commit(ctx, token, PackPage(page))
 }
 
-// Commit writes a page in one step and advances p, if planning has not advanced since p was read. Commit returns the
-// batches to queue, and whether the campaign is done. It returns ErrMoved if another planner committed the page first,
-// or if planning uses another snapshot. It returns ErrStopped if the campaign is stopped, and ErrNotFound if another
-// campaign has taken the ID. After an error, Commit may be repeated with the same token.
+// Commit writes a page in one step and advances p. It does so only if planning has not advanced since p was read.
+// Commit returns the batches to queue, and whether the campaign is done. It returns ErrMoved if another planner
+// committed the page first, or if planning uses another snapshot. It returns ErrStopped if the campaign is stopped,
+// and ErrNotFound if another campaign has taken the ID. After an error, Commit may be repeated with the same token.
 func (p *Plan) Commit(ctx context.Context, token string, page PackedPage) (wakes []Wake, done bool, err error) {
 	out, err := p.ledger.runOn(ctx, planPageScript, p.ID, p.upload, nil, page.argsWith(token, p.record)...)
 	if err != nil {

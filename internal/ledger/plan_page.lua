@@ -1,4 +1,4 @@
--- plan_page.lua writes the plan of one page, if the cursor is still where the planner read it.
+-- plan_page.lua writes the plan of one page, if no other page was written since the planner read the cursor.
 -- KEYS: 1 ledger, 2 open set
 -- ARGV, in the order of planPageArgs:
 --   token
@@ -6,8 +6,8 @@
 --   page
 --   skipped     record of skipped recipients, or ''
 --   carry       recipients carried over to the next page, or ''
---   watch       ms until the sweeper looks at the plan again
---   other_text  number of skipped duplicates with another text
+--   watch       ms until the sweeper checks the plan again
+--   other_text  number of skipped duplicates that have another text
 --   reasons     number of skip reasons
 -- then for each skip reason: reason, count
 -- then the number of open-batch limits, and for each: stream, limit
@@ -18,9 +18,9 @@
 --   record
 --   bodies      record of its bodies, or ''
 -- Returns {'ok', done 0|1, 'batch:wake'…} | {'stopped'|'moved'|'missing'|'newer'}
--- A repeat of the page committed last gets the same answer. For any other page than the next one the answer is 'moved',
--- and nothing changes. The answer is also 'moved' for a page that was planned with another snapshot: Redis has restarted
--- after plan_start.lua, and has lost the snapshot of that page's planner.
+-- If the page committed last is committed again, the script returns the same answer. For any page other than the next
+-- one the answer is 'moved', and nothing changes. The answer is also 'moved' for a page that was planned with another
+-- snapshot: Redis has restarted after plan_start.lua, and has lost the snapshot of that page's planner.
 local token, snapshot, page, skipped, carry, watch, other_text, reasons = unpack(ARGV, 1, 8)
 local bad = unfit()
 if bad then return {bad} end
@@ -60,7 +60,7 @@ while ARGV[at] do
   set('b' .. b, record)
   if bodies ~= '' then set('t' .. b, bodies) end
   if per then add('to:' .. a, tonumber(recipients)) end
-  add('l' .. b, tonumber(calls)) -- added, not set: Redis may have lost the planning of a call that is settled already
+  add('l' .. b, tonumber(calls)) -- add, not set, because Redis may have lost the planning of a call that is already settled
   batches[#batches + 1] = {a, tonumber(recipients)}
   at = at + 5
 end

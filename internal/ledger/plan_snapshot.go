@@ -35,7 +35,7 @@ func encodeSnapshot(f campaign.PlanSnapshot) ([]byte, error) {
 	f.Accounts = slices.Clone(f.Accounts)
 	for i, a := range f.Accounts {
 		if a.BatchSize == a.MaxRecipients {
-			f.Accounts[i].BatchSize = 0 // 0 stands for MaxRecipients, and keeps the record of a one-message campaign short
+			f.Accounts[i].BatchSize = 0 // 0 stands for MaxRecipients; it keeps the record of a one-message campaign short
 		}
 	}
 	b, err := json.Marshal(f)
@@ -63,7 +63,7 @@ func decodeSnapshot(s, hours string) (campaign.PlanSnapshot, error) {
 }
 
 // Snapshot reads the planning snapshot of a campaign, and the number of its recipients. Before
-// planning the snapshot is the zero value.
+// planning begins, the result is the zero snapshot.
 func (l *Ledger) Snapshot(ctx context.Context, id string) (campaign.PlanSnapshot, int, error) {
 	got, err := l.records.fields(ctx, id, fieldSnapshot, fieldTotal, fieldSendingHours)
 	if err != nil {

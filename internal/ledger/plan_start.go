@@ -12,10 +12,10 @@ import (
 
 // StartPlan starts or continues planning. newSnapshot returns the snapshot to store if planning has
 // not started; otherwise StartPlan uses the stored snapshot. StartPlan returns nil without an error
-// if there is nothing to plan, because the campaign is planned already, is stopped or
-// starts later.
+// if the campaign is planned already, is stopped or starts later.
 func (l *Ledger) StartPlan(ctx context.Context, id string, newSnapshot func(campaign.Spec) (campaign.PlanSnapshot, error)) (*Plan, error) {
-	// The spec belongs to this upload if plan_start.lua, which runs later, still finds the upload.
+	// The spec, read below, belongs to this upload if plan_start.lua still finds the upload
+	// afterwards.
 	upload, _, err := l.Index().Upload(ctx, id)
 	if err != nil {
 		return nil, err

@@ -2,11 +2,11 @@
 -- KEYS: 1 ledger, 2 open set
 -- ARGV, in the order of planStartArgs:
 --   snapshot       record of the snapshot
---   watch          ms until the sweeper looks at the plan again
---   sending_hours  or ''
---   streams        number of streams to keep separate counts for; 0: none
+--   watch          ms until the sweeper checks the plan again
+--   sending_hours  sending hours of the campaign, or ''
+--   streams        number of streams that get separate counts; 0: no separate counts
 -- Returns {'go', snapshot, cursor, carried-over recipients, sending hours} | {'stopped'|'early'|'planned'|'missing'|'newer'}
--- 'early': the campaign starts later. The sweeper looks at the plan at that time.
+-- 'early': the campaign starts later. The sweeper checks the plan at that time.
 local snapshot, watch, sending_hours, streams = unpack(ARGV)
 local bad = unfit()
 if bad then return {bad} end

@@ -46,7 +46,7 @@ func TestPlan_PageByPageWithCarryOver(t *testing.T) {
 	}
 	r.expect("c", "pending skipped pending pending pending pending pending")
 
-	// Another planner takes over and finds the state that the first one stored.
+	// Another planner takes over and finds the state that the first planner stored.
 	p = r.startPlan("c", 7) // the stored snapshot is used
 	if len(p.Snapshot.Accounts) != 2 || p.Next != 1 || !cmp.Equal(p.Carry, plainCarry(plannedRows(1, 1), plannedRows(3, 1))) {
 		t.Fatalf("planning continues at page %d with %v and %d accounts; want page 1, rows 1 and 3, 2 accounts", p.Next, p.Carry, len(p.Snapshot.Accounts))
@@ -115,7 +115,7 @@ func TestPlan_SecondPlannerIsStopped(t *testing.T) {
 }
 
 // Redis restarts without the snapshot of a plan, while a planner works on the first page. The page must not be
-// committed: its batches could not be sent, because nothing names their accounts.
+// committed. Its batches could not be sent, because Redis no longer has the names of their accounts.
 func TestPlan_PageOfALostSnapshotIsNotCommitted(t *testing.T) {
 	t.Parallel()
 	r := newTestLedger(t)
@@ -249,7 +249,7 @@ func TestResults_OfALargeUploadAreInOrder(t *testing.T) {
 	for page, err := range r.ReadPages(t.Context(), "c", 0, p.Pages, 1) {
 		r.ok(err)
 		out := campaign.PlannedPage{Page: page.Number, First: page.First, OpenBatchLimits: map[int]int{0: 100, 1: 100}}
-		// Odd rows go to account 0, the others to account 1, in batches of 100.
+		// Odd rows go to account 0 and even rows to account 1, in batches of 100.
 		to := [2][]campaign.Planned{}
 		for i := range page.Inputs {
 			row := page.First + i
@@ -292,7 +292,7 @@ func TestResults_OfALargeUploadAreInOrder(t *testing.T) {
 }
 
 // A planner that takes over must know the text of each planned recipient, so that it can recognise
-// a repeated message: the same text to the same number.
+// a repeated message. A repeated message has the same text and the same number.
 func TestPlan_PlannedMessagesHaveTheirTexts(t *testing.T) {
 	t.Parallel()
 	r := newTestLedger(t)

@@ -1,11 +1,11 @@
--- prelude.lua holds what the campaign scripts share. Go puts it in front of each of them (scripts.go).
+-- prelude.lua holds the functions that all campaign scripts share. Go puts it in front of each script (scripts.go).
 -- KEYS[1] is always the campaign's ledger hash (L), KEYS[2] its open set (O). layout.go lists every field.
--- It only defines locals; nothing in it runs by itself.
+-- prelude.lua only defines locals; it changes nothing by itself.
 
 local L, O = KEYS[1], KEYS[2]
 
--- expected is the upload token (field up) of the campaign that the caller has read, or '' if the caller works on
--- whichever campaign has the id. It is the last argument of every campaign script (run in ledger.go).
+-- expected is the upload token (the field "up") of the campaign that the caller has read. It is '' if the caller
+-- accepts any campaign with the id. It is the last argument of every campaign script (function run in ledger.go).
 local expected = table.remove(ARGV)
 
 local function now_ms()
@@ -16,16 +16,16 @@ end
 local function int(n) return string.format('%.0f', n) end
 local function get(f) return redis.call('HGET', L, f) end
 
--- unreadable ends the script with an error that names a field of the ledger hash. It is called before anything of
--- that record is written, so that the caller can quarantine it.
+-- unreadable ends the script with an error that names a field of the ledger hash. A script calls it before it
+-- writes any part of that record, so that the caller can quarantine the unchanged record.
 local function unreadable(f) error('UNREADABLE ' .. f) end
 
 local function num(f) return tonumber(redis.call('HGET', L, f) or 0) or unreadable(f) end
 local function set(...) return redis.call('HSET', L, ...) end
 local function del(...) return redis.call('HDEL', L, ...) end
 
--- In a campaign with several accounts these counters are also kept for each stream. of_batch selects the stream
--- (lane) of a batch; add then changes both counters.
+-- In a campaign with several accounts, each stream also has these counters. of_batch selects the stream (lane) of a
+-- batch. After that, the function "add" changes the counter of the campaign and the counter of that stream.
 local OF_LANE = {accepted = true, delivered = true, undelivered = true, rejected = true, unknown = true, fly = true, was = true, seg = true, cost = true}
 local lane
 local function of_batch(b) lane = get('per') and string.match(b, '^(%d+)%.') end
@@ -38,8 +38,8 @@ local function add(f, by)
   if lane and OF_LANE[f] and redis.call('HINCRBY', L, f .. ':' .. lane, int(by)) == 0 then del(f .. ':' .. lane) end
 end
 
--- unfit returns why the script may not touch this campaign ('missing' or 'newer'), or nil. It is 'missing' too if the
--- upload token differs: another campaign has replaced the campaign that the caller has read.
+-- unfit returns why the script may not touch this campaign ('missing' or 'newer'), or nil. The result is also
+-- 'missing' if the upload token differs, because another campaign has replaced the campaign that the caller has read.
 local function unfit()
   local v, up = unpack(redis.call('HMGET', L, 'v', 'up'))
   if not v or expected ~= '' and up ~= expected then return 'missing' end
@@ -47,14 +47,14 @@ local function unfit()
   return nil
 end
 
--- is_free reports whether another campaign may take the id: this campaign was cancelled before anything was submitted.
--- A planned campaign keeps its id for 15 minutes: Redis may have lost a claim, whose answer may come. See also index.go.
+-- is_free reports whether another campaign may take the id: this one was cancelled before anything was submitted. If it
+-- was planned, it keeps the id for 15 minutes, because a claim that Redis lost may get a late answer (index.go).
 local function is_free()
   local stop, fin, calls, aside, left, skipped, total, planned = unpack(redis.call('HMGET', L, 'stop', 'fin', 'calls', 'aside', 'left', 'skipped', 'total', 'frozen'))
   return stop == 'cancelled' and fin and skipped == total and not (calls or aside or left) and (not planned or now_ms() - tonumber(fin) > 900000)
 end
 
-local LANES = 1024 -- the most streams a campaign can have (MaxStreams in stream.go)
+local LANES = 1024 -- the maximum number of streams of a campaign (MaxStreams in stream.go)
 
 local STATUS = {[1] = 'unknown', [2] = 'rejected', [3] = 'accepted', [4] = 'delivered', [5] = 'undelivered'}
 local RANK = {[0] = 0, 1, 2, 3, 4, 4}
@@ -73,7 +73,7 @@ local OPTED = 8
 --   BAD      unknown answers, or lookups at the gateway, counted so far
 --   DOUBT    1 if an earlier attempt may have reached the gateway
 --   REV      revision: it changes when the next submission must be a different request
---   UUID     idempotency key; '-' if there is none yet
+--   UUID     idempotency key; '-' before the first claim
 --   LOGIN    fingerprint of the account at the first claim
 --   DUE      earliest time of the next claim, in ms
 --   SIZE     number of recipients
@@ -84,7 +84,7 @@ local STATE, TOKEN, LEASE, CLAIMED, FIRST, TRIES, BAD, DOUBT, REV, UUID, LOGIN, 
 -- none), and half of the token of the caller that abandoned it.
 local T_UUID, T_AT, T_TOKEN, T_CLAIMS, T_WAKES, T_BY = 2, 3, 4, 5, 6, 7
 
--- half shortens a token. Half is enough to recognise the callers of one settled generation, because they are few.
+-- half shortens a token to its first half, which is enough to tell apart the few callers of a settled generation.
 local function half(token) return string.sub(token, 1, 6) end
 
 local function gen_field(b, k, g) return 'g' .. b .. '.' .. k .. '.' .. g end
@@ -103,7 +103,7 @@ end
 
 local STATES, NUMBERS = {r = true, s = true, d = true}, {LEASE, CLAIMED, FIRST, TRIES, BAD, DOUBT, REV, DUE, SIZE, CLAIMS}
 
--- is_gen reports whether w is a valid record of a generation. generation.go has the same test.
+-- is_gen reports whether w is a valid record of a generation. The method valid in generation.go makes the same test.
 local function is_gen(w)
   if w[STATE] == 't' then return true end
   if not STATES[w[STATE]] or #w < CLAIMS then return false end
@@ -165,8 +165,8 @@ local function read_records(blob)
   return st, de
 end
 
--- read_results returns the statuses and the details of a call's n recipients; with n = 0 any number is accepted.
--- Without stored results all of them are pending.
+-- read_results returns the statuses and the details of a call's n recipients. If n is 0, any number of recipients is
+-- accepted. If the call has no stored results, all its recipients are pending.
 local function read_results(b, k, n)
   local blob = get(result_field(b, k))
   local st, de = {}, {}
@@ -185,9 +185,9 @@ local function write_results(b, k, st, de)
   set(result_field(b, k), table.concat(out))
 end
 
--- The detail of a pending recipient begins with the number of the generation it waits in, in two bytes. A retry or a
--- resend that takes a recipient out of unknown keeps the old detail at the end, under tag 9. The old detail stays
--- even if the recipient is rejected next: if a later generation is then never claimed, the recipient is unknown again.
+-- The detail of a pending recipient begins with two bytes: the number of the generation in which it waits. A retry or a
+-- resend that takes a recipient out of unknown keeps the old detail at the end, under tag 9. The old detail stays even
+-- if the recipient is rejected next. If a later generation is never claimed, the recipient then becomes unknown again.
 local function pending_in(detail)
   if detail == '' then return '0' end
   local hi, lo = string.byte(detail, 1, 2)
@@ -199,7 +199,7 @@ local function pending_detail(g)
 end
 
 -- further returns the fields of a detail (record.go) that have the tag `tagged`. Each of these fields is about a
--- separate generation. The second result reports whether one of these fields is about generation gen.
+-- separate generation. The second result reports whether one of the fields is about the generation gen.
 local function further(detail, tagged, gen)
   local out, has, pos = '', false, 3
   while pos < #detail do
@@ -224,8 +224,8 @@ end
 
 local function was_unknown(detail) return further(detail, 9) ~= '' end
 
--- waiting returns the members of a generation that are pending in it, and how many of them were unknown before a
--- retry or a resend.
+-- waiting returns the members that are pending in a generation, and how many of them were unknown before a retry
+-- or a resend.
 local function waiting(b, k, g, n, st, de)
   local list, was = {}, 0
   for _, p in ipairs(members(b, k, g, n)) do
@@ -239,20 +239,20 @@ end
 
 local function in_flight(rec) return rec[STATE] == 's' or rec[STATE] == 'd' end
 
--- A campaign with a failure threshold or a canary has the field lim. These are the positions of its words:
+-- A campaign with a failure threshold or a canary has the field "lim". These are the positions of its words:
 --   PERCENT     the threshold: at most this percentage of finished messages may be rejected or unknown
 --   ENOUGH      messages that must have finished before the threshold is checked, other than at the end of the canary
---   SPAN        after this many messages within the threshold the count restarts, so that they do not hide later failures
+--   SPAN        the count restarts after this many messages within the threshold: they must not hide later failures
 --   BASE_ENDED  messages that had finished when the count last restarted
---   BASE_BAD    of those, how many were rejected or unknown
+--   BASE_BAD    how many of the BASE_ENDED messages were rejected or unknown
 --   CANARY      recipients that the canary is meant to have
 --   IN_CANARY   recipients in the canary's batches planned so far
 --   LEFT_OUT    recipients that planning skipped while the canary was open
---   PHASE       of the canary: 'p' while it is being planned, 's' once it is planned, '-' if it is over or there is none
+--   PHASE       of the canary: 'p' while it is being planned, 's' once it is planned, '-' if it is over or does not exist
 local PERCENT, ENOUGH, SPAN, BASE_ENDED, BASE_BAD, CANARY, IN_CANARY, LEFT_OUT, PHASE = 1, 2, 3, 4, 5, 6, 7, 8, 9
 local BEING_PLANNED, ALL_PLANNED, OVER = 'p', 's', '-'
 
--- limit splits the field "lim" into its words. It returns nil if there is no such field or it cannot be read;
+-- limit splits the field "lim" into its words. It returns nil if the field does not exist or cannot be read.
 -- top_up.lua reports a field that cannot be read.
 local function limit(lim)
   local w = words(lim or '')
@@ -264,8 +264,8 @@ end
 
 local function is_canary_open(lim) return lim and string.sub(lim, -1) ~= OVER end
 
--- is_beyond_canary reports whether batch b must wait until the canary has ended. If recipients have moved to b,
--- the batch in which they were planned decides.
+-- is_beyond_canary reports whether batch b must wait until the canary has ended. If the recipients of b have
+-- moved there, the test is about the batch in which they were planned.
 local function is_beyond_canary(b, lim)
   if not is_canary_open(lim) then return false end
   local a, s = string.match(get('f' .. b) or b, '(%d+)%.(%d+)$')
@@ -281,8 +281,8 @@ local function hand_out(a, window, now, out)
   local h, opened = from, 0
   while ob + opened < window and h < nb do
     local b = a .. '.' .. int(h)
-    -- Redis may have lost data. A batch that is found here may then be settled or open already. A batch whose counters
-    -- cannot be read is opened too: the worker that loads the batch quarantines it.
+    -- Redis may have lost data. Then the next batch may be settled or open already. A batch whose counters cannot be
+    -- read is opened too, because the worker that loads the batch quarantines it.
     if (tonumber(get('l' .. b) or 0) or 1) > 0 then
       opened = opened + redis.call('ZADD', O, int(now + 5000), b)
       if tonumber(get('w' .. b) or 0) then out[#out + 1] = b .. ':' .. redis.call('HINCRBY', L, 'w' .. b, 1) end
@@ -295,16 +295,16 @@ end
 
 local TOO_MANY = 'too_many_rejected'
 
--- so_far returns four counts: recipients that have finished, those of them that are rejected or unknown, pending
--- recipients, and recipients that have finished or were skipped.
+-- so_far returns four counts: finished recipients, rejected or unknown recipients, pending recipients, and
+-- recipients that are finished or skipped.
 local function so_far()
   local n = redis.call('HMGET', L, 'total', 'pending', 'skipped', 'rejected', 'unknown')
   for i = 1, 5 do n[i] = tonumber(n[i] or 0) end
   return n[1] - n[2] - n[3], n[4] + n[5], n[2], n[1] - n[2]
 end
 
--- judge pauses a campaign that exceeds its failure threshold. It checks once when the canary has ended, and after
--- that whenever at least ENOUGH messages have finished since the count restarted.
+-- judge pauses a campaign that exceeds its failure threshold. It checks the threshold once when the canary has
+-- ended. After that, it checks whenever at least ENOUGH messages have finished since the count restarted.
 local function judge(now)
   local lim, stop, paused = unpack(redis.call('HMGET', L, 'lim', 'stop', 'paused'))
   local w = limit(lim)
@@ -331,7 +331,7 @@ local function judge(now)
   set('lim', table.concat(w, ' '))
 end
 
--- accept_so_far restarts the count of a campaign that was paused for its failure threshold, so that it can continue.
+-- accept_so_far restarts the count if the campaign was paused for its failure threshold, so that sending can continue.
 local function accept_so_far()
   local w = limit(get('lim'))
   if not w or not string.find(get('paused') or '', TOO_MANY, 1, true) then return end
@@ -340,7 +340,7 @@ local function accept_so_far()
   set('lim', table.concat(w, ' '))
 end
 
--- try_again subtracts n recipients of a retry from BASE_ENDED and BASE_BAD. So they count when they finish again.
+-- try_again subtracts n retried recipients from BASE_ENDED and BASE_BAD, because they will be counted a second time.
 local function try_again(n)
   local w = n > 0 and limit(get('lim'))
   if not w then return end
@@ -349,8 +349,8 @@ local function try_again(n)
   set('lim', table.concat(w, ' '))
 end
 
--- plan_canary records for the canary what planning did with a page: how many recipients it skipped, its batches in
--- order as {stream, recipients}, and whether it was the last page.
+-- plan_canary adds a planned page to the state of the canary. left_out is how many recipients of the page were
+-- skipped. batches are the page's batches in order, as {stream, recipients}. last is true for the last page.
 local function plan_canary(left_out, batches, last)
   local w = limit(get('lim'))
   if not w or w[PHASE] == OVER then return end
@@ -365,14 +365,14 @@ local function plan_canary(left_out, batches, last)
   set('lim', table.concat(w, ' '))
 end
 
--- The function "told" appends wake-up calls to the list `out`: those of the batches that were handed out when a generation
--- was settled. So a repeated request gets the same answer.
+-- The settled record rec holds the wake-up calls of the batches that were handed out at the settle. The function "told"
+-- appends these to the list `out`, so that a repeated request gets the same answer.
 local function told(rec, out)
   for w in string.gmatch(rec[T_WAKES] or '', '[%d.]+:%d+') do out[#out + 1] = w end
 end
 
--- finish ends the campaign when nothing is pending. It deletes what only a running campaign needs, and writes a small
--- hash anew so that Redis stores it compactly.
+-- finish ends the campaign when no recipient is pending. It deletes the fields that only a running campaign needs. It
+-- writes a small hash anew, so that Redis stores the hash compactly.
 local function finish(now)
   if get('fin') or num('pending') > 0 or get('rt') then return end
   if num('cur') < num('pg') and not get('stop') then return end
@@ -389,7 +389,7 @@ end
 -- outdated reports whether the campaign has received opt-outs that the caller has not read (exclude.lua).
 local function outdated(version) return (get('ex') or '') ~= version end
 
--- forget_open removes an extra generation (any but 0) from its batch's list of open ones.
+-- forget_open removes an extra generation (any except 0) from its batch's list of open generations.
 local function forget_open(b, kg)
   local x = get('x' .. b)
   if not x then return end
@@ -400,8 +400,8 @@ local function forget_open(b, kg)
   if #keep > 0 then set('x' .. b, table.concat(keep, ' ')) else del('x' .. b) end
 end
 
--- close_gen marks a generation as settled. If it was the last open one of its batch, the batch closes and other
--- batches are handed out. The parameter "by" is the token of the caller that abandoned the generation, if one did.
+-- close_gen marks a generation as settled. If it was the last open generation of its batch, the batch closes and other
+-- batches are handed out. If a caller abandoned the generation, the parameter "by" is the token of this caller.
 local function close_gen(b, k, g, rec, now, window, wakes, by)
   local a = string.match(b, '^(%d+)%.')
   local was = rec[STATE]
@@ -422,8 +422,8 @@ local function close_gen(b, k, g, rec, now, window, wakes, by)
   save_gen(b, k, g, done)
 end
 
--- take_out removes the recipients whose positions are keys of `gone` from a generation that has no claim. The next
--- submission is a different request, so take_out clears the idempotency key.
+-- take_out removes recipients from a generation that has no claim. The keys of `gone` are the positions of these
+-- recipients. The next submission is a different request, so take_out clears the idempotency key.
 local function take_out(b, k, g, rec, n, gone, now, window, wakes)
   local keep = {}
   for _, p in ipairs(members(b, k, g, n)) do
@@ -435,8 +435,8 @@ local function take_out(b, k, g, rec, n, gone, now, window, wakes)
   save_gen(b, k, g, rec)
 end
 
--- open_gen puts the listed members of a call into a new generation that is ready at due (ms). These members are
--- pending, or were unknown or rejected and are sent again.
+-- open_gen puts the listed recipients of a call into a new generation, which is ready at the time `due` (ms).
+-- These recipients are pending, or were unknown or rejected and will be sent again.
 local function open_gen(b, k, list, tries, due, st, de)
   local f = 'n' .. b .. '.' .. k
   local g = int(redis.call('HINCRBY', L, f, 1))
@@ -459,8 +459,8 @@ local function open_gen(b, k, list, tries, due, st, de)
   return g
 end
 
--- stop ends a campaign early. Recipients that are not in flight are skipped by changing counters only. Those that
--- were unknown before a retry become unknown again.
+-- stop ends a campaign early. It skips the recipients that are not in flight, and only changes counters for this.
+-- Recipients that were unknown before a retry become unknown again.
 local function stop(why, now)
   if get('stop') or get('fin') then return end
   local left, was = num('pending') - num('fly'), num('was')
@@ -474,15 +474,15 @@ local function stop(why, now)
     del('was:' .. a)
   end
   redis.call('ZREM', O, 'plan')
-  -- Make batches due now whose watch is a minute or more ahead: their doubtful calls wait for sending hours or a long
-  -- back-off.
+  -- Make every batch due now whose watch is a minute or more ahead. The doubtful calls of such a batch wait for
+  -- sending hours or a long back-off.
   for _, b in ipairs(redis.call('ZRANGEBYSCORE', O, int(now + 60000), '+inf')) do redis.call('ZADD', O, int(now), b) end
   del('carry', 'paused', 'was')
   finish(now)
 end
 
--- leave takes n pending recipients out of flight. `was` of them were unknown before a retry or a resend. If the
--- campaign is stopped, those recipients become unknown again and the others are skipped.
+-- leave takes n pending recipients out of flight. Of these, `was` recipients were unknown before a retry or a resend.
+-- If the campaign is stopped, these become unknown again, and the other recipients are skipped.
 local function leave(n, was)
   add('fly', -n)
   local why = get('stop')

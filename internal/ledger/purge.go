@@ -11,16 +11,17 @@ import (
 	"github.com/tuma-sms/tuma/internal/script"
 )
 
-// tombstoneLife is how long the ID of a removed campaign stays in use. messageTombstoneLife is that of
-// a single message: there are too many of them to keep all IDs for a year.
+// tombstoneLife is how long the ID of a removed campaign stays in use. messageTombstoneLife is the
+// same for a single message. It is shorter, because there are too many single messages to keep all IDs
+// for a year.
 const (
 	tombstoneLife        = 365 * 24 * time.Hour
 	messageTombstoneLife = 7 * 24 * time.Hour
 )
 
 // Purge removes a campaign that ended before the given time, and leaves a tombstone. The tombstone of a campaign
-// expires after a year, that of a single message after a week. If no campaign was committed under the id, Purge only
-// removes the id from the indexes. It reports whether it removed something.
+// expires after a year, and the tombstone of a single message expires after a week. If no campaign was committed
+// under the id, Purge only removes the id from the indexes. The result is true if Purge removed something.
 func (l *Ledger) Purge(ctx context.Context, id string, before time.Time) (bool, error) {
 	tombstone := tombstoneLife
 	if err := l.rdb.ZScore(ctx, messageIndex, id).Err(); err == nil {

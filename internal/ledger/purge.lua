@@ -2,9 +2,9 @@
 -- changes nothing. A campaign whose id is free (is_free in prelude.lua) leaves no tombstone.
 -- KEYS: 1 ledger, 2 open set, 3 spec, 4 tombstone, 5 quarantined records, 6 quarantined work
 -- ARGV, in the order of purgeArgs:
---   ended_before    ms: the campaign is removed if it ended before that
+--   ended_before    in ms: the campaign is removed if it ended before this time
 --   tombstone_life  seconds for which the tombstone is kept
--- Returns {'purged'|'kept'|'missing'|'newer'}. Only 'purged' changes anything.
+-- Returns {'purged'|'kept'|'missing'|'newer'}. Only the run that answers 'purged' changes anything.
 local ended_before, tombstone_life = unpack(ARGV)
 local bad = unfit()
 if bad then return {bad} end

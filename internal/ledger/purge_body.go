@@ -10,8 +10,8 @@ import (
 	"github.com/tuma-sms/tuma/internal/script"
 )
 
-// ErrPurged means that the text of a message, or a number of a campaign, was deleted after the end. So the
-// campaign cannot be sent again.
+// ErrPurged means that the text of a message, or a number of a campaign, was deleted after the end of its
+// campaign. So the campaign cannot be sent again.
 var ErrPurged = errors.New("the text or a number of the campaign was deleted after its end")
 
 // PurgeBody deletes the text of a plain campaign that has ended with no recipient of unknown

@@ -3,8 +3,8 @@
 -- KEYS: 1 ledger, 2 open set, 3 spec
 -- ARGV, in the order of purgeBodyArgs:
 --   before  record of the spec, as the caller has read it
---   after   the same without the text
--- Returns {'purged'|'open'|'changed'|'missing'|'newer'}. Only 'purged' changes anything.
+--   after   the same record without the text
+-- Returns {'purged'|'open'|'changed'|'missing'|'newer'}. Only the run that answers 'purged' changes anything.
 -- Running it again answers 'changed'.
 local before, after = unpack(ARGV)
 local bad = unfit()

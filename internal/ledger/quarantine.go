@@ -16,13 +16,13 @@ import (
 )
 
 // Unreadable is a record of a campaign that cannot be read, and that no release can have written.
-// Work that needs the record cannot continue; everything else does. The record itself stays in
-// Redis unchanged.
+// Work that needs the record cannot continue; all other work continues. The record itself stays
+// in Redis unchanged.
 type Unreadable struct { //nolint:errname // it describes a record, and is also returned as an error
 	Campaign string
 	// Record is the record's field in the ledger hash (layout.go), or "spec". If a script failed on
-	// a record that it could not name, Record is the script's name and its first argument after the
-	// token.
+	// a record and could not name it, Record is the name of the script and the script's first
+	// argument after the token.
 	Record string
 	Bytes  []byte
 	Err    error
@@ -49,7 +49,7 @@ func QuarantineKey(id string) string {
 	return quarantineKey(id)
 }
 
-// AsUnreadable returns the Unreadable in an error's chain, or nil if there is none.
+// AsUnreadable returns the Unreadable in an error's chain, or nil if the chain has no Unreadable.
 func AsUnreadable(err error) *Unreadable {
 	u, _ := errors.AsType[*Unreadable](err)
 	return u
@@ -64,8 +64,9 @@ func unreadable(id, record, bytes string, err error) error {
 	return &Unreadable{Campaign: id, Record: record, Bytes: []byte(bytes), Err: err}
 }
 
-// unreadablePattern matches script errors that are caused by the contents of a campaign's keys, so
-// they would occur again each time. Errors raised by the scripts themselves name the field.
+// unreadablePattern matches script errors that are caused by the contents of a campaign's keys.
+// Such an error would occur again in every run. Errors raised by the scripts themselves name the
+// field.
 var unreadablePattern = regexp.MustCompile(`UNREADABLE (\S+)|^WRONGTYPE|user_script.*(attempt to |bad argument|is not an integer|would overflow)` +
 	`|(is not an integer|would overflow).*user_script`)
 
@@ -89,7 +90,7 @@ func scriptFault(id, name string, args []any, err error) error {
 	return &Unreadable{Campaign: id, Record: record, Err: fmt.Errorf("%w: %w", campaign.ErrRecord, err)}
 }
 
-// quarantineBytes is how many bytes of a record its entry keeps.
+// quarantineBytes is how many bytes of a record are kept in its quarantine entry.
 const quarantineBytes = 1024
 
 // quarantineEntry is the JSON of a quarantined record, stored after the time of the quarantine.
@@ -100,13 +101,14 @@ type quarantineEntry struct {
 	Bytes []byte `json:"b,omitempty"`
 }
 
-// Quarantine enters a record in the campaign's quarantine list. The first hundred entries keep up
-// to 1 KB of the record's bytes, and a thousand are listed; all are counted.
+// Quarantine enters a record in the campaign's quarantine list. The first hundred entries keep up to
+// 1 KB of the record's bytes. The list has at most a thousand entries; further records are only
+// counted.
 //
-// If removeWork is set, the work that needs the record (a batch or PlanWork) is also removed from
-// the open set. Its recipients stay pending. Other batches, whose wakes are returned, take its
-// place within openBatchLimit. The result "first" is true if the record is new in the list. A resume
-// of the campaign empties the list.
+// If removeWork is true, the work that needs the record (a batch or PlanWork) is also removed from
+// the open set. Its recipients stay pending. Other batches take the place of this work, within
+// openBatchLimit, and Quarantine returns their wakes. The result "first" is true if the record is
+// new in the list. A resume of the campaign empties the list.
 func (l *Ledger) Quarantine(ctx context.Context, u *Unreadable, work string, removeWork bool, openBatchLimit int) (wakes []Wake, first bool, err error) {
 	e := quarantineEntry{Work: work, Why: strings.ToValidUTF8(fmt.Sprintf("%.200s", u.Err), "?"), Size: len(u.Bytes)}
 	short, err := json.Marshal(e)
@@ -134,8 +136,8 @@ type QuarantinedRecord struct {
 	Work string
 	Why  string
 	At   time.Time
-	// Size is the record's size in bytes. Bytes are the record's first bytes; nil if the list
-	// already had a hundred entries.
+	// Size is the record's size in bytes. Bytes are the record's first bytes; Bytes is nil if
+	// the list already had a hundred entries.
 	Size  int
 	Bytes []byte
 }

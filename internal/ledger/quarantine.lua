@@ -9,10 +9,11 @@
 --   work         work that needs it (a batch or 'plan'), or ''
 --   remove       1: remove that work from the open set; 0: do not
 --   open_batch_limit
--- Returns {'aside', first 0|1, 'batch:wake'…} | {'missing'|'newer'}. first is 1 if the record was not in the list.
--- An entry begins with its time, and the token and answer of the last run for the record. A repeated run with that
--- token returns the same answer.
--- The first 100 entries keep their bytes, and 1,000 are listed; after that records are only counted.
+-- Returns {'aside', first 0|1, 'batch:wake'…} | {'missing'|'newer'}. 'first' is 1 if the record was not in the list
+-- before. An entry begins with its time, followed by the token and the answer of the last run for the record. A
+-- repeated run with that token returns the same answer.
+-- The first 100 entries keep the bytes of their record. The list has at most 1,000 entries; further records are only
+-- counted.
 local token, name, entry, short_entry, work, remove, open_batch_limit = unpack(ARGV)
 local v = get('v')
 if not v then return {'missing'} end

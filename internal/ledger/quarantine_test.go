@@ -19,7 +19,7 @@ var corruptions = map[string]func(string) string{
 	"random bytes": randomBytes,
 }
 
-// randomBytes returns random bytes, about as many as s has. The first byte is larger than every
+// randomBytes returns about as many random bytes as s has. The first byte is larger than every
 // format byte.
 func randomBytes(s string) string {
 	rng := rand.New(rand.NewPCG(1, uint64(len(s))))
@@ -107,8 +107,8 @@ func TestQuarantine_RecordOfANewerReleaseIsErrNewer(t *testing.T) {
 	}
 }
 
-// A script that cannot read a record leaves it unchanged: it writes nothing before it reports the
-// error.
+// A script that cannot read a record leaves the record unchanged. The script writes nothing
+// before it reports the error.
 func TestQuarantine_ScriptsLeaveUnreadableRecordsUnchanged(t *testing.T) {
 	t.Parallel()
 	all := newTestLedger(t)

@@ -27,8 +27,8 @@ const (
 	tagCode     = 4
 	tagCost     = 5
 	tagCurrency = 6
-	tagAgain    = 8  // what follows is the record of the second message, for a recipient whose message went out twice
-	tagBefore   = 9  // what follows is the unknown record that a pending recipient had before a retry or a resend
+	tagAgain    = 8  // if a recipient's message went out twice, the record of the second message follows
+	tagBefore   = 9  // the unknown record that a pending recipient had before a retry or a resend follows
 	tagATXID    = 10 // message id "ATXid_" and 32 lower-case hex digits, as 16 bytes
 
 	maxDetail = 250
@@ -63,8 +63,8 @@ func appendTag(b []byte, at int, tag byte, s string) []byte {
 	return append(append(b, tag, byte(len(s))), s...)
 }
 
-// atxPrefix begins the message ids of Africa's Talking. A record holds only the hex digits after it.
-// The tag has a length byte, so that an older release can skip it.
+// atxPrefix begins the message ids of Africa's Talking. A record holds only the hex digits after
+// this prefix. The tag has a length byte, so that an older release can skip the field.
 const atxPrefix = "ATXid_"
 
 // atxID parses a message id of Africa's Talking with 32 lower-case hex digits.
@@ -119,8 +119,8 @@ func decodeRecords(b []byte, n int) ([]campaign.Record, error) {
 	return out, nil
 }
 
-// callRecords decodes a field as Redis returns it, as decodeRecords does for bytes. A field that
-// exists must not be empty.
+// callRecords does what decodeRecords does, but decodes a field as Redis returns it. If the
+// field exists, it must not be empty.
 func callRecords(field any, n int) ([]campaign.Record, error) {
 	b := script.Text(field)
 	if field != nil && b == "" {

@@ -15,8 +15,8 @@ type refsWriter struct {
 	rows int // rows that b covers
 }
 
-// add adds the reference of the recipient with the given index in its page. It stores nothing for
-// the recipients after the last reference.
+// add adds the reference of the recipient with the given index in its page. The record ends with
+// the last reference, so the recipients after it take no space.
 func (w *refsWriter) add(index int, ref string) {
 	if ref == "" {
 		return
@@ -42,7 +42,8 @@ func (u *Upload) noteRefs() error {
 	return err
 }
 
-// take returns the references of the page, or nil if there are none, and begins the next page.
+// take returns the references of the page, or nil if the page has no references. Then it begins the
+// next page.
 func (w *refsWriter) take() []byte {
 	b := w.b
 	*w = refsWriter{}
@@ -72,8 +73,8 @@ func decodeRefs(b []byte, rows int) ([]string, error) {
 	return out, nil
 }
 
-// refReader reads the references of single rows. It keeps one page, so that rows in their order cost
-// one read a page. It is not safe for concurrent use.
+// refReader reads the references of single rows. It caches one page. If the rows are requested in
+// order, it reads each page once. It is not safe for concurrent use.
 type refReader struct {
 	records recordReader
 	id      string
@@ -86,7 +87,8 @@ func (l recordReader) newRefReader(id string) *refReader {
 	return &refReader{records: l, id: id, page: -1}
 }
 
-// ref returns the reference of the recipient with the given index in a page; empty if it has none.
+// ref returns the reference of the recipient with the given index in a page; The result is empty if
+// the recipient has no reference.
 func (r *refReader) ref(ctx context.Context, page, index int) (string, error) {
 	if page != r.page {
 		got, err := r.records.fields(ctx, r.id, refsField(page))

@@ -85,7 +85,7 @@ func TestRefs_ComeBackInRowsOfEveryPage(t *testing.T) {
 			t.Errorf("the field %s has %d bytes, want at most 64 KB", field, len(value))
 		}
 	}
-	// Pages of the second campaign that have no reference have no field for them.
+	// A page without references has no field for references in the ledger hash.
 	if has := r.rdb.HMGet(t.Context(), ledgerKey("some"), refsField(0), refsField(1), refsField(2)).Val(); has[0] == nil && has[1] == nil {
 		t.Errorf("the first pages have the fields %v, want one", has)
 	}
@@ -157,8 +157,8 @@ func TestRefs_StayAfterFailoverAndRetry(t *testing.T) {
 	}
 }
 
-// A record of references that cannot be read ends the results with an error that names the record,
-// and hides no campaign from a search.
+// If a record of references cannot be read, the results end with an error that names the record. A
+// search still finds every campaign.
 func TestRefs_DamagedRecordIsNamed(t *testing.T) {
 	t.Parallel()
 	for name, damaged := range map[string][]byte{"cut": {0, 200, 1}, "too many": encodedRefs("a", "b", "c", "d"), "empty": {}, "too long": append([]byte{0, 100}, slices.Repeat([]byte{'x'}, 100)...)} {

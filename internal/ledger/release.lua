@@ -7,10 +7,10 @@
 --   generation
 --   call_size  recipients of the call
 --   back_off   in ms
---   renew      0|1: the gateway answered under this uuid, so the next attempt needs another
+--   renew      0|1: the gateway answered under this uuid, so the next attempt needs another uuid
 --   open_batch_limit
 -- Returns {'released', done 0|1, 'batch:wake'…} | {'settled'|'stale'|'missing'|'newer'}. A repeated run with the same
--- token returns the same answer. Only 'released' changes anything.
+-- token returns the same answer. Only the run that answers 'released' changes anything.
 local bad = unfit()
 if bad then return {bad} end
 local token, batch, call, generation, call_size, back_off, renew, open_batch_limit = unpack(ARGV)

@@ -16,15 +16,15 @@ import (
 // Report is a final delivery report about a recipient of a call.
 type Report struct {
 	Batch string
-	// Call is the position of the call in the batch, and Position that of the recipient in the call.
-	// Row is the recipient's row in the upload, from 1.
+	// Call is the position of the call in the batch. Position is the position of the recipient in
+	// the call. Row is the recipient's row in the upload, from 1.
 	Call, Position, Row int
-	MessageID           string // in the form in which the provider returns it from a call
+	MessageID           string // in the form that the provider returns as the result of a call
 	Delivered           bool
-	// Reason and State are the gateway's words for the reason and the status of an undelivered
-	// message. They are cut to 64 bytes each.
+	// Reason and State are the reason and the status of an undelivered message, in the gateway's
+	// words. Each is cut to 64 bytes.
 	Reason, State string
-	// At is when the report came, by Redis' clock.
+	// At is the time when the report arrived, by Redis' clock.
 	At time.Time
 }
 
@@ -34,7 +34,8 @@ type ReportOutcome string
 const (
 	// ReportApplied means that the recipient is delivered or undelivered from now on.
 	ReportApplied ReportOutcome = "applied"
-	// ReportRepeated means that the recipient was delivered or undelivered before, and stays so.
+	// ReportRepeated means that the recipient was delivered or undelivered before, and that its status stays
+	// the same.
 	ReportRepeated ReportOutcome = "repeated"
 	// ReportUnsettled means that the ledger has no accepted message for the recipient yet.
 	ReportUnsettled ReportOutcome = "unsettled"
@@ -60,13 +61,13 @@ type reportArgs struct {
 	Status              int
 	Reason              string
 	At                  time.Time
-	// Length, Generation and Settled are a proof (report_proof.go). Length is 0 if there is none.
+	// Length, Generation and Settled are a proof (report_proof.go). Length is 0 if the report has no proof.
 	Length              int
 	Generation, Settled string
 }
 
-// Reports applies delivery reports to the campaigns of a ledger, and reads what a report needs to be
-// matched. It is safe for concurrent use.
+// Reports applies delivery reports to the campaigns of a ledger, and reads the data that is needed
+// to match a report to its recipient. It is safe for concurrent use.
 type Reports struct {
 	ledger *Ledger
 	proofs *proofs
@@ -77,8 +78,8 @@ func NewReports(l *Ledger) *Reports { return &Reports{l, newProofs()} }
 
 // Apply applies reports to recipients of one campaign in one run of a script. upload is the token of
 // the campaign's upload: if another campaign has taken the id, every outcome is ReportGone. Apply
-// returns one outcome for each report, in order. Applying a report twice, or a later report about the
-// same message, changes nothing.
+// returns one outcome for each report, in order. A report that is applied twice changes nothing the
+// second time. A later report about the same message also changes nothing.
 func (x *Reports) Apply(ctx context.Context, id, upload string, reports []Report) ([]ReportOutcome, error) {
 	calls := make([]callRef, len(reports))
 	for i, r := range reports {
@@ -112,8 +113,8 @@ func (x *Reports) Apply(ctx context.Context, id, upload string, reports []Report
 	return out, nil
 }
 
-// apply does what Apply does, with the proofs of the given calls (one call for each report) or
-// without proofs. The outcome of a report whose proof no longer holds is reportStale.
+// apply does what Apply does. It uses proofs if calls are given, one call for each report. The
+// outcome of a report whose proof no longer holds is reportStale.
 func (x *Reports) apply(ctx context.Context, id, upload string, reports []Report, calls []callRef) ([]ReportOutcome, error) {
 	args := make([]any, 0, reportArgCount*len(reports)+1)
 	for i, r := range reports {
@@ -183,14 +184,14 @@ func (x *Reports) run(ctx context.Context, id, upload string, args []any) (words
 	}
 }
 
-// storedID returns a message ID as the record of its recipient holds it.
+// storedID returns a message ID in the form that the record of its recipient contains.
 func storedID(id string) []byte {
 	b := appendRecord(nil, campaign.Record{MessageID: id})
 	return b[4:]
 }
 
-// reportReason returns the reason and the state of a report as the campaign's list of reasons holds
-// them.
+// reportReason returns the reason and the state of a report in the form that the campaign's list of
+// reasons contains.
 func reportReason(r Report) string {
 	const longest = 64
 	word := func(s string) string {
@@ -210,8 +211,8 @@ func reportReason(r Report) string {
 type BatchRef struct{ Campaign, Upload, Name string }
 
 // Batches reads the recipients of batches, without their bodies, in one round trip. The result has nil
-// for a batch that does not exist or cannot be read, or if another campaign has replaced the batch's
-// campaign.
+// for a batch that does not exist or cannot be read. It also has nil if another campaign has replaced
+// the batch's campaign.
 func (x *Reports) Batches(ctx context.Context, refs []BatchRef) ([]*Batch, error) {
 	got := make([]someOf, len(refs))
 	for i, r := range refs {
@@ -254,10 +255,11 @@ func (x *Reports) Records(ctx context.Context, id string, b *Batch, call int) ([
 	return records, nil
 }
 
-// Prove settles one recipient of an attempt, the one with the number to, as accepted. The caller has
-// a delivery report with the message ID, which shows that the gateway took the message. The parameter
-// upload is the token of the upload of the attempt's campaign. Prove returns ErrNotFound if the
-// campaign is gone or was replaced. If batches become free to open, the sweeper opens them.
+// Prove settles one recipient of an attempt as accepted. The parameter "to" is the recipient's
+// number. The caller has a delivery report with the message ID, which shows that the gateway took the
+// message. The parameter "upload" is the token of the upload of the attempt's campaign. Prove returns
+// ErrNotFound if the campaign is gone or was replaced. If other batches may now be opened, the
+// sweeper opens them.
 func (x *Reports) Prove(ctx context.Context, upload string, a attempts.Attempt, to sms.MSISDN, messageID string) error {
 	spec, err := x.ledger.Spec(ctx, a.Campaign)
 	if err != nil {

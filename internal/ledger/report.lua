@@ -1,6 +1,6 @@
--- report.lua applies final delivery reports to accepted recipients. A report does not rewrite the record of its call: it
--- sets two bytes of the recipient's row in a page of the overlay (overlay.go). Every report is verified: the stored
--- message id must be the report's. A recipient that is delivered or undelivered never changes again.
+-- report.lua applies final delivery reports to accepted recipients. A report does not rewrite the record of its call:
+-- it sets two bytes of the recipient's row in a page of the overlay (overlay.go). Every report is verified: its message
+-- id must be the stored message id. A recipient that is delivered or undelivered never changes again.
 -- KEYS: 1 ledger, 2 open set
 -- ARGV: for each report, in the order of reportArgs:
 --   batch
@@ -11,7 +11,7 @@
 --   status    4 delivered, 5 undelivered
 --   reason    'reason:code' of an undelivered message, else ''
 --   at        ms: when the report came
---   length      of the call's records; 0 without a proof (report_proof.go), and then the script reads the records, which is slow
+--   length      of the call's records; 0 without a proof (report_proof.go): the script then reads the records, which is slow
 --   generation  of the call, in which the recipient was accepted
 --   settled     the record of that generation
 -- Returns one word for each report
@@ -33,7 +33,7 @@ local base = string.sub(L, 1, -2)
 local total, per = num('total'), get('per')
 local calls, ends, page_known, reasons = {}, {}, {}, nil
 local moves, delays, delayed = {}, {}, false
-local lengths, proved = {}, {} -- of the proofs: the lengths of calls, and the records of generations
+local lengths, proved = {}, {} -- caches of what the proofs are compared with: the lengths of calls, and the records of generations
 
 -- record_at returns the status and the detail of the recipient at a position of a call. It reads only the lengths of the
 -- records before it. It returns nil if the call has no such record.
@@ -50,8 +50,8 @@ local function record_at(blob, position)
   return s, string.sub(blob, pos + 2, pos + 1 + n)
 end
 
--- has_id reports whether a detail holds the message id, as the id of the recipient's first
--- or second message.
+-- has_id reports whether a detail holds the message id, which may be the id of the recipient's
+-- first or second message.
 local function has_id(detail, id)
   if string.sub(detail, 3, 2 + #id) == id then return true end
   local pos = 3
@@ -63,7 +63,8 @@ local function has_id(detail, id)
   return false
 end
 
--- settled_at returns when a generation was settled or, if it is open, claimed last; in ms.
+-- settled_at returns the time in ms when a generation was settled. For an open generation it returns the time of the
+-- last claim.
 local function settled_at(b, k, g)
   local f = gen_field(b, k, g)
   if not ends[f] then
@@ -73,14 +74,15 @@ local function settled_at(b, k, g)
   return ends[f]
 end
 
--- delay_code packs a time in ms into one byte: 1 is up to 0.1 s, each further step 6 percent more; overlay.go has the same
--- scale. 0 means that the time is not known.
+-- delay_code packs a time in ms into one byte: The code 1 means up to 0.1 s, and each further code means 6 percent
+-- more. overlay.go has the same scale. 0 means that the time is not known.
 local function delay_code(ms)
   if ms <= 100 then return 1 end
   return math.min(255, 1 + math.floor(math.log(ms / 100) / math.log(1.06)))
 end
 
--- reason_code returns the position of a reason in the campaign's list of reasons, and adds it if there is room.
+-- reason_code returns the position of a reason in the campaign's list of reasons, and adds the reason if the list is
+-- not full.
 local function reason_code(reason)
   if reason == '' then return 0 end
   if not reasons then
@@ -96,7 +98,7 @@ local function reason_code(reason)
   return #reasons
 end
 
--- accepted_in looks into the records of a call for an accepted recipient. It returns the generation of the recipient's
+-- accepted_in searches the records of a call for an accepted recipient. It returns the generation of the recipient's
 -- message, or nil and the result of the report.
 local function accepted_in(b, k, position, id)
   local f = result_field(b, k)
@@ -112,7 +114,7 @@ local function accepted_in(b, k, position, id)
   return pending_in(detail)
 end
 
--- holds reports whether a proof is still right.
+-- The function "holds" reports whether a proof is still valid.
 local function holds(b, k, length, g, settled)
   local f, of = result_field(b, k), gen_field(b, k, g)
   if not lengths[f] then lengths[f] = redis.call('HSTRLEN', L, f) end
@@ -120,7 +122,7 @@ local function holds(b, k, length, g, settled)
   return lengths[f] == length and proved[of] == settled
 end
 
--- apply applies one report, and returns the word for its outcome.
+-- The function "apply" applies one report, and returns the word for its outcome.
 local function apply(b, k, position, row, id, status, reason, at, length, g, settled)
   if length > 0 then
     if not holds(b, k, length, g, settled) then return 'stale' end

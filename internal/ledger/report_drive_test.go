@@ -9,7 +9,7 @@ import (
 )
 
 // report applies delivery reports about some rows in one run. Some reports are repeated, contradict
-// an earlier one, come before the settle, or have the id of another message.
+// an earlier report, come before the settle, or have the id of another message.
 func (d *sequenceDriver) report() {
 	var reports []Report
 	var want []ReportOutcome

@@ -38,9 +38,9 @@ type AwaitedReport struct {
 }
 
 // Awaited returns the messages of one generation of a call that wait for a final delivery report, in the order of their
-// positions. It returns only messages whose rows are in the campaign's sample of the given size (campaign.Sample; 0:
-// all rows). It returns none if the campaign or the batch is gone. If the records cannot be read, it returns an error
-// that wraps Unreadable.
+// positions. It returns only messages whose rows are in the campaign's sample of the given size (campaign.Sample; size
+// 0 means all rows). It returns no messages if the campaign or the batch no longer exists. If the records cannot be
+// read, it returns an error that wraps Unreadable.
 func (x *Reports) Awaited(ctx context.Context, c SentCall, sample int) ([]AwaitedReport, error) {
 	batches, err := x.Batches(ctx, []BatchRef{c.BatchRef})
 	if err != nil || batches[0] == nil {

@@ -15,9 +15,9 @@ import (
 )
 
 // With a proof, report.lua need not read all records of a call. A proof consists of the length of the
-// records and the record of a settled generation. While both are the same in Redis, the recipients
-// that were accepted in that generation still have the messages that they had when the process read
-// the records.
+// records and the record of a settled generation. As long as Redis has the same length and the same
+// record, the recipients accepted in that generation have the same messages. So what the process has
+// read is still true.
 
 // callRef names a call of a campaign.
 type callRef struct {
@@ -25,10 +25,10 @@ type callRef struct {
 	call                    int
 }
 
-// callProof is what a process has read of a call. The slice ids has, for each recipient, the hash of
-// the stored form of the message's ID, or 0 if the recipient was not accepted. The slice generations
-// has, for each recipient, the generation in which the recipient was accepted. The map settled has
-// the record of each of these generations.
+// callProof is what a process has read of a call. The slice "ids" has, for each recipient, the hash
+// of the stored form of the message's ID, or 0 if the recipient was not accepted. The slice
+// "generations" has, for each recipient, the generation in which the recipient was accepted. The
+// map "settled" has the record of each of these generations.
 type callProof struct {
 	length      int
 	ids         []uint64
@@ -90,7 +90,7 @@ func (p *proofs) remove(c callRef) {
 }
 
 // proof returns the proof that a recipient was accepted with a message ID. ok is false if there is
-// none.
+// no such proof.
 func (p *callProof) proof(position int, hash uint64) (generation, record string, ok bool) {
 	if p == nil || position < 0 || position >= len(p.ids) || p.ids[position] != hash {
 		return "", "", false
@@ -99,7 +99,7 @@ func (p *callProof) proof(position int, hash uint64) (generation, record string,
 	return strconv.Itoa(int(p.generations[position])), record, ok
 }
 
-// read reads the calls that have no proof yet. A call whose records cannot be read gets none.
+// read reads the calls that have no proof yet. A call whose records cannot be read gets no proof.
 func (p *proofs) read(ctx context.Context, rdb redis.UniversalClient, calls []callRef) error {
 	var missing []callRef
 	seen := map[callRef]bool{}
@@ -192,7 +192,8 @@ func (p *proofs) parse(records string) *callProof {
 	return out
 }
 
-// idOf returns the stored form of the message ID with which a detail begins, or nil if it has none.
+// idOf returns the stored form of the message ID with which a detail begins, or nil if the detail
+// does not begin with a message ID.
 func idOf(detail []byte) []byte {
 	if len(detail) < 4 {
 		return nil

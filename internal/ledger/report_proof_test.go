@@ -11,7 +11,8 @@ import (
 	"github.com/tuma-sms/tuma/internal/campaign"
 )
 
-// dump saves keys of a campaign, and restore makes Redis forget what came after.
+// dump saves keys of a campaign. The function "restore" sets them back, as if Redis had lost
+// all later changes.
 func (r *testLedger) dump(keys ...string) (restore func()) {
 	r.Helper()
 	saved := map[string]string{}
@@ -130,7 +131,7 @@ func FuzzCallProof(f *testing.F) {
 		for i, r := range list {
 			stored := appendRecord(nil, campaign.Record{Status: r.Status, Generation: r.Generation, MessageID: r.MessageID})
 			if r.Status != campaign.Accepted || r.MessageID == "" || !bytes.Contains(records, stored[2:]) {
-				continue // the recipient was not accepted, or the detail is not as Tuma writes it
+				continue // the recipient was not accepted, or Tuma never writes such a detail
 			}
 			if got.ids[i] != p.hash(storedID(r.MessageID)) || int(got.generations[i]) != r.Generation {
 				t.Errorf("recipient %d: the proof is not that of the id %q of generation %d", i, r.MessageID, r.Generation)

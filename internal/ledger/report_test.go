@@ -11,7 +11,7 @@ import (
 	"github.com/tuma-sms/tuma/internal/script"
 )
 
-// atID returns a message id as Africa's Talking writes them.
+// atID returns a message id in the form of Africa's Talking.
 func atID(n int) string { return fmt.Sprintf("ATXid_%032x", n) }
 
 // settleAll settles call 0 of batch 0.0: every recipient is accepted under the id of its row.
@@ -97,7 +97,7 @@ func TestReports_OnlyTheStoredIDCounts(t *testing.T) {
 	}
 }
 
-// A recipient with two accepted messages is delivered if either of them is.
+// A recipient with two accepted messages is delivered if either message is delivered.
 func TestReports_SecondMessageCounts(t *testing.T) {
 	t.Parallel()
 	r := newTestLedger(t)
@@ -189,8 +189,8 @@ func TestPurge_RemovesTheOverlay(t *testing.T) {
 	}
 }
 
-// The overlay takes at most three bytes a recipient, and an id of Africa's Talking 18 bytes of a
-// record.
+// The overlay takes at most three bytes a recipient. A message id of Africa's Talking takes 18
+// bytes in a record.
 func TestMemory_OverlayTakesThreeBytesARecipient(t *testing.T) {
 	t.Parallel()
 	const rows = 64_000
@@ -200,7 +200,7 @@ func TestMemory_OverlayTakesThreeBytesARecipient(t *testing.T) {
 		page.Batches = append(page.Batches, campaign.PlannedBatch{Calls: []int{500}, To: plannedRows(row, 500)})
 	}
 	r.enqueue("c", campaign.Spec{}, rows)
-	r.ok(r.rdb.HSet(t.Context(), ledgerKey("c"), fieldPages, 1).Err()) // one page for all, to plan them at once
+	r.ok(r.rdb.HSet(t.Context(), ledgerKey("c"), fieldPages, 1).Err()) // one page with all recipients, so that one step plans them
 	_, _, err := r.startPlan("c", 1).CommitPage(t.Context(), script.NewToken(), page)
 	r.ok(err)
 	for b := range rows / 500 {
@@ -224,7 +224,7 @@ func TestMemory_OverlayTakesThreeBytesARecipient(t *testing.T) {
 	keys, err := r.rdb.Keys(t.Context(), "tuma:{c}:d*").Result()
 	r.ok(err)
 	used := 0
-	for _, key := range keys { // used_memory also has the buffers of connections, which would be half a byte a recipient
+	for _, key := range keys { // the test does not use used_memory, because it also counts the buffers of connections: half a byte a recipient
 		n, err := r.rdb.MemoryUsage(t.Context(), key, 0).Result()
 		r.ok(err)
 		used += int(n)

@@ -16,10 +16,10 @@ var ErrBegun = errors.New("the campaign has begun")
 // ErrExpiresFirst means that the campaign would expire before its new start.
 var ErrExpiresFirst = errors.New("the campaign would expire before it starts")
 
-// Reschedule moves the start of a campaign that has not begun. A start that has passed by Redis'
-// clock means now. If the expiry was given as a duration, it moves too. Reschedule returns the
-// number of the last wake of planning. If it returns ErrBegun, ErrExpiresFirst, ErrStopped or
-// ErrDone, it has changed nothing.
+// Reschedule moves the start of a campaign that has not begun. If startAt is in the past by
+// Redis' clock, the campaign starts now. If the expiry was given as a duration, the expiry moves
+// too. Reschedule returns the number of the last wake of planning. If it returns ErrBegun,
+// ErrExpiresFirst, ErrStopped or ErrDone, it has changed nothing.
 func (l *Ledger) Reschedule(ctx context.Context, id string, startAt time.Time) (wake int, err error) {
 	spec, err := l.Spec(ctx, id)
 	if err != nil {

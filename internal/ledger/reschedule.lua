@@ -2,11 +2,11 @@
 -- KEYS: 1 ledger, 2 open set
 -- ARGV, in the order of rescheduleArgs:
 --   token
---   start_at    ms; a time that has passed means now
+--   start_at    in ms; a time in the past means now
 --   expires_in  ms from the start to the expiry; 0: the expiry stays where it is
 -- Returns {'ok', wake number of planning} | {'begun'|'expired'|'cancelled'|'done'|'missing'|'newer'}
--- Only 'ok' changes anything. 'expired': the campaign would expire before it starts. A repeated run with one of the
--- last eight tokens returns the same answer.
+-- Only the run that answers 'ok' changes anything. 'expired': the campaign would expire before it starts. A repeated
+-- run with one of the last eight tokens returns the same answer.
 local token, start_at, expires_in = unpack(ARGV)
 local bad = unfit()
 if bad then return {bad} end
@@ -26,8 +26,8 @@ elseif exp and tonumber(exp) <= start then
 end
 set('start', int(start))
 if exp then set('exp', exp) end
--- If the start is now, the sweeper looks at the plan after five seconds, as in commit.lua, because the producer queues
--- the plan task itself.
+-- If the start is now, the sweeper checks the plan after five seconds, as in commit.lua. The delay gives the producer
+-- time to queue the plan task.
 redis.call('ZADD', O, int(math.max(start, now + 5000)), 'plan')
 local keep = words(ctl)
 keep[#keep + 1] = token

@@ -59,8 +59,8 @@ func TestReschedule_MovesTheStartUntilTheCampaignHasBegun(t *testing.T) {
 	if _, err := r.Reschedule(t.Context(), "expires", later); !errors.Is(err, ErrExpiresFirst) || !r.summary("expires").StartAt.Equal(now.Add(time.Hour).Truncate(time.Millisecond)) {
 		t.Errorf("a start after the expiry: %v, start %v; want ErrExpiresFirst and an unchanged start", err, r.summary("expires").StartAt)
 	}
-	// A start that has passed means now: the campaign can be planned, and has begun when it is
-	// planned.
+	// A start in the past means now. So the campaign can be planned, and after its planning it
+	// has begun.
 	if _, err := r.Reschedule(t.Context(), "expires", now.Add(-time.Hour)); err != nil {
 		t.Error(err)
 	}
@@ -104,7 +104,7 @@ func TestReschedule_SameTokenGetsTheSameAnswer(t *testing.T) {
 	r.ok(u.Add(t.Context(), "254712345678"))
 	_, err = u.Commit(t.Context())
 	r.ok(err)
-	for range 2 { // the second run is a repetition, after the campaign has begun
+	for range 2 { // the second run repeats the first one after the campaign has begun
 		if out, err := r.run(t.Context(), rescheduleScript, "c", nil, "token", 0, 0); err != nil || out[0] != "ok" {
 			t.Errorf("reschedule.lua = %v, %v; want ok", out, err)
 		}

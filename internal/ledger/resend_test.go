@@ -26,7 +26,7 @@ func secondOf(r *testLedger, id string) *Claim {
 	return withResend(r.claim(id, firstBatch, 0, 1, noKey, long))
 }
 
-// lostCall are the records of a call of three recipients that got no answer.
+// lostCall has the records of three recipients whose call got no answer.
 var lostCall = repeat(3, unknown("no_answer"))
 
 // resendCases maps a name to what happens to a call of three recipients, and to the statuses that
@@ -125,10 +125,10 @@ var resendCases = map[string]struct {
 		one := firstOf(r, id)
 		r.settle(one, campaign.SettleVerdict, lostCall...)
 		two := secondOf(r, id)
-		r.settle(one, campaign.SettleAnswer, accepted("a1"), accepted("a2"), unknown("unsaid")) // a late result of the first request, while the second is in flight
+		r.settle(one, campaign.SettleAnswer, accepted("a1"), accepted("a2"), unknown("unsaid")) // a late result of the first request, while the second request is in flight
 		r.expect(id, "accepted accepted pending")
 		r.settle(two, campaign.SettleAnswer, accepted("b1"), unknown("unsaid"), accepted("b3"))
-		r.settle(one, campaign.SettleAnswer, accepted("a1"), accepted("a2"), accepted("a3")) // late again, after the second request is settled
+		r.settle(one, campaign.SettleAnswer, accepted("a1"), accepted("a2"), accepted("a3")) // one more late result, after the second request is settled
 		for i, want := range []string{"a1 b1", "a2 ", "b3 a3"} {
 			if row := r.rows(id)[i]; row.MessageID+" "+strings.Join(row.Resent, " ") != want {
 				r.Errorf("row %d has the ids %s %v, want %s", i+1, row.MessageID, row.Resent, want)
@@ -262,7 +262,7 @@ var resendCases = map[string]struct {
 }
 
 // Each case is call 0 of batch 0.0, with three recipients, at a gateway without idempotency keys.
-// Each case has a separate campaign, which submits unknown recipients once more.
+// Each case has a separate campaign that resends recipients with an unknown outcome.
 func TestResend(t *testing.T) {
 	t.Parallel()
 	r := newTestLedger(t)

@@ -5,13 +5,14 @@ import (
 	"fmt"
 )
 
-// restoreTries is how often a change of a message restores it. Each time, another process may archive it
-// again before the change.
+// restoreTries is how many times a read or a change of a message is tried. Between two tries, another
+// process may archive or restore the message.
 const restoreTries = 8
 
-// restore replaces the archive of a message by its full form. upload is the token of its upload, or empty
-// for any. again reports whether the message may have its full form now, so that a script that did not
-// find it must run again. It is false if there is neither form of such a message.
+// restore replaces the archive of a message by its full form. upload is the token of its upload; an empty
+// upload stands for any message with this ID. If the result "again" is true, the message may have its
+// full form now, and a script that did not find it must run again. The result is false if the message
+// exists in neither form.
 func restore(ctx context.Context, l *Ledger, id, upload string) (again bool, err error) {
 	f, err := l.records.form(ctx, id)
 	if err != nil || !f.full && f.archive == nil || upload != "" && f.upload != upload {
@@ -27,5 +28,5 @@ func restore(ctx context.Context, l *Ledger, id, upload string) (again bool, err
 }
 
 // archiveAgain archives a message that was restored for a change. An error does not matter, because the change
-// is made: the message then keeps its full form.
+// is already made. The message then keeps its full form.
 func archiveAgain(ctx context.Context, l *Ledger, id string) { _, _ = Archive(ctx, l, id) }

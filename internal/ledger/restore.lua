@@ -4,13 +4,13 @@
 -- ARGV, in the order of archiveArgs:
 --   archive  the archive, as the caller has read it
 --   spec     record of the spec
---   overlay  the page of the overlay; '' if there is none
+--   overlay  the page of the overlay; '' if the message has no overlay
 --   fields   number of fields of the ledger
 --   delays   number of fields of the delays
 -- then for each field of the ledger, and for each field of the delays, in the order of archivedField:
 --   field
 --   value
--- Returns {'restored'|'changed'}. Only 'restored' changes anything.
+-- Returns {'restored'|'changed'}. Only the run that answers 'restored' changes anything.
 -- Running it again answers 'changed'.
 local archive, spec, overlay, fields, delays = unpack(ARGV)
 if redis.call('GET', KEYS[4]) ~= archive or redis.call('EXISTS', L) == 1 then return {'changed'} end

@@ -16,7 +16,7 @@ import (
 type Row struct {
 	Row    int      // row in the upload, from 1
 	Input  string   // the number as uploaded
-	Values []string // the values of the spec's fields, as uploaded; nil in a plain campaign, or if they are too long
+	Values []string // the values of the merge fields, as uploaded; nil in a plain campaign, or if the values were too long to store
 	MSISDN sms.MSISDN
 	campaign.Record
 	Account     string
@@ -24,14 +24,14 @@ type Row struct {
 	Segments    int // segments of one message; 0 if nothing was submitted
 	UpdatedAt   time.Time
 	Ref         string    // the caller's own reference
-	DeliveredAt time.Time // when the gateway reported the delivery; zero unless Status is Delivered
+	DeliveredAt time.Time // when the gateway reported the delivery; the zero time unless Status is Delivered
 }
 
 // ResultsAfter yields every uploaded recipient in the order of the upload, and reads them page by
 // page. Changes made meanwhile may be missing or included. Recipients that were never planned are
-// pending, or skipped after the campaign is stopped. At a record that cannot be read it stops with
-// an Unreadable, which names the record. It leaves out the rows 1 to lastRow, and does not read
-// their results.
+// pending, or skipped after the campaign is stopped. If a record cannot be read, ResultsAfter
+// stops and yields an Unreadable that names the record. It skips the rows 1 to lastRow, and does
+// not read their results.
 func (l *Ledger) ResultsAfter(ctx context.Context, id string, lastRow int) iter.Seq2[Row, error] {
 	return func(yield func(Row, error) bool) {
 		if err := l.results(ctx, id, lastRow, yield); err != nil {
@@ -124,7 +124,7 @@ func (l recordReader) skipped(ctx context.Context, id string, page campaign.Page
 	return out, nil
 }
 
-// rowOf returns the result of a row, from the skipped recipients or from the batches.
+// rowOf returns the result of a row. It looks in the skipped recipients first, then in the batches.
 func rowOf(ctx context.Context, n int, left *[]campaign.SkippedRecipient, found *rowIndex) (Row, error) {
 	for len(*left) > 0 && (*left)[0].Row < n {
 		*left = (*left)[1:]
@@ -148,12 +148,12 @@ func skipIfStopped(r Row, stopped string) Row {
 	return r
 }
 
-// source yields the rows of one stream, batch by batch, each batch sorted.
+// source yields the rows of one stream, batch by batch. The rows of each batch are sorted.
 type source struct {
 	next func() ([]Row, error, bool)
 	rows []Row
-	// The map early holds rows of batches that were read ahead, and last is the highest row read so
-	// far. early is nil if the batches come in the order of their rows.
+	// The map "early" holds rows of batches that were read ahead. last is the number of the highest
+	// row read so far. early is nil if the batches come in the order of their rows.
 	early map[int]Row
 	last  int
 }
@@ -233,7 +233,7 @@ type rowReading struct {
 	snapshot     campaign.PlanSnapshot
 	segments     int // segments of a message of a plain campaign
 	stopped      string
-	after        int // the caller wants only rows with a higher number
+	after        int // the caller wants only rows above this number
 	personalized bool
 	reported     bool // some recipients have a final delivery report
 }
@@ -249,7 +249,7 @@ func (l recordReader) rowsAt(ctx context.Context, id string, b *Batch, r *rowRea
 		return nil, fmt.Errorf("read results of %s: %w", id, err)
 	}
 	for i := range rows {
-		if rows[i].Status != campaign.Skipped || rows[i].Reason != campaign.ReasonOptedOut { // a recipient that opted out after planning belongs to no account, like those that planning skipped
+		if rows[i].Status != campaign.Skipped || rows[i].Reason != campaign.ReasonOptedOut { // a recipient that opted out after planning belongs to no account, like a recipient that planning skipped
 			rows[i].Account = stream.Account.Name
 		}
 	}

@@ -11,7 +11,7 @@ import (
 
 // Errors of a retry.
 var (
-	// ErrNothingToRetry means that no recipient has a status that is to be retried.
+	// ErrNothingToRetry means that no recipient has a status that the retry selects.
 	ErrNothingToRetry = errors.New("nothing to retry")
 	// ErrBusy means that another retry of the campaign has not finished.
 	ErrBusy = errors.New("another retry of this campaign is running")
@@ -22,7 +22,7 @@ var (
 // RetryResult is the result of a retry.
 type RetryResult struct {
 	// Count is how many recipients get the message again. OptedOut is the number of further recipients
-	// that matched, but have opted out. They keep their status.
+	// that the retry selected, but that have opted out. These keep their status.
 	Count, OptedOut int
 }
 

@@ -9,11 +9,12 @@ import (
 	"github.com/tuma-sms/tuma/internal/script"
 )
 
-// Retry takes the recipients that ended as unknown or rejected, makes them pending again, and returns their number.
-// Recipients that have opted out in the meantime keep their status. The token names the retry:
-// another call of Retry with the same token continues the same retry. If the caller dies, the
-// sweeper finishes it. Retry skips batches that cannot be read. It then returns an error that names
-// them, and the number of recipients in the other batches.
+// Retry makes recipients that ended as unknown or rejected pending again, and returns their number. The parameters
+// "unknown" and "rejected" select the statuses. Recipients that have opted out in the meantime keep their status.
+// The token names the retry. If a caller calls Retry with the same token again, it continues the same retry. If
+// the caller dies, the
+// sweeper finishes it. Retry skips batches that cannot be read. It then returns an error that names these batches,
+// and the number of recipients in the other batches.
 func (l *Ledger) Retry(ctx context.Context, id, token string, unknown, rejected bool) (int, error) {
 	// An id in the index without a campaign would look like an upload in progress.
 	if head, err := l.records.fields(ctx, id, fieldFormat); err != nil {
@@ -51,9 +52,9 @@ func (l *Ledger) Retry(ctx context.Context, id, token string, unknown, rejected 
 		return 0, script.ErrAnswer
 	}
 	if out[0] == "open" {
-		// From now on the sweeper and opt-outs can find the campaign, until the retry is complete.
-		// An opt-out from here on is passed to the campaign; an earlier one is on a list that is
-		// read below.
+		// With this entry the sweeper and opt-outs find the campaign until the retry is complete.
+		// A later opt-out is passed to the campaign. An earlier opt-out is on a suppression list,
+		// which is read below.
 		if _, err := l.Index().addOpen(ctx, id); err != nil {
 			return 0, err
 		}
@@ -62,8 +63,8 @@ func (l *Ledger) Retry(ctx context.Context, id, token string, unknown, rejected 
 			return count, err
 		}
 	}
-	// Index the campaign again, because the sweeper may have removed its entry before the script
-	// ran.
+	// Enter the campaign in the index again, because the sweeper may have removed its entry
+	// before the script ran.
 	_, again := l.Index().addOpen(ctx, id)
 	return count, errors.Join(err, again)
 }

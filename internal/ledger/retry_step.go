@@ -46,8 +46,8 @@ func (l *Ledger) retrySteps(ctx context.Context, id, op, batch string) (int, err
 	}
 }
 
-// retryStep reopens those recipients of a batch that the retry op selects. Recipients on the given
-// suppression lists stay as they are.
+// retryStep reopens the recipients of a batch that are selected by the retry op. Recipients on the
+// given suppression lists keep their status.
 func (l *Ledger) retryStep(ctx context.Context, id, op, batch string, lists []string) ([]string, error) {
 	b, err := l.rdb.HGet(ctx, ledgerKey(id), batchField(batch)).Bytes()
 	if err != nil {

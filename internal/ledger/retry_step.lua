@@ -3,8 +3,8 @@
 -- ARGV, in the order of retryStepArgs:
 --   operation  number of the retry
 --   batch
---   opted_out  packed positions in the batch of recipients that have opted out; they stay as they are
--- then the number of recipients of each call of the batch; without these numbers the retry leaves the batch out
+--   opted_out  packed positions (in the batch) of recipients that have opted out; these keep their status
+-- then the number of recipients of each call of the batch; if there are no such numbers, the retry skips the batch
 -- Returns {'open', next batch, recipients so far} | {'ended', '', recipients} | {'past'|'missing'|'newer'}
 -- If the batch is not the next one of the operation, the script changes nothing and returns the next batch. 'past':
 -- another retry has followed this one. 'missing' and 'newer' are explained at unfit() in prelude.lua.
@@ -22,8 +22,8 @@ local now, count, left, at = now_ms(), 0, 0, 0
 local opted = {}
 for _, p in ipairs(unpack_members(opted_out or '')) do opted[p] = true end
 
--- after returns the batch that follows x: first a batch that recipients of x were moved to, then the next batch
--- moved from the same origin, then the next planned batch.
+-- The function "after" returns the batch that follows x. That is the first batch to which recipients of x have
+-- moved, or else the next batch with recipients from the same origin, or else the next planned batch.
 local function after(x)
   local to = get('m' .. x)
   if to then return string.match(to, '^%S+') end
@@ -43,7 +43,7 @@ local function after(x)
   end
 end
 local want = {[1] = w[3] == '1', [2] = w[4] == '1'}
-local results = {} -- all are read before the first write, because an unreadable record ends the script
+local results = {} -- all results are read before the first write, because an unreadable record ends the script
 for i = 4, #ARGV do
   local k = int(i - 4)
   if get(result_field(b, k)) then results[k] = {read_results(b, k, tonumber(ARGV[i]))} end

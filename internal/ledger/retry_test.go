@@ -38,7 +38,7 @@ func TestRetry_ReopensTheChosenStatuses(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r := &testLedger{TB: t, rdb: r.rdb, Ledger: r.Ledger}
 			r.ended(name, campaign.Spec{})
-			for range 2 { // repeating the operation changes nothing
+			for range 2 { // the second run repeats the retry and changes nothing
 				if n, err := r.Retry(t.Context(), name, "op", c.unknown, c.rejected); err != nil || n != c.count {
 					t.Errorf("retry returned %d, %v; want %d", n, err, c.count)
 				}
@@ -248,8 +248,8 @@ func TestRetry_CancelEndsIt(t *testing.T) {
 	}
 }
 
-// A recipient that was unknown, was retried, rejected and retried again may still have been sent
-// the first time.
+// A recipient was unknown, then was retried and rejected, and is retried again. Its first
+// message may still have been sent.
 func TestRetry_RejectedOnceUnknownEndsAsUnknown(t *testing.T) {
 	t.Parallel()
 	r := newTestLedger(t)

@@ -19,11 +19,11 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// testLedger is a ledger on a separate Redis, with helpers that do to a campaign what producers,
-// planners and workers do.
+// testLedger is a ledger on a separate Redis, with helpers that act as producers, planners and
+// workers.
 type testLedger struct {
 	testing.TB
-	server *redistest.Server // nil: the ledger is on miniredis
+	server *redistest.Server // nil if the ledger is on miniredis
 	rdb    *redis.Client
 	*Ledger
 }
@@ -117,7 +117,7 @@ func (r *testLedger) sendingSpec(id string, spec campaign.Spec, batches ...[]int
 	r.ok(err)
 }
 
-// open reads a generation of a call in the batch, by its number. The generation must be open.
+// open reads the generation of a call with the given number. The generation must be open.
 func (r *testLedger) open(id, batch string, call, number int) *Generation {
 	r.Helper()
 	w, err := r.LoadWork(r.Context(), id, batch)
@@ -139,8 +139,8 @@ const (
 	account = "a0"
 )
 
-// tryClaim claims a generation that was read before, and returns the claim even if it was not
-// granted.
+// tryClaim claims a generation that was read before. It returns the claim even if the claim was
+// not granted.
 func (r *testLedger) tryClaim(id, batch string, g *Generation, keyLife, lease time.Duration) *Claim {
 	r.Helper()
 	c, err := r.Claim(r.Context(), ClaimRequest{ID: id, Batch: batch, Gen: g, IdempotencyKey: requestID(batch, g, "login"), Login: "login",
@@ -231,8 +231,8 @@ func (r *testLedger) statuses(id string) string {
 	return strings.Join(out, " ")
 }
 
-// expect checks that the recipients of a campaign have the statuses want, in the order of their rows,
-// and that the ledger is sound.
+// expect checks that the recipients of a campaign have the statuses "want", in the order of their
+// rows. It also checks that the ledger is sound.
 func (r *testLedger) expect(id, want string) {
 	r.Helper()
 	if got := r.statuses(id); got != want {

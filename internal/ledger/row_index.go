@@ -8,9 +8,10 @@ import (
 )
 
 // rowIndex finds the results of recipients in batches, in the order of their rows. Usually the
-// batches of a stream are nearly in that order too, and are read one after the other. They are out
-// of order if recipients moved to a stream while others were still being planned. In that case the
-// method build records for every row, in four bytes, which batch has the row.
+// batches of a stream are nearly in that order too, and are read one after the other. If
+// recipients moved to a stream while other recipients were still being planned, the batches are
+// out of order. In that case the method "build" records for every row, in four bytes, which batch
+// has the row.
 type rowIndex struct {
 	records recordReader
 	id      string
@@ -19,14 +20,14 @@ type rowIndex struct {
 	sources []*source
 
 	names      []string // names of batches, once the index is built
-	index      []uint32 // for each row, the position of its batch in names, from 1; 0: none
+	index      []uint32 // for each row, the position of its batch in names, from 1; 0 if the row is in no batch
 	first      int      // the row of index[0]
 	bad        error    // the error that stopped the building of the index
 	cache      []*cachedBatch
 	cachedRows int // number of rows in cache
 }
 
-// cachedBatch is a batch that has been read, its rows in order.
+// cachedBatch is a batch that has been read. Its rows are sorted.
 type cachedBatch struct {
 	place uint32
 	rows  []Row
@@ -104,7 +105,7 @@ func (f *rowIndex) build(ctx context.Context, from int) error {
 	return nil
 }
 
-// batch returns the rows of a batch, from the cache if it is there.
+// batch returns the rows of a batch. If the cache has the batch, Redis is not read.
 func (f *rowIndex) batch(ctx context.Context, place uint32) ([]Row, error) {
 	for i, c := range f.cache {
 		if c.place == place {

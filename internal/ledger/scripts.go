@@ -44,9 +44,9 @@ var (
 	retryStepScript      = binding(campaignScript("retry_step"))
 	purgeScript          = campaignScript("purge")
 	purgeBodyScript      = alwaysAllowed("purge_body")
-	formScript           = script.NewAlwaysAllowed("form", mustSource("form")) // no prelude: it only reads
+	formScript           = script.NewAlwaysAllowed("form", mustSource("form")) // no prelude, because form.lua only reads
 	archiveScript        = alwaysAllowed("archive")                            // it frees memory
-	restoreScript        = alwaysAllowed("restore")                            // a late outcome must be written to a full Redis too
+	restoreScript        = alwaysAllowed("restore")                            // a late outcome must be written even to a full Redis
 	forgetScript         = alwaysAllowed("forget")
 	quarantineScript     = campaignScript("quarantine")
 	writeOffScript       = binding(campaignScript("write_off"))

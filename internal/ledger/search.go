@@ -60,8 +60,8 @@ type FoundRow struct {
 	values []string
 }
 
-// MaxFound is the maximum number of recipients of one campaign that a search returns. Without this
-// limit a search could return a whole list, because each row may have the same MSISDN.
+// MaxFound is the maximum number of recipients of one campaign that a search returns. Each row of
+// a campaign may have the same MSISDN. Without this limit, a search could return a whole campaign.
 const MaxFound = 1000
 
 // searchStep is how many campaigns a search reads in one round trip.
@@ -108,7 +108,7 @@ type campaignHead struct {
 	spec     string
 }
 
-// heads reads the beginnings of campaigns in one round trip. It leaves out those that do not exist.
+// heads reads the beginnings of campaigns in one round trip. It omits campaigns that do not exist.
 func (s *Search) heads(ctx context.Context, entries []IndexEntry) (heads []campaignHead, err error) {
 	got := make([]someOf, len(entries))
 	for i, e := range entries {
@@ -185,8 +185,8 @@ func (s *Search) search(ctx context.Context, h campaignHead, out *Searched) erro
 	return s.results(ctx, out)
 }
 
-// decode decodes the spec of a campaign. It returns the countries that national numbers of the
-// campaign may have, at least one.
+// decode decodes the spec of a campaign. It returns at least one country: the countries that
+// national numbers of the campaign may have.
 func (s *Search) decode(h campaignHead, out *Searched) (countries []string, err error) {
 	id := h.position.ID
 	if out.Spec, err = decodeSpec([]byte(h.spec)); err != nil {
@@ -202,7 +202,7 @@ func (s *Search) decode(h campaignHead, out *Searched) (countries []string, err 
 	return s.countries, nil
 }
 
-// pages yields the pages of a campaign. The first one is already read.
+// pages yields the pages of a campaign. The first page is already read.
 func (s *Search) pages(ctx context.Context, h campaignHead) iter.Seq2[campaign.Page, error] {
 	return func(yield func(campaign.Page, error) bool) {
 		id, first := h.position.ID, script.Text(h.fields[5])
@@ -222,8 +222,8 @@ func (s *Search) pages(ctx context.Context, h campaignHead) iter.Seq2[campaign.P
 	}
 }
 
-// isNumber reports whether input, a number as uploaded, is the number in international format or in
-// the national format of one of the countries.
+// isNumber reports whether "input", a number as uploaded, is the given number. The input may be in
+// international format, or in the national format of one of the countries.
 func isNumber(input string, number sms.MSISDN, countries []string) bool {
 	return slices.ContainsFunc(append(countries[:len(countries):len(countries)], ""), func(country string) bool {
 		m, err := sms.ParseMSISDN(input, country)
@@ -234,10 +234,10 @@ func isNumber(input string, number sms.MSISDN, countries []string) bool {
 // checkedDigits is the number of digits, at the end of a number, that the function mayBe compares.
 const checkedDigits = 4
 
-// mayBe returns false only if input, a number as uploaded, is certainly not number. It is many
-// times faster than sms.ParseMSISDN. It compares only the last digits of input and number. Extra
-// digits at the end of input can only be a fraction such as .0 or .00, because ParseMSISDN reads
-// all other digits in their order.
+// mayBe returns false only if "input", a number as uploaded, is certainly not "number". It is
+// many times faster than sms.ParseMSISDN. It compares only the last digits of input and number.
+// Extra digits at the end of input can only be a fraction such as .0 or .00, because ParseMSISDN
+// reads all other digits in their order.
 func mayBe(input string, number sms.MSISDN) bool {
 	var last [checkedDigits + 2]byte // the last digits of the input, the last one first
 	n := 0
@@ -323,7 +323,7 @@ func (s *Search) skipped(ctx context.Context, out *Searched) (missing map[int]in
 }
 
 // inBatches sets the results and the texts of the found recipients that are in a batch, and removes
-// their rows from missing.
+// their rows from the map "missing".
 func (s *Search) inBatches(ctx context.Context, out *Searched, missing map[int]int, reading *rowReading) error {
 	id, records := out.Position.ID, s.ledger.records
 	wanted := func(p campaign.Planned) bool {
@@ -360,7 +360,7 @@ func (s *Search) inBatches(ctx context.Context, out *Searched, missing map[int]i
 	return nil
 }
 
-// bodyOf returns the body of the recipient b.To[at]; empty in a plain campaign.
+// bodyOf returns the body of the recipient b.To[at]. It is empty in a plain campaign.
 func (b *Batch) bodyOf(at int) string {
 	for k, n := range b.Calls {
 		if at < n {

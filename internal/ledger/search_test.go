@@ -33,8 +33,7 @@ func foundRows(x Searched) (rows []Row) {
 	return rows
 }
 
-// A search returns for each number the rows that Results has, in every state that a recipient can
-// be in.
+// For each number, a search returns the same rows as Results, in every state of a recipient.
 func TestSearch_FindsWhatResultsHas(t *testing.T) {
 	t.Parallel()
 	states := map[string]func(r *testLedger){
@@ -186,7 +185,7 @@ func TestSearch_BoundsTheRowsOfOneCampaign(t *testing.T) {
 	}
 }
 
-// mayBe never excludes a number that ParseMSISDN reads, in whatever form.
+// If ParseMSISDN reads a number from any form of it, mayBe returns true for that form.
 func TestMayBe_IsTrueForEveryFormOfTheNumber(t *testing.T) {
 	t.Parallel()
 	random := rand.New(rand.NewPCG(3, 4))

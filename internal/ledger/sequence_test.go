@@ -25,8 +25,8 @@ func TestModel_RandomSequencesKeepTheGuarantees(t *testing.T) {
 }
 
 // TestModel_ConsistentWhenRedisLosesWrites also restores earlier states of Redis, as after a loss
-// of data. Then not all guarantees can hold, but the ledger must stay consistent and the campaign
-// must end.
+// of data. After a loss, some guarantees cannot hold. But the ledger must stay consistent and the
+// campaign must end.
 func TestModel_ConsistentWhenRedisLosesWrites(t *testing.T) {
 	t.Parallel()
 	runSequences(t, true)
@@ -206,8 +206,9 @@ func (d *sequenceDriver) checkTruth(row Row, r *modelRow) {
 	}
 }
 
-// submissions returns how many submissions of a row the gateway may have accepted at most: one, one
-// more if the row is unknown and its campaign resends, and one for each retry.
+// submissions returns the maximum number of submissions of a row that the gateway may have
+// accepted. It is one, plus one if the row is unknown and its campaign resends, plus one for each
+// retry.
 func (d *sequenceDriver) submissions(row int) int {
 	n := 1 + d.retried[row]
 	if d.resend && strings.HasPrefix(d.m.rows[row-1].call, "1.") {

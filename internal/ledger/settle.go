@@ -11,13 +11,14 @@ import (
 
 // Settled is the result of ending a claim.
 type Settled struct {
-	// Wakes are batches that were handed out because there was room for them.
+	// Wakes are the wakes of batches that were handed out because the number of open batches fell below
+	// the limit.
 	Wakes []Wake
-	// Done: the campaign has ended; no recipient is pending.
+	// Done is true if the campaign has ended. Then no recipient is pending.
 	Done bool
 	// Count is how many unknown answers to a doubtful call were counted as attempts of the call.
 	Count int
-	// Stale: the caller's claim was no longer the current one, and nothing changed.
+	// Stale is true if the caller's claim was not the current claim any more. Then nothing changed.
 	Stale bool
 }
 
@@ -43,10 +44,10 @@ type settleArgs struct {
 // Pending recipients.
 const retryLaterStatus = 7
 
-// Settle writes the outcomes of a generation's recipients, one record each, in order. Pending means
-// that the gateway certainly refused the recipient for now, and that the recipient may be submitted
-// again after retryIn. Records with a longer RetryIn form a separate generation, which waits for
-// the longest RetryIn.
+// Settle writes the outcomes of a generation's recipients. It takes one record for each recipient,
+// in order. Pending means that the gateway certainly refused the recipient for now, and that the
+// recipient may be submitted again after retryIn. Records with a longer RetryIn form a separate
+// generation, which waits for the longest RetryIn.
 //
 // If the claim has Resend, recipients that become Unknown now, and were not Unknown before, are
 // submitted once more. segments is the number of segments of one message.
@@ -84,14 +85,14 @@ func (l *Ledger) Settle(ctx context.Context, c *Claim, records []campaign.Record
 	if err != nil || !s.Done || counts[campaign.Accepted] == 0 || !c.At.IsZero() && time.Since(c.At) < lateAfter {
 		return s, err
 	}
-	// If the campaign has ended before, the sweeper must count its usage again, because this settle has
-	// changed it.
+	// If the campaign had ended before this settle, the sweeper must count its usage again, because the
+	// settle has changed the usage.
 	_, err = l.Index().addOpen(ctx, c.id)
 	return s, err
 }
 
-// lateAfter is the minimum age of a claim that may have outlived its campaign. It is shorter than any
-// lease.
+// lateAfter is an age of claims. If a claim is older, its campaign may have ended before the settle.
+// lateAfter is shorter than any lease.
 const lateAfter = 2 * time.Second
 
 func parseSettled(out []string, err error) (Settled, error) {

@@ -11,22 +11,22 @@
 --   positions         packed positions of the generation's recipients, or '' for all
 --   records           one [status][length][detail] for each position. Two statuses have a special meaning:
 --        0  certainly refused for now: the recipient goes into the next generation
---        7  the same, but into a separate generation, which waits for patient_back_off
+--        7  certainly refused for now: the recipient goes into a separate generation, which waits for patient_back_off
 --   reason            reason of the settle:
 --        'answer'   the gateway's own answer
---        'partial'  the same, but recipients unknown in it stay doubtful, and may be submitted again under the same uuid
---        'spared'   the same as answer, but refusals for now concern the account or the campaign, so they do not count
---                   as an attempt
+--        'partial'  the gateway's answer, but its unknown recipients stay doubtful, and may be submitted again under the same uuid
+--        'spared'   the gateway's answer, but its refusals for now concern the account or the campaign: they do not count
+--                   as attempts
 --        'verdict'  Tuma's own conclusion
---        'looked'   recipients unknown in it are looked up at the gateway after back_off; the rest is the gateway's
---                   answer or comes from its list of messages
+--        'looked'   its unknown recipients are looked up at the gateway after back_off; its other outcomes are the gateway's
+--                   answer, or come from the gateway's list of messages
 --        'abandon'  a doubtful generation that will not be submitted again
 --   open_batch_limit
 --   back_off          of the next generation, in ms
 --   segments          segments of one message
---   accepted          number of accepted in records
---   rejected          number of rejected in records
---   unknown           number of unknown in records
+--   accepted          number of accepted recipients in records
+--   rejected          number of rejected recipients in records
+--   unknown           number of unknown recipients in records
 --   may_resend        0|1: recipients that become unknown now, and were not before, wait in a new generation and are
 --                     submitted once more
 --   patient_back_off  back-off of the recipients with status 7, in ms
@@ -34,11 +34,11 @@
 --   origin            for a late result, whose recipients have moved here from another batch: that batch's generation,
 --                     "b.k.g"; else ''
 --   origin_key        the uuid of that generation, or '-'
---   cost              cost of the accepted in records, such as 'KES:1600000' in millionths. '': the gateway named none.
+--   cost              cost of the accepted messages, in millionths, such as 'KES:1600000'. '': the gateway named no cost.
 --                     '*': the costs have to be read from the records
 -- Returns {'settled'|'forward', done 0|1, 'batch:wake'…} | {'superseded'|'lost'|'missing'|'newer'}
---   'forward'     settled, but an accepted recipient has moved: the result must be applied at its new batch too
---   'superseded'  the claim is no longer the caller's to settle; nothing changed
+--   'forward'     settled, but an accepted recipient has moved: the result must also be applied to its new batch
+--   'superseded'  the caller no longer has the claim; nothing changed
 --   'lost'        recipients had moved to this batch, and Redis lost the move; nothing changed
 -- Running it again changes nothing.
 local bad = unfit()
@@ -49,7 +49,7 @@ local b, k, g, n = batch, call, generation, tonumber(call_size)
 local basis, window, segs = reason, tonumber(open_batch_limit), tonumber(segments)
 local now, wakes = now_ms(), {}
 
--- moved_here reports, from the name of a batch, whether recipients of another batch were moved to it.
+-- moved_here reports whether the name of a batch shows that recipients of other batches were moved there.
 local function moved_here(b) return #string.match(b, '%.(%d+)$') > 12 end
 
 -- foreign returns the number that this call uses for a generation of another batch. The recipients were in that
@@ -77,7 +77,7 @@ local function spend(currency, amount)
 end
 
 -- cost_of returns the currency of the cost in a detail (record.go), and the cost in millionths of this currency. It
--- returns nil if there is no cost, or if cost.go ignores the cost too.
+-- returns nil if the detail has no cost, or a cost that cost.go also ignores.
 local function cost_of(detail)
   local amount, currency, pos = '', '', 3
   while pos < #detail do
@@ -115,7 +115,7 @@ if forgotten then
 end
 local state = rec[STATE]
 local mine = state == 's' and rec[TOKEN] == token
-local forward, before = false, 0 -- whether an accepted recipient is in another batch; number of wakes from an earlier run
+local forward, before = false, 0 -- forward: an accepted recipient is in another batch; before: the number of wakes from an earlier run
 
 local function answer()
   finish(now)
@@ -167,7 +167,7 @@ local flight = in_flight(rec)
 local moved, again, was, anew, solved, others, taken = {}, {}, 0, {}, {}, {}, {}
 local function move(f, by) moved[f] = (moved[f] or 0) + by end
 
--- sent counts the segments and the cost of a message that was accepted, with the detail nd.
+-- The function "sent" counts the segments and the cost of an accepted message. nd is the detail of its record.
 local spent = {}
 local function sent(nd)
   move('seg', segs)
@@ -175,8 +175,8 @@ local function sent(nd)
   if currency then spent[currency] = (spent[currency] or 0) + amount end
 end
 
--- resolve gives a pending recipient its outcome. If the campaign was stopped, a recipient that was not in flight was
--- counted as skipped, or as unknown again.
+-- resolve gives a pending recipient its outcome. If the campaign was stopped, a recipient that was not in flight is
+-- counted as skipped or as unknown, and resolve corrects this count.
 local function resolve(i, ns, nd, flew)
   local before = was_unknown(de[i])
   if flew then
@@ -196,8 +196,8 @@ local function resolve(i, ns, nd, flew)
   st[i], de[i] = ns, ns < 3 and with_past(nd, de[i]) or nd
 end
 
--- once_more prepares the resend of a recipient that becomes unknown. It stores the status unknown. Then open_gen
--- keeps that outcome as the recipient's past, and makes the recipient pending.
+-- once_more prepares the resend of a recipient that becomes unknown. It stores the status unknown. Later
+-- open_gen keeps this outcome as the recipient's past, and makes the recipient pending.
 local function once_more(i, p, nd, flew)
   if flew then move('fly', -1) end
   move('was', 1)
@@ -206,8 +206,9 @@ local function once_more(i, p, nd, flew)
 end
 
 -- opted handles a recipient that was skipped because of an opt-out, although a claim that Redis lost had submitted it.
--- The recipient gets the outcome of that claim. If the recipient was skipped in a later generation than that of the claim,
--- only an accepted message counts: the gateway had refused the recipient before, so that it waited for the later generation.
+-- The recipient gets the outcome of that claim. If the recipient was skipped in a later generation than that of the
+-- claim, only an acceptance counts. The gateway had refused this recipient before, and it waited in the later
+-- generation.
 local function opted(i, ns, nd)
   move('skipped', -1)
   move('x:opted_out', -1)
@@ -217,8 +218,8 @@ local function opted(i, ns, nd)
   st[i], de[i] = ns, nd
 end
 
--- The function "both" handles a recipient that went out in two generations: it keeps the outcome of this
--- generation beside the stored outcome.
+-- The function "both" handles a recipient that went out in two generations. It stores the outcome of
+-- this generation beside the outcome of the other generation.
 local function both(i, ns, nd)
   local more, has = further(de[i], 8, string.sub(nd, 1, 2))
   local status = RANK[ns] > RANK[st[i]] and ns or st[i]
@@ -240,8 +241,9 @@ local function both(i, ns, nd)
   st[i] = status
 end
 
--- The function "elsewhere" handles a recipient that waits in another generation than this one. An accepted message
--- ends its wait. The results of a lost generation count too, unless the recipient has been claimed again since.
+-- The function "elsewhere" handles a recipient that waits in a generation other than this one. An accepted message
+-- ends this wait. If Redis lost this generation, its other results count too, unless the recipient has been
+-- claimed again meanwhile.
 local function elsewhere(i, p, ns, nd)
   local pg = pending_in(de[i])
   if others[pg] == nil then others[pg] = load_gen(b, k, pg, n) or new_gen(0, 0) end
@@ -283,7 +285,8 @@ for j, p in ipairs(list) do
     st[i], de[i] = ns, nd
   elseif os == 1 and same and (ns == 2 and basis == 'answer'
     or ns ~= 1 and state == 't' and rec[T_TOKEN] == half(token) and rec[T_CLAIMS] == '1') then
-    -- A worker's own conclusion that nothing was sent counts only if the generation was claimed once.
+    -- A worker may conclude by itself that no message was sent. This conclusion counts only if the generation was
+    -- claimed once.
     move('unknown', -1)
     move('rejected', 1)
     st[i], de[i] = 2, with_past(nd, de[i])
@@ -309,7 +312,7 @@ if #again > 0 then
   if not stopped and #prompt > 0 then open_gen(b, k, prompt, tries, now + tonumber(back_off), st, de) end
   if not stopped and #later > 0 then open_gen(b, k, later, tries, now + tonumber(patient_back_off), st, de) end
 end
--- The gateway has not answered about these recipients, so this does not count as one of their attempts.
+-- The gateway has not answered about these recipients, so the submission does not count as an attempt.
 if #anew > 0 then open_gen(b, k, anew, tonumber(rec[TRIES]), now + tonumber(back_off), st, de) end
 for f, by in pairs(moved) do add(f, by) end
 for currency, amount in pairs(spent) do spend(currency, amount) end

@@ -9,14 +9,14 @@ import (
 	"github.com/tuma-sms/tuma/internal/script"
 )
 
-// SettleAndClaim settles a claim whose recipients were all accepted, one record each, in order, and
-// claims another call of the same batch in one step. The parameter "segments" has the same meaning as
-// in Settle. SettleAndClaim does both or neither, and only in simple cases: Settle would not end
-// the batch, and Claim would grant the claim. For all other cases the result "ok" is false, without
-// an error.
+// SettleAndClaim settles a claim whose recipients were all accepted, and claims another call of the
+// same batch in the same step. records has one record for each recipient, in order. The parameter
+// "segments" has the same meaning as in Settle. SettleAndClaim does both or neither, and only in
+// simple cases: Settle would not end the batch, and Claim would grant the claim. For all other cases
+// the result "ok" is false, without an error.
 //
 // After an error the caller does not know what happened. It must not submit under the claim that is
-// returned with the error. It calls Settle for the old claim, which is safe if the claim was
+// returned with the error. It calls Settle for the old claim. That is safe even if this claim was
 // settled already. Then it calls Release for the new claim, whether or not the new claim was
 // granted.
 func (l *Ledger) SettleAndClaim(ctx context.Context, c *Claim, records []campaign.Record, segments int, r ClaimRequest) (next *Claim, ok bool, err error) {
@@ -45,7 +45,7 @@ func (l *Ledger) SettleAndClaim(ctx context.Context, c *Claim, records []campaig
 	return next, true, next.parse([]string{string(ClaimGranted), uuid, "0", at, at, "0", "1"})
 }
 
-// sharedRequest is what the requests of one run of settle_and_claim.lua have in common.
+// sharedRequest has the values that are equal in all requests of one run of settle_and_claim.lua.
 type sharedRequest struct {
 	id   string
 	args sharedArgs
@@ -76,8 +76,8 @@ type nextArgs struct {
 	Cost               string
 }
 
-// canSettleAndClaim reports whether settle_and_claim.lua can handle a settle and a claim, as far as
-// the caller's data show.
+// canSettleAndClaim reports whether settle_and_claim.lua can handle a settle and a claim. It tests
+// only the data that the caller has.
 func canSettleAndClaim(c *Claim, records []campaign.Record, r ClaimRequest) bool {
 	g := r.Gen
 	if c.Result != ClaimGranted || c.Doubt || c.id != r.ID || c.batch != r.Batch || c.gen.Number != 0 || c.gen.positions != "" || len(records) != c.gen.CallSize {

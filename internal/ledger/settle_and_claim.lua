@@ -2,8 +2,8 @@
 -- call of the same batch. It writes exactly what settle.lua and then claim.lua write. It handles only simple cases; for
 -- any other call it writes nothing.
 -- One run handles the calls of many worker slots, so that shared fields are read and written once. With few slots each
--- run has one call, so the script avoids all unnecessary work. When Redis is full, it refuses this script, as it refuses
--- a claim. The caller then uses settle.lua, which a full Redis accepts.
+-- run has one call, so the script avoids all unnecessary work. A full Redis refuses this script, as it refuses a claim.
+-- The caller then uses settle.lua, which a full Redis accepts.
 -- KEYS: 1 ledger, 2 open set
 -- ARGV, shared by all calls, in the order of sharedArgs:
 --   lease       in ms
@@ -13,19 +13,19 @@
 -- then for each call, in the order of nextArgs:
 --   token
 --   batch
---   call        its generation 0, never divided
+--   call        the call to settle: its generation 0, which was never divided
 --   call_size   recipients of the call
 --   records     one [status][length][detail] for each recipient
 --   segments    segments of one message
---   wake        wake number; 0: not checked
+--   wake        wake number; 0: the script does not check it
 --   next_token  token of the next claim
---   next_call   its generation 0, never claimed
+--   next_call   the next call: its generation 0, which was never claimed
 --   next_size   recipients of the next call
 --   next_key    idempotency key (uuid) of the next call
 --   cost        cost of the settled call, as in settle.lua, but never '*'
 -- Returns one string for each call. 'uuid claimed-ms' means that the call is settled and the next call is claimed. ''
--- means that the script wrote nothing for this call, and the caller uses settle.lua and claim.lua. While the next claim
--- is valid, a repeated run with the same tokens returns the same answer.
+-- means that the script wrote nothing for this call. Then the caller uses settle.lua and claim.lua. While the next
+-- claim is valid, a repeated run with the same tokens returns the same answer.
 local lease, login, spans, exclusions = unpack(ARGV, 1, 4)
 local TOKEN, BATCH, CALL, CALL_SIZE, RECORDS, SEGMENTS, WAKE, NEXT_TOKEN, NEXT_CALL, NEXT_SIZE, NEXT_KEY, COST = 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12
 local L, lease_ms = KEYS[1], tonumber(lease)
@@ -41,8 +41,8 @@ local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
 local stamp, due = int('%d', now), int('%d', now + lease_ms)
 
--- `simple` is false if this run may write nothing for any call. A failure threshold is checked at every settle, which
--- settle.lua does. A counter that is not a whole number is left to the other scripts, which report it.
+-- `simple` is false if this run must write nothing for any call. One reason is a failure threshold: settle.lua checks
+-- it at every settle. Another reason is a counter that is not a whole number: the other scripts report it.
 local function whole(x)
   if not x then return 0 end
   return match(x, '^%d+$') and tonumber(x)
@@ -71,7 +71,7 @@ local costs = {} -- cost of the settled calls, by 'currency' or 'currency:stream
 local function change(field, value) changes[#changes + 1], changes[#changes + 2] = field, value end
 
 -- The function "one" settles one call and claims the next one. It returns the uuid and the time of the claim, or
--- nil if it wrote nothing.
+-- nil if it did not write anything.
 local function one(i, k)
   local token, b, mine = ARGV[i + TOKEN], ARGV[i + BATCH], ARGV[i + NEXT_TOKEN]
   local this, result, other, wake, left = v[k + 1], v[k + 2], v[k + 3], v[k + 4], v[k + 5]
@@ -91,7 +91,7 @@ local function one(i, k)
   if ARGV[i + WAKE] ~= '0' and (tonumber(wake or 0) or 1 / 0) > tonumber(ARGV[i + WAKE]) then return nil end
   local n, m = ARGV[i + CALL_SIZE] + 0, ARGV[i + NEXT_SIZE] + 0
   left = (whole(left) or 0) - 1
-  -- The end of a batch or campaign needs more work, which settle.lua does.
+  -- At the end of a batch or a campaign more work is needed, which settle.lua does.
   if left < 1 or pending - n < m or fly < n then return nil end
   if v[7] then
     local a = account(match(b, '^%d+'))

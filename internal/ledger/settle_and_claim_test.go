@@ -10,7 +10,7 @@ import (
 	"github.com/tuma-sms/tuma/internal/test/redistest"
 )
 
-// settleAndClaim settles a claim with all recipients accepted, and claims another call.
+// settleAndClaim settles a claim whose recipients were all accepted, and claims another call.
 func (r *testLedger) settleAndClaim(c *Claim, g *Generation, lease time.Duration) (*Claim, bool) {
 	r.Helper()
 	next, ok, err := r.SettleAndClaim(r.Context(), c, repeat(len(c.gen.To), priced("0191d7a0-0000-7000-8000-000000000001")), 1, r.settleAndClaimRequest(c, g, lease))
@@ -61,7 +61,8 @@ func TestSettleAndClaim_EqualsSettleThenClaim(t *testing.T) {
 	}
 }
 
-// notSimple are states in which settle_and_claim.lua leaves the call to the other scripts.
+// notSimple has the states in which settle_and_claim.lua leaves a call to settle.lua and
+// claim.lua.
 var notSimple = map[string]func(r *testLedger, c *Claim, g *Generation, q *ClaimRequest){
 	"paused": func(r *testLedger, c *Claim, _ *Generation, _ *ClaimRequest) {
 		_, err := r.Pause(r.Context(), c.id, "me")
@@ -169,8 +170,8 @@ func TestSettleAndClaim_OtherStatesChangeNothing(t *testing.T) {
 	}
 }
 
-// A field with a counter cannot be read. SettleAndClaim must change nothing: settle.lua or
-// claim.lua, which run instead, report the field.
+// If a field with a counter cannot be read, SettleAndClaim must not change anything. settle.lua
+// or claim.lua run instead and report the field.
 func TestSettleAndClaim_UnreadableCounterChangesNothing(t *testing.T) {
 	t.Parallel()
 	for i, field := range []string{"l0.0", "l0.0", "pending", "pending", "fly", "accepted", "seg", "calls", "w0.0", "exp"} {
@@ -238,8 +239,8 @@ func TestSettleAndClaim_RunsNoScriptInOtherCases(t *testing.T) {
 	}
 }
 
-// A caller that lost the answer gets it again by repeating the request, as long as the next claim
-// holds.
+// A caller that lost the answer can repeat the request. It gets the same answer as long as the
+// next claim is valid.
 func TestSettleAndClaim_RepeatedRequestGetsTheSameAnswer(t *testing.T) {
 	t.Parallel()
 	r := newTestLedger(t)
@@ -312,8 +313,8 @@ func TestSettleAndClaim_LostAnswerIsReleasedByItsToken(t *testing.T) {
 	}
 }
 
-// The next claim has its own lease. When it ends without a settle, the call is doubtful and the
-// claim's token is void.
+// The next claim has its own lease. When this lease ends without a settle, the call is doubtful
+// and the claim's token is no longer valid.
 func TestSettleAndClaim_ExpiredLeaseIsDoubtful(t *testing.T) {
 	t.Parallel()
 	r := newTestLedger(t)

@@ -10,8 +10,8 @@ import (
 	"github.com/tuma-sms/tuma/internal/script"
 )
 
-// settleCases are ways to settle a call, and the statuses of its recipients afterwards. Each case
-// is call 0 of batch 0.0, with three recipients, in a separate campaign.
+// settleCases are ways to settle a call, with the statuses of its recipients afterwards. In each
+// case the call is call 0 of batch 0.0 in a separate campaign, and has three recipients.
 var settleCases = map[string]struct {
 	do   func(r *testLedger, id string)
 	want string
@@ -199,8 +199,8 @@ func TestSettle(t *testing.T) {
 func TestSettle_RepeatedSettleChangesNothing(t *testing.T) {
 	t.Parallel()
 	r := newTestLedger(t)
-	// The campaign has two batches and an open-batch limit of one. So the end of the first batch hands
-	// out the second batch.
+	// The campaign has two batches and an open-batch limit of one. So when the first batch ends, the
+	// second batch is handed out.
 	r.enqueue("c", campaign.Spec{}, 4)
 	_, _, err := r.startPlan("c", 1).CommitPage(t.Context(), script.NewToken(), campaign.PlannedPage{First: 1, OpenBatchLimits: map[int]int{0: 1},
 		Batches: []campaign.PlannedBatch{{Calls: []int{2}, To: plannedRows(1, 2)}, {Calls: []int{2}, To: plannedRows(3, 2)}}})
@@ -312,7 +312,7 @@ func TestSettle_LateAcceptedEndsANewerGenerationInFlight(t *testing.T) {
 	}
 }
 
-// A late result of an older generation does not change an unknown outcome of a newer one.
+// A late result of an older generation does not change an unknown outcome of a newer generation.
 func TestSettle_LateResultDoesNotChangeANewerUnknown(t *testing.T) {
 	t.Parallel()
 	for name, say := range map[string]func(r *testLedger, late *Claim){
@@ -352,8 +352,8 @@ func TestSettle_InvalidRecordsAreRefused(t *testing.T) {
 	}
 }
 
-// The settle of generation 0 opens generation 1, which is claimed. Then Redis loses both writes, so
-// that only generation 0 exists. After that, the result of generation 1 arrives.
+// The settle of generation 0 opens generation 1, and a worker claims generation 1. Then Redis loses
+// both writes, so that only generation 0 exists. After that, the result of generation 1 arrives.
 func TestSettle_LostGenerationLeavesTheBatchOpen(t *testing.T) {
 	t.Parallel()
 	r := newTestLedger(t)
@@ -374,8 +374,8 @@ func TestSettle_LostGenerationLeavesTheBatchOpen(t *testing.T) {
 	r.expect("c", "accepted accepted")
 }
 
-// A worker may be slow to abandon a doubtful generation. Meanwhile another worker has submitted it
-// again, under the login of the first attempt.
+// A worker is slow to abandon a doubtful generation. Meanwhile another worker submits the
+// generation again, under the login of the first attempt.
 func TestSettle_AbandonOfACallInFlightIsStale(t *testing.T) {
 	t.Parallel()
 	r := newTestLedger(t)

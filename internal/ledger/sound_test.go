@@ -16,7 +16,7 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// findViolations lists everything about a committed campaign that must never happen. It may be
+// findViolations lists the states of a committed campaign that must never occur. It may be
 // called between any two scripts.
 func findViolations(ctx context.Context, l *Ledger, rdb *redis.Client, id string) (*stateAudit, error) {
 	a := &stateAudit{}

@@ -6,15 +6,15 @@ import (
 	"github.com/tuma-sms/tuma/internal/script"
 )
 
-// Split ends a claim whose call the gateway refused as a whole. It divides the call's recipients
-// into up to eight generations of equal size. Split does not split a claim that is in doubt, and
-// sets Settled.Stale instead.
+// Split ends the claim of a call that the gateway refused as a whole. It divides the call's
+// recipients into up to eight generations of equal size. Split does not split a claim that is in
+// doubt, and sets Settled.Stale instead.
 func (l *Ledger) Split(ctx context.Context, c *Claim) (Settled, error) {
 	return l.split(ctx, c, 0)
 }
 
 // SplitAfter splits a claim that was not submitted into two parts. The parameter "first" is the
-// number of recipients in the first part, at least one.
+// number of recipients in the first part. It is at least one.
 func (l *Ledger) SplitAfter(ctx context.Context, c *Claim, first int) (Settled, error) {
 	return l.split(ctx, c, max(first, 1))
 }

@@ -1,6 +1,6 @@
--- split.lua ends a claim and divides its recipients into several generations. It is used if the gateway refused the call as
--- a whole, but perhaps not because of every recipient. It is also used if the call is too large to probe an account
--- with.
+-- split.lua ends a claim and divides its recipients into several generations. A worker uses it if the gateway refused
+-- the whole call, perhaps because of some recipients only. A worker also uses it if a call is too large for the probe
+-- of an account.
 -- KEYS: 1 ledger, 2 open set
 -- ARGV, in the order of splitArgs:
 --   token
@@ -9,13 +9,13 @@
 --   generation
 --   call_size   recipients of the call
 --   open_batch_limit
---   first_size  recipients of the first of two parts, for a call that was not submitted and so is not counted; 0: the
+--   first_size  recipients of the first of two parts, if the call was not submitted and so is not counted; 0: the
 --               call was submitted, and is divided into up to PARTS equal parts
--- Returns {'split', done 0|1, 'batch:wake'…} | {'doubtful'|'settled'|'stale'|'missing'|'newer'}. Only 'split' changes
--- anything; a doubtful generation is never split.
+-- Returns {'split', done 0|1, 'batch:wake'…} | {'doubtful'|'settled'|'stale'|'missing'|'newer'}. Only the run that
+-- answers 'split' changes anything. A doubtful generation is never split.
 
--- PARTS is 8: of n recipients that are all refused, the first division leaves calls of n/8, so that few calls are made
--- before each recipient has a separate call. To find one refused recipient of 500 takes 25 calls.
+-- PARTS is 8: the first division of n recipients results in calls of n/8 recipients, so that few calls are made before
+-- each recipient has a separate call. For example, it takes 25 calls to find the one refused recipient among 500.
 local PARTS = 8
 
 local bad = unfit()

@@ -24,49 +24,54 @@ type Summary struct {
 	Upload string
 	State  campaign.State
 	Spec   campaign.Spec
-	// Country is the country of numbers in national format: the spec's, or the default of the worker
-	// that started planning. It is empty before planning if the spec names none.
+	// Country is the country of numbers in national format. It is the country of the spec, or else
+	// the default of the worker that started planning. Before planning it is empty if the spec does
+	// not name a country.
 	Country string
-	// SendingHours are the sending hours that planning uses; nil: any hour, or not known yet.
+	// SendingHours are the sending hours that planning uses. It is nil if the campaign may be sent at
+	// any hour, or if the hours are not known yet.
 	SendingHours []campaign.CountryHours
-	// Accounts are the accounts that the campaign is planned for; empty before planning. Resend: at
-	// one of them, recipients with an unknown outcome are submitted once more.
+	// Accounts are the accounts that the campaign is planned for. It is empty before planning.
+	// Resend is true if at least one of them resends recipients with an unknown outcome.
 	Accounts []string
 	Resend   bool
 	// Planned reports whether all recipients of the campaign are planned.
 	Planned bool
 	// Streams are the streams with work left to do.
 	Streams []StreamState
-	// Routes are the routes that planning used; none: all recipients went to Accounts[0]. ByAccount
-	// are the counts of each account, in the order of Accounts; nil if they are not known.
+	// Routes are the routes that planning used. If it is empty, all recipients went to Accounts[0].
+	// ByAccount has the counts of each account, in the order of Accounts. It is nil if the counts
+	// are not known.
 	Routes    []campaign.Route
 	ByAccount []campaign.AccountCounts
 
 	campaign.Counts
-	// Reasons counts the skipped recipients by reason. OtherText counts those skipped as duplicates
-	// whose text differs from the text that their number gets.
+	// Reasons counts the skipped recipients by reason. OtherText counts skipped duplicates whose
+	// text differs from the text that their number gets.
 	Reasons   map[string]int
 	OtherText int
-	// Batches is the number of planned batches. Calls is the number of submitted calls, each
-	// counted once however often it was tried. Segments is the number of segments of accepted
+	// Batches is the number of planned batches. Calls is the number of submitted calls. A call that
+	// was tried several times is counted once. Segments is the number of segments of accepted
 	// messages. Resent is the number of recipients that were submitted again and whose messages both
 	// went out.
 	Batches, Calls, Segments, Resent int
 	InFlight                         InFlight
 
 	CreatedAt, FinishedAt, StartAt, ExpiresAt time.Time
-	// PausedBy is the name or reason of the pause, one word; PausedAt its time.
+	// PausedBy is one word: the name of the operator that paused the campaign, or the reason of the
+	// pause. PausedAt is the time of the pause.
 	PausedBy string
 	PausedAt time.Time
 	// TooManyRejected is set if the campaign was paused for its failure threshold. Canary is how
-	// many messages must end before others are sent; 0: there is no canary, or it is over.
+	// many messages must end before others are sent. It is 0 if the canary is over or the
+	// campaign has none.
 	TooManyRejected *campaign.TooManyRejected
 	Canary          int
 	// StoppedBy is "cancelled", "expired" or empty.
 	StoppedBy string
 	// Quarantined counts unreadable records. QuarantinedWork counts the batches (and the plan) that
-	// left the open set because of them. Unreadable is set if the spec or the planning snapshot
-	// cannot be read; without them the campaign cannot continue.
+	// left the open set because of unreadable records. Unreadable is set if the spec or the
+	// planning snapshot cannot be read. Then the campaign cannot continue.
 	Quarantined, QuarantinedWork int
 	Unreadable                   *Unreadable
 	// RetryRecord is the record of an unfinished retry, for FinishRetry.
@@ -75,9 +80,9 @@ type Summary struct {
 	Archived bool
 }
 
-// StreamState is a stream with work in it. ClosedUntil is when its sending hours begin, as the last
-// refused claim computed it. ClosedSince is when a claim was first refused because of the sending
-// hours. Both are zero if no claim was refused for sending hours.
+// StreamState is a stream with work in it. ClosedUntil is the time when its sending hours begin, as
+// the last refused claim computed it. ClosedSince is the time when a claim was first refused
+// because of the sending hours. Both times are zero if no claim was refused for this reason.
 type StreamState struct {
 	Account, Country         string
 	ClosedSince, ClosedUntil time.Time
@@ -86,7 +91,8 @@ type StreamState struct {
 // reported reports whether some recipients have a final delivery report.
 func (s *Summary) reported() bool { return s.Delivered+s.Undelivered > 0 }
 
-// summaryFields are the fields that Summary reads. The last one exists from the start of planning on.
+// summaryFields are the fields that Summary reads. The last field exists from the start of planning
+// on.
 var summaryFields = []string{
 	fieldFormat, fieldUpload, fieldTotal, fieldPending, fieldAccepted, fieldDelivered, fieldUndelivered, fieldRejected, fieldUnknown, fieldSkipped,
 	fieldCalls, fieldSegments, fieldResent, fieldOtherText, fieldInFlight, fieldCallsInFlight, fieldCreated, fieldFinished, fieldStart, fieldExpiry,
@@ -95,7 +101,7 @@ var summaryFields = []string{
 }
 
 // Summary reads the state of a campaign. It returns ErrNotFound if the campaign was never committed
-// or was removed. While its upload is in progress, its state is Uploading.
+// or was removed. While the upload of the campaign is in progress, its state is Uploading.
 func (l *Ledger) Summary(ctx context.Context, id string) (Summary, error) {
 	s := Summary{ID: id}
 	v, spec, archive, err := l.records.summaryParts(ctx, id)
@@ -135,7 +141,8 @@ func (l *Ledger) Summary(ctx context.Context, id string) (Summary, error) {
 	return s, l.records.summaryExtras(ctx, &s, f, v[len(v)-1] != nil, archive) // the last field is fieldSnapshot
 }
 
-// summaryParts reads summaryFields and the spec of a campaign, and the archive if it has one.
+// summaryParts reads summaryFields and the spec of a campaign. If the campaign has an archive, it
+// reads the archive too.
 func (l recordReader) summaryParts(ctx context.Context, id string) (v []any, spec string, archive *archived, err error) {
 	for try := 1; ; try++ {
 		var fields *redis.SliceCmd
@@ -165,7 +172,7 @@ func (l recordReader) summaryParts(ctx context.Context, id string) (v []any, spe
 }
 
 // summaryExtras reads the parts of the summary that depend on the campaign's accounts, and derives
-// its state.
+// the campaign's state.
 func (l recordReader) summaryExtras(ctx context.Context, s *Summary, f map[string]string, hasSnapshot bool, archive *archived) error {
 	var snapshot campaign.PlanSnapshot
 	if hasSnapshot {
@@ -226,8 +233,8 @@ func (l recordReader) summaryExtras(ctx context.Context, s *Summary, f map[strin
 	return nil
 }
 
-// setPlace sets the country of national numbers and the sending hours: those of the plan, or before
-// planning those of the enqueue.
+// setPlace sets the country of national numbers and the sending hours. They are from the plan, or
+// before planning from the enqueue.
 func (s *Summary) setPlace(snapshot campaign.PlanSnapshot, planned bool) {
 	s.Country, s.SendingHours = cmp.Or(snapshot.Country, s.Spec.Country), snapshot.SendingHours
 	if d := s.Spec.Defaults; d != nil && !planned {
@@ -253,8 +260,8 @@ func (s *Summary) derivedState(f map[string]string, hasSnapshot bool) campaign.S
 	return campaign.Sending
 }
 
-// openStreams returns the streams with batches that are handed out and not settled, or still to be
-// handed out. If the canary is open, only the canary's batches count as still to be handed out.
+// openStreams returns the streams that still have work: open batches, or planned batches that are
+// not handed out. While the canary is open, only its batches count as not handed out.
 func openStreams(f campaign.PlanSnapshot, fields map[string]string, canary bool) (out []StreamState) {
 	last := plannedField
 	if canary {
@@ -271,8 +278,8 @@ func openStreams(f campaign.PlanSnapshot, fields map[string]string, canary bool)
 	return out
 }
 
-// skipReasons are all reasons for which a recipient can be skipped. The ledger hash counts each in
-// the field "x:REASON".
+// skipReasons are all reasons for which a recipient can be skipped. The ledger hash counts each
+// reason in the field "x:REASON".
 var skipReasons = []string{campaign.ReasonInvalidNumber, campaign.ReasonDuplicate, campaign.ReasonCancelled, campaign.ReasonExpired, campaign.ReasonOverCap, campaign.ReasonNoRoute, campaign.ReasonOptedOut,
 	campaign.ReasonMissingField, campaign.ReasonBodyTooLong}
 
@@ -286,7 +293,7 @@ func (l recordReader) uploading(ctx context.Context, s Summary) (Summary, error)
 	}
 	at, err := l.rdb.ZScore(ctx, openIndex, s.ID).Result()
 	if errors.Is(err, redis.Nil) {
-		return s, fmt.Errorf("read status of %s: %w", s.ID, ErrNotFound) // the token of the upload is in Redis, but not its index entry: the upload begins or ends just now
+		return s, fmt.Errorf("read status of %s: %w", s.ID, ErrNotFound) // Redis has the token of the upload, but not its index entry, because the upload begins or ends just now
 	}
 	if err != nil {
 		return s, fmt.Errorf("read status of %s: %w", s.ID, err)

@@ -9,12 +9,13 @@ import (
 	"sync"
 )
 
-// StatusRows reads the recipients that the events about statuses name. It is safe for concurrent use.
+// StatusRows reads the recipients that are named in events about statuses. It is safe for concurrent
+// use.
 type StatusRows struct {
 	ledger *Ledger
 
 	mu sync.Mutex
-	// firstRows are, by campaign and upload, the rows of the first recipient of each page. Pages never
+	// firstRows has, by campaign and upload, the row of the first recipient of each page. Pages never
 	// change.
 	firstRows map[string][]int
 }
@@ -28,9 +29,9 @@ func NewStatusRows(l *Ledger) *StatusRows {
 }
 
 // Read returns the recipients at the given places, with their present results, in the order of the
-// upload. A place is a call, "batch.call", or the recipient at a position of it, "batch.call:position".
-// Read leaves out places of another form, and the rows have no Input. It returns ErrNotFound if
-// there is no such campaign.
+// upload. A place is a call, "batch.call", or one recipient of a call, "batch.call:position". Read
+// ignores places of another form. The rows have no Input. Read returns ErrNotFound if the campaign does
+// not exist.
 func (x *StatusRows) Read(ctx context.Context, id string, places []string) ([]Row, error) {
 	sum, err := x.ledger.Summary(ctx, id)
 	if err != nil {
@@ -72,7 +73,8 @@ func (x *StatusRows) Read(ctx context.Context, id string, places []string) ([]Ro
 	return rows, err
 }
 
-// groupPlaces returns the places by batch and call. A nil list of positions stands for all of the call.
+// groupPlaces returns the places by batch and call. A nil list of positions stands for all recipients
+// of the call.
 func groupPlaces(places []string) map[string]map[int][]int {
 	out := map[string]map[int][]int{}
 	for _, p := range places {
@@ -100,7 +102,7 @@ func groupPlaces(places []string) map[string]map[int][]int {
 	return out
 }
 
-// setRefs sets the references of rows, which are sorted.
+// setRefs sets the references of rows. The rows must be sorted.
 func (x *StatusRows) setRefs(ctx context.Context, id string, rows []Row) error {
 	first, err := x.pages(ctx, id)
 	if err != nil {

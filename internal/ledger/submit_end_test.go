@@ -70,8 +70,8 @@ func (d *sequenceDriver) ended(what string, out Settled, stale bool) {
 	d.checkWatched(out.Wakes)
 }
 
-// end makes one of the waiting steps that end a claim, and may repeat the step later. It may also
-// drop the step, as if the worker had died.
+// The method "end" makes one of the waiting steps that end a claim. It may repeat the step later,
+// or drop the step as if the worker had died.
 func (d *sequenceDriver) end() {
 	if len(d.ends) == 0 {
 		return

@@ -1,9 +1,10 @@
--- top_up.lua hands out batches where a crash or a larger open-batch limit left room. It ends a campaign that has expired.
+-- top_up.lua hands out batches if fewer than the limit are open, because of a crash or a larger limit. It ends a
+-- campaign that has expired.
 -- KEYS: 1 ledger, 2 open set
 -- ARGV: stream, open-batch limit, stream, open-batch limit, …
 -- Returns {'ok', done 0|1, 'batch:wake'…} | {'missing'|'newer'}
--- Running it again changes nothing and returns no batch. If the answer is lost, its batches become due for the sweeper
--- like any other batch.
+-- Running it again changes nothing and returns no batch. If an answer is lost, the sweeper finds the batches of the
+-- answer when they are due, like any other batch.
 local bad = unfit()
 if bad then return {bad} end
 local now, out = now_ms(), {'ok', '0'}

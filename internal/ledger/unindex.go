@@ -12,9 +12,9 @@ import (
 	"github.com/tuma-sms/tuma/internal/script"
 )
 
-// Remove removes from the open index the campaign of e, which the sweeper need not check any more.
-// It keeps an entry that was written again after the caller had read e, or that was written in the
-// last minute.
+// Remove removes the campaign of e from the open index, because the sweeper need not check the
+// campaign any more. It keeps the entry if it was written again after the caller had read e, or
+// was written in the last minute.
 func (x *Index) Remove(ctx context.Context, e IndexEntry) error {
 	_, err := x.scripts.Run(ctx, unindexScript, []string{openIndex}, script.Args(unindexArgs{ID: e.ID, ReadScore: scoreText(e.score), MinAge: unindexAfter})...)
 	if err != nil {
@@ -23,8 +23,8 @@ func (x *Index) Remove(ctx context.Context, e IndexEntry) error {
 	return nil
 }
 
-// RemoveArchived does for a message with an archive what Remove does, however young its entry is: no enqueue
-// can replace the message, so none needs the entry.
+// RemoveArchived does for a message with an archive what Remove does, but also removes a recent entry. No
+// enqueue can replace such a message, so no enqueue needs the entry.
 func (x *Index) RemoveArchived(ctx context.Context, e IndexEntry) error {
 	_, err := x.scripts.Run(ctx, unindexScript, []string{openIndex}, script.Args(unindexArgs{ID: e.ID, ReadScore: scoreText(e.score)})...)
 	if err != nil {
@@ -54,7 +54,7 @@ func (x *Index) abandon(ctx context.Context, id string, message bool) error {
 	if inUse, err := x.inUse(ctx, id); err != nil || inUse {
 		return err
 	}
-	if entered { // if another upload began after the call of inUse, its entry has a new score, and unindex.lua keeps it
+	if entered { // another upload may have begun after the call of inUse; then the entry has a new score, and unindex.lua keeps it
 		if _, err := x.scripts.Run(ctx, unindexScript, []string{openIndex}, script.Args(unindexArgs{ID: id, ReadScore: scoreText(score)})...); err != nil {
 			return fmt.Errorf("unindex %s: %w", id, err)
 		}
@@ -87,8 +87,8 @@ func (x *Index) inUse(ctx context.Context, id string) (bool, error) {
 	return n > 0, nil
 }
 
-// unindexAfter is how old an entry of the open index must be before it may be removed. An enqueue
-// or retry that wrote the entry reaches its commit within that time.
+// unindexAfter is how old an entry of the open index must be before it may be removed. If an
+// enqueue or a retry wrote the entry, it commits within that time.
 const unindexAfter = time.Minute
 
 // scoreText returns a score of the open index as Redis writes it.

@@ -4,7 +4,7 @@
 --   id          campaign id
 --   read_score  score that the caller read
 --   min_age     minimum age of the entry in ms
--- Returns {'gone'|'kept'}. 'kept' changes nothing.
+-- Returns {'gone'|'kept'}. A run that answers 'kept' changes nothing.
 local id, read_score, min_age = unpack(ARGV)
 local t = redis.call('TIME')
 local now = tonumber(t[1]) * 1000 + math.floor(tonumber(t[2]) / 1000)

@@ -21,7 +21,7 @@ const (
 	// stagingLife is how long an upload without activity is kept.
 	stagingLife = 24 * time.Hour
 	// uploadingLife is how long the status of a campaign may be "uploading" after its producer has
-	// died. A live upload renews that time every keepAliveEvery.
+	// died. Each keepAliveEvery, an upload in progress restarts this time.
 	uploadingLife  = 2 * time.Minute
 	keepAliveEvery = uploadingLife / 4
 	// pagesAhead is how many pages go to Redis in one round trip.
@@ -29,7 +29,7 @@ const (
 )
 
 // Digest computes the content hash that decides whether two enqueues are the same campaign. It
-// covers the spec and every recipient, in order. Not safe for concurrent use.
+// covers the spec and every recipient, in order. A Digest is not safe for concurrent use.
 type Digest struct {
 	h hash.Hash
 	// buf holds the bytes that were added and not hashed yet.
@@ -39,7 +39,7 @@ type Digest struct {
 // refMark precedes a reference in the bytes that are hashed.
 const refMark = 1 << 62
 
-// digestStep is how many bytes are hashed at once.
+// digestStep is the number of bytes that Digest collects before it hashes them.
 const digestStep = 4 << 10
 
 // NewDigest starts a content hash with the spec.
@@ -53,7 +53,7 @@ func NewDigest(s campaign.Spec) (*Digest, error) {
 	return d, nil
 }
 
-// Add adds the next recipient as uploaded, with its values of the spec's fields.
+// Add adds the next recipient as uploaded, with its values of the merge fields.
 func (d *Digest) Add(input string, values ...string) {
 	d.buf = binary.AppendUvarint(d.buf, uint64(len(input)))
 	d.buf = append(d.buf, input...)
@@ -66,13 +66,14 @@ func (d *Digest) Add(input string, values ...string) {
 	}
 }
 
-// AddRef adds the caller's own reference of the recipient that was added last. An empty reference
-// changes nothing, so that a campaign without references keeps the hash of earlier releases.
+// AddRef adds the caller's own reference for the recipient that was added last. An empty
+// reference changes nothing, so that a campaign without references keeps the hash of earlier
+// releases.
 func (d *Digest) AddRef(ref string) {
 	if ref == "" {
 		return
 	}
-	// No number as uploaded has the length refMark, so that a reference is never read as a number.
+	// An uploaded number never has the length refMark, so a reference cannot be confused with a number.
 	d.buf = binary.AppendUvarint(d.buf, refMark)
 	d.buf = binary.AppendUvarint(d.buf, uint64(len(ref)))
 	d.buf = append(d.buf, ref...)
@@ -95,10 +96,10 @@ type Pager struct {
 	row        []byte
 }
 
-// Add adds the next recipient, the caller's own reference of it, and its values of the spec's fields.
-// row is what a page stores of the recipient, valid until the next call. The result "kept" has the
-// values that planning will find in the page; it is nil if the values are too long. The result "next"
-// reports whether the recipient starts a new page after the first.
+// Add adds the next recipient, the caller's own reference for it, and its values of the merge fields.
+// The result "row" is the stored form of the recipient; it is valid until the next call. The result
+// "kept" has the values that planning will find in the page; it is nil if the values are too long.
+// The result "next" reports whether the recipient starts a new page after the first.
 func (p *Pager) Add(input, ref string, values []string) (row []byte, kept []string, next bool) {
 	p.row = binary.AppendUvarint(p.row[:0], uint64(len(input)))
 	p.row = append(p.row, input...)
@@ -116,9 +117,9 @@ func (p *Pager) Add(input, ref string, values []string) (row []byte, kept []stri
 }
 
 // Upload writes the recipients of one campaign into a separate staging area, in constant memory,
-// and commits them in one step. Before the commit none of them is visible. The caller ends an
-// upload with Commit or Discard. If the caller dies, Redis deletes the upload after a day. Not safe
-// for concurrent use.
+// and commits them in one step. Before the commit no recipient is visible to others. The caller
+// ends an upload with Commit or Discard. If the caller dies, Redis deletes the upload after a day.
+// An Upload is not safe for concurrent use.
 type Upload struct {
 	ledger *Ledger
 	id     string
@@ -134,18 +135,19 @@ type Upload struct {
 	pages  int
 	// refPages is the number of pages that have references.
 	refPages int
-	// full has the pages that wait to be written, and writing has the pages that are being written
-	// now. The channel written receives the result of that write.
+	// The slice "full" has the pages that wait to be written, and "writing" has the pages that are
+	// being written now. The channel "written" receives the result of that write.
 	full, writing []uploadPage
 	written       chan error
-	// indexed: the campaign was entered in the index of open campaigns.
+	// indexed is true if the campaign was entered in the index of open campaigns.
 	indexed bool
 	// keepAlive stops the goroutine that renews the life of the key of uploads in progress. It is nil
 	// if no such goroutine runs.
 	keepAlive func()
 }
 
-// uploadPage is a full page: its recipients as uploaded, and their references; nil if there are none.
+// uploadPage is a full page. rows has its recipients as uploaded. refs has their references, or is nil if they
+// have none.
 type uploadPage struct{ rows, refs []byte }
 
 // Receipt is the result of an enqueue.
@@ -153,7 +155,7 @@ type Receipt struct {
 	ID        string    `json:"id"`
 	Total     int       `json:"total"`
 	CreatedAt time.Time `json:"created_at"`
-	// Again: the campaign existed already, with the same content.
+	// Again is true if the campaign existed already, with the same content.
 	Again bool `json:"again"`
 }
 
@@ -173,7 +175,7 @@ func (l *Ledger) BeginUpload(id string, spec campaign.Spec) (*Upload, error) {
 	return &Upload{ledger: l, id: id, token: script.NewToken(), spec: spec, record: record, digest: d}, nil
 }
 
-// Add adds the next recipient as uploaded, and its values of the spec's fields, in order. Input
+// Add adds the next recipient as uploaded, and its values of the merge fields, in order. Input
 // longer than MaxInput is cut. If values are too long (MaxValue, MaxValues), they are not stored,
 // and planning skips the recipient.
 func (u *Upload) Add(ctx context.Context, input string, values ...string) error {
@@ -228,7 +230,7 @@ func (u *Upload) ID() string { return u.id }
 func (u *Upload) Total() int { return u.total }
 
 // flush closes the current page. If at least minPages pages wait, flush starts to write them in the
-// background, while the caller fills further pages.
+// background. Meanwhile the caller can fill further pages.
 func (u *Upload) flush(ctx context.Context, minPages int) error {
 	if u.rows > 0 {
 		refs := u.refs.take()
@@ -247,7 +249,7 @@ func (u *Upload) flush(ctx context.Context, minPages int) error {
 	}
 	first, inFlight, index, written := u.pages-len(u.full), u.full, !u.indexed, make(chan error, 1)
 	u.full, u.writing, u.written = nil, inFlight, written
-	if u.keepAlive == nil && minPages > 1 { // with minPages 1, no more recipients follow, so the token need not be renewed
+	if u.keepAlive == nil && minPages > 1 { // if minPages is 1, no more recipients follow, so the token need not be renewed
 		u.startKeepAlive(ctx)
 	}
 	go func() { written <- u.write(ctx, first, inFlight, index) }()
@@ -308,7 +310,8 @@ func (u *Upload) pageFields(n int, page uploadPage) []any {
 	return fields
 }
 
-// startKeepAlive renews the life of the uploads in progress until stopKeepAlive, or until ctx ends.
+// startKeepAlive starts to renew the life of the uploads in progress. The renewals end when stopKeepAlive is
+// called or ctx ends.
 func (u *Upload) startKeepAlive(ctx context.Context) {
 	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan struct{})
@@ -326,7 +329,7 @@ func (u *Upload) startKeepAlive(ctx context.Context) {
 				return
 			case <-tick.C:
 			}
-			// A failed renewal does no harm: the next one comes before the key expires.
+			// A failed renewal does no harm, because the next renewal is made before the key expires.
 			_ = u.ledger.rdb.Expire(ctx, uploadsKey(u.id), uploadingLife).Err()
 		}
 	}()
@@ -338,12 +341,12 @@ func (u *Upload) stopKeepAlive() {
 	}
 }
 
-// Discard deletes what was uploaded. If no campaign and no other upload has the ID, Summary returns
-// ErrNotFound for it afterwards. A Commit after Discard fails. Discard after a failed Commit makes
-// sure that the commit does not happen later; a campaign that was committed stays.
+// Discard deletes what was uploaded. Afterwards, Summary returns ErrNotFound for the ID unless a
+// campaign or another upload has it. A Commit after Discard fails. After a failed Commit, Discard
+// makes sure that the campaign is not committed later. A campaign that was committed already stays.
 func (u *Upload) Discard(ctx context.Context) error {
 	u.stopKeepAlive()
-	_ = u.waitForWrite() // its error does not matter: the pages are deleted
+	_ = u.waitForWrite() // the error does not matter, because the pages are deleted anyway
 	_, err := u.ledger.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
 		p.Unlink(ctx, stagingKey(u.id, u.token))
 		p.SRem(ctx, uploadsKey(u.id), u.token)

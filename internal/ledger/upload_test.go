@@ -32,7 +32,7 @@ func TestCommit_SecondCommitChangesNothing(t *testing.T) {
 	}
 	before := r.state("c")
 	later := spec
-	later.ExpiresAt = later.ExpiresAt.Add(time.Second) // ExpiresAt is computed from ExpiresIn, which stays the same, so the content is the same
+	later.ExpiresAt = later.ExpiresAt.Add(time.Second) // ExpiresAt is computed from ExpiresIn; ExpiresIn does not change, so the content does not change
 	same := first
 	same.Again = true
 	cases := map[string]struct {
@@ -192,7 +192,7 @@ func TestWatch_ScheduledCampaignIsDueAtItsStart(t *testing.T) {
 	if due, err := r.DueBatches(t.Context(), "c", start.Add(-time.Second)); err != nil || len(due) > 0 {
 		t.Errorf("due before the campaign's start: %v, %v; want nothing", due, err)
 	}
-	// A pause and a resume do not make the campaign due before its start.
+	// A pause and a resume must not make the campaign due before its start.
 	_, err := r.Pause(t.Context(), "c", "me")
 	r.ok(err)
 	_, err = r.Resume(t.Context(), "c", "me")

@@ -27,7 +27,8 @@ func parseWake(s string) (Wake, error) {
 }
 
 // DueBatches returns the open work of a campaign (batches, or PlanWork) that the sweeper should
-// check by the time now. Each entry has the number of its last wake. It returns at most 500.
+// check by the time "now". Each entry has the number of its last wake. DueBatches returns at
+// most 500 entries.
 func (l *Ledger) DueBatches(ctx context.Context, id string, now time.Time) ([]Wake, error) {
 	names, err := l.rdb.ZRangeByScore(ctx, openKey(id), &redis.ZRangeBy{
 		Min: "-inf", Max: strconv.FormatInt(now.UnixMilli(), 10), Count: 500,
@@ -53,8 +54,8 @@ func (l *Ledger) DueBatches(ctx context.Context, id string, now time.Time) ([]Wa
 	return out, nil
 }
 
-// Watch sets the time at which the sweeper checks a batch, or the plan, again. It does nothing for
-// closed work.
+// Watch sets the next time at which the sweeper checks a batch or the plan. For closed work it
+// does nothing.
 func (l *Ledger) Watch(ctx context.Context, id, batch string, at time.Time) error {
 	if err := l.rdb.ZAddXX(ctx, openKey(id), redis.Z{Score: float64(at.UnixMilli()), Member: batch}).Err(); err != nil {
 		return fmt.Errorf("watch %s of %s: %w", batch, id, err)
@@ -63,8 +64,8 @@ func (l *Ledger) Watch(ctx context.Context, id, batch string, at time.Time) erro
 }
 
 // BatchesAhead counts the open batches of a campaign in the same stream that were handed out before
-// this batch. Batches whose watch is later than deadline do not count. The count stops at limit,
-// because a retry may have opened very many batches.
+// this batch. It does not count batches whose watch is later than the deadline. The count stops at
+// limit, because a retry may have opened very many batches.
 func (l *Ledger) BatchesAhead(ctx context.Context, id, batch string, deadline time.Time, limit int) (n int, err error) {
 	const step = 256
 	stream, _, _ := strings.Cut(batch, ".")
@@ -75,8 +76,8 @@ func (l *Ledger) BatchesAhead(ctx context.Context, id, batch string, deadline ti
 			return 0, fmt.Errorf("count open batches of %s: %w", id, err)
 		}
 		for _, name := range names {
-			// Without leading zeros, the longer of two numbers is the larger, so the lengths are
-			// compared first.
+			// The numbers have no leading zeros, so the longer number is the larger one, and the
+			// lengths are compared first.
 			if b, _, _ := strings.Cut(name, "."); b == stream && (len(name) < len(batch) || len(name) == len(batch) && name < batch) {
 				n++
 			}
@@ -87,8 +88,8 @@ func (l *Ledger) BatchesAhead(ctx context.Context, id, batch string, deadline ti
 	}
 }
 
-// NextDue returns the earliest time at which one of a campaign's open batches is checked next; zero
-// if none is open.
+// NextDue returns the earliest time at which the sweeper checks an open batch of a campaign. It
+// returns the zero time if no batch is open.
 func (l *Ledger) NextDue(ctx context.Context, id string) (time.Time, error) {
 	first, err := l.rdb.ZRangeWithScores(ctx, openKey(id), 0, 0).Result()
 	if err != nil {
@@ -100,7 +101,7 @@ func (l *Ledger) NextDue(ctx context.Context, id string) (time.Time, error) {
 	return time.UnixMilli(int64(first[0].Score)), nil
 }
 
-// RaiseWake gives a batch, or the plan, a new wake number, because the task of the wake `lost` did
+// RaiseWake gives a batch, or the plan, a new wake number, because the task of the wake "lost" did
 // not reach a worker. ok is false if the batch is closed. watch is how long the sweeper waits
 // before it checks the batch again.
 func (l *Ledger) RaiseWake(ctx context.Context, id string, lost Wake, watch time.Duration) (w Wake, ok bool, err error) {

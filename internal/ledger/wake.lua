@@ -3,9 +3,9 @@
 -- ARGV, in the order of wakeArgs:
 --   batch  or 'plan'
 --   lost   the wake number that is lost
---   watch  ms until the sweeper looks again
--- Returns {'woken', wake} | {'closed'|'missing'|'newer'}. If another caller has raised the number already, that number is
--- returned and not raised again.
+--   watch  ms until the sweeper checks the work again
+-- Returns {'woken', wake} | {'closed'|'missing'|'newer'}. If another caller has already raised the number, the script
+-- returns that number unchanged.
 local batch, lost, watch = unpack(ARGV)
 local bad = unfit()
 if bad then return {bad} end
