@@ -26,13 +26,14 @@ type Card struct {
 	Burst       float64        `json:"burst,omitempty"`
 	Unit        string         `json:"unit"` // UnitMessages, UnitSegments or UnitRequests
 	Sender      string         `json:"sender,omitempty"`
-	Concurrency int            `json:"concurrency"` // calls at once in one worker
+	Concurrency int            `json:"concurrency"` // maximum number of simultaneous calls of one worker
 	Price       string         `json:"price,omitempty"`
 	OnUnknown   string         `json:"on_unknown,omitempty"`
-	// ReportFor is how long a message waits for its delivery report; 0 if reports are not
+	// ReportFor is how long a message waits for its delivery report; It is 0 if reports are not
 	// collected.
 	ReportFor time.Duration `json:"report_for,omitempty"`
-	// ReportSample is the number of messages of a campaign whose delivery reports are collected; 0: all.
+	// ReportSample is the number of messages of a campaign whose delivery reports are collected. 0 means
+	// all messages.
 	ReportSample int    `json:"report_sample,omitempty"`
 	Country      string `json:"country,omitempty"`
 	// Windows are the sending hours of marketing campaigns by country, e.g. "08:00-18:00".
@@ -41,13 +42,14 @@ type Card struct {
 
 // Incompatibility is a reason why an account cannot carry a campaign.
 type Incompatibility struct {
-	// Field is the campaign's field: "from", "flash" or "body". Problem is a text for people.
+	// Field is the campaign's field: "from", "flash" or "body". Problem describes the reason for a human
+	// reader.
 	Field, Problem string
 }
 
-// Incompatibilities returns why an account cannot carry a campaign, as far as its card shows. It
-// returns nil if the account can carry the campaign. The parameter "from" is the campaign's sender
-// ID, or empty for the account's default.
+// Incompatibilities returns the reasons in the account's card why the account cannot carry a
+// campaign. It returns nil if the account can carry the campaign. The parameter "from" is the
+// campaign's sender ID, or empty for the account's default sender ID.
 func (c Card) Incompatibilities(from, body string, flash bool) (out []Incompatibility) {
 	add := func(field, format string, args ...any) {
 		out = append(out, Incompatibility{field, fmt.Sprintf(format, args...)})

@@ -27,8 +27,8 @@ func AppendCarry(b []byte, calls []Call) []byte {
 }
 
 // AppendPlanned appends the stored form of recipients to b: the count of recipients, then the row
-// and the MSISDN of each. Rows are stored as differences, MSISDNs as their distance from the
-// smallest one.
+// and the MSISDN of each. A row is stored as the difference from the row before. An MSISDN is
+// stored as its difference from the smallest MSISDN.
 func AppendPlanned(b []byte, to []Planned) []byte {
 	b = binary.AppendUvarint(b, uint64(len(to)))
 	if len(to) == 0 {
@@ -48,8 +48,8 @@ func AppendPlanned(b []byte, to []Planned) []byte {
 	return b
 }
 
-// AppendValues appends the stored form of one recipient's values to b. nil stands for values that
-// are too long.
+// AppendValues appends the stored form of one recipient's values to b. If values is nil, the
+// values were too long to store.
 func AppendValues(b []byte, values []string) []byte {
 	if values == nil {
 		return append(b, 0)

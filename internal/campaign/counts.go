@@ -13,19 +13,20 @@ type Counts struct {
 	Skipped     int
 }
 
-// AccountCounts counts a campaign's recipients at one of its accounts. Recipients that planning
-// skipped or has not reached belong to no account.
+// AccountCounts counts a campaign's recipients at one of its accounts. A recipient that planning
+// skipped or has not reached is not counted for an account.
 type AccountCounts struct {
 	Account string
 	Counts
 }
 
 // Usage is what was sent through one account: messages that its gateway has accepted, their segments,
-// and their cost as far as the gateway tells it.
+// and their cost, if the gateway returns it.
 type Usage struct {
 	Account            string
 	Messages, Segments int
-	// Cost is in millionths of Currency, an ISO code. Currency is empty if the gateway tells no cost.
+	// Cost is in millionths of Currency, an ISO code. Currency is empty if the gateway does not
+	// return a cost.
 	Cost     int64
 	Currency string
 }

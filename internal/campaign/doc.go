@@ -1,7 +1,7 @@
 // Package campaign describes campaigns: what the producer asked for, how planning divides the
 // recipients into pages, batches and calls, and the statuses, counts and reasons of recipients. It
 // does not use Redis. Package ledger stores these types there. The stored form of some types and
-// fields must not change; their comments mention this.
+// fields must not change. The comments of these types and fields mention this.
 //
 // Everything here is a value or a pure function, and safe for concurrent use.
 package campaign

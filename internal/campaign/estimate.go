@@ -9,10 +9,10 @@ import (
 type ProgressReading struct {
 	At time.Time
 	// Ended is the number of messages that have ended. Left is the number of messages that have not
-	// ended. Skipped recipients count in neither.
+	// ended. Skipped recipients are in neither number.
 	Ended, Left int
-	// Rate is the sum of the rates of the accounts in messages a second, or 0 if it is not known or
-	// not limited.
+	// Rate is the sum of the accounts' rates, in messages a second. It is 0 if a rate is not known
+	// or not limited.
 	Rate float64
 	// Blocked is true if the campaign sends nothing at the moment, for example because it is paused.
 	Blocked bool
@@ -20,11 +20,11 @@ type ProgressReading struct {
 
 // Estimator estimates when a campaign ends, from readings of its progress. It uses the rate of the
 // accounts. If the accounts have no rate, or if the campaign is clearly slower than their rate, it
-// uses the speed of the last ten seconds. Times in which the campaign was blocked do not count. The
+// uses the speed of the last ten seconds. Times in which the campaign was blocked are left out. The
 // estimate changes smoothly, because messages end in steps of a whole call. The zero value has no
 // readings. It is not safe for concurrent use.
 type Estimator struct {
-	steps   []progressStep // the readings at which Ended had grown, the oldest first
+	steps   []progressStep // the readings at which Ended was higher than before, the oldest first
 	since   time.Time      // the first reading since the campaign was last blocked
 	last    ProgressReading
 	slow    bool // the campaign is slower than the accounts' rate
@@ -40,7 +40,7 @@ type progressStep struct {
 const (
 	// estimateSpan is the time that the measured speed covers.
 	estimateSpan = 10 * time.Second
-	// smoothing is the time in which the estimate follows two thirds of a change.
+	// smoothing is the time after which the estimate has followed two thirds of a change.
 	smoothing = 5 * time.Second
 	// slowBelow and fastAbove are shares of the accounts' rate. A campaign becomes slow when its speed
 	// is below slowBelow, and stays slow until its speed is above fastAbove.
@@ -49,8 +49,8 @@ const (
 	estimateLimit = 100 * 365 * 24 * time.Hour
 )
 
-// Add adds a reading and returns the estimated end, or the zero time if there is no estimate. The
-// times of readings must not decrease.
+// Add adds a reading and returns the estimated end. It returns the zero time if the end cannot be
+// estimated. The times of readings must not decrease.
 func (e *Estimator) Add(r ProgressReading) time.Time {
 	if r.Blocked {
 		*e = Estimator{}
@@ -84,8 +84,8 @@ func (e *Estimator) Add(r ProgressReading) time.Time {
 	return e.end
 }
 
-// speed returns the speed, in messages a second, with which the campaign is expected to continue; 0
-// if it is not known.
+// speed returns the speed with which the campaign is expected to continue, in messages a second. It
+// returns 0 if the speed is not known.
 func (e *Estimator) speed() float64 {
 	measured := e.measured()
 	if e.last.Rate <= 0 {
@@ -104,8 +104,8 @@ func (e *Estimator) speed() float64 {
 	return e.last.Rate
 }
 
-// measured returns the speed between the first and the last step. If the next step is late, the
-// delay counts too.
+// measured returns the speed between the first and the last step. If the next step is late, this
+// delay is included.
 func (e *Estimator) measured() float64 {
 	n := len(e.steps) - 1
 	if n < 1 {

@@ -9,13 +9,13 @@ import (
 // run is a recorded sequence of readings, one every 250 ms as `tuma status --watch` makes them.
 type run struct {
 	total    int
-	rate     float64                   // the sum of the accounts' rates, in messages a second; 0: unlimited
+	rate     float64                   // the sum of the accounts' rates, in messages a second; 0 if the rate is unlimited
 	ended    func(seconds float64) int // how many messages have ended at this time after the start
 	blocked  func(seconds float64) bool
 	length   float64 // in seconds
-	settling float64 // seconds from the start until the error must be within the maximum
-	within   float64 // maximum error of the estimate: this share of the time left, plus 2 seconds and one step
-	step     float64 // seconds between two moments at which messages end; 0: short
+	settling float64 // seconds from the start after which the error must be within the maximum
+	within   float64 // the maximum error of the estimate is this share of the remaining time, plus 2 seconds and one step
+	step     float64 // seconds between two moments at which messages end; 0 if this time is short
 }
 
 func steps(per int, every float64) func(float64) int {
@@ -23,7 +23,7 @@ func steps(per int, every float64) func(float64) int {
 }
 
 // The estimate is right soon after the start or after a pause. Times in which the campaign was
-// blocked do not count. The estimate does not jump.
+// blocked are left out. The estimate must not jump.
 func TestEstimator_OverRecordedSequences(t *testing.T) {
 	t.Parallel()
 	begin := time.Date(2026, 11, 28, 9, 0, 0, 0, time.UTC)

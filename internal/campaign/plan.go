@@ -2,16 +2,16 @@ package campaign
 
 import "github.com/tuma-sms/tuma/sms"
 
-// Limits of a stored page, and of what planning carries over to the next one.
+// Limits of a stored page, and of what planning carries over to the next page.
 const (
-	// MaxPageRows is the maximum number of recipients in a page. A page of that many plain numbers
-	// is nearly full. Larger pages are cheaper: a page costs Redis hardly more for many recipients
-	// than for few.
+	// MaxPageRows is the maximum number of recipients in a page. A page with this number of plain
+	// numbers is nearly full. Large pages are cheaper, because a page with many recipients costs
+	// Redis hardly more than a page with few.
 	MaxPageRows = 4096
 	// MaxInput is how many bytes of a recipient's uploaded text are kept. No phone number is
 	// longer.
 	MaxInput = 64
-	// MaxRef is the maximum length of a caller's own reference, in bytes.
+	// MaxRef is the maximum length of the caller's own reference for a recipient, in bytes.
 	MaxRef = 64
 	// MaxValue is the maximum length of the value of a merge field, in bytes. A recipient with a
 	// longer value is skipped.
@@ -21,11 +21,11 @@ const (
 	// MaxBodies is the maximum length of all bodies of one batch together, in bytes before
 	// compression. It is also the limit for what planning carries over to the next page.
 	MaxBodies = 48 << 10
-	// CarryRows is the number of rows for which planning may carry over a recipient, so that recipients
-	// with the same body share a call. After these rows, planning puts the recipient's call into a
-	// batch, even if the call is not full. Batches of a stream are out of row order by at most
-	// CarryRows rows and one page. A later release may lower CarryRows only if it keeps the present
-	// value for campaigns that this release has planned.
+	// CarryRows is the maximum number of rows for which planning may carry over a recipient, so that
+	// recipients with the same body share a call. After this number of rows, planning puts the
+	// recipient's call into a batch, even if the call is not full. Batches of a stream are out of row
+	// order by at most CarryRows rows and one page. A later release may lower CarryRows only if it
+	// keeps the present value for campaigns that this release has planned.
 	CarryRows = 5000
 )
 
@@ -33,11 +33,11 @@ const (
 type Page struct {
 	Number, First int
 	Inputs        []string
-	// Values holds the values of the spec's fields for each input; a nil element means that they
-	// are too long. It is nil in a plain campaign.
+	// Values holds the values of the merge fields for each input. An element is nil if the
+	// values of the input are too long. Values is nil in a plain campaign.
 	Values [][]string
-	// Refs holds the caller's own reference of each input. It is nil if no recipient of the page has
-	// one, or if the reader did not ask for references.
+	// Refs holds the caller's own reference for each input. It is nil if no recipient of the page
+	// has a reference, or if references were not read.
 	Refs []string
 }
 
@@ -48,12 +48,12 @@ type PlannedPage struct {
 	Skipped []SkippedRecipient
 	Batches []PlannedBatch
 	Carry   [][]Call
-	// OpenBatchLimits are how many batches may be open at once, by stream.
+	// OpenBatchLimits has, by stream, how many batches may be open at once.
 	OpenBatchLimits map[int]int
 }
 
 // PlannedBatch is a batch of recipients for one stream, divided into calls. Stream is the number
-// of the stream. Bodies has one body for each call; it is empty in a plain campaign.
+// of the stream. Bodies has one body for each call. It is empty in a plain campaign.
 type PlannedBatch struct {
 	Stream int
 	Calls  []int
@@ -65,7 +65,7 @@ type PlannedBatch struct {
 type Call struct {
 	// Body is empty in a plain campaign, where every call sends the campaign's body.
 	Body string
-	// Values are the values that the body was rendered from; nil in a plain campaign.
+	// Values are the values from which the body was rendered. It is nil in a plain campaign.
 	Values []string
 	To     []Planned
 }

@@ -10,15 +10,15 @@ const (
 	ReasonOverCap       = "over_cap"
 	ReasonNoRoute       = "no_route"
 	ReasonOptedOut      = "opted_out"
-	ReasonMissingField  = "missing_field" // the code is the name of the merge field that has no value
+	ReasonMissingField  = "missing_field" // the code is the name of the merge field without a value
 	ReasonBodyTooLong   = "body_too_long"
 	ReasonNotSent       = "not_sent"
-	ReasonReconciled    = "reconciled" // an accepted recipient, whose outcome was unknown until its message was found at the gateway
-	ReasonNotFound      = "not_found"  // an unknown recipient, whose message was not found at the gateway
+	ReasonReconciled    = "reconciled" // the recipient is accepted; its outcome was unknown until its message was found at the gateway
+	ReasonNotFound      = "not_found"  // the recipient is unknown; its message was not found at the gateway
 )
 
-// CodeOtherText is the code of a recipient that is skipped as a duplicate although its text differs
-// from the text that its number gets.
+// CodeOtherText is the code of a recipient that is skipped as a duplicate, although its text is not
+// the text that its number gets.
 const CodeOtherText = "other_text"
 
 // AllSenders is the suppression list that applies to every campaign, whatever its sender.

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// ErrRecord means that a stored record cannot be read. Records in Redis are binary and bounded, and
-// a damaged one is an error, never a panic or a guess.
+// ErrRecord means that a stored record cannot be read. Records in Redis are binary and bounded. If
+// a record is damaged, reading it returns this error, and never panics or guesses.
 var ErrRecord = errors.New("record cannot be read")
 
 // Record is the outcome of one recipient of a call. In Redis it is [status][length of the
@@ -22,13 +22,13 @@ type Record struct {
 	// RetryIn is how long a Pending recipient of a settle must wait, if it must wait longer than
 	// the settle's other Pending recipients. It is not stored.
 	RetryIn time.Duration
-	// Resent holds the further message ids of a recipient that was submitted again and whose
-	// messages both went out.
+	// Resent holds further message ids. It is set if a recipient was submitted again and both
+	// messages went out.
 	Resent []string
-	// Before is the recipient's record with the status Unknown, from before a retry or a resend
-	// made the recipient pending again.
+	// Before is an earlier record of the recipient, with the status Unknown. After that record,
+	// a retry or a resend made the recipient pending again.
 	Before *Record
-	// Moved means that the recipient is in another batch now, and the rest of the record is empty.
-	// Only the ledger sets Before and Moved.
+	// Moved means that the recipient is in another batch now, and the other fields of the record
+	// are empty. Only the ledger sets Before and Moved.
 	Moved bool
 }

@@ -9,7 +9,8 @@ import (
 	"github.com/tuma-sms/tuma/internal/simulator"
 )
 
-// A sample of a million rows has exactly its size, so that six polls of each message cost at most six times the size.
+// A sample from a million rows must have exactly the given size. So six polls for each message cost at most six times
+// this size.
 func TestSample_HasExactlyItsSize(t *testing.T) {
 	t.Parallel()
 	for _, x := range []struct{ total, size, want int }{{1_000_000, 1000, 1000}, {1001, 1000, 1000}, {1000, 1000, 1000}, {7, 1000, 7}, {5000, 0, 5000}, {2, 1, 1}, {1025, 3, 3}} {
@@ -45,8 +46,8 @@ func TestSample_IsReproducibleAndNested(t *testing.T) {
 	}
 }
 
-// Over 4,000 campaigns, each of 64 rows is in the sample as often as any other. The statistic is a chi-square of 63 degrees of
-// freedom, which is above 115 once in 20,000 uniform samples.
+// Over 4,000 campaigns, each of 64 rows is in the sample about equally often. The statistic is a chi-square of 63
+// degrees of freedom, which is above 115 once in 20,000 uniform samples.
 func TestSample_IsUniform(t *testing.T) {
 	t.Parallel()
 	var counts [64]int

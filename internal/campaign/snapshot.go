@@ -4,12 +4,12 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// PlanSnapshot is everything besides the spec that planning depends on. It is stored when planning
-// starts, so that a restart with another configuration continues the same plan.
+// PlanSnapshot has everything on which planning depends, except the spec. It is stored when
+// planning starts. So if a worker restarts with another configuration, it continues the same plan.
 type PlanSnapshot struct {
 	Country  string            `json:"cc,omitempty"`
 	Accounts []SnapshotAccount `json:"a"`
-	Routes   []Route           `json:"r,omitempty"` // empty: all recipients go to account 0
+	Routes   []Route           `json:"r,omitempty"` // if it is empty, all recipients go to account 0
 	// SendingHours are the sending hours of the campaign by country. They have a separate field in
 	// Redis, because Redis stores a small hash compactly only if no field is longer than 64 bytes.
 	SendingHours []CountryHours `json:"-"`
@@ -19,20 +19,21 @@ type PlanSnapshot struct {
 type SnapshotAccount struct {
 	Name          string `json:"n"`
 	MaxRecipients int    `json:"m"` // maximum number of recipients of a call
-	// BatchSize is the maximum number of recipients of a batch: a multiple of MaxRecipients, or
-	// less than it. In Redis, 0 stands for MaxRecipients.
+	// BatchSize is the maximum number of recipients of a batch: It is a multiple of
+	// MaxRecipients, or less than MaxRecipients. In Redis, 0 stands for MaxRecipients.
 	BatchSize int `json:"b,omitempty"`
-	// Resend: recipients with an unknown outcome are submitted once more, because the gateway has
-	// no idempotency keys and the campaign or account asks for it.
+	// Resend is true if recipients with an unknown outcome are submitted once more. The gateway
+	// then has no idempotency keys, and a setting of the campaign or of the account asks for the
+	// resend.
 	Resend bool `json:"r,omitempty"`
-	// MaxChars and MaxSegments are the length of the longest body that the gateway accepts. Calls
-	// is the maximum number of calls of a batch. 0 means no limit. All three are 0 in plain
-	// campaigns: their body was checked before, and BatchSize bounds their batches.
+	// MaxChars and MaxSegments are the maximum length of a body that the gateway accepts. Calls
+	// is the maximum number of calls of a batch. 0 means no limit. In plain campaigns all three
+	// are 0, because the body was checked before and BatchSize limits the batches.
 	MaxChars    int `json:"mc,omitempty"`
 	MaxSegments int `json:"mx,omitempty"`
 	Calls       int `json:"k,omitempty"`
-	// Held: the account had been held for long when planning started. A route that also names
-	// another account skips this account.
+	// Held is true if the account had been held for long when planning started. If a route also
+	// names another account, it skips this account.
 	Held bool `json:"h,omitempty"`
 }
 

@@ -41,7 +41,7 @@ func ParseStatus(s string) (Status, bool) {
 // State is the state of a campaign.
 type State string
 
-// The states, in the words that users see. Done means that nothing is pending.
+// The states, in the words that users see. Done means that no recipient is pending.
 const (
 	Uploading State = "uploading"
 	Scheduled State = "scheduled"

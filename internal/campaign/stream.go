@@ -26,7 +26,8 @@ const MaxStreams = 1024
 
 // Stream is an account together with the sending hours of its recipients. Batches are numbered by
 // stream, and each stream has its own limit of open batches. So all recipients of a batch have the
-// same sending hours, and a stream outside its hours takes no open batches from other streams.
+// same sending hours. A stream outside its hours does not use up the open batches of other
+// streams.
 type Stream struct {
 	Number       int
 	Account      SnapshotAccount
@@ -47,14 +48,14 @@ func (f PlanSnapshot) Stream(n int) Stream {
 	return l
 }
 
-// SameHoursFor returns the number of the stream that has the same sending hours as the given
-// stream, but belongs to the account with the number account.
+// SameHoursFor returns the number of the stream with the same sending hours as the given stream,
+// at another account. The parameter "account" is the number of this account.
 func (f PlanSnapshot) SameHoursFor(stream, account int) int {
 	return stream - stream%len(f.Accounts) + account
 }
 
-// CountedStreams returns how many streams the scripts keep separate counts for: none if the
-// campaign has one account.
+// CountedStreams returns the number of streams for which the scripts keep separate counts. It is
+// 0 if the campaign has only one account.
 func (f PlanSnapshot) CountedStreams() int {
 	if len(f.Accounts) < 2 {
 		return 0

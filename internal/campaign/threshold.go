@@ -1,19 +1,20 @@
 package campaign
 
-// DefaultMaxRejected is the failure threshold, in percent, of a campaign that has a canary and sets
-// none.
+// DefaultMaxRejected is the failure threshold, in percent, of a campaign that has a canary and does
+// not set a threshold.
 const DefaultMaxRejected = 10
 
 const (
 	// ThresholdSample is how many messages must have finished before the threshold is checked,
-	// other than at the end of the canary. A smaller sample says too little about the campaign.
+	// other than at the end of the canary. Fewer messages say too little about the campaign.
 	ThresholdSample = 100
 	// ThresholdSpan is the number of messages within the threshold after which the count restarts.
 	// The restart ensures that a million accepted messages do not hide later failures.
 	ThresholdSpan = 10_000
 )
 
-// PausedTooMany is Summary.PausedBy of a campaign that exceeded its failure threshold.
+// PausedTooMany is the value of Summary.PausedBy for a campaign that exceeded its failure
+// threshold.
 const PausedTooMany = "too_many_rejected"
 
 // PausedByGateway is the first part of Summary.PausedBy when a gateway has refused the campaign.

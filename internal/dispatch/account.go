@@ -18,8 +18,8 @@ import (
 // LeaseMargin is how much longer the lease of a claim is than the maximum duration of its call.
 const LeaseMargin = 3 * time.Second
 
-// Account is a gateway account that batches are sent through, as one worker uses it. Make it with
-// NewAccount, and change only its limits and its Gateway afterwards. It is safe for concurrent use.
+// Account is a gateway account through which one worker sends batches. Make it with NewAccount, and
+// change only its limits and its Gateway afterwards. It is safe for concurrent use.
 type Account struct {
 	Settings
 	// Tracker keeps track of the calls that the gateway may have taken.
@@ -36,7 +36,7 @@ type Account struct {
 	// Each class has a separate slow start. So a one-time code does not wait for the trial calls of
 	// bulk campaigns.
 	bulkStart, transactionalStart *pacing.SlowStart
-	// free reports whether neither a rate nor a cool-down limits the account.
+	// free reports whether the account has no rate and no cool-down now.
 	free    func(context.Context) (bool, error)
 	health  health
 	limits  atomic.Pointer[limits]
@@ -46,27 +46,28 @@ type Account struct {
 	failedCalls, unusedClaims, failedLookups failures
 }
 
-// limits are the settings of the rate that are in force. They may change while the worker runs.
+// limits has the settings of the rate that are in force. These may change while the worker runs.
 type limits struct {
 	unit    string
 	limited bool
 }
 
-// SetLimits changes what the rate counts, and whether there is a rate, from the next call on. The
-// limiter itself follows the rate in Redis.
+// SetLimits changes the unit of the rate, and whether the account has a rate. The change applies
+// from the next call on. The limiter itself reads the rate from Redis.
 func (a *Account) SetLimits(unit string, limited bool) { a.limits.Store(&limits{unit, limited}) }
 
-// Gateway is what may change at an account while the worker runs.
+// Gateway has the settings of an account that may change while the worker runs.
 type Gateway struct {
 	Provider providers.Provider
-	Sender   string // the sender ID of campaigns that name none
+	Sender   string // the sender ID of campaigns that do not name one
 	Price    string // the price of one segment, as accounts.SegmentCost reads it, or ""
 	// CallbackURL is the URL to which the gateway posts delivery reports, up to and including the slash before the name
-	// of the call; empty: it posts none to a URL that the call names.
+	// of the call; It is empty if calls do not name such a URL.
 	CallbackURL providers.Secret
 }
 
-// callbackURL returns the URL to which the gateway posts the delivery reports of a call, or "".
+// callbackURL returns the URL to which the gateway posts the delivery reports of a call, or "" if the call does not
+// name such a URL.
 func (g Gateway) callbackURL(c *ledger.Claim) providers.Secret {
 	if g.CallbackURL == "" {
 		return ""
@@ -81,31 +82,31 @@ func (a *Account) SetGateway(g Gateway) { a.gateway.Store(&g) }
 // Gateway returns the gateway for the next call.
 func (a *Account) Gateway() Gateway { return *a.gateway.Load() }
 
-// unit returns what the rate counts.
+// unit returns the unit of the rate.
 func (a *Account) unit() string { return a.limits.Load().unit }
 
 // limited reports whether a rate is configured.
 func (a *Account) limited() bool { return a.limits.Load().limited }
 
-// Settings are the configuration of an account that does not change, with the facts of its gateway.
+// Settings has the unchanging configuration of an account and the facts about its gateway.
 type Settings struct {
 	Name string
 	Info providers.Info
-	Unit string // what the rate counts: one of the units of package campaign; SetLimits changes it
+	Unit string // the unit of the rate, one of the units of package campaign; SetLimits changes it
 	// Limited is true if the account is configured with a rate. SetLimits changes it.
 	Limited bool
 	// Concurrency is the maximum number of calls in flight.
 	Concurrency int
 	// Timeout is the maximum duration of one call of Provider.Send.
 	Timeout time.Duration
-	// MaxAttempts is the maximum number of answers about a message itself. Answers about the account
-	// do not count.
+	// MaxAttempts is the maximum number of answers about one message. Answers about the account are
+	// not counted.
 	MaxAttempts int
-	// Meter counts what happens at the account.
+	// Meter counts claims, calls and outcomes at the account.
 	Meter Meter
 }
 
-// NewAccount returns an account that has no call in flight. The limiter is the one that all workers
+// NewAccount returns an account that has no call in flight. l is the limiter that all workers
 // share.
 func NewAccount(s Settings, g Gateway, l *ratelimit.Redis, t *reconcile.Tracker, reports *tracking.Tracker) *Account {
 	a := &Account{Settings: s, Tracker: t, Reports: reports, bulk: pacing.NewBulkLane(l), transactional: pacing.NewTransactionalLane(l.Transactional()),
@@ -145,11 +146,11 @@ func (a *Account) keyTTL() time.Duration { return min(a.Info.KeyTTL, ledger.MaxK
 func (a *Account) lease() time.Duration { return a.Timeout + LeaseMargin }
 
 // noteSent records the IDs of the messages of a call, so that the gateway's lists and delivery reports
-// can be matched with them. The caller settles the call only afterwards.
+// can be matched with them. The caller settles the call after that.
 func (b *batch) noteSent(ctx context.Context, c *ledger.Claim, records []campaign.Record) error {
-	// Note the IDs for the index first. Suppose that the worker or Redis died after Tracker had recorded an
-	// ID, and before the ID was noted. The message would then look like a message of another call, and no
-	// report could prove it.
+	// Note the IDs for the index before Tracker records them. If the worker or Redis died between the two
+	// steps in the other order, the message would look like a message of another call. Then no report could
+	// prove it.
 	if b.acc.Reports != nil {
 		if err := b.acc.Reports.Note(ctx, c, records, b.camp.Total); err != nil {
 			return err
@@ -163,7 +164,7 @@ func (b *batch) noteSent(ctx context.Context, c *ledger.Claim, records []campaig
 	return b.acc.Tracker.NoteSent(ctx, c, records)
 }
 
-// reported applies the delivery reports that came before the call was settled.
+// reported applies delivery reports that arrived before the call was settled.
 func (b *batch) reported(ctx context.Context, records []campaign.Record) {
 	if b.acc.Reports != nil {
 		b.acc.Reports.Settled(ctx, records)

@@ -13,29 +13,30 @@ import (
 	"github.com/tuma-sms/tuma/internal/wake"
 )
 
-// fullWatch is how long to wait when Redis has no room for another claim.
+// fullWatch is how long a batch waits if Redis is too full for another claim.
 const fullWatch = 2 * time.Second
 
 // admission is the result of admit. If ok is true, the slot submits the generation now. If ok is
-// false, the slot does not, and the field named otherwise defines how the slot continues.
+// false, the slot does not submit it, and the field "otherwise" defines how the slot continues.
 type admission struct {
 	ok        bool
 	otherwise outcome
-	// look is the state of the account in Redis. lookedAt is when the generation was admitted.
+	// look is the state of the account in Redis. lookedAt is the time at which the generation was
+	// admitted.
 	look     accounts.Check
 	lookedAt time.Time
 	// probeLimit is the maximum number of recipients of a call that is a probe. 0 means no limit.
 	probeLimit int
-	// exclusions is the version of the campaign's opt-outs that have been applied to the generation.
+	// exclusions is the version of the campaign's opt-outs with which the generation was compared.
 	exclusions string
-	// endTrial ends the trial call of an account that has not proven itself. It must be called once
-	// the call is over, and may be called repeatedly.
+	// endTrial ends the trial call of an account that has not proven itself. The caller must call
+	// endTrial after the call is over, and may call it more than once.
 	endTrial func()
 }
 
-// admit decides whether a generation may be submitted now, as far as this can be known before its
-// turn: Redis has room, no recipient has opted out, the sending hours are open, and the account is
-// open or wants a probe.
+// admit decides, before the turn of a generation, whether the generation may be submitted now. It
+// checks that Redis is not full, that no recipient has opted out, that the sending hours are open,
+// and that the account is open or needs a probe.
 func (s *Sender) admit(ctx context.Context, b *batch, g *ledger.Generation) (admission, error) {
 	if s.Memory.Full() {
 		return admission{otherwise: leave}, s.watches.extend(ctx, b, fullWatch)
@@ -73,10 +74,10 @@ func (s *Sender) admit(ctx context.Context, b *batch, g *ledger.Generation) (adm
 	return admission{ok: true, look: look, lookedAt: time.Now(), probeLimit: most, exclusions: exclusions, endTrial: sync.OnceFunc(endTrial)}, nil
 }
 
-// excludeOptOuts removes recipients who opted out after planning. It does so only in a generation
-// that was never submitted. A doubtful call has been submitted, so it must be repeated unchanged.
-// narrowed reports whether any recipient was removed. If so, the batch must be loaded again. If
-// not, version is the version of the opt-outs with which the generation was compared.
+// excludeOptOuts removes recipients that opted out after planning. It does so only in a
+// generation that was never submitted. A doubtful call may have been submitted, so it must be
+// repeated unchanged. If a recipient was removed, narrowed is true and the batch must be loaded
+// again. If not, version is the version of the opt-outs with which the generation was compared.
 func (s *Sender) excludeOptOuts(ctx context.Context, b *batch, g *ledger.Generation) (version string, narrowed bool, err error) {
 	if !g.Ready {
 		return "", false, nil
@@ -103,7 +104,7 @@ func (s *Sender) excludeOptOuts(ctx context.Context, b *batch, g *ledger.Generat
 	}
 	out, err := s.Ledger.Narrow(ctx, b.id, script.NewToken(), b.name, g, gone, s.Shares.OpenBatchLimit(ctx, b.acc.Name))
 	if errors.Is(err, ledger.ErrCanary) {
-		return "", false, nil // the claim will be refused too: for the same reason, or because the opt-outs were not applied
+		return "", false, nil // the ledger will refuse the claim too: for the same reason, or because the opt-outs were not applied
 	}
 	if err != nil {
 		return "", false, err
@@ -114,8 +115,8 @@ func (s *Sender) excludeOptOuts(ctx context.Context, b *batch, g *ledger.Generat
 	return "", true, s.Waker.All(ctx, b.id, b.camp, b.follow(out.Wakes, s.Stop))
 }
 
-// whileHeld leaves the batch until the hold is over. If the campaign was stopped, its doubtful
-// calls end now, because their claims would be refused even without the hold.
+// whileHeld leaves the batch until the hold is over. If the campaign was stopped, whileHeld ends
+// the campaign's doubtful calls now. Their claims would be refused even without the hold.
 func (s *Sender) whileHeld(ctx context.Context, b *batch, g *ledger.Generation, exclusions string) (outcome, error) {
 	sum, err := s.Ledger.Summary(ctx, b.id)
 	if errors.Is(err, ledger.ErrNotFound) {
@@ -131,13 +132,13 @@ func (s *Sender) whileHeld(ctx context.Context, b *batch, g *ledger.Generation, 
 }
 
 // whileClosed claims a generation outside its sending hours, without a reservation. The refusal
-// names the time of the next try. It may also end the generation, if the campaign was stopped or no
-// call can resolve the generation's doubt.
+// names the time of the next try. whileClosed also ends the generation if the campaign was stopped,
+// or if no call can resolve the generation's doubt.
 func (s *Sender) whileClosed(ctx context.Context, b *batch, g *ledger.Generation, exclusions string) (outcome, error) {
 	opening := b.schedule.nextOpening()
 	out, err := s.claimExpectingRefusal(ctx, b, g, []ledger.Span{opening}, exclusions)
 	if errors.Is(err, script.ErrNotDurable) {
-		return postponed(opening.From), nil // no call is made, so the refusal of the claim need not be durable
+		return postponed(opening.From), nil // the refusal of the claim need not be durable, because the slot makes no call
 	}
 	return out, err
 }

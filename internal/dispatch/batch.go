@@ -15,17 +15,18 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// slot is the work on one wake-up. It sends the calls of one batch. Then it sends the calls of the
-// batches that become open when it settles these calls. Only one goroutine uses it.
+// slot is the work on one wake-up. A slot sends the calls of one batch. When it settles these
+// calls, other batches may become open, and the slot sends their calls next. Only one goroutine
+// uses a slot.
 type slot struct {
 	acc      *Account
 	id       string // the campaign's ID
 	camp     *wake.Campaign
 	segments int // segments of one message of a plain campaign
-	// from is the sender ID. It stays the same while the slot lives, because the idempotency key of a call is
-	// made from it before the call.
+	// from is the sender ID. The sender ID does not change while the slot exists, because the idempotency key
+	// of a call is computed from it before the call.
 	from   string
-	header string // the traceparent of the task; the slot passes it on to the batches that it opens
+	header string // the traceparent of the task; the slot adds it to the tasks of the batches that it opens
 	waiter *pacing.Waiter
 	// following is a batch that a settle opened and that this slot sends next. The slot may go from
 	// one batch to the next until chainUntil.
@@ -38,12 +39,12 @@ type batch struct {
 	*slot
 	name string
 	wake int // the number of the wake-up
-	// schedule holds the times at which the batch may be sent, for the current pass over it. nil
-	// means that it may be sent at any time.
+	// schedule has the times at which the batch may be sent, for the current pass over the
+	// batch. It is nil if the batch may be sent at any time.
 	schedule *schedule
-	// startedAt is when the slot began the batch, or last found that no other campaign waits for a
-	// slot. The field "tried" is true if the slot has tried a call of the batch since it began the
-	// batch.
+	// startedAt is the time at which the slot began the batch, or last found that no other
+	// campaign waits for a slot. The field "tried" is true if the slot has tried a call of the
+	// batch since it began the batch.
 	startedAt time.Time
 	tried     bool
 	trace     tracing.Batch
@@ -53,7 +54,7 @@ type batch struct {
 // the slot takes its next wake-up from the queue, which may belong to another campaign.
 const chainFor = time.Second
 
-// newSlot returns a slot for a wake-up of the campaign with this ID.
+// newSlot returns a slot for a wake-up of the campaign with the given ID.
 func newSlot(acc *Account, id string, camp *wake.Campaign, waiter *pacing.Waiter) *slot {
 	s := &slot{acc: acc, id: id, camp: camp, waiter: waiter, chainUntil: time.Now().Add(chainFor),
 		from: cmp.Or(camp.Spec.From, acc.Gateway().Sender)}
@@ -61,13 +62,13 @@ func newSlot(acc *Account, id string, camp *wake.Campaign, waiter *pacing.Waiter
 	return s
 }
 
-// atItsAccount reports whether the slot's account is the one that the plan chose for the batch.
+// atItsAccount reports whether the slot's account is the account that the plan chose for the batch.
 func (b *batch) atItsAccount() bool {
 	stream, err := b.camp.Snapshot.StreamOf(b.name)
 	return err == nil && stream.Account.Name == b.acc.Name
 }
 
-// newBatch returns the slot's work on the batch that the wake-up p names.
+// newBatch returns the slot's work on a batch. The wake-up p names the batch.
 func (s *slot) newBatch(p queue.Pointer) *batch {
 	return &batch{slot: s, name: p.Batch, wake: p.Wake, startedAt: time.Now()}
 }
@@ -117,8 +118,8 @@ func (s *slot) units(g *ledger.Generation) int {
 	return n
 }
 
-// follow keeps one newly opened batch of this account, for this slot to send next. It returns the
-// other batches, which the caller queues.
+// follow chooses one newly opened batch of this account, which this slot will send next. It
+// returns the other batches, and the caller queues them.
 func (s *slot) follow(wakes []ledger.Wake, stop *drain.Signals) []ledger.Wake {
 	if s.following != nil || stop.Draining() || time.Now().After(s.chainUntil) {
 		return wakes
@@ -132,9 +133,9 @@ func (s *slot) follow(wakes []ledger.Wake, stop *drain.Signals) []ledger.Wake {
 	return wakes
 }
 
-// resends reports whether a recipient whose outcome is unknown is submitted once more. The plan
-// snapshot decides that. At a gateway with idempotency keys the result is always false. There the
-// worker repeats the call under the same key, which is safe and reveals the outcome.
+// resends reports whether a recipient with an unknown outcome is submitted once more. This is a
+// setting of the plan snapshot. At a gateway with idempotency keys the result is always false.
+// There the worker repeats the call under the same key. That is safe, and it reveals the outcome.
 func (s *slot) resends() bool {
 	n := planning.AccountNumber(s.camp.Snapshot, s.acc.Name)
 	return n >= 0 && s.camp.Snapshot.Accounts[n].Resend && s.acc.Info.KeyTTL == 0

@@ -16,8 +16,8 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// blacklisted adds recipients that a gateway has blacklisted to our suppression lists, by the rule of package
-// blacklist.
+// blacklisted adds recipients that a gateway has blacklisted to our suppression lists, following the rule of
+// package blacklist.
 type blacklisted struct {
 	ledger  *ledger.Ledger
 	optouts *optout.Lists
@@ -26,21 +26,21 @@ type blacklisted struct {
 	rule blacklist.Rule
 }
 
-// blacklistTimeout is how long a slot may take, after it has settled a call, to store the recipients
-// that the gateway has blacklisted.
+// blacklistTimeout is how long a slot may take to store the recipients that the gateway has
+// blacklisted. The slot does this after it has settled the call.
 const blacklistTimeout = 10 * time.Second
 
 // pauseBlacklisted is the reason for a pause after a run of blacklisted recipients.
 const pauseBlacklisted = "blacklisted"
 
 // note takes the records of a settled call. It adds the recipients that the gateway reported as
-// blacklisted to our suppression list, as far as the account has proven that the sender ID works.
-// If the gateway blacklists by sender, that is the list of the sender, otherwise the list for all
-// senders. A message without a sender ID says nothing about any of our senders, so its recipient is
-// not added. note reports whether the campaign must be paused, because the account has called too
-// many recipients in a row blacklisted.
+// blacklisted to a suppression list, if the account has proven that the sender ID works. If the
+// gateway blacklists by sender, it is the list of the sender ID, otherwise the list for all
+// senders. If a message has no sender ID, its recipient is not added, because the answer is not
+// about one of our senders. note reports whether the campaign must be paused, because the account
+// has called too many recipients in a row blacklisted.
 //
-// note runs after the settle, which has recorded the rejections for this campaign.
+// The slot calls note after the settle. The settle has recorded the rejections for this campaign.
 func (l *blacklisted) note(b *batch, g *ledger.Generation, records []campaign.Record) (pause bool) {
 	accepted := false
 	var found []optout.Entry
@@ -80,7 +80,7 @@ func (l *blacklisted) add(b *batch, entries []optout.Entry) {
 		}
 		_, err = l.ledger.ExcludeOpen(ctx, list, numbers) // this campaign may have other messages to the numbers
 	}
-	level := zerolog.DebugLevel // debug, because the log line for the end of the campaign has the number of refused recipients
+	level := zerolog.DebugLevel // log at debug level, because the log line for the end of the campaign has the number of refused recipients
 	if err != nil {
 		level = outage.Level(err, zerolog.ErrorLevel)
 	}

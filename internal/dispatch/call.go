@@ -9,16 +9,16 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-// answer is what a gateway answered to a call.
+// answer is the answer of a gateway to a call.
 type answer struct {
 	results []providers.Result
 	err     error
 }
 
-// call makes the request to the gateway, once. It uses its own context. The task's context ends at
-// shutdown, when the task's lease is lost, and at a timeout of the queue. None of these events may
-// give a call in flight an unknown outcome. call also returns the trace of the call, to which the
-// settle belongs.
+// The method "call" makes the request to the gateway once. It does not use the task's context,
+// which ends at shutdown, when the task's lease is lost, and at a timeout of the queue. None of
+// these events may give a call in flight an unknown outcome. The method also returns the trace of
+// the call, to which the settle belongs.
 func (s *Sender) call(b *batch, sub submission) (answer, tracing.Call) {
 	ctx, cancel := context.WithDeadline(context.Background(), sub.start.Add(b.acc.Timeout))
 	defer cancel()
@@ -35,7 +35,8 @@ func (s *Sender) call(b *batch, sub submission) (answer, tracing.Call) {
 	return a, traced
 }
 
-// callProvider submits a batch. It returns a panic of the provider as an error of unknown outcome.
+// callProvider submits a batch. If the provider panics, callProvider returns an error with unknown
+// outcome.
 func callProvider(ctx context.Context, p providers.Provider, b providers.Batch) (results []providers.Result, err error) {
 	defer func() {
 		if r := recover(); r != nil {

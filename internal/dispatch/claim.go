@@ -14,9 +14,9 @@ import (
 	"github.com/tuma-sms/tuma/internal/verdict"
 )
 
-// grant is the result of claim. If ok is true, the slot may make the call, and calls leave after
-// this call and the calls that follow it. If ok is false, the slot must not make the call, and the
-// field named otherwise defines how the slot continues.
+// grant is the result of claim. If ok is true, the slot may make the call. It calls the function
+// "leave" after this call and the calls that follow it. If ok is false, the slot must not make the
+// call, and the field "otherwise" defines how the slot continues.
 type grant struct {
 	ok         bool
 	otherwise  outcome
@@ -32,8 +32,8 @@ type submission struct {
 	start time.Time // when the time limit of the call began to run
 }
 
-// claim claims a generation for its reserved turn. It releases a claim that was granted but cannot
-// be relied on.
+// The method "claim" claims a generation for its reserved turn. If the claim was granted but
+// cannot be relied on, the method releases it.
 func (s *Sender) claim(ctx context.Context, b *batch, g *ledger.Generation, a admission, r reservation) (granted grant, err error) {
 	if waited, err := s.confirmRedis(ctx); err != nil {
 		return grant{}, err
@@ -71,9 +71,9 @@ func (s *Sender) claim(ctx context.Context, b *batch, g *ledger.Generation, a ad
 	return grant{ok: true, submission: submission{claim: claim, gen: g, look: a.look, start: start}, leave: req.leave}, nil
 }
 
-// confirmRedis waits until Redis is confirmed; see redisguard.Guard.Confirm. It reports whether
-// that took so long that the caller must check the account and the recipients again before it
-// claims.
+// confirmRedis waits until Redis is confirmed; see redisguard.Guard.Confirm. waited is true if
+// the wait took so long that the caller must check the account and the recipients again before
+// it claims.
 func (s *Sender) confirmRedis(ctx context.Context) (waited bool, err error) {
 	if _, ok := s.Guard.Confirmed(); ok {
 		return false, nil
@@ -89,13 +89,13 @@ const confirmWithin = 250 * time.Millisecond
 
 var errSuspect = errors.New("a new connection to redis was made during the claim")
 
-// releaseUnused releases a claim that cannot be relied on, and returns the rate reserved for the
-// claim. No call was made under that claim.
+// releaseUnused releases a claim that cannot be relied on. It also gives back the rate that was
+// reserved for the claim. No call was made under the claim.
 func (s *Sender) releaseUnused(ctx context.Context, b *batch, c *ledger.Claim, r reservation, wait time.Duration, why error) error {
 	ahead := time.Until(r.turn)
 	level, n := zerolog.DebugLevel, 1
-	// A new connection during the claim is usually harmless: the pool also makes one when it grows.
-	// Only the other reasons are worth a warning.
+	// A new connection during the claim is usually harmless, because the pool also makes a
+	// connection when it grows. Only other reasons are worth a warning.
 	if !errors.Is(why, errSuspect) && !outage.Away(why) {
 		level, n = b.acc.unusedClaims.count(time.Now())
 	}
@@ -106,8 +106,8 @@ func (s *Sender) releaseUnused(ctx context.Context, b *batch, c *ledger.Claim, r
 	return s.endings.release(b, c, wait)
 }
 
-// splitProbe releases a claim and splits the call. The parameter "first" is how many of its
-// recipients become a separate call, which serves as a small probe.
+// splitProbe releases a claim and splits the call. The parameter "first" is the number of
+// recipients in the first part. This part is a separate call and serves as a small probe.
 func (s *Sender) splitProbe(ctx context.Context, b *batch, c *ledger.Claim, first int, r reservation) error {
 	if err := b.lane().Return(ctx, r.units, time.Until(r.turn)); err != nil {
 		s.Log.WithLevel(warnLevel(err)).Err(err).Str("account", b.acc.Name).Msg("could not return reserved rate")

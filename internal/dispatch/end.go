@@ -34,8 +34,8 @@ type endings struct {
 const durableTries = 3
 
 // The method "end" writes the end of a claim, and retries while Redis is away. `what` names the write
-// in log lines. end uses its own context and stops only when the worker is killed. After the write
-// it queues the batches that the write opened, except the one that the slot sends next.
+// in log lines. end uses its own context and stops only when the worker is killed. After the write it
+// queues the batches that the write opened, except the batch that the slot sends next.
 func (e endings) end(b *batch, what string, write func(context.Context) (ledger.Settled, error)) error {
 	wait := 50 * time.Millisecond
 	for try := 1; ; try++ {
@@ -57,7 +57,7 @@ func (e endings) end(b *batch, what string, write func(context.Context) (ledger.
 			return err
 		}
 		if errors.Is(err, script.ErrNotDurable) && e.stop.Draining() && try >= durableTries {
-			return err // the end of the claim is written; the next worker waits until it is durable
+			return err // the end of the claim is written; the next worker waits until this write is durable
 		}
 		if try == 1 || try%20 == 0 {
 			e.log.WithLevel(outage.Level(err, zerolog.ErrorLevel)).Err(err).Str("campaign", b.id).Str("batch", b.name).Func(tracing.LogID(b.trace.TraceID())).Int("try", try).Msg(what + " failed; retrying")
@@ -78,12 +78,12 @@ func (e endings) campaignEnded(b *batch) {
 	e.announcer.EndedNow(b.trace.Context(ctx), b.id, b.camp.Total)
 }
 
-// release releases a claim under which no call was made.
+// The method "release" releases a claim under which no call was made.
 func (e endings) release(b *batch, c *ledger.Claim, wait time.Duration) error {
 	return e.end(b, "release", func(ctx context.Context) (ledger.Settled, error) {
 		out, err := e.ledger.Release(ctx, c, wait, false)
 		if errors.Is(err, script.ErrNotDurable) {
-			err = nil // a release that Redis forgets does no harm
+			err = nil // if Redis forgets a release, there is no harm
 		}
 		if err == nil {
 			b.acc.Tracker.Forget(ctx, c)
@@ -92,7 +92,7 @@ func (e endings) release(b *batch, c *ledger.Claim, wait time.Duration) error {
 	})
 }
 
-// abandon settles a doubtful generation as unknown. It will not be submitted again.
+// abandon settles a doubtful generation as unknown. The generation will not be submitted again.
 func (e endings) abandon(b *batch, c *ledger.Claim, g *ledger.Generation, why string) error {
 	records := verdict.SameForAll(len(g.To), campaign.Record{Status: campaign.Unknown, Reason: why})
 	wait := verdict.BackOff(1) // the delay before a recipient of unknown outcome is resent

@@ -7,8 +7,8 @@ import (
 	"github.com/tuma-sms/tuma/internal/wake"
 )
 
-// The sender ID of a slot stays the same if the account's default changes, because the key of a call in the slot is made
-// from the sender ID. The next slot has the new sender ID. A campaign that names a sender ID keeps it.
+// If the account's default sender ID changes, a slot keeps its sender ID, because the keys of its calls are computed
+// from it. The next slot has the new sender ID. If a campaign names a sender ID, that sender ID is always used.
 func TestSlot_SenderStaysTheSame(t *testing.T) {
 	t.Parallel()
 	acc := &Account{}

@@ -13,9 +13,10 @@ import (
 	"github.com/tuma-sms/tuma/internal/verdict"
 )
 
-// judge decides what the answer to a call means. Before the call is settled, judge pauses the
-// campaign if the gateway refuses the whole campaign, and reports to the account how the call went.
-// If the account accepts nothing, the account decides how many refused recipients are rejected.
+// judge decides what the answer to a call means. Before the call is settled, judge reports the
+// result of the call to the account. If the gateway refuses the whole campaign, judge pauses the
+// campaign. If the account accepts nothing, the record of the account limits how many refused
+// recipients are rejected.
 func (s *Sender) judge(b *batch, sub submission, a answer) verdict.Verdict {
 	c, g := sub.claim, sub.gen
 	v := verdict.Judge(a.results, a.err, verdict.Situation{Recipients: len(g.To), Personal: b.camp.Spec.Personalized(), Doubt: c.Doubt, HasKeys: b.acc.Info.KeyTTL > 0,
@@ -30,7 +31,7 @@ func (s *Sender) judge(b *batch, sub submission, a answer) verdict.Verdict {
 	}
 	if v.Pause != "" {
 		// Pause the campaign before the claim is released, so that no other worker claims the call
-		// in between.
+		// before the pause.
 		s.pauseCampaign(b, v.Pause)
 	}
 	s.reports.report(b, c, g, v)

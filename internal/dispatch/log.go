@@ -28,8 +28,9 @@ type failures struct {
 	n      int
 }
 
-// count counts a failure. It returns the level at which to log it, and how many failures the log
-// line stands for: warn once in failuresEvery, otherwise debug and 1.
+// count counts a failure. It returns the level of the log line and the number of failures that
+// the line stands for. Once in failuresEvery the level is warn. Otherwise it is debug, and the
+// number is 1.
 func (f *failures) count(now time.Time) (zerolog.Level, int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -42,16 +43,17 @@ func (f *failures) count(now time.Time) (zerolog.Level, int) {
 	return zerolog.WarnLevel, n
 }
 
-// refuses reports whether an answer is a refusal that other lines report: the end of the campaign
-// counts refused numbers, and a hold or a pause has its own line.
+// refuses reports whether an answer is a refusal that other log lines report. The line for the
+// end of the campaign has the number of refused recipients, and a hold or a pause has a separate
+// line.
 func refuses(v verdict.Verdict) bool {
 	return v.Action == verdict.Split || v.Pause != "" || v.Outcome == campaign.CallHold ||
 		v.Reason == string(providers.CauseRefused)
 }
 
-// logCall logs a call at debug level. If the call failed, and not because of a refusal, logCall
-// logs a warning instead, at most once a minute for each account. The warning has the number of
-// calls that failed since the last warning.
+// logCall logs a call at debug level. If the call failed for a reason other than a refusal,
+// logCall logs a warning instead, at most once a minute for each account. The warning has the
+// number of calls that failed since the last warning.
 func (s *Sender) logCall(b *batch, sub submission, v verdict.Verdict, err error, took time.Duration) {
 	level, failed := zerolog.DebugLevel, 0
 	if err != nil {

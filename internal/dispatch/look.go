@@ -14,7 +14,7 @@ import (
 
 var errNoBodies = errors.New("batch of a personalized campaign has no bodies")
 
-// look loads the batch. It returns nil if the slot has nothing to do on the batch now: the batch is
+// look loads the batch. It returns nil if the slot must not work on the batch now: the batch is
 // done, is left to other workers, or must wait for its turn.
 func (s *Sender) look(ctx context.Context, b *batch) (*ledger.Work, error) {
 	if s.Stop.Draining() {
@@ -36,17 +36,17 @@ func (s *Sender) look(ctx context.Context, b *batch) (*ledger.Work, error) {
 		return nil, s.Waker.HandOver(b.pointer())
 	}
 	if b.camp.Spec.Personalized() && work.Batch.Bodies == nil {
-		return nil, &ledger.Unreadable{Campaign: b.id, Record: "b" + b.name, Err: errNoBodies} // without its bodies, the batch must not be sent: recipients would get the template itself
+		return nil, &ledger.Unreadable{Campaign: b.id, Record: "b" + b.name, Err: errNoBodies} // the batch must not be sent without its bodies, because recipients would get the template itself
 	}
 	if work.Stopped {
-		// Each of these generations would wait for a turn at the limiter, although its claim would
-		// be refused.
+		// Without this, each of these generations would wait for a turn at the limiter, although
+		// its claim would be refused.
 		work.Open = slices.DeleteFunc(work.Open, func(g *ledger.Generation) bool { return g.Ready })
 	}
 	if left, err := s.quarantineUnreadable(ctx, b, work); err != nil || left {
 		return nil, err
 	}
-	if work.Stopped { // the generations of a stopped campaign are not sent; they only have to end
+	if work.Stopped { // the generations of a stopped campaign are not sent, but they must be ended
 		return work, nil
 	}
 	leaveFor, err := s.beyondShare(ctx, b)
@@ -72,15 +72,15 @@ func (s *Sender) quarantineUnreadable(ctx context.Context, b *batch, work *ledge
 }
 
 const (
-	// A campaign's share is the number of batches that it may have open at an account. Before its
-	// next try, a batch waits shareWatch for each share of batches ahead of it: with two whole
-	// shares ahead, it waits twice shareWatch.
+	// A campaign's share is the number of batches that the campaign may have open at an account.
+	// Before the next try, a batch waits shareWatch for each whole share of batches ahead of it.
+	// For example, with two whole shares ahead it waits twice shareWatch.
 	shareWatch = 500 * time.Millisecond
-	// maxShares is the maximum number of shares that are counted ahead of a batch, so a batch waits at
+	// maxShares is the maximum number of shares that are counted ahead of a batch. So a batch waits at
 	// most maxShares times shareWatch.
 	maxShares = 20
-	// busyWatch is longer than the watch of a batch that is being worked on or waits for a slot. A
-	// batch whose watch is longer than busyWatch is backing off.
+	// busyWatch is longer than the watch of a busy batch: a slot works on this batch, or the batch
+	// waits for a slot. A batch with a longer watch waits for its back-off.
 	busyWatch = 2 * wake.Watch
 )
 
@@ -100,11 +100,12 @@ func (s *Sender) beyondShare(ctx context.Context, b *batch) (time.Duration, erro
 }
 
 const (
-	// openingSlack is how long before the current time the spans of a claim begin. Redis' clock may
-	// step back when a replica takes over.
+	// openingSlack is the time from the beginning of a claim's spans to the current time. It is
+	// needed because Redis' clock may step back when a replica takes over.
 	openingSlack = time.Hour
 	// spansAhead is the number of spans of open sending hours that a claim gets, including the
-	// current span. A pass over a batch may outlast the current span.
+	// current span. More than one is needed, because a pass over a batch may last longer than
+	// the current span.
 	spansAhead = 3
 )
 

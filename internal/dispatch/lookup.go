@@ -11,8 +11,8 @@ import (
 	"github.com/tuma-sms/tuma/internal/wake"
 )
 
-// lookUp looks up a doubtful call in the gateway's list of messages it has taken. Recipients that
-// are in the list become accepted. After the last lookup the other recipients end unknown.
+// lookUp looks up a doubtful call in the gateway's list of accepted messages. Recipients that are
+// in the list become accepted. After the last lookup the other recipients become unknown.
 func (s *Sender) lookUp(ctx context.Context, b *batch, g *ledger.Generation, req requested) (outcome, error) {
 	req.leave() // no call is made under this claim
 	c, tracker := req.claim, b.acc.Tracker
@@ -23,11 +23,11 @@ func (s *Sender) lookUp(ctx context.Context, b *batch, g *ledger.Generation, req
 	if tracker.TooOld(now, c.At) {
 		return reload, s.endings.abandon(b, c, g, c.Why)
 	}
-	if !tracker.TryLockList() { // lists are long, so only one slot at a time requests a list
+	if !tracker.TryLockList() { // only one slot at a time requests a list, because lists are long
 		return leave, s.watches.set(ctx, b, now.Add(b.acc.Timeout/4))
 	}
 	defer tracker.UnlockList()
-	if err := s.watches.set(ctx, b, now.Add(b.acc.Timeout+wake.Watch)); err != nil { // so that the sweeper does not treat this worker as dead
+	if err := s.watches.set(ctx, b, now.Add(b.acc.Timeout+wake.Watch)); err != nil { // set the watch, so that the sweeper does not treat this worker as dead
 		return leave, err
 	}
 	found, err := tracker.Find(ctx, c, g, b.sender(), b.segmentsOf(g))
@@ -39,7 +39,7 @@ func (s *Sender) lookUp(ctx context.Context, b *batch, g *ledger.Generation, req
 	}
 	records, basis, wait := g.Found(found, why), campaign.SettleLookup, verdict.LookupDelay(tracker.SearchFor, c.Lookups+1)
 	if c.Lookups+1 >= verdict.MaxLookups {
-		basis, wait = campaign.SettleAbandon, verdict.BackOff(1) // the delay before recipients are resent
+		basis, wait = campaign.SettleAbandon, verdict.BackOff(1) // wait is the delay before recipients are resent
 	}
 	s.Log.Debug().Str("campaign", b.id).Str("batch", b.name).Str("account", b.acc.Name).Int("look", c.Lookups+1).
 		Int("found", len(found)).Int("recipients", len(g.To)).Msg("looked up a call of unknown outcome at the gateway")
@@ -57,7 +57,7 @@ func (s *Sender) lookUp(ctx context.Context, b *batch, g *ledger.Generation, req
 		}
 		return out, err
 	}
-	if len(found) > 0 { // if Redis loses the claim, a worker may settle the recipients as unknown; a replay of this settle corrects that
+	if len(found) > 0 { // if Redis loses the claim, another worker may settle the recipients as unknown; a replay of this settle corrects that
 		s.Guard.Remember(len(g.To), func(ctx context.Context) error {
 			_, err := write(ctx)
 			return err

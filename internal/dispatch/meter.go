@@ -9,19 +9,19 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-// Meter counts what a worker does at one account. Implementations are safe for concurrent use, and
-// return at once.
+// Meter counts what a worker does at one account. The methods of an implementation must be safe
+// for concurrent use and must return at once.
 type Meter interface {
 	// Waited counts a call that waited for its turn in the rate. d is the length of the wait.
 	Waited(d time.Duration)
-	// Claimed counts a granted claim, and how long claiming took.
+	// Claimed counts a granted claim. d is how long the worker took to get the claim.
 	Claimed(d time.Duration)
 	// CallBegins counts a call that takes the given number of units of the account's rate.
 	CallBegins(units int)
-	// CallEnds counts the end of a call: its duration, its result, which is one of CallResults, and the
-	// numbers of its recipients and units. traceID is the ID of a recorded trace to which the call belongs, or "".
+	// CallEnds counts the end of a call: its duration, its result, which is one of CallResults, and the number of
+	// its recipients and of its units. traceID is the ID of a recorded trace to which the call belongs, or "".
 	CallEnds(d time.Duration, result string, recipients, units int, traceID string)
-	// Settled counts the end of a claim after a call, and how long writing it took.
+	// Settled counts the end of a claim after a call. d is how long the worker took to write the end.
 	Settled(d time.Duration)
 	// Recorded counts outcomes that the ledger has recorded.
 	Recorded(records []campaign.Record)
@@ -31,7 +31,7 @@ type Meter interface {
 const (
 	ResultOK        = "ok" // at least one recipient was accepted
 	ResultRejected  = "rejected"
-	ResultRetryable = "retryable" // certainly not sent, and may be sent later
+	ResultRetryable = "retryable" // the recipients were certainly not sent, and may be sent later
 	ResultUnknown   = "unknown"   // the gateway may have taken the call
 )
 
@@ -66,9 +66,9 @@ func resultOf(a answer, recipients int) string {
 	return ResultRejected
 }
 
-// recordedBy returns the records whose status is stored by a settle for the given reason. After the
-// reasons SettlePartial and SettleLookup, unknown recipients stay doubtful, and their records are left
-// out.
+// recordedBy returns the records whose status a settle with the given reason stores. With the reasons
+// SettlePartial and SettleLookup, unknown recipients stay doubtful, and recordedBy omits their
+// records.
 func recordedBy(reason campaign.SettleReason, records []campaign.Record) []campaign.Record {
 	if reason != campaign.SettlePartial && reason != campaign.SettleLookup {
 		return records

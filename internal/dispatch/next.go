@@ -22,24 +22,25 @@ type pass struct {
 
 func newPass(open []*ledger.Generation) *pass { return &pass{open: orderGenerations(open)} }
 
-// postpone notes that a generation can be tried again at the time due.
+// postpone notes that a generation can be tried again at the time "due".
 func (p *pass) postpone(due time.Time) {
 	if p.due.IsZero() || due.Before(p.due) {
 		p.due = due
 	}
 }
 
-// submitted removes the first generation from the list open, because it has been submitted.
+// The method "submitted" removes the first generation from the list "open", because this generation has
+// been submitted.
 func (p *pass) submitted() { p.open = p.open[1:] }
 
 // orderGenerations returns the open generations in the order in which they are tried.
 //
 // Generations made by splitting a call, or by an answer for only some recipients, come before calls
-// that were never split. Among these parts, the one due earliest comes first, then the smallest;
-// equal parts are shuffled. Because of this order, a call that was refused because of some
-// recipients is quickly split down to a part that succeeds. That part shows that the account works.
-// A part that was tried and must wait has a later due time, because the smallest part may be the
-// bad one. Calls that were never split keep their order and come last.
+// that were never split. These parts are sorted by due time, then by size, the smallest part first.
+// Equal parts are shuffled. If some recipients caused the refusal of a call, this order quickly
+// leads to a part that succeeds. That part shows that the account works. The smallest part may be
+// the bad one, so a part that was tried and must wait gets a later due time. Calls that were never
+// split keep their order and come last.
 func orderGenerations(open []*ledger.Generation) []*ledger.Generation {
 	var later, first []*ledger.Generation
 	for _, g := range open {
@@ -56,14 +57,14 @@ func orderGenerations(open []*ledger.Generation) []*ledger.Generation {
 	return append(later, first...)
 }
 
-// chosen is the result of next. If gen is nil, the pass is over, and the field named otherwise defines
-// how the slot continues.
+// chosen is the result of next. If gen is nil, the pass is over, and the field "otherwise" defines how
+// the slot continues.
 type chosen struct {
 	gen       *ledger.Generation
 	otherwise outcome
 }
 
-// next chooses the next generation of the pass that is due.
+// The method "next" chooses the next generation of the pass that is due.
 func (s *Sender) next(ctx context.Context, b *batch, p *pass) (chosen, error) {
 	for len(p.open) > 0 {
 		g := p.open[0]
@@ -77,7 +78,7 @@ func (s *Sender) next(ctx context.Context, b *batch, p *pass) (chosen, error) {
 				return chosen{otherwise: leave}, err
 			}
 		}
-		if p.now.Before(g.Due) { // a generation that is not due reserves no rate and does not serve as a probe
+		if p.now.Before(g.Due) { // a generation that is not due must not reserve rate or serve as a probe
 			p.postpone(g.Due)
 			continue
 		}
@@ -96,9 +97,10 @@ func (s *Sender) next(ctx context.Context, b *batch, p *pass) (chosen, error) {
 	return chosen{otherwise: leave}, s.watches.set(ctx, b, p.due)
 }
 
-// sliceLength is how long a slot works on a batch while other campaigns wait for a slot. The batch
-// then joins the end of the queue. Without this limit, a batch of many calls that each wait for a
-// turn would delay the other campaigns of the account.
+// sliceLength is how long a slot works on a batch while other campaigns wait for a slot. After
+// that time the batch joins the end of the queue. A batch may have many calls, and each call may
+// wait for a turn. Without this limit, such a batch would delay the other campaigns of the
+// account.
 const sliceLength = 250 * time.Millisecond
 
 // sliceOver reports whether the slot must be given to another campaign. It returns false until the
@@ -118,8 +120,8 @@ func (s *Sender) sliceOver(ctx context.Context, b *batch) (bool, error) {
 	return n > 0, err
 }
 
-// followUp is the result of settleAndClaimNext. The field "settled" is true if the settle was
-// written. The field "next" is the next call, if it was claimed. If the field "unused" is not nil, that
+// followUp is the result of settleAndClaimNext. The field "settled" is true if the settle was written.
+// The field "next" is the next call, if that call was claimed. If the field "unused" is not nil, this
 // claim may exist in Redis and must be released after the settle.
 type followUp struct {
 	settled bool
@@ -142,7 +144,7 @@ func (s *Sender) settleAndClaimNext(b *batch, p *pass, sub submission, v verdict
 	if !confirmed {
 		return followUp{}
 	}
-	ctx := context.Background() // each command has its own timeout
+	ctx := context.Background() // without a deadline, because each command has its own timeout
 	if b.noteSent(ctx, sub.claim, v.Records) != nil {
 		return followUp{} // the caller settles again
 	}
@@ -166,7 +168,7 @@ func (s *Sender) settleAndClaimNext(b *batch, p *pass, sub submission, v verdict
 	return followUp{settled: true, next: &submission{claim: claim, gen: following, start: start, look: accounts.Check{Open: true, LastAccepted: sub.claim.At}}}
 }
 
-// canClaimNext reports whether the next call needs neither an account check nor a wait.
+// canClaimNext reports whether the next call can be made without an account check and without a wait.
 func (s *Sender) canClaimNext(b *batch, p *pass, sub submission, v verdict.Verdict) bool {
 	switch {
 	case v.Action != verdict.Settle, v.Outcome != campaign.CallOK, v.SettleReason != campaign.SettleAnswer, v.Pause != "", v.Cooldown > 0, sub.look.Probe:
@@ -181,8 +183,8 @@ func (s *Sender) canClaimNext(b *batch, p *pass, sub submission, v verdict.Verdi
 	return b.acc.health.recentlyGood()
 }
 
-// queueFollowing queues the batch that the slot was to send next. The slot calls queueFollowing if
-// it cannot continue.
+// queueFollowing queues the batch that the slot would have sent next. It is called if the slot
+// cannot continue.
 func (s *Sender) queueFollowing(ctx context.Context, sl *slot) error {
 	if sl.following == nil {
 		return nil

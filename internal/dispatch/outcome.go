@@ -2,13 +2,15 @@ package dispatch
 
 import "time"
 
-// outcome is how a slot continues with its batch after a step. The zero value is tryOthers.
+// outcome defines how a slot continues with its batch after a step. The zero value is
+// tryOthers.
 type outcome struct {
 	then then
-	due  time.Time // for thenPostpone: when the generation may be tried again
+	due  time.Time // used with thenPostpone: the time at which the generation may be tried again
 }
 
-// A value of type then is what a slot, the goroutine that works on a batch, does next.
+// The type "then" lists what a slot may do next. A slot is the goroutine that works on a
+// batch.
 type then uint8
 
 const (

@@ -27,8 +27,8 @@ type probes struct {
 	log      zerolog.Logger
 }
 
-// check reports whether the account may be used. If the time of the account's hold has passed, it
-// lets this call probe the account. The result "most" is the maximum number of recipients of the
+// check reports whether the account may be used. If the account's hold has expired, check may let
+// this call probe the account. The result "most" is the maximum number of recipients of the
 // probe; 0 means no limit.
 func (p probes) check(ctx context.Context, b *batch, g *ledger.Generation) (look accounts.Check, most int, ok bool, err error) {
 	look, err = p.accounts.Check(ctx, b.acc.Name, b.camp.Spec.Class, balance.Timeout+b.acc.lease())
@@ -36,31 +36,32 @@ func (p probes) check(ctx context.Context, b *batch, g *ledger.Generation) (look
 		return look, 0, look.Open, err
 	}
 	if look.Reason == accounts.HoldNothingAccepted {
-		// This hold stops bulk campaigns only, and the balance says nothing about its cause. A
-		// failed request for the balance must not hold the account for transactional campaigns too.
+		// This hold stops bulk campaigns only, and its cause has nothing to do with the balance. So
+		// no balance is requested: a failed request must not hold the account for transactional
+		// campaigns too.
 		return look, 1, true, nil
 	}
 	most, ok, err = p.probe(ctx, b, look, g)
 	return look, most, ok, err
 }
 
-// A held account whose balance looks too low is still probed with a call now and then. The reported
-// balance may be wrong or missing for ever, and a hold must not last for ever. callProbeAfter is
-// how long a hold must last before the first such call. For a credit hold, the delay to the next
-// call doubles each time, up to callProbeEvery.
+// If the balance of a held account looks too low, the account is still probed with a call from time
+// to time. The reported balance may stay wrong or missing, and a hold must not last for ever.
+// callProbeAfter is how long a hold must last before the first such call. For a credit hold, the
+// delay to the next call doubles each time, up to callProbeEvery.
 const (
 	callProbeAfter = time.Minute
 	callProbeEvery = 15 * time.Minute
 )
 
 // probe reports whether this call may probe a held account. The result "most" is the maximum number
-// of recipients of the probe (0: no limit). probe requests the balance first, because a balance
-// request costs nothing and may make the call unnecessary. Only a call can show that the gateway
-// accepts messages.
+// of recipients of the probe (0: no limit). The method requests the balance first, because a
+// balance request is free and may show that a call is useless. But only a call can show that the
+// gateway accepts messages.
 func (p probes) probe(ctx context.Context, b *batch, look accounts.Check, g *ledger.Generation) (most int, ok bool, err error) {
 	if b.acc.Info.KeyTTL == 0 {
-		// At a gateway without keys the outcome of the probe may stay unknown, so risk only one
-		// recipient.
+		// At a gateway without idempotency keys the outcome of the probe may stay unknown. So
+		// only one recipient is risked.
 		most = 1
 	}
 	gateway, can := b.acc.Gateway().Provider.(providers.Balancer)
@@ -88,9 +89,9 @@ func (p probes) probe(ctx context.Context, b *batch, look accounts.Check, g *led
 			return most, true, nil
 		}
 		if n := affordableRecipients(b, got, look, g); n > 0 {
-			// If the balance did not rise, a call with n recipients is safe even without keys: the
-			// gateway has just answered a larger call. If the balance rose, the usual limit of a
-			// probe applies.
+			// If the balance did not rise, a call with n recipients is safe even without
+			// idempotency keys, because the gateway has just answered a larger call. If the
+			// balance rose, the usual limit of a probe applies.
 			if balanceRose(got.Amount, look.BalanceBefore) && most > 0 {
 				n = most
 			}
@@ -131,14 +132,14 @@ func mayTryDespiteBalance(look accounts.Check, h accounts.Hold, credit bool) boo
 	return look.Until.Sub(last) > min(max(callProbeAfter, last.Sub(h.Since)), callProbeEvery)
 }
 
-// anySize is the number of recipients that stands for no limit.
+// anySize is a number of recipients that means no limit.
 const anySize = 1 << 30
 
 // affordableRecipients returns the maximum number of recipients of a call at the given credit, for
 // an account that is held for credit. It returns 0 if no call may be tried. A balance that was too
-// low for a large call may suffice for a smaller one. If the price is known, the limit is what the
-// balance pays for. If the price is unknown, or a call within that limit was refused, the limit is
-// half of the size that was refused.
+// low for a large call may be enough for a smaller call. If the price is known, the limit is the
+// number of recipients that the balance can pay for. If the price is unknown, or if a call within
+// that limit was refused, the limit is half the size of the refused call.
 func affordableRecipients(b *batch, credit providers.Balance, look accounts.Check, g *ledger.Generation) int {
 	if credit.Amount <= 0 {
 		return 0
@@ -154,7 +155,7 @@ func affordableRecipients(b *batch, credit providers.Balance, look accounts.Chec
 }
 
 // balanceRose reports whether amount is positive and higher than the earlier balance. The parameter
-// before is that earlier balance, which was read when the account was held.
+// "before" is the earlier balance, which was read when the account was held.
 func balanceRose(amount float64, before string) bool {
 	was, err := strconv.ParseFloat(before, 64)
 	if err != nil {
@@ -163,8 +164,8 @@ func balanceRose(amount float64, before string) bool {
 	return amount > 0 && amount > was
 }
 
-// end gives back a probe of a held account that was granted to a batch but not used. Another batch
-// can then probe at once. If the write fails, the probe expires by itself.
+// The method "end" gives back a probe that was granted to a batch but not used. Another batch can
+// then probe the held account at once. If the write fails, the probe expires by itself.
 func (p probes) end(acc *Account) {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()

@@ -10,9 +10,9 @@ import (
 	"github.com/tuma-sms/tuma/internal/wake"
 )
 
-// claimExpectingRefusal requests a claim that the ledger will certainly refuse, and acts on the
-// refusal. The refusal states why the generation may not be submitted, and until when. It may also
-// end a doubtful call.
+// claimExpectingRefusal requests a claim that the ledger will certainly refuse, and handles the
+// refusal. The refusal states why the generation may not be submitted, and until when.
+// claimExpectingRefusal may also end a doubtful call.
 func (s *Sender) claimExpectingRefusal(ctx context.Context, b *batch, g *ledger.Generation, open []ledger.Span, exclusions string) (outcome, error) {
 	req, err := s.requestClaim(ctx, b, g, open, exclusions)
 	defer req.leave()
@@ -22,7 +22,7 @@ func (s *Sender) claimExpectingRefusal(ctx context.Context, b *batch, g *ledger.
 	return s.refused(ctx, b, g, req)
 }
 
-// refused acts on a claim that the ledger refused.
+// The method "refused" handles a claim that the ledger refused.
 func (s *Sender) refused(ctx context.Context, b *batch, g *ledger.Generation, req requested) (outcome, error) {
 	c := req.claim
 	switch c.Result {

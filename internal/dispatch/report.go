@@ -16,15 +16,16 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-// reports tells accounts how their calls went. The circuit breaker holds an account after failures.
+// reports writes the results of calls to the records of their accounts. The circuit breaker holds an
+// account after failures.
 type reports struct {
 	accounts *accounts.Store
 	balances *balance.Balances
 	log      zerolog.Logger
 }
 
-// report records on the account how the call went. If Redis cannot store the report, report logs
-// the error and does not retry, because the next call reports too.
+// The method "report" writes the result of a call to the record of its account. If Redis cannot
+// store the report, report logs the error and does not retry, because the next call reports too.
 func (r reports) report(b *batch, c *ledger.Claim, g *ledger.Generation, v verdict.Verdict) {
 	acc := b.acc
 	if v.Outcome == campaign.CallOK && v.Cooldown <= 0 {
@@ -47,7 +48,7 @@ func (r reports) report(b *batch, c *ledger.Claim, g *ledger.Generation, v verdi
 		r.noteSuccess(acc, c.At)
 		return
 	}
-	r.flush(acc) // report earlier successes first, to keep the order of events
+	r.flush(acc) // report earlier successes first, so that events keep their order
 	acc.health.forget()
 	call := accounts.CallReport{Outcome: v.Outcome, Claimed: c.At, Reason: v.Reason, Code: v.Code, Jitter: rand.Float64()}
 	if v.Outcome == campaign.CallHold && v.Reason == string(providers.CauseCredit) {
@@ -64,9 +65,9 @@ func (r reports) report(b *batch, c *ledger.Claim, g *ledger.Generation, v verdi
 }
 
 // refusals reports recipients that an account refused while it accepts nothing. It returns how many
-// of these recipients may be rejected; the other recipients wait and keep their attempts. If Redis
-// cannot be reached, no refused recipient of a bulk campaign may be rejected, and all refused
-// recipients of a transactional campaign may be.
+// of these recipients may be rejected. The other recipients wait, and the refusal does not count as
+// an attempt. If Redis cannot be reached, the result is 0 for a bulk campaign, and all refused
+// recipients for a transactional campaign.
 func (r reports) refusals(b *batch, c *ledger.Claim, v verdict.Verdict) (granted int) {
 	ctx, cancel := context.WithTimeout(context.Background(), LeaseMargin/3)
 	defer cancel()
@@ -86,7 +87,7 @@ func (r reports) refusals(b *batch, c *ledger.Claim, v verdict.Verdict) (granted
 	return granted
 }
 
-// unaffordableSegments returns how many segments the credit did not suffice for. If the call was
+// unaffordableSegments returns how many segments the credit could not pay for. If the call was
 // accepted in part, these are the segments of one message. Otherwise these are the segments of the
 // whole call.
 func unaffordableSegments(b *batch, g *ledger.Generation, v verdict.Verdict) int {
@@ -97,9 +98,8 @@ func unaffordableSegments(b *batch, g *ledger.Generation, v verdict.Verdict) int
 	return n * max(1, b.segmentsOf(g))
 }
 
-// noteSuccess counts a successful call. It then reports all counted calls to the account, unless it
-// has done so within the last reportEvery. Redis' answer to the report shows if the account is
-// open.
+// noteSuccess counts a successful call. If the last report is older than reportEvery, it reports
+// all counted calls to the account. Redis' answer to the report shows whether the account is open.
 func (r reports) noteSuccess(acc *Account, claimed time.Time) {
 	h := &acc.health
 	h.mu.Lock()
@@ -128,7 +128,8 @@ func (r reports) flush(acc *Account) {
 // reportLocked adds the successes counted so far to the account record in Redis. The caller holds
 // h.mu. A failure is only logged, because a lost report only delays changes of the circuit breaker.
 func (r reports) reportLocked(acc *Account, h *health) {
-	// reportLocked must return within LeaseMargin, because the claim ends only after it has returned.
+	// reportLocked must return within LeaseMargin, because the claim ends only after reportLocked has
+	// returned.
 	ctx, cancel := context.WithTimeout(context.Background(), LeaseMargin/3)
 	defer cancel()
 	now := time.Now()

@@ -8,19 +8,18 @@ import (
 	"github.com/tuma-sms/tuma/internal/pacing"
 )
 
-// reservation is the result of reserve: units of the account's rate, for a call that starts at its
-// turn, and a place among the calls in flight. If ok is false, nothing is reserved, and the batch
-// must be loaded again.
+// reservation is the result of reserve. It has units of the account's rate for a call that starts
+// at its turn, and a place among the calls in flight. If ok is false, nothing is reserved, and the
+// batch must be loaded again.
 type reservation struct {
 	ok    bool
 	units int
 	turn  time.Time
 }
 
-// reserve waits until the account's rate allows the call of a generation, and until there is room
-// among the calls in flight. It reserves nothing if the worker drains or the account was held
-// meanwhile. If the reservation is ok, the caller must give back its place among the
-// calls in flight after the call.
+// reserve waits until the account's rate allows the call of a generation, and until a place among
+// the calls in flight is free. If the worker drains, or if the account was held meanwhile, it
+// reserves nothing. If the reservation is ok, the caller must give back the place after the call.
 func (s *Sender) reserve(ctx context.Context, b *batch, g *ledger.Generation, a admission) (reservation, error) {
 	units, began := b.units(g), time.Now()
 	turn, ok, err := b.lane().Reserve(ctx, b.waiter, pacing.Request{Units: units, Slots: b.acc.slots,

@@ -7,18 +7,18 @@ import (
 	"github.com/tuma-sms/tuma/internal/ledger"
 )
 
-// openingSpread is the period over which the wake-ups of batches that wait for the same opening
-// are spread.
+// openingSpread is the period over which wake-ups are spread, if their batches wait for the same
+// opening.
 const openingSpread = time.Second
 
-// schedule holds the times at which a batch may be sent, for one pass over it.
+// schedule has the times at which a batch may be sent, for one pass over the batch.
 type schedule struct {
 	spans []ledger.Span
 	now   time.Time // the time by Redis' clock when the schedule was read
 	at    time.Time // the time of this process' clock when the field "now" was read
 }
 
-// open returns the spans that Redis checks a claim against; nil means any time.
+// The method "open" returns the spans in which Redis grants a claim. nil means any time.
 func (c *schedule) open() []ledger.Span {
 	if c == nil {
 		return nil
@@ -26,8 +26,8 @@ func (c *schedule) open() []ledger.Span {
 	return c.spans
 }
 
-// closed reports whether Redis would refuse a claim now, judged by this process' clock. The check
-// saves a useless reservation. The claim itself makes the decision.
+// The method "closed" reports whether Redis would refuse a claim now, by the clock of this
+// process. The check saves a useless reservation. Redis decides at the claim itself.
 func (c *schedule) closed() bool {
 	if c == nil {
 		return false

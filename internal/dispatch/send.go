@@ -12,13 +12,14 @@ import (
 	"github.com/tuma-sms/tuma/internal/wake"
 )
 
-// maxFaults is how often a batch is loaded again after a script met an unreadable record that
-// loading did not find. After that, the whole batch is quarantined.
+// maxFaults is how often a batch is loaded again because a script found an unreadable record
+// that was not found at the load. After that, the whole batch is quarantined.
 const maxFaults = 3
 
 // Send works on the batch of the wake-up p, at the batch's account, until none of its generations
-// can be submitted right now. Then it works on the next batch of the campaign that its settles
-// opened. The ledger holds all state, and the sweeper wakes the batches that are left.
+// can be submitted right now. Its settles may open another batch of the campaign, and Send works
+// on this batch next. All state is in the ledger, and the sweeper wakes batches that have work
+// left.
 func (s *Sender) Send(ctx context.Context, acc *Account, p queue.Pointer) error {
 	camp, err := s.Campaigns.Get(ctx, p.Campaign)
 	if errors.Is(err, ledger.ErrNotFound) {
@@ -46,7 +47,7 @@ func (s *Sender) Send(ctx context.Context, acc *Account, p queue.Pointer) error 
 	}
 }
 
-// sendBatch sends the calls of one batch until none of those left can be made right now. If another
+// sendBatch sends the calls of one batch until no further call can be made right now. If another
 // campaign needs the slot first, sendBatch queues the batch again.
 func (s *Sender) sendBatch(ctx context.Context, b *batch) error {
 	b.waiter.KeepAlive = func(ctx context.Context, d time.Duration) error {
@@ -72,7 +73,7 @@ func (s *Sender) sendBatch(ctx context.Context, b *batch) error {
 	}
 }
 
-// runPass tries each open generation that is not backing off. Its outcome is reload, leave or
+// runPass tries each open generation that is due. It returns the outcome reload, leave or
 // requeue.
 func (s *Sender) runPass(ctx context.Context, b *batch, work *ledger.Work) (outcome, error) {
 	var err error
@@ -100,7 +101,8 @@ func (s *Sender) runPass(ctx context.Context, b *batch, work *ledger.Work) (outc
 }
 
 // The method "try" takes one generation through the steps of a call, if nothing prevents it. If the
-// settle also claims the next generation of the pass, try submits that generation too, and so on.
+// settle also claims the next generation of the pass, the method submits that generation too, and
+// so on.
 func (s *Sender) try(ctx context.Context, b *batch, p *pass, g *ledger.Generation) (outcome, error) {
 	admitted, err := s.admit(ctx, b, g)
 	if err != nil || !admitted.ok {
@@ -130,7 +132,7 @@ func (s *Sender) try(ctx context.Context, b *batch, p *pass, g *ledger.Generatio
 		ended := traced.Settle(v.Action.String())
 		settled, err := s.settle(b, p, sub, answered, v)
 		ended(err)
-		admitted.endTrial() // the call is over, so other slots need not wait for the further calls of this slot
+		admitted.endTrial() // the trial call is over, so other slots need not wait for the further calls of this slot
 		if err != nil || settled.next == nil {
 			return settled.otherwise, err
 		}

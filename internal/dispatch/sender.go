@@ -19,7 +19,8 @@ import (
 	"github.com/tuma-sms/tuma/internal/wake"
 )
 
-// Collaborators are what a Sender works with. All but Tracer are required.
+// Collaborators has the objects with which a Sender works. All except Tracer and Statuses
+// are required.
 type Collaborators struct {
 	Ledger     *ledger.Ledger         // campaigns, batches, claims and settles
 	Accounts   *accounts.Store        // holds, the circuit breaker and balances of accounts
@@ -36,8 +37,8 @@ type Collaborators struct {
 	Balances   *balance.Balances      // reads the credit of accounts
 	Stop       *drain.Signals         // ends the claims when the worker drains
 	Announcer  *announce.Announcer    // logs the end of campaigns
-	Tracer     *tracing.Tracer        // makes the spans of batches and calls; nil: none
-	Statuses   *statusevent.Writer    // writes events about recipients; nil: none
+	Tracer     *tracing.Tracer        // makes the spans of batches and calls; nil if no spans are made
+	Statuses   *statusevent.Writer    // writes events about recipients; nil if no events are written
 	Log        zerolog.Logger
 }
 

@@ -14,15 +14,16 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-// settled is the result of settle. next is the next generation of the pass, if the settle claimed
-// it. If next is nil, the field named otherwise defines how the slot continues.
+// settled is the result of the method "settle". The field "next" is the next generation of the
+// pass, if the settle claimed it. If it is nil, the field "otherwise" defines how the slot
+// continues.
 type settled struct {
 	next      *submission
 	otherwise outcome
 }
 
-// settle writes the verdict on the call to Redis. After that it records what else the answer
-// contained, because the verdict must not be lost.
+// The method "settle" writes the verdict on the call to Redis. The verdict must not be lost, so
+// the other contents of the answer are stored after it.
 func (s *Sender) settle(b *batch, p *pass, sub submission, a answer, v verdict.Verdict) (settled, error) {
 	began := time.Now()
 	done, err := s.settleCall(b, p, sub, v)
@@ -57,8 +58,8 @@ func (s *Sender) settleCall(b *batch, p *pass, sub submission, v verdict.Verdict
 		return out, err
 	}
 	if v.Action == verdict.Settle || isLookedUpLater(b, v) {
-		// Remember the verdict before writing it. A Redis that restarts right after the write needs
-		// the verdict too.
+		// Remember the verdict before writing it. If Redis restarts right after the write, the
+		// verdict must be written again.
 		s.Guard.Remember(len(g.To), func(ctx context.Context) error {
 			_, err := write(ctx)
 			return err
@@ -91,15 +92,15 @@ func (s *Sender) settleCall(b *batch, p *pass, sub submission, v verdict.Verdict
 	return settled{otherwise: reload}, nil
 }
 
-// noteStatuses notes for the event stream that recipients of a call have the statuses in records.
+// noteStatuses writes to the event stream that the recipients of a call have the statuses in records.
 func (s *Sender) noteStatuses(b *batch, g *ledger.Generation, records []campaign.Record) {
 	if len(records) > 0 {
 		s.Statuses.Call(b.camp, b.id, b.name, g.Call, g.CallSize)
 	}
 }
 
-// writeVerdict writes the verdict to the ledger, which ends the claim. recorded are the outcomes that it
-// wrote, if any.
+// writeVerdict writes the verdict to the ledger, which ends the claim. The result "recorded" has the
+// outcomes that were written, if any.
 func (s *Sender) writeVerdict(ctx context.Context, b *batch, sub submission, v verdict.Verdict) (out ledger.Settled, recorded []campaign.Record, err error) {
 	c, g := sub.claim, sub.gen
 	settle := func(records []campaign.Record, reason campaign.SettleReason, wait time.Duration) (ledger.Settled, []campaign.Record, error) {
@@ -111,8 +112,8 @@ func (s *Sender) writeVerdict(ctx context.Context, b *batch, sub submission, v v
 		return settle(v.Records, v.SettleReason, v.BackOff)
 	case verdict.Release:
 		if out, err = s.Ledger.Release(ctx, c, v.BackOff, v.Renew); err == nil && out.Stale {
-			// The lease ended meanwhile, and the call may have been settled as unknown. It is still
-			// worth recording that the call was certainly not sent.
+			// The lease ended meanwhile, and the call may have been settled as unknown. Even then,
+			// Tuma records that the call was certainly not sent.
 			return settle(verdict.SameForAll(len(g.To), campaign.Record{Reason: campaign.ReasonNotSent, Code: v.Code}), campaign.SettleVerdict, 0)
 		}
 		return out, nil, err
@@ -136,13 +137,13 @@ func (s *Sender) writeVerdict(ctx context.Context, b *batch, sub submission, v v
 }
 
 // isLookedUpLater reports whether a verdict keeps a call doubtful at a gateway without idempotency
-// keys. The gateway is searched for the call's messages later, and the call is never repeated.
+// keys. The call's messages are looked up at the gateway later, and the call is never repeated.
 func isLookedUpLater(b *batch, v verdict.Verdict) bool {
 	return v.Action == verdict.Doubt && b.acc.Info.KeyTTL == 0
 }
 
-// keepAnswer quarantines the answer to a call that cannot be settled, because its records have
-// become unreadable. An operator may still need the answer.
+// keepAnswer quarantines the answer to a call. The call cannot be settled, because its records
+// have become unreadable. An operator may still need the answer.
 func (s *Sender) keepAnswer(b *batch, sub submission, v verdict.Verdict, err error) {
 	u := ledger.AsUnreadable(err)
 	if u == nil {

@@ -13,18 +13,18 @@ type Clock interface {
 	Now(ctx context.Context) (time.Time, error)
 }
 
-// watches sets the time at which the sweeper looks at a batch again.
+// watches sets the time at which the sweeper checks a batch again.
 type watches struct {
 	ledger *ledger.Ledger
 	clock  Clock
 }
 
-// set sets the watch of the batch to a time of Redis' clock.
+// The method "set" sets the watch of the batch to a time of Redis' clock.
 func (w watches) set(ctx context.Context, b *batch, at time.Time) error {
 	return w.ledger.Watch(ctx, b.id, b.name, at)
 }
 
-// extend sets the watch of the batch to the time d from now, by Redis' clock.
+// The method "extend" sets the watch of the batch to the time now plus d, by Redis' clock.
 func (w watches) extend(ctx context.Context, b *batch, d time.Duration) error {
 	now, err := w.clock.Now(ctx)
 	if err != nil {

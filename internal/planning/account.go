@@ -4,22 +4,22 @@ import (
 	"github.com/tuma-sms/tuma/internal/campaign"
 )
 
-// maxBatchSize is the maximum number of recipients of a batch, whatever the account's rate.
+// maxBatchSize is the maximum number of recipients of a batch, however high the account's rate is.
 const maxBatchSize = 500
 
-// These constants bound the calls of a batch. callsPerBatch divides the campaign into targetBatches
-// batches, but gives each batch at least minCalls and at most maxCalls calls. One slot makes the
-// calls of a batch one after the other. With small batches, a small campaign uses several slots
-// even if each call takes only one number. With large batches, a large campaign spends less time
-// between batches.
+// These constants limit the number of calls of a batch. callsPerBatch divides the campaign into
+// targetBatches batches, but gives each batch at least minCalls and at most maxCalls calls. One
+// slot makes the calls of a batch one after the other. With small batches, a small campaign uses
+// several slots even if each call takes only one number. With large batches, a large campaign
+// spends less time between batches.
 const (
 	minCalls      = 50
 	maxCalls      = 250
 	targetBatches = 200
 )
 
-// batchesPerSlot is how many batches a small campaign has for each slot. With two batches a slot, a
-// slot that is faster than the others takes more batches.
+// batchesPerSlot is how many batches a small campaign has for each slot. With two batches for each
+// slot, a fast slot can take more batches than a slow slot.
 const batchesPerSlot = 2
 
 // callsPerBatch returns the maximum number of calls of a batch, for a campaign with the given
@@ -36,9 +36,10 @@ func callsPerBatch(recipients, perCall, slots int) int {
 	return min(most, (calls+batches-1)/batches)
 }
 
-// Account returns what a plan snapshot stores about the account of card c, for a campaign with the
-// given number of recipients (0: unknown). slots is the number of calls that all workers of the
-// account make at once (0: unknown). The caller sets Resend and Held.
+// Account returns the entry of an account in a plan snapshot. c is the card of the account.
+// recipients is the number of recipients of the campaign (0: unknown). slots is the number of
+// calls that all workers of the account make at once (0: unknown). The caller sets Resend and
+// Held.
 func Account(c campaign.Card, spec campaign.Spec, recipients, slots int) campaign.SnapshotAccount {
 	most := max(1, c.Info.MaxRecipients)
 	rate := messageRate(c, segmentsOf(spec.ShortBody()))
@@ -46,8 +47,8 @@ func Account(c campaign.Card, spec campaign.Spec, recipients, slots int) campaig
 	if !spec.Personalized() {
 		return a
 	}
-	// A call of a personalized campaign may have as few as one recipient. So its batches are limited
-	// by their number of calls too.
+	// A call of a personalized campaign may have only one recipient. So the number of calls also
+	// limits its batches.
 	a.MaxChars, a.MaxSegments = c.Info.MaxChars, c.Info.MaxSegments
 	a.Calls = callsPerBatch(recipients, 1, slots)
 	if c.Unit == campaign.UnitRequests && c.Rate > 0 {
@@ -67,9 +68,9 @@ func messageRate(c campaign.Card, segments int) float64 {
 	return c.Rate
 }
 
-// batchSize returns the maximum number of recipients of a batch. The batch takes at most
-// maxBatchSize recipients, the given number of calls, and one minute of the rate. If more than one
-// call fits, the result is a multiple of maxRecipients.
+// batchSize returns the maximum number of recipients of a batch. A batch has at most maxBatchSize
+// recipients and at most the given number of calls, and takes at most one minute at the given
+// rate. If more than one call fits into the batch, the result is a multiple of maxRecipients.
 func batchSize(maxRecipients, calls int, rate float64) int {
 	n := min(maxBatchSize, calls*maxRecipients)
 	if rate > 0 {

@@ -8,9 +8,9 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// messageSet is a set of messages: a number together with a text. It holds a 64-bit hash of each,
-// in 11 to 22 bytes. In a million messages, the probability that two different ones have the same
-// hash is one in 30 million.
+// messageSet is a set of messages. A message is a number together with a text. The set holds a
+// 64-bit hash of each message, in 11 to 22 bytes. Among a million messages, the probability that
+// two different messages have the same hash is one in 30 million.
 type messageSet struct {
 	// slots is a hash table with linear probing, filled to three quarters at most. A slot with value 0
 	// is free. len(slots) is a power of 2.
@@ -24,8 +24,8 @@ const minMessages = 64
 
 func newMessageSet() *messageSet { return &messageSet{slots: make([]uint64, minMessages)} }
 
-// hash returns the hash of a message, which is never 0. It is the same in every process, so that a
-// planner that takes over decides like the planner before.
+// hash returns the hash of a message, which is never 0. The hash is the same in every process, so
+// that a planner that takes over makes the same decisions as the earlier planner.
 func (s *messageSet) hash(m sms.MSISDN, body string) uint64 {
 	s.buf = append(binary.BigEndian.AppendUint64(s.buf[:0], uint64(m)), body...)
 	return max(1, xxhash.Sum64(s.buf))

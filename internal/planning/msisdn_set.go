@@ -7,15 +7,15 @@ import "github.com/tuma-sms/tuma/sms"
 // their last 16 bits share a block.
 type msisdnSet struct {
 	blocks map[sms.MSISDN]*block
-	// last is the block that was used last. at is the key of that block.
+	// last is the block that was used last. The field "at" is the key of that block.
 	last *block
 	at   sms.MSISDN
 }
 
 func newMSISDNSet() *msisdnSet { return &msisdnSet{blocks: map[sms.MSISDN]*block{}} }
 
-// blockOf returns the block of the number m and the last 16 bits of m. It adds the block if there
-// is none.
+// blockOf returns the block of the number m and the last 16 bits of m. It adds the block if the
+// set does not have it yet.
 func (n *msisdnSet) blockOf(m sms.MSISDN) (*block, uint16) {
 	if at := m >> 16; n.last == nil || at != n.at {
 		if n.at, n.last = at, n.blocks[at]; n.last == nil {
@@ -31,7 +31,7 @@ func (n *msisdnSet) add(m sms.MSISDN) {
 	b.add(low)
 }
 
-// contains reports, for each of the given numbers, whether it is in the set.
+// The method "contains" reports, for each of the given numbers, whether the number is in the set.
 func (n *msisdnSet) contains(numbers []sms.MSISDN) []bool {
 	out := make([]bool, len(numbers))
 	for i, m := range numbers {
@@ -41,8 +41,8 @@ func (n *msisdnSet) contains(numbers []sms.MSISDN) []bool {
 	return out
 }
 
-// block is a set of 16-bit values. It is a hash table while it has few values, and a bitmap once it
-// has many.
+// block is a set of 16-bit values. A block with few values is a hash table. A block with many
+// values is a bitmap.
 type block struct {
 	// slots is the hash table, filled to three quarters at most. A slot with value 0 is free, so
 	// the field "zero" records whether the value 0 is in the set. len(slots) is 1 << (16 - shift).

@@ -42,11 +42,11 @@ func TestMSISDNSet_HoldsWhatWasAdded(t *testing.T) {
 	})
 }
 
-// A set of a million numbers of one country takes a few bytes for each number. That holds whether
-// the set has one in 30 or one in 1,000 of the country's possible numbers.
+// A set of a million numbers of one country takes a few bytes for each number. This is true if
+// the set has one in 30 of the country's possible numbers, and also if it has one in 1,000.
 func TestMSISDNSet_FewBytesForEachNumber(t *testing.T) {
 	t.Parallel()
-	const n, perBlock = 1_000_000, 100 // perBlock is the memory of a block besides its table, in bytes: the struct, the map entry and what the heap adds
+	const n, perBlock = 1_000_000, 100 // perBlock is the memory of a block without its table, in bytes: the struct, the map entry and the overhead of the heap
 	for _, width := range []uint64{30_000_000, 100_000_000, 1_000_000_000} {
 		set := newMSISDNSet()
 		for i := range uint64(n) {

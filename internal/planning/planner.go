@@ -1,6 +1,7 @@
 // Package planning decides, without Redis, what happens to each uploaded recipient of a campaign.
 // It skips a recipient with a reason, or assigns the recipient to a batch, a call of an account,
-// and a body. A worker commits the result to Redis; a preview only counts the recipients in it.
+// and a body. A worker commits the result to Redis. A preview only counts the recipients in the
+// result.
 package planning
 
 import (
@@ -14,18 +15,18 @@ import (
 // it has planned, in three to six bytes each. In a campaign with merge fields it also remembers a
 // hash of every message, in 11 to 22 bytes each. For each stream it keeps the calls that are not
 // full yet, so that recipients with the same body share a call. Recipients of one call must be at
-// most campaign.CarryRows rows apart. All waiting calls must fit into what one page may carry over
-// to the next.
+// most campaign.CarryRows rows apart. All waiting calls together must not exceed the limit for
+// what a page may carry over to the next page.
 //
-// The result depends only on the input: another Planner that gets the same pages produces the same
-// batches. A Planner is not safe for concurrent use.
+// The result depends only on the input. If another Planner gets the same pages, it produces the
+// same batches. A Planner is not safe for concurrent use.
 type Planner struct {
 	spec     campaign.Spec
 	snapshot campaign.PlanSnapshot
 	renderer *renderer // nil if the campaign is not personalized
 	seen     *msisdnSet
 	messages *messageSet // nil if the campaign has no merge fields
-	each     bool        // a number gets each of its different texts (campaign.DuplicatesEach)
+	each     bool        // true if a number gets each of its different texts (campaign.DuplicatesEach)
 	streams  []*stream
 	codes    []string // the calling code of each country in SendingHours
 	count    int
@@ -51,8 +52,8 @@ func New(spec campaign.Spec, snapshot campaign.PlanSnapshot) (*Planner, error) {
 }
 
 // Remember adds a recipient that an earlier planner has put into a batch or carried over. body is
-// the recipient's text. It is empty in a plain campaign, and for a recipient that was carried over:
-// Resume renders that text.
+// the recipient's text. It is empty in a plain campaign. It is also empty for a recipient that was
+// carried over, because Resume renders that text.
 func (p *Planner) Remember(x campaign.Planned, body string) {
 	p.seen.add(x.MSISDN)
 	if p.messages != nil && body != "" {
@@ -61,9 +62,10 @@ func (p *Planner) Remember(x campaign.Planned, body string) {
 	p.count++
 }
 
-// Resume adds the calls that an earlier planner carried over; carry is indexed by stream. segments
-// is the number of segments in that planner's batches. It matters only for a personalized campaign
-// with a segment cap. Resume returns an error if the body of a carried call cannot be rendered.
+// Resume adds the calls that an earlier planner carried over. carry is indexed by stream. segments
+// is the number of segments in the earlier planner's batches. It is used only for a personalized
+// campaign with a segment cap. Resume returns an error if the body of a carried call cannot be
+// rendered.
 func (p *Planner) Resume(carry [][]campaign.Call, segments int) error {
 	p.segments = segments
 	for n, calls := range carry {
@@ -95,7 +97,7 @@ func (p *Planner) Planned() int { return p.count }
 type Reading struct {
 	campaign.Page
 	numbers []sms.MSISDN   // 0 if the input is not a valid number
-	codes   map[int]string // why a number is not valid, by the index of the number
+	codes   map[int]string // by index of the number, the code that says why the number is not valid
 }
 
 // Read parses the numbers of a page. This takes most of the time of planning. Unlike the other
@@ -116,7 +118,8 @@ func (p *Planner) Read(page campaign.Page) Reading {
 	return r
 }
 
-// Numbers returns the valid numbers of the page. The caller looks up which of them have opted out.
+// Numbers returns the valid numbers of the page. The caller looks up which of these numbers have
+// opted out.
 func (r Reading) Numbers() []sms.MSISDN {
 	out := make([]sms.MSISDN, 0, len(r.numbers))
 	for _, m := range r.numbers {
@@ -127,7 +130,7 @@ func (r Reading) Numbers() []sms.MSISDN {
 	return out
 }
 
-// Numbers returns the valid numbers of a page that Read has not parsed yet.
+// Numbers parses a page and returns its valid numbers. Use it for a page that Read has not parsed.
 func (p *Planner) Numbers(page campaign.Page) []sms.MSISDN { return p.Read(page).Numbers() }
 
 // SetOptedOut sets the suppressed numbers of the next page, each with its suppression list. Plan
@@ -140,9 +143,9 @@ func (p *Planner) Page(page campaign.Page, last bool) campaign.PlannedPage {
 	return p.Plan(p.Read(page), last)
 }
 
-// Plan plans one page. With the last page it also plans the calls that were carried over. If the
-// result cannot be committed, discard the planner. The caller sets OpenBatchLimits. The result
-// shares no memory with the results of later pages.
+// Plan plans one page. For the last page, it also plans the calls that were carried over. If the
+// result cannot be committed, the caller must discard the planner. The caller sets
+// OpenBatchLimits in the result. The result shares no memory with the results of later pages.
 func (p *Planner) Plan(page Reading, last bool) campaign.PlannedPage {
 	out := campaign.PlannedPage{Page: page.Number, First: page.First}
 	// Most entries of seen are not in the CPU's cache. Looking up all numbers of the page together
@@ -167,7 +170,7 @@ func (p *Planner) Plan(page Reading, last bool) campaign.PlannedPage {
 		l.add(body, values, campaign.Planned{Row: row, MSISDN: m})
 		out.Batches = append(out.Batches, l.ready()...)
 		if p.count == p.spec.Canary {
-			out.Batches = append(out.Batches, p.flush()...) // end the batches here, so that the canary shares no batch and no call with later recipients
+			out.Batches = append(out.Batches, p.flush()...) // complete the batches here, so that the canary shares no batch and no call with later recipients
 		}
 	}
 	if last {
@@ -186,7 +189,7 @@ func (p *Planner) Plan(page Reading, last bool) campaign.PlannedPage {
 	return out
 }
 
-// flush puts all waiting calls into batches.
+// The method "flush" puts all waiting calls into batches.
 func (p *Planner) flush() (out []campaign.PlannedBatch) {
 	for _, l := range p.streams {
 		for len(l.calls) > 0 {
@@ -197,7 +200,7 @@ func (p *Planner) flush() (out []campaign.PlannedBatch) {
 }
 
 // shrinkCarry puts the oldest calls of the fullest streams into batches, until the other waiting
-// calls fit into what a page may carry over.
+// calls are within the limit for what a page may carry over.
 func (p *Planner) shrinkCarry() (out []campaign.PlannedBatch) {
 	sizes, sum := make([]int, len(p.streams)), 0
 	for n, l := range p.streams {
@@ -219,9 +222,9 @@ func (p *Planner) shrinkCarry() (out []campaign.PlannedBatch) {
 	return out
 }
 
-// assign renders the body for the number m and returns the stream that carries it. If the recipient
-// is skipped, it returns the reason. The parameter "again" is true if the number was planned on an
-// earlier page.
+// assign renders the body for the number m. It returns the body and the stream that sends it. If
+// the recipient is skipped, it returns the reason. The parameter "again" is true if the number was
+// planned on an earlier page.
 func (p *Planner) assign(m sms.MSISDN, again bool, values []string) (body string, stream int, reason, code string) {
 	if list, ok := p.opted[m]; ok {
 		return "", 0, campaign.ReasonOptedOut, campaign.ListCode(list)
@@ -254,8 +257,8 @@ func (p *Planner) duplicateCode(m sms.MSISDN, values []string) string {
 	return campaign.CodeOtherText
 }
 
-// assignStream does the part of assign that follows the checks for opt-outs and for duplicate
-// numbers.
+// assignStream is the second part of assign. It runs after the checks for opt-outs and for
+// duplicate numbers.
 func (p *Planner) assignStream(m sms.MSISDN, again bool, values []string) (body string, stream int, reason, code string) {
 	if p.renderer != nil {
 		if body, reason, code = p.renderer.render(values); reason != "" {
@@ -275,7 +278,7 @@ func (p *Planner) assignStream(m sms.MSISDN, again bool, values []string) (body 
 	return body, account + p.hoursIndex(m)*len(p.snapshot.Accounts), "", ""
 }
 
-// takeFromCap counts a message with this body against the campaign's caps. It returns false if the
+// takeFromCap counts a message with this body in the campaign's caps. It returns false if the
 // message would exceed a cap.
 func (p *Planner) takeFromCap(body string) bool {
 	if p.renderer == nil {

@@ -118,8 +118,8 @@ func drawNumber(t *rapid.T, row int) string {
 	return fmt.Sprintf("0710%06d", row)
 }
 
-// plan plans the whole campaign. Before each page but the first, plan calls takesOver, which
-// decides whether another planner takes over.
+// plan plans the whole campaign. Before each page except the first, it calls the function
+// takesOver, which decides whether another planner takes over.
 func (w randomCampaign) plan(t *rapid.T, takesOver func() bool) (out []campaign.PlannedPage) {
 	p, err := planning.New(w.spec, w.snapshot)
 	if err != nil {
@@ -134,8 +134,8 @@ func (w randomCampaign) plan(t *rapid.T, takesOver func() bool) (out []campaign.
 	return out
 }
 
-// takeOver returns a planner that resumes after the pages in the parameter "out", which earlier
-// planners have committed.
+// takeOver returns a planner that continues the plan of earlier planners. The parameter "out"
+// has the pages that these planners have committed.
 func (w randomCampaign) takeOver(t *rapid.T, out []campaign.PlannedPage) *planning.Planner {
 	p, err := planning.New(w.spec, w.snapshot)
 	if err != nil {
@@ -371,8 +371,8 @@ func (w randomCampaign) checkBatch(t *rapid.T, b campaign.PlannedBatch, want []r
 	}
 }
 
-// checkCanary checks that the first batches hold exactly the canary, which is the first recipients
-// that are not skipped.
+// checkCanary checks that the first batches hold exactly the canary. The canary consists of the
+// first recipients that are not skipped.
 func (w randomCampaign) checkCanary(t *rapid.T, pages []campaign.PlannedPage) {
 	var order []int
 	for _, p := range pages {

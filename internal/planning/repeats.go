@@ -6,8 +6,8 @@ import (
 )
 
 // Repeats finds recipients that a Planner would skip as duplicates although their text differs from
-// the text that their number gets. Unlike a Planner, it knows neither accounts nor suppression
-// lists, so it may also report recipients that a Planner skips for another reason. It is not safe
+// the text that their number gets. Unlike a Planner, Repeats does not use accounts and suppression
+// lists. So it may also report recipients that a Planner skips for another reason. It is not safe
 // for concurrent use.
 type Repeats struct {
 	country  string
@@ -30,8 +30,8 @@ func NewRepeats(spec campaign.Spec, country string) (*Repeats, error) {
 	return r, err
 }
 
-// Add adds the next recipient, with its values of the spec's fields. It reports whether the
-// recipient has the number of an earlier recipient, but another text.
+// Add adds the next recipient, with its values of the merge fields. It reports whether an
+// earlier recipient has the same number and another text.
 func (r *Repeats) Add(input string, values []string) (otherText bool) {
 	if r.renderer == nil {
 		return false

@@ -8,9 +8,9 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// RouteOf returns the accounts, in order of preference, of the first route that matches the number
-// and has accounts. digits is the number in international format. RouteOf returns nil if no route
-// matches.
+// RouteOf finds the first route that matches the number and has accounts. It returns the accounts
+// of this route, in order of preference. digits is the number in international format. RouteOf
+// returns nil if no route matches.
 func RouteOf(f campaign.PlanSnapshot, digits string) []string {
 	for _, r := range f.Routes {
 		if strings.HasPrefix(digits, r.Match) && len(r.Via) > 0 {
@@ -21,7 +21,7 @@ func RouteOf(f campaign.PlanSnapshot, digits string) []string {
 }
 
 // AccountNumber returns the index in the snapshot of the account with the given name. It returns -1
-// if there is none.
+// if the snapshot does not have this account.
 func AccountNumber(f campaign.PlanSnapshot, name string) int {
 	for i, a := range f.Accounts {
 		if a.Name == name {
@@ -31,10 +31,10 @@ func AccountNumber(f campaign.PlanSnapshot, name string) int {
 	return -1
 }
 
-// route returns the index of the account that the recipient m goes through. That is the first
-// account of its route that accepts the body and was not held for long when planning began. If all
-// accounts were held, route chooses the first that accepts the body. If no account accepts the
-// body, route returns a reason.
+// route returns the index of the account that the recipient m goes through. This is the first
+// account of the recipient's route that accepts the body and was not held for long when planning
+// began. If all accounts were held, it is the first account that accepts the body. If no account
+// accepts the body, the method returns a reason.
 func (p *Planner) route(m sms.MSISDN, body string) (account int, reason string) {
 	if len(p.snapshot.Routes) == 0 {
 		if !p.snapshot.Accounts[0].AcceptsBody(body) {
@@ -85,8 +85,8 @@ func (p *Planner) hoursIndex(m sms.MSISDN) int {
 	return 0
 }
 
-// callingCodes returns the calling code of each country with sending hours. Most numbers have a
-// different calling code, so their country need not be determined.
+// callingCodes returns the calling code of each country with sending hours. Most numbers have
+// none of these codes, so their country need not be determined.
 func callingCodes(f campaign.PlanSnapshot) (out []string) {
 	for _, w := range f.SendingHours {
 		out = append(out, sms.CallingCode(w.Country))

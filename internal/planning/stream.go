@@ -6,19 +6,20 @@ import (
 	"github.com/tuma-sms/tuma/internal/campaign"
 )
 
-// stream holds the calls that wait for the same account and the same sending hours.
+// stream holds the waiting calls of one account with the same sending hours.
 type stream struct {
 	campaign.Stream
 	// size is the number of recipients of a full call.
 	size int
 	// calls are the waiting calls, the oldest first.
 	calls []campaign.Call
-	// The map open has, for each body, the index of its call that is not full. The field "last" is
-	// the index of the call to which a recipient was last added. It may be out of range.
+	// The map "open" has, for each body, the index of the call that has this body and is not full.
+	// The field "last" is the index of the call to which a recipient was last added. This index
+	// may be out of range.
 	open map[string]int
 	last int
-	// full is the number of full calls. fullTo is the number of their recipients, and fullText the
-	// size of their bodies in bytes.
+	// The field "full" is the number of full calls. fullTo is the number of recipients in full
+	// calls. fullText is the size of the bodies of full calls, in bytes.
 	full, fullTo, fullText int
 }
 
@@ -26,7 +27,7 @@ func newStream(l campaign.Stream) *stream {
 	return &stream{Stream: l, size: l.Account.CallSize(), open: map[string]int{}}
 }
 
-// add adds a recipient to the waiting call with this body.
+// The method "add" adds a recipient to the waiting call with this body.
 func (l *stream) add(body string, values []string, x campaign.Planned) {
 	if l.last >= len(l.calls) || l.calls[l.last].Body != body || l.isFull(&l.calls[l.last]) {
 		l.last = l.callOf(body, values)
@@ -38,7 +39,8 @@ func (l *stream) add(body string, values []string, x campaign.Planned) {
 	}
 }
 
-// callOf returns the index of the open call with this body. It adds a call if there is none.
+// callOf returns the index of the open call with this body. If the stream has no such call, it
+// adds one.
 func (l *stream) callOf(body string, values []string) int {
 	i, ok := l.open[body]
 	if !ok {
@@ -53,14 +55,14 @@ func (l *stream) callOf(body string, values []string) int {
 	return i
 }
 
-// resume adds a call that was carried over.
+// The method "resume" adds a call that was carried over.
 func (l *stream) resume(body string, c campaign.Call) {
 	c.Body = body
 	l.calls = append(l.calls, c)
 	l.index(len(l.calls) - 1)
 }
 
-// index registers the i-th call as open or full.
+// The method "index" registers the i-th call as open or full.
 func (l *stream) index(i int) {
 	l.open[l.calls[i].Body] = i
 	if l.isFull(&l.calls[i]) {
@@ -68,7 +70,7 @@ func (l *stream) index(i int) {
 	}
 }
 
-// markFull removes the i-th call from open and counts it as full.
+// markFull removes the i-th call from the map "open" and counts it as full.
 func (l *stream) markFull(i int) {
 	c := &l.calls[i]
 	delete(l.open, c.Body)
@@ -77,7 +79,8 @@ func (l *stream) markFull(i int) {
 	l.fullText += len(c.Body) + 4
 }
 
-// ready makes batches of full calls, as long as the full calls are enough for a whole batch.
+// The method "ready" makes batches of full calls while enough full calls are left for a whole
+// batch.
 func (l *stream) ready() (out []campaign.PlannedBatch) {
 	for l.full > 0 && (l.fullTo >= l.Account.BatchSize || l.Account.Calls > 0 && l.full >= l.Account.Calls || l.fullText > campaign.MaxBodies) {
 		var full []campaign.Call
@@ -101,7 +104,7 @@ func (l *stream) ready() (out []campaign.PlannedBatch) {
 
 func (l *stream) isFull(c *campaign.Call) bool { return len(c.To) >= l.size }
 
-// oldest makes one batch of the oldest calls, whether full or not.
+// The method "oldest" makes one batch of the oldest calls. These calls need not be full.
 func (l *stream) oldest() campaign.PlannedBatch {
 	b, n := l.Account.Fill(l.Number, l.calls)
 	l.reset(l.calls[n:])
@@ -116,8 +119,8 @@ func (l *stream) reset(calls []campaign.Call) {
 	}
 }
 
-// carry returns the waiting calls, to be carried over to the next page. They share no memory with
-// recipients that are added later.
+// The method "carry" returns the waiting calls, which will be carried over to the next page.
+// These calls share no memory with recipients that are added later.
 func (l *stream) carry() []campaign.Call {
 	if len(l.calls) == 0 {
 		return nil

@@ -9,7 +9,8 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-// pagesOf returns pages of recipients. value(row) returns the value of the only field in that row.
+// pagesOf returns pages of recipients. The function "value" returns the value of the only merge
+// field of a row.
 func pagesOf(rows int, value func(row int) string) (pages []campaign.Page) {
 	for row := 1; row <= rows; row++ {
 		if (row-1)%campaign.MaxPageRows == 0 {
@@ -36,8 +37,8 @@ func planAll(t *testing.T, most int, pages []campaign.Page) (batches []campaign.
 	return batches
 }
 
-// Recipients with a few different bodies, in any order, need hardly more calls than recipients with
-// one body.
+// Suppose that recipients have a few different bodies, in any order. Their calls must be hardly
+// more than if all had one body.
 func TestPlan_FewTextsNeedFewCalls(t *testing.T) {
 	t.Parallel()
 	const rows, most = 30_000, 500
@@ -52,9 +53,9 @@ func TestPlan_FewTextsNeedFewCalls(t *testing.T) {
 	}
 }
 
-// A recipient with a rare body must not wait until the last page for others with the same body.
-// Results are read in row order, and planned batches are remembered only for a limited number of
-// rows.
+// A recipient with a rare body must not wait until the last page for other recipients with this
+// body. The reason: results are read in row order, and the reader caches batches only for a
+// limited number of rows.
 func TestPlan_NoRecipientWaitsForLong(t *testing.T) {
 	t.Parallel()
 	rare := func(row int) string {
