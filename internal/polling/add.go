@@ -22,8 +22,8 @@ var addScript = script.NewAlwaysAllowed("add", addSource)
 // of further calls are not requested.
 const maxWaiting = 1_000_000
 
-// ErrFull means that maxWaiting calls of the login wait for delivery reports, and that the call was
-// not added.
+// ErrFull means that maxWaiting calls of the login wait for delivery reports, and that the new call
+// was not added.
 var ErrFull = errors.New("too many calls wait for their delivery reports")
 
 // addArgs are the arguments of add.lua.
@@ -34,8 +34,8 @@ type addArgs struct {
 	Life                  time.Duration
 }
 
-// Add adds a call, so that its delivery reports are requested. life is how long the call waits for them. Adding a call
-// twice changes nothing. With ErrFull the call was not added.
+// Add adds a call, so that its delivery reports are requested. life is how long the call waits for its reports. If a
+// call is added twice, the second Add changes nothing. If Add returns ErrFull, the call was not added.
 func (q *Queue) Add(ctx context.Context, c ledger.SentCall, life time.Duration) error {
 	state := Call{SentCall: c, Step: q.first}.state(noToken)
 	due := c.At.Add(q.schedule[q.first])

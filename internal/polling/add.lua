@@ -4,8 +4,8 @@
 --   campaign  'id:upload'
 --   call      'batch.call.generation'
 --   state     of the call (queue.go)
---   due       ms: when its reports are requested first
---   most      calls that wait at most
+--   due       ms: time of the first request for its reports
+--   most      maximum number of waiting calls
 --   life      ms for which the keys are kept after the last call
 -- Returns {'added'}, {'kept'} (the call waits already) or {'full'}. Running it again answers 'kept'.
 local campaign, call, state, due, most, life = unpack(ARGV)

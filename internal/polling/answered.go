@@ -21,7 +21,8 @@ type answeredArgs struct {
 	Position                       int
 }
 
-// Answered stores that a request has ended. c.Position is the next position to ask about.
+// Answered stores that a request has ended. c.Position is the position of the next message
+// in the call.
 func (q *Queue) Answered(ctx context.Context, c Call, request string) error {
 	campaign, call := c.names()
 	_, err := q.scripts.Run(ctx, answeredScript, []string{statesKey(q.login), budgetKey(q.login)},

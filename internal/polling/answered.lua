@@ -9,8 +9,8 @@
 --   request   names the request
 --   window    ms
 --   position  of the next message in the call
--- Returns {'kept'}, or {'lost'} if the lease has ended and another process may have the call. A repeated run delays the
--- end of the window.
+-- Returns {'kept'}, or {'lost'} if the lease has ended and another process may have the call. A repeated run
+-- starts the window anew.
 local campaign, call, token, request, window, position = unpack(ARGV)
 local t = redis.call('TIME')
 local now = tonumber(t[1]) * 1000 + math.floor(tonumber(t[2]) / 1000)

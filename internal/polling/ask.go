@@ -21,9 +21,9 @@ type askArgs struct {
 	Lease                          time.Duration
 }
 
-// Ask takes a request about a leased call out of the budget, and extends the lease. If wait is 0, the caller sends the
-// request, ends the request before the lease ends, and then calls Answered. If wait is above 0, the budget is used up,
-// and the caller asks again after wait. Ask returns ErrLost if the lease has ended.
+// Ask takes one request for a leased call out of the budget, and extends the lease. If wait is 0, the caller sends the
+// request, ends it before the lease ends, and then calls Answered. If wait is above 0, the budget is used up, and the
+// caller calls Ask again after this time. Ask returns ErrLost if the lease has ended.
 func (q *Queue) Ask(ctx context.Context, c Call, request string, lease time.Duration) (wait time.Duration, err error) {
 	campaign, call := c.names()
 	keys := []string{turnsKey(q.login), statesKey(q.login), budgetKey(q.login)}

@@ -1,6 +1,6 @@
--- ask.lua takes one request out of the budget of a login, and extends the lease of the call that the request is about. A
--- request occupies a part of the budget from its grant until one window after its answer (answered.lua). So the gateway
--- never gets more requests in a window than the budget has parts, however long a request is under way.
+-- ask.lua takes one request out of the budget of a login, and extends the lease of the call that the request is about.
+-- A request occupies a part of the budget from its grant until one window after its answer (answered.lua). So in one
+-- window the gateway never gets more requests than the budget has parts, however long a request takes.
 -- KEYS: 1 campaigns by their turn, 2 states of the calls, 3 requests by the time at which their part is free again
 -- ARGV, in the order of askArgs:
 --   campaign  'id:upload'

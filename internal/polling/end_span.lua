@@ -1,5 +1,5 @@
--- end_span.lua ends the lease of a span of time after its last request, and removes the span. A span with calls stays: they
--- were added while it was leased. It is then due at once, in its first step.
+-- end_span.lua ends the lease of a span of time after its last request, and removes the span. If calls were added
+-- during the lease, the span stays. The span is then due at once, in its first step.
 -- KEYS: 1 campaigns by their turn, 2 states of the calls
 -- ARGV, in the order of endSpanArgs:
 --   span   'start+length' in ms

@@ -30,8 +30,8 @@ type joinSpanArgs struct {
 }
 
 // AddToSpan adds a call to the calls of its span of time. One request then asks for the delivery reports of all these
-// calls. life is how long the call waits for its reports. Adding a call twice changes nothing. With ErrFull the call was
-// not added.
+// calls. life is how long the call waits for its reports. If a call is added twice, the second AddToSpan changes
+// nothing. If AddToSpan returns ErrFull, the call was not added.
 func (q *Queue) AddToSpan(ctx context.Context, c ledger.SentCall, life time.Duration) error {
 	s := spanOf(c.At, q.span)
 	x := Call{Span: s, Step: q.first}
@@ -47,7 +47,7 @@ func (q *Queue) AddToSpan(ctx context.Context, c ledger.SentCall, life time.Dura
 	return nil
 }
 
-// memberName names a call among those of a span.
+// memberName names a call among the calls of a span.
 func memberName(c ledger.SentCall) string { return campaignName(c.BatchRef) + " " + callName(c) }
 
 // parseMember parses the name of a call of a span.

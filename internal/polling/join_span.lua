@@ -1,13 +1,13 @@
--- join_span.lua adds a call, whose messages a gateway has accepted, to the calls of a span of time. One request asks for the
--- delivery reports of all of them (span.go).
+-- join_span.lua adds a call, whose messages a gateway has accepted, to the calls of a span of time. One request asks
+-- for the delivery reports of all calls of the span (span.go).
 -- KEYS: 1 campaigns by their turn, 2 states of the calls
 -- ARGV, in the order of joinSpanArgs:
 --   span         'start+length' in ms
 --   call         'id:upload batch.call.generation'
 --   state        of the span (queue.go)
---   due          ms: when its reports are requested first
---   most         calls and spans of the login that wait at most
---   most_calls   of a span at most
+--   due          ms: time of the first request for the span's reports
+--   most         maximum number of waiting calls and spans of the login
+--   most_calls   maximum number of calls of a span
 --   life         ms for which the keys are kept after the last call
 -- Returns {'added'}, {'kept'} (the call waits already) or {'full'}. Running it again answers 'kept'.
 local span, call, state, due, most, most_calls, life = unpack(ARGV)

@@ -8,7 +8,8 @@ import (
 	"github.com/tuma-sms/tuma/internal/ledger"
 )
 
-// A process whose lease has ended asks nothing more, and does not change what the next process does with the call.
+// A process whose lease has ended sends no further request, and does not disturb the work of the next process on
+// the call.
 func TestPoller_LostLeaseAsksNothing(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

@@ -1,10 +1,11 @@
--- leave_span.lua removes calls that need no further report from a leased span of time, and extends the lease.
+-- leave_span.lua removes calls from a leased span of time, because they need no further report. It also extends the
+-- lease.
 -- KEYS: 1 campaigns by their turn, 2 states of the calls
 -- ARGV, in the order of leaveSpanArgs:
 --   span   'start+length' in ms
 --   token  of the lease
 --   lease  ms
---   calls  to remove, each 'id:upload batch.call.generation', with a line feed between two
+--   calls  the calls to remove, each 'id:upload batch.call.generation', separated by line feeds
 -- Returns {'kept'} or {'lost'} (another process may have the span). Running it again changes only the end of the lease.
 local span, token, lease, calls = unpack(ARGV)
 local state = redis.call('HGET', KEYS[2], 'span ' .. span)

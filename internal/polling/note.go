@@ -14,7 +14,7 @@ import (
 	"github.com/tuma-sms/tuma/internal/script"
 )
 
-// Notes adds the calls of a login to its queue. Workers use it. It is safe for concurrent use.
+// Notes adds the calls of a login to the queue of the login. Workers use Notes. It is safe for concurrent use.
 type Notes struct {
 	queue  *Queue
 	log    zerolog.Logger
@@ -27,14 +27,14 @@ type Notes struct {
 type NoteSettings struct {
 	// Login is the fingerprint of the login (providers.Info.Fingerprint).
 	Login string
-	// For is how long delivery reports are waited for, and Sample the number of messages of a campaign whose reports are
-	// requested; 0: all.
+	// For is how long a call waits for delivery reports. Sample is the number of messages of a campaign whose reports
+	// are requested; 0 means all messages.
 	For    time.Duration
 	Sample int
 	// Spans is true if the gateway lists the reports of a span of time (providers.SpanPoller).
 	Spans bool
-	// Callbacks is true if the gateway posts reports too. Then the first step of the schedule is left out, because most of
-	// the reports have come before the second.
+	// Callbacks is true if the gateway posts reports too. Then the first step of the schedule is omitted, because most
+	// reports arrive before the second step.
 	Callbacks bool
 }
 

@@ -24,11 +24,11 @@ type Account struct {
 	Provider providers.StatusPoller
 	// Login is the fingerprint of the login (providers.Info.Fingerprint).
 	Login string
-	// Rate is the maximum number of requests a second of all processes. The default is DefaultRate.
+	// Rate is the maximum number of requests a second that all processes send together. The default is DefaultRate.
 	Rate ratelimit.Rate
 	// For is how long a message waits for its report.
 	For time.Duration
-	// Sample is the number of messages of a campaign whose reports are requested; 0: all.
+	// Sample is the number of messages of a campaign whose reports are requested. 0 means all messages.
 	Sample int
 	// Timeout is the time limit of one request. The default is 30 s.
 	Timeout time.Duration
@@ -40,30 +40,32 @@ type Account struct {
 type Config struct {
 	Ledger *ledger.Ledger
 	Log    zerolog.Logger
-	// Accounts are the accounts to poll. If several accounts have one login, the Poller uses the
-	// first of them.
+	// Accounts are the accounts to poll. If several accounts have the same login, the Poller
+	// uses the first of these accounts.
 	Accounts []Account
-	// Schedule are the times after acceptance of the requests about a message. The default is one minute, ten minutes,
-	// one hour, 6, 24 and 72 hours. Tests set shorter times.
+	// Schedule has the times of the requests about a message, counted from its acceptance. The default is one minute,
+	// ten minutes, one hour, 6, 24 and 72 hours. Tests set shorter times.
 	Schedule []time.Duration
-	// Slack extends the requested time of a span at both ends: it begins earlier than the span by Slack, and in the first
-	// step it ends later than the span by Slack. The default is two minutes. In each of the next three steps, the
-	// extension at the end doubles, because a gateway may name a late time for a message. Tests set a shorter Slack.
+	// Slack extends the requested time of a span at both ends. This time begins earlier than the span by Slack. In the
+	// first step, it ends later than the span by Slack. In each of the next three steps, the extension at the end
+	// doubles, because a gateway may name a late time for a message. The default is two minutes. Tests set a shorter
+	// Slack.
 	Slack time.Duration
-	// Applied is called after final reports were applied. It may be nil, and is called concurrently.
+	// Applied is called after final reports were applied. It may be nil. The Poller calls it from several goroutines at
+	// once.
 	Applied func(ctx context.Context, reports []tracking.Applied)
 }
 
-// maxSlackSteps is the number of steps that ask for more time after a span (Config.Slack).
+// maxSlackSteps is the number of steps in which the extension after a span doubles (Config.Slack).
 const maxSlackSteps = 3
 
-// Poller asks gateways for the delivery reports of accepted messages, and applies them. Any number of Pollers may run on one
-// Redis: each call is handled by one of them at a time, and all share the budget of a login.
+// Poller asks gateways for the delivery reports of accepted messages, and applies them. Any number of Pollers may run
+// on one Redis. At any time, at most one Poller handles a call. All Pollers share the budget of a login.
 type Poller struct {
 	logins []*login
 }
 
-// New returns a Poller. It sends nothing to Redis and to gateways.
+// New returns a Poller. New sends nothing to Redis or to gateways.
 func New(c Config) *Poller {
 	p := &Poller{}
 	reports := ledger.NewReports(c.Ledger)
@@ -103,15 +105,16 @@ func (p *Poller) SetProvider(fingerprint string, provider providers.StatusPoller
 
 const (
 	defaultTimeout = 30 * time.Second
-	// leaseMargin is how much longer the lease of a call is than one request.
+	// leaseMargin is how much longer the lease of a call is than the time limit of one request.
 	leaseMargin = 10 * time.Second
 	// redisTimeout is the time limit of storing the answer to a request.
 	redisTimeout = 10 * time.Second
-	// atOnce is the maximum number of requests about one call until other campaigns have their turn.
+	// atOnce is the maximum number of requests about one call before other campaigns have their turn.
 	atOnce = 20
 	// maxAskers is the maximum number of requests that a process has in flight at one login.
 	maxAskers = 8
-	// firstPause and longestPause bound how long a login is left alone after the gateway gave no usable answer.
+	// firstPause and longestPause are the shortest and the longest pause of requests with a login, after the gateway
+	// gave no usable answer.
 	firstPause, longestPause = time.Second, time.Minute
 )
 
@@ -127,7 +130,7 @@ func (p *Poller) Run(ctx context.Context) {
 	group.Wait()
 }
 
-// login polls for one login.
+// login polls with one login.
 type login struct {
 	Account
 	queue    *Queue
@@ -144,7 +147,7 @@ type login struct {
 
 func (l *login) lease() time.Duration { return l.Timeout + leaseMargin }
 
-// run handles due calls, one after the other, until ctx ends.
+// The method "run" handles due calls, one after the other, until ctx ends.
 func (l *login) run(ctx context.Context) {
 	for ctx.Err() == nil {
 		c, wait, ok, err := l.queue.Take(ctx, l.lease())
@@ -174,16 +177,17 @@ func sleep(ctx context.Context, d time.Duration) {
 	}
 }
 
-// handle asks about the messages of a leased call, and ends the lease. pause is how long to leave the gateway alone.
+// The method "handle" requests the reports of the messages of a leased call, and ends the lease. pause is how long the
+// caller must wait before the next request.
 func (l *login) handle(ctx context.Context, c Call) (pause time.Duration, err error) {
 	messages, err := l.reports.Awaited(ctx, c.SentCall, l.Sample)
 	if ledger.AsUnreadable(err) != nil {
 		messages, err = nil, nil // the worker that loads the batch quarantines the record
 	}
 	if err != nil {
-		return firstPause, err // the call is taken again when the lease has ended
+		return firstPause, err // a process takes the call again when the lease has ended
 	}
-	open := false // true if one of the messages requested in this turn has no final report
+	open := false // true if a message that was requested in this turn has no final report
 	first := c.Position
 	for i, m := range messages {
 		if m.Position < first {
@@ -192,7 +196,7 @@ func (l *login) handle(ctx context.Context, c Call) (pause time.Duration, err er
 		}
 		c.Position = m.Position
 		if ctx.Err() != nil || i >= atOnce && messages[i-atOnce].Position >= first {
-			return 0, l.put(ctx, c) // the rest of the call waits for its turn
+			return 0, l.put(ctx, c) // the remaining messages of the call wait for its next turn
 		}
 		var final bool
 		final, err = l.ask(ctx, &c, m)
@@ -212,8 +216,8 @@ func (l *login) handle(ctx context.Context, c Call) (pause time.Duration, err er
 	return 0, l.finish(ctx, c, open)
 }
 
-// finish ends a step of a call. The parameter "open" is true if a message of the call has no final
-// report.
+// The method "finish" ends a step of a call. The parameter "open" is true if a message of the call
+// has no final report.
 func (l *login) finish(ctx context.Context, c Call, open bool) error {
 	now, err := l.ledger.Now(ctx)
 	if err != nil {
@@ -226,14 +230,15 @@ func (l *login) finish(ctx context.Context, c Call, open bool) error {
 	return l.put(ctx, c.next(l.queue.schedule, now, l.For))
 }
 
-// put ends the lease of a call, also when the process is about to end.
+// The method "put" ends the lease of a call, even if the process is about to end.
 func (l *login) put(ctx context.Context, c Call) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), redisTimeout)
 	defer cancel()
 	return l.queue.Put(ctx, c)
 }
 
-// pause returns how long to leave the gateway alone after an error. The time grows from one failure to the next.
+// The method "pause" returns how long no request is sent to the gateway after an error. The time grows from one failure
+// to the next.
 func (l *login) pause(err error) time.Duration {
 	n := min(l.failures.Add(1)-1, 6)
 	d := min(firstPause<<n, longestPause)

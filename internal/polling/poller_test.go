@@ -22,7 +22,7 @@ import (
 //go:embed *.lua
 var luaFiles embed.FS
 
-// body returns the form of a request, which can be read again.
+// body returns the form of a request. The request can be read again afterwards.
 func (r *rig) body(req *http.Request) url.Values {
 	text, _ := io.ReadAll(req.Body)
 	req.Body = io.NopCloser(strings.NewReader(string(text)))
@@ -39,8 +39,8 @@ func TestScriptArgs_HaveTheNamesOfTheGoFields(t *testing.T) {
 	scripttest.SameNames(t, luaFiles)
 }
 
-// Three processes poll at once. The gateway counts the requests of each sliding second, and those about one message at
-// once, while its answers take up to 150 ms.
+// Three processes poll at once. The gateway counts the requests in each sliding second, and the requests about one
+// message that are in flight at once. Its answers take up to 150 ms.
 func TestPoller_BudgetHoldsInEachSlidingSecond(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -68,8 +68,8 @@ func TestPoller_BudgetHoldsInEachSlidingSecond(t *testing.T) {
 	}
 }
 
-// Two processes poll. The test kills and replaces first one process, then the other. The others continue, and two
-// processes never send requests about one message at once.
+// Two processes poll. The test kills and replaces the first process, and then the second. The other process
+// continues each time. Two processes never send requests about one message at once.
 func TestPoller_KilledProcessIsReplaced(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -93,8 +93,8 @@ func TestPoller_KilledProcessIsReplaced(t *testing.T) {
 	}
 }
 
-// A message without a final report gets one request in each step of the schedule, and none after the last step. A message
-// with a final report gets no further request.
+// As long as a message has no final report, one request is sent in each step of the schedule. After the last step, and
+// after a final report, no further request is sent.
 func TestPoller_FollowsTheSchedule(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -126,7 +126,7 @@ func TestPoller_FollowsTheSchedule(t *testing.T) {
 	}
 }
 
-// A small campaign does not wait for a large one that was sent before.
+// A small campaign does not wait for a large campaign that was sent before.
 func TestPoller_IsFairAmongCampaigns(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -157,7 +157,7 @@ func TestPoller_StoresTheReason(t *testing.T) {
 }
 
 // While the gateway refuses the login, no message loses its turn. If the gateway does not know one message, the other
-// messages do not wait.
+// messages are requested without a pause.
 func TestPoller_GatewayThatFails(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -234,8 +234,8 @@ func TestCall_NextStep(t *testing.T) {
 	}
 }
 
-// Of a campaign of 400 messages, a sample of 20 gets all requests: at most one for each message and step, here six steps.
-// A million messages with a sample of 1,000 thus cost at most 6,000 requests.
+// A campaign of 400 messages has a sample of 20. All requests are about this sample, with at most one for each message
+// in each of six steps. In the same way, a million messages with a sample of 1,000 cost at most 6,000 requests.
 func TestPoller_SampleBoundsTheRequests(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -253,7 +253,7 @@ func TestPoller_SampleBoundsTheRequests(t *testing.T) {
 	}
 }
 
-// The status of a sampled campaign has the rate of the sample with its interval.
+// The status of a campaign with a sample has the delivery rate of the sample and the interval of this rate.
 func TestPoller_StatusHasTheIntervalOfTheSample(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

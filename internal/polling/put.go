@@ -22,7 +22,7 @@ type putArgs struct {
 }
 
 // Put ends the lease of a call. The call is due again at c.Due, with c.Step and c.Position. If c.Due is zero, Put
-// removes the call. If the lease has ended already, Put changes nothing.
+// removes the call. If the lease has already ended, Put changes nothing.
 func (q *Queue) Put(ctx context.Context, c Call) error {
 	campaign, call := c.names()
 	_, err := q.scripts.Run(ctx, putScript, []string{turnsKey(q.login), statesKey(q.login)},

@@ -4,8 +4,8 @@
 --   campaign  'id:upload'
 --   call      'batch.call.generation'
 --   token     of the lease
---   due       ms: when the call is due again; 0 removes it
---   step      of the schedule that is next
+--   due       ms: when the call is due again; 0 removes the call
+--   step      next step of the schedule
 --   position  of the next message in the call
 -- Returns {'put'} or {'lost'} (another process may have the call). Running it again answers 'lost'.
 local campaign, call, token, due, step, position = unpack(ARGV)

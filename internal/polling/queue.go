@@ -1,6 +1,6 @@
-// Package polling requests delivery reports from gateways that do not post them. The worker adds each accepted call to a queue in
-// Redis. Every `tuma serve` takes due calls from the queue, one process at a time for each call, and asks the gateway about
-// their messages within a budget that all processes share.
+// Package polling requests delivery reports from gateways that do not post them. The worker adds each accepted call to
+// a queue in Redis. Every `tuma serve` takes due calls from the queue, one process at a time for each call, and
+// requests the reports of their messages from the gateway. All processes share one budget of requests.
 package polling
 
 import (
@@ -15,21 +15,21 @@ import (
 	"github.com/tuma-sms/tuma/ratelimit"
 )
 
-// DefaultRate is the default number of requests a second that ask for delivery reports.
+// DefaultRate is the default maximum number of requests for delivery reports a second.
 const DefaultRate ratelimit.Rate = 5
 
-// defaultSchedule are the times after acceptance of the requests about a message without a final report.
+// defaultSchedule has the times of the requests about a message without a final report, counted from its acceptance.
 var defaultSchedule = []time.Duration{time.Minute, 10 * time.Minute, time.Hour, 6 * time.Hour, 24 * time.Hour, 72 * time.Hour}
 
 // ErrLost means that the lease of a call has ended, so that another process may have it.
 var ErrLost = errors.New("the lease has ended")
 
-// keepLonger is added to the time for which messages wait for reports. The keys are kept for the sum, because
-// some calls have their turn late.
+// keepLonger is added to the time for which messages wait for reports. Redis keeps the keys for the sum of
+// both times, because some calls have their turn late.
 const keepLonger = 24 * time.Hour
 
 // Keys of a login. All of these keys have the login's hash tag, so that a script may use several keys. callsKey is the
-// key of the calls of a campaign by the time at which they are due; the scripts compute callsKey.
+// key of a campaign's calls, sorted by the time at which they are due. The scripts compute callsKey by themselves.
 func turnsKey(login string) string  { return script.KeyPrefix + "polls:{" + login + "}" }
 func statesKey(login string) string { return turnsKey(login) + ":s" }
 func budgetKey(login string) string { return turnsKey(login) + ":b" }
@@ -37,22 +37,22 @@ func budgetKey(login string) string { return turnsKey(login) + ":b" }
 // noToken stands for the token of a call that is not leased.
 const noToken = "-"
 
-// Queue has the calls of one login that wait for delivery reports, and the budget of the requests for them. It is safe for
-// concurrent use, also by several processes.
+// Queue has the calls of one login that wait for delivery reports, and the budget of the requests for these reports. A
+// Queue is safe for concurrent use, even by several processes.
 type Queue struct {
 	scripts  *script.Runner
 	login    string
 	budget   budget
 	schedule []time.Duration
-	// The field "most" bounds the calls and spans that wait. The field mostInSpan bounds the calls of
-	// a span.
+	// The field "most" is the maximum number of waiting calls and spans. The field mostInSpan is the
+	// maximum number of calls of a span.
 	most, mostInSpan int
 	span             time.Duration // the length of a span
 	first            int           // the first step of the schedule
 }
 
-// NewQueue returns the Queue of a login (providers.Info.Fingerprint). rate is the maximum number of requests a second;
-// only Ask uses it. NewQueue sends nothing to Redis.
+// NewQueue returns the Queue of a login (providers.Info.Fingerprint). rate is the maximum number of requests a second.
+// Only Ask uses this rate. NewQueue sends nothing to Redis.
 func NewQueue(r *script.Runner, login string, rate ratelimit.Rate) *Queue {
 	return &Queue{scripts: r, login: login, budget: budgetOf(rate), schedule: defaultSchedule, most: maxWaiting, mostInSpan: maxSpanCalls, span: spanLength}
 }
@@ -60,29 +60,29 @@ func NewQueue(r *script.Runner, login string, rate ratelimit.Rate) *Queue {
 // Call is a call of the queue, or a span of time with several calls.
 type Call struct {
 	ledger.SentCall // without Rows
-	// Span is the span of time. The SentCall then has only At, which is the end of the span.
+	// Span is the span of time. If it is set, the SentCall has only At, which is the end of the span.
 	Span Span
-	// Due is when the next request is due, and Step the position of this time in the schedule.
+	// Due is the time of the next request. Step is the position of this time in the schedule.
 	Due  time.Time
 	Step int
-	// Position is the first position in the call that has had no request in this step. For a span, Position is a time in
-	// ms, counted from the start of the requested time: requests up to that time were answered.
+	// Position is the first position in the call that has had no request in this step. For a span, Position is a time
+	// in ms, counted from the start of the requested time. Requests up to that time were answered.
 	Position int
 	token    string
 }
 
-// state returns the state of a call as Redis holds it: when it was accepted, the step, the position, and the token of the
+// state returns the stored state of a call: the time of the acceptance, the step, the position, and the token of the
 // lease.
 func (c Call) state(token string) string {
 	return fmt.Sprintf("%d %d %d %s", c.At.UnixMilli(), c.Step, c.Position, token)
 }
 
-// next returns the call for the next step of the schedule, from its first position. If the schedule has no step left within
-// the time for which the call waits for reports, Due is zero.
+// The method "next" returns the call for the next step of the schedule, from the first position of the call. If the
+// schedule has no further step within the time for which the call waits for reports, Due is zero.
 func (c Call) next(schedule []time.Duration, now time.Time, wait time.Duration) Call {
 	c.Position, c.Due = 0, time.Time{}
 	for c.Step++; c.Step < len(schedule); c.Step++ {
-		// If the polls are late, next leaves out each step whose time is over: the last poll was
+		// If the polls are late, skip each step whose time is over, because the last poll was
 		// made after that time.
 		if at := c.At.Add(schedule[c.Step]); at.After(now) {
 			if schedule[c.Step] <= wait {
@@ -127,20 +127,20 @@ func parseCall(campaign, name string) (c Call, ok bool) {
 	return c, err == nil && err2 == nil
 }
 
-// budget is the rate of requests in parts: each part allows one request in a window.
+// budget is the rate of requests, divided into parts. Each part allows one request in a window.
 type budget struct {
 	parts  int
 	window time.Duration
 }
 
-// maxParts bounds the parts of a budget, which Redis holds while they are in use.
+// maxParts is the maximum number of parts of a budget. Redis holds the parts that are in use.
 const maxParts = 1000
 
 // windowMargin is added to each window, because scripts cut times to milliseconds.
 const windowMargin = 5 * time.Millisecond
 
 // budgetOf returns a budget that never exceeds a rate in any sliding second. If the rate is above one request a second,
-// its fraction is not used: 2.5 allows two requests a second.
+// it is rounded down: 2.5 allows two requests a second.
 func budgetOf(r ratelimit.Rate) budget {
 	if r <= 0 {
 		r = DefaultRate

@@ -12,10 +12,10 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-// ask waits for the budget, asks the gateway about a message, and applies the answer. If the gateway got a request about
-// the message, ask moves c.Position behind the message. final reports whether the message has a final report. If ctx ends
-// before the request begins, ask returns the context's error; a request that has begun is finished. ask returns any other
-// error if the gateway gave no usable answer for a reason that applies to other messages too.
+// ask waits for the budget, requests the report of a message from the gateway, and applies the answer. If the gateway
+// got the request, ask moves c.Position behind the message. final is true if the message has a final report. If ctx
+// ends before the request begins, ask returns the context's error. A request that has begun is finished. If the gateway
+// gave no usable answer, ask returns an error only if the reason applies to other messages too.
 func (l *login) ask(ctx context.Context, c *Call, m ledger.AwaitedReport) (final bool, err error) {
 	request := script.NewToken()
 	until, err := l.reserve(ctx, *c, request)
@@ -26,7 +26,7 @@ func (l *login) ask(ctx context.Context, c *Call, m ledger.AwaitedReport) (final
 }
 
 // reserve waits until the budget allows a request about a leased call. The result "until" is the time
-// by which the request must end.
+// limit of the request.
 func (l *login) reserve(ctx context.Context, c Call, request string) (until time.Time, err error) {
 	for {
 		// The request ends before the lease, because the time limit of the request starts before Ask extends
@@ -54,7 +54,7 @@ func (l *login) send(ctx context.Context, until time.Time, c *Call, m ledger.Awa
 	ctx, cancel = context.WithTimeout(ctx, redisTimeout)
 	defer cancel()
 	if failed == nil && status.Final {
-		// The answer is applied before the position moves on, so that a process that ends here loses no answer.
+		// The answer is applied before the position changes. So if the process ends here, no answer is lost.
 		if err = l.apply(ctx, c, m, status); err != nil {
 			c.Position = m.Position
 		}
@@ -74,8 +74,8 @@ func isForAll(err error) bool {
 	return ok && e.Scope == providers.Account
 }
 
-// isSilent reports whether the gateway gave no answer. Tuma then leaves the gateway alone for a while. The request counts
-// for its message, because the message might be the reason for the silence.
+// isSilent reports whether the gateway gave no answer. Tuma then sends no request to the gateway for a while. The
+// request counts as a request about its message, because the message might be the reason for the silence.
 func isSilent(err error) bool {
 	e, ok := errors.AsType[*providers.Error](err)
 	if !ok {
@@ -97,7 +97,7 @@ func (l *login) apply(ctx context.Context, c *Call, m ledger.AwaitedReport, stat
 	return l.applyReports(ctx, c.Campaign, c.Upload, []ledger.Report{reportOf(c.SentCall, m, status, now)})
 }
 
-// reportOf returns the final report of a message. at is the time of the report.
+// reportOf returns the final report of a message. The parameter "at" is the time of the report.
 func reportOf(c ledger.SentCall, m ledger.AwaitedReport, status providers.MessageStatus, at time.Time) ledger.Report {
 	r := ledger.Report{Batch: c.Name, Call: c.Call, Position: m.Position, Row: m.Row, MessageID: m.MessageID, Delivered: status.Delivered, At: at}
 	var detail string

@@ -32,7 +32,7 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// rig is a ledger whose campaigns go to a simulated KoboMobile, which notes the requests for reports.
+// rig is a ledger whose campaigns go to a simulated KoboMobile. The rig notes the requests for reports.
 type rig struct {
 	testing.TB
 	redis   *redistest.Server
@@ -44,14 +44,14 @@ type rig struct {
 	// provider is the client of the gateway.
 	provider polled
 
-	sample int           // size of the sample of each campaign; 0: all
+	sample int           // size of the sample of each campaign; 0 means all messages
 	span   time.Duration // the length of a span, if the gateway lists the reports of spans
 
 	mu       sync.Mutex
 	arrivals []time.Time
 	asked    []string // message IDs, in the order of the requests
 	open     map[string]int
-	together int // the largest number of requests about one message at once
+	together int // the largest number of simultaneous requests about one message
 	// answer may answer a request for a report instead of the simulator. It runs without the lock.
 	answer func(w http.ResponseWriter, id string) bool
 	counts map[tracking.Result]int
@@ -171,7 +171,7 @@ func (r *rig) send(id string, calls, size int) {
 	}
 }
 
-// poller returns a Poller as a process has it, with a separate client.
+// poller returns a Poller for one simulated process, with a separate client.
 func (r *rig) poller(rate ratelimit.Rate, schedule ...time.Duration) *Poller {
 	return New(Config{Ledger: ledger.New(r.redis.Client()), Log: zerolog.Nop(), Schedule: schedule, Slack: 5 * time.Second, Applied: r.noteApplied, Accounts: []Account{{Name: "kobo-main", Provider: r.provider,
 		Login: r.provider.Info().Fingerprint, Rate: rate, For: 72 * time.Hour, Timeout: 5 * time.Second, Sample: r.sample, Count: func(x tracking.Result, n int) {
@@ -181,7 +181,7 @@ func (r *rig) poller(rate ratelimit.Rate, schedule ...time.Duration) *Poller {
 		}}}})
 }
 
-// noteApplied notes the recipients whose final reports were applied, each once.
+// noteApplied notes the recipients whose final reports were applied. A recipient must not occur twice.
 func (r *rig) noteApplied(_ context.Context, list []tracking.Applied) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -230,7 +230,7 @@ func (r *rig) requests() int {
 	return len(r.asked)
 }
 
-// final returns the number of final reports of a campaign, and checks that the counts add up.
+// final returns the number of final reports of a campaign, and checks that the counts match.
 func (r *rig) final(id string) int {
 	r.Helper()
 	s, err := r.ledger.Summary(r.Context(), id)
@@ -241,7 +241,8 @@ func (r *rig) final(id string) int {
 	return s.Delivered + s.Undelivered
 }
 
-// isEmpty reports whether no call waits, and fails the test if a key of the queue is left nevertheless.
+// isEmpty reports whether no call is waiting. If no call is waiting and a key of the queue still
+// exists, it fails the test.
 func (r *rig) isEmpty() bool {
 	r.Helper()
 	login := r.provider.Info().Fingerprint
@@ -259,7 +260,7 @@ func (r *rig) isEmpty() bool {
 }
 
 // withinBudget fails the test if the number of requests in any sliding second is above the
-// parameter most.
+// parameter "most".
 func (r *rig) withinBudget(most int) {
 	r.Helper()
 	r.mu.Lock()

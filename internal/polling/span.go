@@ -6,31 +6,31 @@ import (
 	"time"
 )
 
-// Some gateways list the delivery reports of all messages of a span of time in one answer (providers.SpanPoller). The calls
-// to such a gateway wait together, by the span in which they were claimed. A span waits in the queue as a call does, under
-// the name of a campaign that no campaign can have. So one process at a time asks about a span, and its requests use the
-// budget of the login. A request serves all campaigns of the span.
+// Some gateways list the delivery reports of all messages of a span of time in one answer (providers.SpanPoller). If
+// calls to such a gateway were claimed in the same span, they wait together. A span waits in the queue like a call. In
+// place of the campaign's name it has a name that no campaign can have. So only one process at a time requests the
+// reports of a span, and its requests use the budget of the login. A request serves all campaigns of the span.
 
 const (
 	// spanCampaign takes the place of the campaign's name in the queue. No campaign has this name,
-	// because the name of a campaign in the queue has a colon.
+	// because every name of a campaign in the queue contains a colon.
 	spanCampaign = "span"
 	// spanLength is the length of a span.
 	spanLength = time.Minute
-	// spanSlack extends the requested time at each end: the clocks of Redis and the gateway may differ by that much, and a
-	// call takes some time. Reconciliation uses the same extension.
+	// spanSlack extends the requested time at each end, because the clocks of Redis and the gateway may differ by this
+	// time, and a call takes some time. Reconciliation uses the same extension.
 	spanSlack = 2 * time.Minute
 	// shortestSpan is the shortest time that is requested.
 	shortestSpan = time.Second
 )
 
-// Span is a span of time. The zero value stands for no span.
+// Span is a span of time. The zero value means that there is no span.
 type Span struct {
 	Start  time.Time
 	Length time.Duration
 }
 
-// spanOf returns the span of a length that contains a time.
+// spanOf returns the span of the given length that contains the given time.
 func spanOf(at time.Time, length time.Duration) Span {
 	ms := at.UnixMilli()
 	return Span{time.UnixMilli(ms - ms%length.Milliseconds()), length}
@@ -51,8 +51,8 @@ func parseSpan(name string) (Span, bool) {
 	return Span{time.UnixMilli(from), time.Duration(ms) * time.Millisecond}, err == nil && err2 == nil && ms > 0
 }
 
-// asked returns the time that is requested for a span. It begins before the span by the duration early, and ends after the
-// span by the duration late, but not after now.
+// asked returns the time range that is requested for a span. The range begins before the span by the duration "early".
+// It ends after the span by the duration "late", but at the latest now.
 func (s Span) asked(early, late time.Duration, now time.Time) (from, to time.Time) {
 	from, to = s.Start.Add(-early), s.end().Add(late)
 	if to.After(now) {
@@ -61,8 +61,8 @@ func (s Span) asked(early, late time.Duration, now time.Time) (from, to time.Tim
 	return from, to
 }
 
-// reported returns the time of a report. The gateway's list names the time in the parameter at. If that time is
-// before the span by more than spanSlack, or is after now, reported returns now.
+// reported returns the time of a report. The parameter "at" is the time in the gateway's list. If this time is
+// before the span by more than spanSlack, or is after now, the result is now.
 func (s Span) reported(at, now time.Time) time.Time {
 	if at.Before(s.Start.Add(-spanSlack)) || at.After(now) {
 		return now

@@ -14,18 +14,18 @@ import (
 )
 
 const (
-	// callsAtOnce is the number of calls of a span that are handled between two extensions of the lease.
+	// callsAtOnce is the number of calls of a span that are handled before the lease is extended again.
 	callsAtOnce = 50
 	// reportsAtOnce is the maximum number of reports that one run of a script applies.
 	reportsAtOnce = 500
 )
 
-// errNoSpans means that the calls of a span are at a gateway that lists no statuses.
+// errNoSpans means that the calls of a span are at a gateway that cannot list statuses.
 var errNoSpans = errors.New("the gateway lists no delivery reports by time")
 
-// handleSpan asks about the messages of a leased span, and ends the lease. pause is how long to leave the gateway alone.
-// If a list is too long, handleSpan requests its time again in halves. c.Position is then the place at which another
-// process continues.
+// handleSpan requests the reports of a leased span, and ends the lease. pause is how long the caller must wait before
+// the next request. If a list is too long, handleSpan requests each half of its time range separately. If the process
+// ends in between, another process continues at c.Position.
 func (l *login) handleSpan(ctx context.Context, c Call) (pause time.Duration, err error) {
 	now, err := l.ledger.Now(ctx)
 	if err != nil {
@@ -68,14 +68,15 @@ func (l *login) handleSpan(ctx context.Context, c Call) (pause time.Duration, er
 	}
 }
 
-// isOnlyOfThis reports whether an error is an answer of the gateway that says nothing about other requests.
+// isOnlyOfThis reports whether an error is an answer of the gateway that is about this request only.
 func isOnlyOfThis(err error) bool {
 	e, ok := errors.AsType[*providers.Error](err)
 	return ok && !isForAll(e) && !isSilent(e)
 }
 
-// The method "list" waits for the budget, and requests the statuses of the messages from the time start to the time end. If ctx
-// ends before the request begins, list returns context.Canceled; a request that has begun is finished.
+// The method "list" waits for the budget, and requests the statuses of the messages from the time start to the time
+// end. If ctx ends before the request begins, the method returns context.Canceled. A request that has begun is
+// finished.
 func (l *login) list(ctx context.Context, c Call, start, end time.Time) ([]providers.ListedStatus, error) {
 	provider, ok := (*l.provider.Load()).(providers.SpanPoller)
 	if !ok {
@@ -96,8 +97,8 @@ func (l *login) list(ctx context.Context, c Call, start, end time.Time) ([]provi
 }
 
 // applyList applies the final reports in a list to the messages of a span. If a call waits for no further report,
-// applyList removes the call from the span. It continues when ctx ends, because the request for the list has used the
-// budget.
+// applyList removes the call from the span. It continues even if ctx ends, because the request for the list has
+// already used the budget.
 func (l *login) applyList(ctx context.Context, c Call, list []providers.ListedStatus) error {
 	ctx = context.WithoutCancel(ctx)
 	by := make(map[string]providers.ListedStatus, len(list))
@@ -110,7 +111,7 @@ func (l *login) applyList(ctx context.Context, c Call, list []providers.ListedSt
 	if err != nil {
 		return err
 	}
-	slices.Sort(names) // so that the calls of one campaign are together
+	slices.Sort(names) // sorted, so that the calls of one campaign are together
 	for some := range slices.Chunk(names, callsAtOnce) {
 		if err := l.applySome(ctx, c, some, by); err != nil {
 			return err
@@ -184,8 +185,8 @@ func (l *login) applyListed(ctx context.Context, found []listed) error {
 	return nil
 }
 
-// finishSpan ends a step of a span. After the last step, the span's messages wait for no report any
-// more.
+// finishSpan ends a step of a span. After the last step, the span's messages do not wait for
+// reports any more.
 func (l *login) finishSpan(ctx context.Context, c Call) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), redisTimeout)
 	defer cancel()

@@ -19,8 +19,9 @@ import (
 	"github.com/tuma-sms/tuma/providers/textconnect/textconnectsim"
 )
 
-// newSpanRig is newRig with a simulated TextConnect, which lists the reports of a span of time. asked has the span of each
-// request for a list, and "status" for any other request about a message.
+// newSpanRig does what newRig does, but with a simulated TextConnect, which lists the reports of a span of time. For
+// each request for a list, the field "asked" has the span. For any other request about a message, it has the word
+// "status".
 func newSpanRig(t testing.TB) *rig {
 	t.Helper()
 	r := newRig(t)
@@ -64,8 +65,8 @@ func (r *rig) serveSpans(w http.ResponseWriter, req *http.Request) {
 	r.gateway.ServeHTTP(w, req)
 }
 
-// Two campaigns with 450 messages get all reports with a few requests, each for all messages of a span, by three
-// processes at once. None asks about a single message.
+// Three processes poll at once. Two campaigns with 450 messages get all reports with a few requests. Each
+// request is for all messages of a span, and no request is about a single message.
 func TestSpans_OneRequestServesAllMessages(t *testing.T) {
 	t.Parallel()
 	r := newSpanRig(t)
@@ -90,8 +91,8 @@ func TestSpans_OneRequestServesAllMessages(t *testing.T) {
 	}
 }
 
-// Some messages get no final report in the first step, and get it in a later step. Messages that never get a
-// final report leave no key.
+// Some messages get their final report only in a later step. Messages that never get a final report leave no
+// key.
 func TestSpans_FollowTheSchedule(t *testing.T) {
 	t.Parallel()
 	r := newSpanRig(t)
@@ -113,8 +114,8 @@ func TestSpans_FollowTheSchedule(t *testing.T) {
 	}
 }
 
-// A list that the client cannot read as a whole is requested in halves, and within the budget. The other reports of a list
-// that names foreign messages, a message twice, and a message with another recipient are applied.
+// If the client cannot read a list as a whole, the list is requested in halves, within the budget. A list may name
+// foreign messages, a message twice, or a message with another recipient. The other reports of such a list are applied.
 func TestSpans_LongAndStrangeLists(t *testing.T) {
 	t.Parallel()
 	r := newSpanRig(t)
@@ -150,8 +151,8 @@ func TestSpans_LongAndStrangeLists(t *testing.T) {
 	}
 }
 
-// A list that never ends, also for the shortest time, costs a few requests in each step. After a refused login and an
-// answer in another form, nothing is lost.
+// A list may never end, even for the shortest time range. It then costs only a few requests in each step. After a
+// refused login, or an answer in another form, no report is lost.
 func TestSpans_GatewayThatFails(t *testing.T) {
 	t.Parallel()
 	r := newSpanRig(t)
@@ -178,8 +179,8 @@ func TestSpans_GatewayThatFails(t *testing.T) {
 	}
 }
 
-// A process that ends between the list and the end of the step loses nothing: the next process asks again about the
-// remaining messages.
+// If a process ends between the list and the end of the step, no report is lost, because the next process requests
+// the remaining messages again.
 func TestSpans_LateAndRepeatedCalls(t *testing.T) {
 	t.Parallel()
 	r := newSpanRig(t)
@@ -219,7 +220,7 @@ func TestSpans_LateAndRepeatedCalls(t *testing.T) {
 		t.Errorf("a third call: got %v, want ErrFull", err)
 	}
 	r.ok(q.Leave(ctx, c, time.Minute, []string{"c:u 0.0.1.0"}))
-	r.ok(q.EndSpan(ctx, c)) // stays, because of the second call
+	r.ok(q.EndSpan(ctx, c)) // the span stays, because of the second call
 	again := take(true)
 	if got := members(again); again.Span != c.Span || again.Step != 0 || !slices.Equal(got, []string{"c:u 0.0.2.0"}) {
 		t.Errorf("got %+v with the calls %q, want the same span with the second call", again, got)
@@ -227,7 +228,7 @@ func TestSpans_LateAndRepeatedCalls(t *testing.T) {
 	if err := q.Leave(ctx, c, time.Minute, nil); err == nil {
 		t.Error("the first lease is still valid")
 	}
-	r.ok(q.EndSpan(ctx, c)) // the lease is lost: no effect
+	r.ok(q.EndSpan(ctx, c)) // has no effect, because the lease is lost
 	r.ok(q.Leave(ctx, again, time.Minute, members(again)))
 	r.ok(q.EndSpan(ctx, again))
 	take(false)
@@ -272,7 +273,7 @@ func (r *rig) messageIDs(id string) (ids []string) {
 	return ids
 }
 
-// endless reads as a list that never ends.
+// endless is a reader of a list that never ends.
 type endless struct{}
 
 func (endless) Read(p []byte) (int, error) {

@@ -20,10 +20,12 @@ type takeArgs struct {
 	Lease time.Duration
 }
 
-// idle is the longest time between two looks for a due call, because other processes add calls.
+// idle is the longest time between two searches for a due call. It is short, because other processes add
+// calls.
 const idle = 5 * time.Second
 
-// Take leases a call that is due. If there is none, ok is false, and wait is the time until the next look.
+// Take leases a call that is due. If no call is due, ok is false, and wait is the time until the next
+// search.
 func (q *Queue) Take(ctx context.Context, lease time.Duration) (c Call, wait time.Duration, ok bool, err error) {
 	token := script.NewToken()
 	out, err := q.scripts.Run(ctx, takeScript, []string{turnsKey(q.login), statesKey(q.login)}, script.Args(takeArgs{token, lease})...)

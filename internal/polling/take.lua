@@ -1,11 +1,11 @@
--- take.lua leases a call whose delivery reports are due: the oldest one of the campaign that has waited longest. The
--- campaign then waits behind all others that have due calls.
+-- take.lua leases a call whose delivery reports are due. It takes the oldest such call of the campaign that has waited
+-- longest. This campaign then waits behind all other campaigns that have due calls.
 -- KEYS: 1 campaigns by their turn, 2 states of the calls
 -- ARGV, in the order of takeArgs:
 --   token  of the lease
 --   lease  ms
--- Returns {'call', campaign, call, due, accepted, step, position}, {'wait', ms} or {'none'}. If it runs again, it leases
--- another call, and the first one can be leased again after its lease.
+-- Returns {'call', campaign, call, due, accepted, step, position}, {'wait', ms} or {'none'}. A repeated run leases
+-- another call. The first call can be leased again when its lease has ended.
 local token, lease = unpack(ARGV)
 local t = redis.call('TIME')
 local now = tonumber(t[1]) * 1000 + math.floor(tonumber(t[2]) / 1000)

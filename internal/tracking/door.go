@@ -22,25 +22,25 @@ type DoorAccount struct {
 	Info providers.Info
 	// For is how long a report waits for its message.
 	For time.Duration
-	// Count counts reports by result. It may be nil. If several accounts have one login, only the Count of the
-	// first account is used, for all of them.
+	// Count counts reports by result. It may be nil. If several accounts have the same login, the Count of the
+	// first account is used for all of these accounts.
 	Count func(r Result, n int)
 }
 
-// Door takes the delivery reports of several accounts, many in one run of the scripts. It is safe
-// for concurrent use, also by several processes.
+// Door takes the delivery reports of several accounts. One run of the scripts handles many
+// reports. A Door is safe for concurrent use, even by several processes.
 type Door struct {
 	ledger *ledger.Ledger
 	index  *Index
 	log    zerolog.Logger
-	// logins has one entry for each login, accounts for each account.
+	// logins has one entry for each login. accounts has one entry for each account.
 	logins   map[string]*collector
 	accounts map[string]*collector
 	counts   counts
 }
 
-// NewDoor returns the Door of the given accounts. applied is called after final reports were applied, and
-// may be nil (Config.Applied). NewDoor sends nothing to Redis.
+// NewDoor returns the Door of the given accounts. The Door calls the function "applied" after final
+// reports were applied; it may be nil (Config.Applied). NewDoor sends nothing to Redis.
 func NewDoor(l *ledger.Ledger, log zerolog.Logger, list []DoorAccount, applied func(context.Context, []Applied)) *Door {
 	d := &Door{ledger: l, index: NewIndex(l.Runner()), log: log, logins: map[string]*collector{}, accounts: map[string]*collector{}}
 	for _, a := range list {
@@ -64,9 +64,10 @@ func (d *Door) counter(a DoorAccount) func(Result, int) {
 	}
 }
 
-// Deliver applies or parks the delivery reports of one callback. It returns nil only when Redis
-// holds the final reports under the ledger's durability. Deliver drops reports of an account that
-// does not collect reports. call is the name of the call in the URL of the callback (CallName), or "".
+// Deliver applies or parks the delivery reports of one callback. It returns nil only after Redis has
+// stored the final reports with the ledger's durability. Deliver ignores reports of an account whose
+// reports are not collected. call is the name of the call in the URL of the callback (CallName), or
+// "".
 func (d *Door) Deliver(ctx context.Context, account, call string, list []providers.DLR) error {
 	c := d.accounts[account]
 	if c == nil || len(list) == 0 {
@@ -80,16 +81,16 @@ func (d *Door) Deliver(ctx context.Context, account, call string, list []provide
 }
 
 const (
-	// lookEvery is the time between two looks at parked reports.
+	// lookEvery is the time between two checks of parked reports.
 	lookEvery = time.Second
 	// expireEvery is the time between two removals of old segments, and between two log lines.
 	expireEvery = time.Minute
-	// enterLeftEvery is the time between two looks for message IDs that dead workers have left.
+	// enterLeftEvery is the time between two searches for message IDs that dead workers have left.
 	enterLeftEvery = 10 * time.Second
 )
 
-// Run looks at parked reports until ctx ends. It also removes the parts of the index whose time is
-// over, and logs once a minute the outcomes of the reports.
+// Run checks parked reports until ctx ends. It also removes the parts of the index whose time is
+// over. Once a minute it logs the outcomes of the reports.
 func (d *Door) Run(ctx context.Context) {
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
@@ -116,7 +117,7 @@ func (d *Door) Run(ctx context.Context) {
 	}
 }
 
-// lookAgain looks at the parked reports of a login that are due.
+// lookAgain checks the parked reports of a login that are due.
 func (d *Door) lookAgain(ctx context.Context, t *Tracker) {
 	for ctx.Err() == nil {
 		n, err := t.LookAgain(ctx)
@@ -137,7 +138,7 @@ func (d *Door) enterLeft(ctx context.Context) {
 	}
 }
 
-// logFailure logs that the index could not be brought up to date.
+// logFailure logs that the index could not be updated.
 func (d *Door) logFailure(ctx context.Context, err error) {
 	if err != nil && ctx.Err() == nil {
 		d.log.WithLevel(outage.Level(err, zerolog.WarnLevel)).Err(err).Msg("could not bring the index of message ids up to date; will retry")
@@ -151,29 +152,29 @@ type collector struct {
 	mu    sync.Mutex
 	queue []*delivery
 	busy  int // runs in progress
-	// ahead is how far Redis' clock was ahead of this machine's clock at the time in the field read.
+	// ahead is how far Redis' clock was ahead of this machine's clock at the time in the field "read".
 	ahead time.Duration
 	read  time.Time
 }
 
-// delivery are the reports of one callback. The result is sent to done.
+// delivery has the reports of one callback. The result is sent to the channel "done".
 type delivery struct {
 	reports []Report // without their time
 	done    chan error
 }
 
 const (
-	// reportsAtOnce is about how many reports one run applies.
+	// reportsAtOnce is the approximate number of reports that one run applies.
 	reportsAtOnce = 256
-	// maxRuns is how many runs of one login are in progress at once. While Redis works on one run,
-	// the reports for the next run collect.
+	// maxRuns is the maximum number of simultaneous runs of one login. While Redis works on one
+	// run, reports for the next run are collected.
 	maxRuns = 2
 	// runTimeout bounds one run.
 	runTimeout = 10 * time.Second
 )
 
 // deliver applies reports together with those of other callers. If ctx ends first, deliver returns
-// the context's error; the reports may be applied nevertheless.
+// the context's error. The reports may be applied even then.
 func (c *collector) deliver(ctx context.Context, reports []Report) error {
 	x := &delivery{reports, make(chan error, 1)}
 	c.mu.Lock()
@@ -191,7 +192,7 @@ func (c *collector) deliver(ctx context.Context, reports []Report) error {
 	}
 }
 
-// run applies the queued reports until the queue is empty.
+// The method "run" applies the queued reports until the queue is empty.
 func (c *collector) run() {
 	for {
 		group, reports := c.next()
@@ -203,7 +204,7 @@ func (c *collector) run() {
 		for _, x := range group {
 			failed := err
 			if errors.Is(err, ErrParkedFull) && !slices.Contains(results[at:at+len(x.reports)], "") {
-				failed = nil // the reports of this callback are all stored, so that only other callbacks must come again
+				failed = nil // all reports of this callback are stored, so the gateway must repeat only other callbacks
 			}
 			at += len(x.reports)
 			x.done <- failed
@@ -211,7 +212,7 @@ func (c *collector) run() {
 	}
 }
 
-// next takes the next deliveries from the queue. If there are none, the run ends.
+// The method "next" takes the next deliveries from the queue. If the queue is empty, the run ends.
 func (c *collector) next() (group []*delivery, reports []Report) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -238,8 +239,8 @@ func (c *collector) apply(reports []Report) ([]Result, error) {
 	return c.tracker.Apply(ctx, reports)
 }
 
-// clockEvery is how often a collector reads Redis' clock. Between two readings it uses its own
-// clock.
+// clockEvery is how often a collector reads Redis' clock. Between two readings it uses the clock
+// of its machine.
 const clockEvery = 10 * time.Second
 
 // now returns the time by Redis' clock.
@@ -260,7 +261,7 @@ func (c *collector) now(ctx context.Context) (time.Time, error) {
 	return now, nil
 }
 
-// counts holds the number of reports with each result since the last log line.
+// counts has the number of reports by result since the last log line.
 type counts struct {
 	mu sync.Mutex
 	n  map[Result]int
@@ -275,7 +276,7 @@ func (c *counts) add(r Result, n int) {
 	c.n[r] += n
 }
 
-// log logs the counts, if there are any, and sets them to zero.
+// The method "log" logs the counts if a report was counted. Then it sets them to zero.
 func (c *counts) log(log zerolog.Logger) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

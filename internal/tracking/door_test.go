@@ -91,7 +91,8 @@ func TestDoor_RunAppliesParkedReports(t *testing.T) {
 	wg.Wait()
 }
 
-// Of callbacks that are applied together, only those whose reports found no room must come again.
+// If several callbacks are applied together, the gateway must repeat only those whose reports
+// were not stored.
 func TestDoor_OnlyCallbacksWithoutRoomFail(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

@@ -14,7 +14,7 @@ var dueSource string
 
 var dueScript = script.New("due", dueSource)
 
-// dueAtOnce is the maximum number of parked reports that one LookAgain matches.
+// dueAtOnce is the maximum number of parked reports that one call of LookAgain matches.
 const dueAtOnce = 200
 
 // dueArgs are the arguments of due.lua.
@@ -23,9 +23,9 @@ type dueArgs struct {
 	Life, Least time.Duration
 }
 
-// LookAgain looks for the messages of parked reports that are due. Only here may a report prove that
-// the gateway took a message of unknown outcome, because by then the answer to the call has
-// certainly been settled. It returns how many reports it looked at.
+// LookAgain searches for the messages of parked reports that are due. Here a report may prove that
+// the gateway took a message of unknown outcome. Earlier it may not, because the answer to the call
+// is certainly settled only by now. LookAgain returns how many reports it has checked.
 func (t *Tracker) LookAgain(ctx context.Context) (int, error) {
 	out, err := t.scripts.Run(ctx, dueScript, []string{parkedKey(t.login), parkDueKey(t.login)}, script.Args(dueArgs{Most: dueAtOnce, Life: t.life, Least: lookAgainIn})...)
 	if err != nil {
@@ -53,8 +53,8 @@ func (t *Tracker) LookAgain(ctx context.Context) (int, error) {
 }
 
 // lookAt applies the parked reports that match a settled message. Another report may prove that the
-// gateway has taken a message of unknown outcome. lookAt then settles this message and applies the
-// report too.
+// gateway has taken a message of unknown outcome. In this case lookAt settles the message and
+// applies the report too.
 func (t *Tracker) lookAt(ctx context.Context, reports []Report) error {
 	if len(reports) == 0 {
 		return nil
@@ -89,7 +89,8 @@ func (t *Tracker) lookAt(ctx context.Context, reports []Report) error {
 	return t.finish(ctx, proved, results)
 }
 
-// finish counts the reports that were applied, and removes them from the parked ones.
+// The method "finish" counts the reports that were applied, and removes them from the parked
+// reports.
 func (t *Tracker) finish(ctx context.Context, reports []Report, results []Result) error {
 	var done []string
 	for i, r := range reports {

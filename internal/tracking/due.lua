@@ -1,10 +1,10 @@
--- due.lua returns the parked delivery reports that are due to be matched again, and postpones them: the time to the next
--- match is half the age of the report, and at most five minutes. It removes reports that have waited too long.
+-- due.lua returns the parked delivery reports that are due to be matched again, and postpones each of them: the time to
+-- the next match is half the age of the report, at most five minutes. It removes reports that have waited too long.
 -- KEYS: 1 parked reports by message id, 2 when each is matched next
 -- ARGV, in the order of dueArgs:
---   most   reports to hand out at most
+--   most   maximum number of reports to return
 --   life   ms for which a report waits
---   least  ms between two matches at least
+--   least  minimum time in ms between two matches
 -- Returns 'due' and then for each report: 'due' or 'over', its message id, its record
 local most, life, least = unpack(ARGV)
 local t, out = redis.call('TIME'), {'due'}

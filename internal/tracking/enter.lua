@@ -9,7 +9,7 @@
 local segment, members = unpack(ARGV)
 local prefix, call, byte, sub = KEYS[1] .. ':' .. segment .. ':', redis.call, string.byte, string.sub
 local at, list = 1, {}
--- This loop is most of the script's time: it has as few steps as possible.
+-- The script spends most of its time in this loop. So the loop has as few steps as possible.
 while at < #members do
   local n, len = byte(members, at, at + 1)
   local bucket = prefix .. sub(members, at + 2, at + 1 + len)

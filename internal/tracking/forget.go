@@ -10,8 +10,8 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// Forget removes the parked delivery reports about a number, of all logins, and returns how many there are. If dry is set,
-// it changes nothing.
+// Forget removes the parked delivery reports about a number from all logins, and returns the number of these reports.
+// If dry is true, it removes nothing.
 func Forget(ctx context.Context, r *script.Runner, number sms.MSISDN, dry bool) (int, error) {
 	rdb, n := r.Redis(), 0
 	logins, err := rdb.SMembers(ctx, loginsKey).Result()

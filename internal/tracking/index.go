@@ -27,8 +27,9 @@ var (
 	enterSource string
 )
 
-// These scripts run even when Redis has reached maxmemory. The IDs must be stored before their call is
-// settled, and a noted call takes more memory than its IDs in the index.
+// These scripts run even when Redis has reached maxmemory. The IDs of a call must be stored before the
+// call is settled. The entry in the index frees memory, because a noted call takes more memory than
+// its IDs take in the index.
 var (
 	noteScript  = script.NewAlwaysAllowed("note", noteSource)
 	placeScript = script.NewAlwaysAllowed("place", placeSource)
@@ -38,7 +39,8 @@ var (
 // loginsKey is the set of the logins that have an index.
 const loginsKey = script.KeyPrefix + "dlr"
 
-// listEvery is how often a process adds a login to that set again, because Redis may have lost it.
+// listEvery is the time after which a process adds a login to the set loginsKey again, because Redis
+// may have lost the entry.
 const listEvery = time.Minute
 
 func segmentsKey(login string) string { return loginsKey + ":{" + login + "}" }
@@ -51,9 +53,9 @@ func tableKey(login string, segment int) string {
 	return segmentsKey(login) + ":" + strconv.Itoa(segment) + ":t"
 }
 
-// Index finds the recipient of a message by the gateway's ID. It stores about six bytes for each
-// message, so an ID may have several places, and the caller must compare the ID of each place's
-// record. It is safe for concurrent use.
+// Index finds the recipient of a message by the gateway's ID. It stores only about six bytes for
+// each message. So it may return several places for an ID, and the caller must compare the ID
+// with the record at each place. It is safe for concurrent use.
 type Index struct {
 	rdb     redis.UniversalClient
 	scripts *script.Runner
@@ -71,9 +73,9 @@ type Place struct {
 	Position int
 }
 
-// Sent are messages of one batch that a gateway has accepted. BatchSize and Total are the numbers of
-// recipients of the batch and of the campaign. Positions are the positions of the messages in the
-// batch, in the order of IDs.
+// Sent has the messages of one batch that a gateway has accepted. BatchSize is the number of
+// recipients of the batch, and Total is the number of recipients of the campaign. Positions are the
+// positions of the messages in the batch, in the order of IDs.
 type Sent struct {
 	ledger.BatchRef
 	BatchSize, Total int
@@ -101,8 +103,8 @@ type enterArgs struct {
 	Members []byte
 }
 
-// fingerprint is the hash of an ID: its bucket is hash modulo the number of buckets, and bits are the
-// ten bits that a bucket keeps.
+// fingerprint is the hash of an ID: The number of its bucket is "hash" modulo the number of buckets.
+// The field "bits" has the ten bits that a bucket stores.
 type fingerprint struct {
 	hash uint32
 	bits uint16
@@ -148,8 +150,9 @@ func (x *Index) segments(ctx context.Context, login string) ([]segment, error) {
 	return out, nil
 }
 
-// Find returns the places of each message ID, in the order of ids. Several places are rare, and at
-// most one of them is right. An ID that was not entered has none, or rarely a wrong one.
+// Find returns the places of each message ID, in the order of ids. An ID rarely has several
+// places, and at most one of them is right. An ID that was not entered has no place, or rarely a
+// wrong place.
 func (x *Index) Find(ctx context.Context, login string, ids []string) ([][]Place, error) {
 	out := make([][]Place, len(ids))
 	segments, err := x.segments(ctx, login)
@@ -176,12 +179,12 @@ func (x *Index) Find(ctx context.Context, login string, ids []string) ([][]Place
 	return out, x.addPlaces(ctx, login, out, candidates(prints, segments, sets))
 }
 
-// candidate is a member of a bucket, for the message ID at the index of. The member has the
-// fingerprint bits of that ID.
+// candidate is a member of a bucket that has the same fingerprint bits as a message ID. The
+// field "of" is the index of this message ID.
 type candidate struct{ of, segment, place int }
 
-// candidates returns each member of sets that has the same fingerprint bits as the ID for which its
-// set was read.
+// candidates returns the members of sets that may belong to a message ID. Each set was read for one
+// ID, and a candidate has the same fingerprint bits as this ID.
 func candidates(prints []fingerprint, segments []segment, sets []*redis.StringSliceCmd) (out []candidate) {
 	for i, set := range sets {
 		of := i / len(segments)
@@ -195,7 +198,7 @@ func candidates(prints []fingerprint, segments []segment, sets []*redis.StringSl
 	return out
 }
 
-// addPlaces adds the place of each candidate to the list out.
+// addPlaces adds the place of each candidate to the list "out".
 func (x *Index) addPlaces(ctx context.Context, login string, out [][]Place, list []candidate) error {
 	if len(list) == 0 {
 		return nil
@@ -225,8 +228,8 @@ func (x *Index) addPlaces(ctx context.Context, login string, out [][]Place, list
 const removeAtOnce = 1000
 
 // Expire removes the segments whose time is over by Redis' clock, from the indexes of all logins. The
-// names of a segment's keys can be computed, so it scans nothing. Running it again, or in several
-// processes, is safe.
+// names of a segment's keys can be computed, so Expire need not scan for keys. It is safe to run
+// Expire again, or in several processes.
 func (x *Index) Expire(ctx context.Context) error {
 	logins, err := x.rdb.SMembers(ctx, loginsKey).Result()
 	if err != nil || len(logins) == 0 {
@@ -260,8 +263,9 @@ func wrapExpire(err error) error {
 	return fmt.Errorf("expire message ids: %w", err)
 }
 
-// remove removes a segment. It removes the segment's field in the hash last, so that Expire repeats
-// an interrupted removal. The script note.lua does not add to a segment whose time is over.
+// The method "remove" removes a segment. It removes the segment's field in the hash last. So if the
+// removal is interrupted, Expire repeats it. The script note.lua does not add to a segment whose
+// time is over.
 func (x *Index) remove(ctx context.Context, login string, s segment) error {
 	for from := 0; from < s.buckets; from += removeAtOnce {
 		keys := make([]string, 0, removeAtOnce)

@@ -38,8 +38,8 @@ func newIndex(t testing.TB) (*Index, *redis.Client) {
 	return NewIndex(script.NewRunner(rdb, script.Durability{})), rdb
 }
 
-// batchOf returns messages of a full batch. The ids of the messages are numbers, counted up from
-// the parameter first.
+// batchOf returns messages of a full batch. The ids of the messages are consecutive numbers. The
+// parameter "first" is the first number.
 func batchOf(name string, first, n, total int) Sent {
 	s := Sent{BatchRef: ledger.BatchRef{Campaign: "c", Upload: "up", Name: name}, BatchSize: n, Total: total}
 	for i := range n {
@@ -53,7 +53,7 @@ func TestIndex_EveryIDIsFound(t *testing.T) {
 	x, rdb := newIndex(t)
 	const batches, size = 40, 500
 	for b := range batches {
-		s := batchOf("0."+strconv.Itoa(b), b*size, size, 1000) // more than expected: further segments open
+		s := batchOf("0."+strconv.Itoa(b), b*size, size, 1000) // more messages than expected, so that further segments are opened
 		for range 2 {
 			if err := x.Enter(t.Context(), "L", []note{noteOf(s)}, time.Hour); err != nil {
 				t.Fatal(err)
@@ -141,7 +141,7 @@ func TestIndex_SegmentsAreRemovedWithoutAScan(t *testing.T) {
 	}
 }
 
-// The index takes at most eight bytes of Redis for each message, with the batch table.
+// The index, including the batch table, takes at most eight bytes of Redis for each message.
 func TestMemory_IndexTakesEightBytesAMessage(t *testing.T) {
 	t.Parallel()
 	x, rdb := newIndex(t)

@@ -9,13 +9,13 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// located is a place in a batch, together with the recipient at that place. The field of is the
-// index of the recipient's report in the list that is being matched.
+// located is a place in a batch, together with the recipient at that place. The field "of" is
+// the index of the recipient's report in the list that is being matched.
 type located struct {
 	Place
 	of, call, position int // position is the recipient's place in the call
 	to                 campaign.Planned
-	sent               ledger.BatchRef // the batch in the index; the recipient may have moved to another batch since
+	sent               ledger.BatchRef // the batch in the index; the recipient may have moved to another batch meanwhile
 }
 
 // report returns a delivery report in the ledger's form.
@@ -33,7 +33,7 @@ func (x located) applied(r Report) Applied {
 	return Applied{BatchRef: x.sent, DLR: r.DLR, Batch: x.Name, Call: x.call, Position: x.position}
 }
 
-// locateAll returns the recipients at the candidates of each report.
+// locateAll returns the recipients at the candidate places of each report.
 func (t *Tracker) locateAll(ctx context.Context, candidates [][]Place) ([]located, error) {
 	var refs []ledger.BatchRef
 	for _, places := range candidates {
@@ -59,8 +59,8 @@ func (t *Tracker) locateAll(ctx context.Context, candidates [][]Place) ([]locate
 	return out, nil
 }
 
-// locate returns the recipient at a place. ok is false if there is none: the index is not exact, and
-// the campaign may have been removed or replaced.
+// locate returns the recipient at a place. ok is false if no recipient is found there. That can
+// happen because the index is not exact, or because the campaign was removed or replaced.
 func (t *Tracker) locate(ctx context.Context, p Place) (x located, ok bool, err error) {
 	b, err := t.batches.get(ctx, t.reports, p.BatchRef)
 	if err != nil || b == nil || p.Position < 0 || p.Position >= len(b.To) {
@@ -77,7 +77,7 @@ func (t *Tracker) locate(ctx context.Context, p Place) (x located, ok bool, err 
 	return x, true, nil
 }
 
-// follow returns the places where a recipient may be after its move to another batch.
+// The method "follow" returns the places where a recipient may be after it has moved to another batch.
 func (t *Tracker) follow(ctx context.Context, x located) (out []located, err error) {
 	names, err := t.reports.MovedTo(ctx, x.Campaign, x.Name)
 	if err != nil {
@@ -130,11 +130,12 @@ type batchCache struct {
 	byRef map[ledger.BatchRef]*ledger.Batch
 }
 
-// cachedBatches is how many batches are kept; a batch has at most some hundred recipients of 16 bytes.
+// cachedBatches is the maximum number of cached batches. A batch has at most some hundred recipients,
+// and each takes 16 bytes.
 const cachedBatches = 4000
 
-// get returns a batch, from the cache or the ledger. It returns nil if the ledger has no such batch, or
-// cannot read it.
+// get returns a batch from the cache or from the ledger. It returns nil if the batch does not exist or
+// cannot be read.
 func (c *batchCache) get(ctx context.Context, l *ledger.Reports, r ledger.BatchRef) (*ledger.Batch, error) {
 	if b := c.cached(r); b != nil {
 		return b, nil

@@ -40,8 +40,8 @@ func (r *rig) claimIn(id, batch string, k int) call {
 	return r.claimOf(id, w, k, time.Hour)
 }
 
-// A report is about a message that was sent after failover. It comes from the account to which the
-// recipient moved.
+// A message is sent after failover. Its report comes from the account to which the recipient has
+// moved.
 func TestApply_MessagesSentAfterTheirRecipientsMoved(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -67,8 +67,8 @@ func TestApply_MessagesSentAfterTheirRecipientsMoved(t *testing.T) {
 	}
 }
 
-// The gateway took messages of a call that was released as certainly not sent. Their recipients have
-// moved on twice when the late answer is settled. The index names the first batch.
+// The gateway took messages of a call that was released as certainly not sent. When the late answer
+// is settled, the recipients have moved twice. The index names the first batch.
 func TestApply_LateMessagesOfRecipientsThatMovedTwice(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -117,7 +117,7 @@ func TestApply_ReplacedCampaignsDoNotMix(t *testing.T) {
 	}
 	_, err = r.ledger.Cancel(ctx, "c", "test")
 	r.ok(err)
-	// A campaign that was planned frees its ID 15 minutes after its end.
+	// The ID of a cancelled campaign that was planned is free 15 minutes after its end.
 	r.ok(r.rdb.HIncrBy(ctx, "tuma:{c}:l", "fin", -(16 * time.Minute).Milliseconds()).Err())
 	r.plan("c", 1, 1, 3)
 	if got := r.apply(old...); got != "parked parked" {
@@ -128,7 +128,7 @@ func TestApply_ReplacedCampaignsDoNotMix(t *testing.T) {
 	records := c.accepted("c")
 	records[0] = campaign.Record{Status: campaign.Unknown, Reason: "no_answer"}
 	r.settle(c, records)
-	r.ok(r.attempts.End(ctx, testLogin, c.claim.Attempt())) // without it, the number of the report would prove the message
+	r.ok(r.attempts.End(ctx, testLogin, c.claim.Attempt())) // if the attempt did not end, the number in the report would prove the message
 	r.lookNow()
 	if got := r.statuses("c"); got != "unknown:no_answer accepted accepted" {
 		t.Errorf("reports of the old campaign: got %s", got)

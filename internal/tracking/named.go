@@ -10,8 +10,9 @@ import (
 	"github.com/tuma-sms/tuma/internal/ledger"
 )
 
-// Where a call may name the URL of its callback, the URL contains the name of the call. So reports about its messages need
-// no index. The name is not a secret and is not trusted: the message ID of a report must be the one that the ledger has.
+// If a gateway lets a call name the URL of its callback, the URL contains the name of the call. So reports about the
+// call's messages need no index. The name is not a secret and is not trusted: the message ID of a report must be the
+// message ID in the ledger.
 
 // CallName names a call in the URL of its callback: campaign:upload/batch.call.
 func CallName(c ledger.SentCall) string {
@@ -30,11 +31,11 @@ func parseCallName(name string) (ref ledger.BatchRef, call int, ok bool) {
 	return ledger.BatchRef{Campaign: campaign[:at], Upload: campaign[at+1:], Name: rest[:dot]}, call, err == nil && call >= 0
 }
 
-// places returns the places at which the message of each report may be. results gets Unmatched for a report that names a call
-// which does not exist.
+// places returns the places at which the message of each report may be. If a report names a call that does not exist,
+// its entry in results is set to Unmatched.
 func (t *Tracker) places(ctx context.Context, reports []Report, results []Result) ([][]Place, error) {
 	var ids []string
-	var at []int // of each ID, the position of its report
+	var at []int // for each ID, the position of its report
 	out := make([][]Place, len(reports))
 	for i, r := range reports {
 		if r.Call == "" {
@@ -64,8 +65,8 @@ func (t *Tracker) places(ctx context.Context, reports []Report, results []Result
 	return out, nil
 }
 
-// named returns the place of a message in the call that its report names. The place is zero if the call has no such message,
-// or is not settled yet. exists is false if there is no such call.
+// named returns the place of a message in the call that its report names. The place is zero if the message is not in
+// the call, or if the call is not settled yet. exists is false if the call does not exist.
 func (t *Tracker) named(ctx context.Context, r Report) (place Place, exists bool, err error) {
 	ref, call, ok := parseCallName(r.Call)
 	if !ok {

@@ -11,8 +11,8 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-// Reports at the URL of their call need no index. Those that come before the call is settled are parked. A report
-// with the ID of another message, or about a call that does not exist, changes nothing.
+// Reports at the URL of their call need no index. Reports that arrive before the call is settled are parked. A
+// report with the ID of another message, or about a call that does not exist, changes nothing.
 func TestDoor_ReportsToTheURLOfTheCall(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -31,7 +31,7 @@ func TestDoor_ReportsToTheURLOfTheCall(t *testing.T) {
 	deliver(one, r.report("c", 2, false)) // early
 	r.settle(first, first.accepted("c"))
 	deliver(one, r.report("c", 1, true), r.report("c", 1, false), r.report("c", 4, true), r.report("other", 1, true))
-	deliver(two, r.report("c", 5, true)) // early, and its call is settled later
+	deliver(two, r.report("c", 5, true)) // an early report: its call is settled later
 	if got, want := r.statuses("c"), "delivered accepted accepted pending pending pending"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}

@@ -14,19 +14,20 @@ import (
 	"github.com/tuma-sms/tuma/internal/script"
 )
 
-// notedKey is the hash of the calls of a login whose message IDs are not in the index yet. Its field
-// is the token of a call. Its value is the time in ms, followed by the note of the call.
+// notedKey is the hash of the calls of a login whose message IDs are not in the index yet. A field
+// of this hash is the token of a call. The value of the field is the time in ms, followed by the
+// note of the call.
 func notedKey(login string) string { return segmentsKey(login) + ":n" }
 
 const (
 	// maxNoted is the maximum number of calls in the hash notedKey.
 	maxNoted = 10_000
-	// entrySize is the number of bytes of an entry: four of the ID's hash, two with the bits of its
-	// fingerprint, and two with the position in the batch.
+	// entrySize is the number of bytes of an entry. Four bytes are from the ID's hash, two have the
+	// bits of the fingerprint, and two have the position in the batch.
 	entrySize = 8
 )
 
-// note is a call whose message IDs are to be entered in the index. entries has entrySize bytes for
+// note is a call whose message IDs will be entered in the index. entries has entrySize bytes for
 // each ID. token is "" if Redis does not have the note.
 type note struct {
 	token            string
@@ -35,7 +36,7 @@ type note struct {
 	entries          []byte
 }
 
-// noteOf returns the note of messages. Messages without an ID are left out.
+// noteOf returns the note of the given messages. It omits messages without an ID.
 func noteOf(s Sent) note {
 	n := note{batch: s.BatchRef, batchSize: s.BatchSize, total: s.Total, entries: make([]byte, 0, entrySize*len(s.IDs))}
 	for i, id := range s.IDs {
@@ -57,7 +58,7 @@ func (n note) encode() []byte {
 	return append([]byte(head), n.entries...)
 }
 
-// parseNote reads a value of the hash notedKey. ok is false if it cannot be read.
+// parseNote reads a value of the hash notedKey. ok is false if the value cannot be read.
 func parseNote(token, value string) (n note, at time.Time, ok bool) {
 	head, entries, found := strings.Cut(value, "\n")
 	words := strings.SplitN(head, " ", 4)
@@ -74,9 +75,9 @@ func parseNote(token, value string) (n note, at time.Time, ok bool) {
 	return note{token, batch, size, total, []byte(entries)}, time.UnixMilli(ms), true
 }
 
-// Note stores the IDs of the messages of a call, for Enter to enter them later. Redis keeps the notes of a login for the
-// duration life after its last note. The caller may repeat Note.
-// parked reports whether the login has parked reports.
+// Note stores the IDs of the messages of a call, so that Enter can enter them later. Redis keeps the notes of a login
+// for the duration "life" after the last note. The caller may repeat Note. The result "parked" is true if the login has
+// parked reports.
 func (x *Index) Note(ctx context.Context, login string, n note, life time.Duration) (parked bool, err error) {
 	out, err := x.scripts.Run(ctx, noteScript, []string{notedKey(login), parkedKey(login)}, script.Args(noteArgs{Most: maxNoted, Token: n.token, Note: n.encode(), Life: life})...)
 	if err == nil && len(out) != 1 {
@@ -88,7 +89,7 @@ func (x *Index) Note(ctx context.Context, login string, n note, life time.Durati
 	return out[0] == "1", nil
 }
 
-// entry is one ID for enter.lua.
+// entry is one ID that enter.lua enters.
 type entry struct {
 	segment, bucket int
 	member          int32
@@ -97,8 +98,9 @@ type entry struct {
 // enterAtOnce is the number of IDs that one run of enter.lua enters.
 const enterAtOnce = 4096
 
-// Enter enters the IDs of noted calls of a login for at least the duration life, and removes the notes.
-// If it enters more IDs at once, each ID takes fewer commands. The caller may repeat Enter.
+// Enter enters the IDs of noted calls of a login in the index, and removes the notes. The index keeps
+// the IDs for at least the duration "life". The more IDs Enter enters at once, the fewer commands each
+// ID takes. The caller may repeat Enter.
 func (x *Index) Enter(ctx context.Context, login string, notes []note, life time.Duration) error {
 	if len(notes) == 0 {
 		return nil
@@ -139,7 +141,7 @@ func (x *Index) Enter(ctx context.Context, login string, notes []note, life time
 	return nil
 }
 
-// list adds a login to the set of logins that have an index, if it has not done so lately.
+// The method "list" adds a login to the set of logins that have an index, unless this process has done so lately.
 func (x *Index) list(ctx context.Context, login string) error {
 	if at, ok := x.listed.Load(login); ok && time.Since(at.(time.Time)) <= listEvery {
 		return nil
@@ -151,7 +153,7 @@ func (x *Index) list(ctx context.Context, login string) error {
 	return nil
 }
 
-// place returns the entries of the notes with their segment and bucket.
+// The method "place" returns the entries of the notes with the segment and the bucket of each entry.
 func (x *Index) place(ctx context.Context, login string, notes []note, life time.Duration) ([]entry, error) {
 	args, count := script.Args(placeArgs{Life: life}), 0
 	for _, n := range notes {

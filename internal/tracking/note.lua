@@ -1,11 +1,11 @@
 -- note.lua stores the message ids of a call until they are in the index.
 -- KEYS: 1 noted calls of the login, 2 its parked reports
 -- ARGV, in the order of noteArgs:
---   most   calls that are stored at most
+--   most   maximum number of stored calls
 --   token  names the call
 --   note   what to enter (note.go)
---   life   ms after the last note of the login for which they are kept
--- Returns {parked}. parked is 1 if reports of the login are parked, else 0. Running it again changes nothing, apart from
+--   life   ms for which the notes are kept after the last note of the login
+-- Returns {parked}. parked is 1 if reports of the login are parked, else 0. Running it again changes only
 -- the time of the note.
 local most, token, note, life = unpack(ARGV)
 local t = redis.call('TIME')

@@ -16,33 +16,34 @@ import (
 	"github.com/tuma-sms/tuma/internal/script"
 )
 
-// A worker does not enter the IDs of each call in the index at once. It notes them in Redis, which
-// takes one command a call, and enters the IDs of many calls together, because an ID costs Redis
-// several times less when other IDs of its bucket come with it. Notes that a dead worker has left are
-// entered by tuma serve (EnterLeft).
+// A worker does not enter the IDs of each call in the index at once. First it notes the IDs in Redis,
+// which takes one command a call. Later it enters the IDs of many calls together. An ID costs Redis
+// several times less if other IDs of its bucket are entered in the same command. If a worker dies,
+// tuma serve enters its notes (EnterLeft).
 
 const (
 	// enterAfter is the time from the note of a call to its entry in the index. If more than fewWaiting
-	// IDs are noted by then, the entry waits for more IDs. It waits until enterWithin after the note.
+	// IDs are noted by then, the entry waits for more IDs. It waits at most until enterWithin after the
+	// note.
 	enterAfter  = 200 * time.Millisecond
 	enterWithin = time.Second
 	fewWaiting  = 2_000
-	// enterFrom is the number of IDs that are entered without waiting for more.
+	// enterFrom is the number of IDs from which the entry does not wait for more IDs.
 	enterFrom = 200_000
 	// maxWaiting is the number of IDs that a process keeps in memory for Enter. The notes of
 	// further calls are only in Redis.
 	maxWaiting = 1_000_000
-	// leftFor is the age at which a note counts as left behind by its worker. enterLeftAtOnce is
-	// about how many notes one EnterLeft reads at once.
+	// leftFor is the age from which a note counts as left behind by its worker. enterLeftAtOnce
+	// is the approximate number of notes that EnterLeft reads at once.
 	leftFor         = 10 * time.Second
 	enterLeftAtOnce = 100
 	// enterTimeout is the time limit of one call of Index.Enter. enterRetry is the time from a failed
-	// call to the next.
+	// call to the next call.
 	enterTimeout = time.Minute
 	enterRetry   = time.Second
 )
 
-// waiting are the noted calls of a process whose IDs are not in the index yet. It is safe for concurrent
+// waiting has the noted calls of a process whose IDs are not in the index yet. It is safe for concurrent
 // use.
 type waiting struct {
 	mu    sync.Mutex
@@ -50,15 +51,15 @@ type waiting struct {
 	ids   []string // the message IDs of the calls
 	count int      // IDs in notes
 	busy  bool     // a goroutine enters them
-	// If closed is true, that goroutine ends at its next failure.
+	// If closed is true, the goroutine that enters the calls ends at its next failure.
 	closed bool
 	full   chan struct{}
-	// The lock entering is held by a caller while it enters the calls that it took.
+	// A caller holds the lock "entering" while it enters the calls that it took.
 	entering sync.Mutex
 }
 
-// add adds a noted call. The result "first" is true if the caller must start the goroutine that
-// enters the call.
+// The method "add" adds a noted call. The result "first" is true if the caller must start the
+// goroutine that enters the call.
 func (w *waiting) add(n note, ids []string) (first bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -80,8 +81,8 @@ func (w *waiting) add(n note, ids []string) (first bool) {
 	return first
 }
 
-// take returns all calls and removes them. If there are no calls and end is true, take records that
-// the calling goroutine ends.
+// The method "take" returns all calls and removes them. If no calls are left and "end" is true, it
+// records that the calling goroutine ends.
 func (w *waiting) take(end bool) (notes []note, ids []string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -93,10 +94,10 @@ func (w *waiting) take(end bool) (notes []note, ids []string) {
 	return notes, ids
 }
 
-// Note notes the IDs of accepted messages. The worker calls it before it settles the call; the IDs are
-// entered in the index soon afterwards. total is the number of the campaign's recipients. If Redis
-// refuses the note, Note logs that and returns nil, because the outcome of the call must be settled. If
-// Redis is away, Note returns an error, and the worker tries again.
+// Note notes the IDs of accepted messages. The worker calls Note before it settles the call. The IDs
+// are entered in the index soon afterwards. total is the number of the campaign's recipients. If Redis
+// refuses the note, Note logs this and returns nil, because the outcome of the call must still be
+// settled. If Redis is away, Note returns an error, and the worker tries again.
 func (t *Tracker) Note(ctx context.Context, c *ledger.Claim, records []campaign.Record, total int) error {
 	at := c.Places()
 	s := Sent{BatchRef: at.BatchRef, BatchSize: at.BatchSize, Total: total}
@@ -126,7 +127,7 @@ func (t *Tracker) Note(ctx context.Context, c *ledger.Claim, records []campaign.
 	return nil
 }
 
-// enterWaiting enters noted calls in the index until there are none.
+// enterWaiting enters noted calls in the index until no call is left.
 func (t *Tracker) enterWaiting() {
 	timer := time.NewTimer(enterAfter)
 	defer timer.Stop()
@@ -159,7 +160,7 @@ func (t *Tracker) enterWaiting() {
 }
 
 // The method "many" reports whether the goroutine should wait for more IDs before it enters the
-// waiting ones. If it enters more IDs at once, each ID takes fewer commands.
+// waiting IDs. The more IDs it enters at once, the fewer commands each ID takes.
 func (w *waiting) many() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -180,16 +181,16 @@ func (t *Tracker) Close(ctx context.Context) error {
 	return t.Flush(ctx)
 }
 
-// Flush enters the noted calls of this process in the index. After an error the process tries again,
-// or tuma serve enters them (EnterLeft).
+// Flush enters the noted calls of this process in the index. After an error the process tries again
+// later, or tuma serve enters the calls (EnterLeft).
 func (t *Tracker) Flush(ctx context.Context) error {
 	_, err := t.enter(ctx, false)
 	return err
 }
 
-// enter enters the noted calls of this process, and applies the reports about them that were parked
-// meanwhile. The result "more" is false if there were no noted calls. After an error the calls wait
-// again.
+// The method "enter" enters the noted calls of this process in the index. Then it applies parked
+// reports about these calls. The result "more" is false if no calls were noted. After an error the
+// calls wait again.
 func (t *Tracker) enter(ctx context.Context, end bool) (more bool, err error) {
 	t.waiting.entering.Lock()
 	defer t.waiting.entering.Unlock()
@@ -212,11 +213,11 @@ func (t *Tracker) enter(ctx context.Context, end bool) (more bool, err error) {
 	if err == nil && n > 0 {
 		t.applyParked(ctx, ids)
 	}
-	return true, nil // a failure to read the parked reports leaves them to LookAgain
+	return true, nil // if the parked reports cannot be read, LookAgain applies them
 }
 
 // EnterLeft enters the calls of this login that dead workers have noted. It returns how many calls it
-// has entered. The caller may repeat it, and several processes may run it at once.
+// has entered. The caller may repeat EnterLeft, and several processes may run it at once.
 func (t *Tracker) EnterLeft(ctx context.Context) (int, error) {
 	now, err := t.scripts.Now(ctx)
 	if err != nil {

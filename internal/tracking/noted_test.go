@@ -12,7 +12,7 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// agedNotes makes the notes of dead workers as old as EnterLeft wants them.
+// agedNotes makes the notes of dead workers old enough for EnterLeft.
 func (r *rig) agedNotes() {
 	r.Helper()
 	notes, err := r.rdb.HGetAll(r.Context(), notedKey(testLogin)).Result()
@@ -26,7 +26,8 @@ func (r *rig) agedNotes() {
 	}
 }
 
-// A worker notes the IDs of a call, settles it, and is killed before it enters them.
+// A worker notes the IDs of a call and settles the call. Then it is killed before it enters the IDs in
+// the index.
 func TestEnterLeft_EntersWhatADeadWorkerNoted(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -68,8 +69,8 @@ func TestEnterLeft_EntersWhatADeadWorkerNoted(t *testing.T) {
 	}
 }
 
-// A report comes after the settle and before the IDs are in the index. It is parked, and applied when
-// the IDs come in.
+// A report arrives after the settle and before the IDs are in the index. The report is parked. It is
+// applied when the IDs are entered.
 func TestFlush_AppliesReportsThatCameBeforeIt(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -90,7 +91,7 @@ func TestFlush_AppliesReportsThatCameBeforeIt(t *testing.T) {
 	}
 }
 
-// Redis refuses the index. The call is settled nevertheless, and its IDs stay noted until Redis takes
+// Redis refuses the index. The call is still settled, and its IDs stay noted until Redis accepts
 // them.
 func TestNote_RefusedIDsAreEnteredLater(t *testing.T) {
 	t.Parallel()
@@ -114,7 +115,7 @@ func TestNote_RefusedIDsAreEnteredLater(t *testing.T) {
 	}
 }
 
-// The number of noted calls is bounded, and calls beyond the bound are settled and entered too.
+// The number of noted calls is limited. Calls beyond the limit are settled and entered too.
 func TestNote_CallsGoOnBeyondTheBound(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -154,7 +155,7 @@ func TestDoor_BringsTheIndexUpToDate(t *testing.T) {
 	c := r.claim("c", 0, 0, time.Hour)
 	r.note("c", c)
 	r.settle(c, c.accepted("c"))
-	r.ok(r.rdb.HSet(ctx, segmentsKey(testLogin), "s1", "64 2 1 2").Err()) // its time was over in 1970
+	r.ok(r.rdb.HSet(ctx, segmentsKey(testLogin), "s1", "64 2 1 2").Err()) // the time of this segment was over in 1970
 	dead := r.another()
 	r.ok(dead.Note(ctx, c.claim, c.accepted("c"), 2))
 	dead.waiting.take(false)
@@ -173,7 +174,7 @@ func TestDoor_BringsTheIndexUpToDate(t *testing.T) {
 	}
 }
 
-// IDs of many calls that are entered together are found like those that are entered one call at a time.
+// IDs are found in the same way, whether many calls are entered together or one call at a time.
 func TestEnter_ManyCallsTogether(t *testing.T) {
 	t.Parallel()
 	x, _ := newIndex(t)

@@ -25,7 +25,7 @@ var parkScript = script.Binding(script.NewAlwaysAllowed("park", parkSource))
 const (
 	// maxParked is how many reports are parked for one login. A parked report takes about 250 bytes.
 	maxParked = 100_000
-	// lookAgainIn is the time from the parking of a report to its first LookAgain.
+	// lookAgainIn is the time from the parking of a report until LookAgain first checks it.
 	lookAgainIn = 2 * time.Second
 )
 
@@ -44,9 +44,9 @@ type parkArgs struct {
 
 type parkedArgs struct{ ID, Record string }
 
-// parkedRecord returns a report as park.lua stores it: the time, the status, the number, the state
-// and the reason, and the name of the call if there is one, with tabs between the last three. The status is d for delivered, u for undelivered, or b
-// if the gateway has blacklisted the number.
+// parkedRecord returns a report as park.lua stores it: the time, the status, the number, the state, the reason and, if
+// the report has one, the name of the call. The last three are separated by tabs. The status is d for delivered, u for
+// undelivered, or b if the gateway has blacklisted the number.
 func parkedRecord(r Report) string {
 	status := "u"
 	switch {
@@ -64,7 +64,7 @@ func parkedRecord(r Report) string {
 	return record
 }
 
-// parseParked reads what parkedRecord wrote. ok is false if it cannot be read.
+// parseParked reads a record that parkedRecord has written. ok is false if the record cannot be read.
 func parseParked(id, record string) (r Report, ok bool) {
 	words := strings.SplitN(record, " ", 4)
 	if len(words) != 4 || len(words[1]) != 1 || !strings.Contains("dub", words[1]) {
@@ -83,7 +83,7 @@ func parseParked(id, record string) (r Report, ok bool) {
 }
 
 // park keeps reports until their messages are known. held[i] is true if Redis keeps the i-th report.
-// When the number of parked reports reaches its bound, Redis keeps only some of the reports.
+// When the number of parked reports reaches its limit, Redis keeps only some of the reports.
 func (t *Tracker) park(ctx context.Context, reports []Report) (held []bool, err error) {
 	args := script.Args(parkArgs{Most: maxParked, FirstIn: lookAgainIn})
 	for _, r := range reports {

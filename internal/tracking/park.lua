@@ -1,7 +1,8 @@
--- park.lua keeps delivery reports whose message is not known yet. Of several reports about one message it keeps the first.
+-- park.lua keeps delivery reports whose message is not known yet. If several reports are about one message, it keeps
+-- the first report.
 -- KEYS: 1 parked reports by message id, 2 when each is matched next
 -- ARGV, in the order of parkArgs:
---   most      reports that are kept at most
+--   most      maximum number of kept reports
 --   first_in  ms until the first match by due.lua
 -- then for each report, in the order of parkedArgs:
 --   id

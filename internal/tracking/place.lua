@@ -1,15 +1,15 @@
 -- place.lua gives batches their places in the index of a login. The index consists of segments. A segment gives every
--- recipient a place, a number below 4,194,304, and has buckets: sets of 32-bit numbers, each made of 10 bits of an id's
--- hash and the 22 bits of a place. enter.lua writes them.
+-- recipient a place: a number below 4,194,304. A segment has buckets, which are sets of 32-bit numbers. Each of these
+-- numbers has 10 bits of an id's hash and the 22 bits of a place. enter.lua writes the buckets.
 -- KEYS: 1 segments of the login
 -- ARGV, in the order of placeArgs:
---   life        ms for which the segments are kept at least
+--   life        minimum time in ms for which the segments are kept
 -- then for each batch, in the order of placedArgs:
 --   batch       'campaign batch upload', with the token of the campaign's upload
 --   batch_size  recipients of the batch
---   expected    recipients of the campaign: sizes a new segment
--- Returns for each batch its segment, the number of that segment's buckets, and the place of the batch's first recipient.
--- Running it again returns the same places, unless a segment has become full or too old in between.
+--   expected    recipients of the campaign: determines the size of a new segment
+-- Returns for each batch its segment, the number of buckets in that segment, and the place of the batch's first
+-- recipient. Running it again returns the same places, unless a segment has meanwhile become full or too old.
 local life = unpack(ARGV, 1, 1)
 local PLACES, FEWEST, MOST, USUAL, FULL, DAY = 4194304, 64, 65536, 64, 128, 86400000
 local H, ms = KEYS[1], tonumber(life)
@@ -26,7 +26,8 @@ if segment then
   buckets, next_place, opened, till = tonumber(a), tonumber(b), tonumber(c), tonumber(d)
 end
 
--- write stores the segment. Its end moves on in steps, so that few calls write it.
+-- The function "write" stores the segment. The end of the segment's time is extended in steps, so that few calls must
+-- write the segment.
 local changed = false
 local function later() return now + ms + math.floor(ms / 8) end
 local function write()
@@ -36,7 +37,8 @@ local function write()
   changed = false
 end
 
--- place returns the place of a batch in the newest segment. If that segment has no room or is too old, place opens a new one.
+-- The function "place" returns the place of a batch in the newest segment. If that segment is full or too old, it opens
+-- a new segment.
 local function place(batch, size, expected)
   local base
   if buckets and now < till then base = tonumber(redis.call('ZSCORE', H .. ':' .. int(n) .. ':t', batch) or nil) end

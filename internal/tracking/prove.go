@@ -13,17 +13,17 @@ import (
 )
 
 // prove settles a message of unknown outcome as accepted, because a report shows that the gateway
-// took the message. It reports whether it has settled one. A report proves a message in one of two
-// ways:
+// took the message. It reports whether it has settled a message. A report proves a message in one of
+// two ways:
 //
-//   - The index has the report's message ID at a recipient with the number of the report. A worker then had the
-//     answer to the call, and was killed before it settled the call.
+//   - The index has the report's message ID at a recipient with the number of the report. Then a worker had
+//     the answer to the call, and was killed before it settled the call.
 //   - Exactly one call of the last hour to the number has an unknown outcome, and no worker has received the
 //     message ID in an answer.
 //
-// The parameter "places" has the places of the ID in the index at which no message is settled. now is
-// the time by Redis' clock. If the recipient's call is in flight, prove does nothing, because the
-// answer to the call is the better proof.
+// The parameter "places" has the places of the ID in the index at which no message is settled. The
+// parameter "now" is the time by Redis' clock. If the recipient's call is in flight, the method does
+// nothing, because the answer to the call is the better proof.
 func (t *Tracker) prove(ctx context.Context, r Report, places []Place, now time.Time) (bool, error) {
 	if r.To == 0 || r.MessageID == "" || t.calls == nil || !t.calls.Tracked() {
 		return false, nil
@@ -73,8 +73,8 @@ func (t *Tracker) proveByNumber(ctx context.Context, r Report, now time.Time) (b
 	if err != nil || !ok {
 		return false, err
 	}
-	// Write the index before NoteReported: once NoteReported has recorded an ID that is not in the
-	// index, no report with this ID can prove the message.
+	// Write the index before NoteReported. If NoteReported recorded an ID that is not in the
+	// index, no report with this ID could prove the message any more.
 	if err := t.NoteProved(ctx, upload, a, r.To, r.MessageID); err != nil {
 		return false, err
 	}
@@ -84,10 +84,11 @@ func (t *Tracker) proveByNumber(ctx context.Context, r Report, now time.Time) (b
 	return t.accept(ctx, upload, a, r)
 }
 
-// NoteProved writes the ID of a message to the index. A delivery report has proved that the gateway
-// accepted this message, whose outcome was unknown. The parameter to is the recipient of the message,
-// and upload is the token of the campaign's upload. The caller then settles the recipient as
-// accepted. With the index, the next report about the message finds the recipient.
+// NoteProved writes the ID of a message to the index. The outcome of this message was unknown, and a
+// delivery report has proved that the gateway accepted it. The parameter "to" is the recipient of the
+// message, and "upload" is the token of the campaign's upload. After NoteProved, the caller settles
+// the recipient as accepted. The entry in the index lets the next report about the message find the
+// recipient.
 func (t *Tracker) NoteProved(ctx context.Context, upload string, a attempts.Attempt, to sms.MSISDN, messageID string) error {
 	ref := ledger.BatchRef{Campaign: a.Campaign, Upload: upload, Name: a.Batch}
 	b, err := t.batches.get(ctx, t.reports, ref)
@@ -102,8 +103,8 @@ func (t *Tracker) NoteProved(ctx context.Context, upload string, a attempts.Atte
 	return t.index.Enter(ctx, t.login, []note{n}, t.life)
 }
 
-// unknownAt reports whether the outcome of a recipient is unknown, or was before a retry or a resend.
-// It returns the attempt with the generation of that outcome.
+// unknownAt reports whether the outcome of a recipient is unknown, or was unknown before a retry or a
+// resend. It returns the attempt with the generation of that outcome.
 func (t *Tracker) unknownAt(ctx context.Context, ref ledger.BatchRef, a attempts.Attempt, position int) (attempts.Attempt, bool, error) {
 	b, err := t.batches.get(ctx, t.reports, ref)
 	if err != nil || b == nil {
@@ -127,7 +128,7 @@ func (t *Tracker) unknownAt(ctx context.Context, ref ledger.BatchRef, a attempts
 	return a, rec.Status == campaign.Unknown, nil
 }
 
-// accept settles a recipient as accepted: the one that the report r names, in the attempt a.
+// accept settles the recipient that the report r names in the attempt a as accepted.
 func (t *Tracker) accept(ctx context.Context, upload string, a attempts.Attempt, r Report) (bool, error) {
 	err := t.reports.Prove(ctx, upload, a, r.To, r.MessageID)
 	if errors.Is(err, ledger.ErrNotFound) || ledger.AsUnreadable(err) != nil {

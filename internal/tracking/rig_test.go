@@ -45,7 +45,7 @@ func newRig(t testing.TB) *rig {
 	return r
 }
 
-// another returns a Tracker as another process has it.
+// another returns a Tracker for another simulated process.
 func (r *rig) another() *Tracker {
 	return New(Config{Ledger: r.ledger, Log: zerolog.Nop(), Login: testLogin, For: 72 * time.Hour, Calls: r.calls,
 		Count: func(x Result, n int) { r.counted[x] += n }})
@@ -66,8 +66,8 @@ func messageID(id string, row int) string {
 	return "ATXid_" + hex.EncodeToString(u[:])
 }
 
-// plan enqueues a campaign and plans its batches: each has the same number of calls, and each call
-// has size recipients.
+// plan enqueues a campaign and plans its batches. Each batch has the same number of calls, and
+// each call has the given size.
 func (r *rig) plan(id string, batches, calls, size int) {
 	r.Helper()
 	r.planAt(id, []string{"at"}, batches, calls, size)
@@ -139,7 +139,7 @@ func (r *rig) claimOf(id string, w *ledger.Work, k int, lease time.Duration) cal
 	return call{}
 }
 
-// accepted are the records of a call whose messages were all accepted.
+// accepted returns the records of a call whose messages were all accepted.
 func (c call) accepted(id string) []campaign.Record {
 	out := make([]campaign.Record, len(c.gen.To))
 	for i, to := range c.gen.To {
@@ -148,7 +148,8 @@ func (c call) accepted(id string) []campaign.Record {
 	return out
 }
 
-// note indexes a call and records its ids, as a worker does before it settles the call.
+// The method "note" enters the message IDs of a call in the index and records them, as a worker does
+// before it settles the call.
 func (r *rig) note(id string, c call) {
 	r.Helper()
 	records := c.accepted(id)
@@ -163,7 +164,8 @@ func (r *rig) settle(c call, records []campaign.Record) {
 	r.ok(err)
 }
 
-// send claims, indexes and settles a call. The gateway has accepted all its messages.
+// The method "send" claims a call, enters its message IDs in the index, and settles it. The gateway
+// has accepted all its messages.
 func (r *rig) send(id string, batch, k int) {
 	r.Helper()
 	c := r.claim(id, batch, k, time.Hour)
@@ -173,7 +175,7 @@ func (r *rig) send(id string, batch, k int) {
 	r.Settled(r.Context(), c.accepted(id))
 }
 
-// report is a final report about a row: delivered, or not.
+// The method "report" returns a final report about a row: delivered or undelivered.
 func (r *rig) report(id string, row int, delivered bool) Report {
 	x := Report{At: time.Now()}
 	x.MessageID, x.To = messageID(id, row), msisdn(row)
@@ -217,7 +219,7 @@ func (r *rig) statuses(id string) string {
 	return strings.Join(out, " ")
 }
 
-// lookNow makes all parked reports due, and looks at them.
+// lookNow makes all parked reports due, and calls LookAgain.
 func (r *rig) lookNow() {
 	r.Helper()
 	ids, err := r.rdb.ZRange(r.Context(), parkDueKey(testLogin), 0, -1).Result()

@@ -1,7 +1,7 @@
 // Package tracking matches the delivery reports of a gateway with recipients. An index finds the
-// recipient by the gateway's message ID. Reports that come before the answer to their call is
-// settled are parked. Whatever the order and the number of the reports, the first final report
-// decides, and it is applied once.
+// recipient by the gateway's message ID. Reports that arrive before the answer to their call is
+// settled are parked. The first final report about a message decides its status, and is applied
+// once. The order and the number of reports do not matter.
 package tracking
 
 import (
@@ -22,7 +22,7 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-// Report is a delivery report with the time at which it came, by Redis' clock.
+// Report is a delivery report, with its time of arrival by Redis' clock.
 type Report struct {
 	providers.DLR
 	At time.Time
@@ -35,21 +35,21 @@ type Report struct {
 type Result string
 
 const (
-	// Delivered means that the recipient is delivered from now on, by this report.
+	// Delivered means that this report made the recipient delivered.
 	Delivered Result = "delivered"
-	// Undelivered means that the recipient is undelivered from now on, by this report.
+	// Undelivered means that this report made the recipient undelivered.
 	Undelivered Result = "undelivered"
 	// Pending means that the report is not final.
 	Pending Result = "pending"
-	// Duplicate means that the recipient had a final report before.
+	// Duplicate means that the recipient already had a final report.
 	Duplicate Result = "duplicate"
 	// Parked means that the message is not known yet.
 	Parked Result = "parked"
-	// Unmatched means that a parked report has waited so long that its message can no longer come.
+	// Unmatched means that a parked report has waited too long: its message cannot become known any more.
 	Unmatched Result = "unmatched"
 )
 
-// Config configures a Tracker. All fields but Calls, Count and Applied are needed.
+// Config configures a Tracker. All fields except Calls, Count and Applied are required.
 type Config struct {
 	Ledger *ledger.Ledger
 	Log    zerolog.Logger
@@ -57,14 +57,15 @@ type Config struct {
 	Login string
 	// For is how long a report waits for its message.
 	For time.Duration
-	// Calls knows the calls of unknown outcome. If it is nil, reports prove nothing about them.
+	// Calls has the calls with an unknown outcome. If it is nil, a report cannot prove that the gateway
+	// took such a call.
 	Calls *reconcile.Tracker
 	// Count counts reports by their result. A report counts once for each result that it gets: a
-	// report that was parked first is counted again when it is applied.
+	// report that was parked first is counted a second time when it is applied.
 	Count func(r Result, n int)
-	// Applied is called after final reports were applied; nil: no call. If a report says that the
-	// gateway has blacklisted the number, Applied may be called several times for the report. For any
-	// other report it is called at most once. ctx is the context of the caller.
+	// The Tracker calls Applied after final reports were applied, unless Applied is nil. If a report
+	// says that the gateway has blacklisted the number, Applied may be called several times for this
+	// report. For any other report it is called at most once. ctx is the context of the caller.
 	Applied func(ctx context.Context, reports []Applied)
 }
 
@@ -72,12 +73,12 @@ type Config struct {
 type Applied struct {
 	ledger.BatchRef
 	providers.DLR
-	// Batch, Call and Position are where the recipient is now.
+	// Batch, Call and Position are the place where the recipient is now.
 	Batch          string
 	Call, Position int
 }
 
-// Tracker applies the delivery reports of one login. It is safe for concurrent use, also by several
+// Tracker applies the delivery reports of one login. It is safe for concurrent use, even by several
 // processes.
 type Tracker struct {
 	ledger  *ledger.Ledger
@@ -93,12 +94,12 @@ type Tracker struct {
 	applied func(context.Context, []Applied)
 	batches batchCache
 	waiting waiting
-	// parkedSeen is true if the last Note found parked reports. If that Note found none, Settled does
-	// nothing. LookAgain applies a report that was parked in between.
+	// parkedSeen is true if the last Note found parked reports. If it is false, Settled does nothing.
+	// If a report was parked after that Note, LookAgain applies it.
 	parkedSeen atomic.Bool
 }
 
-// New returns a Tracker. It sends nothing to Redis.
+// New returns a Tracker. New sends nothing to Redis.
 func New(c Config) *Tracker {
 	r := c.Ledger.Runner()
 	t := &Tracker{ledger: c.Ledger, reports: ledger.NewReports(c.Ledger), scripts: r, rdb: r.Redis(), index: NewIndex(r), log: c.Log, login: c.Login, life: c.For, calls: c.Calls, count: c.Count, applied: c.Applied}
@@ -146,14 +147,15 @@ func (t *Tracker) applyParked(ctx context.Context, ids []string) {
 	}
 }
 
-// Apply applies delivery reports, and parks those whose messages are not known yet. After it returns
-// nil, Redis holds every final report under the ledger's durability. After an error, the caller may
-// call Apply again with all reports. The results are in the order of the reports. With ErrParkedFull
-// the results are valid too, and a report that must come again has an empty result.
+// Apply applies delivery reports. It parks reports whose messages are not known yet. If it returns
+// nil, Redis has stored every final report with the ledger's durability. After an error, the caller
+// may call Apply again with all reports. The results are in the order of the reports. If the error
+// is ErrParkedFull, the results are valid too. A report that the gateway must repeat then has an
+// empty result.
 func (t *Tracker) Apply(ctx context.Context, reports []Report) ([]Result, error) {
 	out := make([]Result, len(reports))
 	var finals []Report
-	var at []int // the positions of finals in reports
+	var at []int // for each of the final reports, its position in reports
 	for i, r := range reports {
 		if !r.Status.Final {
 			out[i] = Pending
@@ -218,8 +220,8 @@ func (t *Tracker) parkRest(ctx context.Context, reports []Report, results []Resu
 	return errors.Join(err, t.unpark(ctx, done))
 }
 
-// match applies final reports whose messages are settled. Any other report has the result "". For
-// such a report, unsettled has the places at which the ledger has no accepted message yet.
+// match applies final reports whose messages are settled. For any other report the result is "",
+// and "unsettled" has the places at which the ledger has no accepted message yet.
 func (t *Tracker) match(ctx context.Context, reports []Report) (results []Result, unsettled [][]Place, err error) {
 	results, unsettled = make([]Result, len(reports)), make([][]Place, len(reports))
 	if len(reports) == 0 {
@@ -247,8 +249,8 @@ func (t *Tracker) match(ctx context.Context, reports []Report) (results []Result
 	return results, unsettled, nil
 }
 
-// applyAll applies reports to the recipients in list, campaign by campaign. For each recipient that
-// has moved, it returns the places where the recipient may be now.
+// applyAll applies reports to the recipients in the parameter "list", campaign by campaign. For
+// each recipient that has moved, it returns the places where the recipient may be now.
 func (t *Tracker) applyAll(ctx context.Context, reports []Report, list []located, results []Result, unsettled [][]Place) (moved []located, err error) {
 	type campaignRef struct{ id, upload string }
 	by := map[campaignRef][]located{}
@@ -275,7 +277,7 @@ func (t *Tracker) applyAll(ctx context.Context, reports []Report, list []located
 				}
 			case ledger.ReportRepeated:
 				results[x.of] = Duplicate
-				if reports[x.of].Blacklisted { // the process that applied this report may have died before it called the callback
+				if reports[x.of].Blacklisted { // the process that applied this report may have died before it called Applied
 					applied = append(applied, x.applied(reports[x.of]))
 				}
 			case ledger.ReportUnsettled:

@@ -38,7 +38,7 @@ func TestApply_FirstFinalReportDecides(t *testing.T) {
 	}
 }
 
-// A report that comes before the settle is parked, and the settle applies it.
+// A report that arrives before the settle is parked. After the settle, the worker applies it.
 func TestSettled_AppliesWhatIsParked(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -67,7 +67,7 @@ func TestSettled_AppliesWhatIsParked(t *testing.T) {
 	}
 }
 
-// A worker that is killed after the settle leaves the parked reports to LookAgain.
+// If a worker is killed after the settle, LookAgain applies the parked reports.
 func TestLookAgain_AppliesWhatTheWorkerLeft(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -86,8 +86,8 @@ func TestLookAgain_AppliesWhatTheWorkerLeft(t *testing.T) {
 	}
 }
 
-// A worker that is killed between the index and the settle leaves a call of unknown outcome. The report
-// proves its message.
+// If a worker is killed between writing the index and the settle, the outcome of the call is unknown.
+// The report then proves the message.
 func TestLookAgain_ProvesAMessageWhoseSettleWasLost(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -105,8 +105,8 @@ func TestLookAgain_ProvesAMessageWhoseSettleWasLost(t *testing.T) {
 	}
 }
 
-// The number in a report proves a message whose answer never came. A later report finds the message by
-// its id.
+// If a call got no answer, the number in a report proves its message. A later report finds this
+// message by its id.
 func TestLookAgain_ProvesAMessageByItsNumber(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -134,7 +134,7 @@ func TestLookAgain_ProvesAMessageByItsNumber(t *testing.T) {
 	}
 }
 
-// The process, or Redis, dies in the middle of a proof. The next look proves the message.
+// The process or Redis dies in the middle of a proof. The next LookAgain proves the message.
 func TestLookAgain_ProvesAfterAFailureInTheMiddle(t *testing.T) {
 	t.Parallel()
 	for name, key := range map[string]string{"index": tableKey(testLogin, 1), "list": "tuma:sent:{" + testLogin + "}:"} {
@@ -189,7 +189,8 @@ func TestApply_RefusesReportsBeyondTheBound(t *testing.T) {
 	}
 }
 
-// Every report comes twice and in any order, some before the settle, to two processes at once.
+// Two processes receive reports at once. Every report arrives twice and in any order, and some reports arrive before
+// the settle.
 func TestApply_TwiceShuffledAndEarly(t *testing.T) {
 	t.Parallel()
 	const batches, calls, size = 4, 5, 20
@@ -260,9 +261,10 @@ func TestApply_UnreadableRecordsDoNotStopOthers(t *testing.T) {
 	}
 }
 
-// Applied is called for each final report that was applied, with the batch in which its message went out. It is called again for
-// a repeated report about a blacklisted number, because the process that applied the first report may have died before the
-// number was on the suppression list. The record of a parked report says that the gateway has blacklisted the number.
+// Applied is called for each final report that was applied, with the batch in which its message went out. If a report
+// about a blacklisted number is repeated, Applied is called again: the process that applied the first report may have
+// died before it added the number to the suppression list. The record of a parked report says that the gateway has
+// blacklisted the number.
 func TestApplied_BlacklistedNumbersComeAgain(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

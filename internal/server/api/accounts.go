@@ -60,7 +60,8 @@ func (a *API) addAccounts() {
 		})
 }
 
-// changed records a change, or returns its error as a problem.
+// changed writes a change to the audit log. If the change failed, it returns the error as a
+// problem.
 func (a *API) changed(ctx context.Context, what, object, detail string, err error) (*noOutput, error) {
 	if err != nil {
 		return nil, a.problem(err)

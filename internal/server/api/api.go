@@ -1,7 +1,7 @@
 // Package api is the HTTP API of `tuma serve`: campaigns, messages, results, accounts, suppression lists
 // and incoming messages under /v1, for programs in any language. It calls producer.Client, so that the
-// API, the library and the command line do the same. Its OpenAPI document is at /openapi.json, and a page
-// made from it at /docs.
+// API, the library and the command line behave alike. The OpenAPI document of the API is at
+// /openapi.json. A page made from this document is at /docs.
 package api
 
 import (
@@ -20,7 +20,7 @@ import (
 	"github.com/tuma-sms/tuma/producer"
 )
 
-// Config configures the API. All fields but Draining and Tracer are needed.
+// Config configures the API. All fields except Draining and Tracer are required.
 type Config struct {
 	Client *producer.Client
 	Keys   *keys.Store
@@ -29,9 +29,9 @@ type Config struct {
 	Tracer *tracing.Tracer
 	// Webhooks are the endpoints that get events.
 	Webhooks *webhook.Service
-	// Rate sets the rate of an account as a text such as "50/s"; an empty text means the configured one.
+	// Rate sets the rate of an account as a text such as "50/s"; an empty text means the configured rate.
 	Rate func(ctx context.Context, account, rate string) error
-	// Draining is closed when the process ends: then streams of events end. It may be nil.
+	// Draining is a channel that is closed when the process ends. Then streams of events end too. It may be nil.
 	Draining <-chan struct{}
 	// Version is the release, for the OpenAPI document.
 	Version string
@@ -45,12 +45,12 @@ const (
 	maxJSON       = 8 << 20
 	maxRecipients = 10_000
 	// requestTimeout is the time limit for reading a JSON body. answerTimeout is the time limit for writing the
-	// answer. A long answer gets this time again after each part.
+	// answer. For a long answer, this time starts anew after each part.
 	requestTimeout = 30 * time.Second
 	answerTimeout  = time.Minute
 	// maxWait is the longest time that a request may wait for the end of a message.
 	maxWait = 30 * time.Second
-	// maxUploads is how many uploads of lists are read at once.
+	// maxUploads is the maximum number of lists that are uploaded at once.
 	maxUploads = 8
 )
 
@@ -96,7 +96,7 @@ func New(c Config) *API {
 	return a
 }
 
-// Paths are the beginnings of the paths that the API serves.
+// Paths has the beginnings of the paths that the API serves.
 var Paths = []string{"/v1/", "/openapi.json", "/openapi.yaml", "/docs"}
 
 // ServeHTTP serves one request.
@@ -123,7 +123,7 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	writeProblem(w, huma.NewError(plain.status, http.StatusText(plain.status)))
 }
 
-// discarded takes an answer that is not sent, and keeps its status and header.
+// discarded is a ResponseWriter that sends nothing. It keeps the status and the header of the answer.
 type discarded struct {
 	header http.Header
 	status int
@@ -138,8 +138,8 @@ func (d *discarded) Write(b []byte) (int, error) { return len(b), nil }
 // WriteHeader keeps the status.
 func (d *discarded) WriteHeader(status int) { d.status = status }
 
-// operation returns the description of an operation, with everything that all operations of the API have in
-// common.
+// operation returns the description of an operation. It sets everything that all operations of the API have
+// in common.
 func operation(id, method, path, summary string, scope keys.Scope, more ...func(*huma.Operation)) huma.Operation {
 	o := huma.Operation{OperationID: id, Method: method, Path: path, Summary: summary, MaxBodyBytes: maxJSON, BodyReadTimeout: requestTimeout,
 		Metadata: map[string]any{"scope": scope}, Security: []map[string][]string{{"key": {}}}, Extensions: map[string]any{"x-scope": string(scope)},

@@ -83,7 +83,7 @@ type answer struct {
 	body   string
 }
 
-// do sends a request. headers are names and values in turn.
+// do sends a request. headers has names and values alternately.
 func (r *rig) do(key, method, path, body string, headers ...string) answer {
 	r.Helper()
 	req, err := http.NewRequestWithContext(r.Context(), method, r.url+path, strings.NewReader(body))
@@ -293,7 +293,7 @@ func TestCampaigns_PagesAndVerbs(t *testing.T) {
 	}
 }
 
-// Fifty identical requests at once create one campaign.
+// Fifty identical simultaneous requests create one campaign.
 func TestCampaigns_ParallelRequestsCreateOne(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -305,7 +305,7 @@ func TestCampaigns_ParallelRequestsCreateOne(t *testing.T) {
 	for range 50 {
 		wg.Go(func() {
 			a := r.do(key, "POST", "/v1/campaigns", `{"via":"kobo-main","country":"KE","body":"x","recipients":[{"number":"0712345678"},{"number":"0712345679"}]}`, "Idempotency-Key", "same")
-			for a.status == http.StatusServiceUnavailable { // too many uploads at once: the answer says when to come again
+			for a.status == http.StatusServiceUnavailable { // too many uploads are running; the answer has the time of the next try
 				if a.header.Get("Retry-After") == "" {
 					t.Error("a 503 without Retry-After")
 				}

@@ -15,7 +15,7 @@ import (
 // keyOfRequest is the key of the context value that holds the API key of the request.
 type keyOfRequest struct{}
 
-// authorize lets a request through if its key is valid and has the scope of the operation.
+// authorize passes a request on if its key is valid and has the scope of the operation.
 func (a *API) authorize(ctx huma.Context, next func(huma.Context)) {
 	scope, ok := ctx.Operation().Metadata["scope"].(keys.Scope)
 	if !ok {

@@ -37,7 +37,7 @@ func TestAuthorization_OfEveryOperation(t *testing.T) {
 	n := 0
 	ended := make(chan struct{})
 	close(ended)
-	a.Draining = ended // closed, so that each stream of events ends
+	a.Draining = ended // the channel is closed, so that each stream of events ends
 	for path, item := range a.huma.OpenAPI().Paths {
 		for _, d := range a.documented() {
 			if d.Path != path {
@@ -68,7 +68,7 @@ func TestAuthorization_OfEveryOperation(t *testing.T) {
 	}
 }
 
-// A wrong, a revoked, an expired and a malformed key look alike.
+// A wrong, a revoked, an expired and a malformed key get the same answer.
 func TestAuthorization_InvalidKeysLookAlike(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

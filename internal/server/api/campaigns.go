@@ -60,7 +60,7 @@ type listInput struct {
 	Since string `query:"since" format:"date-time" doc:"Only campaigns created since this time."`
 	After string `query:"after" doc:"The value of \"next\" in the page before."`
 	Limit int    `query:"limit" minimum:"1" maximum:"200" default:"50"`
-	All   bool   `query:"all" doc:"Also single messages."`
+	All   bool   `query:"all" doc:"List single messages too."`
 }
 
 type listOutput struct {

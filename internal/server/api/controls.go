@@ -41,7 +41,7 @@ type rescheduleInput struct {
 
 type noOutput struct{}
 
-// addControls adds the verbs that change a campaign or a message.
+// addControls adds the operations that change a campaign or a message.
 func (a *API) addControls() {
 	control := func(verb, summary string, do func(context.Context, string) (producer.InFlight, error)) {
 		huma.Register(a.huma, operation(verb+"-campaign", http.MethodPost, "/v1/campaigns/{id}/"+verb, summary, keys.ScopeSend),
@@ -83,9 +83,9 @@ func (a *API) retry(ctx context.Context, in *retryInput) (*retryOutput, error) {
 	return out, nil
 }
 
-// giveBackCancelled gives messages back to the key that enqueued the campaign: the messages that the cancelled campaign
-// did not submit. A failure is only logged, because the sweeper gives them back too. The sweeper also gives back the
-// messages whose calls are still in flight.
+// giveBackCancelled gives the messages that a cancelled campaign did not submit back to the key that enqueued the
+// campaign. A failure is only logged, because the sweeper gives these messages back later. The sweeper also gives back
+// the messages whose calls are still in flight now.
 func (a *API) giveBackCancelled(ctx context.Context, st producer.Status) {
 	if err := a.Keys.GiveBackCancelled(context.WithoutCancel(ctx), st.CreatedBy, st.ID, st.CreatedAt, st.Reasons["cancelled"]); err != nil {
 		a.Logger.Debug().Err(err).Msg("could not give cancelled messages back to the daily limit of a key")
@@ -110,18 +110,18 @@ func (a *API) countedRetry(ctx context.Context, in *retryInput) (n int, err erro
 	}
 	n, err = a.Client.Retry(ctx, in.ID, producer.RetryOptions{Unknown: in.Body.Unknown, Rejected: in.Body.Rejected})
 	if err != nil && !certainlyNotRetried(err) {
-		return n, err // the retry may have begun, so its messages stay counted
+		return n, err // the retry may have begun, so the count keeps its messages
 	}
-	// n may be larger than expected, because more recipients were refused meanwhile, or smaller, because fewer
-	// are left.
+	// n may be larger than expected, because more recipients were refused meanwhile. It may be smaller,
+	// because some recipients are no longer left to retry.
 	if failed := a.Keys.Correct(context.WithoutCancel(ctx), key, n-expected); failed != nil {
 		a.Logger.Debug().Err(failed).Msg("could not correct the daily count of a key")
 	}
 	return n, err
 }
 
-// certainlyNotRetried reports whether a retry was refused, so that it sends nothing. ErrBusy is not certain: the sweeper may
-// have continued the retry.
+// certainlyNotRetried reports whether an error means that the retry was refused and sends nothing. For ErrBusy the
+// result is false, because the sweeper may have continued the retry.
 func certainlyNotRetried(err error) bool {
 	for _, refused := range []error{producer.ErrInvalid, producer.ErrNotFound, producer.ErrNothingToRetry, producer.ErrDone, producer.ErrStopped, producer.ErrPurged, producer.ErrPlanning} {
 		if errors.Is(err, refused) {

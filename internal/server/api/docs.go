@@ -28,7 +28,8 @@ type documentedField struct {
 	Required        bool
 }
 
-// docs serves a page that is made from the OpenAPI document. It has no script, and loads nothing.
+// docs serves a page that is made from the OpenAPI document. The page has no script, and loads
+// nothing.
 func (a *API) docs(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'")

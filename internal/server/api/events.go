@@ -17,9 +17,10 @@ import (
 )
 
 const (
-	// keepAlive is the time after which a stream without an event gets a comment, so that proxies keep the connection.
+	// keepAlive is the time after which the server sends a comment on a stream without events, so that proxies keep
+	// the connection.
 	keepAlive = 15 * time.Second
-	// maxStreams is how many streams of events one process serves at once.
+	// maxStreams is the maximum number of streams of events that one process serves at once.
 	maxStreams = 100
 )
 
@@ -57,7 +58,7 @@ func (a *API) streamEvents(_ context.Context, in *eventsInput) (*huma.StreamResp
 	}}, nil
 }
 
-// writeEvents writes events until the caller is gone, the server drains or Redis fails.
+// writeEvents writes events until the caller disconnects, the server drains or Redis fails.
 func (a *API) writeEvents(ctx context.Context, w http.ResponseWriter, after string) error {
 	events, failed := make(chan producer.Event), make(chan error, 1)
 	go func() {

@@ -26,7 +26,7 @@ var (
 	fuzzSeed     = flag.Uint64("api.seed", 1, "seed of TestFuzz_EveryOperation")
 )
 
-// fuzzer makes requests from the OpenAPI document: most are nearly right, some are hostile.
+// fuzzer makes requests from the OpenAPI document. Most requests are nearly right, and some are hostile.
 type fuzzer struct {
 	*rand.Rand
 	document *huma.OpenAPI
@@ -99,7 +99,7 @@ func (f *fuzzer) request(base, method, path string, op *huma.Operation) (*http.R
 			headers[p.Name] = text
 		}
 	}
-	query.Del("wait") // a request that waits takes up to 30 s
+	query.Del("wait") // without "wait", because a request that waits takes up to 30 s
 	body, media := "", "application/json"
 	if op.RequestBody != nil {
 		var names []string
@@ -145,11 +145,12 @@ type target struct {
 	op           *huma.Operation
 }
 
-// targetsOf returns the operations of the document, apart from the one that may revoke the key of the test.
+// targetsOf returns the operations of the document, except the operation that may revoke the key of the test and
+// streams that do not end.
 func targetsOf(document *huma.OpenAPI) (out []target) {
 	for path, item := range document.Paths {
 		for method, op := range map[string]*huma.Operation{"GET": item.Get, "POST": item.Post, "PUT": item.Put, "DELETE": item.Delete} {
-			if op != nil && op.OperationID != "revoke-key" && op.OperationID != "stream-events" { // neither an operation that may revoke the test's key, nor a stream that does not end
+			if op != nil && op.OperationID != "revoke-key" && op.OperationID != "stream-events" { // leave out an operation that may revoke the test's key, and a stream that does not end
 				out = append(out, target{method, path, op})
 			}
 		}
@@ -178,8 +179,8 @@ func checkForm(document *huma.OpenAPI, documented *huma.Response, text []byte) s
 	return ""
 }
 
-// Random requests to every operation get no 5xx, and every answer has a documented status and, if it is
-// JSON, the documented form.
+// Random requests to every operation must not get a 5xx. Every answer has a documented status. If it is
+// JSON, it also has the documented form.
 func TestFuzz_EveryOperation(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

@@ -17,7 +17,7 @@ import (
 	"github.com/tuma-sms/tuma/producer/producertest"
 )
 
-// newKey reads the answer of a request that makes a key.
+// newKey reads the answer to a request that makes a key.
 func (r *rig) newKey(what string, got answer) (id, secret string) {
 	r.Helper()
 	r.want(what, got, http.StatusCreated)
@@ -59,8 +59,8 @@ func TestKeys_CreateRotateRevoke(t *testing.T) {
 	r.want("audit", r.do(admin, "GET", "/v1/audit", ""), http.StatusOK, `"what":"key.create"`, `"what":"key.rotate"`, `"what":"key.revoke"`)
 }
 
-// If a campaign is cancelled, the messages that it did not send are given back to the daily limit of its key,
-// once. A retry counts against that limit.
+// If a campaign is cancelled, the messages that it did not send are given back once to the daily limit of its
+// key. The messages of a retry count against this limit.
 func TestKeys_DailyLimitOfCancelledAndRetried(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -82,8 +82,8 @@ func TestKeys_DailyLimitOfCancelledAndRetried(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.want("a retry beyond the limit", r.do(key, "POST", "/v1/campaigns/refused/retry", `{"unknown":true}`), http.StatusTooManyRequests)
-	// The request is within the daily limit. But it is refused, because the campaign is being planned. So the request
-	// does not count, however often it is repeated.
+	// The request is within the daily limit. But it is refused, because the campaign is being planned. So its
+	// messages are not counted, however often the request is repeated.
 	for range 3 {
 		r.want("a retry that is refused", r.do(key, "POST", "/v1/campaigns/refused/retry", `{"rejected":true}`), http.StatusConflict)
 	}

@@ -17,7 +17,7 @@ import (
 )
 
 // endless is a body of 100 MB that begins with a text and repeats a row. It counts the bytes that the client
-// reads from it to send them.
+// has read from the body.
 type endless struct {
 	begin, row string
 	left       int
@@ -71,7 +71,8 @@ func TestUpload_RefusesABadListAtItsBeginning(t *testing.T) {
 		if status != want || !strings.Contains(text, "application/problem+json") {
 			t.Errorf("%s: got %d %s, want %d", name, status, text, want)
 		}
-		// The client can write more than the server reads: the difference is in the buffers of the two sockets.
+		// The client can write more bytes than the server reads, because the buffers of both sockets hold the
+		// difference.
 		if read := body.read.Load(); read > 30<<20 {
 			t.Errorf("%s: the server took %d MB of the body", name, read>>20)
 		}
@@ -103,7 +104,7 @@ func (r *rig) exchange(req *http.Request) (status int, text string) {
 	return res.StatusCode, fmt.Sprint(res.Header, " ", string(body))
 }
 
-// A client that sends its body too slowly is cut off, however the body is read.
+// The server cuts the connection of a client that sends its body too slowly, for every way of reading the body.
 func TestBodies_SlowClientsAreCutOff(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, func(a *API) {

@@ -16,7 +16,7 @@ import (
 	"github.com/tuma-sms/tuma/producer"
 )
 
-// errForbidden means that the key may not do what the request wants.
+// errForbidden means that the key does not allow the request.
 var errForbidden = errors.New("not allowed for this key")
 
 // messageBody is a message in JSON, with the fields of producer.Message.
@@ -115,8 +115,8 @@ func (a *API) traceEnqueue(ctx context.Context, header string) (context.Context,
 	return a.Tracer.Enqueue(tracing.With(ctx, header))
 }
 
-// take counts n messages against the daily limit of a key, and returns how many it has counted. If the limit is reached,
-// a request that repeats an earlier one still gets through, because it enqueues nothing.
+// take counts n messages against the daily limit of a key, and returns how many it has counted. If the limit is
+// reached, take still accepts a request that repeats an earlier request, because such a request enqueues nothing.
 func (a *API) take(ctx context.Context, key keys.Key, id string, n int) (taken int, err error) {
 	err = a.Keys.Take(ctx, key, 0, n)
 	if err == nil {
@@ -131,9 +131,9 @@ func (a *API) take(ctx context.Context, key keys.Key, id string, n int) (taken i
 	return 0, nil
 }
 
-// giveBack subtracts messages from the count of a key if they certainly were not enqueued: the request repeated an
-// earlier one, or was refused. After any other error the messages may be enqueued. Then they stay counted, and a
-// repeated request does not count again.
+// giveBack subtracts messages from the count of a key if they certainly were not enqueued: either the request
+// repeated an earlier request, or it was refused. After any other error the messages may be enqueued. Then they
+// stay counted, and a repeated request is not counted again.
 func (a *API) giveBack(ctx context.Context, key keys.Key, taken int, again bool, err error) {
 	refused := errors.Is(err, producer.ErrInvalid) || errors.Is(err, producer.ErrConflict) || errors.Is(err, producer.ErrFull)
 	if !again && !refused {
@@ -162,7 +162,8 @@ func (a *API) getMessage(ctx context.Context, in *messageInput) (*messageOutput,
 	return &messageOutput{Status: http.StatusOK, Body: st}, nil
 }
 
-// waitMessage returns the status of a message, once it has ended or after some seconds.
+// waitMessage waits until a message has ended, or until the given number of seconds has passed. It returns the status
+// of the message.
 func (a *API) waitMessage(ctx context.Context, id string, seconds int) (producer.MessageStatus, error) {
 	if seconds > 0 {
 		waiting, cancel := context.WithTimeout(ctx, time.Duration(seconds)*time.Second)
@@ -174,7 +175,7 @@ func (a *API) waitMessage(ctx context.Context, id string, seconds int) (producer
 	return a.Client.Message(ctx, id)
 }
 
-// idOf returns the ID that the header Idempotency-Key or the body names.
+// idOf returns the ID from the header Idempotency-Key or from the body.
 func idOf(header, body string) (string, error) {
 	if header != "" && body != "" && header != body {
 		return "", &producer.FieldError{Field: "id", Problem: "differs from the header Idempotency-Key"}

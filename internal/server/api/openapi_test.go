@@ -23,8 +23,8 @@ import (
 
 var documentFile = flag.String("api.document", "", "file that TestDocument_IsRightForAnotherLibrary writes the OpenAPI document to, for make clients")
 
-// A library that shares no code with huma finds the document valid, with each of its examples. The requests of the
-// examples, and the answers to these requests, have the documented form.
+// A library that shares no code with huma must accept the document and each of its examples. The requests of the
+// examples, and the answers to these requests, must have the documented form.
 func TestDocument_IsRightForAnotherLibrary(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -71,7 +71,8 @@ func TestDocument_IsRightForAnotherLibrary(t *testing.T) {
 	}
 }
 
-// bodyExamples returns the example of each media type of a body. Each must have one, except a form.
+// bodyExamples returns the example of each media type of a body. Each media type except a form must have an
+// example.
 func bodyExamples(t *testing.T, op *openapi3.Operation) map[string]string {
 	t.Helper()
 	out := map[string]string{}

@@ -16,7 +16,7 @@ import (
 )
 
 func init() { //nolint:gochecknoinits // huma reads these variables of its package when an operation is registered
-	huma.DefaultArrayNullable = false // lists are empty, never null
+	huma.DefaultArrayNullable = false // a list without elements is empty, never null
 	make := huma.NewError
 	// The problems of huma repeat the wrong value. That value may be a phone number or the text of a message.
 	huma.NewError = func(status int, message string, errs ...error) huma.StatusError {
@@ -40,7 +40,7 @@ func writeProblem(w http.ResponseWriter, p huma.StatusError) {
 // writeJSON writes a value as JSON.
 func writeJSON(w http.ResponseWriter, v any) error { return json.NewEncoder(w).Encode(v) }
 
-// statuses are the HTTP statuses of the library's errors. The first that matches applies.
+// statuses has the HTTP statuses of the library's errors. The first entry that matches applies.
 var statuses = []struct {
 	err    error
 	status int
@@ -57,8 +57,8 @@ var statuses = []struct {
 	{producer.ErrFull, http.StatusServiceUnavailable}, {producer.ErrNotDurable, http.StatusServiceUnavailable},
 }
 
-// problem converts an error of the library to the problem that the caller gets. The mistakes in the problem keep
-// the library's names of fields.
+// problem converts an error of the library to the problem that the caller gets. In the mistakes of the problem,
+// fields have the names that the library uses.
 func (a *API) problem(err error) error {
 	var list *recipients.Error
 	if errors.As(err, &list) {
@@ -93,7 +93,7 @@ func (a *API) problem(err error) error {
 	return huma.NewError(http.StatusInternalServerError, "the request failed; the log of tuma serve has the reason")
 }
 
-// retryLater adds the header Retry-After to problems that are temporary.
+// retryLater adds the header Retry-After to a temporary problem.
 func retryLater(p huma.StatusError, status int) error {
 	if status != http.StatusServiceUnavailable && status != http.StatusTooManyRequests {
 		return p
@@ -101,7 +101,7 @@ func retryLater(p huma.StatusError, status int) error {
 	return huma.ErrorWithHeaders(p, http.Header{"Retry-After": {"2"}})
 }
 
-// writeFailure writes the problem of an error from a middleware.
+// writeFailure writes the problem for an error that a middleware has returned.
 func (a *API) writeFailure(ctx huma.Context, err error) {
 	status, text := http.StatusInternalServerError, "the request failed"
 	var p huma.StatusError

@@ -76,7 +76,7 @@ func (a *API) report(ctx context.Context, in *idInput) (*reportOutput, error) {
 		Notes: append([]string{}, st.Notes...), CampaignReport: *r}}, nil
 }
 
-// maxReports is how many reports one process makes at once.
+// maxReports is the maximum number of reports that one process makes at once.
 const maxReports = 4
 
 var errReports = errors.New("too many reports are being made at the moment: try again later")
@@ -112,12 +112,12 @@ func (a *API) results(ctx context.Context, in *resultsInput) (*huma.StreamRespon
 		hc.SetStatus(http.StatusOK)
 		if err := a.stream(hc.Context(), w, in, statuses, asCSV); err != nil {
 			a.Logger.Debug().Err(err).Str("campaign", in.ID).Msg("the results were not sent completely")
-			panic(http.ErrAbortHandler) // cuts the connection, so that the caller sees that rows are missing
+			panic(http.ErrAbortHandler) // the panic cuts the connection, so that the caller sees that rows are missing
 		}
 	}}, nil
 }
 
-// rowsPerDeadline is the number of rows after which the deadline of the answer moves.
+// rowsPerDeadline is the number of rows after which the deadline of the answer is extended.
 const rowsPerDeadline = 1000
 
 // stream writes the results.

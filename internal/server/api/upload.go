@@ -68,17 +68,17 @@ func (in *uploadInput) Resolve(ctx huma.Context) []error {
 	return nil
 }
 
-// pacedReader reads a body of any length, as long as it comes fast enough.
+// pacedReader reads a body of any length, as long as the client sends it fast enough.
 type pacedReader struct {
 	body      io.Reader
 	deadlines *http.ResponseController
-	timeout   time.Duration // the longest time without a byte
+	timeout   time.Duration // the longest time in which no byte arrives
 	begun     time.Time
 	read      int64
 }
 
-// leastRate is the lowest average rate of a body in bytes a second. It applies once half of the timeout has
-// passed.
+// leastRate is the minimum average rate of a body, in bytes a second. It applies after half of the timeout
+// has passed.
 const leastRate = 2 << 10
 
 func (p *pacedReader) Read(b []byte) (int, error) {
@@ -102,7 +102,7 @@ func (p *pacedReader) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// uploadTimeout is the time limit of enqueueing a list that was read.
+// uploadTimeout is the time limit for enqueueing a list after it was read.
 const uploadTimeout = 10 * time.Minute
 
 type uploadOutput struct {
@@ -199,8 +199,8 @@ func (a *API) counted(ctx context.Context, key keys.Key, id string, list iter.Se
 	}
 }
 
-// read reads the body: the campaign and its recipients. The caller calls the returned function end() after it has
-// used them.
+// The method "read" reads the body: the campaign and its recipients. After the caller has used the recipients, it
+// calls the returned function end.
 func (in *uploadInput) read() (body CampaignBody, list iter.Seq2[producer.Recipient, error], end func(), err error) {
 	end = func() {}
 	media, parameters, err := mime.ParseMediaType(in.ContentType)
@@ -234,7 +234,7 @@ func (in *uploadInput) read() (body CampaignBody, list iter.Seq2[producer.Recipi
 }
 
 // bodyError returns errTooLarge and errTooSlow unchanged. It replaces any other error of reading the body by
-// errDamaged, a mistake of the caller.
+// errDamaged, because that is a mistake of the caller.
 func bodyError(err error) error {
 	if errors.Is(err, errTooLarge) || errors.Is(err, errTooSlow) {
 		return err
@@ -286,8 +286,8 @@ func readJSON(src io.Reader) (body CampaignBody, list iter.Seq2[producer.Recipie
 	return all.CampaignBody, list, end, nil
 }
 
-// decode reads JSON into the value "to", and refuses members that this value does not have. Its error does not
-// repeat the values.
+// decode reads JSON into the value "to", and refuses members that this value does not have. The error does not
+// contain values from the JSON.
 func decode(text []byte, to any) error {
 	d := json.NewDecoder(bytes.NewReader(text))
 	d.DisallowUnknownFields()
@@ -343,8 +343,9 @@ func (in *uploadInput) readParts(form *multipart.Reader) (body CampaignBody, lis
 	}
 }
 
-// spool copies a list to a temporary file without a name, because it is read more than once, and returns its
-// recipients. If the first rows show that the content is not a list, spool refuses it.
+// spool copies a list to a temporary file without a name, because the list is read more than once. It
+// returns the recipients of the list. If the first rows show that the content is not a list, spool returns
+// an error.
 func (in *uploadInput) spool(src io.Reader, format recipients.Format, text string) (list iter.Seq2[producer.Recipient, error], end func(), err error) {
 	end = func() {}
 	fields, err := producer.Fields(text)
@@ -359,7 +360,7 @@ func (in *uploadInput) spool(src io.Reader, format recipients.Format, text strin
 		return nil, end, bodyError(err)
 	}
 	check := recipients.Begins
-	if whole { // the later read of the whole list finds all mistakes
+	if whole { // a later read of the whole list finds all mistakes
 		check = recipients.Detect
 	}
 	if err := check(head[:n], o); err != nil {

@@ -15,7 +15,7 @@ import (
 	"github.com/tuma-sms/tuma/producer"
 )
 
-// usageInput selects months and rows. An empty text selects all.
+// usageInput selects months and rows. An empty field selects all months or all rows.
 type usageInput struct {
 	From    string `query:"from" pattern:"^(20[0-9]{2}-(0[1-9]|1[0-2]))?$" example:"2025-10" doc:"First month. Default: the month in \"to\"."`
 	To      string `query:"to" pattern:"^(20[0-9]{2}-(0[1-9]|1[0-2]))?$" example:"2025-11" doc:"Last month. Default: the current one."`
@@ -106,8 +106,8 @@ func writeUsage(w *csv.Writer, rows []producer.Usage) error {
 	return w.Error()
 }
 
-// noFormula returns a text that a spreadsheet does not run as a formula: one that looks like a formula gets
-// an apostrophe in front, as in the output of the command line.
+// noFormula returns a text that a spreadsheet does not run as a formula. If the text looks like a formula,
+// noFormula puts an apostrophe in front, as the command line does.
 func noFormula(text string) string {
 	if text != "" && strings.Contains("=+-@\t\r", text[:1]) {
 		return "'" + text

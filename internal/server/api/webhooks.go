@@ -94,7 +94,7 @@ type redeliverOutput struct {
 	}
 }
 
-// repeatedWebhook documents the answer to a request that repeats the creation of a webhook.
+// repeatedWebhook documents the answer to a repeated request for the creation of a webhook.
 func (a *API) repeatedWebhook(o *huma.Operation) {
 	schema := a.huma.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[newWebhook](), true, "newWebhook")
 	o.Responses = map[string]*huma.Response{"200": {Description: "The webhook existed before", Content: map[string]*huma.MediaType{"application/json": {Schema: schema}}}}
