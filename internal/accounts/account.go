@@ -22,30 +22,32 @@ type Account struct {
 	// make at once in total.
 	Workers, Slots int
 	LastSeen       time.Time
-	// Campaigns is how many campaigns send through the account, as counted by the last sweep.
+	// Campaigns is how many campaigns send through the account. The last sweep has counted them.
 	Campaigns    int
 	Hold         Hold
 	Balance      string
 	BalanceAt    time.Time
 	LastAccepted time.Time
-	// RateSet reports whether Rate and Burst were set by hand. Configured is the rate of the
+	// RateSet is true if Rate and Burst were set by hand. Configured is the rate in the
 	// configuration.
 	RateSet    bool
 	Configured float64
-	// ConfiguredBurst is the burst of the configuration; 0: the configuration sets no burst.
+	// ConfiguredBurst is the burst in the configuration. It is 0 if the configuration does not set a
+	// burst.
 	ConfiguredBurst int
 	// Bad is the number of consecutive calls with an outcome other than CallOK.
 	Bad int
-	// InForceBy is the name of the worker whose card is in force, or empty. InForceSince is when
-	// the card last changed. Differences lists the settings of live workers that differ from the
-	// settings in force. Only All adds the differences in the settings that all accounts share.
+	// InForceBy is the name of the worker whose card is in force. It may be empty. InForceSince
+	// is the time at which the card last changed. Differences lists the settings of live workers
+	// that differ from the settings in force. Only All adds the differences in the settings that
+	// all accounts share.
 	InForceBy    string
 	InForceSince time.Time
 	Differences  []Difference
 }
 
-// Hold describes why no call is claimed for an account. The zero value means that the account is
-// not held.
+// Hold is the reason why no call is claimed for an account. The zero value means that the
+// account is not held.
 type Hold struct {
 	Reason string // one word, e.g. credit
 	Code   string // the gateway's code, or empty
@@ -58,7 +60,7 @@ type Hold struct {
 	BulkOnly bool
 }
 
-// Held reports whether h holds the account, i.e. is not the zero value.
+// Held reports whether h holds the account. It does unless h is the zero value.
 func (h Hold) Held() bool { return h.Reason != "" }
 
 // Stops reports whether h stops campaigns of the given class.
@@ -76,7 +78,7 @@ const workerRecordLife = time.Hour
 const workerField = "w:"
 
 // forgetWorkers removes the records of workers that have published nothing for workerRecordLife.
-// Without it, workers that crash again and again would make the hashes grow.
+// Otherwise workers that crash again and again would make the hashes grow.
 func (s *Store) forgetWorkers(ctx context.Context, offers []Offer) error {
 	now, err := s.scripts.Now(ctx)
 	if err != nil {
@@ -104,8 +106,8 @@ func (s *Store) forgetWorkers(ctx context.Context, offers []Offer) error {
 	return nil
 }
 
-// EndProbe ends a probe that made no call. The next caller can then probe the account without
-// waiting for the end of the probe's time.
+// EndProbe ends a probe that made no call. The next caller can then probe the account at once,
+// without waiting until the unused probe expires.
 func (s *Store) EndProbe(ctx context.Context, account string) error {
 	if err := s.rdb.HDel(ctx, Key(account), "probe_until").Err(); err != nil {
 		return fmt.Errorf("end probe of account %s: %w", account, err)
@@ -194,15 +196,15 @@ func (s *Store) Account(ctx context.Context, name string) (Account, error) {
 
 // accountReading holds what was read together with an account.
 type accountReading struct {
-	indexed bool            // the index has the account's name
+	indexed bool            // the index of accounts contains the name of this account
 	inForce InForce         // the settings in force, without cards
 	served  map[string]bool // the live workers that serve the account
-	at      time.Time       // when the account was read, by Redis' clock
+	at      time.Time       // the time at which the account was read, by Redis' clock
 }
 
 func (s *Store) account(ctx context.Context, name string) (Account, accountReading, error) {
 	// A worker writes its cards before it enters them in the index. In a cluster the commands run in
-	// any order. So a card that is missing in the first answer is in the second answer.
+	// any order. So if a card is missing in the first answer, the second answer has it.
 	a, read, err := s.readAccount(ctx, name)
 	if read.indexed && errors.Is(err, ErrNoAccount) {
 		return s.readAccount(ctx, name)
@@ -243,8 +245,8 @@ func (s *Store) readAccount(ctx context.Context, name string) (a Account, read a
 	return a, read, a.setState(f, &read)
 }
 
-// Obey sets the fields that belong to the whole cluster. Windows is not nil afterwards: an empty
-// map means that marketing may be sent at any hour.
+// Obey sets the fields whose values apply to the whole cluster. Windows is not nil afterwards:
+// an empty map means that marketing may be sent at any hour.
 func (a *Account) Obey(in Settings) {
 	a.Country, a.Windows = in.Country, in.Windows
 	if a.Windows == nil {
@@ -253,7 +255,7 @@ func (a *Account) Obey(in Settings) {
 }
 
 // setState sets the state of the account from f, the fields of its hash. It also adds the live
-// workers that serve the account to the field "served" of the parameter read.
+// workers that serve the account to the field "served" of the parameter "read".
 func (a *Account) setState(f map[string]string, read *accountReading) error {
 	a.Configured, a.ConfiguredBurst = a.Rate, int(a.Burst)
 	if set := f["rate"]; set != "" {

@@ -47,7 +47,7 @@ func (r *rig) clock() time.Time {
 	return now
 }
 
-// ageAccount moves all times in an account's record into the past.
+// ageAccount moves all times in an account's record into the past by the duration d.
 func (r *rig) ageAccount(name string, d time.Duration) {
 	r.Helper()
 	all, err := r.rdb.HGetAll(r.Context(), Key(name)).Result()
@@ -119,7 +119,7 @@ func TestBreaker_OneProbeAtATime(t *testing.T) {
 	if l := r.checkAccount("a"); l.Probe || l.Open {
 		t.Errorf("during a probe another Check returned %+v, want held", l)
 	}
-	r.ageAccount("a", time.Hour) // long enough for the probe to expire, as if its worker had died
+	r.ageAccount("a", time.Hour) // this is long enough for the probe to expire, as if its worker had died
 	if l := r.checkAccount("a"); !l.Probe {
 		t.Errorf("after the worker with the probe died Check returned %+v, want a probe", l)
 	}
@@ -144,8 +144,9 @@ func TestBreaker_BackOffDoublesOnlyAfterAFailedProbe(t *testing.T) {
 		if wait > want || wait < want-time.Second {
 			t.Fatalf("the hold lasts %v, want %v", wait, want)
 		}
-		// Calls that were in flight when the hold began do not prolong it. Nor do calls claimed
-		// during the hold by a worker that had checked the account just before the hold began.
+		// Calls that were in flight when the hold began do not prolong it. If a worker checked
+		// the account just before the hold began, it may claim calls during the hold. These
+		// calls do not prolong the hold either.
 		for range 3 {
 			if again := r.report("a", campaign.CallBad, underWay); !again.Until.Equal(h.Until) {
 				t.Fatalf("a call in flight moved the end of the hold from %v to %v", h.Until, again.Until)
@@ -161,7 +162,7 @@ func TestBreaker_BackOffDoublesOnlyAfterAFailedProbe(t *testing.T) {
 		h = r.report("a", campaign.CallBad, r.clock())
 		want = min(2*want, holdLongest)
 	}
-	// After a successful call the back-off begins with holdFirst again.
+	// After a successful call, the next back-off begins with holdFirst.
 	r.report("a", campaign.CallOK, time.Time{})
 	h = r.report("a", campaign.CallHold, r.clock().Add(time.Second))
 	if wait := h.Until.Sub(r.clock()); wait > holdFirst {
@@ -189,12 +190,12 @@ func TestBreaker_OneFailedProbeProlongsTheHold(t *testing.T) {
 	if got := r.account("a").Hold.Since; !got.Equal(since.Add(-time.Hour)) {
 		t.Errorf("Hold.Since is %v, want %v", got, since.Add(-time.Hour))
 	}
-	// The failed probe has ended, so the next one may follow as soon as the longer hold is over.
+	// The failed probe has ended, so the next probe may follow as soon as the longer hold is over.
 	r.ageAccount("a", 10*time.Second)
 	if l := r.checkAccount("a"); !l.Probe || l.BalanceBefore != "12.5" {
 		t.Errorf("the next Check returned %+v, want a probe with balance 12.5", l)
 	}
-	// Calls that were claimed before the successful probe do not count afterwards.
+	// Calls that were claimed before the successful probe are not counted any more.
 	before := r.clock()
 	r.report("a", campaign.CallOK, time.Time{})
 	if h := r.report("a", campaign.CallHold, before.Add(-time.Millisecond)); h.Held() || !r.checkAccount("a").Open {

@@ -10,7 +10,7 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-// Back-off of an automatic hold. It doubles each time the account is held again.
+// The back-off of an automatic hold. It doubles each time the account is held again.
 const (
 	holdFirst   = 2 * time.Second
 	holdLongest = 5 * time.Minute
@@ -20,14 +20,15 @@ const (
 	creditLongest = 30 * time.Second
 )
 
-// CallReport describes one call or probe, or several calls that succeeded.
+// CallReport is a report about one call, one probe, or several successful calls.
 type CallReport struct {
 	Outcome campaign.CallOutcome
-	// Claimed is when the call was claimed; zero: the report is about a probe made just now.
+	// Claimed is the time at which the call was claimed. It is zero if the report is about a probe
+	// that was just made.
 	Claimed time.Time
-	// Reason is one of Tuma's reason words, Code the gateway's code.
+	// Reason is one of Tuma's reason words. Code is the gateway's code.
 	Reason, Code string
-	// Balance is the known balance if the account is held for lack of credit, or empty.
+	// Balance is the known balance if the account is held for lack of credit. Otherwise it is empty.
 	Balance string
 	// Size is the number of segments of a call that was refused for lack of credit. It is 0 if only
 	// the balance was read, or for any other outcome.
@@ -35,12 +36,12 @@ type CallReport struct {
 	// Jitter is a random number from 0 to 1, used for the back-off.
 	Jitter float64
 	// Calls is how many successful calls are reported at once; 0 means 1. For several calls, Claimed
-	// is when the last of these calls was claimed.
+	// is the time at which the last of these calls was claimed.
 	Calls int
 }
 
 // ReportCall records the outcome of a call for its account. It returns the account's hold, or the
-// zero Hold if there is none.
+// zero Hold if the account is not held.
 func (s *Store) ReportCall(ctx context.Context, name string, r CallReport) (Hold, error) {
 	longest := holdLongest
 	if r.Reason == string(providers.CauseCredit) && r.Balance != "" {

@@ -1,5 +1,5 @@
 -- breaker.lua records the outcome of a call or probe for its account. It is the circuit breaker. Only calls
--- that were claimed after the last release count.
+-- that were claimed after the last release are counted.
 -- KEYS: 1 account
 -- ARGV, in the order of breakerArgs:
 --   outcome           'ok', 'bad' or 'hold'
@@ -9,8 +9,8 @@
 --   first_back_off    in ms
 --   longest_back_off  in ms
 --   jitter            0 to 1
---   known_balance     or ''
---   refused_size      segments of a call that was refused for lack of credit; 0: no such call
+--   known_balance     balance that is known for the hold, or ''
+--   refused_size      segments of a call that was refused for lack of credit; 0 for any other call
 --   calls             number of consecutive calls with this outcome; claimed_at is then the claim of the last of these
 -- Returns {'open'} | {'held', reason, until ms}
 -- 'ok' lifts any hold except one by hand. Three 'bad' in a row, or five of the last ten, hold the account; 'hold' holds
@@ -35,7 +35,8 @@ local ring = string.sub((v[5] or '') .. string.rep(kind == 'ok' and '.' or 'x', 
 if kind == 'ok' then
   redis.call('HSET', A, 'ok_at', int(now), 'ring', ring)
   redis.call('HDEL', A, 'bad', 'refused')
-  -- A call that was claimed before the hold says nothing about the account now, except that the account accepts messages.
+  -- A call that was claimed before the hold shows nothing about the account's present state, except that the account
+  -- accepts messages.
   if held and not by_hand and (bulk_only or claimed == 0 or claimed >= tonumber(v[7] or 0)) then
     redis.call('HDEL', A, 'hold', 'hold_code', 'hold_by', 'hold_at', 'hold_until', 'hold_balance', 'hold_size', 'hold_call', 'hold_bulk',
       'probe_until', 'ring', 'trips')
@@ -49,8 +50,8 @@ local bad = tonumber(v[4] or 0) + 1
 redis.call('HSET', A, 'bad', int(bad), 'ring', ring)
 if by_hand then return {'held', held, '0'} end
 if bulk_only then held = nil end
--- Only a failed probe makes the hold longer. A call is a probe if it was claimed after the time of the hold was over.
--- Calls that were in flight when the hold began do not make the hold longer.
+-- Only a failed probe makes the hold longer. A call is a probe if it was claimed after the hold had expired. Calls that
+-- were in flight when the hold began do not make the hold longer.
 local probed = held and (claimed == 0 or claimed >= tonumber(v[2] or 0))
 local _, broken = string.gsub(ring, 'x', '')
 local trip = kind == 'hold' or bad >= 3 or (#ring == 10 and broken >= 5)
@@ -64,7 +65,7 @@ local till = int(step and now or now + wait * (0.5 + tonumber(jitter) / 2))
 redis.call('HSET', A, 'hold', reason, 'hold_code', code, 'hold_by', 'worker', 'hold_until', till, 'trips', int(trips))
 if not held then redis.call('HSET', A, 'hold_at', int(now)) end
 if size > 0 then redis.call('HSET', A, 'hold_size', int(size), 'hold_call', int(now)) end
--- hold_balance is also lowered if a probe that only reads the balance finds that the balance has fallen.
+-- hold_balance is also lowered if a probe only reads the balance and finds that the balance has fallen.
 if balance and (not held or size > 0 or kind == 'hold' and before and balance < before) then redis.call('HSET', A, 'hold_balance', known_balance) end
 redis.call('HDEL', A, 'probe_until', 'hold_bulk')
 return {'held', reason, till}

@@ -10,15 +10,15 @@ import (
 	"github.com/tuma-sms/tuma/internal/script"
 )
 
-// Publish publishes one account as PublishAll does, but without settings, and with 0 as the start
-// time of the worker.
+// Publish does for one account what PublishAll does, but without settings, and with 0 as the
+// start time of the worker.
 func (s *Store) Publish(ctx context.Context, worker string, c campaign.Card) error {
 	_, _, err := s.publishCards(ctx, worker, 0, []Offer{{Card: c}})
 	return err
 }
 
-// publishCards publishes the cards of a worker. It returns the cards in force, and whether the call
-// has changed one of them.
+// publishCards publishes the cards of a worker. It returns the cards in force, and whether this
+// call has changed one of these cards.
 func (s *Store) publishCards(ctx context.Context, worker string, start int64, offers []Offer) (out InForce, changed bool, err error) {
 	out.Cards = map[string]CardInForce{}
 	var names []any
@@ -33,7 +33,7 @@ func (s *Store) publishCards(ctx context.Context, worker string, start int64, of
 	if len(names) == 0 {
 		return out, changed, nil
 	}
-	// The accounts exist from here on, all at once.
+	// With this write, all accounts begin to exist at the same moment.
 	if err := s.rdb.SAdd(ctx, indexKey, names...).Err(); err != nil {
 		return out, false, fmt.Errorf("publish accounts: %w", err)
 	}

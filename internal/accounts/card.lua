@@ -2,12 +2,12 @@
 -- KEYS: 1 account
 -- ARGV, in the order of cardArgs:
 --   worker  name of the worker that serves the account, or '' for none
---   start   number of the worker's start (start.lua). A lower number than that of the card in force does not replace it
+--   start   number of the worker's start (start.lua). The card in force is not replaced by a card with a lower number
 --   card    the card as JSON
 --   limit   rate and burst, as the limiter reads them, or ''
---   slots   calls at once in this worker
---   own     JSON: this worker's values of the settings that are one for all workers
--- Returns {card in force, number of its start, its worker, since when ms, '1' if the call changed it, else '0'}
+--   slots   maximum number of simultaneous calls of this worker
+--   own     JSON: this worker's values of the settings that all workers share
+-- Returns {card in force, number of its start, its worker, ms: since when, '1' if this run changed the card, else '0'}
 local worker, start, card, limit, slots, own = unpack(ARGV)
 local A = KEYS[1]
 local t = redis.call('TIME')

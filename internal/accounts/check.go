@@ -11,24 +11,24 @@ import (
 
 // Check is the result of Store.Check.
 type Check struct {
-	// Open means that the account may be used. Probe means that the time of the account's hold is
-	// over, and that only this caller may probe the account. If both fields are false, the account
-	// is held.
+	// Open means that the account may be used. Probe means that the account's hold has expired,
+	// and that only this caller may probe the account. If both fields are false, the account is
+	// held.
 	Open, Probe bool
 	Reason      string
 	Until       time.Time
 	// BalanceBefore is the balance that was known when the account was held.
 	BalanceBefore string
 	// Refused is the number of segments of the last call that was refused for lack of credit at the
-	// balance BalanceBefore; 0: no call was refused. RefusedAt is the time of that refusal.
+	// balance BalanceBefore; It is 0 if no call was refused. RefusedAt is the time of that refusal.
 	Refused   int
 	RefusedAt time.Time
-	// LastAccepted is when the gateway last accepted a message.
+	// LastAccepted is the time at which the gateway last accepted a message.
 	LastAccepted time.Time
 }
 
 // Check reports whether an account may be used now for a campaign of the given class. If Check
-// grants a probe, no other caller gets one until the duration probeFor has passed.
+// grants a probe, no other caller gets a probe until the duration probeFor has passed.
 func (s *Store) Check(ctx context.Context, name string, class campaign.Class, probeFor time.Duration) (Check, error) {
 	out, err := s.scripts.Run(ctx, checkScript, []string{Key(name)}, script.Args(checkArgs{ProbeLife: probeFor, Bulk: class != campaign.Transactional})...)
 	if err != nil {

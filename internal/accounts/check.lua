@@ -1,12 +1,12 @@
--- check.lua reports whether an account may be used now. When the time of a hold is over, one caller at a time
--- gets the probe.
+-- check.lua reports whether an account may be used now. When a hold has expired, one caller at a time gets the probe.
 -- KEYS: 1 account
 -- ARGV, in the order of checkArgs:
 --   probe_life  ms that a probe may take
 --   bulk        0|1: whether the caller's campaign is bulk. A hold that is only for bulk campaigns stops no others
 -- Returns {'open', time of the last accepted call in ms}
 --   | {'held'|'probe', reason, until ms, balance before the refused call, segments of that call, time of the refusal in ms}
--- A 'probe' sets the time until which no other caller gets one. The other answers change nothing.
+-- If the answer is 'probe', the script sets the time until which no other caller gets a probe. The other answers change
+-- nothing.
 local probe_life, bulk = unpack(ARGV)
 local A = KEYS[1]
 local t = redis.call('TIME')

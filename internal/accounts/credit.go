@@ -7,8 +7,8 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-// Money parses an amount as prices ("0.80 KES") and balances ("KES 12.5", "1000") are written.
-// Without a currency the amount is in the gateway's own unit. ok is false if s is not an amount.
+// Money parses a price ("0.80 KES") or a balance ("KES 12.5", "1000"). An amount without a
+// currency is in the gateway's own unit. ok is false if s is not an amount.
 func Money(s string) (b providers.Balance, ok bool) {
 	words := strings.Fields(s)
 	if len(words) == 0 || len(words) > 2 {
@@ -28,9 +28,10 @@ func Money(s string) (b providers.Balance, ok bool) {
 	return b, false
 }
 
-// SegmentCost returns the cost of one segment in the unit of the balance. It is the price, if the
-// price is in the balance's currency or the balance has none. It is 1 if there is no price and the
-// balance has no currency, because the gateway then counts credits. Otherwise ok is false.
+// SegmentCost returns the cost of one segment in the unit of the balance. If the price has the
+// same currency as the balance, or if the balance has no currency, the result is the price. If the
+// price is not known and the balance has no currency, the result is 1, because the gateway then
+// counts credits. Otherwise ok is false.
 func SegmentCost(balance providers.Balance, price string) (cost float64, ok bool) {
 	p, priced := Money(price)
 	switch {

@@ -41,7 +41,8 @@ func TestSegmentCost(t *testing.T) {
 // creditRig reports calls of the account "a" that are refused for missing credit.
 type creditRig struct{ *rig }
 
-// tell reports that the gateway refused a call of size segments, and returns the hold.
+// tell reports that the gateway refused a call with the given number of segments, and
+// returns the hold.
 func (r creditRig) tell(balance string, size int) Hold {
 	r.Helper()
 	h, err := r.ReportCall(r.Context(), "a", CallReport{Outcome: campaign.CallHold, Reason: "credit", Code: "101", Balance: balance, Size: size, Jitter: 1})
@@ -49,10 +50,11 @@ func (r creditRig) tell(balance string, size int) Hold {
 	return h
 }
 
-// wait returns how long a hold lasts from now, in whole seconds.
+// The method "wait" returns how long a hold lasts from now, in whole seconds.
 func (r creditRig) wait(h Hold) time.Duration { return h.Until.Sub(r.clock()).Round(time.Second) }
 
-// next waits until the hold is over, and returns the check after it.
+// The method "next" waits until the hold is over, and returns the result of the check after
+// the hold.
 func (r creditRig) next() Check {
 	r.Helper()
 	r.ageAccount("a", time.Hour)

@@ -16,18 +16,18 @@ import (
 // Difference is a setting in which the configuration of a worker differs from the value in force.
 type Difference struct {
 	Worker string // name of the worker; empty in the result of Against
-	// Account is the account that the setting belongs to; empty for a setting of the cluster.
+	// Account is the account to which the setting belongs. It is empty for a setting of the cluster.
 	Account string
 	// Setting is the key in the configuration, e.g. "rate" or "default_country".
 	Setting string
-	// Own is the worker's value, and InForce the value in force, both as text for people.
+	// Own is the worker's value. InForce is the value in force. Both are texts for a human reader.
 	Own, InForce string
-	// Since is when the difference began: when the worker started, or when the value came into force,
-	// whichever was later.
+	// Since is the time at which the difference began. It is the start of the worker, or the time
+	// from which the value is in force, whichever is later.
 	Since time.Time
 }
 
-// Against returns the settings in own that differ from the settings in force.
+// Against returns the settings of "own" that differ from the settings in force.
 func (own Settings) Against(in InForce) (out []Difference) {
 	add := func(setting, a, b string) {
 		if a != b {
@@ -43,8 +43,8 @@ func (own Settings) Against(in InForce) (out []Difference) {
 	return out
 }
 
-// Against returns the limits in own that differ from the limits in force of the account. A burst of
-// 0 is the default, which follows from the rate.
+// Against returns the limits of "own" that differ from the account's limits in force. A burst of 0
+// means the default, which is computed from the rate.
 func (own Limits) Against(in campaign.Card, since time.Time) (out []Difference) {
 	add := func(setting, a, b string) {
 		if a != b {
@@ -57,8 +57,8 @@ func (own Limits) Against(in campaign.Card, since time.Time) (out []Difference) 
 	return out
 }
 
-// ofWorker sets the worker of each difference. The worker has run since the time start. An earlier
-// Since becomes start, because a difference cannot be older than its worker.
+// ofWorker sets the worker of each difference. The worker has been running since the time "start".
+// If Since is earlier, it is set to "start", because a difference cannot be older than its worker.
 func ofWorker(worker string, start time.Time, all []Difference) []Difference {
 	for i := range all {
 		all[i].Worker = worker
@@ -106,7 +106,8 @@ func burstText(burst float64) string {
 	return strconv.FormatFloat(burst, 'f', -1, 64)
 }
 
-// WindowsText writes sending hours for people: "KE 08:00-18:00, NG 08:00-20:00", or "off".
+// WindowsText returns sending hours as a text for a human reader: "KE 08:00-18:00, NG 08:00-20:00",
+// or "off".
 func WindowsText(windows map[string]string) string {
 	var parts []string
 	for _, country := range slices.Sorted(maps.Keys(windows)) {

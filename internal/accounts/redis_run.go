@@ -14,8 +14,9 @@ import (
 )
 
 // ConfirmRun records at the named accounts that the worker has replayed its recent settles to this
-// run of Redis. run identifies the run: its value changes when Redis restarts or fails over.
-// longestCall is the maximum time from the claim of a call to its settle in this worker.
+// run of Redis. The parameter "run" identifies the run of Redis. It changes when Redis restarts or
+// fails over. longestCall is the maximum time from the claim of a call to its settle in this
+// worker.
 func (s *Store) ConfirmRun(ctx context.Context, worker, run string, longestCall time.Duration, names []string) error {
 	_, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
 		for _, name := range names {
@@ -29,10 +30,10 @@ func (s *Store) ConfirmRun(ctx context.Context, worker, run string, longestCall 
 	return nil
 }
 
-// Unconfirmed returns the other workers that serve one of the named accounts now, and whose last
-// confirmed run of Redis is not run. The list is sorted. It leaves out workers of an early release,
-// which confirms no run. longestCall is the longest time for which a call of these workers may
-// last. It is 0 if the release of one of these workers does not record that time.
+// Unconfirmed returns, sorted, the other workers that serve one of the named accounts now and have
+// not confirmed the given run of Redis. It omits workers of an early release that never confirms a
+// run. longestCall is the longest time for which a call of these workers may last. It is 0 if one
+// of these workers has a release that does not record this time.
 func (s *Store) Unconfirmed(ctx context.Context, worker, run string, names []string) (late []string, longestCall time.Duration, err error) {
 	now, err := s.scripts.Now(ctx)
 	if err != nil {

@@ -9,11 +9,11 @@ import (
 )
 
 const (
-	// HoldNothingAccepted is the reason of a hold that stops bulk campaigns only: the account
-	// accepts nothing, and has refused MaxRefusals recipients in a row.
+	// HoldNothingAccepted is the reason of a hold that stops bulk campaigns only. Such an
+	// account accepts nothing, and has refused MaxRefusals recipients in a row.
 	HoldNothingAccepted = "nothing_accepted"
-	// MaxRefusals is how many recipients of bulk campaigns an account that accepts nothing may
-	// reject in a row.
+	// MaxRefusals is how many recipients of bulk campaigns may be rejected in a row at an
+	// account that accepts nothing.
 	MaxRefusals = 50
 	// refusalLongest is the longest back-off of a hold for HoldNothingAccepted. It is short, because a
 	// probe costs one call that is certainly not sent, and shows that the account has been set up.
@@ -24,25 +24,26 @@ const (
 type Refusal struct {
 	// Recipients is how many recipients the call refused.
 	Recipients int
-	// Bulk reports whether the call is of a bulk campaign.
+	// Bulk is true if the call belongs to a bulk campaign.
 	Bulk bool
-	// Claimed is when the call was claimed, by Redis' clock.
+	// Claimed is the time at which the call was claimed, by Redis' clock.
 	Claimed time.Time
 	// Code is the gateway's code, or empty.
 	Code string
-	// ProvenFor is how long an accepted call proves that the account works.
+	// ProvenFor is the time for which an accepted call proves that the account works.
 	ProvenFor time.Duration
 	// Jitter is a random number from 0 to 1, used for the back-off.
 	Jitter float64
 }
 
 // ReportRefusal counts refused recipients of an account that accepts nothing. It returns how many
-// of them may be rejected: all of them if the account has accepted a call within Refusal.ProvenFor
-// or if the campaign is transactional. For bulk campaigns all workers together get at most
-// MaxRefusals until the account accepts a message or is released. When it grants the last of these
-// MaxRefusals, ReportRefusal holds the account for bulk campaigns. A bulk call that was claimed
-// before the last release gets none, and does not count. ReportRefusal also returns the account's
-// hold, or the zero Hold if there is none.
+// of these recipients may be rejected. If the account has accepted a call within
+// Refusal.ProvenFor, or if the campaign is transactional, all may be rejected. For bulk campaigns,
+// all workers together may reject at most MaxRefusals recipients until the account accepts a
+// message or is released. When ReportRefusal grants the last of these MaxRefusals, it holds the
+// account for bulk campaigns. For a bulk call that was claimed before the last release, it grants
+// no rejection and does not count the recipients. ReportRefusal also returns the account's hold,
+// or the zero Hold if there is none.
 func (s *Store) ReportRefusal(ctx context.Context, name string, r Refusal) (granted int, hold Hold, err error) {
 	out, err := s.scripts.Run(ctx, refusalScript, []string{Key(name)}, script.Args(refusalArgs{
 		Recipients: r.Recipients, Bulk: r.Bulk, ClaimedAt: r.Claimed, Code: r.Code, ProvenFor: r.ProvenFor, Most: MaxRefusals,

@@ -1,24 +1,24 @@
--- refusal.lua counts recipients that an account refused while it accepts nothing, and grants how many of them may be
--- rejected. Each recipient refused in this way may be a dead number; too many of them in a row suggest that the
--- account is not set up. Then the script holds the account for bulk campaigns.
+-- refusal.lua counts recipients that an account refused while it accepts nothing, and returns how many of these
+-- recipients may be rejected. Each refused recipient may be a dead number, but too many refusals in a row suggest that
+-- the account is not set up. Then the script holds the account for bulk campaigns.
 -- KEYS: 1 account
 -- ARGV, in the order of refusalArgs:
 --   recipients        number of recipients that one call refused
---   bulk              0|1: whether the call is of a bulk campaign
+--   bulk              0|1: whether the call belongs to a bulk campaign
 --   claimed_at        time of the call's claim in ms
 --   code              the gateway's code, or ''
 --   proven_for        ms for which an accepted call proves that the account works
---   most              recipients in a row that may be rejected
+--   most              maximum number of recipients in a row that may be rejected
 --   first_back_off    in ms
 --   longest_back_off  in ms
 --   jitter            0 to 1
 -- Returns {granted, 'open'} | {granted, 'held', reason, until ms}
--- The counter is 'refused'. breaker.lua removes it when a call is accepted, and release.lua when a hold is lifted by
--- hand. Bulk campaigns get no more grants than 'most' between two removals, whatever the number of workers and of calls
--- in flight. Every refusal of a transactional campaign is granted, and counts.
--- A bulk call that was claimed before the last release is granted nothing and does not count: the release says that the
--- account has been set up meanwhile, so its recipients are tried again.
--- A repeated run after a lost answer counts twice, so fewer recipients are rejected before the hold.
+-- The counter is the field 'refused'. breaker.lua removes it when a call is accepted. release.lua removes it when a
+-- hold is lifted by hand. Between two removals, at most 'most' recipients of bulk campaigns are rejected, whatever the
+-- number of workers and of calls in flight. Every refusal of a transactional campaign is granted and counted. For a
+-- bulk call that was claimed before the last release, nothing is granted and counted. The release means that the
+-- account has been set up meanwhile, so the recipients of the call are tried again.
+-- A repeated run after a lost answer counts the recipients twice, so fewer recipients are rejected before the hold.
 local recipients, bulk, claimed_at, code, proven_for, most, first_back_off, longest_back_off, jitter = unpack(ARGV)
 local A = KEYS[1]
 local t = redis.call('TIME')

@@ -25,8 +25,8 @@ func (r *rig) openFor(class campaign.Class) Check {
 	return l
 }
 
-// Eight slots of each of four workers report at once. Whatever the sizes of their calls, exactly
-// MaxRefusals recipients may be rejected.
+// Four workers with eight slots each report at once. Exactly MaxRefusals recipients may be
+// rejected, whatever the sizes of the calls are.
 func TestRefusal_ConcurrentCallsShareOneLimit(t *testing.T) {
 	t.Parallel()
 	for name, size := range map[string]int{"one recipient a call": 1, "seven": 7, "five hundred": 500} {
@@ -135,7 +135,8 @@ func TestRefusal_IsNotCountedIfTheAccountWorks(t *testing.T) {
 }
 
 // Only a refused probe makes the hold longer, up to refusalLongest. A refused call that was in
-// flight when the hold began does not, and neither does a transactional call.
+// flight when the hold began does not make it longer. A transactional call does not make it
+// longer either.
 func TestRefusal_BackOffDoublesAfterARefusedProbe(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -194,7 +195,7 @@ func TestRefusal_OtherHoldsTakePrecedence(t *testing.T) {
 }
 
 // The account is released while calls are in flight. Their late refusals say nothing about the account after its
-// release: they reject no recipient, do not count, and do not hold the account again.
+// release: they reject no recipient, are not counted, and do not hold the account again.
 func TestRefusal_CallClaimedBeforeTheReleaseIsTriedAgain(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

@@ -1,8 +1,8 @@
--- release.lua lifts the hold of an account, whatever its kind. Calls that were claimed before the release
+-- release.lua lifts the hold of an account, whatever the kind of hold. Calls that were claimed before the release
 -- cannot hold the account again.
 -- KEYS: 1 account
 -- ARGV: none
--- Returns {'released'|'open'}. 'open': there was no hold, and nothing changed.
+-- Returns {'released'|'open'}. 'open': the account was not held, and nothing changed.
 local A = KEYS[1]
 if redis.call('HEXISTS', A, 'hold') == 0 then return {'open'} end
 local t = redis.call('TIME')

@@ -15,8 +15,8 @@ import (
 	"github.com/tuma-sms/tuma/internal/script"
 )
 
-// Settings are what all workers of a cluster share, besides the accounts. The settings of the
-// worker that started last are in force for all workers and producers.
+// Settings are the settings that all workers of a cluster share, in addition to the accounts.
+// The settings of the worker that started last are in force for all workers and producers.
 type Settings struct {
 	// Country is the ISO code of the country of numbers in national form. It is empty if no country
 	// is set.
@@ -28,8 +28,8 @@ type Settings struct {
 	FailoverAfter time.Duration     `json:"failover_after,omitempty"`
 }
 
-// Limits are the settings of an account that have one value for all workers. Of the workers that
-// serve the account, the one that started last decides.
+// Limits are the settings of an account that have one value for all workers. This value comes
+// from the worker that started last among those that serve the account.
 type Limits struct {
 	Rate  float64 `json:"rate"` // units a second; 0: unlimited
 	Burst float64 `json:"burst,omitempty"`
@@ -47,33 +47,35 @@ type Offer struct {
 // InForce are the settings and cards in force.
 type InForce struct {
 	Settings Settings
-	// By is the name of the worker that set the settings, or empty. Since is when they last changed.
+	// By is the name of the worker that set the settings, or empty. Since is the time at which the
+	// settings last changed.
 	By       string
 	Since    time.Time
-	Revision string // changes whenever settings or cards in force have changed
+	Revision string // the revision changes whenever settings or cards in force have changed
 	Cards    map[string]CardInForce
 }
 
-// CardInForce is the card of an account that is in force.
+// CardInForce is the card in force of an account.
 type CardInForce struct {
 	Card  campaign.Card
-	By    string    // name of the worker that published it, or empty
+	By    string    // name of the worker that published the card, or empty
 	Since time.Time // when it last changed
 }
 
 // PublishAll publishes the accounts and the settings of a worker, and records that the worker
 // serves these accounts now. start is the number from Start. A start of 0 counts as earlier than
-// the start of any worker. If worker is empty, no worker is recorded. PublishAll returns what is in
-// force afterwards.
+// the start of any worker. If worker is empty, no worker is recorded. PublishAll returns the
+// settings and cards that are in force afterwards.
 //
-// New accounts become visible all at once, before the settings whose routes may name them.
+// All new accounts become visible at the same moment. This is before the settings become
+// visible, whose routes may name these accounts.
 func (s *Store) PublishAll(ctx context.Context, worker string, start int64, offers []Offer, own Settings) (InForce, error) {
 	record, err := json.Marshal(own)
 	if err != nil {
 		return InForce{}, fmt.Errorf("publish settings: %w", err)
 	}
 	args := settingsArgs{Worker: worker, Start: strconv.FormatInt(start, 10), Settings: record, Cards: "0"}
-	// The settings come first, so that a producer that finds a card also finds the default country.
+	// Write the settings first, so that a producer that finds a card also finds the default country.
 	answer, err := s.publishSettings(ctx, args)
 	if err != nil {
 		return InForce{}, err
@@ -82,7 +84,7 @@ func (s *Store) PublishAll(ctx context.Context, worker string, start int64, offe
 	if err != nil {
 		return out, err
 	}
-	if changed { // publish once more: the revision must grow after the cards have changed, because other workers read the cards when it grows
+	if changed { // publish once more: the revision must grow after the cards have changed, because other workers read the cards when the revision grows
 		args.Cards = "1"
 		if answer, err = s.publishSettings(ctx, args); err != nil {
 			return out, err
@@ -114,8 +116,8 @@ type settingsArgs struct {
 	Cards         string
 }
 
-// Revision returns the revision of the settings and cards in force, or an empty string if none are
-// in force.
+// Revision returns the revision of the settings and cards in force, or an empty string if no
+// settings are in force.
 func (s *Store) Revision(ctx context.Context) (string, error) {
 	rev, err := s.rdb.HGet(ctx, settingsKey, "rev").Result()
 	if err != nil && !errors.Is(err, redis.Nil) {
@@ -124,7 +126,8 @@ func (s *Store) Revision(ctx context.Context) (string, error) {
 	return rev, nil
 }
 
-// Settings returns the settings in force, and since when. ok is false if nothing was published yet.
+// Settings returns the settings in force, and the time since which they are in force. ok is false if
+// no settings were published yet.
 func (s *Store) Settings(ctx context.Context) (in InForce, ok bool, err error) {
 	f, err := s.rdb.HMGet(ctx, settingsKey, "settings", "by", "since", "rev").Result()
 	if err != nil {
@@ -151,7 +154,7 @@ func (s *Store) PublishRoutes(ctx context.Context, routes []campaign.Route) erro
 	return err
 }
 
-// Routes returns the routes in force, or nil if there are none.
+// Routes returns the routes in force. It returns nil if no routes are in force.
 func (s *Store) Routes(ctx context.Context) ([]campaign.Route, error) {
 	in, _, err := s.Settings(ctx)
 	return in.Settings.Routes, err
@@ -165,7 +168,7 @@ type workerSettings struct {
 }
 
 // liveSettings returns the settings of each live worker from the fields of the settings hash. It
-// leaves out a record of a newer release that it cannot read.
+// omits a record that it cannot read because a newer release wrote it.
 func liveSettings(fields map[string]string, now time.Time) (out []workerSettings) {
 	for k, v := range fields {
 		worker, ok := strings.CutPrefix(k, workerField)

@@ -1,12 +1,12 @@
--- settings.lua publishes the settings of a worker for the whole cluster. Those of the worker that started last are in
--- force.
+-- settings.lua publishes the settings of a worker for the whole cluster. The settings of the worker that started last
+-- are in force.
 -- KEYS: 1 settings
 -- ARGV, in the order of settingsArgs:
---   worker    its name; '': no worker
---   start     number of the worker's start (start.lua). A lower number than that of the settings in force does not replace them
+--   worker    name of the worker; '' if there is no worker
+--   start     number of the worker's start (start.lua). Settings with a lower number do not replace those in force
 --   settings  JSON
 --   cards     '1' if the worker has changed a card that is in force, else '0'
--- Returns {settings in force, their worker, since when ms, revision}. The revision grows whenever settings or cards in
+-- Returns {settings in force, their worker, ms: since when, revision}. The revision grows whenever settings or cards in
 -- force have changed.
 local worker, start, settings, cards = unpack(ARGV)
 local S = KEYS[1]

@@ -84,8 +84,8 @@ func TestPublishAll_TheLastStartDecides(t *testing.T) {
 	if next := r.publishAll("a3", r.startOf(), Settings{Country: "UG"}, offer("x", 20)); next.Revision == in.Revision {
 		t.Error("settings that changed without a card did not change the revision")
 	}
-	// After Redis has lost all data, the settings of the last start win again, whatever the order
-	// in which the workers publish.
+	// After Redis has lost all data, the settings of the worker that started last come into force
+	// again, whatever the order in which the workers publish.
 	restarted := r.startOf()
 	r.ok(r.rdb.FlushAll(t.Context()).Err())
 	r.publishAll("new", restarted, old, offer("x", 20))
@@ -135,8 +135,8 @@ func TestAll_NamesWhatDiffers(t *testing.T) {
 	}
 }
 
-// New accounts of a worker become visible all at once, to a caller that reads one account and to a
-// caller that lists the names.
+// All new accounts of a worker become visible at the same moment. This is so for a caller that
+// reads one account, and for a caller that lists the names.
 func TestPublishAll_AccountsAppearTogether(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

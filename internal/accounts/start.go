@@ -8,8 +8,8 @@ import (
 	"github.com/tuma-sms/tuma/internal/script"
 )
 
-// Start returns the number of a worker's start. Of two workers, the one with the higher number
-// started last, whatever their clocks show. The number is also the time of the start, in
+// Start returns the number of a worker's start. The worker with the higher number started later,
+// whatever the clocks of the workers show. The number is also the time of the start, in
 // milliseconds by Redis' clock.
 func (s *Store) Start(ctx context.Context) (int64, error) {
 	out, err := s.scripts.Run(ctx, startScript, []string{settingsKey})

@@ -1,9 +1,9 @@
--- start.lua gives a worker the number of its start. Of two workers, the one with the higher number started last.
+-- start.lua gives a worker the number of its start. The worker with the higher number started later.
 -- KEYS: 1 settings
 -- ARGV: none
 -- Returns {number}
--- The number is Redis' time in ms, but always above the last number. So a worker that starts later has a higher number
--- even if the clock steps back, or if Redis has lost its data.
+-- The number is Redis' time in ms, but it is always higher than the last number. So a worker that starts later has a
+-- higher number even if the clock steps back, or if Redis has lost its data.
 local S = KEYS[1]
 local t = redis.call('TIME')
 local now = tonumber(t[1]) * 1000 + math.floor(tonumber(t[2]) / 1000)

@@ -1,5 +1,6 @@
-// Package accounts stores in Redis what workers and producers share about the accounts: the card
-// that workers publish, holds and the circuit breaker, the balance and the rate set by hand.
+// Package accounts stores in Redis what workers and producers share about the accounts. This is
+// the card that workers publish, the hold, the circuit breaker, the balance, and a rate that was
+// set by hand.
 package accounts
 
 import (
@@ -21,7 +22,7 @@ func New(r *script.Runner) *Store { return &Store{rdb: r.Redis(), scripts: r} }
 
 const (
 	indexKey    = script.KeyPrefix + "accounts"
-	settingsKey = script.KeyPrefix + "settings" // settings in force, and those of each worker
+	settingsKey = script.KeyPrefix + "settings" // settings in force, and the settings of each worker
 )
 
 // Key is the Redis key of an account's hash. The limiter reads two fields of the hash: "rate",

@@ -9,17 +9,18 @@ import (
 
 // Synced is the result of Sync.
 type Synced struct {
-	// Published are the names of the accounts that Sync published. Kept are the names of the accounts
+	// Published has the names of the accounts that Sync published. Kept has the names of the accounts
 	// that Sync did not change, because a live worker serves them.
 	Published, Kept []string
-	// Settings reports whether the settings were published. They are not published while a worker is
-	// live.
+	// Settings is true if the settings were published. Sync does not publish settings while a worker
+	// is live.
 	Settings bool
 }
 
 // Sync publishes accounts and settings without a worker, so that campaigns can be enqueued before a
-// worker runs. What a live worker serves stays unchanged, because the worker that started last
-// decides. The next worker to start replaces what Sync has published.
+// worker runs. Sync does not change an account that a live worker serves, because the values of the
+// worker that started last are in force. The next worker that starts replaces what Sync has
+// published.
 func (s *Store) Sync(ctx context.Context, offers []Offer, own Settings) (out Synced, err error) {
 	fields, err := s.rdb.HGetAll(ctx, settingsKey).Result()
 	if err != nil {
@@ -45,7 +46,7 @@ func (s *Store) Sync(ctx context.Context, offers []Offer, own Settings) (out Syn
 			out.Kept = append(out.Kept, name)
 			continue
 		}
-		// A worker that has started in the meantime has a higher number, so its card stays.
+		// If a worker has started meanwhile, it has a higher number, so its card stays.
 		if _, _, err := s.publishCard(ctx, "", int64(script.Int(f["start"])), o); err != nil {
 			return out, fmt.Errorf("publish account %s: %w", name, err)
 		}

@@ -1,5 +1,6 @@
-// Package events keeps the event stream in Redis: what happened to campaigns, accounts, the inbox
-// and the suppression lists, in the order of the entries, for a bounded time and up to a bounded number.
+// Package events keeps the event stream in Redis. The stream contains what happened to campaigns,
+// accounts, the inbox and the suppression lists, in order. It has a limited number of events and keeps
+// them for a limited time.
 package events
 
 import (
@@ -20,12 +21,12 @@ import (
 
 const streamKey = script.KeyPrefix + "events"
 
-// The bounds of the stream. Redis removes whole blocks of about 100 entries, so the stream can be
-// somewhat longer and older.
+// The limits of the stream. Redis removes whole blocks of about 100 entries, so the stream can
+// have somewhat more and older events.
 const (
 	// Keep is how long an event is kept.
 	Keep = 7 * 24 * time.Hour
-	// Max is how many events are kept.
+	// Max is the maximum number of events that are kept.
 	Max = 100_000
 )
 
@@ -46,13 +47,13 @@ var Kinds = []string{CampaignState, CampaignProgress, AccountHeld, AccountReleas
 // Event is an event of one of the kinds above. It has no message body and no secret.
 type Event struct {
 	Kind string `json:"k"`
-	// Campaign is the ID of the campaign, State its state, and Counts its counts.
+	// Campaign is the ID of the campaign. State and Counts are the state and the counts of the campaign.
 	Campaign string  `json:"c,omitempty"`
 	State    string  `json:"s,omitempty"`
 	Counts   *Counts `json:"n,omitempty"`
-	// Account is the account that was held or released, or at which a message arrived. Reason and By
-	// are the reason for the hold, and who or what made it. For a paused campaign, Reason is the name
-	// or the reason of the pause.
+	// Account is the account that was held or released, or at which a message arrived. Reason is the
+	// reason for the hold. By is the name of the person or program that made the hold. For a paused
+	// campaign, Reason is the name of the operator or the reason of the pause.
 	Account string `json:"a,omitempty"`
 	Reason  string `json:"r,omitempty"`
 	By      string `json:"b,omitempty"`
@@ -61,13 +62,13 @@ type Event struct {
 	From string `json:"f,omitempty"`
 	To   string `json:"t,omitempty"`
 	Word string `json:"w,omitempty"`
-	// List is a suppression list, Added how many numbers were added, and Number the added number if
-	// it is the only one.
+	// List is the suppression list to which numbers were added. Added is how many numbers were
+	// added. If only one number was added, Number is this number.
 	List   string `json:"l,omitempty"`
 	Added  int    `json:"d,omitempty"`
 	Number string `json:"m,omitempty"`
 	// Places are calls, or recipients, that have a new status: batch.call, or batch.call:position.
-	// Missed is how many recipients had a new status that no event names.
+	// Missed is how many recipients had a new status that is in no event.
 	Places []string `json:"p,omitempty"`
 	Missed int      `json:"z,omitempty"`
 }
@@ -99,8 +100,8 @@ type Stream struct {
 	max int64
 }
 
-// New returns the Stream in the Redis of a Runner. Add removes the oldest events above the number
-// limit; 0 stands for Max.
+// New returns the Stream in the Redis of a Runner. If the stream has more events than the
+// parameter "limit", Add removes the oldest events. A limit of 0 means Max.
 func New(r *script.Runner, limit int) *Stream {
 	if limit <= 0 {
 		limit = Max
@@ -108,7 +109,7 @@ func New(r *script.Runner, limit int) *Stream {
 	return &Stream{rdb: r.Redis(), max: int64(limit)}
 }
 
-// Add appends an event, and removes events that are beyond the bounds. It takes one round trip. If
+// Add appends an event, and removes events that are beyond the limits. It takes one round trip. If
 // Add returns nil, the event is stored, but a crash of Redis may still lose the last writes.
 func (s *Stream) Add(ctx context.Context, e Event) error { return s.AddAll(ctx, []Event{e}) }
 
@@ -140,7 +141,7 @@ func (s *Stream) AddAll(ctx context.Context, list []Event) error {
 var ErrCursor = errors.New("not a cursor of the event stream: must be the cursor of an event, or empty for the beginning")
 
 // LostError means that events after a cursor were removed before they were read, or that Redis has
-// lost them. Next is the cursor from which the events that are left can be read.
+// lost them. Next is the cursor from which the remaining events can be read.
 type LostError struct{ After, Next string }
 
 // Error returns a message that contains both cursors.
@@ -165,8 +166,8 @@ func CheckCursor(after string) error {
 	return nil
 }
 
-// Last returns the cursor of the newest event. If there is none, it returns a cursor before every
-// event.
+// Last returns the cursor of the newest event. If the stream has no events, it returns a cursor
+// before every event.
 func (s *Stream) Last(ctx context.Context) (string, error) {
 	entries, err := s.rdb.XRevRangeN(ctx, streamKey, "+", "-", 1).Result()
 	if err != nil {
@@ -178,9 +179,9 @@ func (s *Stream) Last(ctx context.Context) (string, error) {
 	return entries[0].ID, nil
 }
 
-// Page returns up to limit events after the cursor, the oldest first. An empty cursor stands for
-// the beginning. If events after the cursor may have been removed, Page returns no events and a
-// LostError. An event that cannot be read has only Cursor and At.
+// Page returns up to limit events after the cursor, the oldest first. An empty cursor means the
+// beginning of the stream. If events after the cursor may have been removed, Page returns a
+// LostError and no events. An event that cannot be read has only Cursor and At.
 func (s *Stream) Page(ctx context.Context, after string, limit int) ([]Stored, error) {
 	if err := CheckCursor(after); err != nil {
 		return nil, err
@@ -191,8 +192,8 @@ func (s *Stream) Page(ctx context.Context, after string, limit int) ([]Stored, e
 	}
 	pipe := s.rdb.Pipeline()
 	entries := pipe.XRangeN(ctx, streamKey, start, "+", int64(limit))
-	// The oldest event is read after the page: if it were read before, a removal between the two would
-	// not show.
+	// The oldest event must be read after the page. Otherwise a removal between the two reads would
+	// not be noticed.
 	oldest := pipe.XRangeN(ctx, streamKey, "-", "+", 1)
 	newest := pipe.XRevRangeN(ctx, streamKey, "+", "-", 1)
 	if _, err := pipe.Exec(ctx); err != nil {
@@ -217,8 +218,9 @@ func decode(id, text string) Stored {
 	return s
 }
 
-// lost returns a LostError if events after the cursor may be missing: the cursor lies before the
-// oldest event, or after the newest one, because Redis was restored from an older copy.
+// The function "lost" returns a LostError if events after the cursor may be missing. This is so
+// if the cursor is before the oldest event. It is also so if the cursor is after the newest
+// event, because Redis was then restored from an older copy.
 func lost(after string, oldest, newest []redis.XMessage) error {
 	if after == "" || after == beginning {
 		return nil

@@ -11,14 +11,14 @@ import (
 // forgetStep is how many events Forget reads in one round trip.
 const forgetStep = 1000
 
-// Forget removes the events that name a number, given as digits, and returns how many there are. If dry is set, it changes
-// nothing.
+// Forget removes the events that contain a number, and returns how many events contain it. The parameter "number" has
+// digits only. If dry is true, Forget removes nothing.
 func Forget(ctx context.Context, r *script.Runner, number string, dry bool) (int, error) {
 	s, after, n := New(r, 0), "", 0
 	for {
 		page, err := s.Page(ctx, after, forgetStep)
 		if l, lost := errors.AsType[*LostError](err); lost {
-			after = l.Next // the events up to there were removed meanwhile
+			after = l.Next // the events up to this cursor were removed meanwhile
 			continue
 		}
 		if err != nil {

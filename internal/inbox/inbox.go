@@ -1,5 +1,5 @@
-// Package inbox stores incoming messages (MO) in Redis: each once, in the order in which they
-// arrived, for a bounded time and up to a bounded number.
+// Package inbox stores incoming messages (MO) in Redis. It stores each message once, in the
+// order of arrival. It keeps a limited number of messages for a limited time.
 package inbox
 
 import (
@@ -30,7 +30,7 @@ const (
 const (
 	// DefaultKeep is how long a message is kept.
 	DefaultKeep = 30 * 24 * time.Hour
-	// DefaultMax is how many messages are kept. A message takes about 300 bytes.
+	// DefaultMax is the maximum number of messages that are kept. A message takes about 300 bytes.
 	DefaultMax = 200_000
 )
 
@@ -40,20 +40,19 @@ type Message struct {
 	Account string `json:"a"`
 	// ID is the gateway's ID; it may be empty.
 	ID string `json:"i,omitempty"`
-	// From is the sender. For a phone number, it has digits without a plus sign. For any other
-	// sender, it is the gateway's text. To is the number or short code to which the message was
-	// sent.
+	// From is the sender. A phone number has digits without a plus sign. For any other sender,
+	// From is the gateway's text. To is the number or short code to which the message was sent.
 	From string `json:"f"`
 	To   string `json:"t,omitempty"`
 	Text string `json:"x"`
-	// LinkID is the gateway's ID that links an answer to this message, if the message belongs to an
-	// on-demand service.
+	// LinkID is set if the message belongs to an on-demand service. It is the gateway's ID that
+	// links an answer to this message.
 	LinkID string `json:"l,omitempty"`
-	// At is when the gateway received the message; zero: not known. UnreadTime is the gateway's text
-	// for that time, if Tuma cannot read it as a time.
+	// At is the time at which the gateway received the message, or zero if the time is not known. If
+	// Tuma cannot read the gateway's text for this time, UnreadTime has the text.
 	At         time.Time `json:"d,omitzero"`
 	UnreadTime string    `json:"u,omitempty"`
-	// Word is "stop" or "start" if the text is an opt-out or opt-in word, else empty.
+	// Word is "stop" or "start" if the text is an opt-out or opt-in word, and otherwise empty.
 	Word string `json:"w,omitempty"`
 	// Fields are the gateway's other fields.
 	Fields map[string]string `json:"o,omitempty"`
@@ -64,7 +63,7 @@ type Stored struct {
 	Message
 	// Cursor is the position of the message. Cursors grow in the order of arrival.
 	Cursor string
-	// StoredAt is when the message arrived, by Redis' clock.
+	// StoredAt is the time at which the message arrived, by Redis' clock.
 	StoredAt time.Time
 }
 
@@ -77,8 +76,8 @@ type Inbox struct {
 }
 
 // New returns the Inbox in the Redis of a Runner. Take removes messages that are older than the
-// parameter keep, and the oldest messages above the number limit. A zero keep or limit stands for
-// the default.
+// parameter "keep". If the inbox has more messages than the parameter "limit", Take also removes
+// the oldest messages. If "keep" or "limit" is zero, the default applies.
 func New(r *script.Runner, keep time.Duration, limit int) *Inbox {
 	if keep <= 0 {
 		keep = DefaultKeep
@@ -121,9 +120,9 @@ func CheckCursor(after string) error {
 	return nil
 }
 
-// Page returns up to limit messages after the cursor, the oldest first. An empty cursor stands for
-// the beginning of the inbox. It returns ErrCut, and no messages, if messages after the cursor were
-// removed. A message that cannot be read has only Cursor and StoredAt.
+// Page returns up to limit messages after the cursor, the oldest first. An empty cursor means the
+// beginning of the inbox. If messages after the cursor were removed, Page returns ErrCut and no
+// messages. A message that cannot be read has only Cursor and StoredAt.
 func (b *Inbox) Page(ctx context.Context, after string, limit int) ([]Stored, error) {
 	if err := CheckCursor(after); err != nil {
 		return nil, err
@@ -134,8 +133,8 @@ func (b *Inbox) Page(ctx context.Context, after string, limit int) ([]Stored, er
 	}
 	pipe := b.rdb.Pipeline()
 	entries := pipe.XRangeN(ctx, streamKey, start, "+", int64(limit))
-	// The cut is the position of the last message that was removed. It is read after the entries: if it
-	// were read before, a removal between the two would not show.
+	// The cut is the position of the last message that was removed. It must be read after the entries.
+	// Otherwise a removal between the two reads would not be noticed.
 	cut := pipe.HGet(ctx, metaKey, "cut")
 	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
 		return nil, fmt.Errorf("read inbox: %w", err)

@@ -176,7 +176,7 @@ func TestTake_BoundsTheInboxByAge(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, time.Hour, 0)
 	old := time.Now().Add(-2 * time.Hour).UnixMilli()
-	for i := range 5 { // as if they had been stored two hours ago
+	for i := range 5 { // set the messages back, as if they had been stored two hours ago
 		m := Message{Account: "at", ID: strconv.Itoa(i), Text: "old"}
 		r.ok(r.rdb.XAdd(t.Context(), &redis.XAddArgs{Stream: streamKey, ID: fmt.Sprintf("%d-%d", old, i), Values: []string{"m", `{"x":"old"}`}}).Err())
 		r.ok(r.rdb.ZAdd(t.Context(), seenKey, redis.Z{Score: float64(old), Member: string(m.key())}).Err())
@@ -191,13 +191,13 @@ func TestTake_BoundsTheInboxByAge(t *testing.T) {
 }
 
 // A subscriber sent STOP, START and STOP in this order, but the START arrives last. The subscriber
-// stays on the list. An opt-in after both opt-outs removes the entry.
+// stays on the list. Then an opt-in that was sent after both opt-outs removes the entry.
 func TestTake_OptInThatArrivesLateKeepsALaterOptOut(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, 0, 0)
 	const m = sms.MSISDN(254711000001)
 	now := time.Now().UTC().Truncate(time.Minute)
-	stops := []time.Duration{-3 * time.Hour, -time.Hour, -2 * time.Hour} // the last of them arrives late too
+	stops := []time.Duration{-3 * time.Hour, -time.Hour, -2 * time.Hour} // the last opt-out arrives late too
 	for _, ago := range stops {
 		_, err := r.lists.Add(t.Context(), "ACME", []optout.Entry{{MSISDN: m, Origin: optout.OriginKeyword, At: now.Add(ago)}}, true)
 		r.ok(err)
@@ -244,8 +244,8 @@ func TestTake_OptInUndoesOnlyAWord(t *testing.T) {
 		if removed := before["ACME"] - after["ACME"]; (removed == 1) != tt.removed || before["OTHER"] != after["OTHER"] {
 			t.Errorf("%s: removed %d, lists %v; want removed %v from ACME only", tt.name, removed, after, tt.removed)
 		}
-		// A repetition of the opt-in message must not undo an opt-out that was added after the opt-in was
-		// stored.
+		// If the opt-in message is repeated, it must not undo an opt-out that was added after the opt-in
+		// was stored.
 		_, err = r.lists.Add(t.Context(), "ACME", []optout.Entry{{MSISDN: m, Origin: optout.OriginKeyword, At: now}}, true)
 		r.ok(err)
 		r.take(Message{Account: "at", ID: tt.name, Word: Start}, in)

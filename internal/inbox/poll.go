@@ -12,8 +12,8 @@ import (
 // pollKey is the lock of the process that reads the account's inbox at the gateway.
 func pollKey(account string) string { return keyPrefix + ":poll:" + account }
 
-// Turn reports whether the caller may read the account's inbox at the gateway now. Of all
-// processes, one gets a turn in each interval.
+// Turn reports whether the caller may read the account's inbox at the gateway now. In each
+// interval, only one of all processes gets a turn.
 func (b *Inbox) Turn(ctx context.Context, account string, interval time.Duration) (bool, error) {
 	err := b.rdb.SetArgs(ctx, pollKey(account), "1", redis.SetArgs{Mode: "NX", TTL: interval}).Err()
 	if errors.Is(err, redis.Nil) {

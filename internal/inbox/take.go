@@ -20,14 +20,15 @@ type OptIn struct {
 	List string
 	// Number is the sender of the message.
 	Number sms.MSISDN
-	// At is when the subscriber sent the opt-in word. An opt-out after that time stays on the list.
+	// At is the time at which the subscriber sent the opt-in word. An opt-out after this time stays
+	// on the list.
 	At time.Time
 }
 
-// Take stores a message, unless it is stored already, and reports whether the message is new. It
-// returns a nil error only when the message is stored under the durability of the Runner. If the
-// message is new and the parameter in is not nil, Take also removes the entry of the suppression
-// list that an opt-out word added.
+// Take stores a message, unless the message is already stored, and reports whether the message
+// is new. It returns a nil error only after the message is stored with the durability of the
+// Runner. If the message is new and the parameter "in" is not nil, Take also removes an entry of
+// a suppression list that an opt-out word had added.
 func (b *Inbox) Take(ctx context.Context, m Message, in *OptIn) (isNew bool, err error) {
 	text, err := json.Marshal(m)
 	if err != nil {
@@ -47,8 +48,8 @@ func (b *Inbox) Take(ctx context.Context, m Message, in *OptIn) (isNew bool, err
 	if out[0] != "new" {
 		return false, nil
 	}
-	// The message is stored, so an error of the event must not become an error of Take: the gateway
-	// would send the message again.
+	// The message is already stored. So an error about the event must not be an error of Take,
+	// because the gateway would then send the message again.
 	_ = events.New(b.scripts, 0).Add(ctx, events.Event{Kind: events.InboundReceived, Account: m.Account, ID: m.ID, From: m.From, To: m.To, Word: m.Word})
 	return true, nil
 }
@@ -64,8 +65,9 @@ type takeArgs struct {
 	Newest      int64
 }
 
-// key identifies the message: by the account and the gateway's ID, or if the gateway gives no ID,
-// by the account, the sender, the time and the text.
+// The method "key" returns a hash that identifies the message. It is a hash of the account and
+// the gateway's ID. If the gateway gives no ID, it is a hash of the account, the sender, the time
+// and the text.
 func (m *Message) key() []byte {
 	parts := []string{"id", m.Account, m.ID}
 	if m.ID == "" {
@@ -83,10 +85,10 @@ func (m *Message) key() []byte {
 }
 
 // keyLength is the length in bytes of the hash that identifies a message. Among a million messages,
-// the probability that any two have the same hash is below 10⁻¹⁶.
+// the probability that two messages have the same hash is below 10⁻¹⁶.
 const keyLength = 12
 
-// Known reports for each message whether it is stored already, or was stored within the time that
+// Known reports for each message whether the inbox has it, or had it within the time for which
 // messages are kept.
 func (b *Inbox) Known(ctx context.Context, messages []Message) ([]bool, error) {
 	if len(messages) == 0 {

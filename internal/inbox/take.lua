@@ -1,15 +1,16 @@
--- take.lua stores an incoming message that is not stored yet. For an opt-in word, it also removes the sender from the
--- suppression list. It does so only if the entry is from an opt-out word that was not sent after the opt-in word.
+-- take.lua stores an incoming message, unless it is already stored. For an opt-in word, it also removes the sender from
+-- a suppression list. It does so only if an opt-out word added the sender, and this word was not sent after the opt-in
+-- word.
 -- KEYS: 1 stream of messages, 2 known messages, 3 data of the inbox, 4 data of all suppression lists, 5 bucket of the sender
 -- ARGV, in the order of takeArgs:
 --   id       identifies the message among all messages of all accounts
 --   message  the message, as JSON
 --   keep     how long a message is kept, in ms
 --   max      how many messages are kept
---   list     suppression list of an opt-in; empty for other messages
+--   list     suppression list to which an opt-in applies; empty for other messages
 --   field    field of the sender in the bucket
 --   origin   number of the origin that an opt-in may remove
---   newest   largest entry that the opt-in may remove
+--   newest   maximum value of an entry that the opt-in may remove
 -- Returns {'new' or 'repeated', cursor of a new message}
 local id, message, keep, max, list, field, origin, newest = unpack(ARGV)
 local time = redis.call('TIME')
@@ -25,7 +26,7 @@ if list ~= '' then
   end
 end
 local cursor = redis.call('XADD', KEYS[1], '*', 'm', message)
--- Each message removes at most ten old ones, so that no run takes long.
+-- Each run removes at most ten old messages, so that no run takes long.
 for _ = 1, 10 do
   local first = redis.call('XRANGE', KEYS[1], '-', '+', 'COUNT', 1)[1][1]
   if tonumber(string.match(first, '^%d+')) >= now - keep and redis.call('XLEN', KEYS[1]) <= tonumber(max) then break end

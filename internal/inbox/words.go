@@ -15,11 +15,11 @@ const (
 
 // Words are the words with which subscribers opt out and in.
 type Words struct {
-	// Stop are the opt-out words, and Start the opt-in words, in any case.
+	// Stop has the opt-out words. Start has the opt-in words. Upper and lower case do not matter.
 	Stop, Start []string
 }
 
-// DefaultWords returns the words that apply if the configuration names none.
+// DefaultWords returns the words that apply if the configuration has no words.
 func DefaultWords() Words {
 	return Words{
 		Stop:  []string{"STOP", "STOPALL", "UNSUBSCRIBE", "END", "QUIT", "CANCEL", "OPTOUT", "ACHA", "SITISHA"},

@@ -11,9 +11,10 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// clientOf returns the address of the client of a request. Usually that is the address at the other end of the
-// connection. If a trusted proxy has that address, the client is the last address in X-Forwarded-For that is not
-// a trusted proxy's. A client that is not a trusted proxy cannot choose its address with the header.
+// clientOf returns the address of the client of a request. Usually it is the address at the other end of the
+// connection. If that is the address of a trusted proxy, the result is the last address in X-Forwarded-For that
+// does not belong to a trusted proxy. A client that is not a trusted proxy cannot choose its address with the
+// header.
 func clientOf(r *http.Request, trusted []netip.Prefix) netip.Addr {
 	host, _, err := net.SplitHostPort(r.RemoteAddr)
 	if err != nil {
@@ -39,9 +40,9 @@ func contains(prefixes []netip.Prefix, addr netip.Addr) bool {
 	return slices.ContainsFunc(prefixes, func(p netip.Prefix) bool { return p.Contains(addr) })
 }
 
-// note counts a request that got a 404, and logs at most once a minute. The log line has the number
-// of these requests and the client of the last one. It does not have the path, which may contain a
-// secret with a typing error.
+// The method "note" counts a request that got a 404, and writes a log line at most once a minute.
+// The line has the number of these requests and the client of the last request. It does not contain
+// the path, because the path may contain a secret with a typing error.
 func (f *refusals) note(log zerolog.Logger, client netip.Addr) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -15,13 +15,13 @@ import (
 )
 
 // doors is the handler of /callbacks/ACCOUNT/SECRET/KIND. A wrong secret, an unknown account, a
-// kind that the account does not have and every other path get the same 404. The work before this
-// answer is the same too: the body is not read, and the candidate is compared with two secrets. So
-// neither the answer nor its time shows what was wrong.
+// kind that the account does not have and every other path get the same 404. Before this answer
+// the server always does the same work: it does not read the body, and compares the candidate with
+// two secrets. So neither the answer nor the time until the answer shows what was wrong.
 type doors struct {
 	cfg      Config
 	accounts map[string]*accountDoors
-	// closed stands for an account that does not exist. It matches no secret.
+	// closed has the doors of an account that does not exist. It matches no secret.
 	closed accountDoors
 	// inFlight holds an element for each callback that is being read or stored.
 	inFlight chan struct{}
@@ -43,9 +43,9 @@ type accountDoors struct {
 // linesPerSecond is the maximum number of log lines about callbacks that were not taken, for one account.
 const linesPerSecond = 3
 
-// door parses and stores the content of a callback. It returns nil only when Redis holds the
-// content. An error that wraps providers.ErrCallback or providers.ErrCallbackMethod is about the
-// callback itself: a repetition would fail too.
+// door parses and stores the content of one callback. It returns nil only after Redis has stored
+// the content. An error that wraps providers.ErrCallback or providers.ErrCallbackMethod is about
+// the callback itself, so a repeated callback would fail too.
 type door func(d *doors, r *http.Request, acc *Account, c providers.Callback) error
 
 // Kinds of callbacks. In the path of a callback, the kind follows the secret.
@@ -79,9 +79,9 @@ func newDoors(cfg Config) (*doors, error) {
 	return d, errors.Join(mistakes...)
 }
 
-// ServeHTTP answers a callback. The status is 200 if its content is stored, 404 if the path names
-// no door, and another 4xx if the content cannot be read. If the content cannot be stored, the
-// status is 5xx, so that the gateway sends the callback again.
+// ServeHTTP answers a callback. The status is 200 if the content is stored, 404 if the path names
+// no door, and another 4xx status if the content cannot be read. If the content cannot be stored,
+// the status is 5xx, so that the gateway sends the callback again.
 func (d *doors) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	name, secret, kind, place := splitPath(r.URL.Path)
 	acc := d.accounts[name]
@@ -126,7 +126,7 @@ func splitPath(path string) (account, secret, kind, place string) {
 	return account, secret, kind, place
 }
 
-// take reads and stores a callback and returns the status of the answer. err is what to log.
+// take reads and stores a callback, and returns the status of the answer. The caller logs the error.
 func (d *doors) take(w http.ResponseWriter, r *http.Request, acc *accountDoors, open door, place string) (status int, err error) {
 	select {
 	case d.inFlight <- struct{}{}:
@@ -155,7 +155,7 @@ func (d *doors) take(w http.ResponseWriter, r *http.Request, acc *accountDoors, 
 	return http.StatusServiceUnavailable, err
 }
 
-// answer writes the answer to a callback. The text does not contain the cause.
+// The function "answer" writes the answer to a callback. The text does not contain the cause of an error.
 func answer(w http.ResponseWriter, r *http.Request, status int) {
 	w.Header().Set("Cache-Control", "no-store")
 	if status == http.StatusOK {
@@ -171,7 +171,7 @@ func answer(w http.ResponseWriter, r *http.Request, status int) {
 	http.Error(w, strings.ToLower(http.StatusText(status)), status)
 }
 
-// allowed returns the methods that a callback may have instead of the refused one.
+// allowed returns the methods that a callback may have instead of the refused method.
 func allowed(refused string) string {
 	if refused == http.MethodPost {
 		return http.MethodGet
@@ -179,7 +179,7 @@ func allowed(refused string) string {
 	return http.MethodPost
 }
 
-// refusals logs refused requests, one line a minute at most.
+// refusals logs refused requests with at most one line a minute.
 type refusals struct {
 	mu     sync.Mutex
 	logged time.Time

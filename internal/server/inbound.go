@@ -15,8 +15,8 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// takeInbound stores the messages of a callback. When it returns nil, the inbox holds them, and every opt-out
-// word is on a suppression list, so that workers claim no new call to the sender of that word.
+// takeInbound stores the messages of a callback. When it returns nil, the inbox has the messages. The sender
+// of every opt-out word is on a suppression list, so that workers claim no new call to this sender.
 func (d *doors) takeInbound(r *http.Request, acc *Account, c providers.Callback) error {
 	messages, err := acc.Provider.(providers.InboundParser).ParseInbound(c)
 	if err != nil {
@@ -32,12 +32,12 @@ func (d *doors) takeInbound(r *http.Request, acc *Account, c providers.Callback)
 	return nil
 }
 
-// takeMessage applies the opt-out or opt-in in a message, if there is one, and stores the message
-// in the inbox. A message that is stored already changes nothing.
+// takeMessage applies the opt-out or opt-in in a message, if there is one, and stores the message in the inbox.
+// If the message is already stored, takeMessage changes nothing.
 //
-// An opt-out is written before the message is stored. If the storing fails, the gateway sends the message again,
-// and the opt-out is written again. An opt-in is applied in the same step that stores the message. So a repeated
-// message cannot undo a later opt-out.
+// An opt-out is written before the message is stored. If the message cannot be stored, the gateway sends it
+// again, and the opt-out is written again. An opt-in is applied in the same step that stores the message. So if
+// the message is repeated, it cannot undo a later opt-out.
 func takeMessage(ctx context.Context, cfg *Config, acc *Account, in providers.Inbound) error {
 	number, numberErr := senderNumber(in.From, cfg.Country)
 	m := inbox.Message{
@@ -82,7 +82,8 @@ func senderNumber(text, country string) (sms.MSISDN, error) {
 }
 
 // optOut puts the sender of a message on the suppression list of a sender ID. It does nothing if the message is
-// stored already: in that case the opt-out was written earlier, and a later opt-in word may have removed it.
+// already stored. In that case the opt-out was written earlier, and a later opt-in word may have removed this
+// opt-out.
 func optOut(ctx context.Context, cfg *Config, m inbox.Message, sender string) error {
 	known, err := cfg.Inbox.Known(ctx, []inbox.Message{m})
 	if err != nil || known[0] {
@@ -97,8 +98,8 @@ func optOut(ctx context.Context, cfg *Config, m inbox.Message, sender string) er
 	return err
 }
 
-// sentAt returns the time of a message. It returns the current time if the gateway gives no time, or a time in
-// the future: the gateway names no time zone, so that time was read in a wrong one.
+// sentAt returns the time of a message. It returns the current time if the gateway gives no time or a time in
+// the future. The gateway's time has no time zone, so a time in the future was read in the wrong zone.
 func sentAt(at time.Time) time.Time {
 	if now := time.Now(); at.IsZero() || at.After(now) {
 		return now
@@ -106,9 +107,9 @@ func sentAt(at time.Time) time.Time {
 	return at
 }
 
-// optOutSender returns the sender ID that a word applies to: the number or short code to which the message was
-// sent. If the gateway does not name that number, optOutSender returns the account's default sender ID. The
-// result "" stands for all sender IDs.
+// optOutSender returns the sender ID to which a word applies. This is the number or short code to which the
+// message was sent. If the gateway does not name this number, it is the account's default sender ID. The
+// result "" means all sender IDs.
 func optOutSender(acc *Account, to string) string {
 	return listOf(cmp.Or(to, acc.Sender))
 }

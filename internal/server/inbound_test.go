@@ -46,7 +46,7 @@ func (r *rig) inbound() (all []producer.Inbound) {
 	return all
 }
 
-// say posts a message to Africa's Talking's door of an account.
+// say posts a message to the door of an account at Africa's Talking.
 func (r *rig) say(account, id, from, to, text string) int {
 	r.Helper()
 	return r.post("/callbacks/"+account+"/"+firstSecret+"/inbound", "id", id, "from", from, "to", to, "text", text, "date", "2026-11-28T09:00:00Z").Code
@@ -96,8 +96,9 @@ func TestInbound_TenThousandDoubledAndShuffled(t *testing.T) {
 // server answered.
 type postOrder struct {
 	mu sync.Mutex
-	// begun and answered are counts of answered posts, by message ID. begun is the count when the
-	// message was posted for the first time. answered is the count after its first answer.
+	// begun and answered are numbers of answered posts, by message ID. begun has the number at
+	// the time when the message was first posted. answered has the number after the first answer
+	// to the message.
 	begun, answered map[string]int
 	done            int
 }
@@ -120,7 +121,7 @@ func (o *postOrder) end(id string) {
 }
 
 // check reports a message that is missing or doubled in the inbox. It also reports a message at the
-// wrong place: if message A was answered before message B was posted, A must come first.
+// wrong place: if message A was answered before message B was posted, A must be before B.
 func (o *postOrder) check(t *testing.T, all []producer.Inbound, want int) {
 	t.Helper()
 	seen := map[string]bool{}
@@ -239,8 +240,9 @@ func TestInbound_TextConnectForwardsByGet(t *testing.T) {
 	}
 }
 
-// gatewayInbox is a gateway whose inbox is read. If ids is true, its messages have IDs and it
-// returns two messages a request. If ids is false, it returns all messages in each request.
+// gatewayInbox is a gateway whose inbox is read. If ids is true, the messages have IDs, and the
+// gateway returns two messages a request. If ids is false, the gateway returns all messages in
+// each request.
 type gatewayInbox struct {
 	providers.Provider
 	ids      bool
@@ -276,7 +278,7 @@ func (g *gatewayInbox) add(from, text string) {
 
 // The inbox keeps messages for a limited time. A polled message that is older than this time is not stored,
 // unless it is an opt-out or opt-in word. Old words are applied in order: a START after a STOP removes the
-// opt-out. A second reading of the same messages changes nothing.
+// opt-out. If the same messages are read a second time, nothing changes.
 func TestPoll_OldWordsCount(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, nil)
@@ -326,7 +328,7 @@ func TestPoll_ReadsTheInboxOfTheGatewayOnce(t *testing.T) {
 			for i := range 5 {
 				gateway.add(fmt.Sprintf("25471100000%d", i), "stop")
 			}
-			// The sixth request comes only after the messages of the first five are stored.
+			// The sixth request is made only after the messages of the first five requests are stored.
 			for range 6 {
 				<-gateway.asked
 			}

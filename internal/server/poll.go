@@ -10,14 +10,14 @@ import (
 )
 
 const (
-	// pollTimeout is the time limit of one reading of an inbox at a gateway.
+	// pollTimeout is the time limit for reading an inbox at a gateway once.
 	pollTimeout = 2 * time.Minute
-	// maxPages is the maximum number of requests in one reading.
+	// maxPages is the maximum number of requests for reading an inbox once.
 	maxPages = 100
 )
 
 // startPolls starts goroutines that read the inboxes of the polled accounts at their gateways until
-// ctx ends. It returns a function that waits until all of them have ended.
+// ctx ends. It returns a function that waits until all these goroutines have ended.
 func (s *Server) startPolls(ctx context.Context) (wait func()) {
 	var group sync.WaitGroup
 	for _, acc := range s.cfg.Polled {
@@ -30,11 +30,12 @@ func (s *Server) startPolls(ctx context.Context) (wait func()) {
 	return group.Wait
 }
 
-// poll reads the account's inbox at the gateway each time that this process gets the turn (see
-// Inbox.Turn in internal/inbox). It logs an error, and the next turn repeats the reading.
+// poll reads the account's inbox at the gateway each time this process gets the turn (see
+// Inbox.Turn in internal/inbox). If the read fails, poll logs the error and repeats the read in
+// the next turn.
 func (s *Server) poll(ctx context.Context, acc *Account, reader providers.InboxReader) {
-	// All server processes share one turn in each PollEvery. Each process asks four times in this
-	// period, so that another process soon replaces one that has stopped.
+	// All server processes share one turn in each PollEvery. Each process asks for the turn four
+	// times in this period, so that a process that has stopped is soon replaced.
 	tick := time.NewTicker(max(s.cfg.PollEvery/4, time.Millisecond))
 	defer tick.Stop()
 	for {
@@ -70,8 +71,8 @@ func (s *Server) readInbox(ctx context.Context, acc *Account, reader providers.I
 		if err := s.takePolled(ctx, acc, messages); err != nil {
 			return err
 		}
-		// Without IDs, the gateway returns its whole inbox in each reply, so one request has read
-		// everything.
+		// If messages have no IDs, the gateway returns its whole inbox in each reply. Then one
+		// request has read all messages.
 		if len(messages) == 0 || messages[len(messages)-1].ID == "" || messages[len(messages)-1].ID == last {
 			return nil
 		}
@@ -83,7 +84,7 @@ func (s *Server) readInbox(ctx context.Context, acc *Account, reader providers.I
 	return nil
 }
 
-// takePolled stores the new messages. It leaves out messages that are older than the time for which the inbox
+// takePolled stores the new messages. It skips messages that are older than the time for which the inbox
 // keeps messages, unless their text is an opt-out or opt-in word.
 func (s *Server) takePolled(ctx context.Context, acc *Account, messages []providers.Inbound) error {
 	oldest := time.Now().Add(-s.cfg.Inbox.Keep())
@@ -99,9 +100,10 @@ func (s *Server) takePolled(ctx context.Context, acc *Account, messages []provid
 		return err
 	}
 	for i, m := range messages {
-		// Two kinds of messages are taken even if they are known: those without a time, and old ones
-		// with an opt-out or opt-in word. The gateway may return them for longer than Tuma
-		// remembers them. Each call of takeMessage extends the time for which Tuma remembers them.
+		// Two kinds of messages are taken even if they are known: messages without a time, and old
+		// messages with an opt-out or opt-in word. The gateway may return such a message for longer
+		// than Tuma remembers it. Each call of takeMessage extends the time for which Tuma remembers
+		// the message.
 		old := m.At.Before(oldest)
 		if !m.At.IsZero() && (known[i] && !old || old && s.cfg.Words.Of(m.Text) == "") {
 			continue

@@ -25,8 +25,8 @@ import (
 
 func TestMain(m *testing.M) {
 	redis.SetLogger(silentLogger{})
-	// After a Redis was down, tryDial of go-redis sleeps for up to a second, even if its client is
-	// closed. So goleak must not report this goroutine.
+	// If Redis was down, the function tryDial of go-redis sleeps for up to a second, even if its
+	// client is closed. So goleak must not report this goroutine.
 	goleak.VerifyTestMain(providertest.Guarded(m), goleak.IgnoreAnyFunction("github.com/redis/go-redis/v9/internal/pool.(*ConnPool).tryDial"))
 }
 
@@ -68,7 +68,7 @@ type rig struct {
 
 // newRig returns a rig with three accounts. "at" is at Africa's Talking, with two secrets and
 // without a sender ID. "acme" is at Africa's Talking, with one secret and the sender ID ACME. "tc"
-// is at TextConnect. change may change the configuration.
+// is at TextConnect. The function "change" may change the configuration.
 func newRig(t *testing.T, change func(*Config), opts ...producer.Option) *rig {
 	t.Helper()
 	r := &rig{T: t, redis: redistest.Start(t, redistest.WithAOF("everysec")), log: &lockedBuffer{}}
@@ -123,7 +123,7 @@ func (r *rig) request(method, path string, body io.Reader) *httptest.ResponseRec
 	return w
 }
 
-// optOuts returns the sender IDs on whose suppression lists the number is.
+// optOuts returns the sender IDs whose suppression lists contain the number.
 func (r *rig) optOuts(number string) (senders []string) {
 	r.Helper()
 	found, err := r.client.OptOutsOf(r.Context(), number, "")

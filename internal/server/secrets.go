@@ -8,15 +8,16 @@ import (
 )
 
 const (
-	// MaxSecrets is how many secrets an account may have at once.
+	// MaxSecrets is the maximum number of secrets that an account may have at once.
 	MaxSecrets = 2
 	// maxSecret is the maximum length of a secret in bytes. providers.CheckPathSecret refuses
-	// longer ones.
+	// longer secrets.
 	maxSecret = providers.MaxPathSecret
 )
 
-// padded holds a secret, or a candidate: the text in a callback's path that is compared with the
-// secret. All padded values have the same size, so every comparison takes the same time.
+// padded holds a secret or a candidate. A candidate is the text in a callback's path that is
+// compared with the secret. All padded values have the same size, so every comparison takes the
+// same time.
 type padded [maxSecret + 2]byte
 
 // pad returns the padded form of a text. Two texts of at most maxSecret bytes have the same form
@@ -30,7 +31,7 @@ func pad(text string) (p padded) {
 // secretSet holds the secrets of an account. The zero value matches no candidate.
 type secretSet struct {
 	secrets [MaxSecrets]padded
-	// set is 1 for each secret that is set, and otherwise 0.
+	// The field "set" has a 1 for each secret that is set, and otherwise a 0.
 	set [MaxSecrets]int
 }
 
@@ -48,8 +49,8 @@ func newSecretSet(secrets []providers.Secret) (s secretSet, err error) {
 	return s, nil
 }
 
-// match reports whether the candidate is one of the secrets. It takes the same time whatever the
-// candidate and the secrets are.
+// match reports whether the candidate is one of the secrets. It takes the same time for all
+// candidates and secrets.
 func (s *secretSet) match(candidate string) bool {
 	p, found := pad(candidate), 0
 	for i := range s.secrets {

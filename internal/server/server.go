@@ -1,6 +1,6 @@
 // Package server runs `tuma serve`: the doors to which gateways send delivery reports, incoming
-// messages and opt-outs, and the health checks. A door answers 2xx only when Redis holds what the
-// gateway sent. Any number of server processes may run on one Redis.
+// messages and opt-outs, and the health checks. A door answers with a 2xx status only after Redis
+// has stored what the gateway sent. Any number of server processes may run on one Redis.
 package server
 
 import (
@@ -27,8 +27,8 @@ import (
 type Account struct {
 	// Name is the account's name in the configuration.
 	Name string
-	// Secrets are the values that the path of a callback may have as its secret. With two, a secret
-	// can be changed without a gap. An account without secrets has no doors.
+	// Secrets are the values that the path of a callback may have as its secret. With two secrets,
+	// a secret can be changed without a gap. An account without secrets has no doors.
 	Secrets []providers.Secret
 	// Provider parses the callbacks, if it is a DeliveryParser, an InboundParser or an OptOutParser.
 	Provider providers.Provider
@@ -38,21 +38,23 @@ type Account struct {
 
 // Reports stores delivery reports.
 type Reports interface {
-	// Deliver stores the delivery reports of one callback to the account. It returns nil only when
-	// Redis holds them under the configured durability. After an error the gateway gets a 5xx, and
-	// may send the same reports again. place is Callback.Place. Deliver is called concurrently.
+	// Deliver stores the delivery reports of one callback to the account. It returns nil only
+	// after Redis has stored them with the configured durability. After an error the gateway gets
+	// a 5xx status, and may send the same reports again. place is Callback.Place. Several
+	// goroutines call Deliver at once.
 	Deliver(ctx context.Context, account, place string, reports []providers.DLR) error
 }
 
-// Config configures a Server. Nothing may change it after New.
+// Config configures a Server. It must not change after New.
 type Config struct {
 	Accounts []Account
 	// Client writes opt-outs to the suppression lists.
 	Client *producer.Client
-	// Reports stores delivery reports. If it is nil, the server has no door for them, and callbacks with
-	// delivery reports get a 404.
+	// Reports stores delivery reports. If it is nil, the server has no door for delivery reports, and
+	// such callbacks get a 404.
 	Reports Reports
-	// Inbox stores incoming messages. If it is nil, the server has no door for them and polls no inbox.
+	// Inbox stores incoming messages. If it is nil, the server has no door for incoming messages and reads no
+	// inbox at a gateway.
 	Inbox *inbox.Inbox
 	// Words are the opt-out and opt-in words of incoming messages.
 	Words inbox.Words
@@ -62,12 +64,12 @@ type Config struct {
 	// does not forward messages to a door.
 	Polled    []Account
 	PollEvery time.Duration
-	// API serves the paths that begin with one of APIPaths. If it is nil, they get a 404.
+	// API serves the paths that begin with one of APIPaths. If it is nil, these paths get a 404.
 	API      http.Handler
 	APIPaths []string
 	// Ready returns an error if Redis does not accept writes.
 	Ready func(context.Context) error
-	// Detail returns a line that /readyz shows although the server is ready, or "". It may be nil.
+	// Detail returns "" or a line that /readyz shows even if the server is ready. It may be nil.
 	Detail func() string
 	// Metrics serves /metrics, beside the health checks. If it is nil, /metrics gets a 404.
 	Metrics http.Handler
@@ -79,7 +81,7 @@ type Config struct {
 	Logger zerolog.Logger
 }
 
-// Limits of a request. A gateway sends a callback within milliseconds, and a callback is a few KB.
+// Limits of a request. A gateway sends a callback within milliseconds, and the size of a callback is a few KB.
 const (
 	headerTimeout   = 5 * time.Second
 	requestTimeout  = 10 * time.Second // header and body together
@@ -87,10 +89,10 @@ const (
 	idleTimeout     = time.Minute
 	maxHeader       = 16 << 10
 	maxBody         = 64 << 10
-	// storeTimeout is the time limit of storing the content of one callback.
+	// storeTimeout is the time limit for storing the content of one callback.
 	storeTimeout = 15 * time.Second
-	// maxInFlight is the maximum number of callbacks that are read and stored at once. Further
-	// callbacks get a 503.
+	// maxInFlight is the maximum number of callbacks that the server reads and stores at once.
+	// Further callbacks get a 503.
 	maxInFlight = 1024
 	// drainTimeout is how long the server waits for requests in flight before it stops.
 	drainTimeout = 30 * time.Second
@@ -103,7 +105,8 @@ type Server struct {
 	cfg      Config
 	doors    atomic.Pointer[doors]
 	draining atomic.Bool
-	// headerTimeout, requestTimeout and idleTimeout are the constants of these names, except in tests.
+	// headerTimeout, requestTimeout and idleTimeout have the values of the constants with these names, except in
+	// tests.
 	headerTimeout, requestTimeout, idleTimeout time.Duration
 }
 
@@ -123,7 +126,7 @@ func New(cfg Config) (*Server, error) {
 
 // Reload replaces the doors: the accounts with their secrets and providers, the trusted proxies and the words of
 // incoming messages. Callbacks that are being read or stored finish with the old doors. If cfg has mistakes,
-// Reload returns all of them and changes nothing.
+// Reload changes nothing, and returns all mistakes.
 func (s *Server) Reload(cfg Config) error {
 	if cfg.Meter == nil {
 		cfg.Meter = noMeter{}
@@ -137,8 +140,9 @@ func (s *Server) Reload(cfg Config) error {
 }
 
 // Run serves until ctx ends, and then drains: /readyz fails, the listeners close, and requests in
-// flight finish. If health is not nil, it serves the health checks instead of listener. Run closes
-// the listeners. It returns nil after a drain in which all requests finished.
+// flight finish. If the parameter "health" is not nil, this listener serves the health checks, and
+// the parameter "listener" does not. Run closes the listeners. It returns nil after a drain in
+// which all requests finished.
 func (s *Server) Run(ctx context.Context, listener, health net.Listener) error {
 	checks := s.healthChecks()
 	main := s.httpServer(s.Handler(health == nil))
@@ -184,7 +188,7 @@ func (s *Server) httpServer(h http.Handler) *http.Server {
 
 // Handler returns the handler of the doors and the API. If health is true, it also serves /healthz, /readyz and
 // /metrics.
-// Every other path gets the same 404 as a wrong secret.
+// The handler answers every other path with the same 404 as a wrong secret.
 func (s *Server) Handler(health bool) http.Handler {
 	checks := s.healthChecks()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

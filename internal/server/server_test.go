@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// serve runs the server on a loopback port, and returns its address and a function that stops it and
-// returns the error of Run.
+// The method "serve" runs the server on a loopback port. It returns the address of the server, and
+// the function "stop", which stops the server and returns the error of Run.
 func (r *rig) serve(health net.Listener) (address string, stop func() error) {
 	r.Helper()
 	l, err := (&net.ListenConfig{}).Listen(r.Context(), "tcp", "127.0.0.1:0")
@@ -62,7 +62,7 @@ func TestServer_CutsOffSlowClients(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got, err := io.ReadAll(c) // ends when the server closes the connection
+			got, err := io.ReadAll(c) // the read ends when the server closes the connection
 			if err != nil && len(got) == 0 {
 				t.Fatalf("the server does not close the connection: %v", err)
 			}
@@ -87,7 +87,7 @@ func TestServer_DrainsRequestsInFlight(t *testing.T) {
 	<-reports.entered
 	ended := make(chan error, 1)
 	go func() { ended <- stop() }()
-	for { // until the listener is closed
+	for { // loop until the listener is closed
 		probe, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", address)
 		if err != nil {
 			break

@@ -8,8 +8,8 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-// storing returns the context in which the content of a callback is stored. It does not end when the
-// gateway closes the connection, because the gateway may not send the callback again.
+// storing returns the context in which the content of a callback is stored. The context does not end
+// when the gateway closes the connection, because the gateway might not send the callback again.
 func storing(r *http.Request) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.WithoutCancel(r.Context()), storeTimeout)
 }
@@ -47,9 +47,9 @@ func (d *doors) takeOptOut(r *http.Request, acc *Account, c providers.Callback) 
 	return err
 }
 
-// listOf returns the sender ID whose suppression list an opt-out for the given sender goes to. An
-// opt-out for a sender ID that no list can have applies to all senders, because an unwanted message
-// is worse than a missing one.
+// listOf returns the sender ID whose suppression list gets an opt-out for the given sender. If no
+// list can have this sender ID, the opt-out applies to all senders, because an unwanted message is
+// worse than a missing message.
 func listOf(sender string) string {
 	if producer.CheckOptOut(producer.OptOut{Number: "+254700000000", Sender: sender}) != nil {
 		return ""

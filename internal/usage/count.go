@@ -26,7 +26,8 @@ func source(name string) string {
 	return string(b)
 }
 
-// countScript runs on a full Redis too, because retention cannot delete a campaign before it is counted.
+// countScript also runs on a full Redis, because retention cannot delete a campaign before the campaign
+// is counted.
 var countScript = script.NewAlwaysAllowed("count", source("count"))
 
 // countArgs are the arguments of count.lua that all accounts share.
@@ -43,9 +44,9 @@ type accountArgs struct {
 	Cost               int64
 }
 
-// Count adds what a campaign has sent since the last count to the usage of a month: the month, in UTC,
-// of the parameter now. sum is a summary of the campaign. If the campaign has sent nothing since the
-// last count, Count does nothing.
+// Count adds what a campaign has sent since the last count to the usage of a month. It is the month,
+// in UTC, of the parameter "now". The parameter "sum" is a summary of the campaign. If the campaign
+// has sent nothing since the last count, Count does nothing.
 func (s *Store) Count(ctx context.Context, sum ledger.Summary, now time.Time) error {
 	m := mark{sum.Upload, sum.Accepted + sum.Delivered + sum.Undelivered, sum.Segments}
 	if m.messages == 0 || s.marked(sum.ID, m) {
@@ -81,8 +82,8 @@ func (s *Store) Count(ctx context.Context, sum ledger.Summary, now time.Time) er
 	return nil
 }
 
-// rowOf returns the name of a row. Senders and names are cleaned of control characters, because a tab
-// separates them.
+// rowOf returns the name of a row. It removes control characters from senders and names, because tabs
+// separate the parts of the name.
 func rowOf(parts ...string) string {
 	for i, p := range parts {
 		parts[i] = strings.Map(func(r rune) rune {
@@ -95,7 +96,8 @@ func rowOf(parts ...string) string {
 	return strings.Join(parts, "\t")
 }
 
-// sender returns the sender ID of a campaign at an account: the campaign's, or else the account's.
+// The method "sender" returns the sender ID of a campaign at an account. It is the campaign's sender ID,
+// or else the account's default.
 func (s *Store) sender(ctx context.Context, account, from string) (string, error) {
 	if from != "" || account == "" {
 		return from, nil

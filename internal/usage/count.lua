@@ -1,19 +1,19 @@
--- count.lua adds the messages that a campaign has sent since its last count to the usage of a month. The caller
--- passes the totals of the campaign. The script stores these totals, so that no message counts twice.
--- KEYS: 1 usage of the month, 2 what was counted of the campaign; of a single message also 3, a hash of what was counted of
---   many messages, where it takes less
+-- count.lua adds the messages that a campaign has sent since its last count to the usage of a month. The caller passes
+-- the totals of the campaign. The script stores these totals, so that no message is counted twice.
+-- KEYS: 1 usage of the month, 2 what was counted of the campaign; for a single message also 3, a hash with the counts
+--   of many messages, where an entry takes less memory
 -- ARGV, in the order of countArgs:
 --   upload      token of the campaign's upload: another campaign with the same ID counts from zero
 --   expires_at  ms: when the month is removed
 --   id          of the campaign
 -- then for each account of the campaign, in the order of accountArgs:
 --   account
---   row         who sent: account, sender, key ID, key name and currency, with a tab between them
+--   row         who sent: account, sender, key ID, key name and currency, separated by tabs
 --   rest        the row that is used if the month has too many rows
---   messages    in all
---   segments    in all
---   cost        in all, in millionths of the currency
--- Returns {'counted'}. A repeated run changes nothing. Totals that are lower than the stored ones change nothing
+--   messages    total of the campaign at this account
+--   segments    total of the campaign at this account
+--   cost        total of the campaign at this account, in millionths of the currency
+-- Returns {'counted'}. A repeated run changes nothing. Totals that are lower than the stored totals change nothing
 -- either.
 local MOST_ROWS, ARGS = 10000, 6
 local upload, expires_at, id = unpack(ARGV, 1, 3)

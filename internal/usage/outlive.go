@@ -10,7 +10,7 @@ import (
 	"github.com/tuma-sms/tuma/internal/script"
 )
 
-// outliveScript runs on a full Redis too, because retention must free memory there.
+// outliveScript also runs on a full Redis, because retention must free memory there.
 var outliveScript = script.NewAlwaysAllowed("outlive", source("outlive"))
 
 // outliveArgs are the arguments of outlive.lua.
@@ -19,8 +19,8 @@ type outliveArgs struct {
 	ID   string
 }
 
-// messageHashes is the number of hashes that share what was counted of single messages. With up to 128 messages each, Redis
-// stores them in about 60 bytes a message.
+// messageHashes is the number of hashes that together hold what was counted of single messages. If a hash has at most
+// 128 messages, Redis stores it in about 60 bytes a message.
 const messageHashes = 4096
 
 // messagesKey is the key of the hash that has what was counted of a single message.
@@ -36,7 +36,8 @@ func stateKeys(id string, message bool) []string {
 	return []string{stateKey(id)}
 }
 
-// outlive keeps what was counted of a removed campaign for stateLife. It looks in both places where that can be.
+// The method "outlive" keeps what was counted of a removed campaign for stateLife. It looks in both places where this
+// data can be.
 func (s *Store) outlive(ctx context.Context, id string) error {
 	if _, err := s.scripts.Run(ctx, outliveScript, stateKeys(id, true), script.Args(outliveArgs{Life: stateLife, ID: id})...); err != nil {
 		return fmt.Errorf("purge %s: %w", id, err)

@@ -1,10 +1,10 @@
--- outlive.lua lets what was counted of a removed campaign outlive it for a while, so that a count that is under way adds
+-- outlive.lua keeps what was counted of a removed campaign for a while, so that a count that is still running adds
 -- nothing.
--- KEYS: 1 what was counted of the campaign; of a single message also 2, a hash of what was counted of many messages
+-- KEYS: 1 what was counted of the campaign; for a single message also 2, a hash of what was counted of many messages
 -- ARGV, in the order of outliveArgs:
 --   life  ms
 --   id    of the campaign
--- Returns {'done'}. Running it again changes nothing but the time.
+-- Returns {'done'}. Running it again changes only the time of the removal.
 local life, id = unpack(ARGV)
 local state = KEYS[2] and redis.call('HGET', KEYS[2], id)
 if state then

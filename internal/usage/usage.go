@@ -1,7 +1,7 @@
 // Package usage counts in Redis what was sent in each month: messages, segments and cost, by account,
 // sender ID and key of the HTTP API. The ledger has the totals of each campaign. count.lua compares
-// them with the totals that it counted before, and adds the difference to the month. So a crash at any
-// moment counts nothing twice and loses nothing.
+// these with the totals that it counted before, and adds the difference to the month. So even if a
+// process crashes, no message is counted twice and no message is lost.
 package usage
 
 import (
@@ -32,20 +32,20 @@ func stateKey(id string) string    { return keyPrefix + "c:" + id }
 const (
 	// monthForm is the form of a month, such as "2025-11".
 	monthForm = "2006-01"
-	// KeptMonths is how many months are kept beside the current one.
+	// KeptMonths is how many months are kept in addition to the current month.
 	KeptMonths = 24
 	// stateLife is how long the state of a removed campaign is kept. A count may have begun before the
-	// campaign was removed; stateLife is longer than such a count can take.
+	// campaign was removed. stateLife is longer than such a count can take.
 	stateLife = time.Hour
-	// Others replaces the sender ID in rows that a month has no room for.
+	// Others replaces the sender ID in further rows when a month has too many rows.
 	Others = "(others)"
-	// maxMarks is how many campaigns a Store remembers.
+	// maxMarks is the maximum number of campaigns that a Store remembers.
 	maxMarks = 100_000
 	// senderLife is how long a Store remembers the default sender ID of an account.
 	senderLife = 10 * time.Second
 )
 
-// Store counts and reads usage. It is safe for concurrent use, also by several processes.
+// Store counts and reads usage. It is safe for concurrent use, even by several processes.
 type Store struct {
 	ledger   *ledger.Ledger
 	scripts  *script.Runner
@@ -72,13 +72,13 @@ func New(l *ledger.Ledger) *Store {
 	return &Store{ledger: l, scripts: l.Runner(), accounts: accounts.New(l.Runner()), counted: map[string]mark{}, senders: map[string]defaultSender{}}
 }
 
-// Purge counts a campaign for the last time and removes it from the ledger, as ledger.Purge does. It reports
-// whether it removed something.
+// Purge counts a campaign for the last time and removes it from the ledger, as ledger.Purge does. The result
+// is true if Purge removed something.
 func (s *Store) Purge(ctx context.Context, id string, before time.Time) (bool, error) {
 	sum, err := s.ledger.Summary(ctx, id)
 	switch {
 	case errors.Is(err, ledger.ErrNotFound):
-		// the campaign is gone, but the indexes may still have its ID
+		// the campaign no longer exists, but the indexes may still have its ID
 	case err != nil:
 		return false, err
 	case sum.FinishedAt.IsZero() || sum.FinishedAt.After(before):
@@ -103,7 +103,7 @@ func (s *Store) Purge(ctx context.Context, id string, before time.Time) (bool, e
 type Row struct {
 	Month  string // such as "2025-11"
 	Sender string
-	// KeyID and Key are the ID and name of the key of the HTTP API; empty for other programs.
+	// KeyID and Key are the ID and name of the key of the HTTP API; Both are empty for other programs.
 	KeyID, Key string
 	campaign.Usage
 }

@@ -32,7 +32,8 @@ func newRig(t testing.TB) *rig {
 	return &rig{t, rdb, New(ledger.New(rdb))}
 }
 
-// sent writes what a campaign of one account has sent in all, and returns its summary.
+// The method "sent" writes the totals of what a campaign of one account has sent, and returns the summary of the
+// campaign.
 func (r *rig) sent(id, by string, messages, segments, cost int) ledger.Summary {
 	r.Helper()
 	if err := r.rdb.HSet(r.Context(), "tuma:{"+id+"}:l", "v", 1, "up", "token-of-"+id, "accepted", messages, "seg", segments, "cost", cost, "ccy", "KES").Err(); err != nil {
@@ -44,7 +45,7 @@ func (r *rig) sent(id, by string, messages, segments, cost int) ledger.Summary {
 
 func (r *rig) count(sum ledger.Summary, now time.Time) {
 	r.Helper()
-	// A new Store each time has no memory of what was counted, as after a crash.
+	// Each round uses a new Store, which does not remember what was counted, as after a crash.
 	for range 2 {
 		if err := New(r.ledger).Count(r.Context(), sum, now); err != nil {
 			r.Fatal(err)
@@ -75,7 +76,8 @@ var (
 	december = november.Add(2 * time.Second)
 )
 
-// However often a campaign is counted, each message counts once, in the month of the count.
+// A campaign may be counted many times, but each message is counted once, in the month of the first count after it was
+// sent.
 func TestCount_CountsOnce(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -94,8 +96,8 @@ func TestCount_CountsOnce(t *testing.T) {
 	}
 }
 
-// What was counted of a single message is in a hash that many messages share, and outlives the message. What an earlier
-// release has counted stays where it is.
+// What was counted of a single message is in a hash that many messages share. It is kept after the message is removed.
+// What an earlier release has counted stays in its place.
 func TestCount_OfSingleMessages(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -129,8 +131,8 @@ func TestCount_OfSingleMessages(t *testing.T) {
 	r.want("counted by an earlier release", "2025-12 at ACME / 2 3 1600000 KES", "2025-12")
 }
 
-// A campaign that has taken the ID of an earlier campaign counts from zero. A late count of the earlier
-// campaign adds nothing.
+// If a campaign has taken the ID of an earlier campaign, its count begins at zero. A late count of the
+// earlier campaign adds nothing.
 func TestCount_OfReplacedCampaigns(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -147,7 +149,7 @@ func TestCount_OfReplacedCampaigns(t *testing.T) {
 	r.want("both", "2025-11 at ACME / 5 5 0 KES", "2025-11")
 }
 
-// A purge counts what is not counted yet. The state of the campaign stays until no count can be under way.
+// A purge counts what is not counted yet. The state of the campaign is kept until no count of it can still be running.
 func TestPurge_CountsFirst(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -177,7 +179,7 @@ func TestPurge_CountsFirst(t *testing.T) {
 	}
 }
 
-// A month has a bounded number of rows, and still counts every message.
+// The number of rows of a month is limited, but every message is still counted.
 func TestCount_BoundsRows(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

@@ -72,8 +72,8 @@ func (s *Service) States(ctx context.Context) ([]State, error) {
 	return out, nil
 }
 
-// Enable lets Tuma deliver again to an endpoint whose receiver answered 410, or that is paused because many requests
-// have failed.
+// Enable makes Tuma deliver to an endpoint again. The receiver of the endpoint answered 410, or Tuma paused the
+// endpoint because many requests had failed.
 func (s *Service) Enable(ctx context.Context, name string) error {
 	if _, err := s.endpoint(ctx, name); err != nil {
 		return err
@@ -85,8 +85,8 @@ func (s *Service) Enable(ctx context.Context, name string) error {
 }
 
 // Ping sends the event webhook.ping to an endpoint immediately, in one attempt. It has no effect on other messages. If
-// the receiver does not take the message, Attempt.Delivered is false and the error is nil. An error comes from Redis, or
-// is producer.ErrNotFound.
+// the receiver does not take the message, Attempt.Delivered is false and the error is nil. A non-nil error is an error
+// of Redis or producer.ErrNotFound.
 func (s *Service) Ping(ctx context.Context, name string) (Attempt, error) {
 	e, err := s.endpoint(ctx, name)
 	if err != nil {
@@ -109,7 +109,7 @@ type Dead struct {
 	ID string `json:"id"`
 	// MessageID is the value of the header webhook-id.
 	MessageID string `json:"message_id"`
-	// At is the time at which the message was given up. FirstAttempt is the time at which it was sent first.
+	// At is the time at which the message was given up. FirstAttempt is the time of the first attempt.
 	At           time.Time `json:"at"`
 	FirstAttempt time.Time `json:"first_attempt_at,omitzero"`
 	Attempts     int       `json:"attempts"`
@@ -121,8 +121,8 @@ type Dead struct {
 	body   json.RawMessage
 }
 
-// Dead returns up to limit messages of the dead list, the oldest first. The parameter "after" is the ID of a message:
-// the page begins with the message that follows it. If after is empty, the page begins with the oldest message.
+// Dead returns up to limit messages of the dead list, the oldest first. The parameter "after" is the ID of a message.
+// The page begins with the next message after it. If this ID is empty, the page begins with the oldest message.
 func (s *Service) Dead(ctx context.Context, name, after string, limit int) ([]Dead, error) {
 	if _, err := s.endpoint(ctx, name); err != nil {
 		return nil, err
@@ -155,12 +155,12 @@ func deadOf(list []redis.XMessage) []Dead {
 	return out
 }
 
-// redeliverAtOnce is how many messages one script moves.
+// redeliverAtOnce is the number of messages that one run of the script moves.
 const redeliverAtOnce = 100
 
-// Redeliver moves messages from the dead list back to those that wait, for another 24 h of attempts. An empty list ids
-// means all messages. Redeliver returns how many of the messages now wait. A message does not count if it is not in the
-// dead list, or if there is no room for it.
+// Redeliver moves messages from the dead list back to the waiting messages, for another 24 h of attempts. If the list
+// ids is empty, it moves all messages. Redeliver returns how many of these messages are waiting now. It does not count
+// a message that is not in the dead list, or that does not fit into the waiting messages.
 func (s *Service) Redeliver(ctx context.Context, name string, ids []string) (int, error) {
 	if len(ids) > 0 {
 		if _, err := s.endpoint(ctx, name); err != nil {
@@ -197,7 +197,7 @@ func (s *Service) Redeliver(ctx context.Context, name string, ids []string) (int
 	}
 }
 
-// revive moves messages of the dead list to those that wait.
+// revive moves messages from the dead list to the waiting messages.
 func (s *Service) revive(ctx context.Context, name string, list []Dead) (int, error) {
 	now, err := s.now(ctx)
 	if err != nil {

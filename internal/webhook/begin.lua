@@ -3,9 +3,9 @@
 -- ARGV, in the order of beginArgs:
 --   token   of the process that delivers
 --   lease   ms
---   keep    ms: how long the other keys stay after the last begin
--- Returns {'busy'} if another process has the lease, else {'ok', cursor, failures, open, gone} and the waiting messages, each with the
--- time of its next attempt. Running it again answers the same.
+--   keep    ms: how long the other keys are kept after the last run of this script
+-- Returns {'busy'} if another process has the lease, else {'ok', cursor, failures, open, gone} followed by the waiting
+-- messages, each with the time of its next attempt. Running it again answers the same.
 local token, lease, keep = unpack(ARGV)
 lease, keep = tonumber(lease), tonumber(keep)
 local holder = redis.call('GET', KEYS[1])

@@ -3,21 +3,21 @@
 -- ARGV, in the order of commitArgs:
 --   token      of the process that delivers
 --   cursor     of the last event that was delivered, skipped or queued
---   failures   requests that failed, one after the other
---   open       ms: no request before this time; 0: none is held back
+--   failures   number of requests in a row that failed
+--   open       ms: no request is sent before this time; 0: requests may be sent now
 --   gone       fingerprint of the URL that answered 410, or ''
---   error      of the last request that failed; '' leaves the one before
+--   error      of the last request that failed; '' leaves the stored error
 --   error_at   ms
---   ok_at      ms: when a message was delivered; 0 leaves the time before
---   hurry      ms: the next attempt of all waiting messages; 0 leaves their times
---   max_dead   entries of the dead list at most
---   keep       ms: how long a new key stays
+--   ok_at      ms: when a message was delivered; 0 leaves the stored time
+--   hurry      ms: time of the next attempt of all waiting messages; 0 leaves their times
+--   max_dead   maximum number of entries of the dead list
+--   keep       ms: how long a new key is kept
 -- and for each message, in the order of change:
 --   action     'done', 'wait' or 'dead'
 --   member     of the waiting messages
---   due        ms: the next attempt
+--   due        ms: time of the next attempt
 --   record
--- Returns {'ok'|'lost'}. Running it again changes nothing more.
+-- Returns {'ok'|'lost'}. Running it again changes nothing.
 local token, cursor, failures, open, gone, error, error_at, ok_at, hurry, max_dead, keep = unpack(ARGV)
 local FIRST, ARGS = 12, 4
 if redis.call('GET', KEYS[1]) ~= token then return {'lost'} end

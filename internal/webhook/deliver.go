@@ -11,27 +11,29 @@ import (
 )
 
 const (
-	// giveUpAfter is the longest time for which a message is tried again after its first attempt. After that time
-	// the message goes to the dead list.
+	// giveUpAfter is the time after the first attempt for which Tuma tries to deliver a message. After that time
+	// Tuma moves the message to the dead list.
 	giveUpAfter = 24 * time.Hour
-	// firstRetry is the wait after the first attempt. Each further wait is twice as long, up to lastRetry.
+	// firstRetry is the wait after the first attempt. Each further wait is twice as long as the wait before, up to
+	// lastRetry.
 	firstRetry, lastRetry = 5 * time.Second, time.Hour
-	// openAfter is how many requests must fail in a row before an endpoint is paused: then one message at a time
-	// finds out whether the receiver is back, and no further event is read.
+	// openAfter is how many requests must fail in a row before Tuma pauses an endpoint. During a pause Tuma
+	// sends one message at a time, to find out whether the receiver is back, and reads no further event.
 	openAfter = 5
-	// firstPause is the length of the first pause. Each further pause is twice as long, up to lastPause.
+	// firstPause is the length of the first pause. Each further pause is twice as long as the pause before, up to
+	// lastPause.
 	firstPause, lastPause = 5 * time.Second, 5 * time.Minute
 	// busyAfter is the wait before a process asks again for a lease that another process has. It is also the longest
-	// time until a process sees a changed state.
+	// time until a process notices that the state has changed.
 	busyAfter = 5 * time.Second
 	// maxBatches is how many batches one pass delivers.
 	maxBatches = 100
-	// commitTimeout is the time limit of the writes after a request.
+	// commitTimeout is the time limit for the writes after a request.
 	commitTimeout = 10 * time.Second
 )
 
-// backOff returns the wait before attempt n+1, from 50 to 100 % of a time that doubles from the parameter "first"
-// to the parameter last.
+// backOff returns the wait before attempt n+1. The wait is 50 to 100 % of a time. This time begins with the
+// parameter "first" and doubles with each attempt, up to the parameter "last".
 func backOff(n int, first, last time.Duration) time.Duration {
 	d := last
 	if n < 20 {
@@ -40,8 +42,8 @@ func backOff(n int, first, last time.Duration) time.Duration {
 	return d/2 + rand.N(d/2+1)
 }
 
-// pass delivers what an endpoint has to get now, and returns how long to wait before the next pass. Only one process at a
-// time delivers to an endpoint.
+// The method "pass" delivers the messages that are due at an endpoint. It returns how long to wait before the next
+// pass. Only one process at a time delivers to an endpoint.
 func (s *Service) pass(ctx context.Context, name string) (time.Duration, error) {
 	p := &pass{Service: s, name: name}
 	for range maxBatches {
@@ -66,12 +68,12 @@ func (s *Service) pass(ctx context.Context, name string) (time.Duration, error) 
 type pass struct {
 	*Service
 	name string
-	// events were read after the cursor, and are not used yet.
+	// The field "events" has events that were read after the cursor and are not used yet.
 	cursor string
 	events []producer.Event
 }
 
-// step delivers one batch. It returns how long to wait if there is nothing to do, else 0.
+// step delivers one batch. If no work is left, it returns how long to wait, otherwise 0.
 func (p *pass) step(ctx context.Context) (wait time.Duration, err error) {
 	st, err := p.begin(ctx, p.name, p.token)
 	if err != nil {
@@ -110,7 +112,7 @@ func (p *pass) step(ctx context.Context) (wait time.Duration, err error) {
 	return 0, p.deliver(ctx, &e, st, b, now)
 }
 
-// read reads events after a cursor. It reads none while events of an earlier read are left.
+// The method "read" reads events after a cursor. It does nothing while events of an earlier read are left.
 func (p *pass) read(ctx context.Context, cursor string) error {
 	if len(p.events) > 0 && p.cursor == cursor {
 		return nil
@@ -130,8 +132,8 @@ func (p *pass) read(ctx context.Context, cursor string) error {
 // deliver sends the messages of a batch at the same time, and writes their outcomes. A message whose outcome is not
 // written is sent again.
 func (s *Service) deliver(ctx context.Context, e *Endpoint, st state, b batch, now time.Time) error {
-	// A request in flight is not cut off when the process stops. Otherwise the receiver could get the message
-	// twice.
+	// When the process stops, a request in flight is not aborted. Otherwise the receiver could get the
+	// message twice.
 	ctx = context.WithoutCancel(ctx)
 	outcomes := make([]Attempt, len(b.attempts))
 	var group sync.WaitGroup
@@ -152,8 +154,8 @@ func (s *Service) deliver(ctx context.Context, e *Endpoint, st state, b batch, n
 	return s.commit(ctx, e.Name, args, changes)
 }
 
-// judge returns what to write after a batch: a change for each message that this batch did not deliver, and the new
-// state of the endpoint.
+// judge returns what must be written after a batch: a change for each message that the batch did not deliver, and
+// the new state of the endpoint.
 func (s *Service) judge(e *Endpoint, st state, b batch, outcomes []Attempt, now time.Time) (commitArgs, []change, error) {
 	args := commitArgs{Token: s.token, Cursor: b.cursor, Failures: st.failures, Gone: st.gone}
 	changes := b.parked
@@ -192,7 +194,7 @@ func (s *Service) judge(e *Endpoint, st state, b batch, outcomes []Attempt, now 
 // statusGone is 410: the receiver wants no further message.
 const statusGone = 410
 
-// failed returns the change for a message that was not delivered: it waits, or goes to the dead list.
+// failed returns the change for a message that was not delivered. The message waits or goes to the dead list.
 func failed(a attempt, out Attempt, now time.Time) (change, error) {
 	r := a.record
 	r.Attempts++

@@ -105,8 +105,8 @@ func TestDeliver_ReceiverDownAnHour(t *testing.T) {
 	}
 }
 
-// A message that the receiver never takes holds up its campaign only. After 24 h it is in the dead list, from which it can
-// be delivered again.
+// If the receiver never takes a message, only the messages of its campaign are delayed. After 24 h the message is in
+// the dead list. From there it can be delivered again.
 func TestDeliver_OneBadMessage(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -152,8 +152,8 @@ func TestDeliver_OneBadMessage(t *testing.T) {
 	r.redeliverOne(len(want))
 }
 
-// redeliverOne checks that the dead list holds only the message of the campaign "bad", and delivers this message again.
-// Before that, the receiver has taken n messages.
+// redeliverOne checks that the dead list has only the message of the campaign "bad", and delivers this message again. n
+// is the number of messages that the receiver has taken before.
 func (r *rig) redeliverOne(n int) {
 	r.Helper()
 	dead, err := r.service.Dead(r.Context(), "hook", "", 10)
@@ -181,7 +181,7 @@ func (r *rig) redeliverOne(n int) {
 	}
 }
 
-// One message that fails again and again pauses its endpoint. The events of other campaigns still get through.
+// A message that fails repeatedly pauses its endpoint. The events of other campaigns are still delivered.
 func TestDeliver_PauseOfOneBadMessageEnds(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -243,7 +243,7 @@ func TestDeliver_GoneEndsUntilEnabled(t *testing.T) {
 	}
 }
 
-// Events that Redis removed from the stream before they were read are announced.
+// If Redis removed events from the stream before they were read, the endpoint gets an event about the loss.
 func TestDeliver_LostEventsAreAnnounced(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -262,7 +262,7 @@ func TestDeliver_LostEventsAreAnnounced(t *testing.T) {
 	}
 }
 
-// The number of waiting messages is bounded. When the bound is reached, events stay in the stream.
+// The number of waiting messages is limited. When the limit is reached, further events stay in the stream.
 func TestDeliver_BoundedWaiting(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

@@ -1,7 +1,7 @@
 // Package webhook sends the events of the event stream to the HTTP servers of other programs. Messages are
 // signed as in Standard Webhooks (https://www.standardwebhooks.com). Each event reaches an endpoint at least
-// once, and the events of one campaign in their order. An endpoint comes from tuma.yaml or from the HTTP API.
-// Requests never go to private addresses, unless tuma.yaml allows it for an endpoint.
+// once. The events of one campaign arrive in their order. An endpoint comes from tuma.yaml or from the HTTP
+// API. Requests never go to private addresses, unless tuma.yaml allows private addresses for an endpoint.
 package webhook
 
 import (
@@ -29,7 +29,7 @@ type Endpoint struct {
 	Name string
 	// URL gets each event as a POST. It may contain a token, so it is never logged.
 	URL string
-	// Events are the kinds of events that the endpoint gets; empty: all.
+	// Events are the kinds of events that the endpoint gets. If it is empty, the endpoint gets all kinds.
 	Events []string
 	// Secrets sign each message: one, or two while a secret is replaced.
 	Secrets []Secret
@@ -37,7 +37,7 @@ type Endpoint struct {
 	AllowPrivate bool
 	// Configured is true for an endpoint of tuma.yaml.
 	Configured bool
-	// CreatedAt is when the HTTP API made the endpoint; zero for an endpoint of tuma.yaml.
+	// CreatedAt is the time at which the HTTP API made the endpoint. It is zero for an endpoint of tuma.yaml.
 	CreatedAt time.Time
 }
 
@@ -50,13 +50,14 @@ type Secret struct {
 }
 
 const (
-	// MaxSecrets is how many secrets an endpoint may have at once.
+	// MaxSecrets is the maximum number of secrets that an endpoint may have at once.
 	MaxSecrets = 2
 	// MaxEndpoints is the maximum number of endpoints that the HTTP API can make.
 	MaxEndpoints = 100
 
 	secretPrefix = "whsec_"
-	// minSecret and maxSecret are the bounds of a secret in bytes, those of the Standard Webhooks specification.
+	// minSecret and maxSecret are the minimum and the maximum length of a secret in bytes. The Standard Webhooks
+	// specification sets both limits.
 	minSecret, maxSecret = 24, 64
 	maxURL               = 2048
 )
@@ -64,13 +65,13 @@ const (
 // Kinds are the kinds of events that an endpoint can choose. Every endpoint gets events.lost.
 var Kinds = events.Kinds
 
-// SecretOf returns a Secret of a text of the form whsec_BASE64. It signs without a time limit.
+// SecretOf returns the Secret for a text of the form whsec_BASE64. Tuma signs with this Secret without a time limit.
 func SecretOf(text string) Secret { return Secret{Key: providers.Secret(text)} }
 
 // NewSecret returns a secret of 256 random bits.
 func NewSecret() providers.Secret {
 	var b [32]byte
-	_, _ = rand.Read(b[:]) // never fails: crypto/rand ends the program instead
+	_, _ = rand.Read(b[:]) // Read never returns an error: crypto/rand ends the program instead
 	return providers.Secret(secretPrefix + base64.StdEncoding.EncodeToString(b[:]))
 }
 
@@ -95,8 +96,8 @@ func keyOf(s providers.Secret) ([]byte, error) {
 	return key, nil
 }
 
-// Mistakes returns everything that is wrong with the endpoint, apart from missing secrets. The name of each field is
-// that in tuma.yaml and in the HTTP API.
+// Mistakes returns all mistakes of the endpoint, except missing secrets. Fields have the names that tuma.yaml and
+// the HTTP API use.
 func (e *Endpoint) Mistakes() (out []*producer.FieldError) {
 	add := func(field, problem string) {
 		out = append(out, &producer.FieldError{Field: field, Problem: problem})
@@ -123,8 +124,8 @@ func (e *Endpoint) Mistakes() (out []*producer.FieldError) {
 	return out
 }
 
-// urlProblem returns why a URL cannot be that of an endpoint, or "". It does not look up names: that happens before each
-// connection.
+// urlProblem returns the reason why a URL cannot be the URL of an endpoint, or "". It does not look up names, because
+// names are looked up before each connection.
 func urlProblem(text string, private bool) string {
 	u, err := url.Parse(text)
 	switch {
@@ -154,7 +155,8 @@ func (e *Endpoint) wants(kind producer.EventKind) bool {
 	return len(e.Events) == 0 || kind == producer.EventsLost || slices.Contains(e.Events, string(kind))
 }
 
-// fingerprint stands for the URL in Redis, where it may have to be compared but not read.
+// fingerprint returns a hash of the URL. Redis holds this hash, because there the URL must be compared but must not be
+// readable.
 func (e *Endpoint) fingerprint() string {
 	sum := sha256.Sum256([]byte(e.URL))
 	return hex.EncodeToString(sum[:8])

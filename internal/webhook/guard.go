@@ -11,12 +11,13 @@ import (
 	"time"
 )
 
-// errPrivate means that a name leads to an address to which webhooks must not connect.
+// errPrivate means that a name resolves to an address to which webhooks must not connect.
 var errPrivate = errors.New("the host has a private or reserved address, which webhooks do not reach")
 
-// reserved are the ranges of addresses that are not public, although they can look public. They are the ranges that the
-// IANA registries of special-purpose addresses (iana.org/assignments/iana-ipv4-special-registry and ...-ipv6-...) call
-// not globally reachable, the multicast ranges, and the IPv6 ranges whose addresses can contain an IPv4 address.
+// reserved has the ranges of addresses that are not public, although they can look public. Some ranges are not globally
+// reachable according to the IANA registries of special-purpose addresses
+// (iana.org/assignments/iana-ipv4-special-registry and ...-ipv6-...). The others are the multicast ranges, and the IPv6
+// ranges whose addresses can contain an IPv4 address.
 var reserved = prefixes(
 	"0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.0.0.0/24", "192.0.2.0/24",
 	"192.88.99.0/24", "192.168.0.0/16", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24", "224.0.0.0/4", "240.0.0.0/4",
@@ -24,8 +25,8 @@ var reserved = prefixes(
 	"2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20", // Teredo and others, documentation, 6to4, documentation
 )
 
-// unicast is all of IPv6 that is assigned to public use. Loopback, link-local, unique local, multicast, IPv4-compatible
-// and NAT64 (64:ff9b::/96 and 64:ff9b:1::/48) addresses are outside it.
+// unicast is the part of the IPv6 addresses that is assigned to public use. Loopback, link-local, unique local,
+// multicast, IPv4-compatible and NAT64 (64:ff9b::/96 and 64:ff9b:1::/48) addresses are outside it.
 var unicast = netip.MustParsePrefix("2000::/3")
 
 func prefixes(texts ...string) (out []netip.Prefix) {
@@ -35,7 +36,7 @@ func prefixes(texts ...string) (out []netip.Prefix) {
 	return out
 }
 
-// public reports whether an address is one of the public internet.
+// The function "public" reports whether an address belongs to the public internet.
 func public(a netip.Addr) bool {
 	if !a.IsValid() || a.Zone() != "" {
 		return false
@@ -59,18 +60,19 @@ const (
 	requestTimeout  = 15 * time.Second
 	idleTimeout     = 30 * time.Second
 	maxAnswerHeader = 16 << 10
-	// maxAnswer is how much of the body of an answer is read. The rest is discarded with the connection.
+	// maxAnswer is the maximum number of bytes that are read from the body of an answer. If the body is longer, the
+	// connection is closed.
 	maxAnswer = 4 << 10
 )
 
-// newClient returns a client that connects only to public addresses, or to all if private is true. It follows no
-// redirect and uses no proxy, because a proxy would look up the name again.
+// newClient returns a client that connects only to public addresses, or to all addresses if private is true. The
+// client follows no redirect. It uses no proxy, because a proxy would look up the name again.
 func newClient(resolver *net.Resolver, private bool) *http.Client {
 	dialer := &net.Dialer{Timeout: connectTimeout, Resolver: resolver}
 	dial := dialer.DialContext
 	if !private {
-		// The name is looked up twice: here, and by the dialer. The second answer can differ from the first
-		// one, so Control checks each address again when its socket is about to connect.
+		// The name is looked up twice: here, and by the dialer. The second result can differ from the
+		// first, so Control checks each address again before its socket connects.
 		dialer.Control = refusePrivate
 		dial = func(ctx context.Context, network, address string) (net.Conn, error) {
 			if err := lookUp(ctx, resolver, address); err != nil {

@@ -39,8 +39,8 @@ func TestPublic_Addresses(t *testing.T) {
 	}
 }
 
-// nameServer is a DNS server on a loopback port. For each query of an IPv4 address it gives the next of its addresses;
-// the last one stays.
+// nameServer is a DNS server on a loopback port. Each query of an IPv4 address gets the next address in the list. When
+// the list is at its end, every query gets the last address.
 type nameServer struct {
 	address string
 	queries atomic.Int32
@@ -125,8 +125,8 @@ func countingServer(t *testing.T, h http.HandlerFunc) (port string, connections 
 	return port, connections
 }
 
-// Nothing private is reached: not by an address, by a name, or by a name whose answer changes between the look-up and the
-// connection.
+// A private address must never be reached: by the address itself, by a name, or by a name whose address changes between
+// the look-up and the connection.
 func TestGuard_ReachesNothingPrivate(t *testing.T) {
 	t.Parallel()
 	loopback, public := [4]byte{127, 0, 0, 1}, [4]byte{8, 8, 8, 8}
@@ -154,7 +154,8 @@ func TestGuard_ReachesNothingPrivate(t *testing.T) {
 			t.Errorf("%s: %+v, %d connections, %d queries; want a refusal, none, and %d", name, a, connections.Load(), n.queries.Load(), tt.queries)
 		}
 	}
-	// This checks the name server: the same name leads to the server if the endpoint allows private addresses.
+	// This checks the name server of the test: if the endpoint allows private addresses, the same name leads to the
+	// server.
 	n := newNameServer(t, loopback)
 	s := newSender(n.resolver())
 	t.Cleanup(s.close)
@@ -163,8 +164,8 @@ func TestGuard_ReachesNothingPrivate(t *testing.T) {
 	}
 }
 
-// answers returns a receiver with a path for each kind of answer. Its redirects lead to the given port. written gets the
-// number of bytes of a large answer that the receiver could write.
+// answers returns a receiver with a path for each kind of answer. Its redirects lead to the given port. The channel
+// "written" receives the number of bytes of a large answer that the receiver could write.
 func answers(port string, written chan<- int64) http.Handler {
 	large := strings.Repeat("x", 64<<10)
 	mux := http.NewServeMux()
@@ -186,7 +187,7 @@ func answers(port string, written chan<- int64) http.Handler {
 		written <- n
 	})
 	mux.HandleFunc("/slow", func(_ http.ResponseWriter, r *http.Request) {
-		_, _ = io.Copy(io.Discard, r.Body) // the server notices only after it has read the body that the client is gone
+		_, _ = io.Copy(io.Discard, r.Body) // only after the server has read the body, it notices that the client has disconnected
 		<-r.Context().Done()
 	})
 	mux.HandleFunc("/header", func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("X-Large", large) })

@@ -9,9 +9,11 @@ import (
 )
 
 const (
-	// atOnce is how many messages of one endpoint are sent at the same time. They belong to different campaigns.
+	// atOnce is the maximum number of messages that are sent to one endpoint at the same time. These messages belong to
+	// different campaigns.
 	atOnce = 8
-	// readAtOnce is how many events are read at once, and maxParked is how many events a batch puts behind others.
+	// readAtOnce is the maximum number of events that are read at once. maxParked is the maximum number of events that
+	// a batch puts behind others.
 	readAtOnce = 500
 	maxParked  = 200
 )
@@ -20,7 +22,7 @@ const (
 type attempt struct {
 	member
 	record
-	// fresh: the message was not sent before, and is not among the waiting ones.
+	// fresh is true if the message was never sent before and is not a waiting message.
 	fresh bool
 }
 
@@ -37,8 +39,8 @@ type picker struct {
 	endpoint *Endpoint
 	now      time.Time
 	limit    int
-	// behind has the waiting members by their key of order: the campaign, account or other thing within which
-	// messages keep their order.
+	// behind has the waiting members by their key of order. This key is the campaign, account or other thing
+	// within which messages keep their order.
 	behind map[string][]member
 	// sending has the key of order of each message in the batch: a campaign, an account or another thing.
 	sending map[string]bool
@@ -46,8 +48,8 @@ type picker struct {
 }
 
 // pick chooses the next batch of an endpoint from the waiting messages and from the events after its cursor. It returns
-// how many of the events it has used. Of the messages that must keep their order, only the first is sent. The others
-// wait until it is delivered or given up. Messages that are due come before new events.
+// how many of the events it has used. If several messages must keep their order, only the first of them is sent. The
+// others wait until this message is delivered or given up. Waiting messages that are due come before new events.
 func (s *Service) pick(ctx context.Context, e *Endpoint, st state, list []producer.Event, now time.Time) (b batch, used int, err error) {
 	p := &picker{batch: batch{cursor: st.cursor}, endpoint: e, now: now, limit: atOnce, behind: map[string][]member{}, sending: map[string]bool{}, waiting: len(st.waiting)}
 	if st.failures > 0 {
@@ -74,14 +76,15 @@ func (s *Service) pick(ctx context.Context, e *Endpoint, st state, list []produc
 		used++
 	}
 	if len(p.attempts) == 0 && st.failures >= openAfter && len(heads) > 0 {
-		// The receiver may be back, and no other message tests that.
+		// The receiver may be back, and no other message would find that out.
 		err = s.pickWaiting(ctx, p, heads[:1])
 	}
 	return p.batch, used, err
 }
 
-// heads returns the first waiting message of each key of order, sorted by the time when it is due. A message that has
-// just failed is due late. So after many failures another message tests whether the receiver is back.
+// heads returns the first waiting message of each key of order, sorted by the time when it is due. The next attempt
+// of a message that has just failed is late. So after many failures, another message is sent to find out whether the
+// receiver is back.
 func (p *picker) heads(list []waiting) (out []waiting) {
 	slices.SortFunc(list, func(a, b waiting) int { return compareMembers(a.member, b.member) })
 	for _, w := range list {
@@ -118,7 +121,7 @@ func (s *Service) pickWaiting(ctx context.Context, p *picker, list []waiting) er
 	return nil
 }
 
-// take adds an event to the batch. It returns false if the batch ends before the event.
+// The method "take" adds an event to the batch. It returns false if the batch ends before this event.
 func (p *picker) take(ev producer.Event) (taken bool, err error) {
 	if !p.endpoint.wants(ev.Kind) {
 		p.cursor = ev.Cursor
@@ -126,7 +129,7 @@ func (p *picker) take(ev producer.Event) (taken bool, err error) {
 	}
 	m := memberOf(ev)
 	if p.sending[m.order] && len(p.behind[m.order]) == 0 {
-		return false, nil // this event follows in the next batch
+		return false, nil // this event will be in the next batch
 	}
 	if p.waiting >= maxWaiting {
 		return false, nil
@@ -135,7 +138,7 @@ func (p *picker) take(ev producer.Event) (taken bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	p.waiting++ // a new message waits too if its attempt fails
+	p.waiting++ // count a new message too, because it waits if its attempt fails
 	p.cursor = ev.Cursor
 	if len(p.behind[m.order]) == 0 {
 		p.attempts = append(p.attempts, attempt{member: m, record: record{Body: body}, fresh: true})
@@ -153,7 +156,7 @@ func (p *picker) take(ev producer.Event) (taken bool, err error) {
 }
 
 // replaceProgress removes the last waiting message of a campaign if it is a progress event. The newer progress event m
-// follows, and takes its place.
+// takes the place of this message.
 func (p *picker) replaceProgress(m member) {
 	list := p.behind[m.order]
 	last := len(list) - 1

@@ -18,13 +18,15 @@ import (
 type Attempt struct {
 	// Delivered is true if the receiver answered with a 2xx.
 	Delivered bool `json:"delivered"`
-	// Status is the HTTP status of the answer; 0: no answer.
+	// Status is the HTTP status of the answer. It is 0 if the receiver did not answer.
 	Status int `json:"status,omitempty"`
-	// Error is why the message was not delivered. Error contains no text of the receiver's answer.
+	// Error is the reason why the message was not delivered. It contains no text from the
+	// receiver's answer.
 	Error string `json:"error,omitempty"`
 	// Milliseconds is how long the request took.
 	Milliseconds int64 `json:"milliseconds"`
-	// retryAfter is what the header Retry-After asks for; 0: nothing.
+	// retryAfter is the wait that the header Retry-After asks for. It is 0 if the answer has no
+	// such header.
 	retryAfter time.Duration
 }
 
@@ -41,13 +43,13 @@ func newSender(resolver *net.Resolver) *sender {
 	return &sender{guarded: newClient(resolver, false), private: newClient(resolver, true), timeout: requestTimeout}
 }
 
-// close closes the idle connections.
+// The method "close" closes the idle connections.
 func (s *sender) close() {
 	s.guarded.CloseIdleConnections()
 	s.private.CloseIdleConnections()
 }
 
-// send signs one message with the time in the parameter "at", and sends it.
+// The method "send" signs one message with the time in the parameter "at", and sends the message.
 func (s *sender) send(ctx context.Context, e *Endpoint, id string, at time.Time, body []byte) Attempt {
 	began := time.Now()
 	a := s.post(ctx, e, id, at, body)
@@ -76,7 +78,7 @@ func (s *sender) post(ctx context.Context, e *Endpoint, id string, at time.Time,
 		return Attempt{Error: reasonOf(err)}
 	}
 	defer res.Body.Close()
-	_, _ = io.CopyN(io.Discard, res.Body, maxAnswer) // so that the connection of a short answer can be used again
+	_, _ = io.CopyN(io.Discard, res.Body, maxAnswer) // read a short answer to its end, so that its connection can be used again
 	a := Attempt{Status: res.StatusCode, Delivered: res.StatusCode >= 200 && res.StatusCode <= 299, retryAfter: retryAfter(res.Header)}
 	switch {
 	case a.Delivered:
@@ -105,7 +107,7 @@ func reasonOf(err error) string {
 	return fmt.Sprintf("no answer: %.120s", err)
 }
 
-// retryAfter returns the seconds of the header Retry-After, within bounds.
+// The function "retryAfter" returns the seconds of the header Retry-After, up to maxRetryAfter.
 func retryAfter(h http.Header) time.Duration {
 	n, err := strconv.Atoi(h.Get("Retry-After"))
 	if err != nil || n < 0 {

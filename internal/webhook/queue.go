@@ -17,15 +17,15 @@ import (
 )
 
 const (
-	// leaseFor is how long one process may deliver to an endpoint without renewing its lease. It is longer than a
-	// request.
+	// leaseFor is how long one process may deliver to an endpoint without renewing its lease. This is longer than
+	// the time limit of a request.
 	leaseFor = 30 * time.Second
 	// keepFor is how long Redis keeps the state of an endpoint after the last time that a process read it.
 	keepFor = 30 * 24 * time.Hour
-	// maxWaiting is how many messages of an endpoint wait for another attempt. At this number, no further event
-	// is read.
+	// maxWaiting is the maximum number of waiting messages of an endpoint. When this number is reached, no
+	// further event is read.
 	maxWaiting = 1000
-	// maxDead is how many messages the dead list of an endpoint keeps.
+	// maxDead is the maximum number of messages in the dead list of an endpoint.
 	maxDead = 1000
 )
 
@@ -68,7 +68,7 @@ type commitArgs struct {
 	Keep          time.Duration
 }
 
-// change is what a commit does with one message.
+// change is the change that a commit makes to one message.
 type change struct {
 	Action, Member string
 	Due            time.Time
@@ -107,14 +107,15 @@ func allKeys(name string) []string {
 	return []string{leaseKey(name), stateKey(name), waitingKey(name), recordsKey(name), deadKey(name)}
 }
 
-// waiting is a message that waits for another attempt, or behind such a message of the same campaign.
+// waiting is a message that waits for another attempt, or that waits behind such a message of the same campaign.
 type waiting struct {
 	member
 	due time.Time
 }
 
-// member names a message: the cursor of its event, its sort, and the campaign, account or other thing within which
-// messages keep their order. The sorted set of waiting messages holds the member as text.
+// member names a message. It has the cursor of the message's event, the sort of the message, and the campaign,
+// account or other thing within which messages keep their order. The sorted set of waiting messages contains the
+// member as text.
 type member struct {
 	cursor string
 	sort   string
@@ -123,7 +124,7 @@ type member struct {
 
 const (
 	sortEvent    = "e"
-	sortProgress = "p" // progress of a campaign; the next message of this sort replaces a waiting one
+	sortProgress = "p" // progress of a campaign; the next message of this sort replaces a waiting message of this sort
 	sortLost     = "l"
 )
 
@@ -154,7 +155,7 @@ func parseMember(text string) member {
 	return m
 }
 
-// String returns the text under which the sorted set holds the member.
+// String returns the text of the member in the sorted set.
 func (m member) String() string { return m.cursor + " " + m.sort + " " + m.order }
 
 // id returns the value of the header webhook-id. It is the same for every attempt of a message, at every endpoint.
@@ -171,14 +172,14 @@ func compareMembers(a, b member) int {
 	return cmp.Or(cmp.Compare(am, bm), cmp.Compare(as, bs), cmp.Compare(a.sort, b.sort))
 }
 
-// record is what Redis keeps of a waiting message, beside its name.
+// record is what Redis keeps of a waiting message, in addition to its name.
 type record struct {
-	// First is the time of the first attempt in ms; 0: none was made.
+	// First is the time of the first attempt in ms. It is 0 before the first attempt.
 	First int64 `json:"f,omitempty"`
 	// Attempts is the number of requests. Error is the reason why the last request failed.
 	Attempts int    `json:"n,omitempty"`
 	Error    string `json:"e,omitempty"`
-	// Body is the body of the message, the same in every attempt.
+	// Body is the body of the message. It is the same in every attempt.
 	Body json.RawMessage `json:"b"`
 }
 

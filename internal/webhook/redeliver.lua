@@ -1,14 +1,15 @@
--- redeliver.lua moves messages from the dead list of an endpoint to those that wait.
+-- redeliver.lua moves messages from the dead list of an endpoint to its waiting messages.
 -- KEYS: 1 dead list, 2 waiting messages, 3 their records
 -- ARGV, in the order of redeliverArgs:
---   due          ms: the next attempt
---   max_waiting  messages that may wait at most
---   keep         ms: how long a new key stays
+--   due          ms: time of the next attempt
+--   max_waiting  maximum number of waiting messages
+--   keep         ms: how long a new key is kept
 -- and for each message, in the order of deadChange:
 --   id           of the entry in the dead list
 --   member       of the waiting messages
 --   record
--- Returns {the number of these messages that wait now}. Running it again answers the same, unless they were delivered meanwhile.
+-- Returns {the number of these messages that wait now}. A repeated run returns the same, unless messages
+-- were delivered meanwhile.
 local due, max_waiting, keep = unpack(ARGV)
 local FIRST, ARGS = 4, 3
 local n = 0

@@ -1,4 +1,4 @@
--- replace.lua replaces the record of an endpoint, unless it has changed or was deleted since it was read.
+-- replace.lua replaces the record of an endpoint, unless the record was changed or deleted since it was read.
 -- KEYS: 1 endpoints of the HTTP API
 -- ARGV, in the order of replaceArgs:
 --   name

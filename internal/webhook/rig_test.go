@@ -43,7 +43,8 @@ const (
 	secondSecret = "whsec_dHVtYS10dW1hLXR1bWEtdHVtYS10dW1hLXR1bWE="
 )
 
-// rig is a Service on a separate Redis, with a clock that the test moves and one endpoint, "hook", at a receiver.
+// rig is a Service on a separate Redis, with a clock that the test moves. It has one endpoint, "hook", which
+// sends to a receiver.
 type rig struct {
 	*testing.T
 	rdb      *redis.Client
@@ -135,7 +136,7 @@ func (r *rig) add(e events.Event) {
 	}
 }
 
-// deliver delivers what is due, and returns how long to wait.
+// The method "deliver" delivers the messages that are due, and returns how long to wait until the next delivery.
 func (r *rig) deliver() time.Duration {
 	r.Helper()
 	for {
@@ -171,7 +172,7 @@ type receiver struct {
 	url string
 
 	mu       sync.Mutex
-	answer   func(w http.ResponseWriter, m message) bool // returns false if it has not taken the message
+	answer   func(w http.ResponseWriter, m message) bool // returns false if the receiver has not taken the message
 	requests int
 	taken    []message
 	wrong    []string
@@ -223,7 +224,7 @@ func (rc *receiver) set(answer func(http.ResponseWriter, message) bool) {
 	rc.answer = answer
 }
 
-// status is an answer of the receiver that takes no message.
+// The function "status" returns an answer function for a receiver that does not take the message.
 func status(code int) func(http.ResponseWriter, message) bool {
 	return func(w http.ResponseWriter, _ message) bool {
 		w.WriteHeader(code)

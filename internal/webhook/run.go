@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// Run delivers events to all endpoints until ctx ends. Then it waits for the requests in flight, up to 15 s, and ends
-// its leases, so that other processes continue immediately.
+// Run delivers events to all endpoints until ctx ends. Then it waits up to 15 s for the requests in flight, and ends
+// the leases of this process, so that other processes continue immediately.
 func (s *Service) Run(ctx context.Context) {
 	r := &runner{Service: s, next: map[string]time.Time{}, running: map[string]bool{}, held: map[string]bool{}}
 	tick := time.NewTicker(s.poll)
@@ -25,7 +25,7 @@ func (s *Service) Run(ctx context.Context) {
 	}
 }
 
-// runner runs passes of many endpoints, one of each at a time.
+// runner runs the passes of many endpoints. At any time at most one pass runs for each endpoint.
 type runner struct {
 	*Service
 	group sync.WaitGroup
@@ -34,10 +34,10 @@ type runner struct {
 	next    map[string]time.Time // when the next pass of each endpoint is due
 	running map[string]bool
 	held    map[string]bool // the endpoints whose lease this process may have
-	failed  string          // the last error, which is logged once
+	failed  string          // the last logged error; the same error is not logged twice in a row
 }
 
-// startPasses starts a pass of each endpoint for which one is due.
+// startPasses starts a pass for each endpoint whose next pass is due.
 func (r *runner) startPasses(ctx context.Context) {
 	list, err := r.Endpoints(ctx)
 	r.report(ctx, "", err)

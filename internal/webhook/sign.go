@@ -24,7 +24,7 @@ const (
 // payload is the body of a message. Standard Webhooks recommends these three members.
 type payload struct {
 	Type string `json:"type"`
-	// Timestamp is when the event happened, not when the message is sent.
+	// Timestamp is the time at which the event happened, not the time at which the message is sent.
 	Timestamp time.Time      `json:"timestamp"`
 	Data      producer.Event `json:"data"`
 }
@@ -41,7 +41,7 @@ func newBody(e producer.Event, now time.Time) ([]byte, error) {
 
 var errNoSecret = errors.New("the endpoint has no secret that is in force")
 
-// sign sets the headers of a message. The headers name the time "at" as the time of sending, and hold one
+// sign sets the headers of a message. The headers contain the time "at" as the time of sending, and one
 // signature for each secret in force.
 func sign(h http.Header, secrets []Secret, id string, at time.Time, body []byte) error {
 	stamp := strconv.FormatInt(at.Unix(), 10)

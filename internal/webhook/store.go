@@ -23,13 +23,13 @@ import (
 // listKey is the hash of the endpoints that the HTTP API made, by name.
 const listKey = script.KeyPrefix + "webhooks"
 
-// ErrConfigured means that the endpoint comes from tuma.yaml, so that only an edit of that file changes it.
+// ErrConfigured means that the endpoint comes from tuma.yaml, so that it can be changed only in that file.
 var ErrConfigured = errors.New("the webhook is set in tuma.yaml: change it there")
 
 // ErrChanged means that another request has changed or deleted an endpoint at the same time.
 var ErrChanged = errors.New("the webhook was changed by another request at the same time")
 
-// rotateFor is how long the old secret of an endpoint still signs after it was replaced.
+// rotateFor is how long Tuma also signs with the old secret of an endpoint after its replacement.
 const rotateFor = 24 * time.Hour
 
 // Service keeps the endpoints and delivers events to them. It is safe for concurrent use, and any number of processes may
@@ -41,9 +41,9 @@ type Service struct {
 	sender     *sender
 	configured atomic.Pointer[[]Endpoint]
 	token      string
-	// now is the clock that decides about attempts: that of Redis, except in tests.
+	// The field "now" is the clock for attempts. It is Redis' clock, except in tests.
 	now func(context.Context) (time.Time, error)
-	// poll is how often a process looks for new events.
+	// The field "poll" is the time between two reads of new events.
 	poll time.Duration
 }
 
@@ -65,7 +65,7 @@ func (s *Service) SetConfigured(list []Endpoint) {
 	s.configured.Store(&list)
 }
 
-// stored is an Endpoint as Redis has it. Tuma signs with the secrets, so Redis holds them as they are.
+// stored is an Endpoint as Redis has it. Tuma signs with the secrets, so Redis must hold them unencrypted.
 type stored struct {
 	URL       string         `json:"u"`
 	Events    []string       `json:"e,omitempty"`
@@ -103,7 +103,7 @@ func decode(name, text string) (Endpoint, error) {
 	return e, nil
 }
 
-// Endpoints returns all endpoints by name. If some cannot be read, it returns the others and an error.
+// Endpoints returns all endpoints by name. If some endpoints cannot be read, it returns the others and an error.
 func (s *Service) Endpoints(ctx context.Context) ([]Endpoint, error) {
 	records, err := s.rdb.HGetAll(ctx, listKey).Result()
 	if err != nil {
@@ -152,10 +152,10 @@ func (s *Service) checkMade(ctx context.Context, name string) error {
 	return err
 }
 
-// Create makes an endpoint that gets the events from now on. If e has no secret, Create makes one. If an endpoint with
-// the same name, URL and events exists, and with the secret of e if e has one, Create returns that endpoint, and again
-// is true. If the existing endpoint differs, the error is a producer.ErrConflict. For mistakes in e, the error is a
-// producer.ErrInvalid.
+// Create makes an endpoint that gets the events from now on. If e has no secret, Create makes a secret. If an endpoint
+// with the same name, URL and events exists, Create returns that endpoint, and the result "again" is true. If e has a
+// secret, it must be the secret of that endpoint too. If the existing endpoint differs, the error is a
+// producer.ErrConflict. For mistakes in e, the error is a producer.ErrInvalid.
 func (s *Service) Create(ctx context.Context, e Endpoint) (made Endpoint, again bool, err error) {
 	e.AllowPrivate, e.Configured = false, false
 	if mistakes := e.Mistakes(); len(mistakes) > 0 {
@@ -200,8 +200,8 @@ func (s *Service) Create(ctx context.Context, e Endpoint) (made Endpoint, again 
 	return e, false, nil
 }
 
-// repeated handles a second request to make an endpoint. The parameter "before" is the existing endpoint. If e asks
-// for the same endpoint, repeated returns the existing one; otherwise it returns an error.
+// repeated handles a second request to make an endpoint. The parameter "before" is the existing endpoint. If e
+// describes the same endpoint, the function returns the existing endpoint. Otherwise it returns an error.
 func repeated(before, e Endpoint) (Endpoint, bool, error) {
 	same := !before.Configured && before.URL == e.URL && slices.Equal(before.Events, e.Events)
 	if len(e.Secrets) > 0 && !slices.ContainsFunc(before.Secrets, func(s Secret) bool { return s.Key == e.Secrets[0].Key }) {
@@ -213,7 +213,8 @@ func repeated(before, e Endpoint) (Endpoint, bool, error) {
 	return before, true, nil
 }
 
-// start sets the cursor of an endpoint to the newest event, if it has none, and returns the cursor.
+// The method "start" returns the cursor of an endpoint. If the endpoint has no cursor, it first sets the cursor to the
+// newest event.
 func (s *Service) start(ctx context.Context, name string) (string, error) {
 	last, err := s.client.LastEvent(ctx)
 	if err != nil {
@@ -229,7 +230,7 @@ func (s *Service) start(ctx context.Context, name string) (string, error) {
 	return cursor, nil
 }
 
-// Delete removes an endpoint with its waiting and dead messages. A request in flight is not cut off.
+// Delete removes an endpoint with its waiting and dead messages. A request in flight is not aborted.
 func (s *Service) Delete(ctx context.Context, name string) error {
 	if err := s.checkMade(ctx, name); err != nil {
 		return err
@@ -245,9 +246,9 @@ func (s *Service) Delete(ctx context.Context, name string) error {
 	return nil
 }
 
-// Rotate gives an endpoint a new secret and returns it. For another 24 h, the newest old secret signs too, so that the
-// receiver has time to change to the new secret. Rotate returns ErrChanged if the endpoint was changed or deleted at the
-// same time.
+// Rotate gives an endpoint a new secret and returns it. For another 24 h, Tuma also signs with the newest old secret,
+// so that the receiver has time to change to the new secret. Rotate returns ErrChanged if the endpoint was changed or
+// deleted at the same time.
 func (s *Service) Rotate(ctx context.Context, name string) (secret providers.Secret, oldUntil time.Time, err error) {
 	if err := s.checkMade(ctx, name); err != nil {
 		return "", oldUntil, err
@@ -269,7 +270,8 @@ func (s *Service) Rotate(ctx context.Context, name string) (secret providers.Sec
 	return secret, oldUntil, nil
 }
 
-// replace changes an endpoint that the HTTP API made, unless another process changes or deletes it meanwhile.
+// The method "replace" changes an endpoint that the HTTP API made, unless another process changes or deletes this
+// endpoint meanwhile.
 func (s *Service) replace(ctx context.Context, name string, change func(*Endpoint)) error {
 	before, err := s.rdb.HGet(ctx, listKey, name).Result()
 	if errors.Is(err, redis.Nil) {

@@ -99,7 +99,7 @@ func TestCheckSecret_Forms(t *testing.T) {
 	}
 }
 
-// During a rotation both secrets sign; after a day only the new one does.
+// During a rotation, messages are signed with both secrets. After a day they are signed only with the new secret.
 func TestRotate_TwoSecretsForADay(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -134,8 +134,8 @@ func TestRotate_TwoSecretsForADay(t *testing.T) {
 	}
 }
 
-// If another request changes or deletes an endpoint at the same time, the change is refused, and the other change
-// stays.
+// If another request changes or deletes an endpoint at the same time, this change is refused, and the change of
+// the other request stays.
 func TestReplace_OnlyWhatWasRead(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -226,7 +226,7 @@ func TestPing_OneAttempt(t *testing.T) {
 	}
 }
 
-// until waits until the function is() returns true.
+// The method "until" waits until the function "is" returns true.
 func (r *rig) until(what string, is func() bool) {
 	r.Helper()
 	deadline := time.After(30 * time.Second)
@@ -239,7 +239,7 @@ func (r *rig) until(what string, is func() bool) {
 	}
 }
 
-// Many processes deliver each event once, in order, also when the delivering process stops.
+// Many processes deliver each event once and in order, even when the delivering process stops.
 func TestRun_ManyProcesses(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -282,7 +282,7 @@ func TestRun_ManyProcesses(t *testing.T) {
 	}
 }
 
-// inOrder checks that the receiver has n events, and that the events of each campaign are in their order.
+// inOrder checks that the receiver has n events, and that the events of each campaign are in order.
 func (r *rig) inOrder(n int) {
 	r.Helper()
 	_, taken := r.receiver.got()

@@ -16,8 +16,8 @@ import (
 
 const receiverSecret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
-// receiver starts a receiver, and configures webhooks with the given names that send to it, as tuma.yaml would. The
-// receiver answers 200 to a message whose signature is right.
+// receiver starts a receiver. It configures webhooks that send to this receiver, with the given names, as tuma.yaml
+// would. The receiver answers 200 to a message whose signature is right.
 func (r *rig) receiver(names ...string) {
 	r.Helper()
 	hook, err := standardwebhooks.NewWebhook(receiverSecret)
