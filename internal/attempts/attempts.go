@@ -1,6 +1,6 @@
-// Package attempts stores in Redis, by login, which calls a gateway may have taken and which
-// message ids the gateway gave. Tuma compares each message found at the gateway with these calls
-// and ids.
+// Package attempts stores attempts and message ids in Redis, by login. An attempt is a call that
+// a gateway may have taken. Tuma compares each message that it finds at the gateway with these
+// attempts and ids.
 package attempts
 
 import (
@@ -25,15 +25,16 @@ type Index struct {
 // New returns the Index in the Redis of a Runner.
 func New(r *script.Runner) *Index { return &Index{rdb: r.Redis(), scripts: r} }
 
-// Attempt identifies a submission at a gateway that can list what it has accepted, or sends
-// delivery reports. Tuma keeps attempts by login. A message found at the gateway is compared with
-// the attempts, to decide which attempt the message belongs to and whether Tuma knows it already.
+// Attempt identifies a submission at a gateway that can list accepted messages or sends delivery
+// reports. Tuma stores attempts by login. If Tuma finds a message at the gateway, it compares the
+// message with the attempts. This shows to which attempt the message belongs, and whether Tuma
+// already has the message.
 //
 // The order of the steps makes this safe. The worker adds the attempt before it sends the first
 // byte of the call. It records the ids of the messages before it settles the attempt, and removes
-// the attempt after the settle. A worker that looks for a message reads the gateway's list first,
-// then the attempts, then the ids. So if another attempt sent a message in the list, the worker
-// finds that attempt, or the id of the message.
+// the attempt after the settle. A worker that searches for a message first reads the gateway's
+// list, then the attempts, then the ids. So if another attempt sent a message in the list, the
+// worker finds either this attempt or the id of the message.
 type Attempt struct {
 	Campaign, Batch  string
 	Call, Generation int
@@ -46,7 +47,7 @@ type Attempt struct {
 const Life = time.Hour
 
 // sentSpan is the length of the time spans by which message ids are grouped. Each span has one
-// Redis key, which expires when its newest id is no longer needed.
+// Redis key, which expires when the newest id of the span is no longer needed.
 const sentSpan = 10 * time.Minute
 
 func attemptsKey(login string) string { return script.KeyPrefix + "attempts:{" + login + "}" }

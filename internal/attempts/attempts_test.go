@@ -51,7 +51,7 @@ func TestKnownMessageIDs_SpanTheEdgesOfTheirPeriods(t *testing.T) {
 	start := time.UnixMilli(1_790_000_000_000)
 	for n := range 5 {
 		a := Attempt{Campaign: "c", Batch: "0.0", At: start.Add(time.Duration(n) * 7 * time.Minute)}
-		for range 2 { // running it again is harmless
+		for range 2 { // the second run repeats the step, which is harmless
 			if err := r.RecordMessageIDs(t.Context(), "login", a, []string{fmt.Sprint("id-", n), fmt.Sprint("other-", n)}, Life); err != nil {
 				t.Fatal(err)
 			}

@@ -18,9 +18,9 @@ var sentSource string
 // attempt is settled.
 var sentScript = script.NewAlwaysAllowed("sent", sentSource)
 
-// sentHash is how many bytes Tuma keeps of the hash of a message id. With 7 bytes, two ids of the
-// same hour hardly ever have the same hash. If two ids do, a lookup takes the second message for a
-// known one and ignores it.
+// sentHash is the number of bytes that Tuma stores of the hash of a message id. With 7 bytes, two
+// ids of the same hour hardly ever have the same hash. If they do, a lookup takes the second
+// message for a known message and ignores it.
 const sentHash = 7
 
 func hashID(id string) string {
@@ -29,8 +29,8 @@ func hashID(id string) string {
 }
 
 // RecordMessageIDs stores the gateway's ids of an attempt's messages for at least the duration
-// life. The worker must call it before it settles the attempt. It works even when Redis has reached
-// maxmemory.
+// life. The worker must call it before it settles the attempt. The call succeeds even when Redis
+// has reached maxmemory.
 func (x *Index) RecordMessageIDs(ctx context.Context, login string, a Attempt, ids []string, life time.Duration) error {
 	if len(ids) == 0 {
 		return nil
@@ -53,8 +53,8 @@ type sentArgs struct {
 }
 
 // KnownMessageIDs returns a function that reports whether an id was recorded under the login by an
-// attempt that began in the time from start to end. Once in many millions of ids, the function
-// reports true for an id that was not recorded.
+// attempt that began in the time from start to end. For about one in many millions of ids, the
+// function returns true although the id was not recorded.
 func (x *Index) KnownMessageIDs(ctx context.Context, login string, start, end time.Time) (func(id string) bool, error) {
 	var keys []string
 	for at := start; ; at = at.Add(sentSpan) {

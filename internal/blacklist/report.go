@@ -22,7 +22,7 @@ import (
 // Reports adds to the suppression lists the numbers that delivery reports call blacklisted. If a gateway
 // queues messages, only such a report shows that a number is blacklisted. The rule for adding a number
 // is the same as after a call: shortly before and after the report, other recipients of the sender ID
-// must have received their messages. Make it with NewReports. It is safe for concurrent use.
+// must have received their messages. Make a Reports with NewReports. It is safe for concurrent use.
 type Reports struct {
 	ledger    *ledger.Ledger
 	optouts   *optout.Lists
@@ -32,8 +32,8 @@ type Reports struct {
 	rule      Rule
 }
 
-// Account is what Reports must know about an account: its default sender ID, and
-// whether its gateway blacklists numbers by sender ID (providers.Info.BlacklistBySender).
+// Account has the facts about an account that Reports needs: its default sender ID, and whether
+// its gateway blacklists numbers by sender ID (providers.Info.BlacklistBySender).
 type Account struct {
 	Sender   string
 	BySender bool
@@ -46,8 +46,8 @@ func NewReports(l *ledger.Ledger, campaigns *wake.Campaigns, lists *optout.Lists
 }
 
 // Note takes reports that have just been applied. It logs a failure and does not return it, because the
-// reports themselves are stored. In the next campaign the gateway refuses the number again, and Note
-// can then add the number to the suppression list.
+// reports themselves are stored. If a number was not added, the gateway refuses it again in the next
+// campaign, and Note can then add it to the suppression list.
 func (x *Reports) Note(ctx context.Context, reports []tracking.Applied) {
 	for _, r := range reports {
 		added, err := x.note(ctx, r)
@@ -62,7 +62,8 @@ func (x *Reports) Note(ctx context.Context, reports []tracking.Applied) {
 	}
 }
 
-// note takes one report. It returns how many numbers were new on a list.
+// The method "note" takes one report. It returns how many numbers were added to a list and were not on
+// it before.
 func (x *Reports) note(ctx context.Context, r tracking.Applied) (added int, err error) {
 	if !r.Status.Delivered && !r.Blacklisted {
 		return 0, nil
@@ -101,10 +102,11 @@ func (x *Reports) note(ctx context.Context, r tracking.Applied) (added int, err 
 	return added, err
 }
 
-// ofReport returns the numbers that a suppression list can get now, and the list. A delivered message
-// proves the sender ID, as an accepted recipient does in the answer to a call. Reports have their own
-// count of blacklisted recipients in a row. A gateway that queues messages first accepts a recipient
-// and calls it blacklisted later, so that the count of calls would not grow.
+// ofReport returns the numbers that can be added to a suppression list now, and the name of this
+// list. A delivered message proves that the sender ID works, like an accepted recipient in the answer
+// to a call. Reports have a separate count of blacklisted recipients in a row. The reason: a gateway
+// that queues messages first accepts a recipient and later calls the recipient blacklisted. So the
+// count of calls would never grow.
 func (x *Reports) ofReport(account, sender string, bySender bool, d providers.DLR) (list string, proven []optout.Entry) {
 	list = campaign.AllSenders
 	if bySender {

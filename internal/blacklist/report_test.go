@@ -45,7 +45,7 @@ func TestReports_RuleOfTheSuppressionList(t *testing.T) {
 	}
 }
 
-// everyNumber returns as many reports as make a run of blacklisted recipients too long.
+// everyNumber returns enough reports to make a run of blacklisted recipients too long.
 func everyNumber(failed func(sms.MSISDN) providers.DLR) (reports []providers.DLR) {
 	for n := range sms.MSISDN(RunLimit) {
 		reports = append(reports, failed(n+1))

@@ -1,9 +1,10 @@
-// Package blacklist decides which numbers that a gateway calls blacklisted are added to our suppression lists.
+// Package blacklist decides about numbers that a gateway calls blacklisted: which of them are added to our
+// suppression lists.
 //
-// A gateway that does not know a sender ID may call every recipient blacklisted. So a recipient is added
-// only if the same account has accepted other recipients of the same sender ID: in the same call, or
-// within ten minutes before this recipient and then after it. Until then it waits. A recipient that is
-// left out is rejected again in the next campaign, and can be added then.
+// If a gateway does not know a sender ID, it may call every recipient blacklisted. So a recipient is added
+// only if the same account has accepted other recipients of the same sender ID: either in the same call,
+// or both within ten minutes before this recipient and after it. Until then the recipient waits. A
+// recipient that is not added is rejected again in the next campaign, and can be added then.
 package blacklist
 
 import (
@@ -15,26 +16,26 @@ import (
 	"github.com/tuma-sms/tuma/internal/verdict"
 )
 
-// Rule is what one process has seen of the sender IDs at its accounts. The zero value has seen nothing.
-// It is safe for concurrent use.
+// Rule has what one process has seen of the sender IDs at its accounts. The zero value is a Rule that
+// has seen nothing yet. It is safe for concurrent use.
 type Rule struct {
 	mu      sync.Mutex
-	senders map[string]*sender // the key is made of account and sender ID
+	senders map[string]*sender // the key contains the account and the sender ID
 }
 
 // sender is what was seen of a sender ID at an account.
 type sender struct {
-	// acceptedAt is when the account last accepted a recipient. run counts the recipients that the
-	// account has called blacklisted since then. waiting lists the recipients among these that may
-	// still be put on the suppression list.
+	// acceptedAt is when the account last accepted a recipient. run is the number of recipients
+	// that the account has called blacklisted since then. waiting has those of them that may still
+	// be added to the suppression list.
 	acceptedAt time.Time
 	run        int
 	waiting    []optout.Entry
 }
 
 const (
-	// RunLimit is how many recipients in a row may be blacklisted, in one process, before the campaign
-	// is paused. After such a run, the likely cause is the sender ID or the account, not the recipients.
+	// RunLimit is how many recipients in a row may be blacklisted in one process before the campaign is
+	// paused. The likely cause of a longer run is the sender ID or the account, not the recipients.
 	RunLimit = 25
 	// maxSenders is the maximum number of pairs of an account and a sender ID that are remembered.
 	maxSenders = 10_000
@@ -42,9 +43,9 @@ const (
 
 // Proven returns the recipients that can be added to a suppression list now. key names the account and
 // the sender ID. accepted is true if the account has accepted a recipient. found lists the recipients
-// that the account calls blacklisted. Proven keeps a recipient that it cannot add now for a later call,
-// or drops the recipient for good. pause reports whether the run of blacklisted recipients has become too
-// long. After that, no recipient of this run is ever added.
+// that the account calls blacklisted. If a recipient cannot be added now, Proven keeps it for a later
+// call or drops it permanently. The result "pause" is true if the run of blacklisted recipients has
+// become too long. After that, no recipient of this run is ever added.
 func (l *Rule) Proven(key string, accepted bool, found []optout.Entry) (proven []optout.Entry, pause bool) {
 	if !accepted && len(found) == 0 {
 		return nil, false

@@ -8,7 +8,8 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// A gateway that sends every report twice does not make the run of blacklisted recipients longer.
+// If a gateway sends every report twice, this does not make the run of blacklisted recipients
+// longer.
 func TestRule_RepeatedReportsCountOnce(t *testing.T) {
 	t.Parallel()
 	var rule Rule

@@ -10,10 +10,11 @@ import (
 	"github.com/tuma-sms/tuma/internal/script"
 )
 
-// Add adds numbers to a list, and returns how many were new to the list. If a number is on the list
-// already, Add keeps the first entry. If both entries are of OriginKeyword, Add keeps the later
-// one. Add sets a zero At in entries to the current time. The parameter "last" means that no more
-// chunks follow. Add waits until the entries are durable only if last is true.
+// Add adds numbers to a list, and returns how many of them are new on the list. If a number is
+// already on the list, Add keeps the first entry. If both entries have the origin OriginKeyword,
+// Add keeps the later entry. If At in an entry is zero, Add sets it to the current time. The
+// parameter "last" is true if no more chunks follow. Add waits until the entries are durable only
+// if last is true.
 func (l *Lists) Add(ctx context.Context, list string, entries []Entry, last bool) (added int, err error) {
 	origins := map[string]int{}
 	var now time.Time
@@ -61,7 +62,7 @@ func (l *Lists) Add(ctx context.Context, list string, entries []Entry, last bool
 		if len(entries) == 1 {
 			e.Number = entries[0].MSISDN.String()
 		}
-		// The numbers are stored, so an error of the event must not become an error of Add.
+		// The numbers are already stored, so an error about the event must not be an error of Add.
 		_ = events.New(l.scripts, 0).Add(ctx, e)
 	}
 	return added, nil

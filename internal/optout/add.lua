@@ -1,5 +1,5 @@
--- add.lua adds numbers to a suppression list. If a number is on the list already, its first entry stays. If both
--- entries are of an opt-out word, the later one stays, because an opt-in word removes only an entry that is not
+-- add.lua adds numbers to a suppression list. If a number is already on the list, its first entry stays. If both
+-- entries are from an opt-out word, the later entry stays, because an opt-in word removes only an entry that is not
 -- later than the opt-in word (take.lua).
 -- KEYS: 1 data of all lists, then the bucket of each number
 -- ARGV, in the order of changeArgs:

@@ -13,8 +13,8 @@ import (
 
 // listCopy is a copy of a suppression list, ordered by bucket.
 type listCopy struct {
-	numbers []uint64 // numbers divided by the number of buckets, as the fields of a bucket store them
-	ends    []uint32 // for each bucket, the index in numbers where it ends
+	numbers []uint64 // the numbers divided by the number of buckets, as in the fields of a bucket
+	ends    []uint32 // for each bucket, the index in numbers at which the bucket ends
 }
 
 func (c *listCopy) has(m sms.MSISDN) bool {
@@ -28,7 +28,7 @@ func (c *listCopy) has(m sms.MSISDN) bool {
 
 // copyList reads a list. Numbers that are added or removed meanwhile may be missing or included.
 func (l *Lists) copyList(ctx context.Context, list string) (*listCopy, error) {
-	const step = 1024 // takes Redis one or two milliseconds
+	const step = 1024 // reading this number of buckets takes Redis one or two milliseconds
 	c := &listCopy{ends: make([]uint32, 0, buckets)}
 	keys := make([]string, step)
 	for at := 0; at < buckets; at += step {
@@ -43,7 +43,7 @@ func (l *Lists) copyList(ctx context.Context, list string) (*listCopy, error) {
 			for word := range strings.FieldsSeq(line) {
 				n, err := strconv.ParseUint(word, 10, 64)
 				if err != nil {
-					continue // this field of the bucket is not a number: leave it out
+					continue // skip this field of the bucket, because it is not a number
 				}
 				c.numbers = append(c.numbers, n)
 			}

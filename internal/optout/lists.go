@@ -1,5 +1,5 @@
-// Package optout stores the suppression lists in Redis: the numbers that have opted out, for all
-// senders and for each sender ID. What a campaign does with them is in internal/ledger.
+// Package optout stores the suppression lists in Redis. They have the numbers that have opted
+// out, for all senders and for each sender ID. Package ledger applies the lists to campaigns.
 package optout
 
 import (
@@ -35,7 +35,7 @@ var (
 	removeScript = script.Binding(script.New("remove", mustSource("remove")))
 	originScript = script.New("origin", mustSource("origin"))
 	copyScript   = script.New("copy", mustSource("copy"))
-	// loadScript adds the chunks of an import except the last one. Only the last chunk must wait
+	// loadScript adds all chunks of an import except the last. Only the last chunk must wait
 	// until the entries are durable.
 	loadScript = script.New("add", mustSource("add"))
 )

@@ -7,34 +7,35 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// Lookup finds the suppressed recipients of a campaign, page by page. At first it looks up
-// every number in Redis, which takes two or three microseconds each. With many lookups, done or
-// expected, reading a whole list is faster (copyFrom). Then Lookup reads the list once. From
-// then on it asks Redis only whether the list's length has changed.
+// Lookup finds the suppressed recipients of a campaign, page by page. At first it looks up every
+// number in Redis, which takes two or three microseconds for each. If many numbers were looked up
+// or will be, it is faster to read a whole list (copyFrom). Then Lookup reads the list once.
+// After that it asks Redis only whether the list's length has changed.
 //
 // If the length has changed, every number is looked up in Redis again. New opt-outs are passed to
-// open campaigns too, but only after they were written to the list. They are not passed on if the
-// process that writes them dies in between. Not safe for concurrent use.
+// open campaigns too, but only after they were written to the list. If the process that writes an
+// opt-out dies in between, the opt-out is not passed on. A Lookup is not safe for concurrent use.
 type Lookup struct {
 	all      *Lists
 	lists    []string
 	counts   []int
-	copies   []*listCopy // nil: every number is looked up in Redis
+	copies   []*listCopy // nil if every number is looked up in Redis
 	expected int
 	asked    int
 }
 
-// Reading a whole list takes as long as copyFrom lookups of single numbers, plus one lookup for
-// every copyShare numbers on the list. A list of more than maxCopied numbers is not read, because
-// its copy, at eight bytes a number, would take too much memory.
+// To read a whole list takes as long as copyFrom lookups of single numbers, plus one lookup for
+// every copyShare numbers on the list. A list of more than maxCopied numbers is not read. Its
+// copy would take too much memory, with eight bytes a number.
 const (
 	copyFrom  = buckets / 2
 	copyShare = 8
 	maxCopied = 1_000_000
 )
 
-// NewLookup returns a Lookup for the lists that are not empty according to counts, a result of
-// Counts. numbers is how many numbers will be looked up; 0 if that is not known.
+// NewLookup returns a Lookup for those of the lists that are not empty. The parameter "counts"
+// is a result of Counts. The parameter "numbers" is how many numbers will be looked up, or 0 if
+// that is not known.
 func (l *Lists) NewLookup(lists []string, counts map[string]int, numbers int) *Lookup {
 	x := &Lookup{all: l, expected: numbers}
 	for _, list := range lists {
@@ -90,8 +91,8 @@ func (x *Lookup) OptedOut(ctx context.Context, numbers []sms.MSISDN) (map[sms.MS
 	return out, nil
 }
 
-// dropChanged drops the copies of lists whose length has changed. Lookup does not copy these lists
-// again.
+// dropChanged deletes the copies of lists whose length has changed. Lookup does not copy these
+// lists again.
 func (x *Lookup) dropChanged(ctx context.Context) error {
 	if !slices.ContainsFunc(x.copies, func(c *listCopy) bool { return c != nil }) {
 		return nil

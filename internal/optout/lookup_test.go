@@ -8,8 +8,8 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// Lookup reads a whole list as soon as that is faster than looking up every number. Both ways must
-// give the same answers.
+// Lookup reads a whole list when that is faster than looking up every number. Both ways must have
+// the same results.
 func TestOptOutLookup_ReadsTheWholeListForManyNumbers(t *testing.T) {
 	t.Parallel()
 	for name, r := range map[string]*rig{"redis": newRig(t), "miniredis": rigOn(t, redistest.Mini(t))} {

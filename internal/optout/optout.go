@@ -22,15 +22,15 @@ import (
 // 	tuma:{optout}:m        data of all lists: n:LIST is the count of numbers on LIST; o:ORIGIN is the number of an origin, and
 // 	                       i:N the origin with number N; origins is the number for the next new origin; last is the token
 // 	                       and result of the last change
-// 	tuma:{optout}:LIST:B   bucket B of a list: its numbers that leave the remainder B when divided by buckets
+// 	tuma:{optout}:LIST:B   bucket B of a list: its numbers whose remainder is B when divided by the number of buckets
 //
-// In a bucket, the field is the quotient of the number. The value holds its time (minutes since
-// 2020) and its origin in one integer. Redis stores a hash of small integers as a listpack: eleven
-// to twelve bytes an entry, where a plain set takes 48.
+// In a bucket, the field is the quotient of the number. The value has the time of the entry (minutes since 2020) and
+// its origin in one integer. Redis stores a hash of small integers as a listpack. That takes eleven to twelve bytes an
+// entry, and a plain set would take 48.
 
-// buckets is how many buckets a list has. With 10,000,000 numbers each bucket has 76. Up to
-// 50,000,000 numbers, buckets stay within 512 entries, the most for which Redis keeps a hash
-// compact.
+// buckets is the number of buckets of a list. In a list of 10,000,000 numbers, each bucket has
+// 76 entries. In a list of up to 50,000,000 numbers, a bucket has at most 512 entries. This is
+// the maximum for which Redis stores a hash compactly.
 const buckets = 1 << 17
 
 // The fixed origins of an opt-out. The origin of a gateway's answer is "gateway:ACCOUNT:CODE".
@@ -41,8 +41,8 @@ const (
 	OriginGateway = "gateway"
 )
 
-// Other origins get the numbers from firstOrigin to lastOrigin, in order. When all are in use,
-// every new origin is stored as "gateway".
+// Other origins get the numbers from firstOrigin to lastOrigin, in order. When all these numbers
+// are in use, every new origin is stored as "gateway".
 const (
 	firstOrigin = 8
 	lastOrigin  = 63
@@ -55,8 +55,8 @@ var ErrSender = errors.New("not a valid sender ID: it must have 1 to 16 letters,
 
 var listPattern = regexp.MustCompile(`^[A-Z0-9 ._&-]{1,16}$`)
 
-// ListOf returns the name of the suppression list of a sender ID. Case does not matter, nor
-// does a leading plus sign. For an empty sender it returns AllSenders.
+// ListOf returns the name of the suppression list of a sender ID. Case and a leading plus sign
+// do not matter. For an empty sender it returns AllSenders.
 func ListOf(sender string) (string, error) {
 	s := strings.ToUpper(strings.TrimPrefix(strings.TrimSpace(sender), "+"))
 	if s == "" || s == campaign.AllSenders {
@@ -73,9 +73,9 @@ type Entry struct {
 	MSISDN sms.MSISDN
 	// List is AllSenders or the list of a sender.
 	List string
-	// Origin is hand, import, keyword or gateway:ACCOUNT:CODE; empty: not known.
+	// Origin is hand, import, keyword or gateway:ACCOUNT:CODE. It is empty if the origin is not known.
 	Origin string
-	// At is when the number was added to the list, to the minute.
+	// At is the time at which the number was added to the list, to the minute.
 	At time.Time
 }
 
@@ -118,7 +118,7 @@ func (l *Lists) Counts(ctx context.Context) (map[string]int, error) {
 	return out, nil
 }
 
-// NotEmpty returns the lists among the given ones that are not empty, in one round trip.
+// NotEmpty returns those of the given lists that are not empty. It takes one round trip.
 func (l *Lists) NotEmpty(ctx context.Context, lists []string) ([]string, error) {
 	fields := make([]string, len(lists))
 	for i, list := range lists {
@@ -137,8 +137,9 @@ func (l *Lists) NotEmpty(ctx context.Context, lists []string) ([]string, error) 
 	return out, nil
 }
 
-// Find returns the suppressed subset of numbers, each with the first list that contains it.
-// numbers are the numbers of one page or batch. Without lists it sends nothing to Redis.
+// Find returns those of the given numbers that are suppressed, each with the first list that
+// contains the number. The numbers are from one page or batch. If no lists are given, Find sends
+// nothing to Redis.
 func (l *Lists) Find(ctx context.Context, lists []string, numbers []sms.MSISDN) (map[sms.MSISDN]string, error) {
 	if len(lists) == 0 || len(numbers) == 0 {
 		return nil, nil
@@ -214,7 +215,7 @@ func entryOf(meta map[string]string, list string, m sms.MSISDN, value string) En
 }
 
 // Entries yields all entries of a list, in no particular order. Entries that are added or removed
-// meanwhile may be missing or included. Entries keeps 256 buckets in memory at a time.
+// during the iteration may be missing or included. Entries keeps 256 buckets in memory at a time.
 func (l *Lists) Entries(ctx context.Context, list string) iter.Seq2[Entry, error] {
 	return func(yield func(Entry, error) bool) {
 		const step = 256
@@ -225,7 +226,7 @@ func (l *Lists) Entries(ctx context.Context, list string) iter.Seq2[Entry, error
 				for i := range read {
 					read[i] = p.HGetAll(ctx, bucketKey(list, at+i))
 				}
-				meta = p.HGetAll(ctx, metaKey) // read after the buckets, so that meta has every origin that the buckets name
+				meta = p.HGetAll(ctx, metaKey) // this command runs after the reads of the buckets, so that meta has every origin in the buckets
 				return nil
 			})
 			if err != nil {

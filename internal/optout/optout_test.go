@@ -115,8 +115,8 @@ func TestOptOut_MemoryOfAListIsBounded(t *testing.T) {
 	perNumber := float64(0)
 	entries := make([]Entry, 0, 10_000)
 	for i := range n {
-		// Numbers as in a country, spread over its networks. The list is short, so each bucket has few
-		// numbers.
+		// The numbers are like the numbers of a country, spread over its networks. The list is short,
+		// so each bucket has few numbers.
 		entries = append(entries, Entry{MSISDN: sms.MSISDN(254700000000 + uint64(i)*199), Origin: OriginImport})
 		if len(entries) == cap(entries) {
 			_, err := r.Add(t.Context(), campaign.AllSenders, entries, false)
@@ -126,8 +126,9 @@ func TestOptOut_MemoryOfAListIsBounded(t *testing.T) {
 	}
 	perNumber = float64(usedMemory(r)-before) / n
 	t.Logf("%.1f bytes a number", perNumber)
-	// Each of the 131,072 buckets also costs about 100 bytes. optOutBytes covers that for a list of
-	// 10,000,000 numbers. For this shorter list, 150 bytes a bucket are allowed in addition.
+	// Each of the 131,072 buckets also costs about 100 bytes. For a list of 10,000,000 numbers,
+	// optOutBytes includes this memory. For this shorter list, the test allows 150 bytes a bucket
+	// in addition.
 	if most := optOutBytes + 150.0*buckets/n; perNumber > most {
 		t.Errorf("the list takes %.1f bytes a number, want less than %.1f", perNumber, most)
 	}

@@ -1,10 +1,10 @@
--- origin.lua returns the number of an origin of opt-outs. It assigns a number to an origin that has none.
+-- origin.lua returns the number of an origin of opt-outs. If the origin has no number yet, the script assigns one.
 -- KEYS: 1 data of all lists
 -- ARGV, in the order of originArgs:
 --   origin
 --   first  first number to assign
 --   last   last number to assign
---   other  number for every origin after those
+--   other  number for every further origin
 -- Returns {number}
 local origin, first, last, other = unpack(ARGV)
 local n = redis.call('HGET', KEYS[1], 'o:' .. origin)

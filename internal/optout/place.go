@@ -6,8 +6,8 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// These names are for internal/inbox. Its script stores a message with an opt-in word, and in the
-// same step removes the entry of the sender.
+// These names are for the package internal/inbox. Its script stores a message with an opt-in
+// word, and removes the entry of the sender in the same step.
 const (
 	// MetaKey is the Redis key of the hash with the data of all suppression lists.
 	MetaKey = metaKey

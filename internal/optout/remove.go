@@ -9,7 +9,7 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// Remove removes numbers from a list, and returns how many were on it.
+// Remove removes numbers from a list, and returns how many of them were on the list.
 func (l *Lists) Remove(ctx context.Context, list string, numbers []sms.MSISDN) (removed int, err error) {
 	for at := 0; at < len(numbers); at += Chunk {
 		keys, args := []string{metaKey}, script.Args(changeArgs{Token: script.NewToken(), List: list})

@@ -1,5 +1,5 @@
-// Package outage recognises errors that say that Redis is away. redisguard.Readiness logs an outage
-// once, so other log lines about it are of debug level.
+// Package outage recognises errors that mean that Redis is away. redisguard.Readiness logs an
+// outage once. So other log lines about the outage have debug level.
 package outage
 
 import (
@@ -13,8 +13,8 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// Level returns the level at which to log an error of an operation that uses Redis. This is debug
-// if the error says that Redis is away, and otherwise the parameter level.
+// Level returns the level at which to log an error of an operation that uses Redis. If the error
+// means that Redis is away, the level is debug. Otherwise it is the parameter "level".
 func Level(err error, level zerolog.Level) zerolog.Level {
 	if Away(err) {
 		return zerolog.DebugLevel
@@ -22,8 +22,7 @@ func Level(err error, level zerolog.Level) zerolog.Level {
 	return level
 }
 
-// Away reports whether an error says that Redis does not answer, or does not serve commands at the
-// moment.
+// Away reports whether an error means that Redis does not answer, or does not serve commands now.
 func Away(err error) bool {
 	if err == nil || errors.Is(err, context.Canceled) {
 		return false

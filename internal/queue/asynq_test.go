@@ -13,8 +13,8 @@ import (
 	"github.com/tuma-sms/tuma/internal/test/redistest"
 )
 
-// existsCounter counts the EXISTS commands that a client sends. Only a gate sends them. Scripts of
-// asynq call EXISTS too, but inside Redis.
+// existsCounter counts the EXISTS commands that a client sends. Only a gate sends this command.
+// Scripts of asynq also call EXISTS, but inside Redis.
 type existsCounter struct{ atomic.Int64 }
 
 // DialHook implements redis.Hook.

@@ -10,18 +10,20 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Gate reduces the commands that idle asynq servers send to Redis. Each server tries to take a task
-// off its queue some twenty times a second. While all queues are empty, a Gate answers these tries
-// itself. It checks all queues together with one command. It is safe for concurrent use.
+// Gate reduces the number of commands that idle asynq servers send to Redis. Each server tries to
+// take a task from its queue about twenty times a second. While all queues are empty, the Gate
+// answers these tries without Redis. It checks all queues together with one command. It is safe for
+// concurrent use.
 type Gate struct {
 	rdb  *redis.Client
 	keys []string
-	// every is how long the gate skips a queue after a server found the queue empty. A check of all
-	// queues stays valid for half of that time.
+	// The field "every" is how long the gate skips a queue after a server found this queue empty. A
+	// check of all queues stays valid for half of that time.
 	every time.Duration
 	mu    sync.Mutex
-	// taken is when a server last took a task. For busyFor after that time, the gate checks more often,
-	// because further tasks are likely. One example is the batch of a message that was just planned.
+	// taken is the time at which a server last took a task. For the duration busyFor after that, the
+	// gate checks more often, because further tasks are likely. One example is the batch of a message
+	// that was just planned.
 	taken time.Time
 	at    time.Time
 	empty bool
@@ -34,11 +36,11 @@ type Gate struct {
 // It also returns nil for a cluster client, because one command cannot check keys in several hash
 // slots.
 //
-// The gate checks all queues at most twice within the period every, and more often after a task was
-// taken (see busyFor). Between its checks, the gate itself answers an asynq server that tries its
-// queue. A server may therefore try its queue several times within the period. This costs Redis
-// nothing, and the server notices a new task sooner. While some queues are not empty, the gate also
-// lets each server try its queue once in the period.
+// The gate checks all queues at most twice within the period "every". After a task was taken, it
+// checks more often (see busyFor). Between two checks, the gate answers the tries of asynq servers
+// without Redis. So a server may try its queue several times within the period at no cost to Redis,
+// and it notices a new task sooner. While some queues are not empty, the gate also lets each server
+// try its queue in Redis once in the period.
 func NewGate(rdb redis.UniversalClient, every time.Duration, queues []string) *Gate {
 	client, ok := rdb.(*redis.Client)
 	if !ok || len(queues) < 2 {
@@ -54,8 +56,9 @@ func NewGate(rdb redis.UniversalClient, every time.Duration, queues []string) *G
 // Client returns the Redis client to give to asynq's servers.
 func (g *Gate) Client() redis.UniversalClient { return gatedClient{g.rdb, g} }
 
-// skips reports whether the gate answers a try of this queue itself, because this queue or all
-// queues were empty just now. If the gate cannot check the queues, the try goes to Redis.
+// skips reports whether the gate answers a try of this queue without Redis, because this queue
+// was empty just now, or all queues were. If the gate cannot check the queues, the try goes to
+// Redis.
 func (g *Gate) skips(ctx context.Context, queue string) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -73,15 +76,15 @@ func (g *Gate) skips(ctx context.Context, queue string) bool {
 }
 
 const (
-	// busyFor is how long after a task the gate checks more often: up to busyRatio times as often. Each
-	// check may make every server try its queue. With many queues, the period is therefore at least
-	// busyEach for each queue.
+	// busyFor is how long after a task the gate checks up to busyRatio times as often. Each check may
+	// make every server try its queue. So with many queues, the period is at least busyEach times the
+	// number of queues.
 	busyFor   = 5 * time.Second
 	busyRatio = 5
 	busyEach  = 2 * time.Millisecond
 )
 
-// period returns how long the gate skips an empty queue at the moment. The caller holds g.mu.
+// period returns how long the gate skips an empty queue now. The caller holds g.mu.
 func (g *Gate) period() time.Duration {
 	if time.Since(g.taken) > busyFor {
 		return g.every
@@ -104,7 +107,8 @@ func (g *Gate) noteEmpty(queue string) {
 }
 
 // gatedClient is the Redis client for asynq's servers. While the gate skips a queue, gatedClient
-// does not send commands that take a task from this queue. It answers them itself.
+// does not send commands that take a task from this queue. It answers such a command without
+// Redis.
 type gatedClient struct {
 	redis.UniversalClient
 	gate *Gate
@@ -118,7 +122,7 @@ func (c gatedClient) EvalSha(ctx context.Context, digest string, keys []string, 
 	}
 	if c.gate.skips(ctx, keys[0]) {
 		cmd := redis.NewCmd(ctx)
-		cmd.SetErr(redis.Nil) // as if the queue were empty
+		cmd.SetErr(redis.Nil) // answer as if the queue were empty
 		return cmd
 	}
 	cmd := c.UniversalClient.EvalSha(ctx, digest, keys, args...)
@@ -130,9 +134,9 @@ func (c gatedClient) EvalSha(ctx context.Context, digest string, keys []string, 
 	return cmd
 }
 
-// isDequeueScript reports whether these are the keys of the script that takes a task in asynq 0.26.
-// If another release of asynq uses other keys, all its scripts go to Redis as if there were no
-// gate.
+// isDequeueScript reports whether keys are the keys of the script that takes a task in asynq 0.26.
+// If another release of asynq uses other keys, all its scripts go to Redis as if the gate did not
+// exist.
 func isDequeueScript(keys []string) bool {
 	return len(keys) == 4 && strings.HasSuffix(keys[0], ":pending") && strings.HasSuffix(keys[1], ":paused") &&
 		strings.HasSuffix(keys[2], ":active") && strings.HasSuffix(keys[3], ":lease")

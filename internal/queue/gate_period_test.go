@@ -5,7 +5,8 @@ import (
 	"time"
 )
 
-// After a task the gate checks more often. With many queues it does so less, because a check may try every queue.
+// After a task the gate checks more often. With many queues it checks less often than with few, because each
+// check may lead to a try of every queue.
 func TestGate_PeriodAfterATask(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {

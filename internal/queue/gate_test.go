@@ -74,7 +74,8 @@ func TestGate_TriesAnEmptyQueueBesideAFullOneOnce(t *testing.T) {
 	if err := dequeue(t.Context(), c, names[1]); err != nil {
 		t.Errorf("take from the queue that is not empty: %v", err)
 	}
-	// go-redis sends the script twice at first, because Redis does not have it yet.
+	// The first time, go-redis sends the script twice, because Redis does not have the script
+	// yet.
 	if n := scriptCalls(t, rdb) - before; n < 2 || n > 4 {
 		t.Errorf("%d scripts were run, want 2 to 4", n)
 	}

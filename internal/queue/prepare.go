@@ -18,19 +18,19 @@ type preparer struct {
 	client *asynq.Client
 
 	mu sync.Mutex
-	// announce holds, by queue, the command with which asynq announces a queue. asynq sends this
-	// command once for each client. A preparer adds it to each pipeline until one such pipeline has
-	// run.
+	// announce has, by queue, the command with which asynq announces the queue. asynq sends this
+	// command once for each client. A preparer adds the command to each pipeline until one such
+	// pipeline has run.
 	announce map[string][]any
 }
 
 // recorded is the key of the context value that receives the commands, a *[]redis.Cmder.
 type recorded struct{}
 
-// recorder is a redis.Hook that records commands and answers them as Redis would.
+// recorder is a redis.Hook that records commands, and answers them like Redis.
 type recorder struct{}
 
-// errNotRecorded means that asynq has sent a command that recorder does not know.
+// errNotRecorded means that asynq has sent a command that the recorder cannot answer.
 var errNotRecorded = errors.New("asynq has sent another command than expected")
 
 // DialHook implements redis.Hook.
@@ -68,8 +68,9 @@ func (recorder) ProcessPipelineHook(redis.ProcessPipelineHook) redis.ProcessPipe
 }
 
 func newPreparer() *preparer {
-	// The hook answers every command, so the client never connects. With the older protocol it starts no goroutine. With
-	// maintenance notifications on, NewClient would look up the address in DNS first, for up to two seconds.
+	// The hook answers every command, so the client never connects. With the older protocol the client does not start a
+	// goroutine. If maintenance notifications were on, NewClient would first look up the address in DNS, for up to two
+	// seconds.
 	rdb := redis.NewClient(&redis.Options{Addr: "recorder", Protocol: 2,
 		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}})
 	rdb.AddHook(recorder{})
@@ -101,7 +102,7 @@ func (p *preparer) prepare(ctx context.Context, name string, task *asynq.Task, o
 	return out, nil
 }
 
-// announced notes that Redis knows the queue.
+// announced notes that asynq's announcement of the queue is in Redis.
 func (p *preparer) announced(name string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -128,8 +129,8 @@ func (q *Queue) Prepare(ctx context.Context, name string, p Pointer) (Prepared, 
 	return Prepared{q, name, commands}, nil
 }
 
-// Add adds the commands to a pipeline. If Redis does not have asynq's script, they fail with NOSCRIPT:
-// the caller then calls Wake.
+// Add adds the commands to a pipeline. If Redis does not have asynq's script, the commands fail with
+// NOSCRIPT. Then the caller calls Wake.
 func (p Prepared) Add(ctx context.Context, pipe redis.Pipeliner) {
 	for _, c := range p.commands {
 		pipe.Do(ctx, c...)

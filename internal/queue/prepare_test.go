@@ -36,8 +36,8 @@ func contents(t *testing.T, rdb *redis.Client) map[string]any {
 	return out
 }
 
-// A prepared wake-up writes what asynq's own client writes. The test fails if another version of asynq
-// sends other commands.
+// A prepared wake-up must write the same as asynq's own client. The test fails if another version of
+// asynq sends other commands.
 func TestPrepare_WritesWhatAsynqWrites(t *testing.T) {
 	t.Parallel()
 	name := SendQueue("kobo-main", true)
@@ -107,7 +107,7 @@ func TestPrepare_RefusesCommandsThatItDoesNotKnow(t *testing.T) {
 	}
 }
 
-// A producer on a machine whose DNS does not answer must not wait for it: the address of the recorder is not a host.
+// If DNS does not answer, a producer must not wait for it, because the address of the recorder is not a host name.
 func TestNew_AsksNoDNS(t *testing.T) { // not parallel: it changes net.DefaultResolver
 	rdb := redistest.Start(t).Client()
 	queries := redistest.CountDNS(t)

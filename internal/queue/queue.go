@@ -1,6 +1,6 @@
 // Package queue defines what producers and workers share about wake-ups: task types, payloads,
-// queue names and task IDs. A task only points at work in the ledger. A task that is lost or
-// repeated does not change what is sent (see package ledger).
+// queue names and task IDs. A task only points to work in the ledger. If a task is lost or
+// repeated, this does not change what is sent (see package ledger).
 package queue
 
 import (
@@ -42,14 +42,14 @@ func PlanQueue(recipients int) string {
 const InlinePlanLimit = 500
 
 // PlansInline reports whether a single task both plans the campaign and starts to send it, on the
-// account's own queue. The campaign must be small and name its account. Its messages then wait for
-// one poll of a queue instead of two.
+// queue of the account. The campaign must be small, and its spec must name an account. Its
+// messages then wait for one poll of a queue instead of two.
 func PlansInline(account string, recipients int) bool {
 	return account != "" && recipients <= InlinePlanLimit
 }
 
-// FirstQueue returns the queue for a campaign's planning. account is the account that the campaign
-// names, or "" if it names none.
+// FirstQueue returns the queue for a campaign's planning. account is the account in the campaign's
+// spec, or "".
 func FirstQueue(account string, transactional bool, recipients int) string {
 	if PlansInline(account, recipients) {
 		return SendQueue(account, transactional)
@@ -84,15 +84,15 @@ var (
 	ErrPayload = errors.New("invalid task payload")
 )
 
-// Pointer is the payload of a task: it names the work that is due and the number of the wake-up.
+// Pointer is the payload of a task: it has the name of the work that is due and the number of the wake-up.
 type Pointer struct {
 	Version  int    `json:"v"`
 	Campaign string `json:"c"`
 	// Batch is the name of the batch, or "" for planning.
 	Batch string `json:"b,omitempty"`
 	Wake  int    `json:"w"`
-	// Trace is the W3C traceparent of the work that queued the wake-up, or "". It is a header of the task, so that
-	// the payload stays the same as in earlier releases.
+	// Trace is the W3C traceparent of the work that queued the wake-up, or "". Trace is in a header of the task,
+	// so that the payload does not differ from the payload of earlier releases.
 	Trace string `json:"-"`
 }
 
@@ -126,7 +126,7 @@ func Decode(payload []byte) (Pointer, error) {
 }
 
 // taskID returns an ID that depends only on the wake-up. asynq refuses a second task with the same
-// ID, so each wake-up is queued at most once.
+// ID. So each wake-up is queued at most once.
 func (p Pointer) taskID() string {
 	work := p.Batch
 	if work == "" {
@@ -154,7 +154,7 @@ func cutLast(s string) (before, after string, ok bool) {
 	return s[:i], s[i+1:], true
 }
 
-// Queue queues wake-ups in asynq and finds queued ones. It is safe for concurrent use.
+// Queue queues wake-ups in asynq and finds queued wake-ups. It is safe for concurrent use.
 type Queue struct {
 	rdb       redis.UniversalClient
 	client    *asynq.Client
@@ -167,9 +167,9 @@ func New(rdb redis.UniversalClient) *Queue {
 	return &Queue{rdb: rdb, client: asynq.NewClientFromRedisClient(rdb), inspector: asynq.NewInspectorFromRedisClient(rdb), preparer: newPreparer()}
 }
 
-// Wake queues a wake-up on the queue with the given name. It returns nil if the wake-up is queued
-// already. Tuma does not use asynq's retries and timeouts, so Wake sets them to values that do not
-// interfere.
+// Wake queues a wake-up on the queue with the given name. It also returns nil if the wake-up is
+// already queued. Tuma does not use asynq's retries and timeouts, so Wake sets values for them
+// that have no effect.
 func (q *Queue) Wake(ctx context.Context, name string, p Pointer) error {
 	task, options, err := p.task(name)
 	if err != nil {
@@ -203,8 +203,8 @@ func (p Pointer) task(name string) (*asynq.Task, []asynq.Option, error) {
 // Place says where in the queue a wake-up is.
 type Place uint8
 
-// The places of a wake-up. Lost includes a wake-up that is done or archived, and one whose queue
-// does not exist.
+// The places of a wake-up. Lost also means that the wake-up is done or archived, or that the
+// queue does not exist.
 const (
 	Lost Place = iota
 	Waiting
@@ -229,8 +229,8 @@ func (q *Queue) Find(name string, p Pointer) (Place, error) {
 	return Lost, nil
 }
 
-// Paused returns which of the named queues are paused with asynq's own tools, and since when. The
-// time is the zero time if the queue's record does not name one.
+// Paused returns which of the named queues were paused with asynq's own tools, and the time of
+// the pause. This is the zero time if the record of the queue does not have a time.
 func (q *Queue) Paused(ctx context.Context, names []string) (map[string]time.Time, error) {
 	since := make([]*redis.StringCmd, len(names))
 	_, err := q.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
@@ -259,8 +259,8 @@ func (q *Queue) Paused(ctx context.Context, names []string) (map[string]time.Tim
 	return paused, nil
 }
 
-// Length returns how many wake-ups in the queue wait for a worker. It sends one command. asynq's
-// inspector would send more commands, because it counts the tasks in every state.
+// Length returns how many wake-ups in the queue wait for a worker. It sends only one command.
+// asynq's inspector would send more commands, because it counts the tasks in every state.
 func (q *Queue) Length(ctx context.Context, name string) (int64, error) {
 	n, err := q.rdb.LLen(ctx, pendingKey(name)).Result()
 	if err != nil {

@@ -10,8 +10,8 @@ import (
 // TaskStates are the states of tasks that Totals counts.
 var TaskStates = []string{"pending", "retry", "archived"}
 
-// Totals returns how many tasks the planning queues and the queues of the named accounts hold together,
-// by state.
+// Totals returns, by state, how many tasks are in the planning queues and in the queues of the named
+// accounts together.
 func (q *Queue) Totals(ctx context.Context, accounts []string) (map[string]int, error) {
 	names := []string{PlanSmall, PlanLarge}
 	for _, a := range accounts {

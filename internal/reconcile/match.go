@@ -9,16 +9,16 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// matcher decides which of the messages that a gateway lists can belong to one particular call
-// only.
+// matcher decides which messages in a gateway's list can belong only to one particular call.
 type matcher struct {
-	// from and to are the earliest and the latest time that the gateway's clock may have shown at the call.
+	// The field "from" is the earliest time and the field "to" is the latest time that the gateway's clock
+	// may have shown at the call.
 	from, to time.Time
 	sender   string // the sender ID of the call
 	// parts is the maximum number of list entries for one message.
 	parts int
-	// others holds the numbers to which another unresolved call may have gone between the times
-	// from and to.
+	// others has the numbers to which another unresolved call may have gone between these two
+	// times.
 	others map[sms.MSISDN]bool
 	// known reports whether a message ID belongs to another call.
 	known func(id string) bool
@@ -26,9 +26,9 @@ type matcher struct {
 
 // The method "among" returns the IDs of the call's messages in the list, by number. It assigns an
 // entry of the list to a recipient if the entry is the recipient's only candidate. A candidate was
-// sent between the times from and to, has the sender ID of the call, and has an ID that is not
-// known. If another unresolved call may have gone to a number, the number gets no ID. The method
-// has no side effects.
+// sent between the times "from" and "to", has the sender ID of the call, and has an ID that does
+// not belong to another call. If another unresolved call may have gone to a number, the number
+// gets no ID. The method has no side effects.
 func (m matcher) among(listed []providers.TakenMessage, to []campaign.Planned) map[sms.MSISDN]string {
 	wanted := make(map[sms.MSISDN][]string, len(to))
 	for _, p := range to {
@@ -42,7 +42,7 @@ func (m matcher) among(listed []providers.TakenMessage, to []campaign.Planned) m
 			continue
 		}
 		switch {
-		case x.At.IsZero(): // the time of x is unknown, so x may or may not belong to the call
+		case x.At.IsZero(): // the time of x is unknown, so x may belong to the call or to another call
 			delete(wanted, x.To)
 		case !x.At.Before(m.from) && !x.At.After(m.to):
 			wanted[x.To] = append(ids, x.ID)

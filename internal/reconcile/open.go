@@ -9,8 +9,8 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// openAttempts caches the recipients of a login's unresolved attempts. These are the attempts in
-// flight and the attempts that ended unknown.
+// openAttempts caches the recipients of a login's unresolved attempts. An unresolved attempt is
+// in flight, or has ended unknown.
 type openAttempts struct {
 	mu   sync.Mutex
 	read time.Time
@@ -18,13 +18,13 @@ type openAttempts struct {
 	by   map[sms.MSISDN][]attempts.Attempt
 }
 
-// attemptsCacheFor is the maximum age of the cache of openAttempts. Until the cache has that age, a
-// number that is not in the cache counts as a number without unresolved attempts.
+// attemptsCacheFor is the maximum age of the cache of openAttempts. Until that age, attemptsTo
+// treats a number that is not in the cache as a number without unresolved attempts.
 const attemptsCacheFor = 100 * time.Millisecond
 
 // attemptsTo returns the unresolved attempts that have the number n among their recipients. If the
-// cache has such attempts, attemptsTo reads all attempts again, so that they were read after the
-// delivery report arrived (see attempts.Attempt).
+// cache has such attempts, attemptsTo reads all attempts again. They must be read after the
+// delivery report has arrived (see attempts.Attempt).
 func (o *openAttempts) attemptsTo(ctx context.Context, t *Tracker, login string, n sms.MSISDN, now time.Time) ([]attempts.Attempt, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()

@@ -1,7 +1,7 @@
 // Package reconcile keeps track of the calls that a gateway may have taken, and finds out which
-// messages the gateway did take. It searches the gateway's list of taken messages, and matches
-// delivery reports with calls of unknown outcome. It does this only for gateways without
-// idempotency keys, because there a call of unknown outcome cannot be repeated.
+// messages the gateway has taken. It searches the gateway's list of taken messages. It also
+// matches delivery reports with calls of unknown outcome. It does this only for gateways without
+// idempotency keys, because a call of unknown outcome cannot be repeated there.
 package reconcile
 
 import (
@@ -24,8 +24,8 @@ import (
 const (
 	// clockSlack is how far a gateway's clock may differ from Redis' clock.
 	clockSlack = 2 * time.Minute
-	// maxDLRDelay is how long after its message a delivery report may arrive. Gateways try to
-	// deliver a message for two days at most, and usually for one day.
+	// maxDLRDelay is the maximum time from a message to its delivery report. Gateways usually
+	// try to deliver a message for one day, and at most for two days.
 	maxDLRDelay = 48 * time.Hour
 )
 
@@ -38,19 +38,19 @@ type Tracker struct {
 	Log    zerolog.Logger
 	Info   providers.Info
 	// Lister lists the messages that the gateway has taken. Lister is nil if the gateway cannot list
-	// them.
+	// its messages.
 	Lister providers.Reconciler
-	// replaced is the Lister that SetLister has set; nil before the first call of SetLister.
+	// replaced is the Lister that SetLister has set. It is nil before the first call of SetLister.
 	replaced atomic.Pointer[providers.Reconciler]
-	// SearchFor is how long a call of unknown outcome is looked up in Lister's list. If SearchFor is
-	// 0 or negative, no call is looked up.
+	// SearchFor is how long a call of unknown outcome is looked up in the list of Lister. If
+	// SearchFor is 0 or negative, calls are not looked up.
 	SearchFor time.Duration
-	// Timeout is the maximum duration of a request. LongestCall is the maximum time from the claim
-	// of a call to the end of its lease.
+	// Timeout is the time limit of a request. LongestCall is the maximum time from the claim of a
+	// call to the end of its lease.
 	Timeout, LongestCall time.Duration
 
-	// listing is locked while a slot reads the gateway's list. open caches unresolved attempts, so
-	// that delivery reports can be matched with them.
+	// The lock "listing" is held while a slot reads the gateway's list. The field "open" caches
+	// unresolved attempts, so that delivery reports can be matched with these attempts.
 	listing sync.Mutex
 	open    openAttempts
 }
@@ -79,14 +79,14 @@ func (t *Tracker) lister() providers.Reconciler {
 	return t.Lister
 }
 
-// Tracked reports whether the login's attempts and message IDs are recorded, so that messages which
-// the gateway reports can be matched with them.
+// Tracked reports whether the login's attempts and message IDs are recorded, so that messages in
+// the gateway's reports can be matched with them.
 func (t *Tracker) Tracked() bool {
 	return t.Info.KeyTTL == 0 && (t.Searches() || t.Info.DLRNamesRecipient)
 }
 
-// keepIDsFor is how long message IDs are kept. It covers the time in which the gateway's list or a
-// delivery report may contain them.
+// keepIDsFor is how long message IDs are kept. During this time the gateway's list or a delivery
+// report may contain these IDs.
 func (t *Tracker) keepIDsFor() time.Duration {
 	if t.Info.DLRNamesRecipient {
 		return maxDLRDelay
@@ -102,8 +102,8 @@ func (t *Tracker) Begin(ctx context.Context, c *ledger.Claim) error {
 	return t.Attempts.Begin(ctx, t.Info.Fingerprint, c.Attempt())
 }
 
-// NoteSent records the IDs of accepted messages. The caller must settle these messages only
-// afterwards; attempts.Attempt explains why.
+// NoteSent records the IDs of accepted messages. The caller must settle these messages after
+// that (attempts.Attempt explains why).
 func (t *Tracker) NoteSent(ctx context.Context, c *ledger.Claim, records []campaign.Record) error {
 	if !t.Tracked() {
 		return nil
@@ -119,8 +119,8 @@ func (t *Tracker) NoteSent(ctx context.Context, c *ledger.Claim, records []campa
 
 // End removes an attempt from the reconciliation index once all its outcomes are known and all its
 // message IDs are recorded. segments is the number of segments of one message. If the worker
-// searches the gateway's list of sent messages, an attempt with messages of several segments stays
-// in the index. That list may contain more message IDs than the answer to the call.
+// searches the gateway's list, an attempt with messages of several segments stays in the index,
+// because the list may contain more message IDs than the answer to the call.
 func (t *Tracker) End(ctx context.Context, c *ledger.Claim, segments int, v verdict.Verdict) {
 	if !t.Tracked() || v.Action == verdict.Doubt || t.Searches() && segments > 1 && v.Action == verdict.Settle {
 		return
@@ -144,8 +144,8 @@ func (t *Tracker) Forget(ctx context.Context, c *ledger.Claim) {
 	}
 }
 
-// TooOld reports whether a call made at the time at is too old to be looked up. Records of other
-// calls of that time may have been deleted already.
+// TooOld reports whether a call that was made at the time "at" is too old to be looked up.
+// Records of other calls from that time may have been deleted already.
 func (t *Tracker) TooOld(now, at time.Time) bool { return tooOld(now, at, t.LongestCall) }
 
 func tooOld(now, at time.Time, lasts time.Duration) bool {
@@ -153,16 +153,16 @@ func tooOld(now, at time.Time, lasts time.Duration) bool {
 }
 
 // TryLockList locks the gateway's list for one reader, because lists are long. It returns false if
-// another slot reads the list. If it returns true, the caller calls UnlockList once.
+// another slot is reading the list. If it returns true, the caller must call UnlockList once.
 func (t *Tracker) TryLockList() bool { return t.listing.TryLock() }
 
 // UnlockList unlocks the gateway's list.
 func (t *Tracker) UnlockList() { t.listing.Unlock() }
 
 // Find returns the gateway's IDs of the messages of a doubtful call, by number. sender is the
-// sender ID of the call, and segments the number of segments of one message. Find leaves out
-// messages that may belong to another call. Its three requests must be made in this order;
-// attempts.Attempt explains why.
+// sender ID of the call. segments is the number of segments of one message. Find omits messages
+// that may belong to another call. It must read the list, the attempts and the IDs in this order
+// (attempts.Attempt explains why).
 func (t *Tracker) Find(ctx context.Context, c *ledger.Claim, g *ledger.Generation, sender string, segments int) (map[sms.MSISDN]string, error) {
 	lasts := t.LongestCall
 	from, to := c.At.Add(-clockSlack), c.At.Add(lasts+clockSlack)
@@ -172,7 +172,7 @@ func (t *Tracker) Find(ctx context.Context, c *ledger.Claim, g *ledger.Generatio
 	if err != nil {
 		return nil, err
 	}
-	// The list may contain messages of attempts that were made between first and last.
+	// The list may contain messages of attempts that were made between the times "first" and "last".
 	first, last := from.Add(-lasts-clockSlack), to.Add(clockSlack)
 	attempts, err := t.Attempts.Between(ctx, t.Info.Fingerprint, first, last)
 	if err != nil {
@@ -200,9 +200,9 @@ func (t *Tracker) Find(ctx context.Context, c *ledger.Claim, g *ledger.Generatio
 	return m.among(listed, g.To), nil
 }
 
-// AttemptOf returns the unresolved call that may have sent the message of a delivery report. now is
-// the time by Redis' clock. ok is false if the report resolves nothing. After AttemptOf, the caller
-// records the report's message ID with NoteReported.
+// AttemptOf returns the unresolved call that may have sent the message of a delivery report. The
+// parameter "now" is the time by Redis' clock. ok is false if the report does not resolve a call.
+// After AttemptOf, the caller records the report's message ID with NoteReported.
 func (t *Tracker) AttemptOf(ctx context.Context, r providers.DLR, now time.Time) (a attempts.Attempt, ok bool, err error) {
 	attempts, err := t.open.attemptsTo(ctx, t, t.Info.Fingerprint, r.To, now)
 	if err != nil || len(attempts) != 1 {
@@ -215,8 +215,8 @@ func (t *Tracker) AttemptOf(ctx context.Context, r providers.DLR, now time.Time)
 	return attempts[0], true, nil
 }
 
-// UnresolvedTo returns the unresolved calls of the last hour to a number: the calls in flight, and
-// the calls of unknown outcome.
+// UnresolvedTo returns the unresolved calls to a number in the last hour. An unresolved call is in
+// flight, or has an unknown outcome.
 func (t *Tracker) UnresolvedTo(ctx context.Context, number sms.MSISDN, now time.Time) ([]attempts.Attempt, error) {
 	return t.open.attemptsTo(ctx, t, t.Info.Fingerprint, number, now)
 }
@@ -226,8 +226,8 @@ func (t *Tracker) NoteReported(ctx context.Context, a attempts.Attempt, r provid
 	return t.Attempts.RecordMessageIDs(ctx, t.Info.Fingerprint, a, []string{r.MessageID}, t.keepIDsFor())
 }
 
-// listTaken requests the messages that a gateway took between the times from and to. It returns a
-// panic of the provider as an error.
+// listTaken requests the messages that a gateway took between the times "from" and "to". If the
+// provider panics, listTaken returns an error.
 func listTaken(ctx context.Context, p providers.Reconciler, from, to time.Time) (got []providers.TakenMessage, err error) {
 	defer func() {
 		if r := recover(); r != nil {

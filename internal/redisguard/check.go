@@ -17,13 +17,12 @@ import (
 var ErrUnfit = errors.New("redis is not fit for sending")
 
 // Check checks from INFO that a Redis keeps its data: version 7.0 or later, "maxmemory-policy
-// noeviction", "appendonly yes", and the role of a master. One error lists all faults; it wraps
-// ErrUnfit. If unsafe is true, Check returns these faults as warnings instead. A setting
-// that cannot be read is a warning.
+// noeviction", "appendonly yes", and the role of a master. It returns one error that lists all
+// faults and wraps ErrUnfit. If unsafe is true, Check returns these faults as warnings instead. If
+// a setting cannot be read, Check returns a warning.
 //
-// Check also does what CheckWritable does. An error of CheckWritable stays an error even if unsafe
-// is true. Check writes only to a Redis without other faults. A connection error is returned
-// wrapped.
+// Check also does what CheckWritable does. An error of CheckWritable is an error even if unsafe is
+// true. If Redis has another fault, Check writes nothing to it. Check wraps connection errors.
 func Check(ctx context.Context, rdb redis.UniversalClient, unsafe bool) (warnings []string, err error) {
 	if warnings, err = checkServer(ctx, rdb, unsafe); err != nil {
 		return warnings, err
@@ -49,7 +48,7 @@ func checkSettings(ctx context.Context, rdb redis.UniversalClient, unsafe bool) 
 	for _, section := range []string{"server", "memory", "persistence", "replication"} {
 		got, err := rdb.InfoMap(ctx, section).Result()
 		if err != nil {
-			continue // the section cannot be read: a warning below reports its settings
+			continue // the section cannot be read; a warning below reports its settings
 		}
 		for _, fields := range got {
 			for k, v := range fields {
@@ -83,8 +82,8 @@ func CheckWritable(ctx context.Context, rdb redis.UniversalClient) error {
 	return TryWrites(ctx, rdb)
 }
 
-// checkRole makes the checks of CheckWritable that write nothing. It returns nil if Redis does not
-// allow INFO or CLUSTER INFO.
+// checkRole makes the checks of CheckWritable that write nothing. It returns nil if the user of
+// Redis must not run INFO or CLUSTER INFO.
 func checkRole(ctx context.Context, rdb redis.UniversalClient) error {
 	info := map[string]string{}
 	for _, section := range []string{"replication", "cluster"} {
@@ -126,16 +125,16 @@ func checkRole(ctx context.Context, rdb redis.UniversalClient) error {
 	return nil
 }
 
-// starting wraps an error that may only mean that Redis has not finished its start.
+// starting wraps an error. The cause may only be that Redis has not finished its start.
 type starting struct{ error }
 
 // Unwrap returns the wrapped error.
 func (e starting) Unwrap() error { return e.error }
 
-// MayPass reports whether the fault that err describes may pass without a change of configuration:
-// a Redis that does not answer or still starts, that refuses writes, or a cluster that does not
-// serve all slots. A wrong login, a missing right and an unfit Redis do not pass without such a
-// change.
+// MayPass reports whether the fault that err describes may end without a change of configuration.
+// Such faults are: Redis does not answer, is still starting, or refuses writes, or a cluster does
+// not serve all slots. A wrong login, a missing right and an unfit Redis need a change of
+// configuration.
 func MayPass(err error) bool {
 	if _, ok := errors.AsType[starting](err); ok {
 		return true

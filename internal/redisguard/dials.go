@@ -13,8 +13,8 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// dialWatch is a hook that counts a Redis client's new connections. A command can reach another
-// Redis only through a new connection.
+// dialWatch is a hook that counts the new connections of a Redis client. Only through a new
+// connection can a command reach another Redis.
 type dialWatch struct{ dials *atomic.Int64 }
 
 // DialHook implements redis.Hook. It counts connections.
@@ -34,8 +34,8 @@ func (h dialWatch) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Pro
 	return next
 }
 
-// watchDials adds the hook to each client that makes connections. In a cluster those are the
-// clients of the nodes, which do not run the hooks of the cluster client.
+// watchDials adds the hook to each client that makes connections. In a cluster these are the
+// clients of the nodes. They do not run the hooks of the cluster client.
 func watchDials(ctx context.Context, rdb redis.UniversalClient, h dialWatch) error {
 	cluster, ok := rdb.(*redis.ClusterClient)
 	if !ok {
@@ -44,13 +44,13 @@ func watchDials(ctx context.Context, rdb redis.UniversalClient, h dialWatch) err
 	}
 	cluster.OnNewNode(func(node *redis.Client) { node.AddHook(h) })
 	return cluster.ForEachShard(ctx, func(_ context.Context, node *redis.Client) error {
-		node.AddHook(h) // a new node may get the hook twice; its connections then count twice, which is harmless
+		node.AddHook(h) // a new node may get the hook twice; its connections are then counted twice, which is harmless
 		return nil
 	})
 }
 
 // runID returns the run_id of a Redis. For a cluster, it returns the run_ids of all masters,
-// sorted. It returns "" if Redis does not allow INFO.
+// sorted. It returns "" if the user of Redis must not run INFO.
 func runID(ctx context.Context, rdb redis.UniversalClient) (string, error) {
 	if cluster, ok := rdb.(*redis.ClusterClient); ok {
 		var mu sync.Mutex

@@ -12,9 +12,9 @@ import (
 )
 
 // CheckDurability checks that Redis can provide the durability d. Fsync needs Redis 7.2 or later,
-// or the setting "appendfsync always"; without either, the error wraps ErrUnfit. Missing
-// replicas are only a warning, because workers send nothing until the replicas are connected. A
-// setting that cannot be read is a warning too.
+// or the setting "appendfsync always". Otherwise the error wraps ErrUnfit. If replicas are
+// missing, CheckDurability returns a warning, because workers send nothing until the replicas are
+// connected. If a setting cannot be read, it also returns a warning.
 func CheckDurability(ctx context.Context, rdb redis.UniversalClient, d script.Durability) (warnings []string, err error) {
 	switch {
 	case d.Replicas > 0:

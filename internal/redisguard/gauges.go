@@ -12,7 +12,7 @@ import (
 
 // Gauges are facts of a Redis that change while it runs. In a cluster, they are sums over its masters.
 type Gauges struct {
-	Known      bool    // false if Redis answers but its user may not use INFO
+	Known      bool    // false if Redis answers, but its user must not run INFO
 	Used, Max  float64 // bytes of memory; a Max of 0 means no limit
 	NoEviction bool    // no master evicts keys
 	Replicas   int     // replicas that are connected

@@ -13,8 +13,8 @@ import (
 	"github.com/tuma-sms/tuma/internal/drain"
 )
 
-// Guard detects that Redis restarted or that a replica was promoted. The Redis in use may then lack
-// the last writes, so the worker replays its recent settles before it claims anything there.
+// Guard detects that Redis restarted or that a replica was promoted. The last writes may then be
+// missing. So the worker replays its recent settles before it makes new claims.
 //
 // Set the exported fields and call Watch before any other method. The methods are safe for
 // concurrent use.
@@ -22,32 +22,32 @@ type Guard struct {
 	Redis redis.UniversalClient
 	// Unsafe accepts a Redis that may lose data; see Check.
 	Unsafe bool
-	// Durable reports whether each claim is durable before its call is made. If it is false, the
+	// Durable is true if each claim is durable before its call is made. If it is false, the
 	// Guard waits for calls in flight before it replays settles.
 	Durable bool
 	// LongestCall is the maximum time from the claim of a call to its settle.
 	LongestCall time.Duration
-	// Peers are the other workers of the same accounts. The field is nil if there are no other
-	// workers.
+	// Peers are the other workers of the same accounts. Peers is nil if no other workers exist.
 	Peers Peers
 	Stop  *drain.Signals
 	// Readiness logs the outages of Redis. During an outage the Guard logs at debug level only.
 	Readiness *Readiness
 	Log       zerolog.Logger
 
-	// dials is the number of connections made to Redis so far. confirmedDials is how many of these
-	// connections certainly lead to a Redis that has all of this worker's settles.
+	// dials is the number of connections made to Redis so far. confirmedDials is the value of
+	// dials at the last confirmation. The connections up to this number certainly lead to a Redis
+	// that has all of this worker's settles.
 	dials, confirmedDials atomic.Int64
 	// inFlight is the number of claims that this worker has requested or holds.
 	inFlight atomic.Int64
 	checking sync.Mutex
-	runID    string // run_id of the Redis last seen; guarded by the mutex checking
-	awaited  string // run_id to which all peers have replayed their settles; the mutex named checking guards it
+	runID    string // run_id of the Redis last seen; the mutex "checking" guards it
+	awaited  string // run_id of the Redis to which all peers have replayed their settles; the mutex "checking" guards it
 	settles  settles
 }
 
-// Watch begins to count the connections to Redis, and records the run_id of the Redis in use. A
-// Redis that does not report a run_id always counts as the same Redis.
+// Watch begins to count the connections to Redis, and records the run_id of the Redis in use. If
+// Redis does not report a run_id, the Guard always treats it as the same Redis.
 func (g *Guard) Watch(ctx context.Context) error {
 	if err := watchDials(ctx, g.Redis, dialWatch{&g.dials}); err != nil {
 		return fmt.Errorf("watch redis: %w", err)
@@ -59,10 +59,11 @@ func (g *Guard) Watch(ctx context.Context) error {
 	return err
 }
 
-// Confirm returns once Redis is certainly the same as before, or the settles of this worker and of
-// its peers have been replayed to it. dials is the number of connections made to Redis until then.
-// A later claim may be used only if no connection has been made since; see Unchanged. If Confirm
-// returns an error, nothing may be claimed.
+// Confirm returns when it is certain that Redis has the settles of this worker and of its peers.
+// Either Redis is the same as before, or these settles have been replayed. dials is the number of
+// connections made to Redis until then. A later claim may be used only if no connection has been
+// made after Confirm (see Unchanged). If Confirm returns an error, the worker must not claim
+// anything.
 func (g *Guard) Confirm(ctx context.Context) (dials int64, err error) {
 	if dials = g.dials.Load(); dials == g.confirmedDials.Load() {
 		return dials, nil
@@ -80,36 +81,36 @@ func (g *Guard) Confirm(ctx context.Context) (dials int64, err error) {
 	return dials, nil
 }
 
-// Confirmed returns the number of connections, and whether Redis is confirmed for all of them. It
-// sends no command to Redis.
+// Confirmed returns the number of connections, and whether Redis is confirmed for all these
+// connections. It sends no command to Redis.
 func (g *Guard) Confirmed() (dials int64, ok bool) {
 	dials = g.dials.Load()
 	return dials, dials == g.confirmedDials.Load()
 }
 
-// Unchanged reports whether no connection was made since the number of connections was dials.
+// Unchanged reports whether the number of connections is still dials, so that no new connection was made.
 func (g *Guard) Unchanged(dials int64) bool { return g.dials.Load() == dials }
 
-// Enter counts a claim that is about to be requested. The caller calls leave when it makes no more
-// calls under that claim. leave may be called repeatedly.
+// Enter counts a claim that is about to be requested. The caller calls the function "leave" after
+// the last call under that claim. It may call this function more than once.
 func (g *Guard) Enter() (leave func()) {
 	g.inFlight.Add(1)
 	return sync.OnceFunc(func() { g.inFlight.Add(-1) })
 }
 
 // Remember keeps a settle for replay. The caller calls Remember before it writes the settle. The
-// function write writes the settle again. A settle that Redis already has changes nothing. Remember
-// drops the oldest settles beyond its limits.
+// function "write" writes the settle once more. If Redis already has the settle, this changes
+// nothing. If too many settles are kept, Remember drops the oldest.
 func (g *Guard) Remember(recipients int, write func(context.Context) error) {
 	keep := keptFor + g.LongestCall
 	if _, confirmed := g.Confirmed(); !confirmed {
-		keep = keptUnconfirmed // Redis may have lost recent settles, which were not replayed yet
+		keep = keptUnconfirmed // Redis may have lost recent settles, and they were not replayed yet
 	}
 	g.settles.remember(recipients, keep, write)
 }
 
-// Finish replays the recent settles if Redis restarted after the last Confirm. A worker calls it
-// when it has drained and has no call in flight, because its peers wait for its settles.
+// Finish replays the recent settles if Redis restarted after the last Confirm. A worker calls
+// Finish when it has drained and has no call in flight, because its peers wait for its settles.
 func (g *Guard) Finish(ctx context.Context) error {
 	if _, confirmed := g.Confirmed(); confirmed {
 		return nil
@@ -135,7 +136,7 @@ func (g *Guard) checkRunID(ctx context.Context) error {
 	case id == "":
 		g.runID = id
 		return nil
-	// Compare both: after a failback, awaited may name this Redis, although this Redis lacks the settles that
+	// Compare both. After a failback, "awaited" may be this Redis, although this Redis lacks the settles that
 	// were written to the other Redis.
 	case id == g.awaited && id == g.runID:
 		return nil
@@ -152,14 +153,14 @@ func (g *Guard) checkRunID(ctx context.Context) error {
 	return nil
 }
 
-// replay replays the recent settles to a Redis that has restarted.
+// The method "replay" replays the recent settles to a Redis that has restarted.
 func (g *Guard) replay(ctx context.Context) error {
-	// Call checkServer, not Check: a Redis that has no room refuses the test writes of Check, but
-	// accepts settles.
+	// Call checkServer instead of Check, because a full Redis refuses the test writes of Check,
+	// but accepts settles.
 	if _, err := checkServer(ctx, g.Redis, g.Unsafe); err != nil {
 		return err
 	}
-	// First replay the settles of calls that have ended. Do not wait for calls in flight before that,
+	// First replay the settles of calls that have ended. Wait for calls in flight only after that,
 	// because a call may hang.
 	begun := time.Now()
 	n, err := g.settles.replay(ctx, time.Time{})
@@ -178,8 +179,9 @@ func (g *Guard) replay(ctx context.Context) error {
 	return nil
 }
 
-// level returns the level of log lines about a restarted Redis. It is debug if Readiness has just
-// logged an outage, because those lines say that Redis has restarted.
+// The method "level" returns the level of log lines about a restarted Redis. If Readiness has
+// just logged an outage, it is debug, because the log lines about the outage say that Redis has
+// restarted.
 func (g *Guard) level() zerolog.Level {
 	if g.Readiness.Recent() {
 		return zerolog.DebugLevel
@@ -188,13 +190,13 @@ func (g *Guard) level() zerolog.Level {
 }
 
 // waitForInFlight waits until this worker's calls are settled. Without a durability setting, a new
-// Redis may lack the claims of these calls, and another slot could then repeat the calls.
+// Redis may lack the claims of these calls, and another slot could repeat the calls.
 // waitForInFlight returns an error if the worker drains.
 func (g *Guard) waitForInFlight(ctx context.Context) error {
 	if g.Durable {
 		return nil
 	}
-	// A provider that ignores its deadline must not stop the worker for ever.
+	// If a provider ignores its deadline, the worker must not wait for ever.
 	until := time.Now().Add(g.LongestCall)
 	for said := false; g.inFlight.Load() > 0 && time.Now().Before(until); said = true {
 		if !said {

@@ -9,7 +9,8 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// Memory records whether Redis has room for another claim. Its methods are safe for concurrent use.
+// Memory records whether Redis has memory for another claim. Its methods are safe for concurrent
+// use.
 type Memory struct {
 	// Redis is the Redis whose memory is read. Log receives a line when the result of Full changes.
 	Redis redis.UniversalClient
@@ -18,14 +19,14 @@ type Memory struct {
 	over atomic.Bool
 }
 
-// claimShare is the share of maxmemory, from 0 to 1, above which a worker claims nothing. The
-// memory above that share is reserved for settles, because the outcome of each call must be stored.
+// claimShare is a share of maxmemory, from 0 to 1. If Redis uses more, a worker claims nothing. The
+// memory above this share is reserved for settles, because the outcome of each call must be stored.
 const claimShare = 0.95
 
-// Full reports whether Redis had no room for another claim when Read last read its memory.
+// Full reports whether the memory of Redis was too full for another claim at the last Read.
 func (m *Memory) Full() bool { return m.over.Load() }
 
-// Read reads from INFO how much of its memory Redis uses. If Read cannot read INFO, the result of
+// Read reads from INFO how much of its memory Redis uses. If INFO cannot be read, the result of
 // Full does not change.
 func (m *Memory) Read(ctx context.Context) {
 	info, err := m.Redis.InfoMap(ctx, "memory").Result()

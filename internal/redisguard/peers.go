@@ -9,33 +9,35 @@ import (
 	"github.com/tuma-sms/tuma/internal/drain"
 )
 
-// Peers are the workers that serve the same accounts as this worker. run names a run of Redis.
+// Peers are the workers that serve the same accounts as this worker. The parameter "run" names a run
+// of Redis.
 type Peers interface {
-	// ConfirmRun records that this worker has replayed its settles to the Redis process whose run ID
-	// is run. longestCall is the worker's Guard.LongestCall.
+	// ConfirmRun records that this worker has replayed its settles to the Redis process with the run
+	// ID "run". longestCall is the worker's Guard.LongestCall.
 	ConfirmRun(ctx context.Context, run string, longestCall time.Duration) error
 	// Unconfirmed returns the names of the other live workers that have not called ConfirmRun for this
 	// run. longestCall is the longest value that these workers have recorded, or 0 if one of them has
-	// recorded none.
+	// not recorded a value.
 	Unconfirmed(ctx context.Context, run string) (names []string, longestCall time.Duration, err error)
 }
 
-// A worker waits for its peers for at most the longest call of these workers plus peerMargin. The
-// limit is at least peerWait if a peer has not recorded its longest call. A peer that has died no
-// longer counts after accounts.WorkerLife.
+// A worker waits for its peers at most for the longest call of all these workers plus peerMargin.
+// If a peer has not recorded its longest call, the limit is at least peerWait. A dead peer is
+// ignored after accounts.WorkerLife.
 const (
 	peerMargin = 15 * time.Second
 	peerWait   = 5 * time.Minute
 )
 
-// peerTick is how often a worker that waits reads whether its peers have replayed their settles.
+// peerTick is the time between two reads of a waiting worker whether its peers have replayed their
+// settles.
 const peerTick = 50 * time.Millisecond
 
 // waitForPeers records that this worker has replayed its settles, and waits until every other live
-// worker has done so. Without a durability setting, a Redis that restarted may lack both the claim
-// and the settle of a call. Only the worker that made the call can restore the settle. Until then
-// this worker could claim the call again. peerLimit limits the wait. waitForPeers returns an error
-// if the worker drains.
+// worker has replayed its settles too. Without a durability setting, a restarted Redis may lack
+// both the claim and the settle of a call. Only the worker that made the call can restore the
+// settle. Before that, this worker could claim the call a second time. peerLimit limits the wait.
+// waitForPeers returns an error if the worker drains.
 func (g *Guard) waitForPeers(ctx context.Context, runID string) error {
 	if g.Peers == nil {
 		return nil
@@ -64,8 +66,8 @@ func (g *Guard) waitForPeers(ctx context.Context, runID string) error {
 }
 
 // peerLimit returns how long a worker waits for its peers. The parameter "own" is the duration of the
-// worker's longest call. The parameter "peers" is the duration of its peers' longest call, or 0 if it
-// is not known.
+// worker's longest call. The parameter "peers" is the duration of the longest call of all peers, or 0
+// if it is not known.
 func peerLimit(own, peers time.Duration) time.Duration {
 	limit := max(own, peers) + peerMargin
 	if peers == 0 {

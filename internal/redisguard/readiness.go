@@ -12,8 +12,8 @@ import (
 )
 
 // Readiness tests whether Redis accepts the writes of a worker. It logs one line when Redis stops
-// accepting them, and one when Redis accepts them again. Set the exported fields before the first
-// call. The methods are safe for concurrent use.
+// accepting these writes, and another line when Redis accepts them again. Set the exported fields
+// before the first call. The methods are safe for concurrent use.
 type Readiness struct {
 	Redis redis.UniversalClient
 	Log   zerolog.Logger
@@ -21,7 +21,7 @@ type Readiness struct {
 	mu       sync.Mutex
 	inFlight *attempt  // the running attempt, or nil
 	failure  error     // the error of the last attempt
-	since    time.Time // when the current failure was first seen; zero: there is none
+	since    time.Time // when the current failure was first seen; zero if no failure continues
 	backAt   time.Time // when the last failure ended; zero if there was no failure
 	runID    string    // run_id of the Redis that last accepted a write; empty: not known
 }
@@ -36,7 +36,8 @@ type attempt struct {
 const (
 	// attemptTimeout is the time limit of one attempt.
 	attemptTimeout = 10 * time.Second
-	// slowAttempt is how long an attempt may take before Redis counts as one that does not answer.
+	// slowAttempt is how long an attempt may take. After that, Readiness reports that Redis does
+	// not answer.
 	slowAttempt = 2 * time.Second
 )
 
@@ -74,19 +75,19 @@ func (r *Readiness) Watch(ctx context.Context) {
 	}
 }
 
-// Note records the outcome of a command: nil if Redis accepted a write. It logs a line if the
-// outcome differs from the last one.
+// Note records the outcome of a command: nil if Redis accepted a write. It logs a line if this
+// outcome differs from the last outcome.
 func (r *Readiness) Note(err error) { r.note(err, "", time.Now()) }
 
-// note does what Note does, for a command that began at the time begun. id is the run_id of the
-// Redis that the command went to, or "" if it is not known.
+// note does what Note does, for a command that began at the time "begun". id is the run_id of
+// the Redis to which the command was sent, or "" if the run_id is not known.
 func (r *Readiness) note(err error, id string, begun time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	was, before := r.since, r.runID
 	ended := err == nil && !was.IsZero()
 	if id != "" || ended {
-		r.runID = id // after a failure, the earlier run_id may be that of another Redis
+		r.runID = id // after a failure, the earlier run_id may belong to another Redis
 	}
 	r.failure = err
 	switch {
@@ -110,7 +111,7 @@ func (r *Readiness) note(err error, id string, begun time.Time) {
 
 // newRunID returns the run_id of Redis after an attempt that ended with err. It returns "" if the
 // attempt failed, or if the run_id is known and cannot have changed. The attempt may have used up
-// its time, so newRunID has a separate time limit.
+// its time limit, so newRunID has a separate one.
 func (r *Readiness) newRunID(err error) string {
 	r.mu.Lock()
 	known := r.runID != "" && r.since.IsZero()
@@ -127,8 +128,8 @@ func (r *Readiness) newRunID(err error) string {
 // afterFailure is how long after a failure its late effects may appear.
 const afterFailure = 30 * time.Second
 
-// Recent reports whether Redis does not answer or refuses writes, or did so less than half a minute
-// ago. It sends no command.
+// Recent reports whether Redis fails now, or failed less than half a minute ago. Redis fails if it
+// does not answer or refuses writes. Recent sends no command.
 func (r *Readiness) Recent() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -142,9 +143,9 @@ func (r *Readiness) Failure() error {
 	return r.failure
 }
 
-// Explains reports whether Redis does not answer or refuses writes now, so that an error in the
-// background needs no separate log line. If the last attempt succeeded, Explains makes another one,
-// which takes two seconds at most.
+// Explains reports whether Redis does not answer or refuses writes now. If it does, an error in the
+// background needs no separate log line. If the last attempt succeeded, Explains makes another
+// attempt, which takes at most two seconds.
 func (r *Readiness) Explains() bool {
 	if r.Failure() != nil {
 		return true
@@ -154,7 +155,7 @@ func (r *Readiness) Explains() bool {
 	return r.Check(ctx) != nil
 }
 
-// attempt returns the running attempt, or starts one.
+// The method "attempt" returns the running attempt. If no attempt runs, it starts one.
 func (r *Readiness) attempt() *attempt {
 	r.mu.Lock()
 	defer r.mu.Unlock()

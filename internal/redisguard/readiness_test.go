@@ -14,7 +14,7 @@ import (
 	"github.com/tuma-sms/tuma/internal/test/redistest"
 )
 
-// failing is a hook that makes some commands fail.
+// failing is a hook that lets some commands fail.
 type failing struct{ commands []string }
 
 // DialHook implements redis.Hook.
@@ -38,7 +38,7 @@ func (f *failing) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Proc
 }
 
 // The log line about the end of an outage has the field "restarted" only if the worker has read the run_id. If the
-// worker could not read the run_id, the line of the next outage must not compare with an earlier run_id either.
+// worker could not read the run_id, the line about the next outage must not be based on an earlier run_id either.
 func TestReadiness_SaysRestartedOnlyIfItKnows(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
@@ -47,7 +47,7 @@ func TestReadiness_SaysRestartedOnlyIfItKnows(t *testing.T) {
 	rdb.AddHook(faults)
 	var log bytes.Buffer
 	r := &Readiness{Redis: rdb, Log: zerolog.New(&log)}
-	// outage reports a failure and the success after it, and returns the field "restarted" of the log line.
+	// outage reports a failure and then a success. It returns the field "restarted" of the log line.
 	outage := func(restart bool, unreadable ...string) any {
 		t.Helper()
 		log.Reset()

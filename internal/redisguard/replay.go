@@ -10,14 +10,14 @@ import (
 	"github.com/tuma-sms/tuma/internal/ledger"
 )
 
-// A worker remembers its recent settles, to replay them to a Redis that has lost its last seconds
-// of writes. These constants limit how many recipients and settles the worker remembers, and for
-// how long.
+// A worker remembers its recent settles, and replays them to a Redis that has lost the writes of
+// its last seconds. These constants limit how many recipients and settles the worker remembers,
+// and for how long.
 const (
 	keptRecipients = 50_000
 	keptSettles    = 5_000
-	// A settle is kept for the time of the longest call plus keptFor. It is kept for
-	// keptUnconfirmed instead while Redis may have restarted and the settles were not replayed.
+	// A settle is normally kept for the duration of the longest call plus keptFor. While Redis
+	// may have restarted and the settles were not replayed, it is kept for keptUnconfirmed.
 	keptFor         = 30 * time.Second
 	keptUnconfirmed = time.Hour
 )
@@ -29,16 +29,16 @@ type settles struct {
 	recipients int
 }
 
-// rememberedSettle is a settle that was written or is about to be written. Writing a settle again
-// changes nothing.
+// rememberedSettle is a settle that was written or is about to be written. If the settle is
+// written again, nothing changes.
 type rememberedSettle struct {
 	at         time.Time
 	recipients int
 	write      func(context.Context) error
 }
 
-// remember stores a settle for replay. It drops the oldest settles beyond the limits, and the
-// settles that are older than the parameter keep.
+// remember stores a settle for replay. If too many settles are stored, it drops the oldest. It
+// also drops settles that are older than the parameter "keep".
 func (s *settles) remember(recipients int, keep time.Duration, write func(context.Context) error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -54,9 +54,9 @@ func (s *settles) remember(recipients int, keep time.Duration, write func(contex
 	s.kept = s.kept[first:]
 }
 
-// replay writes again the settles that were remembered since the given time; zero means all. A
-// settle that Redis already has changes nothing. replay returns the number of settles that it
-// wrote.
+// The method "replay" writes the settles that were remembered since the given time once more.
+// The zero time means all settles. A settle that Redis already has changes nothing. The result
+// is the number of written settles.
 func (s *settles) replay(ctx context.Context, since time.Time) (int, error) {
 	s.mu.Lock()
 	kept := slices.Clone(s.kept)

@@ -12,23 +12,24 @@ import (
 	"github.com/tuma-sms/tuma/internal/prefix"
 )
 
-// ErrRefusesWrites means that a Redis answers, but refuses a write that a worker needs.
+// ErrRefusesWrites means that Redis answers, but refuses a write that a worker needs.
 var ErrRefusesWrites = errors.New("redis refuses writes")
 
-// probePrefixes begin the keys of Tuma and of asynq. TryWrites writes one key under each of them.
+// probePrefixes has the prefixes of the keys of Tuma and of asynq. TryWrites writes one key with each
+// prefix.
 var probePrefixes = []string{"tuma:", "asynq:"}
 
 // probeExpiry is how long a key of TryWrites lives.
 const probeExpiry = 10 * time.Second
 
-// probeSource is a Lua script that writes one key. It is a script because a worker writes only with
-// scripts, so the user of Redis must have the right to run them.
+// probeSource is a Lua script that writes one key. It is a script, because a worker writes only
+// with scripts. So the test shows whether the user of Redis has the right to run scripts.
 const probeSource = `return redis.call('set', KEYS[1], '1', 'px', ARGV[1])`
 
-// TryWrites writes the keys tuma:probe and asynq:probe, which expire after ten seconds and which
-// nothing reads. The two writes are one round trip. If Redis refuses a write, for example for lack
-// of a right, memory, disk space or replicas, the error wraps ErrRefusesWrites. If the user of
-// Redis lacks a right, it also wraps ErrUnfit. A connection error is returned wrapped.
+// TryWrites writes the keys tuma:probe and asynq:probe in one round trip. These keys expire after
+// ten seconds, and no program reads them. If Redis refuses a write, for example for lack of a
+// right, memory, disk space or replicas, the error wraps ErrRefusesWrites. If the user of Redis
+// lacks a right, it also wraps ErrUnfit. TryWrites wraps connection errors.
 func TryWrites(ctx context.Context, rdb redis.UniversalClient) error {
 	pipe := rdb.Pipeline()
 	var writes []*redis.Cmd
@@ -51,11 +52,11 @@ func TryWrites(ctx context.Context, rdb redis.UniversalClient) error {
 	if cause == nil {
 		return nil
 	}
-	// Redis adds the hash of the script to an error within a script.
+	// If an error occurs within a script, Redis adds the hash of the script.
 	text, _, _ := strings.Cut(cause.Error(), " script: ")
 	e := &refusal{text: fmt.Sprintf("%v under %s: %s", ErrRefusesWrites, strings.Join(refused, " and "), text)}
-	// NOPERM: the user may not run scripts. The other text: the user may not run a command within the
-	// script.
+	// NOPERM means that the user must not run scripts. The other text means that the user must not
+	// run a command within the script.
 	if redis.HasErrorPrefix(cause, "NOPERM") || strings.Contains(text, "The user executing the script can't") {
 		e.unfit = true
 		e.text += "; give this user of Redis the rights in the line ACL SETUSER of README.md"

@@ -14,8 +14,8 @@ import (
 	"github.com/tuma-sms/tuma/internal/test/redistest"
 )
 
-// user returns an option for a Redis user who may run scripts and the command SET. rights are
-// further rights, such as key patterns.
+// user returns an option for a Redis user with the right to run scripts and the command SET. The
+// parameter "rights" has further rights, such as key patterns.
 func user(rights ...string) redistest.Option {
 	return redistest.WithUser("tuma", "pw", append([]string{"+set", "+eval", "+evalsha", "+@connection"}, rights...)...)
 }
@@ -83,8 +83,8 @@ func TestTryWrites_NamesWhatIsRefused(t *testing.T) {
 	}
 }
 
-// breakSnapshot makes the next snapshot of a server fail, after which Redis refuses writes. It puts
-// a directory where the file of the snapshot belongs.
+// breakSnapshot makes the next snapshot of a server fail. After that, Redis refuses writes.
+// breakSnapshot creates a directory where the file of the snapshot belongs.
 func breakSnapshot(t *testing.T, s *redistest.Server) {
 	t.Helper()
 	if err := os.MkdirAll(filepath.Join(s.Dir(), "dump.rdb", "x"), 0o700); err != nil {

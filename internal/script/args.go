@@ -7,13 +7,13 @@ import (
 	"time"
 )
 
-// Args returns the fields of a struct of arguments, in their order, as scripts read them: a
-// duration in milliseconds, a time in milliseconds since 1970 (0 for the zero time), a bool as 0 or
-// 1. It panics for a field of another kind, which is an error in this program.
+// Args converts the fields of a struct, in order, to arguments for a script. A duration is in
+// milliseconds, a time is in milliseconds since 1970 (0 for the zero time), and a bool is 0 or 1.
+// Args panics for a field of another kind, because such a field is an error in this program.
 //
-// Each script that takes arguments has a struct of them, beside the method that runs the script.
-// The script gives ARGV the names of the struct's fields, in the same order. scripttest.Arguments
-// checks that both agree.
+// Each script that takes arguments has a struct for its arguments, next to the method that runs
+// the script. In the script, the elements of ARGV have the names of the struct's fields, in the
+// same order. scripttest.Arguments checks that the script and the struct agree.
 func Args(s any) []any {
 	v := reflect.ValueOf(s)
 	out := make([]any, v.NumField(), v.NumField()+4)

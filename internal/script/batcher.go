@@ -13,13 +13,14 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// maxBatch bounds the requests in one pipeline, so that Redis can serve other clients in between.
+// maxBatch is the maximum number of requests in one pipeline. The limit lets Redis serve other
+// clients in between.
 const maxBatch = 64
 
-// maxInFlightPipelines bounds how many pipelines run at once. While Redis works on one pipeline,
-// the answers of another are read, and requests collect for the next. The second pipeline starts
-// only when minBatch requests wait, because each run of the script has a fixed cost that its
-// requests share.
+// maxInFlightPipelines is the maximum number of pipelines that run at once. While Redis works on
+// one pipeline, the Batcher reads the answers of another pipeline and collects requests for the
+// next. The second pipeline starts only when minBatch requests wait, because all requests of a
+// run share its fixed cost.
 const (
 	maxInFlightPipelines = 2
 	minBatch             = 8
@@ -29,10 +30,10 @@ const (
 const groupTimeout = 10 * time.Second
 
 // Batcher runs one script for the requests of many callers. The script takes the arguments that all
-// requests of a run share, then those of each request, and answers with one text for each request.
-// Requests that arrive while a pipeline runs go into the next one. Requests with the same K share
-// one run of the script. A request waits for at most one pipeline before its own. It is safe for
-// concurrent use.
+// requests of a run share, then the arguments of each request. It answers with one text for each
+// request. Requests that arrive while a pipeline runs go into the next pipeline. Requests with the
+// same K share one run of the script. A request waits for at most one other pipeline. A Batcher is
+// safe for concurrent use.
 type Batcher[K comparable] struct {
 	runner *Runner
 	script *Script
@@ -44,7 +45,8 @@ type Batcher[K comparable] struct {
 	busy  int // number of pipelines that run now
 }
 
-// request is one request. answer and err are set once done is closed.
+// request is one request. The fields "answer" and "err" are set before the channel "done" is
+// closed.
 type request[K comparable] struct {
 	shared   K
 	own      []any
@@ -54,19 +56,19 @@ type request[K comparable] struct {
 	done     chan struct{}
 }
 
-// NewBatcher returns a Batcher for a script. keys and args return the keys and the shared arguments
-// of a run.
+// NewBatcher returns a Batcher for a script. The function "keys" returns the keys of a run, and the
+// function "args" its shared arguments.
 func NewBatcher[K comparable](r *Runner, s *Script, keys func(K) []string, args func(K) []any) *Batcher[K] {
 	return &Batcher[K]{runner: r, script: s, keys: keys, args: args}
 }
 
 // Run runs the script for one request, together with other requests, and returns the answer to this
-// request. The parameter "own" has the arguments of this request alone. If ctx ends first, Run
-// returns the context's error; the script may run nevertheless.
+// request. The parameter "own" has the arguments of this request only. If ctx ends first, Run
+// returns the context's error. Even then, the script may run.
 func (b *Batcher[K]) Run(ctx context.Context, shared K, own []any) (string, error) {
 	a := &request[K]{shared: shared, own: own, done: make(chan struct{})}
 	if b.runner.durability != (Durability{}) {
-		b.runShared(ctx, []*request[K]{a}) // the durability barrier takes long, so each request waits only for its own barrier
+		b.runShared(ctx, []*request[K]{a}) // with durability, each request runs alone, because a barrier takes long and a request must wait only for its own barrier
 		return a.answer, a.err
 	}
 	b.mu.Lock()
@@ -87,9 +89,10 @@ func (b *Batcher[K]) Run(ctx context.Context, shared K, own []any) (string, erro
 	}
 }
 
-// Hold lets further requests wait, as if pipelines were running, until release is called. release
-// runs them in one pipeline. queued returns how many wait. Tests use Hold to decide which requests
-// share a pipeline.
+// Hold lets further requests wait, as if pipelines were running, until the caller calls the
+// function "release". That function runs the waiting requests in one pipeline. The function
+// "queued" returns how many requests wait. Tests use Hold to decide which requests share a
+// pipeline.
 func (b *Batcher[K]) Hold() (queued func() int, release func()) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -107,13 +110,14 @@ func (b *Batcher[K]) Hold() (queued func() int, release func()) {
 	}
 }
 
-// runPipeline runs one pipeline with the requests that wait, and starts the next one if more have
-// arrived.
+// runPipeline runs one pipeline with the waiting requests. If more requests have arrived
+// meanwhile, it starts the next pipeline.
 func (b *Batcher[K]) runPipeline() {
-	// Deferred, so that it runs after a panic too. The caller may recover from the panic.
+	// finishPipeline is deferred, so that it also runs after a panic. The caller may recover from
+	// the panic.
 	defer b.finishPipeline()
-	// Gosched lets worker slots that have just received a gateway's answer add requests to this
-	// pipeline. If no slot is ready, the call costs nothing.
+	// Gosched lets other worker slots run. If a slot has just received a gateway's answer, it
+	// can add a request to this pipeline. If no slot is ready, this costs nothing.
 	runtime.Gosched()
 	b.mu.Lock()
 	n := min(len(b.queue), maxBatch)
@@ -126,7 +130,7 @@ func (b *Batcher[K]) runPipeline() {
 	}
 }
 
-// finishPipeline ends a pipeline. It starts the next one if enough requests wait.
+// finishPipeline ends a pipeline. It starts the next pipeline if enough requests wait.
 func (b *Batcher[K]) finishPipeline() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -137,8 +141,8 @@ func (b *Batcher[K]) finishPipeline() {
 	b.busy--
 }
 
-// runGroup runs the script once for each set of requests that can share a run, all in one
-// pipeline.
+// runGroup divides requests into sets that can share a run. It runs the script once for each
+// set, with all runs in one pipeline.
 func (b *Batcher[K]) runGroup(group []*request[K]) {
 	var runs [][]*request[K]
 	for _, a := range group {
@@ -171,7 +175,7 @@ func (b *Batcher[K]) runGroup(group []*request[K]) {
 	}
 }
 
-// runShared runs the script once, for requests that share a run.
+// runShared runs the script once for all given requests.
 func (b *Batcher[K]) runShared(ctx context.Context, run []*request[K]) {
 	keys, args := b.arguments(run)
 	out, err := b.runner.Run(ctx, b.script, keys, args...)
@@ -188,8 +192,8 @@ func (b *Batcher[K]) arguments(run []*request[K]) (keys []string, args []any) {
 	return b.keys(run[0].shared), args
 }
 
-// deliver gives each request its part of the answer. If err is not nil, deliver gives that error to
-// all requests.
+// deliver gives each request its part of the answer. If err is not nil, all requests get this
+// error.
 func deliver[K comparable](run []*request[K], out []string, err error) {
 	if err == nil && len(out) != len(run) {
 		err = fmt.Errorf("%w: %d answers for %d requests", ErrAnswer, len(out), len(run))
@@ -205,7 +209,8 @@ func deliver[K comparable](run []*request[K], out []string, err error) {
 
 var errNoAnswer = errors.New("the request was dropped without an answer")
 
-// failUnanswered ends the wait of requests that a panic has left without an answer.
+// failUnanswered gives an error to requests that a panic has left without an answer, so that they
+// no longer wait.
 func failUnanswered[K comparable](group []*request[K]) {
 	for _, a := range group {
 		if !a.answered {

@@ -23,8 +23,8 @@ func newEcho(t *testing.T) (*Batcher[string], *redis.Client) {
 		func(string) []string { return []string{"key"} }, func(shared string) []any { return []any{shared} }), rdb
 }
 
-// The requests of one pipeline have different shared arguments. Each of these arguments must get a
-// separate run, and each request its own answer.
+// The requests of one pipeline have different shared arguments. For each set of shared arguments
+// the script must run separately. Each request must get its own answer.
 func TestBatcherAnswersEachRequestOfAPipeline(t *testing.T) {
 	t.Parallel()
 	b, _ := newEcho(t)

@@ -8,8 +8,8 @@ import (
 )
 
 // CheckClient returns an error if Tuma cannot work safely with a client. The client must not be
-// nil. It must not be a ring, which loses keys when a node fails. It must not read from replicas,
-// whose data may be old. CheckClient sends nothing to Redis.
+// nil. It must not be a ring, because a ring loses keys when a node fails. It must not read from
+// replicas, because their data may be old. CheckClient sends nothing to Redis.
 func CheckClient(rdb redis.UniversalClient) error {
 	if v := reflect.ValueOf(rdb); !v.IsValid() || v.Kind() == reflect.Pointer && v.IsNil() {
 		return errors.New("the redis client is nil")

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// CursorBefore reports whether the ID a of a stream's entry is before b. An empty ID is before every other.
+// CursorBefore reports whether the ID a of a stream's entry is before b. An empty ID is before every other ID.
 func CursorBefore(a, b string) bool {
 	am, as := CursorNumbers(a)
 	bm, bs := CursorNumbers(b)
@@ -13,7 +13,7 @@ func CursorBefore(a, b string) bool {
 }
 
 // CursorNumbers returns the two numbers of the ID of a stream's entry, such as 1764323173000-0: a time in ms, and a
-// number that counts the entries of that time. A part that is not a number is 0.
+// number that counts the entries with that time. A part that is not a number is 0.
 func CursorNumbers(id string) (ms, seq uint64) {
 	first, second, _ := strings.Cut(id, "-")
 	ms, _ = strconv.ParseUint(first, 10, 64)

@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// texts converts a script's answer to strings. With ErrNotDurable it also returns the answer.
+// texts converts a script's answer to strings. If err is ErrNotDurable, it returns both the
+// answer and the error.
 func texts(v any, err error) ([]string, error) {
 	if err != nil && !errors.Is(err, ErrNotDurable) {
 		return nil, err
@@ -29,15 +30,15 @@ func texts(v any, err error) ([]string, error) {
 	return out, err
 }
 
-// Text returns the value of a hash field as the client returns it. It returns "" for a field that
-// does not exist.
+// Text converts the value of a hash field, as the client returns it, to a string. It returns ""
+// for a field that does not exist.
 func Text(v any) string {
 	s, _ := v.(string)
 	return s
 }
 
-// Int returns the value of a hash field, or part of an answer, as a number. It returns 0 for a
-// field that does not exist or does not hold a number.
+// Int converts the value of a hash field, or a part of an answer, to a number. It returns 0 for
+// a field that does not exist or is not a number.
 func Int(v any) int {
 	n, err := strconv.Atoi(Text(v))
 	if err != nil {
@@ -46,8 +47,8 @@ func Int(v any) int {
 	return n
 }
 
-// Milli returns the time that s gives in milliseconds since 1970. It returns the zero time for 0,
-// and for a text that does not hold a number.
+// Milli returns the time that s contains in milliseconds since 1970. It returns the zero time if
+// s is 0 or not a number.
 func Milli(s string) time.Time {
 	n, err := strconv.ParseInt(s, 10, 64)
 	if err != nil || n == 0 {

@@ -17,18 +17,19 @@ import (
 // of the Redis server that made the change, or on a number of that server's replicas. The zero
 // value requires nothing beyond Redis' answer.
 type Durability struct {
-	// Fsync: the change must be in the append-only file, on disk.
+	// Fsync is true if the change must be in the append-only file on disk.
 	Fsync bool
 	// Replicas is how many replicas must have received the change.
 	Replicas int
 }
 
-// ErrNotDurable means that the change was made, but was not confirmed to survive a crash in time.
-// The caller must not act on it. Repeating the request waits for the confirmation again.
+// ErrNotDurable means that the change was made, but that Redis has not confirmed in time that the
+// change survives a crash. The caller must not act on the change. If the caller repeats the
+// request, it waits for the confirmation again.
 var ErrNotDurable = errors.New("not durable yet")
 
-// These are how long a change may take to become durable. With "appendfsync everysec" Redis begins to write to the
-// disk up to a second after the change. Both must be below the read timeout of go-redis, 3 s.
+// These constants are the maximum time until a change is durable. With "appendfsync everysec", Redis begins to
+// write to the disk up to a second after the change. Both times must be below the read timeout of go-redis, 3 s.
 const (
 	replicasTimeout = time.Second
 	fsyncTimeout    = 2 * time.Second
@@ -72,8 +73,8 @@ func (d Durability) String() string {
 	return "none"
 }
 
-// barrier returns the Redis command that waits until everything its connection has written is
-// durable. It returns nil if Redis' answer alone guarantees durability.
+// barrier returns the Redis command that waits until everything that was written on its
+// connection is durable. It returns nil if Redis' answer alone guarantees durability.
 func (r *Runner) barrier() []any {
 	switch d := r.durability; {
 	case d.Replicas > 0:
@@ -85,7 +86,7 @@ func (r *Runner) barrier() []any {
 }
 
 // runDurable runs a script and the barrier in one pipeline, on one connection to the master of the
-// script's keys. With ErrNotDurable it also returns the script's answer.
+// script's keys. If the error is ErrNotDurable, it also returns the script's answer.
 func (r *Runner) runDurable(ctx context.Context, s *redis.Script, keys []string, args ...any) (any, error) {
 	node, err := r.master(ctx, keys[0])
 	if err != nil {
@@ -110,7 +111,7 @@ func (r *Runner) runDurable(ctx context.Context, s *redis.Script, keys []string,
 			return nil, answer.Err()
 		case held.Err() != nil && strings.Contains(held.Err().Error(), "unknown command"):
 			// Redis before 7.2 has no WAITAOF. For such a Redis, redisguard.CheckDurability requires the
-			// setting "appendfsync always", with which a change is on disk before Redis answers.
+			// setting "appendfsync always". With this setting, a change is on disk before Redis answers.
 			r.noWaitAOF.Store(true)
 			continue
 		case err != nil:
@@ -124,7 +125,7 @@ func (r *Runner) runDurable(ctx context.Context, s *redis.Script, keys []string,
 }
 
 // acknowledged reads the answer of WAIT or WAITAOF. WAIT answers with a number. WAITAOF answers
-// with a list, and its first number is about the server itself.
+// with a list. The first number in the list is about the server itself.
 func acknowledged(v any) int {
 	if list, ok := v.([]any); ok && len(list) > 0 {
 		v = list[0]
@@ -134,7 +135,7 @@ func acknowledged(v any) int {
 }
 
 // master returns the client of the one server that holds a key. A barrier waits only for writes
-// made on the same connection, so it must go to the same server as the script.
+// on the same connection, so it must be sent to the same server as the script.
 func (r *Runner) master(ctx context.Context, key string) (*redis.Client, error) {
 	switch rdb := r.rdb.(type) {
 	case *redis.Client:

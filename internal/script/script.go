@@ -23,12 +23,12 @@ const KeyPrefix = "tuma:"
 // Script is one Lua file. A Script is immutable, and safe for concurrent use.
 type Script struct {
 	name string
-	// flagged has a flags line, which needs Redis 7. If the server cannot read that line (miniredis),
-	// the script runs without it.
+	// flagged is the script with a flags line, which needs Redis 7. If the server cannot read that
+	// line (miniredis), the script runs without the line.
 	flagged *redis.Script
 	plain   *redis.Script
-	// binding: the caller acts outside Redis on the script's answer, so the script's changes must
-	// be durable first.
+	// binding is true if the caller acts outside Redis on the script's answer. Then the script's
+	// changes must be durable before the caller acts.
 	binding bool
 }
 
@@ -51,29 +51,30 @@ func Binding(s *Script) *Script {
 	return &b
 }
 
-// Queue adds a run of the script to a pipeline, and returns its command. The command fails with
-// NOSCRIPT if Redis does not have the script; the caller then runs it with a Runner. The script runs
-// without its flags line, and nothing waits until its changes are durable.
+// Queue adds a run of the script to a pipeline, and returns its command. If Redis does not have the
+// script, the command fails with NOSCRIPT, and the caller runs the script with a Runner. The script
+// runs without its flags line, and the command does not wait until its changes are durable.
 func (s *Script) Queue(ctx context.Context, p redis.Pipeliner, keys []string, args ...any) *redis.Cmd {
 	return s.plain.EvalSha(ctx, p, keys, args...)
 }
 
-// Answer returns the answer of a run that Queue has added, as Runner.Run returns it.
+// Answer returns the answer of a run that Queue has added, in the same form as Runner.Run.
 func Answer(c *redis.Cmd) ([]string, error) { return texts(c.Result()) }
 
 // Name returns the name that the script was created with.
 func (s *Script) Name() string { return s.name }
 
-// Hash returns the hash under which Redis knows the script without its flags line.
+// Hash returns the hash by which Redis identifies the script without its flags line.
 func (s *Script) Hash() string { return s.plain.Hash() }
 
 // Runner runs scripts in one Redis. It is safe for concurrent use.
 type Runner struct {
 	rdb redis.UniversalClient
-	// durability is what binding scripts wait for. noWaitAOF: the server has no WAITAOF command.
+	// durability is the durability for which binding scripts wait. noWaitAOF is true if the server
+	// has no WAITAOF command.
 	durability Durability
 	noWaitAOF  atomic.Bool
-	// noFlags: the server does not understand the flags line of a script.
+	// noFlags is true if the server does not understand the flags line of a script.
 	noFlags atomic.Bool
 }
 
@@ -84,7 +85,7 @@ func NewRunner(rdb redis.UniversalClient, d Durability) *Runner {
 }
 
 // Pipelines reports whether one pipeline can hold all commands of a change: all keys are on one server,
-// and binding scripts wait for nothing.
+// and binding scripts need not wait.
 func (r *Runner) Pipelines() bool {
 	_, one := r.rdb.(*redis.Client)
 	return one && r.durability == (Durability{})
@@ -93,7 +94,8 @@ func (r *Runner) Pipelines() bool {
 // Redis returns the client that the Runner uses.
 func (r *Runner) Redis() redis.UniversalClient { return r.rdb }
 
-// run runs a script. For a binding script it waits until the script's changes are durable.
+// The method "run" runs a script. After a binding script it waits until the script's changes are
+// durable.
 func (r *Runner) run(ctx context.Context, s *Script, keys []string, args ...any) (any, error) {
 	run := func(x *redis.Script) (any, error) { return x.Run(ctx, r.rdb, keys, args...).Result() }
 	if s.binding && r.durability != (Durability{}) {
@@ -112,8 +114,9 @@ func (r *Runner) run(ctx context.Context, s *Script, keys []string, args ...any)
 // ErrAnswer means that a script's answer does not have the form that the caller expects.
 var ErrAnswer = errors.New("unexpected answer of a Redis script")
 
-// Run runs a script whose answer is a list, and returns the list as text. For a binding script it
-// waits until the script's changes are durable. With ErrNotDurable it also returns the answer.
+// Run runs a script whose answer is a list, and returns the list as text. After a binding script
+// it waits until the script's changes are durable. If the error is ErrNotDurable, it also returns
+// the answer.
 func (r *Runner) Run(ctx context.Context, s *Script, keys []string, args ...any) ([]string, error) {
 	return texts(r.run(ctx, s, keys, args...))
 }
@@ -131,6 +134,6 @@ func (r *Runner) Now(ctx context.Context) (time.Time, error) {
 // token.
 func NewToken() string {
 	var b [9]byte
-	_, _ = rand.Read(b[:]) // never fails: crypto/rand ends the program instead
+	_, _ = rand.Read(b[:]) // Read never returns an error: crypto/rand ends the program instead
 	return base64.RawURLEncoding.EncodeToString(b[:])
 }

@@ -14,12 +14,12 @@ import (
 	"github.com/tuma-sms/tuma/internal/wake"
 )
 
-// maxFailoverBatches is how many batches of a campaign one sweep examines at each held account. The
-// next sweep continues with the batches after these.
+// maxFailoverBatches is the maximum number of batches of a campaign that one sweep examines at each
+// held account. The next sweep continues with the batches after these.
 const maxFailoverBatches = 128
 
-// failoverState holds the states of the accounts during one sweep. Its field next is kept from
-// sweep to sweep. For each stream of a held account, next has the number of the planned batch at
+// failoverState holds the states of the accounts during one sweep. The field "next" is kept from
+// sweep to sweep. For each stream of a held account, it has the number of the planned batch at
 // which the next sweep continues.
 type failoverState struct {
 	accounts map[string]accounts.Account
@@ -48,16 +48,16 @@ func (m *failoverState) account(ctx context.Context, store *accounts.Store, name
 }
 
 // HeldLong reports whether campaigns of the class move their work away from the account. They do if
-// the account has been held for these campaigns for at least the duration given by the parameter
-// after, and not by an operator. An operator who holds an account also decides when its work
-// resumes. If that duration is not positive, work never fails over.
+// two conditions are true: the account has been held for these campaigns for at least the duration
+// "after", and the hold is not by an operator. An operator who holds an account also decides when
+// its work resumes. If "after" is not positive, work never fails over.
 func HeldLong(a accounts.Account, class campaign.Class, after time.Duration, now time.Time) bool {
 	return after > 0 && a.Hold.Stops(class) && !a.Hold.Until.IsZero() && now.Sub(a.Hold.Since) >= after
 }
 
-// SkipInPlanning reports whether planning skips the account, because its work would fail over. It
-// does not skip an account whose probe is due, because the probe needs a waiting call of that
-// account.
+// SkipInPlanning reports whether planning skips the account, because its work would fail over. If
+// the probe of an account is due, planning does not skip the account, because the probe needs a
+// waiting call.
 func SkipInPlanning(a accounts.Account, class campaign.Class, after time.Duration, now time.Time) bool {
 	return HeldLong(a, class, after, now) && now.Before(a.Hold.Until)
 }
@@ -67,20 +67,20 @@ type failoverRun struct {
 	sweeper *Sweeper
 	id      string
 	camp    *wake.Campaign
-	from    int // the index of the stream that work is taken from
-	// targets holds the indexes of the accounts that can take the work. room is how many more
-	// batches each stream can take.
+	from    int // the index of the stream from which work is taken
+	// targets holds the indexes of the accounts that can take the work. room has, for each
+	// stream, how many more batches it can take.
 	targets map[int]bool
 	room    map[int]int
-	// openBatchLimit is the open-batch limit of the held account. moved is the number of recipients
-	// moved so far.
+	// openBatchLimit is the open-batch limit of the held account. The field "moved" is the number
+	// of recipients moved so far.
 	openBatchLimit int
 	moved          int
 }
 
 // failOver moves the waiting work of accounts that have been held for long to the next accounts of
-// the campaign's routes. It moves only as much work as those accounts can send soon. The rest
-// stays, because the held account may recover first.
+// the campaign's routes. It moves only as much work as these next accounts can send soon. The
+// remaining work stays, because the held account may recover first.
 func (s *Sweeper) failOver(ctx context.Context, sum ledger.Summary, c *wake.Campaign, openBatchLimits map[int]int, now time.Time) error {
 	if len(c.Snapshot.Routes) == 0 || len(c.Snapshot.Accounts) < 2 || sum.StoppedBy != "" || sum.RetryRecord != "" || s.FailoverAfter() < 0 {
 		return nil
@@ -170,7 +170,7 @@ func (m *failoverRun) moveAll(ctx context.Context, waiting *ledger.Waiting, now 
 }
 
 // maxPlaces is the maximum number of streams for which the sweeper remembers where the next sweep
-// continues, as the number of a batch. When there are more streams, the sweeper forgets all of
+// continues, as the number of a batch. When this number is exceeded, the sweeper forgets all of
 // these places, and the next sweep starts at the first batch of each stream.
 const maxPlaces = 1000
 
@@ -190,8 +190,8 @@ func (m *failoverRun) roomLeft() bool {
 	return false
 }
 
-// moveBatch moves each recipient of the batch that may fail over, to another account of the
-// recipient's route.
+// moveBatch moves recipients of a batch to other accounts of their routes. It moves each
+// recipient that may fail over.
 func (m *failoverRun) moveBatch(ctx context.Context, batch string, now time.Time) error {
 	part, err := m.sweeper.Ledger.Movable(ctx, m.id, batch, now)
 	if errors.Is(err, ledger.ErrNotFound) || ledger.AsUnreadable(err) != nil || err == nil && len(part.To) == 0 {
@@ -216,8 +216,8 @@ func (m *failoverRun) moveBatch(ctx context.Context, batch string, now time.Time
 	m.moved += out.Count
 	var wakes []ledger.Wake
 	for _, x := range out.Wakes {
-		// The wake-ups of the held account's own next batches are dropped, because those batches
-		// are moved next.
+		// Drop the wake-ups of the next batches of the held account, because these batches are
+		// moved next.
 		if n, err := campaign.BatchStream(x.Batch); err == nil && n != m.from {
 			m.room[n]--
 			wakes = append(wakes, x)
@@ -226,10 +226,10 @@ func (m *failoverRun) moveBatch(ctx context.Context, batch string, now time.Time
 	return m.sweeper.Waker.All(ctx, m.id, m.camp, wakes)
 }
 
-// target returns the index of the account that a recipient moves to. That is the first account of
-// its route where the recipient has not been yet, if that account has room and accepts the body. A
-// recipient never returns to an earlier account. target returns -1 if the recipient must stay where
-// it is.
+// target returns the index of the account to which a recipient moves. It is the first account of
+// the route that can take work, accepts the body, and has not had the recipient before. If this
+// account has no room, or if no such account is left, target returns -1, and the recipient stays
+// where it is.
 func (m *failoverRun) target(p campaign.Planned, body string, been []int) int {
 	for _, name := range planning.RouteOf(m.camp.Snapshot, p.MSISDN.String()) {
 		n := planning.AccountNumber(m.camp.Snapshot, name)

@@ -14,17 +14,18 @@ import (
 const (
 	// deepCheckEvery is the minimum time between two comparisons of a campaign's counts with its results.
 	deepCheckEvery = 10 * time.Second
-	// deepCheckMost is the maximum number of recipients of a campaign whose results are read for that.
+	// deepCheckMost is the maximum number of recipients of a campaign that is compared.
 	deepCheckMost = 2000
 )
 
-// invariantCheck remembers which campaigns were found to be in breach, and when the last deep check was.
+// invariantCheck remembers the campaigns whose counts were wrong, and the time of the last comparison with
+// results.
 type invariantCheck struct {
 	breached map[string]bool
 	deepAt   time.Time
 }
 
-// observe checks the counts of a campaign, and counts it in the census.
+// observe checks the counts of a campaign, and counts the campaign in the census.
 func (s *Sweeper) observe(ctx context.Context, sum ledger.Summary) error {
 	c := sum.Counts
 	if c.Pending+c.Accepted+c.Delivered+c.Undelivered+c.Rejected+c.Unknown+c.Skipped != c.Total || anyNegative(c) {
@@ -80,8 +81,8 @@ func (s *Sweeper) ended(ctx context.Context, e ledger.IndexEntry, sum ledger.Sum
 	return nil
 }
 
-// shrink deletes the text of a campaign that has ended, if its spec asks for that, and archives a single message.
-// It returns how the campaign leaves the open index.
+// shrink deletes the text of a campaign that has ended, if its spec asks for the deletion. If the campaign is a
+// single message, shrink archives it. It returns how the campaign leaves the open index.
 func (s *Sweeper) shrink(ctx context.Context, sum ledger.Summary) (remove func(context.Context, ledger.IndexEntry) error, err error) {
 	index := s.Ledger.Index()
 	if sum.Archived {
@@ -103,8 +104,8 @@ func (s *Sweeper) shrink(ctx context.Context, sum ledger.Summary) (remove func(c
 	return index.Remove, nil
 }
 
-// checkResults counts by status the results of a campaign that has ended. It finds a breach if the
-// counts differ from these results, and did not change meanwhile.
+// checkResults reads the results of a campaign that has ended, and counts them by status. If the
+// stored counts differ from these numbers and have not changed meanwhile, it reports a breach.
 func (s *Sweeper) checkResults(ctx context.Context, before ledger.Summary) error {
 	var found campaign.Counts
 	by := map[campaign.Status]*int{campaign.Pending: &found.Pending, campaign.Accepted: &found.Accepted, campaign.Delivered: &found.Delivered,
@@ -132,14 +133,15 @@ func (s *Sweeper) checkResults(ctx context.Context, before ledger.Summary) error
 }
 
 // skipCount remembers, for each campaign that has ended, how many of its skipped recipients were
-// counted. A retry lets a campaign end again, and then only the newly skipped recipients may count.
+// counted. After a retry, a campaign ends for the second time. Then only newly skipped recipients
+// must be counted.
 type skipCount struct{ counted map[string]int }
 
 // maxSkipCounts is how many campaigns a skipCount remembers.
 const maxSkipCounts = 100_000
 
 // of returns, for each account, how many recipients of a campaign that has ended were skipped since its last
-// end. A recipient without an account, such as an invalid number, counts for the first account of the
+// end. A recipient without an account, such as an invalid number, is counted for the first account of the
 // campaign.
 func (c *skipCount) of(sum ledger.Summary) map[string]int {
 	if sum.Skipped == 0 {

@@ -11,17 +11,17 @@ import (
 )
 
 // probeTurns decides which batch may probe a held account. Each batch may probe once before any
-// batch may probe a second time. So a batch whose calls are always refused does not keep the other
-// batches from showing that the account works.
+// batch may probe a second time. So if the calls of one batch are always refused, other batches
+// can still show that the account works.
 type probeTurns struct {
 	since   time.Time // start of the hold
 	tried   map[string]bool
-	chosen  bool // a batch was chosen in this sweep to probe
-	skipped bool // a batch was skipped in this sweep because it has probed before
+	chosen  bool // in this sweep, a batch was chosen for the probe
+	skipped bool // in this sweep, a batch was skipped because it has probed before
 }
 
-// next reports whether the batch named work may probe in this sweep. If so, next records the batch
-// in tried.
+// The method "next" reports whether a batch may probe in this sweep. The parameter "work" is the
+// name of the batch. If the result is true, the method adds the batch to the field "tried".
 func (p *probeTurns) next(work string) bool {
 	if p.chosen {
 		return false
@@ -34,7 +34,7 @@ func (p *probeTurns) next(work string) bool {
 	return true
 }
 
-// newSweep prepares for another sweep. If every waiting batch has probed once, all of them may
+// newSweep prepares for another sweep. If every waiting batch has probed once, all batches may
 // probe again.
 func (p *probeTurns) newSweep() {
 	if p.skipped && !p.chosen {
@@ -44,9 +44,9 @@ func (p *probeTurns) newSweep() {
 }
 
 // stillHeld reports whether a batch's account is held, so that waking the batch would be useless.
-// If the time of the hold has passed, each sweep wakes one batch, for the probe. It wakes no batch
-// of a paused campaign, because such a batch could not make the call. A stopped campaign only has
-// to end its doubtful calls, for which the account is not needed.
+// If the hold has expired, each sweep wakes one batch for the probe. It does not wake a batch of a
+// paused campaign, because such a batch could not make the call. A stopped campaign must only end
+// its doubtful calls. The account is not needed for that.
 func (s *Sweeper) stillHeld(ctx context.Context, sum ledger.Summary, c *wake.Campaign, batch string, now time.Time) (bool, error) {
 	if sum.StoppedBy != "" {
 		return false, nil

@@ -13,12 +13,13 @@ import (
 const (
 	// retireFor is how long a sweep may spend on deleting campaigns past retention.
 	retireFor = time.Second
-	// retireEvery is how often the sweeper looks for campaigns past retention.
+	// retireEvery is the time between two searches for campaigns past retention.
 	retireEvery = time.Minute
 )
 
-// retire deletes campaigns and single messages whose retention is over, each kind for at most
-// retireFor. The result "more" is true if some of them may be left.
+// retire deletes campaigns and single messages whose retention is over. It spends at most
+// retireFor on each kind. The result "more" is true if some of these campaigns or messages may
+// be left.
 func (s *Sweeper) retire(ctx context.Context, now time.Time) (more bool, err error) {
 	before := now.Add(-s.Retention())
 	more, err = s.retireKind(ctx, false, before)
@@ -32,8 +33,8 @@ func (s *Sweeper) retire(ctx context.Context, now time.Time) (more bool, err err
 	return more || moreMessages, s.retireAccounts(ctx, before)
 }
 
-// retireKind deletes the single messages, or the campaigns, that ended before the given time, for at
-// most retireFor.
+// retireKind deletes either single messages or campaigns that ended before the given time. It spends
+// at most retireFor on this.
 func (s *Sweeper) retireKind(ctx context.Context, messages bool, before time.Time) (more bool, err error) {
 	until := time.Now().Add(retireFor)
 	for more = true; more && time.Now().Before(until); {
@@ -44,8 +45,8 @@ func (s *Sweeper) retireKind(ctx context.Context, messages bool, before time.Tim
 	return more, nil
 }
 
-// retireAccounts deletes accounts that no worker has served since the time given by the parameter
-// before. It keeps accounts that an operator has held or given a rate.
+// retireAccounts deletes accounts that no worker has served since the time "before". It keeps
+// accounts that an operator has held or given a rate.
 func (s *Sweeper) retireAccounts(ctx context.Context, before time.Time) error {
 	accounts, err := s.Accounts.All(ctx)
 	if err != nil {
@@ -64,7 +65,7 @@ func (s *Sweeper) retireAccounts(ctx context.Context, before time.Time) error {
 }
 
 // retireSome examines the thousand oldest campaigns, or single messages, of the index and deletes
-// those that ended before the given time. The result "some" is true if it deleted any.
+// those that ended before the given time. The result "some" is true if at least one was deleted.
 func (s *Sweeper) retireSome(ctx context.Context, messages bool, before time.Time) (some bool, err error) {
 	ids, err := s.Ledger.Index().Before(ctx, messages, before)
 	if err != nil {

@@ -25,10 +25,9 @@ import (
 )
 
 const (
-	// sweeperLife is how long the lock of a dead sweeper keeps other workers from sweeping.
+	// sweeperLife is how long the lock of a dead sweeper prevents other workers from sweeping.
 	sweeperLife = 3 * time.Second
-	// retryTakeover is how long a retry must have made no progress before the sweeper continues the
-	// retry.
+	// retryTakeover is the time without progress after which the sweeper continues a retry.
 	retryTakeover = 10 * time.Second
 )
 
@@ -42,15 +41,15 @@ type Sweeper struct {
 	Waker      *wake.Waker
 	Quarantine *quarantine.Quarantine
 	Shares     *pacing.Shares
-	Memory     *redisguard.Memory // read at the start of each sweep
+	Memory     *redisguard.Memory // the memory is read at the start of each sweep
 	Announcer  *announce.Announcer
 	// Reports is the index of message IDs, from which the sweeper removes old segments.
 	Reports *tracking.Index
 	Census  *census.Taker
 	// Usage counts what the campaigns have sent.
 	Usage *usage.Store
-	// Keys counts the messages of each API key. The sweeper takes the unsent messages of cancelled
-	// campaigns off that count.
+	// Keys counts the messages of each API key. The sweeper subtracts the unsent messages of
+	// cancelled campaigns from that count.
 	Keys  *keys.Store
 	Meter Meter
 	Log   zerolog.Logger
@@ -62,18 +61,18 @@ type Sweeper struct {
 	Retention func() time.Duration
 	// MessageRetention is how long a finished single message is kept.
 	MessageRetention time.Duration
-	// FailoverAfter returns how long an account must have been held before its work fails over; see
-	// HeldLong.
+	// FailoverAfter returns how long an account must have been held before its work fails over (see
+	// HeldLong).
 	FailoverAfter func() time.Duration
-	// WriteOffAfter is how long a stopped campaign waits for calls whose records are unreadable. It
-	// is longer than any lease.
+	// WriteOffAfter is how long a stopped campaign waits for calls with unreadable records. It is
+	// longer than any lease.
 	WriteOffAfter time.Duration
 
 	remembered
 }
 
-// remembered is what one sweep remembers for the next sweep. It may be lost, because a new sweeper
-// rebuilds it.
+// remembered is what one sweep remembers for the next sweep. This data may be lost, because a new
+// sweeper rebuilds it.
 type remembered struct {
 	retired         time.Time
 	retries         map[string]retrySeen
@@ -92,8 +91,8 @@ type retrySeen struct {
 }
 
 // Sweep examines every open campaign once. It queues lost wake-ups, opens more batches, completes
-// operations that their callers did not finish, and deletes what is past retention. Only one of all
-// workers sweeps at a time; two sweeps at once would do no harm.
+// operations that their callers did not finish, and deletes campaigns past retention. Only one of
+// all workers sweeps at a time, but two sweeps at once would do no harm.
 func (s *Sweeper) Sweep(ctx context.Context) error {
 	s.Memory.Read(ctx)
 	mine, err := s.Ledger.Index().Sweeping(ctx, s.Name, max(sweeperLife, 3*s.Every))
@@ -152,7 +151,7 @@ func (s *Sweeper) sweepCampaign(ctx context.Context, e ledger.IndexEntry, now ti
 	}
 	s.inUse.note(e.ID, sum)
 	if err := errors.Join(s.observe(ctx, sum), s.Announcer.Pause(ctx, sum, now), s.Announcer.Ended(ctx, sum), s.Announcer.Progress(ctx, sum)); err != nil {
-		// A metric or a log line must not keep the sweep from the campaign's work.
+		// A failure of a metric or a log line must not prevent the sweep of the campaign's work.
 		s.Log.WithLevel(outage.Level(err, zerolog.WarnLevel)).Err(err).Str("campaign", e.ID).Msg("could not count a campaign in the metrics or announce its state in the log")
 	}
 	uncounted := errors.Join(s.Usage.Count(ctx, sum, now), s.Keys.GiveBackCancelled(ctx, sum.Spec.CreatedBy, sum.ID, sum.CreatedAt, sum.Reasons[campaign.ReasonCancelled]))
@@ -160,7 +159,7 @@ func (s *Sweeper) sweepCampaign(ctx context.Context, e ledger.IndexEntry, now ti
 		s.Log.WithLevel(outage.Level(uncounted, zerolog.WarnLevel)).Err(uncounted).Str("campaign", e.ID).Msg("could not count the messages of a campaign; the next sweep counts them")
 	}
 	if sum.RetryRecord != "" {
-		// An unreadable part of the retry must not keep the sweep from the rest of the campaign.
+		// An unreadable part of the retry must not prevent the sweep of the rest of the campaign.
 		err := s.takeOverRetry(ctx, e.ID, sum.RetryRecord, now)
 		if u := ledger.AsUnreadable(err); u != nil {
 			err = s.Quarantine.Record(ctx, e.ID, "", u, false)
@@ -203,7 +202,7 @@ func (s *Sweeper) announceHolds(ctx context.Context, now time.Time) error {
 	return s.Announcer.Accounts(ctx, holds, now)
 }
 
-// sweepOpen queues those batches of an open campaign that are due.
+// sweepOpen queues the batches of an open campaign that are due.
 func (s *Sweeper) sweepOpen(ctx context.Context, id string, sum ledger.Summary, now time.Time) error {
 	c := &wake.Campaign{Spec: sum.Spec, Total: sum.Total}
 	openBatchLimits := map[int]int{}
@@ -233,12 +232,12 @@ func (s *Sweeper) sweepOpen(ctx context.Context, id string, sum ledger.Summary, 
 	errs := []error{s.failOver(ctx, sum, c, openBatchLimits, now)}
 	due, err := s.Ledger.DueBatches(ctx, id, now)
 	errs = append(errs, err)
-	// The accounts of the batches are not known if the campaign was planned after the summary was
-	// read, or if Redis lost the plan before or after that. A later sweep reads the new plan.
+	// The accounts of the batches are not known in two cases: the campaign was planned after the
+	// summary was read, or Redis has lost the plan. A later sweep reads the new plan.
 	unplanned := len(c.Snapshot.Accounts) == 0 && (!sum.Planned || len(sum.Accounts) > 0)
 	if len(due) > 0 && len(c.Snapshot.Accounts) == 0 && !unplanned {
 		// A plan without accounts is unreadable. But Redis may also have lost the plan, or the whole
-		// campaign, while this sweep read the parts of it.
+		// campaign, while this sweep was reading.
 		again, err := s.Ledger.Summary(ctx, id)
 		unplanned = err != nil || again.Upload != sum.Upload || !again.Planned || len(again.Accounts) > 0
 	}
@@ -251,8 +250,8 @@ func (s *Sweeper) sweepOpen(ctx context.Context, id string, sum ledger.Summary, 
 	return errors.Join(errs...)
 }
 
-// sweepWork looks for the wake-up of overdue work. If the wake-up is lost, or the worker that took
-// it no longer extends the watch of the work, sweepWork queues a new wake-up.
+// sweepWork looks for the wake-up of overdue work. sweepWork queues a new wake-up in two cases:
+// the wake-up is lost, or the worker that took it no longer extends the watch of the work.
 func (s *Sweeper) sweepWork(ctx context.Context, sum ledger.Summary, c *wake.Campaign, x ledger.Wake, now time.Time) error {
 	id, name := sum.ID, c.FirstQueue()
 	p := queue.Pointer{Campaign: id, Wake: x.Number}

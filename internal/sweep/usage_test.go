@@ -22,7 +22,7 @@ func TestFairness_CountsCampaignsOfEachAccount(t *testing.T) {
 	if got := u.count(open, served); !maps.Equal(got, map[string]int{"kobo": 3, "at": 1}) {
 		t.Errorf("got counts %v, want 3 for kobo and 1 for at", got)
 	}
-	// A campaign that no sweep has seen yet counts for every account.
+	// A campaign that no sweep has seen yet is counted for every account.
 	open = append(open, ledger.IndexEntry{ID: "new"})
 	if got := u.count(open, served); !maps.Equal(got, map[string]int{"kobo": 4, "at": 2, "qs": 1}) {
 		t.Errorf("with a new campaign: got counts %v, want 4 for kobo, 2 for at and 1 for qs", got)

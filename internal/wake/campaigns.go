@@ -9,8 +9,8 @@ import (
 	"github.com/tuma-sms/tuma/internal/queue"
 )
 
-// Campaign holds the facts about a campaign that do not change after its planning has begun, and
-// its opt-outs.
+// Campaign has the opt-outs of a campaign, and the facts that do not change after its planning
+// has begun.
 type Campaign struct {
 	Upload   string // token of the campaign's upload: campaigns that had the same ID one after the other have different tokens
 	Replaced bool   // another campaign had the ID before
@@ -26,7 +26,7 @@ func (c *Campaign) FirstQueue() string {
 }
 
 // QueueOf returns the queue of a batch. It depends on the batch's account and on the campaign's
-// class. QueueOf returns an error if the campaign cannot have a batch of that name.
+// class. QueueOf returns an error if the campaign cannot have a batch with this name.
 func (c *Campaign) QueueOf(batch string) (string, error) {
 	stream, err := c.Snapshot.StreamOf(batch)
 	if err != nil {
@@ -46,8 +46,8 @@ type Campaigns struct {
 
 const cachedCampaigns = 256
 
-// Get returns a campaign, from the cache or the ledger. It returns an error that wraps
-// ledger.ErrNotFound if there is no such campaign.
+// Get returns a campaign from the cache or from the ledger. If the campaign does not exist, it
+// returns an error that wraps ledger.ErrNotFound.
 func (c *Campaigns) Get(ctx context.Context, id string) (*Campaign, error) {
 	if known := c.cached(id); known != nil {
 		return known, nil
@@ -62,7 +62,8 @@ func (c *Campaigns) Get(ctx context.Context, id string) (*Campaign, error) {
 	return read, nil
 }
 
-// read reads a campaign from the ledger. It reads again if another campaign takes the ID meanwhile.
+// The method "read" reads a campaign from the ledger. If another campaign takes the ID meanwhile,
+// it reads again.
 func (c *Campaigns) read(ctx context.Context, id string) (*Campaign, error) {
 	upload, replaced, err := c.Ledger.Index().Upload(ctx, id)
 	for err == nil {

@@ -1,6 +1,6 @@
-// Package wake queues the wake-ups of work: of a campaign's planning, and of batches that are open.
-// A wake-up is a task in the queue that only names its work. If a wake-up gets lost, the sweeper
-// queues it again.
+// Package wake queues the wake-ups of work. Work is the planning of a campaign, or an open batch. A
+// wake-up is a task in the queue that only names its work. If a wake-up is lost, the sweeper queues
+// it again.
 package wake
 
 import (
@@ -13,11 +13,12 @@ import (
 	"github.com/tuma-sms/tuma/internal/tracing"
 )
 
-// Watch is how long a wake-up may wait in the queue before the sweeper looks for it. It is also how
-// long the worker that took the wake-up may report nothing before the sweeper looks for it.
+// Watch is how long a wake-up may wait in the queue before the sweeper searches for it. It is also
+// how long a worker that took the wake-up may go without a report before the sweeper searches for
+// the wake-up.
 const Watch = 5 * time.Second
 
-// HeldWatch is how often the sweeper checks whether the hold of an account is over.
+// HeldWatch is the time between two checks of the sweeper whether the hold of an account is over.
 const HeldWatch = 2 * time.Second
 
 // Waker queues wake-ups. Its methods are safe for concurrent use.
@@ -29,8 +30,8 @@ type Waker struct {
 	HandOverWithin time.Duration
 }
 
-// All puts into the queue the wake-up of each batch that the ledger has opened for the campaign c.
-// id is the ID of the campaign. The wake-ups belong to the trace in ctx.
+// All queues the wake-ups of batches that the ledger has opened for the campaign c. id is the ID
+// of the campaign. The wake-ups belong to the trace in ctx.
 func (w *Waker) All(ctx context.Context, id string, c *Campaign, wakes []ledger.Wake) error {
 	for _, x := range wakes {
 		name, err := c.QueueOf(x.Batch)
@@ -44,8 +45,7 @@ func (w *Waker) All(ctx context.Context, id string, c *Campaign, wakes []ledger.
 	return nil
 }
 
-// One puts the wake-up x into the queue. It is the wake-up of a batch or of the campaign's
-// planning.
+// One queues the wake-up x, which belongs to a batch or to the campaign's planning.
 func (w *Waker) One(ctx context.Context, id string, c *Campaign, x ledger.Wake) error {
 	if x.Batch == ledger.PlanWork {
 		return w.Queue.Wake(ctx, c.FirstQueue(), queue.Pointer{Campaign: id, Wake: x.Number, Trace: tracing.Header(ctx)})

@@ -23,11 +23,12 @@ var (
 	preludeLocal   = regexp.MustCompile(`(?m)^local (?:function )?([A-Za-z_0-9, ]+)`)
 )
 
-// Arguments checks how every script in files names its arguments, in its first comment and in its
-// code. The names must be those of the fields of its structs, in the same order. structs has the
-// structs of each script, by the script's name, in the order in which the script uses them. A
-// script that is not in structs takes no arguments, or only lists without names. prelude is the
-// source in front of the scripts; no argument may hide one of its locals.
+// Arguments checks the names that every script in files gives to its arguments, in its first
+// comment and in its code. They must be the names of the fields of the script's structs, in the
+// same order. The parameter "structs" has the structs of each script, by the script's name, in
+// the order in which the script uses them. A script that is not there takes no arguments, or only
+// lists without names. prelude is the source in front of the scripts. An argument must not have
+// the name of a local of the prelude.
 func Arguments(t *testing.T, files fs.FS, prelude string, structs map[string][]any) {
 	t.Helper()
 	shared := map[string]bool{}
@@ -57,8 +58,8 @@ func Arguments(t *testing.T, files fs.FS, prelude string, structs map[string][]a
 	}
 }
 
-// SameNames checks that beside every Lua file in the folder of the test, except those named in
-// exempt, there is a Go file of the same name.
+// SameNames checks that every Lua file in the folder of the test has a Go file with the same
+// name beside it. Files in the parameter "exempt" are not checked.
 func SameNames(t *testing.T, files fs.FS, exempt ...string) {
 	t.Helper()
 	for name := range sources(t, files) {
@@ -98,7 +99,7 @@ func headerNames(source string) (out []string) {
 	return out
 }
 
-// signature is what a script says about its arguments.
+// signature has what a script contains about its arguments.
 type signature struct {
 	script string
 	named  [][]string // one match of namedArguments for each list of arguments
@@ -136,7 +137,7 @@ func (s signature) check(t *testing.T, structs []any, shared map[string]bool) {
 func fieldNames(s any) (out []string) {
 	for f := range reflect.TypeOf(s).Fields() {
 		var b strings.Builder
-		lower := false // whether the letter before is a lower-case one
+		lower := false // whether the letter before is in lower case
 		for _, r := range f.Name {
 			if lower && unicode.IsUpper(r) {
 				b.WriteByte('_')
