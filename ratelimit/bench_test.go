@@ -8,7 +8,7 @@ import (
 )
 
 // BenchmarkReserve measures a granted Reserve. For comparison it also measures a round trip to
-// Redis with a command that does nothing, because no Reserve in Redis can be faster.
+// Redis with a command that does nothing, because a Reserve in Redis cannot be faster than that.
 func BenchmarkReserve(b *testing.B) {
 	rdb := redistest.Start(b).Client()
 	shared := newRedis(b, rdb, "{acct}:rate", maxRate, 0)

@@ -31,7 +31,7 @@ func ExampleLocal() {
 	// 1 1.04s false <nil>
 }
 
-// A one-time code does not wait for the whole debt of a large bulk call.
+// A one-time code need not wait until the whole debt of a large bulk call is paid off.
 func ExampleLocal_Transactional() {
 	noon := time.Date(2026, 7, 1, 12, 0, 0, 0, time.UTC)
 	bulk, err := ratelimit.NewLocal(50, 5, func() time.Time { return noon })

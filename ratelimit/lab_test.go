@@ -16,13 +16,13 @@ import (
 type account struct {
 	rate  Rate
 	burst int
-	// bulk and otp are the account's limiters for bulk and transactional calls. They share
-	// one bucket.
+	// bulk and otp are the account's limiters for bulk and transactional calls. Both limiters
+	// share one bucket.
 	bulk, otp Limiter
 	clock     clock
 }
 
-// An opener makes a new account for each call.
+// An opener makes a new account each time it is called.
 type opener func(r Rate, burst int) *account
 
 type clock interface {
@@ -34,7 +34,8 @@ type clock interface {
 // so that floating point rounds the times as in production.
 var epoch = time.Unix(1_800_000_000, 0)
 
-// handClock is a clock that moves only when the test moves it. It is in the memory of this process.
+// handClock is a clock that moves only when the test moves it. Its time is in the memory of this
+// process.
 type handClock struct {
 	mu sync.Mutex
 	at time.Time
@@ -65,7 +66,7 @@ func openLocal(t testing.TB) opener {
 	}
 }
 
-// turn is a reservation of n tokens that a caller used, and the time at which it used them.
+// turn is a reservation of n tokens that a caller has used, with the time of the use.
 type turn struct {
 	at time.Time
 	n  int
@@ -73,7 +74,7 @@ type turn struct {
 
 // checkAnySecond returns an error if the turns in any second use too many tokens. The limit is
 // the rate plus the burst, or plus the largest call if that is larger. Both ends of the second
-// count.
+// are included.
 func checkAnySecond(turns []turn, r Rate, burst int) error {
 	turns = slices.SortedFunc(slices.Values(turns), func(a, b turn) int { return a.at.Compare(b.at) })
 	most := float64(burst)
@@ -96,8 +97,8 @@ func checkAnySecond(turns []turn, r Rate, burst int) error {
 	return nil
 }
 
-// checkUsed returns an error if the turns used less than 99 % of the rate between the first
-// turn and end. Callers must have been waiting during all of that time.
+// checkUsed returns an error if the turns used less than 99 % of the rate between the first turn
+// and end. During all of that time, callers must have been waiting.
 func checkUsed(turns []turn, r Rate, end time.Time) error {
 	used := 0
 	for _, t := range turns {
@@ -118,12 +119,12 @@ type caller struct {
 	n       int
 	max     time.Duration
 	call    time.Duration // how long a call to the gateway takes
-	late    time.Duration // after a wait, the caller is late by a random time below this
+	late    time.Duration // after a wait, the caller is late by a random time below this limit
 	wake    time.Time
 }
 
-// runCallers runs the callers up to the virtual time end. It returns the turns that the callers used,
-// and how often they called Reserve.
+// runCallers runs the callers up to the virtual time "end". It returns the turns that the callers
+// used, and the number of their calls of Reserve.
 func runCallers(a *account, callers []*caller, end time.Time) (turns []turn, asked int, err error) {
 	random := rand.New(rand.NewPCG(1, 2))
 	queue := make(byWake, 0, len(callers))
@@ -165,5 +166,5 @@ func (q byWake) Less(i, j int) bool { return cmp.Less(q[i].wake.UnixNano(), q[j]
 func (q byWake) Swap(i, j int)      { q[i], q[j] = q[j], q[i] }
 func (q *byWake) Push(x any)        { *q = append(*q, x.(*caller)) }
 
-// Pop is never called, because every caller stays in the heap.
+// Pop panics. It is never called, because every caller stays in the heap.
 func (q *byWake) Pop() any { panic("Pop is not used") }

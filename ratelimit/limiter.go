@@ -1,14 +1,15 @@
 // Package ratelimit keeps the calls of a gateway account within its rate, in one process (Local)
 // or in a cluster (Redis).
 //
-// A caller does not poll. It reserves tokens and learns at once how long to wait before it may use
-// them. An account is a token bucket that refills at the account's rate and holds at most its
-// burst. A call larger than the burst waits until the bucket is full, takes all its tokens and
-// leaves a debt. Later calls wait until the debt is paid off.
+// A caller does not poll. It reserves tokens, and the limiter returns at once how long the caller
+// must wait before it may use them. An account is a token bucket that refills at the account's
+// rate. The bucket holds at most the account's burst. A call larger than the burst waits until the
+// bucket is full, takes all its tokens and leaves a debt. Later calls wait until the debt is paid
+// off.
 //
 // Both limiters guarantee:
 //
-//   - In any second, the tokens whose turn lies in it are at most rate + max(burst, largest call).
+//   - In any second, the turns of at most rate + max(burst, largest call) tokens begin.
 //   - While callers wait, at least 99 % of the rate is used.
 //
 // A change of the rate applies to reservations that are made after it.
@@ -20,47 +21,50 @@ import (
 	"time"
 )
 
-// Limiter reserves tokens of one account. Implementations are safe for concurrent use by any
-// number of goroutines.
+// Limiter reserves tokens of one account. Any number of goroutines may use an implementation at
+// once.
 //
 // A token is what the account's rate counts: a message, a segment or a request. A turn is the
 // moment from which reserved tokens may be used. Durations are precise to the microsecond.
 type Limiter interface {
 	// Reserve reserves n tokens and returns how long to wait before using them.
 	//
-	// If ok is true, the tokens are reserved: use them after wait, or give them back with Return.
-	// If the turn is more than max away, Reserve reserves nothing, and ok is false; wait is then
-	// how long to wait before calling Reserve again. A max of 0 or less means that the turn must be
-	// now; a max above one year counts as one year. Each refused caller gets a longer wait than the
-	// callers that were refused before it, so that they come back one after the other.
+	// If ok is true, the tokens are reserved. The caller must use them after the duration "wait",
+	// or give them back with Return. If the turn is more than the duration "max" away, Reserve
+	// reserves nothing, and ok is false. Then "wait" is how long to wait before the next call of
+	// Reserve. If "max" is 0 or less, the turn must be now. A "max" above one year is treated as
+	// one year. Each refused caller gets a longer wait than the callers that were refused before,
+	// so that callers come back one after the other.
 	//
-	// n must be from 1 to MaxTokens. It may be larger than the burst: the call then takes all its
-	// tokens at once, and later calls wait until the debt is paid off.
+	// n must be from 1 to MaxTokens. It may be larger than the burst. In that case the call takes
+	// all its tokens at once, and later calls wait until the debt is paid off.
 	//
 	// Reserve does not block until the turn. It returns an error if ctx has ended or the limiter's
-	// state cannot be reached. After an error the tokens may nevertheless be reserved; they are
-	// then lost, without further harm. The caller decides whether to send without a limit.
+	// state cannot be reached. Even after an error the tokens may be reserved. Such tokens are
+	// lost, which does no further harm. The caller decides whether to send without a limit.
 	Reserve(ctx context.Context, n int, max time.Duration) (wait time.Duration, ok bool, err error)
 
 	// Return gives back n reserved tokens that will not be used. Call it at most once for a
-	// reservation, before or after the turn, and not if a call was made with the tokens.
+	// reservation, before or after the turn. Do not call it if a call was made with the tokens.
 	//
-	// ahead is how far away the turn is, negative if it has passed: time.Until(turn), where turn is
-	// the time at which Reserve returned, plus the wait that it returned. Return restores whole
-	// tokens only. It does not restore a token that has delayed the turn of a later reservation, so
-	// that the account stays within its rate. If Return fails, the tokens may be lost. Do not call
-	// it again.
+	// The parameter "ahead" is the time until the turn. It is negative if the turn has passed.
+	// Compute it as time.Until(turn). There, turn is the time at which Reserve returned, plus the
+	// wait that it returned. Return restores whole tokens only. It does not restore a token that
+	// has delayed the turn of a later reservation, so that the account stays within its rate. If
+	// Return fails, the tokens may be lost. Do not call it again.
 	Return(ctx context.Context, n int, ahead time.Duration) error
 
-	// Cooldown pauses the account: no turn of a later reservation, by any user of the account,
-	// begins within the next d. Call it when the gateway answers that requests come too fast. A
-	// second Cooldown can only make the pause longer. A d of 0 or less changes nothing; a d above
-	// one year counts as one year. Reservations that were made before keep their turns.
+	// Cooldown pauses the account for the duration d. The turns of later reservations, by any
+	// user of the account, begin after the pause. Call Cooldown when the gateway answers that
+	// requests come too fast. A second Cooldown can only make the pause longer. A d of 0 or less
+	// changes nothing. A d above one year is treated as one year. Earlier reservations keep their
+	// turns.
 	Cooldown(ctx context.Context, d time.Duration) error
 }
 
-// MaxTokens is the maximum number of tokens of one reservation. It is far above the largest call
-// of any gateway, and small enough that no sum of microseconds overflows.
+// MaxTokens is the maximum number of tokens of one reservation. It is far above the size of the
+// largest call of any gateway. It is small enough to prevent an overflow in sums of
+// microseconds.
 const MaxTokens = 100_000
 
 // maxAhead is the longest wait or cool-down.
@@ -70,23 +74,23 @@ const maxAhead = 365 * 24 * time.Hour
 func bounded(d time.Duration) time.Duration { return min(max(d, 0), maxAhead) }
 
 // share is the fraction of the rate that transactional calls keep while a bulk call's debt is paid
-// off. Without it a large bulk call would delay a one-time code.
+// off. Without this share, a large bulk call would delay a one-time code.
 const share = 0.2
 
-// maxReturn limits how late a refused caller comes back: at most maxReturn times the caller's max
+// maxReturn limits how late a refused caller comes back: at most maxReturn times the caller's "max"
 // after the turn that Reserve refused. Refused callers come back one after the other. So a turn costs
-// two calls of Reserve, and not one call by each waiting caller. A caller may never come back, because
-// its process has ended or it has nothing left to send. Then its turn is lost. A larger value would
-// lose more turns.
+// only two calls of Reserve, instead of one call by each waiting caller. If a caller never comes back,
+// because its process has ended or it has nothing left to send, its turn is lost. A larger maxReturn
+// would lose more turns.
 const maxReturn = 4
 
 // class is the class of the calls that a limiter serves. Both classes take tokens from one bucket.
 //
 // A transactional call does not wait until the debt of a bulk call is paid off. A transactional call
 // of n tokens gets a turn at most n / (share * rate) after the last reserved turn. In that time the
-// bucket gains n / share tokens, which is more than the call takes. All other reserved turns are
-// earlier, so the call takes no tokens from them. So one bucket keeps both classes together within
-// the rate.
+// bucket gains n / share tokens, and the call takes fewer. All other reserved turns are earlier, so
+// the call takes no tokens from these turns. So one bucket keeps both classes together within the
+// rate.
 type class string
 
 const (

@@ -11,8 +11,8 @@ import (
 )
 
 // Local is the Limiter of an account that only this process uses. It keeps its state in memory. If
-// several processes share an account, each with its own Local, together they exceed the rate. In
-// that case use the type Redis.
+// several processes share an account, and each has its own Local, the processes together exceed
+// the rate. In that case use the type Redis.
 type Local struct {
 	bucket *bucket
 	class  class
@@ -21,8 +21,8 @@ type Local struct {
 var _ Limiter = (*Local)(nil)
 
 // NewLocal returns the limiter of an account, with a full bucket. burst is in tokens; 0 means
-// DefaultBurst(r). now is the clock, time.Now outside tests, and must not go backwards. NewLocal
-// returns an error if the rate or the burst is out of range.
+// DefaultBurst(r). The parameter "now" is the clock, which is time.Now outside tests. It must
+// not go backwards. NewLocal returns an error if the rate or the burst is out of range.
 func NewLocal(r Rate, burst int, now func() time.Time) (*Local, error) {
 	burst, err := checkBucket("new local limiter", r, burst)
 	if err != nil {
@@ -39,9 +39,10 @@ func NewLocal(r Rate, burst int, now func() time.Time) (*Local, error) {
 }
 
 // Transactional returns a limiter for the transactional calls of the same account, with the same
-// state. Transactional calls do not wait until the debt of a bulk call is paid off. While there is
-// such a debt, all transactional calls together may use a fifth of the rate. But they wait for turns
-// that bulk calls have already reserved. A smaller max for bulk calls makes this wait shorter.
+// state. Transactional calls do not wait until the debt of a bulk call is paid off. While a bulk
+// call has a debt, all transactional calls together may use a fifth of the rate. But they wait for
+// turns that bulk calls have already reserved. If bulk calls use a smaller "max", this wait is
+// shorter.
 func (l *Local) Transactional() *Local {
 	return &Local{bucket: l.bucket, class: transactional}
 }
@@ -86,7 +87,7 @@ type bucket struct {
 	burst int
 
 	mu     sync.Mutex
-	tokens *rate.Limiter       // tokens in the bucket; negative with a debt or reserved turns; unused if Unlimited
+	tokens *rate.Limiter       // tokens in the bucket; negative if the bucket has a debt or reserved turns; unused if the rate is Unlimited
 	booked time.Time           // the last reserved turn
 	cool   time.Time           // no turn begins before this time
 	back   map[class]time.Time // the earliest time at which the next refused caller should come back
@@ -128,7 +129,8 @@ func (b *bucket) giveBack(n int, ahead time.Duration) {
 	now := b.now()
 	// Without this reservation, the bucket might have been full for some time. A full bucket loses the
 	// tokens that flow in, so these tokens must not be restored here. The variable "lost" is the highest
-	// possible loss: the tokens that flow in from this reservation's turn to the last reserved turn.
+	// possible loss. This is the number of tokens that flow in between this reservation's turn and the
+	// last reserved turn.
 	lost := max(0, b.booked.Sub(now.Add(ahead))).Seconds() * float64(b.rate)
 	if whole := int(math.Floor(float64(n) - lost + 1e-6)); whole > 0 {
 		b.move(b.start(now), -whole)
@@ -141,13 +143,13 @@ func (b *bucket) coolDown(d time.Duration) {
 	b.cool = later(b.cool, b.now().Add(d))
 }
 
-// start returns the first moment at which a turn may begin. This moment never goes back, which
-// rate.Limiter requires.
+// The method "start" returns the first moment at which a turn may begin. As rate.Limiter
+// requires, this moment is never earlier than the moment before.
 func (b *bucket) start(now time.Time) time.Time { return later(now, b.cool) }
 
-// move takes n tokens out of the bucket. The number in the bucket may become negative. If n is
-// negative, move puts -n tokens into the bucket. move does not use rate.Reservation.Cancel, because
-// Cancel restores nothing after the turn has come.
+// The method "move" takes n tokens out of the bucket. The number of tokens in the bucket may become
+// negative. If n is negative, the method puts -n tokens into the bucket. It does not use
+// rate.Reservation.Cancel, because after the turn Cancel restores nothing.
 func (b *bucket) move(at time.Time, n int) {
 	if n > b.burst {
 		// rate.Limiter refuses a call of more tokens than its burst. So the burst is n during this
@@ -166,8 +168,8 @@ func (b *bucket) refill(tokens float64) time.Duration {
 	return time.Duration(tokens / float64(b.rate) * float64(time.Second))
 }
 
-// roundUp rounds a wait up to whole microseconds, the precision of Redis. It does not round up for
-// a single nanosecond, which is a rounding error of floating point.
+// roundUp rounds a wait up to whole microseconds, the precision of Redis. It ignores a single
+// nanosecond, because this is a rounding error of floating point.
 func roundUp(d time.Duration) time.Duration {
 	return (d + time.Microsecond - 2).Truncate(time.Microsecond)
 }

@@ -22,7 +22,7 @@ const (
 
 // ParseRate parses a rate as written in the configuration: "50/s", "600/m", "0.5/s", or "0" for no
 // limit. The number is a plain decimal, and the rate must be at least one token an hour and at most
-// a million a second. The error for any other text describes what to write.
+// a million a second. For any other text, the error describes the correct form.
 func ParseRate(s string) (Rate, error) {
 	if s == "0" {
 		return Unlimited, nil
@@ -55,8 +55,8 @@ func ParseRate(s string) (Rate, error) {
 	return r, nil
 }
 
-// String returns the rate in a form that ParseRate parses to the same rate: "0", a number a second,
-// or a number a minute if that is shorter.
+// String returns the rate in a form that ParseRate parses to the same rate. The form is "0", a
+// number a second, or a number a minute if that text is shorter.
 func (r Rate) String() string {
 	if r == Unlimited {
 		return "0"
@@ -69,9 +69,10 @@ func (r Rate) String() string {
 	return perSecond + "/s"
 }
 
-// DefaultBurst returns the burst of an account that configures none: a tenth of a second of its
-// rate, and at least 1. With a larger burst an idle account would exceed its rate when it starts;
-// with a smaller burst, turns would be lost while callers wake up.
+// DefaultBurst returns the burst of an account for which no burst is configured. It is a tenth of
+// a second of the account's rate, and at least 1. With a larger burst, an idle account would
+// exceed its rate when it starts to send. With a smaller burst, turns would be lost while callers
+// wake up.
 func DefaultBurst(r Rate) int {
 	return max(1, int(math.Round(float64(r)/10)))
 }

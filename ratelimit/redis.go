@@ -12,13 +12,14 @@ import (
 )
 
 // Redis is the Limiter of an account that several processes share. The bucket is one key in Redis,
-// the clock is Redis' clock, and a reservation is one command of Redis. The Go value holds no
-// state: every limiter with the same key uses the same bucket, with its own rate and burst.
+// the clock is Redis' clock, and a reservation is one command of Redis. The Go value has no state.
+// So every limiter with the same key uses the same bucket, but each limiter has its own rate and
+// burst.
 type Redis struct {
 	rdb    redis.UniversalClient
 	script *redis.Script
 	key    string
-	hash   string // hash whose field "rate" or "limit" overrides rate and burst; empty means no such hash
+	hash   string // the hash whose field "rate" or "limit" overrides rate and burst; empty if no hash is used
 	rate   Rate
 	burst  int
 	class  class
@@ -33,8 +34,8 @@ var reserveScript = redis.NewScript(reserveSource)
 
 // NewRedis returns the limiter of the account whose bucket is at key. burst is in tokens; 0 means
 // DefaultBurst(r). NewRedis does not call Redis. It returns an error if the key is empty or if the
-// rate or the burst is out of range. The key need not exist. It expires when the account is idle.
-// If the key is lost, the account may exceed its rate by one burst.
+// rate or the burst is out of range. The key need not exist before. It expires when the account is
+// idle. If the key is lost, the account may exceed its rate by one burst.
 func NewRedis(rdb redis.UniversalClient, key string, r Rate, burst int) (*Redis, error) {
 	const op = "new redis limiter"
 	if key == "" {
@@ -56,10 +57,10 @@ func (l *Redis) Transactional() *Redis {
 }
 
 // Following returns a limiter of the same account that obeys the fields "rate" and "limit" of a hash.
-// While the hash has one of these fields, the field's rate and burst replace those of the limiter. If
-// the hash has both fields, "rate" counts. A change takes effect in every process, from the next
-// command on. The function Setting formats the value of a field. In a Redis cluster the hash and the
-// key must share a slot.
+// While the hash has one of these fields, the field's rate and burst replace the rate and burst of
+// the limiter. If the hash has both fields, "rate" is used. A change takes effect in every process,
+// from the next command on. The function Setting formats the value of a field. In a Redis cluster the
+// hash and the key must share a slot.
 func (l *Redis) Following(hash string) *Redis {
 	f := *l
 	f.hash = hash
@@ -76,13 +77,13 @@ func Setting(r Rate, burst int) (string, error) {
 	return strconv.FormatFloat(float64(r), 'f', -1, 64) + " " + strconv.Itoa(burst), nil
 }
 
-// Reserve implements Limiter. If Redis does not answer, it returns an error; go-redis may have sent
-// the command several times, and each command may have reserved the tokens.
+// Reserve implements Limiter. If Redis does not answer, it returns an error. In this case go-redis
+// may have sent the command several times, and each time the tokens may have been reserved.
 func (l *Redis) Reserve(ctx context.Context, n int, max time.Duration) (wait time.Duration, ok bool, err error) {
 	if err := checkTokens("reserve", n); err != nil {
 		return 0, false, err
 	}
-	// Reserve checks ctx itself, because go-redis checks it only after it has sent the command.
+	// Reserve checks ctx itself, because go-redis checks ctx only after it has sent the command.
 	if err := ctx.Err(); err != nil {
 		return 0, false, fmt.Errorf("reserve: %w", err)
 	}
@@ -125,7 +126,7 @@ func (l *Redis) Cooldown(ctx context.Context, d time.Duration) error {
 	return nil
 }
 
-// Free reports whether the account has neither a rate nor a cool-down at the moment. If so, Reserve
+// Free reports whether the account has no rate and no cool-down now. If the result is true, Reserve
 // would grant any call without a wait. It returns an error if Redis does not answer.
 func (l *Redis) Free(ctx context.Context) (bool, error) {
 	if err := ctx.Err(); err != nil {
@@ -138,7 +139,7 @@ func (l *Redis) Free(ctx context.Context) (bool, error) {
 	return answer[0] == 1, nil
 }
 
-// run runs the given operation of reserve.lua and returns the two numbers of its answer.
+// The method "run" runs the given operation of reserve.lua. It returns the two numbers of the answer.
 func (l *Redis) run(ctx context.Context, rdb redis.Scripter, operation string, args ...any) ([]int64, error) {
 	rate := strconv.FormatFloat(float64(l.rate), 'g', -1, 64)
 	keys := []string{l.key}

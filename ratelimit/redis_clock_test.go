@@ -22,8 +22,8 @@ func (c *miniClock) advance(d time.Duration) {
 	c.server.SetTime(c.now())
 }
 
-// openRedis opens accounts in a real Redis. It changes the limiter's script in one place only:
-// the script reads the time from a list that the test writes.
+// openRedis opens accounts in a real Redis. It changes the limiter's script in one place: the
+// changed script reads the time from a list that the test writes.
 func openRedis(t testing.TB, rdb *redis.Client) opener {
 	const real, fake = `redis.call('TIME')`, `redis.call('LRANGE', KEYS[1] .. ':clock', 0, 1)`
 	source := strings.Replace(reserveSource, real, fake, 1)
@@ -54,7 +54,7 @@ func (c *listClock) advance(d time.Duration) {
 
 func (c *listClock) write() {
 	now := c.now()
-	// The newest two elements are first, and LRANGE reads only those.
+	// The newest two elements are first, and LRANGE reads only these two.
 	if err := c.rdb.LPush(context.Background(), c.key, now.Nanosecond()/1000, now.Unix()).Err(); err != nil {
 		c.t.Error(err)
 	}

@@ -65,7 +65,7 @@ func TestRedis_UnreachableIsAnError(t *testing.T) {
 		t.Error("Cooldown without Redis returned no error; want one")
 	}
 	s.Restart()
-	// Redis has lost the bucket and the script. At most one extra burst is granted.
+	// Redis has lost the bucket and the script. The limiter grants at most one extra burst.
 	if err := reserve(l, step{1, 0, 0, true}); err != nil {
 		t.Errorf("after a restart of Redis: %v", err)
 	}
@@ -91,7 +91,7 @@ func TestRedis_LostAnswers(t *testing.T) {
 		return n
 	}
 	through := s.Client(func(o *redis.Options) { o.Addr = p.Addr() })
-	// At 1/m almost no tokens are added while the test runs.
+	// At a rate of 1/m, almost no tokens are added while the test runs.
 	l := newRedis(t, through, "{acct}:rate", 1.0/60, 100)
 	if _, _, err := l.Reserve(t.Context(), 50, long); err != nil {
 		t.Fatal(err)

@@ -17,7 +17,7 @@ func TestRedis_UsesANewRateAtOnce(t *testing.T) {
 	for rate, want := range map[Rate]time.Duration{5: 100200 * ms, 50: 10020 * ms, 5000: 100200 * time.Microsecond} {
 		l := *a.bulk.(*Redis)
 		l.rate = rate
-		// A refused call gets the wait until a retry, and reserves nothing.
+		// For a refused call, Reserve returns the wait until a retry and reserves nothing.
 		if err := reserve(&l, step{1, 0, want, false}); err != nil {
 			t.Errorf("at %v: %v", rate, err)
 		}
@@ -67,7 +67,7 @@ func TestRedis_FollowsARateSetByHand(t *testing.T) {
 	if d := wait(a, 1); !near(d, time.Minute) {
 		t.Errorf("wait at 1/m after a burst of 5 = %v; want one minute", d)
 	}
-	// The debt is paid off at the new rate, for both processes.
+	// The debt is paid off at the new rate in both processes.
 	set(0.1, 0)
 	if d := wait(b, 1); !near(d, 20*time.Second) {
 		t.Errorf("wait at 0.1/s = %v; want 20 s", d)

@@ -23,9 +23,9 @@ func TestRedis(t *testing.T) {
 
 func TestRedis_OnMiniredis(t *testing.T) {
 	t.Parallel()
-	// Each account has its own miniredis, because the clock of a miniredis applies to all
-	// keys. The checks in traffic are omitted, because the Lua of miniredis is slow. The checks
-	// in rules run every part of the script.
+	// Each account has its own miniredis, because the clock of a miniredis applies to all keys.
+	// The checks in the list "traffic" are omitted, because the Lua of miniredis is slow. The
+	// checks in the list "rules" run every part of the script.
 	open := func(r Rate, burst int) *account {
 		m := miniredis.RunT(t)
 		m.SetTime(epoch)

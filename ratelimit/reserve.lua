@@ -10,17 +10,17 @@
 --             ARGV[5] the longest wait in microseconds, not negative
 --             ARGV[6] "bulk" or "transactional"
 --             ARGV[7] the share of the rate that transactional calls keep while bulk debt is paid off
---             ARGV[8] a refused caller comes back at most this many longest waits after its turn
+--             ARGV[8] maximum time from the refused turn until the caller comes back, as a multiple of the longest wait
 --   return:   ARGV[4] tokens
---             ARGV[5] microseconds until the turn that they were reserved for; negative if it has passed
+--             ARGV[5] microseconds until the turn for which they were reserved; negative if the turn has passed
 --   cool:     ARGV[4] microseconds
 --   free:     no further arguments
 --
 -- Returns two numbers:
---   reserve:  {1, microseconds until the turn}, or {0, microseconds to wait before asking again}
+--   reserve:  {1, microseconds until the turn}, or {0, microseconds to wait before the next try}
 --   return:   {1, tokens restored}
 --   cool:     {1, microseconds left}
---   free:     {1, 0} if there is neither a rate nor a cool-down, else {0, 0}
+--   free:     {1, 0} if the account has no rate and no cool-down, else {0, 0}
 -- A refused reservation changes only the field "back:<class>".
 --
 -- If the script runs twice with the same arguments: "reserve" reserves twice, which only wastes tokens; "cool" ends
@@ -28,7 +28,7 @@
 --
 -- Fields of the bucket. All but `at` are relative to `at`, so that a clock that is set back does not lock the account:
 --   at            Redis' clock in microseconds when the hash was written
---   tokens        tokens in the bucket; negative if reserved ahead or owed
+--   tokens        tokens in the bucket; negative if tokens are reserved ahead or owed
 --   booked        microseconds to the last reserved turn
 --   cool          microseconds to the end of the cool-down
 --   back:<class>  microseconds to the earliest time at which the next refused caller should come back
@@ -72,7 +72,7 @@ local function save()
     'cool', string.format('%.0f', cool),
     'back:bulk', string.format('%.0f', back.bulk),
     'back:transactional', string.format('%.0f', back.transactional))
-  -- The key lives one hour longer than idle: if the rate is lowered, the bucket needs more time.
+  -- The key lives one hour longer than the time "idle", because a full bucket takes longer if the rate is lowered.
   local idle = math.max(cool, booked, back.bulk, back.transactional, refill(burst - tokens))
   redis.call('PEXPIRE', KEYS[1], string.format('%.0f', idle / 1000 + 3600000))
 end
@@ -87,9 +87,9 @@ end
 
 if ARGV[1] == 'return' then
   if rate == 0 then return {1, 0} end
-  -- Without this reservation, the bucket might have been full for some time. A full bucket loses the
-  -- tokens that flow in, so these tokens must not be restored here. The variable "lost" is the highest
-  -- possible loss: the tokens that flow in from this reservation's turn to the last reserved turn.
+  -- Without this reservation, the bucket might have been full for some time. A full bucket loses the tokens that flow
+  -- in, so these tokens must not be restored here. The variable "lost" is the highest possible loss. This is the number
+  -- of tokens that flow in between this reservation's turn and the last reserved turn.
   local lost = math.max(0, booked - tonumber(ARGV[5])) * rate
   local whole = math.max(0, math.floor(amount - lost + 1e-6))
   tokens = math.min(burst, tokens + whole)

@@ -15,8 +15,8 @@ const (
 	long = time.Hour
 )
 
-// check is a check that every Limiter must pass. It returns an error instead of failing the
-// test, so that a test can prove that the check finds wrong limiters.
+// check is a check that every Limiter must pass. It returns an error and does not fail the test.
+// So a test can prove that the check finds wrong limiters.
 type check struct {
 	name string
 	run  func(open opener) error
@@ -92,9 +92,9 @@ func checkLarge(open opener) error {
 	a := open(50, 5)
 	if err := reserve(a.bulk,
 		step{500, 0, 0, true},
-		step{1, long, 9920 * ms, true},            // waits for the debt of 495 tokens and for one token
-		step{500, long, (9920 + 100) * ms, true},  // waits until the bucket is full again
-		step{5, long, (10020 + 10000) * ms, true}, // waits for the debt of 495 tokens and for five tokens
+		step{1, long, 9920 * ms, true},            // this call waits for the debt of 495 tokens and for one token
+		step{500, long, (9920 + 100) * ms, true},  // this call waits until the bucket is full again
+		step{5, long, (10020 + 10000) * ms, true}, // this call waits for the debt of 495 tokens and for five tokens
 	); err != nil {
 		return err
 	}
@@ -108,7 +108,7 @@ func checkRefusal(open opener) error {
 		reserve(a.bulk,
 			step{1, 0, 0, true},
 			step{1, -1, 100 * ms, false},
-			step{1, 99 * ms, 200 * ms, false}, // the wait is longer than that of the caller that was refused before
+			step{1, 99 * ms, 200 * ms, false}, // this wait is longer than the wait of the caller that was refused before
 			step{1, 100 * ms, 100 * ms, true}, // the two refused calls above have reserved nothing
 		),
 		func() error {
@@ -139,16 +139,16 @@ func checkGivenBack(open opener) error {
 		// bucket then holds at most its burst.
 		func() error { a.clock.advance(150 * ms); return nil }(), back(a, 1, -50*ms),
 		reserve(a.bulk, step{1, 0, 0, true}, step{1, long, 100 * ms, true}),
-		// Returned tokens are lost if later reservations exist. The waits of the later reservations
-		// already include the time for these tokens.
+		// If later reservations exist, returned tokens are lost. The waits of the later
+		// reservations already include the time for these tokens.
 		reserve(b.bulk, step{5, 0, 0, true}, step{1, long, 100 * ms, true}, step{1, long, 200 * ms, true}),
 		back(b, 1, 100*ms), reserve(b.bulk, step{1, long, 300 * ms, true}),
 		// A bucket is never fuller than its burst.
 		reserve(c.bulk, step{3, 0, 0, true}), func() error { c.clock.advance(200 * ms); return nil }(),
 		back(c, 3, -200*ms), reserve(c.bulk, step{5, 0, 0, true}, step{1, long, 100 * ms, true}),
 		// A large call is reserved, and after it a small call. Most tokens of the large call can
-		// still be returned. The next call then gets a turn before the small call. Its token cannot
-		// be returned, because the small call's turn is later.
+		// still be returned. The next call then gets a turn before the small call. The token of
+		// this next call cannot be returned, because the small call's turn is later.
 		reserve(d.bulk, step{5, 0, 0, true}, step{30, long, 500 * ms, true}, step{1, long, 3100 * ms, true}),
 		back(d, 30, 500*ms), reserve(d.bulk, step{1, long, 2800 * ms, true}),
 		back(d, 1, 2800*ms), reserve(d.bulk, step{1, long, 2900 * ms, true}),
@@ -156,8 +156,8 @@ func checkGivenBack(open opener) error {
 	)
 }
 
-// Late callers return their reservations while others continue. The tokens that are used must
-// not exceed the rate.
+// Callers that are late return their reservations while other callers continue. The used tokens
+// must not exceed the rate.
 func checkGivenBackLate(open opener) error {
 	a := open(10, 10)
 	for range 20 { // turns that are reserved ahead, a tenth of a second apart
@@ -177,8 +177,8 @@ func checkGivenBackLate(open opener) error {
 		}
 		used = append(used, turn{a.clock.now().Add(wait), 1})
 	}
-	// The last of the reservations at the beginning has its turn after one second. From then on
-	// there is one turn every tenth of a second.
+	// The last reservation of the beginning has its turn after one second. From then on, a turn
+	// follows every tenth of a second.
 	slices.SortFunc(used, func(a, b turn) int { return a.at.Compare(b.at) })
 	if first := used[0].at.Sub(epoch); first < 1100*ms {
 		return fmt.Errorf("a turn at %v is before the turn of the last earlier reservation", first)
@@ -202,7 +202,7 @@ func checkCooldown(open opener) error {
 		func() error { a.clock.advance(time.Second); return nil }(),
 		reserve(a.bulk,
 			step{1, long, 4 * time.Second, true},
-			step{1, long, 4 * time.Second, true}, // the bucket holds the burst and no more
+			step{1, long, 4 * time.Second, true}, // the bucket holds only the burst
 			step{1, long, 4100 * ms, true},
 		),
 		cool(a.otp, 10*time.Second),
@@ -231,8 +231,8 @@ func checkTransactional(open opener) error {
 	if err := reserve(a.bulk, step{500, 0, 0, true}); err != nil {
 		return err
 	}
-	// Bulk calls must wait ten seconds. Each one-time code that is sent meanwhile makes their wait
-	// slightly longer. The one-time codes themselves wait much less.
+	// Bulk calls must wait ten seconds. Each one-time code that is sent meanwhile makes this wait
+	// slightly longer. The wait of a one-time code is much shorter.
 	if err := errors.Join(
 		reserve(a.otp, step{1, time.Second, 100 * ms, true}, step{2, time.Second, 300 * ms, true}),
 		reserve(a.bulk, step{1, long, 9980 * ms, true}),
@@ -246,10 +246,11 @@ func checkTransactional(open opener) error {
 		return err
 	}
 	b.clock.advance(5 * time.Second)
-	// The transactional share does not accumulate: after one immediate call the next call waits.
+	// The transactional share must not accumulate: after one immediate call, the next call must
+	// wait.
 	return errors.Join(
 		reserve(b.otp, step{1, 0, 0, true}, step{1, long, 100 * ms, true}),
-		// Without a debt, both classes of calls have the same waits.
+		// Without a debt, the calls of both classes wait equally long.
 		reserve(open(50, 5).otp, step{5, 0, 0, true}, step{1, long, 20 * ms, true}, step{500, long, 120 * ms, true}),
 	)
 }
@@ -283,7 +284,7 @@ func checkWrongUse(open opener) error {
 	)
 }
 
-// Many concurrent goroutines get one turn each, and no turn is granted twice.
+// Many concurrent goroutines get one turn each, and every turn is granted only once.
 func checkManyAtOnce(open opener) error {
 	const goroutines, each = 32, 25
 	a := open(1000, 1)

@@ -17,8 +17,8 @@ var traffic = []check{
 	{"backlog", checkBacklog},
 }
 
-// Of 64 callers only ten can have reservations at the same time. The others must not all
-// retry at the same moment and be refused again.
+// There are 64 callers, but only ten of them can have reservations at the same time. The others
+// must not all retry at the same moment, because they would be refused again.
 func checkAskedAgain(open opener) error {
 	a := open(10, 1)
 	var callers []*caller
@@ -29,7 +29,7 @@ func checkAskedAgain(open opener) error {
 	if err != nil {
 		return err
 	}
-	// A grant needs one call of Reserve, and the refusal before the grant needs one more.
+	// A grant needs one call of Reserve, and the refusal before the grant needs another call.
 	// Some callers retry before their turn, because maxReturn limits their wait.
 	if most := 5 * len(turns) / 2; asked > most {
 		return fmt.Errorf("callers called Reserve %d times for %d turns; want at most %d times", asked, len(turns), most)
@@ -58,8 +58,8 @@ func checkBothKinds(open opener) error {
 		if err := errors.Join(checkAnySecond(turns, a.rate, a.burst), checkUsed(turns, a.rate, end)); err != nil {
 			return fmt.Errorf("bulk calls of %d tokens: %w", n, err)
 		}
-		// Transactional calls must get at least 80 % of their share of a minute. The rest may be
-		// lost to bulk turns that were reserved before.
+		// Transactional calls must get at least 80 % of their share of a minute. Bulk turns that
+		// were reserved before may take the rest.
 		if least := 0.8 * share * float64(a.rate) * 60; float64(otp.granted) < least {
 			return fmt.Errorf("beside bulk calls of %d tokens, %d transactional calls were granted in a minute; want at least %v", n, otp.granted, least)
 		}
@@ -98,8 +98,8 @@ func checkAnySecondOfAnything(open opener) error {
 	return nil
 }
 
-// makeRandomCalls makes random calls on the account a for some virtual time, and returns the turns
-// that it used.
+// makeRandomCalls makes random calls on the account a for some virtual time. It returns the used
+// turns.
 func makeRandomCalls(a *account, random *rand.Rand) (used []turn, err error) {
 	ctx := context.Background()
 	largest := 1 + random.IntN(1+random.IntN(80))
@@ -136,8 +136,8 @@ func makeRandomCalls(a *account, random *rand.Rand) (used []turn, err error) {
 	return append(used, pending...), nil
 }
 
-// checkBacklog runs workers that always have something to send, for a minute of virtual time. They
-// must use the rate, must not exceed it, and must not call Reserve too often.
+// checkBacklog runs workers for a minute of virtual time. These workers always have something to
+// send. They must use the whole rate, must not exceed it, and must not call Reserve too often.
 func checkBacklog(open opener) error {
 	for _, try := range []struct {
 		workers, n int

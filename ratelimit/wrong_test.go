@@ -31,8 +31,9 @@ func TestSuite_FindsWrongLimiters(t *testing.T) {
 	}
 }
 
-// wrongLimiters are limiters that each have one fault that real limiters have had. The suite must
-// find each fault. The field "finds" has the name of a check that must find it.
+// wrongLimiters returns limiters with one fault each. Real limiters have had these faults, and
+// the suite must find each of them. The field "finds" has the name of the check that must find
+// the fault.
 func wrongLimiters(t testing.TB) []struct {
 	name, finds string
 	open        opener
@@ -86,7 +87,8 @@ func wrongLimiters(t testing.TB) []struct {
 	}
 }
 
-// The method "on" makes the account's bucket read the clock c, and returns the bucket's limiter.
+// The method "on" sets the clock of the account's bucket to c, and returns the limiter of the
+// bucket.
 func (a *account) on(c clock) Limiter {
 	l := a.bulk.(*Local)
 	l.bucket.now = c.now
