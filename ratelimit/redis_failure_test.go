@@ -13,7 +13,7 @@ import (
 	"github.com/tuma-sms/tuma/internal/test/redistest"
 )
 
-// The clock of a promoted replica may be behind that of the old master. This must not block
+// The clock of a promoted replica may be behind the clock of the old master. This must not block
 // the account.
 func TestRedis_ClockSetBack(t *testing.T) {
 	t.Parallel()

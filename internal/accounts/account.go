@@ -68,7 +68,8 @@ func (h Hold) Stops(class campaign.Class) bool {
 	return h.Held() && !(h.BulkOnly && class == campaign.Transactional)
 }
 
-// WorkerLife is how long after its last Publish a worker still counts as serving an account.
+// WorkerLife is the time after the last Publish of a worker for which the worker counts as serving
+// an account.
 const WorkerLife = 15 * time.Second
 
 // workerRecordLife is how long a worker's record is kept after the worker's last Publish.

@@ -20,7 +20,7 @@ type Check struct {
 	// BalanceBefore is the balance that was known when the account was held.
 	BalanceBefore string
 	// Refused is the number of segments of the last call that was refused for lack of credit at the
-	// balance BalanceBefore; It is 0 if no call was refused. RefusedAt is the time of that refusal.
+	// balance BalanceBefore. It is 0 if no call was refused. RefusedAt is the time of that refusal.
 	Refused   int
 	RefusedAt time.Time
 	// LastAccepted is the time at which the gateway last accepted a message.

@@ -43,7 +43,7 @@ type Refusal struct {
 // message or is released. When ReportRefusal grants the last of these MaxRefusals, it holds the
 // account for bulk campaigns. For a bulk call that was claimed before the last release, it grants
 // no rejection and does not count the recipients. ReportRefusal also returns the account's hold,
-// or the zero Hold if there is none.
+// or the zero Hold if the account is not held.
 func (s *Store) ReportRefusal(ctx context.Context, name string, r Refusal) (granted int, hold Hold, err error) {
 	out, err := s.scripts.Run(ctx, refusalScript, []string{Key(name)}, script.Args(refusalArgs{
 		Recipients: r.Recipients, Bulk: r.Bulk, ClaimedAt: r.Claimed, Code: r.Code, ProvenFor: r.ProvenFor, Most: MaxRefusals,

@@ -84,8 +84,8 @@ func TestPublishAll_TheLastStartDecides(t *testing.T) {
 	if next := r.publishAll("a3", r.startOf(), Settings{Country: "UG"}, offer("x", 20)); next.Revision == in.Revision {
 		t.Error("settings that changed without a card did not change the revision")
 	}
-	// After Redis has lost all data, the settings of the worker that started last come into force
-	// again, whatever the order in which the workers publish.
+	// Redis has lost all data, and the workers publish in any order. The settings of the worker
+	// that started last must come into force again.
 	restarted := r.startOf()
 	r.ok(r.rdb.FlushAll(t.Context()).Err())
 	r.publishAll("new", restarted, old, offer("x", 20))

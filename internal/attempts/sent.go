@@ -52,9 +52,9 @@ type sentArgs struct {
 	Life   time.Duration
 }
 
-// KnownMessageIDs returns a function that reports whether an id was recorded under the login by an
-// attempt that began in the time from start to end. For about one in many millions of ids, the
-// function returns true although the id was not recorded.
+// KnownMessageIDs returns a function that reports whether an id was recorded under the login. It
+// considers only attempts that began between the times "start" and "end". For about
+// one in many millions of ids, the function returns true although the id was not recorded.
 func (x *Index) KnownMessageIDs(ctx context.Context, login string, start, end time.Time) (func(id string) bool, error) {
 	var keys []string
 	for at := start; ; at = at.Add(sentSpan) {

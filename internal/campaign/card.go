@@ -29,7 +29,7 @@ type Card struct {
 	Concurrency int            `json:"concurrency"` // maximum number of simultaneous calls of one worker
 	Price       string         `json:"price,omitempty"`
 	OnUnknown   string         `json:"on_unknown,omitempty"`
-	// ReportFor is how long a message waits for its delivery report; It is 0 if reports are not
+	// ReportFor is how long a message waits for its delivery report. It is 0 if reports are not
 	// collected.
 	ReportFor time.Duration `json:"report_for,omitempty"`
 	// ReportSample is the number of messages of a campaign whose delivery reports are collected. 0 means

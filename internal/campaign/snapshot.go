@@ -19,7 +19,7 @@ type PlanSnapshot struct {
 type SnapshotAccount struct {
 	Name          string `json:"n"`
 	MaxRecipients int    `json:"m"` // maximum number of recipients of a call
-	// BatchSize is the maximum number of recipients of a batch: It is a multiple of
+	// BatchSize is the maximum number of recipients of a batch. It is a multiple of
 	// MaxRecipients, or less than MaxRecipients. In Redis, 0 stands for MaxRecipients.
 	BatchSize int `json:"b,omitempty"`
 	// Resend is true if recipients with an unknown outcome are submitted once more. The gateway

@@ -77,7 +77,7 @@ type Spec struct {
 	// number of segments of the removed body. It is 0 if the body was not removed.
 	PurgeBody bool `json:"pb,omitempty"`
 	Purged    int  `json:"pd,omitempty"`
-	// Trace is the W3C traceparent of the enqueue; It is empty if the enqueue belongs to no trace.
+	// Trace is the W3C traceparent of the enqueue. It is empty if the enqueue belongs to no trace.
 	Trace string `json:"tp,omitempty"`
 	// StatusEvents is true if Tuma writes events about the statuses of the recipients.
 	StatusEvents bool `json:"ev,omitempty"`
@@ -104,8 +104,8 @@ const (
 
 // Defaults are the settings of the cluster that a campaign keeps from its enqueue on.
 type Defaults struct {
-	// Country is the ISO code of the country whose numbers may be in national format; It is
-	// empty if every number must be in international form.
+	// Country is the ISO code of the country for numbers in national format. It is empty if
+	// every number must be in international form.
 	Country string `json:"c,omitempty"`
 	// Windows are the sending hours of a marketing campaign by country. It is nil if the campaign may
 	// be sent at any hour.

@@ -27,8 +27,9 @@ type TooManyRejected struct {
 	Bad   int `json:"rejected_or_unknown"`
 	Ended int `json:"ended"`
 	// Canary means that Ended counts the messages of the canary. Otherwise Ended counts the
-	// messages since the count last restarted: at the start, at a resume after a pause for the
-	// failure threshold, or after ThresholdSpan messages within the threshold.
+	// messages since the count last restarted. The count starts with the campaign. It restarts
+	// at a resume after a pause for the failure threshold, and after ThresholdSpan messages
+	// within the threshold.
 	Canary bool `json:"canary,omitempty"`
 }
 

@@ -61,8 +61,8 @@ type Gateway struct {
 	Provider providers.Provider
 	Sender   string // the sender ID of campaigns that do not name one
 	Price    string // the price of one segment, as accounts.SegmentCost reads it, or ""
-	// CallbackURL is the URL to which the gateway posts delivery reports, up to and including the slash before the name
-	// of the call; It is empty if calls do not name such a URL.
+	// CallbackURL is the beginning of the URL to which the gateway posts delivery reports. The name of a call must
+	// follow it. It is empty if calls do not name such a URL.
 	CallbackURL providers.Secret
 }
 

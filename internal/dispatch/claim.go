@@ -99,7 +99,7 @@ func (s *Sender) releaseUnused(ctx context.Context, b *batch, c *ledger.Claim, r
 	if !errors.Is(why, errSuspect) && !outage.Away(why) {
 		level, n = b.acc.unusedClaims.count(time.Now())
 	}
-	s.Log.WithLevel(level).Err(why).Int("claims", n).Str("account", b.acc.Name).Str("campaign", b.id).Msg("claim released: it cannot be relied on")
+	s.Log.WithLevel(level).Err(why).Int("claims", n).Str("account", b.acc.Name).Str("campaign", b.id).Msg("claim released, because the claim cannot be relied on")
 	if err := b.lane().Return(ctx, r.units, ahead); err != nil {
 		s.Log.WithLevel(warnLevel(err)).Err(err).Str("account", b.acc.Name).Msg("could not return reserved rate")
 	}

@@ -13,8 +13,8 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-// warnLevel returns the level of a log line about an error of Redis: warn, or debug while Redis
-// cannot be reached, because a separate line reports the outage.
+// warnLevel returns the level of a log line about an error of Redis. This is normally warn.
+// While Redis cannot be reached it is debug, because a separate line reports the outage.
 func warnLevel(err error) zerolog.Level { return outage.Level(err, zerolog.WarnLevel) }
 
 // failuresEvery is the minimum time between two log lines about failures of one account.

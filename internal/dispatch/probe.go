@@ -36,9 +36,8 @@ func (p probes) check(ctx context.Context, b *batch, g *ledger.Generation) (look
 		return look, 0, look.Open, err
 	}
 	if look.Reason == accounts.HoldNothingAccepted {
-		// This hold stops bulk campaigns only, and its cause has nothing to do with the balance. So
-		// no balance is requested: a failed request must not hold the account for transactional
-		// campaigns too.
+		// This hold stops bulk campaigns only, and the balance is not its cause. So no balance is
+		// requested: a failed request must not hold the account for transactional campaigns too.
 		return look, 1, true, nil
 	}
 	most, ok, err = p.probe(ctx, b, look, g)

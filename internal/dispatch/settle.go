@@ -100,7 +100,7 @@ func (s *Sender) noteStatuses(b *batch, g *ledger.Generation, records []campaign
 }
 
 // writeVerdict writes the verdict to the ledger, which ends the claim. The result "recorded" has the
-// outcomes that were written, if any.
+// outcomes that were written. It may be empty.
 func (s *Sender) writeVerdict(ctx context.Context, b *batch, sub submission, v verdict.Verdict) (out ledger.Settled, recorded []campaign.Record, err error) {
 	c, g := sub.claim, sub.gen
 	settle := func(records []campaign.Record, reason campaign.SettleReason, wait time.Duration) (ledger.Settled, []campaign.Record, error) {

@@ -17,8 +17,8 @@ import (
 	"github.com/tuma-sms/tuma/internal/script"
 )
 
-// The inbox shares the hash tag of the suppression lists, because a message with an opt-in word is
-// stored in one step with the change of a list.
+// The inbox shares the hash tag of the suppression lists, because one step stores a message with
+// an opt-in word and changes a list.
 const (
 	keyPrefix = script.KeyPrefix + "{optout}:inbox"
 	streamKey = keyPrefix

@@ -47,8 +47,8 @@ func (w Words) Of(text string) string {
 	return ""
 }
 
-// Bare returns a text in the form in which words are compared: in upper case, with single spaces,
-// and without white space and punctuation around it.
+// Bare returns a text in the form in which words are compared. This form is in upper case, with
+// single spaces, and without white space and punctuation around it.
 func Bare(text string) string {
 	text = strings.TrimFunc(text, func(r rune) bool {
 		return unicode.IsSpace(r) || unicode.IsPunct(r) || unicode.IsControl(r) || unicode.Is(unicode.Cf, r)

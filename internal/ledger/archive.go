@@ -53,9 +53,9 @@ func archiveKeys(id string) []string {
 	return []string{ledgerKey(id), openKey(id), specKey(id), tombstoneKey(id), overlayKey(id, 0), delaysKey(id)}
 }
 
-// Archive replaces the full form of a single message by its archive, which has no text. It does so only if
-// the message has ended with a known outcome, its text may be deleted, and nothing is quarantined. done reports
-// whether the message has an archive now. Archive does not change a campaign.
+// Archive replaces the full form of a single message by its archive, which has no text. It does so only if the
+// message has ended with a known outcome, its text may be deleted, and its campaign has no quarantined records.
+// done reports whether the message has an archive now. Archive does not change a campaign.
 func Archive(ctx context.Context, l *Ledger, id string) (done bool, err error) {
 	full, err := l.records.full(ctx, id)
 	if err != nil || full == nil {

@@ -18,8 +18,8 @@ func (c *Claim) Attempt() attempts.Attempt {
 	return attempts.Attempt{Campaign: c.id, Batch: c.batch, Call: c.gen.Call, Generation: c.gen.Number, At: c.At}
 }
 
-// AttemptTo returns the MSISDNs of all recipients of an attempt's call, also of those outside the
-// attempt's generation. It returns nil if the campaign no longer exists.
+// AttemptTo returns the MSISDNs of all recipients of an attempt's call, including recipients
+// outside the attempt's generation. It returns nil if the campaign no longer exists.
 func (l *Ledger) AttemptTo(ctx context.Context, a attempts.Attempt) ([]sms.MSISDN, error) {
 	to, _, err := l.recipientsOf(ctx, a, 0)
 	if errors.Is(err, ErrNotFound) {
@@ -35,8 +35,8 @@ func (l *Ledger) AttemptTo(ctx context.Context, a attempts.Attempt) ([]sms.MSISD
 	return out, nil
 }
 
-// recipientsOf reads the recipients of an attempt's call and the segments of one of its messages.
-// For a plain campaign it returns the parameter "plain" as the number of segments.
+// recipientsOf reads the recipients of an attempt's call and the number of segments of one
+// message. For a plain campaign it returns the parameter "plain" as the number of segments.
 func (l *Ledger) recipientsOf(ctx context.Context, a attempts.Attempt, plain int) (to []campaign.Planned, segments int, err error) {
 	b, err := l.records.batch(ctx, a.Campaign, a.Batch)
 	if u := AsUnreadable(err); u != nil {
@@ -85,8 +85,9 @@ func reconcile(ctx context.Context, l *Ledger, a attempts.Attempt, upload string
 	return l.Settle(ctx, c, records, campaign.SettleAnswer, segments, 0)
 }
 
-// Found returns the records of a doubtful generation after a lookup at the gateway: Accepted for
-// the numbers in found, and Unknown with the given reason for all others.
+// Found returns the records of a doubtful generation after a lookup at the gateway. Recipients
+// whose numbers are in the map "found" are Accepted. All others are Unknown with the given
+// reason.
 func (g *Generation) Found(found map[sms.MSISDN]string, reason string) []campaign.Record {
 	out := slices.Repeat([]campaign.Record{{Status: campaign.Unknown, Reason: reason}}, len(g.To))
 	for i, p := range g.To {

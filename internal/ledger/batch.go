@@ -21,8 +21,8 @@ type Batch struct {
 }
 
 // readBatch decodes the record of a batch and, in a campaign with merge fields, the record of its
-// bodies. It returns an Unreadable if one of the two records cannot be read, and ErrNewer if a
-// newer release wrote it.
+// bodies. If one of the two records cannot be read, it returns an Unreadable. If a newer release
+// wrote the record, it returns ErrNewer.
 func readBatch(id, name string, record, bodies any) (*Batch, error) {
 	b, raw := &Batch{Name: name}, script.Text(record)
 	var err error
@@ -122,7 +122,7 @@ type Generation struct {
 	Revision string
 	// To are the generation's recipients. positions holds their positions in the call.
 	To []campaign.Planned
-	// Body is the text of the recipients' message; empty in a plain campaign.
+	// Body is the text of the recipients' message. It is empty in a plain campaign.
 	Body string
 	// CallSize is how many recipients the whole call has.
 	CallSize int

@@ -123,7 +123,7 @@ func (r *testLedger) inOnePipeline(asks []func() (*Claim, bool)) []*Claim {
 			runtime.Gosched()
 		}
 	}
-	defer all.Wait() // wait for the goroutines, also after a panic
+	defer all.Wait() // wait for the goroutines, even after a panic
 	release()
 	return got
 }

@@ -223,8 +223,8 @@ func TestRelease_EndsOfAForgottenGenerationAreStale(t *testing.T) {
 	}
 }
 
-// A late answer about an earlier generation accepts one of the two recipients of a claimed
-// generation. When the claim is then released, only the other recipient still waits.
+// A claimed generation has two recipients. A late answer about an earlier generation accepts one
+// of them. When the claim is released, only the other recipient still waits.
 func TestRelease_NextClaimHasOnlyPendingRecipients(t *testing.T) {
 	t.Parallel()
 	r := newTestLedger(t)

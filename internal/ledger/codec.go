@@ -25,7 +25,7 @@ const (
 	maxPageRaw = 48 << 10
 )
 
-// zstdWriter uses the fastest level, It compresses phone numbers better than the slower levels,
+// zstdWriter uses the fastest level. It compresses phone numbers better than the slower levels,
 // and text nearly as well.
 var zstdWriter = sync.OnceValue(func() *zstd.Encoder {
 	w, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(64<<10), zstd.WithEncoderCRC(false), zstd.WithLowerEncoderMem(true))

@@ -75,7 +75,7 @@ func TestCancel_CallsInFlightAreStillSettled(t *testing.T) {
 	out := r.claim("c", "0.0", 0, 0, keyed, long)
 	doubtful := r.claim("c", "0.0", 1, 0, noKey, lapsed)
 	f, err := r.Cancel(t.Context(), "c", "me")
-	// A call whose lease has ended unnoticed still counts as in flight.
+	// A call is still counted as in flight if no process has noticed that its lease has ended.
 	if err != nil || f != (InFlight{Calls: 2, Recipients: 3}) {
 		t.Errorf("Cancel returned %+v, %v; want 2 calls with 3 recipients in flight", f, err)
 	}

@@ -97,7 +97,7 @@ func TestReconcile_PutsACountedCampaignBackIntoTheOpenIndex(t *testing.T) {
 	r.expect("c", "accepted")
 }
 
-// usage checks that the messages, segments and costs of each account are those of the results.
+// usage checks that the messages, segments and costs of each account match the results.
 func (a *stateAudit) usage(ctx context.Context, l *Ledger, sum Summary) {
 	got, err := Usage(ctx, l, sum)
 	if err != nil {

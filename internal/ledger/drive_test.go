@@ -227,7 +227,7 @@ func personalizedBody(row int) string {
 	return strings.Repeat("Habari, Amina! ", 1+12*(row/3%2)) + strconv.Itoa(row/3)
 }
 
-// body returns the message of a row's recipient; empty in a plain campaign.
+// body returns the message of a row's recipient. It returns "" in a plain campaign.
 func (m *model) body(row int) string {
 	if !m.personal {
 		return ""

@@ -17,8 +17,8 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// newTestLedgerWithReplica returns a testLedger whose Redis has one replica, and whose ledger waits
-// for that replica.
+// newTestLedgerWithReplica returns a testLedger whose Redis has one replica. The ledger waits for
+// this replica.
 func newTestLedgerWithReplica(t *testing.T) (r *testLedger, replica *redistest.Server) {
 	t.Helper()
 	r = newTestLedger(t, redistest.WithConfig("repl-diskless-sync-delay", "0"))

@@ -29,7 +29,7 @@ func (x *modelThreshold) beyond(batch string) bool {
 }
 
 // place counts a recipient that planning did not skip. It reports whether this recipient is the
-// last one of the canary.
+// last recipient of the canary.
 func (x *modelThreshold) place() bool {
 	if x == nil {
 		return false

@@ -143,7 +143,7 @@ func TestCanary_CampaignOfOnlyTheCanaryEnds(t *testing.T) {
 				}
 				done = r.settle(r.claim("c", "0.0", 0, 0, keyed, long), campaign.SettleAnswer, repeat(n, rejected("bad_number"))...).Done
 			}
-			// Nothing is pending, so there is nothing to pause.
+			// No message is pending, so the campaign must end and must not be paused.
 			if s := r.summary("c"); !done || s.State != campaign.Done || s.TooManyRejected != nil {
 				t.Errorf("done is %t, the state %s, TooManyRejected %+v; want true, done and nil", done, s.State, s.TooManyRejected)
 			}
@@ -277,8 +277,8 @@ func TestCommit_CanaryAndThresholdAreNotContent(t *testing.T) {
 	}
 }
 
-// A recipient that opts out leaves the canary: the canary does not wait for it, and its outcome
-// does not count.
+// A recipient that opts out leaves the canary: the canary does not wait for it, and does not
+// count its outcome.
 func TestCanary_OptedOutRecipientsLeaveIt(t *testing.T) {
 	t.Parallel()
 	r := newTestLedger(t)

@@ -101,8 +101,9 @@ func parseGeneration(record string) (open generationRecord, settled *settledReco
 	return open, settled, nil
 }
 
-// valid reports whether the record can be one of an open generation: a known state, all words, and
-// digits where a number belongs. The function is_gen in prelude.lua makes the same test.
+// valid reports whether the record can belong to an open generation. Such a record has a known
+// state, all words, and digits where a number belongs. The function is_gen in prelude.lua makes
+// the same test.
 func (r *generationRecord) valid() bool {
 	if r.State != stateReady && r.State != stateClaimed && r.State != stateDoubtful || r.Claims == "" {
 		return false

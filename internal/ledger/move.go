@@ -15,8 +15,8 @@ import (
 	"github.com/tuma-sms/tuma/internal/script"
 )
 
-// Movable is the list of recipients of a batch that may be sent through another account: they have
-// certainly not been sent, and no back-off keeps them waiting.
+// Movable has the recipients of a batch that may move to another account. These recipients have
+// certainly not been sent, and do not wait for a back-off.
 type Movable struct {
 	Batch string
 	// Upload is the token of the campaign's upload. Campaigns that used the same ID one after the

@@ -50,8 +50,8 @@ func (d *sequenceDriver) move() {
 	d.moveNow(m)
 }
 
-// checkMovable checks that the movable recipients are exactly those that have certainly not been
-// sent.
+// checkMovable checks that a recipient is movable if it has certainly not been sent, and not
+// otherwise.
 func (d *sequenceDriver) checkMovable(m *Movable) {
 	var want, got []int
 	for i, r := range d.m.rows {

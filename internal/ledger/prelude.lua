@@ -80,8 +80,8 @@ local OPTED = 8
 --   CLAIMS   number of claims
 local STATE, TOKEN, LEASE, CLAIMED, FIRST, TRIES, BAD, DOUBT, REV, UUID, LOGIN, DUE, SIZE, CLAIMS = 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14
 -- A settled generation keeps only its state 't' and these words: the UUID, the time of the settle, half of the last
--- claim's token, the number of claims, the wake-up calls of the batches that were handed out at its end ('-' for
--- none), and half of the token of the caller that abandoned it.
+-- claim's token, and the number of claims. Then follow the wake-up calls of the batches that were handed out at its end
+-- (or '-'), and half of the token of the caller that abandoned it.
 local T_UUID, T_AT, T_TOKEN, T_CLAIMS, T_WAKES, T_BY = 2, 3, 4, 5, 6, 7
 
 -- half shortens a token to its first half, which is enough to tell apart the few callers of a settled generation.

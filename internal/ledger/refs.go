@@ -87,7 +87,7 @@ func (l recordReader) newRefReader(id string) *refReader {
 	return &refReader{records: l, id: id, page: -1}
 }
 
-// ref returns the reference of the recipient with the given index in a page; The result is empty if
+// ref returns the reference of the recipient with the given index in a page. The result is empty if
 // the recipient has no reference.
 func (r *refReader) ref(ctx context.Context, page, index int) (string, error) {
 	if page != r.page {

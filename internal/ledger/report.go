@@ -44,9 +44,9 @@ const (
 	// ReportOther means that the report is not about this recipient: the message ID differs, or the
 	// gateway refused the message.
 	ReportOther ReportOutcome = "other"
-	// ReportGone means that the ledger has no such campaign, or cannot read its records.
+	// ReportGone means that the campaign does not exist, or that its records cannot be read.
 	ReportGone ReportOutcome = "gone"
-	// reportStale means that the proof of a report no longer holds.
+	// reportStale means that the proof of a report is no longer valid.
 	reportStale ReportOutcome = "stale"
 )
 
@@ -113,8 +113,8 @@ func (x *Reports) Apply(ctx context.Context, id, upload string, reports []Report
 	return out, nil
 }
 
-// apply does what Apply does. It uses proofs if calls are given, one call for each report. The
-// outcome of a report whose proof no longer holds is reportStale.
+// apply does what Apply does. It uses proofs if calls are given, one call for each report. If
+// the proof of a report is no longer valid, its outcome is reportStale.
 func (x *Reports) apply(ctx context.Context, id, upload string, reports []Report, calls []callRef) ([]ReportOutcome, error) {
 	args := make([]any, 0, reportArgCount*len(reports)+1)
 	for i, r := range reports {
@@ -237,7 +237,7 @@ func (x *Reports) Batches(ctx context.Context, refs []BatchRef) ([]*Batch, error
 }
 
 // Records reads the records of a call of a batch, in the order of its recipients. If another campaign
-// has replaced the batch's campaign, the records may be those of the other campaign. It returns an
+// has replaced the batch's campaign, the records may belong to the other campaign. It returns an
 // error that wraps Unreadable if they cannot be read.
 func (x *Reports) Records(ctx context.Context, id string, b *Batch, call int) ([]campaign.Record, error) {
 	if call < 0 || call >= len(b.Calls) {

@@ -20,7 +20,7 @@
 --   'unsettled'  no accepted message is stored for the recipient yet
 --   'moved'      the recipient is in another batch now
 --   'other'      the recipient's message has another id, or was refused
---   'stale'      the proof no longer holds; nothing was changed
+--   'stale'      the proof is no longer valid; nothing was changed
 --   'missing', 'newer'  as in the other scripts
 -- Running it again answers 'repeated' and changes nothing.
 local PAGE_ROWS, ARGS = 16000, 11
@@ -35,8 +35,8 @@ local calls, ends, page_known, reasons = {}, {}, {}, nil
 local moves, delays, delayed = {}, {}, false
 local lengths, proved = {}, {} -- caches of what the proofs are compared with: the lengths of calls, and the records of generations
 
--- record_at returns the status and the detail of the recipient at a position of a call. It reads only the lengths of the
--- records before it. It returns nil if the call has no such record.
+-- record_at returns the status and the detail of the recipient at a position of a call. It reads only the lengths of
+-- the records before it. It returns nil if the call has no record at this position.
 local byte = string.byte
 local function record_at(blob, position)
   local pos = 1
@@ -74,7 +74,7 @@ local function settled_at(b, k, g)
   return ends[f]
 end
 
--- delay_code packs a time in ms into one byte: The code 1 means up to 0.1 s, and each further code means 6 percent
+-- delay_code packs a time in ms into one byte. The code 1 means up to 0.1 s, and each further code means 6 percent
 -- more. overlay.go has the same scale. 0 means that the time is not known.
 local function delay_code(ms)
   if ms <= 100 then return 1 end

@@ -89,8 +89,8 @@ func (p *proofs) remove(c callRef) {
 	}
 }
 
-// proof returns the proof that a recipient was accepted with a message ID. ok is false if there is
-// no such proof.
+// proof returns the proof that a recipient was accepted with a message ID. ok is false if the
+// callProof does not prove that.
 func (p *callProof) proof(position int, hash uint64) (generation, record string, ok bool) {
 	if p == nil || position < 0 || position >= len(p.ids) || p.ids[position] != hash {
 		return "", "", false
@@ -192,8 +192,8 @@ func (p *proofs) parse(records string) *callProof {
 	return out
 }
 
-// idOf returns the stored form of the message ID with which a detail begins, or nil if the detail
-// does not begin with a message ID.
+// idOf returns the stored form of the message ID at the beginning of a detail. It returns nil if
+// the detail does not begin with a message ID.
 func idOf(detail []byte) []byte {
 	if len(detail) < 4 {
 		return nil

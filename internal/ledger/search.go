@@ -145,8 +145,8 @@ func (s *Search) search(ctx context.Context, h campaignHead, out *Searched) erro
 	if script.Int(h.fields[0]) > 1 {
 		return fmt.Errorf("search %s: %w", id, ErrNewer)
 	}
-	// Decoding the spec and the snapshot takes longer than reading a campaign of one message. So only
-	// those of a campaign that may have the number are decoded.
+	// Decoding the spec and the snapshot takes longer than reading a campaign of one message. So both
+	// are decoded only for a campaign that may have the number.
 	var countries []string
 	for page, err := range s.pages(ctx, h) {
 		if err != nil {

@@ -175,7 +175,8 @@ func (d *sequenceDriver) checkKnowledge(row Row) {
 }
 
 // checkTruth compares the ledger with what the gateways did. It checks invariants I2 and I3 (no
-// message is sent twice without a retry or a resend), and that each status in the results is true.
+// message is sent twice without a retry or a resend). It also checks that each status in the
+// results is true.
 func (d *sequenceDriver) checkTruth(row Row, r *modelRow) {
 	if d.forgot {
 		return

@@ -11,9 +11,9 @@ import (
 
 // SettleAndClaim settles a claim whose recipients were all accepted, and claims another call of the
 // same batch in the same step. records has one record for each recipient, in order. The parameter
-// "segments" has the same meaning as in Settle. SettleAndClaim does both or neither, and only in
-// simple cases: Settle would not end the batch, and Claim would grant the claim. For all other cases
-// the result "ok" is false, without an error.
+// "segments" has the same meaning as in Settle. SettleAndClaim makes both changes or no change. It
+// handles only simple cases, in which Settle would not end the batch and Claim would grant the
+// claim. For all other cases the result "ok" is false, without an error.
 //
 // After an error the caller does not know what happened. It must not submit under the claim that is
 // returned with the error. It calls Settle for the old claim. That is safe even if this claim was

@@ -142,7 +142,7 @@ type Upload struct {
 	// indexed is true if the campaign was entered in the index of open campaigns.
 	indexed bool
 	// keepAlive stops the goroutine that renews the life of the key of uploads in progress. It is nil
-	// if no such goroutine runs.
+	// if this goroutine does not run.
 	keepAlive func()
 }
 

@@ -8,9 +8,9 @@ import (
 )
 
 // Lookup finds the suppressed recipients of a campaign, page by page. At first it looks up every
-// number in Redis, which takes two or three microseconds for each. If many numbers were looked up
-// or will be, it is faster to read a whole list (copyFrom). Then Lookup reads the list once.
-// After that it asks Redis only whether the list's length has changed.
+// number in Redis, which takes two or three microseconds for each number. If many numbers were
+// looked up or will be, it is faster to read a whole list (copyFrom). Then Lookup reads the list
+// once. After that it asks Redis only whether the list's length has changed.
 //
 // If the length has changed, every number is looked up in Redis again. New opt-outs are passed to
 // open campaigns too, but only after they were written to the list. If the process that writes an
@@ -33,8 +33,8 @@ const (
 	maxCopied = 1_000_000
 )
 
-// NewLookup returns a Lookup for those of the lists that are not empty. The parameter "counts"
-// is a result of Counts. The parameter "numbers" is how many numbers will be looked up, or 0 if
+// NewLookup returns a Lookup for the given lists, except empty lists. The parameter "counts" is
+// a result of Counts. The parameter "numbers" is how many numbers will be looked up, or 0 if
 // that is not known.
 func (l *Lists) NewLookup(lists []string, counts map[string]int, numbers int) *Lookup {
 	x := &Lookup{all: l, expected: numbers}

@@ -118,7 +118,7 @@ func (l *Lists) Counts(ctx context.Context) (map[string]int, error) {
 	return out, nil
 }
 
-// NotEmpty returns those of the given lists that are not empty. It takes one round trip.
+// NotEmpty returns the given lists, except empty lists. It takes one round trip.
 func (l *Lists) NotEmpty(ctx context.Context, lists []string) ([]string, error) {
 	fields := make([]string, len(lists))
 	for i, list := range lists {
@@ -137,7 +137,7 @@ func (l *Lists) NotEmpty(ctx context.Context, lists []string) ([]string, error) 
 	return out, nil
 }
 
-// Find returns those of the given numbers that are suppressed, each with the first list that
+// Find returns the suppressed numbers among the given numbers, each with the first list that
 // contains the number. The numbers are from one page or batch. If no lists are given, Find sends
 // nothing to Redis.
 func (l *Lists) Find(ctx context.Context, lists []string, numbers []sms.MSISDN) (map[sms.MSISDN]string, error) {

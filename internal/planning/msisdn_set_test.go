@@ -42,8 +42,8 @@ func TestMSISDNSet_HoldsWhatWasAdded(t *testing.T) {
 	})
 }
 
-// A set of a million numbers of one country takes a few bytes for each number. This is true if
-// the set has one in 30 of the country's possible numbers, and also if it has one in 1,000.
+// A set of a million numbers of one country takes a few bytes for each number. The set may have
+// one in 30 or one in 1,000 of the country's possible numbers.
 func TestMSISDNSet_FewBytesForEachNumber(t *testing.T) {
 	t.Parallel()
 	const n, perBlock = 1_000_000, 100 // perBlock is the memory of a block without its table, in bytes: the struct, the map entry and the overhead of the heap

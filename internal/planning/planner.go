@@ -199,8 +199,8 @@ func (p *Planner) flush() (out []campaign.PlannedBatch) {
 	return out
 }
 
-// shrinkCarry puts the oldest calls of the fullest streams into batches, until the other waiting
-// calls are within the limit for what a page may carry over.
+// shrinkCarry puts the oldest calls of the fullest streams into batches, until the remaining
+// waiting calls are few enough to be carried over.
 func (p *Planner) shrinkCarry() (out []campaign.PlannedBatch) {
 	sizes, sum := make([]int, len(p.streams)), 0
 	for n, l := range p.streams {

@@ -21,7 +21,7 @@ type endSpanArgs struct{ Span, Token string }
 func (q *Queue) EndSpan(ctx context.Context, c Call) error {
 	_, err := q.scripts.Run(ctx, endSpanScript, []string{turnsKey(q.login), statesKey(q.login)}, script.Args(endSpanArgs{c.Span.name(), c.token})...)
 	if err != nil {
-		return fmt.Errorf("end the delivery reports of a span of time: %w", err)
+		return fmt.Errorf("end the polls of a span of time: %w", err)
 	}
 	return nil
 }

@@ -31,7 +31,7 @@ type recorded struct{}
 type recorder struct{}
 
 // errNotRecorded means that asynq has sent a command that the recorder cannot answer.
-var errNotRecorded = errors.New("asynq has sent another command than expected")
+var errNotRecorded = errors.New("asynq has sent an unexpected command")
 
 // DialHook implements redis.Hook.
 func (recorder) DialHook(redis.DialHook) redis.DialHook { return nil }

@@ -72,9 +72,9 @@ func checkSettings(ctx context.Context, rdb redis.UniversalClient, unsafe bool) 
 // hashSlots is the number of hash slots of a Redis cluster.
 const hashSlots = 16384
 
-// CheckWritable returns an error that wraps ErrUnfit if a Redis cannot be written to: a read-only
-// replica, a cluster that does not serve all hash slots, or a cluster node used without a cluster
-// client. Otherwise it returns the error of TryWrites.
+// CheckWritable returns an error that wraps ErrUnfit if Redis cannot be written to. Such a Redis
+// is a read-only replica, a cluster that does not serve all hash slots, or a cluster node that is
+// used without a cluster client. Otherwise it returns the error of TryWrites.
 func CheckWritable(ctx context.Context, rdb redis.UniversalClient) error {
 	if err := checkRole(ctx, rdb); err != nil {
 		return err

@@ -23,7 +23,7 @@ type Readiness struct {
 	failure  error     // the error of the last attempt
 	since    time.Time // when the current failure was first seen; zero if no failure continues
 	backAt   time.Time // when the last failure ended; zero if there was no failure
-	runID    string    // run_id of the Redis that last accepted a write; empty: not known
+	runID    string    // run_id of the Redis that last accepted a write; empty if not known
 }
 
 // attempt is one run of TryWrites.

@@ -14,7 +14,7 @@ import (
 )
 
 // maxBatch is the maximum number of requests in one pipeline. The limit lets Redis serve other
-// clients in between.
+// clients between two pipelines.
 const maxBatch = 64
 
 // maxInFlightPipelines is the maximum number of pipelines that run at once. While Redis works on

@@ -13,8 +13,8 @@ import (
 	"github.com/tuma-sms/tuma/internal/prefix"
 )
 
-// Durability defines where a change must be stored before Tuma acts on it: in the append-only file
-// of the Redis server that made the change, or on a number of that server's replicas. The zero
+// Durability defines where a change must be stored before Tuma acts on it. This is the append-only
+// file of the Redis server that made the change, or a number of that server's replicas. The zero
 // value requires nothing beyond Redis' answer.
 type Durability struct {
 	// Fsync is true if the change must be in the append-only file on disk.

@@ -1,4 +1,4 @@
-// Package sweep repairs what a worker left unfinished. A sweep examines every open campaign: it
-// queues lost wake-ups, opens more batches, moves the work of held accounts to the next account of
-// the route, and deletes campaigns past retention.
+// Package sweep repairs what a worker left unfinished. A sweep examines every open campaign. It
+// queues lost wake-ups, opens more batches, and moves the work of held accounts to the next
+// account of the route. It also deletes campaigns past retention.
 package sweep

@@ -48,9 +48,9 @@ func (m *failoverState) account(ctx context.Context, store *accounts.Store, name
 }
 
 // HeldLong reports whether campaigns of the class move their work away from the account. They do if
-// two conditions are true: the account has been held for these campaigns for at least the duration
-// "after", and the hold is not by an operator. An operator who holds an account also decides when
-// its work resumes. If "after" is not positive, work never fails over.
+// the account has been held for these campaigns for at least the duration "after", and the hold is
+// not by an operator. An operator who holds an account also decides when its work resumes. If
+// "after" is not positive, work never fails over.
 func HeldLong(a accounts.Account, class campaign.Class, after time.Duration, now time.Time) bool {
 	return after > 0 && a.Hold.Stops(class) && !a.Hold.Until.IsZero() && now.Sub(a.Hold.Since) >= after
 }
@@ -228,8 +228,8 @@ func (m *failoverRun) moveBatch(ctx context.Context, batch string, now time.Time
 
 // target returns the index of the account to which a recipient moves. It is the first account of
 // the route that can take work, accepts the body, and has not had the recipient before. If this
-// account has no room, or if no such account is left, target returns -1, and the recipient stays
-// where it is.
+// account has no room, or if no account fits, target returns -1, and the recipient stays where
+// it is.
 func (m *failoverRun) target(p campaign.Planned, body string, been []int) int {
 	for _, name := range planning.RouteOf(m.camp.Snapshot, p.MSISDN.String()) {
 		n := planning.AccountNumber(m.camp.Snapshot, name)

@@ -24,8 +24,9 @@ type dueArgs struct {
 }
 
 // LookAgain searches for the messages of parked reports that are due. Here a report may prove that
-// the gateway took a message of unknown outcome. Earlier it may not, because the answer to the call
-// is certainly settled only by now. LookAgain returns how many reports it has checked.
+// the gateway took a message of unknown outcome. An earlier check must not use such a proof,
+// because only now is the answer to the call certainly settled. LookAgain returns how many reports
+// it has checked.
 func (t *Tracker) LookAgain(ctx context.Context) (int, error) {
 	out, err := t.scripts.Run(ctx, dueScript, []string{parkedKey(t.login), parkDueKey(t.login)}, script.Args(dueArgs{Most: dueAtOnce, Life: t.life, Least: lookAgainIn})...)
 	if err != nil {

@@ -1,5 +1,5 @@
--- due.lua returns the parked delivery reports that are due to be matched again, and postpones each of them: the time to
--- the next match is half the age of the report, at most five minutes. It removes reports that have waited too long.
+-- due.lua returns the parked delivery reports that are due to be matched again, and postpones each of them. The time to
+-- the next match is half the age of the report, and at most five minutes. It removes reports that have waited too long.
 -- KEYS: 1 parked reports by message id, 2 when each is matched next
 -- ARGV, in the order of dueArgs:
 --   most   maximum number of reports to return

@@ -103,7 +103,7 @@ type enterArgs struct {
 	Members []byte
 }
 
-// fingerprint is the hash of an ID: The number of its bucket is "hash" modulo the number of buckets.
+// fingerprint is the hash of an ID. The number of its bucket is "hash" modulo the number of buckets.
 // The field "bits" has the ten bits that a bucket stores.
 type fingerprint struct {
 	hash uint32

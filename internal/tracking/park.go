@@ -44,9 +44,9 @@ type parkArgs struct {
 
 type parkedArgs struct{ ID, Record string }
 
-// parkedRecord returns a report as park.lua stores it: the time, the status, the number, the state, the reason and, if
-// the report has one, the name of the call. The last three are separated by tabs. The status is d for delivered, u for
-// undelivered, or b if the gateway has blacklisted the number.
+// parkedRecord returns a report in the form that park.lua stores: the time, the status, the number, the state, the
+// reason and, if the report has one, the name of the call. The last three are separated by tabs. The status is d for
+// delivered, u for undelivered, or b if the gateway has blacklisted the number.
 func parkedRecord(r Report) string {
 	status := "u"
 	switch {

@@ -45,7 +45,7 @@ const (
 	Duplicate Result = "duplicate"
 	// Parked means that the message is not known yet.
 	Parked Result = "parked"
-	// Unmatched means that a parked report has waited too long: its message cannot become known any more.
+	// Unmatched means that a parked report has waited too long, and its message was never found.
 	Unmatched Result = "unmatched"
 )
 

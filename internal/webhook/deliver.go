@@ -218,7 +218,7 @@ func (s *Service) pause(e *Endpoint, st state, args *commitArgs, now time.Time) 
 	case args.Failures >= openAfter:
 		args.Open = now.Add(backOff(args.Failures-openAfter+1, firstPause, lastPause))
 		if st.failures < openAfter {
-			s.log.Warn().Str("webhook", e.Name).Str("error", args.Error).Msg("the receiver of a webhook fails: its events wait until it is back")
+			s.log.Warn().Str("webhook", e.Name).Str("error", args.Error).Msg("the receiver of a webhook fails: events wait until the receiver is back")
 		}
 	case args.Failures == 0 && st.failures >= openAfter:
 		args.Hurry = now // the waiting messages are due immediately, because they waited for the receiver

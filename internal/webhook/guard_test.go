@@ -125,8 +125,8 @@ func countingServer(t *testing.T, h http.HandlerFunc) (port string, connections 
 	return port, connections
 }
 
-// A private address must never be reached: by the address itself, by a name, or by a name whose address changes between
-// the look-up and the connection.
+// A private address must never be reached. The URL may contain the address itself or a name, and the address of the
+// name may change between the look-up and the connection.
 func TestGuard_ReachesNothingPrivate(t *testing.T) {
 	t.Parallel()
 	loopback, public := [4]byte{127, 0, 0, 1}, [4]byte{8, 8, 8, 8}

@@ -113,9 +113,9 @@ type waiting struct {
 	due time.Time
 }
 
-// member names a message. It has the cursor of the message's event, the sort of the message, and the campaign,
-// account or other thing within which messages keep their order. The sorted set of waiting messages contains the
-// member as text.
+// member names a message. It has the cursor of the message's event, and the sort of the message. It also has the
+// campaign, account or other thing within which messages keep their order. The sorted set of waiting messages
+// contains the member as text.
 type member struct {
 	cursor string
 	sort   string

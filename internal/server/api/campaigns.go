@@ -16,9 +16,9 @@ import (
 // CampaignBody is a campaign without its recipients, with the fields of producer.Campaign. It is exported for the
 // package huma, which reads embedded structs.
 type CampaignBody struct {
-	ID            string        `json:"id,omitempty" maxLength:"128" example:"sale-2025-11" doc:"Idempotency key. The header Idempotency-Key means the same."`
+	ID            string        `json:"id,omitempty" maxLength:"128" example:"sale-2025-11" doc:"Idempotency key. The header Idempotency-Key has the same meaning."`
 	Body          string        `json:"body" maxLength:"16384" example:"Hello {{name|there}}, we open at 9." doc:"Text, with merge fields such as {{name}}."`
-	From          string        `json:"from,omitempty" maxLength:"64" example:"ACME" doc:"Sender ID. Default: the account's."`
+	From          string        `json:"from,omitempty" maxLength:"64" example:"ACME" doc:"Sender ID. Default: the sender ID of the account."`
 	Via           string        `json:"via,omitempty" maxLength:"64" example:"kobo-main" doc:"Account. Default: chosen by the workers' routes."`
 	Class         string        `json:"class,omitempty" enum:"marketing,transactional" doc:"Default: marketing."`
 	Country       string        `json:"country,omitempty" maxLength:"2" example:"KE" doc:"ISO code for numbers in national format."`

@@ -27,15 +27,15 @@ type retryInput struct {
 
 type retryOutput struct {
 	Body struct {
-		Recipients int `json:"recipients" doc:"Recipients that are sent to again."`
-		OptedOut   int `json:"opted_out" doc:"Recipients that were left out because they have opted out."`
+		Recipients int `json:"recipients" doc:"Number of recipients that get the message again."`
+		OptedOut   int `json:"opted_out" doc:"Number of recipients that are skipped because they have opted out."`
 	}
 }
 
 type rescheduleInput struct {
 	ID   string `path:"id" maxLength:"128" example:"sale-2025-11"`
 	Body struct {
-		StartAt time.Time `json:"start_at" doc:"The new start. A time that has passed means now."`
+		StartAt time.Time `json:"start_at" doc:"The new start. A time in the past means now."`
 	}
 }
 
@@ -113,7 +113,7 @@ func (a *API) countedRetry(ctx context.Context, in *retryInput) (n int, err erro
 		return n, err // the retry may have begun, so the count keeps its messages
 	}
 	// n may be larger than expected, because more recipients were refused meanwhile. It may be smaller,
-	// because some recipients are no longer left to retry.
+	// because fewer recipients are left to retry.
 	if failed := a.Keys.Correct(context.WithoutCancel(ctx), key, n-expected); failed != nil {
 		a.Logger.Debug().Err(failed).Msg("could not correct the daily count of a key")
 	}

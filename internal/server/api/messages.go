@@ -21,10 +21,10 @@ var errForbidden = errors.New("not allowed for this key")
 
 // messageBody is a message in JSON, with the fields of producer.Message.
 type messageBody struct {
-	ID            string        `json:"id,omitempty" maxLength:"128" doc:"Idempotency key. The header Idempotency-Key means the same."`
+	ID            string        `json:"id,omitempty" maxLength:"128" doc:"Idempotency key. The header Idempotency-Key has the same meaning."`
 	To            string        `json:"to" minLength:"1" maxLength:"64" example:"+254712345678" doc:"Phone number."`
 	Body          string        `json:"body" minLength:"1" maxLength:"16384" example:"Your code is 482913." doc:"Text. Braces have no meaning in it."`
-	From          string        `json:"from,omitempty" maxLength:"64" example:"ACME" doc:"Sender ID. Default: the account's."`
+	From          string        `json:"from,omitempty" maxLength:"64" example:"ACME" doc:"Sender ID. Default: the sender ID of the account."`
 	Via           string        `json:"via,omitempty" maxLength:"64" example:"kobo-main" doc:"Account. Default: chosen by the workers' routes."`
 	Ref           string        `json:"ref,omitempty" maxLength:"64" doc:"Your own reference."`
 	Class         string        `json:"class,omitempty" enum:"transactional,marketing" doc:"Default: transactional."`
@@ -131,9 +131,9 @@ func (a *API) take(ctx context.Context, key keys.Key, id string, n int) (taken i
 	return 0, nil
 }
 
-// giveBack subtracts messages from the count of a key if they certainly were not enqueued: either the request
-// repeated an earlier request, or it was refused. After any other error the messages may be enqueued. Then they
-// stay counted, and a repeated request is not counted again.
+// giveBack subtracts messages from the count of a key if they were certainly not enqueued. This is so if the
+// request repeated an earlier request or was refused. After any other error the messages may be enqueued. Then
+// they stay counted, and a repeated request is not counted again.
 func (a *API) giveBack(ctx context.Context, key keys.Key, taken int, again bool, err error) {
 	refused := errors.Is(err, producer.ErrInvalid) || errors.Is(err, producer.ErrConflict) || errors.Is(err, producer.ErrFull)
 	if !again && !refused {

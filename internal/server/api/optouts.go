@@ -14,7 +14,7 @@ import (
 type optOutInput struct {
 	Body struct {
 		Numbers []string `json:"numbers" minItems:"1" maxItems:"10000" example:"[\"+254712345678\"]" doc:"Phone numbers."`
-		Sender  string   `json:"sender,omitempty" maxLength:"64" doc:"Sender ID. Empty: all senders."`
+		Sender  string   `json:"sender,omitempty" maxLength:"64" doc:"Sender ID. Default: the list for all senders."`
 		Country string   `json:"country,omitempty" maxLength:"2" doc:"ISO code for numbers in national format."`
 	}
 }
@@ -42,7 +42,7 @@ type optOutsOutput struct {
 
 func (a *API) addOptOuts() {
 	huma.Register(a.huma, operation("add-optouts", http.MethodPost, "/v1/optouts", "Put numbers on a suppression list", keys.ScopeSend,
-		describe("When the answer comes, workers claim no new call to these numbers.")),
+		describe("After the answer, workers claim no new call to these numbers.")),
 		func(ctx context.Context, in *optOutInput) (*optOutOutput, error) {
 			r, err := a.Client.OptOut(ctx, producer.OptOutNumbers(in.Body.Sender, in.Body.Country, in.Body.Numbers...))
 			if err != nil {

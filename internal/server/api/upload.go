@@ -36,7 +36,7 @@ var (
 // uploadInput is the request that creates a campaign. If the body is a list of recipients, the fields of the
 // campaign are in the query.
 type uploadInput struct {
-	Traceparent   string        `header:"traceparent" doc:"W3C trace context: what is done for this request joins the caller's trace."`
+	Traceparent   string        `header:"traceparent" doc:"W3C trace context: the spans of this request join the caller's trace."`
 	Key           string        `header:"Idempotency-Key" maxLength:"128" doc:"ID of the campaign. A repeated request changes nothing."`
 	ContentType   string        `header:"Content-Type"`
 	Encoding      string        `header:"Content-Encoding" doc:"gzip, or none."`

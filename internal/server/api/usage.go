@@ -18,7 +18,7 @@ import (
 // usageInput selects months and rows. An empty field selects all months or all rows.
 type usageInput struct {
 	From    string `query:"from" pattern:"^(20[0-9]{2}-(0[1-9]|1[0-2]))?$" example:"2025-10" doc:"First month. Default: the month in \"to\"."`
-	To      string `query:"to" pattern:"^(20[0-9]{2}-(0[1-9]|1[0-2]))?$" example:"2025-11" doc:"Last month. Default: the current one."`
+	To      string `query:"to" pattern:"^(20[0-9]{2}-(0[1-9]|1[0-2]))?$" example:"2025-11" doc:"Last month. Default: the current month."`
 	Account string `query:"account" maxLength:"64" doc:"Only this account."`
 	Sender  string `query:"sender" maxLength:"64" doc:"Only this sender ID."`
 	Key     string `query:"key" maxLength:"64" doc:"Only the key with this ID or name."`
