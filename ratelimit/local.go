@@ -127,10 +127,10 @@ func (b *bucket) giveBack(n int, ahead time.Duration) {
 		return
 	}
 	now := b.now()
-	// Without this reservation, the bucket might have been full for some time. A full bucket loses the
-	// tokens that flow in, so these tokens must not be restored here. The variable "lost" is the highest
-	// possible loss. This is the number of tokens that flow in between this reservation's turn and the
-	// last reserved turn.
+	// Without this reservation, the bucket might have been full for some time. A full bucket loses
+	// tokens that flow into it, so these tokens must not be restored here. The variable "lost" is the
+	// highest possible loss. This is the number of tokens that flow in between this reservation's turn
+	// and the last reserved turn.
 	lost := max(0, b.booked.Sub(now.Add(ahead))).Seconds() * float64(b.rate)
 	if whole := int(math.Floor(float64(n) - lost + 1e-6)); whole > 0 {
 		b.move(b.start(now), -whole)

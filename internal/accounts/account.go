@@ -60,7 +60,7 @@ type Hold struct {
 	BulkOnly bool
 }
 
-// Held reports whether h holds the account. It does unless h is the zero value.
+// Held reports whether h holds the account. The zero Hold does not.
 func (h Hold) Held() bool { return h.Reason != "" }
 
 // Stops reports whether h stops campaigns of the given class.

@@ -7,7 +7,7 @@
 --   limit   rate and burst, as the limiter reads them, or ''
 --   slots   maximum number of simultaneous calls of this worker
 --   own     JSON: this worker's values of the settings that all workers share
--- Returns {card in force, number of its start, its worker, ms: since when, '1' if this run changed the card, else '0'}
+-- Returns {card in force, number of its start, its worker, since when (ms), '1' if this run changed the card, else '0'}
 local worker, start, card, limit, slots, own = unpack(ARGV)
 local A = KEYS[1]
 local t = redis.call('TIME')

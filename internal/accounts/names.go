@@ -9,10 +9,10 @@ var (
 	holdReasonPattern = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,40}$`)
 )
 
-// ValidName reports whether name may be the name of an account: 1 to 64 characters out of A-Z a-z
-// 0-9 _ -
+// ValidName reports whether a text may be the name of an account. A name has 1 to 64 characters
+// out of A-Z a-z 0-9 _ -
 func ValidName(name string) bool { return accountNamePattern.MatchString(name) }
 
-// ValidHoldReason reports whether reason may be the reason of a hold: 1 to 40 characters out of A-Z
-// a-z 0-9 _ . -
+// ValidHoldReason reports whether a text may be the reason of a hold. A reason has 1 to 40
+// characters out of A-Z a-z 0-9 _ . -
 func ValidHoldReason(reason string) bool { return holdReasonPattern.MatchString(reason) }

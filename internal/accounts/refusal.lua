@@ -16,7 +16,7 @@
 -- The counter is the field 'refused'. breaker.lua removes it when a call is accepted. release.lua removes it when a
 -- hold is lifted by hand. Between two removals, at most 'most' recipients of bulk campaigns are rejected, whatever the
 -- number of workers and of calls in flight. Every refusal of a transactional campaign is granted and counted. For a
--- bulk call that was claimed before the last release, nothing is granted and counted. The release means that the
+-- bulk call that was claimed before the last release, no recipient is granted or counted. The release means that the
 -- account has been set up meanwhile, so the recipients of the call are tried again.
 -- A repeated run after a lost answer counts the recipients twice, so fewer recipients are rejected before the hold.
 local recipients, bulk, claimed_at, code, proven_for, most, first_back_off, longest_back_off, jitter = unpack(ARGV)

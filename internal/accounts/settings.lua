@@ -6,7 +6,7 @@
 --   start     number of the worker's start (start.lua). Settings with a lower number do not replace those in force
 --   settings  JSON
 --   cards     '1' if the worker has changed a card that is in force, else '0'
--- Returns {settings in force, their worker, ms: since when, revision}. The revision grows whenever settings or cards in
+-- Returns {settings in force, their worker, since when (ms), revision}. The revision grows whenever settings or cards in
 -- force have changed.
 local worker, start, settings, cards = unpack(ARGV)
 local S = KEYS[1]

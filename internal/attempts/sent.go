@@ -29,8 +29,8 @@ func hashID(id string) string {
 }
 
 // RecordMessageIDs stores the gateway's ids of an attempt's messages for at least the duration
-// life. The worker must call it before it settles the attempt. The call succeeds even when Redis
-// has reached maxmemory.
+// "life". The worker must call it before it settles the attempt. The call succeeds even when
+// Redis has reached maxmemory.
 func (x *Index) RecordMessageIDs(ctx context.Context, login string, a Attempt, ids []string, life time.Duration) error {
 	if len(ids) == 0 {
 		return nil

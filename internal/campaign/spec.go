@@ -102,7 +102,7 @@ const (
 	DuplicatesEach = "each" // the recipient is skipped only if it also has the same text
 )
 
-// Defaults are the settings of the cluster that a campaign keeps from its enqueue on.
+// Defaults are settings of the cluster. A campaign keeps the values that were in force at its enqueue.
 type Defaults struct {
 	// Country is the ISO code of the country for numbers in national format. It is empty if
 	// every number must be in international form.

@@ -62,7 +62,7 @@ type Gateway struct {
 	Sender   string // the sender ID of campaigns that do not name one
 	Price    string // the price of one segment, as accounts.SegmentCost reads it, or ""
 	// CallbackURL is the beginning of the URL to which the gateway posts delivery reports. The name of a call must
-	// follow it. It is empty if calls do not name such a URL.
+	// follow it. CallbackURL is empty if calls do not name such a URL.
 	CallbackURL providers.Secret
 }
 

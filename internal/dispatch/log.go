@@ -29,7 +29,7 @@ type failures struct {
 }
 
 // count counts a failure. It returns the level of the log line and the number of failures that
-// the line stands for. Once in failuresEvery the level is warn. Otherwise it is debug, and the
+// the line represents. Once in failuresEvery the level is warn. Otherwise it is debug, and the
 // number is 1.
 func (f *failures) count(now time.Time) (zerolog.Level, int) {
 	f.mu.Lock()

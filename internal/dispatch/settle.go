@@ -92,7 +92,7 @@ func (s *Sender) settleCall(b *batch, p *pass, sub submission, v verdict.Verdict
 	return settled{otherwise: reload}, nil
 }
 
-// noteStatuses writes to the event stream that the recipients of a call have the statuses in records.
+// noteStatuses writes to the event stream that recipients of a call have new statuses.
 func (s *Sender) noteStatuses(b *batch, g *ledger.Generation, records []campaign.Record) {
 	if len(records) > 0 {
 		s.Statuses.Call(b.camp, b.id, b.name, g.Call, g.CallSize)

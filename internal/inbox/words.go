@@ -13,7 +13,7 @@ const (
 	Start = "start"
 )
 
-// Words are the words with which subscribers opt out and in.
+// Words has the words with which subscribers opt out and opt in.
 type Words struct {
 	// Stop has the opt-out words. Start has the opt-in words. Upper and lower case do not matter.
 	Stop, Start []string

@@ -13,13 +13,14 @@ import (
 	"github.com/tuma-sms/tuma/internal/script"
 )
 
-// A single message that has ended, and whose text is deleted, takes several keys, which cost more than
-// what they hold. Its archive is one string, under the key of the tombstone, that holds the same in less
-// (archive_codec.go). So an enqueue with its ID finds it where it finds a tombstone.
+// A single message that has ended, and whose text is deleted, takes several keys. These cost more memory
+// than their contents. So the message is replaced by its archive, one short string with the same
+// contents (archive_codec.go). The archive is stored under the key of the tombstone, where an enqueue
+// with the ID of the message finds it.
 //
 // A message has either its archive or its full form, never both. Readers understand both forms
-// (archive_read.go). A script that changes a campaign needs the full form: run restores it first, and
-// archives the message again afterwards.
+// (archive_read.go). A script that changes a campaign needs the full form. So the method "run" restores
+// the full form first, and archives the message again afterwards.
 
 // archived is a message in its full form. It has the fields of the ledger hash, the spec, the page of the overlay (""
 // if the message has no overlay) and the fields of the delays.

@@ -62,7 +62,7 @@ func numberOf(text string) (n uint64, ok bool) {
 	return n, err == nil && strconv.FormatUint(n, 10) == text
 }
 
-// rawOf returns the n bytes that a base64 text of a token or hash stands for.
+// rawOf decodes the base64 text of a token or hash. ok is false unless the result has n bytes.
 func rawOf(text string, n int) ([]byte, bool) {
 	b, err := base64.RawURLEncoding.DecodeString(text)
 	return b, err == nil && len(b) == n && base64.RawURLEncoding.EncodeToString(b) == text

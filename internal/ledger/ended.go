@@ -20,8 +20,8 @@ type EndedCount struct {
 	complete        bool // a count was completed before
 }
 
-// CountEnded continues a count with at most step campaigns, from the newest to the oldest. After the
-// oldest one it begins again. The zero EndedCount begins the first count.
+// CountEnded continues a count with at most "step" campaigns, from the newest to the oldest. After
+// the oldest campaign it begins again with the newest. The zero EndedCount begins the first count.
 func (x *Index) CountEnded(ctx context.Context, c EndedCount, step int) (EndedCount, error) {
 	var ids []string
 	for e, err := range x.Newest(ctx, c.at) {

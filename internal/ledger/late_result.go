@@ -117,8 +117,8 @@ func (l *Ledger) settleLate(ctx context.Context, c *Claim, records []campaign.Re
 	}
 	var from []string
 	if out[0] == "lost" {
-		// Start at the batch that the recipients were in most recently. Leave out the batches that
-		// Redis has lost.
+		// Start at the batch in which the recipients were most recently. Skip batches that Redis
+		// has lost.
 		for _, name := range c.gen.from {
 			n, err := l.rdb.HExists(ctx, ledgerKey(c.id), batchField(name)).Result()
 			if err != nil {

@@ -13,7 +13,7 @@ import "github.com/tuma-sms/tuma/internal/script"
 //	tuma:{id}:t   the tombstone, after retention; or the archive of a single message that has ended (archive.go)
 //	tuma:{id}:a   quarantined records (they cannot be read), with their first bytes
 //	tuma:{id}:d:N the overlay of delivery reports, and tuma:{id}:dt the times to delivery (overlay.go)
-//	tuma:{id}:aw  the work that needs them, scored by the time of the quarantine in ms
+//	tuma:{id}:aw  the work that needs quarantined records, scored by the time of the quarantine in ms
 //
 // The fields of the ledger hash. In their names, a is the number of a stream (an account and the
 // sending hours of its recipients), b or B a batch "a.s", K a call in the batch, G a generation of

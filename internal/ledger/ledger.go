@@ -47,7 +47,7 @@ type Ledger struct {
 	records  recordReader
 	accounts *accounts.Store
 	optouts  *optout.Lists
-	// drawNumber returns random numbers, used to name batches that recipients move to.
+	// drawNumber returns random numbers. They are used in the names of batches to which recipients move.
 	drawNumber func() uint64
 	// thresholdSample and thresholdSpan have the values of the constants ThresholdSample and
 	// ThresholdSpan of package campaign. Some tests set smaller values.
@@ -123,8 +123,7 @@ func (l *Ledger) runOn(ctx context.Context, s *script.Script, id, upload string,
 	}
 }
 
-// checkAnswer returns the answer of a script that ran on a campaign, or the error that the answer stands
-// for.
+// checkAnswer returns the answer of a script that ran on a campaign, or the error for this answer.
 func checkAnswer(s *script.Script, id string, args []any, out []string, err error) ([]string, error) {
 	err = scriptFault(id, s.Name(), args, err)
 	if len(out) > 0 {

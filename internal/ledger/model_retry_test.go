@@ -37,8 +37,8 @@ func (m *model) move(taken map[*modelGen][]int, placed map[string][][]int) {
 	}
 }
 
-// below returns a batch and the batches that its recipients moved to, in the order in which a retry
-// visits them.
+// below returns a batch and the batches to which its recipients moved, in the order in which a
+// retry visits these batches.
 func (m *model) below(batch string) []string {
 	out := []string{batch}
 	for _, b := range m.moved[batch] {

@@ -24,8 +24,8 @@ type Movable struct {
 	Upload string
 	// To has the recipients, in the order of the batch.
 	To []campaign.Planned
-	// Been lists the streams that the recipients have been in. The stream of the batch is the
-	// first.
+	// Been has the streams in which the recipients have been. The first is the stream of the
+	// batch.
 	Been []int
 	gens []movableGen
 }
@@ -205,9 +205,9 @@ func appendTo(calls []campaign.Call, p campaign.Planned, body string, a campaign
 	return append(calls, campaign.Call{Body: body, To: []campaign.Planned{p}})
 }
 
-// movedBase is the lowest number of a batch that recipients move to. The numbers from there on are
-// random, because Redis may lose a move and Tuma then makes another move. An outcome for a batch
-// of the lost move must never be applied to a batch of the later move.
+// movedBase is the lowest number of a batch to which recipients move. The numbers from there on
+// are random, because Redis may lose a move and Tuma then makes another move. An outcome for a
+// batch of the lost move must never be applied to a batch of the later move.
 const movedBase uint64 = 1_000_000_000_000
 
 func (l *Ledger) movedName(stream int) string {
@@ -254,7 +254,7 @@ func (l recordReader) replaceMoved(ctx context.Context, id string, b *Batch, row
 	return nil
 }
 
-// movedTo returns the batches that recipients of a batch have moved to.
+// movedTo returns the batches to which recipients of a batch have moved.
 func (l recordReader) movedTo(ctx context.Context, id, name string) ([]string, error) {
 	got, err := l.fields(ctx, id, movedToField(name))
 	if err != nil {

@@ -32,7 +32,7 @@ type Report struct {
 type ReportOutcome string
 
 const (
-	// ReportApplied means that the recipient is delivered or undelivered from now on.
+	// ReportApplied means that this report made the recipient delivered or undelivered.
 	ReportApplied ReportOutcome = "applied"
 	// ReportRepeated means that the recipient was delivered or undelivered before, and that its status stays
 	// the same.
@@ -113,8 +113,8 @@ func (x *Reports) Apply(ctx context.Context, id, upload string, reports []Report
 	return out, nil
 }
 
-// apply does what Apply does. It uses proofs if calls are given, one call for each report. If
-// the proof of a report is no longer valid, its outcome is reportStale.
+// apply does what Apply does. If calls are given, it uses the proofs of these calls, one call
+// for each report. If the proof of a report is no longer valid, its outcome is reportStale.
 func (x *Reports) apply(ctx context.Context, id, upload string, reports []Report, calls []callRef) ([]ReportOutcome, error) {
 	args := make([]any, 0, reportArgCount*len(reports)+1)
 	for i, r := range reports {
@@ -289,7 +289,7 @@ func (c *Claim) Places() Places {
 	return p
 }
 
-// MovedTo returns the batches that recipients of a batch have moved to.
+// MovedTo returns the batches to which recipients of a batch have moved.
 func (x *Reports) MovedTo(ctx context.Context, id, name string) ([]string, error) {
 	return x.ledger.records.movedTo(ctx, id, name)
 }

@@ -24,7 +24,7 @@ type rowIndex struct {
 	first      int      // the row of index[0]
 	bad        error    // the error that stopped the building of the index
 	cache      []*cachedBatch
-	cachedRows int // number of rows in cache
+	cachedRows int // number of rows in the cache
 }
 
 // cachedBatch is a batch that has been read. Its rows are sorted.

@@ -375,7 +375,8 @@ func (a *stateAudit) byAccount(sum Summary) {
 	}
 }
 
-// segmentsOf returns the segments of a message; 1 for a plain campaign, where body is empty.
+// segmentsOf returns the number of segments of a message. It returns 1 for a plain campaign, whose
+// body is empty here.
 func segmentsOf(body string) int {
 	n, _ := sms.Segments(body)
 	return max(1, n)

@@ -16,7 +16,7 @@ import (
 )
 
 // Summary is the state and the counts of a campaign. After the commit, Total always equals the sum
-// of the seven statuses.
+// of the counts of the seven statuses.
 type Summary struct {
 	ID string
 	// Upload is the token of the campaign's upload. Campaigns that used the same ID one after the
@@ -31,7 +31,7 @@ type Summary struct {
 	// SendingHours are the sending hours that planning uses. It is nil if the campaign may be sent at
 	// any hour, or if the hours are not known yet.
 	SendingHours []campaign.CountryHours
-	// Accounts are the accounts that the campaign is planned for. It is empty before planning.
+	// Accounts are the accounts for which the campaign is planned. It is empty before planning.
 	// Resend is true if at least one of them resends recipients with an unknown outcome.
 	Accounts []string
 	Resend   bool

@@ -16,9 +16,8 @@ type Repeats struct {
 	messages *messageSet
 }
 
-// NewRepeats returns a Repeats for a campaign. country is the ISO code of the country that numbers
-// in national format belong to. NewRepeats returns an error if the campaign's template cannot be
-// parsed.
+// NewRepeats returns a Repeats for a campaign. country is the ISO code of the country for numbers
+// in national format. NewRepeats returns an error if the campaign's template cannot be parsed.
 func NewRepeats(spec campaign.Spec, country string) (*Repeats, error) {
 	r := &Repeats{country: country}
 	if !spec.Personalized() || spec.Duplicates == campaign.DuplicatesEach {

@@ -31,10 +31,10 @@ func AccountNumber(f campaign.PlanSnapshot, name string) int {
 	return -1
 }
 
-// route returns the index of the account that the recipient m goes through. This is the first
-// account of the recipient's route that accepts the body and was not held for long when planning
-// began. If all accounts were held, it is the first account that accepts the body. If no account
-// accepts the body, the method returns a reason.
+// route returns the index of the account through which the message to m is sent. This is the
+// first account of the recipient's route that accepts the body and was not held for long when
+// planning began. If all accounts were held, it is the first account that accepts the body. If
+// no account accepts the body, the method returns a reason.
 func (p *Planner) route(m sms.MSISDN, body string) (account int, reason string) {
 	if len(p.snapshot.Routes) == 0 {
 		if !p.snapshot.Accounts[0].AcceptsBody(body) {

@@ -22,8 +22,9 @@ type leaveSpanArgs struct {
 	Calls       string
 }
 
-// Leave removes calls from a leased span of time, because they need no further report. calls has their names
-// (memberName). Leave also extends the lease. It returns ErrLost if the lease has ended.
+// Leave removes calls from a leased span of time, because these calls need no further report. The parameter
+// "calls" has their names (memberName). Leave also extends the lease. It returns ErrLost if the lease has
+// ended.
 func (q *Queue) Leave(ctx context.Context, c Call, lease time.Duration, calls []string) error {
 	out, err := q.scripts.Run(ctx, leaveSpanScript, []string{turnsKey(q.login), statesKey(q.login)},
 		script.Args(leaveSpanArgs{c.Span.name(), c.token, lease, strings.Join(calls, "\n")})...)

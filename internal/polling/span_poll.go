@@ -74,9 +74,9 @@ func isOnlyOfThis(err error) bool {
 	return ok && !isForAll(e) && !isSilent(e)
 }
 
-// The method "list" waits for the budget, and requests the statuses of the messages from the time start to the time
-// end. If ctx ends before the request begins, the method returns context.Canceled. A request that has begun is
-// finished.
+// The method "list" waits for the budget, and requests the statuses of the messages from the time "start" to the
+// time "end". If ctx ends before the request begins, the method returns context.Canceled. A request that has begun
+// is finished.
 func (l *login) list(ctx context.Context, c Call, start, end time.Time) ([]providers.ListedStatus, error) {
 	provider, ok := (*l.provider.Load()).(providers.SpanPoller)
 	if !ok {

@@ -12,8 +12,7 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// ErrUnfit means that a Redis may lose data, cannot be written to, or is too old for Tuma's
-// scripts.
+// ErrUnfit means that Redis may lose data, refuses writes, or is too old for Tuma's scripts.
 var ErrUnfit = errors.New("redis is not fit for sending")
 
 // Check checks from INFO that a Redis keeps its data: version 7.0 or later, "maxmemory-policy

@@ -10,7 +10,8 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Gauges are facts of a Redis that change while it runs. In a cluster, they are sums over its masters.
+// Gauges has facts about Redis that change while Redis runs. In a cluster, each number is the sum over
+// all masters.
 type Gauges struct {
 	Known      bool    // false if Redis answers, but its user must not run INFO
 	Used, Max  float64 // bytes of memory; a Max of 0 means no limit

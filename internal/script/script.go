@@ -61,7 +61,7 @@ func (s *Script) Queue(ctx context.Context, p redis.Pipeliner, keys []string, ar
 // Answer returns the answer of a run that Queue has added, in the same form as Runner.Run.
 func Answer(c *redis.Cmd) ([]string, error) { return texts(c.Result()) }
 
-// Name returns the name that the script was created with.
+// Name returns the name that was given to New.
 func (s *Script) Name() string { return s.name }
 
 // Hash returns the hash by which Redis identifies the script without its flags line.

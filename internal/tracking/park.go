@@ -29,8 +29,8 @@ const (
 	lookAgainIn = 2 * time.Second
 )
 
-// ErrParkedFull means that too many reports wait for their messages. The gateway must send the new
-// reports again later.
+// ErrParkedFull means that too many reports wait for their messages. The gateway must repeat the
+// new reports later.
 var ErrParkedFull = errors.New("too many delivery reports wait for their messages")
 
 func parkedKey(login string) string  { return segmentsKey(login) + ":p" }
@@ -45,8 +45,8 @@ type parkArgs struct {
 type parkedArgs struct{ ID, Record string }
 
 // parkedRecord returns a report in the form that park.lua stores: the time, the status, the number, the state, the
-// reason and, if the report has one, the name of the call. The last three are separated by tabs. The status is d for
-// delivered, u for undelivered, or b if the gateway has blacklisted the number.
+// reason and, if the report has one, the name of the call. Tabs separate the state, the reason and the name. The
+// status is d for delivered, u for undelivered, or b if the gateway has blacklisted the number.
 func parkedRecord(r Report) string {
 	status := "u"
 	switch {

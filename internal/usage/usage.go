@@ -103,7 +103,7 @@ func (s *Store) Purge(ctx context.Context, id string, before time.Time) (bool, e
 type Row struct {
 	Month  string // such as "2025-11"
 	Sender string
-	// KeyID and Key are the ID and name of the key of the HTTP API; Both are empty for other programs.
+	// KeyID and Key are the ID and name of the key of the HTTP API. Both are empty for other programs.
 	KeyID, Key string
 	campaign.Usage
 }

@@ -25,12 +25,12 @@ type Attempt struct {
 	Error string `json:"error,omitempty"`
 	// Milliseconds is how long the request took.
 	Milliseconds int64 `json:"milliseconds"`
-	// retryAfter is the wait that the header Retry-After asks for. It is 0 if the answer has no
-	// such header.
+	// retryAfter is the wait in the header Retry-After. It is 0 if the answer has no such
+	// header.
 	retryAfter time.Duration
 }
 
-// maxRetryAfter is the longest wait that a receiver can ask for.
+// maxRetryAfter is the longest wait that a receiver can request.
 const maxRetryAfter = time.Hour
 
 // sender sends messages. It is safe for concurrent use.

@@ -111,7 +111,7 @@ func (r *rig) do(key, method, path, body string, headers ...string) answer {
 	return answer{res.StatusCode, res.Header, string(text)}
 }
 
-// The method want fails the test if the answer has another status, or does not contain one of the texts.
+// The method "want" fails the test if the answer has another status, or lacks one of the texts.
 func (r *rig) want(what string, got answer, status int, texts ...string) {
 	r.Helper()
 	if got.status != status {

@@ -20,7 +20,7 @@ type webhookBody struct {
 	Name   string   `json:"name,omitempty" maxLength:"64" doc:"A name of your choice. Default: the header Idempotency-Key." example:"crm"`
 	URL    string   `json:"url" maxLength:"2048" doc:"Gets each event as a POST. It must be an HTTPS URL." example:"https://crm.example.org/tuma"`
 	Events []string `json:"events,omitempty" maxItems:"20" doc:"Kinds of events, as in docs/events.md. Default: all."`
-	Secret string   `json:"secret,omitempty" maxLength:"200" doc:"whsec_ and 24 to 64 random bytes in base64. Default: Tuma makes one."`
+	Secret string   `json:"secret,omitempty" maxLength:"200" doc:"whsec_ and 24 to 64 random bytes in base64. Default: Tuma makes a secret."`
 }
 
 type newWebhookInput struct {
