@@ -177,8 +177,8 @@ func checkGivenBackLate(open opener) error {
 		}
 		used = append(used, turn{a.clock.now().Add(wait), 1})
 	}
-	// The last reservation of the beginning has its turn after one second. From then on, a turn
-	// follows every tenth of a second.
+	// The last reservation that was made at the beginning has its turn after one second. From
+	// then on, a turn follows every tenth of a second.
 	slices.SortFunc(used, func(a, b turn) int { return a.at.Compare(b.at) })
 	if first := used[0].at.Sub(epoch); first < 1100*ms {
 		return fmt.Errorf("a turn at %v is before the turn of the last earlier reservation", first)

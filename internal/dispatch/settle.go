@@ -167,8 +167,8 @@ func (s *Sender) keepAnswer(b *batch, sub submission, v verdict.Verdict, err err
 	}
 }
 
-// storeBalance stores the balance that the answer to a call contained, if any. A failure is only
-// logged.
+// storeBalance stores the balance in the answer to a call, if the answer contains one. A failure
+// is only logged.
 func (s *Sender) storeBalance(b *batch, results []providers.Result) {
 	i := slices.IndexFunc(results, func(r providers.Result) bool { return r.Balance != nil })
 	if i < 0 {

@@ -62,7 +62,7 @@ func numberOf(text string) (n uint64, ok bool) {
 	return n, err == nil && strconv.FormatUint(n, 10) == text
 }
 
-// rawOf decodes the base64 text of a token or hash. ok is false unless the result has n bytes.
+// rawOf decodes the base64 text of a token or hash. The second result is false unless the text stands for n bytes.
 func rawOf(text string, n int) ([]byte, bool) {
 	b, err := base64.RawURLEncoding.DecodeString(text)
 	return b, err == nil && len(b) == n && base64.RawURLEncoding.EncodeToString(b) == text

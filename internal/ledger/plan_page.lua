@@ -2,7 +2,7 @@
 -- KEYS: 1 ledger, 2 open set
 -- ARGV, in the order of planPageArgs:
 --   token
---   snapshot    record of the snapshot that the page was planned with, a space, and its sending hours
+--   snapshot    record of the snapshot with which the page was planned, a space, and its sending hours
 --   page
 --   skipped     record of skipped recipients, or ''
 --   carry       recipients carried over to the next page, or ''

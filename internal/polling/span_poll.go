@@ -21,7 +21,7 @@ const (
 )
 
 // errNoSpans means that the calls of a span are at a gateway that cannot list statuses.
-var errNoSpans = errors.New("the gateway lists no delivery reports by time")
+var errNoSpans = errors.New("the gateway does not list delivery reports by time")
 
 // handleSpan requests the reports of a leased span, and ends the lease. pause is how long the caller must wait before
 // the next request. If a list is too long, handleSpan requests each half of its time range separately. If the process

@@ -140,9 +140,9 @@ func (s *Server) Reload(cfg Config) error {
 }
 
 // Run serves until ctx ends, and then drains: /readyz fails, the listeners close, and requests in
-// flight finish. If the parameter "health" is not nil, this listener serves the health checks, and
-// the parameter "listener" does not. Run closes the listeners. It returns nil after a drain in
-// which all requests finished.
+// flight finish. The health checks are served on the parameter "health" or, if it is nil, on the
+// parameter "listener". Run closes the listeners. It returns nil after a drain in which all
+// requests finished.
 func (s *Server) Run(ctx context.Context, listener, health net.Listener) error {
 	checks := s.healthChecks()
 	main := s.httpServer(s.Handler(health == nil))
