@@ -102,7 +102,7 @@ func (l *Ledger) ExcludeOpen(ctx context.Context, list string, numbers []sms.MSI
 			if r.whole {
 				all = nil
 			}
-			r.inFlight, r.err = l.excludeOpen(shared, list, all)
+			r.inFlight, r.err = newExclusion(l, list, all).run(shared)
 		}()
 	}
 	select {

@@ -19,16 +19,12 @@ const (
 	exclusionsAtOnce = 8
 )
 
-// excludeOpen does what ExcludeOpen does, for the callers of one run. After ctx has ended it does not
-// begin with a further campaign.
-func (l *Ledger) excludeOpen(ctx context.Context, list string, numbers []sms.MSISDN) (inFlight []InFlightCall, err error) {
-	open, err := l.Index().Open(ctx)
+// run passes the numbers to the open campaigns. After ctx has ended it does not begin with a further
+// campaign.
+func (x *exclusion) run(ctx context.Context) ([]InFlightCall, error) {
+	open, err := x.ledger.Index().Open(ctx)
 	if err != nil {
 		return nil, err
-	}
-	x := exclusion{ledger: l, list: list, numbers: numbers, named: map[sms.MSISDN]bool{}, senders: map[string]string{}}
-	for _, m := range numbers {
-		x.named[m] = true
 	}
 	var ids []string
 	for part := range slices.Chunk(open, campaignsAtOnce) {
@@ -58,7 +54,7 @@ func (l *Ledger) excludeOpen(ctx context.Context, list string, numbers []sms.MSI
 	return x.inFlight, nil
 }
 
-// exclusion is one run of excludeOpen.
+// exclusion is what one exclusionRun needs.
 type exclusion struct {
 	ledger  *Ledger
 	list    string
@@ -72,6 +68,14 @@ type exclusion struct {
 	inFlight []InFlightCall
 	failed   int   // campaigns that the opt-outs may not have reached
 	err      error // of the first of them
+}
+
+func newExclusion(l *Ledger, list string, numbers []sms.MSISDN) *exclusion {
+	x := &exclusion{ledger: l, list: list, numbers: numbers, named: map[sms.MSISDN]bool{}, senders: map[string]string{}}
+	for _, m := range numbers {
+		x.named[m] = true
+	}
+	return x
 }
 
 // concerned returns those of the open campaigns to which the list applies. It leaves out single
