@@ -22,7 +22,7 @@ type requested struct {
 
 // requestClaim claims a generation in the ledger, so that this worker may submit it. Redis grants
 // the claim only within the spans of time in the parameter "open"; nil means at any time. The
-// parameter exclusions is the version of the opt-outs that were applied to the generation. If the
+// parameter "exclusions" is the version of the opt-outs that were applied to the generation. If the
 // account is tracked, requestClaim also registers the attempt. If requestClaim returns both a claim
 // and an error, the caller must release the claim.
 func (s *Sender) requestClaim(ctx context.Context, b *batch, g *ledger.Generation, open []ledger.Span, exclusions string) (req requested, err error) {
@@ -34,7 +34,7 @@ func (s *Sender) requestClaim(ctx context.Context, b *batch, g *ledger.Generatio
 	request := s.claimRequest(ctx, b, g, open, exclusions)
 	req.claim, err = s.Ledger.Claim(ctx, request)
 	if err == nil && req.claim.Result == ledger.ClaimExcluded {
-		// Most opt-outs are those of other people. With the recipients' numbers Redis can compare.
+		// Most opt-outs are about other people. With the recipients' numbers Redis can compare them.
 		request.NameRecipients = true
 		req.claim, err = s.Ledger.Claim(ctx, request)
 	}

@@ -16,8 +16,9 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// MaxKeyAge is how long after its first use an idempotency key counts as known to the gateway. It
-// is five days less than the shortest documented life of a key, 30 days (KoboMobile).
+// MaxKeyAge is the time after its first use for which an idempotency key counts as known to the
+// gateway. MaxKeyAge is five days shorter than the shortest documented life of a key, which is 30 days
+// (KoboMobile).
 const MaxKeyAge = 25 * 24 * time.Hour
 
 // ClaimResult is the result of a claim request.
@@ -51,17 +52,19 @@ type Claim struct {
 	IdempotencyKey uuid.UUID
 	// Doubt: an earlier attempt under this key may have reached the gateway.
 	Doubt bool
-	// First is when this key was first claimed, At when this claim was made, both by Redis' clock.
+	// First is the time of the first claim under this key. At is the time of this claim. Both are by
+	// Redis' clock.
 	First, At time.Time
 	// Tries is the number of answers about the message itself so far. Claims is the number of
 	// claims of the generation, including this one.
 	Tries, Claims int
-	// Lookups is how often a doubtful generation was looked up at the gateway. With ClaimDoubtful,
-	// At is the time of the generation's last claim.
+	// Lookups is how often a worker has looked for a doubtful generation at the gateway. If Result is
+	// ClaimDoubtful, At is the time of the generation's last claim.
 	Lookups int
-	// Until is when to claim again. It is set for ClaimBusy, ClaimLater and ClaimClosed.
+	// Until is the time at which the caller may claim again. It is set for ClaimBusy, ClaimLater and
+	// ClaimClosed.
 	Until time.Time
-	// Why is the reason, one word. It is set for ClaimStopped and ClaimDoubtful.
+	// Why is the reason as one word. It is set for ClaimStopped and ClaimDoubtful.
 	Why string
 
 	id, batch      string
@@ -75,25 +78,29 @@ type ClaimRequest struct {
 	ID, Batch string
 	Wake      int
 	Gen       *Generation
-	// IdempotencyKey is the key for this submission. A key that is stored already takes precedence.
+	// IdempotencyKey is the key for this submission. If Redis has a key of the generation, Redis uses
+	// that key instead.
 	IdempotencyKey uuid.UUID
-	// Login is the account's fingerprint, one word. KeyTTL is how long its gateway is sure to
-	// remember a key; 0: the gateway has no idempotency keys.
+	// Login is the account's fingerprint, which is one word. KeyTTL is the time for which the gateway
+	// certainly remembers a key. If KeyTTL is 0, the gateway has no idempotency keys.
 	Login  string
 	KeyTTL time.Duration
-	// Lease is how long the claim is held. It must be longer than the call can take.
+	// Lease is the time for which the claim is held. It must be longer than the longest call.
 	Lease time.Duration
 	// OpenBatchLimit is how many batches of the stream the campaign may have open.
 	OpenBatchLimit int
-	// Open are the time spans in which the call may be made, in order; empty: at any time.
+	// Open has the time spans in which the call may be made, in order. If Open is empty, the call may
+	// be made at any time.
 	Open []Span
 	// Exclusions is a version of the opt-outs that the campaign has received. The caller has
 	// removed the recipients in these opt-outs from Gen.
 	Exclusions string
-	// NameRecipients: the request names the recipients of Gen. Opt-outs after Exclusions then refuse
-	// the claim only if they name one of them, or too many numbers to compare.
+	// NameRecipients adds the numbers of Gen's recipients to the request. Opt-outs that are newer than
+	// Exclusions then refuse the claim only if they name one of these numbers, or if they are too
+	// many to compare.
 	NameRecipients bool
-	// Resend: recipients that this claim leaves unknown for the first time are submitted once more.
+	// Resend means that recipients which this claim leaves unknown for the first time are submitted
+	// once more.
 	Resend bool
 }
 
@@ -108,9 +115,9 @@ func spanArg(spans []Span) string {
 	return string(b)
 }
 
-// Claim asks to submit one generation. After an error the caller does not know whether it holds a
-// claim. The caller must then not submit, and must let the lease run out. Exception: with
-// script.ErrNotDurable, Claim also returns the claim, which can be released.
+// Claim requests the right to submit one generation. After an error the caller does not know whether
+// Redis has granted the claim. Then the caller must not submit, and must let the lease run out. If the
+// error is script.ErrNotDurable, Claim also returns the claim, and the caller can release the claim.
 func (l *Ledger) Claim(ctx context.Context, r ClaimRequest) (*Claim, error) {
 	if err := r.check(); err != nil {
 		return nil, err
@@ -154,7 +161,7 @@ func (r ClaimRequest) args(token string) claimArgs {
 	}
 }
 
-// recipients returns the argument with the recipients' numbers; it is empty without NameRecipients.
+// recipients returns the argument with the recipients' numbers. Without NameRecipients it returns "".
 func (r ClaimRequest) recipients() string {
 	if !r.NameRecipients {
 		return ""

@@ -20,8 +20,8 @@ import (
 // every number on the list.
 const wholeList = "*"
 
-// Exclusions holds those opt-outs of a campaign that Read has read so far. The zero value holds
-// none. Safe for concurrent use.
+// Exclusions holds the opt-outs of a campaign that the method Read has read so far. The zero value
+// holds none. An Exclusions is safe for concurrent use.
 type Exclusions struct {
 	mu      sync.RWMutex
 	version string
@@ -30,9 +30,9 @@ type Exclusions struct {
 }
 
 // In finds the recipients that have opted out. The result optedOut maps their indexes to their
-// suppression lists, and version is the version of the opt-outs that In has used. The result lists
-// has the suppression lists on which all numbers have opted out, because the numbers were too many
-// to name. The caller must look up all recipients on these lists.
+// suppression lists. The result version is the version of the opt-outs that In has used. The result
+// "lists" has the suppression lists on which every number has opted out, because a list had too many
+// numbers to name them. The caller must look up all recipients on these lists.
 func (x *Exclusions) In(recipients []campaign.Planned) (optedOut map[int]string, version string, lists []string) {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
@@ -87,9 +87,9 @@ func (x *Exclusions) Read(ctx context.Context, l *Ledger, id string) error {
 	return nil
 }
 
-// readExclusions reads a campaign's entries of opt-outs with the numbers first to last, and adds
-// them to numbers and lists. If token is not empty and the first entry has another token,
-// readExclusions adds nothing and returns false.
+// readExclusions reads the entries "first" to "last" of a campaign's opt-outs, and adds their content
+// to the parameters numbers and lists. If the parameter token is not empty and the first entry has
+// another token, readExclusions adds nothing and returns false.
 func (l recordReader) readExclusions(ctx context.Context, id string, first, last int, token string, numbers map[sms.MSISDN]string, lists *[]string) (bool, error) {
 	const step = 500
 	for at := first; at <= last; at += step {
@@ -130,10 +130,11 @@ func (l recordReader) readExclusions(ctx context.Context, id string, first, last
 // maxNamed is the maximum number of phone numbers in one entry of a campaign's opt-outs.
 const maxNamed = 1000
 
-// Exclude tells a campaign which numbers were added to a suppression list; nil means every number
-// on the list. After Exclude returns, a call to one of the numbers is claimed only if an earlier
-// submission of that call may have reached the gateway. Exclude returns what the campaign has in
-// flight. It does nothing for a campaign that has ended or does not exist.
+// Exclude passes the numbers that were added to a suppression list to one campaign. nil numbers mean
+// every number on the list. After Exclude has returned, a worker claims a call to one of the numbers
+// only if an earlier submission of that call may have reached the gateway. Exclude returns how many
+// calls and recipients of the campaign are in flight. If the campaign has ended or does not exist,
+// Exclude does nothing.
 func (l *Ledger) Exclude(ctx context.Context, id, list string, numbers []sms.MSISDN) (InFlight, error) {
 	text := wholeList
 	if numbers != nil && len(numbers) <= maxNamed {

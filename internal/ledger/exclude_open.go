@@ -60,14 +60,15 @@ type exclusion struct {
 	list    string
 	numbers []sms.MSISDN
 	named   map[sms.MSISDN]bool // the numbers
-	// senders has the sender IDs of the accounts that were read, all has the names of all accounts.
+	// senders has the sender IDs of the accounts that were read so far. The slice "all" has the names
+	// of all accounts, once they were read.
 	senders map[string]string
 	all     []string
 
 	mu       sync.Mutex
 	inFlight []InFlightCall
-	failed   int   // campaigns that the opt-outs may not have reached
-	err      error // of the first of them
+	failed   int   // number of campaigns to which the numbers may not have been passed
+	err      error // the error of the first such campaign
 }
 
 func newExclusion(l *Ledger, list string, numbers []sms.MSISDN) *exclusion {
@@ -104,8 +105,8 @@ func (x *exclusion) concerned(ctx context.Context, open []IndexEntry) (ids []str
 	return ids, nil
 }
 
-// isToOthers reports whether the campaign is a planned message to one person, and the number is not one of the
-// numbers.
+// isToOthers reports whether the campaign is a planned message to one recipient whose number is not in
+// x.numbers.
 func (x *exclusion) isToOthers(c someOf) bool {
 	if x.numbers == nil || script.Text(c.values[0]) != "1" || c.values[1] == nil {
 		return false

@@ -18,8 +18,8 @@ type InFlightCall struct {
 	Campaign string
 	// Recipients is how many recipients of the call have opted out.
 	Recipients int
-	// Doubtful: no claim holds the call, but it may have reached the gateway. At a gateway with
-	// idempotency keys the call is repeated unchanged.
+	// Doubtful is true if no worker holds a claim of the call, and the call may have reached the
+	// gateway. At a gateway with idempotency keys, workers repeat such a call unchanged.
 	Doubtful bool
 	to       []sms.MSISDN // the recipients that have opted out
 	field    string       // field of the call's generation in the ledger hash
@@ -64,8 +64,8 @@ func listsOf(spec campaign.Spec, names []string, senderOf func(name string) (str
 	return out, nil
 }
 
-// suppressionListsOf returns what SuppressionLists returns, for the campaign with this id. It
-// returns ErrNotFound before the commit.
+// suppressionListsOf does what SuppressionLists does, for the campaign with this id. Before the
+// campaign is committed, suppressionListsOf returns ErrNotFound.
 func (l *Ledger) suppressionListsOf(ctx context.Context, id string) ([]string, error) {
 	spec, err := l.Spec(ctx, id)
 	if err != nil {
@@ -86,7 +86,7 @@ func (l *Ledger) suppressionListsOf(ctx context.Context, id string) ([]string, e
 }
 
 // sendingAccounts returns the accounts that may send a campaign. A campaign that is not planned yet and
-// has routes may use any account; allNames returns the names of all.
+// has routes may use any account. The function allNames returns the names of all accounts.
 func sendingAccounts(spec campaign.Spec, snapshot campaign.PlanSnapshot, allNames func() ([]string, error)) (names []string, err error) {
 	for _, a := range snapshot.Accounts {
 		names = append(names, a.Name)
@@ -109,8 +109,8 @@ func accountNames(ctx context.Context, s *accounts.Store) (names []string, err e
 	return names, err
 }
 
-// inFlightTo returns those calls of a campaign that hold a claim or are in doubt, and have one of
-// the numbers as a recipient. nil numbers mean every number on the list.
+// inFlightTo returns the calls of a campaign to one of the numbers that are claimed or doubtful. nil
+// numbers mean every number on the list.
 func (l *Ledger) inFlightTo(ctx context.Context, id, list string, numbers []sms.MSISDN) (out []InFlightCall, err error) {
 	names, err := l.rdb.ZRange(ctx, openKey(id), 0, -1).Result()
 	if err != nil {
@@ -150,7 +150,7 @@ func (l *Ledger) inFlightTo(ctx context.Context, id, list string, numbers []sms.
 	return out, nil
 }
 
-// StillInFlight returns those of the calls that still have the same claim as when they were read.
+// StillInFlight returns the calls that still have the claim that they had when they were read.
 func (l *Ledger) StillInFlight(ctx context.Context, calls []InFlightCall) (out []InFlightCall, err error) {
 	for _, c := range calls {
 		got, err := l.rdb.HMGet(ctx, ledgerKey(c.Campaign), c.field).Result()

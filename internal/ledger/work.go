@@ -22,19 +22,20 @@ type Work struct {
 	// Upload is the token of the campaign's upload. Campaigns that used the same ID one after the
 	// other have different tokens.
 	Upload string
-	// Stopped: the campaign was cancelled or has expired. Ready generations must not be submitted.
+	// Stopped is true if the campaign was cancelled or has expired. Then no ready generation may be
+	// submitted.
 	Stopped bool
 	Open    []*Generation
-	// Bad are unreadable records. The generations that need one of these records are not in Open.
+	// Bad has the unreadable records. A generation that needs one of these records is not in Open.
 	Bad  []*Unreadable
 	from []string
 	// names are the names of the generations that may be open.
 	names []string
 }
 
-// LoadWork reads a batch and its open generations. It returns ErrNotFound if there is no such
-// batch, and an Unreadable if none of its generations can be processed. Every record that the
-// scripts need for the generations in Open can be read.
+// LoadWork reads a batch and its open generations. If the batch does not exist, LoadWork returns
+// ErrNotFound. If none of the generations can be processed, it returns an Unreadable. The scripts can
+// read every record that they need for the generations in Open.
 func (l *Ledger) LoadWork(ctx context.Context, id, batch string) (*Work, error) {
 	got, err := l.rdb.HMGet(ctx, ledgerKey(id), workFields(batch)...).Result()
 	if err != nil {
@@ -54,9 +55,9 @@ func (l *Ledger) LoadWork(ctx context.Context, id, batch string) (*Work, error) 
 // worksAtOnce is the maximum number of batches that loadWorks reads in one round trip.
 const worksAtOnce = 32
 
-// loadWorks reads batches and their open generations in few round trips. It leaves out names of no
-// batch, and batches that are no longer there or cannot be read. Unlike LoadWork it does not check
-// the recipients' results.
+// loadWorks reads batches and their open generations in few round trips. It leaves out a name that is
+// not the name of a batch, and a batch that does not exist any more or cannot be read. Unlike LoadWork,
+// loadWorks does not check the recipients' results.
 func (l recordReader) loadWorks(ctx context.Context, id string, names []string) (out []*Work, err error) {
 	for names := range slices.Chunk(names, worksAtOnce) {
 		heads, err := fieldsOfEach(ctx, l.rdb, id, names, workFields)
@@ -109,7 +110,7 @@ func workFields(batch string) []string {
 		fieldStop, movedFromField(batch), bodiesField(batch), fieldUpload}
 }
 
-// newWork returns a batch without its generations. got has the values of workFields.
+// newWork returns a batch without its generations. The parameter got has the values of workFields.
 func newWork(id, batch string, got []any) (w *Work, err error) {
 	if got[0] == nil {
 		return nil, fmt.Errorf("load batch %s of %s: %w", batch, id, ErrNotFound)
@@ -149,8 +150,8 @@ func (w *Work) generationFields() []string {
 	return fields
 }
 
-// readGenerations adds the open generations to w. got has the values of generationFields. It
-// returns the calls that may have results in Redis.
+// readGenerations adds the open generations to w. The parameter got has the values of
+// generationFields. readGenerations returns the calls that may have results in Redis.
 func (w *Work) readGenerations(id string, got []any) (touched []int) {
 	for i, n := range w.names {
 		g, bad, err := w.generation(n, got[2*i], got[2*i+1])
@@ -205,9 +206,9 @@ func (w *Work) parseName(name string) (call, number int, err error) {
 	return k, n, nil
 }
 
-// generation decodes the record and the positions of one generation. It returns nil if the
-// generation is settled. If err is set, bad names the value that cannot be read: 0 is the record, 1
-// the positions.
+// generation decodes the record and the positions of one generation. If the generation is settled, g
+// is nil. If err is not nil, the result "bad" is 0 if the record cannot be read, and 1 if the positions
+// cannot be read.
 func (w *Work) generation(name string, record, positions any) (g *Generation, bad int, err error) {
 	k, n, err := w.parseName(name)
 	if err != nil {
