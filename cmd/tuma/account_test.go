@@ -225,8 +225,8 @@ func TestWorker_SecondSignalCutsOffNoCall(t *testing.T) {
 		t.Errorf("worker after SIGTERM: got error %v, want exit 0\n%s", err, p.Stderr)
 	}
 
-	// A hanging call keeps a draining worker running until the account's timeout, and the second signal does not change
-	// that: a call that is cut off may leave unknown recipients.
+	// A hanging call keeps a draining worker running until the account's timeout, also after a second signal: a call
+	// that is cut off may leave recipients with an unknown outcome.
 	h.gateway.FailNext(1, "hang")
 	p = h.process("worker", "--accounts", "kobo-main")
 	defer func() { _ = p.Process.Kill() }()

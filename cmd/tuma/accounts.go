@@ -16,7 +16,7 @@ import (
 type accountView struct {
 	Name     string  `json:"name"`
 	Provider string  `json:"provider"`
-	Rate     float64 `json:"rate"` // per second, in the unit that Unit names; 0: unlimited
+	Rate     float64 `json:"rate"` // rate per second, in the unit that Unit names; 0 means unlimited
 	// ConfiguredRate is the rate in the configuration. The field is nil unless `tuma rate` has set
 	// another rate.
 	ConfiguredRate *float64  `json:"configured_rate,omitempty"`
@@ -30,14 +30,14 @@ type accountView struct {
 	LastSeen       time.Time `json:"last_seen,omitzero"`
 	LastAccepted   time.Time `json:"last_accepted,omitzero"`
 	Hold           *holdView `json:"hold"`
-	// Circuit is "open" while an automatic hold stops calls, else "closed".
+	// Circuit is "open" while an automatic hold stops calls, and "closed" otherwise.
 	Circuit   string    `json:"circuit"`
-	BadInARow int       `json:"bad_in_a_row"` // failed calls since the last call that succeeded
+	BadInARow int       `json:"bad_in_a_row"` // number of failed calls since the last call that succeeded
 	Balance   string    `json:"balance,omitempty"`
 	BalanceAt time.Time `json:"balance_at,omitzero"`
 	// InForceBy is the name of the worker whose settings of the account are in force. InForceSince
-	// is when these settings last changed. Differs lists the settings that live workers have with
-	// other values.
+	// is when these settings last changed. Differs lists the settings whose value differs in
+	// another live worker.
 	InForceBy    string                `json:"in_force_by,omitempty"`
 	InForceSince time.Time             `json:"in_force_since,omitzero"`
 	Differs      []producer.Difference `json:"differs,omitempty"`

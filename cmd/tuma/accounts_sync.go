@@ -67,7 +67,8 @@ func syncAccounts(ctx context.Context, a *app) error {
 	})
 }
 
-// noteDifferences prints the settings in which running workers differ from those in force.
+// noteDifferences prints each setting of a running worker that differs from the setting in
+// force.
 func noteDifferences(a *app, all []producer.Account) {
 	seen := map[producer.Difference]bool{}
 	for _, acc := range all {
@@ -89,7 +90,8 @@ func differenceText(account, setting, own, inForce string) string {
 	return fmt.Sprintf("has %s%s %s; in force is %s, of the worker that started last", setting, of, own, inForce)
 }
 
-// noteOwnDifferences prints the settings in which the configuration differs from those in force.
+// noteOwnDifferences prints each setting of the configuration that differs from the setting in
+// force.
 func noteOwnDifferences(ctx context.Context, a *app, b *backend) error {
 	store := accounts.New(ledger.New(b.rdb).Runner())
 	in, published, err := store.Settings(ctx)
@@ -119,8 +121,9 @@ func configuredAccounts(cfg *config.Config) (out []producer.Account) {
 	return out
 }
 
-// accountsFor returns the accounts that a campaign through via may use: those that workers have
-// published, and those of the configuration that are not published.
+// accountsFor returns the accounts that a campaign may use if its field Via is the parameter
+// "via": the accounts that workers have published, and the accounts of the configuration that
+// are not published.
 func (b *backend) accountsFor(ctx context.Context, via string) (out []producer.Account, err error) {
 	all, err := b.Accounts(ctx)
 	if err != nil {

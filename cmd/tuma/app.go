@@ -10,8 +10,8 @@ import (
 	"github.com/tuma-sms/tuma/internal/config"
 )
 
-// app is what all commands share: the standard streams, the environment, the clock, and the
-// configuration after the first read.
+// app has the data that all commands share: the standard streams, the environment, the clock, and
+// the configuration after the first read.
 type app struct {
 	in       io.Reader
 	out, err io.Writer

@@ -42,12 +42,13 @@ func newAudit(a *app) *cobra.Command {
 		Long: `Audit prints who changed what, the oldest first: campaigns that were created,
 paused, resumed, cancelled, retried, rescheduled or purged, accounts that were
 held, released or given another rate, suppression lists, keys of the HTTP API,
-and numbers that were forgotten. Each line has the time, the key of the API by
-name and ID or the user and host of a command, the verb and its object. Entries
-have no numbers and texts. Redis keeps about the last 100,000.
+and numbers that were forgotten. Each line has the time, the caller, the verb
+and its object. The caller is a key of the HTTP API, with its name and ID, or
+the user and host of a command. Entries contain no phone numbers and no texts.
+Redis keeps about the last 100,000 entries.
 
 Single messages have no entry: their created_by names the caller. The actions
-of 'tuma gateway' have none either, because they change only the gateway.`,
+of 'tuma gateway' have no entry, because they change only the gateway.`,
 		Example: "  tuma audit --json | jq -r .what",
 		Args:    takes(),
 		RunE: a.verb(func(ctx context.Context, _ []string) error {

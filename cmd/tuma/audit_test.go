@@ -24,8 +24,8 @@ func (h *fixture) entries() (all []audit.Entry) {
 	return all
 }
 
-// TestAudit_HasEveryCommandThatChangesSomething runs the commands in order. Each that changes something has one
-// entry; the others have none.
+// TestAudit_HasEveryCommandThatChangesSomething runs the commands in order. Each command that changes something
+// has one entry in the audit log. The other commands have no entry.
 func TestAudit_HasEveryCommandThatChangesSomething(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t, simulator.Options{})

@@ -53,8 +53,8 @@ func (a *app) withBackend(ctx context.Context, do func(*backend) error) error {
 // pingTimeout is how long Redis may take for its first answer.
 const pingTimeout = 5 * time.Second
 
-// openBackend connects to Redis and checks that Redis answers. connections is the size of the
-// connection pool; 0 means the default of go-redis.
+// openBackend connects to Redis and checks that Redis answers. The parameter "connections" is the
+// size of the connection pool; 0 means the default of go-redis.
 func openBackend(ctx context.Context, cfg *config.Config, connections int) (*backend, error) {
 	b, err := newBackend(cfg, connections)
 	if err != nil {
@@ -67,8 +67,8 @@ func openBackend(ctx context.Context, cfg *config.Config, connections int) (*bac
 	return b, nil
 }
 
-// newBackend does what openBackend does, but does not check that Redis answers. It sends nothing to
-// Redis.
+// newBackend is like openBackend, but sends nothing to Redis, so it does not check that Redis
+// answers.
 func newBackend(cfg *config.Config, connections int) (*backend, error) {
 	open, err := config.ParseRedis(cfg.Redis.URL)
 	if err != nil {
@@ -83,8 +83,9 @@ func newBackend(cfg *config.Config, connections int) (*backend, error) {
 	return &backend{Client: client, rdb: rdb, cfg: cfg}, nil
 }
 
-// ping checks that Redis answers. noFile is true if Redis has the default URL because there is no
-// configuration file. The error is one line with advice on what to do.
+// ping checks that Redis answers. The parameter "noFile" is true if the URL of Redis is the
+// default, because the configuration file does not exist. The error is one line with advice on
+// what to do.
 func ping(ctx context.Context, rdb redis.UniversalClient, cfg config.Redis, noFile bool) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, pingTimeout, fmt.Errorf("no answer in %s", pingTimeout))
 	defer cancel()
@@ -161,8 +162,8 @@ func workerConfig(b *backend, accounts []*config.Account) worker.Config {
 	return c
 }
 
-// poolSizeFor returns the number of Redis connections of a worker: two for each concurrent call, to
-// claim and to settle its recipients, and some for polling the queues.
+// poolSizeFor returns the number of Redis connections of a worker: two for each concurrent call,
+// which claims and settles its recipients, and some for polling the queues.
 func poolSizeFor(accounts []*config.Account) int {
 	calls := 0
 	for _, acc := range accounts {

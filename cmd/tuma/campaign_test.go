@@ -43,8 +43,8 @@ func (h *fixture) campaigns() []producer.Status {
 	return all
 }
 
-// sentCampaign returns a fixture that has sent mixedList as the campaign "sale", and the arguments
-// of the command that sent it.
+// sentCampaign returns a fixture that has sent mixedList as the campaign "sale". It also returns
+// the arguments of the command that sent the campaign.
 func sentCampaign(t *testing.T) (h *fixture, send []string) {
 	t.Helper()
 	h = newFixture(t, simulator.Options{})

@@ -78,8 +78,8 @@ func (a *app) check(ctx context.Context) error {
 	return errors.Join(failed...)
 }
 
-// accountProblem adds to err the name of the account, and the names of the settings that the user
-// must check.
+// accountProblem adds the name of the account to the error, and the names of the settings that
+// the user must check.
 func accountProblem(acc *config.Account, err error) error {
 	var incomplete *config.Error
 	if errors.As(err, &incomplete) {

@@ -8,7 +8,7 @@ import (
 	"github.com/tuma-sms/tuma/internal/config"
 )
 
-// errNoConfig is returned when a command needs a configuration file and there is none.
+// errNoConfig is returned when a command needs a configuration file and the file does not exist.
 var errNoConfig = errors.New("no configuration: tuma.yaml is not in this directory; name a file with --config or TUMA_CONFIG")
 
 // config returns the configuration; the first call reads the file. If the file does not exist, config
@@ -28,9 +28,9 @@ func (a *app) config(needFile bool) (*config.Config, error) {
 	return a.loaded, nil
 }
 
-// findAccount returns the account with the given name. If the configuration has no such
-// account, it returns nil and an error. If the account lacks a setting, it returns the account and an
-// error.
+// findAccount returns the account with the given name. If the configuration does not have the
+// account, findAccount returns nil and an error. If the account lacks a setting, findAccount returns
+// the account and an error.
 func findAccount(cfg *config.Config, name string) (*config.Account, error) {
 	if acc := cfg.Account(name); acc != nil {
 		return acc, acc.Ready()

@@ -9,8 +9,8 @@ import (
 	"github.com/tuma-sms/tuma/producer"
 )
 
-// content is what a campaign sends and who enqueued it, in the JSON of `tuma report`. Its fields are
-// those of `tuma status --json`.
+// content describes what a campaign sends and who enqueued the campaign, in the JSON of `tuma
+// report`. Its fields are those of `tuma status --json`.
 type content struct {
 	Body      string         `json:"body"`
 	From      string         `json:"from"`
@@ -29,7 +29,7 @@ func contentOf(st producer.Status) content {
 		Notes: append([]string{}, st.Notes...), accounts: st.Accounts, windows: st.Windows}
 }
 
-// contentTable returns the content as a table. It leaves out what is not known.
+// contentTable returns the content as a table. It leaves out unknown facts.
 func contentTable(c content) console.Table {
 	g := console.Table{}
 	line := func(name, text string) {

@@ -10,7 +10,8 @@ import (
 	"github.com/tuma-sms/tuma/producer"
 )
 
-// createdBy returns who runs the command, as user@host. An unknown user or host is left empty.
+// createdBy returns the user that runs the command, as user@host. An unknown user or host is
+// left empty.
 func createdBy() string {
 	name := ""
 	if u, err := user.Current(); err == nil {

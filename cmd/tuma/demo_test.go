@@ -23,8 +23,8 @@ func testBinary(t testing.TB) string {
 	return name
 }
 
-// demoEnv returns an environment in which the demo uses this test binary for its workers, and the
-// directory dir for its files.
+// demoEnv returns an environment for the demo. In it, the demo runs this test binary as its
+// workers, and stores its files in the directory dir.
 func demoEnv(dir, path string) []string {
 	return []string{"TUMA_TEST_AS_TUMA=1", "TMPDIR=" + dir, "PATH=" + path, "TUMA_REDIS_URL=redis://unused:1", "TUMA_CONFIG=none"}
 }

@@ -31,14 +31,14 @@ func newDev(a *app) *cobra.Command {
 that arrive at the simulated gateways. No message leaves this machine.
 
 In the current folder, dev writes tuma.yaml with an account at each simulated
-gateway. 'tuma send' in another terminal finds it there. Dev never changes a
-file that exists. A tuma.yaml with a real gateway or another Redis is left
-alone: dev then uses tuma-dev/tuma.yaml and prints the value of TUMA_CONFIG for
-the other terminal.
+gateway. 'tuma send' in another terminal finds this file. Dev never changes a
+file that exists. If tuma.yaml has a real gateway or another Redis, dev uses
+tuma-dev/tuma.yaml instead, and prints the value of TUMA_CONFIG for the other
+terminal.
 
 Redis is the redis-server or valkey-server on PATH (7.0 or later). It keeps
 campaigns in the folder tuma-dev: after a crash or a restart they continue.
-Without one, dev uses a built-in Redis, and campaigns are lost when dev ends.
+If neither is found, dev uses a built-in Redis, and loses campaigns at its end.
 
 Redis listens on 127.0.0.1:6390 and the sandbox on 127.0.0.1:8025. After Ctrl-C
 the worker finishes its calls in flight; a second Ctrl-C ends dev at once.`,
@@ -85,7 +85,8 @@ func (d *devCommand) run(ctx context.Context) error {
 }
 
 // newDevWorker returns a worker for all accounts of the configuration, and a function that closes
-// the worker's connection to Redis. builtIn is true if Redis is the built-in one.
+// the worker's connection to Redis. The parameter "builtIn" is true if Redis is the built-in
+// Redis.
 func newDevWorker(ctx context.Context, cfg *config.Config, builtIn bool, log zerolog.Logger) (*worker.Worker, func(), error) {
 	accounts, err := chooseAccounts(cfg, nil)
 	if err != nil {

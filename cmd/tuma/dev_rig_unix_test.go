@@ -37,8 +37,8 @@ func newDevRig(t testing.TB) *devRig {
 	return newDevRigWithPath(t, os.Getenv("PATH"))
 }
 
-// newDevRigWithPath returns a devRig whose environment variable PATH has the folder of the tuma
-// program and the folders of path.
+// newDevRigWithPath returns a devRig. Its environment variable PATH has the folder of the tuma
+// program, followed by the folders of the parameter "path".
 func newDevRigWithPath(t testing.TB, path string) *devRig {
 	t.Helper()
 	bin := t.TempDir()
@@ -181,7 +181,8 @@ func (r *devRig) stats() (s simulator.Stats) {
 	return s
 }
 
-// checkStats fails the test unless the sandbox counts accepted messages, and no duplicate.
+// checkStats fails the test unless the sandbox counts exactly "accepted" accepted messages and no
+// duplicate.
 func (r *devRig) checkStats(accepted int64) {
 	r.t.Helper()
 	if s := r.stats(); s.Accepted != accepted || s.Duplicates != 0 {

@@ -40,14 +40,16 @@ func exitStatus(err error) int {
 	return exitFailed
 }
 
-// errNotAll is the error of a command that has waited for a campaign if not all recipients were
-// accepted. It is not printed, because the command has already printed the campaign's last status.
+// errNotAll is the error of a command that has waited for a campaign, and has found that not all
+// recipients were accepted. The error is not printed, because the command has already printed the
+// campaign's last status.
 var errNotAll = errors.New("not all recipients were accepted")
 
 // misuseError is a mistake that the user can correct: in a flag, an argument or a file.
 type misuseError struct {
 	err error
-	// help is the command whose --help the message refers to, or empty if the message refers to no help.
+	// help is the command whose --help the message refers to, or empty if the message does not
+	// refer to a help text.
 	help string
 }
 
@@ -94,8 +96,8 @@ func errorLines(err error) []string {
 	}
 	var wrong misuseError
 	if errors.As(err, &wrong) {
-		// The text of the misuseError already names file and line. So the texts of the errors that
-		// wrap it are not printed.
+		// The text of the misuseError already names file and line. So errorLines does not print
+		// the texts of the errors that wrap the misuseError.
 		return strings.Split(wrong.Error(), "\n")
 	}
 	if fields := fieldErrors(err); len(fields) > 0 {

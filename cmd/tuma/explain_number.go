@@ -8,7 +8,7 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// shownInput returns a number as the user wrote it, for an error text to the same user.
+// shownInput returns a number as the user wrote it, for an error text that this user reads.
 func shownInput(number string) string {
 	if strings.TrimSpace(number) == "" {
 		return ""

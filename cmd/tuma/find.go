@@ -93,7 +93,7 @@ func (f *findCommand) print(r producer.FindResult) error {
 	return errors.Join(errs...)
 }
 
-// messageTable returns the facts about a message. It leaves out what is not known.
+// messageTable returns the facts about a message. It leaves out unknown facts.
 func messageTable(m producer.FoundMessage, p console.Screen) console.Table {
 	g := console.Table{}
 	line := func(name, text string) {
@@ -118,7 +118,8 @@ func messageTable(m producer.FoundMessage, p console.Screen) console.Table {
 	return g
 }
 
-// noteBounds prints what the search has not read, and the command that continues the search.
+// noteBounds prints which campaigns the search has not read, and the command that continues
+// the search.
 func (f *findCommand) noteBounds(r producer.FindResult) {
 	if r.Next != "" {
 		why := map[string]string{"limit": "--limit", "campaigns": "--max-campaigns", "recipients": "--max-recipients"}[r.Bound]

@@ -31,9 +31,9 @@ func newForget(a *app) *cobra.Command {
 		Use:   "forget MSISDN",
 		Short: "Remove a person's number, on a request for erasure",
 		Long: `Forget removes a number from all campaigns and messages that have ended, with
-the person's merge fields, reference and texts, and from the inbox,
-the events and the parked delivery reports. Such a row of 'tuma results' then
-has no number.
+the person's merge fields, reference and texts. It also removes the number from
+the inbox, the events and the parked delivery reports. Rows of 'tuma results'
+for this person stay, without the number.
 
 What stays: status, cost and the gateway's message ID of each row, counts, the
 entry on a suppression list, because it prevents messages to the number, and

@@ -16,8 +16,8 @@ import (
 // gone is the number that the tests forget.
 const gone = "254712345001"
 
-// newForgetting returns a fixture in which the number `gone` occurs: in two ended campaigns, an open campaign, a message,
-// the inbox and a suppression list.
+// newForgetting returns a fixture that has the number `gone` in several places: in two ended campaigns, an open
+// campaign, a message, the inbox and a suppression list.
 func newForgetting(t *testing.T) *fixture {
 	t.Helper()
 	h := newFixture(t, simulator.Options{})

@@ -87,8 +87,8 @@ func actionNames(kind providers.Kind) (names []string) {
 	return names
 }
 
-// run runs the action that args name, and prints its answer. args are the account, the action and its
-// parameters.
+// run runs the action that args name, and prints the gateway's answer. The slice args has the
+// account, the action and its parameters.
 func (g *actionCommand) run(ctx context.Context, args []string) (err error) {
 	kind := g.kind
 	acc, err := g.account(args[0])
@@ -132,8 +132,8 @@ func (g *actionCommand) run(ctx context.Context, args []string) (err error) {
 	return g.printTable(t, g.format, action.Name+": done; the gateway returned no rows")
 }
 
-// commandFor returns, for an error message, the tuma command that does the same as an unknown action.
-// It returns "" if tuma has no such command.
+// commandFor returns the tuma command that does the same as an action which the provider does not
+// have. The caller adds it to an error message. It returns "" if tuma has no such command.
 func commandFor(action, account string) string {
 	for _, command := range []struct{ word, usage string }{
 		{"credit", "balance " + account}, {"balance", "balance " + account}, {"report", "gateway reports " + account}, {"history", "gateway reports " + account},

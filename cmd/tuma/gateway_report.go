@@ -15,7 +15,8 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-// tableFormat is the output format of a gateway's table: JSON, CSV or, with neither, aligned text.
+// tableFormat is the output format of a gateway's table: JSON, CSV, or aligned text if neither is
+// set.
 type tableFormat struct{ json, csv bool }
 
 // flags adds --json and --csv to a command.
@@ -139,8 +140,8 @@ gives IDs.`,
 	return c
 }
 
-// tableScreen returns the screen that formats the times of a table: in UTC for JSON and CSV,
-// otherwise as on the command's screen.
+// tableScreen returns the screen that formats the times of a table. For JSON and CSV its times are
+// in UTC. Otherwise it is the command's own screen.
 func (a *app) tableScreen(format tableFormat) console.Screen {
 	if format.json || format.csv {
 		return console.Screen{}
@@ -156,9 +157,9 @@ func inboxTable(messages []providers.Inbound, p console.Screen) providers.Table 
 	return t
 }
 
-// printTable prints the answer of a gateway. If the answer has no rows, printTable prints
-// emptyText instead. Strangers may have written parts of the answer. So printTable replaces control
-// characters, and marks formulas in CSV as text. JSON has the values unchanged.
+// printTable prints the answer of a gateway. If the answer has no rows, printTable prints emptyText
+// instead. Strangers may have written parts of the answer. So printTable replaces control
+// characters, and marks formulas in CSV as text. In JSON the values are unchanged.
 func (a *app) printTable(t providers.Table, format tableFormat, emptyText string) error {
 	switch {
 	case format.json:

@@ -14,8 +14,8 @@ func newHold(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "hold ACCOUNT",
 		Short: "Stop sending through an account",
-		Long: `Hold makes all workers start no further call through an account. The account's
-work waits; no message fails. 'tuma release' ends the hold.`,
+		Long: `Hold stops all calls through an account: no worker starts another one. The work
+of the account waits, and no message fails. 'tuma release' ends the hold.`,
 		Example: `  tuma hold kobo-main --reason maintenance
   tuma release kobo-main`,
 		Args:              takes("ACCOUNT"),

@@ -18,11 +18,11 @@ func newKeys(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "keys",
 		Short: "Make, list, rotate and revoke keys of the HTTP API",
-		Long: `Every request to the HTTP API of 'tuma serve' needs a key. Its scopes are what
-it may do: read, send (which includes read) and admin (which includes
+		Long: `Every request to the HTTP API of 'tuma serve' needs a key. The scopes of a key
+are its permissions: read, send (which includes read) and admin (which includes
 everything).
 
-To replace a key without a gap, rotate it: the old one stays valid for a while.`,
+To replace a key without a gap, rotate it: the old key stays valid for a while.`,
 		Example: "  tuma keys create --name shop --scopes send\n  tuma keys list\n  tuma keys revoke f742eeb916",
 		Args:    takes(),
 		RunE:    func(c *cobra.Command, _ []string) error { return c.Help() },
@@ -43,8 +43,8 @@ func newKeysCreate(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "create --name NAME --scopes SCOPES",
 		Short: "Make a key and print it once",
-		Long: `Create makes a key and prints it. Redis holds only a hash of it, so it cannot be
-shown again.`,
+		Long: `Create makes a key and prints it. Redis holds only a hash of the key, so Tuma
+cannot show the key again.`,
 		Example: `  tuma keys create --name shop --scopes send --accounts kobo-main --daily 50000
   tuma keys create --name dashboard --scopes read --expires-in 90d`,
 		Args: takes(),
@@ -81,7 +81,7 @@ shown again.`,
 	return c
 }
 
-// showKey prints a new key, the only time that it is shown.
+// showKey prints a new key. No later command can show the key again.
 func showKey(a *app, made keys.Key, secret string, asJSON bool) error {
 	if asJSON {
 		return console.WriteJSON(a.out, struct {
@@ -100,9 +100,9 @@ func newKeysRotate(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "rotate ID",
 		Short: "Replace a key by a new one, and print the new key once",
-		Long: `Rotate makes a key with the properties of another one, and prints it. The old
-key stays valid for the time of --overlap, so that its caller can change to the
-new one. Both count against the same limits.`,
+		Long: `Rotate makes a new key with the properties of an old key, and prints the new
+key. The old key stays valid for the time of --overlap, so that its caller can
+change to the new key. Both keys count against the same limits.`,
 		Example: "  tuma keys rotate f742eeb916 --overlap 7d",
 		Args:    takes("ID"),
 		RunE: a.verb(func(ctx context.Context, args []string) error {
@@ -133,8 +133,8 @@ func newKeysList(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "list",
 		Short: "List the keys, without their secrets",
-		Long: `List shows the keys of the HTTP API: what each may do, when it ends, and when it
-was used last.`,
+		Long: `List shows the keys of the HTTP API: what each key may do, when the key expires,
+and when a caller last used the key.`,
 		Example: "  tuma keys list --json",
 		Args:    takes(),
 		RunE: a.verb(func(ctx context.Context, _ []string) error {

@@ -39,8 +39,8 @@ recipient, such as tests and single messages, are shown only with --all.
 
 SENT are the accepted messages, delivered or not. FAILED are the rejected ones
 and those with an unknown outcome. Times are local on a terminal, and UTC in
-JSON or if the output is not a terminal. A terminal that is too narrow for a
-long ID shows its two ends; --json and a pipe have it in full.`,
+JSON or if the output is not a terminal. A narrow terminal shows only the two
+ends of a long ID. With --json or in a pipe the ID is complete.`,
 		Example: `  tuma list
   tuma list --state sending,paused --limit 20
   tuma list --since 7d --all

@@ -11,7 +11,7 @@ import (
 )
 
 // newMan returns the command that writes the man pages of all commands. It is hidden from the help:
-// only those who build packages use it.
+// only people that build packages use the command.
 func newMan(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:     "man DIR",

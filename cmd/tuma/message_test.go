@@ -68,7 +68,8 @@ func TestMessage_MistakesAtOnce(t *testing.T) {
 	}
 }
 
-// A rejected message ends --wait with exit status 3. Its text is deleted, so that it cannot be retried.
+// A rejected message ends --wait with exit status 3. The text of the message is deleted, so the message
+// cannot be retried.
 func TestMessage_RejectedIsNotRetriedWithoutItsText(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t, simulator.Options{})

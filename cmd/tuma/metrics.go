@@ -20,7 +20,7 @@ import (
 	"github.com/tuma-sms/tuma/internal/server"
 )
 
-// newMetrics returns a registry with the metrics that every process has, and those metrics.
+// newMetrics returns the metrics that every process has, and a registry that contains them.
 func newMetrics(cfg *config.Config) (*prometheus.Registry, *metrics.Process, error) {
 	info, _ := debug.ReadBuildInfo()
 	b := readBuild(info)
@@ -65,7 +65,8 @@ func meterServer(c *server.Config, b *backend) (*metrics.Server, *metrics.Proces
 	return m, process, nil
 }
 
-// metricsHandler returns the handler of /metrics. A collector that fails does not hide the others.
+// metricsHandler returns the handler of /metrics. If one collector fails, the handler still serves the
+// metrics of the other collectors.
 func metricsHandler(reg *prometheus.Registry) http.Handler {
 	return promhttp.HandlerFor(reg, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError, MaxRequestsInFlight: 4, EnableOpenMetrics: true})
 }

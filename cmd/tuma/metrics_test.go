@@ -48,7 +48,7 @@ func TestMetrics_AreOnTheAddressOfTheFlag(t *testing.T) {
 	h := newFixture(t, simulator.Options{})
 	for name, c := range map[string]struct {
 		args  []string
-		first string // a line that only this command has
+		first string // a line that occurs only on the page of this command
 		both  bool   // there are two addresses
 	}{
 		"worker": {[]string{"worker", "--accounts", "kobo-main", "--listen", "127.0.0.1:0", "--log-format", "json"}, "tuma_slots{account=\"kobo-main\"} ", false},

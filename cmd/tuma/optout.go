@@ -119,7 +119,7 @@ func newOptOutRemove(a *app) *cobra.Command {
 senders. Campaigns that have already skipped these numbers do not send to them.
 
 With --origin, remove removes all entries of this origin from all lists, or with
---sender from one. A number that a gateway has blacklisted has the origin
+--sender from one list. A number that a gateway has blacklisted has the origin
 gateway:ACCOUNT:CODE, with the gateway's code. --origin gateway:ACCOUNT stands
 for all codes of the account.`,
 		Example: `  tuma optout remove +254712345678
@@ -144,7 +144,8 @@ for all codes of the account.`,
 // originFlagUsage is the help text of --origin.
 const originFlagUsage = "only entries of this `origin`, such as gateway:at:406, or gateway:at for all codes of the account at"
 
-// removeOrigin removes all entries of o.origin from the list of o.sender, or from all lists.
+// removeOrigin removes all entries with the origin o.origin from the list of o.sender. If o.sender is
+// empty, it removes them from all lists.
 func (o *optOutCommand) removeOrigin(ctx context.Context, b *backend) error {
 	n, err := b.OptIn(ctx, func(yield func(producer.OptOut, error) bool) {
 		err := forEachOptOut(ctx, b, o.sender, func(x producer.OptOut) error {
@@ -177,8 +178,8 @@ func hasOrigin(x producer.OptOut, origin string) bool {
 	return origin == "" || x.Origin == origin || strings.HasPrefix(x.Origin, origin+":")
 }
 
-// run connects to Redis, opens the file that o.file names, if any, and calls do with the connection,
-// the numbers and the file.
+// run connects to Redis, opens the file that o.file names if o.file is set, and calls the function do
+// with the connection, the numbers and the file.
 func (o *optOutCommand) run(ctx context.Context, numbers []string, do func(context.Context, *backend, []string, *source) error) error {
 	if len(numbers) == 0 && o.file == "" {
 		return misuse("no numbers given: pass numbers as arguments, or a file with --file")
@@ -196,13 +197,13 @@ func (o *optOutCommand) run(ctx context.Context, numbers []string, do func(conte
 	})
 }
 
-// locatedOptOut is a number and the place it was read from.
+// locatedOptOut is an opt-out and the place where its number was read.
 type locatedOptOut struct {
 	producer.OptOut
 	place string // such as "number 2" or "list.txt:3"
 }
 
-// allNumbers yields the numbers of the command line, then those of the file.
+// allNumbers yields the numbers of the command line, and then the numbers of the file.
 func (o *optOutCommand) allNumbers(numbers []string, src *source) iter.Seq2[locatedOptOut, error] {
 	return func(yield func(locatedOptOut, error) bool) {
 		for i, n := range numbers {
@@ -256,8 +257,8 @@ func (o *optOutCommand) add(ctx context.Context, b *backend, numbers []string, s
 	return o.waitAndReport(ctx, b, r)
 }
 
-// waitAndReport waits for calls in flight to the numbers, unless --no-wait is given, and prints how
-// many numbers were added.
+// waitAndReport prints how many numbers were added. Unless --no-wait is given, it also waits for
+// calls in flight to these numbers.
 func (o *optOutCommand) waitAndReport(ctx context.Context, b *backend, r producer.OptOutReceipt) error {
 	if o.json {
 		if err := console.WriteJSON(o.out, r); err != nil {
@@ -293,7 +294,7 @@ func (o *optOutCommand) waitAndReport(ctx context.Context, b *backend, r produce
 	return err
 }
 
-// listName describes the suppression list of a sender in words, for the text of a message.
+// listName describes the suppression list of a sender in words, for use in a message to the user.
 func listName(sender string) string {
 	if sender == "" {
 		return "the suppression list for all senders"

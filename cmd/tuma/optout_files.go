@@ -40,10 +40,10 @@ func newOptOutList(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "list",
 		Short: "Print the numbers on the suppression list",
-		Long: `List prints the numbers on all suppression lists, or with --sender on one of
-them, or with --origin the entries of one origin. Each line has a number, its
-sender ID ("all" for all senders), origin and time. The order is random. Memory
-use does not grow with the list.`,
+		Long: `List prints the numbers on all suppression lists. With --sender it prints only
+one list, and with --origin only the entries of one origin. Each line has a
+number, its sender ID ("all" for all senders), origin and time. The order is
+random. Memory use does not grow with the list.`,
 		Example: `  tuma optout list
   tuma optout list --sender ACME --json
   tuma optout list --count`,
@@ -133,10 +133,11 @@ func newOptOutExport(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "export [FILE]",
 		Short: "Write the suppression list as CSV",
-		Long: `Export writes all suppression lists, or with --sender one of them, as CSV with
-the columns msisdn, sender (empty: all senders), origin and at. The order is
-random. Without FILE it writes to standard output. 'tuma optout import' reads
-the output. Memory use does not grow with the list.`,
+		Long: `Export writes all suppression lists as CSV, or with --sender only one list. The
+columns are msisdn, sender, origin and at (the time of the entry). The column
+sender is empty for entries of the list for all senders. The order is random.
+Without FILE, export writes to standard output. 'tuma optout import' reads the
+output. Memory use does not grow with the list.`,
 		Example: `  tuma optout export do-not-call.csv
   tuma optout export --sender ACME | gzip > acme.csv.gz`,
 		Args: takes("[FILE]"),

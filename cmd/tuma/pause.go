@@ -35,14 +35,15 @@ type stopCommand struct {
 	// confirm returns the question that a user at a terminal must answer before the campaign is
 	// stopped. If confirm is nil, the command does not ask.
 	confirm func(producer.Status) string
-	// done is printed after the campaign's ID, such as "is paused".
+	// The text "done" is printed after the campaign's ID, such as "is paused".
 	done string
 	// `what` is the verb of the entry in the audit log, such as "campaign.pause".
 	what string
 }
 
-// inFlightTimeout is the time limit of the wait for calls in flight. It is longer than the sum of a
-// call's timeout, its lease, and the time that the sweeper needs to find the call of a dead worker.
+// inFlightTimeout is the time limit of the wait for calls in flight. It is longer than the sum of three
+// durations: the timeout of a call, its lease, and the time that the sweeper needs to find the call of a
+// dead worker.
 const inFlightTimeout = 3 * time.Minute
 
 func newStopCommand(a *app, o stopCommand) *cobra.Command {
@@ -121,8 +122,8 @@ func (a *app) waitForCalls(ctx context.Context, b *backend, id string) error {
 	return errors.New("the campaign is stopped, but calls are still in flight; see tuma status " + id)
 }
 
-// explainCancelled adds to producer.ErrStopped that a cancelled campaign cannot be changed. It returns
-// other errors unchanged.
+// explainCancelled adds the explanation to producer.ErrStopped that a cancelled campaign cannot be
+// changed. It returns other errors unchanged.
 func explainCancelled(err error) error {
 	if errors.Is(err, producer.ErrStopped) {
 		return fmt.Errorf("%w: the campaign was cancelled, which is permanent", err)

@@ -13,8 +13,8 @@ import (
 )
 
 const (
-	// pollInterval is how long follow waits before it reads the status again if Redis has not
-	// answered.
+	// pollInterval is how long follow waits after a failed read of the status, before it reads the
+	// status again.
 	pollInterval = 250 * time.Millisecond
 	// redisOutageLimit is how long follow retries while Redis does not answer. Redis may be
 	// restarting.
@@ -71,7 +71,7 @@ type progress struct {
 	bar    *console.ProgressBar
 
 	printedAt    time.Time
-	printedState string // state and block reasons of the last printed line
+	printedState string // state and block reasons in the last printed line
 }
 
 func newProgress(w io.Writer, screen console.Screen, now func() time.Time) *progress {
@@ -129,7 +129,7 @@ func (p *progress) details(st producer.Status, now time.Time) string {
 		n    int
 		name string
 	}{{st.Rejected, "rejected"}, {st.Unknown, "unknown"}, {st.Skipped, "skipped"}} {
-		if x.n > 0 && (st.Canary == nil || x.name == "skipped") { // the text about the canary has the counts of rejected and unknown
+		if x.n > 0 && (st.Canary == nil || x.name == "skipped") { // the canary's text has the counts of rejected and unknown
 			parts = append(parts, console.FormatInt(x.n)+" "+x.name)
 		}
 	}

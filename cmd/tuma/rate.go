@@ -40,7 +40,8 @@ is 0.1 s of the new rate. Calls that are already planned are not planned again.`
 	}
 }
 
-// setRate sets the rate of an account, or restores the configured one, and prints the result.
+// setRate sets the rate of an account, or restores the configured rate, and prints the
+// result.
 func (a *app) setRate(ctx context.Context, l *ledger.Ledger, name string, rate ratelimit.Rate, configured bool) error {
 	acc, err := accounts.New(l.Runner()).Account(ctx, name)
 	if err != nil {

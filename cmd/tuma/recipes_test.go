@@ -17,7 +17,7 @@ import (
 // recipe matches a block of code in Markdown.
 var recipe = regexp.MustCompile("(?ms)^```(sh|python|js)\n(.*?)^```$")
 
-// The recipes of docs/api.md run as they are printed, and their messages go out.
+// The recipes of docs/api.md run unchanged, and their messages are sent.
 func TestAPIPage_RecipesRun(t *testing.T) {
 	t.Parallel()
 	page, err := os.ReadFile("../../docs/api.md")

@@ -14,14 +14,15 @@ import (
 	"github.com/tuma-sms/tuma/internal/metrics"
 )
 
-// reloader reads the configuration again after SIGHUP, and when its file or a secret file has changed. It
-// compares contents, so that it also notices the symbolic links that Kubernetes swaps. A broken
-// configuration changes nothing.
+// reloader reads the configuration again after SIGHUP, and after a change of the configuration file or of
+// a secret file. It compares contents, so that it also notices the symbolic links that Kubernetes swaps.
+// A broken configuration changes nothing.
 type reloader struct {
 	*app
 	log     zerolog.Logger
 	process *metrics.Process
-	// apply applies a changed configuration. It returns what takes effect only after a restart.
+	// apply applies a changed configuration. It returns the settings whose change takes effect only after a
+	// restart.
 	apply func(ctx context.Context, cfg *config.Config) (restart []string, err error)
 	every time.Duration
 	// read reads the files of the configuration once.
@@ -29,16 +30,16 @@ type reloader struct {
 
 	asked   chan struct{}
 	inUse   *config.Config
-	changed string // the digest that the last check found, if it differs from the digest in use
+	changed string // changed is the digest that the last check found, if that digest differs from the digest in use.
 	failed  atomic.Pointer[string]
 }
 
-// reloadEvery is how often the files are read. A change takes effect at the second check that finds it, so
+// reloadEvery is how often the files are read. A change takes effect when a second check finds the same change, so
 // that a half-written file is not used.
 const reloadEvery = time.Second
 
-// newReloader returns a reloader of the configuration in use. If the command has no terminal, SIGHUP asks for
-// a check at once.
+// newReloader returns a reloader of the configuration in use. If the command has no terminal, SIGHUP starts a
+// check at once.
 func newReloader(a *app, cfg *config.Config, log zerolog.Logger, p *metrics.Process, apply func(context.Context, *config.Config) ([]string, error)) *reloader {
 	r := &reloader{app: a, log: log, process: p, apply: apply, every: reloadEvery,
 		read: func() (*config.Config, error) { return config.Load(a.configPath, a.lookup) }, inUse: cfg, asked: make(chan struct{}, 1)}
@@ -81,7 +82,7 @@ func (r *reloader) check(ctx context.Context, asked bool) {
 	switch {
 	case cfg.Digest == r.inUse.Digest:
 		if r.failed.Swap(nil) != nil {
-			r.log.Info().Msg("the configuration on disk is again the one in use")
+			r.log.Info().Msg("the files again contain the configuration in use")
 		} else if asked {
 			r.log.Info().Msg("the configuration has not changed")
 		}
@@ -111,12 +112,13 @@ func (r *reloader) check(ctx context.Context, asked bool) {
 	}
 }
 
-// readings is how often a check that a person has asked for reads the files until two readings agree.
+// readings is how often a check that an operator has requested may read the files. The check ends when two
+// readings agree.
 const readings = 10
 
-// load reads the configuration. If a person has asked for the check, which lets a change take effect at once, load
-// reads it until two readings agree: the files may be replaced between the reading of a password and that of the
-// user name before it.
+// load reads the configuration. If an operator has requested the check, a change takes effect at once, so load
+// reads the files until two readings agree. Otherwise load could read the user name from an old file and the
+// password from a new one.
 func (r *reloader) load(asked bool) (*config.Config, error) {
 	cfg, err := r.read()
 	if !asked || err != nil {

@@ -14,8 +14,8 @@ import (
 	"github.com/tuma-sms/tuma/internal/config"
 )
 
-// reloadRig is a reloader of a directory like one that Kubernetes mounts: files are links into a directory that is
-// swapped.
+// reloadRig is a reloader of a directory as Kubernetes mounts it: its files are links into another directory, and
+// Kubernetes replaces that directory.
 type reloadRig struct {
 	t       *testing.T
 	dir     string
@@ -141,15 +141,15 @@ func TestReload_ABrokenFileChangesNothing(t *testing.T) {
 	}
 }
 
-// The files are swapped between the reading of one file and the next, after SIGHUP. Then the configuration must not be a
-// mixture of old and new files.
+// After SIGHUP the files are swapped between two reads of the reloader. The configuration in use must not be a mixture
+// of old and new files.
 func TestReload_FilesSwappedDuringTheReading(t *testing.T) {
 	t.Parallel()
 	r := newReloadRig(t, reloadYAML, "first")
 	swapped, readOnce := strings.Replace(reloadYAML, "10/s", "20/s", 1), r.read
 	r.read = func() (*config.Config, error) {
 		r.read = readOnce
-		r.swap(swapped, "first") // the first reading sees the new tuma.yaml and the old password
+		r.swap(swapped, "first") // the first reading gets the new tuma.yaml and the old password
 		cfg, err := readOnce()
 		r.swap(swapped, "second")
 		return cfg, err

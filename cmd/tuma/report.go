@@ -51,7 +51,7 @@ type campaignReport struct {
 	Next []advice `json:"next"`
 }
 
-// advice is a fact about the campaign, and the command that helps, if there is one.
+// advice is a fact about the campaign, and the command that helps. The command may be empty.
 type advice struct {
 	Why     string `json:"why"`
 	Command string `json:"command,omitempty"`

@@ -140,9 +140,9 @@ func (r *campaignReport) codeTable() console.Table {
 	return g
 }
 
-// groupTable returns the recipients of each group by status, without statuses that no recipient
-// has. The table shows the first maxShown groups and sums up the others. It has no rows if there
-// are fewer than minGroups groups.
+// groupTable returns the recipients of each group by status. It leaves out a status that no
+// recipient has. The table shows the first maxShown groups and sums up the others. It has no
+// rows if there are fewer than minGroups groups.
 func groupTable(what string, groups []report.Group, maxShown, minGroups int) console.Table {
 	g := console.Table{Header: []string{what, "recipients"}, Right: []int{1}}
 	if len(groups) < minGroups {
@@ -204,7 +204,8 @@ func printChart(w io.Writer, p console.Screen, what string, times console.Timeli
 	return errors.Join(err, c.Print(w, g, columns))
 }
 
-// span formats a duration without zero minutes and seconds at its end: "1h", "5m".
+// span formats a duration. It leaves out zero minutes and zero seconds at the end, as in
+// "1h" and "5m".
 func span(d time.Duration) string {
 	text := d.String()
 	for _, zero := range []string{"m0s", "h0m"} {

@@ -15,13 +15,14 @@ func newReschedule(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "reschedule ID TIME",
 		Short: "Move the start of a campaign that has not begun",
-		Long: `Reschedule moves the start of a scheduled campaign, and prints the new one. TIME
-is a time as people write it: 'tomorrow 08:00', '2026-11-29 08:00', 08:00, 'in
-2h', now, or RFC 3339. It is read in the time zone of --zone; else of
-default_country, if that country has one zone; else of this machine.
+		Long: `Reschedule moves the start of a scheduled campaign, and prints the new start.
+TIME is a time as people write it: 'tomorrow 08:00', '2026-11-29 08:00', 08:00,
+'in 2h', now, or RFC 3339. Its time zone is --zone. Without --zone it is the
+zone of default_country if that country has only one, or else the zone of this
+machine.
 
-An expiry that was set with --expires-in moves with the start. One that was set
-with --expires-at stays. A campaign that has begun is not changed.`,
+An expiry that was set with --expires-in moves with the start. An expiry that
+was set with --expires-at stays. A campaign that has begun is not changed.`,
 		Example: `  tuma reschedule sale-2025-11 'tomorrow 08:00'
   tuma reschedule sale-2025-11 now`,
 		Args:              takes("ID", "TIME"),

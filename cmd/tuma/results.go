@@ -32,7 +32,7 @@ type resultsCommand struct {
 	format   string
 	after    int
 	// columns has the names of the columns of the uploaded list that the results also show; "all"
-	// means every column. file is the path of the list, or empty.
+	// means every column. The field file is the path of the list, or empty.
 	columns []string
 	file    string
 	list    recipients.Options
@@ -56,8 +56,9 @@ Then results prints only the rows after that row, without the header, so that
 you can append them to the output.
 
 --columns adds columns of the list to each row. Tuma keeps only the columns that
-the text uses. For the others pass the file that was sent, with --file: results
-checks that it has the same numbers, and adds the line of the file as well.
+the text uses. To get other columns, use --file to pass the file that was sent.
+Results then checks that the file has the same numbers as the campaign, and also
+adds the line number in the file.
 
 The column "row" counts recipients from 1. It is the line of the file only if
 the file has neither a header nor blank lines.
@@ -153,7 +154,7 @@ func (l *resultsCommand) printText(ctx context.Context, id string, to io.Writer,
 	if ctx.Err() != nil {
 		err = errors.New("interrupted")
 	}
-	if out.flushedRow > 0 && l.output == "" { // with --output nothing can be continued: the incomplete file is removed
+	if out.flushedRow > 0 && l.output == "" { // with --output the command cannot be continued, because the incomplete file is removed
 		err = fmt.Errorf("%w: row %d is the last row printed; to continue: %s", err, out.flushedRow, l.continueCommand(id, out.flushedRow))
 	}
 	return err
@@ -193,7 +194,8 @@ func shellWord(text string) string {
 type rowBuffer struct {
 	to  io.Writer
 	buf bytes.Buffer
-	// bufferedRow is the number of the last row in buf, flushedRow that of the last row written.
+	// bufferedRow is the number of the last row in buf. flushedRow is the number of the last row
+	// that was written.
 	bufferedRow, flushedRow int
 }
 
@@ -218,7 +220,8 @@ func (w *rowBuffer) flush() error {
 	return nil
 }
 
-// writeResultsCSV writes the rows to w, below the header if withHeader is true. The caller flushes w.
+// writeResultsCSV writes the rows to w. If withHeader is true, it first writes the header. The
+// caller flushes w.
 func writeResultsCSV(w *rowBuffer, u *uploaded, results iter.Seq2[producer.Result, error], withHeader bool) error {
 	out := console.NewCSVSheet(&w.buf)
 	// The header is written with the first row: if the campaign does not exist, no header is
@@ -257,7 +260,7 @@ func writeResultsCSV(w *rowBuffer, u *uploaded, results iter.Seq2[producer.Resul
 	return out.Flush()
 }
 
-// writeResultsJSON writes one JSON object a line to w. The caller flushes w.
+// writeResultsJSON writes one JSON object on each line to w. The caller flushes w.
 func writeResultsJSON(w *rowBuffer, u *uploaded, results iter.Seq2[producer.Result, error]) error {
 	e := json.NewEncoder(&w.buf)
 	e.SetEscapeHTML(false)

@@ -60,13 +60,14 @@ func (l *resultsCommand) checkFlags(c *cobra.Command) error {
 	return nil
 }
 
-// uploaded reads the uploaded list beside the results. For each result it has the recipient's cells
-// in the chosen columns, and the recipient's line in the file.
+// uploaded reads the uploaded list in parallel with the results. For each result it returns the
+// recipient's cells in the chosen columns, and the recipient's line in the file.
 type uploaded struct {
 	names []string
-	// at returns the cells of a result and the line of the file. The line is 0 without a file.
+	// at returns the cells of a result and the line of the file. The line is 0 if --file is not
+	// given.
 	at    func(r producer.Result) (cells []string, line int, err error)
-	lines bool // true if the function `at` returns line numbers of a file
+	lines bool // lines is true if the function "at" returns line numbers of a file.
 	close func() error
 }
 
@@ -100,7 +101,7 @@ func (l *resultsCommand) openColumns(ctx context.Context, b *backend, id string)
 	}}, nil
 }
 
-// openColumns returns the columns of the source with the given names, or all of them if names is nil.
+// openColumns returns the columns of the source with the given names, or all columns if names is nil.
 func (s *source) openColumns(names []string) (*recipients.Columns, error) {
 	columns, err := recipients.OpenColumns(s.file, s.size, s.options, names)
 	return columns, asMisuse(err)
@@ -164,7 +165,8 @@ func (u *uploaded) header() []string {
 	return append(header, recipients.JoinNames(header, u.names)...)
 }
 
-// row returns the cells of a result in the table, valid until the next call of row.
+// row returns the cells of a result in the table. They are valid until the next call of the method
+// row.
 func (u *uploaded) row(r producer.Result) ([]string, error) {
 	cells := []string{strconv.Itoa(r.Row), r.MSISDN, r.Status, r.Reason, r.Account, r.MessageID, r.MessageUUID,
 		r.Code, strconv.Itoa(r.Segments), r.Cost, r.Currency, console.FormatTime(r.UpdatedAt), r.Input, r.Ref, console.FormatTime(r.DeliveredAt)}
@@ -178,7 +180,7 @@ func (u *uploaded) row(r producer.Result) ([]string, error) {
 	return append(cells, more...), err
 }
 
-// object returns the value that is encoded in JSON for a result.
+// object returns the value that represents a result in the JSON output.
 func (u *uploaded) object(r producer.Result) (any, error) {
 	if u.at == nil {
 		return r, nil

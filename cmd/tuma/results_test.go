@@ -11,8 +11,8 @@ import (
 	"github.com/tuma-sms/tuma/internal/simulator"
 )
 
-// cancelOnWrite is a buffer that calls end() at each write, so that the command that writes to it
-// is interrupted.
+// cancelOnWrite is a buffer that calls end() at each write. So a command that writes to the
+// buffer is interrupted.
 type cancelOnWrite struct {
 	bytes.Buffer
 	end context.CancelFunc

@@ -67,7 +67,7 @@ func (a *app) retry(ctx context.Context, b *backend, id string, o producer.Retry
 	}
 	n, err := b.Retry(ctx, id, o)
 	if errors.Is(err, producer.ErrNothingToRetry) {
-		// No recipient is left to retry, which is not a failure.
+		// The command succeeds even if no recipient is left to retry.
 		_, err = fmt.Fprintf(a.out, "%s has no recipients with the chosen status: nothing to send again\n", id)
 		return err
 	}
@@ -95,8 +95,8 @@ func (a *app) retry(ctx context.Context, b *backend, id string, o producer.Retry
 // terminals.
 func asksUser(a *app) bool { return console.IsTerminal(a.in) && console.IsTerminal(a.err) }
 
-// ask prints a question on standard error and reads the answer from standard input, with the
-// function ask below.
+// ask prints a question on standard error and reads the answer from standard input, with the function
+// "ask" below.
 func (a *app) ask(ctx context.Context, question string) (bool, error) {
 	return ask(ctx, a.in, a.err, question)
 }

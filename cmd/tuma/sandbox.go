@@ -31,8 +31,8 @@ duplicate. At the other gateways, which have no keys, it is a duplicate.
 
 Faults: close, hang, html, cut, an HTTP status such as 429, missing, extra and
 shuffled; and where the vendor has such a code: later, campaign, credit, text,
-blacklist. code_CODE replies with a code of the vendor. With accept_ before it,
-the gateway accepts the call before the fault.
+blacklist. code_CODE replies with a code of the vendor. With accept_ before the
+name of a fault, the gateway first accepts the call.
 
   curl localhost:8025/_sandbox/stats
   curl localhost:8025/_sandbox/faults -d fault=accept_close -d n=3
@@ -96,14 +96,14 @@ func (a *app) sandbox(ctx context.Context, listen string, o simulator.Options) e
 // countedAs is a text in the form of YAML comments. It explains the counts of the sandbox.
 const countedAs = `#   accepted    messages that a gateway took
 #   numbers     different recipients of these messages
-#   duplicates  messages that repeat one: the same text to the same number. At
-#               kobo the same text in another campaign does not count: its keys
-#               tell campaigns apart. The other gateways have no keys
+#   duplicates  messages with the text and the number of an earlier message. At
+#               kobo a message of another campaign does not count, because its
+#               key names the campaign. The other gateways have no keys
 #   replays     calls repeated under a known key, for which nothing was sent again
 `
 
-// sandboxAccounts returns what the command prints first: a sentence, and a configuration with an
-// account at each gateway of the sandbox.
+// sandboxAccounts returns the text that the command prints first: a sentence, and a configuration
+// with an account at each gateway of the sandbox.
 func sandboxAccounts(address string) string {
 	return fmt.Sprintf("The sandbox listens on http://%s. To use it, put these accounts into tuma.yaml:\n\n%s\nwindows: off # the sandbox may be used at any hour\n\n",
 		address, dev.Accounts(address))

@@ -30,7 +30,7 @@ type sendCommand struct {
 	again      bool
 	testNumber string
 	yes        bool
-	noted      bool // the notes on the list were printed
+	noted      bool // noted is true once the notes on the list were printed.
 	// maxRejected is the value of --max-rejected: a percentage, with or without a % sign.
 	maxRejected string
 	// idDerived is true if the campaign's ID is derived from its content.
@@ -57,8 +57,8 @@ case); or JSON objects, one per line, with such a field; or one number per line.
 Format, column separator and encoding are detected. In a workbook the first
 visible sheet is read: phone numbers in full, other cells as the sheet shows
 them. Numbers may be written in any usual form. Invalid and duplicate numbers
-are skipped; 'tuma results' lists them. Where the same number gets another text,
-as with two invoices of one household, --duplicates each sends both.
+are skipped; 'tuma results' lists them. If one number has two different texts,
+such as two invoices of one household, --duplicates each sends both texts.
 
 Text: {{name}} is replaced by the recipient's value in the column "name". The
 default in {{name|there}} is used if that value is blank. Filters change a
@@ -79,10 +79,10 @@ lists what it could not find out.
 
 Times: --start-at and --expires-at take a time as people write it: 'tomorrow
 08:00', '2026-11-29 08:00', 'monday 8pm', 08:00 (the next time that the clock
-shows it), 'in 2h', now, or RFC 3339. They are read in the time zone of --zone;
-else of --country or default_country, if the country has one zone; else of this
-machine. The command shows how it has understood them. A worker must be running
-when the campaign starts.
+shows it), 'in 2h', now, or RFC 3339. Their time zone is --zone. Without --zone
+it is the zone of --country or default_country if that country has only one, or
+else the zone of this machine. The command shows how it has understood these
+times. A worker must be running when the campaign starts.
 
 Confirmation: on a terminal the command shows recipients, segments, cost,
 account, sender and start, and asks before it enqueues. --yes and --json skip
@@ -234,8 +234,8 @@ func (s *source) locateMissingField(err error) error {
 	return missingFieldError(s, missing)
 }
 
-// resendingAccounts returns the accounts that send again to recipients with an unknown outcome and
-// have no idempotency keys, so that such recipients may get the message twice.
+// resendingAccounts returns the accounts at which a recipient with an unknown outcome may get the
+// message twice. Such an account sends again, and its gateway has no idempotency keys.
 func (s *sendCommand) resendingAccounts(ctx context.Context, b *backend) (where []string, err error) {
 	accounts, err := b.accountsFor(ctx, s.campaign.Via)
 	if err != nil {
@@ -276,8 +276,9 @@ func allAccepted(st producer.Status) bool {
 	return st.Ended() && st.Accepted+st.Delivered+st.Undelivered+st.Reasons["duplicate"]-st.OtherText >= st.Total
 }
 
-// countries returns the countries whose national numbers the list may hold. That is the country of
-// --country. Without --country, it is the countries of the accounts that the campaign may use.
+// countries returns the countries whose national numbers the list may hold. With --country it
+// returns only that country. Otherwise it returns the countries of the accounts that the campaign
+// may use.
 func (s *sendCommand) countries(ctx context.Context, b *backend) ([]string, error) {
 	if s.campaign.Country != "" {
 		return []string{s.campaign.Country}, nil
@@ -327,7 +328,7 @@ func (s *sendCommand) scanRecipients(src *source, countries []string) error {
 	return nil
 }
 
-// deriveID sets the campaign's ID if it has none, and reads all recipients to do so. If the
+// deriveID reads all recipients and sets the campaign's ID, if the campaign has no ID. If the
 // campaign has an ID, deriveID reads recipients only until *good, the count of valid numbers, is
 // above 0.
 func (s *sendCommand) deriveID(recipients iter.Seq2[producer.Recipient, error], good *int) error {

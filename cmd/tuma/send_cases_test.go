@@ -22,14 +22,14 @@ type listCase struct {
 	// problem is the expected error if tuma send must refuse the list. If tuma send must accept the
 	// list, problem is empty and the fields below are the expected results.
 	problem string
-	// texts are the messages by number, and skipped the skipped recipients as "line input reason code".
+	// texts maps a number to its message. skipped lists the skipped recipients as "line input reason code".
 	texts   map[string]string
 	skipped []string
 	notes   []string
 	sheet   string
 }
 
-// listCases are files that an earlier version of Tuma read wrongly, each with the right outcome.
+// listCases are files that an earlier version of Tuma read wrongly. Each case has the right outcome.
 var listCases = []listCase{
 	{
 		file: "c11-sep-tab.csv", body: "Hi {{name}}",

@@ -19,10 +19,10 @@ import (
 	"github.com/tuma-sms/tuma/producer"
 )
 
-// keyboardOf opens the input from which the command s reads the user's answers. It returns nil if s
-// must not ask: s asks only if standard error is a terminal and --json is not set. If the
-// recipients come from standard input, keyboardOf opens the terminal of the process instead. The
-// caller must close the keyboard.
+// keyboardOf opens the input from which the command s reads the user's answers. The command asks
+// only if standard error is a terminal and --json is not set. Otherwise keyboardOf returns nil. If
+// the recipients come from standard input, keyboardOf opens the terminal of the process instead.
+// The caller must close the keyboard.
 func keyboardOf(s *sendCommand) (io.ReadCloser, error) {
 	switch {
 	case s.yes || s.json || !console.IsTerminal(s.err):
@@ -56,9 +56,10 @@ func checkCanAsk(s *sendCommand, keyboard io.Reader) error {
 	return misuse("--test cannot ask for confirmation without a terminal: add --yes, which sends the campaign after the gateway has accepted the test message")
 }
 
-// confirm sends the test message of --test, shows the user what the campaign does, and asks whether
-// to enqueue the campaign. If confirm returns an error, the caller must not enqueue the campaign.
-// confirm does nothing if the campaign exists, or if there is no test to send and no user to ask.
+// confirm sends the test message of --test, shows the user a summary of the campaign, and asks
+// whether to enqueue the campaign. If confirm returns an error, the caller must not enqueue the
+// campaign. confirm does nothing if the campaign exists, or if --test is not set and the command
+// must not ask.
 func (s *sendCommand) confirm(ctx context.Context, b *backend, src *source, countries []string) error {
 	if s.testNumber != "" {
 		if why := numberProblem(s.testNumber, countries); why != nil {
@@ -123,7 +124,8 @@ type question struct {
 	accounts []producer.Account
 }
 
-// text returns the question. It names what may be wrong with the list and the text.
+// text returns the text of the question. It also names possible mistakes in the list and in the
+// text of the campaign.
 func (q question) text(l *recipients.List) string {
 	text := "send to " + recipientCount(q.planned)
 	if doubts := listDoubts(l, q.send.campaign.Body); len(doubts) > 0 {
@@ -169,8 +171,8 @@ func (q question) summary() *console.Table {
 	return g
 }
 
-// start describes when the campaign starts, in the campaign's time zone. It adds the time in the
-// zone of the machine and in those of the recipients' countries, where their clocks differ.
+// start describes when the campaign starts, in the campaign's time zone. It adds the local times
+// of this machine and of the recipients' countries, where these differ.
 func (q question) start() string {
 	at, text := q.send.times.start, ""
 	if at.IsZero() {
@@ -198,5 +200,5 @@ func (q question) start() string {
 	return text
 }
 
-// clockIn returns what the clocks of a zone show at a time.
+// clockIn returns the time that the clocks of a zone show at the moment t.
 func clockIn(t time.Time, zone *time.Location) string { return t.In(zone).Format("2 15:04") }

@@ -87,7 +87,7 @@ func TestSendConfirm_AnswerComesFromTheTerminalIfTheListIsPiped(t *testing.T) {
 		}
 		_ = tty.Close()
 		var all bytes.Buffer
-		_, _ = all.ReadFrom(keys) // ReadFrom returns when the process has exited, which closes the terminal
+		_, _ = all.ReadFrom(keys) // ReadFrom returns when the process has exited, because its exit closes the terminal
 		_ = cmd.Wait()
 		return all.String(), cmd.ProcessState.ExitCode()
 	}

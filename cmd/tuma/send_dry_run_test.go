@@ -85,7 +85,7 @@ func TestDryRun_CountsAndEnqueuesNothing(t *testing.T) {
 	if f := check(out); len(f.Unknown) == 0 || !strings.Contains(f.Unknown[0], "account elsewhere") {
 		t.Errorf("unknown facts: got %q, want one about account elsewhere", f.Unknown)
 	}
-	// A dry run uses the limits of an account even if the account's secret is missing.
+	// A dry run uses the limits of an account, even of an account without a secret.
 	want.Calls = 1
 	out, _ = h.mustRun(append(slices.Clone(send), "--via", "other", "--from", "ACME", "--max-messages", "3")...)
 	check(out)
@@ -226,7 +226,7 @@ func TestDryRun_EqualsTheSentCampaign(t *testing.T) {
 	id := func(name string) string { return strings.NewReplacer(" ", "-", ",", "").Replace(name) }
 	before := map[string]counts{}
 	for name, args := range dryRunCampaigns {
-		// No worker has run so far, so this dry run knows the accounts from the configuration only.
+		// No worker has run so far, so this dry run uses the accounts of the configuration.
 		before[name], _ = plan(t, append([]string{"send", "--file", list}, args...))
 	}
 	c.start("worker")

@@ -10,7 +10,7 @@ import (
 )
 
 // invoices lists two invoices of one household and one invoice of another household. One of the
-// first two is listed twice.
+// two invoices of the first household is listed twice.
 const invoices = "invoice,phone,due\nA1,0712345678,100\nA2,+254712345678,200\nA1,254712345678,100\nB1,0733445566,100\n,0733445566,100\n"
 
 func TestSend_DuplicatesWithAnotherText(t *testing.T) {

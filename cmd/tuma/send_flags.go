@@ -41,7 +41,7 @@ func (s *sendCommand) flags(c *cobra.Command, f *pflag.FlagSet) {
 	f.IntVar(&s.campaign.MaxMessages, "max-messages", 0, "send to at most `N` recipients; 0: all")
 	f.IntVar(&s.campaign.MaxSegments, "max-segments", 0, "send at most `N` segments, all messages together; 0: no limit")
 	s.safetyFlags(f)
-	_ = c.MarkFlagRequired("body") // makes shell completion offer --body; Args reports a missing --body
+	_ = c.MarkFlagRequired("body") // This makes shell completion offer --body. The function Args reports a missing --body.
 	_ = c.MarkFlagFilename("file")
 	_ = c.MarkFlagFilename("skipped-file")
 	_ = c.RegisterFlagCompletionFunc("via", s.completeAccounts)
@@ -57,7 +57,7 @@ func (s *sendCommand) flags(c *cobra.Command, f *pflag.FlagSet) {
 	_ = c.RegisterFlagCompletionFunc("class", cobra.FixedCompletions([]string{"marketing", "transactional"}, cobra.ShellCompDirectiveNoFileComp))
 }
 
-// safetyFlags adds the flags for tests, limits and dry runs, and those of the output.
+// safetyFlags adds the flags for tests, limits, dry runs and the output.
 func (s *sendCommand) safetyFlags(f *pflag.FlagSet) {
 	f.StringVar(&s.testNumber, "test", "", "send to this `number` first, print the outcome, and ask before sending to the recipients")
 	f.BoolVarP(&s.yes, "yes", "y", false, "do not ask for confirmation; with --test: continue if the test was accepted")
@@ -74,7 +74,7 @@ func (s *sendCommand) safetyFlags(f *pflag.FlagSet) {
 	f.StringVar(&s.skippedFile, "skipped-file", "", "with --dry-run: write the skipped recipients and the reasons to this new `file` (CSV, or a workbook if its name ends with .xlsx); replaces --rejects, which is deprecated")
 	f.StringSliceVar(&s.skippedColumns, "columns", nil, "with --skipped-file: also write these `columns` of the list, separated by commas, or all")
 	f.String("rejects", "", "deprecated name of --skipped-file")
-	_ = f.MarkHidden("rejects") // cannot fail: the flag was added above
+	_ = f.MarkHidden("rejects") // This cannot fail, because the flag was added above.
 	f.BoolVar(&s.campaign.StatusEvents, "status-events", false, "write events for changes of the recipients' statuses (tuma events)")
 	f.BoolVar(&s.wait, "wait", false, "wait until the campaign has ended; exit status 3 if not all recipients were accepted")
 	f.BoolVar(&s.json, "json", false, "print JSON")

@@ -15,8 +15,8 @@ import (
 	"github.com/tuma-sms/tuma/worker"
 )
 
-// printForecast prints the forecast of a campaign; text holds the notes on the text of its
-// messages.
+// printForecast prints the forecast of a campaign. The parameter "text" has the notes on the text
+// of its messages.
 func printForecast(w io.Writer, p console.Screen, f producer.Forecast, text []string, now time.Time) error {
 	if err := p.Table(w, forecastTotals(f)); err != nil {
 		return err
@@ -150,7 +150,7 @@ func formatAmounts(cost string) string {
 	return strings.Join(words, " ")
 }
 
-// creditLines returns the credit warning of each account that has one.
+// creditLines returns the credit warnings of the accounts that have a warning.
 func creditLines(f producer.Forecast) (lines []string) {
 	for _, a := range f.Accounts {
 		if a.Credit != nil {
@@ -163,7 +163,7 @@ func creditLines(f producer.Forecast) (lines []string) {
 // sampleBody is the maximum length of a sample message in the output, in characters.
 const sampleBody = 300
 
-// sampleLines returns one line for each sample message, its number masked.
+// sampleLines returns one line for each sample message. The phone number in it is masked.
 func sampleLines(f producer.Forecast) (lines []string) {
 	for _, x := range f.Samples {
 		lines = append(lines, fmt.Sprintf("line %s, %s, %s: %s", console.FormatInt(cmp.Or(x.Line, x.Row)), sms.Mask(x.MSISDN), console.Plural(x.Segments, "segment"), console.WithoutControls(x.Body, sampleBody)))

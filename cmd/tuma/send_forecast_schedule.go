@@ -92,7 +92,7 @@ type clockOf struct {
 	now  time.Time
 }
 
-// day returns "tomorrow " or the date; it returns an empty string for today.
+// day returns "tomorrow " or the date, and an empty string for today.
 func (c clockOf) day(t time.Time) string {
 	t, today := t.In(c.zone), c.now.In(c.zone)
 	midnight := func(t time.Time) time.Time { return time.Date(t.Year(), t.Month(), t.Day(), 0, 0, 0, 0, time.UTC) }
@@ -107,17 +107,17 @@ func (c clockOf) day(t time.Time) string {
 	return "on " + t.Format("Monday 2 January 2006") + " "
 }
 
-// about formats a time rounded up to the minute: "tomorrow at about 14:20 (EAT)".
+// The method "about" formats a time rounded up to the minute: "tomorrow at about 14:20 (EAT)".
 func (c clockOf) about(t time.Time) string {
 	up := t.Add(time.Minute - 1).Truncate(time.Minute)
 	return c.day(up) + "at about " + up.In(c.zone).Format("15:04 (MST)")
 }
 
-// until formats a time that follows the word "until": "tomorrow 14:20 (EAT)".
+// The method "until" formats a time that follows the word "until": "tomorrow 14:20 (EAT)".
 func (c clockOf) until(t time.Time) string { return c.day(t) + t.In(c.zone).Format("15:04 (MST)") }
 
-// at formats a moment: "tomorrow at 14:20".
+// The method "at" formats a moment: "tomorrow at 14:20".
 func (c clockOf) at(t time.Time) string { return c.day(t) + "at " + t.In(c.zone).Format("15:04") }
 
-// from formats the beginning of a span: "tomorrow from 14:20".
+// The method "from" formats the beginning of a span: "tomorrow from 14:20".
 func (c clockOf) from(t time.Time) string { return c.day(t) + "from " + t.In(c.zone).Format("15:04") }

@@ -20,8 +20,9 @@ type sendingHoursNotice struct {
 	// begins is when the campaign begins: now or its start time.
 	begins    time.Time
 	countries []string // countries whose national numbers the list may hold
-	// closed maps a country to its sending hours, if they are closed when the campaign begins.
-	// The map affected has the entries of the map closed whose country has at least one recipient.
+	// The map "closed" has the sending hours of each country where sending is not allowed when the
+	// campaign begins. The map "affected" has the entries of "closed" for countries with at least
+	// one recipient.
 	closed, affected map[string]*hours.Window
 }
 
@@ -59,7 +60,8 @@ func (s *sendCommand) newSendingHoursNotice(ctx context.Context, b *backend, cou
 }
 
 // recordCountries yields the recipients unchanged. If the sending hours of a recipient's country
-// are closed, it records the country in c.affected. On a nil receiver it returns recipients.
+// are closed, it records the country in c.affected. If c is nil, it returns its parameter
+// "recipients".
 func (c *sendingHoursNotice) recordCountries(recipients iter.Seq2[producer.Recipient, error]) iter.Seq2[producer.Recipient, error] {
 	if c == nil {
 		return recipients
@@ -90,7 +92,7 @@ func (c *sendingHoursNotice) recordCountry(number string) {
 	}
 }
 
-// noteSendingHours prints for each affected country when its recipients get the message.
+// noteSendingHours prints when recipients get the message, for each country in c.affected.
 func (s *sendCommand) noteSendingHours(c *sendingHoursNotice) {
 	if c == nil {
 		return

@@ -25,8 +25,8 @@ func placeholders(l *recipients.List, body string) []string {
 	})
 }
 
-// listDoubts returns what may be wrong with the list and the text, for the question before a campaign is
-// enqueued: parts that look like merge fields, and a guessed encoding.
+// listDoubts returns possible mistakes in the list and in the text, for the question before a campaign
+// is enqueued: parts that look like merge fields, and a guessed encoding.
 func listDoubts(l *recipients.List, body string) (doubts []string) {
 	if parts := placeholders(l, body); len(parts) > 0 {
 		doubts = append(doubts, "the text contains "+strings.Join(parts, ", "))
@@ -58,8 +58,8 @@ func listNotes(l *recipients.List, body string) (notes []string) {
 	return notes
 }
 
-// otherTextNote returns the note on n recipients that are skipped as duplicates although their text
-// differs from the text that their number gets.
+// otherTextNote returns the note on n recipients that are skipped as duplicates, although the text for
+// such a recipient differs from the text that the number gets.
 func otherTextNote(n int) string {
 	what := "recipients have the number of an earlier recipient, but another text: they are skipped"
 	if n == 1 {

@@ -9,8 +9,8 @@ import (
 	"github.com/tuma-sms/tuma/internal/simulator"
 )
 
-// TestSend_NotesOnTheList checks that a dry run, its JSON and a campaign report what Tuma guessed of a
-// list, and text that looks like a merge field of another system.
+// TestSend_NotesOnTheList checks that a dry run, its JSON and a campaign report two things: what Tuma
+// guessed about a list, and text that looks like a merge field of another system.
 func TestSend_NotesOnTheList(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t, simulator.Options{})

@@ -9,9 +9,9 @@ import (
 )
 
 // noteEnqueued prints the result of an enqueue, and facts about the campaign that the user may have
-// missed. The parameter otherTexts is the number of recipients that are skipped as duplicates
-// although their text differs from the text that their number gets. The parameter "resending" lists
-// the accounts that may send a message twice.
+// missed. The parameter otherTexts is the number of recipients that are skipped as duplicates,
+// although the text for such a recipient differs from the text that the number gets. The parameter
+// "resending" lists the accounts that may send a message twice.
 func (s *sendCommand) noteEnqueued(r producer.Receipt, src *source, otherTexts int, resending []string) {
 	s.noteReceipt(r)
 	if !r.Again {

@@ -16,13 +16,13 @@ import (
 	"github.com/tuma-sms/tuma/producer"
 )
 
-// skippedFile is the table of skipped recipients, CSV or a workbook. Methods of a nil skippedFile do
-// nothing.
+// skippedFile is a file that lists the skipped recipients, as CSV or as a workbook. Methods of a nil
+// skippedFile do nothing.
 type skippedFile struct {
 	file    *outputFile
 	row     func(cells ...string) error
 	end     func(complete bool) error
-	columns *recipients.Columns // columns of the recipient list to copy into the file; nil copies none
+	columns *recipients.Columns // columns are the columns of the recipient list that are copied into the file; nil means no columns.
 }
 
 // skippedHeader is the header of the file.
@@ -67,8 +67,8 @@ func (s *sendCommand) openSkippedFile(src *source) (*skippedFile, error) {
 	return r, nil
 }
 
-// open creates the table. The parameter names has the columns of the list that the table also has.
-// open opens these columns for reading.
+// The method "open" creates the table. The parameter "names" lists the columns of the list that are
+// copied into the table. The method also opens these columns for reading.
 func (r *skippedFile) open(src *source, names []string) (err error) {
 	if strings.EqualFold(filepath.Ext(r.file.name), ".xlsx") {
 		book, err := xlsx.NewWriter(r.file)
@@ -90,7 +90,7 @@ func (r *skippedFile) open(src *source, names []string) (err error) {
 	return err
 }
 
-// add writes one skipped recipient.
+// The method "add" writes one skipped recipient.
 func (r *skippedFile) add(x producer.SkippedRecipient) error {
 	if r == nil {
 		return nil
@@ -109,7 +109,7 @@ func (r *skippedFile) add(x producer.SkippedRecipient) error {
 	return nil
 }
 
-// close ends the table. If complete is false, it removes the file.
+// The method "close" ends the table. If complete is false, it removes the file.
 func (r *skippedFile) close(complete bool) error {
 	if r == nil {
 		return nil

@@ -21,7 +21,7 @@ const (
 	// testTimeout is how long tuma waits for the outcome of a test message before it cancels the
 	// test.
 	testTimeout = 2 * time.Minute
-	// maxTestIDs limits the IDs for one test message: the message gets up to maxTestIDs-1 different
+	// maxTestIDs limits the IDs for one test message: a message has at most maxTestIDs-1 different
 	// IDs. A test that was not sent is repeated under the next ID.
 	maxTestIDs = 1000
 )
@@ -69,8 +69,9 @@ func (s *sendCommand) sendTest(ctx context.Context, b *backend, first producer.R
 }
 
 // preview plans the campaign like a dry run. It returns the forecast, and the first recipient that
-// has a value for every merge field. The test message uses the values of this recipient. A missing
-// value that --on-missing does not allow is an error here, before the test message is sent.
+// has a value for every merge field. The test message uses the values of this recipient. If a
+// value is missing and --on-missing does not allow that, preview returns an error, so that no test
+// message is sent.
 func (s *sendCommand) preview(ctx context.Context, b *backend, src *source) (f producer.Forecast, first producer.Recipient, err error) {
 	body, err := sms.ParseTemplate(s.campaign.Body)
 	if err != nil {
@@ -105,8 +106,8 @@ func (s *sendCommand) preview(ctx context.Context, b *backend, src *source) (f p
 	return f, first, nil
 }
 
-// recipientCount returns the number of recipients that would be sent to and that would be skipped, as
-// text for the confirmation prompt.
+// recipientCount returns two counts as text for the confirmation prompt: the recipients that would get
+// the message, and the recipients that would be skipped.
 func recipientCount(f producer.Forecast) string {
 	if f.Skipped == 0 {
 		return console.Plural(f.Total, "recipient")
@@ -143,8 +144,8 @@ func testCampaign(c producer.Campaign) producer.Campaign {
 	return c
 }
 
-// run sends the test message, or finds that the same test was sent before, and returns its result.
-// It returns an error if the message was not sent.
+// run sends the test message and returns its result. If the same test was sent before, run returns the
+// result of that test. It returns an error if the message was not sent.
 func (t *testMessage) run(ctx context.Context, to producer.Recipient) (producer.Result, error) {
 	again, err := t.chooseID(ctx, to)
 	if err != nil {
@@ -156,14 +157,15 @@ func (t *testMessage) run(ctx context.Context, to producer.Recipient) (producer.
 		t.note("tuma: sending a test to %s, as %s", to.Number, t.campaign.ID)
 	}
 	one := func(yield func(producer.Recipient, error) bool) { yield(to, nil) }
-	// Enqueue the test even if it exists: the command that enqueued it may have died before it woke a worker.
+	// Enqueue the test even if it exists. The command that enqueued it first may have died before it
+	// woke a worker.
 	if _, err := t.b.Enqueue(ctx, t.campaign, one); err != nil {
 		return producer.Result{}, err
 	}
 	return t.waitForOutcome(ctx)
 }
 
-// resendHint returns how to send the same test again.
+// resendHint returns advice on how to send the same test again.
 func (t *testMessage) resendHint() string {
 	if t.idDerived {
 		return "--again sends it again"
@@ -172,8 +174,8 @@ func (t *testMessage) resendHint() string {
 }
 
 // chooseID sets the ID of the test, which is derived from the campaign's ID and the content of the
-// test. If that test exists, chooseID returns true and the test is not sent again. A test that was
-// rejected or skipped does not count: the next ID is used.
+// test. If a test with this ID exists, chooseID returns true and the test is not sent again. If
+// the existing test was rejected or skipped, chooseID tries the next ID instead.
 func (t *testMessage) chooseID(ctx context.Context, to producer.Recipient) (again bool, err error) {
 	content, err := producer.ContentID(t.campaign, func(yield func(producer.Recipient, error) bool) { yield(to, nil) })
 	if err != nil {

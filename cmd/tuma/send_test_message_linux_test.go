@@ -14,8 +14,8 @@ import (
 	"github.com/tuma-sms/tuma/producer"
 )
 
-// terminal opens a pseudo-terminal. The test writes the user's input to keys, and reads from keys
-// what the screen shows. The command under test reads and writes tty.
+// terminal opens a pseudo-terminal. The test writes the user's input to the file keys. From the
+// same file it reads what the screen shows. The command under test reads and writes tty.
 func terminal(t testing.TB) (keys, tty *os.File) {
 	t.Helper()
 	keys, err := os.OpenFile("/dev/ptmx", os.O_RDWR|syscall.O_NOCTTY, 0)
@@ -37,7 +37,7 @@ func terminal(t testing.TB) (keys, tty *os.File) {
 }
 
 // runTyped runs a command on a terminal. The parameter "types" is the text that the user types. The
-// result screen is everything that the terminal shows: standard error and the echoed input.
+// result "screen" is everything that the terminal shows: standard error and the echoed input.
 func (c *cli) runTyped(types string, args ...string) (screen, out string, exit int) {
 	c.t.Helper()
 	keys, tty := terminal(c.t)

@@ -23,7 +23,7 @@ type sendTimes struct {
 	startAt, expireAt, expireIn, zoneName string // values of the flags
 
 	zone *time.Location // the zone in which times are read and shown
-	now  time.Time      // when the flags were read
+	now  time.Time      // the time at which the flags were read
 	// start and expiry are the times of the campaign. A zero start means now, and a zero expiry
 	// means never.
 	start, expiry time.Time
@@ -32,10 +32,10 @@ type sendTimes struct {
 	missedStart, missedExpiry time.Time
 }
 
-// zoneFor returns the time zone in which a command reads dates and times of day.
-// It is the zone with the given name (the value of --zone). If name is empty, it is the zone of
-// country, or of default_country if country is empty, provided that the country has only one zone.
-// Otherwise it is the zone of the machine.
+// zoneFor returns the time zone in which a command reads dates and times of day. The parameter
+// "name" is the value of --zone; if it is set, zoneFor returns the zone with this name. Otherwise
+// zoneFor returns the zone of the parameter "country", or of default_country if that parameter is
+// empty. If there are several zones in that country, it returns the zone of the machine.
 func zoneFor(a *app, name, country string) (*time.Location, error) {
 	if name != "" {
 		zone, err := time.LoadLocation(name)
@@ -57,7 +57,8 @@ func zoneFor(a *app, name, country string) (*time.Location, error) {
 	return localZone(a), nil
 }
 
-// localZone returns the time zone of the machine: that of the environment variable TZ if it names one.
+// localZone returns the time zone that the environment variable TZ names, or else the time zone of the
+// machine.
 func localZone(a *app) *time.Location {
 	if name, _ := a.lookup("TZ"); name != "" {
 		if zone, err := time.LoadLocation(strings.TrimPrefix(name, ":")); err == nil {
@@ -121,8 +122,8 @@ func (t *sendTimes) parse(a *app, c *producer.Campaign) (err error) {
 	return nil
 }
 
-// notes returns one line for the start and one for the expiry of the campaign. Each line shows how the
-// command has understood the flag. A time without a flag has no line.
+// notes returns one line for the start and one line for the expiry of the campaign. Each line shows
+// how the command has understood the flag. If a flag is not set, its line is left out.
 func (t *sendTimes) notes() (lines []string) {
 	for _, x := range []struct {
 		verb, flag string
@@ -135,7 +136,7 @@ func (t *sendTimes) notes() (lines []string) {
 	return lines
 }
 
-// describe returns a time as people read it in the zone of the campaign, and the same time in UTC.
+// describe returns a time in two forms: in the zone of the campaign, as people read it, and in UTC.
 func (t *sendTimes) describe(at time.Time) string {
 	text := moment.Describe(at, t.now, t.zone)
 	if _, offset := at.In(t.zone).Zone(); offset != 0 {
@@ -146,8 +147,9 @@ func (t *sendTimes) describe(at time.Time) string {
 
 // findMissed looks for the campaign of an earlier run of the same command. Suppose that a command
 // with "--start-at 08:00" runs at 07:59 and again at 08:01. The second run would read 08:00 as
-// tomorrow and derive another ID, so each recipient would get the message twice. If the campaign
-// with today's start exists, findMissed sets c and t to the ID and the times of that campaign.
+// 08:00 tomorrow, and derive another ID, so each recipient would get the message twice. If the
+// campaign with today's start exists, findMissed sets c and t to the ID and the times of that
+// campaign.
 func (t *sendTimes) findMissed(ctx context.Context, b *backend, src *source, c *producer.Campaign) error {
 	if t.missedStart.IsZero() && t.missedExpiry.IsZero() {
 		return nil

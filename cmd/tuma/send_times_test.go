@@ -85,7 +85,7 @@ func TestSendTimes_SecondRunSendsNothing(t *testing.T) {
 	h := newFixture(t, simulator.Options{})
 	h.startWorker()
 	list := h.file("twice.csv", "phone\n0712345678\n0712345679\n")
-	at := evening().Add(24 * time.Hour) // tomorrow, so that the start is in the future by the clock of Redis, too
+	at := evening().Add(24 * time.Hour) // The time is tomorrow, so that the start is also in the future by the clock of Redis.
 	for start, later := range map[string]time.Duration{
 		"in 2h": time.Minute,
 		"20:00": 2 * time.Hour, // the second run is at 20:40, after the start time

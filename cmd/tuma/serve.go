@@ -137,8 +137,8 @@ func (s *serveCommand) run(ctx context.Context) error {
 	return nil
 }
 
-// runBeside runs the server until ctx ends and its requests in flight are finished. The functions in others, such as
-// the delivery of webhooks, run as long as the server.
+// runBeside runs the server until ctx ends and its requests in flight are finished. The functions in the parameter
+// "others", such as the delivery of webhooks, run as long as the server.
 func runBeside(ctx context.Context, srv *server.Server, listener, health net.Listener, others ...func(context.Context)) error {
 	var group sync.WaitGroup
 	running, stop := context.WithCancel(ctx)
@@ -167,8 +167,8 @@ func checkServeRedis(ctx context.Context, b *backend, log zerolog.Logger) error 
 	return nil
 }
 
-// reloadServer gives the server the secrets, providers and webhooks of a changed configuration. It returns what takes effect
-// only after a restart.
+// reloadServer gives the server the secrets, providers and webhooks of a changed configuration. It returns the settings
+// whose change takes effect only after a restart.
 func reloadServer(srv *server.Server, hooks *webhook.Service, old server.Config, b *backend, cfg *config.Config, log zerolog.Logger) (restart []string, err error) {
 	next, err := serverConfig(&backend{Client: b.Client, rdb: b.rdb, cfg: cfg}, log)
 	if err != nil {
@@ -192,8 +192,8 @@ func reloadServer(srv *server.Server, hooks *webhook.Service, old server.Config,
 	return restart, nil
 }
 
-// listeners opens the addresses of --listen and --metrics-listen. health is nil if --metrics-listen
-// is not set.
+// listeners opens the addresses of --listen and --metrics-listen. The result "health" is nil if --metrics-listen is not
+// set.
 func (s *serveCommand) listeners(ctx context.Context) (listener, health net.Listener, err error) {
 	var lc net.ListenConfig
 	if listener, err = lc.Listen(ctx, "tcp", s.listen); err != nil {
@@ -208,7 +208,7 @@ func (s *serveCommand) listeners(ctx context.Context) (listener, health net.List
 	return listener, health, nil
 }
 
-// reportDoor returns the door for the delivery reports of the accounts that collect them.
+// reportDoor returns the door for delivery reports. It has the accounts that collect such reports.
 func reportDoor(b *backend, log zerolog.Logger, meter *metrics.Server) *tracking.Door {
 	var list []tracking.DoorAccount
 	reporting := map[string]blacklist.Account{}
@@ -264,8 +264,8 @@ func serverAccount(acc *config.Account) server.Account {
 	return server.Account{Name: acc.Name, Secrets: acc.CallbackSecrets, Provider: acc.Worker.Provider, Sender: acc.Worker.Sender}
 }
 
-// appendPolled appends acc, an account without a door for incoming messages, to polled. It does so
-// only if the gateway lets serve read the account's inbox.
+// appendPolled appends an account without a door for incoming messages to the slice "polled", if the gateway lets serve
+// read the account's inbox.
 func appendPolled(polled []server.Account, acc *config.Account) []server.Account {
 	if _, ok := acc.Worker.Provider.(providers.InboxReader); !ok || acc.Ready() != nil {
 		return polled

@@ -17,7 +17,7 @@ import (
 	"github.com/tuma-sms/tuma/ratelimit"
 )
 
-// newWebhooks returns the webhooks of `tuma serve`, with those of the configuration.
+// newWebhooks returns the webhooks of `tuma serve`, including the webhooks of the configuration.
 func newWebhooks(b *backend, log zerolog.Logger) *webhook.Service {
 	s := webhook.New(script.NewRunner(b.rdb, b.cfg.Redis.Durability), b.Client, log)
 	s.SetConfigured(b.cfg.Webhooks)
@@ -31,7 +31,8 @@ func newAPI(ctx context.Context, b *backend, hooks *webhook.Service, tracer *tra
 		Version: readBuild(info).release(version), Rate: func(ctx context.Context, account, rate string) error { return changeRate(ctx, b, account, rate) }})
 }
 
-// changeRate sets the rate of an account from a text such as "80/s", or restores the configured one.
+// changeRate sets the rate of an account from a text such as "80/s", or restores the configured
+// rate.
 func changeRate(ctx context.Context, b *backend, account, text string) error {
 	store := accounts.New(script.NewRunner(b.rdb, b.cfg.Redis.Durability))
 	acc, err := store.Account(ctx, account)

@@ -24,7 +24,7 @@ type killedServe struct {
 	address, key string
 	process      *exec.Cmd
 	client       http.Client
-	over         chan struct{} // closed after the last kill
+	over         chan struct{} // over is closed after the last kill.
 	numbers      atomic.Int64
 	answers      atomic.Int64 // answers with 2xx
 
@@ -33,7 +33,7 @@ type killedServe struct {
 	ids      map[string]bool // of those requests
 }
 
-// receipt is a receipt of a campaign or the status of a message, as far as clients compare it.
+// receipt has the fields that clients compare: of the receipt of a campaign, or of the status of a message.
 type receipt struct {
 	ID      string    `json:"id"`
 	Total   int       `json:"total"`
@@ -50,8 +50,8 @@ func (s *killedServe) kill() {
 	_ = s.process.Wait()
 }
 
-// post repeats a request until the server answers it with 2xx. A client that does not know whether its request
-// succeeded has to do the same.
+// post repeats a request until the server answers it with 2xx. Any client must repeat a request in this way if it does
+// not know whether the request succeeded.
 func (s *killedServe) post(ctx context.Context, path, id, body string) (receipt, error) {
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
@@ -98,7 +98,7 @@ func (s *killedServe) once(ctx context.Context, path, id, body string) (r receip
 
 func (s *killedServe) number() uint64 { return 254700000000 + uint64(s.numbers.Add(1)) }
 
-// took adds a request to those that the server has answered with 2xx.
+// took records a request that the server has answered with 2xx.
 func (s *killedServe) took(id string, numbers ...uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -122,8 +122,8 @@ func (s *killedServe) postMessages(ctx context.Context, client int) error {
 	}
 }
 
-// postTogether posts one campaign from fifty clients at once, again and again until the last kill. All clients must get
-// the same receipt.
+// postTogether repeats one step until the last kill: it posts one campaign from fifty clients at once. All clients must
+// get the same receipt.
 func (s *killedServe) postTogether(ctx context.Context) error {
 	const clients = 50
 	for i := 0; ; i++ {
@@ -152,8 +152,8 @@ func (s *killedServe) postTogether(ctx context.Context) error {
 	}
 }
 
-// check compares the messages that went out, and the campaigns that exist, with the requests that
-// were answered with 2xx.
+// check compares two things with the requests that were answered with 2xx: the messages that went out, and the
+// campaigns that exist.
 func (s *killedServe) check() {
 	s.t.Helper()
 	for _, n := range s.accepted {
@@ -176,8 +176,8 @@ func (s *killedServe) check() {
 	}
 }
 
-// Clients post while `tuma serve` and Redis are killed: each message goes out once, nothing that was answered with 2xx is
-// lost, and identical requests make one campaign and get one receipt.
+// Clients post while `tuma serve` and Redis are killed: each message goes out once, and no request that was answered
+// with 2xx is lost. Identical requests make one campaign and get one receipt.
 func TestServe_KilledWhileClientsPost(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t, simulator.Options{}, redistest.WithAOF("always"))

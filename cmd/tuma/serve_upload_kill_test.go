@@ -15,8 +15,8 @@ import (
 	"github.com/tuma-sms/tuma/producer"
 )
 
-// `tuma serve` is killed while it reads a long list. No part of the list goes out or stays. The same request again, to another
-// process, makes the campaign, and each recipient gets one message.
+// `tuma serve` is killed while it reads a long list. No part of the list is sent or stored. When the client repeats the
+// request to another process, that process makes the campaign, and each recipient gets one message.
 func TestServe_KilledInMidUpload(t *testing.T) {
 	t.Parallel()
 	const rows = 40_000
@@ -27,7 +27,7 @@ func TestServe_KilledInMidUpload(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// state returns the campaign's state, or "" if there is no campaign.
+	// state returns the campaign's state, or "" if the campaign does not exist.
 	state := func() producer.State {
 		st, err := client.Status(t.Context(), "list")
 		if err != nil && !errors.Is(err, producer.ErrNotFound) {
@@ -97,13 +97,14 @@ func launchServe(t *testing.T, h *fixture) (s *killedServe, files string) {
 	return s, files
 }
 
-// uploadEnd is how a request with a list ended.
+// uploadEnd is the response to a request with a list, or its error.
 type uploadEnd struct {
 	status int
 	err    error
 }
 
-// upload begins a request that makes a campaign from a CSV file. The caller writes the file to feed and closes it.
+// upload begins a request that makes a campaign from a CSV file. The caller writes the file to the result "feed", and
+// closes feed.
 func (s *killedServe) upload(id string) (feed *io.PipeWriter, ended <-chan uploadEnd) {
 	s.t.Helper()
 	body, feed := io.Pipe()

@@ -48,15 +48,15 @@ func newHookReceiver(t *testing.T, secret string) *hookReceiver {
 	return r
 }
 
-// has reports whether a message has a text.
+// has reports whether the receiver got a message that contains the text.
 func (r *hookReceiver) has(text string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return slices.ContainsFunc(r.taken, func(body string) bool { return strings.Contains(body, text) })
 }
 
-// A tuma serve process delivers to the webhook of its tuma.yaml, uses a changed one without a restart, and leaves no event
-// behind for the next process.
+// A `tuma serve` process delivers to the webhook of its tuma.yaml. If that webhook changes, it uses the new webhook
+// without a restart. It leaves no undelivered event to the next process.
 func TestServe_WebhooksOfTheConfiguration(t *testing.T) {
 	t.Parallel()
 	const first, second = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_dHVtYS10dW1hLXR1bWEtdHVtYS10dW1hLXR1bWE="
@@ -116,7 +116,7 @@ func TestServe_WebhooksOfTheConfiguration(t *testing.T) {
 	}
 }
 
-// A webhook without its secret fails only tuma serve.
+// If the secret of a webhook is missing, only `tuma serve` fails.
 func TestServe_WebhookWithoutSecret(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t, simulator.Options{})

@@ -25,7 +25,7 @@ type rollout struct {
 	sent     int
 }
 
-// wantInForce has, for each version of the configuration, the settings that must be in force.
+// wantInForce maps each version of the configuration to the settings that must be in force.
 var wantInForce = map[string]struct {
 	rate    float64
 	country string
@@ -121,8 +121,8 @@ func (r *rollout) wantVersion(step, version string) {
 	}
 }
 
-// wantPlanned sends numbers in the national form of both countries with the configuration of one
-// version. All of them must be read as numbers of the country that is in force.
+// wantPlanned uses the configuration of one version to send to numbers in the national form of both
+// countries. Tuma must read all numbers as numbers of the country that is in force.
 func (r *rollout) wantPlanned(step, enqueuedBy, version string) {
 	r.t.Helper()
 	want := wantInForce[version]
@@ -157,8 +157,8 @@ func (r *rollout) wantPlanned(step, enqueuedBy, version string) {
 	}
 }
 
-// wantDifferences checks that `tuma accounts` and `tuma check` name the worker called differing,
-// and each setting in which it differs. They must not name the worker called agreeing.
+// wantDifferences checks that `tuma accounts` and `tuma check` name the worker "differing", and each
+// setting in which this worker differs. They must not name the worker "agreeing".
 func (r *rollout) wantDifferences(step string, differing, agreeing *exec.Cmd, version string) {
 	r.t.Helper()
 	id := func(p *exec.Cmd) string { return "-" + strconv.Itoa(p.Process.Pid) + "-" }
@@ -196,8 +196,8 @@ func (r *rollout) wantNoDifferences(step string) {
 	}
 }
 
-// Real processes are updated one by one and rolled back. At each step the configuration of the worker
-// that started last is in force.
+// Worker processes are updated one by one, and then rolled back. At each step the configuration of
+// the worker that started last is in force.
 func TestRollout_TheWorkerThatStartedLastDecides(t *testing.T) {
 	t.Parallel()
 	for _, order := range [][2]string{{"v1", "v2"}, {"v2", "v1"}} {
@@ -252,7 +252,7 @@ func TestRollout_ARateByHandStaysInForce(t *testing.T) {
 }
 
 // A worker that serves only some accounts sets the settings of these accounts and of the cluster.
-// The settings of the other accounts stay as they were.
+// The settings of the other accounts do not change.
 func TestRollout_AWorkerForSomeAccountsLeavesTheOthers(t *testing.T) {
 	t.Parallel()
 	r := newRollout(t)
@@ -283,7 +283,7 @@ func TestSend_WithoutAWorkerWaitsForOne(t *testing.T) {
 	if _, errOut, exit := c.runWithInput("0712345678\n", "send", "--via", "nowhere", "--body", "Hello"); exit != exitMisuse || !strings.Contains(errOut, "start a worker or run tuma accounts sync first") {
 		t.Errorf("send through an unknown account: got exit %d and standard error\n%s", exit, errOut)
 	}
-	r.start("v2") // v2 has another country: the campaigns keep the country of their enqueue
+	r.start("v2") // v2 has another country, but the campaigns keep the country that they got when they were enqueued
 	for _, id := range []string{"early", "routed"} {
 		eventually(t, id, func() bool {
 			out, _ := c.mustRun("status", id, "--json")

@@ -23,7 +23,8 @@ type interrupts struct {
 	// onAgain points to the function that each signal after the first one calls. If it is nil, such
 	// a signal ends the process.
 	onAgain atomic.Pointer[func()]
-	// onHangUp points to the function that SIGHUP calls; nil: SIGHUP is like SIGTERM.
+	// onHangUp points to the function that SIGHUP calls. If it is nil, SIGHUP has the effect of
+	// SIGTERM.
 	onHangUp atomic.Pointer[func()]
 }
 
@@ -49,7 +50,7 @@ func watchSignals(errOut io.Writer) (context.Context, *interrupts) {
 	return ctx, i
 }
 
-// follow acts on each signal until the channel is closed.
+// follow handles each signal until the channel is closed.
 func (i *interrupts) follow(signals <-chan os.Signal) {
 	first := true
 	for s := range signals {
@@ -74,9 +75,9 @@ func (i *interrupts) follow(signals <-chan os.Signal) {
 }
 
 // finish makes the command end only when it has finished its work. A second signal then does not
-// end the process, but calls the function again. That function should print what the command waits
-// for. A failed write, to a closed terminal or to a pipe without a reader, does not end the process
-// either. finish does nothing for a nil *interrupts.
+// end the process. It calls the function in the parameter "again", which should print what the
+// command waits for. A failed write to a closed terminal, or to a pipe without a reader, does not
+// end the process either. finish does nothing for a nil *interrupts.
 func (i *interrupts) finish(again func()) {
 	if i == nil {
 		return

@@ -65,7 +65,7 @@ func spool(name string, o recipients.Options, from io.Reader) (*source, error) {
 		return nil, fmt.Errorf("copy %s to a temporary file: %w", name, err)
 	}
 	// Remove the file while it is open, so that no numbers stay on disk if this process is killed.
-	// A system that cannot do that returns an error, and Close removes the file.
+	// Some systems cannot remove an open file and return an error. Then Close removes the file.
 	s := &source{name: name, file: file, temporary: os.Remove(file.Name()) != nil}
 	if err = copyRecipients(file, name, o, from); err != nil {
 		return nil, errors.Join(err, s.Close())
@@ -119,8 +119,8 @@ func (s *source) Close() error {
 }
 
 // all yields the recipients from the beginning. If the file has changed since it was opened, the
-// sequence ends with an error, because a campaign ID derived from one content must not be used for
-// another.
+// sequence ends with an error, because a campaign ID that is derived from one content must not be
+// used for another content.
 func (s *source) all() iter.Seq2[producer.Recipient, error] {
 	return func(yield func(producer.Recipient, error) bool) {
 		for r, err := range s.list.All() {

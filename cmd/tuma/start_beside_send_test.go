@@ -9,8 +9,9 @@ import (
 	"github.com/tuma-sms/tuma/internal/simulator"
 )
 
-// A worker starts a hundred times, each time on an empty Redis. Meanwhile tuma send enqueues
-// through the worker's account. tuma send must never fail because the account is missing.
+// A worker starts a hundred times, each time on an empty Redis. Meanwhile `tuma send`
+// enqueues a campaign for the worker's account. The command must never fail because the
+// account is missing.
 func TestSend_BesideAHundredStartsOfAWorker(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t, simulator.Options{})

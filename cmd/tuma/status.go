@@ -58,7 +58,7 @@ progress until the campaign has ended, and then the status.`,
 	return c
 }
 
-// withCampaign checks a campaign ID, connects to Redis and calls do.
+// withCampaign checks a campaign ID, connects to Redis and calls the function do.
 func (a *app) withCampaign(ctx context.Context, id string, do func(*backend, string) error) error {
 	if !ledger.ValidID(id) {
 		return misuse("invalid campaign ID %.140q: use 1 to 128 of A-Z a-z 0-9 . _ : -", id)
@@ -138,7 +138,7 @@ func addReports(g *console.Table, r *producer.Reports, p console.Screen, now tim
 		if r.Until.After(now) {
 			detail += " until " + p.Time(*r.Until)
 		} else {
-			detail += "; the time to wait for the others is over"
+			detail += "; the time to wait for the other reports is over"
 		}
 	}
 	g.Add("reports", console.FormatInt(r.Final), detail)
@@ -169,8 +169,8 @@ func deliveryTimes(r *producer.Reports) string {
 	return "half within " + took(*r.MedianSeconds) + ", 95 % within " + took(*r.P95Seconds)
 }
 
-// printByAccount prints the counts of each account, if there are several. A narrow screen does not show
-// the statuses that no recipient has.
+// printByAccount prints the counts of each account if the campaign has several accounts. On a narrow screen
+// it leaves out a status that no recipient has.
 func printByAccount(w io.Writer, p console.Screen, counts []producer.AccountCounts) error {
 	if len(counts) < 2 {
 		return nil
@@ -261,8 +261,8 @@ func holdText(reason string) string {
 	return reason
 }
 
-// describe describes what a campaign is waiting for, like describeBlock. For a pause by --max-rejected
-// it also gives the counts that caused the pause.
+// describe is like describeBlock, but for a pause by --max-rejected it also names the counts that caused the
+// pause.
 func describe(st producer.Status, b producer.Block, p console.Screen, now time.Time) string {
 	if b.Reason != "paused" || st.TooManyRejected == nil {
 		return describeBlock(b, p, now)
@@ -291,7 +291,8 @@ func canaryText(c *producer.Canary) string {
 	return text
 }
 
-// formatUntil formats the time from now until at: "in 3m00s", or "now".
+// formatUntil formats the time from "now" until the time "at", as in "in 3m00s". If "at" has passed, it
+// returns "now".
 func formatUntil(at, now time.Time) string {
 	if d := at.Sub(now); d > time.Second {
 		return "in " + console.FormatDuration(d)

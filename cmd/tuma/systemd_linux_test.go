@@ -13,9 +13,9 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// TestNotifySystemd takes the place of systemd. It checks what a worker sends when Redis first
-// answers and when the worker stops. The test sets an environment variable, so it does not run in
-// parallel.
+// TestNotifySystemd receives messages like systemd. It checks the message that a worker sends
+// when Redis first answers, and the message that it sends when it stops. The test sets an
+// environment variable, so it does not run in parallel.
 func TestNotifySystemd(t *testing.T) {
 	address := &net.UnixAddr{Name: filepath.Join(t.TempDir(), "notify"), Net: "unixgram"}
 	socket, err := net.ListenUnixgram("unixgram", address)

@@ -24,7 +24,7 @@ func TestTerminal_NoLineIsWiderThanTheScreen(t *testing.T) {
 	h.mustRun("hold", "kobo-main", "--reason", "waiting_for_the_finance_department")
 	h.mustRun("send", "--id", "held", "--via", "kobo-main", "--body", "x", "--file", list)
 	h.mustRun("optout", "add", "0712345678", "--sender", "ACME")
-	long := regexp.MustCompile(`^\s*(\S+)$`) // a line of one word, such as a command to copy, stays whole
+	long := regexp.MustCompile(`^\s*(\S+)$`) // a line of one word is not split, because it may be a command that the user copies
 	for _, width := range []int{80, 60, 40, 24} {
 		for _, args := range [][]string{{"list"}, {"status", id}, {"status", "held"}, {"report", id}, {"report", "held"}, {"accounts"}, {"optout", "list"},
 			{"optout", "check", "0712345678"}, {"balance", "kobo-main"}, {"find", "0712345678"}} {

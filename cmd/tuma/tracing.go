@@ -11,7 +11,8 @@ import (
 	"github.com/tuma-sms/tuma/internal/tracing/otlp"
 )
 
-// startTracing returns what sends the spans of a command, or nil if tracing is off. The caller closes it.
+// startTracing returns the tracing of a command, which sends the command's spans. It returns nil if tracing is off.
+// The caller must close the tracing.
 func startTracing(ctx context.Context, a *app, cfg *config.Config, command string, log zerolog.Logger) (*otlp.Provider, error) {
 	info, _ := debug.ReadBuildInfo()
 	p, err := otlp.Start(ctx, otlp.Settings{Endpoint: cfg.Tracing.Endpoint, Sample: cfg.Tracing.Sample, Version: readBuild(info).release(version),
@@ -22,8 +23,9 @@ func startTracing(ctx context.Context, a *app, cfg *config.Config, command strin
 	return p, nil
 }
 
-// traceEnqueue starts the span of an enqueue by a command that ends afterwards. If the variable TRACEPARENT names a
-// span of the caller, the span is its child. The caller calls end after the enqueue, and end sends the span.
+// traceEnqueue starts the span of an enqueue, for a command that ends after the enqueue. If the variable
+// TRACEPARENT names a parent span, the new span is a child of that span. The caller must call the result "end"
+// after the enqueue; this function sends the span.
 func traceEnqueue(ctx context.Context, a *app, cfg *config.Config) (traced context.Context, end func(recipients int, again bool, err error), err error) {
 	p, err := startTracing(ctx, a, cfg, "cli", zerolog.Nop())
 	if err != nil {

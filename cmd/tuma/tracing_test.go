@@ -24,7 +24,7 @@ import (
 	"github.com/tuma-sms/tuma/producer"
 )
 
-// receiver is an OTLP/HTTP collector that keeps what it gets.
+// receiver is an OTLP/HTTP collector that keeps the spans it receives.
 type receiver struct {
 	*httptest.Server
 	mu    sync.Mutex
@@ -74,7 +74,8 @@ func (r *receiver) take(t *testing.T, text []byte) {
 	}
 }
 
-// summary returns the number of spans of each name, the traces, and the spans whose parent did not come.
+// summary returns the number of spans of each name, the traces, and the spans whose parent span was not
+// received.
 func (r *receiver) summary() (names map[string]int, traces map[string]bool, roots []*tracepb.Span) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -230,7 +231,7 @@ func TestTracing_WithoutASpanOfTheEnqueueThePlanningIsTheRoot(t *testing.T) {
 func TestTracing_JoinsTheTraceOfTheCaller(t *testing.T) {
 	t.Parallel()
 	const caller = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
-	x := newTraced(t, "0", simulator.Options{}) // Tuma records only the traces that the caller has sampled
+	x := newTraced(t, "0", simulator.Options{}) // Tuma records a trace only if the caller has sampled that trace
 	stop := x.workers(1)
 	x.mustRun("message", "send", "--via", "kobo-main", "--to", "254712345001", "--body", "Our text", "--wait")
 	x.env = append(x.env, "TRACEPARENT="+caller)

@@ -12,7 +12,8 @@ import (
 	"github.com/tuma-sms/tuma/internal/config"
 )
 
-// flagError returns the error to print for a mistake in a flag: what is wrong, and what to write.
+// flagError returns the error that is printed for a mistake in a flag. It names the mistake, and
+// the correct form.
 func flagError(c *cobra.Command, err error) error {
 	if e, ok := errors.AsType[*pflag.InvalidValueError](err); ok {
 		return flagValueError(e)
@@ -58,8 +59,9 @@ func flagValueError(wrong *pflag.InvalidValueError) error {
 	return misuse("--%s: %.40q %s", wrong.GetFlag().Name, wrong.GetValue(), problem)
 }
 
-// takes returns a check of the number of arguments. names are the arguments in their order; one
-// in brackets, such as "[ACCOUNT]", is optional and must come last.
+// takes returns a function that checks the number of arguments. The parameter "names" has the
+// names of the arguments in order. A name in brackets, such as "[ACCOUNT]", marks an optional
+// argument and must come last.
 func takes(names ...string) cobra.PositionalArgs {
 	return func(c *cobra.Command, args []string) error {
 		switch {
@@ -146,7 +148,7 @@ func printUsage(c *cobra.Command) error {
 	return err
 }
 
-// writeFlags writes the flags of a set below a title, if it has any.
+// writeFlags writes the flags of a set below a title. It writes nothing if the set is empty.
 func writeFlags(b *strings.Builder, title string, flags *pflag.FlagSet) {
 	if flags.HasAvailableFlags() {
 		b.WriteString("\n\n" + title + "\n" + strings.TrimRight(flags.FlagUsagesWrapped(helpWidth), "\n"))

@@ -11,7 +11,8 @@ import (
 	"github.com/tuma-sms/tuma/internal/test/redistest"
 )
 
-// unreachableRedis sets a Redis that refuses connections: no process listens on port 1.
+// unreachableRedis sets the address of a Redis that cannot be reached, because no process
+// listens on port 1.
 const unreachableRedis = "TUMA_REDIS_URL=redis://user:letmein@127.0.0.1:1/0"
 
 func TestUsage_MistakeIsOneLineAndExit2(t *testing.T) {
@@ -142,7 +143,8 @@ func TestSend_UnfitRedisIsRefused(t *testing.T) {
 	}
 }
 
-// The help of every command fits into helpWidth columns, also its examples, flags and lists.
+// The help of every command fits into helpWidth columns, including examples, flags and
+// lists.
 func TestHelp_FitsIntoTheWidth(t *testing.T) {
 	t.Parallel()
 	c := newCLI(t, "")

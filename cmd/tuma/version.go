@@ -33,8 +33,8 @@ means that the source had changes that were not committed.`,
 	}
 }
 
-// versionLine returns what `tuma version` prints. release is the version that the linker set, or
-// empty; info is the build information of the binary, or nil.
+// versionLine returns the line that `tuma version` prints. The parameter "release" is the version that the
+// linker set, or empty. The parameter "info" is the build information of the binary, or nil.
 func versionLine(release string, info *debug.BuildInfo) string {
 	b := readBuild(info)
 	line := fmt.Sprintf("tuma %s %s %s/%s", b.release(release), runtime.Version(), runtime.GOOS, runtime.GOARCH)
@@ -47,7 +47,7 @@ func versionLine(release string, info *debug.BuildInfo) string {
 	return line
 }
 
-// build is what a binary knows about its source.
+// build has the facts about its source that a binary contains.
 type build struct {
 	module   string // version of the main module, empty if Go does not know it
 	revision string // full hash of the commit, empty outside of a repository
@@ -76,8 +76,9 @@ func readBuild(info *debug.BuildInfo) build {
 	return b
 }
 
-// release returns the version that the linker set, which is in the parameter linker. If the linker set none, it
-// returns the version of the module, or else the commit. If none of these is known, it returns "devel".
+// release returns the version that the linker set, which is in the parameter "linker". If the linker did not
+// set a version, release returns the version of the module, or else the commit. If all three are unknown, it
+// returns "devel".
 func (b build) release(linker string) string {
 	// go build marks changes as "+dirty", and git describe as "-dirty". The name that release
 	// returns ends in "-dirty" in both cases.
@@ -99,5 +100,5 @@ func (b build) release(linker string) string {
 	return name
 }
 
-// shortRevision returns as many digits of the commit as a pseudo-version has.
+// shortRevision returns the first digits of the commit, as many as a pseudo-version has.
 func (b build) shortRevision() string { return b.revision[:min(len(b.revision), 12)] }

@@ -48,7 +48,7 @@ a worker at once, and leaves calls in doubt.
 
 When tuma.yaml or a secret file changes, the worker uses the new logins, rates
 and settings within two seconds; without a terminal, SIGHUP makes it read them
-at once. What needs a restart is logged. A broken file changes nothing.
+at once. It logs changes that need a restart. A broken file changes nothing.
 
 With --listen the worker serves /healthz (the process is alive, even without
 Redis), /readyz (the worker has started, is not shutting down, and Redis accepts
@@ -138,7 +138,8 @@ func (w *workerCommand) run(ctx context.Context) error {
 	return errors.Join(ignoreCancelled(ctx, wk.Run(ctx)), stop())
 }
 
-// reloadWorker returns a function that gives the worker a changed configuration of the named accounts.
+// reloadWorker returns a function for use after a change of the configuration. The function gives the
+// worker the changed settings of the named accounts.
 func reloadWorker(wk *worker.Worker, b *backend, names []string) func(context.Context, *config.Config) ([]string, error) {
 	return func(ctx context.Context, cfg *config.Config) ([]string, error) {
 		accounts, err := chooseAccounts(cfg, names)
@@ -176,7 +177,8 @@ func (w *workerCommand) serveHealth(ctx context.Context, ready func(context.Cont
 	return stop, nil
 }
 
-// ignoreCancelled returns err, or nil if a signal stopped the worker, which is not a failure.
+// ignoreCancelled returns nil if a signal stopped the worker, because that is not a failure. Otherwise it
+// returns err.
 func ignoreCancelled(ctx context.Context, err error) error {
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		return nil
@@ -233,8 +235,8 @@ func newLogger(w io.Writer, level, format string) (zerolog.Logger, error) {
 // readyTimeout is the time limit of the check that answers /readyz.
 const readyTimeout = 2 * time.Second
 
-// serveHealth serves /healthz and /readyz on an address until the server is closed, and /metrics if scraped
-// is not nil.
+// serveHealth serves /healthz and /readyz on an address until the server is closed. If the parameter
+// "scraped" is not nil, it also serves /metrics.
 func serveHealth(ctx context.Context, address string, ready func(context.Context) error, detail func() string, scraped http.Handler, log zerolog.Logger) (*http.Server, error) {
 	var lc net.ListenConfig
 	listener, err := lc.Listen(ctx, "tcp", address)
