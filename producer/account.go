@@ -14,26 +14,26 @@ import (
 // Account is a gateway account as workers publish it in Redis, with its current state.
 type Account struct {
 	Name string
-	// Provider is the kind of gateway, such as "kobo", and Info the facts about it.
+	// Provider is the kind of gateway, such as "kobo". Info has the facts about the gateway.
 	Provider string
 	Info     providers.Info
-	// Rate is the limit in Units a second for all workers together; 0 means unlimited.
+	// Rate is the limit for all workers together, in units a second (see Unit). 0 means unlimited.
 	Rate float64
-	// Burst is how many Units may be used at once after the account has been idle.
+	// Burst is how many units may be used at once after the account has been idle.
 	Burst float64
 	// Unit is what Rate and Burst count: "messages", "segments" or "requests".
 	Unit string
-	// Sender is the sender ID of campaigns that name none.
+	// Sender is the sender ID of campaigns that do not name a sender ID.
 	Sender string
 	// Concurrency is the maximum number of calls that each worker has in flight.
 	Concurrency int
-	// Price is the price of a segment, such as "0.80 KES"; empty if it is not configured.
+	// Price is the price of a segment, such as "0.80 KES". It is empty if no price is configured.
 	Price string
-	// ReportFor is how long a worker waits for the delivery report of a message; 0 if reports are
-	// not collected.
+	// ReportFor is how long a worker waits for the delivery report of a message. It is 0 if reports
+	// are not collected.
 	ReportFor time.Duration
-	// ReportSample is the number of messages of each campaign whose delivery reports are collected; 0 if they are collected
-	// of all messages.
+	// ReportSample is the number of messages of each campaign whose delivery reports are collected.
+	// It is 0 if the reports of all messages are collected.
 	ReportSample int
 	// OnUnknown is OnUnknownKeep or OnUnknownResend.
 	OnUnknown string
@@ -50,7 +50,8 @@ type Account struct {
 	LastSeen time.Time
 	// Campaigns is the number of campaigns that share the account.
 	Campaigns int
-	// Hold tells why the account is held. The zero Hold means that the account is not held.
+	// Hold is the current hold of the account, with its reason. The zero Hold means that the
+	// account is not held.
 	Hold Hold
 	// Balance is the balance that the gateway returned at BalanceAt, such as "120.50 KES" or
 	// "340". It is empty if no worker has read it.
@@ -64,15 +65,15 @@ type Account struct {
 	RateSet         bool
 	Configured      float64
 	ConfiguredBurst int
-	// Bad is the number of consecutive calls, up to the last one, that did not succeed.
+	// Bad is the number of failed calls since the last call that succeeded.
 	Bad int
-	// InForceBy is the worker that started last of those that serve the account, so that its Rate,
-	// Burst, Unit and other settings of the account are in force. It is empty if no worker set
-	// them. InForceSince is when these settings last changed.
+	// InForceBy is the worker that started last of the workers that serve the account. Its
+	// settings of the account, such as Rate, Burst and Unit, are in force. InForceBy is empty if
+	// no worker set them. InForceSince is when these settings last changed.
 	InForceBy    string
 	InForceSince time.Time
-	// Differences are the settings in which the configuration of a live worker differs from what is
-	// in force. That worker obeys what is in force.
+	// Differences are the settings of live workers that differ from the settings in force. All
+	// workers obey the settings in force.
 	Differences []Difference
 }
 
@@ -85,15 +86,15 @@ type Difference struct {
 	Account string `json:"account,omitempty"`
 	// Setting is the key in the configuration, such as "rate" or "windows".
 	Setting string `json:"setting"`
-	// Own is the worker's value, and InForce the value in force, both as text for people.
+	// Own is the value of this worker, and InForce is the value in force. Both are text for people.
 	Own     string `json:"own"`
 	InForce string `json:"in_force"`
-	// Since is when the difference began: when the worker started, or when the value came into force,
-	// whichever was later.
+	// Since is when the difference began. It is the later of two times: the start of the worker,
+	// and the time at which the value came into force.
 	Since time.Time `json:"since"`
 }
 
-// Hold tells why workers claim no call for an account.
+// Hold is the reason why workers claim no call for an account, with its details.
 type Hold struct {
 	// Reason is one word: credit, credentials, configuration, breaker, nothing_accepted (the account
 	// accepts nothing and has refused 50 recipients in a row), or a word that the operator has chosen.
@@ -113,7 +114,7 @@ type Hold struct {
 // Held reports whether the account is held.
 func (h Hold) Held() bool { return h.Reason != "" }
 
-// Route names the accounts that send to the numbers with a prefix, in order of preference.
+// Route names the accounts, in order of preference, that send to numbers with a prefix.
 type Route struct {
 	// Match is the prefix in international format without plus, such as "254". Empty matches
 	// every number.
@@ -135,10 +136,10 @@ func (c *Client) Accounts(ctx context.Context) ([]Account, error) {
 	return out, nil
 }
 
-// Hold holds an account: workers claim no call for it until Release. The reason appears in
-// Status.BlockedBy. The reason is one word of 1 to 40 letters, digits, '_', '.' or '-'. An
-// empty reason means "manual"; any other text is an ErrInvalid. If no worker has published the
-// account, Hold returns ErrUnknownAccount.
+// Hold holds an account: until Release, workers claim no call for the account. The reason
+// appears in Status.BlockedBy. The reason is one word of 1 to 40 letters, digits, '_', '.' or
+// '-'. An empty reason means "manual"; any other text is an ErrInvalid. If no worker has
+// published the account, Hold returns ErrUnknownAccount.
 func (c *Client) Hold(ctx context.Context, account, reason string) error {
 	if reason == "" {
 		reason = "manual"
@@ -156,8 +157,8 @@ func (c *Client) Release(ctx context.Context, account string) (bool, error) {
 	return had, knownAccount(err)
 }
 
-// knownAccount adds ErrUnknownAccount to an error of the ledger that says that the account is
-// missing.
+// knownAccount adds ErrUnknownAccount to an error of the ledger if the error means that the account
+// is missing.
 func knownAccount(err error) error {
 	if errors.Is(err, accounts.ErrNoAccount) {
 		return fmt.Errorf("%w: %w", ErrUnknownAccount, err)

@@ -11,8 +11,8 @@ import (
 	"github.com/tuma-sms/tuma/internal/ledger"
 )
 
-// explainBlocks sets the fields BlockedBy, ETA and Rate of s. It returns Rate in messages a second, or 0
-// if an account has no limit or counts something else.
+// explainBlocks sets the fields BlockedBy, ETA and Rate of s. Rate is in messages a second. It is 0 if
+// an account has no limit or another unit.
 func (c *Client) explainBlocks(ctx context.Context, sum ledger.Summary, s *Status) (rate float64, err error) {
 	if s.State == Paused {
 		s.BlockedBy = append(s.BlockedBy, Block{Reason: "paused", By: sum.PausedBy, Since: timeOrNil(sum.PausedAt)})
@@ -28,7 +28,7 @@ func (c *Client) explainBlocks(ctx context.Context, sum ledger.Summary, s *Statu
 	var waiting []string
 	for _, name := range names {
 		if s.State == Sending && hasNonePending(s, name) {
-			continue // a held account without work delays nothing
+			continue // a held account without work of this campaign delays nothing
 		}
 		waiting = append(waiting, name)
 		a, err := c.accounts.Account(ctx, name)
@@ -88,9 +88,9 @@ func (c *Client) mayUse(ctx context.Context, sum ledger.Summary) ([]string, erro
 	return slices.Compact(names), nil
 }
 
-// closedHours checks whether all remaining recipients wait for sending hours. If so, it adds a
-// Block for each stream and returns the time at which the last of these sending hours begin.
-// Otherwise it returns the zero time.
+// closedHours checks whether all remaining recipients wait for sending hours. In that case it
+// adds a Block for each stream, and returns the latest of the times at which these sending
+// hours begin. Otherwise it returns the zero time.
 func (c *Client) closedHours(sum ledger.Summary, s *Status) (opens time.Time) {
 	if s.State != Sending || sum.StoppedBy != "" || s.InFlight.Calls > 0 || len(sum.Streams) == 0 {
 		return opens
@@ -139,7 +139,7 @@ func (c *Client) incompatible(ctx context.Context, sum ledger.Summary, b *Block)
 	return nil
 }
 
-// hasNonePending returns true if no planned recipient of the campaign waits for the given account.
+// hasNonePending reports whether no planned recipient of the campaign waits for the given account.
 func hasNonePending(s *Status, account string) bool {
 	for _, x := range s.ByAccount {
 		if x.Account == account {
@@ -149,8 +149,8 @@ func hasNonePending(s *Status, account string) bool {
 	return false
 }
 
-// farAhead is longer than any time for which a worker defers a batch on its own. So a batch that is
-// deferred for longer waits for the gateway.
+// farAhead is longer than a worker ever defers a batch by its own decision. So a batch that is
+// deferred for longer than farAhead waits for the gateway.
 const farAhead = 90 * time.Second
 
 // deferredByGateway adds a Block if the gateway has deferred all remaining recipients for more than
@@ -166,8 +166,8 @@ func (c *Client) deferredByGateway(ctx context.Context, s *Status) error {
 	return err
 }
 
-// eta estimates from the rate of the accounts, in messages a second, when the campaign will be done.
-// The parameter "opens" is the result of closedHours.
+// eta estimates when the campaign will be done. The parameter "rate" is the rate of the accounts in
+// messages a second. The parameter "opens" is the result of closedHours.
 func (c *Client) eta(sum ledger.Summary, rate float64, opens time.Time) *time.Time {
 	from := c.now().UTC()
 	if sum.StartAt.After(from) {

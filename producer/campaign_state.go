@@ -28,8 +28,8 @@ const (
 	Done State = "done"
 )
 
-// Counts counts recipients by status. After the commit of a campaign, Total is always the sum of
-// the other seven counts.
+// Counts counts recipients by status. After the commit of a campaign, Total is always the sum of the
+// other seven fields.
 type Counts struct {
 	Total       int `json:"total"`
 	Pending     int `json:"pending"`
@@ -62,16 +62,16 @@ type Block struct {
 	//   - "later": the gateway has deferred all remaining recipients
 	//   - "set_aside": records are quarantined; see Status.Quarantined
 	//   - "queue_paused": a queue is paused with asynq's own tools
-	//   - "window": outside the sending hours of all remaining recipients
+	//   - "window": it is outside the sending hours of all remaining recipients
 	Reason string `json:"reason"`
 	// Queue is the asynq queue that is paused, if Reason is "queue_paused".
 	Queue string `json:"queue,omitempty"`
 	// Country is the country whose sending hours are over, as an ISO code.
 	Country string `json:"country,omitempty"`
-	// Code is the gateway's own code that led to the hold. It is empty if no answer of the gateway
-	// led to it.
+	// Code is the gateway's own code that led to the hold. It is empty if the hold has another cause
+	// than an answer of the gateway.
 	Code string `json:"code,omitempty"`
-	// By is who paused the campaign or set the hold.
+	// By names the person or the worker that paused the campaign or set the hold.
 	By string `json:"by,omitempty"`
 	// Since is when the block began, if it is known.
 	Since *time.Time `json:"since,omitempty"`
@@ -86,16 +86,17 @@ type Block struct {
 type Status struct {
 	ID    string `json:"id"`
 	State State  `json:"state"`
-	// Body is the text that was enqueued, with its merge fields as they were written. It may differ
-	// from Campaign.Body: escaped braces and Campaign.Transliterate are applied.
+	// Body is the stored text of the campaign, with its merge fields. It may differ from
+	// Campaign.Body, because Enqueue replaces escaped braces and applies Campaign.Transliterate.
 	Body string `json:"body"`
-	// From is the sender ID of the messages. If the campaign names none, From is the present default of
-	// the campaign's accounts. It is then empty if these accounts have different defaults.
+	// From is the sender ID of the messages. If the campaign does not name a sender ID, From is the
+	// present default of the campaign's accounts, or empty if these accounts have different defaults.
 	From string `json:"from"`
-	// Via is the account that the campaign names. It is empty if routes choose: see Accounts.
+	// Via is the account that the campaign names. It is empty if routes choose the accounts: see
+	// Accounts.
 	Via string `json:"via"`
-	// Country is the country of numbers in national format. It is empty before planning if the
-	// campaign names none: the workers' default then applies.
+	// Country is the country of numbers in national format. If the campaign names no country, the
+	// workers' default applies, and Country is empty until planning starts.
 	Country string `json:"country"`
 	// Windows are the sending hours of a Marketing campaign by country, such as "KE":
 	// "08:00-18:00". They are the hours that were in force at the time of Enqueue.
@@ -112,7 +113,7 @@ type Status struct {
 	// Reasons counts the skipped recipients by reason.
 	Reasons map[string]int `json:"reasons,omitempty"`
 	// OtherText is the number of recipients that were skipped as duplicates although their text
-	// differs from the text that their number gets. DuplicatesEach sends such texts.
+	// differs from the text that the number gets. DuplicatesEach would also send these texts.
 	OtherText int `json:"duplicates_other_text,omitempty"`
 	// Batches is the number of batches that were planned.
 	Batches int `json:"batches"`
@@ -137,11 +138,11 @@ type Status struct {
 	InFlight InFlight `json:"in_flight"`
 	// Accounts names the accounts that the campaign was planned for.
 	Accounts []string `json:"accounts,omitempty"`
-	// ByAccount has the counts of each account once planning has started. They count the recipients
-	// that wait for the account or have ended there.
+	// ByAccount has the counts of each account once planning has started. The counts include the
+	// recipients that wait for the account or have ended there.
 	ByAccount []AccountCounts `json:"by_account,omitempty"`
-	// Reports is what delivery reports have said so far. It is nil if no account of the campaign
-	// collects them.
+	// Reports counts the delivery reports so far. It is nil if no account of the campaign collects
+	// delivery reports.
 	Reports *Reports `json:"reports,omitempty"`
 	// Canary is the progress of the canary. It is nil if the campaign has no canary or the canary
 	// is over.
@@ -151,7 +152,8 @@ type Status struct {
 	// MaxRejected is the maximum percentage of messages that may be rejected or unknown; 0 means
 	// no limit.
 	MaxRejected float64 `json:"max_rejected,omitempty"`
-	// Rate is the sum of the rates of Accounts, in their units a second; 0 means unlimited.
+	// Rate is the sum of the rates of the accounts in Accounts, in their units a second. 0 means
+	// unlimited.
 	Rate      float64    `json:"rate,omitempty"`
 	Class     Class      `json:"class,omitempty"`
 	CreatedAt time.Time  `json:"created_at"`
@@ -161,11 +163,11 @@ type Status struct {
 	FinishedAt *time.Time `json:"finished_at"`
 }
 
-// Reports counts the delivery reports of a campaign. A campaign may be done before its reports have
-// come.
+// Reports counts the delivery reports of a campaign. A campaign may be done before its reports
+// arrive.
 type Reports struct {
 	// Expected is the number of accepted messages whose account collects delivery reports. Final is
-	// the number of those that are delivered or undelivered.
+	// the number of these messages that are delivered or undelivered.
 	Expected int `json:"expected"`
 	Final    int `json:"final"`
 	// Sampled is true if reports are collected only for a random sample of the messages. Expected then counts the messages
@@ -173,11 +175,12 @@ type Reports struct {
 	Sampled bool `json:"sampled"`
 	// Until is when the last report can be matched. It is nil while the campaign is being sent.
 	Until *time.Time `json:"until"`
-	// Rate is the share of the final reports that say delivered, from 0 to 1. It is nil if there is no
-	// final report.
+	// Rate is the share of delivered messages among those with a final report, from 0 to 1. It is nil
+	// if no report is final.
 	Rate *float64 `json:"rate"`
-	// Low and High are the 95 percent confidence interval (Wilson) of the share of all accepted messages of the campaign that
-	// are delivered. They are nil unless Sampled is true and there is a final report.
+	// Low and High are the bounds of a 95 percent confidence interval (Wilson). The interval is for
+	// the share of delivered messages among all accepted messages of the campaign. Both are nil
+	// unless Sampled is true and a report is final.
 	Low  *float64 `json:"low"`
 	High *float64 `json:"high"`
 	// MedianSeconds and P95Seconds are the times within which half and 95 percent of the delivered
@@ -199,14 +202,14 @@ type Canary struct {
 	Unknown  int `json:"unknown"`
 }
 
-// TooManyRejected has the counts that paused a campaign. Bad counts those of the Ended messages
-// that were rejected or unknown. Bad was more than Campaign.MaxRejected percent of Ended.
+// TooManyRejected has the counts that paused a campaign. Bad is the number of rejected or unknown
+// messages among the Ended messages. It was more than Campaign.MaxRejected percent of Ended.
 type TooManyRejected struct {
 	Bad   int `json:"rejected_or_unknown"`
 	Ended int `json:"ended"`
-	// Canary reports whether the counted messages are the campaign's canary. If not, the count
-	// began with the campaign, or at the last of these events: a Resume after a pause for too many
-	// rejected messages, or a restart of the count after ThresholdSpan messages.
+	// Canary reports whether the counted messages are the campaign's canary. If they are not, the
+	// count began at the latest of these events: the start of the campaign, a Resume after a pause
+	// for too many rejected messages, or a restart of the count after ThresholdSpan messages.
 	Canary bool `json:"canary,omitempty"`
 }
 
@@ -229,7 +232,7 @@ func statusOf(sum ledger.Summary) Status {
 	}
 	s.Notes = append([]string{}, sum.Spec.Notes...)
 	if sum.Unreadable != nil {
-		s.Quarantined = max(1, s.Quarantined) // the record is unreadable, even if no worker has quarantined it so far
+		s.Quarantined = max(1, s.Quarantined) // the record is unreadable, even if no worker has quarantined the record yet
 	}
 	for _, a := range sum.ByAccount {
 		s.ByAccount = append(s.ByAccount, AccountCounts{Account: a.Account, Counts: Counts(a.Counts)})

@@ -16,9 +16,9 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// Check returns the mistakes in the campaign itself that Enqueue would return. They are an
-// ErrInvalid that lists all of them, with an ErrUnknownAccount for each account that no worker
-// has published. Check reads Redis, changes nothing and needs no recipients.
+// Check returns the mistakes in the campaign itself that Enqueue would return. Its error is an
+// ErrInvalid that lists all mistakes, with an ErrUnknownAccount for each account that no
+// worker has published. Check reads Redis, changes nothing and needs no recipients.
 func (c *Client) Check(ctx context.Context, campaign Campaign) error {
 	_, _, err := c.check(ctx, campaign)
 	return err
@@ -31,9 +31,9 @@ func (m *mistakes) add(field, format string, args ...any) {
 	*m = append(*m, &FieldError{Field: field, Problem: fmt.Sprintf(format, args...)})
 }
 
-// startTolerance is how far in the past a StartAt may be and still mean now. A StartAt that the
-// caller took from time.Now() is in the past when Enqueue checks it, and RFC 3339 without a
-// fraction drops up to a second.
+// startTolerance is how far in the past a StartAt may be. Such a StartAt means now. A StartAt
+// that the caller took from time.Now() is in the past when Enqueue checks it, and RFC 3339
+// without a fraction drops up to a second.
 const startTolerance = time.Second - time.Nanosecond
 
 // past adds a mistake in the given field if t is not zero and is earlier than limit.
@@ -74,9 +74,10 @@ func checkTimes(campaign Campaign, now time.Time, m *mistakes) {
 	m.past("expires_at", campaign.ExpiresAt, now)
 }
 
-// checkMessage does the last part of check for a single message; m has the mistakes so far. An existing
-// message may have a time in the past, and its account need not exist any more. To save a round trip,
-// checkMessage reads whether the message exists only if there is such a mistake.
+// checkMessage does the last part of check for a single message. The parameter "m" has the mistakes
+// found so far. In an existing message, a time in the past and a missing account are allowed. To save a
+// round trip, checkMessage checks whether the message exists only if it finds one of these two
+// mistakes.
 func checkMessage(ctx context.Context, c *Client, campaign Campaign, spec campaign.Spec, m mistakes) (campaign.Spec, accountSet, error) {
 	var own mistakes
 	checkTimes(campaign, c.now(), &own)
@@ -231,9 +232,9 @@ func checkText(c Campaign, m *mistakes) {
 	}
 }
 
-// IDFree reports whether Enqueue with this ID would create a campaign: no campaign has the ID, or the one
-// that has it was cancelled before any message of it was submitted to a gateway. An invalid ID is not
-// free. IDFree returns an error if Redis does not answer. It is safe for concurrent use.
+// IDFree reports whether Enqueue with this ID would create a campaign. An ID is free if no campaign has
+// it, or if its campaign was cancelled before any message was submitted to a gateway. For an invalid ID,
+// IDFree returns false. IDFree returns an error if Redis does not answer. It is safe for concurrent use.
 func (c *Client) IDFree(ctx context.Context, id string) (bool, error) {
 	if !ledger.ValidID(id) {
 		return false, nil
@@ -241,9 +242,9 @@ func (c *Client) IDFree(ctx context.Context, id string) (bool, error) {
 	return c.ledger.Index().Free(ctx, id)
 }
 
-// exists reports whether the ledger has a campaign with the given ID and the ID is not freed. If
-// the ledger cannot be read, exists returns false: the commit checks again whether the campaign
-// exists.
+// exists reports whether the ledger has a campaign with the given ID that has not freed its ID.
+// If the ledger cannot be read, exists returns false: the commit checks again whether the
+// campaign exists.
 func (c *Client) exists(ctx context.Context, id string) bool {
 	if !ledger.ValidID(id) {
 		return false
@@ -297,7 +298,7 @@ func listOf(names []string) string {
 // checkAccount adds to m the reasons why an account cannot send the campaign.
 func checkAccount(s campaign.Spec, a accounts.Account, m *mistakes) {
 	if a.Info.Name == "" && a.Info.MaxRecipients == 0 {
-		return // the gateway is not known (WithAccounts)
+		return // the gateway of the account is not known, because the account comes from WithAccounts
 	}
 	for _, x := range a.Incompatibilities(s.From, s.ShortBody(), s.Flash) {
 		m.add(x.Field, "%s", x.Problem)

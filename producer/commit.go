@@ -11,8 +11,8 @@ import (
 )
 
 // commit commits an upload. If the campaign starts now, commit also queues the planning, provided that
-// one round trip can do both. The result "woken" is true if the planning was queued. A wake-up
-// of a campaign that was not committed, or needs no planning, does nothing.
+// one round trip can do both. The result "woken" is true if the planning was queued. The task does
+// nothing if the campaign was not committed, or needs no planning.
 func commit(ctx context.Context, c *Client, u *ledger.Upload, first string, spec campaign.Spec) (receipt ledger.Receipt, woken bool, err error) {
 	task, wake := queue.Prepared{}, !spec.StartAt.After(c.now())
 	if wake {

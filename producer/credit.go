@@ -44,8 +44,8 @@ const (
 // minutes.
 const balanceOld = 15 * time.Minute
 
-// accountSet has the accounts that a campaign may use and, if it names no account, the routes
-// that choose among them.
+// accountSet has the accounts that a campaign may use. If the campaign names no account, it also
+// has the routes that choose among these accounts.
 type accountSet struct {
 	all    []accounts.Account
 	routes []campaign.Route
@@ -57,9 +57,9 @@ type estimate struct {
 	accountSet
 	spec     campaign.Spec
 	segments int
-	// loads holds the accountLoad of each account. last is the load of lastName, the account of the
-	// previous recipient. Most consecutive recipients share an account, so last saves most searches
-	// in loads.
+	// loads holds the accountLoad of each account. The field last is the load of lastName, the
+	// account of the previous recipient. Most consecutive recipients share an account, so last
+	// saves most searches in loads.
 	loads    map[string]*accountLoad
 	last     *accountLoad
 	lastName string
@@ -80,8 +80,8 @@ func newEstimate(spec campaign.Spec, set accountSet) *estimate {
 // balances.
 func (e *estimate) needed() bool { return len(e.all) > 0 }
 
-// add counts a recipient. segments is the number of segments of its message; it is ignored in a
-// campaign without merge fields.
+// add counts a recipient. The parameter "segments" is the number of segments of the recipient's
+// message; it is ignored in a campaign without merge fields.
 func (e *estimate) add(number string, segments int) {
 	if !e.needed() {
 		return
@@ -157,8 +157,8 @@ func (e *estimate) gaps(now time.Time) (out []CreditGap) {
 	return out
 }
 
-// warnings returns the credit gaps for a receipt. It adds to the warning of each CreditShort gap
-// what happens when the balance is used up.
+// warnings returns the credit gaps for a receipt. In each CreditShort gap, the warning also
+// explains what happens when the balance is used up.
 func (e *estimate) warnings(now time.Time) []CreditGap {
 	out := e.gaps(now)
 	for i, g := range out {
@@ -170,7 +170,7 @@ func (e *estimate) warnings(now time.Time) []CreditGap {
 }
 
 // gapOf compares the balance of account a with the cost of the given number of segments. If the
-// balance covers the cost, the gap has no Problem.
+// balance covers the cost, the Problem of the result is empty.
 func gapOf(a accounts.Account, segments int, now time.Time) CreditGap {
 	g := CreditGap{Account: a.Name, Problem: CreditUnknown, Balance: a.Balance, BalanceAt: a.BalanceAt}
 	balance, known := accounts.Money(a.Balance)
@@ -230,7 +230,8 @@ func (e *estimate) require(required bool, now time.Time) error {
 	return fmt.Errorf("%w: %w", ErrInvalid, errors.Join(m...))
 }
 
-// costText formats an amount with two decimals, or with up to six if the amount has more than two.
+// costText formats an amount with two decimals, or with up to six decimals if the amount has more
+// than two.
 func costText(amount float64, currency string) string {
 	digits := strconv.FormatFloat(math.Round(amount*1e6)/1e6, 'f', -1, 64)
 	if _, part, _ := strings.Cut(digits, "."); len(part) < 2 {

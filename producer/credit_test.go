@@ -12,8 +12,8 @@ import (
 	"github.com/tuma-sms/tuma/producer"
 )
 
-// holding publishes an account with the given balance and price. An empty balance means that the
-// balance is not known.
+// The method "holding" publishes an account with the given balance and price. An empty balance
+// means that the balance is not known.
 func (b *testClient) holding(name, balance, price string) {
 	b.t.Helper()
 	b.serve(name, func(c *campaign.Card) { c.Price = price; c.Country = "KE" })
@@ -70,8 +70,9 @@ func TestEnqueue_ComparesTheCostWithTheBalance(t *testing.T) {
 	}
 }
 
-// enqueueWithCredit enqueues a campaign with and without RequireCredit. problem is the expected
-// CreditGap.Problem. The error and the warning must contain the parameter says.
+// enqueueWithCredit enqueues a campaign with and without RequireCredit. The parameter "problem"
+// is the expected CreditGap.Problem. The error and the warning must contain the text in the
+// parameter "says".
 func enqueueWithCredit(t *testing.T, client *producer.Client, c producer.Campaign, numbers iter.Seq2[producer.Recipient, error], problem, says string) {
 	t.Helper()
 	refuses := problem == "short" || problem == "unknown"

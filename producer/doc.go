@@ -17,22 +17,21 @@
 //		Class: producer.Transactional, // sent at any hour, from a separate queue
 //	}, producer.Numbers("+254712345678"))
 //
-// No worker needs to run at that moment: workers leave the cards of their accounts in Redis. Before the
-// first worker has started, run `tuma accounts sync`, or name the accounts with [WithAccounts].
+// Enqueue works without a running worker, because workers leave the cards of their accounts in Redis. Before the first
+// worker has started, run `tuma accounts sync`, or name the accounts with [WithAccounts].
 //
-// Enqueue reads recipients from a sequence, an iter.Seq2[Recipient, error], so that a file or a
-// database cursor with millions of rows needs no more memory than one with ten. A recipient whose
-// number is invalid or repeated is not an error: it is skipped, and [Client.Results] tells why.
+// Enqueue reads recipients from a sequence, an iter.Seq2[Recipient, error], so that a file or a database cursor with
+// millions of rows needs no more memory than a source with ten rows. A recipient whose number is invalid or repeated is
+// not an error: it is skipped, and [Client.Results] returns the reason.
 //
 // # Idempotency
 //
-// Campaign.ID is your idempotency key. Derive it from the event that causes the message, such as
-// the order number, never from the time or a random number. Then the remedy for any failure is the
-// same: call Enqueue again with the same arguments. If the first call has succeeded, the second
-// returns the same receipt with Again set, and nothing is sent twice. The same ID with other
-// content is [ErrConflict], because Tuma cannot know which text is the right one. A campaign that was
-// cancelled before any message of it was submitted to a gateway frees its ID. If no event gives
-// the campaign an ID, [ContentID] derives one from the content.
+// Campaign.ID is your idempotency key. Derive it from the event that causes the message, such as the order number,
+// never from the time or a random number. Then you can handle every failure in the same way: call Enqueue again with
+// the same arguments. If the first call has succeeded, the second returns the same receipt with Again set, and nothing
+// is sent twice. The same ID with other content is [ErrConflict], because Tuma cannot know which text is right. A
+// campaign that was cancelled before any message of it was submitted to a gateway frees its ID. If no event gives the
+// campaign an ID, [ContentID] derives one from the content.
 //
 // # Errors
 //
@@ -75,12 +74,11 @@
 // recipient, and [Client.Find] the messages to one number in all campaigns. Every recipient ends in exactly one status:
 //
 //   - accepted: the gateway has taken the message.
-//   - rejected: the gateway has certainly not sent the message. Reason and Code tell why.
+//   - rejected: the gateway has certainly not sent the message. Reason and Code name the cause.
 //   - skipped: the message was never submitted, such as to an invalid number.
 //   - unknown: Tuma does not know whether the message was sent, because the answer of a gateway without
 //     idempotency keys was lost.
-//   - delivered, undelivered: what a delivery report said later, if the workers collect reports
-//     for the account.
+//   - delivered, undelivered: the status in a later delivery report, if the workers collect reports for the account.
 //
 // # What to do with unknown
 //
@@ -91,16 +89,15 @@
 //
 // # Control
 //
-// [Client.Pause], [Client.Resume] and [Client.Cancel] act on a campaign, [Client.Hold] and
-// [Client.Release] on an account. Once Pause returns, no new call of the campaign starts. Pause
-// returns the number of calls that are still in flight. [Client.OptOut] adds people to a
-// suppression list that every campaign obeys, even a running one.
+// [Client.Pause], [Client.Resume] and [Client.Cancel] act on a campaign. [Client.Hold] and [Client.Release] act on an
+// account. Once Pause returns, no new call of the campaign starts. Pause returns the number of calls that are still in
+// flight. [Client.OptOut] adds people to a suppression list that every campaign obeys, even a running one.
 //
 // # Testing
 //
-// Package producertest gives the tests of a service a real worker with an embedded Redis and a
-// gateway that answers as the test says. The package needs no network and no redis-server.
+// Package producertest gives the tests of a service a real worker with an embedded Redis and a gateway whose answers
+// the test chooses. The package needs no network and no redis-server.
 //
-// [Preview] plans a campaign without sending it: who would be skipped, how many segments, what it
-// would cost and how long it would take.
+// [Preview] plans a campaign without sending it. It returns the recipients that would be skipped, the number of
+// segments, the cost and the duration.
 package producer

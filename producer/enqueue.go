@@ -60,13 +60,13 @@ type Campaign struct {
 	Body string
 	// OnMissing is OnMissingFail, OnMissingSkip or OnMissingDefault. It decides what happens to
 	// a recipient without a value for a merge field that has no default. Empty means
-	// OnMissingFail. A campaign without merge fields ignores it.
+	// OnMissingFail. A campaign without merge fields ignores OnMissing.
 	OnMissing string
 	// Duplicates is DuplicatesSkip or DuplicatesEach. Empty means DuplicatesSkip. A campaign without
-	// merge fields ignores it, because all its texts are the same.
+	// merge fields ignores Duplicates, because all its texts are the same.
 	Duplicates string
-	// Transliterate writes a message in GSM-7 if that changes only the form of some characters; see
-	// sms.Transliterate.
+	// Transliterate requests that a message is written in GSM-7 if that changes only the form of
+	// some characters. See sms.Transliterate.
 	Transliterate bool
 	// Class defaults to Marketing.
 	Class Class
@@ -83,40 +83,41 @@ type Campaign struct {
 	// MaxSegments is the maximum number of segments of all messages together. Further
 	// recipients are skipped with the reason "over_cap". 0 means no limit.
 	MaxSegments int
-	// Canary is the number of messages that go out first. No other message goes out until all of
-	// these have ended. If more of these messages than MaxRejected allows are rejected or unknown,
-	// the campaign is paused. 0 means no canary. Canary and MaxRejected are not part of the content
-	// that Enqueue compares.
+	// Canary is the number of messages that are sent first. No other message is sent until all
+	// these messages have ended. If more of these messages than MaxRejected allows are rejected or
+	// unknown, the campaign is paused. 0 means no canary. Canary and MaxRejected are not part of
+	// the content that Enqueue compares.
 	Canary int
 	// MaxRejected is the maximum percentage, above 0 and at most 100, of finished messages that may
-	// be rejected or unknown. It is checked when ThresholdSample messages have finished. A higher
+	// be rejected or unknown. It is checked once ThresholdSample messages have finished. A higher
 	// percentage pauses the campaign (Status.TooManyRejected). Resume restarts the count. 0 means
 	// DefaultMaxRejected if Canary is set, and otherwise no limit.
 	MaxRejected float64
 	// RequireCredit refuses the campaign with ErrNoCredit if the balance of an account does not
-	// cover the highest possible cost or is not known. If it is not set, the receipt has a warning
-	// instead (Receipt.Credit). RequireCredit is not part of the content that Enqueue compares.
+	// cover the highest possible cost, or if a balance is not known. Without RequireCredit, the
+	// receipt has a warning instead (Receipt.Credit). RequireCredit is not part of the content
+	// that Enqueue compares.
 	RequireCredit bool
-	// StartAt is when sending may begin. Zero means now, and so does a time that has passed by less
-	// than a second, such as time.Now() of the caller. A time further in the past is an ErrInvalid.
-	// StartIn gives this time as a duration after Enqueue; at most one of the two may be set. A
-	// repeated Enqueue with the same StartIn has the same content. A StartAt computed from the time
-	// of the call changes the content.
+	// StartAt is when sending may begin. Zero means now. A time that is less than a second in the
+	// past, such as time.Now() of the caller, also means now. A time further in the past is an
+	// ErrInvalid. StartIn gives the same time as a duration after Enqueue. At most one of the two
+	// fields may be set. A repeated Enqueue with the same StartIn has the same content. If the
+	// caller computes StartAt from the time of the call, a repeated call has other content.
 	StartAt time.Time
 	StartIn time.Duration
-	// CreatedBy is who enqueues the campaign, such as a user or a service, for Status.CreatedBy. It
-	// has at most MaxCreatedBy bytes and no control characters. CreatedBy and Notes are not part of
-	// the content that Enqueue compares.
+	// CreatedBy names the user or the service that enqueues the campaign. It is copied to
+	// Status.CreatedBy. It has at most MaxCreatedBy bytes and no control characters. CreatedBy and
+	// Notes are not part of the content that Enqueue compares.
 	CreatedBy string
-	// Notes are facts about the campaign that its readers should know, for Status.Notes: which sheet
-	// of a workbook was read, for example. At most MaxNotes notes of MaxNote bytes each.
+	// Notes are facts about the campaign for people that read Status.Notes, such as which sheet of a
+	// workbook was read. There may be up to MaxNotes notes of up to MaxNote bytes.
 	Notes []string
 	// NotesAtEnd returns further notes, about facts that are known only after all recipients were
 	// read. Enqueue calls it once, after the last recipient. nil means no further notes.
 	NotesAtEnd func() []string
 	// ExpiresAt is when recipients that were not submitted are skipped with the reason "expired".
-	// ExpiresIn gives this time as a duration after the start or, if there is none, after Enqueue.
-	// Zero means never. At most one of ExpiresAt and ExpiresIn may be set.
+	// ExpiresIn gives the same time as a duration after the start, or after Enqueue if no start is
+	// set. Zero means never. At most one of ExpiresAt and ExpiresIn may be set.
 	ExpiresAt time.Time
 	ExpiresIn time.Duration
 
@@ -128,8 +129,8 @@ type Campaign struct {
 	single *single
 }
 
-// Bounds of Campaign.CreatedBy and Campaign.Notes, which are stored with every campaign. Lengths are in
-// bytes.
+// Limits of Campaign.CreatedBy and Campaign.Notes, which are stored with every campaign. Lengths are
+// in bytes.
 const (
 	MaxCreatedBy = 128
 	MaxNotes     = 20
@@ -137,15 +138,15 @@ const (
 )
 
 const (
-	// DefaultMaxRejected is the MaxRejected, in percent, of a campaign that has a canary and
-	// sets none.
+	// DefaultMaxRejected is the MaxRejected, in percent, of a campaign that has a canary but does
+	// not set MaxRejected.
 	DefaultMaxRejected = 10
 	// ThresholdSample is the number of messages that must have finished before MaxRejected is
 	// checked, except at the end of a canary.
 	ThresholdSample = 100
 	// ThresholdSpan is the number of finished messages after which the count for MaxRejected
-	// restarts if it is within the limit. Without the restart, a million accepted messages would
-	// hide a thousand rejected ones.
+	// restarts, if the percentage is within the limit. Without the restart, a million accepted
+	// messages would hide a thousand rejected ones.
 	ThresholdSpan = 10_000
 )
 
@@ -159,12 +160,12 @@ type Recipient struct {
 	// that sms.FieldKey returns, so "First Name" and "first_name" are one field. Fields that
 	// the body does not use are ignored.
 	Fields map[string]string
-	// Ref is the caller's own reference of the recipient, such as an order number. It comes back in
-	// Result.Ref, Find and the events about single messages. It has at most MaxRef bytes and no control
+	// Ref is the caller's own reference of the recipient, such as an order number. Result.Ref, Find and
+	// the events about single messages return it. It has at most MaxRef bytes and no control
 	// characters; any other reference is an ErrInvalid. It need not be unique, and is part of the
 	// content that Enqueue compares.
 	Ref string
-	// Line is the recipient's line in the file, or row in the sheet, from which it was read,
+	// Line is the line of the file, or the row of the sheet, from which the recipient was read,
 	// counted from 1. 0 means that the line is not known. Error texts and previews name the line.
 	// It is not part of the campaign.
 	Line int
@@ -189,9 +190,10 @@ type Receipt struct {
 	CreatedAt time.Time `json:"created_at"`
 	// Again reports whether the campaign had been enqueued before with the same content.
 	Again bool `json:"again"`
-	// Country is the country of numbers in national format, as an ISO code; empty if there is none.
-	// Windows are the sending hours of a Marketing campaign by country, such as "KE": "08:00-18:00".
-	// Both are fixed for the campaign, whatever the workers are configured with later.
+	// Country is the country of numbers in national format, as an ISO code. It is empty if no
+	// country is set. Windows are the sending hours of a Marketing campaign by country, such as
+	// "KE": "08:00-18:00". Both stay the same for the campaign, even if the workers' configuration
+	// changes later.
 	Country string            `json:"country"`
 	Windows map[string]string `json:"windows,omitempty"`
 	// NoWorker names the accounts of the campaign that no live worker serves. Their messages wait
@@ -212,15 +214,15 @@ const MaxBody = 16 << 10
 // returns the first receipt with Again set. The same ID with other content is an ErrConflict. A
 // campaign that was cancelled before any message of it was submitted to a gateway frees its ID: at
 // once if it was not planned yet, and otherwise 15 minutes after its end. Enqueue with a freed ID
-// creates a new campaign, with the same or other content. So a program that repeats an Enqueue
-// after an operator has cancelled the campaign enqueues it again.
+// creates a new campaign, with the same or other content. So if an operator has cancelled the
+// campaign and a program then repeats its Enqueue, the campaign is enqueued again.
 //
 // An error of the sequence stops the upload, and nothing is enqueued. Mistakes in the campaign are
 // an ErrInvalid that lists all of them. An account that no worker has published is an
-// ErrUnknownAccount. If Enqueue fails before the commit, or ctx ends before it, nothing is left of
-// the upload, and Status returns ErrNotFound. If only the answer of the commit is lost, the campaign
-// exists. After any other error, repeat the call with the same arguments. Repeating the call is
-// always safe.
+// ErrUnknownAccount. If Enqueue fails before the commit, or ctx ends before the commit, the upload
+// is discarded, and Status returns ErrNotFound. If only the answer of the commit is lost, the
+// campaign exists. After any other error, repeat the call with the same arguments. Repeating the
+// call is always safe.
 func (c *Client) Enqueue(ctx context.Context, campaign Campaign, recipients iter.Seq2[Recipient, error]) (Receipt, error) {
 	spec, accounts, err := c.check(ctx, campaign)
 	if err != nil {
@@ -229,8 +231,8 @@ func (c *Client) Enqueue(ctx context.Context, campaign Campaign, recipients iter
 	return c.enqueue(ctx, campaign, spec, accounts, recipients)
 }
 
-// enqueue does the part of Enqueue that follows the check of the campaign. The check has returned
-// spec and accounts.
+// enqueue does the part of Enqueue that follows the check of the campaign. The parameters "spec" and
+// "accounts" are results of the check.
 func (c *Client) enqueue(ctx context.Context, campaign Campaign, spec campaign.Spec, accounts accountSet, recipients iter.Seq2[Recipient, error]) (Receipt, error) {
 	if err := c.roomInRedis(ctx); err != nil {
 		return Receipt{}, err
@@ -329,10 +331,10 @@ func (c *Client) upload(ctx context.Context, u *ledger.Upload, spec campaign.Spe
 	return p.unusedField()
 }
 
-// ContentID derives a campaign ID from the content: all of campaign that Enqueue compares, except
-// its ID, and the recipients in order. Equal content gives the same ID in every process. ContentID
-// does not use Redis. It returns an error of the sequence, or an ErrInvalid if the merge fields of
-// the body are not valid.
+// ContentID derives a campaign ID from the content. The content is every field of the campaign
+// that Enqueue compares, except the ID, and the recipients in order. Equal content gives the same
+// ID in every process. ContentID does not use Redis. It returns an error of the sequence, or an
+// ErrInvalid if the merge fields of the body are not valid.
 func ContentID(campaign Campaign, recipients iter.Seq2[Recipient, error]) (string, error) {
 	spec := specOf(campaign)
 	d, err := ledger.NewDigest(spec)
@@ -379,7 +381,7 @@ func specOf(c Campaign) campaign.Spec {
 	switch {
 	case err != nil || t.Plain(): // checkText reports the error
 	case len(t.Fields()) == 0:
-		text, _ := t.Render(nil, nil) // the body has escaped braces, but no merge fields
+		text, _ := t.Render(nil, nil) // the body may have escaped braces, but has no merge fields
 		s.Body = string(text)
 	default:
 		s.Fields = t.Fields()

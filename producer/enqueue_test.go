@@ -57,8 +57,8 @@ func TestEnqueue_SameContentReturnsTheFirstReceipt(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// StartAt has passed and no account is published any more. Enqueueing the same campaign again
-	// must still return the first receipt.
+	// StartAt has passed, and the account is no longer published. Enqueueing the same campaign
+	// again must still return the first receipt.
 	if err := accounts.New(b.ledger.Runner()).Forget(t.Context(), "kobo-main"); err != nil {
 		t.Fatal(err)
 	}
@@ -191,7 +191,7 @@ func TestEnqueue_InterruptedUploadLeavesNoKeys(t *testing.T) {
 	}
 }
 
-// Not parallel: this test measures the heap, which all tests share.
+// This test does not run in parallel, because it measures the heap, which all tests share.
 func TestEnqueue_MemoryDoesNotGrowWithTheRecipients(t *testing.T) { //nolint:paralleltest // see above
 	b := newTestClient(t)
 	b.serve("kobo-main")

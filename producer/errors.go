@@ -7,11 +7,10 @@ import (
 	"github.com/tuma-sms/tuma/internal/script"
 )
 
-// Errors returned by Client. Test for them with errors.Is.
+// These are the errors that the methods of Client return. Test for them with errors.Is.
 var (
-	// ErrConflict means that a campaign with the same ID and other content exists, and was not cancelled
-	// before any message of it was submitted.
-	// Choose another ID, or enqueue the original content.
+	// ErrConflict means that a campaign with the same ID and other content exists, and that this
+	// campaign has not freed its ID (see Enqueue). Choose another ID, or enqueue the original content.
 	ErrConflict = errConflict
 	// ErrNotFound means that no campaign has the given ID, or that the campaign's retention
 	// period is over.
@@ -19,8 +18,8 @@ var (
 	// ErrNotDurable means that the change was written, but Redis did not confirm in time that
 	// the change survives a crash (see WithDurability). Repeating the call is safe.
 	ErrNotDurable = errNotDurable
-	// ErrUnknownAccount means that no worker has published the account, and that WithAccounts does not
-	// name it.
+	// ErrUnknownAccount means that no worker has published the account, and that the account is not in
+	// WithAccounts.
 	ErrUnknownAccount = errors.New("unknown account")
 	// ErrInvalid means that the arguments cannot be accepted. The error lists every
 	// mistake as a *FieldError.
@@ -34,26 +33,26 @@ var (
 	ErrDone = errDone
 	// ErrBegun means that the campaign has begun, so its start cannot be moved.
 	ErrBegun = errBegun
-	// ErrNotEnded means that the campaign has not ended, or that a retry of it is in progress, so it
-	// cannot be purged.
+	// ErrNotEnded means that the campaign cannot be purged, because it has not ended or a retry is in
+	// progress.
 	ErrNotEnded = errors.New("the campaign has not ended")
-	// ErrStopped means that the campaign was cancelled, so it cannot be paused, resumed or
-	// retried, or that the campaign has expired, so it cannot be retried.
+	// ErrStopped has two meanings. Either the campaign was cancelled, so it cannot be paused, resumed
+	// or retried, or it has expired, so it cannot be retried.
 	ErrStopped = errStopped
 	// ErrNothingToRetry means that no recipient has a status that RetryOptions selects.
 	ErrNothingToRetry = errNothingToRetry
-	// ErrPlanning means that the campaign is still being planned, so it cannot be retried yet. ErrBusy means
-	// that another retry of it is in progress.
+	// ErrPlanning means that the campaign is still being planned, so it cannot be retried yet. ErrBusy
+	// means that another retry of the campaign is in progress.
 	ErrPlanning = errPlanning
 	ErrBusy     = errBusy
-	// ErrPurged means that the text of a single message was deleted after its end (Message.KeepBody), so
-	// it cannot be retried: send a new message.
+	// ErrPurged means that a single message cannot be retried, because its text was deleted after its
+	// end (Message.KeepBody). Send a new message.
 	ErrPurged = errPurged
 	// ErrFull means that Redis uses more than 80 % of its maxmemory. Nothing was enqueued.
 	ErrFull = errors.New("redis is nearly full")
 )
 
-// The errors of the ledger that callers of this package test for.
+// These are the errors of the ledger that callers of this package test for.
 var (
 	errConflict       = ledger.ErrConflict
 	errNotFound       = ledger.ErrNotFound
@@ -71,7 +70,7 @@ var (
 type FieldError struct {
 	// Field is the name of the argument as in JSON, such as "body" or "start_at".
 	Field string
-	// Problem tells what is wrong, and how to correct it.
+	// Problem describes the mistake, and how to correct it.
 	Problem string
 	err     error
 }
@@ -86,9 +85,9 @@ func (e *FieldError) Is(target error) bool {
 }
 
 // MissingError means that recipients have no value for a merge field without a default. It lists all
-// such fields of the sequence. It is an ErrInvalid.
+// fields for which this happened in the sequence. It is an ErrInvalid.
 type MissingError struct {
-	// Recipient is the position in the upload of the first such recipient, counted from 1.
+	// Recipient is the position of the first such recipient in the upload, counted from 1.
 	Recipient int
 	// Field is the first such merge field of this recipient, in the form that sms.FieldKey returns.
 	Field string
@@ -115,7 +114,7 @@ type NumberError struct {
 	err   error
 }
 
-// Error returns the masked number and what is wrong with it.
+// Error returns the masked number and the reason why the number is invalid.
 func (e *NumberError) Error() string { return e.err.Error() }
 
 // Unwrap returns the parser's error, an *sms.NumberError.

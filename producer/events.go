@@ -11,8 +11,8 @@ import (
 	"github.com/tuma-sms/tuma/internal/ledger"
 )
 
-// EventKind is the kind of an Event. Later versions may add kinds: a reader skips those that it does
-// not know.
+// EventKind is the kind of an Event. Later versions may add kinds, so a reader must skip an event of an unknown
+// kind.
 type EventKind string
 
 // The kinds of events.
@@ -38,37 +38,37 @@ const (
 
 // Event is an event of the event stream. Fields that its kind does not use are empty.
 type Event struct {
-	// Cursor is the position of the event, for the parameter `after` of Events.
+	// Cursor is the position of the event, for the parameter "after" of Events.
 	Cursor string    `json:"cursor"`
 	Kind   EventKind `json:"event"`
-	// At is when the event was stored, by the clock of Redis; zero for EventsLost.
+	// At is when the event was stored, by the clock of Redis. It is zero for EventsLost.
 	At time.Time `json:"at,omitzero"`
-	// Campaign is the ID of a campaign, State its state and Counts its counts at the time of the event.
+	// Campaign is the ID of a campaign. State and Counts are its state and its counts at the time of the event.
 	Campaign string       `json:"campaign,omitempty"`
 	State    State        `json:"state,omitempty"`
 	Counts   *EventCounts `json:"counts,omitempty"`
 	// Account is the account of a hold or of an incoming message.
 	Account string `json:"account,omitempty"`
-	// Reason is the reason for a hold or for a pause; By is who or what made the hold.
+	// Reason is the reason for a hold or for a pause. By is the person or the worker that set the hold.
 	Reason string `json:"reason,omitempty"`
 	By     string `json:"by,omitempty"`
-	// ID is the gateway's ID of an incoming message, if it has one. From is its sender, To its
-	// receiver, and Word is "stop" or "start" if its text is an opt-out or opt-in word.
+	// ID is the gateway's ID of an incoming message, or empty. From is the sender of the message, and To is the
+	// receiver. Word is "stop" or "start" if the text is an opt-out or opt-in word.
 	ID   string `json:"id,omitempty"`
 	From string `json:"from,omitempty"`
 	To   string `json:"to,omitempty"`
 	Word string `json:"word,omitempty"`
-	// List is a suppression list: "*" is the list for all senders, any other value is a sender ID. Added is how
-	// many numbers were added. Number is the added number if there is only one.
+	// List is a suppression list: "*" is the list for all senders, and any other value is a sender ID. Added is how
+	// many numbers were added. If only one number was added, Number is that number.
 	List   string `json:"list,omitempty"`
 	Added  int    `json:"added,omitempty"`
 	Number string `json:"number,omitempty"`
 	// Rows are the recipients of MessageStatusChanged, up to 500, with their status at the time when the event is read.
-	// By then a recipient may have changed again; a later event may then name it again. Some recipients may have the
-	// same status as before. Rows is empty if the campaign was removed.
+	// If the status of a recipient changes several times, several events may have the recipient with its newest status.
+	// Some recipients may have the same status as before the event. Rows is empty if the campaign was removed.
 	Rows []EventRow `json:"rows,omitempty"`
-	// Missed is the number of the campaign's recipients that got a new status before this event and
-	// are in no event. This happens if Redis was away for too long. Read the statuses with Results.
+	// Missed is the number of the campaign's recipients that got a new status before this event and are in no event.
+	// This happens if Redis could not be reached for too long. Read the statuses with Results.
 	Missed int `json:"missed,omitempty"`
 }
 
@@ -89,7 +89,7 @@ type EventRow struct {
 	DeliveredAt time.Time `json:"delivered_at,omitzero"`
 }
 
-// EventCounts are counts of recipients by status. Total is the sum of the others.
+// EventCounts are counts of recipients by status. Total is the sum of the other counts.
 type EventCounts struct {
 	Total       int `json:"total"`
 	Pending     int `json:"pending"`
@@ -104,23 +104,23 @@ type EventCounts struct {
 // eventsPage is how many events Events reads at once.
 const eventsPage = 500
 
-// Events yields the events after a cursor, the oldest first, and then waits for further events until
-// ctx ends. An empty cursor stands for the oldest event that Tuma keeps: about 100,000 events or 7 days.
-// If events after the cursor were removed, it yields an event of the kind EventsLost and continues with
-// those that are left. The sequence ends after an error: an ErrInvalid if after is not a cursor, an
-// error of Redis, or the error of ctx. To continue, call Events again with the cursor of the last event.
-// An event can come twice.
+// Events yields the events after a cursor, the oldest first, and then waits for further events until ctx
+// ends. An empty cursor stands for the oldest event that Tuma keeps: about 100,000 events or 7 days. If
+// events after the cursor were removed, it yields an event of the kind EventsLost and continues with the
+// remaining events. The sequence ends after an error: an ErrInvalid if the parameter "after" is not a
+// cursor, an error of Redis, or the error of ctx. To continue, call Events again with the cursor of the
+// last event. The sequence may yield an event twice.
 func (c *Client) Events(ctx context.Context, after string) iter.Seq2[Event, error] {
 	return c.events(ctx, after, true)
 }
 
-// PastEvents yields the same events as Events, and ends after the newest one.
+// PastEvents yields the same events as Events, and ends after the newest event.
 func (c *Client) PastEvents(ctx context.Context, after string) iter.Seq2[Event, error] {
 	return c.events(ctx, after, false)
 }
 
-// LastEvent returns the cursor of the newest event. Events with this cursor yields only later events.
-// Read the cursor before the state, so that no change falls between the two.
+// LastEvent returns the cursor of the newest event. Events with this cursor yields only later events. Read the cursor
+// before the state, so that no change is missed between these two reads.
 func (c *Client) LastEvent(ctx context.Context) (cursor string, err error) {
 	return events.New(c.ledger.Runner(), 0).Last(ctx)
 }
@@ -183,7 +183,7 @@ func eventOf(s events.Stored) Event {
 	}
 }
 
-// eventRows reads the recipients of an event. It returns none if they cannot be read any more.
+// eventRows reads the recipients of an event. It returns nil if the recipients cannot be read any more.
 func eventRows(ctx context.Context, reader *ledger.StatusRows, s events.Stored) ([]EventRow, error) {
 	if len(s.Places) == 0 {
 		return nil, nil

@@ -55,8 +55,8 @@ func ExampleClient_Enqueue_invalid() {
 	// from: sender "ACMECOMPANYLTD" has 14 characters, the gateway takes at most 11
 }
 
-// Recipients can come from a file or a database, one at a time. An error of the sequence stops the
-// upload, and nothing is enqueued.
+// A sequence can read recipients from a file or a database, one at a time. An error of the
+// sequence stops the upload, and nothing is enqueued.
 func ExampleClient_Enqueue_sequence() {
 	client, stop := startTuma(sendAll{})
 	defer stop()
@@ -137,7 +137,7 @@ func ExampleClient_Send() {
 	// accepted user 77 <nil>
 }
 
-// Results yields one result for every uploaded recipient, also for those that were skipped.
+// Results yields one result for every uploaded recipient, also for skipped recipients.
 func ExampleClient_Results() {
 	ctx := context.Background()
 	client, stop := startTuma(sendAll{})
@@ -165,8 +165,8 @@ func ExampleClient_Results() {
 	// 3 12345: skipped "invalid_number"
 }
 
-// Once Pause returns, no new call of the campaign starts. Status.BlockedBy tells why the campaign
-// sends nothing.
+// Once Pause returns, no new call of the campaign starts. Status.BlockedBy has the reason why
+// the campaign sends nothing.
 func ExampleClient_Pause() {
 	ctx := context.Background()
 	client, stop := startTuma(sendAll{})
@@ -229,7 +229,7 @@ func ExampleClient_Retry() {
 	// 1 accepted <nil>
 }
 
-// OptOut applies to every campaign, even to one that is enqueued later.
+// OptOut applies to every campaign, even to a campaign that is enqueued later.
 func ExampleClient_OptOut() {
 	ctx := context.Background()
 	client, stop := startTuma(sendAll{})
@@ -290,7 +290,8 @@ func ExampleClient_Accounts() {
 	// <nil>
 }
 
-// ContentID gives the same ID for the same content, for campaigns without a better name.
+// ContentID returns the same ID for the same content. It suits campaigns that have no better
+// ID.
 func ExampleContentID() {
 	campaign := producer.Campaign{Via: "at", From: "ACME", Body: "We open at 9."}
 	first, err := producer.ContentID(campaign, producer.Numbers("0712345678"))
@@ -344,7 +345,7 @@ func startTuma(gateway providers.Provider) (client *producer.Client, stop func()
 	if err != nil {
 		panic(err)
 	}
-	for range time.Tick(time.Millisecond) { // loop until the worker has published its account
+	for range time.Tick(time.Millisecond) { // wait until the worker has published its account
 		accounts, err := client.Accounts(ctx)
 		if err != nil {
 			panic(err)

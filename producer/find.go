@@ -29,11 +29,11 @@ type FindOptions struct {
 	// Limit is the number of messages after which the search ends. The campaign in which the limit is
 	// reached is read to its end. 0 means DefaultFindLimit.
 	Limit int
-	// MaxCampaigns and MaxRecipients are how many campaigns and recipients the search reads at
-	// most. It always reads a campaign to its end. 0 means DefaultFindMaxCampaigns and
-	// DefaultFindMaxRecipients.
+	// MaxCampaigns and MaxRecipients are the maximum numbers of campaigns and recipients that
+	// the search reads. The search always reads a campaign to its end. 0 means
+	// DefaultFindMaxCampaigns and DefaultFindMaxRecipients.
 	MaxCampaigns, MaxRecipients int
-	// After continues a search that a bound has ended: it is FindResult.Next of that search.
+	// After continues a search that a bound has ended. Set it to FindResult.Next of that search.
 	After string
 }
 
@@ -50,13 +50,13 @@ type FindResult struct {
 	Oldest     *time.Time `json:"oldest"`
 	// Bound is the bound that ended the search: "limit", "campaigns" or "recipients". It is empty
 	// if all campaigns were read. Next is the value of FindOptions.After that continues the search.
-	// It is empty if Bound is empty.
+	// Next is empty if Bound is empty.
 	Bound string `json:"bound"`
 	Next  string `json:"next"`
 	// Unreadable names up to 100 campaigns that could not be read completely.
 	Unreadable []string `json:"unreadable,omitempty"`
-	// Cut names campaigns that have the number more often than a search returns; see Results for all
-	// of their rows.
+	// Cut names campaigns that have the number in more rows than a search returns. Results yields
+	// all these rows.
 	Cut []string `json:"cut,omitempty"`
 }
 
@@ -67,8 +67,8 @@ type FoundMessage struct {
 	CreatedBy string    `json:"created_by"`
 	// From is the sender ID that the campaign names. Empty means the default of the account.
 	From string `json:"from"`
-	// Text is the recipient's message with the merge fields replaced, also if the message was not
-	// submitted.
+	// Text is the recipient's message with the merge fields replaced. It is set even if the message
+	// was not submitted.
 	Text string `json:"text"`
 	Result
 	// Resent has the gateway's IDs of further messages, if a resend gave the recipient more than
@@ -79,8 +79,8 @@ type FoundMessage struct {
 // maxUnreadable is the maximum length of FindResult.Unreadable and FindResult.Cut.
 const maxUnreadable = 100
 
-// Find returns the messages to a number in all campaigns that retention has not removed, those of
-// the newest campaign first. Tuma keeps no index by number, so Find reads the uploaded recipients
+// Find returns the messages to a number in all campaigns that Redis still has. The messages of the
+// newest campaign come first. Tuma keeps no index by number, so Find reads the uploaded recipients
 // of the campaigns, some 20 million a second, up to the bounds of o. It does not read campaigns
 // that are enqueued during the search.
 //
@@ -119,7 +119,8 @@ func (c *Client) Find(ctx context.Context, number string, o FindOptions) (FindRe
 	return r, nil
 }
 
-// add adds what the search found in one campaign. It reports whether a bound of o is reached.
+// The method "add" adds the messages that the search found in one campaign. It reports whether a
+// bound of o is reached.
 func (r *FindResult) add(x ledger.Searched, o FindOptions) bool {
 	r.Campaigns++
 	r.Recipients += x.Recipients
@@ -141,7 +142,7 @@ func (r *FindResult) add(x ledger.Searched, o FindOptions) bool {
 	return r.bound(o) != ""
 }
 
-// bound returns the bound that is reached, or "".
+// bound returns the name of the bound that is reached, or "".
 func (r *FindResult) bound(o FindOptions) string {
 	switch {
 	case len(r.Messages) >= cmp.Or(o.Limit, DefaultFindLimit):

@@ -14,7 +14,8 @@ import (
 	"github.com/tuma-sms/tuma/producer"
 )
 
-// sendTo enqueues a campaign to the given numbers, and moves its creation back by age.
+// sendTo enqueues a campaign to the given numbers, and then changes its creation time: it makes the
+// campaign as old as the parameter "age".
 func (b *testClient) sendTo(id string, age time.Duration, numbers ...string) {
 	b.t.Helper()
 	c := validCampaign()
@@ -72,8 +73,8 @@ func TestFind_AllMessagesToANumberNewestFirst(t *testing.T) {
 	}
 }
 
-// A bound ends a search, and the result must name the bound. If the caller continues the search until
-// no bound ends it, it must find each message once.
+// If a bound ends a search, the result must name that bound. If the caller continues the search until
+// it ends without a bound, it must find each message once.
 func TestFind_ContinuesWhereABoundEndedIt(t *testing.T) {
 	t.Parallel()
 	b := newTestClient(t)

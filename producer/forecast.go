@@ -13,19 +13,19 @@ import (
 
 // Forecast is the result of a preview: what would happen if the campaign were enqueued.
 type Forecast struct {
-	// Total is the number of recipients: Sent plus Skipped.
+	// Total is the number of recipients. It is the sum of Sent and Skipped.
 	Total   int `json:"total"`
 	Sent    int `json:"would_send"`
 	Skipped int `json:"skipped"`
 	// Reasons counts the skipped recipients by reason.
 	Reasons map[string]int `json:"reasons"`
 	// OtherText is the number of recipients that would be skipped as duplicates although their text
-	// differs from the text that their number gets. DuplicatesEach sends such texts.
+	// differs from the text that the number gets. DuplicatesEach would also send these texts.
 	OtherText int `json:"duplicates_other_text,omitempty"`
-	// Invalid counts the invalid numbers by what is wrong with them.
+	// Invalid counts the invalid numbers by the reason why they are invalid.
 	Invalid map[string]int `json:"invalid"`
-	// Calls is the number of requests to the gateways if none is repeated. It is nil if the gateway
-	// of an account is not known.
+	// Calls is the number of requests to the gateways, if no request is repeated. It is nil if the
+	// gateway of an account is not known.
 	Calls *int `json:"calls"`
 	// Segments is the number of segments of all messages together.
 	Segments int `json:"segments"`
@@ -35,7 +35,7 @@ type Forecast struct {
 	Encoding     string `json:"encoding"`
 	// Spread counts the messages by length, in descending order of length.
 	Spread []Length `json:"spread"`
-	// UCS2 names a character that makes a message UCS-2, in the words of sms.UCS2Cause. It is empty
+	// UCS2 names a character that makes a message UCS-2, in the form of sms.UCS2Cause. It is empty
 	// if all messages are GSM-7.
 	UCS2 string `json:"ucs2,omitempty"`
 	// Cost is calculated from the accounts' prices. It is empty if an account has no price.
@@ -45,10 +45,10 @@ type Forecast struct {
 	// Countries counts the recipients by country.
 	Countries map[string]int    `json:"countries"`
 	Accounts  []AccountForecast `json:"accounts"`
-	// Samples are up to five messages as they would go out.
+	// Samples are up to five messages as recipients would get them.
 	Samples  []Sample `json:"samples"`
 	Schedule Schedule `json:"schedule"`
-	// Unknown lists what the preview could not determine, each with the reason.
+	// Unknown lists the facts that the preview could not determine, each with the reason.
 	Unknown []string `json:"not_known"`
 }
 
@@ -73,14 +73,14 @@ type AccountForecast struct {
 	BalanceAt *time.Time `json:"balance_at,omitempty"`
 	// Credit is a warning about the balance. It is nil if the balance covers the cost.
 	Credit *CreditGap `json:"credit,omitempty"`
-	// Rate is the account's limit in Units a second; 0 means unlimited.
+	// Rate is the account's limit in units a second. 0 means unlimited.
 	Rate float64 `json:"rate"`
 	Unit string  `json:"unit,omitempty"`
 	// Held is the reason of the account's hold. It is empty if no hold stops the campaign.
 	Held string `json:"held,omitempty"`
 }
 
-// Sample is a message as it would go out.
+// Sample is a message as the recipient would get it.
 type Sample struct {
 	// Row is the recipient's position in the upload, counted from 1.
 	Row int `json:"row"`
@@ -170,7 +170,7 @@ func (p *preview) listUnknown() {
 		switch {
 		case known:
 		case p.cards[n].Name == "":
-			say("the account: the campaign names none and there are no routes, so calls, cost and duration are unknown too")
+			say("the account: the campaign names no account and no routes are configured, so calls, cost and duration are unknown too")
 		default:
 			say("account %s: neither the configuration nor a worker describes it, so its calls, cost and duration are unknown too", p.cards[n].Name)
 		}
@@ -179,6 +179,6 @@ func (p *preview) listUnknown() {
 		say("the opt-outs: Redis was not read, so recipients that have opted out are not counted as skipped")
 	}
 	if p.snapshot.Country == "" {
-		say("the country: none is set, so numbers in national format count as invalid")
+		say("the country: no country is set, so numbers in national format count as invalid")
 	}
 }

@@ -10,13 +10,13 @@ import (
 	"github.com/tuma-sms/tuma/internal/inbox"
 )
 
-// Inbound is an incoming message (MO): a subscriber sent it to a number or short code of ours.
+// Inbound is an incoming message (MO), which a subscriber sent to a number or short code of ours.
 type Inbound struct {
 	// Cursor is the position of the message in the inbox, for InboundOptions.After.
 	Cursor string `json:"cursor"`
 	// Account is the account at whose gateway the message arrived.
 	Account string `json:"account"`
-	// ID is the gateway's ID of the message, if it has one.
+	// ID is the gateway's ID of the message. It is empty if the gateway gives no ID.
 	ID string `json:"id,omitempty"`
 	// From is the subscriber's number: digits without a plus sign. If it is not a phone number, From is
 	// the gateway's text.
@@ -30,7 +30,7 @@ type Inbound struct {
 	Word string `json:"word,omitempty"`
 	// LinkID connects an answer to this message in an on-demand service.
 	LinkID string `json:"link_id,omitempty"`
-	// At is when the gateway received the message; zero if the gateway gives no time that can be read.
+	// At is when the gateway received the message. It is zero if the gateway gives no readable time.
 	At time.Time `json:"at,omitzero"`
 	// StoredAt is when Tuma stored the message, by the clock of Redis.
 	StoredAt time.Time `json:"stored_at"`
@@ -40,27 +40,28 @@ type Inbound struct {
 
 // InboundOptions select incoming messages.
 type InboundOptions struct {
-	// After is the Cursor of the last message that the caller has. Empty means from the oldest message
-	// that Tuma keeps.
+	// After is the Cursor of the last message that the caller has. If After is empty, the sequence begins
+	// with the oldest message that Tuma keeps.
 	After string
-	// Account selects the messages of one account; empty: of all accounts.
+	// Account selects the messages of one account. If it is empty, the messages of all accounts are
+	// selected.
 	Account string
-	// Follow makes the sequence wait for further messages at its end, until its context ends.
+	// With Follow, the sequence waits for further messages after the last message, until its context ends.
 	Follow bool
 }
 
-// ErrInboundRemoved means that messages after a cursor were removed before they were read. They
-// were older than inbound.keep, or the inbox had more messages than it may hold. To continue with
-// the messages that are still there, call Inbound without After.
+// ErrInboundRemoved means that messages after a cursor were removed before they were read. These
+// messages were older than inbound.keep, or the inbox was full. To continue with the messages
+// that the inbox still has, call Inbound without After.
 var ErrInboundRemoved = errors.New("incoming messages were removed before they were read")
 
 // inboundPage is how many messages Inbound reads at once.
 const inboundPage = 500
 
-// Inbound yields the incoming messages that `tuma serve` has stored, each once, in the order in which they
-// arrived. Memory does not grow with their number. The sequence ends after an error: an ErrInvalid if After
-// is not a cursor, an ErrInboundRemoved, an error of Redis, or with Follow the error of ctx. To continue,
-// call Inbound again with the cursor of the last message.
+// Inbound yields the incoming messages that `tuma serve` has stored, each once, in the order of arrival.
+// Memory does not grow with the number of messages. The sequence ends after an error: an ErrInvalid if
+// After is not a cursor, an ErrInboundRemoved, an error of Redis, or with Follow the error of ctx. To
+// continue, call Inbound again with the cursor of the last message.
 func (c *Client) Inbound(ctx context.Context, o InboundOptions) iter.Seq2[Inbound, error] {
 	return func(yield func(Inbound, error) bool) {
 		after := o.After

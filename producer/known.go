@@ -38,9 +38,10 @@ func checkKnown(known []Account) error {
 	return nil
 }
 
-// account reads the account of the given name as workers have published it, or else as WithAccounts
-// has told the client. If the account is not known, account returns accounts.ErrNoAccount and the
-// names of all published accounts. These names do not include the given name.
+// account returns the account with the given name. It takes the account that workers have
+// published, or else the account of WithAccounts. If the account is not known, account returns
+// accounts.ErrNoAccount and the names of all published accounts. These names do not include the
+// given name.
 func (c *Client) account(ctx context.Context, name string) (a accounts.Account, published []string, err error) {
 	if a, err = c.accounts.Account(ctx, name); !errors.Is(err, accounts.ErrNoAccount) {
 		return a, nil, err
@@ -61,7 +62,7 @@ func (c *Client) account(ctx context.Context, name string) (a accounts.Account, 
 	return a, published, missing
 }
 
-// unserved returns the names of the accounts that no live worker serves.
+// unserved returns the names of the accounts in s that no live worker serves.
 func (s accountSet) unserved() (names []string) {
 	for _, a := range s.all {
 		if a.Workers == 0 {
@@ -72,7 +73,7 @@ func (s accountSet) unserved() (names []string) {
 }
 
 // withSettings replaces the country and the sending hours of an account by the settings in force.
-// If no worker has published settings, it changes nothing.
+// If no worker has published settings, withSettings changes nothing.
 func (c *Client) withSettings(ctx context.Context, a accounts.Account) (accounts.Account, []string, error) {
 	in, ok, err := c.accounts.Settings(ctx)
 	if ok {
@@ -81,7 +82,7 @@ func (c *Client) withSettings(ctx context.Context, a accounts.Account) (accounts
 	return a, nil, err
 }
 
-// routesInForce returns the routes that workers have published, or else those of WithRoutes.
+// routesInForce returns the routes that workers have published, or else the routes of WithRoutes.
 func (c *Client) routesInForce(ctx context.Context) ([]campaign.Route, error) {
 	in, ok, err := c.accounts.Settings(ctx)
 	if err != nil || ok {
@@ -91,11 +92,12 @@ func (c *Client) routesInForce(ctx context.Context) ([]campaign.Route, error) {
 }
 
 // defaultsFor returns the settings in force that a campaign keeps from its enqueue on. The
-// parameter found has the accounts that the campaign may use.
+// parameter "found" has the accounts that the campaign may use.
 //
-// It returns nil if the campaign depends on no such setting, or if the country or the sending hours
-// are not known. Planning then takes the settings that are in force when it begins. In an account,
-// an empty map of sending hours means any hour, and a nil map means that the hours are not known.
+// It returns nil if the campaign does not depend on these settings, or if the country or the
+// sending hours are not known. Planning then takes the settings that are in force when planning
+// begins. In an account, an empty map of sending hours means any hour, and a nil map means that the
+// hours are not known.
 func defaultsFor(spec campaign.Spec, found []accounts.Account) *campaign.Defaults {
 	marketing := spec.Class != campaign.Transactional
 	if len(found) == 0 || spec.Country != "" && !marketing || found[0].Country == "" || found[0].Windows == nil {

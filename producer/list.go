@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// ListOptions select the campaigns that ListCampaigns yields. The zero value selects all.
+// ListOptions select the campaigns that ListCampaigns yields. The zero value selects all campaigns.
 type ListOptions struct {
 	// States are the states of the campaigns. Empty means all states.
 	States []State
@@ -16,18 +16,20 @@ type ListOptions struct {
 	Since time.Time
 	// Limit is the maximum number of campaigns. 0 means no limit.
 	Limit int
-	// SkipSingle leaves out campaigns of one recipient, such as tests and single messages. Skipped,
-	// if it is not nil, is called with the ID of each such campaign.
+	// SkipSingle leaves out campaigns of one recipient, such as tests and single messages. If Skipped
+	// is not nil, ListCampaigns calls Skipped with the ID of each campaign that it leaves out for this
+	// reason.
 	SkipSingle bool
 	// After is the ID of the last campaign of an earlier call: the list continues after that
 	// campaign. If that campaign no longer exists, ListCampaigns yields ErrNotFound.
 	After string
-	// Messages adds single messages (Client.Send), which are left out otherwise.
+	// Messages adds single messages (Client.Send) to the list. Without it, the list has no single
+	// messages.
 	Messages bool
 	Skipped  func(id string)
 }
 
-// List yields the status of every campaign, like ListCampaigns.
+// List yields the status of every campaign, like ListCampaigns with the zero ListOptions.
 func (c *Client) List(ctx context.Context) iter.Seq2[Status, error] {
 	return c.ListCampaigns(ctx, ListOptions{})
 }
@@ -35,8 +37,8 @@ func (c *Client) List(ctx context.Context) iter.Seq2[Status, error] {
 // listStep is how many campaigns ListCampaigns reads from Redis at once.
 const listStep = 100
 
-// uploadLife is longer than the longest upload. The index has the start of an upload, and o.Since
-// is compared with the end of the upload, when the campaign is created.
+// uploadLife is longer than the longest upload. It is needed because the index has the start of each
+// upload, but o.Since is compared with the end of the upload, when the campaign is created.
 const uploadLife = 25 * time.Hour
 
 // ListCampaigns yields the status of the campaigns that o selects, the newest first, without BlockedBy,

@@ -25,7 +25,7 @@ func (b *testClient) listed(o producer.ListOptions) (ids []string) {
 	return ids
 }
 
-// backdate moves the time at which a campaign was created back by d.
+// backdate changes the creation time of a campaign: the new time is earlier by d.
 func (b *testClient) backdate(id string, d time.Duration) {
 	b.t.Helper()
 	created := b.status(id).CreatedAt.Add(-d).UnixMilli()
@@ -79,8 +79,8 @@ func TestListCampaigns_Selects(t *testing.T) {
 	}
 }
 
-// More campaigns are enqueued than one request returns, many of them in the same millisecond. The
-// list must have each campaign once.
+// The test enqueues more campaigns than one request returns, many of them in the same
+// millisecond. The list must have each campaign once.
 func TestListCampaigns_ManyOfTheSameMoment(t *testing.T) {
 	t.Parallel()
 	b := newTestClient(t)
@@ -130,7 +130,8 @@ func TestStatus_WhatWasSentAndByWhom(t *testing.T) {
 	if s := b.status("c"); s.CreatedBy != "jane@laptop" {
 		t.Errorf("created by %q after the second enqueue; want jane@laptop", s.CreatedBy)
 	}
-	// The ID derived from the content does not depend on who enqueues it.
+	// The ID that is derived from the content does not depend on the user that enqueues the
+	// campaign.
 	ids := map[string]bool{}
 	for _, by := range []string{"", "jane@laptop"} {
 		c.CreatedBy = by

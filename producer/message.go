@@ -20,8 +20,8 @@ const MaxRef = campaign.MaxRef
 
 // Message is one text to one number, such as a one-time code or a receipt.
 type Message struct {
-	// ID is the caller's idempotency key, as Campaign.ID is. If ID is empty, each call of Send makes a
-	// new ID, and so sends a new message.
+	// ID is the caller's idempotency key, like Campaign.ID. If ID is empty, each call of Send makes a
+	// new ID and so sends a new message.
 	ID string
 	// To is a phone number as people write it. A number in national format belongs to Country or,
 	// if Country is empty, to the workers' default country.
@@ -33,27 +33,29 @@ type Message struct {
 	// Via is the account to send through. Empty means the first account of the workers' routes that
 	// matches the number.
 	Via string
-	// Ref is the caller's own reference, such as an order number. It comes back in MessageStatus and
-	// Result. It has at most MaxRef bytes and no control characters.
+	// Ref is the caller's own reference, such as an order number. MessageStatus and Result return it. It
+	// has at most MaxRef bytes and no control characters.
 	Ref string
 	// Class is Transactional or Marketing. Empty means Transactional.
 	Class Class
 	// Country is the ISO code for a number in national format, such as "KE".
 	Country string
-	// Transliterate, Flash and OnUnknown are as in Campaign.
+	// Transliterate, Flash and OnUnknown have the same meaning as in Campaign.
 	Transliterate bool
 	Flash         bool
 	OnUnknown     string
-	// StartAt and StartIn are when the message may be sent, ExpiresAt and ExpiresIn when it is skipped
-	// if it was not submitted. They are as in Campaign. A one-time code should expire.
+	// StartAt or StartIn sets when the message may be sent. ExpiresAt or ExpiresIn sets when the message
+	// is skipped if it was not submitted. The four fields have the same meaning as in Campaign. A
+	// one-time code should expire.
 	StartAt   time.Time
 	StartIn   time.Duration
 	ExpiresAt time.Time
 	ExpiresIn time.Duration
-	// CreatedBy is who sends the message, as in Campaign.
+	// CreatedBy names the user or the service that sends the message, as in Campaign.
 	CreatedBy string
-	// KeepBody keeps the text for the whole retention of the message. Otherwise Tuma deletes it when
-	// the message has ended with a known outcome; such a message cannot be retried.
+	// KeepBody keeps the text for the whole retention of the message. Without KeepBody, Tuma deletes the
+	// text when the message has ended with a known outcome. A message without its text cannot be
+	// retried.
 	KeepBody bool
 	// StatusEvents asks for the events MessageStatusChanged about this message, as in Campaign.
 	StatusEvents bool
@@ -77,13 +79,13 @@ type MessageStatus struct {
 	Ref string `json:"ref"`
 	// To is the number in international format without plus.
 	To string `json:"to"`
-	// Status and Reason are those of Result: pending until the message has ended.
+	// Status and Reason have the values of Result. Status is pending until the message has ended.
 	Status string `json:"status"`
 	Reason string `json:"reason"`
 	// BlockedBy lists why a pending message is not sent at the moment.
 	BlockedBy []Block `json:"blocked_by"`
 	From      string  `json:"from"`
-	// Body is the text. It is empty after it was deleted (Message.KeepBody).
+	// Body is the text of the message. It is empty after the text was deleted (Message.KeepBody).
 	Body        string     `json:"body"`
 	Class       Class      `json:"class"`
 	Account     string     `json:"account"`
@@ -103,17 +105,16 @@ type MessageStatus struct {
 // Settled reports whether the message has ended: its status is not pending.
 func (s MessageStatus) Settled() bool { return s.Status != campaign.Pending.String() }
 
-// Send enqueues a single message. It makes the same promise as Enqueue for a campaign of one recipient:
-// the message ends in exactly one recorded status, and nothing sends it twice. The same ID with the same
-// content changes nothing and returns the first receipt with Again set; with other content it is an
-// ErrConflict.
+// Send enqueues a single message. It makes the same promise as Enqueue for a campaign of one recipient: the message
+// ends in exactly one recorded status, and is never sent twice. The same ID with the same content changes nothing and
+// returns the first receipt with Again set. The same ID with other content is an ErrConflict.
 //
-// Unless Redis is a cluster, Send takes one round trip. It uses what it has read about accounts and routes
-// within the last second.
+// Unless Redis is a cluster, Send takes one round trip. To save further reads, it uses accounts and routes that were
+// read within the last second.
 //
-// Unlike Enqueue, Send refuses a number that is not valid. All mistakes come in one ErrInvalid. A
-// message has a separate retention (worker.Config.MessageRetention); its ID stays in use for another week. Lists of campaigns leave it
-// out (ListOptions.Messages). Status, Results, Cancel and the other methods take its ID too.
+// Unlike Enqueue, Send refuses a number that is not valid. One ErrInvalid lists all mistakes. A message has a separate
+// retention (worker.Config.MessageRetention), and its ID stays in use for another week. Lists of campaigns leave out
+// messages (ListOptions.Messages). Status, Results, Cancel and the other methods also accept the ID of a message.
 func (c *Client) Send(ctx context.Context, m Message) (MessageReceipt, error) {
 	camp := m.campaign()
 	spec, found, err := c.check(ctx, camp)
@@ -146,7 +147,7 @@ func (m Message) campaign() Campaign {
 	return c
 }
 
-// single has what only a campaign that is a single message has.
+// single has the facts that only the campaign of a single message has.
 type single struct {
 	ref string
 	// purge: the text is deleted when the message is settled.
@@ -158,11 +159,11 @@ type single struct {
 // newMessageID returns an ID with 128 random bits.
 func newMessageID() string {
 	var b [16]byte
-	_, _ = rand.Read(b[:]) // never fails: crypto/rand ends the program instead
+	_, _ = rand.Read(b[:]) // this never fails, because crypto/rand would end the program instead
 	return "m-" + base64.RawURLEncoding.EncodeToString(b[:])
 }
 
-// check checks what only single messages have, and returns the number, or 0 if the number is not known.
+// check checks the rules that apply only to single messages. It returns the number, or 0 if the number is not known.
 // The parameter "found" has the accounts that may send the message.
 func (m Message) check(spec campaign.Spec, found []accounts.Account) (to sms.MSISDN, err error) {
 	var list mistakes
@@ -173,7 +174,7 @@ func (m Message) check(spec campaign.Spec, found []accounts.Account) (to sms.MSI
 	if country == "" && len(found) > 0 {
 		country = found[0].Country
 	}
-	// Without an account, the default country is not known: then a campaign with the ID exists, and its
+	// Without an account, the default country is not known. Then either a campaign with the ID exists and its
 	// content decides, or the check of the account has failed.
 	to, err = sms.ParseMSISDN(m.To, country)
 	if err != nil && (len(found) > 0 || country != "") {
@@ -185,8 +186,8 @@ func (m Message) check(spec campaign.Spec, found []accounts.Account) (to sms.MSI
 	return 0, fmt.Errorf("%w: %w", ErrInvalid, errors.Join(list...))
 }
 
-// Message reads the status of a single message. It returns ErrNotFound if no message has the ID: it
-// never existed, its retention is over, or the ID is that of a campaign (Status).
+// Message reads the status of a single message. It returns ErrNotFound if no message has the ID: the message never
+// existed, its retention is over, or the ID belongs to a campaign (see Status).
 func (c *Client) Message(ctx context.Context, id string) (MessageStatus, error) {
 	st, _, err := c.readStatus(ctx, id)
 	if err != nil {
@@ -217,8 +218,8 @@ func (c *Client) Message(ctx context.Context, id string) (MessageStatus, error) 
 	return m, nil
 }
 
-// WaitMessage blocks until a single message has ended, and returns its status. Its errors are those of
-// Wait and Message.
+// WaitMessage blocks until a single message has ended, and returns its status. It returns the same errors as Wait
+// and Message.
 func (c *Client) WaitMessage(ctx context.Context, id string) (MessageStatus, error) {
 	if _, err := c.Wait(ctx, id); err != nil {
 		return MessageStatus{}, err

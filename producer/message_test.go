@@ -124,7 +124,7 @@ func TestSend_AllMistakesAtOnce(t *testing.T) {
 	}
 }
 
-// A number in national format belongs to the workers' default country, if the message names no
+// If the message names no country, a number in national format belongs to the workers' default
 // country.
 func TestSend_DefaultCountry(t *testing.T) {
 	t.Parallel()

@@ -14,18 +14,18 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// Values of OptOut.Origin. A worker that learns of an opt-out from a gateway writes
+// Values of OptOut.Origin. For an opt-out that a gateway reports, the worker writes
 // "gateway:ACCOUNT:CODE".
 const (
 	// OriginHand is the default: a person entered the opt-out.
 	OriginHand = "hand"
 	// OriginImport marks an entry from an imported list.
 	OriginImport = "import"
-	// OriginKeyword marks a person who answered with a word such as STOP.
+	// OriginKeyword marks an entry of a person that answered with a word such as STOP.
 	OriginKeyword = "keyword"
 )
 
-// OptOut is an entry of a suppression list: a person who wants no more messages.
+// OptOut is an entry of a suppression list. It stands for a person that wants no more messages.
 type OptOut struct {
 	// Number is a phone number as people write it. Country is the ISO code for a number in
 	// national format.
@@ -38,7 +38,7 @@ type OptOut struct {
 	// OriginHand.
 	Origin string `json:"origin,omitempty"`
 	// At is when the person opted out, with a precision of one minute. In an argument, zero means
-	// now; in an entry that was read, zero means not known.
+	// now. In an entry that was read, zero means that the time is not known.
 	At time.Time `json:"at,omitzero"`
 }
 
@@ -48,8 +48,8 @@ type OptOutReceipt struct {
 	// entries that were on the list already.
 	Added int `json:"added"`
 	Known int `json:"known"`
-	// InFlight counts the calls to these people that were claimed before the opt-out and are
-	// still in flight. WaitForInFlight waits for them.
+	// InFlight counts the calls to these people that were claimed before the opt-out and are still
+	// in flight. WaitForInFlight waits for these calls.
 	InFlight InFlight `json:"in_flight"`
 	// Doubt is the number of calls to these people whose outcome is unknown. At a gateway with
 	// idempotency keys, workers may repeat such a call unchanged. The gateway then sends the messages
@@ -86,8 +86,8 @@ func (c *Client) OptOut(ctx context.Context, people iter.Seq2[OptOut, error]) (O
 		}
 		i++
 	}
-	// end also runs after an error, because running campaigns must exclude the entries that were
-	// added before the error.
+	// The method "end" also runs after an error, because running campaigns must exclude the entries
+	// that were added before the error.
 	err := load.end(ctx)
 	r.Added, r.Known, r.inFlight = load.added, load.count-load.added, load.inFlight
 	for _, x := range r.inFlight {
@@ -106,8 +106,9 @@ type optOutLoad struct {
 	client *Client
 	// waiting holds the entries that are not written yet, by list.
 	waiting map[string][]optout.Entry
-	// The map named has, by list, the numbers that running campaigns must exclude. nil means that a
-	// list has more than mostNamed such numbers; running campaigns then read the whole list.
+	// The map "named" has the numbers that running campaigns must exclude, by list. A nil value
+	// means that the list has more than mostNamed such numbers, so running campaigns read the whole
+	// list.
 	named        map[string][]sms.MSISDN
 	added, count int
 	inFlight     []ledger.InFlightCall
@@ -117,8 +118,8 @@ type optOutLoad struct {
 // campaign. With more numbers, running campaigns read the whole suppression list instead.
 const mostNamed = 1000
 
-// read returns the list and the number of the entry p. i is the position of p in the sequence;
-// a NumberError contains it.
+// read returns the list and the number of the entry p. The parameter i is the position of p in the
+// sequence, for use in a NumberError.
 func (p OptOut) read(i int) (list string, m sms.MSISDN, err error) {
 	if list, err = optout.ListOf(p.Sender); err != nil {
 		return "", 0, &FieldError{Field: "sender", Problem: err.Error()}
@@ -139,8 +140,8 @@ func CheckOptOut(p OptOut) error {
 	return err
 }
 
-// take adds the entry p to waiting, and writes the waiting entries of its list when they fill a
-// batch.
+// The method "take" adds the entry p to the map "waiting". When the waiting entries of its list
+// fill a batch, it writes them.
 func (o *optOutLoad) take(ctx context.Context, i int, p OptOut) error {
 	list, m, err := p.read(i)
 	if err != nil {
@@ -168,7 +169,7 @@ func (o *optOutLoad) take(ctx context.Context, i int, p OptOut) error {
 	return err
 }
 
-// end writes the remaining entries and makes running campaigns exclude the numbers.
+// The method "end" writes the remaining entries, and makes running campaigns exclude the numbers.
 func (o *optOutLoad) end(ctx context.Context) error {
 	for list, numbers := range o.named {
 		n, err := o.client.optouts.Add(ctx, list, o.waiting[list], true)
@@ -185,8 +186,8 @@ func (o *optOutLoad) end(ctx context.Context) error {
 	return nil
 }
 
-// WaitForInFlight blocks until none of the calls that r counts in InFlight is in flight. It returns
-// an error if ctx ends first.
+// WaitForInFlight blocks until all calls that r.InFlight counts have ended. It returns an error if
+// ctx ends first.
 func (c *Client) WaitForInFlight(ctx context.Context, r OptOutReceipt) error {
 	tick := time.NewTicker(c.poll)
 	defer tick.Stop()
@@ -204,8 +205,8 @@ func (c *Client) WaitForInFlight(ctx context.Context, r OptOutReceipt) error {
 }
 
 // OptIn removes entries from suppression lists and returns how many it removed. It ignores Origin
-// and At. A campaign that has skipped these people does not send to them later. It returns the same
-// errors as OptOut; the entries before the error are removed.
+// and At. If a campaign has already skipped these people, it does not send to them later. It
+// returns the same errors as OptOut; the entries before the error are removed.
 func (c *Client) OptIn(ctx context.Context, people iter.Seq2[OptOut, error]) (removed int, err error) {
 	waiting := map[string][]sms.MSISDN{}
 	flush := func(list string) error {
@@ -268,8 +269,8 @@ func (c *Client) OptOuts(ctx context.Context, sender string) iter.Seq2[OptOut, e
 }
 
 // OptOutsOf returns the entries of the given number, one for each suppression list that contains
-// it. country is the ISO code for a number in national format. The error for a number that cannot
-// be read is a NumberError.
+// it. The parameter "country" is the ISO code for a number in national format. If the number
+// cannot be read, the error is a NumberError.
 func (c *Client) OptOutsOf(ctx context.Context, number, country string) ([]OptOut, error) {
 	m, err := sms.ParseMSISDN(number, country)
 	if err != nil {
@@ -295,8 +296,8 @@ func senderOf(list string) string {
 	return list
 }
 
-// OptOutNumbers returns a sequence of the given numbers for OptOut or OptIn. sender and country are
-// the Sender and Country of every entry.
+// OptOutNumbers returns a sequence of the given numbers for OptOut or OptIn. The parameters
+// "sender" and "country" are the Sender and the Country of every entry.
 func OptOutNumbers(sender, country string, numbers ...string) iter.Seq2[OptOut, error] {
 	return func(yield func(OptOut, error) bool) {
 		for _, n := range numbers {

@@ -10,8 +10,8 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// Values of Campaign.OnMissing: what happens to a recipient without a value for a merge field
-// that has no default.
+// Values of Campaign.OnMissing. They decide what happens to a recipient without a value for a merge
+// field that has no default.
 const (
 	// OnMissingFail refuses the campaign with a MissingError before anything is enqueued.
 	OnMissingFail = "fail"
@@ -21,7 +21,7 @@ const (
 	OnMissingDefault = "default"
 )
 
-// Error returns the recipients, the fields and the ways to fix them.
+// Error returns a text that names the recipients and the fields, and how to correct the list.
 func (e *MissingError) Error() string {
 	problem := fmt.Sprintf("recipient %d: the field %s is blank: fill it in, give it a default", e.Recipient, e.Field)
 	if len(e.Fields) > 1 || len(e.Fields) == 1 && e.Fields[0].Count > 1 {
@@ -69,25 +69,25 @@ func Fields(body string) ([]string, error) {
 type personal struct {
 	fields   []string
 	template *sms.Template
-	// strict makes a missing value an error (OnMissingFail).
+	// strict is set if a missing value is an error (OnMissingFail).
 	strict bool
-	// place maps each merge field to its index in fields and values.
+	// place maps each merge field to its index in the slices "fields" and "values".
 	place map[string]int
-	// names caches, for each name that recipients use, its index in values; -1 marks a field that
+	// names caches the index in "values" for each name that recipients use. -1 marks a field that
 	// the body does not use.
 	names map[string]int
 	// seen marks the fields for which at least one recipient had a value.
 	seen []bool
-	// values are the values of the recipient that was read last. The slice `has` marks the
-	// values that the recipient has.
+	// values are the values of the recipient that was read last. The slice "has" marks the values
+	// that this recipient has.
 	values []string
 	has    []bool
 	body   []byte
 	// n is the number of recipients that were read.
 	n int
-	// blank counts, for each field, the recipients without a value. first is the error for the
-	// first of these recipients. Both are used only if strict is set. absent is the buffer of
-	// countMissing, used again for each recipient.
+	// blank counts the recipients without a value for each field. The field "first" is the
+	// error for the first of these recipients. Both are used only if strict is set. The slice
+	// absent is a buffer that countMissing reuses for each recipient.
 	blank  []MissingField
 	first  *MissingError
 	absent []string
@@ -113,10 +113,10 @@ func newPersonal(spec campaign.Spec) (*personal, error) {
 	return p, nil
 }
 
-// mostNames is the maximum number of field names in the cache names.
+// mostNames is the maximum number of field names in the cache "names".
 const mostNames = 1000
 
-// placeOf returns where the field with the given name is in the slice values, or -1 if the body does not
+// placeOf returns the index in "values" of the field with the given name, or -1 if the body does not
 // use the field.
 func (p *personal) placeOf(name string) int {
 	at, ok := p.names[name]
@@ -133,9 +133,9 @@ func (p *personal) placeOf(name string) int {
 	return at
 }
 
-// read returns the values of the next recipient in the order of fields. The values are valid until
-// the next call. If strict is set, read counts missing values. read returns a FieldError for a field
-// that is given twice or is not UTF-8.
+// read returns the values of the next recipient, in the order of the slice "fields". The values are
+// valid until the next call. If strict is set, read counts missing values. read returns a FieldError
+// for a field that is given twice or is not UTF-8.
 func (p *personal) read(r Recipient) ([]string, error) {
 	if p == nil {
 		return nil, nil
@@ -167,8 +167,8 @@ func (p *personal) value(field string) string { return p.values[p.place[field]] 
 // firstPlaces is the maximum number of places in MissingField.First.
 const firstPlaces = 3
 
-// countMissing counts the missing values of the recipient that was read last. line is the
-// Recipient.Line of this recipient.
+// countMissing counts the missing values of the recipient that was read last. The parameter "line"
+// is the Recipient.Line of this recipient.
 func (p *personal) countMissing(line int) {
 	p.absent = p.template.AppendMissing(p.absent[:0], p.value)
 	if len(p.absent) == 0 {

@@ -10,8 +10,8 @@ import (
 	"github.com/tuma-sms/tuma/producer"
 )
 
-// recipientsWithFields returns a sequence of recipients, one for each element of all, with
-// these fields.
+// recipientsWithFields returns a sequence of recipients. Each element of the parameter "all" is the
+// Fields of one recipient.
 func recipientsWithFields(all ...map[string]string) iter.Seq2[producer.Recipient, error] {
 	return func(yield func(producer.Recipient, error) bool) {
 		for i, x := range all {
@@ -142,8 +142,8 @@ func TestEnqueue_CostOfPersonalTexts(t *testing.T) {
 	}
 }
 
-// If a body is too long even with empty merge fields, Enqueue refuses it before it uploads a
-// recipient.
+// If a body is too long even with empty merge fields, Enqueue refuses the campaign before it
+// uploads a recipient.
 func TestEnqueue_TextTooLongForAllIsRefused(t *testing.T) {
 	t.Parallel()
 	b := newTestClient(t)

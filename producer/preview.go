@@ -19,16 +19,16 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// PreviewOptions describe the accounts and routes that would send a campaign, as far as the caller
-// knows them. The zero value is enough for Client.Preview, which reads accounts and routes from
-// Redis.
+// PreviewOptions describe the accounts and routes that would send a campaign. The caller sets the
+// fields that it knows. The zero value is enough for Client.Preview, which reads accounts and
+// routes from Redis.
 type PreviewOptions struct {
 	// Accounts are the known accounts.
 	Accounts []Account
-	// Routes choose accounts for a campaign that names none.
+	// Routes choose the accounts of a campaign that names no account.
 	Routes []Route
-	// Country is the default for numbers in national format, as an ISO code. Campaign.Country takes
-	// precedence over it, and so does the country of the account.
+	// Country is the default for numbers in national format, as an ISO code. Campaign.Country and
+	// the country of the account take precedence over it.
 	Country string
 	// Now is the time at which the campaign would be enqueued. Zero means the present.
 	Now time.Time
@@ -59,10 +59,10 @@ type SkippedRecipient struct {
 }
 
 // Preview plans a campaign as a worker would and sends nothing. It uses neither Redis nor a worker;
-// Forecast.Unknown lists what it cannot know without them. To find duplicates, memory grows by
-// about three bytes for each recipient, and by up to 25 in a campaign with merge fields. Mistakes
-// in the campaign are an ErrInvalid that lists all of them, as in Client.Enqueue, except that ID
-// may be empty.
+// Forecast.Unknown lists the facts that Preview could not determine. To find duplicates, memory
+// grows by about three bytes for each recipient, and by up to 25 in a campaign with merge fields.
+// Mistakes in the campaign are an ErrInvalid that lists all of them, as in Client.Enqueue, except
+// that ID may be empty.
 func Preview(ctx context.Context, campaign Campaign, recipients iter.Seq2[Recipient, error], o PreviewOptions) (Forecast, error) {
 	if o.Now.IsZero() {
 		o.Now = time.Now()
@@ -135,7 +135,8 @@ func (o PreviewOptions) check(campaign Campaign) (campaign.Spec, error) {
 	return spec, nil
 }
 
-// account returns the account of the given name. ok is false if the account is not known.
+// account returns the account with the given name. The result "ok" is false if the account is not
+// known.
 func (o PreviewOptions) account(name string) (a accounts.Account, ok bool) {
 	i := slices.IndexFunc(o.Accounts, func(a Account) bool { return a.Name == name })
 	if i < 0 {
@@ -144,8 +145,8 @@ func (o PreviewOptions) account(name string) (a accounts.Account, ok bool) {
 	return o.Accounts[i].stored(), true
 }
 
-// namesFor returns the names of the accounts that a campaign may use, each once. Without an
-// account and without routes it returns one empty name.
+// namesFor returns the names of the accounts that a campaign may use, each once. If the campaign
+// names no account and no routes are known, it returns one empty name.
 func (o PreviewOptions) namesFor(via string) (names []string) {
 	if via != "" {
 		return []string{via}
@@ -163,7 +164,7 @@ func (o PreviewOptions) namesFor(via string) (names []string) {
 	return names
 }
 
-// passesOver reports whether routes skip an account that has the hold h.
+// passesOver reports whether routes choose another account instead of an account with the hold h.
 func (o PreviewOptions) passesOver(h accounts.Hold, class campaign.Class) bool {
 	return o.FailoverAfter > 0 && h.Stops(class) && !h.Until.IsZero() && o.Now.Sub(h.Since) >= o.FailoverAfter && o.Now.Before(h.Until)
 }
@@ -172,7 +173,8 @@ func (o PreviewOptions) passesOver(h accounts.Hold, class campaign.Class) bool {
 type preview struct {
 	PreviewOptions
 	spec campaign.Spec
-	// cards are the accounts. The slice known has, for each of them, whether its gateway is known.
+	// cards are the accounts. The slice "known" reports for each account whether its gateway is
+	// known.
 	cards   []accounts.Account
 	known   []bool
 	planner *planning.Planner
@@ -187,7 +189,8 @@ type preview struct {
 	// ucs2 names the character that makes the first UCS-2 message UCS-2.
 	ucs2 string
 	out  Forecast
-	// lines is a ring of Recipient.Line: row n has index n modulo keptLines.
+	// lines is a ring buffer of Recipient.Line values. The value of row n has the index n modulo
+	// keptLines.
 	lines [keptLines]int
 }
 
@@ -195,7 +198,7 @@ type preview struct {
 // further rows, so no entry is overwritten too early.
 const keptLines = 4 * campaign.MaxPageRows
 
-// streamLoad counts what goes through a stream.
+// streamLoad counts the recipients, calls and segments of a stream.
 type streamLoad struct{ recipients, calls, segments int }
 
 func newPreview(ctx context.Context, spec campaign.Spec, o PreviewOptions) (*preview, error) {
@@ -209,7 +212,7 @@ func newPreview(ctx context.Context, spec campaign.Spec, o PreviewOptions) (*pre
 	for _, name := range o.namesFor(spec.Via) {
 		a, known := o.account(name)
 		known = known && a.Info.MaxRecipients > 0
-		snapshot := planning.Account(a.Card, spec, 0, 0) // 0, 0: they only set the batch size, which does not change a preview
+		snapshot := planning.Account(a.Card, spec, 0, 0) // the two zeros only set the batch size, which does not change a preview
 		snapshot.Held = spec.Via == "" && o.passesOver(a.Hold, spec.Class)
 		p.snapshot.Accounts = append(p.snapshot.Accounts, snapshot)
 		p.cards, p.known = append(p.cards, a), append(p.known, known)
@@ -230,7 +233,7 @@ func newPreview(ctx context.Context, spec campaign.Spec, o PreviewOptions) (*pre
 	return p, p.openSuppressionLists(ctx)
 }
 
-// openSuppressionLists sets opted, which looks up numbers in the suppression lists that apply to
+// openSuppressionLists sets p.opted. It looks up numbers in the suppression lists that apply to
 // the campaign.
 func (p *preview) openSuppressionLists(ctx context.Context) error {
 	if p.optouts == nil {
@@ -295,7 +298,7 @@ func (p *preview) read(ctx context.Context, recipients iter.Seq2[Recipient, erro
 	return nil
 }
 
-// add puts a recipient into the page. If the page is full, add plans the page first.
+// The method "add" puts a recipient into the page. If the page is full, add plans the page first.
 func (p *preview) add(ctx context.Context, r Recipient, values []string) error {
 	if err := r.checkRef(p.out.Total + 1); err != nil {
 		return err
@@ -307,8 +310,8 @@ func (p *preview) add(ctx context.Context, r Recipient, values []string) error {
 			return err
 		}
 	}
-	// The page keeps copies. The caller may reuse the memory of number, or number may be part of a
-	// large string that the page would keep in memory.
+	// The page keeps a copy of the number. The caller may reuse the memory of the original, or the
+	// original may be part of a large string that would then stay in memory.
 	p.page.Inputs = append(p.page.Inputs, strings.Clone(number))
 	if p.spec.Personalized() {
 		if kept != nil {
@@ -324,8 +327,8 @@ func (p *preview) add(ctx context.Context, r Recipient, values []string) error {
 	return nil
 }
 
-// plan plans the current page and counts the planned calls and skipped recipients. The parameter
-// last is true for the final page.
+// plan plans the current page, and counts the planned calls and the skipped recipients. The
+// parameter "last" is true for the final page.
 func (p *preview) plan(ctx context.Context, last bool) error {
 	if p.opted != nil && p.opted.Any() {
 		opted, err := p.opted.OptedOut(ctx, p.planner.Numbers(p.page))
@@ -357,12 +360,12 @@ func (p *preview) plan(ctx context.Context, last bool) error {
 	p.page.First += len(p.page.Inputs)
 	p.page.Inputs = p.page.Inputs[:0]
 	if p.page.Values != nil {
-		p.page.Values = make([][]string, 0, cap(p.page.Values)) // a new slice: the planner keeps the old values for calls that it fills later
+		p.page.Values = make([][]string, 0, cap(p.page.Values)) // the planner still needs the old slice
 	}
 	return nil
 }
 
-// batch counts the calls of the planned batch b in the forecast.
+// The method "batch" adds the calls of the planned batch b to the forecast.
 func (p *preview) batch(b campaign.PlannedBatch) {
 	at := 0
 	for i, n := range b.Calls {
@@ -375,7 +378,7 @@ func (p *preview) batch(b campaign.PlannedBatch) {
 	}
 }
 
-// call counts one call to a gateway.
+// The method "call" counts one call to a gateway.
 func (p *preview) call(stream int, body string, to []campaign.Planned) {
 	segments, encoding := sms.Segments(body)
 	l := &p.streams[stream]

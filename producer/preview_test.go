@@ -8,7 +8,7 @@ import (
 	"slices"
 	"testing"
 	"time"
-	_ "time/tzdata" // the time zones do not depend on the machine
+	_ "time/tzdata" // so that the time zones do not depend on the machine
 
 	"github.com/google/go-cmp/cmp"
 
@@ -26,7 +26,7 @@ func card(name string, rate float64, change ...func(*producer.Account)) producer
 }
 
 // kenyansAndNigerians returns the given number of Kenyan recipients, followed by the given number of Nigerian
-// ones.
+// recipients.
 func kenyansAndNigerians(kenyans, nigerians int) iter.Seq2[producer.Recipient, error] {
 	return func(yield func(producer.Recipient, error) bool) {
 		for i := range kenyans {
@@ -245,7 +245,7 @@ func TestPreview_CreditAndAlphabet(t *testing.T) {
 }
 
 func TestPreview_MemoryIsBounded(t *testing.T) {
-	// Not parallel: the test measures the heap of the whole process.
+	// This test does not run in parallel, because it measures the heap of the whole process.
 	const n = 300_000
 	var peak uint64
 	rows := func(yield func(producer.Recipient, error) bool) {

@@ -32,7 +32,7 @@ type Client struct {
 	queue    *queue.Queue
 	now      func() time.Time
 	poll     time.Duration
-	// statusRows reads the recipients of events, and the field waits wakes the callers of Wait.
+	// statusRows reads the recipients of events. The field "waits" wakes the callers of Wait.
 	statusRows *ledger.StatusRows
 	waits      waits
 	recent     recent
@@ -45,7 +45,7 @@ type Client struct {
 	traceparent func(context.Context) string
 }
 
-// memoryReading is Redis' memory use at a moment, in bytes. A limit of 0 means none.
+// memoryReading is Redis' memory use at a moment, in bytes. A limit of 0 means that Redis has no limit.
 type memoryReading struct {
 	at          time.Time
 	used, limit int64
@@ -83,24 +83,24 @@ type Durability struct {
 	Replicas int
 }
 
-// WithDurability makes Enqueue, Pause, Resume, Cancel, Retry, OptOut, OptIn, Hold and Release
-// wait until their change is durable. A change that is not durable within a second, or two with Fsync, is an
-// ErrNotDurable. The default is the zero Durability.
+// WithDurability makes Enqueue, Pause, Resume, Cancel, Retry, OptOut, OptIn, Hold and Release wait until
+// their change is durable. If a change is not durable within a second, or within two seconds with Fsync, the
+// call returns ErrNotDurable. The default is the zero Durability.
 func WithDurability(d Durability) Option {
 	return func(c *Client) { c.ledger = ledger.NewDurable(c.rdb, script.Durability(d)) }
 }
 
-// WithAccounts tells the client of accounts that no worker has published yet, so that Enqueue, Check
-// and Preview accept campaigns for them. Name is required. Info, Sender, Country and Windows are used
-// like those of a published account; without Info, the campaign is not checked against the limits of
-// the gateway. What workers have published takes precedence. A campaign for such an account waits until
-// a worker serves the account. Repeated options add up.
+// WithAccounts gives the client accounts that no worker has published yet, so that Enqueue, Check and
+// Preview accept campaigns for these accounts. Name is required. Info, Sender, Country and Windows are
+// used as in a published account. Without Info, the campaign is not checked against the limits of the
+// gateway. An account that workers have published takes precedence. A campaign for such an account
+// waits until a worker serves the account. Repeated options add up.
 func WithAccounts(all ...Account) Option {
 	return func(c *Client) { c.known = append(c.known, all...) }
 }
 
-// WithRoutes tells the client of the routes for campaigns that name no account. They apply until
-// workers have published their settings. Repeated options add up.
+// WithRoutes gives the client the routes for campaigns that name no account. They apply until workers have
+// published their settings. Repeated options add up.
 func WithRoutes(routes ...Route) Option {
 	return func(c *Client) { c.routes = append(c.routes, routes...) }
 }
@@ -111,15 +111,15 @@ func WithRoutes(routes ...Route) Option {
 // keys have no prefix.
 //
 // The prefix belongs to the Redis client that New gets, also after Close: New adds a hook to this
-// client. The hook refuses commands with other keys than those of Tuma. So this client must not be
-// shared with other code, except with workers and producers that have the same prefix.
+// client. The hook refuses commands whose keys do not belong to Tuma. So only workers and producers
+// with the same prefix may share this client.
 func WithPrefix(prefix string) Option {
 	return func(c *Client) { c.prefix = prefix }
 }
 
-// WithTraceparent makes Enqueue and Send link what workers do for a campaign to the caller's trace. The function
-// read returns the W3C traceparent of the span in the context that Enqueue or Send was called with, such as
-// "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", or "" if there is none. With OpenTelemetry:
+// WithTraceparent makes Enqueue and Send link the workers' spans for a campaign to the caller's trace. The function
+// "read" gets the context of Enqueue or Send. It returns the W3C traceparent of the span in that context, such as
+// "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", or "" if the context has no span. With OpenTelemetry:
 //
 //	func(ctx context.Context) string {
 //		carrier := propagation.MapCarrier{}
@@ -127,9 +127,9 @@ func WithPrefix(prefix string) Option {
 //		return carrier["traceparent"]
 //	}
 //
-// An invalid text is ignored. Workers record the trace if it is sampled and they have tracing on. The traceparent is
-// stored with the campaign, and does not decide whether two campaigns have the same content. By default nothing is
-// linked, and this package needs no tracing library. The function read must be safe for concurrent use.
+// An invalid text is ignored. A worker records the trace if the trace is sampled and the worker has tracing on. The
+// traceparent is stored with the campaign, and is not part of the content that Enqueue compares. By default nothing
+// is linked, and this package needs no tracing library. The function "read" must be safe for concurrent use.
 func WithTraceparent(read func(ctx context.Context) string) Option {
 	return func(c *Client) { c.traceparent = read }
 }
@@ -162,8 +162,8 @@ func New(rdb redis.UniversalClient, options ...Option) (*Client, error) {
 // returns nil. Close leaves the Redis client open.
 func (c *Client) Close() error { return nil }
 
-// InFlight counts the calls that workers have claimed and that have not ended, such as those
-// claimed before Pause.
+// InFlight counts the calls that workers have claimed and that have not ended. Calls that were claimed before
+// Pause are an example.
 type InFlight struct {
 	// Calls is the number of claimed calls, which may still reach the gateway.
 	Calls int `json:"calls"`
@@ -172,9 +172,10 @@ type InFlight struct {
 	Recipients int `json:"recipients"`
 }
 
-// Pause pauses the campaign. Once Pause returns, workers claim no call of the campaign; the
-// result counts the calls that were claimed before. Pausing a paused campaign changes nothing.
-// A campaign that has ended is an ErrDone, a cancelled one an ErrStopped.
+// Pause pauses the campaign. Once Pause returns, workers claim no call of the campaign. The
+// result counts the calls that were claimed earlier and have not ended. Pausing a paused
+// campaign changes nothing. For an ended campaign, Pause returns ErrDone, and for a cancelled
+// campaign ErrStopped.
 func (c *Client) Pause(ctx context.Context, id string) (InFlight, error) {
 	n, err := c.ledger.Pause(ctx, id, "producer")
 	return InFlight(n), err
@@ -182,26 +183,26 @@ func (c *Client) Pause(ctx context.Context, id string) (InFlight, error) {
 
 // Resume lets a paused campaign continue. It repeats no call. Resume also lets workers try to read
 // quarantined records again (Status.Quarantined). If the campaign was paused because of
-// Campaign.MaxRejected, Resume restarts the count of rejected messages. A campaign that has ended
-// is an ErrDone, a cancelled one an ErrStopped.
+// Campaign.MaxRejected, Resume restarts the count of rejected messages. For an ended campaign,
+// Resume returns ErrDone, and for a cancelled campaign ErrStopped.
 func (c *Client) Resume(ctx context.Context, id string) (InFlight, error) {
 	n, err := c.ledger.Resume(ctx, id, "producer")
 	return InFlight(n), err
 }
 
 // Cancel ends the campaign permanently. Recipients without a call in flight are skipped with
-// the reason "cancelled". Cancelling a cancelled campaign changes nothing. A campaign that has
-// ended is an ErrDone.
+// the reason "cancelled". Cancelling a cancelled campaign changes nothing. For an ended
+// campaign, Cancel returns ErrDone.
 func (c *Client) Cancel(ctx context.Context, id string) (InFlight, error) {
 	n, err := c.ledger.Cancel(ctx, id, "producer")
 	return InFlight(n), err
 }
 
-// Reschedule moves the start of a campaign that has not begun (Status.State is Scheduled, or Paused
-// before the start). A start that has passed means now. An expiry that Campaign.ExpiresIn has set moves
-// with the start. A campaign that has begun is an ErrBegun, one that has ended an ErrDone, and a cancelled
-// one an ErrStopped. A start after Campaign.ExpiresAt is an ErrInvalid. The content that Enqueue compares
-// stays the original one.
+// Reschedule moves the start of a campaign that has not begun (Status.State is Scheduled, or Paused before
+// the start). A start that has passed means now. An expiry that Campaign.ExpiresIn has set moves with the
+// start. Reschedule returns ErrBegun if the campaign has begun, ErrDone if it has ended, ErrStopped if it
+// was cancelled, and an ErrInvalid if the new start is after Campaign.ExpiresAt. For a later Enqueue with
+// the same ID, the original content still counts.
 func (c *Client) Reschedule(ctx context.Context, id string, startAt time.Time) error {
 	wake, err := c.ledger.Reschedule(ctx, id, startAt)
 	if errors.Is(err, ledger.ErrExpiresFirst) {
@@ -224,7 +225,7 @@ func (c *Client) Reschedule(ctx context.Context, id string, startAt time.Time) e
 
 // RetryOptions select the recipients that Retry sends to again.
 type RetryOptions struct {
-	// Unknown selects recipients whose outcome is unknown. They may get the message twice.
+	// Unknown selects recipients whose outcome is unknown. Such a recipient may get the message twice.
 	Unknown bool
 	// Rejected selects recipients that the gateway rejected.
 	Rejected bool
@@ -242,7 +243,7 @@ func (c *Client) Retry(ctx context.Context, id string, o RetryOptions) (int, err
 	return c.ledger.Retry(ctx, id, script.NewToken(), o.Unknown, o.Rejected)
 }
 
-// RetryResult is the result of a retry.
+// RetryResult has the counts of a retry.
 type RetryResult struct {
 	// Count is the number of recipients that get the message again.
 	Count int

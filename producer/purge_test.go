@@ -8,7 +8,7 @@ import (
 	"github.com/tuma-sms/tuma/producer"
 )
 
-// A purged campaign leaves one key: the tombstone, with no number and no text.
+// A purged campaign leaves one key in Redis: the tombstone, without any number or text.
 func TestPurge_DeletesAnEndedCampaign(t *testing.T) {
 	t.Parallel()
 	b := newTestClient(t)

@@ -9,11 +9,11 @@ import (
 	"github.com/tuma-sms/tuma/internal/campaign"
 )
 
-// recentFor is how long Send uses what the client has read about an account or the routes.
+// recentFor is how long Send uses an account or the routes after the client has read them.
 const recentFor = time.Second
 
-// recent holds what was read about accounts and routes a moment ago, so that a program that sends many
-// single messages does not read the accounts and routes for each message. It holds no failed reads.
+// recent holds accounts and routes that were read a moment ago. So a program that sends many single
+// messages need not read them for each message. A failed read is not held.
 type recent struct {
 	mu       sync.Mutex
 	accounts map[string]recentAccount
@@ -29,8 +29,8 @@ type recentAccount struct {
 // maxRecent is the maximum number of accounts in recent.
 const maxRecent = 1000
 
-// account returns what Client.account returns. If stale is set, the result may be up to recentFor
-// old.
+// account returns the same result as Client.account. If stale is set, the result may be up to
+// recentFor old.
 func (r *recent) account(ctx context.Context, c *Client, name string, stale bool) (a accounts.Account, published []string, err error) {
 	if stale {
 		r.mu.Lock()
@@ -53,8 +53,8 @@ func (r *recent) account(ctx context.Context, c *Client, name string, stale bool
 	return a, published, nil
 }
 
-// routesInForce returns what Client.routesInForce returns. If stale is set, the result may be up to
-// recentFor old.
+// routesInForce returns the same result as Client.routesInForce. If stale is set, the result may be
+// up to recentFor old.
 func (r *recent) routesInForce(ctx context.Context, c *Client, stale bool) ([]campaign.Route, error) {
 	if stale {
 		r.mu.Lock()

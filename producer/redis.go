@@ -14,8 +14,8 @@ import (
 	"github.com/tuma-sms/tuma/internal/script"
 )
 
-// checkClient returns an ErrInvalid if a client could lose data or read old data: if it is nil, a
-// ring, or reads from replicas.
+// checkClient returns an ErrInvalid if the client is nil, or if it could lose data or read old
+// data: a ring, or a client that reads from replicas.
 func checkClient(rdb redis.UniversalClient) error {
 	if err := script.CheckClient(rdb); err != nil {
 		return fmt.Errorf("new producer: %w: %w", ErrInvalid, err)
@@ -23,11 +23,11 @@ func checkClient(rdb redis.UniversalClient) error {
 	return nil
 }
 
-// passing lists the beginnings of those errors of a Redis server that may soon pass.
+// passing lists the first words of temporary errors of a Redis server.
 var passing = []string{"LOADING", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "MOVED", "ASK", "BUSY", "READONLY", "ERR max number of clients"}
 
-// redisIsAway reports whether an error of a read is about the connection to Redis or the state of
-// the server, so that the same read may succeed later.
+// redisIsAway reports whether the same read may succeed later, because its error is about the
+// connection to Redis or the state of the server.
 func redisIsAway(err error) bool {
 	if errors.Is(err, redis.ErrClosed) {
 		return false // the caller has closed the client

@@ -26,7 +26,7 @@ func TestNew_RefusesClientsThatLoseOrDelayData(t *testing.T) {
 	}
 	for name, tt := range map[string]struct {
 		client redis.UniversalClient
-		want   string // part of the error; empty: the client is accepted
+		want   string // part of the expected error; it is empty if the client must be accepted
 	}{
 		"none":                          {nil, "is nil"},
 		"a nil pointer":                 {(*redis.Client)(nil), "is nil"},
@@ -76,7 +76,7 @@ func TestNew_PrefixIsCheckedAndBelongsToTheClient(t *testing.T) {
 	}
 }
 
-// waitResult is what Wait has returned.
+// waitResult has the results of a call of Wait.
 type waitResult struct {
 	status producer.Status
 	err    error
@@ -100,7 +100,7 @@ func TestWait_RidesOutARedisThatIsAway(t *testing.T) {
 	b.enqueue(validCampaign(), 3)
 	waiting := startWait(t.Context(), b.Client)
 	server.Kill()
-	// After two failed pings, Wait has also read at least once without an answer.
+	// After two failed pings, at least one read of Wait has also failed.
 	for failed := 0; failed < 2; {
 		if b.rdb.Ping(t.Context()).Err() != nil {
 			failed++
@@ -133,8 +133,8 @@ func TestWait_ReturnsTheLastStatusWithAnError(t *testing.T) {
 		t.Errorf("Wait until a deadline returned %+v, want DeadlineExceeded with the status of 3 pending recipients", got)
 	}
 
-	// All keys of Redis are deleted. Wait must return an error, because a repeated read cannot
-	// help.
+	// The test deletes all keys of Redis. Wait must then return an error, because a repeated
+	// read cannot help.
 	waiting := startWait(t.Context(), b.Client)
 	for at := hmgets(t, b.rdb); hmgets(t, b.rdb) < at+6; { // wait until Wait has read the status at least twice
 	}
@@ -145,7 +145,7 @@ func TestWait_ReturnsTheLastStatusWithAnError(t *testing.T) {
 		t.Errorf("Wait for a campaign that disappeared returned %+v, want ErrNotFound with the last status", got)
 	}
 
-	// The deadline passes while Redis is away.
+	// The deadline passes while Redis cannot be reached.
 	server.Kill()
 	ctx, cancel = context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()

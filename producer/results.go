@@ -15,7 +15,7 @@ import (
 type Result struct {
 	// Row is the recipient's position in the upload, counted from 1.
 	Row int `json:"row"`
-	// MSISDN is the number in international format without plus. It is empty if the number
+	// MSISDN is the number in international format without plus. It is empty if the uploaded number
 	// could not be read.
 	MSISDN string `json:"msisdn"`
 	// Status is pending, accepted, delivered, undelivered, rejected, unknown or skipped.
@@ -31,14 +31,14 @@ type Result struct {
 	// Code is the gateway's own code for a rejected message, or the precise reason of an
 	// invalid number.
 	Code string `json:"code"`
-	// Segments is the number of segments of the message; 0 if it was not submitted.
+	// Segments is the number of segments of the message. It is 0 if the message was not submitted.
 	Segments int `json:"segments"`
 	// Cost and Currency are the price that the gateway charged, if its answer contains one.
 	Cost      string    `json:"cost"`
 	Currency  string    `json:"currency"`
 	UpdatedAt time.Time `json:"updated_at,omitzero"`
-	// DeliveredAt is when the gateway reported the delivery. It is exact to 3 percent of the time since
-	// UpdatedAt, and zero for a message that is not delivered.
+	// DeliveredAt is when the gateway reported the delivery. Its error is at most 3 percent of the
+	// time since UpdatedAt. It is zero for a message that is not delivered.
 	DeliveredAt time.Time `json:"delivered_at,omitzero"`
 	// Input is the number as uploaded.
 	Input string `json:"input"`
@@ -53,7 +53,7 @@ type Result struct {
 // Results yields one result for every uploaded recipient, in the order of the upload and in
 // constant memory. If statuses are given, Results yields only the recipients that have one of these
 // statuses. A status that does not exist is an ErrInvalid. The campaign may be running: each result
-// shows the recipient's status at the moment it is read.
+// shows the recipient's status at the moment of the read.
 func (c *Client) Results(ctx context.Context, id string, statuses ...string) iter.Seq2[Result, error] {
 	return c.ResultsAfter(ctx, id, 0, statuses...)
 }

@@ -55,7 +55,8 @@ func TestSend_OneRoundTrip(t *testing.T) {
 	}
 }
 
-// A repeated message, a conflict, and a Redis that has lost the scripts give the same answers as before.
+// With one round trip, Send must still handle a repeated message, a conflict, and a Redis that has lost
+// its scripts.
 func TestSend_AtOnceKeepsEveryPromise(t *testing.T) {
 	t.Parallel()
 	b := newTestClient(t)

@@ -9,7 +9,7 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// samples picks a few of a campaign's messages: the first, the longest, the shortest and some
+// samples selects a few messages of a campaign: the first, the longest, the shortest and some
 // random messages.
 type samples struct {
 	seen                     int
@@ -29,8 +29,8 @@ type sampled struct {
 // shownSamples is the maximum number of samples in a Forecast.
 const shownSamples = 5
 
-// offer gives samples a message. samples keeps it if it is the first, longest or shortest one so
-// far, or by chance.
+// The method "offer" gets a message. It keeps the message if that is the first, the longest or
+// the shortest one so far, and otherwise by chance.
 func (s *samples) offer(stream int, x campaign.Planned, line int, body string, segments int) {
 	if s.random == nil {
 		// The seed is fixed, so that the same list gives the same samples.
@@ -54,8 +54,8 @@ func (s *samples) offer(stream int, x campaign.Planned, line int, body string, s
 	}
 }
 
-// picked returns up to shownSamples of the messages that offer has picked, sorted by row. The
-// function account returns the name of a stream's account.
+// picked returns up to shownSamples of the messages that the method "offer" has kept, sorted
+// by row. The function "account" returns the name of a stream's account.
 func (s *samples) picked(account func(stream int) string) []Sample {
 	out := []Sample{}
 	for _, x := range append([]sampled{s.first, s.longest, s.shortest}, s.others...) {

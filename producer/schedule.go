@@ -10,17 +10,19 @@ import (
 )
 
 // Schedule is when a campaign would be sent at the accounts' rates and within the sending hours. It
-// assumes that nothing else uses the accounts and that the gateways accept messages at these rates.
+// assumes that no other campaign uses the accounts, and that the gateways accept messages at these
+// rates.
 type Schedule struct {
 	// From is when sending may begin.
 	From time.Time `json:"from"`
 	// Until is when the last message should be sent. It is nil if this moment cannot be calculated
 	// or is more than a year away.
 	Until *time.Time `json:"until"`
-	// Unlimited names the accounts without a rate limit, whose sending time depends on the gateway
-	// only.
+	// Unlimited names the accounts without a rate limit. Their sending time depends only on the
+	// gateway.
 	Unlimited []string `json:"unlimited"`
-	// Spans are the periods in which messages go out, one country each, in order of time.
+	// Spans are the periods in which messages are sent, in order of time. Each period is for one
+	// country.
 	Spans []SendingSpan `json:"stretches"`
 	// Expired is the number of recipients that would not get the message before the campaign
 	// expires.
@@ -29,27 +31,27 @@ type Schedule struct {
 
 // SendingSpan is a period in which messages go to recipients of one country.
 type SendingSpan struct {
-	// Country is the country whose sending hours apply. Empty means recipients that may be
-	// sent to at any hour.
+	// Country is the country whose sending hours apply. Empty stands for the recipients that have no
+	// sending hours.
 	Country    string    `json:"country"`
 	From       time.Time `json:"from"`
 	Until      time.Time `json:"until"`
 	Recipients int       `json:"recipients"`
 }
 
-// queueing is a stream's progress through the schedule.
+// queueing is the state of one stream while the schedule is calculated.
 type queueing struct {
 	account int
 	country string
 	window  *hours.Window // sending hours; nil means at any hour
-	left    float64       // recipients that have not got the message yet
+	left    float64       // number of recipients that have not got the message yet
 	units   float64       // units of the account's rate that each recipient needs
 	shut    bool
-	change  time.Time // when window next opens or closes
+	change  time.Time // the next time at which the window opens or closes
 }
 
-// pace returns the stream's speed in recipients a second. sharers is the number of streams that
-// share the account's rate.
+// pace returns the stream's speed in recipients a second. The parameter "sharers" is the number of
+// streams that share the account's rate.
 func (q *queueing) pace(rate float64, sharers int) float64 {
 	if rate <= 0 || q.units <= 0 {
 		return math.Inf(1)
@@ -58,13 +60,14 @@ func (q *queueing) pace(rate float64, sharers int) float64 {
 }
 
 const (
-	// farthest is how far ahead schedule calculates. mostSpans is the maximum number of steps
-	// (calls of step) for one schedule.
+	// farthest is how far into the future the method "schedule" calculates. mostSpans is the maximum
+	// number of steps (calls of step) for one schedule.
 	farthest  = 366 * 24 * time.Hour
 	mostSpans = 20_000
 )
 
-// schedule simulates sending on all streams, within their sending hours, until no recipient is left.
+// The method "schedule" simulates sending on all streams, within their sending hours, until no
+// recipient is left.
 func (p *preview) schedule() Schedule {
 	s := Schedule{From: p.Now.UTC(), Unlimited: []string{}, Spans: []SendingSpan{}}
 	if p.spec.StartAt.After(p.Now) {
@@ -98,8 +101,8 @@ func (p *preview) schedule() Schedule {
 	return s
 }
 
-// queue returns the streams with recipients. ok is false if no duration can be calculated, because
-// an account or its sending hours are not known.
+// The method "queue" returns the streams with recipients. The result "ok" is false if the duration
+// cannot be calculated, because an account or its sending hours are not known.
 func (p *preview) queue(s *Schedule) (queue []*queueing, ok bool) {
 	for n, l := range p.streams {
 		stream := p.snapshot.Stream(n)
@@ -134,8 +137,9 @@ func (p *preview) queue(s *Schedule) (queue []*queueing, ok bool) {
 	return queue, true
 }
 
-// step advances from now to the next moment at which something changes (a stream is finished,
-// sending hours begin or end, the campaign expires) and returns that moment.
+// The method "step" simulates sending from "now" until the next change, and returns the time of that
+// change. A change is the end of a stream, the begin or the end of sending hours, or the expiry of
+// the campaign.
 func (p *preview) step(queue []*queueing, now time.Time, sent map[string]float64, s *Schedule) time.Time {
 	next := now.Add(farthest)
 	sooner := func(at time.Time) {
@@ -170,7 +174,7 @@ func (p *preview) step(queue []*queueing, now time.Time, sent map[string]float64
 			next = now
 			break
 		}
-		// One microsecond is added, so that rounding leaves no fraction of a recipient over.
+		// The added microsecond ensures that no fraction of a recipient remains after rounding.
 		if seconds := q.left / pace; seconds < next.Sub(now).Seconds() {
 			next = now.Add(time.Duration(seconds*float64(time.Second)) + time.Microsecond)
 		}
@@ -190,10 +194,10 @@ func (p *preview) step(queue []*queueing, now time.Time, sent map[string]float64
 	return next.UTC()
 }
 
-// note adds recipients to the schedule. The parameter "recipients" is the number of recipients of the
-// country that get the message between from and until. note lengthens the country's last span or
-// begins a new one. Spans count whole recipients. The parameter "sent" has the exact sum for each
-// country, so that the rounded counts add up to the total.
+// The method "note" adds recipients to the schedule. The parameter "recipients" is the number of
+// recipients of the country that get the message between the times "from" and "until". The method
+// lengthens the country's last span or begins a new span. Spans count whole recipients. The parameter
+// "sent" has the exact sum for each country, so that the sum of the rounded counts equals the total.
 func (s *Schedule) note(country string, from, until time.Time, recipients float64, sent map[string]float64) {
 	before := sent[country]
 	sent[country] += recipients

@@ -16,7 +16,8 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-// now is what the client's clock shows in these tests, except in tests that use the clock of Redis.
+// now is the time that the client's clock shows in these tests. Tests that use the clock of Redis
+// are an exception.
 var now = time.Date(2030, 6, 1, 12, 0, 0, 0, time.UTC)
 
 // testClient is a client with its own Redis and without a worker.
@@ -88,7 +89,7 @@ func (b *testClient) status(id string) producer.Status {
 	return s
 }
 
-// newTestClientOn returns another client that uses the Redis of the testClient b.
+// newTestClientOn returns a further client, which uses the Redis of the testClient b.
 func newTestClientOn(t *testing.T, b *testClient, options ...producer.Option) *producer.Client {
 	t.Helper()
 	c, err := producer.New(b.rdb, options...)

@@ -19,15 +19,16 @@ const badID = "must be 1 to 128 of A-Z a-z 0-9 . _ : -"
 
 // Status reads the state of a campaign. It returns ErrNotFound if no campaign has the given ID.
 //
-// Status.ETA comes from the rates of the accounts. It is nil if one of them has no rate or its rate
-// does not count messages: Watch, which measures the speed, then has an ETA.
+// Status.ETA is calculated from the rates of the accounts. It is nil if an account has no rate, or
+// a rate with another unit than messages. In that case use Watch, which measures the speed and so
+// can set ETA.
 func (c *Client) Status(ctx context.Context, id string) (Status, error) {
 	s, _, err := c.readStatus(ctx, id)
 	return s, err
 }
 
-// readStatus returns what Status returns, and the sum of the accounts' rates in messages a second.
-// The sum is 0 if an account has no rate, or a rate that does not count messages.
+// readStatus returns the same results as Status, and also the sum of the accounts' rates in messages a second. The sum
+// is 0 if an account has no rate, or a rate with another unit than messages.
 func (c *Client) readStatus(ctx context.Context, id string) (Status, float64, error) {
 	if !ledger.ValidID(id) {
 		return Status{}, 0, &FieldError{Field: "id", Problem: badID}
@@ -58,8 +59,8 @@ func (c *Client) readStatus(ctx context.Context, id string) (Status, float64, er
 	return s, rate, err
 }
 
-// readReports counts the delivery reports of a campaign. It returns nil if no account of the campaign
-// collects them.
+// readReports counts the delivery reports of a campaign. It returns nil if no account of the campaign collects delivery
+// reports.
 func (c *Client) readReports(ctx context.Context, sum ledger.Summary) (*Reports, error) {
 	r := &Reports{Final: sum.Delivered + sum.Undelivered}
 	longest := time.Duration(0)
@@ -68,7 +69,7 @@ func (c *Client) readReports(ctx context.Context, sum ledger.Summary) (*Reports,
 		if err != nil && !errors.Is(err, accounts.ErrNoAccount) {
 			return nil, err
 		}
-		// An account may have stopped collecting reports, or may be gone.
+		// An account may have stopped collecting reports, or may no longer exist.
 		if final := counts.Delivered + counts.Undelivered; a.ReportFor > 0 || final > 0 {
 			r.expect(a.ReportSample, counts.Accepted+final, final, sum.Total)
 			longest = max(longest, a.ReportFor)
@@ -99,8 +100,9 @@ func (c *Client) readReports(ctx context.Context, sum ledger.Summary) (*Reports,
 	return r, err
 }
 
-// expect adds the reports that are expected for the accepted messages of an account. The parameter "final" is the number
-// of reports that have come. The campaign has total recipients. The parameter "sample" is the size of its sample; 0: all.
+// expect adds the reports that are expected for the accepted messages of an account. The parameter "final" is the
+// number of reports that have arrived. The parameter "total" is the number of recipients of the campaign. The parameter
+// "sample" is the size of its sample; 0 means all messages.
 func (r *Reports) expect(sample, accepted, final, total int) {
 	if sample > 0 && sample < total {
 		r.Sampled = true
@@ -137,8 +139,7 @@ func (c *Client) defaultSender(ctx context.Context, sum ledger.Summary) (string,
 // namedUnreadable is the maximum number of quarantined records that a status describes.
 const namedUnreadable = 5
 
-// unreadable sets the field Unreadable of s. If work waits for quarantined records, it also adds a
-// Block.
+// unreadable sets the field Unreadable of s. If work waits for quarantined records, the method also adds a Block.
 func (c *Client) unreadable(ctx context.Context, sum ledger.Summary, s *Status) error {
 	if s.Quarantined == 0 {
 		return nil
@@ -165,13 +166,13 @@ func (c *Client) unreadable(ctx context.Context, sum ledger.Summary, s *Status) 
 // campaign has not ended. While Redis does not answer, restarts or fails over, Wait tries again after
 // every poll interval.
 //
-// Wait reads the status when the event stream says that it has changed (Events), for campaigns with
-// two or more recipients. It also reads the status every eight poll intervals. Without the right to
-// read the stream, and for any other campaign, it reads the status after every poll interval.
+// For a campaign with two or more recipients, Wait reads the status when an event in the event stream
+// (Events) names the campaign, and also every eight poll intervals. For other campaigns, and without
+// the right to read the stream, Wait reads the status after every poll interval.
 //
 // Wait returns an error if ctx ends first, if no campaign has the ID (ErrNotFound), or if a repeated
 // read cannot help, such as after a wrong password. With an error it returns the last status that it
-// read; that status is the zero Status if there was none.
+// read. If it read no status, it returns the zero Status.
 func (c *Client) Wait(ctx context.Context, id string) (last Status, err error) {
 	waiter := c.waits.begin(ctx, id)
 	defer waiter.end()
@@ -185,8 +186,8 @@ func (c *Client) Wait(ctx context.Context, id string) (last Status, err error) {
 		case ctx.Err() == nil && !redisIsAway(err):
 			return last, err
 		case ctx.Err() == nil:
-			// Without a login, the pipeline of the read fails with EOF only. PING returns the
-			// reason that the server gives.
+			// If the login is missing, the pipeline of the read fails with a plain EOF. PING returns the reason that
+			// the server gives.
 			if err := c.rdb.Ping(ctx).Err(); err != nil && ctx.Err() == nil && !redisIsAway(err) {
 				return last, fmt.Errorf("wait for %s: %w", id, err)
 			}
@@ -198,8 +199,8 @@ func (c *Client) Wait(ctx context.Context, id string) (last Status, err error) {
 	}
 }
 
-// waitEnded returns the error of a Wait whose ctx has ended. lastRead is the result of its last read
-// of the status.
+// waitEnded returns the error of a Wait whose ctx has ended. The parameter "lastRead" is the error of its last read of
+// the status.
 func waitEnded(ctx context.Context, id string, lastRead error) error {
 	if lastRead != nil && redisIsAway(lastRead) && !errors.Is(lastRead, ctx.Err()) {
 		return fmt.Errorf("wait for %s: %w; the last read failed: %w", id, context.Cause(ctx), lastRead)
@@ -209,8 +210,8 @@ func waitEnded(ctx context.Context, id string, lastRead error) error {
 
 // Watch yields the status at once and then after every poll interval (WithPollInterval). It stops
 // when the caller stops, when ctx ends, or after it has yielded an error. While the campaign is
-// being sent, Status.ETA comes from the rate of the accounts. If there is no rate, or the campaign
-// is slower than the rate, ETA comes from the speed of the last ten seconds.
+// being sent, Status.ETA is calculated from the rate of the accounts. If the rate is not known, or
+// the campaign is slower than the rate, ETA is calculated from the speed of the last ten seconds.
 func (c *Client) Watch(ctx context.Context, id string) iter.Seq2[Status, error] {
 	return func(yield func(Status, error) bool) {
 		tick := time.NewTicker(c.poll)
@@ -231,7 +232,7 @@ func (c *Client) Watch(ctx context.Context, id string) iter.Seq2[Status, error] 
 			case <-ctx.Done():
 			case <-tick.C:
 			}
-			if ctx.Err() != nil { // if ctx has ended at the same time, select may still choose the tick
+			if ctx.Err() != nil { // if the tick and the end of ctx come together, select may choose either of them
 				return
 			}
 		}

@@ -209,7 +209,7 @@ func TestWait_EndsWithTheCampaign(t *testing.T) {
 		ended <- end{s, err}
 	}()
 	seen := 0
-	for s, err := range b.Watch(t.Context(), "c") { // meanwhile, Wait reads the status of the paused campaign several times
+	for s, err := range b.Watch(t.Context(), "c") { // while this loop runs, Wait reads the status of the paused campaign several times
 		if err != nil || s.Ended() {
 			t.Fatal(s, err)
 		}

@@ -5,8 +5,9 @@ import "context"
 // traceparentSize is the length of a W3C traceparent of version 00.
 const traceparentSize = 55
 
-// traceparentOf returns the traceparent in ctx. The parameter `read` is the function of WithTraceparent.
-// traceparentOf returns "" if `read` is nil, if there is no traceparent, or if its form is wrong.
+// traceparentOf returns the traceparent in ctx. The parameter "read" is the function of WithTraceparent.
+// traceparentOf returns "" if "read" is nil, if ctx has no traceparent, or if the form of the
+// traceparent is wrong.
 func traceparentOf(ctx context.Context, read func(context.Context) string) string {
 	if read == nil {
 		return ""

@@ -49,7 +49,7 @@ func TestEnqueue_CleanUpLeavesOtherUploadsOfTheID(t *testing.T) {
 	}()
 	<-uploaded
 	broken := errors.New("the file broke off")
-	for range 3 { // each Enqueue may fail before, while or after it writes its first pages
+	for range 3 { // each Enqueue may fail at a different time: before, during or after the write of its first pages
 		_, err := b.Enqueue(t.Context(), validCampaign(), func(yield func(producer.Recipient, error) bool) {
 			for r := range manyRecipients(15_000) {
 				if !yield(r, nil) {
@@ -81,7 +81,7 @@ func TestEnqueue_CleanUpLeavesOtherUploadsOfTheID(t *testing.T) {
 
 // Uploads of one ID begin, fail and commit at the same time. If one of them commits, the campaign
 // must be in the index of all campaigns and in that of open campaigns. Otherwise the sweeper would
-// never look at it.
+// never process the campaign.
 func TestEnqueue_FailuresBesideACommitKeepItsIndexEntries(t *testing.T) {
 	t.Parallel()
 	b := newTestClient(t)
@@ -93,7 +93,7 @@ func TestEnqueue_FailuresBesideACommitKeepItsIndexEntries(t *testing.T) {
 		for n := range 6 {
 			all.Go(func() {
 				own := c
-				own.RequireCredit = n > 0 // the balance is not known, so RequireCredit makes five of six fail
+				own.RequireCredit = n > 0 // the balance is not known, so RequireCredit makes five of six calls fail
 				if _, err := b.Enqueue(t.Context(), own, manyRecipients(9000)); err != nil && n == 0 {
 					t.Error(err)
 				}

@@ -10,16 +10,16 @@ import (
 	"github.com/tuma-sms/tuma/internal/usage"
 )
 
-// Usage is what was sent in one month through one account, with one sender ID, by one key of the HTTP
-// API. The counted messages are those that the gateway has accepted, whatever a delivery report says
-// of them later.
+// Usage counts the messages of one month that have the same account, the same sender ID and the same
+// key of the HTTP API. It counts all messages that the gateway has accepted. Later delivery reports
+// do not change the counts.
 type Usage struct {
-	// Month is in UTC, such as "2025-11". A message belongs to the month in which a worker counted it:
-	// a few seconds after the gateway's answer.
+	// Month is in UTC, such as "2025-11". A message belongs to the month in which a worker counted it,
+	// which is a few seconds after the gateway's answer.
 	Month   string `json:"month"`
 	Account string `json:"account"`
-	// Sender is the sender ID of the campaign or else of the account. A month has about 10,000 rows at
-	// most; then "(others)" stands for further sender IDs and keys.
+	// Sender is the sender ID of the campaign, or else of the account. A month has at most about 10,000
+	// rows. Beyond that, "(others)" stands for all further sender IDs and keys.
 	Sender string `json:"sender"`
 	// Key and KeyID are the name and the ID of the key of the HTTP API. Both are empty for messages of
 	// other programs and of the command line.
@@ -28,8 +28,8 @@ type Usage struct {
 	// Messages and Segments are numbers of messages and of their segments.
 	Messages int `json:"messages"`
 	Segments int `json:"segments"`
-	// Cost is the sum that the gateway has named, such as "1520.80", in Currency, an ISO code. Both are
-	// empty if the gateway names no cost.
+	// Cost is the sum of the costs that the gateway has named, such as "1520.80". Currency is its ISO
+	// code. Both are empty if the gateway names no cost.
 	Cost     string `json:"cost"`
 	Currency string `json:"currency"`
 	// Estimate is the number of segments times the present price of the account, such as "96.00 KES". It
@@ -37,14 +37,15 @@ type Usage struct {
 	Estimate string `json:"estimate,omitempty"`
 }
 
-// MaxUsageMonths is the maximum number of months that Usage returns: the current one and the two years
-// before it, which is what Tuma keeps.
+// MaxUsageMonths is the maximum number of months that Usage returns. Tuma keeps the current month and
+// the two years before it.
 const MaxUsageMonths = usage.KeptMonths + 1
 
-// Usage returns what was sent in a range of months in UTC, sorted by month, account, sender ID and key.
-// The range begins with the month of `from` and ends with the month of `to`. A zero `to` stands for the
-// current month, and a zero `from` for the month of `to`. If the range has more than MaxUsageMonths, or
-// if `from` is after `to`, Usage returns an ErrInvalid. Usage is safe for concurrent use.
+// Usage returns the usage in a range of months in UTC, sorted by month, account, sender ID and key. The
+// range begins with the month of the parameter "from" and ends with the month of the parameter "to". If
+// "to" is zero, the range ends with the current month. If "from" is zero, the range has only its last
+// month. If the range has more than MaxUsageMonths, or if "from" is after "to", Usage returns an
+// ErrInvalid. Usage is safe for concurrent use.
 func (c *Client) Usage(ctx context.Context, from, to time.Time) ([]Usage, error) {
 	if to.IsZero() {
 		now, err := c.ledger.Now(ctx)

@@ -9,21 +9,22 @@ import (
 	"github.com/tuma-sms/tuma/internal/events"
 )
 
-// waits is what wakes the callers of Wait when an event comes. One goroutine reads the stream for all
-// callers of a client, with one command in each poll interval, while there are callers.
+// waits wakes the callers of Wait when an event arrives. As long as Wait has callers, one goroutine of the
+// client reads the stream for all of them, with one command in each poll interval.
 type waits struct {
 	stream *events.Stream
 	poll   time.Duration
 
 	mu      sync.Mutex
 	waiters map[*waiter]struct{}
-	// stop ends the reading goroutine, and stopped is closed when it has ended. Both are nil if none runs.
+	// stop ends the reading goroutine. The channel "stopped" is closed when this goroutine has ended. Both
+	// are nil while no such goroutine runs.
 	stop    context.CancelFunc
 	stopped chan struct{}
 }
 
 // longPolls is the number of poll intervals after which a Wait reads the status although no event has
-// come. An event may have been lost, or its writer may lack the right to write events.
+// arrived. An event may have been lost, or its writer may lack the right to write events.
 const longPolls = 8
 
 // waiter is one Wait.
@@ -32,12 +33,13 @@ type waiter struct {
 	id    string
 	// woken has an element if the campaign may have changed since the last read of its status.
 	woken chan struct{}
-	// blind is closed when the stream cannot be read; the waiter then polls.
+	// blind is closed when the stream cannot be read. Then the waiter polls.
 	blind     chan struct{}
 	blindOnce sync.Once
 }
 
-// begin returns a waiter for a campaign. The caller must call end, and reads the status after begin.
+// begin returns a waiter for a campaign. The caller must read the status after the call of begin, and must
+// finally call the waiter's method "end".
 func (w *waits) begin(ctx context.Context, id string) *waiter {
 	x := &waiter{waits: w, id: id, woken: make(chan struct{}, 1), blind: make(chan struct{})}
 	after, err := w.stream.Last(ctx)
@@ -59,7 +61,7 @@ func (w *waits) begin(ctx context.Context, id string) *waiter {
 	return x
 }
 
-// end removes the waiter. If it was the last waiter, end waits until the reading goroutine has
+// The method "end" removes the waiter. If no other waiter exists, it waits until the reading goroutine has
 // ended.
 func (x *waiter) end() {
 	w := x.waits
@@ -79,8 +81,8 @@ func (x *waiter) end() {
 
 func (x *waiter) goBlind() { x.blindOnce.Do(func() { close(x.blind) }) }
 
-// wait returns when the campaign may have changed, or ctx ends. The parameter "announced" is true if
-// events are written about the campaign.
+// The method "wait" returns when the campaign may have changed, or when ctx ends. The parameter
+// "announced" is true if workers write events about the campaign.
 func (x *waiter) wait(ctx context.Context, announced bool) {
 	poll := x.waits.poll
 	short := time.NewTimer(poll)
@@ -105,9 +107,9 @@ func (x *waiter) wait(ctx context.Context, announced bool) {
 	}
 }
 
-// read reads the stream after a cursor, and wakes the waiters of the campaigns that its events name. If
-// events were lost, it wakes all waiters. It ends when ctx ends, or if the stream cannot be read: then
-// all waiters poll, and the next Wait tries the stream again.
+// The method "read" reads the stream after a cursor, and wakes the waiters of the campaigns that the
+// events name. If events were lost, it wakes all waiters. It returns when ctx ends, or if the stream
+// cannot be read. In the second case all waiters poll, and the next Wait tries the stream again.
 func (w *waits) read(ctx context.Context, after string, stopped chan struct{}) {
 	defer close(stopped)
 	tick := time.NewTicker(w.poll)
@@ -145,7 +147,7 @@ func (w *waits) read(ctx context.Context, after string, stopped chan struct{}) {
 	}
 }
 
-// wake wakes the waiters of the campaigns in changed. If changed is nil, it wakes all waiters.
+// wake wakes the waiters of the campaigns in the map "changed". If this map is nil, it wakes all waiters.
 func (w *waits) wake(changed map[string]bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -160,12 +162,12 @@ func (w *waits) wake(changed map[string]bool) {
 	}
 }
 
-// giveUp makes all waiters poll, and forgets the reading goroutine that ends now.
+// giveUp makes all waiters poll. The reading goroutine calls it before this goroutine ends.
 func (w *waits) giveUp(stopped chan struct{}) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.stopped != stopped {
-		return // the last waiter of this goroutine has ended already
+		return // the last waiter has ended already, so this goroutine is no longer registered
 	}
 	for x := range w.waiters {
 		x.goBlind()

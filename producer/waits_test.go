@@ -44,7 +44,7 @@ func (c *commandCounter) ProcessPipelineHook(next redis.ProcessPipelineHook) red
 	}
 }
 
-// reach waits until the counter n has the value `at` or more.
+// reach waits until the value of the counter n is at least the parameter "at".
 func reach(t *testing.T, n *atomic.Int64, at int64) {
 	t.Helper()
 	for limit := time.Now().Add(20 * time.Second); n.Load() < at; {
@@ -71,7 +71,8 @@ func waiting(t *testing.T, server *redistest.Server, poll time.Duration, change 
 	return b, c, counter
 }
 
-// cancel ends the campaign "c". With announce, it writes the event that a worker writes.
+// cancel ends the campaign "c". If the parameter "announce" is true, it also writes the event
+// that a worker would write.
 func (b *testClient) cancel(announce bool) {
 	b.t.Helper()
 	if _, err := b.Cancel(b.t.Context(), "c"); err != nil {
@@ -93,7 +94,7 @@ func TestWait_ReadsTheStreamInsteadOfTheStatus(t *testing.T) {
 	}
 	reach(t, &counter.hashes, 20)
 	before, streams := counter.hashes.Load(), counter.streams.Load()
-	reach(t, &counter.streams, streams+10) // at least 5 poll intervals: a page takes two reads
+	reach(t, &counter.streams, streams+10) // this takes at least 5 poll intervals, because a page takes two reads
 	each := float64(counter.hashes.Load()-before) / 20
 	b.cancel(true)
 	for _, w := range all {

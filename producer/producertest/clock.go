@@ -11,8 +11,8 @@ import (
 )
 
 // clock is the clock of the embedded Redis. Workers use this clock to start campaigns, to retry
-// calls and to expire campaigns. It runs at normal speed, ahead of time.Now by the sum of all
-// Advances.
+// calls and to expire campaigns. The clock runs at normal speed. It is ahead of time.Now by the
+// sum of all calls of Advance.
 type clock struct {
 	redis *miniredis.Miniredis
 	mu    sync.Mutex
@@ -25,9 +25,10 @@ func (c *clock) now() time.Time {
 	return time.Now().Add(c.ahead)
 }
 
-// set sets the time of the embedded Redis. The Redis keeps this time until the next set.
+// The method "set" sets the time of the embedded Redis. The Redis keeps this time until the next
+// call of the method.
 func (c *clock) set() {
-	c.mu.Lock() // held until the time is set, so that the time never goes back
+	c.mu.Lock() // the lock is held until the time is set, so that the time never goes back
 	defer c.mu.Unlock()
 	if c.ahead > 0 {
 		c.redis.SetTime(time.Now().Add(c.ahead))
@@ -44,8 +45,7 @@ func (c *clock) dial(ctx context.Context, network, address string) (net.Conn, er
 	return &timed{conn, c}, nil
 }
 
-// timed is a connection to the embedded Redis that sets the time of the Redis before each
-// command.
+// timed is a connection to the embedded Redis. It sets the time of that Redis before each command.
 type timed struct {
 	net.Conn
 	clock *clock
@@ -57,14 +57,15 @@ func (t *timed) Write(b []byte) (int, error) {
 	return t.Conn.Write(b)
 }
 
-// Advance moves the clock forward by d, which must be positive. Then campaigns whose StartAt has
-// passed start, and campaigns whose ExpiresAt has passed expire. The worker repeats the calls whose
-// wait is over. Advance stops the worker and starts it again, so that no call is in flight while
-// the clock moves. If calls wait in the gateway because of Block, Advance ends the test with Fatal.
+// Advance moves the clock forward by d, which must be positive. Then each campaign whose StartAt
+// has passed starts, and each campaign whose ExpiresAt has passed expires. The worker repeats each
+// call whose waiting time is over. Advance stops the worker and starts it again, so that no call is
+// in flight while the clock moves. If calls wait in the gateway because of Block, Advance ends the
+// test with Fatal.
 //
-// The client that Tuma.Client returns reads the moved clock. A client that the tested service makes
-// reads time.Now, unless the service passes producer.WithClock. With a client that reads time.Now,
-// enqueue before the Advance: a campaign that is enqueued after the Advance with ExpiresIn may
+// The client that Tuma.Client returns reads the moved clock. If the tested service makes its own
+// client, that client reads time.Now, unless the service passes producer.WithClock. With such a
+// client, enqueue before Advance. A campaign with ExpiresIn that is enqueued after Advance may
 // expire at once.
 func (u *Tuma) Advance(t testing.TB, d time.Duration) {
 	t.Helper()

@@ -1,7 +1,7 @@
 // Package producertest gives the tests of a Go service a whole Tuma: a real worker, an embedded
 // Redis and a scripted gateway, all in the process of the test. A Tuma needs no redis-server
-// and no network but the loopback interface, and is ready in some 20 ms. This package is to
-// package producer what net/http/httptest is to net/http.
+// and only the loopback network interface. It is ready in some 20 ms. This package helps to
+// test users of package producer, as net/http/httptest helps to test users of net/http.
 //
 // A service that sends with a [producer.Client] is tested like this:
 //
@@ -21,17 +21,16 @@
 // # Faults
 //
 // A test scripts a fault before the service under test enqueues. Every call that reaches the
-// gateway uses up one scripted answer, in the order in which the test scripted them. After the
-// last scripted answer the gateway accepts every message again. A call is one request of at
-// most Config.MaxRecipients recipients.
+// gateway takes the next scripted answer. After the last scripted answer the gateway accepts
+// every message again. A call is one request of at most Config.MaxRecipients recipients.
 //
 //   - FailNext: the call fails. The worker tries again, and the recipients end as accepted.
-//   - UnknownNext: the gateway accepts the messages and its answer is lost. The recipients
-//     end as unknown. At a gateway with idempotency keys (Config.KeyTTL) the worker asks
-//     again under the same key, and they end as accepted.
+//   - UnknownNext: the gateway accepts the messages and its answer is lost. The recipients end
+//     as unknown. At a gateway with idempotency keys (Config.KeyTTL) the worker repeats the
+//     call under the same key, and the recipients end as accepted.
 //   - RejectNext and RejectNumber: the recipients end as rejected.
 //   - SetCredit: without credit the worker holds the account until credit is set again.
-//   - Block: calls wait in the gateway, so that a test can call Pause or Cancel meanwhile.
+//   - Block: calls wait in the gateway. Meanwhile a test can call Pause or Cancel.
 //
 // To hold an account by hand, call Hold of the [producer.Client].
 //
@@ -39,19 +38,20 @@
 //
 // [Tuma.Advance] moves the clock forward. It lets a test check StartAt and ExpiresAt, and skip
 // a wait. Otherwise the clock runs at its normal speed, and the worker waits as long as in
-// production. It waits half a second or more before it repeats a call that found no connection
-// or got no answer, and five seconds before it sends what Retry has reopened. The wait after
-// FailNext is 10 ms.
+// production. If a call found no connection or got no answer, the worker waits half a second or
+// more before it repeats the call. After Retry it waits five seconds before it sends. After
+// FailNext it waits 10 ms.
 //
 // A Tuma does not work in a testing/synctest bubble, because it uses real connections.
 //
 // # Limits
 //
 // The embedded Redis is miniredis, a single server in memory. It has no disk, so
-// [producer.WithDurability] with Fsync has no effect, and no replicas, so with Replicas Enqueue
-// returns [producer.ErrNotDurable]. It has no maxmemory, so Enqueue never returns
+// [producer.WithDurability] with Fsync has no effect. It has no replicas, so with Replicas,
+// Enqueue returns [producer.ErrNotDurable]. It has no maxmemory, so Enqueue never returns
 // [producer.ErrFull]. The gateway sends no delivery reports, so no recipient ends as delivered
 // or undelivered.
 //
-// Each test should have its own Tuma. Tumas share nothing, so such tests may run in parallel.
+// Each test should have its own Tuma. Two Tumas share no data, so such tests may run in
+// parallel.
 package producertest

@@ -62,8 +62,8 @@ func TestAssertStatus_FailureNamesTheStatus(t *testing.T) {
 	expectFailure(t, false, func(f testing.TB) { tuma.AssertStatus(f, "a", number, "accepted") },
 		"campaign a, recipient 254712345678 is rejected, barred (scripted), want accepted")
 	expectFailure(t, false, func(f testing.TB) { tuma.AssertStatus(f, "a", "0722000000", "accepted") },
-		"campaign a has no recipient 254722000000, want it to be accepted", "254712345678 is rejected", "\"none\" is skipped, invalid_number (not_a_number)")
-	expectFailure(t, true, func(f testing.TB) { tuma.AssertStatus(f, "order-9", number, "accepted") }, "campaign order-9: none with this ID was enqueued; the campaigns are:\n  a")
+		"campaign a has no recipient 254722000000, want that recipient with status accepted", "254712345678 is rejected", "\"none\" is skipped, invalid_number (not_a_number)")
+	expectFailure(t, true, func(f testing.TB) { tuma.AssertStatus(f, "order-9", number, "accepted") }, "campaign order-9: no campaign with this ID was enqueued; the campaigns are:\n  a")
 }
 
 func TestNewWith_MistakesAreNamed(t *testing.T) {

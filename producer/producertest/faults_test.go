@@ -12,8 +12,8 @@ import (
 
 const number = "254712345678"
 
-// enqueue enqueues a campaign with the ID "a" and a body; change, if not nil,
-// changes the campaign first.
+// enqueue enqueues a campaign with the ID "a" and a body. If the parameter "change" is not nil,
+// enqueue first calls it to change the campaign.
 func enqueue(t *testing.T, client *producer.Client, change func(*producer.Campaign), numbers ...string) {
 	t.Helper()
 	c := producer.Campaign{ID: "a", Via: "test", Body: "Hello"}

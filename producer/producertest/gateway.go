@@ -20,16 +20,17 @@ type gateway struct {
 
 	mu      sync.Mutex
 	script  []scripted
-	refused map[sms.MSISDN]string // the reasons of RejectNumber, by number
+	refused map[sms.MSISDN]string // refused maps a number to the reason that RejectNumber has set for it.
 	credit  float64
 	// sent are the accepted messages in the order of acceptance.
 	sent []*Message
-	// calls holds the answers to calls with an idempotency key, by that key.
+	// calls maps an idempotency key to the answer to the call with this key.
 	calls map[string]answered
 	// blocked is closed by Unblock. It is nil while calls do not wait.
 	blocked chan struct{}
 	waiting int
-	// changed is a channel that is closed when waiting changes. A new channel then replaces it.
+	// changed is a channel that is closed when the field "waiting" changes. Then a new channel
+	// replaces the closed one.
 	changed chan struct{}
 }
 
@@ -83,7 +84,7 @@ func (a *account) Info() providers.Info {
 		SenderOptional: true, Flash: true}
 }
 
-// Balance returns the credit that is left.
+// Balance returns the remaining credit.
 func (a *account) Balance(context.Context) (providers.Balance, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -128,7 +129,7 @@ func (a *account) Send(ctx context.Context, b providers.Batch) ([]providers.Resu
 	return call.results, nil
 }
 
-// reject refuses every recipient of the call b.
+// The method "reject" refuses every recipient of the call b.
 func (a *account) reject(b providers.Batch, reason string) []providers.Result {
 	results := make([]providers.Result, len(b.To))
 	for i := range results {
@@ -155,8 +156,8 @@ func (a *account) afford(b providers.Batch) error {
 	return &providers.Error{Op: operation, Outcome: providers.Retryable, Scope: providers.Account, Cause: providers.CauseCredit, Code: "no_credit"}
 }
 
-// accept accepts the messages of the call b, except those to the numbers of RejectNumber.
-// The caller holds mu.
+// The method "accept" accepts the messages of the call b, except messages to the numbers of
+// RejectNumber. The caller holds mu.
 func (a *account) accept(b providers.Batch) answered {
 	var call answered
 	cost := a.cost(b)

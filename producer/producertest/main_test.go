@@ -36,7 +36,8 @@ func (f *failureRecorder) Fatalf(format string, args ...any) {
 }
 
 // expectFailure runs a test that must report exactly one failure. It checks that the failure's text
-// contains each of wants. fatal is true if the failure must end the test.
+// contains each text in the parameter "wants". The parameter "fatal" is true if the failure must end the
+// test.
 func expectFailure(t *testing.T, fatal bool, test func(testing.TB), wants ...string) {
 	t.Helper()
 	f := &failureRecorder{TB: t}

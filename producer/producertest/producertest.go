@@ -26,8 +26,8 @@ type Config struct {
 	Country string
 	// MaxRecipients is the largest number of recipients of one call. Default: 500.
 	MaxRecipients int
-	// KeyTTL is how long the gateway remembers an idempotency key. Default: 0, a gateway
-	// without idempotency keys.
+	// KeyTTL is how long the gateway remembers an idempotency key. Default: 0, which means a
+	// gateway without idempotency keys.
 	KeyTTL time.Duration
 	// Price is what a segment costs, e.g. "0.80 KES". Default: messages cost nothing.
 	// Campaign.RequireCredit needs a price.
@@ -62,18 +62,18 @@ func (c *Config) setDefaults() {
 }
 
 // Tuma is a worker, a Redis and a gateway that belong to one test. Its methods are safe for
-// concurrent use. Those that take a testing.TB may end the test with its FailNow, so call
-// them from the goroutine of that test.
+// concurrent use. A method with a parameter of type testing.TB may call its FailNow to end
+// the test, so call such a method from the goroutine of that test.
 type Tuma struct {
 	cfg     Config
 	gateway *gateway
 	clock   *clock
-	// The client `inside` is the Redis client that the worker and the producer.Client use. The
-	// client `outside` is the one that the method Redis returns; the service may close it.
+	// The client "inside" is the Redis client that the worker and the producer.Client use.
+	// The method Redis returns the client "outside", which the service may close.
 	inside, outside *redis.Client
 	client          *producer.Client
 
-	mu   sync.Mutex // held while the worker starts or stops
+	mu   sync.Mutex // mu is held while the worker starts or stops.
 	stop func() error
 }
 
@@ -133,12 +133,12 @@ const (
 	// pollEvery is how often the worker looks for work. With a shorter time an idle Tuma
 	// would take more processor time from tests that run in parallel.
 	pollEvery = 20 * time.Millisecond
-	// sweepEvery is how often the worker looks for work that was put off: a retry, the start
-	// of a campaign, the end of a hold.
+	// sweepEvery is how often the worker looks for work that was deferred, such as a retry,
+	// the start of a campaign, or work of an account whose hold has ended.
 	sweepEvery = 50 * time.Millisecond
 )
 
-// startWorker starts a worker and returns when the worker is ready and knows the credit.
+// startWorker starts a worker. It returns when the worker is ready and knows the credit.
 func (u *Tuma) startWorker() error {
 	cfg := worker.Config{Redis: u.inside, Country: u.cfg.Country, UnsafeRedis: true, PollEvery: pollEvery, SweepEvery: sweepEvery}
 	for _, name := range u.cfg.Accounts {
@@ -168,7 +168,8 @@ func (u *Tuma) startWorker() error {
 	return u.awaitWorker(w, ended)
 }
 
-// awaitWorker returns when the worker w is ready. The channel ended receives the result of w.Run.
+// awaitWorker returns when the worker w is ready. The channel "ended" receives the result
+// of w.Run.
 func (u *Tuma) awaitWorker(w *worker.Worker, ended chan error) error {
 	ctx, cancel := context.WithTimeout(context.Background(), u.cfg.Timeout)
 	defer cancel()
@@ -190,7 +191,8 @@ func (u *Tuma) awaitWorker(w *worker.Worker, ended chan error) error {
 	}
 }
 
-// ready returns nil when the worker w is ready and knows the credit of its accounts.
+// The method "ready" returns nil when the worker w is ready and knows the credit of its
+// accounts.
 func (u *Tuma) ready(ctx context.Context, w *worker.Worker) error {
 	if err := w.Ready(ctx); err != nil {
 		return err
@@ -207,8 +209,8 @@ func (u *Tuma) ready(ctx context.Context, w *worker.Worker) error {
 	return nil
 }
 
-// stopWorker stops the worker when the worker's calls have ended. It does nothing if no
-// worker runs.
+// stopWorker waits until the worker's calls have ended, and stops the worker. It does
+// nothing if no worker runs.
 func (u *Tuma) stopWorker() error {
 	u.mu.Lock()
 	defer u.mu.Unlock()

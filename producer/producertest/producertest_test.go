@@ -48,8 +48,8 @@ func TestNew_InstancesShareNothing(t *testing.T) {
 			if i%2 == 1 {
 				tuma.RejectNext(1, "barred")
 			}
-			// Each Tuma gets a campaign with the same ID and different content: Tumas share
-			// nothing.
+			// Each Tuma gets a campaign with the same ID and different content. This works only
+			// if two Tumas share no data.
 			enqueue(t, tuma.Client(), func(c *producer.Campaign) { c.Body = fmt.Sprintf("Hello %d", i) }, number)
 			if i%2 == 1 {
 				tuma.AssertStatus(t, "a", number, "rejected")

@@ -13,21 +13,21 @@ import (
 )
 
 const (
-	// pollLeast is the first, and pollMost the longest, pause between two reads of the
-	// campaigns' states.
+	// pollLeast is the first pause between two reads of the campaigns' states. pollMost is the
+	// longest.
 	pollLeast = 2 * time.Millisecond
 	pollMost  = 20 * time.Millisecond
 	// shown is how many campaigns, messages or recipients a failure message lists.
 	shown = 10
 )
 
-// within returns how long a method of Tuma may wait: Config.Timeout, or less if the deadline of the
-// test binary is near.
+// The method "within" returns how long a method of Tuma may wait: Config.Timeout, or less if the
+// deadline of the test binary is near.
 func (u *Tuma) within(t testing.TB) time.Duration {
 	d := u.cfg.Timeout
 	if t, ok := t.(interface{ Deadline() (time.Time, bool) }); ok {
 		if at, ok := t.Deadline(); ok {
-			d = min(d, time.Until(at)-time.Second) // leaves a second for the failure message
+			d = min(d, time.Until(at)-time.Second) // this leaves a second for the failure message
 		}
 	}
 	return d
@@ -46,8 +46,8 @@ func (u *Tuma) atRest(s producer.Status) bool {
 	}
 }
 
-// await waits until the campaign with the given id is at rest. If id is empty, it waits until all
-// campaigns are. It ends the test if the wait takes too long.
+// await waits until the campaign with the given ID is at rest. If id is empty, it waits until all
+// campaigns are at rest. If the wait takes too long, await ends the test.
 func (u *Tuma) await(t testing.TB, id string) {
 	t.Helper()
 	limit := u.within(t)
@@ -59,7 +59,7 @@ func (u *Tuma) await(t testing.TB, id string) {
 			return
 		}
 		if errors.Is(err, producer.ErrNotFound) {
-			t.Fatalf("producertest: campaign %s: none with this ID was enqueued; %s", id, u.ids(ctx))
+			t.Fatalf("producertest: campaign %s: no campaign with this ID was enqueued; %s", id, u.ids(ctx))
 		}
 		if err != nil && ctx.Err() == nil {
 			t.Fatalf("producertest: %v\n%s", err, u.report())
@@ -102,8 +102,8 @@ func (u *Tuma) ids(ctx context.Context) string {
 	return "the campaigns are:\n" + indented(ids)
 }
 
-// report describes the campaigns that have not ended, what blocks them, and what the test has set
-// up in the gateway.
+// The method "report" describes the campaigns that have not ended, the reasons that block them,
+// and the script and settings of the gateway.
 func (u *Tuma) report() string {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
@@ -134,7 +134,7 @@ func (u *Tuma) report() string {
 	return strings.Join(slices.Concat([]string{head}, lines, u.gateway.describe()), "\n")
 }
 
-// describe returns the state of a campaign that has not ended, in lines.
+// describe returns lines about the state of a campaign that has not ended.
 func describe(s producer.Status) []string {
 	line := fmt.Sprintf("  campaign %s: %s, %d of %s pending, %s in flight", s.ID, s.State, s.Pending,
 		counted(s.Total, "recipient", "recipients"), counted(s.InFlight.Calls, "call", "calls"))
@@ -165,8 +165,8 @@ func blocked(b producer.Block) string {
 	return what + ", until the test or the service acts"
 }
 
-// describe lists what the test has set up in the gateway. The list is empty if the gateway accepts
-// every call.
+// describe lists the script and the settings of the gateway. The list is empty if the gateway
+// accepts every call.
 func (g *gateway) describe() []string {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -15,8 +15,8 @@ const operation = "test gateway send"
 
 var errLost = errors.New("the answer was lost")
 
-// kind is what the gateway does with a call: it accepts the messages, fails before it accepts them,
-// accepts them and loses the answer, or rejects every recipient.
+// kind is the way in which the gateway handles a call. It accepts the messages, fails without
+// accepting them, accepts them but loses the answer, or rejects every recipient.
 type kind uint8
 
 const (
@@ -29,13 +29,13 @@ const (
 // scripted is the answer to one or more consecutive calls.
 type scripted struct {
 	kind   kind
-	calls  int // how many calls get the answer
+	calls  int // the number of calls that get the answer
 	err    error
 	reason string
 }
 
 // retryAfter is how long the gateway asks the worker to wait after a FailNext. It is short
-// because the test waits, too.
+// because the test must wait equally long.
 const retryAfter = 10 * time.Millisecond
 
 // failure returns the error of a call that fails.
@@ -51,7 +51,7 @@ func (s scripted) failure() error {
 		Code: "scripted", RetryAfter: retryAfter, Err: s.err}
 }
 
-// add appends the answer s to the script. It does nothing if s.calls is 0 or less.
+// The method "add" appends the answer s to the script. It does nothing if s.calls is 0 or less.
 func (g *gateway) add(s scripted) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -60,7 +60,8 @@ func (g *gateway) add(s scripted) {
 	}
 }
 
-// take removes the answer to one call from the script and returns it. The caller holds mu.
+// The method "take" removes the answer to the next call from the script, and returns this answer.
+// The caller holds mu.
 func (g *gateway) take() scripted {
 	if len(g.script) == 0 {
 		return scripted{}
@@ -72,20 +73,21 @@ func (g *gateway) take() scripted {
 	return s
 }
 
-// FailNext makes the next n calls fail before the gateway has accepted anything. The worker tries
-// each call again after about 10 ms, and the recipients end as accepted. The parameter "err" is the
-// cause and may be nil. If n is 0 or less, FailNext does nothing.
+// FailNext makes the next n calls fail before the gateway has accepted anything. The worker repeats
+// each call after about 10 ms, and the recipients end as accepted. The parameter "err" is the cause
+// and may be nil. If n is 0 or less, FailNext does nothing.
 //
-// If err is a *providers.Error, the call returns that error, and the worker acts on it as on
-// the answer of a real gateway. In production and in the test the worker then waits equally
-// long. After a call without a connection it waits for up to a second, and after three such
-// calls it holds the account for one to two seconds.
+// If err is a *providers.Error, the call returns that error, and the worker handles it like the
+// answer of a real gateway. In production and in the test the worker then waits equally long. After
+// a call without a connection it waits for up to a second, and after three such calls it holds the
+// account for one to two seconds.
 func (u *Tuma) FailNext(n int, err error) {
 	u.gateway.add(scripted{kind: fails, calls: n, err: err})
 }
 
-// UnknownNext makes the gateway accept the messages of the next n calls and lose its answers,
-// as when the connection breaks after the request. Sent returns these messages with Lost set.
+// UnknownNext makes the gateway accept the messages of the next n calls and lose its answers.
+// A real gateway does this when the connection breaks after the request. Sent returns these
+// messages with Lost set.
 //
 // At a gateway without idempotency keys their recipients end as unknown. Tuma sends to them
 // again only if the campaign has OnUnknownResend or the service calls Retry. With
@@ -98,8 +100,8 @@ func (u *Tuma) UnknownNext(n int) { u.gateway.add(scripted{kind: loses, calls: n
 // are rejected as [providers.ReasonBlacklisted] are also added to the suppression list, if the
 // gateway accepts other recipients in the same call, or before and after them.
 //
-// As long as the account has accepted nothing, a worker rejects at most 50 recipients. The others
-// stay pending, because the cause may be the account and not the recipients.
+// As long as the account has accepted no message, at most 50 recipients end as rejected. All
+// further recipients stay pending, because the cause may be the account and not the recipients.
 func (u *Tuma) RejectNext(n int, reason string) {
 	u.gateway.add(scripted{kind: rejects, calls: n, reason: reason})
 }
@@ -116,10 +118,10 @@ func (u *Tuma) RejectNumber(t testing.TB, number, reason string) {
 }
 
 // SetCredit sets the credit that all accounts share, in the currency of Config.Price. The
-// gateway refuses a call that costs more than is left, and every call if nothing is left. The
-// worker then holds the account with the reason "credit". It reads the balance again after
-// one to two seconds, then at longer intervals, and continues when there is credit. Release
-// of the client makes the worker try at once.
+// gateway refuses a call that costs more than the remaining credit. Without credit it refuses
+// every call. The worker then holds the account with the reason "credit". It reads the
+// balance again after one to two seconds, then at longer intervals, and continues when the
+// account has credit again. The client's method Release makes the worker try at once.
 //
 // Tuma learns the new balance with the answer to the next accepted call, or when it next
 // reads the balance, which it does every five minutes. Enqueue with RequireCredit uses the
@@ -154,9 +156,10 @@ func (g *gateway) unblock() {
 	}
 }
 
-// AwaitBlocked waits until n calls or more wait in the gateway because of Block, and ends the
-// test with Fatal if they do not come. A worker makes one call at a time through an account
-// that has accepted nothing in the last ten minutes, and otherwise up to eight.
+// AwaitBlocked waits until n calls or more wait in the gateway because of Block. If that
+// takes too long, it ends the test with Fatal. A worker makes one call at a time through an
+// account that has accepted nothing in the last ten minutes, and otherwise up to eight
+// calls.
 func (u *Tuma) AwaitBlocked(t testing.TB, n int) {
 	t.Helper()
 	limit := u.within(t)
@@ -176,7 +179,7 @@ func (u *Tuma) AwaitBlocked(t testing.TB, n int) {
 	}
 }
 
-// pass lets a call through, after Unblock if the gateway is blocked.
+// The method "pass" returns at once if the gateway is not blocked, and otherwise after Unblock.
 func (g *gateway) pass(ctx context.Context) error {
 	g.mu.Lock()
 	blocked := g.blocked
@@ -200,7 +203,8 @@ func (g *gateway) pass(ctx context.Context) error {
 	}
 }
 
-// count adds change to the number of waiting calls. The caller holds mu.
+// The method "count" adds the parameter "change" to the number of waiting calls. The caller holds
+// mu.
 func (g *gateway) count(change int) {
 	g.waiting += change
 	close(g.changed)

@@ -22,7 +22,7 @@ type Message struct {
 	Body string
 	// Campaign is the ID of the campaign.
 	Campaign string
-	// Account is the account that the message went through.
+	// Account is the account that sent the message.
 	Account string
 	// IdempotencyKey is the key of the call. All messages of a call have the same key.
 	IdempotencyKey string
@@ -44,8 +44,8 @@ func (m Message) String() string {
 
 // Sent returns every message that the gateway has accepted, in the order in which it accepted
 // them. It first waits until all campaigns are at rest: they have ended, or are paused with no
-// call in flight, or their StartAt is still to come. If they are not at rest within
-// Config.Timeout, Sent ends the test with Fatal and lists what is pending and why.
+// call in flight, or their StartAt is in the future. If they are not at rest within
+// Config.Timeout, Sent ends the test with Fatal, and lists the pending work and its reason.
 //
 // Sent does not wait for an Enqueue that has not begun. If the service enqueues in the
 // background, wait until Enqueue has returned before you call Sent.
@@ -71,8 +71,8 @@ func (u *Tuma) SentTo(t testing.TB, number string) []Message {
 }
 
 // AssertSent checks that the gateway has accepted exactly one message to a number, and that
-// the message's body contains text. If not, it marks the test as failed. AssertSent waits as
-// Sent does.
+// the body of this message contains the parameter "text". Otherwise it marks the test as
+// failed. AssertSent first waits like Sent.
 func (u *Tuma) AssertSent(t testing.TB, number, text string) {
 	t.Helper()
 	to := u.parse(t, number).String()
@@ -89,9 +89,10 @@ func (u *Tuma) AssertSent(t testing.TB, number, text string) {
 }
 
 // AssertStatus checks the status of one recipient of a campaign: "pending", "accepted",
-// "rejected", "unknown" or "skipped". It first waits until the campaign is at rest, as Sent
-// does for all campaigns. If the recipient has another status, AssertStatus marks the test as
-// failed. A number that is in the campaign several times has the status of its first row.
+// "rejected", "unknown" or "skipped". It first waits until this campaign is at rest. Sent
+// does the same for all campaigns. If the recipient has another status, AssertStatus marks
+// the test as failed. If the campaign has the number several times, the status of its
+// first row counts.
 func (u *Tuma) AssertStatus(t testing.TB, campaign, number, status string) {
 	t.Helper()
 	to := u.parse(t, number).String()
@@ -112,7 +113,7 @@ func (u *Tuma) AssertStatus(t testing.TB, campaign, number, status string) {
 		}
 		return
 	}
-	t.Errorf("producertest: campaign %s has no recipient %s, want it to be %s. It has:\n%s", campaign, to, status, indented(others))
+	t.Errorf("producertest: campaign %s has no recipient %s, want that recipient with status %s. Its recipients:\n%s", campaign, to, status, indented(others))
 }
 
 func describeResult(r producer.Result) string {
@@ -162,8 +163,8 @@ func (u *Tuma) parse(t testing.TB, number string) sms.MSISDN {
 
 // nameCampaigns sets Message.Campaign of the messages. A call does not name its campaign, but the
 // campaign's results contain the idempotency key of the call. If a message was sent again, the
-// results contain only the key of its last call. The earlier message then gets the campaign of the
-// next message with the same number, sender ID and body.
+// results contain only the key of its last call. Then nameCampaigns gives the earlier message the
+// campaign of the next message with the same number, sender ID and body.
 func (u *Tuma) nameCampaigns(t testing.TB) {
 	t.Helper()
 	keys := u.gateway.unnamed()
@@ -204,7 +205,8 @@ func (g *gateway) unnamed() map[string]string {
 	return keys
 }
 
-// name sets the campaigns of the messages. The map campaigns has campaign IDs by idempotency key.
+// The method "name" sets the campaigns of the messages. The map "campaigns" maps an idempotency
+// key to a campaign ID.
 func (g *gateway) name(campaigns map[string]string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()

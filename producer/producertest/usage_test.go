@@ -9,7 +9,8 @@ import (
 	"github.com/tuma-sms/tuma/producer/producertest"
 )
 
-// What a worker sends is counted in the month once, with its cost, and stays counted after a purge.
+// The usage of the month counts each sent message once, with its cost. The counts stay after a
+// purge.
 func TestUsage_OfSentCampaigns(t *testing.T) {
 	t.Parallel()
 	tuma := producertest.NewWith(t, producertest.Config{Accounts: []string{"one", "two"}, Price: "0.80 KES", MaxRecipients: 2})
