@@ -21,12 +21,12 @@ type account struct {
 	Account
 	info    providers.Info
 	limiter *ratelimit.Redis
-	load    census.Recorder // how fast the gateway answers
+	load    census.Recorder // load measures how fast the gateway answers.
 	// sending is the part of the account that sends batches.
 	sending *dispatch.Account
 }
 
-// reportFor returns how long the worker waits for a delivery report of the account; 0: reports are not
+// reportFor returns how long the worker waits for a delivery report of the account. 0 means that reports are not
 // collected.
 func (a Account) reportFor() time.Duration {
 	if a.Reports == "" || a.Reports == ReportsOff {
@@ -38,8 +38,8 @@ func (a Account) reportFor() time.Duration {
 // MaxReportSample is the largest number of messages of a sample (ReportsSample).
 const MaxReportSample = 1_000_000
 
-// SampleSize returns the number in a value of Account.Reports, or 0 if the value is not a sample of 1 to
-// MaxReportSample messages.
+// SampleSize returns the number N in a value "sample:N" of Account.Reports. For other values, or if N is not from 1 to
+// MaxReportSample, it returns 0.
 func SampleSize(reports string) int {
 	text, ok := strings.CutPrefix(reports, ReportsSample)
 	n, err := strconv.Atoi(text)
@@ -49,15 +49,15 @@ func SampleSize(reports string) int {
 	return n
 }
 
-// Polls reports whether `tuma serve` asks the gateway of a provider for delivery reports, because the gateway does not post
-// them. The gateway then answers requests for the status of a message (providers.StatusPoller).
+// Polls reports whether `tuma serve` asks the gateway of a provider for delivery reports, because the gateway does not
+// post its reports. Such a gateway answers requests for the status of a message (providers.StatusPoller).
 func Polls(p providers.Provider) bool {
 	_, ok := p.(providers.StatusPoller)
 	return ok
 }
 
-// newAccount checks the configuration a, fills in its defaults, and returns the account. It does not
-// set the account's field sending; connect does.
+// newAccount checks the configuration a, fills in its defaults, and returns the account. It leaves the field "sending"
+// of the account empty; the method connect sets this field.
 func newAccount(rdb redis.UniversalClient, a Account) (*account, error) {
 	var mistakes []error
 	if !accounts.ValidName(a.Name) {

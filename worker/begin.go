@@ -11,8 +11,8 @@ import (
 )
 
 // begin checks Redis, publishes the accounts and starts the servers that take tasks. If
-// Config.WaitForRedis is true, it repeats a step that fails for a reason that may pass. It returns
-// as soon as ctx ends. If it returns an error, no server runs.
+// Config.WaitForRedis is true and a step fails for a temporary reason, begin repeats the step. It
+// returns as soon as ctx ends. If it returns an error, no server runs.
 func (w *Worker) begin(ctx context.Context) ([]*asynq.Server, error) {
 	for {
 		published, err := w.prepare(ctx)
@@ -44,11 +44,11 @@ func (w *Worker) begin(ctx context.Context) ([]*asynq.Server, error) {
 	return servers, nil
 }
 
-// redisCheckEvery is how often a worker that waits for Redis tries it again.
+// redisCheckEvery is how often a worker that waits for Redis tries to reach Redis again.
 const redisCheckEvery = 500 * time.Millisecond
 
-// prepare checks Redis, logs the warnings of the check, and publishes the accounts. published is
-// true if any account may be in Redis, even after an error.
+// prepare checks Redis, logs the warnings of the check, and publishes the accounts. The result
+// "published" is true if an account may be in Redis. It is valid even after an error.
 func (w *Worker) prepare(ctx context.Context) (published bool, err error) {
 	warnings, err := w.checkRedis(ctx)
 	if err != nil {

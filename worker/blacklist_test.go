@@ -12,8 +12,8 @@ import (
 	"github.com/tuma-sms/tuma/worker"
 )
 
-// blacklistingGateway returns a gateway that calls every recipient blacklisted while the returned value
-// is true.
+// blacklistingGateway returns a gateway and a switch. While the switch is true, the gateway answers for
+// every recipient that the number is blacklisted.
 func blacklistingGateway(info providers.Info) (*stubGateway, *atomic.Bool) {
 	gw := newStubGateway(info)
 	blacklists := new(atomic.Bool)
@@ -40,9 +40,9 @@ func (r *testTuma) wantNoOptOuts() {
 	}
 }
 
-// A gateway that does not know the sender ID calls all recipients blacklisted. The campaign must be
-// paused, and no recipient may get onto the suppression list. After the repair all of them get the
-// message.
+// A gateway does not know the sender ID, and so answers for all recipients that the numbers are
+// blacklisted. The campaign must be paused, and no number may be added to the suppression list.
+// After the repair all recipients get the message.
 func TestBlacklist_OfEveryRecipientPausesTheCampaign(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
@@ -98,8 +98,8 @@ func TestBlacklist_OfEveryRecipientPausesTheCampaign(t *testing.T) {
 	}
 }
 
-// A message without a sender ID goes out under the gateway's shared sender. An answer for
-// that sender says nothing about any sender of ours.
+// A message without a sender ID is sent under the gateway's shared sender. An answer for the shared
+// sender proves nothing about our own sender IDs.
 func TestBlacklist_OfASharedSenderSuppressesNoRecipient(t *testing.T) {
 	t.Parallel()
 	r := newTestTuma(t, simulator.Options{})
@@ -161,8 +161,8 @@ func TestBlacklist_AddsOnceTheSenderIsProven(t *testing.T) {
 	})
 }
 
-// A gateway calls recipients blacklisted because the sender ID is not registered yet. When it is
-// registered later, these recipients must not get onto the suppression list.
+// A gateway answers that recipients are blacklisted, because the sender ID is not registered yet. When
+// the sender ID is registered later, these recipients must not be added to the suppression list.
 func TestBlacklist_UnprovenSenderSuppressesNoRecipient(t *testing.T) {
 	t.Parallel()
 	r := newTestTuma(t, simulator.Options{})
@@ -175,7 +175,7 @@ func TestBlacklist_UnprovenSenderSuppressesNoRecipient(t *testing.T) {
 		t.Fatalf("got %+v, want 9 rejected", s)
 	}
 	blacklists.Store(false)
-	for _, id := range []string{"after", "again"} { // "again" would skip recipients if "after" had put them on the suppression list
+	for _, id := range []string{"after", "again"} { // "again" would skip recipients if "after" had added them to the list
 		if _, err := r.producer.Enqueue(t.Context(), producer.Campaign{ID: id, Via: "a", Body: "Hello"}, producer.Numbers(kenyanNumbers(9)...)); err != nil {
 			t.Fatal(err)
 		}

@@ -16,8 +16,8 @@ import (
 	"github.com/tuma-sms/tuma/worker"
 )
 
-// scriptedStub is a gateway whose answer for each recipient is chosen by the test. seen is the
-// number of recipients so far.
+// scriptedStub is a gateway for which the test chooses the answer for each recipient. The field
+// "seen" is the number of recipients so far.
 type scriptedStub struct {
 	*stubGateway
 	seen atomic.Int64
@@ -141,8 +141,8 @@ func TestFailureThreshold_StopsClaimsAboveTheLimit(t *testing.T) {
 	r.start(acc)
 	r.enqueueWithThreshold("c", 3000, 0, 20)
 	s := r.waitUntilPaused("c")
-	// The limit is 20 %. 75 bad recipients of 375 are exactly 20 %, so the 76th exceeds the limit.
-	// Each call has ten recipients, and one more call may be in flight.
+	// The limit is 20 %. 75 bad recipients of 375 are exactly 20 %, so the 76th bad recipient
+	// exceeds the limit. Each call has ten recipients, and one more call may be in flight.
 	if s.TooManyRejected == nil || s.TooManyRejected.Bad < 76 || s.TooManyRejected.Bad > 90 || s.TooManyRejected.Canary || gw.seen.Load() > 300+100 {
 		t.Fatalf("got TooManyRejected %+v after %d messages, want 76 to 90 bad ones after at most 400 messages", s.TooManyRejected, gw.seen.Load())
 	}
@@ -186,8 +186,9 @@ func TestCanary_PausesWhenKoboRejectsEveryThird(t *testing.T) {
 	r.tally("c")
 }
 
-// The bad recipient ends up alone in the smallest part of a split call. Its refusal is the third in
-// a row at an account that has never accepted anything. The other parts must still be tried.
+// After several splits of a call, the bad recipient is the only recipient of its part. The refusal
+// of this part is the third refusal in a row, at an account that has never accepted a message. The
+// worker must still try the other parts.
 func TestSplit_RefusedPartDoesNotDelayTheOthers(t *testing.T) {
 	t.Parallel()
 	r := newTestTuma(t, simulator.Options{})

@@ -67,14 +67,14 @@ func TestClaim_LateAnswerShortensTheCall(t *testing.T) {
 }
 
 // While the worker claims a call, its Redis client opens a new connection. The new connection may
-// lead to another Redis, which lacks recent settles. The worker must check that before it makes the
-// call.
+// lead to another Redis, which lacks recent settles. The worker must check for such a restart
+// before it makes the call.
 func TestClaim_ReleasedIfRedisMayHaveRestarted(t *testing.T) {
 	t.Parallel()
 	r := newTestTuma(t, simulator.Options{})
 	gw := newStubGateway(providers.Info{})
 	var mu sync.Mutex
-	var calls []int64 // how many calls the gateway had got at each claim
+	var calls []int64 // the number of calls that the gateway had received at each claim
 	r.rdb.AddHook(afterClaimHook(func(ctx context.Context) {
 		mu.Lock()
 		defer mu.Unlock()
@@ -82,7 +82,7 @@ func TestClaim_ReleasedIfRedisMayHaveRestarted(t *testing.T) {
 			return
 		}
 		for dialled := r.rdb.PoolStats().Misses; r.rdb.PoolStats().Misses == dialled; {
-			conn := r.rdb.Conn() // conn holds the only connection, so that the pool must open a new one
+			conn := r.rdb.Conn() // conn holds the only connection, so that the pool must open a new connection
 			defer func() { _ = conn.Close() }()
 			if err := conn.Ping(ctx).Err(); err != nil {
 				t.Error(err)
@@ -102,8 +102,8 @@ func TestClaim_ReleasedIfRedisMayHaveRestarted(t *testing.T) {
 	}
 }
 
-// A call that was refused is repeated under a new idempotency key. Under the old key, a gateway that
-// remembers its answers would repeat the refusal.
+// The worker repeats a refused call under a new idempotency key. Under the old key, a gateway that
+// remembers its answers would refuse the call again.
 func TestIdempotencyKey_RefusedCallGetsANewKey(t *testing.T) {
 	t.Parallel()
 	r := newTestTuma(t, simulator.Options{})

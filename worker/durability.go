@@ -9,13 +9,13 @@ import (
 	"github.com/tuma-sms/tuma/internal/script"
 )
 
-// Durability is how safe a change in Redis must be before a worker acts on it. For example, a claim
-// must be that safe before the worker makes its call. The zero value only requires that Redis has
-// answered; a Redis that then crashes may forget the change.
+// Durability is how safely a change must be stored in Redis before a worker relies on the change.
+// For example, a claim must be stored in this way before the worker makes its call. The zero value
+// only requires an answer of Redis. If Redis then crashes, the change may be lost.
 type Durability struct {
 	// Fsync requires the change to be in the append-only file, on disk.
 	Fsync bool
-	// Replicas is how many replicas must have the change. If it is above 0, Fsync is ignored.
+	// Replicas is how many replicas must have the change. If Replicas is above 0, Fsync is ignored.
 	Replicas int
 }
 
@@ -30,9 +30,9 @@ func ParseDurability(s string) (Durability, error) {
 func (d Durability) String() string { return script.Durability(d).String() }
 
 // CheckDurability checks that Redis can provide the durability d. Fsync needs Redis 7.2 or later,
-// or the setting "appendfsync always"; without either, the error wraps ErrRedisUnfit. Missing
-// replicas are only a warning, because workers send nothing until the replicas are connected. A
-// setting that cannot be read is a warning too.
+// or the setting "appendfsync always". If both are missing, the error wraps ErrRedisUnfit. For
+// missing replicas, CheckDurability only returns a warning, because workers send nothing until
+// the replicas are connected. It also returns a warning if a setting cannot be read.
 func CheckDurability(ctx context.Context, rdb redis.UniversalClient, d Durability) (warnings []string, err error) {
 	return redisguard.CheckDurability(ctx, rdb, script.Durability(d))
 }

@@ -68,9 +68,9 @@ func (p *replicatedTuma) promote() {
 }
 
 // sendThroughFailover sends 8,000 messages through a gateway without keys. Meanwhile the replica
-// lags behind and is then promoted. If anew is true, the worker is killed together with the master,
-// and a new worker continues. The result "twice" is the number of recipients that got more than one
-// message, and s is the sum of the campaigns' statuses.
+// lags behind and is then promoted. If the parameter "anew" is true, the worker is killed together
+// with the master, and a new worker continues. The result "twice" is the number of recipients that
+// got more than one message. The result s is the sum of the campaigns' statuses.
 func sendThroughFailover(t *testing.T, d worker.Durability, anew bool, campaigns ...string) (twice int, s producer.Status) {
 	p := newReplicatedTuma(t)
 	gw := newStubGateway(providers.Info{MaxRecipients: 10})
@@ -93,7 +93,7 @@ func sendThroughFailover(t *testing.T, d worker.Durability, anew bool, campaigns
 		p.enqueue(id, kenyanNumbers(8000)[i*each:(i+1)*each])
 	}
 	p.eventually(20*time.Second, "more than 100 calls", func() bool { return gw.calls.Load() > 100 })
-	p.waitForReplica() // the replica has the campaigns, and nothing that is written after the pause below
+	p.waitForReplica() // at this point the replica has the campaigns; it gets no write that follows the pause below
 	p.link.Pause()
 	before := gw.calls.Load()
 	lagged := time.After(700 * time.Millisecond)
@@ -142,7 +142,7 @@ func TestDurability_PromotedReplicaSendsNothingTwice(t *testing.T) {
 				t.Errorf("%d recipients were sent to twice, want 0; status %+v", twice, s)
 			}
 			// The calls in flight when the master died may end unknown. Each of the eight slots has
-			// at most one, with ten recipients.
+			// at most one such call, with ten recipients.
 			if s.Accepted+s.Unknown != 8000 || s.Unknown > 80 {
 				t.Errorf("got the status %+v, want 8000 accepted or unknown, at most 80 of them unknown", s)
 			}
@@ -152,7 +152,7 @@ func TestDurability_PromotedReplicaSendsNothingTwice(t *testing.T) {
 
 func TestRedisRestart_SettlesAreReplayed(t *testing.T) {
 	t.Parallel()
-	for _, campaigns := range [][]string{{"c"}, {"c", "d", "e", "f"}} { // one campaign alone, and four that share the account's slots
+	for _, campaigns := range [][]string{{"c"}, {"c", "d", "e", "f"}} { // one campaign, and four that share the slots
 		t.Run(fmt.Sprint(len(campaigns)), func(t *testing.T) {
 			t.Parallel()
 			twice, s := sendThroughFailover(t, worker.Durability{}, false, campaigns...)
@@ -163,8 +163,8 @@ func TestRedisRestart_SettlesAreReplayed(t *testing.T) {
 	}
 }
 
-// A replica that has none of the claims of the calls in flight is promoted. A slot that becomes
-// free must not repeat the calls of the other slots.
+// The promoted replica lacks the claims of all calls in flight. A slot that becomes free must not
+// repeat the calls of the other slots.
 func TestRedisRestart_CallsInFlightAreNotRepeated(t *testing.T) {
 	t.Parallel()
 	p := newReplicatedTuma(t)
@@ -173,7 +173,8 @@ func TestRedisRestart_CallsInFlightAreNotRepeated(t *testing.T) {
 	gw.send = func(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
 		out, err := gw.accept(ctx, b)
 		if slow.Load() > 0 {
-			// Half of the calls return soon, the others long after the failover has ended.
+			// Half of the calls return soon. The other half return long after the end of the
+			// failover.
 			takes := 3500 * time.Millisecond
 			if begun.Add(1)%2 == 0 {
 				takes = 1500 * time.Millisecond

@@ -245,8 +245,8 @@ func TestSweep_TaskArchivedByAsynqIsQueuedAgain(t *testing.T) {
 	t.Parallel()
 	r := newTestTuma(t, simulator.Options{})
 	r.enqueueAt(t.Context(), "c")
-	// The test moves the task from the queue to asynq's archive, as asynq does if the task's
-	// handler failed too often.
+	// The test moves the task from the queue to asynq's archive, as asynq does after too many
+	// failures of the task's handler.
 	moved, err := r.rdb.LMove(t.Context(), "asynq:{tuma-send:kobo-main}:pending", "elsewhere", "RIGHT", "LEFT").Result()
 	if err != nil {
 		t.Fatal(err)
@@ -279,7 +279,7 @@ func TestSweep_AnotherWorkerTakesOver(t *testing.T) {
 	}
 }
 
-// enqueueAt enqueues a campaign with two recipients, for an account that no worker serves at the
+// enqueueAt enqueues a campaign with two recipients, for an account that no worker serves at that
 // moment.
 func (r *testTuma) enqueueAt(ctx context.Context, id string) {
 	r.t.Helper()

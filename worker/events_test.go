@@ -6,8 +6,8 @@ import (
 	"github.com/tuma-sms/tuma/producer"
 )
 
-// eventTexts returns the events of one kind in the event stream, each as a text: the account and
-// the reason, or the campaign with its state and the sum of its counts.
+// eventTexts returns a text for each event of one kind in the event stream. The text has the
+// account and the reason, or the campaign with its state and the sum of its counts.
 func (r *testTuma) eventTexts(kind producer.EventKind) (texts []string) {
 	r.t.Helper()
 	for e, err := range r.producer.PastEvents(r.t.Context(), "") {

@@ -19,8 +19,8 @@ import (
 	"github.com/tuma-sms/tuma/worker"
 )
 
-// printer is a gateway that prints the messages it is given. Your service uses a package under
-// github.com/tuma-sms/tuma/providers instead.
+// printer is a gateway that prints the messages which it receives. A real service uses a package
+// under github.com/tuma-sms/tuma/providers instead.
 type printer struct{}
 
 // Info returns the facts of the gateway. Fingerprint identifies the login.
@@ -52,7 +52,7 @@ func Example() {
 
 	w, err := worker.New(worker.Config{
 		Redis:       rdb,
-		UnsafeRedis: true, // only because an embedded Redis keeps nothing
+		UnsafeRedis: true, // needed here only because an embedded Redis keeps nothing
 		Country:     "KE",
 		Accounts:    []worker.Account{{Name: "main", Provider: printer{}, Sender: "ACME"}},
 	})
@@ -135,8 +135,8 @@ func ExampleNew() {
 	// true
 }
 
-// The first interrupt drains the worker. The second interrupt makes it stop waiting for a Redis
-// that is away.
+// The first interrupt drains the worker. If Redis does not answer, the second interrupt makes the
+// worker stop waiting for Redis.
 func ExampleWorker_Kill() { //nolint:testableexamples // it runs until it is interrupted
 	rdb := redis.NewClient(&redis.Options{Addr: os.Getenv("REDIS")})
 	defer rdb.Close()

@@ -73,7 +73,7 @@ func TestOptOut_PlanSkipsOptedOutRecipients(t *testing.T) {
 		}
 		s := r.wait(c.ID, 20*time.Second)
 		// 254710000000 is on the suppression list and occurs twice. Both rows count as opted out,
-		// none as a duplicate.
+		// and neither as a duplicate.
 		want := map[string][]string{"global": {"254710000000", last(800), "254710000000"}, "ACME": {"254710000001", last(100)}}
 		left := 5
 		if id == "other" {
@@ -161,7 +161,7 @@ func TestOptOut_GatewayBlacklistAddsToTheList(t *testing.T) {
 	for _, c := range []struct {
 		bySender     bool
 		sender, list string
-		others       int // 1 if another sender ID still sends to the barred recipient, else 0
+		others       int // 1 if another sender ID still sends to the barred recipient, and 0 otherwise
 	}{{true, "ACME", "ACME", 1}, {false, "ACME", "", 0}, {false, "", "", 0}} {
 		r := newTestTuma(t, simulator.Options{})
 		gw := newStubGateway(providers.Info{MaxRecipients: 10, BlacklistBySender: c.bySender})
@@ -191,7 +191,7 @@ func TestOptOut_GatewayBlacklistAddsToTheList(t *testing.T) {
 		r.eventually(10*time.Second, "the suppression list entry", func() bool {
 			var err error
 			found, err = r.producer.OptOutsOf(t.Context(), "0710000001", "KE")
-			return err != nil || len(found) > 0 && found[0].Origin != "" // Origin is written after the rest of the entry
+			return err != nil || len(found) > 0 && found[0].Origin != "" // Origin is written last, after the other fields of the entry
 		})
 		if len(found) != 1 || found[0].Sender != c.list || found[0].Origin != "gateway:a:406" || time.Since(found[0].At) > 2*time.Minute {
 			t.Errorf("got the opt-out entries %+v, want one of now, for the list of %+v, with the origin gateway:a:406", found, c)

@@ -44,8 +44,8 @@ func connectionRefusedError() error {
 	return &providers.Error{Op: "stub send", Outcome: providers.Retryable, Scope: providers.Account, Cause: providers.CauseConnection, Err: errors.New("refused")}
 }
 
-// startRouted starts a worker with one account at each gateway. The accounts are named a, b and so
-// on. One route sends all numbers through them, in this order of preference.
+// startRouted starts a worker with one account at each gateway. The accounts have the names "a",
+// "b" and so on. One route sends all numbers through these accounts, in this order of preference.
 func (r *testTuma) startRouted(after time.Duration, gateways ...providers.Provider) *startedWorker {
 	r.t.Helper()
 	cfg := worker.Config{FailoverAfter: after, Routes: []worker.Route{{Match: "254"}}}
@@ -64,7 +64,7 @@ func (r *testTuma) enqueueRouted(id string, n int) {
 	}
 }
 
-// countsFor returns the counts of an account in a status.
+// countsFor returns the counts of an account in the status of a campaign.
 func countsFor(s producer.Status, account string) producer.AccountCounts {
 	for _, c := range s.ByAccount {
 		if c.Account == account {
@@ -136,7 +136,7 @@ func TestFailover_DoubtfulCallsDoNotMove(t *testing.T) {
 			usual := a.send
 			var lost atomic.Int64
 			a.send = func(ctx context.Context, batch providers.Batch) ([]providers.Result, error) {
-				if !a.unreachable.Swap(true) { // the first call is doubtful: the gateway takes it without an answer
+				if !a.unreachable.Swap(true) { // the first call becomes doubtful, because the gateway takes the call without an answer
 					if _, err := a.accept(ctx, batch); err != nil {
 						return nil, err
 					}
@@ -182,7 +182,7 @@ func TestFailover_RecipientDoesNotReturnToAnAccount(t *testing.T) {
 	a.unreachable.Store(true)
 	b.unreachable.Store(true)
 	r.startRouted(300*time.Millisecond, a, b)
-	// No call has failed at account b yet, so all recipients move to b.
+	// No call has failed at the account "b" yet, so all recipients move to "b".
 	r.enqueueRouted("c", 40)
 	r.eventually(30*time.Second, "all recipients to be at b, and b to be held", func() bool {
 		s := r.status("c")
@@ -251,11 +251,11 @@ func TestFailover_PlanSkipsAnAccountHeldForLong(t *testing.T) {
 	if s := r.wait("c", 30*time.Second); countsFor(s, "b").Accepted != 100 {
 		t.Errorf("got the status %+v, want 100 accepted at b", s)
 	}
-	// When the hold's time has passed, account a must get a call of one of the campaigns d-0, d-1
-	// and so on. This call is the probe.
+	// When the hold's time has passed, the account "a" must get a call of one of the campaigns
+	// d-0, d-1 and so on. This call is the probe.
 	a.unreachable.Store(false)
 	r.eventually(10*time.Second, "the hold's time to end", func() bool { return !time.Now().Before(hold.Until) })
-	for i := 0; a.calls.Load() == 0; i++ { // work that waits for the probe may fail over first, after 100 ms
+	for i := 0; a.calls.Load() == 0; i++ { // work that waits for the probe may move to another account first, after 100 ms
 		if i == 20 {
 			t.Fatal("no call probed the account")
 		}

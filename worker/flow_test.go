@@ -19,7 +19,7 @@ import (
 type clockedStub struct {
 	*stubGateway
 	mu sync.Mutex
-	at []time.Time // when the stub took the message to each recipient
+	at []time.Time // the times at which the stub took the message to each recipient
 }
 
 func newClockedStub(info providers.Info) *clockedStub {
@@ -36,8 +36,8 @@ func newClockedStub(info providers.Info) *clockedStub {
 	return c
 }
 
-// busiest returns the maximum number of recipients in any second, and the time from the first
-// recipient to the last.
+// busiest returns the maximum number of recipients in any second. It also returns the time between
+// the first recipient and the last.
 func (c *clockedStub) busiest() (most int, took time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

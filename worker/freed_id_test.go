@@ -18,7 +18,7 @@ type sentTexts struct {
 	counts map[string]map[string]int
 }
 
-// account returns an account at a gateway that accepts everything.
+// account returns an account at a gateway that accepts every message.
 func (s *sentTexts) account(name string) worker.Account {
 	gw := newStubGateway(providers.Info{MaxRecipients: 5})
 	gw.send = func(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
@@ -38,9 +38,10 @@ func (s *sentTexts) account(name string) worker.Account {
 	return a
 }
 
-// A campaign waits for a held account, so workers have read it, planned it and queued its batches. It
-// is cancelled, and another campaign takes its ID, with another text and numbers, at the same or at
-// another account. The gateways get only the second campaign, each number once.
+// A campaign waits for a held account, so workers have read it, planned it and queued its batches.
+// Then the campaign is cancelled. Another campaign gets the same ID, with another text and other
+// numbers, at the same or at another account. The gateways must get only the messages of the second
+// campaign, each number once.
 func TestFreedID_OnlyTheNewCampaignIsSent(t *testing.T) {
 	t.Parallel()
 	for _, via := range []string{"kobo-main", "other"} {

@@ -52,7 +52,7 @@ func TestRefusal_DeadNumberHoldsNothing(t *testing.T) {
 }
 
 // Two workers send through a gateway that refuses every recipient, either as a whole call or one recipient
-// at a time. Whatever the size of a call, at most 50 recipients are rejected.
+// at a time. For every size of a call, at most 50 recipients are rejected.
 func TestRefusal_AtMostFiftyAreRejected(t *testing.T) {
 	t.Parallel()
 	dead := func(_ context.Context, b providers.Batch) ([]providers.Result, error) {
@@ -85,9 +85,9 @@ func TestRefusal_AtMostFiftyAreRejected(t *testing.T) {
 	}
 }
 
-// checkRefusalLimit sends 2,000 messages with two workers through a gateway that refuses all of
-// them until mend is called. It checks that at most 50 recipients are rejected. After mend, each
-// other message must be accepted once.
+// checkRefusalLimit sends 2,000 messages with two workers through a gateway that refuses all
+// messages until the function "mend" is called. It checks that at most 50 recipients are
+// rejected. After the call of mend, each other message must be accepted once.
 func checkRefusalLimit(r *testTuma, gw *stubGateway, mend func()) {
 	r.t.Helper()
 	r.start(stubAccount(gw))
@@ -128,8 +128,8 @@ func checkRefusalLimit(r *testTuma, gw *stubGateway, mend func()) {
 	}
 }
 
-// The worker divides a refused call until a part has one recipient, and only that recipient is
-// rejected. So a gateway that refuses everything gets only a few calls for each rejected recipient.
+// The worker divides a refused call until a part has one recipient, and only that recipient is rejected.
+// So a gateway that refuses every call gets only a few calls for each rejected recipient.
 func TestRefusal_GatewayThatRefusesEverythingGetsFewCalls(t *testing.T) {
 	t.Parallel()
 	r := newTestTuma(t, simulator.Options{})
@@ -227,8 +227,8 @@ func TestCredit_HoldLiftsAfterATopUp(t *testing.T) {
 	}
 }
 
-// The worker does not know the price. The gateway refuses a whole call if the credit does not pay
-// for all its messages. The worker must use up the remaining credit with smaller calls.
+// The worker does not know the price. The gateway refuses a whole call if the credit is not enough for all
+// its messages. The worker must use up the remaining credit with smaller calls.
 func TestCredit_RemainderIsUsedBySmallerCalls(t *testing.T) {
 	t.Parallel()
 	for name, info := range map[string]providers.Info{"with a key": {KeyTTL: keyTTL}, "without": {}} {
@@ -339,7 +339,7 @@ func TestSend_BrokenProviderContractAffectsOnlyItsCall(t *testing.T) {
 }
 
 // A probe repeats a call under its idempotency key, and the gateway refuses the key because it was
-// used before. That refusal shows nothing about the account. It must neither end nor lengthen the
+// used before. That refusal proves nothing about the account. It must neither end nor lengthen the
 // hold, and must not prevent the next probe.
 func TestBreaker_InconclusiveProbeIsGivenBack(t *testing.T) {
 	t.Parallel()

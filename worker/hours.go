@@ -11,7 +11,8 @@ import (
 	"github.com/tuma-sms/tuma/internal/hours"
 )
 
-// Hours are a part of each day, in local time: from the time From until just before the time To.
+// Hours are a part of each day, in local time. They begin at the time From, and end just before
+// the time To.
 type Hours struct {
 	// From and To are times since midnight, from 0 to 24 hours. If To is not after From, the hours
 	// continue past midnight.
@@ -19,8 +20,8 @@ type Hours struct {
 }
 
 // ParseHours parses hours such as "08:00-18:00". Seconds are optional, "24:00" is the end of the
-// day, and "20:00-06:00" continues past midnight. ParseHours returns an error if s has another
-// form, or if both times are the same.
+// day, and "20:00-06:00" continues past midnight. ParseHours returns an error if the text s has
+// another form, or if both times are the same.
 func ParseHours(s string) (Hours, error) {
 	h, err := hours.Parse(s)
 	return Hours(h), err

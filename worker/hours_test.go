@@ -27,12 +27,13 @@ func (r *testTuma) now() time.Time {
 	return now.Truncate(time.Second)
 }
 
-// offset is how far the local time of each country is ahead of UTC. These countries do not change
-// their clocks.
+// offset maps a country to the difference between its local time and UTC. These countries do not
+// change their clocks.
 var offset = map[string]time.Duration{"KE": 3 * time.Hour, "NG": time.Hour, "JM": -5 * time.Hour}
 
-// hoursIn returns sending hours of a country. They begin at the instant `from` and end at the
-// instant `to`. If `to` is before `from`, the hours are closed from `to` until `from`.
+// hoursIn returns sending hours of a country. They begin at the instant "from" and end at the
+// instant "to". If "to" is before "from", sending is not allowed from the instant "to" until the
+// instant "from".
 func hoursIn(country string, from, to time.Time) worker.Hours {
 	of := func(t time.Time) time.Duration {
 		return t.UTC().Add(offset[country]).Sub(t.UTC().Add(offset[country]).Truncate(24 * time.Hour))
@@ -40,8 +41,8 @@ func hoursIn(country string, from, to time.Time) worker.Hours {
 	return worker.Hours{From: of(from), To: of(to)}
 }
 
-// timedStub is a stub that records when each number was submitted. The test fails if a call to a
-// country with sending hours also has recipients in another country.
+// timedStub is a stub that records when each number was submitted. The test fails if a call has
+// recipients in a country with sending hours and also in another country.
 type timedStub struct {
 	*stubGateway
 	t  *testing.T
@@ -169,8 +170,8 @@ func TestSendingHours_ClosedCampaignReservesNoRate(t *testing.T) {
 		t.Errorf("rate was reserved outside the sending hours (%v)", err)
 	}
 
-	// A campaign keeps the hours it was planned with, even if the next worker is configured with
-	// other hours.
+	// A campaign keeps the sending hours with which it was planned, even if the configuration of the
+	// next worker has other hours.
 	first.drain(t)
 	r.startWith(worker.Config{Accounts: []worker.Account{a}})
 	if _, err := r.producer.Pause(t.Context(), "c"); err != nil {
@@ -226,8 +227,8 @@ func TestSendingHours_ExpiryBeforeOpeningSkips(t *testing.T) {
 }
 
 // TestSendingHours_RepeatedCallsWaitForOpening uses a gateway that answers its first call only when
-// the sending hours end. The answer leaves the call doubtful, to be resent, or refused for now. The
-// second call must wait until the hours begin again.
+// the sending hours end. After the answer, the call is doubtful, must be resent, or is refused for
+// now. The second call must wait until the hours begin again.
 func TestSendingHours_RepeatedCallsWaitForOpening(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
@@ -252,7 +253,7 @@ func TestSendingHours_RepeatedCallsWaitForOpening(t *testing.T) {
 				if gw.calls.Load() > 1 {
 					return gw.accept(ctx, b)
 				}
-				select { // wait until the sending hours end, so that a retry must wait until they begin again
+				select { // wait until the sending hours end, so that a retry must wait until the hours begin again
 				case <-time.After(time.Until(closes)):
 				case <-ctx.Done():
 				}
@@ -332,7 +333,7 @@ func TestSendingHours_NothingIsSentAfterClosing(t *testing.T) {
 	r := newTestTuma(t, simulator.Options{})
 	gw := newTimedStub(t, providers.Info{MaxRecipients: 1})
 	a := stubAccount(gw)
-	a.Rate, a.Burst, a.Concurrency = 40, 4, 16 // every slot then waits for a turn when the hours end
+	a.Rate, a.Burst, a.Concurrency = 40, 4, 16 // so that every slot waits for a turn when the hours end
 	closes := r.now().Add(5 * time.Second)
 	sendingHours := map[string]worker.Hours{"KE": hoursIn("KE", closes.Add(time.Hour), closes)}
 	r.startWith(worker.Config{Accounts: []worker.Account{a}, Windows: sendingHours})
@@ -351,7 +352,7 @@ func TestSendingHours_NothingIsSentAfterClosing(t *testing.T) {
 	if s := r.status("c"); gw.calls.Load() != went || s.Pending != 2000-int(went) || s.InFlight.Calls != 0 {
 		t.Errorf("got %d calls and status %+v, want %d calls, all others pending, and no call in flight", gw.calls.Load(), s, went)
 	}
-	// The slots return the turns that they did not use, so another campaign can be sent at once.
+	// The slots return their unused turns, so another campaign can be sent at once.
 	began := time.Now()
 	if _, err := r.producer.Enqueue(t.Context(), producer.Campaign{ID: "code", Via: "kobo-main", Body: "b", Class: producer.Transactional},
 		producer.Numbers("0730000001")); err != nil {

@@ -11,8 +11,8 @@ import (
 	"github.com/tuma-sms/tuma/worker"
 )
 
-// A worker with an invalid providers.Info, or with an unfit Redis client, must not start: its claims
-// or calls would fail later.
+// A worker with an invalid providers.Info, or with an unfit Redis client, must not start, because
+// its claims or calls would fail later.
 func TestNew_RefusesInvalidInfosAllAtOnce(t *testing.T) {
 	t.Parallel()
 	empty, negative := newStubGateway(providers.Info{}), newStubGateway(providers.Info{})

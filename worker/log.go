@@ -15,17 +15,18 @@ import (
 )
 
 // asynqLogger writes asynq's log lines to the worker's logger. Most of these lines are errors of
-// Redis, and several parts of asynq log the same error. So levelOf lowers their level during an
-// outage.
+// Redis, and several parts of asynq log the same error. So levelOf lowers the level of these
+// lines during an outage.
 type asynqLogger struct {
 	log     zerolog.Logger
 	levelOf func(error, zerolog.Level) zerolog.Level
 }
 
-// levelOf returns the level of a log line about an error in a background loop; err may be nil.
-// While Redis does not answer or refuses writes, and shortly afterwards, it returns the debug
-// level. The reason is that w.readiness has logged the fault, and each loop would log it again
-// every second. Otherwise it returns the given level.
+// levelOf returns the level of a log line about an error in a background loop. The parameter
+// "err" may be nil. While Redis does not answer or refuses writes, and shortly afterwards,
+// levelOf returns the debug level. The reason is that w.readiness has already logged the
+// fault, and each loop would log the same fault every second. Otherwise it returns the given
+// level.
 func (w *Worker) levelOf(err error, level zerolog.Level) zerolog.Level {
 	if w.readiness.Recent() || w.readiness.Explains() {
 		return zerolog.DebugLevel
@@ -36,7 +37,8 @@ func (w *Worker) levelOf(err error, level zerolog.Level) zerolog.Level {
 // Debug logs at debug level.
 func (l asynqLogger) Debug(args ...any) { l.log.Debug().Msg(fmt.Sprint(args...)) }
 
-// Info logs at debug level: asynq reports its start and end, which the worker reports already.
+// Info logs at debug level, because asynq reports its start and its end, and the worker already
+// logs both.
 func (l asynqLogger) Info(args ...any) { l.log.Debug().Msg(fmt.Sprint(args...)) }
 
 // Warn logs at warn level, or at debug level during an outage.

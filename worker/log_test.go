@@ -35,7 +35,8 @@ func (l *infoLines) Write(p []byte) (int, error) {
 	return l.text.Write(p)
 }
 
-// all returns all lines, and separately those with the given message.
+// The method "all" returns all lines. In the result "matching" it returns the lines with the given
+// message.
 func (l *infoLines) all(t *testing.T, message string) (lines, matching []map[string]any) {
 	t.Helper()
 	l.mu.Lock()
@@ -53,8 +54,8 @@ func (l *infoLines) all(t *testing.T, message string) (lines, matching []map[str
 	return lines, matching
 }
 
-// The method "one" returns the only line with the given message, and fails the test if there is none,
-// or more than one.
+// The method "one" returns the only line with the given message. It fails the test if no line has the
+// message, or if several lines have it.
 func (l *infoLines) one(t *testing.T, message string) map[string]any {
 	t.Helper()
 	_, matching := l.all(t, message)
@@ -84,7 +85,8 @@ func (r *testTuma) startInfo(l *infoLines, cfg worker.Config) *startedWorker {
 	return r.run(cfg)
 }
 
-// checkFields checks fields of a log line. A number is compared as JSON decodes it.
+// checkFields compares fields of a log line. Numbers are compared as float64, because JSON decodes
+// them so.
 func checkFields(t *testing.T, line, want map[string]any) {
 	t.Helper()
 	for name, value := range want {
@@ -195,7 +197,7 @@ func TestLog_CampaignsAreLoggedOnceInTheCluster(t *testing.T) {
 }
 
 // A cancelled campaign ends without a settle, so the sweeper logs its end. The pause and the resume
-// are logged too.
+// must also be logged.
 func TestLog_PauseResumeAndCancel(t *testing.T) {
 	t.Parallel()
 	r := newTestTuma(t, simulator.Options{Latency: 20 * time.Millisecond})
@@ -220,7 +222,7 @@ func TestLog_PauseResumeAndCancel(t *testing.T) {
 	if log.one(t, "campaign resumed")["paused_ms"] == nil || end["skipped"] != end["skipped_cancelled"] {
 		t.Errorf("got lines %s, want paused_ms in the line of the resume, and all skipped recipients cancelled", log.string())
 	}
-	// The end line follows the last event, so all events are there.
+	// The line about the end follows the last event, so all events are in the stream now.
 	if got, want := r.eventTexts(producer.CampaignStateChanged), []string{"c sending 1000", "c paused 1000", "c sending 1000", "c cancelled 1000"}; !slices.Equal(got, want) {
 		t.Errorf("the states in the event stream are %q, want %q", got, want)
 	}

@@ -14,14 +14,15 @@ import (
 	"github.com/tuma-sms/tuma/internal/tracking"
 )
 
-// loadEvery is how often a worker stores how fast its gateways answer, for the number of desired workers.
+// loadEvery is how often a worker stores how fast its gateways answer. The number of desired workers is
+// computed from this.
 const loadEvery = 4 * time.Second
 
-// accountMeter implements dispatch.Meter. It measures the load of an account, and counts its metrics unless
-// there are none.
+// accountMeter implements dispatch.Meter. It measures the load of an account. If Config.Metrics is set, it
+// also counts the account's metrics.
 type accountMeter struct {
 	load    *census.Recorder
-	metrics *metrics.Sending // nil: Config.Metrics is not set
+	metrics *metrics.Sending // nil if Config.Metrics is not set
 }
 
 // Waited implements dispatch.Meter.
@@ -109,8 +110,8 @@ func (w *Worker) meter(a *account) accountMeter {
 	return m
 }
 
-// countReports returns a function that counts the delivery reports that came before the settle of
-// their message, and that the settle applies. It returns nil if there are no metrics.
+// countReports returns a function that counts the parked delivery reports which a settle applies. It
+// returns nil if Config.Metrics is not set.
 func (w *Worker) countReports(account string) func(tracking.Result, int) {
 	if w.metrics == nil {
 		return nil

@@ -21,8 +21,8 @@ import (
 	"github.com/tuma-sms/tuma/worker"
 )
 
-// scrape returns the values of a registry by name and values of labels, such as "tuma_calls_total kobo-main
-// kobo ok". For a histogram it returns the count.
+// scrape returns the values of a registry. A key has the metric's name and the values of its labels, such as
+// "tuma_calls_total kobo-main kobo ok". For a histogram it returns the count.
 func scrape(t *testing.T, reg *prometheus.Registry) map[string]float64 {
 	t.Helper()
 	all, err := reg.Gather()
@@ -42,7 +42,7 @@ func scrape(t *testing.T, reg *prometheus.Registry) map[string]float64 {
 	return out
 }
 
-// sum returns the sum of the values whose key has the prefix.
+// sum returns the sum of all values whose key begins with the prefix.
 func sum(values map[string]float64, prefix string) (total float64) {
 	for k, v := range values {
 		if strings.HasPrefix(k, prefix) {
@@ -52,7 +52,7 @@ func sum(values map[string]float64, prefix string) (total float64) {
 	return total
 }
 
-// text returns what a scrape of the registries shows.
+// text returns the text of a scrape of the registries.
 func text(t *testing.T, all ...*prometheus.Registry) string {
 	t.Helper()
 	var out strings.Builder
@@ -83,7 +83,8 @@ func TestMetrics_SetsAreThoseOfThePartsThatCount(t *testing.T) {
 	}
 }
 
-// Two workers send through a gateway with faults. Their counters together equal the gateway's own counts.
+// Two workers send through a gateway with faults. The sums of their counters must equal the gateway's own
+// counts.
 func TestMetrics_CountsEqualThoseOfTheGateway(t *testing.T) {
 	t.Parallel()
 	r := newTestTuma(t, simulator.Options{})
@@ -138,8 +139,8 @@ func TestMetrics_CountsEqualThoseOfTheGateway(t *testing.T) {
 	}
 }
 
-// A worker that serves another account reads what the sweeper counts. The backlog does not raise the number
-// of desired workers, the rate does, and a hold brings it to 1.
+// A worker that serves another account reads the values that the sweeper has counted. A higher rate raises the
+// number of desired workers, but a larger backlog does not. A hold lowers this number to 1.
 func TestMetrics_DesiredWorkersFollowRateAndHold(t *testing.T) {
 	t.Parallel()
 	r := newTestTuma(t, simulator.Options{Latency: 200 * time.Millisecond})
@@ -151,7 +152,7 @@ func TestMetrics_DesiredWorkersFollowRateAndHold(t *testing.T) {
 		t.Errorf("without work %v workers are desired, want 1", n)
 	}
 	r.enqueue("c", kenyanNumbers(1000))
-	// 20 calls a second of 0.2 s keep 4 calls in flight. A P95 is measured up to 42 % too long.
+	// 20 calls a second of 0.2 s keep 4 calls in flight. The measured P95 may be up to 42 % too long.
 	steady := func(n float64) bool { return n >= 4 && n <= 7 }
 	r.eventually(20*time.Second, "the number of desired workers to reach the limit of the gateway", func() bool {
 		got := scrape(t, reg)
@@ -255,7 +256,8 @@ func TestMetrics_BreachIsCountedOnce(t *testing.T) {
 	}
 }
 
-// A result that is missing in the records of a campaign that has ended is a breach, although its counts add up.
+// If a result is missing in the records of an ended campaign, that is a breach, even if the counts of the
+// campaign are consistent.
 func TestMetrics_BreachIsFoundInTheResults(t *testing.T) {
 	t.Parallel()
 	r := newTestTuma(t, simulator.Options{})
@@ -263,7 +265,8 @@ func TestMetrics_BreachIsFoundInTheResults(t *testing.T) {
 	r.startWith(worker.Config{Metrics: reg, Accounts: []worker.Account{r.account()}, SweepEvery: 30 * time.Second})
 	r.enqueue("c", kenyanNumbers(5))
 	r.wait("c", 30*time.Second)
-	// The counts say that one of the five was rejected; the results say that all were accepted.
+	// According to the counts, one of the five recipients was rejected. According to the results, all were
+	// accepted.
 	r.rdb.HIncrBy(t.Context(), "tuma:{c}:l", "accepted", -1)
 	r.rdb.HIncrBy(t.Context(), "tuma:{c}:l", "rejected", 1)
 	reg2 := prometheus.NewRegistry()

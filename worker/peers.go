@@ -13,7 +13,7 @@ import (
 )
 
 // peers implements redisguard.Peers. It records in Redis that this worker has handled a restart of
-// Redis, and reads which other workers of its accounts have not.
+// Redis. It also reads which other workers of the same accounts have not handled that restart yet.
 type peers struct{ *Worker }
 
 // ConfirmRun implements redisguard.Peers.
@@ -27,7 +27,7 @@ func (p peers) Unconfirmed(ctx context.Context, run string) ([]string, time.Dura
 }
 
 // confirmEvery is how often a worker checks whether Redis restarted. A worker without work must
-// check too, because after a restart the other workers wait for the settles of this worker.
+// also check, because after a restart the other workers wait for the settles of this worker.
 const confirmEvery = 250 * time.Millisecond
 
 // confirmRedis repeats the recent settles of this worker if Redis restarted. It sends a command to
@@ -35,7 +35,7 @@ const confirmEvery = 250 * time.Millisecond
 func (w *Worker) confirmRedis(ctx context.Context) error {
 	_, err := w.guard.Confirm(ctx)
 	if errors.Is(err, drain.ErrDraining) {
-		return nil // finishRedis repeats the settles after the worker has drained
+		return nil // in this case finishRedis repeats the settles after the worker has drained
 	}
 	return err
 }
@@ -55,8 +55,8 @@ func (w *Worker) finishRedis() {
 	}
 }
 
-// closeReports writes to the index the message IDs that a draining worker has not entered yet. tuma
-// serve enters the IDs that closeReports cannot write.
+// closeReports writes to the index the message IDs that a draining worker has not entered yet.
+// `tuma serve` later enters the IDs that closeReports cannot write.
 func (w *Worker) closeReports() {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
@@ -73,7 +73,7 @@ func (w *Worker) closeReports() {
 // statusEventsEvery is how long the events about recipients are collected before they are written.
 const statusEventsEvery = 100 * time.Millisecond
 
-// closeStatuses writes the events about recipients that the worker has noted and not written before
+// closeStatuses writes the collected events about recipients that the worker had not written when
 // it drained.
 func (w *Worker) closeStatuses() {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)

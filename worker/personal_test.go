@@ -21,8 +21,8 @@ import (
 	"github.com/tuma-sms/tuma/worker"
 )
 
-// namedRecipients yields n recipients with names. Each group of `share` consecutive recipients has
-// the same name.
+// namedRecipients yields n recipients with names. Consecutive recipients share a name: each name
+// occurs as often as the parameter "share" says.
 func namedRecipients(n, share int) iter.Seq2[producer.Recipient, error] {
 	return func(yield func(producer.Recipient, error) bool) {
 		fields := map[string]string{}
@@ -44,8 +44,8 @@ func greetingOf(i, share int) string {
 }
 
 // expectGreetings checks that each of the first n recipients was sent its own body exactly once. It
-// does not check the recipients whose indexes are in except. The parameter "share" has the same
-// meaning as in namedRecipients.
+// does not check the recipients whose indexes are in the parameter "except". The parameter "share"
+// has the same meaning as in namedRecipients.
 func (r *testTuma) expectGreetings(n, share int, except ...int) {
 	r.t.Helper()
 	left := map[int]bool{}
@@ -104,9 +104,9 @@ func TestMergeFields_SameTextSharesACall(t *testing.T) {
 	}
 }
 
-// The first gateway is unreachable. The second takes fewer recipients a call, and its character
-// limit is one below the length of the longest bodies. Recipients with such a body must stay at the
-// first account.
+// The first gateway is unreachable. The second gateway takes fewer recipients a call, and its
+// character limit is one below the length of the longest bodies. Recipients with such a body must
+// stay at the first account.
 func TestMergeFields_FailoverMovesOnlyTextsThatFit(t *testing.T) {
 	t.Parallel()
 	const n, share = 600, 30
@@ -115,7 +115,7 @@ func TestMergeFields_FailoverMovesOnlyTextsThatFit(t *testing.T) {
 	a.answer = func(context.Context, providers.Batch, int) ([]providers.Result, error) {
 		return nil, connectionRefusedError()
 	}
-	b.info.MaxChars = len(greetingOf(0, share)) // b accepts only the shorter bodies, with one digit less in the name
+	b.info.MaxChars = len(greetingOf(0, share)) // the account "b" accepts only the shorter bodies, whose names have one digit less
 	r.startRouted(300*time.Millisecond, a, b)
 	r.enqueueGreeting(producer.Campaign{ID: "c"}, n, share)
 	short := 10 * share
@@ -175,8 +175,8 @@ func TestMergeFields_NextPlannerKnowsEveryText(t *testing.T) {
 	h.onceEach(n - 1)
 }
 
-// If the bodies of a batch are unreadable, only that batch stops. No recipient receives the
-// unrendered template.
+// If the bodies of a batch are unreadable, only that batch stops. No recipient may receive the
+// template instead of the rendered body.
 func TestMergeFields_UnreadableTextsStopOnlyTheirBatch(t *testing.T) {
 	t.Parallel()
 	const n, share = 1200, 1

@@ -84,8 +84,8 @@ func (r *testTuma) waitForSweeps() {
 	<-done
 }
 
-// fiveCallsABatch returns an account at a stub that takes 100 recipients a call, so a batch has
-// five calls.
+// fiveCallsABatch returns an account at a stub that takes 100 recipients a call: five calls a
+// batch.
 func (r *testTuma) fiveCallsABatch() (*stubGateway, worker.Account) {
 	s := newStubGateway(providers.Info{MaxRecipients: 100, KeyTTL: keyTTL})
 	return s, r.account(func(_ *kobo.Config, a *worker.Account) { a.Provider, a.Concurrency = s, 1 })
@@ -105,9 +105,9 @@ func allPending() string { return strings.Repeat("\x00\x00", 100) }
 
 // damage is an unreadable value of a field of a campaign's ledger.
 type damage struct {
-	field, value string // value is the new value of the field; "" means that the test cuts the last byte off the old value
+	field, value string // value is the field's new value. If it is "", the old value loses its last byte.
 	before       map[string]string
-	waits        int // the number of recipients that cannot get the message
+	waits        int // waits is the number of recipients that cannot get the message.
 }
 
 var damages = map[string]damage{
@@ -130,7 +130,7 @@ var damages = map[string]damage{
 
 func cut(s string) string { return s[:len(s)-1] }
 
-// damage damages the paused campaign "c" after it is planned, and resumes it.
+// damage waits until the paused campaign "c" is planned, damages it and resumes it.
 func (r *testTuma) damage(d damage) {
 	r.t.Helper()
 	// A worker that has loaded the batch before the test damages the record can still send that
@@ -193,7 +193,7 @@ func TestQuarantine_UnreadableRecordStopsNothingElse(t *testing.T) {
 				t.Errorf("got the status after Cancel %+v, want the campaign ended and %d skipped", s, x.waits)
 			}
 			for number, n := range gateway.all() {
-				if n > 2 { // the gateway may take a number once in each of the two campaigns
+				if n > 2 { // the gateway may take one message to each number in each of the two campaigns
 					t.Fatalf("%s was taken %d times, want at most 2", number, n)
 				}
 			}
@@ -213,8 +213,8 @@ func TestQuarantine_RepairedRecordContinuesAfterResume(t *testing.T) {
 	log := r.startLogged(account)
 	r.eventually(15*time.Second, "the whole batches of the first page to be sent", func() bool {
 		s := r.status("c")
-		// Planning keeps the last recipients of the first page, fewer than one batch of 250, for
-		// the second page, whose record is unreadable. So they wait.
+		// Planning carries over fewer than 250 recipients, one batch, to the second page,
+		// whose record is unreadable. So these recipients wait.
 		return s.Accepted > page-250 && s.Accepted <= page && s.Quarantined == 1 && s.BlockedBy[0].Reason == "set_aside"
 	})
 	r.waitForSweeps()
@@ -244,8 +244,8 @@ func TestQuarantine_RepairedRecordContinuesAfterResume(t *testing.T) {
 	}
 }
 
-// All work of a campaign needs the campaign's spec and plan snapshot. Other campaigns must not be
-// affected if these are unreadable.
+// All work of a campaign needs the campaign's spec and plan snapshot. If these two records are
+// unreadable, other campaigns must not be affected.
 func TestQuarantine_UnreadableCampaignDelaysNoOther(t *testing.T) {
 	t.Parallel()
 	for _, record := range []string{"spec", "frozen", "v"} {
@@ -296,7 +296,7 @@ func TestQuarantine_UnreadablePayloadsAreQuarantined(t *testing.T) {
 	r := newTestTuma(t, simulator.Options{})
 	_, account := r.fiveCallsABatch()
 	r.publishAccount(account)
-	// Plan the campaign before the payloads come, because a worker drops a wake-up of a campaign that is not planned.
+	// A worker drops a wake-up of a campaign that is not planned, so plan the campaign first.
 	if err := r.producer.Hold(t.Context(), account.Name, "test"); err != nil {
 		t.Fatal(err)
 	}
@@ -331,8 +331,8 @@ func TestQuarantine_UnreadablePayloadsAreQuarantined(t *testing.T) {
 	}
 }
 
-// A record may become unreadable while its call is in flight. The answer must then be kept, and no
-// recipient may get the message twice.
+// A record may become unreadable while its call is in flight. Even then, the answer must be kept,
+// and no recipient may get the message twice.
 func TestQuarantine_AnswerForADamagedRecordIsKept(t *testing.T) {
 	t.Parallel()
 	for _, field := range []string{"g0.0.0.0", "r0.0.0"} {

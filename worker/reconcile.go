@@ -11,7 +11,7 @@ import (
 )
 
 // Reconcile uses a gateway's delivery report to resolve a message of unknown outcome. It returns
-// true if the report resolved a message; the recipient is then accepted.
+// true if the report resolved a message. The recipient of that message is then accepted.
 //
 // A report resolves a message only if all of these conditions hold. The account's reports name the
 // recipient. The message ID has not been recorded in the last two days. Exactly one unresolved call
@@ -45,8 +45,8 @@ func (w *Worker) Reconcile(ctx context.Context, account string, r providers.DLR)
 	if err != nil {
 		return false, err
 	}
-	// Write the index before NoteReported: once NoteReported has recorded an ID that is not in the index, no
-	// report with this ID can prove the message.
+	// Write the index before NoteReported is called. If NoteReported recorded an ID that is not in the
+	// index, later reports with this ID could not be matched with the message.
 	if acc.sending.Reports != nil {
 		if err := acc.sending.Reports.NoteProved(ctx, camp.Upload, a, r.To, r.MessageID); err != nil {
 			return false, err

@@ -58,8 +58,8 @@ func TestReconcile_FindsAcceptedMessagesAtTheGateway(t *testing.T) {
 	r.start(r.textConnectAccount())
 	r.enqueue("c", kenyanNumbers(40))
 	s := r.wait("c", 60*time.Second)
-	// The gateway does not take the third call. That call has five recipients if a message was
-	// accepted before it, and otherwise one, because of the slow start.
+	// The gateway does not take the third call. That call has five recipients if the account has accepted
+	// a message before. Otherwise it has one recipient, because of the slow start.
 	if s.Accepted+s.Unknown != 40 || s.Unknown == 0 || s.Unknown > 5 {
 		t.Errorf("got the status %+v, want 40 accepted or unknown, and 1 to 5 of them unknown", s)
 	}
@@ -88,8 +88,8 @@ func TestReconcile_FindsAcceptedMessagesAtTheGateway(t *testing.T) {
 	}
 }
 
-// The account is held, and its probe has one recipient, split off from a call. The gateway takes
-// the probe without an answer. The worker must find its message in the gateway's list.
+// The account is held, and its probe has one recipient, split off from a call. The gateway takes the probe
+// without an answer. The worker must find the probe's message in the gateway's list.
 func TestReconcile_FindsTheMessageOfAProbe(t *testing.T) {
 	t.Parallel()
 	r := newTestTuma(t, simulator.Options{})
@@ -130,7 +130,7 @@ func TestReconcile_AmbiguousMessageMatchesNoCall(t *testing.T) {
 	t.Parallel()
 	r := newTestTuma(t, simulator.Options{})
 	r.start(r.textConnectAccount())
-	r.enqueue("first", kenyanNumbers(5)) // the message IDs of this campaign are recorded, so they can belong to no other call
+	r.enqueue("first", kenyanNumbers(5)) // the message IDs of this campaign are recorded, so these IDs cannot belong to another call
 	if s := r.wait("first", 30*time.Second); s.Accepted != 5 {
 		t.Fatalf("got the status %+v, want 5 accepted", s)
 	}
@@ -179,8 +179,8 @@ func TestReconcile_FindsTheCallsOfADeadWorker(t *testing.T) {
 	}
 }
 
-// neverReturns is a provider whose Send makes the call, but returns only when the channel `until`
-// is closed. So the worker never settles, and other workers count it as dead.
+// neverReturns is a provider whose Send makes the call, but returns only when the channel "until" is
+// closed. So the worker never settles the call, and other workers treat this worker as dead.
 type neverReturns struct {
 	providers.Provider
 	providers.Reconciler
@@ -231,8 +231,8 @@ func TestReconcile_DLRSettlesAnUnknownOutcome(t *testing.T) {
 	if x := r.rows("lost")[number(2).String()]; x.Status != "accepted" || x.Reason != "reconciled" || x.MessageID != "ATXid_new2" {
 		t.Errorf("got result %+v, want accepted and reconciled with message ID ATXid_new2", x)
 	}
-	// After the next call, two calls to one number have an unknown outcome. A report that fits both
-	// calls must resolve neither of them.
+	// After the next call, two calls to one number have an unknown outcome. A report that fits both calls
+	// must not resolve either of the calls.
 	r.gateway.FailNext(1, "close")
 	r.enqueue("other", kenyanNumbers(5)[4:])
 	if s := r.wait("other", 60*time.Second); s.Unknown != 1 {
@@ -249,8 +249,8 @@ func TestReconcile_DLRSettlesAnUnknownOutcome(t *testing.T) {
 	}
 }
 
-// An accepted message has no recorded ID, and a call of unknown outcome went to the same number. A
-// report may be about either message, so it must resolve nothing.
+// An accepted message has no recorded ID, and a call of unknown outcome went to the same number. A report
+// may be about either message, so the report must not resolve either of them.
 func TestReconcile_DLRBesideAMessageWithoutIDIsIgnored(t *testing.T) {
 	t.Parallel()
 	r := newTestTuma(t, simulator.Options{})
@@ -278,7 +278,7 @@ func TestReconcile_DLRBesideAMessageWithoutIDIsIgnored(t *testing.T) {
 	}
 }
 
-// A message of unknown outcome that Worker.Reconcile resolves is in the index, so that tuma serve finds it
+// Worker.Reconcile adds the message that it resolves to the index, so that `tuma serve` finds this message
 // by the ID of a later report.
 func TestReconcile_ResolvedMessagesAreIndexed(t *testing.T) {
 	t.Parallel()
@@ -305,7 +305,7 @@ func TestReconcile_ResolvedMessagesAreIndexed(t *testing.T) {
 	}
 }
 
-// The sweeper removes the segments of the index whose time is over, also where no tuma serve runs.
+// The sweeper removes expired segments of the index, even if no `tuma serve` runs.
 func TestSweep_RemovesOldSegmentsOfTheIndex(t *testing.T) {
 	t.Parallel()
 	r := newTestTuma(t, simulator.Options{})

@@ -47,8 +47,8 @@ func TestCheckRedis_UnfitRedisIsRefusedAtStart(t *testing.T) {
 	t.Parallel()
 	for name, x := range map[string]struct {
 		redis func(*testing.T) *redis.Client
-		says  string // part of the error's text; "" if CheckRedis returns no error
-		never bool   // CheckRedis returns an error even if unsafe is true
+		says  string // part of the error's text, or "" if CheckRedis must return no error
+		never bool   // never is true if CheckRedis must return an error even if unsafe is true.
 	}{
 		"a good one": {func(t *testing.T) *redis.Client { return redistest.Start(t, withConfig()).Client() }, "", false},
 		"one that evicts": {func(t *testing.T) *redis.Client {
@@ -103,8 +103,8 @@ func TestCheckRedis_UnfitRedisIsRefusedAtStart(t *testing.T) {
 	}
 }
 
-// newReplicaClient starts a master and a replica, and returns a client of the replica. readOnly is
-// the replica's setting replica-read-only, "yes" or "no".
+// newReplicaClient starts a master and a replica, and returns a client of the replica. The
+// parameter "readOnly" is the value of the replica's setting replica-read-only, "yes" or "no".
 func newReplicaClient(t *testing.T, readOnly string) *redis.Client {
 	t.Helper()
 	host, port, err := net.SplitHostPort(redistest.Start(t, withConfig()).Addr())
@@ -120,8 +120,8 @@ func newReplicaClient(t *testing.T, readOnly string) *redis.Client {
 	return c
 }
 
-// clusterOfOne returns a client of a Redis cluster with one node, which serves the hash slots 0 to
-// last.
+// clusterOfOne returns a client of a Redis cluster with one node, which serves the hash slots from
+// 0 to the parameter "last".
 func clusterOfOne(t *testing.T, last int) *redis.Client {
 	t.Helper()
 	c := redistest.Start(t, withConfig("cluster-enabled", "yes")).Client()

@@ -11,16 +11,16 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-// Reload applies a changed configuration to a running worker, and returns what takes effect only after a restart,
-// such as "account kobo-main: timeout".
+// Reload applies a changed configuration to a running worker. It returns the changed settings that take effect
+// only after a restart, such as "account kobo-main: timeout".
 //
-// The fields Country, Windows, Routes, Retention and FailoverAfter of cfg take effect. So do these fields of each
-// account: Provider, Price, Rate, Burst, Unit and OnUnknown with the next call, and Sender with the next batch. A
-// call in flight keeps the values that it began with. A Provider must be for the same login at the same gateway.
-// All other fields of cfg are ignored, Redis too.
+// The fields Country, Windows, Routes, Retention and FailoverAfter of cfg take effect. In each account, Provider,
+// Price, Rate, Burst, Unit and OnUnknown take effect with the next call, and Sender with the next batch. A call
+// in flight keeps the values that it began with. A new Provider must have the same login at the same gateway.
+// Reload ignores all other fields of cfg, including Redis.
 //
 // If cfg has mistakes, Reload returns all of them and changes nothing. Afterwards the settings of this worker are
-// in force for all workers, as after a restart. If Redis does not answer, the settings come into force when it
+// in force for all workers, as after a restart. If Redis does not answer, the settings come into force when Redis
 // answers again. Reload is safe for concurrent use with Run.
 func (w *Worker) Reload(ctx context.Context, cfg Config) (restart []string, err error) {
 	cfg.Redis, cfg.Prefix = w.cfg.Redis, w.cfg.Prefix
@@ -55,7 +55,7 @@ func (w *Worker) Reload(ctx context.Context, cfg Config) (restart []string, err 
 		}
 	}
 	w.cfg.Country, w.cfg.Windows, w.cfg.Routes, w.cfg.Retention, w.cfg.FailoverAfter = cfg.Country, cfg.Windows, cfg.Routes, cfg.Retention, cfg.FailoverAfter
-	w.inForce.start = 0 // the settings count as those of a worker that has started now
+	w.inForce.start = 0 // the worker publishes these settings as if it had started now
 	w.inForce.mu.Unlock()
 	if err := w.publish(ctx); err != nil {
 		w.log.Warn().Err(err).Msg("the new settings are not published yet; will retry")
@@ -63,8 +63,9 @@ func (w *Worker) Reload(ctx context.Context, cfg Config) (restart []string, err 
 	return restart, nil
 }
 
-// reload copies the settings that may change in a running worker from next to a. It returns the names
-// of the other settings in which a and next differ. The caller holds inForce.mu.
+// The method "reload" copies settings from the account "next" to the account a, as far as they may change in a
+// running worker. It returns the names of the other settings in which the two accounts differ. The caller holds
+// inForce.mu.
 func (a *account) reload(next *account) (restart []string) {
 	differs := func(what string, differ bool) {
 		if differ {

@@ -13,7 +13,7 @@ import (
 	"github.com/tuma-sms/tuma/worker"
 )
 
-// A call in flight ends with the login that it began with, and the next call has the new one. No message is lost or
+// A call in flight keeps the login with which it began, and the next call has the new login. No message is lost or
 // sent twice.
 func TestReload_LoginOfTheNextCall(t *testing.T) {
 	t.Parallel()

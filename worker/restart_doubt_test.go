@@ -12,8 +12,8 @@ import (
 	"github.com/tuma-sms/tuma/worker"
 )
 
-// listingStub is a stubGateway that can list the messages it has taken. Workers search this list
-// for the messages of a doubtful call. The list is always empty.
+// listingStub is a stubGateway that can list the messages it has taken. Workers search such a list
+// for the messages of a doubtful call. The list of a listingStub is always empty.
 type listingStub struct{ *stubGateway }
 
 // Taken implements providers.Reconciler.
@@ -32,8 +32,8 @@ func (r *testTuma) hasDoubt(id string) bool {
 }
 
 // The gateway takes a call and does not answer. Redis then loses the claim of the call. The worker
-// must not make the call a second time, whether Redis restarts before or after the worker has written
-// that the call is doubtful.
+// must not make the call a second time, neither if Redis restarts before the worker has written that
+// the call is doubtful, nor if Redis restarts afterwards.
 func TestRedisRestart_DoubtfulCallIsNotRepeated(t *testing.T) {
 	t.Parallel()
 	for _, inFlight := range []bool{false, true} {
@@ -55,7 +55,7 @@ func TestRedisRestart_DoubtfulCallIsNotRepeated(t *testing.T) {
 			account := stubAccount(gw.stubGateway)
 			account.Provider, account.Timeout, account.ReconcileFor = gw, 10*time.Second, time.Minute
 			r.startWith(worker.Config{Accounts: []worker.Account{account}})
-			r.enqueue("before", kenyanNumbers(40)) // this campaign ends the slow start of the account
+			r.enqueue("before", kenyanNumbers(40)) // after this campaign, the account has no slow start
 			r.wait("before", 20*time.Second)
 			if err := r.producer.Hold(t.Context(), "kobo-main", "test"); err != nil {
 				t.Fatal(err)

@@ -48,7 +48,7 @@ func startTwoWorkers(t *testing.T) *twoWorkers {
 const campaigns = 300
 
 // loseLastWrites sends some of the campaigns, and restarts Redis without the last claims and settles of both workers.
-// The first worker cannot reach Redis until rejoin is called.
+// The first worker cannot reach Redis until the test calls the result "rejoin".
 func (x *twoWorkers) loseLastWrites() (rejoin func()) {
 	x.t.Helper()
 	numbers := kenyanNumbers(10 * campaigns)
@@ -70,7 +70,7 @@ func (x *twoWorkers) loseLastWrites() (rejoin func()) {
 	return func() { x.proxies[0].Retarget(x.redis.Addr()) }
 }
 
-// wait waits for the end of all campaigns, and returns how many recipients got the message twice.
+// The method "wait" waits for the end of all campaigns. It returns how many recipients got the message twice.
 func (x *twoWorkers) wait() (twice int) {
 	x.t.Helper()
 	for i := range campaigns {
@@ -86,8 +86,8 @@ func (x *twoWorkers) wait() (twice int) {
 	return twice
 }
 
-// The second worker finds the restarted Redis two seconds before the first one, and must not claim what the first
-// worker has settled.
+// The second worker reaches the restarted Redis two seconds before the first worker. It must not claim the calls that
+// the first worker has settled.
 func TestRedisRestart_WaitsForTheSettlesOfOtherWorkers(t *testing.T) {
 	t.Parallel()
 	x := startTwoWorkers(t)
@@ -99,7 +99,7 @@ func TestRedisRestart_WaitsForTheSettlesOfOtherWorkers(t *testing.T) {
 	}
 }
 
-// The first worker is stopped while it cannot reach Redis. It repeats its settles before it ends.
+// The first worker is stopped while it cannot reach Redis. The worker must repeat its settles before it ends.
 func TestRedisRestart_DrainingWorkerRepeatsItsSettles(t *testing.T) {
 	t.Parallel()
 	x := startTwoWorkers(t)
@@ -113,8 +113,7 @@ func TestRedisRestart_DrainingWorkerRepeatsItsSettles(t *testing.T) {
 	}
 }
 
-// The other workers wait for the settles of a dead worker only as long as the records in Redis
-// count it as alive.
+// Other workers wait for the settles of a dead worker only as long as this worker counts as alive in Redis.
 func TestRedisRestart_DeadWorkerIsNotAwaitedForLong(t *testing.T) {
 	t.Parallel()
 	x := startTwoWorkers(t)

@@ -58,8 +58,8 @@ func TestRetention_DeletesThousandsOfOldCampaigns(t *testing.T) {
 	r.eventually(60*time.Second, "the campaigns to be deleted", func() bool { return r.rdb.ZCard(t.Context(), "tuma:campaigns").Val() == 0 })
 }
 
-// The sweeper archives a single message when it has ended. Its status and its receipt stay the same, and it leaves the
-// open index at once.
+// The sweeper archives a single message when the message has ended. Its status and its receipt stay the same, and the
+// message is removed from the open index at once.
 func TestSweep_ArchivesSingleMessages(t *testing.T) {
 	t.Parallel()
 	r := newTestTuma(t, simulator.Options{})

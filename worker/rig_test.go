@@ -50,8 +50,8 @@ func newTestTuma(t *testing.T, o simulator.Options) *testTuma {
 	return r
 }
 
-// account returns an account at the simulated KoboMobile of the testTuma. Each function in change
-// may modify the account and the configuration of its client.
+// account returns an account at the simulated KoboMobile of the testTuma. Each function in the
+// parameter "change" may modify the account and the configuration of its client.
 func (r *testTuma) account(change ...func(*kobo.Config, *worker.Account)) worker.Account {
 	r.t.Helper()
 	cfg := kobo.Config{Endpoint: providers.Endpoint{BaseURL: r.url, Timeout: 2 * time.Second}, User: "demo", Pass: "demopass"}
@@ -131,7 +131,8 @@ func testLogger(t *testing.T) zerolog.Logger {
 	return zerolog.New(zerolog.NewConsoleWriter(zerolog.ConsoleTestWriter(t))).Level(level).With().Timestamp().Logger()
 }
 
-// eventually waits until the condition is true, and fails the test after limit.
+// eventually waits until the condition "is" returns true. It fails the test if that takes longer
+// than the parameter "limit".
 func (r *testTuma) eventually(limit time.Duration, what string, is func() bool) {
 	r.t.Helper()
 	deadline := time.After(limit)
@@ -191,8 +192,8 @@ func (r *testTuma) status(id string) producer.Status {
 	return s
 }
 
-// tally counts results by status. It checks that each row occurs once, and that the gateway
-// accepted each accepted recipient exactly once.
+// tally counts results by status. It checks that each row occurs once. It also checks that for each
+// accepted recipient the gateway has accepted exactly one message.
 func (r *testTuma) tally(id string) map[string]int {
 	r.t.Helper()
 	out := map[string]int{}

@@ -12,8 +12,8 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-// acceptFirstHalf returns a stub that accepts the first half of the recipients of each call. It
-// gives the other half the given answer, until mend is called.
+// acceptFirstHalf returns a stub that accepts the first half of the recipients of each call.
+// For the other half it returns the given answer, until the test calls the result "mend".
 func acceptFirstHalf(answer providers.Result) (gw *stubGateway, mend func()) {
 	gw = newStubGateway(providers.Info{MaxRecipients: 100})
 	var mended atomic.Bool
@@ -62,7 +62,8 @@ func TestCredit_EndingInACallHoldsTheAccount(t *testing.T) {
 	}
 }
 
-// answerAll returns a stub that gives all recipients the given answer, until mend is called.
+// answerAll returns a stub that returns the given answer for all recipients, until the test
+// calls the result "mend".
 func answerAll(answer providers.Result) (gw *stubGateway, mend func()) {
 	gw = newStubGateway(providers.Info{MaxRecipients: 100})
 	var mended atomic.Bool

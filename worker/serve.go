@@ -25,16 +25,16 @@ const (
 	largePlans = 2
 )
 
-// An asynq server tries its queue up to triesPerPoll times in each Config.PollEvery, so that it
-// notices a new task sooner. The queue.Gate answers most of these tries without Redis. triesOfAll
-// is the maximum number of tries of all servers together. It exists because each try costs an idle
-// worker a few microseconds.
+// In each period Config.PollEvery, an asynq server tries its queue up to triesPerPoll times, so
+// that it notices a new task sooner. The queue.Gate answers most of these tries without Redis.
+// triesOfAll is the maximum number of tries of all servers together. This limit is needed because
+// each try costs an idle worker a few microseconds.
 const triesPerPoll, triesOfAll = 16, 96
 
 // servers returns one asynq server for each of an account's two queues, and one for each of the two
-// planning queues. So a gateway that hangs blocks only the slots of its account. A transactional
-// call can request its turn even while bulk calls wait. The two servers of an account together
-// never make more calls at once than the account's concurrency.
+// planning queues. So if a gateway hangs, only the slots of its account are blocked. A
+// transactional call can request its turn even while bulk calls wait. The two servers of an account
+// together never make more calls at once than the account's concurrency.
 func (w *Worker) servers() []*asynq.Server {
 	slots := map[string]int{queue.PlanSmall: smallPlans, queue.PlanLarge: largePlans}
 	for _, a := range w.accounts {
@@ -60,8 +60,8 @@ func (w *Worker) server(rdb redis.UniversalClient, every time.Duration, concurre
 		DelayedTaskCheckInterval: 3 * time.Second,
 		// A handler that failed has changed nothing, so asynq runs its task again after 2 s.
 		RetryDelayFunc: func(int, error, *asynq.Task) time.Duration { return 2 * time.Second },
-		// asynq need not wait long, because Run itself waits for the handlers. After this time,
-		// asynq queues the tasks of running handlers again.
+		// A short time is enough, because Run itself waits for the handlers. After this time, asynq
+		// queues the tasks of running handlers again.
 		ShutdownTimeout: time.Second,
 		ErrorHandler:    asynq.ErrorHandlerFunc(w.taskFailed),
 		LogLevel:        asynq.WarnLevel,
@@ -75,11 +75,11 @@ func shutdown(servers []*asynq.Server) {
 	}
 }
 
-// handle processes one task: planning, or sending a batch.
+// The method "handle" processes one task, which is planning or sending a batch.
 func (w *Worker) handle(task context.Context, t *asynq.Task) error {
 	p, err := queue.DecodeTask(t)
 	if errors.Is(err, queue.ErrNewer) {
-		return err // a newer release of Tuma wrote the task; asynq repeats it until a newer worker takes it
+		return err // a newer release of Tuma wrote the task; asynq repeats the task until a newer worker takes it
 	}
 	if err != nil {
 		return w.quarantinePayload(task, t, err)
@@ -88,9 +88,9 @@ func (w *Worker) handle(task context.Context, t *asynq.Task) error {
 		return w.waker.HandOver(p) // this worker began to drain after asynq had taken the task
 	}
 	defer w.running.RUnlock()
-	// asynq cancels the context of its handler at shutdown and when asynq's lease on the task is
-	// lost. The work must continue then, so it has a separate context. The claims in the ledger
-	// keep other workers from doing the same work.
+	// asynq cancels the context of its handler at shutdown, and when asynq loses its lease on
+	// the task. The work must continue then, so the work has a separate context. The claims in
+	// the ledger keep other workers from doing the same work.
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	if p.Batch == "" {
@@ -138,8 +138,8 @@ func (w *Worker) streamOf(ctx context.Context, p queue.Pointer) (stream campaign
 	return stream, false, nil
 }
 
-// plan runs a planning task. A small campaign has no separate task for its first batch: plan then
-// sends this batch too.
+// The method "plan" runs a planning task. A small campaign has no separate task for its first
+// batch, so the method also sends this batch.
 func (w *Worker) plan(ctx context.Context, p queue.Pointer) error {
 	first, err := w.planner.Plan(ctx, p)
 	if err != nil || first == nil {

@@ -25,11 +25,11 @@ const (
 	followEvery = 500 * time.Millisecond
 )
 
-// inForce holds the settings in force, as this worker has last read them. It is safe for concurrent
-// use.
+// inForce holds the settings in force, as they were at this worker's last read. It is safe for
+// concurrent use.
 type inForce struct {
 	mu       sync.Mutex
-	start    int64 // number of this worker's start; 0 until the first publish
+	start    int64 // the number of this worker's start, or 0 before the first publish
 	settings accounts.Settings
 	revision string
 	logged   string // the differences that were logged last
@@ -42,14 +42,16 @@ func (x *inForce) current() accounts.Settings {
 	return x.settings
 }
 
-// ownSettings returns what this worker is configured with. The caller holds w.inForce.mu, because Reload changes it.
+// ownSettings returns the settings of this worker's own configuration. The caller holds
+// w.inForce.mu, because Reload changes it.
 func (w *Worker) ownSettings() accounts.Settings {
 	return accounts.Settings{Country: w.cfg.Country, Windows: hoursAsText(w.cfg.Windows), Routes: ledgerRoutes(w.cfg.Routes),
 		Retention: w.cfg.Retention, FailoverAfter: w.cfg.FailoverAfter}
 }
 
 // settings returns the settings in force. It reads them from Redis, so that campaigns are planned
-// with the newest ones. Before any worker has published settings, it returns this worker's own.
+// with the newest settings. If no worker has published settings, it returns the settings of this
+// worker.
 func (w *Worker) settings(ctx context.Context) (accounts.Settings, error) {
 	in, ok, err := w.cards.Settings(ctx)
 	if err != nil || !ok {
@@ -90,8 +92,8 @@ func (w *Worker) publish(ctx context.Context) error {
 	return nil
 }
 
-// follow checks whether the settings in force have changed since the last publish. If so, it calls
-// publish, which also reads them.
+// The method "follow" checks whether the settings in force have changed since the last call of
+// publish. In that case it calls publish, which also reads the settings.
 func (w *Worker) follow(ctx context.Context) error {
 	revision, err := w.cards.Revision(ctx)
 	if err != nil {
@@ -106,8 +108,8 @@ func (w *Worker) follow(ctx context.Context) error {
 	return w.publish(ctx)
 }
 
-// obey makes this worker use the settings in force, and logs once where its own configuration
-// differs. The caller holds w.inForce.mu.
+// obey makes this worker use the settings in force. It logs each difference to the worker's own
+// configuration once. The caller holds w.inForce.mu.
 func (w *Worker) obey(in accounts.InForce) {
 	w.inForce.settings, w.inForce.revision = in.Settings, in.Revision
 	differences := w.ownSettings().Against(in)
@@ -147,7 +149,7 @@ func differencesText(all []accounts.Difference) string {
 }
 
 // withdraw records that this worker no longer serves its accounts. Without this record, other
-// workers would count it as serving until accounts.WorkerLife has passed.
+// workers would count this worker as serving until accounts.WorkerLife has passed.
 func (w *Worker) withdraw() {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()

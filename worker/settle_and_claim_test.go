@@ -16,12 +16,13 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-// settleAndClaimHook is a hook on a Redis client. It counts the scripts that settle one call and
-// claim the next. It recognises these scripts by their number of arguments. It can drop the answers
-// to these scripts.
+// settleAndClaimHook is a hook on a Redis client. It counts runs of the script that settles one
+// call and claims the next. It recognises this script by the number of arguments. It can also drop
+// the answers of the script.
 type settleAndClaimHook struct {
 	seen atomic.Int64
-	// lose reports whether the hook drops the n-th answer. If lose is nil, the hook drops none.
+	// The function "lose" reports whether the hook drops the n-th answer. If it is nil, the hook
+	// drops no answer.
 	lose func(n int64) bool
 }
 
@@ -99,8 +100,8 @@ func TestSettleAndClaim_GoodCallClaimsTheNext(t *testing.T) {
 }
 
 // Redis settles a call and grants the next claim, but the answer of Redis is lost. The worker must
-// settle again and release the claim, which it may have got. No call may become doubtful, even at a
-// gateway without idempotency keys.
+// settle again. It must also release the claim, because Redis may have granted the claim. No call
+// may become doubtful, even at a gateway without idempotency keys.
 func TestSettleAndClaim_LostAnswerLosesNothing(t *testing.T) {
 	t.Parallel()
 	r := newTestTuma(t, simulator.Options{})
@@ -122,8 +123,8 @@ func TestSettleAndClaim_LostAnswerLosesNothing(t *testing.T) {
 	}
 }
 
-// duringCall makes the n-th call run the function action. That call takes 100 ms. So the worker
-// must ask Redis again whether the account is held before it claims the next call.
+// duringCall makes the n-th call run the function "action". That call takes 100 ms. So before the
+// worker claims the next call, it must check again in Redis whether the account is held.
 func duringCall(gw *stubGateway, n int64, action func()) {
 	gw.send = func(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
 		if gw.calls.Load() == n {

@@ -14,8 +14,8 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-// failingSettles is a hook on a Redis client. It makes the first few settles fail, so that nothing
-// is written.
+// failingSettles is a hook on a Redis client. It makes the first few settles fail before they
+// write anything.
 type failingSettles struct{ left atomic.Int64 }
 
 // DialHook implements redis.Hook.

@@ -29,7 +29,7 @@ func TestSlowStart_FailingGatewayGetsFewCalls(t *testing.T) {
 			gw := newStubGateway(providers.Info{MaxRecipients: 100})
 			gw.send = func(ctx context.Context, _ providers.Batch) ([]providers.Result, error) {
 				select {
-				case <-time.After(30 * time.Millisecond): // meanwhile, other slots would make calls if they could
+				case <-time.After(30 * time.Millisecond): // without the slow start, other slots would make calls in this time
 				case <-ctx.Done():
 				}
 				return nil, tt.answer
@@ -53,7 +53,7 @@ func TestSlowStart_ProvenAccountUsesAllSlots(t *testing.T) {
 	var waiting atomic.Int64
 	all := make(chan struct{})
 	gw.send = func(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
-		if n := waiting.Add(1); n == 9 { // call 1 is alone (slow start); calls 2 to 9 must be here at once
+		if n := waiting.Add(1); n == 9 { // call 1 is alone (slow start); calls 2 to 9 overlap
 			close(all)
 		} else if n > 1 && n < 9 {
 			select {

@@ -42,7 +42,7 @@ func (s *stubGateway) Send(ctx context.Context, b providers.Batch) ([]providers.
 	return s.send(ctx, b)
 }
 
-// accept takes the whole batch.
+// The method "accept" takes the whole batch.
 func (s *stubGateway) accept(_ context.Context, b providers.Batch) ([]providers.Result, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -61,7 +61,7 @@ func (s *stubGateway) times(n sms.MSISDN) int {
 	return s.took[n]
 }
 
-// all returns for each number how often the gateway took a message to it.
+// The method "all" returns how often the gateway took a message, for each number.
 func (s *stubGateway) all() map[sms.MSISDN]int {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -18,13 +18,13 @@ import (
 )
 
 // planGate is a hook on a Redis client that delays two commands. Planning of the campaign begins
-// only after the test has closed the channel plan. The sweeper reads the due work of the campaign
-// only after the test has closed the channel sweep.
+// only after the test has closed the channel "plan". The sweeper reads the due work of the
+// campaign only after the test has closed the channel "sweep".
 type planGate struct {
 	openSet     string        // key of the campaign's open set
 	summary     chan struct{} // closed when the sweeper has read the summary for the first time
 	plan, sweep chan struct{}
-	sweeps      atomic.Int64 // how often the sweeper has begun to read the campaign's due work
+	sweeps      atomic.Int64 // how often the sweeper has started to read the campaign's due work
 }
 
 func newPlanGate(id string) *planGate {
@@ -43,8 +43,7 @@ func (h *planGate) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Pro
 // script, the number of keys, two keys, four arguments and the upload token.
 const planStartArgs = 10
 
-// dueLimit is the LIMIT in the sweeper's command that reads due batches. The hook recognises the
-// command by it.
+// dueLimit is the LIMIT in the sweeper's command that reads due batches. The hook recognises this command by its LIMIT.
 const dueLimit = "500"
 
 // ProcessHook implements redis.Hook.
@@ -156,9 +155,10 @@ func (h *lostPlan) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	}
 }
 
-// Redis loses the plan of a campaign. It does so after the sweeper has read the summary, which names the account of the
-// plan, and before the sweeper reads the plan; or while a wake-up of a batch of the lost plan is in the queue. Neither
-// the batch nor the wake-up may be quarantined, because the campaign will be planned again.
+// Redis loses the plan of a campaign. In one case this happens between two reads of the sweeper: it has read the
+// summary, which names the account of the plan, but not yet the plan itself. In the other case, a wake-up of a batch of
+// the lost plan is in the queue. Neither the batch nor the wake-up may be quarantined, because the campaign will be
+// planned again.
 func TestSweep_PlanLostMeanwhileIsNotQuarantined(t *testing.T) {
 	t.Parallel()
 	for name, wakeUp := range map[string]bool{"after the sweeper has read the summary": false, "while a wake-up is in the queue": true} {
@@ -206,9 +206,9 @@ func TestSweep_PlanLostMeanwhileIsNotQuarantined(t *testing.T) {
 	}
 }
 
-// planWhileHeld lets a worker plan the campaign "c" of ten recipients while its account is held, stops this worker and
-// releases the account. The result "lose" restores the ledger and the open set to their state before the plan, but with
-// a due batch of the plan.
+// planWhileHeld starts a worker that plans the campaign "c" of ten recipients while the account is held. Then it stops
+// this worker and releases the account. The result "lose" restores the ledger and the open set to their state before
+// the plan, but with a due batch of the plan.
 func (r *testTuma) planWhileHeld(gw *stubGateway) (lose func(context.Context) error) {
 	r.t.Helper()
 	ctx := r.t.Context()

@@ -16,9 +16,9 @@ import (
 	"github.com/tuma-sms/tuma/worker"
 )
 
-// A planner dies after it has put 800 recipients of the first page into batches and carried the
-// page's other recipients over. The second page repeats some recipients of both groups. The second
-// page also has two recipients more than the cap allows. Another planner must continue.
+// A planner dies after the first page: it has put 800 recipients into batches, and has carried
+// over the page's other recipients. The second page repeats some recipients of both groups, and
+// has two recipients more than the cap allows. Another planner must continue.
 func TestPlan_NextPlannerKnowsPlannedRecipients(t *testing.T) {
 	t.Parallel()
 	r := newTestTuma(t, simulator.Options{})

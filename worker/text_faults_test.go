@@ -15,14 +15,14 @@ import (
 	"github.com/tuma-sms/tuma/worker"
 )
 
-// bodyChecker is a stub that checks that each call has the right body for its recipients, whatever
-// the stub then answers.
+// bodyChecker is a stub. For every call, it checks that the body is right for the recipients,
+// before it answers.
 type bodyChecker struct {
 	*stubGateway
 	t           *testing.T
 	share       int
 	answer      func(ctx context.Context, b providers.Batch, times int) ([]providers.Result, error)
-	acceptAll   atomic.Bool // whether the stub accepts everything from now on
+	acceptAll   atomic.Bool // true if the stub accepts every call from now on
 	mu          sync.Mutex
 	submissions map[sms.MSISDN]int
 }

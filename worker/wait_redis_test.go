@@ -154,7 +154,8 @@ func TestWaitForRedis_LastingFaultsEndRun(t *testing.T) {
 	}
 }
 
-// stopAt is a go-redis hook that calls stop before the n-th command, where the field "at" is n.
+// stopAt is a go-redis hook that calls the function "stop" before the n-th command. The field
+// "at" is n.
 type stopAt struct {
 	at   int64
 	n    atomic.Int64
@@ -188,8 +189,9 @@ func (s *stopAt) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Proce
 	}
 }
 
-// A worker sends some 20 commands to Redis when it starts. The test stops it before the first
-// command, then a new worker before the second one, and so on. Run must return nil each time.
+// A worker sends some 20 commands to Redis when it starts. The test stops a worker before the
+// first command, a new worker before the second command, and so on. Run must return nil each
+// time.
 func TestRun_StoppedWhileItStartsReturnsNil(t *testing.T) {
 	t.Parallel()
 	s := redistest.Start(t, withConfig())

@@ -13,7 +13,8 @@ import (
 func TestHold_StopsCallsWaitingForARateTurn(t *testing.T) {
 	t.Parallel()
 	r := newTestTuma(t, simulator.Options{})
-	// The rate allows one call every 500 ms, and eight slots with a batch each wait for a turn.
+	// The rate allows one call every 500 ms. Each of the eight slots has a batch and waits for a
+	// turn.
 	r.start(r.account(func(c *kobo.Config, a *worker.Account) { c.MaxRecipients, a.Rate, a.Burst = 10, 20, 1 }))
 	numbers := kenyanNumbers(160)
 	for n := range 8 {

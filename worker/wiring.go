@@ -32,8 +32,8 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-// rooms holds the parts of a worker. Each part is a separate package. connect gives each part the
-// other parts that it uses.
+// rooms holds the parts of a worker. Each part is a separate package. The method connect links the
+// parts.
 type rooms struct {
 	ledger     *ledger.Ledger
 	cards      *accounts.Store
@@ -101,8 +101,8 @@ func (w *Worker) connect() {
 	}
 }
 
-// sendingAccount returns the part of an account that sends batches. The parameter "refused" handles the
-// delivery reports that came before their calls were settled.
+// sendingAccount returns the part of an account that sends batches. The parameter "refused" handles
+// delivery reports that arrive before their calls are settled.
 func (w *Worker) sendingAccount(a *account, refused *blacklist.Reports) *dispatch.Account {
 	lister, _ := a.Provider.(providers.Reconciler)
 	tracker := &reconcile.Tracker{Attempts: w.attempts, Ledger: w.ledger, Log: w.log, Info: a.info, Lister: lister, SearchFor: a.ReconcileFor,
@@ -126,7 +126,7 @@ func (w *Worker) sendingAccount(a *account, refused *blacklist.Reports) *dispatc
 	return acc
 }
 
-// gateway returns what may change at the account while the worker runs.
+// gateway returns the settings of the account that may change while the worker runs.
 func (a *account) gateway() dispatch.Gateway {
 	g := dispatch.Gateway{Provider: a.Provider, Sender: a.Sender, Price: a.Price}
 	if a.reportFor() > 0 {
@@ -135,7 +135,8 @@ func (a *account) gateway() dispatch.Gateway {
 	return g
 }
 
-// longest returns the longest timeout of all accounts plus margin, but not less than atLeast.
+// longest returns the longest timeout of all accounts plus the parameter "margin", but at least the
+// parameter "atLeast".
 func (w *Worker) longest(atLeast, margin time.Duration) time.Duration {
 	longest := atLeast
 	for _, a := range w.accounts {

@@ -25,32 +25,33 @@ import (
 	"github.com/tuma-sms/tuma/ratelimit"
 )
 
-// Config configures a Worker. Only Redis and Accounts are required. A field with the zero value
-// takes the default that its comment names.
+// Config configures a Worker. Only Redis and Accounts are required. If a field has the zero value,
+// the default in its comment applies.
 //
-// Routes, Country, Windows, Retention and FailoverAfter, and Rate, Burst and Unit of each account,
-// have one value for all workers: the worker that started last decides. Redis numbers the starts. The
-// other workers follow within two seconds, and log once where their own configuration differs. So a
-// rolling update, or a rollback, is complete in this respect when its first worker has started. A
-// worker that stops changes nothing. A worker that starts again after a crash counts as started last.
+// Some settings have one value for all workers: Routes, Country, Windows, Retention and
+// FailoverAfter, and the Rate, Burst and Unit of each account. The values of the worker that started
+// last are in force. Redis numbers the starts. All other workers follow within two seconds, and log
+// once where their own configuration differs. So these settings change as soon as the first worker of
+// a rolling update, or of a rollback, has started. A worker that stops changes nothing. A worker that
+// starts again after a crash counts as started last.
 type Config struct {
 	// Redis is the client of the Redis that all workers and producers share. It must not be a redis.Ring, or a cluster
-	// client that reads from replicas. Set ClusterStateReloadInterval of a cluster client to a few seconds: by default
-	// go-redis may use a master that was killed for a minute. The worker does not close the client. The client's pool
-	// should hold about two connections for each call that may be in flight.
+	// client that reads from replicas. Set ClusterStateReloadInterval of a cluster client to a few seconds: by
+	// default, go-redis may try to use a killed master for up to a minute. The worker does not close the client. The
+	// client's pool should hold about two connections for each call that may be in flight.
 	Redis redis.UniversalClient
-	// Prefix begins every key and channel in Redis, such as "staging:", so that several environments
-	// share one Redis. It must be the same as the prefix of the producers; see producer.WithPrefix, also
-	// about sharing the client. New adds a hook to the client. Default: no prefix.
+	// Prefix begins every key and channel in Redis, such as "staging:", so that several environments can
+	// share one Redis. It must be the same as the prefix of the producers. See producer.WithPrefix for
+	// the rules, also for sharing the client. New adds a hook to the client. Default: no prefix.
 	Prefix string
 	// Accounts are the gateway accounts that this worker sends through. There must be at least one,
 	// and their names must differ.
 	Accounts []Account
-	// Routes choose the accounts of a campaign that names none. A route may name accounts that only
-	// other workers serve. Default: no routes; every campaign must then name its account.
+	// Routes choose the accounts of a campaign that names no account. A route may name accounts that only other
+	// workers serve. Default: no routes, so every campaign must name its account.
 	Routes []Route
-	// Country is the ISO code of the country whose national number format is accepted, such as
-	// "KE". Default: no country; only numbers in international format are then valid.
+	// Country is the ISO code of the country whose national number format is accepted, such as "KE". Default: no
+	// country, so only numbers in international format are valid.
 	Country string
 	// Windows are the sending hours of marketing campaigns, by ISO code of the recipient's country.
 	// The hours are in the recipient's local time. Recipients in a country without an entry may get
@@ -60,19 +61,19 @@ type Config struct {
 	// Retention is how long a finished campaign is kept before it is deleted. Default: 30 days.
 	Retention time.Duration
 	// MessageRetention is how long a finished single message (producer.Client.Send) is kept before it is
-	// deleted. The worker that sweeps applies its own value, so give all workers the same. Default:
-	// DefaultMessageRetention.
+	// deleted. The worker that sweeps applies its own value, so give all workers the same value.
+	// Default: DefaultMessageRetention.
 	MessageRetention time.Duration
 	// FailoverAfter is how long an account must have been held before its waiting work moves to the
 	// next account of the route. The work of an account that an operator holds does not move.
-	// Default: 1 minute. Negative: work never moves.
+	// Default: 1 minute. If it is negative, work never moves.
 	FailoverAfter time.Duration
-	// Durability is how safe a claim must be before its call is made. It is also how safe a settle
-	// must be before the call counts as settled. Default: Redis has accepted the change.
+	// Durability is how safely a claim must be stored before its call is made, and how safely a settle must be
+	// stored before the call counts as settled. Default: Redis has accepted the change.
 	Durability Durability
-	// WaitForRedis lets Run wait for a Redis that does not answer yet, still starts, or refuses writes
-	// for a reason that may pass. Run logs a line when it begins to wait, and one when Redis is there.
-	// Default: Run returns an error at once.
+	// WaitForRedis lets Run wait while Redis does not answer, is starting, or refuses writes for a
+	// temporary reason. Run logs a line when it begins to wait, and another line when Redis can be
+	// used. Default: Run returns an error at once.
 	WaitForRedis bool
 	// UnsafeRedis lets Run use a Redis that may lose data, after logging a warning. It is for tests
 	// and demos. See CheckRedis.
@@ -90,21 +91,22 @@ type Config struct {
 	// retention. Only one worker sweeps at a time. Default: 1 s.
 	SweepEvery time.Duration
 	// Metrics is the registry in which New registers the worker's metrics (docs/metrics.md), such as a
-	// prometheus.Registry of the caller. The caller serves them. One registry takes one worker, because the
-	// names are the same for all; wrap it with prometheus.WrapRegistererWith for more. Default: no metrics.
+	// prometheus.Registry of the caller. The caller serves these metrics. A registry takes only one
+	// worker, because all workers use the same names. For further workers, wrap the registry with
+	// prometheus.WrapRegistererWith. Default: no metrics.
 	Metrics prometheus.Registerer
-	// Tracing makes the spans of planning, batches, calls and settles (docs/tracing.md), such as the provider of
-	// OpenTelemetry's SDK that the caller has configured. The spans hold no number, text, campaign ID or key. The
-	// spans of a campaign that was enqueued with producer.WithTraceparent join the trace of its enqueue. Default:
-	// no spans.
+	// Tracing is the OpenTelemetry provider that makes the spans of planning, batches, calls and settles
+	// (docs/tracing.md). The caller configures it, e.g. with OpenTelemetry's SDK. The spans hold no number, text,
+	// campaign ID or key. The spans of a campaign that was enqueued with producer.WithTraceparent join the trace
+	// of its enqueue. Default: no spans.
 	Tracing trace.TracerProvider
 	// PollEvery is how often the worker polls its queues while they are empty. A new message waits
-	// for less than half of PollEvery on average, and for a fifth of that while messages keep coming.
-	// Default: 50 ms, with one command for all queues.
+	// for less than half of PollEvery on average. While messages keep coming, it waits for a fifth of
+	// that time. Default: 50 ms, with one command for all queues.
 	//
-	// In a Redis cluster each queue needs its own command. The default there is 16 ms times the
-	// number of queues, but at least 50 ms and at most 250 ms. An idle worker then sends Redis
-	// fewer than 100 commands a second.
+	// In a Redis cluster each queue needs its own command. So the default in a cluster is 16 ms times
+	// the number of queues, but at least 50 ms and at most 250 ms. With it, an idle worker sends
+	// Redis fewer than 100 commands a second.
 	PollEvery time.Duration
 }
 
@@ -115,7 +117,7 @@ const (
 	UnitRequests = "requests"
 )
 
-// Values of Account.OnUnknown: what happens to a recipient whose outcome is unknown.
+// Values of Account.OnUnknown. They decide what happens to a recipient whose outcome is unknown.
 const (
 	OnUnknownKeep   = "keep"   // the recipient stays unknown
 	OnUnknownResend = "resend" // the message is submitted once more, so the recipient may receive it twice
@@ -124,7 +126,7 @@ const (
 // DefaultMessageRetention is the default of Config.MessageRetention.
 const DefaultMessageRetention = 24 * time.Hour
 
-// Values of Account.Reports: which delivery reports are collected.
+// Values of Account.Reports. They decide which delivery reports are collected.
 const (
 	ReportsAll = "all" // those of all messages
 	ReportsOff = "off"
@@ -137,8 +139,8 @@ const (
 const DefaultReportFor = 72 * time.Hour
 
 // Route sends the numbers with a given prefix through the given accounts. For each number, the
-// first route that matches it and names an account applies. A number that no route matches is
-// skipped.
+// first route applies that matches the number and names an account. A number that no route
+// matches is skipped.
 type Route struct {
 	// Match is the prefix of the number in international format, digits only, such as "2547". An
 	// empty Match matches all numbers.
@@ -156,9 +158,8 @@ func ledgerRoutes(routes []Route) (out []campaign.Route) {
 	return out
 }
 
-// Account is a gateway account that a worker sends through: a provider, the rate it may use, and
-// how its answers are handled. A field with the zero value takes the default that its comment
-// names.
+// Account is a gateway account of a worker: a provider, its rate, and the rules for handling its
+// answers. If a field has the zero value, the default in its comment applies.
 type Account struct {
 	// Name is the name of the account in campaigns, in routes and on the command line: 1 to 64
 	// letters, digits, "_" or "-". Workers that serve the same account must use the same name.
@@ -172,17 +173,17 @@ type Account struct {
 	Burst int
 	// Unit is what Rate counts: UnitMessages (default), UnitSegments or UnitRequests.
 	Unit string
-	// Sender is the sender ID of campaigns that name none. Default: the gateway's own sender ID, if
-	// it has one.
+	// Sender is the sender ID of campaigns that do not name a sender ID. Default: the gateway's own sender ID,
+	// if it has one.
 	Sender string
 	// Concurrency is the maximum number of calls that this worker has in flight at the account.
 	// Default: 8.
 	Concurrency int
 	// Timeout is the maximum duration of one call of Provider.Send. Default: 30 s.
 	Timeout time.Duration
-	// MaxAttempts is the maximum number of answers about a message itself. After the last answer the
-	// recipient ends rejected, or unknown if the message may have been sent. Faults of the account
-	// or the network do not count. Default: 8.
+	// MaxAttempts is the maximum number of answers that count against a message. After the last
+	// answer the recipient ends rejected, or unknown if the message may have been sent. Faults of
+	// the account or the network do not count. Default: 8.
 	MaxAttempts int
 	// OnUnknown is what happens to a recipient whose outcome is unknown at a gateway without
 	// idempotency keys: OnUnknownKeep (default) or OnUnknownResend. A campaign may override it.
@@ -192,19 +193,19 @@ type Account struct {
 	// that implement providers.Reconciler and have no idempotency keys. Default: 1 minute.
 	// Negative: do not search.
 	ReconcileFor time.Duration
-	// Reports tells which delivery reports are collected: ReportsAll, ReportsSample and a number, or ReportsOff
-	// (default). A gateway can have ReportsAll if its reports name the message and the recipient, or if it answers
-	// requests for the status of a message (providers.StatusPoller). The worker then indexes the IDs of its
-	// messages, so that `tuma serve` can match the reports, or lists the calls, so that `tuma serve` asks the
-	// gateway.
+	// Reports selects which delivery reports are collected: ReportsAll, ReportsSample followed by a number, or
+	// ReportsOff (default). A gateway can have ReportsAll if its reports name the message and the recipient, or if
+	// it answers requests for the status of a message (providers.StatusPoller). In the first case the worker
+	// indexes the IDs of its messages, so that `tuma serve` can match the reports. In the second case the worker
+	// lists its calls, so that `tuma serve` can ask the gateway.
 	Reports string
 	// ReportFor is how long the worker waits for the delivery report of a message. Default: 72
 	// hours.
 	ReportFor time.Duration
-	// CallbackURL is the URL of the account's door for delivery reports at `tuma serve`, with its secret and a slash at the
-	// end, e.g. https://sms.example.org/callbacks/kobo-main/SECRET/delivery/. Each call then names a URL below it, to which the
-	// gateway posts the reports; `tuma serve` asks for those that do not come. It is for gateways whose
-	// providers.Info.NamesCallback is set. Default: no call names a URL.
+	// CallbackURL is the URL of the account's door for delivery reports at `tuma serve`, with its secret and a slash at
+	// the end, e.g. https://sms.example.org/callbacks/kobo-main/SECRET/delivery/. Each call then names a URL below
+	// CallbackURL, to which the gateway posts the reports. `tuma serve` asks the gateway for reports that do not
+	// arrive. It is for gateways whose providers.Info.NamesCallback is set. Default: no call names a URL.
 	CallbackURL providers.Secret
 	// Price is the price of one segment with its currency, such as "0.80 KES". It is used for
 	// estimates. Default: unknown.
@@ -218,16 +219,16 @@ type Worker struct {
 	log      zerolog.Logger
 	accounts map[string]*account
 	censuses *census.Store
-	metrics  *metrics.Worker // nil: Config.Metrics is not set
+	metrics  *metrics.Worker // nil if Config.Metrics is not set
 	rooms
 	inForce inForce
 	stop    *drain.Signals
-	running sync.RWMutex // each task handler holds a read lock; draining takes the write lock and never releases it
+	running sync.RWMutex // each task handler holds a read lock; the drain takes the write lock and never releases it
 	serving atomic.Bool
 }
 
-// New checks cfg, fills in its defaults and returns a worker. It does not connect to Redis; Run
-// does that. If cfg has mistakes, New returns one error that joins all of them.
+// New checks cfg, fills in its defaults and returns a worker. New does not connect to Redis. Run connects. If
+// cfg has mistakes, New returns one error that joins all of them.
 func New(cfg Config) (*Worker, error) {
 	cfg.setDefaults()
 	w := &Worker{cfg: cfg, log: cfg.Logger.With().Str("worker", cfg.Name).Logger(), accounts: map[string]*account{}, stop: drain.New()}
@@ -298,9 +299,9 @@ func (c *Config) setDefaults() {
 }
 
 // Run plans and sends until ctx ends, and then drains. While it drains, it claims nothing more,
-// finishes and settles the calls in flight, and hands the rest to other workers. It returns nil
-// once everything has stopped. Draining may take as long as the longest Account.Timeout, or as long
-// as Redis is away; Kill shortens the wait for Redis.
+// finishes and settles the calls in flight, and leaves all other work to other workers. Run returns
+// nil once all its goroutines have stopped. Draining may take as long as the longest
+// Account.Timeout, or until Redis answers again. Kill shortens the wait for Redis.
 //
 // If Redis cannot be reached or is unfit (see CheckRedis and CheckDurability), Run returns an error
 // at once, unless Config.WaitForRedis lets it wait. If ctx ends before the worker has started, Run
@@ -351,8 +352,8 @@ func (w *Worker) Run(ctx context.Context) error {
 func (w *Worker) Kill() { w.stop.Kill() }
 
 // Ready returns nil if the worker is running, is not draining, and Redis accepts its writes.
-// Otherwise it returns an error that says why. It suits a readiness probe: each call writes two
-// short keys that expire after ten seconds, in one round trip.
+// Otherwise it returns an error with the reason. It suits a readiness probe: each call writes
+// two short keys that expire after ten seconds, in one round trip.
 func (w *Worker) Ready(ctx context.Context) error {
 	if w.serving.Load() {
 		return w.readiness.Check(ctx)
@@ -363,7 +364,7 @@ func (w *Worker) Ready(ctx context.Context) error {
 	return errors.New("worker is not running or is draining")
 }
 
-// pollBalances asks the gateways for those balances that must be read again now.
+// pollBalances asks the gateways for the balances whose next read is due.
 func (w *Worker) pollBalances(ctx context.Context) error {
 	served := make(map[string]providers.Provider, len(w.accounts))
 	for name, a := range w.accounts {
