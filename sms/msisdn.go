@@ -26,7 +26,8 @@ func (m MSISDN) AppendTo(b []byte) []byte { return strconv.AppendUint(b, uint64(
 
 // Masked returns the only form of a number that may be logged: the first and last
 // four digits with four stars between them, as in "2547****5678". For a number of
-// fewer than twelve digits it shows fewer digits, so that at least four stay hidden.
+// fewer than twelve digits it shows fewer digits, so that at least four digits stay
+// hidden.
 func (m MSISDN) Masked() string {
 	var buf [maxUintDigits]byte
 	return maskDigits(m.AppendTo(buf[:0]))
@@ -46,9 +47,9 @@ func (m MSISDN) Country() string {
 }
 
 // CallingCode returns the calling code of a country, without a plus sign: "254" for
-// "KE". iso is the ISO 3166 alpha-2 code in capitals. Several countries can share
-// one calling code, as the United States and Jamaica do. If iso is not such a code,
-// CallingCode returns "".
+// "KE". The parameter "iso" is the ISO 3166 alpha-2 code in capitals. Several
+// countries can share one calling code, as the United States and Jamaica do. If the
+// ISO code is unknown, CallingCode returns "".
 func CallingCode(iso string) string {
 	if code := phonenumbers.GetCountryCodeForRegion(iso); code > 0 {
 		return strconv.Itoa(code)
@@ -56,11 +57,12 @@ func CallingCode(iso string) string {
 	return ""
 }
 
-// Mask returns a form of s that may be logged, where s is user input that should be
-// a phone number. It consists of at most the first and last four ASCII digits of s,
-// with four stars between them. "+254 712-345-678" becomes "2547****5678". Mask
-// drops everything else, because s may hold a name or an address instead of a
-// number. At least four digits stay hidden. Mask reads only the first 64 bytes of s.
+// Mask returns a form of s that may be logged. The parameter s is user input that
+// should be a phone number. It consists of at most the first and last four ASCII
+// digits of s, with four stars between them. "+254 712-345-678" becomes
+// "2547****5678". Mask drops everything else, because s may hold a name or an
+// address instead of a number. At least four digits stay hidden. Mask reads only the
+// first 64 bytes of s.
 func Mask(s string) string {
 	var buf [maxInput]byte
 	digits := buf[:0]
@@ -75,8 +77,8 @@ func Mask(s string) string {
 // maxUintDigits is the largest number of decimal digits of a uint64.
 const maxUintDigits = 20
 
-// maskDigits replaces the middle digits by four stars. It leaves at most four digits
-// at each end, and replaces at least four.
+// maskDigits replaces the middle digits by four stars. It keeps at most four digits at each end,
+// and replaces at least four digits.
 func maskDigits(digits []byte) string {
 	const shown, hidden = 4, 4
 	tail := min(shown, max(0, len(digits)-hidden+1)/2)

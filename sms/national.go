@@ -21,24 +21,24 @@ const (
 	nigeriaPrefix = "234"
 )
 
-// isHomeCountry reports whether country is the ISO code of Kenya or Nigeria.
+// isHomeCountry reports whether the parameter "country" is the ISO code of Kenya or Nigeria.
 func isHomeCountry(country string) bool { return country == kenya || country == nigeria }
 
-// hasHomeCode reports whether digits begin with the calling code of Kenya or Nigeria.
+// hasHomeCode reports whether the digits begin with the calling code of Kenya or Nigeria.
 func hasHomeCode(digits string) bool {
 	return strings.HasPrefix(digits, kenyaPrefix) || strings.HasPrefix(digits, nigeriaPrefix)
 }
 
 // dialled returns the digits without the zeros that people dial or write before a calling code. The
-// result plus is true if the digits certainly begin with a calling code.
+// result "plus" is true if the digits certainly begin with a calling code.
 func (c *rawNumber) dialled(country string) (digits string, plus bool) {
 	digits = c.digits()
 	rest, twoZeros := strings.CutPrefix(digits, "00")
 	if twoZeros && (!c.plus || hasHomeCode(rest)) {
 		return rest, true
 	}
-	// In 0254712345678 one zero precedes the calling code. It is a mistake, or one zero of 00 is
-	// missing.
+	// In 0254712345678 one zero precedes the calling code. Either this zero is a mistake, or the
+	// second zero of 00 is missing.
 	if rest, zero := strings.CutPrefix(digits, "0"); zero && (c.plus || country == "" || isHomeCountry(country)) {
 		kenyan := strings.HasPrefix(rest, kenyaPrefix) && (len(rest) == 12 || len(rest) == 13 && rest[3] == '0')
 		nigerian := strings.HasPrefix(rest, nigeriaPrefix) && (len(rest) == 13 || len(rest) == 14 && rest[3] == '0')
@@ -50,9 +50,9 @@ func (c *rawNumber) dialled(country string) (digits string, plus bool) {
 }
 
 // resolveNational resolves a number that is certainly Kenyan or Nigerian, or has an unassigned
-// calling code. It does not use the phonenumbers library, which is slower. decided is false if only
-// the library can resolve the number. Otherwise m and reason are equal to the results of
-// decideByLibrary for the same input; the tests compare both functions.
+// calling code. It does not use the phonenumbers library, which is slower. The result "decided" is
+// false if only the library can resolve the number. Otherwise m and reason are equal to the results
+// of decideByLibrary for the same input. The tests compare both functions.
 func resolveNational(digits string, plus bool, country string) (m MSISDN, reason NumberReason, decided bool) {
 	if !plus && country != "" && !isHomeCountry(country) {
 		return 0, "", false
@@ -77,13 +77,13 @@ func resolveNational(digits string, plus bool, country string) (m MSISDN, reason
 	if !decided || reason == "" || reason == ReasonNotMobile || len(national) < len(digits) {
 		return m, reason, decided
 	}
-	// Digits without a leading zero may be a foreign number with its calling code. Such a
-	// number has at least minForeignDigits digits. With the calling code 7 or 1 it has 11.
+	// Digits without a leading zero may be a foreign number with its calling code. Such a number
+	// has at least minForeignDigits digits, or 11 digits with the calling code 7 or 1.
 	return m, reason, len(digits) < minForeignDigits || len(digits) < 11 && (digits[0] == '7' || digits[0] == '1')
 }
 
-// minForeignDigits is the number of digits of the shortest mobile numbers in the world, those of
-// Tokelau, with their calling code.
+// minForeignDigits is the number of digits of the shortest mobile numbers in the world, including
+// the calling code. They are the numbers of Tokelau.
 const minForeignDigits = 7
 
 // isUnassigned reports whether an international number begins with a calling code that is not
@@ -105,11 +105,11 @@ var callingCodeStarts = sync.OnceValue(func() []bool {
 	return codes
 })
 
-// withoutZero removes one leading zero, if there is one.
+// withoutZero removes one leading zero, if the number begins with a zero.
 func withoutZero(national string) string { return strings.TrimPrefix(national, "0") }
 
-// kenyanNumber resolves the digits that follow 254 or 0. Its results have the same meaning as those
-// of resolveNational.
+// kenyanNumber resolves the digits that follow 254 or 0. Its results have the same meaning as the
+// results of resolveNational.
 func kenyanNumber(national string) (m MSISDN, reason NumberReason, decided bool) {
 	if national == "" || national[0] == '0' || len(national) > maxUintDigits-2 {
 		return 0, "", false
@@ -125,8 +125,8 @@ func kenyanNumber(national string) (m MSISDN, reason NumberReason, decided bool)
 	return 0, wrongLength(len(national), kenyaDigits), true
 }
 
-// nigerianNumber resolves the digits that follow 234 or 0. Its results have the same meaning as
-// those of resolveNational: if decided is false, the phonenumbers library must decide.
+// nigerianNumber resolves the digits that follow 234 or 0. Its results have the same meaning as the
+// results of resolveNational. If "decided" is false, the phonenumbers library must decide.
 func nigerianNumber(national string) (m MSISDN, reason NumberReason, decided bool) {
 	if national == "" || national[0] == '0' || len(national) > maxUintDigits-2 {
 		return 0, "", false
@@ -147,15 +147,16 @@ func nigerianNumber(national string) (m MSISDN, reason NumberReason, decided boo
 	return 0, wrongLength(len(national), nigeriaDigits), true
 }
 
-// The number of digits of a mobile number after the calling code.
+// These are the numbers of digits of a mobile number after the calling code.
 const (
 	kenyaDigits   = 9
 	nigeriaDigits = 10
 )
 
-// wrongLength returns ReasonTooShort or ReasonTooLong for a number of the given number of digits.
-// mobileDigits is the number of digits of a mobile number. If both are equal, wrongLength returns
-// ReasonInvalid.
+// wrongLength returns the reason why a number is invalid, from its number of digits. The
+// parameter "mobileDigits" is the number of digits of a mobile number. wrongLength returns
+// ReasonTooShort for fewer digits, ReasonTooLong for more digits, and ReasonInvalid for equally
+// many digits.
 func wrongLength(digits, mobileDigits int) NumberReason {
 	switch {
 	case digits < mobileDigits:
@@ -166,7 +167,8 @@ func wrongLength(digits, mobileDigits int) NumberReason {
 	return ReasonInvalid
 }
 
-// number converts ASCII digits to an integer. The caller ensures that they fit into a uint64.
+// The function "number" converts ASCII digits to an integer. The caller ensures that the result
+// fits into a uint64.
 func number(digits string) (value uint64) {
 	for i := range len(digits) {
 		value = value*10 + uint64(digits[i]-'0')
@@ -174,9 +176,9 @@ func number(digits string) (value uint64) {
 	return value
 }
 
-// isKenyanSpecial reports whether national is a Kenyan landline (Nairobi 020, other
-// areas 04 to 06), freephone (0800) or premium-rate (0900) number. national has no
-// leading zero.
+// isKenyanSpecial reports whether a national number is a Kenyan landline (Nairobi
+// 020, other areas 04 to 06), freephone (0800) or premium-rate (0900) number. The
+// parameter "national" has no leading zero.
 func isKenyanSpecial(national string) bool {
 	n := len(national)
 	if n < minDigits || n > 10 {

@@ -11,11 +11,11 @@ import (
 type rawNumber struct {
 	buf [maxInput]byte
 	n   int
-	// plus is true if the digits certainly begin with a calling code: after a plus
-	// sign, or in a wa.me link.
+	// plus is true if the digits certainly begin with a calling code, because they follow a plus
+	// sign or are in a wa.me link.
 	plus bool
-	// breaks holds the places of white space, each as the number of digits before it.
-	// Its first nBreak elements are used.
+	// breaks holds the places of white space. A place is the number of digits before it. Only the
+	// first nBreak elements are used.
 	breaks [maxInput]byte
 	nBreak int
 }
@@ -25,8 +25,9 @@ const maxInput = 64
 
 func (c *rawNumber) digits() string { return string(c.buf[:c.n]) }
 
-// extractDigits removes separators, quotes and link prefixes from s and returns its
-// digits. If s is not exactly one number, reason tells why; otherwise it is empty.
+// extractDigits removes separators, quotes and link prefixes from s, and returns the digits of s.
+// The result "reason" is empty if s is exactly one number. Otherwise it is the reason why s is not
+// a number.
 func extractDigits(s string) (c *rawNumber, reason NumberReason) {
 	if len(s) > maxInput {
 		return nil, ReasonTooLong
@@ -88,9 +89,10 @@ func extractDigits(s string) (c *rawNumber, reason NumberReason) {
 }
 
 // isNegative reports whether s is a negative amount, and not a phone number that a person wrote. A
-// spreadsheet computes +254-712345678 to -712345424, whose digits are the number of a stranger.
-// Programs write a negative amount in three ways: -712345424, 712345424- and (712345424). In the
-// second and third way, digits that begin with + or 0 are a phone number.
+// spreadsheet changes +254-712345678 into the amount -712345424, and these digits are the number
+// of a stranger. Programs write a negative amount in three forms: -712345424, 712345424- and
+// (712345424). In the second and in the third form, digits that begin with + or 0 are a phone
+// number.
 func isNegative(s string) bool {
 	isDigit := func(r rune) bool { _, ok := digitOf(r); return ok }
 	first, last := strings.IndexFunc(s, isDigit), strings.LastIndexFunc(s, isDigit)
@@ -100,7 +102,7 @@ func isNegative(s string) bool {
 	head, tail := s[:first], s[last:]
 	switch {
 	case strings.ContainsFunc(head, func(r rune) bool { return !isSeparator(r) && !isWrapping(r) && !strings.ContainsRune("+\uFF0B./", r) }):
-		return false // head has a letter or sign; extractDigits returns the reason for it
+		return false // head has a letter or a sign, for which extractDigits returns a reason
 	case strings.ContainsFunc(head, isMinus):
 		return true
 	case strings.ContainsAny(head, "+\uFF0B"), beginsWithZero(s[first:]):
@@ -113,11 +115,11 @@ func isNegative(s string) bool {
 
 // isDecimal reports whether s is a computed value with decimals, and not a phone number that a person
 // wrote. Examples are 0.712345678, .712345678, 254.712345678, 712345,678 and 254,712,345.678. The
-// digits of such a value are the number of a stranger, or have lost their last zeros.
+// digits of such a value are the number of a stranger, or are a number without its last zeros.
 //
-// The point of a decimal occurs once and is the last mark. So 254.712.345.678 is a phone number.
-// 0712.345678, with a zero before other digits, is a phone number. +254.712345678, with a plus before
-// a digit other than zero, is a phone number, too.
+// In a decimal, the point occurs once, and no comma or point follows it. So 254.712.345.678 is a
+// phone number. 0712.345678, with a zero before other digits, is a phone number. +254.712345678, with
+// a plus before a digit other than zero, is a phone number, too.
 func isDecimal(s string) bool {
 	s = strings.TrimFunc(s, func(r rune) bool { return isSeparator(r) || isWrapping(r) })
 	digits := strings.TrimLeft(s, "+\uFF0B")
@@ -140,7 +142,7 @@ func isDecimal(s string) bool {
 	case len(digits) < len(s) && !zero && other: // +254.712345678
 		return false
 	}
-	return mark == '.' || whole != "" // a comma without a digit before it remains from a list
+	return mark == '.' || whole != "" // a comma without digits before it is left over from a list
 }
 
 // isMinus reports whether r is a minus sign, or a dash that programs write in its place.
@@ -159,7 +161,7 @@ func beginsWithZero(s string) bool {
 const minDigits = 7
 
 // cutFraction removes the decimals, which are the last digits, if all of them are zero. It returns
-// ReasonDecimal if a decimal is not zero, or if fewer than minDigits digits would remain.
+// ReasonDecimal if a decimal digit is not zero, or if fewer than minDigits digits would remain.
 func (c *rawNumber) cutFraction(decimals int) NumberReason {
 	whole := c.n - decimals
 	if whole < minDigits || strings.Trim(string(c.buf[whole:c.n]), "0") != "" {
@@ -169,7 +171,7 @@ func (c *rawNumber) cutFraction(decimals int) NumberReason {
 	return ""
 }
 
-// unwrap removes what surrounds a number: quotes, the marks of a spreadsheet's text ('0712…,
+// unwrap removes characters around a number: quotes, the marks of a spreadsheet's text ('0712…,
 // ="0712…"), and the prefix of a link. The result "international" is true for a wa.me link, whose
 // number always begins with the calling code.
 func unwrap(s string) (inner string, international bool) {
@@ -220,7 +222,7 @@ func junkReason(s string) NumberReason {
 
 // isSeveral reports whether s holds two or more numbers, divided by a character that
 // does not occur within a number: 0712345678/0722345678. It also recognises the short
-// form 0712345678/9, where the second number differs only in its last digits.
+// form 0712345678/9, in which the second number differs only in its last digits.
 func isSeveral(s string) bool {
 	const whole, ending = 9, 3 // digits
 	parts, long, first, digits := 0, 0, 0, 0
@@ -251,8 +253,8 @@ func isSeveral(s string) bool {
 	return long >= 2 || short && parts == 2 && first >= whole && digits <= ending
 }
 
-// isSeveral reports whether a number that is too long is really two numbers, with only
-// white space, dashes or nothing between them.
+// isSeveral reports whether a number that is too long consists of two numbers. The second number
+// follows directly, or after white space or dashes.
 func (c *rawNumber) isSeveral(country string) bool {
 	for _, at := range c.breaks[:c.nBreak] {
 		if int(at) >= minDigits+2 && c.n-int(at) >= minDigits+2 {
@@ -310,9 +312,9 @@ func digitOf(r rune) (byte, bool) {
 }
 
 // isSeparator reports whether r is a character that people or programs write between the
-// digits of one number. isSeparator returns false for the full stop, comma and slash,
-// which extractDigits handles itself. It returns false for a semicolon, because a
-// semicolon separates numbers.
+// digits of one number. It returns false for the full stop, comma and slash, because
+// extractDigits handles these. It also returns false for the semicolon, because a
+// semicolon separates two numbers.
 func isSeparator(r rune) bool {
 	switch r {
 	case '(', ')', '[', ']', '\uFF08', '\uFF09', '\u2212', '\u00B7', '\uFF0E':

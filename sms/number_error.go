@@ -3,14 +3,15 @@ package sms
 // NumberError is the error that ParseMSISDN returns. It never holds the whole number,
 // so it may be logged.
 type NumberError struct {
-	// Reason is one of the Reason constants. Result files and counters use it.
+	// Reason is one of the constants ReasonEmpty to ReasonInvalid. Result files and counters use
+	// this word.
 	Reason NumberReason
-	// Masked is the input as Mask returns it.
+	// Masked is the result of Mask for the input.
 	Masked string
 }
 
-// Error returns the masked number, what is wrong with the number and, if the user can
-// correct it, how to do so.
+// Error returns the masked number and the mistake in the number. If the user can correct the
+// mistake, the text also has the correction.
 func (e *NumberError) Error() string { return e.Explain(e.Masked) }
 
 // Explain returns the text of Error with the given form of the number instead of the masked one. It
@@ -34,18 +35,18 @@ type NumberReason string
 const (
 	// ReasonEmpty means that the input is empty or has only separators.
 	ReasonEmpty NumberReason = "empty"
-	// ReasonLostDigits means that the input is in scientific notation, such as
-	// 2.54712E+11: a spreadsheet has dropped the last digits.
+	// ReasonLostDigits means that the input is in scientific notation, such as 2.54712E+11: a
+	// spreadsheet has removed the last digits.
 	ReasonLostDigits NumberReason = "lost_digits"
-	// ReasonDecimal means that the input has a decimal point, as a price or a computed value
-	// (0.712345678) does. Only one or two decimals that are all zero are accepted, after enough
-	// digits for a phone number.
+	// ReasonDecimal means that the input has a decimal point, like a price or a computed value
+	// (0.712345678). Only one or two decimals are accepted, if all of them are zero and follow
+	// enough digits for a phone number.
 	ReasonDecimal NumberReason = "decimal"
 	// ReasonNegative means that the input is a negative amount: -712345424, 712345424- or
-	// (712345424). A spreadsheet has computed it, for example from +254-712345678.
+	// (712345424). A spreadsheet computes such an amount, for example from +254-712345678.
 	ReasonNegative NumberReason = "negative"
-	// ReasonSeveralNumbers means that the input holds two or more numbers, also in the
-	// short form 0712345678/9.
+	// ReasonSeveralNumbers means that the input holds two or more numbers. The short form
+	// 0712345678/9 also counts as two numbers.
 	ReasonSeveralNumbers NumberReason = "several_numbers"
 	// ReasonNotANumber means that the input has letters, an extension or another
 	// character that cannot be part of a number, or that it is a date.
@@ -59,8 +60,9 @@ const (
 	// another special number.
 	ReasonNotMobile NumberReason = "not_mobile"
 	// ReasonUnknownCountry means that the country of the number is not known. There are four causes.
-	// The calling code is unassigned. The default country is not a valid code. A number in national
-	// form has no default country. A foreign number has no plus sign, but there is a default country.
+	// The calling code is unassigned. The default country is not a valid code. The number is in
+	// national form, and no default country is given. The number is foreign and has no plus sign, and
+	// a default country is given.
 	ReasonUnknownCountry NumberReason = "unknown_country"
 	// ReasonInvalid means that the number has a possible length, but is not in the
 	// numbering plan of its country.

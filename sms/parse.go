@@ -11,16 +11,16 @@ import (
 // ParseMSISDN parses a mobile number as people and spreadsheets write it. The error
 // is always a *NumberError. Input of more than 64 bytes is an error.
 //
-// country is the default country, as an ISO 3166 alpha-2 code in capitals. The national
-// form of this country is accepted: with "KE", both 0712345678 and 712345678 are
+// The parameter "country" is the default country, as an ISO 3166 alpha-2 code in capitals. The
+// national form of this country is accepted: with "KE", both 0712345678 and 712345678 are
 // 254712345678. The national form of any other country is an error. If country is "",
 // only the international form is accepted.
 //
-// The international form begins with +, with 00 (also in countries that dial another
-// prefix), or with the bare calling code. If country is given, a bare calling code must
-// be that of country, Kenya or Nigeria. The reason is that a mistyped number is often a
-// valid foreign number: 254761788134 without its first 4 is a number in Burundi. One zero
-// before 254 or 234 is accepted if country is "KE", "NG" or "", or after a plus sign.
+// The international form begins with +, with 00 (also in countries that dial another prefix), or
+// with the bare calling code. If a default country is given, a bare calling code must belong to
+// that country, to Kenya or to Nigeria. The reason is that a mistyped number is often a valid
+// foreign number: 254761788134 without the first digit 4 is a number in Burundi. One zero before
+// 254 or 234 is accepted after a plus sign, or if country is "KE", "NG" or "".
 //
 // ParseMSISDN skips white space, invisible characters, dashes, dots, slashes and
 // brackets within the number. It skips quotes around the number, a label such as tel:,
@@ -28,9 +28,9 @@ import (
 // be of any script.
 //
 // Everything else is an error: letters, extensions, two numbers in one field, and numbers that a
-// spreadsheet has changed to 2.54712E+11 or to a negative amount. Landlines, toll-free and other
-// special numbers and short codes are errors too. ParseMSISDN never guesses missing or extra
-// digits.
+// spreadsheet has changed to 2.54712E+11 or to a negative amount. Landlines, toll-free numbers,
+// other special numbers and short codes are also errors. ParseMSISDN never guesses missing or
+// extra digits.
 func ParseMSISDN(s, country string) (MSISDN, error) {
 	if m, ok := parseFast(s, country); ok {
 		return m, nil
@@ -59,16 +59,16 @@ func (c *rawNumber) decide(country string) (m MSISDN, reason NumberReason) {
 	return m, reason
 }
 
-// ValidCountry reports whether iso is the ISO 3166 alpha-2 code, in capitals, of
-// a country whose national numbers ParseMSISDN understands.
+// ValidCountry reports whether ParseMSISDN accepts the national numbers of a country. The
+// parameter "iso" is the country's ISO 3166 alpha-2 code in capitals.
 func ValidCountry(iso string) bool { return phonenumbers.GetSupportedRegions()[iso] }
 
-// minViable is the minimum number of characters that are passed to the phonenumbers library.
-// No mobile number is shorter.
+// minViable is the minimum number of characters that are passed to the phonenumbers library. All
+// mobile numbers are longer or have this length.
 const minViable = 4
 
-// decideByLibrary checks a number without separators with the phonenumbers library. The parameter
-// plus is true if the digits begin with a calling code.
+// decideByLibrary checks a number without separators with the phonenumbers library. The
+// parameter "plus" is true if the digits begin with a calling code.
 func decideByLibrary(digits string, plus bool, country string) (m MSISDN, reason NumberReason) {
 	switch {
 	case plus || country == "":
@@ -104,8 +104,9 @@ func international(digits string) (MSISDN, NumberReason) {
 	return parseWithLibrary("+"+digits, phonenumbers.UNKNOWN_REGION)
 }
 
-// parseWithLibrary parses and validates number with the phonenumbers library. region is
-// the ISO code of the default country, or UNKNOWN_REGION for a number with a plus sign.
+// parseWithLibrary parses and validates a number with the phonenumbers library. The parameter
+// "region" is the ISO code of the default country, or UNKNOWN_REGION for a number with a plus
+// sign.
 func parseWithLibrary(number, region string) (MSISDN, NumberReason) {
 	if len(number) < minViable {
 		return 0, ReasonTooShort

@@ -1,10 +1,10 @@
 package sms
 
 // parseFast parses the usual forms of a Kenyan or Nigerian mobile number. It does not
-// allocate, and takes about a hundredth of the time of the phonenumbers library. ok is
-// false if parseFast cannot decide; it never rejects a number. The library accepts each
-// number that parseFast accepts, with the same result. One test checks this for every
-// prefix, and a fuzz test for other input.
+// allocate, and takes about a hundredth of the time of the phonenumbers library. The
+// result "ok" is false if parseFast cannot decide. parseFast never rejects a number.
+// The library accepts each number that parseFast accepts, with the same result. One
+// test checks this for every prefix. A fuzz test checks it for other input.
 func parseFast(s, country string) (m MSISDN, ok bool) {
 	if len(s) > maxFastInput {
 		return 0, false
@@ -42,21 +42,24 @@ func parseFast(s, country string) (m MSISDN, ok bool) {
 		}
 	}
 	if dashAt == count {
-		return 0, false // 712345424- is a negative amount, unless it begins with + or 0
+		return 0, false // such as 712345424-, which is a negative amount unless it begins with + or 0
 	}
 	return fastKenyaOrNigeria(value, count, plus, country)
 }
 
-// maxFastInput is the length in bytes of the longest input that parseFast reads: a number and its
-// separators. More than 19 digits can overflow value in parseFast. This does no harm, because
-// fastKenyaOrNigeria then rejects the number because of its number of digits.
+// maxFastInput is the length in bytes of the longest input that parseFast reads. The input is a
+// number and its separators. More than 19 digits can overflow the variable "value" in parseFast.
+// This does no harm, because fastKenyaOrNigeria then returns false because of the number of
+// digits.
 const maxFastInput = 32
 
-// fastKenyaOrNigeria parses digits that are given as an integer. count is the number of digits,
-// including leading zeros. The parameter "plus" is true if a plus sign precedes them.
+// fastKenyaOrNigeria parses digits that are given as an integer. The parameter "count" is the
+// number of digits, including leading zeros. The parameter "plus" is true if a plus sign
+// precedes the digits.
 func fastKenyaOrNigeria(value uint64, count int, plus bool, country string) (MSISDN, bool) {
-	// bare reports whether 254 and 234 at the beginning are certainly calling codes. With
-	// another default country they may begin a national number, unless plus is true.
+	// The variable "bare" is true if 254 or 234 at the beginning is certainly a calling code.
+	// With another default country these digits may begin a national number, unless plus is
+	// true.
 	bare := plus || country == "" || country == kenya || country == nigeria
 	switch {
 	case value/1e9 == kenyaCode && (count == 12 && bare || count == 14 && !plus):
@@ -74,9 +77,9 @@ func fastKenyaOrNigeria(value uint64, count int, plus bool, country string) (MSI
 	return kenyanMobile(value)
 }
 
-// kenyanMobile checks the nine digits that follow 254 or 0. ok is false if their first
-// three digits are not a mobile prefix of the phonenumbers library. ok is also false for
-// too few or too many digits, such as ten digits without a leading zero.
+// kenyanMobile checks the nine digits that follow 254 or 0. The result "ok" is false if
+// their first three digits are not a mobile prefix of the phonenumbers library. It is
+// also false for too few or too many digits, such as ten digits without a leading zero.
 func kenyanMobile(national uint64) (m MSISDN, ok bool) {
 	switch p := national / 1e6; {
 	case p >= 700 && p <= 799:

@@ -29,15 +29,15 @@ func checkAgainstLibrary(t *testing.T, s, country string) (fast bool) {
 }
 
 // TestParseMSISDN_FastPathAgreesOnEveryPrefix tries all prefixes of Kenya and Nigeria, including
-// those outside the numbering plans. One in eight of the prefixes that parseFast decides is tried
-// in every form and with every kind of default country.
+// prefixes outside the numbering plans. One in eight of the prefixes that parseFast decides is
+// tried in every form and with every kind of default country.
 func TestParseMSISDN_FastPathAgreesOnEveryPrefix(t *testing.T) {
 	t.Parallel()
 	for _, plan := range []struct {
 		iso, code    string
 		digits, want int
 	}{
-		// want is how many of the 10,000 prefixes of four digits parseFast must decide.
+		// The field "want" is how many of the 10,000 prefixes of four digits parseFast must decide.
 		{kenya, "254", 9, 1000 + 270},
 		{nigeria, "234", 10, 89 + 200 + 90 + 92 + 90 + 60},
 	} {
@@ -48,7 +48,7 @@ func TestParseMSISDN_FastPathAgreesOnEveryPrefix(t *testing.T) {
 				for _, rest := range []string{"0", "9"} {
 					national := fmt.Sprintf("%04d", prefix) + strings.Repeat(rest, plan.digits-4)
 					if !checkAgainstLibrary(t, "0"+national, plan.iso) {
-						break // the prefix alone prevents a decision, so other digits need no try
+						break // the prefix alone prevents a decision, so the test does not try other digits
 					}
 					if rest == "9" {
 						continue
@@ -94,7 +94,8 @@ func TestParseMSISDN_HomeAgreesOnEveryPrefixOfEveryLength(t *testing.T) {
 					}
 				}
 			}
-			// The phonenumbers library decides two leading zeros and Nigerian landlines.
+			// Numbers with two leading zeros and Nigerian landlines are left to the phonenumbers
+			// library.
 			if most := 10*10 + 1; undecided > most {
 				t.Errorf("resolveNational leaves %d numbers to the library; want at most %d", undecided, most)
 			}
@@ -182,7 +183,8 @@ func TestParseMSISDN_FastPathDecidesTheUsualForms(t *testing.T) {
 	}
 }
 
-// Not parallel: testing.AllocsPerRun counts the whole program's allocations.
+// This test does not run in parallel, because testing.AllocsPerRun counts the allocations of the
+// whole program.
 func TestParseMSISDN_FastPathDoesNotAllocate(t *testing.T) {
 	for _, s := range []string{"0712345678", "+254 712-345-678", "2348031234567"} {
 		if n := testing.AllocsPerRun(100, func() { _, _ = ParseMSISDN(s, kenya) }); n != 0 {

@@ -6,8 +6,8 @@ import (
 )
 
 // placeholderMarks are the marks with which other systems write a merge field. Longer marks come
-// first, so that [[ is not read as [. Single round brackets are not marks, because they are common
-// in running text: "your (name)".
+// first, so that the mark [[ is not read as the mark [. Single round brackets are not marks,
+// because they are common in running text: "your (name)".
 var placeholderMarks = []struct{ opening, closing string }{
 	{"${", "}"}, {"{%", "%}"}, {"((", "))"}, {"[[", "]]"}, {"<<", ">>"}, {"«", "»"},
 	{"{", "}"}, {"[", "]"}, {"<", ">"}, {"%", "%"}, {"#", "#"},
@@ -15,9 +15,9 @@ var placeholderMarks = []struct{ opening, closing string }{
 
 // Placeholders returns the parts of a body that look like merge fields of another system and name a
 // column: {name}, [name], ((name)), %name%, <name>, ${name} and the like. ParseTemplate reads them
-// as text, so every recipient would get them unchanged. isColumn reports whether a key, as FieldKey
-// returns it, is a column of the list. Placeholders returns each part once, in the order of the
-// body, and nothing that is inside a merge field.
+// as text, so every recipient would get them unchanged. The function isColumn reports whether a
+// key, in the form that FieldKey returns, is a column of the list. Placeholders returns each part
+// once, in the order of the body. It ignores the inside of merge fields.
 func Placeholders(body string, isColumn func(key string) bool) []string {
 	var found []string
 	for at := 0; at < len(body); {

@@ -44,7 +44,7 @@ func TestPlaceholders(t *testing.T) {
 	}
 }
 
-// A merge field in brackets is not also a placeholder of another system.
+// A merge field in brackets must not count as a placeholder of another system.
 func TestPlaceholders_MergeFieldInBrackets(t *testing.T) {
 	t.Parallel()
 	isColumn := func(key string) bool { return key == "name" }

@@ -2,8 +2,8 @@ package sms
 
 import "unicode/utf8"
 
-// Segments returns the number of segments that an SMS with this body is sent and
-// billed as, and its encoding.
+// Segments returns the number of segments in which an SMS with this body is sent and
+// billed. It also returns the encoding.
 //
 // It follows 3GPP TS 23.038 and 23.040. A single segment holds 160 septets in GSM-7 or
 // 70 UTF-16 code units in UCS-2. A longer message has segments of 153 septets or 67 code
@@ -24,20 +24,20 @@ func EncodingOf(body string) Encoding {
 }
 
 // CodeUnits returns the length of the body as gateways count it. In GSM-7 that is the
-// number of septets, where a character of the extension table counts two. In UCS-2 it is
-// the number of UTF-16 code units.
+// number of septets, and a character of the extension table counts as two. In UCS-2 it
+// is the number of UTF-16 code units.
 func CodeUnits(body string) int {
 	units, _, _ := measure(body)
 	return units
 }
 
-// Length is the length of a body in the units that gateways limit and bill.
+// Length has the lengths of a body in the units which gateways limit and bill.
 type Length struct {
-	// Encoding is the encoding that the body needs, as EncodingOf returns it.
+	// Encoding is the encoding that the body needs. It is the result of EncodingOf.
 	Encoding Encoding
-	// Units is the number of septets or UTF-16 code units, as CodeUnits returns it.
+	// Units is the number of septets or UTF-16 code units. It is the result of CodeUnits.
 	Units int
-	// Segments is the number of segments, as the function Segments returns it.
+	// Segments is the number of segments. It is the result of the function Segments.
 	Segments int
 }
 
@@ -53,9 +53,9 @@ func Measure(body string) Length {
 }
 
 // Fits reports whether the body is within a gateway's limits. A limit of 0 or less means
-// no limit. maxChars is compared with Units, so that a character of GSM-7's extension
-// table or an emoji counts two. A gateway whose documentation only mentions "characters"
-// may count such a character as one; counting two is the safe choice.
+// no limit. Fits compares maxChars with Units, so a character of GSM-7's extension table
+// and an emoji count as two. If a gateway's documentation only mentions "characters",
+// the gateway may count such a character as one. In that case two is the safe choice.
 func (l Length) Fits(maxChars, maxSegments int) bool {
 	return (maxChars <= 0 || l.Units <= maxChars) && (maxSegments <= 0 || l.Segments <= maxSegments)
 }
@@ -79,13 +79,13 @@ func (e Encoding) String() string {
 	return "UCS-2"
 }
 
-// alphabets holds how many septets or UTF-16 code units fit into one segment. The field "single" is
-// for a message of one segment. The field "part" is for each segment of a longer message, without its
-// header.
+// alphabets has the number of septets or UTF-16 code units that fit into one segment. The field
+// "single" is for a message of one segment. The field "part" is for each segment of a longer message,
+// without its header.
 var alphabets = [...]struct{ single, part int }{GSM7: {160, 153}, UCS2: {70, 67}}
 
-// measure returns the number of septets or UTF-16 code units and the encoding. parts is
-// the number of segments if the message does not fit into one.
+// measure returns the encoding and the number of septets or UTF-16 code units. The result
+// "parts" is the number of segments of a message that does not fit into one segment.
 func measure(body string) (units, parts int, enc Encoding) {
 	if units, parts, ok := measureGSM7(body); ok {
 		return units, parts, GSM7
@@ -94,8 +94,8 @@ func measure(body string) (units, parts int, enc Encoding) {
 	return units, parts, UCS2
 }
 
-// measureGSM7 returns what measure returns for a body in GSM-7. ok is false if the body has a
-// character outside GSM-7.
+// measureGSM7 is the part of the function "measure" for a body in GSM-7. The result "ok" is
+// false if the body has a character outside GSM-7.
 func measureGSM7(body string) (units, parts int, ok bool) {
 	room := 0
 	for i := 0; i < len(body); {
@@ -120,7 +120,7 @@ func measureGSM7(body string) (units, parts int, ok bool) {
 	return units, parts, true
 }
 
-// measureUCS2 returns what measure returns for a body in UCS-2.
+// measureUCS2 is the part of the function "measure" for a body in UCS-2.
 func measureUCS2(body string) (units, parts int) {
 	room := 0
 	for _, r := range body {

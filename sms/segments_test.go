@@ -92,8 +92,8 @@ func TestEncoding_Names(t *testing.T) {
 	}
 }
 
-// These are the tables of 3GPP TS 23.038, sections 6.2.1 and 6.2.1.1, in the order of
-// the codes. A zero byte stands in for the escape code, 0x1B; encodeGSM7 skips it.
+// These are the tables of 3GPP TS 23.038, sections 6.2.1 and 6.2.1.1, in the order of the codes.
+// At the code of the escape character, 0x1B, the table has a zero byte, which encodeGSM7 skips.
 const (
 	gsmBasic = "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞ\x00ÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?" +
 		"¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"
@@ -101,8 +101,8 @@ const (
 	gsmEscape    = 0x1B
 )
 
-// splitSegments encodes the whole body and splits it into segments, as a gateway does.
-// Tests compare sms.Segments with it.
+// splitSegments encodes the whole body and splits it into segments, as a gateway does. Tests
+// compare the results of sms.Segments with its results.
 func splitSegments(body string) (n, units int, enc sms.Encoding) {
 	if septets, ok := encodeGSM7(body); ok {
 		n = cut(len(septets), 160, 153, func(i int) bool { return septets[i] == gsmEscape })
@@ -134,8 +134,8 @@ func encodeGSM7(body string) (septets []byte, ok bool) {
 	return septets, true
 }
 
-// cut returns the number of segments that n units need. A segment must not end between
-// the two units of a pair. opensPair(i) is true if unit i is the first unit of a pair.
+// cut returns the number of segments that n units need. A segment must not end between the two
+// units of a pair. The function opensPair(i) reports whether unit i is the first unit of a pair.
 func cut(n, single, part int, opensPair func(i int) bool) (parts int) {
 	if n == 0 {
 		return 0

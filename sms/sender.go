@@ -7,15 +7,16 @@ import (
 	"unicode/utf8"
 )
 
-// ValidateSender checks the sender ID s against the limits of a gateway and returns an
-// error that names what to change. alphaMax is the maximum number of characters of a
-// name, and digitsMax the maximum number of digits of a number. A limit of 0 means that
-// the gateway publishes no limit; ValidateSender then uses 16.
+// ValidateSender checks the sender ID s against the limits of a gateway. Its error
+// names the necessary change. The parameter "alphaMax" is the maximum number of
+// characters of a name. The parameter "digitsMax" is the maximum number of digits of a
+// number. If the gateway publishes no limit, set the parameter to 0; ValidateSender
+// then uses 16.
 //
 // A number consists of digits, with an optional leading plus sign, which is not
-// counted. A name has at least one ASCII letter; its other characters are ASCII
-// letters, digits, inner spaces and . - _ &. Operators register such names, and each of
-// these characters is one septet in GSM-7. An empty sender is an error, so do not call
+// counted. A name has at least one ASCII letter. All its characters are ASCII letters,
+// digits, inner spaces and . - _ &. Operators register such names, and each of these
+// characters is one septet in GSM-7. An empty sender is an error, so do not call
 // ValidateSender if the gateway chooses the sender ID.
 func ValidateSender(s string, alphaMax, digitsMax int) error {
 	if s == "" {
@@ -43,9 +44,9 @@ func ValidateSender(s string, alphaMax, digitsMax int) error {
 // KoboMobile's limit for numbers (its documentation: "must <= 16chars for Numerical").
 const maxSender = 16
 
-// checkSenderLength returns an error if length, the length of a sender ID, is more than limit. The
-// parameter unit is what length counts: "digits" or "characters". The parameter "shown" is the sender
-// ID in the form that the error may contain.
+// checkSenderLength returns an error if the length of a sender ID is above the limit. The parameter
+// "unit" is the unit of the length: "digits" or "characters". The parameter "shown" is the sender ID
+// in the form that the error may contain.
 func checkSenderLength(shown string, length int, unit string, limit int) error {
 	switch {
 	case limit > 0 && length > limit:
@@ -56,7 +57,7 @@ func checkSenderLength(shown string, length int, unit string, limit int) error {
 	return nil
 }
 
-// allowedInSender reports whether a name may contain r.
+// allowedInSender reports whether a sender name may contain the character r.
 func allowedInSender(r rune) bool {
 	return isASCIILetter(r) || r >= '0' && r <= '9' || strings.ContainsRune(" .-_&", r)
 }

@@ -16,15 +16,16 @@ import (
 //
 // A field is written {{name}}. Spaces and capitals in the name do not matter. Each filter
 // follows after a colon, and a default follows after a bar: {{ First
-// Name:first:title|there }}. Four opening braces, {{{{, are rendered as two. Everything
-// else is text, including }} outside a field.
+// Name:first:title|there }}. Four opening braces, {{{{, are rendered as two braces. All
+// other characters are text, including }} outside a field.
 type Template struct {
 	parts  []part
 	fields []string
 	plain  bool
 }
 
-// part is a piece of text and the merge field that follows the text. The last part has no field.
+// part is a piece of text and the merge field that follows this text. The last part of a template
+// has no field.
 type part struct {
 	text       string
 	field      string
@@ -56,22 +57,22 @@ func ParseTemplate(body string) (*Template, error) {
 	return p.t, nil
 }
 
-// Fields returns the distinct fields in the order of their first use, each as FieldKey
-// returns it. The caller must not modify the slice.
+// Fields returns the distinct fields in the order of their first use, in the form that FieldKey
+// returns. The caller must not modify the slice.
 func (t *Template) Fields() []string { return t.fields }
 
 // Plain reports whether Render always returns exactly the body. A body that contains
 // {{{{ is not plain, even if it has no field.
 func (t *Template) Plain() bool { return t.plain }
 
-// Render appends the body for one recipient to dst and returns the extended slice. It
-// calls value with the key of each field, as FieldKey returns it, and inserts the result
-// without its leading and trailing spaces and invisible characters. Values are text: a
-// {{name}} in a value is not replaced.
+// Render appends the body for one recipient to dst and returns the extended slice. It calls the
+// function "value" with the key of each field, in the form that FieldKey returns. It inserts the
+// result without leading and trailing spaces and invisible characters. Values are text: a {{name}} in
+// a value is not replaced.
 //
 // If a value is blank, or a spreadsheet error such as #N/A, Render inserts the field's default
-// instead. A field with neither a value nor a default is rendered as nothing. The result "missing" is
-// the first such field, or "" if there is none.
+// instead. If a field has neither a value nor a default, Render inserts nothing. The result "missing"
+// is the first such field, or "" if every field has a value or a default.
 //
 // If the result is longer than MaxRendered bytes, the message is too long to be sent and
 // the result may be incomplete. Render does not allocate if dst has enough capacity and the
@@ -106,7 +107,7 @@ func (t *Template) Render(dst []byte, value func(field string) string) (out []by
 }
 
 // AppendMissing appends to dst the fields that have neither a value nor a default, each once, and
-// returns the extended slice. value is the same function as in a call of Render.
+// returns the extended slice. The parameter "value" is the same function as in a call of Render.
 func (t *Template) AppendMissing(dst []string, value func(field string) string) []string {
 	from := len(dst)
 	for i := range t.parts {
@@ -139,13 +140,13 @@ func FieldKey(name string) string {
 
 // TemplateError is a mistake in the merge fields of a body.
 type TemplateError struct {
-	// Line and Column are the place of the mistake, each counted from 1. Column counts
-	// characters.
+	// Line and Column are the place of the mistake. Both are counted from 1, and Column is counted
+	// in characters.
 	Line, Column int
-	// Problem describes the mistake and what to write instead.
+	// Problem describes the mistake and the correct form.
 	Problem string
 
-	lines int // number of lines of the body
+	lines int // lines is the number of lines of the body.
 }
 
 // Error returns the place and the problem. It names the line only if the body has more
@@ -160,7 +161,7 @@ func (e *TemplateError) Error() string {
 type templateParser struct {
 	body    string
 	t       *Template
-	text    strings.Builder // the text after the last field
+	text    strings.Builder // text is the text after the last field.
 	count   int             // fields, including repeated ones
 	escaped bool            // the body contains {{{{
 }
@@ -186,8 +187,8 @@ func (p *templateParser) parse() error {
 			p.escaped = true
 			at += len(escapedOpen)
 		case strings.HasPrefix(rest, "{{{"):
-			// The first brace is text and the next two open the field, so that {{{name}}}
-			// is rendered as the value in braces.
+			// The first brace is text, and the next two braces open the field. So {{{name}}} is
+			// rendered as the value in braces.
 			p.text.WriteByte('{')
 			at++
 		default:
@@ -203,7 +204,8 @@ func (p *templateParser) parse() error {
 	return nil
 }
 
-// field parses the merge field that begins at byte offset start, and returns its length in bytes.
+// The method "field" parses the merge field that begins at the byte offset "start", and returns its
+// length in bytes.
 func (p *templateParser) field(start int) (length int, err error) {
 	inside := p.body[start+len(fieldOpens):]
 	end := strings.IndexAny(inside, "{}\r\n")
@@ -273,7 +275,7 @@ func isBlankRune(r rune) bool {
 	return unicode.IsSpace(r) || unicode.Is(unicode.Cf, r)
 }
 
-// parseMaxLength parses the N of the filter max:N. ok is false if N is not from 1 to
+// parseMaxLength parses the N of the filter max:N. The result "ok" is false unless N is from 1 to
 // MaxRendered.
 func parseMaxLength(s string) (n int, ok bool) {
 	n, err := strconv.Atoi(strings.TrimSpace(s))

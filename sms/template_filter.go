@@ -12,8 +12,8 @@ import (
 // filter changes the value of a merge field.
 type filter struct {
 	name   string
-	n      int    // for max:N, the maximum number of characters; for number:N, the number of decimals
-	layout string // for date, the layout as in package time
+	n      int    // in max:N the maximum number of characters, and in number:N the number of decimals
+	layout string // the layout of the filter "date", as in package time
 }
 
 const filterList = "upper, lower, title, first, trim, max:20, number and date"
@@ -53,7 +53,7 @@ func parseFilters(s string) (out []filter, err error) {
 				}
 			}
 		case "":
-			return nil, fmt.Errorf("no filter after the colon; it must be one of %s", filterList)
+			return nil, fmt.Errorf("the filter after the colon is missing; it must be one of %s", filterList)
 		default:
 			return nil, fmt.Errorf("unknown filter %.20q; it must be one of %s", f.name, filterList)
 		}
@@ -62,8 +62,8 @@ func parseFilters(s string) (out []filter, err error) {
 	return out, nil
 }
 
-// looksLikeFilter reports whether a default is probably meant as a filter. Other template
-// languages write filters after a bar: {{name|upper}}, {{name|default:"there"}}.
+// looksLikeFilter reports whether the writer of a default probably meant a filter. Other
+// template languages write filters after a bar: {{name|upper}}, {{name|default:"there"}}.
 func looksLikeFilter(fallback string) bool {
 	word, _, _ := strings.Cut(strings.ToLower(strings.TrimSpace(fallback)), ":")
 	switch strings.TrimSpace(word) {
@@ -75,8 +75,8 @@ func looksLikeFilter(fallback string) bool {
 	return false
 }
 
-// apply applies the filter to dst[from:] and returns the changed slice. dst[from:] must
-// not begin or end with blank or invisible characters.
+// The method "apply" applies the filter to dst[from:] and returns the changed slice. dst[from:]
+// must not begin or end with blank or invisible characters.
 func (f filter) apply(dst []byte, from int) []byte {
 	switch f.name {
 	case "upper":
@@ -102,8 +102,8 @@ func (f filter) apply(dst []byte, from int) []byte {
 }
 
 // titleRune returns r as a capital letter at the beginning of a word, and as a lower-case letter
-// elsewhere. previous is the preceding rune, 0 at the start. A word continues after an apostrophe
-// (Ng'ang'a), but not after a dash (Mary-Ann).
+// elsewhere. The parameter "previous" is the preceding rune, or 0 at the start. A word continues
+// after an apostrophe (Ng'ang'a), but not after a dash (Mary-Ann).
 func titleRune(r, previous rune) rune {
 	if previous == 0 || unicode.IsSpace(previous) || unicode.Is(unicode.Pd, previous) {
 		return unicode.ToTitle(r)
@@ -111,9 +111,9 @@ func titleRune(r, previous rune) rune {
 	return unicode.ToLower(r)
 }
 
-// mapTail replaces each rune r of dst[from:] by change(r, previous), where previous is the
-// preceding rune, 0 for the first. It uses the space after dst as a buffer, because a changed
-// letter may need more bytes.
+// mapTail replaces each rune r of dst[from:] by the result of change(r, previous). The
+// argument "previous" is the preceding rune, or 0 for the first rune. mapTail uses the free
+// capacity after dst as a buffer, because a changed letter may need more bytes.
 func mapTail(dst []byte, from int, change func(r, previous rune) rune) []byte {
 	end := len(dst)
 	previous := rune(0)
@@ -150,7 +150,7 @@ func squeezeTail(dst []byte, from int) []byte {
 
 // cutTail cuts dst[from:] to its first n runes. If the cut would split a visible
 // character (a letter and its accent, an emoji and its skin colour), it removes the
-// whole character. If nothing would remain, it splits the character instead.
+// whole character. If no character would remain, it splits the character instead.
 func cutTail(dst []byte, from, n int) []byte {
 	end := from
 	for ; n > 0 && end < len(dst); n-- {

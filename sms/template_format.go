@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// keepDecimals is the n of the filter "number" without an argument: the value keeps its decimals.
+// keepDecimals is the value of n for the filter "number" without an argument. It means that the
+// value keeps its decimals.
 const keepDecimals = -1
 
 // maxDecimals is the largest number of decimals N in the filter "number:N".
@@ -62,8 +63,8 @@ func formatNumber(dst []byte, from, n int) []byte {
 	return dst
 }
 
-// splitNumber splits a decimal number into its digits before and after the point. ok is false if v
-// is not a number, such as a number in scientific notation or one with letters.
+// splitNumber splits a decimal number into its digits before and after the point. The result "ok"
+// is false if v is not a plain number, for example if it has letters or is in scientific notation.
 func splitNumber(v []byte) (whole, decimals []byte, negative, percent, ok bool) {
 	if rest, found := bytes.CutPrefix(v, []byte("\u2212")); found {
 		v, negative = rest, true
@@ -83,14 +84,14 @@ func splitNumber(v []byte) (whole, decimals []byte, negative, percent, ok bool) 
 			return nil, nil, false, false, false
 		}
 	}
-	// The results are copies, because the caller overwrites v while it uses them.
+	// The results are copies, because the caller overwrites v while it uses the results.
 	return bytes.Join(groups, nil), bytes.Clone(d), negative, percent, true
 }
 
 func allDigits(b []byte) bool { return len(bytes.Trim(b, "0123456789")) == 0 }
 
 // roundDigits removes the last n digits and rounds the remaining number, half away from zero. The
-// first digit must be 0, so that a carry has room.
+// first digit must be 0, because rounding may carry into this digit.
 func roundDigits(digits []byte, n int) []byte {
 	if n <= 0 {
 		return digits
@@ -107,7 +108,8 @@ func roundDigits(digits []byte, n int) []byte {
 	return digits
 }
 
-// dateForms are the forms of a date that the filter "date" can write. The first is the default.
+// dateForms are the forms of a date that the filter "date" can write. The first form is the
+// default.
 var dateForms = []struct{ name, layout string }{
 	{"", "2 Jan 2006"},
 	{"long", "2 January 2006"},
@@ -117,7 +119,7 @@ var dateForms = []struct{ name, layout string }{
 }
 
 // dateLayouts are the forms of a date that the filter "date" can read. A date such as 09/12/2026
-// begins with the day, as in Kenya and Nigeria; 12/25/2026 can only begin with the month.
+// begins with the day, as in Kenya and Nigeria. But 12/25/2026 can only begin with the month.
 var dateLayouts = []string{
 	"2006-1-2", "2006/1/2", "2/1/2006", "2-1-2006", "2.1.2006", "1/2/2006", "1-2-2006",
 	"2 Jan 2006", "2 January 2006", "2-Jan-2006", "2-January-2006", "Jan 2, 2006", "January 2, 2006", "Jan 2 2006", "January 2 2006",

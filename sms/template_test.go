@@ -114,7 +114,7 @@ func TestTemplate_MistakesNameThePlaceAndTheRemedy(t *testing.T) {
 		"{{name:number:7}}":          "character 1: number takes 0 to 6 decimals, e.g. {{amount:number:2}}",
 		"{{due:date:roman}}":         `character 1: unknown filter "roman"; it must be one of upper, lower, title, first, trim, max:20, number and date`,
 		"{{due|date}}":               `character 1: "date" after the | would be the default; write filters after colons: {{name:upper|there}}`,
-		"{{name:}}":                  "character 1: no filter after the colon",
+		"{{name:}}":                  "character 1: the filter after the colon is missing",
 		"{{name:max}}":               "character 1: max needs a number of characters, e.g. {{name:max:20}}",
 		"{{name:max:0}}":             "character 1: max needs a number",
 		"{{name:max:x}}":             "character 1: max needs a number",

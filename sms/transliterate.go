@@ -8,8 +8,9 @@ import (
 
 // Transliterate converts the body to GSM-7 if every character outside GSM-7 has another form with
 // the same meaning. Examples are straight quotes for curly ones, hyphens for dashes, "..." for an
-// ellipsis, plain spaces, "NGN" for ₦, and one character for a letter followed by its accent. The
-// result changed is the number of characters that Transliterate replaced or removed.
+// ellipsis, plain spaces, "NGN" for ₦, and one accented character for a letter that is followed
+// by an accent. The result "changed" is the number of characters that Transliterate replaced or
+// removed.
 //
 // It returns the unchanged body and 0 in three cases: a character outside GSM-7 has no such form,
 // the result would take more segments, or the result would be blank. Letters of other scripts,
@@ -82,7 +83,7 @@ func gsm7Form(r rune) (string, bool) {
 
 // composed returns the GSM-7 character for a letter followed by a combining accent, or 0
 // if GSM-7 has no such character. Some keyboards and file systems write an accented letter
-// that way.
+// as these two characters.
 func composed(letter, accent rune) rune {
 	var letters, whole string
 	switch accent {
@@ -108,8 +109,8 @@ func composed(letter, accent rune) rune {
 	return []rune(whole)[i]
 }
 
-// plainForm describes a character that GSM-7 lacks: the field "text" replaces the character, and the
-// field name is its name in messages to the user, such as "an em dash".
+// plainForm describes a character that GSM-7 lacks. The field "text" replaces the character. The
+// field "name" names the character in messages to the user, such as "an em dash".
 type plainForm struct{ text, name string }
 
 const (
@@ -120,7 +121,7 @@ const (
 	bullet    = "a bullet"
 )
 
-// plainForms holds the characters outside GSM-7 that have a GSM-7 form. gsm7Form adds
+// plainForms holds the characters outside GSM-7 that have a GSM-7 form. gsm7Form also handles
 // full-width and mathematical characters.
 var plainForms = map[rune]plainForm{
 	'`': {"'", "a backtick"}, '´': {"'", "an accent without a letter"},

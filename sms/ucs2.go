@@ -16,20 +16,22 @@ type UCS2Cause struct {
 	// Count is the number of characters outside GSM-7. Kinds is the number of different
 	// characters among them. Characters is the number of all characters of the body.
 	Count, Kinds, Characters int
-	// Segments is the number of segments of the body. Without is the number of segments if
-	// one GSM-7 character of one septet replaced each character outside GSM-7.
+	// Segments is the number of segments of the body. Without is the number of segments
+	// that the body would have if each character outside GSM-7 were a GSM-7 character of
+	// one septet.
 	Segments, Without int
 	// Transliterated is the number of segments after Transliterate, or 0 if Transliterate
 	// would not change the body.
 	Transliterated int
 	// Untransliterable is the first character for which Transliterate has no GSM-7 form,
-	// and UntransliterableAt its position. Both are 0 if there is none.
+	// and UntransliterableAt is its position. Both are 0 if every character has such a
+	// form.
 	Untransliterable   rune
 	UntransliterableAt int
 }
 
-// ExplainUCS2 finds the characters that make a body UCS-2. ok is false if the body is
-// GSM-7.
+// ExplainUCS2 finds the characters that make a body UCS-2. The result "ok" is false if
+// the body is GSM-7.
 func ExplainUCS2(body string) (c UCS2Cause, ok bool) {
 	if EncodingOf(body) == GSM7 {
 		return UCS2Cause{}, false
@@ -61,9 +63,9 @@ func ExplainUCS2(body string) (c UCS2Cause, ok bool) {
 	return c, true
 }
 
-// Few reports whether only a few characters outside GSM-7 make the body take more
-// segments. Few means at most three characters, or at most a tenth of the body. In that
-// case a program should warn the user.
+// Few reports whether the body takes more segments only because of a few characters
+// outside GSM-7. "A few" means at most three characters, or at most a tenth of the
+// body. If Few returns true, a program should warn the user.
 func (c UCS2Cause) Few() bool {
 	return c.Without < c.Segments && (c.Count <= 3 || c.Count*10 <= c.Characters)
 }
