@@ -17,14 +17,15 @@ type Action struct {
 	Does string
 	// Needs are the required parameters. Takes are the optional parameters.
 	Needs, Takes []string
-	// Confirm describes the effect that the user must confirm before the action. It continues a
-	// sentence that begins with the action's name: "deletes all contacts permanently". It is empty
-	// if no confirmation is needed. The calling program asks for the confirmation; Do does not.
+	// Confirm describes the effect that the user must confirm before the action. The text
+	// continues a sentence that begins with the action's name: "deletes all contacts permanently".
+	// It is empty if no confirmation is needed. The calling program must ask for the confirmation,
+	// because Do does not ask.
 	Confirm string
-	// Reads reports whether the action only reads: it can be repeated without harm after an error.
+	// Reads is true if the action only reads, so that it can be repeated without harm after an error.
 	Reads bool
 	// Failed returns an error if the table that Do returned shows that a part of the action failed. The program
-	// prints the table first. nil means that the table shows no failures.
+	// prints the table first. If Failed is nil, the table never shows failures.
 	Failed func(Table) error
 	// Do performs the action once. The provider p must be of the Kind that lists the action. The
 	// parameters params must have passed Check. The returned table holds the data to show and may

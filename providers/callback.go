@@ -17,34 +17,35 @@ type Callback struct {
 	ContentType string
 	// Body is the whole body of the request.
 	Body []byte
-	// Place is the part of the URL's path that follows "delivery/". It is empty unless Tuma's call to
-	// the gateway named a URL with such a part. Then Place identifies the call of the delivery report.
+	// Place is the part of the URL's path that follows "delivery/". It is set only if Tuma's call to
+	// the gateway named a URL with such a part. Then it identifies the call that the delivery report
+	// is about.
 	Place string
 }
 
 // DeliveryParser is a Provider whose gateway sends delivery reports (DLR) to a URL.
 type DeliveryParser interface {
-	// ParseDelivery returns the delivery reports of one callback, at least one. The error wraps
-	// ErrCallback or ErrCallbackMethod and contains no part of the callback.
+	// ParseDelivery returns the delivery reports of one callback, which has at least one. The error
+	// wraps ErrCallback or ErrCallbackMethod and contains no part of the callback.
 	ParseDelivery(c Callback) ([]DLR, error)
 }
 
 // InboundParser is a Provider whose gateway forwards incoming messages (MO) to a URL.
 type InboundParser interface {
-	// ParseInbound returns the messages of one callback, at least one. The error wraps ErrCallback or
-	// ErrCallbackMethod and contains no part of the callback.
+	// ParseInbound returns the messages of one callback, which has at least one. The error wraps
+	// ErrCallback or ErrCallbackMethod and contains no part of the callback.
 	ParseInbound(c Callback) ([]Inbound, error)
 }
 
 // OptOutParser is a Provider whose gateway sends the opt-outs of subscribers to a URL.
 type OptOutParser interface {
-	// ParseOptOut returns the opt-outs of one callback, at least one. The error wraps ErrCallback or
-	// ErrCallbackMethod and contains no part of the callback.
+	// ParseOptOut returns the opt-outs of one callback, which has at least one. The error wraps
+	// ErrCallback or ErrCallbackMethod and contains no part of the callback.
 	ParseOptOut(c Callback) ([]OptOut, error)
 }
 
 var (
-	// ErrCallback means that a callback is not one that the gateway documents.
+	// ErrCallback means that the gateway does not document such a callback.
 	ErrCallback = errors.New("not a callback of this gateway")
 	// ErrCallbackMethod means that the gateway documents another HTTP method for the callback.
 	ErrCallbackMethod = errors.New("not the HTTP method of this callback")
@@ -56,8 +57,9 @@ const (
 	minPathSecret = 8
 )
 
-// CheckPathSecret returns an error if the text cannot be the secret in a callback's URL: it must have
-// 8 to 128 characters that a URL's path contains without escapes. The error does not contain the text.
+// CheckPathSecret returns an error if the text cannot be the secret in a callback's URL. The secret
+// must have 8 to 128 characters that a URL's path may contain without escapes. The error does not
+// contain the text.
 func CheckPathSecret(secret Secret) error {
 	const plain = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~"
 	text := secret.Reveal()

@@ -5,17 +5,18 @@ import (
 	"slices"
 )
 
-// GatewayCode is a code of a gateway, and what it means to Tuma. docs/reasons.md lists the codes of all
+// GatewayCode is a code of a gateway, with its meaning for Tuma. docs/reasons.md lists the codes of all
 // gateways.
 type GatewayCode struct {
 	// Code is the code as the results show it. Text is the gateway's own text for the code, if known.
 	Code, Text string
-	// Outcome, Scope and Cause are those of the Error or Result that the provider makes of this code.
+	// Outcome, Scope and Cause are the fields of the Error or Result that the provider returns for this
+	// code.
 	Outcome Outcome
 	Scope   Scope
 	Cause   Cause
-	// Reason is the reason of a recipient with this code; empty if the code is about more than one
-	// recipient.
+	// Reason is the reason of a recipient with this code. It is empty if the code is about more than
+	// one recipient.
 	Reason string
 }
 

@@ -2,21 +2,22 @@ package providers
 
 import "github.com/tuma-sms/tuma/sms"
 
-// DLR is a delivery report: the gateway's callback about a message it accepted. DLRs may arrive
-// twice, out of order, and before the answer to the call. A program that stores them must use
-// MessageID as the key and must not replace a final status.
+// DLR is a delivery report. The gateway sends it by callback, about a message that it has
+// accepted. A DLR may arrive twice, out of order, or before the answer to the call. A program
+// that stores DLRs must use MessageID as the key and must not replace a final status.
 type DLR struct {
 	// MessageID is the gateway's ID of the message.
 	MessageID string
-	// To is the recipient; 0 if the DLR does not name the recipient.
+	// To is the recipient. It is 0 if the DLR does not name the recipient.
 	To sms.MSISDN
 	// Status is the message's delivery status.
 	Status MessageStatus
-	// Reason is the gateway's code for the reason why the message was not delivered; empty if the
-	// gateway gave no code.
+	// Reason is the gateway's code for the reason why the message was not delivered. It is empty if
+	// the gateway gave no code.
 	Reason string
-	// Blacklisted reports whether the gateway did not send the message because the recipient is on the
-	// gateway's list of refused numbers. In an answer to a call, ReasonBlacklisted has this meaning.
+	// Blacklisted is true if the gateway did not send the message, because the recipient is on the
+	// gateway's list of refused numbers. In an answer to a call, ReasonBlacklisted has the same
+	// meaning.
 	Blacklisted bool
 	// Fields holds the gateway's other fields, under the gateway's names.
 	Fields map[string]string
@@ -34,7 +35,7 @@ type MessageStatus struct {
 
 // OptOut is a subscriber's request not to receive messages any more.
 type OptOut struct {
-	// From is the sender ID that the request applies to; empty means all sender IDs.
+	// From is the sender ID to which the request applies. Empty means all sender IDs.
 	From string
 	// Number is the subscriber's number.
 	Number sms.MSISDN

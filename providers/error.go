@@ -11,13 +11,13 @@ import (
 // text of the cause. The zero value means that the cause is not given.
 type Cause string
 
-// The causes. The worker chooses its next step by the cause.
+// These are the causes. The worker chooses its next step by the cause.
 const (
 	// CauseConnection: the request was not written, in most cases because there was no connection.
 	// Nothing was sent.
 	CauseConnection Cause = "connection"
-	// CauseNoAnswer: the request may have been written, but no usable answer came back (reset, EOF,
-	// deadline, cancellation, a panic in the client).
+	// CauseNoAnswer: the request may have been written, but the client got no usable answer (reset,
+	// EOF, deadline, cancellation, a panic in the client).
 	CauseNoAnswer Cause = "no_answer"
 	// CauseGateway: the gateway, or a server in front of it, answered with an error (HTTP 5xx, or
 	// error_gw of kobo).
@@ -34,8 +34,8 @@ const (
 	CauseCredit Cause = "credit"
 	// CauseBilling: the gateway could not debit the account; the error is temporary.
 	CauseBilling Cause = "billing"
-	// CauseThrottled: the account sends too fast. Error.RetryAfter holds the wait if the gateway
-	// requested one.
+	// CauseThrottled: the account sends too fast. If the gateway requested a wait, Error.RetryAfter
+	// holds it.
 	CauseThrottled Cause = "throttled"
 	// CauseRefused: the gateway refused the request itself (sender ID, route, parameters, size).
 	CauseRefused Cause = "refused"
@@ -58,9 +58,9 @@ type Error struct {
 	// KeepKey reports whether the next attempt must carry the same idempotency key. KeepKey is true
 	// if the gateway reports an error but may have started to send.
 	KeepKey bool
-	// RetryAfter is the wait that the gateway requested; 0 if the gateway requested none.
+	// RetryAfter is the wait that the gateway requested. It is 0 if the gateway requested no wait.
 	RetryAfter time.Duration
-	// Err is the underlying error, without secrets; nil if there is none.
+	// Err is the underlying error, without secrets. It may be nil.
 	Err error
 }
 
@@ -90,13 +90,15 @@ func (e *Error) Error() string {
 func (e *Error) Unwrap() error { return e.Err }
 
 // NoCall returns the error for a batch that cannot be sent. The caller has made no HTTP request for
-// the batch. The error is Rejected, with Scope Campaign. reason is the text of the error.
+// the batch. The error is Rejected, with Scope Campaign. The parameter "reason" is the text of the
+// error.
 func NoCall(op, reason string) *Error {
 	return &Error{Op: op, Outcome: Rejected, Scope: Campaign, Cause: CauseRefused, Err: errors.New(reason)}
 }
 
-// Refusal returns why a batch cannot be sent through a gateway with this Info: the batch has no
-// recipients, or more than MaxRecipients. For a batch that can be sent, Refusal returns "".
+// Refusal returns the reason why a batch cannot be sent through a gateway with this Info. A batch
+// cannot be sent if it has no recipients, or more than MaxRecipients. For all other batches,
+// Refusal returns "".
 func (i Info) Refusal(b Batch) string {
 	switch {
 	case len(b.To) == 0:

@@ -7,23 +7,24 @@ import (
 )
 
 const (
-	// maxCallSize is the largest Info.MaxRecipients that is accepted. The rate limiter of an account
-	// grants no larger call.
+	// maxCallSize is the largest Info.MaxRecipients that is accepted. It is the largest call that
+	// the rate limiter of an account grants.
 	maxCallSize = 100_000
-	// maxMessageSegments is the largest Info.MaxSegments that is accepted: 255 parts is the limit of
-	// the SMS standard (3GPP TS 23.040).
+	// maxMessageSegments is the largest Info.MaxSegments that is accepted. The SMS standard (3GPP TS
+	// 23.040) allows up to 255 parts.
 	maxMessageSegments = 255
 )
 
 var (
 	// infoName matches names of providers, which are part of messages and metrics.
 	infoName = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
-	// infoFingerprint matches fingerprints: one word, which is part of Redis keys as a hash tag.
+	// infoFingerprint matches fingerprints. A fingerprint is one word, which Redis keys contain as a
+	// hash tag.
 	infoFingerprint = regexp.MustCompile(`^[!-z|~]{1,128}$`)
 )
 
-// Check returns an error that joins all mistakes in i, each with the name of its field, or nil.
-// Without a valid Info a worker would fail later, at a claim or at a call.
+// Check returns nil, or an error that joins all mistakes in the Info i, each with the name of its
+// field. Without a valid Info a worker would fail later, at a claim or at a call.
 func (i Info) Check() error {
 	var mistakes []error
 	wrong := func(format string, args ...any) { mistakes = append(mistakes, fmt.Errorf(format, args...)) }

@@ -11,7 +11,7 @@ func TestInfoCheck_NamesEachWrongField(t *testing.T) {
 	good := Info{Name: "kobo", Fingerprint: "00ff:user@x", MaxRecipients: 1}
 	for name, tt := range map[string]struct {
 		change func(*Info)
-		want   []string // the start of each line; none: the Info is valid
+		want   []string // the start of each expected line; nil if the Info is valid
 	}{
 		"the smallest":            {func(*Info) {}, nil},
 		"the largest":             {func(i *Info) { i.MaxRecipients, i.MaxSegments, i.KeyTTL = 100_000, 255, 1 }, nil},

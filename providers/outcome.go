@@ -2,11 +2,11 @@ package providers
 
 import "fmt"
 
-// Outcome is what is known about a message after its call ended, with or without an answer.
+// Outcome is the knowledge about a message after the end of its call, with or without an answer.
 type Outcome uint8
 
-// The outcomes. Unknown is the zero value, because Unknown is the safe outcome. A message of
-// unknown outcome is never sent again without an idempotency key and never counted as failed.
+// These are the outcomes. Unknown is the zero value, because Unknown is the safe outcome: a message
+// of unknown outcome is never sent again without an idempotency key, and never counts as failed.
 const (
 	// Unknown: the gateway may have taken the message.
 	Unknown Outcome = iota
@@ -28,19 +28,19 @@ func (o Outcome) String() string {
 	return fmt.Sprintf("outcome(%d)", uint8(o))
 }
 
-// Scope is what an answer applies to.
+// Scope is the range of messages to which an answer applies.
 type Scope uint8
 
-// The scopes, from the narrowest to the widest.
+// These are the scopes, from the narrowest to the widest.
 const (
 	// Recipient: the answer applies only to this recipient's message. Only answers with this scope
 	// use up an attempt of the message.
 	Recipient Scope = iota
 	// Call: the answer applies to this HTTP request. Other calls of the campaign may succeed.
 	Call
-	// Text: every call with this text would get this answer, e.g. for a text that the gateway calls
-	// invalid. In a plain campaign all calls have this text. In a campaign with merge fields other
-	// calls have other texts, so they may succeed.
+	// Text: every call with this text would get this answer, e.g. if the gateway refuses the text
+	// as invalid. In a plain campaign all calls have this text. In a campaign with merge fields
+	// other calls have other texts, so they may succeed.
 	Text
 	// Campaign: every call of the campaign would get this answer, e.g. for a refused sender ID or a
 	// malformed request.

@@ -1,16 +1,16 @@
 // Package providers defines the contract between Tuma and an SMS gateway.
 //
 // A Provider implements one gateway's wire protocol: it submits one batch to the gateway once and
-// translates the answer. It does not retry, wait, start goroutines or keep state between calls. For
-// all providers, the worker does the retries, rate limits, account holds and bookkeeping.
+// translates the answer. It does not retry, wait, start goroutines or keep state between calls. The
+// worker handles retries, rate limits, account holds and records for all providers.
 //
-// Words used here: a call is one HTTP request to a gateway. A sender ID is the name or number from
-// which a message comes. A segment is one of the parts into which a long SMS is split. A DLR
-// (delivery report) tells what happened to a message that the gateway accepted. An MO (mobile
+// These words are used here. A call is one HTTP request to a gateway. A sender ID is the name or
+// number from which a message comes. A segment is one of the parts into which a long SMS is split. A
+// DLR (delivery report) has the delivery status of a message that the gateway accepted. An MO (mobile
 // originated) message is a message that a subscriber sent to the account. An idempotency key lets a
 // gateway recognise a repeated call, so that the gateway sends each message only once.
 //
-// Kind and Settings connect a provider to the configuration; package catalog lists all kinds. Package
+// Kind and Settings connect a provider to the configuration. Package catalog lists all kinds. Package
 // httpclient has the HTTP client that all providers use.
 package providers
 
@@ -22,11 +22,12 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// Provider sends messages through one account at one gateway. An implementation may also have the
-// optional capabilities Balancer, StatusPoller, SpanPoller, Reporter, Reconciler, InboxReader,
-// BackgroundSender, DeliveryParser, InboundParser and OptOutParser; a type assertion finds them. Every method is safe for concurrent use.
+// Provider sends messages through one account at one gateway. An implementation may also have the optional capabilities
+// Balancer, StatusPoller, SpanPoller, Reporter, Reconciler, InboxReader, BackgroundSender, DeliveryParser,
+// InboundParser and OptOutParser. Callers find these capabilities by a type assertion. Every method is safe for
+// concurrent use.
 type Provider interface {
-	// Info returns the facts about the gateway and the account. They do not change while the
+	// Info returns the facts about the gateway and the account. These facts do not change while the
 	// program runs.
 	Info() Info
 
@@ -37,8 +38,8 @@ type Provider interface {
 	// With an error it returns no results. The error is an *Error, and its Outcome and Scope apply
 	// to every recipient of the batch.
 	//
-	// ctx bounds the whole call. If ctx ends when the gateway may already have the request, the
-	// error's Outcome is Unknown, never Retryable.
+	// The context ctx limits the whole call. If ctx ends when the gateway may already have the
+	// request, the error's Outcome is Unknown, and never Retryable.
 	Send(ctx context.Context, b Batch) ([]Result, error)
 }
 
@@ -51,8 +52,8 @@ type Balancer interface {
 
 // StatusPoller is a Provider that can read the delivery status of a message the gateway accepted.
 type StatusPoller interface {
-	// MessageStatus reads the delivery status of one message. messageID is the gateway's ID, as
-	// Send returned it in Result.MessageID. Errors are *Error.
+	// MessageStatus reads the delivery status of one message. The parameter "messageID" is the gateway's
+	// ID from Result.MessageID. Errors are *Error.
 	MessageStatus(ctx context.Context, messageID string) (MessageStatus, error)
 }
 
@@ -61,9 +62,9 @@ type StatusPoller interface {
 type SpanPoller interface {
 	StatusPoller
 	// MessageStatuses reads the delivery statuses of the messages that the gateway took or sent from
-	// start to end, with one request. Both times are cut to whole seconds. The list may also hold
-	// messages outside this time, messages of other programs, and one message several times. Errors
-	// are *Error. An error that wraps ErrReplyTooLong means that a shorter span must be requested.
+	// start to end, with one request. Both times are rounded down to whole seconds. The list may
+	// also hold messages outside this time, messages of other programs, and one message several
+	// times. Errors are *Error. If an error wraps ErrReplyTooLong, request a shorter span.
 	MessageStatuses(ctx context.Context, start, end time.Time) ([]ListedStatus, error)
 }
 
@@ -75,7 +76,7 @@ type ListedStatus struct {
 	To sms.MSISDN
 	// Status is the delivery status.
 	Status MessageStatus
-	// At is the time at which the message was delivered, by the gateway's clock; zero if the gateway
+	// At is the time at which the message was delivered, by the gateway's clock. It is zero if the gateway
 	// gives no time.
 	At time.Time
 }
@@ -87,9 +88,9 @@ var ErrReplyTooLong = errors.New("the reply is too long")
 type Reporter interface {
 	// ReportKinds returns the names of the available reports, the most common one first.
 	ReportKinds() []string
-	// Report downloads the report of the given kind, with the gateway's columns. The report covers
-	// the time from start to end if the gateway supports limits; a zero time sets no limit. Errors
-	// are *Error.
+	// Report downloads the report of the given kind, with the gateway's columns. If the gateway
+	// supports limits, the report covers the time from start to end. A zero time sets no limit.
+	// Errors are *Error.
 	Report(ctx context.Context, kind string, start, end time.Time) (Table, error)
 }
 
@@ -97,9 +98,9 @@ type Reporter interface {
 // message of unknown outcome was taken.
 type Reconciler interface {
 	// Taken returns the account's messages that the gateway took or sent from start to end. Both
-	// times are cut to whole seconds. The list may also hold messages outside this time. A message
-	// in the list was certainly taken. A message that is missing in the list may nevertheless have
-	// been taken. Errors are *Error.
+	// times are rounded down to whole seconds. The list may also hold messages outside this time.
+	// If a message is in the list, it was certainly taken. If a message is missing, it may still
+	// have been taken. Errors are *Error.
 	Taken(ctx context.Context, start, end time.Time) ([]TakenMessage, error)
 }
 
@@ -111,7 +112,8 @@ type TakenMessage struct {
 	To sms.MSISDN
 	// From is the sender ID.
 	From string
-	// At is the time at which the gateway took or sent the message; zero if the gateway gives no time.
+	// At is the time at which the gateway took or sent the message. It is zero if the gateway gives no
+	// time.
 	At time.Time
 }
 
@@ -123,28 +125,29 @@ type Table struct {
 
 // InboxReader is a Provider that can read incoming messages (MO) from the gateway.
 type InboxReader interface {
-	// Inbox returns incoming messages in the gateway's order. lastID is the ID of the last message
-	// the caller already has; an empty lastID requests all messages. Gateways without message IDs
-	// ignore lastID. An empty inbox is not an error. Errors are *Error.
+	// Inbox returns incoming messages in the gateway's order. The parameter "lastID" is the ID of
+	// the last message that the caller already has. An empty lastID requests all messages.
+	// Gateways without message IDs ignore lastID. An empty inbox is not an error. Errors are
+	// *Error.
 	Inbox(ctx context.Context, lastID string) ([]Inbound, error)
 }
 
-// Inbound is an incoming message (MO, mobile originated): a subscriber sent it to the account's
-// number or short code.
+// Inbound is an incoming message (MO, mobile originated), which a subscriber sent to the account's number
+// or short code.
 type Inbound struct {
-	// ID is the gateway's message ID. It is empty if the gateway has no message IDs; then From, At
-	// and Text together identify the message.
+	// ID is the gateway's message ID. It is empty if the gateway has no message IDs. Then From, At and
+	// Text together identify the message.
 	ID string
 	// From is the subscriber's number. To is the number or short code to which the subscriber sent
 	// the message. Both are as the gateway writes them.
 	From, To string
 	// Text is the message body.
 	Text string
-	// LinkID connects a reply to this message in an on-demand service; empty if the message belongs
-	// to no such service.
+	// LinkID connects a reply to this message in an on-demand service. It is empty if the message does not
+	// belong to such a service.
 	LinkID string
-	// At is the time at which the gateway received the message; zero if the gateway gives no time, or
-	// a time that cannot be read.
+	// At is the time at which the gateway received the message. It is zero if the gateway gives no
+	// readable time.
 	At time.Time
 	// UnreadTime is the text of the gateway's time if that time cannot be read. Otherwise UnreadTime is empty.
 	UnreadTime string
@@ -156,9 +159,9 @@ type Inbound struct {
 // the background.
 type BackgroundSender interface {
 	// SendStored starts one background send to a list or group stored at the gateway. It returns
-	// the IDs to pass to BackgroundMessages. Only the gateway keeps the results: Tuma's ledger has
-	// no record of these messages. Errors are *Error. If the Outcome is Unknown, the gateway may
-	// have started to send.
+	// the IDs to pass to BackgroundMessages. Only the gateway keeps the results, because Tuma's
+	// ledger has no record of these messages. Errors are *Error. If the Outcome is Unknown, the
+	// gateway may have started to send.
 	SendStored(ctx context.Context, b StoredBatch) (ids []string, err error)
 	// BackgroundMessages returns the messages of one background send. It returns ErrNotFinished while
 	// the gateway is still sending. Other errors are *Error.
@@ -188,25 +191,25 @@ type BackgroundMessage struct {
 }
 
 // Info holds the facts about a gateway and an account that do not change while the program runs.
-// Workers store it in Redis with the account, so that producers can validate messages without the
-// gateway's code.
+// Workers store the Info in Redis with the account, so that producers can validate messages
+// without the gateway's code.
 type Info struct {
 	// Name is the provider's name in the configuration, e.g. "kobo".
 	Name string `json:"name"`
-	// Fingerprint identifies the login at the gateway: a hash of provider, base URL and user, from
-	// which no secret can be read. An idempotency key is valid only with the fingerprint under
+	// Fingerprint identifies the login at the gateway. It is a hash of provider, base URL and
+	// user, and contains no secret. An idempotency key is valid only with the fingerprint under
 	// which it was first used.
 	Fingerprint string `json:"fingerprint"`
-	// DLRNamesRecipient reports whether the gateway's delivery reports (DLR) carry the recipient's
-	// number. Then a DLR with an unknown message ID can still settle a call of unknown outcome.
+	// DLRNamesRecipient is true if the gateway's delivery reports (DLR) contain the recipient's number.
+	// Then a DLR with an unknown message ID can still settle a call of unknown outcome.
 	DLRNamesRecipient bool `json:"named_reports,omitempty"`
 	// MaxRecipients is the maximum number of recipients in one call, at least 1.
 	MaxRecipients int `json:"max_recipients"`
 	// KeyTTL is how long the gateway remembers an idempotency key. 0 means that the gateway has no
-	// idempotency keys; a call that may have been taken must then never be repeated.
+	// idempotency keys. Then a call that may have been taken must never be repeated.
 	KeyTTL time.Duration `json:"key_ttl,omitempty"`
-	// MaxChars is the maximum length of a body in characters, as sms.Length.Fits counts them:
-	// escaped GSM-7 characters and emoji count twice. 0 means that no limit is published.
+	// MaxChars is the maximum length of a body in characters. As in sms.Length.Fits, escaped GSM-7
+	// characters and emoji count twice. 0 means that no limit is published.
 	MaxChars int `json:"max_chars,omitempty"`
 	// MaxSegments is the maximum length of a body in segments, the parts into which a long SMS is
 	// split. 0 means that no limit is published.
@@ -223,35 +226,35 @@ type Info struct {
 	// FlashGSM7 reports whether a flash message must fit into GSM-7. The gateway sends a flash message in UCS-2
 	// as an ordinary message.
 	FlashGSM7 bool `json:"flash_gsm7,omitempty"`
-	// BlacklistBySender reports whether ReasonBlacklisted applies to one sender ID only. If
-	// BlacklistBySender is false, no sender ID may send to a blacklisted recipient.
+	// If BlacklistBySender is true, ReasonBlacklisted applies to only one sender ID. If it is false, no
+	// sender ID may send to a blacklisted recipient.
 	BlacklistBySender bool `json:"blacklist_by_sender,omitempty"`
 	// NamesCallback reports whether a call may name the URL to which the gateway posts its delivery
 	// reports (Batch.CallbackURL).
 	NamesCallback bool `json:"names_callback,omitempty"`
 }
 
-// ReasonBlacklisted is the Reason of a Result whose recipient is on a list of numbers the gateway
-// refuses to send to. Tuma then does not send to the recipient again.
+// ReasonBlacklisted is the Reason of a Result if the recipient is on the gateway's list of numbers that it
+// does not send to. Tuma does not send to such a recipient again.
 const ReasonBlacklisted = "blacklisted"
 
 // Batch is the content of one call to a gateway: one body to at most Info.MaxRecipients recipients.
 type Batch struct {
-	// IdempotencyKey is the call's idempotency key, a UUID in text form: a gateway that supports
-	// such keys takes only the first of several calls with the same key. Other gateways ignore the
-	// key.
+	// IdempotencyKey is the call's idempotency key, a UUID in text form. If several calls have the
+	// same key, a gateway that supports such keys takes only the first call. Other gateways ignore
+	// the key.
 	IdempotencyKey string
-	// From is the sender ID. It may be empty if Info.SenderOptional is set; the gateway then uses
-	// its default sender ID.
+	// From is the sender ID. It may be empty if Info.SenderOptional is set. Then the gateway uses its
+	// default sender ID.
 	From string
 	// Body is the text, in UTF-8.
 	Body string
-	// Flash requests a class-0 message. Gateways without Info.Flash ignore it.
+	// Flash requests a class-0 message. Gateways without Info.Flash ignore this field.
 	Flash bool
 	// To lists the recipients, each once.
 	To []sms.MSISDN
-	// CallbackURL is the URL to which the gateway posts the delivery reports of the call; empty: none.
-	// It contains a secret. Gateways without Info.NamesCallback ignore it.
+	// CallbackURL is the URL to which the gateway posts the delivery reports of the call. It is empty if
+	// the call names no URL. It contains a secret. Gateways without Info.NamesCallback ignore this field.
 	CallbackURL Secret
 }
 
@@ -259,12 +262,13 @@ type Batch struct {
 type Result struct {
 	// Outcome is Accepted, Rejected, Retryable (certainly not sent, may be sent later) or Unknown.
 	Outcome Outcome
-	// Scope is what a Rejected or Retryable outcome applies to. Usually that is the recipient. Some gateways
+	// Scope is the range to which a Rejected or Retryable outcome applies, usually the recipient. Some gateways
 	// answer for each recipient although the cause is the text, the campaign (e.g. a refused sender ID) or the
-	// account (e.g. no credit). Then Scope is Text, Campaign or Account, and the answer uses up no attempt of the
-	// recipient. Text is an exception in a campaign with merge fields: there it uses up an attempt.
+	// account (e.g. no credit). Then Scope is Text, Campaign or Account, and the answer does not count as an
+	// attempt of the recipient. There is one exception: in a campaign with merge fields, an answer with the scope
+	// Text counts as an attempt.
 	Scope Scope
-	// Cause is the reason, set only if Scope is Text, Campaign or Account.
+	// Cause is the cause of the outcome. It is set only if Scope is Text, Campaign or Account.
 	Cause Cause
 	// MessageID is the gateway's ID for the message, if the gateway gave one.
 	MessageID string

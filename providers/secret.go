@@ -5,13 +5,13 @@ import (
 	"io"
 )
 
-// mask is printed in place of a secret.
+// mask is the text that is printed instead of a secret.
 const mask = "[secret]"
 
-// Secret is a password, token or key. It prints, logs and marshals as "[secret]"; only Reveal
-// returns the text. A Secret unmarshals from YAML and JSON like any string. Its methods are safe
-// for concurrent use. An unexported struct field must be a *Secret, because fmt does not call the
-// methods of values in unexported fields and would print the text.
+// Secret is a password, token or key. In prints, logs and JSON it appears as "[secret]". Only
+// Reveal returns the text. A Secret unmarshals from YAML and JSON like any string. Its methods
+// are safe for concurrent use. An unexported struct field must be a *Secret, because fmt does not
+// call the methods of values in unexported fields and would print the text.
 type Secret string
 
 // Reveal returns the secret text. Call it only where the secret is written into a request.

@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// Endpoint holds the settings that every account has, for any provider. Zero values mean the
-// defaults.
+// Endpoint holds the settings that the accounts of all providers have. If a field has the zero value,
+// its default applies.
 type Endpoint struct {
 	// BaseURL is the gateway's address: scheme, host and an optional path prefix. Default: the
 	// provider's Kind.BaseURL.
@@ -28,8 +28,8 @@ type Endpoint struct {
 	AllowHTTP bool
 }
 
-// Settings are the values of an account's configuration, for any provider. Field names, also in
-// errors, are those of the configuration file, such as "base_url" and "api_key".
+// Settings are the values of an account's configuration, for any provider. Field names are the keys of
+// the configuration file, such as "base_url" and "api_key". Errors use the same names.
 type Settings struct {
 	// Endpoint has the fields that every provider accepts.
 	Endpoint
@@ -37,12 +37,12 @@ type Settings struct {
 	Login map[string]string
 	// Secrets has the secret login fields, such as a password, by field name.
 	Secrets map[string]Secret
-	// Options has the values of the provider's other fields by field name, as written in the
+	// Options maps the names of the provider's other fields to their unchanged values from the
 	// configuration file.
 	Options map[string]string
 }
 
-// SetLogin sets the login field f. Setting a field again replaces its value.
+// SetLogin sets the login field f. A second call for the same field replaces the value.
 func (s *Settings) SetLogin(f Field, value string) {
 	if f.Secret {
 		if s.Secrets == nil {
@@ -60,8 +60,8 @@ func (s *Settings) SetLogin(f Field, value string) {
 // HasLogin reports whether the login field f has a value.
 func (s *Settings) HasLogin(f Field) bool { return s.Login[f.Name] != "" || s.Secrets[f.Name] != "" }
 
-// Bool returns the value of an option that is true or false. If the option is not set, Bool returns
-// fallback. The error for any other value is a *FieldError.
+// Bool returns the value of an option that is true or false. If the option is not set, Bool returns the
+// parameter "fallback". The error for any other value is a *FieldError.
 func (s Settings) Bool(field string, fallback bool) (bool, error) {
 	switch s.Options[field] {
 	case "":
@@ -74,8 +74,8 @@ func (s Settings) Bool(field string, fallback bool) (bool, error) {
 	return false, Mistake(field, "must be true or false")
 }
 
-// Int returns the value of an option that is an integer from low to high. If the option is not set,
-// Int returns fallback. The error for any other value is a *FieldError.
+// Int returns the value of an option that is an integer from low to high. If the option is not set, Int
+// returns the parameter "fallback". The error for any other value is a *FieldError.
 func (s Settings) Int(field string, low, high, fallback int) (int, error) {
 	text := s.Options[field]
 	if text == "" {
@@ -99,31 +99,31 @@ type Field struct {
 	Secret bool
 }
 
-// Kind describes a provider to the configuration: its name, the fields of an account, and how to
-// open an account. A new gateway needs no other registration than its Kind in package catalog.
+// Kind describes a provider for the configuration. It has the name, the fields of an account, and the
+// function that opens an account. To register a new gateway, only add its Kind to package catalog.
 type Kind struct {
 	// Name is the provider's name in the configuration.
 	Name string
 	// BaseURL is the default base URL.
 	BaseURL string
-	// Required lists the login fields, all of which an account must set. For each field NAME, the
-	// configuration also accepts "NAME_file", the path of a file with the value.
+	// Required lists the login fields that an account must set. For each field NAME, the configuration
+	// also accepts "NAME_file", the path of a file with the value.
 	Required []Field
 	// Instead lists the login fields of a second way to log in, for a gateway with two APIs. An account
-	// sets all fields of Instead, or all of Required. nil: the gateway has one way to log in.
+	// sets either all fields of Instead, or all fields of Required. If Instead is nil, the gateway has
+	// one way to log in.
 	Instead []Field
 	// Optional lists the names of the fields that an account of this provider may set, besides the
 	// login fields and the fields of Endpoint.
 	Optional []string
 	// MessageIDs reports whether the gateway returns an ID for each accepted message.
 	MessageIDs bool
-	// New opens a provider. The settings passed to New hold only fields that the provider knows. The error joins
-	// a *FieldError for each mistake.
+	// New opens a provider. The settings contain only fields that the provider knows. The error joins a
+	// *FieldError for each mistake.
 	New func(Settings) (Provider, error)
 	// Actions are the gateway's own functions, for `tuma gateway NAME ACCOUNT ACTION`.
 	Actions []Action
-	// Codes are the codes that the gateway may give in an answer to a send, as far as the provider
-	// knows them.
+	// Codes are the known codes that the gateway may return in an answer to a send.
 	Codes []GatewayCode
 }
 
@@ -133,8 +133,9 @@ func (k Kind) Login() []string { return FieldNames(k.Required) }
 // LoginFields returns the fields of both ways to log in.
 func (k Kind) LoginFields() []Field { return slices.Concat(k.Required, k.Instead) }
 
-// LoginOf returns the login fields that an account must set: Instead if the account sets a field of
-// Instead and none of Required, otherwise Required. isSet reports whether the account sets a field.
+// LoginOf returns the login fields that an account must set. It returns Instead if the account sets a
+// field of Instead and no field of Required. Otherwise it returns Required. The function isSet reports
+// whether the account sets a field.
 func (k Kind) LoginOf(isSet func(Field) bool) []Field {
 	if slices.ContainsFunc(k.Instead, isSet) && !slices.ContainsFunc(k.Required, isSet) {
 		return k.Instead
@@ -142,7 +143,7 @@ func (k Kind) LoginOf(isSet func(Field) bool) []Field {
 	return k.Required
 }
 
-// FieldNames returns the names of the given fields, in their order.
+// FieldNames returns the names of the given fields, in the same order.
 func FieldNames(fields []Field) []string {
 	names := make([]string, len(fields))
 	for i, f := range fields {
@@ -151,8 +152,8 @@ func FieldNames(fields []Field) []string {
 	return names
 }
 
-// LogIn sets every secret field in Required to secret, and every other field in Required to user. Tests use
-// LogIn to log in at a simulated gateway of any kind.
+// LogIn sets every secret field in Required to the parameter "secret", and every other field in
+// Required to the parameter "user". Tests use LogIn to log in at a simulated gateway of any kind.
 func (k Kind) LogIn(s *Settings, user string, secret Secret) {
 	for _, f := range k.Required {
 		if f.Secret {
@@ -185,8 +186,8 @@ func (k Kind) Open(s Settings) (Provider, error) {
 	return provider, nil
 }
 
-// fields returns the names of the provider's own fields that are set: login, secrets and options,
-// each group sorted.
+// The method "fields" returns the names of the provider's own fields that are set. They are the login,
+// the secrets and the options. Each group is sorted.
 func (s Settings) fields() []string {
 	return slices.Concat(slices.Sorted(maps.Keys(s.Login)), slices.Sorted(maps.Keys(s.Secrets)), slices.Sorted(maps.Keys(s.Options)))
 }
@@ -205,8 +206,8 @@ func (e *FieldError) Error() string { return e.Field + ": " + e.Err.Error() }
 // Unwrap returns e.Err.
 func (e *FieldError) Unwrap() error { return e.Err }
 
-// Mistake returns a *FieldError for field. problem describes the mistake and, where possible, the
-// correct form.
+// Mistake returns a *FieldError for the given field. The parameter "problem" describes the mistake and,
+// where possible, the correct form.
 func Mistake(field, problem string) error {
 	return &FieldError{Field: field, Err: errors.New(problem)}
 }
@@ -234,7 +235,8 @@ func yieldMistakes(err error, yield func(*FieldError) bool) bool {
 	return true
 }
 
-// Missing returns a *FieldError for a missing field if value is empty, and nil otherwise.
+// Missing returns nil if the value is set. If the value is empty, Missing returns a *FieldError for a
+// missing field.
 func Missing(field, value string) error {
 	if value != "" {
 		return nil

@@ -58,7 +58,8 @@ func TestKind_OpenReportsEveryMistake(t *testing.T) {
 
 func TestKind_OpenChecksEveryStringSetting(t *testing.T) {
 	t.Parallel()
-	// If Settings.fields forgot a field, a configuration could set that field without effect.
+	// If the method Settings.fields omitted a field, a configuration could set that field
+	// without any effect.
 	kind := Kind{Name: "stub", New: func(Settings) (Provider, error) { return stub{}, nil }}
 	for _, field := range reflect.VisibleFields(reflect.TypeFor[Settings]()) {
 		if field.Type.Kind() != reflect.String || field.Name == "BaseURL" {
@@ -116,8 +117,8 @@ func TestMistakes_FindsNestedOnesAndStops(t *testing.T) {
 	}
 }
 
-// A gateway may have login fields of any name, because no other package lists the names of login
-// fields.
+// A gateway may have login fields with any names, because no other package lists the names of
+// login fields.
 func TestKind_LoginFieldsOfAnyName(t *testing.T) {
 	t.Parallel()
 	var got Settings

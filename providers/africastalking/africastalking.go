@@ -6,19 +6,20 @@
 // several public programs. The comments name these sources and mark assumptions.
 //
 // The gateway has no idempotency keys for messages, and it cannot list the messages it has sent.
-// After a call without an answer, only a delivery report (DLR) can show what happened.
+// After a call without an answer, only a delivery report (DLR) can show whether the message was sent.
 //
 // Not supported:
 //
-//   - Sending with a GET request, which the vendor's page allows: the URL would contain the login,
+//   - Sending with a GET request, which the vendor's page allows. The URL would contain the login,
 //     and proxies and logs store URLs.
-//   - The curl option "--insecure" of the sample on the vendor's page: the package always verifies
-//     certificates. The unescaped "to=+254…" of the same sample: the package escapes + as %2B,
+//   - The curl option "--insecure" of the sample on the vendor's page. The package always verifies
+//     certificates. The same sample has an unescaped "to=+254…". The package escapes + as %2B,
 //     because an unescaped + arrives as a space.
-//   - Subscriptions to premium services and the notifications of subscriptions, which are known
-//     from public sources: the vendor's page shows no endpoint for subscriptions. SendWith can send
+//   - Subscriptions to premium services, and notifications about them. They are known only from
+//     public sources, because the vendor's page shows no endpoint for them. SendWith can send
 //     messages to subscribers.
-//   - Flash messages: the gateway has no parameter for them, and Batch.Flash is ignored.
+//   - Flash messages. The gateway has no parameter for flash messages, so the package ignores
+//     Batch.Flash.
 package africastalking
 
 import (
@@ -45,8 +46,9 @@ const (
 	// SandboxUsername (from public sources).
 	SandboxBaseURL = "https://api.sandbox.africastalking.com"
 	// ContentBaseURL is the default base URL for premium messages (bulkSMSMode=0). The vendor's own
-	// Python, Node.js and Java programs send premium messages to it (from public sources). An account
-	// that sets a base URL, or uses the sandbox, sends premium messages to the URL of its other messages.
+	// Python, Node.js and Java programs send premium messages to this URL (from public sources). If an
+	// account sets a base URL or uses the sandbox, it sends premium messages to the same URL as its other
+	// messages.
 	ContentBaseURL = "https://content.africastalking.com"
 	// UsualRecipients is the maximum number of recipients in one call of an account without the setting
 	// "max_recipients". The vendor publishes no limit; 200 is Tuma's choice.
@@ -68,11 +70,11 @@ const (
 	opInbox   = Name + " inbox"
 )
 
-// Format is the format that a send requests for the gateway's reply. The provider reads a reply in
-// both formats, whatever format the send requested.
+// Format is the format that a send requests for the gateway's reply. The provider can read a reply in
+// both formats, independent of the requested format.
 type Format string
 
-// The formats. The gateway's default is XML, according to the vendor's page.
+// These are the formats. The gateway's default is XML, according to the vendor's page.
 const (
 	JSON Format = "json"
 	XML  Format = "xml"
@@ -97,11 +99,11 @@ type Config struct {
 // its incoming messages. It is safe for concurrent use.
 type Provider struct {
 	client  *httpclient.Client
-	premium *httpclient.Client // sends the messages for which the subscriber pays
+	premium *httpclient.Client // premium sends the messages for which the subscriber pays.
 	info    providers.Info
 	user    string
-	// key is a pointer, because fmt does not call the methods of a Secret value in an unexported field: fmt would
-	// print the secret text.
+	// key is a pointer, because fmt does not call the methods of a Secret value in an unexported
+	// field. So fmt would print the secret text.
 	key     *providers.Secret
 	accept  string
 	options Options
@@ -137,8 +139,8 @@ func New(cfg Config) (*Provider, error) {
 	return &Provider{client: client, premium: premium, info: info, user: cfg.Username, key: &cfg.APIKey, accept: accept, options: cfg.Options, now: time.Now}, nil
 }
 
-// checkKey returns an error if the key is empty or cannot be sent as a header. Every call with such
-// a key would fail, and the failure would not show the reason.
+// checkKey returns an error if the key is empty or cannot be sent as a header. Every call with such a
+// key would fail, and its error would not show the reason.
 func checkKey(key providers.Secret) error {
 	text := key.Reveal()
 	if text != strings.TrimSpace(text) || strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r == 0x7f }) {
@@ -157,8 +159,8 @@ func (f Format) accept() (string, error) {
 	return "", providers.Mistake(fieldFormat, "must be json or xml")
 }
 
-// Kind returns Africa's Talking's entry for the catalog: its name, its settings and how to open an
-// account.
+// Kind returns Africa's Talking's entry for the catalog: its name, its settings and the function that
+// opens an account.
 func Kind() providers.Kind {
 	return providers.Kind{
 		Codes: sendCodes(),
@@ -186,8 +188,8 @@ func (p *Provider) header(accept string) http.Header {
 	return http.Header{"Apikey": {p.key.Reveal()}, "Accept": {accept}}
 }
 
-// get requests a JSON object. The URL's query is the user name followed by the argument query,
-// which is empty or begins with "&".
+// The method "get" requests a JSON object. The URL's query is the user name, followed by the
+// parameter "query", which is empty or begins with "&".
 func (p *Provider) get(ctx context.Context, op, path, query string) (*httpclient.Reply, error) {
 	target := path + "?" + string(httpclient.AppendField(nil, "username", p.user)) + query
 	return p.client.Call(ctx, httpclient.Request{Op: op, Method: http.MethodGet, Path: target, Header: p.header("application/json")})

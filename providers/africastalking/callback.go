@@ -29,8 +29,8 @@ func (p *Provider) ParseOptOut(c providers.Callback) ([]providers.OptOut, error)
 	return parseCallback(c, parseOptOut)
 }
 
-// parseCallback checks that a callback is a POST and passes its form to the function parse. It returns
-// a list of one item, because the gateway sends one item in each callback.
+// parseCallback checks that a callback is a POST, and passes its form to the function "parse". It
+// returns a slice with one item, because the gateway sends one item in each callback.
 func parseCallback[T any](c providers.Callback, parse func(url.Values) (T, bool)) ([]T, error) {
 	form, err := httpclient.ParseCallback(c, http.MethodPost)
 	if err != nil {

@@ -25,8 +25,8 @@ var states = map[string]providers.MessageStatus{
 
 // DeliveryReports returns a handler for the gateway's "Delivery Reports" callback (from public
 // sources). The handler calls consumer for each DLR, from several goroutines at once. If consumer
-// returns an error, the answer is a 500, so that the gateway repeats the callback. The handler
-// passes a DLR with an unknown status to consumer with Final false.
+// returns an error, the answer is a 500, so that the gateway repeats the callback. If a DLR has
+// an unknown status, the handler passes the DLR to consumer with Final set to false.
 //
 // The gateway must POST to a path whose last element is the secret. The secret is the only
 // protection, because the gateway signs nothing. So the callback's address must be https.
@@ -38,23 +38,23 @@ func DeliveryReports(secret providers.Secret, consumer func(context.Context, pro
 
 // Incoming returns a handler for the gateway's "Incoming Messages" callback (from public sources).
 // The handler calls consumer for each incoming message (MO). To answer a message to an on-demand
-// service, pass the message's LinkID in Options. The rules of DeliveryReports for the secret, for
-// the calls of consumer and for errors apply to Incoming, too.
+// service, pass the message's LinkID in Options. For the secret, the calls of consumer and errors,
+// the rules of DeliveryReports apply.
 func Incoming(secret providers.Secret, consumer func(context.Context, providers.Inbound) error) (http.Handler, error) {
 	return callback(secret, parseIncoming, consumer)
 }
 
 // OptOuts returns a handler for the gateway's "Bulk SMS Opt Out" callback (from public sources).
-// The handler calls consumer for each opt-out. The rules of DeliveryReports for the secret, for the
-// calls of consumer and for errors apply to OptOuts, too.
+// The handler calls consumer for each opt-out. For the secret, the calls of consumer and errors,
+// the rules of DeliveryReports apply.
 func OptOuts(secret providers.Secret, consumer func(context.Context, providers.OptOut) error) (http.Handler, error) {
 	return callback(secret, parseOptOut, consumer)
 }
 
-// callback returns a handler for a form that is POSTed to a path ending in the secret. The handler
-// parses the form and passes the result and the request's context to consumer. The handler answers
-// 400 to an invalid form, and 500 to an error of consumer. After success the handler answers 200,
-// because the vendor does not document whether the gateway accepts a 204.
+// callback returns a handler for a form that a client POSTs to a path ending in the secret. The
+// handler parses the form and passes the result and the request's context to consumer. The handler
+// answers 400 to an invalid form, and 500 to an error of consumer. After success the handler
+// answers 200, because the vendor does not document whether the gateway accepts a 204.
 func callback[T any](secret providers.Secret, parse func(url.Values) (T, bool), consumer func(context.Context, T) error) (http.Handler, error) {
 	return httpclient.GuardPath(secret, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		form, ok := httpclient.CallbackForm(w, r, http.MethodPost)
@@ -75,8 +75,8 @@ func callback[T any](secret providers.Secret, parse func(url.Values) (T, bool), 
 }
 
 // parseReport parses a DLR with the fields id, status, phoneNumber, networkCode, failureReason and
-// retryCount. The fields id and status are required. In a call with enqueue=1 the gateway accepts a
-// blacklisted number. Only the DLR then shows the refusal, with the failureReason UserInBlackList. An
+// retryCount. The fields id and status are required. In a call with enqueue=1, the gateway accepts a
+// blacklisted number. Then only the DLR shows the refusal, with the failureReason UserInBlackList. An
 // invalid phoneNumber is kept in Fields.
 func parseReport(form url.Values) (d providers.DLR, ok bool) {
 	d.MessageID = messageID(form.Get("id"))
@@ -111,16 +111,17 @@ func parseIncoming(form url.Values) (m providers.Inbound, ok bool) {
 	return m, m.ID != "" && m.From != "" && form.Has("text") && max(len(m.From), len(m.To), len(m.LinkID)) <= longestID
 }
 
-// parseOptOut parses an opt-out with the fields senderId and phoneNumber. An opt-out without a
-// senderId applies to all sender IDs, because an unwanted message is worse than a missing message.
+// parseOptOut parses an opt-out with the fields senderId and phoneNumber. If the senderId is
+// missing, the opt-out applies to all sender IDs, because an unwanted message is worse than a
+// missing message.
 func parseOptOut(form url.Values) (o providers.OptOut, ok bool) {
 	o.From = strings.TrimSpace(form.Get("senderId"))
 	o.Number, ok = parseNumber(form.Get("phoneNumber"))
 	return o, ok && len(o.From) <= longestID
 }
 
-// restored replaces the leading space of a number with a plus: an unescaped plus in a form is read
-// as a space.
+// restored replaces the leading space of a number by a plus, because an unescaped plus in a form is
+// read as a space.
 func restored(number string) string {
 	if rest, ok := strings.CutPrefix(number, " "); ok {
 		if _, ok := parseNumber(rest); ok {
@@ -131,7 +132,7 @@ func restored(number string) string {
 }
 
 // clip removes white space around a text and cuts the text to 64 bytes. Use clip only for texts
-// that no code evaluates.
+// that the program does not evaluate.
 func clip(text string) string {
 	const longest = 64
 	text = strings.TrimSpace(text)

@@ -130,8 +130,8 @@ func TestOptOut_ReadsEachCallback(t *testing.T) {
 	}
 }
 
-// checkCallback posts a form to a handler. It compares the value passed to consumer with the parameter want, and
-// checks the response's status.
+// checkCallback posts a form to a handler. It compares the value that the handler passes to its consumer with
+// the parameter "want", and checks the response's status.
 func checkCallback[T any](t *testing.T, form string, want *T, handler func(consumer func(context.Context, T) error) (http.Handler, error)) {
 	t.Helper()
 	for _, fails := range []error{nil, errors.New("no room for s3cr3t")} {
@@ -239,7 +239,7 @@ func TestCallback_PassesTheContextOfTheRequest(t *testing.T) {
 	}
 }
 
-// FuzzParseCallbacks checks that the parsed fields equal those of the form and are within their limits.
+// FuzzParseCallbacks checks that the parsed fields equal the fields of the form and are within their limits.
 func FuzzParseCallbacks(f *testing.F) {
 	for _, seed := range []string{
 		"id=ATXid_1&status=Success&phoneNumber=%2B254711000001&networkCode=63902&failureReason=x&retryCount=1",

@@ -34,9 +34,9 @@ func (p *Provider) Inbox(ctx context.Context, lastID string) ([]providers.Inboun
 	return messages, nil
 }
 
-// parseInbox parses the list of messages. ok is false if any message is invalid. Inbox must not
-// leave out the invalid message: the next call would start after a later ID, and the message would
-// be lost.
+// parseInbox parses the list of messages. The result "ok" is false if any message is invalid.
+// Inbox must not leave out an invalid message. Otherwise the next call would start after a later
+// ID, and the invalid message would be lost.
 func parseInbox(body []byte) ([]providers.Inbound, bool) {
 	outer, _ := httpclient.ReadObject(body)
 	data, _ := outer.Object("SMSMessageData")
@@ -83,8 +83,8 @@ func isID(text string) bool {
 // assumes that a date without a time zone is in UTC.
 var dateLayouts = []string{time.RFC3339, "2006-01-02T15:04:05", time.DateTime}
 
-// received parses the date of a message. If the date is invalid or has no time zone, its text is
-// also kept unchanged in fields.
+// received parses the date of a message. If the date is invalid or has no time zone, it also
+// stores the unchanged text in the map "fields".
 func received(date string, fields map[string]string) (time.Time, map[string]string) {
 	date = strings.TrimSpace(date)
 	for i, layout := range dateLayouts {
@@ -100,7 +100,7 @@ func received(date string, fields map[string]string) (time.Time, map[string]stri
 }
 
 // withField adds a field to the map and returns the map. It creates the map if the map is nil. If
-// value is empty, it adds nothing.
+// the value is empty, withField adds no field.
 func withField(fields map[string]string, name, value string) map[string]string {
 	if value == "" {
 		return fields

@@ -7,7 +7,7 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-// The names of an account's own fields in the configuration.
+// These are the names of the settings that only this provider has.
 const (
 	fieldBulkMode   = "bulk_sms_mode"
 	fieldEnqueue    = "enqueue"
@@ -24,25 +24,25 @@ const MaxRetryHours = 365 * 24
 // vendor's page. A zero field takes the account's value (Config.Options). If the account's value is
 // also zero, the field takes the default given here.
 type Options struct {
-	// BulkSMSMode chooses who pays for a message from a short code: the account (true,
-	// bulkSMSMode=1) or the subscriber (false, premium services). The parameter is always sent,
-	// because it must be 1 for bulk messages. Default: true.
+	// BulkSMSMode chooses who pays for a message from a short code. The account pays if it is
+	// true (bulkSMSMode=1). The subscriber pays if it is false (premium services). The
+	// parameter is always sent, because it must be 1 for bulk messages. Default: true.
 	BulkSMSMode *bool
-	// Enqueue lets the gateway queue the messages and send them later (true, enqueue=1, code 102)
-	// instead of waiting for the operators (false, code 101). The parameter is always sent, because
-	// the vendor's documents disagree about its default. Default: true.
+	// If Enqueue is true (enqueue=1, code 102), the gateway queues the messages and sends them
+	// later. If it is false (code 101), the gateway waits for the operators. The parameter is
+	// always sent, because the vendor's documents disagree about its default. Default: true.
 	Enqueue *bool
 	// Keyword is the keyword of a premium service. Subscription services require a keyword.
 	Keyword string
-	// LinkID is the Inbound.LinkID of the incoming message that this message answers, for on-demand
-	// services.
+	// LinkID is for on-demand services. It is the Inbound.LinkID of the incoming message that this
+	// message answers.
 	LinkID string
 	// RetryDurationInHours is the time in hours for which the gateway retries a premium message
 	// that it cannot deliver, from 1 to MaxRetryHours. 0 means the gateway's default.
 	RetryDurationInHours int
 }
 
-// withDefaults returns o with its zero fields set to the account's values.
+// withDefaults returns a copy of o in which each zero field has the account's value.
 func (o Options) withDefaults(account Options) Options {
 	if o.BulkSMSMode == nil {
 		o.BulkSMSMode = account.BulkSMSMode
@@ -59,7 +59,7 @@ func (o Options) withDefaults(account Options) Options {
 	return o
 }
 
-// check returns the mistakes in an account's options, each as a *providers.FieldError.
+// check returns the mistakes in an account's options. Each mistake is a *providers.FieldError.
 func (o Options) check() error {
 	var err error
 	if o.LinkID != "" {

@@ -74,8 +74,8 @@ func TestNew_PremiumMessagesHaveAHostApart(t *testing.T) {
 	}
 }
 
-// fingerprintOf returns the fingerprint of an account with a user and a base URL. Fingerprints of
-// different base URLs differ.
+// fingerprintOf returns the fingerprint of an account with a user and a base URL. Two accounts with
+// different base URLs have different fingerprints.
 func fingerprintOf(t *testing.T, base, user string) string {
 	t.Helper()
 	c, _, err := httpclient.Open(providers.Endpoint{}, base, 1)
@@ -121,7 +121,7 @@ func TestKind_SettingsBecomeOptions(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
 		options  map[string]string
-		want     string // the options as written in the request's form
+		want     string // the options, in the form of the request
 		accept   string
 		mistaken []string
 	}{

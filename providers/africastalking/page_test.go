@@ -27,8 +27,8 @@ var notOffered = map[string]string{
 	"The response is in XML format. see the xml response here":                                                  "about a send by URL, where the login would be in the URL; replies in XML are read",
 }
 
-// offered maps each line of the vendor's page that is not in notOffered to the name of the code that implements
-// the line.
+// offered has each line of the vendor's page that is not in notOffered. It maps the line to the name of the
+// code that implements the line.
 var offered = map[string]string{
 	`<?xml version="1.0"?>`: "Config.Format; the package reads replies in both formats",
 	"You need your AfricasTalking username and APIKey for any request to our API. If you don't have an APIKey, " +
@@ -57,8 +57,8 @@ var (
 )
 
 // TestVendorPage_EveryParameterAndCodeIsKnown reads the vendor's page line by line. It fails for a line that
-// is neither in offered nor in notOffered. It also fails for a code of the package that is neither
-// on the vendor's page nor in elsewhere.
+// is neither in the map "offered" nor in the map "notOffered". It also fails for a code of the package that
+// is neither on the vendor's page nor in the map "elsewhere".
 func TestVendorPage_EveryParameterAndCodeIsKnown(t *testing.T) {
 	t.Parallel()
 	page, err := os.ReadFile("testdata/page.txt")
@@ -111,7 +111,7 @@ func TestVendorPage_EveryParameterAndCodeIsKnown(t *testing.T) {
 	checkCodes(t, found)
 }
 
-// checkCodes compares the codes of the vendor's page with those of the package.
+// checkCodes compares the codes of the vendor's page with the codes of the package.
 func checkCodes(t *testing.T, found []int) {
 	t.Helper()
 	for code := range codes {
@@ -177,7 +177,7 @@ func readableElements(t *testing.T) []string {
 		good := xmlReply(strings.Replace(row, "RiskHold", "Success", 1))
 		changed := strings.NewReplacer("<"+name+">", "<x>", "</"+name+">", "</x>").Replace(good)
 		switch name {
-		case "status", "statusCode": // only a contradiction between the two, as in row, has an effect
+		case "status", "statusCode": // only a contradiction between these two fields, as in the function row, has an effect
 			good = xmlReply(row)
 			changed = strings.NewReplacer("<"+name+">", "<x>", "</"+name+">", "</x>").Replace(good)
 		case "Message": // the parser uses Message only in a reply without recipients

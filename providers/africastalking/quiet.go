@@ -23,9 +23,9 @@ var westAfrica = time.FixedZone("WAT", 60*60)
 
 // deferQuiet changes the results of recipients in Nigeria that the gateway refuses with code 409 in the
 // quiet hours. In these hours, code 409 does not prove that the recipient is on the do-not-disturb
-// list. So the recipient becomes Retryable, with a wait until the quiet hours end. If the gateway
-// refuses the recipient by day, the recipient is on that list and stays Rejected. So a message is
-// deferred at most once, by at most 12 hours.
+// list. So the recipient's result becomes Retryable, with a wait until the quiet hours end. If the
+// gateway refuses the recipient by day, the recipient is on that list, and the result stays Rejected.
+// So a message is deferred at most once, by at most 12 hours.
 func deferQuiet(results []providers.Result, to []sms.MSISDN, now time.Time) {
 	now = now.In(westAfrica)
 	end := time.Date(now.Year(), now.Month(), now.Day(), quietUntil, 0, 0, 0, westAfrica)

@@ -41,7 +41,7 @@ func TestDeferQuiet_OnlyNigeriansInTheQuietHours(t *testing.T) {
 	}
 }
 
-// The vendor's page about notifications gives this body, and the HTTP status 409 for it.
+// The vendor's page about notifications shows this body together with the HTTP status 409.
 func TestSend_QuietHoursUnderStatus409(t *testing.T) {
 	t.Parallel()
 	const body = `{"SMSMessageData":{"Message":"Sent to 0/1 Total Cost: 0","Recipients":[{"cost":"0","messageId":"None","number":"+2348030000001","status":"DoNotDisturbRejection","statusCode":409}]}}`

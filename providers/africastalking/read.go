@@ -10,9 +10,9 @@ import (
 	"github.com/tuma-sms/tuma/providers/httpclient"
 )
 
-// readJSON parses the reply to a send. ok is false if the reply does not have the form on the
-// vendor's page; then no part of the reply is used. A missing or null field Recipients counts as an
-// empty list, because the gateway may refuse a sender ID with such a reply.
+// readJSON parses the reply to a send. The result "ok" is false if the reply does not have the form
+// on the vendor's page. In that case no part of the reply is used. A missing or null field
+// Recipients counts as an empty list, because the gateway may refuse a sender ID with such a reply.
 func readJSON(body []byte) (message string, entries []entry, ok bool) {
 	outer, _ := httpclient.ReadObject(body)
 	data, ok := outer.Object("SMSMessageData")
@@ -47,8 +47,8 @@ func readRecipient(raw json.RawMessage) entry {
 	return e
 }
 
-// readXML parses an XML reply to a send, as readJSON does for JSON. ok is false for other XML, such
-// as a web page.
+// readXML is like readJSON, but for an XML reply. The result "ok" is false for other XML, such as a
+// web page.
 func readXML(body []byte) (message string, entries []entry, ok bool) {
 	var reply struct {
 		XMLName xml.Name `xml:"AfricasTalkingResponse"`
@@ -72,8 +72,8 @@ func readXML(body []byte) (message string, entries []entry, ok bool) {
 	return message, entries, ok
 }
 
-// xmlRecipient is one Recipient element. Its fields are slices so that a repeated child element is
-// detected.
+// xmlRecipient is one Recipient element. Its fields are slices, so that the parser can detect a
+// repeated child element.
 type xmlRecipient struct {
 	Number     []string `xml:"number"`
 	StatusCode []string `xml:"statusCode"`

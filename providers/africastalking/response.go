@@ -10,7 +10,7 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// word is the gateway's name for a status code, and its meaning.
+// word has the gateway's name for a status code, and the meaning of that code.
 type word struct {
 	name string
 	providers.Result
@@ -22,8 +22,8 @@ var codes = map[int]word{
 	100: {"Processed", providers.Result{Outcome: providers.Accepted}},
 	101: {"Sent", providers.Result{Outcome: providers.Accepted}},
 	102: {"Queued", providers.Result{Outcome: providers.Accepted}},
-	// The vendor's page does not explain RiskHold. The name describes the traffic and not the
-	// recipient. So the code pauses the campaign, and gives no recipient a final status.
+	// The vendor's page does not explain RiskHold. The name is about the traffic and not about the recipient.
+	// So the code pauses the campaign, and no recipient gets a final status.
 	401: {"RiskHold", providers.Result{
 		Outcome: providers.Rejected, Scope: providers.Campaign, Cause: providers.CauseRefused, Reason: "risk_hold",
 	}},
@@ -39,25 +39,25 @@ var codes = map[int]word{
 	}},
 	406: {"UserInBlackList", rejected(providers.ReasonBlacklisted)},
 	407: {"CouldNotRoute", rejected("no_route")},
-	// The recipient is on Nigeria's do-not-disturb list, or it is a quiet hour there (from public
+	// The recipient is on Nigeria's do-not-disturb list, or Nigeria has quiet hours at the moment (from public
 	// sources). See deferQuiet.
 	409: {"DoNotDisturbRejection", rejected(reasonDoNotDisturb)},
-	// This package assumes that these codes state that nothing was sent to the recipient. So the
-	// recipient may be tried again.
+	// This package assumes that with these codes nothing was sent to the recipient. So a worker may send to
+	// the recipient again.
 	500: {"InternalServerError", providers.Result{Outcome: providers.Retryable, Reason: "gateway_error"}},
 	501: {"GatewayError", providers.Result{Outcome: providers.Retryable, Reason: "gateway_error"}},
 	502: {"RejectedByGateway", rejected("rejected_by_gateway")},
 }
 
-// The gateway's names for the codes 402 and 405. If the gateway refuses a whole call for one of these
-// reasons, the reply has no recipients, and the name is in its field Message.
+// These are the gateway's names for the codes 402 and 405. If the gateway refuses a whole call for one of
+// these reasons, the reply has no recipients, and the name is in its field Message.
 const (
 	wordSender  = "InvalidSenderId"
 	wordBalance = "InsufficientBalance"
 )
 
-// wordNotSent is the status of a recipient in replies without status codes that the gateway sent in
-// 2016 (from public sources). Such a recipient had no message ID and no cost.
+// wordNotSent is a status of recipients in the replies of 2016, which had no status codes (from public
+// sources). A recipient with this status had no message ID and no cost.
 const wordNotSent = "Could Not Send"
 
 func rejected(reason string) providers.Result {
@@ -72,7 +72,7 @@ var words = func() map[string]providers.Result {
 	for _, w := range codes {
 		words[strings.ToLower(w.name)] = w.Result
 	}
-	for state, report := range states { // a refused recipient may have the state of a failed DLR
+	for state, report := range states { // the status of a refused recipient may be the status of a failed DLR
 		if name := strings.ToLower(state); report.Final && !report.Delivered {
 			words[name] = rejected(name)
 		}
@@ -80,7 +80,7 @@ var words = func() map[string]providers.Result {
 	return words
 }()
 
-// The reasons for which a recipient of an answered call is Unknown.
+// These are the reasons of recipients that are Unknown although the call was answered.
 const (
 	reasonMissing = "not_in_reply"
 	reasonUnclear = "not_understood" // the reply names the recipient, but with a missing, unknown or contradictory status
@@ -89,13 +89,13 @@ const (
 // entry holds the fields of one recipient, as written in the reply.
 type entry struct {
 	number, code, status, id, cost string
-	// The field "unclear" is true if "code" or "status" appears twice in the reply or has the wrong type.
+	// The field "unclear" is true if the code or the status appears twice in the reply, or has the wrong type.
 	unclear bool
 }
 
 // parseAnswer parses the body of a 2xx answer to a call to the given recipients. It returns one
-// result for each recipient, or one error for the whole call; the caller sets the error's Op. If the
-// body is not understood, parseAnswer returns two nils.
+// result for each recipient, or one error for the whole call. The caller sets the error's Op. If
+// parseAnswer does not understand the body, it returns nil twice.
 func parseAnswer(body []byte, recipients []sms.MSISDN) ([]providers.Result, *providers.Error) {
 	body = bytes.TrimSpace(body)
 	read := readJSON
@@ -112,9 +112,9 @@ func parseAnswer(body []byte, recipients []sms.MSISDN) ([]providers.Result, *pro
 	return match(entries, recipients), nil
 }
 
-// refusal returns the error for a reply that lists no recipient and has only a message. If the
-// message is the name of the code for a refused sender ID or for missing credit, the gateway took
-// nothing. For the name of another known code the outcome is Unknown. For any other text, refusal
+// refusal returns the error for a reply that has a message but no recipients. If the message
+// names the code for a refused sender ID or for missing credit, the gateway took no message. If
+// the message names another known code, the outcome is Unknown. For any other text, refusal
 // returns nil, because the text must not appear in an error.
 func refusal(message string) *providers.Error {
 	_, known := words[strings.ToLower(message)]
@@ -186,8 +186,8 @@ func (e entry) result() providers.Result {
 }
 
 // resultByStatus returns the result for a recipient without a statusCode. Replies of 2016 had only the
-// status (from public sources). An accepted recipient has a message ID, and a refused one has none; if
-// status and ID contradict each other, the result is Unknown.
+// status (from public sources). An accepted recipient has a message ID, and a refused recipient has no
+// message ID. If the status and the ID contradict each other, the result is Unknown.
 func (e entry) resultByStatus() providers.Result {
 	status, id := strings.TrimSpace(e.status), messageID(e.id)
 	r, known := words[strings.ToLower(status)]
@@ -202,8 +202,8 @@ func (e entry) resultByStatus() providers.Result {
 	return r
 }
 
-// agrees reports whether a recipient's status is consistent with a code that means w. An empty or
-// unknown status is consistent, and so is a status with the same outcome and scope as w.
+// agrees reports whether a recipient's status is consistent with a code whose meaning is w. A status is
+// consistent if it is empty or unknown, or has the same outcome and scope as w.
 func (w word) agrees(status string) bool {
 	said, known := words[strings.ToLower(strings.TrimSpace(status))]
 	return !known || said.Outcome == w.Outcome && said.Scope == w.Scope
@@ -213,9 +213,9 @@ func (w word) agrees(status string) bool {
 // shorter.
 const longestID = 128
 
-// messageID returns text as a message ID. It returns "" for "None", which the gateway writes in
-// place of a missing ID (from public sources). It also returns "" for a text that is too long or
-// has spaces or non-ASCII characters.
+// messageID returns the parameter "text" if that is a message ID. It returns "" for "None",
+// which the gateway writes instead of a missing ID (from public sources). It also returns "" for
+// a text that is too long or has spaces or non-ASCII characters.
 func messageID(text string) string {
 	text = strings.TrimSpace(text)
 	if strings.EqualFold(text, "None") || len(text) > longestID || strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r > '~' }) {
@@ -224,8 +224,8 @@ func messageID(text string) string {
 	return normalID(text)
 }
 
-// idPrefix begins the gateway's message IDs, and idDigits is the number of hex digits that follow (from
-// the vendor's documentation page).
+// A message ID of the gateway has the prefix idPrefix, followed by idDigits hex digits (from the vendor's
+// documentation page).
 const (
 	idPrefix = "ATXid_"
 	idDigits = 32
@@ -235,7 +235,8 @@ const (
 
 // normalID returns the form in which message IDs are compared. The gateway writes an ID as idPrefix and idDigits
 // lower-case hex digits. In practice, reports of other gateways came with IDs in another case or without their
-// leading zeros (Jasmin's issues 586 and 663), so normalID undoes both. It returns every other text unchanged.
+// leading zeros (Jasmin's issues 586 and 663), so normalID reverses both changes. It returns every other text
+// unchanged.
 func normalID(text string) string {
 	if len(text) <= len(idPrefix) || !strings.EqualFold(text[:len(idPrefix)], idPrefix) {
 		return text

@@ -65,7 +65,8 @@ func vouchedFor(body []byte) (numbers []string) {
 	text := strings.TrimSpace(strings.TrimPrefix(string(body), "\ufeff"))
 	if strings.HasPrefix(text, "<") {
 		for _, recipient := range xmlNumber.FindAllString(regexp.MustCompile(`<!--|-->|<!\[CDATA\[|\]\]>`).ReplaceAllString(text, ""), -1) {
-			// An entity or a comment may split a number. So vouchedFor returns all numbers here.
+			// An entity or a comment may split a number. So for such a recipient, vouchedFor returns
+			// all numbers.
 			if strings.ContainsAny(recipient, "&?!") {
 				return []string{one.String(), two.String(), three.String()}
 			}
@@ -94,8 +95,9 @@ func vouchedFor(body []byte) (numbers []string) {
 	return numbers
 }
 
-// besideACode returns digits if one of them is a code that accepts a recipient, and nil otherwise.
-// digits holds every sequence of digits in one recipient's part of a reply.
+// The parameter "digits" holds every sequence of digits in one recipient's part of a reply.
+// besideACode returns this parameter if one of the sequences is a code that accepts a recipient, and
+// nil otherwise.
 func besideACode(digits []string) []string {
 	if slices.ContainsFunc(digits, func(d string) bool { return d == "100" || d == "101" || d == "102" }) {
 		return digits

@@ -10,18 +10,18 @@ import (
 )
 
 // Send submits one batch to the gateway, once, with the account's options. The gateway has no
-// idempotency keys: Send does not send b.IdempotencyKey, and a repeated call sends the messages
+// idempotency keys, so Send does not send b.IdempotencyKey, and a repeated call sends the messages
 // again.
 //
 // A batch with no recipients, too many recipients or no text causes no request. It is Rejected with
-// Scope Campaign. Every other outcome comes from the gateway's status codes or from
-// httpclient.StatusVerdict.
+// Scope Campaign. The gateway's status codes or httpclient.StatusVerdict determine every other
+// outcome.
 func (p *Provider) Send(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
 	return p.SendWith(ctx, b, Options{})
 }
 
-// SendWith does what Send does, with the options o for these messages. An option that is not set in
-// o has the account's value.
+// SendWith is like Send, but uses the options o for these messages. If an option is not set in o,
+// the account's value applies.
 func (p *Provider) SendWith(ctx context.Context, b providers.Batch, o Options) ([]providers.Result, error) {
 	if what := p.refusal(b, o); what != "" {
 		return nil, providers.NoCall(opSend, what)
@@ -44,7 +44,8 @@ func (p *Provider) SendWith(ctx context.Context, b providers.Batch, o Options) (
 	return reply.Results(opSend, results, verdict, true)
 }
 
-// refusal returns why a batch cannot be sent, or "" if it can.
+// refusal returns the reason why a batch cannot be sent. If the batch can be sent, refusal returns
+// "".
 func (p *Provider) refusal(b providers.Batch, o Options) string {
 	if b.Body == "" {
 		return "the body is empty"
@@ -80,7 +81,7 @@ func sendForm(user string, b providers.Batch, o Options) []byte {
 	return form
 }
 
-// flag returns "0" for false, and "1" for true and for nil.
+// The function "flag" returns "0" for false, and "1" for true and for nil.
 func flag(on *bool) string {
 	if on != nil && !*on {
 		return "0"

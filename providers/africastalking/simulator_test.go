@@ -20,7 +20,7 @@ import (
 
 var simulated = map[string]simulator.NewVendor{"africastalking": africastalkingsim.New}
 
-// gateway starts a sandbox server and returns it with a provider for an account there.
+// gateway starts a sandbox server. It returns the server, and a provider for an account at this server.
 func gateway(t *testing.T, o simulator.Options, format Format) (*simulator.Server, *Provider) {
 	t.Helper()
 	o.Users = map[string]string{"demo": apiKey}
@@ -37,7 +37,7 @@ func checkTwoHundred(t *testing.T, d *simulator.Gateway, p *Provider) {
 	t.Helper()
 	b := batch(append(manyNumbers(199), three)...)
 	b.Body = "a+b & c% é€漢😀"
-	p.now = func() time.Time { return time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC) } // no quiet hours in Nigeria
+	p.now = func() time.Time { return time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC) } // at this time Nigeria has no quiet hours
 	refused := map[int]simulator.Reply{3: simulator.Reject, 100: simulator.Later, 199: simulator.Reject}
 	for i, w := range refused {
 		if err := d.SetReply(w, uint64(b.To[i])); err != nil {

@@ -1,4 +1,4 @@
-// Package catalog lists all gateways by name: the client and the simulator of each. A new gateway adds
+// Package catalog lists the client and the simulator of every gateway, by name. For a new gateway, add
 // one line to the list in this package. Only programs and tests import the package, so that no other
 // code depends on a particular gateway.
 package catalog
@@ -47,8 +47,9 @@ func Kinds() []providers.Kind {
 	return kinds
 }
 
-// Infos returns the facts about each provider with default settings, by provider name, for tools
-// that have an account at each. The Fingerprint of each Info is computed from an invented login.
+// Infos returns the facts about each provider with default settings, by provider name. It is for tools
+// that have an account at each provider. The Fingerprint of each Info is computed from an invented
+// login.
 func Infos() map[string]providers.Info {
 	out := map[string]providers.Info{}
 	for _, k := range Kinds() {
@@ -56,7 +57,7 @@ func Infos() map[string]providers.Info {
 		k.LogIn(&s, "user", "secret")
 		p, err := k.Open(s)
 		if err != nil {
-			panic("catalog: " + err.Error()) // cannot happen: the tests open every kind with only a login
+			panic("catalog: " + err.Error()) // this cannot happen, because the tests open every kind with only a login
 		}
 		out[k.Name] = p.Info()
 	}
@@ -75,7 +76,8 @@ func Simulators() map[string]simulator.NewVendor {
 	return out
 }
 
-// Lookup returns the provider with the given name; ok is false if no provider has that name.
+// Lookup returns the provider with the given name. The result "ok" is false if no provider has that
+// name.
 func Lookup(name string) (kind providers.Kind, ok bool) {
 	kinds := Kinds()
 	i := slices.IndexFunc(kinds, func(k providers.Kind) bool { return k.Name == name })
@@ -103,8 +105,8 @@ func Names() []string {
 	return names
 }
 
-// Open returns the named provider with an account's settings. Its error joins a
-// *providers.FieldError for each mistake; providers.Mistakes yields these errors.
+// Open returns a provider with the given name and settings. Its error joins a *providers.FieldError
+// for each mistake. providers.Mistakes yields these errors.
 func Open(provider string, s providers.Settings) (providers.Provider, error) {
 	kind, ok := Lookup(provider)
 	if !ok {

@@ -34,7 +34,8 @@ func actions() []providers.Action {
 func scheduleRefusal(reason string) error { return providers.NoCall(opSchedule, reason) }
 
 // schedule lets the gateway send a message at a later time. It checks the numbers and the time before
-// it makes the request. The table has one row for each number, with the number's result.
+// it makes the request. The returned table has one row for each number, with the result for this
+// number.
 func (p *Provider) schedule(ctx context.Context, in map[string]string) (providers.Table, error) {
 	if p.key == nil {
 		return providers.Table{}, scheduleRefusal("only an account with api_key can schedule")

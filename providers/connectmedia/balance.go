@@ -26,7 +26,7 @@ func (p *Provider) Balance(ctx context.Context) (providers.Balance, error) {
 }
 
 // parseBalance parses the number in the field "message". If the reply's code is not codeBalance,
-// verdict is the error for that code.
+// the result "verdict" is the error for that code.
 func parseBalance(body []byte) (amount float64, ok bool, verdict *providers.Error) {
 	code, o := parseReply(body)
 	if code != codeBalance {

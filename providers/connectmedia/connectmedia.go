@@ -9,14 +9,15 @@
 // The samples differ in the encoding of the message. The PHP and JavaScript samples URL-encode the
 // message before the form encoding; the Python sample does not. Working integrations URL-encode the
 // message first (from public code). This package does the same, unless PlainMessage is set. A space
-// becomes %20 and not +, because every URL decoder reads %20 as a space, but only form decoders
-// read + as one.
+// becomes %20 and not +. Every URL decoder reads %20 as a space, but only form decoders read + as a
+// space.
 //
-// The gateway has no message IDs and no idempotency keys. Its history lists no phone numbers, so it
-// cannot show what happened to a call without an answer.
+// The gateway has no message IDs and no idempotency keys. Its history lists no phone numbers, so the
+// history cannot show whether a call without an answer was sent.
 //
-// The vendor has a second, current API, whose login is an API key. The vendor's page does not describe
-// it; see CurrentBaseURL for what is known and its source. An account with an API key uses it.
+// The vendor has a second, current API, whose login is an API key. An account with an API key uses
+// this API. The vendor's page does not describe it. See CurrentBaseURL for the known facts and their
+// source.
 //
 // The replies to send and balance on the vendor's page are not valid JSON. The package accepts
 // these invalid replies, and also the valid JSON that the gateway probably sends.
@@ -36,7 +37,8 @@ const (
 	// DefaultBaseURL is the address to which the documented paths are appended. The vendor's page uses http,
 	// which would send the password unencrypted.
 	DefaultBaseURL = "https://www.connectmedia.co.ke"
-	// MaxRecipients is the maximum number of recipients in one call: the field "to" holds one number.
+	// MaxRecipients is the maximum number of recipients in one call. It is 1, because the field "to"
+	// holds one number.
 	MaxRecipients = 1
 	// MaxSender is the maximum length of a sender ID in characters.
 	MaxSender = 11
@@ -44,12 +46,12 @@ const (
 	// a single n.
 	DefaultSender = "ConectMedia"
 
-	// The query is the name "api" without a value; no "=" may follow the name.
+	// The query is the name "api" without a value, and must not contain "=".
 	path      = "/user-board/?api"
 	inboxPath = "/user-board/?api_v2"
 )
 
-// The values of the form field "action".
+// These are the values of the form field "action".
 const (
 	actionSend    = "send"
 	actionBalance = "balance"
@@ -67,7 +69,7 @@ type Config struct {
 	// unless APIKey is set.
 	Username string
 	Password providers.Secret
-	// APIKey is the login of the vendor's current API, in place of Username and Password.
+	// APIKey is the login of the vendor's current API. It replaces Username and Password.
 	APIKey providers.Secret
 	// PlainMessage sends messages without the URL encoding before the form encoding. PlainMessage
 	// is the opposite of the setting "pre_encode_message", whose default is true. The current API
@@ -81,11 +83,11 @@ type Provider struct {
 	client *httpclient.Client
 	info   providers.Info
 	plain  bool
-	// login is the encoded login, with which every form begins. It is a pointer, because fmt does not call the
-	// methods of a Secret value in an unexported field: fmt would print the secret text.
+	// login is the encoded login, with which every form begins. It is a pointer, because fmt does not
+	// call the methods of a Secret value in an unexported field. So fmt would print the secret text.
 	login *providers.Secret
-	// key is the API key of an account of the current API, otherwise nil. It is a pointer for the same
-	// reason as login.
+	// key is the API key of an account of the current API. For other accounts it is nil. It is a pointer
+	// for the same reason as login.
 	key *providers.Secret
 }
 
@@ -106,7 +108,8 @@ func New(cfg Config) (*Provider, error) {
 	return &Provider{client: client, info: info, plain: cfg.PlainMessage, login: &login}, nil
 }
 
-// Kind returns Connect Media's entry for the catalog: its name, its settings and how to open an account.
+// Kind returns Connect Media's entry for the catalog: its name, its settings and the function that opens
+// an account.
 func Kind() providers.Kind {
 	return providers.Kind{
 		Codes: sendCodes(),

@@ -42,8 +42,8 @@ type request struct {
 	header            http.Header
 }
 
-// serve starts a server that gives every request the same answer, and returns the server's address
-// and the requests that the server got.
+// serve starts a server that returns the same answer to every request. It returns the server's
+// address, and the requests that the server got.
 func serve(t *testing.T, status int, body string) (string, <-chan request) {
 	t.Helper()
 	seen := make(chan request, 8)
@@ -139,8 +139,8 @@ func TestPreEncode_SameForEveryDecoder(t *testing.T) {
 	}
 }
 
-// TestPreEncode_MessageArrivesUnchanged sends to a gateway that decodes messages a second
-// time, and to one that does not. The two gateways need different values of PlainMessage.
+// TestPreEncode_MessageArrivesUnchanged sends to two gateways. Only one of them decodes
+// messages a second time. The two gateways need different values of PlainMessage.
 func TestPreEncode_MessageArrivesUnchanged(t *testing.T) {
 	t.Parallel()
 	const signs = "50% off + a&b; %41 é€漢😀"

@@ -18,8 +18,8 @@ import (
 // page. An account with an API key uses the current API, which that page does not describe.
 //
 // The facts about the current API come from the vendor's own published clients: connectmedia-php,
-// -python, -node and -laravel at github.com/connectmedia-ke, and their tests of 2026. They show these
-// facts:
+// -python, -node and -laravel at github.com/connectmedia-ke, and their tests of 2026. The clients and
+// their tests show these facts:
 //
 //   - the address, and JSON requests with the API key as a bearer token
 //   - the numbers separated by commas, and the fields of a schedule
@@ -29,8 +29,8 @@ const (
 	// CurrentBaseURL is the address of the current API. Earlier releases of the vendor's clients use
 	// https://app.connectmedia.co.ke.
 	CurrentBaseURL = "https://dashboard.connectmedia.co.ke"
-	// CurrentUsualRecipients is the number of recipients in one call of the current API, unless the
-	// account's max_recipients names another. The vendor publishes no limit; 100 is Tuma's choice.
+	// CurrentUsualRecipients is the number of recipients in one call of the current API, unless the account
+	// sets max_recipients. The vendor publishes no limit; 100 is Tuma's choice.
 	CurrentUsualRecipients = 100
 	// CurrentMaxRecipients is the largest value of max_recipients for an account of the current API. The vendor
 	// publishes no limit; 1,000 is Tuma's choice.
@@ -53,13 +53,13 @@ type ask struct {
 	EndDate          string `json:"end_date,omitempty"`
 }
 
-// currentRequest converts a to an HTTP request. The request's body must not be reused, because the HTTP transport
-// may still read it after the call has returned.
+// currentRequest converts the request a to an HTTP request. The request's body must not be reused, because the
+// HTTP transport may still read it after the call has returned.
 func (p *Provider) currentRequest(op string, a ask) httpclient.Request {
 	var body bytes.Buffer
 	e := json.NewEncoder(&body)
 	e.SetEscapeHTML(false)
-	_ = e.Encode(a) // cannot fail for a struct of texts and numbers
+	_ = e.Encode(a) // this cannot fail for a struct of texts and numbers
 	return httpclient.Request{
 		Op: op, Path: currentPath, ContentType: "application/json", Body: bytes.TrimSuffix(body.Bytes(), []byte("\n")),
 		Header: http.Header{"Authorization": {"Bearer " + p.key.Reveal()}, "Accept": {"application/json"}},
@@ -109,8 +109,8 @@ func (p *Provider) currentObject(ctx context.Context, op, code string, a ask) (h
 	return o, reply, nil
 }
 
-// balanceNames are the names under which parseCurrentBalance looks for the balance. The vendor's
-// clients return the object data without reading it, so the names are assumed.
+// balanceNames are the names under which parseCurrentBalance looks for the balance. The vendor's clients
+// return the object "data" without reading it, so these names are assumed.
 var balanceNames = []string{"balance", "credit", "credits", "sms_balance", "units"}
 
 // currentBalance reads the balance through the current API.
@@ -126,10 +126,11 @@ func (p *Provider) currentBalance(ctx context.Context) (providers.Balance, error
 	return balance, nil
 }
 
-// parseCurrentBalance finds the balance in a reply. If data is an object with one member, that member
-// is the balance. In a larger object, the balance is under one of balanceNames. If data is any other
-// value, that value is the balance. Without data, the balance is the message, as in the vendor's other
-// API. ok is false if there is no amount, or if two of balanceNames have different amounts.
+// parseCurrentBalance finds the balance in a reply. If the member "data" is an object with one member,
+// that member is the balance. In a larger object, the balance is under one of balanceNames. If data is
+// any other value, that value is the balance. If the reply has no data, its message is the balance, as
+// in the vendor's other API. The result "ok" is false if no amount is found, or if two of balanceNames
+// have different amounts.
 func parseCurrentBalance(o httpclient.Object) (balance providers.Balance, ok bool) {
 	data, has := o.Object("data")
 	if !has {
@@ -162,8 +163,8 @@ func parseCurrentBalance(o httpclient.Object) (balance providers.Balance, ok boo
 	return balance, ok
 }
 
-// checkKey returns an error if the key is empty or cannot be sent as a header. Every call with such
-// a key would fail, and the failure would not show the reason.
+// checkKey returns an error if the key is empty or cannot be sent as a header. Every call with such a key
+// would fail, and its error would not show the reason.
 func checkKey(key providers.Secret) error {
 	text := key.Reveal()
 	if text != strings.TrimSpace(text) || strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r == 0x7f }) {
@@ -182,8 +183,8 @@ func newCurrent(cfg Config) (*Provider, error) {
 		return nil, err
 	}
 	return &Provider{client: client, key: &cfg.APIKey, info: providers.Info{
-		// The login is only a key. The fingerprint contains no hash of the key, because a weak key
-		// could be guessed from its hash.
+		// The login consists only of a key. The fingerprint contains no hash of the key, because an attacker
+		// could guess a weak key from its hash.
 		Name: Name, Fingerprint: client.Fingerprint(Name, ""), MaxRecipients: limit,
 		SenderAlphaMax: MaxSender, SenderDigitsMax: MaxSender, SenderOptional: true,
 	}}, nil

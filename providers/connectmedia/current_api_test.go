@@ -21,7 +21,7 @@ import (
 
 var key = providers.Secret(strings.Repeat("k", 64))
 
-// keyed returns a provider of the current API at a server that gives every request the same answer.
+// keyed returns a provider of the current API. Its server returns the same answer to every request.
 func keyed(t *testing.T, status int, body string) (*Provider, <-chan request) {
 	t.Helper()
 	seen := make(chan request, 8)
@@ -51,8 +51,8 @@ func TestCurrentAPI_PassesTheSuite(t *testing.T) {
 	}
 }
 
-// TestCurrentAPI_RequestsOfTheVendorsClients compares the requests with those that the tests of the
-// vendor's own clients demand (connectmedia-php, tests/run.php).
+// TestCurrentAPI_RequestsOfTheVendorsClients compares the requests with the requests that the tests
+// of the vendor's own clients expect (connectmedia-php, tests/run.php).
 func TestCurrentAPI_RequestsOfTheVendorsClients(t *testing.T) {
 	t.Parallel()
 	start, end := time.Date(2026, 8, 31, 21, 30, 0, 0, time.UTC), time.Date(2026, 9, 2, 20, 59, 0, 0, time.UTC)

@@ -16,17 +16,19 @@ import (
 )
 
 const (
-	// historyPage is how many messages one request for a history asks for. It applies to the current API.
+	// historyPage is the number of messages that one request of the current API for a history asks
+	// for.
 	historyPage = 500
-	// maxHistoryPages is the number of pages after which a history is too long for a table.
+	// maxHistoryPages is the maximum number of pages of a history that fits into a table.
 	maxHistoryPages = 1000
 	// inboxLimit is the number of incoming messages that a request of the current API asks for.
 	inboxLimit = 1000
 )
 
 // currentHistory reads the messages that were sent through the current API, page by page, until a page
-// has no new message. start and end limit the history to the days from start to end in East Africa
-// Time. The columns are those of the vendor's page first, and then the gateway's other fields.
+// has no new message. The parameters "start" and "end" limit the history to the days from start to
+// end, in East Africa Time. The first columns are the columns of the vendor's page. The gateway's
+// other fields follow.
 func (p *Provider) currentHistory(ctx context.Context, start, end time.Time) (providers.Table, error) {
 	var rows []httpclient.Object
 	var before []httpclient.Object
@@ -61,14 +63,15 @@ func day(t time.Time) string {
 }
 
 // currentRows returns the rows of a history or an inbox. The vendor's clients return such a reply
-// without reading it, so its form is not known. currentRows understands three forms:
+// without reading it, so the form of the reply is not known. currentRows understands three forms:
 //
 //   - data is a list of objects, the rows.
 //   - data is an object with one list of objects, the rows.
-//   - data is an object, whose members are the rows and have numbers as names. Without data, the reply
-//     itself may have such members, as in the vendor's other API.
+//   - data is an object whose members are the rows and have numbers as names. If the reply has no
+//     data, the reply itself may have such members, as in the vendor's other API.
 //
-// A reply without data and without such members has no rows. ok is false for any other form.
+// A reply without data and without such members has no rows. The result "ok" is false for any
+// other form.
 func currentRows(o httpclient.Object) (rows []httpclient.Object, ok bool) {
 	if isEmpty(o["data"]) {
 		return numberedRows(o, "code", "message", "data", "api_version")
@@ -129,8 +132,9 @@ func objectsOf(raw json.RawMessage) (rows []httpclient.Object, ok bool) {
 	return rows, true
 }
 
-// numberedRows returns the objects under names that are numbers, in the order of the numbers. It
-// ignores the members of o whose names are in ignored. ok is false if o has any other member.
+// numberedRows returns the objects whose names are numbers, in the order of the numbers. It ignores
+// the members of o whose names are in the parameter "ignored". The result "ok" is false if o has any
+// other member.
 func numberedRows(o httpclient.Object, ignored ...string) (rows []httpclient.Object, ok bool) {
 	names := slices.DeleteFunc(slices.Collect(maps.Keys(o)), func(name string) bool { return slices.Contains(ignored, name) })
 	slices.SortFunc(names, func(a, b string) int {
@@ -154,8 +158,8 @@ func sameRows(a, b []httpclient.Object) bool {
 	})
 }
 
-// tableOf returns rows as a table: first the columns of the vendor's page that any row has, then the
-// others by name.
+// tableOf returns rows as a table. First come the columns of the vendor's page that any row has. The
+// other columns follow, sorted by name.
 func tableOf(rows []httpclient.Object) providers.Table {
 	all := map[string]bool{}
 	for _, row := range rows {
@@ -184,7 +188,7 @@ func tableOf(rows []httpclient.Object) providers.Table {
 	return t
 }
 
-// shown returns a value as text: texts and numbers as they are, other values as JSON.
+// shown returns a value as text: texts and numbers unchanged, and other values as JSON.
 func shown(row httpclient.Object, name string) string {
 	if text, ok := row.Text(name); ok {
 		return text
@@ -226,8 +230,8 @@ func (p *Provider) currentInbox(ctx context.Context) ([]providers.Inbound, error
 	return inbox, nil
 }
 
-// inboundOf reads an incoming message. Fields that Inbound does not have are kept in Fields. ok is
-// false for a row without a number or without a text.
+// inboundOf reads an incoming message. Inbound.Fields keeps the values for which Inbound has no field.
+// The result "ok" is false for a row without a number or without a text.
 func inboundOf(row httpclient.Object) (m providers.Inbound, ok bool) {
 	take := func(names []string) (text string, found bool) {
 		for _, name := range names {

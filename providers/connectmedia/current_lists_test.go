@@ -99,8 +99,8 @@ func TestCurrentAPI_HistoryIsReadToItsEnd(t *testing.T) {
 			t.Errorf("%s: got %d rows of %q and the error %v, want %d", name, len(table.Rows), table.Columns, err, tc.want)
 		}
 	}
-	// One gateway has pages of two messages. The other one ignores the offset and always returns its
-	// first page.
+	// One gateway has pages of two messages. The other gateway ignores the offset, and always
+	// returns its first page.
 	for name, ignores := range map[string]bool{"small pages": false, "no offset": true} {
 		pages := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			var q struct{ Offset int }

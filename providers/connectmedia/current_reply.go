@@ -11,22 +11,22 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// The reasons of recipients whose outcome the reply to a call leaves uncertain.
+// These are the reasons of recipients whose outcome is uncertain after the reply to the call.
 const (
 	reasonNotInReply    = "not_in_reply"
 	reasonNotUnderstood = "not_understood"
 )
 
 // parseCurrentAnswer parses the reply of the current API to a send to the given recipients. It
-// returns a result for each recipient, or an error for the call; the caller sets the error's Op. If
-// the reply is not understood, parseCurrentAnswer returns two nils.
+// returns a result for each recipient, or an error for the call. The caller sets the error's Op. If
+// parseCurrentAnswer does not understand the reply, it returns nil twice.
 //
-// Code 201 accepts the call: the vendor's own clients take any other code as the failure of the whole
-// call. The object data may restrict code 201 (see parseMentions).
+// Code 201 accepts the call. The vendor's own clients treat any other code as the failure of the
+// whole call. The object "data" may limit code 201 to some recipients (see parseMentions).
 //
 // Code 104 means invalid recipients. In a call with one number, that number is Rejected. In a larger
-// call, the numbers that data calls invalid are Rejected. All other numbers are Unknown, because the
-// vendor does not document whether the gateway has sent to them.
+// call, the numbers that the object "data" names as invalid are Rejected. All other numbers are
+// Unknown, because the vendor does not document whether the gateway has sent to them.
 func parseCurrentAnswer(body []byte, to []sms.MSISDN) ([]providers.Result, *providers.Error) {
 	o, _ := httpclient.ReadObject(body)
 	code, _ := o.Text("code")
@@ -53,18 +53,18 @@ func parseCurrentAnswer(body []byte, to []sms.MSISDN) ([]providers.Result, *prov
 	return results, nil
 }
 
-// mentions is what the object data of a reply says about the recipients of a call. The vendor's clients
-// do not read this object, so its form is assumed. The assumptions can only make an outcome Unknown
-// or reject a number that the reply calls invalid. They never accept a recipient.
+// mentions has the information about the recipients of a call in the object "data" of the reply. The
+// vendor's clients do not read this object, so its form is assumed. The assumptions can only make an
+// outcome Unknown, or reject a number that the reply names as invalid. They never accept a recipient.
 type mentions struct {
 	// invalid holds the numbers in lists whose name contains "invalid". failed holds the numbers in
 	// lists whose name contains one of failureWords.
 	invalid, failed map[sms.MSISDN]bool
-	// lost is how many recipients the gateway has refused: the largest count in data whose name
-	// contains "invalid" or one of failureWords. It is 0 if data has no such count.
+	// lost is how many recipients the gateway has refused. Its value is the largest count in data whose name
+	// contains "invalid" or one of failureWords, or 0 if data has no count with such a name.
 	lost int
-	// taken is how many recipients the gateway has taken: the smallest count in data whose name is one
-	// of takenNames. It is -1 if data has no such count.
+	// taken is how many recipients the gateway has taken. Its value is the smallest count in data whose name
+	// is one of takenNames, or -1 if data has no count with such a name.
 	taken int
 }
 
@@ -73,16 +73,16 @@ var (
 	takenNames   = []string{"recipients", "sent", "queued", "accepted"}
 )
 
-// vouchFor reports whether n.lost and n.taken allow this conclusion: of the given number of recipients,
-// the gateway has taken all that are neither in n.invalid nor in n.failed.
+// vouchFor reports whether n.lost and n.taken allow a conclusion about a call with the given number of
+// recipients: that the gateway has taken all recipients which are neither in n.invalid nor in n.failed.
 func (n mentions) vouchFor(recipients int) bool {
 	out := len(n.invalid) + len(n.failed)
 	return n.lost <= out && (n.taken < 0 || n.taken+out >= recipients)
 }
 
-// parseMentions parses the value of data in a reply to a call to the given recipients. A missing value, and
-// one that is not an object, says nothing about the recipients. ok is false if a list of numbers
-// has an entry that is not a recipient of the call.
+// parseMentions parses the value of data in a reply to a call to the given recipients. If the value is
+// missing or is not an object, it has no information about the recipients. The result "ok" is false if a
+// list of numbers has an entry that is not a recipient of the call.
 func parseMentions(data json.RawMessage, to []sms.MSISDN) (n mentions, ok bool) {
 	n = mentions{invalid: map[sms.MSISDN]bool{}, failed: map[sms.MSISDN]bool{}, taken: -1}
 	o, _ := httpclient.ReadObject(data)
@@ -110,8 +110,8 @@ func parseMentions(data json.RawMessage, to []sms.MSISDN) (n mentions, ok bool) 
 	return n, true
 }
 
-// countUnder returns the whole number under a name. An empty list, an empty text, null and false count
-// as 0. isCount is false for any other value.
+// countUnder returns the whole number under a name. An empty list, an empty text, null and false count as 0.
+// The result "isCount" is false for any other value.
 func countUnder(o httpclient.Object, name string) (count int, isCount bool) {
 	switch string(o[name]) {
 	case "null", "false", `""`, "[]", "{}":

@@ -18,13 +18,14 @@ var (
 	_ providers.InboxReader = (*Provider)(nil)
 )
 
-// ReportHistory is the only kind of report: the messages that were sent.
+// ReportHistory is the only kind of report. It lists the messages that were sent.
 const ReportHistory = "history"
 
-// historyColumns are the fields of a sent message on the vendor's page. The recipient's number is not among them.
+// historyColumns are the fields of a sent message on the vendor's page. The recipient's number is not one of
+// these fields.
 var historyColumns = []string{"message_id", "message_text", "message_date", "message_status", "message_error"}
 
-// The fields of an incoming message.
+// These are the fields of an incoming message.
 const (
 	fieldText = "message_text"
 	fieldAt   = "message_datetime"
@@ -34,11 +35,12 @@ const (
 // ReportKinds returns "history".
 func (p *Provider) ReportKinds() []string { return []string{ReportHistory} }
 
-// Report downloads the messages that were sent through the account, with the gateway's values and
-// in the gateway's order. A history without messages is a table without rows. The dates are unchanged
-// and assumed to be in East Africa Time. For an account with a user name, Report ignores start and
-// end, and no column holds the recipient's number. For an account with an API key, start and end are
-// cut to whole days, and Report sends a request for each page of the history.
+// Report downloads the messages that were sent through the account, with the gateway's values and in
+// the gateway's order. A history without messages is a table without rows. The dates are unchanged.
+// This package assumes that they are in East Africa Time. For an account with a user name, Report
+// ignores the parameters "start" and "end", and no column holds the recipient's number. For an
+// account with an API key, Report rounds "start" and "end" down to whole days, and sends a request
+// for each page of the history.
 func (p *Provider) Report(ctx context.Context, kind string, start, end time.Time) (providers.Table, error) {
 	if kind != ReportHistory {
 		return providers.Table{}, &providers.Error{
@@ -60,9 +62,9 @@ func (p *Provider) Report(ctx context.Context, kind string, start, end time.Time
 	return providers.Table{Columns: slices.Clone(historyColumns), Rows: rows}, nil
 }
 
-// Inbox returns all incoming messages that the gateway stores; for an account with an API key, at most
-// inboxLimit of them. The messages have no IDs, so Inbox ignores its second argument, the ID of the last
-// known message.
+// Inbox returns all incoming messages that the gateway stores. For an account with an API key it returns
+// at most inboxLimit messages. The messages have no IDs, so Inbox ignores its second argument, the ID of
+// the last known message.
 func (p *Provider) Inbox(ctx context.Context, _ string) ([]providers.Inbound, error) {
 	if p.key != nil {
 		return p.currentInbox(ctx)
@@ -82,8 +84,8 @@ func (p *Provider) Inbox(ctx context.Context, _ string) ([]providers.Inbound, er
 // summer time.
 var eastAfrica = time.FixedZone("EAT", 3*60*60)
 
-// parseInbox parses the messages of an inbox. An invalid time is kept unchanged in Fields. If the
-// reply's code is not codeInbox, verdict is the error for that code.
+// parseInbox parses the messages of an inbox. An invalid time is kept unchanged in Fields. If the reply's
+// code is not codeInbox, the result "verdict" is the error for that code.
 func parseInbox(body []byte) (inbox []providers.Inbound, ok bool, verdict *providers.Error) {
 	rows, ok, verdict := parseList(body, codeInbox, []string{fieldFrom, fieldText, fieldAt})
 	if verdict != nil && verdict.Code == codeNoInbox {
@@ -104,10 +106,10 @@ func parseInbox(body []byte) (inbox []providers.Inbound, ok bool, verdict *provi
 }
 
 // parseList parses {"0":{…},"1":{…},"code":"202"}. Every member whose name is a number is a row.
-// parseList returns the rows in the order of these numbers. A row holds the texts under the names
-// in columns. ok is false if a row is invalid, or if the reply has a member besides rows, code and
-// message. If the reply's code is not the given code, ok is false and verdict is the error for the
-// reply's code.
+// parseList returns the rows in the order of these numbers. A row holds the texts whose names are
+// in the parameter "columns". The result "ok" is false if a row is invalid, or if the reply has a
+// member besides rows, code and message. If the reply's code is not the given code, "ok" is false,
+// and "verdict" is the error for the reply's code.
 func parseList(body []byte, code string, columns []string) (rows [][]string, ok bool, verdict *providers.Error) {
 	got, o := parseReply(body)
 	if got != code {
@@ -143,7 +145,8 @@ func parseList(body []byte, code string, columns []string) (rows [][]string, ok 
 	return rows, true, nil
 }
 
-// parseRow returns the texts of a row under the names in columns, or nil if raw is not an object.
+// parseRow returns the texts of a row whose names are in the parameter "columns". It returns nil if the row
+// is not an object.
 func parseRow(raw json.RawMessage, columns []string) []string {
 	fields, ok := httpclient.ReadObject(raw)
 	if !ok {

@@ -16,8 +16,8 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-// prose maps each line of the vendor's page that is not a row, sample or address to the name of the code that
-// implements the line.
+// prose has each line of the vendor's page that is not a row, sample or address. It maps the line to the name
+// of the code that implements the line.
 var prose = map[string]string{
 	`The action to perform:`: "the table of actions",
 	`ConectMedia`:            "DefaultSender",
@@ -43,7 +43,7 @@ var notOnThePage = map[string]string{"104": "public code", "105": "public code",
 
 // page is the parsed testdata/page.txt.
 type page struct {
-	tables  map[string][][]string // the rows of each table; the key is the name of the table's first column
+	tables  map[string][][]string // tables has the rows of each table. The key is the name of the table's first column.
 	samples []string
 	urls    []string
 }

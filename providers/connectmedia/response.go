@@ -15,7 +15,7 @@ const (
 	opInbox   = "connectmedia inbox"
 )
 
-// The codes of successful requests, one for each action.
+// These are the codes of successful requests, one for each action.
 const (
 	codeSent    = "201"
 	codeBalance = "200"
@@ -41,13 +41,13 @@ var refusals = map[string]providers.Error{
 // codeInvalidNumber means that the recipient's number is invalid (from public code).
 const codeInvalidNumber = "104"
 
-// codeNoInbox means that the gateway could not read the inbox. Its text is "Error in fetching data
-// (inbox)".
+// codeNoInbox means that the gateway could not read the inbox. The text of this code is "Error in
+// fetching data (inbox)".
 const codeNoInbox = "301"
 
 // parseAnswer parses the body of an answer to a send. It returns the result of the call's single
-// recipient, or an error for the call; the caller sets the error's Op. If the body is not understood,
-// parseAnswer returns two nils.
+// recipient, or an error for the call. The caller sets the error's Op. If parseAnswer does not
+// understand the body, it returns nil twice.
 func parseAnswer(body []byte) (*providers.Result, *providers.Error) {
 	code, _ := parseReply(body)
 	switch code {
@@ -74,8 +74,8 @@ func parseReply(body []byte) (code string, o httpclient.Object) {
 // no name. But the vendor's page shows this form for the replies to its methods send and balance.
 var printed = regexp.MustCompile(`^\s*\{\s*"code"\s*:\s*("?[0-9]{3}"?)\s*,\s*("[^"\\[:cntrl:]]{0,200}")\s*\}\s*$`)
 
-// parsePrinted parses a reply that printed matches. The text, which has no name in such a reply,
-// becomes the field "message". parsePrinted returns nil for any other body.
+// parsePrinted parses a reply that the pattern "printed" matches. The text has no name in such a reply,
+// and becomes the field "message". parsePrinted returns nil for any other body.
 func parsePrinted(body []byte) httpclient.Object {
 	m := printed.FindSubmatch(body)
 	if m == nil || strings.Count(string(m[1]), `"`) == 1 {

@@ -167,8 +167,8 @@ func TestParseInbox_TimesAreEastAfrican(t *testing.T) {
 	}
 }
 
-// FuzzParseAnswer compares the code that parseAnswer finds in a reply with the code that codeOf, a simpler
-// parser, finds.
+// FuzzParseAnswer checks that two parsers find the same code in a reply: parseAnswer, and the simpler
+// codeOf.
 func FuzzParseAnswer(f *testing.F) {
 	for _, seed := range []string{
 		`{"code":"201"," Message Sent Successfully!"}`, `{"code":"201","message":" Message Sent Successfully!"}`, `{"code":101}`, `{"code":"104"}`,
@@ -216,8 +216,8 @@ func codeOf(body []byte) string {
 	return rest[:3]
 }
 
-// FuzzParseLists checks three parsers: a history, an inbox and a balance must come from a reply with
-// the code of that action. Every row of a history must be complete.
+// FuzzParseLists checks the parsers of a history, an inbox and a balance. Each parser must accept
+// only a reply with the code of its action. Every row of a history must be complete.
 func FuzzParseLists(f *testing.F) {
 	for _, seed := range []string{
 		`{"0":{"message_id":"1","message_text":"x"},"code":"202"}`, `{"1":{"message_text":"x","message_datetime":"2016-06-11 06:00:27","message_from":"254"},"code":"302"}`,

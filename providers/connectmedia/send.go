@@ -12,9 +12,9 @@ import (
 
 // Send submits one batch to the gateway, once. b.IdempotencyKey and b.Flash are ignored.
 //
-// A batch with no recipients or with more than Info allows causes no request. Such a batch is Rejected
-// with Scope Campaign. Every other outcome comes from the gateway's codes or from
-// httpclient.StatusVerdict.
+// If a batch has no recipients, or more recipients than Info allows, Send makes no request. Such a
+// batch is Rejected with Scope Campaign. The gateway's codes or httpclient.StatusVerdict determine
+// every other outcome.
 func (p *Provider) Send(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
 	if what := p.info.Refusal(b); what != "" {
 		return nil, providers.NoCall(opSend, what)
@@ -34,9 +34,9 @@ func (p *Provider) Send(ctx context.Context, b providers.Batch) ([]providers.Res
 	return reply.Results(opSend, results, verdict, false)
 }
 
-// sendForm builds the form of a send in a new buffer. If plain is true, it does not URL-encode the
-// message before the form encoding. The caller must not reuse the buffer, because the HTTP transport
-// may still read it after the call has returned.
+// sendForm builds the form of a send in a new buffer. If the parameter "plain" is true, it does not
+// URL-encode the message before the form encoding. The caller must not reuse the buffer, because the
+// HTTP transport may still read it after the call has returned.
 func sendForm(login providers.Secret, b providers.Batch, plain bool) []byte {
 	from, body := b.From, b.Body
 	if from == "" {

@@ -38,8 +38,8 @@ func ParseAmount(text string) (float64, bool) {
 }
 
 // ParseMoney parses an amount with a currency before it ("KES 1,785.50") or without a currency
-// ("0"). It returns the amount and the currency as text, and removes commas between thousands. ok
-// is false for any other text.
+// ("0"). It returns the amount and the currency as text, and removes commas between thousands.
+// The result "ok" is false for any other text.
 func ParseMoney(text string) (amount, currency string, ok bool) {
 	text = strings.TrimSpace(text)
 	at := strings.IndexAny(text, "-0123456789")

@@ -16,9 +16,9 @@ var (
 	errSealed = errors.New("write refused: the call was cancelled or its request was already sent")
 )
 
-// The states of an attempt. The only transitions are unsent → writing → sent, writing → unsent and
-// unsent → sealed. A write that fails without writing a byte goes back to unsent. After sealed, no
-// byte may be written.
+// These are the states of an attempt. The only transitions are unsent → writing → sent, writing →
+// unsent and unsent → sealed. If a write fails without writing a byte, the state changes back to
+// unsent. In the state sealed, no byte may be written.
 const (
 	unsent uint32 = iota
 	writing
@@ -27,20 +27,20 @@ const (
 )
 
 // attempt records whether any byte of one request can have been written. The goroutine that writes
-// and the goroutine that cancels both change state atomically. If the write comes first, the
-// outcome of the call is unknown. If the cancellation comes first, the state becomes sealed and no
-// byte is ever written. One of the two always comes first. So a call that is reported as not sent
-// was certainly not sent.
+// and the goroutine that cancels both change the field "state" atomically. If the write comes
+// first, the outcome of the call is unknown. If the cancellation comes first, the state becomes
+// sealed and no byte is ever written. One of the two always comes first. So a call that is
+// reported as not sent was certainly not sent.
 type attempt struct {
 	state    atomic.Uint32
-	late     atomic.Bool // true if checkTime has sealed the attempt, because the deadline had passed
+	late     atomic.Bool // late is true if checkTime has sealed the attempt, because the deadline had passed.
 	deadline time.Time
 	now      func() time.Time
 	cancel   context.CancelCauseFunc
 }
 
-// spent is a sealed attempt: a connection whose attempt is spent can write nothing. gotConn gives
-// spent to a new connection if the request has already been written to another connection.
+// spent is a sealed attempt. A connection with this attempt cannot write. gotConn gives the attempt
+// "spent" to a new connection if the request has already been written to another connection.
 var spent = func() *attempt {
 	a := new(attempt)
 	a.state.Store(sealed)
@@ -57,7 +57,7 @@ func (a *attempt) gotConn(info httptrace.GotConnInfo) {
 	g, ok := conn.(*gateConn)
 	switch s := a.state.Load(); {
 	case !ok:
-		a.state.Store(sent) // should not happen: a connection of another type does not report its writes
+		a.state.Store(sent) // this should not happen, because a connection of another type does not report its writes
 	case s == writing || s == sent:
 		// net/http repeats some requests on a new connection. A call must be sent only once, so the
 		// new connection must write nothing.
@@ -68,8 +68,8 @@ func (a *attempt) gotConn(info httptrace.GotConnInfo) {
 	}
 }
 
-// begin permits one write and must be called right before it. If begin returns an error, the write
-// must not happen.
+// The method "begin" permits one write. The caller must call it right before the write. If it
+// returns an error, the caller must not write.
 func (a *attempt) begin() error {
 	switch a.state.Load() {
 	case sent:
@@ -84,7 +84,8 @@ func (a *attempt) begin() error {
 	return nil
 }
 
-// wrote records that a write has written n bytes. begin must have permitted that write.
+// wrote records that a write has written n bytes. The method "begin" must have permitted this
+// write.
 func (a *attempt) wrote(n int) {
 	if n > 0 {
 		a.state.Store(sent)
@@ -93,15 +94,15 @@ func (a *attempt) wrote(n int) {
 	a.state.CompareAndSwap(writing, unsent)
 }
 
-// seal cancels the request. It returns true if no byte of the request has been written; then none will be
-// written.
+// The method "seal" cancels the request. It returns true if no byte of the request has been
+// written. In that case no byte will ever be written.
 func (a *attempt) seal() bool {
 	return a.state.CompareAndSwap(unsent, sealed) || a.state.Load() == sealed
 }
 
-// checkTime seals an attempt whose deadline has passed by either clock. Neither of the two clocks
-// is sufficient: the monotonic clock stops while the machine is suspended, and the wall clock can
-// be set.
+// checkTime seals an attempt if its deadline has passed on the monotonic clock or on the wall
+// clock. Both clocks are needed: the monotonic clock stops while the machine is suspended, and a
+// person may set the wall clock.
 func (a *attempt) checkTime() {
 	now := a.now()
 	if now.Before(a.deadline) && now.Round(0).Before(a.deadline.Round(0)) {
@@ -113,8 +114,8 @@ func (a *attempt) checkTime() {
 	}
 }
 
-// gateConn is a connection that calls begin() of its current attempt before each write. A check
-// when the request's body is read would be too late, because net/http may already have written the
+// gateConn is a connection that calls begin() of its current attempt before each write. If the
+// check came with the first read of the request's body, net/http might already have written the
 // headers. If this package creates the TLS connection, gateConn wraps the TLS connection. So a
 // gateConn sees the bytes of the request and no TLS alerts.
 type gateConn struct {
@@ -122,11 +123,11 @@ type gateConn struct {
 	attempt atomic.Pointer[attempt]
 }
 
-// Write writes p unless the current attempt is sealed.
+// Write writes the bytes p, unless the current attempt is sealed.
 func (g *gateConn) Write(p []byte) (int, error) {
 	a := g.attempt.Load()
 	if a == nil {
-		return g.Conn.Write(p) // p is part of the handshake with a proxy, before any request
+		return g.Conn.Write(p) // p is part of the handshake with a proxy, which precedes the request
 	}
 	if err := a.begin(); err != nil {
 		return 0, err

@@ -23,8 +23,9 @@ import (
 var quiet = log.New(io.Discard, "", 0)
 
 // leaping returns a clock. The first correctReads reads of the clock are correct. In all later
-// reads the wall clock is ahead by wall, and the monotonic clock is ahead by monotonic. So the
-// clock simulates a process that is stopped between two reads, or a machine that is suspended.
+// reads, the wall clock is ahead by the parameter "wall", and the monotonic clock is ahead by
+// the parameter "monotonic". So the clock simulates a process that is stopped between two
+// reads, or a machine that is suspended.
 func leaping(correctReads int64, wall, monotonic time.Duration) func() time.Time {
 	var looks atomic.Int64
 	return func() time.Time {
@@ -33,7 +34,7 @@ func leaping(correctReads int64, wall, monotonic time.Duration) func() time.Time
 			return now
 		}
 		now = now.Add(wall)
-		// There is no other way to create a Time whose two clocks disagree. A Time with a monotonic
+		// Only this code can create a Time whose two clocks disagree. A Time with a monotonic
 		// reading keeps that reading in its second word.
 		parts := (*struct {
 			wall      uint64
@@ -154,7 +155,7 @@ func TestAttempt_ThroughAProxySentOnce(t *testing.T) {
 			web := httptest.NewTLSServer(http.NotFoundHandler())
 			t.Cleanup(web.Close)
 			cfg := &tls.Config{Certificates: web.TLS.Certificates}
-			s := serveWrapped(t, func(c *rawConn) { // answers one request on each connection
+			s := serveWrapped(t, func(c *rawConn) { // the server answers one request on each connection
 				if _, _, ok := c.request(); ok {
 					c.say(okReply)
 					c.request()
@@ -253,7 +254,7 @@ func TestAttempt_CancelledCallIsNeverSentAndReportedNotSent(t *testing.T) {
 	t.Parallel()
 	got := make(chan string, 1000)
 	notSent := map[string]bool{}
-	t.Cleanup(func() { // runs after the server has read all data
+	t.Cleanup(func() { // this function runs after the server has read all data
 		for len(got) > 0 {
 			if id := <-got; notSent[id] {
 				t.Errorf("call %s reached the server, want it reported as possibly sent and not as not sent", id)

@@ -1,8 +1,8 @@
 // Package httpclient has the HTTP client of all gateways. A Client sends each request at most once:
-// it never repeats a request and never follows a redirect. A Client also knows whether any byte of
-// a request can have left this machine. So it reports a failed call as not sent only if the request
-// was certainly not sent, and otherwise as unknown. The package also writes forms, reads the JSON
-// objects, amounts and callbacks of gateways, and keeps secrets out of errors.
+// it never repeats a request and never follows a redirect. A Client also knows whether any byte of a
+// request can have left this machine. So its error for a failed call says "not sent" only if the
+// request was certainly not sent. Otherwise the outcome is unknown. The package also writes forms,
+// reads the JSON objects, amounts and callbacks of gateways, and keeps secrets out of errors.
 //
 // Only the packages of gateways import httpclient. The worker uses a gateway through the contract in
 // package providers.
@@ -29,7 +29,7 @@ import (
 	"github.com/tuma-sms/tuma/providers/internal/dial"
 )
 
-// The defaults of ClientConfig. DefaultMaxReply is in bytes (16 MiB).
+// These are the defaults of ClientConfig. DefaultMaxReply is in bytes (16 MiB).
 const (
 	DefaultTimeout     = 30 * time.Second
 	DefaultConcurrency = 8
@@ -40,23 +40,23 @@ const (
 const FormContentType = "application/x-www-form-urlencoded"
 
 const (
-	dialTimeout = 10 * time.Second // for opening a connection: TCP and TLS together
+	dialTimeout = 10 * time.Second // dialTimeout is the time limit for opening a connection, TCP and TLS together.
 	// idleTimeout is shorter than the 5 s after which Apache closes an idle connection by default.
-	// The client must close a connection before the server does. If the server closes it while a
-	// request is on its way, the outcome of the request is unknown. Opening a new connection takes
-	// only about 0.1 s.
+	// The client must close an idle connection before the server closes it. If the server closes
+	// the connection while a request is on its way, the outcome of the request is unknown. Opening
+	// a new connection takes only about 0.1 s.
 	idleTimeout = 4 * time.Second
-	// wireBuffer is the size of the read and write buffers in bytes. It is large enough for a call
-	// of 500 recipients. So the call needs only one write, and its reply a few reads.
+	// wireBuffer is the size of the read and write buffers in bytes. It is large enough for a call of
+	// 500 recipients, so that the call needs only one write, and its reply only a few reads.
 	wireBuffer = 32 << 10
 	// maxReplyHeader is the maximum size of a reply's headers in bytes. The limit is far more than
 	// any gateway sends, and far less than the 10 MB that net/http allows.
 	maxReplyHeader = 64 << 10
 )
 
-// Client is the HTTP client of all providers. A Client sends a request at most once. If there is no
-// answer, the Client knows whether any byte of the request was written. It follows no redirects,
-// keeps no cookies and never retries. It is safe for concurrent use.
+// Client is the HTTP client of all providers. A Client sends a request at most once. If a request
+// gets no answer, the Client knows whether any byte of the request was written. It follows no
+// redirects, keeps no cookies and never retries. It is safe for concurrent use.
 type Client struct {
 	base      url.URL
 	timeout   time.Duration
@@ -66,7 +66,7 @@ type Client struct {
 	transport *http.Transport
 }
 
-// ClientConfig configures a Client. Zero values mean the defaults.
+// ClientConfig configures a Client. If a field has the zero value, its default applies.
 type ClientConfig struct {
 	// BaseURL is the scheme, the host and an optional path prefix; Request.Path is appended to it.
 	// BaseURL is required. Its scheme must be https unless the host is loopback or AllowHTTP is
@@ -97,8 +97,8 @@ type ClientConfig struct {
 // concurrency.
 //
 // The client does not use HTTP/2. With only one request at a time on a connection, the client knows
-// whether a request was written. A broken connection then makes the outcome of only one call
-// unknown. The client uses the proxy that the environment names, except to loopback.
+// whether a request was written. A broken connection then makes the outcome of only one call unknown.
+// The client uses the proxy that the environment names, but not for loopback addresses.
 func NewClient(cfg ClientConfig) (*Client, error) {
 	base, err := parseBase(cfg.BaseURL, cfg.AllowHTTP)
 	if cfg.Timeout < 0 {
@@ -155,7 +155,7 @@ func newTransport(concurrency int, roots *x509.CertPool) *http.Transport {
 		Proxy:                  http.ProxyFromEnvironment,
 		DialContext:            gated(plainDialer.DialContext),
 		DialTLSContext:         gated(tlsDialer.DialContext),
-		TLSClientConfig:        secure, // used for a call through a proxy, where the transport creates the TLS connection
+		TLSClientConfig:        secure, // this is for calls through a proxy, for which the transport creates the TLS connection
 		TLSHandshakeTimeout:    dialTimeout,
 		Protocols:              protocols,
 		DisableCompression:     true, // replies are small, and without compression MaxReply counts the bytes on the wire
@@ -212,8 +212,8 @@ type Request struct {
 	Path string
 	// ContentType is the Content-Type of Body. It is sent only if Body is not empty.
 	ContentType string
-	// Body is the request's body. The caller must not change Body, not even after Do has returned:
-	// after an early answer the transport may still be reading Body.
+	// Body is the request's body. The caller must not change Body, not even after Do has returned,
+	// because after an early answer the transport may still read Body.
 	Body []byte
 	// Header holds additional headers. Idempotency-Key and X-Idempotency-Key are not sent, because
 	// net/http would repeat a POST that has one of these headers.
@@ -234,7 +234,8 @@ type Reply struct {
 	// a byte order mark and without the diagnostics of PHP. For a status other than 2xx, Body is empty
 	// if the whole body could not be read.
 	Body []byte
-	// RetryAfter is the wait that the Retry-After header requested; 0 if the header requested none.
+	// RetryAfter is the wait that the Retry-After header requested. It is 0 if the answer requested
+	// no wait.
 	RetryAfter time.Duration
 	// Framed reports whether the reply has a Content-Length or is chunked, so that Body is
 	// certainly complete. Otherwise the body ends where the connection ends, and may be incomplete.
@@ -243,14 +244,14 @@ type Reply struct {
 	errorsInBody bool
 }
 
-// Do sends one request to the gateway, at most once, and returns the answer with any status;
+// Do sends one request to the gateway, at most once, and returns the answer with any status.
 // StatusVerdict translates a status. Every error is an *Error without secrets. If certainly no byte
 // of the request was written, the error is Retryable with Scope Account. Otherwise the error is
 // Unknown with Scope Call.
 //
-// The deadline is that of ctx or the client's timeout, whichever is earlier. Do compares it with
-// the wall clock and with the monotonic clock right before the first byte. If the deadline has
-// passed by one of these clocks, Do does not send the request.
+// The deadline is the earlier of two times: the deadline of ctx, and the end of the client's
+// timeout. Right before the first byte, Do compares the deadline with the wall clock and with the
+// monotonic clock. If the deadline has passed on one of these clocks, Do does not send the request.
 func (c *Client) Do(ctx context.Context, r Request) (*Reply, error) {
 	deadline := time.Now().Add(c.timeout)
 	if sooner, ok := ctx.Deadline(); ok && sooner.Before(deadline) {
@@ -265,7 +266,7 @@ func (c *Client) Do(ctx context.Context, r Request) (*Reply, error) {
 	a := &attempt{deadline: deadline, now: c.now, cancel: cancel}
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: a.gotConn})
 
-	// An http.Client would follow redirects and could add a login; RoundTrip does neither.
+	// An http.Client would follow redirects and could add a login. RoundTrip does neither.
 	resp, err := c.transport.RoundTrip(c.request(ctx, r))
 	if err != nil {
 		return nil, c.noAnswer(r.Op, a, err)
@@ -306,8 +307,8 @@ func (c *Client) Call(ctx context.Context, r Request) (*Reply, error) {
 // CloseIdle closes the connections that are not in use by a call.
 func (c *Client) CloseIdle() { c.transport.CloseIdleConnections() }
 
-// Scrub returns text with every secret of the client, and the login of every URL, replaced by
-// "[secret]".
+// Scrub returns the text in which "[secret]" replaces every secret of the client and the login of
+// every URL.
 func (c *Client) Scrub(text string) string { return c.scrubber.Replace(cutUserinfo(text)) }
 
 func (c *Client) scrub(err error) error {
@@ -349,9 +350,9 @@ func (c *Client) request(ctx context.Context, r Request) *http.Request {
 // blank is a request without content. Every request is made from a copy of blank.
 var blank = http.Request{Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}
 
-// mute returns errors about connections and deadlines unchanged and replaces all others with
-// errNoHTTP. For an invalid reply, the error text of net/http repeats the reply, which may hold phone
-// numbers and messages.
+// mute returns errors about connections and deadlines unchanged, and replaces all other errors by
+// errNoHTTP. The reason is that for an invalid reply, the error text of net/http repeats the reply,
+// which may hold phone numbers and messages.
 func mute(err error) error {
 	var connection net.Error
 	if errors.As(err, &connection) {
@@ -367,8 +368,8 @@ func mute(err error) error {
 
 var errNoHTTP = errors.New("the connection ended or the reply is not valid HTTP")
 
-// noAnswer returns the error for a call without an answer: Retryable if certainly no byte of the
-// request was written, otherwise Unknown.
+// noAnswer returns the error for a call without an answer. The error is Retryable if certainly no
+// byte of the request was written, and Unknown otherwise.
 func (c *Client) noAnswer(op string, a *attempt, err error) *providers.Error {
 	if !a.seal() {
 		return &providers.Error{Op: op, Outcome: providers.Unknown, Scope: providers.Call, Cause: providers.CauseNoAnswer, Err: c.scrub(mute(err))}

@@ -237,7 +237,7 @@ func TestBaseURL(t *testing.T) {
 	for _, tc := range []struct {
 		base  string
 		allow bool
-		want  string // part of the expected mistake; empty: no mistake
+		want  string // part of the expected mistake; it is empty if the settings are valid
 	}{
 		{"https://example.com", false, ""},
 		{"https://example.com/prefix/", false, ""},

@@ -25,13 +25,13 @@ const (
 )
 
 // CallbackForm parses the form of a gateway's callback. It reads the query of a GET request and the
-// body of a request with another method. methods lists the allowed methods. A form may have at most
-// 64 KB and 100 fields. If the form cannot be read, CallbackForm writes the error response (400 or
-// 405) to w and returns false; the handler must then return.
+// body of a request with another method. The parameter "methods" lists the allowed methods. A form
+// may have at most 64 KB and 100 fields. If the form cannot be read, CallbackForm writes the error
+// response (400 or 405) to w and returns false. The handler must then return.
 //
-// The parser is lenient, so that no text of a subscriber is lost because a gateway escapes it
-// wrongly. A character that should have been escaped is kept. The Content-Type of a body is
-// ignored, but multipart bodies are refused. Invalid UTF-8 becomes U+FFFD and NUL is removed, in
+// The parser is lenient, so that no text of a subscriber is lost if a gateway escapes the text
+// wrongly. The parser keeps a character that should have been escaped. The Content-Type of a body
+// is ignored, but multipart bodies are refused. Invalid UTF-8 becomes U+FFFD and NUL is removed, in
 // names and in values.
 func CallbackForm(w http.ResponseWriter, r *http.Request, methods ...string) (url.Values, bool) {
 	if !slices.Contains(methods, r.Method) {
@@ -55,8 +55,8 @@ func CallbackForm(w http.ResponseWriter, r *http.Request, methods ...string) (ur
 }
 
 // ParseCallback parses the form of a gateway's callback, with the limits and the lenience of
-// CallbackForm. methods lists the allowed methods. The error is providers.ErrCallback or
-// providers.ErrCallbackMethod.
+// CallbackForm. The parameter "methods" lists the allowed methods. The error is
+// providers.ErrCallback or providers.ErrCallbackMethod.
 func ParseCallback(c providers.Callback, methods ...string) (url.Values, error) {
 	if !slices.Contains(methods, c.Method) {
 		return nil, providers.ErrCallbackMethod
@@ -98,8 +98,8 @@ func parseForm(text string) (url.Values, bool) {
 	return form, true
 }
 
-// unescape decodes + and %XX. It keeps a % that does not begin an escape. Invalid UTF-8 becomes
-// U+FFFD and NUL is removed, because some databases accept neither of the two.
+// unescape decodes + and %XX. It keeps a % that does not begin an escape. It replaces invalid UTF-8
+// by U+FFFD and removes NUL, because some databases accept neither.
 func unescape(s string) string {
 	plain := make([]byte, 0, len(s))
 	for i := 0; i < len(s); i++ {
@@ -120,10 +120,10 @@ func unescape(s string) string {
 	return strings.ToValidUTF8(string(plain), "\ufffd")
 }
 
-// GuardPath returns a handler that passes on only requests whose path has the secret as its last
-// element; other requests get a 404. Use GuardPath to protect callbacks that the gateway does not
-// sign. The comparison takes constant time. GuardPath returns an error if no path element can equal
-// the secret. Such a secret is empty, "." or "..", or contains a slash.
+// GuardPath returns a handler that passes a request to the handler "next" only if the last element
+// of its path is the secret. Other requests get a 404. Use GuardPath to protect callbacks that the
+// gateway does not sign. The comparison takes constant time. GuardPath returns an error if no path
+// element can equal the secret. Such a secret is empty, "." or "..", or contains a slash.
 func GuardPath(secret providers.Secret, next http.Handler) (http.Handler, error) {
 	switch text := secret.Reveal(); {
 	case text == "", text == ".", text == "..", strings.Contains(text, "/"):
@@ -138,8 +138,8 @@ func GuardPath(secret providers.Secret, next http.Handler) (http.Handler, error)
 	}), nil
 }
 
-// SameSecret reports whether candidate equals the secret, in constant time. It returns false for an
-// empty secret.
+// SameSecret reports whether the parameter "candidate" equals the secret. It takes constant time.
+// It returns false for an empty secret.
 func SameSecret(secret providers.Secret, candidate string) bool {
 	want, got := sha256.Sum256([]byte(secret.Reveal())), sha256.Sum256([]byte(candidate))
 	return subtle.ConstantTimeCompare(want[:], got[:]) == 1 && secret != ""

@@ -8,16 +8,17 @@ import (
 )
 
 // Open returns the HTTP client of an account with the settings e. It also returns the maximum
-// number of recipients in one call of the account. baseURL and limit are the provider's default
-// base URL and its maximum number of recipients; the settings may lower the limit. Errors of the
-// client never show the secrets. The error of Open joins a *FieldError for each mistake.
+// number of recipients in one call of the account. The parameters "baseURL" and "limit" are the
+// provider's default base URL and its maximum number of recipients. The settings may lower the
+// limit. Errors of the client never show the secrets. The error of Open joins a *FieldError for
+// each mistake.
 func Open(e providers.Endpoint, baseURL string, limit int, secrets ...providers.Secret) (*Client, int, error) {
 	return OpenUpTo(e, baseURL, limit, limit, secrets...)
 }
 
-// OpenUpTo does what Open does, for a gateway that publishes no limit of recipients. An account may
-// set the maximum number of recipients in one call to any number from 1 to highest. usual is the
-// maximum of an account that sets none.
+// OpenUpTo is like Open, for a gateway that publishes no limit of recipients. An account may set
+// the maximum number of recipients in one call to any number from 1 to the parameter "highest". If
+// the account does not set it, the parameter "usual" is the maximum.
 func OpenUpTo(e providers.Endpoint, baseURL string, usual, highest int, secrets ...providers.Secret) (*Client, int, error) {
 	if e.BaseURL == "" {
 		e.BaseURL = baseURL

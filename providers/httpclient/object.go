@@ -7,15 +7,16 @@ import (
 	"strings"
 )
 
-// Object is a JSON object whose names are distinct even if case is ignored. A reply with two values
-// under the same name is ambiguous, and encoding/json would silently use the last one. The values
-// are raw JSON. json.Unmarshal and ReadObject create an Object. A nil Object is an empty object.
+// Object is a JSON object whose names are distinct, even without regard to case. A reply with two
+// values under the same name is ambiguous, and encoding/json would silently use the last one. The
+// values are raw JSON. json.Unmarshal and ReadObject create an Object. A nil Object is an empty
+// object.
 type Object map[string]json.RawMessage
 
 var errNoObject = errors.New("not a JSON object with distinct names")
 
-// ReadObject parses a text that is exactly one Object, with optional white space around it. ok is
-// false for any other text.
+// ReadObject parses a text that is exactly one Object, with optional white space around it. The
+// result "ok" is false for any other text.
 func ReadObject(text []byte) (o Object, ok bool) {
 	if !bytes.HasPrefix(bytes.TrimLeft(text, " \t\r\n"), []byte("{")) {
 		return nil, false // not an object; a long text, such as a web page, is not parsed
@@ -68,8 +69,9 @@ func members(object []byte) (n int) {
 	return commas + 1
 }
 
-// Text returns the value under the given name as text: a string without quotes, a number as
-// written. For null and for a missing name it returns "" and true. ok is false for any other value.
+// Text returns the value under the given name as text: a string without quotes, a number as written.
+// For null and for a missing name it returns "" and true. The result "ok" is false for any other
+// value.
 func (o Object) Text(name string) (text string, ok bool) {
 	raw := o[name]
 	switch {
@@ -85,8 +87,8 @@ func (o Object) Text(name string) (text string, ok bool) {
 }
 
 // List returns the elements of the array under the given name. For null and for a missing name it
-// returns nil and true. For an empty array it returns an empty non-nil slice. ok is false for any
-// other value.
+// returns nil and true. For an empty array it returns an empty non-nil slice. The result "ok" is
+// false for any other value.
 func (o Object) List(name string) (elements []json.RawMessage, ok bool) {
 	raw := o[name]
 	if isNothing(raw) {
@@ -96,8 +98,8 @@ func (o Object) List(name string) (elements []json.RawMessage, ok bool) {
 	return elements, ok
 }
 
-// Object returns the Object under the given name. ok is false if the value is missing or is not an
-// Object.
+// Object returns the Object under the given name. The result "ok" is false if the value is missing or
+// is not an Object.
 func (o Object) Object(name string) (inner Object, ok bool) { return ReadObject(o[name]) }
 
 func isNothing(raw json.RawMessage) bool { return len(raw) == 0 || string(raw) == "null" }

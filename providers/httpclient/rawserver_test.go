@@ -18,7 +18,7 @@ import (
 type rawServer struct {
 	addr     string
 	conns    atomic.Int64
-	bytes    atomic.Int64 // bytes that the script has read; for a TLS server, decrypted bytes
+	bytes    atomic.Int64 // the number of bytes that the script has read; for a TLS server, decrypted bytes
 	requests atomic.Int64 // complete requests only
 	wg       sync.WaitGroup
 }
@@ -36,7 +36,7 @@ func (c *rawConn) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// request reads one complete request; ok is false if the connection ends first.
+// The method "request" reads one complete request. The result "ok" is false if the connection ends first.
 func (c *rawConn) request() (r *http.Request, body string, ok bool) {
 	r, err := http.ReadRequest(c.r)
 	if err != nil {
@@ -60,7 +60,8 @@ func (c *rawConn) reset() {
 	_ = c.Close()
 }
 
-// serve starts a server that runs script on each connection and closes the connection when script returns.
+// serve starts a server that runs the function "script" on each connection. When the function returns, the
+// server closes the connection.
 func serve(t *testing.T, script func(c *rawConn)) *rawServer {
 	t.Helper()
 	return serveWrapped(t, script, func(c net.Conn) net.Conn { return c })
@@ -99,7 +100,7 @@ func serveWrapped(t *testing.T, script func(c *rawConn), wrap func(net.Conn) net
 
 const okReply = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nsent"
 
-// client returns a client for the server; change may alter its configuration.
+// client returns a client for the server. The function "change" may alter the client's configuration.
 func (s *rawServer) client(t *testing.T, change func(*ClientConfig)) *Client {
 	t.Helper()
 	return client(t, "http://"+s.addr, change)
@@ -119,7 +120,7 @@ func client(t *testing.T, base string, change func(*ClientConfig)) *Client {
 	return c
 }
 
-// form returns the request that most tests send.
+// The function "form" returns the request that most tests send.
 func form() Request {
 	return Request{Op: "x send", Path: "/api/send/", ContentType: FormContentType, Body: []byte("to=254712345678&msg=hello")}
 }

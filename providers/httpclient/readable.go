@@ -13,17 +13,18 @@ import (
 )
 
 // readable returns the text of a reply as UTF-8. It removes a byte order mark, and the diagnostics
-// that PHP prints before or after the reply of a program. contentType is the reply's Content-Type
-// header. If readable cannot decode the text, it returns the text unchanged.
+// that PHP prints before or after the reply of a program. The parameter "contentType" is the
+// reply's Content-Type header. If readable cannot decode the text, it returns the text unchanged.
 func readable(body []byte, contentType string) []byte {
 	return cutDiagnostics(decode(body, contentType))
 }
 
 var byteOrderMark = []byte("\ufeff")
 
-// decode returns a text as UTF-8. A byte order mark names the encoding. Otherwise the charset of the
-// Content-Type names it, but a text that is valid UTF-8 stays unchanged: many servers name a
-// charset that their programs do not use.
+// decode returns a text as UTF-8. If the text has a byte order mark, the mark names the encoding.
+// Otherwise the charset of the Content-Type names it. But if the charset is an 8-bit one and the
+// text is valid UTF-8, the text stays unchanged, because many servers name a charset that their
+// programs do not use.
 func decode(body []byte, contentType string) []byte {
 	var from encoding.Encoding
 	switch {
@@ -74,8 +75,8 @@ func charset(contentType string) encoding.Encoding {
 	return nil
 }
 
-// PHP prints a diagnostic as HTML or, with html_errors off, as one line of text. A "Fatal error" or
-// "Parse error" is not in these patterns: the program ended there, so no reply follows it.
+// PHP prints a diagnostic as HTML or, with html_errors off, as one line of text. These patterns do
+// not match a "Fatal error" or a "Parse error": the program ended there, so no reply follows.
 const (
 	levels     = `(?:Notice|Warning|Deprecated|Strict Standards)`
 	htmlForm   = `(?:<br ?/?>\s*)?<b>` + levels + `</b>:[^\x00]{0,1000}? on line <b>[0-9]+</b>(?:<br ?/?>)?`

@@ -37,8 +37,8 @@ func TestReadable_RemovesWhatSurroundsAReply(t *testing.T) {
 	}
 }
 
-// FuzzReadable checks that readable adds nothing to a reply. The text of a reply that needs no decoding
-// must be a part of the reply.
+// FuzzReadable checks that the function "readable" adds no text to a reply. If a reply needs no
+// decoding, the result must be a part of the reply.
 func FuzzReadable(f *testing.F) {
 	for _, seed := range []string{"\ufeff{}", "\xff\xfe", "<b>Notice</b>: a on line <b>1</b>", "Warning: a on line 2\nsent"} {
 		f.Add([]byte(seed), "text/plain; charset=utf-16")

@@ -2,17 +2,18 @@ package httpclient
 
 import "github.com/tuma-sms/tuma/providers"
 
-// Results returns what Send must return for a reply with any status. The provider's parser has found
-// results and verdict in the reply's body: results for all recipients, or verdict for the whole call.
-// Both are nil if the body is not a documented answer.
+// Results returns the results of Send for a reply with any status. The provider's parser has read the
+// reply's body. The parameter "results" has its results for all recipients, or the parameter "verdict"
+// has its error for the whole call. Both are nil if the body is not a documented answer.
 //
-// A documented body decides, even under a status 4xx or 5xx: some gateways document such a status for
-// an answer about recipients. For any other body, the status decides (StatusVerdict). A 2xx reply with
-// such a body is NotUnderstood. Results sets the Op of the error to op.
+// A documented body decides, even under a status 4xx or 5xx, because some gateways document such a
+// status for an answer about recipients. For an undocumented body, the status decides (StatusVerdict).
+// A 2xx reply with an undocumented body is NotUnderstood. Results sets the Op of the error to the
+// parameter "op".
 //
 // A reply can contradict itself: its status is an error, but its body accepts recipients without
-// naming them. The provider passes named as false if the body names no recipients. Then the outcome
-// of a call with such a reply is Unknown.
+// naming them. If the body names no recipients, the provider sets the parameter "named" to false. Then
+// the outcome of a call with such a reply is Unknown.
 func (r *Reply) Results(op string, results []providers.Result, verdict *providers.Error, named bool) ([]providers.Result, error) {
 	status := r.statusVerdict(op)
 	switch {
@@ -34,7 +35,7 @@ func (r *Reply) Results(op string, results []providers.Result, verdict *provider
 	return results, nil
 }
 
-// accepts reports whether any of the results is Accepted.
+// accepts reports whether any result is Accepted.
 func accepts(results []providers.Result) bool {
 	for _, r := range results {
 		if r.Outcome == providers.Accepted {
@@ -48,8 +49,9 @@ func (r *Reply) statusVerdict(op string) *providers.Error {
 	return StatusVerdict(op, r.Status, r.RetryAfter, r.errorsInBody)
 }
 
-// Refused returns the error for a 2xx reply that does not hold the requested data. If verdict is nil, that is
-// r.NotUnderstood(op). Otherwise it is verdict, with the field Op set to op.
+// Refused returns the error for a 2xx reply that does not hold the requested data. If the parameter "verdict"
+// is nil, Refused returns r.NotUnderstood(op). Otherwise it returns the verdict, with the field Op set to the
+// parameter "op".
 func (r *Reply) Refused(op string, verdict *providers.Error) *providers.Error {
 	if verdict == nil {
 		return r.NotUnderstood(op)

@@ -10,8 +10,8 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-// Under an error status, a documented body decides the outcome of the call. A body that accepts
-// recipients without naming them does not: then the outcome is Unknown.
+// Under an error status, a documented body decides the outcome of the call. There is one
+// exception: if the body accepts recipients without naming them, the outcome is Unknown.
 func TestReplyResults_BodyDecidesUnderAnErrorStatus(t *testing.T) {
 	t.Parallel()
 	accepted := []providers.Result{{Outcome: providers.Accepted}}

@@ -59,9 +59,9 @@ func cutUserinfo(text string) string {
 	}
 }
 
-// scrubbedError is an Error.Err whose text holds no secret. errors.Is still matches the original
-// error's chain. scrubbedError has no Unwrap, because the original error's text may hold the
-// secret.
+// scrubbedError is an Error.Err whose text holds no secret. errors.Is still matches the chain of
+// the original error. scrubbedError has no method Unwrap, because the original error's text may
+// hold the secret.
 type scrubbedError struct {
 	text string
 	is   func(target error) bool

@@ -10,13 +10,13 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-// maxRetryAfter is the longest wait that a gateway may request. A longer wait is probably a mistake
-// of the gateway, and an operator should not have to wait that long.
+// maxRetryAfter is the longest wait that a gateway may request. A request for a longer wait is
+// probably a mistake of the gateway.
 const maxRetryAfter = time.Hour
 
-// StatusVerdict returns the error that an HTTP status means for its call, or nil for a 2xx status,
-// where the body is the answer. op becomes Error.Op, and retryAfter becomes Error.RetryAfter for
-// every status. The outcome, scope and cause are:
+// StatusVerdict returns the error of a call for its HTTP status. It returns nil for a 2xx status,
+// because then the body is the answer. For every other status, "op" becomes Error.Op, and
+// "retryAfter" becomes Error.RetryAfter. The outcome, scope and cause are:
 //
 //	400 413 422          rejected,  call:    refused
 //	401 403              retryable, account: credentials
@@ -26,10 +26,10 @@ const maxRetryAfter = time.Hour
 //	3xx                  unknown,   account: configuration
 //	1xx, other 4xx, 5xx  unknown,   call:    gateway
 //
-// errorsInBody states that the gateway answers 2xx even for its errors. Then a 404, 405 or 415
-// comes from a web server that is not the gateway, e.g. at a wrong base URL or a parked domain.
-// Such a server cannot have taken a message. A redirect is always Unknown: many web forms redirect
-// after they have processed the request.
+// The parameter "errorsInBody" is true if the gateway answers 2xx even for its errors. Then a web
+// server that is not the gateway has sent a 404, 405 or 415, e.g. at a wrong base URL or a parked
+// domain. Such a server cannot have taken a message. A redirect is always Unknown, because many
+// web forms redirect after they have processed the request.
 func StatusVerdict(op string, status int, retryAfter time.Duration, errorsInBody bool) *providers.Error {
 	if status >= 200 && status < 300 {
 		return nil
@@ -88,9 +88,9 @@ func isDigits(s string) bool {
 	return true
 }
 
-// NotUnderstood returns the error for a reply that differs from the gateway's documentation: Unknown,
-// with Scope Call. The error gives the kind and size of the body but not its text, which may
-// repeat phone numbers and messages of the request.
+// NotUnderstood returns the error for a reply that differs from the gateway's documentation. Its
+// outcome is Unknown, with Scope Call. The error has the kind and the size of the body, but not its
+// text, because the text may repeat phone numbers and messages of the request.
 func (r *Reply) NotUnderstood(op string) *providers.Error {
 	kind := "text"
 	body := strings.TrimSpace(string(r.Body[:min(len(r.Body), 64)]))

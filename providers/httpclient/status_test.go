@@ -24,7 +24,7 @@ type statusRow struct {
 	statuses []int
 }
 
-// noHandler are the statuses of a web server that has nothing at the URL.
+// noHandler are the statuses of a web server that has no handler for the URL.
 var noHandler = []int{404, 405, 415}
 
 // statusVerdicts returns the verdict of every status except 2xx.

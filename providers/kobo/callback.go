@@ -11,10 +11,10 @@ import (
 
 var _ providers.DeliveryParser = (*Provider)(nil)
 
-// ParseDelivery parses the callback to a callback_url, which holds one delivery report. The fields come
-// from the pages of two other vendors that sell the same product (docs.hollatags.com and the API of
-// SmartHive Tech Solution): status, msg_id, timestamp, cost, pg_length, str_length, desc and dlr_code.
-// The recipient's number is not among them.
+// ParseDelivery parses the callback to a callback_url, which holds one delivery report. The fields are
+// known from the pages of two other vendors that sell the same product (docs.hollatags.com and the API
+// of SmartHive Tech Solution): status, msg_id, timestamp, cost, pg_length, str_length, desc and
+// dlr_code. The recipient's number is not one of these fields.
 func (p *Provider) ParseDelivery(c providers.Callback) ([]providers.DLR, error) {
 	form, err := httpclient.ParseCallback(c, http.MethodPost)
 	if err != nil {
@@ -31,8 +31,8 @@ func (p *Provider) ParseDelivery(c providers.Callback) ([]providers.DLR, error) 
 const longestID = 128
 
 // parseCallback parses a delivery report. The fields msg_id and status are required. A status that is
-// not in states is not final. The reason of a message that was not delivered has the form of the
-// reasons that MessageStatus returns.
+// missing in the map "states" is not final. The reason of a message that was not delivered has the
+// form of the reasons that MessageStatus returns.
 func parseCallback(form url.Values) (d providers.DLR, ok bool) {
 	d.MessageID = strings.TrimSpace(form.Get("msg_id"))
 	state := clip(form.Get("status"))

@@ -45,7 +45,8 @@ func TestParseDelivery_States(t *testing.T) {
 	}
 }
 
-// A call names the URL only if the batch has one, and no text that a program prints contains it.
+// A call names the callback URL only if the batch has this URL. No printed text may contain the
+// URL.
 func TestSend_NamesTheCallbackURL(t *testing.T) {
 	t.Parallel()
 	const to = "https://sms.example.org/callbacks/kobo/hush-hush-1/delivery/c:u/0.0.0"

@@ -9,8 +9,8 @@ import (
 )
 
 // states maps the gateway's delivery states, which are the states of the protocol SMPP.
-// KoboMobile's page lists no states. The states here come from the product that KoboMobile sells
-// under its own name.
+// KoboMobile's page lists no states. The states here are the states of the product that
+// KoboMobile sells under its own name.
 var states = map[string]providers.MessageStatus{
 	"DELIVRD": {Final: true, Delivered: true},
 	"UNDELIV": {Final: true},
@@ -42,8 +42,9 @@ func (p *Provider) MessageStatus(ctx context.Context, messageID string) (provide
 }
 
 // parseReport parses a delivery state. A detail may follow the state, as in "UNDELIV err:0dc". A single
-// word that is neither in states nor an error code counts as a state that is not final. One such word
-// is PROCESSED: public programs ask again until they get another answer.
+// word that is neither in the map "states" nor an error code counts as a state that is not final. One
+// example is PROCESSED. After this answer, public programs repeat the request until they get another
+// answer.
 func parseReport(body []byte) (providers.MessageStatus, bool) {
 	text := string(unquote(body))
 	word, detail, _ := strings.Cut(text, " ")

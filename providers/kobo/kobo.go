@@ -1,10 +1,10 @@
 // Package kobo implements a provider for the HTTP API of KoboMobile (Nigeria).
 //
 // The vendor's documentation is https://kobomobile.net/developer. The comments name every other
-// source. KoboMobile sells another vendor's product under its own name. That product can POST
-// delivery reports (DLR) to a callback_url, which each call names. KoboMobile's page does not mention
-// these reports, so they are an option (providers.Batch.CallbackURL). MessageStatus reads the delivery
-// status of a message.
+// source. KoboMobile sells another vendor's product under its own name. That product can POST delivery
+// reports (DLR) to a callback_url, which each call names. KoboMobile's page does not mention these
+// reports, so the use of a callback_url is optional (providers.Batch.CallbackURL). MessageStatus reads
+// the delivery status of a message.
 package kobo
 
 import (
@@ -60,8 +60,8 @@ type Config struct {
 type Provider struct {
 	client *httpclient.Client
 	info   providers.Info
-	// login is the encoded login, with which every form begins. It is a pointer, because fmt does not call the
-	// methods of a Secret value in an unexported field: fmt would print the secret text.
+	// login is the encoded login, with which every form begins. It is a pointer, because fmt does not
+	// call the methods of a Secret value in an unexported field. So fmt would print the secret text.
 	login *providers.Secret
 }
 
@@ -82,7 +82,8 @@ func New(cfg Config) (*Provider, error) {
 // optionCallback is the option with which the calls of an account name a callback URL.
 const optionCallback = "callback_url"
 
-// Kind returns KoboMobile's entry for the catalog: its name, its settings and how to open an account.
+// Kind returns KoboMobile's entry for the catalog: its name, its settings and the function that opens
+// an account.
 func Kind() providers.Kind {
 	return providers.Kind{
 		Codes: providers.CodesOf(answers),

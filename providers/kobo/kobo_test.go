@@ -26,7 +26,8 @@ const password = "s3cr3t&pass"
 
 var simulated = map[string]simulator.NewVendor{"kobo": kobosim.New}
 
-// gateway starts the simulator and returns it with a provider for an account there.
+// gateway starts a server with the simulator. It returns the server, and a provider for an account
+// at this server.
 func gateway(t testing.TB, o simulator.Options) (*simulator.Server, *Provider) {
 	t.Helper()
 	if o.Users == nil {
@@ -48,7 +49,8 @@ func account(t testing.TB, base string) *Provider {
 	return p
 }
 
-// answering starts a server that gives every request the same answer, and returns a provider for it.
+// answering starts a server that returns the same answer to every request. It returns a provider for
+// this server.
 func answering(t *testing.T, status int, header http.Header, body string) *Provider {
 	t.Helper()
 	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {

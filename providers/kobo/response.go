@@ -29,22 +29,22 @@ var answers = map[string]providers.Error{
 	// worker then searches for that number.
 	"error_limit": {Outcome: providers.Rejected, Scope: providers.Call, Cause: providers.CauseRefused},
 
-	// These codes are not on the vendor's page, but public programs know them.
+	// These codes are not on the vendor's page, but public programs handle them.
 	"error_number":              {Outcome: providers.Rejected, Scope: providers.Call, Cause: providers.CauseRefused},
 	"error_restricted_senderid": {Outcome: providers.Rejected, Scope: providers.Campaign, Cause: providers.CauseRefused},
 	"error_msgid":               {Outcome: providers.Rejected, Scope: providers.Campaign, Cause: providers.CauseRefused},
 	"error_user_id":             {Outcome: providers.Rejected, Scope: providers.Campaign, Cause: providers.CauseRefused},
 }
 
-// The reasons for which a recipient of an answered call is Unknown.
+// These are the reasons of recipients that are Unknown although the call was answered.
 const (
 	reasonMissing = "not_in_reply"
 	reasonNoID    = "not_understood" // the reply names the recipient, but without a valid message ID
 )
 
 // parseAnswer parses the body of a 2xx answer to a call to the given recipients. It returns one
-// result for each recipient, or one error for the whole call; the caller sets the error's Op. If the
-// body is not understood, parseAnswer returns two nils.
+// result for each recipient, or one error for the whole call. The caller sets the error's Op. If
+// parseAnswer does not understand the body, it returns nil twice.
 func parseAnswer(body []byte, recipients []sms.MSISDN) ([]providers.Result, *providers.Error) {
 	if acceptsAll(body) {
 		results := make([]providers.Result, len(recipients))
@@ -68,7 +68,7 @@ func acceptsAll(body []byte) bool { return string(unquote(body)) == "sent" }
 // "answers". If the body is not an error code, refusal returns nil.
 func refusal(body []byte) *providers.Error {
 	if _, known := answers[string(body)]; known {
-		e := answers[string(body)] // this copy escapes to the heap, so it is made only for an error
+		e := answers[string(body)] // this copy is allocated on the heap, so make it only for an error
 		e.Code = string(body)
 		return &e
 	}
@@ -89,11 +89,11 @@ func unquote(body []byte) []byte {
 }
 
 // parseIDs parses "number,id~number,id", in any order. A recipient is Accepted if every entry with
-// its number has a valid message ID. If any entry with its number has something else, the recipient
-// is Unknown. parseIDs returns nil if the text names no recipient of the call.
+// its number has a valid message ID. Otherwise the recipient is Unknown. parseIDs returns nil if
+// the text names no recipient of the call.
 func parseIDs(text string, recipients []sms.MSISDN) []providers.Result {
 	results := make([]providers.Result, len(recipients))
-	var index map[sms.MSISDN]int // built only if the reply's order differs from the call's
+	var index map[sms.MSISDN]int // built only if the order in the reply differs from the order in the call
 	named, next := false, 0
 	for entry, more := "", true; more; {
 		entry, text, more = strings.Cut(text, "~")
@@ -155,8 +155,9 @@ func cutEntry(entry string) (number sms.MSISDN, id string, ok bool) {
 }
 
 // isMessageID reports whether s has the form of the message IDs on the vendor's page: a UUID, or a
-// short text like "4b1d777e". s must consist of 8 to 64 letters, digits, - and _, and must not
-// begin with "err". It must contain a digit, or consist of hexadecimal letters and dashes only.
+// short text like "4b1d777e". The text s must consist of 8 to 64 letters, digits, - and _, and
+// must not begin with "err". It must also contain a digit, or consist only of hexadecimal letters
+// and dashes.
 func isMessageID(s string) bool {
 	if len(s) < 8 || len(s) > 64 || strings.EqualFold(s[:3], "err") {
 		return false
@@ -168,9 +169,9 @@ func isMessageID(s string) bool {
 	return seen&signBad == 0 && (seen&signDigit != 0 || seen&signNotHex == 0)
 }
 
-// The classes of characters in a message ID. Hexadecimal letters and dashes are in none of the
-// classes. The lookup table is faster than comparisons, because a processor cannot predict branches
-// on random characters.
+// These are classes of characters in a message ID. Hexadecimal letters and dashes do not belong to
+// any class. The lookup table is faster than comparisons, because a processor cannot predict
+// branches on random characters.
 const (
 	signDigit byte = 1 << iota
 	signNotHex
@@ -196,7 +197,7 @@ var signs = func() (table [256]byte) {
 // that only repeats the list of numbers does not prove that a message was accepted.
 func isRecipient(id string, recipients []sms.MSISDN) bool {
 	if len(id) > 15 || strings.Trim(id, "0123456789") != "" {
-		return false // the usual case; calling ParseUint would allocate an error
+		return false // this is the usual case, and ParseUint would allocate an error
 	}
 	number, err := strconv.ParseUint(id, 10, 64)
 	return err == nil && slices.Contains(recipients, sms.MSISDN(number))
@@ -205,7 +206,7 @@ func isRecipient(id string, recipients []sms.MSISDN) bool {
 // maxWord is the maximum length of an error code in bytes. Every known error code is shorter.
 const maxWord = 64
 
-// errorWord returns s if s has the form of the gateway's error codes, and "" otherwise. So a
+// errorWord returns the text s if s has the form of the gateway's error codes, and "" otherwise. So a
 // result's Code never contains a phone number or a message.
 func errorWord(s string) string {
 	if len(s) > maxWord || !strings.HasPrefix(s, "error") {

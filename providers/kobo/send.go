@@ -10,12 +10,12 @@ import (
 )
 
 // Send submits one batch to the gateway, once. The form field "message_uuid" holds
-// b.IdempotencyKey. If the same key comes again with the same recipients and body, the gateway does
-// not send again.
+// b.IdempotencyKey. If a later call has the same key, the same recipients and the same body, the
+// gateway does not send again.
 //
-// A batch with no recipients, too many recipients, no key or a key over MaxKey causes no request.
-// It is Rejected with Scope Campaign. Every other error comes from the gateway's error codes or
-// from httpclient.StatusVerdict.
+// If a batch has no recipients, too many recipients, no key, or a key longer than MaxKey, Send
+// makes no request. Such a batch is Rejected with Scope Campaign. The gateway's error codes or
+// httpclient.StatusVerdict determine every other error.
 func (p *Provider) Send(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
 	if what := p.refusal(b); what != "" {
 		return nil, providers.NoCall(opSend, what)
@@ -28,7 +28,8 @@ func (p *Provider) Send(ctx context.Context, b providers.Batch) ([]providers.Res
 	return reply.Results(opSend, results, verdict, !acceptsAll(reply.Body))
 }
 
-// refusal returns why a batch cannot be sent, or "" if it can.
+// refusal returns the reason why a batch cannot be sent. If the batch can be sent, refusal returns
+// "".
 func (p *Provider) refusal(b providers.Batch) string {
 	switch {
 	case b.IdempotencyKey == "":
@@ -39,15 +40,16 @@ func (p *Provider) refusal(b providers.Batch) string {
 	return p.info.Refusal(b)
 }
 
-// The values of the form field "type". A message has exactly one of these values.
+// These are the values of the form field "type". A message has exactly one of these values.
 const (
 	typeNormal  = "0"
 	typeFlash   = "1"
 	typeUnicode = "2"
 )
 
-// messageType returns the type of a message. Unicode takes precedence over flash. A Unicode text that
-// is sent as another type is unreadable. A flash message that is sent as a normal one is readable.
+// messageType returns the type of a message. Unicode takes precedence over flash, because a Unicode
+// text that is sent as another type is unreadable, but a flash message that is sent as a normal
+// message is readable.
 func messageType(b providers.Batch) string {
 	switch {
 	case sms.EncodingOf(b.Body) == sms.UCS2:

@@ -116,15 +116,15 @@ func (x *exam) wantNoCall(g *gateway, p providers.Provider, b providers.Batch) {
 	x.wantSeen(int64(len(g.exchanges())), 0, "a batch that cannot be sent")
 }
 
-// answerForSome makes the gateway give the reply word for some numbers, and checks the results of
-// all numbers.
+// answerForSome makes the gateway return the reply "word" for some numbers, and checks the results of all
+// numbers.
 func answerForSome(x *exam, word simulator.Reply, want providers.Outcome) {
 	g := x.gateway()
 	p := x.open(g.url)
 	to := x.numbers(min(6, max(2, p.Info().MaxRecipients)))
 	reach := g.ReplyScope(word)
 	if reach == simulator.ScopeNone {
-		return // the vendor has no such answer
+		return // the vendor does not have this answer
 	}
 	marked := map[sms.MSISDN]bool{to[0]: true, to[len(to)-2]: true}
 	for number := range marked {
@@ -194,9 +194,9 @@ func refusesText(x *exam) {
 	}
 }
 
-// blacklistsEverybody checks the answer of a gateway that has every recipient of a call on its blacklist. The
-// worker decides whether the sender ID or the recipients are the cause. For this decision the worker needs one
-// result for each recipient, with providers.ReasonBlacklisted. If the gateway gives one answer for several
+// blacklistsEverybody checks the answer of a gateway whose blacklist has every recipient of a call. The worker
+// decides whether the sender ID or the recipients are the cause. For this decision the worker needs one result
+// for each recipient, with providers.ReasonBlacklisted. If the gateway gives one answer for several
 // recipients, its scope must be the call. Then the worker divides the call until each part has one recipient.
 func blacklistsEverybody(x *exam) {
 	for _, n := range []int{1, 5} {
@@ -212,9 +212,9 @@ func blacklistsEverybody(x *exam) {
 	}
 }
 
-// sendWithFault sends the call b once with the fault and once without it. isRight reports whether a recipient's
-// result with the fault is as the text "want" describes it. sendWithFault returns false if the vendor has no such
-// answer.
+// sendWithFault sends the call b once with the fault and once without it. The function isRight checks a
+// recipient's result with the fault. The text "want" describes the correct result. sendWithFault returns false if
+// the vendor does not have this fault.
 func (x *exam) sendWithFault(g *gateway, p providers.Provider, b providers.Batch, fault string, isRight func(providers.Result) bool, want string) bool {
 	x.Helper()
 	if err := g.server.Fail(simulator.Fault{Name: fault, Gateway: x.kind.Name, N: 1}); err != nil {

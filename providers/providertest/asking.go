@@ -63,7 +63,7 @@ func noCredit(x *exam) {
 	x.wantAll(x.send(p, batch(b.To)), providers.Accepted, "after a top-up")
 }
 
-// same reports whether two amounts differ by less than half a cent.
+// The function "same" reports whether two amounts differ by less than half a cent.
 func same(a, b float64) bool { return math.Abs(a-b) < 0.005 }
 
 func balance(x *exam) {
@@ -196,8 +196,8 @@ func inbox(x *exam) {
 // question is a read operation of a provider, or an action.
 type question struct {
 	name string
-	// ask performs the operation. said reports whether the operation returned data that only a
-	// reply can contain.
+	// ask performs the operation. The result "said" is true if the operation returned data that only
+	// a reply can contain.
 	ask func(ctx context.Context) (said bool, err error)
 }
 
@@ -243,8 +243,8 @@ func questions(p providers.Provider) (all []question) {
 	return all
 }
 
-// ask performs the operation q and checks the rules of the contract that hold for every answer. said
-// reports whether the operation returned data that only a reply can contain.
+// ask performs the operation q and checks the rules of the contract that hold for every answer. The
+// result "said" is true if the operation returned data that only a reply can contain.
 func (x *exam) ask(ctx context.Context, q question) (said bool, e *providers.Error) {
 	x.Helper()
 	defer func() {
@@ -378,7 +378,7 @@ func actions(x *exam) {
 			table, err := a.Do(ctx, p, params)
 			return len(table.Rows) > 0, err
 		}})
-		// The value 1 may be invalid for some parameters; then the action makes no request.
+		// The value 1 may be invalid for some parameters. In that case the action makes no request.
 		if seen := closes.requests.Load() - before; e == nil || seen > 1 || seen == 1 && e.Outcome != providers.Unknown {
 			x.Errorf("%s: got %d requests and %v, want at most one request, with an unknown outcome", a.Name, seen, e)
 		}

@@ -32,8 +32,8 @@ func hostileValues() []string {
 	}
 }
 
-// hostileBodies returns bodies of callbacks: each value in all fields, each value in one field beside ordinary
-// ones, and texts that are not a form.
+// hostileBodies returns bodies of callbacks. There are three kinds: one hostile value in all fields, one hostile
+// value in one field beside ordinary values, and texts that are not a form.
 func hostileBodies() (bodies []string) {
 	ordinary := func(name, value string) string {
 		form := url.Values{}
@@ -82,8 +82,8 @@ func callbackMethods(x *exam) {
 	}
 }
 
-// parseAll parses a callback with every parser that the provider has, and checks what each returns. It returns the
-// errors by the name of the parser.
+// parseAll parses a callback with every parser of the provider, and checks the results. It returns the errors by
+// the name of the parser.
 func (x *exam) parseAll(p providers.Provider, c providers.Callback) map[string]error {
 	x.Helper()
 	errs := map[string]error{}

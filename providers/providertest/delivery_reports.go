@@ -27,12 +27,12 @@ var deliveryChecks = []check{
 type knownCallback struct {
 	form   url.Values
 	parse  func(providers.Callback) ([]providers.DLR, error)
-	id     string // the message ID, as Send returned it
+	id     string // the message ID that Send returned
 	number string // the recipient's digits
 }
 
-// known returns a callback about a message that the provider has sent. word is as in simulator.Reporter. ok is false if
-// the gateway posts no delivery reports.
+// known returns a callback about a message that the provider has sent. The parameter "word" has the same meaning as in
+// simulator.Reporter. The result "ok" is false if the gateway posts no delivery reports.
 func (x *exam) known(word string) (k knownCallback, ok bool) {
 	g := x.gateway()
 	p := x.open(g.url)
@@ -55,7 +55,7 @@ func (x *exam) known(word string) (k knownCallback, ok bool) {
 	return k, true
 }
 
-// post returns the report in a callback with this body.
+// The method "post" parses a callback with this body, and returns the report in the callback.
 func (k knownCallback) post(body string) (d providers.DLR, n int, err error) {
 	all, err := k.parse(providers.Callback{Method: http.MethodPost, ContentType: "application/x-www-form-urlencoded", Body: []byte(body)})
 	if len(all) > 0 {
@@ -64,7 +64,7 @@ func (k knownCallback) post(body string) (d providers.DLR, n int, err error) {
 	return d, len(all), err
 }
 
-// field returns the name of the form's field with a value, or "".
+// The method "field" returns the name of the form's field that has the given value, or "".
 func (k knownCallback) field(value string) string {
 	for name := range k.form {
 		if strings.EqualFold(k.form.Get(name), value) {
@@ -74,7 +74,7 @@ func (k knownCallback) field(value string) string {
 	return ""
 }
 
-// with returns the form with another value of a field.
+// The method "with" returns a copy of the form in which one field has another value.
 func (k knownCallback) with(name, value string) string {
 	form := url.Values{}
 	for n, values := range k.form {
@@ -84,8 +84,8 @@ func (k knownCallback) with(name, value string) string {
 	return form.Encode()
 }
 
-// deliveryForms checks that the report about a message names it as Send did, and that variants of the callback do not say
-// more than the gateway does.
+// deliveryForms checks that the report about a message has the ID that Send returned. It also checks that the report
+// from a variant of the callback never contains more than the callback itself.
 func deliveryForms(x *exam) {
 	k, ok := x.known("")
 	if !ok {
@@ -123,7 +123,8 @@ func deliveryForms(x *exam) {
 			}
 		}
 	}
-	// An ID in another case is the same message or another one, as the gateway documents. It is never a third.
+	// The ID is changed in its case or its leading zeros. The parser must then return either the original ID or the
+	// changed ID. Both are allowed, because gateways differ.
 	for _, changed := range []string{strings.ToUpper(k.id), strings.ToLower(k.id), "00" + k.id, strings.TrimLeft(k.id, "0")} {
 		if got, _, err := k.post(k.with(id, changed)); err == nil && got.MessageID != k.id && got.MessageID != changed && changed != "" {
 			x.Errorf("the ID %s: got the ID %s, want it unchanged, or %s", changed, got.MessageID, k.id)
@@ -135,7 +136,8 @@ func deliveryForms(x *exam) {
 	}
 }
 
-// deliveryOutcomes checks that a report on the way is not final, and that one about a failure has the gateway's reason.
+// deliveryOutcomes checks that the report about a message on the way is not final, and that the report about a failure
+// has the gateway's reason.
 func deliveryOutcomes(x *exam) {
 	k, ok := x.known("")
 	if !ok {
@@ -159,8 +161,8 @@ func deliveryOutcomes(x *exam) {
 	}
 }
 
-// hugeCallbacks checks that every parser refuses an empty callback and one that is larger than any gateway's, also if its
-// fields are known ones.
+// hugeCallbacks checks that every parser refuses an empty callback, and a callback that is larger than the callbacks of
+// all gateways, even with known fields.
 func hugeCallbacks(x *exam) {
 	p := x.open("http://127.0.0.1:1")
 	form := url.Values{}
@@ -179,7 +181,8 @@ func hugeCallbacks(x *exam) {
 	}
 }
 
-// spanStatuses checks that a list of statuses has every message of its time, and that a time without messages has none.
+// spanStatuses checks that a list of statuses has every message of its span of time. For a span without messages, the
+// list must be empty.
 func spanStatuses(x *exam) {
 	g := x.gateway()
 	p := x.open(g.url)
@@ -283,7 +286,7 @@ func endlessReplies(x *exam) {
 	}
 }
 
-// endless reads as a text that never ends.
+// endless is a reader whose text never ends.
 type endless struct{}
 
 // Read fills p.

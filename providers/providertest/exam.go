@@ -14,8 +14,8 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// The parts of the suite's logins, texts and numbers. The secrecy check searches all output for
-// these values.
+// These are the parts of the suite's logins, texts and numbers. The secrecy check searches all
+// output for these values.
 const (
 	user        = "demo"
 	secret      = "s3cr3t&p+s%"
@@ -32,7 +32,7 @@ type exam struct {
 	tester
 	*suite
 	check string
-	used  int // how many phone numbers this check has used
+	used  int // used is the number of phone numbers that this check has used.
 }
 
 // settings returns the settings of an account with the given base URL. Apart from the base URL and
@@ -43,8 +43,8 @@ func (x *exam) settings(base string) providers.Settings {
 	return s
 }
 
-// open returns a provider for an account with the given base URL. The functions in changes alter the
-// account's settings first.
+// open returns a provider for an account with the given base URL. The functions in the parameter
+// "changes" first alter the account's settings.
 func (x *exam) open(base string, changes ...func(*providers.Settings)) providers.Provider {
 	x.Helper()
 	s := x.settings(base)
@@ -75,19 +75,20 @@ func (x *exam) numbers(n int) []sms.MSISDN {
 var keys atomic.Uint64
 
 // batch returns a batch to the given numbers, with a new idempotency key. The batch holds a copy of
-// numbers.
+// the slice.
 func batch(numbers []sms.MSISDN) providers.Batch {
 	key := fmt.Sprintf("7e57ab1e-0000-4000-8000-%012x", keys.Add(1))
 	return providers.Batch{IdempotencyKey: key, From: sender, Body: text, To: slices.Clone(numbers)}
 }
 
-// newBatch returns a batch to n new numbers. If a call of p may not have n recipients, the batch
-// has the maximum number.
+// newBatch returns a batch to n new numbers. If a call of the provider p may not have n recipients,
+// the batch has the maximum number of recipients.
 func (x *exam) newBatch(p providers.Provider, n int) providers.Batch {
 	return batch(x.numbers(min(n, p.Info().MaxRecipients)))
 }
 
-// answer holds what Send returned for the recipients in the field "to". It has either results or an error.
+// answer holds the return values of Send for the recipients in the field "to". It has either
+// results or an error.
 type answer struct {
 	to      []sms.MSISDN
 	results []providers.Result
@@ -166,7 +167,7 @@ func (x *exam) checkError(err error) *providers.Error {
 	return e
 }
 
-// noteError keeps every text that err can print, for the secrecy check.
+// noteError keeps every text in which err can be printed, for the secrecy check.
 func (x *exam) noteError(err error) {
 	for ; err != nil; err = errors.Unwrap(err) {
 		x.note(err.Error())
@@ -234,7 +235,8 @@ func (x *exam) wantError(a answer, o providers.Outcome, s providers.Scope, c pro
 	}
 }
 
-// wantSeen fails unless seen equals want. seen is the number of requests that a server received.
+// wantSeen fails unless a server received the expected number of requests. The parameter "seen" is
+// the actual number.
 func (x *exam) wantSeen(seen, want int64, when string) {
 	x.Helper()
 	if seen != want {

@@ -20,13 +20,12 @@ type Runner interface {
 	Run() int
 }
 
-// Main runs the tests under Guard and exits. Main is for a package whose TestMain does nothing
-// else.
+// Main runs the tests under Guard and exits. Use Main if TestMain of a package only has to run the tests.
 func Main(m Runner) { os.Exit(Guarded(m).Run()) }
 
 // Guarded returns a Runner that runs m under Guard. If any code tries to dial another machine, Run
 // prints a line for each such address. Run then returns a code other than 0, even if every test
-// passed. Guarded is for a TestMain that does more than Main.
+// passed. Use Guarded if TestMain has further tasks.
 func Guarded(m Runner) Runner { return guarded{m} }
 
 type guarded struct{ Runner }
@@ -48,9 +47,9 @@ func (g guarded) Run() int {
 // Guard refuses every later connection of the process to another machine. Guard refuses a
 // connection before the host name is resolved. Guard applies to providers' clients and to
 // http.DefaultTransport. Guard also removes the proxies from the environment, because a proxy on
-// this machine could forward a call anywhere. refused returns the addresses that were refused,
-// sorted. Call Guard before anything is sent. Call it directly only in a process that has no
-// Runner.
+// this machine could forward a call to any other machine. The result "refused" is a function
+// that returns the refused addresses, sorted. Call Guard before the first connection. Call it
+// directly only in a process that has no Runner.
 func Guard() (refused func() []string) {
 	for _, name := range []string{"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"} {
 		_ = os.Unsetenv(name)

@@ -13,9 +13,9 @@ import (
 
 const asChild = "TUMA_TEST_DIALS_OUT"
 
-// TestGuard_ChildDialsOut does nothing except in the process that
-// TestGuard_FailsATestBinaryThatDialsOut starts. In that process the guard refuses every call.
-// TestGuard_ChildDialsOut expects the refusals and passes, but the process must fail.
+// TestGuard_ChildDialsOut runs only in the process that TestGuard_FailsATestBinaryThatDialsOut
+// starts. In that process the guard refuses every call. TestGuard_ChildDialsOut expects the
+// refusals and passes, but the whole process must fail.
 func TestGuard_ChildDialsOut(t *testing.T) {
 	t.Parallel()
 	if os.Getenv(asChild) == "" {
@@ -40,8 +40,8 @@ func TestGuard_ChildDialsOut(t *testing.T) {
 	}
 }
 
-// TestGuard_ChildGetsFromOutside tests http.DefaultClient as TestGuard_ChildDialsOut tests a provider.
-// It does nothing except in the process that TestGuard_FailsATestBinaryThatDialsOut starts.
+// TestGuard_ChildGetsFromOutside is like TestGuard_ChildDialsOut, but for http.DefaultClient instead
+// of a provider. It also runs only in the process that TestGuard_FailsATestBinaryThatDialsOut starts.
 func TestGuard_ChildGetsFromOutside(t *testing.T) {
 	t.Parallel()
 	if os.Getenv(asChild) == "" {

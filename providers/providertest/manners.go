@@ -121,8 +121,8 @@ func resultsAreTheCallers(x *exam) {
 	x.wantAccepted(x.send(p, x.newBatch(p, 4)))
 }
 
-// credentials checks that no request of a provider has the secret in its URL. It also checks that no
-// request has a header with an idempotency key, and none with a login that the vendor does not require.
+// credentials checks that no request of a provider has the secret in its URL. It also checks that no request has
+// a header with an idempotency key, or with a login that the vendor does not require.
 func credentials(x *exam) {
 	g := x.gateway()
 	p := x.open(g.url)
@@ -177,8 +177,8 @@ func (x *exam) needsAuthorization(e exchange) bool {
 	return g.Stats().Accepted == 0
 }
 
-// goroutines makes calls that end in different ways and searches for goroutines that still run
-// afterwards. Every goroutine started during a call inherits the call's label. While the servers
+// goroutines makes calls that end in different ways, and then searches for goroutines that still
+// run. Every goroutine that starts during a call inherits the call's label. While the servers
 // run, only net/http's connections may have labelled goroutines. After the servers have ended, no
 // labelled goroutine may run.
 func goroutines(x *exam) {
@@ -252,7 +252,7 @@ func spellings(secrets ...string) (all []string) {
 	return all
 }
 
-// prints is the check that prints a provider and its settings in every form that logs and panics use. No printed
+// prints is a check. It prints a provider and its settings in every form that logs and panics use. No printed
 // form may hold confidential data.
 func prints(x *exam) {
 	g := x.gateway()
@@ -296,8 +296,8 @@ func (s *suite) textsSoFar() map[string]string {
 	return said
 }
 
-// leaks returns the names of the confidential data that occur in the text printed. If none occurs, leaks returns
-// "".
+// leaks returns the names of the confidential data that the parameter "printed" contains. If it contains no
+// confidential data, leaks returns "".
 func leaks(printed string) string {
 	for _, s := range spellings(secret, wrongSecret) {
 		if strings.Contains(printed, s) || strings.Contains(printed, fmt.Sprintf("%x", s)) {
@@ -307,7 +307,7 @@ func leaks(printed string) string {
 	if strings.Contains(printed, marker) {
 		return "a message's text"
 	}
-	// A masked number shows at most 4 consecutive digits, so 8 digits are from a complete number.
+	// A masked number shows at most 4 consecutive digits, so 8 consecutive digits belong to a complete number.
 	for _, number := range []sms.MSISDN{kenya, nigeria} {
 		if strings.Contains(printed, number.String()[:8]) {
 			return "a complete phone number"

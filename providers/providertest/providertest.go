@@ -1,12 +1,12 @@
 // Package providertest is the test suite that every provider must pass. Run connects a provider to
-// the gateway's simulator and to servers that fail. Run checks that the outcomes that the provider
-// reports are correct. Main prevents a test binary from connecting to other machines.
+// the gateway's simulator and to servers that fail. It checks that the provider reports correct
+// outcomes. Main prevents a test binary from connecting to other machines.
 //
 // The suite has no code for a particular gateway. The suite takes the gateway's limits from Info,
 // and the gateway's behaviour from its simulator. All other rules come from the contract in package
-// providers and from the table of statuses at httpclient.StatusVerdict. For an HTTP status that
-// this table calls unknown, a provider may report Retryable only if no gateway can have handled the
-// request.
+// providers and from the table of statuses at httpclient.StatusVerdict. If the outcome of an HTTP
+// status in this table is unknown, a provider may report Retryable only if no gateway can have
+// handled the request.
 package providertest
 
 import (
@@ -19,8 +19,8 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-// Run runs every check on a provider of the given kind against the simulator of its gateway, each as a
-// parallel subtest. It returns when all checks have ended.
+// Run runs every check on a provider of the given kind, against the simulator of its gateway. Each
+// check is a parallel subtest. It returns when all checks have ended.
 func Run(t *testing.T, kind providers.Kind, simulate simulator.NewVendor) {
 	t.Helper()
 	s := &suite{kind: kind, simulate: simulate}
@@ -45,8 +45,8 @@ func Checks() []string {
 }
 
 // Ran returns the names of the checks that Run has completed in this process for the named kind, in
-// the order of Checks. Checks that failed are included; checks that ended early by Fatalf are not.
-// Ran is safe for concurrent use.
+// the order of Checks. It includes checks that failed, but not checks that Fatalf ended early. Ran
+// is safe for concurrent use.
 func Ran(kind string) []string {
 	ran.Lock()
 	defer ran.Unlock()
@@ -86,7 +86,7 @@ type suite struct {
 	simulate simulator.NewVendor
 
 	mu    sync.Mutex
-	texts map[string]string // from each text of an error, a result or a print to the check's name
+	texts map[string]string // maps each text of an error, of a result or of a print to the name of its check
 }
 
 func (s *suite) run(t tester, c check) {

@@ -85,7 +85,8 @@ func failing(t *testing.T, kind providers.Kind) map[string][]string {
 	return failures
 }
 
-// wantFailing fails the test unless the failed checks of the kind are exactly those in the parameter want.
+// wantFailing fails the test unless the failed checks of the kind are exactly the checks in the parameter
+// "want".
 func wantFailing(t *testing.T, kind providers.Kind, want ...string) {
 	t.Helper()
 	got := failing(t, kind)

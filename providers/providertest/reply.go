@@ -85,7 +85,7 @@ func echo(x *exam) {
 	}
 }
 
-// names reports whether the reply contains the number, with no other digits next to it.
+// The function "names" reports whether the reply contains the number, without other digits next to the number.
 func names(reply []byte, number sms.MSISDN) bool {
 	digits := []byte(number.String())
 	digit := func(i int) bool { return i >= 0 && i < len(reply) && '0' <= reply[i] && reply[i] <= '9' }
@@ -113,10 +113,10 @@ func namesAll(reply []byte, numbers []sms.MSISDN) bool {
 	return true
 }
 
-// wantSupportedBy fails unless the reply contains the evidence for every result. named is whether
-// the gateway's replies name recipients. If named is true, the reply must name every recipient
-// whose outcome is not Unknown. In any case, the reply must contain the message ID of every
-// Accepted recipient.
+// wantSupportedBy fails unless the reply contains the evidence for every result. The parameter
+// "named" is true if the gateway's replies name recipients. If it is true, the reply must name
+// every recipient whose outcome is not Unknown. In any case, the reply must contain the message
+// ID of every Accepted recipient.
 func (x *exam) wantSupportedBy(a answer, reply []byte, named bool, when string) {
 	x.Helper()
 	for i, number := range a.to {
@@ -144,8 +144,8 @@ func cutReplies(x *exam) {
 	})
 }
 
-// eachCut sends b repeatedly, up to attempts times. The server answers each call with a longer first
-// part of e's reply. eachCut passes each answer of the provider to checkPart.
+// eachCut sends the batch b repeatedly, as often as the parameter "attempts" allows. The server answers each
+// call with a longer first part of the reply in e. eachCut passes each answer of the provider to checkPart.
 func (x *exam) eachCut(e exchange, b providers.Batch, attempts int, checkPart func(a answer, part []byte, when string)) {
 	s := x.canned()
 	p := x.open(s.url)
@@ -165,8 +165,8 @@ func cutRefusals(x *exam) {
 		if !ok {
 			continue
 		}
-		// The first part of a list without numbers may equal another complete reply. Then the
-		// provider cannot distinguish the two.
+		// The first part of a list without numbers may equal another complete reply. Then the provider cannot
+		// distinguish these two replies.
 		positions := whole.err == nil && len(b.To) > 1 && !namesAll(e.reply, b.To)
 		x.eachCut(e, b, 100, func(a answer, part []byte, when string) {
 			for i := range b.To {
@@ -182,8 +182,8 @@ func cutRefusals(x *exam) {
 	}
 }
 
-// refusals returns functions that make a gateway refuse the call b or some of its recipients. A
-// function returns an error if the vendor has no such answer.
+// refusals returns functions that make a gateway refuse the call b or some of its recipients. A function
+// returns an error if the vendor does not have this answer.
 func refusals(x *exam) map[string]func(g *gateway, b providers.Batch) error {
 	return map[string]func(g *gateway, b providers.Batch) error{
 		"rejected": func(g *gateway, b providers.Batch) error {
@@ -200,8 +200,8 @@ func refusals(x *exam) map[string]func(g *gateway, b providers.Batch) error {
 	}
 }
 
-// twice checks the answer to a reply that holds the text of an accepting reply two times. Each recipient must be
-// Accepted or Unknown.
+// twice checks the provider's answer to a reply that holds the text of an accepting reply two times. Each
+// recipient must be Accepted or Unknown.
 func twice(x *exam) {
 	p := x.open("http://127.0.0.1:1")
 	b := x.newBatch(p, 4)
@@ -238,7 +238,7 @@ func changedReplies(x *exam) {
 	}
 }
 
-// change replaces, removes or repeats a random byte of text, or exchanges two bytes.
+// The function "change" replaces, removes or repeats a random byte of the text, or exchanges two bytes.
 func change(rng *rand.Rand, text []byte) []byte {
 	const signs = "\"',:;{}[]<>~\\/ \n\x000123456789-+.eE\xff"
 	if len(text) == 0 {
@@ -261,8 +261,8 @@ func change(rng *rand.Rand, text []byte) []byte {
 }
 
 // sendWithReplyTo makes two calls. The gateway answers the call to the recipients in the list "first". The call
-// to the recipients in the list "second" gets the same reply. sendWithReplyTo returns this reply, and what the
-// provider returned for the first and for the second call.
+// to the recipients in the list "second" gets the same reply. sendWithReplyTo returns this reply, and the
+// provider's answers for both calls.
 func (x *exam) sendWithReplyTo(first, second []sms.MSISDN) (reply []byte, firstAnswer, secondAnswer answer) {
 	x.Helper()
 	e, firstAnswer := x.realExchange(batch(first))
@@ -311,8 +311,8 @@ func missingReply(x *exam) {
 	}
 }
 
-// wantSameIDs fails unless each Accepted recipient of repeated has the same message ID as in
-// original.
+// wantSameIDs fails unless each Accepted recipient of the answer "repeated" has the same message ID as in the
+// answer "original".
 func (x *exam) wantSameIDs(repeated, original answer, when string) {
 	x.Helper()
 	ids := map[sms.MSISDN]string{}
@@ -350,8 +350,7 @@ func otherRecipientsReply(x *exam) {
 	}
 }
 
-// brokenReplies checks the provider's results for calls to which the sandbox sends a deliberately broken
-// reply.
+// brokenReplies checks the provider's results after the sandbox has sent a deliberately broken reply.
 func brokenReplies(x *exam) {
 	to := x.someNumbers()
 	e, _ := x.realExchange(batch(to))
@@ -381,8 +380,8 @@ func brokenReplies(x *exam) {
 }
 
 // refusedExchange sends a call to n recipients through a gateway that refuses it. It returns the call,
-// the provider's answer, and the request with the gateway's reply. ok is false if the vendor has no
-// such answer.
+// the provider's answer, and the request with the gateway's reply. The result "ok" is false if the
+// vendor does not have this answer.
 func (x *exam) refusedExchange(name string, refuse func(g *gateway, b providers.Batch) error, n int) (b providers.Batch, whole answer, e exchange, ok bool) {
 	x.Helper()
 	g := x.gateway()

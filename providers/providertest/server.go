@@ -112,12 +112,12 @@ func (x *exam) realExchange(b providers.Batch) (exchange, answer) {
 	return tape[0], a
 }
 
-// raw returns the exchange's reply as text on the wire, with body in place of the reply's body.
+// raw returns the exchange's reply as text on the wire, but with the parameter "body" as its body.
 func (e exchange) raw(body []byte) string {
 	return reply(e.status, "Content-Type: "+e.contentType+"\r\n", string(body))
 }
 
-// reply returns an HTTP reply as text. Every header line ends in \r\n.
+// The function "reply" returns an HTTP reply as text. Every header line ends in \r\n.
 func reply(status int, header, body string) string {
 	var b strings.Builder
 	b.Grow(len(header) + len(body) + len("HTTP/1.1 200 Test\r\nContent-Length: 10000000\r\n\r\n"))
@@ -149,7 +149,8 @@ type conn struct {
 	r *bufio.Reader
 }
 
-// serve starts a server that runs script on each connection and closes the connection when script returns.
+// serve starts a server that runs the function "script" on each connection. When the function returns,
+// the server closes the connection.
 func (x *exam) serve(script func(c *conn)) *scripted {
 	x.Helper()
 	var lc net.ListenConfig
@@ -195,7 +196,8 @@ func (s *scripted) set(nc net.Conn, open bool) {
 	delete(s.open, nc)
 }
 
-// request reads one complete request and returns its body. ok is false if the connection ends first.
+// The method "request" reads one complete request and returns its body. The result "ok" is false if
+// the connection ends first.
 func (c *conn) request() (body string, ok bool) {
 	r, err := http.ReadRequest(c.r)
 	if err != nil {
@@ -211,7 +213,7 @@ func (c *conn) request() (body string, ok bool) {
 
 func (c *conn) say(text string) { _, _ = io.WriteString(c, text) }
 
-// wait blocks until the client has closed the connection.
+// The method "wait" blocks until the client has closed the connection.
 func (c *conn) wait() { _, _ = io.Copy(io.Discard, c.r) }
 
 // canned is a server that answers every request with the same reply, which the method "answer" sets.

@@ -9,8 +9,8 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-// otherShapes answers each read of a list with lists in another form than the gateway's. The provider
-// must return an error, because an empty list would hide the messages.
+// otherShapes answers each read of a list with lists whose form differs from the gateway's form. The
+// provider must return an error, because an empty list would hide the messages.
 func otherShapes(x *exam) {
 	g := x.gateway()
 	p := x.open(g.url)
@@ -50,7 +50,7 @@ func reshaped(reply []byte) []string {
 		return append(bodies, `[{"MessageID":"1"}]`, `{"messages":[{"MessageID":"1"}]}`)
 	}
 	bodies = append(bodies, fmt.Sprintf(`{"reply":%s}`, reply), fmt.Sprintf(`[%s]`, reply))
-	var members []string // texts and numbers, such as a code
+	var members []string // members of the reply that are texts or numbers, such as a code
 	for name, value := range o {
 		if value[0] != '{' && value[0] != '[' {
 			members = append(members, fmt.Sprintf("%q:%s", name, value))

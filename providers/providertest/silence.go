@@ -49,8 +49,8 @@ var silenceChecks = []check{
 }
 
 func refusedConnection(x *exam) {
-	// Nothing listens on port 1, which only root may use. Any other port that was free a moment ago
-	// may now be used by another test.
+	// No program listens on port 1, which only root may use. If the test used a free port instead,
+	// another test could occupy this port in the meantime.
 	p := x.open("http://127.0.0.1:1")
 	x.wantNotSent(x.send(p, x.newBatch(p, 3)), "connection refused")
 }
@@ -90,8 +90,8 @@ func (x *exam) wantNoAnswer(a answer, when string) {
 }
 
 // unanswered returns a check that sends one call to a server. The server reads the request, runs
-// the script and closes the connection. The outcome of the call must be Unknown. The script gets e,
-// which holds the gateway's real reply to such a call.
+// the script and closes the connection. The outcome of the call must be Unknown. The script's
+// parameter e holds the gateway's real reply to such a call.
 func unanswered(script func(c *conn, e exchange)) func(x *exam) {
 	return func(x *exam) {
 		b := batch(nil)
@@ -143,8 +143,8 @@ func (e ending) Err() error {
 }
 
 // givenUp returns a check that sends one call to a server. The server reads the request, writes half a
-// reply or nothing, and keeps the connection open. Then the call's context ends with the error cause.
-// The outcome of the call must be Unknown.
+// reply or nothing, and keeps the connection open. Then the call's context ends with the error in the
+// parameter "cause". The outcome of the call must be Unknown.
 func givenUp(cause error, half bool) func(x *exam) {
 	return func(x *exam) {
 		ctx := ending{x.Context(), make(chan struct{}), cause}
@@ -196,7 +196,7 @@ func idleConnection(x *exam) {
 		if tcp, ok := c.Conn.(*net.TCPConn); ok {
 			_ = tcp.CloseWrite()
 		}
-		c.wait() // wait until the client has noticed the close and no longer uses the connection
+		c.wait() // this waits until the client has noticed the close and no longer uses the connection
 		noticed <- struct{}{}
 	})
 	p = x.open(s.url)

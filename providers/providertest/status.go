@@ -51,9 +51,9 @@ func statuses(x *exam) {
 	x.eachStatus(100, 599, s, p, x.newBatch(p, 3), "<html><body>Test</body></html>")
 }
 
-// statusesWithAcceptedBody checks an answer that accepts recipients, under an error status. Such
-// recipients may have been sent to. So the call is accepted, or its outcome is unknown; it is never
-// refused or tried again as if nothing had been sent.
+// statusesWithAcceptedBody checks an answer that has an error status, but accepts recipients in its
+// body. The gateway may have sent the messages. So the provider must report Accepted or Unknown,
+// and never Rejected or Retryable.
 func statusesWithAcceptedBody(x *exam) {
 	p := x.open("http://127.0.0.1:1")
 	b := x.newBatch(p, 3)
@@ -71,9 +71,9 @@ func statusesWithAcceptedBody(x *exam) {
 	x.eachStatus(100, 399, s, p, b, string(e.reply))
 }
 
-// statusesWithRefusal sends a body that refuses recipients or the whole call, under an error status.
-// The body decides: each recipient must get the same outcome, scope and cause as under the status of
-// the real reply. A recipient may be Unknown only if the body accepts some recipients.
+// statusesWithRefusal answers with an error status, and with a body that refuses recipients or the
+// whole call. The body decides: each recipient must get the same outcome, scope and cause as under
+// the status of the real reply. A recipient may be Unknown only if the body accepts some recipients.
 func statusesWithRefusal(x *exam) {
 	for name, refuse := range refusals(x) {
 		b, whole, e, ok := x.refusedExchange(name, refuse, 3)
@@ -103,8 +103,8 @@ func statusesWithRefusal(x *exam) {
 }
 
 // eachStatus sends the call b once for each status from first to last, except 2xx, and the server
-// answers with that status. After a 1xx, the server closes the connection; net/http then reports no
-// answer, except for 101.
+// answers with that status. After a 1xx, the server closes the connection. net/http then reports
+// that it got no answer, except for 101.
 func (x *exam) eachStatus(first, last int, s *canned, p providers.Provider, b providers.Batch, body string) {
 	for status := first; status <= last; status++ {
 		if status/100 == 2 {
@@ -173,7 +173,7 @@ func retryAfter(x *exam) {
 }
 
 func redirects(x *exam) {
-	g := x.gateway() // the target of the redirects: a followed redirect would be an accepted call
+	g := x.gateway() // the target of the redirects, where a followed redirect would be an accepted call
 	s := x.canned()
 	p := x.open(s.url)
 	b := x.newBatch(p, 2)

@@ -37,7 +37,7 @@ func kindWithSend(send sendFunc) providers.Kind {
 	return kindOpening(func(p *kobo.Provider, s providers.Settings) providers.Provider { return withSend{p, s.BaseURL, send} })
 }
 
-// alwaysSucceeds is a provider whose reads always succeed, whatever the gateway answers.
+// alwaysSucceeds is a provider whose reads succeed for every answer of the gateway.
 type alwaysSucceeds struct{ *kobo.Provider }
 
 // Balance calls kobo's Balance and ignores its error.
@@ -51,7 +51,7 @@ func (g alwaysSucceeds) MessageStatus(context.Context, string) (providers.Messag
 	return providers.MessageStatus{Final: true, Delivered: true, State: "DELIVRD"}, nil
 }
 
-// emptyInbox is a provider whose inbox is empty, whatever the gateway answers.
+// emptyInbox is a provider whose inbox is empty for every answer of the gateway.
 type emptyInbox struct{ *kobo.Provider }
 
 // Inbox sends a request and ignores the reply and the error.
@@ -60,7 +60,7 @@ func (g emptyInbox) Inbox(ctx context.Context, _ string) ([]providers.Inbound, e
 	return nil, nil
 }
 
-// printsItsSecret is a provider that prints its secret and has a part of it in its fingerprint.
+// printsItsSecret is a provider that prints its secret. Its fingerprint contains a part of the secret.
 type printsItsSecret struct {
 	*kobo.Provider
 	Pass string
@@ -107,8 +107,8 @@ func TestSuite_PrintedSecretsFailTheRightCheck(t *testing.T) {
 		"a printed provider shows no secret", "the fingerprint depends on the login and not on the secret", secrecyCheck.name)
 }
 
-// sendWithChangedError returns a Send method that is correct, except that change alters the error of the whole
-// call.
+// sendWithChangedError returns a method Send that is correct, except that the function "change" alters the
+// error of the whole call.
 func sendWithChangedError(change func(e *providers.Error)) sendFunc {
 	return func(ctx context.Context, w withSend, b providers.Batch) ([]providers.Result, error) {
 		results, err := w.Provider.Send(ctx, b)
@@ -121,7 +121,7 @@ func sendWithChangedError(change func(e *providers.Error)) sendFunc {
 	}
 }
 
-// answering returns a Send method that is correct, except that change alters the results.
+// answering returns a method Send that is correct, except that the function "change" alters the results.
 func answering(change func(b providers.Batch, results []providers.Result)) sendFunc {
 	return func(ctx context.Context, w withSend, b providers.Batch) ([]providers.Result, error) {
 		results, err := w.Provider.Send(ctx, b)
@@ -132,7 +132,7 @@ func answering(change func(b providers.Batch, results []providers.Result)) sendF
 	}
 }
 
-// Lists of checks that fail for the same kind of mistake.
+// Each list has the checks that fail for one kind of mistake.
 var (
 	bySilence = []string{
 		"closed after the request was read", "reset after the request was read",
@@ -184,7 +184,8 @@ func followingRedirects(ctx context.Context, w withSend, b providers.Batch) ([]p
 	return results, err
 }
 
-// wrongSends are Send methods with one mistake each. Each has the list of the checks that must find its mistake.
+// wrongSends are methods Send with one mistake each. Each entry has the list of the checks that must find
+// the mistake.
 var wrongSends = map[string]struct {
 	send sendFunc
 	by   []string
@@ -271,7 +272,7 @@ type parsesNothing struct{ *kobo.Provider }
 // ParseInbound returns nothing.
 func (parsesNothing) ParseInbound(providers.Callback) ([]providers.Inbound, error) { return nil, nil }
 
-// passesOn is a provider whose parser returns whatever a callback contains.
+// passesOn is a provider whose parser returns the unchecked content of a callback.
 type passesOn struct{ *kobo.Provider }
 
 // ParseDelivery returns a DLR with the body as its ID.

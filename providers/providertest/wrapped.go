@@ -2,8 +2,8 @@ package providertest
 
 import "github.com/tuma-sms/tuma/providers"
 
-// wrappedReplies checks that an accepting reply is understood although a web server or PHP has added
-// something: a byte order mark, white space, a charset, or PHP's diagnostics.
+// wrappedReplies checks that the provider understands an accepting reply to which a web server or
+// PHP has added a byte order mark, white space, a charset, or PHP's diagnostics.
 func wrappedReplies(x *exam) {
 	b := x.newBatch(x.open("http://127.0.0.1:1"), 3)
 	e, _ := x.realExchange(b)

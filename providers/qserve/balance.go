@@ -30,7 +30,8 @@ func creditsBody(l login) []byte {
 }
 
 // parseCredits parses the body of a 2xx answer. It returns the balance, or the error for an error
-// code; the caller sets the error's Op. If the body is not understood, parseCredits returns two nils.
+// code. The caller sets the error's Op. If parseCredits does not understand the body, it returns nil
+// twice.
 func parseCredits(body []byte) (*providers.Balance, *providers.Error) {
 	o, verdict := parseEnvelope(body)
 	if o == nil {

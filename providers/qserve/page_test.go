@@ -15,8 +15,8 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// prose maps each line of the vendor's page without a table, code or parameter to the name of the code that
-// implements the line.
+// prose has each line of the vendor's page that has no table, code or parameter. It maps the line to the name of
+// the code that implements the line.
 var prose = map[string]string{
 	"API Endpoint https://api.qserve.co.ke/version1":                                                              "DefaultBaseURL, with what all paths begin with",
 	"To Send BulkSMS you need to make a POST call to the following url :":                                         "Client.Call posts",
@@ -50,7 +50,7 @@ var unread = map[string]string{
 type section struct {
 	url    string
 	sample string
-	rows   []string // the first cell of each row
+	rows   []string // rows has the first cell of each row.
 }
 
 const offersPrefix = "254sms API provides access to "
@@ -116,7 +116,8 @@ func fields(t *testing.T, body []byte) []string {
 
 var bareName = regexp.MustCompile(`(?m)^(\w+):`)
 
-// real converts a sample to JSON. The vendor's page shows samples in a browser's display form.
+// The function "real" converts a sample to JSON. The vendor's page shows samples in the form in which a browser
+// displays JSON.
 func real(sample string) string {
 	sample = regexp.MustCompile(`//.*`).ReplaceAllString(sample, "")
 	return bareName.ReplaceAllString(sample, `"$1":`)

@@ -6,14 +6,14 @@
 // are not supported. The vendor's page mentions these features in one sentence, without an
 // endpoint.
 //
-// The gateway has no message IDs, so no message can be looked up. The gateway has no idempotency
-// keys either, so a call that may have been taken must not be repeated.
+// The gateway has no message IDs, so the status of a message cannot be read. The gateway also has
+// no idempotency keys, so a call that may have been taken must not be repeated.
 //
 // The vendor's page shows replies in the form in which a browser displays JSON: names without
 // quotes, and a comment. The package assumes that the gateway sends JSON. It accepts a bare object
 // as well as an array of one object. In the rows of recipients on the vendor's page, the values of
 // statusCode and statusMessage are exchanged. So the package accepts the status in either field.
-// Only the rows give the result of each recipient. So the package ignores the fields
+// Only the rows have the result of each recipient. So the package ignores the fields
 // recipientsCount, the outer statusMessage and a row's message, which is a copy of the body. The
 // vendor's page explains the codes X000 to X003 with terms that QServe does not use elsewhere:
 // secret keys, domains, user tokens. The vendor's page does not name the field of a reply that
@@ -30,7 +30,7 @@ import (
 	"github.com/tuma-sms/tuma/providers/httpclient"
 )
 
-// Values from https://dev.qserve.co.ke, unless another source is named.
+// These values are from https://dev.qserve.co.ke, unless another source is named.
 const (
 	// Name is the provider's name in the configuration.
 	Name = "qserve"
@@ -72,8 +72,8 @@ type Provider struct {
 // login holds the first fields of every request.
 type login struct {
 	username string
-	// apiKey is a pointer, because fmt does not call the methods of a Secret value in an unexported field: fmt
-	// would print the secret text.
+	// apiKey is a pointer, because fmt does not call the methods of a Secret value in an unexported field. So
+	// fmt would print the secret text.
 	apiKey *providers.Secret
 }
 
@@ -89,7 +89,7 @@ func New(cfg Config) (*Provider, error) {
 	return &Provider{client: client, info: info, login: login{cfg.Username, &cfg.APIKey}}, nil
 }
 
-// Kind returns QServe's entry for the catalog: its name, its settings and how to open an account.
+// Kind returns QServe's entry for the catalog: its name, its settings and the function that opens an account.
 func Kind() providers.Kind {
 	return providers.Kind{
 		Codes: providers.CodesOf(answers),
@@ -107,9 +107,9 @@ func Kind() providers.Kind {
 // Info returns the limits of the gateway and the fingerprint of the account.
 func (p *Provider) Info() providers.Info { return p.info }
 
-// post sends a body to the gateway and returns a 2xx reply, or an *Error. The vendor's page does
-// not give the HTTP status of an error. So post does not set ErrorsInBody, and a 404, 405 or 415 is
-// Unknown.
+// The method "post" sends a body to the gateway and returns a 2xx reply, or an *Error. The
+// vendor's page does not give the HTTP status of an error. So the method does not set
+// ErrorsInBody, and a 404, 405 or 415 is Unknown.
 func (p *Provider) post(ctx context.Context, op, path string, body []byte) (*httpclient.Reply, error) {
 	return p.client.Call(ctx, jsonRequest(op, path, body))
 }
@@ -119,12 +119,12 @@ func jsonRequest(op, path string, body []byte) httpclient.Request {
 	return httpclient.Request{Op: op, Path: path, ContentType: jsonContentType, Body: body}
 }
 
-// encode returns fields as JSON in which the characters < > & are not escaped. Invalid UTF-8
+// encode returns the parameter "fields" as JSON in which the characters < > & are not escaped. Invalid UTF-8
 // becomes U+FFFD.
 func encode(fields any) []byte {
 	var buf bytes.Buffer
 	e := json.NewEncoder(&buf)
 	e.SetEscapeHTML(false)
-	_ = e.Encode(fields) // cannot fail for a struct of strings
+	_ = e.Encode(fields) // this cannot fail for a struct of strings
 	return bytes.TrimSuffix(buf.Bytes(), []byte("\n"))
 }

@@ -35,8 +35,8 @@ type request struct {
 	header            http.Header
 }
 
-// answering starts a server that gives every request the same answer. It returns a provider for the
-// server, and the requests that the server got.
+// answering starts a server that returns the same answer to every request. It returns a provider
+// for the server, and the requests that the server got.
 func answering(t *testing.T, status int, body string) (*Provider, <-chan request) {
 	t.Helper()
 	seen := make(chan request, 8)

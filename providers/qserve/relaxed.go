@@ -4,8 +4,8 @@ import "bytes"
 
 // relaxed returns a reply in the notation of the vendor's page as JSON. On that page, the names of
 // members have no quotes, and a comment that begins with // follows a value. All examples on the
-// page use this notation, so the gateway may send it. relaxed quotes such names and removes such
-// comments, except within a quoted text. It changes nothing else.
+// page use this notation, so the gateway may send it. The function "relaxed" quotes such names and
+// removes such comments, except within a quoted text. It makes no other changes.
 func relaxed(body []byte) []byte {
 	out := make([]byte, 0, len(body)+64)
 	for i := 0; i < len(body); {
@@ -39,7 +39,7 @@ func relaxed(body []byte) []byte {
 	return out
 }
 
-// textEnd returns the position after the text in quotes that begins at the position start.
+// textEnd returns the position after the quoted text that begins at the position "start".
 func textEnd(body []byte, start int) int {
 	for i := start + 1; i < len(body); i++ {
 		switch body[i] {

@@ -11,7 +11,7 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// codeDone is the statusCode of a successful answer, to a send or a request for credits.
+// codeDone is the statusCode of a successful answer to a send or to a request for credits.
 const codeDone = "101"
 
 // answers maps the documented error codes to their meaning for a request. The quotations are from
@@ -28,21 +28,21 @@ var answers = map[string]providers.Error{
 	"X003": {Outcome: providers.Retryable, Scope: providers.Account, Cause: providers.CauseCredentials},
 }
 
-// errorCode matches a text that is an error code, or begins with one: "X001", "X001: Unknown or
-// unvalid secret_key". The vendor's page does not show a reply with an error. So the provider
-// accepts a code in any member of the reply outside the rows of recipients: no other text of a
-// reply has this form.
+// errorCode matches a text that is an error code or begins with an error code: "X001", "X001:
+// Unknown or unvalid secret_key". The vendor's page does not show a reply with an error. So the
+// provider accepts a code in any member of the reply outside the rows of recipients. This is
+// safe, because no other text of a reply has this form.
 var errorCode = regexp.MustCompile(`^\s*(X[0-9]{3})(?:[^0-9A-Za-z]|$)`)
 
-// The reasons for which a recipient of an answered call is Unknown.
+// These are the reasons of recipients that are Unknown although the call was answered.
 const (
 	reasonMissing       = "not_in_reply"
 	reasonNotUnderstood = "not_understood" // the reply names the recipient, but with a status other than "sent"
 )
 
 // parseAnswer parses the body of a 2xx answer to a call to the given recipients. It returns one
-// result for each recipient, or one error for the whole call; the caller sets the error's Op. If the
-// body is not understood, parseAnswer returns two nils.
+// result for each recipient, or one error for the whole call. The caller sets the error's Op. If
+// parseAnswer does not understand the body, it returns nil twice.
 func parseAnswer(body []byte, recipients []sms.MSISDN) ([]providers.Result, *providers.Error) {
 	o, verdict := parseEnvelope(body)
 	if o == nil {
@@ -57,8 +57,8 @@ func parseAnswer(body []byte, recipients []sms.MSISDN) ([]providers.Result, *pro
 }
 
 // parseEnvelope returns the object of a successful reply, or the error for a reply with an error
-// code. If the reply is not understood, parseEnvelope returns two nils. A reply is contradictory,
-// and so not understood, if it has two error codes, or an error code and rows of recipients.
+// code. If parseEnvelope does not understand the reply, it returns nil twice. This includes
+// contradictory replies, which have two error codes, or an error code and rows of recipients.
 func parseEnvelope(body []byte) (httpclient.Object, *providers.Error) {
 	o, ok := single(body)
 	if !ok {
@@ -85,9 +85,9 @@ func parseEnvelope(body []byte) (httpclient.Object, *providers.Error) {
 	return nil, nil
 }
 
-// findCode returns the documented error code in the members of an object and of the objects in it,
-// or "" if there is none. clear is false if the members hold two different codes. depth is the number
-// of objects around o.
+// findCode searches the members of the object o, and of the objects in o, for a documented error
+// code. It returns the code, or "" if no member has a code. The result "clear" is false if the
+// members hold two different codes. The parameter "depth" is the number of objects around o.
 func findCode(o httpclient.Object, depth int) (found string, clear bool) {
 	const deepest = 3
 	for name := range o {
@@ -132,7 +132,7 @@ func bareCode(body []byte) *providers.Error {
 	return &e
 }
 
-// single parses an object, or a list of exactly one object.
+// The function "single" parses an object, or a list of exactly one object.
 func single(body []byte) (httpclient.Object, bool) {
 	if o, ok := httpclient.ReadObject(body); ok {
 		return o, true
@@ -144,7 +144,8 @@ func single(body []byte) (httpclient.Object, bool) {
 	return list[0], true
 }
 
-// text returns the string or number under the given name, without white space around the value.
+// The function "text" returns the string or number under the given name, without white space around
+// the value.
 func text(o httpclient.Object, name string) (text string, ok bool) {
 	text, ok = o.Text(name)
 	return strings.TrimSpace(text), ok
@@ -152,8 +153,9 @@ func text(o httpclient.Object, name string) (text string, ok bool) {
 
 // indexOf returns a map from each form in which a reply may write a number to the position of the
 // recipient. Every number has its international form. A Kenyan number also has two national forms,
-// with and without the leading zero: the gateway serves Kenya, and QServe's own service shows
-// numbers in national form. A form that fits two recipients of the call is left out.
+// with and without the leading zero. These forms are needed because the gateway serves Kenya, and
+// QServe's own service shows numbers in national form. A form that fits two recipients of the call
+// is left out.
 func indexOf(recipients []sms.MSISDN) map[string]int {
 	const kenya = "254"
 	index := make(map[string]int, len(recipients))
@@ -178,7 +180,7 @@ func indexOf(recipients []sms.MSISDN) map[string]int {
 
 // parseRows parses the rows of recipients, which may be in any order. A recipient is Accepted if
 // all its rows have the status "sent", and Unknown otherwise. parseRows returns nil if the rows
-// name no recipient of the call.
+// do not name any recipient of the call.
 func parseRows(rows []json.RawMessage, recipients []sms.MSISDN) []providers.Result {
 	index := indexOf(recipients)
 	results := make([]providers.Result, len(recipients))
@@ -215,11 +217,12 @@ func parseRows(rows []json.RawMessage, recipients []sms.MSISDN) []providers.Resu
 
 // saysSent reports whether a row states that the message was sent ("Successfully Sent"). The text
 // may be in either of the fields statusCode and statusMessage, because the vendor's page exchanges
-// their values. The other field must be empty, a number, or also such a text. Every word of the
-// text must be in the list below: with other words it may mean "not sent" or "to be sent".
+// their values. The other field must be empty, a number, or a text of the same kind. Every word of
+// the text must be in the list below, because with other words the text may mean "not sent" or "to
+// be sent".
 //
-// A row with the code 101 and "Success", the words with which the outer object reports success,
-// counts too.
+// A row with the code 101 and the text "Success" also counts, because the outer object reports
+// success in this way.
 func saysSent(o httpclient.Object) bool {
 	if code, _ := text(o, "statusCode"); code == codeDone {
 		message, _ := text(o, "statusMessage")
@@ -228,7 +231,7 @@ func saysSent(o httpclient.Object) bool {
 	return sentText(o)
 }
 
-// sentText reports whether a row states in words that the message was sent; see saysSent.
+// sentText reports whether the text of a row states that the message was sent. See saysSent.
 func sentText(o httpclient.Object) bool {
 	sent := false
 	for _, name := range [...]string{"statusCode", "statusMessage"} {
@@ -252,8 +255,8 @@ func sentText(o httpclient.Object) bool {
 	return sent
 }
 
-// word returns the status text of a row. It returns "" if the text has any character except
-// letters, spaces, _ and -. So a result's Code never contains a phone number.
+// The function "word" returns the status text of a row. It returns "" if the text has any character
+// except letters, spaces, _ and -. So a result's Code never contains a phone number.
 func word(o httpclient.Object) string {
 	for _, name := range [...]string{"statusCode", "statusMessage"} {
 		said, _ := text(o, name)
@@ -266,8 +269,8 @@ func word(o httpclient.Object) string {
 
 const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
-// isCode reports whether s can be a code, which has at most 6 letters and digits. A phone number or
-// a message is longer.
+// isCode reports whether s can be a code. A code has at most 6 letters and digits. Phone numbers
+// and messages are longer.
 func isCode(s string) bool {
 	return s != "" && len(s) <= 6 && strings.Trim(s, letters+"0123456789") == ""
 }

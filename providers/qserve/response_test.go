@@ -248,8 +248,8 @@ func TestParseAnswer_LongAndHugeReplies(t *testing.T) {
 	}
 }
 
-// FuzzParseAnswer checks that parseAnswer accepts only recipients for which a simpler parser, vouches,
-// finds a row with the word "sent".
+// FuzzParseAnswer compares parseAnswer with the simpler parser "vouches". If parseAnswer accepts a
+// recipient, the simpler parser must find a row with the recipient's number and the word "sent".
 func FuzzParseAnswer(f *testing.F) {
 	for _, seed := range []string{
 		reply(sentRow(one), sentRow(two)), reply(rowOf(one, `"statusCode":2,"statusMessage":"Sent"`)), reply(rowOf(two, `"statusCode":"Not Sent"`)),
@@ -297,8 +297,8 @@ func spelledOut(body []byte) string {
 	return fmt.Sprint(v)
 }
 
-// vouches reports whether a row of the reply has the number and says that the message was sent. The
-// number may be in its international form or in Kenya's national form.
+// vouches reports whether a row of the reply has the number and states that the message was sent.
+// The number may be in its international form or in Kenya's national form.
 func vouches(body []byte, number sms.MSISDN) bool {
 	if !json.Valid(body) {
 		body = relaxed(body)

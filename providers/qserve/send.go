@@ -10,9 +10,9 @@ import (
 // Send submits one batch to the gateway, once. The first result has the account's remaining
 // credits. Send ignores b.IdempotencyKey and b.Flash.
 //
-// A batch with no recipients or too many recipients causes no request. Such a batch is Rejected
-// with Scope Campaign. Every other error comes from the gateway's error codes or from
-// httpclient.StatusVerdict.
+// If a batch has no recipients or too many recipients, Send makes no request. Such a batch is
+// Rejected with Scope Campaign. The gateway's error codes or httpclient.StatusVerdict determine
+// every other error.
 func (p *Provider) Send(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
 	if what := p.info.Refusal(b); what != "" {
 		return nil, providers.NoCall(opSend, what)

@@ -17,7 +17,8 @@ import (
 // messageNeeds and messageTakes are the required and the optional parameters of every send.
 var messageNeeds, messageTakes = []string{"SourceAddress", "Body"}, []string{"ScheduleDate", "SourceTON", "ValidityPeriod"}
 
-// pastTheLedger is the end of the confirmation text for an action that sends without the ledger.
+// pastTheLedger is the end of the confirmation text for an action that sends messages without a record in the
+// ledger.
 const pastTheLedger = "; Tuma keeps no record, so nothing prevents sending the message twice"
 
 // actions returns the administrative actions, under the vendor's names.
@@ -88,7 +89,7 @@ func actions() []providers.Action {
 	return list
 }
 
-// doing performs an action with this package's Provider.
+// doing is a function that performs an action with this package's Provider.
 type doing func(ctx context.Context, p *Provider, in map[string]string) (providers.Table, error)
 
 // do converts d to a function for the field Action.Do. That function returns an error if it gets a
@@ -164,7 +165,8 @@ func (p *Provider) sendOptions(in map[string]string) (SendOptions, error) {
 	return o, errors.Join(err, secondsErr, allErr, dateErr)
 }
 
-// sendNumbers sends to numbers in international form, separated by commas. The table has a row for each number.
+// sendNumbers sends to numbers in international form, separated by commas. The returned table has a row for
+// each number.
 var sendNumbers doing = func(ctx context.Context, p *Provider, in map[string]string) (providers.Table, error) {
 	o, err := p.sendOptions(in)
 	b := providers.Batch{From: in["SourceAddress"], Body: in["Body"]}
@@ -244,8 +246,7 @@ var backgroundMessages doing = func(ctx context.Context, p *Provider, in map[str
 	return table, nil
 }
 
-// decimal parses a parameter that is a decimal number. For a missing parameter it
-// returns 0.
+// The function "decimal" parses a parameter that is a decimal number. For a missing parameter it returns 0.
 func decimal(in map[string]string, name string) (float64, error) {
 	if in[name] == "" {
 		return 0, nil
@@ -257,7 +258,8 @@ func decimal(in map[string]string, name string) (float64, error) {
 	return n, nil
 }
 
-// whole parses a parameter that is a whole number of at least 1. For a missing parameter it returns 0.
+// The function "whole" parses a parameter that is a whole number of at least 1. For a missing parameter it
+// returns 0.
 func whole(in map[string]string, name string) (int, error) {
 	if in[name] == "" {
 		return 0, nil
@@ -269,7 +271,8 @@ func whole(in map[string]string, name string) (int, error) {
 	return n, nil
 }
 
-// flag parses a parameter that is 1 (true) or 0 (false). For a missing parameter it returns false.
+// The function "flag" parses a parameter that is 1 (true) or 0 (false). For a missing parameter it returns
+// false.
 func flag(in map[string]string, name string) (bool, error) {
 	switch in[name] {
 	case "", "0":

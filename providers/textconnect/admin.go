@@ -21,7 +21,7 @@ import (
 const (
 	// AccessNormal lets a user send.
 	AccessNormal = "Normal"
-	// AccessAdmin lets a user also create child users.
+	// AccessAdmin also lets a user create child users.
 	AccessAdmin = "Admin"
 )
 
@@ -37,11 +37,11 @@ type User struct {
 	// Credits is the number of credits that are moved from this account to the user. It must not be
 	// negative.
 	Credits float64
-	// CreditReminder is the number of remaining credits at which the user gets a reminder by email;
+	// CreditReminder is the number of remaining credits at which the user gets a reminder by email.
 	// 0 turns the reminder off.
 	CreditReminder float64
-	// Alert is the number of days without activity after which an alert is sent; 0 turns the alert
-	// off.
+	// Alert is the number of days without activity after which the gateway sends an alert. 0 turns
+	// the alert off.
 	Alert int
 }
 
@@ -106,7 +106,7 @@ func (p *Provider) explanation(body []byte, password providers.Secret) string {
 	const longest = 200
 	_, rest, _ := bytes.Cut(bytes.TrimSpace(body), []byte("\n"))
 	if len(rest) > 8*longest {
-		return "" // too long for an explanation; a cut text might end with a part of the password
+		return "" // the text is too long for an explanation, and a shortened text might end with a part of the password
 	}
 	why := strings.ToValidUTF8(string(rest), "")
 	raw := password.Reveal()
@@ -116,7 +116,7 @@ func (p *Provider) explanation(body []byte, password providers.Secret) string {
 	why = p.client.Scrub(why)
 	why = strings.Join(strings.FieldsFunc(why, func(r rune) bool { return unicode.IsSpace(r) || !unicode.IsPrint(r) }), " ")
 	if strings.Contains(squeezed(why), squeezed(raw)) {
-		return "" // the text contains the password in another spelling
+		return "" // the text contains the password in another form
 	}
 	why = longNumber.ReplaceAllStringFunc(why, sms.Mask)
 	return strings.ToValidUTF8(why[:min(len(why), longest)], "")
@@ -125,9 +125,9 @@ func (p *Provider) explanation(body []byte, password providers.Secret) string {
 // squeezed returns a text in lower case and without white space.
 func squeezed(s string) string { return strings.ToLower(strings.Join(strings.Fields(s), "")) }
 
-// UpdateCredits moves credits from this account to a child user, or from the child user to this
-// account if quantity is negative. After an error whose Outcome is Unknown, the credits may have
-// been moved.
+// UpdateCredits moves credits from this account to a child user. If the quantity is negative, it
+// moves them from the child user to this account. After an error whose Outcome is Unknown, the
+// credits may have been moved.
 func (p *Provider) UpdateCredits(ctx context.Context, username string, quantity float64) error {
 	const op = "textconnect UpdateCredits"
 	if username == "" || quantity == 0 || math.IsNaN(quantity) || math.IsInf(quantity, 0) {
@@ -150,13 +150,13 @@ func (p *Provider) DeleteAllGroups(ctx context.Context) error {
 	return err
 }
 
-// EmptyGroup removes all contacts from a group. The names of the action and of its parameter come
+// EmptyGroup removes all contacts from a group. The names of the action and of its parameter are
 // from FastSMS, the product that TextConnect sells.
 func (p *Provider) EmptyGroup(ctx context.Context, group string) error {
 	return p.onGroup(ctx, "EmptyGroup", group)
 }
 
-// DeleteGroup deletes a group. The names of the action and of its parameter come from FastSMS, the
+// DeleteGroup deletes a group. The names of the action and of its parameter are from FastSMS, the
 // product that TextConnect sells.
 func (p *Provider) DeleteGroup(ctx context.Context, group string) error {
 	return p.onGroup(ctx, "DeleteGroup", group)
@@ -171,8 +171,8 @@ func (p *Provider) onGroup(ctx context.Context, action, group string) error {
 	return err
 }
 
-// done performs an action whose answer is 1 after success. If there is a reply, done returns it
-// even with an error.
+// The method "done" performs an action whose successful answer is 1. If the gateway has replied, it
+// returns the reply, even together with an error.
 func (p *Provider) done(ctx context.Context, op string, form []byte) (*httpclient.Reply, error) {
 	reply, err := p.post(ctx, op, form)
 	if err != nil {

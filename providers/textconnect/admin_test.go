@@ -30,7 +30,8 @@ func act(t testing.TB, p providers.Provider, name string, in map[string]string) 
 
 var ann = User{Username: "ann", Password: "hunter2", FirstName: "Ann", LastName: "Lee", Email: "ann@example.com"}
 
-// administration lists every method whose successful answer is 1, with the form that it sends.
+// administration maps each method whose successful answer is 1 to the form that the method
+// sends.
 var administration = map[string]struct {
 	do   func(context.Context, *Provider) error
 	want url.Values

@@ -26,11 +26,11 @@ func (p *Provider) SendStored(ctx context.Context, b providers.StoredBatch) ([]s
 	return p.SendStoredWith(ctx, b, SendOptions{})
 }
 
-// SendStoredWith sends to a list or a group stored at the gateway, once, and returns the IDs to
-// pass to BackgroundMessages. If the gateway splits the send, SendStoredWith returns several IDs.
+// SendStoredWith sends once to a list or a group stored at the gateway. It returns the IDs for
+// calls of BackgroundMessages. If the gateway splits the send, SendStoredWith returns several IDs.
 // If the gateway reports only that it has taken the send, SendStoredWith returns no IDs and a nil
-// error. A text or an alphanumeric sender ID over the vendor's limits is refused without a request.
-// SendStoredWith ignores o.AllMessageIDs.
+// error. If the text or an alphanumeric sender ID exceeds the vendor's limits, SendStoredWith makes
+// no request and returns an error. SendStoredWith ignores o.AllMessageIDs.
 func (p *Provider) SendStoredWith(ctx context.Context, b providers.StoredBatch, o SendOptions) ([]string, error) {
 	if (b.List == "") == (b.Group == "") {
 		return nil, refusal(opSendStored, "set exactly one of list and group")
@@ -60,8 +60,8 @@ func (p *Provider) SendStoredWith(ctx context.Context, b providers.StoredBatch, 
 	return ids, nil
 }
 
-// lengthRefusal returns which of the vendor's limits a message exceeds, or "". It is for messages that no
-// producer has checked.
+// lengthRefusal returns a text about the vendor's limit that a message exceeds, or "". It is for
+// messages that no producer has checked.
 func lengthRefusal(from, body string) string {
 	switch {
 	case !sms.Measure(body).Fits(MaxChars, MaxSegments):
@@ -73,13 +73,13 @@ func lengthRefusal(from, body string) string {
 }
 
 // parseSendIDs parses the IDs of background sends. If the gateway has taken the send but gives no ID,
-// the body is "1"; then parseSendIDs returns an empty, non-nil slice. For a code it returns an error,
-// and for any other body two nils.
+// the body is "1", and parseSendIDs returns an empty, non-nil slice. For a code it returns an error.
+// For any other body it returns nil twice.
 func parseSendIDs(body []byte) ([]string, *providers.Error) {
 	const most, longest = 1000, 18
 	line := firstLine(body)
 	if n, ok := parseCode(line); ok {
-		_, verdict := oneCode(n, most) // A code means the same here as in a send to many numbers.
+		_, verdict := oneCode(n, most) // In this answer, a code has the same meaning as in a send to many numbers.
 		return nil, verdict
 	}
 	ids := []string{}
@@ -99,7 +99,7 @@ func parseSendIDs(body []byte) ([]string, *providers.Error) {
 // BackgroundMessages returns the messages of a background send, except those that the gateway has
 // archived. It returns providers.ErrNotFinished while the gateway is still sending. The vendor's
 // page describes the action, its parameter and its answers, but does not name the action. The name
-// GetBGMessages comes from FastSMS, the product that TextConnect sells.
+// GetBGMessages is from FastSMS, the product that TextConnect sells.
 func (p *Provider) BackgroundMessages(ctx context.Context, id string) ([]providers.BackgroundMessage, error) {
 	if id == "" {
 		return nil, refusal(opBackground, "the ID of the background send is missing")
@@ -121,8 +121,8 @@ func (p *Provider) BackgroundMessages(ctx context.Context, id string) ([]provide
 }
 
 // parseBackground parses a JSON array of messages. If the body is a bare code or a JSON error, it
-// returns the code and false. The vendor's page calls a JSON error an array but shows an object, so
-// parseBackground accepts both. For any other body it returns code 0 and false.
+// returns the code and false. The vendor's page describes a JSON error as an array, but shows an
+// object, so parseBackground accepts both. For any other body it returns code 0 and false.
 func parseBackground(body []byte) (messages []providers.BackgroundMessage, code int, ok bool) {
 	if n, is := parseCode(firstLine(body)); is {
 		return nil, n, false
@@ -154,7 +154,7 @@ func parseBackground(body []byte) (messages []providers.BackgroundMessage, code 
 	return messages, 0, true
 }
 
-// failure parses a JSON array with a single error and returns its code.
+// The function "failure" parses a JSON array with a single error, and returns the error's code.
 func failure(array []byte) (code int, ok bool) {
 	var failures []struct{ Error text }
 	if json.Unmarshal(array, &failures) != nil || len(failures) != 1 {
@@ -163,7 +163,7 @@ func failure(array []byte) (code int, ok bool) {
 	return parseCode(string(failures[0].Error))
 }
 
-// text is the value of a JSON string, or a JSON whole number as written.
+// text is the value of a JSON string, or the digits of a whole number in JSON.
 type text string
 
 var errNotText = errors.New("must be a string or a whole number")

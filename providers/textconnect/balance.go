@@ -22,8 +22,8 @@ func (p *Provider) Balance(ctx context.Context) (providers.Balance, error) {
 	return providers.Balance{Amount: amount}, nil
 }
 
-// parseCredits parses a decimal number. It refuses negative numbers, because they are not
-// documented and look like error codes.
+// parseCredits parses a decimal number. It refuses negative numbers, because such balances
+// are not documented and look like error codes.
 func parseCredits(body []byte) (float64, bool) {
 	line := firstLine(body)
 	if strings.HasPrefix(line, "-") {

@@ -8,7 +8,7 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-// sendCodes returns the codes that may come in an answer to a send. It leaves out the codes of other
+// sendCodes returns the codes that an answer to a send may contain. It leaves out the codes of other
 // actions.
 func sendCodes() []providers.GatewayCode {
 	var out []providers.GatewayCode

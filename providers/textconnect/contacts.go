@@ -9,8 +9,8 @@ import (
 	"github.com/tuma-sms/tuma/providers/httpclient"
 )
 
-// The results of a line of contacts. The list on the vendor's page is incomplete: some results are
-// only in that page's example, and "Partial" is only in that page's text.
+// These are the results of a line of contacts. The list on the vendor's page is incomplete: some
+// results occur only in an example on that page, and "Partial" occurs only in its text.
 const (
 	// ImportSuccess: the contact was added.
 	ImportSuccess = "Success"
@@ -29,8 +29,8 @@ var importResults = []string{ImportSuccess, ImportPartial, ImportFailed, ImportD
 type ImportOptions struct {
 	// IgnoreDupes creates a contact even if one with the same name or number exists.
 	IgnoreDupes bool
-	// OverwriteDupes overwrites an existing contact with the same number. A contact with the same name
-	// and another number is kept, and the new contact is added beside it. If OverwriteDupes is set,
+	// OverwriteDupes overwrites an existing contact that has the same number. A contact with the same
+	// name and another number is kept, and the new contact is also added. If OverwriteDupes is set,
 	// IgnoreDupes has no effect.
 	OverwriteDupes bool
 }
@@ -47,10 +47,10 @@ type ImportedLine struct {
 }
 
 // ImportContactsCSV adds contacts to the address book and returns the result of each line, in
-// order. The fields of a line are name,number,email,group,group,…. A nil error means only that the
-// gateway has answered for every line. Blank lines are refused, because it is not known whether the
-// gateway counts blank lines. After an error whose Outcome is Unknown, some contacts may have been
-// added.
+// order. The fields of a line are name,number,email,group,group,…. A nil error only means that the
+// gateway has answered for every line. ImportContactsCSV refuses blank lines, because it is not
+// known whether the gateway counts such lines. After an error whose Outcome is Unknown, some
+// contacts may have been added.
 func (p *Provider) ImportContactsCSV(ctx context.Context, contacts string, o ImportOptions) ([]ImportedLine, error) {
 	const op = "textconnect ImportContactsCSV"
 	contacts = strings.TrimRight(strings.ReplaceAll(contacts, "\r\n", "\n"), "\n")
@@ -77,7 +77,7 @@ func (p *Provider) ImportContactsCSV(ctx context.Context, contacts string, o Imp
 }
 
 // parseImport parses one result for every line ("1 : Success") and, after a blank line, the details
-// of some lines ("4 : No name"). The argument lines is the number of lines imported.
+// of some lines ("4 : No name"). The parameter "lines" is the number of imported lines.
 func parseImport(body []byte, lines int) ([]ImportedLine, bool) {
 	results, details, _ := strings.Cut(strings.TrimSpace(strings.ReplaceAll(string(body), "\r\n", "\n")), "\n\n")
 	if strings.Count(results, "\n")+1 != lines {
@@ -94,7 +94,7 @@ func parseImport(body []byte, lines int) ([]ImportedLine, bool) {
 	for line := range strings.SplitSeq(details, "\n") {
 		n, detail, ok := cutImport(line, lines)
 		if !ok {
-			continue // an unreadable detail is left out; every line already has its result
+			continue // an unreadable detail is left out, because every line already has its result
 		}
 		if d := &imported[n-1].Detail; *d == "" {
 			*d = detail
@@ -105,7 +105,8 @@ func parseImport(body []byte, lines int) ([]ImportedLine, bool) {
 	return imported, true
 }
 
-// cutImport splits "4 : No name". ok is false if the number is not from 1 to lines.
+// cutImport splits a text such as "4 : No name". The result "ok" is false unless the number is from 1
+// to the parameter "lines".
 func cutImport(line string, lines int) (n int, text string, ok bool) {
 	number, text, ok := strings.Cut(line, ":")
 	n, err := strconv.Atoi(strings.TrimSpace(number))

@@ -9,7 +9,7 @@ import (
 )
 
 // states maps the delivery states of a message, in upper case, to their meaning. The states are
-// those of FastSMS, the product that TextConnect sells; the vendor's page shows only "Sent".
+// the states of FastSMS, the product that TextConnect sells. The vendor's page shows only "Sent".
 var states = map[string]providers.MessageStatus{
 	"PENDING":          {},
 	"SENT":             {},
@@ -52,7 +52,7 @@ func parseState(word string) (providers.MessageStatus, bool) {
 }
 
 // rowState parses the state in a row of a list. For an unknown state it returns a status that is
-// not final. It returns no error, so that the other rows can be used.
+// not final. It returns no error, so that the caller can use the other rows.
 func rowState(word string) providers.MessageStatus {
 	report, ok := parseState(word)
 	if !ok {

@@ -58,8 +58,8 @@ func FuzzParseCredits(f *testing.F) {
 	})
 }
 
-// FuzzParseState checks that a known word becomes the state, and that only "delivered" is delivered. An
-// unknown word in a row must give a short state that is not final.
+// FuzzParseState checks that a known word becomes the state, and that only the word "delivered" sets
+// Delivered. For an unknown word in a row, the state must be short and not final.
 func FuzzParseState(f *testing.F) {
 	for _, seed := range []string{"Sent", "DELIVERED", "undeliverable", "Command_Failed", "-503", ""} {
 		f.Add(seed)

@@ -11,16 +11,17 @@ import (
 	"github.com/tuma-sms/tuma/providers/httpclient"
 )
 
-// supplements are the fields that the vendor's page calls supplemental data from a distribution list.
+// supplements are the fields with "supplemental data" from a distribution list, as they are named on
+// the vendor's page.
 var supplements = []string{"MMName", "MMEmail", "MM1", "MM2", "MM3", "MM4", "MM5"}
 
 // Inbound returns a handler to which the gateway forwards incoming messages (MO). The account's
-// settings at the gateway choose GET or POST. The settings must also make the gateway pass the secret
-// auth in the field "auth". A request without the secret gets a 403.
+// settings at the gateway choose GET or POST. These settings must also make the gateway send the secret
+// in the field "auth". The parameter "auth" is this secret. A request without the secret gets a 403.
 //
-// The handler calls consumer for each message, from several goroutines at once. If consumer returns
-// an error, the answer is a 500. The vendor's page does not say if the gateway then repeats the
-// message, or if a message can arrive twice. So consumer must store messages under their ID.
+// The handler calls consumer for each message, from several goroutines at once. If consumer returns an
+// error, the answer is a 500. The vendor's page does not state if the gateway then repeats the message,
+// or if a message can arrive twice. So the function consumer must store messages under their ID.
 // Inbound.Fields holds the supplemental data.
 //
 // Inbound returns an error if auth is empty, or if the program cannot load the time zone Europe/London.
@@ -67,8 +68,8 @@ func (p *Provider) ParseInbound(c providers.Callback) ([]providers.Inbound, erro
 }
 
 // parseInbound parses a forwarded message. It requires an ID, because a repeated message is
-// recognised by its ID. It requires a source, because an answer to the message goes to the source.
-// An invalid time is kept in Fields.
+// recognised by its ID. It also requires a source, because the source gets the answer to the
+// message. An invalid time is kept in Fields.
 func parseInbound(form url.Values, zone *time.Location) (providers.Inbound, bool) {
 	m := providers.Inbound{ID: form.Get("id"), From: form.Get("source"), To: form.Get("dest"), Text: form.Get("msg"), Fields: map[string]string{}}
 	if m.ID == "" || m.From == "" {

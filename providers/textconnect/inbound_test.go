@@ -34,8 +34,8 @@ func forwarded(differs url.Values) url.Values {
 	return form
 }
 
-// call forwards a message to the handler. call returns the response and the messages that consumer
-// got.
+// The function "call" forwards a message to the handler. It returns the response, and the messages that the
+// consumer got.
 func call(t testing.TB, method string, form url.Values, failure error) (*httptest.ResponseRecorder, []providers.Inbound) {
 	t.Helper()
 	var taken []providers.Inbound

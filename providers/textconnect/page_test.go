@@ -22,8 +22,8 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-// page holds the tables of the vendor's page, unchanged. The headings in brackets are not the
-// vendor's.
+// page holds the tables of the vendor's page, unchanged. The headings in brackets are not
+// from the vendor.
 //
 //go:embed testdata/page.txt
 var page string
@@ -105,7 +105,7 @@ func TestVendorPage_EveryCodeHasItsVerdict(t *testing.T) {
 
 var quoted = regexp.MustCompile(`new parameter “(\w+)”`)
 
-// onPage returns the actions and parameters of the vendor's page, as "Send" and "Send/Body".
+// onPage returns the actions and parameters of the vendor's page, in forms such as "Send" and "Send/Body".
 func onPage(t testing.TB) map[string]bool {
 	t.Helper()
 	found := map[string]bool{}
@@ -215,7 +215,7 @@ func everything(ctx context.Context, p *Provider) {
 
 func TestVendorPage_EveryAdminActionIsAnAction(t *testing.T) {
 	t.Parallel()
-	// These names need no Action. They are part of every request, or a method of an interface in
+	// These names need no Action, because they are part of every request, or because a method of an interface in
 	// package providers implements them.
 	contract := []string{"Action", "Token", "ShowErrorMessage", "CheckCredits", "CheckMessageStatus", "Send", "Report"}
 	names := map[string]providers.Action{}

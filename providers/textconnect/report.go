@@ -34,15 +34,16 @@ func (p *Provider) ReportKinds() []string {
 	return []string{ReportMessages, ReportOutbox, ReportUsage, ReportInboundMessages, ReportFailedMessages}
 }
 
-// The limits that are sent in place of a zero time. The vendor's page calls From and To mandatory.
+// These limits are sent instead of a zero time, because From and To are mandatory on the vendor's page.
 var (
 	firstDay = time.Date(2000, time.January, 1, 0, 0, 0, 0, time.UTC)
 	lastDay  = time.Date(2099, time.December, 31, 0, 0, 0, 0, time.UTC)
 )
 
-// Report downloads one report, with the columns of its header row. kind is not case sensitive. For
-// Outbox the gateway ignores start and end. A report larger than httpclient.DefaultMaxReply is an
-// error; request a shorter span of time.
+// Report downloads one report, with the columns of its header row. Upper and lower case do not
+// matter in the parameter "kind". For Outbox the gateway ignores the parameters "start" and "end".
+// If the report is larger than httpclient.DefaultMaxReply, Report returns an error. Then request a
+// shorter span of time.
 func (p *Provider) Report(ctx context.Context, kind string, start, end time.Time) (providers.Table, error) {
 	table, _, err := p.report(ctx, kind, start, end)
 	return table, err
@@ -74,12 +75,12 @@ func (p *Provider) report(ctx context.Context, kind string, from, to time.Time) 
 	return table, reply, nil
 }
 
-// parseTable parses CSV with a header row. ok is false if any row is invalid, because a caller that
-// searches the table for a message needs all of it.
+// parseTable parses CSV with a header row. The result "ok" is false if any row is invalid, because a caller that
+// searches the table for a message needs the whole table.
 func parseTable(body []byte) (providers.Table, bool) {
 	r := csv.NewReader(bytes.NewReader(bytes.TrimPrefix(body, []byte("\ufeff"))))
 	r.TrimLeadingSpace = true
-	rows, err := r.ReadAll() // returns an error unless all rows have the same length
+	rows, err := r.ReadAll() // ReadAll returns an error unless all rows have the same length
 	if err != nil || len(rows) == 0 {
 		return providers.Table{}, false
 	}
@@ -90,14 +91,14 @@ func parseTable(body []byte) (providers.Table, bool) {
 			return providers.Table{}, false
 		}
 	}
-	if len(columns) < 2 { // a single column is probably a sentence, not a table
+	if len(columns) < 2 { // a text with a single column is probably a sentence and not a table
 		return providers.Table{}, false
 	}
 	return providers.Table{Columns: columns, Rows: rows[1:]}, true
 }
 
-// isColumn reports whether s can be the name of a column: it begins with a letter and is short and
-// printable.
+// isColumn reports whether the text s can be the name of a column. Such a text begins with a letter, and is short
+// and printable.
 func isColumn(s string) bool {
 	const longest = 64
 	for i, c := range s {
@@ -118,9 +119,9 @@ type Message struct {
 	From string
 	// Status is the message's delivery status.
 	Status providers.MessageStatus
-	// Scheduled, Sent and Delivered are in whole seconds, and zero if the gateway gives no time. The gateway
-	// writes London time without an offset. One hour occurs twice at the end of summer time, so a time in that
-	// hour may be wrong by one hour.
+	// Scheduled, Sent and Delivered are in whole seconds. Each of them is zero if the gateway gives no time.
+	// The gateway writes London time without an offset. One hour occurs twice at the end of summer time, so a
+	// time in that hour may be wrong by one hour.
 	Scheduled, Sent, Delivered time.Time
 }
 
@@ -138,9 +139,9 @@ func (p *Provider) Messages(ctx context.Context, start, end time.Time) ([]Messag
 	return messages, nil
 }
 
-// Taken returns the messages in the report ReportMessages for a span of time. Callers match them with sends of
-// unknown outcome by recipient and sender ID. The vendor's page does not say if a message of several segments has
-// one row or several. Taken returns the same errors as Report.
+// Taken returns the messages in the report ReportMessages for a span of time. Callers use the recipient and the
+// sender ID to match these messages with sends of unknown outcome. The vendor's page does not state if a message
+// of several segments has one row or several rows. Taken returns the same errors as Report.
 func (p *Provider) Taken(ctx context.Context, start, end time.Time) ([]providers.TakenMessage, error) {
 	messages, err := p.Messages(ctx, start, end)
 	if err != nil {
@@ -157,9 +158,9 @@ func (p *Provider) Taken(ctx context.Context, start, end time.Time) ([]providers
 	return out, nil
 }
 
-// MessageStatuses downloads the report ReportMessages of a span of time, which has the delivery status
-// of every message. The vendor's page describes no pages of a report, so a report that is too long
-// must be requested again in shorter spans. MessageStatuses returns the same errors as Report.
+// MessageStatuses downloads the report ReportMessages of a span of time. This report has the delivery
+// status of every message. The vendor's page describes no paging, so if a report is too long, request
+// it again in shorter spans. MessageStatuses returns the same errors as Report.
 func (p *Provider) MessageStatuses(ctx context.Context, start, end time.Time) ([]providers.ListedStatus, error) {
 	start, end = p.unambiguous(start, end)
 	messages, err := p.Messages(ctx, start, end)
@@ -173,9 +174,10 @@ func (p *Provider) MessageStatuses(ctx context.Context, start, end time.Time) ([
 	return out, nil
 }
 
-// unambiguous returns a span of time that contains the given one. At the end of summer time one hour of
-// London time occurs twice, and the gateway's times have no offset. A span in or near this hour gets an
-// hour more at each end, so that it has the messages of both.
+// unambiguous returns a span of time that contains the given span. At the end of summer time one hour
+// of London time occurs twice, and the gateway's times have no offset. If the given span is in or near
+// this hour, the returned span is longer by an hour at each end, so that it has the messages of both
+// hours.
 func (p *Provider) unambiguous(start, end time.Time) (from, to time.Time) {
 	from, to = start.Add(-time.Hour), end.Add(time.Hour)
 	_, before := from.In(p.zone).Zone()

@@ -195,7 +195,8 @@ func TestMessageStatuses_ReadsTheReport(t *testing.T) {
 	s.asks(t, "statuses", url.Values{"Action": {"Report"}, "ReportType": {"Messages"}, "From": {"20260701130030"}, "To": {"20260701140030"}})
 }
 
-// At the end of summer time, the hour from 01:00 to 02:00 London time occurs twice. The request covers both.
+// At the end of summer time, the hour from 01:00 to 02:00 London time occurs twice. The request covers both
+// hours.
 func TestMessageStatuses_AskForBothHoursThatLookAlike(t *testing.T) {
 	t.Parallel()
 	at := func(hour, minute int) time.Time {

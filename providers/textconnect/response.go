@@ -20,8 +20,8 @@ type code struct {
 	cause   providers.Cause
 	reason  string // the Result.Reason of a recipient with this code
 	text    string // the description on the vendor's page
-	// elsewhere reports whether the code belongs to other actions, so that the code has no meaning
-	// for a send.
+	// elsewhere is true if the code belongs only to other actions, so that the code has no meaning for a
+	// send.
 	elsewhere bool
 }
 
@@ -73,7 +73,7 @@ var codes = map[int]code{
 	-403: campaign("Invalid Source Address – Invalid Number"),
 	-404: inText("Blank Body"),
 	-405: campaign("Invalid Validity Period"),
-	-406: recipient("no_route", "No Route Available"), // another account may have a route
+	-406: recipient("no_route", "No Route Available"), // another account may have a route to the recipient
 	-407: campaign("Invalid Schedule Date"),
 	-408: campaign("Distribution List is Empty"),
 	-409: campaign("Group is Empty"),
@@ -119,18 +119,19 @@ var codes = map[int]code{
 const (
 	dailyCap = -411
 	notDone  = -522
-	// untilTomorrow is the wait before a recipient that reached the daily limit is tried again. The
-	// vendor's page does not say when the gateway's day ends, but 24 hours are always enough.
+	// untilTomorrow is the wait before the next message to a recipient that has reached the daily limit.
+	// The vendor's page does not state when the gateway's day ends, but 24 hours are always enough.
 	untilTomorrow = 24 * time.Hour
 )
 
-// The reasons for which a recipient of an answered call is Unknown.
+// These are the reasons of recipients that are Unknown although the call was answered.
 const (
 	reasonNotUnderstood = "not_understood"
 	reasonGateway       = "gateway_error" // an error after which the message may have been sent
 )
 
-// judge returns the meaning of a code for a send. A code that is not on the vendor's page means Unknown.
+// judge returns the meaning of a code for a send. If a code is not on the vendor's page, the outcome is
+// Unknown.
 func judge(n int) code {
 	if c, ok := codes[n]; ok {
 		return c
@@ -138,9 +139,9 @@ func judge(n int) code {
 	return elsewhere("")
 }
 
-// parseSend parses the body of a 2xx answer to a send to recipients. It returns one result for each
-// recipient, or one error for the whole call; the caller sets the error's Op. If the body is not
-// understood, parseSend returns two nils.
+// parseSend parses the body of a 2xx answer to a send to the given recipients. It returns one
+// result for each recipient, or one error for the whole call. The caller sets the error's Op. If
+// parseSend does not understand the body, it returns nil twice.
 func parseSend(body []byte, recipients []sms.MSISDN, allIDs bool) ([]providers.Result, *providers.Error) {
 	line := firstLine(body)
 	if n, ok := parseCode(line); ok {
@@ -160,7 +161,7 @@ func parseSend(body []byte, recipients []sms.MSISDN, allIDs bool) ([]providers.R
 		r := parseEntry(strings.TrimSpace(entry), recipients)
 		understood = understood || r.Outcome != providers.Unknown || r.Code != ""
 		if r.MessageID != "" {
-			if first, twice := seen[r.MessageID]; twice { // an ID of two recipients: both are Unknown
+			if first, twice := seen[r.MessageID]; twice { // two recipients have the same ID, so both are Unknown
 				results[first] = providers.Result{Reason: reasonNotUnderstood}
 				r = results[first]
 			} else {
@@ -185,15 +186,15 @@ func oneCode(n, recipients int) ([]providers.Result, *providers.Error) {
 	if recipients == 1 {
 		return []providers.Result{c.result(n)}, nil
 	}
-	// The code applies to one of the recipients, and the answer does not show which one. No message
-	// was sent.
+	// The code applies to one of the recipients, but the answer does not show to which recipient. No
+	// message was sent.
 	return nil, &providers.Error{
 		Outcome: providers.Rejected, Scope: providers.Call, Cause: providers.CauseRefused, Code: strconv.Itoa(n), Err: c.err(),
 	}
 }
 
-// parseParts parses the IDs of one message's segments into one result. It returns two nils if
-// an entry is not a valid ID or repeats an earlier ID, because some segments may have been sent.
+// parseParts parses the IDs of one message's segments into one result. If an entry is not a valid ID or
+// repeats an earlier ID, parseParts returns nil twice, because some segments may have been sent.
 func parseParts(line string, recipients []sms.MSISDN) ([]providers.Result, *providers.Error) {
 	const mostParts = 7 // 459 characters at 67 a segment
 	var parts []providers.Result
@@ -212,7 +213,7 @@ func parseParts(line string, recipients []sms.MSISDN) ([]providers.Result, *prov
 	return parts[:1], nil
 }
 
-// parseEntry parses a recipient's entry of an answer: a code or a message ID.
+// parseEntry parses a recipient's entry of an answer. The entry is a code or a message ID.
 func parseEntry(entry string, recipients []sms.MSISDN) providers.Result {
 	if n, ok := parseCode(entry); ok {
 		return judge(n).result(n)
@@ -223,7 +224,7 @@ func parseEntry(entry string, recipients []sms.MSISDN) providers.Result {
 	return providers.Result{Reason: reasonNotUnderstood}
 }
 
-// result returns the result of a recipient whose entry in the answer is the code n.
+// The method "result" returns the result of a recipient whose entry in the answer is the code n.
 func (c code) result(n int) providers.Result {
 	r := providers.Result{Outcome: c.outcome, Scope: c.scope, Cause: c.cause, Reason: c.reason, Code: strconv.Itoa(n)}
 	if c.outcome == providers.Unknown {
@@ -247,10 +248,10 @@ func (c code) err() error {
 	return errors.New(strings.ToLower(c.text))
 }
 
-// refused returns the error for a reply without the requested data. It serves all actions except a
-// send to numbers. A code that concerns the account, or a problem at the gateway, means the same as
-// for a send. Every other code on the vendor's page means that the gateway refused the request. A
-// reply that is not a code is not understood.
+// refused returns the error for a reply without the requested data. All actions use it, except a
+// send to numbers. A code about the account, or about a problem at the gateway, has the same
+// meaning as for a send. Every other code on the vendor's page means that the gateway refused the
+// request. For a reply that is not a code, the error is NotUnderstood.
 func refused(op string, reply *httpclient.Reply) *providers.Error {
 	n, ok := parseCode(firstLine(reply.Body))
 	if !ok {
@@ -309,7 +310,7 @@ func isRecipient(id string, recipients []sms.MSISDN) bool {
 	return ok && slices.Contains(recipients, number)
 }
 
-// parseNumber parses a number as the gateway writes it: in international form, digits only.
+// parseNumber parses a number in the gateway's form. This is the international form, digits only.
 func parseNumber(s string) (sms.MSISDN, bool) {
 	const maxDigits = 15 // E.164
 	if s == "" || len(s) > maxDigits || s[0] == '0' || strings.Trim(s, "0123456789") != "" {

@@ -133,7 +133,7 @@ func TestParseSend_AllMessageIDsAreKept(t *testing.T) {
 }
 
 // verdicts lists the codes by their meaning, for a call to several numbers whose answer is only one
-// code. The list comes from the design document of this provider and not from the table codes.
+// code. The list is from the design document of this provider, and not from the map "codes".
 var verdicts = map[string]string{
 	"retryable account gateway":     "-511 -513",
 	"retryable account credit":      "-100 -101",
@@ -250,8 +250,8 @@ func FuzzParseSend(f *testing.F) {
 	})
 }
 
-// vouches reports whether an entry is a message ID: 4 to 18 digits without a leading zero. The number
-// of a recipient is not a message ID.
+// vouches reports whether an entry is a message ID. A message ID has 4 to 18 digits without a leading
+// zero, and is not the number of a recipient.
 func vouches(entry string) bool {
 	for _, c := range entry {
 		if c < '0' || c > '9' {

@@ -10,10 +10,10 @@ import (
 	"github.com/tuma-sms/tuma/providers/httpclient"
 )
 
-// SendOptions are the options of one send. A zero field takes the account's value.
+// SendOptions are the options of one send. If a field is zero, the account's value applies.
 type SendOptions struct {
-	// ScheduleDate is the time at which the gateway sends the message, in whole seconds. Zero means
-	// at once.
+	// ScheduleDate is the time at which the gateway sends the message, in whole seconds. If it is zero,
+	// the gateway sends the message at once.
 	ScheduleDate time.Time
 	// SourceTON is TONInternational or TONAlphanumeric.
 	SourceTON int
@@ -21,7 +21,7 @@ type SendOptions struct {
 	// from 1 s to MaxValidity.
 	ValidityPeriod time.Duration
 	// AllMessageIDs requests the ID of each segment of a long message (GetAllMessageIDs). The
-	// option requires a single recipient, because the gateway does not tell which ID belongs to
+	// option requires a single recipient, because the reply does not show which ID belongs to
 	// which recipient. Result.MessageID is the first ID, and Result.SegmentIDs has the others.
 	AllMessageIDs bool
 }
@@ -32,13 +32,13 @@ func (p *Provider) Send(ctx context.Context, b providers.Batch) ([]providers.Res
 }
 
 // SendWith submits one batch to the gateway, once. The entries of the gateway's answer belong to
-// the recipients by position. If the answer has more or fewer entries than b.To, it is not
-// understood for any recipient. b.IdempotencyKey and b.Flash are ignored.
+// the recipients by position. If the answer has more or fewer entries than b.To, SendWith uses no
+// entry, and returns NotUnderstood. b.IdempotencyKey and b.Flash are ignored.
 //
-// Some batches cause no request and are Rejected with Scope Campaign: those with no recipients, too
-// many recipients, no sender ID or no text. The same applies if an option is out of range, or if
-// AllMessageIDs is set for several recipients. Every other outcome comes from the gateway's codes
-// or from httpclient.StatusVerdict.
+// SendWith makes no request if the batch has no recipients, too many recipients, no sender ID or no
+// text. It also makes no request if an option is out of range, or if AllMessageIDs is set for
+// several recipients. Such a batch is Rejected with Scope Campaign. The gateway's codes or
+// httpclient.StatusVerdict determine every other outcome.
 func (p *Provider) SendWith(ctx context.Context, b providers.Batch, o SendOptions) ([]providers.Result, error) {
 	if what := p.refusal(b, o); what != "" {
 		return nil, providers.NoCall(opSend, what)
@@ -54,10 +54,10 @@ func (p *Provider) SendWith(ctx context.Context, b providers.Batch, o SendOption
 		// is unknown.
 		return nil, reply.NotUnderstood(opSend)
 	}
-	return reply.Results(opSend, results, verdict, false) // the IDs of a reply do not name the recipients
+	return reply.Results(opSend, results, verdict, false) // false, because the IDs of a reply do not name the recipients
 }
 
-// refusal returns why a batch cannot be sent, or "" if it can.
+// refusal returns the reason why a batch cannot be sent. If the batch can be sent, refusal returns "".
 func (p *Provider) refusal(b providers.Batch, o SendOptions) string {
 	if o.AllMessageIDs && len(b.To) > 1 {
 		return "AllMessageIDs is set for several recipients; use it with one recipient only"
@@ -68,7 +68,7 @@ func (p *Provider) refusal(b providers.Batch, o SendOptions) string {
 	return messageRefusal(b.From, b.Body, o)
 }
 
-// messageRefusal returns why a message cannot be sent to any recipient, or "" if it can.
+// messageRefusal returns the reason why a message cannot be sent to any recipient, or "".
 func messageRefusal(from, body string, o SendOptions) string {
 	switch {
 	case from == "":
@@ -92,7 +92,7 @@ func sourceTON(ton int) bool { return ton == TONInternational || ton == TONAlpha
 // sendForm builds the form of a send in one new buffer. The buffer must not be reused, because the
 // HTTP transport may still read it after the call has returned.
 func (p *Provider) sendForm(b providers.Batch, o SendOptions) []byte {
-	const fixed = 256 // bytes for the names, and for the fields with a known maximum length
+	const fixed = 256 // number of bytes for the names, and for the fields with a known maximum length
 	form := p.appendHead(make([]byte, 0, httpclient.FormSize(len(*p.login)+fixed, b.To, b.From, b.Body)), "Send")
 	form = httpclient.AppendNumbers(form, "DestinationAddress", "", b.To)
 	form = p.appendMessage(form, b.From, b.Body, o)
@@ -128,7 +128,7 @@ func (p *Provider) appendMessage(form []byte, from, body string, o SendOptions) 
 const shortestInternational = 11
 
 // typeOfNumber returns the type of a sender ID: TONInternational for a number of at least
-// shortestInternational digits, with or without a plus before them, and TONAlphanumeric otherwise.
+// shortestInternational digits, with or without a plus sign, and TONAlphanumeric for all other sender IDs.
 func typeOfNumber(from string) int {
 	digits := strings.TrimPrefix(from, "+")
 	if len(digits) >= shortestInternational && strings.Trim(digits, "0123456789") == "" {

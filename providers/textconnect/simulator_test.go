@@ -13,7 +13,8 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// gateway starts a sandbox server and returns it with a provider for an account there.
+// gateway starts a sandbox server. It returns the server, and a provider for an account at this
+// server.
 func gateway(t testing.TB) (*simulator.Server, *Provider) {
 	t.Helper()
 	s := simulator.New(simulator.Options{Users: map[string]string{"demo": token}}, map[string]simulator.NewVendor{"textconnect": textconnectsim.New})

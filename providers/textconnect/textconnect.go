@@ -2,26 +2,26 @@
 //
 // The vendor's documentation is the page "HTTP API Documentation" of
 // https://www.text-connect.co.uk, called "the vendor's page" here. TextConnect sells the product
-// FastSMS under its own name. Comments name FastSMS where a fact comes from FastSMS and not from
-// the vendor's page. All requests are forms that are sent to the same path, with a field "Action".
-// Replies are plain text with HTTP 200, even for errors.
+// FastSMS under its own name. If a fact is from FastSMS and not from the vendor's page, the
+// comment names FastSMS. All requests are forms that are sent to the same path, with a field
+// "Action". Replies are plain text with HTTP 200, even for errors.
 //
 // The package implements all actions on the vendor's page. It does not use these parameters:
 //
-//   - ShowErrorMessage, which adds a line of text after an error code. The text says no more than
-//     the code. (The parameter takes effect whatever its value.) The package reads only the first
-//     line of an answer, so it would ignore the text.
+//   - ShowErrorMessage, which adds a line of text after an error code. The text has no more
+//     information than the code. The parameter takes effect with any value. The package reads
+//     only the first line of an answer, so it would ignore the text.
 //   - GetAllMessageIDs with several recipients. Results are matched by position, and several IDs
 //     for one recipient would shift the results of all following recipients. For a single
 //     recipient, SendOptions.AllMessageIDs sets the parameter.
 //   - GetBGSendID in a send to numbers, where the parameter has no meaning. Sends to a list or
 //     group always set GetBGSendID.
-//   - "Credit Reminder", written with a space on the vendor's page. The package sends
+//   - "Credit Reminder", which has a space on the vendor's page. The package sends
 //     CreditReminder, the spelling of FastSMS.
 //   - The GET method, which would put the token into URLs and logs.
 //
 // The gateway has no flash messages and no idempotency keys. A call that may have been taken must
-// not be repeated. The method Messages shows afterwards what was sent.
+// not be repeated. Afterwards, the method Messages shows which messages were sent.
 package textconnect
 
 import (
@@ -35,16 +35,16 @@ import (
 	"github.com/tuma-sms/tuma/providers/httpclient"
 )
 
-// Limits and addresses from the vendor's page, unless another source is named.
+// These limits and addresses are from the vendor's page, unless another source is named.
 const (
 	// Name is the provider's name in the configuration.
 	Name = "textconnect"
-	// DefaultBaseURL is the address to which the path is appended. It comes from public code, because
-	// the links on the vendor's page are broken.
+	// DefaultBaseURL is the address to which the path is appended. The address is from public code,
+	// because the links on the vendor's page are broken.
 	DefaultBaseURL = "https://goto.text-connect.co.uk"
 	// MaxRecipients is the maximum number of recipients in one call. The vendor's page does not document a
-	// direct send to more than 200 numbers. A send to a list or group of more than 200 may run in
-	// the background and then returns no message IDs.
+	// direct send to more than 200 numbers. A send to a list or group of more than 200 numbers may run in
+	// the background. Then the gateway returns no message IDs.
 	MaxRecipients = 200
 	// MaxChars is the maximum length of a body in characters.
 	MaxChars = 459
@@ -54,18 +54,18 @@ const (
 	// MaxSenderAlpha is the maximum length in characters of an alphanumeric sender ID (form field
 	// "SourceAddress").
 	MaxSenderAlpha = 11
-	// MaxValidity is the longest validity period, and the default. The period is always sent,
-	// because the vendor's page does not call the parameter optional.
+	// MaxValidity is the longest validity period, and the default. The package always sends the period,
+	// because the parameter is not optional on the vendor's page.
 	MaxValidity = 24 * time.Hour
 
 	path = "/api"
 )
 
-// The values of SourceTON, the type of number of a sender ID.
+// These are the values of SourceTON, the type of number of a sender ID.
 const (
 	// TONInternational is the type of a sender ID that is a number of at least 11 digits.
 	TONInternational = 1
-	// TONAlphanumeric is the type of a sender ID with letters, and of a short code.
+	// TONAlphanumeric is the type of a sender ID that has letters or is a short code.
 	TONAlphanumeric = 5
 )
 
@@ -79,8 +79,8 @@ const (
 // Config configures a Provider.
 type Config struct {
 	providers.Endpoint
-	// Token is the login. Users find their token in the settings of the vendor's web interface. The
-	// token is required.
+	// Token is the login. The token is required. Users find it in the settings of the vendor's web
+	// interface.
 	Token providers.Secret
 	// ValidityPeriod is the time for which the gateway tries to deliver a message: whole seconds,
 	// from 1 s to MaxValidity. Default: MaxValidity.
@@ -98,8 +98,8 @@ type Provider struct {
 	zone   *time.Location
 	// defaults holds the values for zero fields of SendOptions.
 	defaults SendOptions
-	// login is the encoded login, with which every form begins. It is a pointer, because fmt does not call the
-	// methods of a Secret value in an unexported field: fmt would print the secret text.
+	// login is the encoded login, with which every form begins. It is a pointer, because fmt does not
+	// call the methods of a Secret value in an unexported field. So fmt would print the secret text.
 	login *providers.Secret
 }
 
@@ -112,8 +112,8 @@ var (
 )
 
 // New returns a Provider. Its error joins a *providers.FieldError for each mistake. The gateway's
-// timestamps are in the time zone Europe/London. If the program cannot load that zone (see
-// time/tzdata), New returns an error, too.
+// timestamps are in the time zone Europe/London. New also returns an error if the program cannot
+// load that zone (see time/tzdata).
 func New(cfg Config) (*Provider, error) {
 	client, limit, err := httpclient.Open(cfg.Endpoint, DefaultBaseURL, MaxRecipients, cfg.Token)
 	err = errors.Join(providers.Missing("token", cfg.Token.Reveal()), err)
@@ -135,16 +135,16 @@ func New(cfg Config) (*Provider, error) {
 		client: client, zone: zone, login: &login,
 		defaults: SendOptions{ValidityPeriod: cfg.ValidityPeriod, SourceTON: cfg.SourceTON},
 		info: providers.Info{
-			// The login is only a token. The fingerprint contains no hash of the token, because a
-			// weak token could be guessed from its hash.
+			// The login consists only of a token. The fingerprint contains no hash of the token,
+			// because an attacker could guess a weak token from its hash.
 			Name: Name, Fingerprint: client.Fingerprint(Name, ""), MaxRecipients: limit,
 			MaxChars: MaxChars, MaxSegments: MaxSegments, SenderAlphaMax: MaxSenderAlpha,
 		},
 	}, nil
 }
 
-// Kind returns TextConnect's entry for the catalog: its name, its settings, its actions and how to open
-// an account.
+// Kind returns TextConnect's entry for the catalog: its name, its settings, its actions and the
+// function that opens an account.
 func Kind() providers.Kind {
 	return providers.Kind{
 		Codes: sendCodes(),
@@ -168,7 +168,7 @@ func Kind() providers.Kind {
 }
 
 // Info returns the limits of the gateway. The fingerprint depends only on the base URL, because a
-// login has a token and no user name. So two accounts at the same gateway have the same fingerprint.
+// login has a token but no user name. So two accounts at the same gateway have the same fingerprint.
 func (p *Provider) Info() providers.Info { return p.info }
 
 // form returns the beginning of a form: the login and the action.
@@ -179,8 +179,8 @@ func (p *Provider) appendHead(form []byte, action string) []byte {
 }
 
 // post sends a form to the gateway and returns a 2xx reply, or an *Error. It assumes that the
-// gateway reports errors with HTTP 200. So a 404, 405 or 415 comes from a web server without the
-// API, which cannot have taken the form.
+// gateway reports errors with HTTP 200. So only a web server without the API can answer with
+// 404, 405 or 415, and such a server cannot have taken the form.
 func (p *Provider) post(ctx context.Context, op string, form []byte) (*httpclient.Reply, error) {
 	return p.client.PostForm(ctx, op, path, form)
 }
@@ -188,7 +188,8 @@ func (p *Provider) post(ctx context.Context, op string, form []byte) (*httpclien
 // timestamp is the format of times in parameters. These times are London time, as at FastSMS.
 const timestamp = "20060102150405"
 
-// london returns the time zone of the gateway. load is time.LoadLocation, except in tests.
+// london returns the time zone of the gateway. The parameter "load" is time.LoadLocation, except in
+// tests.
 func london(load func(name string) (*time.Location, error)) (*time.Location, error) {
 	zone, err := load("Europe/London")
 	if err != nil {

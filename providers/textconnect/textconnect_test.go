@@ -25,14 +25,14 @@ import (
 
 const token = "s3cr3t&token"
 
-// server is a test gateway that gives the configured answer and stores the requests.
+// server is a test gateway that returns the configured answer and stores the requests.
 type server struct {
 	*httptest.Server
 	asked chan *http.Request
 }
 
-// answering starts a server that gives every request the same answer. It returns a provider for the
-// server, and the server.
+// answering starts a server that returns the same answer to every request. It returns a provider
+// for this server, and the server itself.
 func answering(t testing.TB, status int, body string) (*Provider, server) {
 	t.Helper()
 	s := server{asked: make(chan *http.Request, 100)}
@@ -62,8 +62,8 @@ func open(t testing.TB, cfg Config) *Provider {
 	return p
 }
 
-// form returns the form that the gateway got, without its token. It fails unless there was exactly
-// one request, and checks the rest of that request.
+// form returns the form that the gateway got, without the token. It fails the test unless the
+// gateway got exactly one request. It also checks all other parts of this request.
 func (s server) form(t testing.TB) url.Values {
 	t.Helper()
 	if len(s.asked) != 1 {
@@ -95,7 +95,7 @@ func batch(to ...sms.MSISDN) providers.Batch {
 	return providers.Batch{IdempotencyKey: "58c0d0f9-7dc6-4ce0-91ae-2d84c5880713", From: "ACME", Body: "Hello", To: to}
 }
 
-// verdict returns err as an *Error, without its underlying error.
+// verdict converts an error to an *Error without an underlying error.
 func verdict(t testing.TB, err error) providers.Error {
 	t.Helper()
 	e, ok := err.(*providers.Error)
@@ -338,8 +338,8 @@ func ExampleProvider_Send() {
 	// <nil>
 }
 
-// A connection may break after the first code of a list. The provider must not take that code for
-// an answer to the whole call.
+// A connection may break after the first code of a list. The provider must not treat this code as
+// the answer to the whole call.
 func TestSend_CutListIsNotTakenForACode(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {

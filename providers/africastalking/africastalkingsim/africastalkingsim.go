@@ -16,11 +16,10 @@ import (
 	"github.com/tuma-sms/tuma/internal/simulator"
 )
 
-// Simulator simulates Africa's Talking as the vendor's page describes it and as recorded replies
-// show it. The Simulator replies with status 201 to every processed request, in XML unless the
-// client asks for JSON. It lists the recipients in another order than the call. A refused number
-// has the ID "None" and the cost "0". The methods are safe for concurrent use, except Reset, which
-// the server calls.
+// Simulator simulates Africa's Talking according to the vendor's page and to recorded replies. It
+// replies with status 201 to every processed request, in XML unless the client asks for JSON. It
+// lists the recipients in another order than the call. A refused number has the ID "None" and the
+// cost "0". The methods are safe for concurrent use, except Reset, which the server calls.
 type Simulator struct {
 	state *simulator.State
 	ids   simulator.IDs
@@ -30,7 +29,7 @@ type Simulator struct {
 	refused map[string]bool
 	inbox   []inboxMessage
 
-	plusEscaped bool // a plus that a client has not escaped makes a number invalid
+	plusEscaped bool // true if an unescaped plus makes a number invalid
 }
 
 // inboxMessage is a message in the inbox.
@@ -65,12 +64,12 @@ var statusTexts = map[int]string{
 	500: "InternalServerError", 501: "GatewayError", 502: "RejectedByGateway",
 }
 
-// New returns the simulator of Africa's Talking. It is a simulator.NewVendor.
+// New returns the simulator of Africa's Talking. The function has the type simulator.NewVendor.
 func New(state *simulator.State) simulator.Vendor {
 	return &Simulator{state: state, ids: simulator.NewIDs(state.Seed() ^ 0x4154)}
 }
 
-// Of returns the simulator of Africa's Talking in a server. It panics if the server has none.
+// Of returns the simulator of Africa's Talking in a server. It panics if the server does not have this simulator.
 func Of(server *simulator.Server) *Simulator {
 	return server.Gateway("africastalking").Vendor().(*Simulator)
 }
@@ -118,7 +117,8 @@ var optionalFields = map[string]*regexp.Regexp{
 	"retryDurationInHours": regexp.MustCompile(`^[1-9][0-9]*$`), "keyword": regexp.MustCompile(`.`), "linkId": regexp.MustCompile(`.`),
 }
 
-// readSend parses a request to send messages. If the request is invalid, wrong is the error text of the reply.
+// readSend parses a request to send messages. If the request is invalid, the result "wrong" is the error text of
+// the reply.
 func readSend(r *http.Request, body []byte) (c sendRequest, wrong string) {
 	if !strings.HasPrefix(r.Header.Get("Content-Type"), "application/x-www-form-urlencoded") {
 		return c, "The request's Content-Type is not supported"
@@ -196,8 +196,8 @@ func (a *Simulator) answerSend(r *http.Request, body []byte) (simulator.Answer, 
 	return reply, messages
 }
 
-// admit reports whether a request may proceed. If not, it returns the reply: 401 for a wrong key, or 400
-// for an invalid request. The caller holds the server's lock.
+// admit reports whether a request may proceed. If it may not, admit returns the reply: 401 for a wrong key, or
+// 400 for an invalid request. The caller holds the server's lock.
 func (a *Simulator) admit(r *http.Request, user, wrong string) (simulator.Answer, bool) {
 	key := r.Header.Get("apiKey")
 	switch {
@@ -287,16 +287,16 @@ func replyTo(r *http.Request, message string, recipients []recipient) simulator.
 	var asXML struct {
 		XMLName    struct{} `xml:"SMSMessageData"`
 		Message    string
-		Recipients struct{ List []recipient } // written even if it is empty
+		Recipients struct{ List []recipient } // the element is written even if it is empty
 	}
 	asXML.Message, asXML.Recipients.List = message, recipients
 	return writeDocument(r, http.StatusCreated, "SMSMessageData", asJSON, asXML)
 }
 
-// writeDocument writes a document as JSON if the client asked for it, and otherwise as XML.
+// writeDocument writes a document as JSON if the client asked for JSON, and otherwise as XML.
 func writeDocument(r *http.Request, status int, name string, asJSON, asXML any) simulator.Answer {
 	if strings.Contains(r.Header.Get("Accept"), "application/json") {
-		body, _ := json.Marshal(map[string]any{name: asJSON}) // cannot fail, because the document holds only strings and numbers
+		body, _ := json.Marshal(map[string]any{name: asJSON}) // this cannot fail, because the document holds only strings and numbers
 		return simulator.Answer{Status: status, ContentType: "application/json", Body: body}
 	}
 	var b bytes.Buffer
@@ -308,12 +308,12 @@ func writeDocument(r *http.Request, status int, name string, asJSON, asXML any) 
 
 // splitReply splits a reply into one row for each recipient. It also returns a function that joins rows to a
 // reply. The text of a row is the recipient as JSON. A fault may have changed Row.Number. So the returned
-// function writes Row.Number over the number in the text, unless that number is invalid.
+// function replaces the number in the text by Row.Number, unless the number in the text is invalid.
 func splitReply(r *http.Request, recipients []recipient) ([]simulator.Row, func([]simulator.Row) []byte) {
 	rows := make([]simulator.Row, len(recipients))
 	for i, recipient := range recipients {
 		number, _ := strconv.ParseUint(strings.TrimPrefix(recipient.Number, "+"), 10, 64)
-		text, _ := json.Marshal(recipient) // cannot fail, because a recipient holds only strings and numbers
+		text, _ := json.Marshal(recipient) // this cannot fail, because a recipient holds only strings and numbers
 		rows[i] = simulator.Row{Number: number, Text: string(text)}
 	}
 	return rows, func(rows []simulator.Row) []byte {
@@ -329,7 +329,7 @@ func splitReply(r *http.Request, recipients []recipient) ([]simulator.Row, func(
 }
 
 // refuse returns the reply for an injected error. If word is a code of statusTexts ("405") or the
-// text of such a code, the reply refuses every number of the call. For any other word, also
+// text of such a code, the reply refuses every number of the call. For any other word, such as
 // "InvalidSenderId", the reply has no recipients.
 func (a *Simulator) refuse(r *http.Request, body []byte, word string) simulator.Answer {
 	call, wrong := readSend(r, body)

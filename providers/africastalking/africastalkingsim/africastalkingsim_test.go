@@ -17,7 +17,7 @@ import (
 	"github.com/tuma-sms/tuma/providers/africastalking/africastalkingsim"
 )
 
-// start starts a server for the simulator. It returns the simulator and its address.
+// start starts a server for the simulator. It returns the server and its address.
 func start(t testing.TB, o simulator.Options) (*simulator.Server, string) {
 	t.Helper()
 	return simulatortest.Start(t, o, map[string]simulator.NewVendor{"africastalking": africastalkingsim.New})
@@ -29,14 +29,15 @@ const (
 	chidi  = "+2348030000000"
 )
 
-// atForm returns a valid send request to Africa's Talking.
+// atForm returns the form of a valid request to send messages.
 func atForm(to ...string) url.Values {
 	return url.Values{
 		"username": {"demo"}, "to": {strings.Join(to, ",")}, "message": {"Hello"}, "from": {"ACME"}, "bulkSMSMode": {"1"}, "enqueue": {"1"},
 	}
 }
 
-// atAsk sends a request to Africa's Talking: a POST if form is set, and otherwise a GET.
+// atAsk sends a request to the simulator: a POST if the parameter "form" is set, and otherwise a
+// GET.
 func atAsk(t *testing.T, address string, form url.Values, header ...string) (status int, contentType, body string) {
 	t.Helper()
 	method, text := http.MethodGet, ""
@@ -122,7 +123,7 @@ func TestSend_AnswersForEachNumber(t *testing.T) {
 	say(simulator.Accept, 254711000001)
 	say(simulator.Accept, 254733000002)
 	say(simulator.Accept, 2348030000000)
-	// Two credits are left. They cover the first two valid numbers of the call.
+	// The remaining credit is two. It covers the first two valid numbers of the call.
 	setOption(t, s, "plus", "escaped")
 	got := atSend(t, address, simulatortest.With(atForm("254711000001", " 254711000001", "+0711000001", "", "+254711x00001", wanja, otieno, chidi), "enqueue", "0"))
 	slices.Sort(got)

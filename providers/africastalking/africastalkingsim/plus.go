@@ -5,9 +5,9 @@ import (
 	"strings"
 )
 
-// SetOption sets the option plus: "as_sent" accepts a number whose plus the client has not escaped, as in the
-// curl example on the vendor's page. "escaped" refuses such a number with code 403, as the standard of forms
-// demands.
+// SetOption sets the option "plus". With "as_sent", the simulator accepts a number whose plus is not escaped,
+// as in the curl example on the vendor's page. With "escaped", it refuses such a number with code 403,
+// because the standard of forms requires an escape.
 func (a *Simulator) SetOption(name, value string) (known bool, err error) {
 	if name != "plus" {
 		return false, nil

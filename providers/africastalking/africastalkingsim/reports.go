@@ -7,7 +7,7 @@ import (
 	"github.com/tuma-sms/tuma/internal/simulator"
 )
 
-// failures are the final statuses of messages that are not delivered, each with its failureReason.
+// failures lists the final statuses of undelivered messages, each with its failureReason.
 var failures = [][2]string{{"Failed", "DeliveryFailure"}, {"AbsentSubscriber", "AbsentSubscriber"}, {"Expired", "NoResponse"}, {"Rejected", "UserInBlackList"}}
 
 // ReportForm returns the form of a delivery report, as a simulator.Reporter.

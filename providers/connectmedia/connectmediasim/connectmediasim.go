@@ -22,13 +22,14 @@ import (
 
 // Simulator simulates Connect Media as the vendor's page describes it. The gateway has one path,
 // and the query of the URL names the version of the API. Forms are URL-encoded or multipart. Every
-// reply has a code. A list is a JSON object. Its members are the rows, with their numbers as keys
-// and in no order, and the code. The gateway URL-decodes every message a second time, as working
-// integrations assume. After SetPlain(true) the gateway does not decode a second time, as the
-// vendor's Python sample assumes. Three codes are not on the vendor's page: 104 and 105 come from
-// public code, and 102 (invalid sender) is invented.
+// reply has a code. A list is a JSON object. Its members are the code and the rows. The keys of the
+// rows are numbers, and the rows are not in order. The gateway URL-decodes every message a second
+// time, as working integrations assume. After SetPlain(true) the gateway does not decode a second
+// time, as the vendor's Python sample assumes. Three codes are not on the vendor's page: 104 and
+// 105 are known from public code, and 102 (invalid sender) is invented.
 //
-// The path /api.php serves the vendor's current API: JSON, with any user's password as the API key.
+// The path /api.php serves the vendor's current API. It uses JSON, and accepts the password of any
+// user as the API key.
 //
 // The methods are safe for concurrent use,
 // except Reset, which the server calls.
@@ -41,10 +42,11 @@ type Simulator struct {
 	plain   bool
 }
 
-// New returns the simulator of Connect Media. It is a simulator.NewVendor.
+// New returns the simulator of Connect Media. The function has the type simulator.NewVendor.
 func New(state *simulator.State) simulator.Vendor { return &Simulator{state: state} }
 
-// Of returns the simulator of Connect Media in a server. It panics if the server has none.
+// Of returns the simulator of Connect Media in a server. It panics if the server does not have this
+// simulator.
 func Of(server *simulator.Server) *Simulator {
 	return server.Gateway("connectmedia").Vendor().(*Simulator)
 }
@@ -61,8 +63,8 @@ func (c *Simulator) SetPlain(plain bool) {
 // maxHistory is the largest number of messages in the history.
 const maxHistory = 200
 
-// codeTexts are the texts of the codes, as on the vendor's page. That page lists no text for 102,
-// 104 and 105.
+// codeTexts are the texts of the codes on the vendor's page. The page has no texts for 102, 104 and
+// 105.
 var codeTexts = map[string]string{
 	"100": "Invalid login details",
 	"101": "No enough balance to send message",
@@ -84,8 +86,8 @@ var inboxRows = []map[string]string{
 // Reset implements simulator.Vendor.
 func (c *Simulator) Reset() { c.history, c.sent = nil, 0 }
 
-// ReplyScope returns ScopeNumber for Reject: code 104 refuses the one number of a call, and the current
-// API lists the numbers that it has not taken.
+// ReplyScope returns ScopeNumber for Reject. The reason is that code 104 refuses the only number of a
+// call, and that the current API lists the numbers which it has not taken.
 func (c *Simulator) ReplyScope(w simulator.Reply) simulator.ReplyScope {
 	if w == simulator.Reject {
 		return simulator.ScopeNumber
@@ -162,7 +164,7 @@ func (c *Simulator) answer(r *http.Request, body []byte) simulator.Answer {
 // validNumber matches one number with its country code, in digits.
 var validNumber = regexp.MustCompile(`^[1-9][0-9]{9,14}$`)
 
-// send accepts or refuses a message. The caller holds the server's lock.
+// The method "send" accepts or refuses a message. The caller holds the server's lock.
 func (c *Simulator) send(form url.Values) simulator.Answer {
 	from, to, message := form.Get("sender"), form.Get("to"), form.Get("message")
 	if !c.plain {
@@ -208,8 +210,8 @@ func (c *Simulator) remember(message string) {
 	c.history = c.history[max(0, len(c.history)-maxHistory):]
 }
 
-// urlDecode works like PHP's urldecode: it turns + into a space, and keeps a % without two hex digits
-// after it.
+// urlDecode works like PHP's urldecode: it changes + to a space, and keeps a % that is not followed by
+// two hex digits.
 func urlDecode(s string) string {
 	var b strings.Builder
 	for i := 0; i < len(s); i++ {
@@ -229,7 +231,8 @@ func urlDecode(s string) string {
 	return b.String()
 }
 
-// refuse returns the reply for an injected error. word is one of the vendor's codes, or any other text.
+// refuse returns the reply for an injected error. The parameter "word" is one of the vendor's codes, or
+// any other text.
 func (c *Simulator) refuse(_ *http.Request, _ []byte, word string) simulator.Answer {
 	return codeAnswer(word)
 }
@@ -239,12 +242,12 @@ func codeAnswer(code string) simulator.Answer {
 }
 
 func objectAnswer(code, message string) simulator.Answer {
-	body, _ := json.Marshal(map[string]string{"code": code, "message": message}) // cannot fail, because the map holds only strings
+	body, _ := json.Marshal(map[string]string{"code": code, "message": message}) // this cannot fail, because the map holds only strings
 	return simulator.Answer{ContentType: "application/json", Body: body}
 }
 
-// listAnswer returns rows with their numbers as keys. The keys are in descending order of their text:
-// "9", "10", "1", "0". The code is in the middle.
+// listAnswer returns the reply with the given rows. The key of a row is its number. The keys are in
+// descending order of their text: "9", "10", "1", "0". The code is in the middle.
 func listAnswer(code string, rows []map[string]string) simulator.Answer {
 	numbers := make([]string, len(rows))
 	for i := range rows {
@@ -258,7 +261,7 @@ func listAnswer(code string, rows []map[string]string) simulator.Answer {
 			_, _ = fmt.Fprintf(&b, `"code":%q,`, code)
 		}
 		at, _ := strconv.Atoi(number)
-		row, _ := json.Marshal(rows[at]) // cannot fail, because the reply holds only strings
+		row, _ := json.Marshal(rows[at]) // this cannot fail, because the reply holds only strings
 		_, _ = fmt.Fprintf(&b, `%q:%s`, number, row)
 		if i < len(numbers)-1 {
 			b.WriteByte(',')

@@ -16,13 +16,14 @@ import (
 	"github.com/tuma-sms/tuma/providers/connectmedia/connectmediasim"
 )
 
-// start starts a server for the simulator. It returns the simulator and its address.
+// start starts a server for the simulator. It returns the server and its address.
 func start(t testing.TB, o simulator.Options) (*simulator.Server, string) {
 	t.Helper()
 	return simulatortest.Start(t, o, map[string]simulator.NewVendor{"connectmedia": connectmediasim.New})
 }
 
-// connectMediaPost posts a form to Connect Media and returns the reply's code, and its other fields.
+// connectMediaPost posts a form to the simulator. It returns the code and the other fields of the
+// reply.
 func connectMediaPost(t *testing.T, address string, form url.Values) (code string, reply map[string]any) {
 	t.Helper()
 	resp, err := http.PostForm(address, form)
@@ -212,7 +213,7 @@ func TestFault_EachKind(t *testing.T) {
 			t.Errorf("%s: got code %s, want %s", fault, code, want)
 		}
 	}
-	s.FailNext(1, "code_301") // applies to the next send only
+	s.FailNext(1, "code_301") // this fault applies only to the next send
 	if code, _ := connectMediaPost(t, address+"/user-board/?api_v2", simulatortest.With(connectMediaSend(), "action", "inbox")); code != "302" {
 		t.Errorf("a fault for sends was injected into an inbox request: got code %s, want 302", code)
 	}

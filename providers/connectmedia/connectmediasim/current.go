@@ -43,7 +43,7 @@ func bearer(r *http.Request) string {
 	return key
 }
 
-// envelope is a reply of the current API.
+// envelope is the form of a reply of the current API.
 type envelope struct {
 	Code       string         `json:"code"`
 	Message    string         `json:"message"`
@@ -51,8 +51,8 @@ type envelope struct {
 	APIVersion string         `json:"api_version"`
 }
 
-// currentTexts are the texts of codes in the current API, where they differ from codeTexts. The texts
-// come from the vendor's clients.
+// currentTexts are the texts of codes in the current API that differ from codeTexts. The texts are from
+// the vendor's clients.
 var currentTexts = map[string]string{"100": "Invalid or missing API key", "201": "Queued", "104": "Invalid recipients", "200": "ok", "202": "ok", "302": "ok", "500": "Server error"}
 
 func currentAnswer(code string, data map[string]any) simulator.Answer {
@@ -60,18 +60,18 @@ func currentAnswer(code string, data map[string]any) simulator.Answer {
 	if text == "" {
 		text = codeTexts[code]
 	}
-	body, _ := json.Marshal(envelope{Code: code, Message: text, Data: data, APIVersion: "2"}) // cannot fail, because the envelope holds only texts, numbers and lists
+	body, _ := json.Marshal(envelope{Code: code, Message: text, Data: data, APIVersion: "2"}) // cannot fail for texts, numbers and lists
 	return simulator.Answer{ContentType: "application/json", Body: body}
 }
 
-// refuseCurrent returns the current API's reply for an injected error. word is one of the vendor's
-// codes, or any other text.
+// refuseCurrent returns the current API's reply for an injected error. The parameter "word" is one of
+// the vendor's codes, or any other text.
 func (c *Simulator) refuseCurrent(_ *http.Request, _ []byte, word string) simulator.Answer {
 	return currentAnswer(word, nil)
 }
 
-// answerCurrent answers a request of the current API, as the vendor's published clients use it. The
-// members of the object data are assumed, because those clients do not read it.
+// answerCurrent answers a request of the current API, in the form that the vendor's published clients
+// expect. The members of the object "data" are assumed, because these clients do not read the object.
 func (c *Simulator) answerCurrent(r *http.Request, body []byte) simulator.Answer {
 	q := readRequest(r, body)
 	c.state.Lock()
@@ -149,7 +149,8 @@ func limitOf(q request) int {
 	return q.Limit
 }
 
-// page returns the messages of the history that a request asks for. The caller holds the server's lock.
+// The method "page" returns the part of the history that a request asks for. The caller holds the
+// server's lock.
 func (c *Simulator) page(q request) []map[string]string {
 	rows := []map[string]string{}
 	for _, row := range c.history {

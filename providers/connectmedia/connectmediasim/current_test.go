@@ -11,8 +11,8 @@ import (
 	"github.com/tuma-sms/tuma/internal/simulator"
 )
 
-// postCurrent posts a request of the current API and returns the reply's code and data. key "" sends no
-// Authorization header.
+// postCurrent posts a request of the current API and returns the reply's code and data. If the
+// parameter "key" is empty, it sends no Authorization header.
 func postCurrent(t *testing.T, address, key, body string) (code, data string) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, address+"/api.php", strings.NewReader(body))

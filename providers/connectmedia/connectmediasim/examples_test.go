@@ -11,8 +11,8 @@ import (
 	"github.com/tuma-sms/tuma/providers/connectmedia/connectmediasim"
 )
 
-// The samples of the vendor's page, with their values. PHP and JavaScript send multipart forms with an encoded message, and
-// Python sends a URL-encoded form with the unchanged message.
+// This test sends the samples of the vendor's page, with their values. PHP and JavaScript send multipart forms with an
+// encoded message, and Python sends a URL-encoded form with the unchanged message.
 func TestVendorExample_SamplesOfThePage(t *testing.T) {
 	t.Parallel()
 	const hello = "Hello from Connect Media!"

@@ -1,14 +1,16 @@
-// Package dial lets tests prevent connections to real gateways: package httpclient calls Refusal
-// before it dials. Only providers/httpclient and providers/providertest import this package. Go's
-// rule for internal packages excludes every importer outside providers.
+// Package dial lets tests prevent connections to real gateways, because package httpclient calls
+// Refusal before it dials. Only providers/httpclient and providers/providertest import this
+// package. Packages outside providers cannot import it, because of Go's rule for internal
+// packages.
 package dial
 
 import "sync/atomic"
 
 var guard atomic.Pointer[func(network, addr string) error]
 
-// Guard sets check as the guard: every later Refusal calls check. Guard(nil) removes the guard.
-// Guard is safe for concurrent use, and check must also be safe for concurrent use.
+// Guard sets the function "check" as the guard. Every later call of Refusal calls this function.
+// Guard(nil) removes the guard. Guard is safe for concurrent use, and check must also be safe
+// for concurrent use.
 func Guard(check func(network, addr string) error) {
 	if check == nil {
 		guard.Store(nil)

@@ -11,14 +11,14 @@ import (
 	"github.com/tuma-sms/tuma/internal/simulator"
 )
 
-// failures are delivery states of messages that were not delivered. KoboMobile's page lists no states.
-// These come from the product that KoboMobile sells under its own name, as in providers/kobo.
+// failures are delivery states of messages that were not delivered. KoboMobile's page lists no states. These states are
+// from the product that KoboMobile sells under its own name, as in providers/kobo.
 var failures = []string{"UNDELIV err:0dc", "EXPIRED err:015", "REJECTD err:00b", "DELETED"}
 
 // deliveryState returns the delivery state of a message whose ID is known. The caller holds the
 // server's lock.
 func (k *Simulator) deliveryState(id string) string {
-	var at time.Time // the messages of the page's examples are old
+	var at time.Time // the zero time, because the messages of the page's examples are old
 	if seq, _, ok := k.ids.Parse(id); ok && !slices.Contains(pageIDs, id) {
 		at = k.acceptedCalls[seq].at
 	}
@@ -32,7 +32,8 @@ func (k *Simulator) deliveryState(id string) string {
 	}
 }
 
-// reported returns the messages of an accepted call that named a callback URL. The caller does not hold the server's lock.
+// reported returns the messages of an accepted call that named a callback URL. The caller must not hold the server's
+// lock.
 func (k *Simulator) reported(call *acceptedCall, to string) []simulator.ReportedMessage {
 	out := make([]simulator.ReportedMessage, len(call.numbers))
 	for i, n := range call.numbers {
@@ -41,8 +42,8 @@ func (k *Simulator) reported(call *acceptedCall, to string) []simulator.Reported
 	return out
 }
 
-// ReportForm returns the form of a delivery report, as a simulator.Reporter. The fields are those of the product that
-// KoboMobile sells under its own name. The final status is the one that a request for the report gets too.
+// ReportForm returns the form of a delivery report, as a simulator.Reporter. It has the fields of the product that
+// KoboMobile sells under its own name. Its final status equals the answer to a request for the report.
 func (k *Simulator) ReportForm(m simulator.ReportedMessage, word string) url.Values {
 	k.state.Lock()
 	defer k.state.Unlock()

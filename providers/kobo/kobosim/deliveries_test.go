@@ -21,8 +21,8 @@ func setOptions(t *testing.T, address string, options url.Values) {
 	}
 }
 
-// TestReport_EachMessageHasItsState reads the states with the provider, so each failure is one that
-// the provider understands.
+// TestReport_EachMessageHasItsState reads the states with the provider, so the provider must
+// understand each failure.
 func TestReport_EachMessageHasItsState(t *testing.T) {
 	t.Parallel()
 	_, address := start(t, simulator.Options{Seed: 5})

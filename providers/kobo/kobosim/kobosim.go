@@ -31,12 +31,12 @@ type Simulator struct {
 	// The server's lock guards the fields below.
 	repeat        simulator.Repeat
 	report        string                   // the delivery status of a message that is delivered
-	deliveries    simulator.Deliveries     // which messages are delivered, and when
+	deliveries    simulator.Deliveries     // decides which messages are delivered, and when
 	invalidReply  string                   // the reply for an invalid number
 	minUUID       int                      // the shortest message_uuid, in characters
 	acceptedCalls []*acceptedCall          // by sequence number
 	byKey         map[string]*acceptedCall // the key is user, NUL and message_uuid
-	errors        map[string]string        // error code by key; only used with simulator.RepeatAll
+	errors        map[string]string        // maps a key to an error code; only used with simulator.RepeatAll
 }
 
 // acceptedCall is an accepted call. Its fields are enough to build its reply again.
@@ -54,12 +54,12 @@ type request struct {
 	ids                                             bool
 }
 
-// New returns the simulator of KoboMobile. It is a simulator.NewVendor.
+// New returns the simulator of KoboMobile. The function has the type simulator.NewVendor.
 func New(state *simulator.State) simulator.Vendor {
 	return &Simulator{state: state, seed: maphash.MakeSeed(), ids: simulator.NewIDs(state.Seed())}
 }
 
-// Of returns the simulator of KoboMobile in a server. It panics if the server has none.
+// Of returns the simulator of KoboMobile in a server. It panics if the server does not have this simulator.
 func Of(server *simulator.Server) *Simulator { return server.Gateway("kobo").Vendor().(*Simulator) }
 
 // Reset implements simulator.Vendor.
@@ -89,8 +89,8 @@ func (k *Simulator) Endpoints() map[string]simulator.Endpoint {
 var faultReplies = map[string]string{simulator.FaultLater: "error_gw", simulator.FaultCampaign: "error_restricted_senderid", simulator.FaultCredit: "error_credit", simulator.FaultText: "error_param"}
 
 // readForm parses the fields of a request. The examples on the vendor's page are POST requests with the
-// fields in the URL's query. A form in the body is URL-encoded, or multipart as some public programs
-// send it. If the body and the query have the same field, the value in the body counts.
+// fields in the URL's query. A form in the body is URL-encoded, or multipart, which some public
+// programs send. If the body and the query have the same field, the value in the body counts.
 func readForm(r *http.Request, body []byte) (url.Values, bool) {
 	form, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil || len(body) == 0 {
@@ -183,7 +183,7 @@ func joinReply(rows []simulator.Row) []byte {
 }
 
 // acceptOrReplay accepts a call, returns the earlier call with the same key, or returns the error code of a refusal.
-// isNew reports whether the call was accepted now.
+// The result "isNew" is true if the call was accepted now.
 func (k *Simulator) acceptOrReplay(q request, ok bool, numbers []uint64, wellFormed bool, content uint64) (call *acceptedCall, isNew bool, refusal string) {
 	k.state.Lock()
 	defer k.state.Unlock()
@@ -223,8 +223,8 @@ func (k *Simulator) acceptOrReplay(q request, ok bool, numbers []uint64, wellFor
 	return call, true, ""
 }
 
-// reject counts a refused call and returns its error code. With simulator.RepeatAll, reject also
-// stores the code under key.
+// reject counts a refused call and returns its error code. With simulator.RepeatAll, reject also stores the code
+// under the parameter "key".
 func (k *Simulator) reject(key, w string) string {
 	k.state.CountRejected()
 	k.remember(key, w)
@@ -326,13 +326,13 @@ func (k *Simulator) knows(id string) bool {
 
 // SetOption sets an option:
 //
-//   - repeat, the reply to a repeated key: "", "all" or "error_msgid".
-//   - invalid, the numbers that KoboMobile refuses, separated by commas.
-//   - invalid_word, the error code for such a number.
-//   - report, the delivery status of every message that is delivered.
-//   - report_delay, report_fail and report_lost, the fields of simulator.Deliveries.
-//   - min_uuid, the length of the shortest message_uuid: 1 as on the vendor's page, or 24 as at the
-//     product behind KoboMobile.
+//   - repeat is the reply to a repeated key: "", "all" or "error_msgid".
+//   - invalid lists the numbers that KoboMobile refuses, separated by commas.
+//   - invalid_word is the error code for such a number.
+//   - report is the delivery status of every message that is delivered.
+//   - report_delay, report_fail and report_lost set the fields of simulator.Deliveries.
+//   - min_uuid is the length of the shortest message_uuid. It is 1 on the vendor's page, and 24 at
+//     the product behind KoboMobile.
 func (k *Simulator) SetOption(name, value string) (known bool, err error) {
 	switch name {
 	case "repeat":

@@ -21,7 +21,7 @@ import (
 
 var vendors = map[string]simulator.NewVendor{"kobo": kobosim.New}
 
-// start starts a server for the simulator. It returns the simulator and its address.
+// start starts a server for the simulator. It returns the server and its address.
 func start(t testing.TB, o simulator.Options) (*simulator.Server, string) {
 	t.Helper()
 	return simulatortest.Start(t, o, vendors)
@@ -84,8 +84,8 @@ func TestSend_AnswersAsDocumented(t *testing.T) {
 	}
 }
 
-// The product behind KoboMobile refuses a key of fewer than 24 characters. The vendor's page mentions
-// no such limit, so only the option min_uuid sets it.
+// The product behind KoboMobile refuses a key of fewer than 24 characters. The vendor's page does not
+// mention this limit, so it applies only with the option min_uuid.
 func TestOption_ShortestKey(t *testing.T) {
 	t.Parallel()
 	s, address := start(t, simulator.Options{})
@@ -105,7 +105,7 @@ func TestOption_ShortestKey(t *testing.T) {
 	}
 }
 
-// examples are the examples on the vendor's page, word for word, with the replies that they must get.
+// examples maps each example on the vendor's page, word for word, to the reply that it must get.
 var examples = map[string]string{
 	"https://kobomobile.net/api/send/? user=demo&pass=demopass&to=2348030000000&from=Testing&msg=Testing":                             "sent",
 	"https://kobomobile.net/api/send/? user=demo&pass=demopass&to=2348030000000,2348030000011,2348030000022&from=Testing&msg=Testing": "sent",
@@ -221,7 +221,7 @@ func TestIdempotencyKey_IsOneCall(t *testing.T) {
 		if st := s.Stats(); st.Accepted != 2 || st.Replays != 4 || st.Conflicts != 3 || st.Duplicates != 0 || st.Credit != 1e9-2 {
 			t.Errorf("%q: got %+v; want Accepted 2, Replays 4, Conflicts 3, Duplicates 0, Credit 1e9-2", repeat, st)
 		}
-		// A new key, or the same key of another user, is a new call.
+		// A call with a new key is a new call, and so is a call with the same key of another user.
 		simulatortest.Post(t, address, call(2, ada))
 		simulatortest.Post(t, address, simulatortest.With(call(1, ada), "user", "other"))
 		if st := s.Stats(); st.Accepted != 4 || st.Duplicates != 2 || s.Duplicates() != 2 || s.Accepted(2348030000000) != 3 {

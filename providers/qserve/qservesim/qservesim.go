@@ -20,13 +20,13 @@ import (
 // methods are safe for concurrent use, except Reset, which the server calls.
 type Simulator struct{ state *simulator.State }
 
-// New returns the simulator of 254sms (QServe). It is a simulator.NewVendor.
+// New returns the simulator of 254sms (QServe). The function has the type simulator.NewVendor.
 func New(state *simulator.State) simulator.Vendor { return &Simulator{state} }
 
 // Reset implements simulator.Vendor.
 func (q *Simulator) Reset() {}
 
-// ReplyScope returns ScopeNone: the vendor's page has no reply for a refused number.
+// ReplyScope returns ScopeNone, because the vendor's page has no reply for a refused number.
 func (q *Simulator) ReplyScope(simulator.Reply) simulator.ReplyScope { return simulator.ScopeNone }
 
 // Endpoints implements simulator.Vendor.
@@ -53,13 +53,13 @@ var errorTexts = map[string]string{
 	"X003": "Unknown or unvalid user token .",
 }
 
-// validNumber matches a number in international format: 10 to 15 digits. So it also matches
-// the number in the vendor's first sample, which has 11 digits, one less than a Kenyan number.
+// validNumber matches a number in international format, which has 10 to 15 digits. So it also matches the
+// number in the vendor's first sample. That number has 11 digits, one digit less than a Kenyan number.
 var validNumber = regexp.MustCompile(`^[1-9][0-9]{9,14}$`)
 
-// fields returns the text fields of a request. It also reports whether all fields in names are set.
-// fields returns no fields if the body is not UTF-8, if its Content-Type is not JSON, or if it is
-// not valid JSON.
+// fields returns the text fields of a request. It also reports whether all fields in the parameter
+// "names" are set. If the body is not UTF-8 or not valid JSON, or if its Content-Type is not JSON,
+// the method returns no fields.
 func (q *Simulator) fields(r *http.Request, body []byte, names ...string) (map[string]string, bool) {
 	var raw map[string]any
 	mediaType, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";")
@@ -134,7 +134,8 @@ func (q *Simulator) credits(r *http.Request, body []byte) simulator.Answer {
 	return listAnswer(map[string]any{"credits": strconv.FormatFloat(q.state.Credit(), 'f', -1, 64), "statusCode": 101})
 }
 
-// refuse returns the reply for an injected error. word is one of the vendor's codes, or any other text.
+// refuse returns the reply for an injected error. The parameter "word" is one of the vendor's codes, or
+// any other text.
 func (q *Simulator) refuse(_ *http.Request, _ []byte, word string) simulator.Answer {
 	return q.fault(word)
 }
@@ -144,7 +145,7 @@ func (q *Simulator) fault(code string) simulator.Answer {
 }
 
 func listAnswer(object any) simulator.Answer {
-	body, _ := json.Marshal([]any{object}) // cannot fail, because the object holds only strings and numbers
+	body, _ := json.Marshal([]any{object}) // this cannot fail, because the object holds only strings and numbers
 	return simulator.Answer{ContentType: "application/json", Body: body}
 }
 
@@ -160,12 +161,12 @@ func sendReply(rows []detail, balance float64) simulator.Answer {
 
 // splitReply splits a reply into one row for each recipient. It also returns a function that joins rows to a
 // reply. The text of a row is the recipient as JSON. A fault may have changed Row.Number. So the returned
-// function writes Row.Number over the number in the text, unless that number is invalid.
+// function replaces the number in the text by Row.Number, unless the number in the text is invalid.
 func splitReply(recipients []detail, balance float64) ([]simulator.Row, func([]simulator.Row) []byte) {
 	rows := make([]simulator.Row, len(recipients))
 	for i, r := range recipients {
 		number, _ := strconv.ParseUint(r.Recipient, 10, 64)
-		text, _ := json.Marshal(r) // cannot fail, because the values are only strings and numbers
+		text, _ := json.Marshal(r) // this cannot fail, because the values are only strings and numbers
 		rows[i] = simulator.Row{Number: number, Text: string(text)}
 	}
 	return rows, func(rows []simulator.Row) []byte {

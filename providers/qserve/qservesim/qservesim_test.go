@@ -12,7 +12,7 @@ import (
 	"github.com/tuma-sms/tuma/providers/qserve/qservesim"
 )
 
-// start starts a server for the simulator. It returns the simulator and its address.
+// start starts a server for the simulator. It returns the server and its address.
 func start(t testing.TB, o simulator.Options) (*simulator.Server, string) {
 	t.Helper()
 	return simulatortest.Start(t, o, map[string]simulator.NewVendor{"qserve": qservesim.New})
@@ -144,8 +144,8 @@ func TestFault_EachKind(t *testing.T) {
 	}
 }
 
-// The test sends the sample of the vendor's page, whose first number has only 11 digits. The wanted
-// reply is the page's sample of a reply, written as valid JSON.
+// The test sends the sample of the vendor's page, whose first number has only 11 digits. The
+// expected reply is the page's sample of a reply, as valid JSON.
 func TestVendorExample_SendOfThePage(t *testing.T) {
 	t.Parallel()
 	const (

@@ -5,11 +5,11 @@ import (
 	"time"
 )
 
-// failures are the page's states of messages that were not delivered.
+// failures are the states of undelivered messages on the vendor's page.
 var failures = []string{"FAILED", "UNDELIVERABLE", "EXPIRED", "COMMAND_REJECTED", "COMMAND_FAILED"}
 
-// stateOf returns the delivery status of the message to number i of a call. done is the time of the
-// final status; zero if the status is not final.
+// stateOf returns the delivery status of the message to number i of a call. The result "done" is
+// the time of the final status. It is zero if the status is not final.
 func (g *Simulator) stateOf(call acceptedCall, i int) (state string, done time.Time) {
 	start := call.sent
 	if !call.scheduled.IsZero() {

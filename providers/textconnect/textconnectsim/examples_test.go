@@ -12,8 +12,8 @@ import (
 	"github.com/tuma-sms/tuma/providers/textconnect/textconnectsim"
 )
 
-// The examples of the vendor's page, word for word. On the page, the beginning of each address is
-// missing. In the list of contacts, the line of a contact without a name is missing.
+// These are the examples of the vendor's page, word for word. On that page, the beginning of each
+// address is missing. In the list of contacts, the line of a contact without a name is missing.
 const (
 	exampleSend     = "[Your Number]&SourceAddress=API&Body=Hello%20World"
 	exampleStatus   = "[Your Message ID]"

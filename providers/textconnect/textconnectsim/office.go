@@ -36,7 +36,7 @@ func (g *Simulator) addSampleData() {
 	g.users = map[string]float64{"child": 10}
 }
 
-// members returns the numbers of a group.
+// The method "members" returns the numbers of a group.
 func (g *Simulator) members(group string) (numbers []uint64) {
 	for _, c := range g.contacts {
 		if slices.Contains(c.groups, group) {
@@ -46,8 +46,8 @@ func (g *Simulator) members(group string) (numbers []uint64) {
 	return numbers
 }
 
-// report replies with CSV in which every field is quoted. The vendor's page does not show the columns
-// of the reports. The columns of Usage, InboundMessages and Outbox come from FastSMS' own tests.
+// The method "report" replies with CSV in which every field is quoted. The vendor's page does not show the
+// columns of the reports. The columns of Usage, InboundMessages and Outbox are from FastSMS' own tests.
 func (g *Simulator) report(form url.Values) simulator.Answer {
 	kind := strings.ToLower(form.Get("ReportType"))
 	if !slices.Contains([]string{"outbox", "messages", "usage", "inboundmessages", "failedmessages"}, kind) {
@@ -114,7 +114,8 @@ func (g *Simulator) appendMessages(rows [][]string, call acceptedCall, kind stri
 	return rows
 }
 
-// usage returns the rows of the report Usage: how many messages of a time span have each status.
+// usage returns the rows of the report Usage. A row has a status and the number of messages in a time span
+// with this status.
 func (g *Simulator) usage(from, to time.Time) [][]string {
 	counts := map[string]int{}
 	for _, call := range g.acceptedCalls {
@@ -137,8 +138,7 @@ func (*Simulator) now() time.Time { return time.Now().Truncate(time.Second) }
 
 func (g *Simulator) date(t time.Time) string { return t.In(g.zone).Format("02/01/2006 15:04:05") }
 
-// csvAnswer returns the rows as CSV with quotes around every field. encoding/csv cannot write quotes
-// around every field.
+// csvAnswer returns the rows as CSV with quotes around every field, which encoding/csv cannot write.
 func csvAnswer(rows [][]string) simulator.Answer {
 	var b bytes.Buffer
 	for _, row := range rows {
@@ -153,7 +153,7 @@ func csvAnswer(rows [][]string) simulator.Answer {
 	return simulator.Answer{ContentType: "text/csv; charset=utf-8", Body: b.Bytes()}
 }
 
-// createUser replies with a code. If the request is invalid, the error follows in the next lines.
+// createUser replies with a code. If the request is invalid, the next lines contain the error.
 func (g *Simulator) createUser(form url.Values) simulator.Answer {
 	var missing []string
 	for _, name := range []string{"ChildUsername", "ChildPassword", "AccessLevel", "FirstName", "LastName", "Email", "Credits"} {
@@ -295,7 +295,7 @@ func (g *Simulator) onGroup(form url.Values, remove bool) simulator.Answer {
 	return simulator.TextAnswer("1")
 }
 
-// leave removes all contacts from a group.
+// The method "leave" removes all contacts from a group.
 func (g *Simulator) leave(group string) {
 	for i, c := range g.contacts {
 		g.contacts[i].groups = slices.DeleteFunc(slices.Clone(c.groups), func(name string) bool { return name == group })

@@ -15,9 +15,9 @@ import (
 	"github.com/tuma-sms/tuma/internal/simulator"
 )
 
-// Simulator simulates TextConnect as the vendor's page describes it. Where that page gives no
-// details, the Simulator behaves like FastSMS, the product that TextConnect sells under another
-// name. The methods are safe for concurrent use, except Reset, which the server calls.
+// Simulator simulates TextConnect as the vendor's page describes it. If that page has no details, the
+// Simulator behaves like FastSMS, the product that TextConnect sells under another name. The methods
+// are safe for concurrent use, except Reset, which the server calls.
 //
 // The Simulator has some contacts. It has the groups "Staff" and "Empty", and the groups of the example
 // on the vendor's page: "group1", "group2" and "group3". It has the lists "Members" (3 numbers),
@@ -30,8 +30,8 @@ type Simulator struct {
 	acceptedCalls []acceptedCall // in the order of their IDs
 	nextID        uint64
 	messageState  string               // the delivery status of a sent message that is delivered
-	deliveries    simulator.Deliveries // which messages are delivered, and when
-	refusals      map[uint64]string    // the code with which the gateway refuses the number, where that code is not -401
+	deliveries    simulator.Deliveries // decides which messages are delivered, and when
+	refusals      map[uint64]string    // maps a number to the code with which the gateway refuses the number, if that code is not -401
 	sends         []backgroundSend     // the background sends, in the order of their IDs
 	lists         map[string][]uint64
 	groups        map[string]bool
@@ -53,13 +53,13 @@ type acceptedCall struct {
 
 // backgroundSend is a background send to at most 200 numbers of a list or group.
 type backgroundSend struct {
-	asked bool // a client has requested the messages of this send
+	asked bool // true if a client has requested the messages of this send
 	call  int  // index in acceptedCalls, or -1 if every number was refused
 	from  int  // index of the send's first number in the call
-	count int  // how many numbers the send has
+	count int  // the number of recipients of the send
 }
 
-// New returns the simulator of TextConnect. It is a simulator.NewVendor.
+// New returns the simulator of TextConnect. The function has the type simulator.NewVendor.
 func New(state *simulator.State) simulator.Vendor {
 	zone, err := time.LoadLocation("Europe/London")
 	if err != nil {
@@ -68,7 +68,7 @@ func New(state *simulator.State) simulator.Vendor {
 	return &Simulator{state: state, zone: zone}
 }
 
-// Of returns the simulator of TextConnect in a server. It panics if the server has none.
+// Of returns the simulator of TextConnect in a server. It panics if the server does not have this simulator.
 func Of(server *simulator.Server) *Simulator {
 	return server.Gateway("textconnect").Vendor().(*Simulator)
 }
@@ -80,10 +80,10 @@ func (g *Simulator) Reset() {
 	g.addSampleData()
 }
 
-// SetOption sets an option. The options report_delay, report_fail and report_lost are the fields of
-// simulator.Deliveries. The option validity is "optional" as in the example on the vendor's page, or "required"
-// as in the table on that page. If it is required, the reply to a send without ValidityPeriod is -405,
-// as at FastSMS.
+// SetOption sets an option. The options report_delay, report_fail and report_lost set the fields of
+// simulator.Deliveries. The option "validity" is "optional", as in the example on the vendor's page, or
+// "required", as in the table on that page. With "required", the reply to a send without ValidityPeriod is
+// -405, as at FastSMS.
 func (g *Simulator) SetOption(name, value string) (known bool, err error) {
 	if name != "validity" {
 		g.state.Lock()
@@ -99,7 +99,7 @@ func (g *Simulator) SetOption(name, value string) (known bool, err error) {
 	return true, nil
 }
 
-// ReplyScope returns ScopeNumber: the reply has an ID or a code for each number.
+// ReplyScope returns ScopeNumber, because the reply has an ID or a code for each number.
 func (g *Simulator) ReplyScope(w simulator.Reply) simulator.ReplyScope {
 	if w == simulator.Reject || w == simulator.Later {
 		return simulator.ScopeNumber
@@ -174,7 +174,7 @@ func (g *Simulator) credits(url.Values) simulator.Answer {
 	return simulator.TextAnswer(strconv.FormatFloat(g.state.Credit(), 'f', -1, 64))
 }
 
-// send accepts or refuses a message to numbers, a list or a group.
+// The method "send" accepts or refuses a message to numbers, a list or a group.
 func (g *Simulator) send(form url.Values) simulator.Answer {
 	scheduled, code := g.checkMessage(form)
 	if code != "" {
@@ -306,8 +306,8 @@ func (g *Simulator) acceptCall(form url.Values, scheduled time.Time, numbers []u
 	return len(g.acceptedCalls) - 1
 }
 
-// sendStored sends to a list or a group, in background sends of at most 200 numbers. codes are the error codes for a
-// missing name, an unknown name, and a list or group without numbers.
+// sendStored sends to a list or a group, in background sends of at most 200 numbers. The parameter "codes" has the
+// error codes for a missing name, for an unknown name, and for a list or group without numbers.
 func (g *Simulator) sendStored(form url.Values, scheduled time.Time, all []uint64, known bool, codes [3]string, field string) simulator.Answer {
 	switch {
 	case form.Get(field) == "":
@@ -340,9 +340,9 @@ func (g *Simulator) sendStored(form url.Values, scheduled time.Time, all []uint6
 	return simulator.Answer{Body: []byte(strings.Join(ids, ",")), Accepted: call >= 0}
 }
 
-// background returns the messages of a background send. The reply to the first request is the error
-// "not finished". background replies with errors as JSON; all other functions reply with errors as
-// text.
+// The method "background" returns the messages of a background send. The reply to the first request
+// is the error "not finished". This method replies with errors as JSON. All other methods reply
+// with errors as text.
 func (g *Simulator) background(form url.Values) simulator.Answer {
 	const contentType = "application/json"
 	i, err := strconv.Atoi(form.Get("BGSendID"))
@@ -369,7 +369,7 @@ func (g *Simulator) background(form url.Values) simulator.Answer {
 	return simulator.Answer{ContentType: contentType, Body: []byte("[" + strings.Join(rows, ",") + "]")}
 }
 
-// status returns the delivery status of a message, or of one of its segments.
+// The method "status" returns the delivery status of a message, or of one of its segments.
 func (g *Simulator) status(form url.Values) simulator.Answer {
 	id, err := strconv.ParseUint(form.Get("MessageID"), 10, 64)
 	i := sort.Search(len(g.acceptedCalls), func(i int) bool { return g.acceptedCalls[i].first > id }) - 1
@@ -388,8 +388,8 @@ func (g *Simulator) SetState(state string) {
 	g.messageState = state
 }
 
-// Refuse makes TextConnect refuse these numbers with a code, such as "-412" for a blacklisted number, instead of
-// the -401 of simulator.Reject.
+// Refuse makes TextConnect refuse these numbers with the given code, such as "-412" for a blacklisted number. The
+// code replaces the -401 of simulator.Reject.
 func (g *Simulator) Refuse(code string, numbers ...uint64) {
 	g.state.Lock()
 	defer g.state.Unlock()
