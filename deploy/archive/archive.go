@@ -1,5 +1,5 @@
-// Package archive writes tar and zip files whose bytes depend only on their contents: entries in
-// order, one time for all of them, owner 0.
+// Package archive writes tar and zip files whose bytes depend only on their contents. The entries are sorted, and
+// all of them have the same time and the owner 0.
 package archive
 
 import (
@@ -15,13 +15,13 @@ import (
 	"time"
 )
 
-// File is one entry of an archive. The archive gets entries for its folders too.
+// File is one entry of an archive. The archive also gets entries for the folders that contain its files.
 type File struct {
-	// Name is the path with slashes, without a leading one.
+	// Name is the path with slashes, without a leading slash.
 	Name string
-	// Mode is the permissions, such as 0o755.
+	// Mode has the permissions, such as 0o755.
 	Mode int64
-	// Body is the content. A folder has none.
+	// Body is the content. It is empty for a folder.
 	Body []byte
 	// Folder marks a folder, such as /tmp.
 	Folder bool
@@ -70,7 +70,7 @@ func Tar(w io.Writer, files []File, modified time.Time) error {
 	return t.Close()
 }
 
-// TarGz is Tar, compressed with gzip.
+// TarGz is like Tar, but compresses the archive with gzip.
 func TarGz(w io.Writer, files []File, modified time.Time) error {
 	z, err := gzip.NewWriterLevel(w, gzip.BestCompression)
 	if err != nil {

@@ -1,4 +1,4 @@
-// Package compose tests the trial with Docker Compose, without Docker.
+// Package compose tests the files for a trial with Docker Compose. The tests need no Docker.
 package compose
 
 import (
@@ -20,7 +20,7 @@ import (
 
 func TestMain(m *testing.M) { deploytest.Main(m) }
 
-// load reads a compose file as `docker compose config` does: an unknown key is an error.
+// load reads a compose file like `docker compose config`. An unknown key is an error.
 func load(t *testing.T, text string) (*types.Project, error) {
 	t.Helper()
 	dir, err := filepath.Abs(".")
@@ -34,8 +34,8 @@ func load(t *testing.T, text string) (*types.Project, error) {
 	})
 }
 
-// problems returns what the schema of compose files cannot find: conditions without a health check, and
-// files that do not exist.
+// problems returns the mistakes that the schema of compose files cannot find: conditions without a health
+// check, and files that do not exist.
 func problems(p *types.Project) (out []string) {
 	for name, s := range p.Services {
 		for other, d := range s.DependsOn {
@@ -89,7 +89,7 @@ func TestCompose_IsValid(t *testing.T) {
 	}
 }
 
-// TestCompose_RefusesBrokenFiles changes one thing in compose.yaml. Each change must be found.
+// Each case of TestCompose_RefusesBrokenFiles makes one change in compose.yaml, and the change must be found.
 func TestCompose_RefusesBrokenFiles(t *testing.T) {
 	t.Parallel()
 	text := deploytest.Read(t, "compose.yaml")
@@ -123,8 +123,8 @@ type rig struct {
 	names *strings.Replacer
 }
 
-// start starts a service with the command of compose.yaml. listen are pairs of an address inside the
-// container and one of this machine.
+// start starts a service with the command of compose.yaml. The parameter "listen" has pairs of addresses: an
+// address inside the container, and an address of this machine.
 func (r *rig) start(service string, listen ...string) *deploytest.Process {
 	r.t.Helper()
 	return deploytest.Start(r.t, r.dir, r.env(), deploytest.Tuma(r.t), r.command(service, listen...)...)
@@ -146,8 +146,8 @@ func (r *rig) env() (out []string) {
 }
 
 // TestCompose_SendsTheCampaign runs the commands of compose.yaml as processes: Redis, sandbox, two workers,
-// serve and the campaign. Each message arrives once, and the processes end as `docker compose stop` ends
-// them.
+// serve and the campaign. Each message must arrive once. At the end, the processes are stopped in the same
+// way as by `docker compose stop`.
 func TestCompose_SendsTheCampaign(t *testing.T) {
 	t.Parallel()
 	project, err := load(t, deploytest.Read(t, "compose.yaml"))
@@ -201,7 +201,7 @@ func TestCompose_SendsTheCampaign(t *testing.T) {
 	}
 }
 
-// get returns the body of a response, or "" if there is none.
+// get returns the body of a response, or "" if the server does not respond.
 func get(t *testing.T, url string) string {
 	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)

@@ -1,4 +1,4 @@
-// Package deploytest runs Tuma and Redis as processes, for tests of the files that deploy them.
+// Package deploytest runs Tuma and Redis as processes, for tests of the deployment files.
 package deploytest
 
 import (
@@ -18,10 +18,10 @@ import (
 // Root is the folder of the repository, relative to a test in a folder of the module deploy.
 const Root = "../.."
 
-// Deadline is how long a test waits for something that takes seconds on a machine without other load.
+// Deadline is the time limit for a step that takes seconds on a machine without other load.
 const Deadline = time.Minute
 
-// built is the folder of the command that the variable "tuma" has built. It is empty before the build.
+// built is the folder with the command that the function "tuma" has built. It is empty before the build.
 var built string
 
 // tuma builds the command once for a test binary.
@@ -44,7 +44,8 @@ func Main(m *testing.M) {
 	os.Exit(code)
 }
 
-// Tuma returns the path of the tuma command, built as in the image. The first call builds it.
+// Tuma returns the path of the tuma command. The first call builds the command, in the same way as for the
+// image.
 func Tuma(t *testing.T) string {
 	t.Helper()
 	path, err := tuma()
@@ -65,7 +66,7 @@ func Tool(t *testing.T, name, install string) string {
 	return path
 }
 
-// Read returns the text of a file, and fails the test if it cannot be read.
+// Read returns the text of a file. It fails the test if the file cannot be read.
 func Read(t *testing.T, file string) string {
 	t.Helper()
 	b, err := os.ReadFile(file)
@@ -88,7 +89,7 @@ func (o *Output) Write(p []byte) (int, error) {
 	return o.text.Write(p)
 }
 
-// String returns what was written so far.
+// String returns the output so far.
 func (o *Output) String() string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -103,8 +104,8 @@ type Process struct {
 	end chan struct{}
 }
 
-// Start starts a program in a folder, with env added to the environment. When the test ends, Start kills the
-// program. If the test failed, it also logs the program's output.
+// Start starts a program in a folder. It adds the parameter "env" to the environment. When the test ends,
+// Start kills the program. If the test failed, it also logs the program's output.
 func Start(t *testing.T, dir string, env []string, name string, args ...string) *Process {
 	t.Helper()
 	p := &Process{Out: &Output{}, cmd: exec.CommandContext(context.WithoutCancel(t.Context()), name, args...), end: make(chan struct{})}
@@ -159,8 +160,8 @@ func Run(t *testing.T, dir string, env []string, name string, args ...string) (s
 	return string(out), cmd.ProcessState.ExitCode()
 }
 
-// Wait waits until the function ready() returns true. It fails the test after the deadline. The parameter "what"
-// completes the text "waited for".
+// Wait waits until the function ready() returns true. After the deadline it fails the test. The parameter
+// "what" completes the text "waited for".
 func Wait(t *testing.T, what string, ready func() bool) {
 	t.Helper()
 	tick := time.NewTicker(20 * time.Millisecond)

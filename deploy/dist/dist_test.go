@@ -30,7 +30,8 @@ func filesOf(t *testing.T, dir string) (names []string, contents map[string][]by
 	return names, contents
 }
 
-// list returns what a program prints. It fails the test if the program is not installed.
+// The function "list" returns the output of a program. It fails the test if the program is not
+// installed.
 func list(t *testing.T, name string, args ...string) string {
 	t.Helper()
 	if _, err := exec.LookPath(name); err != nil {
@@ -43,8 +44,8 @@ func list(t *testing.T, name string, args ...string) string {
 	return string(said)
 }
 
-// TestRelease builds the files for one system twice: both times their bytes are the same, and they
-// hold what a user of a package expects.
+// TestRelease builds the files for one system twice. Their bytes must be the same both times, and they
+// must hold the files that a user of a package expects.
 func TestRelease(t *testing.T) {
 	release, err := gobuild.Read(t.Context(), "../..", "v9.8.7")
 	if err != nil {
@@ -97,7 +98,7 @@ func TestRelease(t *testing.T) {
 	}
 }
 
-// TestUnit checks the unit with systemd itself, which prints a line for each key that it does not know.
+// TestUnit checks the unit file with systemd itself, which prints a line for each unknown key.
 func TestUnit(t *testing.T) {
 	if _, err := exec.LookPath("systemd-analyze"); err != nil {
 		t.Fatalf("needs systemd-analyze: %v\napt-get install -y systemd", err)

@@ -1,6 +1,7 @@
 // Command dist builds the files of a release: archives for Linux, macOS and Windows, deb and rpm
 // packages with a systemd unit, SBOMs, and SHA256SUMS. Archives and packages hold the man pages and
-// the shell completions. One commit and one version of Go give the same bytes on every machine.
+// the shell completions. For one commit and one version of Go, the bytes are the same on every
+// machine.
 package main
 
 import (
@@ -20,7 +21,7 @@ import (
 	"github.com/tuma-sms/tuma/deploy/gobuild"
 )
 
-// targets are the systems that archives are built for.
+// targets are the systems for which archives are built.
 var targets = []struct{ goos, goarch string }{
 	{"linux", "amd64"}, {"linux", "arm64"}, {"darwin", "amd64"}, {"darwin", "arm64"}, {"windows", "amd64"},
 }
@@ -84,7 +85,8 @@ func run(ctx context.Context, root, version, out string) error {
 }
 
 // documents returns the files that every archive and package holds beside the binary: man pages,
-// completions, README, licence. It runs a tuma that it builds for this machine.
+// completions, README, licence. It builds tuma for this machine, and runs this build to make the man
+// pages and the completions.
 func documents(ctx context.Context, release gobuild.Release, work string) ([]archive.File, error) {
 	tuma, err := release.Binary(ctx, runtime.GOOS, runtime.GOARCH, "", filepath.Join(work, "host"))
 	if err != nil {
@@ -133,8 +135,8 @@ func documents(ctx context.Context, release gobuild.Release, work string) ([]arc
 	return files, nil
 }
 
-// pack writes the archive of one system and its SBOM: a zip file for Windows, else a tar.gz file, with
-// one folder inside.
+// pack writes the archive of one system and its SBOM. The archive is a zip file for Windows, and a
+// tar.gz file for other systems. It contains one folder.
 func pack(ctx context.Context, release gobuild.Release, goos, goarch, binary string, shared []archive.File, out string) error {
 	program, err := os.ReadFile(binary)
 	if err != nil {
@@ -166,7 +168,7 @@ func pack(ctx context.Context, release gobuild.Release, goos, goarch, binary str
 	return os.WriteFile(filepath.Join(out, name+extension), packed.Bytes(), 0o644)
 }
 
-// checksums writes SHA256SUMS, which sha256sum --check reads, and prints it.
+// checksums writes and prints the file SHA256SUMS, which sha256sum --check can read.
 func checksums(out string) error {
 	entries, err := os.ReadDir(out)
 	if err != nil {

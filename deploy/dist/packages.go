@@ -17,8 +17,8 @@ import (
 	"github.com/tuma-sms/tuma/deploy/gobuild"
 )
 
-// packages writes the deb and the rpm of one architecture. Each holds the binary, the systemd unit
-// tuma-worker.service, the user tuma, an empty /etc/tuma, man pages and completions.
+// packages writes the deb and the rpm of one architecture. Each package holds the binary, the
+// systemd unit tuma-worker.service, the user tuma, an empty /etc/tuma, man pages and completions.
 func packages(release gobuild.Release, arch, binary string, shared []archive.File, out string) error {
 	stage, err := os.MkdirTemp("", "tuma-package-")
 	if err != nil {
@@ -93,7 +93,7 @@ func writePackage(info *nfpm.Info, kind, out string) error {
 	return os.WriteFile(filepath.Join(out, packager.ConventionalFileName(info)), packed.Bytes(), 0o644)
 }
 
-// gzipped returns a man page as packages hold it.
+// gzipped compresses a man page for use in a package.
 func gzipped(body []byte) ([]byte, error) {
 	var out bytes.Buffer
 	z, err := gzip.NewWriterLevel(&out, gzip.BestCompression)

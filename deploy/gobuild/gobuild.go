@@ -1,4 +1,4 @@
-// Package gobuild builds the tuma command for other systems, and describes what is in it.
+// Package gobuild builds the tuma command for other systems, and describes the modules in the binary.
 package gobuild
 
 import (
@@ -15,21 +15,22 @@ import (
 	cyclonedx "github.com/CycloneDX/cyclonedx-go"
 )
 
-// Release is what all files of one release have in common.
+// Release has the facts that all files of one release share.
 type Release struct {
 	// Root is the folder of the main module.
 	Root string
-	// Version is what tuma version prints, such as v1.2.0.
+	// Version is the release that `tuma version` prints, such as v1.2.0.
 	Version string
-	// Revision is the full hash of the commit; empty outside of a repository.
+	// Revision is the full hash of the commit. It is empty outside of a repository.
 	Revision string
 	// Time is the commit's time. It is the time of every file in an archive or image.
 	Time time.Time
 }
 
-// Read returns the release of the commit that is checked out at root. version may be empty; then
-// Read names the release after the commit. Outside of a repository the time is $SOURCE_DATE_EPOCH,
-// else 1980-01-01, the earliest time of a zip file.
+// Read returns the release of the commit that is checked out at the folder "root". If the
+// parameter "version" is empty, Read names the release after the commit. Outside of a repository,
+// the time is $SOURCE_DATE_EPOCH or, if that is not set, 1980-01-01, which is the earliest time
+// that a zip file can store.
 func Read(ctx context.Context, root, version string) (Release, error) {
 	r := Release{Root: root, Version: version, Time: time.Date(1980, 1, 1, 0, 0, 0, 0, time.UTC)}
 	if out, err := output(ctx, root, nil, "git", "log", "-1", "--format=%H %ct"); err == nil {
@@ -52,8 +53,8 @@ func Read(ctx context.Context, root, version string) (Release, error) {
 	return r, nil
 }
 
-// Plain returns the version without the leading v, as packages write it: 1.2.0. A version that is only
-// a commit becomes 0.0.0~COMMIT.
+// Plain returns the version in the form of packages, without the leading v: 1.2.0. If the version is
+// only a commit, Plain returns 0.0.0~COMMIT.
 func (r Release) Plain() string {
 	if plain, ok := strings.CutPrefix(r.Version, "v"); ok {
 		return plain
@@ -61,8 +62,8 @@ func (r Release) Plain() string {
 	return "0.0.0~" + r.Version
 }
 
-// Binary builds the tuma command for a system into dir and returns its path. tags are build tags,
-// separated by commas.
+// Binary builds the tuma command for a system in the folder "dir", and returns its path. The parameter
+// "tags" has build tags, separated by commas.
 func (r Release) Binary(ctx context.Context, goos, goarch, tags, dir string) (string, error) {
 	out := filepath.Join(dir, goos+"-"+goarch, "tuma")
 	if goos == "windows" {
@@ -86,13 +87,14 @@ func (r Release) SBOM(ctx context.Context, binary string) ([]byte, error) {
 	if err := cyclonedx.NewBOMDecoder(bytes.NewReader(out), cyclonedx.BOMFileFormatJSON).Decode(&bom); err != nil {
 		return nil, fmt.Errorf("sbom of %s: %w", binary, err)
 	}
-	bom.Metadata.Tools = nil // names hashes of the tool's binary, which differ between machines
+	bom.Metadata.Tools = nil // Tools has hashes of the tool's binary, which differ between machines
 	var written bytes.Buffer
 	err = cyclonedx.NewBOMEncoder(&written, cyclonedx.BOMFileFormatJSON).SetPretty(true).Encode(&bom)
 	return written.Bytes(), err
 }
 
-// output runs a program in a folder, with env added to the environment, and returns its standard output.
+// The function "output" runs a program in a folder, adds the parameter "env" to the environment, and
+// returns the standard output.
 func output(ctx context.Context, dir string, env []string, name string, args ...string) ([]byte, error) {
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Dir, cmd.Env = dir, append(os.Environ(), env...)

@@ -21,7 +21,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/layout"
 )
 
-// requireTool fails a test if a program is not installed. install is the package that has it.
+// requireTool fails a test if a program is not installed. The parameter "install" is the package that has the
+// program.
 func requireTool(t *testing.T, name, install string) {
 	t.Helper()
 	if _, err := exec.LookPath(name); err != nil {
@@ -29,7 +30,7 @@ func requireTool(t *testing.T, name, install string) {
 	}
 }
 
-// images builds the image into a new folder and returns the index.
+// The function "images" builds the image into a new folder, and returns the index.
 func images(t *testing.T) v1.ImageIndex {
 	t.Helper()
 	out := filepath.Join(t.TempDir(), "image")
@@ -55,7 +56,7 @@ func images(t *testing.T) v1.ImageIndex {
 	return index
 }
 
-// platform returns the image of one architecture.
+// The function "platform" returns the image of one architecture.
 func platform(t *testing.T, index v1.ImageIndex, arch string) v1.Image {
 	t.Helper()
 	manifest, err := index.IndexManifest()
@@ -75,8 +76,8 @@ func platform(t *testing.T, index v1.ImageIndex, arch string) v1.Image {
 	return nil
 }
 
-// TestImage builds the image twice, and runs a campaign with it: as another user, with a root file
-// system that cannot be written.
+// TestImage builds the image twice, and runs a campaign with the image. The campaign runs as another user, with a
+// read-only root file system.
 func TestImage(t *testing.T) {
 	index := images(t)
 	first, err := index.Digest()

@@ -3,8 +3,8 @@
 // and an empty /tmp. It runs as user 65532 and needs no writable file system except /tmp, for
 // workbooks.
 //
-// One commit, one version of Go and one deploy/go.sum give one digest. The command prints the digest
-// of the index and the compressed size of each platform.
+// If the commit, the version of Go and deploy/go.sum are the same, the digest is the same. The command
+// prints the digest of the index and the compressed size of each platform.
 package main
 
 import (
@@ -32,8 +32,8 @@ import (
 	"github.com/tuma-sms/tuma/deploy/gobuild"
 )
 
-// imageTags are the build tags of the image. They exclude from the binary what only tuma dev and tuma demo use, on a
-// developer's machine.
+// imageTags are the build tags of the image. They exclude code from the binary that only `tuma dev` and `tuma demo`
+// use, on a developer's machine.
 const imageTags = "tuma_no_builtin_redis"
 
 var platforms = []string{"amd64", "arm64"}
@@ -52,8 +52,8 @@ func main() {
 	}
 }
 
-// run builds the image into the folder out: an OCI layout, an OCI archive of both platforms, and one
-// archive for docker load of each platform.
+// run builds the image into the folder "out". It writes an OCI layout, an OCI archive of both platforms, and one
+// archive for docker load for each platform.
 func run(ctx context.Context, root, version, out, tag string) error {
 	root, err := filepath.Abs(root)
 	if err != nil {
@@ -93,7 +93,7 @@ func run(ctx context.Context, root, version, out, tag string) error {
 	return write(index, filepath.Join(out, "oci"), named)
 }
 
-// build returns the image of one platform. The folder out gets the binary and its SBOM.
+// build returns the image of one platform. It writes the binary and its SBOM to the folder "out".
 func build(ctx context.Context, release gobuild.Release, arch, out string) (v1.Image, error) {
 	out, err := filepath.Abs(out)
 	if err != nil {
@@ -146,7 +146,7 @@ func build(ctx context.Context, release gobuild.Release, arch, out string) (v1.I
 func config(img v1.Image, release gobuild.Release, arch string) *v1.ConfigFile {
 	c, err := img.ConfigFile()
 	if err != nil {
-		panic(err) // an image in memory has a configuration
+		panic(err) // this cannot happen, because an image in memory has a configuration
 	}
 	c = c.DeepCopy()
 	c.OS, c.Architecture, c.Created = "linux", arch, v1.Time{Time: release.Time}
@@ -175,9 +175,9 @@ func labels(release gobuild.Release) map[string]string {
 	}
 }
 
-// certificates returns Mozilla's CA certificates as PEM, from the version of x509roots in go.mod. A
-// root that Mozilla trusts only for certificates from before a date is left out: PEM cannot express
-// the date.
+// certificates returns Mozilla's CA certificates as PEM, from the version of x509roots in go.mod.
+// If Mozilla trusts a root only for certificates from before some date, this root is left out,
+// because PEM cannot express the date.
 func certificates() []byte {
 	var out bytes.Buffer
 	for root := range bundle.Roots() {
@@ -189,7 +189,7 @@ func certificates() []byte {
 	return out.Bytes()
 }
 
-// write writes the index as an OCI layout and prints its digest.
+// write writes the index as an OCI layout, and prints the digest of the index.
 func write(index v1.ImageIndex, dir string, named name.Tag) error {
 	path, err := layout.Write(dir, empty.Index)
 	if err != nil {
@@ -210,7 +210,7 @@ func write(index v1.ImageIndex, dir string, named name.Tag) error {
 	return nil
 }
 
-// compressedSize returns the bytes that a registry stores for an image.
+// compressedSize returns the number of bytes that a registry stores for an image.
 func compressedSize(img v1.Image) (int64, error) {
 	manifest, err := img.Manifest()
 	if err != nil {

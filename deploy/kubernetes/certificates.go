@@ -17,8 +17,8 @@ import (
 	"time"
 )
 
-// certificates writes to the folder pki: a CA (ca.crt), the certificate of the API server (server.crt,
-// server.key) and the key pair of service accounts (account.key, account.pub).
+// certificates writes these files to the folder pki: a CA (ca.crt), the certificate of the API server
+// (server.crt, server.key) and the key pair of service accounts (account.key, account.pub).
 func certificates(dir string) error {
 	ca, caKey, err := sign(dir, "ca", &x509.Certificate{
 		Subject: pkix.Name{CommonName: "tuma-test"}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
@@ -46,8 +46,8 @@ func certificates(dir string) error {
 	return writePEM(dir, "account.pub", "PUBLIC KEY", public)
 }
 
-// sign creates a key and a certificate that is valid for a day, and writes both. The certificate signs
-// itself if parent is nil.
+// sign creates a key and a certificate that is valid for a day, and writes both. If the parameter
+// "parent" is nil, the certificate is self-signed.
 func sign(dir, name string, template, parent *x509.Certificate, parentKey *ecdsa.PrivateKey) (*x509.Certificate, *ecdsa.PrivateKey, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

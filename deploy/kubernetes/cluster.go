@@ -16,14 +16,14 @@ import (
 	"time"
 )
 
-// machine is the cluster on this machine, with everything that belongs to it.
+// machine is the cluster on this machine, with its folders, programs and functions for the end.
 type machine struct {
 	// dir is the folder for data, logs and sockets. programs is the folder of the programs that
 	// tools/kubernetes builds.
 	dir, programs string
 	// api is the URL of the API server.
 	api string
-	// ends are called in reverse order by close.
+	// The method "close" calls the functions in the slice "ends" in reverse order.
 	ends  []func() error
 	nodes []*node
 }
@@ -34,16 +34,16 @@ func (m *machine) path(elements ...string) string {
 
 func (m *machine) program(name string) string { return filepath.Join(m.programs, name) }
 
-// env is the environment of every program: nothing outside of the machine's folder is written.
+// env returns the environment of every program. With it, programs write only to the machine's folder.
 func (m *machine) env() []string {
 	return append(os.Environ(), "KUBECONFIG="+m.path("kubeconfig"), "HOME="+m.path("home"), "TUMA_CONFIG="+m.path("tuma.yaml"),
 		"HELM_CACHE_HOME="+m.path("home", "cache"), "HELM_CONFIG_HOME="+m.path("home", "config"), "HELM_DATA_HOME="+m.path("home", "data"))
 }
 
-// onEnd adds a function that close calls.
+// onEnd adds a function that the method "close" calls.
 func (m *machine) onEnd(end func() error) { m.ends = append(m.ends, end) }
 
-// close ends what was started, the newest first, and returns all errors.
+// The method "close" ends everything that was started, the newest first, and returns all errors.
 func (m *machine) close() error {
 	var errs []error
 	for _, end := range slices.Backward(m.ends) {
@@ -64,7 +64,7 @@ func newMachine(dir, programs string) (*machine, error) {
 	return m, certificates(m.path("pki"))
 }
 
-// freeAddress returns an address at ip at which no program listens.
+// freeAddress returns an address with the given IP address at which no program listens.
 func freeAddress(ctx context.Context, ip string) (string, error) {
 	var config net.ListenConfig
 	l, err := config.Listen(ctx, "tcp", net.JoinHostPort(ip, "0"))
@@ -146,7 +146,7 @@ func (m *machine) kubectl(ctx context.Context, stdin string, args ...string) (st
 	return m.run(ctx, stdin, m.program("kubectl"), args...)
 }
 
-// get reads objects of the cluster as JSON into out.
+// The method "get" reads objects of the cluster as JSON into the parameter "out".
 func (m *machine) get(ctx context.Context, out any, args ...string) error {
 	text, err := m.kubectl(ctx, "", append([]string{"get", "-o", "json"}, args...)...)
 	if err != nil {

@@ -14,14 +14,14 @@ import (
 	"time"
 )
 
-// turn is a grant of the limiter: the moment, by Redis' clock, from which a call may use n tokens.
+// turn is a grant of the limiter. It has the moment, by Redis' clock, from which a call may use n tokens.
 type turn struct {
 	at time.Time
 	n  int
 }
 
-// turns collects the grants of an account's limiter. It reads them from MONITOR of Redis, so the image is
-// the one that is shipped. Its methods are safe for concurrent use.
+// turns collects the grants of an account's limiter. It reads the grants from the command MONITOR of Redis, so the
+// test can use the unchanged image of the release. Its methods are safe for concurrent use.
 type turns struct {
 	mu   sync.Mutex
 	all  []turn
@@ -38,7 +38,8 @@ type request struct {
 // bucket has two fields of the limiter's bucket, in microseconds.
 type bucket struct{ at, booked int64 }
 
-// watch records the commands of a Redis until the connection closes. It returns when Redis sends them.
+// The method "watch" records the commands of a Redis until the connection closes. It returns as soon as Redis has
+// begun to send its commands.
 func (t *turns) watch(ctx context.Context, address string) (end func() error, err error) {
 	var dialer net.Dialer
 	conn, err := dialer.DialContext(ctx, "tcp", address)
@@ -65,7 +66,7 @@ func (t *turns) watch(ctx context.Context, address string) (end func() error, er
 	return conn.Close, nil
 }
 
-// command reads a line of MONITOR. Redis shows a script before the commands that the script runs.
+// The method "command" reads a line of MONITOR. Redis shows a script before the commands that the script runs.
 func (t *turns) command(line string) {
 	_, text, ok := strings.Cut(line, "] ")
 	if !ok {
@@ -93,8 +94,8 @@ func (t *turns) command(line string) {
 	}
 }
 
-// written reads the bucket that the script writes. A grant moves booked, the time of the last reserved turn, and a
-// refusal does not.
+// The method "written" reads the bucket that the script writes. A grant changes the field "booked", the time of the
+// last reserved turn, but a refusal does not change it.
 func (t *turns) written(args []string) {
 	fields := map[string]int64{}
 	for i := 2; i+1 < len(args); i += 2 {
@@ -111,7 +112,7 @@ func (t *turns) written(args []string) {
 	t.asks = nil
 }
 
-// between returns the grants whose turn is in a span.
+// The method "between" returns the grants whose turn is in a span of time.
 func (t *turns) between(start, end time.Time) []turn {
 	t.mu.Lock()
 	all := slices.Clone(t.all)
@@ -120,7 +121,7 @@ func (t *turns) between(start, end time.Time) []turn {
 	return slices.DeleteFunc(all, func(g turn) bool { return g.at.Before(start) || !g.at.Before(end) })
 }
 
-// busiest returns the most tokens in any span of one second. The turns are in the order of time.
+// busiest returns the highest number of tokens in any span of one second. The turns must be in the order of time.
 func busiest(all []turn) (most int) {
 	sum, from := 0, 0
 	for _, g := range all {
@@ -134,8 +135,8 @@ func busiest(all []turn) (most int) {
 	return most
 }
 
-// used returns the share of a rate that grants use, from the first to the last of them. The turns are in the order of
-// time.
+// used returns the share of a rate that the grants use, in the time from the first grant to the last. The turns must
+// be in the order of time.
 func used(all []turn, rate int) float64 {
 	if len(all) < 2 {
 		return 0
@@ -147,7 +148,7 @@ func used(all []turn, rate int) float64 {
 	return float64(sum) / all[len(all)-1].at.Sub(all[0].at).Seconds() / float64(rate)
 }
 
-// words splits the quoted arguments of a line of MONITOR.
+// The function "words" splits the quoted arguments of a line of MONITOR.
 func words(text string) (out []string) {
 	for text = strings.TrimSpace(text); strings.HasPrefix(text, `"`); text = strings.TrimLeft(text, " ") {
 		quoted, err := strconv.QuotedPrefix(text)

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// The lines are those of Redis 7.0 for two grants, a refusal and a foreign script.
+// The lines have the form of Redis 7.0. They show two grants, a refusal and a foreign script.
 func TestTurns_CountGrantsAndNotRefusals(t *testing.T) {
 	t.Parallel()
 	seen := &turns{last: map[string]bucket{}}
@@ -19,7 +19,7 @@ func TestTurns_CountGrantsAndNotRefusals(t *testing.T) {
 	}
 	ask("tuma:rate:k", 1_000_000, 0, "EVALSHA")
 	ask("tuma:rate:k", 1_010_000, 90_000, "evalsha")
-	ask("tuma:rate:k", 1_030_000, 70_000, "EVALSHA") // refused: the last turn is still at 1.1 s
+	ask("tuma:rate:k", 1_030_000, 70_000, "EVALSHA") // this call is refused, so the last turn is still at 1.1 s
 	ask("tuma:rate:other", 1_040_000, 90_000, "EVALSHA")
 	seen.command("+1700000000.000001 [0 10.0.0.2:1234] \"EVALSHA\" \"abc\" \"1\" \"tuma:rate:k\" \"return\" \"10\" \"2\" \"1\" \"50000\"\r\n")
 	seen.command("+1700000000.000003 [0 lua] \"HSET\" \"tuma:rate:k\" \"at\" \"1050000\" \"tokens\" \"-1.5\" \"booked\" \"50000\"\r\n")

@@ -40,9 +40,10 @@ func main() {
 }
 `
 
-// images writes the archives that every node loads, and returns their names: the pause image, and tags
-// of Tuma's image. The first tag is the image as make image has built it. The others differ from it as
-// another release does: they have another digest, so Kubernetes replaces the pods.
+// The method "images" writes the archives that every node loads, and returns their names: the pause
+// image, and tags of Tuma's image. The first tag is the unchanged image that `make image` has built.
+// The images of the other tags have another digest, like the image of another release, so that
+// Kubernetes replaces the pods.
 func (m *machine) images(ctx context.Context, built string, tags []string) ([]string, error) {
 	pause, err := m.pause(ctx)
 	if err != nil {
@@ -79,7 +80,7 @@ func writeImage(file, tag string, img v1.Image) error {
 	return tarball.WriteToFile(file, named, img)
 }
 
-// pause builds the pause image.
+// The method "pause" builds the pause image.
 func (m *machine) pause(ctx context.Context) (v1.Image, error) {
 	source, program := m.path("pause.go"), m.path("pause")
 	if err := os.WriteFile(source, []byte(pauseSource), 0o600); err != nil {

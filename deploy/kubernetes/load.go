@@ -17,23 +17,23 @@ import (
 
 const (
 	account = "try-kobo"
-	// fullRate is the account's rate in messages a second, and burst its burst.
+	// fullRate is the account's rate in messages a second. burst is the account's burst.
 	fullRate, burst = 60, 10
 	// latency is how long the gateway takes for a call. It is the same in all steps, because tuma_workers_desired also
-	// counts how long calls took that workers made before they ended.
+	// depends on the duration of earlier calls, even of workers that have ended.
 	latency = 100 * time.Millisecond
-	// password is the account's password. No output of the cluster may have it.
+	// password is the account's password. No output of the cluster may contain this password.
 	password = "planted-password-4711"
 )
 
-// load is what the workers work on: Redis, the simulated gateway and campaigns.
+// load has the work for the workers: Redis, the simulated gateway and campaigns.
 type load struct {
 	*machine
 	tuma           string // the command, as in the image
 	redis, gateway string // addresses
 	turns          turns
-	// sent is the number of recipients of all campaigns so far, and skipped how many of them were skipped because
-	// their campaign was cancelled.
+	// sent is the number of recipients of all campaigns so far. skipped is how many of these recipients were skipped
+	// because their campaign was cancelled.
 	sent, skipped int
 	spans         []span
 }
@@ -45,7 +45,7 @@ type span struct {
 	rate       int
 }
 
-// counts are the fields of the gateway's own count that decide.
+// counts has the fields of the gateway's own count that the checks need.
 type counts struct {
 	Accepted   int `json:"accepted"`
 	Numbers    int `json:"numbers"`
@@ -99,7 +99,7 @@ func newLoad(ctx context.Context, m *machine, built string) (*load, error) {
 	return l, nil
 }
 
-// settings are the keys of the account, but for its login.
+// settings returns the keys of the account, without its login.
 func (l *load) settings() string {
 	return fmt.Sprintf("provider: kobo, base_url: \"http://%s/kobo\", allow_http: true, rate: %d/s, burst: %d, concurrency: 4, timeout: 10s, sender: ACME", l.gateway, fullRate, burst)
 }
@@ -118,7 +118,8 @@ func (l *load) counts(ctx context.Context) (c counts, err error) {
 	return c, json.NewDecoder(answer.Body).Decode(&c)
 }
 
-// list returns a list of n recipients that no earlier campaign had, with a name each. So each message is a call.
+// The method "list" returns a list of n recipients that are in no earlier campaign. Each recipient has a different
+// name, so each message needs a separate call.
 func (l *load) list(n int) string {
 	var out strings.Builder
 	out.WriteString("phone,name\n")
@@ -160,9 +161,10 @@ func (l *load) finish(ctx context.Context, id string, limit time.Duration) error
 	return err
 }
 
-// measured calls a step while a campaign is sent, and notes the time that it takes for check.
+// measured calls the function "step" while a campaign is sent, and records the span of time of this step for the
+// method "check".
 func (l *load) measured(ctx context.Context, name string, rate int, step func() error) error {
-	if err := sleep(ctx, 3*time.Second); err != nil { // until the rate is in force and the bucket empty
+	if err := sleep(ctx, 3*time.Second); err != nil { // wait until the rate is in force and the bucket is empty
 		return err
 	}
 	s := span{name: name, start: time.Now(), rate: rate}
@@ -181,7 +183,8 @@ func (l *load) measured(ctx context.Context, name string, rate int, step func() 
 	return nil
 }
 
-// check compares the gateway's count with what was enqueued, and the limiter's grants with the rate.
+// The method "check" compares the gateway's count with the number of enqueued messages, and the limiter's grants
+// with the rate.
 func (l *load) check(ctx context.Context) error {
 	c, err := l.counts(ctx)
 	if err != nil {
@@ -210,7 +213,7 @@ func (l *load) check(ctx context.Context) error {
 	return errors.Join(failed...)
 }
 
-// leastUsed is the share of the rate that must be used in every measured step.
+// leastUsed is the smallest share of the rate that must be used in every measured step.
 const leastUsed = 0.99
 
 func sleep(ctx context.Context, d time.Duration) error {

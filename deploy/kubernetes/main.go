@@ -2,13 +2,14 @@
 
 // Command kubernetes runs Tuma in a real Kubernetes on this machine: etcd, the API server, the controller
 // manager, the scheduler, and two nodes with a kubelet and containerd each. It installs the chart with the
-// image that make image has built, and checks by the simulated gateway's own count that no message is
-// lost or sent twice, and by the limiter's grants that the rate holds: during rollouts, while the number
-// of workers follows tuma_workers_desired, when a node is drained, and when a worker is killed.
+// image that `make image` has built. With the simulated gateway's own count it checks that no message is
+// lost or sent twice. With the limiter's grants it checks that workers keep to the rate. It makes these
+// checks during rollouts, while the number of workers follows tuma_workers_desired, when a node is
+// drained, and when a worker is killed.
 //
-// It takes root on Linux, the Debian packages that tools/deploy-tools names, and the programs that
-// tools/kubernetes/build builds. make test-kubernetes does all of it. It takes about ten minutes and
-// 1 GB of memory. It ends only what it has started.
+// It needs root on Linux, the Debian packages that tools/deploy-tools names, and the programs that
+// tools/kubernetes/build builds. `make test-kubernetes` prepares and runs the whole test. The command
+// takes about ten minutes and 1 GB of memory. It ends only processes that it has started.
 package main
 
 import (
@@ -37,7 +38,7 @@ func main() {
 	}
 }
 
-// run runs all steps, ends everything and removes the data. After an error it keeps the logs.
+// run runs all steps, ends the cluster and removes the data. After an error it keeps the logs.
 func run(ctx context.Context, programs, built, deploy string, keep bool) (err error) {
 	if os.Getuid() != 0 {
 		return errors.New("needs root on Linux, for containers and their network")
@@ -72,7 +73,7 @@ func run(ctx context.Context, programs, built, deploy string, keep bool) (err er
 	return steps(ctx, m, built, deploy, begun)
 }
 
-// steps runs all steps, and prints the name of each with the time so far.
+// The function "steps" runs all steps. It prints the name of each step, with the time since the start.
 func steps(ctx context.Context, m *machine, built, deploy string, begun time.Time) error {
 	var archives []string
 	var l *load

@@ -12,7 +12,8 @@ import (
 	"github.com/tuma-sms/tuma/deploy/schemas"
 )
 
-// broken are changes of what the chart renders with ci/production.yaml. The API server must refuse each.
+// broken has changes to the objects that the chart renders with ci/production.yaml. The API server must refuse the
+// result of each change.
 var broken = [][2]string{
 	{"terminationGracePeriodSeconds:", "terminationGracePeriodSecond:"},
 	{"scaleTargetRef:", "scaleTarget:"},
@@ -23,9 +24,9 @@ var broken = [][2]string{
 	{"app.kubernetes.io/component: worker", "app.kubernetes.io/component: -worker-"},
 }
 
-// manifests lets the API server judge, without storing them, all objects of the chart with its six value sets and those
-// of the kustomize overlays. The definitions of KEDA, of the Prometheus operator and of External Secrets are installed
-// first, so that their objects are judged too.
+// manifests lets the API server validate the objects of the chart with its six value sets, and the objects of the
+// kustomize overlays. The objects are not stored. The definitions of KEDA, of the Prometheus operator and of External
+// Secrets are installed first, so that the API server also validates objects of these kinds.
 func (m *machine) manifests(ctx context.Context, deploy string) error {
 	if _, err := m.kubectl(ctx, "", "create", "namespace", namespace); err != nil {
 		return err
@@ -82,7 +83,7 @@ func (m *machine) manifests(ctx context.Context, deploy string) error {
 	return nil
 }
 
-// judge lets the API server validate objects strictly, and admit them, without storing them.
+// judge lets the API server validate objects strictly and run its admission checks. The objects are not stored.
 func (m *machine) judge(ctx context.Context, objects string) (string, error) {
 	return m.kubectl(ctx, objects, "apply", "--dry-run=server", "--validate=strict", "--filename", "-")
 }

@@ -16,15 +16,15 @@ import (
 )
 
 const (
-	// bridge is the network of the pods. Redis and the simulated gateway listen at its first address, and each
-	// kubelet at one more, so pods reach them without a router, DNS or a proxy for Services.
+	// bridge is the network of the pods. Redis and the simulated gateway listen at its first address. Each kubelet
+	// has a further address. So pods reach all of them without a router, DNS or a proxy for Services.
 	bridge = "tuma-test0"
 	subnet = "10.213.77"
 	// pauseImage is the image of the process that keeps a pod's network.
 	pauseImage = "docker.io/tuma-sms/pause:test"
 )
 
-// node is one node of the cluster: a kubelet and its own containerd.
+// node is one node of the cluster. It has a kubelet and a separate containerd.
 type node struct {
 	name   string
 	ip     string
@@ -50,7 +50,8 @@ func (m *machine) network(ctx context.Context) error {
 	return err
 }
 
-// addNode starts a node, gives it the images and waits until it is ready. Its number is from 0 to 1.
+// addNode starts a node, loads the images into the node, and waits until the node is ready. The number of a node
+// is 0 or 1.
 func (m *machine) addNode(ctx context.Context, number int, images []string) error {
 	n := &node{name: "node-" + strconv.Itoa(number), ip: fmt.Sprintf("%s.%d", subnet, number+2)}
 	n.dir = m.path(n.name)
@@ -101,7 +102,8 @@ func (m *machine) addNode(ctx context.Context, number int, images []string) erro
 	})
 }
 
-// deletePods deletes what is left of the pods after a step has failed, so that the kubelets remove their networks.
+// deletePods deletes the remaining pods after a step has failed, so that the kubelets remove the networks of these
+// pods.
 func (m *machine) deletePods() error {
 	_, err := m.kubectl(context.Background(), "", "delete", "deployments,pods", "--all", "--grace-period=1", "--timeout=60s")
 	return err
@@ -163,7 +165,7 @@ evictionHard: {memory.available: 50Mi, nodefs.available: 1%%, imagefs.available:
 	return nil
 }
 
-// ctr runs ctr in the namespace of the kubelet.
+// The method "ctr" runs the program ctr in the namespace of the kubelet.
 func (m *machine) ctr(ctx context.Context, n *node, args ...string) (string, error) {
 	return m.run(ctx, "", "ctr", append([]string{"--address", n.socket, "--namespace", "k8s.io"}, args...)...)
 }
@@ -174,7 +176,7 @@ func (m *machine) importImage(ctx context.Context, n *node, archive string) erro
 	return err
 }
 
-// endContainers kills and deletes the tasks that are left, and waits for the end of the shims of this node.
+// endContainers kills and deletes the remaining tasks, and waits for the end of the shims of this node.
 func (m *machine) endContainers(n *node) error {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
@@ -197,8 +199,8 @@ func (m *machine) endContainers(n *node) error {
 	return err
 }
 
-// shims returns the processes that containerd has started for the pods of a node. Their command lines name its
-// socket.
+// shims returns the processes that containerd has started for the pods of a node. It finds them by the socket of
+// containerd in their command lines.
 func shims(n *node) (pids []int) {
 	lines, _ := filepath.Glob("/proc/[0-9]*/cmdline")
 	for _, file := range lines {
@@ -214,7 +216,7 @@ func shims(n *node) (pids []int) {
 	return pids
 }
 
-// unmountBelow unmounts everything below a folder, the deepest first.
+// unmountBelow unmounts all mounts below a folder, the deepest first.
 func unmountBelow(dir string) error {
 	text, err := os.ReadFile("/proc/self/mountinfo")
 	if err != nil {

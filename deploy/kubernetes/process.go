@@ -23,8 +23,8 @@ type process struct {
 	done chan struct{}
 }
 
-// start starts a program in its own process group, so that Ctrl-C reaches only this command, which then
-// ends everything in order.
+// start starts a program in a separate process group. So Ctrl-C reaches only this command, which then
+// ends all programs in order.
 func (m *machine) start(name, path string, args ...string) (*process, error) {
 	p := &process{name: name, log: filepath.Join(m.dir, "logs", name+".log"), done: make(chan struct{})}
 	out, err := os.OpenFile(p.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
@@ -68,10 +68,10 @@ func (p *process) ended() error {
 	}
 }
 
-// last returns the end of a text, at most n bytes.
+// The function "last" returns the end of a text, at most n bytes.
 func last(text []byte, n int) []byte { return text[max(0, len(text)-n):] }
 
-// run runs a program to its end and returns its standard output. stdin may be empty.
+// run runs a program to its end and returns its standard output. The parameter "stdin" may be empty.
 func (m *machine) run(ctx context.Context, stdin, path string, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, path, args...)
 	cmd.Env, cmd.Dir = m.env(), m.dir
@@ -84,12 +84,12 @@ func (m *machine) run(ctx context.Context, stdin, path string, args ...string) (
 	return out.String(), nil
 }
 
-// errAgain tells until to try once more.
+// errAgain makes the function "until" try again.
 var errAgain = errors.New("not yet")
 
-// until calls a function every 200 ms until it returns nil. It returns an error that names what it has
-// waited for when the time is over, or at once if the function fails with an error that does not wrap
-// errAgain.
+// The function "until" calls the function "ready" every 200 ms until that function returns nil. When
+// the time is over, it returns an error that names the purpose of the wait. If the error of ready does
+// not wrap errAgain, it returns an error at once.
 func until(ctx context.Context, what string, limit time.Duration, ready func() error) error {
 	tick := time.NewTicker(200 * time.Millisecond)
 	defer tick.Stop()
@@ -111,7 +111,7 @@ func until(ctx context.Context, what string, limit time.Duration, ready func() e
 	}
 }
 
-// again returns an error that wraps errAgain, with the state so far.
+// The function "again" returns an error that wraps errAgain and describes the state so far.
 func again(format string, args ...any) error {
 	return fmt.Errorf("%w: %s", errAgain, fmt.Sprintf(format, args...))
 }

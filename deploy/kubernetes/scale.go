@@ -11,10 +11,10 @@ import (
 	"time"
 )
 
-// scale lets the number of workers follow tuma_workers_desired: 1 without work, 6 at a high rate, 2 at a
-// low rate.
+// scale lets the number of workers follow tuma_workers_desired: 1 worker without work, 6 workers at a high
+// rate, and 2 workers at a low rate.
 func (l *load) scale(ctx context.Context) error {
-	const high, low = 170, 40 // 6 and 2 workers, with 4 calls at once each
+	const high, low = 170, 40 // the rates for 6 and for 2 workers, with 4 calls at once for each worker
 	setRate := func(r string) error {
 		_, err := l.run(ctx, "", l.tuma, "rate", account, r)
 		return err
@@ -83,7 +83,8 @@ func (l *load) disrupt(ctx context.Context) error {
 	return l.finish(ctx, "disrupt", 5*time.Minute)
 }
 
-// kill sends SIGKILL to the worker of a pod and waits until Kubernetes has started it again.
+// The method "kill" sends SIGKILL to the worker of a pod, and waits until Kubernetes has restarted the
+// worker.
 func (l *load) kill(ctx context.Context, n *node) error {
 	ready, err := l.workers(ctx)
 	if err != nil {
@@ -113,7 +114,8 @@ func (l *load) kill(ctx context.Context, n *node) error {
 	})
 }
 
-// secrets looks for the password, and for numbers and texts of recipients, in what Helm and the pods print.
+// The method "secrets" searches the output of Helm and of the pods for the password, and for numbers and
+// texts of recipients.
 func (l *load) secrets(ctx context.Context) error {
 	release, err := l.run(ctx, "", l.program("helm"), "get", "all", "tuma", "--namespace", namespace)
 	if err != nil {
@@ -138,7 +140,7 @@ func (l *load) secrets(ctx context.Context) error {
 	return nil
 }
 
-// remove uninstalls the release and waits until no pod is left.
+// remove uninstalls the release and waits until all pods have ended.
 func (l *load) remove(ctx context.Context) error {
 	if _, err := l.run(ctx, "", l.program("helm"), "uninstall", "tuma", "--namespace", namespace, "--wait", "--timeout", "2m"); err != nil {
 		return err

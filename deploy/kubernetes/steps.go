@@ -23,10 +23,10 @@ const (
 	most = 6
 )
 
-// tags are the releases of the image that are rolled out, in order.
+// tags are the releases of the image, in the order in which they are rolled out.
 var tags = []string{"release-0", "release-1", "release-2", "release-3"}
 
-// pod is what the steps read of a pod.
+// pod has the fields of a pod that the steps read.
 type pod struct {
 	Metadata struct {
 		Name              string
@@ -60,7 +60,7 @@ func (l *load) workers(ctx context.Context) ([]pod, error) {
 	return slices.DeleteFunc(list.Items, func(p pod) bool { return !p.ready() }), err
 }
 
-// awaitWorkers waits until n worker pods are ready, and no other exists.
+// awaitWorkers waits until exactly n worker pods exist and all of them are ready.
 func (l *load) awaitWorkers(ctx context.Context, n int) (ready []pod, err error) {
 	return ready, until(ctx, fmt.Sprintf("%d workers", n), 3*time.Minute, func() error {
 		var list struct{ Items []pod }
@@ -85,7 +85,8 @@ func (l *load) upgrade(ctx context.Context, values ...string) error {
 	return err
 }
 
-// install installs the chart into an empty cluster as docs/kubernetes.md does, and sends a campaign from a pod.
+// install installs the chart into an empty cluster, as docs/kubernetes.md describes it, and sends a campaign from
+// a pod.
 func (l *load) install(ctx context.Context) error {
 	for _, args := range [][]string{
 		{"create", "secret", "generic", "tuma-redis", "--from-literal=url=redis://" + l.redis + "/0"},
@@ -159,7 +160,8 @@ func (l *load) rollouts(ctx context.Context) error {
 	return l.settled(ctx, "rollouts")
 }
 
-// settled waits for the end of a cancelled campaign, and forgets the recipients that it has skipped.
+// settled waits for the end of a cancelled campaign. It adds the skipped recipients to l.skipped, so that the
+// check does not expect their messages.
 func (l *load) settled(ctx context.Context, id string) error {
 	var status struct {
 		State                                                string
@@ -187,7 +189,7 @@ func (l *load) settled(ctx context.Context, id string) error {
 	return nil
 }
 
-// desired reads tuma_workers_desired from a worker pod, as KEDA does with source: metrics.
+// The method "desired" reads tuma_workers_desired from a worker pod, like KEDA with the setting "source: metrics".
 func (l *load) desired(ctx context.Context) (int, error) {
 	ready, err := l.workers(ctx)
 	if err != nil {
@@ -217,7 +219,8 @@ func (l *load) desired(ctx context.Context) (int, error) {
 	return 0, errors.New("a worker has no metric tuma_workers_desired")
 }
 
-// follow sets the number of replicas to what the metric says, as an autoscaler does, until want workers are ready.
+// The method "follow" acts like an autoscaler: it sets the number of replicas to the value of the metric. It
+// returns when the expected number of workers is ready.
 func (l *load) follow(ctx context.Context, want int) error {
 	begun, set := time.Now(), 0
 	if err := until(ctx, fmt.Sprintf("the metric and the workers to be %d", want), 3*time.Minute, func() error {

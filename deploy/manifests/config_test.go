@@ -14,8 +14,8 @@ import (
 	"github.com/tuma-sms/tuma/deploy/deploytest"
 )
 
-// TestConfig_EveryValueSet: the tuma command reads the tuma.yaml of each value set. Each file that this tuma.yaml
-// names is below a folder that the pods mount.
+// TestConfig_EveryValueSet checks that the tuma command can read the tuma.yaml of each value set, and that each
+// file in this tuma.yaml is below a folder that the pods mount.
 func TestConfig_EveryValueSet(t *testing.T) {
 	t.Parallel()
 	redis := deploytest.Redis(t, "--appendonly", "yes")
@@ -37,7 +37,7 @@ func TestConfig_EveryValueSet(t *testing.T) {
 
 var secretFile = regexp.MustCompile(`/run/secrets/[-./\w]+`)
 
-// mountsOf returns the folders that every worker has.
+// mountsOf returns the folders that every worker mounts.
 func mountsOf(objects []object) (out []string) {
 	for _, o := range objects {
 		if o.text("kind") != "Deployment" || podLabels(o)["app.kubernetes.io/component"] != "worker" {
@@ -51,8 +51,8 @@ func mountsOf(objects []object) (out []string) {
 	return nil
 }
 
-// The function "reads" fails the test unless the tuma command accepts a tuma.yaml. The files and variables with
-// secrets have planted values.
+// The function "reads" fails the test unless the tuma command accepts a tuma.yaml. In this check, files and
+// variables with secrets have planted values.
 func reads(t *testing.T, text, redis string) {
 	t.Helper()
 	dir := t.TempDir()
@@ -79,8 +79,8 @@ func reads(t *testing.T, text, redis string) {
 	}
 }
 
-// TestConfig_SchemaHasEveryKey: the schema of the values has every key of tuma.yaml that the command
-// knows. The command lists its keys when it finds an unknown one.
+// TestConfig_SchemaHasEveryKey checks that the schema of the values has every key of tuma.yaml that the command
+// accepts. When the command finds an unknown key, it lists its keys.
 func TestConfig_SchemaHasEveryKey(t *testing.T) {
 	t.Parallel()
 	var schema object
@@ -93,8 +93,8 @@ func TestConfig_SchemaHasEveryKey(t *testing.T) {
 	}
 	config := properties("config", "properties")
 	const unknown = "qqqqqqqqqqqqqqqqqqqqqqqq"
-	// The sections come from the schema, so that the test also covers every section that is added to the schema
-	// later.
+	// The test takes the sections from the schema, so that it also covers every section that is added to the
+	// schema later.
 	text := unknown + ": 1\naccounts:\n"
 	providers := properties("account", "properties", "provider")["enum"].([]any)
 	for i, provider := range providers {
@@ -136,8 +136,8 @@ func TestConfig_SchemaHasEveryKey(t *testing.T) {
 	}
 }
 
-// TestConfig_NoSecretIsKept plants a secret in every value that may be one, and looks for the planted secrets in
-// everything that helm keeps. The chart must refuse each of these values.
+// TestConfig_NoSecretIsKept plants a secret in every value that may hold a secret, and looks for the planted
+// secrets in all data that helm keeps. The chart must refuse each of these values.
 func TestConfig_NoSecretIsKept(t *testing.T) {
 	t.Parallel()
 	const planted = "planted-s3cret"
@@ -172,7 +172,7 @@ func TestConfig_NoSecretIsKept(t *testing.T) {
 			t.Errorf("%s: the error shows the secret: %v", text, err)
 		}
 	}
-	// The value sets get their secrets by reference. No object of the chart is a Secret.
+	// The value sets only refer to their secrets. The chart must not have an object of the kind Secret.
 	for name, file := range valueSets(t) {
 		for _, o := range mustRender(t, values(t, file)).objects {
 			if o.text("kind") == "Secret" {

@@ -13,7 +13,7 @@ import (
 	"github.com/tuma-sms/tuma/deploy/schemas"
 )
 
-// TestHelm_Lint is `helm lint` with the default values and each value set.
+// TestHelm_Lint runs `helm lint` with the default values and with each value set.
 func TestHelm_Lint(t *testing.T) {
 	t.Parallel()
 	sets := map[string]map[string]any{"defaults": {}}
@@ -35,7 +35,7 @@ func TestHelm_Lint(t *testing.T) {
 }
 
 // TestHelm_Template renders the chart with every set of values. It checks the objects against the schemas of
-// Kubernetes. It also checks that every object to which they refer exists.
+// Kubernetes. It also checks that the objects refer only to existing objects.
 func TestHelm_Template(t *testing.T) {
 	t.Parallel()
 	sets := map[string]map[string]any{"defaults": {}}
@@ -70,7 +70,8 @@ func secretsOf(own map[string]any) []string {
 	return names
 }
 
-// TestValidate_RefusesBrokenManifests changes one thing in good objects. Each change must be found.
+// Each case of TestValidate_RefusesBrokenManifests makes one change in good objects, and the change must be
+// found.
 func TestValidate_RefusesBrokenManifests(t *testing.T) {
 	t.Parallel()
 	own := values(t, valueSets(t)["production"])
@@ -134,7 +135,7 @@ func check(t *testing.T, text string, known []string) (problems []string) {
 	return append(problems, inspect(objects, known)...)
 }
 
-// TestHelm_RefusesWrongValues: each mistake must be refused, with words that help.
+// TestHelm_RefusesWrongValues checks that the chart refuses each mistake, with a helpful message.
 func TestHelm_RefusesWrongValues(t *testing.T) {
 	t.Parallel()
 	const accounts = "config: {accounts: {a: {provider: kobo, timeout: 45s}, b: {provider: qserve}}}\n"
@@ -176,7 +177,8 @@ func TestHelm_RefusesWrongValues(t *testing.T) {
 	}
 }
 
-// TestHelm_GracePeriod: the grace period is 30 s more than the longest timeout of the pod's accounts.
+// TestHelm_GracePeriod checks that the grace period is 30 s more than the longest timeout of the pod's
+// accounts.
 func TestHelm_GracePeriod(t *testing.T) {
 	t.Parallel()
 	account := func(timeout string) string { return "{provider: kobo, timeout: " + timeout + "}" }
@@ -214,8 +216,8 @@ func TestHelm_GracePeriod(t *testing.T) {
 	}
 }
 
-// TestHelm_Groups: each group has a separate Deployment, with the grace period of the group's accounts and the
-// values that the group sets, even where these values are zero or false.
+// TestHelm_Groups checks that each group has a separate Deployment. The Deployment must have the grace period
+// of the group's accounts, and the values of the group, even values that are zero or false.
 func TestHelm_Groups(t *testing.T) {
 	t.Parallel()
 	own := values(t, valueSets(t)["groups"])
@@ -262,7 +264,7 @@ worker:
 	}
 }
 
-// TestHelm_Rollout: pods start again when tuma.yaml changes, and only then.
+// TestHelm_Rollout checks that pods restart when tuma.yaml changes, and not otherwise.
 func TestHelm_Rollout(t *testing.T) {
 	t.Parallel()
 	const key = "checksum/config"
@@ -280,7 +282,7 @@ func TestHelm_Rollout(t *testing.T) {
 	}
 }
 
-// TestHelm_Digest: a digest wins over a tag, and all pods run one image.
+// TestHelm_Digest checks that a digest takes precedence over a tag, and that all pods run the same image.
 func TestHelm_Digest(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ values, want string }{

@@ -30,7 +30,7 @@ func podLabels(o object) map[string]any {
 	return labels
 }
 
-// list returns the objects of a list at a path.
+// The function "list" returns the objects of the list at a path of keys.
 func list(o object, path ...string) (out []object) {
 	items, _ := o.at(path...).([]any)
 	for _, item := range items {
@@ -43,7 +43,7 @@ func list(o object, path ...string) (out []object) {
 
 func containers(spec object) []object { return list(spec, "containers") }
 
-// fits reports whether a selector of labels selects the pods of an object.
+// The function "fits" reports whether a label selector selects the pods of an object.
 func fits(selector any, o object) bool {
 	want, _ := selector.(map[string]any)
 	labels := podLabels(o)
@@ -55,8 +55,9 @@ func fits(selector any, o object) bool {
 	return len(want) > 0
 }
 
-// inspect finds what a schema cannot: names that refer to nothing, and pods with more rights than they need. The
-// parameter known lists the objects, such as Secret/tuma-redis, that the user creates.
+// The function "inspect" finds mistakes that a schema cannot find: references to objects that do not exist, and pods
+// with more rights than they need. The parameter "known" lists the objects that the user creates, such as
+// Secret/tuma-redis.
 func inspect(objects []object, known []string) (problems []string) {
 	names := slices.Clone(known)
 	var pods []object
@@ -100,8 +101,8 @@ func inspect(objects []object, known []string) (problems []string) {
 	return problems
 }
 
-// selectorOf returns the labels with which an object selects pods. selects is false for a kind that
-// selects none.
+// selectorOf returns the labels with which an object selects pods. The result "selects" is false for a kind that does
+// not select pods.
 func selectorOf(o object) (selector any, selects bool) {
 	switch o.text("kind") {
 	case "Service":
@@ -130,7 +131,7 @@ func inspectTargets(o object, objects []object, say func(object, string, ...any)
 	}
 }
 
-// inspectMonitor checks that a ServiceMonitor selects a Service with its ports.
+// inspectMonitor checks that a ServiceMonitor selects a Service that has the ports of the ServiceMonitor.
 func inspectMonitor(o object, objects []object, say func(object, string, ...any)) {
 	want, _ := o.at("spec", "selector", "matchLabels").(map[string]any)
 	for _, service := range objects {
@@ -152,7 +153,7 @@ func inspectMonitor(o object, objects []object, say func(object, string, ...any)
 	say(o, "its selector fits no Service")
 }
 
-// inspectPorts checks that a pod has the ports with a name of a Service.
+// inspectPorts checks that a pod has the named ports to which a Service refers.
 func inspectPorts(o, pod object, say func(object, string, ...any)) {
 	for _, port := range list(o, "spec", "ports") {
 		if name := port.text("targetPort"); name != "" && !hasPort(pod, name) {

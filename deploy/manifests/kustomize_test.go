@@ -16,7 +16,7 @@ import (
 
 const kustomizeDir = "../kustomize"
 
-// build does what `kubectl kustomize` does.
+// The function "build" renders a folder like `kubectl kustomize`.
 func build(t *testing.T, folder string) []object {
 	t.Helper()
 	result, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(filesys.MakeFsOnDisk(), kustomizeDir+"/"+folder)
@@ -34,7 +34,7 @@ func build(t *testing.T, folder string) []object {
 	return objects
 }
 
-// kustomizations maps each folder to the values with which Helm makes the same objects.
+// kustomizations maps each folder to a file of values. With this file, Helm must make the same objects.
 var kustomizations = map[string]string{
 	"base":                "",
 	"overlays/dev":        chartDir + "/ci/dev.yaml",
@@ -93,8 +93,9 @@ func TestKustomize_EqualsTheChart(t *testing.T) {
 
 var hashed = regexp.MustCompile(`tuma-config-[0-9a-z]{10}`)
 
-// comparableText returns the text of each object without what Helm or kustomize adds: labels of the tool,
-// checksums, hashes and the namespace. Secrets and the pod of `helm test` have no counterpart.
+// comparableText returns the text of each object without the parts that Helm or kustomize adds: labels of
+// the tool, checksums, hashes and the namespace. It leaves out Secrets and the pod of `helm test`,
+// because the other tool does not make these objects.
 func comparableText(t *testing.T, objects []object) map[string]string {
 	t.Helper()
 	out := map[string]string{}

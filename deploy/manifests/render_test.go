@@ -32,7 +32,7 @@ const (
 // object is one Kubernetes object.
 type object map[string]any
 
-// at returns the value at a path of keys, or nil.
+// The method "at" returns the value at a path of keys, or nil.
 func (o object) at(path ...string) any {
 	var v any = map[string]any(o)
 	for _, key := range path {
@@ -42,22 +42,23 @@ func (o object) at(path ...string) any {
 	return v
 }
 
-// text returns the text at a path of keys, or "".
+// The method "text" returns the text at a path of keys, or "".
 func (o object) text(path ...string) string { s, _ := o.at(path...).(string); return s }
 
 // String returns the kind and the name.
 func (o object) String() string { return o.text("kind") + "/" + o.text("metadata", "name") }
 
-// rendered is what helm install would send, and keep as the release.
+// rendered has the objects that `helm install` would send, and the data that it would keep as the
+// release.
 type rendered struct {
 	objects []object
-	// notes is the text after an installation.
+	// notes is the text that Helm prints after an installation.
 	notes string
 	// kept is all that `helm get all` prints: values, manifests, hooks and notes.
 	kept string
 }
 
-// find returns the object with a kind and a name.
+// The method "find" returns the object with the given kind and name.
 func (r rendered) find(t *testing.T, name string) object {
 	t.Helper()
 	for _, o := range r.objects {
@@ -69,7 +70,7 @@ func (r rendered) find(t *testing.T, name string) object {
 	return nil
 }
 
-// values reads a file of values.
+// The function "values" reads a file of values.
 func values(t *testing.T, file string) map[string]any {
 	t.Helper()
 	v, err := chartutil.ReadValuesFile(file)
@@ -79,7 +80,7 @@ func values(t *testing.T, file string) map[string]any {
 	return v
 }
 
-// parse parses values that are written in a test.
+// parse parses values from the text of a test.
 func parse(t *testing.T, text string) map[string]any {
 	t.Helper()
 	v, err := chartutil.ReadValues([]byte(text))
@@ -89,7 +90,7 @@ func parse(t *testing.T, text string) map[string]any {
 	return v
 }
 
-// valueSets returns the files of values that come with the chart, and their names.
+// valueSets returns the value files of the chart, by name.
 func valueSets(t *testing.T) map[string]string {
 	t.Helper()
 	files, err := filepath.Glob(chartDir + "/ci/*.yaml")
@@ -103,7 +104,7 @@ func valueSets(t *testing.T) map[string]string {
 	return sets
 }
 
-// render does what `helm template` does: it checks the values by the schema, and renders the chart.
+// render works like `helm template`. It checks the values with the schema, and renders the chart.
 func render(own map[string]any) (out rendered, err error) {
 	c, err := loader.Load(chartDir)
 	if err != nil {
@@ -144,7 +145,7 @@ func render(own map[string]any) (out rendered, err error) {
 	return out, nil
 }
 
-// mustRender renders the chart, and fails the test if that is not possible.
+// mustRender renders the chart, and fails the test after an error.
 func mustRender(t *testing.T, own map[string]any) rendered {
 	t.Helper()
 	out, err := render(own)
@@ -175,7 +176,7 @@ func parseObjects(text string) (out []object, err error) {
 	}
 }
 
-// configOf returns the tuma.yaml of the objects.
+// configOf returns the tuma.yaml in the objects.
 func configOf(t *testing.T, objects []object) string {
 	t.Helper()
 	for _, o := range objects {

@@ -22,8 +22,8 @@ var validators = struct {
 	known map[string]*jsonschema.Schema
 }{known: map[string]*jsonschema.Schema{}}
 
-// validate checks an object against the schema of its kind. A field that the schema does not have is an
-// error, as in `kubectl apply --validate=strict`.
+// validate checks an object against the schema of its kind. A field that is not in the schema is an error, as
+// in `kubectl apply --validate=strict`.
 func validate(o object) error {
 	kind := o.text("apiVersion") + "/" + o.text("kind")
 	validators.Lock()
@@ -36,7 +36,7 @@ func validate(o object) error {
 		}
 		validators.known[kind] = schema
 	}
-	// The validator needs the numbers of encoding/json.
+	// The validator needs numbers in the types of encoding/json.
 	text, err := json.Marshal(o)
 	if err != nil {
 		return err
@@ -128,8 +128,8 @@ func compileDocument(document any, fragment string) (*jsonschema.Schema, error) 
 	return c.Compile("mem:///schema.json" + fragment)
 }
 
-// closeObjects makes every schema with properties refuse other properties, unless the schema says that
-// they are kept.
+// closeObjects changes every schema that lists properties, so that it refuses other properties. It does not
+// change a schema that keeps unknown properties.
 func closeObjects(v any) {
 	switch v := v.(type) {
 	case []any:

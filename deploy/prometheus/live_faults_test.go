@@ -12,23 +12,23 @@ import (
 	"github.com/tuma-sms/tuma/deploy/deploytest"
 )
 
-// faultRig is Tuma as a team runs it: a worker for each of two accounts, tuma serve, and a Prometheus.
+// faultRig is a typical installation of Tuma: two accounts with a worker each, `tuma serve`, and a Prometheus.
 type faultRig struct {
 	*liveRig
 	*server
 	kobo      *deploytest.Process
 	koboAt    string // address of the worker of kobo-main
-	callbacks string // address of the doors of tuma serve
+	callbacks string // address of the doors of `tuma serve`
 }
 
-// fault makes one alert fire. undo, which may be nil, ends the fault.
+// fault makes one alert fire. The function "undo" ends the fault; it may be nil.
 type fault struct {
 	alert  string
 	inject func(*testing.T, *faultRig)
 	undo   func(*testing.T, *faultRig)
 }
 
-// faults are in an order in which none hides the alert of another.
+// The order of the faults is important: no fault may hide the alert of a later fault.
 var faults = []fault{
 	{"TumaAccountHeld",
 		func(t *testing.T, r *faultRig) { r.run(t, "hold", "kobo-main", "--reason", "test") },
@@ -61,7 +61,7 @@ var faults = []fault{
 			for _, credit := range []string{"2000", "1000"} {
 				r.post(t, "credit", "gateway", "kobo", "credit", credit)
 				r.kobo.Stop(t, syscall.SIGTERM)
-				r.startKobo(t) // a worker that starts reads the credit, later ones every five minutes
+				r.startKobo(t) // a worker reads the credit when it starts, and then only every five minutes
 				deploytest.Wait(t, "the credit of "+credit, func() bool {
 					v, ok := r.value(t, `max(tuma_account_credit{account="kobo-main"})`)
 					return ok && fmt.Sprint(v) == credit
@@ -118,21 +118,22 @@ func (r *faultRig) startKobo(t *testing.T) {
 	deploytest.Wait(t, "the worker of kobo-main", func() bool { return deploytest.Listens(r.koboAt) })
 }
 
-// report lets Africa's Talking post delivery reports, but for the share of messages that it loses.
+// The method "report" makes the simulated Africa's Talking post delivery reports. The parameter "lost" is the share of
+// the reports that it loses.
 func (r *faultRig) report(t *testing.T, lost string) {
 	t.Helper()
 	r.post(t, "reports", "gateway", "africastalking", "url", "http://"+r.callbacks+"/callbacks/at-main/trial-callback-secret/delivery", "delay", "500ms", "lost", lost)
 }
 
-// loseReplica gives Redis a replica and takes it away.
+// loseReplica adds a replica to Redis, and then stops the replica.
 func loseReplica(t *testing.T, r *faultRig) {
 	replica := r.startRedis(t, deploytest.FreeAddress(t), t.TempDir(), "--replicaof", strings.ReplaceAll(r.liveRig.redis, ":", " "))
 	deploytest.Wait(t, "the replica", func() bool { return r.above(t, "max(tuma_redis_replicas)", 0) })
 	replica.Stop(t, syscall.SIGTERM)
 }
 
-// orphan deletes the queues while 30 campaigns wait for a worker, so that the sweeper of the other worker has to queue
-// their work again.
+// orphan deletes the queues while 30 campaigns wait for a worker. Then the sweeper of the other worker has to queue the
+// work of these campaigns again.
 func orphan(t *testing.T, r *faultRig) {
 	r.kobo.Stop(t, syscall.SIGTERM)
 	for i := range 30 {
@@ -159,8 +160,9 @@ func newFaultRig(t *testing.T) *faultRig {
 	return r
 }
 
-// TestLive_AlertsFireInTheirFaults runs Tuma without a fault, in which no alert may fire, and then injects the fault of
-// each alert. At the end each query of the dashboard must have had data. It uses the rules with shorter durations.
+// TestLive_AlertsFireInTheirFaults first runs Tuma without a fault; during this time no alert may fire. Then it injects
+// the fault of each alert. At the end, each query of the dashboard must have had data. The test uses a copy of the
+// rules with shorter durations.
 func TestLive_AlertsFireInTheirFaults(t *testing.T) {
 	needLive(t)
 	r := newFaultRig(t)

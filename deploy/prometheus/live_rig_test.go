@@ -24,10 +24,10 @@ type liveRig struct {
 	redisDir           string
 	redisServer        *deploytest.Process
 	env                []string
-	next               int // the number of the next recipient
+	next               int // next is the number of the next recipient.
 }
 
-// newLive starts Redis and the gateways. accounts returns the accounts of tuma.yaml.
+// newLive starts Redis and the gateways. The function "accounts" returns the accounts of tuma.yaml.
 func newLive(t *testing.T, accounts func(gateway string) string) *liveRig {
 	t.Helper()
 	l := &liveRig{tuma: deploytest.Tuma(t), dir: t.TempDir(), gateway: deploytest.FreeAddress(t), redis: deploytest.FreeAddress(t), redisDir: t.TempDir()}
@@ -92,7 +92,7 @@ func (l *liveRig) send(t *testing.T, id, account string, n int, flags ...string)
 	l.run(t, append([]string{"send", "--id", id, "--via", account, "--body", "Hello", "--file", file, "--yes"}, flags...)...)
 }
 
-// post changes something at the simulated gateways.
+// The method "post" changes a setting of the simulated gateways.
 func (l *liveRig) post(t *testing.T, name string, pairs ...string) {
 	t.Helper()
 	form := url.Values{}
@@ -109,7 +109,7 @@ func (l *liveRig) post(t *testing.T, name string, pairs ...string) {
 	}
 }
 
-// enqueueAll enqueues campaigns of one recipient that begin tomorrow, by the HTTP API.
+// enqueueAll uses the HTTP API to enqueue campaigns of one recipient that begin tomorrow.
 func (l *liveRig) enqueueAll(t *testing.T, api string, campaigns int) {
 	t.Helper()
 	lines := strings.Fields(l.run(t, "keys", "create", "--name", "test", "--scopes", "send"))

@@ -36,8 +36,8 @@ type server struct {
 	begun   time.Time
 }
 
-// startPrometheus starts a Prometheus with a copy of the rules, in which shorten replaces durations. targets are
-// addresses of processes, by component.
+// startPrometheus starts a Prometheus with a copy of the rules. The function "shorten" replaces the durations in the
+// copy. The parameter "targets" has the addresses of processes, by component.
 func startPrometheus(t *testing.T, shorten func(string) string, targets map[string]string) *server {
 	t.Helper()
 	dir := t.TempDir()
@@ -76,11 +76,11 @@ func startPrometheus(t *testing.T, shorten func(string) string, targets map[stri
 // series is a result of a query.
 type series struct {
 	Metric map[string]string
-	Value  [2]any   // time and value, of an instant query
+	Value  [2]any   // time and value of an instant query
 	Values [][2]any // of a range query
 }
 
-// get reads an answer of Prometheus.
+// The method "get" reads an answer of Prometheus.
 func (s *server) get(t *testing.T, path string, query url.Values) []series {
 	t.Helper()
 	response, err := http.Get("http://" + s.address + "/api/v1/" + path + "?" + query.Encode())
@@ -102,13 +102,14 @@ func (s *server) get(t *testing.T, path string, query url.Values) []series {
 	return answer.Data.Result
 }
 
-// query returns the series of an expression now.
+// The method "query" returns the current series of an expression.
 func (s *server) query(t *testing.T, expr string) []series {
 	t.Helper()
 	return s.get(t, "query", url.Values{"query": {expr}})
 }
 
-// value returns the value of an expression with one series, and false if it has none now.
+// The method "value" returns the current value of an expression with one series. It returns false if the expression has
+// no value.
 func (s *server) value(t *testing.T, expr string) (float64, bool) {
 	t.Helper()
 	all := s.query(t, expr)
@@ -123,7 +124,7 @@ func (s *server) value(t *testing.T, expr string) (float64, bool) {
 	return v, true
 }
 
-// above reports whether an expression has a value above a limit.
+// The method "above" reports whether an expression has a value above a limit.
 func (s *server) above(t *testing.T, expr string, limit float64) bool {
 	t.Helper()
 	v, ok := s.value(t, expr)
@@ -153,16 +154,18 @@ func (s *server) hasData(t *testing.T, expr string) bool {
 	return false
 }
 
-// short are the durations of the copy of the rules that the test uses. The shipped rules keep theirs.
+// short maps each duration of the rules to the duration in the copy that the test uses. The rules of the release do not
+// change.
 var short = map[string]string{"[1d]": "[10m]", "[2h]": "[20s]", "[1h]": "[1m]", "[15m]": "[20s]", "[10m]": "[10s]"}
 
-// shorten lets alerts fire within seconds: each waits 2 s instead of minutes, and looks back for seconds instead of hours.
+// shorten changes the rules so that alerts fire within seconds. Each alert waits 2 s instead of minutes, and looks back
+// for seconds instead of hours.
 func shorten(rules string) string {
 	rules = regexp.MustCompile(`\[\d+[smhd]\]`).ReplaceAllStringFunc(rules, func(long string) string { return cmp.Or(short[long], long) })
 	return regexp.MustCompile(`(?m)^(\s+for:) \S+$`).ReplaceAllString(rules, "$1 2s")
 }
 
-// budget is what the metrics of one process may cost.
+// The budget is the highest permitted cost of the metrics of one process.
 const (
 	mostSeries = 2000
 	mostScrape = 0.05 // seconds

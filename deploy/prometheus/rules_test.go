@@ -42,7 +42,7 @@ func read[T any](t *testing.T, file string) (out T) {
 	return out
 }
 
-// rules returns all rules. It fails the test if there is no recording rule or no alert.
+// The function "rules" returns all rules. It fails the test if it finds no recording rule or no alert.
 func rules(t *testing.T) (recorded, alerts []rule) {
 	t.Helper()
 	files, err := filepath.Glob("rules/*.yml")
@@ -152,7 +152,7 @@ func TestAlerts_EachHasASeverityAndARunbook(t *testing.T) {
 	}
 }
 
-// dashboard is what the tests need of a dashboard.
+// dashboard has the parts of a dashboard that the tests need.
 type dashboard struct {
 	Templating struct {
 		List []struct{ Name, Type, Definition string }
@@ -209,7 +209,8 @@ func TestDashboard_IsOrdered(t *testing.T) {
 	}
 }
 
-// queries returns all expressions of the dashboard, with values in place of its variables.
+// The function "queries" returns all expressions of the dashboard. It replaces the variables of the dashboard
+// by values.
 func queries(t *testing.T) (out []string) {
 	t.Helper()
 	d := read[dashboard](t, "../grafana/tuma.json")
@@ -244,8 +245,8 @@ func TestDashboard_QueriesParse(t *testing.T) {
 	promtool(t, "check", "rules", file)
 }
 
-// metrics returns the names of all series, from the table in docs/metrics.md, which a test of internal/metrics
-// compares with the code.
+// The function "metrics" returns the names of all series in the table of docs/metrics.md. A test of
+// internal/metrics compares this table with the code.
 func metrics(t *testing.T) map[string]bool {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(deploytest.Root, "docs/metrics.md"))

@@ -11,7 +11,7 @@ import (
 	"github.com/tuma-sms/tuma/deploy/deploytest"
 )
 
-// commands returns the lines of a runbook that run tuma.
+// The function "commands" returns the lines of a runbook that run tuma.
 func commands(t *testing.T, file string) (out []string) {
 	t.Helper()
 	text, err := os.ReadFile(file)
@@ -24,9 +24,9 @@ func commands(t *testing.T, file string) (out []string) {
 	return out
 }
 
-// TestRunbooks_CommandsRun runs all commands of each runbook against a Redis with the campaigns and the account
-// that they name, simulated gateways and a worker. A command may find nothing to do, but its arguments must be
-// right.
+// TestRunbooks_CommandsRun runs all commands of each runbook. It has a Redis with the campaigns and the account
+// in these commands, simulated gateways and a worker. A command need not have an effect, but its arguments must
+// be right.
 func TestRunbooks_CommandsRun(t *testing.T) {
 	t.Parallel()
 	tuma, redis, dir := deploytest.Tuma(t), deploytest.Redis(t, "--appendonly", "yes", "--maxmemory-policy", "noeviction"), t.TempDir()
@@ -69,7 +69,7 @@ func TestRunbooks_CommandsRun(t *testing.T) {
 	}
 }
 
-// run runs tuma, whose exit status must be one of those given.
+// run runs tuma. The exit status must be one of the given values.
 func run(t *testing.T, dir string, env []string, tuma string, args []string, want ...int) {
 	t.Helper()
 	if out, status := deploytest.Run(t, dir, env, tuma, args...); !slices.Contains(want, status) {

@@ -23,7 +23,7 @@ import (
 
 func TestMain(m *testing.M) { deploytest.Main(m) }
 
-// absolute returns the path of a file of this folder for a program that runs in another folder.
+// absolute returns the absolute path of a file in this folder, for a program that runs in another folder.
 func absolute(t *testing.T, file string) string {
 	t.Helper()
 	path, err := filepath.Abs(file)
@@ -46,14 +46,14 @@ func files(t *testing.T) []string {
 	return []string{filepath.Join(dir, "redis.conf"), "--aclfile", filepath.Join(dir, "users.acl")}
 }
 
-// server starts a Redis with redis.conf and users.acl, and with more arguments.
+// server starts a Redis with redis.conf, users.acl and the given further arguments.
 func server(t *testing.T, more ...string) string {
 	t.Helper()
 	return deploytest.Redis(t, append(files(t), more...)...)
 }
 
-// check runs `tuma check` with an account at the sandbox, and returns its output. It fails the test if
-// the command fails or warns.
+// The function "check" runs `tuma check` with an account at the sandbox. It fails the test if the command
+// fails or warns.
 func check(t *testing.T, url string, env ...string) {
 	t.Helper()
 	sandbox := deploytest.FreeAddress(t)
@@ -73,8 +73,8 @@ func check(t *testing.T, url string, env ...string) {
 	}
 }
 
-// TestACL_IsThatOfTheREADME: users.acl has the rights that README.md names. CI runs all end-to-end tests with
-// these rights.
+// TestACL_IsThatOfTheREADME checks that users.acl has the rights that README.md names. CI runs all end-to-end
+// tests with these rights.
 func TestACL_IsThatOfTheREADME(t *testing.T) {
 	t.Parallel()
 	var want string
@@ -88,7 +88,7 @@ func TestACL_IsThatOfTheREADME(t *testing.T) {
 	}
 }
 
-// TestRedisConf: tuma check accepts a Redis with redis.conf, and only with the password.
+// TestRedisConf checks that `tuma check` accepts a Redis with redis.conf, but only with the password.
 func TestRedisConf(t *testing.T) {
 	t.Parallel()
 	address := server(t)
@@ -113,7 +113,7 @@ func TestRedisConf(t *testing.T) {
 	}
 }
 
-// TestTLS: if Redis runs with tls.conf, `tuma check` works only with a rediss:// URL.
+// TestTLS checks that with tls.conf, `tuma check` works only with a rediss:// URL.
 func TestTLS(t *testing.T) {
 	t.Parallel()
 	ca, cert, key := certificates(t)
@@ -132,7 +132,7 @@ func TestTLS(t *testing.T) {
 	}
 }
 
-// certificates writes a CA and a certificate of 127.0.0.1, and returns the paths.
+// The function "certificates" writes a CA and a certificate of 127.0.0.1. It returns the paths of the files.
 func certificates(t *testing.T) (ca, cert, key string) {
 	t.Helper()
 	dir := t.TempDir()
@@ -169,8 +169,8 @@ func certificates(t *testing.T) (ca, cert, key string) {
 	return write("ca.crt", "CERTIFICATE", rootDER), write("redis.crt", "CERTIFICATE", leafDER), write("redis.key", "EC PRIVATE KEY", keyDER)
 }
 
-// TestSentinel: three Sentinels with sentinel.conf promote a replica when the master is killed, and tuma
-// check accepts the new master.
+// TestSentinel checks that three Sentinels with sentinel.conf promote a replica after the master is killed,
+// and that `tuma check` accepts the new master.
 func TestSentinel(t *testing.T) {
 	t.Parallel()
 	binary := deploytest.Tool(t, "redis-server", "redis-server")
@@ -215,7 +215,7 @@ func TestSentinel(t *testing.T) {
 	check(t, url)
 }
 
-// TestCluster: six nodes with cluster.conf form a cluster that tuma check accepts.
+// TestCluster checks that six nodes with cluster.conf form a cluster which `tuma check` accepts.
 func TestCluster(t *testing.T) {
 	t.Parallel()
 	var nodes []string

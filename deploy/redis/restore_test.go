@@ -15,7 +15,8 @@ import (
 	"github.com/tuma-sms/tuma/deploy/deploytest"
 )
 
-// installation is a Tuma in processes: the sandbox, and commands with the configuration of a folder.
+// installation is a Tuma whose parts run as processes. It has the sandbox, and commands with the configuration of
+// a folder.
 type installation struct {
 	t            *testing.T
 	dir, sandbox string
@@ -40,7 +41,7 @@ windows: off
 	return in
 }
 
-// The method must runs a tuma command at the Redis of an address. It fails the test if the command fails.
+// The method "must" runs a tuma command with the Redis at an address. It fails the test if the command fails.
 func (in *installation) must(redis string, args ...string) string {
 	in.t.Helper()
 	out, status := deploytest.Run(in.t, in.dir, []string{"TUMA_REDIS_URL=redis://" + redis}, deploytest.Tuma(in.t), args...)
@@ -73,7 +74,7 @@ func (in *installation) get(url string) string {
 	return string(body)
 }
 
-// stats returns what the sandbox has accepted.
+// stats returns how many messages the sandbox has accepted, and how many of them are duplicates.
 func (in *installation) stats() (accepted, duplicates int) {
 	in.t.Helper()
 	var got struct{ Accepted, Duplicates int }
@@ -83,7 +84,7 @@ func (in *installation) stats() (accepted, duplicates int) {
 	return got.Accepted, got.Duplicates
 }
 
-// accepted returns how many recipients of a campaign are recorded as accepted.
+// The method "accepted" returns how many recipients of a campaign have the status accepted.
 func (in *installation) accepted(redis, id string) int {
 	in.t.Helper()
 	var got struct{ Accepted int }
@@ -115,9 +116,9 @@ func (in *installation) restore(backup string) (address string) {
 	return address
 }
 
-// TestRestore follows "Backup and restore" of docs/operations.md: the test restores a Redis from a backup that
-// was made in the middle of a campaign. On this Redis, Tuma starts held and sends nothing until the test releases
-// it. Then Tuma repeats the messages that were sent after the backup.
+// TestRestore follows the section "Backup and restore" of docs/operations.md. The test restores a Redis from a
+// backup that was made in the middle of a campaign. With this Redis, the accounts are held at first, and Tuma
+// sends nothing until the test releases them. Then Tuma repeats the messages that were sent after the backup.
 func TestRestore(t *testing.T) {
 	t.Parallel()
 	in := newInstallation(t)
@@ -134,7 +135,7 @@ func TestRestore(t *testing.T) {
 	}
 	in.must(old, "send", "--id", "c", "--via", "at", "--body", "Hello.", "--file", "list.csv", "--yes")
 	deploytest.Wait(t, "a campaign that has begun", func() bool { return in.accepted(old, "c") >= 50 })
-	in.must(old, "rate", "at", "10/s") // so that the campaign is still under way when the backup is made
+	in.must(old, "rate", "at", "10/s") // so that the campaign is still being sent when the backup is made
 	backup := filepath.Join(in.dir, "backup.rdb")
 	oldHost, oldPort, _ := net.SplitHostPort(old)
 	if out, status := deploytest.Run(t, in.dir, nil, cli, "-h", oldHost, "-p", oldPort, "--rdb", backup); status != 0 {
@@ -166,7 +167,7 @@ func TestRestore(t *testing.T) {
 		t.Errorf("the paused campaign has %d accepted recipients, want %d as in the backup", now, before)
 	}
 
-	// The page warns of this: once released, the restored campaign repeats the messages that were sent after the
+	// The page warns that after the release, the restored campaign repeats the messages that were sent after the
 	// backup.
 	in.must(restored, "rate", "at", "default")
 	in.must(restored, "release", "at")

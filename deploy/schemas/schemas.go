@@ -1,4 +1,5 @@
-// Package schemas finds the schemas of objects of Kubernetes in the modules of their projects.
+// Package schemas finds the schemas of Kubernetes objects in the Go modules of the projects that define
+// them.
 package schemas
 
 import (
@@ -8,11 +9,11 @@ import (
 	"os/exec"
 )
 
-// Source is a module that carries schemas of objects. Its version and checksum are fixed, so the proxy
-// cannot change what a test accepts.
+// Source is a module that carries schemas of objects. Its version and checksum are fixed, so the module
+// proxy cannot change the result of a test.
 type Source struct{ Module, Version, Sum string }
 
-// KubernetesVersion is the version whose API the manifests are checked against.
+// KubernetesVersion is the version of the API with which the manifests are checked.
 const KubernetesVersion = "v1.33.4"
 
 // Kubernetes has the OpenAPI documents of the API server in the folder api.
@@ -24,7 +25,7 @@ var (
 	externalSecrets = Source{"github.com/external-secrets/external-secrets", "v1.3.2", "h1:u2J8RjlHIeF0oZCqtl92adI/uZWUwOesJIDkfql6LqQ="}
 )
 
-// Definition is a file of a module that defines a kind that is not part of Kubernetes.
+// Definition is a file of a module. The file defines a kind that is not part of Kubernetes.
 type Definition struct {
 	Source
 	File string
@@ -42,7 +43,7 @@ var Custom = map[string]Definition{
 // checksum differs.
 func (s Source) Dir() (string, error) {
 	cmd := exec.Command("go", "mod", "download", "-json", s.Module+"@"+s.Version)
-	cmd.Dir = os.TempDir() // so that no go.mod interferes
+	cmd.Dir = os.TempDir() // so that no go.mod of another module applies
 	out, err := cmd.Output()
 	if err != nil {
 		return "", fmt.Errorf("download %s: %w: %s", s.Module, err, out)
