@@ -1,5 +1,5 @@
-// Package announce logs what all workers see but only one of them should log: the start and the end
-// of a campaign, pauses, and holds of accounts.
+// Package announce logs events that all workers see but only one worker should log. These are the start
+// and the end of a campaign, pauses, and holds of accounts.
 package announce
 
 import (
@@ -16,10 +16,10 @@ import (
 	"github.com/tuma-sms/tuma/internal/tracing"
 )
 
-// Announcer logs events once for all workers on one Redis: the list in Index names the events that
-// were logged. If the worker dies right after it has entered an event, the event is not logged. Set
-// the exported fields before the first call. The methods are safe for concurrent use, except
-// Accounts, Pause and Progress, which the sweeper calls.
+// Announcer logs each event once for all workers on one Redis. The list in Index names the events
+// that were logged. If the worker dies right after it has entered an event, the event is not
+// logged. Set the exported fields before the first call. The methods are safe for concurrent use,
+// except Accounts, Pause and Progress, which the sweeper calls.
 type Announcer struct {
 	Ledger *ledger.Ledger
 	Log    zerolog.Logger
@@ -27,13 +27,13 @@ type Announcer struct {
 	mu    sync.Mutex
 	known map[string]bool // events known to be in the list in Redis
 
-	progress map[string]progress // of the running campaigns; only the sweeper uses it
-	standing map[string]standing // holds and pauses; nil until the list was read
+	progress map[string]progress // the progress of the running campaigns; only the sweeper uses it
+	standing map[string]standing // holds and pauses; nil before the list was read
 }
 
 // keepEnd and keepHold are how long the list keeps an event. A campaign stays in the open index for
-// a few minutes after its end. After these minutes no worker looks at the campaign again, so that
-// keepEnd may be short.
+// a few minutes after its end. After these minutes no worker reads the campaign again, so keepEnd
+// may be short.
 const (
 	keepEnd  = time.Hour
 	keepHold = 7 * 24 * time.Hour
@@ -42,9 +42,9 @@ const (
 // maxKnown limits the memory of an Announcer.
 const maxKnown = 10_000
 
-// first enters the event in the list, and reports whether the event is new there. Before that, it writes e
-// to the event stream, unless e is nil. If the worker dies between these two steps, another worker writes
-// e again.
+// The method "first" enters the event in the list, and reports whether the event is new in the list.
+// Before that, it writes the parameter e to the event stream, unless e is nil. If the worker dies between
+// these two steps, another worker writes e again.
 func (a *Announcer) first(ctx context.Context, event string, at time.Time, keep time.Duration, e *events.Event) (bool, error) {
 	a.mu.Lock()
 	known := a.known[event]
@@ -71,14 +71,15 @@ func (a *Announcer) first(ctx context.Context, event string, at time.Time, keep 
 }
 
 // eventName returns the name of an event in the list. Two events of the same kind differ in the
-// parameter since.
+// parameter "since".
 func eventName(kind, what string, since time.Time) string {
 	return fmt.Sprintf("%s %s %d", kind, what, since.UnixMilli())
 }
 
-// Started logs that the planning of a campaign of total recipients has begun. A campaign of one
-// message is logged at debug level, by every worker that starts to plan it. An error of Redis is
-// logged at debug level, because it only costs a log line.
+// Started logs that the planning of a campaign has begun. The parameter "total" is the number of
+// its recipients. A campaign of one message is logged at debug level, by every worker that
+// starts to plan it. An error of Redis is logged at debug level, because its only effect is a
+// missing log line.
 func (a *Announcer) Started(ctx context.Context, id string, total int) {
 	if total < 2 {
 		a.Log.Debug().Func(tracing.LogID(tracing.ID(ctx))).Str("campaign", id).Msg("campaign of one message started")
@@ -108,9 +109,9 @@ func (a *Announcer) started(ctx context.Context, id string) error {
 	return nil
 }
 
-// EndedNow logs the end of a campaign with total recipients. The last recipient has just been
-// settled. A campaign of one message is logged at debug level. After an error of Redis, the next
-// sweep logs the end.
+// EndedNow logs the end of a campaign whose last recipient has just been settled. The parameter
+// "total" is the number of its recipients. A campaign of one message is logged at debug level.
+// After an error of Redis, the next sweep logs the end.
 func (a *Announcer) EndedNow(ctx context.Context, id string, total int) {
 	if total < 2 {
 		a.Log.Debug().Func(tracing.LogID(tracing.ID(ctx))).Str("campaign", id).Msg("campaign of one message ended")

@@ -22,7 +22,7 @@ const progressEvery = time.Second
 
 // Progress writes the counts of a running campaign to the event stream, if they have changed and at
 // least progressEvery has passed since the campaign's last progress event. After an error of Redis,
-// the next sweep writes them.
+// the next sweep writes these counts.
 func (a *Announcer) Progress(ctx context.Context, sum ledger.Summary) error {
 	if !sum.FinishedAt.IsZero() {
 		delete(a.progress, sum.ID)
@@ -42,7 +42,8 @@ func (a *Announcer) Progress(ctx context.Context, sum ledger.Summary) error {
 	return nil
 }
 
-// publish writes e to the event stream, unless the event of that name has been announced.
+// publish writes the event e to the event stream, unless an event with the given name has been
+// announced.
 func (a *Announcer) publish(ctx context.Context, name string, e events.Event) error {
 	if done, err := a.Ledger.Index().WasAnnounced(ctx, name); err != nil || done {
 		return err
@@ -50,8 +51,8 @@ func (a *Announcer) publish(ctx context.Context, name string, e events.Event) er
 	return a.write(ctx, e)
 }
 
-// write appends e to the event stream. Without the right to do so, it does nothing: the log must not
-// depend on that right.
+// write appends the event e to the event stream. If the user of Redis lacks this right, the method
+// returns no error, because the log must not depend on that right.
 func (a *Announcer) write(ctx context.Context, e events.Event) error {
 	err := events.New(a.Ledger.Runner(), 0).Add(ctx, e)
 	if redis.IsPermissionError(err) {

@@ -11,7 +11,7 @@ import (
 	"github.com/tuma-sms/tuma/internal/ledger"
 )
 
-// classOf returns the class of a campaign; a campaign without a class is marketing.
+// classOf returns the class of a campaign. A campaign without a class is marketing.
 func classOf(sum ledger.Summary) campaign.Class { return cmp.Or(sum.Spec.Class, campaign.Marketing) }
 
 // sortedReasons returns the reasons for which recipients were skipped, in alphabetical order.

@@ -21,7 +21,7 @@ type standing struct {
 	since      time.Time
 }
 
-// The kinds of events that begin and end.
+// These are the kinds of events that have a beginning and an end.
 const (
 	held, released  = "held", "released"
 	paused, resumed = "paused", "resumed"
@@ -29,9 +29,9 @@ const (
 
 var ends = map[string]string{held: released, paused: resumed}
 
-// readStanding reads from the list of events in Redis the holds and pauses that began and have not
-// ended. So a worker that takes over the sweep also logs the end of a hold whose beginning another
-// worker logged.
+// readStanding reads the list of events in Redis. It finds the holds and pauses that have begun
+// and have not ended. So a worker that takes over the sweep also logs the end of a hold, even if
+// another worker logged its beginning.
 func (a *Announcer) readStanding(ctx context.Context) error {
 	if a.standing != nil {
 		return nil
@@ -56,7 +56,8 @@ func (a *Announcer) readStanding(ctx context.Context) error {
 	return nil
 }
 
-// begun records that a hold or a pause began at the time since, and reports whether to log it.
+// begun records that a hold or a pause began at the time "since". It reports whether this worker must
+// log the beginning.
 func (a *Announcer) begun(ctx context.Context, kind, what string, since, now time.Time, e *events.Event) (bool, error) {
 	first, err := a.first(ctx, eventName(kind, what, since), now, keepHold, e)
 	if err == nil {
@@ -66,7 +67,7 @@ func (a *Announcer) begun(ctx context.Context, kind, what string, since, now tim
 }
 
 // The method "over" forgets a hold or a pause that has ended. The result "since" is when it began. The
-// result first is true if this worker must log the end, because no other worker did.
+// result "first" is true if this worker must log the end, because no other worker has logged it.
 func (a *Announcer) over(ctx context.Context, kind, what string, now time.Time, e *events.Event) (since time.Time, first bool, err error) {
 	was, ok := a.standing[kind+" "+what]
 	if !ok {
@@ -79,8 +80,8 @@ func (a *Announcer) over(ctx context.Context, kind, what string, now time.Time, 
 	return was.since, first, err
 }
 
-// Accounts logs each hold of an account when it begins, and its release. now is the time by Redis'
-// clock. A hold that begins and ends between two sweeps is not logged.
+// Accounts logs the beginning of each hold of an account, and its release. The parameter "now" is the
+// time by Redis' clock. A hold that begins and ends between two sweeps is not logged.
 func (a *Announcer) Accounts(ctx context.Context, holds map[string]accounts.Hold, now time.Time) error {
 	if err := a.readStanding(ctx); err != nil {
 		return err
@@ -120,8 +121,8 @@ func (a *Announcer) Accounts(ctx context.Context, holds map[string]accounts.Hold
 	return nil
 }
 
-// Pause logs when a campaign was paused, and when it was resumed, cancelled or has ended. now is
-// the time by Redis' clock.
+// Pause logs when a campaign was paused. It also logs when the campaign was resumed, was cancelled or
+// has ended. The parameter "now" is the time by Redis' clock.
 func (a *Announcer) Pause(ctx context.Context, sum ledger.Summary, now time.Time) error {
 	if err := a.readStanding(ctx); err != nil {
 		return err

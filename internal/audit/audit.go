@@ -1,5 +1,5 @@
-// Package audit records who changed what. The records are in a bounded stream in Redis, which `tuma
-// audit` and the HTTP API read.
+// Package audit records changes and their callers. The records are in a bounded stream in Redis, which
+// `tuma audit` and the HTTP API read.
 package audit
 
 import (
@@ -25,23 +25,23 @@ const (
 
 // Entry is one change. It has no number, text or secret.
 type Entry struct {
-	// Cursor is the position of the entry, with which a later read continues.
+	// Cursor is the position of the entry. A later read can continue after this position.
 	Cursor string    `json:"cursor"`
 	At     time.Time `json:"at"`
-	// Who names the caller: a key by name and ID, or a user and the host of a command.
+	// Who names the caller: the name and ID of a key, or the user and the host of a command.
 	Who string `json:"who"`
 	// The field What is the verb, such as "campaign.pause". Object is the thing that was changed, such as
 	// the ID of a campaign.
 	What   string `json:"what"`
 	Object string `json:"object"`
-	// Detail is more about the change, such as a new rate. It may be empty.
+	// Detail is a further fact about the change, such as a new rate. It may be empty.
 	Detail string `json:"detail,omitempty"`
 }
 
 // Log writes and reads entries. It is safe for concurrent use.
 type Log struct{ rdb redis.UniversalClient }
 
-// New returns the Log in a Redis. The caller remains responsible for closing the client.
+// New returns the Log in a Redis. The caller must close the client.
 func New(rdb redis.UniversalClient) *Log { return &Log{rdb} }
 
 // Add records a change.
@@ -54,7 +54,8 @@ func (l *Log) Add(ctx context.Context, e Entry) error {
 	return nil
 }
 
-// Entries yields the entries after a cursor, the oldest first. An empty cursor means from the oldest.
+// Entries yields the entries after a cursor, the oldest first. With an empty cursor it begins with the
+// oldest entry.
 func (l *Log) Entries(ctx context.Context, after string) iter.Seq2[Entry, error] {
 	return func(yield func(Entry, error) bool) {
 		for {

@@ -20,8 +20,8 @@ import (
 const Timeout = 10 * time.Second
 
 const (
-	// Tick is how often Poll is called. A balance is due every pollEvery. While the account is held
-	// for credit, its balance is due at each tick, even if no work waits.
+	// Tick is the interval between two calls of Poll. A balance is due after each pollEvery. While
+	// the account is held for credit, its balance is due at each tick, even if no work waits.
 	Tick      = 30 * time.Second
 	pollEvery = 5 * time.Minute
 )
@@ -34,12 +34,12 @@ type Balances struct {
 	}
 	Log zerolog.Logger
 
-	polled bool // whether Poll has been called
+	polled bool // polled is true once Poll has been called.
 }
 
-// Ask requests the balance of the account with this name from its gateway, stores it on the account
-// card, and returns it as text. If the gateway cannot report a balance, or the request fails, Ask
-// returns "". It logs the error of a failed request.
+// Ask requests the balance of the account with the given name from its gateway, stores the balance
+// on the account card, and returns the balance as text. If the gateway cannot report a balance, or
+// the request fails, Ask returns "". It logs the error of a failed request.
 func (b *Balances) Ask(ctx context.Context, account string, p providers.Provider) string {
 	can, ok := p.(providers.Balancer)
 	if !ok {
@@ -67,9 +67,9 @@ func (b *Balances) Store(ctx context.Context, account string, x providers.Balanc
 	}
 }
 
-// Poll requests the balances of the accounts whose balance is due. served holds the provider of
-// each account, by name. The first call of Poll requests all balances. A balance that another
-// worker has read recently is not due.
+// Poll requests the balances of the accounts whose balance is due. The parameter "served" maps
+// the name of each account to its provider. The first call of Poll requests all balances. If
+// another worker has read a balance recently, that balance is not due.
 func (b *Balances) Poll(ctx context.Context, served map[string]providers.Provider) error {
 	now, err := b.Clock.Now(ctx)
 	if err != nil {
@@ -92,7 +92,7 @@ func (b *Balances) Poll(ctx context.Context, served map[string]providers.Provide
 	return nil
 }
 
-// Request requests the balance from a gateway. It returns a panic of the provider as an error.
+// Request requests the balance from a gateway. If the provider panics, Request returns an error.
 func Request(ctx context.Context, b providers.Balancer) (got providers.Balance, err error) {
 	defer func() {
 		if r := recover(); r != nil {

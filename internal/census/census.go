@@ -1,6 +1,7 @@
-// Package census counts, for all workers together, what waits, what is held and how many workers are
-// needed. The worker that sweeps takes a census every few seconds and stores it in Redis. Every worker
-// and every `tuma serve` reads the census there, so that a scrape of metrics examines no campaign.
+// Package census counts, for all workers together, the waiting messages, the holds and the number of
+// workers that are needed. The worker that sweeps takes a census every few seconds and stores it in
+// Redis. Every worker and every `tuma serve` reads this census, so that a scrape of metrics need not
+// read the campaigns.
 package census
 
 import (
@@ -19,7 +20,8 @@ import (
 // Census is the state of all accounts and campaigns at one time.
 type Census struct {
 	At time.Time `json:"at"` // by Redis' clock
-	// Workers is the number of live workers. Desired is how many workers can be busy; see Desired.
+	// Workers is the number of live workers. Desired is how many workers can be busy. See the
+	// function Desired.
 	Workers int `json:"workers"`
 	Desired int `json:"desired"`
 	// Campaigns is the number of campaigns by state.
@@ -34,7 +36,7 @@ type Account struct {
 	Name     string  `json:"name"`
 	Provider string  `json:"provider"`
 	Rate     float64 `json:"rate"` // units a second; 0: unlimited
-	// Backlog is the number of messages of each class that may be sent now; see Taker.Note. Oldest is
+	// Backlog is the number of messages of each class that may be sent now. See Taker.Note. Oldest is
 	// how long, in seconds, the oldest campaign with such messages has waited.
 	Backlog map[campaign.Class]int     `json:"backlog,omitempty"`
 	Oldest  map[campaign.Class]float64 `json:"oldest,omitempty"`
@@ -51,11 +53,12 @@ type Account struct {
 
 const (
 	censusKey = script.KeyPrefix + "census" // JSON of the last Census
-	loadKey   = script.KeyPrefix + "load"   // hash: the Load of each worker, by the worker's name
+	loadKey   = script.KeyPrefix + "load"   // a hash in Redis: the name of each worker, with its Load
 	// keepFor is how long Redis keeps a census that no worker renews.
 	keepFor = 24 * time.Hour
-	// loadLife is how long a load counts after its worker last stored it. A worker stores its load every few
-	// seconds. The load of a worker that has ended still shows how fast its gateways answer.
+	// loadLife is how long a load counts after its worker last stored it. A worker stores its load
+	// every few seconds. The load of a worker that has ended still counts for this time, because it
+	// shows how fast the gateways answer.
 	loadLife = 15 * time.Minute
 )
 
@@ -77,7 +80,8 @@ func (s *Store) Save(ctx context.Context, c Census) error {
 	return nil
 }
 
-// Last returns the stored census and its age by Redis' clock. ok is false if there is none.
+// Last returns the stored census and its age by Redis' clock. The result "ok" is false if Redis has
+// no census.
 func (s *Store) Last(ctx context.Context) (c Census, age time.Duration, ok bool, err error) {
 	var text *redis.StringCmd
 	var clock *redis.TimeCmd
@@ -97,7 +101,7 @@ func (s *Store) Last(ctx context.Context) (c Census, age time.Duration, ok bool,
 	return c, clock.Val().Sub(c.At), true, nil
 }
 
-// SaveLoad stores the loads of a worker's accounts, by account.
+// SaveLoad stores the load of each account of a worker.
 func (s *Store) SaveLoad(ctx context.Context, worker string, now time.Time, loads map[string]Load) error {
 	text, err := json.Marshal(workerLoad{At: now.UnixMilli(), Accounts: loads})
 	if err == nil {
@@ -116,7 +120,7 @@ type workerLoad struct {
 }
 
 // Loads returns the load of each account, over all workers. It removes the loads of workers that have
-// stored none for loadLife.
+// not stored a load for loadLife.
 func (s *Store) Loads(ctx context.Context, now time.Time) (map[string]Load, error) {
 	all, err := s.rdb.HGetAll(ctx, loadKey).Result()
 	if err != nil {

@@ -3,29 +3,31 @@ package census
 import "math"
 
 const (
-	// firstP95 is the duration of a call, in seconds, that is assumed before an account has made calls.
+	// firstP95 is the assumed duration of a call, in seconds, before an account has made calls.
 	firstP95 = 1.0
-	// drainWithin is within how many seconds the backlog of an account without a rate is to be sent.
+	// drainWithin is the time, in seconds, in which the workers should send the backlog of an account
+	// without a rate.
 	drainWithin = 60.0
 )
 
-// Demand is what the number of desired workers depends on, for one account.
+// Demand has the values of one account on which the number of desired workers depends.
 type Demand struct {
 	// Backlog is the number of messages that may be sent now. It is 0 if the account is held.
 	Backlog int
-	// Rate is the account's rate in units a second; 0: unlimited.
+	// Rate is the account's rate in units a second. 0 means unlimited.
 	Rate float64
-	// PerCall and UnitsPerCall are the mean numbers of recipients and of units of a call; at least 1.
+	// PerCall and UnitsPerCall are the mean numbers of recipients and of units of a call. Both are at
+	// least 1.
 	PerCall, UnitsPerCall float64
-	// P95 is the duration of a call in seconds; 0: not known.
+	// P95 is the duration of a call in seconds. 0 means that it is not known.
 	P95 float64
 	// Concurrency is how many calls one worker makes at once.
 	Concurrency int
 }
 
-// calls returns how many calls the account can keep in flight. With a rate, these are as many calls of
-// this duration as the rate allows. Without a rate, these are as many as send the backlog within a
-// minute. The result is never more than the number of calls that wait.
+// The method "calls" returns how many calls the account can keep in flight. With a rate, the result is
+// the number of calls of this duration that the rate allows. Without a rate, it is the number of calls
+// that send the backlog within a minute. The result is never more than the number of waiting calls.
 func (d Demand) calls() float64 {
 	p95 := d.P95
 	if p95 <= 0 {

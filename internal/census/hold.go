@@ -10,14 +10,14 @@ const (
 	HeldCredit        = "credit"
 	HeldCredentials   = "credentials"
 	HeldConfiguration = "configuration"
-	HeldBreaker       = "breaker" // too many calls failed, or nothing was accepted
+	HeldBreaker       = "breaker" // too many calls failed, or no message was accepted
 	HeldByHand        = "hand"
 )
 
 // HoldKinds are all kinds of holds.
 var HoldKinds = []string{HeldCredit, HeldCredentials, HeldConfiguration, HeldBreaker, HeldByHand}
 
-// kindOf returns the kind of a hold, or "" if h holds nothing.
+// kindOf returns the kind of a hold, or "" if the account is not held.
 func kindOf(h accounts.Hold) string {
 	switch {
 	case !h.Held():

@@ -8,17 +8,19 @@ import (
 	"time"
 )
 
-// Load is what a worker has measured of the calls of one account within the last minute with calls.
+// Load has the measurements of a worker for the calls of one account, in the last minute in which the
+// account had calls.
 type Load struct {
 	Calls int `json:"n"`
 	// Recipients and Units are the sums over the calls. Units has the unit of the account's rate.
 	Recipients int `json:"r"`
 	Units      int `json:"u"`
-	// P95 is the duration, in seconds, that 95 % of the calls did not exceed. It is up to 42 % too long.
+	// P95 is the duration, in seconds, that 95 % of the calls did not exceed. The measured value may be
+	// up to 42 % too long.
 	P95 float64 `json:"p"`
 }
 
-// plus returns the load of two workers together. The P95 is the mean, weighted by calls.
+// The method "plus" returns the load of two workers together. The P95 is the mean, weighted by calls.
 func (l Load) plus(m Load) Load {
 	if calls := l.Calls + m.Calls; calls > 0 {
 		l.P95 = (l.P95*float64(l.Calls) + m.P95*float64(m.Calls)) / float64(calls)
@@ -27,8 +29,8 @@ func (l Load) plus(m Load) Load {
 	return l
 }
 
-// Recorder measures the calls of one account in one worker. Note costs a few atomic additions. A
-// Recorder is safe for concurrent use; its zero value is ready to use.
+// Recorder measures the calls of one account in one worker. A call of Note costs a few atomic
+// additions. A Recorder is safe for concurrent use, and its zero value is ready to use.
 type Recorder struct {
 	current atomic.Pointer[span]
 	mu      sync.Mutex
@@ -37,14 +39,14 @@ type Recorder struct {
 	last    Load // the last load with calls
 }
 
-// span holds the calls of some time.
+// span counts the calls in a span of time.
 type span struct {
 	calls, recipients, units atomic.Int64
 	buckets                  [buckets]atomic.Int64
 }
 
 // buckets is the number of buckets of a span. Two buckets cover a power of two of microseconds, so the
-// last bucket begins above nine minutes.
+// last bucket begins at more than nine minutes.
 const buckets = 60
 
 // spanLife is how long calls are collected in one span. A load covers one or two spans.
@@ -83,8 +85,8 @@ func bucketEnd(i int) float64 {
 	return 2 * start / 1e6
 }
 
-// Load returns the load of the last 30 to 60 s. If there was no call, it returns the last load that had
-// calls, because a gateway is likely to answer as fast as before.
+// Load returns the load of the last 30 to 60 s. If no call was made in this time, it returns the last
+// load that had calls, because the gateway will probably answer as fast as before.
 func (r *Recorder) Load(now time.Time) Load {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -33,7 +33,7 @@ type place struct {
 	class   campaign.Class
 }
 
-// waiting is the backlog of one account and class. since is when its oldest campaign became due.
+// waiting is the backlog of one account and class. The field "since" is when its oldest campaign became due.
 type waiting struct {
 	messages int
 	since    time.Time
@@ -45,11 +45,11 @@ const (
 	// doubtfulEvery is how often doubtful calls are counted. A count reads the batches of all campaigns that have calls in
 	// flight.
 	doubtfulEvery = 10 * time.Second
-	// endedStep is how many ended campaigns one census looks at.
+	// endedStep is how many ended campaigns one census reads.
 	endedStep = 500
 )
 
-// Begin begins a census, if one is due. It reports whether it did.
+// Begin begins a census if a census is due. It reports whether it has begun one.
 func (t *Taker) Begin(now time.Time) bool {
 	if !t.taken.IsZero() && now.Sub(t.taken) < every && now.After(t.taken) {
 		return false
@@ -63,12 +63,12 @@ func (t *Taker) Begin(now time.Time) bool {
 }
 
 // Note counts one open campaign. Its backlog at an account is the number of recipients that wait for the
-// account, unless the campaign is paused, begins later, or is outside its sending hours there. Before
-// planning, only a campaign that names its account has a backlog.
+// account, unless the campaign is paused, begins later, or is outside its sending hours at this account.
+// Before planning, only a campaign that names its account has a backlog.
 func (t *Taker) Note(ctx context.Context, sum ledger.Summary) error {
 	t.open[sum.ID] = true
 	if sum.State == campaign.Done || sum.State == campaign.Cancelled {
-		return nil // End counts the campaigns that have ended
+		return nil // the method End counts the campaigns that have ended
 	}
 	t.campaigns[sum.State]++
 	err := t.noteDoubtful(ctx, sum)
@@ -110,8 +110,9 @@ func (t *Taker) Note(ctx context.Context, sum ledger.Summary) error {
 	return err
 }
 
-// hours reports whether a campaign is within its sending hours at an account, as far as claims have
-// shown. opened is when the hours last began; zero if no claim was refused for them.
+// The method "hours" reports whether a campaign is within its sending hours at an account. It knows this only from
+// refused claims. The result "opened" is when the hours last began. It is zero if no claim was refused because of
+// sending hours.
 func (t *Taker) hours(sum ledger.Summary, account string) (open bool, opened time.Time) {
 	streams, closed := 0, 0
 	for _, s := range sum.Streams {
@@ -128,8 +129,8 @@ func (t *Taker) hours(sum ledger.Summary, account string) (open bool, opened tim
 	return streams == 0 || closed < streams, opened
 }
 
-// noteDoubtful counts the doubtful calls of a campaign, once every doubtfulEvery. It reads nothing for
-// a campaign without calls in flight, and most campaigns have none.
+// noteDoubtful counts the doubtful calls of a campaign, once every doubtfulEvery. It reads nothing for a campaign
+// without calls in flight. Most campaigns have no calls in flight.
 func (t *Taker) noteDoubtful(ctx context.Context, sum ledger.Summary) error {
 	if sum.InFlight.Recipients == 0 {
 		delete(t.doubtful, sum.ID)
@@ -208,8 +209,8 @@ func (t *Taker) account(a accounts.Account) Account {
 	return x
 }
 
-// demandOf returns what an account needs of workers. The backlog of a class counts only if the
-// account's hold does not stop that class.
+// demandOf returns the demand of an account for workers. The backlog of a class counts only if the account's hold
+// does not stop that class.
 func demandOf(a accounts.Account, x Account, l Load) Demand {
 	d := Demand{Rate: a.Rate, Concurrency: a.Concurrency, PerCall: 1, UnitsPerCall: 1, P95: l.P95}
 	for class, n := range x.Backlog {

@@ -20,18 +20,18 @@ type Account struct {
 	Name string
 	line int
 	file string
-	// Kind is the account's provider; the zero Kind if the configuration names no known provider.
+	// Kind is the account's provider. It is the zero Kind if the configuration names no known provider.
 	Kind providers.Kind
 	// Login has the names of the login fields that the account must set.
 	Login []string
 	// Info describes the provider. Info is set even if the account lacks a required value.
 	Info providers.Info
-	// BaseURL is the address of the gateway; empty: the provider's own address.
+	// BaseURL is the address of the gateway. If it is empty, the provider's own address applies.
 	BaseURL string
 	// Worker is the account for a worker. Its Provider is nil if a value is missing.
 	Worker worker.Account
-	// CallbackSecrets are the secrets of the account's callback URLs: none, one, or two during a
-	// rotation.
+	// CallbackSecrets are the secrets of the account's callback URLs. The slice has at most one secret, or two
+	// secrets during a rotation.
 	CallbackSecrets []providers.Secret
 	// HasCallbackKey is true if the configuration has a key for callback secrets, even if its value is
 	// missing.
@@ -39,12 +39,12 @@ type Account struct {
 	// NamesCallback is true if each call names the URL to which the gateway posts its delivery reports (Worker.CallbackURL).
 	NamesCallback bool
 	callbackURL   entry
-	// Polled is true if tuma serve asks the gateway for delivery reports, at ReportRate, because the gateway
-	// does not post them. Without a setting, ReportRate is 0.
+	// Polled is true if `tuma serve` asks the gateway for delivery reports, because the gateway does not post its
+	// reports. ReportRate is the rate of these requests. If it is not configured, it is 0.
 	Polled     bool
 	ReportRate ratelimit.Rate
-	// missing are required values that are not set, such as a secret or an environment variable. Only
-	// commands that use this account fail.
+	// missing are required values that are not set, such as a secret or an environment variable. If a value is
+	// missing, only commands that use this account fail.
 	missing []problem
 }
 
@@ -56,8 +56,8 @@ func (a *Account) Ready() error {
 	return &Error{file: a.file, problems: a.missing}
 }
 
-// Missing returns an *Error with everything that the given accounts lack, in the order of the file,
-// or nil if they lack nothing.
+// Missing returns an *Error with all missing values of the given accounts, in the order of the file. It returns nil
+// if no value is missing.
 func (c *Config) Missing(accounts []*Account) error {
 	r := reader{file: c.File}
 	for _, acc := range accounts {
@@ -85,7 +85,7 @@ func (r *reader) accounts(e entry) []*Account {
 	return all
 }
 
-// account reads one account: first the keys that every account may have, then the keys of its
+// account reads one account. It first reads the keys that every account may have, and then the keys of the account's
 // provider.
 func (r *reader) account(name string, e entry) *Account {
 	acc := &Account{Name: name, line: e.line, file: r.file, Worker: worker.Account{Name: name}}
@@ -140,8 +140,8 @@ func (r *reader) account(name string, e entry) *Account {
 	return acc
 }
 
-// tumaKeys returns the keys that every account may have, each with a function that reads its value
-// into w or s.
+// tumaKeys returns the keys that every account may have. It maps each key to a function that reads the value into w
+// or s.
 func (r *reader) tumaKeys(w *worker.Account, s *providers.Settings) map[string]func(entry) {
 	return map[string]func(entry){
 		"provider":       func(entry) {}, // read before the others
@@ -164,8 +164,8 @@ func (r *reader) tumaKeys(w *worker.Account, s *providers.Settings) map[string]f
 }
 
 // providerFields finds the account's provider. It returns the provider's login fields and its other
-// fields. If the provider is unknown, it returns the login fields of all providers, so that none of
-// them is reported as an unknown field.
+// fields. If the provider is unknown, it returns the login fields of all providers, so that no
+// login field is reported as unknown.
 func (r *reader) providerFields(e entry, kind *providers.Kind) (login []providers.Field, options []string) {
 	quiet := &reader{lookup: r.lookup}
 	named := entry{name: e.name + ".provider", line: e.line}
@@ -197,8 +197,8 @@ func (r *reader) providerFields(e entry, kind *providers.Kind) (login []provider
 }
 
 // placeholder stands for a login field that is missing or wrong. The reader has already reported
-// that mistake. With the placeholder, the provider can report further mistakes. An account with a
-// placeholder is never used.
+// that mistake. With the placeholder, the provider can still report further mistakes. An account
+// with a placeholder is never used.
 const placeholder = "missing"
 
 // open creates the account's provider, which checks its own settings.
@@ -240,7 +240,7 @@ func (r *reader) open(acc *Account, e entry, s providers.Settings, given map[str
 	}
 }
 
-// insteadOf returns a text that names the second way to log in at a gateway. The text is part of the message about a
+// insteadOf returns a text about the second way to log in at a gateway. The text is part of the message about a
 // missing login field. insteadOf returns "" if the gateway has one way to log in, or if the account sets a login
 // field.
 func insteadOf(kind providers.Kind, given map[string]entry) string {
@@ -270,7 +270,7 @@ func (r *reader) rate(e entry, target *ratelimit.Rate) {
 
 func (r *reader) sender(e entry, target *string) {
 	if isEmptyText(e) {
-		return // the gateway chooses the sender
+		return // without a sender, the gateway chooses the sender
 	}
 	r.string(e, target)
 }

@@ -22,8 +22,9 @@ func (madeUp) Info() providers.Info { return providers.Info{Name: "madeup", MaxR
 
 func (madeUp) Send(context.Context, providers.Batch) ([]providers.Result, error) { return nil, nil }
 
-// madeUpKinds returns the catalog and one more kind, madeup, with login fields that no gateway of
-// the catalog has. The constructor of madeup stores its settings in opened.
+// madeUpKinds returns the kinds of the catalog and a further kind with the name "madeup". This
+// kind has login fields that no gateway of the catalog has. Its constructor stores the settings
+// in the parameter "opened".
 func madeUpKinds(opened *providers.Settings) []providers.Kind {
 	return append(catalog.Kinds(), providers.Kind{
 		Name: "madeup", Optional: []string{"region"},
@@ -142,8 +143,8 @@ func TestConfig_SecondWayToLogIn(t *testing.T) {
 	}
 }
 
-// A login field must not have the name of a key that every account may have, because it would
-// replace that key.
+// A login field must not have the name of a key that every account may have, because the login
+// field would replace that key.
 func TestConfig_GatewayFieldsDifferFromCommonKeys(t *testing.T) {
 	t.Parallel()
 	common := (&reader{}).tumaKeys(nil, nil)

@@ -9,8 +9,8 @@ import (
 	"github.com/tuma-sms/tuma/worker"
 )
 
-// callbackURLs sets the URL that the calls of an account name, for each account with callback_url. It needs the section serve,
-// which may follow the accounts.
+// For each account with callback_url, callbackURLs sets the URL that the calls of the account name. It needs the
+// section "serve", which may follow the accounts, so the reader calls it last.
 func (r *reader) callbackURLs(c *Config) {
 	for _, acc := range c.Accounts {
 		if !acc.NamesCallback {
@@ -19,7 +19,7 @@ func (r *reader) callbackURLs(c *Config) {
 		e := acc.callbackURL
 		switch {
 		case acc.Worker.Reports == worker.ReportsOff:
-			r.fail(e, "needs delivery reports; remove reports: off")
+			r.fail(e, "needs delivery reports: remove the line reports: off")
 		case !acc.HasCallbackKey:
 			r.fail(e, "needs a callback_secret, which is part of the URL")
 		case c.Serve.PublicURL == "":
@@ -32,7 +32,8 @@ func (r *reader) callbackURLs(c *Config) {
 	}
 }
 
-// isSafe reports whether a URL may contain a secret: its scheme is https, or its host is this machine.
+// isSafe reports whether a URL may contain a secret. This is allowed if the scheme is https, or if the host is
+// this machine.
 func isSafe(text string) bool {
 	u, err := url.Parse(text)
 	if err != nil {

@@ -2,8 +2,8 @@ package config
 
 import "strings"
 
-// suggest returns the text "did you mean X?" for the known key X that is closest to key. If no
-// known key is close, it returns a list of all known keys.
+// suggest returns the text "did you mean X?", in which X is the known key that is closest to the
+// given key. If no known key is close, it returns a list of all known keys.
 func suggest(key string, known []string) string {
 	if best := Closest(key, known); best != "" {
 		return "did you mean " + best + "?"
@@ -11,8 +11,9 @@ func suggest(key string, known []string) string {
 	return "known keys: " + strings.Join(known, ", ")
 }
 
-// Closest returns the known word with the smallest edit distance to word. It returns an empty
-// string if every known word differs in more than two letters, or in every letter of a short word.
+// Closest returns the known word with the smallest edit distance to the given word. It returns an
+// empty string if every known word differs in more than two letters, or differs in all letters of
+// a short word.
 func Closest(word string, known []string) string {
 	best, distance := "", min(3, len(word))
 	for _, k := range known {
@@ -23,7 +24,7 @@ func Closest(word string, known []string) string {
 	return best
 }
 
-// editDistance returns the number of bytes to insert, delete or replace to turn a into b.
+// editDistance returns how many bytes must be inserted, deleted or replaced to change a into b.
 func editDistance(a, b string) int {
 	row := make([]int, len(b)+1)
 	for j := range row {

@@ -1,6 +1,6 @@
-// Package config reads tuma.yaml and checks it. It reports all mistakes at once, each with its line
-// and, for a misspelt key, with the key that was probably meant. All commands that need a
-// configuration use it. Its messages never contain a secret.
+// Package config reads tuma.yaml and checks it. It reports all mistakes at once, each with its
+// line. For a misspelt key it also names the probable key. All commands that need a configuration
+// use this package. Its messages never contain a secret.
 package config
 
 import (
@@ -21,10 +21,11 @@ import (
 )
 
 // Config is the checked content of tuma.yaml, with defaults filled in. An account may still
-// lack a secret or an environment variable: see Account.Ready. Only commands that use that
-// account fail. Nothing changes a Config after Load or Parse, so it is safe for concurrent use.
+// lack a secret or an environment variable (see Account.Ready). Then only commands that use
+// this account fail. A Config does not change after Load or Parse, so it is safe for concurrent
+// use.
 type Config struct {
-	// File is the name of the file that was read. It is empty if no file was read; then all values
+	// File is the name of the file that was read. It is empty if no file was read. Then all values
 	// are defaults.
 	File  string
 	Redis Redis
@@ -34,12 +35,13 @@ type Config struct {
 	Messages Messages
 	// Accounts are in the order of the file.
 	Accounts []*Account
-	// Routes are in the order of the file; the first that matches a number applies.
+	// Routes are in the order of the file. The first route that matches a number applies.
 	Routes []campaign.Route
 	// Country is an ISO code. A number without a country code is a number of this country. Country is empty if
 	// the file does not set it.
 	Country string
-	// Windows are the sending hours of marketing by country; nil: marketing is sent at any hour.
+	// Windows are the sending hours of marketing by country. If Windows is nil, marketing is sent at
+	// any hour.
 	Windows map[string]worker.Hours
 	// Inbound is the section of incoming messages.
 	Inbound Inbound
@@ -47,11 +49,11 @@ type Config struct {
 	Serve Serve
 	// Tracing is the section of traces.
 	Tracing Tracing
-	// Webhooks are the endpoints that get events. One may lack a secret: see WebhooksReady.
+	// Webhooks are the endpoints that get events. An endpoint may lack a secret (see WebhooksReady).
 	Webhooks        []webhook.Endpoint
 	webhooksMissing []problem
-	// Digest is a hash of the file and of all secret files that it names. It changes when one of them
-	// changes.
+	// Digest is a hash of the file and of all secret files that it names. It changes when one of
+	// these files changes.
 	Digest string
 	// FailoverAfter is how long an account must be on hold before its work moves to the next
 	// account of the route.
@@ -60,7 +62,7 @@ type Config struct {
 
 // Defaults of the configuration.
 const (
-	// DefaultFile is the file that is read if neither the user nor TUMA_CONFIG names one.
+	// DefaultFile is the file that is read if neither the user nor TUMA_CONFIG names a file.
 	DefaultFile = "tuma.yaml"
 	// DefaultRedisURL is the URL of Redis if neither the file nor TUMA_REDIS_URL sets it.
 	DefaultRedisURL = "redis://127.0.0.1:6379/0"
@@ -72,11 +74,12 @@ const (
 	maxConfigSize = 1 << 20
 )
 
-// Load reads and checks the configuration file. file is the file that the user named. If it is
-// empty, Load reads the file that TUMA_CONFIG names, else ./tuma.yaml. lookup reads an environment
-// variable. If neither names a file and ./tuma.yaml does not exist, Load returns the defaults, and
-// File is empty. An error about the content of the file is an *Error. Every other error means that
-// the file cannot be read.
+// Load reads and checks the configuration file. The parameter "file" is the file that the user
+// named. If it is empty, Load reads the file that TUMA_CONFIG names, or else ./tuma.yaml. The
+// function "lookup" reads an environment variable. If neither the user nor TUMA_CONFIG names a
+// file and ./tuma.yaml does not exist, Load returns the defaults, with an empty File. An error
+// about the content of the file is an *Error. Every other error means that the file cannot be
+// read.
 func Load(file string, lookup func(string) (string, bool)) (*Config, error) {
 	named := file != ""
 	if !named {
@@ -111,13 +114,14 @@ func readSmallFile(name string, limit int64) ([]byte, error) {
 	return os.ReadFile(name)
 }
 
-// Parse parses the text of the configuration file. Its error is an *Error with all mistakes. file
-// is used in messages and may be empty. lookup reads an environment variable.
+// Parse parses the text of the configuration file. Its error is an *Error with all mistakes. The
+// parameter "file" is the file name in messages and may be empty. The function "lookup" reads an
+// environment variable.
 func Parse(file string, text []byte, lookup func(string) (string, bool)) (*Config, error) {
 	return parseKinds(catalog.Kinds(), file, text, lookup)
 }
 
-// parseKinds does what Parse does, but an account may name only one of the providers in kinds.
+// parseKinds is like Parse, but the provider of an account must be in the parameter "kinds".
 func parseKinds(kinds []providers.Kind, file string, text []byte, lookup func(string) (string, bool)) (*Config, error) {
 	c := &Config{
 		File: file, Redis: Redis{URL: DefaultRedisURL, Source: "the default"}, Retention: defaultRetention,
@@ -148,7 +152,7 @@ func parseKinds(kinds []providers.Kind, file string, text []byte, lookup func(st
 	}
 	r.checkTLS(&c.Redis)
 	if len(r.problems) > 0 {
-		// The configuration cannot be used: also report what is missing from accounts.
+		// The configuration cannot be used. So also report the missing values of accounts.
 		for _, acc := range c.Accounts {
 			r.problems = append(r.problems, acc.missing...)
 		}

@@ -273,8 +273,9 @@ func TestConfig_ReadsEveryKey(t *testing.T) {
 		w.Timeout != 1500*time.Millisecond || w.MaxAttempts != 2 || w.OnUnknown != "resend" || w.ReconcileFor >= 0 || w.Price != "0.80 KES" || w.Provider.Info().MaxRecipients != 50 {
 		t.Errorf("account %+v; want the values of fullConfig", w)
 	}
-	// A Provider does not return its login. But the fingerprint of an account depends on its user,
-	// so the test compares the fingerprint with that of an account whose user is known.
+	// A Provider does not return its login. But the fingerprint of an account depends on its user.
+	// So the test compares this fingerprint with the fingerprint of an account whose user is
+	// known.
 	other, err := Parse("", []byte("accounts:\n  main: {provider: kobo, base_url: 'https://gateway.example/x', user: 'me-${WHO}-$5', pass: p}\n"),
 		environment("WHO", "${WHO}"))
 	if err != nil {

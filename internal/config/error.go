@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// problem is one mistake in the configuration. line is 0 if it is not known.
+// problem is one mistake in the configuration. The field "line" is 0 if the line is not known.
 type problem struct {
 	line int
 	name string
@@ -18,7 +18,8 @@ type Error struct {
 	problems []problem
 }
 
-// Error returns one line for each mistake: file, line, name of the setting, problem.
+// Error returns one line for each mistake. The line has the file, the line number, the name of
+// the setting and the problem.
 func (e *Error) Error() string {
 	lines := make([]string, len(e.problems))
 	for i, p := range e.problems {

@@ -3,7 +3,7 @@ package config
 import (
 	"strings"
 	"time"
-	_ "time/tzdata" // embeds time zones, which the machine may lack
+	_ "time/tzdata" // embeds time zones, because the machine may lack them
 
 	"go.yaml.in/yaml/v3"
 
@@ -12,15 +12,16 @@ import (
 	"github.com/tuma-sms/tuma/worker"
 )
 
-// defaultWindows returns the default sending hours of marketing: the strictest rules in force. They are
-// Safaricom's rules for Kenya and the rules of the NCC for Nigeria.
+// defaultWindows returns the default sending hours of marketing. They follow the strictest rules in
+// force: Safaricom's rules for Kenya, and the rules of the NCC for Nigeria.
 func defaultWindows() map[string]worker.Hours {
 	return map[string]worker.Hours{"KE": {From: 8 * time.Hour, To: 18 * time.Hour}, "NG": {From: 8 * time.Hour, To: 20 * time.Hour}}
 }
 
-// windows reads the sending hours into target. The value is off for all countries, or a mapping
-// from a country to "08:00-18:00" or off. A country that the mapping does not name keeps its
-// sending hours in target.
+// The method "windows" reads the sending hours into the parameter "target". The value is either
+// "off" for all countries, or a mapping. The mapping maps a country to hours such as
+// "08:00-18:00" or to "off". If the mapping does not name a country, the country's hours in
+// target do not change.
 func (r *reader) windows(e entry, target *map[string]worker.Hours) {
 	if n := resolve(e.value); n != nil && n.Kind == yaml.ScalarNode {
 		var off string

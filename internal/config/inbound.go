@@ -11,10 +11,11 @@ import (
 type Inbound struct {
 	// Words are the opt-out and opt-in words.
 	Words inbox.Words
-	// Keep is how long an incoming message is kept, and Max how many are kept.
+	// Keep is how long an incoming message is kept. Max is how many incoming messages are kept.
 	Keep time.Duration
 	Max  int
-	// PollEvery is how often the inbox at a gateway without a door is read; 0: never.
+	// PollEvery is how often `tuma serve` reads the inbox at a gateway without a door. 0 means
+	// never.
 	PollEvery time.Duration
 }
 
@@ -29,7 +30,7 @@ func defaultInbound() Inbound {
 	return Inbound{Words: inbox.DefaultWords(), Keep: inbox.DefaultKeep, Max: inbox.DefaultMax, PollEvery: defaultPollEvery}
 }
 
-// inbound reads the inbound section.
+// The method "inbound" reads the section "inbound".
 func (r *reader) inbound(e entry, target *Inbound) {
 	r.section(e, map[string]func(entry){
 		"stop_words":  func(e entry) { r.words(e, &target.Words.Stop) },
@@ -51,7 +52,7 @@ func (r *reader) inbound(e entry, target *Inbound) {
 	}
 }
 
-// words reads a list of words.
+// The method "words" reads a list of words.
 func (r *reader) words(e entry, target *[]string) {
 	words := []string{}
 	for _, item := range r.items(e) {

@@ -7,7 +7,7 @@ import "time"
 type Messages struct {
 	// Retention is how long Redis keeps a message that has ended.
 	Retention time.Duration
-	// PurgeBody: Tuma deletes the text of a message once the outcome of the message is known.
+	// If PurgeBody is true, Tuma deletes the text of a message once the outcome of the message is known.
 	PurgeBody bool
 }
 

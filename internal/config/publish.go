@@ -11,7 +11,7 @@ import (
 	"github.com/tuma-sms/tuma/worker"
 )
 
-// Settings returns those settings of the configuration that all workers share.
+// Settings returns the settings of the configuration that all workers share.
 func (c *Config) Settings() accounts.Settings {
 	s := accounts.Settings{Country: c.Country, Windows: map[string]string{}, Routes: c.Routes, Retention: c.Retention, FailoverAfter: c.FailoverAfter}
 	for country, h := range c.Windows {
@@ -20,12 +20,12 @@ func (c *Config) Settings() accounts.Settings {
 	return s
 }
 
-// Card returns the account as a worker would publish it, without country and sending hours.
+// Card returns the card that a worker would publish for the account, without country and sending hours.
 func (a *Account) Card() campaign.Card {
 	w := a.Worker
 	concurrency := w.Concurrency
 	if concurrency <= 0 {
-		concurrency = 8 // the default of package worker
+		concurrency = 8 // the default value in package worker
 	}
 	return campaign.Card{Name: a.Name, Provider: a.Info.Name, Info: a.Info, Rate: float64(w.Rate), Burst: float64(w.Burst),
 		Unit: cmp.Or(w.Unit, worker.UnitMessages), Sender: w.Sender, Concurrency: concurrency, Price: w.Price, OnUnknown: w.OnUnknown, ReportFor: a.reportFor(), ReportSample: worker.SampleSize(w.Reports)}
@@ -40,8 +40,8 @@ func (a *Account) reportFor() time.Duration {
 	return cmp.Or(a.Worker.ReportFor, worker.DefaultReportFor)
 }
 
-// Offers returns the accounts in the form in which they are published. Secrets are not needed for it.
-// It returns an error if the Info of an account is not known, because its provider cannot be opened.
+// Offers returns the accounts in the form in which they are published. It needs no secrets. It returns an error
+// if the Info of an account is not known, because its provider cannot be opened.
 func (c *Config) Offers() (out []accounts.Offer, err error) {
 	for _, a := range c.Accounts {
 		if err := a.Info.Check(); err != nil {
@@ -57,7 +57,7 @@ func (c *Config) Offers() (out []accounts.Offer, err error) {
 }
 
 // Differences returns the settings in which the configuration differs from the settings in force. The parameter
-// "all" holds the published accounts. Accounts and settings that were never published do not count.
+// "all" holds the published accounts. Differences ignores accounts and settings that were never published.
 func (c *Config) Differences(in accounts.InForce, published bool, all []accounts.Account) (out []accounts.Difference) {
 	if published {
 		out = c.Settings().Against(in)

@@ -22,17 +22,17 @@ import (
 // reader converts the nodes of a YAML document to values. It collects all mistakes with their
 // lines. Its messages never contain a secret or the value of an environment variable.
 type reader struct {
-	// file is the name of the configuration file, for messages. dir is the directory of that file;
-	// relative names of secret files start there.
+	// The field "file" is the name of the configuration file, for messages. The field "dir" is the
+	// directory of this file. Relative names of secret files start in dir.
 	file, dir string
 	lookup    func(string) (string, bool)
 	// kinds are the providers that an account may name.
 	kinds    []providers.Kind
 	problems []problem
 	// lacking collects missing values while an account is read. If lacking is nil, missing values
-	// go to problems.
+	// are added to the field "problems".
 	lacking *[]problem
-	// sum is the hash of everything that was read from files; nil: not needed.
+	// sum is the hash of all texts that were read from files. It is nil if the hash is not needed.
 	sum hash.Hash
 	// routeLines are the lines of the routes. Routes are checked when all accounts are known.
 	routeLines []int
@@ -46,7 +46,8 @@ type entry struct {
 	value *yaml.Node
 }
 
-// err returns the collected mistakes in the order of their lines, or nil if there are none.
+// The method "err" returns the collected mistakes in the order of their lines. It returns nil if
+// the document has no mistakes.
 func (r *reader) err() error {
 	if len(r.problems) == 0 {
 		return nil
@@ -64,8 +65,8 @@ func (r *reader) fail(e entry, format string, args ...any) {
 	r.problems = append(r.problems, problem{line: e.line, name: name, what: fmt.Sprintf(format, args...)})
 }
 
-// lack records that a value is missing. In an account a missing value is not yet a mistake: only
-// commands that use the account fail.
+// The method "lack" records that a value is missing. In an account, a missing value is not yet a
+// mistake, because only commands that use the account fail.
 func (r *reader) lack(e entry, format string, args ...any) {
 	if r.lacking == nil {
 		r.fail(e, format, args...)
@@ -76,7 +77,7 @@ func (r *reader) lack(e entry, format string, args ...any) {
 
 var yamlLine = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)$`)
 
-// document parses the text and returns its top node, or nil.
+// The method "document" parses the text. It returns the top node, or nil.
 func (r *reader) document(text []byte) *yaml.Node {
 	var doc, next yaml.Node
 	d := yaml.NewDecoder(bytes.NewReader(text))
@@ -99,16 +100,16 @@ func (r *reader) document(text []byte) *yaml.Node {
 		what = m[2]
 	}
 	if strings.Contains(what, "anchor") {
-		// YAML reads a password that begins with * as an alias, and the error of the YAML library
-		// would print the password.
+		// YAML reads a password that begins with * as an alias. The error of the YAML library
+		// would print this password.
 		what = "a value that begins with * or & must be in quotes"
 	}
 	r.fail(e, "invalid YAML: %s", what)
 	return nil
 }
 
-// section reads a mapping. It calls the function in keys for each key, and records unknown and
-// repeated keys as mistakes.
+// The method "section" reads a mapping. For each key it calls the function in the parameter
+// "keys". It records unknown and repeated keys as mistakes.
 func (r *reader) section(e entry, keys map[string]func(entry)) {
 	seen := map[string]int{}
 	for child := range r.entries(e) {
@@ -156,7 +157,7 @@ func (r *reader) entries(e entry) func(yield func(entry) bool) {
 	}
 }
 
-// resolve follows YAML aliases to the node they refer to.
+// resolve follows YAML aliases, and returns the node to which they refer.
 func resolve(n *yaml.Node) *yaml.Node {
 	for n != nil && n.Kind == yaml.AliasNode {
 		n = n.Alias
@@ -168,8 +169,9 @@ var variable = regexp.MustCompile(`\$?\$\{[^}]*\}`)
 
 var variableName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
-// text reads one value as text and replaces ${VAR} by the environment variable; $${ stands for a
-// literal ${. If the value cannot be used, text records the mistake and returns false.
+// The method "text" reads one value as text, and replaces ${VAR} by the environment variable. $${
+// stands for a literal ${. If the value cannot be used, the method records the mistake and returns
+// false.
 func (r *reader) text(e entry) (string, bool) {
 	n := resolve(e.value)
 	switch {
@@ -201,7 +203,8 @@ func (r *reader) text(e entry) (string, bool) {
 	return out, whole
 }
 
-// show returns a value as written in the file, quoted and cut to 60 characters, for a message.
+// The function "show" returns the unchanged value in the file for a message, in quotes and
+// shortened to 60 characters.
 func show(e entry) string {
 	if n := resolve(e.value); n != nil {
 		return fmt.Sprintf("%.60q", n.Value)
@@ -209,8 +212,9 @@ func show(e entry) string {
 	return `""`
 }
 
-// string reads a text into target. If the text is not valid, string records the mistake and does
-// not change target. The methods int, oneOf and duration do the same for their values.
+// The method "string" reads a text into the parameter "target". If the text is not valid, it
+// records the mistake and does not change target. The methods int, oneOf and duration handle their
+// values in the same way.
 func (r *reader) string(e entry, target *string) {
 	if s, ok := r.text(e); ok {
 		*target = s
@@ -230,7 +234,8 @@ func (r *reader) bool(e entry, target *bool) {
 	}
 }
 
-// int reads an integer into target. The integer must be from 1 to the parameter most.
+// The method "int" reads an integer into the parameter "target". The integer must be from 1 to the
+// parameter "most".
 func (r *reader) int(e entry, target *int, most int) {
 	s, ok := r.text(e)
 	if !ok {
@@ -244,7 +249,7 @@ func (r *reader) int(e entry, target *int, most int) {
 	*target = n
 }
 
-// oneOf reads a value into target. The value must be one of the words.
+// oneOf reads a value into the parameter "target". The value must be one of the words.
 func (r *reader) oneOf(e entry, target *string, words ...string) {
 	s, ok := r.text(e)
 	switch {
@@ -265,8 +270,8 @@ func orList(words []string) string {
 	return strings.Join(words[:last], ", ") + " or " + words[last]
 }
 
-// duration reads a duration into target. The duration must not be below the parameter "least" or above the
-// parameter most. The unit "d" stands for 24 hours.
+// The method "duration" reads a duration into the parameter "target". The duration must be from
+// the parameter "least" to the parameter "most". The unit "d" stands for 24 hours.
 func (r *reader) duration(e entry, target *time.Duration, least, most time.Duration) {
 	s, ok := r.text(e)
 	if !ok {
@@ -316,7 +321,8 @@ func ParseDuration(s string) (time.Duration, error) {
 	return days + d, err
 }
 
-// items returns the elements of a list, named by their index, such as "routes[0]".
+// The method "items" returns the elements of a list. The name of an element has its index, such as
+// "routes[0]".
 func (r *reader) items(e entry) []entry {
 	n := resolve(e.value)
 	if n == nil || n.Tag == "!!null" {

@@ -26,17 +26,17 @@ type Redis struct {
 	URL string
 	// Source names the origin of the URL for messages: a file with a line, or an environment variable.
 	Source string
-	// Every key in Redis begins with Prefix. An empty Prefix adds nothing.
+	// Every key in Redis begins with Prefix. Prefix may be empty.
 	Prefix string
 	// TLS are the settings of an encrypted connection.
 	TLS TLS
-	// Unsafe accepts a Redis that may lose data: without AOF, or with an eviction policy.
+	// If Unsafe is true, Tuma accepts a Redis that may lose data, because AOF is off or an eviction policy is set.
 	Unsafe bool
-	// Durability is how safely Redis must have stored a change before Tuma acts on it.
+	// Durability is how safely Redis must have stored a change before Tuma relies on the change.
 	Durability script.Durability
 }
 
-// redis reads the redis section.
+// The method "redis" reads the section "redis".
 func (r *reader) redis(e entry, target *Redis) {
 	fromEnvironment, _ := r.lookup("TUMA_REDIS_URL")
 	where := func(e entry, read func(entry, *string)) {
@@ -91,8 +91,8 @@ func (r *reader) redisFromEnvironment(url string, target *Redis) {
 	target.URL, target.Source = url, "TUMA_REDIS_URL"
 }
 
-// secretFile reads a value from the file that the entry names. A relative name is relative to
-// the directory of the configuration.
+// secretFile reads a value from the file that the entry names. Relative names start in the directory of the
+// configuration file.
 func (r *reader) secretFile(e entry, target *string) {
 	name, ok := r.text(e)
 	if !ok {
@@ -160,8 +160,8 @@ var redisURLForms = map[string]string{
 	"rediss-sentinel": "rediss-sentinel://HOST:26379,HOST:26379/MASTER/0",
 }
 
-// Opener returns a new client. The parameter "connections" is the size of the client's pool unless the URL sets
-// pool_size; 0 means the default of go-redis. The settings t apply to an encrypted connection.
+// Opener returns a new client. The parameter "connections" is the size of the client's pool, unless the URL sets
+// pool_size. 0 means the default of go-redis. The settings t apply to an encrypted connection.
 type Opener func(connections int, t TLS) redis.UniversalClient
 
 // ParseRedis parses a Redis URL:
@@ -170,9 +170,9 @@ type Opener func(connections int, t TLS) redis.UniversalClient
 //	redis-cluster://[…@]HOST[:6379],HOST…                 also rediss-cluster://
 //	redis-sentinel://[…@]HOST[:26379],HOST…/MASTER[/DB]   also rediss-sentinel://
 //
-// The query may set options of go-redis (?dial_timeout=2s&pool_size=50). In a sentinel URL USER
-// and PASSWORD are the login of Redis; sentinel_username and sentinel_password are the login of
-// the sentinels. Errors never contain a password.
+// The query may set options of go-redis (?dial_timeout=2s&pool_size=50). In a sentinel URL,
+// USER and PASSWORD are the login of Redis. The options sentinel_username and sentinel_password
+// are the login of the sentinels. Errors never contain a password.
 func ParseRedis(text string) (Opener, error) {
 	scheme, rest, ok := strings.Cut(text, "://")
 	form := redisURLForms[scheme]
@@ -203,10 +203,10 @@ func ParseRedis(text string) (Opener, error) {
 	return open, nil
 }
 
-// openMark looks for a # or a ? in rest, a Redis URL without its scheme, that belongs to the password and must be
-// escaped. It returns "#", "? before its last @" or, if there is none, an empty string. A # is always such a
-// character, because a Redis URL has no fragment. A ? is such a character if an @ follows it and no @ precedes
-// it, because options begin only after the login and the hosts.
+// openMark searches a Redis URL without its scheme for a # or a ? that belongs to the password and must be
+// escaped. It returns "#" or "? before its last @". If it finds no such character, it returns an empty string. A
+// # is always such a character, because a Redis URL has no fragment. A ? is such a character if an @ follows it
+// and no @ precedes it, because options begin only after the login and the hosts.
 func openMark(rest string) string {
 	if strings.Contains(rest, "#") {
 		return "#"
@@ -218,9 +218,10 @@ func openMark(rest string) string {
 	return ""
 }
 
-// noMaintNotifications turns off the maintenance notifications of Redis Enterprise. With them on, go-redis looks up the
-// host in DNS before it returns a client, for up to two seconds, and then asks each connection for a feature that other
-// servers do not have. Tuma repeats what a moved connection interrupts, so it needs no notice of the move.
+// noMaintNotifications turns off the maintenance notifications of Redis Enterprise. If they are on, go-redis looks up
+// the host in DNS for up to two seconds before it returns a client. It then also requests a feature on each connection
+// that other servers do not have. Tuma repeats commands that a moved connection interrupts, so it does not need these
+// notifications.
 func noMaintNotifications() *maintnotifications.Config {
 	return &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
 }
@@ -246,8 +247,9 @@ func parseSingle(text string) (Opener, error) {
 // replica may be old.
 var errReadsReplicas = errors.New("must not read from replicas, whose data may be old: remove read_only, route_by_latency and route_randomly")
 
-// clusterStateAge is how old a client's knowledge of the masters may be. go-redis asks again after a redirection, but a
-// killed master sends no redirection, and go-redis would send commands to that master for up to a minute.
+// clusterStateAge is the maximum age of a client's list of masters. go-redis also updates the list after a
+// redirection, but a killed master sends no redirection, and go-redis would send commands to that master for up to a
+// minute.
 const clusterStateAge = 2 * time.Second
 
 func parseCluster(scheme, rest string) (Opener, error) {
@@ -299,8 +301,8 @@ func parseSentinel(scheme, rest string) (Opener, error) {
 	if err != nil {
 		return nil, err
 	}
-	// go-redis takes the login in the URL as that of the sentinels, but ParseRedis documents it as
-	// the login of Redis. So exchange the two logins.
+	// go-redis uses the login in the URL for the sentinels, but for ParseRedis this is the login of Redis. So
+	// exchange the two logins.
 	o.Username, o.Password = o.SentinelUsername, o.SentinelPassword
 	o.SentinelUsername, o.SentinelPassword = ownUser, ownPassword
 	return func(connections int, t TLS) redis.UniversalClient {

@@ -71,8 +71,8 @@ func TestParseRedis(t *testing.T) {
 	}
 }
 
-// An unescaped # or ? in a password ends the URL before its host. The client would then connect to
-// another Redis than the user sees in the URL. ParseRedis must reject such a URL.
+// An unescaped # or ? in a password ends the URL before its host. Then the client would connect to another
+// Redis than the user intended. ParseRedis must reject such a URL.
 func TestParseRedis_MarksInThePassword(t *testing.T) {
 	t.Parallel()
 	for _, url := range []string{
@@ -95,8 +95,8 @@ func TestParseRedis_MarksInThePassword(t *testing.T) {
 	}
 }
 
-// An editor or a shell of Windows may write the file with a secret. The secret must be read in each
-// encoding that they use.
+// An editor or a shell of Windows may write the file with a secret. The secret must be read in each encoding
+// that these programs use.
 func TestSecretFile_Encodings(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct{ content, want string }{
@@ -133,8 +133,9 @@ func TestURLWithoutLogin_HidesTheLogin(t *testing.T) {
 	}
 }
 
-// Opening a client must not wait for DNS, which may not answer: the client looks up the host when it connects.
-func TestParseRedis_OpensWithoutDNS(t *testing.T) { // not parallel: it changes net.DefaultResolver
+// Opening a client must not wait for DNS, because DNS may not answer. The client looks up the host when it
+// connects.
+func TestParseRedis_OpensWithoutDNS(t *testing.T) { // not parallel: changes net.DefaultResolver
 	queries := redistest.CountDNS(t)
 	for _, url := range []string{"redis://redis.example", "rediss://redis.example", "redis-cluster://a.example,b.example", "redis-sentinel://a.example/main"} {
 		open, err := ParseRedis(url)

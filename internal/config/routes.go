@@ -20,7 +20,7 @@ func (r *reader) routes(e entry) []campaign.Route {
 		r.section(item, map[string]func(entry){
 			"match": func(e entry) {
 				if matched = true; isEmptyText(e) {
-					return // the empty prefix matches every number
+					return // an empty prefix is allowed, because it matches every number
 				}
 				r.string(e, &route.Match)
 				if strings.Trim(route.Match, "0123456789") != "" || len(route.Match) > 15 || strings.HasPrefix(route.Match, "0") {
@@ -47,7 +47,8 @@ func (r *reader) routes(e entry) []campaign.Route {
 	return out
 }
 
-// isEmptyText reports whether the value is an explicit empty string (""), not a missing value.
+// isEmptyText reports whether the value is an explicit empty string (""). It returns false for
+// a missing value.
 func isEmptyText(e entry) bool {
 	n := resolve(e.value)
 	return n != nil && n.Kind == yaml.ScalarNode && n.Tag == "!!str" && n.Value == ""

@@ -61,7 +61,8 @@ func (r *reader) proxies(e entry, target *[]netip.Prefix) {
 	}
 }
 
-// callbackKeys adds the keys of the account's callback secrets, and callback_url if it is among the options of the provider.
+// callbackKeys adds the keys of the account's callback secrets. It also adds the key callback_url, if the provider has
+// this option.
 func (r *reader) callbackKeys(acc *Account, options []string, keys map[string]func(entry)) {
 	keys["callback_secret"] = func(e entry) { r.callbackSecrets(e, acc, r.string) }
 	if slices.Contains(options, "callback_url") {

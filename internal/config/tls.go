@@ -7,16 +7,17 @@ import (
 	"strings"
 )
 
-// TLS is the section redis.tls. It applies to URLs that begin with rediss. The zero value means the CAs of the
-// system, and no client certificate.
+// TLS is the section redis.tls. It applies to URLs that begin with "rediss". The zero value stands for the CAs
+// of the system and no client certificate.
 type TLS struct {
-	// ServerName is the name that the certificate of Redis must have; empty: the host of the URL.
+	// ServerName is the name that the certificate of Redis must have. If it is empty, the host of the URL
+	// applies.
 	ServerName string
-	// ca, cert and key are the contents of the files.
+	// ca, cert and key are the contents of the configured files.
 	ca, cert, key string
 }
 
-// Config returns the settings for a connection, based on those for the host of the URL.
+// Config returns the settings for a connection. The parameter "base" has the settings for the host of the URL.
 func (t TLS) Config(base *tls.Config) *tls.Config {
 	c := base.Clone()
 	if t.ServerName != "" {
@@ -53,7 +54,7 @@ func (r *reader) redisTLS(e entry, target *TLS) {
 		r.fail(key, "needs cert_file too")
 	case target.cert != "" && target.key != "":
 		if _, err := tls.X509KeyPair([]byte(target.cert), []byte(target.key)); err != nil {
-			r.fail(cert, "is not a certificate in PEM form that belongs to key_file")
+			r.fail(cert, "must be a certificate in PEM form that belongs to key_file")
 		}
 	}
 }

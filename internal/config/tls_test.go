@@ -38,7 +38,7 @@ func newAuthority(t *testing.T, dir, name string) *authority {
 }
 
 // issue writes a key to NAME.key, and a certificate for the key to NAME.pem. The authority signs the certificate.
-// The first certificate is the authority's own, and its own key signs it.
+// The first certificate belongs to the authority itself and is self-signed.
 func (a *authority) issue(name string, c *x509.Certificate) (*x509.Certificate, *ecdsa.PrivateKey) {
 	a.t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -112,7 +112,7 @@ func TestTLS_PrivateCAAndClientCertificate(t *testing.T) {
 	}
 }
 
-// pingOver sends one PING without go-redis, because go-redis would dial again in the background after a failure.
+// pingOver sends one PING without go-redis, because after a failure go-redis would dial again in the background.
 func pingOver(ctx context.Context, address string, t TLS) error {
 	d := tls.Dialer{Config: t.Config(&tls.Config{ServerName: "127.0.0.1", MinVersion: tls.VersionTLS12})}
 	conn, err := d.DialContext(ctx, "tcp", address)
@@ -137,7 +137,7 @@ func TestTLS_MistakesAtOnce(t *testing.T) {
 	for section, want := range map[string][]string{
 		"ca_file: none.pem, cert_file: ca.pem":                   {"ca_file: cannot be read", "cert_file: needs key_file too"},
 		"ca_file: ca.key, key_file: ca.key":                      {"ca_file: has no certificate", "key_file: needs cert_file too"},
-		"cert_file: ca.pem, key_file: other.key, ca_file: empty": {"cert_file: is not a certificate in PEM form that belongs to key_file", "empty"},
+		"cert_file: ca.pem, key_file: other.key, ca_file: empty": {"cert_file: must be a certificate in PEM form that belongs to key_file", "empty"},
 		"ca: ca.pem": {"unknown key; known keys: ca_file"},
 	} {
 		_, err := Parse(filepath.Join(dir, "tuma.yaml"), []byte("redis: {url: 'rediss://h:1/0', tls: {"+section+"}}\n"), environment())

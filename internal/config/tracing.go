@@ -7,9 +7,11 @@ import (
 
 // Tracing is the tracing section of the configuration.
 type Tracing struct {
-	// Endpoint is the URL of the collector for OTLP/HTTP; empty: the variables of OpenTelemetry decide.
+	// Endpoint is the URL of the collector for OTLP/HTTP. If it is empty, the environment variables of
+	// OpenTelemetry apply.
 	Endpoint string
-	// Sample is the share of campaigns whose traces are recorded, from 0 to 1; nil: it is not set.
+	// Sample is the share of campaigns whose traces are recorded, from 0 to 1. It is nil if it is not
+	// set.
 	Sample *float64
 }
 
@@ -29,7 +31,8 @@ func (r *reader) tracing(e entry, target *Tracing) {
 	})
 }
 
-// collector reads the URL of a collector. It may not hold a login, because log lines show it.
+// The method "collector" reads the URL of a collector. The URL must not hold a login, because log
+// lines show the URL.
 func (r *reader) collector(e entry, target *string) {
 	text, ok := r.text(e)
 	if !ok || text == "" {
@@ -43,7 +46,7 @@ func (r *reader) collector(e entry, target *string) {
 	*target = text
 }
 
-// share reads a number from 0 to 1.
+// The method "share" reads a number from 0 to 1.
 func (r *reader) share(e entry, target **float64) {
 	text, ok := r.text(e)
 	if !ok {

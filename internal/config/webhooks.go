@@ -2,7 +2,8 @@ package config
 
 import "github.com/tuma-sms/tuma/internal/webhook"
 
-// WebhooksReady returns an *Error with what the webhooks lack, such as a secret, or nil. Only `tuma serve` needs them.
+// WebhooksReady returns an *Error with the missing values of the webhooks, such as a secret, or nil. Only `tuma serve`
+// needs these values.
 func (c *Config) WebhooksReady() error {
 	if len(c.webhooksMissing) == 0 {
 		return nil
@@ -10,7 +11,7 @@ func (c *Config) WebhooksReady() error {
 	return &Error{file: c.File, problems: c.webhooksMissing}
 }
 
-// webhooks reads the webhooks section: endpoints by their name.
+// The method "webhooks" reads the section "webhooks", which has endpoints by name.
 func (r *reader) webhooks(e entry, c *Config) {
 	r.lacking = &c.webhooksMissing
 	defer func() { r.lacking = nil }()
@@ -63,7 +64,7 @@ func (r *reader) webhook(name string, e entry) webhook.Endpoint {
 	return to
 }
 
-// texts reads a list of texts.
+// The method "texts" reads a list of texts.
 func (r *reader) texts(e entry) (out []string) {
 	for _, item := range r.items(e) {
 		if text, ok := r.text(item); ok {

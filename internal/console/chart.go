@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// Chart is a histogram over time. Bars[i] counts the events of the period of length Each that
-// starts at From + i*Each.
+// Chart is a histogram over time. Bars[i] counts the events of one period. The period has the
+// length Each, and starts at From + i*Each.
 type Chart struct {
 	From time.Time     // start of the first bar, in UTC
 	Each time.Duration // length of time that one bar covers
@@ -26,7 +26,7 @@ type Timeline struct {
 	first, last time.Time
 }
 
-// maxSteps is the maximum number of steps of a timeline. No terminal has more columns.
+// maxSteps is the maximum number of steps of a timeline. All terminals have fewer columns.
 const maxSteps = 4096
 
 // Add counts an event. It ignores the zero time.
@@ -53,10 +53,10 @@ func (l *Timeline) Add(at time.Time) {
 	}
 }
 
-// First returns the time of the first event; the zero time if there is none.
+// First returns the time of the first event, or the zero time if the timeline is empty.
 func (l *Timeline) First() time.Time { return l.first }
 
-// Last returns the time of the last event; the zero time if there is none.
+// Last returns the time of the last event, or the zero time if the timeline is empty.
 func (l *Timeline) Last() time.Time { return l.last }
 
 // Busiest returns the rate of the step with the most events, in events a second.
@@ -76,7 +76,7 @@ var niceSteps = []time.Duration{time.Second, 2 * time.Second, 5 * time.Second, 1
 	time.Minute, 2 * time.Minute, 5 * time.Minute, 10 * time.Minute, 15 * time.Minute, 30 * time.Minute, time.Hour, 2 * time.Hour, 3 * time.Hour,
 	6 * time.Hour, 12 * time.Hour, 24 * time.Hour}
 
-// Chart returns the timeline as a chart of at most columns bars.
+// Chart returns the timeline as a chart. The parameter "columns" is the maximum number of bars.
 func (l *Timeline) Chart(columns int) Chart {
 	if len(l.counts) == 0 {
 		return Chart{}
@@ -85,7 +85,8 @@ func (l *Timeline) Chart(columns int) Chart {
 	c := Chart{}
 	least := max(l.step, (until.Sub(from)+time.Duration(columns)-1)/time.Duration(columns))
 	for _, nice := range niceSteps {
-		// Rounding the start down to a multiple of nice may require one more column.
+		// Rounding the start down to a multiple of the variable "nice" may require one more
+		// column.
 		if nice >= least && int(until.Sub(from.Truncate(nice))+nice-1)/int(nice) <= columns {
 			c.Each = nice
 			break
@@ -95,15 +96,16 @@ func (l *Timeline) Chart(columns int) Chart {
 	c.From = from.Truncate(c.Each)
 	c.Bars = make([]int, int(until.Sub(c.From)+c.Each-1)/int(c.Each))
 	for at, n := range l.counts {
-		// A step may start before c.from; its events are counted in the first bar.
+		// A step may start before c.From. Its events are counted in the first bar.
 		c.Bars[max(0, int(time.UnixMilli(at*l.step.Milliseconds()).Sub(c.From)/c.Each))] += n
 	}
 	return c
 }
 
-// Glyphs are the characters that a chart is drawn with.
+// Glyphs are the characters with which a chart is drawn.
 type Glyphs struct {
-	// parts are characters filled from the bottom, from nearly empty to full.
+	// parts are characters that are filled from the bottom. The first one is nearly empty, and
+	// the last one is full.
 	parts              []string
 	side, corner, line string
 }
@@ -122,8 +124,8 @@ const chartHeight = 5
 // maxColumnWidth is the maximum width of a bar, in characters.
 const maxColumnWidth = 4
 
-// Print writes the chart. The bars together take at most the number of characters in the parameter
-// room. The scale is in events a second.
+// Print writes the chart. The parameter "room" is the maximum width of all bars together, in
+// characters. The scale is in events a second.
 func (c Chart) Print(w io.Writer, g Glyphs, room int) error {
 	if len(c.Bars) == 0 {
 		return nil
@@ -171,9 +173,9 @@ func (c Chart) timeLabel(t time.Time) string {
 	return t.Format("15:04:05")
 }
 
-// glyph returns the character in one line of the chart for a bar of n events. Line 0 is the lowest
-// line. top is the number of events of the highest bar. A bar of at least one event always shows in
-// line 0.
+// The method "glyph" returns the character in one line of the chart for a bar of n events. Line 0
+// is the lowest line. The parameter "top" is the number of events of the highest bar. A bar with at
+// least one event is always visible in line 0.
 func (g Glyphs) glyph(n, top, line int) string {
 	if n == 0 {
 		return " "

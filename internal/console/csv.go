@@ -7,7 +7,7 @@ import (
 	"unicode/utf8"
 )
 
-// CSVSheet writes CSV for spreadsheets. All CSV that tuma writes goes through it, so that no cell
+// CSVSheet writes CSV for spreadsheets. The tuma command writes all CSV with it, so that no cell
 // becomes a formula. It is not safe for concurrent use.
 type CSVSheet struct {
 	out   *csv.Writer
@@ -33,10 +33,10 @@ func (s *CSVSheet) Flush() error {
 }
 
 // EscapeFormulas puts a quote before text that a spreadsheet would run as a formula, such as
-// =HYPERLINK(…) in a list or in a gateway's answer. A phone number with a plus sign is unchanged:
-// it has no letters and so calls no function, and scripts compare it with their own numbers.
-// EscapeFormulas also escapes the text after a semicolon or a tab, because some spreadsheets split
-// cells there.
+// =HYPERLINK(…) in a list or in a gateway's answer. It does not change a phone number with a plus
+// sign. Such a number has no letters and so calls no function, and scripts compare it with their
+// own numbers. EscapeFormulas also escapes the text after a semicolon or a tab, because some
+// spreadsheets split cells at these characters.
 func EscapeFormulas(s string) string {
 	end := strings.IndexAny(s, ";\t")
 	if end < 0 {
@@ -54,7 +54,7 @@ func EscapeFormulas(s string) string {
 }
 
 // escapeCell puts a quote before a cell that starts a formula. The first character of a formula may
-// also be a full-width one, such as ＝.
+// also be a full-width character, such as ＝.
 func escapeCell(s string) string {
 	first, size := utf8.DecodeRuneInString(s)
 	switch first {

@@ -15,7 +15,7 @@ const (
 )
 
 // ParseAmount parses an amount such as "0.80". It returns false unless s is a number with at
-// most 12 digits before the point and six after it.
+// most 12 digits before the point and at most six digits after the point.
 func ParseAmount(s string) (Amount, bool) {
 	whole, part, _ := strings.Cut(s, ".")
 	if len(whole) == 0 || len(whole) > 12 || len(part) > amountDigits || strings.Trim(whole+part, "0123456789") != "" {

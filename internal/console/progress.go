@@ -8,16 +8,15 @@ import (
 	"github.com/schollz/progressbar/v3"
 )
 
-// ProgressBar shows how many things of a known total are done, followed by a text. It is not safe
-// for concurrent use.
+// ProgressBar shows how much of a known total is done, followed by a text. It is not safe for
+// concurrent use.
 type ProgressBar struct {
 	w io.Writer
-	// bar is nil until it is first drawn.
+	// bar is nil before the first call of Draw.
 	bar *progressbar.ProgressBar
 }
 
-// NewProgressBar returns a bar that is drawn on w, which must be a terminal. The first Draw draws
-// it.
+// NewProgressBar returns a bar for the terminal w. The first call of Draw draws the bar.
 func NewProgressBar(w io.Writer) *ProgressBar { return &ProgressBar{w: w} }
 
 const barWidth = 30
@@ -25,8 +24,8 @@ const barWidth = 30
 // smallBarWidth is the width of a bar that is followed by a text.
 const smallBarWidth = 12
 
-// Draw draws the bar in place of the bar that it drew before. The parameter "done" is how many things
-// are done, and total is how many there are. Draw cuts the text so that the bar takes one line.
+// Draw draws the bar over the bar of the previous call. The parameter "done" is the finished part
+// of the parameter "total". Draw shortens the text so that the bar takes one line.
 func (b *ProgressBar) Draw(done, total int, text string) {
 	if b.bar == nil {
 		b.bar = progressbar.NewOptions(max(total, 1),
@@ -41,7 +40,7 @@ func (b *ProgressBar) Draw(done, total int, text string) {
 	_ = b.bar.Set(done) // a failure to draw the bar does not matter
 }
 
-// Clear removes the bar, if one is drawn. The next Draw draws it again.
+// Clear removes the bar if the bar is drawn. The next call of Draw draws the bar again.
 func (b *ProgressBar) Clear() {
 	if b.bar != nil {
 		_ = b.bar.Clear()
@@ -52,8 +51,8 @@ func (b *ProgressBar) Clear() {
 // terminal. It is not safe for concurrent use.
 type CountBar struct{ bar *progressbar.ProgressBar }
 
-// NewCountBar returns a CountBar on w. The bar begins with the text label, which names the rows.
-// total is the number of rows, or 0 if it is not known.
+// NewCountBar returns a CountBar on w. The bar begins with the parameter "label", which names the
+// rows. The parameter "total" is the number of rows, or 0 if it is not known.
 func NewCountBar(w io.Writer, label string, total int) *CountBar {
 	if !IsTerminal(w) {
 		return &CountBar{}
@@ -92,17 +91,17 @@ type reading struct {
 	n  int
 }
 
-// meterSpan is the period that the rate is averaged over.
+// meterSpan is the period over which the rate is averaged.
 const meterSpan = 10 * time.Second
 
-// Add adds the reading n at the time at. Times must not decrease.
+// Add adds the reading n at the time in the parameter "at". Times must not decrease.
 func (m *Meter) Add(at time.Time, n int) {
 	m.readings = append(m.readings, reading{at, n})
 	old := slices.IndexFunc(m.readings, func(r reading) bool { return at.Sub(r.at) <= meterSpan })
 	m.readings = m.readings[max(old, 0):]
 }
 
-// Rate returns the rate per second, or 0 if there are not enough readings.
+// Rate returns the rate per second. If the meter has too few readings, Rate returns 0.
 func (m *Meter) Rate() float64 {
 	if len(m.readings) < 2 {
 		return 0

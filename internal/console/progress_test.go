@@ -15,11 +15,11 @@ func TestMeter_RateOfTheLastTenSeconds(t *testing.T) {
 	for i := range 100 {
 		m.Add(at.Add(time.Duration(i)*time.Second), i*i)
 	}
-	// The wanted rate is that of the period from second 89 to second 99.
+	// The expected rate is the rate of the period from second 89 to second 99.
 	if want := float64(99*99-89*89) / 10; m.Rate() != want {
 		t.Errorf("rate after 100 readings: got %v, want %v", m.Rate(), want)
 	}
-	m.Add(at.Add(100*time.Second), 3) // fewer settled: after a retry recipients are pending again
+	m.Add(at.Add(100*time.Second), 3) // fewer are settled, because after a retry recipients are pending again
 	if m.Rate() != 0 {
 		t.Errorf("rate after the count fell: got %v, want 0", m.Rate())
 	}

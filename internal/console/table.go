@@ -10,10 +10,10 @@ import (
 	"github.com/jedib0t/go-pretty/v6/text"
 )
 
-// Table is a table: with lines between its cells on a terminal, as aligned text elsewhere. On a
-// terminal no line of it is wider than the screen (see Fit). Elsewhere every cell is printed in full.
+// Table is a table. On a terminal it has lines between its cells, and is not wider than the screen
+// (see Fit). Elsewhere it is printed as aligned text, with every cell in full.
 type Table struct {
-	Header []string // no header line if empty
+	Header []string // if empty, the table has no header line
 	Rows   [][]string
 	// Right are the indexes of the columns that are aligned to the right.
 	Right []int
@@ -63,10 +63,10 @@ func (t *Table) Plain(w io.Writer) error {
 	return err
 }
 
-// columnGap is the space between two columns. The tables that Draw prints have the same space.
+// columnGap is the space between two columns. The tables of Draw have the same space.
 const columnGap = "  "
 
-// printedLines divides a row whose cells have several lines into rows whose cells have one.
+// printedLines divides a row whose cells have several lines into rows whose cells have one line.
 func printedLines(row []string) [][]string {
 	var out [][]string
 	for i, cell := range row {

@@ -8,7 +8,7 @@ import (
 // Table.Fit makes a table narrower in three steps, until the table fits the screen. The first step
 // keeps long words whole. The second step breaks them. The third step makes the columns even
 // narrower. If the first step is not enough, Fit leaves out the columns in Table.Drop before the
-// second.
+// second step.
 const (
 	// longWord is the width, in characters, up to which the first step keeps a word whole. An ID is
 	// one word.
@@ -19,15 +19,16 @@ const (
 	leastWidth = 12
 )
 
-// Fit returns the table for a screen of the given width in characters, so that no line is wider.
+// Fit returns a form of the table for a screen of the given width in characters. No line of it is
+// wider.
 //
-// If the table is too wide, Fit makes its columns of text narrower: it breaks their cells between
+// If the table is too wide, Fit makes its columns of text narrower by breaking their cells between
 // words into several lines. If that is not enough, it leaves out the columns in Drop. If that is
 // not enough, it cuts the middle out of words, as in "sale-2…-west". It never shortens numbers,
 // which are the columns in Right.
 //
-// Fit reports false if the table is still too wide. Then the result has one line for each cell, and
-// the caller must print it with Plain.
+// Fit returns false if the table is still too wide. Then the returned table has one line for each
+// cell, and the caller must print it with Plain.
 func (t *Table) Fit(width int) (Table, bool) {
 	out := t.oneLine()
 	if out.shrink(width, longWord, readableWidth) {
@@ -45,7 +46,8 @@ func (t *Table) Fit(width int) (Table, bool) {
 	return t.stacked(width), false
 }
 
-// oneLine returns a copy of the table whose rows all have the same number of cells, of one line each.
+// oneLine returns a copy of the table. In the copy, all rows have the same number of cells, and each
+// cell has one line.
 func (t *Table) oneLine() Table {
 	columns := len(t.widths())
 	out := Table{Right: t.Right}
@@ -74,8 +76,8 @@ func (t *Table) empty(column int) {
 	}
 }
 
-// withoutEmpty returns the table without the given columns that have no text, for example because
-// the method "empty" has removed it.
+// withoutEmpty returns the table without those of the given columns that have no text. The method
+// "empty" may have removed their text.
 func (t *Table) withoutEmpty(columns []int) Table {
 	widths := t.widths()
 	gone := func(i int) bool { return slices.Contains(columns, i) && widths[i] == 0 }
@@ -103,10 +105,10 @@ func (t *Table) withoutEmpty(columns []int) Table {
 	return out
 }
 
-// shrink makes the columns of text narrower, the widest first, until the table is at most width
-// characters wide. It does not break words that have at most keep characters. Each column stays at
-// least as wide as the parameter narrowest. If the table still does not fit, shrink reports false
-// and changes nothing.
+// shrink makes the columns of text narrower, the widest first, until the table fits the parameter
+// "width", in characters. It does not break words that have at most as many characters as the
+// parameter "keep". The parameter "narrowest" is the smallest width of a column. If the table
+// still does not fit, shrink returns false and changes nothing.
 func (t *Table) shrink(width, keep, narrowest int) bool {
 	widths, words := t.widths(), t.longestWords()
 	room := width
@@ -170,7 +172,8 @@ func wrapShort(cell string, width int) []string {
 	return Wrap(strings.Join(words, " "), width)
 }
 
-// CutMiddle shortens a text to at most width columns of a terminal: "…" replaces its middle.
+// CutMiddle shortens a text to the given number of terminal columns. In the result, "…" replaces the
+// middle of the text.
 func CutMiddle(s string, width int) string {
 	if displayWidth(s) <= width {
 		return s
@@ -195,8 +198,8 @@ func CutMiddle(s string, width int) string {
 	}
 }
 
-// stacked returns the table as lines "header: cell", with an empty line between two rows. A cell that is
-// too long continues on the next line.
+// stacked returns the table as lines of the form "header: cell", with an empty line between two
+// rows. A cell that is too long continues on the next line.
 func (t *Table) stacked(width int) Table {
 	out := Table{}
 	for n, row := range t.Rows {
@@ -221,7 +224,8 @@ func (t *Table) stacked(width int) Table {
 	return out
 }
 
-// cutToWidth cuts a text into pieces that are at most width columns of a terminal wide.
+// cutToWidth cuts a text into pieces. The parameter "width" is the maximum width of a piece, in
+// columns of a terminal.
 func cutToWidth(s string, width int) (pieces []string) {
 	piece := ""
 	for _, r := range s {

@@ -11,7 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// render prints a table as it looks on a terminal of the given width.
+// The function "render" returns the text of a table on the given screen.
 func render(t *testing.T, g Table, s Screen) string {
 	t.Helper()
 	var out bytes.Buffer
@@ -30,7 +30,7 @@ func TestTableFit_BreaksTextAndKeepsNumbers(t *testing.T) {
 		screen Screen
 		want   string
 	}{
-		{Screen{Width: 20}, // no terminal: every cell is printed in full
+		{Screen{Width: 20}, // without a terminal, every cell is printed in full
 			"ID                                               TOTAL  HOLD                                            SEGMENTS\n" +
 				"sale-2025-11-nairobi-west-customers-batch-1  1,000,000  credit (error_credit) for 3m, next try in 30s  2,000,000\n" +
 				"short                                                1  no                                                     2\n"},
@@ -56,8 +56,8 @@ func TestTableFit_BreaksTextAndKeepsNumbers(t *testing.T) {
 	}
 }
 
-// No line of a table on a terminal is wider than the terminal, whatever is in its cells, and a number
-// is never cut.
+// On a terminal, no line of a table may be wider than the terminal, with any cells, and no number may
+// be shortened.
 func TestTableFit_NoLineIsWiderThanTheScreen(t *testing.T) {
 	t.Parallel()
 	random := rand.New(rand.NewPCG(1, 2))

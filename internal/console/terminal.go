@@ -38,17 +38,18 @@ type Screen struct {
 	Zone *time.Location
 }
 
-// Time formats a time to the second: on a terminal as local time with the name of its zone, elsewhere
-// as RFC 3339 in UTC, which programs read. The zero time is an empty string.
+// Time formats a time to the second. On a terminal the result is the local time with the name of its
+// zone. Elsewhere it is RFC 3339 in UTC, for programs. The result for the zero time is an empty
+// string.
 func (s Screen) Time(t time.Time) string { return s.format(t, "2006-01-02 15:04:05 MST") }
 
-// Minute formats a time as Time does, but for a terminal it leaves out the seconds and the zone. It
-// is for tables whose header names the zone.
+// Minute is like Time, but for a terminal it leaves out the seconds and the zone. Use it for tables
+// whose header names the zone.
 func (s Screen) Minute(t time.Time) string { return s.format(t, "2006-01-02 15:04") }
 
-// CutMiddle shortens a text so that it fits into one line of the terminal, beside a further text.
-// The parameter "reserved" is the width of that further text in characters. If the output is not a
-// terminal, the text stays whole.
+// CutMiddle shortens a text so that it fits into one line of the terminal, together with another
+// text. The parameter "reserved" is the width of the other text in characters. If the output is
+// not a terminal, CutMiddle returns the whole text.
 func (s Screen) CutMiddle(text string, reserved int) string {
 	if !s.Terminal {
 		return text
@@ -56,8 +57,8 @@ func (s Screen) CutMiddle(text string, reserved int) string {
 	return CutMiddle(text, max(s.Width-reserved, 1))
 }
 
-// Line joins the cells of a row that belongs to no table. A terminal does not show the last cells if
-// they do not fit into the line.
+// Line joins the cells of a row that is not part of a table. On a terminal it leaves out the last
+// cells if they do not fit into the line.
 func (s Screen) Line(cells ...string) string {
 	for len(cells) > 1 && s.Terminal && displayWidth(strings.Join(cells, columnGap)) > s.Width {
 		cells = cells[:len(cells)-1]
@@ -84,8 +85,8 @@ func (s Screen) format(t time.Time, layout string) string {
 	return t.In(s.Zone).Format(layout)
 }
 
-// NewScreen returns the properties of the screen that w writes to. lookup reads an environment
-// variable.
+// NewScreen returns the properties of the screen to which w writes. The function "lookup" reads an
+// environment variable.
 func NewScreen(w io.Writer, lookup func(string) (string, bool)) Screen {
 	name, _ := lookup("TERM")
 	terminal := IsTerminal(w)

@@ -24,7 +24,7 @@ func FormatInt(n int) string {
 	return s
 }
 
-// Plural formats a number of things: "1 recipient", "2 recipients".
+// Plural formats a number and a noun: "1 recipient", "2 recipients".
 func Plural(n int, thing string) string {
 	if n == 1 {
 		return "1 " + thing
@@ -32,7 +32,8 @@ func Plural(n int, thing string) string {
 	return FormatInt(n) + " " + thing + "s"
 }
 
-// FormatRate formats a rate per second: with one decimal below 10, else as an integer.
+// FormatRate formats a rate per second. A rate below 10 has one decimal. A higher rate is an
+// integer.
 func FormatRate(rate float64) string {
 	if rate >= 10 {
 		return FormatInt(int(rate+0.5)) + "/s"
@@ -55,7 +56,8 @@ func FormatDuration(d time.Duration) string {
 	return fmt.Sprintf("%dd%02dh", int(d.Hours())/24, int(d.Hours())%24)
 }
 
-// FormatTime formats a time as RFC 3339 in UTC, to the second. The zero time is an empty string.
+// FormatTime formats a time as RFC 3339 in UTC, to the second. The result for the zero time is an
+// empty string.
 func FormatTime(t time.Time) string {
 	if t.IsZero() {
 		return ""
@@ -63,7 +65,8 @@ func FormatTime(t time.Time) string {
 	return t.UTC().Format(time.RFC3339)
 }
 
-// OneLine joins the lines of a text and cuts the result to limit characters at most.
+// OneLine joins the lines of a text. The parameter "limit" is the maximum length of the result in
+// characters.
 func OneLine(s string, limit int) string {
 	s = strings.Join(strings.Fields(s), " ")
 	if r := []rune(s); len(r) > limit {
@@ -72,8 +75,8 @@ func OneLine(s string, limit int) string {
 	return s
 }
 
-// Wrap breaks a text between words into lines of at most width characters. A longer word gets its
-// own line.
+// Wrap breaks a text between words into lines. The parameter "width" is the maximum width of a
+// line in characters. A word that is longer gets a separate line.
 func Wrap(text string, width int) (lines []string) {
 	line := ""
 	for word := range strings.FieldsSeq(text) {
@@ -91,7 +94,8 @@ func Wrap(text string, width int) (lines []string) {
 }
 
 // WithoutControls replaces control characters in a gateway's text, because they may be commands to
-// a terminal. It joins the text to one line of at most limit characters.
+// a terminal. It joins the text to one line. The parameter "limit" is the maximum length of the
+// line in characters.
 func WithoutControls(s string, limit int) string {
 	return OneLine(strings.Map(func(r rune) rune {
 		if r < ' ' || r >= 0x7f && r < 0xa0 {
@@ -112,8 +116,9 @@ func ReplaceControls(s string) string {
 	}, s)
 }
 
-// Bar returns a bar for n. A bar for the value largest is width characters long. Each bar has at
-// least one character. If blocks is true, the bar consists of block characters, else of #.
+// Bar returns a bar for the value n. The length of the bar for the value "largest" is the
+// parameter "width", in characters. Each bar has at least one character. If blocks is true, the
+// bar consists of block characters, and otherwise of the character #.
 func Bar(n, largest, width int, blocks bool) string {
 	mark := "#"
 	if blocks {

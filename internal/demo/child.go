@@ -16,7 +16,8 @@ type child struct {
 	log string
 }
 
-// startChild starts a process and writes its output to the file log.
+// startChild starts a process. It writes the output of the process to the file in the parameter
+// "log".
 func startChild(log string, env []string, name string, args ...string) (*child, error) {
 	cmd := exec.Command(name, args...) //nolint:gosec,noctx // name is this binary or redis-server; Kill ends the process
 	cmd.Env = env
@@ -27,8 +28,8 @@ func startChild(log string, env []string, name string, args ...string) (*child, 
 	return &child{Process: p, log: log}, nil
 }
 
-// kill ends the process (kill -9) and waits until it has ended. It does nothing if the process has
-// already ended.
+// The method "kill" ends the process (kill -9) and waits until it has ended. It does nothing if
+// the process has already ended.
 func (c *child) kill() error {
 	if err := c.Kill(); err != nil {
 		return fmt.Errorf("demo: %w", err)
@@ -36,7 +37,7 @@ func (c *child) kill() error {
 	return nil
 }
 
-// tail returns the last line of the process's output, at most 300 characters.
+// The method "tail" returns the last line of the process's output, at most 300 characters.
 func (c *child) tail() string {
 	text, err := os.ReadFile(c.log)
 	if err != nil {

@@ -1,6 +1,6 @@
 // Package demo runs Tuma on one machine: a Redis, a simulated gateway and two workers. It kills one
 // worker while a campaign to 20,000 invented recipients is sent. Then it compares the outcome of
-// the recipients with what the gateway accepted.
+// the recipients with the messages that the gateway accepted.
 package demo
 
 import (
@@ -33,9 +33,9 @@ import (
 //go:embed recipients.csv
 var recipientsCSV []byte
 
-// Settings of the demo. With this rate the campaign takes about eight seconds. With this latency of
-// the gateway several calls are in flight at any moment, so that killing worker 1 interrupts some
-// calls.
+// These are the settings of the demo. With this rate the campaign takes about eight seconds. With
+// this latency of the gateway several calls are in flight at any moment, so that killing worker 1
+// interrupts some calls.
 const (
 	accountName = "demo"
 	rate        = "2500/s"
@@ -43,18 +43,18 @@ const (
 	callTimeout = 2 * time.Second
 	latency     = 250 * time.Millisecond
 	workerCount = 2
-	// Timeout is the time limit of the whole demo, also on a busy machine.
+	// Timeout is the time limit of the whole demo. It is long enough for a busy machine.
 	Timeout = 2 * time.Minute
 )
 
-// Options are what a demo needs from the program that runs it.
+// Options has the values that the calling program passes to a demo.
 type Options struct {
 	// Out gets the report.
 	Out io.Writer
 	// Note prints one line about the progress of the demo.
 	Note func(format string, args ...any)
-	// Follow shows the progress of a campaign until the function enough returns true for its
-	// status. Follow returns that status.
+	// Follow shows the progress of a campaign until the function "enough" returns true for a
+	// status of the campaign. Follow returns that status.
 	Follow func(ctx context.Context, client *producer.Client, id string, enough func(producer.Status) bool) (producer.Status, error)
 	// Environ is the environment of the worker processes, in the form of os.Environ. Run adds
 	// the URL of the demo's Redis.
@@ -73,9 +73,9 @@ type demo struct {
 	workers   []*child
 	campaign  producer.Campaign
 	began     time.Time
-	killed    time.Time // when worker 1 was killed; zero: not yet
-	killedAt  int       // recipients that were settled when worker 1 was killed
-	lastSeen  int64     // repeated calls that the gateway had recognised at the last status
+	killed    time.Time // when worker 1 was killed; zero before that
+	killedAt  int       // the number of settled recipients when worker 1 was killed
+	lastSeen  int64     // the number of repeated calls that the gateway had recognised at the last status
 	recovered time.Time // when lastSeen last grew
 }
 
@@ -99,7 +99,7 @@ func Run(ctx context.Context, o Options) (err error) {
 	}
 }
 
-// run starts everything, sends the campaign and prints the report.
+// run starts all parts, sends the campaign and prints the report.
 func (d *demo) run(ctx context.Context) error {
 	if err := d.start(ctx); err != nil {
 		return err
@@ -190,8 +190,8 @@ func (d *demo) startWorker(n int, file string) (*child, error) {
 	if err != nil {
 		return nil, fmt.Errorf("demo: %w", err)
 	}
-	// If a variable is set twice, the last value counts. So the workers do not use the user's
-	// configuration or Redis.
+	// If a variable is set twice, the last value counts. So the workers use neither the
+	// configuration nor the Redis of the user.
 	env := append(slices.Clone(d.Environ), "TUMA_CONFIG=", "TUMA_REDIS_URL=redis://"+d.redis.Address+"/0")
 	return startChild(filepath.Join(d.dir, fmt.Sprintf("worker-%d.log", n)), env, self,
 		"worker", "--config", file, "--log-level", "error", "--log-format", "json")
@@ -223,7 +223,7 @@ func (d *demo) awaitWorkers(ctx context.Context, client *producer.Client) error 
 	}
 }
 
-// list returns the recipient list of the demo, recipientsCSV.
+// The function "list" returns the recipient list of the demo, which is in recipientsCSV.
 func list() *recipients.List {
 	return recipients.New(bytes.NewReader(recipientsCSV), int64(len(recipientsCSV)), recipients.Options{Name: "recipients.csv"})
 }
@@ -244,8 +244,8 @@ func (d *demo) send(ctx context.Context, client *producer.Client) (producer.Stat
 	return st, errors.Join(err, trouble)
 }
 
-// onStatus handles one status of the campaign. It kills worker 1 when half of the recipients are
-// settled, and records when the gateway last recognised a repeated call of worker 1.
+// onStatus handles one status of the campaign. When half of the recipients are settled, it kills
+// worker 1. It also records when the gateway last recognised a repeated call of worker 1.
 func (d *demo) onStatus(st producer.Status) error {
 	gateway := d.gateway.Stats()
 	settled := st.Total - st.Pending
@@ -267,7 +267,7 @@ func (d *demo) onStatus(st producer.Status) error {
 	return nil
 }
 
-// withWorkerLogs returns err with the last line of each worker's log.
+// withWorkerLogs adds the last line of each worker's log to an error.
 func (d *demo) withWorkerLogs(err error) error {
 	for i, w := range d.workers {
 		if tail := w.tail(); tail != "" {

@@ -15,7 +15,7 @@ import (
 
 var update = flag.Bool("update", false, "write recipients.csv")
 
-// How many rows the demo's list has: in total, duplicate and invalid.
+// These are numbers of rows in the demo's list: all rows, duplicate rows and invalid rows.
 const (
 	rowCount       = 20_000
 	duplicateCount = 340
@@ -127,7 +127,7 @@ func makeRecipients() []byte {
 }
 
 // writeNumber returns the given number in a random notation. Nigerian numbers keep their calling
-// code, because the demo reads national numbers as Kenyan ones.
+// code, because the demo reads national numbers as Kenyan numbers.
 func writeNumber(rng *rand.Rand, number uint64) string {
 	digits := fmt.Sprint(number)
 	code, rest := digits[:3], digits[3:]

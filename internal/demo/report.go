@@ -10,11 +10,11 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// errFailed is returned when the demo found a message sent twice or a recipient lost.
+// errFailed is returned if a message was sent twice or a recipient was lost.
 var errFailed = errors.New("demo failed")
 
-// report prints the outcome of the campaign, from the ledger and from the gateway's own counts.
-// It returns an error if a message was sent twice or a recipient was lost.
+// The method "report" prints the outcome of the campaign, from the ledger and from the gateway's
+// own counts. It returns an error if a message was sent twice or a recipient was lost.
 func (d *demo) report(st producer.Status) error {
 	gateway := d.gateway.Stats()
 	lost, strangers, err := d.compare()
@@ -59,9 +59,8 @@ func (d *demo) report(st producer.Status) error {
 }
 
 // compare reads the recipient list again, and compares its valid numbers with the numbers that the
-// gateway accepted.
-// lost counts numbers that are missing at the gateway. strangers counts numbers at the gateway that
-// are not in the list.
+// gateway accepted. The result "lost" counts numbers that are missing at the gateway. The result
+// "strangers" counts numbers at the gateway that are not in the list.
 func (d *demo) compare() (lost, strangers int, err error) {
 	expected := map[sms.MSISDN]bool{}
 	for r, err := range list().All() {

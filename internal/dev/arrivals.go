@@ -12,28 +12,28 @@ import (
 )
 
 const (
-	// shownPerBurst is how many messages of a burst are shown; the others are counted.
+	// shownPerBurst is how many messages of a burst are shown. Further messages are only counted.
 	shownPerBurst = 10
-	// quiet is the pause between two messages that ends a burst.
+	// quiet is the length of a pause between two messages that ends a burst.
 	quiet = time.Second
 	// countEvery is how often the count is shown during a burst.
 	countEvery = 5 * time.Second
 )
 
-// arrivals shows the messages that the sandbox accepts. A burst is a run of messages with pauses
-// shorter than quiet. The first messages of a burst are shown one by one. The number of its
-// messages is shown when it is over.
+// arrivals shows the messages that the sandbox accepts. A burst is a series of messages whose
+// pauses are shorter than the constant "quiet". The first messages of a burst are shown one by
+// one. At the end of the burst, the number of its messages is shown.
 type arrivals struct {
 	out io.Writer
 	now func() time.Time
 
 	mu      sync.Mutex
 	pending []string // lines that are not printed yet
-	shown   int      // messages of this burst that were printed, one a line
+	shown   int      // the number of messages of this burst that were printed
 	burst   int      // messages of this burst
 	calls   int      // calls of this burst
 	last    time.Time
-	counted time.Time // when the burst's count was last printed; before that, when the burst began
+	counted time.Time // when the count of this burst was last printed, or when the burst began
 
 	total      int
 	duplicates int64
@@ -43,7 +43,7 @@ func newArrivals(out io.Writer, now func() time.Time) *arrivals {
 	return &arrivals{out: out, now: now}
 }
 
-// add counts an accepted call. The sandbox calls it.
+// The sandbox calls the method "add" for each accepted call, which counts the call.
 func (a *arrivals) add(gateway string, call simulator.AcceptedCall, duplicates int64) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -66,8 +66,8 @@ func (a *arrivals) add(gateway string, call simulator.AcceptedCall, duplicates i
 	}
 }
 
-// show prints what has arrived since it was last called. If end is true, show also ends a burst that
-// is not over.
+// The method "show" prints the messages that have arrived since its last call. If the parameter
+// "end" is true, it also ends a burst that is not over.
 func (a *arrivals) show(end bool) {
 	a.mu.Lock()
 	lines, now := a.pending, a.now()
@@ -84,11 +84,11 @@ func (a *arrivals) show(end bool) {
 	}
 	a.mu.Unlock()
 	for _, line := range lines {
-		_, _ = fmt.Fprintln(a.out, line) // an error means that the terminal is closed
+		_, _ = fmt.Fprintln(a.out, line) // an error means that the terminal is closed, so it is ignored
 	}
 }
 
-// count returns the line with the counts. The caller holds a.mu.
+// The method "count" returns the line with the counts. The caller holds a.mu.
 func (a *arrivals) count(now time.Time) string {
 	return fmt.Sprintf("%s = %s in %s; %s since the start, %s", now.Format(time.TimeOnly),
 		console.Plural(a.burst, "message"), console.Plural(a.calls, "call"),

@@ -20,14 +20,14 @@ type setting struct {
 	config *config.Config
 	// written is true if this run has written the file.
 	written bool
-	// export is true if tuma send finds the file only through TUMA_CONFIG.
+	// export is true if `tuma send` finds the file only through TUMA_CONFIG.
 	export bool
 }
 
-// findConfig finds the configuration, or writes it if the file does not exist. It never changes a
-// file. It does not use a file with a real gateway or another Redis. If the user has named such a
-// file on the command line, findConfig returns an error. Otherwise it uses tuma.yaml in the folder
-// Data instead.
+// findConfig finds the configuration, or writes it if the file does not exist. It never changes an
+// existing file. It does not use a file with a real gateway or another Redis. If the user has
+// named such a file on the command line, findConfig returns an error. Otherwise it uses tuma.yaml
+// in the folder Data instead.
 func (e *environment) findConfig() (setting, error) {
 	if url, _ := e.Lookup("TUMA_REDIS_URL"); url != "" {
 		e.Note("tuma: warning: TUMA_REDIS_URL is set, so tuma send would use another Redis: unset it in the other terminal")
@@ -64,7 +64,8 @@ func (e *environment) findConfig() (setting, error) {
 	return s, e.checkCountry(s)
 }
 
-// checkCountry returns an error if the user has named a country and the configuration has another.
+// checkCountry returns an error if the user has named a country and the configuration has another
+// country.
 func (e *environment) checkCountry(s setting) error {
 	if e.Country == "" || strings.EqualFold(e.Country, s.config.Country) {
 		return nil
@@ -78,7 +79,7 @@ func (e *environment) checkCountry(s setting) error {
 
 // openConfig reads a configuration, or writes it if the file does not exist.
 func (e *environment) openConfig(name string) (setting, error) {
-	// The worker uses the Redis of this run, whatever TUMA_REDIS_URL is.
+	// The worker uses the Redis of this run and ignores TUMA_REDIS_URL.
 	lookup := func(name string) (string, bool) {
 		if name == "TUMA_REDIS_URL" {
 			return "", false
@@ -102,9 +103,9 @@ func (e *environment) openConfig(name string) (setting, error) {
 	return setting{config: cfg, written: true}, err
 }
 
-// foreign returns the reason why this run cannot use a configuration, or "" if it can. The
-// configuration's Redis must be the Redis of this run, and all its accounts must be in the sandbox
-// of this run.
+// The method "foreign" returns the reason why this run cannot use a configuration, or "" if it can
+// use the configuration. The configuration's Redis must be the Redis of this run, and all its
+// accounts must be in the sandbox of this run.
 func (e *environment) foreign(cfg *config.Config) string {
 	u, err := url.Parse(cfg.Redis.URL)
 	if err != nil || u.Scheme != "redis" || u.User != nil || !isLoopback(u.Host, e.RedisPort) {
@@ -125,7 +126,7 @@ func (e *environment) foreign(cfg *config.Config) string {
 	return ""
 }
 
-// isLoopback reports whether address is the given port of this machine.
+// isLoopback reports whether an address is the given port of this machine.
 func isLoopback(address string, port int) bool {
 	host, found, err := net.SplitHostPort(address)
 	return err == nil && found == strconv.Itoa(port) && (host == "localhost" || host == "127.0.0.1")
@@ -148,7 +149,7 @@ windows: off   # the sandbox may be used at any hour
 }
 
 // Accounts returns the section accounts of a configuration, with an account at each gateway of the
-// sandbox that listens on address.
+// sandbox. The parameter "address" is the address of the sandbox.
 func Accounts(address string) string {
 	var b strings.Builder
 	b.WriteString("accounts:\n")

@@ -1,6 +1,6 @@
-// Package dev runs what a first campaign needs on one machine, on fixed ports: a Redis that keeps
-// its data in a folder, the sandbox (simulated gateways), and a worker. It writes the configuration
-// that tuma send needs. No message leaves the machine.
+// Package dev runs the parts that a first campaign needs, on one machine and on fixed ports. The
+// parts are a Redis that keeps its data in a folder, the sandbox (simulated gateways), and a
+// worker. It also writes the configuration that `tuma send` needs. No message leaves the machine.
 package dev
 
 import (
@@ -33,16 +33,18 @@ const (
 	SandboxPort = 8025
 )
 
-// Options are what Run needs from the command line and the program.
+// Options has the values that the command line and the program pass to Run.
 type Options struct {
 	// Data is the folder that keeps campaigns. Run creates it.
 	Data string
 	// Config is the configuration file that the user named. If it is empty, Run uses the file that
-	// TUMA_CONFIG names, else tuma.yaml in the current folder.
+	// TUMA_CONFIG names, or else tuma.yaml in the current folder.
 	Config string
-	// Country is the ISO code that a new configuration gets as default_country; empty: none.
+	// Country is the ISO code that a new configuration gets as default_country. If it is empty, the
+	// configuration gets no default_country.
 	Country string
-	// RedisPort and SandboxPort are the TCP ports of 127.0.0.1 to listen on.
+	// RedisPort and SandboxPort are the TCP ports of 127.0.0.1 on which Redis and the sandbox
+	// listen.
 	RedisPort, SandboxPort int
 	// Lookup reads an environment variable.
 	Lookup func(name string) (string, bool)
@@ -52,15 +54,17 @@ type Options struct {
 	Note func(format string, args ...any)
 	// Now is the clock.
 	Now func() time.Time
-	// NewWorker makes a worker for all accounts of the configuration, and a function that releases
-	// what the worker uses. builtIn is true if Redis is the built-in one.
+	// NewWorker makes a worker for all accounts of the configuration. It also returns a function
+	// that releases the resources of the worker. The parameter "builtIn" is true if Redis is the
+	// built-in Redis.
 	NewWorker func(ctx context.Context, cfg *config.Config, builtIn bool) (*worker.Worker, func(), error)
 }
 
 // ErrUsage means that the user named a configuration or a setting that Run cannot use.
 var ErrUsage = errors.New("dev cannot use this configuration")
 
-// environment has the parts of one Run. close stops them in the reverse order of their start.
+// environment has the parts of one Run. The method "close" stops the parts in the reverse order of
+// their start.
 type environment struct {
 	Options
 	lock     *os.File
@@ -72,8 +76,8 @@ type environment struct {
 	arrivals *arrivals
 }
 
-// Run starts everything and shows which messages arrive at the sandbox, until ctx ends. Then it
-// lets the worker finish its calls in flight and stops everything. A redis-server keeps the
+// Run starts all parts. Until ctx ends, it shows the messages that arrive at the sandbox. Then
+// it lets the worker finish its calls in flight, and stops all parts. A redis-server keeps the
 // campaigns in the folder Data. The built-in Redis keeps nothing.
 //
 // Run returns an error if a port or the folder is in use, if the configuration cannot be used
@@ -118,7 +122,8 @@ func (e *environment) warnOfUnreadable() {
 	}
 }
 
-// ignoreStop returns err, or nil if ctx has ended: the user then stopped the command.
+// ignoreStop returns nil if ctx has ended, because then the user stopped the command. Otherwise it
+// returns err.
 func ignoreStop(ctx context.Context, err error) error {
 	if ctx.Err() == nil {
 		return err
@@ -138,7 +143,7 @@ func (e *environment) prepareFolder() error {
 	if err != nil {
 		return err
 	}
-	// The data must not get into the user's git repository.
+	// The data must not be added to the user's git repository.
 	return os.WriteFile(filepath.Join(e.Data, ".gitignore"), []byte("*\n"), 0o600)
 }
 
@@ -162,13 +167,13 @@ func (e *environment) startSandbox(ctx context.Context) error {
 func loopback(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
 
 // inUse returns the error for a port that is in use. The parameter "what" names the part of dev that
-// needs the port. user is the program that has the port, and flag is the flag that sets another
-// port.
+// needs the port. The parameter "user" names the program that uses the port. The parameter "flag"
+// names the flag that sets another port.
 func inUse(what string, port int, flag, user string) error {
 	return fmt.Errorf("dev: port %d, for %s, is in use by %s: stop that program, or choose another port with %s", port, what, user, flag)
 }
 
-// neighbour describes the other program that listens on the address that the sandbox needs.
+// neighbour describes the program that already listens on the address of the sandbox.
 func neighbour(ctx context.Context, address string) string {
 	const other = "another program"
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
@@ -216,10 +221,11 @@ const (
 	showEvery  = 250 * time.Millisecond
 )
 
-// watch waits until the worker is ready, prints where everything is, and shows what arrives. It
-// returns nil when ctx ends, and an error if redis-server or the worker has ended. When the worker
-// ends, the channel named ended gets one value. The caller of watch also waits for a value of this
-// channel. After watch has received a value, it therefore sends another value for the caller.
+// The method "watch" waits until the worker is ready, prints the addresses, and shows the messages
+// that arrive. It returns nil when ctx ends, and an error if redis-server or the worker has ended.
+// When the worker ends, it sends one value to the channel "ended". The caller of the method also
+// waits for a value from this channel. So if the method receives the value, it sends the value
+// again for the caller.
 func (e *environment) watch(ctx context.Context, wk *worker.Worker, ended chan error) error {
 	tick := time.NewTicker(readyEvery)
 	defer tick.Stop()

@@ -10,10 +10,10 @@ import (
 )
 
 // columns is the maximum width of an output line. It is 79 because some terminals with 80 columns
-// wrap a line of 80.
+// wrap a line of 80 characters.
 const columns = 79
 
-// greet prints where everything is, and the command for the first campaign.
+// greet prints the addresses of all parts, and the command for the first campaign.
 func (e *environment) greet() error {
 	var b strings.Builder
 	line := func(name, text string) {
@@ -61,8 +61,8 @@ func (e *environment) greet() error {
 	return err
 }
 
-// preferred returns the account for the example: one whose gateway has idempotency keys, else the
-// first.
+// preferred returns the account for the example. It prefers an account whose gateway has
+// idempotency keys. Otherwise it returns the first account.
 func preferred(names []string) string {
 	for _, name := range names {
 		if name == "try-kobo" {
@@ -72,7 +72,8 @@ func preferred(names []string) string {
 	return names[0]
 }
 
-// short returns a path relative to the current folder, if the file is below that folder.
+// The function "short" returns the path relative to the current folder if the file is below that
+// folder. Otherwise it returns the path unchanged.
 func short(path string) string {
 	folder, err := os.Getwd()
 	if err != nil {

@@ -1,6 +1,6 @@
-// Package drain tells the goroutines of a worker when to stop. A worker stops in two steps. When it
-// drains, it claims nothing more, and finishes the calls in flight. When it is killed, it also
-// stops trying to write to Redis.
+// Package drain notifies the goroutines of a worker when to stop. A worker stops in two steps. When
+// it drains, it claims no further calls, and finishes the calls in flight. When it is killed, it
+// also stops trying to write to Redis.
 package drain
 
 import (
@@ -12,14 +12,14 @@ import (
 // ErrDraining means that work was not finished because the worker drains.
 var ErrDraining = errors.New("draining")
 
-// Signals are the two signals with which a worker stops. Make them with New. Their methods are safe
-// for concurrent use.
+// Signals has the two signals with which a worker stops. Make it with New. Its methods are safe for
+// concurrent use.
 type Signals struct {
 	draining, killed chan struct{}
 	drain, kill      sync.Once
 }
 
-// New returns new Signals. No signal has been given yet.
+// New returns new Signals, without a signal so far.
 func New() *Signals { return &Signals{draining: make(chan struct{}), killed: make(chan struct{})} }
 
 // Drain gives the signal to drain. It may be called repeatedly.
@@ -44,7 +44,8 @@ func (s *Signals) Draining() bool {
 	}
 }
 
-// Sleep waits for d. It returns false if the worker drains meanwhile.
+// Sleep waits for the duration d. If the worker drains during this time, Sleep returns false at
+// once.
 func (s *Signals) Sleep(d time.Duration) bool {
 	if d <= 0 {
 		return !s.Draining()

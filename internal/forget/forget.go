@@ -1,5 +1,6 @@
-// Package forget removes the number of one person from Redis, as the data laws of Kenya and Nigeria ask for: from ended
-// campaigns, incoming messages, events and parked delivery reports. The suppression lists keep it.
+// Package forget removes the number of one person from Redis, because the data laws of Kenya and Nigeria require it. It
+// removes the number from ended campaigns, incoming messages, events and parked delivery reports. The suppression lists
+// keep the number.
 package forget
 
 import (
@@ -19,16 +20,16 @@ import (
 
 // Options are the options of Number.
 type Options struct {
-	// DryRun finds what would be removed, and changes nothing.
+	// If DryRun is true, Number finds the data that it would remove, but changes nothing.
 	DryRun bool
-	// MaxCampaigns and MaxRecipients bound how many campaigns and recipients one call of Number reads; 0: no bound. Number
-	// always reads a campaign to its end.
+	// MaxCampaigns and MaxRecipients limit the numbers of campaigns and recipients that one call of Number reads. 0
+	// means no limit. Number always reads a campaign to its end.
 	MaxCampaigns, MaxRecipients int
-	// After continues after the campaign at this position.
+	// With After, Number continues after the campaign at this position.
 	After ledger.Position
 }
 
-// Result is what was removed, and what stays.
+// Result lists the data that was removed, and the data that stays.
 type Result struct {
 	DryRun bool `json:"dry_run"`
 	// Campaigns and Recipients are the numbers of campaigns and recipients that were read.
@@ -44,16 +45,18 @@ type Result struct {
 	Inbound int `json:"inbound"`
 	Events  int `json:"events"`
 	Parked  int `json:"parked_reports"`
-	// NoRetry names campaigns among Changed that can no longer be retried, because the number was rejected or of unknown outcome.
+	// NoRetry names the campaigns in Changed that can no longer be retried, because in them the number was rejected or
+	// had an unknown outcome.
 	NoRetry []string `json:"no_retry"`
 	// Open names campaigns that have the number and have not ended. These campaigns keep the number. Run Number
 	// again after their end.
 	Open []string `json:"open"`
 	// Unreadable names campaigns whose records cannot be read. Such a campaign may hold the number.
 	Unreadable []string `json:"unreadable"`
-	// Lists are the suppression lists that keep the number: "*" for all senders, else a sender ID.
+	// Lists names the suppression lists that keep the number. "*" is the list for all senders. Any other name is a
+	// sender ID.
 	Lists []string `json:"kept_on_lists"`
-	// Next is where the search ended, if a bound ended it. Otherwise it is nil.
+	// Next is the position at which a limit ended the search. Otherwise it is nil.
 	Next *ledger.Position `json:"-"`
 }
 
@@ -64,8 +67,8 @@ const maxNamed = 1000
 // have the number.
 const maxPasses = 1000
 
-// Number removes a number. A repeated call is harmless. If Number returns an error, the result lists what Number had removed before
-// the error.
+// Number removes a number. A repeated call is harmless. If Number returns an error, the result lists the data that
+// Number had removed before the error.
 func Number(ctx context.Context, l *ledger.Ledger, number sms.MSISDN, o Options) (Result, error) {
 	r := Result{DryRun: o.DryRun, Changed: []string{}, NoRetry: []string{}, Open: []string{}, Unreadable: []string{}, Lists: []string{}}
 	if err := r.campaigns(ctx, l, number, o); err != nil {
@@ -116,7 +119,7 @@ func (r *Result) campaigns(ctx context.Context, l *ledger.Ledger, number sms.MSI
 	return nil
 }
 
-// campaign removes the number from one campaign.
+// The method "campaign" removes the number from one campaign.
 func (r *Result) campaign(ctx context.Context, l *ledger.Ledger, search *ledger.Search, x ledger.Searched, number sms.MSISDN, dry bool) error {
 	id := x.Position.ID
 	n, err := ledger.ForgetExclusions(ctx, l, id, number, dry)
@@ -155,7 +158,7 @@ func (r *Result) campaign(ctx context.Context, l *ledger.Ledger, search *ledger.
 	return nil
 }
 
-// add adds a campaign to a list, once, unless the list is full.
+// The function "add" adds a campaign to a list, unless the list is full or has the campaign already.
 func add(list []string, id string) []string {
 	if len(list) >= maxNamed || slices.Contains(list, id) {
 		return list

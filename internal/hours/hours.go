@@ -1,6 +1,6 @@
-// Package hours computes when messages may be sent: between two times of day, in the recipient's
-// local time. If the recipient's country has several time zones, the wall clock of every one of
-// them counts. Clock changes are taken into account.
+// Package hours computes when messages may be sent. They may be sent between two times of day,
+// in the recipient's local time. If the recipient's country has several time zones, the wall
+// clocks of all these zones count. Clock changes are taken into account.
 package hours
 
 import (
@@ -13,8 +13,8 @@ import (
 // day is the length of a day on the wall clock.
 const day = 24 * time.Hour
 
-// Hours are a part of each day: from the time From until just before the time To. Both are measured
-// from midnight. If To is not after From, the hours continue past midnight.
+// Hours are a part of each day. They begin at the time From, and end just before the time To. Both
+// times are measured from midnight. If To is not after From, the hours continue past midnight.
 type Hours struct{ From, To time.Duration }
 
 // Parse parses hours such as "08:00-18:00" or "08:00:30-18:00". "20:00-06:00" continues past
@@ -58,7 +58,7 @@ func clock(d time.Duration) string {
 	return out
 }
 
-// contains reports whether the time of day t is within the hours.
+// The method "contains" reports whether the time of day t is within the hours.
 func (h Hours) contains(t time.Duration) bool {
 	if h.From < h.To {
 		return h.From <= t && t < h.To
@@ -66,11 +66,11 @@ func (h Hours) contains(t time.Duration) bool {
 	return t >= h.From || t < h.To
 }
 
-// nextChange returns the first time after t at which the result of contains may change. It uses the
-// time zone of t.
+// nextChange returns the first time after t at which the result of the method "contains" may
+// change. It uses the time zone of t.
 func (h Hours) nextChange(t time.Time) time.Time {
 	now := sinceMidnight(t)
-	_, first := t.ZoneBounds() // the wall clock runs without a jump until the time first
+	_, first := t.ZoneBounds() // the wall clock runs without a jump until the time "first"
 	for _, mark := range []time.Duration{h.From, h.To} {
 		wait := (mark - now) % day
 		if wait <= 0 {
@@ -83,7 +83,8 @@ func (h Hours) nextChange(t time.Time) time.Time {
 	return first
 }
 
-// sinceMidnight returns the time of day that the wall clock shows at t, in the time zone of t.
+// sinceMidnight returns the time of day that the wall clock shows at the time t, in the time zone
+// of t.
 func sinceMidnight(t time.Time) time.Duration {
 	h, m, s := t.Clock()
 	return time.Duration(h)*time.Hour + time.Duration(m)*time.Minute + time.Duration(s)*time.Second + time.Duration(t.Nanosecond())

@@ -57,7 +57,7 @@ func TestSpans(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name, country, hours, from string
-		want                       []string // openings and closings in turn, in UTC
+		want                       []string // alternating times of opening and closing, in UTC
 	}{
 		{"Kenya by day", "KE", "08:00-18:00", "2026-11-22T17:00:00Z", []string{"2026-11-23T05:00:00Z", "2026-11-23T15:00:00Z", "2026-11-24T05:00:00Z", "2026-11-24T15:00:00Z"}},
 		{"Kenya, open now", "KE", "08:00-18:00", "2026-11-22T14:59:59Z", []string{"2026-11-22T14:59:59Z", "2026-11-22T15:00:00Z"}},
@@ -142,8 +142,8 @@ func TestIn_KnowsEveryCountryOfNumbers(t *testing.T) {
 	}
 }
 
-// referenceOpen reports whether t is within the hours in every one of the zones. It reads the wall
-// clock of each zone.
+// referenceOpen reports whether the time t is within the hours in all of the given zones. It reads
+// the wall clock of each zone.
 func referenceOpen(h hours.Hours, zones []*time.Location, t time.Time) bool {
 	for _, z := range zones {
 		hour, minute, _ := t.In(z).Clock()
@@ -184,7 +184,7 @@ func FuzzSpans(f *testing.F) {
 		h := hours.Hours{From: time.Duration(from) * time.Minute, To: time.Duration(to) * time.Minute}
 		w, err := hours.In(country, h)
 		if err != nil {
-			return // no time is within the hours in all zones at once
+			return // there is never a time within the hours in all zones
 		}
 		var zones []*time.Location
 		for name := range strings.FieldsSeq(places[country]) {

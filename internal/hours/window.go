@@ -5,23 +5,25 @@ import (
 	"time"
 )
 
-// Window holds the sending hours of one country. It is open at the times that are within the hours
-// in every time zone of the country. A Window is immutable and safe for concurrent use.
+// Window holds the sending hours of one country. It is open at a time that is within the hours in
+// all time zones of the country. A Window is immutable and safe for concurrent use.
 type Window struct {
 	Country string
 	Hours   Hours
 	zones   []*time.Location
 }
 
-// Span is a period in which a window is open: from the time From until just before the time Until.
+// Span is a period in which a window is open. It begins at the time From, and ends just before the
+// time Until.
 type Span struct{ From, Until time.Time }
 
-// horizon is how far ahead nextChange searches for a change. It covers all seasons of a year.
+// horizon is how far into the future nextChange searches for a change. It covers all seasons of a
+// year.
 const horizon = 400 * day
 
 // In returns the window of the country with the given ISO code, in capitals. It returns an error if
-// the country or its time zones are unknown. It also returns an error if no time is within the
-// hours in all of its time zones at once.
+// the country or its time zones are unknown. It also returns an error if the hours of the country's
+// time zones never overlap.
 func In(country string, h Hours) (*Window, error) {
 	names := zonesOf(country)
 	if len(names) == 0 {
@@ -46,12 +48,11 @@ func In(country string, h Hours) (*Window, error) {
 func (w *Window) String() string { return w.Country + " " + w.Hours.String() }
 
 // Open reports whether the window is open at t. The result "until" is the next time at which the
-// window opens or closes, or zero if there is no such time.
+// window opens or closes. It is zero if the window never changes.
 func (w *Window) Open(t time.Time) (open bool, until time.Time) { return w.open(t), w.nextChange(t) }
 
-// Spans returns the first n periods, from t on, in which the window is open. If the window is open
-// at t, the first period begins at t. If the window never closes, the period ends at t plus
-// horizon.
+// Spans returns the first n periods after t in which the window is open. If the window is open at
+// t, the first period begins at t. If the window never closes, this period ends at t plus horizon.
 func (w *Window) Spans(t time.Time, n int) []Span {
 	var out []Span
 	for len(out) < n {
@@ -80,7 +81,7 @@ func (w *Window) open(t time.Time) bool {
 }
 
 // nextChange returns the first time after t at which the window opens or closes. It returns zero if
-// there is no such time within horizon.
+// the window does not change within horizon.
 func (w *Window) nextChange(t time.Time) time.Time {
 	was := w.open(t)
 	for at := w.nextMark(t); at.Sub(t) < horizon; at = w.nextMark(at) {

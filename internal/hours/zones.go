@@ -23,8 +23,8 @@ var zonesByCountry = sync.OnceValue(func() map[string][]string {
 // zonesOf returns the names of the time zones of the country with the given ISO code.
 func zonesOf(country string) []string { return zonesByCountry()[country] }
 
-// Zone returns the time zone of the country with the given ISO code, in capitals. It returns nil if
-// the country has no time zone or several.
+// Zone returns the time zone of the country with the given ISO code, in capitals. It returns nil
+// unless the country has exactly one time zone.
 func Zone(country string) *time.Location {
 	names := zonesOf(country)
 	if len(names) != 1 {

@@ -25,11 +25,12 @@ type giveBackArgs struct {
 	Cancelled int
 }
 
-// GiveBackCancelled takes the messages that were cancelled before their submission off the daily count of
-// the key that enqueued the campaign. The parameter "by" is the key's name in CreatedBy; for any other text
-// the call does nothing. cancelled is the number of all cancelled messages of the campaign so far: the
-// same number again changes nothing. A campaign that was enqueued on an earlier day in UTC has nothing to
-// give back.
+// GiveBackCancelled subtracts cancelled messages of a campaign from the daily count of the key that
+// enqueued the campaign. It is for messages that were cancelled before their submission. The parameter "by"
+// is the text that CreatedBy returns for the key. For any other text the call does nothing. The parameter
+// "cancelled" is the total number of cancelled messages of the campaign so far. A repeated call with the
+// same number changes nothing. If the campaign was enqueued on an earlier day in UTC, the call changes
+// nothing.
 func (s *Store) GiveBackCancelled(ctx context.Context, by, campaign string, created time.Time, cancelled int) error {
 	id, _ := Owner(by)
 	if id == "" || cancelled == 0 {
@@ -58,7 +59,7 @@ func (s *Store) GiveBackCancelled(ctx context.Context, by, campaign string, crea
 	return nil
 }
 
-// CreatedBy returns the text that names a key in Status.CreatedBy and in the audit log.
+// CreatedBy returns the text that stands for a key in Status.CreatedBy and in the audit log.
 func CreatedBy(k Key) string { return "key:" + k.Name + " (" + k.ID + ")" }
 
 // Owner returns the ID and the name of the key in a text that CreatedBy has made. For any other text,

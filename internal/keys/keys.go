@@ -1,5 +1,5 @@
-// Package keys keeps the keys of the HTTP API in Redis: who may call it, for what, and how much. A key
-// is shown once, when it is made. Redis holds only its SHA-256 hash.
+// Package keys stores the keys of the HTTP API in Redis, with their permissions and limits. A key is shown
+// only once, when it is made. Redis holds only the SHA-256 hash of a key.
 package keys
 
 import (
@@ -22,15 +22,15 @@ import (
 	"github.com/tuma-sms/tuma/internal/script"
 )
 
-// Scope is what a key may do.
+// Scope is a permission of a key.
 type Scope string
 
 const (
-	// ScopeRead may read campaigns, messages, results, accounts and the inbox.
+	// ScopeRead permits reading campaigns, messages, results, accounts and the inbox.
 	ScopeRead Scope = "read"
-	// ScopeSend may enqueue and control campaigns and messages.
+	// ScopeSend permits enqueueing and controlling campaigns and messages.
 	ScopeSend Scope = "send"
-	// ScopeAdmin may do everything, such as hold an account.
+	// ScopeAdmin permits all operations, such as the hold of an account.
 	ScopeAdmin Scope = "admin"
 )
 
@@ -39,31 +39,31 @@ var Scopes = []Scope{ScopeRead, ScopeSend, ScopeAdmin}
 
 // Key is the record of an API key in Redis.
 type Key struct {
-	// ID is the readable part of the key, by which it is listed and revoked.
+	// ID is the readable part of the key. Lists of keys show it, and Revoke needs it.
 	ID string `json:"id"`
 	// Name is the name of the caller, such as a service. Several keys may have one name, such as an
 	// old key and the key that replaces it.
 	Name   string  `json:"name"`
 	Scopes []Scope `json:"scopes"`
-	// Accounts and Senders are what the key may send with. Empty means all.
+	// Accounts and Senders are the accounts and sender IDs with which the key may send. Empty means all.
 	Accounts []string `json:"accounts"`
 	Senders  []string `json:"senders"`
 	// Daily is the number of messages that the key may enqueue on one day in UTC; 0 means no limit.
 	Daily int `json:"daily"`
 	// PerSecond is the number of requests a second; 0 means no limit.
 	PerSecond int `json:"per_second"`
-	// CountedAs is the ID under which the limits of the key are counted. If it is empty, that is the ID of
-	// the key. A key that replaces an older key shares the counts of the older key, so that a rotation
-	// raises no limit.
+	// CountedAs is the ID under which the usage of the key is counted. If it is empty, the key's own ID
+	// applies. A key that replaces an older key shares the counts of the older key, so that a rotation
+	// does not raise a limit.
 	CountedAs string `json:"counted_as,omitempty"`
-	// ExpiresAt is when the key ends to work; zero means never.
+	// ExpiresAt is when the key expires. Zero means never.
 	ExpiresAt time.Time `json:"expires_at,omitzero"`
 	CreatedAt time.Time `json:"created_at"`
-	// LastUsedAt is when the key was used last, to the minute; zero means never.
+	// LastUsedAt is when the key was last used, to the minute. Zero means never.
 	LastUsedAt time.Time `json:"last_used_at,omitzero"`
 }
 
-// stored is a Key as Redis has it.
+// stored is the form of a Key in Redis.
 type stored struct {
 	Key
 	Hash string `json:"hash"`
@@ -75,10 +75,10 @@ func (k *Key) Allows(s Scope) bool {
 	return slices.Contains(k.Scopes, ScopeAdmin) || slices.Contains(k.Scopes, s) || s == ScopeRead && slices.Contains(k.Scopes, ScopeSend)
 }
 
-// MaySend reports whether the key may send through the account, with the sender ID as sender. An
-// empty account means that the routes choose the account. An empty sender means that the account
-// chooses the sender ID. If the key is bound to some accounts or senders, the caller must name one
-// of them.
+// MaySend returns an error unless the key may send through the account with the given sender ID.
+// An empty account means that the routes choose the account. An empty sender means that the
+// account chooses the sender ID. If the key is limited to some accounts or senders, the caller
+// must name one of these.
 func (k *Key) MaySend(account, sender string) error {
 	var mistakes []error
 	if len(k.Accounts) > 0 && !slices.Contains(k.Accounts, account) {
@@ -96,17 +96,17 @@ const (
 	// key was last used.
 	listKey = script.KeyPrefix + "keys"
 	usedKey = script.KeyPrefix + "keys:used"
-	// usedEvery is how exact the time of the last use is.
+	// usedEvery is the precision of the time of the last use.
 	usedEvery = time.Minute
 )
 
-// Errors of Verify and Take.
+// These are the errors of Verify and Take.
 var (
-	// ErrUnknown means that the key is not valid: it never existed, was revoked, or has expired.
+	// ErrUnknown means that the key is not valid, because it never existed, was revoked, or has expired.
 	ErrUnknown = errors.New("the key is not valid")
 	// ErrTooFast means that the key has made too many requests in this second.
 	ErrTooFast = errors.New("too many requests a second for this key")
-	// ErrSpent means that the key has enqueued as many messages today as it may.
+	// ErrSpent means that the key has reached its daily limit of messages.
 	ErrSpent = errors.New("the messages of this key for today are used up")
 )
 
@@ -120,8 +120,8 @@ type Store struct {
 // New returns the Store in the Redis of a Runner.
 func New(r *script.Runner) *Store { return &Store{rdb: r.Redis(), scripts: r, now: time.Now} }
 
-// Create makes a key with the properties of k. Create itself sets the ID and the times of the key.
-// The secret is the text that a caller sends; it cannot be read again.
+// Create makes a key with the properties of k. Create itself sets the ID and the times of the key. The
+// secret is the text that a caller of the API sends. It cannot be read again.
 func (s *Store) Create(ctx context.Context, k Key) (secret string, made Key, err error) {
 	if err := k.check(s.now()); err != nil {
 		return "", k, err
@@ -137,12 +137,12 @@ func (s *Store) Create(ctx context.Context, k Key) (secret string, made Key, err
 	return secret, k, nil
 }
 
-// make gives the key k a new ID and a new secret. It returns the secret, the changed key, and the
-// key's record for Redis.
+// The method "make" gives the key k a new ID and a new secret. It returns the secret, the changed key, and
+// the key's record for Redis.
 func (s *Store) make(k Key) (secret string, made Key, record []byte, err error) {
 	var id [5]byte
 	var random [32]byte
-	_, _ = rand.Read(id[:]) // never fails: crypto/rand ends the program instead
+	_, _ = rand.Read(id[:]) // this never fails, because crypto/rand would end the program instead
 	_, _ = rand.Read(random[:])
 	k.Accounts, k.Senders = append([]string{}, k.Accounts...), append([]string{}, k.Senders...)
 	k.ID, k.CreatedAt, k.LastUsedAt = hex.EncodeToString(id[:]), s.now().UTC().Truncate(time.Second), time.Time{}
@@ -154,7 +154,7 @@ func (s *Store) make(k Key) (secret string, made Key, record []byte, err error) 
 // MistakeError is a wrong property of a new key. Field is its name in JSON.
 type MistakeError struct{ Field, Problem string }
 
-// Error returns what is wrong.
+// Error returns the description of the mistake.
 func (m *MistakeError) Error() string { return m.Problem }
 
 const (
@@ -163,7 +163,7 @@ const (
 	maxNamed, maxName = 100, 64
 )
 
-// check returns all mistakes of a new key, each a *MistakeError.
+// The method "check" returns all mistakes of a new key. Each mistake is a *MistakeError.
 func (k *Key) check(now time.Time) error {
 	var mistakes []error
 	wrong := func(field, problem string) { mistakes = append(mistakes, &MistakeError{field, problem}) }
@@ -196,15 +196,15 @@ func (k *Key) check(now time.Time) error {
 	return errors.Join(mistakes...)
 }
 
-// hash returns the form of a secret that Redis holds. The secret has 256 random bits, so that a plain hash
-// cannot be inverted.
+// The function "hash" returns the form of a secret that Redis holds. The secret has 256 random bits, so an
+// attacker cannot find the secret from a plain hash.
 func hash(secret string) string {
 	sum := sha256.Sum256([]byte(secret))
 	return base64.RawURLEncoding.EncodeToString(sum[:])
 }
 
-// noRecord takes the place of the record of a key that does not exist, so that Verify takes the same steps, and
-// the same time. No secret has its hash.
+// Verify uses noRecord if a key does not exist, so that it takes the same steps and the same time as for
+// other keys. The hash in noRecord cannot be the hash of a secret.
 const noRecord = `{"id":"0000000000","name":"no such key","scopes":["send"],"accounts":[],"senders":[],"daily":0,"per_second":0,` +
 	`"created_at":"2025-01-01T00:00:00Z","hash":"0000000000000000000000000000000000000000000"}`
 
@@ -212,7 +212,7 @@ const noRecord = `{"id":"0000000000","name":"no such key","scopes":["send"],"acc
 const maxSecret = 128
 
 // Verify returns the key of a secret. For a text that is not the secret of a valid key, Verify returns
-// ErrUnknown. It takes the same steps whatever is wrong with the text.
+// ErrUnknown. For every invalid text it takes the same steps.
 func (s *Store) Verify(ctx context.Context, secret string) (Key, error) {
 	id := ""
 	if rest, ok := strings.CutPrefix(secret, prefix); ok && len(secret) <= maxSecret {
@@ -270,7 +270,7 @@ func (s *Store) List(ctx context.Context) ([]Key, error) {
 	return out, nil
 }
 
-// Revoke makes a key invalid at once. It reports whether there was such a key.
+// Revoke makes a key invalid at once. It reports whether the key existed.
 func (s *Store) Revoke(ctx context.Context, id string) (bool, error) {
 	n, err := s.rdb.HDel(ctx, listKey, id).Result()
 	if err != nil {

@@ -93,7 +93,8 @@ func TestCreate_AllMistakes(t *testing.T) {
 	}
 }
 
-// The client repeats a script whose answer was lost. The repetition counts nothing, also after other requests.
+// The client repeats a script whose answer was lost. The repeated script must not count the request again,
+// even after other requests.
 func TestTake_RepeatedScriptCountsOnce(t *testing.T) {
 	t.Parallel()
 	s := newStore(t)
@@ -121,8 +122,8 @@ func TestTake_RepeatedScriptCountsOnce(t *testing.T) {
 	}
 }
 
-// Many processes together never take more than the limit of a day, and what is given back can be taken
-// again.
+// Many processes together never take more messages than the daily limit. Messages that are given back can
+// be taken again.
 func TestTake_DailyLimitOfAllProcesses(t *testing.T) {
 	t.Parallel()
 	s := newStore(t)
@@ -194,7 +195,8 @@ func (c *commandLog) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.P
 	}
 }
 
-// Keys that are wrong, revoked, expired or unknown take the same commands of Redis, and the same time.
+// For a wrong, revoked, expired or unknown key, Verify sends the same commands to Redis and takes the same
+// time.
 func TestVerify_InvalidKeysTakeTheSameSteps(t *testing.T) {
 	t.Parallel()
 	rdb := redistest.Start(t).Client()
@@ -221,7 +223,7 @@ func TestVerify_InvalidKeysTakeTheSameSteps(t *testing.T) {
 	rdb.AddHook(&commands)
 	took := map[string][]time.Duration{}
 	for range 300 {
-		for name, secret := range invalid { // take turns, so that noise affects all secrets alike
+		for name, secret := range invalid { // the secrets take turns, so that noise affects all of them equally
 			commands.names = nil
 			began := time.Now()
 			_, err := s.Verify(t.Context(), secret)

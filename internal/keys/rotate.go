@@ -17,18 +17,20 @@ var rotateScript = script.Binding(script.New("rotate", source("rotate")))
 // rotateArgs are the arguments of rotate.lua.
 type rotateArgs struct{ ID, Read, UntilThen, NewID, NewRecord string }
 
-// ErrNoKey means that no valid key has the ID that the caller gave.
+// ErrNoKey means that no valid key has the given ID.
 var ErrNoKey = errors.New("no such key")
 
 // MaxOverlap is the longest time for which a rotated key stays valid.
 const MaxOverlap = 30 * 24 * time.Hour
 
-// Rotate makes a new key with the properties of the key id. The old key ends after overlap, or at once if
-// overlap is 0. If the old key expires before that, its end does not change. Both keys count against the same
-// limits. The secret of the new key cannot be read again.
+// Rotate makes a new key with the properties of the old key. The parameter "id" is the ID of the old key. The
+// old key expires after the parameter "overlap", or at once if overlap is 0. If the old key would expire
+// earlier, its expiry does not change. Both keys count against the same limits. The secret of the new key
+// cannot be read again.
 //
-// Rotate returns ErrNoKey if the key id was revoked or rotated, or has expired. If two calls rotate one key
-// at the same time, the later one gets ErrNoKey, or it rotates the key as the earlier one left it.
+// Rotate returns ErrNoKey if the old key was revoked or rotated, or has expired. If two calls rotate one key
+// at the same time, the second call either gets ErrNoKey, or rotates the record that the first call has
+// written.
 func (s *Store) Rotate(ctx context.Context, id string, overlap time.Duration) (secret string, made Key, err error) {
 	if overlap < 0 || overlap > MaxOverlap {
 		return "", made, fmt.Errorf("rotate key: the overlap must be between 0 and %d days", MaxOverlap/(24*time.Hour))

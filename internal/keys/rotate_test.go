@@ -62,8 +62,8 @@ func TestRotate_OverlapsAndSharesLimits(t *testing.T) {
 	}
 }
 
-// A rotation does not bring a key back that is revoked at the same time, and two rotations at once do not
-// both replace one key.
+// If a key is rotated and revoked at the same time, the rotation must not restore the revoked key. If two
+// rotations run at the same time, only one of them may replace the key.
 func TestRotate_BesideRevokeAndItself(t *testing.T) {
 	t.Parallel()
 	s := newStore(t)
@@ -92,8 +92,8 @@ func TestRotate_BesideRevokeAndItself(t *testing.T) {
 	}
 }
 
-// Cancelled messages are given back once, however often the caller reports them, and only on the day
-// of the enqueue.
+// Cancelled messages are given back only once, even if the caller reports them several times, and only on
+// the day of the enqueue.
 func TestGiveBackCancelled_Once(t *testing.T) {
 	t.Parallel()
 	s := newStore(t)

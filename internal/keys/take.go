@@ -24,7 +24,7 @@ var takeScript = script.New("take", source("take"))
 
 func spentKey(id string) string { return script.KeyPrefix + "keys:{" + id + "}" }
 
-// countedAs returns the ID under which the limits of the key are counted.
+// countedAs returns the ID under which the usage of the key is counted.
 func (k *Key) countedAs() string { return cmp.Or(k.CountedAs, k.ID) }
 
 // takeArgs are the arguments of take.lua.
@@ -43,8 +43,8 @@ func (s *Store) Take(ctx context.Context, k Key, requests, messages int) error {
 	return s.take(ctx, k, takeArgs{Token: script.NewToken(), Messages: messages, Daily: k.Daily, Requests: requests, PerSecond: k.PerSecond})
 }
 
-// Correct adds messages to the count of today. It adds them even beyond the daily limit of the key,
-// because they are enqueued already. If messages is negative, Correct lowers the count.
+// Correct adds messages to today's count. It may exceed the daily limit of the key, because the messages are
+// already enqueued. If the parameter "messages" is negative, Correct lowers the count.
 func (s *Store) Correct(ctx context.Context, k Key, messages int) error {
 	if messages == 0 || k.Daily == 0 {
 		return nil
@@ -66,7 +66,7 @@ func (s *Store) take(ctx context.Context, k Key, args takeArgs) error {
 	return nil
 }
 
-// GiveBack takes messages off the count of today, because they were not enqueued.
+// GiveBack subtracts messages from today's count, because the messages were not enqueued.
 func (s *Store) GiveBack(ctx context.Context, k Key, messages int) error {
 	return s.Take(ctx, k, 0, -messages)
 }

@@ -1,13 +1,14 @@
--- take.lua counts what a key of the HTTP API uses: requests of this second, and messages of this day in UTC. It counts
--- nothing if one of the two would exceed its limit.
+-- take.lua counts the usage of a key of the HTTP API: requests of this second, and messages of this day in UTC. If one
+-- of these two counts would exceed its limit, the script counts nothing.
 -- KEYS: 1 counts of the key: day, messages, second, requests
 -- ARGV, in the order of takeArgs:
---   token       of this request: the client repeats a script whose answer was lost
---   messages    negative: they are given back
---   daily       messages a day at most; 0: no limit
---   requests
---   per_second  requests a second at most; 0: no limit
--- Returns {'ok'|'fast'|'spent'}. Running it again with one of the last eight tokens that counted answers 'ok' and counts nothing.
+--   token       of this request, because the client repeats a script whose answer was lost
+--   messages    number of messages; if negative, they are given back
+--   daily       maximum number of messages a day; 0 means no limit
+--   requests    number of requests
+--   per_second  maximum number of requests a second; 0 means no limit
+-- Returns {'ok'|'fast'|'spent'}. A repeated run with one of the last eight counted tokens returns 'ok' and counts
+-- nothing.
 local token, messages, daily, requests, per_second = unpack(ARGV)
 messages, daily, requests, per_second = tonumber(messages), tonumber(daily), tonumber(requests), tonumber(per_second)
 local second = tonumber(redis.call('TIME')[1])

@@ -1,5 +1,5 @@
-// Package localredis runs a Redis on this machine for commands that need no set-up: the
-// redis-server on PATH as a child process, or else a built-in one.
+// Package localredis runs a Redis on this machine, for commands that work without any preparation.
+// It runs the redis-server on PATH as a child process, or else a built-in Redis.
 package localredis
 
 import (
@@ -25,14 +25,16 @@ import (
 type Options struct {
 	// Dir is the folder for the log of redis-server and, with Keep, for its data. It must exist.
 	Dir string
-	// Port is the TCP port of 127.0.0.1 that the Redis listens on. 0: a free port.
+	// Port is the TCP port of 127.0.0.1 on which the Redis listens. 0 means a free port.
 	Port int
-	// Keep makes redis-server write every change to an append-only file in Dir, and read that file
-	// when it starts. The built-in Redis keeps nothing. Without Keep no data survives Close.
+	// With Keep, redis-server writes every change to an append-only file in Dir, and reads this
+	// file when it starts. The built-in Redis keeps no data. Without Keep, the data is lost at
+	// Close.
 	Keep bool
 }
 
-// builtIn is a Redis in this process. A build with the tag tuma_no_builtin_redis has none.
+// builtIn is a Redis in this process. A build with the tag tuma_no_builtin_redis has no built-in
+// Redis.
 type builtIn interface {
 	Addr() string
 	Close()
@@ -42,9 +44,9 @@ type builtIn interface {
 type Server struct {
 	// Address is the host and port.
 	Address string
-	// Binary is the path of the redis-server or valkey-server; empty for the built-in Redis.
+	// Binary is the path of the redis-server or valkey-server. It is empty for the built-in Redis.
 	Binary string
-	// Why is the reason for the built-in Redis; empty for a redis-server.
+	// Why is the reason why the built-in Redis is used. It is empty for a redis-server.
 	Why string
 
 	options Options
@@ -106,12 +108,13 @@ func (s *Server) Close() error {
 	return s.child.Kill()
 }
 
-// Start starts a redis-server or valkey-server on PATH, 7.0 or later. If PATH has none, Start
-// starts the built-in Redis.
+// Start starts a redis-server or valkey-server on PATH, 7.0 or later. If PATH has neither of
+// them, Start starts the built-in Redis.
 //
 // If the server on PATH fails to start, the result depends on Options.Keep. With Keep, Start
-// returns the error: the built-in Redis does not have the campaigns that an earlier server has
-// stored, so they would seem lost. Without Keep, Start starts the built-in Redis.
+// returns the error. The reason is that the built-in Redis does not have the campaigns that an
+// earlier server has stored, so these campaigns would seem lost. Without Keep, Start starts
+// the built-in Redis.
 //
 // Start returns an error that wraps ErrInUse if another program listens on Options.Port.
 func Start(ctx context.Context, o Options) (*Server, error) {
@@ -133,11 +136,11 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	return &Server{Address: mini.Addr(), Why: why, options: o, builtIn: mini}, nil
 }
 
-// minVersion is the lowest major version of Redis and of Valkey that Tuma's scripts work with.
+// minVersion is the lowest major version of Redis and of Valkey with which Tuma's scripts work.
 const minVersion = 7
 
-// find returns the path of the first server on PATH that Tuma can use. If there is none, it returns
-// the reason.
+// The function "find" returns the path of the first server on PATH that Tuma can use. If PATH has
+// no such server, it returns the reason.
 func find(ctx context.Context) (binary, why string) {
 	why = "no redis-server on PATH"
 	for _, name := range []string{"redis-server", "valkey-server"} {
@@ -161,16 +164,16 @@ func find(ctx context.Context) (binary, why string) {
 	return "", why
 }
 
-// versionOf returns the version in the output of redis-server --version, such as
-// "Redis server v=7.0.15 sha=00000000:0". It returns "" if the output has none.
+// versionOf returns the version in the output of redis-server --version, such as "Redis server
+// v=7.0.15 sha=00000000:0". It returns "" if the output has no version.
 func versionOf(out string) string {
 	_, after, _ := strings.Cut(out, " v=")
 	version, _, _ := strings.Cut(after, " ")
 	return version
 }
 
-// startAttempts is how many times startBinary tries a free port. Another process may take the port
-// before redis-server listens on it.
+// startAttempts is how many times startBinary tries a free port. A further try is needed if another
+// process takes the port before redis-server listens on it.
 const startAttempts = 5
 
 // startBinary starts a redis-server as a child process.
@@ -226,8 +229,8 @@ func freePort(ctx context.Context) (int, error) {
 	return l.Addr().(*net.TCPAddr).Port, l.Close()
 }
 
-// answerTimeout is how long a redis-server may take until it answers. A server with much data reads
-// it first.
+// answerTimeout is how long a redis-server may take until it answers. A server first reads its
+// data, and may have much data.
 const answerTimeout = 60 * time.Second
 
 // await waits until the server answers. It returns an error if another process answers on the
@@ -261,7 +264,7 @@ func (s *Server) await(ctx context.Context) error {
 	}
 }
 
-// connect returns a client for a single short exchange: it does not retry.
+// The function "connect" returns a client for a single short exchange. The client does not retry.
 func connect(address string) *redis.Client {
 	return redis.NewClient(&redis.Options{Addr: address, MaxRetries: -1, DialerRetries: 1, ReadTimeout: time.Second})
 }

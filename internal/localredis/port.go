@@ -12,15 +12,16 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// ErrInUse means that another program listens on the port that a Redis was to listen on.
+// ErrInUse means that another program listens on the port of a Redis that should start.
 var ErrInUse = errors.New("the port is in use by another program")
 
 // releaseTimeout is how long awaitFreePort waits for a port that another program uses.
 const releaseTimeout = 2 * time.Second
 
 // awaitFreePort waits until no program listens on Options.Port. If a redis-server with the folder
-// Options.Dir listens there, awaitFreePort stops it first: an earlier run started it and was killed
-// before it could stop the server. The caller must make sure that no other run uses the folder.
+// Options.Dir listens on this port, awaitFreePort first stops the server. Such a server belongs to
+// an earlier run that was killed before it could stop the server. The caller must ensure that no
+// other run uses the folder.
 //
 // awaitFreePort returns ErrInUse if another program still listens after releaseTimeout.
 func awaitFreePort(ctx context.Context, o Options) error {
@@ -51,7 +52,8 @@ func awaitFreePort(ctx context.Context, o Options) error {
 	}
 }
 
-// uses reports whether a Redis listens on address and has its data in the folder dir.
+// The function "uses" reports whether a Redis listens on the address and has its data in the
+// folder "dir".
 func uses(ctx context.Context, address, dir string) bool {
 	rdb := connect(address)
 	defer rdb.Close()

@@ -8,10 +8,11 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 )
 
-// Build is what a process runs: its version and revision, and a hash of its configuration.
+// Build describes the program of a process: its version and revision, and a hash of its
+// configuration.
 type Build struct{ Version, Revision, ConfigHash string }
 
-// Process has the metrics that every process of Tuma has. It is safe for concurrent use.
+// Process has the metrics that all processes of Tuma export. It is safe for concurrent use.
 type Process struct {
 	config  *prometheus.GaugeVec
 	reloads *prometheus.CounterVec
@@ -21,8 +22,8 @@ type Process struct {
 func NewProcess(b Build) (*prometheus.Registry, *Process, error) {
 	reg := prometheus.NewRegistry()
 	p := &Process{
-		config:  gauge("tuma_config_info", "1 for the configuration in use, by its hash.", "hash"),
-		reloads: counter("tuma_config_reload_total", "Readings of a changed configuration by result.", "result"),
+		config:  gauge("tuma_config_info", "1 for the configuration in use. The label hash identifies it.", "hash"),
+		reloads: counter("tuma_config_reload_total", "How often a changed configuration was read, by result.", "result"),
 	}
 	info := gauge("tuma_build_info", "1 for this build.", "version", "revision", "goversion")
 	info.WithLabelValues(b.Version, b.Revision, runtime.Version()).Set(1)

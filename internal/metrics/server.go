@@ -15,16 +15,17 @@ type Server struct {
 	providers                                      map[string]string
 }
 
-// callbackBuckets are few, because there may be a histogram for each account, kind and result.
+// callbackBuckets has only few buckets, because each account, kind and result may have a histogram.
 var callbackBuckets = []float64{0.01, 0.1, 1}
 
-// NewServer registers the metrics of a server, and the metrics that source reads. accounts are all
-// accounts of the configuration. doors names the accounts for which gateways may send callbacks.
-// Histograms of callbacks exist from the first callback of their account, kind and result.
+// NewServer registers the metrics of a server, and the metrics that the parameter "source"
+// reads. The parameter "accounts" has all accounts of the configuration. The parameter "doors"
+// names the accounts for which gateways may send callbacks. A histogram of callbacks exists from
+// the first callback of its account, kind and result.
 func NewServer(reg prometheus.Registerer, accounts []Account, doors []string, source *Source) (*Server, error) {
 	s := &Server{messages: newMessages(), providers: map[string]string{},
 		reports:   counter("tuma_reports_total", "Delivery reports by result.", "account", "result"),
-		callbacks: counter("tuma_callbacks_total", "Callbacks of gateways: stored, not readable, or not stored.", "account", "kind", "result"),
+		callbacks: counter("tuma_callbacks_total", "Callbacks of gateways by result: stored, not readable, or not stored.", "account", "kind", "result"),
 		seconds:   histogram("tuma_callback_seconds", "Time to answer callbacks.", callbackBuckets, "account", "kind", "result"),
 		inbound:   counter("tuma_inbound_total", "Messages of subscribers that were stored.", "account"),
 		optouts:   counter("tuma_optouts_total", "Opt-outs by words of subscribers and by callbacks of gateways.", "account")}
@@ -62,8 +63,8 @@ func (s *Server) Inbound(account string) { s.inbound.WithLabelValues(account).In
 // OptOut counts opt-outs that were written.
 func (s *Server) OptOut(account string, n int) { s.optouts.WithLabelValues(account).Add(float64(n)) }
 
-// Report counts delivery reports with a result, one of ReportResults. A message that became delivered or
-// undelivered counts as such, too.
+// Report counts delivery reports with a result, one of ReportResults. If a message became delivered or
+// undelivered, Report also counts this outcome of the message.
 func (s *Server) Report(account, result string, n int) {
 	s.reports.WithLabelValues(account, result).Add(float64(n))
 	if result == "delivered" || result == "undelivered" {

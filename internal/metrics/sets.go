@@ -1,6 +1,6 @@
 // Package metrics has every metric that Tuma exports: its name, its help and its labels. Workers and
-// `tuma serve` count through the types of this package. Labels have values of closed sets only, and
-// names of accounts: no campaign, number, text or key.
+// `tuma serve` count through the types of this package. The values of labels are only values of
+// closed sets and names of accounts. A label never has a campaign, number, text or key.
 package metrics
 
 import (
@@ -9,7 +9,8 @@ import (
 	"github.com/tuma-sms/tuma/internal/campaign"
 )
 
-// Closed sets: the values of labels. All of their series exist from the start, at zero.
+// These are the closed sets of the values of labels. The series of all values exist from the start, at
+// zero.
 var (
 	// Outcomes are the outcomes of a message.
 	Outcomes = []string{"accepted", "rejected", "unknown", "skipped", "delivered", "undelivered"}
@@ -36,16 +37,16 @@ var (
 type Account struct {
 	Name, Provider string
 	Rate           float64 // units a second; 0: unlimited
-	Concurrency    int     // calls at once in this worker
+	Concurrency    int     // maximum number of calls that this worker makes at once
 }
 
 // maxSeries is the maximum number of series of a worker with up to 50 accounts.
 const maxSeries = 2000
 
 const (
-	// seriesOfAccount is the number of series that a worker has for each account, without the buckets
-	// that can be left out. These are 26 counters and gauges, and four histograms with three series
-	// each.
+	// seriesOfAccount is the number of series that a worker has for each account, not counting the
+	// optional buckets. It consists of 26 counters and gauges, and of four histograms with three
+	// series each.
 	seriesOfAccount = 26 + 4*3
 	// otherSeries is an upper bound for the number of a worker's other series. These include the
 	// series of the Go runtime.
@@ -67,8 +68,8 @@ func bucketsFor(accounts int) (calls, short []float64) {
 	return calls, spread(shortBuckets, (free-len(calls))/3)
 }
 
-// spread returns n buckets out of all, evenly spread. The last bucket is always among them. If n is
-// not positive, spread returns no bucket.
+// spread selects n buckets from the parameter "all", evenly spread. It always selects the last bucket. If n
+// is not positive, spread returns no buckets.
 func spread(all []float64, n int) (out []float64) {
 	n = min(n, len(all))
 	for i := 1; i <= n; i++ {
@@ -77,8 +78,8 @@ func spread(all []float64, n int) (out []float64) {
 	return out
 }
 
-// histogram returns a histogram in two forms: with classic buckets, which every Prometheus reads, and
-// with native buckets, which add no series.
+// histogram returns a histogram that has two forms of buckets: classic buckets, which every Prometheus can
+// read, and native buckets, which add no series.
 func histogram(name, help string, buckets []float64, labels ...string) *prometheus.HistogramVec {
 	return prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: name, Help: help, Buckets: buckets,
 		NativeHistogramBucketFactor: 1.1, NativeHistogramMaxBucketNumber: 80}, labels)
@@ -92,7 +93,7 @@ func gauge(name, help string, labels ...string) *prometheus.GaugeVec {
 	return prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: name, Help: help}, labels)
 }
 
-// register registers all collectors, or none.
+// register registers either all collectors or, after an error, none of them.
 func register(reg prometheus.Registerer, all ...prometheus.Collector) error {
 	for i, c := range all {
 		if err := reg.Register(c); err != nil {

@@ -13,36 +13,36 @@ import (
 const (
 	// readTimeout is how long a scrape waits for Redis.
 	readTimeout = time.Second
-	// freshFor is how long a scrape uses what an earlier scrape has read.
+	// freshFor is how long a scrape uses the values that an earlier scrape has read.
 	freshFor = 500 * time.Millisecond
-	// workersGone is the age of a census above which no worker is alive, because a live worker takes one
-	// every few seconds.
+	// workersGone is the age of a census above which no worker is alive, because a live worker takes a
+	// census every few seconds.
 	workersGone = 20 * time.Second
 )
 
 // Redis is the state of Redis.
 type Redis struct {
 	Known      bool    // false if Redis answers but does not report the other fields
-	Used, Max  float64 // bytes; a Max of 0 means no limit
+	Used, Max  float64 // both in bytes; a Max of 0 means no limit
 	NoEviction bool
 	Replicas   int
 }
 
-// Source is a collector of what all processes share: the census and the state of Redis. It reads the census
-// and the state of Redis at the scrape. While Redis does not answer, tuma_redis_up is 0 and the other
-// metrics keep their last values. It is safe for concurrent use.
+// Source is a collector of the values that all processes share: the census and the state of Redis. It reads
+// both when a scrape comes. While Redis does not answer, tuma_redis_up is 0 and the other metrics keep
+// their last values. It is safe for concurrent use.
 type Source struct {
 	accounts []Account
 	census   func(context.Context) (c census.Census, age time.Duration, ok bool, err error)
 	redis    func(context.Context) (Redis, error)
 
 	mu       sync.Mutex
-	inFlight chan struct{} // closed when the running read ends; nil if none runs
+	inFlight chan struct{} // closed when the running read ends; nil if no read runs
 	readAt   time.Time
 	last     reading
 }
 
-// reading is what one read found.
+// reading has the values of one read.
 type reading struct {
 	up     bool
 	redis  Redis
@@ -161,8 +161,8 @@ func number(b bool) float64 {
 	return 0
 }
 
-// read returns what is in Redis now. Scrapes at the same time share one read. If Redis does not answer
-// within readTimeout, read returns the last values with up set to false.
+// The method "read" returns the current values in Redis. Simultaneous scrapes share one read. If Redis does
+// not answer within readTimeout, the method returns the last values, with the field "up" set to false.
 func (s *Source) read() reading {
 	s.mu.Lock()
 	if time.Since(s.readAt) < freshFor {

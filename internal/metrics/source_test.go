@@ -34,7 +34,8 @@ func key(name string, m *dto.Metric) string {
 	return name
 }
 
-// failing reads a census, with an error, a delay and an age that a test can set.
+// failing is a stub that returns a census. A test can set its error, its delay and the age of the
+// census.
 type failing struct {
 	err   atomic.Pointer[error]
 	delay atomic.Int64

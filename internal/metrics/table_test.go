@@ -17,7 +17,7 @@ import (
 	"github.com/tuma-sms/tuma/internal/census"
 )
 
-// promised is a metric of the table in testdata/interface.md, which programs rely on.
+// promised is a metric of the table in testdata/interface.md. Programs rely on these metrics.
 type promised struct {
 	name, kind string
 	labels     []string
@@ -65,7 +65,7 @@ func someAccounts(n int) (out []Account) {
 	return out
 }
 
-// fakeSource returns a Source that reads c, with a known credit for each account.
+// fakeSource returns a Source that reads the census c, with a known credit for each account.
 func fakeSource(accounts []Account, c census.Census) *Source {
 	credit := 12.5
 	for _, a := range accounts {
@@ -145,7 +145,7 @@ func TestTable_EveryMetricExistsWithItsTypeAndLabels(t *testing.T) {
 	}
 }
 
-// closedSets are the values that each label must have from the start.
+// closedSets maps each label to the values that it must have from the start.
 var closedSets = map[string][]string{
 	"tuma_messages_total outcome":       {"accepted", "rejected", "unknown", "skipped", "delivered", "undelivered"},
 	"tuma_calls_total result":           {"ok", "rejected", "retryable", "unknown"},
@@ -216,7 +216,7 @@ func TestLint_IsClean(t *testing.T) {
 	}
 }
 
-// series returns how many lines with a value a scrape has.
+// series returns the number of lines with a value in a scrape.
 func series(t *testing.T, reg *prometheus.Registry) (n int) {
 	t.Helper()
 	for _, f := range gather(t, reg) {

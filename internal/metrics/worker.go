@@ -27,9 +27,9 @@ type Sending struct {
 	granted                   prometheus.Counter
 }
 
-// NewWorker registers the metrics of a worker that serves the accounts, and the metrics that source
-// reads. If it returns an error, it has registered nothing; for example, reg may have metrics of another
-// worker.
+// NewWorker registers the metrics of a worker that serves the accounts, and the metrics that the
+// parameter "source" reads. If it returns an error, it has registered no metrics. An error occurs, for
+// example, if the registry has the metrics of another worker.
 func NewWorker(reg prometheus.Registerer, accounts []Account, source *Source) (*Worker, error) {
 	long, short := bucketsFor(len(accounts))
 	w := &Worker{messages: newMessages(), accounts: map[string]*Sending{},
@@ -99,13 +99,15 @@ func (s *Sending) Waited(d time.Duration) { s.wait.Observe(d.Seconds()) }
 // Claimed counts a granted claim.
 func (s *Sending) Claimed(d time.Duration) { s.claim.Observe(d.Seconds()) }
 
-// CallBegins counts a call that takes units of the rate.
+// CallBegins counts a call. The parameter "units" is the number of units of the rate that the call
+// takes.
 func (s *Sending) CallBegins(units int) {
 	s.inFlight.Inc()
 	s.granted.Add(float64(units))
 }
 
-// CallEnds counts the end of a call. traceID is the ID of its trace, which becomes an exemplar, or "".
+// CallEnds counts the end of a call. The parameter "traceID" is the ID of the call's trace, which is
+// stored as an exemplar, or "".
 func (s *Sending) CallEnds(d time.Duration, result, traceID string) {
 	s.inFlight.Dec()
 	if o, ok := s.call.(prometheus.ExemplarObserver); ok && traceID != "" {
@@ -118,7 +120,7 @@ func (s *Sending) CallEnds(d time.Duration, result, traceID string) {
 	}
 }
 
-// Settled counts the end of a claim after a call.
+// Settled counts the settle of a claim after its call.
 func (s *Sending) Settled(d time.Duration) { s.settle.Observe(d.Seconds()) }
 
 // Recorded counts the outcomes of messages.

@@ -5,8 +5,9 @@ import (
 	"time"
 )
 
-// Describe returns a time as people read it in the zone, with its day and how far it is from now:
-// "Sunday 29 November 2026 08:00 (EAT), tomorrow, in 13h 20m". It shows seconds only if there are any.
+// Describe returns a time in the zone as people read it, with its day and its distance from the
+// present: "Sunday 29 November 2026 08:00 (EAT), tomorrow, in 13h 20m". It shows seconds only if they
+// are not zero.
 func Describe(t, now time.Time, zone *time.Location) string {
 	t, now = t.In(zone), now.In(zone)
 	form := "Monday 2 January 2006 15:04 (MST)"

@@ -11,11 +11,11 @@ import (
 
 // Moment is a time that Parse has read.
 type Moment struct {
-	// At is the time, in the time zone of the text. For a text such as "in 2h", it is the sum of
-	// In and the time that the caller of Parse passed as now.
+	// At is the time, in the time zone of the text. For a text such as "in 2h", it is the sum of In and
+	// the time that the caller passed to Parse as "now".
 	At time.Time
-	// In is the duration of a text such as "in 2h"; 0 for every other text. A program that runs the same
-	// command twice gets the same In, but another At.
+	// In is the duration of a text such as "in 2h". It is 0 for every other text. If a program runs the
+	// same command twice, In is the same, but At differs.
 	In time.Duration
 	// Now reports whether the text was "now".
 	Now bool
@@ -24,8 +24,8 @@ type Moment struct {
 	Missed time.Time
 }
 
-// Parse reads a text as a time. now is the current time. zone is the time zone of dates and times of day
-// that name none. A time in the past is not an error. Parse accepts
+// Parse reads a text as a time. The parameter "now" is the current time. The parameter "zone" applies to
+// dates and times of day without a time zone. A time in the past is not an error. Parse accepts
 //
 //	2026-11-29T08:00:00+03:00   RFC 3339, also with a space, without seconds, or with UTC
 //	2026-11-29 08:00            a date and a time of day, in either order
@@ -36,8 +36,8 @@ type Moment struct {
 //	in 2h                       also 90 minutes, 1h 30m, 3 days, 2 weeks
 //	now
 //
-// The error names the mistake and what to write. A time of day that the clocks skip, or show twice, is
-// an error.
+// The error names the mistake and a correct form. If the clocks skip a time of day, or show it twice,
+// that time is an error.
 func Parse(text string, now time.Time, zone *time.Location) (Moment, error) {
 	if len(text) > maxText {
 		return Moment{}, errForm
@@ -84,7 +84,7 @@ var (
 	spanUnits = unitsByName()
 )
 
-// unitsByName returns the units of a duration by each of their names.
+// unitsByName maps all names of the units of a duration to these units.
 func unitsByName() map[string]time.Duration {
 	out := map[string]time.Duration{}
 	for unit, names := range map[time.Duration]string{
@@ -134,7 +134,7 @@ func dateOf(t time.Time) date {
 	return date{y, m, d}
 }
 
-// plus returns the day that is n days later.
+// The method "plus" returns the day that is n days later.
 func (d date) plus(n int) date {
 	return dateOf(time.Date(d.year, d.month, d.day+n, 0, 0, 0, 0, time.UTC))
 }
@@ -161,7 +161,7 @@ func zoneName(zone *time.Location) string {
 	return zone.String()
 }
 
-// resolve returns the time at which clocks in the zone show c on the day d.
+// resolve returns the time at which the clocks in the zone show the time of day c on the day d.
 func resolve(d date, c clock, zone *time.Location) (time.Time, error) {
 	wall := time.Date(d.year, d.month, d.day, c.hour, c.minute, c.second, 0, time.UTC)
 	var found []time.Time

@@ -4,7 +4,7 @@ import (
 	"strings"
 	"testing"
 	"time"
-	_ "time/tzdata" // the tests then use the same time zone rules on every machine
+	_ "time/tzdata" // so that the tests use the same time zone rules on every machine
 
 	"github.com/tuma-sms/tuma/internal/moment"
 )
@@ -168,7 +168,7 @@ func TestParse_ClocksThatChange(t *testing.T) {
 		{"Australia/Lord_Howe", "2026-10-04 02:15", "", "does not exist"}, // the clocks go forward by half an hour
 		{"Australia/Lord_Howe", "2026-04-05 01:45", "", "comes twice"},
 		{"Africa/Cairo", "2026-04-24 00:30", "", "does not exist on 2026-04-24"}, // the clocks go forward at midnight
-		{"Pacific/Apia", "2011-12-30 12:00", "", "does not exist"},               // a whole day was left out
+		{"Pacific/Apia", "2011-12-30 12:00", "", "does not exist"},               // this zone left out a whole day
 		{"America/Sao_Paulo", "2026-10-18 00:30", "2026-10-18T00:30:00-03:00", ""},
 	} {
 		m, err := moment.Parse(tt.text, now, zoneOf(t, tt.zone))

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// reading is what Parse has found in a text so far.
+// reading has the parts of a time that Parse has found in a text so far.
 type reading struct {
 	now   time.Time // in zone
 	zone  *time.Location
@@ -17,8 +17,8 @@ type reading struct {
 	clock *clock
 	// offset is set if the text has a UTC offset or names a time zone.
 	offset *time.Location
-	// abbreviation is a short name of a time zone in the text, such as EAT. zone must have this
-	// name at the given time.
+	// abbreviation is a short name of a time zone in the text, such as EAT. The time zone must
+	// have this name at the given time.
 	abbreviation string
 }
 
@@ -38,9 +38,9 @@ var (
 	months   = names(12, func(i int) string { return time.Month(i + 1).String() })
 )
 
-// names returns a map from the names of the seven days or twelve months to their index, from 0. n
-// is the number of names, and name(i) returns the name with the index i. The map has each name in
-// lower case, in full and in its short forms.
+// The function "names" maps the names of the seven days or twelve months to their index, from 0.
+// The parameter n is the number of names, and name(i) returns the name with the index i. The map
+// has each name in lower case, in full and in its short forms.
 func names(n int, name func(int) string) map[string]int {
 	out := map[string]int{"tues": 2, "thur": 4, "thurs": 4}
 	if n == 12 {
@@ -53,7 +53,8 @@ func names(n int, name func(int) string) map[string]int {
 	return out
 }
 
-// vague returns what is wrong with a word that names no exact time; "" for any other word.
+// The function "vague" returns a message about a word that names no exact time. For any other
+// word it returns "".
 func vague(word string) string {
 	switch word {
 	case "midnight":
@@ -68,7 +69,7 @@ func vague(word string) string {
 	return ""
 }
 
-// take reads the first words of a text and returns how many it has read.
+// The method "take" reads the first words of a text, and returns how many words it has read.
 func (r *reading) take(words []string) (int, error) {
 	original := strings.TrimSuffix(words[0], ",")
 	word := strings.ToLower(original)
@@ -104,7 +105,7 @@ func (r *reading) take(words []string) (int, error) {
 	return r.takeClock(words)
 }
 
-// takeWeekday reads a day of the week: its next date after today.
+// takeWeekday reads a day of the week. It stands for the next such day after today.
 func (r *reading) takeWeekday(day time.Weekday, word string) (int, error) {
 	ahead := (int(day) - int(r.now.Weekday()) + 7) % 7
 	if ahead == 0 {
@@ -176,7 +177,7 @@ func (r *reading) takeZone(word string) (int, error) {
 	return 1, r.setOffset(time.FixedZone("UTC"+x[1]+x[2]+":"+fmt.Sprintf("%02d", minutes), seconds))
 }
 
-// takeClock reads a time of day, with a UTC offset if one follows without a space.
+// takeClock reads a time of day. It also reads a UTC offset that follows without a space.
 func (r *reading) takeClock(words []string) (int, error) {
 	word, n := strings.ToLower(strings.TrimSuffix(words[0], ",")), 1
 	if x := withZone.FindStringSubmatch(word); x != nil {
@@ -218,7 +219,8 @@ func (r *reading) takeClock(words []string) (int, error) {
 	return n, r.setClock(c)
 }
 
-// number returns the value of digits, or -1 if s has none.
+// The function "number" returns the value of a text of digits. It returns -1 if s is not such a
+// text.
 func number(s string) int {
 	n, err := strconv.Atoi(s)
 	if err != nil {
@@ -259,7 +261,7 @@ func (r *reading) setOffset(zone *time.Location) error {
 	return nil
 }
 
-// moment returns what the text means, after all words have been read.
+// The method "moment" returns the time that the text means, after all words have been read.
 func (r *reading) moment() (Moment, error) {
 	if r.clock == nil {
 		return Moment{}, errors.New("must have a time of day, e.g. tomorrow 08:00")

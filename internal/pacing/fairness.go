@@ -11,8 +11,8 @@ import (
 	"github.com/tuma-sms/tuma/internal/outage"
 )
 
-// Shares divides each account among the campaigns that use it. It caches what it reads from Redis
-// for shareCacheFor. Its methods are safe for concurrent use.
+// Shares divides each account among the campaigns that use it. It caches the values that it reads
+// from Redis for shareCacheFor. Its methods are safe for concurrent use.
 type Shares struct {
 	Accounts interface {
 		Account(ctx context.Context, name string) (accounts.Account, error)
@@ -26,7 +26,7 @@ type Shares struct {
 type accountShare struct {
 	n     int
 	alone bool
-	// unit is the time in which the account's rate yields one unit for every worker.
+	// unit is the time in which the account's rate allows one unit for every worker.
 	unit time.Duration
 	at   time.Time
 }
@@ -34,13 +34,14 @@ type accountShare struct {
 const shareCacheFor = time.Second / 2
 
 // OpenBatchLimit returns how many batches of an account one campaign may have open, that is, queued
-// or being sent. All campaigns together get about twice the calls that all live workers can have in
-// flight. That is enough to keep every slot busy, and it keeps the queue short.
+// or being sent. All campaigns together get about twice the number of calls that all live workers
+// can have in flight. This number keeps every slot busy, and keeps the queue short.
 func (s *Shares) OpenBatchLimit(ctx context.Context, account string) int {
 	return s.read(ctx, account).n
 }
 
-// Share returns the open-batch limit. alone reports whether no other campaign uses the account.
+// Share returns the open-batch limit. The result "alone" is true if no other campaign uses the
+// account.
 func (s *Shares) Share(ctx context.Context, account string) (openBatchLimit int, alone bool) {
 	e := s.read(ctx, account)
 	return e.n, e.alone
@@ -51,14 +52,14 @@ func (s *Shares) FairGap(ctx context.Context, account string, n int) time.Durati
 	return time.Duration(n) * s.read(ctx, account).unit
 }
 
-// Forget drops an account from the cache, so that its share is read again the next time.
+// Forget removes an account from the cache, so that the next call reads its share again.
 func (s *Shares) Forget(account string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.by, account)
 }
 
-// read returns how an account is shared, from the cache or from Redis.
+// The method "read" returns how an account is shared, from the cache or from Redis.
 func (s *Shares) read(ctx context.Context, account string) accountShare {
 	const least = 4
 	s.mu.Lock()
@@ -83,7 +84,8 @@ func (s *Shares) read(ctx context.Context, account string) accountShare {
 	return e
 }
 
-// divide returns each campaign's share of an open-batch limit, rounded up, and at least 1.
+// divide returns each campaign's share of an open-batch limit. The result is rounded up and at
+// least 1.
 func divide(openBatchLimit, campaigns int) int {
 	campaigns = max(1, campaigns)
 	return max(1, (openBatchLimit+campaigns-1)/campaigns)

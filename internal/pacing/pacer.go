@@ -6,30 +6,32 @@ import (
 )
 
 // pacer limits how often a worker requests a reservation from the limiter of an account. With large
-// calls and many workers, more slots wait than can reserve ahead. Without the pacer, the limiter
-// would refuse each call at least once before granting it.
+// calls and many workers, the number of waiting slots is higher than the number of slots that can
+// reserve turns. Without the pacer, the limiter would refuse each call at least once before it
+// grants the call.
 //
 // While the limiter refuses calls, only one slot of a worker requests reservations at a time.
-// Between two requests the slot waits for the time in which every worker can have one turn. That
-// wait grows if the last turn was far ahead. It shrinks if the last turn was near, which shows that
-// other workers have little to send. A pacer is safe for concurrent use.
+// Between two requests the slot waits for the time in which every worker can have one turn. If the
+// last turn was far in the future, this wait becomes longer. If the last turn was near, other
+// workers have little to send, and the wait becomes shorter. A pacer is safe for concurrent use.
 type pacer struct {
-	// asks is a lock for one slot: it holds an entry while a slot requests a reservation. It is used
-	// only while requests are spaced.
+	// asks is a lock. It holds an entry while a slot requests a reservation. It is used only while
+	// the pacer spaces the requests.
 	asks chan struct{}
 	mu   sync.Mutex
-	// scale multiplies the fair gap between two requests. 0 means that there was no refusal lately,
-	// so every slot may send a request at any time.
+	// scale is the factor for the fair gap between two requests. 0 means that the limiter has not
+	// refused a request lately, so every slot may send a request at any time.
 	scale float64
 	// next is the time of the next request.
 	next time.Time
 }
 
 const (
-	// minScale is the scale below which requests are no longer spaced, because this worker has the
-	// rate almost to itself.
+	// minScale is the scale below which the pacer no longer spaces requests, because other workers
+	// hardly use the rate.
 	minScale = 1.0 / 64
-	// maxScale is the maximum of scale. It allows for workers that this worker does not know yet.
+	// maxScale is the maximum of scale. It leaves room for workers that this worker does not know
+	// yet.
 	maxScale = 4.0
 	// maxGap is the maximum time between two requests.
 	maxGap = 5 * time.Second
@@ -37,8 +39,8 @@ const (
 
 func newPacer() *pacer { return &pacer{asks: make(chan struct{}, 1)} }
 
-// The method "until" returns how long to wait before the next request. spaced reports whether only
-// one slot may send requests at a time.
+// The method "until" returns how long to wait before the next request. The result "spaced" is true
+// if only one slot may send requests at a time.
 func (p *pacer) until(now time.Time) (wait time.Duration, spaced bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -46,15 +48,16 @@ func (p *pacer) until(now time.Time) (wait time.Duration, spaced bool) {
 }
 
 // observe adjusts the pacer to an answer of the limiter. The parameter "wait" is the time until the
-// reserved turn, or the time after which the next request makes sense. longest is the longest wait
-// for which a turn is reserved. fair is the time in which every worker can have one turn.
+// reserved turn, or the time after which the next request makes sense. The parameter "longest" is
+// the longest wait for which a turn is reserved. The parameter "fair" is the time in which every
+// worker can have one turn.
 func (p *pacer) observe(now time.Time, wait time.Duration, booked, spaced bool, longest, fair time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	switch {
 	case !booked && p.scale == 0:
 		p.scale, p.next = 1, now.Add(wait)
-	case !booked && spaced: // several slots may have sent requests before spacing began: their refusals count as one
+	case !booked && spaced: // several slots may have sent requests before spacing began, so their refusals count as one
 		p.scale, p.next = min(p.scale*1.25, maxScale), now.Add(wait)
 	case !booked || p.scale == 0:
 	case wait < longest/8: // part of the rate is unused now or will be soon
@@ -74,5 +77,5 @@ func (p *pacer) observe(now time.Time, wait time.Duration, booked, spaced bool, 
 	}
 }
 
-// done lets the next slot send a request.
+// The method "done" lets the next slot send a request.
 func (p *pacer) done() { <-p.asks }

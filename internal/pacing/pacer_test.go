@@ -18,8 +18,8 @@ type sharedRate struct {
 	units         int
 }
 
-// runSlot simulates one slot: reserve, wait, call. It ends at the time given by the parameter
-// until.
+// runSlot simulates one slot, which reserves a turn, waits and calls. It ends at the time in
+// the parameter "until".
 func (f *sharedRate) runSlot(p *pacer, l ratelimit.Limiter, n int, fair time.Duration, from, until time.Time, calls func() time.Duration) {
 	const longest = 800 * time.Millisecond
 	for time.Now().Before(until) {

@@ -12,19 +12,19 @@ const (
 	// MissedSlot is how late a reserved turn may still be used. A turn is the time at which a call may
 	// start.
 	MissedSlot = 100 * time.Millisecond
-	// These constants are how far ahead a slot may reserve rate. A slot of a worker that dies or
-	// drains wastes at most the rate of that time. Slots for bulk calls reserve less far ahead, so
-	// that a transactional call always finds a free turn.
+	// Each constant is the longest time for which a slot may reserve a turn in advance. If a
+	// worker dies or drains, each of its slots wastes at most the rate of this time. The time is
+	// shorter for bulk calls, so that a transactional call always finds a free turn.
 	longestBulk          = 800 * time.Millisecond
 	longestTransactional = time.Second
 )
 
-// Lane is the rate of an account for the campaigns of one class, as one worker uses it. Make it
-// with NewBulkLane or NewTransactionalLane. Its methods are safe for concurrent use.
+// Lane is the part of an account's rate for the campaigns of one class, in one worker. Make it with
+// NewBulkLane or NewTransactionalLane. Its methods are safe for concurrent use.
 type Lane struct {
 	limiter ratelimit.Limiter
 	pacer   *pacer
-	longest time.Duration // how far ahead a slot may reserve rate
+	longest time.Duration // the longest time for which a slot may reserve a turn in advance
 }
 
 // NewBulkLane returns a lane for bulk campaigns.
@@ -38,7 +38,7 @@ func NewTransactionalLane(l ratelimit.Limiter) *Lane {
 }
 
 // Return gives back n reserved units of the account's rate. The parameter "ahead" is the time from
-// now to their turn.
+// now to the reserved turn.
 func (l *Lane) Return(ctx context.Context, n int, ahead time.Duration) error {
 	return l.limiter.Return(ctx, n, ahead)
 }
@@ -48,8 +48,8 @@ func (l *Lane) Cooldown(ctx context.Context, d time.Duration) error {
 	return l.limiter.Cooldown(ctx, d)
 }
 
-// Request is what a slot reserves: units of the account's rate, and a place among the calls in
-// flight.
+// Request describes a reservation of a slot. The slot reserves units of the account's rate, and a
+// place among the calls in flight.
 type Request struct {
 	Units int
 	Slots *Slots
@@ -57,10 +57,10 @@ type Request struct {
 	FairGap func(context.Context) time.Duration
 }
 
-// Reserve waits until the account's rate allows the units and there is room for another call in
-// flight, and takes a place there. turn is the start of the reserved turn. If the worker drains
-// meanwhile, ok is false and Reserve takes no place. If ok is true, the caller calls Slots.Leave
-// once.
+// Reserve waits until the account's rate allows the units and another call may be in flight.
+// Then it takes a place among the calls in flight. The result "turn" is the start of the
+// reserved turn. If the worker drains meanwhile, "ok" is false and Reserve takes no place. If
+// "ok" is true, the caller must call Slots.Leave once.
 func (l *Lane) Reserve(ctx context.Context, w *Waiter, r Request) (turn time.Time, ok bool, err error) {
 	for !w.Stop.Draining() {
 		wait, booked, ok, err := l.reserveOnce(ctx, w, r)
@@ -88,8 +88,9 @@ func (l *Lane) Reserve(ctx context.Context, w *Waiter, r Request) (turn time.Tim
 	return turn, false, nil
 }
 
-// reserveOnce makes one reservation with the limiter, when the pacer allows the reservation. booked
-// reports whether the limiter granted the reservation. ok is false if the worker drains.
+// reserveOnce waits until the pacer allows a request, and requests one reservation from the
+// limiter. The result "booked" reports whether the limiter granted the reservation. The result "ok"
+// is false if the worker drains.
 func (l *Lane) reserveOnce(ctx context.Context, w *Waiter, r Request) (wait time.Duration, booked, ok bool, err error) {
 	_, spaced := l.pacer.until(time.Now())
 	if spaced {

@@ -2,11 +2,11 @@ package pacing
 
 import "sync/atomic"
 
-// Slots are the calls that one worker may have in flight at an account. Make them with NewSlots.
-// Their methods are safe for concurrent use.
+// Slots limits the calls that one worker may have in flight at an account. Make it with NewSlots.
+// Its methods are safe for concurrent use.
 type Slots struct {
-	// inFlight holds one entry for each call in flight; its capacity is the account's concurrency.
-	// waiting is the number of goroutines that wait until inFlight has room.
+	// inFlight holds one entry for each call in flight. Its capacity is the account's concurrency.
+	// The field "waiting" is the number of goroutines that wait until inFlight has room.
 	inFlight chan struct{}
 	waiting  atomic.Int64
 }
@@ -14,8 +14,9 @@ type Slots struct {
 // NewSlots returns slots for n calls in flight.
 func NewSlots(n int) *Slots { return &Slots{inFlight: make(chan struct{}, n)} }
 
-// Enter waits until there is room for another call and takes its place. It returns false if stop is
-// closed first. After Enter has returned true, the caller calls Leave once.
+// Enter waits until another call may be in flight, and takes the place of this call. It returns
+// false if the channel "stop" is closed first. After Enter has returned true, the caller must call
+// Leave once.
 func (s *Slots) Enter(stop <-chan struct{}) bool {
 	select {
 	case s.inFlight <- struct{}{}:
@@ -35,5 +36,5 @@ func (s *Slots) Enter(stop <-chan struct{}) bool {
 // Leave gives back the place that Enter took.
 func (s *Slots) Leave() { <-s.inFlight }
 
-// Awaited reports whether a goroutine waits for a place.
+// Awaited reports whether any goroutine waits for a place.
 func (s *Slots) Awaited() bool { return s.waiting.Load() > 0 }

@@ -12,17 +12,18 @@ import (
 // recipients of one call are then in doubt. Without SlowStart, the recipients of one call in every
 // slot would be in doubt.
 //
-// SlowStart also limits calls at gateways with idempotency keys. Repeating a call under its key
-// resolves doubt, but not after the address was corrected: the key belongs to a different login.
+// SlowStart also limits calls at gateways with idempotency keys. A repeated call under the same
+// key resolves doubt, but not after a correction of the address, because the key then belongs to a
+// different login.
 //
 // Make a SlowStart with NewSlowStart. Its methods are safe for concurrent use.
 type SlowStart struct {
-	turn     chan struct{} // has room for one entry, which stands for the trial call in progress
-	accepted atomic.Int64  // when this worker last saw a call accepted, in Unix milliseconds
+	turn     chan struct{} // has at most one entry, which stands for the trial call in progress
+	accepted atomic.Int64  // when a call of this worker was last accepted, in Unix milliseconds
 	turns    atomic.Int64  // how many trial calls have finished
 }
 
-// NewSlowStart returns a SlowStart of an account from which this worker has seen no answer.
+// NewSlowStart returns a SlowStart for an account that has not answered this worker yet.
 func NewSlowStart() *SlowStart { return &SlowStart{turn: make(chan struct{}, 1)} }
 
 // NoteAccepted records that a call was accepted.
@@ -31,8 +32,8 @@ func (p *SlowStart) NoteAccepted(at time.Time) { p.accepted.Store(at.UnixMilli()
 // Turns returns how many trial calls have finished.
 func (p *SlowStart) Turns() int64 { return p.turns.Load() }
 
-// proven reports whether the account has accepted a message within verdict.ProvenFor. lastAccepted
-// is when the account last accepted a message, according to Redis.
+// proven reports whether the account has accepted a message within verdict.ProvenFor. The
+// parameter "lastAccepted" is when the account last accepted a message, according to Redis.
 func (p *SlowStart) proven(lastAccepted, now time.Time) bool {
 	last := time.UnixMilli(p.accepted.Load())
 	if lastAccepted.After(last) {
@@ -42,11 +43,12 @@ func (p *SlowStart) proven(lastAccepted, now time.Time) bool {
 }
 
 // Admit lets one call at a time through to an account that has not accepted a message within
-// verdict.ProvenFor. lastAccepted is when the account last accepted a message, according to Redis.
-// turns is the result of Turns, as read before lastAccepted. If another trial call has finished
-// since then, ok is false and the caller must read the account state again. ok is also false if
-// stop is closed. Admit waits for another trial call no longer than longest. The caller calls done
-// once to end the trial.
+// verdict.ProvenFor. The parameter "lastAccepted" is when the account last accepted a message,
+// according to Redis. The parameter "turns" is the result of Turns before the caller read
+// lastAccepted. If another trial call has finished since then, the result "ok" is false, and the
+// caller must read the account state again. It is also false if the channel "stop" is closed.
+// Admit waits for another trial call at most for the parameter "longest". The caller must call the
+// result "done" once, to end the trial.
 func (p *SlowStart) Admit(lastAccepted time.Time, turns int64, stop <-chan struct{}, longest time.Duration) (done func(), ok bool) {
 	if p.proven(lastAccepted, time.Now()) {
 		return func() {}, true
@@ -69,7 +71,7 @@ func (p *SlowStart) Admit(lastAccepted time.Time, turns int64, stop <-chan struc
 		<-p.turn
 	case <-stop:
 	case <-time.After(longest):
-		return func() {}, true // do not wait any longer: a provider that ignores its deadline must not block the other slots
+		return func() {}, true // do not wait any longer, because a provider that ignores its deadline must not block the other slots
 	}
 	return nil, false
 }

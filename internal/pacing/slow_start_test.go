@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// The account is not proven. After another trial call has finished, the account's state must be
+// The account is not proven. After the end of another trial call, the account's state must be
 // read again, because that call may have failed.
 func TestSlowStart_OutdatedAccountStateIsNotAdmitted(t *testing.T) {
 	t.Parallel()

@@ -15,13 +15,14 @@ const keepAliveEvery = 2 * time.Second
 // use.
 type Waiter struct {
 	Stop *drain.Signals
-	// KeepAlive extends the watch of the batch by at least the duration that is its argument.
+	// KeepAlive extends the watch of the batch by at least the given duration.
 	KeepAlive func(context.Context, time.Duration) error
 
 	alive time.Time // when KeepAlive was last called
 }
 
-// wait sleeps for d and keeps extending the batch's watch. It returns false if the worker drains.
+// The method "wait" sleeps for the duration d, and meanwhile extends the batch's watch. It returns
+// false if the worker drains.
 func (w *Waiter) wait(ctx context.Context, d time.Duration) (bool, error) {
 	for {
 		if d > keepAliveEvery || time.Since(w.alive) > keepAliveEvery {
@@ -39,8 +40,8 @@ func (w *Waiter) wait(ctx context.Context, d time.Duration) (bool, error) {
 	}
 }
 
-// waitToAsk waits until no other slot of this worker uses the limiter, and takes the turn to use
-// it. It returns false if the worker drains.
+// waitToAsk waits until no other slot of this worker uses the limiter. Then this slot may use the
+// limiter. It returns false if the worker drains.
 func (w *Waiter) waitToAsk(ctx context.Context, p *pacer) (bool, error) {
 	for {
 		if time.Since(w.alive) > keepAliveEvery {
@@ -58,7 +59,7 @@ func (w *Waiter) waitToAsk(ctx context.Context, p *pacer) (bool, error) {
 	}
 }
 
-// keepAlive tells the sweeper that this worker still works on the batch.
+// keepAlive shows the sweeper that this worker still works on the batch.
 func (w *Waiter) keepAlive(ctx context.Context) error {
 	if err := w.KeepAlive(ctx, keepAliveEvery); err != nil {
 		return err

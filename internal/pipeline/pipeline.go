@@ -1,5 +1,5 @@
-// Package pipeline runs the steps of a sequence ahead of their consumer, or several at once, and
-// keeps their order.
+// Package pipeline runs the steps of a sequence before their consumer needs the results, or runs
+// several steps at once. It keeps the order of the results.
 package pipeline
 
 import (
@@ -7,9 +7,9 @@ import (
 	"sync"
 )
 
-// Prefetch runs the sequence seq in a separate goroutine, at most the given number of steps ahead
-// of the consumer. When the returned sequence ends, the goroutine has ended. A panic in seq is
-// raised in the consumer.
+// Prefetch runs the sequence seq in a separate goroutine. The parameter "steps" is how many
+// values the goroutine may prepare before the consumer needs them. When the returned sequence
+// ends, the goroutine has ended. A panic in seq is raised in the consumer.
 func Prefetch[T any](steps int, seq iter.Seq2[T, error]) iter.Seq2[T, error] {
 	type step struct {
 		value T
@@ -43,15 +43,15 @@ func Prefetch[T any](steps int, seq iter.Seq2[T, error]) iter.Seq2[T, error] {
 	}
 }
 
-// ParallelMap calls the function do with each value of the sequence seq and yields the results in
-// order. At most the given number of calls of do run at once. When the returned sequence ends, no
-// call is running. A panic in do is raised in the consumer.
+// ParallelMap calls the function "do" with each value of the sequence seq, and yields the results
+// in order. The parameter "most" is the maximum number of calls of do that run at once. When the
+// returned sequence ends, no call is running. A panic in do is raised in the consumer.
 func ParallelMap[T, U any](most int, seq iter.Seq2[T, error], do func(T) U) iter.Seq2[U, error] {
 	return func(yield func(U, error) bool) {
 		var begun []*Future[U]
 		defer func() {
 			for _, b := range begun {
-				<-b.done // wait for the call to end; its result is not needed
+				<-b.done // this waits for the end of the call, whose result is not needed
 			}
 		}()
 		first := func() bool {
@@ -81,7 +81,8 @@ type Future[T any] struct {
 	panicked any
 }
 
-// Start calls the function do in a separate goroutine. It returns a Future of the result of do.
+// Start calls the function "do" in a separate goroutine. It returns a Future for the result of
+// this function.
 func Start[T any](do func() (T, error)) *Future[T] {
 	b := &Future[T]{done: make(chan struct{})}
 	go func() {
@@ -92,8 +93,8 @@ func Start[T any](do func() (T, error)) *Future[T] {
 	return b
 }
 
-// Wait blocks until the function is done and returns its result. It may be called repeatedly. On a
-// nil receiver it returns zero values. A panic in the function is raised in the caller of Wait.
+// Wait blocks until the function is done and returns its result. It may be called repeatedly. If b
+// is nil, it returns zero values. A panic in the function is raised in the caller of Wait.
 func (b *Future[T]) Wait() (value T, err error) {
 	if b == nil {
 		return value, nil

@@ -70,7 +70,7 @@ func TestParallelMap_YieldsInOrder(t *testing.T) {
 			}
 			defer running.Add(-1)
 			if i%2 == 0 {
-				runtime.Gosched() // lets the next call overtake this one
+				runtime.Gosched() // this lets the next call overtake the current call
 			}
 			return 2 * i
 		}

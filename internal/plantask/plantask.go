@@ -254,7 +254,7 @@ func (r *Runner) takeSnapshot(ctx context.Context, id string, spec campaign.Spec
 		f.Accounts = append(f.Accounts, snapshot)
 	}
 	if len(f.Accounts) == 0 {
-		return f, errors.New("plan: the campaign names no account, and there are no routes to choose one: name an account or configure routes")
+		return f, errors.New("plan: the campaign names no account, and no routes are configured: name an account or configure routes")
 	}
 	return f, nil
 }
