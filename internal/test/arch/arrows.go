@@ -17,7 +17,8 @@ import (
 	"slices"
 )
 
-// arrows lists which files of a package use names that other files of the package declare.
+// arrows lists the uses of names between the files of a package: which file uses a name that another file
+// declares.
 type arrows struct {
 	files []string     // base names, sorted
 	uses  [][][]string // uses[a][b] are the names declared in file b that file a uses, sorted
@@ -36,7 +37,7 @@ func (a arrows) count() int {
 	return n
 }
 
-// upwards returns how many arrows lead to a file that stands earlier in the order.
+// upwards returns how many arrows lead to a file that is earlier in the order.
 func (a arrows) upwards(order []int) int {
 	n := 0
 	for place, from := range order {
@@ -83,7 +84,7 @@ func arrowsOf(folder string) (arrows, error) {
 	if err != nil {
 		return arrows{}, fmt.Errorf("go list: %w\n%s", err, stderr.Bytes())
 	}
-	exports := map[string]string{} // the file with the export data of each package, by import path
+	exports := map[string]string{} // maps an import path to the file with the export data of the package
 	var own listed
 	for dec := json.NewDecoder(bytes.NewReader(out)); ; {
 		var p listed
@@ -107,13 +108,13 @@ func arrowsOf(folder string) (arrows, error) {
 	return resolve(own.ImportPath, texts, func(path string) (io.ReadCloser, error) { return os.Open(exports[path]) })
 }
 
-// resolve type-checks the files of a package and returns their arrows. path is the import path of
-// the package. texts has the text of each file by its base name. export opens the export data of an
-// imported package.
+// resolve type-checks the files of a package and returns their arrows. The parameter "path" is the
+// import path of the package. The map "texts" has the text of each file by its base name. The
+// function "export" opens the export data of an imported package.
 func resolve(path string, texts map[string]string, export importer.Lookup) (arrows, error) {
 	var a arrows
 	set := token.NewFileSet()
-	number := map[string]int{} // the index of each file in a.files, by base name
+	number := map[string]int{} // maps a base name to the index of the file in a.files
 	var parsed []*ast.File
 	for name := range texts {
 		a.files = append(a.files, name)
@@ -156,10 +157,10 @@ func resolve(path string, texts map[string]string, export importer.Lookup) (arro
 }
 
 // declaredByFile reports whether the object "used" is a package-level name of pkg, or a method of one of its
-// types. Methods of interfaces count too.
+// types. Methods of interfaces also count.
 func declaredByFile(used types.Object, pkg *types.Package) bool {
 	if used.Pkg() != pkg {
-		return false // a predeclared name of Go such as len has no package: used.Pkg() is nil
+		return false // a predeclared name of Go such as "len" has no package, so used.Pkg() is nil
 	}
 	if used.Parent() == pkg.Scope() {
 		return true

@@ -12,8 +12,8 @@ import (
 	"testing"
 )
 
-// arrowRule is a rule for the package in a folder: at most one in ten arrows between its files may
-// run upwards (see the package comment).
+// arrowRule is a rule for the package in a folder. At most one in ten arrows between its files may run upwards (see the
+// package comment).
 type arrowRule struct {
 	folder string
 	// upwards is the number of upward arrows that the folder may have. It is 0 if at most one in
@@ -45,8 +45,8 @@ func TestArrows_RunDownwards(t *testing.T) {
 	}
 }
 
-// refuse returns the reason why the rule forbids the given numbers of arrows, or "" if it allows them. The parameter "up"
-// is the number of upward arrows, and the parameter "all" is the number of all arrows.
+// refuse returns the reason why the rule forbids the given numbers of arrows, or "" if the rule allows these numbers.
+// The parameter "up" is the number of upward arrows, and the parameter "all" is the number of all arrows.
 func (r arrowRule) refuse(up, all int) string {
 	switch few := 10*up <= all; {
 	case few && r.upwards > 0:
@@ -82,8 +82,7 @@ func TestArrowRules_RefuseTooManyUpwardArrows(t *testing.T) {
 	}
 }
 
-// noImports is the importer.Lookup for packages without imports: it returns an error for every
-// path.
+// noImports is the importer.Lookup for packages without imports. It returns an error for every path.
 func noImports(path string) (io.ReadCloser, error) {
 	return nil, errors.New("unexpected import of " + path)
 }
@@ -142,8 +141,9 @@ func randomArrows(random *rand.Rand, n, perFile int) arrows {
 	return a
 }
 
-// fewestOf returns the smallest number of upward arrows. It looks at all orders that begin with the same files as
-// "order": with as many of them as the parameter "fixed" says. It counts the arrows of every such order.
+// fewestOf returns the smallest number of upward arrows. The parameter "fixed" is a number of files. fewestOf tries all
+// orders that begin with the same first files as the parameter "order", as many as "fixed" says, and counts the arrows
+// of each.
 func fewestOf(a arrows, order []int, fixed int) int {
 	if fixed == len(order) {
 		return a.upwards(order)

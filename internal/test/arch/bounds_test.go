@@ -7,13 +7,13 @@ import (
 	"testing"
 )
 
-// These are the largest sizes allowed, in product code and in tests. fileLines and functionLines
-// are in lines, with comments and blank lines. exportedMethods and allMethods are numbers of
-// methods of one type.
+// These are the largest permitted sizes, in product code and in tests. fileLines and functionLines
+// are numbers of lines, including comments and blank lines. exportedMethods and allMethods are
+// numbers of methods of one type.
 //
-// A function may be longer if more than half of its lines are one composite literal, a table. The
-// bodies of functions in the literal do not count as table. In product code, the methods of a type
-// include those of the types of its package that it embeds.
+// A function may be longer if more than half of its lines are one composite literal, such as a
+// table. The bodies of functions in the literal do not count as table. In product code, the
+// methods of a type include the methods of embedded types of the same package.
 const (
 	fileLines       = 400
 	functionLines   = 60
@@ -26,7 +26,7 @@ type boundException struct {
 	// The field "what" holds the path of a file, or the folder and name of a function or type, e.g. "worker
 	// Worker.Run".
 	what   string
-	atMost int    // the largest allowed size: lower it when the size falls, and never raise it
+	atMost int    // the largest permitted size; lower it when the size falls, and never raise it
 	unit   string // the unit of atMost: "lines", "methods" or "exported methods"
 	why    string // the reason for the exception
 }
@@ -60,8 +60,8 @@ func scriptSizes(t *testing.T) []measured {
 	return sizes
 }
 
-// refuseSizes returns a message for each size above its bound that no exception allows. It also
-// returns one for each exception that is not needed or has no reason.
+// refuseSizes returns a message for each size above its bound that no exception allows. It also returns a
+// message for each exception that is not needed or has no reason.
 func refuseSizes(sizes []measured, exceptions []boundException) []string {
 	var refused []string
 	needed := make([]bool, len(exceptions))

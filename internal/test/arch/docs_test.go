@@ -13,7 +13,7 @@ import (
 // without the anchor.
 var docLink = regexp.MustCompile(`\[([^\[\]]+)\]\(([^()#\s]+)[^()\s]*\)`)
 
-// docTest matches a folder and names of tests in that folder, as docs/guarantees.md writes them:
+// docTest matches a folder and names of tests in that folder, in the form of docs/guarantees.md:
 // `internal/test/e2e` *TestKill*, *TestPause*.
 var docTest = regexp.MustCompile("`([a-z0-9/]+)` (\\*[A-Za-z0-9_]+\\*(?:, \\*[A-Za-z0-9_]+\\*)*)")
 
@@ -29,7 +29,7 @@ func docPages(t *testing.T) []string {
 	return pages
 }
 
-// TestDocs_LinkedNamesExist checks every link of a Markdown page to a file: the file must exist. If
+// TestDocs_LinkedNamesExist checks every link of a Markdown page to a file. The file must exist. If
 // the link is to a Go file, the file must declare each function, method or type that the text of
 // the link names, as in [`Client.Enqueue`](../producer/enqueue.go).
 func TestDocs_LinkedNamesExist(t *testing.T) {
@@ -61,8 +61,8 @@ func TestDocs_LinkedNamesExist(t *testing.T) {
 	}
 }
 
-// TestDocs_NamedTestsExist checks the tests that docs/guarantees.md names after a folder: each must
-// be the name of a test, or of a Go file without its extension, in that folder.
+// TestDocs_NamedTestsExist checks the tests that docs/guarantees.md names after a folder. Each name
+// must be a test in that folder, or a Go file in that folder without its extension.
 func TestDocs_NamedTestsExist(t *testing.T) {
 	t.Parallel()
 	const page = "docs/guarantees.md"

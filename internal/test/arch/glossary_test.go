@@ -16,7 +16,8 @@ import (
 var code = regexp.MustCompile("`([^`]+)`")
 
 // declared returns the names that Go files declare, exported or not: types, functions, constants
-// and variables, and fields and methods as "Type.Member". The paths of the files match pattern.
+// and variables, and fields and methods as "Type.Member". It reads the files whose paths match the
+// parameter "pattern".
 func declared(t *testing.T, pattern string) map[string]bool {
 	t.Helper()
 	names := map[string]bool{}
@@ -62,7 +63,7 @@ func methodOf(d *ast.FuncDecl) string {
 	return ""
 }
 
-// declareSpec adds to names what the constant, variable or type declaration s declares.
+// declareSpec adds the names in a constant, variable or type declaration to the map "names".
 func declareSpec(s ast.Spec, names map[string]bool) {
 	switch s := s.(type) {
 	case *ast.ValueSpec:
@@ -105,8 +106,8 @@ func sourceFiles(t *testing.T) map[string]bool {
 	return files
 }
 
-// TestGlossary_NamesExist checks the last column of docs/glossary.md: each Go type, field, function
-// or file that it names must exist.
+// TestGlossary_NamesExist checks the last column of docs/glossary.md. Each Go type, field, function
+// or file in this column must exist.
 func TestGlossary_NamesExist(t *testing.T) {
 	t.Parallel()
 	page, err := os.ReadFile("../../../docs/glossary.md")
@@ -130,7 +131,7 @@ func TestGlossary_NamesExist(t *testing.T) {
 			known, isPackage := packages[pkg]
 			_, err := os.Stat(filepath.Join("../../..", name))
 			switch {
-			case strings.Contains(name, ":"): // a Redis key, which the test of the schema's documentation checks
+			case strings.Contains(name, ":"): // this is a Redis key, which the test of the schema's documentation checks
 			case isPackage && known[member], files[name], err == nil, packages["ledger"][name], packages["worker"][name]:
 				checked++
 			default:

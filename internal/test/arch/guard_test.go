@@ -10,9 +10,9 @@ import (
 	"testing"
 )
 
-// TestGuard_InstalledWhereProvidersAreOpened requires the network guard of providertest, which
-// refuses connections to other machines, in every package whose tests can open a provider. These
-// packages are the gateways, worker, and all packages that import a gateway or worker.
+// TestGuard_InstalledWhereProvidersAreOpened requires the network guard of providertest in every
+// package whose tests can open a provider. The guard refuses connections to other machines.
+// These packages are the gateways, worker, and all packages that import a gateway or worker.
 func TestGuard_InstalledWhereProvidersAreOpened(t *testing.T) {
 	t.Parallel()
 	folders := map[string][]parsed{}
@@ -37,7 +37,7 @@ func TestGuard_InstalledWhereProvidersAreOpened(t *testing.T) {
 
 // opensProviders reports whether the tests of a folder can open a provider. They can if the folder
 // is a gateway, the catalog, the conformance suite or worker, or if one of its files imports one of
-// these packages. files are the Go files of the folder, with its tests.
+// these packages. The parameter "files" has the Go files of the folder, including its tests.
 func opensProviders(folder string, files []parsed) bool {
 	opens := func(folder string) bool {
 		return folder == "providers" || folder == "worker" || matches("providers/*", folder)
@@ -58,8 +58,9 @@ func opensProviders(folder string, files []parsed) bool {
 	return false
 }
 
-// guards reports whether file is a test file that has a TestMain and calls providertest.Main or
-// providertest.Guarded, which install the guard. The call may be in any function of the file.
+// The function "guards" reports whether a file is a test file that has a TestMain and installs the
+// guard. A file installs the guard if any of its functions calls providertest.Main or
+// providertest.Guarded.
 func guards(file parsed) bool {
 	main, guard := false, false
 	ast.Inspect(file.File, func(n ast.Node) bool {

@@ -24,7 +24,7 @@ func refuseImports(file parsed) []string {
 	for _, spec := range file.Imports {
 		name, err := strconv.Unquote(spec.Path.Value)
 		if err != nil {
-			continue // cannot happen: the parser has checked the import path
+			continue // this cannot happen, because the parser has checked the import path
 		}
 		why := ""
 		if imported, ours := strings.CutPrefix(name, module+"/"); !ours {
@@ -82,8 +82,8 @@ func TestImportRules_AreInOrder(t *testing.T) {
 	}
 }
 
-// Every folder rule must match a folder with Go files. When a folder is moved or deleted, its rule
-// must be moved or deleted too.
+// Every folder rule must match a folder with Go files. If a folder is moved or deleted, its rule
+// must also be moved or deleted.
 func TestImportRules_NameExistingFolders(t *testing.T) {
 	t.Parallel()
 	folders := map[string]bool{}
@@ -142,7 +142,7 @@ func TestImportRules_RefuseForbiddenImports(t *testing.T) {
 		file, imported string
 		allowed        bool
 	}{
-		// Rules about which folders of this module a folder may import.
+		// These cases test rules about the folders of this module that a folder may import.
 		{"sms/x.go", ours + "providers", false},
 		{"ratelimit/x.go", ours + "sms", false},
 		{"providers/x.go", ours + "internal/ledger", false},
@@ -186,7 +186,7 @@ func TestImportRules_RefuseForbiddenImports(t *testing.T) {
 		{"worker/x.go", ours + "producer", false},
 		{"worker/x.go", ours + "providers", true},
 		{"worker/x.go", ours + "providers/kobo", false},
-		// Rules about which folders may import a folder.
+		// These cases test rules about the folders that may import a folder.
 		{"worker/x.go", ours + "providers/internal/dial", false},
 		{"worker/x.go", ours + "providers/catalog", false},
 		{"worker/x.go", ours + "internal/simulator", false},
@@ -205,11 +205,11 @@ func TestImportRules_RefuseForbiddenImports(t *testing.T) {
 		// The rule of producertest allows a list of folders.
 		{"producer/producertest/x.go", ours + "worker", true},
 		{"producer/producertest/x.go", ours + "internal/ledger", false},
-		// Folders without a rule: every file in such a folder is refused, whatever it imports.
+		// These folders have no rule, so all imports of their files are refused.
 		{"newcomer/x.go", ours + "sms", false},
 		{"newcomer/x.go", "fmt", false},
 		{"newcomer/x_test.go", "fmt", false},
-		// Rules about which folders may import a library.
+		// These cases test rules about the folders that may import a library.
 		{"worker/x.go", "github.com/hibiken/asynq", true},
 		{"producer/x.go", "github.com/hibiken/asynq", false},
 		{"internal/ledger/x.go", "github.com/hibiken/asynq", false},
@@ -232,7 +232,7 @@ func TestImportRules_RefuseForbiddenImports(t *testing.T) {
 		{"internal/recipients/x.go", "github.com/nyaruka/phonenumbers", false},
 		{"worker/x.go", "github.com/alicebob/miniredis/v2", false},
 		{"producer/producertest/x.go", "github.com/alicebob/miniredis/v2", true},
-		// Libraries that only tests may import.
+		// Only tests may import these libraries.
 		{"cmd/tuma/x.go", "testing", false},
 		{"cmd/tuma/x.go", "testing/fstest", false},
 		{"internal/test/redistest/x.go", "testing", true},
@@ -246,7 +246,7 @@ func TestImportRules_RefuseForbiddenImports(t *testing.T) {
 		{"worker/x.go", "github.com/google/go-cmp/cmp", false},
 		{"internal/recipients/x.go", "github.com/xuri/excelize/v2", false},
 		{"internal/recipients/x_test.go", "github.com/xuri/excelize/v2", true},
-		// Banned libraries, also in tests.
+		// These libraries are banned, even in tests.
 		{"worker/x_test.go", "io/ioutil", false},
 		{"worker/x.go", "math/rand", false},
 		{"worker/x_test.go", "math/rand", false},
@@ -309,7 +309,8 @@ const (
 	tableEnd   = "<!-- end of rooms -->\n"
 )
 
-// folderTable returns folderRules as a Markdown table: folder, contents, and allowed imports.
+// folderTable returns folderRules as a Markdown table. Its columns are the folder, the contents,
+// and the permitted imports.
 func folderTable() string {
 	var b strings.Builder
 	b.WriteString("| folder | what it is | may import |\n|---|---|---|\n")

@@ -12,12 +12,13 @@ func matches(pattern, folder string) bool {
 	return ok && err == nil
 }
 
-// reaches reports whether the import path name is equal to forbidden, or is below that path.
+// reaches reports whether an import path is equal to the path in the parameter "forbidden", or is below that
+// path.
 func reaches(name, forbidden string) bool {
 	return name == forbidden || strings.HasPrefix(name, strings.TrimSuffix(forbidden, "/")+"/")
 }
 
-// placeOf returns the index in folderRules of the rule for a folder, or -1 if there is none.
+// placeOf returns the index of a folder's rule in folderRules, or -1 if the folder has no rule.
 func placeOf(folder string) int {
 	exact := slices.IndexFunc(folderRules, func(r folderRule) bool { return r.folder == folder })
 	if exact >= 0 {
@@ -26,7 +27,7 @@ func placeOf(folder string) int {
 	return slices.IndexFunc(folderRules, func(r folderRule) bool { return matches(r.folder, folder) })
 }
 
-// ruleOf returns the rule for a folder, or nil if there is none.
+// ruleOf returns the rule for a folder, or nil if the folder has no rule.
 func ruleOf(folder string) *folderRule {
 	if at := placeOf(folder); at >= 0 {
 		return &folderRules[at]
@@ -61,8 +62,9 @@ func misplaced(rules []folderRule) []string {
 	return wrong
 }
 
-// refuseFolder returns the reason why code may not import a folder, or "" if it may. The parameter "importer" is
-// the folder of the code, and the parameter "imported" is the other folder. Both are folders of this module.
+// refuseFolder returns the reason why code may not import a folder, or "" if the import is permitted. The
+// parameter "importer" is the folder of the code, and the parameter "imported" is the other folder. Both are
+// folders of this module.
 func refuseFolder(importer, imported string) string {
 	rule, other := ruleOf(importer), ruleOf(imported)
 	if rule == nil {
@@ -80,9 +82,9 @@ func refuseFolder(importer, imported string) string {
 	return ""
 }
 
-// refuseLibrary returns the reason why a file may not import a package, or "" if it may. The parameter "importer"
-// is the folder of the file, and the parameter "imported" is the package. The package is in another module or in
-// the standard library. isTest reports whether the file is a test.
+// refuseLibrary returns the reason why a file may not import a package, or "" if the import is permitted. The
+// parameter "importer" is the folder of the file, and the parameter "imported" is the package. The package is in
+// another module or in the standard library. The parameter isTest is true if the file is a test.
 func refuseLibrary(importer, imported string, isTest bool) string {
 	var rule *libraryRule
 	for i := range libraryRules {
@@ -103,8 +105,8 @@ func refuseLibrary(importer, imported string, isTest bool) string {
 	return ""
 }
 
-// refuseReached returns a message for each package of deps that the rule forbids. deps are all
-// packages on which the folder of the rule depends.
+// refuseReached returns a message for each package that the rule forbids. The parameter "deps" has all packages
+// on which the folder of the rule depends.
 func refuseReached(rule reachRule, deps []string) []string {
 	var refused []string
 	self := module + "/" + rule.folder

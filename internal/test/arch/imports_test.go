@@ -14,12 +14,12 @@ import (
 
 // folderRule names the folders of this module that the code in one folder may import.
 type folderRule struct {
-	// folder is a path from the root, or a pattern of path.Match, in which "*" stands for any
-	// characters except "/". For example, providers/* are the gateways. A pattern is not used for a
-	// folder that has a rule with its full path.
+	// folder is a path from the root, or a pattern of path.Match. In a pattern, "*" stands for any
+	// characters except "/". For example, providers/* matches the gateways. If a folder has a rule
+	// with its full path, no pattern applies to this folder.
 	folder string
 	what   string   // what the folder contains, for the table
-	may    []string // the folders that its code may import; nil: none
+	may    []string // the folders that its code may import; nil means none
 	// importers are the folders that may import this folder. nil means every folder whose own rule
 	// allows the import. onlyTests means that only tests may import this folder.
 	importers []string
@@ -35,8 +35,8 @@ var (
 
 // folderRules begins with the lowest folder. A rule may allow imports only of folders listed before
 // its own folder. Its importers are folders listed after its own folder. So all imports lead to an
-// earlier folder of the list, and folders cannot import each other. everything means all folders
-// listed before the rule's own folder.
+// earlier folder of the list, and two folders cannot import each other. The value "everything"
+// means all folders listed before the rule's own folder.
 var folderRules = []folderRule{
 	{folder: "sms", what: "numbers, sender IDs, segments and merge fields; does no I/O",
 		why: "every other folder uses sms, so it must not depend on any of them"},
@@ -303,10 +303,11 @@ var folderRules = []folderRule{
 		may: []string{"deploy/archive", "deploy/gobuild"}, importers: onlyTests, why: toolsOfDeploy},
 }
 
-// exports is the reason that the test gives: only one folder may use OpenTelemetry's SDK.
+// exports is the reason in the test's message about OpenTelemetry's SDK, which only one folder may use.
 const exports = "programs that embed worker bring their own exporter"
 
-// toolsOfDeploy is the reason that the test gives: no other folder may import the folders of the module deploy.
+// toolsOfDeploy is the reason in the test's message about the folders of the module deploy, which no other
+// folder may import.
 const toolsOfDeploy = "the tools that build images and packages are a separate module"
 
 // libraryRule names the folders that may import a package directly. The package is in another module or
@@ -314,8 +315,8 @@ const toolsOfDeploy = "the tools that build images and packages are a separate m
 // match, the rule with the longest path applies.
 type libraryRule struct {
 	path string
-	// The field in lists the folders whose code may import the package. nil means that only tests may import the
-	// package.
+	// The field "in" lists the folders whose code may import the package. nil means that only tests may
+	// import the package.
 	in     []string
 	exact  bool // the rule does not apply to packages below the path
 	banned bool // not even tests may import the package
@@ -342,8 +343,8 @@ var reachRules = []reachRule{
 	{"internal/planning", withoutRedisOrLedger, "a preview must work without Redis, a queue or a worker"},
 	{"internal/verdict", withoutRedisOrLedger, "every answer of a gateway must be testable without Redis"},
 	{"internal/simulator", []string{module + "/"}, "simulated gateways must not share code with their clients"},
-	// This rule protects internal/test/redistest too, because that folder imports no other folder
-	// of this module than internal/process.
+	// This rule also protects internal/test/redistest, because internal/process is the only folder of
+	// this module that redistest imports.
 	{"internal/process", []string{module + "/", "github.com/"}, "tests of every package use redistest, which depends on it"},
 	{"internal/config", []string{"github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/jedib0t/", "github.com/schollz/", "golang.org/x/term"},
 		"other programs than the command line may read the configuration"},

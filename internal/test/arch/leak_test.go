@@ -52,15 +52,14 @@ func startsGoroutines(file parsed) bool {
 	return found
 }
 
-// The function is reports whether the selector x is the name of the package pkgName, a dot, and name, such as
+// The function "is" reports whether the selector x has the given package name and the given name, such as
 // time.Sleep.
 func is(x *ast.SelectorExpr, pkgName, name string) bool {
 	id, ok := x.X.(*ast.Ident)
 	return ok && id.Name == pkgName && x.Sel.Name == name
 }
 
-// looksForLeaks reports whether file is a test file that has a TestMain and uses
-// goleak.VerifyTestMain.
+// looksForLeaks reports whether a file is a test file that has a TestMain and uses goleak.VerifyTestMain.
 func looksForLeaks(file parsed) bool {
 	main, leak := false, false
 	ast.Inspect(file.File, func(n ast.Node) bool {
@@ -75,8 +74,8 @@ func looksForLeaks(file parsed) bool {
 	return isTest(file.name) && main && leak
 }
 
-// TestSleep_NotInTests forbids time.Sleep in tests: a sleep is too short on a slow machine
-// and wastes time on a fast one.
+// TestSleep_NotInTests forbids time.Sleep in tests, because a sleep is too short on a slow machine, and
+// wastes time on a fast machine.
 func TestSleep_NotInTests(t *testing.T) {
 	t.Parallel()
 	for file := range goFiles(t) {

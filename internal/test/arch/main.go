@@ -2,7 +2,7 @@
 // names that another file declares. Its tests check the source tree:
 //
 //   - which packages each folder may import
-//   - which packages a program links that embeds producer
+//   - which packages are linked into a program that embeds producer
 //   - which names need comments
 //   - how long files and functions may be, and how many methods a type may have
 //   - how many arrows run upwards
@@ -15,15 +15,15 @@
 //	go run ./internal/test/arch internal/ledger worker
 //
 // An arrow leads from file A to file B if A uses a package-level name or a method that B
-// declares. Any number of uses is one arrow. Fields of structs do not count. Test files
-// do not count, neither do files that are not built for this operating system.
+// declares. Several uses count as one arrow. Fields of structs do not count. Test files, and
+// files that are not built for this operating system, do not count.
 //
 // An arrow runs upwards if it leads to a file that is printed earlier. The command prints the
 // files in the order with the fewest upward arrows. Files that use each other in a circle
 // always have an upward arrow. The command orders each group of files that circles connect
 // separately. For a group of at most 18 files it finds the best order. For a larger group it
-// searches: it starts from many orders, and moves single files as long as that removes upward
-// arrows. The search finds the same order in every run.
+// makes a search, which starts from many orders, and moves single files as long as a move
+// removes upward arrows. The search finds the same order in every run.
 package main
 
 import (

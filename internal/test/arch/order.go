@@ -7,8 +7,8 @@ import (
 	"slices"
 )
 
-// The constant exactly is the largest number of files in a group for which order calls minimalOrder. A group of
-// 18 files needs 18 times 2^18 steps.
+// The constant "exactly" is the largest number of files in a group for which the method "order" calls
+// minimalOrder. A group of 18 files needs 18 times 2^18 steps.
 const exactly = 18
 
 // order returns the indexes of the files in the order with the fewest upward arrows. It puts a file
@@ -25,8 +25,8 @@ func (a arrows) order() []int {
 	return order
 }
 
-// arrow returns 1 if there is an arrow from the file with the index "user" to the file with the index "used", and
-// 0 otherwise.
+// The method "arrow" returns 1 if an arrow leads from the file with the index "user" to the file with the index
+// "used", and 0 otherwise.
 func (a arrows) arrow(user, used int) int { return min(len(a.uses[user][used]), 1) }
 
 // groups returns the strongly connected components: two files are in one group if each
@@ -64,25 +64,25 @@ func (a arrows) groups() [][]int {
 			groups = append(groups, group)
 		}
 	}
-	// A group with an arrow to another group reaches all files that the other group reaches, and
-	// its own files too. So sort the groups by the number of files that they reach.
+	// If an arrow leads from one group to another group, the first group reaches its own files and all files
+	// that the second group reaches. So sort the groups by the number of files that they reach.
 	slices.SortStableFunc(groups, func(x, y []int) int { return cmp.Compare(reached[y[0]], reached[x[0]]) })
 	return groups
 }
 
 // minimalOrder returns an order of the group with the fewest upward arrows possible. For each set
-// of files it computes the smallest number of upward arrows among orders of this set alone. It
-// computes that number from the numbers of the sets that have one file less.
+// of files it computes the smallest number of upward arrows in an order of only these files. It
+// computes this number from the numbers of the sets that have one file less.
 func (a arrows) minimalOrder(group []int) []int {
 	n := len(group)
-	used := make([]uint, n) // for each file of the group, a bit set of the files that it uses
+	used := make([]uint, n) // maps each file of the group to a bit set of the files that it uses
 	for i := range group {
 		for j := range group {
 			used[i] |= uint(a.arrow(group[i], group[j])) << j
 		}
 	}
 	fewest := make([]int, 1<<n)
-	last := make([]int, 1<<n) // for each set, the file that is last in the best order
+	last := make([]int, 1<<n) // maps each set to the file that is last in the best order
 	for set := uint(1); set < 1<<n; set++ {
 		fewest[set] = n * n
 		for i := range n {
@@ -103,9 +103,9 @@ func (a arrows) minimalOrder(group []int) []int {
 	return order
 }
 
-// searchedOrder returns an order of the group with few upward arrows, not always the fewest. It
-// first improves the order of group. Then it improves 1,000 changed copies of the best order found
-// so far.
+// searchedOrder returns an order of the group with few upward arrows, but not always with the
+// fewest. It first improves the given order. Then it improves 1,000 changed copies of the best
+// order found so far.
 func (a arrows) searchedOrder(group []int) []int {
 	random := rand.New(rand.NewPCG(1, uint64(len(group))))
 	best := slices.Clone(group)
@@ -125,8 +125,8 @@ func (a arrows) searchedOrder(group []int) []int {
 	return best
 }
 
-// improve moves one file of the list "order" at a time to the place with the fewest upward arrows. It stops when
-// no move of a single file lowers their number.
+// improve moves one file of the list "order" at a time to the place with the fewest upward arrows. It stops
+// when no move of a single file lowers the number of upward arrows.
 func (a arrows) improve(order []int) {
 	for moved := true; moved; {
 		moved = false

@@ -9,9 +9,10 @@ import (
 	"testing"
 )
 
-// A program that embeds producer must not link the packages in unwanted, or packages below their
-// paths. unwanted joins the lists of packages for people, for observing a program, for tests, and
-// for sending. html/template is not listed, because asynq links it through github.com/spf13/cast.
+// A program that embeds producer must not link the packages in the list "unwanted", or packages
+// below their paths. This list joins the lists of packages for output to people, for observing a
+// program, for tests, and for sending. html/template is not listed, because asynq links it
+// through github.com/spf13/cast.
 var (
 	forPeople = []string{
 		"github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/schollz/progressbar", "github.com/jedib0t/go-pretty",
@@ -93,8 +94,8 @@ func TestNotify(t *testing.T) {
 }
 `
 
-// TestOutside_ModuleLinksOnlyWhatSendingNeeds builds the program of the constant embedder in a
-// separate module. The program must not link a package of the list unwanted, nor an HTTP server. The test also proves that another module
+// TestOutside_ModuleLinksOnlyWhatSendingNeeds builds the program of the constant embedder in a separate module. The
+// program must not link a package of the list "unwanted", or an HTTP server. The test also proves that another module
 // can use producer, although some types in producer's API are declared in internal packages.
 func TestOutside_ModuleLinksOnlyWhatSendingNeeds(t *testing.T) {
 	t.Parallel()
@@ -127,7 +128,7 @@ func TestOutside_ModuleLinksOnlyWhatSendingNeeds(t *testing.T) {
 		t.Errorf("the program does not link %s, but must: the test has read the wrong program", module)
 	}
 	goCommand(t, dir, "test", "-mod=mod", "-count=1", ".") // runs embedderTest
-	// producer links net/http for its status texts. It must not link the HTTP server.
+	// The package producer links net/http because of its status texts, but must not link the HTTP server.
 	for line := range strings.Lines(string(goCommand(t, dir, "tool", "nm", "embedder"))) {
 		if strings.Contains(line, " net/http.(*Server).") || strings.Contains(line, " net/http.(*conn).") {
 			t.Errorf("a program that imports producer must not link an HTTP server, but links %s", strings.TrimSpace(line))

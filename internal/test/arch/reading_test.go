@@ -14,19 +14,20 @@ import (
 	"testing"
 )
 
-// parsed is a parsed Go file. name is its path from the root of the repository.
+// parsed is a parsed Go file. The field "name" is its path from the root of the repository.
 type parsed struct {
 	name string
 	set  *token.FileSet
 	*ast.File
 }
 
-// at returns the position of a node as "FILE:LINE".
+// The method "at" returns the position of a node as "FILE:LINE".
 func (p parsed) at(n ast.Node) string {
 	return fmt.Sprintf("%s:%d", p.name, p.set.Position(n.Pos()).Line)
 }
 
-// parse parses the text of a Go file whose path from the root of the repository is name.
+// parse parses the text of a Go file. The parameter "name" is the path of the file from the root of
+// the repository.
 func parse(t *testing.T, name, text string) parsed {
 	t.Helper()
 	set := token.NewFileSet()
@@ -53,7 +54,7 @@ func isTest(name string) bool { return strings.HasSuffix(name, "_test.go") }
 
 func TestDocComments_EveryExportedNameHasOne(t *testing.T) {
 	t.Parallel()
-	described := map[string]bool{} // whether a file of the folder has a package comment, by folder
+	described := map[string]bool{} // maps a folder to true if one of its files has a package comment
 	for file := range goFiles(t) {
 		folder := path.Dir(file.name)
 		described[folder] = described[folder] || file.Doc != nil
@@ -71,9 +72,9 @@ func TestDocComments_EveryExportedNameHasOne(t *testing.T) {
 	}
 }
 
-// undocumented returns a message for each exported function, method, type, variable, constant and
-// interface method of a file that has no comment. Fields are not checked, because the name and type
-// of many fields say enough.
+// undocumented returns a message for each exported name of a file that has no comment: functions,
+// methods, types, variables, constants and interface methods. It does not check fields, because
+// many fields are clear from their name and type.
 func undocumented(file parsed) []string {
 	var missing []string
 	add := func(n ast.Node, name string) {
@@ -189,7 +190,7 @@ func TestComments_NoUnfinishedWork(t *testing.T) {
 }
 
 // withoutSignature lists the Lua files that need no signature (KEYS, ARGV and result). prelude.lua
-// is put in front of other scripts and never runs alone.
+// is the first part of other scripts, and never runs alone.
 var withoutSignature = []string{"internal/ledger/prelude.lua"}
 
 func TestScripts_BeginWithTheirSignature(t *testing.T) {
@@ -204,8 +205,8 @@ func TestScripts_BeginWithTheirSignature(t *testing.T) {
 	}
 }
 
-// unsigned returns which parts of the signature (KEYS, ARGV and the result) the first comment of a
-// script lacks.
+// unsigned returns the parts of the signature (KEYS, ARGV and the result) that are missing in the
+// first comment of a script.
 func unsigned(script string) []string {
 	var top strings.Builder
 	for line := range strings.Lines(script) {

@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// measured is one size of a file, a function or a type, and the largest size allowed for it.
+// measured is one size of a file, a function or a type, together with the largest permitted size.
 type measured struct {
 	what        string // the path of the file, or "FOLDER NAME" for a function or type
 	size, bound int
@@ -29,9 +29,9 @@ func sizesOf(files []parsed) []measured {
 	return append(sizes, typeSizes(files)...)
 }
 
-// functionSizes returns the number of lines of the function or method that decl declares. If decl
-// declares variables, it returns the number of lines of each function in their values. It leaves
-// out a function if more than half of its lines are a table.
+// functionSizes returns the number of lines of the function or method in a declaration. If the
+// declaration is about variables, it returns the number of lines of each function in their
+// values. It leaves out a function if more than half of its lines are a table.
 func functionSizes(file parsed, decl ast.Decl) []measured {
 	var sizes []measured
 	add := func(n ast.Node, name string) {
@@ -62,7 +62,7 @@ func functionSizes(file parsed, decl ast.Decl) []measured {
 	return sizes
 }
 
-// lines returns the number of lines from the line where n begins to the line where n ends.
+// The method "lines" returns the number of lines of the node n, from its first line to its last line.
 func (p parsed) lines(n ast.Node) int {
 	return p.set.Position(n.End()).Line - p.set.Position(n.Pos()).Line + 1
 }
@@ -96,8 +96,8 @@ type typeMethods struct {
 	embeds []*typeMethods
 }
 
-// collect adds to names the methods of the type, and those of all types that it embeds, directly or
-// through other types. seen contains the types already added.
+// The method "collect" adds the methods of the type to the map "names". It also adds the methods of all types
+// that this type embeds, directly or through other types. The map "seen" has the types that were added already.
 func (m *typeMethods) collect(names map[string]bool, seen map[*typeMethods]bool) {
 	if seen[m] {
 		return
@@ -112,8 +112,8 @@ func (m *typeMethods) collect(names map[string]bool, seen map[*typeMethods]bool)
 // packageTypes maps "FOLDER NAME" to the type with that name in the folder.
 type packageTypes map[string]*typeMethods
 
-// The method of returns the type with the given name in the package of a file. It adds the type if it is not in
-// p.
+// The method "of" returns the type with the given name in the package of a file. It adds the type to p if p
+// does not have the type.
 func (p packageTypes) of(file parsed, name string) *typeMethods {
 	key := path.Dir(file.name) + " " + name
 	if strings.HasSuffix(file.Name.Name, "_test") {
@@ -125,8 +125,8 @@ func (p packageTypes) of(file parsed, name string) *typeMethods {
 	return p[key]
 }
 
-// declare adds what a type declaration in file says about the type: the methods of an interface,
-// and the types that a struct or an interface embeds. Types embedded in test files are left out.
+// The method "declare" adds the facts in a type declaration: the methods of an interface, and the types that a
+// struct or an interface embeds. Types embedded in test files are left out.
 func (p packageTypes) declare(file parsed, s *ast.TypeSpec) {
 	var members []*ast.Field
 	contract, isInterface := s.Type.(*ast.InterfaceType)
@@ -249,7 +249,7 @@ func TestSizes_AreMeasured(t *testing.T) {
 		"f Big.named has 3 lines",
 		"f handler has 3 lines",
 		"f/x_test.go has 22 lines",
-		"f TestSteps has 9 lines", // TestTable is missing here, because it is mostly a table
+		"f TestSteps has 9 lines", // TestTable is not in this list, because most of its lines are a table
 		"f Big has 3 exported methods",
 		"f Big has 6 methods",
 		"f Box has 3 exported methods",

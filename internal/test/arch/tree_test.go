@@ -21,7 +21,7 @@ const (
 )
 
 // sources returns the paths of all files with the given extensions. The paths are relative to the
-// root of the repository and have forward slashes. sources skips the folders bin, tmp and .git.
+// root of the repository and have forward slashes. It skips the folders bin, tmp and .git.
 func sources(t *testing.T, extensions ...string) []string {
 	t.Helper()
 	var found []string
@@ -46,7 +46,8 @@ func sources(t *testing.T, extensions ...string) []string {
 	return found
 }
 
-// read returns the contents of the file whose path from the root is name.
+// The function "read" returns the contents of a file. The parameter "name" is its path from the
+// root.
 func read(t *testing.T, name string) string {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(root, filepath.FromSlash(name)))
@@ -66,8 +67,8 @@ type pkg struct {
 	Module     *struct{ Path string }
 }
 
-// list runs "go list" in the directory dir. It returns the packages that match the patterns, and
-// all packages that they depend on, by import path.
+// The function "list" runs "go list" in the directory dir. It returns the packages that match the
+// patterns, and all packages on which they depend, by import path.
 func list(t *testing.T, dir string, patterns ...string) map[string]pkg {
 	t.Helper()
 	args := append([]string{"list", "-deps", "-json=ImportPath,Name,Standard,Imports,Deps,Module"}, patterns...)
@@ -85,7 +86,7 @@ func list(t *testing.T, dir string, patterns ...string) map[string]pkg {
 	}
 }
 
-// goCommand runs the go command in the directory dir and returns its standard output. The test
+// goCommand runs the command go in the directory dir, and returns its standard output. The test
 // fails if the command fails.
 func goCommand(t *testing.T, dir string, args ...string) []byte {
 	t.Helper()

@@ -22,17 +22,18 @@ import (
 )
 
 const (
-	// apiRate is the rate of messages at which the time to the gateway is measured. apiMedian and apiSlowest are the
-	// bounds of that time for half of the messages and for 99 of 100.
+	// apiRate is the rate of messages at which the time to the gateway is measured. apiMedian is the limit of that time
+	// for half of the messages. apiSlowest is the limit for 99 of 100 messages.
 	apiRate    = 200
 	apiMedian  = 15 * time.Millisecond
 	apiSlowest = 60 * time.Millisecond
-	// fewestMessages is how many messages a second one tuma serve must accept.
+	// fewestMessages is how many messages a second one `tuma serve` must accept.
 	fewestMessages = 2000
 )
 
-// apiRole measures the HTTP API: messages a second that one tuma serve accepts beside a handler that only parses, and the
-// time from a request to the gateway at a fixed rate. The exit status is 1 if a bound is not kept.
+// apiRole measures the HTTP API. It compares the messages a second that one `tuma serve` accepts with the messages a
+// second of a handler that only parses. It also measures the time from a request until the message reaches the gateway,
+// at a fixed rate. The exit status is 1 if a bound is not kept.
 //
 //	go run ./internal/test/bench api
 func apiRole(ctx context.Context, args []string) error {
@@ -68,7 +69,7 @@ func apiRole(ctx context.Context, args []string) error {
 	return errors.Join(x.timeToGateway(ctx, gateway, key.secret), x.accepted(ctx, key.secret))
 }
 
-// apiProcesses are a worker and a tuma serve, with a key of its API.
+// apiProcesses has a worker, a `tuma serve` and a key of its API.
 type apiProcesses struct {
 	secret        string
 	worker, serve child
@@ -101,7 +102,8 @@ func (x *reportsBench) startAPI(ctx context.Context) (p apiProcesses, err error)
 	return p, err
 }
 
-// messages returns n requests. Each sends a message. The numbers are consecutive and begin with the number first.
+// The function "messages" returns n requests that send one message each. The phone numbers are consecutive, and begin
+// with the parameter "first".
 func messages(secret string, first, n int) (out [][]byte) {
 	for i := range n {
 		body := fmt.Sprintf(`{"to":"+2547%08d","via":"at","body":"Your code is 123456."}`, first+i)
@@ -110,7 +112,7 @@ func messages(secret string, first, n int) (out [][]byte) {
 	return out
 }
 
-// timeToGateway posts messages at apiRate, and measures the time until the gateway has each of them.
+// timeToGateway posts messages at apiRate, and measures for each message the time until the gateway has it.
 func (x *reportsBench) timeToGateway(ctx context.Context, g *stampGateway, secret string) error {
 	const n = apiRate * 20
 	requests := messages(secret, 0, n)
@@ -140,7 +142,7 @@ func (x *reportsBench) timeToGateway(ctx context.Context, g *stampGateway, secre
 	return nil
 }
 
-// accepted posts messages as fast as tuma serve takes them, and reports the rate.
+// The method "accepted" posts messages as fast as `tuma serve` takes them, and prints the rate.
 func (x *reportsBench) accepted(ctx context.Context, secret string) error {
 	parse, err := parseOnly(ctx)
 	if err != nil {
@@ -161,7 +163,7 @@ func (x *reportsBench) accepted(ctx context.Context, secret string) error {
 	return nil
 }
 
-// stampGateway answers like Africa's Talking, and records the time at which each number came.
+// stampGateway answers like Africa's Talking, and records the arrival time of each number.
 type stampGateway struct {
 	url    string
 	server *http.Server
@@ -215,7 +217,7 @@ func (g *stampGateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	out.SMSMessageData.Message = "Sent"
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(http.StatusCreated)
-	_ = json.NewEncoder(w).Encode(out) // the worker may be gone
+	_ = json.NewEncoder(w).Encode(out) // an error is ignored, because the worker may have ended
 }
 
 func (g *stampGateway) at(number string) time.Time {
@@ -224,7 +226,7 @@ func (g *stampGateway) at(number string) time.Time {
 	return g.times[number]
 }
 
-// await waits until n numbers have come.
+// await waits until n numbers have arrived.
 func (g *stampGateway) await(ctx context.Context, n int) error {
 	for range 3000 {
 		g.mu.Lock()

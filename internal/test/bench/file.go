@@ -22,8 +22,8 @@ import (
 	"github.com/tuma-sms/tuma/producer"
 )
 
-// fileOptions are the options of the file role: the list sizes to measure, the rounds for
-// each, the working folder and the tuma to run.
+// fileOptions are the options of the role "file": the sizes of the lists, the number of rounds for each size,
+// the working folder, and the tuma that is run.
 type fileOptions struct {
 	sizes  []int
 	rounds int
@@ -31,14 +31,14 @@ type fileOptions struct {
 	binary string
 }
 
-// maxFileRatio is the maximum ratio of the time until a list is planned to the time that
-// reading and copying its file takes.
+// maxFileRatio is a maximum ratio of two times. The first is the time until a list is planned. The second is
+// the time to read and copy the file of the list.
 const maxFileRatio = 3
 
-// minBoundRows is the smallest list for which maxFileRatio is a bound.
+// minBoundRows is the smallest number of rows for which maxFileRatio is checked.
 const minBoundRows = 1_000_000
 
-// fileRole measures how long tuma send and a worker take until a list with dirty rows is planned. It compares
+// fileRole measures how long `tuma send` and a worker take until a list with dirty rows is planned. It compares
 // that time with the time to read the file with encoding/csv and to copy the file. The account is held, so that
 // sending is not part of the time. In the last round, it checks that tuma results has every row with the expected
 // status.
@@ -67,7 +67,7 @@ func fileRole(ctx context.Context, args []string) error {
 		if err != nil {
 			return err
 		}
-		// For fewer rows, starting two processes and waking a worker takes most of the time.
+		// For fewer rows, the start of two processes and the wake-up of a worker take most of the time.
 		b.check(n < minBoundRows || ratio <= maxFileRatio, "%d rows took %.2f times as long as reading and copying them, must be at most %d times", n, ratio, maxFileRatio)
 	}
 	if len(b.broken) > 0 {
@@ -133,8 +133,8 @@ func writeDirty(file string, n int) error {
 	return errors.Join(dirtylist.Write(f, n), f.Close())
 }
 
-// fileRound copies the file, and then sends it with a new redis-server and worker. If look
-// is true, it also checks the results.
+// fileRound copies the file, and then sends it with a new redis-server and worker. If the parameter "look" is
+// true, it also checks the results.
 func fileRound(ctx context.Context, o fileOptions, file string, n int, look bool) (f fileFigures, err error) {
 	begun := time.Now()
 	p, err := startRole("copy", "", file, filepath.Join(o.dir, "copy.csv"))
@@ -254,8 +254,8 @@ func checkResults(r *flowRig, n int) error {
 	return nil
 }
 
-// copyRole copies a CSV with encoding/csv. Its arguments are an unused one, the source and
-// the destination.
+// copyRole copies a CSV with encoding/csv. It ignores its first argument. The second and the third argument are
+// the source and the destination.
 func copyRole(_ context.Context, args []string) error {
 	from, err := os.Open(args[1])
 	if err != nil {

@@ -16,8 +16,8 @@ import (
 	"time"
 )
 
-// flowCase is one measurement of the flow role. run prints the figures and returns the
-// bounds that they exceed.
+// flowCase is one measurement of the role "flow". The function "run" prints the figures, and
+// returns the bounds that the figures exceed.
 type flowCase struct {
 	name string
 	run  func(context.Context, flowOptions) ([]string, error)
@@ -35,11 +35,12 @@ type flowOptions struct {
 	rates   []int
 	times   int
 	dir     string
-	// binary is the tuma to measure. traced is a tuma whose rate limiter records its grants.
+	// binary is the path of the tuma that is measured. traced is the path of a tuma whose rate
+	// limiter records its grants.
 	binary, traced string
 }
 
-// flowRole measures rates, fairness and control with real workers, a real redis-server and
+// flowRole measures rates, fairness and control with worker processes, a redis-server and
 // the sandbox. The sandbox's log of calls gives the figures. The exit status is 1 if a
 // figure exceeds its bound, and the last lines list those figures.
 //
@@ -126,7 +127,8 @@ const module = "github.com/tuma-sms/tuma"
 // bounds collects the bounds that the figures of a case exceed.
 type bounds struct{ broken []string }
 
-// check records the formatted message as an exceeded bound, unless ok is true.
+// The method "check" records the formatted message as an exceeded bound, unless the parameter
+// "ok" is true.
 func (b *bounds) check(ok bool, format string, args ...any) {
 	if !ok {
 		b.broken = append(b.broken, fmt.Sprintf(format, args...))

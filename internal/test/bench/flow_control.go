@@ -10,16 +10,16 @@ import (
 	"time"
 )
 
-// pauseInFlight matches what `tuma pause` prints about calls in flight.
+// pauseInFlight matches the output of `tuma pause` about calls in flight.
 var pauseInFlight = regexp.MustCompile(`(\d+) calls?, to (\d+) recipients?, had begun before`)
 
 // measurePauses pauses and resumes a campaign that is sent at full speed, o.times times. Every
-// other pause waits for the calls in flight. After such a pause no message may arrive. The other
-// pauses have the flag --no-wait and report the calls in flight. After such a pause only the
-// messages of the reported calls may arrive.
+// other pause waits for the calls in flight. After such a pause no message may arrive. The
+// remaining pauses have the flag --no-wait, and print the number of calls in flight. After such
+// a pause only the messages of these calls may arrive.
 func measurePauses(ctx context.Context, o flowOptions) ([]string, error) {
 	var b bounds
-	const lasts = 400 * time.Millisecond // the duration of a round, rounded up
+	const lasts = 400 * time.Millisecond // lasts is the duration of a round, rounded up.
 	r, err := newFlowRig(ctx, o, flowSetup{workers: 2, latency: 10 * time.Millisecond, counting: true,
 		accounts: []flowAccount{{gateway: measured, rate: `"0"`, perCall: 1}}})
 	if err != nil {

@@ -69,7 +69,8 @@ func measureLatency(ctx context.Context, o flowOptions) ([]string, error) {
 	defer r.end()
 	all := make([]time.Duration, 0, o.times)
 	for i := range o.times {
-		// A random pause, so that the enqueue falls at any point between two polls of the queue.
+		// The pause is random, so that the enqueue may fall at any point between two polls of
+		// the queue.
 		if err := wait(ctx, time.Now().Add(200*time.Millisecond+rand.N(400*time.Millisecond))); err != nil {
 			return nil, err
 		}

@@ -12,8 +12,8 @@ import (
 // planning begins, and the slow start of the account allows one call at a time at first.
 const warmUp = 3 * time.Second
 
-// measureRates measures, for each rate and number of workers, how much of an account's rate is
-// used, and whether the rate is exceeded. The account has a backlog all the time.
+// measureRates measures, for each rate and number of workers, how much of an account's rate is used, and
+// whether the rate is exceeded. The account always has a backlog.
 func measureRates(ctx context.Context, o flowOptions) ([]string, error) {
 	var b bounds
 	fmt.Printf("\none account with a backlog, measured for %s each\n", o.lasts)
@@ -36,8 +36,8 @@ func perCall(rate int) int {
 	return 1
 }
 
-// redisCounters are what the workers of the measured account have cost so far: commands that Redis has run,
-// and requests to the limiter.
+// redisCounters counts the cost of the workers of the measured account so far: the commands that Redis has
+// run, and the requests to the limiter.
 type redisCounters struct {
 	commands int64
 	requests int
@@ -83,7 +83,7 @@ func measureRate(ctx context.Context, o flowOptions, workers, rate int, b *bound
 		return err
 	}
 	to := time.Now()
-	if err := wait(ctx, to.Add(time.Second)); err != nil { // countBetween needs a call after the end of the measured time
+	if err := wait(ctx, to.Add(time.Second)); err != nil { // countBetween needs a call after the end
 		return err
 	}
 	granted, err := r.grants(ctx, measured)
@@ -94,7 +94,7 @@ func measureRate(ctx context.Context, o flowOptions, workers, rate int, b *bound
 	n, took := countBetween(went, from, to)
 	grants, _ := countBetween(granted, from, to)
 	used := float64(n) / took.Seconds() / float64(rate)
-	// The default burst is what the rate allows in a tenth of a second.
+	// The default burst is the number of messages that the rate allows in a tenth of a second.
 	bound := rate + max(rate/10, 1, size)
 	most, arrived := maxInASecond(granted), maxInASecond(went)
 	perGrant := float64(after.requests-before.requests) / float64(max(1, grants/size))
@@ -148,7 +148,7 @@ func measureKill(ctx context.Context, o flowOptions) ([]string, error) {
 	lost := took.Seconds() - float64(n)/rate
 	fmt.Printf("\n%d of %d workers killed at %d/s: before it %.1f/s, after it %.1f/s on average, %.2f s of capacity lost in %s\n",
 		workers/2, workers, rate, rateBefore, float64(n)/took.Seconds(), lost, took.Round(100*time.Millisecond))
-	// One second may be lost after the kill. Besides, 1 % of the rate may be unused, the same as in
+	// One second of the rate may be lost after the kill. In addition, 1 % of the rate may be unused, as in
 	// measureRates.
 	b.check(lost <= 1+0.01*took.Seconds(), "%.2f s of capacity lost in %.0f s, must be at most 1 s and 1 %%", lost, took.Seconds())
 	return b.broken, nil

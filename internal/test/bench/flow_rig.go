@@ -27,7 +27,8 @@ import (
 // infos has the facts about each gateway.
 var infos = catalog.Infos()
 
-// measured is the gateway of the measurements that use one gateway: the one that takes the most recipients a call.
+// measured is the gateway of the measurements that use only one gateway. It is the gateway that takes the most
+// recipients a call.
 var measured = slices.MaxFunc(catalog.Names(), func(a, b string) int {
 	return cmp.Compare(infos[a].MaxRecipients, infos[b].MaxRecipients)
 })
@@ -65,11 +66,11 @@ type flowRig struct {
 	accounts            int
 }
 
-// maxLogged is the maximum number of calls in the sandbox's log. It bounds the memory, and is
-// enough for three minutes of the fastest case.
+// maxLogged is the maximum number of calls in the sandbox's log. It limits the memory, and is enough for three
+// minutes of the fastest case.
 const maxLogged = 500_000
 
-// newFlowRig starts everything, and returns when every worker serves every account.
+// newFlowRig starts all parts of the rig, and returns when every worker serves every account.
 func newFlowRig(ctx context.Context, o flowOptions, s flowSetup) (r *flowRig, err error) {
 	r = &flowRig{binary: o.binary, accounts: len(s.accounts)}
 	if s.traced {
@@ -164,7 +165,7 @@ func poll(ctx context.Context, within time.Duration, what string, ask func() (bo
 	}
 }
 
-// wait waits until the time "at", or returns the error of ctx when ctx ends.
+// The function "wait" waits until the time "at". If ctx ends first, it returns the error of ctx.
 func wait(ctx context.Context, at time.Time) error {
 	timer := time.NewTimer(time.Until(at))
 	defer timer.Stop()
@@ -190,8 +191,8 @@ func (r *flowRig) end() {
 	}
 }
 
-// enqueue enqueues a campaign of n numbers. The parameter "first" is the index of the first number. The caller
-// chooses it so that no two campaigns share a number.
+// enqueue enqueues a campaign of n numbers. The parameter "first" is the index of the first number. The caller must
+// choose it so that two campaigns never share a number.
 func (r *flowRig) enqueue(ctx context.Context, id, via, from string, n, first int) error {
 	_, err := r.client.Enqueue(ctx, producer.Campaign{ID: id, Via: via, From: from, Body: body}, numbers(n, first))
 	return err
@@ -220,7 +221,7 @@ func (r *flowRig) firstCall(ctx context.Context) (time.Time, error) {
 	return at, err
 }
 
-// commands returns how many commands Redis has run, including those inside scripts.
+// The method "commands" returns how many commands Redis has run, including commands inside scripts.
 func (r *flowRig) commands(ctx context.Context) (int64, error) {
 	m, err := r.redis.client.InfoMap(ctx, "stats").Result()
 	if err != nil {

@@ -17,8 +17,8 @@ import (
 )
 
 // measureFair sends ten campaigns of the same size through one account. Ten times during the case
-// it compares the campaigns: it takes the most and the fewest messages that a campaign has sent so
-// far, and checks their difference.
+// it compares the campaigns: it finds the highest and the lowest number of messages that a
+// campaign has sent so far, and checks the difference of these numbers.
 func measureFair(ctx context.Context, o flowOptions) ([]string, error) {
 	const campaigns, rate, slots, workers = 10, 1000, 8, 2
 	each := rate * int(o.lasts/time.Second) / campaigns
@@ -29,7 +29,7 @@ func measureFair(ctx context.Context, o flowOptions) ([]string, error) {
 		return nil, err
 	}
 	defer r.end()
-	// The account is held until all campaigns are enqueued, so that none has a head start.
+	// The account is held until all campaigns are enqueued, so that no campaign has a head start.
 	if err := r.client.Hold(ctx, measured, "start"); err != nil {
 		return nil, err
 	}
@@ -69,8 +69,8 @@ func measureFair(ctx context.Context, o flowOptions) ([]string, error) {
 	return b.broken, nil
 }
 
-// measureBehind measures how long campaigns of one message wait while the same account sends
-// a campaign of a million.
+// measureBehind measures how long campaigns of one message wait while the same account sends a campaign of
+// a million messages.
 func measureBehind(ctx context.Context, o flowOptions) ([]string, error) {
 	const rate, million = 500, 1_000_000
 	var b bounds
@@ -118,8 +118,8 @@ func measureBehind(ctx context.Context, o flowOptions) ([]string, error) {
 	return b.broken, nil
 }
 
-// hanging returns the gateway that measureHang stops: one that takes one number a call, so that its calls
-// occupy the most slots.
+// The function "hanging" returns the gateway that measureHang stops. This gateway takes one number a call,
+// so that its calls occupy the most slots.
 func hanging() string {
 	names := catalog.Names()
 	return names[max(0, slices.IndexFunc(names, func(name string) bool { return infos[name].MaxRecipients == 1 }))]
@@ -145,8 +145,8 @@ func measureHang(ctx context.Context, o flowOptions) ([]string, error) {
 	return b.broken, nil
 }
 
-// throughput returns the messages a second that each gateway receives. If hang is true, one of the gateways
-// answers no call.
+// throughput returns the messages a second that each gateway receives. If the parameter "hang" is true, one
+// of the gateways does not answer any call.
 func throughput(ctx context.Context, o flowOptions, hang bool) (map[string]float64, error) {
 	const rate = 100
 	s := flowSetup{workers: 2, latency: 20 * time.Millisecond}

@@ -23,7 +23,7 @@ func measureSmall(ctx context.Context, o flowOptions) ([]string, error) {
 		return nil, err
 	}
 	defer r.end()
-	if err := r.sendAll(ctx, "proof", 1, 0); err != nil { // shows that the account works
+	if err := r.sendAll(ctx, "proof", 1, 0); err != nil { // this campaign ends the slow start of the account
 		return nil, err
 	}
 	fmt.Printf("\none number a call, %s latency, concurrency %d; calls a second without the last %d:", latency, slots, slots)
@@ -53,9 +53,10 @@ func (r *flowRig) sendAll(ctx context.Context, id string, n, first int) error {
 	})
 }
 
-// callsPerSecond returns how many calls of a sender the gateway answers a second. It leaves out as many of the
-// last calls as there are slots, because not all slots are busy at the end of a campaign. So it measures from
-// begun until the first of these last calls begins. A call in flight at that time counts in part.
+// callsPerSecond returns how many calls of a sender the gateway answers a second. It leaves out the last
+// calls, as many as the number of slots, because not all slots are busy at the end of a campaign. So it
+// measures from the time "begun" until the first of these last calls begins. A call in flight at that time
+// counts in part.
 func callsPerSecond(log []simulator.Entry, from string, begun time.Time, latency time.Duration, slots int) float64 {
 	var starts []time.Time
 	for _, e := range log {

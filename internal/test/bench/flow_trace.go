@@ -22,9 +22,9 @@ import (
 	"github.com/tuma-sms/tuma/internal/simulator"
 )
 
-// tracing are the changes to the limiter's script, as pairs of old and new text, that make the
-// script record its grants. Only the script knows these grants, so the script itself must record
-// them. The changed script exists only in the build for the measurement.
+// tracing has changes to the limiter's script, as pairs of old and new text. With these changes,
+// the script records its grants, which no other code can record. The changed script exists only
+// in the build for the measurement.
 var tracing = [][2]string{
 	{"local function save()", "redis.call('INCR', KEYS[1] .. ':asked:' .. ARGV[1])\nlocal function save()"},
 	{"  return {1, turn}", "  redis.call('RPUSH', KEYS[1] .. ':turns', string.format('%.0f %.0f', now + turn, amount))\n  return {1, turn}"},
@@ -32,8 +32,8 @@ var tracing = [][2]string{
 }
 
 // tracedScript writes the limiter's script into dir, with the changes in tracing. It returns the
-// overlay file with which go build replaces the real script. It returns an error unless the real
-// script has each text that tracing replaces exactly once.
+// overlay file with which go build replaces the real script. It returns an error unless each
+// text that tracing replaces occurs exactly once in the real script.
 func tracedScript(ctx context.Context, dir string) (overlay string, err error) {
 	out, err := exec.CommandContext(ctx, "go", "list", "-f", "{{.Dir}}", module+"/ratelimit").Output()
 	if err != nil {
@@ -68,8 +68,8 @@ type timedMessages struct {
 	n  int
 }
 
-// grants returns the grants of an account's limiter, in the order of their times, without the
-// grants that were returned to it.
+// The method "grants" returns the grants of an account's limiter, in the order of their times. It
+// leaves out grants that workers have given back.
 func (r *flowRig) grants(ctx context.Context, account string) ([]timedMessages, error) {
 	lines, err := r.redis.client.LRange(ctx, accounts.RateKey(account)+":turns", 0, -1).Result()
 	if err != nil {
@@ -91,8 +91,8 @@ func (r *flowRig) grants(ctx context.Context, account string) ([]timedMessages, 
 	}
 	slices.SortStableFunc(given, func(a, b timedMessages) int { return a.at.Compare(b.at) })
 	for _, b := range back {
-		// A worker that returns a grant does not know the grant's exact time: it computes the time
-		// by its own clock. So drop the grant of the same size whose time is nearest.
+		// A worker that gives back a grant does not know the grant's exact time, because it computes
+		// the time by its own clock. So drop the grant of the same size whose time is nearest.
 		near := -1
 		for i, g := range given {
 			if g.n == b.n && (near < 0 || g.at.Sub(b.at).Abs() < given[near].at.Sub(b.at).Abs()) {
@@ -106,8 +106,8 @@ func (r *flowRig) grants(ctx context.Context, account string) ([]timedMessages, 
 	return given, nil
 }
 
-// limiterRequests returns how many times workers requested a grant from an account's limiter
-// or returned one.
+// limiterRequests returns how many times workers requested a grant from an account's limiter, or gave
+// a grant back.
 func (r *flowRig) limiterRequests(ctx context.Context, account string) (n int, err error) {
 	for _, what := range []string{"reserve", "return"} {
 		m, err := r.redis.client.Get(ctx, accounts.RateKey(account)+":asked:"+what).Result()
@@ -148,9 +148,10 @@ func maxInASecond(all []timedMessages) (most int) {
 	return most
 }
 
-// countBetween returns n, the number of messages in the span that begins at start and ends before end.
-// took is the time from the first call in that span to the first call after it, so that n/took is
-// exact even for few calls. It returns 0 messages if no call comes after the span.
+// countBetween returns the number n of messages in the span that begins at the time "start" and ends
+// before the time "end". The result "took" is the time from the first call in this span to the first
+// call after the span, so that n/took is exact even for few calls. It returns 0 messages if no call
+// comes after the span.
 func countBetween(all []timedMessages, start, end time.Time) (n int, took time.Duration) {
 	i, _ := slices.BinarySearchFunc(all, start, func(t timedMessages, at time.Time) int { return cmp.Compare(t.at.UnixNano(), at.UnixNano()) })
 	j, _ := slices.BinarySearchFunc(all, end, func(t timedMessages, at time.Time) int { return cmp.Compare(t.at.UnixNano(), at.UnixNano()) })

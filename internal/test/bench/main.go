@@ -2,10 +2,10 @@
 
 // Command bench compares Tuma with a bare loop, the program that a developer would write
 // without Tuma. Both read a CSV of recipients, make calls of 500 recipients to a sandbox
-// without latency, and write a CSV of results. The sandbox is a separate process. Both run
-// in turn, several times, since the speed of a machine varies: only ratios and medians count.
-// Other measurements have a name as the first argument: file, flow, messages, optout,
-// personal, reports and tracing.
+// without latency, and write a CSV of results. The sandbox is a separate process. Both run in
+// turn, several times. Only ratios and medians count, because the speed of a machine varies.
+// For other measurements, the first argument is a name: file, flow, messages, optout,
+// personal, reports or tracing.
 //
 //	go run ./internal/test/bench -n 1000000 -rounds 3
 package main
@@ -31,8 +31,8 @@ type options struct {
 	n, rounds, concurrency int
 	aof                    bool
 	dir                    string
-	// pollInterval is how often the bench polls a running round. It must be long enough to cost
-	// little, and short enough to add little to the measured time.
+	// pollInterval is how often the bench polls a running round. A longer interval costs less, and
+	// a shorter interval adds less to the measured time.
 	pollInterval time.Duration
 }
 
@@ -161,8 +161,8 @@ func median(all []figures, of func(figures) time.Duration) time.Duration {
 }
 
 // writeRecipients writes a CSV of n distinct Kenyan numbers in national form. It must use little
-// memory: the kernel reports for a child a peak of at least the memory that its parent had when the
-// child started.
+// memory. The reason is that for a child, the kernel reports a peak of at least the memory that its
+// parent had at the start of the child.
 func writeRecipients(file string, n int) error {
 	f, err := os.Create(file)
 	if err != nil {
@@ -186,8 +186,8 @@ type child struct {
 
 // end stops the process with SIGTERM and waits for its end.
 func (c *child) end() {
-	_ = c.Signal(syscall.SIGTERM) // an error does not matter: the process may have ended already
-	_ = c.Wait()                  // its exit status does not matter
+	_ = c.Signal(syscall.SIGTERM) // an error does not matter, because the process may have ended already
+	_ = c.Wait()                  // the exit status of the process does not matter
 }
 
 func startRole(args ...string) (*child, error) {

@@ -20,7 +20,8 @@ import (
 	"github.com/tuma-sms/tuma/worker"
 )
 
-// messagesAMinute is how many single messages a minute must be enqueued and reach the gateway.
+// messagesAMinute is the smallest permitted number of single messages that are enqueued and reach the gateway in a
+// minute.
 const messagesAMinute = 20_000
 
 // messagesRole measures single messages of several producer processes. It measures how many messages a minute are
@@ -62,7 +63,7 @@ func messagesRole(ctx context.Context, args []string) error {
 	if err := waitForAccount(ctx, c); err != nil {
 		return err
 	}
-	if err := countTrips(ctx, server); err != nil { // afterwards Redis, worker and gateway have done everything once
+	if err := countTrips(ctx, server); err != nil { // after this step, Redis, worker and gateway have run all their code once
 		return err
 	}
 	if err := gateway.await(ctx, 200); err != nil {
@@ -116,7 +117,8 @@ func measureMessages(ctx context.Context, server *redisServer, gateway *stampGat
 	return nil
 }
 
-// awaitAll waits until the gateway has n numbers. It returns the error of await if no number came during one call of await.
+// awaitAll waits until the gateway has n numbers. It returns the error of await if no number arrived during one call of
+// await.
 func awaitAll(ctx context.Context, g *stampGateway, n int) error {
 	for {
 		before := g.count()
@@ -126,7 +128,7 @@ func awaitAll(ctx context.Context, g *stampGateway, n int) error {
 	}
 }
 
-// count returns how many numbers have come.
+// The method "count" returns how many numbers have arrived.
 func (g *stampGateway) count() int {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -177,7 +179,7 @@ func (c *tripCount) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Pr
 	}
 }
 
-// countTrips sends 200 messages, and prints the round trips for each.
+// countTrips sends 200 messages, and prints the number of round trips for each message.
 func countTrips(ctx context.Context, server *redisServer) error {
 	rdb, err := dial(server.url)
 	if err != nil {
@@ -193,7 +195,7 @@ func countTrips(ctx context.Context, server *redisServer) error {
 	return nil
 }
 
-// sendMessages sends n messages to consecutive numbers, beginning with the number first.
+// sendMessages sends n messages to consecutive phone numbers, beginning with the parameter "first".
 func sendMessages(ctx context.Context, rdb *redis.Client, first, n int) error {
 	c, err := producer.New(rdb)
 	if err != nil {
@@ -208,7 +210,7 @@ func sendMessages(ctx context.Context, rdb *redis.Client, first, n int) error {
 	return nil
 }
 
-// messageProducerRole sends messages one after the other, as a program does that handles one request at a time.
+// messageProducerRole sends messages one after the other, like a program that handles one request at a time.
 func messageProducerRole(ctx context.Context, args []string) error {
 	rdb, err := dial(args[1])
 	if err != nil {

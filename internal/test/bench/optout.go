@@ -19,7 +19,7 @@ import (
 )
 
 // optOutBytes is the maximum number of bytes that a number on a suppression list may use in
-// Redis: 200 MB for 10,000,000 numbers.
+// Redis. 10,000,000 numbers then use 200 MB.
 const optOutBytes = 20
 
 // optOutRole measures a suppression list: its memory in Redis, and the time to import it, to
@@ -101,8 +101,9 @@ func lookUpOptOuts(ctx context.Context, rdb *redis.Client, listed int) error {
 	return nil
 }
 
-// firstOptedOut is the first number on the list, a Kenyan one. spread is the distance from one
-// number to the next. With it, 10,000,000 numbers cover all of the country's prefixes.
+// firstOptedOut is the first number on the list, a Kenyan number. spread is the distance from
+// one number to the next. With this distance, 10,000,000 numbers cover all of the country's
+// prefixes.
 const (
 	firstOptedOut = 254_700_000_000
 	spread        = 9

@@ -28,13 +28,13 @@ import (
 // template is the text of the messages, with a merge field.
 const template = "Dear {{name}}, your statement is ready. Reply STOP to opt out."
 
-// minShare is the minimum of personalRound.share: Tuma's messages a second, divided by those of the
-// bare loop.
+// minShare is the minimum of personalRound.share. The share is Tuma's number of messages a second,
+// divided by the number of the bare loop.
 const minShare = 0.4
 
-// personalRole compares Tuma with a bare loop for personalized messages, one a call. Both use
-// the same sandbox, wire format and number of calls in flight. The exit status is 1 if Tuma's
-// share of the bare loop's messages a second is below minShare.
+// personalRole compares Tuma with a bare loop, for personalized messages with one message in
+// each call. Both use the same sandbox, wire format and number of calls in flight. The exit
+// status is 1 if Tuma's share of the bare loop's messages a second is below minShare.
 //
 //	go run ./internal/test/bench personal -n 100000 -rounds 3
 func personalRole(ctx context.Context, args []string) error {
@@ -72,15 +72,16 @@ func personalRole(ctx context.Context, args []string) error {
 	return reportPersonal(o, rounds)
 }
 
-// personalRound has the figures of one run of the bare loop and one of Tuma.
+// personalRound has the figures of one run of the bare loop and of one run of Tuma.
 type personalRound struct {
 	bare, tuma figures
-	// sent is how many commands Tuma's processes sent to Redis. ran is how many commands Redis
-	// ran, including those inside scripts.
+	// sent is how many commands Tuma's processes sent to Redis. ran is how many commands Redis ran,
+	// including commands inside scripts.
 	sent, ran int64
 }
 
-// share returns Tuma's messages a second as a share of the bare loop's.
+// The method "share" returns Tuma's number of messages a second, divided by the number of the bare
+// loop.
 func (r personalRound) share() float64 { return r.bare.wall.Seconds() / r.tuma.wall.Seconds() }
 
 // withSandbox starts a sandbox, calls the function do() with the URL of the sandbox, and returns the sandbox's
@@ -148,7 +149,7 @@ func tumaPersonal(ctx context.Context, o options, file string, round *personalRo
 	return err
 }
 
-// commandsRun returns how many commands a Redis has run, including those inside scripts.
+// commandsRun returns how many commands a Redis has run, including commands inside scripts.
 func commandsRun(ctx context.Context, rdb *redis.Client) (n int64, err error) {
 	m, err := rdb.InfoMap(ctx, "commandstats").Result()
 	if err != nil {
@@ -168,8 +169,8 @@ func commandsRun(ctx context.Context, rdb *redis.Client) (n int64, err error) {
 	return n, nil
 }
 
-// commandsSent returns the sum of the counts that the processes of a round have written to
-// files whose names begin with note.
+// commandsSent returns the sum of the counts that the processes of a round have written to files.
+// The names of these files begin with the parameter "note".
 func commandsSent(note string) (n int64, err error) {
 	files, err := filepath.Glob(note + "*")
 	for _, file := range files {
@@ -236,7 +237,7 @@ func barePersonalRole(ctx context.Context, args []string) error {
 				if err != nil {
 					failed = err
 				} else {
-					_, _ = w.WriteString(lines[0]) // Flush below returns the error
+					_, _ = w.WriteString(lines[0]) // an error is returned by Flush below
 				}
 				mu.Unlock()
 			}
@@ -251,7 +252,8 @@ func barePersonalRole(ctx context.Context, args []string) error {
 	return errors.Join(err, failed, w.Flush(), f.Close())
 }
 
-// rows reads a CSV and calls the function do for each row after the header, until do returns false.
+// The function "rows" reads a CSV and calls the function "do" for each row after the header, until
+// "do" returns false.
 func rows(file string, do func([]string) bool) error {
 	f, err := os.Open(file)
 	if err != nil {

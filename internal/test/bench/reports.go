@@ -22,9 +22,9 @@ import (
 	"github.com/tuma-sms/tuma/producer"
 )
 
-// The bounds of the measurement of delivery reports.
+// These are the limits for the measurement of delivery reports.
 const (
-	// fewestCallbacks is how many callbacks a second one tuma serve and one Redis must take.
+	// fewestCallbacks is how many callbacks a second one `tuma serve` with one Redis must take.
 	fewestCallbacks = 10_000
 	// latencyRate is the rate of callbacks, in callbacks a second, at which at most 1 % may take longer
 	// than slowestCallback, with appendfsync always.
@@ -47,9 +47,10 @@ type reportsBench struct {
 	binary  string
 }
 
-// reportsRole measures delivery reports: the throughput of a worker with and without the index of message
-// IDs, the bytes of the index, the callbacks a second that one tuma serve takes beside a handler that only
-// parses them, and the latency at a fixed rate. The exit status is 1 if a bound is not kept.
+// reportsRole measures delivery reports. It measures the throughput of a worker with and without the index
+// of message IDs, the size of the index, and the latency of callbacks at a fixed rate. It also compares
+// the callbacks a second that one `tuma serve` takes with the callbacks a second of a handler that only
+// parses. The exit status is 1 if a bound is not kept.
 //
 //	go run ./internal/test/bench reports -n 1000000
 func reportsRole(ctx context.Context, args []string) (err error) {
@@ -122,7 +123,8 @@ func (x *reportsBench) start(ctx context.Context) (end func(), err error) {
 	return end, l.Close()
 }
 
-// run starts a tuma command that runs until it is ended. reports is the setting of the account.
+// run starts a tuma command that runs until the caller ends it. The parameter "reports" is the setting of the
+// account.
 func (x *reportsBench) run(reports string, args ...string) (child, error) {
 	file := filepath.Join(x.dir, reports+".yaml")
 	text := fmt.Sprintf("redis: {url: '%s', unsafe: true}\ndefault_country: KE\nwindows: off\naccounts:\n  at:\n    provider: africastalking\n    base_url: %s/africastalking\n"+
@@ -135,7 +137,7 @@ func (x *reportsBench) run(reports string, args ...string) (child, error) {
 	return child{Process: p}, err
 }
 
-// sent are the figures of one campaign: the time from the enqueue on, and the CPU time of the worker and of
+// sent has the figures of one campaign: the time since the enqueue, and the CPU times of the worker and of
 // Redis.
 type sent struct{ wall, worker, redis time.Duration }
 
@@ -186,9 +188,9 @@ func (x *reportsBench) send(ctx context.Context, reports, id string) (s sent, er
 	return s, err
 }
 
-// throughput sends campaigns with and without the index in turn. It takes the best round of each kind, and
-// returns the throughput with the index as a share of the throughput without it. Redis keeps the last campaign,
-// which has the index.
+// throughput sends campaigns with and without the index in turn. It takes the best round of each kind. It
+// returns the throughput with the index, divided by the throughput without the index. Redis keeps the last
+// campaign, which has the index.
 func (x *reportsBench) throughput(ctx context.Context) (float64, error) {
 	best := map[string]time.Duration{}
 	for round := range x.rounds {
@@ -224,8 +226,8 @@ func (x *reportsBench) indexSize(ctx context.Context) (float64, error) {
 	return each, err
 }
 
-// callbacks posts reports about the messages of the last campaign: first as many as tuma serve takes, and
-// then at a fixed rate with appendfsync always.
+// The method "callbacks" posts reports about the messages of the last campaign. It first posts them as fast
+// as `tuma serve` takes them, and then at a fixed rate with "appendfsync always".
 func (x *reportsBench) callbacks(ctx context.Context) error {
 	requests, err := x.requests(ctx)
 	if err != nil {
@@ -286,7 +288,7 @@ func (x *reportsBench) callbacks(ctx context.Context) error {
 	return errors.Join(failed...)
 }
 
-// allApplied returns an error if not all of n reports were applied.
+// allApplied returns an error unless all n reports were applied.
 func (x *reportsBench) allApplied(ctx context.Context, n int) error {
 	c, err := producer.New(x.redis.client)
 	if err != nil {
@@ -358,7 +360,7 @@ func parseRole(ctx context.Context, args []string) error {
 		}
 		w.WriteHeader(http.StatusNoContent)
 	})}
-	context.AfterFunc(ctx, func() { _ = srv.Close() }) // ends Serve; the process ends next
+	context.AfterFunc(ctx, func() { _ = srv.Close() }) // this ends Serve, and then the process ends
 	if err := os.WriteFile(args[0], []byte("http://"+l.Addr().String()), 0o600); err != nil {
 		return err
 	}

@@ -58,8 +58,9 @@ func (p *poster) post(request []byte) error {
 	return err
 }
 
-// postEach posts each request once, over a number of connections. It calls the function before() with the number
-// of a request just before it sends the request, and the function after() when the answer has come.
+// postEach posts each request once, over the given number of connections. It calls the function before() with
+// the number of a request just before it sends the request. When it has the answer, it calls the function
+// after().
 func postEach(ctx context.Context, address string, requests [][]byte, connections int, before, after func(i int)) error {
 	var next atomic.Int64
 	var wg sync.WaitGroup
@@ -101,8 +102,8 @@ func postAll(ctx context.Context, address string, requests [][]byte, connections
 	return float64(len(requests)) / time.Since(begun).Seconds(), err
 }
 
-// postAt posts requests at a rate. It returns the median and the 99th percentile of the time from the moment at
-// which a request is due until the request has its answer.
+// postAt posts requests at a rate. It returns the median and the 99th percentile of the times of the requests.
+// The time of a request begins when the request is due, and ends with its answer.
 func postAt(ctx context.Context, address string, requests [][]byte, rate, connections int) (p50, p99 time.Duration, err error) {
 	begun := time.Now()
 	due := func(i int) time.Time { return begun.Add(time.Duration(i) * time.Second / time.Duration(rate)) }

@@ -32,8 +32,9 @@ import (
 	"github.com/tuma-sms/tuma/worker"
 )
 
-// roles are the functions of the bench by the name in its first argument. api, file, flow, messages,
-// optout, personal, reports and tracing are measurements; the bench starts itself with the others.
+// roles has the functions of the bench, by the name in its first argument. The names api, file,
+// flow, messages, optout, personal, reports and tracing are measurements. With the other names, the
+// bench starts itself as a separate process.
 var roles = map[string]func(context.Context, []string) error{
 	"flow": flowRole, "personal": personalRole, "bare-personal": barePersonalRole,
 	"sandbox": sandboxRole, "bare": bareRole, "producer": producerRole, "worker": workerRole, "results": resultsRole,
@@ -53,7 +54,7 @@ func sandboxRole(ctx context.Context, args []string) error {
 	go func() {
 		<-ctx.Done()
 		s.Close()
-		_ = srv.Close() // ends Serve; the process ends next
+		_ = srv.Close() // this ends Serve, and then the process ends
 	}()
 	if err := os.WriteFile(args[0], []byte("http://"+l.Addr().String()), 0o600); err != nil {
 		return err
@@ -105,7 +106,7 @@ func bareRole(ctx context.Context, args []string) error {
 					failed = err
 				}
 				for _, l := range lines {
-					_, _ = w.WriteString(l) // Flush below returns the error
+					_, _ = w.WriteString(l) // an error is returned by Flush below
 				}
 				mu.Unlock()
 			}

@@ -37,8 +37,9 @@ func runBare(ctx context.Context, o options, url, file string) (figures, error) 
 }
 
 // runTuma measures Tuma from the start of the producer to the state done. The worker already runs,
-// as in production. most is the maximum number of recipients in a call. If note is not empty, each
-// process writes how many commands it sent to Redis to a file whose name begins with note.
+// as in production. The parameter "most" is the maximum number of recipients in a call. If the
+// parameter "note" is not empty, each process writes the number of its commands to Redis to a file
+// whose name begins with "note".
 func runTuma(ctx context.Context, o options, url, file string, r *redisServer, id, most, note string) (figures, error) {
 	var f figures
 	if err := r.client.FlushAll(ctx).Err(); err != nil {
@@ -189,8 +190,8 @@ func (r *redisServer) cpu(ctx context.Context) (time.Duration, error) {
 	return time.Duration((user + sys) * float64(time.Second)), errors.Join(err1, err2)
 }
 
-// watchPeak samples used_memory until the returned function is called. That function returns
-// the peak in bytes.
+// watchPeak samples used_memory until the caller calls the returned function. That function
+// returns the peak in bytes.
 func (r *redisServer) watchPeak(ctx context.Context, every time.Duration) func() int64 {
 	ctx, stop := context.WithCancel(ctx)
 	var peak atomic.Int64

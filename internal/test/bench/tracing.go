@@ -23,27 +23,27 @@ import (
 	"github.com/tuma-sms/tuma/producer"
 )
 
-// untraced is the source of a tracer that does nothing. The build without tracing has it in place of the real one, so
-// that it differs from the others in nothing else.
+// untraced is the source of a tracer that does nothing. In the build without tracing it replaces the real tracer. All
+// other code of this build is the same as in the other builds.
 //
 //go:embed testdata/untraced/tracer.go.txt
 var untraced []byte
 
-// withoutHeader are the changes to internal/tracing/context.go in the build without tracing, as pairs of old and new
-// text: nothing reads or writes the traceparent of a task.
+// withoutHeader has the changes to internal/tracing/context.go in the build without tracing, as pairs of old and new
+// text. With these changes, the traceparent of a task is neither read nor written.
 var withoutHeader = [][2]string{
 	{"func Header(ctx context.Context) string {\n", "func Header(context.Context) string { return \"\" }\n\nfunc header(ctx context.Context) string {\n"},
 	{"func With(ctx context.Context, header string) context.Context {\n", "func With(ctx context.Context, _ string) context.Context { return ctx }\n\nfunc with(ctx context.Context, header string) context.Context {\n"},
 	{"func ID(ctx context.Context) string {", "func ID(context.Context) string { return \"\" }\n\nfunc id(ctx context.Context) string {"},
 }
 
-// The bounds of the cost of tracing: the medians of the ratios to the build without tracing.
+// These are the limits for the cost of tracing. They apply to the medians of the ratios to the build without tracing.
 const (
 	maxOff = 1.01
 	maxOn  = 1.05
 )
 
-// sampledOf is how many campaigns there are for each that is recorded: 1 %.
+// sampledOf is 100, because one of 100 campaigns (1 %) is recorded.
 const sampledOf = 100
 
 // traceMode is one way to run the worker.
@@ -60,10 +60,10 @@ type tracingOptions struct {
 	modes                  []traceMode
 }
 
-// tracingRole measures what tracing costs a worker: its CPU time, and the time in which it makes its calls at a gateway
-// without latency. It compares a build without tracing, tracing that is off, and tracing with 1 % of the campaigns
-// recorded. Each round runs all three, in another order. The exit status is 1 if a median of the ratios of CPU times
-// exceeds its bound.
+// tracingRole measures the cost of tracing for a worker. It measures the CPU time of the worker, and the time in which
+// the worker makes its calls at a gateway without latency. It compares a build without tracing, tracing that is off,
+// and tracing with 1 % of the campaigns recorded. Each round runs all three modes, in a different order. The exit
+// status is 1 if a median of the ratios of CPU times exceeds its bound.
 //
 //	go run ./internal/test/bench tracing -calls 20000 -rounds 9
 func tracingRole(ctx context.Context, args []string) error {
@@ -133,7 +133,7 @@ func buildUntraced(ctx context.Context, dir, normal, none string) error {
 	return nil
 }
 
-// spanSink is a collector that takes spans and drops them.
+// spanSink is a collector that accepts spans and discards them.
 type spanSink struct {
 	url   string
 	web   *http.Server
@@ -147,17 +147,17 @@ func newSpanSink() (*spanSink, error) {
 	}
 	s := &spanSink{url: "http://" + l.Addr().String()}
 	s.web = &http.Server{ReadHeaderTimeout: time.Minute, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		n, _ := io.Copy(io.Discard, r.Body) // a worker that is stopped may break off
+		n, _ := io.Copy(io.Discard, r.Body) // a worker that is being stopped may end the request early
 		s.bytes.Add(n)
 		w.Header().Set("Content-Type", "application/x-protobuf")
 	})}
-	go func() { _ = s.web.Serve(l) }() // returns when close closes it
+	go func() { _ = s.web.Serve(l) }() // Serve returns when the method "close" closes the server
 	return s, nil
 }
 
 func (s *spanSink) close() { _ = s.web.Close() } // the measurement is over, so the error changes nothing
 
-// cost is what one run cost.
+// cost has the measured cost of one run.
 type cost struct {
 	wall, cpu time.Duration
 }
@@ -218,8 +218,8 @@ func medianCost(all []cost, of func(cost) time.Duration) time.Duration {
 	return v[len(v)/2]
 }
 
-// runTraced measures one run: from the release of the account, whose campaigns are all planned, to the last call. The CPU
-// time is that of the worker from its start to its end.
+// runTraced measures one run. The time begins with the release of the account, when all its campaigns are planned, and
+// ends with the last call. The CPU time is the worker's time from its start to its end.
 func runTraced(ctx context.Context, o tracingOptions, m traceMode) (c cost, err error) {
 	setup := flowSetup{workers: 1, accounts: []flowAccount{{gateway: measured, rate: "0", perCall: o.perCall, timeout: 5 * time.Second}}}
 	if m.on {
@@ -254,8 +254,8 @@ func runTraced(ctx context.Context, o tracingOptions, m traceMode) (c cost, err 
 	return c, nil
 }
 
-// enqueueTraced enqueues 100 campaigns of n recipients, one of which its caller records, and returns when all of them are
-// planned.
+// enqueueTraced enqueues 100 campaigns of n recipients, and returns when all of them are planned. One of the campaigns
+// belongs to a recorded trace.
 func (r *flowRig) enqueueTraced(ctx context.Context, n int) error {
 	for i := range sampledOf {
 		flags := "00"

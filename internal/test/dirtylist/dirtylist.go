@@ -1,5 +1,5 @@
-// Package dirtylist writes recipient lists with the mistakes of real lists, and gives the expected result of every
-// row. It is for tests and benchmarks.
+// Package dirtylist writes recipient lists with the mistakes of real lists. It also returns the expected result
+// of every row. It is for tests and benchmarks.
 package dirtylist
 
 import (
@@ -14,9 +14,10 @@ type Row struct {
 	Text string
 	// Number is the number field as a CSV reader returns it.
 	Number string
-	// MSISDN is the parsed number; 0 if it is not valid.
+	// MSISDN is the parsed number. It is 0 if the number is not valid.
 	MSISDN uint64
-	// Reason is why the row is skipped; empty if it is not skipped. Code is why its number is invalid.
+	// Reason is the reason why the row is skipped. It is empty if the row is not skipped. Code is the reason why
+	// the row's number is invalid.
 	Reason, Code string
 }
 
@@ -26,14 +27,14 @@ const Header = "\xef\xbb\xbfName;Phone;Town\r\n"
 // Country is the country of the numbers in national format.
 const Country = "KE"
 
-// The values of Row.Reason. They are the reasons that Tuma writes in results.
+// These are the values of Row.Reason. Tuma writes the same reasons in results.
 const (
 	invalid   = "invalid_number"
 	duplicate = "duplicate"
 )
 
-// Write writes a list of n recipients as CSV. Every tenth row is dirty: it has one of the mistakes
-// in dirtyRows, in turn. Write returns the first error of the writer.
+// Write writes a list of n recipients as CSV. Every tenth row is dirty. The dirty rows have the mistakes in
+// dirtyRows, in turn. Write returns the first error of the writer.
 func Write(to io.Writer, n int) error {
 	w := bufio.NewWriter(to)
 	if _, err := w.WriteString(Header); err != nil {
@@ -47,8 +48,8 @@ func Write(to io.Writer, n int) error {
 	return w.Flush()
 }
 
-// At returns row i, counted from 0. In a list of up to 30 million rows, no number appears twice except in the rows
-// that repeat a number on purpose.
+// At returns row i, counted from 0. In a list of up to 30 million rows, a number appears twice only in rows that
+// repeat a number on purpose.
 func At(i int) Row {
 	if i%10 != 9 {
 		n := subscriber(i)
@@ -64,12 +65,12 @@ const (
 
 // subscriber returns a Kenyan mobile number without the calling code.
 func subscriber(i int) uint64 {
-	// The step is coprime to the range, so no number repeats.
+	// The step is coprime to the range, so the numbers differ.
 	return 710_000_000 + uint64(i)*7919%30_000_000
 }
 
-// valid returns rows with a valid Kenyan number. format gets the nine digits after the calling code in groups of
-// three, as %[1]d to %[3]d.
+// valid returns rows with a valid Kenyan number. The parameter "format" gets the nine digits after the calling
+// code in groups of three, as %[1]d to %[3]d.
 func valid(format string) func(int) Row {
 	return func(i int) Row {
 		n := subscriber(i)
@@ -78,7 +79,8 @@ func valid(format string) func(int) Row {
 	}
 }
 
-// nigerian is like valid, but returns rows with a Nigerian number. format gets three, three and four digits.
+// nigerian is like valid, but returns rows with a Nigerian number. The parameter "format" gets groups of three,
+// three and four digits.
 func nigerian(format string) func(int) Row {
 	return func(i int) Row {
 		n := uint64(i) * 7919 % 10_000_000
@@ -87,8 +89,8 @@ func nigerian(format string) func(int) Row {
 	}
 }
 
-// invalidNumber returns rows with an invalid number. code is the expected code, which says why the
-// number is invalid.
+// invalidNumber returns rows with an invalid number. The parameter "code" is the expected code, which is the
+// reason why the number is invalid.
 func invalidNumber(number, code string) func(int) Row {
 	return func(i int) Row {
 		return Row{Text: fmt.Sprintf("Unknown %d;%s;\n", i, number), Number: number, Reason: invalid, Code: code}
@@ -104,8 +106,8 @@ func repeated(format string) func(int) Row {
 	}
 }
 
-// oddLayout returns rows with a valid number and unusual CSV around it. format gets the row's index as %[1]d and the
-// number as %[2]s.
+// oddLayout returns rows with a valid number and unusual CSV around it. The parameter "format" gets the row's
+// index as %[1]d and the number as %[2]s.
 func oddLayout(format string) func(int) Row {
 	return func(i int) Row {
 		r := valid("0%[1]d%03[2]d%03[3]d")(i)

@@ -32,7 +32,7 @@ const unblockedNumbers = 20
 
 var numberPattern = regexp.MustCompile(`2547\d{8}`)
 
-// ServeHTTP counts the numbers of a call and forwards it.
+// ServeHTTP counts the numbers of a call and forwards the call.
 func (c *blockingCounter) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
@@ -89,7 +89,7 @@ func newRejectingDeployment(t *testing.T, n int) (*deployment, *blockingCounter)
 }
 
 // A worker is killed in the middle of a canary, at a gateway without idempotency keys that rejects
-// every number. The 50 messages of the canary must arrive at the gateway, each once. The other
+// every number. Each of the 50 messages of the canary must arrive at the gateway once. The other
 // 4,950 messages must not be sent.
 func TestCanary_KilledWorkerSendsNothingBeyondIt(t *testing.T) {
 	t.Parallel()

@@ -13,8 +13,8 @@ import (
 	"github.com/tuma-sms/tuma/producer"
 )
 
-// perCampaign is the number of recipients of each campaign. A call has at most 100 of them, so that many calls get a
-// fault.
+// perCampaign is the number of recipients of each campaign. A call has at most 100 recipients, so that many calls
+// get a fault.
 const perCampaign = 100_000
 
 var (
@@ -66,7 +66,7 @@ func TestKill_NothingIsLostOrSentTwice(t *testing.T) {
 }
 
 // killUntilEnd calls the function kill() at each tick until a campaign of perCampaign recipients ends. It returns
-// the number of these calls. All recipients must be accepted.
+// how often it called the function. All recipients must be accepted.
 func (f *deployment) killUntilEnd(id string, tick <-chan time.Time, kill func()) (kills int) {
 	f.t.Helper()
 	limit := time.Now().Add(3 * time.Minute)
@@ -94,8 +94,8 @@ func (f *deployment) killUntilEnd(id string, tick <-chan time.Time, kill func())
 	}
 }
 
-// checkEachAcceptedOnce checks that each recipient of a campaign is accepted, and that the gateway has
-// accepted it once.
+// checkEachAcceptedOnce checks that each recipient of a campaign is accepted, and that the gateway has accepted
+// exactly one message for it.
 func (f *deployment) checkEachAcceptedOnce(id string) {
 	f.t.Helper()
 	for r, err := range f.client.Results(f.t.Context(), id) {

@@ -9,7 +9,8 @@ import (
 	"github.com/tuma-sms/tuma/producer"
 )
 
-// recipientsEach is the number of recipients of each campaign of these tests. Campaigns share no number.
+// recipientsEach is the number of recipients of each campaign of these tests. Two campaigns never share a phone
+// number.
 const recipientsEach = 600
 
 // acceptedMessages returns how many messages of a campaign the gateway has accepted. It fails the
@@ -34,8 +35,8 @@ func (f *deployment) enqueue(n int, c producer.Campaign) {
 	}
 }
 
-// Orders are pause, resume and cancel. The test gives every order twice before the restarts, and pauses and cancels
-// again after them.
+// The test gives each order (pause, resume and cancel) twice before the restarts. After the restarts, it pauses and
+// cancels again.
 func TestPauseResumeCancel_SurviveRestarts(t *testing.T) {
 	t.Parallel()
 	for name, between := range map[string]func(*deployment){
@@ -70,7 +71,7 @@ func TestPauseResumeCancel_SurviveRestarts(t *testing.T) {
 type ordered struct {
 	*deployment
 	startAt           time.Time // of the campaign "scheduled"
-	paused, cancelled int       // accepted messages of the paused and of the cancelled campaign, when the orders were given
+	paused, cancelled int       // numbers of accepted messages of the paused and of the cancelled campaign at the time of the orders
 }
 
 // giveOrders enqueues campaigns, and gives each order (pause, resume and cancel) twice.
@@ -136,7 +137,7 @@ func (o *ordered) checkOrders() {
 	}
 }
 
-// checkLimits checks the campaigns that expire, have a cap, begin later or were cancelled at once.
+// checkLimits checks four campaigns. One expires, one has a cap, one begins later, and one was cancelled at once.
 // Recipients may become unknown only if a worker was killed.
 func (o *ordered) checkLimits(killed bool) {
 	o.t.Helper()

@@ -53,8 +53,8 @@ func TestCredit_TopUpSendsTheRest(t *testing.T) {
 	}
 }
 
-// runOut sends n messages through a gateway with credit for fewer. It waits until the credit is used up, tops it up,
-// and waits for the rest.
+// runOut sends n messages through a gateway whose credit is for fewer messages. It waits until the credit is used
+// up, tops up the account, and waits for the remaining messages.
 func (x *allGateways) runOut(i, n, credit int) {
 	t, k := x.t, x.kinds[i]
 	gateway := x.gateway.Gateway(k.Name)
@@ -70,8 +70,8 @@ func (x *allGateways) runOut(i, n, credit int) {
 	if s.Accepted != credit || s.Pending != n-credit || st.Accepted != int64(credit) {
 		t.Errorf("%s, without credit: got %+v, gateway %+v, want %d accepted, %d pending and %d accepted", k.Name, s, st, credit, n-credit, int64(credit))
 	}
-	// While there is no credit, the worker must read the balance and make at most one call, a
-	// probe.
+	// As long as the account has no credit, the worker must read the balance, and make at most one call, which is
+	// a probe.
 	quiet := gateway.Stats().Calls
 	rest := time.After(8 * time.Second)
 	<-rest

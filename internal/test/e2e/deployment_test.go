@@ -49,7 +49,7 @@ func testMain(m *testing.M) int {
 	return providertest.Guarded(m).Run()
 }
 
-// deployment is Tuma as a platform team runs it: worker processes on one Redis.
+// deployment is an installation of Tuma like that of a platform team, with worker processes on one Redis.
 type deployment struct {
 	t       *testing.T
 	dir     string
@@ -58,13 +58,13 @@ type deployment struct {
 	gateway *simulator.Server
 	client  *producer.Client
 	env     []string // further variables of processes and commands
-	program string   // the tuma to run; "": binary
+	program string   // the tuma that is run; if it is "", the constant binary applies
 	mu      sync.Mutex
 	workers []*exec.Cmd
 }
 
-// newDeployment starts a Redis and a sandbox, and writes a tuma.yaml with one account at KoboMobile. extra are
-// further lines of the account.
+// newDeployment starts a Redis and a sandbox, and writes a tuma.yaml with one account at KoboMobile. The
+// parameter "extra" has further lines of the account.
 func newDeployment(t *testing.T, o simulator.Options, extra ...string) *deployment {
 	t.Helper()
 	gateway := catalog.Simulate(o)
@@ -83,7 +83,8 @@ func newDeployment(t *testing.T, o simulator.Options, extra ...string) *deployme
 // deploymentWith starts a Redis and writes a tuma.yaml with these accounts. Workers, commands and the test's producer
 // log in to Redis as a user that has only the rights that README.md names.
 //
-// options change the Redis, which otherwise has an append-only file that is written once a second.
+// By default, the Redis has an append-only file that is written once a second. The parameter "options" changes the
+// Redis.
 func deploymentWith(t *testing.T, gateway *simulator.Server, accounts string, options ...redistest.Option) *deployment {
 	t.Helper()
 	f := &deployment{t: t, dir: t.TempDir(), gateway: gateway}
@@ -124,7 +125,7 @@ func (f *deployment) write(name, text string) string {
 	return path
 }
 
-// start starts another worker process and returns when it is ready.
+// start starts another worker process, and returns when the worker is ready.
 func (f *deployment) start() *exec.Cmd {
 	f.t.Helper()
 	cmd := f.spawn()
@@ -132,9 +133,8 @@ func (f *deployment) start() *exec.Cmd {
 	return cmd
 }
 
-// serves reports whether a worker process serves the first account. The number that the method serving() returns
-// includes killed workers until they have been silent for some time. So that number need not rise when another
-// worker starts.
+// serves reports whether a worker process serves the first account. The test needs this because the method
+// serving() still counts killed workers for some time. So its result need not rise when another worker starts.
 func (f *deployment) serves(cmd *exec.Cmd) bool {
 	accounts, err := f.client.Accounts(context.Background())
 	if err != nil || len(accounts) == 0 {
@@ -161,7 +161,7 @@ func (f *deployment) spawn(flags ...string) *exec.Cmd {
 }
 
 // process starts the process of a command, and does not wait until the command is ready. The command runs until
-// it is stopped: end kills the process.
+// the test stops it. At the end of the test, the method "end" kills the process.
 func (f *deployment) process(command string, flags ...string) *exec.Cmd {
 	f.t.Helper()
 	log, err := os.OpenFile(filepath.Join(f.dir, "worker.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
@@ -170,7 +170,7 @@ func (f *deployment) process(command string, flags ...string) *exec.Cmd {
 	}
 	args := []string{command, "--config", filepath.Join(f.dir, "tuma.yaml"), "--log-level", "info", "--log-format", "json"}
 	cmd := exec.Command(cmp.Or(f.program, binary), append(args, flags...)...)
-	// Requests to other machines go to a proxy that does not exist. So a worker cannot reach them.
+	// Requests to other machines go to a proxy that does not exist. So a worker cannot reach other machines.
 	cmd.Env = append(os.Environ(), "HTTP_PROXY=http://127.0.0.1:1", "HTTPS_PROXY=http://127.0.0.1:1", "NO_PROXY=")
 	cmd.Env = append(cmd.Env, f.env...)
 	cmd.Stdout, cmd.Stderr = log, log
@@ -243,7 +243,7 @@ func (f *deployment) tuma(args ...string) (stdout, stderr string, exit int) {
 	return out.String(), errOut.String(), cmd.ProcessState.ExitCode()
 }
 
-// The method must runs a tuma command, which has to succeed, and returns its standard output.
+// The method "must" runs a tuma command, which has to succeed. It returns the standard output.
 func (f *deployment) must(args ...string) string {
 	f.t.Helper()
 	out, errOut, exit := f.tuma(args...)

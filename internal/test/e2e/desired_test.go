@@ -34,8 +34,9 @@ func (f *deployment) metrics(address string) map[string]float64 {
 	return values
 }
 
-// Two worker processes tell an autoscaler the same number. At the gateway's limit it does not grow when the backlog
-// grows tenfold. Four times the rate raises it within 15 seconds, and a hold brings it to the minimum.
+// Two worker processes must export the same number of desired workers. At the gateway's limit, this number must not
+// grow when the backlog grows tenfold. If the rate is raised to four times its value, the number must rise within 15
+// seconds. A hold must lower it to the minimum.
 func TestDesiredWorkers_FollowRateAndHoldNotBacklog(t *testing.T) {
 	t.Parallel()
 	f := newDeployment(t, simulator.Options{Latency: 200 * time.Millisecond}, "max_recipients: 1", "concurrency: 1")
@@ -45,7 +46,7 @@ func TestDesiredWorkers_FollowRateAndHoldNotBacklog(t *testing.T) {
 		f.spawn("--listen", address)
 	}
 	const backlog = `tuma_backlog_messages{account="kobo-main",class="marketing"}`
-	// desired returns the number if all processes agree about it, and the backlog if all of them know it.
+	// The function "desired" returns the number and the backlog, if all processes export the same values.
 	desired := func() (n, waiting float64) {
 		first, second := f.metrics(workers[0]), f.metrics(workers[1])
 		if n = first["tuma_workers_desired"]; n != second["tuma_workers_desired"] || first["tuma_workers"] != 2 {
@@ -64,8 +65,8 @@ func TestDesiredWorkers_FollowRateAndHoldNotBacklog(t *testing.T) {
 		}
 	}
 	enqueue("first", 1, 2_000)
-	// 10 calls a second of 0.2 s keep 2 calls in flight, and a worker makes one at a time. The 95th percentile is measured up to
-	// 42 % too long, and calls take longer on a busy machine.
+	// 10 calls a second of 0.2 s keep 2 calls in flight, and a worker makes one call at a time. The measured 95th
+	// percentile may be up to 42 % too long, and calls take longer on a busy machine.
 	atLimit := func(n float64) bool { return n >= 2 && n <= 4 }
 	f.eventually(30*time.Second, "the limit of the gateway", func() bool { n, waiting := desired(); return atLimit(n) && waiting > 0 })
 	before, _ := desired()

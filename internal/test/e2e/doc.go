@@ -1,3 +1,3 @@
-// Package e2e has end-to-end tests: the real binary, real processes, a real redis-server, and the sandbox's own
-// count of accepted messages.
+// Package e2e has end-to-end tests. They run the tuma binary and a redis-server as processes, and compare the
+// results with the sandbox's own count of accepted messages.
 package e2e

@@ -12,14 +12,15 @@ import (
 )
 
 // failoverPair is a deployment with two accounts at two gateways, each with a separate server. Kenyan numbers go
-// through the first account and, once it has been held for two seconds, through the second.
+// through the first account. Once this account has been held for two seconds, they go through the second
+// account.
 type failoverPair struct {
 	*deployment
 	names [2]string
 	webs  [2]*httptest.Server
 }
 
-// loginOf returns the login lines of an account at a gateway, as tuma.yaml has them.
+// loginOf returns the lines of tuma.yaml with the login of an account at a gateway.
 func loginOf(t *testing.T, gateway string) string {
 	t.Helper()
 	kind, ok := catalog.Lookup(gateway)
@@ -64,7 +65,8 @@ func (x *failoverPair) enqueue(id string, n int) {
 	}
 }
 
-// audit counts the results by account and status, and compares each result with the counts of both gateways.
+// The method "audit" counts the results by account and status, and compares each result with the counts of both
+// gateways.
 func (x *failoverPair) audit(id string, n int) map[string]int {
 	x.t.Helper()
 	out := map[string]int{}

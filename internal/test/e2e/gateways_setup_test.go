@@ -25,8 +25,8 @@ type allGateways struct {
 }
 
 // newAllGateways starts a sandbox, and a deployment with one account at each gateway. An account
-// has the name of its provider. extra has further lines of tuma.yaml for the account at a provider;
-// the lines under "" are for every account.
+// has the name of its provider. The map "extra" has further lines of tuma.yaml for the account at a
+// provider. The lines under the key "" are for every account.
 func newAllGateways(t *testing.T, o simulator.Options, extra map[string][]string) *allGateways {
 	t.Helper()
 	x := &allGateways{kinds: catalog.Kinds(), address: "127.0.0.1:0"}
@@ -60,7 +60,8 @@ func (x *allGateways) start() {
 	})
 }
 
-// serve serves a sandbox at the same address each time. The first call chooses the port.
+// The method "serve" serves a sandbox. The first call chooses the port, and each later call uses the same
+// address.
 func (x *allGateways) serve(t *testing.T, gateway *simulator.Server) {
 	t.Helper()
 	listener, err := net.Listen("tcp", x.address)
@@ -72,7 +73,7 @@ func (x *allGateways) serve(t *testing.T, gateway *simulator.Server) {
 	go func(web *http.Server) { _ = web.Serve(listener) }(x.web)
 }
 
-// numbers yields n numbers that only the i-th gateway gets.
+// The function "numbers" yields n numbers that only the i-th gateway gets.
 func numbers(i, n int) iter.Seq2[producer.Recipient, error] {
 	return func(yield func(producer.Recipient, error) bool) {
 		for k := range n {
@@ -93,7 +94,8 @@ func (x *allGateways) enqueueAll(n int) {
 	}
 }
 
-// enqueueAt enqueues a campaign of n recipients at one gateway. They have the numbers of the i-th gateway.
+// enqueueAt enqueues a campaign of n recipients at one gateway. The recipients have the numbers of the i-th
+// gateway.
 func (x *allGateways) enqueueAt(id, name string, i, n int) {
 	x.t.Helper()
 	if _, err := x.client.Enqueue(x.t.Context(), producer.Campaign{ID: id, Via: name, Body: text}, numbers(i, n)); err != nil {

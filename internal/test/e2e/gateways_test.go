@@ -16,7 +16,8 @@ import (
 // perGateway is the number of recipients at each gateway.
 const perGateway = 3000
 
-// underFaults is small to keep CI short: with one number a call, many calls get a fault, and each may cause a hold.
+// underFaults is small to keep CI short. If a call has only one number, many calls get a fault, and each fault may
+// cause a hold.
 var underFaults = flag.Int("faults.recipients", 1000, "recipients of each gateway while it breaks")
 
 var outageFor = flag.Duration("outage.for", 15*time.Second, "how long the gateways are stopped")
@@ -55,7 +56,7 @@ func TestGateways_ThreeThousandThroughEach(t *testing.T) {
 		if st := x.gateway.Gateway(k.Name).Stats(); s.Calls != calls || st.Calls != int64(calls) || st.Accepted != int64(perGateway-refused) {
 			t.Errorf("%s: %d calls, %d at the gateway, want %d; %+v", k.Name, s.Calls, st.Calls, calls, st)
 		}
-		// A gateway returns message IDs for all messages or for none.
+		// A gateway returns message IDs either for all messages or for none.
 		if len(a.ids) != a.accepted && k.MessageIDs || len(a.ids) != 0 && !k.MessageIDs {
 			t.Errorf("%s: got %d distinct message IDs for %d accepted messages, want one ID for each message, or none if the gateway returns no IDs", k.Name, len(a.ids), a.accepted)
 		}
@@ -103,8 +104,8 @@ func TestGateways_FaultsLeaveOnlyUnknown(t *testing.T) {
 	}
 }
 
-// The gateway accepts a call and replies with a redirect. The redirect suggests that the gateway has not accepted the
-// call. Tuma must not send the recipients again.
+// The gateway accepts a call and replies with a redirect. The redirect looks as if the gateway had not accepted the
+// call. Tuma must not send to these recipients again.
 func TestGateways_RedirectAfterAcceptingSendsNothingAgain(t *testing.T) {
 	t.Parallel()
 	x := newAllGateways(t, simulator.Options{}, map[string][]string{"": {"reconcile_for: 3s"}})
@@ -136,7 +137,7 @@ func TestGateways_BadNumberRejectsOnlyItself(t *testing.T) {
 		case gateway.ReplyScope(simulator.Reject) == simulator.ScopeNone || x.info(k.Name).MaxRecipients == 1:
 			continue
 		case gateway.ReplyScope(simulator.Reject) == simulator.ScopeCall:
-			most = 25 // the gateway rejects the whole call for one bad number: Tuma divides the call into eight parts, up to three times
+			most = 25 // one bad number: Tuma divides the call into eight parts, up to three times
 		}
 		n := x.info(k.Name).MaxRecipients
 		if err := x.gateway.Gateway(k.Name).SetReply(simulator.Reject, number(i, n/3)); err != nil {
@@ -195,8 +196,8 @@ func TestGateways_StoppedGatewayFailsNothing(t *testing.T) {
 	}
 }
 
-// If a gateway refuses the login or the sender, or the account has no credit left, its answer is
-// about the account or the campaign. So the recipients of such a call keep all their attempts.
+// If a gateway refuses the login or the sender, or the account has no credit left, its answer is about the account
+// or the campaign. So such an answer must not count as an attempt of any recipient.
 
 func TestGateways_RefusedLoginUsesUpNoAttempt(t *testing.T) {
 	t.Parallel()
@@ -230,7 +231,7 @@ func TestGateways_MissingCreditUsesUpNoAttempt(t *testing.T) {
 		x.waitForBlock(k.Name+":credit", "credit")
 	}
 	for _, k := range kinds {
-		x.gateway.Gateway(k.Name).SetCredit(1000) // a top-up, without a release by hand
+		x.gateway.Gateway(k.Name).SetCredit(1000) // a top-up without a manual release
 	}
 	for _, k := range kinds {
 		x.waitForAll(k.Name+":credit", k.Name, 20)
@@ -258,8 +259,8 @@ func TestGateways_RefusedSenderUsesUpNoAttempt(t *testing.T) {
 	}
 }
 
-// waitForBlock waits until a reason blocks a campaign and no call of it is in flight. All its recipients
-// must be pending.
+// waitForBlock waits until the given reason blocks a campaign and no call of the campaign is in flight. All
+// recipients of the campaign must be pending.
 func (x *allGateways) waitForBlock(id, reason string) {
 	x.t.Helper()
 	x.eventually(30*time.Second, id+" to be blocked by "+reason, func() bool {

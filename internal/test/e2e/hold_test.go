@@ -12,8 +12,8 @@ import (
 	"github.com/tuma-sms/tuma/producer"
 )
 
-// TestHold_WrongConfigurationIsRepaired makes a typical mistake in tuma.yaml, sends, reads what status and
-// accounts print, corrects the mistake and restarts the worker.
+// TestHold_WrongConfigurationIsRepaired makes a typical mistake in tuma.yaml and sends a campaign. It
+// reads the output of `tuma status` and `tuma accounts`, corrects the mistake and restarts the worker.
 func TestHold_WrongConfigurationIsRepaired(t *testing.T) {
 	t.Parallel()
 	tests := []struct {

@@ -10,8 +10,8 @@ import (
 	"github.com/tuma-sms/tuma/producer"
 )
 
-// personalRecipient returns the k-th recipient of the i-th gateway, with merge fields, and the text for it. Three
-// recipients share each name, and so a text.
+// personalRecipient returns the k-th recipient of the i-th gateway, with merge fields, and the text for this recipient.
+// Always three recipients have the same name and so the same text.
 func personalRecipient(i, k int) (r producer.Recipient, text string) {
 	name := fmt.Sprintf("Wanjiru %c%d", 'A'+k%3, k/9)
 	if k%20 == 7 {
@@ -99,8 +99,8 @@ func TestPersonal_KilledWorkersMixUpNoText(t *testing.T) {
 	}
 }
 
-// Each number gets its two different texts once, through every gateway, and the repeated text is dropped. A number that
-// opts out after planning gets neither.
+// Through every gateway, each number must get its two different texts once. The repeated text must be dropped. A number
+// that opts out after planning must get neither text.
 func TestPersonal_EachDifferentTextOfANumber(t *testing.T) {
 	t.Parallel()
 	const n = 40

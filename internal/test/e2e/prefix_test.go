@@ -20,8 +20,8 @@ import (
 	"github.com/tuma-sms/tuma/providers/catalog"
 )
 
-// newEnvironment returns a deployment with a separate gateway. The deployment's keys in Redis begin with the
-// given name and a colon. Its Redis user may use only keys and channels that begin so.
+// newEnvironment returns a deployment with a separate gateway. The deployment's keys in Redis begin with the given
+// name and a colon. Its Redis user may use only keys and channels with this prefix.
 func newEnvironment(t *testing.T, server *redistest.Server, name string) *deployment {
 	t.Helper()
 	gateway := catalog.Simulate(simulator.Options{})
@@ -49,8 +49,8 @@ func newEnvironment(t *testing.T, server *redistest.Server, name string) *deploy
 	return f
 }
 
-// prefixRights returns the rights in the line of docs/redis.md for an environment with the prefix staging:. Apart from
-// keys and channels they must be those of README.md.
+// prefixRights returns the rights in the line of docs/redis.md for an environment with the prefix "staging:". Except
+// for keys and channels, these rights must equal the rights in README.md.
 func prefixRights(t *testing.T) []string {
 	t.Helper()
 	page, err := os.ReadFile(filepath.Join("..", "..", "..", "docs", "redis.md"))
@@ -69,8 +69,8 @@ func prefixRights(t *testing.T) []string {
 var bareKey = regexp.MustCompile(`(?i)\] "[a-z]+" ("[0-9a-f]{40}" "\d+" |"MATCH" )?"(tuma|asynq):`)
 
 // watchKeys watches all commands that Redis runs, including those in scripts. The returned function stops the watch.
-// It fails the test if a command had a key without a prefix, or if there were fewer commands than the parameter
-// least.
+// It fails the test if a command had a key without a prefix, or if Redis ran fewer commands than the parameter
+// "least".
 func watchKeys(t *testing.T, server *redistest.Server) (end func(least int)) {
 	t.Helper()
 	conn, err := net.Dial("tcp", server.Addr())
@@ -124,8 +124,8 @@ func TestPrefix_BareKeysAreFound(t *testing.T) {
 	}
 }
 
-// Two environments use one Redis, with the same names for everything. Their users have no right to keys outside of
-// their prefix, so Redis itself refuses each key without the prefix, in scripts too.
+// Two environments use one Redis, with the same names of accounts and campaigns. Their users have no right to keys
+// outside of their prefix. So Redis itself refuses each key without the prefix, even in scripts.
 func TestPrefix_TwoEnvironmentsShareARedis(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t, redistest.WithAOF("everysec"))
@@ -179,7 +179,7 @@ func TestPrefix_TwoEnvironmentsShareARedis(t *testing.T) {
 	}
 }
 
-// runCommands runs the other commands that reach Redis. Each fails if the user of Redis lacks a right.
+// runCommands runs all other tuma commands that use Redis. A command fails if the user of Redis lacks a right.
 func (f *deployment) runCommands() {
 	f.t.Helper()
 	for _, line := range []string{"check", "accounts", "list", "find 0710000001", "events", "inbox", "keys create --name shop --scopes send", "audit",

@@ -33,7 +33,7 @@ func (f *deployment) readyz(address string) (status int, text string) {
 	return resp.StatusCode, string(body)
 }
 
-// freeAddress returns an address of this machine at which nothing listens.
+// freeAddress returns an address of this machine at which no program listens.
 func freeAddress(t *testing.T) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -61,7 +61,7 @@ func (f *deployment) warnings() (out []string) {
 
 // A running worker must notice that Redis refuses writes, and must continue when Redis accepts them
 // again. /readyz must fail during this outage, and succeed before and after it. A campaign before the
-// outage and one after it must be sent.
+// outage and a campaign after it must be sent.
 func TestReadyz_RedisThatRefusesWrites(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
@@ -102,7 +102,8 @@ func TestReadyz_RedisThatRefusesWrites(t *testing.T) {
 			if _, errOut, exit := f.tuma("check"); exit != 1 || !strings.Contains(errOut, tt.says) && !strings.Contains(errOut, "read-only replica") {
 				t.Errorf("tuma check: exit %d, %s; want exit 1 and %q", exit, errOut, tt.says)
 			}
-			// For six seconds the sweeper, the publisher and the queues fail, and /readyz must fail too.
+			// For six seconds the sweeper, the publisher and the queues fail. During this time /readyz must also
+			// fail.
 			for deadline := time.Now().Add(6 * time.Second); time.Now().Before(deadline); {
 				if ready() {
 					t.Fatal("/readyz succeeds although Redis refuses writes")
@@ -123,8 +124,8 @@ func TestReadyz_RedisThatRefusesWrites(t *testing.T) {
 	}
 }
 
-// orders sends the Redis command in the argument "now" immediately. It returns a function that sends the command
-// in the argument "later".
+// The function "orders" sends the Redis command in the parameter "now" immediately. It returns a function that
+// sends the command in the parameter "later".
 func orders(t *testing.T, rdb *redis.Client, now, later string) func() {
 	t.Helper()
 	send := func(command string) {

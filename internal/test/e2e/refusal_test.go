@@ -13,7 +13,7 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-// refusing yields the gateways that can refuse a number, with their indexes in x.kinds.
+// The method "refusing" yields the gateways that can refuse a number, with their indexes in x.kinds.
 func (x *allGateways) refusing() iter.Seq2[int, providers.Kind] {
 	return func(yield func(int, providers.Kind) bool) {
 		for i, k := range x.kinds {
@@ -24,7 +24,7 @@ func (x *allGateways) refusing() iter.Seq2[int, providers.Kind] {
 	}
 }
 
-// reply sets the reply to the first n numbers of the i-th gateway.
+// The method "reply" sets the reply to the first n numbers of the i-th gateway.
 func (x *allGateways) reply(name string, i, n int, reply simulator.Reply) {
 	x.t.Helper()
 	var all []uint64
@@ -36,11 +36,11 @@ func (x *allGateways) reply(name string, i, n int, reply simulator.Reply) {
 	}
 }
 
-// answerTime is how long a slow gateway takes for each answer, also for a refusal.
+// answerTime is how long a slow gateway takes for each answer, including refusals.
 const answerTime = 300 * time.Millisecond
 
-// A list of dead numbers goes out through an account that has never accepted a message, at a gateway whose
-// answers take answerTime. The list must not cause a hold of the account, and a one-time code two seconds later
+// A list of dead numbers is sent through an account that has never accepted a message. The answers of its
+// gateway take answerTime. The list must not cause a hold of the account, and a one-time code two seconds later
 // must not wait.
 func TestRefusal_DeadNumbersHoldNothing(t *testing.T) {
 	t.Parallel()
@@ -79,9 +79,9 @@ func TestRefusal_DeadNumbersHoldNothing(t *testing.T) {
 	}
 }
 
-// Each gateway refuses all 10,000 numbers of a list as if they were dead. Each answer takes answerTime. Two workers may
-// reject 50 of the numbers. Then bulk campaigns wait, and a one-time code gets its answer at once. After the repair
-// each recipient gets the message once.
+// Each gateway refuses all 10,000 numbers of a list as if they were dead. Each answer takes answerTime. With two
+// workers, at most 50 numbers may be rejected. Then bulk campaigns must wait, and a one-time code must get its answer
+// at once. After the repair each recipient gets the message once.
 func TestRefusal_GatewayThatRefusesEverybody(t *testing.T) {
 	t.Parallel()
 	const all = 10_000
@@ -136,7 +136,8 @@ func TestRefusal_GatewayThatRefusesEverybody(t *testing.T) {
 	}
 }
 
-// optIn removes a campaign's rejected recipients from the suppression list. Africa's Talking's refusal has put them there.
+// optIn removes a campaign's rejected recipients from the suppression list. A refusal of Africa's Talking had added
+// these recipients.
 func (x *allGateways) optIn(id string) {
 	x.t.Helper()
 	var rejected []string

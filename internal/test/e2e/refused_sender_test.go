@@ -12,7 +12,7 @@ import (
 	"github.com/tuma-sms/tuma/producer"
 )
 
-// personal yields n recipients of the i-th gateway, each with a different name in the text.
+// The function "personal" yields n recipients of the i-th gateway. Each has a different name in the text.
 func personal(i, n int) iter.Seq2[producer.Recipient, error] {
 	return func(yield func(producer.Recipient, error) bool) {
 		for k := range n {
@@ -40,12 +40,12 @@ func (x *allGateways) startAccounts(n int) {
 	})
 }
 
-// refusedText is each gateway's code for a text that it does not take. At Africa's Talking it is the code of a recipient
-// that the operator rejects, because the gateway has no code for a text.
+// refusedText maps each gateway to its code for a refused text. Africa's Talking has no code for a text, so its entry
+// is the code for a recipient that the operator rejects.
 var refusedText = map[string]string{"kobo": "error_param", "textconnect": "-507", "africastalking": "502", "qserve": "X000", "connectmedia": "105"}
 
-// A gateway refuses one text of a campaign with merge fields. All recipients with other texts must
-// get their messages. The campaign must end without a pause: this test does not resume it.
+// A gateway refuses one text of a campaign with merge fields. All recipients with other texts must get their
+// messages. The campaign must end without a pause, because this test does not resume the campaign.
 func TestGateways_OneRefusedTextOfAPersonalisedCampaign(t *testing.T) {
 	t.Parallel()
 	const n = 200
@@ -153,7 +153,7 @@ func refuseFirstCampaign(t *testing.T, isPersonal bool, codes map[string]string)
 	}
 }
 
-// sendAfterRepair resumes a campaign of n recipients, and retries those that were rejected. All of them must get the
+// sendAfterRepair resumes a campaign of n recipients, and retries the rejected recipients. All of them must get the
 // message once.
 func (x *allGateways) sendAfterRepair(name string, i, n int) {
 	x.t.Helper()

@@ -20,7 +20,7 @@ import (
 	"github.com/tuma-sms/tuma/providers/catalog"
 )
 
-// login is what a call logs in with.
+// login is the user and the password of a call.
 type login struct{ user, pass string }
 
 // loginGateway is a sandbox that keeps the login of each call to KoboMobile, in the order in which the calls come.
@@ -46,7 +46,7 @@ func (g *loginGateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	g.Handler.ServeHTTP(w, r)
 }
 
-// since returns the logins of the calls from the n-th on.
+// The method "since" returns the logins of all calls, beginning with the n-th call.
 func (g *loginGateway) since(n int) []login {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -63,7 +63,7 @@ type swapRig struct {
 	login   login                         // the login in use
 	rate    int
 	listen  string
-	swaps   int // directories that swap has made
+	swaps   int // the number of directories that the method "swap" has made
 	hangUp  func()
 }
 
@@ -111,7 +111,8 @@ func (x *swapRig) put(l login, rate int) {
 	x.replace(x.good)
 }
 
-// swap replaces the files as Kubernetes does: a new directory gets them, and then the link ..data leads there.
+// The method "swap" replaces the files in the same way as Kubernetes. It writes the files to a new directory, and then
+// changes the link ..data so that it leads to this directory.
 func (x *swapRig) swap(files map[string]string) {
 	x.t.Helper()
 	x.swaps++
@@ -126,7 +127,7 @@ func (x *swapRig) swap(files map[string]string) {
 	if err := os.Symlink(dir, next); err != nil {
 		x.t.Fatal(err)
 	}
-	old, _ := os.Readlink(filepath.Join(x.dir, "..data")) // there is none at first
+	old, _ := os.Readlink(filepath.Join(x.dir, "..data")) // the link does not exist at first
 	if err := os.Rename(next, filepath.Join(x.dir, "..data")); err != nil {
 		x.t.Fatal(err)
 	}
@@ -137,7 +138,8 @@ func (x *swapRig) swap(files map[string]string) {
 	}
 }
 
-// rename replaces the files one by one, each by renaming a new one. A file that is not named is removed.
+// The method "rename" replaces the files one by one. For each, it writes a new file and renames it. It removes files
+// that are not in the parameter "files".
 func (x *swapRig) rename(files map[string]string) {
 	x.t.Helper()
 	for _, name := range []string{"user", "pass", "tuma.yaml"} {
@@ -154,11 +156,11 @@ func (x *swapRig) rename(files map[string]string) {
 	}
 }
 
-// logged returns how many lines of the log have a text.
+// The method "logged" returns how often the log has a text.
 func (x *swapRig) logged(text string) int { return strings.Count(x.read("worker.log"), text) }
 
-// next waits until five more calls have come than now and than those that are in flight, and returns their logins. The
-// first swapSlots of them may have begun before.
+// The method "next" waits for further calls: five more than the calls that may be in flight now. It returns the logins
+// of these calls. The first swapSlots calls may have begun before.
 func (x *swapRig) next() []login {
 	x.t.Helper()
 	n := len(x.logins.since(0))
@@ -180,8 +182,8 @@ func (x *swapRig) wantInUse(when string) {
 	}
 }
 
-// change replaces the password and the rate. If user is true, the files have another login and its password:
-// this needs a restart, so the worker keeps the login in use whole.
+// The method "change" replaces the password and the rate. If the parameter "user" is true, the files have another user
+// and its password. This change needs a restart, so the worker must keep both the user and the password in use.
 func (x *swapRig) change(i int, ask, user bool) {
 	x.t.Helper()
 	before := x.logged("the configuration was reloaded")
@@ -199,7 +201,7 @@ func (x *swapRig) change(i int, ask, user bool) {
 	x.wantInUse(fmt.Sprintf("change %d", i))
 }
 
-// damage replaces the files by some that cannot be used. Nothing changes.
+// The method "damage" replaces the files by files that cannot be used. The login and the rate in use must not change.
 func (x *swapRig) damage(i int, ask bool) {
 	x.t.Helper()
 	files := map[string]string{"tuma.yaml": strings.Replace(x.yaml, "RATE", "7", 1), "user": x.login.user, "pass": "broken-pass"}
@@ -229,8 +231,9 @@ func (x *swapRig) damage(i int, ask bool) {
 	x.eventually(20*time.Second, "the good files again", func() bool { _, text := x.readyz(x.listen); return !strings.Contains(text, "cannot be used") })
 }
 
-// Ten times the password and the rate change by their files while a campaign is sent, and twice the whole login, with broken
-// files in between. By the gateway's own counts, each message is sent once, each call has a login that is whole, and broken files change nothing.
+// While a campaign is sent, the files change the password and the rate ten times, and the whole login twice. Between
+// these changes, the files are broken. According to the gateway's own counts, each message must be sent once, and each
+// call must have a user with the right password. Broken files must change nothing.
 func TestReload_SwappedFilesUnderLoad(t *testing.T) {
 	t.Parallel()
 	for name, links := range map[string]bool{"links of Kubernetes": true, "renamed files": false} {
@@ -274,8 +277,8 @@ func TestReload_SwappedFilesUnderLoad(t *testing.T) {
 	}
 }
 
-// wantRate checks, with the gateway's own log, that ten seconds have no more messages than the highest rate and one burst
-// allow. Calls that the limiter has granted may arrive late on a busy machine, at most one in each slot.
+// wantRate checks the gateway's own log. In any ten seconds, the number of messages must not exceed the highest rate
+// and one burst. Calls that the limiter has granted may arrive late on a busy machine, at most one in each slot.
 func (x *swapRig) wantRate(highest int) {
 	x.t.Helper()
 	const window = 10

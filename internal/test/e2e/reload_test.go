@@ -12,7 +12,7 @@ import (
 )
 
 // The rate in the file changes while a campaign is sent, and between the changes the file is broken. Every change
-// takes effect, a broken file changes nothing, and every message is sent once.
+// must take effect, a broken file must change nothing, and every message must be sent once.
 func TestReload_RateChangesUnderLoad(t *testing.T) {
 	t.Parallel()
 	f := newDeployment(t, simulator.Options{}, "max_recipients: 5", "unit: messages")

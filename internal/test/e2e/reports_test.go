@@ -30,8 +30,8 @@ type reporting struct {
 	worker *exec.Cmd
 }
 
-// newReporting starts a Redis that writes each change to disk before it answers, the sandbox, a worker and tuma
-// serve. rate is the rate of the account, in messages a second.
+// newReporting starts a Redis that writes each change to disk before it answers, the sandbox, a worker and tuma serve.
+// The parameter "rate" is the rate of the account, in messages a second.
 func newReporting(t *testing.T, o simulator.Options, rate int) *reporting {
 	t.Helper()
 	gateway := catalog.Simulate(o)
@@ -87,7 +87,7 @@ func (x *reporting) awaitIndex() {
 	})
 }
 
-// postForm posts a form and returns the status of the answer; 0 if there is none.
+// postForm posts a form and returns the status of the answer. It returns 0 if it gets no answer.
 func postForm(ctx context.Context, to string, form url.Values) int {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, to, strings.NewReader(form.Encode()))
 	if err != nil {
@@ -114,8 +114,9 @@ func (x *reporting) rows(id string) (out []producer.Result) {
 	return out
 }
 
-// Numbers that reports call UserInBlackList are added to the list of the sender ID, once reports about delivered messages
-// around them prove the sender ID. Then the next campaign does not send to them.
+// If reports give the reason UserInBlackList for some numbers, these numbers are added to the list of the sender ID.
+// This happens once reports about delivered messages before and after them prove the sender ID. The next campaign must
+// not send to these numbers.
 func TestReports_BlacklistedNumbersAreSuppressed(t *testing.T) {
 	t.Parallel()
 	x := newReporting(t, simulator.Options{}, 1000)
@@ -128,7 +129,7 @@ func TestReports_BlacklistedNumbersAreSuppressed(t *testing.T) {
 		return x.wait(id, 30*time.Second)
 	}
 	campaign("first")
-	x.awaitIndex() // otherwise the worker would apply the report, and the worker's rule has seen other reports
+	x.awaitIndex() // otherwise the worker would apply the report, and the worker has seen other reports for its rule
 	rows := x.rows("first")
 	report := func(i int, status, reason string) {
 		t.Helper()
@@ -177,8 +178,9 @@ var (
 
 // TestReports_KillsLoseNoReport kills the worker, tuma serve and Redis in turn, every two seconds while the campaign is
 // sent. Each report comes twice and out of order, a tenth of them before the answer to the call, and some with a
-// mangled ID. In the end every message that the gateway accepted has the final status that the gateway reported. No
-// status is ever replaced, and the counts add up at every sample. make chaos-reports runs it with 100,000 messages.
+// mangled ID. In the end, every message that the gateway accepted must have the final status that the gateway reported.
+// A final status must never be replaced, and the counts must be consistent at every sample. `make chaos-reports` runs
+// this test with 100,000 messages.
 func TestReports_KillsLoseNoReport(t *testing.T) {
 	t.Parallel()
 	x := newReporting(t, simulator.Options{Latency: 20 * time.Millisecond, Seed: *reportSeed}, *reportRate)
@@ -189,7 +191,7 @@ func TestReports_KillsLoseNoReport(t *testing.T) {
 	if _, err := x.client.Enqueue(t.Context(), producer.Campaign{ID: "c", Via: "at", Body: text}, campaignNumbers(1, *reportMessages)); err != nil {
 		t.Fatal(err)
 	}
-	finals := map[int]string{} // by row, the final status seen first
+	finals := map[int]string{} // maps a row to its first final status
 	limit := time.Now().Add(3*time.Minute + 20*time.Duration(*reportMessages / *reportRate)*time.Second)
 	tick := time.NewTicker(2 * time.Second)
 	defer tick.Stop()
@@ -249,7 +251,7 @@ func (x *reporting) logMissing() {
 	x.t.Logf("missing by 50 rows: %v", calls)
 }
 
-// killOne kills the worker, tuma serve or Redis, and starts it again.
+// killOne kills the worker, tuma serve or Redis, and restarts it.
 func (x *reporting) killOne(i int) {
 	x.t.Helper()
 	switch i % 3 {
@@ -266,8 +268,8 @@ func (x *reporting) killOne(i int) {
 }
 
 // sampleFinals reads all results. A final status must not differ from the final status in an earlier sample, or from
-// the one at the gateway. sampleFinals returns how many of the gateway's messages do not have their final status yet,
-// and one of these messages.
+// the final status at the gateway. sampleFinals returns how many of the gateway's messages do not have their final
+// status yet. It also returns one of these messages.
 func (x *reporting) sampleFinals(finals map[int]string) (missing int, sample producer.Result) {
 	x.t.Helper()
 	rows := x.rows("c")

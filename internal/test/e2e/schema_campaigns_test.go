@@ -31,8 +31,8 @@ func noAnswer() error {
 	return &providers.Error{Op: "scripted send", Outcome: providers.Unknown, Scope: providers.Call, Cause: providers.CauseNoAnswer}
 }
 
-// ordinary runs two small campaigns. The first has an invalid number. The second is paused, resumed
-// and cancelled, and then another campaign takes its ID.
+// ordinary runs two small campaigns. The first has an invalid number. The second campaign is paused, resumed and
+// cancelled. Then another campaign gets its ID.
 func (r *schemaRig) ordinary() {
 	r.enqueue(producer.Campaign{ID: "ordinary", Via: "plain"}, append(r.numbers(3), "12")...)
 	r.done("ordinary")
@@ -49,7 +49,7 @@ func (r *schemaRig) ordinary() {
 	r.ok(err)
 }
 
-// everything runs a campaign that sets every option.
+// The method "everything" runs a campaign that sets every option.
 func (r *schemaRig) everything() {
 	recipients := func(yield func(producer.Recipient, error) bool) {
 		for i, n := range r.numbers(6) {
@@ -128,7 +128,7 @@ func (r *schemaRig) tryAgain() {
 	r.keyed.answers(nil)
 }
 
-// reports delivers delivery reports about a campaign with routes, and one whose message is not known.
+// The method "reports" delivers reports about a campaign with routes, and a report whose message is not known.
 func (r *schemaRig) reports() {
 	r.enqueue(producer.Campaign{ID: "reported"}, r.numbers(2)...)
 	r.done("reported")
@@ -148,7 +148,7 @@ func (r *schemaRig) reports() {
 	r.polls()
 }
 
-// polls asks the gateway for the delivery reports of a campaign.
+// The method "polls" asks the gateway for the delivery reports of a campaign.
 func (r *schemaRig) polls() {
 	ctx, stop := context.WithCancel(r.t.Context())
 	r.enqueue(producer.Campaign{ID: "polled", Via: "keyed"}, r.numbers(2)...)
@@ -181,14 +181,15 @@ func (r *schemaRig) polls() {
 	r.ok(polling.NewQueue(ledger.New(r.rdb).Runner(), "00000000000000cc", 1).AddToSpan(r.t.Context(), sent, time.Hour))
 }
 
-// message sends a single message, which is archived after its end, and makes and uses a key of the HTTP API.
+// The method "message" sends a single message, which is archived after its end. It also makes and uses a key of the
+// HTTP API.
 func (r *schemaRig) message() {
 	ctx := r.t.Context()
 	_, err := r.client.Send(ctx, producer.Message{ID: "code", Via: "plain", To: r.numbers(1)[0], Body: "Your code is 1234", Ref: "user 7"})
 	r.ok(err)
 	r.done("code")
 	r.until("the message to be archived", func() bool { return r.rdb.Exists(ctx, "tuma:{code}:t").Val() == 1 })
-	_, err = r.client.Retry(ctx, "code", producer.RetryOptions{Rejected: true}) // restores the message, and archives it again
+	_, err = r.client.Retry(ctx, "code", producer.RetryOptions{Rejected: true}) // restores the message, which is then archived again
 	if !errors.Is(err, producer.ErrNothingToRetry) {
 		r.t.Fatalf("a retry of an accepted message: %v", err)
 	}
@@ -240,8 +241,8 @@ func (r *schemaRig) quarantine() {
 	})
 }
 
-// breakBatch overwrites the only batch of a planned campaign, and reports whether the worker quarantined it. It reports
-// false if the campaign ended: then planning wrote the batch again after breakBatch did.
+// breakBatch overwrites the only batch of a planned campaign, and reports whether the worker quarantined it. It
+// returns false if the campaign ended, because then planning has overwritten the broken batch.
 func (r *schemaRig) breakBatch(id string) (quarantined bool) {
 	r.ok(r.client.Hold(r.t.Context(), "keyed", ""))
 	r.enqueue(producer.Campaign{ID: id, Via: "keyed"}, r.numbers(3)...)
@@ -259,9 +260,9 @@ func (r *schemaRig) breakBatch(id string) (quarantined bool) {
 	return quarantined
 }
 
-// twice runs a campaign whose recipient gets two messages. The first submission has no answer, and
-// Tuma sends again. Then a delivery report shows that the gateway had accepted the first submission
-// too.
+// twice runs a campaign whose recipient gets two messages. The first submission gets no answer, so
+// Tuma sends again. Then a delivery report shows that the gateway had also accepted the first
+// submission.
 func (r *schemaRig) twice() {
 	numbers := r.numbers(1)
 	r.plain.answers(func(_ sms.MSISDN, tries int) (*providers.Result, error) {
@@ -282,7 +283,7 @@ func (r *schemaRig) twice() {
 	r.plain.answers(nil)
 }
 
-// credit makes an account run out of credit, and then tops it up.
+// The method "credit" lets an account run out of credit, and then tops up the account.
 func (r *schemaRig) credit() {
 	r.keyed.mu.Lock()
 	r.keyed.credit = 1
@@ -306,7 +307,8 @@ func (r *schemaRig) credit() {
 	r.keyed.answers(nil)
 }
 
-// refusals makes an account that accepts nothing refuse more recipients than may be rejected in a row.
+// The method "refusals" uses an account that accepts nothing. It lets the account refuse more recipients than may
+// be rejected in a row.
 func (r *schemaRig) refusals() {
 	r.ok(r.rdb.HDel(r.t.Context(), "tuma:account:{keyed}", "ok_at").Err())
 	r.keyed.answers(func(sms.MSISDN, int) (*providers.Result, error) { return rejectedResult(), nil })
@@ -370,7 +372,7 @@ func (r *schemaRig) large() {
 	r.done("personal")
 }
 
-// byHand changes the rate of an account, as the command tuma rate does.
+// byHand changes the rate of an account, like the command `tuma rate`.
 func (r *schemaRig) byHand() {
 	setting, err := ratelimit.Setting(500, 50)
 	r.ok(err)

@@ -14,17 +14,17 @@ type entry struct {
 	name    string
 	pattern *regexp.Regexp
 	kind    string              // type of a key
-	expires bool                // the page says that the key expires
-	expired bool                // Tuma has set an expiry of the key
-	seen    bool                // Tuma has written the key, field or name
-	fields  []*entry            // fields of a hash, or nil if the page lists none
-	json    map[string][]*entry // JSON names, by hash field; "" stands for a key that is a string
+	expires bool                // true if the key expires according to the page
+	expired bool                // true if Tuma has set an expiry of the key
+	seen    bool                // true if Tuma has written the key, field or name
+	fields  []*entry            // fields of a hash, or nil if the page lists no fields
+	json    map[string][]*entry // maps a hash field to the JSON names in it; the field "" is for a key that is a string
 }
 
 // schema is the parsed page docs/redis-schema.md. It also collects the differences between this
 // page and what Tuma has written to Redis.
 type schema struct {
-	tables map[string][][]string // rows of each table, by the text of the table's marker
+	tables map[string][][]string // maps the text of a table's marker to the rows of the table
 	keys   []*entry
 	queues []*entry
 	wrong  map[string]bool // differences between the page and Redis
@@ -45,8 +45,8 @@ func codes(cell string) (out []string) {
 }
 
 // readSchemaTables returns the rows of each table of the page that follows a marker. A marker is the
-// line "<!-- checked: TEXT -->". tables holds the rows by TEXT. names holds the TEXTs in the order of
-// the page.
+// line "<!-- checked: TEXT -->". The result "tables" maps each TEXT to its rows. The result "names"
+// has the TEXTs in the order of the page.
 func readSchemaTables(page string) (tables map[string][][]string, names []string) {
 	tables = map[string][][]string{}
 	table, lines := "", 0
@@ -132,11 +132,11 @@ func readSchemaPage(t *testing.T) *schema {
 	return s
 }
 
-// say records a difference between the page and the code. The same text is recorded once.
+// say records a difference between the page and the code. It records each text only once.
 func (s *schema) say(format string, args ...any) { s.wrong[fmt.Sprintf(format, args...)] = true }
 
-// find returns the entry for a name and marks it as seen. It prefers an entry with exactly this
-// name to an entry whose pattern matches. It returns nil if there is neither.
+// find returns the entry for a name and marks it as seen. It prefers an entry with exactly this name
+// to an entry whose pattern matches. It returns nil if it finds neither of them.
 func find(entries []*entry, name string) *entry {
 	for _, e := range entries {
 		if e.name == name {

@@ -22,10 +22,10 @@ type schemaRig struct {
 	rdb    *redis.Client
 	client *producer.Client
 	worker *worker.Worker
-	// plain takes two recipients a call, has no idempotency keys, and names recipients in its delivery reports. keyed
-	// takes 500 recipients a call and has idempotency keys.
+	// The gateway "plain" takes two recipients a call, has no idempotency keys, and names recipients in its delivery
+	// reports. The gateway "keyed" takes 500 recipients a call and has idempotency keys.
 	plain, keyed *scriptedGateway
-	next         int // numbers given out so far
+	next         int // how many phone numbers were used so far
 }
 
 // runSchemaCampaigns makes Tuma write every key, field and name of docs/redis-schema.md, except those in neverWritten.
@@ -57,8 +57,8 @@ func runSchemaCampaigns(t *testing.T, rdb *redis.Client) {
 	stop()
 }
 
-// start starts a worker for the accounts with the names plain and keyed. The sending hours of both accounts begin
-// in two hours. So bulk campaigns wait during the test.
+// start starts a worker for the accounts "plain" and "keyed". The sending hours of both accounts begin in two hours. So
+// bulk campaigns wait during the test.
 func (r *schemaRig) start(retention time.Duration) (stop func()) {
 	r.t.Helper()
 	nairobi := time.Now().UTC().Add(3 * time.Hour)
@@ -118,7 +118,7 @@ func (r *schemaRig) dump() string {
 		keys, err := r.rdb.Keys(r.t.Context(), pattern).Result()
 		r.ok(err)
 		for _, key := range keys {
-			fields, err := r.rdb.HGetAll(r.t.Context(), key).Result() // fails for a key that is not a hash
+			fields, err := r.rdb.HGetAll(r.t.Context(), key).Result() // this fails for a key that is not a hash
 			fmt.Fprintf(&out, "\n%s: %q %v", key, fields, err)
 		}
 	}
@@ -132,7 +132,7 @@ func (r *schemaRig) ok(err error) {
 	}
 }
 
-// numbers returns n numbers that no other campaign has.
+// The method "numbers" returns n numbers that no other campaign has.
 func (r *schemaRig) numbers(n int) []string {
 	out := make([]string, n)
 	for i := range out {

@@ -15,7 +15,7 @@ import (
 // schemaPage is the page that these tests compare with the code. They parse its tables, so that each name is listed once.
 const schemaPage = "../../../docs/redis-schema.md"
 
-// neverWritten are the names in docs/redis-schema.md that runSchemaCampaigns does not write, each with the reason.
+// neverWritten maps each name in docs/redis-schema.md that runSchemaCampaigns does not write to the reason.
 var neverWritten = map[string]string{
 	"tuma:{<campaign>}:l q<batch>.<call>": "only after Redis has forgotten a claim whose recipients then moved; the model test of the ledger does that",
 	"tuma:webhook:{<webhook>}:dead":       deadWebhooks,
@@ -58,8 +58,8 @@ func TestSchemaPage_NamesWhatIsWritten(t *testing.T) {
 	}
 }
 
-// TestSchemaPage_NamesWordsAndTags checks three kinds of tables on the page. The words of records
-// and the statuses must be those of prelude.lua. The tags must be those of record.go.
+// TestSchemaPage_NamesWordsAndTags checks three kinds of tables on the page. The words of records and the statuses must
+// equal the constants in prelude.lua. The tags must equal the tags in record.go.
 func TestSchemaPage_NamesWordsAndTags(t *testing.T) {
 	t.Parallel()
 	page := readSchemaPage(t)
@@ -130,8 +130,8 @@ func preludeConstants(t *testing.T, prelude string) map[string]map[string]string
 	return lists
 }
 
-// numberOf returns the value of the constant with this name, which prelude.lua must declare on a
-// line without other constants. lists is the result of preludeConstants.
+// numberOf returns the value of the constant with this name, which prelude.lua must declare on a line without other
+// constants. The parameter "lists" is the result of preludeConstants.
 func numberOf(lists map[string]map[string]string, name string) string {
 	for number := range lists[name] {
 		return number

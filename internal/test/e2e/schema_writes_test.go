@@ -13,7 +13,7 @@ import (
 	"strings"
 )
 
-// command checks one command of the append-only file against the page.
+// The method "command" compares one command of the append-only file with the page.
 func (s *schema) command(args []string) {
 	name := strings.ToUpper(args[0])
 	if len(args) < 2 {
@@ -32,7 +32,7 @@ func (s *schema) command(args []string) {
 		return
 	}
 	if strings.HasPrefix(key, "asynq:") {
-		return // a key of asynq, which the page does not describe
+		return // this is a key of asynq, which the page does not describe
 	}
 	e := find(s.keys, key)
 	if e == nil {
@@ -42,7 +42,7 @@ func (s *schema) command(args []string) {
 	s.write(e, name, args)
 }
 
-// write checks that a command fits the type that the schema page gives its key. The command's name is
+// The method "write" checks that a command fits the type of its key on the schema page. The command's name is
 // in upper case.
 func (s *schema) write(e *entry, name string, args []string) {
 	is := func(kind string) {
@@ -116,7 +116,8 @@ func (s *schema) field(e *entry, field, value string) {
 	}
 }
 
-// names checks the names in a JSON text. value may have other text before the JSON text.
+// The method "names" checks the names in a JSON text. The parameter "value" may have other text before the
+// JSON text.
 func (s *schema) names(e *entry, field, value string) {
 	listed := e.json[field]
 	at := strings.IndexAny(value, "{[")
@@ -144,8 +145,8 @@ func (s *schema) walk(e *entry, field, path string, v any) {
 				s.say("JSON name %q in %s %s is not on the page", p, e.name, field)
 				continue
 			}
-			// p is an object. The page may list the names in it, or give only the type of p. If the page lists
-			// the names, check them too.
+			// p is an object. The page either lists the names in the object, or gives only its type. If the
+			// page lists the names, check them too.
 			if slices.ContainsFunc(e.json[field], func(x *entry) bool { return strings.HasPrefix(x.name, p+".") }) {
 				s.walk(e, field, p, x)
 			}

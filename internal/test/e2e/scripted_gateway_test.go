@@ -8,12 +8,13 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// scriptedGateway is a gateway in this process whose answers a test sets. It is safe for concurrent use.
+// scriptedGateway is a gateway in this process. A test sets its answers. It is safe for concurrent use.
 type scriptedGateway struct {
 	info providers.Info
 	mu   sync.Mutex
-	// answer returns the result for one recipient, nil to accept it, or an error for the call. tries counts the
-	// submissions of that recipient. Without answer everything is accepted.
+	// The function "answer" returns the result for one recipient, nil if the recipient is accepted, or an error for the
+	// call. Its parameter "tries" counts the submissions of this recipient. If answer is nil, all recipients are
+	// accepted.
 	answer func(to sms.MSISDN, tries int) (*providers.Result, error)
 	tries  map[sms.MSISDN]int
 	credit float64

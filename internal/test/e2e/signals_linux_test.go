@@ -19,7 +19,7 @@ import (
 	"github.com/tuma-sms/tuma/providers/catalog"
 )
 
-// pty opens a pseudo-terminal. screen shows what a process writes to tty.
+// pty opens a pseudo-terminal. The test reads from the result "screen" what a process writes to the result "tty".
 func pty(t *testing.T) (screen, tty *os.File) {
 	t.Helper()
 	screen, err := os.OpenFile("/dev/ptmx", os.O_RDWR|syscall.O_NOCTTY, 0)
@@ -48,12 +48,14 @@ func pty(t *testing.T) (screen, tty *os.File) {
 	return screen, tty
 }
 
-// terminalWorker starts a worker, through the shell command prefix, as the leader of a session on a terminal.
-// closeTerminal closes the terminal, which has the same effect as closing the window or losing the ssh connection.
+// terminalWorker starts a worker as the leader of a session on a terminal. The parameter "prefix" is a shell command
+// that starts the worker. The result "closeTerminal" closes the terminal, which has the same effect as closing the
+// window or losing the ssh connection.
 func (f *deployment) terminalWorker(prefix string) (cmd *exec.Cmd, closeTerminal func()) {
 	f.t.Helper()
 	if signal.Ignored(syscall.SIGHUP) {
-		// A program that nohup started runs these tests. A child process would ignore SIGHUP too, unless its parent catches it.
+		// If nohup started the program that runs these tests, a child process would also ignore SIGHUP, unless this
+		// process catches the signal.
 		signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)
 	}
 	screen, tty := pty(f.t)
@@ -77,7 +79,7 @@ func (f *deployment) terminalWorker(prefix string) (cmd *exec.Cmd, closeTerminal
 	}
 }
 
-// pipedWorker starts a worker whose log goes to a pipe. closePipe closes the reading end.
+// pipedWorker starts a worker whose log goes to a pipe. The result "closePipe" closes the reading end.
 func (f *deployment) pipedWorker() (cmd *exec.Cmd, closePipe func()) {
 	f.t.Helper()
 	reader, writer, err := os.Pipe()
@@ -118,7 +120,8 @@ func signalled(signals ...syscall.Signal) func(*deployment) (*exec.Cmd, func()) 
 	}
 }
 
-// signalState returns what the kernel says about the signals of a process: which are pending, blocked, ignored and caught.
+// signalState returns the state of the signals of a process from the kernel: the pending, blocked, ignored and caught
+// signals.
 func signalState(pid int) string {
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
@@ -135,7 +138,7 @@ func signalState(pid int) string {
 
 // loss is a way in which a worker gets a signal or loses its log.
 type loss struct {
-	// start starts a worker. harm sends the signal, or closes the terminal or the log.
+	// The function "start" starts a worker. Its result "harm" sends the signal, or closes the terminal or the log.
 	start func(*deployment) (cmd *exec.Cmd, harm func())
 	// runs is true if the worker must keep running.
 	runs bool
@@ -171,8 +174,8 @@ var losses = map[string]loss{
 }
 
 // A worker gets a signal, or loses its terminal, while it has several calls in flight at a gateway
-// without idempotency keys. It must finish these calls, because a call that is cut off leaves
-// unknown recipients. Then another worker sends the rest.
+// without idempotency keys. It must finish these calls, because an interrupted call leaves
+// recipients with an unknown outcome. Then another worker sends the remaining messages.
 func TestSignals_OnlyKillCutsOffCalls(t *testing.T) {
 	t.Parallel()
 	for name, x := range losses {

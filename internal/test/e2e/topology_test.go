@@ -19,12 +19,13 @@ import (
 
 var topologyFor = flag.Duration("topology.for", 0, "how long to send campaigns while Redis and workers are killed; at least one campaign at each gateway is sent")
 
-// keyed is the number of recipients of a campaign at the gateway with idempotency keys. keyless is that number at the
-// gateway without keys. At the rates below, each campaign takes about eight seconds without faults.
+// keyed is the number of recipients of a campaign at the gateway with idempotency keys. keyless is the number of
+// recipients of a campaign at the gateway without keys. At the rates below, each campaign takes about eight seconds
+// without faults.
 const keyed, keyless = 4800, 800
 
-// topology is a deployment on a Redis that is more than one plain server. It has an account at a gateway with
-// idempotency keys, and one at a gateway without.
+// topology is a deployment on a Redis with a special topology or configuration. It has an account at a gateway with
+// idempotency keys, and an account at a gateway without keys.
 type topology struct {
 	*deployment
 	alive []int // indexes of the running workers in deployment.workers
@@ -57,8 +58,9 @@ func newTopology(t *testing.T, section string, rdb redis.UniversalClient, option
 	return x
 }
 
-// ride sends campaigns with two workers. In each round it calls breakRedis with the ID of a campaign that is being
-// sent, and kills workers. Then it compares each result with what the gateways have accepted.
+// The method "ride" sends campaigns with two workers. In each round it calls breakRedis with the ID of a campaign
+// that is being sent, and kills workers. Then it compares each result with the messages that the gateways have
+// accepted.
 func (x *topology) ride(breakRedis func(id string)) {
 	x.t.Helper()
 	x.must("check")
@@ -107,8 +109,8 @@ func (x *topology) round(round int, breakRedis func(id string)) {
 // killsPerRound is the largest number of workers that are killed while a campaign is sent.
 const killsPerRound = 8
 
-// killWorkersUntilEnd kills a worker every two seconds, if there were calls since the last kill, until all campaigns
-// have ended. It kills from one to killsPerRound workers.
+// killWorkersUntilEnd kills a worker every two seconds until all campaigns have ended. It skips a kill if no call
+// was made since the last kill. It kills from one to killsPerRound workers.
 func (x *topology) killWorkersUntilEnd(ids ...string) {
 	x.t.Helper()
 	limit := time.After(3 * time.Minute)
@@ -123,7 +125,7 @@ func (x *topology) killWorkersUntilEnd(ids ...string) {
 		case <-kill.C:
 			now := x.gateway.Stats().Calls
 			if killed == killsPerRound || now == calls {
-				continue // on a slow machine a new worker needs longer than two seconds
+				continue // on a slow machine, a new worker may need more than two seconds
 			}
 			calls = now
 			i := rand.IntN(len(x.alive))
@@ -141,8 +143,8 @@ func (x *topology) killWorkersUntilEnd(ids ...string) {
 	}
 }
 
-// audit compares the result of every recipient with the gateways' count. Only at a gateway without idempotency keys
-// may a killed worker leave recipients whose outcome is unknown.
+// The method "audit" compares the result of every recipient with the gateways' count. A killed worker may leave
+// recipients with an unknown outcome, but only at a gateway without idempotency keys.
 func (x *topology) audit(id string, want int, mayBeUnknown bool) {
 	x.t.Helper()
 	rows, unknown := 0, 0
@@ -166,13 +168,13 @@ func (x *topology) audit(id string, want int, mayBeUnknown bool) {
 	x.t.Logf("%s: %d recipients, %d unknown", id, rows, unknown)
 }
 
-// userOf makes a user of the Redis whose rights are those of README.md.
+// userOf makes a user of the Redis with the rights that README.md names.
 func userOf(t *testing.T) redistest.Option {
 	t.Helper()
 	return redistest.WithUser("tuma", "secret", documentedRights(t)...)
 }
 
-// userUnder makes a user of the Redis whose rights are those of docs/redis.md for an environment.
+// userUnder makes a user of the Redis with the rights that docs/redis.md names for an environment.
 func userUnder(t *testing.T, environment string) redistest.Option {
 	t.Helper()
 	rights := prefixRights(t)
@@ -182,8 +184,8 @@ func userUnder(t *testing.T, environment string) redistest.Option {
 	return redistest.WithUser("tuma", "secret", rights...)
 }
 
-// checkRefusals fails the test if the server refused a key or a channel. Before Redis 7.2 a worker tries WAITAOF and CONFIG
-// GET, which are refused as commands.
+// checkRefusals fails the test if the server refused a key or a channel. Before Redis 7.2, a worker tries WAITAOF
+// and CONFIG GET. Redis refuses these as commands, which this check ignores.
 func checkRefusals(t *testing.T, s *redistest.Server) {
 	t.Helper()
 	refused, err := s.Client().ACLLog(t.Context(), 100).Result()
@@ -197,7 +199,7 @@ func checkRefusals(t *testing.T, s *redistest.Server) {
 	}
 }
 
-// A promoted replica has every claim with which a call was made.
+// The promoted replica must have the claim of every call that was made.
 func TestTopology_SentinelPromotesAReplica(t *testing.T) {
 	t.Parallel()
 	s := redistest.StartSentinel(t, 2, redistest.WithAOF("everysec"), userOf(t))

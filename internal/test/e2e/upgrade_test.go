@@ -18,12 +18,12 @@ import (
 
 var upgradeOld = flag.String("upgrade.old", "", "commit or tag of the old tuma of TestUpgrade; make test-upgrade sets it")
 
-// upgrade is a deployment whose workers and commands are old or new ones, and whose campaigns go to a gateway with
-// idempotency keys and to one without.
+// upgrade is a deployment with old and new workers and commands. Its campaigns are sent to a gateway with idempotency
+// keys and to a gateway without keys.
 type upgrade struct {
 	*deployment
 	old   string         // path of the old tuma
-	sent  map[string]int // the recipients of each campaign, by ID
+	sent  map[string]int // maps the ID of a campaign to its number of recipients
 	first int            // the first number of the next campaign
 }
 
@@ -76,7 +76,7 @@ func newUpgrade(t *testing.T, old string) *upgrade {
 	return x
 }
 
-// with makes further processes and commands those of the old or the new tuma.
+// After a call of the method "with", processes and commands use the old or the new tuma.
 func (x *upgrade) with(old bool) *upgrade {
 	x.program = ""
 	if old {
@@ -85,7 +85,7 @@ func (x *upgrade) with(old bool) *upgrade {
 	return x
 }
 
-// worker starts a worker, and returns when it serves.
+// The method "worker" starts a worker, and returns when the worker serves its accounts.
 func (x *upgrade) worker(old bool, flags ...string) *exec.Cmd {
 	x.t.Helper()
 	cmd := x.with(old).spawn(flags...)
@@ -96,8 +96,8 @@ func (x *upgrade) worker(old bool, flags ...string) *exec.Cmd {
 	return cmd
 }
 
-// send enqueues a campaign of n recipients at each gateway with the command of the old or the new tuma. Those of kobo
-// have merge fields.
+// send enqueues a campaign of n recipients at each gateway with the command of the old or the new tuma. The campaigns
+// at kobo have merge fields.
 func (x *upgrade) send(step string, old bool, n int) {
 	x.t.Helper()
 	by := map[bool]string{true: "old", false: "new"}[old]
@@ -152,9 +152,9 @@ func (x *upgrade) compareAll() {
 	x.t.Logf("%d campaigns, %d messages; gateways %+v", len(x.sent), total, x.gateway.Stats())
 }
 
-// Old and new workers and commands run side by side, in the order of docs/operations.md: the workers first, one by one,
-// then the commands. An old worker is killed while new ones run. Then all is rolled back in the other order.
-// Nothing is sent twice, and nothing is lost.
+// Old and new workers and commands run side by side, in the order of docs/operations.md: first the workers are
+// replaced, one by one, and then the commands. An old worker is killed while new workers run. Then the update is rolled
+// back in the reverse order. No message may be sent twice or lost.
 func TestUpgrade_OldAndNewSideBySide(t *testing.T) {
 	t.Parallel()
 	if *upgradeOld == "" {
@@ -163,7 +163,7 @@ func TestUpgrade_OldAndNewSideBySide(t *testing.T) {
 	x := newUpgrade(t, buildOld(t, *upgradeOld))
 	const old, fresh = true, false
 	first, second := x.worker(old), x.worker(old)
-	crashing := x.worker(old, "--accounts", "kobo") // its calls have keys, so others find out their outcome
+	crashing := x.worker(old, "--accounts", "kobo") // its calls have keys, so other workers find out the outcome of these calls
 	x.send("before", old, 600)
 	x.eventually(time.Minute, "the first messages", func() bool { return x.gateway.Stats().Accepted > 50 })
 
@@ -177,7 +177,8 @@ func TestUpgrade_OldAndNewSideBySide(t *testing.T) {
 	x.sendBoth("all-workers-new")
 	x.send("all-new", fresh, 300)
 
-	// The rollback, in the other order: no new command enqueues after this step. What only a new worker can read waits for one.
+	// The rollback is in the reverse order, so no new command enqueues after this step. Work that only a new worker can
+	// read waits for a new worker.
 	fifth := x.worker(old)
 	x.sendBoth("rollback")
 	x.drain(third)

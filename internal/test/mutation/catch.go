@@ -16,21 +16,22 @@ import (
 
 // mutant is one deliberately wrong version of Tuma.
 type mutant struct {
-	// name states what this version does wrong.
+	// name describes the mistake of this version.
 	name  string
 	edits []edit
 	by    catcher
 }
 
-// edit replaces the snippet old by the text new. file is the file that contains old, unless the
-// code has moved to another file of its folder. old must fit exactly one place (see find.go). If
-// the code has renamed an identifier of old since, the identifier is renamed in new too.
+// edit replaces the snippet in the field "old" by the text in the field "new". The field "file"
+// is the file that contains the snippet, unless the code has moved to another file of its
+// folder. The snippet must fit exactly one place (see find.go). If the code has renamed an
+// identifier of the snippet, the identifier is also renamed in the new text.
 type edit struct{ file, old, new string }
 
 // catcher is a run that must fail because of a mutant: either tests of a package or a chaos run.
 type catcher struct {
-	// pkg is the folder of the tests. tests is a regular expression for their names; it is empty
-	// for a chaos run.
+	// pkg is the folder of the tests. The field "tests" is a regular expression for their names. It
+	// is empty for a chaos run.
 	pkg, tests string
 	// args are additional arguments of the test binary, or all arguments of the chaos run.
 	args []string
@@ -68,7 +69,7 @@ type verdict string
 const (
 	caught   verdict = "caught"
 	survived verdict = "survived"
-	broken   verdict = "broken" // no result: the mutant does not fit or compile, or the run failed for another reason
+	broken   verdict = "broken" // the mutant does not fit or compile, or the run failed for another reason
 )
 
 // finding is the verdict on one run of a catcher, with its reason.
@@ -78,7 +79,8 @@ type finding struct {
 	output  string // the whole output
 }
 
-// bench builds and runs mutants of the module at root. It writes its files into dir.
+// bench builds and runs mutants of the module in the folder "root". It writes its files to the
+// folder "dir".
 type bench struct {
 	root, dir string
 	chaos     sync.Once
@@ -112,8 +114,8 @@ func (b *bench) overlay(m mutant, dir string) (name string, changed map[string]s
 	return name, changed, os.WriteFile(name, text, 0o600)
 }
 
-// command runs the program name in dir. It returns what the program wrote to standard output and
-// standard error.
+// The function "command" runs a program in the folder "dir". It returns the program's standard
+// output and standard error.
 func command(ctx context.Context, dir, name string, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Dir = dir
@@ -126,8 +128,9 @@ func command(ctx context.Context, dir, name string, args ...string) (string, err
 	return output.String(), err
 }
 
-// catch runs the catcher c with the mutant of the overlay file. If overlay is empty, c runs without
-// a mutant. name is the name of the test binary to build, without its ending.
+// The method "catch" runs the catcher c with the mutant of the overlay file. If the parameter
+// "overlay" is empty, the catcher runs without a mutant. The parameter "name" is the name of the
+// test binary, without its ending.
 func (b *bench) catch(ctx context.Context, c catcher, overlay, name string) finding {
 	if c.isChaos() {
 		return b.catchByChaos(ctx, c, overlay)
@@ -148,8 +151,8 @@ func (b *bench) catch(ctx context.Context, c catcher, overlay, name string) find
 	return judgeTests(c, output, err)
 }
 
-// judgeTests returns the finding for a run of the tests of c. output and err are what command
-// returned for the run.
+// judgeTests returns the finding for a run of the tests of c. The parameters "output" and "err" are
+// the results of the function "command" for the run.
 func judgeTests(c catcher, output string, err error) finding {
 	failed := regexp.MustCompile(`(?m)^--- FAIL: (?:` + c.tests + `)\b`).MatchString(output)
 	f := finding{output: output, how: firstLine(output)}
@@ -190,8 +193,8 @@ func (b *bench) catchByChaos(ctx context.Context, c catcher, overlay string) fin
 	return judgeChaos(c, output, err)
 }
 
-// judgeChaos returns the finding for the chaos run c. output and err are what command returned for
-// the run.
+// judgeChaos returns the finding for the chaos run c. The parameters "output" and "err" are the
+// results of the function "command" for the run.
 func judgeChaos(c catcher, output string, err error) finding {
 	_, breaches, found := strings.Cut(output, "BROKEN PROMISES")
 	_, breaches, _ = strings.Cut(breaches, "\n")
@@ -232,7 +235,7 @@ func firstLine(output string) string {
 }
 
 // firstFailure returns the first line of the output in which a failed test reports a position in a
-// _test.go file. If there is none, it returns the line after the first "--- FAIL".
+// _test.go file. If the output has no such line, it returns the line after the first "--- FAIL".
 func firstFailure(output string) string {
 	_, output, _ = strings.Cut(output, "--- FAIL")
 	for line := range strings.Lines(output) {

@@ -40,8 +40,8 @@ func (b *bench) checkAll(ctx context.Context, o options, chosen []mutant, out io
 	return nil
 }
 
-// check returns the verdict survived if the mutant m fits the code and compiles, and broken
-// otherwise.
+// The method "check" returns the verdict "survived" if the mutant m fits the code and compiles,
+// and "broken" otherwise.
 func (b *bench) check(ctx context.Context, m mutant) finding {
 	dir := filepath.Join(b.dir, m.slug())
 	overlay, changed, err := b.overlay(m, dir)
@@ -51,7 +51,7 @@ func (b *bench) check(ctx context.Context, m mutant) finding {
 	defer func() { _ = os.RemoveAll(dir) }()
 	var packages []string
 	for file := range changed {
-		// go build embeds Lua scripts and does not load them, so only packages with changed Go
+		// go build embeds Lua scripts without loading them, so only packages with changed Go
 		// files are built. TestMutants_ScriptsLoad loads the scripts.
 		if p := "./" + path.Dir(file); path.Ext(file) == ".go" && !slices.Contains(packages, p) {
 			packages = append(packages, p)

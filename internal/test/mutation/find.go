@@ -10,15 +10,15 @@ import (
 	"strings"
 )
 
-// An edit of a mutant has a snippet: the code that the edit replaces. find looks for the tokens of
-// the snippet, so white space and comments do not matter. It makes up to three searches and stops
-// at the first that finds a place:
+// An edit of a mutant has a snippet, which is the code that the edit replaces. The method "find"
+// looks for the tokens of the snippet, so white space and comments do not matter. It makes up to
+// three searches, and stops at the first search that finds a place:
 //
 //  1. the same tokens, in the file that the table names
 //  2. the same tokens, in all files of that file's folder, because code moves between files
 //  3. the same tokens except for renamed identifiers, in all files of that folder
 //
-// The search at which find stops must find exactly one place.
+// The last search must find exactly one place.
 
 // folder holds the files of one directory that have the same extension, without Go test files.
 type folder struct {
@@ -50,7 +50,7 @@ func (s *source) folderOf(file string) (*folder, error) {
 	return f, nil
 }
 
-// readFolder reads the files in the directory of file that have the extension of file.
+// readFolder reads the files that have the same directory and the same extension as the given file.
 func readFolder(tree fs.FS, file string) (*folder, error) {
 	names, err := fs.Glob(tree, path.Join(path.Dir(file), "*"+path.Ext(file)))
 	if err != nil {
@@ -81,14 +81,14 @@ func readFolder(tree fs.FS, file string) (*folder, error) {
 // place is a part of a file that has the tokens of a snippet.
 type place struct {
 	file        string
-	first, last int // indices of the first and the last token of the place in the file
+	first, last int // indexes of the first and the last token of the place in the file
 	from, to    int // byte offsets in the file: the first byte of the place, and the byte after its end
 	line        int
 	renames     renames
 }
 
-// find returns the place in the folder whose tokens match the snippet e.old. It returns an error
-// unless there is exactly one such place.
+// The method "find" returns the place in the folder whose tokens match the snippet e.old. It returns an
+// error unless exactly one place matches.
 func (f *folder) find(e edit) (place, error) {
 	snippet, err := f.scan(e.file, e.old)
 	if err != nil {
@@ -177,8 +177,8 @@ func renamed(snippet, code []token) (renames, bool) {
 	return to, true
 }
 
-// The method of returns the name that the identifier x has in the code. It returns false if x was not in the
-// snippet.
+// The method "of" returns the name of the identifier x in the code. It returns false if the snippet did not
+// have x.
 func (r renames) of(x identifier) (string, bool) {
 	if now, ok := r[x]; ok {
 		return now, true
@@ -187,8 +187,8 @@ func (r renames) of(x identifier) (string, bool) {
 	return now, ok
 }
 
-// common merges several renames into one. It leaves out an identifier that has different names in
-// two of them.
+// common merges several renames into one. It leaves out an identifier that has different names in two of
+// these renames.
 func common(all []renames) renames {
 	out, differ := renames{}, map[identifier]bool{}
 	for _, r := range all {
@@ -203,8 +203,9 @@ func common(all []renames) renames {
 	return out
 }
 
-// rename returns text with the names that its identifiers have in the code now. text is the replacement of an
-// edit of file. rename looks for an identifier first in the parameter "own", then in the parameter others.
+// The method "rename" returns the text with the present names of its identifiers in the code. The text is
+// the replacement of an edit. For each identifier, the method first uses the parameter "own" and then the
+// parameter "others".
 func (f *folder) rename(file, text string, own, others renames) (string, error) {
 	tokens, err := f.scan(file, text)
 	if err != nil {
@@ -222,7 +223,7 @@ func (f *folder) rename(file, text string, own, others renames) (string, error) 
 	return text, nil
 }
 
-// change is an edit that has been located. text is what the mutant has at that place.
+// change is an edit whose place was found. The field "text" is the mutant's code at this place.
 type change struct {
 	place
 	text string
@@ -231,9 +232,9 @@ type change struct {
 // changes finds the places of the mutant's edits in the unchanged tree, and computes the new text
 // of each place.
 //
-// The code may have renamed an identifier since the edit was written. changes renames it in the
-// replacement too: it takes the new name from the snippet of the same edit. If that snippet does not
-// have the identifier, changes takes the new name from the mutant's other snippets for the folder.
+// The code may have renamed an identifier since the edit was written. The method "changes" then also
+// renames the identifier in the replacement. It takes the new name from the snippet of the same edit
+// or, if that snippet does not have the identifier, from the mutant's other snippets for the folder.
 func (m mutant) changes(s *source) (changes []change, folders []*folder, err error) {
 	found := map[*folder][]renames{}
 	for _, e := range m.edits {

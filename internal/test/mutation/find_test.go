@@ -11,7 +11,8 @@ import (
 	"testing/fstest"
 )
 
-// tree returns a file system in memory. pairs has the name and then the text of each file.
+// The function "tree" returns a file system in memory. The parameter "pairs" has the name of each
+// file, followed by its text.
 func tree(pairs ...string) fs.FS {
 	out := fstest.MapFS{}
 	for i := 0; i < len(pairs); i += 2 {
@@ -105,8 +106,8 @@ func TestCommon_LeavesOutRenamesThatDiffer(t *testing.T) {
 	}
 }
 
-// scanLua must recognise every kind of token in the scripts: between two tokens there may be only
-// white space and comments.
+// scanLua must recognise every kind of token in the scripts. So the text between two tokens must
+// be only white space and comments.
 func TestScanLua_TokensCoverTheScripts(t *testing.T) {
 	t.Parallel()
 	var scripts []string

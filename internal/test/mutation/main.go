@@ -1,24 +1,24 @@
-// Command mutation builds wrong versions of Tuma, called mutants. It fails if the test or chaos run
-// that must notice a mutant does not fail. It builds mutants with the Go command's flag -overlay
-// and never changes the source tree.
+// Command mutation builds wrong versions of Tuma, called mutants. Each mutant must make a test or a
+// chaos run fail. The command fails if that test or run passes. It builds mutants with the Go
+// command's flag -overlay and never changes the source tree.
 //
 //	go run ./internal/test/mutation            # all mutants
 //	go run ./internal/test/mutation -run pause # the mutants whose name matches
 //	go run ./internal/test/mutation -check     # only build the mutants, without tests
 //
 // Each mutant names its catcher: the tests or the chaos run that must fail because of the mutant.
-// The command first runs the catchers without a mutant; they must then pass. The exit status is 1
-// in each of these cases:
+// The command first runs the catchers without a mutant. In this run all catchers must pass. The
+// exit status is 1 in each of these cases:
 //
 //   - a mutant survives: its catcher passes
 //   - the edits of a mutant do not fit the code
 //   - a mutant does not compile
 //   - a catcher fails for another reason than the entry of the mutant names
 //
-// The command finds the place of an edit by comparing tokens. So a mutant still fits if comments or
-// white space change, identifiers are renamed, or code moves within its folder (see find.go). Run
-// -check after a large rename, because a replacement may use an old name that its snippet does not
-// contain.
+// To find the place of an edit, the command compares tokens. So a mutant still fits after changes
+// of comments or white space, after renames of identifiers, and after moves of code within its
+// folder (see find.go). Run -check after a large rename, because a replacement may use an old name
+// that its snippet does not contain.
 package main
 
 import (
@@ -86,8 +86,8 @@ type result struct {
 	took time.Duration
 }
 
-// run parses args, the command line without the program's name, and runs the chosen mutants. It
-// writes its report to out.
+// run parses the parameter "args", which is the command line without the program's name, and runs
+// the chosen mutants. It writes its report to out.
 func run(ctx context.Context, args []string, out io.Writer) error {
 	o, err := parse(args)
 	if err != nil {
@@ -126,8 +126,8 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	return print(out, results, o.verbose)
 }
 
-// controls runs the catchers of the chosen mutants without a mutant. It returns an error if one of
-// them fails.
+// controls runs the catchers of the chosen mutants without a mutant. It returns an error if a
+// catcher fails.
 func (b *bench) controls(ctx context.Context, o options, chosen []mutant, out io.Writer) error {
 	results := inParallel(o.parallel, together(chosen), func(c catcher) result {
 		began := time.Now()
@@ -144,8 +144,8 @@ func (b *bench) controls(ctx context.Context, o options, chosen []mutant, out io
 	return nil
 }
 
-// together returns the catchers of the chosen mutants. It merges catchers that have the same
-// package and the same arguments.
+// The function "together" returns the catchers of the chosen mutants. It merges catchers that have
+// the same package and the same arguments.
 func together(chosen []mutant) []catcher {
 	var all []catcher
 	for _, m := range chosen {
@@ -179,7 +179,7 @@ func inParallel[T any](n int, of []T, do func(T) result) []result {
 }
 
 // print writes the table of results to out. If verbose is true, it also writes the whole output for
-// each mutant that was not caught. It returns an error if there is such a mutant.
+// each mutant that was not caught. It returns an error if any mutant was not caught.
 func print(out io.Writer, results []result, verbose bool) error {
 	fmt.Fprintln(out)
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
@@ -208,7 +208,7 @@ func print(out io.Writer, results []result, verbose bool) error {
 	return nil
 }
 
-// try builds the mutant m and runs its catcher.
+// The method "try" builds the mutant m and runs its catcher.
 func (b *bench) try(ctx context.Context, m mutant) (r result) {
 	began := time.Now()
 	r.name, r.by = m.name, m.by.String()

@@ -18,7 +18,7 @@ import (
 const maxTooShort = 5
 
 // tooShort lists the mutants whose snippets cannot be found after a rename, because they have too
-// few tokens. It maps the name of each to the reason.
+// few tokens. It maps the name of each mutant to the reason.
 var tooShort = map[string]string{}
 
 // The test renames all identifiers and files, and removes the comments. Every mutant must still
@@ -81,8 +81,8 @@ func rewrite(t *testing.T, tree *source) fs.FS {
 			text := f.texts[file]
 			var b strings.Builder
 			for i, x := range tokens {
-				// Go ends statements at line ends, so the copy has a line end wherever the original
-				// has one.
+				// Go ends statements at line ends, so the copy has a line end at the same places as
+				// the original.
 				if i > 0 && strings.Contains(text[tokens[i-1].to:x.from], "\n") {
 					b.WriteString("\n\n")
 				}

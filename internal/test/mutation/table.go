@@ -10,14 +10,14 @@ import (
 var model = catcher{pkg: "internal/ledger", tests: "TestModel_RandomSequencesKeepTheGuarantees", limit: 8 * time.Minute,
 	args: []string{"-rapid.checks=500", "-rapid.seed=1", "-rapid.nofailfile", "-rapid.shrinktime=2s"}}
 
-// chaos returns a catcher that is a short chaos run. want is a regular expression that must match a
-// broken promise in the report of the run.
+// chaos returns a catcher that is a short chaos run. The parameter "want" is a regular expression.
+// It must match a broken promise in the report of the run.
 func chaos(want string) catcher {
 	return catcher{pkg: chaosFolder, args: []string{"-quick", "-for", "20s", "-seed", "1"}, want: want, limit: 9 * time.Minute}
 }
 
-// tests returns a catcher that runs tests of a package. names is a regular expression for the names
-// of the tests. The mutant is caught if at least one of these tests fails.
+// tests returns a catcher that runs tests of a package. The parameter "names" is a regular
+// expression for the names of the tests. The mutant is caught if at least one of these tests fails.
 func tests(pkg, names string) catcher {
 	return catcher{pkg: pkg, tests: names, limit: 2 * time.Minute}
 }

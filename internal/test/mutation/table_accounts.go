@@ -6,7 +6,7 @@ const (
 	enqueueGo   = "producer/enqueue.go"
 )
 
-// accountMutants break the settings that all workers share, the enqueueing while no worker runs,
+// accountMutants break the settings that all workers share, enqueueing without a running worker,
 // and the use of an account's slots.
 var accountMutants = []mutant{
 	{"the card of a worker that started earlier replaces the card in force", one(cardLua, "local changed = mine >= current and (old[1]", "local changed = (old[1]"),

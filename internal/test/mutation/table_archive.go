@@ -2,7 +2,7 @@ package main
 
 const archiveLua = "internal/ledger/archive.lua"
 
-// archiveMutants break the rules by which a message that has ended keeps its status in a shorter form.
+// archiveMutants break the archive, in which an ended message keeps its status in a shorter form.
 var archiveMutants = []mutant{
 	{"archive.lua archives a message that has changed", one(archiveLua, "if not is_same(L, tonumber(fields)) or not is_same(KEYS[6], tonumber(delays)) then", "if not is_same(KEYS[6], tonumber(delays) * 0) then"), tests("internal/ledger", "TestArchive_ChangedMeanwhile")},
 	{"archive.lua drops fields that are new", one(archiveLua, "if redis.call('HLEN', key) ~= count then return false end", ""), tests("internal/ledger", "TestArchive_ChangedMeanwhile")},

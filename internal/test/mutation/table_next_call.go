@@ -5,8 +5,8 @@ const (
 	nextCallGo  = "internal/dispatch/next.go"
 )
 
-// nextCallMutants break settle_and_claim.lua, which settles a call and claims the next one, and the
-// Go code that runs this script.
+// nextCallMutants break settle_and_claim.lua, which settles a call and claims the next call. They
+// also break the Go code that runs this script.
 var nextCallMutants = []mutant{
 	{"settle_and_claim.lua claims the next call in a paused campaign", one(nextCallLua, "not (v[2] or v[3] or v[6])", "not (v[2] or v[6])"), nextTests},
 	{"settle_and_claim.lua claims the next call in a stopped campaign", one(nextCallLua, "not (v[2] or v[3] or v[6])", "not (v[3] or v[6])"), nextTests},

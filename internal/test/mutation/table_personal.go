@@ -2,7 +2,8 @@ package main
 
 const streamGo = "internal/planning/stream.go"
 
-// personalMutants break campaigns with merge fields, where each recipient can have its own text.
+// personalMutants break campaigns with merge fields, in which each recipient may have a
+// different text.
 var personalMutants = []mutant{
 	{"planning adds recipients to a full call", one(streamGo, "\tdelete(l.open, c.Body)\n", ""), partition},
 	{"planning puts recipients with different texts into one call", one(streamGo, "i, ok := l.open[body]\n\tif !ok {\n\t\tc := campaign.Call{", "i, ok := 0, len(l.calls) > 0\n\tif !ok {\n\t\tc := campaign.Call{"), partition},
@@ -25,5 +26,5 @@ var personalMutants = []mutant{
 		tests("producer", "TestEnqueue_UsedFieldsAreTheContent")},
 }
 
-// partition is the test that checks planning: it must put every recipient into exactly one call.
+// partition is a test of planning. Planning must put every recipient into exactly one call.
 var partition = tests("internal/planning", "TestPlan_CallsPartitionTheRecipients")

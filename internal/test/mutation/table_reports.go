@@ -5,7 +5,8 @@ const (
 	trackingGo = "internal/tracking/"
 )
 
-// reportMutants break the rules by which delivery reports are applied once, and never lost.
+// reportMutants break the rules that ensure that each delivery report is applied once and
+// never lost.
 var reportMutants = []mutant{
 	{"report.lua trusts a proof whatever Redis has", one(reportLua, "if not holds(b, k, length, g, settled) then", "if not b then"), tests("internal/ledger", "TestReports_ProofOfAForgottenSettle")},
 	{"report.lua applies a report to a recipient that has a final one", one(reportLua, "if string.byte(redis.call('GETRANGE', key, offset, offset)) ~= 0 then return 'repeated' end", ""), tests("internal/ledger", "TestReports_FinalStatusNeverChanges")},

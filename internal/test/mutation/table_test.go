@@ -83,8 +83,8 @@ func TestMutants_ScriptsLoad(t *testing.T) {
 	}
 }
 
-// undeclared returns the variables of the replacement c.text that are not declared. A variable is
-// declared in the replacement, in its file or in prelude.lua.
+// undeclared returns the variables of the replacement c.text that are not declared. A variable may
+// be declared in the replacement, in its file or in prelude.lua.
 func undeclared(t *testing.T, f *folder, c change) (names []string) {
 	t.Helper()
 	tokens, err := f.scan(c.file, c.text)
@@ -142,7 +142,7 @@ func testsOf(t *testing.T, pkg string) (names []string) {
 	return names
 }
 
-// textOf returns the text of all files of the folder pkg whose names end with ending.
+// textOf returns the text of all files of a folder whose names end with the parameter "ending".
 func textOf(t *testing.T, pkg, ending string) string {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(root, filepath.FromSlash(pkg), "*"+ending))

@@ -2,8 +2,8 @@ package main
 
 const webhookGo = "internal/webhook/"
 
-// webhookMutants break the rules by which each event reaches an endpoint in order, and the rules by which no request
-// reaches a private address.
+// webhookMutants break two kinds of rules. The first kind ensures that each event reaches an endpoint in order. The
+// second kind prevents requests to private addresses.
 var webhookMutants = []mutant{
 	{"a webhook connects to whatever the second look-up of a name returns", one(webhookGo+"guard.go", "dialer.Control = refusePrivate\n\t\tdial = func(ctx context.Context, network, address string) (net.Conn, error) {", "dialer.Control = nil\n\t\tdial = func(ctx context.Context, network, address string) (net.Conn, error) {"), tests("internal/webhook", "TestGuard_ReachesNothingPrivate")},
 	{"a webhook connects although a name has a private address", one(webhookGo+"guard.go", "if !public(a) {\n\t\t\treturn errPrivate", "if !a.IsValid() {\n\t\t\treturn errPrivate"), tests("internal/webhook", "TestGuard_ReachesNothingPrivate")},

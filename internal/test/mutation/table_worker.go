@@ -2,8 +2,8 @@ package main
 
 import "time"
 
-// workerMutants break Go code, most of it the worker's. Some of them send a message twice only if
-// two events happen at the same time. These mutants name a test that makes both events happen.
+// workerMutants break Go code, mostly code of the worker. Some of them send a message twice only
+// if two events happen at the same time. These mutants name a test that makes both events happen.
 var workerMutants = []mutant{
 	{"a call that the gateway refused is repeated under the same idempotency key", one(verdictGo, "v := Verdict{Action: Release, Renew: true, Outcome: campaign.CallBad, BackOff: BackOff(1)}",
 		"v := Verdict{Action: Release, Renew: false, Outcome: campaign.CallBad, BackOff: BackOff(1)}"),
@@ -89,7 +89,8 @@ var workerMutants = []mutant{
 		tests("worker", "TestSlowStart_FailingGatewayGetsFewCalls")},
 }
 
-// slow returns the catcher c with a time limit of 4 minutes, for tests that take long.
+// The function "slow" returns a copy of the catcher c with a time limit of 4 minutes, for long
+// tests.
 func slow(c catcher) catcher {
 	c.limit = 4 * time.Minute
 	return c

@@ -16,11 +16,11 @@ import (
 // semicolons that Go's scanner adds at line ends are not tokens.
 type token struct {
 	text     string
-	from, to int // byte offsets in the source text: the token's first byte, and the byte after its end
+	from, to int // byte offsets in the source text, of the token's first byte and of the byte after its end
 	// word is true for a keyword or an identifier.
 	word bool
-	// member is true for a token that follows a dot (in Lua also a colon): a field, a method, or a
-	// name from another package.
+	// member is true for a token that follows a dot (in Lua also a colon). Such a token is a
+	// field, a method, or a name from another package.
 	member bool
 	// name is true for an identifier of this project, which a rename may change.
 	name bool
@@ -35,7 +35,7 @@ type language struct {
 }
 
 // scan returns the tokens of a text, or an error if the text begins or ends within a token. The
-// extension of file, .go or .lua, selects the language. file need not exist.
+// extension of the parameter "file", .go or .lua, selects the language. The file need not exist.
 func (l language) scan(file, text string) (tokens []token, err error) {
 	switch path.Ext(file) {
 	case ".go":
@@ -104,14 +104,15 @@ func set(words ...string) map[string]bool {
 	return out
 }
 
-// lua is the language of the ledger's scripts, with the libraries that Redis offers.
+// The variable "lua" is the language of the ledger's scripts, with the libraries of Redis.
 var lua = language{
 	fixed: set(strings.Fields(`and break do else elseif end false for function if in local nil not or repeat return then true until while
 		KEYS ARGV redis string table math cjson cmsgpack struct bit tonumber tostring type ipairs pairs next select unpack pcall error assert`)...),
 	packages: set("redis", "string", "table", "math", "cjson", "cmsgpack", "struct", "bit"),
 }
 
-// golang returns the language of a Go package. texts are its files, by name.
+// golang returns the language of a Go package. The parameter "texts" has the files of the package,
+// by name.
 func golang(texts map[string]string) language {
 	l := language{fixed: set("_"), packages: map[string]bool{}}
 	for t := gotoken.BREAK; t <= gotoken.VAR; t++ {
@@ -123,7 +124,7 @@ func golang(texts map[string]string) language {
 	for _, text := range texts {
 		file, err := parser.ParseFile(gotoken.NewFileSet(), "", text, parser.ImportsOnly)
 		if err != nil {
-			continue // the Go command reports the error
+			continue // the error is ignored here, because the Go command reports it
 		}
 		for _, spec := range file.Imports {
 			name, err := strconv.Unquote(spec.Path.Value)

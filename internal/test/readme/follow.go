@@ -21,8 +21,8 @@ type reader struct {
 	out io.Writer
 	// tree is the folder that git clone copies.
 	tree string
-	// scratch is a folder for the temporary files of this command. home is the home folder of the
-	// commands in the pages.
+	// scratch is a folder for the temporary files of this program. home is the home folder of the commands
+	// in the pages.
 	scratch, home string
 	ci            string
 	// ports maps each port in the text to a free port.
@@ -30,7 +30,7 @@ type reader struct {
 	terminals map[int]*terminal
 	// current is the terminal that the last step has used.
 	current *terminal
-	// printed is the output of the commands that ran last.
+	// printed is the output of the last commands.
 	printed string
 	staying []*staying
 }
@@ -38,14 +38,14 @@ type reader struct {
 // staying is a command that keeps running in its terminal.
 type staying struct {
 	cmd   *exec.Cmd
-	log   *os.File      // receives the output of the command
+	log   *os.File      // log receives the output of the command.
 	ended chan struct{} // closed when the command has exited
 }
 
 // port matches a port after a loopback address or after a flag such as --port or --redis-port.
 var port = regexp.MustCompile(`(127\.0\.0\.1:|-port )([0-9]{2,5})\b`)
 
-// startsDev matches the command tuma dev. It listens on redisPort and sandboxPort even if the text
+// startsDev matches the command `tuma dev`, which listens on redisPort and sandboxPort even if the text
 // does not name these ports.
 var startsDev = regexp.MustCompile(`(?m)^tuma dev\b`)
 
@@ -79,8 +79,8 @@ func newReader(out io.Writer, tree, scratch, ci string, steps []step) (*reader, 
 	return r, os.Mkdir(r.home, 0o700)
 }
 
-// exchange replaces the ports in a text with the free ports. It also adds flags to the command tuma
-// dev, so that it listens on free ports.
+// exchange replaces the ports in a text by the free ports. It also adds flags to the command `tuma dev`,
+// so that this command listens on free ports.
 func (r *reader) exchange(text string) string {
 	text = startsDev.ReplaceAllString(text, "tuma dev --redis-port "+redisPort+" --sandbox-port "+sandboxPort)
 	return port.ReplaceAllStringFunc(text, func(found string) string {
@@ -128,8 +128,8 @@ func (r *reader) follow(ctx context.Context, steps []step) (err error) {
 	return nil
 }
 
-// terminal returns the terminal with a number, which it opens if necessary. The number 0 stands for
-// the terminal that the last step has used, and for terminal 1 in the first step.
+// The method "terminal" returns the terminal with the given number, and opens it if necessary. The number
+// 0 stands for the terminal of the previous step, or for terminal 1 in the first step.
 func (r *reader) terminal(number int) (*terminal, error) {
 	if number == 0 && r.current != nil {
 		return r.current, nil
@@ -145,7 +145,7 @@ func (r *reader) terminal(number int) (*terminal, error) {
 	return r.current, nil
 }
 
-// run runs the commands of a step, and keeps their output for compare.
+// run runs the commands of a step, and keeps their output for the method "compare".
 func (r *reader) run(ctx context.Context, t *terminal, s step) error {
 	fmt.Fprint(r.out, s.text)
 	cmd := r.shell(ctx, t, s.text+"\nexport -p >\"$README_STATE/variables\"\npwd >\"$README_STATE/directory\"\n")
@@ -175,7 +175,8 @@ func (r *reader) start(ctx context.Context, t *terminal, s step) error {
 	if err != nil {
 		return err
 	}
-	// exec makes the last command replace the shell, so that the command gets the signal that end() sends.
+	// With exec, the last command replaces the shell, so that the command gets the signal that end()
+	// sends.
 	commands := strings.Split(strings.TrimSpace(s.text), "\n")
 	commands[len(commands)-1] = "exec " + commands[len(commands)-1]
 	cmd := r.shell(ctx, t, strings.Join(commands, "\n"))
@@ -210,8 +211,8 @@ func (r *reader) start(ctx context.Context, t *terminal, s step) error {
 	}
 }
 
-// ready reports whether the condition of a command that keeps running is met: an address accepts
-// connections, or the file log has a text.
+// The function "ready" reports whether the condition of a command that keeps running is met. The condition
+// is that an address accepts connections, or that the file "log" has a text.
 func ready(ctx context.Context, condition, log string) (bool, error) {
 	if address, ok := strings.CutSuffix(condition, " listens"); ok {
 		conn, err := (&net.Dialer{Timeout: time.Second}).DialContext(ctx, "tcp", address)
@@ -222,8 +223,8 @@ func ready(ctx context.Context, condition, log string) (bool, error) {
 	return strings.Contains(string(printed), text), err
 }
 
-// end stops the background commands, in the reverse order of their starts. If show is true, end prints their
-// output.
+// The method "end" stops the background commands, in the reverse order of their starts. If the parameter
+// "show" is true, it prints their output.
 func (r *reader) end(show bool) error {
 	var errs []error
 	for len(r.staying) > 0 {
@@ -247,7 +248,8 @@ func (r *reader) end(show bool) error {
 	return errors.Join(errs...)
 }
 
-// write writes the file of a step into the terminal's folder. The folder of the file must exist.
+// The method "write" writes the file of a step to the terminal's folder. The folder of the file must
+// exist.
 func (r *reader) write(t *terminal, s step) error {
 	directory, err := t.directory()
 	if err != nil {
@@ -257,8 +259,8 @@ func (r *reader) write(t *terminal, s step) error {
 }
 
 // compare returns an error if a line of the step was not printed. If a command occupies the
-// terminal, this command must print the lines, and has some seconds for that. Otherwise the last
-// commands must have printed them. Several spaces are equal to one space.
+// terminal, this command must print the lines within some seconds. Otherwise the last commands
+// must have printed the lines. Several spaces are equal to one space.
 func (r *reader) compare(ctx context.Context, t *terminal, s step) error {
 	if t.occupied == nil {
 		return unprinted(s.text, r.printed)
@@ -284,7 +286,7 @@ func (r *reader) compare(ctx context.Context, t *terminal, s step) error {
 	}
 }
 
-// unprinted returns an error that names a line: the first line of the text "want" that is not in the text
+// unprinted returns an error that names the first line of the text "want" that is not in the text
 // "printed".
 func unprinted(want, printed string) error {
 	printed = squeeze(printed)

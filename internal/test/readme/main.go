@@ -1,8 +1,8 @@
-// Command readme follows Markdown files word by word, like a person with a new home folder:
-// it runs their commands in new shells, from the clone of the repository to the last page.
-// It fails at the first command whose status or output differs from what the text expects.
-// In commands, files and expected output it replaces loopback ports with free ports. Run
-// it in the root of the repository.
+// Command readme follows Markdown files word by word, like a person with a new home folder.
+// It runs the commands in these files in new shells, from the clone of the repository to
+// the last page. It fails at the first command whose status or output differs from the
+// text. In commands, files and expected output it replaces loopback ports by free ports.
+// Run it in the root of the repository.
 //
 //	go run ./internal/test/readme README.md docs/campaigns.md
 package main

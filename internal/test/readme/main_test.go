@@ -18,7 +18,8 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// listen accepts connections at an address and prints a line for each.
+// The function "listen" accepts connections at an address, and prints a line for each
+// connection.
 func listen(address string) {
 	l, err := net.Listen("tcp", address)
 	if err != nil {

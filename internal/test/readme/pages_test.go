@@ -40,8 +40,8 @@ func TestReadme_LengthAndOrder(t *testing.T) {
 }
 
 // TestReadme_SendsAFileAndCountsIt checks that README.md starts tuma dev, writes a list, sends the
-// list, and shows the counts of the sandbox. So make readme proves that a reader of README.md can
-// send a campaign.
+// list, and shows the counts of the sandbox. So `make readme` proves that a reader of README.md
+// can send a campaign.
 func TestReadme_SendsAFileAndCountsIt(t *testing.T) {
 	t.Parallel()
 	steps, err := parse("README.md", readPage(t, "README.md"))
@@ -67,7 +67,7 @@ func TestReadme_SendsAFileAndCountsIt(t *testing.T) {
 	}
 }
 
-// TestDocs_EveryPageWithCommandsIsFollowed checks that make readme follows every page that has
+// TestDocs_EveryPageWithCommandsIsFollowed checks that `make readme` follows every page that has
 // commands.
 func TestDocs_EveryPageWithCommandsIsFollowed(t *testing.T) {
 	t.Parallel()

@@ -8,16 +8,17 @@ import (
 )
 
 // A marker may name a terminal, as in "<!-- run, terminal 2 -->". The first step in a terminal
-// opens it: a new shell in the home folder, with only the variables that ~/.bashrc sets. A marker
-// without a terminal means the terminal that was named last.
+// opens the terminal, which is a new shell in the home folder, with only the variables that
+// ~/.bashrc sets. A marker without a terminal means the last named terminal.
 
-// kind is what readme does with a fenced code block.
+// kind is the way in which readme handles a fenced code block.
 type kind string
 
-// The kinds of fenced code blocks. A Markdown comment before the block, called the marker, names
-// the kind. A block whose language is plain text needs no marker and is skipped.
+// These are the kinds of fenced code blocks. A Markdown comment before the block names the kind. This
+// comment is called the marker. A block whose language is plain text needs no marker and is skipped.
 const (
-	// "<!-- run -->" or "<!-- run, terminal 2, status 3 -->": the commands must exit with this status.
+	// "<!-- run -->" or "<!-- run, terminal 2, status 3 -->": the commands must exit with this
+	// status, or with 0.
 	runs kind = "run"
 	// "<!-- stays, terminal 1, until 127.0.0.1:6379 listens -->": the command keeps running and
 	// occupies its terminal. "until "ready" is printed" waits for a text in its output instead.
@@ -28,7 +29,7 @@ const (
 	// "<!-- prints -->": the last commands must have printed each line of the fence; … matches any
 	// text. "<!-- prints, terminal 1 -->": the command that occupies the terminal prints the lines.
 	prints kind = "prints"
-	// "<!-- in .ci/run -->": .ci/run contains these lines, so readme does not run them.
+	// "<!-- in .ci/run -->": .ci/run contains these lines, so readme does not run these lines.
 	inCI kind = "in .ci/run"
 	// "<!-- not run: reason -->": readme skips the fence.
 	notRun kind = "not run"
@@ -47,8 +48,8 @@ type step struct {
 	text   string
 }
 
-// markers match the comment of each kind. The first group of a pattern is the terminal, and the
-// second one the argument: a status, an address, a file name or a reason.
+// markers match the comment of each kind. The first group of a pattern is the terminal. The second
+// group is the argument, which is a status, an address, a file name or a reason.
 var markers = map[kind]*regexp.Regexp{
 	runs:   regexp.MustCompile(`^run(?:, terminal ([0-9]+))?(?:, status ([0-9]+))?$`),
 	stays:  regexp.MustCompile(`^stays(?:, terminal ([0-9]+))?, until (\S+ listens|".+" is printed)$`),
@@ -61,8 +62,8 @@ var markers = map[kind]*regexp.Regexp{
 // comment matches a comment that is alone on a line.
 var comment = regexp.MustCompile(`^<!--\s*(.*?)\s*-->$`)
 
-// parse returns the steps of a Markdown text, in order. It returns an error in these cases: a fence
-// has no comment or an unknown comment, a fence is not closed, or the text before a file's fence
+// parse returns the steps of a Markdown text, in order. It returns an error if a fence has no
+// comment or an unknown comment, if a fence is not closed, or if the text before a file's fence
 // does not name the file.
 func parse(page, text string) ([]step, error) {
 	var steps []step
@@ -109,8 +110,8 @@ func parse(page, text string) ([]step, error) {
 	return steps, nil
 }
 
-// begin returns the step of a fence. language is the fence's language, and marker is the comment
-// before the fence.
+// The function "begin" returns the step of a fence. The parameter "language" is the fence's language.
+// The parameter "marker" is the comment before the fence.
 func begin(line int, language, marker string) (s step, err error) {
 	for k, form := range markers {
 		m := form.FindStringSubmatch(marker)
@@ -135,7 +136,7 @@ func begin(line int, language, marker string) (s step, err error) {
 	return step{line: line}, nil
 }
 
-// number returns the number that digits stand for; 0 if there are none.
+// The function "number" returns the number for a text of digits. For an empty text it returns 0.
 func number(digits string) (int, error) {
 	if digits == "" {
 		return 0, nil

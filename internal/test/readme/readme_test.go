@@ -8,10 +8,10 @@ import (
 	"testing"
 )
 
-// follow follows the text of a page, as the command readme does with a file, and returns the
-// output. It starts in an empty folder. In the text, three apostrophes stand for the three
-// backticks of a Markdown code fence, ^ for one backtick, and TESTBINARY for the path of this test
-// binary.
+// The function "follow" handles the text of a page in the same way as the command readme handles a
+// file. It returns the output. It starts in an empty folder. In the text, three apostrophes stand
+// for the three backticks of a Markdown code fence, ^ for one backtick, and TESTBINARY for the
+// path of this test binary.
 func follow(t *testing.T, text string) (string, error) {
 	t.Helper()
 	self, err := os.Executable()

@@ -7,15 +7,16 @@ import (
 	"net/http"
 )
 
-// The ports of tuma dev that README.md names. The command readme replaces them with free ports.
+// These are the ports of `tuma dev` that README.md names. The command readme replaces them by
+// free ports.
 const (
 	redisPort   = "6390"
 	sandboxPort = "8025"
 )
 
-// checkSandbox requests the counts of the sandbox that tuma dev runs. It returns an error if no
-// message has arrived, or if a message has arrived twice. In both cases the commands of the page
-// have not sent a campaign correctly.
+// checkSandbox requests the counts of the sandbox that `tuma dev` runs. It returns an error if
+// no message has arrived, or if a message has arrived twice. In both cases the commands of the
+// page have not sent a campaign correctly.
 func (r *reader) checkSandbox(ctx context.Context) error {
 	url := "http://127.0.0.1:" + r.ports[sandboxPort] + "/_sandbox/stats"
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)

@@ -10,7 +10,8 @@ import (
 	"time"
 )
 
-// terminal is a terminal of the person who follows the text: a shell with its folder and variables.
+// terminal is a terminal of the person that follows the text. It is a shell with a folder and
+// variables.
 type terminal struct {
 	number int
 	// state is a folder that keeps the shell's directory and variables between steps.
@@ -40,8 +41,9 @@ func (t *terminal) directory() (string, error) {
 	return strings.TrimSpace(string(directory)), err
 }
 
-// preamble restores the folder and the variables of a terminal. Its function git makes "git clone"
-// copy the tree that is tested, because a clone from the network may be of another commit.
+// preamble restores the folder and the variables of a terminal. It declares a function git, with
+// which "git clone" copies the tested tree, because a clone from the network may have another
+// commit.
 const preamble = `set -euo pipefail
 . "$README_STATE/variables"
 cd "$(cat "$README_STATE/directory")"
@@ -50,8 +52,8 @@ git() {
 }
 `
 
-// shell returns a shell command that runs in the directory, and with the variables, in which the
-// previous step of the terminal ended.
+// The method "shell" returns a shell command. This command runs in the directory and with the
+// variables that the terminal had after its previous step.
 func (r *reader) shell(ctx context.Context, t *terminal, commands string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, "bash", "--noprofile", "--norc", "-c", preamble+commands)
 	cmd.Dir = r.home
@@ -61,10 +63,10 @@ func (r *reader) shell(ctx context.Context, t *terminal, commands string) *exec.
 	return cmd
 }
 
-// environment returns the environment of a new terminal: PATH without the folders that have a
-// program tuma, and the variables that only save time or allow Go to find its modules. Other
-// variables are left out. So a text that forgets to set a variable fails, even if the caller of
-// readme has set it.
+// environment returns the environment of a new terminal. It has PATH without the folders that
+// have a program tuma, and the variables that only save time or allow Go to find its modules.
+// It has no other variables. So if a text does not set a variable that it needs, the run fails,
+// even if the caller of readme has set the variable.
 func environment(environ []string) []string {
 	keep := map[string]bool{
 		"GOCACHE": true, "GOMODCACHE": true, "GOPROXY": true, "GOFLAGS": true, "GOSUMDB": true, "GOTOOLCHAIN": true, "CGO_ENABLED": true,

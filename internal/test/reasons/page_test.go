@@ -60,7 +60,7 @@ func page() string {
 	return b.String()
 }
 
-// ownCodes are codes that Tuma sets itself.
+// ownCodes are the codes that Tuma sets, and not a gateway.
 var ownCodes = []word{
 	{word: "contract", means: "The client of the gateway returned neither results for all recipients nor an error that Tuma knows. Report it."},
 	{word: "panic", means: "The client of the gateway failed with a panic. Report it."},

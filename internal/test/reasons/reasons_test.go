@@ -35,7 +35,7 @@ func TestPage_IsUpToDate(t *testing.T) {
 	}
 }
 
-// The function has returns the words that the table explains under the given kinds.
+// The function "has" returns the words that the table explains under the given kinds.
 func has(kinds ...kind) (out []string) {
 	for _, k := range kinds {
 		for _, w := range words[k] {
@@ -65,8 +65,8 @@ func parse(t *testing.T, folder string) (files []*ast.File) {
 	return files
 }
 
-// constants returns the values of the string constants of a folder whose names match the regular
-// expression names.
+// The function "constants" returns the values of string constants in a folder. The parameter
+// "names" is a regular expression for the names of these constants.
 func constants(t *testing.T, folder, names string) (out []string) {
 	t.Helper()
 	match := regexp.MustCompile(names)
@@ -84,8 +84,8 @@ func constants(t *testing.T, folder, names string) (out []string) {
 	return out
 }
 
-// fields returns the literal values that the Go files of a folder give to a field of a type, in
-// composite literals. typeName is the end of the type's name.
+// The function "fields" searches the composite literals in the Go files of a folder. It returns
+// the literal values of one field of a type. typeName is the end of the type's name.
 func fields(t *testing.T, folder, typeName, field string) (out []string) {
 	t.Helper()
 	for _, f := range parse(t, folder) {
@@ -167,7 +167,7 @@ func inCode(t *testing.T) map[string][]string {
 	}
 }
 
-// The table must explain every reason that the code has, and no other.
+// The table must explain every reason in the code, and no other reason.
 func TestTable_HasTheWordsOfTheCode(t *testing.T) {
 	t.Parallel()
 	code := inCode(t)
@@ -196,7 +196,7 @@ func TestTable_HasTheWordsOfTheCode(t *testing.T) {
 			}
 		}
 	}
-	// In reverse: every word of the table is in the code.
+	// In reverse, every word of the table must be in the code.
 	all := slices.Concat(code["number"], code["campaign"], code["recipient"], code["hold"], code["block"], code["pause"], code["own code"])
 	all = append(all, "gateway:CODE", "anything else", "global")
 	all = append(all, inScript(t, "cmd/tuma/hold.go", `"reason", "([a-z]+)"`)...)

@@ -3,7 +3,7 @@ package reasons
 // kind names where a reason appears, such as at a recipient or at a held account.
 type kind string
 
-// The kinds of words, each a section of the page.
+// These are the kinds of words. Each kind has a section on the page.
 const (
 	skipped   kind = "skipped"
 	number    kind = "invalid number"
@@ -13,7 +13,7 @@ const (
 	pause     kind = "pause"
 )
 
-// word is a reason, with what it means and what to do.
+// word is a reason, with its meaning and advice.
 type word struct {
 	word, means, do string
 }

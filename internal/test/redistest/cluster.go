@@ -14,7 +14,7 @@ import (
 // hashSlots is the number of hash slots of a Redis cluster.
 const hashSlots = 16384
 
-// Cluster is a Redis cluster of several masters, each with one replica, which takes over when its master does
+// Cluster is a Redis cluster of several masters with one replica each. A replica takes over when its master does
 // not answer for two seconds.
 type Cluster struct {
 	t testing.TB
@@ -25,7 +25,7 @@ type Cluster struct {
 }
 
 // StartCluster starts a cluster of masters with one replica each, and returns when all slots are served and all
-// replicas are connected. The options apply to all nodes. All end with the test.
+// replicas are connected. The options apply to all nodes. All nodes end with the test.
 func StartCluster(t testing.TB, masters int, opts ...Option) *Cluster {
 	t.Helper()
 	c := &Cluster{t: t, size: masters}
@@ -60,7 +60,7 @@ func StartCluster(t testing.TB, masters int, opts ...Option) *Cluster {
 	return c
 }
 
-// The method must runs a command on a node.
+// The method "must" runs a command on a node.
 func (c *Cluster) must(n *Server, args ...any) {
 	c.t.Helper()
 	if err := n.Client().Do(c.t.Context(), args...).Err(); err != nil {
@@ -81,7 +81,7 @@ func (c *Cluster) each(do func(*Server) error) error {
 	return nil
 }
 
-// info returns an error if a field of CLUSTER INFO of a node has another value.
+// The method "info" returns an error unless a field in the CLUSTER INFO of a node has the given value.
 func (c *Cluster) info(ctx context.Context, n *Server, field, want string) error {
 	text, err := n.Client().ClusterInfo(ctx).Result()
 	if err == nil && !strings.Contains(text, field+":"+want+"\r\n") {
@@ -120,12 +120,13 @@ func (c *Cluster) AwaitReplicas() {
 	})
 }
 
-// URL returns a redis-cluster:// URL of all nodes, with the login of the user that WithUser added, if any.
+// URL returns a redis-cluster:// URL of all nodes, with the login of the user of WithUser, if that option is
+// set.
 func (c *Cluster) URL() string {
 	return "redis-cluster://" + login(c.Nodes[0]) + strings.Join(addresses(c.Nodes), ",")
 }
 
-// Client returns a new client, which is closed when the test ends.
+// Client returns a new client. The client is closed when the test ends.
 func (c *Cluster) Client() *redis.ClusterClient {
 	o := &redis.ClusterOptions{Addrs: addresses(c.Nodes), ClusterStateReloadInterval: time.Second}
 	if u := c.Nodes[0].user; u != nil {
@@ -137,7 +138,8 @@ func (c *Cluster) Client() *redis.ClusterClient {
 	return client
 }
 
-// Failover kills the master of a key's hash slot, and returns it when another node serves the slot.
+// Failover kills the master of a key's hash slot. When another node serves the slot, Failover returns the killed
+// master.
 func (c *Cluster) Failover(key string) (killed *Server) {
 	c.t.Helper()
 	slot, err := c.Nodes[0].Client().ClusterKeySlot(c.t.Context(), key).Result()
@@ -151,7 +153,7 @@ func (c *Cluster) Failover(key string) (killed *Server) {
 }
 
 // master waits until all running nodes agree on the master of a slot, and returns it. The master must not be the
-// node in the parameter not.
+// node in the parameter "not".
 func (c *Cluster) master(slot int, not *Server) *Server {
 	c.t.Helper()
 	var found *Server

@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// CountDNS makes every DNS query of this process fail until the test ends, and returns a function that reports how many
-// were tried. It changes net.DefaultResolver, so the test must not call t.Parallel.
+// CountDNS makes every DNS query of this process fail until the test ends, and returns a function that returns the
+// number of queries. It changes net.DefaultResolver, so the test must not call t.Parallel.
 func CountDNS(t testing.TB) func() int64 {
 	var tried atomic.Int64
 	before := net.DefaultResolver

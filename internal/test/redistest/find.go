@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// Missing begins the message of every test that is skipped because there is no redis-server.
-// `make test` counts these messages and reports how many tests did not run.
+// Missing begins the message of every test that is skipped because redis-server is not installed. `make test` counts
+// these messages and reports how many tests did not run.
 const Missing = "needs redis-server:"
 
 const install = `install Redis 7.0 or newer (or set REDIS_SERVER to a redis-server or valkey-server):
@@ -15,8 +15,9 @@ const install = `install Redis 7.0 or newer (or set REDIS_SERVER to a redis-serv
   macOS            brew install redis
   Alpine           apk add redis`
 
-// find returns the path of redis-server: $REDIS_SERVER if it is set, and otherwise the one on PATH. If the server is
-// missing, find fails the test if REDIS_SERVER is set or TUMA_REQUIRE_REDIS is 1. Otherwise it skips the test.
+// find returns the path of redis-server, which is $REDIS_SERVER if that is set, and otherwise the redis-server on
+// PATH. If the server is missing, find fails the test if REDIS_SERVER is set or TUMA_REQUIRE_REDIS is 1. Otherwise
+// it skips the test.
 func find(t testing.TB, getenv func(string) string) string {
 	t.Helper()
 	name := getenv("REDIS_SERVER")
@@ -30,7 +31,7 @@ func find(t testing.TB, getenv func(string) string) string {
 	if getenv("TUMA_REQUIRE_REDIS") == "1" || getenv("REDIS_SERVER") != "" {
 		t.Fatalf("%s %v\n%s", Missing, err, install)
 	}
-	// The only skip in this repository: without a redis-server, the other tests can still run.
+	// This is the only skip in this repository. Without a redis-server, all other tests can still run.
 	t.Skipf("%s %v\n%s", Missing, err, install)
 	return ""
 }

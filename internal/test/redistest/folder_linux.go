@@ -7,15 +7,17 @@ import (
 )
 
 const (
-	// memory is the folder of a file system in memory. Only Linux has it.
+	// memory is the folder of a file system in memory. Only Linux has this folder.
 	memory = "/dev/shm"
-	// memoryFree is how many bytes must be free there. The largest tests write less than 1 GiB.
+	// memoryFree is how many bytes must be free in this folder. The largest tests write less than 1
+	// GiB.
 	memoryFree = 4 << 30
 )
 
-// folder returns a new folder for the files of one server. It is in memory if there is room, because
-// on a slow disk Redis answers late, and keeps answered writes back for up to two seconds. Tests
-// kill the server and not the machine, so they need no disk.
+// folder returns a new folder for the files of one server. If memory has enough room, the folder is
+// in memory. The reason is that on a slow disk, Redis answers late, and delays the write of answered
+// commands to the disk for up to two seconds. Tests kill the server and not the machine, so they
+// need no disk.
 func folder(t testing.TB) string {
 	t.Helper()
 	var free syscall.Statfs_t

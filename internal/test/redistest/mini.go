@@ -8,10 +8,11 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Mini returns a client of a new miniredis, over a TCP connection. Both end with the test.
-// miniredis starts fast and needs no redis-server. But keys never expire in it, and it stores
-// nothing on disk. Its Lua lacks struct, bit and cmsgpack, and rejects a "#!lua" line. It lacks
-// CONFIG and most of INFO. Use Start for tests that depend on one of these.
+// Mini returns a client of a new miniredis, over a TCP connection. The client and the server
+// end with the test. miniredis starts fast and needs no redis-server. But its keys never
+// expire, and it stores no data on disk. Its Lua lacks struct, bit and cmsgpack, and rejects a
+// "#!lua" line. It lacks CONFIG and most of INFO. Use Start for tests that depend on one of
+// these functions.
 func Mini(t testing.TB) *redis.Client {
 	t.Helper()
 	return mini(t, miniredis.RunT(t))

@@ -8,9 +8,9 @@ import (
 	"testing"
 )
 
-// Proxy forwards connections from clients to a Redis and injects faults: it closes connections, also in the
-// middle of a reply, and delays replies. Requests are always forwarded, so Redis has run a command whose reply
-// is lost. The proxy ends with the test. Its methods are safe for concurrent use.
+// Proxy forwards connections from clients to a Redis, and injects faults. It closes connections, even in the
+// middle of a reply, and delays replies. It always forwards requests, so if a reply is lost, Redis has run the
+// command. The proxy ends with the test. Its methods are safe for concurrent use.
 type Proxy struct {
 	t        testing.TB
 	listener net.Listener
@@ -23,7 +23,7 @@ type Proxy struct {
 	paused bool
 	closed bool
 	armed  bool  // CutAfter is set
-	budget int64 // bytes of replies to forward before the cut
+	budget int64 // number of bytes of replies that are forwarded before the cut
 }
 
 // link is a connection from a client to the proxy, and the proxy's connection to Redis that serves
@@ -58,7 +58,7 @@ func NewProxy(t testing.TB, target string) *Proxy {
 // Addr returns the host:port that clients dial instead of the target's.
 func (p *Proxy) Addr() string { return p.listener.Addr().String() }
 
-// Cut closes every open connection and drops the replies that are held back. New connections are forwarded.
+// Cut closes every open connection, and drops delayed replies. New connections are forwarded.
 func (p *Proxy) Cut() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -75,20 +75,20 @@ func (p *Proxy) Retarget(target string) {
 	p.target = target
 }
 
-// CutAfter forwards n more bytes of replies, counted over all connections. Then it closes one
-// connection: the one on which the next reply comes. With n = 0, Redis runs the next command and
-// its whole reply is lost. The client must have sent a PING before: a client that is not connected
-// yet would lose the reply to its greeting instead.
+// CutAfter forwards n more bytes of replies, counted over all connections. Then it closes the
+// connection on which the next reply comes. With n = 0, Redis runs the next command and its whole
+// reply is lost. The client must have sent a PING before, because a client without a connection
+// would lose the reply to its greeting instead.
 func (p *Proxy) CutAfter(n int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.armed, p.budget = true, n
 }
 
-// Pause holds back all replies until Resume, so that Redis seems to hang.
+// Pause delays all replies until Resume, so that Redis seems to hang.
 func (p *Proxy) Pause() { p.setPaused(true) }
 
-// Resume forwards the replies that Pause has held back, except on connections that were closed since.
+// Resume forwards the replies that Pause has delayed, except on connections that were closed meanwhile.
 func (p *Proxy) Resume() { p.setPaused(false) }
 
 func (p *Proxy) setPaused(on bool) {
@@ -109,7 +109,7 @@ func (p *Proxy) accept() {
 		p.mu.Unlock()
 		server, err := net.Dial("tcp", target)
 		if err != nil {
-			// Redis is down. A client without the proxy would be refused too.
+			// Redis is down. Without the proxy, the client's connection would also be refused.
 			_ = client.Close()
 			continue
 		}
@@ -139,7 +139,7 @@ func (p *Proxy) drop(l *link) {
 }
 
 func (p *Proxy) requests(l *link) {
-	// The connection has ended, with or without an error.
+	// The error is ignored, because the connection has ended in any case.
 	_, _ = io.Copy(l.server, l.client)
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -165,8 +165,8 @@ func (p *Proxy) answers(l *link) {
 	}
 }
 
-// admit waits while replies are held back. It returns how many of n bytes may be forwarded, and whether the
-// connection must be closed after them.
+// admit waits while replies are delayed. It returns how many of n bytes may be forwarded, and whether the
+// connection must then be closed.
 func (p *Proxy) admit(l *link, n int) (pass int, cut bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -1,5 +1,6 @@
-// Package redistest starts a Redis for a test: a real redis-server on a free loopback port, which the test can
-// kill, stop and restart; a proxy that loses replies; and miniredis where a real server is not needed.
+// Package redistest starts a Redis for a test. It offers a redis-server on a free loopback port, which the test can
+// kill, stop and restart, and a proxy that loses replies. It also offers miniredis, for tests that do not need a
+// redis-server.
 package redistest
 
 import (
@@ -31,7 +32,7 @@ type Server struct {
 	dir      string
 	port     int
 	password string
-	user     *url.Userinfo // the login that UserURL and AsUser use; nil without WithUser
+	user     *url.Userinfo // user is the login that UserURL and AsUser use. It is nil without WithUser.
 	config   []string
 	watched  string // port of the master, if the server is a Sentinel
 	tlsPort  int    // of WithTLS
@@ -43,8 +44,8 @@ type Server struct {
 // An Option changes how Start runs its server.
 type Option func(*Server)
 
-// WithAOF turns on the append-only file, so that data survives Kill and Restart. fsync is Redis' appendfsync:
-// "always", "everysec" or "no".
+// WithAOF turns on the append-only file, so that data survives Kill and Restart. The parameter "fsync" is the value
+// of Redis' setting appendfsync: "always", "everysec" or "no".
 func WithAOF(fsync string) Option {
 	return WithConfig("appendonly", "yes", "appendfsync", fsync)
 }
@@ -67,8 +68,8 @@ func WithPassword(password string) Option {
 	return func(s *Server) { s.password = password }
 }
 
-// WithUser adds a user with the given rights, which are those of ACL SETUSER, such as "~tuma:*" and "+@read". UserURL
-// and AsUser use this user. The default user keeps all rights.
+// WithUser adds a user with the given rights. The rights have the form of ACL SETUSER, such as "~tuma:*" and
+// "+@read". UserURL and AsUser use this user. The default user keeps all rights.
 func WithUser(name, password string, rights ...string) Option {
 	return func(s *Server) {
 		s.user = url.UserPassword(name, password)
@@ -76,18 +77,18 @@ func WithUser(name, password string, rights ...string) Option {
 	}
 }
 
-// Start tries this many ports. Each try waits at most startWithin for a reply to PING. A start usually takes about
-// 20 ms; the limit is for a loaded machine.
+// These are the limits of Start. The first is the number of ports that it tries. Each try waits at most startWithin
+// for a reply to PING. A start usually takes about 20 ms, but it may take longer on a loaded machine.
 const (
 	startTries  = 20
 	startWithin = 20 * time.Second
 )
 
-// Start starts a redis-server for this test and returns when it replies to PING. The server stores
-// nothing on disk unless an option turns that on, and is killed when the test ends.
+// Start starts a redis-server for this test and returns when it replies to PING. Unless an option
+// turns on persistence, the server stores no data on disk. It is killed when the test ends.
 //
-// If there is no redis-server, Start skips the test with a message that begins with Missing. If
-// TUMA_REQUIRE_REDIS is 1, Start fails the test instead, with the command that installs a
+// If redis-server is not installed, Start skips the test with a message that begins with Missing.
+// If TUMA_REQUIRE_REDIS is 1, Start fails the test instead, with the command that installs a
 // redis-server.
 func Start(t testing.TB, opts ...Option) *Server {
 	t.Helper()
@@ -121,7 +122,7 @@ func Start(t testing.TB, opts ...Option) *Server {
 // Addr returns host:port. Kill and Restart do not change it.
 func (s *Server) Addr() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(s.port)) }
 
-// URL returns a redis:// URL of database 0, with the password if there is one.
+// URL returns a redis:// URL of database 0, with the password if the server requires a password.
 func (s *Server) URL() string {
 	u := url.URL{Scheme: "redis", Host: s.Addr(), Path: "/0"}
 	if s.password != "" {
@@ -156,20 +157,20 @@ func (s *Server) PID() int {
 	return s.run.PID()
 }
 
-// Client returns a new client, which is closed when the test ends. Each function in change may
-// change the client's options. For example, it may replace the address with that of a Proxy.
+// Client returns a new client, which is closed when the test ends. Each function in the parameter "change" may
+// change the client's options. For example, it may replace the address by the address of a Proxy.
 func (s *Server) Client(change ...func(*redis.Options)) *redis.Client {
 	o := &redis.Options{Addr: s.Addr(), Password: s.password}
 	for _, f := range change {
 		f(o)
 	}
 	c := redis.NewClient(o)
-	// The test may have closed it already, which is not an error.
+	// The error is ignored, because the test may have closed the client already.
 	s.t.Cleanup(func() { _ = c.Close() })
 	return c
 }
 
-// Kill kills the server with SIGKILL and returns when it has exited. Killing a server that is not running changes
+// Kill kills the server with SIGKILL and returns when it has exited. If the server is not running, Kill does
 // nothing.
 func (s *Server) Kill() {
 	s.t.Helper()
@@ -179,7 +180,7 @@ func (s *Server) Kill() {
 }
 
 // Restart kills the server if it runs, starts it again with the same port and files, and returns when it replies to
-// PING. The server has the data that it had stored on disk. By default it stores none.
+// PING. Then the server has the data that it had stored on disk. By default it stores no data.
 func (s *Server) Restart() {
 	s.t.Helper()
 	s.mu.Lock()
@@ -195,9 +196,9 @@ func (s *Server) Restart() {
 	}
 }
 
-// Remember copies the present append-only file, with every write that was answered before. restart kills the server if it runs, and starts it
-// with the copy. The server has then lost everything that was written after Remember, as after a
-// power cut.
+// Remember copies the present append-only file, which has every write that was answered before. The result "restart" is
+// a function that kills the server if it runs, and starts it with the copy. Then the server has lost all writes after
+// Remember, as after a power cut.
 func (s *Server) Remember() (restart func()) {
 	s.t.Helper()
 	const folder = "appendonlydir"
@@ -239,7 +240,7 @@ func (s *Server) flush() {
 	}
 }
 
-// Stop freezes the server with SIGSTOP: connections stay open and get no reply.
+// Stop freezes the server with SIGSTOP, so that connections stay open and get no reply.
 func (s *Server) Stop() { s.t.Helper(); s.signal("stop", (*process.Process).Freeze) }
 
 // Cont continues a stopped server with SIGCONT.
@@ -258,7 +259,7 @@ func (s *Server) signal(what string, send func(*process.Process) error) {
 	}
 }
 
-// end kills the running process, if any, and waits until it is reaped.
+// The method "end" kills the process if it runs, and waits until the process is reaped.
 func (s *Server) end() {
 	if s.run == nil {
 		return
@@ -276,8 +277,8 @@ func anyPort() int { return 20000 + rand.IntN(12000) }
 
 var errPortTaken = errors.New("port is taken")
 
-// begin starts a process on s.port and waits until it replies. If another process uses the port, begin returns
-// errPortTaken.
+// The method "begin" starts a process on s.port, and waits until the process replies. If another process uses the
+// port, it returns errPortTaken.
 func (s *Server) begin() error {
 	logPath := filepath.Join(s.dir, "redis.log")
 	log, err := os.Create(logPath)

@@ -17,7 +17,7 @@ func TestStart_EachTestHasAnEmptyServer(t *testing.T) {
 	t.Parallel()
 	var servers [6]*redistest.Server
 	t.Run("start", func(t *testing.T) {
-		servers[0] = redistest.Start(t) // not in a new goroutine: only the goroutine of a test can skip the test
+		servers[0] = redistest.Start(t) // this is not in a new goroutine, because only the goroutine of a test can skip the test
 		var all sync.WaitGroup
 		for i := range servers[1:] {
 			i++
@@ -232,15 +232,15 @@ func BenchmarkStart(b *testing.B) {
 	}
 }
 
-// once makes a client return the first error, without retries and long waits.
+// With the option "once", a client returns the first error, without retries and long waits.
 func once(o *redis.Options) { o.MaxRetries, o.DialerRetries = -1, 1 }
 
 func through(p *redistest.Proxy) func(*redis.Options) {
 	return func(o *redis.Options) { o.Addr = p.Addr() }
 }
 
-// eventually waits until ok returns true. After ten seconds it fails the test with the text in the parameter
-// what, which names the awaited condition.
+// eventually waits until the function "ok" returns true. After ten seconds it fails the test with the text
+// in the parameter "what", which names the awaited condition.
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)

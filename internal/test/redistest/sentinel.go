@@ -23,14 +23,14 @@ const MasterName = "tuma"
 // answer for a second.
 type Sentinel struct {
 	t testing.TB
-	// Servers are the master that StartSentinel started and its replicas. A promotion does not change
-	// their order.
+	// Servers has the master that StartSentinel started, followed by its replicas. A promotion does not change
+	// this order.
 	Servers   []*Server
 	sentinels []*Server
 }
 
-// StartSentinel starts a master, replicas and three Sentinels, and returns when the Sentinels know all of
-// them. The options apply to the master and the replicas. All end with the test.
+// StartSentinel starts a master, replicas and three Sentinels, and returns when the Sentinels know all these
+// servers. The options apply to the master and the replicas. All servers end with the test.
 func StartSentinel(t testing.TB, replicas int, opts ...Option) *Sentinel {
 	t.Helper()
 	s := &Sentinel{t: t}
@@ -95,7 +95,7 @@ func (s *Sentinel) Client() *redis.Client {
 	return c
 }
 
-// Master returns the server that the Sentinels take for the master.
+// Master returns the server that is the master according to the Sentinels.
 func (s *Sentinel) Master() *Server {
 	s.t.Helper()
 	var found *Server
@@ -117,8 +117,8 @@ func (s *Sentinel) Master() *Server {
 	return found
 }
 
-// Promote kills the master and returns when the Sentinels have made another server the master, which is the
-// result.
+// Promote kills the master, waits until the Sentinels have made another server the master, and returns that
+// server.
 func (s *Sentinel) Promote() *Server {
 	s.t.Helper()
 	old := s.Master()
@@ -158,8 +158,8 @@ func login(s *Server) string {
 	return s.user.String() + "@"
 }
 
-// waitFor calls the function is() until it returns nil. It fails the test if that takes too long. The parameter
-// what names the thing that the test waits for.
+// waitFor calls the function is() until it returns nil. It fails the test if that takes too long. The
+// parameter "what" names the awaited condition.
 func waitFor(t testing.TB, what string, is func(context.Context) error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), setsUpWithin)

@@ -19,8 +19,8 @@ import (
 // TLSName is the name in the certificate of a server with WithTLS.
 const TLSName = "redis.internal"
 
-// WithTLS makes the server accept TLS connections too, at another port, from clients with a certificate of a private
-// CA. It writes the files ca.pem, client.pem and client.key into the folder. TLSURL has the address.
+// With WithTLS, the server also accepts TLS connections, at another port, from clients with a certificate of a
+// private CA. It writes the files ca.pem, client.pem and client.key into the folder. TLSURL has the address.
 func WithTLS(folder string) Option {
 	return func(s *Server) {
 		s.t.Helper()
@@ -43,7 +43,7 @@ func (s *Server) TLSURL() string {
 	return fmt.Sprintf("rediss://%s127.0.0.1:%d/0", login(s), s.tlsPort)
 }
 
-// authority is a certificate authority. Its first certificate is its own.
+// authority is a certificate authority. Its first certificate belongs to the authority itself.
 type authority struct {
 	folder string
 	cert   *x509.Certificate

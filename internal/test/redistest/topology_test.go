@@ -35,7 +35,8 @@ func TestCluster_AReplicaTakesOver(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// A replica that takes over has only what has reached it. WAIT counts the replicas of the connection's own writes.
+	// A replica that takes over has only the writes that it has received. WAIT counts the replicas that have the
+	// connection's own writes.
 	conn := node.Conn()
 	defer func() { _ = conn.Close() }()
 	if err := conn.Set(t.Context(), "k", "v", 0).Err(); err != nil {
@@ -50,7 +51,7 @@ func TestCluster_AReplicaTakesOver(t *testing.T) {
 		t.Errorf("Failover killed %s, want %s, which has the key", killed.Addr(), owner)
 	}
 	eventually(t, "the new master", func() bool {
-		c.ReloadState(t.Context()) // the client itself would do so after up to 60 s
+		c.ReloadState(t.Context()) // the client itself would reload its state only after up to 60 s
 		got, err := c.Get(t.Context(), "k").Result()
 		return err == nil && got == "v"
 	})

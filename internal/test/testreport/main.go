@@ -1,7 +1,7 @@
 // Command testreport passes its arguments to "go test" and prints the output of "go test",
-// then the numbers of passed, failed and skipped tests. If tests were skipped because no
-// redis-server was found, it also prints how to install one. With TUMA_REQUIRE_REDIS=1 such
-// a skip is a failure.
+// and then the numbers of passed, failed and skipped tests. If tests were skipped because
+// redis-server was not found, it also prints how to install redis-server. With
+// TUMA_REQUIRE_REDIS=1 such a skip is a failure.
 //
 //	go run ./internal/test/testreport -race ./...
 package main
@@ -31,8 +31,8 @@ func main() {
 }
 
 // run runs "go test" and returns its exit status. It returns 1 and an error if "go test" succeeded,
-// but a test failed, no test ran, or requireRedis is true and a test was skipped for lack of a
-// redis-server.
+// but a test failed, no test ran, or requireRedis is true and a test was skipped because
+// redis-server was not found.
 func run(ctx context.Context, args []string, requireRedis bool, out, errOut io.Writer) (int, error) {
 	cmd := exec.CommandContext(ctx, "go", append([]string{"test", "-json"}, args...)...)
 	cmd.Cancel = func() error { return nil }
@@ -78,7 +78,7 @@ const needsRedis = "needs redis-server:"
 type report struct {
 	out                                io.Writer
 	passed, failed, skipped, wantRedis int
-	// advice is the rest of the first needsRedis message: how to install redis-server.
+	// advice is the rest of the first needsRedis message. It describes how to install redis-server.
 	advice string
 	// pending is output that is not printed yet, by package and test.
 	pending map[[2]string]*strings.Builder
@@ -160,8 +160,8 @@ func (r *report) testEnds(e event) {
 
 func (r *report) packageEnds(e event) {
 	if e.Action == "fail" {
-		// r.pending now holds only the output of tests that did not end, because their process
-		// ended before them.
+		// Now r.pending holds only the output of tests that did not end, because their process
+		// ended first.
 		for at, text := range r.pending {
 			if at[0] == e.Package && at[1] != "" {
 				fmt.Fprint(r.out, text)

@@ -33,7 +33,7 @@ func (h hit) String() string {
 // block is text that is read as one piece, so that a phrase is found across a line break.
 type block struct {
 	text  strings.Builder
-	lines []int // for each line of text, its line number in the file
+	lines []int // the line number in the file, for each line of text
 	quote bool  // the text is a string literal
 }
 
@@ -217,7 +217,7 @@ func (c *count) density() float64 {
 }
 
 // measure reads the files of a tree below the given folders and counts their hits. The folder "."
-// stands for the whole tree.
+// means the whole tree.
 func (r *rules) measure(tree string, folders ...string) (count, error) {
 	var c count
 	for _, folder := range folders {
@@ -228,7 +228,7 @@ func (r *rules) measure(tree string, folders ...string) (count, error) {
 			}
 			if entry.IsDir() {
 				switch entry.Name() {
-				case "bin", "tmp", ".git", "testdata": // built files, and testdata, which quotes pages of vendors
+				case "bin", "tmp", ".git", "testdata": // these folders have built files, or testdata, which quotes pages of vendors
 					return fs.SkipDir
 				}
 				return nil

@@ -10,9 +10,9 @@ import (
 
 // phrase is one entry of the list: a pattern that is nearly always a defect.
 type phrase struct {
-	text    string         // as written in the list
+	text    string         // the pattern, unchanged from the list
 	pattern *regexp.Regexp // matches the phrase and nothing else
-	allowed *regexp.Regexp // matches good uses that the pattern also finds; nil if there are none
+	allowed *regexp.Regexp // matches good uses that the pattern also finds; may be nil
 	instead string         // what to write instead of the phrase
 }
 
@@ -21,7 +21,7 @@ type rules struct {
 	perThousand float64 // hits per 1,000 comment lines of .go and .lua files
 	markdown    int     // hits in Markdown files
 	phrases     []phrase
-	any         *regexp.Regexp // matches where any phrase does; most blocks have none, and one search is faster than one for each
+	any         *regexp.Regexp // matches if any phrase matches; one search is faster, and most blocks have no phrase
 }
 
 // parseRules reads the list. Its format is described at the top of words.txt.

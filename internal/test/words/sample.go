@@ -19,8 +19,8 @@ const (
 	fewestWords = 5
 )
 
-// readerTask is what the reader of a sample must do. It is part of the output, so that two samples are
-// read alike.
+// readerTask describes the task of the reader of a sample. It is part of the output, so that two samples are read
+// in the same way.
 const readerTask = `You know Go, Redis and SMS gateways, and docs/glossary.md. You have not seen this program. Read each text once,
 at normal speed. Below a comment stands the line of code that it belongs to. Judge each text:
 
@@ -87,7 +87,8 @@ func codeOf(lines []string, first, last int) string {
 // word is one word of a sentence, without verbs of fmt.
 var word = regexp.MustCompile(`(^|[\s("])[A-Za-z][a-z]+\b`)
 
-// directive matches a comment that a tool reads, and the expected output of an example. A reader cannot judge them.
+// directive matches a comment that a tool reads, and the expected output of an example. A reader cannot judge such
+// texts.
 var directive = regexp.MustCompile(`^(nolint|go:|Output:|Unordered output:)`)
 
 // texts returns the comments of all Go and Lua files, tests included, and the messages of the files that are not

@@ -12,8 +12,8 @@ import (
 
 const tree = "../../.."
 
-// TestWords checks that the tree has no more hits than words.txt allows. It also fails if words.txt
-// allows over a tenth more hits than the tree has: then the limit must be lowered.
+// TestWords checks that the tree has no more hits than words.txt allows. It also fails if words.txt allows over a
+// tenth more hits than the tree has, because then the limit must be lowered.
 func TestWords(t *testing.T) {
 	t.Parallel()
 	r, err := parseRules(list)
@@ -33,7 +33,7 @@ func TestWords(t *testing.T) {
 	t.Logf("%.1f hits per 1,000 comment lines, %d hits in Markdown", c.density(), len(c.inMarkdown))
 }
 
-// A sample has all its texts once, and depends on nothing but the seed.
+// A sample has each of its texts once, and depends only on the seed.
 func TestSample_IsReproducible(t *testing.T) {
 	t.Parallel()
 	draw := func(seed uint64) string {
