@@ -1,5 +1,5 @@
-// Package plantask runs the planning of a campaign: it reads the campaign's pages, looks up which
-// recipients have opted out, and commits what package planning decides.
+// Package plantask runs the planning of a campaign. It reads the campaign's pages, looks up which
+// recipients have opted out, and commits the plan that package planning computes.
 package plantask
 
 import (
@@ -34,7 +34,7 @@ import (
 // concurrent use.
 type Runner struct {
 	Ledger   *ledger.Ledger
-	Accounts *accounts.Store // account cards, holds and the number of campaigns of an account
+	Accounts *accounts.Store // has account cards, holds and the number of campaigns of an account
 	OptOuts  *optout.Lists   // the suppression lists
 	Clock    interface {
 		Now(ctx context.Context) (time.Time, error)
@@ -61,12 +61,11 @@ type Batch struct {
 // Plan continues a campaign's planning where the last planner stopped. It ends when all pages are
 // planned, the campaign is stopped, another planner has committed the page first, or this worker
 // drains. Each page is committed separately, so planning may be interrupted at any point. If one
-// task plans and sends the campaign, Plan returns the batch that the caller sends next; otherwise
-// it returns nil.
+// task plans and sends the campaign, Plan returns the batch that the caller must send next.
+// Otherwise it returns nil.
 func (r *Runner) Plan(ctx context.Context, p queue.Pointer) (*Batch, error) {
 	plan, err := r.Ledger.StartPlan(ctx, p.Campaign, func(spec campaign.Spec) (campaign.PlanSnapshot, error) {
-		// A snapshot that exists applies, even if this worker does not have the snapshot's accounts
-		// and routes.
+		// An existing snapshot applies, even if this worker does not have its accounts and routes.
 		if f, _, err := r.Ledger.Snapshot(ctx, p.Campaign); err != nil || len(f.Accounts) > 0 {
 			return f, err
 		}
@@ -84,7 +83,7 @@ func (r *Runner) Plan(ctx context.Context, p queue.Pointer) (*Batch, error) {
 	return first, err
 }
 
-// planCampaign does what Plan does, for a campaign that has something left to plan.
+// planCampaign is the part of Plan for a campaign whose planning is not complete.
 func (r *Runner) planCampaign(ctx context.Context, plan *ledger.Plan, p queue.Pointer) (*Batch, error) {
 	pl, err := planning.New(plan.Spec, plan.Snapshot)
 	if err != nil {
@@ -124,15 +123,15 @@ func (r *Runner) planCampaign(ctx context.Context, plan *ledger.Plan, p queue.Po
 	return &Batch{Pointer: p, Account: plan.Spec.Via}, nil
 }
 
-// planPages plans the remaining pages and returns the result of committing the last one. The
-// parameter first is the row that the next page begins with.
+// planPages plans the remaining pages and returns the result of committing the last page. The
+// parameter "first" is the row with which the next page begins.
 //
-// It is a pipeline. While one page is planned, opt-outs are looked up for the page after it. The
-// two pages after that are read, which takes longest. The two pages before it are committed, in
-// order.
+// It works as a pipeline. While page N is planned, opt-outs are looked up for page N+1. At the
+// same time, pages N+2 and N+3 are read, which takes longest, and pages N-1 and N-2 are
+// committed, in order.
 func (r *Runner) planPages(ctx context.Context, plan *ledger.Plan, pl *planning.Planner, opted *optout.Lookup, first int) (last committed, err error) {
 	var before, newest *pipeline.Future[committed]
-	defer func() { _, _ = newest.Wait() }() // planPages returns this error itself, unless another error came first
+	defer func() { _, _ = newest.Wait() }() // the error is ignored here, because planPages returns it, unless another error came first
 	pages := pipeline.Prefetch(1, pipeline.ParallelMap(2, r.Ledger.ReadPages(ctx, plan.ID, plan.Next, plan.Pages, first), pl.Read))
 	for page, err := range pipeline.Prefetch(1, lookups(ctx, opted, pages)) {
 		if err != nil {
@@ -186,9 +185,9 @@ type committed struct {
 	first *ledger.Wake
 }
 
-// commitPage commits a page once the page before it is committed, and queues the batches that this
-// commit opens. If one task plans and sends the campaign, commitPage returns the first batch
-// instead of queueing it.
+// commitPage waits until the previous page is committed, commits its page, and queues the batches
+// that this commit opens. If one task plans and sends the campaign, commitPage returns the first
+// batch instead of queueing it.
 func (r *Runner) commitPage(ctx context.Context, plan *ledger.Plan, page campaign.PlannedPage, before *pipeline.Future[committed]) (c committed, err error) {
 	page.OpenBatchLimits = map[int]int{}
 	for n := range plan.Snapshot.Streams() {
@@ -211,15 +210,15 @@ func (r *Runner) commitPage(ctx context.Context, plan *ledger.Plan, page campaig
 	return c, r.Waker.All(ctx, plan.ID, &wake.Campaign{Spec: plan.Spec, Snapshot: plan.Snapshot}, wakes)
 }
 
-// takeSnapshot collects everything that the planning of a campaign depends on: country, sending
+// takeSnapshot collects the settings on which the planning of a campaign depends: country, sending
 // hours, routes and accounts.
 func (r *Runner) takeSnapshot(ctx context.Context, id string, spec campaign.Spec) (campaign.PlanSnapshot, error) {
 	settings, err := r.Settings(ctx)
 	if err != nil {
 		return campaign.PlanSnapshot{}, fmt.Errorf("plan: %w", err)
 	}
-	// Planning uses the country and the sending hours that were in force at the enqueue. So a change
-	// of the settings in between does not change how numbers are read.
+	// Planning uses the country and the sending hours that were in force at the enqueue. So a
+	// change of the settings after the enqueue does not change how numbers are read.
 	defaults := cmp.Or(spec.Defaults, &campaign.Defaults{Country: settings.Country, Windows: settings.Windows})
 	f := campaign.PlanSnapshot{Country: cmp.Or(spec.Country, defaults.Country)}
 	if spec.Class != campaign.Transactional {
@@ -259,8 +258,8 @@ func (r *Runner) takeSnapshot(ctx context.Context, id string, spec campaign.Spec
 	return f, nil
 }
 
-// catchUp tells the planner pl which recipients earlier planners of the campaign have planned. It
-// returns the row that the next page begins with.
+// catchUp gives the planner pl the recipients that earlier planners of the campaign have planned.
+// It returns the row with which the next page begins.
 func catchUp(ctx context.Context, plan *ledger.Plan, pl *planning.Planner) (first int, err error) {
 	if plan.Next == 0 {
 		return 1, nil
@@ -294,19 +293,19 @@ func checkComplete(plan *ledger.Plan, page campaign.Page) error {
 		Err: fmt.Errorf("the pages hold %d recipients, want %d", rows, plan.Total)}
 }
 
-// These constants bound how many batches of an account planning opens. It opens firstOpenBatchLimit
+// These constants limit how many batches of an account planning opens. It opens firstOpenBatchLimit
 // batches for each planned page. It may open more batches, as long as all open batches together
-// have at most firstOpenCalls calls. If ten campaigns start at once, the first must not fill the
-// queue before the others are known. Later the sweeper, and each settle that ends a batch, open
-// more batches, up to the open-batch limit.
+// have at most firstOpenCalls calls. If ten campaigns start at once, the first campaign must not
+// fill the queue before the other campaigns are known. Later the sweeper, and each settle that ends
+// a batch, open more batches, up to the open-batch limit.
 const (
 	firstOpenBatchLimit = 2
 	firstOpenCalls      = 100
 )
 
 // firstOpenBatches returns how many batches of an account may be open once the given page is
-// planned. The small batches of a small campaign are opened together, so that it uses all slots at
-// once.
+// planned. The small batches of a small campaign are opened together, so that the campaign uses
+// all slots at once.
 func firstOpenBatches(a campaign.SnapshotAccount, page int) int {
 	calls := max(1, a.BatchSize/a.CallSize())
 	if a.Calls > 0 {
@@ -315,8 +314,8 @@ func firstOpenBatches(a campaign.SnapshotAccount, page int) int {
 	return max(firstOpenBatchLimit*(page+1), firstOpenCalls/calls)
 }
 
-// joinAccounts adds a campaign at once to the number of campaigns that share each of its accounts.
-// The next sweep counts all campaigns again.
+// joinAccounts increments the number of campaigns of each account of the campaign, without waiting
+// for the next sweep. The next sweep counts all campaigns again.
 func (r *Runner) joinAccounts(ctx context.Context, f campaign.PlanSnapshot) error {
 	for _, a := range f.Accounts {
 		if err := r.Accounts.AddCampaign(ctx, a.Name); err != nil {
@@ -327,10 +326,10 @@ func (r *Runner) joinAccounts(ctx context.Context, f campaign.PlanSnapshot) erro
 	return nil
 }
 
-// optOutLookup returns a lookup in the suppression lists that apply to a campaign. recipients is
-// the number of recipients left to plan. The lookup reads only once which of the lists are not
-// empty. That is safe because the campaign is open, so later opt-outs are recorded in the campaign
-// itself.
+// optOutLookup returns a lookup in the suppression lists that apply to a campaign. The parameter
+// "recipients" is the number of recipients that are not planned yet. The lookup reads only once
+// which of the lists are not empty. One read is enough because the campaign is open, so later
+// opt-outs are recorded in the campaign itself.
 func (r *Runner) optOutLookup(ctx context.Context, plan *ledger.Plan, recipients int) (*optout.Lookup, error) {
 	counts, err := r.OptOuts.Counts(ctx)
 	if err != nil || len(counts) == 0 {

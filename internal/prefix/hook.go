@@ -11,11 +11,11 @@ import (
 )
 
 // hook is a redis.Hook that puts the prefix before the keys of each command. When the command has
-// ended, the hook restores the keys in it.
+// ended, the hook restores the command's keys.
 type hook struct{ prefix string }
 
 // done marks the context of a command whose keys have the prefix already. A cluster client passes its
-// commands on to a client of one node, and that client may have a hook too.
+// commands to a client of one node, and that client may also have a hook.
 type done struct{}
 
 // DialHook implements redis.Hook.
@@ -64,8 +64,8 @@ func (h hook) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessP
 	}
 }
 
-// rewrite puts the prefix before the keys of a command. The function "restore" removes the prefix
-// from these keys again.
+// rewrite puts the prefix before the keys of a command. The result "restore" is a function that
+// removes the prefix from these keys.
 func (h hook) rewrite(cmd redis.Cmder) (restore func(), err error) {
 	args := cmd.Args()
 	places, err := find(args)
@@ -84,8 +84,8 @@ func (h hook) rewrite(cmd redis.Cmder) (restore func(), err error) {
 	}, nil
 }
 
-// strip removes the prefix from the keys in an answer. Of the commands in the table, only SCAN
-// answers with keys.
+// strip removes the prefix from the keys in an answer. SCAN is the only command in the table whose
+// answer has keys.
 func (h hook) strip(cmd redis.Cmder) {
 	scan, ok := cmd.(*redis.ScanCmd)
 	if !ok || scan.Name() != "scan" {
@@ -98,8 +98,8 @@ func (h hook) strip(cmd redis.Cmder) {
 	scan.SetVal(keys, cursor)
 }
 
-// find returns the places in a command that get the prefix. It returns an error if it does not know the
-// command, or if a key is neither Tuma's nor asynq's.
+// The function "find" returns the places in a command that get the prefix. It returns an error for an
+// unknown command, or if a key belongs neither to Tuma nor to asynq.
 func find(args []any) ([]int, error) {
 	name, _ := args[0].(string)
 	name = strings.ToLower(name)
@@ -126,7 +126,7 @@ func find(args []any) ([]int, error) {
 // places returns the places of the keys in a command. args[0] is the name of the command.
 type places func(args []any) ([]int, error)
 
-// none is for commands without a key.
+// The function "none" is for commands without a key.
 func none([]any) ([]int, error) { return nil, nil }
 
 // The function "at" is for commands whose keys are at fixed places.
@@ -139,7 +139,7 @@ func at(keys ...int) places {
 	}
 }
 
-// rest is for commands whose arguments are all keys.
+// The function "rest" is for commands whose arguments are all keys.
 func rest(args []any) ([]int, error) {
 	out := make([]int, 0, len(args)-1)
 	for i := 1; i < len(args); i++ {
@@ -148,9 +148,9 @@ func rest(args []any) ([]int, error) {
 	return out, nil
 }
 
-// script is for commands that run a script: name, script, number of keys, keys, arguments. The
-// scripts of asynq build keys from arguments such as "asynq:{queue}:t:". The scripts of Tuma build
-// keys only from other keys.
+// The function "script" is for commands that run a script. Their parts are name, script, number of
+// keys, keys and arguments. The scripts of asynq build keys from arguments such as
+// "asynq:{queue}:t:". The scripts of Tuma build keys only from other keys.
 func script(args []any) ([]int, error) {
 	if len(args) < 3 {
 		return nil, errors.New("the command does not name the number of its keys")
@@ -174,7 +174,7 @@ func script(args []any) ([]int, error) {
 	return out, nil
 }
 
-// scan is for SCAN. Without a pattern it would return the keys of all environments.
+// The function "scan" is for SCAN. Without a pattern, SCAN would return the keys of all environments.
 func scan(args []any) ([]int, error) {
 	for i := 2; i+1 < len(args); i += 2 {
 		if word, _ := args[i].(string); strings.EqualFold(word, "match") {
@@ -204,7 +204,8 @@ var commands = table(map[string]places{
 	"scan":                                       scan,
 })
 
-// table splits each key of m into its words, and gives each word the value of that key.
+// The function "table" splits each key of the map m into its words. It maps each word to the value of
+// this key.
 func table(m map[string]places) map[string]places {
 	out := map[string]places{}
 	for names, where := range m {

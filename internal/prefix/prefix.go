@@ -1,10 +1,10 @@
 // Package prefix puts every key of Tuma and of asynq under a prefix, so that several environments
-// share one Redis. Add gives a client a hook that changes the keys of each command before it is sent.
-// The rest of Tuma, and asynq, use the names without the prefix.
+// share one Redis. Add gives a client a hook that changes the keys of each command before the command
+// is sent. All other code of Tuma, and asynq, use the names without the prefix.
 //
-// A hook is the only place that sees all keys: asynq has its own names and Lua scripts, and does not
-// let a program change them. The hook knows the place of the keys of each command that it lets pass,
-// and refuses every other command. So a command of a later release cannot reach another environment.
+// Only a hook gets all keys, because asynq has its own names and Lua scripts, which a program cannot
+// change. For each permitted command, the hook has the places of the keys. It refuses every other
+// command. So a command of a later release cannot reach another environment.
 package prefix
 
 import (
@@ -19,7 +19,7 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// maxLength is the maximum length of a prefix in bytes. Each key in Redis is longer by the prefix.
+// maxLength is the maximum length of a prefix in bytes. Every key in Redis contains the prefix.
 const maxLength = 64
 
 // allowed are the characters of a prefix. Braces are not allowed, because they would change the
@@ -27,10 +27,11 @@ const maxLength = 64
 // and of SCAN.
 const allowed = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_:/"
 
-// roots begin all keys and channels of Tuma and of asynq.
+// Each key and channel of Tuma and of asynq begins with one of the roots.
 var roots = []string{"tuma:", "asynq:"}
 
-// Check returns an error if a text cannot be a prefix. The empty text is a prefix: it changes nothing.
+// Check returns an error if a text cannot be a prefix. The empty text is a valid prefix that changes
+// nothing.
 func Check(prefix string) error {
 	if len(prefix) > maxLength {
 		return fmt.Errorf("has %d characters; the maximum is %d", len(prefix), maxLength)
@@ -54,14 +55,14 @@ func isOwn(name string) bool {
 	return false
 }
 
-// clients has the prefix of each client that Add was called for. The keys are weak pointers, so a
-// client that is no longer used can be freed.
+// clients maps each client for which Add was called to its prefix. The keys are weak pointers, so
+// that an unused client can be freed.
 var clients sync.Map
 
-// adding serializes calls of Add, so that a client gets one hook.
+// The lock "adding" serializes calls of Add, so that a client gets only one hook.
 var adding sync.Mutex
 
-// identity returns the key of a client in the map clients, or nil if the client cannot have a
+// identity returns the key of a client in the map "clients", or nil if the client cannot have a
 // prefix.
 func identity(rdb redis.UniversalClient) any {
 	switch c := rdb.(type) {
@@ -73,17 +74,18 @@ func identity(rdb redis.UniversalClient) any {
 	return nil
 }
 
-// Of returns the prefix of a client, or "" if it has none.
+// Of returns the prefix of a client, or "" if the client has no prefix.
 func Of(rdb redis.UniversalClient) string {
 	prefix, _ := clients.Load(identity(rdb))
 	text, _ := prefix.(string)
 	return text
 }
 
-// Add gives a client a prefix. From then on the client may be used only for Tuma and asynq: its
-// hook changes the keys of all commands, and refuses commands with other keys. Adding the same
-// prefix again, or the empty prefix to a client without one, changes nothing. Add returns an error
-// if the client has another prefix already. It sends nothing to Redis.
+// Add gives a client a prefix. From then on the client may be used only for Tuma and asynq,
+// because its hook changes the keys of all commands, and refuses commands with other keys. A
+// second call with the same prefix changes nothing. An empty prefix for a client without a prefix
+// also changes nothing. Add returns an error if the client already has another prefix. It sends
+// nothing to Redis.
 func Add(rdb redis.UniversalClient, prefix string) error {
 	if err := Check(prefix); err != nil {
 		return fmt.Errorf("prefix of redis keys: %w", err)

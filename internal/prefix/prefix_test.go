@@ -28,7 +28,7 @@ func TestCheck_RefusesWhatKeysAndRightsCannotHave(t *testing.T) {
 	}
 }
 
-// environment returns a client whose keys are under "one:", and a client that sees the keys as Redis has them.
+// environment returns two clients: a client with the prefix "one:", and a client that reads the actual keys in Redis.
 func environment(t *testing.T) (rdb, plain *redis.Client) {
 	t.Helper()
 	s := redistest.Start(t)
@@ -97,7 +97,7 @@ func TestAdd_ChangesTheKeysOfEachKindOfCommand(t *testing.T) {
 	}
 }
 
-// A command that is used again, as an iterator does with its SCAN, gets the prefix once each time.
+// If a command is used several times, as SCAN by an iterator, each use must add the prefix exactly once.
 func TestAdd_RestoresTheCommand(t *testing.T) {
 	t.Parallel()
 	rdb, plain := environment(t)
@@ -226,8 +226,8 @@ func TestSubscriber_ListensUnderThePrefix(t *testing.T) {
 	}
 }
 
-// asynq builds keys in Go and in Lua. This test runs all that Tuma uses of asynq as a user of Redis that has no right
-// to other keys. It fails if a new release of asynq builds a key in a way that the hook does not see.
+// asynq builds keys in Go and in Lua. This test runs all functions of asynq that Tuma uses, as a user of Redis that
+// has no right to other keys. It fails if a new release of asynq builds a key in a way that the hook does not see.
 func TestAdd_AsynqHasNoKeyOutside(t *testing.T) {
 	t.Parallel()
 	s := redistest.Start(t, redistest.WithUser("tuma", "secret", "~one:*", "&one:*", "+@all", "-@dangerous", "+info"))

@@ -4,7 +4,8 @@ package process
 
 import "syscall"
 
-// Freeze stops the process with SIGSTOP: it keeps its files and connections, and does nothing.
+// Freeze stops the process with SIGSTOP. The process then does nothing, but keeps its files
+// and connections.
 func (p *Process) Freeze() error { return p.Signal(syscall.SIGSTOP) }
 
 // Thaw lets a frozen process continue, with SIGCONT.

@@ -7,8 +7,8 @@ import (
 	"syscall"
 )
 
-// OwnGroup puts a command that is not started yet into a new process group. Ctrl-C at a
-// terminal then does not reach the command, so that its parent decides when the command ends.
+// OwnGroup puts a command that is not started yet into a new process group. Then Ctrl-C at a
+// terminal does not reach the command, so that its parent decides when the command ends.
 func OwnGroup(cmd *exec.Cmd) {
 	if cmd.SysProcAttr == nil {
 		cmd.SysProcAttr = &syscall.SysProcAttr{}

@@ -5,8 +5,8 @@ import (
 	"syscall"
 )
 
-// OwnGroup puts a command that is not started yet into a new process group. Ctrl-C at a
-// console then does not reach the command, so that its parent decides when the command ends.
+// OwnGroup puts a command that is not started yet into a new process group. Then Ctrl-C at a
+// console does not reach the command, so that its parent decides when the command ends.
 func OwnGroup(cmd *exec.Cmd) {
 	if cmd.SysProcAttr == nil {
 		cmd.SysProcAttr = &syscall.SysProcAttr{}

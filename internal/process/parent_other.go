@@ -4,5 +4,5 @@ package process
 
 import "os/exec"
 
-// dieWithParent does nothing: only Linux can kill a child when its parent ends.
+// dieWithParent does nothing, because only Linux can kill a child when its parent ends.
 func dieWithParent(*exec.Cmd) {}

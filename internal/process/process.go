@@ -15,7 +15,7 @@ import (
 type Process struct {
 	cmd  *exec.Cmd
 	done chan struct{} // closed when the process has ended and err is set
-	err  error         // the error of cmd.Wait; valid once done is closed
+	err  error         // the error of cmd.Wait; valid once the channel "done" is closed
 }
 
 // Start starts a command, which must not be started yet, and waits for its end in the background.
@@ -43,8 +43,8 @@ func Start(cmd *exec.Cmd) (*Process, error) {
 	return p, nil
 }
 
-// StartLogged starts a command as Start does, and appends the output of the command to a file. It
-// creates the file if necessary.
+// StartLogged is like Start, but also appends the output of the command to a file. It creates the file
+// if necessary.
 func StartLogged(cmd *exec.Cmd, file string) (*Process, error) {
 	out, err := os.OpenFile(file, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
@@ -71,8 +71,8 @@ func (p *Process) Ended() bool {
 	}
 }
 
-// Wait waits until the process has ended. It returns the error that exec.Cmd.Wait has returned: nil
-// if the exit status is 0.
+// Wait waits until the process has ended. It returns the error of exec.Cmd.Wait, which is nil if the
+// exit status is 0.
 func (p *Process) Wait() error {
 	<-p.done
 	return p.err

@@ -56,7 +56,7 @@ func TestKill_WaitsUntilTheProcessHasEnded(t *testing.T) {
 	if p.Ended() || p.State() != nil || p.PID() <= 0 {
 		t.Errorf("a running process: ended %v, state %v, ID %d; want not ended, no state and a positive ID", p.Ended(), p.State(), p.PID())
 	}
-	for range 2 { // killing an ended process again succeeds
+	for range 2 { // killing a process that has already ended succeeds
 		if err := p.Kill(); err != nil {
 			t.Fatal(err)
 		}

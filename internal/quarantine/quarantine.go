@@ -1,5 +1,5 @@
-// Package quarantine sets unreadable records aside, so that the work that needs such a record does
-// not keep other work waiting. The records keep their bytes in Redis, for an operator.
+// Package quarantine moves unreadable records to a quarantine, so that work which needs such a
+// record does not delay other work. The bytes of these records stay in Redis, for an operator.
 package quarantine
 
 import (
@@ -29,9 +29,10 @@ type Quarantine struct {
 	Log       zerolog.Logger
 }
 
-// Unreadable returns err, unless err means that a record cannot be read. In that case it
-// quarantines the work that needs the record, so that other work can proceed. That work is not
-// tried again until the campaign is resumed.
+// Unreadable checks whether err means that a record cannot be read. If it does, Unreadable
+// quarantines the work that needs the record, so that other work can proceed. Workers do not
+// try the quarantined work again until the campaign is resumed. Any other error is returned
+// unchanged.
 func (q *Quarantine) Unreadable(ctx context.Context, id, work string, err error) error {
 	u := ledger.AsUnreadable(err)
 	if u == nil {
@@ -40,14 +41,14 @@ func (q *Quarantine) Unreadable(ctx context.Context, id, work string, err error)
 	return q.Record(ctx, id, work, u, true)
 }
 
-// Record stores an unreadable record among the campaign's quarantined records. It logs the record
-// once, without the record's bytes, because they may hold numbers or a message body. If leave is
-// true, the work that needs the record leaves the open set.
+// Record adds an unreadable record to the campaign's quarantined records. It logs the record
+// once, without its bytes, because the bytes may hold numbers or a message body. If the parameter
+// "leave" is true, the work that needs the record is removed from the open set.
 func (q *Quarantine) Record(ctx context.Context, id, work string, u *ledger.Unreadable, leave bool) error {
 	c, openBatchLimit := &wake.Campaign{}, 0
 	if _, err := campaign.BatchStream(work); err == nil && leave {
 		if c, err = q.Campaigns.Get(ctx, id); err != nil {
-			return err // the campaign's spec or planning snapshot is unreadable too: the sweeper quarantines that record
+			return err // the campaign's spec or planning snapshot is also unreadable, and the sweeper quarantines that record
 		}
 		if stream, err := c.Snapshot.StreamOf(work); err == nil {
 			openBatchLimit = q.Shares.OpenBatchLimit(ctx, stream.Account.Name)
@@ -67,9 +68,9 @@ func (q *Quarantine) Record(ctx context.Context, id, work string, u *ledger.Unre
 	return q.Waker.All(ctx, id, c, wakes)
 }
 
-// Payload stores the payload of a task that cannot be decoded, for the given reason. It stores the
-// payload under the campaign named in the task ID if that campaign exists, otherwise globally. The
-// sweeper queues the work of that task again.
+// Payload stores the payload of a task that cannot be decoded, for the given reason. If the task
+// ID names an existing campaign, the payload is stored with this campaign. Otherwise it is stored
+// globally. The sweeper queues the work of the task again.
 func (q *Quarantine) Payload(ctx context.Context, taskType, taskID string, payload []byte, why error) error {
 	ctx, cancel := context.WithTimeout(ctx, payloadTimeout)
 	defer cancel()

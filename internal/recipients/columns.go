@@ -11,7 +11,7 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// Columns reads columns of a list that a campaign was sent to, so that the caller can write them
+// Columns reads columns of the list of a campaign, so that the caller can write these columns
 // beside the campaign's results. It reads the list once, in bounded memory. It is not safe for
 // concurrent use.
 type Columns struct {
@@ -20,18 +20,18 @@ type Columns struct {
 	stop  func()
 	names []string
 	pick  []int // the columns, from 0
-	row   int   // the position of the recipient that was read last, counted from 1
+	row   int   // row is the position of the recipient that was read last, counted from 1.
 	last  producer.Recipient
 	cells []string
 }
 
-// maxInput is how many bytes a campaign keeps of a number as uploaded.
+// maxInput is how many bytes of an uploaded number a campaign keeps.
 const maxInput = 64
 
 // OpenColumns returns the columns with the given names of the list in src. If names is nil, it
-// returns all columns that have a name. A name matches a column if both have the same sms.FieldKey,
-// as for merge fields. The error is an *Error if the list has a mistake or lacks a column. The
-// caller must call Close.
+// returns all columns that have a name. A name matches a column if both have the same sms.FieldKey.
+// Merge fields follow the same rule. The error is an *Error if the list has a mistake or lacks a
+// column. The caller must call Close.
 func OpenColumns(src io.ReaderAt, size int64, o Options, names []string) (*Columns, error) {
 	o.Fields, o.cells = nil, true
 	l := New(src, size, o)
@@ -73,10 +73,10 @@ func (c *Columns) choose(names []string) error {
 	return nil
 }
 
-// Names returns the names of the columns as the header has them.
+// Names returns the unchanged names of the columns in the header.
 func (c *Columns) Names() []string { return c.names }
 
-// read reads the next recipient.
+// The method "read" reads the next recipient.
 func (c *Columns) read() error {
 	r, err, ok := c.next()
 	if !ok {
@@ -87,9 +87,10 @@ func (c *Columns) read() error {
 	return err
 }
 
-// At returns the cells of a recipient, valid until the next call, and its line. row is the recipient's
-// position in the campaign, counted from 1, and must not be lower than in the call before. input is the
-// number as the campaign has it. At returns an *Error if the list has another number there.
+// At returns the cells of a recipient, and the recipient's line. The cells are valid until the next
+// call. The parameter "row" is the recipient's position in the campaign, counted from 1. It must not be
+// lower than in the previous call. The parameter "input" is the recipient's number in the campaign. At
+// returns an *Error if the list has another number at this position.
 func (c *Columns) At(row int, input string) (cells []string, line int, err error) {
 	for c.row < row {
 		if err := c.read(); err != nil {
@@ -113,8 +114,8 @@ func (c *Columns) At(row int, input string) (cells []string, line int, err error
 // Close ends the reading.
 func (c *Columns) Close() { c.stop() }
 
-// JoinNames returns the column names that are appended to the existing column names in the parameter has. A name
-// that occurs again gets a number: "status 2".
+// JoinNames returns the column names that are appended to the existing column names in the parameter "has". If a
+// name already occurs, JoinNames adds a number to it, as in "status 2".
 func JoinNames(has, names []string) []string {
 	all := slices.Clone(has)
 	for _, name := range names {

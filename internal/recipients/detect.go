@@ -15,17 +15,16 @@ import (
 
 // detected is the format and encoding of a list, as far as the first bytes of the list decide them.
 type detected struct {
-	format   Format // Auto: a table or a plain list; the first line decides which
-	encoding string // Auto: UTF-8 or Windows-1252; the first non-ASCII field decides which
-	bom      int    // bytes of a byte order mark
+	format   Format // if Auto, the first line decides whether the list is a table or a plain list
+	encoding string // if Auto, the first non-ASCII field decides whether the list is in UTF-8 or Windows-1252
+	bom      int    // number of bytes of the byte order mark
 	gzip     bool
 }
 
 // headSize is the number of bytes at the beginning of a file that detection reads.
 const headSize = 4 << 10
 
-// Encodings are the documented values of Options.Encoding. Common aliases, such as
-// "latin1", are accepted too.
+// Encodings are the documented values of Options.Encoding. Common aliases, such as "latin1", are also accepted.
 var Encodings = []string{encodingUTF8, encodingUTF16LE, encodingUTF16BE, encodingWindows, encodingMac}
 
 const (
@@ -36,8 +35,8 @@ const (
 	encodingMac     = "macintosh"
 )
 
-// otherFormats are the first bytes of files that cannot be read as a list, each with the
-// problem that the error names.
+// otherFormats has the first bytes of files that cannot be read as a list. Each entry also has the problem that
+// the error names.
 var otherFormats = []struct{ magic, problem string }{
 	{"\xd0\xcf\x11\xe0", "is an old Excel workbook (.xls), or has a password: save it as .xlsx without a password, or as CSV UTF-8"},
 	{"%PDF", "is a PDF: export the list as CSV or .xlsx"},
@@ -63,15 +62,15 @@ func Detect(head []byte, o Options) error {
 	return err
 }
 
-// Begins checks head, the first bytes of a longer file, more thoroughly than Detect: it reads the rows up to
-// the first recipient. It returns an *Error for a mistake in them, such as a header without a column of numbers. A
-// workbook, a compressed file and text in UTF-16 are checked by Detect only.
+// Begins checks the first bytes of a longer file more thoroughly than Detect. It reads the rows up to the first
+// recipient, and returns an *Error for a mistake in these rows, such as a header without a column of numbers. For
+// a workbook, a compressed file or text in UTF-16, it makes only the checks of Detect.
 func Begins(head []byte, o Options) error {
 	c, err := detect(head, o)
 	if err != nil || c.format == XLSX || c.gzip || bytes.HasPrefix(head, []byte("\xff\xfe")) || bytes.HasPrefix(head, []byte("\xfe\xff")) {
 		return err
 	}
-	head = head[:bytes.LastIndexByte(head, '\n')+1] // the last line may be cut
+	head = head[:bytes.LastIndexByte(head, '\n')+1] // the last line may be incomplete
 	if len(head) == 0 {
 		return nil
 	}
@@ -148,10 +147,10 @@ func encodingNamed(name string) (string, bool) {
 	return "", false
 }
 
-// findEncoding sets the encoding. It takes the encoding of a byte order mark. Without one it takes
-// the requested encoding, and without that it looks for UTF-16: most pairs of bytes in UTF-16
-// contain a zero byte. findEncoding returns a problem if the byte order mark contradicts the
-// requested encoding, or if head is binary.
+// findEncoding sets the encoding. If the text has a byte order mark, the mark names the encoding.
+// Otherwise the requested encoding applies. If no encoding is requested, findEncoding looks for
+// UTF-16, in which most pairs of bytes contain a zero byte. findEncoding returns a problem if the
+// byte order mark contradicts the requested encoding, or if the first bytes are binary.
 func (c *detected) findEncoding(head []byte, requested string) (problem string) {
 	mark := ""
 	switch {
@@ -213,18 +212,18 @@ func firstLine(b []byte) []byte {
 
 // charset converts fields to UTF-8. If the encoding is not known, the first field that is
 // not ASCII decides the encoding of the whole file. It is UTF-8 if the field's bytes are
-// valid UTF-8, else Windows-1252.
+// valid UTF-8, and Windows-1252 otherwise.
 type charset struct {
 	encoding string
-	// decidedAt is the line that decided the encoding. 0 means that no line has decided it,
-	// or that the encoding came from the options or a byte order mark.
+	// decidedAt is the line that decided the encoding. 0 means that no line has decided the encoding, or that the
+	// options or a byte order mark name the encoding.
 	decidedAt int
 	guess     Guess
 	buf       []byte
 }
 
-// Guess is the encoding of a list that does not name its encoding, guessed from its bytes. If the
-// guess is wrong, letters with accents are wrong in every message.
+// Guess is the encoding that was guessed from the bytes of a list, because the list does not name its encoding.
+// If the guess is wrong, letters with accents are wrong in every message.
 type Guess struct {
 	Encoding string // one of Encodings, or "" if nothing was guessed
 	Line     int    // the first line with a letter that the encoding decides, counted from 1
@@ -240,8 +239,8 @@ func isASCII(b []byte) bool {
 	return true
 }
 
-// decode returns a field in UTF-8, valid until the next call. problem is the empty string, or tells
-// that the field does not fit the encoding of the file.
+// decode returns a field in UTF-8, which is valid until the next call. If the field does not fit the encoding of
+// the file, the result "problem" describes this. Otherwise it is empty.
 func (l *charset) decode(b []byte, line int) (out []byte, problem string) {
 	if isASCII(b) {
 		return b, ""
@@ -271,8 +270,7 @@ func (l *charset) decode(b []byte, line int) (out []byte, problem string) {
 	return out, ""
 }
 
-// sinceLine returns a note for error messages, which names the line that decided the
-// encoding.
+// sinceLine returns a note for error messages. The note names the line that decided the encoding.
 func (l *charset) sinceLine() string {
 	if l.decidedAt == 0 {
 		return ""
@@ -280,8 +278,8 @@ func (l *charset) sinceLine() string {
 	return fmt.Sprintf(" (since line %d)", l.decidedAt)
 }
 
-// decodeNumber converts to UTF-8 a field that is in no message text, such as a phone number. Such a field neither
-// decides the encoding nor causes an error. Digits are the same in every encoding.
+// decodeNumber converts a field to UTF-8 that is not part of a message text, such as a phone number. Such a field
+// neither decides the encoding nor causes an error. Digits are the same in every encoding.
 func (l *charset) decodeNumber(b []byte) []byte {
 	named := l.decidedAt == 0 && (l.encoding == encodingWindows || l.encoding == encodingMac)
 	if isASCII(b) || !named && utf8.Valid(b) {
@@ -291,9 +289,9 @@ func (l *charset) decodeNumber(b []byte) []byte {
 	return out
 }
 
-// fromBytes converts a text with one byte for each character to UTF-8: from encodingMac if that is the
-// encoding of the file, else from Windows-1252. known is false if b has a byte that the encoding does
-// not define.
+// fromBytes converts a text with one byte for each character to UTF-8. The encoding of the text is
+// encodingMac if the file has this encoding, and Windows-1252 otherwise. The result "known" is false
+// if b has a byte that the encoding does not define.
 func (l *charset) fromBytes(b []byte) (out []byte, known bool) {
 	from := charmap.Windows1252
 	if l.encoding == encodingMac {

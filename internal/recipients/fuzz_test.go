@@ -12,8 +12,8 @@ import (
 	"github.com/xuri/excelize/v2"
 )
 
-// readListOrError reads a whole list and returns the number of its rows. It fails the test if
-// the list ends with an error that is not an *Error, or has no rows and no error.
+// readListOrError reads a whole list and returns the number of its rows. It fails the test if the
+// list ends with an error that is not an *Error, or if the list has neither rows nor an error.
 func readListOrError(t *testing.T, l *List) (rows int) {
 	t.Helper()
 	var last error
@@ -64,8 +64,8 @@ func FuzzWorkbookWrittenByExcelize(f *testing.F) {
 	f.Add("0712345678", "Wanjirũ <&> \"x\"", int64(254712345678))
 	f.Add("", " ", int64(-1))
 	f.Fuzz(func(t *testing.T, number, name string, other int64) {
-		// The test skips text that a workbook stores in another form. Excel escapes characters that
-		// XML forbids as _xHHHH_, and XML changes line ends.
+		// The test skips text that a workbook stores in another form. If XML forbids a character,
+		// Excel writes it as _xHHHH_, and XML changes line ends.
 		bad := func(r rune) bool { return r < ' ' || r == utf8.RuneError || r == 0xfffe || r == 0xffff }
 		if !utf8.ValidString(number+"|"+name) || strings.ContainsFunc(number+name, bad) || strings.Contains(number+name, "_x") ||
 			len(name) > MaxField || len(number) > MaxField || other >= 1e15 || other <= -1e15 {

@@ -19,7 +19,7 @@ type header struct {
 	number  int // the number column
 	// fields are the columns of Options.Fields, in the same order.
 	fields []int
-	// refs has the column of Options.RefColumn; empty: there is none.
+	// refs has the column of Options.RefColumn. It is empty if that option is not set.
 	refs []int
 }
 
@@ -32,9 +32,9 @@ func (h *header) wants(column int) bool {
 const separators = ",;\t|"
 
 // findHeader finds the columns in the first line of a text, and the separator between them. It
-// tries the separators with which a cell names the number column, and takes the one that gives the
-// most columns. separator is the one that the file itself names, or 0. If the line is a number, the
-// list has no header and h is nil.
+// tries the separators with which a cell names the number column, and chooses the separator that
+// results in the most columns. The parameter "separator" is the separator that the file itself
+// names, or 0. If the line is a number, the list has no header, and the result h is nil.
 func (p *listReader) findHeader(first string, separator byte) (comma byte, h *header, err error) {
 	line := p.in.n + 1
 	candidates := []byte(separators)
@@ -69,8 +69,8 @@ func (p *listReader) findHeader(first string, separator byte) (comma byte, h *he
 	return 0, nil, p.lineError(line, "%v", p.noNumberColumn(widest))
 }
 
-// headerCells splits the header at the separator comma. It does not consume the header: the next
-// record that is read is still the header.
+// headerCells splits the header at the separator in the parameter "comma". It does not consume the header,
+// so the next read returns the header as a record.
 func (p *listReader) headerCells(comma byte) (cells []string) {
 	c := &records{lines: newLines(bytes.NewReader(p.in.peek())), comma: comma}
 	record, err := c.next()
@@ -138,8 +138,8 @@ func (l *List) namesNumber(cell string) bool {
 	return sameColumn(cell, l.o.Column)
 }
 
-// sameColumn reports whether --column treats the column names a and b as equal. They may differ in case, in
-// spaces around them, and in the form of accents.
+// sameColumn reports whether --column treats the column names a and b as equal. The names may differ in
+// case, in leading and trailing spaces, and in the form of accents.
 func sameColumn(a, b string) bool {
 	clean := func(s string) string { return norm.NFC.String(strings.TrimSpace(s)) }
 	return strings.EqualFold(clean(a), clean(b))

@@ -71,7 +71,7 @@ func repeated(head, line, tail string, n int) func(io.Writer) {
 
 const sheetHead = `<worksheet><sheetData><row><c t="str"><v>phone</v></c></row>`
 
-// hostile holds files that an attacker could make to exhaust memory or time, each with a part of
+// hostile holds files that an attacker could make to exhaust memory or time. Each entry also has a part of
 // the expected error.
 var hostile = map[string]struct {
 	make func(t testing.TB) (io.ReaderAt, int64)
@@ -118,8 +118,8 @@ func inSheet(write func(io.Writer)) func(testing.TB) (io.ReaderAt, int64) {
 	}
 }
 
-// bomb returns a function that makes a workbook whose given part is compressed as much as possible:
-// a small file that unpacks to a large one.
+// bomb returns a function that makes a workbook whose given part is compressed as much as possible, so that
+// a small file unpacks to a large file.
 func bomb(part string, write func(io.Writer)) func(testing.TB) (io.ReaderAt, int64) {
 	return func(t testing.TB) (io.ReaderAt, int64) {
 		parts := map[string]func(io.Writer){"xl/sheet.xml": repeated(sheetHead, "", "", 0)}
@@ -206,8 +206,8 @@ func halfAGzip(t testing.TB) (io.ReaderAt, int64) {
 // mostMemory is the maximum memory that the reading process may use, in bytes.
 const mostMemory = 48 << 20
 
-// The test makes each hostile file, and a separate process reads the file. So the measured memory
-// is only the memory that reading uses.
+// The test makes each hostile file, and a separate process reads the file. So the test measures only the
+// memory that the reading uses.
 func TestRead_HostileFilesGiveAnErrorAndUseLittleMemory(t *testing.T) {
 	t.Parallel()
 	self, err := os.Executable()

@@ -17,8 +17,8 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// jsonRecipients reads one JSON object per line. The first object also serves as the header: it
-// must have every wanted member, and null is a valid value. Later objects may omit members.
+// jsonRecipients reads one JSON object per line. The first object also serves as the header, so
+// it must have every wanted member. null is a valid value. Later objects may omit members.
 func (p *listReader) jsonRecipients(take func(producer.Recipient) bool) (rows int, err error) {
 	var h *header
 	var names []string // names of the first object's members, sorted
@@ -70,10 +70,11 @@ func (p *listReader) jsonRecipients(take func(producer.Recipient) bool) (rows in
 
 // object is one line of a list in JSON lines. Its maps are reused for every line.
 type object struct {
-	// members holds the members of the object by the key of their names: sms.FieldKey of the name
-	// or, if that is empty, the name itself. The order of the members in a line has no effect.
+	// members holds the members of the object by key. The key of a member is the sms.FieldKey of
+	// its name or, if that is empty, the name itself. The order of the members in a line has no
+	// effect.
 	members map[string]member
-	// keys caches the key of each name, because computing a key takes longer than reading the
+	// keys caches the key of each name, because it takes longer to compute a key than to read the
 	// member.
 	keys map[string]string
 }
@@ -86,7 +87,7 @@ type member struct {
 // maxKeys is the maximum number of names in object.keys.
 const maxKeys = 1000
 
-// key returns the key in o.members of a member with the given name.
+// The method "key" returns the key in o.members of a member with the given name.
 func (o *object) key(name string) string {
 	if key, ok := o.keys[name]; ok {
 		return key
@@ -99,7 +100,7 @@ func (o *object) key(name string) string {
 }
 
 // parseObject parses one line into o. It rejects a line in which two members have the same name,
-// because it cannot decide between them.
+// because it cannot decide which member to use.
 func (p *listReader) parseObject(line []byte, o *object) error {
 	if !utf8.Valid(line) {
 		return p.lineError(p.line, "the line is not valid UTF-8: save the JSON as UTF-8")
@@ -150,8 +151,8 @@ func (p *listReader) parseObject(line []byte, o *object) error {
 	return nil
 }
 
-// badEscape returns a problem for an escape that stands for no character of a text: \u0000, or half
-// of a surrogate pair, which package json replaces by U+FFFD.
+// badEscape returns a problem for an escape that does not stand for a character of a text. Such
+// escapes are \u0000, and half of a surrogate pair, which package json would replace by U+FFFD.
 func badEscape(line []byte) (problem string) {
 	const half = "the line has %s, which is half of a character: write both halves, or the character itself in UTF-8"
 	for i := 0; i+1 < len(line); i++ {
@@ -187,9 +188,9 @@ func escapeAt(b []byte) (code rune, ok bool) {
 	return rune(n), err == nil
 }
 
-// recipientFromObject returns the number and fields of one object. names are the members of the
-// first object. A later object may spell the name of a member differently, if both names have the
-// same sms.FieldKey. The error has all mistakes of the object.
+// recipientFromObject returns the number and fields of one object. The parameter "names" has the
+// member names of the first object. A later object may spell the name of a member differently, if
+// both names have the same sms.FieldKey. The error lists all mistakes of the object.
 func (p *listReader) recipientFromObject(o *object, names []string, h *header) (producer.Recipient, error) {
 	var wrong rowMistakes
 	number, ok := scalar(o.members[o.key(names[h.number])].value, true)
@@ -225,7 +226,7 @@ func (p *listReader) recipientFromObject(o *object, names []string, h *header) (
 			value := o.members[o.key(name)].value
 			text, ok := scalar(value, i == h.number)
 			if !ok {
-				text = string(value) // an object or array stays JSON
+				text = string(value) // the text of an object or array is its JSON
 			}
 			p.cells = append(p.cells, text)
 		}
@@ -238,8 +239,9 @@ func (p *listReader) notScalar(name string) error {
 	return p.lineError(p.line, "%.30q must be a string or a number", name)
 }
 
-// scalar converts a JSON value to text. null becomes "". ok is false for an object or array.
-// isNumber is true if the value is the phone number of a recipient.
+// scalar converts a JSON value to text. The text of null is "". The result "ok" is false for an
+// object or array. The parameter "isNumber" is true if the value is the phone number of a
+// recipient.
 func scalar(v json.RawMessage, isNumber bool) (text string, ok bool) {
 	if len(v) == 0 {
 		return "", true
@@ -259,9 +261,10 @@ func scalar(v json.RawMessage, isNumber bool) (text string, ok bool) {
 	return written(string(v), isNumber), true
 }
 
-// written converts a JSON number to decimal notation, without rounding: 254712345678.0 and
-// 2.54712345678e11 become 254712345678. A phone number with too few digits for its exponent, such
-// as 2.54712E+11, is returned unchanged, because its last digits are lost.
+// The function "written" converts a JSON number to decimal notation, without rounding. For
+// example, it converts 254712345678.0 and 2.54712345678e11 to 254712345678. If a phone number has
+// too few digits for its exponent, such as 2.54712E+11, it returns the number unchanged, because
+// the last digits are lost.
 func written(s string, isNumber bool) string {
 	mantissa, exponent, _ := strings.Cut(strings.ToLower(s), "e")
 	whole, fraction, _ := strings.Cut(mantissa, ".")
@@ -287,7 +290,7 @@ func written(s string, isNumber bool) string {
 	}
 	whole, fraction = strings.TrimLeft(digits[:point-1], "0")+digits[point-1:point], digits[point:]
 	if exponent == "" && strings.Trim(fraction, "0") != "" {
-		return s // unchanged, to keep the trailing zero of 0.50
+		return s // returned unchanged, to keep a trailing zero as in 0.50
 	}
 	if fraction = strings.TrimRight(fraction, "0"); fraction != "" {
 		fraction = "." + fraction

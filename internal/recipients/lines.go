@@ -27,8 +27,8 @@ const endOfFile = 0x1a
 
 func newLines(src io.Reader) *lines { return &lines{in: bufio.NewReaderSize(src, MaxLine)} }
 
-// next returns the next line without its line end, valid until the next call. It returns
-// io.EOF after the last line, and errBinary for a line with a zero byte.
+// The method "next" returns the next line without its line end. The line is valid until the next
+// call. The method returns io.EOF after the last line, and errBinary for a line with a zero byte.
 func (l *lines) next() ([]byte, error) {
 	if l.again {
 		l.again = false
@@ -62,8 +62,8 @@ func (l *lines) next() ([]byte, error) {
 }
 
 // firstNonBlank returns the first line that is not blank. A line of only spaces and separators is
-// blank, because spreadsheets write an empty row in this way. The next call of next returns the
-// same line again.
+// blank, because spreadsheets write an empty row in this way. The following call of the method
+// "next" returns the same line again.
 func (l *lines) firstNonBlank() ([]byte, error) {
 	for {
 		line, err := l.next()
@@ -77,17 +77,18 @@ func (l *lines) firstNonBlank() ([]byte, error) {
 	}
 }
 
-// unread makes next return the given line again. It must be the last line that next returned.
+// After unread, the method "next" returns the given line again. The line must be the last result
+// of that method.
 func (l *lines) unread(line []byte) {
 	l.kept = append(l.kept[:0], line...)
 	l.n--
 	l.again = true
 }
 
-// peek returns the text that comes next, without consuming it: at most slightly more than MaxLine
-// bytes.
+// peek returns the text that follows, without consuming it. It returns at most slightly more than
+// MaxLine bytes.
 func (l *lines) peek() []byte {
-	ahead, _ := l.in.Peek(MaxLine) // ignored: the next read returns the error again
+	ahead, _ := l.in.Peek(MaxLine) // the error is ignored, because the next read returns it again
 	if !l.again {
 		return ahead
 	}

@@ -16,7 +16,7 @@ import (
 // Format is the file format of a list.
 type Format string
 
-// The formats. Auto detects the format from the content and the file name.
+// These are the formats. With Auto, the format is detected from the content and the file name.
 const (
 	Auto  Format = ""
 	CSV   Format = "csv"
@@ -25,24 +25,25 @@ const (
 	JSONL Format = "jsonl"
 )
 
-// Options configure how a list is read. With the zero value everything is detected.
+// Options configure how a list is read. With the zero value, all properties of the list are
+// detected.
 type Options struct {
-	// Name is the file name, for errors. Its extension decides the format if the content
-	// does not.
+	// Name is the file name, for errors. If the content does not decide the format, the extension
+	// of the name decides it.
 	Name string
 	// Format is one of the formats. Default: Auto.
 	Format Format
 	// Encoding is one of Encodings. Default: detected.
 	Encoding string
-	// Sheet is the name of a workbook's sheet. Default: the first one that is not hidden.
+	// Sheet is the name of a workbook's sheet. Default: the first sheet that is not hidden.
 	Sheet string
 	// Column is the name of the number column. Default: one of NumberColumns.
 	Column string
 	// Fields are the columns to read besides the number column. Each is the sms.FieldKey of
 	// the column's name.
 	Fields []string
-	// RefColumn is the name of the column with the caller's own references (producer.Recipient.Ref).
-	// Default: there is none.
+	// RefColumn is the name of the column with the caller's own references
+	// (producer.Recipient.Ref). Default: no references.
 	RefColumn string
 
 	cells bool // read all cells of every row into List.cells
@@ -50,8 +51,8 @@ type Options struct {
 
 // These are the limits of a list. A list that exceeds one of them is an error.
 const (
-	// MaxLine is the maximum size of a line, and of a CSV record of several lines, in bytes.
-	// It bounds the memory that a binary file or a quote that is not closed can take.
+	// MaxLine is the maximum size of a line, and of a CSV record of several lines, in bytes. It
+	// limits the memory that a binary file or an unclosed quote can take.
 	MaxLine = 64 << 10
 	// MaxBytes is the maximum size of a text file in bytes. It also applies to the unpacked text of
 	// a .gz file. MaxRows is the maximum number of recipients.
@@ -66,10 +67,10 @@ const (
 
 // Error is a mistake in a list, or in the options, that the user can correct.
 type Error struct {
-	// Where is the file name, followed by the line, or by the sheet and row, if the mistake
-	// has such a place.
+	// Where is the file name. If the mistake has a place in the file, the line, or the sheet and
+	// the row, follow the name.
 	Where string
-	// Problem describes what is wrong and what to do.
+	// Problem describes the mistake and its correction.
 	Problem string
 	// more are further mistakes of the same list.
 	more []*Error
@@ -94,12 +95,11 @@ type List struct {
 	// line is the line of the last record, or the record's row in a sheet, counted from 1.
 	line  int
 	sheet string
-	// hidden is the number of yielded rows that are hidden in the sheet, by a filter or by
-	// hand.
+	// hidden is the number of yielded rows that a filter or the user has hidden in the sheet.
 	hidden int
 	// hiddenColumns are the names of columns that were read and that the sheet does not show.
 	hiddenColumns []string
-	sheets        []string // names of the workbook's sheets that are not hidden
+	sheets        []string // the names of the workbook's sheets that are not hidden
 	columns       []string // cells of the header
 	guess         Guess
 	// fields holds the values of the last record, by Options.Fields.
@@ -118,14 +118,13 @@ func New(src io.ReaderAt, size int64, o Options) *List {
 	return l
 }
 
-// All yields every recipient from the beginning, in constant memory. Each recipient has the
-// same Fields map, so the caller must copy what it keeps. All skips blank lines; a row with
-// an empty number is yielded as a recipient with an empty Number. An error ends the
-// sequence. The error is an *Error if the list has a mistake, else a read error.
+// All yields every recipient from the beginning, in constant memory. All recipients share one map
+// Fields, so the caller must copy the values that it keeps. All skips blank lines. A row with an
+// empty number is yielded as a recipient with an empty Number. An error ends the sequence. The
+// error is an *Error if the list has a mistake, and otherwise a read error.
 //
-// All skips a row with a mistake and continues. The error at the end of the sequence lists all such
-// mistakes: at most maxMistakes different ones, each with the number of its rows and the first
-// places.
+// All skips a row with a mistake and continues. The error at the end of the sequence lists up to
+// maxMistakes different mistakes, each with the number of its rows and the first places.
 func (l *List) All() iter.Seq2[producer.Recipient, error] {
 	return func(yield func(producer.Recipient, error) bool) {
 		l.line, l.sheet, l.hidden, l.guess = 0, "", 0, Guess{}
@@ -171,12 +170,12 @@ func (l *List) WhereFile() string {
 // counted from 1.
 func (l *List) Line() int { return l.line }
 
-// Hidden returns the number of rows yielded so far that are hidden in their sheet. The user
-// may not know of them, because the spreadsheet does not show filtered rows.
+// Hidden returns the number of rows yielded so far that are hidden in their sheet. The user may
+// not be aware of these rows, because the spreadsheet does not show filtered rows.
 func (l *List) Hidden() int { return l.hidden }
 
-// HiddenColumns returns the names of the columns that were read although the sheet does not show
-// them. It is complete once All has yielded a recipient.
+// HiddenColumns returns the names of columns that were read although the sheet does not show these
+// columns. The result is complete once All has yielded a recipient.
 func (l *List) HiddenColumns() []string { return l.hiddenColumns }
 
 // Sheets returns the name of the workbook's sheet that was read, and the names of all sheets that
@@ -187,8 +186,8 @@ func (l *List) Sheets() (read string, visible []string) { return l.sheet, l.shee
 // All has yielded a recipient. It returns nil for a list without a header.
 func (l *List) Columns() []string { return l.columns }
 
-// Guess returns the guessed encoding. Call it after a loop over All has ended. A file
-// needs no guess if it is valid UTF-8, if it begins with a byte order mark, or if Options name its
+// Guess returns the guessed encoding. Call it after a loop over All has ended. No encoding is
+// guessed if the file is valid UTF-8, if it begins with a byte order mark, or if Options name its
 // encoding.
 func (l *List) Guess() Guess { return l.guess }
 

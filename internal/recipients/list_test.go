@@ -141,8 +141,8 @@ func TestList_MistakesNameTheirLine(t *testing.T) {
 	}
 }
 
-// endless is a file that begins with head and then repeats line without end. It counts the
-// bytes that are read.
+// endless is a file that begins with the text "head", and then repeats the text "line" without end.
+// It counts the bytes that are read.
 type endless struct {
 	head, line string
 	read       int64
@@ -262,15 +262,17 @@ func BenchmarkCSV(b *testing.B) {
 	}
 }
 
-// moreReturns matches the carriage returns before a line end. The type records ignores all of them
-// and encoding/csv ignores only one, so the test removes them from the text for encoding/csv.
+// moreReturns matches the carriage returns before a line end. The type "records" ignores all of
+// these, but encoding/csv ignores only one, so the test removes them from the text for
+// encoding/csv.
 var moreReturns = regexp.MustCompile(`\r+(\n|$)`)
 
-// onlyOursReads matches a quoted field that encoding/csv rejects and the type records reads.
+// onlyOursReads matches a quoted field that encoding/csv rejects, but that the type "records" can
+// read.
 var onlyOursReads = regexp.MustCompile(`[ =]"|" `)
 
-// compareWithEncodingCSV reads a text with the type records and with encoding/csv, and compares the
-// results.
+// compareWithEncodingCSV reads a text with the type "records" and with encoding/csv, and compares
+// the results.
 func compareWithEncodingCSV(t *testing.T, text string, comma byte) {
 	t.Helper()
 	theirs := csv.NewReader(strings.NewReader(moreReturns.ReplaceAllString(text, "$1")))
@@ -304,7 +306,7 @@ func FuzzCSVEqualsEncodingCSV(f *testing.F) {
 	f.Add("a;\"b;\";c", byte(';'))
 	f.Fuzz(func(t *testing.T, text string, comma byte) {
 		if comma != ',' && comma != ';' && comma != '\t' || len(text) >= MaxLine || strings.Contains(text, "\x00") {
-			return // the type records rejects zero bytes, encoding/csv does not
+			return // the type "records" rejects zero bytes, but encoding/csv accepts them
 		}
 		compareWithEncodingCSV(t, text, comma)
 	})

@@ -29,8 +29,8 @@ const (
 	maxPlaces = 3
 )
 
-// add adds the mistakes of the row on the given line. err is an *Error, which may stand for several
-// mistakes. For any other error, add returns err, to end the reading.
+// The method "add" adds the mistakes of the row on the given line. The parameter "err" is usually an *Error, which
+// may stand for several mistakes. The method returns any other error, to end the reading.
 func (m *mistakes) add(err error, l *List, line int) error {
 	wrong, ok := errors.AsType[*Error](err)
 	if !ok {
@@ -47,8 +47,8 @@ func (m *mistakes) add(err error, l *List, line int) error {
 	return nil
 }
 
-// count adds one row to the mistake with the given problem. It returns false if the list "found" has no room for
-// a further problem.
+// The method "count" adds one row to the mistake with the given problem. It returns false if the problem is new and
+// the list "found" is full.
 func (m *mistakes) count(problem string, line int) bool {
 	for _, x := range m.found {
 		if x.problem == problem {
@@ -68,7 +68,7 @@ func (m *mistakes) count(problem string, line int) bool {
 // rowMistakes collects the mistakes of one row.
 type rowMistakes []*Error
 
-// add adds a mistake. If err is not an *Error, add returns err, and the reading ends.
+// The method "add" adds a mistake. If err is not an *Error, the method returns err, and the reading ends.
 func (m *rowMistakes) add(err error) error {
 	wrong, ok := errors.AsType[*Error](err)
 	if !ok {
@@ -78,7 +78,7 @@ func (m *rowMistakes) add(err error) error {
 	return nil
 }
 
-// err returns one *Error for all mistakes of the row, or nil if there are none.
+// The method "err" returns one *Error for all mistakes of the row, or nil if the row has no mistakes.
 func (m rowMistakes) err() error {
 	if len(m) == 0 {
 		return nil
@@ -86,8 +86,8 @@ func (m rowMistakes) err() error {
 	return m[0].join(m[1:])
 }
 
-// The method with returns one *Error for all mistakes in m and for err. The parameter "err" is the error that ended
-// the reading, or nil. If m has no mistakes, the result is err.
+// The method "with" returns one *Error for all mistakes in m and for err. The parameter "err" is the error that
+// ended the reading, or nil. If m has no mistakes, the result is err.
 func (m *mistakes) with(err error) error {
 	if len(m.found) == 0 {
 		return err

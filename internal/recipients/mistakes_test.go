@@ -9,8 +9,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// All mistakes of the rows are reported together, with the lines as an editor or a spreadsheet shows
-// them. The valid rows are read.
+// All mistakes of the rows are reported together. Their line numbers are the numbers that an editor
+// or a spreadsheet shows. The valid rows are read.
 func TestList_AllMistakesAtOnce(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("x", MaxField+1)
@@ -90,7 +90,7 @@ func TestList_AllMistakesOfARow(t *testing.T) {
 }
 
 // The list has more different mistakes than an error names. The error must end with a line that
-// counts the others.
+// counts the further mistakes.
 func TestList_MistakesAreBounded(t *testing.T) {
 	t.Parallel()
 	text := "phone,note\n"

@@ -10,8 +10,8 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// numberColumns are the names of the number column that contain none of the phoneWords. Each is in
-// the form that sms.FieldKey returns.
+// numberColumns are the names of the number column that contain none of the phoneWords. Each name
+// has the form that sms.FieldKey returns.
 var numberColumns = []string{"number", "to", "recipient", "recipientnumber"}
 
 // NumberColumns lists the usual names of the number column, for error messages.
@@ -27,7 +27,7 @@ var phoneWords = []string{
 var numberWords = []string{"number", "numbers", "no", "nos", "num", "nr", "nbr", "nambari", "namba", "numero", "ya", "de"}
 
 // isNumberColumn reports whether a header cell names a column of phone numbers. It ignores the
-// numberWords and digits in the cell; the last word that remains must be one of the phoneWords.
+// numberWords and the digits in the cell. The last remaining word must be one of the phoneWords.
 // Examples are "Customer Phone", "Mobile No.", "phone_number", "PhoneNo", "Simu 2" and "Nambari ya
 // simu". "Phone model" and "Account number" are other columns.
 func isNumberColumn(cell string) bool {
@@ -57,7 +57,8 @@ func isNumberColumn(cell string) bool {
 }
 
 // wordsOf splits a header cell into its words, in lower case and without accents. A word ends at a
-// character that is not a letter, and before a capital after a small letter.
+// character that is not a letter. It also ends before a capital letter that follows a small
+// letter.
 func wordsOf(cell string) (words []string) {
 	var word strings.Builder
 	end := func() {

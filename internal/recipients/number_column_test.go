@@ -31,7 +31,7 @@ func TestNumberColumn(t *testing.T) {
 	}
 }
 
-// A list with two columns of numbers is an error, because one of them may have the numbers of other
+// A list with two columns of numbers is an error, because one column may have the numbers of other
 // people.
 func TestNumberColumn_TwoCandidates(t *testing.T) {
 	t.Parallel()
@@ -62,8 +62,8 @@ func TestNumberColumn_TwoCandidates(t *testing.T) {
 	}
 }
 
-// Two programs may write the same letter in two ways: as one character, or as a letter and an
-// accent. Names of columns must match in both ways.
+// A program may write a letter with an accent in two ways: as one character, or as a letter
+// followed by an accent. The names of columns must match in both cases.
 func TestColumns_AccentsMatch(t *testing.T) {
 	t.Parallel()
 	const composed, decomposed = "Pr\u00e9nom", "Pre\u0301nom"

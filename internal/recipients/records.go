@@ -7,17 +7,17 @@ import (
 )
 
 // records reads CSV records with the same results as encoding/csv; a fuzz test compares them. It
-// also accepts spaces around a quoted field, and an = before the quote (="0712345678", as
-// spreadsheets write digits that must stay text). For records without quotes, which are the most
-// common, it is much faster than encoding/csv.
+// also accepts spaces around a quoted field, and an = before the quote. Spreadsheets write
+// ="0712345678" if digits must stay text. Most records have no quotes, and for these it is much
+// faster than encoding/csv.
 type records struct {
 	lines *lines
 	comma byte
 	// line is the first line of the last record.
 	line   int
 	fields [][]byte
-	// unquoted holds the concatenated fields of a record with quotes, without the quotes.
-	// ends holds the end of each field in unquoted.
+	// unquoted holds the concatenated fields of a record with quotes, without the quotes. The slice "ends"
+	// holds the end of each field in unquoted.
 	unquoted []byte
 	ends     []int
 }
@@ -29,7 +29,7 @@ var (
 	errAfterQuote    = errors.New(`there is text after the quote (") that closes a field`)
 )
 
-// next returns the fields of the next record, valid until the next call. It skips empty
+// The method "next" returns the fields of the next record, which are valid until the next call. It skips empty
 // lines, and returns io.EOF after the last record.
 func (r *records) next() ([][]byte, error) {
 	for {
@@ -89,16 +89,17 @@ func (r *records) readQuotedRecord(line []byte) ([][]byte, error) {
 	return r.fields, nil
 }
 
-// afterQuote returns the rest of a line after the quote with which a field begins. ok is false if
-// the field does not begin with a quote. Spaces may precede the quote, and so may the = with which
-// a spreadsheet writes digits as text: ="0712345678".
+// afterQuote returns the rest of a line after the opening quote of a field. The result "ok" is
+// false if the field does not begin with a quote. Spaces may precede the quote. An = may also
+// precede it, because a spreadsheet writes digits as text in the form ="0712345678".
 func (r *records) afterQuote(line []byte) (rest []byte, ok bool) {
 	line = bytes.TrimPrefix(bytes.TrimLeft(line, " "), []byte("="))
 	return bytes.CutPrefix(line, []byte{'"'})
 }
 
-// readQuotedField appends a quoted field to unquoted. line begins after the opening quote. rest is the rest of
-// the field's last line, and the result "more" reports whether the record has another field.
+// readQuotedField appends a quoted field to r.unquoted. The parameter "line" begins after the opening quote.
+// The result "rest" is the rest of the field's last line. The result "more" reports whether the record has
+// another field.
 func (r *records) readQuotedField(line []byte) (rest []byte, more bool, err error) {
 	for {
 		i := bytes.IndexByte(line, '"')

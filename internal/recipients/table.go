@@ -22,7 +22,7 @@ type listReader struct {
 	*List
 	in      *lines
 	letters charset
-	rows    int // number of recipients passed to take so far
+	rows    int // number of recipients that were passed to the function "take" so far
 	// mistakes collects the mistakes of the rows that were read so far.
 	mistakes mistakes
 	// encodingHint is the end of an error about a field that does not fit the encoding. It is empty if
@@ -117,8 +117,8 @@ func (p *listReader) openGzip(packed io.Reader) (c detected, text io.Reader, err
 	return c, in, err
 }
 
-// limitedReader returns errTooLarge after left bytes. It keeps a small .gz file from unpacking to
-// an unlimited text.
+// limitedReader returns errTooLarge after as many bytes as the field "left" allows. It prevents a small .gz
+// file from unpacking to an unlimited text.
 type limitedReader struct {
 	src  io.Reader
 	left int64
@@ -171,8 +171,8 @@ func (p *listReader) tableOrPlain(format Format, take func(producer.Recipient) b
 }
 
 // separatorLine returns the separator of a line such as sep=; that Excel writes before the header.
-// named is false for any other line. Programs that save such a file again may put the line in
-// quotes, or append separators to it: "sep=,", sep=,,,.
+// The result "named" is false for any other line. Programs that save such a file again may put the
+// line in quotes, or append separators to it, as in "sep=," and sep=,,,.
 func separatorLine(line []byte) (separator byte, named bool) {
 	text := bytes.Trim(line, " \"")
 	if len(text) < len("sep=,") || !bytes.EqualFold(text[:len("sep=")], []byte("sep=")) {
@@ -194,8 +194,8 @@ func (p *listReader) noFieldColumns(line int) error {
 	return p.lineError(line, "a plain list of numbers has no column %q for the text: add a header and the column", p.o.Fields[0])
 }
 
-// readError adds two things to an error of p.in, which reads lines, or of a reader of CSV records:
-// where the error happened, and what the user should do.
+// readError adds the place and advice for the user to an error. The error is from p.in, which reads lines, or
+// from a reader of CSV records.
 func (p *listReader) readError(err error) error {
 	switch {
 	case errors.Is(err, errLineTooLong):
@@ -247,8 +247,8 @@ func unquote(line []byte) []byte {
 	return line
 }
 
-// tableRecipients reads the rows of a table. h describes the header of the table. The next record
-// is this header.
+// tableRecipients reads the rows of a table. The parameter h describes the header of the table. The next
+// record is this header.
 func (p *listReader) tableRecipients(comma byte, h *header, take func(producer.Recipient) bool) (rows int, err error) {
 	c := &records{lines: p.in, comma: comma}
 	for below := false; ; below = true {
@@ -288,8 +288,8 @@ func (p *listReader) tableRecipients(comma byte, h *header, take func(producer.R
 	}
 }
 
-// recipient returns the number and fields of a row. cell returns the row's value in the
-// given column. The error of recipient has all mistakes of the row.
+// recipient returns the number and fields of a row. The function "cell" returns the row's value in the given
+// column. The error lists all mistakes of the row.
 func (p *listReader) recipient(h *header, cell func(column int) []byte) (producer.Recipient, error) {
 	var wrong rowMistakes
 	for i, key := range p.o.Fields {
@@ -340,8 +340,8 @@ func isBlank(record [][]byte) bool {
 	return true
 }
 
-// isNumberLike reports whether a line is a number, valid or not. It returns false for a line of
-// words.
+// isNumberLike reports whether a line looks like a number, even an invalid one. It returns false for a line
+// of words.
 func isNumberLike(line []byte) bool {
 	var bad *sms.NumberError
 	if _, err := sms.ParseMSISDN(strings.ToValidUTF8(string(unquote(line)), " "), ""); errors.As(err, &bad) {

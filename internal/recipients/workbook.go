@@ -70,8 +70,8 @@ func (l *List) workbookError(err error) error {
 	return l.errorHere("%s", mistake.Problem)
 }
 
-// workbookHeader finds the columns in the first row of a sheet. plain is true if the sheet has no
-// header and its first row is a number.
+// workbookHeader finds the columns in the first row of a sheet. The result "plain" is true if the
+// sheet has no header and its first row is a number.
 func (l *List) workbookHeader(r *xlsx.Row) (h *header, plain bool, err error) {
 	var names []string
 	var unknown error // the error for a cell whose formula was never computed
@@ -83,7 +83,7 @@ func (l *List) workbookHeader(r *xlsx.Row) (h *header, plain bool, err error) {
 		}
 		text, err := r.Text(c)
 		if err != nil && !r.Computed(c) {
-			unknown = err // the column has no name, which matters only if a column is missing
+			unknown = err // the column has no name, which is a mistake only if a column is missing
 			continue
 		}
 		if err != nil {
@@ -112,8 +112,8 @@ func (l *List) workbookHeader(r *xlsx.Row) (h *header, plain bool, err error) {
 	return h, false, nil
 }
 
-// noteHiddenColumns records the names of the columns that are read although the sheet does not show
-// them.
+// noteHiddenColumns records the names of columns that are read although the sheet does not show
+// these columns.
 func (l *List) noteHiddenColumns(book *xlsx.Book, r *xlsx.Row, h *header) {
 	for _, column := range slices.Concat([]int{h.number}, h.fields, h.refs) {
 		if !book.HiddenColumn(column) {
@@ -186,7 +186,7 @@ func (l *List) workbookRecipient(r *xlsx.Row, h *header) (out producer.Recipient
 				l.cells = append(l.cells, out.Number)
 				continue
 			}
-			value, _ := r.Text(r.Cell(column)) // blank if there is an error: the formula was never computed
+			value, _ := r.Text(r.Cell(column)) // the value is blank if Text returns an error, because the formula was never computed
 			l.cells = append(l.cells, string(bytes.TrimSpace(value)))
 		}
 	}

@@ -128,8 +128,8 @@ func TestWorkbook_CountsHiddenRows(t *testing.T) {
 	}
 }
 
-// The stream writer of excelize stores texts in the cells, not in the shared strings. They must be
-// read too.
+// The stream writer of excelize stores texts in the cells, not in the shared strings. The reader
+// must also find these texts.
 func TestWorkbook_ReadsStreamedCells(t *testing.T) {
 	t.Parallel()
 	const rows = 3000
@@ -333,7 +333,8 @@ func TestWorkbook_FormulaNeverComputedInAnotherColumn(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), `f.xlsx, sheet "S": 2 rows, 2, 3: the formula in column D was never computed`) {
 		t.Errorf("error %v; want one that names column D of the rows 2 and 3", err)
 	}
-	// A list without a header begins with a number. The number in this first row was never computed.
+	// A list without a header begins with a number. The formula of the number in this first row was
+	// never computed.
 	file = sheetOf(t, repeated(`<worksheet><sheetData>`, `<row><c r="C1"><f>254712345678</f></c></row>`, `</sheetData></worksheet>`, 2))
 	_, _, err = readAll(inBytes(file, Options{Name: "f.xlsx"}))
 	if err == nil || !strings.Contains(err.Error(), "row 1: the formula in column C was never computed") {

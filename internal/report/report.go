@@ -10,10 +10,10 @@ import (
 	"github.com/tuma-sms/tuma/producer"
 )
 
-// Report is the summary of a campaign.
+// Report is the summary of the results of a campaign.
 type Report struct {
 	Recipients int `json:"recipients"`
-	// Statuses counts recipients by status, without statuses that no recipient has.
+	// Statuses counts recipients by status. It leaves out a status that no recipient has.
 	Statuses map[string]int `json:"statuses"`
 	// Reasons, Codes, Accounts and Countries are sorted by recipients, most first.
 	Reasons   []ReasonCount `json:"reasons"`
@@ -29,7 +29,7 @@ type Report struct {
 	Cost     []CostSum `json:"cost"`
 	Estimate []CostSum `json:"estimate"`
 	// Began and Ended are the times of the first and the last answer to a call. Seconds is the time
-	// from Began to Ended. Rate is the average rate in recipients a second; it is 0 if Seconds is
+	// from Began to Ended. Rate is the average rate in recipients a second. It is 0 if Seconds is
 	// below 1. Busiest is the highest rate in recipients a second.
 	Created  time.Time       `json:"created_at"`
 	Began    *time.Time      `json:"sent_from"`
@@ -39,14 +39,14 @@ type Report struct {
 	Rate     float64         `json:"rate"`
 	Busiest  float64         `json:"busiest_rate"`
 	Timeline []TimelinePoint `json:"timeline"`
-	// Reports is what delivery reports have said, and Delivery counts the deliveries over time.
+	// Reports counts the delivery reports. Delivery counts the deliveries over time.
 	Reports  *producer.Reports `json:"reports,omitempty"`
 	Delivery []TimelinePoint   `json:"delivery_timeline,omitempty"`
 
 	times, deliveries console.Timeline
 }
 
-// Times returns when recipients were sent to.
+// Times returns when the gateways answered the calls to recipients.
 func (r *Report) Times() console.Timeline { return r.times }
 
 // Deliveries returns when messages were delivered.
@@ -90,8 +90,8 @@ type TimelinePoint struct {
 	Recipients int       `json:"recipients"`
 }
 
-// Of reads the results of a campaign once and sums them up. It works while the campaign is being sent, too.
-// Its memory does not grow with the number of recipients.
+// Of reads the results of a campaign once and sums them up. It also works while the campaign is being
+// sent. Its memory does not grow with the number of recipients.
 func Of(ctx context.Context, client *producer.Client, id string) (*Report, producer.Status, error) {
 	st, err := client.Status(ctx, id)
 	if err != nil {

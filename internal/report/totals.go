@@ -21,7 +21,7 @@ const maxKeys = 500
 const othersKey = "(others)"
 
 // boundedCounts counts by key. It has separate counts for at most maxKeys keys. It counts all
-// further keys together, under the key in the field rest.
+// further keys together, under the key in the field "rest".
 type boundedCounts[K comparable] struct {
 	n    map[K]int
 	rest K
@@ -93,8 +93,8 @@ func acceptedByGateway(status string) bool {
 	return status == "accepted" || status == "delivered" || status == "undelivered"
 }
 
-// totalsFor returns the totals of a group and creates them if needed. Beyond maxKeys groups it
-// returns the totals of othersKey.
+// totalsFor returns the totals of a group, and creates them if needed. If maxKeys groups exist
+// already, it returns the totals of othersKey for a new group.
 func totalsFor(parts map[string]*groupTotals, name string) *groupTotals {
 	p := parts[name]
 	if p == nil {
@@ -135,8 +135,8 @@ func (p *groupTotals) add(r producer.Result) {
 	sum.Messages++
 }
 
-// report returns the report of the totals. prices are the accounts' prices of a segment, such as
-// "0.80 KES".
+// The method "report" returns the report of the totals. The parameter "prices" has the accounts'
+// prices of a segment, such as "0.80 KES".
 func (c *totals) report(prices map[string]string) *Report {
 	r := &Report{Recipients: c.recipients, Statuses: c.statuses, times: c.times, deliveries: c.deliveries, Reasons: []ReasonCount{}, Codes: []CodeCount{}}
 	for x, n := range c.reasons.n {

@@ -12,9 +12,9 @@ import (
 	"time"
 )
 
-// control serves the paths below /_sandbox/, for shell scripts and for tests that run real
-// processes. control returns true if the request was for such a path. A GET reads, and a POST with
-// a form changes something. The reply to a POST is 204, or 400 with the error.
+// The method "control" serves the paths below /_sandbox/, for shell scripts and for tests that run processes. It
+// returns true if the request was for such a path. A GET reads values, and a POST with a form changes a setting. The
+// reply to a POST is 204, or 400 with the error.
 //
 //	GET  stats                                    Stats as JSON; ?gateway=NAME for one gateway
 //	GET  accepted                                 "number count" lines; ?gateway=NAME for one gateway
@@ -82,7 +82,8 @@ func (s *Server) control(w http.ResponseWriter, r *http.Request) bool {
 	return true
 }
 
-// writeAccepted writes how often each number was accepted, at the gateway d or, if d is nil, at all gateways.
+// writeAccepted writes how often each number was accepted. The counts are for the gateway d or, if d is nil, for all
+// gateways.
 func (s *Server) writeAccepted(w io.Writer, d *Gateway) {
 	accepted := s.AllAccepted
 	if d != nil {
@@ -165,8 +166,8 @@ func (s *Server) controlOptions(r *http.Request) error {
 	return nil
 }
 
-// setVendorOption sets an option of every vendor that has it. It returns an error if no vendor has
-// the option.
+// setVendorOption sets an option of every vendor that has this option. It returns an error if no vendor has the
+// option.
 func (s *Server) setVendorOption(name, value string) error {
 	known := false
 	for _, gateway := range s.Names() {

@@ -11,7 +11,8 @@ import (
 	"github.com/tuma-sms/tuma/internal/simulator/simulatortest"
 )
 
-// control calls a control of the simulator with a form of the given names and values.
+// The function "control" posts a form with the given names and values to a control path of the
+// simulator.
 func control(t *testing.T, address, name string, pairs ...string) {
 	t.Helper()
 	form := url.Values{}

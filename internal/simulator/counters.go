@@ -28,7 +28,7 @@ func newCounters(counting bool) counters {
 	return counters{perNumber: map[uint64]uint8{}, sent: newSentMessages()}
 }
 
-// accept counts the messages of one call.
+// The method "accept" counts the messages of one call.
 func (b *counters) accept(t AcceptedCall) {
 	b.acceptedCalls++
 	b.messages += int64(len(t.Numbers))
@@ -52,9 +52,9 @@ type Stats struct {
 	Requests int64 `json:"requests"`
 	Calls    int64 `json:"calls"`
 	// AcceptedCalls is the number of accepted calls. Accepted is the number of messages in these calls. Numbers
-	// is the number of distinct recipients. Duplicates is the number of messages that repeat an earlier message:
-	// the same text to the same number. At a gateway with idempotency keys, the same text in another campaign
-	// does not count; see campaignMark.
+	// is the number of distinct recipients. Duplicates is the number of messages with the text and the number of
+	// an earlier message. At a gateway with idempotency keys, the same text in another campaign does not count.
+	// See campaignMark.
 	AcceptedCalls int64 `json:"accepted_calls"`
 	Accepted      int64 `json:"accepted"`
 	Numbers       int64 `json:"numbers"`
@@ -104,15 +104,15 @@ func (s *Server) Accepted(number uint64) int {
 	return int(s.counters.perNumber[number])
 }
 
-// Duplicates returns the number of messages that repeat an earlier message; see Stats.
+// Duplicates returns the number of messages that repeat an earlier message. See Stats.
 func (s *Server) Duplicates() int64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.counters.duplicates
 }
 
-// AllAccepted yields every number with the count of its accepted messages, in ascending order. The
-// counts are those at the time of the call of AllAccepted.
+// AllAccepted yields every number with the count of its accepted messages, in ascending order. The counts do not
+// change after the call of AllAccepted.
 func (s *Server) AllAccepted() iter.Seq2[uint64, int] {
 	s.mu.Lock()
 	counts := maps.Clone(s.counters.perNumber)

@@ -7,22 +7,21 @@ import (
 	"time"
 )
 
-// Deliveries decides what a gateway answers to a request for the delivery report of a message. In the
+// Deliveries decides how a gateway answers a request for the delivery report of a message. With the
 // zero value, each message is delivered at once. The answer about a message depends only on the seed,
 // on the message's ID and on its age, so a run can be repeated.
 type Deliveries struct {
-	// Delay is the average time from the acceptance to the final status. Each message has its own delay, from 0
-	// to twice the average.
+	// Delay is the average time from the acceptance to the final status. The delay of a message is between 0
+	// and twice the average.
 	Delay time.Duration
 	// Fail is the share of messages that are not delivered. Lost is the share of messages that get no final
 	// status. Both shares are from 0 to 1.
 	Fail, Lost float64
 }
 
-// Delivery is what the gateway knows about a message.
+// Delivery is the delivery state of a message at the gateway.
 type Delivery struct {
-	// Final reports whether the message has its final status. Delivered reports whether that status is
-	// "delivered".
+	// Final is true if the message has its final status. Delivered is true if that status is "delivered".
 	Final, Delivered bool
 	// Reason is a number from 0 to 999 that chooses the reason why a message was not delivered.
 	Reason int
@@ -30,7 +29,8 @@ type Delivery struct {
 	After time.Duration
 }
 
-// Of returns what the gateway knows about a message that it accepted age ago.
+// Of returns the delivery state of a message. The parameter "age" is the time since the gateway accepted the
+// message.
 func (d Deliveries) Of(seed uint64, id string, age time.Duration) Delivery {
 	after := time.Duration(2 * chance(seed, id, "delay") * float64(d.Delay))
 	if age < after || chance(seed, id, "lost") < d.Lost {
@@ -42,8 +42,8 @@ func (d Deliveries) Of(seed uint64, id string, age time.Duration) Delivery {
 	return Delivery{Final: true, Delivered: true, After: after}
 }
 
-// SetOption sets an option: report_delay (a duration such as 10s), report_fail or report_lost (a share
-// from 0 to 1). known is false if name is none of these.
+// SetOption sets an option: report_delay (a duration such as 10s), report_fail or report_lost (a share from
+// 0 to 1). The result "known" is false for any other name.
 func (d *Deliveries) SetOption(name, value string) (known bool, err error) {
 	share := &d.Fail
 	switch name {

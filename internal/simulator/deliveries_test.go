@@ -32,7 +32,7 @@ func TestDeliveries_Shares(t *testing.T) {
 			t.Fatalf("message %s: got %+v, want one of the four kinds", id, got)
 		}
 	}
-	// Five standard deviations of a share of 20,000 messages are at most 0.018.
+	// For 20,000 messages, five standard deviations of a share are at most 0.018.
 	for name, c := range map[string]struct {
 		got  int
 		want float64

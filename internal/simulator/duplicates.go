@@ -8,11 +8,11 @@ import (
 // sentMessages holds the accepted messages, to recognise duplicates. It stores texts and numbers as
 // hashes. The server's lock guards it.
 type sentMessages struct {
-	// The map first maps the hash of a number and a text to the campaign mark of the first such message. The mark
-	// becomes noMark if any of these messages has no mark.
+	// The map "first" maps the hash of a number and a text to the campaign mark of the first message with these.
+	// If a later message with the same number and text has no mark, the value changes to noMark.
 	first map[uint64]uint64
-	// The set more holds the messages that repeat a message of the map first, but have another campaign mark. A
-	// message is stored as a hash of number, text and mark.
+	// The set "more" holds the messages that repeat a message in the map "first", but have another campaign
+	// mark. A message is stored as a hash of number, text and mark.
 	more map[uint64]struct{}
 }
 
@@ -20,13 +20,14 @@ func newSentMessages() sentMessages {
 	return sentMessages{first: map[uint64]uint64{}, more: map[uint64]struct{}{}}
 }
 
-// add adds a message, and reports whether it is a duplicate. text is the hash of the message's
-// text. mark is the campaign mark of its call, the result of campaignMark.
+// The method "add" adds a message, and reports whether the message is a duplicate. The parameter
+// "text" is the hash of the message's text. The parameter "mark" is the result of campaignMark for
+// its call.
 //
 // A message is a duplicate if the same text was sent to the same number before. There is one
 // exception: both messages have campaign marks, and the marks differ. The messages of all gateways
-// are compared, so a worker that sends a message twice cannot hide the second one by using another
-// gateway.
+// are compared, so a worker that sends a message twice is found even if the second message goes
+// through another gateway.
 func (s *sentMessages) add(number, text, mark uint64) (duplicate bool) {
 	message := Mix(text ^ Mix(number))
 	was, known := s.first[message]
@@ -51,9 +52,9 @@ var textSeed = maphash.MakeSeed()
 // noMark means that a call does not show its campaign.
 const noMark = 0
 
-// campaignMark returns what an idempotency key shows of the campaign: the first 48 bits of a version 8
-// UUID. The keys of one campaign begin with the same 48 bits, as docs/gateways.md describes. The
-// result is noMark if there is no key, or if the key has another form.
+// campaignMark returns the part of an idempotency key that is the same for all calls of a campaign.
+// This part is the first 48 bits of a version 8 UUID, as docs/gateways.md describes. The result is
+// noMark if the key is empty or has another form.
 func campaignMark(key string) uint64 {
 	if len(key) != idChars || key[14] != '8' {
 		return noMark

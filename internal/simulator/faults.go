@@ -42,13 +42,14 @@ type Fault struct {
 	Name string
 	// Gateway is the name of the gateway that gets the fault. Empty means every gateway.
 	Gateway string
-	// N injects the fault into the next N calls. Faults with N come before faults with P, in the order in
-	// which they were added.
+	// With N, the fault is injected into the next N calls. Faults with N apply before faults with P, in
+	// the order in which they were added.
 	N int
-	// P injects the fault into each call with this probability, from 0 to 1. A later Fault with the
-	// same Name and Gateway replaces the earlier one, and a later Fault with P 0 removes it.
+	// With P, the fault is injected into each call with this probability, from 0 to 1. A later Fault
+	// with the same Name and Gateway replaces the earlier one, and a later Fault with P 0 removes it.
 	P float64
-	// Everything injects the fault into other requests too, such as those for credit and reports.
+	// With Everything, the fault is also injected into other requests, such as requests for credit and
+	// reports.
 	Everything bool
 	// RetryAfter is the value of the header Retry-After in a reply with a status, in whole seconds. 0 means no
 	// header.
@@ -66,7 +67,7 @@ const (
 	faultShuffled = "shuffled"
 )
 
-// The faults for which a vendor has its own error codes, in Endpoint.FaultReplies.
+// These are the faults for which a vendor has its own error codes, in Endpoint.FaultReplies.
 const (
 	// FaultLater refuses a call that may be tried again.
 	FaultLater = "later"
@@ -76,7 +77,8 @@ const (
 	FaultCredit = "credit"
 	// FaultText refuses the text of a call.
 	FaultText = "text"
-	// FaultBlacklist refuses every number of a call, because it is on the vendor's blacklist.
+	// FaultBlacklist refuses every number of a call, as if the vendor's blacklist had all these
+	// numbers.
 	FaultBlacklist = "blacklist"
 )
 
@@ -85,14 +87,14 @@ type fault struct {
 	Fault
 	accept bool
 	kind   string // the name without "accept_" and "code_"
-	status int    // the HTTP status, or 0 if kind is not a status
+	status int    // the HTTP status, or 0 if the fault is not a status
 }
 
 // isSet returns false for the zero fault, which means that no fault is injected.
 func (f fault) isSet() bool { return f.kind != "" }
 
-// ambiguous reports whether, after this fault, the client cannot know if the gateway accepted the
-// call.
+// The method "ambiguous" reports whether, after this fault, the client cannot know if the gateway
+// accepted the call.
 func (f fault) ambiguous() bool {
 	switch {
 	case f.kind == faultShuffled, f.kind == faultExtra:
@@ -151,7 +153,7 @@ func (fs *faults) reset(seed uint64) {
 	fs.next, fs.random = nil, nil
 }
 
-// draw returns the fault for a request, or the zero fault for none.
+// The method "draw" returns the fault for a request. The zero fault means that no fault is injected.
 func (fs *faults) draw(e routedEndpoint) fault {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
@@ -213,8 +215,8 @@ func (s *Server) ClearFaults() {
 
 const maintenance = "<!DOCTYPE html>\n<html><head><title>Maintenance</title></head><body><h1>We will be back soon</h1></body></html>\n"
 
-// fail replies with the fault f. a is the reply to an accepted call, which f changes or replaces.
-// For a call that was not accepted, a is empty.
+// The method "fail" replies with the fault f. The parameter a is the reply to an accepted call, which
+// the fault changes or replaces. If the call was not accepted, a is empty.
 func (s *Server) fail(w http.ResponseWriter, r *http.Request, f fault, e routedEndpoint, body []byte, a Answer) {
 	switch {
 	case f.kind == faultHang:
@@ -252,7 +254,8 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, f fault, e routedE
 	}
 }
 
-// alterRows returns the reply a with a number missing, an extra number, or another order.
+// alterRows returns a changed form of the reply a: with a missing number, an extra number, or another
+// order.
 func alterRows(kind string, a Answer) Answer {
 	if a.Rows == nil {
 		return a

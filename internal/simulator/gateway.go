@@ -8,8 +8,8 @@ import (
 	"sync/atomic"
 )
 
-// Gateway is one simulated gateway; tests control it by its methods. A Gateway has its own counts
-// and credit. It is safe for concurrent use.
+// Gateway is one simulated gateway. Tests control it by its methods. It has separate counts and a
+// separate credit. It is safe for concurrent use.
 type Gateway struct {
 	state  State
 	vendor Vendor
@@ -22,7 +22,7 @@ type Gateway struct {
 // Names returns the names of the server's gateways, sorted.
 func (s *Server) Names() []string { return slices.Sorted(maps.Keys(s.gateways)) }
 
-// Reply is what a gateway answers about a number. Gateway.SetReply sets it.
+// Reply is the answer of a gateway about a number. Gateway.SetReply sets it.
 type Reply string
 
 // The replies.
@@ -35,12 +35,12 @@ const (
 	Later Reply = "later"
 )
 
-// ReplyScope is how much of a call a reply refuses.
+// ReplyScope is the part of a call that a reply refuses.
 type ReplyScope uint8
 
 // The scopes.
 const (
-	// ScopeNone means that the gateway has no such reply.
+	// ScopeNone means that the gateway does not have the reply.
 	ScopeNone ReplyScope = iota
 	// ScopeCall means that the whole call with the number is refused.
 	ScopeCall
@@ -49,7 +49,7 @@ const (
 	ScopeNumber
 )
 
-// AcceptedCall is an accepted call as the gateway parsed it.
+// AcceptedCall is an accepted call, in the form in which the gateway has parsed it.
 type AcceptedCall struct {
 	// Numbers are the accepted numbers, in the order of the call.
 	Numbers []uint64
@@ -62,7 +62,7 @@ type AcceptedCall struct {
 // Vendor returns the vendor of the gateway, for the controls that only this vendor has.
 func (d *Gateway) Vendor() Vendor { return d.vendor }
 
-// Gateway returns a gateway by its name. It panics if there is no such gateway.
+// Gateway returns a gateway by its name. It panics if the server has no gateway with this name.
 func (s *Server) Gateway(name string) *Gateway {
 	d, ok := s.gateways[name]
 	if !ok {
@@ -71,8 +71,8 @@ func (s *Server) Gateway(name string) *Gateway {
 	return d
 }
 
-// SetReply sets the gateway's reply to these numbers for all later calls. It returns an error if the gateway
-// has no such reply.
+// SetReply sets the gateway's reply to these numbers for all later calls. It returns an error if the
+// gateway does not have this reply.
 func (d *Gateway) SetReply(word Reply, numbers ...uint64) error {
 	if word != Accept && d.vendor.ReplyScope(word) == ScopeNone {
 		return fmt.Errorf("%s has no reply %q for a number", d.state.name, word)
@@ -83,7 +83,7 @@ func (d *Gateway) SetReply(word Reply, numbers ...uint64) error {
 	return nil
 }
 
-// ReplyScope returns how much of a call a reply refuses if that reply is set for one number.
+// ReplyScope returns the part of a call that a reply refuses, if that reply is set for one number.
 func (d *Gateway) ReplyScope(word Reply) ReplyScope { return d.vendor.ReplyScope(word) }
 
 // CanReply reports whether the vendor has an error code for a fault: later, campaign or credit.
@@ -120,7 +120,7 @@ func (d *Gateway) Text(number uint64) string {
 }
 
 // AllAccepted yields every number with the count of its accepted messages, in ascending order. The
-// counts are those at the time of the call of AllAccepted.
+// counts do not change after the call of AllAccepted.
 func (d *Gateway) AllAccepted() iter.Seq2[uint64, int] {
 	d.state.Lock()
 	counts := maps.Clone(d.state.counters.perNumber)
@@ -135,7 +135,8 @@ func (d *Gateway) SetCredit(credit float64) {
 	d.state.credit = credit
 }
 
-// Stats returns the counts of this gateway. InFlight and PeakInFlight are those of the whole server.
+// Stats returns the counts of this gateway. InFlight and PeakInFlight are the values of the whole
+// server.
 func (d *Gateway) Stats() Stats {
 	d.state.Lock()
 	defer d.state.Unlock()

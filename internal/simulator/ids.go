@@ -2,8 +2,8 @@ package simulator
 
 import "encoding/hex"
 
-// IDs makes message IDs that look like random UUIDs. With the seed, an ID can be turned back into its
-// call and message, so that a million IDs need no memory.
+// IDs makes message IDs that look like random UUIDs. With the seed, Parse can find the call and the
+// message of an ID, so that a million IDs need no memory.
 type IDs struct {
 	seed, factor, inverse uint64
 }
@@ -14,11 +14,11 @@ const (
 	idChars = 36
 )
 
-// NewIDs returns an IDs for a seed. The same seed gives the same message IDs.
+// NewIDs returns IDs for a seed. The same seed gives the same message IDs.
 func NewIDs(seed uint64) IDs {
 	factor := Mix(seed) | 1
 	inverse := factor
-	for range 6 { // Newton's method: 3 low bits are correct at first, and each round doubles that number
+	for range 6 { // In Newton's method, 3 low bits are correct at first, and each round doubles the number of correct bits.
 		inverse *= 2 - factor*inverse
 	}
 	return IDs{seed: seed, factor: factor, inverse: inverse}
@@ -32,8 +32,8 @@ func Mix(x uint64) uint64 {
 	return x ^ x>>31
 }
 
-// Append appends the ID of message i of call seq to dst, as a version 4 UUID: 48 bits encode the
-// call, 12 bits the message, and 62 bits depend on the seed.
+// Append appends the ID of message i of call seq to dst. The ID has the form of a version 4 UUID.
+// In it, 48 bits encode the call, 12 bits encode the message, and 62 bits depend on the seed.
 func (m IDs) Append(dst []byte, seq, i uint64) []byte {
 	call := (seq + 1) * m.factor & bits48
 	tail := Mix(m.seed ^ Mix(seq<<12|i))
@@ -55,9 +55,9 @@ func (m IDs) Append(dst []byte, seq, i uint64) []byte {
 	return append(dst, text[:]...)
 }
 
-// Parse returns the call and the message that an ID was made for. It also parses IDs that Append
-// never made. So the caller must pass the result to Append and compare the new ID with the given
-// one.
+// Parse returns the call and the message for which an ID was made. It also accepts IDs that
+// Append has not made. So the caller must pass the result to Append, and compare the new ID with
+// the given ID.
 func (m IDs) Parse(id string) (seq, i uint64, ok bool) {
 	if len(id) != idChars {
 		return 0, 0, false

@@ -22,7 +22,7 @@ type Incoming struct {
 
 // Forwarded is the request with which a gateway forwards an incoming message.
 type Forwarded struct {
-	// Method is GET, with the form in the query, or POST, with the form in the body.
+	// Method is GET or POST. With GET the form is in the query, and with POST in the body.
 	Method string
 	// Form is the form as a URL-encoded string, such as "from=254711000001&text=STOP".
 	Form string
@@ -46,13 +46,13 @@ const (
 // forwardResult is the answer to POST /_sandbox/inbound.
 type forwardResult struct {
 	// Messages is the number of messages in the script. The other fields count requests. Taken counts the
-	// requests that got a 2xx, and Refused those that got a 4xx. Lost counts the requests that got no 2xx in any
-	// of their tries. Repeated counts the tries that got a 5xx or no answer.
+	// requests that got a 2xx. Refused counts the requests that got a 4xx. Lost counts the requests that got no
+	// 2xx in any of their tries. Repeated counts the tries that got a 5xx or no answer.
 	Messages, Taken, Refused, Lost, Repeated int
 }
 
-// controlInbound forwards the messages of a script to a URL. The form field copies sets the number of posts
-// of each message. The form field seed determines the order. controlInbound returns when all posts have been answered.
+// controlInbound forwards the messages of a script to a URL. The form field "copies" sets the number of posts of each
+// message. The form field "seed" determines the order. controlInbound returns when all posts have been answered.
 func (s *Server) controlInbound(w http.ResponseWriter, r *http.Request, d *Gateway) {
 	requests, count, err := inboundRequests(r, d)
 	if err != nil {
@@ -65,7 +65,8 @@ func (s *Server) controlInbound(w http.ResponseWriter, r *http.Request, d *Gatew
 	_ = json.NewEncoder(w).Encode(result)
 }
 
-// inboundRequests reads the script of POST /_sandbox/inbound. count is the number of its messages.
+// inboundRequests reads the script of POST /_sandbox/inbound. The result "count" is the number of messages in the
+// script.
 func inboundRequests(r *http.Request, d *Gateway) (requests []Forwarded, count int, err error) {
 	if d == nil {
 		return nil, 0, errors.New("gateway is missing")
@@ -113,7 +114,7 @@ func inboundRequests(r *http.Request, d *Gateway) (requests []Forwarded, count i
 	return requests, count, nil
 }
 
-// number reads an integer from the form. The default is the parameter least.
+// The function "number" reads an integer from the form. The default is the parameter "least".
 func number(r *http.Request, name string, least, most int) (int, error) {
 	text := r.PostFormValue(name)
 	if text == "" {
@@ -159,8 +160,8 @@ func forwardAll(ctx context.Context, url string, requests []Forwarded) (total fo
 	return total
 }
 
-// forward sends a request until it has an answer below 500. It returns the last status, or 0 if the last try got
-// no answer, and the number of tries.
+// The function "forward" repeats a request until the answer has a status below 500. It returns the number of tries
+// and the last status, which is 0 if the last try got no answer.
 func forward(ctx context.Context, client *http.Client, url string, f Forwarded) (status, tries int) {
 	for tries = 1; ; tries++ {
 		status = forwardOnce(ctx, client, url, f)

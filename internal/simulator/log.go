@@ -10,14 +10,15 @@ import (
 type Entry struct {
 	// At is when the gateway accepted the call, before the delay of Options.Latency.
 	At time.Time
-	// Gateway is the gateway's name, and From the sender ID.
+	// Gateway is the gateway's name. From is the sender ID.
 	Gateway, From string
 	// Messages is the number of messages, and Numbers are their recipients.
 	Messages int
 	Numbers  []uint64
 }
 
-// Log returns a copy of the log: the first accepted calls, in order, at most Options.Log of them.
+// Log returns a copy of the log. The log has the first accepted calls, in order, up to the number
+// Options.Log.
 func (s *Server) Log() []Entry {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -17,12 +17,12 @@ import (
 )
 
 // Reports are the delivery reports that a gateway posts for accepted messages. The zero value posts
-// none. The shares are from 0 to 1. What happens to a message depends only on Options.Seed and on the
-// message's ID, so a run can be repeated.
+// no reports. The shares are from 0 to 1. The reports of a message depend only on Options.Seed and on
+// the message's ID, so a run can be repeated.
 type Reports struct {
-	// URL is the callback URL. Empty: no reports.
+	// URL is the callback URL. If it is empty, the gateway posts no reports.
 	URL string
-	// Delay is the average time from the acceptance to the report. Each report has its own delay, from 0 to twice
+	// Delay is the average time from the acceptance to the report. The delay of a report is between 0 and twice
 	// the average, so the reports come out of order.
 	Delay time.Duration
 	// Fail is the share of messages that are not delivered.
@@ -34,7 +34,7 @@ type Reports struct {
 	// Mangled is the share of messages whose reports have the ID in upper case, or without its leading
 	// zeros, as the reports of some gateways do.
 	Mangled float64
-	// Interim: before each final report, the gateway posts a report that is not final.
+	// If Interim is true, the gateway posts a report that is not final before each final report.
 	Interim bool
 }
 
@@ -49,7 +49,7 @@ type Reporter interface {
 type ReportedMessage struct {
 	ID     string
 	Number uint64
-	// URL is the callback URL that the call named; empty: Reports.URL.
+	// URL is the callback URL that the call named. If it is empty, Reports.URL applies.
 	URL string
 }
 
@@ -61,16 +61,17 @@ type ReportStats struct {
 	Delivered   int `json:"delivered"`
 	Undelivered int `json:"undelivered"`
 	Lost        int `json:"lost"`
-	// Taken counts the posts that got a 2xx. Refused counts the posts that got a 4xx and are given up. Repeated
-	// counts the other posts, whose reports are posted again. Waiting counts the reports to be posted.
+	// Taken counts the posts that got a 2xx. Refused counts the posts that got a 4xx; their reports are not
+	// posted again. Repeated counts all other posts; their reports are posted again. Waiting counts the reports
+	// that are not posted yet.
 	Taken    int `json:"taken"`
 	Repeated int `json:"repeated"`
 	Refused  int `json:"refused"`
 	Waiting  int `json:"waiting"`
 }
 
-// reporter posts the delivery reports of one gateway. Code that needs both locks takes the server's lock before
-// the reporter's.
+// reporter posts the delivery reports of one gateway. Code that needs both locks must take the server's lock
+// before the reporter's lock.
 type reporter struct {
 	vendor Reporter
 	seed   uint64
@@ -81,8 +82,8 @@ type reporter struct {
 	mu       sync.Mutex
 	settings Reports
 	stats    ReportStats
-	finals   map[uint64]bool // by number: whether the last accepted message is delivered
-	epoch    int             // grows with each reset: reports of an earlier epoch are dropped
+	finals   map[uint64]bool // maps a number to true if its last accepted message is delivered
+	epoch    int             // incremented at each reset; reports of an earlier epoch are dropped
 }
 
 const (
@@ -105,8 +106,8 @@ func (r *reporter) chance(id, question string) float64 {
 	return chance(r.seed, id, question)
 }
 
-// accepted plans the reports about accepted messages. It posts those that are early, and returns when
-// each of them was answered or could not be posted.
+// The method "accepted" plans the reports about accepted messages. It posts the early reports at once, and
+// returns when each of these was answered or could not be posted.
 func (r *reporter) accepted(messages []ReportedMessage) {
 	r.mu.Lock()
 	s, epoch := r.settings, r.epoch
@@ -171,7 +172,7 @@ func (r *reporter) plan(epoch int, m ReportedMessage, word string, delay time.Du
 	time.AfterFunc(delay, func() { r.post(epoch, m, word, tries) })
 }
 
-// post posts a report once. If the answer is neither 2xx nor 4xx, post plans another try.
+// The method "post" posts a report once. If the answer is neither 2xx nor 4xx, it plans another try.
 func (r *reporter) post(epoch int, m ReportedMessage, word string, tries int) {
 	select {
 	case r.slots <- struct{}{}:
@@ -206,7 +207,7 @@ func (r *reporter) post(epoch int, m ReportedMessage, word string, tries int) {
 	}
 }
 
-// send posts a form and returns the status of the answer; 0 if there is no answer.
+// The method "send" posts a form and returns the status of the answer. It returns 0 if it gets no answer.
 func (r *reporter) send(to string, form url.Values) int {
 	ctx, cancel := context.WithTimeout(context.Background(), postTimeout)
 	defer cancel()
@@ -233,7 +234,7 @@ func (r *reporter) send(to string, form url.Values) int {
 // close closes the connections that wait for the next report.
 func (r *reporter) close() { r.client.CloseIdleConnections() }
 
-// set changes the settings for later messages. An empty URL also drops the reports that wait.
+// The method "set" changes the settings for later messages. An empty URL also drops the reports that wait.
 func (r *reporter) set(s Reports) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -242,13 +243,13 @@ func (r *reporter) set(s Reports) {
 	}
 }
 
-// drop drops the waiting reports. The caller holds the lock.
+// The method "drop" drops the waiting reports. The caller holds the lock.
 func (r *reporter) drop() {
 	r.epoch++
 	r.stats.Waiting = 0
 }
 
-// reset drops everything, and restores the first settings.
+// The method "reset" drops all reports and counts, and restores the first settings.
 func (r *reporter) reset(s Reports) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -304,7 +305,7 @@ func (d *Gateway) ReportStats() ReportStats {
 	return d.reporter.stats
 }
 
-// Finals returns for each number whether the gateway says that its last message is delivered.
+// Finals maps each number to true if its last message is delivered according to the gateway.
 func (d *Gateway) Finals() map[uint64]bool {
 	out := map[uint64]bool{}
 	if d.reporter == nil {
@@ -318,7 +319,7 @@ func (d *Gateway) Finals() map[uint64]bool {
 	return out
 }
 
-// controlReports serves the controls of delivery reports. name is the path below /_sandbox/.
+// controlReports serves the controls of delivery reports. The parameter "name" is the path below /_sandbox/.
 func (s *Server) controlReports(w http.ResponseWriter, r *http.Request, d *Gateway, name string) {
 	if r.Method == http.MethodPost {
 		writeResult(w, s.setReports(r, d))

@@ -17,7 +17,7 @@ import (
 type door struct {
 	mu       sync.Mutex
 	refused  map[string]bool
-	statuses map[string][]string // the statuses of the reports that got a 200, by message ID
+	statuses map[string][]string // maps a message ID to the statuses of its reports that got a 200
 	posts    chan struct{}
 }
 
@@ -58,7 +58,7 @@ func TestReports_AreRepeatedUntilTaken(t *testing.T) {
 	}
 	_ = resp.Body.Close()
 	http.DefaultClient.CloseIdleConnections()
-	for range 300 { // an interim report and two final ones of each message
+	for range 300 { // an interim report and two final reports of each message
 		<-d.posts
 	}
 	d.mu.Lock()

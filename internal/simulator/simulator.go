@@ -1,7 +1,7 @@
 // Package simulator serves simulated gateways, for `tuma sandbox`, the demo and tests. It routes requests, counts
-// accepted messages and injects faults on request. The replies of a gateway come from a Vendor, whose package is
-// in the folder of the gateway's client: providers/kobo/kobosim simulates the gateway of providers/kobo. The
-// simulator counts by itself, so that a test need not trust the client, and shares no code with the clients.
+// accepted messages and injects faults on request. A Vendor makes the replies of a gateway. Its package is in the
+// folder of the gateway's client: providers/kobo/kobosim simulates the gateway of providers/kobo. The simulator
+// has separate counts, so that a test need not trust the client. It shares no code with the clients.
 package simulator
 
 import (
@@ -23,29 +23,29 @@ type Options struct {
 	Users map[string]string
 	// Credit is the number of messages that each gateway accepts. 0 means a billion.
 	Credit float64
-	// Latency is how long every reply of a gateway is delayed. It applies to refusals too. Injected faults are
-	// not delayed, unless they hit a call that the gateway has accepted.
+	// Latency is how long every reply of a gateway is delayed. It also applies to refusals. An injected fault is
+	// delayed only if the gateway has accepted the call.
 	Latency time.Duration
 	// NoCount disables the counts by number, for benchmarks. Accepted and Duplicates then return 0,
 	// AllAccepted yields nothing, and LastAccepted is empty.
 	NoCount bool
 	// Texts keeps the last accepted text of each number, for Gateway.Text.
 	Texts bool
-	// Log is the maximum number of accepted calls in Server.Log. The log keeps the first calls and
-	// drops all later ones. 0 means no log.
+	// Log is the maximum number of accepted calls in Server.Log. The log keeps the first calls and drops all
+	// later calls. 0 means no log.
 	Log int
 	// Reports are the delivery reports of the gateways that post them.
 	Reports Reports
 	// OnAccept is called after each accepted call, with the gateway's name and the number of
 	// duplicates at all gateways so far. The call's texts are valid only until OnAccept returns.
-	// OnAccept must be fast and must not call the Server. nil: not called.
+	// OnAccept must be fast and must not call the Server. It may be nil.
 	OnAccept func(gateway string, call AcceptedCall, duplicates int64)
 }
 
 // Server is an http.Handler that serves every gateway below its name ("/kobo/api/send/") and at the
-// vendor's own path ("/api/send/"), and the controls below /_sandbox/. Its counts are the sums over
-// all gateways: a message that two gateways accepted is a duplicate. A Gateway has the counts of one
-// gateway. A Server is safe for concurrent use.
+// vendor's own path ("/api/send/"), and the controls below /_sandbox/. Its counts are for all
+// gateways together, so a message that two gateways accepted is a duplicate. A Gateway has the
+// counts of one gateway. A Server is safe for concurrent use.
 type Server struct {
 	options   Options
 	gateways  map[string]*Gateway
@@ -62,7 +62,7 @@ type Server struct {
 	faultCount atomic.Int64
 	ambiguous  atomic.Int64
 
-	mu       sync.Mutex // guards the fields below, and the state of every Gateway
+	mu       sync.Mutex // mu guards the fields below, and the state of every Gateway.
 	users    map[string]string
 	counters counters
 	log      []Entry
@@ -119,8 +119,8 @@ func (s *Server) Reset() {
 	}
 }
 
-// Close closes the connections of all calls that hang, and drops the delivery reports that are not
-// posted yet. Later calls that would hang are closed at once.
+// Close closes the connections of all calls that hang, and drops the delivery reports that are not posted yet.
+// The connections of later calls that would hang are closed at once.
 func (s *Server) Close() {
 	s.closeOnce.Do(func() { close(s.closed) })
 	for _, d := range s.gateways {

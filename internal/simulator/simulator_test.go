@@ -19,7 +19,7 @@ import (
 // vendors are the simulators that the tests of the server use.
 var vendors = map[string]simulator.NewVendor{"kobo": kobosim.New, "qserve": qservesim.New}
 
-// start starts a server for the simulator. It returns the simulator and its address.
+// start starts a server for the simulator. It returns the server and its address.
 func start(t testing.TB, o simulator.Options) (*simulator.Server, string) {
 	t.Helper()
 	return simulatortest.Start(t, o, vendors)
@@ -57,7 +57,7 @@ func TestServeHTTP_OtherPathsAndMethodsAreRefused(t *testing.T) {
 	}
 }
 
-// Refusals and balances are delayed too.
+// The latency also applies to refusals and balances.
 func TestLatency_DelaysEveryAnswer(t *testing.T) {
 	t.Parallel()
 	const latency = 50 * time.Millisecond

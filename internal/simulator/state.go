@@ -13,7 +13,7 @@ type State struct {
 	credit       float64
 	counters     counters
 	replies      map[uint64]Reply
-	texts        map[uint64]string // nil if texts are not kept
+	texts        map[uint64]string // texts is nil if texts are not kept.
 	lastAccepted AcceptedCall
 }
 
@@ -52,7 +52,8 @@ func (d *State) ValidLogin(user, password string) bool {
 	return ok && want == password
 }
 
-// HasPassword reports whether a secret belongs to any user, for gateways whose login is a token only.
+// HasPassword reports whether a secret belongs to any user. It is for gateways whose login is only
+// a token.
 func (d *State) HasPassword(secret string) bool {
 	if len(d.server.users) == 0 {
 		return secret != ""
@@ -91,8 +92,8 @@ func (d *State) CountRejected() {
 	d.server.counters.rejected++
 }
 
-// CountReplay counts a call with a known idempotency key. differs is true if the call's content
-// differs from that of the first call with the key.
+// CountReplay counts a call with a known idempotency key. The parameter "differs" is true if the
+// content of the call differs from the content of the first call with the key.
 func (d *State) CountReplay(differs bool) {
 	for _, b := range []*counters{&d.counters, &d.server.counters} {
 		b.replays++
@@ -111,7 +112,7 @@ func (d *State) ReplyTo(number uint64) Reply {
 }
 
 // SetReply sets the reply to these numbers for all later calls. It does not check whether the
-// vendor has such a reply.
+// vendor has this reply.
 func (d *State) SetReply(word Reply, numbers ...uint64) {
 	for _, n := range numbers {
 		if word == Accept {
@@ -128,7 +129,8 @@ func (d *State) AnyReply() bool { return len(d.replies) > 0 }
 // Credit returns the number of messages that the gateway still accepts.
 func (d *State) Credit() float64 { return d.credit }
 
-// Charge subtracts an amount from the credit. Do not use it for messages: Accept charges them.
+// Charge subtracts an amount from the credit. Do not use it for messages, because Accept charges
+// for messages.
 func (d *State) Charge(amount float64) { d.credit -= amount }
 
 // HasCredit reports whether the credit covers a number of messages.

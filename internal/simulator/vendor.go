@@ -13,8 +13,9 @@ import (
 // number. Then it calls Accept with the accepted numbers. The endpoint makes all these calls
 // between Lock and Unlock of the State. A vendor's package shares no code with the client.
 //
-// The Refuse function of an endpoint gets an error code of the vendor: one of its FaultReplies, or the text
-// after "code_" in a fault's name. If the code is about numbers, Refuse applies it to every number of the call.
+// The function Refuse of an endpoint gets an error code of the vendor. The code is one of the endpoint's
+// FaultReplies, or the text after "code_" in a fault's name. If the code is about numbers, Refuse applies it to
+// every number of the call.
 //
 // An endpoint lists in FaultReplies the vendor's error codes for the faults later, campaign, credit,
 // text and blacklist. If the endpoint's replies name numbers, the endpoint sets Answer.Rows, so that faults can
@@ -25,7 +26,7 @@ type Vendor interface {
 	Endpoints() map[string]Endpoint
 	// Reset restores the initial state. The caller holds the lock of the State.
 	Reset()
-	// ReplyScope returns how much of a call a reply refuses if that reply is set for one number.
+	// ReplyScope returns the part of a call that a reply refuses, if that reply is set for one number.
 	ReplyScope(Reply) ReplyScope
 }
 
@@ -34,14 +35,14 @@ type NewVendor func(*State) Vendor
 
 // OptionSetter is implemented by a Vendor that has further options. POST /_sandbox/options sets them.
 type OptionSetter interface {
-	// SetOption sets an option. known is false if the vendor has no option with this name.
+	// SetOption sets an option. The result "known" is false if the vendor has no option with this name.
 	SetOption(name, value string) (known bool, err error)
 }
 
 // Repeat is the reply to a repeated idempotency key.
 type Repeat string
 
-// The replies to a repeated key.
+// These are the replies to a repeated key.
 const (
 	// RepeatAccepts repeats the reply to an accepted call. If the call got an error, the gateway
 	// handles the next call with this key as a new call.
@@ -64,16 +65,18 @@ type Repeater interface {
 
 // Endpoint is one path of a gateway.
 type Endpoint struct {
-	// Send is true if requests to this endpoint are calls: the server counts them and injects faults. If a path
-	// also serves other functions, IsSend reports whether a request is a call. Otherwise IsSend is nil.
+	// Send is true if requests to this endpoint are calls. The server counts calls, and injects faults into
+	// calls. If a path also serves other functions, IsSend reports whether a request is a call. Otherwise
+	// IsSend is nil.
 	Send   bool
 	IsSend func(r *http.Request, body []byte) bool
 	// AllowGet allows GET requests besides POST requests.
 	AllowGet bool
-	// Answer returns the reply to a request. body is the body of the request, which has been read.
+	// Answer returns the reply to a request. The parameter "body" is the body of the request, which has been
+	// read.
 	Answer func(r *http.Request, body []byte) Answer
-	// Refuse returns the reply of a simulated fault that uses one of the vendor's error codes. word
-	// is the error code. Refuse is nil if the vendor has no error codes.
+	// Refuse returns the reply of a simulated fault that uses one of the vendor's error codes. The parameter
+	// "word" is the error code. Refuse is nil if the vendor has no error codes.
 	Refuse func(r *http.Request, body []byte, word string) Answer
 	// FaultReplies are the vendor's error codes about a whole call, by the fault's name: FaultLater,
 	// FaultCampaign, FaultCredit, FaultText, FaultBlacklist. If a fault has no entry, the vendor has no code for it.
@@ -85,7 +88,7 @@ type Answer struct {
 	Status      int    // 0 means 200
 	ContentType string // "" means PlainText
 	Body        []byte
-	Accepted    bool // the gateway accepted the messages, in this call or in an earlier call with the same key
+	Accepted    bool // true if the gateway accepted the messages, in this call or in an earlier call with the same key
 	// Rows splits the reply into one row for each number, and returns a function that joins rows to a
 	// reply. nil means that the reply names no numbers.
 	Rows func() ([]Row, func([]Row) []byte)
@@ -97,7 +100,7 @@ func TextAnswer(text string) Answer { return Answer{Body: []byte(text)} }
 // Row is the part of a reply about one number.
 type Row struct {
 	Number uint64
-	Text   string // what the reply says about the number
+	Text   string // the text of the reply about the number
 }
 
 // ParseNumbers parses a comma-separated list of numbers in international format, digits only. It

@@ -1,5 +1,5 @@
-// Package statusevent writes which recipients have a new status to the event stream. It never waits
-// in the way of a settle: callers note places, and another goroutine writes them.
+// Package statusevent writes events about recipients with a new status to the event stream. It
+// never delays a settle: callers only note places, and another goroutine writes the events.
 package statusevent
 
 import (
@@ -40,11 +40,11 @@ type Writer struct {
 	mu    sync.Mutex
 	noted map[string]*noted
 	rows  int // rows in noted
-	// writing is held while events are written, so that they come in order.
+	// The lock "writing" is held while events are written, so that the events are in order.
 	writing sync.Mutex
 }
 
-// noted is what one campaign has that is not written yet.
+// noted has the places of one campaign that are not written yet.
 type noted struct {
 	places []place
 	missed int
@@ -53,11 +53,11 @@ type noted struct {
 // place is a call of a batch, or one recipient of it.
 type place struct {
 	batch          string
-	call, position int // position is the recipient's place in the call; -1 means all recipients of the call
+	call, position int // position is the recipient's place in the call; -1 stands for all recipients of the call
 	rows           int
 }
 
-// String returns the place as an event holds it: batch.call, or batch.call:position.
+// String returns the place in the form of an event: batch.call, or batch.call:position.
 func (p place) String() string {
 	s := p.batch + "." + strconv.Itoa(p.call)
 	if p.position >= 0 {
@@ -78,8 +78,8 @@ func (w *Writer) Call(c *wake.Campaign, id, batch string, call, n int) {
 	}
 }
 
-// Reports notes recipients with a final delivery report. It logs nothing: a campaign that cannot be
-// read has no events.
+// Reports notes recipients with a final delivery report. If a campaign cannot be read, it gets no
+// events, and Reports logs nothing.
 func (w *Writer) Reports(ctx context.Context, list []tracking.Applied) {
 	if w == nil {
 		return
@@ -109,7 +109,8 @@ func (w *Writer) note(id string, p place) {
 	n.places, w.rows = append(n.places, p), w.rows+p.rows
 }
 
-// take returns the noted places of all campaigns, and removes them from the Writer.
+// The method "take" returns the noted places of all campaigns, and removes these places from the
+// Writer.
 func (w *Writer) take() map[string]*noted {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -121,9 +122,10 @@ func (w *Writer) take() map[string]*noted {
 	return out
 }
 
-// Flush writes what was noted: an event for up to MaxRows recipients of a campaign, and up to
-// eventsAtOnce events in one round trip. After an error, it notes again what it has not written.
-// Without the right to write the stream, it drops the events.
+// Flush writes events about the noted places. One event has up to MaxRows recipients of a
+// campaign, and one round trip has up to eventsAtOnce events. After an error, Flush keeps the
+// places that it has not written. If the user of Redis lacks the right to write the stream, it
+// drops the events.
 func (w *Writer) Flush(ctx context.Context) error {
 	if w == nil {
 		return nil
@@ -165,8 +167,8 @@ func (w *Writer) putBack(list []events.Event, held [][]place) {
 	}
 }
 
-// eventsOf returns the events of a campaign. For each event, held lists the places that the event
-// reports.
+// eventsOf returns the events of a campaign. For each event, the result "held" lists the places
+// in the event.
 func eventsOf(id string, n *noted) (list []events.Event, held [][]place) {
 	rows := MaxRows
 	for _, p := range n.places {

@@ -79,7 +79,7 @@ func TestWriter_CountsWhatItCannotKeep(t *testing.T) {
 	}
 }
 
-// A Redis user without the right to write streams loses only the events.
+// If the Redis user lacks the right to write streams, only the events are lost.
 func TestWriter_WithoutTheRight(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t, redistest.WithUser("tuma", "secret", "~*", "+@all", "-xadd"))

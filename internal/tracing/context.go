@@ -15,7 +15,7 @@ import (
 // headerSize is the length of a traceparent of version 00: version, trace ID, span ID and flags.
 const headerSize = 2 + 1 + 32 + 1 + 16 + 1 + 2
 
-// Header returns the W3C traceparent of the span in ctx, or "" if there is none.
+// Header returns the W3C traceparent of the span in ctx, or "" if ctx has no span.
 func Header(ctx context.Context) string {
 	sc := trace.SpanContextFromContext(ctx)
 	if !sc.IsValid() {
@@ -24,7 +24,7 @@ func Header(ctx context.Context) string {
 	return "00-" + sc.TraceID().String() + "-" + sc.SpanID().String() + "-" + (sc.TraceFlags() & trace.FlagsSampled).String()
 }
 
-// parse reads a W3C traceparent. ok is false if the text is not a traceparent.
+// parse reads a W3C traceparent. The result "ok" is false if the text is not a traceparent.
 func parse(header string) (sc trace.SpanContext, ok bool) {
 	if len(header) != headerSize || header[:3] != "00-" || header[35] != '-' || header[52] != '-' {
 		return sc, false
@@ -44,8 +44,8 @@ func parse(header string) (sc trace.SpanContext, ok bool) {
 	return trace.NewSpanContext(trace.SpanContextConfig{TraceID: traceID, SpanID: spanID, TraceFlags: trace.TraceFlags(flags[0]) & trace.FlagsSampled, Remote: true}), true
 }
 
-// With returns a context whose parent span is the one that a W3C traceparent names. If the text is not
-// valid, With returns ctx.
+// With returns a context whose parent span is the span in a W3C traceparent. If the text is not valid, With
+// returns ctx.
 func With(ctx context.Context, header string) context.Context {
 	if sc, ok := parse(header); ok {
 		return trace.ContextWithRemoteSpanContext(ctx, sc)
@@ -63,7 +63,7 @@ func idOf(sc trace.SpanContext) string {
 	return sc.TraceID().String()
 }
 
-// Campaign is what the trace of a campaign depends on.
+// Campaign has the values on which the trace of a campaign depends.
 type Campaign struct {
 	// Trace is the traceparent of the enqueue, or "".
 	Trace string
@@ -72,9 +72,10 @@ type Campaign struct {
 	Upload string
 }
 
-// parent returns a context for spans of the campaign. header is the traceparent of the task, or "". A task
-// that the sweeper has queued has none. Then the parent is the enqueue. If the enqueue has no span either,
-// the parent is the span of the planning, whose IDs are computed from the upload, so that all workers know it.
+// parent returns a context for spans of the campaign. The parameter "header" is the traceparent of the task,
+// or "" for a task that the sweeper has queued. Without a traceparent, the parent is the span of the enqueue.
+// If the enqueue also has no span, the parent is the span of the planning. The IDs of this span are computed
+// from the upload, so that all workers can compute them.
 func (c Campaign) parent(ctx context.Context, header string) context.Context {
 	for _, h := range []string{header, c.Trace} {
 		if sc, ok := parse(h); ok {
@@ -109,8 +110,8 @@ func Undecided(ctx context.Context) bool {
 	return undecided
 }
 
-// IDs generates the IDs of spans: random ones, and computed ones for the planning of a campaign. It implements the
-// interface IDGenerator of OpenTelemetry's SDK, and is safe for concurrent use.
+// IDs generates the IDs of spans. They are random, except for the planning of a campaign, whose IDs are
+// computed. It implements the interface IDGenerator of OpenTelemetry's SDK, and is safe for concurrent use.
 type IDs struct{}
 
 // NewIDs returns the IDs of a span without a parent.
@@ -132,7 +133,7 @@ func (IDs) NewSpanID(context.Context, trace.TraceID) (spanID trace.SpanID) {
 	return spanID
 }
 
-// fill fills b, whose length is a multiple of 8, with random bytes. IDs of spans need not be secret.
+// fill fills b with random bytes. The length of b must be a multiple of 8. IDs of spans need not be secret.
 func fill(b []byte) {
 	for i := 0; i < len(b); i += 8 {
 		n := rand.Uint64()

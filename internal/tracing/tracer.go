@@ -10,7 +10,7 @@ import (
 	"go.opentelemetry.io/otel/trace/noop"
 )
 
-// Tracer makes the spans of Tuma. A nil Tracer makes none. It is safe for concurrent use.
+// Tracer makes the spans of Tuma. A nil Tracer makes no spans. It is safe for concurrent use.
 type Tracer struct{ tracer trace.Tracer }
 
 // New returns a Tracer that makes its spans with p. If p is nil, New returns nil.
@@ -24,8 +24,8 @@ func New(p trace.TracerProvider) *Tracer {
 // off is the span of a Tracer that records nothing.
 var off trace.Span = noop.Span{}
 
-// Enqueue starts the span of an enqueue. It is a child of the span in ctx, if there is one. The caller ends it
-// with EndEnqueue.
+// Enqueue starts the span of an enqueue. If ctx has a span, the new span is a child of that span. The caller
+// must end the new span with EndEnqueue.
 func (t *Tracer) Enqueue(ctx context.Context) (context.Context, trace.Span) {
 	if t == nil {
 		return ctx, off
@@ -33,22 +33,24 @@ func (t *Tracer) Enqueue(ctx context.Context) (context.Context, trace.Span) {
 	return t.tracer.Start(ctx, "enqueue", trace.WithSpanKind(trace.SpanKindProducer))
 }
 
-// EndEnqueue ends the span of an enqueue. recipients is the number of recipients that were enqueued.
+// EndEnqueue ends the span of an enqueue. The parameter "recipients" is the number of enqueued recipients.
 func EndEnqueue(span trace.Span, recipients int, again bool, err error) {
 	span.SetAttributes(attribute.Int("tuma.recipients", recipients), attribute.Bool("tuma.again", again))
 	fail(span, err)
 	span.End()
 }
 
-// fail marks a span as failed. The text of the error stays out of the span, because it may hold input of a caller.
+// The function "fail" marks a span as failed. The span does not get the text of the error, because the text may
+// hold input of a caller.
 func fail(span trace.Span, err error) {
 	if err != nil && !errors.Is(err, context.Canceled) {
 		span.SetStatus(codes.Error, "failed")
 	}
 }
 
-// Plan starts the span of a planning task. header is the traceparent of the task. first is true if no page
-// has been planned yet. If the enqueue has no span, the first planning is the root of the campaign's trace.
+// Plan starts the span of a planning task. The parameter "header" is the traceparent of the task. The parameter
+// "first" is true if no page has been planned yet. If the enqueue has no span, the first planning is the root
+// of the campaign's trace.
 func (t *Tracer) Plan(ctx context.Context, c Campaign, header string, first bool, recipients int) (context.Context, trace.Span) {
 	if t == nil {
 		return With(ctx, header), off
@@ -75,7 +77,8 @@ type Batch struct {
 	ctx    context.Context //nolint:containedctx // the calls of a batch have separate contexts, which outlive the context of the task
 }
 
-// Batch starts the span of the work on one batch. header is the traceparent of the task. The caller calls End.
+// Batch starts the span of the work on one batch. The parameter "header" is the traceparent of the task. The
+// caller must call End.
 func (t *Tracer) Batch(ctx context.Context, c Campaign, header, account, provider string) Batch {
 	if t == nil {
 		return Batch{}
@@ -96,7 +99,7 @@ func (b Batch) TraceID() string {
 	return idOf(b.span.SpanContext())
 }
 
-// Context returns ctx with the span of the batch.
+// Context returns a copy of ctx that has the span of the batch.
 func (b Batch) Context(ctx context.Context) context.Context {
 	if b.span == nil {
 		return ctx
@@ -129,7 +132,7 @@ func (b Batch) Call(recipients, tries int, doubt bool) Call {
 	return Call{batch: b, span: span}
 }
 
-// End ends the span of the call. result is one of dispatch.CallResults.
+// End ends the span of the call. The parameter "result" is one of dispatch.CallResults.
 func (c Call) End(result string, ok bool) {
 	if c.span == nil {
 		return
@@ -141,8 +144,8 @@ func (c Call) End(result string, ok bool) {
 	c.span.End()
 }
 
-// Settle starts the span in which the outcome of the call is written. It is a child of the span of the call. The
-// caller calls end after the write. deed names what the verdict does with the call.
+// Settle starts the span in which the outcome of the call is written. It is a child of the span of the call.
+// The caller must call the result "end" after the write. The parameter "deed" names the action of the verdict.
 func (c Call) Settle(deed string) (end func(error)) {
 	if c.span == nil {
 		return func(error) {}

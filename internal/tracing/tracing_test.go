@@ -23,7 +23,7 @@ func newTracer(t *testing.T) (*tracing.Tracer, *tracetest.InMemoryExporter) {
 	return tracing.New(p), spans
 }
 
-// byName returns the only span of a name.
+// byName returns the only span with the given name.
 func byName(t *testing.T, all tracetest.SpanStubs, name string) tracetest.SpanStub {
 	t.Helper()
 	var found []tracetest.SpanStub
@@ -54,8 +54,9 @@ func TestHeader_IsReadAsItWasWritten(t *testing.T) {
 	}
 }
 
-// TestPlan_IsTheRootThatABatchOfTheSweeperKnows checks the way of a campaign whose enqueue has no span: a batch whose
-// task was lost, and which the sweeper has queued without a header, still belongs to the planning.
+// TestPlan_IsTheRootThatABatchOfTheSweeperKnows checks a campaign whose enqueue has no span. If the task of a batch
+// was lost and the sweeper has queued the batch without a header, the parent of the batch's span must still be the
+// span of the planning.
 func TestPlan_IsTheRootThatABatchOfTheSweeperKnows(t *testing.T) {
 	t.Parallel()
 	tracer, spans := newTracer(t)

@@ -22,14 +22,15 @@ func BackOff(n int) time.Duration {
 const MaxLookups = 4
 
 // LookupDelay returns how long to wait before the next lookup of a doubtful call. The wait begins
-// at the end of the call or at its last lookup. lookups is how many lookups were made. The delays
-// of all lookups add up to reconcileFor.
+// at the end of the call, or at the last lookup. The parameter "lookups" is how many lookups were
+// made. The sum of the delays of all lookups is reconcileFor.
 func LookupDelay(reconcileFor time.Duration, lookups int) time.Duration {
 	parts := [MaxLookups]int64{1, 2, 3, 6}[min(lookups, MaxLookups-1)]
 	return time.Duration(int64(reconcileFor) * parts / 12)
 }
 
-// SameForAll returns n copies of a record, for a call whose recipients all have the same outcome.
+// SameForAll returns n copies of a record. It is for a call in which all recipients have the same
+// outcome.
 func SameForAll(n int, r campaign.Record) []campaign.Record {
 	out := make([]campaign.Record, n)
 	for i := range out {

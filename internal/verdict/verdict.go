@@ -18,7 +18,7 @@ type Action uint8
 
 // The actions.
 const (
-	Doubt   Action = iota // keep the call doubtful: repeat the call unchanged or give it up (the zero value, because this is the safe default)
+	Doubt   Action = iota // keep the call doubtful: repeat it unchanged or give it up; the zero value, because it is the safe default
 	Settle                // record a status for each recipient, and close the generation
 	Release               // the call was certainly not sent: free the claim, without counting an attempt
 	Split                 // the gateway refused the call as a whole: split it into parts
@@ -40,14 +40,14 @@ func (a Action) String() string {
 // Verdict is the meaning of an answer for the call, its account and its campaign.
 type Verdict struct {
 	Action       Action
-	Records      []campaign.Record // for Settle: one for each recipient
+	Records      []campaign.Record // for Settle, one record for each recipient
 	SettleReason campaign.SettleReason
 	BackOff      time.Duration // the minimum time until the next try
-	Renew        bool          // for Release: the next try uses a new idempotency key
-	Count        bool          // for Doubt: the answer counts as an attempt of the call
+	Renew        bool          // for Release, true if the next try uses a new idempotency key
+	Count        bool          // for Doubt, true if the answer counts as an attempt of the call
 
-	// Outcome, Reason and the fields after them are for the account: how the call went ("" if it
-	// shows nothing), why, and how long to make no calls.
+	// Outcome and the following fields are for the account. They are the outcome of the call ("" if
+	// it shows nothing about the account), its reason, and how long to make no calls.
 	Outcome  campaign.CallOutcome
 	Reason   string
 	Code     string
@@ -55,12 +55,13 @@ type Verdict struct {
 	// Pause is the reason for which the whole campaign is paused, or "".
 	Pause string
 	// Refusals is how many recipients the verdict rejects although the account accepts nothing. The
-	// caller may reject only as many as the account grants; see Grant. It is 0 if the account works.
+	// caller may reject only as many recipients as the account grants. See Grant. It is 0 if the
+	// account works.
 	Refusals int
 }
 
-// Final reports whether the generation needs no further submission after the verdict. resend
-// reports whether recipients whose outcome is unknown may be submitted once more.
+// Final reports whether the generation needs no further submission after the verdict. The parameter
+// "resend" is true if recipients whose outcome is unknown may be submitted once more.
 func (v Verdict) Final(resend bool) bool {
 	if v.Action != Settle || v.SettleReason == campaign.SettlePartial || v.SettleReason == campaign.SettleLookup {
 		return false
@@ -73,16 +74,16 @@ func (v Verdict) Final(resend bool) bool {
 	return true
 }
 
-// Situation is everything that a verdict depends on, except the answer itself.
+// Situation has all values on which a verdict depends, except the answer itself.
 type Situation struct {
 	Recipients int
-	// Personal reports whether the campaign has merge fields, so that the text of the call is not the
-	// text of the whole campaign.
+	// Personal is true if the campaign has merge fields. Then the text of the call is not the text
+	// of the whole campaign.
 	Personal bool
-	Doubt    bool // the gateway may have taken an earlier attempt with this key
-	HasKeys  bool // the gateway has idempotency keys
+	Doubt    bool // true if the gateway may have taken an earlier attempt with this key
+	HasKeys  bool // true if the gateway has idempotency keys
 	// ReconcileFor is how long messages of unknown outcome can be looked up at the gateway. It is 0
-	// if the gateway cannot list them.
+	// if the gateway cannot list messages.
 	ReconcileFor time.Duration
 	Tries        int
 	Claims       int // number of claims of this generation, including this one
@@ -92,7 +93,7 @@ type Situation struct {
 }
 
 // ProvenFor is how long an accepted call proves that an account works. If a call is refused within
-// that time, the reason is the content of that call, not the account.
+// that time, the reason is the content of the call and not the account.
 const ProvenFor = 10 * time.Minute
 
 func (s Situation) accountWorks() bool {
@@ -118,8 +119,8 @@ func Judge(results []providers.Result, err error, s Situation) Verdict {
 	return v
 }
 
-// widenedScope returns the scope that an answer about a text has in effect: the campaign if all
-// recipients get this text, otherwise the call. It returns any other scope unchanged.
+// widenedScope returns the effective scope of an answer about a text. It is the campaign if all
+// recipients get this text, and otherwise the call. It returns any other scope unchanged.
 func (s Situation) widenedScope(scope providers.Scope) providers.Scope {
 	switch {
 	case scope != providers.Text:
@@ -171,13 +172,13 @@ func judgeNotSent(e *providers.Error) Verdict {
 	case providers.CauseCredentials:
 		v.Outcome = campaign.CallHold
 	case providers.CauseCredit:
-		v.Outcome, v.BackOff = campaign.CallHold, 0 // the hold takes the place of the back-off
+		v.Outcome, v.BackOff = campaign.CallHold, 0 // the hold replaces the back-off
 	case providers.CauseThrottled:
 		v.Outcome, v.Cooldown = "", e.RetryAfter
 		if v.Cooldown <= 0 {
 			v.Cooldown = time.Second
 		}
-		v.BackOff = 0 // the cool-down takes the place of the back-off
+		v.BackOff = 0 // the cool-down replaces the back-off
 	default:
 	}
 	return v
@@ -186,8 +187,8 @@ func judgeNotSent(e *providers.Error) Verdict {
 // judgeRefusal judges a call that was refused as a whole and not sent. It splits the call, to find
 // the recipient that causes the refusal. If the call has only one recipient, the recipient is
 // rejected. The circuit breaker counts neither the split nor the rejection, because the recipients
-// may be dead numbers. If the account accepts nothing, Verdict.Refusals bounds how many recipients
-// end in this way.
+// may be dead numbers. If the account accepts nothing, Verdict.Refusals limits how many recipients
+// are rejected in this way.
 func judgeRefusal(e *providers.Error, s Situation) Verdict {
 	if s.Recipients > 1 {
 		return Verdict{Action: Split}
@@ -196,8 +197,9 @@ func judgeRefusal(e *providers.Error, s Situation) Verdict {
 		Records: []campaign.Record{{Status: campaign.Rejected, Reason: string(providers.CauseRefused), Code: e.Code}}})
 }
 
-// refused takes a verdict that accepts no recipient. If the account does not work, it sets Refusals
-// to the number of recipients that the verdict rejects; otherwise it returns the verdict unchanged.
+// The method "refused" gets a verdict that accepts no recipient. If the account is not proven to
+// work, it sets Refusals to the number of recipients that the verdict rejects. Otherwise it returns
+// the verdict unchanged.
 func (s Situation) refused(v Verdict) Verdict {
 	if s.accountWorks() {
 		return v
@@ -210,10 +212,11 @@ func (s Situation) refused(v Verdict) Verdict {
 	return v
 }
 
-// Grant returns a verdict that rejects only the first `granted` of the v.Refusals refused
-// recipients. The other refused recipients were certainly not sent. They stay pending, and the call
-// is not one of their attempts. doubt reports whether the gateway may have taken an earlier
-// attempt. If so, the whole call stays doubtful.
+// Grant returns a verdict that rejects only some of the v.Refusals refused recipients: the first
+// ones, as many as the parameter "granted". To the other refused recipients, certainly no message
+// was sent. They stay pending, and the call does not count as one of their attempts. The parameter
+// "doubt" is true if the gateway may have taken an earlier attempt. In that case the whole call
+// stays doubtful.
 func (v Verdict) Grant(granted int, doubt bool) Verdict {
 	switch {
 	case granted >= v.Refusals:
@@ -240,8 +243,9 @@ func (v Verdict) Grant(granted int, doubt bool) Verdict {
 	return v
 }
 
-// unknown returns a verdict that keeps the call doubtful, if the gateway has idempotency keys or
-// can list the messages it has taken. Otherwise its verdict settles the call as unknown.
+// The function "unknown" returns a verdict. If the gateway has idempotency keys, or can list the
+// messages that it has taken, the verdict keeps the call doubtful. Otherwise the verdict settles
+// the call as unknown.
 func unknown(e *providers.Error, s Situation, count bool) Verdict {
 	v := Verdict{Action: Doubt, Count: count, BackOff: BackOff(max(1, s.Claims)), Outcome: campaign.CallBad}
 	if e.Scope == providers.Account {
@@ -259,8 +263,8 @@ func unknown(e *providers.Error, s Situation, count bool) Verdict {
 }
 
 // judgeResults judges the gateway's answers for each recipient. An answer about the account holds
-// the account, and an answer about the campaign pauses the campaign. Neither counts as an attempt
-// of the recipient.
+// the account, and an answer about the campaign pauses the campaign. Neither of these answers
+// counts as an attempt of the recipient.
 func judgeResults(results []providers.Result, s Situation) Verdict {
 	v := Verdict{Action: Settle, SettleReason: campaign.SettleAnswer, Records: make([]campaign.Record, len(results)), BackOff: BackOff(s.Tries + 2)}
 	accepted, unnamed := 0, 0
@@ -311,7 +315,7 @@ func judgeResults(results []providers.Result, s Situation) Verdict {
 	case unnamed > 0 && !s.HasKeys && s.ReconcileFor > 0:
 		v.SettleReason, v.BackOff = campaign.SettleLookup, LookupDelay(s.ReconcileFor, 0)
 	case unnamed > 0 && s.HasKeys && !s.Doubt:
-		// Repeating the call under the same key may bring the missing answers.
+		// A repeated call under the same key may return the missing answers.
 		v.SettleReason = campaign.SettlePartial
 	case accountAnswer != nil || v.Pause != "":
 		v.SettleReason = campaign.SettleSpared
@@ -322,8 +326,9 @@ func judgeResults(results []providers.Result, s Situation) Verdict {
 	return s.refused(v)
 }
 
-// massBlacklist is a number of recipients. If a call has at least that many recipients and the
-// gateway calls all of them blacklisted, Tuma does not blame the recipients (blacklistsAll).
+// massBlacklist is a number of recipients. If a call has at least this many recipients and the
+// gateway answers "blacklisted" for all of them, Tuma does not treat the recipients as the cause
+// (blacklistsAll).
 const massBlacklist = 10
 
 // blacklistsAll reports whether a gateway answers "blacklisted" for every recipient of a large call.
@@ -353,8 +358,8 @@ func (s Situation) statusOf(r providers.Result) campaign.Status {
 	return campaign.Pending
 }
 
-// reasonOf returns the reason for a refusal of the whole campaign. That is the gateway's code, or
-// the cause if there is no code.
+// reasonOf returns the reason for a refusal of the whole campaign. It is the gateway's code or, if
+// the code is empty, the cause.
 func reasonOf(code string, cause providers.Cause) string { return cmp.Or(code, string(cause)) }
 
 // RefusalCode returns the gateway's code of the first rejected recipient, or "".

@@ -11,8 +11,8 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-// everyAnswer calls f with every error that a provider can return for a whole call, in every
-// situation.
+// everyAnswer calls the function f with every error that a provider can return for a whole call,
+// in every situation.
 func everyAnswer(f func(name string, e *providers.Error, s Situation)) {
 	causes := []providers.Cause{"", providers.CauseConnection, providers.CauseNoAnswer, providers.CauseGateway, providers.CauseNotUnderstood,
 		providers.CauseConfiguration, providers.CauseCredentials, providers.CauseCredit, providers.CauseBilling, providers.CauseThrottled, providers.CauseRefused}
@@ -74,7 +74,7 @@ func TestVerdict_UnnamedRecipientIsUnknown(t *testing.T) {
 				if v.Action != Settle || len(v.Records) != 2 || v.Records[0].Status != campaign.Accepted || v.Records[1].Status != campaign.Unknown {
 					t.Errorf("%+v: got action %s and records %+v, want a settle with one accepted and one unknown", s, v.Action, v.Records)
 				}
-				// If the gateway has keys, the call is repeated once for the missing answers.
+				// If the gateway has keys, the call is repeated once to get the missing answers.
 				if partial := v.SettleReason == campaign.SettlePartial; partial != (keyed && !doubt) {
 					t.Errorf("%+v: got settle reason %s, want partial only with keys and without doubt", s, v.SettleReason)
 				}
@@ -105,7 +105,7 @@ func TestVerdict_FinalOnlyIfNothingCanFollow(t *testing.T) {
 	}
 	for name, tt := range map[string]struct {
 		v           Verdict
-		keep, again bool // the wanted results of Final(false) and Final(true)
+		keep, again bool // the expected results of Final(false) and Final(true)
 	}{
 		"all known":       {settled(campaign.SettleAnswer, campaign.Accepted, campaign.Rejected), true, true},
 		"one unknown":     {settled(campaign.SettleVerdict, campaign.Accepted, campaign.Unknown), true, false},

@@ -29,8 +29,8 @@ const (
 	maxPart          = 16 << 20
 	maxSheet         = 2 << 30
 	maxSharedStrings = 512 << 20
-	// maxRatio is the maximum ratio of the unpacked to the packed size of a part. Real
-	// sheets have 10 to 30; deflate cannot exceed 1032.
+	// maxRatio is the maximum ratio of the unpacked to the packed size of a part. The ratio of real sheets is
+	// 10 to 30. With deflate it cannot exceed 1032.
 	maxRatio = 300
 	// ratioFrom is the unpacked size in bytes from which maxRatio is checked.
 	ratioFrom = 16 << 20
@@ -43,8 +43,8 @@ const (
 type Error struct {
 	// Row is the row with the mistake, from 1. It is 0 if the mistake is in the workbook as a whole.
 	Row int
-	// Problem describes what is wrong and what to do. For a mistake in the workbook as a whole, its
-	// subject is the workbook: "is a damaged workbook".
+	// Problem describes the mistake and its correction. For a mistake in the workbook as a whole, the subject
+	// of the text is the workbook, as in "is a damaged workbook".
 	Problem string
 }
 
@@ -58,15 +58,15 @@ func (e *Error) Error() string {
 
 // Book is an open workbook with one sheet to read. It is not safe for concurrent use.
 //
-// excelize can stream rows too, but this package does not read rows with it, for two reasons. The caller needs a
-// phone number in full and every other cell as the sheet shows it, but excelize returns all cells of a row in the
-// same way. And excelize holds the whole file in memory. This package uses excelize only to format the contents
-// of cells (type shower).
+// excelize can stream rows too, but this package does not read rows with it, for two reasons. First, the caller
+// needs a phone number in full and every other cell in the form that the sheet shows, but excelize returns all
+// cells of a row in the same form. Second, excelize holds the whole file in memory. This package uses excelize
+// only to format the contents of cells (type shower).
 type Book struct {
 	file          archive
 	files         map[string]*zip.File
 	sheet         string
-	row           int // the row that is being read, from 1; 0 before the first
+	row           int // the number of the row that is being read, from 1; 0 before the first row
 	part          *zip.File
 	sharedStrings *sharedStrings
 	// formats holds the number formats other than General, by the index of the cell style.
@@ -74,8 +74,8 @@ type Book struct {
 	shower  *shower // nil until a cell needs it
 	// since1904 is true if dates are counted from 1904, as on early Macs, instead of 1900.
 	since1904 bool
-	// recalculates is true if a spreadsheet program must compute all formulas when it opens the workbook.
-	// The stored results, often 0, are then not the right ones.
+	// recalculates is true if a spreadsheet program must compute all formulas when it opens the workbook. Then
+	// the stored results, often 0, are wrong.
 	recalculates bool
 	visible      []string // names of the sheets that have rows and are not hidden
 	// hiddenColumns are ranges of columns that the sheet does not show, from 0.
@@ -87,9 +87,10 @@ type columnRange struct{ first, last int }
 // relation is an entry of a .rels file, which links the parts of a workbook.
 type relation struct{ id, kind, target string }
 
-// Open opens the workbook in the first size bytes of src, and its sheet with the given name in any
-// case. If sheet is empty, Open chooses the first sheet that has rows and is not hidden. The error
-// is an *Error if the workbook has a mistake, else a read error. The caller must close the book.
+// Open opens the workbook in the first bytes of src, as many as the parameter "size". It also
+// opens the sheet with the given name, in upper or lower case. If sheet is empty, Open chooses the
+// first sheet that has rows and is not hidden. The error is an *Error if the workbook has a
+// mistake, and otherwise a read error. The caller must close the book.
 func Open(src io.ReaderAt, size int64, sheet string) (*Book, error) {
 	b := &Book{file: archive{src: src, left: maxDirectory}, files: map[string]*zip.File{}}
 	if size > MaxFile {
@@ -128,8 +129,8 @@ func (b *Book) Sheet() string { return b.sheet }
 // workbook.
 func (b *Book) Sheets() []string { return b.visible }
 
-// HiddenColumn reports whether the sheet does not show the given column, counted from 0. The result
-// is valid once the first row has been read.
+// HiddenColumn reports whether the sheet hides the given column, counted from 0. The result is valid once the
+// first row has been read.
 func (b *Book) HiddenColumn(column int) bool {
 	for _, r := range b.hiddenColumns {
 		if column >= r.first && column <= r.last {
@@ -139,7 +140,7 @@ func (b *Book) HiddenColumn(column int) bool {
 	return false
 }
 
-// Close removes the temporary file that a book with many texts has. It leaves src open.
+// Close removes the temporary file of the book, which a book with many texts has. It leaves src open.
 func (b *Book) Close() {
 	b.sharedStrings.close()
 	b.shower.close()
@@ -156,8 +157,8 @@ func (b *Book) errorHere(format string, args ...any) error {
 	return &Error{Row: b.row, Problem: fmt.Sprintf(format, args...)}
 }
 
-// findSheet reads the workbook's list of parts. It sets the sheet to read, the shared strings and
-// the date styles. wanted is the name of the sheet, or empty.
+// findSheet reads the workbook's list of parts. It sets the sheet to read, the shared strings and the date
+// styles. The parameter "wanted" is the name of the sheet, or empty.
 func (b *Book) findSheet(wanted string) error {
 	main := "xl/workbook.xml"
 	for _, r := range b.relations("_rels/.rels") {
@@ -213,8 +214,8 @@ type sheetEntry struct {
 	hidden   bool
 }
 
-// chooseSheet sets the sheet to read: the sheet with the name in the parameter wanted. If wanted is "", that is
-// the first sheet that has rows and is not hidden. target maps the id of a part to the part.
+// chooseSheet sets the sheet that is read. It is the sheet with the name in the parameter "wanted" or, if that
+// is "", the first sheet that has rows and is not hidden. The map "target" maps the ID of a part to the part.
 func (b *Book) chooseSheet(sheets []sheetEntry, target map[string]relation, wanted string) error {
 	var names, hidden []string
 	for _, s := range sheets {
@@ -264,8 +265,8 @@ func (b *Book) relations(name string) (out []relation) {
 	return out
 }
 
-// attribute returns the attribute with the given name in any namespace, or "" if e has no such
-// attribute.
+// attribute returns the attribute with the given name in any namespace. If the element e does not have this
+// attribute, it returns "".
 func attribute(e xml.StartElement, name string) string {
 	for _, a := range e.Attr {
 		if a.Name.Local == name {
@@ -275,8 +276,8 @@ func attribute(e xml.StartElement, name string) string {
 	return ""
 }
 
-// scan calls visit with every start element of a part. limit is the maximum number of unpacked
-// bytes of the part.
+// The method "scan" calls the function "visit" with every start element of a part. The parameter "limit" is
+// the maximum number of unpacked bytes of the part.
 func (b *Book) scan(f *zip.File, limit int64, visit func(xml.StartElement)) error {
 	t, err := b.open(f, limit)
 	if err != nil {
@@ -302,8 +303,8 @@ func (b *Book) scan(f *zip.File, limit int64, visit func(xml.StartElement)) erro
 // format.
 type archive struct {
 	src  io.ReaderAt
-	left int   // bytes of the directory that may still be read
-	open bool  // the directory has been read, so reading is no longer limited
+	left int   // number of bytes of the directory that may still be read
+	open bool  // true once the directory was read; then reading is no longer limited
 	err  error // the last read error of src
 }
 

@@ -50,13 +50,14 @@ func (b *Book) readStyles(f *zip.File) error {
 	})
 }
 
-// textFormat is the predefined format @, which shows a number as General does.
+// textFormat is the predefined format @, which shows a number in the same way as General.
 const textFormat = 49
 
 // isGeneral reports whether a format code shows a number without a format.
 func isGeneral(code string) bool { return code == "@" || strings.EqualFold(code, "General") }
 
-// number returns a stored number as the cell shows it, or in full if it is a phone number.
+// The method "number" returns a stored number in the form that the cell shows, or in full if it is
+// a phone number.
 func (b *Book) number(raw string, style int, isPhone bool) string {
 	format, formatted := b.formats[style]
 	if isPhone || !formatted {
@@ -84,7 +85,8 @@ func (b *Book) number(raw string, style int, isPhone bool) string {
 }
 
 // textAroundGeneral returns the texts before and after the word General in a format code such as
-// General" days". excelize shows such a number without the texts. ok is false for other format codes.
+// General" days". excelize shows such a number without the texts. The result "ok" is false for
+// other format codes.
 func textAroundGeneral(code string) (before, after string, ok bool) {
 	at := strings.Index(strings.ToLower(code), "general")
 	if at < 0 {
@@ -97,12 +99,13 @@ func textAroundGeneral(code string) (before, after string, ok bool) {
 	return before, after, ok
 }
 
-// showsNothing reports whether a format code hides the number: the section of the code that applies
-// to the number is empty, as in 0;-0;; for 0. excelize does not support that and shows the number.
+// showsNothing reports whether a format code hides the number. A code hides a number if its section
+// for this number is empty, as in 0;-0;; for 0. excelize does not support that and shows the
+// number.
 func showsNothing(code string, number float64) bool {
 	sections := strings.Split(code, ";")
 	if len(sections) < 2 || strings.ContainsAny(code, `"\[`) {
-		return false // the code cannot be split at semicolons: a semicolon may be in a text, or a section may have a condition
+		return false // the code cannot be split at semicolons, because a semicolon may be in a text, or a section may have a condition
 	}
 	at := 0
 	switch {
@@ -114,9 +117,9 @@ func showsNothing(code string, number float64) bool {
 	return sections[at] == ""
 }
 
-// literalText returns the text of a part of a format code that consists of texts only. A text is in
-// quotes or after a backslash, or it is a character that needs neither. ok is false for any other
-// part.
+// literalText returns the text of a part of a format code that consists only of texts. A text is in
+// quotes, or after a backslash, or is a character that needs neither. The result "ok" is false for
+// any other part.
 func literalText(code string) (text string, ok bool) {
 	for code != "" {
 		switch {
@@ -141,8 +144,8 @@ func literalText(code string) (text string, ok bool) {
 // isoDates are the forms of a date in a cell of kind d (ISO 8601).
 var isoDates = []string{"2006-01-02T15:04:05.999999999", "2006-01-02T15:04:05.999999999Z07:00", "2006-01-02T15:04", time.DateOnly, "15:04:05"}
 
-// isoDate returns a date of a cell of kind d as the cell shows it. It returns the cell's text
-// unchanged if the cell has no format, or if the text is not a date.
+// isoDate returns the date of a cell of kind d in the form that the cell shows. It returns the
+// cell's text unchanged if the cell has no format, or if the text is not a date.
 func (b *Book) isoDate(raw string, style int) string {
 	if _, formatted := b.formats[style]; !formatted {
 		return strings.TrimSuffix(raw, "T00:00:00")
@@ -165,8 +168,8 @@ func (b *Book) isoDate(raw string, style int) string {
 	return raw
 }
 
-// formatNumber converts a stored number to decimal notation with at most 15 digits, as a cell
-// without a format shows it. It returns anything else unchanged.
+// formatNumber converts a stored number to decimal notation with at most 15 digits. A cell without
+// a format shows this form. It returns any other text unchanged.
 func formatNumber(s string) string {
 	if strings.Trim(s, "0123456789") == "" {
 		return s
@@ -182,7 +185,7 @@ func formatNumber(s string) string {
 }
 
 // unescape replaces the escapes with which Excel stores characters that XML forbids, such as
-// _x000D_ for a carriage return. It turns line ends into \n and removes other control characters.
+// _x000D_ for a carriage return. It replaces line ends by \n, and removes other control characters.
 func unescape(text []byte) []byte {
 	if !bytes.Contains(text, []byte("_x")) && bytes.IndexByte(text, '\r') < 0 {
 		return text

@@ -12,7 +12,7 @@ import (
 // Cell is a cell of a sheet, in the form in which the file stores it.
 type Cell struct {
 	Column int    // from 0
-	kind   string // the t attribute, e.g. "s" for a shared string
+	kind   string // the attribute t, e.g. "s" for a shared string
 	style  int    // the index of the cell style
 	raw    []byte // the content, or the number of a shared string
 	// formula is true if the cell has a formula. computed is true if the cell also has an element
@@ -34,13 +34,13 @@ type Row struct {
 	Cells  []Cell
 	// Filled is true if any cell, wanted or not, is not blank.
 	Filled bool
-	// Hidden is true if the sheet does not show the row, because of a filter or by hand.
+	// Hidden is true if a filter or the user has hidden the row.
 	Hidden bool
-	count  int // cells in the row, wanted or not
+	count  int // number of all cells in the row, wanted or not
 	book   *Book
 }
 
-// Cell returns the cell in the given column, from 0, or nil if the row has no such cell.
+// Cell returns the cell in the given column, counted from 0. It returns nil if the row does not have this cell.
 func (r *Row) Cell(column int) *Cell {
 	for i := range r.Cells {
 		if r.Cells[i].Column == column {
@@ -50,23 +50,24 @@ func (r *Row) Cell(column int) *Cell {
 	return nil
 }
 
-// Computed reports whether the content of a cell is known: the cell has no formula, or the stored result
-// of the formula is the right one.
+// Computed reports whether the content of a cell is known. It is known if the cell has no formula, or if the
+// stored result of the formula is right.
 func (r *Row) Computed(c *Cell) bool { return r.book.computed(c) }
 
-// Text returns the content of a cell of the row as the sheet shows it: 999,999.99, 9 Dec 2026, 15%.
-// A date in a predefined format begins with the day. Text returns nothing for a nil cell. The
-// result is valid until the next call of Text or Digits. The error is an *Error if the workbook is
-// damaged or the cell has a formula that was never computed, else a read error.
+// Text returns the content of a cell of the row in the form that the sheet shows, such as
+// 999,999.99, 9 Dec 2026 or 15%. A date in a predefined format begins with the day. For a nil cell,
+// Text returns an empty slice. The result is valid until the next call of Text or Digits. The error
+// is an *Error if the workbook is damaged or the cell has a formula that was never computed.
+// Otherwise it is a read error.
 func (r *Row) Text(c *Cell) ([]byte, error) { return r.book.text(c, false) }
 
-// Digits returns the content of a cell with a phone number. It returns a number in full, whatever the
-// cell shows. Otherwise it does what Text does.
+// Digits returns the content of a cell with a phone number. It returns a number in full, even if the cell shows
+// another form. For other contents it is like Text.
 func (r *Row) Digits(c *Cell) ([]byte, error) { return r.book.text(c, true) }
 
-// Rows yields the rows of the sheet from the beginning, also blank rows. A row has only the cells for whose
-// column the function want() returns true. A row is valid until the next one. An error ends the sequence. It is
-// an *Error if the workbook has a mistake, else a read error.
+// Rows yields the rows of the sheet from the beginning, including blank rows. A row has only the cells for
+// whose column the function want() returns true. A row is valid until the next row. An error ends the sequence.
+// The error is an *Error if the workbook has a mistake, and otherwise a read error.
 func (b *Book) Rows(want func(column int) bool) iter.Seq2[*Row, error] {
 	return func(yield func(*Row, error) bool) {
 		b.row, b.hiddenColumns = 0, nil
@@ -129,8 +130,8 @@ func (b *Book) text(c *Cell, isPhone bool) ([]byte, error) {
 	return unescape(c.raw), nil // kinds str and inlineStr
 }
 
-// computed reports whether the content of a cell is known. It is not known for a formula that was
-// never computed, or if the workbook asks to compute all formulas when it is opened.
+// computed reports whether the content of a cell is known. It is not known for a formula that was never
+// computed, or if a program must compute all formulas when it opens the workbook.
 func (b *Book) computed(c *Cell) bool {
 	return !c.neverComputed() && !(c.formula && b.recalculates)
 }
@@ -259,8 +260,8 @@ func (t *xmlScanner) startRow(r *Row, e xml.StartElement) error {
 	return nil
 }
 
-// startCell returns a cell with its column, kind and style. last is the column of the previous cell. A cell
-// without a name gets the column after the previous cell.
+// startCell returns a cell with its column, kind and style. The parameter "last" is the column of the previous
+// cell. A cell without a name gets the column after the previous cell.
 func (t *xmlScanner) startCell(r *Row, e xml.StartElement, last int) (Cell, error) {
 	c := Cell{Column: last + 1, kind: attribute(e, "t")}
 	if at, ok := columnOf(attribute(e, "r")); ok {
@@ -297,8 +298,8 @@ func columnName(column int) string {
 	return name
 }
 
-// columnOf returns the column, from 0, of a cell name such as AB17. ok is false if the name
-// is invalid.
+// columnOf returns the column, from 0, of a cell name such as AB17. The result "ok" is false if the name is
+// invalid.
 func columnOf(name string) (column int, ok bool) {
 	n := 0
 	for i := range len(name) {

@@ -21,8 +21,8 @@ type xmlScanner struct {
 	in             *bufio.Reader
 	xml            *xml.Decoder
 	tokenBytesLeft int // number of bytes that may still be read for the current token
-	// read is the number of unpacked bytes that were read, most is the limit of read, and packed is
-	// the size of the compressed part.
+	// The field "read" is the number of unpacked bytes that were read. The field "most" is the
+	// limit of "read". The field "packed" is the size of the compressed part.
 	read, most, packed int64
 }
 
@@ -32,15 +32,15 @@ var (
 	errBomb  = errors.New("a part of the workbook is compressed too much, unlike in any real workbook")
 )
 
-// open returns a scanner for the part f. most is the maximum number of unpacked bytes. The
-// caller must close it.
+// The method "open" returns a scanner for the part f. The parameter "most" is the maximum number
+// of unpacked bytes. The caller must close the scanner.
 func (b *Book) open(f *zip.File, most int64) (*xmlScanner, error) {
 	part, err := f.Open()
 	if err != nil {
 		return nil, b.fileError("is a damaged workbook: %v", err)
 	}
 	in := bufio.NewReaderSize(part, 32<<10)
-	begin, _ := in.Peek(4) // ignore an error: the next read from in returns the error again
+	begin, _ := in.Peek(4) // an error is ignored, because the next read from "in" returns it again
 	if endian, ok := utf16Order(begin); ok {
 		in = bufio.NewReaderSize(transform.NewReader(in, unicode.UTF16(endian, unicode.UseBOM).NewDecoder()), 32<<10)
 	}
@@ -63,7 +63,7 @@ func utf16Order(begin []byte) (order unicode.Endianness, ok bool) {
 }
 
 // decodeCharset decodes a part that declares an encoding other than UTF-8. It does not change a
-// part that declares UTF-16, because open has already converted that part.
+// part that declares UTF-16, because the method "open" has already converted that part.
 func decodeCharset(label string, in io.Reader) (io.Reader, error) {
 	if strings.HasPrefix(strings.ToLower(label), "utf-16") {
 		return in, nil
@@ -75,10 +75,9 @@ func decodeCharset(label string, in io.Reader) (io.Reader, error) {
 	return encoding.NewDecoder().Reader(in), nil
 }
 
-func (t *xmlScanner) close() { _ = t.part.Close() } // no data is lost: the part was only read
+func (t *xmlScanner) close() { _ = t.part.Close() } // no data is lost, because the part was only read
 
-// Read reads one byte. xml.NewDecoder requires an io.Reader, but the decoder calls ReadByte,
-// not Read.
+// Read reads one byte. xml.NewDecoder requires an io.Reader, but the decoder only calls ReadByte.
 func (t *xmlScanner) Read(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
@@ -106,8 +105,9 @@ func (t *xmlScanner) ReadByte() (byte, error) {
 	return t.in.ReadByte()
 }
 
-// next returns the next token, valid until the next call. It returns io.EOF at the end of the
-// part, an *Error if the workbook is damaged or exceeds a limit, and otherwise a read error.
+// The method "next" returns the next token, which is valid until the next call. At the end of the
+// part it returns io.EOF. It returns an *Error if the workbook is damaged or exceeds a limit. Any
+// other error is a read error.
 func (t *xmlScanner) next() (xml.Token, error) {
 	t.tokenBytesLeft = maxToken
 	token, err := t.xml.RawToken()

@@ -22,8 +22,8 @@ type sharedStrings struct {
 	// temporary is true if the file must be removed after it is closed, because the
 	// system cannot remove an open file.
 	temporary bool
-	// blocks caches the blocks that were read last from the file, by number. order holds
-	// the numbers of these blocks, the oldest first.
+	// blocks caches the blocks that were read last from the file, by number. The field "order"
+	// holds the numbers of these blocks, the oldest first.
 	blocks map[int][]byte
 	order  []int
 }
@@ -58,7 +58,7 @@ func (t *sharedStrings) load(b *Book) (err error) {
 				text = text[:0]
 			case "t":
 				inText = phonetic == 0
-			case "rPh": // pronunciation, not part of the text
+			case "rPh": // this element is the pronunciation and not a part of the text
 				phonetic++
 			}
 		case xml.CharData:
@@ -94,8 +94,8 @@ func (t *sharedStrings) add(text []byte) error {
 	return t.spill(stringsInMemory)
 }
 
-// spill moves the strings from memory to the file if they take more than limit bytes. If limit is
-// 0, spill moves them only if the file already exists.
+// spill moves the strings from memory to the file if they take more bytes than the parameter
+// "limit". If limit is 0, spill moves them only if the file already exists.
 func (t *sharedStrings) spill(limit int) (err error) {
 	if len(t.mem) <= limit || limit == 0 && t.file == nil {
 		return nil
@@ -116,7 +116,7 @@ func (t *sharedStrings) close() {
 	if t == nil || t.file == nil {
 		return
 	}
-	_ = t.file.Close() // an error does not matter: the content is not needed any more
+	_ = t.file.Close() // an error does not matter, because the content is not needed any more
 	if t.temporary {
 		_ = os.Remove(t.file.Name()) // if this fails, the file stays in the temporary directory
 	}
@@ -124,7 +124,7 @@ func (t *sharedStrings) close() {
 
 var errNoText = errors.New("a cell refers to a text that does not exist")
 
-// at returns string i, valid until the next call.
+// The method "at" returns the string number i. It is valid until the next call.
 func (t *sharedStrings) at(i int) ([]byte, error) {
 	if t == nil || i < 0 || i >= t.n {
 		return nil, errNoText

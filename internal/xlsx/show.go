@@ -9,28 +9,28 @@ import (
 // numberFormat is the format of a cell style: a predefined number format, or a format code of the
 // workbook. The zero value is General, which shows a number without a format.
 type numberFormat struct {
-	id   int // the predefined format's number in ECMA-376 part 1, 18.8.30; 0 if code is set
+	id   int // the number of the predefined format in ECMA-376 part 1, 18.8.30; 0 if code is set
 	code string
 }
 
-// The formats that excelize applies where a predefined format depends on the language of the
-// spreadsheet program. In Kenya and Nigeria, a date begins with the day.
+// excelize applies these formats if a predefined format depends on the language of the spreadsheet program. In
+// Kenya and Nigeria, a date begins with the day.
 const (
 	shortDate = "dd/mm/yyyy"
 	longDate  = "d mmmm yyyy"
 	longTime  = "hh:mm:ss"
 )
 
-// shower formats numbers as the cells of a workbook show them. It leaves the formatting to
-// excelize: it keeps a small workbook in memory, with one cell for each number format, and writes
-// each number into the cell with the number's format.
+// shower formats numbers in the form that the cells of a workbook show. excelize does the
+// formatting: shower keeps a small workbook in memory, with one cell for each number format, and
+// writes each number into the cell with the number's format.
 type shower struct {
 	file  *excelize.File
 	cells map[numberFormat]string // names of the cells
 	seen  map[shownKey]shown
 }
 
-// shown is what a cell shows. ok is false if excelize cannot apply the format.
+// shown is the text that a cell shows. The field "ok" is false if excelize cannot apply the format.
 type shown struct {
 	text string
 	ok   bool
@@ -41,8 +41,8 @@ type shownKey struct {
 	number float64
 }
 
-// maxSeen is the maximum number of formatted numbers that a shower caches. Most columns with a
-// format have few different values: dates, rates, round amounts.
+// maxSeen is the maximum number of formatted numbers that a shower caches. Most columns with a format, such as
+// dates, rates and round amounts, have few different values.
 const maxSeen = 4096
 
 func newShower(since1904 bool) (*shower, error) {
@@ -54,8 +54,8 @@ func newShower(since1904 bool) (*shower, error) {
 	return s, nil
 }
 
-// show returns the text that a cell with the number and the format shows. ok is false if excelize cannot apply
-// the format, for example because the workbook is damaged.
+// show returns the text that a cell with the number and the format shows. The result "ok" is false if excelize
+// cannot apply the format, for example because the workbook is damaged.
 func (s *shower) show(number float64, format numberFormat) (text string, ok bool) {
 	key := shownKey{format, number}
 	if x, known := s.seen[key]; known {
@@ -83,8 +83,8 @@ func (s *shower) show(number float64, format numberFormat) (text string, ok bool
 
 const showSheet = "Sheet1"
 
-// cell returns the name, such as A7, of the cell with the given format in the shower's own
-// workbook. It adds the cell if there is none yet.
+// cell returns the name, such as A7, of the cell with the given format in the shower's own workbook. It adds
+// the cell if the workbook has no cell with the format yet.
 func (s *shower) cell(format numberFormat) (name string, ok bool) {
 	if name, ok := s.cells[format]; ok {
 		return name, name != ""
@@ -108,6 +108,6 @@ func (s *shower) cell(format numberFormat) (name string, ok bool) {
 // close releases the shower's own workbook.
 func (s *shower) close() {
 	if s != nil {
-		_ = s.file.Close() // no data is lost: this workbook is only in memory
+		_ = s.file.Close() // no data is lost, because this workbook is only in memory
 	}
 }

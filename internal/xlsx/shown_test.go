@@ -12,10 +12,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// workbook is a workbook that the test writes part by part, because excelize cannot write all of
-// these settings.
+// workbook is a workbook that the test itself writes, part by part, because excelize cannot write
+// all of these settings.
 type workbook struct {
-	sheets    string // entries of the list of sheets; default: one sheet S
+	sheets    string // entries of the list of sheets; by default, one sheet S
 	calc      string // the calcPr element
 	styles    string // the XML elements inside <styleSheet>
 	texts     string // the XML elements inside <sst>, the shared strings
@@ -94,7 +94,7 @@ func cellsOf(t *testing.T, src *bytes.Reader, sheet string) (texts []string, err
 // row returns the data of a sheet with one row.
 func row(cells string) string { return "<sheetData><row>" + cells + "</row></sheetData>" }
 
-// Text must return a number as the sheet shows it in the cell.
+// Text must return a number in the form that the sheet shows in the cell.
 func TestText_IsWhatTheSheetShows(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct{ code, number, want string }{
@@ -147,7 +147,7 @@ func TestText_PredefinedFormats(t *testing.T) {
 	}
 }
 
-// Digits must return a phone number in full, whatever its cell shows.
+// Digits must return a phone number in full, even if its cell shows another form.
 func TestDigits_IgnoresTheFormat(t *testing.T) {
 	t.Parallel()
 	src := workbook{styles: `<cellXfs><xf numFmtId="4"/><xf numFmtId="11"/><xf numFmtId="14"/></cellXfs>`,
@@ -277,8 +277,8 @@ func TestHiddenColumn(t *testing.T) {
 	}
 }
 
-// Whatever format code a workbook has, show must not panic, and must return the same text for the
-// same number again.
+// For every format code of a workbook, the method "show" must not panic, and a second call must
+// return the same text for the same number.
 func FuzzShownNumbers(f *testing.F) {
 	for _, code := range []string{"#,##0.00", "0%", "d mmm yyyy", "[h]:mm", `"x"0`, "General", "", "0;-0;;@", "yyyy\\-mm", "[$-409]mmm", "# ?/?"} {
 		f.Add(46365.25, code)

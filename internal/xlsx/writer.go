@@ -8,8 +8,8 @@ import (
 	"github.com/xuri/excelize/v2"
 )
 
-// Writer writes a workbook of one sheet, row by row. Rows beyond 16 MiB wait in a temporary file, so
-// memory is bounded. A Writer is not safe for concurrent use.
+// Writer writes a workbook of one sheet, row by row. To limit memory, it keeps rows beyond 16 MiB in a
+// temporary file. A Writer is not safe for concurrent use.
 type Writer struct {
 	to   io.Writer
 	file *excelize.File
@@ -18,7 +18,7 @@ type Writer struct {
 	row  []any
 }
 
-// NewWriter returns a Writer that writes the workbook to w when it is closed.
+// NewWriter returns a Writer. Its method Close writes the workbook to w.
 func NewWriter(w io.Writer) (*Writer, error) {
 	file := excelize.NewFile()
 	rows, err := file.NewStreamWriter(showSheet)
@@ -29,8 +29,8 @@ func NewWriter(w io.Writer) (*Writer, error) {
 }
 
 // Row writes one row of text cells. A spreadsheet neither computes a text cell nor changes its digits,
-// so that a phone number stays unchanged and =1+1 is text. Row returns an error for the row after
-// MaxRows.
+// so that a phone number stays unchanged and =1+1 is text. Row returns an error if the sheet already
+// has MaxRows rows.
 func (w *Writer) Row(cells ...string) error {
 	if w.n++; w.n > MaxRows {
 		return fmt.Errorf("write workbook: a sheet has at most %d rows, the header included: write CSV instead", MaxRows)

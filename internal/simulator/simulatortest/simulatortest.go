@@ -1,5 +1,5 @@
-// Package simulatortest has helpers for tests of simulated gateways: a server, and requests to the
-// server that use none of Tuma's gateway clients.
+// Package simulatortest has helpers for tests of simulated gateways. It starts a server, and sends
+// requests to the server without Tuma's gateway clients.
 package simulatortest
 
 import (
@@ -21,7 +21,8 @@ func Start(t testing.TB, o simulator.Options, vendors map[string]simulator.NewVe
 	return s, web.URL
 }
 
-// With returns a copy of a form with one field set, or without the field if value is empty.
+// With returns a copy of a form in which one field has another value. If the value is empty, the
+// copy does not have the field.
 func With(form url.Values, name, value string) url.Values {
 	changed := url.Values{}
 	for k, v := range form {

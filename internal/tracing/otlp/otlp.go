@@ -27,12 +27,13 @@ import (
 type Settings struct {
 	// Endpoint is the URL of the collector, such as http://127.0.0.1:4318. If Endpoint is empty, the standard
 	// variable OTEL_EXPORTER_OTLP_TRACES_ENDPOINT or OTEL_EXPORTER_OTLP_ENDPOINT names the URL. If neither is
-	// set, nothing is sent.
+	// set, no spans are sent.
 	Endpoint string
 	// Sample is the share of campaigns whose traces are recorded, from 0 to 1. A campaign whose enqueue
-	// belongs to a trace follows that trace. nil: the standard variable OTEL_TRACES_SAMPLER, else DefaultSample.
+	// belongs to a trace follows that trace. If Sample is nil, the standard variable OTEL_TRACES_SAMPLER
+	// applies, or else DefaultSample.
 	Sample *float64
-	// Version is the release of Tuma, and Command the command that runs, such as worker.
+	// Version is the release of Tuma. Command is the running command, such as "worker".
 	Version, Command string
 	// Lookup reads an environment variable.
 	Lookup func(string) (string, bool)
@@ -50,7 +51,7 @@ type Provider struct{ sdk *sdktrace.TracerProvider }
 
 // Start returns a provider, or nil if tracing is off. Start itself opens no connection. While the collector
 // cannot be reached, the provider logs one line a minute, and drops spans that do not fit into its queue. The
-// caller calls Close.
+// caller must call Close.
 func Start(ctx context.Context, s Settings) (*Provider, error) {
 	if !s.on() {
 		return nil, nil //nolint:nilnil // nil means that tracing is off
@@ -72,8 +73,8 @@ func Start(ctx context.Context, s Settings) (*Provider, error) {
 	if err != nil {
 		return nil, fmt.Errorf("tracing: %w", err)
 	}
-	// WithFromEnv comes last: of two attributes with one name the last wins, so OTEL_SERVICE_NAME
-	// and OTEL_RESOURCE_ATTRIBUTES override the defaults.
+	// WithFromEnv comes last, because the later of two attributes with the same name applies. So
+	// OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES override the defaults.
 	about, err := resource.New(ctx, resource.WithTelemetrySDK(), resource.WithAttributes(attribute.String("service.name", "tuma-"+s.Command),
 		attribute.String("service.version", s.Version)), resource.WithHost(), resource.WithFromEnv())
 	if err != nil {
@@ -91,7 +92,7 @@ func (p *Provider) TracerProvider() trace.TracerProvider {
 	return p.sdk
 }
 
-// Close sends the spans that wait, and ends the export. It returns after two seconds at most.
+// Close sends the waiting spans and ends the export. It returns after two seconds at most.
 func (p *Provider) Close() {
 	if p == nil {
 		return
@@ -108,8 +109,8 @@ func (s Settings) env(name string) string {
 	return strings.TrimSpace(value)
 }
 
-// on reports whether tracing is on: the settings name a collector, and no standard variable
-// switches tracing off.
+// The method "on" reports whether tracing is on. It is on if the settings name a collector, and no standard
+// variable switches tracing off.
 func (s Settings) on() bool {
 	if strings.EqualFold(s.env("OTEL_SDK_DISABLED"), "true") || s.env("OTEL_TRACES_EXPORTER") == "none" {
 		return false
@@ -117,7 +118,7 @@ func (s Settings) on() bool {
 	return s.Endpoint != "" || s.env("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") != "" || s.env("OTEL_EXPORTER_OTLP_ENDPOINT") != ""
 }
 
-// tracesURL returns the URL to which traces of a collector go. A URL without a path gets the standard
+// tracesURL returns the URL of a collector to which traces are sent. A URL without a path gets the standard
 // path.
 func tracesURL(endpoint string) (string, error) {
 	u, err := url.Parse(endpoint)
@@ -179,11 +180,11 @@ func (u undecided) ShouldSample(p sdktrace.SamplingParameters) sdktrace.Sampling
 	return u.Sampler.ShouldSample(p)
 }
 
-// failuresEvery is the minimum time between two log lines about a collector that takes no spans.
+// failuresEvery is the minimum time between two log lines about a collector that does not accept spans.
 const failuresEvery = time.Minute
 
-// handleErrors makes OpenTelemetry report its errors to log, once a minute. The SDK has one handler for the
-// whole process, and would otherwise write plain text to standard error.
+// handleErrors makes OpenTelemetry write its errors to the logger "log", once a minute. The SDK has one
+// handler for the whole process, and would otherwise write plain text to standard error.
 func handleErrors(log zerolog.Logger) {
 	var mu sync.Mutex
 	var logged time.Time
@@ -199,7 +200,8 @@ func handleErrors(log zerolog.Logger) {
 	}))
 }
 
-// maxProblem is how many bytes of an error are logged: it may hold the answer of a server.
+// maxProblem is how many bytes of an error are logged. There is a limit because the error may hold the answer
+// of a server.
 const maxProblem = 200
 
 func cut(text string) string {

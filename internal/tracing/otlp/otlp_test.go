@@ -54,8 +54,8 @@ func TestStart_IsOffUnlessACollectorIsNamed(t *testing.T) {
 	}
 }
 
-// TestStart_SamplesCampaignsAsAWhole checks that each campaign is recorded completely or not at all, also if its batches
-// have no header, and that about the given share is recorded.
+// TestStart_SamplesCampaignsAsAWhole checks that each campaign is recorded either completely or not at all, even if its
+// batches have no header. It also checks that about the given share of campaigns is recorded.
 func TestStart_SamplesCampaignsAsAWhole(t *testing.T) {
 	t.Parallel()
 	var requests atomic.Int64
@@ -100,7 +100,7 @@ func TestStart_SamplesCampaignsAsAWhole(t *testing.T) {
 	}
 }
 
-// TestClose_DoesNotWaitForACollectorThatHangs uses a collector that takes requests and answers none.
+// TestClose_DoesNotWaitForACollectorThatHangs uses a collector that accepts requests but never answers.
 func TestClose_DoesNotWaitForACollectorThatHangs(t *testing.T) {
 	t.Parallel()
 	done := make(chan struct{})
