@@ -185,10 +185,10 @@ func TestCompose_SendsTheCampaign(t *testing.T) {
 	deploytest.Wait(t, "the end of the campaign", func() bool {
 		out, _ := tuma("status", "trial", "--json")
 		var got struct {
-			State    string
-			Accepted int
+			State                            string
+			Accepted, Delivered, Undelivered int
 		}
-		return json.Unmarshal([]byte(out), &got) == nil && got.State == "done" && got.Accepted == 3000
+		return json.Unmarshal([]byte(out), &got) == nil && got.State == "done" && got.Accepted+got.Delivered+got.Undelivered == 3000
 	})
 	var stats struct{ Accepted, Duplicates int }
 	if err := json.Unmarshal([]byte(get(t, "http://"+sandbox+"/_sandbox/stats")), &stats); err != nil || stats.Accepted != 3000 || stats.Duplicates != 0 {

@@ -166,6 +166,7 @@ func (l *load) settled(ctx context.Context, id string) error {
 	var status struct {
 		State                                                string
 		Total, Accepted, Rejected, Unknown, Skipped, Pending int
+		Delivered, Undelivered                               int
 	}
 	if err := until(ctx, "the end of campaign "+id, time.Minute, func() error {
 		out, err := l.run(ctx, "", l.tuma, "status", id, "--json")
@@ -182,7 +183,7 @@ func (l *load) settled(ctx context.Context, id string) error {
 	}); err != nil {
 		return err
 	}
-	if status.Accepted+status.Skipped != status.Total {
+	if status.Accepted+status.Delivered+status.Undelivered+status.Skipped != status.Total {
 		return fmt.Errorf("campaign %s: %+v, want only accepted and skipped recipients", id, status)
 	}
 	l.skipped += status.Skipped

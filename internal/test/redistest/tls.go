@@ -19,7 +19,7 @@ import (
 // TLSName is the name in the certificate of a server with WithTLS.
 const TLSName = "redis.internal"
 
-// With WithTLS, the server also accepts TLS connections, at another port, from clients with a certificate of a
+// WithTLS lets the server also accept TLS connections, at another port, from clients with a certificate of a
 // private CA. It writes the files ca.pem, client.pem and client.key into the folder. TLSURL has the address.
 func WithTLS(folder string) Option {
 	return func(s *Server) {
