@@ -255,7 +255,7 @@ func TestFailover_PlanSkipsAnAccountHeldForLong(t *testing.T) {
 	// d-0, d-1 and so on. This call is the probe.
 	a.unreachable.Store(false)
 	r.eventually(10*time.Second, "the hold's time to end", func() bool { return !time.Now().Before(hold.Until) })
-	for i := 0; a.calls.Load() == 0; i++ { // work that waits for the probe may move to another account first, after 100 ms
+	for i := 0; a.calls.Load() == 0; i++ { // after 100 ms, work that waits for the probe may move to another account
 		if i == 20 {
 			t.Fatal("no call probed the account")
 		}

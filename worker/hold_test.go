@@ -87,7 +87,7 @@ func TestRefusal_AtMostFiftyAreRejected(t *testing.T) {
 
 // checkRefusalLimit sends 2,000 messages with two workers through a gateway that refuses all
 // messages until the function "mend" is called. It checks that at most 50 recipients are
-// rejected. After the call of mend, each other message must be accepted once.
+// rejected. After the call of mend, each of the remaining messages must be accepted once.
 func checkRefusalLimit(r *testTuma, gw *stubGateway, mend func()) {
 	r.t.Helper()
 	r.start(stubAccount(gw))

@@ -34,7 +34,9 @@ func (l *load) scale(ctx context.Context) error {
 	if err := setRate(strconv.Itoa(low) + "/s"); err != nil {
 		return err
 	}
-	if err := l.measured(ctx, "6 to 2 workers", low, func() error { return l.follow(ctx, 2) }); err != nil {
+	if err := l.measured(ctx, "6 to 2 workers", low, func() error {
+		return errors.Join(l.follow(ctx, 2), sleep(ctx, 5*time.Second)) // at least that long, because workers may end at once
+	}); err != nil {
 		return err
 	}
 	if err := l.measured(ctx, "2 workers", low, func() error { return sleep(ctx, 20*time.Second) }); err != nil {

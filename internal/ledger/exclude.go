@@ -26,13 +26,13 @@ type Exclusions struct {
 	mu      sync.RWMutex
 	version string
 	numbers map[sms.MSISDN]string // numbers that have opted out, each with its suppression list
-	lists   []string              // suppression lists all of whose numbers have opted out
+	lists   []string              // suppression lists whose numbers are too many to name
 }
 
 // In finds the recipients that have opted out. The result optedOut maps their indexes to their
 // suppression lists. The result version is the version of the opt-outs that In has used. The result
-// "lists" has the suppression lists on which every number has opted out, because a list had too many
-// numbers to name them. The caller must look up all recipients on these lists.
+// "lists" has the suppression lists whose new numbers are too many to name. In cannot compare these
+// numbers, so the caller must look up all recipients on these lists.
 func (x *Exclusions) In(recipients []campaign.Planned) (optedOut map[int]string, version string, lists []string) {
 	x.mu.RLock()
 	defer x.mu.RUnlock()

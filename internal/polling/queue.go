@@ -127,7 +127,8 @@ func parseCall(campaign, name string) (c Call, ok bool) {
 	return c, err == nil && err2 == nil
 }
 
-// budget is the rate of requests, divided into parts. Each part allows one request in a window.
+// budget is a rate of requests, divided into parts. Each part allows one request in each period of the
+// length "window".
 type budget struct {
 	parts  int
 	window time.Duration

@@ -85,7 +85,7 @@ type Config struct {
 const (
 	headerTimeout   = 5 * time.Second
 	requestTimeout  = 10 * time.Second // header and body together
-	responseTimeout = 30 * time.Second // from the end of the header to the end of the response
+	responseTimeout = 30 * time.Second // from the end of the request's header to the end of the response
 	idleTimeout     = time.Minute
 	maxHeader       = 16 << 10
 	maxBody         = 64 << 10

@@ -221,7 +221,7 @@ func (t *Tracker) enter(ctx context.Context, end bool) (more bool, err error) {
 func (t *Tracker) EnterLeft(ctx context.Context) (int, error) {
 	now, err := t.scripts.Now(ctx)
 	if err != nil {
-		return 0, fmt.Errorf("index message ids that workers have left: %w", err)
+		return 0, fmt.Errorf("add message ids of dead workers to the index: %w", err)
 	}
 	done, cursor := 0, uint64(0)
 	for {

@@ -135,7 +135,7 @@ func (t *Tracker) accept(ctx context.Context, upload string, a attempts.Attempt,
 		return false, nil //nolint:nilerr // such a campaign has nothing to prove
 	}
 	if err != nil {
-		return false, fmt.Errorf("settle a message that a delivery report proves: %w", err)
+		return false, fmt.Errorf("settle a message as accepted, after its delivery report: %w", err)
 	}
 	t.log.Debug().Str("campaign", a.Campaign).Str("batch", a.Batch).Msg("a delivery report resolved a message of unknown outcome")
 	return true, nil

@@ -31,9 +31,9 @@ var tracing = [][2]string{
 	{"  return {1, whole}", "  redis.call('RPUSH', KEYS[1] .. ':turns', string.format('%.0f %.0f', now + tonumber(ARGV[5]), -amount))\n  return {1, whole}"},
 }
 
-// tracedScript writes the limiter's script into dir, with the changes in tracing. It returns the
+// tracedScript writes the limiter's script into dir, with the changes of the variable "tracing". It returns the
 // overlay file with which go build replaces the real script. It returns an error unless each
-// text that tracing replaces occurs exactly once in the real script.
+// text that "tracing" replaces occurs exactly once in the real script.
 func tracedScript(ctx context.Context, dir string) (overlay string, err error) {
 	out, err := exec.CommandContext(ctx, "go", "list", "-f", "{{.Dir}}", module+"/ratelimit").Output()
 	if err != nil {

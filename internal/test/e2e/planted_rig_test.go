@@ -213,7 +213,7 @@ func (x *plantedRig) configure(gateway string) {
 	x.write("tuma.yaml", x.yaml)
 }
 
-// run runs a command and keeps what it prints. where is where that counts, see check.
+// run runs a command and keeps its output under the name "where", by which sources selects it.
 func (x *plantedRig) run(where string, args ...string) string {
 	x.t.Helper()
 	out, errOut, _ := x.tuma(args...)

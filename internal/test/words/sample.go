@@ -22,7 +22,8 @@ const (
 // readerTask describes the task of the reader of a sample. It is part of the output, so that two samples are read
 // in the same way.
 const readerTask = `You know Go, Redis and SMS gateways, and docs/glossary.md. You have not seen this program. Read each text once,
-at normal speed. Below a comment stands the line of code that it belongs to. Judge each text:
+at normal speed. Below a comment stands the line of code that it belongs to, and below a message that
+is joined from parts its line. Judge each text:
 
   clear    you know what it says, also if you cannot know why from this text alone
   unclear  you had to read a sentence a second time, or two meanings are possible
@@ -36,7 +37,7 @@ type text struct {
 	file string
 	line int
 	body string
-	code string // the line of code that a comment belongs to; empty for a message
+	code string // the line of code of a comment, or of a message that is joined from parts
 }
 
 // printSample prints comments of Go and Lua files and messages of the program, drawn at random.
@@ -84,6 +85,15 @@ func codeOf(lines []string, first, last int) string {
 	return ""
 }
 
+// joined returns a line of code that joins texts, so that the reader sees more than one part of the
+// message. For any other line it returns "".
+func joined(line string) string {
+	if strings.Contains(line, `" + `) || strings.Contains(line, ` + "`) {
+		return strings.TrimSpace(line)
+	}
+	return ""
+}
+
 // word is one word of a sentence, without verbs of fmt.
 var word = regexp.MustCompile(`(^|[\s("])[A-Za-z][a-z]+\b`)
 
@@ -125,6 +135,7 @@ func texts(tree fs.FS) (comments, messages []text, err error) {
 				t.code = codeOf(lines, b.lines[0], last)
 				comments = append(comments, t)
 			case !strings.HasSuffix(name, "_test.go") && !strings.HasPrefix(name, "internal/test/") && !strings.HasPrefix(name, "internal/simulator/"):
+				t.code = joined(lines[b.lines[0]-1])
 				messages = append(messages, t)
 			}
 		}
