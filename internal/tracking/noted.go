@@ -227,7 +227,7 @@ func (t *Tracker) EnterLeft(ctx context.Context) (int, error) {
 	for {
 		list, next, err := t.rdb.HScan(ctx, notedKey(t.login), cursor, "", enterLeftAtOnce).Result()
 		if err != nil {
-			return done, fmt.Errorf("index message ids that workers have left: %w", err)
+			return done, fmt.Errorf("add message ids of dead workers to the index: %w", err)
 		}
 		var notes []note
 		var unreadable []string
@@ -242,7 +242,7 @@ func (t *Tracker) EnterLeft(ctx context.Context) (int, error) {
 		}
 		if len(unreadable) > 0 {
 			if err := t.rdb.HDel(ctx, notedKey(t.login), unreadable...).Err(); err != nil {
-				return done, fmt.Errorf("index message ids that workers have left: %w", err)
+				return done, fmt.Errorf("add message ids of dead workers to the index: %w", err)
 			}
 		}
 		if err := t.index.Enter(ctx, t.login, notes, t.life); err != nil {
