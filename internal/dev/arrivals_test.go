@@ -44,8 +44,7 @@ func TestArrivals_ShowsTheFirstMessagesAndCountsTheOthers(t *testing.T) {
 		t.Errorf("show printed\n%swant two lines of 79 characters without control characters\n%s", got, want)
 	}
 
-	// A long burst prints 10 lines with messages. Its count is printed after countEvery, and
-	// at the end of the burst.
+	// A long burst prints 10 messages, and its count after countEvery and at its end.
 	for range 12 {
 		now = now.Add(500 * time.Millisecond)
 		call(100, 500, "Hi")
@@ -64,8 +63,7 @@ func TestArrivals_ShowsTheFirstMessagesAndCountsTheOthers(t *testing.T) {
 		t.Errorf("at the end of the burst, show printed %q", got)
 	}
 
-	// The count of the next burst starts at 0, and its messages are shown again. This burst
-	// ends when tuma dev stops.
+	// The next burst is counted and shown again. It ends when tuma dev stops.
 	a.add("qserve", simulator.AcceptedCall{From: "SHOP", Body: "Again", Numbers: []uint64{254712000000}}, 1)
 	a.show(true)
 	if got := take(); got != "08:00:07 qserve 254712000000 SHOP: Again\n08:00:07 = 1 message in 1 call; 6,003 since the start, 1 duplicate\n" {
