@@ -128,9 +128,12 @@ func FuzzCallProof(f *testing.F) {
 		if err != nil {
 			return
 		}
+		rest := records
 		for i, r := range list {
+			detail := rest[2 : 2+int(rest[1])]
+			rest = rest[2+len(detail):]
 			stored := appendRecord(nil, campaign.Record{Status: r.Status, Generation: r.Generation, MessageID: r.MessageID})
-			if r.Status != campaign.Accepted || r.MessageID == "" || !bytes.Contains(records, stored[2:]) {
+			if r.Status != campaign.Accepted || r.MessageID == "" || !bytes.HasPrefix(detail, stored[2:]) {
 				continue // the recipient was not accepted, or Tuma never writes such a detail
 			}
 			if got.ids[i] != p.hash(storedID(r.MessageID)) || int(got.generations[i]) != r.Generation {
