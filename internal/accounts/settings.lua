@@ -2,7 +2,7 @@
 -- are in force.
 -- KEYS: 1 settings
 -- ARGV, in the order of settingsArgs:
---   worker    name of the worker; '' if there is no worker
+--   worker    name of the worker; '' if the caller is not a worker
 --   start     number of the worker's start (start.lua). Settings with a lower number do not replace those in force
 --   settings  JSON
 --   cards     '1' if the worker has changed a card that is in force, else '0'

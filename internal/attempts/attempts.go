@@ -47,7 +47,7 @@ type Attempt struct {
 const Life = time.Hour
 
 // sentSpan is the length of the time spans by which message ids are grouped. Each span has one
-// Redis key, which expires when the newest id of the span is no longer needed.
+// Redis key, which expires after the last use of the newest id of the span.
 const sentSpan = 10 * time.Minute
 
 func attemptsKey(login string) string { return script.KeyPrefix + "attempts:{" + login + "}" }

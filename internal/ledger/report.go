@@ -46,7 +46,7 @@ const (
 	ReportOther ReportOutcome = "other"
 	// ReportGone means that the campaign does not exist, or that its records cannot be read.
 	ReportGone ReportOutcome = "gone"
-	// reportStale means that the proof of a report is no longer valid.
+	// reportStale means that the call has changed since the proof of a report was made.
 	reportStale ReportOutcome = "stale"
 )
 
@@ -114,7 +114,7 @@ func (x *Reports) Apply(ctx context.Context, id, upload string, reports []Report
 }
 
 // apply does what Apply does. If calls are given, it uses the proofs of these calls, one call
-// for each report. If the proof of a report is no longer valid, its outcome is reportStale.
+// for each report. If the call has changed since the proof was made, the outcome is reportStale.
 func (x *Reports) apply(ctx context.Context, id, upload string, reports []Report, calls []callRef) ([]ReportOutcome, error) {
 	args := make([]any, 0, reportArgCount*len(reports)+1)
 	for i, r := range reports {

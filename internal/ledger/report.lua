@@ -20,7 +20,7 @@
 --   'unsettled'  no accepted message is stored for the recipient yet
 --   'moved'      the recipient is in another batch now
 --   'other'      the recipient's message has another id, or was refused
---   'stale'      the proof is no longer valid; nothing was changed
+--   'stale'      the call has changed since the proof was made; the script has changed nothing
 --   'missing', 'newer'  as in the other scripts
 -- Running it again answers 'repeated' and changes nothing.
 local PAGE_ROWS, ARGS = 16000, 11

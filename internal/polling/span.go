@@ -24,7 +24,7 @@ const (
 	shortestSpan = time.Second
 )
 
-// Span is a span of time. The zero value means that there is no span.
+// Span is a span of time. The zero value stands for a missing span.
 type Span struct {
 	Start  time.Time
 	Length time.Duration

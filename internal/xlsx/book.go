@@ -304,7 +304,7 @@ func (b *Book) scan(f *zip.File, limit int64, visit func(xml.StartElement)) erro
 type archive struct {
 	src  io.ReaderAt
 	left int   // number of bytes of the directory that may still be read
-	open bool  // true once the directory was read; then reading is no longer limited
+	open bool  // true after the directory was read; from then on reading has no limit
 	err  error // the last read error of src
 }
 

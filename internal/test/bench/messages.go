@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"os"
 	"strconv"
-	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -160,25 +159,6 @@ func settledMessages(ctx context.Context, rdb *redis.Client) error {
 	})
 }
 
-// tripCount is a go-redis hook that counts round trips.
-type tripCount struct{ n atomic.Int64 }
-
-func (c *tripCount) DialHook(next redis.DialHook) redis.DialHook { return next }
-
-func (c *tripCount) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
-	return func(ctx context.Context, cmd redis.Cmder) error {
-		c.n.Add(1)
-		return next(ctx, cmd)
-	}
-}
-
-func (c *tripCount) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
-	return func(ctx context.Context, cmds []redis.Cmder) error {
-		c.n.Add(1)
-		return next(ctx, cmds)
-	}
-}
-
 // countTrips sends 200 messages, and prints the number of round trips for each message.
 func countTrips(ctx context.Context, server *redisServer) error {
 	rdb, err := dial(server.url)
@@ -186,12 +166,12 @@ func countTrips(ctx context.Context, server *redisServer) error {
 		return err
 	}
 	defer rdb.Close()
-	var trips tripCount
-	rdb.AddHook(&trips)
+	var count redisCount
+	rdb.AddHook(&count)
 	if err := sendMessages(ctx, rdb, 0, 200); err != nil {
 		return err
 	}
-	fmt.Printf("%.2f round trips to Redis for each of 200 messages\n", float64(trips.n.Load())/200)
+	fmt.Printf("%.2f round trips to Redis for each of 200 messages\n", float64(count.trips.Load())/200)
 	return nil
 }
 

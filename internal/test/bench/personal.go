@@ -187,31 +187,33 @@ func commandsSent(note string) (n int64, err error) {
 	return n, errors.Join(err, os.RemoveAll(note))
 }
 
-// commandCount is a hook on a Redis client that counts the commands of this client.
-type commandCount struct{ n atomic.Int64 }
+// redisCount is a hook that counts the commands and the round trips of a Redis client.
+type redisCount struct{ commands, trips atomic.Int64 }
 
 // DialHook implements redis.Hook.
-func (c *commandCount) DialHook(next redis.DialHook) redis.DialHook { return next }
+func (c *redisCount) DialHook(next redis.DialHook) redis.DialHook { return next }
 
-// ProcessHook implements redis.Hook. It counts a command.
-func (c *commandCount) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+// ProcessHook implements redis.Hook. It counts one command and one round trip.
+func (c *redisCount) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
-		c.n.Add(1)
+		c.commands.Add(1)
+		c.trips.Add(1)
 		return next(ctx, cmd)
 	}
 }
 
-// ProcessPipelineHook implements redis.Hook. It counts the commands of a pipeline.
-func (c *commandCount) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+// ProcessPipelineHook implements redis.Hook. It counts the commands of a pipeline and one round trip.
+func (c *redisCount) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
 	return func(ctx context.Context, cmds []redis.Cmder) error {
-		c.n.Add(int64(len(cmds)))
+		c.commands.Add(int64(len(cmds)))
+		c.trips.Add(1)
 		return next(ctx, cmds)
 	}
 }
 
 // note writes the count to a file.
-func (c *commandCount) note(file string) error {
-	return os.WriteFile(file, []byte(strconv.FormatInt(c.n.Load(), 10)), 0o600)
+func (c *redisCount) note(file string) error {
+	return os.WriteFile(file, []byte(strconv.FormatInt(c.commands.Load(), 10)), 0o600)
 }
 
 // barePersonalRole is the bare loop for personalized messages. For each row, it renders the

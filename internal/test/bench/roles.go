@@ -167,7 +167,7 @@ func producerRole(ctx context.Context, args []string) error {
 		return err
 	}
 	defer rdb.Close()
-	var count commandCount
+	var count redisCount
 	rdb.AddHook(&count)
 	c, err := producer.New(rdb)
 	if err != nil {
@@ -189,7 +189,7 @@ func workerRole(ctx context.Context, args []string) error {
 		return err
 	}
 	defer rdb.Close()
-	var count commandCount
+	var count redisCount
 	rdb.AddHook(&count)
 	concurrency := atoi(args[3])
 	s := providers.Settings{Endpoint: providers.Endpoint{BaseURL: args[2], Concurrency: concurrency, MaxRecipients: atoi(args[4])}}
