@@ -291,3 +291,17 @@ func TestLog_RedisOutageIsTwoLines(t *testing.T) {
 		})
 	}
 }
+
+// A worker knows which Redis it started on, even if Redis is killed as soon as the worker runs.
+func TestLog_RestartRightAfterTheStart(t *testing.T) {
+	t.Parallel()
+	r := newTestTumaOn(t, simulator.Options{}, redistest.WithAOF("always"))
+	log := &infoLines{}
+	r.startInfo(log, worker.Config{Accounts: []worker.Account{r.account(func(*kobo.Config, *worker.Account) {})}})
+	r.eventually(10*time.Second, "the start line", func() bool { return log.count(t, "worker started") == 1 })
+	r.redis.Kill()
+	r.eventually(20*time.Second, "the line about the outage", func() bool { return log.count(t, "redis does not answer: waiting for it") == 1 })
+	r.redis.Restart()
+	r.eventually(20*time.Second, "the line that Redis is back", func() bool { return log.count(t, "redis accepts writes again") == 1 })
+	checkFields(t, log.one(t, "redis accepts writes again"), map[string]any{"restarted": true})
+}

@@ -39,6 +39,8 @@ const (
 	// slowAttempt is how long an attempt may take. After that, Readiness reports that Redis does
 	// not answer.
 	slowAttempt = 2 * time.Second
+	// runIDEvery is the wait after a failed attempt to read the run_id.
+	runIDEvery = 100 * time.Millisecond
 )
 
 // Check returns nil if Redis accepts the writes of TryWrites now. Concurrent calls share one
@@ -111,7 +113,8 @@ func (r *Readiness) note(err error, id string, begun time.Time) {
 
 // newRunID returns the run_id of Redis after an attempt that ended with err. It returns "" if the
 // attempt failed, or if the run_id is known and cannot have changed. The attempt may have used up
-// its time limit, so newRunID has a separate one.
+// its time limit, so newRunID has a separate one. newRunID reads the run_id again after an error: for
+// up to a second after an outage, the connection pool of go-redis may answer with an error of that outage.
 func (r *Readiness) newRunID(err error) string {
 	r.mu.Lock()
 	known := r.runID != "" && r.since.IsZero()
@@ -121,8 +124,17 @@ func (r *Readiness) newRunID(err error) string {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), slowAttempt)
 	defer cancel()
-	id, _ := runID(ctx, r.Redis) // after an error the id is empty, and the log line has no field "restarted"
-	return id
+	for {
+		id, err := runID(ctx, r.Redis)
+		if err == nil {
+			return id
+		}
+		select {
+		case <-ctx.Done():
+			return "" // the log line has no field "restarted"
+		case <-time.After(runIDEvery):
+		}
+	}
 }
 
 // afterFailure is how long after a failure its late effects may appear.
