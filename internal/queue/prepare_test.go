@@ -81,7 +81,7 @@ func TestPrepare_WritesWhatAsynqWrites(t *testing.T) {
 	if diff := cmp.Diff(contents(t, asynqs), contents(t, ours)); diff != "" {
 		t.Error(diff)
 	}
-	if place, err := q.Find(name, p); err != nil || place != Waiting {
+	if place, err := q.Find(t.Context(), name, p); err != nil || place != Waiting {
 		t.Errorf("the wake-up is %v, %v; want it waiting", place, err)
 	}
 	prepared, err := q.Prepare(t.Context(), name, Pointer{Campaign: "d", Wake: 1})

@@ -156,15 +156,14 @@ func cutLast(s string) (before, after string, ok bool) {
 
 // Queue queues wake-ups in asynq and finds queued wake-ups. It is safe for concurrent use.
 type Queue struct {
-	rdb       redis.UniversalClient
-	client    *asynq.Client
-	inspector *asynq.Inspector
-	preparer  *preparer
+	rdb      redis.UniversalClient
+	client   *asynq.Client
+	preparer *preparer
 }
 
 // New returns a Queue on a Redis client. The caller closes the client.
 func New(rdb redis.UniversalClient) *Queue {
-	return &Queue{rdb: rdb, client: asynq.NewClientFromRedisClient(rdb), inspector: asynq.NewInspectorFromRedisClient(rdb), preparer: newPreparer()}
+	return &Queue{rdb: rdb, client: asynq.NewClientFromRedisClient(rdb), preparer: newPreparer()}
 }
 
 // Wake queues a wake-up on the queue with the given name. It also returns nil if the wake-up is
@@ -198,35 +197,6 @@ func (p Pointer) task(name string) (*asynq.Task, []asynq.Option, error) {
 		task = asynq.NewTaskWithHeaders(kind, payload, map[string]string{traceHeader: p.Trace})
 	}
 	return task, []asynq.Option{asynq.Queue(name), asynq.TaskID(p.taskID()), asynq.MaxRetry(25), asynq.Timeout(24 * time.Hour)}, nil
-}
-
-// Place says where in the queue a wake-up is.
-type Place uint8
-
-// The places of a wake-up. Lost also means that the wake-up is done or archived, or that the
-// queue does not exist.
-const (
-	Lost Place = iota
-	Waiting
-	Running
-)
-
-// Find returns the place of a wake-up in the queue with the given name.
-func (q *Queue) Find(name string, p Pointer) (Place, error) {
-	info, err := q.inspector.GetTaskInfo(name, p.taskID())
-	if errors.Is(err, asynq.ErrQueueNotFound) || errors.Is(err, asynq.ErrTaskNotFound) {
-		return Lost, nil
-	}
-	if err != nil {
-		return Lost, fmt.Errorf("find task %s: %w", p.taskID(), err)
-	}
-	switch info.State {
-	case asynq.TaskStatePending, asynq.TaskStateScheduled, asynq.TaskStateRetry:
-		return Waiting, nil
-	case asynq.TaskStateActive:
-		return Running, nil
-	}
-	return Lost, nil
 }
 
 // Paused returns which of the named queues were paused with asynq's own tools, and the time of

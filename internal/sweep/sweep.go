@@ -269,7 +269,7 @@ func (s *Sweeper) sweepWork(ctx context.Context, sum ledger.Summary, c *wake.Cam
 			return s.Ledger.Watch(ctx, id, x.Batch, now.Add(wake.HeldWatch))
 		}
 	}
-	place, err := s.Queue.Find(name, p)
+	place, err := s.Queue.Find(ctx, name, p)
 	if err != nil {
 		return err
 	}
