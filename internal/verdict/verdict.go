@@ -314,7 +314,7 @@ func judgeResults(results []providers.Result, s Situation) Verdict {
 	switch {
 	case unnamed > 0 && !s.HasKeys && s.ReconcileFor > 0:
 		v.SettleReason, v.BackOff = campaign.SettleLookup, LookupDelay(s.ReconcileFor, 0)
-	case unnamed > 0 && s.HasKeys && !s.Doubt:
+	case unnamed > 0 && s.HasKeys && s.Claims < maxReplies:
 		// A repeated call under the same key may return the missing answers.
 		v.SettleReason = campaign.SettlePartial
 	case accountAnswer != nil || v.Pause != "":
@@ -325,6 +325,11 @@ func judgeResults(results []providers.Result, s Situation) Verdict {
 	}
 	return s.refused(v)
 }
+
+// maxReplies is how many times a worker claims a call at a gateway with idempotency keys before it
+// accepts a reply that leaves out recipients. Until then it repeats the call under its key. One
+// repetition would be too few: earlier claims may have had no reply at all.
+const maxReplies = 4
 
 // massBlacklist is a number of recipients. If a call has at least this many recipients and the
 // gateway answers "blacklisted" for all of them, Tuma does not treat the recipients as the cause

@@ -67,16 +67,16 @@ func TestVerdict_UnnamedRecipientIsUnknown(t *testing.T) {
 	unnamed := []providers.Result{{Outcome: providers.Accepted, MessageID: "m"}, {Outcome: providers.Unknown, Reason: "not_in_reply"}}
 	odd := []providers.Result{unnamed[0], {Outcome: providers.Outcome(9)}}
 	for _, keyed := range []bool{false, true} {
-		for _, doubt := range []bool{false, true} {
-			s := Situation{Recipients: 2, HasKeys: keyed, Doubt: doubt, MaxAttempts: 8, First: time.Unix(1e9, 0), Now: time.Unix(1e9, 0)}
+		for claims := 1; claims <= 5; claims++ {
+			s := Situation{Recipients: 2, HasKeys: keyed, Doubt: claims > 1, Claims: claims, MaxAttempts: 8, First: time.Unix(1e9, 0), Now: time.Unix(1e9, 0)}
 			for _, results := range [][]providers.Result{unnamed, odd} {
 				v := Judge(results, nil, s)
 				if v.Action != Settle || len(v.Records) != 2 || v.Records[0].Status != campaign.Accepted || v.Records[1].Status != campaign.Unknown {
 					t.Errorf("%+v: got action %s and records %+v, want a settle with one accepted and one unknown", s, v.Action, v.Records)
 				}
-				// If the gateway has keys, the call is repeated once to get the missing answers.
-				if partial := v.SettleReason == campaign.SettlePartial; partial != (keyed && !doubt) {
-					t.Errorf("%+v: got settle reason %s, want partial only with keys and without doubt", s, v.SettleReason)
+				// If the gateway has keys, the call is repeated to get the missing answers, also after a claim without a reply.
+				if partial := v.SettleReason == campaign.SettlePartial; partial != (keyed && claims < 4) {
+					t.Errorf("%+v: got settle reason %s, want partial only with keys and up to the third claim", s, v.SettleReason)
 				}
 			}
 			for _, results := range [][]providers.Result{nil, unnamed[:1], append(unnamed, unnamed[0])} {
