@@ -54,7 +54,7 @@ func memberName(c ledger.SentCall) string { return campaignName(c.BatchRef) + " 
 func parseMember(name string) (ledger.SentCall, bool) {
 	campaign, call, _ := strings.Cut(name, " ")
 	c, ok := parseCall(campaign, call)
-	return c.SentCall, ok
+	return c.SentCall, ok && campaign != spanCampaign
 }
 
 // members returns the names of the calls of a span.

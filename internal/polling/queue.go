@@ -110,11 +110,11 @@ func callName(c ledger.SentCall) string {
 	return c.Name + "." + strconv.Itoa(c.Call) + "." + strconv.Itoa(c.Generation)
 }
 
-// parseCall parses the two names of a call.
+// parseCall parses the two names of a call. It returns false for names that no call has.
 func parseCall(campaign, name string) (c Call, ok bool) {
 	if campaign == spanCampaign {
 		c.Span, ok = parseSpan(name)
-		return c, ok
+		return c, ok && c.Span.name() == name
 	}
 	at, parts := strings.LastIndexByte(campaign, ':'), strings.Split(name, ".")
 	if at < 0 || len(parts) != 4 {
@@ -124,7 +124,7 @@ func parseCall(campaign, name string) (c Call, ok bool) {
 	var err, err2 error
 	c.Call, err = strconv.Atoi(parts[2])
 	c.Generation, err2 = strconv.Atoi(parts[3])
-	return c, err == nil && err2 == nil
+	return c, err == nil && err2 == nil && min(c.Call, c.Generation) >= 0 && callName(c.SentCall) == name
 }
 
 // budget is a rate of requests, divided into parts. Each part allows one request in each period of the
