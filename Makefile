@@ -170,13 +170,16 @@ test-deploy: ## Test the image, the packages and the files of deploy; needs root
 
 # KUBERNETES keeps the programs of Kubernetes for the next run.
 KUBERNETES ?= $(or $(TMPDIR),/tmp)/tuma-kubernetes
+# KEDA is a folder for the programs of KEDA. If it is set, they scale the workers.
+KEDA ?=
 
 .PHONY: test-kubernetes
 test-kubernetes: image ## Install, roll out, scale, drain and kill in a real Kubernetes on this machine; needs root, 20 minutes
 	tools/deploy-tools redis-server redis-server etcd etcd-server containerd containerd runc runc \
 		/usr/lib/cni/bridge containernetworking-plugins ip iproute2
 	GO='$(GO)' tools/kubernetes/build '$(KUBERNETES)'
-	$(GO) run -C deploy ./kubernetes -programs '$(KUBERNETES)/bin'
+	test -z '$(KEDA)' || GO='$(GO)' tools/kubernetes/keda '$(KEDA)'
+	$(GO) run -C deploy ./kubernetes -programs '$(KUBERNETES)/bin' -keda '$(KEDA)'
 
 .PHONY: test-prometheus
 test-prometheus: ## Let a real Prometheus watch Tuma: each alert in its fault, the dashboard, and the cost of a scrape

@@ -18,7 +18,9 @@ import (
 )
 
 // certificates writes these files to the folder pki: a CA (ca.crt), the certificate of the API server
-// (server.crt, server.key) and the key pair of service accounts (account.key, account.pub).
+// (server.crt, server.key), the certificate with which the API server passes requests on to other servers (proxy.crt,
+// proxy.key), and the key pair of service accounts (account.key, account.pub). KEDA's programs have a certificate
+// in the folder keda, under the names that KEDA expects.
 func certificates(dir string) error {
 	ca, caKey, err := sign(dir, "ca", &x509.Certificate{
 		Subject: pkix.Name{CommonName: "tuma-test"}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
@@ -31,6 +33,24 @@ func certificates(dir string) error {
 		DNSNames:    []string{"localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc"},
 		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1), net.IPv4(10, 97, 0, 1)},
 		KeyUsage:    x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+	}, ca, caKey)
+	if err != nil {
+		return err
+	}
+	_, _, err = sign(dir, "proxy", &x509.Certificate{
+		Subject:  pkix.Name{CommonName: "front-proxy"},
+		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+	}, ca, caKey)
+	if err != nil {
+		return err
+	}
+	keda := filepath.Join(dir, "keda")
+	if err := errors.Join(os.MkdirAll(keda, 0o755), writePEM(keda, "ca.crt", "CERTIFICATE", ca.Raw)); err != nil {
+		return err
+	}
+	_, _, err = sign(keda, "tls", &x509.Certificate{
+		Subject: pkix.Name{CommonName: "keda-operator"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
 	}, ca, caKey)
 	if err != nil {
 		return err

@@ -101,7 +101,11 @@ func (m *machine) controlPlane(ctx context.Context) error {
 		"--tls-cert-file="+pki("server.crt"), "--tls-private-key-file="+pki("server.key"), "--token-auth-file="+pki("tokens.csv"),
 		"--service-account-issuer=https://kubernetes.default.svc", "--service-account-key-file="+pki("account.pub"),
 		"--service-account-signing-key-file="+pki("account.key"), "--service-cluster-ip-range=10.97.0.0/16", "--authorization-mode=RBAC",
-		"--allow-privileged=true", "--kubelet-preferred-address-types=InternalIP")
+		"--allow-privileged=true", "--kubelet-preferred-address-types=InternalIP",
+		// The API server passes requests for KEDA's metrics on to KEDA's metrics server.
+		"--enable-aggregator-routing=true", "--requestheader-client-ca-file="+pki("ca.crt"), "--requestheader-allowed-names=front-proxy",
+		"--requestheader-username-headers=X-Remote-User", "--requestheader-group-headers=X-Remote-Group", "--requestheader-extra-headers-prefix=X-Remote-Extra-",
+		"--proxy-client-cert-file="+pki("proxy.crt"), "--proxy-client-key-file="+pki("proxy.key"))
 	if err != nil {
 		return err
 	}
@@ -118,7 +122,7 @@ func (m *machine) controlPlane(ctx context.Context) error {
 	}
 	config := "--kubeconfig=" + m.path("kubeconfig")
 	if _, err := m.start("kube-controller-manager", m.program("kube-controller-manager"), config, "--leader-elect=false", "--secure-port=0",
-		"--service-account-private-key-file="+pki("account.key"), "--root-ca-file="+pki("ca.crt")); err != nil {
+		"--service-account-private-key-file="+pki("account.key"), "--root-ca-file="+pki("ca.crt"), "--horizontal-pod-autoscaler-sync-period=2s"); err != nil {
 		return err
 	}
 	_, err = m.start("kube-scheduler", m.program("kube-scheduler"), config, "--leader-elect=false", "--secure-port=0",

@@ -31,7 +31,9 @@ type load struct {
 	*machine
 	tuma           string // the command, as in the image
 	redis, gateway string // addresses
-	turns          turns
+	// keda is the folder of KEDA's programs. If it is empty, the method "follow" sets the number of workers.
+	keda  string
+	turns turns
 	// sent is the number of recipients of all campaigns so far. skipped is how many of these recipients were skipped
 	// because their campaign was cancelled.
 	sent, skipped int
@@ -55,8 +57,8 @@ type counts struct {
 }
 
 // newLoad starts Redis and the gateway, and writes tuma.yaml for the commands of this program.
-func newLoad(ctx context.Context, m *machine, built string) (*load, error) {
-	l := &load{machine: m, tuma: filepath.Join(built, "bin", "linux-"+runtime.GOARCH, "tuma")}
+func newLoad(ctx context.Context, m *machine, built, scaler string) (*load, error) {
+	l := &load{machine: m, keda: scaler, tuma: filepath.Join(built, "bin", "linux-"+runtime.GOARCH, "tuma")}
 	host := subnet + ".1"
 	for _, address := range []*string{&l.redis, &l.gateway} {
 		var err error

@@ -30,20 +30,24 @@ func main() {
 	programs := flag.String("programs", "", "`folder` of the programs of Kubernetes")
 	built := flag.String("image", "../dist/image", "`folder` of the image")
 	deploy := flag.String("deploy", ".", "`folder` with the chart and the manifests")
+	scaler := flag.String("keda", "", "`folder` of the programs of KEDA; without it, the command scales the workers itself")
 	keep := flag.Bool("keep", false, "keep the folder with logs and data also after a success")
 	flag.Parse()
-	if err := run(ctx, *programs, *built, *deploy, *keep); err != nil {
+	if err := run(ctx, *programs, *built, *deploy, *scaler, *keep); err != nil {
 		fmt.Fprintln(os.Stderr, "kubernetes:", err)
 		os.Exit(1)
 	}
 }
 
 // run runs all steps, ends the cluster and removes the data. After an error it keeps the logs.
-func run(ctx context.Context, programs, built, deploy string, keep bool) (err error) {
+func run(ctx context.Context, programs, built, deploy, scaler string, keep bool) (err error) {
 	if os.Getuid() != 0 {
 		return errors.New("needs root on Linux, for containers and their network")
 	}
-	for _, folder := range []*string{&programs, &built, &deploy} {
+	for _, folder := range []*string{&programs, &built, &deploy, &scaler} {
+		if *folder == "" {
+			continue
+		}
 		if *folder, err = filepath.Abs(*folder); err != nil {
 			return err
 		}
@@ -70,11 +74,11 @@ func run(ctx context.Context, programs, built, deploy string, keep bool) (err er
 			err = os.RemoveAll(dir)
 		}
 	}()
-	return steps(ctx, m, built, deploy, begun)
+	return steps(ctx, m, built, deploy, scaler, begun)
 }
 
 // The function "steps" runs all steps. It prints the name of each step, with the time since the start.
-func steps(ctx context.Context, m *machine, built, deploy string, begun time.Time) error {
+func steps(ctx context.Context, m *machine, built, deploy, scaler string, begun time.Time) error {
 	var archives []string
 	var l *load
 	for _, step := range []struct {
@@ -83,11 +87,12 @@ func steps(ctx context.Context, m *machine, built, deploy string, begun time.Tim
 	}{
 		{"images", func(ctx context.Context) (err error) { archives, err = m.images(ctx, built, tags); return err }},
 		{"network", m.network},
-		{"Redis and the simulated gateway", func(ctx context.Context) (err error) { l, err = newLoad(ctx, m, built); return err }},
+		{"Redis and the simulated gateway", func(ctx context.Context) (err error) { l, err = newLoad(ctx, m, built, scaler); return err }},
 		{"control plane", m.controlPlane},
 		{"manifests", func(ctx context.Context) error { return m.manifests(ctx, deploy) }},
 		{"first node", func(ctx context.Context) error { return m.addNode(ctx, 0, archives) }},
 		{"second node", func(ctx context.Context) error { return m.addNode(ctx, 1, archives) }},
+		{"KEDA, if its programs are given", func(ctx context.Context) error { return l.startKEDA(ctx) }},
 		{"install", func(ctx context.Context) error { return l.install(ctx) }},
 		{"three rollouts under load", func(ctx context.Context) error { return l.rollouts(ctx) }},
 		{"scale 1, 6, 2 by tuma_workers_desired", func(ctx context.Context) error { return l.scale(ctx) }},

@@ -26,6 +26,11 @@ type process struct {
 // start starts a program in a separate process group. So Ctrl-C reaches only this command, which then
 // ends all programs in order.
 func (m *machine) start(name, path string, args ...string) (*process, error) {
+	return m.startWith(nil, name, path, args...)
+}
+
+// startWith does what the method "start" does, with further variables of the environment.
+func (m *machine) startWith(env []string, name, path string, args ...string) (*process, error) {
 	p := &process{name: name, log: filepath.Join(m.dir, "logs", name+".log"), done: make(chan struct{})}
 	out, err := os.OpenFile(p.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
@@ -33,7 +38,7 @@ func (m *machine) start(name, path string, args ...string) (*process, error) {
 	}
 	defer func() { _ = out.Close() }()
 	p.cmd = exec.Command(path, args...)
-	p.cmd.Env, p.cmd.Dir = m.env(), m.dir
+	p.cmd.Env, p.cmd.Dir = append(m.env(), env...), m.dir
 	p.cmd.Stdout, p.cmd.Stderr = out, out
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := p.cmd.Start(); err != nil {

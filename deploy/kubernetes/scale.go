@@ -19,6 +19,9 @@ func (l *load) scale(ctx context.Context) error {
 		_, err := l.run(ctx, "", l.tuma, "rate", account, r)
 		return err
 	}
+	if err := l.setKEDA(ctx, true); err != nil {
+		return errors.Join(err, l.describeKEDA(ctx))
+	}
 	if err := errors.Join(l.follow(ctx, 1), setRate(strconv.Itoa(high)+"/s")); err != nil {
 		return err
 	}
@@ -45,7 +48,7 @@ func (l *load) scale(ctx context.Context) error {
 	if _, err := l.kubectl(ctx, "", "exec", deployment, "--", "tuma", "cancel", "scale"); err != nil {
 		return err
 	}
-	return errors.Join(setRate("default"), l.settled(ctx, "scale"))
+	return errors.Join(setRate("default"), l.settled(ctx, "scale"), l.setKEDA(ctx, false))
 }
 
 // disrupt drains a node and kills a worker while a campaign is sent.

@@ -190,29 +190,35 @@ func (l *load) settled(ctx context.Context, id string) error {
 	return nil
 }
 
-// The method "desired" reads tuma_workers_desired from a worker pod, like KEDA with the setting "source: metrics".
-func (l *load) desired(ctx context.Context) (int, error) {
+// The method "metrics" reads /metrics of a worker pod that is ready.
+func (l *load) metrics(ctx context.Context) (string, error) {
 	ready, err := l.workers(ctx)
 	if err != nil {
-		return 0, err
+		return "", err
 	}
 	if len(ready) == 0 {
-		return 0, errors.New("no worker is ready")
+		return "", errors.New("no worker is ready")
 	}
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+ready[0].Status.PodIP+":8080/metrics", nil)
 	if err != nil {
-		return 0, err
+		return "", err
 	}
 	answer, err := http.DefaultClient.Do(request)
 	if err != nil {
-		return 0, err
+		return "", err
 	}
 	defer func() { _ = answer.Body.Close() }()
 	text, err := io.ReadAll(answer.Body)
+	return string(text), err
+}
+
+// The method "desired" reads tuma_workers_desired from a worker pod, like KEDA with the setting "source: metrics".
+func (l *load) desired(ctx context.Context) (int, error) {
+	text, err := l.metrics(ctx)
 	if err != nil {
 		return 0, err
 	}
-	for line := range strings.Lines(string(text)) {
+	for line := range strings.Lines(text) {
 		if value, ok := strings.CutPrefix(line, "tuma_workers_desired "); ok {
 			return strconv.Atoi(strings.TrimSpace(value))
 		}
@@ -220,8 +226,8 @@ func (l *load) desired(ctx context.Context) (int, error) {
 	return 0, errors.New("a worker has no metric tuma_workers_desired")
 }
 
-// The method "follow" acts like an autoscaler: it sets the number of replicas to the value of the metric. It
-// returns when the expected number of workers is ready.
+// The method "follow" acts like an autoscaler: it sets the number of replicas to the value of the metric. If KEDA runs,
+// follow leaves this to KEDA. It returns when the expected number of workers is ready.
 func (l *load) follow(ctx context.Context, want int) error {
 	begun, set := time.Now(), 0
 	if err := until(ctx, fmt.Sprintf("the metric and the workers to be %d", want), 3*time.Minute, func() error {
@@ -229,12 +235,12 @@ func (l *load) follow(ctx context.Context, want int) error {
 		if err != nil {
 			return again("%v", err)
 		}
-		if n = min(n, most); n != set {
+		if n = min(n, most); n != set && l.keda == "" {
 			if _, err := l.kubectl(ctx, "", "scale", deployment, "--replicas", strconv.Itoa(n)); err != nil {
 				return err
 			}
-			set = n
 		}
+		set = n
 		ready, err := l.workers(ctx)
 		if err != nil {
 			return err

@@ -19,8 +19,10 @@ const KubernetesVersion = "v1.33.4"
 // Kubernetes has the OpenAPI documents of the API server in the folder api.
 var Kubernetes = Source{"k8s.io/kubernetes", KubernetesVersion, "h1:T1d5FLUYm3/KyUeV7YJhKTR980zHCHb7K2xhCSo3lE8="}
 
+// KEDA has the definitions of KEDA's kinds, and its programs.
+var KEDA = Source{"github.com/kedacore/keda/v2", "v2.21.0", "h1:R6z2HZvstK4RLUMxroNACzBj74xGxt3kG59b5Xc+Xps="}
+
 var (
-	keda            = Source{"github.com/kedacore/keda/v2", "v2.21.0", "h1:R6z2HZvstK4RLUMxroNACzBj74xGxt3kG59b5Xc+Xps="}
 	prometheus      = Source{"github.com/prometheus-operator/prometheus-operator", "v0.85.0", "h1:M5xLCLEoaW2IJfnuCwFzzpL+jSVQu3KGT84Pye+fW8s="}
 	externalSecrets = Source{"github.com/external-secrets/external-secrets", "v1.3.2", "h1:u2J8RjlHIeF0oZCqtl92adI/uZWUwOesJIDkfql6LqQ="}
 )
@@ -33,7 +35,7 @@ type Definition struct {
 
 // Custom are the definitions by kind, such as keda.sh/v1alpha1/ScaledObject.
 var Custom = map[string]Definition{
-	"keda.sh/v1alpha1/ScaledObject":           {keda, "config/crd/bases/keda.sh_scaledobjects.yaml"},
+	"keda.sh/v1alpha1/ScaledObject":           {KEDA, "config/crd/bases/keda.sh_scaledobjects.yaml"},
 	"monitoring.coreos.com/v1/ServiceMonitor": {prometheus, "example/prometheus-operator-crd/monitoring.coreos.com_servicemonitors.yaml"},
 	"monitoring.coreos.com/v1/PrometheusRule": {prometheus, "example/prometheus-operator-crd/monitoring.coreos.com_prometheusrules.yaml"},
 	"external-secrets.io/v1/ExternalSecret":   {externalSecrets, "config/crds/bases/external-secrets.io_externalsecrets.yaml"},
