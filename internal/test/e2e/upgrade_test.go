@@ -114,7 +114,8 @@ func (x *upgrade) send(step string, old bool, n int) {
 	}
 }
 
-// sendBoth enqueues campaigns with both commands at the same time as the workers send, and waits until a part is sent.
+// sendBoth enqueues campaigns with the old and with the new command while the workers send. It returns when the
+// gateways have accepted more than 100 further messages.
 func (x *upgrade) sendBoth(step string) {
 	x.t.Helper()
 	x.send(step, true, 300)
@@ -123,7 +124,8 @@ func (x *upgrade) sendBoth(step string) {
 	x.eventually(time.Minute, "messages of the step "+step, func() bool { return x.gateway.Stats().Accepted > before+100 })
 }
 
-// compareAll waits until every campaign has ended, and compares the results that each tuma shows with the gateways' own counts.
+// compareAll waits until every campaign has ended. It checks that the old and the new command show all accepted
+// recipients, and that the gateways have accepted each message once.
 func (x *upgrade) compareAll() {
 	x.t.Helper()
 	total := 0
@@ -163,7 +165,7 @@ func TestUpgrade_OldAndNewSideBySide(t *testing.T) {
 	x := newUpgrade(t, buildOld(t, *upgradeOld))
 	const old, fresh = true, false
 	first, second := x.worker(old), x.worker(old)
-	crashing := x.worker(old, "--accounts", "kobo") // its calls have keys, so other workers find out the outcome of these calls
+	crashing := x.worker(old, "--accounts", "kobo") // KoboMobile has idempotency keys, so other workers can repeat the calls of this worker
 	x.send("before", old, 600)
 	x.eventually(time.Minute, "the first messages", func() bool { return x.gateway.Stats().Accepted > 50 })
 

@@ -30,8 +30,8 @@ type edit struct{ file, old, new string }
 
 // catcher is a run that must fail because of a mutant: either tests of a package or a chaos run.
 type catcher struct {
-	// pkg is the folder of the tests. The field "tests" is a regular expression for their names. It
-	// is empty for a chaos run.
+	// pkg is the folder of the tests. The field "tests" is a regular expression for the names of the
+	// tests. For a chaos run, "tests" is empty.
 	pkg, tests string
 	// args are additional arguments of the test binary, or all arguments of the chaos run.
 	args []string

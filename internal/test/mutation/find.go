@@ -177,8 +177,8 @@ func renamed(snippet, code []token) (renames, bool) {
 	return to, true
 }
 
-// The method "of" returns the name of the identifier x in the code. It returns false if the snippet did not
-// have x.
+// The method "of" returns the name of the identifier x in the code. It returns false if the snippet does not
+// contain x.
 func (r renames) of(x identifier) (string, bool) {
 	if now, ok := r[x]; ok {
 		return now, true
@@ -203,9 +203,8 @@ func common(all []renames) renames {
 	return out
 }
 
-// The method "rename" returns the text with the present names of its identifiers in the code. The text is
-// the replacement of an edit. For each identifier, the method first uses the parameter "own" and then the
-// parameter "others".
+// The method "rename" returns the replacement of an edit, with each identifier changed to its present name
+// in the code. It takes this name from the parameter "own" or, if the name is not there, from "others".
 func (f *folder) rename(file, text string, own, others renames) (string, error) {
 	tokens, err := f.scan(file, text)
 	if err != nil {

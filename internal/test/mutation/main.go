@@ -13,7 +13,7 @@
 //   - a mutant survives: its catcher passes
 //   - the edits of a mutant do not fit the code
 //   - a mutant does not compile
-//   - a catcher fails for another reason than the entry of the mutant names
+//   - a catcher fails, but not in the way that the table expects for the mutant
 //
 // To find the place of an edit, the command compares tokens. So a mutant still fits after changes
 // of comments or white space, after renames of identifiers, and after moves of code within its

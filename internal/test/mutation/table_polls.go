@@ -2,8 +2,9 @@ package main
 
 const pollingFolder = "internal/polling"
 
-// pollMutants break the rules of the requests for delivery reports: the budget, one process at a time, the
-// schedule, the sample, and one request for a span of time.
+// pollMutants break the rules of the requests for delivery reports. These rules set the budget of requests, the
+// schedule, the sample of messages, and which process may send a request. A further rule is that one request
+// covers all messages of a span of time.
 var pollMutants = []mutant{
 	{"ask.lua grants every request", one(pollingFolder+"/ask.lua", "redis.call('ZCARD', KEYS[3]) >= tonumber(parts) then", "redis.call('ZCARD', KEYS[3]) >= 100 * tonumber(parts) then"), tests(pollingFolder, "TestPoller_BudgetHoldsInEachSlidingSecond")},
 	{"answered.lua frees the budget as soon as the answer is there", one(pollingFolder+"/answered.lua", "redis.call('ZADD', KEYS[2], string.format('%.0f', now + tonumber(window)), request)", "redis.call('ZADD', KEYS[2], string.format('%.0f', now), request)"), tests(pollingFolder, "TestPoller_BudgetHoldsInEachSlidingSecond")},

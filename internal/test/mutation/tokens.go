@@ -26,7 +26,7 @@ type token struct {
 	name bool
 }
 
-// language holds the words of a programming language that a rename in this project cannot change.
+// language lists the words of a programming language. A rename in this project cannot change these words.
 type language struct {
 	fixed map[string]bool
 	// packages are the names of packages of the standard library. In "time.Now", for example,

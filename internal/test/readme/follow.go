@@ -212,7 +212,7 @@ func (r *reader) start(ctx context.Context, t *terminal, s step) error {
 }
 
 // The function "ready" reports whether the condition of a command that keeps running is met. The condition
-// is that an address accepts connections, or that the file "log" has a text.
+// is that an address accepts connections, or that the file "log" contains a text.
 func ready(ctx context.Context, condition, log string) (bool, error) {
 	if address, ok := strings.CutSuffix(condition, " listens"); ok {
 		conn, err := (&net.Dialer{Timeout: time.Second}).DialContext(ctx, "tcp", address)

@@ -9,8 +9,8 @@ import (
 	"go.uber.org/goleak"
 )
 
-// TestMain runs the tests. With the arguments "listen ADDRESS" the test binary is a program that
-// keeps running in a terminal, for the tests.
+// TestMain runs the tests. With the arguments "listen ADDRESS", the test binary instead listens at the
+// address and keeps running. Tests use it as a command that occupies a terminal.
 func TestMain(m *testing.M) {
 	if len(os.Args) == 3 && os.Args[1] == "listen" {
 		listen(os.Args[2])

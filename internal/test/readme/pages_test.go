@@ -21,8 +21,8 @@ func readPage(t *testing.T, name string) string {
 	return string(text)
 }
 
-// TestReadme_LengthAndOrder checks that README.md has at most 250 lines, and its sections in the
-// order in which people need them.
+// TestReadme_LengthAndOrder checks that README.md has at most 250 lines, and that its sections are
+// in the order in which people need them.
 func TestReadme_LengthAndOrder(t *testing.T) {
 	t.Parallel()
 	text := readPage(t, "README.md")

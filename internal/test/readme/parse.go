@@ -9,7 +9,7 @@ import (
 
 // A marker may name a terminal, as in "<!-- run, terminal 2 -->". The first step in a terminal
 // opens the terminal, which is a new shell in the home folder, with only the variables that
-// ~/.bashrc sets. A marker without a terminal means the last named terminal.
+// ~/.bashrc sets. If a marker names no terminal, its step uses the terminal that a marker named last.
 
 // kind is the way in which readme handles a fenced code block.
 type kind string
@@ -17,14 +17,15 @@ type kind string
 // These are the kinds of fenced code blocks. A Markdown comment before the block names the kind. This
 // comment is called the marker. A block whose language is plain text needs no marker and is skipped.
 const (
-	// "<!-- run -->" or "<!-- run, terminal 2, status 3 -->": the commands must exit with this
-	// status, or with 0.
+	// "<!-- run -->": the commands must exit with status 0. "<!-- run, terminal 2, status 3 -->": the
+	// commands must exit with status 3.
 	runs kind = "run"
 	// "<!-- stays, terminal 1, until 127.0.0.1:6379 listens -->": the command keeps running and
-	// occupies its terminal. "until "ready" is printed" waits for a text in its output instead.
+	// occupies its terminal. With the words `until "ready" is printed`, readme waits until the
+	// command has printed the text in quotes.
 	stays kind = "stays"
 	// "<!-- file: tuma.yaml -->": readme writes this file into the terminal's folder. The text before
-	// the fence must name the file, as `tuma.yaml`.
+	// the fence must contain the name of the file in backticks: `tuma.yaml`.
 	file kind = "file"
 	// "<!-- prints -->": the last commands must have printed each line of the fence; … matches any
 	// text. "<!-- prints, terminal 1 -->": the command that occupies the terminal prints the lines.

@@ -63,10 +63,10 @@ func (r *reader) shell(ctx context.Context, t *terminal, commands string) *exec.
 	return cmd
 }
 
-// environment returns the environment of a new terminal. It has PATH without the folders that
-// have a program tuma, and the variables that only save time or allow Go to find its modules.
-// It has no other variables. So if a text does not set a variable that it needs, the run fails,
-// even if the caller of readme has set the variable.
+// environment returns the environment of a new terminal. It keeps the variables that only save time
+// or allow Go to find its modules. It also keeps PATH, but removes the folders that have a program
+// tuma from PATH. It drops all other variables. So if a text does not set a variable that it needs,
+// the run fails, even if the caller of readme has set the variable.
 func environment(environ []string) []string {
 	keep := map[string]bool{
 		"GOCACHE": true, "GOMODCACHE": true, "GOPROXY": true, "GOFLAGS": true, "GOSUMDB": true, "GOTOOLCHAIN": true, "CGO_ENABLED": true,

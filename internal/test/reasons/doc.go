@@ -1,3 +1,3 @@
-// Package reasons explains every reason in a table, and writes docs/reasons.md from the table and from
-// the codes in the providers. Its test compares the table with the code.
+// Package reasons has a table that explains every reason. It writes docs/reasons.md from this table and
+// from the gateways' codes in the packages of the providers. Its test compares the table with the code.
 package reasons

@@ -60,7 +60,7 @@ func page() string {
 	return b.String()
 }
 
-// ownCodes are the codes that Tuma sets, and not a gateway.
+// ownCodes are the codes that Tuma itself sets. All other codes come from a gateway.
 var ownCodes = []word{
 	{word: "contract", means: "The client of the gateway returned neither results for all recipients nor an error that Tuma knows. Report it."},
 	{word: "panic", means: "The client of the gateway failed with a panic. Report it."},

@@ -196,7 +196,7 @@ func TestTable_HasTheWordsOfTheCode(t *testing.T) {
 			}
 		}
 	}
-	// In reverse, every word of the table must be in the code.
+	// Every word of the table must also be in the code.
 	all := slices.Concat(code["number"], code["campaign"], code["recipient"], code["hold"], code["block"], code["pause"], code["own code"])
 	all = append(all, "gateway:CODE", "anything else", "global")
 	all = append(all, inScript(t, "cmd/tuma/hold.go", `"reason", "([a-z]+)"`)...)

@@ -15,9 +15,9 @@ const install = `install Redis 7.0 or newer (or set REDIS_SERVER to a redis-serv
   macOS            brew install redis
   Alpine           apk add redis`
 
-// find returns the path of redis-server, which is $REDIS_SERVER if that is set, and otherwise the redis-server on
-// PATH. If the server is missing, find fails the test if REDIS_SERVER is set or TUMA_REQUIRE_REDIS is 1. Otherwise
-// it skips the test.
+// The function "find" returns the path of redis-server. The path is $REDIS_SERVER or, if this variable is empty, the
+// redis-server on PATH. If the server is missing, the function skips the test. But if REDIS_SERVER is set or
+// TUMA_REQUIRE_REDIS is 1, it fails the test.
 func find(t testing.TB, getenv func(string) string) string {
 	t.Helper()
 	name := getenv("REDIS_SERVER")

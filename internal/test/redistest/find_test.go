@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// endRecorder is a testing.TB that records how find ends a test.
+// endRecorder is a testing.TB. It records whether the function "find" fails or skips a test, and the message.
 type endRecorder struct {
 	testing.TB
 	kind, message string

@@ -14,10 +14,9 @@ const (
 	memoryFree = 4 << 30
 )
 
-// folder returns a new folder for the files of one server. If memory has enough room, the folder is
-// in memory. The reason is that on a slow disk, Redis answers late, and delays the write of answered
-// commands to the disk for up to two seconds. Tests kill the server and not the machine, so they
-// need no disk.
+// folder returns a new folder for the files of one server. If /dev/shm has enough room, the folder is
+// in /dev/shm. On a slow disk, Redis would answer late, and would write an answered command to the disk
+// up to two seconds after its answer. Tests kill the server and not the machine, so they need no disk.
 func folder(t testing.TB) string {
 	t.Helper()
 	var free syscall.Statfs_t

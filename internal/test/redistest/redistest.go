@@ -77,8 +77,8 @@ func WithUser(name, password string, rights ...string) Option {
 	}
 }
 
-// These are the limits of Start. The first is the number of ports that it tries. Each try waits at most startWithin
-// for a reply to PING. A start usually takes about 20 ms, but it may take longer on a loaded machine.
+// These are the limits of Start. startTries is the number of ports that Start tries. startWithin is how long each try
+// waits for a reply to PING. A start usually takes about 20 ms, but it may take longer on a loaded machine.
 const (
 	startTries  = 20
 	startWithin = 20 * time.Second
@@ -196,9 +196,9 @@ func (s *Server) Restart() {
 	}
 }
 
-// Remember copies the present append-only file, which has every write that was answered before. The result "restart" is
-// a function that kills the server if it runs, and starts it with the copy. Then the server has lost all writes after
-// Remember, as after a power cut.
+// Remember copies the present append-only file, which has every write that Redis has answered so far. The result
+// "restart" is a function that kills the server if it runs, and starts it with the copy. Then the server has lost all
+// writes after Remember, as after a power cut.
 func (s *Server) Remember() (restart func()) {
 	s.t.Helper()
 	const folder = "appendonlydir"
@@ -218,7 +218,7 @@ func (s *Server) Remember() (restart func()) {
 	}
 }
 
-// flush returns when the append-only file has every write that was answered before. With "everysec", Redis keeps
+// flush returns when the append-only file has every write that Redis has answered so far. With "everysec", Redis keeps
 // writes in memory for up to two seconds while the disk is slow.
 func (s *Server) flush() {
 	s.t.Helper()

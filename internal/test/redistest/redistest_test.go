@@ -17,7 +17,7 @@ func TestStart_EachTestHasAnEmptyServer(t *testing.T) {
 	t.Parallel()
 	var servers [6]*redistest.Server
 	t.Run("start", func(t *testing.T) {
-		servers[0] = redistest.Start(t) // this is not in a new goroutine, because only the goroutine of a test can skip the test
+		servers[0] = redistest.Start(t) // the test's own goroutine starts this server, because only this goroutine can skip the test
 		var all sync.WaitGroup
 		for i := range servers[1:] {
 			i++

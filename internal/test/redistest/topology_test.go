@@ -51,7 +51,7 @@ func TestCluster_AReplicaTakesOver(t *testing.T) {
 		t.Errorf("Failover killed %s, want %s, which has the key", killed.Addr(), owner)
 	}
 	eventually(t, "the new master", func() bool {
-		c.ReloadState(t.Context()) // the client itself would reload its state only after up to 60 s
+		c.ReloadState(t.Context()) // without this call, up to 60 s could pass before the client reloads its state
 		got, err := c.Get(t.Context(), "k").Result()
 		return err == nil && got == "v"
 	})

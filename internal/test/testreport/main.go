@@ -172,7 +172,7 @@ func (r *report) packageEnds(e event) {
 		return
 	}
 	for line := range strings.Lines(r.text(e)) {
-		// Without -v, "go test" prints only such a line for a package that passes or has no tests.
+		// Keep only the line that "go test" without -v prints for a package that passes or has no tests.
 		if strings.HasPrefix(line, "ok  ") || strings.HasPrefix(line, "?   ") {
 			fmt.Fprint(r.out, line)
 		}

@@ -228,7 +228,7 @@ func (r *rules) measure(tree string, folders ...string) (count, error) {
 			}
 			if entry.IsDir() {
 				switch entry.Name() {
-				case "bin", "tmp", ".git", "testdata": // these folders have built files, or testdata, which quotes pages of vendors
+				case "bin", "tmp", ".git", "testdata": // bin and tmp have built files, and testdata folders quote pages of vendors
 					return fs.SkipDir
 				}
 				return nil

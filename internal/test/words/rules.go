@@ -21,7 +21,7 @@ type rules struct {
 	perThousand float64 // hits per 1,000 comment lines of .go and .lua files
 	markdown    int     // hits in Markdown files
 	phrases     []phrase
-	any         *regexp.Regexp // matches if any phrase matches; one search is faster, and most blocks have no phrase
+	any         *regexp.Regexp // matches if any phrase matches; for most blocks this one search is enough
 }
 
 // parseRules reads the list. Its format is described at the top of words.txt.

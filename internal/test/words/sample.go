@@ -69,7 +69,7 @@ func printSample(w io.Writer, tree string, seed uint64) error {
 func indent(text string) string { return "    " + strings.ReplaceAll(text, "\n", "\n    ") }
 
 // codeOf returns the line of code that a comment belongs to. The comment is from the line "first" to the line
-// "last". Its code is its own line if it follows code, otherwise the line after it.
+// "last". If the comment stands behind code, codeOf returns this code. Otherwise it returns the line below the comment.
 func codeOf(lines []string, first, last int) string {
 	own, marks := strings.TrimSpace(lines[first-1]), []string{"//", "/*", "--"}
 	if !slices.ContainsFunc(marks, func(mark string) bool { return strings.HasPrefix(own, mark) }) {
@@ -94,7 +94,7 @@ func joined(line string) string {
 	return ""
 }
 
-// word is one word of a sentence, without verbs of fmt.
+// word matches one word of a sentence. It does not match the verbs of package fmt, such as %s.
 var word = regexp.MustCompile(`(^|[\s("])[A-Za-z][a-z]+\b`)
 
 // directive matches a comment that a tool reads, and the expected output of an example. A reader cannot judge such

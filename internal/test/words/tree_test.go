@@ -2,8 +2,8 @@
 
 package main
 
-// These tests read the whole tree. The race detector makes that take a minute and finds nothing in a program with one
-// goroutine, so .ci/run checks the tree in a step without it.
+// These tests read the whole tree. With the race detector they would take a minute. The program has one goroutine, so
+// the race detector could find nothing. Therefore .ci/run runs these tests in a step without the race detector.
 
 import (
 	"strings"
