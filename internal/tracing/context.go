@@ -103,8 +103,8 @@ type (
 	rootKey      struct{}
 )
 
-// Undecided reports whether the parent span in ctx has computed IDs. Its flags then do not show if the trace is
-// recorded. A sampler must decide by the trace ID.
+// Undecided reports whether the parent span in ctx has computed IDs. The flags of such a span do not show whether
+// the trace is recorded, so a sampler must decide by the trace ID.
 func Undecided(ctx context.Context) bool {
 	undecided, _ := ctx.Value(undecidedKey{}).(bool)
 	return undecided

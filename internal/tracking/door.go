@@ -33,14 +33,14 @@ type Door struct {
 	ledger *ledger.Ledger
 	index  *Index
 	log    zerolog.Logger
-	// logins has one entry for each login. accounts has one entry for each account.
+	// The map "logins" has one entry for each login. The map "accounts" has one entry for each account.
 	logins   map[string]*collector
 	accounts map[string]*collector
 	counts   counts
 }
 
 // NewDoor returns the Door of the given accounts. The Door calls the function "applied" after final
-// reports were applied; it may be nil (Config.Applied). NewDoor sends nothing to Redis.
+// reports were applied. This function may be nil (Config.Applied). NewDoor sends nothing to Redis.
 func NewDoor(l *ledger.Ledger, log zerolog.Logger, list []DoorAccount, applied func(context.Context, []Applied)) *Door {
 	d := &Door{ledger: l, index: NewIndex(l.Runner()), log: log, logins: map[string]*collector{}, accounts: map[string]*collector{}}
 	for _, a := range list {
@@ -66,8 +66,8 @@ func (d *Door) counter(a DoorAccount) func(Result, int) {
 
 // Deliver applies or parks the delivery reports of one callback. It returns nil only after Redis has
 // stored the final reports with the ledger's durability. Deliver ignores reports of an account whose
-// reports are not collected. call is the name of the call in the URL of the callback (CallName), or
-// "".
+// reports are not collected. The parameter "call" is the name of the call in the URL of the callback
+// (CallName), or "".
 func (d *Door) Deliver(ctx context.Context, account, call string, list []providers.DLR) error {
 	c := d.accounts[account]
 	if c == nil || len(list) == 0 {
@@ -85,12 +85,12 @@ const (
 	lookEvery = time.Second
 	// expireEvery is the time between two removals of old segments, and between two log lines.
 	expireEvery = time.Minute
-	// enterLeftEvery is the time between two searches for message IDs that dead workers have left.
+	// enterLeftEvery is the time between two searches for the noted message IDs of dead workers (EnterLeft).
 	enterLeftEvery = 10 * time.Second
 )
 
-// Run checks parked reports until ctx ends. It also removes the parts of the index whose time is
-// over. Once a minute it logs the outcomes of the reports.
+// Run checks parked reports until ctx ends. It also enters the noted message IDs of dead workers in the
+// index, and removes the expired segments of the index. Once a minute it logs the outcomes of the reports.
 func (d *Door) Run(ctx context.Context) {
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
@@ -130,7 +130,7 @@ func (d *Door) lookAgain(ctx context.Context, t *Tracker) {
 	}
 }
 
-// enterLeft enters the message IDs that dead workers have left.
+// enterLeft adds the noted message IDs of dead workers to the index, for all logins.
 func (d *Door) enterLeft(ctx context.Context) {
 	for _, c := range d.logins {
 		_, err := c.tracker.EnterLeft(ctx)
@@ -138,7 +138,7 @@ func (d *Door) enterLeft(ctx context.Context) {
 	}
 }
 
-// logFailure logs that the index could not be updated.
+// logFailure logs the error of an update of the index, unless the error is nil or ctx has ended.
 func (d *Door) logFailure(ctx context.Context, err error) {
 	if err != nil && ctx.Err() == nil {
 		d.log.WithLevel(outage.Level(err, zerolog.WarnLevel)).Err(err).Msg("could not bring the index of message ids up to date; will retry")
@@ -204,7 +204,7 @@ func (c *collector) run() {
 		for _, x := range group {
 			failed := err
 			if errors.Is(err, ErrParkedFull) && !slices.Contains(results[at:at+len(x.reports)], "") {
-				failed = nil // all reports of this callback are stored, so the gateway must repeat only other callbacks
+				failed = nil // all reports of this callback are stored, so the gateway need not repeat this callback
 			}
 			at += len(x.reports)
 			x.done <- failed

@@ -23,10 +23,10 @@ type dueArgs struct {
 	Life, Least time.Duration
 }
 
-// LookAgain searches for the messages of parked reports that are due. Here a report may prove that
-// the gateway took a message of unknown outcome. An earlier check must not use such a proof,
-// because only now is the answer to the call certainly settled. LookAgain returns how many reports
-// it has checked.
+// LookAgain searches for the messages of parked reports that are due. If the outcome of such a message is
+// unknown, the report proves that the gateway took the message. Only LookAgain uses this proof: before a
+// report is due, the answer to its call may not be settled yet. LookAgain returns how many reports it has
+// checked.
 func (t *Tracker) LookAgain(ctx context.Context) (int, error) {
 	out, err := t.scripts.Run(ctx, dueScript, []string{parkedKey(t.login), parkDueKey(t.login)}, script.Args(dueArgs{Most: dueAtOnce, Life: t.life, Least: lookAgainIn})...)
 	if err != nil {

@@ -1,6 +1,6 @@
 -- due.lua returns the parked delivery reports that are due to be matched again, and postpones each of them. The time to
 -- the next match is half the age of the report, and at most five minutes. It removes reports that have waited too long.
--- KEYS: 1 parked reports by message id, 2 when each is matched next
+-- KEYS: 1 parked reports by message id, 2 their message ids by the time of the next match
 -- ARGV, in the order of dueArgs:
 --   most   maximum number of reports to return
 --   life   ms for which a report waits

@@ -2,9 +2,9 @@
 -- KEYS: 1 segments of the login
 -- ARGV, in the order of enterArgs:
 --   segment  number of the segment
---   members  for each bucket the number of its new members in 1 byte, the number of the bucket, and the members. The
---            number of the bucket and the members are decimal text, each after 1 byte with the length of the text. Redis
---            takes decimal text faster than numbers of Lua
+--   members  for each bucket: 1 byte with the count of its new members, then the number of the bucket, then the
+--            members. The bucket's number and each member are decimal text, after 1 byte with the length of the text.
+--            They are text because Redis adds text to a set faster than it adds numbers of Lua
 -- Returns {"entered"}. Running it again changes nothing.
 local segment, members = unpack(ARGV)
 local prefix, call, byte, sub = KEYS[1] .. ':' .. segment .. ':', redis.call, string.byte, string.sub

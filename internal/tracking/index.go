@@ -27,9 +27,9 @@ var (
 	enterSource string
 )
 
-// These scripts run even when Redis has reached maxmemory. The IDs of a call must be stored before the
-// call is settled. The entry in the index frees memory, because a noted call takes more memory than
-// its IDs take in the index.
+// These scripts run even when Redis has reached maxmemory. note.lua must run then, because the IDs of a call
+// must be stored before the call is settled. place.lua and enter.lua free memory: they move IDs into the
+// index, where an ID takes less memory than in the note of its call.
 var (
 	noteScript  = script.NewAlwaysAllowed("note", noteSource)
 	placeScript = script.NewAlwaysAllowed("place", placeSource)

@@ -131,7 +131,7 @@ type batchCache struct {
 }
 
 // cachedBatches is the maximum number of cached batches. A batch has at most some hundred recipients,
-// and each takes 16 bytes.
+// and each recipient takes 16 bytes.
 const cachedBatches = 4000
 
 // get returns a batch from the cache or from the ledger. It returns nil if the batch does not exist or

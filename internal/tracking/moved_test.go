@@ -67,8 +67,8 @@ func TestApply_MessagesSentAfterTheirRecipientsMoved(t *testing.T) {
 	}
 }
 
-// The gateway took messages of a call that was released as certainly not sent. When the late answer
-// is settled, the recipients have moved twice. The index names the first batch.
+// A worker has released a call as not sent, although the gateway has taken its messages. The recipients then move
+// twice, and after that the worker settles the late answer. The index names the first batch.
 func TestApply_LateMessagesOfRecipientsThatMovedTwice(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -97,9 +97,9 @@ func TestApply_LateMessagesOfRecipientsThatMovedTwice(t *testing.T) {
 	}
 }
 
-// A campaign has taken the ID of a cancelled campaign. The index still has a message of the cancelled
-// campaign, whose claim Redis has lost. No report of the cancelled campaign changes the new campaign, even
-// if both have the same recipients.
+// A campaign has taken the ID of a cancelled campaign. The index still has messages of the cancelled
+// campaign, but Redis has lost the claim of their call. Reports about these messages must not change the new
+// campaign, although it has the same recipients.
 func TestApply_ReplacedCampaignsDoNotMix(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -112,7 +112,7 @@ func TestApply_ReplacedCampaignsDoNotMix(t *testing.T) {
 	err = r.index.Enter(ctx, testLogin, []note{noteOf(lost)}, time.Hour)
 	r.ok(err)
 	old := []Report{r.report("old", 1, true), r.report("old", 2, false)}
-	if got := r.apply(old...); got != "parked parked" { // after this, the cache of batches has the batch of the old campaign
+	if got := r.apply(old...); got != "parked parked" { // apply also loads the batch of the old campaign into the cache
 		t.Errorf("before the cancel: got %s", got)
 	}
 	_, err = r.ledger.Cancel(ctx, "c", "test")
@@ -128,7 +128,8 @@ func TestApply_ReplacedCampaignsDoNotMix(t *testing.T) {
 	records := c.accepted("c")
 	records[0] = campaign.Record{Status: campaign.Unknown, Reason: "no_answer"}
 	r.settle(c, records)
-	r.ok(r.attempts.End(ctx, testLogin, c.claim.Attempt())) // if the attempt did not end, the number in the report would prove the message
+	// End the attempt, so that no report proves the unknown message by the recipient's number.
+	r.ok(r.attempts.End(ctx, testLogin, c.claim.Attempt()))
 	r.lookNow()
 	if got := r.statuses("c"); got != "unknown:no_answer accepted accepted" {
 		t.Errorf("reports of the old campaign: got %s", got)

@@ -11,8 +11,8 @@ import (
 )
 
 // If a gateway lets a call name the URL of its callback, the URL contains the name of the call. So reports about the
-// call's messages need no index. The name is not a secret and is not trusted: the message ID of a report must be the
-// message ID in the ledger.
+// call's messages need no index. The name is not a secret, so Tuma does not trust it: Tuma applies a report only if
+// the message ID of the report is equal to the recipient's message ID in the ledger.
 
 // CallName names a call in the URL of its callback: campaign:upload/batch.call.
 func CallName(c ledger.SentCall) string {
@@ -66,7 +66,7 @@ func (t *Tracker) places(ctx context.Context, reports []Report, results []Result
 }
 
 // named returns the place of a message in the call that its report names. The place is zero if the message is not in
-// the call, or if the call is not settled yet. exists is false if the call does not exist.
+// the call, or if the call is not settled yet. The result "exists" is false if the call does not exist.
 func (t *Tracker) named(ctx context.Context, r Report) (place Place, exists bool, err error) {
 	ref, call, ok := parseCallName(r.Call)
 	if !ok {

@@ -5,8 +5,8 @@
 --   token  names the call
 --   note   what to enter (note.go)
 --   life   ms for which the notes are kept after the last note of the login
--- Returns {parked}. parked is 1 if reports of the login are parked, else 0. Running it again changes only
--- the time of the note.
+-- Returns {parked}. parked is 1 if reports of the login are parked, else 0. Running it again stores the same
+-- note with a later time.
 local most, token, note, life = unpack(ARGV)
 local t = redis.call('TIME')
 if redis.call('HLEN', KEYS[1]) < tonumber(most) then

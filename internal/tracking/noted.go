@@ -22,13 +22,13 @@ import (
 // tuma serve enters its notes (EnterLeft).
 
 const (
-	// enterAfter is the time from the note of a call to its entry in the index. If more than fewWaiting
-	// IDs are noted by then, the entry waits for more IDs. It waits at most until enterWithin after the
-	// note.
+	// enterAfter is how long a goroutine waits after the first note before it enters the noted IDs in the
+	// index. If more than fewWaiting IDs are noted by then, it waits for more IDs, but enters them at the
+	// latest enterWithin after the first note.
 	enterAfter  = 200 * time.Millisecond
 	enterWithin = time.Second
 	fewWaiting  = 2_000
-	// enterFrom is the number of IDs from which the entry does not wait for more IDs.
+	// When enterFrom IDs are noted, the goroutine enters these IDs at once and does not wait for more IDs.
 	enterFrom = 200_000
 	// maxWaiting is the number of IDs that a process keeps in memory for Enter. The notes of
 	// further calls are only in Redis.
@@ -50,7 +50,7 @@ type waiting struct {
 	notes []note
 	ids   []string // the message IDs of the calls
 	count int      // IDs in notes
-	busy  bool     // a goroutine enters them
+	busy  bool     // a goroutine runs that enters the notes
 	// If closed is true, the goroutine that enters the calls ends at its next failure.
 	closed bool
 	full   chan struct{}
@@ -173,7 +173,7 @@ func (w *waiting) isClosed() bool {
 	return w.closed
 }
 
-// Close is Flush for a worker that ends.
+// Close enters the noted calls in the index, as Flush does. A worker calls Close before it exits.
 func (t *Tracker) Close(ctx context.Context) error {
 	t.waiting.mu.Lock()
 	t.waiting.closed = true

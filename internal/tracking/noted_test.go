@@ -115,7 +115,8 @@ func TestNote_RefusedIDsAreEnteredLater(t *testing.T) {
 	}
 }
 
-// The number of noted calls is limited. Calls beyond the limit are settled and entered too.
+// Redis holds at most maxNoted noted calls for each login. If this number is reached, the worker still settles further
+// calls and enters their IDs in the index.
 func TestNote_CallsGoOnBeyondTheBound(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -146,7 +147,7 @@ func TestNote_RedisAwayIsAnError(t *testing.T) {
 	}
 }
 
-// The door removes segments whose time is over, and enters what dead workers have noted.
+// The door removes expired segments, and enters the noted message IDs of dead workers in the index.
 func TestDoor_BringsTheIndexUpToDate(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

@@ -19,7 +19,8 @@ import (
 //go:embed park.lua
 var parkSource string
 
-// parkScript is binding, because tuma serve answers the gateway's callback with a 2xx after the script has run.
+// parkScript is marked with script.Binding: its changes must be durable before tuma serve answers the gateway's
+// callback with a 2xx.
 var parkScript = script.Binding(script.NewAlwaysAllowed("park", parkSource))
 
 const (

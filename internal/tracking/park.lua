@@ -1,6 +1,6 @@
 -- park.lua keeps delivery reports whose message is not known yet. If several reports are about one message, it keeps
 -- the first report.
--- KEYS: 1 parked reports by message id, 2 when each is matched next
+-- KEYS: 1 parked reports by message id, 2 their message ids by the time of the next match
 -- ARGV, in the order of parkArgs:
 --   most      maximum number of kept reports
 --   first_in  ms until the first match by due.lua

@@ -26,8 +26,8 @@ if segment then
   buckets, next_place, opened, till = tonumber(a), tonumber(b), tonumber(c), tonumber(d)
 end
 
--- The function "write" stores the segment. The end of the segment's time is extended in steps, so that few calls must
--- write the segment.
+-- The function "write" stores the segment if it has changed or expires too early. It then sets the expiry later than
+-- necessary, so that few runs must write the segment only because of its expiry.
 local changed = false
 local function later() return now + ms + math.floor(ms / 8) end
 local function write()

@@ -47,7 +47,8 @@ func (t *Tracker) prove(ctx context.Context, r Report, places []Place, now time.
 	return t.proveByNumber(ctx, r, now)
 }
 
-// proveByNumber does what prove does, for a message whose ID no worker has received.
+// proveByNumber tries the second way of the method "prove": it searches for the message by the recipient's number,
+// because no worker has received the message's ID.
 func (t *Tracker) proveByNumber(ctx context.Context, r Report, now time.Time) (bool, error) {
 	open, err := t.calls.UnresolvedTo(ctx, r.To, now)
 	if err != nil || len(open) != 1 {
@@ -73,8 +74,8 @@ func (t *Tracker) proveByNumber(ctx context.Context, r Report, now time.Time) (b
 	if err != nil || !ok {
 		return false, err
 	}
-	// Write the index before NoteReported. If NoteReported recorded an ID that is not in the
-	// index, no report with this ID could prove the message any more.
+	// Call NoteProved, which writes the index, before NoteReported. After NoteReported, a report with
+	// this ID can prove the message only if the ID is in the index.
 	if err := t.NoteProved(ctx, upload, a, r.To, r.MessageID); err != nil {
 		return false, err
 	}
@@ -128,7 +129,7 @@ func (t *Tracker) unknownAt(ctx context.Context, ref ledger.BatchRef, a attempts
 	return a, rec.Status == campaign.Unknown, nil
 }
 
-// accept settles the recipient that the report r names in the attempt a as accepted.
+// accept settles one recipient of the attempt "a" as accepted: the recipient that the report "r" names.
 func (t *Tracker) accept(ctx context.Context, upload string, a attempts.Attempt, r Report) (bool, error) {
 	err := t.reports.Prove(ctx, upload, a, r.To, r.MessageID)
 	if errors.Is(err, ledger.ErrNotFound) || ledger.AsUnreadable(err) != nil {

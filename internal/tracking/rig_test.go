@@ -73,8 +73,8 @@ func (r *rig) plan(id string, batches, calls, size int) {
 	r.planAt(id, []string{"at"}, batches, calls, size)
 }
 
-// planAt does what plan does, for a campaign whose route has several accounts. All batches belong to
-// the first account.
+// planAt enqueues and plans a campaign like the method "plan", but the route of the campaign has several
+// accounts. All batches belong to the first account.
 func (r *rig) planAt(id string, accounts []string, batches, calls, size int) {
 	r.Helper()
 	ctx := r.Context()

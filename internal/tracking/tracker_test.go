@@ -105,8 +105,8 @@ func TestLookAgain_ProvesAMessageWhoseSettleWasLost(t *testing.T) {
 	}
 }
 
-// If a call got no answer, the number in a report proves its message. A later report finds this
-// message by its id.
+// A call got no answer. A report about one of its messages finds the recipient by the number, and so proves that
+// the gateway took this message. A later report finds the message by its id.
 func TestLookAgain_ProvesAMessageByItsNumber(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

@@ -1,7 +1,7 @@
 -- count.lua adds the messages that a campaign has sent since its last count to the usage of a month. The caller passes
 -- the totals of the campaign. The script stores these totals, so that no message is counted twice.
--- KEYS: 1 usage of the month, 2 what was counted of the campaign; for a single message also 3, a hash with the counts
---   of many messages, where an entry takes less memory
+-- KEYS: 1 usage of the month, 2 stored totals of the campaign; for a single message also 3, a hash with the stored
+--   totals of many single messages, because an entry of a hash takes less memory than a key
 -- ARGV, in the order of countArgs:
 --   upload      token of the campaign's upload: another campaign with the same ID counts from zero
 --   expires_at  ms: when the month is removed

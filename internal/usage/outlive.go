@@ -10,7 +10,7 @@ import (
 	"github.com/tuma-sms/tuma/internal/script"
 )
 
-// outliveScript also runs on a full Redis, because retention must free memory there.
+// outliveScript also runs on a full Redis, because it is a part of retention, which frees memory.
 var outliveScript = script.NewAlwaysAllowed("outlive", source("outlive"))
 
 // outliveArgs are the arguments of outlive.lua.
@@ -19,16 +19,16 @@ type outliveArgs struct {
 	ID   string
 }
 
-// messageHashes is the number of hashes that together hold what was counted of single messages. If a hash has at most
-// 128 messages, Redis stores it in about 60 bytes a message.
+// messageHashes is the number of hashes that together hold the counted totals of single messages. If a hash has at
+// most 128 messages, Redis stores it in about 60 bytes a message.
 const messageHashes = 4096
 
-// messagesKey is the key of the hash that has what was counted of a single message.
+// messagesKey returns the key of the hash that holds the counted totals of a single message.
 func messagesKey(id string) string {
 	return keyPrefix + "m:" + strconv.Itoa(int(crc32.ChecksumIEEE([]byte(id))%messageHashes))
 }
 
-// stateKeys returns the keys of what was counted of a campaign, or of a single message.
+// stateKeys returns the keys at which the counted totals of a campaign or of a single message can be.
 func stateKeys(id string, message bool) []string {
 	if message {
 		return []string{stateKey(id), messagesKey(id)}
@@ -36,8 +36,8 @@ func stateKeys(id string, message bool) []string {
 	return []string{stateKey(id)}
 }
 
-// The method "outlive" keeps what was counted of a removed campaign for stateLife. It looks in both places where this
-// data can be.
+// The method "outlive" keeps the counted totals of a removed campaign for stateLife. It also works for a single
+// message, whose totals are at one of two keys.
 func (s *Store) outlive(ctx context.Context, id string) error {
 	if _, err := s.scripts.Run(ctx, outliveScript, stateKeys(id, true), script.Args(outliveArgs{Life: stateLife, ID: id})...); err != nil {
 		return fmt.Errorf("purge %s: %w", id, err)

@@ -1,6 +1,6 @@
--- outlive.lua keeps what was counted of a removed campaign for a while, so that a count that is still running adds
+-- outlive.lua keeps the counted totals of a removed campaign for a while, so that a count that is still running adds
 -- nothing.
--- KEYS: 1 what was counted of the campaign; for a single message also 2, a hash of what was counted of many messages
+-- KEYS: 1 counted totals of the campaign; for a single message also 2, a hash with the counted totals of many messages
 -- ARGV, in the order of outliveArgs:
 --   life  ms
 --   id    of the campaign

@@ -22,8 +22,8 @@ import (
 	"github.com/tuma-sms/tuma/internal/script"
 )
 
-// All keys have one hash tag. So one script can change both the usage of a month and the record of what
-// was counted of a campaign.
+// All keys have one hash tag. So one script can change both the usage of a month and the counted totals of
+// a campaign.
 const keyPrefix = script.KeyPrefix + "{usage}:"
 
 func monthKey(month string) string { return keyPrefix + month }
@@ -37,7 +37,7 @@ const (
 	// stateLife is how long the state of a removed campaign is kept. A count may have begun before the
 	// campaign was removed. stateLife is longer than such a count can take.
 	stateLife = time.Hour
-	// Others replaces the sender ID in further rows when a month has too many rows.
+	// Others stands for the sender ID in the rows that collect the usage after a month has too many rows.
 	Others = "(others)"
 	// maxMarks is the maximum number of campaigns that a Store remembers.
 	maxMarks = 100_000
@@ -78,7 +78,7 @@ func (s *Store) Purge(ctx context.Context, id string, before time.Time) (bool, e
 	sum, err := s.ledger.Summary(ctx, id)
 	switch {
 	case errors.Is(err, ledger.ErrNotFound):
-		// the campaign no longer exists, but the indexes may still have its ID
+		// the campaign is removed already, but the indexes may still have its ID
 	case err != nil:
 		return false, err
 	case sum.FinishedAt.IsZero() || sum.FinishedAt.After(before):
@@ -108,8 +108,8 @@ type Row struct {
 	campaign.Usage
 }
 
-// Months returns the months from first to last, in UTC, such as "2025-11". The result has at most one
-// month more than Tuma keeps.
+// Months returns the months from first to last, in UTC, such as "2025-11". It returns at most
+// KeptMonths+2 months.
 func Months(first, last time.Time) (out []string) {
 	at := time.Date(first.UTC().Year(), first.UTC().Month(), 1, 0, 0, 0, 0, time.UTC)
 	for ; !at.After(last) && len(out) <= KeptMonths+1; at = at.AddDate(0, 1, 0) {

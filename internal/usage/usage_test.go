@@ -96,8 +96,8 @@ func TestCount_CountsOnce(t *testing.T) {
 	}
 }
 
-// What was counted of a single message is in a hash that many messages share. It is kept after the message is removed.
-// What an earlier release has counted stays in its place.
+// The counted totals of a single message are in a hash that many messages share. They are kept after the message is
+// removed. If an earlier release has stored the totals at a key of their own, they stay at this key.
 func TestCount_OfSingleMessages(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -131,8 +131,8 @@ func TestCount_OfSingleMessages(t *testing.T) {
 	r.want("counted by an earlier release", "2025-12 at ACME / 2 3 1600000 KES", "2025-12")
 }
 
-// If a campaign has taken the ID of an earlier campaign, its count begins at zero. A late count of the
-// earlier campaign adds nothing.
+// If a campaign takes the ID of an earlier campaign, all messages of the new campaign are counted too. A late
+// count of the earlier campaign adds nothing.
 func TestCount_OfReplacedCampaigns(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -149,7 +149,8 @@ func TestCount_OfReplacedCampaigns(t *testing.T) {
 	r.want("both", "2025-11 at ACME / 5 5 0 KES", "2025-11")
 }
 
-// A purge counts what is not counted yet. The state of the campaign is kept until no count of it can still be running.
+// A purge counts the messages that are not counted yet. It keeps the counted totals of the campaign for a while,
+// because a count that began earlier may still be running.
 func TestPurge_CountsFirst(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

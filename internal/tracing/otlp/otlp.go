@@ -31,7 +31,7 @@ type Settings struct {
 	Endpoint string
 	// Sample is the share of campaigns whose traces are recorded, from 0 to 1. A campaign whose enqueue
 	// belongs to a trace follows that trace. If Sample is nil, the standard variable OTEL_TRACES_SAMPLER
-	// applies, or else DefaultSample.
+	// applies. If this variable is not set, DefaultSample applies.
 	Sample *float64
 	// Version is the release of Tuma. Command is the running command, such as "worker".
 	Version, Command string
@@ -152,7 +152,7 @@ func (s Settings) sampler() (sdktrace.Sampler, error) {
 				}
 			}
 		default:
-			return nil, fmt.Errorf("tracing: OTEL_TRACES_SAMPLER: %.40q must be always_on, always_off or traceidratio, or one of them after parentbased_", name)
+			return nil, fmt.Errorf("tracing: OTEL_TRACES_SAMPLER: %.40q must be always_on, always_off or traceidratio, each also with the prefix parentbased_", name)
 		}
 	}
 	if s.Sample != nil {
