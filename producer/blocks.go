@@ -11,8 +11,8 @@ import (
 	"github.com/tuma-sms/tuma/internal/ledger"
 )
 
-// explainBlocks sets the fields BlockedBy, ETA and Rate of s. Rate is in messages a second. It is 0 if
-// an account has no limit or another unit.
+// explainBlocks sets the fields BlockedBy, ETA and Rate of s. The result "rate" is the rate of all accounts in
+// messages a second. It is 0 if an account has no worker, has no limit, or counts in a unit other than messages.
 func (c *Client) explainBlocks(ctx context.Context, sum ledger.Summary, s *Status) (rate float64, err error) {
 	if s.State == Paused {
 		s.BlockedBy = append(s.BlockedBy, Block{Reason: "paused", By: sum.PausedBy, Since: timeOrNil(sum.PausedAt)})
@@ -149,8 +149,8 @@ func hasNonePending(s *Status, account string) bool {
 	return false
 }
 
-// farAhead is longer than a worker ever defers a batch by its own decision. So a batch that is
-// deferred for longer than farAhead waits for the gateway.
+// farAhead is more than the longest time for which a worker defers a batch by its own decision. So if a
+// batch is deferred for more than farAhead, the gateway has requested the delay.
 const farAhead = 90 * time.Second
 
 // deferredByGateway adds a Block if the gateway has deferred all remaining recipients for more than

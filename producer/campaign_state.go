@@ -62,14 +62,14 @@ type Block struct {
 	//   - "later": the gateway has deferred all remaining recipients
 	//   - "set_aside": records are quarantined; see Status.Quarantined
 	//   - "queue_paused": a queue is paused with asynq's own tools
-	//   - "window": it is outside the sending hours of all remaining recipients
+	//   - "window": the sending hours of all remaining recipients are closed at the moment
 	Reason string `json:"reason"`
 	// Queue is the asynq queue that is paused, if Reason is "queue_paused".
 	Queue string `json:"queue,omitempty"`
 	// Country is the country whose sending hours are over, as an ISO code.
 	Country string `json:"country,omitempty"`
-	// Code is the gateway's own code that led to the hold. It is empty if the hold has another cause
-	// than an answer of the gateway.
+	// Code is the gateway's own code, if an answer of the gateway caused the hold. Otherwise it is
+	// empty.
 	Code string `json:"code,omitempty"`
 	// By names the person or the worker that paused the campaign or set the hold.
 	By string `json:"by,omitempty"`
@@ -171,7 +171,8 @@ type Reports struct {
 	Expected int `json:"expected"`
 	Final    int `json:"final"`
 	// Sampled is true if reports are collected only for a random sample of the messages. Expected then counts the messages
-	// of the sample. It is an estimate while the campaign is being sent, and if messages were not accepted.
+	// of the sample. Expected is an estimate while the campaign is being sent. It stays an estimate if the gateway did not
+	// accept some messages.
 	Sampled bool `json:"sampled"`
 	// Until is when the last report can be matched. It is nil while the campaign is being sent.
 	Until *time.Time `json:"until"`
@@ -203,7 +204,7 @@ type Canary struct {
 }
 
 // TooManyRejected has the counts that paused a campaign. Bad is the number of rejected or unknown
-// messages among the Ended messages. It was more than Campaign.MaxRejected percent of Ended.
+// messages among the Ended messages. Bad was more than Campaign.MaxRejected percent of Ended.
 type TooManyRejected struct {
 	Bad   int `json:"rejected_or_unknown"`
 	Ended int `json:"ended"`

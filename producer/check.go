@@ -16,9 +16,9 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// Check returns the mistakes in the campaign itself that Enqueue would return. Its error is an
-// ErrInvalid that lists all mistakes, with an ErrUnknownAccount for each account that no
-// worker has published. Check reads Redis, changes nothing and needs no recipients.
+// Check looks for the same mistakes in the fields of the campaign as Enqueue, but needs no
+// recipients. Its error is an ErrInvalid that lists all mistakes, with an ErrUnknownAccount for
+// each account that no worker has published. Check reads Redis and changes nothing.
 func (c *Client) Check(ctx context.Context, campaign Campaign) error {
 	_, _, err := c.check(ctx, campaign)
 	return err
@@ -242,9 +242,8 @@ func (c *Client) IDFree(ctx context.Context, id string) (bool, error) {
 	return c.ledger.Index().Free(ctx, id)
 }
 
-// exists reports whether the ledger has a campaign with the given ID that has not freed its ID.
-// If the ledger cannot be read, exists returns false: the commit checks again whether the
-// campaign exists.
+// The method "exists" reports whether a campaign in the ledger has the given ID and has not freed it.
+// If the ledger cannot be read, the method returns false, because the commit checks this again.
 func (c *Client) exists(ctx context.Context, id string) bool {
 	if !ledger.ValidID(id) {
 		return false

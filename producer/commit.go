@@ -10,9 +10,9 @@ import (
 	"github.com/tuma-sms/tuma/internal/queue"
 )
 
-// commit commits an upload. If the campaign starts now, commit also queues the planning, provided that
-// one round trip can do both. The result "woken" is true if the planning was queued. The task does
-// nothing if the campaign was not committed, or needs no planning.
+// commit commits an upload. If the campaign starts now and the commit takes only one round trip, commit
+// also queues the planning task in this round trip. The result "woken" is true if it has queued the task.
+// The planning task does nothing if the campaign was not committed, or needs no planning.
 func commit(ctx context.Context, c *Client, u *ledger.Upload, first string, spec campaign.Spec) (receipt ledger.Receipt, woken bool, err error) {
 	task, wake := queue.Prepared{}, !spec.StartAt.After(c.now())
 	if wake {

@@ -57,9 +57,9 @@ type estimate struct {
 	accountSet
 	spec     campaign.Spec
 	segments int
-	// loads holds the accountLoad of each account. The field last is the load of lastName, the
-	// account of the previous recipient. Most consecutive recipients share an account, so last
-	// saves most searches in loads.
+	// The map "loads" has the accountLoad of each account. The field "lastName" is the account of the
+	// previous recipient, and "last" is the load of this account. The next recipient usually has the
+	// same account, so most recipients need no search in the map.
 	loads    map[string]*accountLoad
 	last     *accountLoad
 	lastName string
@@ -163,7 +163,7 @@ func (e *estimate) warnings(now time.Time) []CreditGap {
 	out := e.gaps(now)
 	for i, g := range out {
 		if g.Problem == CreditShort {
-			out[i].Warning += "; when it is used up, the rest waits until you top up the account"
+			out[i].Warning += "; when the balance is used up, the other messages wait until you top up the account"
 		}
 	}
 	return out

@@ -84,9 +84,9 @@ type Campaign struct {
 	// recipients are skipped with the reason "over_cap". 0 means no limit.
 	MaxSegments int
 	// Canary is the number of messages that are sent first. No other message is sent until all
-	// these messages have ended. If more of these messages than MaxRejected allows are rejected or
-	// unknown, the campaign is paused. 0 means no canary. Canary and MaxRejected are not part of
-	// the content that Enqueue compares.
+	// these messages have ended. If the rejected and unknown messages are more than MaxRejected
+	// percent of them, the campaign is paused. 0 means no canary. Canary and MaxRejected are not
+	// part of the content that Enqueue compares.
 	Canary int
 	// MaxRejected is the maximum percentage, above 0 and at most 100, of finished messages that may
 	// be rejected or unknown. It is checked once ThresholdSample messages have finished. A higher

@@ -9,8 +9,8 @@ import (
 
 // These are the errors that the methods of Client return. Test for them with errors.Is.
 var (
-	// ErrConflict means that a campaign with the same ID and other content exists, and that this
-	// campaign has not freed its ID (see Enqueue). Choose another ID, or enqueue the original content.
+	// ErrConflict means that another campaign with other content has the ID, and has not freed it
+	// (see Enqueue). Choose another ID, or enqueue the original content.
 	ErrConflict = errConflict
 	// ErrNotFound means that no campaign has the given ID, or that the campaign's retention
 	// period is over.
@@ -84,12 +84,13 @@ func (e *FieldError) Is(target error) bool {
 	return target == ErrInvalid || e.err != nil && target == e.err
 }
 
-// MissingError means that recipients have no value for a merge field without a default. It lists all
-// fields for which this happened in the sequence. It is an ErrInvalid.
+// MissingError means that recipients have no value for a merge field that has no default. It lists all
+// such fields, for all recipients of the sequence. It is an ErrInvalid.
 type MissingError struct {
-	// Recipient is the position of the first such recipient in the upload, counted from 1.
+	// Recipient is the position in the upload of the first recipient without a value, counted from 1.
 	Recipient int
-	// Field is the first such merge field of this recipient, in the form that sms.FieldKey returns.
+	// Field is the first merge field for which this recipient has no value, in the form that
+	// sms.FieldKey returns.
 	Field string
 	// Fields are the merge fields without a value, in the order of the body.
 	Fields []MissingField

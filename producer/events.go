@@ -64,8 +64,8 @@ type Event struct {
 	Added  int    `json:"added,omitempty"`
 	Number string `json:"number,omitempty"`
 	// Rows are the recipients of MessageStatusChanged, up to 500, with their status at the time when the event is read.
-	// If the status of a recipient changes several times, several events may have the recipient with its newest status.
-	// Some recipients may have the same status as before the event. Rows is empty if the campaign was removed.
+	// If the status of a recipient changes several times, several events may all show its newest status. Some recipients
+	// may have the same status as before the event. Rows is empty if the campaign was removed.
 	Rows []EventRow `json:"rows,omitempty"`
 	// Missed is the number of the campaign's recipients that got a new status before this event and are in no event.
 	// This happens if Redis could not be reached for too long. Read the statuses with Results.
@@ -119,8 +119,8 @@ func (c *Client) PastEvents(ctx context.Context, after string) iter.Seq2[Event, 
 	return c.events(ctx, after, false)
 }
 
-// LastEvent returns the cursor of the newest event. Events with this cursor yields only later events. Read the cursor
-// before the state, so that no change is missed between these two reads.
+// LastEvent returns the cursor of the newest event. Pass the cursor to the method Events to get only later events. To
+// keep a copy of the state, first call LastEvent and then read the state. Then your copy misses no change.
 func (c *Client) LastEvent(ctx context.Context) (cursor string, err error) {
 	return events.New(c.ledger.Runner(), 0).Last(ctx)
 }

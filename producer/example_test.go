@@ -114,7 +114,7 @@ func ExampleClient_Wait() {
 	// done 1 accepted <nil>
 }
 
-// Send enqueues one message. If the caller chooses the ID, a repeated Send sends nothing twice.
+// Send enqueues one message. If the caller chooses the ID, it can repeat the call, and the message is sent once.
 func ExampleClient_Send() {
 	ctx := context.Background()
 	client, stop := startTuma(sendAll{})

@@ -24,7 +24,7 @@ const (
 type FindOptions struct {
 	// Country is the ISO code for a number in national format, such as "KE".
 	Country string
-	// Since leaves out campaigns that were created earlier.
+	// If Since is not zero, the search leaves out campaigns that were created before this time.
 	Since time.Time
 	// Limit is the number of messages after which the search ends. The campaign in which the limit is
 	// reached is read to its end. 0 means DefaultFindLimit.
@@ -33,7 +33,8 @@ type FindOptions struct {
 	// the search reads. The search always reads a campaign to its end. 0 means
 	// DefaultFindMaxCampaigns and DefaultFindMaxRecipients.
 	MaxCampaigns, MaxRecipients int
-	// After continues a search that a bound has ended. Set it to FindResult.Next of that search.
+	// After makes Find continue an earlier search that ended at a bound. It is the value
+	// FindResult.Next of the earlier search.
 	After string
 }
 
@@ -55,8 +56,8 @@ type FindResult struct {
 	Next  string `json:"next"`
 	// Unreadable names up to 100 campaigns that could not be read completely.
 	Unreadable []string `json:"unreadable,omitempty"`
-	// Cut names campaigns that have the number in more rows than a search returns. Results yields
-	// all these rows.
+	// Cut has the IDs of up to 100 campaigns with more messages to the number than Messages lists.
+	// Client.Results yields all messages of such a campaign.
 	Cut []string `json:"cut,omitempty"`
 }
 
@@ -181,7 +182,7 @@ func (o FindOptions) check() (after ledger.Position, err error) {
 	at, id, ok := strings.Cut(o.After, "_")
 	ms, err := strconv.ParseInt(at, 10, 64)
 	if !ok || err != nil || ms < 0 || !ledger.ValidID(id) {
-		return after, &FieldError{Field: "after", Problem: fmt.Sprintf("%.60q must be the value that the last search returned", o.After)}
+		return after, &FieldError{Field: "after", Problem: fmt.Sprintf("%.60q must be the cursor that an earlier search returned to continue it", o.After)}
 	}
 	return ledger.Position{At: time.UnixMilli(ms), ID: id}, nil
 }

@@ -98,7 +98,7 @@ func TestWorkbook(t *testing.T) {
 		o    Options
 		want string
 	}{
-		"no such sheet":  {Options{Sheet: "Others"}, ` has no sheet "Others"; it has ["Sheet1" "Other"]`},
+		"no such sheet":  {Options{Sheet: "Others"}, ` has no sheet "Others": choose one of ["Sheet1" "Other"]`},
 		"no such column": {Options{Column: "fax"}, `, sheet "Sheet1", row 1: the header has no column "fax"; it has "Name", "Phone Number"`},
 		"no such field":  {Options{Fields: []string{"town"}}, `, sheet "Sheet1", row 1: the text has {{town}}, but the header has no column of that name`},
 		"as CSV":         {Options{Format: CSV}, " is a workbook: omit --format"},

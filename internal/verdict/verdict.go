@@ -18,10 +18,12 @@ type Action uint8
 
 // The actions.
 const (
-	Doubt   Action = iota // keep the call doubtful: repeat it unchanged or give it up; the zero value, because it is the safe default
-	Settle                // record a status for each recipient, and close the generation
-	Release               // the call was certainly not sent: free the claim, without counting an attempt
-	Split                 // the gateway refused the call as a whole: split it into parts
+	// Doubt keeps the call doubtful: the call is repeated unchanged or given up. Doubt is the zero value of Action,
+	// because it is the safe default.
+	Doubt   Action = iota
+	Settle         // record a status for each recipient, and close the generation
+	Release        // the call was certainly not sent: free the claim, without counting an attempt
+	Split          // the gateway refused the call as a whole: split it into parts
 )
 
 // String returns the name of the action, for logs.
@@ -54,9 +56,9 @@ type Verdict struct {
 	Cooldown time.Duration
 	// Pause is the reason for which the whole campaign is paused, or "".
 	Pause string
-	// Refusals is how many recipients the verdict rejects although the account accepts nothing. The
-	// caller may reject only as many recipients as the account grants. See Grant. It is 0 if the
-	// account works.
+	// Refusals is the number of recipients that the verdict rejects at an account that is not proven to
+	// work. At an account that works, Refusals is 0. The caller may reject only as many of these
+	// recipients as the account grants. See Grant.
 	Refusals int
 }
 
@@ -212,11 +214,11 @@ func (s Situation) refused(v Verdict) Verdict {
 	return v
 }
 
-// Grant returns a verdict that rejects only some of the v.Refusals refused recipients: the first
-// ones, as many as the parameter "granted". To the other refused recipients, certainly no message
-// was sent. They stay pending, and the call does not count as one of their attempts. The parameter
-// "doubt" is true if the gateway may have taken an earlier attempt. In that case the whole call
-// stays doubtful.
+// Grant returns a verdict that rejects only the first of the v.Refusals refused recipients. The parameter
+// "granted" is their maximum number. Certainly no message was sent to the other refused recipients. They
+// stay pending, and the call does not count as one of their attempts. The parameter "doubt" is true if the
+// gateway may have taken an earlier attempt. If "doubt" is true and "granted" is less than v.Refusals, the
+// whole call stays doubtful.
 func (v Verdict) Grant(granted int, doubt bool) Verdict {
 	switch {
 	case granted >= v.Refusals:

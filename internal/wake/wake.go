@@ -13,12 +13,11 @@ import (
 	"github.com/tuma-sms/tuma/internal/tracing"
 )
 
-// Watch is how long a wake-up may wait in the queue before the sweeper searches for it. It is also
-// how long a worker that took the wake-up may go without a report before the sweeper searches for
-// the wake-up.
+// Watch is how long a wake-up may wait in the queue before the sweeper checks whether it is lost. While a
+// worker works on the wake-up, it extends this time by Watch again and again.
 const Watch = 5 * time.Second
 
-// HeldWatch is the time between two checks of the sweeper whether the hold of an account is over.
+// HeldWatch is how often the sweeper checks whether the hold of an account is over.
 const HeldWatch = 2 * time.Second
 
 // Waker queues wake-ups. Its methods are safe for concurrent use.

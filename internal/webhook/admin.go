@@ -61,7 +61,7 @@ func (s *Service) States(ctx context.Context) ([]State, error) {
 		return nil, err
 	}
 	if err != nil {
-		s.log.Error().Err(err).Msg("some webhooks are missing in the list")
+		s.log.Error().Err(err).Msg("list of webhooks: some webhooks are left out, because their records cannot be read")
 	}
 	out := make([]State, len(list))
 	for i, e := range list {

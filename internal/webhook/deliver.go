@@ -68,7 +68,8 @@ func (s *Service) pass(ctx context.Context, name string) (time.Duration, error) 
 type pass struct {
 	*Service
 	name string
-	// The field "events" has events that were read after the cursor and are not used yet.
+	// The field "events" has the events that follow the position "cursor" in the event stream, as far as this
+	// pass has read them.
 	cursor string
 	events []producer.Event
 }

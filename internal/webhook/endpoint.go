@@ -134,7 +134,7 @@ func urlProblem(text string, private bool) string {
 	case len(text) > maxURL:
 		return fmt.Sprintf("must have at most %d bytes", maxURL)
 	case u.User != nil:
-		return "must not have a login: the signature shows who sends"
+		return "must not have a login: the signature of each message shows that Tuma sent it"
 	case u.Fragment != "":
 		return "must not have a fragment"
 	case private:
@@ -155,8 +155,8 @@ func (e *Endpoint) wants(kind producer.EventKind) bool {
 	return len(e.Events) == 0 || kind == producer.EventsLost || slices.Contains(e.Events, string(kind))
 }
 
-// fingerprint returns a hash of the URL. Redis holds this hash, because there the URL must be compared but must not be
-// readable.
+// fingerprint returns a hash of the URL. If a URL has answered 410, the state of its endpoint contains this hash. So
+// Tuma finds out whether the endpoint has another URL now. The state has a hash because the URL may contain a token.
 func (e *Endpoint) fingerprint() string {
 	sum := sha256.Sum256([]byte(e.URL))
 	return hex.EncodeToString(sum[:8])

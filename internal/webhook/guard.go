@@ -22,7 +22,7 @@ var reserved = prefixes(
 	"0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.0.0.0/24", "192.0.2.0/24",
 	"192.88.99.0/24", "192.168.0.0/16", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24", "224.0.0.0/4", "240.0.0.0/4",
 	"168.63.129.16/32",                                     // Microsoft Azure's platform: every machine at Azure can reach it
-	"2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20", // Teredo and others, documentation, 6to4, documentation
+	"2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20", // in this order: Teredo and other protocols, documentation, 6to4, documentation
 )
 
 // unicast is the part of the IPv6 addresses that is assigned to public use. Loopback, link-local, unique local,

@@ -154,8 +154,8 @@ func TestGuard_ReachesNothingPrivate(t *testing.T) {
 			t.Errorf("%s: %+v, %d connections, %d queries; want a refusal, none, and %d", name, a, connections.Load(), n.queries.Load(), tt.queries)
 		}
 	}
-	// This checks the name server of the test: if the endpoint allows private addresses, the same name leads to the
-	// server.
+	// An endpoint that allows private addresses must reach the counting server by the same name. This shows that the
+	// name server works, so it is not the cause of the refusals above.
 	n := newNameServer(t, loopback)
 	s := newSender(n.resolver())
 	t.Cleanup(s.close)
@@ -187,7 +187,7 @@ func answers(port string, written chan<- int64) http.Handler {
 		written <- n
 	})
 	mux.HandleFunc("/slow", func(_ http.ResponseWriter, r *http.Request) {
-		_, _ = io.Copy(io.Discard, r.Body) // only after the server has read the body, it notices that the client has disconnected
+		_, _ = io.Copy(io.Discard, r.Body) // a server notices a disconnected client only after it has read the body
 		<-r.Context().Done()
 	})
 	mux.HandleFunc("/header", func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("X-Large", large) })

@@ -13,7 +13,7 @@ const (
 	// different campaigns.
 	atOnce = 8
 	// readAtOnce is the maximum number of events that are read at once. maxParked is the maximum number of events that
-	// a batch puts behind others.
+	// one batch adds to the waiting messages without an attempt.
 	readAtOnce = 500
 	maxParked  = 200
 )
@@ -76,15 +76,16 @@ func (s *Service) pick(ctx context.Context, e *Endpoint, st state, list []produc
 		used++
 	}
 	if len(p.attempts) == 0 && st.failures >= openAfter && len(heads) > 0 {
-		// The receiver may be back, and no other message would find that out.
+		// Send one waiting message before it is due, to find out whether the receiver is back. Otherwise nothing
+		// would be sent in this pass.
 		err = s.pickWaiting(ctx, p, heads[:1])
 	}
 	return p.batch, used, err
 }
 
-// heads returns the first waiting message of each key of order, sorted by the time when it is due. The next attempt
-// of a message that has just failed is late. So after many failures, another message is sent to find out whether the
-// receiver is back.
+// heads returns the first waiting message of each key of order, sorted by the time when it is due. A message that has
+// just failed is due later than the others. So after many failures, another message is sent first to find out whether
+// the receiver is back.
 func (p *picker) heads(list []waiting) (out []waiting) {
 	slices.SortFunc(list, func(a, b waiting) int { return compareMembers(a.member, b.member) })
 	for _, w := range list {

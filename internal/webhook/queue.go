@@ -107,7 +107,8 @@ func allKeys(name string) []string {
 	return []string{leaseKey(name), stateKey(name), waitingKey(name), recordsKey(name), deadKey(name)}
 }
 
-// waiting is a message that waits for another attempt, or that waits behind such a message of the same campaign.
+// waiting is a message that waits for another attempt. It may also be a later message of the same campaign or account,
+// which must wait to keep the order.
 type waiting struct {
 	member
 	due time.Time
@@ -248,7 +249,8 @@ func (q *queue) release(ctx context.Context, name, token string) error {
 	return nil
 }
 
-// records returns the records of waiting messages, in their order. A record that is missing or cannot be read has no Body.
+// records returns the records of waiting messages, in the order of the members. A record that is missing or cannot be
+// read has no Body.
 func (q *queue) records(ctx context.Context, name string, members []member) ([]record, error) {
 	fields := make([]string, len(members))
 	for i, m := range members {

@@ -23,13 +23,13 @@ import (
 // listKey is the hash of the endpoints that the HTTP API made, by name.
 const listKey = script.KeyPrefix + "webhooks"
 
-// ErrConfigured means that the endpoint comes from tuma.yaml, so that it can be changed only in that file.
+// ErrConfigured means that the endpoint comes from tuma.yaml. Such an endpoint can be changed only in that file.
 var ErrConfigured = errors.New("the webhook is set in tuma.yaml: change it there")
 
 // ErrChanged means that another request has changed or deleted an endpoint at the same time.
 var ErrChanged = errors.New("the webhook was changed by another request at the same time")
 
-// rotateFor is how long Tuma also signs with the old secret of an endpoint after its replacement.
+// rotateFor is how long after a replacement of an endpoint's secret Tuma also signs with the old secret.
 const rotateFor = 24 * time.Hour
 
 // Service keeps the endpoints and delivers events to them. It is safe for concurrent use, and any number of processes may
@@ -47,8 +47,8 @@ type Service struct {
 	poll time.Duration
 }
 
-// New returns the Service in the Redis of a Runner. It reads events from client, and logs names of endpoints, but no
-// URLs, secrets or events. The caller remains responsible for closing r and client.
+// New returns the Service in the Redis of the Runner "r". The Service reads events with the parameter "client". It logs
+// names of endpoints, but no URLs, secrets or events. It does not close "r" and "client".
 func New(r *script.Runner, client *producer.Client, log zerolog.Logger) *Service {
 	s := &Service{queue: queue{r, r.Redis()}, client: client, log: log, sender: newSender(net.DefaultResolver), token: script.NewToken(), now: r.Now, poll: time.Second}
 	s.SetConfigured(nil)
@@ -90,7 +90,7 @@ func encode(e Endpoint) (string, error) {
 func decode(name, text string) (Endpoint, error) {
 	var x stored
 	if err := json.Unmarshal([]byte(text), &x); err != nil {
-		return Endpoint{}, fmt.Errorf("the record of webhook %s cannot be read", name) // the cause could print a part of a secret
+		return Endpoint{}, fmt.Errorf("the record of webhook %s cannot be read", name) // err is left out, because its text could contain a part of a secret
 	}
 	e := Endpoint{Name: name, URL: x.URL, Events: x.Events, CreatedAt: time.UnixMilli(x.CreatedAt).UTC()}
 	for _, k := range x.Secrets {

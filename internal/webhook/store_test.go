@@ -134,8 +134,8 @@ func TestRotate_TwoSecretsForADay(t *testing.T) {
 	}
 }
 
-// If another request changes or deletes an endpoint at the same time, this change is refused, and the change of
-// the other request stays.
+// Another request changes or deletes an endpoint while replace runs. Then replace must return an error, and must not
+// overwrite the change of the other request.
 func TestReplace_OnlyWhatWasRead(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -300,7 +300,7 @@ func (r *rig) inOrder(n int) {
 	}
 }
 
-// A process that died keeps its lease for a while. Then another process continues.
+// A process dies while it has the lease. Another process continues as soon as the lease has expired.
 func TestDeliver_LeaseOfADeadProcess(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

@@ -32,7 +32,7 @@ const (
 	// maxRatio is the maximum ratio of the unpacked to the packed size of a part. The ratio of real sheets is
 	// 10 to 30. With deflate it cannot exceed 1032.
 	maxRatio = 300
-	// ratioFrom is the unpacked size in bytes from which maxRatio is checked.
+	// ratioFrom is a size in bytes. maxRatio applies only to a part that unpacks to more than ratioFrom.
 	ratioFrom = 16 << 20
 	// maxToken is the maximum size of a tag or a text in a sheet, in bytes. Excel allows
 	// 32,767 characters in a cell.
@@ -87,14 +87,14 @@ type columnRange struct{ first, last int }
 // relation is an entry of a .rels file, which links the parts of a workbook.
 type relation struct{ id, kind, target string }
 
-// Open opens the workbook in the first bytes of src, as many as the parameter "size". It also
-// opens the sheet with the given name, in upper or lower case. If sheet is empty, Open chooses the
-// first sheet that has rows and is not hidden. The error is an *Error if the workbook has a
-// mistake, and otherwise a read error. The caller must close the book.
+// Open opens a workbook and one of its sheets. The workbook is in src and has "size" bytes. The
+// parameter "sheet" is the name of the sheet; upper and lower case are equal. If "sheet" is empty,
+// Open chooses the first sheet that has rows and is not hidden. The error is an *Error if the
+// workbook has a mistake, and otherwise a read error. The caller must close the book.
 func Open(src io.ReaderAt, size int64, sheet string) (*Book, error) {
 	b := &Book{file: archive{src: src, left: maxDirectory}, files: map[string]*zip.File{}}
 	if size > MaxFile {
-		return nil, b.fileError("has %d MB, but a workbook may have at most %d: save it as CSV UTF-8", size>>20, MaxFile>>20)
+		return nil, b.fileError("has %d MB, but a workbook may have at most %d MB: save it as CSV UTF-8", size>>20, MaxFile>>20)
 	}
 	z, err := zip.NewReader(&b.file, size)
 	switch {
@@ -140,7 +140,7 @@ func (b *Book) HiddenColumn(column int) bool {
 	return false
 }
 
-// Close removes the temporary file of the book, which a book with many texts has. It leaves src open.
+// Close removes the temporary file of the book. Only a book with many texts has such a file. Close leaves src open.
 func (b *Book) Close() {
 	b.sharedStrings.close()
 	b.shower.close()
@@ -242,9 +242,9 @@ func (b *Book) chooseSheet(sheets []sheetEntry, target map[string]relation, want
 	case b.part != nil:
 		return nil
 	case wanted != "" && len(b.visible) > 0:
-		return b.fileError("has no sheet %.40q; it has %.200q", wanted, b.visible)
+		return b.fileError("has no sheet %.40q: choose one of %.200q", wanted, b.visible)
 	case wanted != "":
-		return b.fileError("has no sheet %.40q; it has %.200q", wanted, names)
+		return b.fileError("has no sheet %.40q; its sheets are %.200q", wanted, names)
 	case len(hidden) > 0:
 		return b.fileError("has only hidden sheets, %.200q: choose one with --sheet", hidden)
 	}
@@ -257,7 +257,7 @@ func (b *Book) relations(name string) (out []relation) {
 	if f == nil {
 		return nil
 	}
-	_ = b.scan(f, maxPart, func(e xml.StartElement) { // the caller reports a missing part
+	_ = b.scan(f, maxPart, func(e xml.StartElement) { // ignore the error: the caller reports a part that it does not find
 		if e.Name.Local == "Relationship" {
 			out = append(out, relation{attribute(e, "Id"), attribute(e, "Type"), attribute(e, "Target")})
 		}

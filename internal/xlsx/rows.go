@@ -20,7 +20,7 @@ type Cell struct {
 	formula, computed bool
 }
 
-// neverComputed reports whether the cell has a formula without a result. A text result may be empty.
+// neverComputed reports whether the cell has a formula without a result. A result of kind "str" may be empty text.
 func (c *Cell) neverComputed() bool {
 	return c.formula && (!c.computed || len(c.raw) == 0 && c.kind != "str")
 }

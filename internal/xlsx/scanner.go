@@ -29,7 +29,7 @@ type xmlScanner struct {
 var (
 	errToken = errors.New("a cell or a tag is too long")
 	errPart  = errors.New("a part of the workbook is too large")
-	errBomb  = errors.New("a part of the workbook is compressed too much, unlike in any real workbook")
+	errBomb  = errors.New("a part of the workbook is compressed too much")
 )
 
 // The method "open" returns a scanner for the part f. The parameter "most" is the maximum number
@@ -122,7 +122,7 @@ func (t *xmlScanner) next() (xml.Token, error) {
 	case errors.Is(err, errPart):
 		return nil, t.b.fileError("has a part of more than %d MB: save it as CSV UTF-8", t.most>>20)
 	case errors.Is(err, errBomb):
-		return nil, t.b.fileError("unpacks to more than %d times its size, unlike any real workbook: save it as CSV UTF-8", maxRatio)
+		return nil, t.b.fileError("is not a real workbook, because a part unpacks to more than %d times its size: save it as CSV UTF-8", maxRatio)
 	}
 	return nil, t.b.errorHere("the workbook is damaged: %v", err)
 }

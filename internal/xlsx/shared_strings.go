@@ -22,7 +22,7 @@ type sharedStrings struct {
 	// temporary is true if the file must be removed after it is closed, because the
 	// system cannot remove an open file.
 	temporary bool
-	// blocks caches the blocks that were read last from the file, by number. The field "order"
+	// blocks caches the blocks that were most recently read from the file, by number. The field "order"
 	// holds the numbers of these blocks, the oldest first.
 	blocks map[int][]byte
 	order  []int

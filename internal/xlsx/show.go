@@ -54,7 +54,7 @@ func newShower(since1904 bool) (*shower, error) {
 	return s, nil
 }
 
-// show returns the text that a cell with the number and the format shows. The result "ok" is false if excelize
+// show returns the text that a cell shows for the number in the format. The result "ok" is false if excelize
 // cannot apply the format, for example because the workbook is damaged.
 func (s *shower) show(number float64, format numberFormat) (text string, ok bool) {
 	key := shownKey{format, number}

@@ -12,8 +12,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// workbook is a workbook that the test itself writes, part by part, because excelize cannot write
-// all of these settings.
+// workbook is a workbook that the test itself writes, part by part. The test does not use excelize
+// here, because excelize cannot write some of these settings.
 type workbook struct {
 	sheets    string // entries of the list of sheets; by default, one sheet S
 	calc      string // the calcPr element
