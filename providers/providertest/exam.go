@@ -14,8 +14,8 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// These are the parts of the suite's logins, texts and numbers. The secrecy check searches all
-// output for these values.
+// The suite builds its logins, texts and phone numbers from these values. The secrecy check searches
+// all output for them.
 const (
 	user        = "demo"
 	secret      = "s3cr3t&p+s%"
@@ -54,7 +54,7 @@ func (x *exam) open(base string, changes ...func(*providers.Settings)) providers
 	p, err := x.kind.Open(s)
 	if err != nil {
 		x.noteError(err)
-		x.Fatalf("open an account that sets only %q: %v", x.kind.Login(), err)
+		x.Fatalf("opening an account that sets only the fields %q failed: %v", x.kind.Login(), err)
 	}
 	return p
 }
@@ -137,7 +137,7 @@ func (x *exam) checkResult(r providers.Result) {
 	x.Helper()
 	x.note(fmt.Sprintf("%v %v %q %q %q %q", r.Outcome, r.Scope, r.Cause, r.Reason, r.Code, r.Currency))
 	if r.Reason != "" && !aReason.MatchString(r.Reason) {
-		x.Errorf("got reason %q, want one lower-case word", r.Reason)
+		x.Errorf("got the reason %q, want a single word in lower case", r.Reason)
 	}
 	if len(r.Code) > longestCode {
 		x.Errorf("got a code of %d bytes, want at most %d", len(r.Code), longestCode)
@@ -167,7 +167,7 @@ func (x *exam) checkError(err error) *providers.Error {
 	return e
 }
 
-// noteError keeps every text in which err can be printed, for the secrecy check.
+// noteError prints err in every format and keeps these texts for the secrecy check.
 func (x *exam) noteError(err error) {
 	for ; err != nil; err = errors.Unwrap(err) {
 		x.note(err.Error())

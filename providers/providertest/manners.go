@@ -121,8 +121,8 @@ func resultsAreTheCallers(x *exam) {
 	x.wantAccepted(x.send(p, x.newBatch(p, 4)))
 }
 
-// credentials checks that no request of a provider has the secret in its URL. It also checks that no request has
-// a header with an idempotency key, or with a login that the vendor does not require.
+// The check "credentials" fails if a request of the provider has the secret in its URL. It also fails if a request
+// has a header with an idempotency key, or a header with a login that the vendor does not require.
 func credentials(x *exam) {
 	g := x.gateway()
 	p := x.open(g.url)
@@ -156,8 +156,8 @@ func credentials(x *exam) {
 	}
 }
 
-// needsAuthorization reports whether the sandbox accepts the messages of a send only with the
-// Authorization header of the send. It repeats the send without this header at a new sandbox.
+// needsAuthorization reports whether the sandbox requires the Authorization header of the request e.
+// It sends e without this header to a new sandbox. If that sandbox accepts no message, it returns true.
 func (x *exam) needsAuthorization(e exchange) bool {
 	if e.header.Get("Authorization") == "" {
 		return false
@@ -177,8 +177,8 @@ func (x *exam) needsAuthorization(e exchange) bool {
 	return g.Stats().Accepted == 0
 }
 
-// goroutines makes calls that end in different ways, and then searches for goroutines that still
-// run. Every goroutine that starts during a call inherits the call's label. While the servers
+// The check "goroutines" makes calls that end in different ways, and then searches for goroutines that
+// still run. Every goroutine that starts during a call inherits the call's label. While the servers
 // run, only net/http's connections may have labelled goroutines. After the servers have ended, no
 // labelled goroutine may run.
 func goroutines(x *exam) {
@@ -252,8 +252,8 @@ func spellings(secrets ...string) (all []string) {
 	return all
 }
 
-// prints is a check. It prints a provider and its settings in every form that logs and panics use. No printed
-// form may hold confidential data.
+// The check "prints" formats a provider and its settings in every form that logs and panics use. No such text may
+// hold confidential data.
 func prints(x *exam) {
 	g := x.gateway()
 	p := x.open(g.url)
@@ -296,8 +296,8 @@ func (s *suite) textsSoFar() map[string]string {
 	return said
 }
 
-// leaks returns the names of the confidential data that the parameter "printed" contains. If it contains no
-// confidential data, leaks returns "".
+// The function "leaks" searches the text "printed" for confidential data. It returns the kind of data that it finds
+// first, such as "a secret", or "" if it finds nothing.
 func leaks(printed string) string {
 	for _, s := range spellings(secret, wrongSecret) {
 		if strings.Contains(printed, s) || strings.Contains(printed, fmt.Sprintf("%x", s)) {

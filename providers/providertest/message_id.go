@@ -2,8 +2,8 @@ package providertest
 
 import "strings"
 
-// hasID reports whether a reply has a message ID. A client may return an ID in a normal form. In this
-// form, the case of letters, and zeros after the last underscore, may differ from the reply.
+// hasID reports whether a reply contains a message ID. A provider may change the form of the gateway's ID. So hasID
+// ignores upper and lower case, and ignores zeros directly after the last underscore.
 func hasID(reply []byte, id string) bool {
 	text, id := strings.ToLower(string(reply)), strings.ToLower(id)
 	if strings.Contains(text, id) {

@@ -4,9 +4,9 @@
 //
 // The suite has no code for a particular gateway. The suite takes the gateway's limits from Info,
 // and the gateway's behaviour from its simulator. All other rules come from the contract in package
-// providers and from the table of statuses at httpclient.StatusVerdict. If the outcome of an HTTP
-// status in this table is unknown, a provider may report Retryable only if no gateway can have
-// handled the request.
+// providers and from the table of HTTP statuses at httpclient.StatusVerdict. For the statuses 404, 405
+// and 415, this table says Unknown. A provider may instead report Retryable for them, if these
+// statuses cannot come from its gateway.
 package providertest
 
 import (
@@ -80,7 +80,7 @@ type tester interface {
 	Fatalf(format string, args ...any)
 }
 
-// suite is the state of one run of all checks on one kind.
+// suite is the state of one run of all checks, for one kind of provider.
 type suite struct {
 	kind     providers.Kind
 	simulate simulator.NewVendor

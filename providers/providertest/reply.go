@@ -26,7 +26,7 @@ var replyChecks = []check{
 	{"a reply without one recipient", missingReply},
 	{"a reply with an extra recipient", extraReply},
 	{"a reply for other recipients", otherRecipientsReply},
-	{"a reply as web servers wrap it", wrappedReplies},
+	{"a reply with additions of the web server", wrappedReplies},
 	{"the sandbox breaks its replies", brokenReplies},
 }
 
@@ -144,8 +144,8 @@ func cutReplies(x *exam) {
 	})
 }
 
-// eachCut sends the batch b repeatedly, as often as the parameter "attempts" allows. The server answers each
-// call with a longer first part of the reply in e. eachCut passes each answer of the provider to checkPart.
+// eachCut sends the batch b about as many times as the parameter "attempts" says. The server cuts the reply in e
+// short, each time after a few bytes more. eachCut passes each answer of the provider to checkPart.
 func (x *exam) eachCut(e exchange, b providers.Batch, attempts int, checkPart func(a answer, part []byte, when string)) {
 	s := x.canned()
 	p := x.open(s.url)
@@ -156,17 +156,16 @@ func (x *exam) eachCut(e exchange, b providers.Batch, attempts int, checkPart fu
 	}
 }
 
-// cutRefusals answers with only the first part of replies that refuse a call or some of its
-// recipients. Each recipient must then be Unknown or have the same result as with the complete
-// reply.
+// cutRefusals takes replies that refuse a call or some of its recipients, and cuts them short. After a
+// cut reply, each recipient must be Unknown or have the same result as after the complete reply.
 func cutRefusals(x *exam) {
 	for name, refuse := range refusals(x) {
 		b, whole, e, ok := x.refusedExchange(name, refuse, 4)
 		if !ok {
 			continue
 		}
-		// The first part of a list without numbers may equal another complete reply. Then the provider cannot
-		// distinguish these two replies.
+		// If the reply is a list without phone numbers, its beginning can look like a complete reply to the whole
+		// call. The provider cannot see the difference.
 		positions := whole.err == nil && len(b.To) > 1 && !namesAll(e.reply, b.To)
 		x.eachCut(e, b, 100, func(a answer, part []byte, when string) {
 			for i := range b.To {
@@ -182,8 +181,8 @@ func cutRefusals(x *exam) {
 	}
 }
 
-// refusals returns functions that make a gateway refuse the call b or some of its recipients. A function
-// returns an error if the vendor does not have this answer.
+// refusals returns functions that make a gateway refuse the call b or some of its recipients. A function returns
+// an error if the vendor's API does not have this kind of refusal.
 func refusals(x *exam) map[string]func(g *gateway, b providers.Batch) error {
 	return map[string]func(g *gateway, b providers.Batch) error{
 		"rejected": func(g *gateway, b providers.Batch) error {
@@ -192,7 +191,7 @@ func refusals(x *exam) map[string]func(g *gateway, b providers.Batch) error {
 		"put off": func(g *gateway, b providers.Batch) error {
 			return g.SetReply(simulator.Later, uint64(b.To[0]), uint64(b.To[len(b.To)-1]))
 		},
-		"the call is put off": func(g *gateway, _ providers.Batch) error {
+		"the gateway refuses the whole call for now": func(g *gateway, _ providers.Batch) error {
 			return g.server.Fail(simulator.Fault{Name: "later", Gateway: x.kind.Name, N: 1})
 		},
 		"no credit":      func(g *gateway, _ providers.Batch) error { g.SetCredit(0); return nil },
@@ -200,8 +199,8 @@ func refusals(x *exam) map[string]func(g *gateway, b providers.Batch) error {
 	}
 }
 
-// twice checks the provider's answer to a reply that holds the text of an accepting reply two times. Each
-// recipient must be Accepted or Unknown.
+// The check "twice" uses a reply that contains the text of an accepting reply two times. The provider must report
+// each recipient as Accepted or Unknown.
 func twice(x *exam) {
 	p := x.open("http://127.0.0.1:1")
 	b := x.newBatch(p, 4)
@@ -302,7 +301,7 @@ func missingReply(x *exam) {
 		named := namesAll(reply, answered)
 		x.wantSupportedBy(here, reply, named, "one recipient is not in the reply")
 		if here.verdict(left).Outcome != providers.Unknown {
-			x.Errorf("one recipient is not in the reply: got %v, want unknown for it", here)
+			x.Errorf("one recipient is not in the reply: got %v, want the outcome unknown for this recipient", here)
 		}
 		if hasIDs := there.results[0].MessageID != ""; !named && hasIDs {
 			x.wantAll(here, providers.Unknown, "a reply that has fewer message IDs than the call has recipients, and no phone numbers")
@@ -381,7 +380,7 @@ func brokenReplies(x *exam) {
 
 // refusedExchange sends a call to n recipients through a gateway that refuses it. It returns the call,
 // the provider's answer, and the request with the gateway's reply. The result "ok" is false if the
-// vendor does not have this answer.
+// vendor's API does not have this kind of refusal.
 func (x *exam) refusedExchange(name string, refuse func(g *gateway, b providers.Batch) error, n int) (b providers.Batch, whole answer, e exchange, ok bool) {
 	x.Helper()
 	g := x.gateway()

@@ -112,7 +112,8 @@ func (x *exam) realExchange(b providers.Batch) (exchange, answer) {
 	return tape[0], a
 }
 
-// raw returns the exchange's reply as text on the wire, but with the parameter "body" as its body.
+// The method "raw" returns the text of a complete HTTP reply. It has the status and the content type of the
+// exchange's reply, and the given body.
 func (e exchange) raw(body []byte) string {
 	return reply(e.status, "Content-Type: "+e.contentType+"\r\n", string(body))
 }

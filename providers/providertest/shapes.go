@@ -9,8 +9,8 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-// otherShapes answers each read of a list with lists whose form differs from the gateway's form. The
-// provider must return an error, because an empty list would hide the messages.
+// otherShapes calls each method of the provider that reads a list. The server returns the list in a form that
+// the gateway does not use. The provider must return an error, because an empty list would hide the messages.
 func otherShapes(x *exam) {
 	g := x.gateway()
 	p := x.open(g.url)

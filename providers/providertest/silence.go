@@ -21,28 +21,28 @@ var silenceChecks = []check{
 		})
 	}},
 
-	{"closed after the request was read", unanswered(func(*conn, exchange) {})},
-	{"reset after the request was read", unanswered(func(c *conn, _ exchange) {
+	{"the connection is closed after the request was read", unanswered(func(*conn, exchange) {})},
+	{"the connection is reset after the request was read", unanswered(func(c *conn, _ exchange) {
 		if tcp, ok := c.Conn.(*net.TCPConn); ok {
 			_ = tcp.SetLinger(0)
 		}
 	})},
-	{"closed half-way through the reply", unanswered(func(c *conn, e exchange) {
+	{"the connection is closed half-way through the reply", unanswered(func(c *conn, e exchange) {
 		text := e.raw(e.reply)
 		c.say(text[:len(text)-len(e.reply)/2])
 	})},
-	{"closed half-way through a reply in chunks", unanswered(func(c *conn, e exchange) {
+	{"the connection is closed half-way through a reply in chunks", unanswered(func(c *conn, e exchange) {
 		c.say("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk(e.reply))
 	})},
-	{"closed half-way through the headers", unanswered(func(c *conn, _ exchange) { c.say("HTTP/1.1 200 OK\r\nContent-Ty") })},
-	{"closed after an interim answer", unanswered(func(c *conn, _ exchange) { c.say("HTTP/1.1 103 Early Hints\r\n\r\n") })},
+	{"the connection is closed half-way through the headers", unanswered(func(c *conn, _ exchange) { c.say("HTTP/1.1 200 OK\r\nContent-Ty") })},
+	{"the connection is closed after an interim answer", unanswered(func(c *conn, _ exchange) { c.say("HTTP/1.1 103 Early Hints\r\n\r\n") })},
 	{"an answer that is not HTTP", unanswered(func(c *conn, e exchange) { c.say(string(e.reply) + "\r\n\r\n") })},
 	{"an answer without headers", unanswered(func(c *conn, e exchange) { c.say("HTTP/1.1 200 OK\r\n" + string(e.reply) + "\r\n\r\n") })},
 
-	{"hangs until the deadline", givenUp(context.DeadlineExceeded, false)},
-	{"hangs until it is cancelled", givenUp(context.Canceled, false)},
-	{"hangs half-way through the reply until the deadline", givenUp(context.DeadlineExceeded, true)},
-	{"hangs half-way through the reply until it is cancelled", givenUp(context.Canceled, true)},
+	{"the server hangs until the deadline", givenUp(context.DeadlineExceeded, false)},
+	{"the server hangs until the call is cancelled", givenUp(context.Canceled, false)},
+	{"the server hangs half-way through the reply until the deadline", givenUp(context.DeadlineExceeded, true)},
+	{"the server hangs half-way through the reply until the call is cancelled", givenUp(context.Canceled, true)},
 
 	{"a reused connection closed after the second request was read", reusedConnection},
 	{"an idle connection that the gateway has closed", idleConnection},
@@ -121,8 +121,8 @@ func chunk(text []byte) string {
 	return string(size) + "\r\n" + string(half) + "\r\n"
 }
 
-// ending is a context that a test ends at a chosen time with a chosen error. A context with a real
-// deadline could end too early, before the request is written.
+// The type "ending" is a context that a test ends at a chosen time with a chosen error. A context with a
+// real deadline could end too early, before the request is written.
 type ending struct {
 	context.Context
 	done chan struct{}

@@ -66,14 +66,15 @@ func statusesWithAcceptedBody(x *exam) {
 		if a.err != nil && a.err.Outcome == providers.Unknown {
 			continue
 		}
-		x.wantAll(a, providers.Accepted, fmt.Sprintf("status %d with the body of an accepted call, whose outcome is not unknown", status))
+		x.wantAll(a, providers.Accepted, fmt.Sprintf("status %d with the body of an accepted call, and an outcome other than unknown", status))
 	}
 	x.eachStatus(100, 399, s, p, b, string(e.reply))
 }
 
-// statusesWithRefusal answers with an error status, and with a body that refuses recipients or the
-// whole call. The body decides: each recipient must get the same outcome, scope and cause as under
-// the status of the real reply. A recipient may be Unknown only if the body accepts some recipients.
+// statusesWithRefusal takes a real reply with status 2xx whose body refuses recipients or the whole
+// call, and changes its status to an error. The body decides: each recipient must get the same outcome,
+// scope and cause as with the real status. A recipient may be Unknown only if the body accepts some
+// recipients.
 func statusesWithRefusal(x *exam) {
 	for name, refuse := range refusals(x) {
 		b, whole, e, ok := x.refusedExchange(name, refuse, 3)
@@ -102,9 +103,9 @@ func statusesWithRefusal(x *exam) {
 	}
 }
 
-// eachStatus sends the call b once for each status from first to last, except 2xx, and the server
-// answers with that status. After a 1xx, the server closes the connection. net/http then reports
-// that it got no answer, except for 101.
+// eachStatus sends the call b once for each status from "first" to "last". The server answers with
+// this status. eachStatus leaves out the statuses 2xx. After a status 1xx, the server closes the
+// connection. net/http then reports that it got no answer. But it reports 101 as an answer.
 func (x *exam) eachStatus(first, last int, s *canned, p providers.Provider, b providers.Batch, body string) {
 	for status := first; status <= last; status++ {
 		if status/100 == 2 {
@@ -137,7 +138,7 @@ func successes(x *exam) {
 		for _, body := range []string{"", "<html><body>OK</body></html>", marker} {
 			s.answer(reply(status, "", body))
 			before := s.requests.Load()
-			x.wantAll(x.send(p, b), providers.Unknown, fmt.Sprintf("status %d with a body of %d bytes without a result", status, len(body)))
+			x.wantAll(x.send(p, b), providers.Unknown, fmt.Sprintf("status %d with a body of %d bytes that has no result", status, len(body)))
 			x.wantSeen(s.requests.Load()-before, 1, "status "+strconv.Itoa(status))
 		}
 	}

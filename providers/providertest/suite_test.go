@@ -135,11 +135,12 @@ func answering(change func(b providers.Batch, results []providers.Result)) sendF
 // Each list has the checks that fail for one kind of mistake.
 var (
 	bySilence = []string{
-		"closed after the request was read", "reset after the request was read",
-		"closed half-way through the reply", "closed half-way through a reply in chunks", "closed half-way through the headers",
-		"closed after an interim answer", "an answer that is not HTTP", "an answer without headers",
-		"hangs until the deadline", "hangs until it is cancelled",
-		"hangs half-way through the reply until the deadline", "hangs half-way through the reply until it is cancelled",
+		"the connection is closed after the request was read", "the connection is reset after the request was read",
+		"the connection is closed half-way through the reply", "the connection is closed half-way through a reply in chunks",
+		"the connection is closed half-way through the headers", "the connection is closed after an interim answer",
+		"an answer that is not HTTP", "an answer without headers",
+		"the server hangs until the deadline", "the server hangs until the call is cancelled",
+		"the server hangs half-way through the reply until the deadline", "the server hangs half-way through the reply until the call is cancelled",
 		"a reused connection closed after the second request was read", "no goroutine is left behind",
 		"fifty calls at once while the gateway breaks",
 	}

@@ -30,8 +30,8 @@ func creditsBody(l login) []byte {
 }
 
 // parseCredits parses the body of a 2xx answer. It returns the balance, or the error for an error
-// code. The caller sets the error's Op. If parseCredits does not understand the body, it returns nil
-// twice.
+// code. The caller sets the error's Op. If parseCredits does not understand the body, both results
+// are nil.
 func parseCredits(body []byte) (*providers.Balance, *providers.Error) {
 	o, verdict := parseEnvelope(body)
 	if o == nil {

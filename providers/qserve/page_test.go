@@ -15,8 +15,8 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// prose has each line of the vendor's page that has no table, code or parameter. It maps the line to the name of
-// the code that implements the line.
+// The keys of the map "prose" are the lines of text on the vendor's page. Each value names the code that implements
+// the line.
 var prose = map[string]string{
 	"API Endpoint https://api.qserve.co.ke/version1":                                                              "DefaultBaseURL, with what all paths begin with",
 	"To Send BulkSMS you need to make a POST call to the following url :":                                         "Client.Call posts",
@@ -29,8 +29,8 @@ var prose = map[string]string{
 	"QUERY PARAMETERS": "sent in the body, as in the sample on the vendor's page",
 }
 
-// offers maps each feature on the vendor's page to the reason why the package does not implement the feature. The
-// reason is empty for an implemented feature.
+// The keys of the map "offers" are the features on the vendor's page. Each value is the reason why the package does
+// not implement the feature. The reason is empty for an implemented feature.
 var offers = map[string]string{
 	"Send Bulk SMS":      "",
 	"error codes":        "",
@@ -40,7 +40,7 @@ var offers = map[string]string{
 	"Mpesa Integrations": "named without an endpoint, and no message",
 }
 
-// unread maps each ignored field of a reply to the reason why the package ignores the field.
+// The keys of the map "unread" are the fields of a reply that the package ignores. The values are the reasons.
 var unread = map[string]string{
 	"recipientsCount": "only the rows count",
 	"statusMessage":   "the outer one goes with statusCode, which decides",

@@ -28,7 +28,7 @@ func relaxed(body []byte) []byte {
 			if next := bytes.TrimLeft(body[end:], " \t\r\n"); len(next) > 0 && next[0] == ':' {
 				out = append(append(append(out, '"'), body[i:end]...), '"')
 			} else {
-				out = append(out, body[i:end]...) // null, true, false, or a text without quotes, which is not valid JSON
+				out = append(out, body[i:end]...) // null, true or false; any other word stays, and the reply is then not valid JSON
 			}
 			i = end
 		default:

@@ -14,11 +14,11 @@ import (
 // codeDone is the statusCode of a successful answer to a send or to a request for credits.
 const codeDone = "101"
 
-// answers maps the documented error codes to their meaning for a request. The quotations are from
-// the vendor's page.
+// The map "answers" holds the meaning of each documented error code. The quotations are from the
+// vendor's page.
 var answers = map[string]providers.Error{
-	// "Some parameters are missing." A send always has every parameter. So the cause may be a text that
-	// the gateway reads as empty, and the Scope is Text.
+	// "Some parameters are missing." A send always has every parameter. But the gateway may treat some
+	// message text as empty, so the Scope is Text.
 	"X000": {Outcome: providers.Rejected, Scope: providers.Text, Cause: providers.CauseRefused},
 	// "Unknown or unvalid secret_key", or an expired key.
 	"X001": {Outcome: providers.Retryable, Scope: providers.Account, Cause: providers.CauseCredentials},
@@ -42,7 +42,7 @@ const (
 
 // parseAnswer parses the body of a 2xx answer to a call to the given recipients. It returns one
 // result for each recipient, or one error for the whole call. The caller sets the error's Op. If
-// parseAnswer does not understand the body, it returns nil twice.
+// parseAnswer does not understand the body, both results are nil.
 func parseAnswer(body []byte, recipients []sms.MSISDN) ([]providers.Result, *providers.Error) {
 	o, verdict := parseEnvelope(body)
 	if o == nil {
@@ -57,8 +57,8 @@ func parseAnswer(body []byte, recipients []sms.MSISDN) ([]providers.Result, *pro
 }
 
 // parseEnvelope returns the object of a successful reply, or the error for a reply with an error
-// code. If parseEnvelope does not understand the reply, it returns nil twice. This includes
-// contradictory replies, which have two error codes, or an error code and rows of recipients.
+// code. If parseEnvelope does not understand the reply, both results are nil. A reply with two
+// error codes, or with an error code and rows of recipients, contradicts itself and also gives nil.
 func parseEnvelope(body []byte) (httpclient.Object, *providers.Error) {
 	o, ok := single(body)
 	if !ok {
@@ -221,8 +221,8 @@ func parseRows(rows []json.RawMessage, recipients []sms.MSISDN) []providers.Resu
 // the text must be in the list below, because with other words the text may mean "not sent" or "to
 // be sent".
 //
-// A row with the code 101 and the text "Success" also counts, because the outer object reports
-// success in this way.
+// saysSent also returns true for a row with the code 101 and the text "Success". The gateway uses
+// this code and text in the outer object of a successful reply.
 func saysSent(o httpclient.Object) bool {
 	if code, _ := text(o, "statusCode"); code == codeDone {
 		message, _ := text(o, "statusMessage")

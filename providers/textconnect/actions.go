@@ -65,18 +65,18 @@ func actions() []providers.Action {
 			Confirm: "deletes the group permanently", Do: group((*Provider).DeleteGroup).do("DeleteGroup"),
 		},
 		{
-			Name: "Send", Does: "send to numbers at a ScheduleDate, or send one message and get all its segment IDs; Tuma keeps no record",
+			Name: "Send", Does: "send a message to numbers at the time ScheduleDate, or to one number and get all segment IDs; Tuma keeps no record",
 			Needs: append([]string{"DestinationAddress"}, messageNeeds...), Takes: append([]string{"GetAllMessageIDs"}, messageTakes...),
 			Confirm: "sends to the numbers" + pastTheLedger, Do: sendNumbers.do("Send"),
 		},
 		{
-			Name: "SendList", Does: "send to a list stored at the gateway; Tuma keeps no record",
+			Name: "SendList", Does: "send a message to a list stored at the gateway; Tuma keeps no record",
 			Needs: append([]string{"ListName"}, messageNeeds...), Takes: messageTakes,
 			Confirm: "sends to every number in the list" + pastTheLedger,
 			Do:      stored(func(name string) providers.StoredBatch { return providers.StoredBatch{List: name} }, "ListName").do("SendList"),
 		},
 		{
-			Name: "SendGroup", Does: "send to a group stored at the gateway; Tuma keeps no record",
+			Name: "SendGroup", Does: "send a message to a group stored at the gateway; Tuma keeps no record",
 			Needs: append([]string{"GroupName"}, messageNeeds...), Takes: messageTakes,
 			Confirm: "sends to every number in the group" + pastTheLedger,
 			Do:      stored(func(name string) providers.StoredBatch { return providers.StoredBatch{Group: name} }, "GroupName").do("SendGroup"),
@@ -89,10 +89,10 @@ func actions() []providers.Action {
 	return list
 }
 
-// doing is a function that performs an action with this package's Provider.
+// The type "doing" is a function that performs one of the gateway's actions through this package's Provider.
 type doing func(ctx context.Context, p *Provider, in map[string]string) (providers.Table, error)
 
-// do converts d to a function for the field Action.Do. That function returns an error if it gets a
+// The method "do" converts d to a function for the field Action.Do. That function returns an error if it gets a
 // provider of another package.
 func (d doing) do(name string) func(context.Context, providers.Provider, map[string]string) (providers.Table, error) {
 	return func(ctx context.Context, p providers.Provider, in map[string]string) (providers.Table, error) {

@@ -30,8 +30,8 @@ func act(t testing.TB, p providers.Provider, name string, in map[string]string) 
 
 var ann = User{Username: "ann", Password: "hunter2", FirstName: "Ann", LastName: "Lee", Email: "ann@example.com"}
 
-// administration maps each method whose successful answer is 1 to the form that the method
-// sends.
+// The map "administration" has the administrative methods, to which the gateway answers 1 on success.
+// Each entry has the form that the method must send.
 var administration = map[string]struct {
 	do   func(context.Context, *Provider) error
 	want url.Values

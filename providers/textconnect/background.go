@@ -60,8 +60,8 @@ func (p *Provider) SendStoredWith(ctx context.Context, b providers.StoredBatch, 
 	return ids, nil
 }
 
-// lengthRefusal returns a text about the vendor's limit that a message exceeds, or "". It is for
-// messages that no producer has checked.
+// lengthRefusal returns an error text if the body or the sender ID exceeds a limit of the vendor.
+// Otherwise it returns "". It checks messages that do not come from a producer.
 func lengthRefusal(from, body string) string {
 	switch {
 	case !sms.Measure(body).Fits(MaxChars, MaxSegments):
@@ -74,7 +74,7 @@ func lengthRefusal(from, body string) string {
 
 // parseSendIDs parses the IDs of background sends. If the gateway has taken the send but gives no ID,
 // the body is "1", and parseSendIDs returns an empty, non-nil slice. For a code it returns an error.
-// For any other body it returns nil twice.
+// For any other body, both results are nil.
 func parseSendIDs(body []byte) ([]string, *providers.Error) {
 	const most, longest = 1000, 18
 	line := firstLine(body)

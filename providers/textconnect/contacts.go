@@ -9,8 +9,8 @@ import (
 	"github.com/tuma-sms/tuma/providers/httpclient"
 )
 
-// These are the results of a line of contacts. The list on the vendor's page is incomplete: some
-// results occur only in an example on that page, and "Partial" occurs only in its text.
+// These are the results that the gateway reports for an imported line. The list on the vendor's page is
+// incomplete: some results occur only in the page's example, and "Partial" occurs only in its text.
 const (
 	// ImportSuccess: the contact was added.
 	ImportSuccess = "Success"

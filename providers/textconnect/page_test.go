@@ -215,8 +215,8 @@ func everything(ctx context.Context, p *Provider) {
 
 func TestVendorPage_EveryAdminActionIsAnAction(t *testing.T) {
 	t.Parallel()
-	// These names need no Action, because they are part of every request, or because a method of an interface in
-	// package providers implements them.
+	// These names need no Action. Some of them are part of every request. Others are implemented by a method of
+	// an interface in package providers.
 	contract := []string{"Action", "Token", "ShowErrorMessage", "CheckCredits", "CheckMessageStatus", "Send", "Report"}
 	names := map[string]providers.Action{}
 	for _, a := range Kind().Actions {

@@ -34,7 +34,7 @@ func (p *Provider) ReportKinds() []string {
 	return []string{ReportMessages, ReportOutbox, ReportUsage, ReportInboundMessages, ReportFailedMessages}
 }
 
-// These limits are sent instead of a zero time, because From and To are mandatory on the vendor's page.
+// If "start" or "end" is zero, the request has firstDay or lastDay instead. The vendor's page requires both dates.
 var (
 	firstDay = time.Date(2000, time.January, 1, 0, 0, 0, 0, time.UTC)
 	lastDay  = time.Date(2099, time.December, 31, 0, 0, 0, 0, time.UTC)
@@ -53,7 +53,7 @@ func (p *Provider) report(ctx context.Context, kind string, from, to time.Time) 
 	kinds := p.ReportKinds()
 	i := slices.IndexFunc(kinds, func(k string) bool { return strings.EqualFold(k, kind) })
 	if i < 0 {
-		return providers.Table{}, nil, refusal(opReport, "unknown report; must be one of "+strings.Join(kinds, ", "))
+		return providers.Table{}, nil, refusal(opReport, "unknown report; the name must be one of "+strings.Join(kinds, ", "))
 	}
 	if from.IsZero() {
 		from = firstDay

@@ -44,7 +44,7 @@ func recipient(reason, text string) code {
 	return code{outcome: providers.Rejected, scope: providers.Recipient, reason: reason, text: text}
 }
 
-// doubtful returns a code that the gateway may answer after it has sent messages.
+// The function "doubtful" returns a code that the gateway may return even if it has sent messages.
 func doubtful(text string) code {
 	return code{outcome: providers.Unknown, scope: providers.Call, cause: providers.CauseGateway, reason: reasonGateway, text: text}
 }
@@ -141,7 +141,7 @@ func judge(n int) code {
 
 // parseSend parses the body of a 2xx answer to a send to the given recipients. It returns one
 // result for each recipient, or one error for the whole call. The caller sets the error's Op. If
-// parseSend does not understand the body, it returns nil twice.
+// parseSend does not understand the body, both results are nil.
 func parseSend(body []byte, recipients []sms.MSISDN, allIDs bool) ([]providers.Result, *providers.Error) {
 	line := firstLine(body)
 	if n, ok := parseCode(line); ok {
@@ -193,8 +193,9 @@ func oneCode(n, recipients int) ([]providers.Result, *providers.Error) {
 	}
 }
 
-// parseParts parses the IDs of one message's segments into one result. If an entry is not a valid ID or
-// repeats an earlier ID, parseParts returns nil twice, because some segments may have been sent.
+// parseParts parses the IDs of one message's segments into one result. If an entry is not a valid ID, or
+// if it repeats an earlier ID, both results are nil. The outcome is then Unknown, because the gateway
+// may have sent some segments.
 func parseParts(line string, recipients []sms.MSISDN) ([]providers.Result, *providers.Error) {
 	const mostParts = 7 // 459 characters at 67 a segment
 	var parts []providers.Result
@@ -248,9 +249,9 @@ func (c code) err() error {
 	return errors.New(strings.ToLower(c.text))
 }
 
-// refused returns the error for a reply without the requested data. All actions use it, except a
-// send to numbers. A code about the account, or about a problem at the gateway, has the same
-// meaning as for a send. Every other code on the vendor's page means that the gateway refused the
+// refused returns the error for a reply that does not contain the requested data. Every action except
+// Send uses this function. A code about the account, or about a problem at the gateway, has the same
+// meaning as for Send. Every other code on the vendor's page means that the gateway refused the
 // request. For a reply that is not a code, the error is NotUnderstood.
 func refused(op string, reply *httpclient.Reply) *providers.Error {
 	n, ok := parseCode(firstLine(reply.Body))

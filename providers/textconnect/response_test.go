@@ -132,8 +132,9 @@ func TestParseSend_AllMessageIDsAreKept(t *testing.T) {
 	}
 }
 
-// verdicts lists the codes by their meaning, for a call to several numbers whose answer is only one
-// code. The list is from the design document of this provider, and not from the map "codes".
+// In these tests a call has several recipients, and the whole answer is one code. Each key of the map
+// "verdicts" is the expected error, and its value lists the codes. The lists are from the design
+// document of this provider, and not from the map "codes".
 var verdicts = map[string]string{
 	"retryable account gateway":     "-511 -513",
 	"retryable account credit":      "-100 -101",

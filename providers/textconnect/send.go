@@ -32,8 +32,8 @@ func (p *Provider) Send(ctx context.Context, b providers.Batch) ([]providers.Res
 }
 
 // SendWith submits one batch to the gateway, once. The entries of the gateway's answer belong to
-// the recipients by position. If the answer has more or fewer entries than b.To, SendWith uses no
-// entry, and returns NotUnderstood. b.IdempotencyKey and b.Flash are ignored.
+// the recipients by position. If the number of entries differs from the number of recipients,
+// SendWith ignores all entries and returns NotUnderstood. It ignores b.IdempotencyKey and b.Flash.
 //
 // SendWith makes no request if the batch has no recipients, too many recipients, no sender ID or no
 // text. It also makes no request if an option is out of range, or if AllMessageIDs is set for
@@ -123,8 +123,8 @@ func (p *Provider) appendMessage(form []byte, from, body string, o SendOptions) 
 	return form
 }
 
-// shortestInternational is the smallest number of digits of a sender ID that counts as an international
-// number, as in the SDKs of FastSMS. A sender ID of fewer digits is a short code.
+// A sender ID of at least shortestInternational digits is an international number. A sender ID of fewer
+// digits is a short code. The SDKs of FastSMS use the same limit.
 const shortestInternational = 11
 
 // typeOfNumber returns the type of a sender ID: TONInternational for a number of at least

@@ -61,7 +61,7 @@ const (
 	path = "/api"
 )
 
-// These are the values of SourceTON, the type of number of a sender ID.
+// These are the values of the field SourceTON. It tells the gateway whether a sender ID is a phone number.
 const (
 	// TONInternational is the type of a sender ID that is a number of at least 11 digits.
 	TONInternational = 1
@@ -85,8 +85,8 @@ type Config struct {
 	// ValidityPeriod is the time for which the gateway tries to deliver a message: whole seconds,
 	// from 1 s to MaxValidity. Default: MaxValidity.
 	ValidityPeriod time.Duration
-	// SourceTON is the type of number of every sender ID. By default the type depends on the sender
-	// ID: TONInternational for at least 11 digits, TONAlphanumeric otherwise.
+	// SourceTON is the type of all sender IDs. By default, the type depends on the sender ID. It is
+	// TONInternational for a number of at least 11 digits, and TONAlphanumeric for all others.
 	SourceTON int
 }
 
@@ -193,7 +193,7 @@ const timestamp = "20060102150405"
 func london(load func(name string) (*time.Location, error)) (*time.Location, error) {
 	zone, err := load("Europe/London")
 	if err != nil {
-		return nil, fmt.Errorf("textconnect: load the time zone Europe/London, which the gateway's times are in: %w", err)
+		return nil, fmt.Errorf("textconnect: load Europe/London, the time zone of the gateway's times: %w", err)
 	}
 	return zone, nil
 }

@@ -83,7 +83,8 @@ func (s server) form(t testing.TB) url.Values {
 	return r.PostForm
 }
 
-// The method "asks" fails the test unless the gateway got exactly one form that equals want.
+// The method "asks" fails the test unless the gateway got exactly one form, and this form equals the
+// parameter "want".
 func (s server) asks(t testing.TB, name string, want url.Values) {
 	t.Helper()
 	if diff := cmp.Diff(want, s.form(t)); diff != "" {
@@ -310,7 +311,7 @@ func TestSendForm_FewAllocations(t *testing.T) {
 	b := batch(slices.Repeat(nums(999999999999999), 200)...)
 	b.Body = strings.Repeat("€", 459)
 	o := SendOptions{ScheduleDate: time.Unix(1e9, 0), AllMessageIDs: true}
-	if n := testing.AllocsPerRun(20, func() { p.sendForm(b, o) }); n > 3 { // building the form and formatting the date allocate
+	if n := testing.AllocsPerRun(20, func() { p.sendForm(b, o) }); n > 3 { // the buffer of the form and the formatted date are allocated
 		t.Errorf("got %v allocations for a form, want at most 3", n)
 	}
 }

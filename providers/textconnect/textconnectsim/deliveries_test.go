@@ -11,8 +11,8 @@ import (
 	"github.com/tuma-sms/tuma/providers/textconnect/textconnectsim"
 )
 
-// TestReport_EachMessageHasItsStatus checks that four answers agree about every message: the report
-// over a span, the report of failures, the report of usage, and the single status.
+// TestReport_EachMessageHasItsStatus checks that four answers of the gateway give every message the same
+// status: the reports Messages, FailedMessages and Usage, and the status of a single message.
 func TestReport_EachMessageHasItsStatus(t *testing.T) {
 	t.Parallel()
 	s, ask := tcServer(t)

@@ -114,8 +114,8 @@ func (g *Simulator) appendMessages(rows [][]string, call acceptedCall, kind stri
 	return rows
 }
 
-// usage returns the rows of the report Usage. A row has a status and the number of messages in a time span
-// with this status.
+// The method "usage" returns the rows of the report Usage for a span of time. Each row has a status and the number
+// of messages that have this status.
 func (g *Simulator) usage(from, to time.Time) [][]string {
 	counts := map[string]int{}
 	for _, call := range g.acceptedCalls {

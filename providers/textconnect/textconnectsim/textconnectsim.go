@@ -29,7 +29,7 @@ type Simulator struct {
 	// The server's lock guards the fields below.
 	acceptedCalls []acceptedCall // in the order of their IDs
 	nextID        uint64
-	messageState  string               // the delivery status of a sent message that is delivered
+	messageState  string               // the word that the gateway reports for a delivered message
 	deliveries    simulator.Deliveries // decides which messages are delivered, and when
 	refusals      map[uint64]string    // maps a number to the code with which the gateway refuses the number, if that code is not -401
 	sends         []backgroundSend     // the background sends, in the order of their IDs
@@ -230,8 +230,8 @@ func (g *Simulator) checkMessage(form url.Values) (scheduled time.Time, code str
 	return scheduled, ""
 }
 
-// sendNumbers replies with an ID or a code for each number, in order. More than 200 numbers are sent in the
-// background, and the whole reply is 1.
+// sendNumbers replies with an ID or a code for each number, in order. For more than 200 numbers, it sends in the
+// background and replies only "1".
 func (g *Simulator) sendNumbers(form url.Values, scheduled time.Time, to []string) simulator.Answer {
 	numbers := make([]uint64, 0, len(to))
 	codes := make([]string, len(to))
