@@ -9,7 +9,7 @@
 //
 // Both limiters guarantee:
 //
-//   - In any second, the turns of at most rate + max(burst, largest call) tokens begin.
+//   - In any second, callers may use at most rate + max(burst, largest call) tokens.
 //   - While callers wait, at least 99 % of the rate is used.
 //
 // A change of the rate applies to reservations that are made after it.
@@ -47,9 +47,9 @@ type Limiter interface {
 	// Return gives back n reserved tokens that will not be used. Call it at most once for a
 	// reservation, before or after the turn. Do not call it if a call was made with the tokens.
 	//
-	// The parameter "ahead" is the time until the turn. It is negative if the turn has passed.
-	// Compute it as time.Until(turn). There, turn is the time at which Reserve returned, plus the
-	// wait that it returned. Return restores whole tokens only. It does not restore a token that
+	// The parameter "ahead" is the time until the turn. It is negative if the turn has passed. To
+	// compute it, add the wait that Reserve returned to the time at which Reserve returned, and pass
+	// the sum to time.Until. Return restores whole tokens only. It does not restore a token that
 	// has delayed the turn of a later reservation, so that the account stays within its rate. If
 	// Return fails, the tokens may be lost. Do not call it again.
 	Return(ctx context.Context, n int, ahead time.Duration) error
@@ -77,20 +77,19 @@ func bounded(d time.Duration) time.Duration { return min(max(d, 0), maxAhead) }
 // off. Without this share, a large bulk call would delay a one-time code.
 const share = 0.2
 
-// maxReturn limits how late a refused caller comes back: at most maxReturn times the caller's "max"
-// after the turn that Reserve refused. Refused callers come back one after the other. So a turn costs
-// only two calls of Reserve, instead of one call by each waiting caller. If a caller never comes back,
-// because its process has ended or it has nothing left to send, its turn is lost. A larger maxReturn
-// would lose more turns.
+// maxReturn limits the wait of a refused caller before its next call of Reserve. The wait ends at most
+// maxReturn * max after the refused turn, where "max" is the parameter of Reserve. Reserve gives each
+// refused caller a different time, so that not all waiting callers call Reserve for the same turn. A
+// caller's turn is lost if it does not call Reserve again, for example because its process has ended.
+// With a larger maxReturn, more turns could be lost in this way.
 const maxReturn = 4
 
 // class is the class of the calls that a limiter serves. Both classes take tokens from one bucket.
 //
 // A transactional call does not wait until the debt of a bulk call is paid off. A transactional call
-// of n tokens gets a turn at most n / (share * rate) after the last reserved turn. In that time the
-// bucket gains n / share tokens, and the call takes fewer. All other reserved turns are earlier, so
-// the call takes no tokens from these turns. So one bucket keeps both classes together within the
-// rate.
+// of n tokens gets a turn at most n / (share * rate) after the last reserved turn. Between these two
+// turns the bucket gains n / share tokens, which is more than the n tokens of the call. So the call
+// does not need the tokens of the earlier turns, and both classes together stay within the rate.
 type class string
 
 const (

@@ -40,9 +40,9 @@ func NewLocal(r Rate, burst int, now func() time.Time) (*Local, error) {
 
 // Transactional returns a limiter for the transactional calls of the same account, with the same
 // state. Transactional calls do not wait until the debt of a bulk call is paid off. While a bulk
-// call has a debt, all transactional calls together may use a fifth of the rate. But they wait for
-// turns that bulk calls have already reserved. If bulk calls use a smaller "max", this wait is
-// shorter.
+// call has a debt, all transactional calls together may use a fifth of the rate. A transactional
+// call gets its turn after the turns that bulk calls have already reserved. To make this wait
+// shorter, reserve bulk calls with a smaller "max".
 func (l *Local) Transactional() *Local {
 	return &Local{bucket: l.bucket, class: transactional}
 }
@@ -143,8 +143,8 @@ func (b *bucket) coolDown(d time.Duration) {
 	b.cool = later(b.cool, b.now().Add(d))
 }
 
-// The method "start" returns the first moment at which a turn may begin. As rate.Limiter
-// requires, this moment is never earlier than the moment before.
+// The method "start" returns the first moment at which a turn may begin. Later calls never return
+// an earlier moment, as rate.Limiter requires.
 func (b *bucket) start(now time.Time) time.Time { return later(now, b.cool) }
 
 // The method "move" takes n tokens out of the bucket. The number of tokens in the bucket may become

@@ -1,8 +1,8 @@
 -- reserve.lua keeps the token bucket of one account. All workers of the cluster share this bucket.
 --
 -- KEYS[1]  the account's bucket: a hash that expires one hour after it is full again
--- KEYS[2]  optional: a hash of the same slot. Its field "rate", or else its field "limit", such as "80 8", has a rate
---          and a burst that replace ARGV[2] and ARGV[3] for every worker from the next command on
+-- KEYS[2]  optional: a hash of the same slot. If it has the field "rate" or the field "limit", the field's rate and
+--          burst (for example "80 8") replace ARGV[2] and ARGV[3] for every worker. "rate" has priority over "limit".
 -- ARGV[1]  the operation: "reserve", "return", "cool" or "free"
 -- ARGV[2]  rate in tokens a second; 0 means no limit
 -- ARGV[3]  burst in tokens, at least 1
@@ -72,7 +72,7 @@ local function save()
     'cool', string.format('%.0f', cool),
     'back:bulk', string.format('%.0f', back.bulk),
     'back:transactional', string.format('%.0f', back.transactional))
-  -- The key lives one hour longer than the time "idle", because a full bucket takes longer if the rate is lowered.
+  -- The key lives one hour longer than the time "idle", because the bucket fills more slowly if the rate is lowered.
   local idle = math.max(cool, booked, back.bulk, back.transactional, refill(burst - tokens))
   redis.call('PEXPIRE', KEYS[1], string.format('%.0f', idle / 1000 + 3600000))
 end

@@ -160,7 +160,7 @@ func checkGivenBack(open opener) error {
 // must not exceed the rate.
 func checkGivenBackLate(open opener) error {
 	a := open(10, 10)
-	for range 20 { // turns that are reserved ahead, a tenth of a second apart
+	for range 20 { // ten turns are granted at once, and ten are reserved a tenth of a second apart
 		if _, _, err := a.bulk.Reserve(context.Background(), 1, long); err != nil {
 			return err
 		}
@@ -202,7 +202,7 @@ func checkCooldown(open opener) error {
 		func() error { a.clock.advance(time.Second); return nil }(),
 		reserve(a.bulk,
 			step{1, long, 4 * time.Second, true},
-			step{1, long, 4 * time.Second, true}, // the bucket holds only the burst
+			step{1, long, 4 * time.Second, true}, // when the pause ends, the bucket holds its burst of two tokens
 			step{1, long, 4100 * ms, true},
 		),
 		cool(a.otp, 10*time.Second),

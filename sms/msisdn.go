@@ -7,7 +7,7 @@ import (
 )
 
 // MSISDN is a mobile number in international form. Its digits are stored as one
-// integer: 254712345678. The zero value stands for no number. Values can be compared
+// integer: 254712345678. The zero value means that the number is missing. Values can be compared
 // with == and <.
 type MSISDN uint64
 

@@ -8,7 +8,7 @@ import (
 )
 
 // Kenya and Nigeria are the home countries: most numbers belong to them, so this package knows
-// their numbering plans. The constants are the ISO 3166 code and the calling code of each.
+// their numbering plans. The constants are the ISO 3166 code and the calling code of each country.
 const (
 	kenya       = "KE"
 	kenyaCode   = 254
@@ -77,8 +77,9 @@ func resolveNational(digits string, plus bool, country string) (m MSISDN, reason
 	if !decided || reason == "" || reason == ReasonNotMobile || len(national) < len(digits) {
 		return m, reason, decided
 	}
-	// Digits without a leading zero may be a foreign number with its calling code. Such a number
-	// has at least minForeignDigits digits, or 11 digits with the calling code 7 or 1.
+	// Digits without a leading zero may be a foreign number with its calling code. A foreign number
+	// with the calling code 7 or 1 has at least 11 digits. Any other foreign number has at least
+	// minForeignDigits digits.
 	return m, reason, len(digits) < minForeignDigits || len(digits) < 11 && (digits[0] == '7' || digits[0] == '1')
 }
 
@@ -96,7 +97,8 @@ func isUnassigned(digits string) bool {
 	return digits[0] == '0' || !codes[number(digits[:1])] && !codes[number(digits[:2])] && !codes[number(digits[:3])]
 }
 
-// callingCodeStarts returns a slice that is true at every index that is an assigned calling code.
+// callingCodeStarts returns a slice whose indexes are possible calling codes. An element is true if
+// its index is an assigned calling code.
 var callingCodeStarts = sync.OnceValue(func() []bool {
 	codes := make([]bool, 1000)
 	for code := range codes {

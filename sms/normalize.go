@@ -102,7 +102,7 @@ func isNegative(s string) bool {
 	head, tail := s[:first], s[last:]
 	switch {
 	case strings.ContainsFunc(head, func(r rune) bool { return !isSeparator(r) && !isWrapping(r) && !strings.ContainsRune("+\uFF0B./", r) }):
-		return false // head has a letter or a sign, for which extractDigits returns a reason
+		return false // a letter or sign precedes the digits; extractDigits returns another reason for it
 	case strings.ContainsFunc(head, isMinus):
 		return true
 	case strings.ContainsAny(head, "+\uFF0B"), beginsWithZero(s[first:]):
@@ -171,9 +171,9 @@ func (c *rawNumber) cutFraction(decimals int) NumberReason {
 	return ""
 }
 
-// unwrap removes characters around a number: quotes, the marks of a spreadsheet's text ('0712…,
-// ="0712…"), and the prefix of a link. The result "international" is true for a wa.me link, whose
-// number always begins with the calling code.
+// unwrap removes characters around a number: quotes, the characters with which a spreadsheet marks a
+// text ('0712… or ="0712…"), and the prefix of a link. The result "international" is true for a wa.me
+// link, whose number always begins with the calling code.
 func unwrap(s string) (inner string, international bool) {
 	s = strings.TrimFunc(s, isWrapping)
 	for _, scheme := range labels {

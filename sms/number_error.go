@@ -14,8 +14,8 @@ type NumberError struct {
 // mistake, the text also has the correction.
 func (e *NumberError) Error() string { return e.Explain(e.Masked) }
 
-// Explain returns the text of Error with the given form of the number instead of the masked one. It
-// is for messages to the user that wrote the number. Never log its result.
+// Explain returns the same text as Error, but with the parameter "number" in place of the masked
+// number. Show the result only to the user that wrote the number, and never log it.
 func (e *NumberError) Explain(number string) string {
 	text, known := reasonTexts[e.Reason]
 	if !known {

@@ -42,15 +42,14 @@ func parseFast(s, country string) (m MSISDN, ok bool) {
 		}
 	}
 	if dashAt == count {
-		return 0, false // such as 712345424-, which is a negative amount unless it begins with + or 0
+		return 0, false // a dash follows the last digit, so the input may be a negative amount: 712345424-
 	}
 	return fastKenyaOrNigeria(value, count, plus, country)
 }
 
 // maxFastInput is the length in bytes of the longest input that parseFast reads. The input is a
 // number and its separators. More than 19 digits can overflow the variable "value" in parseFast.
-// This does no harm, because fastKenyaOrNigeria then returns false because of the number of
-// digits.
+// The overflow does no harm, because fastKenyaOrNigeria returns false for that many digits.
 const maxFastInput = 32
 
 // fastKenyaOrNigeria parses digits that are given as an integer. The parameter "count" is the

@@ -37,7 +37,8 @@ func TestParseMSISDN_FastPathAgreesOnEveryPrefix(t *testing.T) {
 		iso, code    string
 		digits, want int
 	}{
-		// The field "want" is how many of the 10,000 prefixes of four digits parseFast must decide.
+		// The test tries all 10,000 prefixes of four digits. parseFast must decide as many of them as
+		// the field "want" says.
 		{kenya, "254", 9, 1000 + 270},
 		{nigeria, "234", 10, 89 + 200 + 90 + 92 + 90 + 60},
 	} {

@@ -31,7 +31,7 @@ func CodeUnits(body string) int {
 	return units
 }
 
-// Length has the lengths of a body in the units which gateways limit and bill.
+// Length holds the lengths of a body that matter for the limits and the bill of a gateway.
 type Length struct {
 	// Encoding is the encoding that the body needs. It is the result of EncodingOf.
 	Encoding Encoding

@@ -102,7 +102,7 @@ const (
 )
 
 // splitSegments encodes the whole body and splits it into segments, as a gateway does. Tests
-// compare the results of sms.Segments with its results.
+// check that sms.Segments returns the same results as splitSegments.
 func splitSegments(body string) (n, units int, enc sms.Encoding) {
 	if septets, ok := encodeGSM7(body); ok {
 		n = cut(len(septets), 160, 153, func(i int) bool { return septets[i] == gsmEscape })

@@ -24,7 +24,8 @@ func formatNumber(dst []byte, from, n int) []byte {
 	if !ok {
 		return dst
 	}
-	// digits holds the number without its point. Its last len(decimals) digits are decimals.
+	// The variable "digits" holds the digits of the number without the decimal point. The last
+	// len(decimals) digits are decimals.
 	var buf [maxNumberDigits + maxDecimals + 2]byte
 	digits := append(buf[:0], '0') // room for a carry: 9.99 becomes 10.0
 	digits = append(digits, whole...)

@@ -16,9 +16,9 @@ type UCS2Cause struct {
 	// Count is the number of characters outside GSM-7. Kinds is the number of different
 	// characters among them. Characters is the number of all characters of the body.
 	Count, Kinds, Characters int
-	// Segments is the number of segments of the body. Without is the number of segments
-	// that the body would have if each character outside GSM-7 were a GSM-7 character of
-	// one septet.
+	// The field "Segments" is the number of segments of the body. The field "Without" is the
+	// number of segments that the body would have if each character outside GSM-7 were a
+	// GSM-7 character of one septet.
 	Segments, Without int
 	// Transliterated is the number of segments after Transliterate, or 0 if Transliterate
 	// would not change the body.

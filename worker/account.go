@@ -22,7 +22,7 @@ type account struct {
 	info    providers.Info
 	limiter *ratelimit.Redis
 	load    census.Recorder // load measures how fast the gateway answers.
-	// sending is the part of the account that sends batches.
+	// The field "sending" is the part of the account that sends batches.
 	sending *dispatch.Account
 }
 
@@ -61,7 +61,7 @@ func Polls(p providers.Provider) bool {
 func newAccount(rdb redis.UniversalClient, a Account) (*account, error) {
 	var mistakes []error
 	if !accounts.ValidName(a.Name) {
-		mistakes = append(mistakes, fmt.Errorf("name %.40q must be 1 to 64 of A-Z a-z 0-9 _ -", a.Name))
+		mistakes = append(mistakes, fmt.Errorf("name %.40q must have 1 to 64 of the characters A-Z a-z 0-9 _ -", a.Name))
 	}
 	if a.Provider == nil {
 		return nil, errors.Join(append(mistakes, errors.New("no provider: set Account.Provider"))...)
@@ -84,13 +84,13 @@ func newAccount(rdb redis.UniversalClient, a Account) (*account, error) {
 		mistakes = append(mistakes, fmt.Errorf("reports %.40q must be all, sample:N or off", a.Reports))
 	}
 	if sample > 0 && !Polls(a.Provider) {
-		mistakes = append(mistakes, fmt.Errorf("reports: sample:N needs a gateway that answers requests for a status, and %s does not", info.Name))
+		mistakes = append(mistakes, fmt.Errorf("reports: the gateway %s does not answer requests for the status of a message, so sample:N cannot be used", info.Name))
 	}
 	if a.Reports == ReportsAll && !Polls(a.Provider) && (!info.DLRNamesRecipient || info.KeyTTL > 0) {
 		mistakes = append(mistakes, fmt.Errorf("reports: the gateway %s has no delivery reports that Tuma can match: leave reports off", info.Name))
 	}
 	if a.CallbackURL != "" && (!info.NamesCallback || !strings.HasSuffix(a.CallbackURL.Reveal(), "/")) {
-		mistakes = append(mistakes, fmt.Errorf("CallbackURL must end with a slash, and %s must be a gateway whose calls may name a callback", info.Name))
+		mistakes = append(mistakes, fmt.Errorf("CallbackURL must end with a slash, and the gateway %s must accept a callback URL in each call", info.Name))
 	}
 	if a.ReportFor <= 0 {
 		a.ReportFor = DefaultReportFor

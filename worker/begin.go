@@ -48,7 +48,7 @@ func (w *Worker) begin(ctx context.Context) ([]*asynq.Server, error) {
 const redisCheckEvery = 500 * time.Millisecond
 
 // prepare checks Redis, logs the warnings of the check, and publishes the accounts. The result
-// "published" is true if an account may be in Redis. It is valid even after an error.
+// "published" is true if Redis may hold the accounts, even if prepare also returns an error.
 func (w *Worker) prepare(ctx context.Context) (published bool, err error) {
 	warnings, err := w.checkRedis(ctx)
 	if err != nil {

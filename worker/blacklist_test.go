@@ -130,8 +130,8 @@ func TestBlacklist_OfASharedSenderSuppressesNoRecipient(t *testing.T) {
 }
 
 // If a call has only the blacklisted recipient, its answer does not show that the sender ID works.
-// The worker adds the number to the suppression list once the gateway has accepted a later message
-// of the sender.
+// The worker adds the number to the suppression list only after the gateway has accepted another
+// message with the same sender ID.
 func TestBlacklist_AddsOnceTheSenderIsProven(t *testing.T) {
 	t.Parallel()
 	r := newTestTuma(t, simulator.Options{})
@@ -175,7 +175,8 @@ func TestBlacklist_UnprovenSenderSuppressesNoRecipient(t *testing.T) {
 		t.Fatalf("got %+v, want 9 rejected", s)
 	}
 	blacklists.Store(false)
-	for _, id := range []string{"after", "again"} { // "again" would skip recipients if "after" had added them to the list
+	// If the campaign "after" had added numbers to the list, the campaign "again" would skip these numbers.
+	for _, id := range []string{"after", "again"} {
 		if _, err := r.producer.Enqueue(t.Context(), producer.Campaign{ID: id, Via: "a", Body: "Hello"}, producer.Numbers(kenyanNumbers(9)...)); err != nil {
 			t.Fatal(err)
 		}

@@ -146,8 +146,8 @@ func TestFailureThreshold_StopsClaimsAboveTheLimit(t *testing.T) {
 	if s.TooManyRejected == nil || s.TooManyRejected.Bad < 76 || s.TooManyRejected.Bad > 90 || s.TooManyRejected.Canary || gw.seen.Load() > 300+100 {
 		t.Fatalf("got TooManyRejected %+v after %d messages, want 76 to 90 bad ones after at most 400 messages", s.TooManyRejected, gw.seen.Load())
 	}
-	// Resume starts the count again. The campaign is paused again after 100 to 120 messages, all of
-	// them rejected or unknown.
+	// Resume sets the counts of the failure threshold to zero. The campaign is then paused a second
+	// time after 100 to 120 further messages, which are all rejected or unknown.
 	before := gw.seen.Load()
 	r.resume("c")
 	again := r.waitUntilPaused("c")

@@ -93,8 +93,8 @@ func sendThroughFailover(t *testing.T, d worker.Durability, anew bool, campaigns
 		p.enqueue(id, kenyanNumbers(8000)[i*each:(i+1)*each])
 	}
 	p.eventually(20*time.Second, "more than 100 calls", func() bool { return gw.calls.Load() > 100 })
-	p.waitForReplica() // at this point the replica has the campaigns; it gets no write that follows the pause below
-	p.link.Pause()
+	p.waitForReplica() // the replica now has the campaigns
+	p.link.Pause()     // the replica gets none of the later writes
 	before := gw.calls.Load()
 	lagged := time.After(700 * time.Millisecond)
 	for lagging := true; lagging; {
@@ -152,7 +152,7 @@ func TestDurability_PromotedReplicaSendsNothingTwice(t *testing.T) {
 
 func TestRedisRestart_SettlesAreReplayed(t *testing.T) {
 	t.Parallel()
-	for _, campaigns := range [][]string{{"c"}, {"c", "d", "e", "f"}} { // one campaign, and four that share the slots
+	for _, campaigns := range [][]string{{"c"}, {"c", "d", "e", "f"}} { // one campaign alone, and four campaigns that share the slots
 		t.Run(fmt.Sprint(len(campaigns)), func(t *testing.T) {
 			t.Parallel()
 			twice, s := sendThroughFailover(t, worker.Durability{}, false, campaigns...)
@@ -224,8 +224,8 @@ func TestRedisRestart_CallsInFlightAreNotRepeated(t *testing.T) {
 
 func TestDurability_NoneMaySendTwiceAfterAPromotion(t *testing.T) {
 	t.Parallel()
-	// This part shows that the durability setting makes a difference. No worker is left to replay
-	// the settles. Without durability, the same failover therefore sends some messages twice.
+	// Without the durability setting, some messages must be sent twice after this failover, because no
+	// worker is left to replay the settles. So the failover can test the durability setting.
 	if twice, s := sendThroughFailover(t, worker.Durability{}, true, "c"); twice == 0 {
 		t.Errorf("no message was sent twice, so this failover cannot test durability: %+v", s)
 	}

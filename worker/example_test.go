@@ -52,7 +52,7 @@ func Example() {
 
 	w, err := worker.New(worker.Config{
 		Redis:       rdb,
-		UnsafeRedis: true, // needed here only because an embedded Redis keeps nothing
+		UnsafeRedis: true, // only for this example: its embedded Redis loses all data when it stops
 		Country:     "KE",
 		Accounts:    []worker.Account{{Name: "main", Provider: printer{}, Sender: "ACME"}},
 	})

@@ -207,8 +207,8 @@ func TestOptOut_GatewayBlacklistAddsToTheList(t *testing.T) {
 	}
 }
 
-// While a campaign waits for its turns at a slow account, other people opt out all the time. Each of its calls was
-// refused then, because of the opt-outs since the call got its turn, and the campaign never ended.
+// While a campaign waits for its turns at a slow account, people that are not its recipients opt out all the time.
+// These opt-outs must not prevent the campaign's claims, because the campaign would then never end.
 func TestOptOut_ManyByOthersDoNotStopACampaign(t *testing.T) {
 	t.Parallel()
 	r := newTestTuma(t, simulator.Options{})

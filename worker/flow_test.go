@@ -63,8 +63,8 @@ func TestRate_HoldsAtTheGateway(t *testing.T) {
 	if s := r.wait("c", 30*time.Second); s.Accepted != 1000 {
 		t.Fatalf("got the status %+v, want 1000 accepted", s)
 	}
-	// A turn may be used up to 100 ms late, so slightly more messages than the rate can fall within
-	// one second. The tests of the limiter check its turns, and that the whole rate is used.
+	// A turn may be used up to 100 ms late. So in one second the gateway can get slightly more messages
+	// than the rate allows. The tests of the limiter check that its turns keep and use the whole rate.
 	most, took := gw.busiest()
 	if most > 200+20+20 {
 		t.Errorf("got %d messages in one second at 200/s and a burst of 20, want at most 240", most)

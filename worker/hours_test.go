@@ -333,7 +333,7 @@ func TestSendingHours_NothingIsSentAfterClosing(t *testing.T) {
 	r := newTestTuma(t, simulator.Options{})
 	gw := newTimedStub(t, providers.Info{MaxRecipients: 1})
 	a := stubAccount(gw)
-	a.Rate, a.Burst, a.Concurrency = 40, 4, 16 // so that every slot waits for a turn when the hours end
+	a.Rate, a.Burst, a.Concurrency = 40, 4, 16 // with these values, every slot waits for a turn when the hours end
 	closes := r.now().Add(5 * time.Second)
 	sendingHours := map[string]worker.Hours{"KE": hoursIn("KE", closes.Add(time.Hour), closes)}
 	r.startWith(worker.Config{Accounts: []worker.Account{a}, Windows: sendingHours})

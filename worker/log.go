@@ -23,10 +23,9 @@ type asynqLogger struct {
 }
 
 // levelOf returns the level of a log line about an error in a background loop. The parameter
-// "err" may be nil. While Redis does not answer or refuses writes, and shortly afterwards,
-// levelOf returns the debug level. The reason is that w.readiness has already logged the
-// fault, and each loop would log the same fault every second. Otherwise it returns the given
-// level.
+// "err" may be nil. During an outage of Redis, and shortly afterwards, levelOf returns the debug
+// level. The reason is that w.readiness has already logged the outage, and each loop would log the
+// same fault every second. Without an outage, levelOf returns the level that outage.Level chooses.
 func (w *Worker) levelOf(err error, level zerolog.Level) zerolog.Level {
 	if w.readiness.Recent() || w.readiness.Explains() {
 		return zerolog.DebugLevel

@@ -163,7 +163,8 @@ func TestLog_StartLineNamesVersionRedisAndRates(t *testing.T) {
 	}
 }
 
-// Both workers and the sweeper notice when a campaign starts or ends. Only one of them may log it.
+// Both workers and the sweeper notice when a campaign starts or ends. But the start and the end must each be logged
+// only once.
 func TestLog_CampaignsAreLoggedOnceInTheCluster(t *testing.T) {
 	t.Parallel()
 	r := newTestTuma(t, simulator.Options{Latency: time.Millisecond})

@@ -14,8 +14,8 @@ import (
 	"github.com/tuma-sms/tuma/internal/tracking"
 )
 
-// loadEvery is how often a worker stores how fast its gateways answer. The number of desired workers is
-// computed from this.
+// loadEvery is how often a worker stores how fast its gateways answer. Tuma computes the number of desired
+// workers from these measurements.
 const loadEvery = 4 * time.Second
 
 // accountMeter implements dispatch.Meter. It measures the load of an account. If Config.Metrics is set, it

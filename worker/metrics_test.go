@@ -182,7 +182,7 @@ func TestMetrics_DesiredWorkersFollowRateAndHold(t *testing.T) {
 	}
 }
 
-// Only messages that may be sent now are backlog.
+// The backlog contains only messages that may be sent now.
 func TestMetrics_BacklogLeavesOutWhatMustWait(t *testing.T) {
 	t.Parallel()
 	r := newTestTuma(t, simulator.Options{})

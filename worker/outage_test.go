@@ -16,7 +16,7 @@ import (
 	"github.com/tuma-sms/tuma/worker"
 )
 
-// newTestTumaOn returns a testTuma, like newTestTuma, whose Redis server has the given options.
+// newTestTumaOn does the same as newTestTuma, but starts the Redis server with the given options.
 func newTestTumaOn(t *testing.T, o simulator.Options, options ...redistest.Option) *testTuma {
 	t.Helper()
 	r := &testTuma{t: t, redis: redistest.Start(t, options...), gateway: catalog.Simulate(o)}

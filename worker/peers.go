@@ -35,7 +35,7 @@ const confirmEvery = 250 * time.Millisecond
 func (w *Worker) confirmRedis(ctx context.Context) error {
 	_, err := w.guard.Confirm(ctx)
 	if errors.Is(err, drain.ErrDraining) {
-		return nil // in this case finishRedis repeats the settles after the worker has drained
+		return nil // finishRedis repeats the settles after the worker has drained
 	}
 	return err
 }
@@ -55,8 +55,8 @@ func (w *Worker) finishRedis() {
 	}
 }
 
-// closeReports writes to the index the message IDs that a draining worker has not entered yet.
-// `tuma serve` later enters the IDs that closeReports cannot write.
+// closeReports completes the index of message IDs when the worker has drained: it adds the IDs that
+// the worker has not written yet. If closeReports fails, `tuma serve` adds these IDs later.
 func (w *Worker) closeReports() {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
@@ -73,8 +73,8 @@ func (w *Worker) closeReports() {
 // statusEventsEvery is how long the events about recipients are collected before they are written.
 const statusEventsEvery = 100 * time.Millisecond
 
-// closeStatuses writes the collected events about recipients that the worker had not written when
-// it drained.
+// closeStatuses runs after the worker has drained. It writes the events about recipients that are
+// still in memory.
 func (w *Worker) closeStatuses() {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()

@@ -107,7 +107,7 @@ func allPending() string { return strings.Repeat("\x00\x00", 100) }
 type damage struct {
 	field, value string // value is the field's new value. If it is "", the old value loses its last byte.
 	before       map[string]string
-	waits        int // waits is the number of recipients that cannot get the message.
+	waits        int // The field "waits" is the number of recipients that cannot get the message.
 }
 
 var damages = map[string]damage{
@@ -130,7 +130,7 @@ var damages = map[string]damage{
 
 func cut(s string) string { return s[:len(s)-1] }
 
-// damage waits until the paused campaign "c" is planned, damages it and resumes it.
+// The method "damage" waits until the paused campaign "c" is planned, makes a record unreadable, and resumes "c".
 func (r *testTuma) damage(d damage) {
 	r.t.Helper()
 	// A worker that has loaded the batch before the test damages the record can still send that

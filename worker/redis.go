@@ -26,7 +26,7 @@ var errRedisRefusesWrites = redisguard.ErrRefusesWrites
 //
 // CheckRedis also makes the checks of CheckWritable. An error of these checks stays an error
 // even if unsafe is true. CheckRedis writes to Redis only if all other checks returned no error.
-// A connection error is returned wrapped.
+// If the connection fails, the returned error wraps the connection error.
 func CheckRedis(ctx context.Context, rdb redis.UniversalClient, unsafe bool) (warnings []string, err error) {
 	return redisguard.Check(ctx, rdb, unsafe)
 }
@@ -36,8 +36,8 @@ func CheckRedis(ctx context.Context, rdb redis.UniversalClient, unsafe bool) (wa
 // cluster client. Otherwise it tries to write the keys tuma:probe and asynq:probe. They expire
 // after ten seconds, and Tuma never reads them. If Redis refuses one of these writes, for example
 // because it lacks memory, disk space or replicas, the error wraps ErrRedisRefusesWrites. If the
-// user of Redis lacks a right, the error also wraps ErrRedisUnfit. A connection error is returned
-// wrapped.
+// user of Redis lacks a right, the error also wraps ErrRedisUnfit. If the connection fails, the
+// returned error wraps the connection error.
 func CheckWritable(ctx context.Context, rdb redis.UniversalClient) error {
 	return redisguard.CheckWritable(ctx, rdb)
 }

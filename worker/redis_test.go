@@ -48,7 +48,7 @@ func TestCheckRedis_UnfitRedisIsRefusedAtStart(t *testing.T) {
 	for name, x := range map[string]struct {
 		redis func(*testing.T) *redis.Client
 		says  string // part of the error's text, or "" if CheckRedis must return no error
-		never bool   // never is true if CheckRedis must return an error even if unsafe is true.
+		never bool   // The field "never" is true if CheckRedis must return an error even if unsafe is true.
 	}{
 		"a good one": {func(t *testing.T) *redis.Client { return redistest.Start(t, withConfig()).Client() }, "", false},
 		"one that evicts": {func(t *testing.T) *redis.Client {

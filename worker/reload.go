@@ -58,14 +58,13 @@ func (w *Worker) Reload(ctx context.Context, cfg Config) (restart []string, err 
 	w.inForce.start = 0 // the worker publishes these settings as if it had started now
 	w.inForce.mu.Unlock()
 	if err := w.publish(ctx); err != nil {
-		w.log.Warn().Err(err).Msg("the new settings are not published yet; will retry")
+		w.log.Warn().Err(err).Msg("could not publish the new settings; the worker will try again")
 	}
 	return restart, nil
 }
 
-// The method "reload" copies settings from the account "next" to the account a, as far as they may change in a
-// running worker. It returns the names of the other settings in which the two accounts differ. The caller holds
-// inForce.mu.
+// The method "reload" copies those settings from the account "next" to the account a that may change in a running
+// worker. It returns the names of the other settings in which the two accounts differ. The caller holds inForce.mu.
 func (a *account) reload(next *account) (restart []string) {
 	differs := func(what string, differ bool) {
 		if differ {

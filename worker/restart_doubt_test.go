@@ -31,9 +31,9 @@ func (r *testTuma) hasDoubt(id string) bool {
 	return (got[0] == nil || got[0] == "0") && got[1] != nil && got[1] != "0"
 }
 
-// The gateway takes a call and does not answer. Redis then loses the claim of the call. The worker
-// must not make the call a second time, neither if Redis restarts before the worker has written that
-// the call is doubtful, nor if Redis restarts afterwards.
+// The gateway takes a call and does not answer. Redis then restarts and loses the claim of the call.
+// The worker must not make the call a second time. In one case the worker has already written that the
+// call is doubtful when Redis restarts. In the other case the call is still in flight.
 func TestRedisRestart_DoubtfulCallIsNotRepeated(t *testing.T) {
 	t.Parallel()
 	for _, inFlight := range []bool{false, true} {

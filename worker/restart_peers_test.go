@@ -113,7 +113,7 @@ func TestRedisRestart_DrainingWorkerRepeatsItsSettles(t *testing.T) {
 	}
 }
 
-// Other workers wait for the settles of a dead worker only as long as this worker counts as alive in Redis.
+// Other workers wait for the settles of a dead worker only while Redis still lists the dead worker as alive.
 func TestRedisRestart_DeadWorkerIsNotAwaitedForLong(t *testing.T) {
 	t.Parallel()
 	x := startTwoWorkers(t)

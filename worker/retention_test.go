@@ -15,7 +15,8 @@ import (
 	"github.com/tuma-sms/tuma/worker"
 )
 
-// A single message has a separate retention, and its ID stays in use afterwards.
+// A single message is deleted after Config.MessageRetention, which differs from the retention of campaigns. Even after
+// that, another message with the same ID must not be sent.
 func TestRetention_OfSingleMessages(t *testing.T) {
 	t.Parallel()
 	r := newTestTuma(t, simulator.Options{})

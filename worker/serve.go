@@ -25,10 +25,10 @@ const (
 	largePlans = 2
 )
 
-// In each period Config.PollEvery, an asynq server tries its queue up to triesPerPoll times, so
-// that it notices a new task sooner. The queue.Gate answers most of these tries without Redis.
-// triesOfAll is the maximum number of tries of all servers together. This limit is needed because
-// each try costs an idle worker a few microseconds.
+// In each period Config.PollEvery, an asynq server looks for a task up to triesPerPoll times, so that
+// it notices a new task sooner. The type queue.Gate answers most of these attempts without Redis. All
+// servers together make at most triesOfAll attempts in a period, because each attempt costs an idle
+// worker a few microseconds.
 const triesPerPoll, triesOfAll = 16, 96
 
 // servers returns one asynq server for each of an account's two queues, and one for each of the two

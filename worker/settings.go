@@ -43,7 +43,7 @@ func (x *inForce) current() accounts.Settings {
 }
 
 // ownSettings returns the settings of this worker's own configuration. The caller holds
-// w.inForce.mu, because Reload changes it.
+// w.inForce.mu, because Reload changes the configuration.
 func (w *Worker) ownSettings() accounts.Settings {
 	return accounts.Settings{Country: w.cfg.Country, Windows: hoursAsText(w.cfg.Windows), Routes: ledgerRoutes(w.cfg.Routes),
 		Retention: w.cfg.Retention, FailoverAfter: w.cfg.FailoverAfter}

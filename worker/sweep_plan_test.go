@@ -208,7 +208,7 @@ func TestSweep_PlanLostMeanwhileIsNotQuarantined(t *testing.T) {
 
 // planWhileHeld starts a worker that plans the campaign "c" of ten recipients while the account is held. Then it stops
 // this worker and releases the account. The result "lose" restores the ledger and the open set to their state before
-// the plan, but with a due batch of the plan.
+// the plan. Then it adds one due batch of the lost plan to the open set.
 func (r *testTuma) planWhileHeld(gw *stubGateway) (lose func(context.Context) error) {
 	r.t.Helper()
 	ctx := r.t.Context()

@@ -66,7 +66,7 @@ func (h *bodyChecker) onceEach(n int) {
 	}
 }
 
-// textFaultRecipients is the number of recipients of a campaign of textFaults.
+// textFaultRecipients is the number of recipients in each campaign that the tests send through textFaults.
 const textFaultRecipients = 300
 
 // textFaults are gateways that refuse or lose calls of a campaign with merge fields.

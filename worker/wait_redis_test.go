@@ -154,8 +154,8 @@ func TestWaitForRedis_LastingFaultsEndRun(t *testing.T) {
 	}
 }
 
-// stopAt is a go-redis hook that calls the function "stop" before the n-th command. The field
-// "at" is n.
+// stopAt is a go-redis hook that counts the commands and calls the function "stop" before one of
+// them. The field "at" is the number of this command.
 type stopAt struct {
 	at   int64
 	n    atomic.Int64

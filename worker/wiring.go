@@ -126,7 +126,8 @@ func (w *Worker) sendingAccount(a *account, refused *blacklist.Reports) *dispatc
 	return acc
 }
 
-// gateway returns the settings of the account that may change while the worker runs.
+// The method "gateway" returns the provider, the sender ID, the price and the callback URL of the
+// account. These settings may change while the worker runs.
 func (a *account) gateway() dispatch.Gateway {
 	g := dispatch.Gateway{Provider: a.Provider, Sender: a.Sender, Price: a.Price}
 	if a.reportFor() > 0 {

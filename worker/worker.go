@@ -41,8 +41,9 @@ type Config struct {
 	// client's pool should hold about two connections for each call that may be in flight.
 	Redis redis.UniversalClient
 	// Prefix begins every key and channel in Redis, such as "staging:", so that several environments can
-	// share one Redis. It must be the same as the prefix of the producers. See producer.WithPrefix for
-	// the rules, also for sharing the client. New adds a hook to the client. Default: no prefix.
+	// share one Redis. It must be the same as the prefix of the producers. New adds a hook to the client.
+	// producer.WithPrefix describes which prefixes are valid, and which programs may share the client.
+	// Default: no prefix.
 	Prefix string
 	// Accounts are the gateway accounts that this worker sends through. There must be at least one,
 	// and their names must differ.
@@ -69,7 +70,7 @@ type Config struct {
 	// Default: 1 minute. If it is negative, work never moves.
 	FailoverAfter time.Duration
 	// Durability is how safely a claim must be stored before its call is made, and how safely a settle must be
-	// stored before the call counts as settled. Default: Redis has accepted the change.
+	// stored before the call counts as settled. By default, an answer from Redis is enough.
 	Durability Durability
 	// WaitForRedis lets Run wait while Redis does not answer, is starting, or refuses writes for a
 	// temporary reason. Run logs a line when it begins to wait, and another line when Redis can be
@@ -101,12 +102,12 @@ type Config struct {
 	// of its enqueue. Default: no spans.
 	Tracing trace.TracerProvider
 	// PollEvery is how often the worker polls its queues while they are empty. A new message waits
-	// for less than half of PollEvery on average. While messages keep coming, it waits for a fifth of
-	// that time. Default: 50 ms, with one command for all queues.
+	// for less than half of PollEvery on average. While messages keep coming, the wait is about a
+	// fifth as long. Default: 50 ms, with one command for all queues.
 	//
-	// In a Redis cluster each queue needs its own command. So the default in a cluster is 16 ms times
-	// the number of queues, but at least 50 ms and at most 250 ms. With it, an idle worker sends
-	// Redis fewer than 100 commands a second.
+	// In a Redis cluster each queue needs its own command. So the default in a cluster is 32 ms for
+	// each account, but at least 50 ms and at most 250 ms. With this default, an idle worker with up
+	// to ten accounts sends Redis fewer than 100 of these commands a second.
 	PollEvery time.Duration
 }
 
@@ -364,7 +365,7 @@ func (w *Worker) Ready(ctx context.Context) error {
 	return errors.New("worker is not running or is draining")
 }
 
-// pollBalances asks the gateways for the balances whose next read is due.
+// pollBalances reads the balance of each account whose next read of the balance is due.
 func (w *Worker) pollBalances(ctx context.Context) error {
 	served := make(map[string]providers.Provider, len(w.accounts))
 	for name, a := range w.accounts {
@@ -373,9 +374,9 @@ func (w *Worker) pollBalances(ctx context.Context) error {
 	return w.balances.Poll(ctx, served)
 }
 
-// runEvery calls the function do at once, and then at intervals of d until ctx ends. If do returns
-// an error, runEvery logs the error at the level that levelOf returns, and calls do again at the
-// next interval.
+// runEvery calls the function "do" at once, and then at intervals of d until ctx ends. If "do"
+// returns an error, runEvery logs the error at the level that levelOf returns, and calls "do" again
+// at the next interval.
 func (w *Worker) runEvery(ctx context.Context, d time.Duration, what string, do func(context.Context) error) {
 	t := time.NewTicker(d)
 	defer t.Stop()
