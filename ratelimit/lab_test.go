@@ -34,8 +34,8 @@ type clock interface {
 // so that floating point rounds the times as in production.
 var epoch = time.Unix(1_800_000_000, 0)
 
-// handClock is a clock that moves only when the test moves it. Its time is in the memory of this
-// process.
+// handClock is a clock that moves only when the test moves it. It keeps its time in the memory of
+// this process.
 type handClock struct {
 	mu sync.Mutex
 	at time.Time

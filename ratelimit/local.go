@@ -160,7 +160,7 @@ func (b *bucket) move(at time.Time, n int) {
 	b.tokens.ReserveN(at, n)
 }
 
-// refill returns how long the bucket takes to gain the given number of tokens.
+// The method "refill" returns how long the bucket takes to gain the given number of tokens.
 func (b *bucket) refill(tokens float64) time.Duration {
 	if b.rate == Unlimited {
 		return 0

@@ -67,7 +67,7 @@ func checkBothKinds(open opener) error {
 	return nil
 }
 
-// counting is a limiter that counts its grants.
+// The type "counting" is a limiter that counts its grants.
 type counting struct {
 	Limiter
 	granted int

@@ -29,8 +29,8 @@ func hasHomeCode(digits string) bool {
 	return strings.HasPrefix(digits, kenyaPrefix) || strings.HasPrefix(digits, nigeriaPrefix)
 }
 
-// dialled returns the digits without the zeros that people dial or write before a calling code. The
-// result "plus" is true if the digits certainly begin with a calling code.
+// The method "dialled" returns the digits without the zeros that people dial or write before a
+// calling code. The result "plus" is true if the digits certainly begin with a calling code.
 func (c *rawNumber) dialled(country string) (digits string, plus bool) {
 	digits = c.digits()
 	rest, twoZeros := strings.CutPrefix(digits, "00")

@@ -45,7 +45,7 @@ func ParseMSISDN(s, country string) (MSISDN, error) {
 	return 0, &NumberError{Reason: reason, Masked: Mask(s)}
 }
 
-// decide checks the digits against the numbering plans. It calls the phonenumbers
+// The method "decide" checks the digits against the numbering plans. It calls the phonenumbers
 // library only for numbers that resolveNational cannot decide.
 func (c *rawNumber) decide(country string) (m MSISDN, reason NumberReason) {
 	digits, plus := c.dialled(country)

@@ -134,8 +134,9 @@ func encodeGSM7(body string) (septets []byte, ok bool) {
 	return septets, true
 }
 
-// cut returns the number of segments that n units need. A segment must not end between the two
-// units of a pair. The function opensPair(i) reports whether unit i is the first unit of a pair.
+// The function "cut" returns the number of segments that n units need. A segment must not end
+// between the two units of a pair. The function opensPair(i) reports whether unit i is the first
+// unit of a pair.
 func cut(n, single, part int, opensPair func(i int) bool) (parts int) {
 	if n == 0 {
 		return 0

@@ -81,9 +81,9 @@ func gsm7Form(r rune) (string, bool) {
 	return p.text, ok
 }
 
-// composed returns the GSM-7 character for a letter followed by a combining accent, or 0
-// if GSM-7 has no such character. Some keyboards and file systems write an accented letter
-// as these two characters.
+// The function "composed" returns the GSM-7 character for a letter followed by a combining accent,
+// or 0 if GSM-7 has no such character. Some keyboards and file systems write an accented letter as
+// these two characters.
 func composed(letter, accent rune) rune {
 	var letters, whole string
 	switch accent {

@@ -10,9 +10,9 @@ import (
 	"github.com/tuma-sms/tuma/internal/redisguard"
 )
 
-// begin checks Redis, publishes the accounts and starts the servers that take tasks. If
-// Config.WaitForRedis is true and a step fails for a temporary reason, begin repeats the step. It
-// returns as soon as ctx ends. If it returns an error, no server runs.
+// The method "begin" checks Redis, publishes the accounts and starts the servers that take tasks.
+// If Config.WaitForRedis is true and a step fails for a temporary reason, the method repeats the
+// step. It returns as soon as ctx ends. If it returns an error, no server runs.
 func (w *Worker) begin(ctx context.Context) ([]*asynq.Server, error) {
 	for {
 		published, err := w.prepare(ctx)
@@ -47,8 +47,9 @@ func (w *Worker) begin(ctx context.Context) ([]*asynq.Server, error) {
 // redisCheckEvery is how often a worker that waits for Redis tries to reach Redis again.
 const redisCheckEvery = 500 * time.Millisecond
 
-// prepare checks Redis, logs the warnings of the check, and publishes the accounts. The result
-// "published" is true if Redis may hold the accounts, even if prepare also returns an error.
+// The method "prepare" checks Redis, logs the warnings of the check, and publishes the accounts.
+// The result "published" is true if Redis may hold the accounts, even if prepare also returns an
+// error.
 func (w *Worker) prepare(ctx context.Context) (published bool, err error) {
 	warnings, err := w.checkRedis(ctx)
 	if err != nil {

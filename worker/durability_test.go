@@ -53,7 +53,7 @@ func (p *replicatedTuma) waitForReplica() {
 	p.eventually(20*time.Second, "the replica to follow", func() bool { return p.rdb.Wait(p.t.Context(), 1, 100*time.Millisecond).Val() == 1 })
 }
 
-// promote kills the master, makes the replica the master, and starts a new replica.
+// The method "promote" kills the master, makes the replica the master, and starts a new replica.
 func (p *replicatedTuma) promote() {
 	p.t.Helper()
 	p.master.Kill()

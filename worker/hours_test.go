@@ -17,7 +17,7 @@ import (
 	"github.com/tuma-sms/tuma/worker"
 )
 
-// now returns the time of Redis' clock, in whole seconds.
+// The method "now" returns the time of Redis' clock, in whole seconds.
 func (r *testTuma) now() time.Time {
 	r.t.Helper()
 	now, err := ledger.New(r.rdb).Now(r.t.Context())

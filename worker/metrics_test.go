@@ -21,8 +21,8 @@ import (
 	"github.com/tuma-sms/tuma/worker"
 )
 
-// scrape returns the values of a registry. A key has the metric's name and the values of its labels, such as
-// "tuma_calls_total kobo-main kobo ok". For a histogram it returns the count.
+// The function "scrape" returns the values of a registry. A key has the metric's name and the values of its
+// labels, such as "tuma_calls_total kobo-main kobo ok". For a histogram it returns the count.
 func scrape(t *testing.T, reg *prometheus.Registry) map[string]float64 {
 	t.Helper()
 	all, err := reg.Gather()

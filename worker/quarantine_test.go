@@ -213,8 +213,8 @@ func TestQuarantine_RepairedRecordContinuesAfterResume(t *testing.T) {
 	log := r.startLogged(account)
 	r.eventually(15*time.Second, "the whole batches of the first page to be sent", func() bool {
 		s := r.status("c")
-		// Planning carries over fewer than 250 recipients, one batch, to the second page,
-		// whose record is unreadable. So these recipients wait.
+		// Planning carries over fewer recipients than one batch has (250) to the second page. The
+		// record of this page is unreadable, so these recipients wait.
 		return s.Accepted > page-250 && s.Accepted <= page && s.Quarantined == 1 && s.BlockedBy[0].Reason == "set_aside"
 	})
 	r.waitForSweeps()

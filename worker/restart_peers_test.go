@@ -44,7 +44,7 @@ func startTwoWorkers(t *testing.T) *twoWorkers {
 	return x
 }
 
-// campaigns is how many campaigns loseLastWrites enqueues. Each has one call.
+// The constant "campaigns" is the number of campaigns that loseLastWrites enqueues. Each campaign has one call.
 const campaigns = 300
 
 // loseLastWrites sends some of the campaigns, and restarts Redis without the last claims and settles of both workers.

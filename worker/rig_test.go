@@ -76,7 +76,7 @@ type startedWorker struct {
 	ended  chan error
 }
 
-// drain stops the worker and waits until it has drained.
+// The method "drain" stops the worker and waits until it has drained.
 func (x *startedWorker) drain(t *testing.T) {
 	t.Helper()
 	x.stop()
@@ -103,8 +103,8 @@ func (r *testTuma) startWith(cfg worker.Config) *startedWorker {
 	return r.run(cfg)
 }
 
-// run starts a worker with a configuration that already has a logger, and waits until the worker is
-// ready.
+// The method "run" starts a worker with a configuration that already has a logger, and waits until
+// the worker is ready.
 func (r *testTuma) run(cfg worker.Config) *startedWorker {
 	r.t.Helper()
 	cfg.Redis, cfg.UnsafeRedis, cfg.PollEvery = r.rdb, true, 20*time.Millisecond
@@ -131,8 +131,8 @@ func testLogger(t *testing.T) zerolog.Logger {
 	return zerolog.New(zerolog.NewConsoleWriter(zerolog.ConsoleTestWriter(t))).Level(level).With().Timestamp().Logger()
 }
 
-// eventually waits until the condition "is" returns true. It fails the test if that takes longer
-// than the parameter "limit".
+// The method "eventually" waits until the condition "is" returns true. It fails the test if that
+// takes longer than the parameter "limit".
 func (r *testTuma) eventually(limit time.Duration, what string, is func() bool) {
 	r.t.Helper()
 	deadline := time.After(limit)
@@ -165,7 +165,7 @@ func (r *testTuma) enqueue(id string, numbers []string) producer.Receipt {
 	return receipt
 }
 
-// wait waits until a campaign has ended, and returns its status.
+// The method "wait" waits until a campaign has ended, and returns its status.
 func (r *testTuma) wait(id string, limit time.Duration) producer.Status {
 	r.t.Helper()
 	ctx, cancel := context.WithTimeout(r.t.Context(), limit)

@@ -35,7 +35,7 @@ type inForce struct {
 	logged   string // the differences that were logged last
 }
 
-// current returns the settings that were read last.
+// The method "current" returns the settings that were read last.
 func (x *inForce) current() accounts.Settings {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -62,9 +62,9 @@ func (w *Worker) settings(ctx context.Context) (accounts.Settings, error) {
 	return in.Settings, nil
 }
 
-// publish publishes the accounts and settings of this worker, and records that the worker serves
-// the accounts. Then it applies the settings in force. The first call gets the number of the
-// worker's start from Redis.
+// The method "publish" publishes the accounts and settings of this worker, and records that the
+// worker serves the accounts. Then it applies the settings in force. The first call gets the number
+// of the worker's start from Redis.
 func (w *Worker) publish(ctx context.Context) error {
 	w.inForce.mu.Lock()
 	defer w.inForce.mu.Unlock()
@@ -108,8 +108,8 @@ func (w *Worker) follow(ctx context.Context) error {
 	return w.publish(ctx)
 }
 
-// obey makes this worker use the settings in force. It logs each difference to the worker's own
-// configuration once. The caller holds w.inForce.mu.
+// The method "obey" makes this worker use the settings in force. It logs each difference to the
+// worker's own configuration once. The caller holds w.inForce.mu.
 func (w *Worker) obey(in accounts.InForce) {
 	w.inForce.settings, w.inForce.revision = in.Settings, in.Revision
 	differences := w.ownSettings().Against(in)
@@ -148,8 +148,8 @@ func differencesText(all []accounts.Difference) string {
 	return strings.Join(parts, "; ")
 }
 
-// withdraw records that this worker no longer serves its accounts. Without this record, other
-// workers would count this worker as serving until accounts.WorkerLife has passed.
+// The method "withdraw" records that this worker has stopped serving its accounts. Without this
+// record, other workers would count this worker as serving until accounts.WorkerLife has passed.
 func (w *Worker) withdraw() {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()

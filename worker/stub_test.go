@@ -54,7 +54,7 @@ func (s *stubGateway) accept(_ context.Context, b providers.Batch) ([]providers.
 	return out, nil
 }
 
-// times returns how often the gateway took a message to a number.
+// The method "times" returns how often the gateway took a message to a number.
 func (s *stubGateway) times(n sms.MSISDN) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()

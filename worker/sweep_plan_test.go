@@ -63,7 +63,7 @@ func (h *planGate) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	}
 }
 
-// await waits until the channel is closed or the context ends.
+// The function "await" waits until the channel is closed or the context ends.
 func await(ctx context.Context, closed <-chan struct{}) {
 	select {
 	case <-closed:

@@ -45,7 +45,7 @@ func (l *logText) lines() (out []string) {
 	return out
 }
 
-// waiting is a worker that was started before its Redis.
+// The type "waiting" is a worker that was started before its Redis.
 type waiting struct {
 	*startedWorker
 	log *logText

@@ -55,7 +55,7 @@ type rooms struct {
 	sweeper    *sweep.Sweeper
 }
 
-// connect makes the parts of the worker and links them. It sends nothing to Redis.
+// The method "connect" makes the parts of the worker and links them. It sends nothing to Redis.
 func (w *Worker) connect() {
 	rdb, tracer := w.cfg.Redis, tracing.New(w.cfg.Tracing)
 	w.inForce.settings = w.ownSettings()
@@ -136,8 +136,8 @@ func (a *account) gateway() dispatch.Gateway {
 	return g
 }
 
-// longest returns the longest timeout of all accounts plus the parameter "margin", but at least the
-// parameter "atLeast".
+// The method "longest" returns the longest timeout of all accounts plus the parameter "margin", but
+// at least the parameter "atLeast".
 func (w *Worker) longest(atLeast, margin time.Duration) time.Duration {
 	longest := atLeast
 	for _, a := range w.accounts {

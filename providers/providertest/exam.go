@@ -43,8 +43,8 @@ func (x *exam) settings(base string) providers.Settings {
 	return s
 }
 
-// open returns a provider for an account with the given base URL. The functions in the parameter
-// "changes" first alter the account's settings.
+// The method "open" returns a provider for an account with the given base URL. The functions in the
+// parameter "changes" first alter the account's settings.
 func (x *exam) open(base string, changes ...func(*providers.Settings)) providers.Provider {
 	x.Helper()
 	s := x.settings(base)
@@ -81,7 +81,7 @@ func batch(numbers []sms.MSISDN) providers.Batch {
 	return providers.Batch{IdempotencyKey: key, From: sender, Body: text, To: slices.Clone(numbers)}
 }
 
-// newBatch returns a batch to n new numbers. If a call of the provider p may not have n recipients,
+// newBatch returns a batch to n new numbers. If the provider p does not allow n recipients in a call,
 // the batch has the maximum number of recipients.
 func (x *exam) newBatch(p providers.Provider, n int) providers.Batch {
 	return batch(x.numbers(min(n, p.Info().MaxRecipients)))
@@ -95,7 +95,7 @@ type answer struct {
 	err     *providers.Error
 }
 
-// send calls Send and checks the rules of the contract that hold for every answer.
+// The method "send" calls Send and checks the rules of the contract that hold for every answer.
 func (x *exam) send(p providers.Provider, b providers.Batch) answer {
 	x.Helper()
 	return x.sendIn(x.Context(), p, b)

@@ -20,7 +20,7 @@ import (
 )
 
 // Run runs every check on a provider of the given kind, against the simulator of its gateway. Each
-// check is a parallel subtest. It returns when all checks have ended.
+// check is a parallel subtest. Run returns when all checks have ended.
 func Run(t *testing.T, kind providers.Kind, simulate simulator.NewVendor) {
 	t.Helper()
 	s := &suite{kind: kind, simulate: simulate}

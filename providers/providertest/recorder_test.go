@@ -42,7 +42,7 @@ func (r *recorder) Fatalf(format string, args ...any) {
 	runtime.Goexit()
 }
 
-// record runs one check on the suite's kind and returns its failure messages.
+// The function "record" runs one check on the suite's kind and returns its failure messages.
 func record(ctx context.Context, s *suite, c check) []string {
 	ctx, cancel := context.WithCancel(ctx)
 	r := &recorder{ctx: ctx}
@@ -59,7 +59,8 @@ func record(ctx context.Context, s *suite, c check) []string {
 	return r.failures
 }
 
-// failing runs the whole suite on a kind and returns the failure messages of each failed check.
+// The function "failing" runs the whole suite on a kind and returns the failure messages of each
+// failed check.
 func failing(t *testing.T, kind providers.Kind) map[string][]string {
 	t.Helper()
 	s := &suite{kind: kind, simulate: kobosim.New}

@@ -174,7 +174,7 @@ func retryAfter(x *exam) {
 }
 
 func redirects(x *exam) {
-	g := x.gateway() // the target of the redirects, where a followed redirect would be an accepted call
+	g := x.gateway() // the redirects lead to this gateway; it would accept the call if the provider followed a redirect
 	s := x.canned()
 	p := x.open(s.url)
 	b := x.newBatch(p, 2)

@@ -72,8 +72,8 @@ type Provider struct {
 // login holds the first fields of every request.
 type login struct {
 	username string
-	// apiKey is a pointer, because fmt does not call the methods of a Secret value in an unexported field. So
-	// fmt would print the secret text.
+	// apiKey is a pointer, so that fmt does not print the secret text. For a Secret value in an unexported
+	// field, fmt would print the text, because it does not call the methods of such a value.
 	apiKey *providers.Secret
 }
 

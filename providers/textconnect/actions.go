@@ -200,7 +200,7 @@ var sendNumbers doing = func(ctx context.Context, p *Provider, in map[string]str
 	return table, nil
 }
 
-// failedLines returns an error if the gateway has imported no line of an import.
+// failedLines returns an error if the gateway has imported none of the lines.
 func failedLines(t providers.Table) error {
 	failed := 0
 	for _, row := range t.Rows {

@@ -171,8 +171,8 @@ func (p *Provider) onGroup(ctx context.Context, action, group string) error {
 	return err
 }
 
-// The method "done" performs an action whose successful answer is 1. If the gateway has replied, it
-// returns the reply, even together with an error.
+// The method "done" performs an action to which the gateway answers 1 on success. If the gateway has
+// replied, the method returns the reply, even together with an error.
 func (p *Provider) done(ctx context.Context, op string, form []byte) (*httpclient.Reply, error) {
 	reply, err := p.post(ctx, op, form)
 	if err != nil {

@@ -14,7 +14,7 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-// act performs the named action, after Check has accepted the parameters.
+// The function "act" performs the named action, after Check has accepted the parameters.
 func act(t testing.TB, p providers.Provider, name string, in map[string]string) (providers.Table, error) {
 	t.Helper()
 	list := Kind().Actions

@@ -130,8 +130,8 @@ const (
 	reasonGateway       = "gateway_error" // an error after which the message may have been sent
 )
 
-// judge returns the meaning of a code for a send. If a code is not on the vendor's page, the outcome is
-// Unknown.
+// The function "judge" returns the meaning of a code for a send. If a code is not on the vendor's page,
+// the outcome is Unknown.
 func judge(n int) code {
 	if c, ok := codes[n]; ok {
 		return c
@@ -249,10 +249,10 @@ func (c code) err() error {
 	return errors.New(strings.ToLower(c.text))
 }
 
-// refused returns the error for a reply that does not contain the requested data. Every action except
-// Send uses this function. A code about the account, or about a problem at the gateway, has the same
-// meaning as for Send. Every other code on the vendor's page means that the gateway refused the
-// request. For a reply that is not a code, the error is NotUnderstood.
+// The function "refused" returns the error for a reply that does not contain the requested data.
+// Every action except Send uses this function. A code about the account, or about a problem at the
+// gateway, has the same meaning as for Send. Every other code on the vendor's page means that the
+// gateway refused the request. For a reply that is not a code, the error is NotUnderstood.
 func refused(op string, reply *httpclient.Reply) *providers.Error {
 	n, ok := parseCode(firstLine(reply.Body))
 	if !ok {

@@ -98,8 +98,9 @@ type Provider struct {
 	zone   *time.Location
 	// defaults holds the values for zero fields of SendOptions.
 	defaults SendOptions
-	// login is the encoded login, with which every form begins. It is a pointer, because fmt does not
-	// call the methods of a Secret value in an unexported field. So fmt would print the secret text.
+	// login is the encoded login, with which every form begins. It is a pointer, so that fmt does not
+	// print the secret text. For a Secret value in an unexported field, fmt would print the text,
+	// because it does not call the methods of such a value.
 	login *providers.Secret
 }
 
@@ -178,9 +179,9 @@ func (p *Provider) appendHead(form []byte, action string) []byte {
 	return httpclient.AppendField(append(form, p.login.Reveal()...), "Action", action)
 }
 
-// post sends a form to the gateway and returns a 2xx reply, or an *Error. It assumes that the
-// gateway reports errors with HTTP 200. So only a web server without the API can answer with
-// 404, 405 or 415, and such a server cannot have taken the form.
+// The method "post" sends a form to the gateway and returns a 2xx reply, or an *Error. It assumes
+// that the gateway reports errors with HTTP 200. So only a web server without the API can answer
+// with 404, 405 or 415, and such a server cannot have taken the form.
 func (p *Provider) post(ctx context.Context, op string, form []byte) (*httpclient.Reply, error) {
 	return p.client.PostForm(ctx, op, path, form)
 }

@@ -134,8 +134,8 @@ func (q *Simulator) credits(r *http.Request, body []byte) simulator.Answer {
 	return listAnswer(map[string]any{"credits": strconv.FormatFloat(q.state.Credit(), 'f', -1, 64), "statusCode": 101})
 }
 
-// refuse returns the reply for an injected error. The parameter "word" is one of the vendor's codes, or
-// any other text.
+// The method "refuse" returns the reply for an injected error. The parameter "word" is one of the
+// vendor's codes, or any other text.
 func (q *Simulator) refuse(_ *http.Request, _ []byte, word string) simulator.Answer {
 	return q.fault(word)
 }

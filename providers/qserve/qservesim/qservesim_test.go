@@ -144,8 +144,8 @@ func TestFault_EachKind(t *testing.T) {
 	}
 }
 
-// The test sends the sample of the vendor's page, whose first number has only 11 digits. The
-// expected reply is the page's sample of a reply, as valid JSON.
+// The test sends the sample request of the vendor's page. The first number in it has only 11 digits.
+// The expected reply is the sample reply of that page, as valid JSON.
 func TestVendorExample_SendOfThePage(t *testing.T) {
 	t.Parallel()
 	const (
