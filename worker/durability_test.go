@@ -224,8 +224,8 @@ func TestRedisRestart_CallsInFlightAreNotRepeated(t *testing.T) {
 
 func TestDurability_NoneMaySendTwiceAfterAPromotion(t *testing.T) {
 	t.Parallel()
-	// Without the durability setting, some messages must be sent twice after this failover, because no
-	// worker is left to replay the settles. So the failover can test the durability setting.
+	// In this failover no worker is left to replay the settles. So without the durability setting,
+	// some messages are sent twice. This shows that the failover can test the durability setting.
 	if twice, s := sendThroughFailover(t, worker.Durability{}, true, "c"); twice == 0 {
 		t.Errorf("no message was sent twice, so this failover cannot test durability: %+v", s)
 	}

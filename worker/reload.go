@@ -63,8 +63,9 @@ func (w *Worker) Reload(ctx context.Context, cfg Config) (restart []string, err 
 	return restart, nil
 }
 
-// The method "reload" copies those settings from the account "next" to the account a that may change in a running
-// worker. It returns the names of the other settings in which the two accounts differ. The caller holds inForce.mu.
+// The method "reload" copies settings from the account "next" to the account a, but only the settings that may change
+// in a running worker. If the two accounts differ in other settings, it returns the names of these settings. The
+// caller holds inForce.mu.
 func (a *account) reload(next *account) (restart []string) {
 	differs := func(what string, differ bool) {
 		if differ {

@@ -15,7 +15,7 @@ import (
 )
 
 // The suite builds its logins, texts and phone numbers from these values. The secrecy check searches
-// all output for them.
+// all output for these values.
 const (
 	user        = "demo"
 	secret      = "s3cr3t&p+s%"

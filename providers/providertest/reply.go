@@ -144,8 +144,8 @@ func cutReplies(x *exam) {
 	})
 }
 
-// eachCut sends the batch b about as many times as the parameter "attempts" says. The server cuts the reply in e
-// short, each time after a few bytes more. eachCut passes each answer of the provider to checkPart.
+// eachCut sends the batch b about as many times as the parameter "attempts" says. The server returns only the
+// beginning of the reply in e, each time with a few bytes more. eachCut passes each answer to checkPart.
 func (x *exam) eachCut(e exchange, b providers.Batch, attempts int, checkPart func(a answer, part []byte, when string)) {
 	s := x.canned()
 	p := x.open(s.url)
