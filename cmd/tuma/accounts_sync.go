@@ -21,9 +21,10 @@ func newAccountsSync(a *app) *cobra.Command {
 Redis, so that programs can enqueue campaigns before a worker runs. It suits a
 deploy job. It needs no secrets and contacts no gateway.
 
-What a running worker serves stays unchanged: for each setting the worker that
-started last decides. The next worker to start replaces what sync has published.
-An account that no worker serves is forgotten after the retention.`,
+Sync does not change the settings of running workers: for each setting, the
+value of the worker that started last stays in force. The next worker to start
+replaces what sync has published. After the retention, Tuma forgets an account
+that no worker serves.`,
 		Example: "  tuma accounts sync\n  tuma accounts sync --config /etc/tuma/tuma.yaml",
 		Args:    takes(),
 		RunE:    a.verb(func(ctx context.Context, _ []string) error { return syncAccounts(ctx, a) }),
@@ -81,13 +82,14 @@ func noteDifferences(a *app, all []producer.Account) {
 	}
 }
 
-// differenceText describes a setting whose own value differs from the value in force.
+// differenceText describes a setting of a worker or of the configuration whose value is not in force. The parameter
+// "own" is that value, and the parameter "inForce" is the value in force.
 func differenceText(account, setting, own, inForce string) string {
 	of := ""
 	if account != "" {
 		of = " of " + account
 	}
-	return fmt.Sprintf("has %s%s %s; in force is %s, of the worker that started last", setting, of, own, inForce)
+	return fmt.Sprintf("has %s%s %s; the value in force is %s, from the worker that started last", setting, of, own, inForce)
 }
 
 // noteOwnDifferences prints each setting of the configuration that differs from the setting in
@@ -121,9 +123,9 @@ func configuredAccounts(cfg *config.Config) (out []producer.Account) {
 	return out
 }
 
-// accountsFor returns the accounts that a campaign may use if its field Via is the parameter
-// "via": the accounts that workers have published, and the accounts of the configuration that
-// are not published.
+// accountsFor returns the accounts that a campaign may use. The parameter "via" is the campaign's field Via. It names
+// one account, or it is empty if the campaign may use all accounts. accountsFor knows the accounts that workers have
+// published, and the other accounts of the configuration.
 func (b *backend) accountsFor(ctx context.Context, via string) (out []producer.Account, err error) {
 	all, err := b.Accounts(ctx)
 	if err != nil {
@@ -149,6 +151,6 @@ func (b *backend) accountsFor(ctx context.Context, via string) (out []producer.A
 // noteNoWorker prints a note that no worker serves the given accounts.
 func noteNoWorker(a *app, accounts []string) {
 	if len(accounts) > 0 {
-		a.note("tuma: note: no worker serves %s: nothing moves until a worker runs (tuma worker)", strings.Join(accounts, ", "))
+		a.note("tuma: note: no worker serves %s: nothing is sent until a worker runs (tuma worker)", strings.Join(accounts, ", "))
 	}
 }

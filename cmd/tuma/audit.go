@@ -17,14 +17,14 @@ import (
 // been made.
 const recordTimeout = 5 * time.Second
 
-// record writes an entry to the audit log about a change that the command has made. The parameters object and detail
-// must not contain a number, a text or a secret. If the write fails, record prints a warning and returns no error,
-// because the change has been made.
+// record writes an entry to the audit log about a change that the command has made. The parameters "object" and
+// "detail" must not contain a number, a text or a secret. If the write fails, record prints a warning and returns no
+// error, because the change has been made.
 func record(ctx context.Context, a *app, b *backend, what, object, detail string) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
 	defer cancel()
 	if err := audit.New(b.rdb).Add(ctx, audit.Entry{Who: createdBy(), What: what, Object: object, Detail: detail}); err != nil {
-		a.note("tuma: warning: the change is made, but not in the audit log: %v", err)
+		a.note("tuma: warning: the change was made, but it could not be written to the audit log: %v", err)
 	}
 }
 
@@ -71,7 +71,7 @@ of 'tuma gateway' have no entry, because they change only the gateway.`,
 			})
 		}),
 	}
-	c.Flags().StringVar(&after, "after", "", "only entries after the one with this `cursor`")
+	c.Flags().StringVar(&after, "after", "", "only entries after the entry with this `cursor`")
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON, one object a line")
 	return c
 }

@@ -27,7 +27,7 @@ type backend struct {
 // Close closes the connection.
 func (b *backend) Close() {
 	_ = b.Client.Close()
-	_ = b.rdb.Close() // an error of Close loses no data
+	_ = b.rdb.Close() // if Close fails, no data is lost
 }
 
 // connect connects to the Redis that the configuration names. The caller must close the backend.
@@ -39,8 +39,8 @@ func (a *app) connect(ctx context.Context) (*backend, error) {
 	return openBackend(ctx, cfg, 0)
 }
 
-// withBackend connects to the Redis that the configuration names, calls the function do and closes
-// the connection.
+// withBackend connects to the Redis that the configuration names, calls the function "do"
+// and closes the connection.
 func (a *app) withBackend(ctx context.Context, do func(*backend) error) error {
 	b, err := a.connect(ctx)
 	if err != nil {

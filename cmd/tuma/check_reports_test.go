@@ -34,12 +34,12 @@ accounts:
 	want := map[string]string{
 		"at:":       "ok  at: by callback, for up to 24h00m",
 		"at-plain:": "-   at-plain: off; callback_secret turns them on",
-		"at-off:":   "-   at-off: off, by its setting reports",
-		"kobo:":     "ok  kobo: tuma serve asks for sample:1000, max 5/s, 3d00h",
-		"kobo-off:": "-   kobo-off: off, by its setting reports",
-		"kobo-url:": "ok  kobo-url: by callback, the rest by request, max 5/s, 3d00h",
-		"kobo-all:": "ok  kobo-all: tuma serve asks for them, max 30/m, for up to 3d00h",
-		"tc:":       "ok  tc: tuma serve asks for them, max 5/s, for up to 3d00h",
+		"at-off:":   "-   at-off: off, because the account has \"reports: off\"",
+		"kobo:":     "ok  kobo: tuma serve asks for sample:1000, max 5/s, up to 3d00h",
+		"kobo-off:": "-   kobo-off: off, because the account has \"reports: off\"",
+		"kobo-url:": "ok  kobo-url: by callback, else by request, max 5/s, up to 3d00h",
+		"kobo-all:": "ok  kobo-all: tuma serve asks for all, max 30/m, for up to 3d00h",
+		"tc:":       "ok  tc: tuma serve asks for all, max 5/s, for up to 3d00h",
 		"cm:":       "-   cm: connectmedia cannot report delivery",
 		"q:":        "-   q: qserve cannot report delivery",
 	}

@@ -57,7 +57,7 @@ func describeCampaign(st producer.Status) string {
 	return string(st.State) + ", " + console.Plural(st.Total, "recipient")
 }
 
-// withCompletionBackend calls the function do with a connection to Redis, within
+// withCompletionBackend calls the function "do" with a connection to Redis, within
 // completionTimeout. It does nothing if Redis cannot be reached.
 func (a *app) withCompletionBackend(c *cobra.Command, do func(context.Context, *backend)) {
 	ctx := c.Context()

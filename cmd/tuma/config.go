@@ -39,7 +39,7 @@ func findAccount(cfg *config.Config, name string) (*config.Account, error) {
 }
 
 // notSupported returns an error for a kind of request that an account's gateway does not offer. The
-// parameter what names the kind.
+// parameter "what" names the kind.
 func notSupported(acc *config.Account, what string) error {
 	return misuse("account %s: provider %s does not support %s", acc.Name, acc.Kind.Name, what)
 }

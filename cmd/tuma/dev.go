@@ -109,8 +109,8 @@ func newDevWorker(ctx context.Context, cfg *config.Config, builtIn bool, log zer
 	return wk, b.Close, nil
 }
 
-// dropSettingWarnings drops warnings about settings that the built-in Redis does not have: dev
-// prints once that this Redis keeps nothing.
+// dropSettingWarnings drops warnings about settings that the built-in Redis does not have. Instead of
+// these warnings, `tuma dev` prints once that this Redis keeps nothing.
 func dropSettingWarnings(e *zerolog.Event, _ zerolog.Level, message string) {
 	if strings.HasPrefix(message, "cannot read ") {
 		e.Discard()

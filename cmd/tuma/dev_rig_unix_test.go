@@ -123,8 +123,8 @@ func (r *devRig) startReady(args ...string) *runningDev {
 	return d
 }
 
-// interrupt sends SIGINT to the whole process group, as Ctrl-C at a terminal does, and waits for the
-// end.
+// interrupt sends SIGINT to the whole process group, as Ctrl-C at a terminal does, and waits until
+// `tuma dev` has ended.
 func (r *devRig) interrupt(d *runningDev) {
 	r.t.Helper()
 	if err := syscall.Kill(-d.PID(), syscall.SIGINT); err != nil {
@@ -181,8 +181,8 @@ func (r *devRig) stats() (s simulator.Stats) {
 	return s
 }
 
-// checkStats fails the test unless the sandbox counts exactly "accepted" accepted messages and no
-// duplicate.
+// checkStats fails the test unless the sandbox has accepted the expected number of messages, and has
+// counted no duplicate.
 func (r *devRig) checkStats(accepted int64) {
 	r.t.Helper()
 	if s := r.stats(); s.Accepted != accepted || s.Duplicates != 0 {

@@ -71,7 +71,7 @@ func TestDev_InterruptDrains(t *testing.T) {
 	r := newDevRig(t)
 	r.write("customers.csv", devList)
 	d := r.startReady("--country", "NG")
-	r.slowDown("8s") // This delay is longer than a busy machine takes to end the command below.
+	r.slowDown("8s") // Even on a busy machine, the command below ends before this delay is over.
 	r.mustSh("tuma send --id slow --via try-kobo --body Hello --file customers.csv")
 	eventually(t, "a call in flight", func() bool { return r.stats().InFlight == 1 })
 	r.interrupt(d)

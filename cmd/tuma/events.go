@@ -40,7 +40,7 @@ after the cursor, the first event is events.lost. Then read the state again with
 		RunE: a.verb(func(ctx context.Context, _ []string) error { return e.run(ctx) }),
 	}
 	f := c.Flags()
-	f.StringVar(&e.after, "after", "", "only events after the one with this `cursor`")
+	f.StringVar(&e.after, "after", "", "only events after the event with this `cursor`")
 	f.BoolVar(&e.follow, "follow", false, "wait for further events")
 	f.BoolVar(&e.json, "json", false, "print JSON, one object a line")
 	return c

@@ -33,8 +33,9 @@ in any usual form; --country is for a number in national form.
 
 Find reads the recipients of all campaigns, newest first, some 20 million a
 second. Tuma keeps no index by number, which would cost memory for each
-recipient. Campaigns that "retention" has removed are not found. If a bound ends
-the search, the last line has the command that continues it.`,
+recipient. Campaigns that "retention" has removed are not found. If --limit,
+--max-campaigns or --max-recipients ends the search, the last line has the
+command that continues the search.`,
 		Example: `  tuma find +254712345678
   tuma find 0712345678 --country KE --since 7d
   tuma find 254712345678 --json | jq -r '.messages[] | .campaign'`,
@@ -42,12 +43,12 @@ the search, the last line has the command that continues it.`,
 		RunE: a.verb(func(ctx context.Context, args []string) error { return f.run(ctx, args[0]) }),
 	}
 	c.Flags().StringVar(&f.options.Country, "country", "", "`country` of a number in national form, such as KE (default: default_country)")
-	c.Flags().StringVar(&f.since, "since", "", "only campaigns created since this `time`: 2025-12-01, 2025-12-01T08:00:00Z, or 24h or 7d ago")
+	c.Flags().StringVar(&f.since, "since", "", "only campaigns created since this `time`: 2025-12-01, 2025-12-01T08:00:00Z, or 7d for the last 7 days")
 	c.Flags().IntVar(&f.options.Limit, "limit", producer.DefaultFindLimit, "end the search after `N` messages")
 	c.Flags().IntVar(&f.options.MaxCampaigns, "max-campaigns", producer.DefaultFindMaxCampaigns, "read at most `N` campaigns")
-	c.Flags().IntVar(&f.options.MaxRecipients, "max-recipients", producer.DefaultFindMaxRecipients, "end the search after about `N` recipients, at the end of a campaign")
-	c.Flags().StringVar(&f.options.After, "after", "", "continue a search that a bound has ended, with the `cursor` that the search printed")
-	c.Flags().BoolVar(&f.json, "json", false, "print JSON: an object with messages, and next, the cursor for --after")
+	c.Flags().IntVar(&f.options.MaxRecipients, "max-recipients", producer.DefaultFindMaxRecipients, "end the search after `N` recipients; the search reads its last campaign to the end")
+	c.Flags().StringVar(&f.options.After, "after", "", "continue a search that ended early, with the `cursor` that the search printed")
+	c.Flags().BoolVar(&f.json, "json", false, "print JSON: an object with the fields messages and next; next is the cursor for --after")
 	return c
 }
 

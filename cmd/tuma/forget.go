@@ -41,8 +41,8 @@ what other people's texts or campaign notes say. Campaigns that have not ended
 keep the number: run the command again after their end. Backups, log files of
 earlier releases and the gateway have their own copies.
 
-A campaign in which the number was rejected or is of unknown outcome cannot be
-retried afterwards.
+If the number was rejected in a campaign, or its outcome there is unknown, that
+campaign cannot be retried afterwards.
 
 Forget reads the recipients of all campaigns, as 'tuma find' does. --dry-run
 shows what it would remove. On a terminal the command asks first; --yes skips
@@ -56,8 +56,8 @@ the question. The audit log gets the counts and --ref, not the number.`,
 	c.Flags().BoolVar(&f.options.DryRun, "dry-run", false, "show what would be removed, and change nothing")
 	c.Flags().StringVar(&f.ref, "ref", "", "your `reference` of the request, for the audit log")
 	c.Flags().IntVar(&f.options.MaxCampaigns, "max-campaigns", producer.DefaultFindMaxCampaigns, "read at most `N` campaigns")
-	c.Flags().IntVar(&f.options.MaxRecipients, "max-recipients", producer.DefaultFindMaxRecipients, "stop after about `N` recipients, at the end of a campaign")
-	c.Flags().StringVar(&f.after, "after", "", "continue after a bound, with the `cursor` that the command printed")
+	c.Flags().IntVar(&f.options.MaxRecipients, "max-recipients", producer.DefaultFindMaxRecipients, "stop after `N` recipients; the command reads its last campaign to the end")
+	c.Flags().StringVar(&f.after, "after", "", "continue a run that ended early, with the `cursor` that the run printed")
 	c.Flags().BoolVarP(&f.yes, "yes", "y", false, "do not ask for confirmation")
 	c.Flags().BoolVar(&f.json, "json", false, "print JSON")
 	return c
@@ -124,14 +124,14 @@ func (f *forgetCommand) print(r forget.Result) error {
 		{r.Lists, "kept on suppression lists (* is the list for all senders)"},
 		{r.Open, "kept in campaigns that have not ended; run the command again after their end"},
 		{r.NoRetry, "no longer retryable"},
-		{r.Unreadable, "may still hold the number, because records cannot be read; tuma purge removes all of a campaign"},
+		{r.Unreadable, "may still hold the number, because records cannot be read; tuma purge removes a whole campaign"},
 	} {
 		if len(x.list) > 0 {
 			lines = append(lines, x.text+": "+strings.Join(x.list, ", "))
 		}
 	}
 	if next != "" {
-		lines = append(lines, "a bound ended the command; to continue: tuma forget MSISDN --after "+next)
+		lines = append(lines, "not all campaigns were read; to continue: tuma forget MSISDN --after "+next)
 	}
 	for _, line := range lines {
 		if err := f.screen().Paragraph(f.out, line); err != nil {

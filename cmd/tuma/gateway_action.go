@@ -132,8 +132,8 @@ func (g *actionCommand) run(ctx context.Context, args []string) (err error) {
 	return g.printTable(t, g.format, action.Name+": done; the gateway returned no rows")
 }
 
-// commandFor returns the tuma command that does the same as an action which the provider does not
-// have. The caller adds it to an error message. It returns "" if tuma has no such command.
+// commandFor returns the end of the error about an action that the provider does not have. The text names the tuma
+// command with the same purpose as the action. commandFor returns "" if tuma has no such command.
 func commandFor(action, account string) string {
 	for _, command := range []struct{ word, usage string }{
 		{"credit", "balance " + account}, {"balance", "balance " + account}, {"report", "gateway reports " + account}, {"history", "gateway reports " + account},

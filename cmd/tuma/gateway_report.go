@@ -108,8 +108,8 @@ func newGatewayInbox(a *app) *cobra.Command {
 		Use:   "inbox ACCOUNT",
 		Short: "Fetch messages received by the account's numbers",
 		Long: `Inbox fetches the messages that the account's numbers have received. With
---after it fetches only the messages after the one with that ID, if the gateway
-gives IDs.`,
+--after it fetches only the messages after the message with that ID, if the
+gateway gives IDs.`,
 		Example:           "  tuma gateway inbox at\n  tuma gateway inbox at --after 15071 --json",
 		Args:              takes("ACCOUNT"),
 		ValidArgsFunction: a.completeAccounts,
@@ -135,13 +135,13 @@ gives IDs.`,
 			return nil
 		}),
 	}
-	c.Flags().StringVar(&after, "after", "", "fetch only messages after the one with this `ID`")
+	c.Flags().StringVar(&after, "after", "", "fetch only messages after the message with this `ID`")
 	format.flags(c)
 	return c
 }
 
-// tableScreen returns the screen that formats the times of a table. For JSON and CSV its times are
-// in UTC. Otherwise it is the command's own screen.
+// tableScreen returns the screen that formats the times of a table. For JSON and CSV, this screen shows times in UTC.
+// For aligned text, it is the command's own screen.
 func (a *app) tableScreen(format tableFormat) console.Screen {
 	if format.json || format.csv {
 		return console.Screen{}

@@ -14,7 +14,7 @@ func newHold(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "hold ACCOUNT",
 		Short: "Stop sending through an account",
-		Long: `Hold stops all calls through an account: no worker starts another one. The work
+		Long: `Hold stops all calls through an account: no worker starts a new call. The work
 of the account waits, and no message fails. 'tuma release' ends the hold.`,
 		Example: `  tuma hold kobo-main --reason maintenance
   tuma release kobo-main`,

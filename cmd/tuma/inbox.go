@@ -25,9 +25,9 @@ func newInbox(a *app) *cobra.Command {
 		Use:   "inbox",
 		Short: "Show the messages that subscribers have sent",
 		Long: `Inbox prints the messages that 'tuma serve' has taken, each once, in the order
-of arrival: the time of arrival, the account, the sender, the number or short
-code they were sent to, and the text. A message that is an opt-out or opt-in
-word is marked [stop] or [start].
+of arrival. A line has the time of arrival, the account, the sender, the number
+or short code that received the message, and the text. A message that is an
+opt-out or opt-in word is marked [stop] or [start].
 
 With --follow it also prints each message that arrives, until you stop it. A
 program keeps the cursor of the last message that it has, and continues with
@@ -42,7 +42,7 @@ command fails: begin again without --after.`,
 	}
 	f := c.Flags()
 	f.StringVar(&i.options.Account, "account", "", "only messages of this `account`")
-	f.StringVar(&i.options.After, "after", "", "only messages after the one with this `cursor`")
+	f.StringVar(&i.options.After, "after", "", "only messages after the message with this `cursor`")
 	f.BoolVar(&i.options.Follow, "follow", false, "wait for further messages")
 	f.BoolVar(&i.json, "json", false, "print JSON, one object a line")
 	_ = c.RegisterFlagCompletionFunc("account", a.completeAccounts)

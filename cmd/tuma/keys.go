@@ -182,7 +182,7 @@ func newKeysRevoke(a *app) *cobra.Command {
 		Use:   "revoke ID",
 		Short: "Make a key invalid at once",
 		Long: `Revoke makes a key invalid for the next request, in all processes of 'tuma
-serve'. The ID is that of 'tuma keys list'.`,
+serve'. 'tuma keys list' shows the IDs of all keys.`,
 		Example: "  tuma keys revoke f742eeb916",
 		Args:    takes("ID"),
 		RunE: a.verb(func(ctx context.Context, args []string) error {

@@ -49,10 +49,10 @@ ends of a long ID. With --json or in a pipe the ID is complete.`,
 		RunE: a.verb(func(ctx context.Context, _ []string) error { return l.run(ctx) }),
 	}
 	c.Flags().StringSliceVar(&l.states, "state", nil, "show only campaigns in these `states`: uploading, scheduled, planning, sending, paused, cancelled, done")
-	c.Flags().StringVar(&l.since, "since", "", "show only campaigns created since this `time`: 2025-12-01, 2025-12-01T08:00:00Z, or 24h or 7d ago")
+	c.Flags().StringVar(&l.since, "since", "", "show only campaigns created since this `time`: 2025-12-01, 2025-12-01T08:00:00Z, or 7d for the last 7 days")
 	c.Flags().IntVar(&l.limit, "limit", 0, "show at most the newest `N` campaigns; 0: all")
 	c.Flags().BoolVar(&l.all, "all", false, "also show campaigns of one recipient: tests and single messages")
-	c.Flags().BoolVar(&l.json, "json", false, "print JSON: an array of the objects of tuma status --json; the field blocked_by is always empty")
+	c.Flags().BoolVar(&l.json, "json", false, "print JSON: an array with an object for each campaign, as in tuma status --json; the field blocked_by is always empty")
 	_ = c.RegisterFlagCompletionFunc("state", cobra.FixedCompletions(
 		[]string{"uploading", "scheduled", "planning", "sending", "paused", "cancelled", "done"}, cobra.ShellCompDirectiveNoFileComp))
 	return c

@@ -38,7 +38,7 @@ type cli struct {
 	env []string
 }
 
-// newCLI returns a cli whose tuma.yaml has the text config. If config is empty, there is no
+// newCLI returns a cli. The parameter "config" is the text of its tuma.yaml. If the text is empty, the cli has no
 // tuma.yaml.
 func newCLI(t testing.TB, config string, env ...string) *cli {
 	t.Helper()
@@ -63,7 +63,7 @@ func (c *cli) run(args ...string) (out, errOut string, exit int) {
 	return c.runWithInput("", args...)
 }
 
-// runWithInput is like run, with the text input as standard input.
+// runWithInput is like run. The parameter "input" is the text on standard input.
 func (c *cli) runWithInput(input string, args ...string) (out, errOut string, exit int) {
 	c.t.Helper()
 	var o, e bytes.Buffer

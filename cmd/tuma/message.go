@@ -48,8 +48,8 @@ func newMessageSend(a *app) *cobra.Command {
 		Use:   "send --to NUMBER --body TEXT",
 		Short: "Send one text to one number",
 		Long: `Send enqueues one message and prints its ID. Workers send it at any hour, before
-marketing. With --id, the same command again sends nothing twice. Without --id,
-each run sends a new message.
+marketing. With --id, running the same command again does not send the message
+again. Without --id, each run sends a new message.
 
 With --wait the command waits for the outcome. Its exit status is then 3 if the
 message was not accepted.`,
@@ -120,7 +120,7 @@ func (m *messageCommand) send(ctx context.Context) error {
 			return err
 		}
 		if len(r.NoWorker) > 0 {
-			m.note("tuma: warning: no worker serves %s: the message waits until one does (tuma worker)", strings.Join(r.NoWorker, ", "))
+			m.note("tuma: warning: no worker serves %s: the message waits until a worker runs (tuma worker)", strings.Join(r.NoWorker, ", "))
 		}
 		if !m.wait {
 			if m.json {

@@ -118,10 +118,11 @@ func newOptOutRemove(a *app) *cobra.Command {
 		Long: `Remove removes numbers from the list of a sender ID, or from the list for all
 senders. Campaigns that have already skipped these numbers do not send to them.
 
-With --origin, remove removes all entries of this origin from all lists, or with
---sender from one list. A number that a gateway has blacklisted has the origin
-gateway:ACCOUNT:CODE, with the gateway's code. --origin gateway:ACCOUNT stands
-for all codes of the account.`,
+With --origin, the command removes all entries of this origin from all lists.
+With --origin and --sender, it removes them from the list of the sender. A
+number that a gateway has blacklisted has the origin gateway:ACCOUNT:CODE, with
+the gateway's code. --origin gateway:ACCOUNT stands for all codes of the
+account.`,
 		Example: `  tuma optout remove +254712345678
   tuma optout remove 0712345678 --sender ACME
   tuma optout remove --origin gateway:at:406`,
@@ -178,8 +179,8 @@ func hasOrigin(x producer.OptOut, origin string) bool {
 	return origin == "" || x.Origin == origin || strings.HasPrefix(x.Origin, origin+":")
 }
 
-// run connects to Redis, opens the file that o.file names if o.file is set, and calls the function do
-// with the connection, the numbers and the file.
+// run connects to Redis, and opens the file of --file if the flag is given. Then it calls the function "do" with the
+// connection, the numbers and the file.
 func (o *optOutCommand) run(ctx context.Context, numbers []string, do func(context.Context, *backend, []string, *source) error) error {
 	if len(numbers) == 0 && o.file == "" {
 		return misuse("no numbers given: pass numbers as arguments, or a file with --file")

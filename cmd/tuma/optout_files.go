@@ -79,8 +79,8 @@ random. Memory use does not grow with the list.`,
 	return c
 }
 
-// forEachOptOut calls the function do for each entry of a sender's list, or of all lists if sender
-// is empty.
+// forEachOptOut calls the function "do" for each entry of a sender's list. If the sender is empty, it calls "do" for
+// each entry of all lists.
 func forEachOptOut(ctx context.Context, b *backend, sender string, do func(producer.OptOut) error) error {
 	senders := []string{sender}
 	if sender == "" {

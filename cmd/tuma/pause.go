@@ -122,8 +122,8 @@ func (a *app) waitForCalls(ctx context.Context, b *backend, id string) error {
 	return errors.New("the campaign is stopped, but calls are still in flight; see tuma status " + id)
 }
 
-// explainCancelled adds the explanation to producer.ErrStopped that a cancelled campaign cannot be
-// changed. It returns other errors unchanged.
+// explainCancelled adds an explanation to the error producer.ErrStopped: the campaign was cancelled, and this is
+// permanent. It returns other errors unchanged.
 func explainCancelled(err error) error {
 	if errors.Is(err, producer.ErrStopped) {
 		return fmt.Errorf("%w: the campaign was cancelled, which is permanent", err)

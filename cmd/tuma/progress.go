@@ -13,11 +13,11 @@ import (
 )
 
 const (
-	// pollInterval is how long follow waits after a failed read of the status, before it reads the
-	// status again.
+	// pollInterval is how long the method "follow" waits after a failed read of the status, before it
+	// reads the status again.
 	pollInterval = 250 * time.Millisecond
-	// redisOutageLimit is how long follow retries while Redis does not answer. Redis may be
-	// restarting.
+	// redisOutageLimit is how long the method "follow" repeats a read that Redis does not answer. Redis
+	// may be restarting.
 	redisOutageLimit = time.Minute
 	// lineInterval is the time between two plain lines if only the counts have changed.
 	lineInterval = 5 * time.Second
@@ -112,8 +112,8 @@ func sendable(st producer.Status) (ended, total int) {
 }
 
 // details returns the text after the counts: the canary, the rate of the last ten seconds, the time
-// left, rejected, unknown and skipped recipients, and the block reasons. A narrow terminal does not
-// show the end of this text.
+// left, the numbers of rejected, unknown and skipped recipients, and the block reasons. A narrow
+// terminal does not show the end of this text.
 func (p *progress) details(st producer.Status, now time.Time) string {
 	var parts []string
 	if st.Canary != nil {
@@ -129,7 +129,7 @@ func (p *progress) details(st producer.Status, now time.Time) string {
 		n    int
 		name string
 	}{{st.Rejected, "rejected"}, {st.Unknown, "unknown"}, {st.Skipped, "skipped"}} {
-		if x.n > 0 && (st.Canary == nil || x.name == "skipped") { // the canary's text has the counts of rejected and unknown
+		if x.n > 0 && (st.Canary == nil || x.name == "skipped") { // the canary's text counts rejected and unknown recipients
 			parts = append(parts, console.FormatInt(x.n)+" "+x.name)
 		}
 	}
@@ -150,5 +150,5 @@ func (a *app) note(format string, args ...any) {
 	_, _ = fmt.Fprintf(a.err, format+"\n", args...)
 }
 
-// noteTime formats a time for note: as local time if standard error is a terminal, else in UTC.
+// noteTime formats a time for the method "note": as local time if standard error is a terminal, else in UTC.
 func (a *app) noteTime(t time.Time) string { return console.NewScreen(a.err, a.lookup).Time(t) }

@@ -20,9 +20,9 @@ func newPurge(a *app) *cobra.Command {
 this command, Tuma deletes them when the retention is over. A campaign that is
 still being sent is not changed: cancel it first.
 
-The ID stays in use for a year, without any number or text. So a repeated
-'tuma send' with this ID sends nothing a second time. Suppression lists and the
-inbox keep their entries, and the gateway keeps its own records.
+Tuma keeps the ID for a year, but no number or text of the campaign. So 'tuma
+send' with the same ID does not send the campaign again. Suppression lists and
+the inbox keep their entries, and the gateway keeps its own records.
 
 On a terminal the command asks first; --yes skips the question.`,
 		Example:           "  tuma purge sale-2025-11\n  tuma purge sale-2025-11 --yes",

@@ -71,7 +71,7 @@ func (r *reloadRig) swap(yaml, pass string) {
 	r.ok(os.Rename(next, filepath.Join(r.dir, "..data")))
 }
 
-// The method checks calls check twice, and returns how many configurations were applied so far.
+// The method "checks" calls the method "check" twice, and returns how many configurations were applied so far.
 func (r *reloadRig) checks() int {
 	r.check(r.t.Context(), false)
 	r.check(r.t.Context(), false)

@@ -95,7 +95,7 @@ func (r *campaignReport) figures(p console.Screen) console.Table {
 // statusOrder is the order in which statuses are printed.
 var statusOrder = []string{"pending", "accepted", "delivered", "undelivered", "rejected", "unknown", "skipped"}
 
-// statusTable returns the recipients by status, with a bar for each.
+// statusTable returns the table of the number of recipients with each status. Each row ends with a bar.
 func (r *campaignReport) statusTable(p console.Screen) console.Table {
 	g := console.Table{Header: []string{"status", "recipients", "share"}, Right: []int{1, 2}, Drop: []int{3}}
 	most := 0

@@ -50,7 +50,7 @@ was set with --expires-at stays. A campaign that has begun is not changed.`,
 			})
 		}),
 	}
-	c.Flags().StringVar(&zoneName, "zone", "", "time `zone` of TIME, such as Africa/Nairobi (default: that of the country if it has only one, else that of this machine)")
+	c.Flags().StringVar(&zoneName, "zone", "", "time `zone` of TIME, such as Africa/Nairobi (default: the zone of the country if the country has only one zone, else the zone of this machine)")
 	return c
 }
 

@@ -23,7 +23,7 @@ const formatXLSX = "xlsx"
 // columnFlags adds the flags for columns of the list.
 func (l *resultsCommand) columnFlags(c *cobra.Command) {
 	f := c.Flags()
-	f.StringSliceVar(&l.columns, "columns", nil, "also write these `columns` of the list, separated by commas, or all: with --file those of the file, else those that the text uses")
+	f.StringSliceVar(&l.columns, "columns", nil, "also write these `columns` of the list, separated by commas; the word all means every column of --file, or, without --file, every column that the text uses")
 	f.StringVarP(&l.file, "file", "f", "", "the `file` of recipients that was sent, for --columns")
 	f.StringVar(&l.list.Column, "column", "", "with --file: `name` of the column with the numbers, as in tuma send")
 	f.StringVar(&l.list.Sheet, "sheet", "", "with --file: `name` of the sheet of a workbook, as in tuma send")
@@ -137,7 +137,7 @@ func storedColumns(ctx context.Context, b *backend, id string, names []string) (
 		for _, name := range names {
 			i := slices.Index(fields, sms.FieldKey(name))
 			if i < 0 {
-				return nil, misuse("--columns: tuma keeps only the columns that the text of %s uses, %s: for %.40q pass the list with --file",
+				return nil, misuse("--columns: tuma keeps only the columns that the text of %s uses (%s): to get %.40q, pass the list with --file",
 					id, strings.Join(fields, ", "), name)
 			}
 			pick = append(pick, i)

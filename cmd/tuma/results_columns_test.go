@@ -145,7 +145,7 @@ func TestResults_ColumnsThatTumaKeeps(t *testing.T) {
 		args []string
 		want string
 	}{
-		{[]string{"--columns", "due"}, "tuma keeps only the columns that the text of debts uses, firstname: for \"due\" pass the list with --file"},
+		{[]string{"--columns", "due"}, "tuma keeps only the columns that the text of debts uses (firstname): to get \"due\", pass the list with --file"},
 		{[]string{"--columns", "salary", "--file", file}, `debts.csv has no column "salary"; it has "First Name", "Phone", "status", "Due"`},
 		{[]string{"--columns", "all", "--file", other}, `other.csv:5: the list has the number "+254 712 345 670", but the campaign has "+254 712 345 679"`},
 		{[]string{"--columns", "all", "--file", short}, "short.csv has only 1 recipients: it is not the list of this campaign"},

@@ -29,10 +29,11 @@ text to the same number. The keys that Tuma sends to kobo show which calls
 belong to one campaign. So at kobo the same text in another campaign is not a
 duplicate. At the other gateways, which have no keys, it is a duplicate.
 
-Faults: close, hang, html, cut, an HTTP status such as 429, missing, extra and
-shuffled; and where the vendor has such a code: later, campaign, credit, text,
-blacklist. code_CODE replies with a code of the vendor. With accept_ before the
-name of a fault, the gateway first accepts the call.
+All gateways have the faults close, hang, html, cut, missing, extra, shuffled,
+and an HTTP status such as 429. If the vendor has a code for it, a gateway also
+has the faults later, campaign, credit, text and blacklist. code_CODE replies
+with a code of the vendor. With accept_ before the name of a fault, the gateway
+first accepts the call.
 
   curl localhost:8025/_sandbox/stats
   curl localhost:8025/_sandbox/faults -d fault=accept_close -d n=3

@@ -235,7 +235,7 @@ func (s *source) locateMissingField(err error) error {
 }
 
 // resendingAccounts returns the accounts at which a recipient with an unknown outcome may get the
-// message twice. Such an account sends again, and its gateway has no idempotency keys.
+// message twice. At these accounts on_unknown is "resend", and the gateway has no idempotency keys.
 func (s *sendCommand) resendingAccounts(ctx context.Context, b *backend) (where []string, err error) {
 	accounts, err := b.accountsFor(ctx, s.campaign.Via)
 	if err != nil {

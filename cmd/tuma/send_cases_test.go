@@ -22,7 +22,8 @@ type listCase struct {
 	// problem is the expected error if tuma send must refuse the list. If tuma send must accept the
 	// list, problem is empty and the fields below are the expected results.
 	problem string
-	// texts maps a number to its message. skipped lists the skipped recipients as "line input reason code".
+	// texts maps a number to its message. The field "skipped" has one text "line input reason code" for each skipped
+	// recipient.
 	texts   map[string]string
 	skipped []string
 	notes   []string
@@ -58,7 +59,7 @@ var listCases = []listCase{
 	{
 		file: "c9-macroman.csv", body: "Hi {{name}}",
 		texts: map[string]string{"254712345678": "Hi Ren\u017de", "254722345678": "Hi No\u2018l"},
-		notes: []string{`the encoding is a guess, windows-1252: line 2 reads "RenŽe" (choose another with --encoding)`},
+		notes: []string{`the encoding windows-1252 is a guess: line 2 reads "RenŽe" (choose another with --encoding)`},
 	},
 	{
 		file: "c9-macroman.csv", body: "Hi {{name}}", flags: []string{"--encoding", "macintosh"},

@@ -12,7 +12,7 @@ import (
 )
 
 // TestSend_DirtyListRowsEndAsIntended sends a generated list with many invalid and odd numbers.
-// Every row must be in the results with the status and the reason that it was generated for.
+// Every row must be in the results with the status and the reason that the generator expects.
 // `make bench-file` does the same with 1,000,000 rows.
 func TestSend_DirtyListRowsEndAsIntended(t *testing.T) {
 	t.Parallel()

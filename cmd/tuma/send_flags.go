@@ -34,10 +34,10 @@ func (s *sendCommand) flags(c *cobra.Command, f *pflag.FlagSet) {
 	f.StringVar(&s.class, "class", "", "message `class`: marketing or transactional; sending hours apply only to marketing (default: marketing)")
 	f.StringVar(&s.times.startAt, "start-at", "", "`time` to start sending, "+timeForms+" (default: now)")
 	f.StringVar(&s.times.expireAt, "expires-at", "", "`time` after which recipients that have not got the message yet are skipped, written like --start-at (default: never)")
-	f.StringVar(&s.times.zoneName, "zone", "", "time `zone` of --start-at and --expires-at, such as Africa/Nairobi (default: that of the country if it has only one, else that of this machine)")
-	f.StringVar(&s.times.expireIn, "expires-in", "", "like --expires-at, but as a `duration` from --start-at (default: from now), e.g. 90m, 12h or 2d")
+	f.StringVar(&s.times.zoneName, "zone", "", "time `zone` of --start-at and --expires-at, such as Africa/Nairobi (default: the zone of the country if the country has only one zone, else the zone of this machine)")
+	f.StringVar(&s.times.expireIn, "expires-in", "", "like --expires-at, but as a `duration` after --start-at, or after now if --start-at is not set, e.g. 90m, 12h or 2d")
 	f.StringVar(&s.campaign.OnUnknown, "on-unknown", "",
-		"`action` for recipients with an unknown outcome: keep (do nothing) or resend (once; they may get the message twice); ignored at gateways with idempotency keys (default: the account's)")
+		"`action` for recipients with an unknown outcome: keep (do nothing) or resend (once; they may get the message twice); ignored at gateways with idempotency keys (default: on_unknown of the account)")
 	f.IntVar(&s.campaign.MaxMessages, "max-messages", 0, "send to at most `N` recipients; 0: all")
 	f.IntVar(&s.campaign.MaxSegments, "max-segments", 0, "send at most `N` segments, all messages together; 0: no limit")
 	s.safetyFlags(f)

@@ -15,8 +15,8 @@ import (
 	"github.com/tuma-sms/tuma/worker"
 )
 
-// printForecast prints the forecast of a campaign. The parameter "text" has the notes on the text
-// of its messages.
+// printForecast prints the forecast of a campaign. The parameter "text" has the notes on the
+// campaign's text.
 func printForecast(w io.Writer, p console.Screen, f producer.Forecast, text []string, now time.Time) error {
 	if err := p.Table(w, forecastTotals(f)); err != nil {
 		return err
@@ -71,7 +71,7 @@ func forecastTotals(f producer.Forecast) console.Table {
 		case reason == "invalid_number":
 			detail = console.Tally(f.Invalid)
 		case reason == "duplicate" && f.OtherText > 0:
-			detail = console.FormatInt(f.OtherText) + " with another text; --duplicates each sends it"
+			detail = console.FormatInt(f.OtherText) + " with another text; to send them too: --duplicates each"
 		}
 		g.Add("  "+reason, console.FormatInt(f.Reasons[reason]), detail)
 	}

@@ -78,7 +78,8 @@ func (c *sendingHoursNotice) recordCountries(recipients iter.Seq2[producer.Recip
 	}
 }
 
-// recordCountry adds the country of a number to affected if its sending hours are closed.
+// recordCountry adds the country of a number to the map "affected" if the sending hours of this country
+// are closed.
 func (c *sendingHoursNotice) recordCountry(number string) {
 	for _, national := range c.countries {
 		m, err := sms.ParseMSISDN(number, national)

@@ -53,7 +53,7 @@ func listNotes(l *recipients.List, body string) (notes []string) {
 		notes = append(notes, fmt.Sprintf("the sheet hides a column that is read: %.200q", names))
 	}
 	if g := l.Guess(); g.Encoding != "" {
-		notes = append(notes, fmt.Sprintf("the encoding is a guess, %s: line %d reads %.60q (choose another with --encoding)", g.Encoding, g.Line, g.Value))
+		notes = append(notes, fmt.Sprintf("the encoding %s is a guess: line %d reads %.60q (choose another with --encoding)", g.Encoding, g.Line, g.Value))
 	}
 	return notes
 }

@@ -18,7 +18,7 @@ func TestSend_NotesOnTheList(t *testing.T) {
 	send := []string{"send", "--via", "kobo-main", "--body", "Hi {{name}}, [Town], {none}", "--file", h.file("list.csv", "phone,name,town\n0712345678,Ren\x8ee,Kisumu\n")}
 	want := []string{
 		`the text contains [Town], which is not a merge field: write {{Town}}`,
-		`the encoding is a guess, windows-1252: line 2 reads "RenŽe" (choose another with --encoding)`,
+		`the encoding windows-1252 is a guess: line 2 reads "RenŽe" (choose another with --encoding)`,
 	}
 	for _, more := range []string{"--dry-run", "--wait"} {
 		_, errOut, exit := h.run(append(send, more)...)
@@ -45,7 +45,7 @@ func TestSend_NotesAreKnownWithAnIDToo(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t, simulator.Options{})
 	h.startWorker()
-	const note = `the encoding is a guess, windows-1252: line 4 reads "RenŽe" (choose another with --encoding)`
+	const note = `the encoding windows-1252 is a guess: line 4 reads "RenŽe" (choose another with --encoding)`
 	list := h.file("list.csv", "phone,name\n0712345678,A\n0712345679,B\n0712345680,Ren\x8ee\n")
 	plain := h.file("plain.csv", "phone,name\n0712345678,A\n")
 	notesOf := func(out string) (notes *[]string) {

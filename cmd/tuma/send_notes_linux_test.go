@@ -7,7 +7,7 @@ import (
 	"github.com/tuma-sms/tuma/internal/simulator"
 )
 
-// The notes of send show local times on a terminal, and times in UTC elsewhere. runOnTerminal sets the
+// The notes of `tuma send` show local times on a terminal, and times in UTC elsewhere. runOnTerminal sets the
 // time zone Africa/Nairobi.
 func TestSend_NotesHaveLocalTimesOnATerminal(t *testing.T) {
 	t.Parallel()

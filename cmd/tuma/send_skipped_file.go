@@ -109,7 +109,7 @@ func (r *skippedFile) add(x producer.SkippedRecipient) error {
 	return nil
 }
 
-// The method "close" ends the table. If complete is false, it removes the file.
+// The method "close" ends the table. If the parameter "complete" is false, the method removes the file.
 func (r *skippedFile) close(complete bool) error {
 	if r == nil {
 		return nil

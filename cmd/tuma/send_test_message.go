@@ -152,9 +152,9 @@ func (t *testMessage) run(ctx context.Context, to producer.Recipient) (producer.
 		return producer.Result{}, err
 	}
 	if again {
-		t.note("tuma: the same test was already sent to %s, as %s; %s", to.Number, t.campaign.ID, t.resendHint())
+		t.note("tuma: the same test was already sent to %s, with the ID %s; %s", to.Number, t.campaign.ID, t.resendHint())
 	} else {
-		t.note("tuma: sending a test to %s, as %s", to.Number, t.campaign.ID)
+		t.note("tuma: sending a test to %s, with the ID %s", to.Number, t.campaign.ID)
 	}
 	one := func(yield func(producer.Recipient, error) bool) { yield(to, nil) }
 	// Enqueue the test even if it exists. The command that enqueued it first may have died before it

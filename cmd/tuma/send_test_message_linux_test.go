@@ -14,8 +14,8 @@ import (
 	"github.com/tuma-sms/tuma/producer"
 )
 
-// terminal opens a pseudo-terminal. The test writes the user's input to the file keys. From the
-// same file it reads what the screen shows. The command under test reads and writes tty.
+// terminal opens a pseudo-terminal. The test writes the user's input to the file "keys", and reads from "keys" what
+// the screen shows. The command under test reads and writes the file "tty".
 func terminal(t testing.TB) (keys, tty *os.File) {
 	t.Helper()
 	keys, err := os.OpenFile("/dev/ptmx", os.O_RDWR|syscall.O_NOCTTY, 0)
@@ -95,7 +95,7 @@ func TestSendTest_SentFirstAndOnce(t *testing.T) {
 		{"yes sends", "y\n", []string{"--wait"}, exitDone, []string{"send to 3 recipients?", "done"}, [2]int{1, 4}},
 		{"a campaign that was sent needs no test", "", nil, exitDone, []string{"already sent as c-"}, [2]int{1, 4}},
 		{"--again sends another test", "y\n", []string{"--again", "--wait"}, exitDone, []string{"sending a test to 0799000001"}, [2]int{2, 8}},
-		{"another ID sends another test", "n\n", []string{"--id", "mine"}, exitFailed, []string{"0799000001, as mine.test-"}, [2]int{3, 9}},
+		{"another ID sends another test", "n\n", []string{"--id", "mine"}, exitFailed, []string{"0799000001, with the ID mine.test-"}, [2]int{3, 9}},
 		{"--yes asks nothing", "", []string{"--id", "mine", "--yes"}, exitDone, []string{"use another --id to send it again", "enqueued 3 recipients"}, [2]int{3, 12}},
 	} {
 		screen, _, exit := h.runTyped(tt.types, h.saleArgs(tt.args...)...)

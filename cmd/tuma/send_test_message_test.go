@@ -16,7 +16,8 @@ const (
 	testMSISDN = 254799000001
 )
 
-// saleArgs returns the arguments of `tuma send` with three recipients and --test, followed by more.
+// saleArgs returns the arguments of `tuma send` with three recipients and --test, followed by the
+// arguments in the parameter "more".
 func (h *fixture) saleArgs(more ...string) []string {
 	return append([]string{"send", "--via", "kobo-main", "--body", "Half price", "--file", h.file("sale.csv", "phone\n0712345678\n0712345679\n0712345680\n"),
 		"--test", testPhone}, more...)

@@ -44,11 +44,11 @@ func textNotes(c producer.Campaign) []string {
 	case c.Transliterate:
 		line += transliterationNote(why)
 	case why.Transliterated > 0 && why.Transliterated < why.Segments:
-		line += fmt.Sprintf("; with --transliterate the message takes %d", why.Transliterated)
+		line += fmt.Sprintf("; with --transliterate the number of segments is %d", why.Transliterated)
 	case why.Count > 1:
-		line += fmt.Sprintf("; without these characters the message takes %d", why.Without)
+		line += fmt.Sprintf("; without these characters the number of segments is %d", why.Without)
 	default:
-		line += fmt.Sprintf("; without this character the message takes %d", why.Without)
+		line += fmt.Sprintf("; without this character the number of segments is %d", why.Without)
 	}
 	return []string{line}
 }

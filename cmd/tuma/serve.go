@@ -50,8 +50,9 @@ has separate URLs, which you enter at the gateway:
 
 A message that is an opt-out word, such as STOP, puts its sender on the
 suppression list. Where a gateway does not forward messages, or an account has
-no callback_secret, serve reads the inbox at the gateway every minute. It asks
-KoboMobile and TextConnect for delivery reports, unless they have reports: off.
+no callback_secret, serve reads the inbox at the gateway every minute. It also
+asks KoboMobile and TextConnect for the delivery reports of accounts without the
+setting "reports: off".
 
 A callback is answered with a 2xx only when Redis holds its content. Otherwise
 the gateway gets a 5xx and sends it again. A wrong account, secret or path gets
@@ -137,8 +138,8 @@ func (s *serveCommand) run(ctx context.Context) error {
 	return nil
 }
 
-// runBeside runs the server until ctx ends and its requests in flight are finished. The functions in the parameter
-// "others", such as the delivery of webhooks, run as long as the server.
+// runBeside runs the server until ctx ends and the server has finished its requests in flight. The functions in the
+// parameter "others", such as the delivery of webhooks, run as long as the server.
 func runBeside(ctx context.Context, srv *server.Server, listener, health net.Listener, others ...func(context.Context)) error {
 	var group sync.WaitGroup
 	running, stop := context.WithCancel(ctx)
@@ -264,8 +265,8 @@ func serverAccount(acc *config.Account) server.Account {
 	return server.Account{Name: acc.Name, Secrets: acc.CallbackSecrets, Provider: acc.Worker.Provider, Sender: acc.Worker.Sender}
 }
 
-// appendPolled appends an account without a door for incoming messages to the slice "polled", if the gateway lets serve
-// read the account's inbox.
+// appendPolled appends an account to the slice "polled" if `tuma serve` can read the account's inbox at the gateway. The
+// account must have no door for incoming messages.
 func appendPolled(polled []server.Account, acc *config.Account) []server.Account {
 	if _, ok := acc.Worker.Provider.(providers.InboxReader); !ok || acc.Ready() != nil {
 		return polled

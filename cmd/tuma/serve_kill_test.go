@@ -33,7 +33,7 @@ type killedServe struct {
 	ids      map[string]bool // of those requests
 }
 
-// receipt has the fields that clients compare: of the receipt of a campaign, or of the status of a message.
+// receipt has the fields that clients compare. They are fields of a campaign's receipt or of a message's status.
 type receipt struct {
 	ID      string    `json:"id"`
 	Total   int       `json:"total"`

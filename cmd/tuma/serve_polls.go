@@ -36,11 +36,11 @@ func newPolls(b *backend, log zerolog.Logger, meter *metrics.Server) *polling.Po
 	return polling.New(c)
 }
 
-// writeStatuses writes an event about each recipient with a final report, if its campaign wants events.
+// writeStatuses writes an event about each recipient with a final report, if the recipient's campaign wants events.
 func writeStatuses(ctx context.Context, w *statusevent.Writer, list []tracking.Applied, log zerolog.Logger) {
 	w.Reports(ctx, list)
 	if err := w.Flush(ctx); err != nil {
-		log.Debug().Err(err).Msg("could not write status events; they are written with the next ones")
+		log.Debug().Err(err).Msg("could not write status events; the next write of status events includes them")
 	}
 }
 

@@ -55,8 +55,9 @@ func (r *hookReceiver) has(text string) bool {
 	return slices.ContainsFunc(r.taken, func(body string) bool { return strings.Contains(body, text) })
 }
 
-// A `tuma serve` process delivers to the webhook of its tuma.yaml. If that webhook changes, it uses the new webhook
-// without a restart. It leaves no undelivered event to the next process.
+// A `tuma serve` process delivers events to the webhook of its tuma.yaml. If tuma.yaml gets another webhook, the process
+// uses the new webhook without a restart. After a stop, the next process delivers the events of the time between. Each
+// event is delivered once.
 func TestServe_WebhooksOfTheConfiguration(t *testing.T) {
 	t.Parallel()
 	const first, second = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_dHVtYS10dW1hLXR1bWEtdHVtYS10dW1hLXR1bWE="

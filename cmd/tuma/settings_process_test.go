@@ -274,7 +274,7 @@ func TestSend_WithoutAWorkerWaitsForOne(t *testing.T) {
 	r := newRollout(t)
 	c := r.versions["v1"]
 	_, errOut, exit := c.runWithInput("0712345678\n", "send", "--id", "early", "--via", "kobo-a", "--body", "Hello")
-	if exit != exitDone || !strings.Contains(errOut, "no worker serves kobo-a: nothing moves until a worker runs") {
+	if exit != exitDone || !strings.Contains(errOut, "no worker serves kobo-a: nothing is sent until a worker runs") {
 		t.Fatalf("send: got exit %d and standard error\n%s\nwant exit 0 and a note", exit, errOut)
 	}
 	if _, errOut, exit := c.runWithInput("0712345678\n", "send", "--id", "routed", "--body", "Hello"); exit != exitDone || !strings.Contains(errOut, "no worker serves kobo-a") {

@@ -28,7 +28,7 @@ type interrupts struct {
 	onHangUp atomic.Pointer[func()]
 }
 
-// reload makes SIGHUP call the function do. This function must not block. reload does nothing for a
+// reload makes SIGHUP call the function "do". This function must not block. reload does nothing for a
 // nil *interrupts.
 func (i *interrupts) reload(do func()) {
 	if i != nil {
@@ -75,8 +75,8 @@ func (i *interrupts) follow(signals <-chan os.Signal) {
 }
 
 // finish makes the command end only when it has finished its work. A second signal then does not
-// end the process. It calls the function in the parameter "again", which should print what the
-// command waits for. A failed write to a closed terminal, or to a pipe without a reader, does not
+// end the process: this signal calls the function in the parameter "again", which should print what
+// the command waits for. A failed write to a closed terminal, or to a pipe without a reader, does not
 // end the process either. finish does nothing for a nil *interrupts.
 func (i *interrupts) finish(again func()) {
 	if i == nil {

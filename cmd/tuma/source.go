@@ -101,7 +101,7 @@ func copyRecipients(file *os.File, name string, o recipients.Options, from io.Re
 }
 
 // setFile opens the list of the file. It stores the file's size and modification time, so that the
-// method all can detect a change of the file.
+// method "all" can detect a change of the file.
 func (s *source) setFile(info fs.FileInfo, o recipients.Options) {
 	s.size, s.modTime = info.Size(), info.ModTime()
 	o.Name = s.name

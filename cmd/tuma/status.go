@@ -58,7 +58,7 @@ progress until the campaign has ended, and then the status.`,
 	return c
 }
 
-// withCampaign checks a campaign ID, connects to Redis and calls the function do.
+// withCampaign checks a campaign ID, connects to Redis and calls the function "do".
 func (a *app) withCampaign(ctx context.Context, id string, do func(*backend, string) error) error {
 	if !ledger.ValidID(id) {
 		return misuse("invalid campaign ID %.140q: use 1 to 128 of A-Z a-z 0-9 . _ : -", id)
@@ -150,7 +150,7 @@ func addReports(g *console.Table, r *producer.Reports, p console.Screen, now tim
 // deliveryDetail describes the confidence interval of the rate of a sample, or how long the deliveries took.
 func deliveryDetail(r *producer.Reports) string {
 	if r.Low != nil && r.High != nil {
-		return fmt.Sprintf("of the sample; of all messages %.1f to %.1f %%, with 95 %% confidence", 100**r.Low, 100**r.High)
+		return fmt.Sprintf("of the sample; the rate of all messages is %.1f to %.1f %%, with 95 %% confidence", 100**r.Low, 100**r.High)
 	}
 	return deliveryTimes(r)
 }
@@ -224,7 +224,7 @@ func describeBlock(b producer.Block, p console.Screen, now time.Time) string {
 	case b.Reason == "no_route":
 		return "the campaign names no account and the workers have no routes"
 	case b.Reason == "no_worker" && b.Since != nil:
-		return fmt.Sprintf("no worker serves account %s; the last one was seen %s ago", b.Account, console.FormatDuration(now.Sub(*b.Since)))
+		return fmt.Sprintf("no worker serves account %s; the last worker was seen %s ago", b.Account, console.FormatDuration(now.Sub(*b.Since)))
 	case b.Reason == "no_worker":
 		return "no worker serves account " + b.Account
 	}

@@ -13,8 +13,8 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// TestNotifySystemd receives messages like systemd. It checks the message that a worker sends
-// when Redis first answers, and the message that it sends when it stops. The test sets an
+// TestNotifySystemd receives messages like systemd. It checks two messages of a worker: the
+// message when Redis first answers, and the message when the worker stops. The test sets an
 // environment variable, so it does not run in parallel.
 func TestNotifySystemd(t *testing.T) {
 	address := &net.UnixAddr{Name: filepath.Join(t.TempDir(), "notify"), Net: "unixgram"}

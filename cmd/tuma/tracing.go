@@ -11,8 +11,8 @@ import (
 	"github.com/tuma-sms/tuma/internal/tracing/otlp"
 )
 
-// startTracing returns the tracing of a command, which sends the command's spans. It returns nil if tracing is off.
-// The caller must close the tracing.
+// startTracing starts the tracing of a command. The result sends the command's spans, and is nil if tracing is off.
+// The caller must close the result.
 func startTracing(ctx context.Context, a *app, cfg *config.Config, command string, log zerolog.Logger) (*otlp.Provider, error) {
 	info, _ := debug.ReadBuildInfo()
 	p, err := otlp.Start(ctx, otlp.Settings{Endpoint: cfg.Tracing.Endpoint, Sample: cfg.Tracing.Sample, Version: readBuild(info).release(version),

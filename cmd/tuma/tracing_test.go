@@ -188,7 +188,7 @@ func TestTracing_OneCampaignIsOneTraceOverProcesses(t *testing.T) {
 	t.Parallel()
 	x := newTraced(t, "1", simulator.Options{})
 	stop := x.workers(2)
-	// Merge fields make many calls, so that both workers take part.
+	// All recipients get the same text, so Tuma sends the campaign in one call. Either worker may plan it or send it.
 	out, errOut, exit := x.runWithInput("number,name\n"+strings.ReplaceAll(numbers(300), "\n", ",Hujambo\n"), "send", "--id", "autumn-sale", "--via", "kobo-main",
 		"--body", "Our text {{name}}", "--wait")
 	if exit != exitDone {

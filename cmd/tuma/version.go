@@ -47,7 +47,7 @@ func versionLine(release string, info *debug.BuildInfo) string {
 	return line
 }
 
-// build has the facts about its source that a binary contains.
+// build has the facts that a binary contains about the source code it was built from.
 type build struct {
 	module   string // version of the main module, empty if Go does not know it
 	revision string // full hash of the commit, empty outside of a repository

@@ -127,9 +127,9 @@ func (w *workerCommand) run(ctx context.Context) error {
 		log.Warn().Msg("worker is draining already: it ends with its last call in flight; only SIGKILL ends it at once, and leaves calls in doubt")
 	})
 	go notifySystemd(ctx, wk.Ready, log)
-	// Listen before any work starts, so that an address in use is reported at once.
 	r := newReloader(w.app, cfg, log, process, reloadWorker(wk, b, w.accounts))
 	w.detail = r.detail
+	// Listen before any work starts, so that an address in use is reported at once.
 	stop, err := w.serveHealth(ctx, wk.Ready, metricsHandler(reg), log)
 	if err != nil {
 		return err
@@ -267,7 +267,7 @@ func serveHealth(ctx context.Context, address string, ready func(context.Context
 	}
 	go func() {
 		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
-			log.Error().Err(err).Msg("health checks failed: the server ended")
+			log.Error().Err(err).Msg("the server for health checks and metrics has ended")
 		}
 	}()
 	log.Info().Str("address", listener.Addr().String()).Msg("listening for health checks")

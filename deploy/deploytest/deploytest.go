@@ -24,7 +24,7 @@ const Deadline = time.Minute
 // built is the folder with the command that the function "tuma" has built. It is empty before the build.
 var built string
 
-// tuma builds the command once for a test binary.
+// The first call of the function "tuma" builds the tuma command. Later calls return the same path.
 var tuma = sync.OnceValues(func() (string, error) {
 	dir, err := os.MkdirTemp("", "tuma-deploytest-")
 	if err != nil {

@@ -44,8 +44,8 @@ func list(t *testing.T, name string, args ...string) string {
 	return string(said)
 }
 
-// TestRelease builds the files for one system twice. Their bytes must be the same both times, and they
-// must hold the files that a user of a package expects.
+// TestRelease builds the files for one system twice. Both builds must have the same bytes. An archive
+// or a package must hold the files that its user expects.
 func TestRelease(t *testing.T) {
 	release, err := gobuild.Read(t.Context(), "../..", "v9.8.7")
 	if err != nil {

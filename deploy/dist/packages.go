@@ -54,7 +54,7 @@ func packages(release gobuild.Release, arch, binary string, shared []archive.Fil
 			Name: "tuma", Arch: arch, Platform: "linux", Version: release.Plain(), VersionSchema: "semver",
 			Section: "net", Priority: "optional", License: "Apache-2.0", MTime: release.Time,
 			Maintainer:  "Tuma maintainers <maintainers@tuma.invalid>",
-			Description: "Queue-backed bulk SMS sender\nTuma sends text messages to large recipient lists through SMS gateways,\nloses none and sends none twice.",
+			Description: "Queue-backed bulk SMS sender\nTuma sends text messages to large recipient lists through SMS gateways.\nIt loses no message and sends no message twice.",
 			Overridables: nfpm.Overridables{
 				Contents: contents,
 				Scripts:  nfpm.Scripts{PostInstall: filepath.Join(units, "postinstall.sh")},

@@ -32,8 +32,8 @@ import (
 	"github.com/tuma-sms/tuma/deploy/gobuild"
 )
 
-// imageTags are the build tags of the image. They exclude code from the binary that only `tuma dev` and `tuma demo`
-// use, on a developer's machine.
+// imageTags are the build tags of the image. They exclude the built-in Redis from the binary, because only
+// `tuma dev` and `tuma demo` use it, on a developer's machine.
 const imageTags = "tuma_no_builtin_redis"
 
 var platforms = []string{"amd64", "arm64"}
@@ -176,8 +176,8 @@ func labels(release gobuild.Release) map[string]string {
 }
 
 // certificates returns Mozilla's CA certificates as PEM, from the version of x509roots in go.mod.
-// If Mozilla trusts a root only for certificates from before some date, this root is left out,
-// because PEM cannot express the date.
+// It leaves out the roots that Mozilla trusts only for certificates issued before some date, because
+// PEM cannot express this date.
 func certificates() []byte {
 	var out bytes.Buffer
 	for root := range bundle.Roots() {

@@ -16,7 +16,7 @@ import (
 	"time"
 )
 
-// machine is the cluster on this machine, with its folders, programs and functions for the end.
+// machine is the cluster on this machine: its folders, its programs, and the functions that end it.
 type machine struct {
 	// dir is the folder for data, logs and sockets. programs is the folder of the programs that
 	// tools/kubernetes builds.

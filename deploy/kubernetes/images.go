@@ -55,7 +55,7 @@ func (m *machine) images(ctx context.Context, built string, tags []string) ([]st
 	}
 	img, err := tarball.ImageFromPath(filepath.Join(built, "tuma-"+runtime.GOARCH+".docker.tar"), nil)
 	if err != nil {
-		return nil, fmt.Errorf("image of Tuma: %w; make image builds it", err)
+		return nil, fmt.Errorf("image of Tuma: %w; to build the image, run: make image", err)
 	}
 	for i, tag := range tags {
 		if i > 0 {

@@ -29,7 +29,7 @@ const (
 // load has the work for the workers: Redis, the simulated gateway and campaigns.
 type load struct {
 	*machine
-	tuma           string // the command, as in the image
+	tuma           string // path of the tuma binary, which is also in the image
 	redis, gateway string // addresses
 	// keda is the folder of KEDA's programs. If it is empty, the method "follow" sets the number of workers.
 	keda  string
@@ -157,7 +157,8 @@ func (l *load) finish(ctx context.Context, id string, limit time.Duration) error
 		}
 		return nil
 	})
-	// tuma serve asks for the delivery reports of a sample, and a message with a report was accepted before.
+	// `tuma serve` asks for the delivery reports of a sample. A message with a report was accepted earlier, so this
+	// check counts it as accepted.
 	if err == nil && status.Accepted+status.Delivered+status.Undelivered != status.Total {
 		err = fmt.Errorf("campaign %s: %+v, want all accepted", id, status)
 	}
@@ -202,7 +203,7 @@ func (l *load) check(ctx context.Context) error {
 	for _, s := range l.spans {
 		granted := l.turns.between(s.start, s.end)
 		if len(granted) < s.rate {
-			return fmt.Errorf("%s: %d grants were seen, fewer than in a second", s.name, len(granted))
+			return fmt.Errorf("%s: %d grants were seen, fewer than the rate allows in one second", s.name, len(granted))
 		}
 		most, share := busiest(granted), used(granted, s.rate)
 		fmt.Printf("   %-16s %5.1f s, %5d grants, at most %d in a second (limit %d), %.2f %% of %d/s used\n", s.name, s.end.Sub(s.start).Seconds(), len(granted), most, s.rate+burst, 100*share, s.rate)

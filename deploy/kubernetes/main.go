@@ -97,7 +97,7 @@ func steps(ctx context.Context, m *machine, built, deploy, scaler string, begun 
 		{"three rollouts under load", func(ctx context.Context) error { return l.rollouts(ctx) }},
 		{"scale 1, 6, 2 by tuma_workers_desired", func(ctx context.Context) error { return l.scale(ctx) }},
 		{"drain a node, kill a worker", func(ctx context.Context) error { return l.disrupt(ctx) }},
-		{"no secrets in what is printed", func(ctx context.Context) error { return l.secrets(ctx) }},
+		{"no secrets in the printed output", func(ctx context.Context) error { return l.secrets(ctx) }},
 		{"remove", func(ctx context.Context) error { return l.remove(ctx) }},
 		{"counts", func(ctx context.Context) error { return l.check(ctx) }},
 	} {

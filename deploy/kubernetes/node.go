@@ -17,7 +17,8 @@ import (
 
 const (
 	// bridge is the network of the pods. Redis and the simulated gateway listen at its first address. Each kubelet
-	// has a further address. So pods reach all of them without a router, DNS or a proxy for Services.
+	// listens at a further address of this network. So pods reach Redis, the gateway and the kubelets without a router,
+	// DNS or a proxy for Services.
 	bridge = "tuma-test0"
 	subnet = "10.213.77"
 	// pauseImage is the image of the process that keeps a pod's network.

@@ -92,9 +92,9 @@ func (m *machine) run(ctx context.Context, stdin, path string, args ...string) (
 // errAgain makes the function "until" try again.
 var errAgain = errors.New("not yet")
 
-// The function "until" calls the function "ready" every 200 ms until that function returns nil. When
-// the time is over, it returns an error that names the purpose of the wait. If the error of ready does
-// not wrap errAgain, it returns an error at once.
+// The function "until" calls the function "ready" every 200 ms until that function returns nil. If
+// the function "ready" returns an error that does not wrap errAgain, "until" returns an error at once. After
+// the time limit, "until" returns an error that names the purpose of the wait.
 func until(ctx context.Context, what string, limit time.Duration, ready func() error) error {
 	tick := time.NewTicker(200 * time.Millisecond)
 	defer tick.Stop()

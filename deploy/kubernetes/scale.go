@@ -38,7 +38,7 @@ func (l *load) scale(ctx context.Context) error {
 		return err
 	}
 	if err := l.measured(ctx, "6 to 2 workers", low, func() error {
-		return errors.Join(l.follow(ctx, 2), sleep(ctx, 5*time.Second)) // at least that long, because workers may end at once
+		return errors.Join(l.follow(ctx, 2), sleep(ctx, 5*time.Second)) // measure at least 5 s, because the workers may end at once
 	}); err != nil {
 		return err
 	}
@@ -132,7 +132,7 @@ func (l *load) secrets(ctx context.Context) error {
 	}
 	lines := strings.Count(logs, "\n")
 	if lines < 10 || !strings.Contains(release, "tuma-worker") {
-		return fmt.Errorf("%d lines of logs and %d bytes of the release: nothing to look at", lines, len(release))
+		return fmt.Errorf("got %d lines of logs and %d bytes of helm get all: too little to search for secrets", lines, len(release))
 	}
 	for _, secret := range []string{password, "23480300", "Hello customer"} {
 		for name, text := range map[string]string{"helm get": release, "the logs": logs} {

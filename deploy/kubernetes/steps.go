@@ -19,7 +19,7 @@ import (
 const (
 	namespace  = "sms"
 	deployment = "deployment/tuma-worker"
-	// most is the largest number of workers in the step that scales.
+	// most is the largest number of workers. The method "scale" reaches it.
 	most = 6
 )
 

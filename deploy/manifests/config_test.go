@@ -80,7 +80,8 @@ func reads(t *testing.T, text, redis string) {
 }
 
 // TestConfig_SchemaHasEveryKey checks that the schema of the values has every key of tuma.yaml that the command
-// accepts. When the command finds an unknown key, it lists its keys.
+// accepts. If tuma.yaml has an unknown key, the command prints all known keys, and the test
+// compares these keys with the schema.
 func TestConfig_SchemaHasEveryKey(t *testing.T) {
 	t.Parallel()
 	var schema object

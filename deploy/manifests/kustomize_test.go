@@ -94,8 +94,8 @@ func TestKustomize_EqualsTheChart(t *testing.T) {
 var hashed = regexp.MustCompile(`tuma-config-[0-9a-z]{10}`)
 
 // comparableText returns the text of each object without the parts that Helm or kustomize adds: labels of
-// the tool, checksums, hashes and the namespace. It leaves out Secrets and the pod of `helm test`,
-// because the other tool does not make these objects.
+// the tool, checksums, hashes and the namespace. It leaves out Secrets, which only kustomize makes,
+// and the pod of `helm test`, which only Helm makes.
 func comparableText(t *testing.T, objects []object) map[string]string {
 	t.Helper()
 	out := map[string]string{}

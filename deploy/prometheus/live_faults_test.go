@@ -119,7 +119,7 @@ func (r *faultRig) startKobo(t *testing.T) {
 }
 
 // The method "report" makes the simulated Africa's Talking post delivery reports. The parameter "lost" is the share of
-// the reports that it loses.
+// the reports that the simulated gateway never posts.
 func (r *faultRig) report(t *testing.T, lost string) {
 	t.Helper()
 	r.post(t, "reports", "gateway", "africastalking", "url", "http://"+r.callbacks+"/callbacks/at-main/trial-callback-secret/delivery", "delay", "500ms", "lost", lost)

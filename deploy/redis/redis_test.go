@@ -33,7 +33,7 @@ func absolute(t *testing.T, file string) string {
 	return path
 }
 
-// files copies redis.conf and users.acl into a new folder, because a Sentinel makes Redis rewrite its
+// The function "files" copies redis.conf and users.acl into a new folder, because a Sentinel makes Redis rewrite its
 // configuration. It returns the arguments of a redis-server that uses the copies.
 func files(t *testing.T) []string {
 	t.Helper()

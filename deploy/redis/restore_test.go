@@ -84,7 +84,7 @@ func (in *installation) stats() (accepted, duplicates int) {
 	return got.Accepted, got.Duplicates
 }
 
-// The method "accepted" returns how many recipients of a campaign have the status accepted.
+// The method "accepted" returns how many recipients of a campaign have the status "accepted".
 func (in *installation) accepted(redis, id string) int {
 	in.t.Helper()
 	var got struct{ Accepted int }

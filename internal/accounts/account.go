@@ -68,14 +68,13 @@ func (h Hold) Stops(class campaign.Class) bool {
 	return h.Held() && !(h.BulkOnly && class == campaign.Transactional)
 }
 
-// WorkerLife is the time after the last Publish of a worker for which the worker counts as serving
-// an account.
+// WorkerLife is how long a worker counts as serving an account after the worker's last Publish.
 const WorkerLife = 15 * time.Second
 
 // workerRecordLife is how long a worker's record is kept after the worker's last Publish.
 const workerRecordLife = time.Hour
 
-// workerField begins the names of the fields that hold the record of a worker.
+// workerField is the prefix of the names of the fields that hold the record of a worker.
 const workerField = "w:"
 
 // forgetWorkers removes the records of workers that have published nothing for workerRecordLife.
@@ -116,7 +115,7 @@ func (s *Store) EndProbe(ctx context.Context, account string) error {
 	return nil
 }
 
-// Withdraw records that the worker no longer serves the account. The card stays until retention.
+// Withdraw removes the records that the worker serves the account. Redis keeps the card until the retention is over.
 func (s *Store) Withdraw(ctx context.Context, worker, account string) error {
 	if err := s.rdb.HDel(ctx, Key(account), workerField+worker, "r:"+worker, "l:"+worker).Err(); err != nil {
 		return fmt.Errorf("withdraw account %s: %w", account, err)
