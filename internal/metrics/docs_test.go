@@ -20,7 +20,7 @@ const (
 	tableTo   = "<!-- end of metrics -->\n"
 )
 
-// row returns the row of the table for a metric.
+// The function "row" returns the table row for a metric.
 func row(f *dto.MetricFamily, where string) string {
 	var labels []string
 	for _, l := range labelsOf(f.GetMetric()[0]) {

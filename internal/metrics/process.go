@@ -22,7 +22,7 @@ type Process struct {
 func NewProcess(b Build) (*prometheus.Registry, *Process, error) {
 	reg := prometheus.NewRegistry()
 	p := &Process{
-		config:  gauge("tuma_config_info", "1 for the configuration in use. The label hash identifies it.", "hash"),
+		config:  gauge("tuma_config_info", "1 for the configuration in use. The label `hash` has the hash of this configuration.", "hash"),
 		reloads: counter("tuma_config_reload_total", "How often a changed configuration was read, by result.", "result"),
 	}
 	info := gauge("tuma_build_info", "1 for this build.", "version", "revision", "goversion")

@@ -28,7 +28,7 @@ func NewServer(reg prometheus.Registerer, accounts []Account, doors []string, so
 		callbacks: counter("tuma_callbacks_total", "Callbacks of gateways by result: stored, not readable, or not stored.", "account", "kind", "result"),
 		seconds:   histogram("tuma_callback_seconds", "Time to answer callbacks.", callbackBuckets, "account", "kind", "result"),
 		inbound:   counter("tuma_inbound_total", "Messages of subscribers that were stored.", "account"),
-		optouts:   counter("tuma_optouts_total", "Opt-outs by words of subscribers and by callbacks of gateways.", "account")}
+		optouts:   counter("tuma_optouts_total", "Opt-outs that came as an opt-out word of a subscriber, or as a callback of a gateway.", "account")}
 	for _, a := range accounts {
 		s.providers[a.Name] = a.Provider
 		seedMessages(s.messages, a)

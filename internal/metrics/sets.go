@@ -60,8 +60,8 @@ var (
 )
 
 // bucketsFor returns the buckets of histograms for the given number of accounts. With more than 28 accounts
-// it returns fewer buckets, so that the number of series stays below maxSeries. It leaves out short buckets
-// before it leaves out call buckets.
+// it returns fewer buckets, so that the number of series stays below maxSeries. It first leaves out buckets of
+// shortBuckets. If that is not enough, it also leaves out buckets of callBuckets.
 func bucketsFor(accounts int) (calls, short []float64) {
 	free := (maxSeries-otherSeries)/max(1, accounts) - seriesOfAccount
 	calls = spread(callBuckets, free)

@@ -58,14 +58,14 @@ func NewSource(accounts []Account, last func(context.Context) (census.Census, ti
 }
 
 var (
-	backlogDesc   = desc("tuma_backlog_messages", "Messages that may be sent now: of campaigns that are not paused, not scheduled, and within their sending hours.", "account", "class")
+	backlogDesc   = desc("tuma_backlog_messages", "Messages that may be sent now. Their campaigns are not paused, not scheduled, and within their sending hours.", "account", "class")
 	oldestDesc    = desc("tuma_backlog_oldest_seconds", "How long the oldest campaign with messages that may be sent now has been due.", "account", "class")
 	rateDesc      = desc("tuma_rate_limit", "Rate in force in units a second, for all workers together; 0: no limit.", "account")
 	heldDesc      = desc("tuma_account_held", "1 if the account is held for this reason.", "account", "reason")
 	creditDesc    = desc("tuma_account_credit", "Credit at the gateway, in the gateway's unit. Absent if the gateway does not report it.", "account")
 	creditAgeDesc = desc("tuma_account_credit_age_seconds", "How long ago the credit was read.", "account")
 	campaignsDesc = desc("tuma_campaigns", "Campaigns by state. Cancelled and done campaigns are counted again every few seconds.", "state")
-	doubtfulDesc  = desc("tuma_doubtful_calls", "Calls that the gateway may have taken, without a known outcome.", "account")
+	doubtfulDesc  = desc("tuma_doubtful_calls", "Calls that the gateway may have taken. Their outcome is not known.", "account")
 	upDesc        = desc("tuma_redis_up", "1 if Redis has answered this scrape.")
 	usedDesc      = desc("tuma_redis_used_bytes", "Memory that Redis uses; in a cluster, all masters together.")
 	maxDesc       = desc("tuma_redis_max_bytes", "Limit of Redis' memory; 0: no limit.")
