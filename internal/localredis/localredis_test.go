@@ -46,8 +46,8 @@ func TestStart_KeepsDataAndStopsAStrayServer(t *testing.T) {
 	if err := client(t, stray).Set(t.Context(), "campaign", "kept", 0).Err(); err != nil {
 		t.Fatal(err)
 	}
-	// The test does not close the stray server, because on systems other than Linux a killed tuma
-	// dev leaves such a server running.
+	// The test does not close the stray server. It simulates a server that `tuma dev` leaves running
+	// if it is killed, which can happen on systems other than Linux.
 	port := portOf(t, stray)
 	s := start(t, Options{Dir: dir, Keep: true, Port: port})
 	if got, err := client(t, s).Get(t.Context(), "campaign").Result(); err != nil || got != "kept" {

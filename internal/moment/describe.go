@@ -27,7 +27,7 @@ func Describe(t, now time.Time, zone *time.Location) string {
 	return text
 }
 
-// span formats a duration in its two largest units, rounded to the smaller one.
+// span formats a duration in its two largest units. It rounds the duration to the smaller of these units.
 func span(d time.Duration) string {
 	switch {
 	case d < time.Minute:

@@ -84,7 +84,7 @@ var (
 	spanUnits = unitsByName()
 )
 
-// unitsByName maps all names of the units of a duration to these units.
+// unitsByName maps each name of a unit of time to the length of the unit.
 func unitsByName() map[string]time.Duration {
 	out := map[string]time.Duration{}
 	for unit, names := range map[time.Duration]string{

@@ -101,7 +101,7 @@ func TestParse_Errors(t *testing.T) {
 		"tomorrow 12:30 PM":          "00:00 or 12:00",
 		"tomorrow 13pm":              "with am or pm",
 		"tomorrow 0am":               "with am or pm",
-		"tomorrow 24:00":             "00:00 and that date",
+		"tomorrow 24:00":             "00:00 and the date of the next day",
 		"tomorrow 25:00":             "between 00:00 and 23:59",
 		"tomorrow 08:60":             "between 00:00 and 23:59",
 		"29/11/2026 08:00":           "2026-11-29",

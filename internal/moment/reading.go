@@ -105,7 +105,8 @@ func (r *reading) take(words []string) (int, error) {
 	return r.takeClock(words)
 }
 
-// takeWeekday reads a day of the week. It stands for the next such day after today.
+// takeWeekday reads a day of the week, which means the next date after today with this day of the week. If today is the
+// same day of the week, takeWeekday returns an error.
 func (r *reading) takeWeekday(day time.Weekday, word string) (int, error) {
 	ahead := (int(day) - int(r.now.Weekday()) + 7) % 7
 	if ahead == 0 {
@@ -209,7 +210,7 @@ func (r *reading) takeClock(words []string) (int, error) {
 	case half != "" && (c.hour < 1 || c.hour > 12):
 		return 0, errors.New("with am or pm, the hour must be from 1 to 11: write e.g. 11:30pm or 23:30")
 	case c.hour == 24:
-		return 0, errors.New("24:00 is the start of the next day: write 00:00 and that date")
+		return 0, errors.New("24:00 is the start of the next day: write 00:00 and the date of the next day")
 	case c.hour > 23 || c.minute > 59 || c.second > 59:
 		return 0, errors.New("the time of day must be between 00:00 and 23:59")
 	}
