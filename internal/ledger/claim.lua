@@ -14,7 +14,8 @@
 --   key_ttl          ms for which the gateway is known to remember a uuid; 0: it has no idempotency keys
 --   size             number of recipients
 --   spans            time spans in which the call may be made, 'from until from until …' in ms; '': at any time
---   exclusions       version of the campaign's opt-outs that the caller has taken out of the generation, or ''
+--   exclusions       version of the campaign's opt-outs that the caller has read, or ''. The caller has removed the
+--                    recipients in these opt-outs from the generation
 --   recipients       the generation's phone numbers, each with a space after it; '': newer opt-outs always refuse the claim
 -- Returns
 --   {'go', uuid, doubt 0|1, first ms, claimed ms, tries, claims}: the only answer that allows a submission
@@ -22,8 +23,8 @@
 --   {'busy', until ms}: another claim holds the generation
 --   {'later', due ms}: the generation is backing off
 --   {'closed', opens ms}: the time is outside the sending hours
---   {'excluded'}: there are newer opt-outs, which may name a recipient; a doubtful generation is claimed without
---     reading them
+--   {'excluded'}: the campaign has newer opt-outs, and they may name a recipient. A doubtful generation never gets
+--     this answer
 --   {'stopped', reason, doubt 0|1}
 --   {'doubtful', reason, claimed ms, lookups}: the generation must not be submitted again. The caller looks for its messages
 --     at the gateway if that is possible (lookups: how often it did so far), and settles the rest as unknown.
@@ -45,8 +46,8 @@ local function closed(now)
   return opens
 end
 
--- may_concern reports whether the opt-outs after the caller's version may name a recipient. Without it, a campaign that
--- receives opt-outs faster than its calls get their turns would never claim again.
+-- may_concern reports whether the opt-outs after the caller's version may name a recipient. If every new opt-out refused
+-- the claim, a campaign whose opt-outs come faster than the turns of its calls would never claim again.
 local function may_concern()
   local last, known = tonumber(words(get('ex') or '')[1]), words(exclusions)
   local first = tonumber(known[1] or '0')
@@ -54,11 +55,11 @@ local function may_concern()
   local fields = {}
   for n = first, last do fields[#fields + 1] = 'e' .. n end
   local entries, named = redis.call('HMGET', L, unpack(fields)), {}
-  -- Redis may have lost the entries that the caller read, and numbered later ones like them.
+  -- Redis may have lost the entries that the caller read, and may have given their numbers to later entries.
   if first > 0 and string.match(entries[1] or '', '^[^\n]*') ~= known[2] then return true end
   for i = 2, #fields do
     local numbers = string.match(entries[i] or '', '^[^\n]*\n[^\n]*\n([%d ]*)$')
-    if not numbers then return true end -- the entry names every number of a list, or is lost
+    if not numbers then return true end -- the entry stands for every number on a list, or Redis has lost the entry
     for m in string.gmatch(numbers, '%d+') do named[m] = true end
   end
   for m in string.gmatch(recipients, '%d+') do

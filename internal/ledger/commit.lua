@@ -7,14 +7,16 @@
 --   spec               record of the spec
 --   total              number of recipients
 --   pages              number of pages
---   fields             number of fields of the staging hash: its pages, and the references of those that have any
+--   fields             number of fields of the staging hash: one for each page, and one more for each page that has
+--                      references
 --   start_at           ms, or 0
 --   expires_at         ms, or 0
 --   failure_threshold  failure threshold and canary (the field lim, prelude.lua), or ''
 -- Returns {word, created ms, recipients}, where word is
 --   'new'                    the campaign was created
 --   'replaced'               it was created in place of a campaign that was cancelled before anything was submitted
---   'same', 'conflict'       it exists with the same, or with other content
+--   'same'                   it exists with the same content
+--   'conflict'               it exists with other content
 --   'past', 'past_conflict'  like 'same' and 'conflict', for a campaign that retention has removed
 --   'archived'               it is a message with an archive. The answer has two elements: this word and the archive
 --   'lost'                   the staging hash is incomplete
@@ -25,7 +27,8 @@ local token, content, spec, total, pages, fields, start_at, expires_at, failure_
 local now = now_ms()
 redis.call('SREM', KEYS[6], token)
 local old = redis.call('GET', KEYS[5])
--- is_same compares a stored content hash. An archive, and a message that was restored from one, keeps only its first 24 characters.
+-- is_same compares the content with a stored content hash. An archive, and a message that was restored from an archive,
+-- has only the first 24 characters of the content hash.
 local function is_same(hash) return #hash >= 24 and string.sub(content, 1, #hash) == hash end
 if old then
   redis.call('UNLINK', KEYS[3])

@@ -7,15 +7,15 @@
 -- Returns {'excluded', calls in flight, recipients in flight} | {'over'|'missing'|'newer'}
 -- From then on a claim is granted only to callers that have read this entry, or whose recipients it does not name. A
 -- finished campaign ('over') does not change: a retry reads the lists itself. A repeated run with the token of the last
--- entry returns the same answer. Numbers that one of the last 500 entries names alike are not written again: gateways
--- repeat an opt-out until they get an answer.
+-- entry returns the same answer. If one of the last 500 entries has the same list and the same numbers, the script does
+-- not write another entry, because gateways repeat an opt-out until they get an answer.
 local token, list, numbers = unpack(ARGV)
 local bad = unfit()
 if bad then return {bad} end
 if get('fin') then return {'over'} end
 
--- is_known reports whether a recent entry is the same. An entry for every number on a list never is: the list may have
--- grown since.
+-- is_known reports whether a recent entry has the same list and the same numbers. For '*' it returns false, because the
+-- list may have more numbers now than at the time of the earlier entry.
 local function is_known(last)
   if numbers == '*' or last == 0 then return false end
   local fields, same = {}, '\n' .. list .. '\n' .. numbers

@@ -13,8 +13,8 @@
 --   positions  packed positions to remove
 --   records    one [status][length][detail] for each position
 -- Returns {'narrowed', done 0|1, 'batch:wake'…} | {'settled'|'changed'|'canary'|'missing'|'newer'}
--- Only the run that answers 'narrowed' changes anything. 'canary': the generation waits for the canary to end. It is
--- not narrowed before, because its skipped recipients would be counted for the canary.
+-- Only the run that answers 'narrowed' changes anything. 'canary': the generation waits for the canary to end. The
+-- script removes no recipients before that, because the canary would count the skipped recipients as its own.
 local bad = unfit()
 if bad then return {bad} end
 local token, batch, call, generation, revision, call_size, open_batch_limit, positions, records = unpack(ARGV)

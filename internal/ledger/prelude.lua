@@ -47,8 +47,8 @@ local function unfit()
   return nil
 end
 
--- is_free reports whether another campaign may take the id: this one was cancelled before anything was submitted. If it
--- was planned, it keeps the id for 15 minutes, because a claim that Redis lost may get a late answer (index.go).
+-- is_free reports whether another campaign may take the id, because this campaign was cancelled before any submission.
+-- After planning, the campaign keeps the id for 15 minutes: a claim that Redis lost may get a late answer (index.go).
 local function is_free()
   local stop, fin, calls, aside, left, skipped, total, planned = unpack(redis.call('HMGET', L, 'stop', 'fin', 'calls', 'aside', 'left', 'skipped', 'total', 'frozen'))
   return stop == 'cancelled' and fin and skipped == total and not (calls or aside or left) and (not planned or now_ms() - tonumber(fin) > 900000)
@@ -69,7 +69,7 @@ local OPTED = 8
 --   LEASE    end of that claim's lease, in ms
 --   CLAIMED  time of that claim, in ms
 --   FIRST    time of the first claim under UUID, in ms
---   TRIES    answers about the message itself so far
+--   TRIES    answers that have counted as attempts so far
 --   BAD      unknown answers, or lookups at the gateway, counted so far
 --   DOUBT    1 if an earlier attempt may have reached the gateway
 --   REV      revision: it changes when the next submission must be a different request
@@ -103,7 +103,7 @@ end
 
 local STATES, NUMBERS = {r = true, s = true, d = true}, {LEASE, CLAIMED, FIRST, TRIES, BAD, DOUBT, REV, DUE, SIZE, CLAIMS}
 
--- is_gen reports whether w is a valid record of a generation. The method valid in generation.go makes the same test.
+-- is_gen reports whether w is a valid record of a generation. The method "valid" in generation.go makes the same test.
 local function is_gen(w)
   if w[STATE] == 't' then return true end
   if not STATES[w[STATE]] or #w < CLAIMS then return false end
@@ -185,9 +185,9 @@ local function write_results(b, k, st, de)
   set(result_field(b, k), table.concat(out))
 end
 
--- The detail of a pending recipient begins with two bytes: the number of the generation in which it waits. A retry or a
--- resend that takes a recipient out of unknown keeps the old detail at the end, under tag 9. The old detail stays even
--- if the recipient is rejected next. If a later generation is never claimed, the recipient then becomes unknown again.
+-- The detail of a pending recipient begins with two bytes: the number of the generation in which it waits. A retry or
+-- resend of an unknown recipient keeps the old detail at the end, under tag 9. The old detail stays even if the
+-- recipient is rejected next. If a still later generation is never claimed, the recipient becomes unknown again.
 local function pending_in(detail)
   if detail == '' then return '0' end
   local hi, lo = string.byte(detail, 1, 2)
@@ -214,8 +214,8 @@ local function further(detail, tagged, gen)
   return out, has
 end
 
--- with_past appends to the new detail the field with tag 9 of the old detail: the record from before a retry or resend.
--- If the field does not fit, with_past keeps only its generation number.
+-- with_past copies the field with tag 9 from the old detail to the end of the new detail. The field has the record from
+-- before a retry or resend. If the field does not fit, with_past copies only the generation number in the field.
 local function with_past(detail, old)
   local tail = further(old, 9)
   if #detail + #tail > 255 then tail = string.char(9, 2) .. string.sub(tail, 3, 4) end
@@ -241,7 +241,7 @@ local function in_flight(rec) return rec[STATE] == 's' or rec[STATE] == 'd' end
 
 -- A campaign with a failure threshold or a canary has the field "lim". These are the positions of its words:
 --   PERCENT     the threshold: at most this percentage of finished messages may be rejected or unknown
---   ENOUGH      messages that must have finished before the threshold is checked, other than at the end of the canary
+--   ENOUGH      messages that must have finished before a check of the threshold; not used at the end of the canary
 --   SPAN        the count restarts after this many messages within the threshold: they must not hide later failures
 --   BASE_ENDED  messages that had finished when the count last restarted
 --   BASE_BAD    how many of the BASE_ENDED messages were rejected or unknown
@@ -264,8 +264,8 @@ end
 
 local function is_canary_open(lim) return lim and string.sub(lim, -1) ~= OVER end
 
--- is_beyond_canary reports whether batch b must wait until the canary has ended. If the recipients of b have
--- moved there, the test is about the batch in which they were planned.
+-- is_beyond_canary reports whether batch b must wait until the canary has ended. If the recipients of b came from
+-- another account, the test is about the batch in which they were planned.
 local function is_beyond_canary(b, lim)
   if not is_canary_open(lim) then return false end
   local a, s = string.match(get('f' .. b) or b, '(%d+)%.(%d+)$')
@@ -459,7 +459,7 @@ local function open_gen(b, k, list, tries, due, st, de)
   return g
 end
 
--- stop ends a campaign early. It skips the recipients that are not in flight, and only changes counters for this.
+-- stop ends a campaign early. It skips the recipients that are not in flight: it changes the counters, but no records.
 -- Recipients that were unknown before a retry become unknown again.
 local function stop(why, now)
   if get('stop') or get('fin') then return end
@@ -474,8 +474,8 @@ local function stop(why, now)
     del('was:' .. a)
   end
   redis.call('ZREM', O, 'plan')
-  -- Make every batch due now whose watch is a minute or more ahead. The doubtful calls of such a batch wait for
-  -- sending hours or a long back-off.
+  -- If the watch of a batch is a minute or more ahead, make the batch due now. The doubtful calls of such a batch wait
+  -- for sending hours or a long back-off.
   for _, b in ipairs(redis.call('ZRANGEBYSCORE', O, int(now + 60000), '+inf')) do redis.call('ZADD', O, int(now), b) end
   del('carry', 'paused', 'was')
   finish(now)

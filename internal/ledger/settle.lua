@@ -18,8 +18,8 @@
 --        'spared'   the gateway's answer, but its refusals for now concern the account or the campaign: they do not count
 --                   as attempts
 --        'verdict'  Tuma's own conclusion
---        'looked'   its unknown recipients are looked up at the gateway after back_off; its other outcomes are the gateway's
---                   answer, or come from the gateway's list of messages
+--        'looked'   outcomes from the gateway's answer or from its list of messages. The worker looks up the remaining
+--                   unknown recipients at the gateway after back_off
 --        'abandon'  a doubtful generation that will not be submitted again
 --   open_batch_limit
 --   back_off          of the next generation, in ms
@@ -27,7 +27,7 @@
 --   accepted          number of accepted recipients in records
 --   rejected          number of rejected recipients in records
 --   unknown           number of unknown recipients in records
---   may_resend        0|1: recipients that become unknown now, and were not before, wait in a new generation and are
+--   may_resend        0|1: 1 if recipients that become unknown for the first time wait in a new generation, and are
 --                     submitted once more
 --   patient_back_off  back-off of the recipients with status 7, in ms
 --   lookups           number of earlier lookups ('looked'); -1: this is not a lookup
@@ -196,8 +196,8 @@ local function resolve(i, ns, nd, flew)
   st[i], de[i] = ns, ns < 3 and with_past(nd, de[i]) or nd
 end
 
--- once_more prepares the resend of a recipient that becomes unknown. It stores the status unknown. Later
--- open_gen keeps this outcome as the recipient's past, and makes the recipient pending.
+-- once_more prepares the resend of a recipient that becomes unknown. It stores the status unknown. After
+-- that, open_gen keeps this outcome as the recipient's past, and makes the recipient pending.
 local function once_more(i, p, nd, flew)
   if flew then move('fly', -1) end
   move('was', 1)
@@ -206,9 +206,9 @@ local function once_more(i, p, nd, flew)
 end
 
 -- opted handles a recipient that was skipped because of an opt-out, although a claim that Redis lost had submitted it.
--- The recipient gets the outcome of that claim. If the recipient was skipped in a later generation than that of the
--- claim, only an acceptance counts. The gateway had refused this recipient before, and it waited in the later
--- generation.
+-- The recipient gets the outcome of that claim. There is an exception if the gateway had refused the recipient for now:
+-- the recipient then waited in a later generation, and opted out there. In this case only an acceptance replaces the
+-- status "skipped".
 local function opted(i, ns, nd)
   move('skipped', -1)
   move('x:opted_out', -1)
@@ -230,7 +230,7 @@ local function both(i, ns, nd)
   if string.sub(nd, 1, 2) == string.sub(de[i], 1, 2) then
     if status ~= st[i] then de[i] = #nd + #more <= 255 and nd .. more or nd end
   elseif not has then
-    -- If the whole detail does not fit, keep its message id, or else only its generation.
+    -- If the new detail does not fit, it is cut: to its generation and message id, or else to its generation alone.
     if #de[i] + 2 + #nd > 255 and #nd > 4 then nd = string.sub(nd, 1, 2 + (string.byte(nd, 3) == 1 and 17 or 2 + string.byte(nd, 4))) end
     if #de[i] + 2 + #nd > 255 then nd = string.sub(nd, 1, 2) end
     if #de[i] + 2 + #nd <= 255 then
@@ -241,9 +241,9 @@ local function both(i, ns, nd)
   st[i] = status
 end
 
--- The function "elsewhere" handles a recipient that waits in a generation other than this one. An accepted message
--- ends this wait. If Redis lost this generation, its other results count too, unless the recipient has been
--- claimed again meanwhile.
+-- The function "elsewhere" handles a recipient that waits in another generation than the settled one. The result
+-- "accepted" ends this wait. If Redis lost the settled generation, the results "rejected" and "unknown" also end the
+-- wait, but not while the other generation is in flight.
 local function elsewhere(i, p, ns, nd)
   local pg = pending_in(de[i])
   if others[pg] == nil then others[pg] = load_gen(b, k, pg, n) or new_gen(0, 0) end
@@ -293,7 +293,7 @@ for j, p in ipairs(list) do
   end
 end
 
--- still_open reports whether generation gen has a pending recipient whose position is not a key of the table done.
+-- still_open reports whether generation `gen` has a pending recipient whose position is not a key of the table `done`.
 local function still_open(gen, done)
   for i = 1, #st do
     if st[i] == 0 and pending_in(de[i]) == gen and not done[i - 1] then return true end

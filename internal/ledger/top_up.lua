@@ -1,5 +1,5 @@
--- top_up.lua hands out batches if fewer than the limit are open, because of a crash or a larger limit. It ends a
--- campaign that has expired.
+-- top_up.lua hands out batches of each stream until the open-batch limit of the stream is reached. A stream may be below
+-- its limit after a crash, or if the limit was raised. The script also ends a campaign that has expired.
 -- KEYS: 1 ledger, 2 open set
 -- ARGV: stream, open-batch limit, stream, open-batch limit, …
 -- Returns {'ok', done 0|1, 'batch:wake'…} | {'missing'|'newer'}
