@@ -102,7 +102,7 @@ func FuzzDecodeArchive(f *testing.F) {
 		}
 		again, ok := encodeArchive(a)
 		if !ok {
-			return // such a message is not archived
+			return // Tuma does not archive a message that encodeArchive cannot encode
 		}
 		b, err := decodeArchive(string(again))
 		if err != nil || !maps.Equal(a.fields, b.fields) || !maps.Equal(a.delays, b.delays) || a.spec != b.spec || a.overlay != b.overlay {

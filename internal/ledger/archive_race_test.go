@@ -11,8 +11,8 @@ import (
 	"github.com/tuma-sms/tuma/internal/test/redistest"
 )
 
-// A message keeps its full form if its outcome is not known, its text is kept or its ID may become free. A campaign
-// always keeps its full form.
+// A message keeps its full form if its outcome is not known or if its text is kept. It also keeps its full form if
+// another campaign may later take its ID. A campaign always keeps its full form.
 func TestArchive_OnlyWhatHasEnded(t *testing.T) {
 	t.Parallel()
 	keep, big := messageSpec(), messageSpec()
@@ -83,7 +83,7 @@ func TestArchive_ChangedMeanwhile(t *testing.T) {
 	}
 }
 
-// A full Redis takes late outcomes of archived messages, and archives messages.
+// Messages can be archived in a full Redis. A full Redis also accepts late outcomes of archived messages.
 func TestArchive_FullRedis(t *testing.T) {
 	t.Parallel()
 	r := newTestLedger(t, redistest.WithConfig("maxmemory", "64mb", "maxmemory-policy", "noeviction"))

@@ -99,7 +99,8 @@ var archiveCases = map[string]func(r *testLedger) *Claim{
 	},
 }
 
-// answers returns everything that the ledger answers about the message m, except whether it is archived.
+// The method "answers" calls the ledger's read methods for the message "m", and returns their results by name. It
+// clears Summary.Archived, so that a message has the same results in both forms.
 func (r *testLedger) answers() map[string]any {
 	r.Helper()
 	ctx, index, reports := r.Context(), r.Index(), NewReports(r.Ledger)
@@ -147,7 +148,8 @@ func (r *testLedger) answers() map[string]any {
 	return out
 }
 
-// archiveWrites are functions that change a message, or try to. Each function returns the answer of the ledger.
+// archiveWrites are functions that call the ledger to change a message. In some states of the message the ledger
+// refuses the change. Each function returns the answer of the ledger.
 var archiveWrites = map[string]func(r *testLedger, c *Claim) []any{
 	"settle again": func(r *testLedger, c *Claim) []any {
 		s, err := r.Settle(r.Context(), c, []campaign.Record{accepted(atID(1))}, campaign.SettleAnswer, 1, 0)
@@ -230,7 +232,7 @@ func (r *testLedger) reported(row int, delivered bool, ids ...string) (out []any
 	return out
 }
 
-// again enqueues the message m once more, to the number of the given row.
+// The method "again" enqueues a message a second time under the same ID. The recipient is the number of the given row.
 func (r *testLedger) again(id string, row int) []any {
 	r.Helper()
 	spec, err := r.Spec(r.Context(), id)

@@ -13,8 +13,8 @@ import (
 	"github.com/tuma-sms/tuma/internal/campaign"
 )
 
-// Requests that share a run of the script each have the same result, to the last byte, as a
-// separate settle and claim. A run handles only one request of a batch.
+// One run of the script may handle several requests, but only one request of each batch. The
+// ledger afterwards has the same bytes as after a separate settle and claim for each request.
 func TestSettleAndClaim_SharedRunEqualsSeparateRuns(t *testing.T) {
 	t.Parallel()
 	r := newTestLedger(t)
@@ -193,7 +193,7 @@ func TestSettleAndClaim_CallerThatLeavesDelaysNoOther(t *testing.T) {
 	r.sending("c", []int{1, 1})
 	c := r.claim("c", "0.0", 0, 0, keyed, long)
 	g := r.open("c", "0.0", 1, 0)
-	_, release := r.batcher.Hold() // as if a pipeline were running
+	_, release := r.batcher.Hold() // simulates a pipeline that is running, so that the request waits
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	next, ok, err := r.SettleAndClaim(ctx, c, []campaign.Record{accepted("m")}, 1, r.settleAndClaimRequest(c, g, long))

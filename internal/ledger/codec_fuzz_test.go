@@ -41,7 +41,7 @@ func FuzzDecodeBatch(f *testing.F) {
 		}
 		batch := Batch{Calls: calls, To: to}
 		for k := range calls {
-			batch.call(k) // call panics if the sizes do not match
+			batch.call(k) // the method "call" panics if the sizes of the calls do not match the recipients
 		}
 		c2, t2, err := decodeBatch(encodeBatch(calls, to))
 		if err != nil || !cmp.Equal(calls, c2) || !cmp.Equal(to, t2) {
@@ -101,7 +101,7 @@ func FuzzDecodeRecords(f *testing.F) {
 		}
 		for _, r := range got {
 			if r.Before != nil || len(r.Resent) > 0 || r.Status == campaign.Skipped {
-				continue // only scripts write such records
+				continue // only scripts write records with these values
 			}
 			again, err := decodeRecords(appendRecord(nil, r), 1)
 			if err != nil || !cmp.Equal(again[0], r, cmpopts.IgnoreUnexported(campaign.Record{})) {

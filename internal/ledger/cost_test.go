@@ -71,8 +71,8 @@ func TestSettle_CountsCosts(t *testing.T) {
 	}
 }
 
-// A record whose texts are cut may have lost a part of its cost, so the sum must not be taken from the
-// uncut records.
+// If the texts of a record are too long, its stored form may lack a part of the cost. Then costArg must
+// return mixedCosts, so that settle.lua takes the costs from the stored records.
 func TestCostArg_LeavesCutRecordsToTheScript(t *testing.T) {
 	t.Parallel()
 	long := priced(strings.Repeat("m", 240))

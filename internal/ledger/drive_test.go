@@ -22,7 +22,7 @@ type sequenceDriver struct {
 	ctx context.Context
 	id  string
 	l   *Ledger
-	// reports caches proofs, and some of them become stale.
+	// reports is used for the whole sequence, so that some of the proofs in its cache become stale.
 	reports *Reports
 	rdb     *redis.Client
 	m       *model

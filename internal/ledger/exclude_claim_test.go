@@ -105,7 +105,7 @@ func TestOptOutExclude_RepeatedOptOutIsWrittenOnce(t *testing.T) {
 	if n, _ := versionParts(r.hash("c")["ex"]); n != 6 {
 		t.Errorf("six opt-outs that come three times have %d entries, want 6", n)
 	}
-	for range 2 { // the list may have grown between the two
+	for range 2 { // an entry for the whole list is written each time, because the list may have grown
 		excluding(campaign.AllSenders)(r)
 		excluding("ACME", msisdnOfRow(1))(r)
 	}
@@ -114,8 +114,8 @@ func TestOptOutExclude_RepeatedOptOutIsWrittenOnce(t *testing.T) {
 	}
 }
 
-// A person's STOP is answered after every open campaign has excluded the person. With 60 open batches that took 180
-// round trips, and a busy Redis did not answer within the time limit of a callback.
+// Tuma answers a person's STOP after every open campaign has excluded the person. Earlier, this took 180 round trips
+// for 60 open batches. A busy Redis then did not answer within the time limit of a callback.
 func TestOptOutExcludeOpen_TakesFewRoundTrips(t *testing.T) {
 	t.Parallel()
 	r := newTestLedger(t)
@@ -137,7 +137,8 @@ func TestOptOutExcludeOpen_TakesFewRoundTrips(t *testing.T) {
 	}
 }
 
-// While a gateway does not answer, many single messages to other people are open. An opt-out leaves them out.
+// While a gateway does not answer, many single messages are open. An opt-out is not written to the messages whose
+// recipient is another person.
 func TestOptOutExcludeOpen_LeavesOutMessagesToOthers(t *testing.T) {
 	t.Parallel()
 	r := newTestLedger(t)

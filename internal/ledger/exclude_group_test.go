@@ -11,8 +11,8 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// A thousand gateways' posts at once may each be an opt-out. They share their runs, and each caller gets the calls to its
-// own number alone.
+// Gateways may send a thousand callbacks at once, each with an opt-out. The callers of ExcludeOpen then share runs. Each
+// caller gets only the calls to its own number.
 func TestOptOutExcludeOpen_CallersShareRuns(t *testing.T) {
 	t.Parallel()
 	r := newTestLedger(t)
@@ -43,7 +43,7 @@ func TestOptOutExcludeOpen_CallersShareRuns(t *testing.T) {
 		})
 	}
 	group.Wait()
-	// In this test each caller itself reads a campaign with two round trips. A run alone takes more than 30.
+	// Each caller makes two more round trips, in the function "excludes". One run takes more than 30 trips.
 	if n := trips() - 2*callers; n > 5*callers {
 		t.Errorf("%d callers took %d round trips, want them to share their runs", callers, n)
 	} else {

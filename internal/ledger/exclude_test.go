@@ -274,8 +274,8 @@ func TestOptOutExcludeOpen_ReachesOpenCampaignsOfTheSender(t *testing.T) {
 	}
 }
 
-// The gateway refused row 1 for now, so row 1 waits in a second generation, and then opts out. When the settle of the first
-// generation is written again, its "unknown" must not replace that row 1 is skipped.
+// The gateway refused row 1 for now, so row 1 waits in a second generation. There it opts out, and its status becomes
+// "skipped". When the settle of the first generation is repeated, its "unknown" must not replace "skipped".
 func TestOptOutNarrow_RepeatedSettleOfAnEarlierGeneration(t *testing.T) {
 	t.Parallel()
 	r := newTestLedger(t)

@@ -25,7 +25,7 @@ type model struct {
 	gens  map[string]*modelGen    // the key is the name: batch, call and generation, "b.k.g"
 	order [modelAccounts][]string // names of the batches of each account, in the order of planning
 	moved map[string][]string     // the batches that recipients of a batch moved to
-	under map[string]string       // idempotency keys of generations of other calls whose late result reached this call; the key is "call generation"
+	under map[string]string       // idempotency key of each generation whose late result reached another call, by that call and the generation
 
 	version  string // version of the opt-outs that the campaign has received
 	optOuts  []modelOptOut
@@ -52,7 +52,7 @@ type modelRow struct {
 	pos    int
 	status campaign.Status
 	from   string     // the generation that the recipient waits in, or that has set its status
-	under  string     // the idempotency key of the generation in from, if that generation belongs to another call
+	under  string     // the idempotency key of the generation in the field "from", if that generation belongs to another call
 	before *modelSent // the unknown outcome before a retry or a resend
 	// report is Delivered or Undelivered once a delivery report about an accepted message came.
 	report campaign.Status
@@ -228,7 +228,7 @@ type modelClaim struct {
 	origin             string // the batch in which its recipients were planned
 	version            string
 	rows               []int // rows of the recipients, if the claim names them
-	ghost              bool  // Redis, and so the model, lost the batch; the worker still has generation 0 of a call in it
+	ghost              bool  // Redis and the model have lost the batch, but the worker still has generation 0 of a call of the batch
 }
 
 func (m *model) claim(g *modelGen, c modelClaim) (answer ClaimResult, why string) {

@@ -50,8 +50,8 @@ func (d *sequenceDriver) move() {
 	d.moveNow(m)
 }
 
-// checkMovable checks that a recipient is movable if it has certainly not been sent, and not
-// otherwise.
+// checkMovable checks that m has exactly those recipients of the batch that have certainly not been
+// sent and were never unknown.
 func (d *sequenceDriver) checkMovable(m *Movable) {
 	var want, got []int
 	for i, r := range d.m.rows {

@@ -56,7 +56,8 @@ func (d *sequenceDriver) callsInFlight() (n int) {
 	return n
 }
 
-// modelOptOut is an entry of the campaign's opt-outs. version is the version that it begins.
+// modelOptOut is an entry of the campaign's opt-outs. The field "version" is the version of the
+// opt-outs up to and including this entry.
 type modelOptOut struct {
 	version string
 	rows    []int
@@ -233,7 +234,7 @@ func (d *sequenceDriver) noteRetry(step func()) {
 	}
 }
 
-// dump returns a saved key, or "" if it does not exist.
+// dump returns the value of a key in the form that restore reads, or "" if the key does not exist.
 func (d *sequenceDriver) dump(key string) string {
 	s, err := d.rdb.Dump(d.ctx, key).Result()
 	if !errors.Is(err, redis.Nil) {
@@ -242,7 +243,7 @@ func (d *sequenceDriver) dump(key string) string {
 	return s
 }
 
-// restore restores a key from what dump returned.
+// restore gives a key the value that dump has returned. For "" it deletes the key.
 func (d *sequenceDriver) restore(key, saved string) {
 	if saved == "" {
 		d.ok(d.rdb.Del(d.ctx, key).Err())

@@ -105,7 +105,7 @@ func TestRetry_UnfinishedRetryIsFinishedOnce(t *testing.T) {
 	r.ok(r.FinishRetry(t.Context(), "c", record))
 	r.expect("c", "accepted accepted rejected pending")
 	before := r.state("c")
-	r.ok(r.FinishRetry(t.Context(), "c", record)) // another sweeper finishes the retry once more, too late
+	r.ok(r.FinishRetry(t.Context(), "c", record)) // another sweeper also tries to finish the retry, but the retry has finished already
 	if n, err := r.Retry(t.Context(), "c", "op", true, false); err != nil || n != 2 {
 		t.Errorf("the repeated Retry returned %d, %v; want 2", n, err)
 	}

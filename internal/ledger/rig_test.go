@@ -84,7 +84,7 @@ func (r *testLedger) startPlan(id string, accounts int) *Plan {
 	return p
 }
 
-// plannedRows returns n recipients from row first on.
+// plannedRows returns n recipients. The first recipient has the row "first".
 func plannedRows(first, n int) []campaign.Planned {
 	out := make([]campaign.Planned, n)
 	for i := range out {
@@ -117,7 +117,8 @@ func (r *testLedger) sendingSpec(id string, spec campaign.Spec, batches ...[]int
 	r.ok(err)
 }
 
-// open reads the generation of a call with the given number. The generation must be open.
+// The method "open" reads a generation of a call. The parameter "number" is the number of the
+// generation. The generation must be open.
 func (r *testLedger) open(id, batch string, call, number int) *Generation {
 	r.Helper()
 	w, err := r.LoadWork(r.Context(), id, batch)

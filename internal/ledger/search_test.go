@@ -185,7 +185,8 @@ func TestSearch_BoundsTheRowsOfOneCampaign(t *testing.T) {
 	}
 }
 
-// If ParseMSISDN reads a number from any form of it, mayBe returns true for that form.
+// A number can be written in many ways. If ParseMSISDN reads a text as a number, mayBe must return
+// true for this text and this number.
 func TestMayBe_IsTrueForEveryFormOfTheNumber(t *testing.T) {
 	t.Parallel()
 	random := rand.New(rand.NewPCG(3, 4))

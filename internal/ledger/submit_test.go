@@ -98,7 +98,7 @@ func (d *sequenceDriver) checkNoOptOut(r generationRead, was string) {
 	}
 }
 
-// request is a worker's claim request, with what the model must know about it.
+// A request is a worker's claim request, together with the data that the model needs for it.
 type request struct {
 	ClaimRequest
 	generationRead
@@ -118,7 +118,7 @@ func (d *sequenceDriver) request(r generationRead, wake int, stale bool, lease t
 	}
 	named := login
 	if d.chance(6, "another sender") {
-		named += " two" // the repetition would be a different request now, but the stored key is used
+		named += " two" // the worker would compute another key now, but a repeated call must use the stored key
 	}
 	req := ClaimRequest{ID: d.id, Batch: r.batch, Wake: wake, Gen: r.gen, IdempotencyKey: requestID(r.batch, r.gen, named), Login: login,
 		KeyTTL: []time.Duration{keyed, noKey}[a], Lease: lease, OpenBatchLimit: 1 + d.draw(3, "window"), Resend: d.resend && a == 1, Exclusions: version, NameRecipients: d.chance(2, "recipients named")}
