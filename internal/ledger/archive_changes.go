@@ -7,8 +7,9 @@ import (
 	"strconv"
 )
 
-// archiveFields are names of fields that an archive may hold in full, each as one byte: its position. Positions
-// never change; add names at the end. Position 0 stands for any other name, which follows.
+// archiveFields are names of fields that an archive may hold in full. The archive has one byte for a name: the
+// position of the name in this list. Positions never change; add names at the end. After the byte 0 follows a name
+// that is not in this list.
 var archiveFields = []string{
 	"", fieldFormat, fieldTotal, fieldPages, fieldNextPage, fieldBare, fieldContent, fieldUpload, fieldCreated, fieldFinished, "p0", "nb:0", "h:0", "w0.0", "b0.0", "g0.0.0", "r0.0.0",
 	fieldCalls, fieldSegments, fieldAccepted, fieldDelivered, fieldUndelivered, fieldRejected, fieldUnknown, fieldSkipped, fieldCost, fieldCurrency, fieldReportReasons, fieldSnapshot,

@@ -11,15 +11,16 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// The stored form of an archive. It begins with the outline, from which the usual fields of a message can be
-// computed. Then it has each field of the ledger hash that differs from the computed one. So the archive holds
-// every field, and an unusual message takes more bytes.
+// The stored form of an archive begins with the outline. The outline is enough to compute the fields of a usual
+// message. After the outline follow the fields of the ledger hash whose real value differs from the computed value.
+// So the archive holds every field, and an unusual message takes more bytes.
 const (
-	// archiveFormat is the first byte of an archive. A tombstone begins with a letter, a digit, - or _. A later format
-	// will begin with another byte below firstOfTombstone.
+	// archiveFormat is the first byte of an archive. A later format will begin with another byte below
+	// firstOfTombstone. An archive and a tombstone have the same key. A tombstone begins with a letter, a digit, "-"
+	// or "_", so the first byte tells which of the two the key holds.
 	archiveFormat    = 1
 	firstOfTombstone = '-'
-	// archiveRecord names the archive of a message in an Unreadable.
+	// archiveRecord is the value of Unreadable.Record if the archive of a message cannot be read.
 	archiveRecord = "t"
 	// archivedHash is how many of the 43 characters of the content hash an archive keeps: 144 bits.
 	archivedHash = 24
@@ -48,10 +49,10 @@ type outline struct {
 	msisdn          sms.MSISDN
 	stream          int
 	gen             *settledRecord
-	record          string // of the call, or empty
+	record          string // the record of the call, or empty
 	overlay         string
 	spec, snapshot  string // JSON
-	account, nation string // of the spec, which the snapshot is likely to contain
+	account, nation string // account and country of the spec; the snapshot is likely to contain these names
 	segments        int
 }
 
@@ -118,7 +119,7 @@ func (o *outline) readSpec() bool {
 	return true
 }
 
-// halfToken is the number of characters of a token that a settled generation keeps (half in prelude.lua).
+// halfToken is the number of characters of a token that a settled generation keeps (function "half" in prelude.lua).
 const halfToken = 6
 
 // encodeArchive returns the stored form of the archive of a message. ok is false if the message must keep its
@@ -206,7 +207,7 @@ func decodeArchive(record string) (*archived, error) {
 	return a, r.err()
 }
 
-// read reads an outline. It does not read the parts that readSpec sets, except for the names in the snapshot.
+// read reads an outline. The stored form lacks the parts that readSpec sets, so read calls readSpec to compute them.
 func (o *outline) read(r *reader) {
 	has := r.length()
 	o.hash = base64.RawURLEncoding.EncodeToString(r.bytes(archivedHash * 3 / 4))
@@ -291,7 +292,7 @@ func (o *outline) message() *archived {
 	return &archived{f, o.spec, o.overlay, delays}
 }
 
-// The bits of the first byte of a row in the overlay that hold the status of its final report.
+// The overlay has two bytes for each row. These bits of the first byte hold the status in the row's final report.
 const (
 	deliveredBit   = 64
 	undeliveredBit = 128

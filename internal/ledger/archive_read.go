@@ -8,7 +8,7 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// fields reads fields of the ledger hash of a campaign, or of a message in either form.
+// fields reads fields of the ledger hash of a campaign or message. A message may have its full form or an archive.
 func (l recordReader) fields(ctx context.Context, id string, names ...string) ([]any, error) {
 	asked := append(slices.Clip(names), fieldFormat) // with this field the answer shows whether the hash is missing or only lacks the named fields
 	for try := 1; ; try++ {
@@ -32,7 +32,8 @@ func (l recordReader) fields(ctx context.Context, id string, names ...string) ([
 	}
 }
 
-// fieldsIn does what fields does. It reads nothing if the caller has read the archive of the message.
+// fieldsIn returns the same values as the method "fields". If the caller has read the archive of the message, fieldsIn
+// takes the values from this archive and does not read Redis.
 func (l recordReader) fieldsIn(ctx context.Context, id string, archive *archived, names []string) ([]any, error) {
 	if archive != nil {
 		return archive.values(names), nil
@@ -51,8 +52,8 @@ func (a *archived) values(names []string) []any {
 	return out
 }
 
-// specOf reads the record of the spec of a campaign, or of a message in either form. It is empty if the spec
-// does not exist.
+// specOf reads the record of the spec of a campaign or message. A message may have its full form or an archive. The
+// result is empty if the spec does not exist.
 func (l recordReader) specOf(ctx context.Context, id string) (string, error) {
 	for try := 1; ; try++ {
 		spec, err := l.rdb.Get(ctx, specKey(id)).Result()
@@ -72,8 +73,8 @@ func (l recordReader) specOf(ctx context.Context, id string) (string, error) {
 	}
 }
 
-// someOf is what `many` reads of one campaign: some fields of its ledger hash and, if requested, its
-// spec. values is nil if the campaign does not exist.
+// someOf is what the method "many" reads of one campaign: some fields of its ledger hash and, if requested, its
+// spec. The slice "values" is nil if the campaign does not exist.
 type someOf struct {
 	id     string
 	names  []string
@@ -85,8 +86,8 @@ type someOf struct {
 // commands.
 const manyTurns = 3
 
-// many reads fields of many campaigns, and of messages in either form. If all have their full form, it
-// takes one round trip. If "specs" is true, it also reads their specs.
+// The method "many" reads fields of several campaigns and messages at once. A message may have its full form or an
+// archive. If none has an archive, the method takes one round trip. If "specs" is true, it also reads the specs.
 func (l recordReader) many(ctx context.Context, all []someOf, specs bool) error {
 	left := make([]*someOf, len(all))
 	for i := range all {
@@ -103,9 +104,9 @@ func (l recordReader) many(ctx context.Context, all []someOf, specs bool) error 
 
 func (x *someOf) isRead() bool { return x.values != nil }
 
-// manyOnce is one turn of the method "many"; the first turn is 1. The first turn reads no archives. Only the last turn
-// accepts a campaign without a spec, because the message may have been archived meanwhile. manyOnce omits an archive
-// that cannot be read.
+// manyOnce is one turn of the method "many"; the first turn is 1. The first turn reads no archives. If the ledger hash
+// exists but the spec does not, a message may have been archived meanwhile. So only the last turn accepts a missing
+// spec. manyOnce omits an archive that cannot be read.
 func (l recordReader) manyOnce(ctx context.Context, left []*someOf, specs bool, turn int) error {
 	archives, fields, texts := make([]*redis.StringCmd, len(left)), make([]*redis.SliceCmd, len(left)), make([]*redis.StringCmd, len(left))
 	_, err := l.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {

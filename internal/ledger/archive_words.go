@@ -77,9 +77,9 @@ func unpackText(b []byte, names ...string) (text string, ok bool) {
 // longestPart is the maximum number of digits after the point of a cost that packCost shortens.
 const longestPart = 6
 
-// packCost takes the cost and the currency from the end of the detail of a record, and shortens them. before
-// is the rest of the detail. cost is nil if the detail does not end with them, or if readCost would return
-// something else.
+// packCost removes the cost and the currency from the end of the detail of a record, and encodes both in fewer bytes.
+// The result "before" is the detail without these two fields. The result "cost" is nil if the detail does not end with
+// a cost and a currency, or if readCost would not return the same bytes.
 func packCost(detail string) (before string, cost []byte) {
 	end := len(detail) - 5
 	if end < 0 || detail[end] != tagCurrency || detail[end+1] != 3 {

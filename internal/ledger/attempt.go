@@ -54,8 +54,8 @@ func (l *Ledger) recipientsOf(ctx context.Context, a attempts.Attempt, plain int
 // Reconcile settles recipients as accepted because their messages were found at the gateway. The
 // map "found" has the message id of each recipient, by MSISDN. Reconcile works even if the
 // attempt's generation has changed or ended meanwhile. Numbers that are not in the call change
-// nothing. The parameter "segments" is the number of segments of a plain campaign's message. It
-// returns ErrNotFound if the campaign is gone.
+// nothing. The parameter "segments" is the number of segments of a plain campaign's message.
+// Reconcile returns ErrNotFound if the campaign is gone.
 func (l *Ledger) Reconcile(ctx context.Context, a attempts.Attempt, found map[sms.MSISDN]string, segments, openBatchLimit int) (Settled, error) {
 	return reconcile(ctx, l, a, "", found, segments, openBatchLimit)
 }

@@ -16,9 +16,9 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// MaxKeyAge is the time after its first use for which an idempotency key counts as known to the
-// gateway. MaxKeyAge is five days shorter than the shortest documented life of a key, which is 30 days
-// (KoboMobile).
+// MaxKeyAge is the maximum age of an idempotency key, counted from the first use of the key. Tuma
+// assumes that the gateway has forgotten an older key. MaxKeyAge is five days shorter than the
+// shortest documented life of a key, which is 30 days (KoboMobile).
 const MaxKeyAge = 25 * 24 * time.Hour
 
 // ClaimResult is the result of a claim request.
@@ -55,8 +55,9 @@ type Claim struct {
 	// First is the time of the first claim under this key. At is the time of this claim. Both are by
 	// Redis' clock.
 	First, At time.Time
-	// Tries is the number of answers about the message itself so far. Claims is the number of
-	// claims of the generation, including this one.
+	// Tries is the number of answers that have counted as attempts so far. An answer about the account
+	// or the campaign does not count. Claims is the number of claims of the generation, including this
+	// claim.
 	Tries, Claims int
 	// Lookups is how often a worker has looked for a doubtful generation at the gateway. If Result is
 	// ClaimDoubtful, At is the time of the generation's last claim.
@@ -81,8 +82,8 @@ type ClaimRequest struct {
 	// IdempotencyKey is the key for this submission. If Redis has a key of the generation, Redis uses
 	// that key instead.
 	IdempotencyKey uuid.UUID
-	// Login is the account's fingerprint, which is one word. KeyTTL is the time for which the gateway
-	// certainly remembers a key. If KeyTTL is 0, the gateway has no idempotency keys.
+	// Login is the account's fingerprint. It must not contain a space. KeyTTL is the time for which the
+	// gateway certainly remembers a key. If KeyTTL is 0, the gateway has no idempotency keys.
 	Login  string
 	KeyTTL time.Duration
 	// Lease is the time for which the claim is held. It must be longer than the longest call.
@@ -95,12 +96,13 @@ type ClaimRequest struct {
 	// Exclusions is a version of the opt-outs that the campaign has received. The caller has
 	// removed the recipients in these opt-outs from Gen.
 	Exclusions string
-	// NameRecipients adds the numbers of Gen's recipients to the request. Opt-outs that are newer than
-	// Exclusions then refuse the claim only if they name one of these numbers, or if they are too
-	// many to compare.
+	// NameRecipients adds the numbers of Gen's recipients to the request, so that the script can compare
+	// them with opt-outs that are newer than Exclusions. The script then refuses the claim only if such an
+	// opt-out names one of the numbers, or if it cannot compare the opt-outs. Without NameRecipients
+	// every newer opt-out refuses the claim.
 	NameRecipients bool
-	// Resend means that recipients which this claim leaves unknown for the first time are submitted
-	// once more.
+	// If Resend is true and the call of this claim gets no outcome for a recipient, the recipient is
+	// submitted once more. A recipient that was unknown before is not submitted again.
 	Resend bool
 }
 

@@ -109,7 +109,7 @@ func (r *reader) count() int {
 	return int(v)
 }
 
-// length reads a length of one byte.
+// length reads one byte, and returns it as a length.
 func (r *reader) length() int {
 	b := r.bytes(1)
 	if r.bad {

@@ -8,8 +8,8 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// A campaign with merge fields stores more than a plain one: values beside its numbers, calls that
-// are carried over half full, and bodies beside its batches.
+// A campaign with merge fields stores more than a plain campaign: values beside its numbers, carried-over
+// calls that are not full yet, and bodies beside its batches.
 
 func (r *reader) values() []string {
 	n := r.uvarint()
@@ -36,7 +36,7 @@ func keptValues(values []string) []string {
 	return values
 }
 
-// compressPersonalized compresses a page with values, as compress does for a page without them.
+// compressPersonalized compresses a page with values. The function "compress" does this for a page without values.
 func compressPersonalized(b []byte) []byte {
 	out := compress(b)
 	out[0] += formatOwn

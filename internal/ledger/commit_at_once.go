@@ -31,7 +31,8 @@ func (u *Upload) CommitAtOnce(ctx context.Context, further func(redis.Pipeliner)
 	args := u.commitArgs()
 	u.pages, u.refPages = 0, 0 // so that Commit writes the page again
 	pipe := u.ledger.rdb.Pipeline()
-	// The same order as in Commit: an index entry without a campaign only costs a lookup.
+	// The index entry is written before the campaign, as in Commit. If the campaign is then not committed, the
+	// entry does no harm: it only costs the sweeper a lookup.
 	indexed := indexScript.Queue(ctx, pipe, []string{openIndex, listOf(u.spec.Message)}, script.Args(indexArgs{ID: u.id})...)
 	pipe.HSet(ctx, staging, fields...)
 	pipe.Expire(ctx, staging, stagingLife)

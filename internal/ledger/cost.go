@@ -16,7 +16,8 @@ const (
 	// maxWhole and maxPart are the maximum numbers of digits before and after the decimal point of a
 	// cost. With these limits a sum of costs is exact in Lua.
 	maxWhole, maxPart = 9, 6
-	// costFits is a length in bytes. If the texts of a record are not longer, no text is cut.
+	// costFits limits the sum of the lengths of a record's texts, in bytes. Up to this limit, the stored record has
+	// every text in full. Above it, the stored record may lack a part of the cost.
 	costFits = 200
 )
 

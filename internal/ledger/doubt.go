@@ -8,9 +8,9 @@ import (
 	"github.com/tuma-sms/tuma/internal/script"
 )
 
-// Doubt ends a claim whose outcome is unknown. If "count" is true, the answer counts as an attempt
-// of the call. Settled.Count is the number of answers counted so far. Settled.Stale is set if c is
-// no longer the generation's current claim.
+// Doubt ends a claim whose outcome is unknown. If "count" is true, the claim counts as an attempt of
+// the call. Settled.Count is the number of attempts counted so far. Settled.Stale is true if c is
+// not the current claim of the generation any more.
 func (l *Ledger) Doubt(ctx context.Context, c *Claim, backOff time.Duration, count bool) (Settled, error) {
 	out, err := l.runOn(ctx, doubtScript, c.id, c.gen.upload, nil, script.Args(doubtArgs{
 		Token: c.Token, Batch: c.batch, Call: c.gen.Call, Generation: c.gen.Number, CallSize: c.gen.CallSize,

@@ -10,9 +10,9 @@ import (
 // maxDoubtfulBatches is how many open batches of a campaign DoubtfulCalls reads.
 const maxDoubtfulBatches = 256
 
-// DoubtfulCalls returns, by account, how many calls of a campaign its gateway may have taken without a
-// known outcome. It reads the batches that are open, at most 256 of them. A batch that cannot be read
-// does not count.
+// DoubtfulCalls returns, for each account, how many calls of a campaign are doubtful: the account's gateway
+// may have taken the call, and its outcome is not known. DoubtfulCalls reads at most 256 open batches. It
+// ignores a batch that cannot be read.
 func DoubtfulCalls(ctx context.Context, l *Ledger, id string) (map[string]int, error) {
 	names, err := l.rdb.ZRange(ctx, openKey(id), 0, maxDoubtfulBatches-1).Result()
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 )
 
 // EndedCount is the state of a count of ended campaigns. Done and Cancelled are the results of the last
-// complete count. During the first count they are what this count has found so far.
+// complete count. During the first count, both have the numbers that this count has found so far.
 type EndedCount struct {
 	Done, Cancelled int
 

@@ -16,8 +16,8 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// wholeList is stored in place of the numbers if a campaign gets too many to name. It stands for
-// every number on the list.
+// wholeList in an entry stands for every number on a suppression list. Exclude stores it instead of
+// phone numbers if it gets more than maxNamed numbers, or nil.
 const wholeList = "*"
 
 // Exclusions holds the opt-outs of a campaign that the method Read has read so far. The zero value
@@ -26,13 +26,13 @@ type Exclusions struct {
 	mu      sync.RWMutex
 	version string
 	numbers map[sms.MSISDN]string // numbers that have opted out, each with its suppression list
-	lists   []string              // suppression lists whose numbers are too many to name
+	lists   []string              // suppression lists for which the campaign has an entry wholeList
 }
 
 // In finds the recipients that have opted out. The result optedOut maps their indexes to their
 // suppression lists. The result version is the version of the opt-outs that In has used. The result
-// "lists" has the suppression lists whose new numbers are too many to name. In cannot compare these
-// numbers, so the caller must look up all recipients on these lists.
+// "lists" has the suppression lists for which the campaign has an entry wholeList. In does not know the
+// numbers on these lists, so the caller must look up all recipients there.
 func (x *Exclusions) In(recipients []campaign.Planned) (optedOut map[int]string, version string, lists []string) {
 	x.mu.RLock()
 	defer x.mu.RUnlock()

@@ -58,7 +58,7 @@ func (x *exclusionQueues) join(list string, numbers []sms.MSISDN) (*exclusionQue
 }
 
 // begin ends the collecting of callers for the run r. It returns the context of the run, which ends when
-// no caller waits any more. It returns false if the run has begun before. The caller holds the turn.
+// no caller waits any more. It returns false if the run has begun already. The caller holds the turn.
 func (x *exclusionQueues) begin(ctx context.Context, q *exclusionQueue, r *exclusionRun) (context.Context, bool) {
 	x.mu.Lock()
 	defer x.mu.Unlock()

@@ -67,8 +67,8 @@ type exclusion struct {
 
 	mu       sync.Mutex
 	inFlight []InFlightCall
-	failed   int   // number of campaigns to which the numbers may not have been passed
-	err      error // the error of the first such campaign
+	failed   int   // number of campaigns that failed: it is not certain that they got the numbers
+	err      error // the error of the first campaign that failed
 }
 
 func newExclusion(l *Ledger, list string, numbers []sms.MSISDN) *exclusion {
@@ -141,7 +141,8 @@ func (x *exclusion) applies(ctx context.Context, c someOf) (bool, error) {
 	return slices.Contains(lists, x.list), err
 }
 
-// senderOf does what the function senderOf does, once for each account.
+// The method senderOf returns the sender ID of an account. It calls the function senderOf once for
+// each account, and remembers the result.
 func (x *exclusion) senderOf(ctx context.Context, name string) (string, error) {
 	if sender, ok := x.senders[name]; ok {
 		return sender, nil
@@ -153,7 +154,7 @@ func (x *exclusion) senderOf(ctx context.Context, name string) (string, error) {
 	return sender, err
 }
 
-// allNames does what accountNames does, once.
+// allNames returns the names of all accounts. It calls accountNames once, and remembers the result.
 func (x *exclusion) allNames(ctx context.Context) (names []string, err error) {
 	if x.all == nil {
 		x.all, err = accountNames(ctx, x.ledger.accounts)

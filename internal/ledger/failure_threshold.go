@@ -8,9 +8,9 @@ import (
 	"github.com/tuma-sms/tuma/internal/campaign"
 )
 
-// thresholdRecord returns the value of the field lim, in which the scripts keep a campaign's
-// failure threshold and canary (prelude.lua). It is empty for a campaign without threshold and
-// canary.
+// thresholdRecord returns the value of the ledger field "lim". In this field the scripts keep a
+// campaign's failure threshold and canary (prelude.lua). The value is empty for a campaign that has
+// neither.
 func (l *Ledger) thresholdRecord(s campaign.Spec) string {
 	if s.FailureThreshold() == 0 {
 		return ""

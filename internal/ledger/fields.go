@@ -2,12 +2,12 @@ package ledger
 
 import "strconv"
 
-// The names of the fields of the ledger hash, as far as Go code reads or writes them. layout.go
-// describes each field, and docs/redis-schema.md its value. In the parameters, "batch" is the name of
-// a batch, and call the position of a call in the batch. generation is the number of a generation
-// of the call, and stream the number of a stream.
+// This file has the names of all fields of the ledger hash that Go code reads or writes. layout.go
+// describes each field, and docs/redis-schema.md describes its value. In the functions, the parameter
+// "batch" is the name of a batch, and "call" is the position of a call in the batch. The parameter
+// "generation" is the number of a generation of the call, and "stream" is the number of a stream.
 
-// Fields that a ledger hash has once.
+// These fields have fixed names, so a ledger hash has at most one of each.
 const (
 	fieldFormat  = "v"
 	fieldContent = "hash"

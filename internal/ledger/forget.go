@@ -281,7 +281,7 @@ func (f forgetter) page(ctx context.Context, rows []FoundRow) (changes []forgetC
 }
 
 // ForgetExclusions removes a number from the opt-outs that a campaign received while it was open. It returns how many
-// entries had the number. If the campaign has not ended, or if dry is true, it changes nothing.
+// entries had the number. If the campaign has not ended, or if the parameter "dry" is true, it changes nothing.
 func ForgetExclusions(ctx context.Context, l *Ledger, id string, number sms.MSISDN, dry bool) (int, error) {
 	got, err := l.rdb.HMGet(ctx, ledgerKey(id), fieldExclusions, fieldFinished).Result()
 	if err != nil {

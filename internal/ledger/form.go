@@ -9,7 +9,8 @@ import (
 
 // storedForm is the form in which Redis has a campaign: the full form, an archive, or neither.
 type storedForm struct {
-	// full is true if the campaign has its full form. Then upload is the token of its upload.
+	// full is true if the campaign has its full form. Only then, the field "upload" has the token of the
+	// campaign's upload.
 	full   bool
 	upload string
 	// archive is the archive of a message, or nil. record is the stored form of the archive.

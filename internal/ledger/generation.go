@@ -25,8 +25,8 @@ type generationRecord struct {
 	Token   string // token of the last claim
 	Lease   string // end of the lease of the last claim
 	Claimed string // time of that claim
-	First   string // time of the first claim under UUID
-	Tries   string // number of answers about the message itself so far
+	First   string // time of the first claim with the idempotency key in UUID
+	Tries   string // number of answers that have counted as attempts so far (Claim.Tries)
 	Bad     string // number of unknown answers, or of lookups at the gateway, so far
 	Doubt   string // "1" if an earlier attempt may have reached the gateway, else "0"
 	Rev     string // revision: it changes when the next submission must be a different request

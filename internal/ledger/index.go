@@ -92,10 +92,10 @@ func (x *Index) Exists(ctx context.Context, id string) (bool, error) {
 // because a call takes at most five minutes.
 const freeAfter = 15 * time.Minute
 
-// Free reports whether an enqueue with this ID creates a campaign. It does if the ID is not used,
-// or if the campaign with this ID was cancelled before any of its messages was submitted. If that
-// campaign was planned, it must have ended longer than freeAfter ago. The function is_free in
-// prelude.lua makes the same test.
+// Free reports whether an enqueue with this ID creates a campaign. The ID is free if no campaign has
+// it, or if its campaign was cancelled before any message of the campaign was submitted. The ID of a
+// cancelled campaign that was planned is free only after the time freeAfter from the end of the
+// campaign. The function is_free in prelude.lua makes the same test.
 func (x *Index) Free(ctx context.Context, id string) (bool, error) {
 	there, err := x.Exists(ctx, id)
 	if err != nil || !there {

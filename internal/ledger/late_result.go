@@ -40,7 +40,7 @@ func (l *Ledger) applyElsewhere(ctx context.Context, c *Claim, records []campaig
 	if c.IdempotencyKey == (Claim{}).IdempotencyKey {
 		record, err := l.records.fields(ctx, c.id, generationField(c.batch, generationName(g.Call, g.Number)))
 		if err != nil {
-			return w, fmt.Errorf("apply late result of %s of %s: %w", w.origin, c.id, err)
+			return w, fmt.Errorf("apply late result of generation %s of campaign %s: %w", w.origin, c.id, err)
 		}
 		w.uuid = noWord
 		if open, settled := splitGeneration(script.Text(record[0])); settled != nil && settled.UUID != "" {
@@ -122,7 +122,7 @@ func (l *Ledger) settleLate(ctx context.Context, c *Claim, records []campaign.Re
 		for _, name := range c.gen.from {
 			n, err := l.rdb.HExists(ctx, ledgerKey(c.id), batchField(name)).Result()
 			if err != nil {
-				return s, fmt.Errorf("apply late result to batch %s of %s: %w", name, c.id, err)
+				return s, fmt.Errorf("apply late result to batch %s of campaign %s: %w", name, c.id, err)
 			}
 			if n {
 				from = []string{name}

@@ -15,17 +15,17 @@ import "github.com/tuma-sms/tuma/internal/script"
 //	tuma:{id}:d:N the overlay of delivery reports, and tuma:{id}:dt the times to delivery (overlay.go)
 //	tuma:{id}:aw  the work that needs quarantined records, scored by the time of the quarantine in ms
 //
-// The fields of the ledger hash. In their names, a is the number of a stream (an account and the
-// sending hours of its recipients), b or B a batch "a.s", K a call in the batch, G a generation of
-// the call, N a number:
+// The fields of the ledger hash. In their names, "a" stands for the number of a stream (an account and the
+// sending hours of its recipients). B stands for a batch "a.s", K for a call in the batch, G for a
+// generation of the call, and N for another number:
 //
 //	v hash up at total pg start exp   format, content hash, upload, creation time, recipients, pages, start and expiry
 //	cur carry pt frozen win wplan     planning: next page, carried-over recipients, last answer, snapshot, sending hours, wake
 //	pending accepted … skipped        recipients by status; absent when 0
 //	fly flyc                          pending recipients in flight; calls in flight
-//	was                               pending recipients, not in flight, that a retry or a resend took out of unknown
-//	per to:a accepted:a … was:a       with several accounts: number of streams; for each, its recipients and the counts above;
-//	                                  also seg:a cost:a ccy:a
+//	was                               pending recipients that were unknown before a retry or resend, and are not in flight
+//	per to:a accepted:a … was:a       only with several accounts: number of streams; recipients of each stream, and the
+//	                                  counts above for each stream; also seg:a cost:a ccy:a
 //	x:REASON xt                       skipped recipients by reason; skipped duplicates with another text
 //	calls seg resent                  submitted calls, segments of accepted messages, recipients that went out twice
 //	cost ccy                          cost of accepted messages in millionths of a currency, and the currency
@@ -36,8 +36,8 @@ import "github.com/tuma-sms/tuma/internal/script"
 //	z:a                               since when the stream is outside its sending hours, and when they begin
 //	pN refN kN                        page N as uploaded; its recipients' references, if there are any; the recipients that
 //	                                  planning skipped in it
-//	bB tB lB wB xB                    batch record, bodies of its calls where each has one, number of open generations,
-//	                                  wake number, open generations other than 0
+//	bB tB lB wB xB                    batch record, bodies of its calls in a campaign with merge fields, number of open
+//	                                  generations, wake number, open generations other than 0
 //	gB.K.G iB.K.G nB.K                a generation, its positions in the call, the highest generation number
 //	rB.K                              results of a call's recipients
 //	mB fB qB.K mt                     moves: batches that recipients moved to; batches they came from; numbers given to

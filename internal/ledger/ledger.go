@@ -90,9 +90,9 @@ func errorFor(word string) error {
 	return nil
 }
 
-// run runs a script on the campaign that has the given id now, whatever upload created the
-// campaign. It returns the script's answer as text. If the error is script.ErrNotDurable, it
-// returns the answer too.
+// The method "run" runs a script on the campaign that has the given id now. It does not check which
+// upload created the campaign. It returns the script's answer as text. If the error is
+// script.ErrNotDurable, it returns the answer too.
 func (l *Ledger) run(ctx context.Context, s *script.Script, id string, keys []string, args ...any) ([]string, error) {
 	return l.runOn(ctx, s, id, "", keys, args...)
 }

@@ -36,7 +36,8 @@ const (
 	overlayFirst = 100 * time.Millisecond
 )
 
-// report.lua packs a range of delays into each code, from 1. overlayDelay returns the middle of this range.
+// overlayDelay returns the delay for a code of report.lua. Each code, from 1, stands for a range of delays, and
+// overlayDelay returns the middle of the range.
 func overlayDelay(code int) time.Duration {
 	if code <= 1 {
 		return overlayFirst / 2

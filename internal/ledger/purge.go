@@ -11,9 +11,9 @@ import (
 	"github.com/tuma-sms/tuma/internal/script"
 )
 
-// tombstoneLife is how long the ID of a removed campaign stays in use. messageTombstoneLife is the
-// same for a single message. It is shorter, because there are too many single messages to keep all IDs
-// for a year.
+// tombstoneLife is how long the ID of a campaign stays in use after retention has removed the
+// campaign. messageTombstoneLife is how long the ID of a removed single message stays in use. Tuma
+// sends too many single messages to keep all their IDs for a year.
 const (
 	tombstoneLife        = 365 * 24 * time.Hour
 	messageTombstoneLife = 7 * 24 * time.Hour

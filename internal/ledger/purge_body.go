@@ -14,9 +14,10 @@ import (
 // campaign. So the campaign cannot be sent again.
 var ErrPurged = errors.New("the text or a number of the campaign was deleted after its end")
 
-// PurgeBody deletes the text of a plain campaign that has ended with no recipient of unknown
-// outcome. The number of its segments stays known. The result "purged" is false if the campaign has
-// not ended in this way, has no text any more, or does not exist.
+// PurgeBody deletes the text of a plain campaign that has ended. The outcomes of all its recipients
+// must be known. The spec keeps the number of segments of the text. The result "purged" is false if
+// PurgeBody deleted nothing: the campaign does not exist, has not ended, has a recipient with an
+// unknown outcome, or has no text any more.
 func PurgeBody(ctx context.Context, l *Ledger, id string) (purged bool, err error) {
 	before, err := l.rdb.Get(ctx, specKey(id)).Bytes()
 	if errors.Is(err, redis.Nil) {

@@ -152,7 +152,7 @@ func (l *Ledger) QuarantinedRecords(ctx context.Context, id string) ([]Quarantin
 	for name, v := range all {
 		head, text, _ := strings.Cut(v, "\n")
 		at, _, _ := strings.Cut(head, " ")
-		r := QuarantinedRecord{Record: name, At: script.Milli(at), Why: "the quarantine entry cannot be read either"}
+		r := QuarantinedRecord{Record: name, At: script.Milli(at), Why: "the quarantine entry of this record cannot be read"}
 		var e quarantineEntry
 		if json.Unmarshal([]byte(text), &e) == nil {
 			r.Work, r.Why, r.Size, r.Bytes = e.Work, e.Why, e.Size, e.Bytes

@@ -28,8 +28,8 @@ const (
 )
 
 // Keep stores the unreadable payload of a task that belongs to no known campaign. It stores the first hundred
-// payloads, up to 4 KB of each, and only counts further payloads. The result "first" is true if the payload was
-// not kept or counted before.
+// payloads, up to 4 KB of each, and only counts further payloads. The result "first" is false if the payload was
+// stored before. A payload that is only counted is counted again each time, and "first" is true each time.
 func (p *Payloads) Keep(ctx context.Context, task string, payload []byte, why error) (first bool, err error) {
 	e, err := json.Marshal(quarantineEntry{Work: fmt.Sprintf("%.200s", task), Why: fmt.Sprintf("%.200s", why), Size: len(payload),
 		Bytes: payload[:min(len(payload), payloadBytes)]})

@@ -16,8 +16,8 @@ import (
 // planning (narrow.lua). It is read as Skipped.
 const optedStatus = byte(8)
 
-// movedStatus replaces the stored status of a recipient that has moved to another batch. The number
-// of Skipped is free for this, because no recipient of a batch is stored as Skipped.
+// movedStatus replaces the stored status of a recipient that has moved to another batch. It has the
+// number of Skipped. A recipient of a batch is never stored as Skipped, so the number is unambiguous.
 const movedStatus = byte(campaign.Skipped)
 
 const (

@@ -19,7 +19,7 @@ type Report struct {
 	// Call is the position of the call in the batch. Position is the position of the recipient in
 	// the call. Row is the recipient's row in the upload, from 1.
 	Call, Position, Row int
-	MessageID           string // in the form that the provider returns as the result of a call
+	MessageID           string // the same form of the ID as in the provider's result of a call
 	Delivered           bool
 	// Reason and State are the reason and the status of an undelivered message, in the gateway's
 	// words. Each is cut to 64 bytes.
@@ -114,7 +114,7 @@ func (x *Reports) Apply(ctx context.Context, id, upload string, reports []Report
 }
 
 // apply does what Apply does. If calls are given, it uses the proofs of these calls, one call
-// for each report. If the call has changed since the proof was made, the outcome is reportStale.
+// for each report. If a call has changed since its proof was made, the outcome is reportStale.
 func (x *Reports) apply(ctx context.Context, id, upload string, reports []Report, calls []callRef) ([]ReportOutcome, error) {
 	args := make([]any, 0, reportArgCount*len(reports)+1)
 	for i, r := range reports {
@@ -237,8 +237,8 @@ func (x *Reports) Batches(ctx context.Context, refs []BatchRef) ([]*Batch, error
 }
 
 // Records reads the records of a call of a batch, in the order of its recipients. If another campaign
-// has replaced the batch's campaign, the records may belong to the other campaign. It returns an
-// error that wraps Unreadable if they cannot be read.
+// has replaced the batch's campaign, the records may belong to the other campaign. If the records
+// cannot be read, the method returns an error that wraps Unreadable.
 func (x *Reports) Records(ctx context.Context, id string, b *Batch, call int) ([]campaign.Record, error) {
 	if call < 0 || call >= len(b.Calls) {
 		return nil, fmt.Errorf("read call %d of batch %s of %s: %w", call, b.Name, id, campaign.ErrRecord)

@@ -11,12 +11,11 @@ import (
 
 // Retry makes recipients that ended as unknown or rejected pending again, and returns their number. The parameters
 // "unknown" and "rejected" select the statuses. Recipients that have opted out in the meantime keep their status.
-// The token names the retry. If a caller calls Retry with the same token again, it continues the same retry. If
-// the caller dies, the
-// sweeper finishes it. Retry skips batches that cannot be read. It then returns an error that names these batches,
-// and the number of recipients in the other batches.
+// The token names the retry. A second call of Retry with the same token continues the same retry. If the caller dies,
+// the sweeper finishes the retry. Retry skips batches that cannot be read. It then returns an error that names these
+// batches, and the number of recipients in the other batches.
 func (l *Ledger) Retry(ctx context.Context, id, token string, unknown, rejected bool) (int, error) {
-	// An id in the index without a campaign would look like an upload in progress.
+	// If the campaign does not exist, its id must not enter the index: the id would look like an upload in progress.
 	if head, err := l.records.fields(ctx, id, fieldFormat); err != nil {
 		return 0, fmt.Errorf("retry %s: %w", id, err)
 	} else if head[0] == nil {

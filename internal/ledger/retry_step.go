@@ -46,8 +46,9 @@ func (l *Ledger) retrySteps(ctx context.Context, id, op, batch string) (int, err
 	}
 }
 
-// retryStep reopens the recipients of a batch that are selected by the retry op. Recipients on the
-// given suppression lists keep their status.
+// retryStep makes recipients of one batch pending again: those whose status the retry selects. The
+// parameter "op" is the number of the retry. Recipients on the given suppression lists keep their
+// status.
 func (l *Ledger) retryStep(ctx context.Context, id, op, batch string, lists []string) ([]string, error) {
 	b, err := l.rdb.HGet(ctx, ledgerKey(id), batchField(batch)).Bytes()
 	if err != nil {

@@ -54,11 +54,11 @@ var (
 	doubtScript          = binding(alwaysAllowed("doubt"))
 	releaseScript        = binding(alwaysAllowed("release"))
 	splitScript          = binding(alwaysAllowed("split"))
-	moveScript           = campaignScript("move") // not binding: the claim of a moved recipient makes the move durable too
+	moveScript           = campaignScript("move") // need not be binding, because the next claim of a moved recipient also makes the move durable
 	settleScript         = binding(alwaysAllowed("settle"))
 	reportScript         = binding(alwaysAllowed("report"))
 	excludeScript        = binding(alwaysAllowed("exclude"))
-	narrowScript         = alwaysAllowed("narrow") // not binding: the claim that follows makes the changes of narrow.lua durable too
+	narrowScript         = alwaysAllowed("narrow") // need not be binding, because the claim that follows also makes the changes of narrow.lua durable
 	controlScript        = binding(alwaysAllowed("control"))
 	rescheduleScript     = binding(alwaysAllowed("reschedule"))
 

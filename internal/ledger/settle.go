@@ -91,8 +91,8 @@ func (l *Ledger) Settle(ctx context.Context, c *Claim, records []campaign.Record
 	return s, err
 }
 
-// lateAfter is an age of claims. If a claim is older, its campaign may have ended before the settle.
-// lateAfter is shorter than any lease.
+// lateAfter is the age from which a claim counts as old. The campaign of an old claim may have ended
+// before the settle, and the sweeper may have counted the usage. lateAfter is shorter than any lease.
 const lateAfter = 2 * time.Second
 
 func parseSettled(out []string, err error) (Settled, error) {

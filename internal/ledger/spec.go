@@ -7,7 +7,7 @@ import (
 	"github.com/tuma-sms/tuma/internal/campaign"
 )
 
-// shortTransactional is Transactional in a stored record.
+// shortTransactional is the short form in which the record of a spec stores the class Transactional.
 const shortTransactional campaign.Class = "t"
 
 func encodeSpec(s campaign.Spec) ([]byte, error) {

@@ -46,14 +46,14 @@ type Summary struct {
 	ByAccount []campaign.AccountCounts
 
 	campaign.Counts
-	// Reasons counts the skipped recipients by reason. OtherText counts skipped duplicates whose
-	// text differs from the text that their number gets.
+	// Reasons counts the skipped recipients by reason. OtherText counts the skipped duplicates whose
+	// text differs from the text that is sent to the same number.
 	Reasons   map[string]int
 	OtherText int
 	// Batches is the number of planned batches. Calls is the number of submitted calls. A call that
 	// was tried several times is counted once. Segments is the number of segments of accepted
-	// messages. Resent is the number of recipients that were submitted again and whose messages both
-	// went out.
+	// messages. Resent is the number of recipients that were submitted again, and for which the
+	// gateway accepted two messages.
 	Batches, Calls, Segments, Resent int
 	InFlight                         InFlight
 
@@ -233,8 +233,8 @@ func (l recordReader) summaryExtras(ctx context.Context, s *Summary, f map[strin
 	return nil
 }
 
-// setPlace sets the country of national numbers and the sending hours. They are from the plan, or
-// before planning from the enqueue.
+// setPlace sets the country of national numbers and the sending hours. It takes both from the plan
+// snapshot. Before planning, it takes both from the spec.
 func (s *Summary) setPlace(snapshot campaign.PlanSnapshot, planned bool) {
 	s.Country, s.SendingHours = cmp.Or(snapshot.Country, s.Spec.Country), snapshot.SendingHours
 	if d := s.Spec.Defaults; d != nil && !planned {

@@ -109,8 +109,8 @@ func accountNames(ctx context.Context, s *accounts.Store) (names []string, err e
 	return names, err
 }
 
-// inFlightTo returns the calls of a campaign to one of the numbers that are claimed or doubtful. nil
-// numbers mean every number on the list.
+// inFlightTo returns the claimed and the doubtful calls of a campaign that have one of the numbers as
+// a recipient. nil numbers mean every number on the list.
 func (l *Ledger) inFlightTo(ctx context.Context, id, list string, numbers []sms.MSISDN) (out []InFlightCall, err error) {
 	names, err := l.rdb.ZRange(ctx, openKey(id), 0, -1).Result()
 	if err != nil {
@@ -150,7 +150,7 @@ func (l *Ledger) inFlightTo(ctx context.Context, id, list string, numbers []sms.
 	return out, nil
 }
 
-// StillInFlight returns the calls that still have the claim that they had when they were read.
+// StillInFlight returns those of the calls whose claim is still the same as in the parameter "calls".
 func (l *Ledger) StillInFlight(ctx context.Context, calls []InFlightCall) (out []InFlightCall, err error) {
 	for _, c := range calls {
 		got, err := l.rdb.HMGet(ctx, ledgerKey(c.Campaign), c.field).Result()

@@ -12,9 +12,9 @@ import (
 	"github.com/tuma-sms/tuma/internal/script"
 )
 
-// Remove removes the campaign of e from the open index, because the sweeper need not check the
-// campaign any more. It keeps the entry if it was written again after the caller had read e, or
-// was written in the last minute.
+// Remove removes an entry from the open index, because the sweeper need not check the campaign any
+// more. The caller has read the entry as e. If the entry was written again after that, or was written
+// in the last minute, Remove keeps the entry.
 func (x *Index) Remove(ctx context.Context, e IndexEntry) error {
 	_, err := x.scripts.Run(ctx, unindexScript, []string{openIndex}, script.Args(unindexArgs{ID: e.ID, ReadScore: scoreText(e.score), MinAge: unindexAfter})...)
 	if err != nil {
@@ -23,8 +23,9 @@ func (x *Index) Remove(ctx context.Context, e IndexEntry) error {
 	return nil
 }
 
-// RemoveArchived does for a message with an archive what Remove does, but also removes a recent entry. No
-// enqueue can replace such a message, so no enqueue needs the entry.
+// RemoveArchived removes the entry of a message with an archive from the open index. Unlike Remove, it also
+// removes an entry of the last minute. An enqueue cannot replace an archived message, so it does not need the
+// entry.
 func (x *Index) RemoveArchived(ctx context.Context, e IndexEntry) error {
 	_, err := x.scripts.Run(ctx, unindexScript, []string{openIndex}, script.Args(unindexArgs{ID: e.ID, ReadScore: scoreText(e.score)})...)
 	if err != nil {
@@ -63,7 +64,7 @@ func (x *Index) abandon(ctx context.Context, id string, message bool) error {
 		return fmt.Errorf("unindex %s: %w", id, err)
 	}
 	// An upload writes its token before its index entries. If another upload has begun meanwhile, the
-	// calls above may have removed its entries, so they are written again.
+	// calls above may have removed the index entries of that upload, so the method "add" writes them again.
 	inUse, err := x.inUse(ctx, id)
 	if err == nil && inUse {
 		err = x.add(ctx, id, message)

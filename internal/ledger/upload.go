@@ -21,7 +21,7 @@ const (
 	// stagingLife is how long an upload without activity is kept.
 	stagingLife = 24 * time.Hour
 	// uploadingLife is how long the status of a campaign may be "uploading" after its producer has
-	// died. Each keepAliveEvery, an upload in progress restarts this time.
+	// died. While the producer lives, it restarts this time at intervals of keepAliveEvery.
 	uploadingLife  = 2 * time.Minute
 	keepAliveEvery = uploadingLife / 4
 	// pagesAhead is how many pages go to Redis in one round trip.
@@ -128,7 +128,7 @@ type Upload struct {
 	record []byte
 	digest *Digest
 	page   []byte
-	refs   refsWriter // references of the recipients in page
+	refs   refsWriter // references of the recipients in the current page
 	pager  Pager
 	rows   int
 	total  int
@@ -162,7 +162,7 @@ type Receipt struct {
 // BeginUpload starts an upload. It does not write to Redis yet.
 func (l *Ledger) BeginUpload(id string, spec campaign.Spec) (*Upload, error) {
 	if !ValidID(id) {
-		return nil, errors.New("upload: invalid campaign id: must be 1 to 128 of A-Z a-z 0-9 . _ : -")
+		return nil, errors.New("upload: invalid campaign id: must be 1 to 128 characters from A-Z a-z 0-9 . _ : -")
 	}
 	d, err := NewDigest(spec)
 	if err != nil {

@@ -110,7 +110,7 @@ func workFields(batch string) []string {
 		fieldStop, movedFromField(batch), bodiesField(batch), fieldUpload}
 }
 
-// newWork returns a batch without its generations. The parameter got has the values of workFields.
+// newWork returns a batch without its generations. The parameter "got" has the values of workFields.
 func newWork(id, batch string, got []any) (w *Work, err error) {
 	if got[0] == nil {
 		return nil, fmt.Errorf("load batch %s of %s: %w", batch, id, ErrNotFound)
@@ -150,7 +150,7 @@ func (w *Work) generationFields() []string {
 	return fields
 }
 
-// readGenerations adds the open generations to w. The parameter got has the values of
+// readGenerations adds the open generations to w. The parameter "got" has the values of
 // generationFields. readGenerations returns the calls that may have results in Redis.
 func (w *Work) readGenerations(id string, got []any) (touched []int) {
 	for i, n := range w.names {
@@ -170,8 +170,8 @@ func (w *Work) readGenerations(id string, got []any) (touched []int) {
 	return touched
 }
 
-// checkResults reads the results of the calls. If those of a call cannot be read, it removes the
-// call's generations from w.Open, because their outcomes could not be written.
+// checkResults reads the results of the calls. If the results of a call cannot be read, it removes
+// the call's generations from w.Open, because a settle could not write their outcomes.
 func (l recordReader) checkResults(ctx context.Context, id string, w *Work, calls []int) error {
 	if len(calls) == 0 {
 		return nil
