@@ -20,7 +20,8 @@ type Forecast struct {
 	// Reasons counts the skipped recipients by reason.
 	Reasons map[string]int `json:"reasons"`
 	// OtherText is the number of recipients that would be skipped as duplicates although their text
-	// differs from the text that the number gets. DuplicatesEach would also send these texts.
+	// differs from the text that is sent to their number. With DuplicatesEach these texts would also
+	// be sent.
 	OtherText int `json:"duplicates_other_text,omitempty"`
 	// Invalid counts the invalid numbers by the reason why they are invalid.
 	Invalid map[string]int `json:"invalid"`
@@ -59,7 +60,7 @@ type Length struct {
 	Messages int    `json:"messages"`
 }
 
-// AccountForecast is the part of a Forecast that goes through one account.
+// AccountForecast is the part of a Forecast about the messages that one account would send.
 type AccountForecast struct {
 	Account    string `json:"account"`
 	Recipients int    `json:"recipients"`

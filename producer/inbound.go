@@ -59,9 +59,9 @@ var ErrInboundRemoved = errors.New("incoming messages were removed before they w
 const inboundPage = 500
 
 // Inbound yields the incoming messages that `tuma serve` has stored, each once, in the order of arrival.
-// Memory does not grow with the number of messages. The sequence ends after an error: an ErrInvalid if
-// After is not a cursor, an ErrInboundRemoved, an error of Redis, or with Follow the error of ctx. To
-// continue, call Inbound again with the cursor of the last message.
+// Memory does not grow with the number of messages. The sequence ends after an error. The error is an
+// ErrInvalid if After is not a cursor, an ErrInboundRemoved or an error of Redis. If Follow is set and
+// ctx ends, it is the error of ctx. To continue, call Inbound again with the cursor of the last message.
 func (c *Client) Inbound(ctx context.Context, o InboundOptions) iter.Seq2[Inbound, error] {
 	return func(yield func(Inbound, error) bool) {
 		after := o.After

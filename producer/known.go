@@ -38,10 +38,9 @@ func checkKnown(known []Account) error {
 	return nil
 }
 
-// account returns the account with the given name. It takes the account that workers have
-// published, or else the account of WithAccounts. If the account is not known, account returns
-// accounts.ErrNoAccount and the names of all published accounts. These names do not include the
-// given name.
+// account returns the account with the given name. An account that workers have published takes
+// precedence over an account of WithAccounts. If neither exists, the error is
+// accounts.ErrNoAccount, and "published" has the names of all published accounts.
 func (c *Client) account(ctx context.Context, name string) (a accounts.Account, published []string, err error) {
 	if a, err = c.accounts.Account(ctx, name); !errors.Is(err, accounts.ErrNoAccount) {
 		return a, nil, err
@@ -91,8 +90,8 @@ func (c *Client) routesInForce(ctx context.Context) ([]campaign.Route, error) {
 	return storedRoutes(c.routes), nil
 }
 
-// defaultsFor returns the settings in force that a campaign keeps from its enqueue on. The
-// parameter "found" has the accounts that the campaign may use.
+// defaultsFor returns the settings that a new campaign keeps: those that are in force when the
+// campaign is enqueued. The parameter "found" has the accounts that the campaign may use.
 //
 // It returns nil if the campaign does not depend on these settings, or if the country or the
 // sending hours are not known. Planning then takes the settings that are in force when planning

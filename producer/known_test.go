@@ -14,8 +14,8 @@ import (
 )
 
 // A worker publishes its accounts a hundred times, each time on an empty Redis. Meanwhile a client
-// with these accounts in WithAccounts enqueues through each account. No Enqueue may fail because
-// an account is missing.
+// with these accounts in WithAccounts enqueues through each account. Every Enqueue must find its
+// account.
 func TestEnqueue_BesideTheStartsOfAWorker(t *testing.T) {
 	t.Parallel()
 	b := newTestClient(t, producer.WithAccounts(producer.Account{Name: "a"}, producer.Account{Name: "b"}, producer.Account{Name: "c"}))

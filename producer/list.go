@@ -37,13 +37,14 @@ func (c *Client) List(ctx context.Context) iter.Seq2[Status, error] {
 // listStep is how many campaigns ListCampaigns reads from Redis at once.
 const listStep = 100
 
-// uploadLife is longer than the longest upload. It is needed because the index has the start of each
-// upload, but o.Since is compared with the end of the upload, when the campaign is created.
+// uploadLife is longer than the longest upload. The index has the time at which the upload of a
+// campaign began. But o.Since is compared with the creation time, at which the upload ended. So a
+// campaign may have been created up to uploadLife after its time in the index.
 const uploadLife = 25 * time.Hour
 
-// ListCampaigns yields the status of the campaigns that o selects, the newest first, without BlockedBy,
-// ETA and Rate. From is empty if the campaign names no sender ID. Campaigns that are removed during the
-// call may be missing. An unknown state or a negative limit is an ErrInvalid.
+// ListCampaigns yields the status of the campaigns that o selects, the newest first. In these statuses,
+// BlockedBy, ETA and Rate are not set. From is empty if the campaign names no sender ID. Campaigns that
+// are removed during the call may be missing. An unknown state or a negative limit is an ErrInvalid.
 func (c *Client) ListCampaigns(ctx context.Context, o ListOptions) iter.Seq2[Status, error] {
 	return func(yield func(Status, error) bool) {
 		if err := o.check(); err != nil {

@@ -120,14 +120,14 @@ func (c *Client) Send(ctx context.Context, m Message) (MessageReceipt, error) {
 	spec, found, err := c.check(ctx, camp)
 	to, mistakes := m.check(spec, found.all)
 	if err == nil && mistakes != nil && len(found.all) > 0 && !camp.single.newID && c.exists(ctx, camp.ID) {
-		to, mistakes = m.check(spec, nil) // the number belongs to the country of the first Send
+		to, mistakes = m.check(spec, nil) // the first Send has chosen the default country
 	}
 	if err = errors.Join(err, mistakes); err != nil {
 		return MessageReceipt{}, err
 	}
 	r, err := c.enqueue(ctx, camp, spec, found, Numbers(m.To))
 	out := MessageReceipt{ID: r.ID, CreatedAt: r.CreatedAt, Again: r.Again, NoWorker: r.NoWorker}
-	if to == 0 { // the default country of the first Send is known now
+	if to == 0 { // r.Country is the default country of the first Send
 		to, _ = sms.ParseMSISDN(m.To, r.Country)
 	}
 	if to != 0 {
@@ -174,8 +174,9 @@ func (m Message) check(spec campaign.Spec, found []accounts.Account) (to sms.MSI
 	if country == "" && len(found) > 0 {
 		country = found[0].Country
 	}
-	// Without an account, the default country is not known. Then either a campaign with the ID exists and its
-	// content decides, or the check of the account has failed.
+	// If "found" is empty and the message names no country, a number that cannot be read is not a mistake:
+	// the default country is not known. Then Enqueue compares the message with an earlier message of this ID,
+	// or the check of the account has failed already.
 	to, err = sms.ParseMSISDN(m.To, country)
 	if err != nil && (len(found) > 0 || country != "") {
 		list.add("to", "%s", strings.TrimPrefix(err.Error(), "parse number "))

@@ -140,8 +140,8 @@ func CheckOptOut(p OptOut) error {
 	return err
 }
 
-// The method "take" adds the entry p to the map "waiting". When the waiting entries of its list
-// fill a batch, it writes them.
+// The method "take" adds the entry p to the map "waiting". When a list has optOutBatch waiting
+// entries, the method writes them.
 func (o *optOutLoad) take(ctx context.Context, i int, p OptOut) error {
 	list, m, err := p.read(i)
 	if err != nil {

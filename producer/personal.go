@@ -30,9 +30,9 @@ func (e *MissingError) Error() string {
 	return fmt.Sprintf("%s as in {{%s|there}}, or set OnMissing to skip such recipients or to leave the field empty", problem, e.Field)
 }
 
-// Summary lists the fields with the number and the first places of the recipients without a value:
-// "branch: 512 rows blank, first 2, 9, 14; due: 2 rows blank, 3, 8". The parameter "rows" is the word
-// for recipients in this text, such as "rows".
+// Summary lists the merge fields. For each field it gives the number of recipients without a value,
+// and the places of the first such recipients: "branch: 512 rows blank, first 2, 9, 14; due: 2 rows
+// blank, 3, 8". The parameter "rows" is the word for recipients in this text, such as "rows".
 func (e *MissingError) Summary(rows string) string {
 	var out []string
 	for _, f := range e.Fields {
@@ -73,8 +73,8 @@ type personal struct {
 	strict bool
 	// place maps each merge field to its index in the slices "fields" and "values".
 	place map[string]int
-	// names caches the index in "values" for each name that recipients use. -1 marks a field that
-	// the body does not use.
+	// The map "names" caches the index in "values" for each field name that recipients use. The
+	// index -1 means that the body does not use the field.
 	names map[string]int
 	// seen marks the fields for which at least one recipient had a value.
 	seen []bool
@@ -85,9 +85,9 @@ type personal struct {
 	body   []byte
 	// n is the number of recipients that were read.
 	n int
-	// blank counts the recipients without a value for each field. The field "first" is the
-	// error for the first of these recipients. Both are used only if strict is set. The slice
-	// absent is a buffer that countMissing reuses for each recipient.
+	// blank counts the recipients without a value for each field. The field "first" is the error for
+	// the first of these recipients. Both are used only if strict is set. The slice "absent" is a
+	// buffer that countMissing reuses for each recipient.
 	blank  []MissingField
 	first  *MissingError
 	absent []string

@@ -106,8 +106,8 @@ func TestEnqueue_FourBracesAreTwoInAPlainText(t *testing.T) {
 	}
 }
 
-// In a campaign with merge fields the highest possible cost depends on each rendered message. It is
-// the sum of their segments.
+// In a campaign with merge fields, Enqueue renders every message. The highest possible cost is the
+// price of the segments of all messages.
 func TestEnqueue_CostOfPersonalTexts(t *testing.T) {
 	t.Parallel()
 	b := newTestClient(t)

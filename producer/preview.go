@@ -59,10 +59,10 @@ type SkippedRecipient struct {
 }
 
 // Preview plans a campaign as a worker would and sends nothing. It uses neither Redis nor a worker;
-// Forecast.Unknown lists the facts that Preview could not determine. To find duplicates, memory
-// grows by about three bytes for each recipient, and by up to 25 in a campaign with merge fields.
-// Mistakes in the campaign are an ErrInvalid that lists all of them, as in Client.Enqueue, except
-// that ID may be empty.
+// Forecast.Unknown lists the facts that Preview could not determine. Preview remembers the numbers
+// to find duplicates. This takes about three bytes of memory for each recipient, and up to 25 bytes
+// in a campaign with merge fields. Mistakes in the campaign are an ErrInvalid that lists all of
+// them, as in Client.Enqueue, except that ID may be empty.
 func Preview(ctx context.Context, campaign Campaign, recipients iter.Seq2[Recipient, error], o PreviewOptions) (Forecast, error) {
 	if o.Now.IsZero() {
 		o.Now = time.Now()
@@ -114,8 +114,8 @@ func (c *Client) Preview(ctx context.Context, campaign Campaign, recipients iter
 	return Preview(ctx, campaign, recipients, o)
 }
 
-// check returns the campaign's stored form. Its error has the mistakes in the campaign that Enqueue
-// would return.
+// check returns the campaign's stored form. Its error lists the mistakes that Enqueue would find in
+// the campaign.
 func (o PreviewOptions) check(campaign Campaign) (campaign.Spec, error) {
 	if campaign.ID == "" {
 		campaign.ID = "preview"
@@ -233,8 +233,8 @@ func newPreview(ctx context.Context, spec campaign.Spec, o PreviewOptions) (*pre
 	return p, p.openSuppressionLists(ctx)
 }
 
-// openSuppressionLists sets p.opted. It looks up numbers in the suppression lists that apply to
-// the campaign.
+// openSuppressionLists sets the field p.opted, with which the preview looks up numbers in the
+// suppression lists of the campaign.
 func (p *preview) openSuppressionLists(ctx context.Context) error {
 	if p.optouts == nil {
 		return nil
@@ -310,8 +310,9 @@ func (p *preview) add(ctx context.Context, r Recipient, values []string) error {
 			return err
 		}
 	}
-	// The page keeps a copy of the number. The caller may reuse the memory of the original, or the
-	// original may be part of a large string that would then stay in memory.
+	// The page keeps a copy of the number, for two reasons. The caller may overwrite the memory of
+	// the number. And if the number is part of a large string, the page would keep the whole string
+	// in memory.
 	p.page.Inputs = append(p.page.Inputs, strings.Clone(number))
 	if p.spec.Personalized() {
 		if kept != nil {

@@ -94,13 +94,14 @@ func WithDurability(d Durability) Option {
 // Preview accept campaigns for these accounts. Name is required. Info, Sender, Country and Windows are
 // used as in a published account. Without Info, the campaign is not checked against the limits of the
 // gateway. An account that workers have published takes precedence. A campaign for such an account
-// waits until a worker serves the account. Repeated options add up.
+// waits until a worker serves the account. If New gets the option several times, the accounts of all
+// options apply.
 func WithAccounts(all ...Account) Option {
 	return func(c *Client) { c.known = append(c.known, all...) }
 }
 
 // WithRoutes gives the client the routes for campaigns that name no account. They apply until workers have
-// published their settings. Repeated options add up.
+// published their settings. If New gets the option several times, the routes of all options apply.
 func WithRoutes(routes ...Route) Option {
 	return func(c *Client) { c.routes = append(c.routes, routes...) }
 }
@@ -110,9 +111,9 @@ func WithRoutes(routes ...Route) Option {
 // most 64 ASCII letters, digits and . - _ : / and must not begin with tuma: or asynq:. By default the
 // keys have no prefix.
 //
-// The prefix belongs to the Redis client that New gets, also after Close: New adds a hook to this
-// client. The hook refuses commands whose keys do not belong to Tuma. So only workers and producers
-// with the same prefix may share this client.
+// New adds a hook to the Redis client that it gets, and Close does not remove this hook. The hook
+// puts the prefix before every key, and refuses commands whose keys do not belong to Tuma. So only
+// workers and producers with the same prefix may share this client.
 func WithPrefix(prefix string) Option {
 	return func(c *Client) { c.prefix = prefix }
 }
@@ -127,17 +128,18 @@ func WithPrefix(prefix string) Option {
 //		return carrier["traceparent"]
 //	}
 //
-// An invalid text is ignored. A worker records the trace if the trace is sampled and the worker has tracing on. The
-// traceparent is stored with the campaign, and is not part of the content that Enqueue compares. By default nothing
-// is linked, and this package needs no tracing library. The function "read" must be safe for concurrent use.
+// An invalid traceparent is ignored. A worker records the trace if the trace is sampled and the worker has tracing
+// on. The traceparent is stored with the campaign, and is not part of the content that Enqueue compares. By default
+// nothing is linked, and this package needs no tracing library. The function "read" must be safe for concurrent
+// use.
 func WithTraceparent(read func(ctx context.Context) string) Option {
 	return func(c *Client) { c.traceparent = read }
 }
 
-// New returns a client that uses rdb. The caller owns rdb and must close it. New sends no
-// command to Redis. It returns an ErrInvalid if rdb is nil, is a *redis.Ring, or is a cluster client
-// that reads from replicas (ReadOnly, RouteByLatency or RouteRandomly), or if an account of
-// WithAccounts or the prefix of WithPrefix has a mistake.
+// New returns a client that uses rdb. The caller owns rdb and must close it. New sends no command to
+// Redis. It returns an ErrInvalid if rdb is nil, is a *redis.Ring, or is a cluster client that reads
+// from replicas (ReadOnly, RouteByLatency or RouteRandomly). An account of WithAccounts or a prefix
+// of WithPrefix with a mistake is also an ErrInvalid.
 func New(rdb redis.UniversalClient, options ...Option) (*Client, error) {
 	if err := checkClient(rdb); err != nil {
 		return nil, err
@@ -162,8 +164,8 @@ func New(rdb redis.UniversalClient, options ...Option) (*Client, error) {
 // returns nil. Close leaves the Redis client open.
 func (c *Client) Close() error { return nil }
 
-// InFlight counts the calls that workers have claimed and that have not ended. Calls that were claimed before
-// Pause are an example.
+// InFlight counts the calls that workers have claimed and that have not ended. For example, Pause does not
+// stop a call that was claimed earlier.
 type InFlight struct {
 	// Calls is the number of claimed calls, which may still reach the gateway.
 	Calls int `json:"calls"`
@@ -201,8 +203,8 @@ func (c *Client) Cancel(ctx context.Context, id string) (InFlight, error) {
 // Reschedule moves the start of a campaign that has not begun (Status.State is Scheduled, or Paused before
 // the start). A start that has passed means now. An expiry that Campaign.ExpiresIn has set moves with the
 // start. Reschedule returns ErrBegun if the campaign has begun, ErrDone if it has ended, ErrStopped if it
-// was cancelled, and an ErrInvalid if the new start is after Campaign.ExpiresAt. For a later Enqueue with
-// the same ID, the original content still counts.
+// was cancelled, and an ErrInvalid if the new start is after Campaign.ExpiresAt. A later Enqueue with the
+// same ID is still compared with the original content.
 func (c *Client) Reschedule(ctx context.Context, id string, startAt time.Time) error {
 	wake, err := c.ledger.Reschedule(ctx, id, startAt)
 	if errors.Is(err, ledger.ErrExpiresFirst) {

@@ -20,7 +20,8 @@ func TestPurge_DeletesAnEndedCampaign(t *testing.T) {
 	if err := b.Purge(t.Context(), "c"); !errors.Is(err, producer.ErrNotEnded) || b.status("c").Pending != 30 {
 		t.Errorf("before the end Purge returned %v, status %+v; want ErrNotEnded and an unchanged campaign", err, b.status("c"))
 	}
-	// The campaign ends, but its ID does not become free: one call was submitted.
+	// The campaign is cancelled, and the test pretends that one call was submitted. So Purge must
+	// not free the ID.
 	if _, err := b.Cancel(t.Context(), "c"); err != nil {
 		t.Fatal(err)
 	}

@@ -13,7 +13,7 @@ import (
 const recentFor = time.Second
 
 // recent holds accounts and routes that were read a moment ago. So a program that sends many single
-// messages need not read them for each message. A failed read is not held.
+// messages need not read them for each message. The result of a failed read is not kept.
 type recent struct {
 	mu       sync.Mutex
 	accounts map[string]recentAccount

@@ -23,11 +23,11 @@ func checkClient(rdb redis.UniversalClient) error {
 	return nil
 }
 
-// passing lists the first words of temporary errors of a Redis server.
+// The slice "passing" has the first words of those errors of a Redis server that are temporary.
 var passing = []string{"LOADING", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "MOVED", "ASK", "BUSY", "READONLY", "ERR max number of clients"}
 
-// redisIsAway reports whether the same read may succeed later, because its error is about the
-// connection to Redis or the state of the server.
+// redisIsAway reports whether a read that failed with the error err may succeed later. This is so
+// if err is about the connection to Redis or the state of the server.
 func redisIsAway(err error) bool {
 	if errors.Is(err, redis.ErrClosed) {
 		return false // the caller has closed the client

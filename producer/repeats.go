@@ -6,11 +6,11 @@ import (
 	"github.com/tuma-sms/tuma/internal/planning"
 )
 
-// CountOtherTexts returns a sequence of the same recipients that also counts in n. It counts the
-// recipients that planning will skip as duplicates although their text differs from the text that the
-// number gets. Pass the returned sequence to Enqueue. Afterwards, n shows whether Campaign.Duplicates
-// matters. Numbers in national format belong to Campaign.Country or, if that is empty, to the given
-// country.
+// CountOtherTexts returns a sequence of the same recipients. While Enqueue reads this sequence,
+// CountOtherTexts counts recipients in *n. It counts those that planning will skip as duplicates
+// although their text differs from the text that is sent to their number. After Enqueue, *n shows
+// whether Campaign.Duplicates matters. Numbers in national format belong to Campaign.Country. If
+// Campaign.Country is empty, they belong to the given country.
 //
 // The count is an estimate: it includes recipients that planning skips for another reason, such as an
 // opt-out. Each reading of the sequence starts at 0. Memory grows by up to 25 bytes for each recipient

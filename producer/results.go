@@ -37,8 +37,8 @@ type Result struct {
 	Cost      string    `json:"cost"`
 	Currency  string    `json:"currency"`
 	UpdatedAt time.Time `json:"updated_at,omitzero"`
-	// DeliveredAt is when the gateway reported the delivery. Its error is at most 3 percent of the
-	// time since UpdatedAt. It is zero for a message that is not delivered.
+	// DeliveredAt is when the gateway reported the delivery. It is wrong by at most 3 percent of the
+	// time between UpdatedAt and DeliveredAt. It is zero for a message that is not delivered.
 	DeliveredAt time.Time `json:"delivered_at,omitzero"`
 	// Input is the number as uploaded.
 	Input string `json:"input"`

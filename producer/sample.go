@@ -29,8 +29,8 @@ type sampled struct {
 // shownSamples is the maximum number of samples in a Forecast.
 const shownSamples = 5
 
-// The method "offer" gets a message. It keeps the message if that is the first, the longest or
-// the shortest one so far, and otherwise by chance.
+// The method "offer" gets a message. It keeps the first, the longest and the shortest message so
+// far, and a random choice of all messages.
 func (s *samples) offer(stream int, x campaign.Planned, line int, body string, segments int) {
 	if s.random == nil {
 		// The seed is fixed, so that the same list gives the same samples.

@@ -61,7 +61,7 @@ func (q *queueing) pace(rate float64, sharers int) float64 {
 
 const (
 	// farthest is how far into the future the method "schedule" calculates. mostSpans is the maximum
-	// number of steps (calls of step) for one schedule.
+	// number of calls of the method "step" for one schedule.
 	farthest  = 366 * 24 * time.Hour
 	mostSpans = 20_000
 )
@@ -138,8 +138,8 @@ func (p *preview) queue(s *Schedule) (queue []*queueing, ok bool) {
 }
 
 // The method "step" simulates sending from "now" until the next change, and returns the time of that
-// change. A change is the end of a stream, the begin or the end of sending hours, or the expiry of
-// the campaign.
+// change. A change is the end of a stream, the beginning or the end of sending hours, or the expiry
+// of the campaign.
 func (p *preview) step(queue []*queueing, now time.Time, sent map[string]float64, s *Schedule) time.Time {
 	next := now.Add(farthest)
 	sooner := func(at time.Time) {

@@ -100,9 +100,10 @@ func (c *Client) readReports(ctx context.Context, sum ledger.Summary) (*Reports,
 	return r, err
 }
 
-// expect adds the reports that are expected for the accepted messages of an account. The parameter "final" is the
-// number of reports that have arrived. The parameter "total" is the number of recipients of the campaign. The parameter
-// "sample" is the size of its sample; 0 means all messages.
+// expect adds to r.Expected the number of delivery reports that Tuma expects for the accepted messages of an
+// account. The parameter "final" is the number of reports that have arrived. The parameter "total" is the number of
+// recipients of the campaign. The parameter "sample" is the number of recipients whose reports are collected; 0
+// means all.
 func (r *Reports) expect(sample, accepted, final, total int) {
 	if sample > 0 && sample < total {
 		r.Sampled = true

@@ -80,8 +80,8 @@ func TestEnqueue_CleanUpLeavesOtherUploadsOfTheID(t *testing.T) {
 }
 
 // Uploads of one ID begin, fail and commit at the same time. If one of them commits, the campaign
-// must be in the index of all campaigns and in that of open campaigns. Otherwise the sweeper would
-// never process the campaign.
+// must be in both indexes: the index of all campaigns and the index of open campaigns. Otherwise
+// the sweeper would never process the campaign.
 func TestEnqueue_FailuresBesideACommitKeepItsIndexEntries(t *testing.T) {
 	t.Parallel()
 	b := newTestClient(t)

@@ -14,8 +14,8 @@ import (
 // key of the HTTP API. It counts all messages that the gateway has accepted. Later delivery reports
 // do not change the counts.
 type Usage struct {
-	// Month is in UTC, such as "2025-11". A message belongs to the month in which a worker counted it,
-	// which is a few seconds after the gateway's answer.
+	// Month is in UTC, such as "2025-11". A worker counts a message a few seconds after the gateway's
+	// answer. The message belongs to the month of this moment.
 	Month   string `json:"month"`
 	Account string `json:"account"`
 	// Sender is the sender ID of the campaign, or else of the account. A month has at most about 10,000

@@ -55,7 +55,8 @@ func reach(t *testing.T, n *atomic.Int64, at int64) {
 	}
 }
 
-// waiting is a running campaign "c" of three recipients, and a client whose reads are counted.
+// The function "waiting" starts a campaign "c" of three recipients. It returns a second client and
+// the counter of that client's reads.
 func waiting(t *testing.T, server *redistest.Server, poll time.Duration, change ...func(*redis.Options)) (*testClient, *producer.Client, *commandCounter) {
 	t.Helper()
 	b := newTestClientAt(t, server)
@@ -103,7 +104,7 @@ func TestWait_ReadsTheStreamInsteadOfTheStatus(t *testing.T) {
 		}
 	}
 	t.Logf("%.1f reads of the status for each of 20 callers in 5 intervals", each)
-	if each > 8 { // with polling, each caller would read the status 5 times, with several reads each time
+	if each > 8 { // a caller that polls would read the status 5 times, each time with several commands
 		t.Errorf("%.1f reads of the status for each caller in 5 poll intervals, want them replaced by reads of the stream", each)
 	}
 }

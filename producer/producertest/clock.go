@@ -75,7 +75,7 @@ func (u *Tuma) Advance(t testing.TB, d time.Duration) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if n := u.gateway.waitingCalls(); n > 0 {
-		t.Fatalf("producertest: Advance: %s in the gateway: call Unblock first", counted(n, "call waits", "calls wait"))
+		t.Fatalf("producertest: Advance: %s waiting in the gateway: call Unblock first", counted(n, "call is", "calls are"))
 	}
 	stop := u.stop
 	u.stop = nil
@@ -83,12 +83,12 @@ func (u *Tuma) Advance(t testing.TB, d time.Duration) {
 		t.Fatalf("producertest: Advance: the worker has stopped")
 	}
 	if err := stop(); err != nil {
-		t.Fatalf("producertest: Advance: stop the worker: %v", err)
+		t.Fatalf("producertest: Advance: the worker did not stop cleanly: %v", err)
 	}
 	u.clock.mu.Lock()
 	u.clock.ahead += d
 	u.clock.mu.Unlock()
 	if err := u.startWorker(); err != nil {
-		t.Fatalf("producertest: Advance: start the worker: %v", err)
+		t.Fatalf("producertest: Advance: the worker did not start again: %v", err)
 	}
 }

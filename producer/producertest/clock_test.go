@@ -54,7 +54,7 @@ func TestAdvance_RefusedWithCallsInFlight(t *testing.T) {
 	tuma.Block()
 	enqueue(t, tuma.Client(), nil, number)
 	tuma.AwaitBlocked(t, 1)
-	expectFailure(t, true, func(f testing.TB) { tuma.Advance(f, time.Hour) }, "1 call waits in the gateway", "call Unblock first")
+	expectFailure(t, true, func(f testing.TB) { tuma.Advance(f, time.Hour) }, "1 call is waiting in the gateway", "call Unblock first")
 	expectFailure(t, true, func(f testing.TB) { tuma.Advance(f, -time.Hour) }, "-1h0m0s", "must be positive")
 	tuma.Unblock()
 	tuma.AssertSent(t, number, "Hello")

@@ -36,11 +36,11 @@
 //
 // # Time
 //
-// [Tuma.Advance] moves the clock forward. It lets a test check StartAt and ExpiresAt, and skip
-// a wait. Otherwise the clock runs at its normal speed, and the worker waits as long as in
-// production. If a call found no connection or got no answer, the worker waits half a second or
-// more before it repeats the call. After Retry it waits five seconds before it sends. After
-// FailNext it waits 10 ms.
+// [Tuma.Advance] moves the clock forward. With it, a test can check StartAt and ExpiresAt, and need
+// not wait for real time. Otherwise the clock runs at its normal speed, and the worker waits as
+// long as in production. If a call found no connection or got no answer, the worker waits half a
+// second or more before it repeats the call. After Retry it waits five seconds before it sends.
+// After FailNext it waits 10 ms.
 //
 // A Tuma does not work in a testing/synctest bubble, because it uses real connections.
 //

@@ -33,16 +33,16 @@ func TestSentTo_TimeoutNamesTheBlockedGateway(t *testing.T) {
 	tuma.SetCredit(0)
 	enqueue(t, tuma.Client(), nil, number)
 	tuma.AwaitBlocked(t, 1)
-	expectFailure(t, true, func(f testing.TB) { tuma.SentTo(f, number) }, "1 call in flight", "the gateway is blocked, 1 call waits in it: call Unblock",
-		"scripted answers for 2 calls left", "no credit: call SetCredit")
-	expectFailure(t, true, func(f testing.TB) { tuma.AwaitBlocked(f, 5) }, "1 call waits in the gateway after 2s, want 5", "campaign a: ")
+	expectFailure(t, true, func(f testing.TB) { tuma.SentTo(f, number) }, "1 call in flight", "the gateway is blocked, and 1 call is waiting in it: call Unblock",
+		"the script of the gateway still has answers for 2 calls", "no credit: call SetCredit")
+	expectFailure(t, true, func(f testing.TB) { tuma.AwaitBlocked(f, 5) }, "1 call is waiting in the gateway after 2s, want 5", "campaign a: ")
 }
 
 func TestAssertSent_FailureListsWhatWasSent(t *testing.T) {
 	t.Parallel()
 	tuma := producertest.New(t)
 	expectFailure(t, false, func(f testing.TB) { tuma.AssertSent(f, number, "way") },
-		"the gateway accepted 0 messages to 254712345678, want 1 that contains \"way\"", "It accepted nothing.", "0 campaigns")
+		"the gateway accepted 0 messages to 254712345678, want 1 message that contains \"way\"", "It accepted nothing.", "0 campaigns")
 	enqueue(t, tuma.Client(), nil, number)
 	expectFailure(t, false, func(f testing.TB) { tuma.AssertSent(f, "0712 345 678", "way") },
 		"message to 254712345678: body is \"Hello\", want it to contain \"way\"")

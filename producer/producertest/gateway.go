@@ -20,13 +20,13 @@ type gateway struct {
 
 	mu      sync.Mutex
 	script  []scripted
-	refused map[sms.MSISDN]string // refused maps a number to the reason that RejectNumber has set for it.
+	refused map[sms.MSISDN]string // the reasons that RejectNumber has set, by number
 	credit  float64
 	// sent are the accepted messages in the order of acceptance.
 	sent []*Message
-	// calls maps an idempotency key to the answer to the call with this key.
+	// The map "calls" has the answer to each call, by the idempotency key of the call.
 	calls map[string]answered
-	// blocked is closed by Unblock. It is nil while calls do not wait.
+	// blocked is a channel that Unblock closes. It is nil while the gateway is not blocked.
 	blocked chan struct{}
 	waiting int
 	// changed is a channel that is closed when the field "waiting" changes. Then a new channel

@@ -139,7 +139,7 @@ func TestSent_PausedCampaignIsAtRest(t *testing.T) {
 	if sent := tuma.Sent(t); len(sent) != 1 {
 		t.Errorf("sent %v after Pause and Unblock; want 1 message", sent)
 	}
-	for r, err := range tuma.Client().Results(t.Context(), "a") { // which call is the first is not fixed
+	for r, err := range tuma.Client().Results(t.Context(), "a") { // any of the three calls may be the first
 		if err != nil {
 			t.Fatal(err)
 		}

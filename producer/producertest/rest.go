@@ -172,14 +172,14 @@ func (g *gateway) describe() []string {
 	defer g.mu.Unlock()
 	var lines []string
 	if g.blocked != nil {
-		lines = append(lines, fmt.Sprintf("  the gateway is blocked, %s in it: call Unblock", counted(g.waiting, "call waits", "calls wait")))
+		lines = append(lines, fmt.Sprintf("  the gateway is blocked, and %s waiting in it: call Unblock", counted(g.waiting, "call is", "calls are")))
 	}
 	left := 0
 	for _, s := range g.script {
 		left += s.calls
 	}
 	if left > 0 {
-		lines = append(lines, fmt.Sprintf("  the gateway has scripted answers for %s left", counted(left, "call", "calls")))
+		lines = append(lines, fmt.Sprintf("  the script of the gateway still has answers for %s", counted(left, "call", "calls")))
 	}
 	if g.credit <= 0 {
 		lines = append(lines, "  the gateway has no credit: call SetCredit")

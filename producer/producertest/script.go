@@ -78,9 +78,9 @@ func (g *gateway) take() scripted {
 // and may be nil. If n is 0 or less, FailNext does nothing.
 //
 // If err is a *providers.Error, the call returns that error, and the worker handles it like the
-// answer of a real gateway. In production and in the test the worker then waits equally long. After
-// a call without a connection it waits for up to a second, and after three such calls it holds the
-// account for one to two seconds.
+// answer of a real gateway. The worker then waits as long as in production. After an error with the
+// cause "connection", the worker waits for up to a second. After three such errors, the worker
+// holds the account for one to two seconds.
 func (u *Tuma) FailNext(n int, err error) {
 	u.gateway.add(scripted{kind: fails, calls: n, err: err})
 }
@@ -95,10 +95,10 @@ func (u *Tuma) FailNext(n int, err error) {
 // key and answers without sending again, and the recipients end as accepted.
 func (u *Tuma) UnknownNext(n int) { u.gateway.add(scripted{kind: loses, calls: n}) }
 
-// RejectNext makes the gateway refuse every recipient of the next n calls. The recipients end
-// as rejected with this reason, one lower-case word such as "invalid_number". Recipients that
-// are rejected as [providers.ReasonBlacklisted] are also added to the suppression list, if the
-// gateway accepts other recipients in the same call, or before and after them.
+// RejectNext makes the gateway refuse every recipient of the next n calls. The recipients end as
+// rejected, with the given reason. The reason is one lower-case word such as "invalid_number".
+// Recipients that are rejected as [providers.ReasonBlacklisted] are also added to the suppression
+// list, if the gateway accepts other recipients in the same call, or before and after them.
 //
 // As long as the account has accepted no message, at most 50 recipients end as rejected. All
 // further recipients stay pending, because the cause may be the account and not the recipients.
@@ -173,8 +173,8 @@ func (u *Tuma) AwaitBlocked(t testing.TB, n int) {
 		select {
 		case <-changed:
 		case <-ctx.Done():
-			t.Fatalf("producertest: AwaitBlocked: %s in the gateway after %s, want %d\n%s",
-				counted(waiting, "call waits", "calls wait"), limit.Round(time.Millisecond), n, u.report())
+			t.Fatalf("producertest: AwaitBlocked: %s waiting in the gateway after %s, want %d\n%s",
+				counted(waiting, "call is", "calls are"), limit.Round(time.Millisecond), n, u.report())
 		}
 	}
 }

@@ -42,10 +42,11 @@ func (m Message) String() string {
 	return fmt.Sprintf("to %s from %s, campaign %s%s: %q", m.To, m.From, m.Campaign, lost, m.Body)
 }
 
-// Sent returns every message that the gateway has accepted, in the order in which it accepted
-// them. It first waits until all campaigns are at rest: they have ended, or are paused with no
-// call in flight, or their StartAt is in the future. If they are not at rest within
-// Config.Timeout, Sent ends the test with Fatal, and lists the pending work and its reason.
+// Sent returns every message that the gateway has accepted, in the order in which it accepted them.
+// It first waits until all campaigns are at rest: they have ended, or are paused with no call in
+// flight, or their StartAt is in the future. If they are not at rest within Config.Timeout, Sent
+// ends the test with Fatal, and lists the campaigns that have not ended and the reasons that block
+// them.
 //
 // Sent does not wait for an Enqueue that has not begun. If the service enqueues in the
 // background, wait until Enqueue has returned before you call Sent.
@@ -83,16 +84,15 @@ func (u *Tuma) AssertSent(t testing.TB, number, text string) {
 	case len(sent) == 1:
 		t.Errorf("producertest: message to %s: body is %q, want it to contain %q", to, sent[0].Body, text)
 	default:
-		t.Errorf("producertest: the gateway accepted %s to %s, want 1 that contains %q\n%s\n%s",
+		t.Errorf("producertest: the gateway accepted %s to %s, want 1 message that contains %q\n%s\n%s",
 			counted(len(sent), "message", "messages"), to, text, listed(all), u.report())
 	}
 }
 
-// AssertStatus checks the status of one recipient of a campaign: "pending", "accepted",
-// "rejected", "unknown" or "skipped". It first waits until this campaign is at rest. Sent
-// does the same for all campaigns. If the recipient has another status, AssertStatus marks
-// the test as failed. If the campaign has the number several times, the status of its
-// first row counts.
+// AssertStatus checks the status of one recipient of a campaign: "pending", "accepted", "rejected",
+// "unknown" or "skipped". It first waits until this campaign is at rest, as Sent waits for all
+// campaigns. If the recipient has another status, AssertStatus marks the test as failed. If several
+// recipients of the campaign have the number, AssertStatus checks the first of them.
 func (u *Tuma) AssertStatus(t testing.TB, campaign, number, status string) {
 	t.Helper()
 	to := u.parse(t, number).String()
@@ -163,8 +163,9 @@ func (u *Tuma) parse(t testing.TB, number string) sms.MSISDN {
 
 // nameCampaigns sets Message.Campaign of the messages. A call does not name its campaign, but the
 // campaign's results contain the idempotency key of the call. If a message was sent again, the
-// results contain only the key of its last call. Then nameCampaigns gives the earlier message the
-// campaign of the next message with the same number, sender ID and body.
+// results contain only the key of its last call, so the key of the earlier message is unknown. For
+// the earlier message, nameCampaigns sets the campaign of the next message with the same number,
+// sender ID and body.
 func (u *Tuma) nameCampaigns(t testing.TB) {
 	t.Helper()
 	keys := u.gateway.unnamed()
