@@ -13,23 +13,25 @@ import (
 type Action struct {
 	// Name is the vendor's name for the action.
 	Name string
-	// Does is a short description, shown in help texts.
+	// The field "Does" is a short description of the action, shown in help texts.
 	Does string
-	// Needs are the required parameters. Takes are the optional parameters.
+	// The field "Needs" lists the required parameters. The field "Takes" lists the optional
+	// parameters.
 	Needs, Takes []string
 	// Confirm describes the effect that the user must confirm before the action. The text
 	// continues a sentence that begins with the action's name: "deletes all contacts permanently".
 	// It is empty if no confirmation is needed. The calling program must ask for the confirmation,
 	// because Do does not ask.
 	Confirm string
-	// Reads is true if the action only reads, so that it can be repeated without harm after an error.
+	// The field "Reads" is true if the action changes nothing at the gateway. A caller may repeat
+	// such an action after an error.
 	Reads bool
 	// Failed returns an error if the table that Do returned shows that a part of the action failed. The program
 	// prints the table first. If Failed is nil, the table never shows failures.
 	Failed func(Table) error
-	// Do performs the action once. The provider p must be of the Kind that lists the action. The
-	// parameters params must have passed Check. The returned table holds the data to show and may
-	// be empty. Errors are *Error.
+	// Do performs the action once. The provider p must be of the Kind that lists the action. The map
+	// "params" must have passed Check. The returned table holds the data to show and may be empty.
+	// Errors are *Error.
 	Do func(ctx context.Context, p Provider, params map[string]string) (Table, error)
 }
 

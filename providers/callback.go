@@ -25,22 +25,25 @@ type Callback struct {
 
 // DeliveryParser is a Provider whose gateway sends delivery reports (DLR) to a URL.
 type DeliveryParser interface {
-	// ParseDelivery returns the delivery reports of one callback, which has at least one. The error
-	// wraps ErrCallback or ErrCallbackMethod and contains no part of the callback.
+	// ParseDelivery returns the delivery reports of one callback. Without an error it returns at
+	// least one report. The error wraps ErrCallback or ErrCallbackMethod and contains no part of the
+	// callback.
 	ParseDelivery(c Callback) ([]DLR, error)
 }
 
 // InboundParser is a Provider whose gateway forwards incoming messages (MO) to a URL.
 type InboundParser interface {
-	// ParseInbound returns the messages of one callback, which has at least one. The error wraps
-	// ErrCallback or ErrCallbackMethod and contains no part of the callback.
+	// ParseInbound returns the messages of one callback. Without an error it returns at least one
+	// message. The error wraps ErrCallback or ErrCallbackMethod and contains no part of the
+	// callback.
 	ParseInbound(c Callback) ([]Inbound, error)
 }
 
 // OptOutParser is a Provider whose gateway sends the opt-outs of subscribers to a URL.
 type OptOutParser interface {
-	// ParseOptOut returns the opt-outs of one callback, which has at least one. The error wraps
-	// ErrCallback or ErrCallbackMethod and contains no part of the callback.
+	// ParseOptOut returns the opt-outs of one callback. Without an error it returns at least one
+	// opt-out. The error wraps ErrCallback or ErrCallbackMethod and contains no part of the
+	// callback.
 	ParseOptOut(c Callback) ([]OptOut, error)
 }
 

@@ -2,11 +2,13 @@ package providers
 
 import "fmt"
 
-// Outcome is the knowledge about a message after the end of its call, with or without an answer.
+// Outcome is what Tuma knows about a message when the call has ended. A call ends with an answer or
+// without an answer.
 type Outcome uint8
 
-// These are the outcomes. Unknown is the zero value, because Unknown is the safe outcome: a message
-// of unknown outcome is never sent again without an idempotency key, and never counts as failed.
+// These are the outcomes. Unknown is the zero value, because Unknown is the safe outcome. Without
+// an idempotency key, Tuma sends a message of unknown outcome again only if the campaign or a user
+// allows it.
 const (
 	// Unknown: the gateway may have taken the message.
 	Unknown Outcome = iota

@@ -223,8 +223,8 @@ type Info struct {
 	SenderOptional bool `json:"sender_optional,omitempty"`
 	// Flash reports whether the gateway can send class-0 (flash) messages.
 	Flash bool `json:"flash,omitempty"`
-	// FlashGSM7 reports whether a flash message must fit into GSM-7. The gateway sends a flash message in UCS-2
-	// as an ordinary message.
+	// FlashGSM7 reports whether a flash message must fit into GSM-7. Such a gateway sends a UCS-2 message as an
+	// ordinary message, even if the call requests flash.
 	FlashGSM7 bool `json:"flash_gsm7,omitempty"`
 	// If BlacklistBySender is true, ReasonBlacklisted applies to only one sender ID. If it is false, no
 	// sender ID may send to a blacklisted recipient.

@@ -39,8 +39,8 @@ type request struct {
 	header            http.Header
 }
 
-// answering starts a server that returns the same answer to every request. It returns a provider
-// for the server, and the requests that the server got.
+// The function "answering" starts a server that returns the same answer to every request. It
+// returns a provider for the server, and the requests that the server got.
 func answering(t *testing.T, status int, contentType, body string) (*Provider, chan request) {
 	t.Helper()
 	seen := make(chan request, 16)
@@ -83,7 +83,7 @@ func TestSend_RequestAsDocumented(t *testing.T) {
 		batch   func(*providers.Batch)
 		account func(*Config)
 		options Options
-		want    string // want is the expected form, if it differs from the usual form.
+		want    string // the expected form; empty if the usual form is expected
 		accept  string
 	}{
 		"usual":              {},
@@ -134,8 +134,8 @@ func TestSend_RequestAsDocumented(t *testing.T) {
 	}
 }
 
-// checkRequest compares a request with the expected form, and with the content type that it should
-// accept.
+// checkRequest compares a request with an expected request. The expected request has the given form
+// and the given value of the header Accept.
 func checkRequest(t *testing.T, name string, r request, form, accept string) {
 	t.Helper()
 	if diff := cmp.Diff(form, r.body); diff != "" {

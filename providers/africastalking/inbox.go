@@ -19,7 +19,7 @@ func (p *Provider) Inbox(ctx context.Context, lastID string) ([]providers.Inboun
 		lastID = "0"
 	}
 	if !isID(lastID) {
-		e := providers.NoCall(opInbox, "the ID to start after must be a whole number of at most 20 digits")
+		e := providers.NoCall(opInbox, "the ID of the last known message must be a whole number of at most 20 digits")
 		e.Scope = providers.Call
 		return nil, e
 	}

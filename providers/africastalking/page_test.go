@@ -16,7 +16,8 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-// notOffered maps each line of the vendor's page that the package does not implement to the reason for that.
+// notOffered has each line of the vendor's page that the package does not implement. The value is the
+// reason.
 var notOffered = map[string]string{
 	"Example using CURL client": "a heading; the next two lines of this table give the reasons",
 	`curl -v -H "Accept: application/xml" -d "username=myusername&message=hello test&to=+254711XXXYYY,+254733YYYZZZ" ` +
@@ -45,7 +46,8 @@ var offered = map[string]string{
 	"# set bulkSMSMode flag to 0 daily quote":           "Options.BulkSMSMode",
 }
 
-// elsewhere maps each code of the package that is not on the vendor's page to the source of the code.
+// elsewhere has each code of the package that is not on the vendor's page. The value is the source of
+// the code.
 var elsewhere = map[int]string{409: "public code and the vendor's later documents: DoNotDisturbRejection"}
 
 var (
@@ -177,7 +179,7 @@ func readableElements(t *testing.T) []string {
 		good := xmlReply(strings.Replace(row, "RiskHold", "Success", 1))
 		changed := strings.NewReplacer("<"+name+">", "<x>", "</"+name+">", "</x>").Replace(good)
 		switch name {
-		case "status", "statusCode": // only a contradiction between these two fields, as in the function row, has an effect
+		case "status", "statusCode": // in the variable "row" the two fields contradict each other; otherwise they have no effect
 			good = xmlReply(row)
 			changed = strings.NewReplacer("<"+name+">", "<x>", "</"+name+">", "</x>").Replace(good)
 		case "Message": // the parser uses Message only in a reply without recipients

@@ -10,7 +10,7 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// word has the gateway's name for a status code, and the meaning of that code.
+// The type "word" has the gateway's name for a status code, and the meaning of that code.
 type word struct {
 	name string
 	providers.Result
@@ -72,7 +72,7 @@ var words = func() map[string]providers.Result {
 	for _, w := range codes {
 		words[strings.ToLower(w.name)] = w.Result
 	}
-	for state, report := range states { // the status of a refused recipient may be the status of a failed DLR
+	for state, report := range states { // a refused recipient may have a status that DLRs have for undelivered messages
 		if name := strings.ToLower(state); report.Final && !report.Delivered {
 			words[name] = rejected(name)
 		}
@@ -95,7 +95,7 @@ type entry struct {
 
 // parseAnswer parses the body of a 2xx answer to a call to the given recipients. It returns one
 // result for each recipient, or one error for the whole call. The caller sets the error's Op. If
-// parseAnswer does not understand the body, it returns nil twice.
+// parseAnswer does not understand the body, both results are nil.
 func parseAnswer(body []byte, recipients []sms.MSISDN) ([]providers.Result, *providers.Error) {
 	body = bytes.TrimSpace(body)
 	read := readJSON
@@ -112,9 +112,9 @@ func parseAnswer(body []byte, recipients []sms.MSISDN) ([]providers.Result, *pro
 	return match(entries, recipients), nil
 }
 
-// refusal returns the error for a reply that has a message but no recipients. If the message
-// names the code for a refused sender ID or for missing credit, the gateway took no message. If
-// the message names another known code, the outcome is Unknown. For any other text, refusal
+// refusal returns the error for a reply that has a message but no recipients. If the message is the
+// gateway's word for a refused sender ID or for missing credit, the gateway has not taken the call.
+// If the message is the word for another code, the outcome is Unknown. For any other text, refusal
 // returns nil, because the text must not appear in an error.
 func refusal(message string) *providers.Error {
 	_, known := words[strings.ToLower(message)]

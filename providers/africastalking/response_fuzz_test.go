@@ -60,7 +60,8 @@ var (
 	anyDigits = regexp.MustCompile(`[0-9]+`)
 )
 
-// vouchedFor returns the numbers in those recipient elements of the reply that hold an accepting code.
+// vouchedFor returns the numbers of all recipient elements of a reply in which a code accepts the
+// recipient.
 func vouchedFor(body []byte) (numbers []string) {
 	text := strings.TrimSpace(strings.TrimPrefix(string(body), "\ufeff"))
 	if strings.HasPrefix(text, "<") {

@@ -92,7 +92,7 @@ func ExampleOpen() {
 	// Output:
 	// token: is not a setting of provider kobo; its settings are allow_http, base_url, callback_url, concurrency, max_recipients, pass, timeout, user
 	// pass: is missing
-	// max_recipients: must be 1 to 500: it may lower the gateway's limit, never raise it
+	// max_recipients: must be 1 to 500: an account may lower the gateway's limit, but not raise it
 }
 
 // TestCatalog_EveryKindIsDocumentedAndFuzzed checks what the compiler cannot check for a new gateway: a row and

@@ -18,7 +18,7 @@ const opSchedule = "connectmedia schedule"
 // names.
 func actions() []providers.Action {
 	return []providers.Action{{
-		Name: "Schedule", Does: "send a message later: the gateway keeps it, and Tuma has no record; needs api_key",
+		Name: "Schedule", Does: "send a message later: the gateway stores it, and Tuma keeps no record of it; needs api_key",
 		Needs: []string{"to", "message", "schedule_datetime"}, Takes: []string{"sender"},
 		Confirm: "schedules the message at the gateway; Tuma keeps no record, so nothing prevents sending it twice",
 		Do: func(ctx context.Context, p providers.Provider, in map[string]string) (providers.Table, error) {

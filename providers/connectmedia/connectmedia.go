@@ -59,7 +59,7 @@ const (
 	actionInbox   = "inbox"
 )
 
-// optionPreEncode is the name of the only setting that this provider adds to the common ones.
+// optionPreEncode is the name of the only setting that other providers do not have.
 const optionPreEncode = "pre_encode_message"
 
 // Config configures a Provider.
@@ -71,9 +71,10 @@ type Config struct {
 	Password providers.Secret
 	// APIKey is the login of the vendor's current API. It replaces Username and Password.
 	APIKey providers.Secret
-	// PlainMessage sends messages without the URL encoding before the form encoding. PlainMessage
-	// is the opposite of the setting "pre_encode_message", whose default is true. The current API
-	// always gets the message without this encoding.
+	// If PlainMessage is false, the package URL-encodes each message before it encodes the form. If
+	// PlainMessage is true, the package only encodes the form. PlainMessage is the opposite of the
+	// setting "pre_encode_message", whose default is true. PlainMessage has no effect on the current
+	// API, which always gets plain messages.
 	PlainMessage bool
 }
 

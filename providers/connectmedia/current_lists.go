@@ -16,10 +16,11 @@ import (
 )
 
 const (
-	// historyPage is the number of messages that one request of the current API for a history asks
-	// for.
+	// historyPage is the number of messages in one page of a history. One request of the current API
+	// reads one page.
 	historyPage = 500
-	// maxHistoryPages is the maximum number of pages of a history that fits into a table.
+	// maxHistoryPages is the maximum number of pages of a history. For a longer history,
+	// currentHistory returns an error.
 	maxHistoryPages = 1000
 	// inboxLimit is the number of incoming messages that a request of the current API asks for.
 	inboxLimit = 1000

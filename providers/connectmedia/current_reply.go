@@ -19,7 +19,7 @@ const (
 
 // parseCurrentAnswer parses the reply of the current API to a send to the given recipients. It
 // returns a result for each recipient, or an error for the call. The caller sets the error's Op. If
-// parseCurrentAnswer does not understand the reply, it returns nil twice.
+// parseCurrentAnswer does not understand the reply, both results are nil.
 //
 // Code 201 accepts the call. The vendor's own clients treat any other code as the failure of the
 // whole call. The object "data" may limit code 201 to some recipients (see parseMentions).
@@ -57,14 +57,14 @@ func parseCurrentAnswer(body []byte, to []sms.MSISDN) ([]providers.Result, *prov
 // vendor's clients do not read this object, so its form is assumed. The assumptions can only make an
 // outcome Unknown, or reject a number that the reply names as invalid. They never accept a recipient.
 type mentions struct {
-	// invalid holds the numbers in lists whose name contains "invalid". failed holds the numbers in
-	// lists whose name contains one of failureWords.
+	// The map "invalid" has the numbers in lists whose name contains "invalid". The map "failed" has
+	// the numbers in lists whose name contains one of failureWords.
 	invalid, failed map[sms.MSISDN]bool
-	// lost is how many recipients the gateway has refused. Its value is the largest count in data whose name
-	// contains "invalid" or one of failureWords, or 0 if data has no count with such a name.
+	// lost is how many recipients the gateway has refused. Its value is the largest number in the object
+	// "data" whose name contains "invalid" or one of failureWords. It is 0 if no number has such a name.
 	lost int
-	// taken is how many recipients the gateway has taken. Its value is the smallest count in data whose name
-	// is one of takenNames, or -1 if data has no count with such a name.
+	// taken is how many recipients the gateway has taken. Its value is the smallest number in the object
+	// "data" whose name is one of takenNames. It is -1 if no number has such a name.
 	taken int
 }
 
@@ -73,16 +73,17 @@ var (
 	takenNames   = []string{"recipients", "sent", "queued", "accepted"}
 )
 
-// vouchFor reports whether n.lost and n.taken allow a conclusion about a call with the given number of
-// recipients: that the gateway has taken all recipients which are neither in n.invalid nor in n.failed.
+// vouchFor reports whether the gateway has taken all recipients that are neither in n.invalid nor in
+// n.failed. It compares n.lost and n.taken with these maps and with the number of recipients of the
+// call.
 func (n mentions) vouchFor(recipients int) bool {
 	out := len(n.invalid) + len(n.failed)
 	return n.lost <= out && (n.taken < 0 || n.taken+out >= recipients)
 }
 
-// parseMentions parses the value of data in a reply to a call to the given recipients. If the value is
-// missing or is not an object, it has no information about the recipients. The result "ok" is false if a
-// list of numbers has an entry that is not a recipient of the call.
+// parseMentions parses the member "data" of a reply to a call to the given recipients. If "data" is
+// missing or is not an object, the result n has no information about the recipients. The result "ok" is
+// false if a list of numbers has an entry that is not a recipient of the call.
 func parseMentions(data json.RawMessage, to []sms.MSISDN) (n mentions, ok bool) {
 	n = mentions{invalid: map[sms.MSISDN]bool{}, failed: map[sms.MSISDN]bool{}, taken: -1}
 	o, _ := httpclient.ReadObject(data)

@@ -38,7 +38,8 @@ var prose = map[string]string{
 	`'message': 'Hello from Connect Media!'`:                                                                   "Config.PlainMessage",
 }
 
-// notOnThePage maps each code that is not on the vendor's page to the source of the code.
+// notOnThePage has each code of the package that is not on the vendor's page. The value is the
+// source of the code.
 var notOnThePage = map[string]string{"104": "public code", "105": "public code", "500": "the vendor's own clients"}
 
 // page is the parsed testdata/page.txt.

@@ -47,7 +47,7 @@ const codeNoInbox = "301"
 
 // parseAnswer parses the body of an answer to a send. It returns the result of the call's single
 // recipient, or an error for the call. The caller sets the error's Op. If parseAnswer does not
-// understand the body, it returns nil twice.
+// understand the body, both results are nil.
 func parseAnswer(body []byte) (*providers.Result, *providers.Error) {
 	code, _ := parseReply(body)
 	switch code {

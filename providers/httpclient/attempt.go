@@ -84,8 +84,8 @@ func (a *attempt) begin() error {
 	return nil
 }
 
-// wrote records that a write has written n bytes. The method "begin" must have permitted this
-// write.
+// The method "wrote" records that n bytes have been written. The caller must have called the method
+// "begin" before the write.
 func (a *attempt) wrote(n int) {
 	if n > 0 {
 		a.state.Store(sent)
@@ -114,9 +114,9 @@ func (a *attempt) checkTime() {
 	}
 }
 
-// gateConn is a connection that calls begin() of its current attempt before each write. If the
-// check came with the first read of the request's body, net/http might already have written the
-// headers. If this package creates the TLS connection, gateConn wraps the TLS connection. So a
+// gateConn is a connection that calls begin() of its current attempt before each write. A check at
+// the first read of the request's body would be too late, because net/http may write the headers
+// earlier. If this package creates the TLS connection, gateConn wraps the TLS connection. So a
 // gateConn sees the bytes of the request and no TLS alerts.
 type gateConn struct {
 	net.Conn

@@ -47,7 +47,7 @@ const (
 	// a new connection takes only about 0.1 s.
 	idleTimeout = 4 * time.Second
 	// wireBuffer is the size of the read and write buffers in bytes. It is large enough for a call of
-	// 500 recipients, so that the call needs only one write, and its reply only a few reads.
+	// 500 recipients, so that the client needs one write for the call, and a few reads for the reply.
 	wireBuffer = 32 << 10
 	// maxReplyHeader is the maximum size of a reply's headers in bytes. The limit is far more than
 	// any gateway sends, and far less than the 10 MB that net/http allows.
@@ -155,10 +155,10 @@ func newTransport(concurrency int, roots *x509.CertPool) *http.Transport {
 		Proxy:                  http.ProxyFromEnvironment,
 		DialContext:            gated(plainDialer.DialContext),
 		DialTLSContext:         gated(tlsDialer.DialContext),
-		TLSClientConfig:        secure, // this is for calls through a proxy, for which the transport creates the TLS connection
+		TLSClientConfig:        secure, // used only with a proxy: then the transport itself creates the TLS connection
 		TLSHandshakeTimeout:    dialTimeout,
 		Protocols:              protocols,
-		DisableCompression:     true, // replies are small, and without compression MaxReply counts the bytes on the wire
+		DisableCompression:     true, // replies are small, and MaxReply then limits the bytes that the gateway sends
 		MaxIdleConnsPerHost:    concurrency,
 		IdleConnTimeout:        idleTimeout,
 		MaxResponseHeaderBytes: maxReplyHeader,

@@ -63,8 +63,8 @@ func TestDo_SendsTheRequestAsDocumented(t *testing.T) {
 
 func TestDo_NeverSendsTwice(t *testing.T) {
 	t.Parallel()
-	// The first call leaves an idle connection. The second call uses this connection and fails in a
-	// way after which net/http repeats some requests.
+	// The first call leaves an idle connection. The second call uses this connection and fails.
+	// After such a failure, net/http itself would repeat some requests.
 	for name, end := range map[string]func(c *rawConn){
 		"closed":            func(*rawConn) {},
 		"reset":             (*rawConn).reset,

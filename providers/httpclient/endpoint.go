@@ -27,7 +27,7 @@ func OpenUpTo(e providers.Endpoint, baseURL string, usual, highest int, secrets 
 		BaseURL: e.BaseURL, Timeout: e.Timeout, Concurrency: e.Concurrency, AllowHTTP: e.AllowHTTP, Secrets: secrets,
 	})
 	if e.MaxRecipients < 0 || e.MaxRecipients > highest {
-		what := fmt.Sprintf("must be 1 to %d: it may lower the gateway's limit, never raise it", highest)
+		what := fmt.Sprintf("must be 1 to %d: an account may lower the gateway's limit, but not raise it", highest)
 		switch {
 		case highest == 1:
 			what = "must be 1: a call to this gateway carries one number"

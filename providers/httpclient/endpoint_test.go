@@ -65,7 +65,7 @@ func TestEndpoint_ReportsEveryMistake(t *testing.T) {
 		says     string
 	}{
 		"limit raised":       {providers.Endpoint{MaxRecipients: 201}, 200, []string{"max_recipients"}, "must be 1 to 200"},
-		"limit negative":     {providers.Endpoint{MaxRecipients: -1}, 200, []string{"max_recipients"}, "never raise it"},
+		"limit negative":     {providers.Endpoint{MaxRecipients: -1}, 200, []string{"max_recipients"}, "but not raise it"},
 		"more than one":      {providers.Endpoint{MaxRecipients: 2}, 1, []string{"max_recipients"}, "carries one number"},
 		"plain http":         {providers.Endpoint{BaseURL: "http://gateway.example"}, 1, []string{"base_url"}, "allow_http"},
 		"a login in the URL": {providers.Endpoint{BaseURL: "https://joe:hunter2@gateway.example"}, 1, []string{"base_url"}, "login"},

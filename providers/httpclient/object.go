@@ -7,10 +7,10 @@ import (
 	"strings"
 )
 
-// Object is a JSON object whose names are distinct, even without regard to case. A reply with two
-// values under the same name is ambiguous, and encoding/json would silently use the last one. The
-// values are raw JSON. json.Unmarshal and ReadObject create an Object. A nil Object is an empty
-// object.
+// Object is a JSON object in which each name occurs once. Names that differ only in case count as
+// the same name. A reply with two values under the same name is ambiguous, and encoding/json would
+// silently use the last one. The values are raw JSON. json.Unmarshal and ReadObject create an
+// Object. A nil Object is an empty object.
 type Object map[string]json.RawMessage
 
 var errNoObject = errors.New("not a JSON object with distinct names")

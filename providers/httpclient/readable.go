@@ -22,9 +22,9 @@ func readable(body []byte, contentType string) []byte {
 var byteOrderMark = []byte("\ufeff")
 
 // decode returns a text as UTF-8. If the text has a byte order mark, the mark names the encoding.
-// Otherwise the charset of the Content-Type names it. But if the charset is an 8-bit one and the
-// text is valid UTF-8, the text stays unchanged, because many servers name a charset that their
-// programs do not use.
+// Otherwise the charset of the Content-Type names the encoding. There is one exception: if this
+// charset is an 8-bit charset and the text is valid UTF-8, decode returns the text unchanged. The
+// reason is that many servers name a charset that their programs do not use.
 func decode(body []byte, contentType string) []byte {
 	var from encoding.Encoding
 	switch {

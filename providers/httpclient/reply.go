@@ -6,10 +6,10 @@ import "github.com/tuma-sms/tuma/providers"
 // reply's body. The parameter "results" has its results for all recipients, or the parameter "verdict"
 // has its error for the whole call. Both are nil if the body is not a documented answer.
 //
-// A documented body decides, even under a status 4xx or 5xx, because some gateways document such a
-// status for an answer about recipients. For an undocumented body, the status decides (StatusVerdict).
-// A 2xx reply with an undocumented body is NotUnderstood. Results sets the Op of the error to the
-// parameter "op".
+// A documented body decides the results of the call. This also holds under a status 4xx or 5xx,
+// because some gateways document such a status for an answer about recipients. If the body is not
+// documented, the status decides the results (StatusVerdict). A 2xx reply with an undocumented body is
+// NotUnderstood. Results sets the Op of the error to the parameter "op".
 //
 // A reply can contradict itself: its status is an error, but its body accepts recipients without
 // naming them. If the body names no recipients, the provider sets the parameter "named" to false. Then

@@ -31,8 +31,8 @@ func (p *Provider) ParseDelivery(c providers.Callback) ([]providers.DLR, error) 
 const longestID = 128
 
 // parseCallback parses a delivery report. The fields msg_id and status are required. A status that is
-// missing in the map "states" is not final. The reason of a message that was not delivered has the
-// form of the reasons that MessageStatus returns.
+// missing in the map "states" is not final. If a message was not delivered, its Reason is "err:" and
+// the gateway's code. The answer to a request for the status has the code in the same form.
 func parseCallback(form url.Values) (d providers.DLR, ok bool) {
 	d.MessageID = strings.TrimSpace(form.Get("msg_id"))
 	state := clip(form.Get("status"))

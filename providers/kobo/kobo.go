@@ -79,7 +79,8 @@ func New(cfg Config) (*Provider, error) {
 	return &Provider{client: client, info: info, login: &login}, nil
 }
 
-// optionCallback is the option with which the calls of an account name a callback URL.
+// optionCallback is the name of the account's option "callback_url". If the option is true, each
+// call tells the gateway the URL for delivery reports.
 const optionCallback = "callback_url"
 
 // Kind returns KoboMobile's entry for the catalog: its name, its settings and the function that opens

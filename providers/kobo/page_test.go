@@ -19,7 +19,8 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-// notOnThePage maps each error code that is not on the vendor's page to the source of the code.
+// notOnThePage has each error code of the package that is not on the vendor's page. The value is
+// the source of the code.
 var notOnThePage = map[string]string{
 	"error_number": "public", "error_restricted_senderid": "public", "error_msgid": "public", "error_user_id": "public",
 }
@@ -35,7 +36,8 @@ type table struct {
 	rows  [][]string
 }
 
-// names returns the first cells, sorted, without "(optional)".
+// The method "names" returns the first cell of each row, sorted. It removes the suffix "(optional)"
+// from the cells.
 func (t table) names() (names []string) {
 	for _, row := range t.rows {
 		names = append(names, strings.TrimSuffix(row[0], " (optional)"))
@@ -209,7 +211,7 @@ func TestVendorPage_EveryAnswerHasItsVerdict(t *testing.T) {
 		}
 		for _, sample := range samples.FindAllString(fmt.Sprint(now.rows), -1) {
 			if !strings.Contains(fmt.Sprint(now.rows), "Tilde (~)") {
-				continue // the row holds the numbers of an example's "to"
+				continue // this row describes the parameter "to": its numbers are not a reply
 			}
 			read++
 			results, _ := parseAnswer([]byte(sample), nums(one))

@@ -44,7 +44,7 @@ const (
 
 // parseAnswer parses the body of a 2xx answer to a call to the given recipients. It returns one
 // result for each recipient, or one error for the whole call. The caller sets the error's Op. If
-// parseAnswer does not understand the body, it returns nil twice.
+// parseAnswer does not understand the body, both results are nil.
 func parseAnswer(body []byte, recipients []sms.MSISDN) ([]providers.Result, *providers.Error) {
 	if acceptsAll(body) {
 		results := make([]providers.Result, len(recipients))

@@ -20,13 +20,13 @@ var acceptanceChecks = []check{
 	{"reports the recipients that the gateway refuses for now", func(x *exam) { answerForSome(x, simulator.Later, providers.Retryable) }},
 	{"a call that the gateway refuses for now counts as not sent", refusesForNow},
 	{"a refused text does not count against the campaign or the account", refusesText},
-	{"a blacklist that names every recipient applies to the recipients", blacklistsEverybody},
-	{"the same key again is the same call", repeatsByKey},
+	{"if every recipient is blacklisted, the recipients are rejected", blacklistsEverybody},
+	{"a call repeated with the same key creates no message", repeatsByKey},
 	{"texts arrive unchanged", textsArrive},
-	{"sends without a sender ID if that is allowed", sendsWithoutSender},
-	{"a flash message is sent, as flash or as a normal message", takesFlash},
+	{"accepts a call without a sender ID, if the sender ID is optional", sendsWithoutSender},
+	{"accepts a flash batch, even if the gateway has no flash messages", takesFlash},
 	{"fifty calls at once", fiftyAtOnce},
-	{"fifty calls at once while the gateway breaks", fiftyBreaking},
+	{"fifty calls at once to a gateway that fails at random", fiftyBreaking},
 }
 
 func acceptsAll(x *exam, n int) {
@@ -82,7 +82,7 @@ func (x *exam) wantAcceptedOnly(g *gateway, numbers []sms.MSISDN) {
 	}
 	for number, times := range g.AllAccepted() {
 		if !want[number] || times != 1 {
-			x.Errorf("%s: the gateway accepted %d messages (recipient of the call: %v), want one for each recipient", sms.MSISDN(number).Masked(), times, want[number])
+			x.Errorf("%s: the gateway accepted %d messages (number in the call: %v); want one message for each number of the call", sms.MSISDN(number).Masked(), times, want[number])
 		}
 		delete(want, number)
 	}
@@ -170,10 +170,10 @@ func refusesForNow(x *exam) {
 	b := x.newBatch(p, 3)
 	a := x.send(p, b)
 	if g.Stats().Faults == 0 {
-		x.wantAll(a, providers.Accepted, "a gateway that cannot ask for a later call")
+		x.wantAll(a, providers.Accepted, "a gateway that cannot refuse a call for now")
 		return
 	}
-	x.wantAll(a, providers.Retryable, "the gateway's answer that the call may come later")
+	x.wantAll(a, providers.Retryable, "a call that the gateway refuses for now")
 	x.wantAcceptedOnly(g, nil)
 	x.wantAll(x.send(p, batch(b.To)), providers.Accepted, "the next call")
 	x.wantAcceptedOnly(g, b.To)
@@ -188,7 +188,7 @@ func refusesText(x *exam) {
 		b := x.newBatch(p, n)
 		if !x.sendWithFault(g, p, b, simulator.FaultText, func(v providers.Result) bool {
 			return v.Outcome == providers.Rejected && (v.Scope == providers.Recipient || v.Scope == providers.Text)
-		}, "rejected, about a recipient or a text") {
+		}, "rejected with the scope recipient or text") {
 			return
 		}
 	}
@@ -206,7 +206,7 @@ func blacklistsEverybody(x *exam) {
 		if !x.sendWithFault(g, p, b, simulator.FaultBlacklist, func(v providers.Result) bool {
 			undivided := n > 1 && v.Scope == providers.Call
 			return v.Outcome == providers.Rejected && (undivided || v.Scope == providers.Recipient && v.Reason == providers.ReasonBlacklisted)
-		}, "rejected, about the recipient, with the reason blacklisted; or about a call of several recipients") {
+		}, "rejected, either with the scope recipient and the reason blacklisted, or with the scope call if the call has several recipients") {
 			return
 		}
 	}
@@ -222,7 +222,7 @@ func (x *exam) sendWithFault(g *gateway, p providers.Provider, b providers.Batch
 	}
 	a := x.send(p, b)
 	if g.Stats().Faults == 0 {
-		x.wantAll(a, providers.Accepted, "a gateway without an answer for "+fault)
+		x.wantAll(a, providers.Accepted, "a gateway that has no answer for the fault "+fault)
 		return false
 	}
 	for i := range b.To {
@@ -257,9 +257,9 @@ func repeatsByKey(x *exam) {
 		}
 	}
 	x.wantAcceptedOnly(g, b.To)
-	x.wantSeen(int64(len(g.exchanges())), 2, "a call, a call without a key, and the first call again")
+	x.wantSeen(int64(len(g.exchanges())), 2, "a call with a key, then a call without a key, then the first call again")
 	if stats := g.Stats(); stats.Replays != 1 || stats.Conflicts != 0 {
-		x.Errorf("got %d replays, %d of them with another content; want 1 and 0", stats.Replays, stats.Conflicts)
+		x.Errorf("the gateway got %d calls with a known key, and %d of them had other content; want 1 and 0", stats.Replays, stats.Conflicts)
 	}
 }
 
@@ -293,9 +293,9 @@ func sendsWithoutSender(x *exam) {
 		x.wantAll(a, providers.Accepted, "no sender ID")
 		return
 	}
-	x.wantNoneAccepted(a, "no sender ID although one is required")
+	x.wantNoneAccepted(a, "a call without the required sender ID")
 	if a.count(providers.Rejected) != len(b.To) {
-		x.Errorf("no sender ID although one is required: got %v, want rejected", a)
+		x.Errorf("a call without the required sender ID: got %v, want rejected", a)
 	}
 }
 

@@ -10,16 +10,16 @@ import (
 )
 
 var readChecks = []check{
-	{"a wrong password sends nothing and is reported", wrongPassword},
+	{"with a wrong password, nothing is sent and the error names the credentials", wrongPassword},
 	{"without credit nothing is sent", noCredit},
-	{"the balance is the gateway's", balance},
-	{"the balance with a wrong password", balanceWrongPassword},
+	{"the balance equals the balance at the gateway", balance},
+	{"reading the balance with a wrong password is an error", balanceWrongPassword},
 	{"the status of a message", messageStatus},
 	{"every report", reports},
 	{"the inbox", inbox},
 	{"a read without an answer is an error", unansweredQuestions},
 	{"a read with an invalid answer", nonsenseAnswers},
-	{"a list of another shape is an error", otherShapes},
+	{"a list in another form than the gateway's is an error", otherShapes},
 	{"a read with an ended context", lateQuestions},
 	{"a background send without an answer", backgroundSend},
 	{"an action without an answer", actions},
@@ -40,7 +40,7 @@ func wrongPassword(x *exam) {
 		v := a.verdict(i)
 		if v.Outcome != providers.Unknown &&
 			(v.Outcome != providers.Retryable || v.Scope != providers.Account || v.Cause != providers.CauseCredentials) {
-			x.Errorf("a wrong password: got %v, want retryable account credentials, or unknown if no answer is documented", a)
+			x.Errorf("a wrong password: got %v, want \"retryable account credentials\", or unknown if the gateway documents no such answer", a)
 		}
 	}
 }
@@ -56,7 +56,7 @@ func noCredit(x *exam) {
 		v := a.verdict(i)
 		if v.Outcome != providers.Unknown &&
 			(v.Outcome != providers.Retryable || v.Scope != providers.Account || v.Cause != providers.CauseCredit) {
-			x.Errorf("no credit: got %v, want retryable account credit, or unknown if no answer is documented", a)
+			x.Errorf("no credit: got %v, want \"retryable account credit\", or unknown if the gateway documents no such answer", a)
 		}
 	}
 	g.SetCredit(1000)
@@ -113,7 +113,7 @@ func balanceWrongPassword(x *exam) {
 		return
 	}
 	if e := x.checkError(err); e.Outcome != providers.Retryable || e.Scope != providers.Account || e.Cause != providers.CauseCredentials {
-		x.Errorf("a wrong password: got %v, want retryable account credentials", e)
+		x.Errorf("a wrong password: got %v, want \"retryable account credentials\"", e)
 	}
 }
 
@@ -337,23 +337,23 @@ func backgroundSend(x *exam) {
 			return x.checkError(err)
 		}
 		if e := send("http://127.0.0.1:1"); e.Outcome != providers.Retryable || e.Cause != providers.CauseConnection {
-			x.Errorf("a send to a list, connection refused: got %v, want retryable connection", e)
+			x.Errorf("a send to a list with the connection refused: got %v, want a retryable error with the cause connection", e)
 		}
 		closes := x.serve(func(c *conn) { c.request() })
 		if e := send(closes.url); e.Outcome != providers.Unknown || e.Cause != providers.CauseNoAnswer {
-			x.Errorf("a send to a list that the gateway does not answer: got %v, want unknown no_answer", e)
+			x.Errorf("a send to a list that the gateway does not answer: got %v, want an unknown outcome with the cause no_answer", e)
 		}
 		x.wantSeen(closes.requests.Load(), 1, "a send to a list")
 		s := x.canned()
 		for _, text := range []string{"", "<html></html>", "{}", "null", marker} {
 			s.answer(reply(200, "", text))
 			if e := send(s.url); e.Outcome != providers.Unknown {
-				x.Errorf("a send to a list answered with %q: got %v, want unknown", text, e)
+				x.Errorf("a send to a list, to which the gateway answers %q: got %v, want an unknown outcome", text, e)
 			}
 		}
 		s.answer(reply(502, "", ""))
 		if e := send(s.url); e.Outcome != providers.Unknown {
-			x.Errorf("a send to a list answered with status 502: got %v, want unknown", e)
+			x.Errorf("a send to a list, to which the gateway answers with status 502: got %v, want an unknown outcome", e)
 		}
 	}
 }

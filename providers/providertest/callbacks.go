@@ -117,7 +117,7 @@ func parseTwice[T any](x *exam, name string, c providers.Callback, parse func(pr
 	case string(c.Body) != before:
 		x.Errorf("%s changes the body of the callback %q, want it unchanged", name, shown)
 	case !reflect.DeepEqual(items, again) || (err == nil) != (errAgain == nil):
-		x.Errorf("%s of %q: got %v, and %v for the same callback again; want the same", name, shown, items, again)
+		x.Errorf("%s parsed the callback %q twice: got first %v, then %v; want equal results", name, shown, items, again)
 	case err != nil && !errors.Is(err, providers.ErrCallback) && !errors.Is(err, providers.ErrCallbackMethod):
 		x.Errorf("%s of %q: error %v; want ErrCallback or ErrCallbackMethod", name, shown, err)
 	case err != nil && len(items) > 0, err == nil && len(items) == 0:

@@ -15,9 +15,9 @@ import (
 )
 
 var deliveryChecks = []check{
-	{"a delivery report in many forms", deliveryForms},
-	{"a delivery report on the way, and about a failure", deliveryOutcomes},
-	{"an empty, a huge and a doubled callback", hugeCallbacks},
+	{"variants of a callback with a delivery report", deliveryForms},
+	{"a report about a message on the way, and a report about a failure", deliveryOutcomes},
+	{"a callback that is empty, too large or not a form", hugeCallbacks},
 	{"the statuses of a span of time", spanStatuses},
 	{"a strange list of statuses", strangeLists},
 	{"a read whose reply never ends", endlessReplies},
@@ -93,7 +93,7 @@ func deliveryForms(x *exam) {
 	}
 	d, n, err := k.post(k.form.Encode())
 	if err != nil || n != 1 || d.MessageID != k.id || !d.Status.Final || !d.Status.Delivered || d.To != 0 && d.To.String() != k.number {
-		x.Fatalf("a delivered message: got %+v of %d and the error %v; want the ID %s, final and delivered", d, n, err, k.id)
+		x.Fatalf("a delivered message: got %+v as the first of %d reports, and the error %v; want one delivered report with the ID %s", d, n, err, k.id)
 	}
 	same := func(what, body string) {
 		x.Helper()
@@ -110,7 +110,7 @@ func deliveryForms(x *exam) {
 		x.Fatalf("the form %v has no field with the status %q, or with the ID %q", k.form, d.Status.State, k.id)
 	}
 	other := k.with(id, "another-"+k.id)
-	same("the report of another message after it", body+"&"+other)
+	same("the report, followed by the report of another message", body+"&"+other)
 	for _, word := range []string{"Quux", "delivered?", "SUCCESS!", "DELIVRDX", strings.Repeat("x", 500)} {
 		if got, _, err := k.post(k.with(state, word)); err == nil && got.Status.Final {
 			x.Errorf("the unknown status %.20q: got %+v, want no final status", word, got)
@@ -119,15 +119,15 @@ func deliveryForms(x *exam) {
 	for _, name := range []string{state, id} {
 		for _, value := range []string{"", " ", "\x00"} {
 			if got, n, err := k.post(k.with(name, value)); !errors.Is(err, providers.ErrCallback) {
-				x.Errorf("the value %q of %s: got %+v of %d and the error %v, want ErrCallback", value, name, got, n, err)
+				x.Errorf("the value %q in the field %s: got %+v as the first of %d reports, and the error %v; want ErrCallback", value, name, got, n, err)
 			}
 		}
 	}
-	// The ID is changed in its case or its leading zeros. The parser must then return either the original ID or the
-	// changed ID. Both are allowed, because gateways differ.
+	// The callback now has the ID in another case, or with other leading zeros. The parser must return either the
+	// original ID or the changed ID. Both are allowed, because gateways differ.
 	for _, changed := range []string{strings.ToUpper(k.id), strings.ToLower(k.id), "00" + k.id, strings.TrimLeft(k.id, "0")} {
 		if got, _, err := k.post(k.with(id, changed)); err == nil && got.MessageID != k.id && got.MessageID != changed && changed != "" {
-			x.Errorf("the ID %s: got the ID %s, want it unchanged, or %s", changed, got.MessageID, k.id)
+			x.Errorf("a callback with the changed ID %s: got the ID %s, want the changed ID or the original ID %s", changed, got.MessageID, k.id)
 		}
 	}
 	got, err := k.parse(providers.Callback{Method: http.MethodGet, Query: body})
@@ -147,7 +147,7 @@ func deliveryOutcomes(x *exam) {
 	state := k.field(d.Status.State)
 	if sent, ok := x.known("sent"); ok {
 		if got, _, err := sent.post(sent.form.Encode()); err != nil || got.Status.Final {
-			x.Errorf("a report on the way: got %+v and the error %v, want no final status", got, err)
+			x.Errorf("a report about a message on the way: got %+v and the error %v, want no final status", got, err)
 		}
 	}
 	for _, word := range []string{"0", "1", "2", "3"} {
@@ -161,8 +161,8 @@ func deliveryOutcomes(x *exam) {
 	}
 }
 
-// hugeCallbacks checks that every parser refuses an empty callback, and a callback that is larger than the callbacks of
-// all gateways, even with known fields.
+// hugeCallbacks checks that every parser refuses a callback that is empty, is not a form, or is larger than the
+// callbacks of all gateways. A callback that is too large has known fields, and must be refused all the same.
 func hugeCallbacks(x *exam) {
 	p := x.open("http://127.0.0.1:1")
 	form := url.Values{}
@@ -201,18 +201,19 @@ func spanStatuses(x *exam) {
 	for i, r := range a.results {
 		at := slices.IndexFunc(list, func(s providers.ListedStatus) bool { return s.ID == r.MessageID })
 		if at < 0 || list[at].To != b.To[i] || list[at].Status.State == "" || list[at].Status.Delivered && !list[at].Status.Final || list[at].At.After(time.Now().Add(time.Second)) {
-			x.Errorf("recipient %d: it is at %d of %d statuses; want its ID, number and state", i, at, len(list))
+			x.Errorf("recipient %d: its status has the index %d (-1: missing) in the list of %d statuses; want its ID, number and state in the list", i, at, len(list))
 		}
 	}
 	for _, span := range [][2]time.Duration{{-48 * time.Hour, -47 * time.Hour}, {47 * time.Hour, 48 * time.Hour}} {
 		list, err := lister.MessageStatuses(x.Context(), time.Now().Add(span[0]), time.Now().Add(span[1]))
 		if err != nil || len(list) > 0 {
-			x.Errorf("a time without messages: got %d statuses and the error %v, want none", len(list), err)
+			x.Errorf("a span of time without messages: got %d statuses and the error %v, want none", len(list), err)
 		}
 	}
 }
 
-// strangeLists answers the request for a list with variants of the gateway's own list.
+// strangeLists checks how a provider reads a list of statuses. The server answers with changed
+// copies of the gateway's own list.
 func strangeLists(x *exam) {
 	g := x.gateway()
 	p := x.open(g.url)
@@ -226,7 +227,7 @@ func strangeLists(x *exam) {
 	}
 	real, err := ask(lister)
 	if err != nil || len(real) < 3 {
-		x.Fatalf("got %d statuses and the error %v, want 3", len(real), err)
+		x.Fatalf("the list for three sent messages: got %d statuses and the error %v, want 3", len(real), err)
 	}
 	tape := g.exchanges()
 	e := tape[len(tape)-1]
@@ -246,7 +247,7 @@ func strangeLists(x *exam) {
 	}
 	foreign := strings.ReplaceAll(reply, a.results[0].MessageID, "999999999999")
 	if list, err := answered(foreign); err != nil || slices.ContainsFunc(list, func(l providers.ListedStatus) bool { return l.ID == a.results[0].MessageID }) {
-		x.Errorf("the list of another account: got %+v and the error %v, want the IDs in the list", list, err)
+		x.Errorf("a list in which one ID is replaced: got %+v and the error %v, want only the IDs of this list", list, err)
 	}
 	for _, cut := range []int{1, len(reply) / 3, len(reply) - 4} {
 		if list, err := answered(reply[:cut]); err == nil {

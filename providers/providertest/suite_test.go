@@ -89,14 +89,14 @@ func kindOpening(open func(p *kobo.Provider, s providers.Settings) providers.Pro
 func TestSuite_WrongReadsFailTheRightCheck(t *testing.T) {
 	t.Parallel()
 	wantFailing(t, kindOpening(func(p *kobo.Provider, _ providers.Settings) providers.Provider { return alwaysSucceeds{p} }),
-		"the balance with a wrong password", "the status of a message", "a read without an answer is an error",
+		"reading the balance with a wrong password is an error", "the status of a message", "a read without an answer is an error",
 		"a read with an invalid answer", "a read with an ended context", "a read whose reply never ends")
 }
 
 func TestSuite_EmptyListsFailTheRightCheck(t *testing.T) {
 	t.Parallel()
 	wantFailing(t, kindOpening(func(p *kobo.Provider, _ providers.Settings) providers.Provider { return emptyInbox{p} }),
-		"a read without an answer is an error", "a list of another shape is an error", "a read with an ended context", "a read whose reply never ends")
+		"a read without an answer is an error", "a list in another form than the gateway's is an error", "a read with an ended context", "a read whose reply never ends")
 }
 
 func TestSuite_PrintedSecretsFailTheRightCheck(t *testing.T) {
@@ -142,12 +142,12 @@ var (
 		"the server hangs until the deadline", "the server hangs until the call is cancelled",
 		"the server hangs half-way through the reply until the deadline", "the server hangs half-way through the reply until the call is cancelled",
 		"a reused connection closed after the second request was read", "no goroutine is left behind",
-		"fifty calls at once while the gateway breaks",
+		"fifty calls at once to a gateway that fails at random",
 	}
 	byStatus   = []string{"every status other than success", "every status with the body of an accepted call"}
 	byNonsense = []string{
 		"every success status without an answer", "replies without a result", "replies of ten megabytes", "a reply that repeats the request",
-		"a reply cut anywhere", "a refusal cut anywhere", "a reply for other recipients", "the sandbox breaks its replies", "fifty calls at once while the gateway breaks",
+		"a reply cut anywhere", "a refusal cut anywhere", "a reply for other recipients", "the sandbox breaks its replies", "fifty calls at once to a gateway that fails at random",
 	}
 )
 
@@ -196,7 +196,7 @@ var wrongSends = map[string]struct {
 		if e.Cause == providers.CauseGateway && e.Outcome == providers.Unknown {
 			e.Outcome, e.Scope = providers.Retryable, providers.Account
 		}
-	}), slices.Concat(byStatus, []string{"the sandbox breaks its replies", "fifty calls at once while the gateway breaks"})},
+	}), slices.Concat(byStatus, []string{"the sandbox breaks its replies", "fifty calls at once to a gateway that fails at random"})},
 	"a parse error is Rejected": {sendWithChangedError(func(e *providers.Error) {
 		if e.Cause == providers.CauseNotUnderstood {
 			e.Outcome, e.Cause = providers.Rejected, providers.CauseRefused
@@ -287,7 +287,7 @@ func (passesOn) ParseDelivery(c providers.Callback) ([]providers.DLR, error) {
 func TestSuite_WrongCallbackParsersFailTheRightCheck(t *testing.T) {
 	t.Parallel()
 	wantFailing(t, kindOpening(func(p *kobo.Provider, _ providers.Settings) providers.Provider { return parsesNothing{p} }),
-		"a callback with any content is parsed or refused", "a callback with another method is refused", "an empty, a huge and a doubled callback")
+		"a callback with any content is parsed or refused", "a callback with another method is refused", "a callback that is empty, too large or not a form")
 	wantFailing(t, kindOpening(func(p *kobo.Provider, _ providers.Settings) providers.Provider { return passesOn{p} }),
-		"a callback with any content is parsed or refused", "a delivery report in many forms", "an empty, a huge and a doubled callback")
+		"a callback with any content is parsed or refused", "variants of a callback with a delivery report", "a callback that is empty, too large or not a form")
 }

@@ -19,7 +19,7 @@ import (
 // Simulator simulates Africa's Talking according to the vendor's page and to recorded replies. It
 // replies with status 201 to every processed request, in XML unless the client asks for JSON. It
 // lists the recipients in another order than the call. A refused number has the ID "None" and the
-// cost "0". The methods are safe for concurrent use, except Reset, which the server calls.
+// cost "0". Only the server calls the method Reset. All other methods are safe for concurrent use.
 type Simulator struct {
 	state *simulator.State
 	ids   simulator.IDs

@@ -10,7 +10,7 @@ import (
 // failures lists the final statuses of undelivered messages, each with its failureReason.
 var failures = [][2]string{{"Failed", "DeliveryFailure"}, {"AbsentSubscriber", "AbsentSubscriber"}, {"Expired", "NoResponse"}, {"Rejected", "UserInBlackList"}}
 
-// ReportForm returns the form of a delivery report, as a simulator.Reporter.
+// ReportForm implements simulator.Reporter. It returns the form of a delivery report.
 func (a *Simulator) ReportForm(m simulator.ReportedMessage, word string) url.Values {
 	form := url.Values{"id": {m.ID}, "phoneNumber": {"+" + strconv.FormatUint(m.Number, 10)}, "networkCode": {"63902"}, "retryCount": {"0"}}
 	switch word {

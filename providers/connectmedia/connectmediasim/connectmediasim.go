@@ -31,8 +31,7 @@ import (
 // The path /api.php serves the vendor's current API. It uses JSON, and accepts the password of any
 // user as the API key.
 //
-// The methods are safe for concurrent use,
-// except Reset, which the server calls.
+// Only the server calls the method Reset. All other methods are safe for concurrent use.
 type Simulator struct {
 	state *simulator.State
 
@@ -86,8 +85,9 @@ var inboxRows = []map[string]string{
 // Reset implements simulator.Vendor.
 func (c *Simulator) Reset() { c.history, c.sent = nil, 0 }
 
-// ReplyScope returns ScopeNumber for Reject. The reason is that code 104 refuses the only number of a
-// call, and that the current API lists the numbers which it has not taken.
+// ReplyScope returns ScopeNumber for Reject, because both APIs show which number is refused. In the
+// older API, a call has only one number, and code 104 refuses it. The current API lists the refused
+// numbers.
 func (c *Simulator) ReplyScope(w simulator.Reply) simulator.ReplyScope {
 	if w == simulator.Reject {
 		return simulator.ScopeNumber

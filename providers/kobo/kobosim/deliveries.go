@@ -18,7 +18,7 @@ var failures = []string{"UNDELIV err:0dc", "EXPIRED err:015", "REJECTD err:00b",
 // deliveryState returns the delivery state of a message whose ID is known. The caller holds the
 // server's lock.
 func (k *Simulator) deliveryState(id string) string {
-	var at time.Time // the zero time, because the messages of the page's examples are old
+	var at time.Time // zero for the example messages of the vendor's page: they are old
 	if seq, _, ok := k.ids.Parse(id); ok && !slices.Contains(pageIDs, id) {
 		at = k.acceptedCalls[seq].at
 	}
@@ -42,8 +42,9 @@ func (k *Simulator) reported(call *acceptedCall, to string) []simulator.Reported
 	return out
 }
 
-// ReportForm returns the form of a delivery report, as a simulator.Reporter. It has the fields of the product that
-// KoboMobile sells under its own name. Its final status equals the answer to a request for the report.
+// ReportForm implements simulator.Reporter. It returns the form of a delivery report. The form has the fields of
+// the product that KoboMobile sells under its own name. Its final status equals the answer to a request for the
+// report.
 func (k *Simulator) ReportForm(m simulator.ReportedMessage, word string) url.Values {
 	k.state.Lock()
 	defer k.state.Unlock()

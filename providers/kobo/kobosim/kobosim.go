@@ -21,8 +21,8 @@ import (
 	"github.com/tuma-sms/tuma/internal/simulator"
 )
 
-// Simulator simulates KoboMobile as its page describes it. The methods are safe for concurrent use,
-// except Reset, which the server calls.
+// Simulator simulates KoboMobile as its page describes it. Only the server calls the method Reset.
+// All other methods are safe for concurrent use.
 type Simulator struct {
 	state *simulator.State
 	ids   simulator.IDs
@@ -375,8 +375,9 @@ func (k *Simulator) SetRepeat(repeat simulator.Repeat) {
 	k.repeat = repeat
 }
 
-// SetInvalid makes KoboMobile refuse every call that has one of these numbers, with the error code
-// word. If word is empty, the code does not change. The default code is "error_limit".
+// SetInvalid makes KoboMobile refuse every call that has one of these numbers. The parameter "word"
+// is the error code of the refusal. If it is empty, the code does not change. The default code is
+// "error_limit".
 func (k *Simulator) SetInvalid(word string, numbers ...uint64) {
 	k.state.Lock()
 	defer k.state.Unlock()

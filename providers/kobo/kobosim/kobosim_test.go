@@ -27,7 +27,8 @@ func start(t testing.TB, o simulator.Options) (*simulator.Server, string) {
 	return simulatortest.Start(t, o, vendors)
 }
 
-// call returns a valid send request to KoboMobile whose idempotency key depends on n.
+// The function "call" returns a valid send request to KoboMobile. The idempotency key of the
+// request ends with the number n.
 func call(n int, to ...string) url.Values {
 	return url.Values{
 		"user": {"demo"}, "pass": {"demopass"}, "from": {"Testing"}, "to": {strings.Join(to, ",")}, "msg": {"Hello"},
